@@ -1,0 +1,55 @@
+/**
+ * Failures that come from outside: sockets, peers, bytes, settings. Handle them by `code`, never by text.
+ *
+ * Three kinds of trouble are never mixed: a bug is an assertion (assert.ts), an expected outcome such as a miss or a
+ * refusal is a `Status` (status.ts), and everything else is one of these.
+ */
+
+/** Every code there is, with what it means. Codes are only ever added. */
+export const ERROR_CODES = {
+  ADDRESS_IN_USE: "the address or socket path to listen on is taken",
+  ADDRESS_UNREACHABLE: "nothing answers at the address",
+  BAD_CONFIG: "a flag or setting is wrong",
+  BAD_FRAME: "bytes that are no frame of the protocol",
+  BAD_HANDSHAKE: "the other side speaks another protocol, version or page size, or is not who was expected",
+  BAD_ZPAGE: "stored bytes that do not decompress to one page",
+  CLOSED: "the connection or client was closed",
+  LOST: "a persistent page that was accepted cannot be brought back",
+  NO_MEMORY: "the operating system refused to reserve address space",
+  NOT_SUPPORTED: "the other side does not know this request",
+  REFUSED: "the other side understood and refused",
+  TIMED_OUT: "no answer before the deadline",
+  UNREACHABLE: "the holder of a remote page does not answer now; a later get may succeed",
+} as const;
+
+export type ErrorCode = keyof typeof ERROR_CODES;
+
+export class RamsterError extends Error {
+  override readonly name: string = "RamsterError";
+  readonly code: ErrorCode;
+
+  constructor(code: ErrorCode, message: string, options?: { cause?: unknown }) {
+    super(message, options);
+    this.code = code;
+  }
+}
+
+/** Bytes that break the protocol. The stream that carried them is closed. */
+export class WireError extends RamsterError {
+  override readonly name = "WireError";
+}
+
+/** A peer, or the link to it, that cannot do what was asked of it. */
+export class PeerError extends RamsterError {
+  override readonly name = "PeerError";
+}
+
+/** Stored bytes that a codec cannot turn back into a page. */
+export class CodecError extends RamsterError {
+  override readonly name = "CodecError";
+}
+
+/** A flag, a setting or an environment that the user can mend. */
+export class ConfigError extends RamsterError {
+  override readonly name = "ConfigError";
+}

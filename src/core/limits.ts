@@ -1,0 +1,185 @@
+/**
+ * Every bound and constant, with its reason. Relations between them are asserted at the end, when the file loads.
+ * What an operator may change is a setting with one of these as its default.
+ */
+import { assert } from "./assert.ts";
+
+// Pages and frames.
+
+/** A page, and a frame: the page size of every machine that we run on. Part of the handshake. */
+export const PAGE_BYTES = 4096;
+export const FRAME_BYTES = PAGE_BYTES;
+
+// zbud geometry: that of the original (reference 3.1).
+
+export const CHUNK_BYTES = 64;
+export const CHUNK_COUNT = FRAME_BYTES / CHUNK_BYTES;
+/** In front of every zpage in its frame. */
+export const ZBUD_HEADER_BYTES = 32;
+/** One chunk short of a frame, less the header: what still leaves a place for a buddy of one chunk. */
+export const ZPAGE_BYTES_MAX = (CHUNK_COUNT - 1) * CHUNK_BYTES - ZBUD_HEADER_BYTES;
+
+// Accept and refuse policy (reference 4.2). Settable.
+
+/** 7/8 of a page: a persistent page that compresses to more is refused, or stored whole where refusing is no option. */
+export const PERS_ZPAGE_BYTES_MAX_DEFAULT = 3584;
+/** 5/8 of a page: above it a persistent page is taken only while the mean of the store is below it. */
+export const PERS_ZPAGE_MEAN_BYTES_DEFAULT = 2560;
+
+// tmem.
+
+/** Pools of one client. The original had 16; a pool costs one row. */
+export const POOLS_PER_CLIENT_MAX = 256;
+/**
+ * Pages and objects that a node's index can name. 64 Mi pages are 256 GiB; their rows fill one region of 2 GiB of address
+ * space, of which only what is used is resident.
+ */
+export const PAGES_PER_NODE_MAX = 64 * 1024 * 1024 - 128;
+export const OBJECTS_PER_NODE_MAX = 16 * 1024 * 1024;
+/** Versions stay below this: exact as a number, 46 bits in a page's record, two years at a million puts a second. */
+export const VERSION_END = 2 ** 46;
+/** Node numbers are 0 .. NODES_MAX - 1. */
+export const NODES_MAX = 1024;
+
+// Region.
+
+/** The most that one Int32Array covers here: 2 GiB, below JavaScriptCore's limit of 4 GiB for one ArrayBuffer. */
+export const REGION_WORDS_BYTES_MAX = 2 ** 31;
+
+/** An emptied table up to this size keeps its memory: a store of a few pages must not call madvise for each. */
+export const TABLE_KEEP_BYTES = 1024 * 1024;
+
+// Wire. Byte layouts are in src/wire/PROTOCOL.md.
+
+export const PROTOCOL_VERSION = 1;
+export const HEADER_BYTES = 20;
+/** The longest body: 256 whole pages with their handles and change. A longer declared length closes the stream. */
+export const BODY_BYTES_MAX = 1_114_112;
+/** A frame that is put together from pieces keeps its buffer up to this; a longer one is given up afterwards. */
+export const ASSEMBLY_KEEP_BYTES = 256 * 1024;
+/** Cluster and node names, in bytes of UTF-8 (the original: 64 characters). */
+export const NAME_BYTES_MAX = 64;
+/** Entries of one batch. */
+export const BATCH_COUNT_MAX = 4096;
+/** Requests that may wait for a reply on one channel; a power of two, since the low bits choose the slot. */
+export const REQUESTS_OUTSTANDING_MAX = 1024;
+/** Bytes that may wait in one lane of a channel before `begin` says no. Two of the longest frames fit. */
+export const LANE_BYTES_MAX = 4 * 1024 * 1024;
+/** Output waiting on a channel that is written out at once instead of at the end of the turn. */
+export const GATHER_BYTES = 64 * 1024;
+/** Bytes of replies that one side may be waiting for: what the other side must be ready to hold back for it. */
+export const REPLY_BYTES_OUTSTANDING_MAX = 2 * (HEADER_BYTES + BODY_BYTES_MAX);
+/**
+ * With more than this waiting in the urgent lane no further request is served, until it is below the lower mark. Above
+ * the window of replies: between two sides that keep to the window neither ever stops reading, so they cannot lock up.
+ */
+export const OUTPUT_PAUSE_BYTES = 2_621_440;
+export const OUTPUT_RESUME_BYTES = 1_048_576;
+/** Requests that timed out and still have no reply. More means that the other side serves no longer. */
+export const REQUESTS_ABANDONED_MAX = REQUESTS_OUTSTANDING_MAX / 2;
+/** How often deadlines of requests are looked at, and so by how much one may be overrun. */
+export const DEADLINE_TICK_MS = 50;
+/** After a goodbye: how long the other side may take to close before it is cut off. */
+export const GOODBYE_TIMEOUT_MS = 1000;
+/** A link whose handshake takes longer is closed. */
+export const HANDSHAKE_TIMEOUT_MS = 5000;
+/** Accepted links that have not said who they are. Past it new ones are closed at once. */
+export const LINKS_UNIDENTIFIED_MAX = 64;
+/** Keepalive and idle defaults, those of the original (reference 6.1). */
+export const KEEPALIVE_MS_DEFAULT = 2000;
+export const IDLE_MS_DEFAULT = 30_000;
+/** Redial back-off: the first wait, and the longest (the original's reconnect delay was 2 s flat). */
+export const REDIAL_MS_MIN = 50;
+export const REDIAL_MS_MAX = 2000;
+
+// ramster.
+
+/** One remotify batch: large enough that its round trip costs little a page, small enough that a read waits little. */
+export const REMOTIFY_BATCH_BYTES = 128 * 1024;
+/** Zpages of one remotify batch. */
+export const REMOTIFY_BATCH_COUNT_MAX = 512;
+/** Batches under way to the target: 1 MiB keeps a 10 Gb/s link busy at 0.8 ms round trip. */
+export const REMOTIFY_BATCHES_MAX = 8;
+/** A target that took nothing for so long is not waited for by puts: longer than a link takes to be dialled. */
+export const REMOTIFY_PATIENCE_MS = 1000;
+/** Pages asked for in one GET: their replies, whole pages at worst, fit one body. */
+export const FETCH_BATCH_COUNT_MAX = 256;
+/** Fetches under way on a node, and getters that wait for them. Past it a get is refused. */
+export const FETCHES_MAX = 65_536;
+export const WAITERS_MAX = 65_536;
+/** Flushes in one message to a holder. */
+export const FLUSH_BATCH_COUNT_MAX = 1024;
+/** Pages on one holder and flushes owed to it, together: a flush is then never refused for want of room. */
+export const OWED_FLUSHES_MAX = 4_194_304;
+
+// Client door.
+
+/** Connections at once. */
+export const CLIENTS_MAX = 1024;
+/** Entries of one PAGE_PUT or PAGE_GET: what fits a body as whole pages. */
+export const CLIENT_GET_COUNT_MAX = 256;
+/** Buffers of finished gets that are kept for the next. */
+export const CLIENT_GETS_KEPT_BYTES = 16 * 1024 * 1024;
+
+// Settings of a node (node/config.ts). What the original had is in the reference, sections 4 to 6.
+
+/** About 30,000 pages: enough to see everything happen, little enough to start many nodes. */
+export const MEMORY_BYTES_DEFAULT = 64 * 1024 * 1024;
+/** 256 frames. With fewer the marks, and frames under way, leave nothing to store pages in. */
+export const MEMORY_BYTES_MIN = 1024 * 1024;
+/** 2^26 frames: a table of them with 32 bytes each still fits one region. */
+export const MEMORY_BYTES_MAX = FRAME_BYTES * 2 ** 26;
+/** What a memory server lends unless told otherwise. */
+export const SERVER_MEMORY_BYTES_DEFAULT = 1024 * 1024 * 1024;
+/** Addresses of one client door. Each is a listening socket. */
+export const CLIENT_ADDRESSES_MAX = 16;
+/** Where pages begin to move away, and where that ends: a tenth of the memory goes at a time. */
+export const HIGH_MARK_PERCENT_DEFAULT = 90;
+export const LOW_MARK_PERCENT_DEFAULT = 80;
+/** The original's trickle was 100 frames of each kind a second. Off here: the marks do the work. */
+export const TRICKLE_FRAMES_DEFAULT = 0;
+export const TRICKLE_FRAMES_MAX = 65_536;
+export const TRICKLE_PERIOD_MS_DEFAULT = 1000;
+export const TRICKLE_FIRST_MS_DEFAULT = 60_000;
+/** How long a put waits for frames while pages move away: a slow batch, not a whole deadline. */
+export const PUT_WAIT_MS_DEFAULT = 1000;
+/** Deadline of a request to a peer: 1000 times the round trip of a busy local network. */
+export const REQUEST_TIMEOUT_MS_DEFAULT = 2000;
+/** Selfshrink, the original's numbers (reference 5.7). */
+export const SELFSHRINK_INTERVAL_MS_DEFAULT = 5000;
+export const SELFSHRINK_HYSTERESIS_DEFAULT = 20;
+export const SELFSHRINK_INERTIA_DEFAULT = 3;
+/** Of hysteresis and inertia: far past any use, near enough that a slip of the finger is seen. */
+export const SELFSHRINK_COUNT_MAX = 10_000;
+/** Timers that an operator sets: at most a day, since those of the runtime end at 24.8 days. */
+export const SETTING_MS_MIN = 1;
+export const SETTING_MS_MAX = 24 * 60 * 60 * 1000;
+
+// Stress.
+
+export const STRESS_NODES_DEFAULT = 8;
+/** Processes on one machine, each with 30 MiB of its own before the first page. */
+export const STRESS_NODES_MAX = 128;
+/** A node of a stress run: small, so that its working set is soon several times as much. */
+export const STRESS_MEMORY_BYTES_DEFAULT = 8 * 1024 * 1024;
+/** Working set of a node in units of its memory: most of its pages are away. */
+export const STRESS_WORKING_SET_RATIO = 4;
+/** With the start, the stop and the proof at the end a default run stays well under a minute. */
+export const STRESS_DURATION_MS_DEFAULT = 20_000;
+
+assert(FRAME_BYTES % CHUNK_BYTES === 0);
+assert(ZPAGE_BYTES_MAX === 4000);
+assert(PERS_ZPAGE_BYTES_MAX_DEFAULT <= ZPAGE_BYTES_MAX);
+assert(PERS_ZPAGE_MEAN_BYTES_DEFAULT <= PERS_ZPAGE_BYTES_MAX_DEFAULT);
+assert((REQUESTS_OUTSTANDING_MAX & (REQUESTS_OUTSTANDING_MAX - 1)) === 0);
+assert(LANE_BYTES_MAX >= 2 * (HEADER_BYTES + BODY_BYTES_MAX));
+assert(BODY_BYTES_MAX >= 256 * (PAGE_BYTES + 40));
+assert(REPLY_BYTES_OUTSTANDING_MAX < OUTPUT_PAUSE_BYTES);
+assert(OUTPUT_RESUME_BYTES < OUTPUT_PAUSE_BYTES);
+// The reply to a request that is served always fits its lane.
+assert(OUTPUT_PAUSE_BYTES + HEADER_BYTES + BODY_BYTES_MAX <= LANE_BYTES_MAX);
+assert(KEEPALIVE_MS_DEFAULT < IDLE_MS_DEFAULT);
+assert(MEMORY_BYTES_MIN <= STRESS_MEMORY_BYTES_DEFAULT);
+assert(MEMORY_BYTES_MIN <= MEMORY_BYTES_DEFAULT && MEMORY_BYTES_DEFAULT <= MEMORY_BYTES_MAX);
+assert(LOW_MARK_PERCENT_DEFAULT < HIGH_MARK_PERCENT_DEFAULT);
+assert(PUT_WAIT_MS_DEFAULT < REQUEST_TIMEOUT_MS_DEFAULT);

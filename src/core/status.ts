@@ -1,0 +1,48 @@
+/**
+ * Expected outcomes of an operation on pages: one closed table, used in the store, on the wire (one byte an entry)
+ * and in the client library. Zero is success. Numbers are only ever added, never reused: they are protocol.
+ */
+export const STATUS = {
+  /** Stored, found or flushed. */
+  OK: 0,
+  /** Nothing is stored under the handle (for a get: a miss). */
+  NOT_FOUND: 1,
+  /** No frame, and nothing that may be evicted for it. */
+  NO_ROOM: 2,
+  /** The page does not compress below the limit of its kind (reference 4.2). */
+  COMPRESS_POOR: 3,
+  /** The page compresses badly and so does the store on average (reference 4.2). */
+  MEAN_COMPRESS_POOR: 4,
+  /** The store is frozen: the put acted as a flush. */
+  FROZEN: 5,
+  UNKNOWN_POOL: 6,
+  /** The pool exists with the other kind: persistent against ephemeral. */
+  POOL_MISMATCH: 7,
+  /** No free pool slot. */
+  POOLS_FULL: 8,
+  /** The index has no free page or object record. */
+  INDEX_FULL: 9,
+  /** The bytes do not match their checksum. */
+  CORRUPT: 10,
+  /** A persistent page was accepted and cannot be brought back: an error, never a miss. */
+  LOST: 11,
+  /** The holder has a newer version, so it did nothing. */
+  STALE: 12,
+  /** This node does not store pages of this kind for others. */
+  DISABLED: 13,
+  /** The request is well framed but its fields are not allowed. */
+  BAD_REQUEST: 14,
+  /** The page is remote: its bytes will come later. Never on the wire. */
+  PENDING: 15,
+  /** The page is remote and its holder does not answer now. It is not lost: a later get may succeed. */
+  UNREACHABLE: 16,
+} as const;
+
+export type Status = (typeof STATUS)[keyof typeof STATUS];
+
+const NAMES: readonly string[] = Object.keys(STATUS).map((name) => name.toLowerCase());
+
+/** `"no_room"` for STATUS.NO_ROOM: the spelling in reports, counters and the client library. */
+export function statusName(status: number): string {
+  return NAMES[status] ?? `status_${status}`;
+}

@@ -1,0 +1,96 @@
+/**
+ * Rows and Table: rows of 32-bit words in a region of memory, in place of one object a page, frame or request.
+ *
+ *     row r:  | word 0 | word 1 | ... | word wordsPerRow - 1 |
+ *
+ * Rows are numbered from 1; row 0 is the "none" of every link, so fresh memory (zeros) is an empty list.
+ * A Table also says which rows are free: newest first, else from the untouched end of the region, so that a table is
+ * only as resident as it ever was full. When the last row is given back, a large one returns to the operating system.
+ *
+ * This and bytes.ts are the only files with raw index arithmetic: whoever holds a row number holds it from `take`.
+ */
+import { assert } from "./assert.ts";
+import { FRAME_BYTES, TABLE_KEEP_BYTES } from "./limits.ts";
+import type { Memory, Region } from "./memory.ts";
+
+export interface RowsShape {
+  rowCountMax: number;
+  wordsPerRow: number;
+}
+
+/** Words addressed by row; the caller knows which rows mean something. */
+export class Rows {
+  readonly rowCountMax: number;
+  protected readonly wordsPerRow: number;
+  private readonly region: Region;
+  private readonly words: Int32Array;
+
+  constructor(memory: Memory, shape: RowsShape) {
+    assert(shape.rowCountMax >= 1 && shape.wordsPerRow >= 1);
+    this.rowCountMax = shape.rowCountMax;
+    this.wordsPerRow = shape.wordsPerRow;
+    const byteCount = (shape.rowCountMax + 1) * shape.wordsPerRow * 4;
+    this.region = memory.reserve(Math.ceil(byteCount / FRAME_BYTES) * FRAME_BYTES);
+    this.words = this.region.words();
+  }
+
+  get(row: number, word: number): number {
+    return this.words[row * this.wordsPerRow + word]!;
+  }
+
+  set(row: number, word: number, value: number): void {
+    this.words[row * this.wordsPerRow + word] = value;
+  }
+
+  /** Rows 0 .. rowEnd - 1 become zeros; their memory goes back to the operating system. */
+  clear(rowEnd: number): void {
+    const byteCount = Math.ceil((rowEnd * this.wordsPerRow * 4) / FRAME_BYTES) * FRAME_BYTES;
+    this.region.release(0, Math.min(byteCount, this.region.byteCount));
+  }
+
+  close(): void {
+    this.region.close();
+  }
+}
+
+/** Rows with a free list. Word 0 of a free row is the link of that list; the other words keep what was left in them. */
+export class Table extends Rows {
+  private freeHead = 0;
+  private end = 1;
+  private used = 0;
+
+  get rowCount(): number {
+    return this.used;
+  }
+
+  /** One past the highest row that was ever taken since the table was last cleared: the bound of a scan. */
+  get rowEnd(): number {
+    return this.end;
+  }
+
+  /** A row of unspecified content, or 0 when the table is full. */
+  take(): number {
+    let row = this.freeHead;
+    if (row !== 0) {
+      this.freeHead = this.get(row, 0);
+    } else {
+      if (this.end > this.rowCountMax) return 0;
+      row = this.end;
+      this.end += 1;
+    }
+    this.used += 1;
+    return row;
+  }
+
+  give(row: number): void {
+    assert(row > 0 && row < this.end);
+    this.used -= 1;
+    this.set(row, 0, this.freeHead);
+    this.freeHead = row;
+    if (this.used === 0 && this.end * this.wordsPerRow * 4 > TABLE_KEEP_BYTES) {
+      this.clear(this.end);
+      this.freeHead = 0;
+      this.end = 1;
+    }
+  }
+}

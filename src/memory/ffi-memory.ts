@@ -1,0 +1,111 @@
+/**
+ * Memory from the operating system: anonymous mmap, given back with madvise, through bun:ffi on the C library.
+ *
+ * A region is address space without a reservation (MAP_NORESERVE): it costs nothing until a page of it is touched,
+ * and `madvise(MADV_DONTNEED)` makes that page free and zero again (madvise(2)). Copies go through memcpy on plain
+ * addresses, which needs no view: 4 ns for 64 bytes and 23 ns for 4 KiB where `subarray` and `set` cost 60 to 150.
+ */
+import { assert } from "../core/assert.ts";
+import { RamsterError } from "../core/errors.ts";
+import { FRAME_BYTES, REGION_WORDS_BYTES_MAX } from "../core/limits.ts";
+import type { Memory, Region } from "../core/memory.ts";
+import { dlopen, type Pointer, ptr, toArrayBuffer } from "bun:ffi";
+import { assertRange } from "./heap-memory.ts";
+
+// <sys/mman.h>, the same numbers on every Linux that Bun runs on.
+const PROT_READ_WRITE = 0x3;
+const MAP_PRIVATE_ANONYMOUS_NORESERVE = 0x4022;
+const MADV_DONTNEED = 4;
+
+function openLibc(path: string) {
+  return dlopen(path, {
+    mmap: { args: ["ptr", "u64", "i32", "i32", "i32", "i64"], returns: "ptr" },
+    munmap: { args: ["ptr", "u64"], returns: "i32" },
+    madvise: { args: ["ptr", "u64", "i32"], returns: "i32" },
+    memcpy: { args: ["ptr", "ptr", "u64"], returns: "void" },
+  }).symbols;
+}
+
+type Libc = ReturnType<typeof openLibc>;
+
+export class FfiMemory implements Memory {
+  private readonly libc: Libc;
+
+  /** Throws where the C library cannot be opened at `path` or bun:ffi is missing: see open-memory.ts. */
+  constructor(path: string) {
+    this.libc = openLibc(path);
+  }
+
+  reserve(byteCount: number): Region {
+    return new FfiRegion(this.libc, byteCount);
+  }
+
+  copy(
+    target: Uint8Array,
+    targetOffset: number,
+    source: Uint8Array,
+    sourceOffset: number,
+    byteCount: number,
+  ): void {
+    assertRange(target.byteLength, targetOffset, byteCount);
+    assertRange(source.byteLength, sourceOffset, byteCount);
+    if (byteCount === 0) return; // An empty array has no address.
+    const to = ptr(target) + targetOffset;
+    const from = ptr(source) + sourceOffset;
+    this.libc.memcpy(to as Pointer, from as Pointer, byteCount);
+  }
+}
+
+class FfiRegion implements Region {
+  readonly byteCount: number;
+  private readonly libc: Libc;
+  private readonly address: number;
+  private table: Int32Array | null = null;
+
+  constructor(libc: Libc, byteCount: number) {
+    assert(byteCount > 0 && byteCount % FRAME_BYTES === 0);
+    const flags = MAP_PRIVATE_ANONYMOUS_NORESERVE;
+    const address = libc.mmap(null, byteCount, PROT_READ_WRITE, flags, -1, 0) as number | null;
+    // MAP_FAILED is the all-ones pointer, which arrives as a number far above any address.
+    if (address === null || address <= 0 || address > Number.MAX_SAFE_INTEGER) {
+      throw new RamsterError("NO_MEMORY", `Cannot reserve ${byteCount} bytes of address space`);
+    }
+    this.libc = libc;
+    this.address = address;
+    this.byteCount = byteCount;
+  }
+
+  read(offset: number, target: Uint8Array, targetOffset: number, byteCount: number): void {
+    assertRange(this.byteCount, offset, byteCount);
+    assertRange(target.byteLength, targetOffset, byteCount);
+    if (byteCount === 0) return;
+    const to = ptr(target) + targetOffset;
+    this.libc.memcpy(to as Pointer, (this.address + offset) as Pointer, byteCount);
+  }
+
+  write(offset: number, source: Uint8Array, sourceOffset: number, byteCount: number): void {
+    assertRange(this.byteCount, offset, byteCount);
+    assertRange(source.byteLength, sourceOffset, byteCount);
+    if (byteCount === 0) return;
+    const from = ptr(source) + sourceOffset;
+    this.libc.memcpy((this.address + offset) as Pointer, from as Pointer, byteCount);
+  }
+
+  words(): Int32Array {
+    assert(this.byteCount <= REGION_WORDS_BYTES_MAX);
+    this.table ??= new Int32Array(toArrayBuffer(this.address as Pointer, 0, this.byteCount));
+    return this.table;
+  }
+
+  release(offset: number, byteCount: number): void {
+    assertRange(this.byteCount, offset, byteCount);
+    assert(offset % FRAME_BYTES === 0 && byteCount % FRAME_BYTES === 0);
+    const result = this.libc.madvise((this.address + offset) as Pointer, byteCount, MADV_DONTNEED);
+    assert(result === 0, "madvise(MADV_DONTNEED) failed on our own mapping");
+  }
+
+  close(): void {
+    this.table = null;
+    this.libc.munmap(this.address as Pointer, this.byteCount);
+  }
+}

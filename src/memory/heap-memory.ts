@@ -1,0 +1,115 @@
+/**
+ * Memory on plain ArrayBuffers: for systems without bun:ffi, and for the simulator. The same behaviour as
+ * ffi-memory.ts except that `release` only writes zeros: what was touched stays resident until the region is closed.
+ *
+ * One ArrayBuffer holds at most 4 GiB, so a region is cut into pieces of PIECE_BYTES, made when first written to.
+ */
+import { assert } from "../core/assert.ts";
+import { FRAME_BYTES, REGION_WORDS_BYTES_MAX } from "../core/limits.ts";
+import type { Memory, Region } from "../core/memory.ts";
+
+/** 16 MiB: small enough that an idle node stays small, large enough that pieces are few. */
+const PIECE_BYTES = 16 * 1024 * 1024;
+
+export class HeapMemory implements Memory {
+  reserve(byteCount: number): Region {
+    return new HeapRegion(byteCount);
+  }
+
+  copy(
+    target: Uint8Array,
+    targetOffset: number,
+    source: Uint8Array,
+    sourceOffset: number,
+    byteCount: number,
+  ): void {
+    assertRange(target.byteLength, targetOffset, byteCount);
+    assertRange(source.byteLength, sourceOffset, byteCount);
+    target.set(source.subarray(sourceOffset, sourceOffset + byteCount), targetOffset);
+  }
+}
+
+export function assertRange(available: number, offset: number, byteCount: number): void {
+  assert(offset >= 0 && byteCount >= 0 && offset + byteCount <= available, "copy out of range");
+}
+
+class HeapRegion implements Region {
+  readonly byteCount: number;
+  private pieces: Array<Uint8Array | undefined> = [];
+  private whole: Int32Array | null = null;
+
+  constructor(byteCount: number) {
+    assert(byteCount > 0 && byteCount % FRAME_BYTES === 0);
+    this.byteCount = byteCount;
+  }
+
+  read(offset: number, target: Uint8Array, targetOffset: number, byteCount: number): void {
+    assertRange(this.byteCount, offset, byteCount);
+    assertRange(target.byteLength, targetOffset, byteCount);
+    this.eachPiece(offset, byteCount, (piece, start, length, done) => {
+      const at = targetOffset + done;
+      if (piece === undefined) target.fill(0, at, at + length);
+      else target.set(piece.subarray(start, start + length), at);
+    });
+  }
+
+  write(offset: number, source: Uint8Array, sourceOffset: number, byteCount: number): void {
+    assertRange(this.byteCount, offset, byteCount);
+    assertRange(source.byteLength, sourceOffset, byteCount);
+    let done = 0;
+    while (done < byteCount) {
+      const at = offset + done;
+      const start = at % PIECE_BYTES;
+      const length = Math.min(PIECE_BYTES - start, byteCount - done);
+      const from = sourceOffset + done;
+      this.pieceFor(at).set(source.subarray(from, from + length), start);
+      done += length;
+    }
+  }
+
+  words(): Int32Array {
+    assert(this.byteCount <= REGION_WORDS_BYTES_MAX);
+    assert(this.pieces.length === 0, "words() comes before the first write");
+    this.whole ??= new Int32Array(this.byteCount / 4);
+    return this.whole;
+  }
+
+  release(offset: number, byteCount: number): void {
+    assertRange(this.byteCount, offset, byteCount);
+    if (this.whole !== null) this.whole.fill(0, offset / 4, (offset + byteCount) / 4);
+    this.eachPiece(offset, byteCount, (piece, start, length) => {
+      piece?.fill(0, start, start + length);
+    });
+  }
+
+  close(): void {
+    this.pieces = [];
+    this.whole = null;
+  }
+
+  private eachPiece(
+    offset: number,
+    byteCount: number,
+    visit: (piece: Uint8Array | undefined, start: number, length: number, done: number) => void,
+  ): void {
+    let done = 0;
+    while (done < byteCount) {
+      const at = offset + done;
+      const start = at % PIECE_BYTES;
+      const length = Math.min(PIECE_BYTES - start, byteCount - done);
+      visit(this.pieces[Math.floor(at / PIECE_BYTES)], start, length, done);
+      done += length;
+    }
+  }
+
+  private pieceFor(offset: number): Uint8Array {
+    const index = Math.floor(offset / PIECE_BYTES);
+    let piece = this.pieces[index];
+    if (piece === undefined) {
+      const start = index * PIECE_BYTES;
+      piece = new Uint8Array(Math.min(PIECE_BYTES, this.byteCount - start));
+      this.pieces[index] = piece;
+    }
+    return piece;
+  }
+}

@@ -1,0 +1,85 @@
+import { describe, expect, test } from "bun:test";
+import { AssertionError } from "../core/assert.ts";
+import { RamsterError } from "../core/errors.ts";
+import { FRAME_BYTES } from "../core/limits.ts";
+import type { Memory } from "../core/memory.ts";
+import { HeapMemory } from "./heap-memory.ts";
+import { openMemory } from "./open-memory.ts";
+
+const MIB = 1024 * 1024;
+
+const MEMORIES: ReadonlyArray<readonly [string, Memory]> = [
+  ["of the operating system", openMemory()],
+  ["on ArrayBuffers", new HeapMemory()],
+];
+
+describe.each(MEMORIES)("Memory %s", (_name, memory) => {
+  test("a region reads back what was written, across its pieces, and zeros elsewhere", () => {
+    const region = memory.reserve(64 * MIB);
+    const bytes = new Uint8Array(10_000).map((_, i) => i % 251);
+    const read = new Uint8Array(10_100);
+    for (const offset of [0, 16 * MIB - 5000, 64 * MIB - 10_000]) {
+      region.write(offset, bytes, 0, bytes.length);
+      region.read(offset, read, 100, bytes.length);
+      expect(read.subarray(100)).toEqual(bytes);
+    }
+    region.read(40 * MIB, read, 0, 100);
+    expect(read.subarray(0, 100)).toEqual(new Uint8Array(100));
+    region.close();
+  });
+
+  test("release() leaves zeros in its range and nothing else", () => {
+    const region = memory.reserve(4 * FRAME_BYTES);
+    region.write(0, new Uint8Array(4 * FRAME_BYTES).fill(1), 0, 4 * FRAME_BYTES);
+    region.release(FRAME_BYTES, 2 * FRAME_BYTES);
+    const read = new Uint8Array(4 * FRAME_BYTES);
+    region.read(0, read, 0, read.length);
+    const expected = new Uint8Array(4 * FRAME_BYTES).fill(1);
+    expected.fill(0, FRAME_BYTES, 3 * FRAME_BYTES);
+    expect(read).toEqual(expected);
+    region.close();
+  });
+
+  test("words() of a released region are zeros", () => {
+    const region = memory.reserve(2 * FRAME_BYTES);
+    const words = region.words();
+    words.fill(-1);
+    region.release(0, FRAME_BYTES);
+    expect([words[0], words[FRAME_BYTES / 4 - 1], words[FRAME_BYTES / 4]]).toEqual([0, 0, -1]);
+    region.close();
+  });
+
+  test("a copy out of range is caught before it happens", () => {
+    const region = memory.reserve(FRAME_BYTES);
+    const bytes = new Uint8Array(100);
+    expect(() => region.read(FRAME_BYTES - 50, bytes, 0, 51)).toThrow(AssertionError);
+    expect(() => region.write(0, bytes, 60, 41)).toThrow(AssertionError);
+    expect(() => memory.copy(bytes, 0, bytes, 90, 11)).toThrow(AssertionError);
+    expect(() => memory.copy(bytes, -1, bytes, 0, 1)).toThrow(AssertionError);
+    region.close();
+  });
+
+  test("copy() moves between arrays at any offset, and into views of a larger buffer", () => {
+    const whole = new Uint8Array(64);
+    const target = whole.subarray(16, 32);
+    memory.copy(target, 2, new Uint8Array([1, 2, 3, 4]), 1, 3);
+    expect([...whole.subarray(16, 24)]).toEqual([0, 0, 2, 3, 4, 0, 0, 0]);
+    memory.copy(target, 0, whole, 0, 0);
+  });
+});
+
+test("memory that the operating system cannot reserve is a NO_MEMORY error", () => {
+  expect(() => openMemory().reserve(2 ** 52)).toThrow(RamsterError);
+});
+
+test("resident memory falls when a touched region is released", () => {
+  const resident = (): number => process.memoryUsage.rss();
+  const region = openMemory().reserve(256 * MIB);
+  const before = resident();
+  const page = new Uint8Array(FRAME_BYTES).fill(7);
+  for (let at = 0; at < region.byteCount; at += FRAME_BYTES) region.write(at, page, 0, FRAME_BYTES);
+  expect(resident() - before).toBeGreaterThan(200 * MIB);
+  region.release(0, region.byteCount);
+  expect(resident() - before).toBeLessThan(60 * MIB);
+  region.close();
+});
