@@ -1,0 +1,40 @@
+/**
+ * pampd: the page descriptor, two 32-bit words of a page's record beside the low word of its version.
+ *
+ *     word A   bits 0-2    tag: none, local, same-filled, remote
+ *              bit  3      in transit: a fetch of the remote copy is under way
+ *              bits 4-16   zpage bytes, 1 .. 4096
+ *              bit  17     codec id
+ *              bits 18-31  version, bits 32-45
+ *     word B   local: the zbudref      same-filled: the word      remote: the holder's node number
+ *
+ * The original packed node, size and an 8-bit checksum in 64 bits (reference 5.2); the checksum is with the zpage here.
+ */
+import { PAGE_BYTES } from "../core/limits.ts";
+import { assert } from "../core/assert.ts";
+
+export const TAG = { NONE: 0, LOCAL: 1, SAME_FILLED: 2, REMOTE: 3 } as const;
+
+export const TAG_MASK = 0x7;
+export const IN_TRANSIT_BIT = 1 << 3;
+const SIZE_SHIFT = 4;
+const SIZE_MASK = 0x1fff;
+const CODEC_SHIFT = 17;
+const CODEC_MASK = 0x1;
+export const VERSION_HI_SHIFT = 18;
+
+assert(PAGE_BYTES <= SIZE_MASK);
+
+export function sizeOfWord(a: number): number {
+  return (a >>> SIZE_SHIFT) & SIZE_MASK;
+}
+
+export function codecOfWord(a: number): number {
+  return (a >>> CODEC_SHIFT) & CODEC_MASK;
+}
+
+/** Word A with tag, size and codec replaced, in transit cleared, the version's bits kept. */
+export function describe(a: number, tag: number, zpageBytes: number, codec: number): number {
+  const version = a & (-1 << VERSION_HI_SHIFT);
+  return version | (codec << CODEC_SHIFT) | (zpageBytes << SIZE_SHIFT) | tag;
+}

@@ -1,0 +1,519 @@
+/**
+ * tmem: the index. From (client, pool, oid, index) to a page record with its version and descriptor (pampd.ts).
+ *
+ *     pools        few, objects of JavaScript
+ *     objects      rows: oid, pool, list of pages;       hash over pool and oid
+ *     pages        rows of 32 bytes: object, index,      hash over object row and index
+ *                  version, pampd; on its object's list
+ *
+ * The original keeps a tree of objects and in each a radix tree of pages; a hash with intrusive lists gives the same
+ * operations: flushing an object or a pool costs what it touches.
+ *
+ * Rules (reference 2.3): a put first frees what the handle held (`claim`) and never overwrites in place, so that a put
+ * that fails leaves nothing; every put gets a new version; a frozen index takes no put.
+ *
+ * Invariants, checked by verify():
+ *   1. A page is in the hash under its object and index, and on its object's list; so is an object under pool and oid.
+ *   2. An object has at least one page. Counts of pools and objects are those of their lists.
+ *
+ * Not here: bytes, frames, peers. Storage is released through PamOps.
+ */
+import { assert } from "../core/assert.ts";
+import { Handle } from "../core/handle.ts";
+import { POOLS_PER_CLIENT_MAX, VERSION_END } from "../core/limits.ts";
+import { RowList } from "../core/list.ts";
+import type { Memory } from "../core/memory.ts";
+import { STATUS, type Status } from "../core/status.ts";
+import { Table } from "../core/table.ts";
+import { HashIndex } from "./hash-index.ts";
+import type { PamOps } from "./pamops.ts";
+import {
+  codecOfWord,
+  describe,
+  IN_TRANSIT_BIT,
+  sizeOfWord,
+  TAG,
+  TAG_MASK,
+  VERSION_HI_SHIFT,
+} from "./pampd.ts";
+import { Pool, type PoolOptions } from "./pool.ts";
+
+/** The client that is the node itself (reference 1). */
+export const LOCAL_CLIENT = 0xffff;
+
+// Words of a page's row. Word 0 is the chain of its hash bucket, and the free list's link.
+const PAGE_OBJECT = 1;
+const PAGE_INDEX = 2;
+const PAGE_PREV = 3;
+const PAGE_NEXT = 4;
+const PAGE_VERSION_LO = 5;
+const PAGE_A = 6;
+const PAGE_B = 7;
+const WORDS_PER_PAGE = 8;
+
+// Words of an object's row.
+const OBJECT_OID = 1;
+const OBJECT_POOL = 7;
+const OBJECT_FIRST = 8;
+const OBJECT_PAGES = 9;
+const OBJECT_PREV = 10;
+const OBJECT_NEXT = 11;
+const WORDS_PER_OBJECT = 12;
+
+export interface TmemOptions {
+  pageCountMax: number;
+  objectCountMax: number;
+}
+
+export class Tmem {
+  /** While true every put fails and acts as a flush of its handle (reference 2.3, rule 8). */
+  frozen = false;
+  private readonly pages: Table;
+  private readonly objects: Table;
+  private readonly pageHash: HashIndex;
+  private readonly objectHash: HashIndex;
+  private readonly pools: Array<Pool | null> = [null];
+  private readonly clients = new Map<number, Array<Pool | null>>();
+  private readonly pamops: PamOps;
+  /** For hashing the oid of an object's row. */
+  private readonly scratch = new Handle();
+  private lastVersion = 0;
+
+  constructor(memory: Memory, options: TmemOptions, pamops: PamOps) {
+    this.pamops = pamops;
+    this.pages = new Table(memory, {
+      rowCountMax: options.pageCountMax,
+      wordsPerRow: WORDS_PER_PAGE,
+    });
+    this.objects = new Table(memory, {
+      rowCountMax: options.objectCountMax,
+      wordsPerRow: WORDS_PER_OBJECT,
+    });
+    this.pageHash = new HashIndex(memory, this.pages, (page) => {
+      return pageHashOf(this.pages.get(page, PAGE_OBJECT), this.pages.get(page, PAGE_INDEX));
+    });
+    this.objectHash = new HashIndex(memory, this.objects, (object) => this.hashOfObject(object));
+  }
+
+  get pageCount(): number {
+    return this.pages.rowCount;
+  }
+
+  get objectCount(): number {
+    return this.objects.rowCount;
+  }
+
+  /** One past the highest page number in use: bound of a scan with `isLive`. */
+  get pageEnd(): number {
+    return this.pages.rowEnd;
+  }
+
+  // Pools.
+
+  /** @returns the new pool, in the client's first free slot, or null when it has POOLS_PER_CLIENT_MAX. */
+  newPool(client: number, options: PoolOptions): Pool | null {
+    const slots = this.slotsOf(client);
+    const free = slots.indexOf(null);
+    const id = free === -1 ? slots.length : free;
+    return id < POOLS_PER_CLIENT_MAX ? this.addPool(client, id, options) : null;
+  }
+
+  /** The client's pool `id`, created when it is not there: a holder's pools carry the owner's ids. */
+  autocreatePool(client: number, id: number, options: PoolOptions): Pool | Status {
+    const pool = this.pool(client, id);
+    if (pool !== null) {
+      return pool.persistent === options.persistent ? pool : STATUS.POOL_MISMATCH;
+    }
+    if (id >= POOLS_PER_CLIENT_MAX) return STATUS.POOLS_FULL;
+    return this.addPool(client, id, options);
+  }
+
+  pool(client: number, id: number): Pool | null {
+    return this.clients.get(client)?.[id] ?? null;
+  }
+
+  poolsOf(client: number): Pool[] {
+    return this.slotsOf(client).filter((pool) => pool !== null);
+  }
+
+  /** Removes every page of the pool and keeps the pool. */
+  flushPool(pool: Pool): void {
+    while (pool.objects.head !== 0) this.flushPagesOf(pool.objects.head);
+  }
+
+  destroyPool(pool: Pool): void {
+    this.flushPool(pool);
+    this.pools[pool.row] = null;
+    this.slotsOf(pool.client)[pool.id] = null;
+  }
+
+  // Pages by handle.
+
+  /** The page under the handle, or 0. */
+  find(pool: Pool, handle: Handle): number {
+    const object = this.findObject(pool, handle);
+    return object === 0 ? 0 : this.findPage(object, handle.index);
+  }
+
+  /**
+   * First half of a put: frees what the handle held and returns its record, without storage and with `version`; the
+   * caller then stores bytes and calls `describe`, or `remove` when they were refused. Nothing may wait in between.
+   *
+   * @returns the page, or 0 when the index is full or frozen: then nothing is left under the handle.
+   */
+  claim(pool: Pool, handle: Handle, version: number): number {
+    let object = this.findObject(pool, handle);
+    let page = object === 0 ? 0 : this.findPage(object, handle.index);
+    if (page !== 0) {
+      this.pamops.free(page);
+      if (this.frozen) {
+        this.remove(page);
+        return 0;
+      }
+    } else {
+      if (this.frozen) return 0;
+      if (object === 0) object = this.addObject(pool, handle);
+      if (object === 0) return 0;
+      page = this.addPage(object, handle.index);
+      if (page === 0) {
+        if (this.objects.get(object, OBJECT_PAGES) === 0) this.removeObject(object);
+        return 0;
+      }
+    }
+    assert(version > 0 && version < VERSION_END);
+    this.pages.set(page, PAGE_VERSION_LO, version | 0);
+    const versionHi = Math.floor(version / 4294967296);
+    this.pages.set(page, PAGE_A, (versionHi << VERSION_HI_SHIFT) | TAG.NONE);
+    return page;
+  }
+
+  /** The next version of a page owned here: monotonic for as long as this index lives. */
+  nextVersion(): number {
+    this.lastVersion += 1;
+    return this.lastVersion;
+  }
+
+  /** The newest version given out: every page owned here has at most this. */
+  get newestVersion(): number {
+    return this.lastVersion;
+  }
+
+  /** Frees the storage of the page and removes it. */
+  flush(page: number): void {
+    this.pamops.free(page);
+    this.remove(page);
+  }
+
+  /** Frees and removes every page under the oid. @returns how many there were. */
+  flushObject(pool: Pool, handle: Handle): number {
+    const object = this.findObject(pool, handle);
+    if (object === 0) return 0;
+    const count = this.objects.get(object, OBJECT_PAGES);
+    this.flushPagesOf(object);
+    return count;
+  }
+
+  /** Frees and removes the pages of the object whose version is at most `version`. @returns how many. */
+  flushObjectUpTo(pool: Pool, handle: Handle, version: number): number {
+    const object = this.findObject(pool, handle);
+    return object === 0 ? 0 : this.flushPagesUpTo(object, version);
+  }
+
+  /** Frees and removes the pages of the pool whose version is at most `version`. @returns how many. */
+  flushPoolUpTo(pool: Pool, version: number): number {
+    let count = 0;
+    let object = pool.objects.head;
+    while (object !== 0) {
+      const next = pool.objects.next(object);
+      count += this.flushPagesUpTo(object, version);
+      object = next;
+    }
+    return count;
+  }
+
+  /** Removes the record, and its object with the last one. Its storage is the caller's, or freed already. */
+  remove(page: number): void {
+    const object = this.pages.get(page, PAGE_OBJECT);
+    const hash = pageHashOf(object, this.pages.get(page, PAGE_INDEX));
+    const prev = this.pages.get(page, PAGE_PREV);
+    const next = this.pages.get(page, PAGE_NEXT);
+    if (prev === 0) this.objects.set(object, OBJECT_FIRST, next);
+    else this.pages.set(prev, PAGE_NEXT, next);
+    if (next !== 0) this.pages.set(next, PAGE_PREV, prev);
+    this.pageHash.remove(page, hash);
+    this.pages.set(page, PAGE_OBJECT, 0);
+    this.pages.give(page);
+    this.poolOfObject(object).pageCount -= 1;
+    const left = this.objects.get(object, OBJECT_PAGES) - 1;
+    this.objects.set(object, OBJECT_PAGES, left);
+    if (left === 0) this.removeObject(object);
+  }
+
+  // Pages by record.
+
+  /** Whether the number is a page's now: for scans, and for numbers that were kept across a wait. */
+  isLive(page: number): boolean {
+    return page < this.pages.rowEnd && this.pages.get(page, PAGE_OBJECT) !== 0;
+  }
+
+  version(page: number): number {
+    const hi = this.pages.get(page, PAGE_A) >>> VERSION_HI_SHIFT;
+    return hi * 4294967296 + (this.pages.get(page, PAGE_VERSION_LO) >>> 0);
+  }
+
+  tag(page: number): number {
+    return this.pages.get(page, PAGE_A) & TAG_MASK;
+  }
+
+  zpageBytes(page: number): number {
+    return sizeOfWord(this.pages.get(page, PAGE_A));
+  }
+
+  codec(page: number): number {
+    return codecOfWord(this.pages.get(page, PAGE_A));
+  }
+
+  /** Word B of the pampd: zbudref, repeated word or holder, as the tag says, or the fetch while in transit. */
+  place(page: number): number {
+    return this.pages.get(page, PAGE_B);
+  }
+
+  inTransit(page: number): boolean {
+    return (this.pages.get(page, PAGE_A) & IN_TRANSIT_BIT) !== 0;
+  }
+
+  /** A fetch of the remote page is under way; its place is the fetch's row until `endTransit`. */
+  startTransit(page: number, fetch: number): void {
+    this.pages.set(page, PAGE_A, this.pages.get(page, PAGE_A) | IN_TRANSIT_BIT);
+    this.pages.set(page, PAGE_B, fetch);
+  }
+
+  /** The fetch is over; the page is remote at `holder` as before. */
+  endTransit(page: number, holder: number): void {
+    this.pages.set(page, PAGE_A, this.pages.get(page, PAGE_A) & ~IN_TRANSIT_BIT);
+    this.pages.set(page, PAGE_B, holder);
+  }
+
+  /** Second half of a put, or a page that changed its place: writes the pampd. The version stays. */
+  describe(
+    page: number,
+    tag: number,
+    place: number,
+    zpageBytes: number,
+    codec: number,
+  ): void {
+    const a = this.pages.get(page, PAGE_A);
+    this.pages.set(page, PAGE_A, describe(a, tag, zpageBytes, codec));
+    this.pages.set(page, PAGE_B, place);
+  }
+
+  poolOf(page: number): Pool {
+    return this.poolOfObject(this.pages.get(page, PAGE_OBJECT));
+  }
+
+  /** Fills `handle` with what the page is stored under. */
+  readHandle(page: number, handle: Handle): void {
+    const object = this.pages.get(page, PAGE_OBJECT);
+    this.readOid(object, handle);
+    handle.index = this.pages.get(page, PAGE_INDEX) >>> 0;
+    handle.pool = this.poolOfObject(object).id;
+  }
+
+  close(): void {
+    this.pages.close();
+    this.objects.close();
+    this.pageHash.close();
+    this.objectHash.close();
+  }
+
+  /** Checks every invariant of the head comment and calls `visit` with each page. Cost: everything. For tests. */
+  verify(visit: (page: number, pool: Pool) => void): void {
+    let pages = 0;
+    let objects = 0;
+    for (const pool of this.pools) {
+      if (pool === null) continue;
+      let poolPages = 0;
+      let poolObjects = 0;
+      for (let object = pool.objects.head; object !== 0; object = pool.objects.next(object)) {
+        assert(this.objects.get(object, OBJECT_POOL) === pool.row, "pool of an object");
+        poolPages += this.verifyObject(object, (page) => visit(page, pool));
+        poolObjects += 1;
+        assert(poolObjects <= pool.objects.count, "object list is longer than its count");
+      }
+      assert(poolObjects === pool.objects.count, "count of objects");
+      assert(poolPages === pool.pageCount, "pages of a pool");
+      pages += poolPages;
+      objects += poolObjects;
+    }
+    assert(pages === this.pages.rowCount, "pages in all");
+    assert(objects === this.objects.rowCount, "objects in all");
+  }
+
+  private verifyObject(object: number, visit: (page: number) => void): number {
+    let inChain = this.objectHash.headOf(this.hashOfObject(object));
+    while (inChain !== 0 && inChain !== object) inChain = this.objects.get(inChain, 0);
+    assert(inChain === object, "object is not in its hash chain");
+    let count = 0;
+    let prev = 0;
+    for (let page = this.objects.get(object, OBJECT_FIRST); page !== 0; ) {
+      assert(this.pages.get(page, PAGE_OBJECT) === object, "object of a page");
+      assert(this.pages.get(page, PAGE_PREV) === prev, "link back");
+      assert(this.tag(page) !== TAG.NONE, "page without storage");
+      const found = this.findPage(object, this.pages.get(page, PAGE_INDEX));
+      assert(found === page, "page is not in its hash chain, or twice");
+      visit(page);
+      count += 1;
+      prev = page;
+      page = this.pages.get(page, PAGE_NEXT);
+    }
+    assert(count > 0 && count === this.objects.get(object, OBJECT_PAGES), "pages of an object");
+    return count;
+  }
+
+  private slotsOf(client: number): Array<Pool | null> {
+    let slots = this.clients.get(client);
+    if (slots === undefined) {
+      slots = [];
+      this.clients.set(client, slots);
+    }
+    return slots;
+  }
+
+  private addPool(client: number, id: number, options: PoolOptions): Pool {
+    const free = this.pools.indexOf(null, 1);
+    const row = free === -1 ? this.pools.length : free;
+    const objects = new RowList(this.objects, { prev: OBJECT_PREV, next: OBJECT_NEXT });
+    const pool = new Pool({ id, client, row, objects }, options);
+    this.pools[row] = pool;
+    const slots = this.slotsOf(client);
+    while (slots.length < id) slots.push(null);
+    slots[id] = pool;
+    return pool;
+  }
+
+  private findObject(pool: Pool, handle: Handle): number {
+    const hash = objectHashOf(handle.oidHash(), pool.row);
+    let object = this.objectHash.headOf(hash);
+    while (object !== 0) {
+      if (
+        this.objects.get(object, OBJECT_OID + 1) === handle.oid0lo &&
+        this.objects.get(object, OBJECT_POOL) === pool.row &&
+        this.objects.get(object, OBJECT_OID) === handle.oid0hi &&
+        this.objects.get(object, OBJECT_OID + 2) === handle.oid1hi &&
+        this.objects.get(object, OBJECT_OID + 3) === handle.oid1lo &&
+        this.objects.get(object, OBJECT_OID + 4) === handle.oid2hi &&
+        this.objects.get(object, OBJECT_OID + 5) === handle.oid2lo
+      ) {
+        return object;
+      }
+      object = this.objects.get(object, 0);
+    }
+    return 0;
+  }
+
+  private findPage(object: number, index: number): number {
+    const indexWord = index | 0;
+    let page = this.pageHash.headOf(pageHashOf(object, indexWord));
+    while (page !== 0) {
+      if (
+        this.pages.get(page, PAGE_INDEX) === indexWord &&
+        this.pages.get(page, PAGE_OBJECT) === object
+      ) {
+        return page;
+      }
+      page = this.pages.get(page, 0);
+    }
+    return 0;
+  }
+
+  private addObject(pool: Pool, handle: Handle): number {
+    const object = this.objects.take();
+    if (object === 0) return 0;
+    this.objects.set(object, OBJECT_OID, handle.oid0hi);
+    this.objects.set(object, OBJECT_OID + 1, handle.oid0lo);
+    this.objects.set(object, OBJECT_OID + 2, handle.oid1hi);
+    this.objects.set(object, OBJECT_OID + 3, handle.oid1lo);
+    this.objects.set(object, OBJECT_OID + 4, handle.oid2hi);
+    this.objects.set(object, OBJECT_OID + 5, handle.oid2lo);
+    this.objects.set(object, OBJECT_POOL, pool.row);
+    this.objects.set(object, OBJECT_FIRST, 0);
+    this.objects.set(object, OBJECT_PAGES, 0);
+    pool.objects.append(object);
+    this.objectHash.insert(object, objectHashOf(handle.oidHash(), pool.row));
+    return object;
+  }
+
+  private removeObject(object: number): void {
+    const pool = this.poolOfObject(object);
+    this.objectHash.remove(object, this.hashOfObject(object));
+    pool.objects.remove(object);
+    this.objects.give(object);
+  }
+
+  private addPage(object: number, index: number): number {
+    const page = this.pages.take();
+    if (page === 0) return 0;
+    const first = this.objects.get(object, OBJECT_FIRST);
+    this.pages.set(page, PAGE_OBJECT, object);
+    this.pages.set(page, PAGE_INDEX, index | 0);
+    this.pages.set(page, PAGE_PREV, 0);
+    this.pages.set(page, PAGE_NEXT, first);
+    if (first !== 0) this.pages.set(first, PAGE_PREV, page);
+    this.objects.set(object, OBJECT_FIRST, page);
+    this.objects.set(object, OBJECT_PAGES, this.objects.get(object, OBJECT_PAGES) + 1);
+    this.pageHash.insert(page, pageHashOf(object, index | 0));
+    this.poolOfObject(object).pageCount += 1;
+    return page;
+  }
+
+  /** The object goes with its last page, so the number of pages is read before. */
+  private flushPagesOf(object: number): void {
+    let left = this.objects.get(object, OBJECT_PAGES);
+    for (; left > 0; left -= 1) this.flush(this.objects.get(object, OBJECT_FIRST));
+  }
+
+  private flushPagesUpTo(object: number, version: number): number {
+    let count = 0;
+    let page = this.objects.get(object, OBJECT_FIRST);
+    while (page !== 0) {
+      const next = this.pages.get(page, PAGE_NEXT);
+      if (this.version(page) <= version) {
+        this.flush(page);
+        count += 1;
+      }
+      page = next;
+    }
+    return count;
+  }
+
+  private poolOfObject(object: number): Pool {
+    const pool = this.pools[this.objects.get(object, OBJECT_POOL)];
+    assert(pool !== undefined && pool !== null, "object without a pool");
+    return pool;
+  }
+
+  private readOid(object: number, handle: Handle): void {
+    handle.oid0hi = this.objects.get(object, OBJECT_OID);
+    handle.oid0lo = this.objects.get(object, OBJECT_OID + 1);
+    handle.oid1hi = this.objects.get(object, OBJECT_OID + 2);
+    handle.oid1lo = this.objects.get(object, OBJECT_OID + 3);
+    handle.oid2hi = this.objects.get(object, OBJECT_OID + 4);
+    handle.oid2lo = this.objects.get(object, OBJECT_OID + 5);
+  }
+
+  private hashOfObject(object: number): number {
+    this.readOid(object, this.scratch);
+    return objectHashOf(this.scratch.oidHash(), this.objects.get(object, OBJECT_POOL));
+  }
+}
+
+/** Mixes an object's row and an index. Neighbouring indexes land far apart. */
+function pageHashOf(object: number, index: number): number {
+  let h = Math.imul(index, 0x9e3779b1) ^ Math.imul(object, 0x85ebca6b);
+  h = Math.imul(h ^ (h >>> 15), 0xc2b2ae35);
+  return h ^ (h >>> 13);
+}
+
+function objectHashOf(oidHash: number, poolRow: number): number {
+  return Math.imul(oidHash ^ Math.imul(poolRow, 0x27d4eb2f), 0x9e3779b1);
+}
