@@ -1,0 +1,8 @@
+/**
+ * Imported with `{ type: "file" }`: the module is the path of the file, also inside a compiled
+ * binary.
+ */
+declare module "*.bin" {
+  const path: string;
+  export default path;
+}

@@ -1,0 +1,83 @@
+import { expect, test } from "bun:test";
+import { readdirSync, statSync } from "node:fs";
+import { join } from "node:path";
+import manifest from "../../fixtures/pages/manifest.json";
+import { Lz4 } from "../../src/compress/lz4.ts";
+import { NOT_SAME_FILLED, sameFilledWord } from "../../src/compress/same-filled.ts";
+import {
+  PAGE_BYTES,
+  PERS_ZPAGE_BYTES_MAX_DEFAULT,
+  ZPAGE_BYTES_MAX,
+} from "../../src/core/limits.ts";
+import { openMemory } from "../../src/memory/open-memory.ts";
+import { loadPageClass, loadPages, type PageClassName, REAL_CLASSES } from "./load.ts";
+import { PRIVATE_PATTERN } from "./private.ts";
+
+const FOLDER = join(import.meta.dir, "../../fixtures/pages");
+
+function pagesOf(name: PageClassName): Uint8Array[] {
+  const { pages } = loadPageClass(name);
+  const count = pages.length / PAGE_BYTES;
+  return Array.from({ length: count }, (_, at) =>
+    pages.subarray(at * PAGE_BYTES, (at + 1) * PAGE_BYTES),
+  );
+}
+
+async function zpageSizes(name: PageClassName): Promise<number[]> {
+  const codec = await Lz4.load(openMemory());
+  const zpage = new Uint8Array(2 * PAGE_BYTES);
+  return pagesOf(name).map((page) => codec.compress(page, 0, zpage, 0, zpage.length));
+}
+
+test("fixtures/pages holds what its manifest lists, and at most 4 MiB", () => {
+  const files = readdirSync(FOLDER).filter((name) => name.endsWith(".bin"));
+  expect(files.sort()).toEqual(manifest.map(({ file }) => file).sort());
+  for (const { file, pages } of manifest) {
+    expect(statSync(join(FOLDER, file)).size).toBe(pages * PAGE_BYTES);
+  }
+  const all = loadPages();
+  expect(all.map(({ name }) => `${name}.bin`).sort()).toEqual(files.sort());
+  const bytes = all.reduce((sum, { pages }) => sum + pages.length, 0);
+  expect(bytes).toBeLessThanOrEqual(4 * 1024 * 1024);
+});
+
+test("no recorded page holds a path, a setting, a key or an address", () => {
+  for (const name of REAL_CLASSES) {
+    for (const page of pagesOf(name)) {
+      const text = Buffer.from(page).toString("latin1");
+      expect(text.match(PRIVATE_PATTERN)).toBeNull();
+      expect(text.replaceAll("\0", "").match(PRIVATE_PATTERN)).toBeNull();
+    }
+  }
+});
+
+test("the near-limit pages compress to exactly the sizes where the policy turns", async () => {
+  const sizes = await zpageSizes("near-limit");
+  const limits = [PERS_ZPAGE_BYTES_MAX_DEFAULT, ZPAGE_BYTES_MAX, ZPAGE_BYTES_MAX + 1];
+  expect(limits).toEqual([3584, 4000, 4001]);
+  expect([...new Set(sizes)]).toEqual(limits);
+});
+
+test("the other edges are what their names say", async () => {
+  expect(pagesOf("zero").map((page) => sameFilledWord(page, 0))).toEqual([0]);
+  const words = pagesOf("same-filled").map((page) => sameFilledWord(page, 0));
+  expect(words.includes(NOT_SAME_FILLED) || words.includes(0)).toBe(false);
+  expect(Math.min(...(await zpageSizes("incompressible")))).toBeGreaterThan(PAGE_BYTES);
+});
+
+test("the pages of programs are all different, not same-filled, and mostly shrink", async () => {
+  const seen = new Set<bigint>();
+  let count = 0;
+  let small = 0;
+  for (const name of REAL_CLASSES) {
+    for (const page of pagesOf(name)) {
+      expect(sameFilledWord(page, 0)).toBe(NOT_SAME_FILLED);
+      seen.add(Bun.hash.wyhash(page));
+    }
+    const sizes = await zpageSizes(name);
+    count += sizes.length;
+    small += sizes.filter((size) => size <= PERS_ZPAGE_BYTES_MAX_DEFAULT).length;
+  }
+  expect(seen.size).toBe(count);
+  expect(small / count).toBeGreaterThan(0.7);
+});
