@@ -1,0 +1,489 @@
+/**
+ * zcache: the one-machine store. Compresses a page, places it, accounts for it; accepts, refuses, evicts.
+ *
+ * One staging array serves every page. Its middle is at once the tail of what the checksum covers first and the head of
+ * the zbud header, so that a page goes into its frame, and comes out, with one copy:
+ *
+ *      0        32                 64                                 64 + zpage bytes
+ *      | handle | zbud header     | zpage                             |
+ *      |--------|---------|- - - -|-----------------------------------|
+ *        checksum: 0 .. 40         and then the zpage, from the owner's seed
+ *
+ *     zbud header:   0 version u64 | 8 page record u32 | 12 checksum u32 | 16 zpage bytes u16 | 18 codec u8 | 19 .. 31 zero
+ *
+ * A node has two of these: one for its own pages (client LOCAL_CLIENT) and one for what it holds for others, each with a
+ * budget, an index and frames of its own, so that neither can eat the other (reference 8.4, 25).
+ *
+ * Policy of the original (reference 4.2): newest beats oldest, persistent beats ephemeral; a put that is refused leaves
+ * nothing under its handle. Pages that are remote have their record in this index too; what is behind them is freed
+ * through `remote`.
+ *
+ * Not here: peers, and when to move pages (ramster).
+ */
+import { assert } from "../core/assert.ts";
+import { Handle } from "../core/handle.ts";
+import { FRAME_BYTES, PAGE_BYTES, ZBUD_HEADER_BYTES, ZPAGE_BYTES_MAX } from "../core/limits.ts";
+import type { Memory } from "../core/memory.ts";
+import { STATUS, type Status } from "../core/status.ts";
+import { writeVersion } from "../core/version.ts";
+import { CHECKSUM_PREFIX_BYTES, CHECKSUM_ZPAGE_OFFSET, Checksummer } from "../compress/checksum.ts";
+import { CODEC, type Codec } from "../compress/codec.ts";
+import { fillPage, NOT_SAME_FILLED, sameFilledWord } from "../compress/same-filled.ts";
+import { FramePool } from "../frames/frame-pool.ts";
+import type { PamOps } from "../tmem/pamops.ts";
+import { TAG } from "../tmem/pampd.ts";
+import type { Pool } from "../tmem/pool.ts";
+import { Tmem } from "../tmem/tmem.ts";
+import { EPHEMERAL, type EvictSink, type Kind, PERSISTENT, Zbud } from "../zbud/zbud.ts";
+import { Budget, type BudgetOptions } from "./budget.ts";
+import { ZcacheCounters } from "./counters.ts";
+
+const HEADER_AT = CHECKSUM_ZPAGE_OFFSET - ZBUD_HEADER_BYTES;
+const VERSION_AT = HEADER_AT;
+const OWNER_AT = HEADER_AT + 8;
+const CHECKSUM_AT = HEADER_AT + 12;
+const SIZE_AT = HEADER_AT + 16;
+const CODEC_AT = HEADER_AT + 18;
+const ZPAGE_AT = CHECKSUM_ZPAGE_OFFSET;
+
+assert(VERSION_AT + 8 === CHECKSUM_PREFIX_BYTES);
+
+export interface ZcacheOptions extends BudgetOptions {
+  pageCountMax: number;
+  objectCountMax: number;
+  /** Persistent pages that compress to more are refused, or stored whole (reference 4.2). */
+  persZpageBytesMax: number;
+  /** Above this a persistent page is taken only while the mean of the store is below it. */
+  persZpageMeanBytes: number;
+}
+
+export interface ZcacheParts {
+  memory: Memory;
+  /** The codec that pages are compressed with. */
+  codec: Codec;
+  /** By codec id: what can be decompressed. */
+  codecs: readonly Codec[];
+  /** Frees what is behind a page whose record says that it is remote. */
+  remote: PamOps;
+  /** Where the checksums of the node's own pages start: see `ownerSeed`. */
+  seed: number;
+}
+
+/** A zpage as it travels: where it is staged for the caller to copy, and what goes with it. */
+export interface StagedZpage {
+  bytes: Uint8Array;
+  at: number;
+  zpageBytes: number;
+  codec: number;
+  checksum: number;
+  version: number;
+}
+
+export class Zcache implements PamOps, EvictSink {
+  readonly counters = new ZcacheCounters();
+  readonly tmem: Tmem;
+  readonly zbud: Zbud;
+  readonly frames: FramePool;
+  readonly budget: Budget;
+  private readonly memory: Memory;
+  private readonly codec: Codec;
+  private readonly codecs: readonly Codec[];
+  private readonly remote: PamOps;
+  private readonly seed: number;
+  private readonly options: ZcacheOptions;
+  private readonly checksummer: Checksummer;
+  private readonly staging: Uint8Array;
+  private readonly view: DataView;
+  private readonly scratchHandle = new Handle();
+  private readonly staged: StagedZpage;
+
+  constructor(parts: ZcacheParts, options: ZcacheOptions) {
+    this.memory = parts.memory;
+    this.codec = parts.codec;
+    this.codecs = parts.codecs;
+    this.remote = parts.remote;
+    this.seed = parts.seed;
+    this.options = options;
+    this.budget = new Budget(options);
+    this.frames = new FramePool(parts.memory, { frameCountMax: options.frameCountMax });
+    this.zbud = new Zbud(parts.memory, this.frames);
+    this.tmem = new Tmem(parts.memory, options, this);
+    this.checksummer = new Checksummer(parts.memory);
+    this.staging = this.checksummer.scratch;
+    this.view = new DataView(this.staging.buffer, this.staging.byteOffset);
+    const nothing = { zpageBytes: 0, codec: 0, checksum: 0, version: 0 };
+    this.staged = { bytes: this.staging, at: ZPAGE_AT, ...nothing };
+  }
+
+  /**
+   * Stores the page at `source[at]` under the handle.
+   *
+   * @returns OK, or why it was refused: then nothing is stored under the handle, not even what was there before.
+   */
+  put(pool: Pool, handle: Handle, source: Uint8Array, at: number): Status {
+    if (this.tmem.frozen) {
+      this.counters.put_to_flush += 1;
+      this.flushPage(pool, handle);
+      return STATUS.FROZEN;
+    }
+    const page = this.tmem.claim(pool, handle, this.tmem.nextVersion());
+    if (page === 0) {
+      this.counters.failed_alloc += 1;
+      return this.refused(pool, STATUS.INDEX_FULL);
+    }
+    const word = sameFilledWord(source, at);
+    if (word !== NOT_SAME_FILLED) {
+      this.tmem.describe(page, TAG.SAME_FILLED, word, 0, CODEC.RAW);
+      this.countSameFilled();
+      return STATUS.OK;
+    }
+    const status = this.compressAndPlace(pool, handle, page, source, at);
+    if (status === STATUS.OK) return STATUS.OK;
+    this.tmem.remove(page);
+    return this.refused(pool, status);
+  }
+
+  /**
+   * Stores a zpage that another node compressed (the original's "raw" put), under the version that it came with.
+   * The owner's rules on size were applied by the owner; here only the budget and the checksum say no.
+   *
+   * @returns OK, CORRUPT, STALE when a newer version is held, or why it was refused: then nothing is left.
+   */
+  putZpage(pool: Pool, handle: Handle, zpage: StagedZpage, seed: number): Status {
+    const size = zpage.zpageBytes;
+    const whole = zpage.codec === CODEC.RAW;
+    if (whole ? size !== PAGE_BYTES : size < 1 || size > ZPAGE_BYTES_MAX) return STATUS.BAD_REQUEST;
+    const old = this.tmem.find(pool, handle);
+    if (old !== 0 && this.tmem.version(old) > zpage.version) return STATUS.STALE;
+    this.memory.copy(this.staging, ZPAGE_AT, zpage.bytes, zpage.at, size);
+    if (this.checksumOf(handle, zpage.version, size, seed) !== zpage.checksum) {
+      this.counters.corrupt_pages += 1;
+      return STATUS.CORRUPT;
+    }
+    const page = this.tmem.claim(pool, handle, zpage.version);
+    if (page === 0) {
+      this.counters.failed_alloc += 1;
+      return this.refused(pool, STATUS.INDEX_FULL);
+    }
+    if (this.place(pool, page, size, zpage.codec, zpage.checksum) === 0) {
+      this.tmem.remove(page);
+      return this.refused(pool, STATUS.NO_ROOM);
+    }
+    return STATUS.OK;
+  }
+
+  /**
+   * Brings the zpage of a remote page home: the record, handle and version stay, the descriptor becomes local.
+   * Never evicts for it. @returns whether there was a frame.
+   */
+  localify(page: number, zpage: StagedZpage): boolean {
+    const pool = this.tmem.poolOf(page);
+    this.memory.copy(this.staging, ZPAGE_AT, zpage.bytes, zpage.at, zpage.zpageBytes);
+    writeVersion(this.view, VERSION_AT, zpage.version);
+    const kind = kindOf(pool);
+    const ref = this.placeWithoutEviction(
+      page,
+      kind,
+      zpage.zpageBytes,
+      zpage.codec,
+      zpage.checksum,
+    );
+    if (ref === 0) return false;
+    this.tmem.describe(page, TAG.LOCAL, ref, zpage.zpageBytes, zpage.codec);
+    this.countPeaks();
+    return true;
+  }
+
+  /**
+   * Delivers a page that is here, one of the node's own, into `target[at]`. The handle is the page's.
+   *
+   * @returns OK, or CORRUPT when the bytes fail their checksum: the page stays, so that it is not taken for a miss.
+   */
+  deliver(page: number, handle: Handle, target: Uint8Array, at: number): Status {
+    if (this.tmem.tag(page) === TAG.SAME_FILLED) {
+      fillPage(this.tmem.place(page), target, at);
+      return STATUS.OK;
+    }
+    return this.unpack(handle, this.stage(page), target, at) ? STATUS.OK : STATUS.CORRUPT;
+  }
+
+  /** Verifies a zpage that came back against handle and version, and decompresses it into `target[at]`. */
+  deliverZpage(handle: Handle, zpage: StagedZpage, target: Uint8Array, at: number): boolean {
+    this.memory.copy(this.staging, ZPAGE_AT, zpage.bytes, zpage.at, zpage.zpageBytes);
+    return this.unpack(handle, zpage, target, at);
+  }
+
+  /** Copies the zpage of a local page to `target[at]`, unchecked. The result is one object, valid until the next call. */
+  readZpage(page: number, target: Uint8Array, at: number): StagedZpage {
+    assert(this.tmem.tag(page) === TAG.LOCAL);
+    const ref = this.tmem.place(page);
+    const staged = this.staged;
+    staged.bytes = target;
+    staged.at = at;
+    staged.zpageBytes = this.tmem.zpageBytes(page);
+    staged.codec = this.tmem.codec(page);
+    staged.version = this.tmem.version(page);
+    if (staged.zpageBytes === PAGE_BYTES) {
+      staged.checksum = this.zbud.wholeChecksum(ref) >>> 0;
+    } else {
+      this.zbud.readHeader(ref, staged.zpageBytes, this.staging, HEADER_AT);
+      staged.checksum = this.view.getUint32(CHECKSUM_AT);
+    }
+    this.zbud.readZpage(ref, staged.zpageBytes, target, at);
+    return staged;
+  }
+
+  /** @returns OK when there was a page, else NOT_FOUND. */
+  flushPage(pool: Pool, handle: Handle): Status {
+    this.counters.flush_total += 1;
+    const page = this.tmem.find(pool, handle);
+    if (page === 0) return STATUS.NOT_FOUND;
+    this.counters.flush_found += 1;
+    this.tmem.flush(page);
+    return STATUS.OK;
+  }
+
+  /** @returns OK when there was a page under the oid, else NOT_FOUND. */
+  flushObject(pool: Pool, handle: Handle): Status {
+    this.counters.flobj_total += 1;
+    if (this.tmem.flushObject(pool, handle) === 0) return STATUS.NOT_FOUND;
+    this.counters.flobj_found += 1;
+    return STATUS.OK;
+  }
+
+  /** PamOps: releases what the page's descriptor points at. */
+  free(page: number): void {
+    const tag = this.tmem.tag(page);
+    if (tag === TAG.LOCAL) this.freeLocal(this.tmem.place(page));
+    else if (tag === TAG.SAME_FILLED) this.counters.same_filled_pages -= 1;
+    else if (tag === TAG.REMOTE) this.remote.free(page);
+  }
+
+  /** Releases a zpage and, with the last of it, its frame. */
+  freeLocal(ref: number): void {
+    const frame = this.zbud.free(ref);
+    if (frame !== 0) this.frames.give(frame);
+  }
+
+  /** EvictSink: an ephemeral page went with its frame. */
+  onEvict(owner: number, ref: number): void {
+    assert(this.tmem.tag(owner) === TAG.LOCAL && this.tmem.place(owner) === ref);
+    this.counters.evicted_eph_zpages += 1;
+    this.tmem.remove(owner);
+  }
+
+  /** Gives warm free frames back to the operating system when they are many: called now and then. */
+  trim(): void {
+    const keep = Math.max(this.frames.framesUsed >>> 3, (1024 * 1024) / FRAME_BYTES);
+    if (this.frames.framesWarm > keep) this.frames.trim();
+  }
+
+  /** Kernel names to values. */
+  snapshot(into: Record<string, number>): void {
+    this.zbud.counters.snapshot(into);
+    Object.assign(into, this.counters);
+    into["obj_count"] = this.tmem.objectCount;
+    into["page_count"] = this.tmem.pageCount;
+    into["frames_used"] = this.frames.framesUsed;
+    into["frames_max"] = this.budget.frameCountMax;
+  }
+
+  /** Checks index, placement and what ties them: each local page's zbud names it as owner. Cost: everything. */
+  verify(): void {
+    this.zbud.verify();
+    let sameFilled = 0;
+    let local = 0;
+    this.tmem.verify((page, pool) => {
+      const tag = this.tmem.tag(page);
+      if (tag === TAG.SAME_FILLED) sameFilled += 1;
+      if (tag !== TAG.LOCAL) return;
+      local += 1;
+      const ref = this.tmem.place(page);
+      assert(this.zbud.ownerOf(ref) === page, "zbud names another owner");
+      assert(this.zbud.zpageBytes(ref) === this.tmem.zpageBytes(page), "size of a zpage");
+      this.tmem.readHandle(page, this.scratchHandle);
+      assert(this.tmem.find(pool, this.scratchHandle) === page, "handle of a page");
+    });
+    const zbud = this.zbud.counters;
+    assert(local === zbud.zpages[0] + zbud.zpages[1], "local pages and zpages");
+    assert(sameFilled === this.counters.same_filled_pages, "same_filled_pages");
+    assert(this.frames.framesUsed === zbud.pageframes[0] + zbud.pageframes[1], "frames");
+  }
+
+  close(): void {
+    this.tmem.close();
+    this.zbud.close();
+    this.frames.close();
+  }
+
+  private compressAndPlace(
+    pool: Pool,
+    handle: Handle,
+    page: number,
+    source: Uint8Array,
+    at: number,
+  ): Status {
+    const sizeMax = pool.persistent ? this.options.persZpageBytesMax : ZPAGE_BYTES_MAX;
+    let codec = this.codec.id;
+    let size = this.codec.compress(source, at, this.staging, ZPAGE_AT, sizeMax);
+    if (size === 0) {
+      if (!pool.storeWhole) {
+        this.counters.compress_poor += 1;
+        return STATUS.COMPRESS_POOR;
+      }
+      this.counters.stored_whole += 1;
+      codec = CODEC.RAW;
+      size = PAGE_BYTES;
+      this.memory.copy(this.staging, ZPAGE_AT, source, at, PAGE_BYTES);
+    } else if (pool.persistent && !pool.storeWhole && this.isMeanPoor(size)) {
+      this.counters.mean_compress_poor += 1;
+      return STATUS.MEAN_COMPRESS_POOR;
+    }
+    const checksum = this.checksumOf(handle, this.tmem.version(page), size, this.seed);
+    return this.place(pool, page, size, codec, checksum) === 0 ? STATUS.NO_ROOM : STATUS.OK;
+  }
+
+  /** Pages that compress well are always taken, so the mean can come back down. */
+  private isMeanPoor(zpageBytes: number): boolean {
+    if (zpageBytes <= this.options.persZpageMeanBytes) return false;
+    const { zbytes, zpages } = this.zbud.counters;
+    return (
+      zpages[PERSISTENT] > 0 &&
+      zbytes[PERSISTENT] / zpages[PERSISTENT] > this.options.persZpageMeanBytes
+    );
+  }
+
+  /** Writes handle and version in front of the staged zpage and sums all of it. */
+  private checksumOf(handle: Handle, version: number, zpageBytes: number, seed: number): number {
+    handle.write(this.view, 0);
+    writeVersion(this.view, VERSION_AT, version);
+    const prefix = this.checksummer.prefix(CHECKSUM_PREFIX_BYTES, seed);
+    return this.checksummer.zpage(zpageBytes, prefix);
+  }
+
+  /** Places the staged zpage and describes the page. @returns the zbudref, or 0 when there is no room. */
+  private place(
+    pool: Pool,
+    page: number,
+    zpageBytes: number,
+    codec: number,
+    checksum: number,
+  ): number {
+    const kind = kindOf(pool);
+    let ref = this.placeWithoutEviction(page, kind, zpageBytes, codec, checksum);
+    if (ref === 0) {
+      this.counters.failed_getfreepages += 1;
+      const frame = this.zbud.evict(this);
+      this.countEaten(kind, frame !== 0);
+      if (frame === 0) return 0;
+      ref = this.placeIn(frame, page, kind, zpageBytes, checksum);
+    }
+    this.tmem.describe(page, TAG.LOCAL, ref, zpageBytes, codec);
+    this.countPeaks();
+    return ref;
+  }
+
+  private placeWithoutEviction(
+    page: number,
+    kind: Kind,
+    zpageBytes: number,
+    codec: number,
+    checksum: number,
+  ): number {
+    const view = this.view;
+    view.setInt32(OWNER_AT, page);
+    view.setUint32(CHECKSUM_AT, checksum);
+    view.setUint16(SIZE_AT, zpageBytes);
+    view.setUint8(CODEC_AT, codec);
+    if (zpageBytes !== PAGE_BYTES) {
+      const ref = this.zbud.match(this.staging, HEADER_AT, zpageBytes, kind);
+      if (ref !== 0) return ref;
+    }
+    const frame = this.frames.take();
+    return frame === 0 ? 0 : this.placeIn(frame, page, kind, zpageBytes, checksum);
+  }
+
+  private placeIn(
+    frame: number,
+    page: number,
+    kind: Kind,
+    zpageBytes: number,
+    checksum: number,
+  ): number {
+    if (zpageBytes !== PAGE_BYTES) {
+      return this.zbud.create(frame, this.staging, HEADER_AT, zpageBytes, kind);
+    }
+    return this.zbud.createWhole(frame, this.staging, ZPAGE_AT, kind, page, checksum | 0);
+  }
+
+  /** Brings header and zpage of a local page into staging with one copy. */
+  private stage(page: number): StagedZpage {
+    const ref = this.tmem.place(page);
+    const staged = this.staged;
+    staged.zpageBytes = this.tmem.zpageBytes(page);
+    staged.codec = this.tmem.codec(page);
+    staged.version = this.tmem.version(page);
+    const whole = staged.zpageBytes === PAGE_BYTES;
+    this.zbud.read(ref, staged.zpageBytes, this.staging, whole ? ZPAGE_AT : HEADER_AT);
+    staged.checksum = whole
+      ? this.zbud.wholeChecksum(ref) >>> 0
+      : this.view.getUint32(CHECKSUM_AT);
+    return staged;
+  }
+
+  /** The staged zpage, checked and decompressed into `target[at]`. */
+  private unpack(handle: Handle, zpage: StagedZpage, target: Uint8Array, at: number): boolean {
+    const { zpageBytes } = zpage;
+    const codec = this.codecs[zpage.codec];
+    if (
+      codec !== undefined &&
+      this.checksumOf(handle, zpage.version, zpageBytes, this.seed) === zpage.checksum &&
+      codec.decompress(this.staging, ZPAGE_AT, zpageBytes, target, at)
+    ) {
+      return true;
+    }
+    this.counters.corrupt_pages += 1;
+    return false;
+  }
+
+  private refused(pool: Pool, status: Status): Status {
+    if (pool.persistent) this.counters.failed_pers_puts += 1;
+    else this.counters.failed_eph_puts += 1;
+    return status;
+  }
+
+  private countEaten(kind: Kind, found: boolean): void {
+    const counters = this.counters;
+    if (found) counters.evicted_eph_pageframes += 1;
+    if (kind === PERSISTENT) {
+      if (found) counters.pers_ate_eph += 1;
+      else counters.pers_ate_eph_failed += 1;
+    } else if (found) counters.eph_ate_tail += 1;
+    else counters.eph_ate_tail_failed += 1;
+  }
+
+  private countSameFilled(): void {
+    const counters = this.counters;
+    counters.same_filled_puts += 1;
+    counters.same_filled_pages += 1;
+    if (counters.same_filled_pages > counters.same_filled_pages_max) {
+      counters.same_filled_pages_max = counters.same_filled_pages;
+    }
+  }
+
+  private countPeaks(): void {
+    const { pageframes, zpages } = this.zbud.counters;
+    const counters = this.counters;
+    if (pageframes[0] > counters.eph_pageframes_max) counters.eph_pageframes_max = pageframes[0];
+    if (pageframes[1] > counters.pers_pageframes_max) counters.pers_pageframes_max = pageframes[1];
+    if (zpages[0] > counters.eph_zpages_max) counters.eph_zpages_max = zpages[0];
+    if (zpages[1] > counters.pers_zpages_max) counters.pers_zpages_max = zpages[1];
+    if (this.tmem.objectCount > counters.obj_count_max) {
+      counters.obj_count_max = this.tmem.objectCount;
+    }
+  }
+}
+
+function kindOf(pool: Pool): Kind {
+  return pool.persistent ? PERSISTENT : EPHEMERAL;
+}
