@@ -1,0 +1,159 @@
+/**
+ * Virtual time: a Clock that stands still until it is told to go on. Whatever takes minutes on real timers takes
+ * the time of its callbacks here, and takes it in the same order in every run.
+ *
+ * Callbacks of one instant run in the order in which they were asked for; `soon` callbacks run before any timer that is
+ * due later, as at the end of a turn of the real loop.
+ */
+import { assert } from "../../src/core/assert.ts";
+import type { Clock, TimerId } from "../../src/core/clock.ts";
+
+interface Timer {
+  readonly atMs: number;
+  readonly id: TimerId;
+  readonly callback: () => void;
+}
+
+/** More callbacks than this without time moving on is a loop that feeds itself. */
+const CALLBACKS_PER_INSTANT_MAX = 1_000_000;
+
+export class SimClock implements Clock {
+  private nowMs: number;
+  private nextId = 1;
+  /** A binary heap, earliest first. Cancelled timers stay in it until their time comes. */
+  private readonly heap: Timer[] = [];
+  private readonly pending = new Set<TimerId>();
+  private soonQueue: Array<() => void> = [];
+
+  constructor(startMs = 0) {
+    this.nowMs = startMs;
+  }
+
+  now(): number {
+    return this.nowMs;
+  }
+
+  after(delayMs: number, callback: () => void): TimerId {
+    assert(delayMs >= 0 && Number.isFinite(delayMs), "a delay is finite and not negative");
+    const timer: Timer = { atMs: this.nowMs + delayMs, id: this.nextId, callback };
+    this.nextId += 1;
+    this.pending.add(timer.id);
+    this.insert(timer);
+    return timer.id;
+  }
+
+  cancel(timer: TimerId): void {
+    this.pending.delete(timer);
+  }
+
+  soon(callback: () => void): void {
+    this.soonQueue.push(callback);
+  }
+
+  /** Timers and `soon` callbacks that still wait: zero when everything was stopped in order. */
+  get pendingCount(): number {
+    return this.pending.size + this.soonQueue.length;
+  }
+
+  /** Runs the next callback, moving time on when nothing is due now. @returns false when nothing waits. */
+  step(): boolean {
+    const callback = this.soonQueue.shift();
+    if (callback !== undefined) {
+      callback();
+      return true;
+    }
+    const timer = this.earliest();
+    if (timer === null) return false;
+    this.removeFirst();
+    this.pending.delete(timer.id);
+    this.nowMs = Math.max(this.nowMs, timer.atMs);
+    timer.callback();
+    return true;
+  }
+
+  /** Runs everything due at the current instant, and what that makes due; time stands still. */
+  settle(): void {
+    for (let i = 0; i < CALLBACKS_PER_INSTANT_MAX; i += 1) {
+      const next = this.earliest();
+      const isDue = this.soonQueue.length > 0 || (next !== null && next.atMs <= this.nowMs);
+      if (!isDue) return;
+      this.step();
+    }
+    assert(false, "callbacks without end at one instant");
+  }
+
+  /** Runs everything due up to and including `untilMs`, an instant and not a duration, and stops there. */
+  run(untilMs: number): void {
+    for (;;) {
+      this.settle();
+      const next = this.earliest();
+      if (next === null || next.atMs > untilMs) break;
+      this.step();
+    }
+    this.nowMs = Math.max(this.nowMs, untilMs);
+  }
+
+  /** Runs until `condition` holds. @returns false when `withinMs` passed, or nothing is left to happen. */
+  runUntil(condition: () => boolean, withinMs: number): boolean {
+    const limitMs = this.nowMs + withinMs;
+    while (!condition()) {
+      const next = this.earliest();
+      const isIdle = this.soonQueue.length === 0;
+      if (isIdle && (next === null || next.atMs > limitMs)) return false;
+      this.step();
+    }
+    return true;
+  }
+
+  /** The earliest timer that was not cancelled. */
+  private earliest(): Timer | null {
+    for (;;) {
+      const first = this.heap[0];
+      if (first === undefined) return null;
+      if (this.pending.has(first.id)) return first;
+      this.removeFirst();
+    }
+  }
+
+  private insert(timer: Timer): void {
+    this.heap.push(timer);
+    let index = this.heap.length - 1;
+    while (index > 0) {
+      const parent = (index - 1) >> 1;
+      if (!this.isBefore(index, parent)) break;
+      this.swap(index, parent);
+      index = parent;
+    }
+  }
+
+  private removeFirst(): void {
+    const last = this.heap.pop();
+    if (last === undefined || this.heap.length === 0) return;
+    this.heap[0] = last;
+    let index = 0;
+    for (;;) {
+      const left = 2 * index + 1;
+      let least = index;
+      if (left < this.heap.length && this.isBefore(left, least)) least = left;
+      if (left + 1 < this.heap.length && this.isBefore(left + 1, least)) least = left + 1;
+      if (least === index) return;
+      this.swap(index, least);
+      index = least;
+    }
+  }
+
+  private isBefore(a: number, b: number): boolean {
+    const first = this.heap[a];
+    const second = this.heap[b];
+    assert(first !== undefined && second !== undefined);
+    return first.atMs < second.atMs || (first.atMs === second.atMs && first.id < second.id);
+  }
+
+  private swap(a: number, b: number): void {
+    const first = this.heap[a];
+    const second = this.heap[b];
+    assert(first !== undefined && second !== undefined);
+    this.heap[a] = second;
+    this.heap[b] = first;
+  }
+}

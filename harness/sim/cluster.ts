@@ -1,0 +1,247 @@
+/**
+ * SimCluster: whole nodes, unmodified, in one process under virtual time, and the means to trouble them.
+ *
+ * Pages are named by a number and made from (number, generation), so that a test says `put(7, 1)` and a stale page shows.
+ */
+import { Lz4 } from "../../src/compress/lz4.ts";
+import { Raw } from "../../src/compress/raw.ts";
+import { assert } from "../../src/core/assert.ts";
+import { Handle } from "../../src/core/handle.ts";
+import { PAGE_BYTES } from "../../src/core/limits.ts";
+import { SeededRandom } from "../../src/core/random.ts";
+import { STATUS, type Status } from "../../src/core/status.ts";
+import { HeapMemory } from "../../src/memory/heap-memory.ts";
+import { Node } from "../../src/node/node.ts";
+import { type NodeConfig, nodeConfig } from "../../src/node/config.ts";
+import type { GetAndFree } from "../../src/ramster/ramster.ts";
+import { SimClock } from "./clock.ts";
+import { type NetworkSettings, SimNetwork } from "./network.ts";
+
+const MIB = 1024 * 1024;
+
+const memory = new HeapMemory();
+const codecs = [new Raw(memory), await Lz4.load(memory)] as const;
+
+/** A node of the simulation, and the model of what its first two pools must hold. */
+export class SimNode {
+  readonly host: string;
+  node: Node;
+  readonly config: NodeConfig;
+  readonly log: string[] = [];
+  /** Tokens of gets that are under way. */
+  readonly results = new Map<number, Status>();
+  private lastToken = 0;
+  private readonly cluster: SimCluster;
+  private readonly handle = new Handle();
+  private readonly page = new Uint8Array(PAGE_BYTES);
+
+  constructor(cluster: SimCluster, config: NodeConfig) {
+    this.cluster = cluster;
+    this.config = config;
+    this.host = `host${config.number}`;
+    this.node = this.make();
+  }
+
+  get counters(): Record<string, number> {
+    const counters: Record<string, number> = {};
+    this.node.ramster.snapshot(counters);
+    this.node.foreign?.snapshot(counters);
+    return counters;
+  }
+
+  counter(name: string): number {
+    const value = this.counters[name];
+    assert(value !== undefined, `no counter ${name}`);
+    return value;
+  }
+
+  async start(): Promise<void> {
+    await this.node.start();
+  }
+
+  /** The power switch. */
+  crash(): void {
+    this.cluster.network.crash(this.host);
+    this.node.ramster.stop();
+  }
+
+  /** Starts again after a crash: a new boot id and empty memory. */
+  async restart(): Promise<void> {
+    this.cluster.network.boot(this.host);
+    this.node = this.make();
+    await this.node.start();
+  }
+
+  newPool(options: { persistent: boolean; storeWhole?: boolean }): number {
+    const pool = this.node.ramster.newPool({ storeWhole: false, ...options });
+    assert(pool !== null);
+    return pool.id;
+  }
+
+  put(pool: number, number: number, generation: number): Status {
+    fillTestPage(this.page, this.config.number, pool, number, generation);
+    return this.node.ramster.put(this.at(pool, number), this.page, 0);
+  }
+
+  /** The outcome of a get that has ended: the generation found, or a status. Runs virtual time until then. */
+  get(pool: number, number: number, getAndFree: GetAndFree = 0): number | "lost" | "miss" | "away" {
+    return this.wait(this.startGet(pool, number, getAndFree));
+  }
+
+  startGet(pool: number, number: number, getAndFree: GetAndFree = 0): PendingGet {
+    this.lastToken += 1;
+    const token = this.lastToken;
+    const target = new Uint8Array(PAGE_BYTES);
+    const handle = this.at(pool, number);
+    const sink = { onGet: (done: number, status: Status) => void this.results.set(done, status) };
+    const status = this.node.ramster.get(handle, getAndFree, target, 0, sink, token);
+    if (status !== STATUS.PENDING) this.results.set(token, status);
+    return { token, target, pool, number };
+  }
+
+  wait(pending: PendingGet): number | "lost" | "miss" | "away" {
+    const { token, target, pool, number } = pending;
+    const done = this.cluster.clock.runUntil(() => this.results.has(token), 60_000);
+    assert(done, "a get that never ends");
+    const status = this.results.get(token);
+    this.results.delete(token);
+    switch (status) {
+      case STATUS.OK:
+        return generationOf(target, this.config.number, pool, number);
+      case STATUS.NOT_FOUND:
+        return "miss";
+      case STATUS.LOST:
+        return "lost";
+      case STATUS.UNREACHABLE:
+        return "away";
+      default:
+        throw new Error(`get ended with status ${status}`);
+    }
+  }
+
+  flush(pool: number, number: number): Status {
+    return this.node.ramster.flushPage(this.at(pool, number));
+  }
+
+  flushObject(pool: number, number: number): Status {
+    return this.node.ramster.flushObject(this.at(pool, number));
+  }
+
+  /** The handle of a page: 64 pages an object. The object is valid until the next call. */
+  at(pool: number, number: number): Handle {
+    return this.handle.set(pool, [1n, BigInt(number >> 6), 1n << 63n], number & 63);
+  }
+
+  verify(): void {
+    this.node.ramster.verify();
+    this.node.foreign?.zcache.verify();
+  }
+
+  private make(): Node {
+    const { clock, network, random } = this.cluster;
+    const transport = network.transport(this.host);
+    const log = (area: string, line: string): void => {
+      this.log.push(`${clock.now().toFixed(3)} ${area}: ${line}`);
+    };
+    return new Node({ clock, transport, random, memory, log }, this.config, codecs);
+  }
+}
+
+export interface PendingGet {
+  token: number;
+  target: Uint8Array;
+  pool: number;
+  number: number;
+}
+
+export class SimCluster {
+  readonly clock = new SimClock();
+  readonly random: SeededRandom;
+  readonly network: SimNetwork;
+  readonly nodes: SimNode[] = [];
+
+  constructor(seed: number, network: Partial<NetworkSettings> = {}) {
+    this.random = new SeededRandom(seed);
+    this.network = new SimNetwork(this.clock, this.random, network);
+  }
+
+  /** Makes and starts nodes 0 .. n - 1, each the other's peer. Settings of each beside what a simulation needs. */
+  async start(settings: ReadonlyArray<Partial<NodeConfig>>): Promise<void> {
+    const addressOf = (number: number) => {
+      return { kind: "tcp", host: `host${number}`, port: 7777 } as const;
+    };
+    for (const [number, own] of settings.entries()) {
+      const others = settings.map((_, other) => other).filter((other) => other !== number);
+      const config = nodeConfig({
+        number,
+        name: `n${number}`,
+        listen: addressOf(number),
+        peers: others.map((other) => ({ number: other, address: addressOf(other) })),
+        memoryBytes: MIB,
+        lendBytes: 16 * MIB,
+        selfshrink: false,
+        ...own,
+      });
+      const node = new SimNode(this, config);
+      this.nodes.push(node);
+      await node.start();
+    }
+  }
+
+  node(number: number): SimNode {
+    const node = this.nodes[number];
+    assert(node !== undefined);
+    return node;
+  }
+
+  run(ms: number): void {
+    this.clock.run(this.clock.now() + ms);
+  }
+
+  /** Runs until `condition` holds, and says so when it does not within a minute of virtual time. */
+  until(what: string, condition: () => boolean): void {
+    // A step at a time is too fine for conditions that look at everything.
+    for (let i = 0; i < 6000; i += 1) {
+      if (condition()) return;
+      this.run(10);
+    }
+    throw new Error(`not within 60 s: ${what}`);
+  }
+
+  verify(): void {
+    for (const node of this.nodes) node.verify();
+  }
+
+  async stop(): Promise<void> {
+    for (const node of this.nodes) void node.node.stop();
+    this.run(10_000);
+  }
+}
+
+/** A page that compresses to about `600` bytes, says whose it is, and of which generation. */
+export function fillTestPage(
+  page: Uint8Array,
+  owner: number,
+  pool: number,
+  number: number,
+  generation: number,
+): void {
+  const random = new SeededRandom(number * 31 + generation * 7 + owner);
+  page.fill(0);
+  const view = new DataView(page.buffer, page.byteOffset, PAGE_BYTES);
+  const randomWords = 100 + (number % 300);
+  for (let word = 4; word < 4 + randomWords; word += 1) view.setUint32(word * 4, random.u32());
+  view.setUint32(0, owner);
+  view.setUint32(4, pool);
+  view.setUint32(8, number);
+  view.setUint32(12, generation);
+}
+
+/** The generation that the page says it is of; fails when it is not that page, to the last byte. */
+function generationOf(page: Uint8Array, owner: number, pool: number, number: number): number {
+  const generation = new DataView(page.buffer, page.byteOffset, PAGE_BYTES).getUint32(12);
+  const expected = new Uint8Array(PAGE_BYTES);
+  fillTestPage(expected, owner, pool, number, generation);
+  assert(Buffer.compare(page, expected) === 0, `wrong bytes for page ${pool}/${number}`);
+  return generation;
+}

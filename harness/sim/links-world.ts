@@ -1,0 +1,133 @@
+/** Nodes that are nothing but their Links, on a simulated network: for tests of src/net/links.ts. */
+import { assert } from "../../src/core/assert.ts";
+import { SeededRandom } from "../../src/core/random.ts";
+import { HeapMemory } from "../../src/memory/heap-memory.ts";
+import type { Address } from "../../src/net/address.ts";
+import { type Channel, LANE } from "../../src/net/channel.ts";
+import { type LinkHandler, Links, type LinksSettings } from "../../src/net/links.ts";
+import type { Frame } from "../../src/wire/framer.ts";
+import { MESSAGE } from "../../src/wire/messages.ts";
+import { SimClock } from "./clock.ts";
+import { Outcomes } from "./channel-pair.ts";
+import { type NetworkSettings, SimNetwork } from "./network.ts";
+
+const FLUSH_ENTRY_BYTES = 48;
+
+export function addressOf(node: number): Address {
+  return { kind: "tcp", host: `host${node}`, port: 7777 };
+}
+
+export interface NodeOptions {
+  bootId?: bigint;
+  clusterName?: string;
+  settings?: Partial<LinksSettings>;
+}
+
+export class LinksNode implements LinkHandler {
+  readonly number: number;
+  readonly links: Links;
+  /** "up 2/7" (node, boot id) and "down 2: reason", in order. */
+  readonly log: string[] = [];
+  readonly notices: string[] = [];
+  /** Requests that came, by node. */
+  readonly requests: number[] = [];
+  readonly outcomes = new Outcomes();
+  answers = true;
+  private asked = 0;
+
+  constructor(world: LinksWorld, number: number, options: NodeOptions) {
+    this.number = number;
+    const env = {
+      clock: world.clock,
+      transport: world.network.transport(`host${number}`),
+      random: world.random,
+      memory: new HeapMemory(),
+    };
+    const { bootId = BigInt(100 + number), clusterName = "test" } = options;
+    const identity = { node: number, bootId, clusterName, nodeName: `n${number}`, codecs: 3 };
+    this.links = new Links(env, identity, options.settings ?? {}, this);
+  }
+
+  onLinkUp(node: number, bootId: bigint, channel: Channel): void {
+    assert(this.links.channelOf(node) === channel);
+    this.log.push(`up ${node}/${bootId}`);
+  }
+
+  onLinkDown(node: number, reason: string): void {
+    assert(this.links.channelOf(node) === null);
+    this.log.push(`down ${node}: ${reason}`);
+  }
+
+  onRequest(node: number, channel: Channel, frame: Frame): void {
+    this.requests.push(node);
+    if (!this.answers || !channel.begin(LANE.URGENT, frame.count)) return;
+    channel.bytes.fill(0, channel.at, channel.at + frame.count);
+    channel.commitReply(frame.type, frame.request, 0, frame.count, frame.count);
+  }
+
+  onNotice(line: string): void {
+    this.notices.push(line);
+  }
+
+  isUp(node: number): boolean {
+    return this.links.channelOf(node) !== null;
+  }
+
+  /** Asks a peer for something. @returns the context of the outcome. */
+  ask(node: number): number {
+    const channel = this.links.channelOf(node);
+    assert(channel !== null && channel.begin(LANE.BULK, FLUSH_ENTRY_BYTES));
+    channel.bytes.fill(0, channel.at, channel.at + FLUSH_ENTRY_BYTES);
+    this.asked += 1;
+    const { outcomes, asked } = this;
+    channel.commitRequest(MESSAGE.FLUSH, 1, FLUSH_ENTRY_BYTES, outcomes, asked, 10_000);
+    return asked;
+  }
+
+  /** State and counters of a peer. */
+  peer(node: number): ReturnType<Links["peers"]>[number] {
+    const report = this.links.peers().find((peer) => peer.node === node);
+    assert(report !== undefined);
+    return report;
+  }
+}
+
+export class LinksWorld {
+  readonly clock = new SimClock();
+  readonly network: SimNetwork;
+  readonly random: SeededRandom;
+  readonly nodes = new Map<number, LinksNode>();
+
+  constructor(seed: number, settings: Partial<NetworkSettings> = {}) {
+    this.random = new SeededRandom(seed);
+    this.network = new SimNetwork(this.clock, this.random, settings);
+  }
+
+  /** Starts a node that knows `peers`. */
+  async start(number: number, peers: number[], options: NodeOptions = {}): Promise<LinksNode> {
+    const node = new LinksNode(this, number, options);
+    for (const peer of peers) node.links.setPeer(peer, addressOf(peer));
+    await node.links.listen(addressOf(number));
+    this.nodes.set(number, node);
+    return node;
+  }
+
+  run(forMs: number): void {
+    this.clock.run(this.clock.now() + forMs);
+  }
+
+  until(condition: () => boolean, withinMs = 60_000): void {
+    assert(this.clock.runUntil(condition, withinMs), "it never happened");
+  }
+
+  /** Stops every node and proves that nothing is left behind. */
+  async stop(): Promise<void> {
+    const stopped = [...this.nodes.values()].map((node) => node.links.stop());
+    this.run(5000);
+    await Promise.all(stopped);
+    assert(this.network.streams.size === 0, "a stream is left");
+    assert(this.network.listenerCount === 0, "a listener is left");
+    this.run(this.network.settings.connectTimeoutMs); // Of the network itself.
+    assert(this.clock.pendingCount === 0, "a timer is left");
+  }
+}

@@ -1,0 +1,316 @@
+/**
+ * The production set of the outside world: streams on Bun's sockets, time from its timers, randomness
+ * from the operating system. Apart from memory and the command line this is the only place that touches them.
+ *
+ * What Bun 1.4.5 does, tried before it was relied upon:
+ *   - write(bytes, offset, count) copies, takes what the kernel has room for and keeps nothing back: the
+ *     rest is ours, and `drain` follows. On a closed socket it gives -1.
+ *   - Every data event carries an array of its own.
+ *   - terminate() resets and calls `close` before it returns; close() on unread input resets as well, so
+ *     an orderly end is shutdown(), upon which the other side's socket closes itself.
+ *   - pause() stops reading; a reset is still reported, but on a unix socket nothing is until a write fails.
+ *   - Without an `error` handler what a handler throws becomes an uncaught exception: as it should be, since
+ *     only assertions throw there.
+ *   - Stopping a unix listener unlinks its path, whatever lies there by then.
+ */
+import * as fs from "node:fs";
+import type { Clock, TimerId } from "../core/clock.ts";
+import { ConfigError, RamsterError } from "../core/errors.ts";
+import type { Random } from "../core/random.ts";
+import type { Address, UnixAddress } from "./address.ts";
+import { formatAddress } from "./address.ts";
+import type { Listener, Stream, StreamEvents, Transport } from "./transport.ts";
+
+type Socket = Bun.Socket<BunStream>;
+
+/** What a person is told in place of the operating system's code. */
+const REASONS: Readonly<Record<string, string>> = {
+  EACCES: "permission denied",
+  EADDRNOTAVAIL: "not an address of this machine",
+  ECONNREFUSED: "connection refused",
+  ECONNRESET: "connection reset by the other side",
+  EHOSTUNREACH: "no route to the host",
+  ENETUNREACH: "no route to the network",
+  ENOENT: "no such file or directory",
+  ENOTDIR: "part of the path is no directory",
+  ENOTFOUND: "unknown host name",
+  EPIPE: "connection closed by the other side",
+  ETIMEDOUT: "connection timed out",
+};
+
+/** Access for the owner alone: who may open the socket may use the node. */
+const UNIX_SOCKET_MODE = 0o600;
+
+export class BunTransport implements Transport {
+  async listen(address: Address, accept: (stream: Stream) => StreamEvents): Promise<Listener> {
+    if (address.kind === "unix") await clearStaleSocket(address);
+    const handlers = acceptHandlers(accept, formatAddress(address));
+    try {
+      return address.kind === "unix"
+        ? new UnixListener(address, handlers)
+        : new TcpListener(address.host, address.port, handlers);
+    } catch (error) {
+      throw listenError(address, error);
+    }
+  }
+
+  connect(address: Address, events: StreamEvents): Stream {
+    const remote = formatAddress(address);
+    const stream = new BunStream(remote, events);
+    const rest = { data: stream, socket: dialHandlers() };
+    const opening: Promise<unknown> =
+      address.kind === "unix"
+        ? Bun.connect<BunStream>({ unix: address.path, ...rest })
+        : Bun.connect<BunStream>({ hostname: address.host, port: address.port, ...rest });
+    opening.catch((error: unknown) => stream.fail(reasonOf(error)));
+    return stream;
+  }
+}
+
+class BunStream implements Stream {
+  readonly remote: string;
+  events: StreamEvents;
+  private socket: Socket | null = null;
+  private closed = false;
+  private ended = false;
+  private closedHere = false;
+
+  constructor(remote: string, events: StreamEvents) {
+    this.remote = remote;
+    this.events = events;
+  }
+
+  write(bytes: Uint8Array, offset: number, byteCount: number): number {
+    if (this.socket === null || this.ended) return 0;
+    const taken = this.socket.write(bytes, offset, byteCount);
+    if (taken >= 0) return taken;
+    this.socket.resume(); // Broken: a paused socket would never say so.
+    return 0;
+  }
+
+  pause(): void {
+    this.socket?.pause();
+  }
+
+  resume(): void {
+    this.socket?.resume();
+  }
+
+  end(): void {
+    if (this.closed || this.ended) return;
+    if (this.socket === null) return this.terminate();
+    this.ended = true;
+    this.socket.resume(); // A paused socket would never see the other side close.
+    this.socket.shutdown();
+  }
+
+  terminate(): void {
+    if (this.closed) return;
+    this.closedHere = true;
+    const socket = this.socket;
+    if (socket === null) return this.closeOnce("closed here"); // attach() drops it when it opens.
+    socket.terminate();
+    this.closeOnce("closed here");
+  }
+
+  /** The socket is connected. */
+  attach(socket: Socket): void {
+    if (this.closed) {
+      socket.terminate();
+      return;
+    }
+    this.socket = socket;
+    socket.setNoDelay(true); // Writes are gathered by the channel; the kernel has nothing to wait for.
+    this.events.onOpen(this);
+  }
+
+  data(chunk: Uint8Array): void {
+    if (!this.closed) this.events.onData(this, chunk);
+  }
+
+  drain(): void {
+    if (!this.closed && !this.ended) this.events.onDrain(this);
+  }
+
+  fail(reason: string): void {
+    this.closeOnce(reason);
+  }
+
+  close(error: unknown): void {
+    const quiet = this.ended || this.closedHere ? "closed here" : "closed by the other side";
+    this.closeOnce(error === undefined || error === null ? quiet : reasonOf(error));
+  }
+
+  private closeOnce(reason: string): void {
+    if (this.closed) return;
+    this.closed = true;
+    this.socket = null;
+    this.events.onClose(this, reason);
+  }
+}
+
+type Handlers = Bun.SocketHandler<BunStream>;
+
+function dialHandlers(): Handlers {
+  return {
+    open: (socket) => socket.data.attach(socket),
+    data: (socket, chunk) => socket.data.data(chunk),
+    drain: (socket) => socket.data.drain(),
+    close: (socket, error) => socket.data.close(error),
+    connectError: (socket, error) => socket.data.fail(reasonOf(error)),
+  };
+}
+
+function acceptHandlers(accept: (stream: Stream) => StreamEvents, local: string): Handlers {
+  return {
+    ...dialHandlers(),
+    open: (socket) => {
+      // A unix client has no address: it is named after the socket that it came through.
+      const host = socket.remoteAddress;
+      const remote =
+        host === undefined || local.startsWith("unix:")
+          ? local
+          : formatAddress({ kind: "tcp", host, port: socket.remotePort });
+      const stream = new BunStream(remote, NO_EVENTS);
+      stream.events = accept(stream);
+      socket.data = stream;
+      stream.attach(socket);
+    },
+  };
+}
+
+/** The events of an accepted stream until `accept`, which wants the stream first, has given them. */
+const NO_EVENTS: StreamEvents = {
+  onOpen: () => {},
+  onData: () => {},
+  onDrain: () => {},
+  onClose: () => {},
+};
+
+class TcpListener implements Listener {
+  readonly address: string;
+  private readonly server: Bun.TCPSocketListener<BunStream>;
+
+  constructor(hostname: string, port: number, socket: Handlers) {
+    this.server = Bun.listen<BunStream>({ hostname, port, socket });
+    this.address = formatAddress({ kind: "tcp", host: hostname, port: this.server.port });
+  }
+
+  close(): void {
+    this.server.stop(false);
+  }
+}
+
+class UnixListener implements Listener {
+  readonly address: string;
+  private readonly path: string;
+  private readonly inode: number;
+  private readonly server: Bun.SocketListener<BunStream>;
+  private closed = false;
+
+  constructor(address: UnixAddress, socket: Handlers) {
+    this.address = formatAddress(address);
+    this.path = address.path;
+    // The file is born with its final mode: between bind and a later chmod anyone could connect.
+    const maskBefore = process.umask(0o777 & ~UNIX_SOCKET_MODE);
+    try {
+      this.server = Bun.listen<BunStream>({ unix: address.path, socket });
+    } finally {
+      process.umask(maskBefore);
+    }
+    this.inode = fs.lstatSync(address.path).ino;
+  }
+
+  close(): void {
+    if (this.closed) return;
+    this.closed = true;
+    const found = fs.lstatSync(this.path, { throwIfNoEntry: false });
+    const foreign = found !== undefined && found.ino !== this.inode;
+    // Bun unlinks by path. Another node's socket, made there since, is kept out of its way.
+    const aside = `${this.path}~`;
+    if (foreign) fs.renameSync(this.path, aside);
+    this.server.stop(false);
+    if (foreign) fs.renameSync(aside, this.path);
+  }
+}
+
+/** Removes a socket file that nobody listens on any more. Throws when the path is taken. */
+async function clearStaleSocket(address: UnixAddress): Promise<void> {
+  const found = fs.lstatSync(address.path, { throwIfNoEntry: false });
+  if (found === undefined) return;
+  const where = `Cannot listen on "${formatAddress(address)}"`;
+  if (!found.isSocket()) {
+    throw new RamsterError("ADDRESS_IN_USE", `${where}: the path exists and is no socket`);
+  }
+  if (await isAnswered(address.path)) {
+    throw new RamsterError("ADDRESS_IN_USE", `${where}: another process listens there`);
+  }
+  // Only the very file that was tried: someone may have come in between.
+  const now = fs.lstatSync(address.path, { throwIfNoEntry: false });
+  if (now !== undefined && now.ino === found.ino) fs.unlinkSync(address.path);
+}
+
+/** Whether a process listens on the socket at `path`. In doubt it does. */
+async function isAnswered(path: string): Promise<boolean> {
+  try {
+    const socket = await Bun.connect({ unix: path, socket: { data: () => {} } });
+    socket.terminate();
+    return true;
+  } catch (error) {
+    return codeOf(error) !== "ECONNREFUSED" && codeOf(error) !== "ENOENT";
+  }
+}
+
+function listenError(address: Address, error: unknown): RamsterError {
+  const where = `Cannot listen on "${formatAddress(address)}"`;
+  const options = { cause: error };
+  if (codeOf(error) === "EADDRINUSE") {
+    return new RamsterError("ADDRESS_IN_USE", `${where}: the address is in use`, options);
+  }
+  return new ConfigError("BAD_CONFIG", `${where}: ${reasonOf(error)}`, options);
+}
+
+function codeOf(error: unknown): string {
+  const code = error instanceof Error && "code" in error ? error.code : "";
+  return typeof code === "string" ? code : "";
+}
+
+function reasonOf(error: unknown): string {
+  const code = codeOf(error);
+  return REASONS[code] ?? (code === "" ? String(error) : code);
+}
+
+export class BunClock implements Clock {
+  now(): number {
+    return performance.now();
+  }
+
+  after(delayMs: number, callback: () => void): TimerId {
+    // Timers count whole milliseconds and would otherwise fire early. A Timeout converts to its number.
+    return Number(setTimeout(callback, Math.ceil(delayMs)));
+  }
+
+  cancel(timer: TimerId): void {
+    clearTimeout(timer);
+  }
+
+  soon(callback: () => void): void {
+    // Not a microtask: those run before the other waiters of the same turn have had their say.
+    setImmediate(callback);
+  }
+}
+
+/** Numbers from the operating system's generator, fetched in batches. */
+export class BunRandom implements Random {
+  private readonly batch = new Uint32Array(64);
+  private left = 0;
+
+  u32(): number {
+    if (this.left === 0) {
+      crypto.getRandomValues(this.batch);
+      this.left = this.batch.length;
+    }
+    this.left -= 1;
+    return this.batch[this.left] ?? 0;
+  }
+}

@@ -1,0 +1,541 @@
+import { describe, expect, test } from "bun:test";
+import { BarePeer, frameBytes } from "../../harness/sim/channel-pair.ts";
+import { addressOf, LinksWorld } from "../../harness/sim/links-world.ts";
+import { LINKS_UNIDENTIFIED_MAX, NODES_MAX, PAGE_BYTES } from "../core/limits.ts";
+import { encodeHello, type Hello, HELLO_BYTES_MAX, ROLE } from "../wire/handshake.ts";
+import { MESSAGE } from "../wire/messages.ts";
+import { TRANSPORT_STATUS } from "../wire/status.ts";
+
+const SEEDS = [1, 2, 3, 4, 5, 6, 7, 8];
+
+function helloBytes(changes: Partial<Hello> = {}, request = 1): Uint8Array {
+  const hello: Hello = {
+    role: ROLE.PEER,
+    pageBytes: PAGE_BYTES,
+    node: 2,
+    bootId: 102n,
+    features: 0,
+    codecs: 3,
+    keepaliveMs: 2000,
+    idleMs: 30_000,
+    clusterName: "test",
+    nodeName: "bare",
+    ...changes,
+  };
+  const body = new Uint8Array(HELLO_BYTES_MAX);
+  const bodyBytes = encodeHello(hello, new DataView(body.buffer), 0);
+  return frameBytes({ type: MESSAGE.HELLO, request, body: body.slice(0, bodyBytes) });
+}
+
+describe("Links.want()", () => {
+  test("dials, says hello both ways, and reports the link up on both sides", async () => {
+    const world = new LinksWorld(1);
+    const one = await world.start(1, [2]);
+    const two = await world.start(2, [1]);
+    expect(one.peer(2).state).toBe("idle");
+    one.links.want(2);
+    world.until(() => one.isUp(2) && two.isUp(1));
+    expect([one.log, two.log]).toEqual([["up 2/102"], ["up 1/101"]]);
+    expect(one.peer(2)).toMatchObject({ state: "up", name: "n2", address: "host2:7777" });
+    one.ask(2);
+    two.ask(1);
+    world.until(() => one.outcomes.count + two.outcomes.count === 2);
+    expect([one.requests, two.requests]).toEqual([[2], [1]]);
+    expect(one.peer(2).counters.bytes_sent).toBe(two.peer(1).counters.bytes_received);
+    await world.stop();
+  });
+
+  test("redials with growing back-off while wanted, mentions it once, and gives up on unwant()", async () => {
+    const world = new LinksWorld(2);
+    const one = await world.start(1, [2]);
+    one.links.want(2);
+    world.run(10_000);
+    const { dials, dials_failed } = one.peer(2).counters;
+    expect(dials).toBeGreaterThan(8); // 50 ms doubled to 2 s: about 6 on the way up, then one in 1 to 2 s.
+    expect(dials).toBeLessThan(18);
+    expect(dials_failed).toBeGreaterThanOrEqual(dials - 1);
+    expect(one.notices).toEqual(['Cannot link to node 2 at "host2:7777": connection refused']);
+    expect(one.peer(2).state).toBe("waiting");
+    one.links.unwant(2);
+    world.run(10_000);
+    expect(one.peer(2).counters.dials).toBeLessThanOrEqual(dials + 1);
+    expect(one.peer(2).state).toBe("idle");
+
+    one.links.want(2);
+    const two = await world.start(2, [1]);
+    world.until(() => one.isUp(2) && two.isUp(1), 4000);
+    await world.stop();
+  });
+
+  test("an address that comes later, or is another one, is used", async () => {
+    const world = new LinksWorld(3);
+    const one = await world.start(1, []);
+    await world.start(2, [1]);
+    one.links.setPeer(2, { kind: "tcp", host: "host2", port: 1 });
+    one.links.want(2);
+    world.run(1000);
+    expect(one.isUp(2)).toBe(false);
+    one.links.setPeer(2, addressOf(2));
+    world.until(() => one.isUp(2), 4000);
+    await world.stop();
+  });
+
+  test("a connect that is never answered is given up by the handshake deadline", async () => {
+    const world = new LinksWorld(4);
+    const one = await world.start(1, [2], { settings: { handshakeMs: 500 } });
+    await world.start(2, [1]);
+    world.network.block("host2", "host1");
+    one.links.want(2);
+    world.run(600);
+    expect(one.peer(2).counters.dials_failed).toBe(1);
+    expect(one.notices).toEqual(['Cannot link to node 2 at "host2:7777": no connection within 500 ms']);
+    world.network.unblock("host2", "host1");
+    world.until(() => one.isUp(2));
+    await world.stop();
+  });
+});
+
+describe("Links: two dial at once", () => {
+  for (const seed of SEEDS) {
+    for (const [first, second] of [[1, 2], [2, 1]] as const) {
+      test(`node ${first} first, seed ${seed}: one link, dialled by the higher unless it was late`, async () => {
+        const world = new LinksWorld(seed);
+        const one = await world.start(1, [2]);
+        const two = await world.start(2, [1]);
+        const nodes = [one, two];
+        nodes[first - 1]?.links.want(second);
+        world.run(seed % 3 === 0 ? 0 : seed * 0.2);
+        nodes[second - 1]?.links.want(first);
+        world.until(() => one.isUp(2) && two.isUp(1));
+        world.run(2000);
+        expect(world.network.streams.size).toBe(2); // Both ends of one connection.
+        // Nothing that is asked from the moment of being up is lost.
+        for (let i = 0; i < 20; i += 1) {
+          one.ask(2);
+          two.ask(1);
+        }
+        world.run(1000);
+        expect([one.outcomes.replies.length, two.outcomes.replies.length]).toEqual([20, 20]);
+        expect([one.outcomes.failures, two.outcomes.failures]).toEqual([[], []]);
+        await world.stop();
+      });
+    }
+  }
+
+  for (const seed of SEEDS) {
+    test(`seed ${seed}: requests made at once on being up all end once, and links settle`, async () => {
+      const world = new LinksWorld(seed, { latencyMaxMs: 20 });
+      const numbers = [1, 2, 3, 4, 5];
+      for (const number of numbers) {
+        const node = await world.start(number, numbers.filter((peer) => peer !== number));
+        const up = node.onLinkUp.bind(node);
+        node.onLinkUp = (peer, bootId, channel) => {
+          up(peer, bootId, channel);
+          node.ask(peer);
+        };
+      }
+      let asked = 0;
+      for (const node of world.nodes.values()) {
+        for (const peer of numbers) if (peer !== node.number) node.links.want(peer);
+      }
+      world.run(10_000);
+      for (const node of world.nodes.values()) {
+        for (const peer of numbers) expect(peer === node.number || node.isUp(peer)).toBe(true);
+        asked = node.log.filter((line) => line.startsWith("up")).length;
+        expect(node.outcomes.count).toBe(asked);
+        expect(node.outcomes.contexts()).toEqual(Array.from({ length: asked }, (_, i) => i + 1));
+      }
+      expect(world.network.streams.size).toBe(20); // Ten pairs, two ends each.
+      await world.stop();
+    });
+  }
+
+  test("a dead link does not keep its peer out: it is probed and gives way", async () => {
+    const world = new LinksWorld(5);
+    // Node 2 dials; then node 1 loses its end and dials while node 2 still believes in the link.
+    const one = await world.start(1, [2]);
+    const two = await world.start(2, [1]);
+    two.links.want(1);
+    world.until(() => one.isUp(2) && two.isUp(1));
+    world.network.block("host1", "host2");
+    one.links.channelOf(2)?.terminate("lost on this side only");
+    world.run(100);
+    expect(two.isUp(1)).toBe(true);
+    one.links.want(2);
+    world.run(1000);
+    world.network.unblock("host1", "host2");
+    world.until(() => one.isUp(2) && two.isUp(1) && one.log.length === 3, 10_000);
+    one.ask(2);
+    world.until(() => one.outcomes.replies.length === 1);
+    await world.stop();
+  });
+});
+
+describe("Links: a peer that restarts", () => {
+  test("is reported with its new boot id, after the old link is down", async () => {
+    const world = new LinksWorld(6);
+    const one = await world.start(1, [2]);
+    const old = await world.start(2, [1]);
+    one.links.want(2);
+    world.until(() => one.isUp(2) && old.isUp(1));
+    one.ask(2);
+    old.answers = false;
+    world.until(() => one.outcomes.count === 1);
+    one.ask(2);
+    world.run(100);
+    world.network.crash("host2");
+    world.network.boot("host2");
+    const fresh = await world.start(2, [1], { bootId: 999n });
+    fresh.links.want(1); // Before node 1 has noticed anything.
+    world.until(() => fresh.isUp(1));
+    expect(one.log).toEqual([
+      "up 2/102",
+      "down 2: replaced by another link between us",
+      "up 2/999",
+    ]);
+    expect(one.outcomes.count).toBe(2);
+    one.ask(2);
+    world.until(() => one.outcomes.count === 3);
+    void old.links.stop();
+    await world.stop();
+  });
+
+  test("is dialled again as soon as it is there and wanted", async () => {
+    const world = new LinksWorld(7);
+    const one = await world.start(1, [2]);
+    const old = await world.start(2, [1]);
+    one.links.want(2);
+    world.until(() => one.isUp(2));
+    const stopped = old.links.stop();
+    world.until(() => !one.isUp(2));
+    world.run(100);
+    await stopped;
+    expect(one.log.at(-1)).toBe("down 2: closed by the other side: node 2 is stopping");
+    one.links.want(2);
+    world.run(3000);
+    await world.start(2, [1], { bootId: 7n });
+    world.until(() => one.isUp(2), 4000);
+    expect(one.log.at(-1)).toBe("up 2/7");
+    await world.stop();
+  });
+});
+
+describe("Links: keepalive", () => {
+  test("an idle link stays up on a few bytes, for as long as both sides live", async () => {
+    const world = new LinksWorld(8);
+    const one = await world.start(1, [2]);
+    const two = await world.start(2, [1]);
+    one.links.want(2);
+    world.run(600_000);
+    expect(one.log).toEqual(["up 2/102"]);
+    const { keepalives_sent, bytes_sent } = one.peer(2).counters;
+    expect(keepalives_sent).toBeGreaterThan(50);
+    expect(keepalives_sent).toBeLessThan(310);
+    expect(bytes_sent).toBeLessThan(20_000);
+    expect(two.peer(1).counters.idle_timeouts).toBe(0);
+    await world.stop();
+  });
+
+  test("a silent peer is given up after the idle time, which is the smaller of both", async () => {
+    const world = new LinksWorld(9);
+    const one = await world.start(1, [2], { settings: { keepaliveMs: 100, idleMs: 1000 } });
+    const two = await world.start(2, [1]);
+    one.links.want(2);
+    world.until(() => one.isUp(2) && two.isUp(1));
+    world.network.block("host1", "host2");
+    world.network.block("host2", "host1");
+    one.ask(2);
+    world.run(800);
+    expect(one.isUp(2) && two.isUp(1)).toBe(true);
+    world.run(500);
+    expect(one.log.at(-1)).toBe("down 2: nothing heard for 1000 ms");
+    expect(two.log.at(-1)).toBe("down 1: nothing heard for 1000 ms");
+    expect(one.outcomes.failures).toEqual([{ context: 1, status: TRANSPORT_STATUS.DIED }]);
+    expect(one.peer(2).counters.idle_timeouts).toBe(1);
+    world.network.unblock("host1", "host2");
+    world.network.unblock("host2", "host1");
+    await world.stop();
+  });
+
+  test("a peer that asks for keepalives without end is held to a floor", async () => {
+    const world = new LinksWorld(10);
+    const one = await world.start(1, [2]);
+    const bare = new BarePeer();
+    world.network.transport("host2").connect(addressOf(1), bare);
+    bare.send(helloBytes({ keepaliveMs: 0, idleMs: 0 }));
+    world.run(1000);
+    expect(one.log[0]).toBe("up 2/102");
+    expect(one.peer(2).counters.keepalives_sent).toBeLessThan(200);
+    await world.stop();
+  });
+});
+
+describe("Links: who is refused", () => {
+  const cases: ReadonlyArray<readonly [string, Partial<Hello>, string]> = [
+    ["another cluster name", { clusterName: "other" }, 'cluster is "other" there and "test" here'],
+    ["another page size", { pageBytes: 16384 }, "page size is 16384 there and 4096 here"],
+    ["no codec in common", { codecs: 4 }, "no codec in common"],
+    ["a client", { role: ROLE.CLIENT }, "this address is for peers, not for clients"],
+    ["its own number", { node: 1 }, "node number 1 is taken: two nodes say that it is theirs"],
+    ["a number that is not a peer's", { node: 9 }, "node 9 is not one of the peers of node 1"],
+    ["a number out of range", { node: NODES_MAX }, `node number ${NODES_MAX} is over`],
+  ];
+  for (const [name, changes, reason] of cases) {
+    test(`${name}, with a clear line on both sides`, async () => {
+      const world = new LinksWorld(11);
+      const one = await world.start(1, [2]);
+      const bare = new BarePeer();
+      world.network.transport("host2").connect(addressOf(1), bare);
+      bare.send(helloBytes(changes));
+      world.run(2000);
+      expect(bare.text).toContain(reason);
+      expect(bare.closedFor).not.toBeNull();
+      expect(one.notices).toHaveLength(1);
+      expect(one.notices[0]).toContain(reason);
+      expect(one.log).toEqual([]);
+      expect(one.links.strangers.handshakes_refused).toBe(1);
+      await world.stop();
+    });
+  }
+
+  test("the dialling side says what the other side has against it", async () => {
+    const world = new LinksWorld(12);
+    const one = await world.start(1, [2]);
+    await world.start(2, [1], { clusterName: "other" });
+    one.links.want(2);
+    world.run(1000);
+    const reason = 'cluster is "test" there and "other" here';
+    expect(one.notices).toEqual([
+      `Cannot link to node 2 at "host2:7777": refused by the other side: ${reason}`,
+    ]);
+    await world.stop();
+  });
+
+  test("another node at the address of a peer", async () => {
+    const world = new LinksWorld(13);
+    const one = await world.start(1, []);
+    const three = await world.start(3, [1]);
+    one.links.setPeer(2, addressOf(3));
+    one.links.want(2);
+    world.run(1000);
+    expect(one.notices).toEqual([
+      'Cannot link to node 2 at "host3:7777": expected node 2 there, found node 3',
+    ]);
+    expect(three.log.at(-1)).toContain("expected node 2 there, found node 3");
+    expect(one.isUp(2) || one.isUp(3)).toBe(false);
+    await world.stop();
+  });
+
+  test("itself, at its own address", async () => {
+    const world = new LinksWorld(14);
+    const one = await world.start(1, []);
+    one.links.setPeer(2, addressOf(1));
+    one.links.want(2);
+    world.run(1000);
+    expect(one.log).toEqual([]);
+    expect(one.notices.join("\n")).toContain("two nodes say that it is theirs");
+    await world.stop();
+  });
+
+  test("nobody, where unknown peers are accepted: they are known by number", async () => {
+    const world = new LinksWorld(15);
+    const server = await world.start(1, [], { settings: { acceptUnknownPeers: true } });
+    const two = await world.start(2, [1]);
+    two.links.want(1);
+    world.until(() => server.isUp(2) && two.isUp(1));
+    server.ask(2);
+    world.until(() => server.outcomes.replies.length === 1);
+    two.links.channelOf(1)?.terminate("gone");
+    world.until(() => !server.isUp(2));
+    server.links.want(2); // No address: nothing to do but wait for it.
+    world.run(5000);
+    expect(server.peer(2).counters.dials).toBe(0);
+    await world.stop();
+  });
+});
+
+describe("Links: strangers", () => {
+  test("another protocol is closed with a reason, and the other links go on", async () => {
+    const world = new LinksWorld(16);
+    const one = await world.start(1, [2, 3]);
+    const two = await world.start(2, [1]);
+    two.links.want(1);
+    world.until(() => one.isUp(2) && two.isUp(1));
+    const http = new BarePeer();
+    world.network.transport("host9").connect(addressOf(1), http);
+    http.send(new TextEncoder().encode("GET / HTTP/1.1\r\nHost: x\r\n\r\n"));
+    two.ask(1);
+    world.run(2000);
+    expect(http.closedFor).not.toBeNull();
+    expect(http.text).toContain("magic is 0x4745");
+    expect(one.notices[0]).toContain("magic is 0x4745");
+    expect(one.links.strangers.malformed).toBe(1);
+    expect(two.outcomes.replies).toHaveLength(1);
+    await world.stop();
+  });
+
+  test("malformed bytes on one link close that one only, with the reason on both sides", async () => {
+    const world = new LinksWorld(17);
+    const one = await world.start(1, [2, 3]);
+    const three = await world.start(3, [1]);
+    three.links.want(1);
+    world.until(() => one.isUp(3) && three.isUp(1));
+    const bare = new BarePeer();
+    world.network.transport("host2").connect(addressOf(1), bare);
+    bare.send(helloBytes());
+    world.until(() => one.isUp(2));
+    const before = three.ask(1);
+    bare.send(frameBytes({ type: MESSAGE.GET, request: 2, declared: 0xffffffff }));
+    world.run(2000);
+    expect(one.log.at(-1)).toContain("body of 4294967295 bytes is over");
+    expect(bare.text).toContain("body of 4294967295 bytes is over");
+    expect(one.peer(2).counters.malformed).toBe(1);
+    expect(three.outcomes.replies.map((reply) => reply.context)).toEqual([before]);
+    expect(three.isUp(1)).toBe(true);
+    await world.stop();
+  });
+
+  const early: ReadonlyArray<readonly [string, Uint8Array, string]> = [
+    ["a request before HELLO", frameBytes({ type: MESSAGE.KEEPALIVE, request: 1 }), "expected HELLO"],
+    ["a HELLO that wants no reply", helloBytes({}, 0), "expected HELLO"],
+    [
+      "a HELLO that is cut short",
+      frameBytes({ type: MESSAGE.HELLO, request: 1, body: new Uint8Array(10) }),
+      "HELLO",
+    ],
+    [
+      "a second HELLO",
+      new Uint8Array([...helloBytes(), ...helloBytes({}, 2)]),
+      "a second HELLO",
+    ],
+  ];
+  for (const [name, bytes, reason] of early) {
+    test(`${name} closes the connection`, async () => {
+      const world = new LinksWorld(18);
+      const one = await world.start(1, [2]);
+      const bare = new BarePeer();
+      world.network.transport("host2").connect(addressOf(1), bare);
+      bare.send(bytes);
+      world.run(2000);
+      expect(bare.closedFor).not.toBeNull();
+      expect(bare.text).toContain(reason);
+      expect(one.isUp(2)).toBe(false);
+      await world.stop();
+    });
+  }
+
+  test("one that never says HELLO is closed by the deadline", async () => {
+    const world = new LinksWorld(19);
+    const one = await world.start(1, [2]);
+    const bare = new BarePeer();
+    world.network.transport("host9").connect(addressOf(1), bare);
+    world.run(4900);
+    expect(bare.closedFor).toBeNull();
+    world.run(1000);
+    expect(bare.closedFor).not.toBeNull();
+    expect(one.notices[0]).toContain("no handshake within 5000 ms");
+    await world.stop();
+  });
+
+  test("too many of them are refused at once, and a peer gets in when they are gone", async () => {
+    const world = new LinksWorld(20);
+    const one = await world.start(1, [2]);
+    const crowd = Array.from({ length: LINKS_UNIDENTIFIED_MAX + 10 }, () => new BarePeer());
+    for (const bare of crowd) world.network.transport("host9").connect(addressOf(1), bare);
+    world.run(100);
+    expect(crowd.filter((bare) => bare.closedFor === null)).toHaveLength(LINKS_UNIDENTIFIED_MAX);
+    expect(one.links.connectionsRefused).toBe(10);
+    const two = await world.start(2, [1]);
+    two.links.want(1);
+    world.until(() => one.isUp(2), 20_000);
+    await world.stop();
+  });
+
+  test("a message that peers do not send is answered with NO_HANDLER", async () => {
+    const world = new LinksWorld(21);
+    const one = await world.start(1, [2]);
+    const bare = new BarePeer();
+    world.network.transport("host2").connect(addressOf(1), bare);
+    bare.send(helloBytes());
+    world.until(() => one.isUp(2));
+    world.run(100);
+    bare.forget();
+    bare.send(frameBytes({ type: MESSAGE.STATS, request: 5 }));
+    bare.send(frameBytes({ type: 200, request: 6 }));
+    world.run(100);
+    const view = new DataView(bare.received.buffer);
+    expect([view.getUint32(8), view.getUint8(13)]).toEqual([5, TRANSPORT_STATUS.NO_HANDLER]);
+    expect([view.getUint32(28), view.getUint8(33)]).toEqual([6, TRANSPORT_STATUS.NO_HANDLER]);
+    expect(one.isUp(2)).toBe(true);
+    await world.stop();
+  });
+});
+
+describe("Links: the end", () => {
+  test("removePeer() says goodbye and forgets, and the peer is then refused", async () => {
+    const world = new LinksWorld(22);
+    const one = await world.start(1, [2]);
+    const two = await world.start(2, [1]);
+    one.links.want(2);
+    world.until(() => one.isUp(2) && two.isUp(1));
+    one.links.removePeer(2);
+    expect(one.log.at(-1)).toBe("down 2: node 2 is no longer a peer");
+    world.run(100);
+    expect(two.log.at(-1)).toBe("down 1: closed by the other side: node 2 is no longer a peer");
+    two.links.want(1);
+    world.run(1000);
+    expect(two.isUp(1)).toBe(false);
+    expect(one.links.peers()).toEqual([]);
+    await world.stop();
+  });
+
+  test("stop() in any state leaves no stream, timer or listener", async () => {
+    for (const seed of SEEDS) {
+      const world = new LinksWorld(seed, { latencyMaxMs: 5 });
+      const numbers = [1, 2, 3, 4];
+      for (const number of numbers) {
+        await world.start(number, [...numbers, 5].filter((peer) => peer !== number));
+      }
+      for (const node of world.nodes.values()) {
+        for (const peer of [...numbers, 5]) if (peer !== node.number) node.links.want(peer);
+      }
+      world.run(seed * 1.5);
+      await world.stop();
+      for (const node of world.nodes.values()) {
+        const ups = node.log.filter((line) => line.startsWith("up")).length;
+        expect(node.log.filter((line) => line.startsWith("down"))).toHaveLength(ups);
+      }
+    }
+  });
+
+  test("stop() ends although a peer has gone silent", async () => {
+    const world = new LinksWorld(23);
+    const one = await world.start(1, [2]);
+    const two = await world.start(2, [1]);
+    one.links.want(2);
+    world.until(() => one.isUp(2) && two.isUp(1));
+    world.network.block("host2", "host1");
+    await world.stop();
+  });
+
+  test("under cuts at random links come back, and every request has one outcome", async () => {
+    for (const seed of SEEDS) {
+      const world = new LinksWorld(seed, { latencyMaxMs: 3 });
+      const one = await world.start(1, [2]);
+      const two = await world.start(2, [1]);
+      let asked = 0;
+      for (let round = 0; round < 200; round += 1) {
+        for (const [node, peer] of [[one, 2], [two, 1]] as const) {
+          if (!node.isUp(peer)) node.links.want(peer);
+          else if (node.ask(peer) > 0 && node === one) asked += 1;
+        }
+        if (round % 10 === 9) world.network.cut("host1", "host2");
+        world.run(20);
+      }
+      world.run(20_000);
+      expect(one.outcomes.contexts()).toEqual(Array.from({ length: asked }, (_, i) => i + 1));
+      expect(one.outcomes.replies.length).toBeGreaterThan(0);
+      await world.stop();
+    }
+  });
+});

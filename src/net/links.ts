@@ -1,0 +1,456 @@
+/**
+ * Links: at most one link to each peer, made when there is something to send, and whoever else may connect.
+ *
+ *     want(node) --> dial --refused, lost--> back-off with jitter --> dial ...   until up, or unwant(node)
+ *     accept --> unidentified (bounded, with a deadline) --HELLO--> the peer's link
+ *
+ * When the other side's HELLO arrives and there is a link to that peer, or a dial to it, already:
+ *   - another boot id: the peer has restarted. The newcomer stays.
+ *   - dialled by the same side: the newcomer stays, since that side would not dial if it still had the old one.
+ *   - dialled by different sides: the one that the HIGHER node number dialled stays; the other gets a GOODBYE. The
+ *     link that stays is asked for a sign of life, so that one that is dead does not keep the peer out.
+ *   - only a dial of ours that has not said HELLO: it is given up, whoever is higher. Nothing depends on it yet.
+ *
+ * Invariants:
+ *   1. A peer has at most one link that is UP, and onLinkUp / onLinkDown alternate for each node.
+ *   2. A peer with a link, a dial or an unreachable address has at most one timer here, and none when it is not wanted.
+ *   3. After `stop` has resolved there are no streams, no timers and no listeners.
+ *
+ * Not here: the messages of peers (ramster), gossip on who is alive, clients (src/doors).
+ */
+import { assert } from "../core/assert.ts";
+import type { Clock, TimerId } from "../core/clock.ts";
+import {
+  HANDSHAKE_TIMEOUT_MS,
+  IDLE_MS_DEFAULT,
+  KEEPALIVE_MS_DEFAULT,
+  LINKS_UNIDENTIFIED_MAX,
+  NODES_MAX,
+  PAGE_BYTES,
+  REDIAL_MS_MAX,
+  REDIAL_MS_MIN,
+} from "../core/limits.ts";
+import type { Memory } from "../core/memory.ts";
+import type { Random } from "../core/random.ts";
+import type { Frame } from "../wire/framer.ts";
+import { type Hello, ROLE } from "../wire/handshake.ts";
+import { GOODBYE, isPeerMessage } from "../wire/messages.ts";
+import { TRANSPORT_STATUS } from "../wire/status.ts";
+import { type Address, formatAddress } from "./address.ts";
+import { backoffMs } from "./backoff.ts";
+import type { Channel } from "./channel.ts";
+import { LinkCounters } from "./counters.ts";
+import { Link, LINK_STATE, type LinkOwner, type LinkState, type Refusal } from "./link.ts";
+import type { Listener, Stream, StreamEvents, Transport } from "./transport.ts";
+
+export interface LinksEnv {
+  readonly clock: Clock;
+  readonly transport: Transport;
+  readonly random: Random;
+  readonly memory: Memory;
+}
+
+/** Who this node is, as its HELLO says. */
+export interface LinksIdentity {
+  readonly node: number;
+  readonly bootId: bigint;
+  readonly clusterName: string;
+  readonly nodeName: string;
+  /** Bit `id` is set for each codec that this node can decompress. */
+  readonly codecs: number;
+}
+
+export interface LinksSettings {
+  readonly keepaliveMs: number;
+  readonly idleMs: number;
+  readonly handshakeMs: number;
+  readonly redialMinMs: number;
+  readonly redialMaxMs: number;
+  /** Any node number may connect: then the peer is known by its number and is never dialled. */
+  readonly acceptUnknownPeers: boolean;
+}
+
+export const LINKS_DEFAULTS: LinksSettings = {
+  keepaliveMs: KEEPALIVE_MS_DEFAULT,
+  idleMs: IDLE_MS_DEFAULT,
+  handshakeMs: HANDSHAKE_TIMEOUT_MS,
+  redialMinMs: REDIAL_MS_MIN,
+  redialMaxMs: REDIAL_MS_MAX,
+  acceptUnknownPeers: false,
+};
+
+export interface LinkHandler {
+  /** `channelOf(node)` gives `channel` from now on. A boot id other than last time: the peer has lost what it held. */
+  onLinkUp(node: number, bootId: bigint, channel: Channel): void;
+  /** After every outstanding request on it has been completed. `channelOf(node)` gives null. */
+  onLinkDown(node: number, reason: string): void;
+  /** See ChannelHandler.onRequest. */
+  onRequest(node: number, channel: Channel, frame: Frame): void;
+  /** There may be room again on the link, after `begin` or `commitRequest` said no. */
+  onRoom?(node: number, channel: Channel): void;
+  /** One line for the log: a peer refused, a dial that failed, a stranger. */
+  onNotice?(line: string): void;
+}
+
+/** For reports. */
+export interface PeerReport {
+  readonly node: number;
+  readonly name: string;
+  readonly address: string;
+  readonly state: LinkState | "waiting" | "idle";
+  readonly counters: LinkCounters;
+}
+
+class Peer {
+  readonly node: number;
+  readonly counters = new LinkCounters();
+  /** Null for one that connected by itself. */
+  address: Address | null = null;
+  name = "";
+  /** The link that is UP. */
+  link: Link | null = null;
+  /** A link of ours that is not UP yet. */
+  dial: Link | null = null;
+  wanted = false;
+  retryTimer: TimerId | null = null;
+  /** Failures in a row. */
+  attempt = 0;
+  notBeforeMs = 0;
+  upAtMs = 0;
+  /** The last notice about it, so that a peer that stays away is mentioned once and not with every dial. */
+  lastNotice = "";
+
+  constructor(node: number) {
+    this.node = node;
+  }
+}
+
+const REFUSE_STREAM: StreamEvents = {
+  onOpen: (stream: Stream) => stream.terminate(),
+  onData: () => {},
+  onDrain: () => {},
+  onClose: () => {},
+};
+
+export class Links implements LinkOwner {
+  /** Connections closed because too many had not said who they are. */
+  connectionsRefused = 0;
+  /** Counters of connections that never became a peer's. */
+  readonly strangers = new LinkCounters();
+  private readonly env: LinksEnv;
+  private readonly identity: LinksIdentity;
+  private readonly settings: LinksSettings;
+  private readonly handler: LinkHandler;
+  private readonly hello: Hello;
+  private readonly byNode = new Map<number, Peer>();
+  private readonly listeners: Listener[] = [];
+  private readonly unidentified = new Set<Link>();
+  /** Every link that is not gone. */
+  private readonly all = new Set<Link>();
+  private isStopping = false;
+  private onAllGone: (() => void) | null = null;
+
+  constructor(
+    env: LinksEnv,
+    identity: LinksIdentity,
+    settings: Partial<LinksSettings>,
+    handler: LinkHandler,
+  ) {
+    this.env = env;
+    this.identity = identity;
+    this.settings = { ...LINKS_DEFAULTS, ...settings };
+    this.handler = handler;
+    const { keepaliveMs, idleMs } = this.settings;
+    assert(keepaliveMs < idleMs, "keepalive must be shorter than idle");
+    const { node, bootId, clusterName, nodeName, codecs } = identity;
+    const names = { clusterName, nodeName };
+    const times = { keepaliveMs, idleMs };
+    const role = ROLE.PEER;
+    this.hello = { role, pageBytes: PAGE_BYTES, node, bootId, features: 0, codecs, ...times, ...names };
+  }
+
+  /** Listens for peers. @returns the address with its real port. Rejects as Transport.listen does. */
+  async listen(address: Address): Promise<string> {
+    const listener = await this.env.transport.listen(address, () => this.accept());
+    if (this.isStopping) listener.close();
+    else this.listeners.push(listener);
+    return listener.address;
+  }
+
+  /** Makes `node` a peer, or gives it another address for its next dial. */
+  setPeer(node: number, address: Address): void {
+    assert(node !== this.identity.node, "a node is no peer of its own");
+    const peer = this.peer(node);
+    peer.address = address;
+    this.dialWhenDue(peer);
+  }
+
+  /** Closes the link to `node` and forgets it. */
+  removePeer(node: number): void {
+    const peer = this.byNode.get(node);
+    if (peer === undefined) return;
+    this.unwant(node);
+    this.byNode.delete(node);
+    peer.dial?.goodbye(GOODBYE.REMOVED, `node ${node} is no longer a peer`);
+    peer.link?.goodbye(GOODBYE.REMOVED, `node ${node} is no longer a peer`);
+  }
+
+  peers(): PeerReport[] {
+    return [...this.byNode.values()].map((peer) => ({
+      node: peer.node,
+      name: peer.name,
+      address: peer.address === null ? "" : formatAddress(peer.address),
+      state: stateOf(peer),
+      counters: peer.counters,
+    }));
+  }
+
+  /** The established channel to `node`, or null. */
+  channelOf(node: number): Channel | null {
+    const link = this.byNode.get(node)?.link;
+    return link !== undefined && link !== null && link.channel.isOpen ? link.channel : null;
+  }
+
+  /**
+   * There is something to send to `node`: dials, with back-off, until the link is up or `unwant` is called. Ask again after
+   * onLinkDown. Without effect on a node that has no address.
+   */
+  want(node: number): void {
+    const peer = this.byNode.get(node);
+    if (peer === undefined || peer.wanted || peer.link !== null || this.isStopping) return;
+    peer.wanted = true;
+    this.dialWhenDue(peer);
+  }
+
+  /** Nothing to send any more: a dial under way may still come up, but there is no further one. */
+  unwant(node: number): void {
+    const peer = this.byNode.get(node);
+    if (peer === undefined) return;
+    peer.wanted = false;
+    this.cancelRetry(peer);
+  }
+
+  /** Closes everything with a goodbye. Resolves when nothing is left. */
+  stop(): Promise<void> {
+    this.isStopping = true;
+    for (const listener of this.listeners.splice(0)) listener.close();
+    for (const peer of this.byNode.values()) {
+      peer.wanted = false;
+      this.cancelRetry(peer);
+    }
+    const gone = new Promise<void>((resolve) => (this.onAllGone = resolve));
+    for (const link of [...this.all]) {
+      link.goodbye(GOODBYE.STOPPING, `node ${this.identity.node} is stopping`);
+    }
+    this.checkAllGone();
+    return gone;
+  }
+
+  // Dialling.
+
+  private dialWhenDue(peer: Peer): void {
+    if (!peer.wanted || peer.link !== null || peer.dial !== null || this.isStopping) return;
+    if (peer.address === null || peer.retryTimer !== null) return;
+    const delayMs = peer.notBeforeMs - this.env.clock.now();
+    if (delayMs <= 0) return this.dial(peer, peer.address);
+    peer.retryTimer = this.env.clock.after(delayMs, () => {
+      peer.retryTimer = null;
+      this.dialWhenDue(peer);
+    });
+  }
+
+  private dial(peer: Peer, address: Address): void {
+    peer.counters.dials += 1;
+    const { handshakeMs } = this.settings;
+    const options = { handshakeMs, counters: peer.counters };
+    const link = Link.dial(this.env, address, this.hello, this, options);
+    peer.dial = link;
+    this.all.add(link);
+  }
+
+  private backOff(peer: Peer): void {
+    const bounds = { minMs: this.settings.redialMinMs, maxMs: this.settings.redialMaxMs };
+    const delayMs = backoffMs(peer.attempt, this.env.random.u32(), bounds);
+    peer.attempt += 1;
+    peer.notBeforeMs = this.env.clock.now() + delayMs;
+  }
+
+  private cancelRetry(peer: Peer): void {
+    if (peer.retryTimer !== null) this.env.clock.cancel(peer.retryTimer);
+    peer.retryTimer = null;
+  }
+
+  // Accepting.
+
+  private accept(): StreamEvents {
+    if (this.isStopping || this.unidentified.size >= LINKS_UNIDENTIFIED_MAX) {
+      this.connectionsRefused += 1;
+      return REFUSE_STREAM;
+    }
+    const { handshakeMs } = this.settings;
+    const options = { handshakeMs, counters: new LinkCounters() };
+    const link = Link.accept(this.env, this.hello, this, options);
+    this.unidentified.add(link);
+    this.all.add(link);
+    return link.channel;
+  }
+
+  // Link events.
+
+  onHello(link: Link, hello: Hello): Refusal | null {
+    const refusal = this.invalidPeer(link, hello);
+    if (refusal !== null || this.isStopping) return refusal ?? STOPPING;
+    const peer = this.peer(hello.node);
+    const rival = peer.link ?? (peer.dial === link ? null : peer.dial);
+    if (rival === null) return null;
+    if (!this.isReplacedBy(rival, link, hello)) {
+      if (rival.state === LINK_STATE.UP) rival.probe();
+      link.counters.duplicates_closed += 1;
+      return { code: GOODBYE.DUPLICATE, reason: "there is a link between us already" };
+    }
+    if (rival === peer.dial) peer.dial = null;
+    peer.counters.duplicates_closed += 1;
+    rival.goodbye(GOODBYE.DUPLICATE, "replaced by another link between us");
+    return null;
+  }
+
+  onUp(link: Link): void {
+    const peer = this.peerOf(link);
+    assert(peer !== null && link.hello !== null && peer.link === null);
+    if (peer.dial === link) peer.dial = null;
+    if (this.unidentified.delete(link)) {
+      peer.counters.add(link.counters);
+      link.channel.counters = peer.counters;
+    }
+    peer.link = link;
+    peer.name = link.hello.nodeName;
+    peer.upAtMs = this.env.clock.now();
+    peer.wanted = false;
+    peer.lastNotice = "";
+    peer.counters.links_up += 1;
+    this.cancelRetry(peer);
+    this.handler.onLinkUp(peer.node, link.hello.bootId, link.channel);
+  }
+
+  onRequest(link: Link, frame: Frame): void {
+    const peer = this.peerOf(link);
+    if (peer === null || !isPeerMessage(frame.type)) {
+      link.channel.replyFailed(frame, TRANSPORT_STATUS.NO_HANDLER);
+      return;
+    }
+    this.handler.onRequest(peer.node, link.channel, frame);
+  }
+
+  onRoom(link: Link): void {
+    const peer = this.peerOf(link);
+    if (peer !== null) this.handler.onRoom?.(peer.node, link.channel);
+  }
+
+  onDown(link: Link, reason: string): void {
+    if (this.unidentified.delete(link)) {
+      this.strangers.add(link.counters);
+      this.notice(`Closed a connection from "${link.channel.remote}": ${reason}`);
+      return;
+    }
+    for (const peer of this.byNode.values()) {
+      if (peer.dial === link) return this.onDialDown(peer, link, reason);
+      if (peer.link === link) return this.onPeerDown(peer, reason);
+    }
+    // A peer that was removed, or a dial that gave way to another link.
+    const node = link.wasUp ? link.hello?.node : undefined;
+    if (node !== undefined) this.handler.onLinkDown(node, reason);
+  }
+
+  onGone(link: Link): void {
+    this.all.delete(link);
+    this.checkAllGone();
+  }
+
+  private onDialDown(peer: Peer, link: Link, reason: string): void {
+    peer.dial = null;
+    if (this.isStopping) return;
+    this.backOff(peer);
+    // The other side keeps a link that it dialled: that one is on its way, and nothing has failed.
+    if (link.goodbyeCode !== GOODBYE.DUPLICATE) {
+      peer.counters.dials_failed += 1;
+      const line = `Cannot link to node ${peer.node} at "${link.channel.remote}": ${reason}`;
+      if (line !== peer.lastNotice) this.notice(line);
+      peer.lastNotice = line;
+    }
+    this.dialWhenDue(peer);
+  }
+
+  private onPeerDown(peer: Peer, reason: string): void {
+    peer.link = null;
+    peer.counters.links_down += 1;
+    // A link that lasted is no failed attempt; one that falls as soon as it stands is.
+    const lastedMs = this.env.clock.now() - peer.upAtMs;
+    if (lastedMs >= this.settings.redialMaxMs) peer.attempt = 0;
+    this.backOff(peer);
+    this.handler.onLinkDown(peer.node, reason);
+  }
+
+  // Rules.
+
+  /** Whether the other side may be a peer at all, and is the one that was dialled. */
+  private invalidPeer(link: Link, hello: Hello): Refusal | null {
+    const refuse = (reason: string): Refusal => ({ code: GOODBYE.REFUSED, reason });
+    if (hello.role !== ROLE.PEER) return refuse("this address is for peers, not for clients");
+    if (hello.node >= NODES_MAX) return refuse(`node number ${hello.node} is over ${NODES_MAX - 1}`);
+    if (hello.node === this.identity.node) {
+      return refuse(`node number ${hello.node} is taken: two nodes say that it is theirs`);
+    }
+    if (link.isDialled) {
+      const dialled = this.dialledNode(link);
+      if (dialled === hello.node) return null;
+      return refuse(`expected node ${dialled} there, found node ${hello.node}`);
+    }
+    if (this.byNode.has(hello.node) || this.settings.acceptUnknownPeers) return null;
+    return refuse(`node ${hello.node} is not one of the peers of node ${this.identity.node}`);
+  }
+
+  /** Whether `rival` gives way to `link`, whose hello has just come. See the rules at the top. */
+  private isReplacedBy(rival: Link, link: Link, hello: Hello): boolean {
+    if (rival.state === LINK_STATE.DIALLING) return true;
+    if (rival.hello !== null && rival.hello.bootId !== hello.bootId) return true;
+    if (rival.isDialled === link.isDialled) return true;
+    const higherIsUs = this.identity.node > hello.node;
+    return link.isDialled === higherIsUs;
+  }
+
+  private dialledNode(link: Link): number {
+    for (const peer of this.byNode.values()) if (peer.dial === link) return peer.node;
+    return -1;
+  }
+
+  private peerOf(link: Link): Peer | null {
+    return link.hello === null ? null : (this.byNode.get(link.hello.node) ?? null);
+  }
+
+  private peer(node: number): Peer {
+    let peer = this.byNode.get(node);
+    if (peer === undefined) {
+      peer = new Peer(node);
+      this.byNode.set(node, peer);
+    }
+    return peer;
+  }
+
+  private checkAllGone(): void {
+    if (this.onAllGone === null || this.all.size > 0) return;
+    this.onAllGone();
+    this.onAllGone = null;
+  }
+
+  private notice(line: string): void {
+    this.handler.onNotice?.(line);
+  }
+}
+
+const STOPPING: Refusal = { code: GOODBYE.STOPPING, reason: "this node is stopping" };
+
+function stateOf(peer: Peer): PeerReport["state"] {
+  const link = peer.link ?? peer.dial;
+  if (link !== null) return link.state;
+  return peer.wanted ? "waiting" : "idle";
+}

@@ -1,0 +1,179 @@
+/**
+ * The requests of one channel that wait for a reply: who is to be told, and until when.
+ *
+ *     free --take--> waiting --reply, close--> free
+ *                       \--deadline--> abandoned --late reply, close--> free
+ *
+ * A request number is its slot plus a generation in the high bits, so that a number is not used again until the
+ * generations wrap, and never 0. A slot whose request timed out stays taken until its reply comes: only so can a late
+ * reply, which is ignored, be told from a reply to a request that nobody made, which is a broken peer.
+ *
+ * Invariants:
+ *   1. Each sink is told of each of its requests exactly once: reply, TIMED_OUT or DIED.
+ *   2. replyBytes is the sum over all slots taken; `take` keeps it at REPLY_BYTES_OUTSTANDING_MAX.
+ *
+ * One table a channel, all typed arrays: a request allocates nothing.
+ */
+import { assert } from "../core/assert.ts";
+import { REPLY_BYTES_OUTSTANDING_MAX, REQUESTS_OUTSTANDING_MAX } from "../core/limits.ts";
+import type { Frame } from "../wire/framer.ts";
+import { TRANSPORT_STATUS } from "../wire/status.ts";
+
+/** Told once what became of a request. `context` is what the caller gave with it. */
+export interface ReplySink {
+  /** The reply; `reply` is good during the call only. */
+  onReply(context: number, reply: Frame): void;
+  /** There is no reply: a transport status. The request may have been served all the same. */
+  onFailure(context: number, transportStatus: number): void;
+}
+
+const SLOT_MASK = REQUESTS_OUTSTANDING_MAX - 1;
+const GENERATION_STEP = REQUESTS_OUTSTANDING_MAX;
+
+// States of a slot.
+const FREE = 0;
+const WAITING = 1;
+const ABANDONED = 2;
+
+export class Requests {
+  waitingCount = 0;
+  abandonedCount = 0;
+  replyBytes = 0;
+  private readonly numbers = new Uint32Array(REQUESTS_OUTSTANDING_MAX);
+  private readonly states = new Uint8Array(REQUESTS_OUTSTANDING_MAX);
+  private readonly types = new Uint8Array(REQUESTS_OUTSTANDING_MAX);
+  private readonly contexts = new Float64Array(REQUESTS_OUTSTANDING_MAX);
+  private readonly deadlines = new Float64Array(REQUESTS_OUTSTANDING_MAX);
+  private readonly replySizes = new Int32Array(REQUESTS_OUTSTANDING_MAX);
+  private readonly sinks: Array<ReplySink | null> = new Array(REQUESTS_OUTSTANDING_MAX).fill(null);
+  /** A stack of free slots. */
+  private readonly free = new Int32Array(REQUESTS_OUTSTANDING_MAX);
+  private freeCount = REQUESTS_OUTSTANDING_MAX;
+  /** No deadline is earlier than this. */
+  private deadlineMin = Infinity;
+
+  constructor() {
+    for (let slot = 0; slot < REQUESTS_OUTSTANDING_MAX; slot += 1) {
+      this.free[slot] = SLOT_MASK - slot;
+      this.numbers[slot] = slot; // The first take adds a generation: no number is 0.
+    }
+  }
+
+  /** @returns the request number, or 0 when the table or the window of replies is full. */
+  take(
+    type: number,
+    replyBytesMax: number,
+    sink: ReplySink,
+    context: number,
+    deadlineMs: number,
+  ): number {
+    if (this.freeCount === 0) return 0;
+    // A reply longer than the window is let through when nothing else is asked for.
+    const replyBytes = this.replyBytes + replyBytesMax;
+    if (replyBytes > REPLY_BYTES_OUTSTANDING_MAX && this.replyBytes > 0) return 0;
+    this.freeCount -= 1;
+    const slot = this.free[this.freeCount] ?? 0;
+    let number = ((this.numbers[slot] ?? 0) + GENERATION_STEP) >>> 0;
+    if (number < GENERATION_STEP) number += GENERATION_STEP; // Wrapped: generation 0 holds number 0.
+    this.numbers[slot] = number;
+    this.states[slot] = WAITING;
+    this.types[slot] = type;
+    this.contexts[slot] = context;
+    this.deadlines[slot] = deadlineMs;
+    this.replySizes[slot] = replyBytesMax;
+    this.sinks[slot] = sink;
+    this.replyBytes = replyBytes;
+    this.waitingCount += 1;
+    if (deadlineMs < this.deadlineMin) this.deadlineMin = deadlineMs;
+    return number;
+  }
+
+  /** Whether `number` of this type waits for a reply, timed out or not. */
+  isExpected(number: number, type: number): boolean {
+    const slot = number & SLOT_MASK;
+    return (
+      this.numbers[slot] === number && this.states[slot] !== FREE && this.types[slot] === type
+    );
+  }
+
+  /** Whether the request has timed out: its reply is to be ignored. */
+  isAbandoned(number: number): boolean {
+    return this.states[number & SLOT_MASK] === ABANDONED;
+  }
+
+  /** Frees the slot of a request that was abandoned. */
+  forget(number: number): void {
+    const slot = number & SLOT_MASK;
+    assert(this.states[slot] === ABANDONED);
+    this.abandonedCount -= 1;
+    this.give(slot);
+  }
+
+  /** Frees the slot of a request that waits, and tells its sink. */
+  complete(number: number, reply: Frame): void {
+    const slot = number & SLOT_MASK;
+    assert(this.states[slot] === WAITING);
+    const sink = this.sinks[slot];
+    const context = this.contexts[slot] ?? 0;
+    assert(sink !== null && sink !== undefined);
+    this.waitingCount -= 1;
+    this.give(slot); // First, since the sink may ask again at once.
+    if (reply.transportStatus === TRANSPORT_STATUS.NONE) sink.onReply(context, reply);
+    else sink.onFailure(context, reply.transportStatus);
+  }
+
+  /** Tells the sinks of requests whose deadline has come. @returns how many. */
+  expire(nowMs: number): number {
+    if (nowMs < this.deadlineMin) return 0;
+    let expired = 0;
+    // Sinks may make new requests meanwhile, which `take` accounts for in the new minimum.
+    this.deadlineMin = Infinity;
+    for (let slot = 0; slot < REQUESTS_OUTSTANDING_MAX; slot += 1) {
+      if (this.states[slot] !== WAITING) continue;
+      const deadlineMs = this.deadlines[slot] ?? 0;
+      if (deadlineMs > nowMs) {
+        if (deadlineMs < this.deadlineMin) this.deadlineMin = deadlineMs;
+        continue;
+      }
+      this.states[slot] = ABANDONED;
+      this.waitingCount -= 1;
+      this.abandonedCount += 1;
+      expired += 1;
+      this.tell(slot, TRANSPORT_STATUS.TIMED_OUT);
+    }
+    return expired;
+  }
+
+  /** Tells every sink that waits, once each, and empties the table. Nothing may be taken meanwhile. */
+  failAll(transportStatus: number): void {
+    for (let slot = 0; slot < REQUESTS_OUTSTANDING_MAX; slot += 1) {
+      const state = this.states[slot];
+      if (state === FREE) continue;
+      if (state === ABANDONED) {
+        this.abandonedCount -= 1;
+        this.give(slot);
+        continue;
+      }
+      const sink = this.sinks[slot];
+      const context = this.contexts[slot] ?? 0;
+      this.waitingCount -= 1;
+      this.give(slot);
+      sink?.onFailure(context, transportStatus);
+    }
+    assert(this.waitingCount === 0 && this.abandonedCount === 0 && this.replyBytes === 0);
+  }
+
+  private tell(slot: number, transportStatus: number): void {
+    const sink = this.sinks[slot];
+    this.sinks[slot] = null;
+    sink?.onFailure(this.contexts[slot] ?? 0, transportStatus);
+  }
+
+  private give(slot: number): void {
+    this.states[slot] = FREE;
+    this.sinks[slot] = null;
+    this.replyBytes -= this.replySizes[slot] ?? 0;
+    this.free[this.freeCount] = slot;
+    this.freeCount += 1;
+  }
+}

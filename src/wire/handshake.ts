@@ -1,0 +1,135 @@
+/**
+ * The handshake: HELLO, the first message each way. The side that connected asks, the other answers with its own, or with a
+ * handler status and one line on why not.
+ *
+ *      0   role, u8                 1   reserved, 0           2   node number, u16
+ *      4   page size, u32           8   boot id, u64         16   features, u32, 0 now
+ *     20   codecs, u32, bit `id` set for each that this side can decompress
+ *     24   keepalive ms, u32       28   idle ms, u32
+ *     32   cluster name: length u8, UTF-8                    then node name: the same
+ *
+ * Where the original demanded equal timeouts, the smaller of both is used here.
+ */
+import { WireError } from "../core/errors.ts";
+import { NAME_BYTES_MAX, PAGE_BYTES } from "../core/limits.ts";
+import type { Frame } from "./framer.ts";
+
+export const ROLE = { PEER: 1, CLIENT: 2, CLIENT_DOOR: 3 } as const;
+
+export interface Hello {
+  readonly role: number;
+  readonly node: number;
+  readonly pageBytes: number;
+  /** Chosen anew at each start: the same number with another boot id is a node that has forgotten everything. */
+  readonly bootId: bigint;
+  readonly features: number;
+  readonly codecs: number;
+  readonly keepaliveMs: number;
+  readonly idleMs: number;
+  readonly clusterName: string;
+  readonly nodeName: string;
+}
+
+const FIXED_BYTES = 32;
+export const HELLO_BYTES_MAX = FIXED_BYTES + 2 * (1 + NAME_BYTES_MAX);
+
+/** What a program says to a client door: it is no node and belongs to no cluster. */
+export function clientHello(): Hello {
+  return {
+    role: ROLE.CLIENT,
+    node: 0,
+    pageBytes: PAGE_BYTES,
+    bootId: 0n,
+    features: 0,
+    codecs: 0,
+    keepaliveMs: 0,
+    idleMs: 0,
+    clusterName: "",
+    nodeName: "",
+  };
+}
+
+/** Writes the body at `view[at]`, where HELLO_BYTES_MAX have room. @returns its length. */
+export function encodeHello(hello: Hello, view: DataView, at: number): number {
+  view.setUint8(at, hello.role);
+  view.setUint8(at + 1, 0);
+  view.setUint16(at + 2, hello.node);
+  view.setUint32(at + 4, hello.pageBytes);
+  view.setBigUint64(at + 8, hello.bootId);
+  view.setUint32(at + 16, hello.features);
+  view.setUint32(at + 20, hello.codecs);
+  view.setUint32(at + 24, hello.keepaliveMs);
+  view.setUint32(at + 28, hello.idleMs);
+  let end = at + FIXED_BYTES;
+  for (const name of [hello.clusterName, hello.nodeName]) {
+    const room = new Uint8Array(view.buffer, view.byteOffset + end + 1, NAME_BYTES_MAX);
+    const { written } = new TextEncoder().encodeInto(name, room);
+    view.setUint8(end, written);
+    end += 1 + written;
+  }
+  return end - at;
+}
+
+/** Reads a body. Throws WireError BAD_HANDSHAKE when it is none. */
+export function decodeHello(view: DataView, at: number, bodyBytes: number): Hello {
+  const refuse = (reason: string): WireError => {
+    return new WireError("BAD_HANDSHAKE", `Cannot read HELLO: ${reason}`);
+  };
+  if (bodyBytes < FIXED_BYTES || bodyBytes > HELLO_BYTES_MAX) throw refuse("wrong length");
+  if (view.getUint8(at + 1) !== 0) throw refuse("reserved byte is not 0");
+  const names: string[] = [];
+  const end = at + bodyBytes;
+  let nameAt = at + FIXED_BYTES;
+  for (let i = 0; i < 2; i += 1) {
+    if (nameAt >= end) throw refuse("name is cut");
+    const length = view.getUint8(nameAt);
+    if (length > NAME_BYTES_MAX || nameAt + 1 + length > end) throw refuse("name is cut");
+    const bytes = new Uint8Array(view.buffer, view.byteOffset + nameAt + 1, length);
+    names.push(new TextDecoder().decode(bytes));
+    nameAt += 1 + length;
+  }
+  if (nameAt !== end) throw refuse("body goes on after its fields");
+  return {
+    role: view.getUint8(at),
+    node: view.getUint16(at + 2),
+    pageBytes: view.getUint32(at + 4),
+    bootId: view.getBigUint64(at + 8),
+    features: view.getUint32(at + 16),
+    codecs: view.getUint32(at + 20),
+    keepaliveMs: view.getUint32(at + 24),
+    idleMs: view.getUint32(at + 28),
+    clusterName: names[0] ?? "",
+    nodeName: names[1] ?? "",
+  };
+}
+
+/** What is wrong with the body of a HELLO, or null. */
+export function invalidHelloBody(frame: Frame): string | null {
+  try {
+    decodeHello(frame.view, frame.bodyAt, frame.bodyBytes);
+    return null;
+  } catch (error) {
+    if (error instanceof WireError) return error.message;
+    throw error;
+  }
+}
+
+/** Why these two cannot work together, as one line for both sides, or null. Roles are the caller's business. */
+export function checkHello(mine: Hello, theirs: Hello): string | null {
+  if (theirs.pageBytes !== mine.pageBytes) {
+    return `page size is ${theirs.pageBytes} there and ${mine.pageBytes} here`;
+  }
+  if (theirs.role !== ROLE.PEER) return null;
+  if (theirs.clusterName !== mine.clusterName) {
+    return `cluster is "${theirs.clusterName}" there and "${mine.clusterName}" here`;
+  }
+  if ((theirs.codecs & mine.codecs) === 0) return "no codec in common";
+  return null;
+}
+
+/** The times that both sides go by: the smaller of each. */
+export function negotiate(mine: Hello, theirs: Hello): { keepaliveMs: number; idleMs: number } {
+  const idleMs = Math.min(mine.idleMs, theirs.idleMs);
+  const keepaliveMs = Math.min(mine.keepaliveMs, theirs.keepaliveMs);
+  return { keepaliveMs: Math.min(keepaliveMs, Math.max(1, Math.floor(idleMs / 2))), idleMs };
+}

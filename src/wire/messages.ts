@@ -1,0 +1,262 @@
+/**
+ * THE table of messages: numbers, who may send them, how long they may be, what makes a body invalid.
+ *
+ * Numbers are only ever added; a changed layout raises PROTOCOL_VERSION. Byte tables are in PROTOCOL.md, one section a
+ * message. A request of a type that is not here is no broken frame: it is answered with transport status NO_HANDLER.
+ */
+import { assert } from "../core/assert.ts";
+import {
+  BATCH_COUNT_MAX,
+  BODY_BYTES_MAX,
+  CLIENT_GET_COUNT_MAX,
+  FETCH_BATCH_COUNT_MAX,
+  FLUSH_BATCH_COUNT_MAX,
+  PAGE_BYTES,
+  REMOTIFY_BATCH_COUNT_MAX,
+} from "../core/limits.ts";
+import { STATUS } from "../core/status.ts";
+import { HANDLE_BYTES } from "../core/handle.ts";
+import {
+  invalidHandlesBody,
+  invalidKnobSetBody,
+  invalidPageGetBody,
+  invalidPageGetReplyBody,
+  invalidPagePutBody,
+  PAGE_GET_ENTRY_BYTES,
+  PAGE_PUT_ENTRY_BYTES,
+} from "./client-entries.ts";
+import type { Frame } from "./framer.ts";
+import { HELLO_BYTES_MAX, invalidHelloBody } from "./handshake.ts";
+import {
+  FLUSH_ENTRY_BYTES,
+  GET_ENTRY_BYTES,
+  GET_REPLY_ENTRY_BYTES,
+  invalidFlushBody,
+  invalidGetBody,
+  invalidGetReplyBody,
+  invalidPutBody,
+  PUT_ENTRY_BYTES,
+} from "./peer-entries.ts";
+import { TRANSPORT_STATUS } from "./status.ts";
+
+export const MESSAGE = {
+  HELLO: 1,
+  KEEPALIVE: 2,
+  GOODBYE: 3,
+  PUT: 16,
+  GET: 17,
+  FLUSH: 18,
+  NEW_POOL: 32,
+  DESTROY_POOL: 33,
+  FLUSH_POOL: 34,
+  PAGE_PUT: 35,
+  PAGE_GET: 36,
+  PAGE_FLUSH: 37,
+  OBJECT_FLUSH: 38,
+  STATS: 39,
+  KNOB_GET: 40,
+  KNOB_SET: 41,
+} as const;
+
+export type MessageName = keyof typeof MESSAGE;
+
+/** Why a side closes: the code of GOODBYE, for programs; the text beside it is for people. */
+export const GOODBYE = {
+  /** Nothing is wrong: the side closes. */
+  STOPPING: 0,
+  /** Bytes that broke the protocol. */
+  MALFORMED: 1,
+  /** The handshake does not fit. */
+  REFUSED: 2,
+  /** Of two links between the same nodes this one goes. */
+  DUPLICATE: 3,
+  /** Nothing was heard for too long. */
+  IDLE: 4,
+  /** The peer was taken off the list. */
+  REMOVED: 5,
+  /** Too many requests of this side were never answered. */
+  NO_REPLIES: 6,
+  /** This side takes no more connections now. */
+  BUSY: 7,
+} as const;
+
+/** Text in replies and goodbyes: a line, or the JSON of STATS. */
+const TEXT_BYTES_MAX = BODY_BYTES_MAX;
+const GOODBYE_BYTES_MAX = 1024;
+const KNOB_BYTES_MAX = 4096;
+
+interface Shape {
+  countMax: number;
+  bodyBytesMax: number;
+  /** What is wrong with a body within these bounds, or null. */
+  invalid: (frame: Frame) => string | null;
+}
+
+interface MessageRow {
+  request: Shape;
+  /** Of a reply whose handler status is OK; one with another status carries text. Null: no reply. */
+  reply: Shape | null;
+  /** For `count` entries in the request, how long the reply may become. */
+  replyBytesOf: (count: number) => number;
+}
+
+const valid = (): null => null;
+
+const EMPTY: Shape = { countMax: 0, bodyBytesMax: 0, invalid: valid };
+const TEXT: Shape = { countMax: 0, bodyBytesMax: TEXT_BYTES_MAX, invalid: valid };
+const POOL: Shape = {
+  countMax: 0,
+  bodyBytesMax: 4,
+  invalid: (frame) => (frame.bodyBytes === 4 ? null : "body is not 4 bytes long"),
+};
+
+function statuses(countMax: number): Shape {
+  return {
+    countMax,
+    bodyBytesMax: countMax,
+    invalid: (frame) => (frame.bodyBytes === frame.count ? null : "not one status an entry"),
+  };
+}
+
+function batch(
+  countMax: number,
+  entryBytesMax: number,
+  invalid: (frame: Frame) => string | null,
+): Shape {
+  return { countMax, bodyBytesMax: Math.min(countMax * entryBytesMax, BODY_BYTES_MAX), invalid };
+}
+
+const helloShape: Shape = {
+  countMax: 0,
+  bodyBytesMax: HELLO_BYTES_MAX,
+  invalid: invalidHelloBody,
+};
+const goodbyeShape: Shape = {
+  countMax: 0,
+  bodyBytesMax: GOODBYE_BYTES_MAX,
+  invalid: (frame) => (frame.bodyBytes >= 1 ? null : "no code"),
+};
+const newPoolShape: Shape = {
+  ...POOL,
+  invalid: (frame) => {
+    if (frame.bodyBytes !== 4) return "body is not 4 bytes long";
+    const word = frame.view.getUint32(frame.bodyAt);
+    return (word & 0xfcffffff) === 0 ? null : "unknown flags";
+  },
+};
+const knobGetShape: Shape = { countMax: 0, bodyBytesMax: KNOB_BYTES_MAX, invalid: valid };
+const knobSetShape: Shape = { ...knobGetShape, invalid: invalidKnobSetBody };
+
+const fixed = (byteCount: number) => (): number => byteCount;
+const perEntry = (byteCount: number) => (count: number): number => count * byteCount;
+
+const GET_REPLY_BYTES = GET_REPLY_ENTRY_BYTES + PAGE_BYTES;
+
+const ROWS: { readonly [name in MessageName]: MessageRow } = {
+  HELLO: { request: helloShape, reply: helloShape, replyBytesOf: fixed(HELLO_BYTES_MAX) },
+  KEEPALIVE: { request: EMPTY, reply: EMPTY, replyBytesOf: fixed(0) },
+  GOODBYE: { request: goodbyeShape, reply: null, replyBytesOf: fixed(0) },
+  PUT: {
+    request: batch(REMOTIFY_BATCH_COUNT_MAX, PUT_ENTRY_BYTES + PAGE_BYTES, invalidPutBody),
+    reply: statuses(REMOTIFY_BATCH_COUNT_MAX),
+    replyBytesOf: perEntry(1),
+  },
+  GET: {
+    request: batch(FETCH_BATCH_COUNT_MAX, GET_ENTRY_BYTES, invalidGetBody),
+    reply: batch(FETCH_BATCH_COUNT_MAX, GET_REPLY_BYTES, invalidGetReplyBody),
+    replyBytesOf: perEntry(GET_REPLY_BYTES),
+  },
+  FLUSH: {
+    request: batch(FLUSH_BATCH_COUNT_MAX, FLUSH_ENTRY_BYTES, invalidFlushBody),
+    reply: statuses(FLUSH_BATCH_COUNT_MAX),
+    replyBytesOf: perEntry(1),
+  },
+  NEW_POOL: { request: newPoolShape, reply: POOL, replyBytesOf: fixed(4) },
+  DESTROY_POOL: { request: POOL, reply: EMPTY, replyBytesOf: fixed(0) },
+  FLUSH_POOL: { request: POOL, reply: EMPTY, replyBytesOf: fixed(0) },
+  PAGE_PUT: {
+    request: batch(CLIENT_GET_COUNT_MAX, PAGE_PUT_ENTRY_BYTES, invalidPagePutBody),
+    reply: statuses(CLIENT_GET_COUNT_MAX),
+    replyBytesOf: perEntry(1),
+  },
+  PAGE_GET: {
+    request: batch(CLIENT_GET_COUNT_MAX, PAGE_GET_ENTRY_BYTES, invalidPageGetBody),
+    reply: batch(CLIENT_GET_COUNT_MAX, 1 + PAGE_BYTES, invalidPageGetReplyBody),
+    replyBytesOf: perEntry(1 + PAGE_BYTES),
+  },
+  PAGE_FLUSH: {
+    request: batch(BATCH_COUNT_MAX, HANDLE_BYTES, invalidHandlesBody),
+    reply: statuses(BATCH_COUNT_MAX),
+    replyBytesOf: perEntry(1),
+  },
+  OBJECT_FLUSH: {
+    request: batch(BATCH_COUNT_MAX, HANDLE_BYTES, invalidHandlesBody),
+    reply: statuses(BATCH_COUNT_MAX),
+    replyBytesOf: perEntry(1),
+  },
+  STATS: { request: EMPTY, reply: TEXT, replyBytesOf: fixed(TEXT_BYTES_MAX) },
+  KNOB_GET: { request: knobGetShape, reply: TEXT, replyBytesOf: fixed(KNOB_BYTES_MAX) },
+  KNOB_SET: { request: knobSetShape, reply: TEXT, replyBytesOf: fixed(KNOB_BYTES_MAX) },
+};
+
+/** By type, so that a frame finds its row without a search. */
+const BY_TYPE: ReadonlyArray<MessageRow | undefined> = byType(ROWS);
+const NAMES: ReadonlyArray<MessageName | undefined> = byType(
+  Object.fromEntries(Object.keys(MESSAGE).map((name) => [name, name])) as {
+    [name in MessageName]: MessageName;
+  },
+);
+
+for (const row of Object.values(ROWS)) {
+  assert(row.request.countMax <= BATCH_COUNT_MAX);
+  assert(row.replyBytesOf(row.request.countMax) <= BODY_BYTES_MAX);
+}
+
+/** `"PUT"`, or `"message 99"` for a type that is not defined. */
+export function messageName(type: number): string {
+  return NAMES[type] ?? `message ${type}`;
+}
+
+/** Whether nodes send it to each other, beside what opens and ends every channel. */
+export function isPeerMessage(type: number): boolean {
+  return type === MESSAGE.PUT || type === MESSAGE.GET || type === MESSAGE.FLUSH;
+}
+
+/** The longest body that a reply to a request of `count` entries can have. 0 for what has none. */
+export function replyBytesMax(type: number, count: number): number {
+  return BY_TYPE[type]?.replyBytesOf(count) ?? 0;
+}
+
+/** What is wrong with a request, or null. A type that is not defined is not wrong: see the head comment. */
+export function invalidRequest(frame: Frame): string | null {
+  const row = BY_TYPE[frame.type];
+  return row === undefined ? null : invalidBody(frame, row.request);
+}
+
+/** What is wrong with a reply, or null. */
+export function invalidReply(frame: Frame): string | null {
+  const row = BY_TYPE[frame.type];
+  if (row === undefined || row.reply === null) {
+    return `reply to ${messageName(frame.type)}, which has none`;
+  }
+  if (frame.transportStatus !== TRANSPORT_STATUS.NONE) return invalidBody(frame, EMPTY);
+  return invalidBody(frame, frame.handlerStatus === STATUS.OK ? row.reply : TEXT);
+}
+
+function invalidBody(frame: Frame, shape: Shape): string | null {
+  const name = messageName(frame.type);
+  if (frame.count > shape.countMax) {
+    return `${name} with ${frame.count} entries: over ${shape.countMax}`;
+  }
+  if (frame.bodyBytes > shape.bodyBytesMax) {
+    return `${name} with a body of ${frame.bodyBytes} bytes: over ${shape.bodyBytesMax}`;
+  }
+  const reason = shape.invalid(frame);
+  return reason === null ? null : `${name}: ${reason}`;
+}
+
+function byType<T>(table: { readonly [name in MessageName]: T }): Array<T | undefined> {
+  const rows: Array<T | undefined> = [];
+  for (const [name, type] of Object.entries(MESSAGE)) rows[type] = table[name as MessageName];
+  return rows;
+}

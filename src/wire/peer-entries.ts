@@ -1,0 +1,217 @@
+/**
+ * Entries of the batches between nodes: PUT, GET and its reply, FLUSH. Byte tables: PROTOCOL.md.
+ *
+ * Reading and writing allocates nothing and checks nothing: a body has passed its validator here, which looks at every bound
+ * once, before anybody reads an entry.
+ */
+import { type Handle, HANDLE_BYTES } from "../core/handle.ts";
+import { PAGE_BYTES, VERSION_END } from "../core/limits.ts";
+import { readVersion, writeVersion } from "../core/version.ts";
+import type { Frame } from "./framer.ts";
+
+/** A zpage on its way, and where its bytes are. One object is filled again for every entry. */
+export interface ZpageEntry {
+  bytes: Uint8Array;
+  at: number;
+  zpageBytes: number;
+  codec: number;
+  checksum: number;
+  version: number;
+}
+
+/** What a FLUSH entry means: the page, its object or its pool, each up to a version. */
+export const FLUSH_SCOPE = { PAGE: 0, OBJECT: 1, POOL: 2 } as const;
+export type FlushScope = (typeof FLUSH_SCOPE)[keyof typeof FLUSH_SCOPE];
+
+/** Codec ids below this are defined: 0 raw, 1 lz4 block. */
+const CODECS_END = 2;
+const VERSION_HI_END = VERSION_END / 2 ** 32;
+
+// PUT: handle 32 | version u64 | checksum u32 | zpage bytes u16 | codec u8 | kind u8 | zpage
+export const PUT_ENTRY_BYTES = 48;
+const PUT_VERSION = 32;
+const PUT_CHECKSUM = 40;
+const PUT_SIZE = 44;
+const PUT_CODEC = 46;
+const PUT_KIND = 47;
+
+export function writePutEntry(
+  view: DataView,
+  at: number,
+  handle: Handle,
+  version: number,
+  checksum: number,
+  zpageBytes: number,
+  codec: number,
+  kind: number,
+): void {
+  handle.write(view, at);
+  writeVersion(view, at + PUT_VERSION, version);
+  view.setUint32(at + PUT_CHECKSUM, checksum);
+  view.setUint16(at + PUT_SIZE, zpageBytes);
+  view.setUint8(at + PUT_CODEC, codec);
+  view.setUint8(at + PUT_KIND, kind);
+}
+
+/** Fills `handle` and all of `entry` but where its bytes are. */
+export function readPutEntry(view: DataView, at: number, handle: Handle, entry: ZpageEntry): void {
+  handle.read(view, at);
+  entry.version = readVersion(view, at + PUT_VERSION);
+  entry.checksum = view.getUint32(at + PUT_CHECKSUM);
+  entry.zpageBytes = view.getUint16(at + PUT_SIZE);
+  entry.codec = view.getUint8(at + PUT_CODEC);
+}
+
+/** 0 ephemeral, 1 persistent. */
+export function readPutKind(view: DataView, at: number): number {
+  return view.getUint8(at + PUT_KIND);
+}
+
+export function invalidPutBody(frame: Frame): string | null {
+  const { view, bodyAt } = frame;
+  const end = bodyAt + frame.bodyBytes;
+  let at = bodyAt;
+  for (let i = 0; i < frame.count; i += 1) {
+    if (at + PUT_ENTRY_BYTES > end) return `entry ${i} is cut`;
+    const reason = invalidHandle(view, at) ?? invalidVersion(view, at + PUT_VERSION);
+    if (reason !== null) return `entry ${i}: ${reason}`;
+    const zpageBytes = view.getUint16(at + PUT_SIZE);
+    if (zpageBytes < 1 || zpageBytes > PAGE_BYTES) return `entry ${i}: zpage of ${zpageBytes} bytes`;
+    if (view.getUint8(at + PUT_CODEC) >= CODECS_END) return `entry ${i}: unknown codec`;
+    if (view.getUint8(at + PUT_KIND) > 1) return `entry ${i}: unknown kind`;
+    at += PUT_ENTRY_BYTES + zpageBytes;
+    if (at > end) return `zpage of entry ${i} is cut`;
+  }
+  return at === end ? null : "body goes on after its entries";
+}
+
+// GET: handle 32 | version u64
+export const GET_ENTRY_BYTES = 40;
+const GET_VERSION = 32;
+
+export function writeGetEntry(view: DataView, at: number, handle: Handle, version: number): void {
+  handle.write(view, at);
+  writeVersion(view, at + GET_VERSION, version);
+}
+
+export function readGetVersion(view: DataView, at: number): number {
+  return readVersion(view, at + GET_VERSION);
+}
+
+export function invalidGetBody(frame: Frame): string | null {
+  return invalidFixed(frame, GET_ENTRY_BYTES, (view, at) => {
+    return invalidHandle(view, at) ?? invalidVersion(view, at + GET_VERSION);
+  });
+}
+
+// GET reply: version u64 | checksum u32 | zpage bytes u16 | codec u8 | status u8 | zpage
+export const GET_REPLY_ENTRY_BYTES = 16;
+const GOT_CHECKSUM = 8;
+const GOT_SIZE = 12;
+const GOT_CODEC = 14;
+const GOT_STATUS = 15;
+
+export function writeGetReplyEntry(
+  view: DataView,
+  at: number,
+  version: number,
+  checksum: number,
+  zpageBytes: number,
+  codec: number,
+  status: number,
+): void {
+  writeVersion(view, at, version);
+  view.setUint32(at + GOT_CHECKSUM, checksum);
+  view.setUint16(at + GOT_SIZE, zpageBytes);
+  view.setUint8(at + GOT_CODEC, codec);
+  view.setUint8(at + GOT_STATUS, status);
+}
+
+/** Fills `entry` but for where its bytes are. @returns the status. */
+export function readGetReplyEntry(view: DataView, at: number, entry: ZpageEntry): number {
+  entry.version = readVersion(view, at);
+  entry.checksum = view.getUint32(at + GOT_CHECKSUM);
+  entry.zpageBytes = view.getUint16(at + GOT_SIZE);
+  entry.codec = view.getUint8(at + GOT_CODEC);
+  return view.getUint8(at + GOT_STATUS);
+}
+
+export function invalidGetReplyBody(frame: Frame): string | null {
+  const { view, bodyAt } = frame;
+  const end = bodyAt + frame.bodyBytes;
+  let at = bodyAt;
+  for (let i = 0; i < frame.count; i += 1) {
+    if (at + GET_REPLY_ENTRY_BYTES > end) return `entry ${i} is cut`;
+    const reason = invalidVersion(view, at);
+    if (reason !== null) return `entry ${i}: ${reason}`;
+    const zpageBytes = view.getUint16(at + GOT_SIZE);
+    const found = view.getUint8(at + GOT_STATUS) === 0;
+    if (zpageBytes > PAGE_BYTES || found !== zpageBytes > 0) {
+      return `entry ${i}: zpage of ${zpageBytes} bytes`;
+    }
+    if (view.getUint8(at + GOT_CODEC) >= CODECS_END) return `entry ${i}: unknown codec`;
+    at += GET_REPLY_ENTRY_BYTES + zpageBytes;
+    if (at > end) return `zpage of entry ${i} is cut`;
+  }
+  return at === end ? null : "body goes on after its entries";
+}
+
+// FLUSH: handle 32 | version u64 | scope u8 | reserved 7
+export const FLUSH_ENTRY_BYTES = 48;
+const FLUSH_VERSION = 32;
+const FLUSH_SCOPE_AT = 40;
+
+export function writeFlushEntry(
+  view: DataView,
+  at: number,
+  handle: Handle,
+  version: number,
+  scope: FlushScope,
+): void {
+  handle.write(view, at);
+  writeVersion(view, at + FLUSH_VERSION, version);
+  view.setUint32(at + FLUSH_SCOPE_AT, scope << 24);
+  view.setUint32(at + FLUSH_SCOPE_AT + 4, 0);
+}
+
+export function readFlushScope(view: DataView, at: number): number {
+  return view.getUint8(at + FLUSH_SCOPE_AT);
+}
+
+export function readFlushVersion(view: DataView, at: number): number {
+  return readVersion(view, at + FLUSH_VERSION);
+}
+
+export function invalidFlushBody(frame: Frame): string | null {
+  return invalidFixed(frame, FLUSH_ENTRY_BYTES, (view, at) => {
+    const reason = invalidHandle(view, at) ?? invalidVersion(view, at + FLUSH_VERSION);
+    if (reason !== null) return reason;
+    if (view.getUint8(at + FLUSH_SCOPE_AT) > FLUSH_SCOPE.POOL) return "unknown scope";
+    const reserved = view.getUint32(at + FLUSH_SCOPE_AT) & 0xffffff;
+    return (reserved | view.getUint32(at + FLUSH_SCOPE_AT + 4)) === 0 ? null : "reserved bytes";
+  });
+}
+
+/** A body of `count` entries of one size. */
+export function invalidFixed(
+  frame: Frame,
+  entryBytes: number,
+  invalidEntry: (view: DataView, at: number) => string | null,
+): string | null {
+  if (frame.bodyBytes !== frame.count * entryBytes) {
+    return `body of ${frame.bodyBytes} bytes for ${frame.count} entries of ${entryBytes}`;
+  }
+  for (let i = 0; i < frame.count; i += 1) {
+    const reason = invalidEntry(frame.view, frame.bodyAt + i * entryBytes);
+    if (reason !== null) return `entry ${i}: ${reason}`;
+  }
+  return null;
+}
+
+export function invalidHandle(view: DataView, at: number): string | null {
+  return view.getUint16(at + HANDLE_BYTES - 2) === 0 ? null : "reserved bytes of the handle";
+}
+
+function invalidVersion(view: DataView, at: number): string | null {
+  return view.getUint32(at) < VERSION_HI_END ? null : "version out of range";
+}
