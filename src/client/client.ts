@@ -1,0 +1,255 @@
+/**
+ * The client library: `connect` to a node's client door, then pools of pages.
+ *
+ * One connection carries any number of operations at once. It is not redialled: when it is lost every operation rejects
+ * with CLOSED, and the pools are still there for the next connection (`openPool`).
+ */
+import { PeerError, RamsterError } from "../core/errors.ts";
+import type { Clock } from "../core/clock.ts";
+import { HANDSHAKE_TIMEOUT_MS } from "../core/limits.ts";
+import type { Memory } from "../core/memory.ts";
+import { STATUS } from "../core/status.ts";
+import { openMemory } from "../memory/open-memory.ts";
+import { parseAddress } from "../net/address.ts";
+import { BunClock, BunTransport } from "../net/bun.ts";
+import { Channel, type ChannelHandler } from "../net/channel.ts";
+import { LinkCounters } from "../net/counters.ts";
+import type { Transport } from "../net/transport.ts";
+import type { Frame } from "../wire/framer.ts";
+import { clientHello, decodeHello, encodeHello, HELLO_BYTES_MAX } from "../wire/handshake.ts";
+import { GOODBYE, MESSAGE } from "../wire/messages.ts";
+import { TRANSPORT_STATUS } from "../wire/status.ts";
+import { Pool } from "./pool.ts";
+import { Requester } from "./requester.ts";
+
+export interface ConnectOptions {
+  /** How long an operation may wait for its answer. Default: 30 s, longer than a node waits for anything. */
+  timeoutMs?: number;
+}
+
+/** Where time, sockets and memory come from: tests bring their own. */
+export interface ClientEnvironment {
+  clock: Clock;
+  transport: Transport;
+  memory: Memory;
+}
+
+export interface PoolOptions {
+  persistent: boolean;
+  /** Pages that do not compress are stored whole instead of refused. */
+  storeWhole?: boolean;
+}
+
+const TIMEOUT_MS_DEFAULT = 30_000;
+
+/**
+ * Connects to `unix:/path` or `tcp:host:port`.
+ *
+ * Rejects with ADDRESS_UNREACHABLE when nobody answers, BAD_HANDSHAKE when it is no client door of this protocol.
+ */
+export async function connect(
+  address: string,
+  options: ConnectOptions = {},
+  environment?: ClientEnvironment,
+): Promise<Client> {
+  const env = environment ?? {
+    clock: new BunClock(),
+    transport: new BunTransport(),
+    memory: openMemory(),
+  };
+  const client = new Client(env, options.timeoutMs ?? TIMEOUT_MS_DEFAULT);
+  await client.open(address);
+  return client;
+}
+
+export class Client implements ChannelHandler {
+  /** The node's name and number, as it said hello. */
+  nodeName = "";
+  nodeNumber = 0;
+  private readonly env: ClientEnvironment;
+  private readonly channel: Channel;
+  private readonly requester: Requester;
+  private opened: ((error: RamsterError | null) => void) | null = null;
+  private goneListener: (() => void) | null = null;
+  private isGone = false;
+  private lastReason = "";
+
+  constructor(env: ClientEnvironment, timeoutMs: number) {
+    this.env = env;
+    this.channel = new Channel(env, this, new LinkCounters());
+    this.requester = new Requester(this.channel, { timeoutMs });
+  }
+
+  /** Called by `connect`. */
+  async open(address: string): Promise<void> {
+    const stream = this.env.transport.connect(parseAddress(address), this.channel);
+    this.channel.attach(stream);
+    await new Promise<void>((resolve, reject) => {
+      const timer = this.env.clock.after(HANDSHAKE_TIMEOUT_MS, () => {
+        this.channel.terminate(`no answer within ${HANDSHAKE_TIMEOUT_MS} ms`);
+      });
+      this.opened = (error): void => {
+        this.opened = null;
+        this.env.clock.cancel(timer);
+        if (error === null) resolve();
+        else reject(error);
+      };
+    }).catch((error: unknown) => {
+      if (!(error instanceof RamsterError) || error.code !== "ADDRESS_UNREACHABLE") throw error;
+      throw new PeerError("ADDRESS_UNREACHABLE", `Cannot connect to "${address}": ${error.message}`);
+    });
+    await this.greet(address);
+  }
+
+  async newPool(options: PoolOptions): Promise<Pool> {
+    const flags = (options.persistent ? 1 : 0) | (options.storeWhole === true ? 2 : 0);
+    let id = 0;
+    await this.requester.request(
+      MESSAGE.NEW_POOL,
+      { count: 0, bodyBytesMax: 4 },
+      (_bytes, view, at) => {
+        view.setUint32(at, flags << 24);
+        return 4;
+      },
+      (reply) => {
+        if (reply.handlerStatus !== STATUS.OK) {
+          throw new RamsterError("REFUSED", "Cannot make a pool: the node has no free pool");
+        }
+        id = reply.view.getUint16(reply.bodyAt);
+      },
+    );
+    return new Pool(this.requester, id);
+  }
+
+  /** A pool that is there already, by its number. That it exists is seen at its first use. */
+  openPool(id: number): Pool {
+    return new Pool(this.requester, id);
+  }
+
+  /** The node's counters and state. */
+  async stats(): Promise<NodeStats> {
+    return JSON.parse(await this.text(MESSAGE.STATS, new Uint8Array(0))) as NodeStats;
+  }
+
+  /** The value of a knob. Throws REFUSED when there is none of that name. */
+  getKnob(name: string): Promise<string> {
+    return this.text(MESSAGE.KNOB_GET, new TextEncoder().encode(name));
+  }
+
+  /** Sets a knob. @returns the value now in force. Throws REFUSED, with the node's reason, when it is not allowed. */
+  setKnob(name: string, value: string): Promise<string> {
+    const nameBytes = new TextEncoder().encode(name);
+    const body = new Uint8Array([
+      nameBytes.byteLength >> 8,
+      nameBytes.byteLength & 0xff,
+      ...nameBytes,
+      ...new TextEncoder().encode(value),
+    ]);
+    return this.text(MESSAGE.KNOB_SET, body);
+  }
+
+  /** Says goodbye. Resolves when the connection is gone. Operations under way reject with CLOSED. */
+  async close(): Promise<void> {
+    this.channel.goodbye(GOODBYE.STOPPING, "the client closes");
+    if (this.isGone) return;
+    await new Promise<void>((resolve) => {
+      this.goneListener = resolve;
+    });
+  }
+
+  // Channel events.
+
+  onOpen(): void {
+    this.opened?.(null);
+  }
+
+  onRequest(channel: Channel, frame: Frame): void {
+    if (frame.type === MESSAGE.GOODBYE) {
+      const reason = frame.bytes.subarray(frame.bodyAt + 1, frame.bodyAt + frame.bodyBytes);
+      this.lastReason = new TextDecoder().decode(reason);
+      channel.close(this.lastReason);
+      return;
+    }
+    channel.replyFailed(frame, TRANSPORT_STATUS.NO_HANDLER);
+  }
+
+  onRoom(): void {
+    this.requester.onRoom();
+  }
+
+  onClosed(_channel: Channel, reason: string): void {
+    this.opened?.(new PeerError("ADDRESS_UNREACHABLE", reason));
+    this.requester.onClosed(reason);
+  }
+
+  onGone(): void {
+    this.isGone = true;
+    this.goneListener?.();
+  }
+
+  private async greet(address: string): Promise<void> {
+    let reason: string | null = null;
+    try {
+      await this.requester.request(
+        MESSAGE.HELLO,
+        { count: 0, bodyBytesMax: HELLO_BYTES_MAX },
+        (_bytes, view, at) => encodeHello(clientHello(), view, at),
+        (reply) => {
+          if (reply.handlerStatus !== STATUS.OK) {
+            reason = textOf(reply);
+            return;
+          }
+          const theirs = decodeHello(reply.view, reply.bodyAt, reply.bodyBytes);
+          this.nodeName = theirs.nodeName;
+          this.nodeNumber = theirs.node;
+        },
+      );
+    } catch (error) {
+      reason = this.lastReason || (error instanceof Error ? error.message : String(error));
+    }
+    if (reason === null) return;
+    this.channel.terminate(reason);
+    throw new PeerError("BAD_HANDSHAKE", `Cannot connect to "${address}": ${reason}`);
+  }
+
+  private async text(type: number, body: Uint8Array): Promise<string> {
+    let text = "";
+    await this.requester.request(
+      type,
+      { count: 0, bodyBytesMax: body.byteLength },
+      (bytes, _view, at) => {
+        bytes.set(body, at);
+        return body.byteLength;
+      },
+      (reply) => {
+        text = textOf(reply);
+        if (reply.handlerStatus !== STATUS.OK) throw new RamsterError("REFUSED", text);
+      },
+    );
+    return text;
+  }
+}
+
+/** What `stats` gives: see the README for the names. */
+export interface NodeStats {
+  node: { number: number; name: string; cluster: string; boot_id: string; listen: string };
+  counters: Record<string, number>;
+  peers: PeerStats[];
+}
+
+export interface PeerStats {
+  node: number;
+  connected: boolean;
+  /** Pages of this node that the peer keeps, and flushes that it is owed. */
+  remote_pages: number;
+  owed_flushes: number;
+  /** Pages of the peer that this node keeps. */
+  foreign_pages: number;
+  bytes_sent: number;
+  bytes_received: number;
+}
+
+function textOf(reply: Frame): string {
+  const { bytes, bodyAt, bodyBytes } = reply;
+  return new TextDecoder().decode(bytes.subarray(bodyAt, bodyAt + bodyBytes));
+}

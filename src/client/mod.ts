@@ -1,0 +1,13 @@
+/** The public list of the package: `import { connect } from "ramster"`. */
+export type { Oid } from "../core/handle.ts";
+export { type ErrorCode, RamsterError } from "../core/errors.ts";
+export {
+  type Client,
+  connect,
+  type ConnectOptions,
+  type NodeStats,
+  type PeerStats,
+  type PoolOptions,
+} from "./client.ts";
+export { PageError } from "./errors.ts";
+export type { GetOptions, PageKey, Pool, PutEntry, PutResult } from "./pool.ts";

@@ -1,0 +1,339 @@
+/**
+ * ClientDoor: how programs come in: the operations of tmem over a unix socket or TCP, whole pages, in batches.
+ *
+ *     accepted -> [HELLO as a client] -> requests, answered in the order in which they are done -> closed
+ *
+ * A put that finds no frame while frames are coming free is held back, and with it what this client sends after it, until
+ * there is room or `putWaitMs` has passed: pressure goes back to the one who makes it, and nobody else waits.
+ *
+ * Pools belong to the node, not to the connection: a client that vanishes loses nothing, and one that knows a pool's number
+ * can go on with it.
+ *
+ * Not here: what the operations do (ramster), what can be read and set (Admin: node/admin.ts).
+ */
+import type { Clock, TimerId } from "../core/clock.ts";
+import { ConfigError } from "../core/errors.ts";
+import { Handle, HANDLE_BYTES } from "../core/handle.ts";
+import { CLIENTS_MAX, HANDSHAKE_TIMEOUT_MS } from "../core/limits.ts";
+import type { Memory } from "../core/memory.ts";
+import { STATUS, type Status } from "../core/status.ts";
+import type { Address } from "../net/address.ts";
+import { Channel, type ChannelHandler, LANE } from "../net/channel.ts";
+import { LinkCounters } from "../net/counters.ts";
+import type { Listener, Transport } from "../net/transport.ts";
+import type { Ramster } from "../ramster/ramster.ts";
+import { PAGE_PUT_ENTRY_BYTES } from "../wire/client-entries.ts";
+import type { Frame } from "../wire/framer.ts";
+import {
+  checkHello,
+  decodeHello,
+  encodeHello,
+  type Hello,
+  HELLO_BYTES_MAX,
+  ROLE,
+} from "../wire/handshake.ts";
+import { GOODBYE, MESSAGE } from "../wire/messages.ts";
+import { TRANSPORT_STATUS } from "../wire/status.ts";
+import { ClientGets } from "./client-gets.ts";
+
+/** What a client may ask of the node beside pages. Values and results are text. */
+export interface Admin {
+  /** The node's counters and state as JSON. */
+  stats(): string;
+  /** Throws ConfigError when there is no such knob, or the value is not allowed. */
+  getKnob(name: string): string;
+  setKnob(name: string, value: string): string;
+}
+
+/** A put batch of which some entries still wait for frames. */
+interface ParkedPut {
+  bytes: Uint8Array;
+  count: number;
+  next: number;
+  statuses: Uint8Array;
+  request: number;
+  timer: TimerId;
+}
+
+class Client {
+  greeted = false;
+  parked: ParkedPut | null = null;
+  handshakeTimer: TimerId;
+
+  constructor(handshakeTimer: TimerId) {
+    this.handshakeTimer = handshakeTimer;
+  }
+}
+
+export class ClientDoor implements ChannelHandler {
+  readonly counters = new LinkCounters();
+  private readonly clock: Clock;
+  private readonly memory: Memory;
+  private readonly transport: Transport;
+  private readonly ramster: Ramster;
+  private readonly admin: Admin;
+  private readonly hello: Hello;
+  private readonly putWaitMs: number;
+  private readonly gets: ClientGets;
+  private readonly clients = new Map<Channel, Client>();
+  private readonly listeners: Listener[] = [];
+  private readonly handle = new Handle();
+  private readonly encoder = new TextEncoder();
+  private readonly decoder = new TextDecoder();
+
+  constructor(
+    parts: {
+      clock: Clock;
+      memory: Memory;
+      transport: Transport;
+      ramster: Ramster;
+      admin: Admin;
+    },
+    settings: { hello: Hello; putWaitMs: number },
+  ) {
+    this.clock = parts.clock;
+    this.memory = parts.memory;
+    this.transport = parts.transport;
+    this.ramster = parts.ramster;
+    this.admin = parts.admin;
+    this.hello = settings.hello;
+    this.putWaitMs = settings.putWaitMs;
+    this.gets = new ClientGets(parts);
+    this.ramster.onRoom(() => this.goOnWithPuts());
+  }
+
+  /** @returns the address with its real port. Rejects as Transport.listen does. */
+  async listen(address: Address): Promise<string> {
+    const listener = await this.transport.listen(address, () => {
+      return new Channel({ clock: this.clock, memory: this.memory }, this, this.counters);
+    });
+    this.listeners.push(listener);
+    return listener.address;
+  }
+
+  get clientCount(): number {
+    return this.clients.size;
+  }
+
+  /** Takes no more clients and says goodbye to those there are. */
+  stop(): void {
+    for (const listener of this.listeners) listener.close();
+    for (const channel of [...this.clients.keys()]) channel.goodbye(GOODBYE.STOPPING, "the node stops");
+  }
+
+  // Channel events.
+
+  onOpen(channel: Channel): void {
+    if (this.clients.size >= CLIENTS_MAX) {
+      channel.goodbye(GOODBYE.BUSY, `more than ${CLIENTS_MAX} clients`);
+      return;
+    }
+    const timer = this.clock.after(HANDSHAKE_TIMEOUT_MS, () => {
+      channel.goodbye(GOODBYE.IDLE, `no HELLO within ${HANDSHAKE_TIMEOUT_MS} ms`);
+    });
+    this.clients.set(channel, new Client(timer));
+  }
+
+  onRequest(channel: Channel, frame: Frame): void {
+    const client = this.clients.get(channel);
+    if (client === undefined) return;
+    if (!client.greeted) {
+      this.greet(channel, client, frame);
+      return;
+    }
+    switch (frame.type) {
+      case MESSAGE.KEEPALIVE:
+        return this.replyEmpty(channel, frame, STATUS.OK);
+      case MESSAGE.NEW_POOL:
+        return this.newPool(channel, frame);
+      case MESSAGE.DESTROY_POOL:
+        return this.replyEmpty(channel, frame, this.flushPool(frame, true));
+      case MESSAGE.FLUSH_POOL:
+        return this.replyEmpty(channel, frame, this.flushPool(frame, false));
+      case MESSAGE.PAGE_PUT:
+        return this.putMany(channel, client, frame);
+      case MESSAGE.PAGE_GET:
+        return this.gets.serve(channel, frame);
+      case MESSAGE.PAGE_FLUSH:
+      case MESSAGE.OBJECT_FLUSH:
+        return this.flushMany(channel, frame);
+      case MESSAGE.STATS:
+        return this.replyText(channel, frame, STATUS.OK, this.admin.stats());
+      case MESSAGE.KNOB_GET:
+      case MESSAGE.KNOB_SET:
+        return this.knob(channel, frame);
+      case MESSAGE.GOODBYE:
+        return channel.close("the client said goodbye");
+      default:
+        channel.replyFailed(frame, TRANSPORT_STATUS.NO_HANDLER);
+    }
+  }
+
+  onRoom(): void {
+    // Replies are written when they are due; nothing waits for room here.
+  }
+
+  onClosed(channel: Channel): void {
+    const client = this.clients.get(channel);
+    if (client === undefined) return;
+    this.clients.delete(channel);
+    this.clock.cancel(client.handshakeTimer);
+    if (client.parked !== null) this.clock.cancel(client.parked.timer);
+    client.parked = null;
+    this.gets.drop(channel);
+  }
+
+  onGone(): void {
+    // The stream was all there was.
+  }
+
+  // Handlers.
+
+  private greet(channel: Channel, client: Client, frame: Frame): void {
+    if (frame.type !== MESSAGE.HELLO) {
+      channel.goodbye(GOODBYE.REFUSED, "the first message must be HELLO");
+      return;
+    }
+    const theirs = decodeHello(frame.view, frame.bodyAt, frame.bodyBytes);
+    const isClient = theirs.role === ROLE.CLIENT;
+    const reason = isClient ? checkHello(this.hello, theirs) : "this address is for clients";
+    if (reason !== null) {
+      this.replyText(channel, frame, STATUS.BAD_REQUEST, reason);
+      channel.close(reason);
+      return;
+    }
+    this.clock.cancel(client.handshakeTimer);
+    client.greeted = true;
+    if (!channel.begin(LANE.URGENT, HELLO_BYTES_MAX)) return;
+    const bodyBytes = encodeHello(this.hello, channel.view, channel.at);
+    channel.commitReply(frame.type, frame.request, STATUS.OK, 0, bodyBytes);
+  }
+
+  private newPool(channel: Channel, frame: Frame): void {
+    const flags = frame.view.getUint8(frame.bodyAt);
+    const pool = this.ramster.newPool({
+      persistent: (flags & 1) !== 0,
+      storeWhole: (flags & 2) !== 0,
+    });
+    if (pool === null) return this.replyEmpty(channel, frame, STATUS.POOLS_FULL);
+    if (!channel.begin(LANE.URGENT, 4)) return;
+    channel.view.setUint16(channel.at, pool.id);
+    channel.view.setUint16(channel.at + 2, 0);
+    channel.commitReply(frame.type, frame.request, STATUS.OK, 0, 4);
+  }
+
+  private flushPool(frame: Frame, destroy: boolean): Status {
+    return this.ramster.flushPool(frame.view.getUint16(frame.bodyAt), { destroy });
+  }
+
+  private putMany(channel: Channel, client: Client, frame: Frame): void {
+    const { count } = frame;
+    if (!channel.begin(LANE.URGENT, count)) return;
+    for (let entry = 0; entry < count; entry += 1) {
+      if (this.ramster.mustWait()) {
+        this.park(channel, client, frame, entry);
+        return;
+      }
+      const status = this.putOne(frame.bytes, frame.view, frame.bodyAt, entry);
+      channel.bytes[channel.at + entry] = status;
+    }
+    channel.commitReply(frame.type, frame.request, STATUS.OK, count, count);
+  }
+
+  private putOne(bytes: Uint8Array, view: DataView, bodyAt: number, entry: number): Status {
+    const at = bodyAt + entry * PAGE_PUT_ENTRY_BYTES;
+    this.handle.read(view, at);
+    return this.ramster.put(this.handle, bytes, at + HANDLE_BYTES);
+  }
+
+  /** Keeps the batch from `next` on, and what comes after it on this channel, until frames come free. */
+  private park(channel: Channel, client: Client, frame: Frame, next: number): void {
+    const statuses = new Uint8Array(frame.count);
+    this.memory.copy(statuses, 0, channel.bytes, channel.at, next);
+    client.parked = {
+      bytes: frame.bytes.slice(frame.bodyAt, frame.bodyAt + frame.bodyBytes),
+      count: frame.count,
+      next,
+      statuses,
+      request: frame.request,
+      timer: this.clock.after(this.putWaitMs, () => this.goOn(channel, client, true)),
+    };
+    channel.holdRequests();
+  }
+
+  private goOnWithPuts(): void {
+    for (const [channel, client] of this.clients) {
+      if (client.parked !== null) this.goOn(channel, client, false);
+    }
+  }
+
+  /** Goes on with a parked batch: as far as there is room, or, when its time is up, to the end, refused or not. */
+  private goOn(channel: Channel, client: Client, timeIsUp: boolean): void {
+    const { parked } = client;
+    if (parked === null) return;
+    const view = new DataView(parked.bytes.buffer);
+    while (parked.next < parked.count) {
+      if (!timeIsUp && this.ramster.mustWait()) return;
+      parked.statuses[parked.next] = this.putOne(parked.bytes, view, 0, parked.next);
+      parked.next += 1;
+    }
+    client.parked = null;
+    this.clock.cancel(parked.timer);
+    if (channel.begin(LANE.URGENT, parked.count)) {
+      this.memory.copy(channel.bytes, channel.at, parked.statuses, 0, parked.count);
+      channel.commitReply(
+        MESSAGE.PAGE_PUT,
+        parked.request,
+        STATUS.OK,
+        parked.count,
+        parked.count,
+      );
+    }
+    channel.releaseRequests();
+  }
+
+  private flushMany(channel: Channel, frame: Frame): void {
+    const { count, type } = frame;
+    if (!channel.begin(LANE.URGENT, count)) return;
+    for (let entry = 0; entry < count; entry += 1) {
+      this.handle.read(frame.view, frame.bodyAt + entry * HANDLE_BYTES);
+      const whole = type === MESSAGE.OBJECT_FLUSH;
+      const status = whole
+        ? this.ramster.flushObject(this.handle)
+        : this.ramster.flushPage(this.handle);
+      channel.bytes[channel.at + entry] = status;
+    }
+    channel.commitReply(type, frame.request, STATUS.OK, count, count);
+  }
+
+  private knob(channel: Channel, frame: Frame): void {
+    const { bytes, bodyAt, bodyBytes } = frame;
+    const text = (from: number, to: number): string => {
+      return this.decoder.decode(bytes.subarray(bodyAt + from, bodyAt + to));
+    };
+    try {
+      if (frame.type === MESSAGE.KNOB_GET) {
+        const value = this.admin.getKnob(text(0, bodyBytes));
+        return this.replyText(channel, frame, STATUS.OK, value);
+      }
+      const nameEnd = 2 + frame.view.getUint16(bodyAt);
+      const value = this.admin.setKnob(text(2, nameEnd), text(nameEnd, bodyBytes));
+      this.replyText(channel, frame, STATUS.OK, value);
+    } catch (error) {
+      if (!(error instanceof ConfigError)) throw error;
+      this.replyText(channel, frame, STATUS.BAD_REQUEST, error.message);
+    }
+  }
+
+  private replyEmpty(channel: Channel, frame: Frame, status: Status): void {
+    if (!channel.begin(LANE.URGENT, 0)) return;
+    channel.commitReply(frame.type, frame.request, status, 0, 0);
+  }
+
+  private replyText(channel: Channel, frame: Frame, status: Status, text: string): void {
+    const body = this.encoder.encode(text);
+    if (!channel.begin(LANE.URGENT, body.byteLength)) return;
+    this.memory.copy(channel.bytes, channel.at, body, 0, body.byteLength);
+    channel.commitReply(frame.type, frame.request, status, 0, body.byteLength);
+  }
+}

@@ -1,0 +1,134 @@
+/**
+ * ClientGets: getMany requests of the client door between the first page and the reply.
+ *
+ *     slot:  | statuses, one byte an entry | page 0 | page 1 | ...        pages at fixed places, found or not
+ *
+ * A page that is here is there at once; one that is away is written by ramster when it comes, under a token of slot and
+ * entry. When the last is in, the reply goes out: statuses, and the pages that were found, in order. Slots keep their
+ * buffer for the next request, up to SLOTS_KEPT_BYTES in all.
+ */
+import { assert } from "../core/assert.ts";
+import { Handle } from "../core/handle.ts";
+import { CLIENT_GET_COUNT_MAX, CLIENT_GETS_KEPT_BYTES, PAGE_BYTES } from "../core/limits.ts";
+import type { Memory } from "../core/memory.ts";
+import { STATUS, type Status } from "../core/status.ts";
+import { type Channel, LANE } from "../net/channel.ts";
+import type { GetAndFree, GetSink, Ramster } from "../ramster/ramster.ts";
+import { PAGE_GET_ENTRY_BYTES, readGetAndFree } from "../wire/client-entries.ts";
+import type { Frame } from "../wire/framer.ts";
+import { GOODBYE, MESSAGE } from "../wire/messages.ts";
+
+/** A token is slot * TOKEN_STEP + entry. */
+const TOKEN_STEP = 1024;
+assert(TOKEN_STEP >= CLIENT_GET_COUNT_MAX);
+
+class Slot {
+  bytes = new Uint8Array(0);
+  /** Null while the slot is free, and after its client has gone. */
+  channel: Channel | null = null;
+  request = 0;
+  count = 0;
+  waiting = 0;
+}
+
+export class ClientGets implements GetSink {
+  private readonly memory: Memory;
+  private readonly ramster: Ramster;
+  private readonly slots: Slot[] = [];
+  private readonly free: number[] = [];
+  private readonly handle = new Handle();
+  private bytesKept = 0;
+
+  constructor(parts: { memory: Memory; ramster: Ramster }) {
+    this.memory = parts.memory;
+    this.ramster = parts.ramster;
+  }
+
+  /** Requests that wait for pages that are away. */
+  get waitingCount(): number {
+    return this.slots.length - this.free.length;
+  }
+
+  /** Serves PAGE_GET: at once when all pages are here, else when the last is. */
+  serve(channel: Channel, frame: Frame): void {
+    const index = this.take(frame.count);
+    const slot = this.slots[index];
+    assert(slot !== undefined);
+    slot.channel = channel;
+    slot.request = frame.request;
+    slot.count = frame.count;
+    slot.waiting = 1; // Held by this call, so that nothing is sent before the last entry was asked for.
+    for (let entry = 0; entry < frame.count; entry += 1) {
+      const at = frame.bodyAt + entry * PAGE_GET_ENTRY_BYTES;
+      this.handle.read(frame.view, at);
+      const getAndFree = readGetAndFree(frame.view, at) as GetAndFree;
+      const pageAt = slot.count + entry * PAGE_BYTES;
+      const token = index * TOKEN_STEP + entry;
+      const status = this.ramster.get(this.handle, getAndFree, slot.bytes, pageAt, this, token);
+      if (status === STATUS.PENDING) slot.waiting += 1;
+      else slot.bytes[entry] = status;
+    }
+    this.settle(index, slot);
+  }
+
+  /** GetSink: a page that was away, or that it cannot be had. */
+  onGet(token: number, status: Status): void {
+    const index = Math.floor(token / TOKEN_STEP);
+    const slot = this.slots[index];
+    assert(slot !== undefined && slot.waiting > 0, "page for a request that does not wait");
+    slot.bytes[token % TOKEN_STEP] = status;
+    this.settle(index, slot);
+  }
+
+  /** The client is gone: what comes for it is dropped. Its buffers stay until then. */
+  drop(channel: Channel): void {
+    for (const slot of this.slots) if (slot.channel === channel) slot.channel = null;
+  }
+
+  private settle(index: number, slot: Slot): void {
+    slot.waiting -= 1;
+    if (slot.waiting > 0) return;
+    if (slot.channel !== null) this.reply(slot, slot.channel);
+    slot.channel = null;
+    this.give(index, slot);
+  }
+
+  private reply(slot: Slot, channel: Channel): void {
+    const { count, bytes } = slot;
+    if (!channel.begin(LANE.URGENT, count * (1 + PAGE_BYTES))) {
+      if (channel.isOpen) channel.goodbye(GOODBYE.STOPPING, "the client does not take its replies");
+      return;
+    }
+    this.memory.copy(channel.bytes, channel.at, bytes, 0, count);
+    let at = channel.at + count;
+    for (let entry = 0; entry < count; entry += 1) {
+      if (bytes[entry] !== STATUS.OK) continue;
+      this.memory.copy(channel.bytes, at, bytes, count + entry * PAGE_BYTES, PAGE_BYTES);
+      at += PAGE_BYTES;
+    }
+    const bodyBytes = at - channel.at;
+    channel.commitReply(MESSAGE.PAGE_GET, slot.request, STATUS.OK, count, bodyBytes);
+  }
+
+  private take(count: number): number {
+    let index = this.free.pop();
+    if (index === undefined) {
+      index = this.slots.length;
+      this.slots.push(new Slot());
+    }
+    const slot = this.slots[index];
+    assert(slot !== undefined);
+    const byteCount = count * (1 + PAGE_BYTES);
+    this.bytesKept -= slot.bytes.byteLength;
+    if (slot.bytes.byteLength < byteCount) slot.bytes = new Uint8Array(byteCount);
+    return index;
+  }
+
+  private give(index: number, slot: Slot): void {
+    if (this.bytesKept + slot.bytes.byteLength > CLIENT_GETS_KEPT_BYTES) {
+      slot.bytes = new Uint8Array(0);
+    }
+    this.bytesKept += slot.bytes.byteLength;
+    this.free.push(index);
+  }
+}

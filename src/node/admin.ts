@@ -1,0 +1,166 @@
+/**
+ * Admin: what can be read and set on a running node: its counters, and the original's control files as knobs under their names
+ * (reference 7.1). A value that is refused is an error with its reason, never silently ignored.
+ */
+import { ConfigError } from "../core/errors.ts";
+import { NODES_MAX } from "../core/limits.ts";
+import type { Admin } from "../doors/client-door.ts";
+import { formatAddress } from "../net/address.ts";
+import type { Links } from "../net/links.ts";
+import type { Foreign } from "../ramster/foreign.ts";
+import type { Ramster } from "../ramster/ramster.ts";
+import type { PeerConfig } from "./config.ts";
+import { parsePeers } from "./peers.ts";
+
+interface Knob {
+  get(): string;
+  set(value: string): void;
+}
+
+export interface AdminParts {
+  identity: {
+    number: number;
+    name: string;
+    cluster: string;
+    bootId: bigint;
+  };
+  ramster: Ramster;
+  foreign: Foreign | null;
+  links: Links;
+  peers: PeerConfig[];
+  /** Where the node listens, once it does. */
+  listenAddress: () => string;
+}
+
+export class NodeAdmin implements Admin {
+  private readonly parts: AdminParts;
+  private readonly knobs: ReadonlyMap<string, Knob>;
+
+  constructor(parts: AdminParts) {
+    this.parts = parts;
+    const { settings, zcache } = parts.ramster;
+    this.knobs = new Map<string, Knob>([
+      ["remote_target_nodenum", this.targetKnob()],
+      ["peers", this.peersKnob()],
+      ["pers_remotify_enable", switchKnob(settings, "persEnabled")],
+      ["eph_remotify_enable", switchKnob(settings, "ephEnabled")],
+      ["selfshrink", switchKnob(settings.selfshrink, "enabled")],
+      ["remotify_trickle_frames", countKnob(settings.trickle, "frames")],
+      ["frozen", switchKnob(zcache.tmem, "frozen")],
+    ]);
+  }
+
+  getKnob(name: string): string {
+    return this.knob(name).get();
+  }
+
+  setKnob(name: string, value: string): string {
+    const knob = this.knob(name);
+    try {
+      knob.set(value);
+    } catch (error) {
+      if (!(error instanceof ConfigError)) throw error;
+      throw new ConfigError("BAD_CONFIG", `Cannot set "${name}" to "${value}": ${error.message}`);
+    }
+    return knob.get();
+  }
+
+  stats(): string {
+    const { identity, ramster, foreign, links } = this.parts;
+    const counters: Record<string, number> = {};
+    ramster.snapshot(counters);
+    foreign?.snapshot(counters);
+    return JSON.stringify({
+      node: {
+        number: identity.number,
+        name: identity.name,
+        cluster: identity.cluster,
+        boot_id: identity.bootId.toString(16),
+        listen: this.parts.listenAddress(),
+      },
+      counters,
+      peers: links.peers().map((peer) => ({
+        node: peer.node,
+        name: peer.name,
+        address: peer.address,
+        state: peer.state,
+        connected: peer.state === "up",
+        remote_pages: ramster.remotePageCount(peer.node),
+        owed_flushes: ramster.owedCount(peer.node),
+        foreign_pages: foreign?.pageCount(peer.node) ?? 0,
+        ...peer.counters.snapshot(),
+      })),
+    });
+  }
+
+  private knob(name: string): Knob {
+    const knob = this.knobs.get(name);
+    if (knob !== undefined) return knob;
+    const names = [...this.knobs.keys()].join(", ");
+    throw new ConfigError("BAD_CONFIG", `Cannot find knob "${name}": there are ${names}`);
+  }
+
+  /** The node that pages go to, or "none": unlike the original's file it can be unset, and refuses what is no peer. */
+  private targetKnob(): Knob {
+    const { ramster, identity, peers } = this.parts;
+    return {
+      get: () => ramster.settings.target?.toString() ?? "none",
+      set: (value) => {
+        if (value === "none") return ramster.setTarget(null);
+        const node = numberOf(value, NODES_MAX - 1);
+        if (node === identity.number) throw new ConfigError("BAD_CONFIG", "it is this node");
+        if (!peers.some((peer) => peer.number === node)) {
+          throw new ConfigError("BAD_CONFIG", "it is not one of the peers");
+        }
+        ramster.setTarget(node);
+      },
+    };
+  }
+
+  private peersKnob(): Knob {
+    const { links, identity, peers, ramster } = this.parts;
+    return {
+      get: () => peers.map((peer) => `${peer.number}@${formatAddress(peer.address)}`).join(","),
+      set: (value) => {
+        const next = value === "" ? [] : parsePeers(value, identity.number);
+        for (const peer of peers) {
+          if (next.some((other) => other.number === peer.number)) continue;
+          if (ramster.settings.target === peer.number) {
+            throw new ConfigError("BAD_CONFIG", `node ${peer.number} is the target`);
+          }
+          links.removePeer(peer.number);
+        }
+        for (const peer of next) links.setPeer(peer.number, peer.address);
+        peers.splice(0, peers.length, ...next);
+      },
+    };
+  }
+}
+
+/** A boolean field as 0 or 1. */
+function switchKnob<K extends string>(settings: { [key in K]: boolean }, key: K): Knob {
+  return {
+    get: () => (settings[key] ? "1" : "0"),
+    set: (value) => {
+      if (value !== "0" && value !== "1") {
+        throw new ConfigError("BAD_CONFIG", "it takes 0 or 1");
+      }
+      settings[key] = value === "1";
+    },
+  };
+}
+
+function countKnob<K extends string>(settings: { [key in K]: number }, key: K): Knob {
+  return {
+    get: () => settings[key].toString(),
+    set: (value) => {
+      settings[key] = numberOf(value, 2 ** 31 - 1);
+    },
+  };
+}
+
+function numberOf(value: string, max: number): number {
+  const number = /^\d+$/.test(value) ? Number(value) : Number.NaN;
+  if (number <= max) return number;
+  throw new ConfigError("BAD_CONFIG", `it takes a number from 0 to ${max}`);
+}

@@ -1,0 +1,263 @@
+/**
+ * Config: all settings of one node, with units in their names, defaults and bounds.
+ *
+ * Defaults come from core/limits.ts. `nodeConfig` fills them in and checks the values against their
+ * bounds and against each other; text is parsed before (cli/args.ts). Settings are called by their
+ * flags in errors, since that is where a person mends them.
+ *
+ * A memory server is a node that keeps no pages of its own: `memoryBytes` is 0 and it lends.
+ *
+ * Not here: which of them may change while the node runs (node.ts).
+ */
+import { ConfigError } from "../core/errors.ts";
+import {
+  CLIENT_ADDRESSES_MAX,
+  HIGH_MARK_PERCENT_DEFAULT,
+  IDLE_MS_DEFAULT,
+  KEEPALIVE_MS_DEFAULT,
+  LOW_MARK_PERCENT_DEFAULT,
+  MEMORY_BYTES_DEFAULT,
+  MEMORY_BYTES_MAX,
+  MEMORY_BYTES_MIN,
+  NAME_BYTES_MAX,
+  NODES_MAX,
+  PERS_ZPAGE_BYTES_MAX_DEFAULT,
+  PERS_ZPAGE_MEAN_BYTES_DEFAULT,
+  PUT_WAIT_MS_DEFAULT,
+  REDIAL_MS_MAX,
+  REDIAL_MS_MIN,
+  REQUEST_TIMEOUT_MS_DEFAULT,
+  SELFSHRINK_COUNT_MAX,
+  SELFSHRINK_HYSTERESIS_DEFAULT,
+  SELFSHRINK_INERTIA_DEFAULT,
+  SELFSHRINK_INTERVAL_MS_DEFAULT,
+  SERVER_MEMORY_BYTES_DEFAULT,
+  SETTING_MS_MAX,
+  SETTING_MS_MIN,
+  TRICKLE_FIRST_MS_DEFAULT,
+  TRICKLE_FRAMES_DEFAULT,
+  TRICKLE_FRAMES_MAX,
+  TRICKLE_PERIOD_MS_DEFAULT,
+  ZPAGE_BYTES_MAX,
+} from "../core/limits.ts";
+import { type Address, formatAddress, type TcpAddress } from "../net/address.ts";
+
+/** Codecs that a node can be told to compress with. */
+export const CODEC_NAMES = ["lz4", "raw"] as const;
+export type CodecName = (typeof CODEC_NAMES)[number];
+
+export interface PeerConfig {
+  readonly number: number;
+  readonly address: TcpAddress;
+}
+
+export interface NodeConfig {
+  readonly role: "node" | "server";
+  /** 0 .. NODES_MAX - 1, and unique in the cluster. */
+  readonly number: number;
+  readonly name: string;
+  readonly cluster: string;
+  /** Port 0 takes any free port. */
+  readonly listen: TcpAddress;
+  readonly peers: readonly PeerConfig[];
+  /** Frames for its own pages; 0 on a server. */
+  readonly memoryBytes: number;
+  /** Frames for pages of other nodes; 0 lends nothing. */
+  readonly lendBytes: number;
+  /** Where pages go when the memory is full. */
+  readonly target: number | null;
+  /** Where programs come in. */
+  readonly clients: readonly Address[];
+  readonly highMarkPercent: number;
+  readonly lowMarkPercent: number;
+  readonly remotifyEph: boolean;
+  readonly remotifyPers: boolean;
+  /** Frames of each kind a period; 0 is off. */
+  readonly trickleFrames: number;
+  readonly tricklePeriodMs: number;
+  readonly trickleFirstMs: number;
+  readonly persZpageBytesMax: number;
+  readonly persZpageMeanBytes: number;
+  readonly putWaitMs: number;
+  readonly requestTimeoutMs: number;
+  readonly keepaliveMs: number;
+  readonly idleMs: number;
+  /** The longest wait between two attempts to dial a peer. */
+  readonly reconnectMs: number;
+  readonly selfshrink: boolean;
+  readonly selfshrinkIntervalMs: number;
+  readonly selfshrinkHysteresis: number;
+  readonly selfshrinkInertia: number;
+  readonly codec: CodecName;
+}
+
+/** What a node has no default for, and whatever else is to differ from its default. */
+export type NodeSettings = Pick<NodeConfig, "number" | "name"> & Partial<NodeConfig>;
+
+export const NODE_DEFAULTS: Omit<NodeConfig, "number" | "name"> = {
+  role: "node",
+  cluster: "ramster",
+  listen: { kind: "tcp", host: "127.0.0.1", port: 7777 },
+  peers: [],
+  memoryBytes: MEMORY_BYTES_DEFAULT,
+  lendBytes: 0,
+  target: null,
+  clients: [],
+  highMarkPercent: HIGH_MARK_PERCENT_DEFAULT,
+  lowMarkPercent: LOW_MARK_PERCENT_DEFAULT,
+  remotifyEph: false,
+  remotifyPers: true,
+  trickleFrames: TRICKLE_FRAMES_DEFAULT,
+  tricklePeriodMs: TRICKLE_PERIOD_MS_DEFAULT,
+  trickleFirstMs: TRICKLE_FIRST_MS_DEFAULT,
+  persZpageBytesMax: PERS_ZPAGE_BYTES_MAX_DEFAULT,
+  persZpageMeanBytes: PERS_ZPAGE_MEAN_BYTES_DEFAULT,
+  putWaitMs: PUT_WAIT_MS_DEFAULT,
+  requestTimeoutMs: REQUEST_TIMEOUT_MS_DEFAULT,
+  keepaliveMs: KEEPALIVE_MS_DEFAULT,
+  idleMs: IDLE_MS_DEFAULT,
+  reconnectMs: REDIAL_MS_MAX,
+  selfshrink: true,
+  selfshrinkIntervalMs: SELFSHRINK_INTERVAL_MS_DEFAULT,
+  selfshrinkHysteresis: SELFSHRINK_HYSTERESIS_DEFAULT,
+  selfshrinkInertia: SELFSHRINK_INERTIA_DEFAULT,
+  codec: "lz4",
+};
+
+const TIME = { min: SETTING_MS_MIN, max: SETTING_MS_MAX } as const;
+
+/** Both ends of every number, and the flag that sets it. */
+export const NODE_BOUNDS = {
+  number: { flag: "number", min: 0, max: NODES_MAX - 1 },
+  memoryBytes: { flag: "memory", min: MEMORY_BYTES_MIN, max: MEMORY_BYTES_MAX },
+  lendBytes: { flag: "lend", min: 0, max: MEMORY_BYTES_MAX },
+  target: { flag: "target", min: 0, max: NODES_MAX - 1 },
+  highMarkPercent: { flag: "high-mark", min: 1, max: 100 },
+  lowMarkPercent: { flag: "low-mark", min: 0, max: 100 },
+  trickleFrames: { flag: "trickle", min: 0, max: TRICKLE_FRAMES_MAX },
+  tricklePeriodMs: { flag: "trickle-period", ...TIME },
+  trickleFirstMs: { flag: "trickle-first", ...TIME, min: 0 },
+  persZpageBytesMax: { flag: "pers-zpage-max", min: 1, max: ZPAGE_BYTES_MAX },
+  persZpageMeanBytes: { flag: "pers-zpage-mean", min: 1, max: ZPAGE_BYTES_MAX },
+  putWaitMs: { flag: "put-wait", ...TIME, min: 0 },
+  requestTimeoutMs: { flag: "request-timeout", ...TIME },
+  keepaliveMs: { flag: "keepalive", ...TIME },
+  idleMs: { flag: "idle", ...TIME },
+  reconnectMs: { flag: "reconnect", ...TIME, min: REDIAL_MS_MIN },
+  selfshrinkIntervalMs: { flag: "selfshrink-interval", ...TIME },
+  selfshrinkHysteresis: { flag: "selfshrink-hysteresis", min: 1, max: SELFSHRINK_COUNT_MAX },
+  selfshrinkInertia: { flag: "selfshrink-inertia", min: 0, max: SELFSHRINK_COUNT_MAX },
+} as const;
+
+/** The settings with every default filled in. Throws ConfigError BAD_CONFIG as `checkNodeConfig`. */
+export function nodeConfig(settings: NodeSettings): NodeConfig {
+  const config = { ...NODE_DEFAULTS, ...serverDefaults(settings), ...settings };
+  checkNodeConfig(config);
+  return config;
+}
+
+function serverDefaults(settings: NodeSettings): Partial<NodeConfig> {
+  if (settings.role !== "server") return {};
+  return { memoryBytes: 0, lendBytes: SERVER_MEMORY_BYTES_DEFAULT };
+}
+
+/** Throws ConfigError BAD_CONFIG with one line that names the flags and the values at fault. */
+export function checkNodeConfig(config: NodeConfig): void {
+  checkBounds(config);
+  checkRole(config);
+  checkName("name", config.name);
+  checkName("cluster", config.cluster);
+  checkPairs(config);
+  checkPeers(config);
+  checkClients(config);
+}
+
+function checkBounds(config: NodeConfig): void {
+  for (const [key, bounds] of Object.entries(NODE_BOUNDS)) {
+    const value = config[key as keyof typeof NODE_BOUNDS];
+    if (value === null) continue;
+    // A server has no memory of its own: its bound is that of what it lends, see checkRole.
+    if (key === "memoryBytes" && config.role === "server") continue;
+    if (Number.isInteger(value) && value >= bounds.min && value <= bounds.max) continue;
+    throw bad(bounds.flag, value, `it must be a whole number, ${bounds.min} .. ${bounds.max}`);
+  }
+}
+
+function checkRole(config: NodeConfig): void {
+  if (config.role === "node") return;
+  if (config.memoryBytes !== 0) {
+    throw bad("memory", config.memoryBytes, "a server has no memory for pages of its own");
+  }
+  if (config.lendBytes < MEMORY_BYTES_MIN) {
+    throw bad("memory", config.lendBytes, `a server lends at least ${MEMORY_BYTES_MIN} bytes`);
+  }
+  if (config.target !== null) throw bad("target", config.target, "a server has no target");
+}
+
+function checkName(flag: string, name: string): void {
+  const bytes = new TextEncoder().encode(name).length;
+  if (bytes === 0) throw bad(flag, name, "it is empty");
+  if (bytes > NAME_BYTES_MAX) throw bad(flag, name, `it is longer than ${NAME_BYTES_MAX} bytes`);
+  if (/\p{Cc}|\p{Cs}|[\u2028\u2029]/u.test(name)) {
+    throw bad(flag, name, "it holds a character that cannot be printed");
+  }
+}
+
+function checkPairs(config: NodeConfig): void {
+  if (config.lowMarkPercent > config.highMarkPercent) {
+    const detail = `it must not be above --high-mark "${config.highMarkPercent}"`;
+    throw bad("low-mark", config.lowMarkPercent, detail);
+  }
+  if (config.persZpageMeanBytes > config.persZpageBytesMax) {
+    const detail = `it must not be above --pers-zpage-max "${config.persZpageBytesMax}"`;
+    throw bad("pers-zpage-mean", config.persZpageMeanBytes, detail);
+  }
+  if (config.keepaliveMs >= config.idleMs) {
+    const detail = `it must be below --idle "${config.idleMs}ms"`;
+    throw bad("keepalive", `${config.keepaliveMs}ms`, detail);
+  }
+  if (config.target === config.number) {
+    throw bad("target", config.target, "it is the number of this node");
+  }
+}
+
+function checkPeers(config: NodeConfig): void {
+  const numbers = new Set<number>();
+  const addresses = new Set<string>();
+  for (const peer of config.peers) {
+    const { min, max } = NODE_BOUNDS.number;
+    const text = `${peer.number}@${formatAddress(peer.address)}`;
+    const address = formatAddress(peer.address);
+    if (!Number.isInteger(peer.number) || peer.number < min || peer.number > max) {
+      throw bad("peers", text, `node numbers are ${min} .. ${max}`);
+    }
+    if (peer.address.port === 0) throw bad("peers", text, "port 0 is no address to connect to");
+    if (peer.number === config.number) throw bad("peers", text, "it has the number of this node");
+    if (numbers.has(peer.number)) throw bad("peers", text, `node ${peer.number} is there twice`);
+    if (addresses.has(address)) throw bad("peers", text, "another peer has the same address");
+    if (address === formatAddress(config.listen))
+      throw bad("peers", text, "this node listens there");
+    numbers.add(peer.number);
+    addresses.add(address);
+  }
+}
+
+function checkClients(config: NodeConfig): void {
+  if (config.clients.length > CLIENT_ADDRESSES_MAX) {
+    const detail = `at most ${CLIENT_ADDRESSES_MAX} addresses`;
+    throw bad("client", config.clients.length, detail);
+  }
+  const taken = new Set([formatAddress(config.listen)]);
+  for (const address of config.clients) {
+    // Any number of doors may have a free port each.
+    if (address.kind === "tcp" && address.port === 0) continue;
+    const text = formatAddress(address);
+    if (taken.has(text)) throw bad("client", text, "the address is taken by this node itself");
+    taken.add(text);
+  }
+}
+
+function bad(flag: string, value: string | number, detail: string): ConfigError {
+  const text = JSON.stringify(String(value));
+  return new ConfigError("BAD_CONFIG", `Cannot use --${flag} ${text}: ${detail}`);
+}

@@ -1,0 +1,217 @@
+/**
+ * Node: one node of the cluster, put together from its parts. A memory server is a node with little of its own and much to
+ * lend; there is no other difference.
+ *
+ *     doors --> Ramster (own pages) --> Links <-- Foreign (pages of others)
+ *
+ * Start: listen for peers, then for clients, so that nobody is served before pages can go anywhere. Stop: the reverse.
+ */
+import { Lz4 } from "../compress/lz4.ts";
+import { ownerSeed } from "../compress/checksum.ts";
+import { CODEC, type Codec } from "../compress/codec.ts";
+import { Raw } from "../compress/raw.ts";
+import type { Clock } from "../core/clock.ts";
+import { FRAME_BYTES, OBJECTS_PER_NODE_MAX, PAGE_BYTES, PAGES_PER_NODE_MAX } from "../core/limits.ts";
+import type { Log } from "../core/log.ts";
+import type { Memory } from "../core/memory.ts";
+import type { Random } from "../core/random.ts";
+import { ClientDoor } from "../doors/client-door.ts";
+import type { Channel } from "../net/channel.ts";
+import { Links, type LinkHandler } from "../net/links.ts";
+import type { Transport } from "../net/transport.ts";
+import { Foreign, NEVER_REMOTE } from "../ramster/foreign.ts";
+import { Ramster } from "../ramster/ramster.ts";
+import type { Frame } from "../wire/framer.ts";
+import { ROLE } from "../wire/handshake.ts";
+import { MESSAGE } from "../wire/messages.ts";
+import { TRANSPORT_STATUS } from "../wire/status.ts";
+import { Zcache, type ZcacheOptions } from "../zcache/zcache.ts";
+import { NodeAdmin } from "./admin.ts";
+import type { NodeConfig } from "./config.ts";
+
+export interface NodeEnvironment {
+  clock: Clock;
+  transport: Transport;
+  random: Random;
+  memory: Memory;
+  log: Log;
+}
+
+export class Node implements LinkHandler {
+  readonly bootId: bigint;
+  readonly ramster: Ramster;
+  /** Null on a node that lends nothing. */
+  readonly foreign: Foreign | null;
+  readonly links: Links;
+  readonly door: ClientDoor;
+  private readonly config: NodeConfig;
+  private readonly log: Log;
+  private listenAddress = "";
+  private timer: (() => void) | null = null;
+
+  /** Loads the codec and builds the node; nothing is listening yet. */
+  static async create(env: NodeEnvironment, config: NodeConfig): Promise<Node> {
+    return new Node(env, config, [new Raw(env.memory), await Lz4.load(env.memory)]);
+  }
+
+  constructor(env: NodeEnvironment, config: NodeConfig, codecs: readonly [Codec, Codec]) {
+    this.config = config;
+    this.log = env.log;
+    this.bootId = (BigInt(env.random.u32()) << 32n) | BigInt(env.random.u32());
+    const codec = codecs[config.codec === "lz4" ? CODEC.LZ4 : CODEC.RAW];
+    const seed = ownerSeed(this.bootId);
+    this.links = new Links(env, this.identity(), linkSettings(config), this);
+    this.ramster = new Ramster(
+      { ...env, peers: this.links, codec, codecs, seed },
+      { ...storeOptions(config, config.memoryBytes), ...ramsterSettings(config) },
+    );
+    this.foreign = null;
+    if (config.lendBytes > 0) {
+      const parts = { ...env, codec, codecs, remote: NEVER_REMOTE, seed };
+      const zcache = new Zcache(parts, storeOptions(config, config.lendBytes));
+      this.foreign = new Foreign({ zcache, seedOf: ownerSeed });
+      this.timer = this.trimNowAndThen(env.clock, zcache);
+    }
+    const peers = [...config.peers];
+    for (const peer of peers) this.links.setPeer(peer.number, peer.address);
+    const admin = new NodeAdmin({
+      identity: { ...config, bootId: this.bootId },
+      ramster: this.ramster,
+      foreign: this.foreign,
+      links: this.links,
+      peers,
+      listenAddress: () => this.listenAddress,
+    });
+    this.door = new ClientDoor({ ...env, ramster: this.ramster, admin }, {
+      hello: this.doorHello(),
+      putWaitMs: config.putWaitMs,
+    });
+  }
+
+  /** @returns where it listens, with real ports. Rejects when an address is taken. */
+  async start(): Promise<{ listen: string; clients: string[] }> {
+    this.listenAddress = await this.links.listen(this.config.listen);
+    const clients: string[] = [];
+    for (const address of this.config.clients) clients.push(await this.door.listen(address));
+    this.ramster.start();
+    return { listen: this.listenAddress, clients };
+  }
+
+  /** Clients first, then peers. Resolves when no stream is left. Memory goes back to the operating system. */
+  async stop(): Promise<void> {
+    await this.door.stop();
+    this.ramster.stop();
+    this.timer?.();
+    await this.links.stop();
+    this.ramster.close();
+    this.foreign?.zcache.close();
+  }
+
+  // Link events.
+
+  onLinkUp(node: number, bootId: bigint, _channel: Channel): void {
+    this.log("net", `link to node ${node} is up`);
+    this.foreign?.linkUp(node, bootId);
+    this.ramster.linkUp(node, bootId);
+  }
+
+  onLinkDown(node: number, reason: string): void {
+    this.log("net", `link to node ${node} is down: ${reason}`);
+  }
+
+  onNotice(line: string): void {
+    this.log("net", line);
+  }
+
+  onRoom(): void {
+    this.ramster.roomOnLink();
+  }
+
+  onRequest(node: number, channel: Channel, frame: Frame): void {
+    const { foreign } = this;
+    if (foreign === null || !serve(foreign, node, channel, frame)) {
+      channel.replyFailed(frame, TRANSPORT_STATUS.NO_HANDLER);
+    }
+  }
+
+  private identity() {
+    const { number, cluster, name } = this.config;
+    const codecs = (1 << CODEC.RAW) | (1 << CODEC.LZ4);
+    return { node: number, bootId: this.bootId, clusterName: cluster, nodeName: name, codecs };
+  }
+
+  private doorHello() {
+    const { keepaliveMs, idleMs } = this.config;
+    const role = ROLE.CLIENT_DOOR;
+    return { ...this.identity(), role, pageBytes: PAGE_BYTES, features: 0, keepaliveMs, idleMs };
+  }
+
+  private trimNowAndThen(clock: Clock, zcache: Zcache): () => void {
+    let timer = 0;
+    const tick = (): void => {
+      zcache.trim();
+      timer = clock.after(TRIM_MS, tick);
+    };
+    timer = clock.after(TRIM_MS, tick);
+    return () => clock.cancel(timer);
+  }
+}
+
+/** How often memory of pages that others have flushed is looked for. */
+const TRIM_MS = 1000;
+
+/** @returns whether there was a handler. */
+function serve(foreign: Foreign, node: number, channel: Channel, frame: Frame): boolean {
+  switch (frame.type) {
+    case MESSAGE.PUT:
+      return foreign.onPut(node, channel, frame);
+    case MESSAGE.GET:
+      return foreign.onGet(node, channel, frame);
+    case MESSAGE.FLUSH:
+      return foreign.onFlush(node, channel, frame);
+    default:
+      return false;
+  }
+}
+
+function linkSettings(config: NodeConfig) {
+  return {
+    keepaliveMs: config.keepaliveMs,
+    idleMs: config.idleMs,
+    redialMaxMs: config.reconnectMs,
+    acceptUnknownPeers: config.lendBytes > 0,
+  };
+}
+
+/** Pages beyond the frames are remote, or same-filled, so the index is far larger than the store. */
+function storeOptions(config: NodeConfig, bytes: number): ZcacheOptions {
+  return {
+    frameCountMax: Math.max(1, Math.floor(bytes / FRAME_BYTES)), // A server has none of its own.
+    highMarkPercent: config.highMarkPercent,
+    lowMarkPercent: config.lowMarkPercent,
+    pageCountMax: PAGES_PER_NODE_MAX,
+    objectCountMax: OBJECTS_PER_NODE_MAX,
+    persZpageBytesMax: config.persZpageBytesMax,
+    persZpageMeanBytes: config.persZpageMeanBytes,
+  };
+}
+
+function ramsterSettings(config: NodeConfig) {
+  return {
+    target: config.target,
+    persEnabled: config.remotifyPers,
+    ephEnabled: config.remotifyEph,
+    requestTimeoutMs: config.requestTimeoutMs,
+    trickle: {
+      frames: config.trickleFrames,
+      periodMs: config.tricklePeriodMs,
+      firstMs: config.trickleFirstMs,
+    },
+    selfshrink: {
+      enabled: config.selfshrink,
+      intervalMs: config.selfshrinkIntervalMs,
+      hysteresis: config.selfshrinkHysteresis,
+      inertia: config.selfshrinkInertia,
+    },
+  };
+}

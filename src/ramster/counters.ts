@@ -1,0 +1,52 @@
+/** Counters of ramster under the kernel's names (reference 5.8), each with what it means that it moved. */
+export class RamsterCounters {
+  /** A zpage was accepted by a holder and its local copy freed. */
+  eph_pages_remoted = 0;
+  pers_pages_remoted = 0;
+  /** A zpage was refused by a holder, or its link was lost before the answer: the local copy stays. */
+  eph_pages_remote_failed = 0;
+  pers_pages_remote_failed = 0;
+  /** A holder accepted a zpage that had been put anew or flushed meanwhile: its copy is flushed again. */
+  remotify_raced = 0;
+  /** Bytes of zpages that holders accepted. */
+  remoted_zbytes = 0;
+  /** A remote page was fetched and delivered. */
+  remote_eph_pages_succ_get = 0;
+  remote_pers_pages_succ_get = 0;
+  /** A fetch found nothing: evicted by the holder (ephemeral), or lost with it (persistent). */
+  remote_eph_pages_unsucc_get = 0;
+  remote_pers_pages_unsucc_get = 0;
+  /** A fetch came back after the page had been put anew or flushed: the getters were served again from the index. */
+  fetch_raced = 0;
+  /** Getters that found a fetch of their page under way and waited for it. */
+  fetch_shared = 0;
+  /** Fetches that ended without an answer of the holder. */
+  fetch_unreachable = 0;
+  /** A fetched zpage did not match its checksum. */
+  fetch_corrupt = 0;
+  /** A remote page came home. */
+  pages_repatriated = 0;
+  /** A persistent remote page was to come home and there was no frame. */
+  pers_pages_remote_nomem = 0;
+  /** Flushes that holders acknowledged, and sendings that failed and were tried again. */
+  remote_pages_flushed = 0;
+  remote_page_flushes_failed = 0;
+  remote_objects_flushed = 0;
+  /** Gauges: pages of this node that holders keep. */
+  remote_eph_pages = 0;
+  remote_pers_pages = 0;
+}
+
+/** Counters of what is held for others. */
+export class ForeignCounters {
+  foreign_eph_pages_max = 0;
+  foreign_pers_pages_max = 0;
+  /** Puts of other nodes that were taken, and refused. */
+  foreign_puts = 0;
+  foreign_failed_puts = 0;
+  foreign_gets = 0;
+  foreign_failed_gets = 0;
+  foreign_flushes = 0;
+  /** Pages purged because their owner came back with a new boot id. */
+  foreign_purged_pages = 0;
+}

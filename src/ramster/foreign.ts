@@ -1,0 +1,217 @@
+/**
+ * Foreign: pages held for other nodes. A holder is a dumb store under (owner, pool, oid, index) and version; it answers
+ * PUT, GET and FLUSH and decides nothing but that an ephemeral page may go when there is no frame.
+ *
+ * The owner is the node at the other end of the link, never a number in a payload. When an owner comes back with another
+ * boot id its pages are purged: nobody else can ask for them, and it no longer knows of them.
+ *
+ * A store of its own, with its own budget: what is lent can never eat what is used here, and a foreign page is never
+ * remotified again.
+ */
+import { assert } from "../core/assert.ts";
+import { Handle } from "../core/handle.ts";
+import { PAGE_BYTES } from "../core/limits.ts";
+import { STATUS, type Status } from "../core/status.ts";
+import { type Channel, LANE } from "../net/channel.ts";
+import type { Pool } from "../tmem/pool.ts";
+import type { PamOps } from "../tmem/pamops.ts";
+import type { Frame } from "../wire/framer.ts";
+import { MESSAGE } from "../wire/messages.ts";
+import {
+  FLUSH_ENTRY_BYTES,
+  FLUSH_SCOPE,
+  GET_ENTRY_BYTES,
+  GET_REPLY_ENTRY_BYTES,
+  PUT_ENTRY_BYTES,
+  readFlushScope,
+  readFlushVersion,
+  readGetVersion,
+  readPutEntry,
+  readPutKind,
+  writeGetReplyEntry,
+  type ZpageEntry,
+} from "../wire/peer-entries.ts";
+import type { Zcache } from "../zcache/zcache.ts";
+import { PERSISTENT } from "../zbud/zbud.ts";
+import { ForeignCounters } from "./counters.ts";
+
+interface Owner {
+  bootId: bigint;
+  /** Where the checksums of its pages start. */
+  seed: number;
+}
+
+/** Nothing foreign is ever remote, so nothing remote is ever freed. */
+export const NEVER_REMOTE: PamOps = {
+  free(): void {
+    assert(false, "a foreign page is never remote");
+  },
+};
+
+export class Foreign {
+  readonly counters = new ForeignCounters();
+  readonly zcache: Zcache;
+  private readonly seedOf: (bootId: bigint) => number;
+  private readonly owners = new Map<number, Owner>();
+  private readonly handle = new Handle();
+  private readonly entry: ZpageEntry;
+
+  constructor(parts: { zcache: Zcache; seedOf: (bootId: bigint) => number }) {
+    this.zcache = parts.zcache;
+    this.seedOf = parts.seedOf;
+    const nothing = { zpageBytes: 0, codec: 0, checksum: 0, version: 0 };
+    this.entry = { bytes: new Uint8Array(0), at: 0, ...nothing };
+  }
+
+  /** A node has linked: its pages from before a restart are purged. */
+  linkUp(node: number, bootId: bigint): void {
+    const owner = this.owners.get(node);
+    if (owner !== undefined && owner.bootId === bootId) return;
+    if (owner !== undefined) this.counters.foreign_purged_pages += this.purge(node);
+    this.owners.set(node, { bootId, seed: this.seedOf(bootId) });
+  }
+
+  /** Drops every page held for the node. @returns how many. */
+  purge(node: number): number {
+    const { tmem } = this.zcache;
+    const before = tmem.pageCount;
+    for (const pool of tmem.poolsOf(node)) tmem.destroyPool(pool);
+    this.owners.delete(node);
+    return before - tmem.pageCount;
+  }
+
+  /** PUT: a status for each zpage. */
+  onPut(node: number, channel: Channel, frame: Frame): boolean {
+    const owner = this.owners.get(node);
+    if (owner === undefined || !channel.begin(LANE.URGENT, frame.count)) return false;
+    const { counters, entry, handle } = this;
+    const { view } = frame;
+    entry.bytes = frame.bytes;
+    let at = frame.bodyAt;
+    for (let i = 0; i < frame.count; i += 1) {
+      readPutEntry(view, at, handle, entry);
+      const persistent = readPutKind(view, at) === PERSISTENT;
+      entry.at = at + PUT_ENTRY_BYTES;
+      const status = this.put(node, owner, persistent);
+      if (status === STATUS.OK) counters.foreign_puts += 1;
+      else counters.foreign_failed_puts += 1;
+      channel.view.setUint8(channel.at + i, status);
+      at = entry.at + entry.zpageBytes;
+    }
+    this.countPeaks();
+    channel.commitReply(MESSAGE.PUT, frame.request, STATUS.OK, frame.count, frame.count);
+    return true;
+  }
+
+  /** GET: version, checksum and zpage of each. Nothing is removed (two phases). */
+  onGet(node: number, channel: Channel, frame: Frame): boolean {
+    const entryBytesMax = GET_REPLY_ENTRY_BYTES + PAGE_BYTES;
+    if (!channel.begin(LANE.URGENT, frame.count * entryBytesMax)) return false;
+    let at = channel.at;
+    for (let i = 0; i < frame.count; i += 1) {
+      const entryAt = frame.bodyAt + i * GET_ENTRY_BYTES;
+      this.handle.read(frame.view, entryAt);
+      const page = this.find(node, readGetVersion(frame.view, entryAt));
+      if (page === 0) {
+        this.counters.foreign_failed_gets += 1;
+        writeGetReplyEntry(channel.view, at, 0, 0, 0, 0, STATUS.NOT_FOUND);
+        at += GET_REPLY_ENTRY_BYTES;
+        continue;
+      }
+      this.counters.foreign_gets += 1;
+      const { version, checksum, zpageBytes, codec } = this.zcache.readZpage(
+        page,
+        channel.bytes,
+        at + GET_REPLY_ENTRY_BYTES,
+      );
+      writeGetReplyEntry(channel.view, at, version, checksum, zpageBytes, codec, STATUS.OK);
+      at += GET_REPLY_ENTRY_BYTES + zpageBytes;
+    }
+    const bodyBytes = at - channel.at;
+    channel.commitReply(MESSAGE.GET, frame.request, STATUS.OK, frame.count, bodyBytes);
+    return true;
+  }
+
+  /** FLUSH: page, object or pool, each up to a version. */
+  onFlush(node: number, channel: Channel, frame: Frame): boolean {
+    if (!channel.begin(LANE.URGENT, frame.count)) return false;
+    for (let i = 0; i < frame.count; i += 1) {
+      const at = frame.bodyAt + i * FLUSH_ENTRY_BYTES;
+      this.handle.read(frame.view, at);
+      const scope = readFlushScope(frame.view, at);
+      const found = this.flush(node, scope, readFlushVersion(frame.view, at));
+      this.counters.foreign_flushes += found;
+      const status = found > 0 ? STATUS.OK : STATUS.NOT_FOUND;
+      channel.view.setUint8(channel.at + i, status);
+    }
+    channel.commitReply(MESSAGE.FLUSH, frame.request, STATUS.OK, frame.count, frame.count);
+    return true;
+  }
+
+  /** Pages held for the node, of both kinds. */
+  pageCount(node: number): number {
+    return this.zcache.tmem.poolsOf(node).reduce((sum, pool) => sum + pool.pageCount, 0);
+  }
+
+  /** Nodes that pages are held for, and how many. */
+  pageCounts(): Map<number, number> {
+    return new Map([...this.owners.keys()].map((node) => [node, this.pageCount(node)]));
+  }
+
+  snapshot(into: Record<string, number>): void {
+    Object.assign(into, this.counters);
+    const { zpages, zbytes } = this.zcache.zbud.counters;
+    into["foreign_eph_pages"] = zpages[0];
+    into["foreign_pers_pages"] = zpages[1];
+    into["foreign_zbytes"] = zbytes[0] + zbytes[1];
+    into["foreign_frames_used"] = this.zcache.frames.framesUsed;
+    into["foreign_frames_max"] = this.zcache.budget.frameCountMax;
+    into["foreign_evicted_eph_zpages"] = this.zcache.counters.evicted_eph_zpages;
+    into["foreign_corrupt_pages"] = this.zcache.counters.corrupt_pages;
+  }
+
+  private put(node: number, owner: Owner, persistent: boolean): Status {
+    const pool = this.poolFor(node, persistent);
+    if (typeof pool === "number") return pool;
+    return this.zcache.putZpage(pool, this.handle, this.entry, owner.seed);
+  }
+
+  /** The pool under the owner's id, made at the first put (zcache_autocreate_pool). */
+  private poolFor(node: number, persistent: boolean): Pool | Status {
+    const pool = this.zcache.tmem.pool(node, this.handle.pool);
+    if (pool !== null && pool.persistent === persistent) return pool;
+    const options = { persistent, storeWhole: true };
+    const status = this.zcache.tmem.autocreatePool(node, this.handle.pool, options);
+    if (status !== STATUS.POOL_MISMATCH || pool === null || pool.pageCount > 0) return status;
+    // The owner has destroyed its pool and used the id again for the other kind: an empty one may follow.
+    this.zcache.tmem.destroyPool(pool);
+    return this.zcache.tmem.autocreatePool(node, this.handle.pool, options);
+  }
+
+  /** The page under the handle if it is held in just this version, else 0. */
+  private find(node: number, version: number): number {
+    const { tmem } = this.zcache;
+    const pool = tmem.pool(node, this.handle.pool);
+    const page = pool === null ? 0 : tmem.find(pool, this.handle);
+    return page !== 0 && tmem.version(page) === version ? page : 0;
+  }
+
+  private flush(node: number, scope: number, version: number): number {
+    const { tmem } = this.zcache;
+    const pool = tmem.pool(node, this.handle.pool);
+    if (pool === null) return 0;
+    if (scope === FLUSH_SCOPE.POOL) return tmem.flushPoolUpTo(pool, version);
+    if (scope === FLUSH_SCOPE.OBJECT) return tmem.flushObjectUpTo(pool, this.handle, version);
+    const page = tmem.find(pool, this.handle);
+    if (page === 0 || tmem.version(page) > version) return 0;
+    tmem.flush(page);
+    return 1;
+  }
+
+  private countPeaks(): void {
+    const { zpages } = this.zcache.zbud.counters;
+    const { counters } = this;
+    counters.foreign_eph_pages_max = Math.max(counters.foreign_eph_pages_max, zpages[0]);
+    counters.foreign_pers_pages_max = Math.max(counters.foreign_pers_pages_max, zpages[1]);
+  }
+}

@@ -1,0 +1,43 @@
+/** The decisions of ramster as pure functions: when to move pages, how many, and when to try again. */
+
+/** Settings of selfshrink, with the original's defaults (reference 5.7). */
+export interface SelfshrinkSettings {
+  enabled: boolean;
+  intervalMs: number;
+  hysteresis: number;
+  inertia: number;
+}
+
+export interface SelfshrinkState {
+  lastPages: number;
+  inertiaLeft: number;
+}
+
+/**
+ * One tick of selfshrink: how many remote pages to bring home now, given how many there are (ramster.c,
+ * frontswap_selfshrink). Nothing while their number grows or until `inertia` ticks were quiet; then one part in
+ * `hysteresis`, and the last `hysteresis` pages at once. Updates `state`.
+ */
+export function selfshrink(
+  state: SelfshrinkState,
+  pages: number,
+  settings: SelfshrinkSettings,
+): number {
+  const last = state.lastPages;
+  state.lastPages = pages;
+  if (pages === 0 || pages > last) {
+    state.inertiaLeft = settings.inertia;
+    return 0;
+  }
+  if (state.inertiaLeft > 0) {
+    state.inertiaLeft -= 1;
+    if (state.inertiaLeft > 0) return 0;
+  }
+  if (pages <= settings.hysteresis) return pages;
+  return Math.floor(pages / settings.hysteresis);
+}
+
+/** How long remotify leaves a target alone after `refusals` in a row: 50 ms, doubling, at most 5 s. */
+export function remotifyBackoffMs(refusals: number): number {
+  return Math.min(50 * 2 ** Math.min(refusals - 1, 10), 5000);
+}

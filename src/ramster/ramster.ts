@@ -1,0 +1,336 @@
+/**
+ * Ramster: the pages of this node, wherever they are. Doors call it; it ties the one-machine store to the cluster.
+ *
+ *     put   -> zcache -> over the high mark? -> remotify -> holder
+ *     get   -> here: decompressed at once      away: repatriate -> holder -> the getter is told later
+ *     flush -> here: freed at once             away: owed to the holder until it says that it did
+ *
+ * The index of the owner is the authority (DESIGN 1): a holder never decides anything about a page but that an ephemeral
+ * one may go. Everything here is synchronous but a get of a page that is away.
+ *
+ * Not here: sockets (net), what is held for others (foreign.ts).
+ */
+import { Handle } from "../core/handle.ts";
+import type { Clock, TimerId } from "../core/clock.ts";
+import type { Memory } from "../core/memory.ts";
+import { STATUS, type Status } from "../core/status.ts";
+import type { Codec } from "../compress/codec.ts";
+import type { PamOps } from "../tmem/pamops.ts";
+import { TAG } from "../tmem/pampd.ts";
+import type { Pool, PoolOptions } from "../tmem/pool.ts";
+import { LOCAL_CLIENT } from "../tmem/tmem.ts";
+import { FLUSH_SCOPE, type FlushScope } from "../wire/peer-entries.ts";
+import { EPHEMERAL } from "../zbud/zbud.ts";
+import { Zcache, type ZcacheOptions } from "../zcache/zcache.ts";
+import { RamsterCounters } from "./counters.ts";
+import type { Peers } from "./peers.ts";
+import { selfshrink, type SelfshrinkSettings, type SelfshrinkState } from "./policy.ts";
+import { RemotePages } from "./remote-pages.ts";
+import { Remotify, type RemotifySettings } from "./remotify.ts";
+import { type GetAndFree, type GetSink, Repatriate } from "./repatriate.ts";
+
+export type { GetAndFree, GetSink } from "./repatriate.ts";
+
+export interface TrickleSettings {
+  /** Frames of each kind a period, 0 for none. The original: 100. */
+  frames: number;
+  periodMs: number;
+  /** Before the first period. */
+  firstMs: number;
+}
+
+export interface RamsterSettings extends ZcacheOptions, RemotifySettings {
+  trickle: TrickleSettings;
+  selfshrink: SelfshrinkSettings;
+}
+
+/** Housekeeping: retries, expiries and trims are looked at this often. */
+const TICK_MS = 100;
+
+export class Ramster implements PamOps {
+  readonly counters = new RamsterCounters();
+  readonly zcache: Zcache;
+  readonly settings: RamsterSettings;
+  private readonly peers: Peers;
+  private readonly clock: Clock;
+  private readonly remotePages: RemotePages;
+  private readonly remotify: Remotify;
+  private readonly repatriate: Repatriate;
+  private readonly handle = new Handle();
+  private readonly shrinkState: SelfshrinkState = { lastPages: 0, inertiaLeft: 0 };
+  private readonly timers = new Map<string, TimerId>();
+  private readonly roomListeners: Array<() => void> = [];
+  /** While an object or pool is flushed as a whole: the nodes that hold some of it. Else null. */
+  private flushedAt: Set<number> | null = null;
+  /** Where the next search for remote pages to bring home starts. */
+  private hand = 1;
+  private pumpSoon = false;
+
+  constructor(
+    parts: {
+      memory: Memory;
+      clock: Clock;
+      peers: Peers;
+      codec: Codec;
+      codecs: readonly Codec[];
+      seed: number;
+    },
+    settings: RamsterSettings,
+  ) {
+    const { memory, clock, peers } = parts;
+    this.settings = settings;
+    this.peers = peers;
+    this.clock = clock;
+    const { counters } = this;
+    this.zcache = new Zcache({ ...parts, remote: this }, settings);
+    this.remotePages = new RemotePages({ memory, peers, counters }, settings);
+    const { zcache, remotePages } = this;
+    const onRoom = (): void => this.tellRoom();
+    const ways = { zcache, peers, remotePages, counters, clock };
+    this.remotify = new Remotify({ ...ways, onRoom }, settings);
+    const retryGet = this.get.bind(this);
+    this.repatriate = new Repatriate({ ...ways, memory, retryGet }, settings);
+  }
+
+  start(): void {
+    const { trickle } = this.settings;
+    this.every("tick", TICK_MS, TICK_MS, () => this.tick());
+    this.every("trickle", trickle.firstMs, trickle.periodMs, () => {
+      if (this.settings.target !== null) this.remotify.allowTrickle(this.settings.trickle.frames);
+    });
+    const { intervalMs } = this.settings.selfshrink;
+    this.every("selfshrink", intervalMs, intervalMs, () => {
+      if (this.settings.selfshrink.enabled) this.shrink();
+    });
+  }
+
+  stop(): void {
+    for (const timer of this.timers.values()) this.clock.cancel(timer);
+    this.timers.clear();
+  }
+
+  /** Gives all memory back. Nothing may be called afterwards. */
+  close(): void {
+    this.stop();
+    this.repatriate.close();
+    this.zcache.close();
+  }
+
+  // What doors call.
+
+  newPool(options: PoolOptions): Pool | null {
+    return this.zcache.tmem.newPool(LOCAL_CLIENT, options);
+  }
+
+  pool(id: number): Pool | null {
+    return this.zcache.tmem.pool(LOCAL_CLIENT, id);
+  }
+
+  pools(): Pool[] {
+    return this.zcache.tmem.poolsOf(LOCAL_CLIENT);
+  }
+
+  /** Stores the page at `source[at]`. @returns OK, or why it was refused: then nothing is under the handle. */
+  put(handle: Handle, source: Uint8Array, at: number): Status {
+    const pool = this.pool(handle.pool);
+    if (pool === null) return STATUS.UNKNOWN_POOL;
+    const status = this.zcache.put(pool, handle, source, at);
+    this.pumpAtEndOfTurn();
+    return status;
+  }
+
+  /**
+   * Whether a put would find no frame now although frames are coming free: the door may then hold it back until
+   * `onRoom` calls, instead of having it refused.
+   */
+  mustWait(): boolean {
+    const { frames, budget, zbud } = this.zcache;
+    if (frames.framesUsed < budget.frameCountMax || zbud.hasLive(EPHEMERAL)) return false;
+    this.remotify.pump();
+    return this.remotify.isProgressing;
+  }
+
+  /** Calls `listener` whenever frames may have come free. */
+  onRoom(listener: () => void): void {
+    this.roomListeners.push(listener);
+  }
+
+  /**
+   * Gets the page into `target[at]`.
+   *
+   * @returns OK, it is there; NOT_FOUND; LOST; or PENDING: `sink` is told under `token`, with any of these or
+   * UNREACHABLE, and `target` must stay until then. NO_ROOM when too many wait.
+   */
+  get(
+    handle: Handle,
+    getAndFree: GetAndFree,
+    target: Uint8Array,
+    at: number,
+    sink: GetSink,
+    token: number,
+  ): Status {
+    const pool = this.pool(handle.pool);
+    if (pool === null) return STATUS.UNKNOWN_POOL;
+    const { tmem } = this.zcache;
+    const page = tmem.find(pool, handle);
+    if (page === 0) return STATUS.NOT_FOUND;
+    if (tmem.tag(page) === TAG.REMOTE) {
+      return this.repatriate.fetch(page, getAndFree, target, at, sink, token);
+    }
+    const status = this.zcache.deliver(page, handle, target, at);
+    if (status !== STATUS.OK) {
+      if (pool.persistent) return STATUS.LOST;
+      tmem.flush(page);
+      return STATUS.NOT_FOUND;
+    }
+    if (getAndFree === 1 || (getAndFree === 0 && !pool.persistent)) tmem.flush(page);
+    return STATUS.OK;
+  }
+
+  flushPage(handle: Handle): Status {
+    const pool = this.pool(handle.pool);
+    if (pool === null) return STATUS.UNKNOWN_POOL;
+    const status = this.zcache.flushPage(pool, handle);
+    this.pumpAtEndOfTurn();
+    return status;
+  }
+
+  flushObject(handle: Handle): Status {
+    const pool = this.pool(handle.pool);
+    if (pool === null) return STATUS.UNKNOWN_POOL;
+    let status: Status = STATUS.OK;
+    this.flushWhole(handle, FLUSH_SCOPE.OBJECT, () => {
+      status = this.zcache.flushObject(pool, handle);
+    });
+    return status;
+  }
+
+  /** Removes every page of the pool, and the pool itself when `destroy`. */
+  flushPool(id: number, options: { destroy: boolean }): Status {
+    const pool = this.pool(id);
+    if (pool === null) return STATUS.UNKNOWN_POOL;
+    this.handle.set(id, [0n, 0n, 0n], 0);
+    this.flushWhole(this.handle, FLUSH_SCOPE.POOL, () => {
+      if (options.destroy) this.zcache.tmem.destroyPool(pool);
+      else this.zcache.tmem.flushPool(pool);
+    });
+    return STATUS.OK;
+  }
+
+  // What the cluster calls.
+
+  linkUp(node: number, bootId: bigint): void {
+    this.remotePages.linkUp(node, bootId);
+    this.repatriate.linkUp(node);
+    this.remotify.pump();
+  }
+
+  /** remote_target_nodenum: the node that pages go to from now on, or null. What is elsewhere stays there. */
+  setTarget(node: number | null): void {
+    this.settings.target = node;
+    this.remotify.retarget();
+  }
+
+  /** A link that was full has room again. */
+  roomOnLink(): void {
+    this.remotePages.sendAllOwed();
+    this.remotify.pump();
+  }
+
+  owedCount(node: number): number {
+    return this.remotePages.owedCount(node);
+  }
+
+  remotePageCount(node: number): number {
+    return this.remotePages.pageCount(node);
+  }
+
+  /** Kernel names to values. */
+  snapshot(into: Record<string, number>): void {
+    this.zcache.snapshot(into);
+    Object.assign(into, this.counters);
+    into["flnodes"] = this.remotePages.owedTotal();
+    into["fetches_in_flight"] = this.repatriate.fetchCount;
+    into["frames_in_flight"] = this.remotify.framesInFlight;
+  }
+
+  /** PamOps: a remote page leaves the index or is put anew. Its holder is owed a flush. */
+  free(page: number): void {
+    const { tmem } = this.zcache;
+    const holder = this.repatriate.holderOf(page);
+    if (tmem.inTransit(page)) this.repatriate.detach(page);
+    this.remotePages.removed(holder, tmem.poolOf(page).persistent);
+    if (this.flushedAt !== null) {
+      this.flushedAt.add(holder);
+      return;
+    }
+    tmem.readHandle(page, this.handle);
+    this.remotePages.owe(holder, this.handle, tmem.version(page), FLUSH_SCOPE.PAGE);
+  }
+
+  /** Deep check of the store and of what it says is remote. For tests. */
+  verify(): void {
+    this.zcache.verify();
+  }
+
+  /** Flushes many pages with one message for each holder: every version so far is meant. */
+  private flushWhole(handle: Handle, scope: FlushScope, flush: () => void): void {
+    this.flushedAt = new Set();
+    flush();
+    const holders = this.flushedAt;
+    this.flushedAt = null;
+    const version = this.zcache.tmem.newestVersion;
+    for (const holder of holders) this.remotePages.owe(holder, handle, version, scope);
+    this.pumpAtEndOfTurn();
+  }
+
+  /** Gathers the pages of one turn before anything is sent. */
+  private pumpAtEndOfTurn(): void {
+    if (this.pumpSoon) return;
+    this.pumpSoon = true;
+    this.clock.soon(() => {
+      this.pumpSoon = false;
+      this.remotePages.sendAllOwed();
+      this.remotify.pump();
+    });
+  }
+
+  private tellRoom(): void {
+    for (const listener of this.roomListeners) listener();
+  }
+
+  private tick(): void {
+    this.repatriate.expire();
+    this.remotePages.sendAllOwed();
+    this.remotify.pump();
+    this.tellRoom();
+    this.zcache.trim();
+    this.remotePages.eachHolder((node, owed) => {
+      const target = node === this.settings.target && this.remotify.wantsTarget;
+      if (owed === 0 && !target && !this.repatriate.isWaitingFor(node)) this.peers.unwant(node);
+    });
+  }
+
+  /** Selfshrink: brings some remote pages home, a hand going round over the records. */
+  private shrink(): void {
+    const { tmem, budget, frames } = this.zcache;
+    const pages = this.counters.remote_pers_pages + this.counters.remote_eph_pages;
+    let left = selfshrink(this.shrinkState, pages, this.settings.selfshrink);
+    left = Math.min(left, Math.max(0, budget.frameCountLow - frames.framesUsed));
+    for (let seen = tmem.pageEnd; left > 0 && seen > 0; seen -= 1) {
+      if (this.hand >= tmem.pageEnd) this.hand = 1;
+      const page = this.hand;
+      this.hand += 1;
+      if (!tmem.isLive(page) || tmem.tag(page) !== TAG.REMOTE) continue;
+      if (this.repatriate.bringHome(page)) left -= 1;
+    }
+  }
+
+  private every(name: string, firstMs: number, periodMs: number, work: () => void): void {
+    const run = (): void => {
+      this.timers.set(name, this.clock.after(periodMs, run));
+      work();
+    };
+    this.timers.set(name, this.clock.after(firstMs, run));
+  }
+}

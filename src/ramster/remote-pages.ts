@@ -1,0 +1,154 @@
+/**
+ * RemotePages: what this node keeps of its own pages on each holder: how many, and what it owes them to flush.
+ * One row a holder, made at first use.
+ */
+import type { Handle } from "../core/handle.ts";
+import { FLUSH_BATCH_COUNT_MAX, OWED_FLUSHES_MAX } from "../core/limits.ts";
+import type { Memory } from "../core/memory.ts";
+import type { Frame } from "../wire/framer.ts";
+import { MESSAGE } from "../wire/messages.ts";
+import { FLUSH_ENTRY_BYTES, FLUSH_SCOPE, type FlushScope } from "../wire/peer-entries.ts";
+import { LANE, type ReplySink } from "../net/channel.ts";
+import type { RamsterCounters } from "./counters.ts";
+import { OwedFlushes } from "./owed-flushes.ts";
+import type { Peers } from "./peers.ts";
+
+class Holder {
+  pageCount = 0;
+  bootId = 0n;
+  readonly owed: OwedFlushes;
+
+  constructor(memory: Memory) {
+    this.owed = new OwedFlushes(memory);
+  }
+}
+
+export class RemotePages implements ReplySink {
+  private readonly memory: Memory;
+  private readonly peers: Peers;
+  private readonly counters: RamsterCounters;
+  private readonly requestTimeoutMs: number;
+  private readonly holders: Array<Holder | undefined> = [];
+
+  constructor(
+    parts: { memory: Memory; peers: Peers; counters: RamsterCounters },
+    settings: { requestTimeoutMs: number },
+  ) {
+    this.memory = parts.memory;
+    this.peers = parts.peers;
+    this.counters = parts.counters;
+    this.requestTimeoutMs = settings.requestTimeoutMs;
+  }
+
+  /** Whether another page may turn remote there: its flush, one day, has a place. */
+  hasRoom(node: number, count: number): boolean {
+    const holder = this.holderOf(node);
+    return holder.pageCount + holder.owed.count + count <= OWED_FLUSHES_MAX;
+  }
+
+  pageCount(node: number): number {
+    return this.holders[node]?.pageCount ?? 0;
+  }
+
+  owedCount(node: number): number {
+    return this.holders[node]?.owed.count ?? 0;
+  }
+
+  owedTotal(): number {
+    return this.holders.reduce((sum, holder) => sum + (holder?.owed.count ?? 0), 0);
+  }
+
+  /** Calls `visit` for each node that ever held a page, with how many flushes it is owed. */
+  eachHolder(visit: (node: number, owedCount: number) => void): void {
+    this.holders.forEach((holder, node) => {
+      if (holder !== undefined) visit(node, holder.owed.count);
+    });
+  }
+
+  added(node: number, persistent: boolean): void {
+    this.holderOf(node).pageCount += 1;
+    if (persistent) this.counters.remote_pers_pages += 1;
+    else this.counters.remote_eph_pages += 1;
+  }
+
+  /** The page is no longer kept there on our behalf: its record is gone, or points home. */
+  removed(node: number, persistent: boolean): void {
+    this.holderOf(node).pageCount -= 1;
+    if (persistent) this.counters.remote_pers_pages -= 1;
+    else this.counters.remote_eph_pages -= 1;
+  }
+
+  /** The holder must flush what it has under the handle up to `version`. Sent at the next `sendOwed`. */
+  owe(node: number, handle: Handle, version: number, scope: FlushScope): void {
+    this.peers.want(node);
+    this.holderOf(node).owed.owe(handle, version, scope);
+  }
+
+  /**
+   * Sends what is owed to the node, as far as it is connected and one message is under way at a time.
+   *
+   * @returns whether all of it is at least sent: only then may a put follow on the same channel.
+   */
+  sendOwed(node: number): boolean {
+    const { owed } = this.holderOf(node);
+    if (owed.unsentCount === 0) return true;
+    const channel = this.peers.channelOf(node);
+    if (channel === null || owed.inFlightCount > 0) return false;
+    const count = Math.min(owed.unsentCount, FLUSH_BATCH_COUNT_MAX);
+    const bodyBytes = count * FLUSH_ENTRY_BYTES;
+    if (!channel.begin(LANE.BULK, bodyBytes)) return false;
+    owed.send(count, channel.bytes, channel.at);
+    const timeoutMs = this.requestTimeoutMs;
+    if (channel.commitRequest(MESSAGE.FLUSH, count, bodyBytes, this, node, timeoutMs) === 0) {
+      owed.rewind();
+      return false;
+    }
+    return owed.unsentCount === 0;
+  }
+
+  /** Sends what is owed to every holder that is connected. */
+  sendAllOwed(): void {
+    for (let node = 0; node < this.holders.length; node += 1) {
+      if ((this.holders[node]?.owed.unsentCount ?? 0) > 0) this.sendOwed(node);
+    }
+  }
+
+  /** A link is up. A holder with a new boot id has nothing of ours any more, so nothing is owed to it. */
+  linkUp(node: number, bootId: bigint): void {
+    const holder = this.holderOf(node);
+    if (holder.bootId !== bootId) holder.owed.clear();
+    holder.bootId = bootId;
+    this.sendOwed(node);
+  }
+
+  /** ReplySink: the holder has flushed, or never had, the oldest entries. */
+  onReply(node: number, reply: Frame): void {
+    const { owed } = this.holderOf(node);
+    if (reply.count !== owed.inFlightCount) {
+      this.onFailure(node);
+      return;
+    }
+    for (let at = 0; at < reply.count; at += 1) {
+      const scope = owed.scopeInFlight(at);
+      if (scope === FLUSH_SCOPE.PAGE) this.counters.remote_pages_flushed += 1;
+      else this.counters.remote_objects_flushed += 1;
+    }
+    owed.acknowledge(reply.count);
+    this.sendOwed(node);
+  }
+
+  /** ReplySink: sent again on the next link, or at the next tick. */
+  onFailure(node: number): void {
+    this.counters.remote_page_flushes_failed += 1;
+    this.holderOf(node).owed.rewind();
+  }
+
+  private holderOf(node: number): Holder {
+    let holder = this.holders[node];
+    if (holder === undefined) {
+      holder = new Holder(this.memory);
+      this.holders[node] = holder;
+    }
+    return holder;
+  }
+}

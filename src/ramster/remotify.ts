@@ -1,0 +1,354 @@
+/**
+ * Remotify: copies the oldest zpages to the target in batches and, when it has them, turns their records remote.
+ *
+ *     oldest live frame -> zombie -> [ PUT batch, several under way ] -> accepted: record turns remote, zpage freed
+ *                                                                    -> refused, link lost: frame back to the LRU
+ *
+ * The version in the record decides (compare-and-swap): a page that was put anew or flushed while its zpage travelled is
+ * left as it is, and the copy that the holder just took is owed a flush. Unlike the original a batch that fails leaves no
+ * zombie behind, and what the holder may have kept of it is owed a flush too.
+ *
+ * Works while frames are over the high mark, until the low mark (frames under way count as gone), and in the original's
+ * slow trickle when that is switched on. Flushes owed to the target always go first on the channel.
+ *
+ * Not here: which target, and when to try: ramster.ts calls `pump`.
+ */
+import { Handle, HANDLE_BYTES } from "../core/handle.ts";
+import { assert } from "../core/assert.ts";
+import type { Clock } from "../core/clock.ts";
+import {
+  PAGE_BYTES,
+  REMOTIFY_BATCH_BYTES,
+  REMOTIFY_BATCH_COUNT_MAX,
+  REMOTIFY_BATCHES_MAX,
+  REMOTIFY_PATIENCE_MS,
+  ZBUD_HEADER_BYTES,
+} from "../core/limits.ts";
+import { STATUS } from "../core/status.ts";
+import { type Channel, LANE, type ReplySink } from "../net/channel.ts";
+import { TAG } from "../tmem/pampd.ts";
+import type { Frame } from "../wire/framer.ts";
+import { MESSAGE } from "../wire/messages.ts";
+import { FLUSH_SCOPE, PUT_ENTRY_BYTES, writePutEntry } from "../wire/peer-entries.ts";
+import type { Zcache } from "../zcache/zcache.ts";
+import { EPHEMERAL, type Kind, PERSISTENT } from "../zbud/zbud.ts";
+import type { RamsterCounters } from "./counters.ts";
+import type { Peers } from "./peers.ts";
+import { remotifyBackoffMs } from "./policy.ts";
+import type { RemotePages } from "./remote-pages.ts";
+
+/** In the zbud header, as zcache writes it. */
+const HEADER_CHECKSUM_OFFSET = 12;
+
+export interface RemotifySettings {
+  /** Node number of the holder-to-be, or null for none (remote_target_nodenum). */
+  target: number | null;
+  persEnabled: boolean;
+  ephEnabled: boolean;
+  requestTimeoutMs: number;
+}
+
+/** What is under way in one batch, so that each reply finds its pages again. Made once, used over and over. */
+class Batch {
+  readonly pages = new Int32Array(REMOTIFY_BATCH_COUNT_MAX);
+  readonly refs = new Int32Array(REMOTIFY_BATCH_COUNT_MAX);
+  readonly versions = new Float64Array(REMOTIFY_BATCH_COUNT_MAX);
+  /** The page may be gone when the reply comes, and with it its handle; a flush of the copy needs it. */
+  readonly handles = new DataView(new ArrayBuffer(REMOTIFY_BATCH_COUNT_MAX * HANDLE_BYTES));
+  count = 0;
+  frameCount = 0;
+  bodyBytes = 0;
+  node = 0;
+  kind: Kind = PERSISTENT;
+  inFlight = false;
+}
+
+export class Remotify implements ReplySink {
+  /** Frames that are zombies because their zpages are under way. */
+  framesInFlight = 0;
+  private readonly zcache: Zcache;
+  private readonly peers: Peers;
+  private readonly remotePages: RemotePages;
+  private readonly counters: RamsterCounters;
+  private readonly clock: Clock;
+  private readonly settings: RemotifySettings;
+  private readonly onRoom: () => void;
+  private readonly batches = Array.from({ length: REMOTIFY_BATCHES_MAX }, () => new Batch());
+  private readonly handle = new Handle();
+  private batchesInFlight = 0;
+  private relieving = false;
+  /** Frames of each kind that the trickle may still take in this period. */
+  private readonly trickle: [number, number] = [0, 0];
+  private refusals = 0;
+  private pausedUntilMs = 0;
+  /** When a batch was last accepted, or there was a new reason to hope that one will be. */
+  private progressAtMs = 0;
+
+  constructor(
+    parts: {
+      zcache: Zcache;
+      peers: Peers;
+      remotePages: RemotePages;
+      counters: RamsterCounters;
+      clock: Clock;
+      /** Called when frames came free. */
+      onRoom: () => void;
+    },
+    settings: RemotifySettings,
+  ) {
+    this.zcache = parts.zcache;
+    this.peers = parts.peers;
+    this.remotePages = parts.remotePages;
+    this.counters = parts.counters;
+    this.clock = parts.clock;
+    this.onRoom = parts.onRoom;
+    this.settings = settings;
+  }
+
+  /** Frames in use that are not about to be freed. */
+  get framesHeld(): number {
+    return this.zcache.frames.framesUsed - this.framesInFlight;
+  }
+
+  /**
+   * Whether frames are coming free, or did until a moment ago: a put that finds none may wait for them. With a target that
+   * refuses, or that has not answered for REMOTIFY_PATIENCE_MS, it may not.
+   */
+  get isProgressing(): boolean {
+    if (this.batchesInFlight > 0) return true;
+    const now = this.clock.now();
+    return (
+      this.settings.target !== null &&
+      now >= this.pausedUntilMs &&
+      now - this.progressAtMs < REMOTIFY_PATIENCE_MS
+    );
+  }
+
+  /** Whether there is reason to keep a link to the target. */
+  get wantsTarget(): boolean {
+    return this.relieving || this.trickle[0] + this.trickle[1] > 0 || this.batchesInFlight > 0;
+  }
+
+  /** Lets the trickle move up to `frameCount` frames of each enabled kind in the coming period. */
+  allowTrickle(frameCount: number): void {
+    this.trickle[EPHEMERAL] = this.settings.ephEnabled ? frameCount : 0;
+    this.trickle[PERSISTENT] = this.settings.persEnabled ? frameCount : 0;
+    this.pump();
+  }
+
+  /** The target was changed: what held against the old one does not hold against the new. */
+  retarget(): void {
+    this.refusals = 0;
+    this.pausedUntilMs = 0;
+    this.progressAtMs = this.clock.now();
+    this.pump();
+  }
+
+  /** Sends batches while there is a reason, a target, and room under way. Called after puts, replies and ticks. */
+  pump(): void {
+    const { budget } = this.zcache;
+    if (budget.isOverHigh(this.framesHeld)) {
+      if (!this.relieving) this.progressAtMs = this.clock.now();
+      this.relieving = true;
+    } else if (!budget.isOverLow(this.framesHeld)) {
+      this.relieving = false;
+    }
+    const node = this.settings.target;
+    if (node === null || !this.wantsTarget) return;
+    const channel = this.peers.channelOf(node);
+    if (channel === null) {
+      this.peers.want(node);
+      return;
+    }
+    if (this.clock.now() < this.pausedUntilMs) return;
+    if (!this.remotePages.sendOwed(node)) return;
+    while (this.batchesInFlight < REMOTIFY_BATCHES_MAX) {
+      const kind = this.kindToMove();
+      if (kind === null || !this.sendBatch(node, channel, kind)) return;
+    }
+  }
+
+  /** ReplySink: a status for each zpage of the batch. */
+  onReply(context: number, reply: Frame): void {
+    const batch = this.finish(context);
+    if (reply.count !== batch.count || reply.bodyBytes !== batch.count) {
+      this.giveBack(batch);
+      return;
+    }
+    let refused = 0;
+    for (let i = 0; i < batch.count; i += 1) {
+      const status = reply.view.getUint8(reply.bodyAt + i);
+      if (status === STATUS.OK) this.accepted(batch, i);
+      else {
+        refused += 1;
+        this.failed(batch, i);
+      }
+    }
+    this.refusals = refused === 0 ? 0 : this.refusals + 1;
+    if (refused < batch.count) this.progressAtMs = this.clock.now();
+    if (refused > 0) this.pausedUntilMs = this.clock.now() + remotifyBackoffMs(this.refusals);
+    this.remotePages.sendOwed(batch.node);
+    this.onRoom();
+    this.pump();
+  }
+
+  /** ReplySink: whether the holder took any of it is unknown, so it is owed a flush of all. */
+  onFailure(context: number): void {
+    const batch = this.finish(context);
+    this.giveBack(batch);
+    this.onRoom();
+  }
+
+  private giveBack(batch: Batch): void {
+    for (let i = 0; i < batch.count; i += 1) {
+      this.failed(batch, i);
+      this.oweFlush(batch, i);
+    }
+  }
+
+  private finish(context: number): Batch {
+    const batch = this.batches[context];
+    assert(batch !== undefined && batch.inFlight, "reply to a batch that is not under way");
+    batch.inFlight = false;
+    this.batchesInFlight -= 1;
+    this.framesInFlight -= batch.frameCount;
+    return batch;
+  }
+
+  /** Ephemeral pages first, as in the original; under pressure those that stay here are the first to be evicted. */
+  private kindToMove(): Kind | null {
+    const { ephEnabled, persEnabled } = this.settings;
+    const { zbud, budget } = this.zcache;
+    const relieve = this.relieving && budget.isOverLow(this.framesHeld);
+    const mayMove = (kind: Kind): boolean => {
+      return (relieve || this.trickle[kind] > 0) && zbud.hasLive(kind);
+    };
+    if (ephEnabled && mayMove(EPHEMERAL)) return EPHEMERAL;
+    if (persEnabled && mayMove(PERSISTENT)) return PERSISTENT;
+    return null;
+  }
+
+  /** @returns whether a batch went out. */
+  private sendBatch(node: number, channel: Channel, kind: Kind): boolean {
+    const context = this.batches.findIndex((candidate) => !candidate.inFlight);
+    const batch = this.batches[context];
+    assert(batch !== undefined);
+    if (!this.remotePages.hasRoom(node, this.countInFlight() + REMOTIFY_BATCH_COUNT_MAX)) {
+      return false;
+    }
+    if (!channel.begin(LANE.BULK, REMOTIFY_BATCH_BYTES)) return false;
+    this.fill(batch, node, channel, kind);
+    if (batch.count === 0) return false;
+    batch.inFlight = true;
+    this.batchesInFlight += 1;
+    this.framesInFlight += batch.frameCount;
+    const timeoutMs = this.settings.requestTimeoutMs;
+    const { count, bodyBytes } = batch;
+    if (channel.commitRequest(MESSAGE.PUT, count, bodyBytes, this, context, timeoutMs) !== 0) {
+      return true;
+    }
+    this.finish(context);
+    for (let i = 0; i < count; i += 1) this.failed(batch, i);
+    return false;
+  }
+
+  private fill(batch: Batch, node: number, channel: Channel, kind: Kind): void {
+    const { zbud, budget } = this.zcache;
+    batch.count = 0;
+    batch.frameCount = 0;
+    batch.bodyBytes = 0;
+    batch.node = node;
+    batch.kind = kind;
+    const frameBytesMax = 2 * (PUT_ENTRY_BYTES + PAGE_BYTES);
+    while (
+      batch.bodyBytes + frameBytesMax <= REMOTIFY_BATCH_BYTES &&
+      batch.count + 2 <= REMOTIFY_BATCH_COUNT_MAX
+    ) {
+      const relieve = this.relieving && budget.isOverLow(this.framesHeld - batch.frameCount);
+      if (!relieve && this.trickle[kind] === 0) return;
+      const frame = zbud.makeZombie(kind);
+      if (frame === 0) return;
+      if (!relieve) this.trickle[kind] -= 1;
+      batch.frameCount += 1;
+      for (let ref = frame * 2; ref <= frame * 2 + 1; ref += 1) {
+        if (zbud.zpageBytes(ref) > 0) this.append(batch, channel, ref);
+      }
+    }
+  }
+
+  /** Writes the zpage as an entry. Its zbud header lands where the entry's own header goes, and is read first. */
+  private append(batch: Batch, channel: Channel, ref: number): void {
+    const { tmem, zbud } = this.zcache;
+    const page = zbud.ownerOf(ref);
+    const zpageBytes = zbud.zpageBytes(ref);
+    const at = channel.at + batch.bodyBytes;
+    const zpageAt = at + PUT_ENTRY_BYTES;
+    const headerAt = zpageAt - ZBUD_HEADER_BYTES;
+    const whole = zpageBytes === PAGE_BYTES;
+    zbud.read(ref, zpageBytes, channel.bytes, whole ? zpageAt : headerAt);
+    const checksum = whole
+      ? zbud.wholeChecksum(ref) >>> 0
+      : channel.view.getUint32(headerAt + HEADER_CHECKSUM_OFFSET);
+    const version = tmem.version(page);
+    tmem.readHandle(page, this.handle);
+    const codec = tmem.codec(page);
+    writePutEntry(channel.view, at, this.handle, version, checksum, zpageBytes, codec, batch.kind);
+    const i = batch.count;
+    batch.pages[i] = page;
+    batch.refs[i] = ref;
+    batch.versions[i] = version;
+    this.handle.write(batch.handles, i * HANDLE_BYTES);
+    batch.count += 1;
+    batch.bodyBytes += PUT_ENTRY_BYTES + zpageBytes;
+  }
+
+  /** Whether the record still is what was sent: the same page, version and place. */
+  private isUnchanged(batch: Batch, i: number): boolean {
+    const { tmem } = this.zcache;
+    const page = batch.pages[i] ?? 0;
+    return (
+      tmem.isLive(page) &&
+      tmem.version(page) === batch.versions[i] &&
+      tmem.tag(page) === TAG.LOCAL &&
+      tmem.place(page) === batch.refs[i]
+    );
+  }
+
+  private accepted(batch: Batch, i: number): void {
+    if (!this.isUnchanged(batch, i)) {
+      this.counters.remotify_raced += 1;
+      this.oweFlush(batch, i);
+      return;
+    }
+    const { tmem } = this.zcache;
+    const page = batch.pages[i] ?? 0;
+    const zpageBytes = tmem.zpageBytes(page);
+    this.zcache.freeLocal(tmem.place(page));
+    tmem.describe(page, TAG.REMOTE, batch.node, zpageBytes, tmem.codec(page));
+    this.remotePages.added(batch.node, batch.kind === PERSISTENT);
+    this.counters.remoted_zbytes += zpageBytes;
+    if (batch.kind === PERSISTENT) this.counters.pers_pages_remoted += 1;
+    else this.counters.eph_pages_remoted += 1;
+  }
+
+  /** The local copy stays. Its frame is a zombie only for this batch, so it goes back to the LRU. */
+  private failed(batch: Batch, i: number): void {
+    if (batch.kind === PERSISTENT) this.counters.pers_pages_remote_failed += 1;
+    else this.counters.eph_pages_remote_failed += 1;
+    if (!this.isUnchanged(batch, i)) return;
+    const frame = (batch.refs[i] ?? 0) >>> 1;
+    if (this.zcache.zbud.isZombie(frame)) this.zcache.zbud.resurrect(frame);
+  }
+
+  private oweFlush(batch: Batch, i: number): void {
+    this.handle.read(batch.handles, i * HANDLE_BYTES);
+    const version = batch.versions[i] ?? 0;
+    this.remotePages.owe(batch.node, this.handle, version, FLUSH_SCOPE.PAGE);
+  }
+
+  private countInFlight(): number {
+    let count = 0;
+    for (const batch of this.batches) if (batch.inFlight) count += batch.count;
+    return count;
+  }
+}
