@@ -1,0 +1,306 @@
+/**
+ * Args: a command line to a checked invocation, before anything else happens.
+ *
+ * Text to flags is given.ts, the tables are flags.ts, units are units.ts. Here every flag gets its
+ * meaning, flags that contradict each other are refused, and the result is one typed union.
+ *
+ * Not here: whether an address is free, a file exists or a peer answers; that is for the command.
+ */
+import { unreachable } from "../core/assert.ts";
+import { ConfigError } from "../core/errors.ts";
+import {
+  MEMORY_BYTES_MAX,
+  MEMORY_BYTES_MIN,
+  PAGE_BYTES,
+  SETTING_MS_MAX,
+  STRESS_NODES_MAX,
+  STRESS_WORKING_SET_RATIO,
+} from "../core/limits.ts";
+import { type Address, parseAddress, type TcpAddress } from "../net/address.ts";
+import {
+  CODEC_NAMES,
+  NODE_BOUNDS,
+  type NodeConfig,
+  type NodeSettings,
+  nodeConfig,
+  type PeerConfig,
+} from "../node/config.ts";
+import { COMMANDS, type CommandSpec } from "./flags.ts";
+import { type GivenFlags, readFlags } from "./given.ts";
+import { nearest } from "./nearest.ts";
+import {
+  type CommandName,
+  type HelpRequest,
+  type Invocation,
+  STRESS_DATA_KINDS,
+  type StatsOptions,
+  type StressData,
+  type StressOptions,
+  TOPOLOGIES,
+} from "./options.ts";
+import {
+  type Bounds,
+  badValue,
+  type Given,
+  parseChoice,
+  parseCount,
+  parseDuration,
+  parseRatio,
+  parseSize,
+} from "./units.ts";
+
+/** What a default depends on and the command line does not say. */
+export interface Machine {
+  readonly hostName: string;
+}
+
+const SEED_MAX = 2 ** 32 - 1;
+const PID_MAX = 2 ** 22;
+
+/**
+ * Reads `argv`, the arguments after the program's name.
+ *
+ * @returns the command with all of its options, or a request for help.
+ * Throws ConfigError BAD_CONFIG with one line that names the flag at fault.
+ */
+export function parseArgs(argv: readonly string[], machine: Machine): Invocation | HelpRequest {
+  const [word, ...rest] = argv;
+  if (word === undefined) {
+    throw refuse(`Cannot run without a command: take one of ${commandNames().join(", ")}`);
+  }
+  if (word === "--help" || word === "-h") return { command: "help", about: null };
+  if (word === "help") return { command: "help", about: helpTopic(rest) };
+  if (word === "--version" || word === "-v") return { command: "version", options: {} };
+  const command = commandOf(word);
+  const flags = readFlags(command, rest);
+  if (flags === null) return { command: "help", about: command.name };
+  switch (command.name) {
+    case "node":
+      return { command: "node", options: readNode(flags, machine) };
+    case "server":
+      return { command: "server", options: readServer(flags, machine) };
+    case "stress":
+      return { command: "stress", options: readStress(flags) };
+    case "stats":
+      return { command: "stats", options: readStats(flags) };
+    case "version":
+      return { command: "version", options: {} };
+    default:
+      return unreachable(command.name);
+  }
+}
+
+function commandNames(): string[] {
+  return COMMANDS.map((command) => command.name);
+}
+
+function commandOf(word: string): CommandSpec {
+  const command = COMMANDS.find((it) => it.name === word);
+  if (command !== undefined) return command;
+  const what = `Cannot run ${JSON.stringify(word)}: there is no such command`;
+  const meant = nearest(word, commandNames());
+  if (meant !== null) throw refuse(`${what}, did you mean "${meant}"?`);
+  throw refuse(`${what}, take one of ${commandNames().join(", ")}`);
+}
+
+function helpTopic(rest: readonly string[]): CommandName | null {
+  const [word] = rest;
+  return word === undefined ? null : commandOf(word).name;
+}
+
+function readNode(flags: GivenFlags, machine: Machine): NodeConfig {
+  return nodeConfig({
+    ...readCommon(flags, machine),
+    role: "node",
+    memoryBytes: parseSize(flags.value("memory"), NODE_BOUNDS.memoryBytes),
+    lendBytes: readLend(flags),
+    target: readTarget(flags.value("target")),
+    highMarkPercent: parseCount(flags.value("high-mark"), NODE_BOUNDS.highMarkPercent),
+    lowMarkPercent: parseCount(flags.value("low-mark"), NODE_BOUNDS.lowMarkPercent),
+    codec: parseChoice(flags.value("codec"), CODEC_NAMES),
+    persZpageBytesMax: parseSize(flags.value("pers-zpage-max"), NODE_BOUNDS.persZpageBytesMax),
+    persZpageMeanBytes: parseSize(flags.value("pers-zpage-mean"), NODE_BOUNDS.persZpageMeanBytes),
+    remotifyPers: readSwitch(flags.value("remotify-pers")),
+    remotifyEph: readSwitch(flags.value("remotify-eph")),
+    putWaitMs: parseDuration(flags.value("put-wait"), NODE_BOUNDS.putWaitMs),
+    trickleFrames: parseCount(flags.value("trickle"), NODE_BOUNDS.trickleFrames),
+    tricklePeriodMs: parseDuration(flags.value("trickle-period"), NODE_BOUNDS.tricklePeriodMs),
+    trickleFirstMs: parseDuration(flags.value("trickle-first"), NODE_BOUNDS.trickleFirstMs),
+    ...readSelfshrink(flags),
+  });
+}
+
+function readSelfshrink(flags: GivenFlags) {
+  const bounds = NODE_BOUNDS;
+  return {
+    selfshrink: readSwitch(flags.value("selfshrink")),
+    selfshrinkIntervalMs: parseDuration(
+      flags.value("selfshrink-interval"),
+      bounds.selfshrinkIntervalMs,
+    ),
+    selfshrinkHysteresis: parseCount(
+      flags.value("selfshrink-hysteresis"),
+      bounds.selfshrinkHysteresis,
+    ),
+    selfshrinkInertia: parseCount(flags.value("selfshrink-inertia"), bounds.selfshrinkInertia),
+  };
+}
+
+function readServer(flags: GivenFlags, machine: Machine): NodeConfig {
+  return nodeConfig({
+    ...readCommon(flags, machine),
+    role: "server",
+    lendBytes: parseSize(flags.value("memory"), NODE_BOUNDS.memoryBytes),
+  });
+}
+
+/** What a node and a server share. */
+function readCommon(flags: GivenFlags, machine: Machine): NodeSettings {
+  return {
+    number: parseCount(flags.value("number"), NODE_BOUNDS.number),
+    name: flags.optional("name")?.text ?? machine.hostName,
+    cluster: flags.value("cluster").text,
+    listen: readTcp(flags.value("listen")),
+    peers: flags.list("peers").map(readPeer),
+    clients: flags.list("client").map(readAddress),
+    requestTimeoutMs: parseDuration(flags.value("request-timeout"), NODE_BOUNDS.requestTimeoutMs),
+    keepaliveMs: parseDuration(flags.value("keepalive"), NODE_BOUNDS.keepaliveMs),
+    idleMs: parseDuration(flags.value("idle"), NODE_BOUNDS.idleMs),
+    reconnectMs: parseDuration(flags.value("reconnect"), NODE_BOUNDS.reconnectMs),
+  };
+}
+
+/** What is lent is nothing, or enough to be of use. */
+function readLend(flags: GivenFlags): number {
+  const given = flags.value("lend");
+  const bytes = parseSize(given, NODE_BOUNDS.lendBytes);
+  if (bytes > 0 && bytes < MEMORY_BYTES_MIN) throw badValue(given, "it must be 0 or at least 1MiB");
+  return bytes;
+}
+
+function readTarget(given: Given): number | null {
+  if (given.text === "none") return null;
+  if (!/^\d+$/.test(given.text)) throw badValue(given, 'write the number of a node, or "none"');
+  return parseCount(given, NODE_BOUNDS.target);
+}
+
+function readSwitch(given: Given): boolean {
+  return parseChoice(given, ["on", "off"]) === "on";
+}
+
+function readPeer(given: Given): PeerConfig {
+  const at = given.text.indexOf("@");
+  if (at < 0) throw badValue(given, 'write number and address, as in "0@10.0.0.1:7777"');
+  const number = given.text.slice(0, at);
+  const { min, max } = NODE_BOUNDS.number;
+  if (!/^\d+$/.test(number) || Number(number) > max) {
+    throw badValue(given, `the number before "@" must be ${min} .. ${max}`);
+  }
+  const address = readTcp({ flag: given.flag, text: given.text.slice(at + 1) });
+  return { number: Number(number), address };
+}
+
+function readTcp(given: Given): TcpAddress {
+  const address = readAddress(given);
+  if (address.kind !== "tcp") throw badValue(given, 'nodes talk over TCP, write "HOST:PORT"');
+  return address;
+}
+
+function readAddress(given: Given): Address {
+  try {
+    return parseAddress(given.text);
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    // "Cannot use address "x": detail", said once more with the name of the flag.
+    throw badValue(given, error.message.replace(/^Cannot use address ".*?": /, ""));
+  }
+}
+
+function readStress(flags: GivenFlags): StressOptions {
+  const connect = flags.list("connect").map(readAddress);
+  refuseStressContradictions(flags);
+  const running = connect.length > 0;
+  const memoryBytes = parseSize(flags.value("memory"), NODE_BOUNDS.memoryBytes);
+  const seed = flags.optional("seed");
+  const [put = 0, get = 0, flush = 0] = parseRatio(flags.value("mix"), ["put", "get", "flush"]);
+  if (put === 0) throw badValue(flags.value("mix"), "without puts there is nothing to check");
+  return {
+    ...readStressCluster(flags, { running }),
+    memoryBytes,
+    workingSetBytes: readWorkingSet(flags, memoryBytes),
+    durationMs: parseDuration(flags.value("duration"), { min: 1, max: SETTING_MS_MAX }),
+    mix: { put, get, flush },
+    data: readData(flags.value("data")),
+    seed: seed === null ? null : parseCount(seed, { min: 0, max: SEED_MAX }),
+    jsonPath: readPath(flags.optional("json")),
+    connect,
+    verbose: flags.has("verbose"),
+  };
+}
+
+/** Flags that shape a cluster mean nothing to one that runs already. */
+function refuseStressContradictions(flags: GivenFlags): void {
+  if (flags.has("connect")) {
+    for (const flag of ["nodes", "servers", "topology", "memory"]) {
+      if (!flags.has(flag)) continue;
+      throw refuse(`Cannot use --${flag} with --connect: those nodes run already`);
+    }
+  }
+  const topology = flags.value("topology");
+  if (flags.has("servers") && topology.text !== "server") {
+    throw refuse(
+      `Cannot use --servers with --topology "${topology.text}": only topology "server" has servers`,
+    );
+  }
+}
+
+function readStressCluster(
+  flags: GivenFlags,
+  options: { running: boolean },
+): Pick<StressOptions, "nodes" | "servers" | "topology"> {
+  const topology = parseChoice(flags.value("topology"), TOPOLOGIES);
+  if (options.running) return { nodes: 0, servers: 0, topology };
+  const nodes = parseCount(flags.value("nodes"), { min: 2, max: STRESS_NODES_MAX });
+  if (topology === "pair" && nodes % 2 === 1) {
+    throw badValue(flags.value("nodes"), 'topology "pair" needs an even number');
+  }
+  if (topology !== "server") return { nodes, servers: 0, topology };
+  const bounds: Bounds = { min: 1, max: STRESS_NODES_MAX };
+  const servers = parseCount(flags.value("servers"), bounds);
+  if (servers >= nodes) {
+    throw badValue(flags.value("servers"), `it must be below --nodes "${nodes}"`);
+  }
+  return { nodes, servers, topology };
+}
+
+function readWorkingSet(flags: GivenFlags, memoryBytes: number): number {
+  const given = flags.optional("working-set");
+  if (given === null) return memoryBytes * STRESS_WORKING_SET_RATIO;
+  return parseSize(given, { min: PAGE_BYTES, max: MEMORY_BYTES_MAX });
+}
+
+function readData(given: Given): StressData {
+  const kind = STRESS_DATA_KINDS.find((it) => it === given.text);
+  if (kind !== undefined) return { kind };
+  if (given.text === "") throw badValue(given, "write a file, pid:N, mixed, random or zero");
+  if (!given.text.startsWith("pid:")) return { kind: "file", path: given.text };
+  const pid = given.text.slice("pid:".length);
+  if (!/^[1-9]\d*$/.test(pid) || Number(pid) > PID_MAX) {
+    throw badValue(given, `"${pid}" is no process id, it must be 1 .. ${PID_MAX}`);
+  }
+  return { kind: "pid", pid: Number(pid) };
+}
+
+function readPath(given: Given | null): string | null {
+  if (given === null) return null;
+  if (given.text === "") throw badValue(given, "the path is empty");
+  return given.text;
+}
+
+function readStats(flags: GivenFlags): StatsOptions {
+  return { client: readAddress(flags.value("client")), json: flags.has("json") };
+}
+
+function refuse(message: string): ConfigError {
+  return new ConfigError("BAD_CONFIG", message.replaceAll("\n", " "));
+}

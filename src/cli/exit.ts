@@ -1,0 +1,63 @@
+/**
+ * Exit codes. Those of a shell begin at 126; between 12 and 70 there is room for more.
+ *
+ * Only main.ts ends the process. A command returns its code, or throws what `exitCodeOf` reads.
+ */
+import { AssertionError } from "../core/assert.ts";
+import { type ErrorCode, RamsterError } from "../core/errors.ts";
+
+export const EXIT = {
+  DONE: 0,
+  /** Failed while running. */
+  FAILED: 1,
+  /** A flag or a setting is wrong. */
+  BAD_USAGE: 2,
+  /** Could not start: an address is taken, nothing answers, no memory. */
+  NOT_STARTED: 3,
+  /** Stress found a page with other bytes than were put, or without any. */
+  STRESS_WRONG_PAGE: 10,
+  /** Stress made no progress. */
+  STRESS_NO_PROGRESS: 11,
+  /** A node died that was not asked to. */
+  STRESS_NODE_DIED: 12,
+  /** An assertion failed: a bug. */
+  ASSERTION: 70,
+} as const;
+
+export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
+
+/** What the process ends with when a failure from outside reaches main.ts. */
+const EXIT_OF_ERROR: Readonly<Record<ErrorCode, ExitCode>> = {
+  ADDRESS_IN_USE: EXIT.NOT_STARTED,
+  ADDRESS_UNREACHABLE: EXIT.NOT_STARTED,
+  BAD_CONFIG: EXIT.BAD_USAGE,
+  BAD_FRAME: EXIT.FAILED,
+  BAD_HANDSHAKE: EXIT.NOT_STARTED,
+  BAD_ZPAGE: EXIT.FAILED,
+  CLOSED: EXIT.FAILED,
+  LOST: EXIT.FAILED,
+  NO_MEMORY: EXIT.NOT_STARTED,
+  NOT_SUPPORTED: EXIT.FAILED,
+  REFUSED: EXIT.FAILED,
+  TIMED_OUT: EXIT.FAILED,
+  UNREACHABLE: EXIT.FAILED,
+};
+
+/** The exit code for whatever was thrown. What is neither of ours nor the system's is a bug too. */
+export function exitCodeOf(error: unknown): ExitCode {
+  if (error instanceof AssertionError) return EXIT.ASSERTION;
+  if (error instanceof RamsterError) return EXIT_OF_ERROR[error.code];
+  return isSystemError(error) ? EXIT.FAILED : EXIT.ASSERTION;
+}
+
+/** An error of the operating system, such as a file that cannot be written: it names the call. */
+function isSystemError(error: unknown): boolean {
+  return error instanceof Error && "syscall" in error && "code" in error;
+}
+
+/** One line for a failure from outside; for a bug, all that helps to find it. */
+export function describeError(error: unknown): string {
+  if (exitCodeOf(error) !== EXIT.ASSERTION) return (error as Error).message.replaceAll("\n", " ");
+  if (error instanceof Error) return `A bug: ${error.stack ?? error.message}`;
+  return `A bug: ${String(error)} was thrown`;
+}

@@ -1,0 +1,396 @@
+/**
+ * Flags: the table of every command and every flag, from which the parser and the help are made.
+ *
+ * Defaults are written as a person writes them and read by the same parsers as what a person types,
+ * so the help cannot promise another default than the one in force. flags.test.ts holds them against
+ * the limits.
+ */
+import {
+  HIGH_MARK_PERCENT_DEFAULT,
+  IDLE_MS_DEFAULT,
+  KEEPALIVE_MS_DEFAULT,
+  LOW_MARK_PERCENT_DEFAULT,
+  MEMORY_BYTES_DEFAULT,
+  NODES_MAX,
+  PERS_ZPAGE_BYTES_MAX_DEFAULT,
+  PERS_ZPAGE_MEAN_BYTES_DEFAULT,
+  PUT_WAIT_MS_DEFAULT,
+  REDIAL_MS_MAX,
+  REQUEST_TIMEOUT_MS_DEFAULT,
+  SELFSHRINK_HYSTERESIS_DEFAULT,
+  SELFSHRINK_INERTIA_DEFAULT,
+  SELFSHRINK_INTERVAL_MS_DEFAULT,
+  SERVER_MEMORY_BYTES_DEFAULT,
+  STRESS_DURATION_MS_DEFAULT,
+  STRESS_MEMORY_BYTES_DEFAULT,
+  STRESS_NODES_DEFAULT,
+  STRESS_WORKING_SET_RATIO,
+  TRICKLE_FIRST_MS_DEFAULT,
+  TRICKLE_FRAMES_DEFAULT,
+  TRICKLE_PERIOD_MS_DEFAULT,
+} from "../core/limits.ts";
+import { formatAddress } from "../net/address.ts";
+import { CODEC_NAMES, NODE_DEFAULTS } from "../node/config.ts";
+import { type CommandName, STRESS_DATA_KINDS, TOPOLOGIES } from "./options.ts";
+import { formatDuration, formatSize } from "./units.ts";
+
+export interface FlagSpec {
+  /** Without the dashes. */
+  readonly name: string;
+  /** What stands for its value in the help, or null for a switch. */
+  readonly value: string | null;
+  readonly help: string;
+  /** The text that is used when the flag is not given. */
+  readonly default?: string;
+  /** Shown instead of `default` where that is not a fixed text. */
+  readonly defaultNote?: string;
+  readonly required?: boolean;
+  /** A comma list, and the flag may be repeated. */
+  readonly list?: boolean;
+}
+
+export interface FlagGroup {
+  readonly title: string;
+  readonly flags: readonly FlagSpec[];
+}
+
+export interface CommandSpec {
+  readonly name: CommandName;
+  readonly summary: string;
+  readonly groups: readonly FlagGroup[];
+  readonly examples: readonly string[];
+}
+
+const SWITCH = "on|off";
+
+const IDENTITY: FlagGroup = {
+  title: "Who it is",
+  flags: [
+    {
+      name: "number",
+      value: "N",
+      required: true,
+      help: `number in the cluster, 0 .. ${NODES_MAX - 1}, its own for each node`,
+    },
+    { name: "name", value: "NAME", defaultNote: "the host name", help: "name in reports" },
+    {
+      name: "cluster",
+      value: "NAME",
+      default: NODE_DEFAULTS.cluster,
+      help: "nodes of another cluster are refused",
+    },
+  ],
+};
+
+const CLIENT: FlagSpec = {
+  name: "client",
+  value: "ADDR,...",
+  list: true,
+  help: "where programs connect: unix:PATH or tcp:HOST:PORT",
+};
+
+const ADDRESSES: FlagGroup = {
+  title: "Where it is",
+  flags: [
+    {
+      name: "listen",
+      value: "HOST:PORT",
+      default: formatAddress(NODE_DEFAULTS.listen),
+      help: "where other nodes connect; port 0 takes a free one",
+    },
+    {
+      name: "peers",
+      value: "N@HOST:PORT,...",
+      list: true,
+      help: "the other nodes: number and address of each",
+    },
+    CLIENT,
+  ],
+};
+
+const NODE_MEMORY: FlagGroup = {
+  title: "Memory",
+  flags: [
+    {
+      name: "memory",
+      value: "SIZE",
+      default: formatSize(MEMORY_BYTES_DEFAULT),
+      help: "for its own pages, at least 1MiB",
+    },
+    {
+      name: "lend",
+      value: "SIZE",
+      default: "0",
+      help: "for pages of other nodes; 0 lends nothing",
+    },
+    {
+      name: "target",
+      value: "N|none",
+      default: "none",
+      help: "the node that its own pages go to",
+    },
+    {
+      name: "high-mark",
+      value: "PERCENT",
+      default: String(HIGH_MARK_PERCENT_DEFAULT),
+      help: "of --memory; above it pages are moved away",
+    },
+    {
+      name: "low-mark",
+      value: "PERCENT",
+      default: String(LOW_MARK_PERCENT_DEFAULT),
+      help: "of --memory; until it is reached",
+    },
+  ],
+};
+
+const SERVER_MEMORY: FlagGroup = {
+  title: "Memory",
+  flags: [
+    {
+      name: "memory",
+      value: "SIZE",
+      default: formatSize(SERVER_MEMORY_BYTES_DEFAULT),
+      help: "for pages of other nodes, at least 1MiB",
+    },
+  ],
+};
+
+const COMPRESSION: FlagGroup = {
+  title: "Compression",
+  flags: [
+    {
+      name: "codec",
+      value: CODEC_NAMES.join("|"),
+      default: NODE_DEFAULTS.codec,
+      help: "raw stores pages as they are",
+    },
+    {
+      name: "pers-zpage-max",
+      value: "BYTES",
+      default: String(PERS_ZPAGE_BYTES_MAX_DEFAULT),
+      help: "a persistent page that stays larger is refused",
+    },
+    {
+      name: "pers-zpage-mean",
+      value: "BYTES",
+      default: String(PERS_ZPAGE_MEAN_BYTES_DEFAULT),
+      help: "a larger one is taken only while the mean is below this",
+    },
+  ],
+};
+
+const MOVING: FlagGroup = {
+  title: "Moving pages",
+  flags: [
+    { name: "remotify-pers", value: SWITCH, default: "on", help: "move persistent pages away" },
+    { name: "remotify-eph", value: SWITCH, default: "off", help: "move ephemeral pages away" },
+    {
+      name: "put-wait",
+      value: "DURATION",
+      default: formatDuration(PUT_WAIT_MS_DEFAULT),
+      help: "how long a put may wait while pages move away",
+    },
+    {
+      name: "trickle",
+      value: "FRAMES",
+      default: String(TRICKLE_FRAMES_DEFAULT),
+      help: "frames of each kind to move a period without pressure; 0 is off",
+    },
+    {
+      name: "trickle-period",
+      value: "DURATION",
+      default: formatDuration(TRICKLE_PERIOD_MS_DEFAULT),
+      help: "period of --trickle",
+    },
+    {
+      name: "trickle-first",
+      value: "DURATION",
+      default: formatDuration(TRICKLE_FIRST_MS_DEFAULT),
+      help: "from the start to the first period",
+    },
+    {
+      name: "selfshrink",
+      value: SWITCH,
+      default: "on",
+      help: "bring pages home while the node is idle",
+    },
+    {
+      name: "selfshrink-interval",
+      value: "DURATION",
+      default: formatDuration(SELFSHRINK_INTERVAL_MS_DEFAULT),
+      help: "how often it looks",
+    },
+    {
+      name: "selfshrink-hysteresis",
+      value: "N",
+      default: String(SELFSHRINK_HYSTERESIS_DEFAULT),
+      help: "one part in N of what is away comes home at a time",
+    },
+    {
+      name: "selfshrink-inertia",
+      value: "N",
+      default: String(SELFSHRINK_INERTIA_DEFAULT),
+      help: "quiet intervals before the first",
+    },
+  ],
+};
+
+const LINKS: FlagGroup = {
+  title: "Links to other nodes",
+  flags: [
+    {
+      name: "request-timeout",
+      value: "DURATION",
+      default: formatDuration(REQUEST_TIMEOUT_MS_DEFAULT),
+      help: "deadline of a request",
+    },
+    {
+      name: "keepalive",
+      value: "DURATION",
+      default: formatDuration(KEEPALIVE_MS_DEFAULT),
+      help: "a quiet link says that it lives this often",
+    },
+    {
+      name: "idle",
+      value: "DURATION",
+      default: formatDuration(IDLE_MS_DEFAULT),
+      help: "a link that hears nothing for so long is cut",
+    },
+    {
+      name: "reconnect",
+      value: "DURATION",
+      default: formatDuration(REDIAL_MS_MAX),
+      help: "the longest wait between two attempts to connect",
+    },
+  ],
+};
+
+const STRESS_CLUSTER: FlagGroup = {
+  title: "The cluster",
+  flags: [
+    {
+      name: "nodes",
+      value: "N",
+      default: String(STRESS_NODES_DEFAULT),
+      help: "processes to start",
+    },
+    {
+      name: "topology",
+      value: TOPOLOGIES.join("|"),
+      default: "server",
+      help: "who sends pages to whom",
+    },
+    {
+      name: "servers",
+      value: "M",
+      default: "1",
+      help: "how many of the nodes are memory servers (topology server)",
+    },
+    {
+      name: "memory",
+      value: "SIZE",
+      default: formatSize(STRESS_MEMORY_BYTES_DEFAULT),
+      help: "of each node for its own pages",
+    },
+    {
+      name: "connect",
+      value: "ADDR,...",
+      list: true,
+      help: "load nodes that already run, by their --client addresses",
+    },
+  ],
+};
+
+const STRESS_LOAD: FlagGroup = {
+  title: "The load",
+  flags: [
+    {
+      name: "working-set",
+      value: "SIZE",
+      defaultNote: `${STRESS_WORKING_SET_RATIO} times --memory`,
+      help: "pages that each node is loaded with",
+    },
+    {
+      name: "duration",
+      value: "DURATION",
+      default: formatDuration(STRESS_DURATION_MS_DEFAULT),
+      help: "how long to load, without start and stop",
+    },
+    { name: "mix", value: "PUT:GET:FLUSH", default: "40:50:10", help: "shares of the operations" },
+    {
+      name: "data",
+      value: "FILE|pid:N|KIND",
+      default: "mixed",
+      help: `what the pages hold; KIND is ${STRESS_DATA_KINDS.join(", ")}`,
+    },
+    { name: "seed", value: "N", defaultNote: "any", help: "repeats a run" },
+  ],
+};
+
+const STRESS_REPORT: FlagGroup = {
+  title: "The report",
+  flags: [
+    { name: "json", value: "FILE", help: "also write the report as JSON" },
+    { name: "verbose", value: null, help: "show the logs of the nodes" },
+  ],
+};
+
+export const COMMANDS: readonly CommandSpec[] = [
+  {
+    name: "node",
+    summary: "Runs a node: keeps pages, and moves them to other nodes when memory is short",
+    groups: [IDENTITY, ADDRESSES, NODE_MEMORY, COMPRESSION, MOVING, LINKS],
+    examples: [
+      "ramster node --number 1 --peers 0@10.0.0.1:7777 --target 0 --client unix:/run/ramster.sock",
+      "ramster node --number 2 --listen 10.0.0.3:7777 --memory 256MiB --lend 1GiB",
+    ],
+  },
+  {
+    name: "server",
+    summary: "Runs a memory server: lends all of its memory to other nodes",
+    groups: [IDENTITY, ADDRESSES, SERVER_MEMORY, LINKS],
+    examples: ["ramster server --number 0 --listen 10.0.0.1:7777 --memory 16GiB"],
+  },
+  {
+    name: "stress",
+    summary: "Starts a cluster on this machine, loads it, and checks every page",
+    groups: [STRESS_CLUSTER, STRESS_LOAD, STRESS_REPORT],
+    examples: [
+      "ramster stress --nodes 8",
+      "ramster stress --nodes 4 --topology ring --data pid:1234 --duration 1m --json report.json",
+      "ramster stress --connect unix:/run/ramster.sock --working-set 256MiB",
+    ],
+  },
+  {
+    name: "stats",
+    summary: "Shows the counters of a running node",
+    groups: [
+      {
+        title: "Flags",
+        flags: [
+          {
+            ...CLIENT,
+            value: "ADDR",
+            list: false,
+            required: true,
+            help: "where the node lets programs in",
+          },
+          { name: "json", value: null, help: "as JSON" },
+        ],
+      },
+    ],
+    examples: ["ramster stats --client unix:/run/ramster.sock --json"],
+  },
+  {
+    name: "version",
+    summary: "Shows the version of the program and of the protocol",
+    groups: [],
+    examples: [],
+  },
+];
+
+/** All flags of a command, in the order of the help. */
+export function flagsOf(command: CommandSpec): readonly FlagSpec[] {
+  return command.groups.flatMap((group) => group.flags);
+}

@@ -1,0 +1,105 @@
+/** Help: the text for a person, made from the tables in flags.ts. Fits 80 columns but for examples. */
+import { assert } from "../core/assert.ts";
+import { COMMANDS, type CommandSpec, type FlagSpec, flagsOf } from "./flags.ts";
+import type { CommandName } from "./options.ts";
+import type { Paint } from "./paint.ts";
+
+const COLUMNS = 80;
+/** Where the explanation of a flag begins; a longer flag has it on the line below. */
+const EXPLAIN_AT = 28;
+
+const INTRODUCTION = [
+  "ramster pools the memory of a cluster of Linux machines: a page that one node has no room for is",
+  "compressed, moved to another node, and fetched back when it is needed.",
+] as const;
+
+const UNITS = [
+  "Sizes: 4096, 64KiB, 1.5GiB. Durations: 500ms, 2s, 1m. Lists: a,b or the flag twice.",
+] as const;
+
+/** The help about one command, or about all of them. Ends with a line feed. */
+export function helpText(about: CommandName | null, paint: Paint): string {
+  const lines = about === null ? overview(paint) : commandHelp(specOf(about), paint);
+  return `${lines.join("\n")}\n`;
+}
+
+function specOf(name: CommandName): CommandSpec {
+  const spec = COMMANDS.find((it) => it.name === name);
+  assert(spec !== undefined);
+  return spec;
+}
+
+function overview(paint: Paint): string[] {
+  const width = Math.max(...COMMANDS.map((command) => command.name.length));
+  return [
+    ...INTRODUCTION.flatMap((text) => text.split("\n")),
+    "",
+    paint.title("Usage"),
+    "  ramster COMMAND [FLAGS]",
+    "",
+    paint.title("Commands"),
+    ...COMMANDS.map(
+      ({ name, summary }) =>
+        `  ${paint.flag(name)}${" ".repeat(width - name.length + 2)}${summary}`,
+    ),
+    "",
+    "The flags of a command: ramster COMMAND --help",
+    "",
+    ...examples(["ramster stress --nodes 8"], paint),
+  ];
+}
+
+function commandHelp(command: CommandSpec, paint: Paint): string[] {
+  const required = flagsOf(command).filter((flag) => flag.required === true);
+  const usage = required.map((flag) => ` --${flag.name} ${flag.value ?? ""}`).join("");
+  const hasFlags = command.groups.length > 0;
+  return [
+    command.summary,
+    "",
+    paint.title("Usage"),
+    `  ramster ${command.name}${usage}${hasFlags ? " [FLAGS]" : ""}`,
+    ...command.groups.flatMap((group) => [
+      "",
+      paint.title(group.title),
+      ...group.flags.flatMap((flag) => flagLines(flag, paint)),
+    ]),
+    ...(hasFlags ? ["", ...UNITS] : []),
+    ...(command.examples.length > 0 ? ["", ...examples(command.examples, paint)] : []),
+  ];
+}
+
+function examples(lines: readonly string[], paint: Paint): string[] {
+  return [paint.title("Examples"), ...lines.map((line) => `  ${line}`)];
+}
+
+function flagLines(flag: FlagSpec, paint: Paint): string[] {
+  const written = flag.value === null ? `--${flag.name}` : `--${flag.name} ${flag.value}`;
+  const [first = "", ...rest] = wrap(`${flag.help}${note(flag)}`, COLUMNS - EXPLAIN_AT);
+  const indent = " ".repeat(EXPLAIN_AT);
+  const painted = `  ${paint.flag(written)}`;
+  const room = EXPLAIN_AT - 2 - written.length;
+  const below = rest.map((line) => indent + line);
+  if (room < 2) return [painted, indent + first, ...below];
+  return [painted + " ".repeat(room) + first, ...below];
+}
+
+/** Its own spaces are kept together by `wrap`. */
+function note(flag: FlagSpec): string {
+  if (flag.required === true) return " (required)";
+  const text = flag.defaultNote ?? flag.default;
+  return text === undefined ? "" : ` (default: ${text})`.replace(/(?<=\().*/, joined);
+}
+
+/** Breaks between words. A word longer than `columns` has a line of its own. */
+function wrap(text: string, columns: number): string[] {
+  const lines: string[] = [];
+  for (const word of text.split(" ")) {
+    const last = lines.at(-1);
+    if (last !== undefined && last.length + 1 + word.length <= columns) {
+      lines[lines.length - 1] = `${last} ${word}`;
+    } else {
+      lines.push(word);
+    }
+  }
+  return lines;
+}

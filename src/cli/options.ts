@@ -1,0 +1,68 @@
+/**
+ * Options: what a command line says, once it is known to be right. One type a command, and the union
+ * of all of them that main.ts dispatches on.
+ */
+import type { Address } from "../net/address.ts";
+import type { NodeConfig } from "../node/config.ts";
+
+export const TOPOLOGIES = ["server", "ring", "pair", "symmetric"] as const;
+/**
+ * Who sends pages to whom in a stress run: all to the servers, each to the next, two to each other,
+ * or each to another one chosen by its number.
+ */
+export type Topology = (typeof TOPOLOGIES)[number];
+
+export const STRESS_DATA_KINDS = ["mixed", "random", "zero"] as const;
+/** Where stress takes its pages from. */
+export type StressData =
+  | { readonly kind: (typeof STRESS_DATA_KINDS)[number] }
+  | { readonly kind: "file"; readonly path: string }
+  | { readonly kind: "pid"; readonly pid: number };
+
+export interface StressOptions {
+  /** Processes to start; 0 when `connect` names nodes that run already. */
+  readonly nodes: number;
+  /** How many of them are memory servers. Only in topology "server", 0 in the others. */
+  readonly servers: number;
+  readonly topology: Topology;
+  /** Frames of a node for its own pages. */
+  readonly memoryBytes: number;
+  /** Pages that each node is loaded with. */
+  readonly workingSetBytes: number;
+  readonly durationMs: number;
+  readonly mix: { readonly put: number; readonly get: number; readonly flush: number };
+  readonly data: StressData;
+  /** Null: any, chosen and printed by the run. */
+  readonly seed: number | null;
+  readonly jsonPath: string | null;
+  /** Client doors of running nodes; empty when the run starts its own. */
+  readonly connect: readonly Address[];
+  readonly verbose: boolean;
+}
+
+export interface StatsOptions {
+  readonly client: Address;
+  readonly json: boolean;
+}
+
+/** By command: the options of each. */
+export interface CommandOptions {
+  readonly node: NodeConfig;
+  readonly server: NodeConfig;
+  readonly stress: StressOptions;
+  readonly stats: StatsOptions;
+  readonly version: Readonly<Record<string, never>>;
+}
+
+export type CommandName = keyof CommandOptions;
+
+/** A command with its options, checked. */
+export type Invocation<C extends CommandName = CommandName> = {
+  [K in C]: { readonly command: K; readonly options: CommandOptions[K] };
+}[C];
+
+/** A request for help, about one command or about all. */
+export interface HelpRequest {
+  readonly command: "help";
+  readonly about: CommandName | null;
+}

@@ -1,0 +1,16 @@
+/** `ramster version`: what has to agree between nodes, and what a report of a bug needs. */
+import { arch, platform } from "node:os";
+import { version } from "../../package.json" with { type: "json" };
+import { PROTOCOL_VERSION } from "../core/limits.ts";
+import { EXIT } from "./exit.ts";
+
+/** `ramster 0.1.0, protocol 1, Bun 1.4.5, linux x64`. */
+export function versionText(): string {
+  const machine = `${platform()} ${arch()}`;
+  return `ramster ${version}, protocol ${PROTOCOL_VERSION}, Bun ${Bun.version}, ${machine}`;
+}
+
+export async function run(): Promise<number> {
+  await Bun.write(Bun.stdout, `${versionText()}\n`);
+  return EXIT.DONE;
+}

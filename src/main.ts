@@ -1,0 +1,53 @@
+/**
+ * ramster: from the command line to a command. The only place that ends the process.
+ *
+ *     argv -> parseArgs -> COMMANDS -> run(options) -> exit code
+ *
+ * A command returns its exit code or throws. Whatever is thrown anywhere, also in a callback of a
+ * socket, ends here: one line on stderr and the code that exit.ts has for it.
+ */
+import { hostname } from "node:os";
+import { parseArgs } from "./cli/args.ts";
+import { describeError, EXIT, exitCodeOf } from "./cli/exit.ts";
+import { helpText } from "./cli/help.ts";
+import type { CommandName, CommandOptions, Invocation } from "./cli/options.ts";
+import { paintFor } from "./cli/paint.ts";
+import { ConfigError } from "./core/errors.ts";
+
+interface CommandModule<Options> {
+  run(options: Options): Promise<number>;
+}
+
+/** Each is loaded only when it is asked for: `version` needs no sockets. */
+const COMMANDS: { readonly [C in CommandName]?: () => Promise<CommandModule<CommandOptions[C]>> } =
+  {
+    version: () => import("./cli/version.ts"),
+  };
+
+async function dispatch<C extends CommandName>(invocation: Invocation<C>): Promise<number> {
+  const load = COMMANDS[invocation.command];
+  if (load === undefined) {
+    const what = `Cannot run "${invocation.command}"`;
+    throw new ConfigError("BAD_CONFIG", `${what}: it is not part of this build`);
+  }
+  const module = await load();
+  return module.run(invocation.options);
+}
+
+async function main(): Promise<number> {
+  const invocation = parseArgs(process.argv.slice(2), { hostName: hostname() });
+  if (invocation.command !== "help") return dispatch(invocation);
+  const paint = paintFor(process.stdout, process.env);
+  await Bun.write(Bun.stdout, helpText(invocation.about, paint));
+  return EXIT.DONE;
+}
+
+function stop(error: unknown): never {
+  const paint = paintFor(process.stderr, process.env);
+  console.error(`${paint.bad("ramster:")} ${describeError(error)}`);
+  process.exit(exitCodeOf(error));
+}
+
+process.on("uncaughtException", stop);
+process.on("unhandledRejection", stop);
+main().then((code) => process.exit(code), stop);
