@@ -21,6 +21,9 @@ interface CommandModule<Options> {
 /** Each is loaded only when it is asked for: `version` needs no sockets. */
 const COMMANDS: { readonly [C in CommandName]?: () => Promise<CommandModule<CommandOptions[C]>> } =
   {
+    node: () => import("./cli/node.ts"),
+    server: () => import("./cli/server.ts"),
+    stats: () => import("./cli/stats.ts"),
     version: () => import("./cli/version.ts"),
   };
 

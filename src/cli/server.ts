@@ -1,0 +1,2 @@
+/** `ramster server`: a node that keeps nothing of its own and lends its memory. */
+export { run } from "./node.ts";

@@ -1,0 +1,35 @@
+/** `ramster stats`: the counters of a node that runs, for people or as JSON. */
+import { connect, type NodeStats } from "../client/client.ts";
+import { formatAddress } from "../net/address.ts";
+import { EXIT, type ExitCode } from "./exit.ts";
+import type { StatsOptions } from "./options.ts";
+
+export async function run(options: StatsOptions): Promise<ExitCode> {
+  const client = await connect(formatAddress(options.client));
+  const stats = await client.stats();
+  await client.close();
+  console.log(options.json ? JSON.stringify(stats, null, 2) : statsText(stats));
+  return EXIT.DONE;
+}
+
+/** The node, its peers, and each counter on a line of its own, so that it can be searched and cut. */
+export function statsText(stats: NodeStats): string {
+  const { node, counters, peers } = stats;
+  const lines = [
+    `node ${node.number} "${node.name}" of cluster "${node.cluster}", boot id ${node.boot_id}`,
+    `listens on ${node.listen}`,
+    "",
+  ];
+  for (const peer of peers) {
+    lines.push(
+      `peer ${peer.node}: ${peer.connected ? "up" : "not connected"}, ` +
+        `${peer.remote_pages} pages remote there, ${peer.foreign_pages} foreign pages here`,
+    );
+  }
+  if (peers.length > 0) lines.push("");
+  const width = Math.max(...Object.keys(counters).map((name) => name.length));
+  for (const [name, value] of Object.entries(counters)) {
+    lines.push(`${name.padEnd(width)} ${value}`);
+  }
+  return lines.join("\n");
+}
