@@ -134,7 +134,8 @@ async function connectBare(port: number): Promise<Course> {
     assert(socket.write(requests, 0, byteCount) === byteCount);
   };
   return {
-    run: (total, depth, trips) => drive(total, depth, trips, ask, (listener) => (onPages = listener)),
+    run: (total, depth, trips) =>
+      drive(total, depth, trips, ask, (listener) => (onPages = listener)),
     close: () => socket.end(),
   };
 }
@@ -276,7 +277,7 @@ async function serve(): Promise<void> {
   });
   console.log(`${bare.port} ${listener.address}`);
   // The parent closes our input when it is done, or has died.
-  for await (const _chunk of Bun.stdin.stream()) continue;
+  for await (const _chunk of Bun.stdin.stream());
   process.exit(0);
 }
 

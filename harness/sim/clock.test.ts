@@ -4,7 +4,13 @@ import { SimClock } from "./clock.ts";
 test("SimClock.run() fires timers in order of time, then of asking, at their own instants", () => {
   const clock = new SimClock();
   const fired: string[] = [];
-  for (const [name, delayMs] of [["c", 30], ["a", 10], ["b1", 20], ["b2", 20], ["d", 31]] as const) {
+  for (const [name, delayMs] of [
+    ["c", 30],
+    ["a", 10],
+    ["b1", 20],
+    ["b2", 20],
+    ["d", 31],
+  ] as const) {
     clock.after(delayMs, () => fired.push(`${name}@${clock.now()}`));
   }
   clock.run(30);

@@ -7,8 +7,8 @@ import { type Channel, LANE } from "../../src/net/channel.ts";
 import { type LinkHandler, Links, type LinksSettings } from "../../src/net/links.ts";
 import type { Frame } from "../../src/wire/framer.ts";
 import { MESSAGE } from "../../src/wire/messages.ts";
-import { SimClock } from "./clock.ts";
 import { Outcomes } from "./channel-pair.ts";
+import { SimClock } from "./clock.ts";
 import { type NetworkSettings, SimNetwork } from "./network.ts";
 
 const FLUSH_ENTRY_BYTES = 48;

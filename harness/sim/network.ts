@@ -15,9 +15,9 @@
  * listens there or none at all. Unix sockets belong to the host that listens.
  */
 import { assert } from "../../src/core/assert.ts";
+import { RamsterError } from "../../src/core/errors.ts";
 import type { Random } from "../../src/core/random.ts";
 import { below } from "../../src/core/random.ts";
-import { RamsterError } from "../../src/core/errors.ts";
 import type { Address } from "../../src/net/address.ts";
 import { formatAddress } from "../../src/net/address.ts";
 import type { Listener, Stream, StreamEvents, Transport } from "../../src/net/transport.ts";
@@ -150,7 +150,8 @@ export class SimNetwork {
     address: Address,
     accept: (stream: Stream) => StreamEvents,
   ): Promise<Listener> {
-    const filled = address.kind === "tcp" ? { ...address, port: this.portFor(address.port) } : address;
+    const filled =
+      address.kind === "tcp" ? { ...address, port: this.portFor(address.port) } : address;
     const listener = new SimListener(this, host, formatAddress(filled), accept);
     if (this.listeners.has(listener.key)) {
       const text = formatAddress(address);

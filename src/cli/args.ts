@@ -162,7 +162,7 @@ function readCommon(flags: GivenFlags, machine: Machine): NodeSettings {
     cluster: flags.value("cluster").text,
     listen: readTcp(flags.value("listen")),
     peers: flags.list("peers").map(readPeer),
-    clients: flags.list("client").map(readAddress),
+    clients: flags.list("client").map((given) => readAddress(given)),
     requestTimeoutMs: parseDuration(flags.value("request-timeout"), NODE_BOUNDS.requestTimeoutMs),
     keepaliveMs: parseDuration(flags.value("keepalive"), NODE_BOUNDS.keepaliveMs),
     idleMs: parseDuration(flags.value("idle"), NODE_BOUNDS.idleMs),
@@ -196,19 +196,19 @@ function readPeer(given: Given): PeerConfig {
   if (!/^\d+$/.test(number) || Number(number) > max) {
     throw badValue(given, `the number before "@" must be ${min} .. ${max}`);
   }
-  const address = readTcp({ flag: given.flag, text: given.text.slice(at + 1) });
-  return { number: Number(number), address };
+  return { number: Number(number), address: readTcp(given, given.text.slice(at + 1)) };
 }
 
-function readTcp(given: Given): TcpAddress {
-  const address = readAddress(given);
+/** `text` is the address within the value, and by default all of it. */
+function readTcp(given: Given, text = given.text): TcpAddress {
+  const address = readAddress(given, text);
   if (address.kind !== "tcp") throw badValue(given, 'nodes talk over TCP, write "HOST:PORT"');
   return address;
 }
 
-function readAddress(given: Given): Address {
+function readAddress(given: Given, text = given.text): Address {
   try {
-    return parseAddress(given.text);
+    return parseAddress(text);
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     // "Cannot use address "x": detail", said once more with the name of the flag.
@@ -217,7 +217,7 @@ function readAddress(given: Given): Address {
 }
 
 function readStress(flags: GivenFlags): StressOptions {
-  const connect = flags.list("connect").map(readAddress);
+  const connect = flags.list("connect").map((given) => readAddress(given));
   refuseStressContradictions(flags);
   const running = connect.length > 0;
   const memoryBytes = parseSize(flags.value("memory"), NODE_BOUNDS.memoryBytes);

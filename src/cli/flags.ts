@@ -339,7 +339,7 @@ const STRESS_REPORT: FlagGroup = {
 export const COMMANDS: readonly CommandSpec[] = [
   {
     name: "node",
-    summary: "Runs a node: keeps pages, and moves them to other nodes when memory is short",
+    summary: "Runs a node: keeps pages, and moves them away when memory is short",
     groups: [IDENTITY, ADDRESSES, NODE_MEMORY, COMPRESSION, MOVING, LINKS],
     examples: [
       "ramster node --number 1 --peers 0@10.0.0.1:7777 --target 0 --client unix:/run/ramster.sock",

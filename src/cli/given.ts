@@ -62,8 +62,15 @@ export class GivenFlags {
 }
 
 function missing(command: CommandSpec, spec: FlagSpec): ConfigError {
-  const detail = `write ramster ${command.name} --${spec.name} ${spec.value ?? ""}`.trimEnd();
+  const detail = `write ramster ${command.name} ${example(spec)}`;
   return refuse(`Cannot run "${command.name}" without --${spec.name}: ${detail}`);
+}
+
+/** `--client ADDR`: one member where there may be several. */
+function example(spec: FlagSpec): string {
+  return spec.value === null
+    ? `--${spec.name}`
+    : `--${spec.name} ${spec.value.replace(",...", "")}`;
 }
 
 /** The flags of `tokens`, or null when help is asked for. Throws ConfigError BAD_CONFIG. */
@@ -122,7 +129,7 @@ function textsOf(flag: FlagSpec, parsed: unknown): readonly string[] {
   }
   const texts = values.map((value) => {
     if (typeof value === "string") return unguard(value);
-    throw refuse(`Cannot use --${flag.name} without a value: write --${flag.name} ${flag.value}`);
+    throw refuse(`Cannot use --${flag.name} without a value: write ${example(flag)}`);
   });
   if (texts.length > 1 && flag.list !== true) {
     const quoted = texts.map((text) => JSON.stringify(text)).join(" and ");

@@ -9,12 +9,13 @@ const COLUMNS = 80;
 const EXPLAIN_AT = 28;
 
 const INTRODUCTION = [
-  "ramster pools the memory of a cluster of Linux machines: a page that one node has no room for is",
-  "compressed, moved to another node, and fetched back when it is needed.",
+  "ramster pools the memory of a cluster of Linux machines: a page that a node has",
+  "no room for is compressed, moved to another node, and fetched back when needed.",
 ] as const;
 
 const UNITS = [
-  "Sizes: 4096, 64KiB, 1.5GiB. Durations: 500ms, 2s, 1m. Lists: a,b or the flag twice.",
+  "Sizes: 4096, 64KiB, 1.5GiB. Durations: 500ms, 2s, 1m.",
+  "Lists: a,b or the flag more than once.",
 ] as const;
 
 /** The help about one command, or about all of them. Ends with a line feed. */
@@ -32,7 +33,7 @@ function specOf(name: CommandName): CommandSpec {
 function overview(paint: Paint): string[] {
   const width = Math.max(...COMMANDS.map((command) => command.name.length));
   return [
-    ...INTRODUCTION.flatMap((text) => text.split("\n")),
+    ...INTRODUCTION,
     "",
     paint.title("Usage"),
     "  ramster COMMAND [FLAGS]",
@@ -74,7 +75,7 @@ function examples(lines: readonly string[], paint: Paint): string[] {
 
 function flagLines(flag: FlagSpec, paint: Paint): string[] {
   const written = flag.value === null ? `--${flag.name}` : `--${flag.name} ${flag.value}`;
-  const [first = "", ...rest] = wrap(`${flag.help}${note(flag)}`, COLUMNS - EXPLAIN_AT);
+  const [first = "", ...rest] = wrap([...flag.help.split(" "), ...notes(flag)]);
   const indent = " ".repeat(EXPLAIN_AT);
   const painted = `  ${paint.flag(written)}`;
   const room = EXPLAIN_AT - 2 - written.length;
@@ -83,19 +84,19 @@ function flagLines(flag: FlagSpec, paint: Paint): string[] {
   return [painted + " ".repeat(room) + first, ...below];
 }
 
-/** Its own spaces are kept together by `wrap`. */
-function note(flag: FlagSpec): string {
-  if (flag.required === true) return " (required)";
+/** What follows the explanation; never broken. */
+function notes(flag: FlagSpec): string[] {
+  if (flag.required === true) return ["(required)"];
   const text = flag.defaultNote ?? flag.default;
-  return text === undefined ? "" : ` (default: ${text})`.replace(/(?<=\().*/, joined);
+  return text === undefined ? [] : [`(default: ${text})`];
 }
 
-/** Breaks between words. A word longer than `columns` has a line of its own. */
-function wrap(text: string, columns: number): string[] {
+/** Fills the column of explanations. A word that is longer has a line of its own. */
+function wrap(words: readonly string[]): string[] {
   const lines: string[] = [];
-  for (const word of text.split(" ")) {
+  for (const word of words) {
     const last = lines.at(-1);
-    if (last !== undefined && last.length + 1 + word.length <= columns) {
+    if (last !== undefined && last.length + 1 + word.length <= COLUMNS - EXPLAIN_AT) {
       lines[lines.length - 1] = `${last} ${word}`;
     } else {
       lines.push(word);

@@ -7,8 +7,8 @@ import type { NodeConfig } from "../node/config.ts";
 
 export const TOPOLOGIES = ["server", "ring", "pair", "symmetric"] as const;
 /**
- * Who sends pages to whom in a stress run: all to the servers, each to the next, two to each other,
- * or each to another one chosen by its number.
+ * Who sends pages to whom in a stress run: clients to servers, each node to the next, two nodes to
+ * each other; or all of them lend, and each sends to another one.
  */
 export type Topology = (typeof TOPOLOGIES)[number];
 

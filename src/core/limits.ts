@@ -88,6 +88,8 @@ export const LINKS_UNIDENTIFIED_MAX = 64;
 /** Keepalive and idle defaults, those of the original (reference 6.1). */
 export const KEEPALIVE_MS_DEFAULT = 2000;
 export const IDLE_MS_DEFAULT = 30_000;
+/** What a peer may bring the keepalive down to by its HELLO; idle is at least twice what comes of it. */
+export const KEEPALIVE_MS_MIN = 10;
 /** Redial back-off: the first wait, and the longest (the original's reconnect delay was 2 s flat). */
 export const REDIAL_MS_MIN = 50;
 export const REDIAL_MS_MAX = 2000;

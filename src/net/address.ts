@@ -32,7 +32,7 @@ export function parseAddress(text: string): Address {
   if (text.startsWith("unix:")) return parseUnix(text, text.slice("unix:".length));
   const rest = text.startsWith("tcp:") ? text.slice("tcp:".length) : text;
   const colon = rest.lastIndexOf(":");
-  if (colon < 0) throw bad(text, "no port, write \"HOST:PORT\" or \"unix:PATH\"");
+  if (colon < 0) throw bad(text, 'no port, write "HOST:PORT" or "unix:PATH"');
   const host = parseHost(text, rest.slice(0, colon));
   return { kind: "tcp", host, port: parsePort(text, rest.slice(colon + 1)) };
 }
@@ -64,7 +64,7 @@ function parseHost(text: string, host: string): string {
     }
     return inner;
   }
-  if (host.includes(":")) throw bad(text, "an IPv6 address needs brackets, as in \"[::1]:7777\"");
+  if (host.includes(":")) throw bad(text, 'an IPv6 address needs brackets, as in "[::1]:7777"');
   if (host.length > HOST_LENGTH_MAX || !/^[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9.])?$/.test(host)) {
     throw bad(text, `"${host}" is no host name`);
   }

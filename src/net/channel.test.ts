@@ -56,7 +56,10 @@ describe("Channel requests", () => {
     test(`each gets its own reply, both ways at once, however bytes are cut (seed ${seed})`, async () => {
       const { clock, near, far } = await channelPair(seed);
       const sinks = [new Outcomes(), new Outcomes()];
-      for (const [end, sink] of [[near, sinks[0]], [far, sinks[1]]] as const) {
+      for (const [end, sink] of [
+        [near, sinks[0]],
+        [far, sinks[1]],
+      ] as const) {
         let next = 0;
         const ask = (): void => {
           while (next < 500 && sink !== undefined && next - sink.count < 64) {
@@ -270,7 +273,10 @@ describe("Channel against a slow reader", () => {
   test("two peers that ask for all that their windows allow never lock up", async () => {
     const { clock, near, far } = await channelPair(14);
     const sinks = [new Outcomes(), new Outcomes()];
-    for (const [end, sink] of [[near, sinks[0]], [far, sinks[1]]] as const) {
+    for (const [end, sink] of [
+      [near, sinks[0]],
+      [far, sinks[1]],
+    ] as const) {
       if (sink === undefined) continue;
       let next = 0;
       const ask = (): void => {
@@ -304,7 +310,10 @@ describe("Channel close", () => {
         const { clock, network, near, far } = pair;
         const sinks = [new Outcomes(), new Outcomes()];
         // A sink that asks again when told is refused, and must not be told twice.
-        for (const [channelEnd, sink] of [[near, sinks[0]], [far, sinks[1]]] as const) {
+        for (const [channelEnd, sink] of [
+          [near, sinks[0]],
+          [far, sinks[1]],
+        ] as const) {
           if (sink === undefined) continue;
           for (let i = 0; i < 200; i += 1) get(channelEnd.channel, sink, i);
           sink.onEach = () => {

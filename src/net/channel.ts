@@ -39,13 +39,7 @@ import {
 import type { Memory } from "../core/memory.ts";
 import { type Frame, Framer, type FrameSink } from "../wire/framer.ts";
 import { FLAG_REPLY, writeHeader } from "../wire/header.ts";
-import {
-  GOODBYE,
-  invalidReply,
-  invalidRequest,
-  MESSAGE,
-  replyBytesMax,
-} from "../wire/messages.ts";
+import { GOODBYE, invalidReply, invalidRequest, MESSAGE, replyBytesMax } from "../wire/messages.ts";
 import { TRANSPORT_STATUS } from "../wire/status.ts";
 import type { LinkCounters } from "./counters.ts";
 import { HeldFrames } from "./held-frames.ts";
@@ -322,8 +316,12 @@ export class Channel implements StreamEvents, FrameSink {
   }
 
   onDrain(_stream: Stream): void {
+    const wasBlocked = this.isBlocked;
+    const sentBefore = this.counters.bytes_sent;
     this.isBlocked = false;
     this.flush();
+    // While reading is paused nothing can be heard; that the other side takes what was stuck is a sign of life, too.
+    if (wasBlocked && this.counters.bytes_sent > sentBefore) this.progress += 1;
     this.serveHeld();
     this.tellRoom();
   }
@@ -409,9 +407,7 @@ export class Channel implements StreamEvents, FrameSink {
     assert(bodyBytes <= this.bodyBytesLimit, "body longer than begin was told");
     this.building = null;
     const { view, tail } = lane;
-    writeHeader(
-      view, tail, type, bodyBytes, request, flags, transportStatus, handlerStatus, count,
-    );
+    writeHeader(view, tail, type, bodyBytes, request, flags, transportStatus, handlerStatus, count);
     lane.append(HEADER_BYTES + bodyBytes);
     this.counters.messages_sent += 1;
     if (this.isBlocked) return;
@@ -433,8 +429,6 @@ export class Channel implements StreamEvents, FrameSink {
     const taken = this.stream?.write(lane.bytes, lane.head, byteCount) ?? 0;
     lane.sent(taken);
     this.counters.bytes_sent += taken;
-    // While reading is paused nothing can be heard; that the other side reads is a sign of life, too.
-    if (this.isPaused && taken > 0) this.progress += 1;
     this.isBlocked = taken < byteCount;
     return !this.isBlocked;
   }

@@ -14,6 +14,7 @@
  * Not here: which peers there are, which of two links to keep, when to dial (links.ts).
  */
 import type { Clock, TimerId } from "../core/clock.ts";
+import { KEEPALIVE_MS_MIN } from "../core/limits.ts";
 import type { Memory } from "../core/memory.ts";
 import { STATUS } from "../core/status.ts";
 import type { Frame } from "../wire/framer.ts";
@@ -21,8 +22,8 @@ import {
   checkHello,
   decodeHello,
   encodeHello,
-  type Hello,
   HELLO_BYTES_MAX,
+  type Hello,
   negotiate,
 } from "../wire/handshake.ts";
 import { GOODBYE, MESSAGE, messageName } from "../wire/messages.ts";
@@ -199,7 +200,7 @@ export class Link implements ChannelHandler, ReplySink {
     }
     const refusal = this.judge(reply);
     if (refusal === null) return this.goUp();
-    this.counters.handshakes_refused += 1;
+    if (refusal.code !== GOODBYE.DUPLICATE) this.counters.handshakes_refused += 1;
     this.goodbye(refusal.code, refusal.reason);
   }
 
@@ -223,9 +224,9 @@ export class Link implements ChannelHandler, ReplySink {
       this.goUp();
       return;
     }
-    this.counters.handshakes_refused += 1;
-    // Of two links at once one goes by the rule: nothing is wrong with it, so this is a goodbye and no refusal.
+    // Of two links at once one goes by the rule: that is a goodbye and no refusal.
     if (refusal.code === GOODBYE.DUPLICATE) return this.goodbye(refusal.code, refusal.reason);
+    this.counters.handshakes_refused += 1;
     this.goodbyeCode ??= refusal.code;
     if (channel.begin(LANE.URGENT, FOREIGN_TEXT_LENGTH_MAX * 3)) {
       const room = channel.bytes.subarray(channel.at, channel.at + FOREIGN_TEXT_LENGTH_MAX * 3);
@@ -248,8 +249,9 @@ export class Link implements ChannelHandler, ReplySink {
     const { hello } = this;
     if (hello === null || !this.channel.isOpen) return;
     const times = negotiate(this.mine, hello);
-    this.keepaliveMs = times.keepaliveMs;
-    this.idleMs = times.idleMs;
+    // The other side's wish may be 0: no timer of ours runs faster than the floor.
+    this.keepaliveMs = Math.max(times.keepaliveMs, KEEPALIVE_MS_MIN);
+    this.idleMs = Math.max(times.idleMs, 2 * this.keepaliveMs);
     this.state = LINK_STATE.UP;
     this.wasUp = true;
     this.heardAtMs = this.clock.now();

@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { BarePeer, frameBytes } from "../../harness/sim/channel-pair.ts";
 import { addressOf, LinksWorld } from "../../harness/sim/links-world.ts";
 import { LINKS_UNIDENTIFIED_MAX, NODES_MAX, PAGE_BYTES } from "../core/limits.ts";
-import { encodeHello, type Hello, HELLO_BYTES_MAX, ROLE } from "../wire/handshake.ts";
+import { encodeHello, HELLO_BYTES_MAX, type Hello, ROLE } from "../wire/handshake.ts";
 import { MESSAGE } from "../wire/messages.ts";
 import { TRANSPORT_STATUS } from "../wire/status.ts";
 
@@ -88,7 +88,9 @@ describe("Links.want()", () => {
     one.links.want(2);
     world.run(600);
     expect(one.peer(2).counters.dials_failed).toBe(1);
-    expect(one.notices).toEqual(['Cannot link to node 2 at "host2:7777": no connection within 500 ms']);
+    expect(one.notices).toEqual([
+      'Cannot link to node 2 at "host2:7777": no connection within 500 ms',
+    ]);
     world.network.unblock("host2", "host1");
     world.until(() => one.isUp(2));
     await world.stop();
@@ -97,7 +99,10 @@ describe("Links.want()", () => {
 
 describe("Links: two dial at once", () => {
   for (const seed of SEEDS) {
-    for (const [first, second] of [[1, 2], [2, 1]] as const) {
+    for (const [first, second] of [
+      [1, 2],
+      [2, 1],
+    ] as const) {
       test(`node ${first} first, seed ${seed}: one link, dialled by the higher unless it was late`, async () => {
         const world = new LinksWorld(seed);
         const one = await world.start(1, [2]);
@@ -122,12 +127,32 @@ describe("Links: two dial at once", () => {
     }
   }
 
+  test("hellos that cross: the link of the higher number stays, the other gets a goodbye", async () => {
+    const world = new LinksWorld(1, { latencyMinMs: 1, latencyMaxMs: 1 });
+    const one = await world.start(1, [2]);
+    const two = await world.start(2, [1]);
+    one.links.want(2);
+    two.links.want(1);
+    world.run(2.5); // Both connected, both hellos on their way.
+    expect([one.peer(2).state, two.peer(1).state]).toEqual(["greeting", "greeting"]);
+    world.run(1000);
+    expect([one.log, two.log]).toEqual([["up 2/102"], ["up 1/101"]]);
+    const dialled = [...world.network.streams].map((stream) => stream.remote).sort();
+    expect(dialled).toEqual(["host1:7777", "host2:0"]);
+    expect(two.links.strangers.duplicates_closed + one.peer(2).counters.duplicates_closed).toBe(2);
+    expect([...one.notices, ...two.notices]).not.toContain("Cannot");
+    await world.stop();
+  });
+
   for (const seed of SEEDS) {
     test(`seed ${seed}: requests made at once on being up all end once, and links settle`, async () => {
       const world = new LinksWorld(seed, { latencyMaxMs: 20 });
       const numbers = [1, 2, 3, 4, 5];
       for (const number of numbers) {
-        const node = await world.start(number, numbers.filter((peer) => peer !== number));
+        const node = await world.start(
+          number,
+          numbers.filter((peer) => peer !== number),
+        );
         const up = node.onLinkUp.bind(node);
         node.onLinkUp = (peer, bootId, channel) => {
           up(peer, bootId, channel);
@@ -264,8 +289,9 @@ describe("Links: keepalive", () => {
     world.network.transport("host2").connect(addressOf(1), bare);
     bare.send(helloBytes({ keepaliveMs: 0, idleMs: 0 }));
     world.run(1000);
-    expect(one.log[0]).toBe("up 2/102");
-    expect(one.peer(2).counters.keepalives_sent).toBeLessThan(200);
+    // It answers none of them, so that is the end of it: after twice the floor.
+    expect(one.log).toEqual(["up 2/102", "down 2: nothing heard for 20 ms"]);
+    expect(one.peer(2).counters.keepalives_sent).toBeLessThan(3);
     await world.stop();
   });
 });
@@ -396,18 +422,18 @@ describe("Links: strangers", () => {
   });
 
   const early: ReadonlyArray<readonly [string, Uint8Array, string]> = [
-    ["a request before HELLO", frameBytes({ type: MESSAGE.KEEPALIVE, request: 1 }), "expected HELLO"],
+    [
+      "a request before HELLO",
+      frameBytes({ type: MESSAGE.KEEPALIVE, request: 1 }),
+      "expected HELLO",
+    ],
     ["a HELLO that wants no reply", helloBytes({}, 0), "expected HELLO"],
     [
       "a HELLO that is cut short",
       frameBytes({ type: MESSAGE.HELLO, request: 1, body: new Uint8Array(10) }),
       "HELLO",
     ],
-    [
-      "a second HELLO",
-      new Uint8Array([...helloBytes(), ...helloBytes({}, 2)]),
-      "a second HELLO",
-    ],
+    ["a second HELLO", new Uint8Array([...helloBytes(), ...helloBytes({}, 2)]), "a second HELLO"],
   ];
   for (const [name, bytes, reason] of early) {
     test(`${name} closes the connection`, async () => {
@@ -494,7 +520,10 @@ describe("Links: the end", () => {
       const world = new LinksWorld(seed, { latencyMaxMs: 5 });
       const numbers = [1, 2, 3, 4];
       for (const number of numbers) {
-        await world.start(number, [...numbers, 5].filter((peer) => peer !== number));
+        await world.start(
+          number,
+          [...numbers, 5].filter((peer) => peer !== number),
+        );
       }
       for (const node of world.nodes.values()) {
         for (const peer of [...numbers, 5]) if (peer !== node.number) node.links.want(peer);
@@ -525,7 +554,10 @@ describe("Links: the end", () => {
       const two = await world.start(2, [1]);
       let asked = 0;
       for (let round = 0; round < 200; round += 1) {
-        for (const [node, peer] of [[one, 2], [two, 1]] as const) {
+        for (const [node, peer] of [
+          [one, 2],
+          [two, 1],
+        ] as const) {
           if (!node.isUp(peer)) node.links.want(peer);
           else if (node.ask(peer) > 0 && node === one) asked += 1;
         }

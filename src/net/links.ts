@@ -40,7 +40,7 @@ import { type Address, formatAddress } from "./address.ts";
 import { backoffMs } from "./backoff.ts";
 import type { Channel } from "./channel.ts";
 import { LinkCounters } from "./counters.ts";
-import { Link, LINK_STATE, type LinkOwner, type LinkState, type Refusal } from "./link.ts";
+import { LINK_STATE, Link, type LinkOwner, type LinkState, type Refusal } from "./link.ts";
 import type { Listener, Stream, StreamEvents, Transport } from "./transport.ts";
 
 export interface LinksEnv {
@@ -166,7 +166,16 @@ export class Links implements LinkOwner {
     const names = { clusterName, nodeName };
     const times = { keepaliveMs, idleMs };
     const role = ROLE.PEER;
-    this.hello = { role, pageBytes: PAGE_BYTES, node, bootId, features: 0, codecs, ...times, ...names };
+    this.hello = {
+      role,
+      pageBytes: PAGE_BYTES,
+      node,
+      bootId,
+      features: 0,
+      codecs,
+      ...times,
+      ...names,
+    };
   }
 
   /** Listens for peers. @returns the address with its real port. Rejects as Transport.listen does. */
@@ -396,7 +405,8 @@ export class Links implements LinkOwner {
   private invalidPeer(link: Link, hello: Hello): Refusal | null {
     const refuse = (reason: string): Refusal => ({ code: GOODBYE.REFUSED, reason });
     if (hello.role !== ROLE.PEER) return refuse("this address is for peers, not for clients");
-    if (hello.node >= NODES_MAX) return refuse(`node number ${hello.node} is over ${NODES_MAX - 1}`);
+    if (hello.node >= NODES_MAX)
+      return refuse(`node number ${hello.node} is over ${NODES_MAX - 1}`);
     if (hello.node === this.identity.node) {
       return refuse(`node number ${hello.node} is taken: two nodes say that it is theirs`);
     }

@@ -91,9 +91,7 @@ export class Requests {
   /** Whether `number` of this type waits for a reply, timed out or not. */
   isExpected(number: number, type: number): boolean {
     const slot = number & SLOT_MASK;
-    return (
-      this.numbers[slot] === number && this.states[slot] !== FREE && this.types[slot] === type
-    );
+    return this.numbers[slot] === number && this.states[slot] !== FREE && this.types[slot] === type;
   }
 
   /** Whether the request has timed out: its reply is to be ignored. */

@@ -6,18 +6,24 @@
  *
  * Start: listen for peers, then for clients, so that nobody is served before pages can go anywhere. Stop: the reverse.
  */
-import { Lz4 } from "../compress/lz4.ts";
+
 import { ownerSeed } from "../compress/checksum.ts";
 import { CODEC, type Codec } from "../compress/codec.ts";
+import { Lz4 } from "../compress/lz4.ts";
 import { Raw } from "../compress/raw.ts";
 import type { Clock } from "../core/clock.ts";
-import { FRAME_BYTES, OBJECTS_PER_NODE_MAX, PAGE_BYTES, PAGES_PER_NODE_MAX } from "../core/limits.ts";
+import {
+  FRAME_BYTES,
+  OBJECTS_PER_NODE_MAX,
+  PAGE_BYTES,
+  PAGES_PER_NODE_MAX,
+} from "../core/limits.ts";
 import type { Log } from "../core/log.ts";
 import type { Memory } from "../core/memory.ts";
 import type { Random } from "../core/random.ts";
 import { ClientDoor } from "../doors/client-door.ts";
 import type { Channel } from "../net/channel.ts";
-import { Links, type LinkHandler } from "../net/links.ts";
+import { type LinkHandler, Links } from "../net/links.ts";
 import type { Transport } from "../net/transport.ts";
 import { Foreign, NEVER_REMOTE } from "../ramster/foreign.ts";
 import { Ramster } from "../ramster/ramster.ts";
@@ -82,10 +88,13 @@ export class Node implements LinkHandler {
       peers,
       listenAddress: () => this.listenAddress,
     });
-    this.door = new ClientDoor({ ...env, ramster: this.ramster, admin }, {
-      hello: this.doorHello(),
-      putWaitMs: config.putWaitMs,
-    });
+    this.door = new ClientDoor(
+      { ...env, ramster: this.ramster, admin },
+      {
+        hello: this.doorHello(),
+        putWaitMs: config.putWaitMs,
+      },
+    );
   }
 
   /** @returns where it listens, with real ports. Rejects when an address is taken. */

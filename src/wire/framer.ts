@@ -8,6 +8,8 @@
  * buffer, which is made no longer than a header that was found valid declares, is used again, and is given up after an
  * unusually long frame.
  *
+ * After a throw, its own or the sink's, the place in the stream is lost: every later push throws too.
+ *
  * Not here: what the body of a type must look like (messages.ts).
  */
 import { WireError } from "../core/errors.ts";
@@ -45,14 +47,28 @@ export class Framer {
   /** Bytes in assembly, and how many there must be: of the header, or, once that is valid, of the frame. */
   private have = 0;
   private want = HEADER_BYTES;
+  /** Within push; still set afterwards when push was left by a throw. */
+  private isOutOfStep = false;
 
   constructor(sink: FrameSink, memory: Memory) {
     this.sink = sink;
     this.memory = memory;
   }
 
-  /** Takes the next bytes of the stream. Throws WireError BAD_FRAME: the stream must be closed then. */
+  /**
+   * Takes the next bytes of the stream. Throws WireError BAD_FRAME, or what the sink throws: the
+   * stream must be closed then. The sink must not push.
+   */
   push(chunk: Uint8Array): void {
+    if (this.isOutOfStep) {
+      throw new WireError("BAD_FRAME", "Cannot read message: an earlier one was not read");
+    }
+    this.isOutOfStep = true;
+    this.take(chunk);
+    this.isOutOfStep = false;
+  }
+
+  private take(chunk: Uint8Array): void {
     let at = this.have > 0 ? this.assemble(chunk) : 0;
     if (at === chunk.byteLength) return;
     const view = new DataView(chunk.buffer, chunk.byteOffset, chunk.byteLength);
@@ -82,7 +98,7 @@ export class Framer {
       this.give(this.assembly, this.assemblyView, 0);
       this.have = 0;
       this.want = HEADER_BYTES;
-      if (this.assembly.byteLength > ASSEMBLY_KEEP_BYTES) this.setAssembly(HEADER_BYTES);
+      if (this.assembly.byteLength > ASSEMBLY_KEEP_BYTES) this.giveUpAssembly();
       return at;
     }
     return at;
@@ -93,6 +109,13 @@ export class Framer {
     const header = this.assembly;
     this.setAssembly(this.want);
     this.memory.copy(this.assembly, 0, header, 0, HEADER_BYTES);
+  }
+
+  private giveUpAssembly(): void {
+    this.setAssembly(HEADER_BYTES);
+    // Else the frame that was given out last would keep the long buffer until the next one.
+    this.frame.bytes = this.assembly;
+    this.frame.view = this.assemblyView;
   }
 
   private setAssembly(byteCount: number): void {

@@ -10,8 +10,9 @@
  *
  * Where the original demanded equal timeouts, the smaller of both is used here.
  */
+import { assert } from "../core/assert.ts";
 import { WireError } from "../core/errors.ts";
-import { NAME_BYTES_MAX, PAGE_BYTES } from "../core/limits.ts";
+import { NAME_BYTES_MAX, PAGE_BYTES, SETTING_MS_MIN } from "../core/limits.ts";
 import type { Frame } from "./framer.ts";
 
 export const ROLE = { PEER: 1, CLIENT: 2, CLIENT_DOOR: 3 } as const;
@@ -49,7 +50,11 @@ export function clientHello(): Hello {
   };
 }
 
-/** Writes the body at `view[at]`, where HELLO_BYTES_MAX have room. @returns its length. */
+/**
+ * Writes the body at `view[at]`, where HELLO_BYTES_MAX have room. Both names fit NAME_BYTES_MAX.
+ *
+ * @returns its length.
+ */
 export function encodeHello(hello: Hello, view: DataView, at: number): number {
   view.setUint8(at, hello.role);
   view.setUint8(at + 1, 0);
@@ -63,7 +68,8 @@ export function encodeHello(hello: Hello, view: DataView, at: number): number {
   let end = at + FIXED_BYTES;
   for (const name of [hello.clusterName, hello.nodeName]) {
     const room = new Uint8Array(view.buffer, view.byteOffset + end + 1, NAME_BYTES_MAX);
-    const { written } = new TextEncoder().encodeInto(name, room);
+    const { read, written } = new TextEncoder().encodeInto(name, room);
+    assert(read === name.length, "a name is over NAME_BYTES_MAX"); // Checked in node/config.ts.
     view.setUint8(end, written);
     end += 1 + written;
   }
@@ -72,23 +78,10 @@ export function encodeHello(hello: Hello, view: DataView, at: number): number {
 
 /** Reads a body. Throws WireError BAD_HANDSHAKE when it is none. */
 export function decodeHello(view: DataView, at: number, bodyBytes: number): Hello {
-  const refuse = (reason: string): WireError => {
-    return new WireError("BAD_HANDSHAKE", `Cannot read HELLO: ${reason}`);
-  };
-  if (bodyBytes < FIXED_BYTES || bodyBytes > HELLO_BYTES_MAX) throw refuse("wrong length");
-  if (view.getUint8(at + 1) !== 0) throw refuse("reserved byte is not 0");
   const names: string[] = [];
-  const end = at + bodyBytes;
-  let nameAt = at + FIXED_BYTES;
-  for (let i = 0; i < 2; i += 1) {
-    if (nameAt >= end) throw refuse("name is cut");
-    const length = view.getUint8(nameAt);
-    if (length > NAME_BYTES_MAX || nameAt + 1 + length > end) throw refuse("name is cut");
-    const bytes = new Uint8Array(view.buffer, view.byteOffset + nameAt + 1, length);
-    names.push(new TextDecoder().decode(bytes));
-    nameAt += 1 + length;
-  }
-  if (nameAt !== end) throw refuse("body goes on after its fields");
+  const reason = readNames(view, at, bodyBytes, names);
+  if (reason !== null) throw new WireError("BAD_HANDSHAKE", `Cannot read HELLO: ${reason}`);
+  const [clusterName = "", nodeName = ""] = names;
   return {
     role: view.getUint8(at),
     node: view.getUint16(at + 2),
@@ -98,19 +91,42 @@ export function decodeHello(view: DataView, at: number, bodyBytes: number): Hell
     codecs: view.getUint32(at + 20),
     keepaliveMs: view.getUint32(at + 24),
     idleMs: view.getUint32(at + 28),
-    clusterName: names[0] ?? "",
-    nodeName: names[1] ?? "",
+    clusterName,
+    nodeName,
   };
 }
 
 /** What is wrong with the body of a HELLO, or null. */
 export function invalidHelloBody(frame: Frame): string | null {
+  return readNames(frame.view, frame.bodyAt, frame.bodyBytes, []);
+}
+
+/** Appends both names to `names`. @returns what is wrong with the body, of which nothing else can be. */
+function readNames(view: DataView, at: number, bodyBytes: number, names: string[]): string | null {
+  if (bodyBytes < FIXED_BYTES) return "fields are cut";
+  if (view.getUint8(at + 1) !== 0) return "reserved byte is not 0";
+  const end = at + bodyBytes;
+  let nameAt = at + FIXED_BYTES;
+  for (let i = 0; i < 2; i += 1) {
+    if (nameAt >= end) return "name is cut";
+    const nameBytes = view.getUint8(nameAt);
+    if (nameBytes > NAME_BYTES_MAX) return `name of ${nameBytes} bytes is over ${NAME_BYTES_MAX}`;
+    if (nameAt + 1 + nameBytes > end) return "name is cut";
+    const bytes = new Uint8Array(view.buffer, view.byteOffset + nameAt + 1, nameBytes);
+    const name = utf8OrNull(bytes);
+    if (name === null) return "name is not UTF-8";
+    names.push(name);
+    nameAt += 1 + nameBytes;
+  }
+  return nameAt === end ? null : "body goes on after its fields";
+}
+
+/** Two names that differ in bytes must differ as text, so nothing is replaced or left out. */
+function utf8OrNull(bytes: Uint8Array): string | null {
   try {
-    decodeHello(frame.view, frame.bodyAt, frame.bodyBytes);
-    return null;
-  } catch (error) {
-    if (error instanceof WireError) return error.message;
-    throw error;
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch {
+    return null; // The decoder throws for nothing else.
   }
 }
 
@@ -124,6 +140,10 @@ export function checkHello(mine: Hello, theirs: Hello): string | null {
     return `cluster is "${theirs.clusterName}" there and "${mine.clusterName}" here`;
   }
   if ((theirs.codecs & mine.codecs) === 0) return "no codec in common";
+  const { keepaliveMs, idleMs } = theirs;
+  if (keepaliveMs < SETTING_MS_MIN || keepaliveMs >= idleMs) {
+    return `keepalive of ${keepaliveMs} ms does not fit idle of ${idleMs} ms`;
+  }
   return null;
 }
 

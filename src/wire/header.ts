@@ -9,8 +9,9 @@
  *
  * Both statuses are 0 in requests. What a type may carry is in messages.ts; this file knows the frame alone.
  */
-import { BATCH_COUNT_MAX, BODY_BYTES_MAX, HEADER_BYTES, PROTOCOL_VERSION } from "../core/limits.ts";
+
 import { assert } from "../core/assert.ts";
+import { BATCH_COUNT_MAX, BODY_BYTES_MAX, HEADER_BYTES, PROTOCOL_VERSION } from "../core/limits.ts";
 import { TRANSPORT_STATUS_WIRE_MAX } from "./status.ts";
 
 export const HEADER_MAGIC = 0x524d;

@@ -5,17 +5,18 @@
  * message. A request of a type that is not here is no broken frame: it is answered with transport status NO_HANDLER.
  */
 import { assert } from "../core/assert.ts";
+import { HANDLE_BYTES } from "../core/handle.ts";
 import {
   BATCH_COUNT_MAX,
   BODY_BYTES_MAX,
   CLIENT_GET_COUNT_MAX,
   FETCH_BATCH_COUNT_MAX,
   FLUSH_BATCH_COUNT_MAX,
+  NODES_MAX,
   PAGE_BYTES,
   REMOTIFY_BATCH_COUNT_MAX,
 } from "../core/limits.ts";
 import { STATUS } from "../core/status.ts";
-import { HANDLE_BYTES } from "../core/handle.ts";
 import {
   invalidHandlesBody,
   invalidKnobSetBody,
@@ -80,10 +81,15 @@ export const GOODBYE = {
   BUSY: 7,
 } as const;
 
-/** Text in replies and goodbyes: a line, or the JSON of STATS. */
-const TEXT_BYTES_MAX = BODY_BYTES_MAX;
-const GOODBYE_BYTES_MAX = 1024;
-const KNOB_BYTES_MAX = 4096;
+/** One line on why not, in UTF-8. */
+const REASON_BYTES_MAX = 1024;
+const GOODBYE_BYTES_MAX = 1 + REASON_BYTES_MAX;
+/** Name and value. The longest value is the list of peers: NODES_MAX of them with 64 bytes each. */
+const KNOB_BYTES_MAX = NODES_MAX * 64;
+/** The value, or a reason that quotes name and value. */
+const KNOB_REPLY_BYTES_MAX = 4 * KNOB_BYTES_MAX;
+/** The JSON of STATS. */
+const STATS_BYTES_MAX = BODY_BYTES_MAX;
 
 interface Shape {
   countMax: number;
@@ -94,21 +100,30 @@ interface Shape {
 
 interface MessageRow {
   request: Shape;
-  /** Of a reply whose handler status is OK; one with another status carries text. Null: no reply. */
+  /** Of a reply whose handler status is OK. Null: no reply. */
   reply: Shape | null;
-  /** For `count` entries in the request, how long the reply may become. */
+  /** Of a reply with another handler status: a line on why. Empty for what has a status an entry. */
+  refusal: Shape;
+  /** For `count` entries in the request, how long the reply may become, whatever its status. */
   replyBytesOf: (count: number) => number;
 }
 
 const valid = (): null => null;
 
 const EMPTY: Shape = { countMax: 0, bodyBytesMax: 0, invalid: valid };
-const TEXT: Shape = { countMax: 0, bodyBytesMax: TEXT_BYTES_MAX, invalid: valid };
+const REASON: Shape = textShape(REASON_BYTES_MAX);
 const POOL: Shape = {
   countMax: 0,
   bodyBytesMax: 4,
-  invalid: (frame) => (frame.bodyBytes === 4 ? null : "body is not 4 bytes long"),
+  invalid: (frame) => {
+    if (frame.bodyBytes !== 4) return "body is not 4 bytes long";
+    return frame.view.getUint16(frame.bodyAt + 2) === 0 ? null : "reserved bytes";
+  },
 };
+
+function textShape(bodyBytesMax: number): Shape {
+  return { countMax: 0, bodyBytesMax, invalid: valid };
+}
 
 function statuses(countMax: number): Shape {
   return {
@@ -141,62 +156,61 @@ const newPoolShape: Shape = {
   invalid: (frame) => {
     if (frame.bodyBytes !== 4) return "body is not 4 bytes long";
     const word = frame.view.getUint32(frame.bodyAt);
-    return (word & 0xfcffffff) === 0 ? null : "unknown flags";
+    return (word & 0xfcffffff) === 0 ? null : "unknown flags or reserved bytes";
   },
 };
-const knobGetShape: Shape = { countMax: 0, bodyBytesMax: KNOB_BYTES_MAX, invalid: valid };
-const knobSetShape: Shape = { ...knobGetShape, invalid: invalidKnobSetBody };
+const knobShape: Shape = textShape(KNOB_BYTES_MAX);
+const knobReplyShape: Shape = textShape(KNOB_REPLY_BYTES_MAX);
 
-const fixed = (byteCount: number) => (): number => byteCount;
-const perEntry = (byteCount: number) => (count: number): number => count * byteCount;
+/** Replied to with bytes of their own, or with a reason. */
+function single(request: Shape, reply: Shape, refusal: Shape = REASON): MessageRow {
+  const bytesMax = Math.max(reply.bodyBytesMax, refusal.bodyBytesMax);
+  return { request, reply, refusal, replyBytesOf: () => bytesMax };
+}
+
+/** Replied to with a status an entry. */
+function batchWithStatuses(request: Shape): MessageRow {
+  const reply = statuses(request.countMax);
+  return { request, reply, refusal: EMPTY, replyBytesOf: (count) => count };
+}
+
+/** Replied to with something longer an entry. */
+function batchWithPages(request: Shape, reply: Shape, replyEntryBytes: number): MessageRow {
+  return { request, reply, refusal: EMPTY, replyBytesOf: (count) => count * replyEntryBytes };
+}
 
 const GET_REPLY_BYTES = GET_REPLY_ENTRY_BYTES + PAGE_BYTES;
+const PAGE_GET_REPLY_BYTES = 1 + PAGE_BYTES;
 
 const ROWS: { readonly [name in MessageName]: MessageRow } = {
-  HELLO: { request: helloShape, reply: helloShape, replyBytesOf: fixed(HELLO_BYTES_MAX) },
-  KEEPALIVE: { request: EMPTY, reply: EMPTY, replyBytesOf: fixed(0) },
-  GOODBYE: { request: goodbyeShape, reply: null, replyBytesOf: fixed(0) },
-  PUT: {
-    request: batch(REMOTIFY_BATCH_COUNT_MAX, PUT_ENTRY_BYTES + PAGE_BYTES, invalidPutBody),
-    reply: statuses(REMOTIFY_BATCH_COUNT_MAX),
-    replyBytesOf: perEntry(1),
-  },
-  GET: {
-    request: batch(FETCH_BATCH_COUNT_MAX, GET_ENTRY_BYTES, invalidGetBody),
-    reply: batch(FETCH_BATCH_COUNT_MAX, GET_REPLY_BYTES, invalidGetReplyBody),
-    replyBytesOf: perEntry(GET_REPLY_BYTES),
-  },
-  FLUSH: {
-    request: batch(FLUSH_BATCH_COUNT_MAX, FLUSH_ENTRY_BYTES, invalidFlushBody),
-    reply: statuses(FLUSH_BATCH_COUNT_MAX),
-    replyBytesOf: perEntry(1),
-  },
-  NEW_POOL: { request: newPoolShape, reply: POOL, replyBytesOf: fixed(4) },
-  DESTROY_POOL: { request: POOL, reply: EMPTY, replyBytesOf: fixed(0) },
-  FLUSH_POOL: { request: POOL, reply: EMPTY, replyBytesOf: fixed(0) },
-  PAGE_PUT: {
-    request: batch(CLIENT_GET_COUNT_MAX, PAGE_PUT_ENTRY_BYTES, invalidPagePutBody),
-    reply: statuses(CLIENT_GET_COUNT_MAX),
-    replyBytesOf: perEntry(1),
-  },
-  PAGE_GET: {
-    request: batch(CLIENT_GET_COUNT_MAX, PAGE_GET_ENTRY_BYTES, invalidPageGetBody),
-    reply: batch(CLIENT_GET_COUNT_MAX, 1 + PAGE_BYTES, invalidPageGetReplyBody),
-    replyBytesOf: perEntry(1 + PAGE_BYTES),
-  },
-  PAGE_FLUSH: {
-    request: batch(BATCH_COUNT_MAX, HANDLE_BYTES, invalidHandlesBody),
-    reply: statuses(BATCH_COUNT_MAX),
-    replyBytesOf: perEntry(1),
-  },
-  OBJECT_FLUSH: {
-    request: batch(BATCH_COUNT_MAX, HANDLE_BYTES, invalidHandlesBody),
-    reply: statuses(BATCH_COUNT_MAX),
-    replyBytesOf: perEntry(1),
-  },
-  STATS: { request: EMPTY, reply: TEXT, replyBytesOf: fixed(TEXT_BYTES_MAX) },
-  KNOB_GET: { request: knobGetShape, reply: TEXT, replyBytesOf: fixed(KNOB_BYTES_MAX) },
-  KNOB_SET: { request: knobSetShape, reply: TEXT, replyBytesOf: fixed(KNOB_BYTES_MAX) },
+  HELLO: single(helloShape, helloShape),
+  KEEPALIVE: single(EMPTY, EMPTY, EMPTY),
+  GOODBYE: { request: goodbyeShape, reply: null, refusal: EMPTY, replyBytesOf: () => 0 },
+  PUT: batchWithStatuses(
+    batch(REMOTIFY_BATCH_COUNT_MAX, PUT_ENTRY_BYTES + PAGE_BYTES, invalidPutBody),
+  ),
+  GET: batchWithPages(
+    batch(FETCH_BATCH_COUNT_MAX, GET_ENTRY_BYTES, invalidGetBody),
+    batch(FETCH_BATCH_COUNT_MAX, GET_REPLY_BYTES, invalidGetReplyBody),
+    GET_REPLY_BYTES,
+  ),
+  FLUSH: batchWithStatuses(batch(FLUSH_BATCH_COUNT_MAX, FLUSH_ENTRY_BYTES, invalidFlushBody)),
+  NEW_POOL: single(newPoolShape, POOL),
+  DESTROY_POOL: single(POOL, EMPTY),
+  FLUSH_POOL: single(POOL, EMPTY),
+  PAGE_PUT: batchWithStatuses(
+    batch(CLIENT_GET_COUNT_MAX, PAGE_PUT_ENTRY_BYTES, invalidPagePutBody),
+  ),
+  PAGE_GET: batchWithPages(
+    batch(CLIENT_GET_COUNT_MAX, PAGE_GET_ENTRY_BYTES, invalidPageGetBody),
+    batch(CLIENT_GET_COUNT_MAX, PAGE_GET_REPLY_BYTES, invalidPageGetReplyBody),
+    PAGE_GET_REPLY_BYTES,
+  ),
+  PAGE_FLUSH: batchWithStatuses(batch(BATCH_COUNT_MAX, HANDLE_BYTES, invalidHandlesBody)),
+  OBJECT_FLUSH: batchWithStatuses(batch(BATCH_COUNT_MAX, HANDLE_BYTES, invalidHandlesBody)),
+  STATS: single(EMPTY, textShape(STATS_BYTES_MAX)),
+  KNOB_GET: single(knobShape, knobReplyShape, knobReplyShape),
+  KNOB_SET: single({ ...knobShape, invalid: invalidKnobSetBody }, knobReplyShape, knobReplyShape),
 };
 
 /** By type, so that a frame finds its row without a search. */
@@ -240,7 +254,7 @@ export function invalidReply(frame: Frame): string | null {
     return `reply to ${messageName(frame.type)}, which has none`;
   }
   if (frame.transportStatus !== TRANSPORT_STATUS.NONE) return invalidBody(frame, EMPTY);
-  return invalidBody(frame, frame.handlerStatus === STATUS.OK ? row.reply : TEXT);
+  return invalidBody(frame, frame.handlerStatus === STATUS.OK ? row.reply : row.refusal);
 }
 
 function invalidBody(frame: Frame, shape: Shape): string | null {

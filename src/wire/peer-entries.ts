@@ -4,8 +4,9 @@
  * Reading and writing allocates nothing and checks nothing: a body has passed its validator here, which looks at every bound
  * once, before anybody reads an entry.
  */
-import { type Handle, HANDLE_BYTES } from "../core/handle.ts";
-import { PAGE_BYTES, VERSION_END } from "../core/limits.ts";
+import { HANDLE_BYTES, type Handle } from "../core/handle.ts";
+import { PAGE_BYTES, VERSION_END, ZPAGE_BYTES_MAX } from "../core/limits.ts";
+import { STATUS } from "../core/status.ts";
 import { readVersion, writeVersion } from "../core/version.ts";
 import type { Frame } from "./framer.ts";
 
@@ -25,6 +26,7 @@ export type FlushScope = (typeof FLUSH_SCOPE)[keyof typeof FLUSH_SCOPE];
 
 /** Codec ids below this are defined: 0 raw, 1 lz4 block. */
 const CODECS_END = 2;
+const CODEC_RAW = 0;
 const VERSION_HI_END = VERSION_END / 2 ** 32;
 
 // PUT: handle 32 | version u64 | checksum u32 | zpage bytes u16 | codec u8 | kind u8 | zpage
@@ -76,8 +78,8 @@ export function invalidPutBody(frame: Frame): string | null {
     const reason = invalidHandle(view, at) ?? invalidVersion(view, at + PUT_VERSION);
     if (reason !== null) return `entry ${i}: ${reason}`;
     const zpageBytes = view.getUint16(at + PUT_SIZE);
-    if (zpageBytes < 1 || zpageBytes > PAGE_BYTES) return `entry ${i}: zpage of ${zpageBytes} bytes`;
-    if (view.getUint8(at + PUT_CODEC) >= CODECS_END) return `entry ${i}: unknown codec`;
+    const invalid = invalidZpage(zpageBytes, view.getUint8(at + PUT_CODEC));
+    if (invalid !== null) return `entry ${i}: ${invalid}`;
     if (view.getUint8(at + PUT_KIND) > 1) return `entry ${i}: unknown kind`;
     at += PUT_ENTRY_BYTES + zpageBytes;
     if (at > end) return `zpage of entry ${i} is cut`;
@@ -145,11 +147,10 @@ export function invalidGetReplyBody(frame: Frame): string | null {
     const reason = invalidVersion(view, at);
     if (reason !== null) return `entry ${i}: ${reason}`;
     const zpageBytes = view.getUint16(at + GOT_SIZE);
-    const found = view.getUint8(at + GOT_STATUS) === 0;
-    if (zpageBytes > PAGE_BYTES || found !== zpageBytes > 0) {
-      return `entry ${i}: zpage of ${zpageBytes} bytes`;
-    }
-    if (view.getUint8(at + GOT_CODEC) >= CODECS_END) return `entry ${i}: unknown codec`;
+    const codec = view.getUint8(at + GOT_CODEC);
+    const found = view.getUint8(at + GOT_STATUS) === STATUS.OK;
+    const invalid = found ? invalidZpage(zpageBytes, codec) : invalidNoZpage(zpageBytes, codec);
+    if (invalid !== null) return `entry ${i}: ${invalid}`;
     at += GET_REPLY_ENTRY_BYTES + zpageBytes;
     if (at > end) return `zpage of entry ${i} is cut`;
   }
@@ -210,6 +211,21 @@ export function invalidFixed(
 
 export function invalidHandle(view: DataView, at: number): string | null {
   return view.getUint16(at + HANDLE_BYTES - 2) === 0 ? null : "reserved bytes of the handle";
+}
+
+/** Raw is the page itself. What is compressed fits a frame beside its header, else it is sent raw. */
+function invalidZpage(zpageBytes: number, codec: number): string | null {
+  if (codec >= CODECS_END) return `codec ${codec} is not defined`;
+  const isFit =
+    codec === CODEC_RAW
+      ? zpageBytes === PAGE_BYTES
+      : zpageBytes >= 1 && zpageBytes <= ZPAGE_BYTES_MAX;
+  return isFit ? null : `zpage of ${zpageBytes} bytes with codec ${codec}`;
+}
+
+/** What stands in the place of a zpage that was not found. */
+function invalidNoZpage(zpageBytes: number, codec: number): string | null {
+  return (zpageBytes | codec) === 0 ? null : "a zpage that was not found has a size or a codec";
 }
 
 function invalidVersion(view: DataView, at: number): string | null {

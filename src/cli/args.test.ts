@@ -1,0 +1,337 @@
+import { describe, expect, test } from "bun:test";
+import fc from "fast-check";
+import { ConfigError } from "../core/errors.ts";
+import { nodeConfig } from "../node/config.ts";
+import { parseArgs } from "./args.ts";
+import { COMMANDS, flagsOf } from "./flags.ts";
+
+const MACHINE = { hostName: "pebble" };
+
+/** Arguments as a shell would split them, no quotes. */
+function parse(line: string) {
+  return parseArgs(line.split(" ").filter(Boolean), MACHINE);
+}
+
+function refusal(argv: string | readonly string[]): string {
+  try {
+    parseArgs(typeof argv === "string" ? argv.split(" ").filter(Boolean) : argv, MACHINE);
+  } catch (error) {
+    expect(error).toBeInstanceOf(ConfigError);
+    expect((error as ConfigError).message).not.toContain("\n");
+    return (error as ConfigError).message;
+  }
+  throw new Error(`nothing was refused in ${argv}`);
+}
+
+describe("parseArgs() of a node", () => {
+  test("fills in the defaults, which are those of the limits", () => {
+    expect(parse("node --number 3")).toEqual({
+      command: "node",
+      options: nodeConfig({ number: 3, name: "pebble" }),
+    });
+  });
+
+  test("reads every flag", () => {
+    const line = `node --number 1 --name left --cluster blue --listen 0.0.0.0:0
+      --peers 0@10.0.0.1:7777,2@[::1]:7778 --memory 128MiB --lend 1GiB --target 0
+      --client unix:/run/r.sock,tcp:127.0.0.1:7779 --high-mark 95 --low-mark 85
+      --remotify-eph on --remotify-pers off --trickle 100 --trickle-period 2s
+      --trickle-first 0ms --pers-zpage-max 4000 --pers-zpage-mean 2000 --put-wait 0ms
+      --request-timeout 1.5s --keepalive 1s --idle 10s --reconnect 5s --selfshrink off
+      --selfshrink-interval 1m --selfshrink-hysteresis 10 --selfshrink-inertia 0 --codec raw`;
+    expect(parse(line.replaceAll("\n", " "))).toEqual({
+      command: "node",
+      options: {
+        role: "node",
+        number: 1,
+        name: "left",
+        cluster: "blue",
+        listen: { kind: "tcp", host: "0.0.0.0", port: 0 },
+        peers: [
+          { number: 0, address: { kind: "tcp", host: "10.0.0.1", port: 7777 } },
+          { number: 2, address: { kind: "tcp", host: "::1", port: 7778 } },
+        ],
+        memoryBytes: 134_217_728,
+        lendBytes: 1_073_741_824,
+        target: 0,
+        clients: [
+          { kind: "unix", path: "/run/r.sock" },
+          { kind: "tcp", host: "127.0.0.1", port: 7779 },
+        ],
+        highMarkPercent: 95,
+        lowMarkPercent: 85,
+        remotifyEph: true,
+        remotifyPers: false,
+        trickleFrames: 100,
+        tricklePeriodMs: 2000,
+        trickleFirstMs: 0,
+        persZpageBytesMax: 4000,
+        persZpageMeanBytes: 2000,
+        putWaitMs: 0,
+        requestTimeoutMs: 1500,
+        keepaliveMs: 1000,
+        idleMs: 10_000,
+        reconnectMs: 5000,
+        selfshrink: false,
+        selfshrinkIntervalMs: 60_000,
+        selfshrinkHysteresis: 10,
+        selfshrinkInertia: 0,
+        codec: "raw",
+      },
+    });
+  });
+
+  test("joins a list from commas and from repeated flags", () => {
+    const clients = ["/a", "/b", "/c"].map((path) => ({ kind: "unix", path }));
+    expect(parse("node --number=1 --client unix:/a --client unix:/b,unix:/c")).toMatchObject({
+      options: { clients },
+    });
+  });
+
+  test("keeps text that looks like a number or a flag", () => {
+    expect(parse("node --number 1 --name 007 --cluster 1e3")).toMatchObject({
+      options: { name: "007", cluster: "1e3" },
+    });
+    expect(parse("node --number 1 --name=--verbose --cluster=a=b")).toMatchObject({
+      options: { name: "--verbose", cluster: "a=b" },
+    });
+    expect(parse("node --number 1 --name :x --cluster true")).toMatchObject({
+      options: { name: ":x", cluster: "true" },
+    });
+  });
+});
+
+describe("parseArgs() of a server", () => {
+  test("lends its memory and has none of its own", () => {
+    expect(parse("server --number 0")).toMatchObject({
+      command: "server",
+      options: { role: "server", memoryBytes: 0, lendBytes: 1_073_741_824, target: null },
+    });
+    expect(parse("server --number 0 --memory 2MiB")).toMatchObject({
+      options: { memoryBytes: 0, lendBytes: 2_097_152 },
+    });
+  });
+
+  test("has defaults that are those of the limits", () => {
+    const options = nodeConfig({ number: 0, name: "pebble", role: "server" });
+    expect(parse("server --number 0")).toEqual({ command: "server", options });
+  });
+});
+
+describe("parseArgs() of stress, stats and version", () => {
+  test("fills in the defaults of stress", () => {
+    expect(parse("stress")).toEqual({
+      command: "stress",
+      options: {
+        nodes: 8,
+        servers: 1,
+        topology: "server",
+        memoryBytes: 8_388_608,
+        workingSetBytes: 33_554_432,
+        durationMs: 20_000,
+        mix: { put: 40, get: 50, flush: 10 },
+        data: { kind: "mixed" },
+        seed: null,
+        jsonPath: null,
+        connect: [],
+        verbose: false,
+      },
+    });
+  });
+
+  test("reads every flag of stress", () => {
+    const line = `stress --nodes 4 --topology server --servers 2 --memory 1MiB --working-set 3MiB
+      --duration 10s --mix 1:2:3 --data pid:77 --seed 4294967295 --json out.json --verbose`;
+    expect(parse(line.replaceAll("\n", " "))).toMatchObject({
+      options: {
+        nodes: 4,
+        servers: 2,
+        memoryBytes: 1_048_576,
+        workingSetBytes: 3_145_728,
+        durationMs: 10_000,
+        mix: { put: 1, get: 2, flush: 3 },
+        data: { kind: "pid", pid: 77 },
+        seed: 4_294_967_295,
+        jsonPath: "out.json",
+        verbose: true,
+      },
+    });
+    expect(parse("stress --topology ring --data ./pages.bin")).toMatchObject({
+      options: { topology: "ring", servers: 0, data: { kind: "file", path: "./pages.bin" } },
+    });
+    expect(parse("stress --connect unix:/a,127.0.0.1:9")).toMatchObject({
+      options: { nodes: 0, servers: 0, connect: [{ path: "/a" }, { port: 9 }] },
+    });
+  });
+
+  test("reads stats and version", () => {
+    expect(parse("stats --json --client unix:/a")).toEqual({
+      command: "stats",
+      options: { client: { kind: "unix", path: "/a" }, json: true },
+    });
+    expect(parse("version")).toEqual({ command: "version", options: {} });
+    expect(parse("--version")).toEqual({ command: "version", options: {} });
+  });
+
+  test("reads requests for help", () => {
+    for (const line of ["--help", "-h", "help"]) {
+      expect(parse(line)).toEqual({ command: "help", about: null });
+    }
+    for (const line of ["node --help", "node -h", "help node", "node --memory 1x --help"]) {
+      expect(parse(line)).toEqual({ command: "help", about: "node" });
+    }
+  });
+});
+
+describe("parseArgs() refuses", () => {
+  test.each([
+    ["", "Cannot run without a command: take one of node, server, stress, stats, version"],
+    ["stres", 'Cannot run "stres": there is no such command, did you mean "stress"?'],
+    [
+      "--number 1",
+      'Cannot run "--number": there is no such command, take one of node, server, stress, stats, version',
+    ],
+    ["node", 'Cannot run "node" without --number: write ramster node --number N'],
+    ["stats", 'Cannot run "stats" without --client: write ramster stats --client ADDR'],
+    [
+      "node --memmory 1MiB",
+      'Cannot use --memmory: "node" has no such flag, did you mean --memory?',
+    ],
+    [
+      "node --frobnicate",
+      'Cannot use --frobnicate: "node" has no such flag, see ramster node --help',
+    ],
+    ["server --target 1", 'Cannot use --target: "server" has no such flag, it belongs to "node"'],
+    [
+      "node --constructor x",
+      'Cannot use --constructor: "node" has no such flag, see ramster node --help',
+    ],
+    [
+      "node --__proto__=x",
+      'Cannot use --__proto__: "node" has no such flag, see ramster node --help',
+    ],
+    [
+      "node --no-selfshrink",
+      'Cannot use --no-selfshrink: "node" has no such flag, did you mean --selfshrink?',
+    ],
+    ["node --memory.x 1", 'Cannot use --memory.x: "node" has no such flag, did you mean --memory?'],
+    ["node --number 1 --", 'Cannot use --: "node" has no such flag, see ramster node --help'],
+    ["node --number 1 --memory", "Cannot use --memory without a value: write --memory SIZE"],
+    ["node --number --memory 1MiB", "Cannot use --number without a value: write --number N"],
+    ["node --number 1 --number 2", 'Cannot use --number twice: it is "1" and "2"'],
+    ["stats --json --json --client unix:/a", "Cannot use --json twice"],
+    ["stats --json=yes --client unix:/a", 'Cannot use argument "yes": "stats" takes flags only'],
+    ["node 7", 'Cannot use argument "7": "node" takes flags only'],
+    ["node -n 7", 'Cannot use argument "-n": "node" takes flags only'],
+    ["node --number 1024", 'Cannot use --number "1024": it must be at most 1023'],
+    ["node --number -1", 'Cannot use --number "-1": write a whole number'],
+    [
+      "node --number 1 --memory 64MB",
+      'Cannot use --memory "64MB": there is no unit "MB", write "64MiB"',
+    ],
+    ["node --number 1 --memory 512KiB", 'Cannot use --memory "512KiB": it must be at least 1MiB'],
+    [
+      "node --number 1 --memory=",
+      'Cannot use --memory "": write a size, such as "64MiB" or "4096"',
+    ],
+    ["node --number 1 --lend 4KiB", 'Cannot use --lend "4KiB": it must be 0 or at least 1MiB'],
+    [
+      "node --number 1 --idle 30",
+      'Cannot use --idle "30": the unit is missing, write "30ms" or "30s"',
+    ],
+    ["node --number 1 --idle 25h", 'Cannot use --idle "25h": it must be at most 24h'],
+    ["node --number 1 --codec zstd", 'Cannot use --codec "zstd": take one of lz4, raw'],
+    ["node --number 1 --selfshrink yes", 'Cannot use --selfshrink "yes": take one of on, off'],
+    [
+      "node --number 1 --target all",
+      'Cannot use --target "all": write the number of a node, or "none"',
+    ],
+    ["node --number 1 --target 1", 'Cannot use --target "1": it is the number of this node'],
+    ["node --number 1 --high-mark 101", 'Cannot use --high-mark "101": it must be at most 100'],
+    [
+      "node --number 1 --low-mark 95",
+      'Cannot use --low-mark "95": it must not be above --high-mark "90"',
+    ],
+    [
+      "node --number 1 --keepalive 30s",
+      'Cannot use --keepalive "30000ms": it must be below --idle "30000ms"',
+    ],
+    [
+      "node --number 1 --listen 7777",
+      'Cannot use --listen "7777": no port, write "HOST:PORT" or "unix:PATH"',
+    ],
+    [
+      "node --number 1 --listen unix:/a",
+      'Cannot use --listen "unix:/a": nodes talk over TCP, write "HOST:PORT"',
+    ],
+    [
+      "node --number 1 --listen h:70000",
+      'Cannot use --listen "h:70000": "70000" is no port, it must be 0 .. 65535',
+    ],
+    [
+      "node --number 1 --peers h:1",
+      'Cannot use --peers "h:1": write number and address, as in "0@10.0.0.1:7777"',
+    ],
+    ["node --number 1 --peers 2@h:1,2@h:2", 'Cannot use --peers "2@h:2": node 2 is there twice'],
+    ["node --number 1 --peers 2@h:1,,", 'Cannot use --peers "": a member of the list is empty'],
+    [
+      "node --number 1 --peers 9999@h:1",
+      'Cannot use --peers "9999@h:1": the number before "@" must be 0 .. 1023',
+    ],
+    [
+      "node --number 1 --peers 2@unix:/a",
+      'Cannot use --peers "2@unix:/a": nodes talk over TCP, write "HOST:PORT"',
+    ],
+    ["node --number 1 --client unix:", 'Cannot use --client "unix:": the socket path is empty'],
+    ["stress --nodes 1", 'Cannot use --nodes "1": it must be at least 2'],
+    ["stress --nodes 2 --servers 2", 'Cannot use --servers "2": it must be below --nodes "2"'],
+    [
+      "stress --topology ring --servers 1",
+      'Cannot use --servers with --topology "ring": only topology "server" has servers',
+    ],
+    [
+      "stress --topology pair --nodes 3",
+      'Cannot use --nodes "3": topology "pair" needs an even number',
+    ],
+    [
+      "stress --connect unix:/a --nodes 2",
+      "Cannot use --nodes with --connect: those nodes run already",
+    ],
+    ["stress --mix 1:2", 'Cannot use --mix "1:2": write 3 whole numbers as "put:get:flush"'],
+    ["stress --mix 0:1:1", 'Cannot use --mix "0:1:1": without puts there is nothing to check'],
+    [
+      "stress --data pid:0",
+      'Cannot use --data "pid:0": "0" is no process id, it must be 1 .. 4194304',
+    ],
+    ["stress --seed 4294967296", 'Cannot use --seed "4294967296": it must be at most 4294967295'],
+    ["stress --json=", 'Cannot use --json "": the path is empty'],
+  ])("%p", (line, message) => {
+    expect(refusal(line)).toBe(message);
+  });
+
+  test("an empty name and a name that cannot be printed", () => {
+    expect(refusal(["node", "--number", "1", "--name", ""])).toBe(
+      'Cannot use --name "": it is empty',
+    );
+    expect(refusal(["node", "--number", "1", "--name", "a\nb"])).toBe(
+      'Cannot use --name "a\\nb": it holds a character that cannot be printed',
+    );
+  });
+
+  test("whatever is wrong with one clear error and nothing else", () => {
+    const words = COMMANDS.flatMap((spec) => flagsOf(spec).map((flag) => `--${flag.name}`));
+    const token = fc.oneof(fc.constantFrom(...words, "on", "1", "64MiB", "2s", "--"), fc.string());
+    const command = fc.constantFrom(...COMMANDS.map((spec) => spec.name));
+    fc.assert(
+      fc.property(command, fc.array(token, { maxLength: 6 }), (name, tokens) => {
+        try {
+          parseArgs([name, ...tokens], MACHINE);
+        } catch (error) {
+          expect(error).toBeInstanceOf(ConfigError);
+          expect((error as ConfigError).message).toMatch(/^Cannot [^\n]+[^.]$/);
+        }
+      }),
+      { numRuns: 2000 },
+    );
+  });
+});

@@ -1,0 +1,27 @@
+import { describe, expect, test } from "bun:test";
+import { COMMANDS, flagsOf } from "./flags.ts";
+
+describe("COMMANDS", () => {
+  test.each(COMMANDS.map((command) => [command.name, command] as const))(
+    "%s has no flag twice, and none that cac would read as another",
+    (_, command) => {
+      const names = flagsOf(command).map((flag) => flag.name);
+      expect(new Set(names).size).toBe(names.length);
+      for (const name of names) expect(name).toMatch(/^(?!no-)[a-z]+(-[a-z]+)*$/);
+    },
+  );
+
+  test("says for each flag what happens without it", () => {
+    for (const flag of COMMANDS.flatMap(flagsOf)) {
+      const answers = [flag.default, flag.defaultNote, flag.required || undefined];
+      const given = answers.filter((it) => it !== undefined).length;
+      expect(given).toBeLessThanOrEqual(1);
+    }
+  });
+
+  test("explains in phrases without a full stop", () => {
+    for (const text of COMMANDS.flatMap((it) => [it.summary, ...flagsOf(it).map((f) => f.help)])) {
+      expect(text).not.toEndWith(".");
+    }
+  });
+});

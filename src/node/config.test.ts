@@ -1,0 +1,103 @@
+import { describe, expect, test } from "bun:test";
+import { ConfigError } from "../core/errors.ts";
+import type { TcpAddress } from "../net/address.ts";
+import { checkNodeConfig, NODE_BOUNDS, type NodeSettings, nodeConfig } from "./config.ts";
+
+const BASE: NodeSettings = { number: 1, name: "left" };
+
+function tcp(port: number): TcpAddress {
+  return { kind: "tcp", host: "127.0.0.1", port };
+}
+
+function refusal(settings: Partial<NodeSettings>): string {
+  try {
+    nodeConfig({ ...BASE, ...settings });
+  } catch (error) {
+    expect(error).toBeInstanceOf(ConfigError);
+    return (error as ConfigError).message;
+  }
+  throw new Error("nothing was refused");
+}
+
+describe("nodeConfig()", () => {
+  test("has a default for everything but number and name", () => {
+    const config = nodeConfig(BASE);
+    expect(config).toMatchObject({
+      role: "node",
+      cluster: "ramster",
+      listen: tcp(7777),
+      memoryBytes: 67_108_864,
+      lendBytes: 0,
+      target: null,
+      highMarkPercent: 90,
+      lowMarkPercent: 80,
+      remotifyEph: false,
+      remotifyPers: true,
+      trickleFrames: 0,
+      persZpageBytesMax: 3584,
+      persZpageMeanBytes: 2560,
+      requestTimeoutMs: 2000,
+      keepaliveMs: 2000,
+      idleMs: 30_000,
+      reconnectMs: 2000,
+      selfshrinkIntervalMs: 5000,
+      selfshrinkHysteresis: 20,
+      selfshrinkInertia: 3,
+      codec: "lz4",
+    });
+    expect(() => checkNodeConfig(config)).not.toThrow();
+  });
+
+  test("makes a server of a node without memory of its own", () => {
+    const config = nodeConfig({ ...BASE, role: "server" });
+    expect(config).toMatchObject({ memoryBytes: 0, lendBytes: 1_073_741_824 });
+    expect(refusal({ role: "server", memoryBytes: 1_048_576 })).toContain("--memory");
+    expect(refusal({ role: "server", lendBytes: 4096 })).toContain("a server lends at least");
+    expect(refusal({ role: "server", target: 2 })).toContain("a server has no target");
+  });
+
+  test("takes both ends of every bound and nothing beyond", () => {
+    for (const [key, { flag, min, max }] of Object.entries(NODE_BOUNDS)) {
+      for (const value of [min - 1, max + 1, min + 0.5, Number.NaN]) {
+        expect(refusal({ [key]: value })).toStartWith(
+          `Cannot use --${flag} "${value}": it must be`,
+        );
+      }
+    }
+    const wide = { highMarkPercent: 100, lowMarkPercent: 0, number: 1023, target: 0 };
+    expect(() => nodeConfig({ ...BASE, ...wide })).not.toThrow();
+  });
+
+  test("refuses settings that contradict each other", () => {
+    expect(refusal({ lowMarkPercent: 91 })).toContain("--high-mark");
+    expect(refusal({ persZpageMeanBytes: 3585 })).toContain("--pers-zpage-max");
+    expect(refusal({ keepaliveMs: 30_000 })).toContain("--idle");
+    expect(refusal({ target: 1 })).toContain("the number of this node");
+  });
+
+  test("refuses names that nobody could read", () => {
+    for (const name of ["", "x".repeat(65), "é".repeat(33), "a\nb", "\u0000", "\ud800"]) {
+      expect(refusal({ name })).toStartWith("Cannot use --name ");
+      expect(refusal({ cluster: name })).toStartWith("Cannot use --cluster ");
+    }
+    expect(() => nodeConfig({ ...BASE, name: "é".repeat(32) })).not.toThrow();
+  });
+
+  test("refuses peers that cannot be", () => {
+    const peer = (number: number, port: number) => ({ number, address: tcp(port) });
+    expect(refusal({ peers: [peer(1, 1)] })).toContain("the number of this node");
+    expect(refusal({ peers: [peer(2, 1), peer(2, 2)] })).toContain("node 2 is there twice");
+    expect(refusal({ peers: [peer(2, 1), peer(3, 1)] })).toContain("the same address");
+    expect(refusal({ peers: [peer(2, 0)] })).toContain("port 0");
+    expect(refusal({ peers: [peer(1024, 1)] })).toContain("node numbers are 0 .. 1023");
+    expect(refusal({ peers: [peer(2, 7777)] })).toContain("this node listens there");
+  });
+
+  test("refuses client addresses that are taken", () => {
+    const unix = { kind: "unix", path: "/run/r.sock" } as const;
+    expect(refusal({ clients: [unix, unix] })).toContain('--client "unix:/run/r.sock"');
+    expect(refusal({ clients: [tcp(7777)] })).toContain("taken by this node");
+    expect(refusal({ clients: Array.from({ length: 17 }, () => tcp(0)) })).toContain("at most 16");
+    expect(() => nodeConfig({ ...BASE, clients: [tcp(0), tcp(0), unix] })).not.toThrow();
+  });
+});
