@@ -1,10 +1,12 @@
 /**
- * Model test: random operations on a node whose memory is far too small, with a holder that takes what does not fit, against a
- * plain Map. Everything of a page's life happens: put, duplicate put, refusal, remotify, remote get, coming home, flush of
- * page, object and pool, pool destroy, eviction, freeze, and links that break.
+ * Model test: random operations on a node whose memory is far too small, with a holder that takes
+ * what does not fit, against a plain Map. Everything of a page's life happens: put, duplicate put,
+ * refusal, remotify, remote get, coming home, flush of page, object and pool, pool destroy,
+ * eviction, freeze, and links that break.
  *
- * The model: a persistent page that was accepted is there until it is flushed, taken or put anew; an ephemeral one may be
- * missing, and then stays so; neither is ever anything but what was put last.
+ * The model: a persistent page that was accepted is there until it is flushed, taken or put anew;
+ * an ephemeral one may be missing, and then stays so; neither is ever anything but what was put
+ * last.
  */
 import { expect, test } from "bun:test";
 import { below, SeededRandom } from "../src/core/random.ts";
@@ -173,37 +175,29 @@ async function runModel(seed: number, operations: number): Promise<Model> {
   return model;
 }
 
-test(
-  "a million random operations agree with a plain Map, and nothing is left at the end",
-  async () => {
-    const model = await runModel(1, OPERATIONS);
-    const { counters } = model.node;
-    // The run is worth something only if all of this happened.
-    for (const outcome of Object.values(model.outcomes)) expect(outcome).toBeGreaterThan(0);
-    for (const name of [
-      "pers_pages_remoted",
-      "eph_pages_remoted",
-      "remote_pers_pages_succ_get",
-      "remote_eph_pages_succ_get",
-      "remote_eph_pages_unsucc_get",
-      "remotify_raced",
-      "fetch_raced",
-      "pages_repatriated",
-      "remote_pages_flushed",
-      "remote_objects_flushed",
-      "put_to_flush",
-      "failed_pers_puts",
-    ]) {
-      expect(counters[name], name).toBeGreaterThan(0);
-    }
-  },
-  300_000,
-);
+test("a million random operations agree with a plain Map, and nothing is left at the end", async () => {
+  const model = await runModel(1, OPERATIONS);
+  const { counters } = model.node;
+  // The run is worth something only if all of this happened.
+  for (const outcome of Object.values(model.outcomes)) expect(outcome).toBeGreaterThan(0);
+  for (const name of [
+    "pers_pages_remoted",
+    "eph_pages_remoted",
+    "remote_pers_pages_succ_get",
+    "remote_eph_pages_succ_get",
+    "remote_eph_pages_unsucc_get",
+    "remotify_raced",
+    "fetch_raced",
+    "pages_repatriated",
+    "remote_pages_flushed",
+    "remote_objects_flushed",
+    "put_to_flush",
+    "failed_pers_puts",
+  ]) {
+    expect(counters[name], name).toBeGreaterThan(0);
+  }
+}, 300_000);
 
-test(
-  "other seeds agree too",
-  async () => {
-    for (const seed of [2, 3, 4]) await runModel(seed, 60_000);
-  },
-  120_000,
-);
+test("other seeds agree too", async () => {
+  for (const seed of [2, 3, 4]) await runModel(seed, 60_000);
+}, 120_000);

@@ -1,6 +1,7 @@
 /**
- * The acceptance scenarios drawn from the original (its inventory, end of section 9), by number, on whole nodes under virtual
- * time. 8 and 14 need a second failure domain and come with it; 9 is here as far as one copy goes.
+ * The acceptance scenarios drawn from the original (its inventory, end of section 9), by number, on
+ * whole nodes under virtual time. 8 and 14 need a second failure domain and come with it; 9 is here
+ * as far as one copy goes.
  */
 import { describe, expect, test } from "bun:test";
 import { Lz4 } from "../src/compress/lz4.ts";

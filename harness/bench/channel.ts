@@ -1,8 +1,9 @@
 /**
- * What Channel costs: round trip and pages a second of a 4 KiB reply between two processes, against a bare Bun TCP loop
- * that moves the same bytes. Both run in turns in one run, since figures of different minutes do not compare.
+ * What Channel costs: round trip and pages a second of a 4 KiB reply between two processes, against
+ * a bare Bun TCP loop that moves the same bytes. Both run in turns in one run, since figures of
+ * different minutes do not compare.
  *
- *     bare:     60 bytes  ->  4132 bytes for each 60 that arrived, from one array, and nothing is looked at
+ *     bare:     60 bytes  ->  4132 bytes for each 60 that came, looked at by nobody
  *     channel:  a GET of one page  ->  its reply, the page copied into place, as a holder does
  *
  * Run by itself it prints the result; the bench runner calls `channelBench`.

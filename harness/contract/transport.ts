@@ -1,6 +1,7 @@
 /**
- * The contract of a Transport (src/net/transport.ts) as a suite: the real one and the simulated one both pass it,
- * so what is proved on the simulated one holds for the real one as far as it is written here.
+ * The contract of a Transport (src/net/transport.ts) as a suite: the real one and the simulated one
+ * both pass it, so what is proved on the simulated one holds for the real one as far as it is
+ * written here.
  */
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { RamsterError } from "../../src/core/errors.ts";
@@ -148,7 +149,7 @@ export function transportContract(name: string, open: () => Promise<TransportBen
       expect([near.firstWrongAt, far.firstWrongAt]).toEqual([-1, -1]);
     });
 
-    test("write() is taken in part when the other side does not read, and goes on from onDrain", async () => {
+    test("write() is taken in part while the other side does not read, until onDrain", async () => {
       const { near, far } = await pair();
       far.stream?.pause();
       near.send(64 * 1024 * 1024);

@@ -1,4 +1,6 @@
-/** Two channels joined by a simulated network, and a peer made of bare bytes: for tests of src/net. */
+/**
+ * Two channels joined by a simulated network, and a peer made of bare bytes: for tests of src/net.
+ */
 import { assert } from "../../src/core/assert.ts";
 import { HEADER_BYTES } from "../../src/core/limits.ts";
 import { SeededRandom } from "../../src/core/random.ts";
@@ -88,7 +90,10 @@ export class Outcomes implements ReplySink {
   }
 }
 
-/** One page and its 16 bytes in front for each entry of a GET, a byte for each entry of anything else. */
+/**
+ * One page and its 16 bytes in front for each entry of a GET, a byte for each entry of anything
+ * else.
+ */
 export function answerWithPages(channel: Channel, frame: Frame): void {
   const { type, request, count } = frame;
   const bodyBytes = type === MESSAGE.GET ? count * (16 + 4096) : count;

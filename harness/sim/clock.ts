@@ -1,9 +1,9 @@
 /**
- * Virtual time: a Clock that stands still until it is told to go on. Whatever takes minutes on real timers takes
- * the time of its callbacks here, and takes it in the same order in every run.
+ * Virtual time: a Clock that stands still until it is told to go on. Whatever takes minutes on real
+ * timers takes the time of its callbacks here, and takes it in the same order in every run.
  *
- * Callbacks of one instant run in the order in which they were asked for; `soon` callbacks run before any timer that is
- * due later, as at the end of a turn of the real loop.
+ * Callbacks of one instant run in the order in which they were asked for; `soon` callbacks run
+ * before any timer that is due later, as at the end of a turn of the real loop.
  */
 import { assert } from "../../src/core/assert.ts";
 import type { Clock, TimerId } from "../../src/core/clock.ts";
@@ -55,7 +55,10 @@ export class SimClock implements Clock {
     return this.pending.size + this.soonQueue.length;
   }
 
-  /** Runs the next callback, moving time on when nothing is due now. @returns false when nothing waits. */
+  /**
+   * Runs the next callback, moving time on when nothing is due now. @returns false when nothing
+   * waits.
+   */
   step(): boolean {
     const callback = this.soonQueue.shift();
     if (callback !== undefined) {
@@ -82,7 +85,10 @@ export class SimClock implements Clock {
     assert(false, "callbacks without end at one instant");
   }
 
-  /** Runs everything due up to and including `untilMs`, an instant and not a duration, and stops there. */
+  /**
+   * Runs everything due up to and including `untilMs`, an instant and not a duration, and stops
+   * there.
+   */
   run(untilMs: number): void {
     for (;;) {
       this.settle();
@@ -93,7 +99,10 @@ export class SimClock implements Clock {
     this.nowMs = Math.max(this.nowMs, untilMs);
   }
 
-  /** Runs until `condition` holds. @returns false when `withinMs` passed, or nothing is left to happen. */
+  /**
+   * Runs until `condition` holds. @returns false when `withinMs` passed, or nothing is left to
+   * happen.
+   */
   runUntil(condition: () => boolean, withinMs: number): boolean {
     const limitMs = this.nowMs + withinMs;
     while (!condition()) {

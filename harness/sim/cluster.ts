@@ -1,7 +1,9 @@
 /**
- * SimCluster: whole nodes, unmodified, in one process under virtual time, and the means to trouble them.
+ * SimCluster: whole nodes, unmodified, in one process under virtual time, and the means to trouble
+ * them.
  *
- * Pages are named by a number and made from (number, generation), so that a test says `put(7, 1)` and a stale page shows.
+ * Pages are named by a number and made from (number, generation), so that a test says `put(7, 1)`
+ * and a stale page shows.
  */
 import { Lz4 } from "../../src/compress/lz4.ts";
 import { Raw } from "../../src/compress/raw.ts";
@@ -11,8 +13,8 @@ import { PAGE_BYTES } from "../../src/core/limits.ts";
 import { SeededRandom } from "../../src/core/random.ts";
 import { STATUS, type Status } from "../../src/core/status.ts";
 import { HeapMemory } from "../../src/memory/heap-memory.ts";
-import { Node } from "../../src/node/node.ts";
 import { type NodeConfig, nodeConfig } from "../../src/node/config.ts";
+import { Node } from "../../src/node/node.ts";
 import type { GetAndFree } from "../../src/ramster/ramster.ts";
 import { SimClock } from "./clock.ts";
 import { type NetworkSettings, SimNetwork } from "./network.ts";
@@ -83,7 +85,10 @@ export class SimNode {
     return this.node.ramster.put(this.at(pool, number), this.page, 0);
   }
 
-  /** The outcome of a get that has ended: the generation found, or a status. Runs virtual time until then. */
+  /**
+   * The outcome of a get that has ended: the generation found, or a status. Runs virtual time until
+   * then.
+   */
   get(pool: number, number: number, getAndFree: GetAndFree = 0): number | "lost" | "miss" | "away" {
     return this.wait(this.startGet(pool, number, getAndFree));
   }
@@ -165,7 +170,10 @@ export class SimCluster {
     this.network = new SimNetwork(this.clock, this.random, network);
   }
 
-  /** Makes and starts nodes 0 .. n - 1, each the other's peer. Settings of each beside what a simulation needs. */
+  /**
+   * Makes and starts nodes 0 .. n - 1, each the other's peer. Settings of each beside what a
+   * simulation needs.
+   */
   async start(settings: ReadonlyArray<Partial<NodeConfig>>): Promise<void> {
     const addressOf = (number: number) => {
       return { kind: "tcp", host: `host${number}`, port: 7777 } as const;

@@ -1,4 +1,6 @@
-/** Nodes that are nothing but their Links, on a simulated network: for tests of src/net/links.ts. */
+/**
+ * Nodes that are nothing but their Links, on a simulated network: for tests of src/net/links.ts.
+ */
 import { assert } from "../../src/core/assert.ts";
 import { SeededRandom } from "../../src/core/random.ts";
 import { HeapMemory } from "../../src/memory/heap-memory.ts";
@@ -76,7 +78,8 @@ export class LinksNode implements LinkHandler {
   /** Asks a peer for something. @returns the context of the outcome. */
   ask(node: number): number {
     const channel = this.links.channelOf(node);
-    assert(channel !== null && channel.begin(LANE.BULK, FLUSH_ENTRY_BYTES));
+    assert(channel !== null);
+    assert(channel.begin(LANE.BULK, FLUSH_ENTRY_BYTES));
     channel.bytes.fill(0, channel.at, channel.at + FLUSH_ENTRY_BYTES);
     this.asked += 1;
     const { outcomes, asked } = this;

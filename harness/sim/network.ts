@@ -1,18 +1,21 @@
 /**
- * Streams in memory under virtual time, made as unkind as a network may be. Everything is drawn from one Random, so
- * a run is repeated by its seed.
+ * Streams in memory under virtual time, made as unkind as a network may be. Everything is drawn
+ * from one Random, so a run is repeated by its seed.
  *
  *     write > [ pipe: capacity bytes, in order ] > latency > random pieces > onData
  *
  *   - A write is taken in part when the pipe is full, and now and then for no reason.
  *   - Data arrives in pieces cut at random, down to single bytes.
- *   - block(a, b) stops everything on its way from a to b and says so to nobody, as a network that lost a route. The
- *     bytes are kept, as TCP would resend them. One way only: block(b, a) is the other half of a partition.
- *   - cutAfter(a, b, n) lets n more bytes through from a to b, then resets both ends; cut(a, b) resets at once.
- *   - crash(host) is the power switch: its streams and listeners are gone and it says nothing to anyone.
+ *   - block(a, b) stops everything on its way from a to b and says so to nobody, as a network that
+ *     lost a route. The bytes are kept, as TCP would resend them. One way only: block(b, a) is the
+ *     other half of a partition.
+ *   - cutAfter(a, b, n) lets n more bytes through from a to b, then resets both ends; cut(a, b)
+ *     resets at once.
+ *   - crash(host) is the power switch: its streams and listeners are gone and it says nothing to
+ *     anyone.
  *
- * Hosts are names. An address is reached from every host. Nothing is said about host parts: somebody
- * listens there or none at all. Unix sockets belong to the host that listens.
+ * Hosts are names. An address is reached from every host. Nothing is said about host parts:
+ * somebody listens there or none at all. Unix sockets belong to the host that listens.
  */
 import { assert } from "../../src/core/assert.ts";
 import { RamsterError } from "../../src/core/errors.ts";
@@ -106,14 +109,19 @@ export class SimNetwork {
     }
   }
 
-  /** Lets `byteCount` more bytes through from `from` to `to` on each stream there is now, then resets it. */
+  /**
+   * Lets `byteCount` more bytes through from `from` to `to` on each stream there is now, then
+   * resets it.
+   */
   cutAfter(from: string, to: string, byteCount: number): void {
     for (const stream of this.streams) {
       if (stream.host === from && stream.peerHost === to) stream.pipe?.cutAfter(byteCount);
     }
   }
 
-  /** The host falls silent: its streams hear nothing of this, and the others notice by themselves. */
+  /**
+   * The host falls silent: its streams hear nothing of this, and the others notice by themselves.
+   */
   crash(host: string): void {
     this.down.add(host);
     for (const [key, listener] of this.listeners) {
@@ -124,7 +132,9 @@ export class SimNetwork {
     }
   }
 
-  /** A host that crashed is back, with nothing of what it had. What is sent to old streams is reset. */
+  /**
+   * A host that crashed is back, with nothing of what it had. What is sent to old streams is reset.
+   */
   boot(host: string): void {
     this.down.delete(host);
     this.pumpStalled();
@@ -224,7 +234,9 @@ class SimListener implements Listener {
   }
 }
 
-/** The events of an accepted stream until `accept`, which wants the stream first, has given them. */
+/**
+ * The events of an accepted stream until `accept`, which wants the stream first, has given them.
+ */
 const NO_EVENTS: StreamEvents = {
   onOpen: () => {},
   onData: () => {},
@@ -407,7 +419,10 @@ class Pipe {
     });
   }
 
-  /** One step of delivery: a piece, the end, or a reset. Whatever stops it calls pumpSoon when it is over. */
+  /**
+   * One step of delivery: a piece, the end, or a reset. Whatever stops it calls pumpSoon when it is
+   * over.
+   */
   private pump(): void {
     if (this.isGone) return;
     if (this.network.isBlocked(this.from.host, this.to.host)) return this.network.noteStalled(this);
@@ -433,7 +448,10 @@ class Pipe {
     }
   }
 
-  /** The receiver's system knows the stream no more: data is answered with a reset, if that gets through. */
+  /**
+   * The receiver's system knows the stream no more: data is answered with a reset, if that gets
+   * through.
+   */
   private answerClosed(): void {
     if (this.queuedBytes === 0 && !this.isFinished) return;
     if (this.network.isBlocked(this.to.host, this.from.host)) return this.network.noteStalled(this);

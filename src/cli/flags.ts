@@ -1,9 +1,9 @@
 /**
  * Flags: the table of every command and every flag, from which the parser and the help are made.
  *
- * Defaults are written as a person writes them and read by the same parsers as what a person types,
- * so the help cannot promise another default than the one in force. flags.test.ts holds them against
- * the limits.
+ * Defaults are written as a person writes them and read by the same parsers as what a person
+ * types, so the help cannot promise another default than the one in force. flags.test.ts holds
+ * them against the limits.
  */
 import {
   HIGH_MARK_PERCENT_DEFAULT,

@@ -1,12 +1,12 @@
 /**
  * Given: the flags of one command line as text, before their values mean anything.
  *
- * cac takes the line apart. Left to itself it turns "007" into 7, drops names such as "constructor"
- * and lets "--no-memory" pass for "--memory", so each token is looked at first: a flag must be one of
- * the command's, and a value gets a guard in front that keeps it text.
+ * cac takes the line apart. Left to itself it turns "007" into 7, drops names such as
+ * "constructor" and lets "--no-memory" pass for "--memory", so each token is looked at first: a
+ * flag must be one of the command's, and a value gets a guard in front that keeps it text.
  *
- * Refused here: unknown flags and arguments, a missing value, a flag given twice. Every refusal is a
- * ConfigError BAD_CONFIG on one line that names the flag.
+ * Refused here: unknown flags and arguments, a missing value, a flag given twice. Every refusal is
+ * a ConfigError BAD_CONFIG on one line that names the flag.
  */
 import { cac } from "cac";
 import { assert } from "../core/assert.ts";

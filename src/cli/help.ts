@@ -1,4 +1,6 @@
-/** Help: the text for a person, made from the tables in flags.ts. Fits 80 columns but for examples. */
+/**
+ * Help: the text for a person, made from the tables in flags.ts. Fits 80 columns but for examples.
+ */
 import { assert } from "../core/assert.ts";
 import { COMMANDS, type CommandSpec, type FlagSpec, flagsOf } from "./flags.ts";
 import type { CommandName } from "./options.ts";

@@ -17,7 +17,10 @@ export function nearest(word: string, known: readonly string[]): string | null {
   return best;
 }
 
-/** Letters to insert, drop, change or swap with a neighbour (Damerau 1964, restricted to one edit a place). */
+/**
+ * Letters to insert, drop, change or swap with a neighbour (Damerau 1964, restricted to one edit a
+ * place).
+ */
 function editDistance(from: string, to: string): number {
   let beforeLast: number[] = [];
   let last = Array.from({ length: to.length + 1 }, (_, column) => column);

@@ -5,7 +5,8 @@
  *
  *     ready node=3 name=n3 listen=127.0.0.1:41234 client=unix:/tmp/a.sock
  *
- * SIGTERM and SIGINT stop it in order; a second one stops it at once. Its log goes to stderr, a line an event.
+ * SIGTERM and SIGINT stop it in order; a second one stops it at once. Its log goes to stderr, a
+ * line an event.
  */
 import { openMemory } from "../memory/open-memory.ts";
 import { BunClock, BunRandom, BunTransport } from "../net/bun.ts";
@@ -33,7 +34,9 @@ export async function run(config: NodeConfig): Promise<ExitCode> {
   return EXIT.DONE;
 }
 
-/** Resolves at the first signal; at the second the process ends as that signal would have ended it. */
+/**
+ * Resolves at the first signal; at the second the process ends as that signal would have ended it.
+ */
 function stopSignal(): Promise<void> {
   return new Promise((resolve) => {
     for (const signal of ["SIGTERM", "SIGINT"] as const) {

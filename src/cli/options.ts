@@ -1,6 +1,6 @@
 /**
- * Options: what a command line says, once it is known to be right. One type a command, and the union
- * of all of them that main.ts dispatches on.
+ * Options: what a command line says, once it is known to be right. One type a command, and the
+ * union of all of them that main.ts dispatches on.
  */
 import type { Address } from "../net/address.ts";
 import type { NodeConfig } from "../node/config.ts";

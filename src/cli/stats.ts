@@ -12,7 +12,9 @@ export async function run(options: StatsOptions): Promise<ExitCode> {
   return EXIT.DONE;
 }
 
-/** The node, its peers, and each counter on a line of its own, so that it can be searched and cut. */
+/**
+ * The node, its peers, and each counter on a line of its own, so that it can be searched and cut.
+ */
 export function statsText(stats: NodeStats): string {
   const { node, counters, peers } = stats;
   const lines = [

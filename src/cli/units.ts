@@ -1,7 +1,7 @@
 /**
  * Units: the text of a value in a flag or a report, and the number behind it.
  *
- *     sizes       4096   64KiB   1.5GiB        bytes; powers of 1024 only, so that no value means two things
+ *     sizes       4096   64KiB   1.5GiB        bytes, in powers of 1024 only
  *     durations   500ms   2s   1.5m   1h       milliseconds; the unit is never left out
  *     ratios      60:30:10                     parts, of which at least one is not zero
  *     counts      8                            whole numbers
@@ -127,7 +127,7 @@ function bounded(
   return value;
 }
 
-/** `"64MiB"`, `"1.5GiB"`, `"4000B"`: exact with up to three decimals, rounded to two where it is not. */
+/** `"64MiB"`, `"1.5GiB"`, `"3.91KiB"`: rounded to two decimals where three are not exact. */
 export function formatSize(bytes: number): string {
   const unit = SIZE_UNITS.find((it) => bytes >= it.bytes) ?? { name: "B", bytes: 1 };
   return `${decimal(bytes / unit.bytes)}${unit.name}`;

@@ -1,11 +1,13 @@
 /**
  * The client library: `connect` to a node's client door, then pools of pages.
  *
- * One connection carries any number of operations at once. It is not redialled: when it is lost every operation rejects
- * with CLOSED, and the pools are still there for the next connection (`openPool`).
+ * One connection carries any number of operations at once. It is not redialled: when it is lost
+ * every operation rejects with CLOSED, and the pools are still there for the next connection
+ * (`openPool`).
  */
-import { PeerError, RamsterError } from "../core/errors.ts";
+
 import type { Clock } from "../core/clock.ts";
+import { PeerError, RamsterError } from "../core/errors.ts";
 import { HANDSHAKE_TIMEOUT_MS } from "../core/limits.ts";
 import type { Memory } from "../core/memory.ts";
 import { STATUS } from "../core/status.ts";
@@ -23,7 +25,10 @@ import { Pool } from "./pool.ts";
 import { Requester } from "./requester.ts";
 
 export interface ConnectOptions {
-  /** How long an operation may wait for its answer. Default: 30 s, longer than a node waits for anything. */
+  /**
+   * How long an operation may wait for its answer. Default: 30 s, longer than a node waits for
+   * anything.
+   */
   timeoutMs?: number;
 }
 
@@ -45,7 +50,8 @@ const TIMEOUT_MS_DEFAULT = 30_000;
 /**
  * Connects to `unix:/path` or `tcp:host:port`.
  *
- * Rejects with ADDRESS_UNREACHABLE when nobody answers, BAD_HANDSHAKE when it is no client door of this protocol.
+ * Rejects with ADDRESS_UNREACHABLE when nobody answers, BAD_HANDSHAKE when it is no client door of
+ * this protocol.
  */
 export async function connect(
   address: string,
@@ -96,7 +102,10 @@ export class Client implements ChannelHandler {
       };
     }).catch((error: unknown) => {
       if (!(error instanceof RamsterError) || error.code !== "ADDRESS_UNREACHABLE") throw error;
-      throw new PeerError("ADDRESS_UNREACHABLE", `Cannot connect to "${address}": ${error.message}`);
+      throw new PeerError(
+        "ADDRESS_UNREACHABLE",
+        `Cannot connect to "${address}": ${error.message}`,
+      );
     });
     await this.greet(address);
   }
@@ -136,7 +145,10 @@ export class Client implements ChannelHandler {
     return this.text(MESSAGE.KNOB_GET, new TextEncoder().encode(name));
   }
 
-  /** Sets a knob. @returns the value now in force. Throws REFUSED, with the node's reason, when it is not allowed. */
+  /**
+   * Sets a knob. @returns the value now in force. Throws REFUSED, with the node's reason, when it
+   * is not allowed.
+   */
   setKnob(name: string, value: string): Promise<string> {
     const nameBytes = new TextEncoder().encode(name);
     const body = new Uint8Array([
@@ -148,7 +160,9 @@ export class Client implements ChannelHandler {
     return this.text(MESSAGE.KNOB_SET, body);
   }
 
-  /** Says goodbye. Resolves when the connection is gone. Operations under way reject with CLOSED. */
+  /**
+   * Says goodbye. Resolves when the connection is gone. Operations under way reject with CLOSED.
+   */
   async close(): Promise<void> {
     this.channel.goodbye(GOODBYE.STOPPING, "the client closes");
     if (this.isGone) return;

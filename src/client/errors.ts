@@ -2,8 +2,8 @@
 import { RamsterError } from "../core/errors.ts";
 
 /**
- * A persistent page that was accepted cannot be had: code LOST when it is gone, UNREACHABLE when its holder does not
- * answer now and a later get may succeed. Never thrown for a miss.
+ * A persistent page that was accepted cannot be had: code LOST when it is gone, UNREACHABLE when
+ * its holder does not answer now and a later get may succeed. Never thrown for a miss.
  */
 export class PageError extends RamsterError {
   override readonly name = "PageError";

@@ -1,10 +1,11 @@
 /** The public list of the package: `import { connect } from "ramster"`. */
-export type { Oid } from "../core/handle.ts";
+
 export { type ErrorCode, RamsterError } from "../core/errors.ts";
+export type { Oid } from "../core/handle.ts";
 export {
   type Client,
-  connect,
   type ConnectOptions,
+  connect,
   type NodeStats,
   type PeerStats,
   type PoolOptions,

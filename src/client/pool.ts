@@ -1,14 +1,19 @@
 /**
  * Pool: the pages of one tmem pool, seen from a program. Made by Client.newPool or Client.openPool.
  *
- * Batches are cut into messages of CLIENT_GET_COUNT_MAX pages that travel together: one round trip for all of them.
+ * Batches are cut into messages of CLIENT_GET_COUNT_MAX pages that travel together: one round trip
+ * for all of them.
  */
-import { Handle, type Oid } from "../core/handle.ts";
+
 import { RamsterError } from "../core/errors.ts";
+import { HANDLE_BYTES, Handle, type Oid } from "../core/handle.ts";
 import { CLIENT_GET_COUNT_MAX, PAGE_BYTES } from "../core/limits.ts";
-import { HANDLE_BYTES } from "../core/handle.ts";
 import { STATUS, statusName } from "../core/status.ts";
-import { PAGE_GET_ENTRY_BYTES, PAGE_PUT_ENTRY_BYTES, writeGetAndFree } from "../wire/client-entries.ts";
+import {
+  PAGE_GET_ENTRY_BYTES,
+  PAGE_PUT_ENTRY_BYTES,
+  writeGetAndFree,
+} from "../wire/client-entries.ts";
 import { MESSAGE } from "../wire/messages.ts";
 import { PageError } from "./errors.ts";
 import type { Requester } from "./requester.ts";
@@ -30,7 +35,8 @@ export interface PageKey {
 
 export interface GetOptions {
   /**
-   * Whether the page is removed: "default", when its pool is ephemeral; "always"; "never". The original's get_and_free.
+   * Whether the page is removed: "default", when its pool is ephemeral; "always"; "never". The
+   * original's get_and_free.
    */
   remove?: "default" | "always" | "never";
 }
@@ -51,7 +57,10 @@ export class Pool {
     this.id = id;
   }
 
-  /** Stores one page. Throws RamsterError BAD_CONFIG for what is no oid, index or page, CLOSED when the node is gone. */
+  /**
+   * Stores one page. Throws RamsterError BAD_CONFIG for what is no oid, index or page, CLOSED when
+   * the node is gone.
+   */
   async put(oid: Oid, index: number, page: Uint8Array): Promise<PutResult> {
     const [result] = await this.putMany([{ oid, index, page }]);
     return result ?? { stored: false, reason: statusName(STATUS.BAD_REQUEST) };
@@ -98,7 +107,10 @@ export class Pool {
     return page ?? null;
   }
 
-  /** Gets pages, in order; null for what is not there. Throws PageError, with all results, when one cannot be had. */
+  /**
+   * Gets pages, in order; null for what is not there. Throws PageError, with all results, when one
+   * cannot be had.
+   */
   async getMany(
     keys: readonly PageKey[],
     options: GetOptions = {},
@@ -255,7 +267,10 @@ function outcomeOf(
   }
 }
 
-function chunksOf<T>(items: readonly T[], size: number): Array<{ from: number; items: readonly T[] }> {
+function chunksOf<T>(
+  items: readonly T[],
+  size: number,
+): Array<{ from: number; items: readonly T[] }> {
   const chunks: Array<{ from: number; items: readonly T[] }> = [];
   for (let from = 0; from < items.length; from += size) {
     chunks.push({ from, items: items.slice(from, from + size) });
@@ -266,10 +281,16 @@ function chunksOf<T>(items: readonly T[], size: number): Array<{ from: number; i
 function checkKey(key: PageKey): void {
   const isOid = key.oid.length === 3 && key.oid.every((word) => word >= 0n && word < U64_END);
   if (!isOid) {
-    throw new RamsterError("BAD_CONFIG", `Cannot use oid "${key.oid}": not three unsigned 64-bit words`);
+    throw new RamsterError(
+      "BAD_CONFIG",
+      `Cannot use oid "${key.oid}": not three unsigned 64-bit words`,
+    );
   }
   if (!Number.isInteger(key.index) || key.index < 0 || key.index >= U32_END) {
-    throw new RamsterError("BAD_CONFIG", `Cannot use index "${key.index}": not an unsigned 32-bit integer`);
+    throw new RamsterError(
+      "BAD_CONFIG",
+      `Cannot use index "${key.index}": not an unsigned 32-bit integer`,
+    );
   }
 }
 

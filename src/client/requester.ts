@@ -1,11 +1,11 @@
 /**
- * Requester: requests with promises over one channel, for the client library. Waits for room when the channel is full, so
- * that a program may start as many operations as it likes.
+ * Requester: requests with promises over one channel, for the client library. Waits for room when
+ * the channel is full, so that a program may start as many operations as it likes.
  */
 import { RamsterError } from "../core/errors.ts";
 import { type Channel, LANE, type ReplySink } from "../net/channel.ts";
 import type { Frame } from "../wire/framer.ts";
-import { transportStatusName, TRANSPORT_STATUS } from "../wire/status.ts";
+import { TRANSPORT_STATUS, transportStatusName } from "../wire/status.ts";
 
 export interface RequestShape {
   count: number;
@@ -50,7 +50,10 @@ export class Requester implements ReplySink {
     for (const send of ready) send();
   }
 
-  /** The channel is closed: requests that were not sent yet fail; the others have been completed by the channel. */
+  /**
+   * The channel is closed: requests that were not sent yet fail; the others have been completed by
+   * the channel.
+   */
   onClosed(reason: string): void {
     this.closedReason = reason;
     this.onRoom();

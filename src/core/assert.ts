@@ -1,6 +1,7 @@
 /**
- * Assertions, active in every build. An assertion that fails is a bug of ours: the process stops with exit code 70.
- * Bytes from outside never reach one; they are checked by decoders and answered with a typed error.
+ * Assertions, active in every build. An assertion that fails is a bug of ours: the process stops
+ * with exit code 70. Bytes from outside never reach one; they are checked by decoders and answered
+ * with a typed error.
  */
 
 export class AssertionError extends Error {

@@ -9,6 +9,9 @@ export interface Clock {
   after(delayMs: number, callback: () => void): TimerId;
   /** Cancels a timer. One that has fired already is ignored. */
   cancel(timer: TimerId): void;
-  /** Calls `callback` once at the end of the current turn of the loop: where small writes are gathered. */
+  /**
+   * Calls `callback` once at the end of the current turn of the loop: where small writes are
+   * gathered.
+   */
   soon(callback: () => void): void;
 }

@@ -1,8 +1,9 @@
 /**
- * Failures that come from outside: sockets, peers, bytes, settings. Handle them by `code`, never by text.
+ * Failures that come from outside: sockets, peers, bytes, settings. Handle them by `code`, never by
+ * text.
  *
- * Three kinds of trouble are never mixed: a bug is an assertion (assert.ts), an expected outcome such as a miss or a
- * refusal is a `Status` (status.ts), and everything else is one of these.
+ * Three kinds of trouble are never mixed: a bug is an assertion (assert.ts), an expected outcome
+ * such as a miss or a refusal is a `Status` (status.ts), and everything else is one of these.
  */
 
 /** Every code there is, with what it means. Codes are only ever added. */
@@ -11,7 +12,8 @@ export const ERROR_CODES = {
   ADDRESS_UNREACHABLE: "nothing answers at the address",
   BAD_CONFIG: "a flag or setting is wrong",
   BAD_FRAME: "bytes that are no frame of the protocol",
-  BAD_HANDSHAKE: "the other side speaks another protocol, version or page size, or is not who was expected",
+  BAD_HANDSHAKE:
+    "the other side speaks another protocol, version or page size, or is not who was expected",
   BAD_ZPAGE: "stored bytes that do not decompress to one page",
   CLOSED: "the connection or client was closed",
   LOST: "a persistent page that was accepted cannot be brought back",

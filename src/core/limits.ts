@@ -1,6 +1,6 @@
 /**
- * Every bound and constant, with its reason. Relations between them are asserted at the end, when the file loads.
- * What an operator may change is a setting with one of these as its default.
+ * Every bound and constant, with its reason. Relations between them are asserted at the end, when
+ * the file loads. What an operator may change is a setting with one of these as its default.
  */
 import { assert } from "./assert.ts";
 
@@ -16,14 +16,21 @@ export const CHUNK_BYTES = 64;
 export const CHUNK_COUNT = FRAME_BYTES / CHUNK_BYTES;
 /** In front of every zpage in its frame. */
 export const ZBUD_HEADER_BYTES = 32;
-/** One chunk short of a frame, less the header: what still leaves a place for a buddy of one chunk. */
+/**
+ * One chunk short of a frame, less the header: what still leaves a place for a buddy of one chunk.
+ */
 export const ZPAGE_BYTES_MAX = (CHUNK_COUNT - 1) * CHUNK_BYTES - ZBUD_HEADER_BYTES;
 
 // Accept and refuse policy (reference 4.2). Settable.
 
-/** 7/8 of a page: a persistent page that compresses to more is refused, or stored whole where refusing is no option. */
+/**
+ * 7/8 of a page: a persistent page that compresses to more is refused, or stored whole where
+ * refusing is no option.
+ */
 export const PERS_ZPAGE_BYTES_MAX_DEFAULT = 3584;
-/** 5/8 of a page: above it a persistent page is taken only while the mean of the store is below it. */
+/**
+ * 5/8 of a page: above it a persistent page is taken only while the mean of the store is below it.
+ */
 export const PERS_ZPAGE_MEAN_BYTES_DEFAULT = 2560;
 
 // tmem.
@@ -31,51 +38,78 @@ export const PERS_ZPAGE_MEAN_BYTES_DEFAULT = 2560;
 /** Pools of one client. The original had 16; a pool costs one row. */
 export const POOLS_PER_CLIENT_MAX = 256;
 /**
- * Pages and objects that a node's index can name. 64 Mi pages are 256 GiB; their rows fill one region of 2 GiB of address
- * space, of which only what is used is resident.
+ * Pages and objects that a node's index can name. 64 Mi pages are 256 GiB; their rows fill one
+ * region of 2 GiB of address space, of which only what is used is resident.
  */
 export const PAGES_PER_NODE_MAX = 64 * 1024 * 1024 - 128;
 export const OBJECTS_PER_NODE_MAX = 16 * 1024 * 1024;
-/** Versions stay below this: exact as a number, 46 bits in a page's record, two years at a million puts a second. */
+/**
+ * Versions stay below this: exact as a number, 46 bits in a page's record, two years at a million
+ * puts a second.
+ */
 export const VERSION_END = 2 ** 46;
 /** Node numbers are 0 .. NODES_MAX - 1. */
 export const NODES_MAX = 1024;
 
 // Region.
 
-/** The most that one Int32Array covers here: 2 GiB, below JavaScriptCore's limit of 4 GiB for one ArrayBuffer. */
+/**
+ * The most that one Int32Array covers here: 2 GiB, below JavaScriptCore's limit of 4 GiB for one
+ * ArrayBuffer.
+ */
 export const REGION_WORDS_BYTES_MAX = 2 ** 31;
 
-/** An emptied table up to this size keeps its memory: a store of a few pages must not call madvise for each. */
+/**
+ * An emptied table up to this size keeps its memory: a store of a few pages must not call madvise
+ * for each.
+ */
 export const TABLE_KEEP_BYTES = 1024 * 1024;
 
 // Wire. Byte layouts are in src/wire/PROTOCOL.md.
 
 export const PROTOCOL_VERSION = 1;
 export const HEADER_BYTES = 20;
-/** The longest body: 256 whole pages with their handles and change. A longer declared length closes the stream. */
+/**
+ * The longest body: 256 whole pages with their handles and change. A longer declared length closes
+ * the stream.
+ */
 export const BODY_BYTES_MAX = 1_114_112;
-/** A frame that is put together from pieces keeps its buffer up to this; a longer one is given up afterwards. */
+/**
+ * A frame that is put together from pieces keeps its buffer up to this; a longer one is given up
+ * afterwards.
+ */
 export const ASSEMBLY_KEEP_BYTES = 256 * 1024;
 /** Cluster and node names, in bytes of UTF-8 (the original: 64 characters). */
 export const NAME_BYTES_MAX = 64;
 /** Entries of one batch. */
 export const BATCH_COUNT_MAX = 4096;
-/** Requests that may wait for a reply on one channel; a power of two, since the low bits choose the slot. */
+/**
+ * Requests that may wait for a reply on one channel; a power of two, since the low bits choose the
+ * slot.
+ */
 export const REQUESTS_OUTSTANDING_MAX = 1024;
-/** Bytes that may wait in one lane of a channel before `begin` says no. Two of the longest frames fit. */
+/**
+ * Bytes that may wait in one lane of a channel before `begin` says no. Two of the longest frames
+ * fit.
+ */
 export const LANE_BYTES_MAX = 4 * 1024 * 1024;
 /** Output waiting on a channel that is written out at once instead of at the end of the turn. */
 export const GATHER_BYTES = 64 * 1024;
-/** Bytes of replies that one side may be waiting for: what the other side must be ready to hold back for it. */
+/**
+ * Bytes of replies that one side may be waiting for: what the other side must be ready to hold back
+ * for it.
+ */
 export const REPLY_BYTES_OUTSTANDING_MAX = 2 * (HEADER_BYTES + BODY_BYTES_MAX);
 /**
- * With more than this waiting in the urgent lane no further request is served, until it is below the lower mark. Above
- * the window of replies: between two sides that keep to the window neither ever stops reading, so they cannot lock up.
+ * With more than this waiting in the urgent lane no further request is served, until it is below
+ * the lower mark. Above the window of replies: between two sides that keep to the window neither
+ * ever stops reading, so they cannot lock up.
  */
 export const OUTPUT_PAUSE_BYTES = 2_621_440;
 export const OUTPUT_RESUME_BYTES = 1_048_576;
-/** Requests that timed out and still have no reply. More means that the other side serves no longer. */
+/**
+ * Requests that timed out and still have no reply. More means that the other side serves no longer.
+ */
 export const REQUESTS_ABANDONED_MAX = REQUESTS_OUTSTANDING_MAX / 2;
 /** How often deadlines of requests are looked at, and so by how much one may be overrun. */
 export const DEADLINE_TICK_MS = 50;
@@ -88,21 +122,32 @@ export const LINKS_UNIDENTIFIED_MAX = 64;
 /** Keepalive and idle defaults, those of the original (reference 6.1). */
 export const KEEPALIVE_MS_DEFAULT = 2000;
 export const IDLE_MS_DEFAULT = 30_000;
-/** What a peer may bring the keepalive down to by its HELLO; idle is at least twice what comes of it. */
+/**
+ * What a peer may bring the keepalive down to by its HELLO; idle is at least twice what comes of
+ * it.
+ */
 export const KEEPALIVE_MS_MIN = 10;
-/** Redial back-off: the first wait, and the longest (the original's reconnect delay was 2 s flat). */
+/**
+ * Redial back-off: the first wait, and the longest (the original's reconnect delay was 2 s flat).
+ */
 export const REDIAL_MS_MIN = 50;
 export const REDIAL_MS_MAX = 2000;
 
 // ramster.
 
-/** One remotify batch: large enough that its round trip costs little a page, small enough that a read waits little. */
+/**
+ * One remotify batch: large enough that its round trip costs little a page, small enough that a
+ * read waits little.
+ */
 export const REMOTIFY_BATCH_BYTES = 128 * 1024;
 /** Zpages of one remotify batch. */
 export const REMOTIFY_BATCH_COUNT_MAX = 512;
 /** Batches under way to the target: 1 MiB keeps a 10 Gb/s link busy at 0.8 ms round trip. */
 export const REMOTIFY_BATCHES_MAX = 8;
-/** A target that took nothing for so long is not waited for by puts: longer than a link takes to be dialled. */
+/**
+ * A target that took nothing for so long is not waited for by puts: longer than a link takes to be
+ * dialled.
+ */
 export const REMOTIFY_PATIENCE_MS = 1000;
 /** Pages asked for in one GET: their replies, whole pages at worst, fit one body. */
 export const FETCH_BATCH_COUNT_MAX = 256;
@@ -111,7 +156,10 @@ export const FETCHES_MAX = 65_536;
 export const WAITERS_MAX = 65_536;
 /** Flushes in one message to a holder. */
 export const FLUSH_BATCH_COUNT_MAX = 1024;
-/** Pages on one holder and flushes owed to it, together: a flush is then never refused for want of room. */
+/**
+ * Pages on one holder and flushes owed to it, together: a flush is then never refused for want of
+ * room.
+ */
 export const OWED_FLUSHES_MAX = 4_194_304;
 
 // Client door.
@@ -120,6 +168,8 @@ export const OWED_FLUSHES_MAX = 4_194_304;
 export const CLIENTS_MAX = 1024;
 /** Entries of one PAGE_PUT or PAGE_GET: what fits a body as whole pages. */
 export const CLIENT_GET_COUNT_MAX = 256;
+/** Buffers of gets that wait. Past it requests of the clients that ask for more are held back. */
+export const CLIENT_GETS_BYTES_MAX = 64 * 1024 * 1024;
 /** Buffers of finished gets that are kept for the next. */
 export const CLIENT_GETS_KEPT_BYTES = 16 * 1024 * 1024;
 

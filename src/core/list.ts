@@ -1,6 +1,6 @@
 /**
- * A doubly linked list that runs through two words of the rows of a Rows table. A row is on at most one list for each
- * pair of words. Every operation is O(1) and allocates nothing.
+ * A doubly linked list that runs through two words of the rows of a Rows table. A row is on at most
+ * one list for each pair of words. Every operation is O(1) and allocates nothing.
  */
 import type { Rows } from "./table.ts";
 

@@ -5,12 +5,18 @@ export interface Random {
   u32(): number;
 }
 
-/** A uniform integer in 0 .. limit - 1, without modulo bias worth speaking of for limits far below 2^32. */
+/**
+ * A uniform integer in 0 .. limit - 1, without modulo bias worth speaking of for limits far below
+ * 2^32.
+ */
 export function below(random: Random, limit: number): number {
   return Math.floor((random.u32() / 4294967296) * limit);
 }
 
-/** 128-bit xorshift (Marsaglia, "Xorshift RNGs", 2003), state spread from the seed by splitmix32. Not for secrets. */
+/**
+ * 128-bit xorshift (Marsaglia, "Xorshift RNGs", 2003), state spread from the seed by splitmix32.
+ * Not for secrets.
+ */
 export class SeededRandom implements Random {
   private a: number;
   private b: number;

@@ -1,6 +1,7 @@
 /**
- * Expected outcomes of an operation on pages: one closed table, used in the store, on the wire (one byte an entry)
- * and in the client library. Zero is success. Numbers are only ever added, never reused: they are protocol.
+ * Expected outcomes of an operation on pages: one closed table, used in the store, on the wire (one
+ * byte an entry) and in the client library. Zero is success. Numbers are only ever added, never
+ * reused: they are protocol.
  */
 export const STATUS = {
   /** Stored, found or flushed. */
@@ -34,7 +35,9 @@ export const STATUS = {
   BAD_REQUEST: 14,
   /** The page is remote: its bytes will come later. Never on the wire. */
   PENDING: 15,
-  /** The page is remote and its holder does not answer now. It is not lost: a later get may succeed. */
+  /**
+   * The page is remote and its holder does not answer now. It is not lost: a later get may succeed.
+   */
   UNREACHABLE: 16,
 } as const;
 

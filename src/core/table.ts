@@ -1,13 +1,16 @@
 /**
- * Rows and Table: rows of 32-bit words in a region of memory, in place of one object a page, frame or request.
+ * Rows and Table: rows of 32-bit words in a region of memory, in place of one object a page, frame
+ * or request.
  *
  *     row r:  | word 0 | word 1 | ... | word wordsPerRow - 1 |
  *
- * Rows are numbered from 1; row 0 is the "none" of every link, so fresh memory (zeros) is an empty list.
- * A Table also says which rows are free: newest first, else from the untouched end of the region, so that a table is
- * only as resident as it ever was full. When the last row is given back, a large one returns to the operating system.
+ * Rows are numbered from 1; row 0 is the "none" of every link, so fresh memory (zeros) is an empty
+ * list. A Table also says which rows are free: newest first, else from the untouched end of the
+ * region, so that a table is only as resident as it ever was full. When the last row is given back,
+ * a large one returns to the operating system.
  *
- * This and bytes.ts are the only files with raw index arithmetic: whoever holds a row number holds it from `take`.
+ * This and bytes.ts are the only files with raw index arithmetic: whoever holds a row number holds
+ * it from `take`.
  */
 import { assert } from "./assert.ts";
 import { FRAME_BYTES, TABLE_KEEP_BYTES } from "./limits.ts";
@@ -53,7 +56,10 @@ export class Rows {
   }
 }
 
-/** Rows with a free list. Word 0 of a free row is the link of that list; the other words keep what was left in them. */
+/**
+ * Rows with a free list. Word 0 of a free row is the link of that list; the other words keep what
+ * was left in them.
+ */
 export class Table extends Rows {
   private freeHead = 0;
   private end = 1;
@@ -63,7 +69,10 @@ export class Table extends Rows {
     return this.used;
   }
 
-  /** One past the highest row that was ever taken since the table was last cleared: the bound of a scan. */
+  /**
+   * One past the highest row that was ever taken since the table was last cleared: the bound of a
+   * scan.
+   */
   get rowEnd(): number {
     return this.end;
   }

@@ -1,4 +1,6 @@
-/** A page's version in bytes: u64, big-endian, below VERSION_END, so that a number holds it exactly. */
+/**
+ * A page's version in bytes: u64, big-endian, below VERSION_END, so that a number holds it exactly.
+ */
 
 const U32 = 4294967296;
 

@@ -1,19 +1,21 @@
 /**
- * ClientDoor: how programs come in: the operations of tmem over a unix socket or TCP, whole pages, in batches.
+ * ClientDoor: how programs come in: the operations of tmem over a unix socket or TCP, whole pages,
+ * in batches.
  *
  *     accepted -> [HELLO as a client] -> requests, answered in the order in which they are done -> closed
  *
- * A put that finds no frame while frames are coming free is held back, and with it what this client sends after it, until
- * there is room or `putWaitMs` has passed: pressure goes back to the one who makes it, and nobody else waits.
+ * A put that finds no frame while frames are coming free is held back, and with it what this client
+ * sends after it, until there is room or `putWaitMs` has passed: pressure goes back to the one who
+ * makes it, and nobody else waits.
  *
- * Pools belong to the node, not to the connection: a client that vanishes loses nothing, and one that knows a pool's number
- * can go on with it.
+ * Pools belong to the node, not to the connection: a client that vanishes loses nothing, and one
+ * that knows a pool's number can go on with it.
  *
  * Not here: what the operations do (ramster), what can be read and set (Admin: node/admin.ts).
  */
 import type { Clock, TimerId } from "../core/clock.ts";
 import { ConfigError } from "../core/errors.ts";
-import { Handle, HANDLE_BYTES } from "../core/handle.ts";
+import { HANDLE_BYTES, Handle } from "../core/handle.ts";
 import { CLIENTS_MAX, HANDSHAKE_TIMEOUT_MS } from "../core/limits.ts";
 import type { Memory } from "../core/memory.ts";
 import { STATUS, type Status } from "../core/status.ts";
@@ -28,8 +30,8 @@ import {
   checkHello,
   decodeHello,
   encodeHello,
-  type Hello,
   HELLO_BYTES_MAX,
+  type Hello,
   ROLE,
 } from "../wire/handshake.ts";
 import { GOODBYE, MESSAGE } from "../wire/messages.ts";
@@ -118,7 +120,8 @@ export class ClientDoor implements ChannelHandler {
   /** Takes no more clients and says goodbye to those there are. */
   stop(): void {
     for (const listener of this.listeners) listener.close();
-    for (const channel of [...this.clients.keys()]) channel.goodbye(GOODBYE.STOPPING, "the node stops");
+    for (const channel of [...this.clients.keys()])
+      channel.goodbye(GOODBYE.STOPPING, "the node stops");
   }
 
   // Channel events.
@@ -169,8 +172,10 @@ export class ClientDoor implements ChannelHandler {
     }
   }
 
-  onRoom(): void {
-    // Replies are written when they are due; nothing waits for room here.
+  onRoom(channel: Channel): void {
+    this.gets.onRoom(channel);
+    const client = this.clients.get(channel);
+    if (client !== undefined) this.goOn(channel, client, false);
   }
 
   onClosed(channel: Channel): void {
@@ -246,7 +251,10 @@ export class ClientDoor implements ChannelHandler {
     return this.ramster.put(this.handle, bytes, at + HANDLE_BYTES);
   }
 
-  /** Keeps the batch from `next` on, and what comes after it on this channel, until frames come free. */
+  /**
+   * Keeps the batch from `next` on, and what comes after it on this channel, until frames come
+   * free.
+   */
   private park(channel: Channel, client: Client, frame: Frame, next: number): void {
     const statuses = new Uint8Array(frame.count);
     this.memory.copy(statuses, 0, channel.bytes, channel.at, next);
@@ -267,7 +275,10 @@ export class ClientDoor implements ChannelHandler {
     }
   }
 
-  /** Goes on with a parked batch: as far as there is room, or, when its time is up, to the end, refused or not. */
+  /**
+   * Goes on with a parked batch: as far as there is room, or, when its time is up, to the end,
+   * refused or not.
+   */
   private goOn(channel: Channel, client: Client, timeIsUp: boolean): void {
     const { parked } = client;
     if (parked === null) return;
@@ -277,18 +288,12 @@ export class ClientDoor implements ChannelHandler {
       parked.statuses[parked.next] = this.putOne(parked.bytes, view, 0, parked.next);
       parked.next += 1;
     }
+    if (!channel.begin(LANE.URGENT, parked.count)) return; // onRoom comes back to it.
+    const { request, count } = parked;
+    this.memory.copy(channel.bytes, channel.at, parked.statuses, 0, count);
+    channel.commitReply(MESSAGE.PAGE_PUT, request, STATUS.OK, count, count);
     client.parked = null;
     this.clock.cancel(parked.timer);
-    if (channel.begin(LANE.URGENT, parked.count)) {
-      this.memory.copy(channel.bytes, channel.at, parked.statuses, 0, parked.count);
-      channel.commitReply(
-        MESSAGE.PAGE_PUT,
-        parked.request,
-        STATUS.OK,
-        parked.count,
-        parked.count,
-      );
-    }
     channel.releaseRequests();
   }
 

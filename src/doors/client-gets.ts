@@ -3,20 +3,26 @@
  *
  *     slot:  | statuses, one byte an entry | page 0 | page 1 | ...        pages at fixed places, found or not
  *
- * A page that is here is there at once; one that is away is written by ramster when it comes, under a token of slot and
- * entry. When the last is in, the reply goes out: statuses, and the pages that were found, in order. Slots keep their
- * buffer for the next request, up to SLOTS_KEPT_BYTES in all.
+ * A page that is here is there at once; one that is away is written by ramster when it comes, under
+ * a token of slot and entry. When the last is in, the reply goes out: statuses, and the pages that
+ * were found, in order. Slots keep their buffer for the next request, up to SLOTS_KEPT_BYTES in
+ * all.
  */
 import { assert } from "../core/assert.ts";
 import { Handle } from "../core/handle.ts";
-import { CLIENT_GET_COUNT_MAX, CLIENT_GETS_KEPT_BYTES, PAGE_BYTES } from "../core/limits.ts";
+import {
+  CLIENT_GET_COUNT_MAX,
+  CLIENT_GETS_BYTES_MAX,
+  CLIENT_GETS_KEPT_BYTES,
+  PAGE_BYTES,
+} from "../core/limits.ts";
 import type { Memory } from "../core/memory.ts";
 import { STATUS, type Status } from "../core/status.ts";
 import { type Channel, LANE } from "../net/channel.ts";
 import type { GetAndFree, GetSink, Ramster } from "../ramster/ramster.ts";
 import { PAGE_GET_ENTRY_BYTES, readGetAndFree } from "../wire/client-entries.ts";
 import type { Frame } from "../wire/framer.ts";
-import { GOODBYE, MESSAGE } from "../wire/messages.ts";
+import { MESSAGE } from "../wire/messages.ts";
 
 /** A token is slot * TOKEN_STEP + entry. */
 const TOKEN_STEP = 1024;
@@ -29,6 +35,8 @@ class Slot {
   request = 0;
   count = 0;
   waiting = 0;
+  /** All pages are in, and the channel has no room for them yet. */
+  ready = false;
 }
 
 export class ClientGets implements GetSink {
@@ -37,7 +45,10 @@ export class ClientGets implements GetSink {
   private readonly slots: Slot[] = [];
   private readonly free: number[] = [];
   private readonly handle = new Handle();
+  /** Channels that ask for more than there are buffers for, until some come free. */
+  private readonly held = new Set<Channel>();
   private bytesKept = 0;
+  private bytesInUse = 0;
 
   constructor(parts: { memory: Memory; ramster: Ramster }) {
     this.memory = parts.memory;
@@ -57,7 +68,8 @@ export class ClientGets implements GetSink {
     slot.channel = channel;
     slot.request = frame.request;
     slot.count = frame.count;
-    slot.waiting = 1; // Held by this call, so that nothing is sent before the last entry was asked for.
+    // Held by this call, so that nothing is sent before the last entry was asked for.
+    slot.waiting = 1;
     for (let entry = 0; entry < frame.count; entry += 1) {
       const at = frame.bodyAt + entry * PAGE_GET_ENTRY_BYTES;
       this.handle.read(frame.view, at);
@@ -69,6 +81,10 @@ export class ClientGets implements GetSink {
       else slot.bytes[entry] = status;
     }
     this.settle(index, slot);
+    if (this.bytesInUse > CLIENT_GETS_BYTES_MAX && !this.held.has(channel)) {
+      this.held.add(channel);
+      channel.holdRequests();
+    }
   }
 
   /** GetSink: a page that was away, or that it cannot be had. */
@@ -80,25 +96,40 @@ export class ClientGets implements GetSink {
     this.settle(index, slot);
   }
 
-  /** The client is gone: what comes for it is dropped. Its buffers stay until then. */
+  /** The channel has room again: replies that had none go out. */
+  onRoom(channel: Channel): void {
+    for (const [index, slot] of this.slots.entries()) {
+      if (slot.ready && slot.channel === channel) this.finish(index, slot);
+    }
+  }
+
+  /** The client is gone: what is there, and what comes for it, is dropped. */
   drop(channel: Channel): void {
-    for (const slot of this.slots) if (slot.channel === channel) slot.channel = null;
+    this.held.delete(channel);
+    for (const [index, slot] of this.slots.entries()) {
+      if (slot.channel !== channel) continue;
+      slot.channel = null;
+      if (slot.ready) this.finish(index, slot);
+    }
   }
 
   private settle(index: number, slot: Slot): void {
     slot.waiting -= 1;
-    if (slot.waiting > 0) return;
-    if (slot.channel !== null) this.reply(slot, slot.channel);
+    if (slot.waiting === 0) this.finish(index, slot);
+  }
+
+  /** Sends the reply and frees the slot, or leaves it ready until there is room. */
+  private finish(index: number, slot: Slot): void {
+    slot.ready = slot.channel !== null && !this.reply(slot, slot.channel);
+    if (slot.ready) return;
     slot.channel = null;
     this.give(index, slot);
   }
 
-  private reply(slot: Slot, channel: Channel): void {
+  /** @returns false when the channel has no room now. */
+  private reply(slot: Slot, channel: Channel): boolean {
     const { count, bytes } = slot;
-    if (!channel.begin(LANE.URGENT, count * (1 + PAGE_BYTES))) {
-      if (channel.isOpen) channel.goodbye(GOODBYE.STOPPING, "the client does not take its replies");
-      return;
-    }
+    if (!channel.begin(LANE.URGENT, count * (1 + PAGE_BYTES))) return !channel.isOpen;
     this.memory.copy(channel.bytes, channel.at, bytes, 0, count);
     let at = channel.at + count;
     for (let entry = 0; entry < count; entry += 1) {
@@ -108,6 +139,13 @@ export class ClientGets implements GetSink {
     }
     const bodyBytes = at - channel.at;
     channel.commitReply(MESSAGE.PAGE_GET, slot.request, STATUS.OK, count, bodyBytes);
+    return true;
+  }
+
+  private releaseAll(): void {
+    const channels = [...this.held];
+    this.held.clear();
+    for (const channel of channels) channel.releaseRequests();
   }
 
   private take(count: number): number {
@@ -121,10 +159,13 @@ export class ClientGets implements GetSink {
     const byteCount = count * (1 + PAGE_BYTES);
     this.bytesKept -= slot.bytes.byteLength;
     if (slot.bytes.byteLength < byteCount) slot.bytes = new Uint8Array(byteCount);
+    this.bytesInUse += slot.bytes.byteLength;
     return index;
   }
 
   private give(index: number, slot: Slot): void {
+    this.bytesInUse -= slot.bytes.byteLength;
+    if (this.bytesInUse <= CLIENT_GETS_BYTES_MAX) this.releaseAll();
     if (this.bytesKept + slot.bytes.byteLength > CLIENT_GETS_KEPT_BYTES) {
       slot.bytes = new Uint8Array(0);
     }

@@ -3,9 +3,10 @@
  *
  *     region:  | frame 1 | frame 2 | ... | frame end - 1 |   never touched   | frame frameCountMax |
  *
- * Frames are numbered from 1; 0 is "none". A frame that was given back is reused first, newest first, since it is
- * still resident and warm. `trim` returns the rest: runs of free frames go back to the operating system with one
- * madvise each, and the free list is rebuilt lowest frame first, so that a shrinking store gathers at the low end.
+ * Frames are numbered from 1; 0 is "none". A frame that was given back is reused first, newest
+ * first, since it is still resident and warm. `trim` returns the rest: runs of free frames go back
+ * to the operating system with one madvise each, and the free list is rebuilt lowest frame first,
+ * so that a shrinking store gathers at the low end.
  *
  * Not here: what is in a frame (zbud), and how many frames may be used (zcache's budget).
  */
@@ -65,7 +66,10 @@ export class FramePool {
     this.warm += 1;
   }
 
-  /** Returns all free frames to the operating system. Cost: one pass over the frames ever used, a call for each run. */
+  /**
+   * Returns all free frames to the operating system. Cost: one pass over the frames ever used, a
+   * call for each run.
+   */
   trim(): void {
     let frame = this.end - 1;
     let runEnd = 0;

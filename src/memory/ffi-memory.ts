@@ -1,15 +1,18 @@
 /**
- * Memory from the operating system: anonymous mmap, given back with madvise, through bun:ffi on the C library.
+ * Memory from the operating system: anonymous mmap, given back with madvise, through bun:ffi on the
+ * C library.
  *
- * A region is address space without a reservation (MAP_NORESERVE): it costs nothing until a page of it is touched,
- * and `madvise(MADV_DONTNEED)` makes that page free and zero again (madvise(2)). Copies go through memcpy on plain
- * addresses, which needs no view: 4 ns for 64 bytes and 23 ns for 4 KiB where `subarray` and `set` cost 60 to 150.
+ * A region is address space without a reservation (MAP_NORESERVE): it costs nothing until a page of
+ * it is touched, and `madvise(MADV_DONTNEED)` makes that page free and zero again (madvise(2)).
+ * Copies go through memcpy on plain addresses, which needs no view: 4 ns for 64 bytes and 23 ns for
+ * 4 KiB where `subarray` and `set` cost 60 to 150.
  */
+
+import { dlopen, type Pointer, ptr, toArrayBuffer } from "bun:ffi";
 import { assert } from "../core/assert.ts";
 import { RamsterError } from "../core/errors.ts";
 import { FRAME_BYTES, REGION_WORDS_BYTES_MAX } from "../core/limits.ts";
 import type { Memory, Region } from "../core/memory.ts";
-import { dlopen, type Pointer, ptr, toArrayBuffer } from "bun:ffi";
 import { assertRange } from "./heap-memory.ts";
 
 // <sys/mman.h>, the same numbers on every Linux that Bun runs on.
@@ -31,7 +34,10 @@ type Libc = ReturnType<typeof openLibc>;
 export class FfiMemory implements Memory {
   private readonly libc: Libc;
 
-  /** Throws where the C library cannot be opened at `path` or bun:ffi is missing: see open-memory.ts. */
+  /**
+   * Throws where the C library cannot be opened at `path` or bun:ffi is missing: see
+   * open-memory.ts.
+   */
   constructor(path: string) {
     this.libc = openLibc(path);
   }

@@ -1,8 +1,10 @@
 /**
- * Memory on plain ArrayBuffers: for systems without bun:ffi, and for the simulator. The same behaviour as
- * ffi-memory.ts except that `release` only writes zeros: what was touched stays resident until the region is closed.
+ * Memory on plain ArrayBuffers: for systems without bun:ffi, and for the simulator. The same
+ * behaviour as ffi-memory.ts except that `release` only writes zeros: what was touched stays
+ * resident until the region is closed.
  *
- * One ArrayBuffer holds at most 4 GiB, so a region is cut into pieces of PIECE_BYTES, made when first written to.
+ * One ArrayBuffer holds at most 4 GiB, so a region is cut into pieces of PIECE_BYTES, made when
+ * first written to.
  */
 import { assert } from "../core/assert.ts";
 import { FRAME_BYTES, REGION_WORDS_BYTES_MAX } from "../core/limits.ts";

@@ -6,7 +6,9 @@ import { HeapMemory } from "./heap-memory.ts";
 /** glibc, then musl on the two machine types that Bun is built for. */
 const LIBC_PATHS = ["libc.so.6", "libc.musl-x86_64.so.1", "libc.musl-aarch64.so.1"];
 
-/** Memory from the operating system where bun:ffi and a C library are at hand, else ArrayBuffers. */
+/**
+ * Memory from the operating system where bun:ffi and a C library are at hand, else ArrayBuffers.
+ */
 export function openMemory(): Memory {
   for (const path of LIBC_PATHS) {
     try {

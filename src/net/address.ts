@@ -1,5 +1,6 @@
 /**
- * Addresses of streams: one text form for flags, settings and reports, one parsed form for a Transport.
+ * Addresses of streams: one text form for flags, settings and reports, one parsed form for a
+ * Transport.
  *
  *     tcp:HOST:PORT   HOST:PORT   [IPV6]:PORT   tcp:[IPV6]:PORT   unix:PATH
  *

@@ -11,7 +11,7 @@ for (const [attempt, ceilingMs] of [
   [6, 2000],
   [5000, 2000],
 ] as const) {
-  test(`backoffMs() of attempt ${attempt} lies between half of ${ceilingMs} ms and all of it`, () => {
+  test(`backoffMs() of attempt ${attempt} is half of ${ceilingMs} ms to all of it`, () => {
     expect(backoffMs(attempt, 0, bounds)).toBe(ceilingMs / 2);
     expect(backoffMs(attempt, 2 ** 31, bounds)).toBe(ceilingMs * 0.75);
     expect(backoffMs(attempt, 2 ** 32 - 1, bounds)).toBeLessThanOrEqual(ceilingMs);

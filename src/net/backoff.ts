@@ -1,6 +1,7 @@
 /**
- * How long to wait before dialling again: doubled with each failure up to a ceiling, the upper half of it drawn at
- * random, so that nodes that lost the same peer at the same instant do not come back at the same instant.
+ * How long to wait before dialling again: doubled with each failure up to a ceiling, the upper half
+ * of it drawn at random, so that nodes that lost the same peer at the same instant do not come back
+ * at the same instant.
  */
 import { assert } from "../core/assert.ts";
 

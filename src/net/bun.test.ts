@@ -37,7 +37,9 @@ afterEach(() => {
   for (const directory of directories.splice(0)) fs.rmSync(directory, { recursive: true });
 });
 
-/** Several turns of the loop: whatever loopback carries has arrived by then, or is held on purpose. */
+/**
+ * Several turns of the loop: whatever loopback carries has arrived by then, or is held on purpose.
+ */
 async function quiet(): Promise<void> {
   for (let i = 0; i < 30; i += 1) await new Promise((resolve) => setTimeout(resolve, 1));
 }

@@ -1,16 +1,18 @@
 /**
- * The production set of the outside world: streams on Bun's sockets, time from its timers, randomness
- * from the operating system. Apart from memory and the command line this is the only place that touches them.
+ * The production set of the outside world: streams on Bun's sockets, time from its timers,
+ * randomness from the operating system. Apart from memory and the command line this is the only
+ * place that touches them.
  *
  * What Bun 1.4.5 does, tried before it was relied upon:
- *   - write(bytes, offset, count) copies, takes what the kernel has room for and keeps nothing back: the
- *     rest is ours, and `drain` follows. On a closed socket it gives -1.
+ *   - write(bytes, offset, count) copies, takes what the kernel has room for and keeps nothing
+ *     back: the rest is ours, and `drain` follows. On a closed socket it gives -1.
  *   - Every data event carries an array of its own.
- *   - terminate() resets and calls `close` before it returns; close() on unread input resets as well, so
- *     an orderly end is shutdown(), upon which the other side's socket closes itself.
- *   - pause() stops reading; a reset is still reported, but on a unix socket nothing is until a write fails.
- *   - Without an `error` handler what a handler throws becomes an uncaught exception: as it should be, since
- *     only assertions throw there.
+ *   - terminate() resets and calls `close` before it returns; close() on unread input resets as
+ *     well, so an orderly end is shutdown(), upon which the other side's socket closes itself.
+ *   - pause() stops reading; a reset is still reported, but on a unix socket nothing is until a
+ *     write fails.
+ *   - Without an `error` handler what a handler throws becomes an uncaught exception: as it should
+ *     be, since only assertions throw there.
  *   - Stopping a unix listener unlinks its path, whatever lies there by then.
  */
 import * as fs from "node:fs";
@@ -120,7 +122,7 @@ class BunStream implements Stream {
       return;
     }
     this.socket = socket;
-    socket.setNoDelay(true); // Writes are gathered by the channel; the kernel has nothing to wait for.
+    socket.setNoDelay(true); // The channel gathers writes; the kernel has nothing to wait for.
     this.events.onOpen(this);
   }
 
@@ -179,7 +181,9 @@ function acceptHandlers(accept: (stream: Stream) => StreamEvents, local: string)
   };
 }
 
-/** The events of an accepted stream until `accept`, which wants the stream first, has given them. */
+/**
+ * The events of an accepted stream until `accept`, which wants the stream first, has given them.
+ */
 const NO_EVENTS: StreamEvents = {
   onOpen: () => {},
   onData: () => {},
@@ -286,7 +290,8 @@ export class BunClock implements Clock {
   }
 
   after(delayMs: number, callback: () => void): TimerId {
-    // Timers count whole milliseconds and would otherwise fire early. A Timeout converts to its number.
+    // Timers count whole milliseconds and would otherwise fire early. A Timeout converts to its
+    // number.
     return Number(setTimeout(callback, Math.ceil(delayMs)));
   }
 

@@ -53,7 +53,7 @@ function upTo(count: number): number[] {
 
 describe("Channel requests", () => {
   for (const seed of [1, 2, 3, 4]) {
-    test(`each gets its own reply, both ways at once, however bytes are cut (seed ${seed})`, async () => {
+    test(`each gets its own reply, both ways at once, however cut (seed ${seed})`, async () => {
       const { clock, near, far } = await channelPair(seed);
       const sinks = [new Outcomes(), new Outcomes()];
       for (const [end, sink] of [
@@ -83,7 +83,7 @@ describe("Channel requests", () => {
     });
   }
 
-  test("commitRequest() says 0 and sends nothing when the table is full, and onRoom follows", async () => {
+  test("commitRequest() says 0 and sends nothing when the table is full", async () => {
     const { clock, near, far } = await channelPair(5);
     const waiting: Frame["request"][] = [];
     far.answer = (_channel, frame) => waiting.push(frame.request);
@@ -116,7 +116,7 @@ describe("Channel requests", () => {
     expect(get(near.channel, sink, sent, 64)).not.toBe(0);
   });
 
-  test("a request past its deadline fails with TIMED_OUT once, and its late reply is ignored", async () => {
+  test("past its deadline one fails with TIMED_OUT, and its late reply is ignored", async () => {
     const { clock, near, far } = await channelPair(7);
     let late: number | null = null;
     far.answer = (_channel, frame) => (late = frame.request);
@@ -183,7 +183,7 @@ describe("Channel lanes", () => {
     expect(sink.failures).toEqual([]);
   });
 
-  test("begin() says no over LANE_BYTES_MAX, onRoom tells when to go on, and nothing is lost", async () => {
+  test("begin() says no over LANE_BYTES_MAX, and onRoom tells when to go on", async () => {
     const { clock, network, near, far } = await channelPair(11);
     network.block("a", "b");
     const sink = new Outcomes();
@@ -220,7 +220,7 @@ describe("Channel lanes", () => {
 });
 
 describe("Channel against a slow reader", () => {
-  test("holds requests back while replies pile up, in bounds, and serves them all later", async () => {
+  test("holds requests back while replies pile up, and serves them all later", async () => {
     const { clock, bare, far } = await bareAndChannel(13);
     bare.stream?.pause();
     const body = new Uint8Array(GET_ENTRY_BYTES);
@@ -336,7 +336,7 @@ describe("Channel close", () => {
     });
   }
 
-  test("a cut at any byte of a frame completes what is outstanding and delivers no partial frame", async () => {
+  test("a cut anywhere completes what is outstanding and delivers no half frame", async () => {
     const frame = HEADER_BYTES + GET_ENTRY_BYTES;
     for (let cutAt = 0; cutAt <= 2 * frame; cutAt += 1) {
       const { clock, network, near, far } = await channelPair(100 + cutAt);

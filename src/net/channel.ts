@@ -1,24 +1,27 @@
 /**
- * Channel: framed messages with request numbers over one stream. Peer links, the client door and the client library
- * all speak through it.
+ * Channel: framed messages with request numbers over one stream. Peer links, the client door and
+ * the client library all speak through it.
  *
  *     begin > body written in place > commit --> [ URGENT lane ] --\
  *                                            \-> [ BULK lane   ] ---> gathered writes --> stream
  *     stream --> framer --> reply:   table of requests --> its sink, once
  *                      \--> request: handler, or held back while replies pile up
  *
- * Lanes: gets, replies and control go in URGENT, puts and flushes in BULK. URGENT frames overtake BULK frames at frame
- * boundaries; within a lane order is strict.
+ * Lanes: gets, replies and control go in URGENT, puts and flushes in BULK. URGENT frames overtake
+ * BULK frames at frame boundaries; within a lane order is strict.
  *
- * Bounded both ways: `begin` says no over LANE_BYTES_MAX; commitRequest says no when the table of requests or the window of
- * replies is full; while more than OUTPUT_PAUSE_BYTES of replies wait, requests that have been read are held back and the
- * stream is paused. Replies are not held back: serving them makes no output.
+ * Bounded both ways: `begin` says no over LANE_BYTES_MAX; commitRequest says no when the table of
+ * requests or the window of replies is full; while more than OUTPUT_PAUSE_BYTES of replies wait,
+ * requests that have been read are held back and the stream is paused. Replies are not held back:
+ * serving them makes no output.
  *
- * States: OPENING until the stream is connected, OPEN, ENDING from a goodbye of ours until the stream is gone (what comes in
- * is dropped), CLOSED. Whatever ends it, every outstanding request is completed with DIED, then onClosed is
- * called, and onGone when the stream is gone and no timer is left; each once.
+ * States: OPENING until the stream is connected, OPEN, ENDING from a goodbye of ours until the
+ * stream is gone (what comes in is dropped), CLOSED. Whatever ends it, every outstanding request is
+ * completed with DIED, then onClosed is called, and onGone when the stream is gone and no timer is
+ * left; each once.
  *
- * A request or a reply allocates nothing: bodies are written in place, the table is typed arrays, writes are by offset.
+ * A request or a reply allocates nothing: bodies are written in place, the table is typed arrays,
+ * writes are by offset.
  *
  * Not here: handshake, keepalive, who the other side is (link.ts); byte layouts (src/wire).
  */
@@ -57,14 +60,16 @@ export interface ChannelHandler {
   /** The stream is connected: the first message may go out. */
   onOpen(channel: Channel): void;
   /**
-   * A request of the other side, well formed. `frame` is good during the call only. When `frame.request` is not
-   * 0, exactly one commitReply or replyFailed is owed, now or later. A reply made during the call
-   * always finds room in the urgent lane.
+   * A request of the other side, well formed. `frame` is good during the call only. When
+   * `frame.request` is not 0, exactly one commitReply or replyFailed is owed, now or later. A reply
+   * made during the call always finds room in the urgent lane.
    */
   onRequest(channel: Channel, frame: Frame): void;
   /** There may be room again after `begin` or `commitRequest` said no. */
   onRoom(channel: Channel): void;
-  /** Nothing can be sent or will arrive any more, and all outstanding requests have been completed. */
+  /**
+   * Nothing can be sent or will arrive any more, and all outstanding requests have been completed.
+   */
   onClosed(channel: Channel, reason: string): void;
   /** The stream is gone too, and no timer is left. Comes last. */
   onGone(channel: Channel): void;
@@ -80,7 +85,10 @@ const CLOSED = 3;
 const GOODBYE_REASON_BYTES_MAX = 1000;
 
 export class Channel implements StreamEvents, FrameSink {
-  /** Where the body goes: `bytes` or `view` from `at`. Good between `begin` and the commit that follows. */
+  /**
+   * Where the body goes: `bytes` or `view` from `at`. Good between `begin` and the commit that
+   * follows.
+   */
   bytes: Uint8Array;
   view: DataView;
   at = 0;
@@ -109,8 +117,8 @@ export class Channel implements StreamEvents, FrameSink {
   /** Within onData, at the end of which everything is written out. */
   private isReceiving = false;
   private isServingHeld = false;
-  /** The handler asked for requests to be held back. */
-  private isHolding = false;
+  /** How often the handler asked for requests to be held back and has not released them. */
+  private holdCount = 0;
   private isFlushScheduled = false;
   private wantsRoom = false;
   private deadlineTimer: TimerId | null = null;
@@ -153,7 +161,8 @@ export class Channel implements StreamEvents, FrameSink {
    * Makes room for a message with a body of at most `bodyBytesMax`, to be written at `bytes[at]` or
    * `view` at `at`. A `begin` without a commit is forgotten by the next one.
    *
-   * @returns false when the lane is over its bound or the channel is not open; onRoom tells when to try again.
+   * @returns false when the lane is over its bound or the channel is not open; onRoom tells when to
+   * try again.
    */
   begin(lane: LaneId, bodyBytesMax: number): boolean {
     assert(bodyBytesMax <= BODY_BYTES_MAX);
@@ -172,10 +181,11 @@ export class Channel implements StreamEvents, FrameSink {
   }
 
   /**
-   * Sends the request whose body was written. `sink` is told of its end exactly once, and never during this call.
+   * Sends the request whose body was written. `sink` is told of its end exactly once, and never
+   * during this call.
    *
-   * @returns the request number, or 0 when nothing was sent: the table of requests or the window of replies is full, or
-   * the channel has closed since `begin`.
+   * @returns the request number, or 0 when nothing was sent: the table of requests or the window of
+   * replies is full, or the channel has closed since `begin`.
    */
   commitRequest(
     type: number,
@@ -198,7 +208,10 @@ export class Channel implements StreamEvents, FrameSink {
     return number;
   }
 
-  /** Sends the reply whose body was written. Nothing happens when the request expects none, or the channel has closed. */
+  /**
+   * Sends the reply whose body was written. Nothing happens when the request expects none, or the
+   * channel has closed.
+   */
   commitReply(
     type: number,
     request: number,
@@ -211,15 +224,16 @@ export class Channel implements StreamEvents, FrameSink {
   }
 
   /**
-   * For a handler that cannot take more yet: holds back the requests that come from now on, and stops reading once there
-   * is one, until `releaseRequests`, which serves them in order.
+   * For a handler that cannot take more yet: holds back the requests that come from now on, and
+   * stops reading once there is one, until `releaseRequests`, which serves them in order.
    */
   holdRequests(): void {
-    this.isHolding = true;
+    this.holdCount += 1;
   }
 
   releaseRequests(): void {
-    this.isHolding = false;
+    assert(this.holdCount > 0);
+    this.holdCount -= 1;
     this.serveHeld();
   }
 
@@ -244,7 +258,10 @@ export class Channel implements StreamEvents, FrameSink {
 
   // Closing.
 
-  /** Tells the other side why, and closes: what waits in the urgent lane still goes out, BULK does not. */
+  /**
+   * Tells the other side why, and closes: what waits in the urgent lane still goes out, BULK does
+   * not.
+   */
   goodbye(code: number, reason: string): void {
     if (this.state === OPENING) this.terminate(reason);
     if (this.state !== OPEN) return;
@@ -320,7 +337,8 @@ export class Channel implements StreamEvents, FrameSink {
     const sentBefore = this.counters.bytes_sent;
     this.isBlocked = false;
     this.flush();
-    // While reading is paused nothing can be heard; that the other side takes what was stuck is a sign of life, too.
+    // While reading is paused nothing can be heard; that the other side takes what was stuck is a
+    // sign of life, too.
     if (wasBlocked && this.counters.bytes_sent > sentBefore) this.progress += 1;
     this.serveHeld();
     this.tellRoom();
@@ -365,7 +383,7 @@ export class Channel implements StreamEvents, FrameSink {
   }
 
   private get mustHold(): boolean {
-    return this.isHolding || this.urgent.pendingBytes > OUTPUT_PAUSE_BYTES;
+    return this.holdCount > 0 || this.urgent.pendingBytes > OUTPUT_PAUSE_BYTES;
   }
 
   private hold(frame: Frame): void {
@@ -380,13 +398,13 @@ export class Channel implements StreamEvents, FrameSink {
 
   /** Goes on with the requests that were held back, once enough of the replies is out. */
   private serveHeld(): void {
-    if (!this.isPaused || this.isServingHeld || this.isHolding) return;
+    if (!this.isPaused || this.isServingHeld || this.holdCount > 0) return;
     if (this.urgent.pendingBytes > OUTPUT_RESUME_BYTES) return;
     this.isServingHeld = true;
     while (this.held.count > 0 && !this.mustHold) this.held.serveNext();
     this.isServingHeld = false;
     this.flush();
-    if (this.held.count > 0 || this.isHolding || this.state !== OPEN) return;
+    if (this.held.count > 0 || this.holdCount > 0 || this.state !== OPEN) return;
     this.isPaused = false;
     this.stream?.resume();
   }

@@ -1,7 +1,9 @@
 /**
- * Requests that were read but must wait: the other side does not take its replies, so none may be added.
+ * Requests that were read but must wait: the other side does not take its replies, so none may be
+ * added.
  *
- * The rare path: each frame is copied out of the chunk that it came in, and served later by a framer of its own.
+ * The rare path: each frame is copied out of the chunk that it came in, and served later by a
+ * framer of its own.
  */
 import { HEADER_BYTES, LANE_BYTES_MAX } from "../core/limits.ts";
 import type { Memory } from "../core/memory.ts";

@@ -16,7 +16,7 @@ function append(lane: Lane, number: number, bodyBytes: number): boolean {
 
 describe("Lane", () => {
   for (const seed of [1, 2, 3]) {
-    test(`keeps the bytes and the ends of frames over any growth and any writes (seed ${seed})`, () => {
+    test(`keeps bytes and ends of frames over any growth and any writes (seed ${seed})`, () => {
       const random = new SeededRandom(seed);
       const lane = new Lane();
       const expected: number[] = []; // Where each frame ends, in bytes since the start.

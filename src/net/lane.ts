@@ -5,15 +5,19 @@
  *     | sent      | frames that wait       | room     |
  *                 ^ may lie inside a frame after a write that was taken in part
  *
- * The bytes are one array, written in place by whoever makes a frame and handed to the stream by offset: no copy, no view.
- * It starts small, doubles up to twice the bound, and is given back when it was large and runs empty. Twice, so that
- * bytes are moved to the front only once as many have been sent as wait: at most one move a byte.
+ * The bytes are one array, written in place by whoever makes a frame and handed to the stream by
+ * offset: no copy, no view. It starts small, doubles up to twice the bound, and is given back when
+ * it was large and runs empty. Twice, so that bytes are moved to the front only once as many have
+ * been sent as wait: at most one move a byte.
  */
 import { assert } from "../core/assert.ts";
 import { HEADER_BYTES, LANE_BYTES_MAX } from "../core/limits.ts";
 
 const BYTES_AT_FIRST = 64 * 1024;
-/** An empty lane keeps this much: the longest frame fits, so that a steady flow of them allocates nothing. */
+/**
+ * An empty lane keeps this much: the longest frame fits, so that a steady flow of them allocates
+ * nothing.
+ */
 const BYTES_KEPT = 2 * 1024 * 1024;
 const CAPACITY_MAX = 2 * LANE_BYTES_MAX;
 /** In a frame's header: where the length of its body stands (src/wire/PROTOCOL.md). */
@@ -32,7 +36,10 @@ export class Lane {
     return this.tail - this.head;
   }
 
-  /** Makes room for `byteCount` more at `tail`. @returns false when the lane would grow over its bound. */
+  /**
+   * Makes room for `byteCount` more at `tail`. @returns false when the lane would grow over its
+   * bound.
+   */
   reserve(byteCount: number): boolean {
     if (this.tail + byteCount <= this.bytes.byteLength) {
       return this.pendingBytes + byteCount <= LANE_BYTES_MAX;

@@ -1,15 +1,18 @@
 /**
- * Link: one connection from its handshake to its end: a Channel plus who the other side is and whether it still lives.
- * Peers, clients and the client door use the same one; what differs is in the LinkOwner.
+ * Link: one connection from its handshake to its end: a Channel plus who the other side is and
+ * whether it still lives. It knows no peers: what differs from one use to another is in LinkOwner.
  *
- *     DIALLING --connected--> GREETING --both hellos fit--> UP --goodbye, silence, bad bytes--> LEAVING --> GONE
+ *     DIALLING --connected--> GREETING --hellos fit--> UP --goodbye, silence, bad bytes--> LEAVING
  *        \_______________________\______________ refused, deadline, reset ____________________/^
+ *                                                              the stream is gone: GONE
  *
- * The dialling side sends HELLO as its first request; the accepting side answers with its own, or with the reason why not.
- * Before that nothing else is taken. The deadline for the handshake runs from the dial, or the accept.
+ * The dialling side sends HELLO as its first request; the accepting side answers with its own, or
+ * with the reason why not. Before that nothing else is taken. The deadline for the handshake runs
+ * from the dial, or the accept.
  *
- * Once UP, keepalive: after `keepaliveMs` without a byte from the other side it is asked for a sign of life; after
- * `idleMs` the link is closed. Both are the smaller of what the two sides want (src/wire/handshake.ts).
+ * Once UP, keepalive: after `keepaliveMs` without a byte from the other side it is asked for a sign
+ * of life; after `idleMs` the link is closed. Both are the smaller of what the two sides want
+ * (src/wire/handshake.ts).
  *
  * Not here: which peers there are, which of two links to keep, when to dial (links.ts).
  */
@@ -31,6 +34,7 @@ import { TRANSPORT_STATUS } from "../wire/status.ts";
 import type { Address } from "./address.ts";
 import { Channel, type ChannelHandler, LANE, type ReplySink } from "./channel.ts";
 import type { LinkCounters } from "./counters.ts";
+import { printable } from "./printable.ts";
 import type { Transport } from "./transport.ts";
 
 export const LINK_STATE = {
@@ -49,7 +53,9 @@ export interface Refusal {
 }
 
 export interface LinkOwner {
-  /** The other side has said who it is, and fits our version and cluster. @returns null to go on. */
+  /**
+   * The other side has said who it is, and fits our version and cluster. @returns null to go on.
+   */
   onHello(link: Link, hello: Hello): Refusal | null;
   /** Both hellos fit; requests may be made. `link.hello` is the other side's. */
   onUp(link: Link): void;
@@ -72,8 +78,8 @@ const CONTEXT_HELLO = 0;
 const CONTEXT_KEEPALIVE = 1;
 const CONTEXT_PROBE = 2;
 
-/** Of a text that another program sent, this much is shown. */
-const FOREIGN_TEXT_LENGTH_MAX = 300;
+/** A reason in a frame, in bytes of UTF-8. */
+const REASON_BYTES_MAX = 900;
 
 export class Link implements ChannelHandler, ReplySink {
   readonly channel: Channel;
@@ -146,7 +152,9 @@ export class Link implements ChannelHandler, ReplySink {
     this.channel.goodbye(code, reason);
   }
 
-  /** Asks for a sign of life at once: for when there is reason to think that the other side is gone. */
+  /**
+   * Asks for a sign of life at once: for when there is reason to think that the other side is gone.
+   */
   probe(): void {
     this.sendKeepalive(CONTEXT_PROBE, this.keepaliveMs);
   }
@@ -228,8 +236,8 @@ export class Link implements ChannelHandler, ReplySink {
     if (refusal.code === GOODBYE.DUPLICATE) return this.goodbye(refusal.code, refusal.reason);
     this.counters.handshakes_refused += 1;
     this.goodbyeCode ??= refusal.code;
-    if (channel.begin(LANE.URGENT, FOREIGN_TEXT_LENGTH_MAX * 3)) {
-      const room = channel.bytes.subarray(channel.at, channel.at + FOREIGN_TEXT_LENGTH_MAX * 3);
+    if (channel.begin(LANE.URGENT, REASON_BYTES_MAX)) {
+      const room = channel.bytes.subarray(channel.at, channel.at + REASON_BYTES_MAX);
       const { written } = new TextEncoder().encodeInto(refusal.reason, room);
       channel.commitReply(MESSAGE.HELLO, frame.request, STATUS.BAD_REQUEST, 0, written);
     }
@@ -240,7 +248,7 @@ export class Link implements ChannelHandler, ReplySink {
   private judge(frame: Frame): Refusal | null {
     const hello = decodeHello(frame.view, frame.bodyAt, frame.bodyBytes);
     const reason = checkHello(this.mine, hello);
-    if (reason !== null) return { code: GOODBYE.REFUSED, reason };
+    if (reason !== null) return { code: GOODBYE.REFUSED, reason: printable(reason) };
     this.hello = hello;
     return this.owner.onHello(this, hello);
   }
@@ -319,8 +327,8 @@ export class Link implements ChannelHandler, ReplySink {
 /** Text from outside as one printable line of bounded length. */
 function foreignText(frame: Frame, skip = 0): string {
   const start = frame.bodyAt + skip;
-  const byteCount = Math.min(frame.bodyBytes - skip, FOREIGN_TEXT_LENGTH_MAX * 3);
+  const byteCount = Math.min(frame.bodyBytes - skip, REASON_BYTES_MAX);
   if (byteCount <= 0) return "no reason given";
   const text = new TextDecoder().decode(frame.bytes.subarray(start, start + byteCount));
-  return text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+/gu, " ").slice(0, FOREIGN_TEXT_LENGTH_MAX);
+  return printable(text);
 }

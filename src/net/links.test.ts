@@ -45,13 +45,14 @@ describe("Links.want()", () => {
     await world.stop();
   });
 
-  test("redials with growing back-off while wanted, mentions it once, and gives up on unwant()", async () => {
+  test("redials with back-off while wanted, says so once, gives up on unwant()", async () => {
     const world = new LinksWorld(2);
     const one = await world.start(1, [2]);
     one.links.want(2);
     world.run(10_000);
     const { dials, dials_failed } = one.peer(2).counters;
-    expect(dials).toBeGreaterThan(8); // 50 ms doubled to 2 s: about 6 on the way up, then one in 1 to 2 s.
+    // 50 ms doubled to 2 s: about 6 on the way up, then one in 1 to 2 s.
+    expect(dials).toBeGreaterThan(8);
     expect(dials).toBeLessThan(18);
     expect(dials_failed).toBeGreaterThanOrEqual(dials - 1);
     expect(one.notices).toEqual(['Cannot link to node 2 at "host2:7777": connection refused']);
@@ -103,7 +104,7 @@ describe("Links: two dial at once", () => {
       [1, 2],
       [2, 1],
     ] as const) {
-      test(`node ${first} first, seed ${seed}: one link, dialled by the higher unless it was late`, async () => {
+      test(`node ${first} first, seed ${seed}: one link, and nothing on it is lost`, async () => {
         const world = new LinksWorld(seed);
         const one = await world.start(1, [2]);
         const two = await world.start(2, [1]);
@@ -127,7 +128,7 @@ describe("Links: two dial at once", () => {
     }
   }
 
-  test("hellos that cross: the link of the higher number stays, the other gets a goodbye", async () => {
+  test("hellos that cross: the link of the higher stays, the other gets a goodbye", async () => {
     const world = new LinksWorld(1, { latencyMinMs: 1, latencyMaxMs: 1 });
     const one = await world.start(1, [2]);
     const two = await world.start(2, [1]);
@@ -145,7 +146,7 @@ describe("Links: two dial at once", () => {
   });
 
   for (const seed of SEEDS) {
-    test(`seed ${seed}: requests made at once on being up all end once, and links settle`, async () => {
+    test(`seed ${seed}: requests made on being up all end once, and links settle`, async () => {
       const world = new LinksWorld(seed, { latencyMaxMs: 20 });
       const numbers = [1, 2, 3, 4, 5];
       for (const number of numbers) {
@@ -299,6 +300,11 @@ describe("Links: keepalive", () => {
 describe("Links: who is refused", () => {
   const cases: ReadonlyArray<readonly [string, Partial<Hello>, string]> = [
     ["another cluster name", { clusterName: "other" }, 'cluster is "other" there and "test" here'],
+    [
+      "a cluster name that would spoil a log",
+      { clusterName: "a\n\u001b[31mb" },
+      'cluster is "a [31mb" there and "test" here',
+    ],
     ["another page size", { pageBytes: 16384 }, "page size is 16384 there and 4096 here"],
     ["no codec in common", { codecs: 4 }, "no codec in common"],
     ["a client", { role: ROLE.CLIENT }, "this address is for peers, not for clients"],
@@ -400,7 +406,7 @@ describe("Links: strangers", () => {
     await world.stop();
   });
 
-  test("malformed bytes on one link close that one only, with the reason on both sides", async () => {
+  test("malformed bytes close that link only, with the reason on both sides", async () => {
     const world = new LinksWorld(17);
     const one = await world.start(1, [2, 3]);
     const three = await world.start(3, [1]);

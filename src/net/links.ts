@@ -1,19 +1,24 @@
 /**
- * Links: at most one link to each peer, made when there is something to send, and whoever else may connect.
+ * Links: at most one link to each peer, made when there is something to send, and whoever else may
+ * connect.
  *
- *     want(node) --> dial --refused, lost--> back-off with jitter --> dial ...   until up, or unwant(node)
+ *     want(node) --> dial --refused, lost--> back-off --> dial ...   until up, or unwant(node)
  *     accept --> unidentified (bounded, with a deadline) --HELLO--> the peer's link
  *
  * When the other side's HELLO arrives and there is a link to that peer, or a dial to it, already:
  *   - another boot id: the peer has restarted. The newcomer stays.
- *   - dialled by the same side: the newcomer stays, since that side would not dial if it still had the old one.
- *   - dialled by different sides: the one that the HIGHER node number dialled stays; the other gets a GOODBYE. The
- *     link that stays is asked for a sign of life, so that one that is dead does not keep the peer out.
- *   - only a dial of ours that has not said HELLO: it is given up, whoever is higher. Nothing depends on it yet.
+ *   - dialled by the same side: the newcomer stays, since that side would not dial if it still had
+ *     the old one.
+ *   - dialled by different sides: the one that the HIGHER node number dialled stays; the other gets
+ *     a GOODBYE. The link that stays is asked for a sign of life, so that one that is dead does not
+ *     keep the peer out.
+ *   - only a dial of ours that has not said HELLO: it is given up, whoever is higher. Nothing
+ *     depends on it yet.
  *
  * Invariants:
  *   1. A peer has at most one link that is UP, and onLinkUp / onLinkDown alternate for each node.
- *   2. A peer with a link, a dial or an unreachable address has at most one timer here, and none when it is not wanted.
+ *   2. A peer with a link, a dial or an unreachable address has at most one timer here, and none
+ *      when it is not wanted.
  *   3. After `stop` has resolved there are no streams, no timers and no listeners.
  *
  * Not here: the messages of peers (ramster), gossip on who is alive, clients (src/doors).
@@ -41,6 +46,7 @@ import { backoffMs } from "./backoff.ts";
 import type { Channel } from "./channel.ts";
 import { LinkCounters } from "./counters.ts";
 import { LINK_STATE, Link, type LinkOwner, type LinkState, type Refusal } from "./link.ts";
+import { printable } from "./printable.ts";
 import type { Listener, Stream, StreamEvents, Transport } from "./transport.ts";
 
 export interface LinksEnv {
@@ -80,7 +86,10 @@ export const LINKS_DEFAULTS: LinksSettings = {
 };
 
 export interface LinkHandler {
-  /** `channelOf(node)` gives `channel` from now on. A boot id other than last time: the peer has lost what it held. */
+  /**
+   * `channelOf(node)` gives `channel` from now on. A boot id other than last time: the peer has
+   * lost what it held.
+   */
   onLinkUp(node: number, bootId: bigint, channel: Channel): void;
   /** After every outstanding request on it has been completed. `channelOf(node)` gives null. */
   onLinkDown(node: number, reason: string): void;
@@ -117,7 +126,10 @@ class Peer {
   attempt = 0;
   notBeforeMs = 0;
   upAtMs = 0;
-  /** The last notice about it, so that a peer that stays away is mentioned once and not with every dial. */
+  /**
+   * The last notice about it, so that a peer that stays away is mentioned once and not with every
+   * dial.
+   */
   lastNotice = "";
 
   constructor(node: number) {
@@ -178,7 +190,9 @@ export class Links implements LinkOwner {
     };
   }
 
-  /** Listens for peers. @returns the address with its real port. Rejects as Transport.listen does. */
+  /**
+   * Listens for peers. @returns the address with its real port. Rejects as Transport.listen does.
+   */
   async listen(address: Address): Promise<string> {
     const listener = await this.env.transport.listen(address, () => this.accept());
     if (this.isStopping) listener.close();
@@ -216,13 +230,13 @@ export class Links implements LinkOwner {
 
   /** The established channel to `node`, or null. */
   channelOf(node: number): Channel | null {
-    const link = this.byNode.get(node)?.link;
-    return link !== undefined && link !== null && link.channel.isOpen ? link.channel : null;
+    const link = this.byNode.get(node)?.link ?? null;
+    return link?.channel.isOpen === true ? link.channel : null;
   }
 
   /**
-   * There is something to send to `node`: dials, with back-off, until the link is up or `unwant` is called. Ask again after
-   * onLinkDown. Without effect on a node that has no address.
+   * There is something to send to `node`: dials, with back-off, until the link is up or `unwant` is
+   * called. Ask again after onLinkDown. Without effect on a node that has no address.
    */
   want(node: number): void {
     const peer = this.byNode.get(node);
@@ -317,6 +331,9 @@ export class Links implements LinkOwner {
       link.counters.duplicates_closed += 1;
       return { code: GOODBYE.DUPLICATE, reason: "there is a link between us already" };
     }
+    if (rival.hello !== null && rival.hello.bootId !== hello.bootId) {
+      this.notice(`Node ${peer.node} has a new boot id: its link is replaced`);
+    }
     if (rival === peer.dial) peer.dial = null;
     peer.counters.duplicates_closed += 1;
     rival.goodbye(GOODBYE.DUPLICATE, "replaced by another link between us");
@@ -332,7 +349,7 @@ export class Links implements LinkOwner {
       link.channel.counters = peer.counters;
     }
     peer.link = link;
-    peer.name = link.hello.nodeName;
+    peer.name = printable(link.hello.nodeName);
     peer.upAtMs = this.env.clock.now();
     peer.wanted = false;
     peer.lastNotice = "";

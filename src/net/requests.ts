@@ -4,9 +4,10 @@
  *     free --take--> waiting --reply, close--> free
  *                       \--deadline--> abandoned --late reply, close--> free
  *
- * A request number is its slot plus a generation in the high bits, so that a number is not used again until the
- * generations wrap, and never 0. A slot whose request timed out stays taken until its reply comes: only so can a late
- * reply, which is ignored, be told from a reply to a request that nobody made, which is a broken peer.
+ * A request number is its slot plus a generation in the high bits, so that a number is not used
+ * again until the generations wrap, and never 0. A slot whose request timed out stays taken until
+ * its reply comes: only so can a late reply, which is ignored, be told from a reply to a request
+ * that nobody made, which is a broken peer.
  *
  * Invariants:
  *   1. Each sink is told of each of its requests exactly once: reply, TIMED_OUT or DIED.
@@ -74,7 +75,8 @@ export class Requests {
     this.freeCount -= 1;
     const slot = this.free[this.freeCount] ?? 0;
     let number = ((this.numbers[slot] ?? 0) + GENERATION_STEP) >>> 0;
-    if (number < GENERATION_STEP) number += GENERATION_STEP; // Wrapped: generation 0 holds number 0.
+    // After the generations have wrapped: generation 0 would hold number 0.
+    if (number < GENERATION_STEP) number += GENERATION_STEP;
     this.numbers[slot] = number;
     this.states[slot] = WAITING;
     this.types[slot] = type;
@@ -142,7 +144,9 @@ export class Requests {
     return expired;
   }
 
-  /** Tells every sink that waits, once each, and empties the table. Nothing may be taken meanwhile. */
+  /**
+   * Tells every sink that waits, once each, and empties the table. Nothing may be taken meanwhile.
+   */
   failAll(transportStatus: number): void {
     for (let slot = 0; slot < REQUESTS_OUTSTANDING_MAX; slot += 1) {
       const state = this.states[slot];

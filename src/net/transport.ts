@@ -1,17 +1,20 @@
 /**
- * Transport: streams between processes, given from outside so that the same code runs on real sockets
- * (bun.ts) and in memory under virtual time (harness/sim/network.ts). One suite holds both to what is
- * written here: harness/contract/transport.ts.
+ * Transport: streams between processes, given from outside so that the same code runs on real
+ * sockets (bun.ts) and in memory under virtual time (harness/sim/network.ts). One suite holds both
+ * to what is written here: harness/contract/transport.ts.
  *
- * A stream is a pair of byte sequences. It keeps order and content, and nothing else: data arrives cut
- * anywhere, a write may be taken in part, and either direction may stop for ever without a word.
- * There is no half-open state to use: when one side ends, the other side's stream closes too.
+ * A stream is a pair of byte sequences. It keeps order and content, and nothing else: data arrives
+ * cut anywhere, a write may be taken in part, and either direction may stop for ever without a
+ * word. There is no half-open state to use: when one side ends, the other side's stream closes too.
  *
  * Not here: datagrams, encryption, names of peers. A stream knows nobody.
  */
 import type { Address } from "./address.ts";
 
-/** What a stream tells its user. Calls never nest, except that `end` and `terminate` may call onClose. */
+/**
+ * What a stream tells its user. Calls never nest, except that `end` and `terminate` may call
+ * onClose.
+ */
 export interface StreamEvents {
   /** Connected. Called once, and first; a connect that fails goes straight to onClose. */
   onOpen(stream: Stream): void;
@@ -27,23 +30,23 @@ export interface Stream {
   /** The other side, for logs. Nothing may be concluded from it. */
   readonly remote: string;
   /**
-   * Hands `byteCount` bytes from `offset` to the operating system, which copies them: the array may be
-   * used again at once.
+   * Hands `byteCount` bytes from `offset` to the operating system, which copies them: the array may
+   * be used again at once.
    *
-   * @returns how many were taken. Fewer than asked means full: the rest is for after onDrain. Nothing is
-   * taken before onOpen, after `end`, or from a closed stream.
+   * @returns how many were taken. Fewer than asked means full: the rest is for after onDrain.
+   * Nothing is taken before onOpen, after `end`, or from a closed stream.
    */
   write(bytes: Uint8Array, offset: number, byteCount: number): number;
   /**
-   * No onData until `resume`, but for what has been read already. The other side is slowed down. That it has closed
-   * may go unseen until `resume` or the next write.
+   * No onData until `resume`, but for what has been read already. The other side is slowed down.
+   * That it has closed may go unseen until `resume` or the next write.
    */
   pause(): void;
   resume(): void;
   /**
    * No more writes. What was taken reaches the other side, whose stream then closes; onClose here
-   * follows once it has. Data may still arrive meanwhile. Resumes a paused stream. Where the other side may
-   * be silent, a deadline and `terminate` are the caller's business.
+   * follows once it has. Data may still arrive meanwhile. Resumes a paused stream. Where the other
+   * side may be silent, a deadline and `terminate` are the caller's business.
    */
   end(): void;
   /** Drops the stream at once, with whatever is on its way. Also gives up a connect in progress. */
@@ -59,13 +62,15 @@ export interface Listener {
 
 export interface Transport {
   /**
-   * Listens on `address`. `accept` gives the events of each new stream and is followed by onOpen; it must
-   * not use the stream yet.
+   * Listens on `address`. `accept` gives the events of each new stream and is followed by onOpen;
+   * it must not use the stream yet.
    *
-   * Rejects with RamsterError ADDRESS_IN_USE when the address or path is taken, ConfigError BAD_CONFIG when it
-   * is no address of this machine or not allowed.
+   * Rejects with RamsterError ADDRESS_IN_USE when the address or path is taken, ConfigError
+   * BAD_CONFIG when it is no address of this machine or not allowed.
    */
   listen(address: Address, accept: (stream: Stream) => StreamEvents): Promise<Listener>;
-  /** Starts to connect; onOpen or onClose tells how it went. The stream is there to be terminated. */
+  /**
+   * Starts to connect; onOpen or onClose tells how it went. The stream is there to be terminated.
+   */
   connect(address: Address, events: StreamEvents): Stream;
 }

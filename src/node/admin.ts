@@ -1,6 +1,7 @@
 /**
- * Admin: what can be read and set on a running node: its counters, and the original's control files as knobs under their names
- * (reference 7.1). A value that is refused is an error with its reason, never silently ignored.
+ * Admin: what can be read and set on a running node: its counters, and the original's control files
+ * as knobs under their names (reference 7.1). A value that is refused is an error with its reason,
+ * never silently ignored.
  */
 import { ConfigError } from "../core/errors.ts";
 import { NODES_MAX } from "../core/limits.ts";
@@ -100,7 +101,10 @@ export class NodeAdmin implements Admin {
     throw new ConfigError("BAD_CONFIG", `Cannot find knob "${name}": there are ${names}`);
   }
 
-  /** The node that pages go to, or "none": unlike the original's file it can be unset, and refuses what is no peer. */
+  /**
+   * The node that pages go to, or "none": unlike the original's file it can be unset, and refuses
+   * what is no peer.
+   */
   private targetKnob(): Knob {
     const { ramster, identity, peers } = this.parts;
     return {

@@ -149,7 +149,7 @@ export const NODE_BOUNDS = {
   selfshrinkInertia: { flag: "selfshrink-inertia", min: 0, max: SELFSHRINK_COUNT_MAX },
 } as const;
 
-/** The settings with every default filled in. Throws ConfigError BAD_CONFIG as `checkNodeConfig`. */
+/** The settings with every default filled in. Throws what `checkNodeConfig` throws. */
 export function nodeConfig(settings: NodeSettings): NodeConfig {
   const config = { ...NODE_DEFAULTS, ...serverDefaults(settings), ...settings };
   checkNodeConfig(config);

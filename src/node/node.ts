@@ -1,10 +1,11 @@
 /**
- * Node: one node of the cluster, put together from its parts. A memory server is a node with little of its own and much to
- * lend; there is no other difference.
+ * Node: one node of the cluster, put together from its parts. A memory server is a node with little
+ * of its own and much to lend; there is no other difference.
  *
  *     doors --> Ramster (own pages) --> Links <-- Foreign (pages of others)
  *
- * Start: listen for peers, then for clients, so that nobody is served before pages can go anywhere. Stop: the reverse.
+ * Start: listen for peers, then for clients, so that nobody is served before pages can go anywhere.
+ * Stop: the reverse.
  */
 
 import { ownerSeed } from "../compress/checksum.ts";
@@ -106,7 +107,10 @@ export class Node implements LinkHandler {
     return { listen: this.listenAddress, clients };
   }
 
-  /** Clients first, then peers. Resolves when no stream is left. Memory goes back to the operating system. */
+  /**
+   * Clients first, then peers. Resolves when no stream is left. Memory goes back to the operating
+   * system.
+   */
   async stop(): Promise<void> {
     await this.door.stop();
     this.ramster.stop();
@@ -132,8 +136,8 @@ export class Node implements LinkHandler {
     this.log("net", line);
   }
 
-  onRoom(): void {
-    this.ramster.roomOnLink();
+  onRoom(node: number): void {
+    this.ramster.roomOnLink(node);
   }
 
   onRequest(node: number, channel: Channel, frame: Frame): void {
@@ -192,7 +196,9 @@ function linkSettings(config: NodeConfig) {
   };
 }
 
-/** Pages beyond the frames are remote, or same-filled, so the index is far larger than the store. */
+/**
+ * Pages beyond the frames are remote, or same-filled, so the index is far larger than the store.
+ */
 function storeOptions(config: NodeConfig, bytes: number): ZcacheOptions {
   return {
     frameCountMax: Math.max(1, Math.floor(bytes / FRAME_BYTES)), // A server has none of its own.

@@ -1,12 +1,20 @@
-/** Counters of ramster under the kernel's names (reference 5.8), each with what it means that it moved. */
+/**
+ * Counters of ramster under the kernel's names (reference 5.8), each with what it means that it
+ * moved.
+ */
 export class RamsterCounters {
   /** A zpage was accepted by a holder and its local copy freed. */
   eph_pages_remoted = 0;
   pers_pages_remoted = 0;
-  /** A zpage was refused by a holder, or its link was lost before the answer: the local copy stays. */
+  /**
+   * A zpage was refused by a holder, or its link was lost before the answer: the local copy stays.
+   */
   eph_pages_remote_failed = 0;
   pers_pages_remote_failed = 0;
-  /** A holder accepted a zpage that had been put anew or flushed meanwhile: its copy is flushed again. */
+  /**
+   * A holder accepted a zpage that had been put anew or flushed meanwhile: its copy is flushed
+   * again.
+   */
   remotify_raced = 0;
   /** Bytes of zpages that holders accepted. */
   remoted_zbytes = 0;
@@ -16,7 +24,10 @@ export class RamsterCounters {
   /** A fetch found nothing: evicted by the holder (ephemeral), or lost with it (persistent). */
   remote_eph_pages_unsucc_get = 0;
   remote_pers_pages_unsucc_get = 0;
-  /** A fetch came back after the page had been put anew or flushed: the getters were served again from the index. */
+  /**
+   * A fetch came back after the page had been put anew or flushed: the getters were served again
+   * from the index.
+   */
   fetch_raced = 0;
   /** Getters that found a fetch of their page under way and waited for it. */
   fetch_shared = 0;

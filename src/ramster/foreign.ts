@@ -1,20 +1,22 @@
 /**
- * Foreign: pages held for other nodes. A holder is a dumb store under (owner, pool, oid, index) and version; it answers
- * PUT, GET and FLUSH and decides nothing but that an ephemeral page may go when there is no frame.
+ * Foreign: pages held for other nodes. A holder is a dumb store under (owner, pool, oid, index) and
+ * version; it answers PUT, GET and FLUSH and decides nothing but that an ephemeral page may go when
+ * there is no frame.
  *
- * The owner is the node at the other end of the link, never a number in a payload. When an owner comes back with another
- * boot id its pages are purged: nobody else can ask for them, and it no longer knows of them.
+ * The owner is the node at the other end of the link, never a number in a payload. When an owner
+ * comes back with another boot id its pages are purged: nobody else can ask for them, and it no
+ * longer knows of them.
  *
- * A store of its own, with its own budget: what is lent can never eat what is used here, and a foreign page is never
- * remotified again.
+ * A store of its own, with its own budget: what is lent can never eat what is used here, and a
+ * foreign page is never remotified again.
  */
 import { assert } from "../core/assert.ts";
 import { Handle } from "../core/handle.ts";
 import { PAGE_BYTES } from "../core/limits.ts";
 import { STATUS, type Status } from "../core/status.ts";
 import { type Channel, LANE } from "../net/channel.ts";
-import type { Pool } from "../tmem/pool.ts";
 import type { PamOps } from "../tmem/pamops.ts";
+import type { Pool } from "../tmem/pool.ts";
 import type { Frame } from "../wire/framer.ts";
 import { MESSAGE } from "../wire/messages.ts";
 import {
@@ -31,8 +33,8 @@ import {
   writeGetReplyEntry,
   type ZpageEntry,
 } from "../wire/peer-entries.ts";
-import type { Zcache } from "../zcache/zcache.ts";
 import { PERSISTENT } from "../zbud/zbud.ts";
+import type { Zcache } from "../zcache/zcache.ts";
 import { ForeignCounters } from "./counters.ts";
 
 interface Owner {
@@ -161,13 +163,13 @@ export class Foreign {
   snapshot(into: Record<string, number>): void {
     Object.assign(into, this.counters);
     const { zpages, zbytes } = this.zcache.zbud.counters;
-    into["foreign_eph_pages"] = zpages[0];
-    into["foreign_pers_pages"] = zpages[1];
-    into["foreign_zbytes"] = zbytes[0] + zbytes[1];
-    into["foreign_frames_used"] = this.zcache.frames.framesUsed;
-    into["foreign_frames_max"] = this.zcache.budget.frameCountMax;
-    into["foreign_evicted_eph_zpages"] = this.zcache.counters.evicted_eph_zpages;
-    into["foreign_corrupt_pages"] = this.zcache.counters.corrupt_pages;
+    into.foreign_eph_pages = zpages[0];
+    into.foreign_pers_pages = zpages[1];
+    into.foreign_zbytes = zbytes[0] + zbytes[1];
+    into.foreign_frames_used = this.zcache.frames.framesUsed;
+    into.foreign_frames_max = this.zcache.budget.frameCountMax;
+    into.foreign_evicted_eph_zpages = this.zcache.counters.evicted_eph_zpages;
+    into.foreign_corrupt_pages = this.zcache.counters.corrupt_pages;
   }
 
   private put(node: number, owner: Owner, persistent: boolean): Status {
@@ -183,7 +185,8 @@ export class Foreign {
     const options = { persistent, storeWhole: true };
     const status = this.zcache.tmem.autocreatePool(node, this.handle.pool, options);
     if (status !== STATUS.POOL_MISMATCH || pool === null || pool.pageCount > 0) return status;
-    // The owner has destroyed its pool and used the id again for the other kind: an empty one may follow.
+    // The owner has destroyed its pool and used the id again for the other kind: an empty one may
+    // follow.
     this.zcache.tmem.destroyPool(pool);
     return this.zcache.tmem.autocreatePool(node, this.handle.pool, options);
   }

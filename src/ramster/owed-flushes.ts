@@ -1,11 +1,13 @@
 /**
- * OwedFlushes: what one holder must be told to flush, oldest first, until it says that it did (the original's flush list).
+ * OwedFlushes: what one holder must be told to flush, oldest first, until it says that it did (the
+ * original's flush list).
  *
  *     | head: sent, not acknowledged | sent: not sent yet | tail
  *
- * Entries are kept as they go on the wire, so that sending is one copy. An entry names its version, so one that is sent
- * twice, or late, can never hurt a newer page. Room is bounded by the caller: ramster lets a page turn remote only while
- * the pages on a holder and the flushes owed to it fit OWED_FLUSHES_MAX, so that `owe` never has to refuse.
+ * Entries are kept as they go on the wire, so that sending is one copy. An entry names its version,
+ * so one that is sent twice, or late, can never hurt a newer page. Room is bounded by the caller:
+ * ramster lets a page turn remote only while the pages on a holder and the flushes owed to it fit
+ * OWED_FLUSHES_MAX, so that `owe` never has to refuse.
  */
 import { assert } from "../core/assert.ts";
 import type { Handle } from "../core/handle.ts";

@@ -1,4 +1,7 @@
-/** What ramster needs of the network: the established channel to a node, and a way to ask for one. Links provides it. */
+/**
+ * What ramster needs of the network: the established channel to a node, and a way to ask for one.
+ * Links provides it.
+ */
 import type { Channel } from "../net/channel.ts";
 
 export interface Peers {

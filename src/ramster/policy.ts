@@ -1,4 +1,6 @@
-/** The decisions of ramster as pure functions: when to move pages, how many, and when to try again. */
+/**
+ * The decisions of ramster as pure functions: when to move pages, how many, and when to try again.
+ */
 
 /** Settings of selfshrink, with the original's defaults (reference 5.7). */
 export interface SelfshrinkSettings {
@@ -14,9 +16,9 @@ export interface SelfshrinkState {
 }
 
 /**
- * One tick of selfshrink: how many remote pages to bring home now, given how many there are (ramster.c,
- * frontswap_selfshrink). Nothing while their number grows or until `inertia` ticks were quiet; then one part in
- * `hysteresis`, and the last `hysteresis` pages at once. Updates `state`.
+ * One tick of selfshrink: how many remote pages to bring home now, given how many there are
+ * (ramster.c, frontswap_selfshrink). Nothing while their number grows or until `inertia` ticks were
+ * quiet; then one part in `hysteresis`, and the last `hysteresis` pages at once. Updates `state`.
  */
 export function selfshrink(
   state: SelfshrinkState,
@@ -37,7 +39,9 @@ export function selfshrink(
   return Math.floor(pages / settings.hysteresis);
 }
 
-/** How long remotify leaves a target alone after `refusals` in a row: 50 ms, doubling, at most 5 s. */
+/**
+ * How long remotify leaves a target alone after `refusals` in a row: 50 ms, doubling, at most 5 s.
+ */
 export function remotifyBackoffMs(refusals: number): number {
   return Math.min(50 * 2 ** Math.min(refusals - 1, 10), 5000);
 }

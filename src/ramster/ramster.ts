@@ -1,20 +1,23 @@
 /**
- * Ramster: the pages of this node, wherever they are. Doors call it; it ties the one-machine store to the cluster.
+ * Ramster: the pages of this node, wherever they are. Doors call it; it ties the one-machine store
+ * to the cluster.
  *
  *     put   -> zcache -> over the high mark? -> remotify -> holder
  *     get   -> here: decompressed at once      away: repatriate -> holder -> the getter is told later
  *     flush -> here: freed at once             away: owed to the holder until it says that it did
  *
- * The index of the owner is the authority (DESIGN 1): a holder never decides anything about a page but that an ephemeral
- * one may go. Everything here is synchronous but a get of a page that is away.
+ * The index of the owner is the authority (DESIGN 1): a holder never decides anything about a page
+ * but that an ephemeral one may go. Everything here is synchronous but a get of a page that is
+ * away.
  *
  * Not here: sockets (net), what is held for others (foreign.ts).
  */
-import { Handle } from "../core/handle.ts";
+
+import type { Codec } from "../compress/codec.ts";
 import type { Clock, TimerId } from "../core/clock.ts";
+import { Handle } from "../core/handle.ts";
 import type { Memory } from "../core/memory.ts";
 import { STATUS, type Status } from "../core/status.ts";
-import type { Codec } from "../compress/codec.ts";
 import type { PamOps } from "../tmem/pamops.ts";
 import { TAG } from "../tmem/pampd.ts";
 import type { Pool, PoolOptions } from "../tmem/pool.ts";
@@ -24,7 +27,7 @@ import { EPHEMERAL } from "../zbud/zbud.ts";
 import { Zcache, type ZcacheOptions } from "../zcache/zcache.ts";
 import { RamsterCounters } from "./counters.ts";
 import type { Peers } from "./peers.ts";
-import { selfshrink, type SelfshrinkSettings, type SelfshrinkState } from "./policy.ts";
+import { type SelfshrinkSettings, type SelfshrinkState, selfshrink } from "./policy.ts";
 import { RemotePages } from "./remote-pages.ts";
 import { Remotify, type RemotifySettings } from "./remotify.ts";
 import { type GetAndFree, type GetSink, Repatriate } from "./repatriate.ts";
@@ -83,7 +86,8 @@ export class Ramster implements PamOps {
     this.clock = clock;
     const { counters } = this;
     this.zcache = new Zcache({ ...parts, remote: this }, settings);
-    this.remotePages = new RemotePages({ memory, peers, counters }, settings);
+    const onFlushed = (): void => this.remotify.pump();
+    this.remotePages = new RemotePages({ memory, peers, counters, onFlushed }, settings);
     const { zcache, remotePages } = this;
     const onRoom = (): void => this.tellRoom();
     const ways = { zcache, peers, remotePages, counters, clock };
@@ -130,7 +134,10 @@ export class Ramster implements PamOps {
     return this.zcache.tmem.poolsOf(LOCAL_CLIENT);
   }
 
-  /** Stores the page at `source[at]`. @returns OK, or why it was refused: then nothing is under the handle. */
+  /**
+   * Stores the page at `source[at]`. @returns OK, or why it was refused: then nothing is under the
+   * handle.
+   */
   put(handle: Handle, source: Uint8Array, at: number): Status {
     const pool = this.pool(handle.pool);
     if (pool === null) return STATUS.UNKNOWN_POOL;
@@ -140,8 +147,8 @@ export class Ramster implements PamOps {
   }
 
   /**
-   * Whether a put would find no frame now although frames are coming free: the door may then hold it back until
-   * `onRoom` calls, instead of having it refused.
+   * Whether a put would find no frame now although frames are coming free: the door may then hold
+   * it back until `onRoom` calls, instead of having it refused.
    */
   mustWait(): boolean {
     const { frames, budget, zbud } = this.zcache;
@@ -158,8 +165,8 @@ export class Ramster implements PamOps {
   /**
    * Gets the page into `target[at]`.
    *
-   * @returns OK, it is there; NOT_FOUND; LOST; or PENDING: `sink` is told under `token`, with any of these or
-   * UNREACHABLE, and `target` must stay until then. NO_ROOM when too many wait.
+   * @returns OK, it is there; NOT_FOUND; LOST; or PENDING: `sink` is told under `token`, with any
+   * of these or UNREACHABLE, and `target` must stay until then. NO_ROOM when too many wait.
    */
   get(
     handle: Handle,
@@ -221,19 +228,23 @@ export class Ramster implements PamOps {
 
   linkUp(node: number, bootId: bigint): void {
     this.remotePages.linkUp(node, bootId);
-    this.repatriate.linkUp(node);
+    this.repatriate.linkReady(node);
     this.remotify.pump();
   }
 
-  /** remote_target_nodenum: the node that pages go to from now on, or null. What is elsewhere stays there. */
+  /**
+   * remote_target_nodenum: the node that pages go to from now on, or null. What is elsewhere stays
+   * there.
+   */
   setTarget(node: number | null): void {
     this.settings.target = node;
     this.remotify.retarget();
   }
 
   /** A link that was full has room again. */
-  roomOnLink(): void {
-    this.remotePages.sendAllOwed();
+  roomOnLink(node: number): void {
+    this.repatriate.linkReady(node);
+    this.remotePages.sendOwed(node);
     this.remotify.pump();
   }
 
@@ -249,9 +260,9 @@ export class Ramster implements PamOps {
   snapshot(into: Record<string, number>): void {
     this.zcache.snapshot(into);
     Object.assign(into, this.counters);
-    into["flnodes"] = this.remotePages.owedTotal();
-    into["fetches_in_flight"] = this.repatriate.fetchCount;
-    into["frames_in_flight"] = this.remotify.framesInFlight;
+    into.flnodes = this.remotePages.owedTotal();
+    into.fetches_in_flight = this.repatriate.fetchCount;
+    into.frames_in_flight = this.remotify.framesInFlight;
   }
 
   /** PamOps: a remote page leaves the index or is put anew. Its holder is owed a flush. */

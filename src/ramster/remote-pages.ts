@@ -1,14 +1,14 @@
 /**
- * RemotePages: what this node keeps of its own pages on each holder: how many, and what it owes them to flush.
- * One row a holder, made at first use.
+ * RemotePages: what this node keeps of its own pages on each holder: how many, and what it owes
+ * them to flush. One row a holder, made at first use.
  */
 import type { Handle } from "../core/handle.ts";
 import { FLUSH_BATCH_COUNT_MAX, OWED_FLUSHES_MAX } from "../core/limits.ts";
 import type { Memory } from "../core/memory.ts";
+import { LANE, type ReplySink } from "../net/channel.ts";
 import type { Frame } from "../wire/framer.ts";
 import { MESSAGE } from "../wire/messages.ts";
 import { FLUSH_ENTRY_BYTES, FLUSH_SCOPE, type FlushScope } from "../wire/peer-entries.ts";
-import { LANE, type ReplySink } from "../net/channel.ts";
 import type { RamsterCounters } from "./counters.ts";
 import { OwedFlushes } from "./owed-flushes.ts";
 import type { Peers } from "./peers.ts";
@@ -27,16 +27,24 @@ export class RemotePages implements ReplySink {
   private readonly memory: Memory;
   private readonly peers: Peers;
   private readonly counters: RamsterCounters;
+  private readonly onFlushed: () => void;
   private readonly requestTimeoutMs: number;
   private readonly holders: Array<Holder | undefined> = [];
 
   constructor(
-    parts: { memory: Memory; peers: Peers; counters: RamsterCounters },
+    parts: {
+      memory: Memory;
+      peers: Peers;
+      counters: RamsterCounters;
+      /** A holder has flushed what it was told to: puts that had to wait behind may follow. */
+      onFlushed: () => void;
+    },
     settings: { requestTimeoutMs: number },
   ) {
     this.memory = parts.memory;
     this.peers = parts.peers;
     this.counters = parts.counters;
+    this.onFlushed = parts.onFlushed;
     this.requestTimeoutMs = settings.requestTimeoutMs;
   }
 
@@ -78,14 +86,18 @@ export class RemotePages implements ReplySink {
     else this.counters.remote_eph_pages -= 1;
   }
 
-  /** The holder must flush what it has under the handle up to `version`. Sent at the next `sendOwed`. */
+  /**
+   * The holder must flush what it has under the handle up to `version`. Sent at the next
+   * `sendOwed`.
+   */
   owe(node: number, handle: Handle, version: number, scope: FlushScope): void {
     this.peers.want(node);
     this.holderOf(node).owed.owe(handle, version, scope);
   }
 
   /**
-   * Sends what is owed to the node, as far as it is connected and one message is under way at a time.
+   * Sends what is owed to the node, as far as it is connected and one message is under way at a
+   * time.
    *
    * @returns whether all of it is at least sent: only then may a put follow on the same channel.
    */
@@ -113,7 +125,10 @@ export class RemotePages implements ReplySink {
     }
   }
 
-  /** A link is up. A holder with a new boot id has nothing of ours any more, so nothing is owed to it. */
+  /**
+   * A link is up. A holder with a new boot id has nothing of ours any more, so nothing is owed to
+   * it.
+   */
   linkUp(node: number, bootId: bigint): void {
     const holder = this.holderOf(node);
     if (holder.bootId !== bootId) holder.owed.clear();
@@ -134,7 +149,7 @@ export class RemotePages implements ReplySink {
       else this.counters.remote_objects_flushed += 1;
     }
     owed.acknowledge(reply.count);
-    this.sendOwed(node);
+    if (this.sendOwed(node)) this.onFlushed();
   }
 
   /** ReplySink: sent again on the next link, or at the next tick. */

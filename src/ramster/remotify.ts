@@ -1,21 +1,25 @@
 /**
- * Remotify: copies the oldest zpages to the target in batches and, when it has them, turns their records remote.
+ * Remotify: copies the oldest zpages to the target in batches and, when it has them, turns their
+ * records remote.
  *
  *     oldest live frame -> zombie -> [ PUT batch, several under way ] -> accepted: record turns remote, zpage freed
  *                                                                    -> refused, link lost: frame back to the LRU
  *
- * The version in the record decides (compare-and-swap): a page that was put anew or flushed while its zpage travelled is
- * left as it is, and the copy that the holder just took is owed a flush. Unlike the original a batch that fails leaves no
- * zombie behind, and what the holder may have kept of it is owed a flush too.
+ * The version in the record decides (compare-and-swap): a page that was put anew or flushed while
+ * its zpage travelled is left as it is, and the copy that the holder just took is owed a flush.
+ * Unlike the original a batch that fails leaves no zombie behind, and what the holder may have kept
+ * of it is owed a flush too.
  *
- * Works while frames are over the high mark, until the low mark (frames under way count as gone), and in the original's
- * slow trickle when that is switched on. Flushes owed to the target always go first on the channel.
+ * Works while frames are over the high mark, until the low mark (frames under way count as gone),
+ * and in the original's slow trickle when that is switched on. Flushes owed to the target always go
+ * first on the channel.
  *
  * Not here: which target, and when to try: ramster.ts calls `pump`.
  */
-import { Handle, HANDLE_BYTES } from "../core/handle.ts";
+
 import { assert } from "../core/assert.ts";
 import type { Clock } from "../core/clock.ts";
+import { HANDLE_BYTES, Handle } from "../core/handle.ts";
 import {
   PAGE_BYTES,
   REMOTIFY_BATCH_BYTES,
@@ -30,8 +34,8 @@ import { TAG } from "../tmem/pampd.ts";
 import type { Frame } from "../wire/framer.ts";
 import { MESSAGE } from "../wire/messages.ts";
 import { FLUSH_SCOPE, PUT_ENTRY_BYTES, writePutEntry } from "../wire/peer-entries.ts";
-import type { Zcache } from "../zcache/zcache.ts";
 import { EPHEMERAL, type Kind, PERSISTENT } from "../zbud/zbud.ts";
+import type { Zcache } from "../zcache/zcache.ts";
 import type { RamsterCounters } from "./counters.ts";
 import type { Peers } from "./peers.ts";
 import { remotifyBackoffMs } from "./policy.ts";
@@ -48,12 +52,18 @@ export interface RemotifySettings {
   requestTimeoutMs: number;
 }
 
-/** What is under way in one batch, so that each reply finds its pages again. Made once, used over and over. */
+/**
+ * What is under way in one batch, so that each reply finds its pages again. Made once, used over
+ * and over.
+ */
 class Batch {
   readonly pages = new Int32Array(REMOTIFY_BATCH_COUNT_MAX);
   readonly refs = new Int32Array(REMOTIFY_BATCH_COUNT_MAX);
   readonly versions = new Float64Array(REMOTIFY_BATCH_COUNT_MAX);
-  /** The page may be gone when the reply comes, and with it its handle; a flush of the copy needs it. */
+  /**
+   * The page may be gone when the reply comes, and with it its handle; a flush of the copy needs
+   * it.
+   */
   readonly handles = new DataView(new ArrayBuffer(REMOTIFY_BATCH_COUNT_MAX * HANDLE_BYTES));
   count = 0;
   frameCount = 0;
@@ -111,8 +121,9 @@ export class Remotify implements ReplySink {
   }
 
   /**
-   * Whether frames are coming free, or did until a moment ago: a put that finds none may wait for them. With a target that
-   * refuses, or that has not answered for REMOTIFY_PATIENCE_MS, it may not.
+   * Whether frames are coming free, or did until a moment ago: a put that finds none may wait for
+   * them. With a target that refuses, or that has not answered for REMOTIFY_PATIENCE_MS, it may
+   * not.
    */
   get isProgressing(): boolean {
     if (this.batchesInFlight > 0) return true;
@@ -144,7 +155,10 @@ export class Remotify implements ReplySink {
     this.pump();
   }
 
-  /** Sends batches while there is a reason, a target, and room under way. Called after puts, replies and ticks. */
+  /**
+   * Sends batches while there is a reason, a target, and room under way. Called after puts, replies
+   * and ticks.
+   */
   pump(): void {
     const { budget } = this.zcache;
     if (budget.isOverHigh(this.framesHeld)) {
@@ -208,14 +222,17 @@ export class Remotify implements ReplySink {
 
   private finish(context: number): Batch {
     const batch = this.batches[context];
-    assert(batch !== undefined && batch.inFlight, "reply to a batch that is not under way");
+    assert(batch?.inFlight === true, "reply to a batch that is not under way");
     batch.inFlight = false;
     this.batchesInFlight -= 1;
     this.framesInFlight -= batch.frameCount;
     return batch;
   }
 
-  /** Ephemeral pages first, as in the original; under pressure those that stay here are the first to be evicted. */
+  /**
+   * Ephemeral pages first, as in the original; under pressure those that stay here are the first to
+   * be evicted.
+   */
   private kindToMove(): Kind | null {
     const { ephEnabled, persEnabled } = this.settings;
     const { zbud, budget } = this.zcache;
@@ -276,7 +293,10 @@ export class Remotify implements ReplySink {
     }
   }
 
-  /** Writes the zpage as an entry. Its zbud header lands where the entry's own header goes, and is read first. */
+  /**
+   * Writes the zpage as an entry. Its zbud header lands where the entry's own header goes, and is
+   * read first.
+   */
   private append(batch: Batch, channel: Channel, ref: number): void {
     const { tmem, zbud } = this.zcache;
     const page = zbud.ownerOf(ref);
@@ -331,7 +351,9 @@ export class Remotify implements ReplySink {
     else this.counters.eph_pages_remoted += 1;
   }
 
-  /** The local copy stays. Its frame is a zombie only for this batch, so it goes back to the LRU. */
+  /**
+   * The local copy stays. Its frame is a zombie only for this batch, so it goes back to the LRU.
+   */
   private failed(batch: Batch, i: number): void {
     if (batch.kind === PERSISTENT) this.counters.pers_pages_remote_failed += 1;
     else this.counters.eph_pages_remote_failed += 1;

@@ -1,18 +1,21 @@
 /**
- * Repatriate: brings the bytes of remote pages back, for getters that wait and for pages that come home.
+ * Repatriate: brings the bytes of remote pages back, for getters that wait and for pages that come
+ * home.
  *
  *     getter --> waiter --\
  *     getter --> waiter ---> fetch (one a page) --> [ GET batch to the holder ] --> verify, deliver, maybe localify
  *                                      ^------ link lost: asked again until the deadline
  *
- * A get never takes the holder's copy away (two phases): the copy is owed a flush only once the page is in the hands of
- * its getter, or home. While a fetch is under way the record is in transit: its place is the fetch's row, which keeps the
- * holder. The version decides what an answer is worth: when the page was put anew or flushed meanwhile, the getters are
- * served again from the index.
+ * A get never takes the holder's copy away (two phases): the copy is owed a flush only once the
+ * page is in the hands of its getter, or home. While a fetch is under way the record is in transit:
+ * its place is the fetch's row, which keeps the holder. The version decides what an answer is
+ * worth: when the page was put anew or flushed meanwhile, the getters are served again from the
+ * index.
  *
- * Outcomes for a getter (the original's localify table, reference 5.4): OK; NOT_FOUND, an ephemeral page that the holder
- * evicted or cannot be reached for; LOST, a persistent page that the holder does not have, or that fails its checksum, and
- * whose record stays so that it is never taken for a miss; UNREACHABLE, no answer before the deadline.
+ * Outcomes for a getter (the original's localify table, reference 5.4): OK; NOT_FOUND, an ephemeral
+ * page that the holder evicted or cannot be reached for; LOST, a persistent page that the holder
+ * does not have, or that fails its checksum, and whose record stays so that it is never taken for a
+ * miss; UNREACHABLE, no answer before the deadline.
  */
 import { assert } from "../core/assert.ts";
 import type { Clock } from "../core/clock.ts";
@@ -24,7 +27,6 @@ import { Table } from "../core/table.ts";
 import { LANE, type ReplySink } from "../net/channel.ts";
 import type { Frame } from "../wire/framer.ts";
 import { MESSAGE } from "../wire/messages.ts";
-import { TRANSPORT_STATUS } from "../wire/status.ts";
 import {
   FLUSH_SCOPE,
   GET_ENTRY_BYTES,
@@ -33,6 +35,7 @@ import {
   writeGetEntry,
   type ZpageEntry,
 } from "../wire/peer-entries.ts";
+import { TRANSPORT_STATUS } from "../wire/status.ts";
 import type { Zcache } from "../zcache/zcache.ts";
 import type { RamsterCounters } from "./counters.ts";
 import type { Peers } from "./peers.ts";
@@ -43,7 +46,9 @@ export interface GetSink {
   onGet(token: number, status: Status): void;
 }
 
-/** The tri-state of get_and_free (reference 2.2): remove never, as the pool's kind says, or always. */
+/**
+ * The tri-state of get_and_free (reference 2.2): remove never, as the pool's kind says, or always.
+ */
 export type GetAndFree = -1 | 0 | 1;
 
 // Words of a fetch's row. Word 0 links the fetches of one queue or message, and the free list.
@@ -173,15 +178,17 @@ export class Repatriate implements ReplySink {
     return true;
   }
 
-  /** A record that is in transit leaves the index or is put anew: its fetch no longer speaks for it. */
+  /**
+   * A record that is in transit leaves the index or is put anew: its fetch no longer speaks for it.
+   */
   detach(page: number): void {
     const fetch = this.zcache.tmem.place(page);
     assert(this.fetches.get(fetch, FETCH_PAGE) === page);
     this.fetches.set(fetch, FETCH_PAGE, 0);
   }
 
-  /** A link to the node is up: what waited for it goes out. */
-  linkUp(node: number): void {
+  /** A link to the node is up, or has room again: what waited for it goes out. */
+  linkReady(node: number): void {
     this.sendQueue(node);
   }
 
@@ -222,7 +229,10 @@ export class Repatriate implements ReplySink {
     }
   }
 
-  /** ReplySink: no answer. After a lost link what still has time is asked again, in order; the rest ends. */
+  /**
+   * ReplySink: no answer. After a lost link what still has time is asked again, in order; the rest
+   * ends.
+   */
   onFailure(head: number, transportStatus: number): void {
     const linkLost =
       transportStatus === TRANSPORT_STATUS.DIED ||
@@ -302,7 +312,7 @@ export class Repatriate implements ReplySink {
     if (channel === null) return;
     while (queue.count > 0) {
       const count = Math.min(queue.count, FETCH_BATCH_COUNT_MAX);
-      if (!channel.begin(LANE.URGENT, count * GET_ENTRY_BYTES)) return this.sendAgainSoon(node);
+      if (!channel.begin(LANE.URGENT, count * GET_ENTRY_BYTES)) return; // roomOnLink goes on.
       let at = channel.at;
       let fetch = queue.head;
       let last = 0;
@@ -317,21 +327,13 @@ export class Repatriate implements ReplySink {
       const bodyBytes = count * GET_ENTRY_BYTES;
       const timeoutMs = Math.max(1, this.msLeft(context));
       if (channel.commitRequest(MESSAGE.GET, count, bodyBytes, this, context, timeoutMs) === 0) {
-        return this.sendAgainSoon(node);
+        return;
       }
       this.fetches.set(last, FETCH_NEXT, 0);
       queue.head = fetch;
       queue.count -= count;
       if (queue.head === 0) queue.tail = 0;
     }
-  }
-
-  /** The channel is full: replies make room, and a millisecond is short against what fills it. */
-  private sendAgainSoon(node: number): void {
-    const queue = this.queues[node];
-    if (queue === undefined || queue.flushSoon) return;
-    queue.flushSoon = true;
-    this.clock.after(1, () => this.sendQueue(node));
   }
 
   /** What the holder said of one fetch; the zpage, if any, is in `entry`. */
@@ -402,7 +404,10 @@ export class Repatriate implements ReplySink {
     this.remotePages.owe(holder, this.handle, tmem.version(page), FLUSH_SCOPE.PAGE);
   }
 
-  /** Tells the waiters before `until` that they were served, and those from it on that they were not. */
+  /**
+   * Tells the waiters before `until` that they were served, and those from it on that they were
+   * not.
+   */
   private tell(fetch: number, until: number, status: Status): void {
     let waiter = this.fetches.get(fetch, FETCH_WAITER_FIRST);
     while (waiter !== until) waiter = this.tellOne(waiter, STATUS.OK);
@@ -435,7 +440,10 @@ export class Repatriate implements ReplySink {
     this.fetches.give(fetch);
   }
 
-  /** Serves the waiters from `first` on again, and gives the fetch back, which keeps the handle until then. */
+  /**
+   * Serves the waiters from `first` on again, and gives the fetch back, which keeps the handle
+   * until then.
+   */
   private serveAgain(fetch: number, first: number): void {
     let waiter = first;
     while (waiter !== 0) {
@@ -457,7 +465,10 @@ export class Repatriate implements ReplySink {
     return next;
   }
 
-  /** Serves one waiter again; `handle` is the page's, until its sink is told and may start another fetch. */
+  /**
+   * Serves one waiter again; `handle` is the page's, until its sink is told and may start another
+   * fetch.
+   */
   private retryOne(waiter: number): number {
     const next = this.waiters.get(waiter, WAITER_NEXT);
     const token = this.waiters.get(waiter, WAITER_TOKEN);
@@ -503,7 +514,10 @@ export class Repatriate implements ReplySink {
     handle.pool = fetches.get(fetch, FETCH_HANDLE + 7);
   }
 
-  /** Until the deadline. Deadlines are kept in a word that wraps after 49 days; the difference does not care. */
+  /**
+   * Until the deadline. Deadlines are kept in a word that wraps after 49 days; the difference does
+   * not care.
+   */
   private msLeft(fetch: number): number {
     return (this.fetches.get(fetch, FETCH_DEADLINE) - this.elapsedMs()) | 0;
   }

@@ -1,12 +1,14 @@
 /**
  * HashIndex: from a hash to a chain of rows of a Table, linked through word 0 of each row.
  *
- * Linear hashing (Litwin, "Linear Hashing", 1980): the table grows by one bucket at each insert past one row a bucket, by
- * splitting the bucket at `split`, so that no insert ever pays for a rehash of everything. A bucket costs four bytes.
+ * Linear hashing (Litwin, "Linear Hashing", 1980): the table grows by one bucket at each insert
+ * past one row a bucket, by splitting the bucket at `split`, so that no insert ever pays for a
+ * rehash of everything. A bucket costs four bytes.
  *
  *     | 0 .. split-1: already split | split .. 2^level-1 | 2^level .. 2^level+split-1: their new halves |
  *
- * Walking a chain is the caller's, who knows what equality is: `for (row = headOf(h); row; row = table.get(row, 0))`.
+ * Walking a chain is the caller's, who knows what equality is: `for (row = headOf(h); row; row =
+ * table.get(row, 0))`.
  */
 import { assert } from "../core/assert.ts";
 import type { Memory } from "../core/memory.ts";

@@ -1,5 +1,6 @@
 /**
- * pampd: the page descriptor, two 32-bit words of a page's record beside the low word of its version.
+ * pampd: the page descriptor, two 32-bit words of a page's record beside the low word of its
+ * version.
  *
  *     word A   bits 0-2    tag: none, local, same-filled, remote
  *              bit  3      in transit: a fetch of the remote copy is under way
@@ -8,10 +9,12 @@
  *              bits 18-31  version, bits 32-45
  *     word B   local: the zbudref      same-filled: the word      remote: the holder's node number
  *
- * The original packed node, size and an 8-bit checksum in 64 bits (reference 5.2); the checksum is with the zpage here.
+ * The original packed node, size and an 8-bit checksum in 64 bits (reference 5.2); the checksum is
+ * with the zpage here.
  */
-import { PAGE_BYTES } from "../core/limits.ts";
+
 import { assert } from "../core/assert.ts";
+import { PAGE_BYTES } from "../core/limits.ts";
 
 export const TAG = { NONE: 0, LOCAL: 1, SAME_FILLED: 2, REMOTE: 3 } as const;
 

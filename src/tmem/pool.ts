@@ -4,8 +4,8 @@ import type { RowList } from "../core/list.ts";
 export interface PoolOptions {
   persistent: boolean;
   /**
-   * Pages that do not compress are stored whole instead of refused: for callers that have nowhere else to put a page,
-   * such as a block device. The original refuses.
+   * Pages that do not compress are stored whole instead of refused: for callers that have nowhere
+   * else to put a page, such as a block device. The original refuses.
    */
   storeWhole: boolean;
 }

@@ -1,19 +1,22 @@
 /**
- * tmem: the index. From (client, pool, oid, index) to a page record with its version and descriptor (pampd.ts).
+ * tmem: the index. From (client, pool, oid, index) to a page record with its version and descriptor
+ * (pampd.ts).
  *
  *     pools        few, objects of JavaScript
  *     objects      rows: oid, pool, list of pages;       hash over pool and oid
  *     pages        rows of 32 bytes: object, index,      hash over object row and index
  *                  version, pampd; on its object's list
  *
- * The original keeps a tree of objects and in each a radix tree of pages; a hash with intrusive lists gives the same
- * operations: flushing an object or a pool costs what it touches.
+ * The original keeps a tree of objects and in each a radix tree of pages; a hash with intrusive
+ * lists gives the same operations: flushing an object or a pool costs what it touches.
  *
- * Rules (reference 2.3): a put first frees what the handle held (`claim`) and never overwrites in place, so that a put
- * that fails leaves nothing; every put gets a new version; a frozen index takes no put.
+ * Rules (reference 2.3): a put first frees what the handle held (`claim`) and never overwrites in
+ * place, so that a put that fails leaves nothing; every put gets a new version; a frozen index
+ * takes no put.
  *
  * Invariants, checked by verify():
- *   1. A page is in the hash under its object and index, and on its object's list; so is an object under pool and oid.
+ *   1. A page is in the hash under its object and index, and on its object's list; so is an object
+ *      under pool and oid.
  *   2. An object has at least one page. Counts of pools and objects are those of their lists.
  *
  * Not here: bytes, frames, peers. Storage is released through PamOps.
@@ -110,7 +113,10 @@ export class Tmem {
 
   // Pools.
 
-  /** @returns the new pool, in the client's first free slot, or null when it has POOLS_PER_CLIENT_MAX. */
+  /**
+   * @returns the new pool, in the client's first free slot, or null when it has
+   * POOLS_PER_CLIENT_MAX.
+   */
   newPool(client: number, options: PoolOptions): Pool | null {
     const slots = this.slotsOf(client);
     const free = slots.indexOf(null);
@@ -118,7 +124,9 @@ export class Tmem {
     return id < POOLS_PER_CLIENT_MAX ? this.addPool(client, id, options) : null;
   }
 
-  /** The client's pool `id`, created when it is not there: a holder's pools carry the owner's ids. */
+  /**
+   * The client's pool `id`, created when it is not there: a holder's pools carry the owner's ids.
+   */
   autocreatePool(client: number, id: number, options: PoolOptions): Pool | Status {
     const pool = this.pool(client, id);
     if (pool !== null) {
@@ -156,10 +164,12 @@ export class Tmem {
   }
 
   /**
-   * First half of a put: frees what the handle held and returns its record, without storage and with `version`; the
-   * caller then stores bytes and calls `describe`, or `remove` when they were refused. Nothing may wait in between.
+   * First half of a put: frees what the handle held and returns its record, without storage and
+   * with `version`; the caller then stores bytes and calls `describe`, or `remove` when they were
+   * refused. Nothing may wait in between.
    *
-   * @returns the page, or 0 when the index is full or frozen: then nothing is left under the handle.
+   * @returns the page, or 0 when the index is full or frozen: then nothing is left under the
+   * handle.
    */
   claim(pool: Pool, handle: Handle, version: number): number {
     let object = this.findObject(pool, handle);
@@ -213,13 +223,18 @@ export class Tmem {
     return count;
   }
 
-  /** Frees and removes the pages of the object whose version is at most `version`. @returns how many. */
+  /**
+   * Frees and removes the pages of the object whose version is at most `version`. @returns how
+   * many.
+   */
   flushObjectUpTo(pool: Pool, handle: Handle, version: number): number {
     const object = this.findObject(pool, handle);
     return object === 0 ? 0 : this.flushPagesUpTo(object, version);
   }
 
-  /** Frees and removes the pages of the pool whose version is at most `version`. @returns how many. */
+  /**
+   * Frees and removes the pages of the pool whose version is at most `version`. @returns how many.
+   */
   flushPoolUpTo(pool: Pool, version: number): number {
     let count = 0;
     let object = pool.objects.head;
@@ -231,7 +246,10 @@ export class Tmem {
     return count;
   }
 
-  /** Removes the record, and its object with the last one. Its storage is the caller's, or freed already. */
+  /**
+   * Removes the record, and its object with the last one. Its storage is the caller's, or freed
+   * already.
+   */
   remove(page: number): void {
     const object = this.pages.get(page, PAGE_OBJECT);
     const hash = pageHashOf(object, this.pages.get(page, PAGE_INDEX));
@@ -251,7 +269,9 @@ export class Tmem {
 
   // Pages by record.
 
-  /** Whether the number is a page's now: for scans, and for numbers that were kept across a wait. */
+  /**
+   * Whether the number is a page's now: for scans, and for numbers that were kept across a wait.
+   */
   isLive(page: number): boolean {
     return page < this.pages.rowEnd && this.pages.get(page, PAGE_OBJECT) !== 0;
   }
@@ -273,7 +293,10 @@ export class Tmem {
     return codecOfWord(this.pages.get(page, PAGE_A));
   }
 
-  /** Word B of the pampd: zbudref, repeated word or holder, as the tag says, or the fetch while in transit. */
+  /**
+   * Word B of the pampd: zbudref, repeated word or holder, as the tag says, or the fetch while in
+   * transit.
+   */
   place(page: number): number {
     return this.pages.get(page, PAGE_B);
   }
@@ -294,14 +317,10 @@ export class Tmem {
     this.pages.set(page, PAGE_B, holder);
   }
 
-  /** Second half of a put, or a page that changed its place: writes the pampd. The version stays. */
-  describe(
-    page: number,
-    tag: number,
-    place: number,
-    zpageBytes: number,
-    codec: number,
-  ): void {
+  /**
+   * Second half of a put, or a page that changed its place: writes the pampd. The version stays.
+   */
+  describe(page: number, tag: number, place: number, zpageBytes: number, codec: number): void {
     const a = this.pages.get(page, PAGE_A);
     this.pages.set(page, PAGE_A, describe(a, tag, zpageBytes, codec));
     this.pages.set(page, PAGE_B, place);
@@ -326,7 +345,10 @@ export class Tmem {
     this.objectHash.close();
   }
 
-  /** Checks every invariant of the head comment and calls `visit` with each page. Cost: everything. For tests. */
+  /**
+   * Checks every invariant of the head comment and calls `visit` with each page. Cost: everything.
+   * For tests.
+   */
   verify(visit: (page: number, pool: Pool) => void): void {
     let pages = 0;
     let objects = 0;

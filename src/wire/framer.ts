@@ -4,11 +4,12 @@
  *     chunk:   | rest of a frame | frame | frame | first part of a frame |
  *               to assembly        in place         to assembly
  *
- * A frame that lies whole in a chunk is given out in place, without a copy. One that is split is put together in one
- * buffer, which is made no longer than a header that was found valid declares, is used again, and is given up after an
- * unusually long frame.
+ * A frame that lies whole in a chunk is given out in place, without a copy. One that is split is
+ * put together in one buffer, which is made no longer than a header that was found valid declares,
+ * is used again, and is given up after an unusually long frame.
  *
- * After a throw, its own or the sink's, the place in the stream is lost: every later push throws too.
+ * After a throw, its own or the sink's, the place in the stream is lost: every later push throws
+ * too.
  *
  * Not here: what the body of a type must look like (messages.ts).
  */
@@ -44,7 +45,10 @@ export class Framer {
   private readonly frame = new Frame();
   private assembly = new Uint8Array(HEADER_BYTES);
   private assemblyView = new DataView(this.assembly.buffer);
-  /** Bytes in assembly, and how many there must be: of the header, or, once that is valid, of the frame. */
+  /**
+   * Bytes in assembly, and how many there must be: of the header, or, once that is valid, of the
+   * frame.
+   */
   private have = 0;
   private want = HEADER_BYTES;
   /** Within push; still set afterwards when push was left by a throw. */
@@ -81,7 +85,9 @@ export class Framer {
     if (at < chunk.byteLength) this.assemble(chunk, at);
   }
 
-  /** Puts bytes of the chunk from `start` to what is in assembly. @returns where the chunk goes on. */
+  /**
+   * Puts bytes of the chunk from `start` to what is in assembly. @returns where the chunk goes on.
+   */
   private assemble(chunk: Uint8Array, start = 0): number {
     let at = start;
     while (at < chunk.byteLength) {

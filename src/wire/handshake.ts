@@ -1,6 +1,6 @@
 /**
- * The handshake: HELLO, the first message each way. The side that connected asks, the other answers with its own, or with a
- * handler status and one line on why not.
+ * The handshake: HELLO, the first message each way. The side that connected asks, the other answers
+ * with its own, or with a handler status and one line on why not.
  *
  *      0   role, u8                 1   reserved, 0           2   node number, u16
  *      4   page size, u32           8   boot id, u64         16   features, u32, 0 now
@@ -12,7 +12,7 @@
  */
 import { assert } from "../core/assert.ts";
 import { WireError } from "../core/errors.ts";
-import { NAME_BYTES_MAX, PAGE_BYTES, SETTING_MS_MIN } from "../core/limits.ts";
+import { NAME_BYTES_MAX, PAGE_BYTES } from "../core/limits.ts";
 import type { Frame } from "./framer.ts";
 
 export const ROLE = { PEER: 1, CLIENT: 2, CLIENT_DOOR: 3 } as const;
@@ -21,7 +21,10 @@ export interface Hello {
   readonly role: number;
   readonly node: number;
   readonly pageBytes: number;
-  /** Chosen anew at each start: the same number with another boot id is a node that has forgotten everything. */
+  /**
+   * Chosen anew at each start: the same number with another boot id is a node that has forgotten
+   * everything.
+   */
   readonly bootId: bigint;
   readonly features: number;
   readonly codecs: number;
@@ -101,7 +104,10 @@ export function invalidHelloBody(frame: Frame): string | null {
   return readNames(frame.view, frame.bodyAt, frame.bodyBytes, []);
 }
 
-/** Appends both names to `names`. @returns what is wrong with the body, of which nothing else can be. */
+/**
+ * Appends both names to `names`. @returns what is wrong with the body, of which nothing else can
+ * be.
+ */
 function readNames(view: DataView, at: number, bodyBytes: number, names: string[]): string | null {
   if (bodyBytes < FIXED_BYTES) return "fields are cut";
   if (view.getUint8(at + 1) !== 0) return "reserved byte is not 0";
@@ -130,7 +136,10 @@ function utf8OrNull(bytes: Uint8Array): string | null {
   }
 }
 
-/** Why these two cannot work together, as one line for both sides, or null. Roles are the caller's business. */
+/**
+ * Why these two cannot work together, as one line for both sides, or null. Roles are the caller's
+ * business.
+ */
 export function checkHello(mine: Hello, theirs: Hello): string | null {
   if (theirs.pageBytes !== mine.pageBytes) {
     return `page size is ${theirs.pageBytes} there and ${mine.pageBytes} here`;
@@ -140,14 +149,10 @@ export function checkHello(mine: Hello, theirs: Hello): string | null {
     return `cluster is "${theirs.clusterName}" there and "${mine.clusterName}" here`;
   }
   if ((theirs.codecs & mine.codecs) === 0) return "no codec in common";
-  const { keepaliveMs, idleMs } = theirs;
-  if (keepaliveMs < SETTING_MS_MIN || keepaliveMs >= idleMs) {
-    return `keepalive of ${keepaliveMs} ms does not fit idle of ${idleMs} ms`;
-  }
   return null;
 }
 
-/** The times that both sides go by: the smaller of each. */
+/** The times that both sides go by: the smaller of each. The link has a floor for both. */
 export function negotiate(mine: Hello, theirs: Hello): { keepaliveMs: number; idleMs: number } {
   const idleMs = Math.min(mine.idleMs, theirs.idleMs);
   const keepaliveMs = Math.min(mine.keepaliveMs, theirs.keepaliveMs);

@@ -7,7 +7,8 @@
  *     12   flags, u8, bit 0: a reply   13   transport status, u8       14   handler status, u8    15   reserved, 0
  *     16   count, u32, entries in the body
  *
- * Both statuses are 0 in requests. What a type may carry is in messages.ts; this file knows the frame alone.
+ * Both statuses are 0 in requests. What a type may carry is in messages.ts; this file knows the
+ * frame alone.
  */
 
 import { assert } from "../core/assert.ts";
@@ -59,7 +60,9 @@ export function writeHeader(
   view.setUint32(offset + HEADER.COUNT, count);
 }
 
-/** What is wrong with the header at `view[offset]`, or null. A header with a reason ends the stream. */
+/**
+ * What is wrong with the header at `view[offset]`, or null. A header with a reason ends the stream.
+ */
 export function invalidHeader(view: DataView, offset: number): string | null {
   const magic = view.getUint16(offset);
   if (magic !== HEADER_MAGIC) return `magic is 0x${magic.toString(16)}, not 0x524d`;

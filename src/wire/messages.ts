@@ -1,8 +1,10 @@
 /**
- * THE table of messages: numbers, who may send them, how long they may be, what makes a body invalid.
+ * THE table of messages: numbers, who may send them, how long they may be, what makes a body
+ * invalid.
  *
- * Numbers are only ever added; a changed layout raises PROTOCOL_VERSION. Byte tables are in PROTOCOL.md, one section a
- * message. A request of a type that is not here is no broken frame: it is answered with transport status NO_HANDLER.
+ * Numbers are only ever added; a changed layout raises PROTOCOL_VERSION. Byte tables are in
+ * PROTOCOL.md, one section a message. A request of a type that is not here is no broken frame: it
+ * is answered with transport status NO_HANDLER.
  */
 import { assert } from "../core/assert.ts";
 import { HANDLE_BYTES } from "../core/handle.ts";
@@ -102,7 +104,9 @@ interface MessageRow {
   request: Shape;
   /** Of a reply whose handler status is OK. Null: no reply. */
   reply: Shape | null;
-  /** Of a reply with another handler status: a line on why. Empty for what has a status an entry. */
+  /**
+   * Of a reply with another handler status: a line on why. Empty for what has a status an entry.
+   */
   refusal: Shape;
   /** For `count` entries in the request, how long the reply may become, whatever its status. */
   replyBytesOf: (count: number) => number;
@@ -241,7 +245,10 @@ export function replyBytesMax(type: number, count: number): number {
   return BY_TYPE[type]?.replyBytesOf(count) ?? 0;
 }
 
-/** What is wrong with a request, or null. A type that is not defined is not wrong: see the head comment. */
+/**
+ * What is wrong with a request, or null. A type that is not defined is not wrong: see the head
+ * comment.
+ */
 export function invalidRequest(frame: Frame): string | null {
   const row = BY_TYPE[frame.type];
   return row === undefined ? null : invalidBody(frame, row.request);

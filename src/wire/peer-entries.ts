@@ -1,8 +1,8 @@
 /**
  * Entries of the batches between nodes: PUT, GET and its reply, FLUSH. Byte tables: PROTOCOL.md.
  *
- * Reading and writing allocates nothing and checks nothing: a body has passed its validator here, which looks at every bound
- * once, before anybody reads an entry.
+ * Reading and writing allocates nothing and checks nothing: a body has passed its validator here,
+ * which looks at every bound once, before anybody reads an entry.
  */
 import { HANDLE_BYTES, type Handle } from "../core/handle.ts";
 import { PAGE_BYTES, VERSION_END, ZPAGE_BYTES_MAX } from "../core/limits.ts";
@@ -213,7 +213,9 @@ export function invalidHandle(view: DataView, at: number): string | null {
   return view.getUint16(at + HANDLE_BYTES - 2) === 0 ? null : "reserved bytes of the handle";
 }
 
-/** Raw is the page itself. What is compressed fits a frame beside its header, else it is sent raw. */
+/**
+ * Raw is the page itself. What is compressed fits a frame beside its header, else it is sent raw.
+ */
 function invalidZpage(zpageBytes: number, codec: number): string | null {
   if (codec >= CODECS_END) return `codec ${codec} is not defined`;
   const isFit =

@@ -3,7 +3,7 @@ import { FRAME_BYTES, PAGE_BYTES, ZBUD_HEADER_BYTES, ZPAGE_BYTES_MAX } from "../
 import { below, SeededRandom } from "../core/random.ts";
 import { FramePool } from "../frames/frame-pool.ts";
 import { openMemory } from "../memory/open-memory.ts";
-import { chunksOf, EPHEMERAL, type Kind, PERSISTENT, Zbud, ZBUD_OWNER_OFFSET } from "./zbud.ts";
+import { chunksOf, EPHEMERAL, type Kind, PERSISTENT, ZBUD_OWNER_OFFSET, Zbud } from "./zbud.ts";
 
 const NOBODY = {
   onEvict(): void {

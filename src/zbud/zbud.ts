@@ -5,22 +5,25 @@
  *     | first buddy >          free chunks          < last buddy |      buddied, or unbuddied with one of the two
  *     | one whole page, as it is                                 |      whole: what did not compress
  *
- * A zbud is a header (ZBUD_HEADER_BYTES, opaque here but for the owner's number) and the zpage after it, rounded up
- * to chunks. Two and no more: emptying a frame then moves at most two pages, so eviction has a known cost.
- * A zpage is named by a zbudref: frame * 2 + buddy. Geometry, lists and order are those of the original's zbud.c.
+ * A zbud is a header (ZBUD_HEADER_BYTES, opaque here but for the owner's number) and the zpage
+ * after it, rounded up to chunks. Two and no more: emptying a frame then moves at most two pages,
+ * so eviction has a known cost. A zpage is named by a zbudref: frame * 2 + buddy. Geometry, lists
+ * and order are those of the original's zbud.c.
  *
  * Invariants, checked by verify():
- *   1. A live frame with one buddy is on exactly one unbuddied list, the one of that buddy's chunk count; a live frame
- *      with two buddies, or a whole one, is on none.
- *   2. Every live frame is on the LRU of its kind, in order of insertion: reading moves nothing, a match moves to the
- *      newest end. A zombie is on the zombie list instead.
+ *   1. A live frame with one buddy is on exactly one unbuddied list, the one of that buddy's chunk
+ *      count; a live frame with two buddies, or a whole one, is on none.
+ *   2. Every live frame is on the LRU of its kind, in order of insertion: reading moves nothing, a
+ *      match moves to the newest end. A zombie is on the zombie list instead.
  *   3. The buddies never overlap. A frame is never mixed: both buddies are of one kind.
  *
- * States: live; zombie, being moved out: off the match and LRU lists, data still valid and readable, and unlike the
- * original there is a way back (`resurrect`); dying, being evicted: data already invalid, a free of it is ignored.
- * The original's `unevictable` count has no place here: between taking space and entering it into tmem nothing waits.
+ * States: live; zombie, being moved out: off the match and LRU lists, data still valid and
+ * readable, and unlike the original there is a way back (`resurrect`); dying, being evicted: data
+ * already invalid, a free of it is ignored. The original's `unevictable` count has no place here:
+ * between taking space and entering it into tmem nothing waits.
  *
- * Not here: compression, frame allocation (the caller brings frames and gets empty ones back), tmem, peers.
+ * Not here: compression, frame allocation (the caller brings frames and gets empty ones back),
+ * tmem, peers.
  */
 import { assert } from "../core/assert.ts";
 import {
@@ -45,7 +48,8 @@ export type Kind = typeof EPHEMERAL | typeof PERSISTENT;
 /** Header layout: the owner's number comes first; the rest is the owner's. Big-endian. */
 export const ZBUD_OWNER_OFFSET = 8;
 
-// Words of a frame's row. A whole frame is on no unbuddied list: its two link words hold owner and checksum.
+// Words of a frame's row. A whole frame is on no unbuddied list: its two link words hold owner and
+// checksum.
 const LRU_PREV = 0;
 const LRU_NEXT = 1;
 const BUD_PREV = 2;
@@ -53,7 +57,8 @@ const BUD_NEXT = 3;
 const SHAPE = 4;
 const WORDS_PER_FRAME = 5;
 
-// Fields of SHAPE: sizes of the zpages (0 = no such buddy; a free buddy needs no branch), then flags.
+// Fields of SHAPE: sizes of the zpages (0 = no such buddy; a free buddy needs no branch), then
+// flags.
 const SIZE_BITS = 13;
 const SIZE_MASK = (1 << SIZE_BITS) - 1;
 const KIND_BIT = 1 << 26;
@@ -62,7 +67,10 @@ const ZOMBIE_BIT = 1 << 28;
 const DYING_BIT = 1 << 29;
 
 export interface EvictSink {
-  /** The zpage of `owner` is gone; its zbudref is `ref`. Called while the frame is dying: freeing `ref` is ignored. */
+  /**
+   * The zpage of `owner` is gone; its zbudref is `ref`. Called while the frame is dying: freeing
+   * `ref` is ignored.
+   */
   onEvict(owner: number, ref: number): void;
 }
 
@@ -98,10 +106,12 @@ export class Zbud {
   }
 
   /**
-   * Stores the zbud at `source[at]` (header, then `zpageBytes`) beside a lone buddy: the fullest frame that still fits,
-   * the oldest such frame first (zbud_match_prep). Cost: at most CHUNK_COUNT list heads.
+   * Stores the zbud at `source[at]` (header, then `zpageBytes`) beside a lone buddy: the fullest
+   * frame that still fits, the oldest such frame first (zbud_match_prep). Cost: at most CHUNK_COUNT
+   * list heads.
    *
-   * @returns the zbudref, or 0 when no frame has room: the caller obtains a frame and calls `create`.
+   * @returns the zbudref, or 0 when no frame has room: the caller obtains a frame and calls
+   * `create`.
    */
   match(source: Uint8Array, at: number, zpageBytes: number, kind: Kind): number {
     assert(zpageBytes > 0 && zpageBytes <= ZPAGE_BYTES_MAX);
@@ -128,14 +138,11 @@ export class Zbud {
     return 0;
   }
 
-  /** Stores the zbud at `source[at]` as the first buddy of an empty frame (zbud_create_prep). @returns the zbudref. */
-  create(
-    frame: number,
-    source: Uint8Array,
-    at: number,
-    zpageBytes: number,
-    kind: Kind,
-  ): number {
+  /**
+   * Stores the zbud at `source[at]` as the first buddy of an empty frame (zbud_create_prep).
+   * @returns the zbudref.
+   */
+  create(frame: number, source: Uint8Array, at: number, zpageBytes: number, kind: Kind): number {
     assert(zpageBytes > 0 && zpageBytes <= ZPAGE_BYTES_MAX);
     const chunks = chunksOf(zpageBytes);
     this.rows.set(frame, SHAPE, zpageBytes | (kind === PERSISTENT ? KIND_BIT : 0));
@@ -149,7 +156,8 @@ export class Zbud {
   }
 
   /**
-   * Stores the whole page at `source[at]` in an empty frame; owner and checksum, signed, are what a header would hold.
+   * Stores the whole page at `source[at]` in an empty frame; owner and checksum, signed, are what a
+   * header would hold.
    *
    * @returns the zbudref.
    */
@@ -174,9 +182,11 @@ export class Zbud {
   }
 
   /**
-   * Releases a zpage (zbud_free_and_delist). The frame keeps its place in the LRU while a buddy remains.
+   * Releases a zpage (zbud_free_and_delist). The frame keeps its place in the LRU while a buddy
+   * remains.
    *
-   * @returns the frame when it is now empty, for the caller to give back, else 0. A dying frame is left alone: 0.
+   * @returns the frame when it is now empty, for the caller to give back, else 0. A dying frame is
+   * left alone: 0.
    */
   free(ref: number): number {
     const frame = ref >>> 1;
@@ -209,8 +219,9 @@ export class Zbud {
   }
 
   /**
-   * Evicts the oldest ephemeral frame (zbud_evict_pageframe_lru): it dies, `sink` is told of each zpage, and the frame is
-   * the caller's to reuse at once. @returns the frame, or 0 when there is no ephemeral frame.
+   * Evicts the oldest ephemeral frame (zbud_evict_pageframe_lru): it dies, `sink` is told of each
+   * zpage, and the frame is the caller's to reuse at once. @returns the frame, or 0 when there is
+   * no ephemeral frame.
    */
   evict(sink: EvictSink): number {
     const frame = this.lru[EPHEMERAL].head;
@@ -237,7 +248,10 @@ export class Zbud {
     return frame;
   }
 
-  /** Takes the oldest frame of the kind off all lists but the zombies' (zbud_make_zombie_lru). @returns it, or 0. */
+  /**
+   * Takes the oldest frame of the kind off all lists but the zombies' (zbud_make_zombie_lru).
+   * @returns it, or 0.
+   */
   makeZombie(kind: Kind): number {
     const frame = this.lru[kind].head;
     if (frame === 0) return 0;
@@ -249,7 +263,10 @@ export class Zbud {
     return frame;
   }
 
-  /** The way back: a zombie becomes the oldest frame of its LRU again. Its place in age is what it was. */
+  /**
+   * The way back: a zombie becomes the oldest frame of its LRU again. Its place in age is what it
+   * was.
+   */
   resurrect(frame: number): void {
     const shape = this.rows.get(frame, SHAPE);
     assert((shape & ZOMBIE_BIT) !== 0, "only a zombie can be resurrected");
@@ -288,12 +305,18 @@ export class Zbud {
     return this.headerView.getInt32(ZBUD_OWNER_OFFSET);
   }
 
-  /** The checksum that `createWhole` was given. Only for a whole page: other headers are read with the zpage. */
+  /**
+   * The checksum that `createWhole` was given. Only for a whole page: other headers are read with
+   * the zpage.
+   */
   wholeChecksum(ref: number): number {
     return this.rows.get(ref >>> 1, BUD_NEXT);
   }
 
-  /** Copies header and zpage to `target[at]`; of a whole page, which has no header in its frame, the page alone. */
+  /**
+   * Copies header and zpage to `target[at]`; of a whole page, which has no header in its frame, the
+   * page alone.
+   */
   read(ref: number, zpageBytes: number, target: Uint8Array, at: number): void {
     if (zpageBytes === PAGE_BYTES) {
       this.frames.read(ref >>> 1, 0, target, at, PAGE_BYTES);

@@ -1,7 +1,8 @@
 /**
  * Budget: how many frames a store may use, and the two marks between which it moves pages away.
  *
- * Two marks instead of one avoid flapping at the limit: over the high mark pages leave until the low mark is reached.
+ * Two marks instead of one avoid flapping at the limit: over the high mark pages leave until the
+ * low mark is reached.
  */
 import { assert } from "../core/assert.ts";
 

@@ -1,6 +1,7 @@
 /**
- * Counters of zcache under the kernel's names (reference 4.8): one for each reason to refuse, each with what it means
- * that it moved. Gauges that can be read off the lists are not kept here, only their peaks.
+ * Counters of zcache under the kernel's names (reference 4.8): one for each reason to refuse, each
+ * with what it means that it moved. Gauges that can be read off the lists are not kept here, only
+ * their peaks.
  */
 export class ZcacheCounters {
   /** Puts refused, by kind of the pool, whatever the reason. */
@@ -18,7 +19,9 @@ export class ZcacheCounters {
   mean_compress_poor = 0;
   /** Stored whole, since its pool does not refuse what does not compress. Not in the kernel. */
   stored_whole = 0;
-  /** A page of one repeated word was stored as that word (the kernel counts zero_filled_pages only). */
+  /**
+   * A page of one repeated word was stored as that word (the kernel counts zero_filled_pages only).
+   */
   same_filled_puts = 0;
   same_filled_pages = 0;
   same_filled_pages_max = 0;

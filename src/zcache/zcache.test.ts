@@ -1,16 +1,16 @@
 import { expect, test } from "bun:test";
-import { Raw } from "../compress/raw.ts";
-import { Lz4 } from "../compress/lz4.ts";
 import { CODEC } from "../compress/codec.ts";
+import { Lz4 } from "../compress/lz4.ts";
+import { Raw } from "../compress/raw.ts";
 import { Handle, type Oid } from "../core/handle.ts";
 import { FRAME_BYTES, PAGE_BYTES } from "../core/limits.ts";
 import { SeededRandom } from "../core/random.ts";
 import { STATUS } from "../core/status.ts";
 import { openMemory } from "../memory/open-memory.ts";
+import { NEVER_REMOTE } from "../ramster/foreign.ts";
 import { TAG } from "../tmem/pampd.ts";
 import type { Pool } from "../tmem/pool.ts";
 import { LOCAL_CLIENT } from "../tmem/tmem.ts";
-import { NEVER_REMOTE } from "../ramster/foreign.ts";
 import { Zcache, type ZcacheOptions } from "./zcache.ts";
 
 const memory = openMemory();
@@ -105,7 +105,8 @@ test("a persistent page over 7/8 is refused as compress_poor and leaves nothing 
 test("the mean rule refuses what compresses badly only while the whole store does", () => {
   const zcache = makeZcache();
   const pool = poolOf(zcache, { persistent: true });
-  expect(zcache.put(pool, at(pool, 1), pageOf(1, 3000), 0)).toBe(STATUS.OK); // The first: no mean yet.
+  // The first: no mean yet.
+  expect(zcache.put(pool, at(pool, 1), pageOf(1, 3000), 0)).toBe(STATUS.OK);
   expect(zcache.put(pool, at(pool, 2), pageOf(2, 3000), 0)).toBe(STATUS.MEAN_COMPRESS_POOR);
   expect(zcache.put(pool, at(pool, 3), pageOf(3, 500), 0)).toBe(STATUS.OK); // The mean comes down.
   expect(zcache.put(pool, at(pool, 2), pageOf(2, 3000), 0)).toBe(STATUS.OK);
@@ -140,7 +141,11 @@ test("newest ephemeral beats oldest, persistent beats ephemeral, and persistent 
   const pers = poolOf(zcache, { persistent: true });
   for (let i = 0; i < 5; i += 1) zcache.put(eph, at(eph, i), pageOf(i, 3500), 0);
   expect([0, 1, 2, 3, 4].map((i) => get(zcache, eph, i) !== STATUS.NOT_FOUND)).toEqual([
-    false, true, true, true, true,
+    false,
+    true,
+    true,
+    true,
+    true,
   ]);
   expect(zcache.counters.eph_ate_tail).toBe(1);
   for (let i = 0; i < 2; i += 1) zcache.put(pers, at(pers, i), pageOf(i, 2500), 0);
@@ -195,8 +200,10 @@ test("a zpage that travelled is taken under its own version, checked, and given 
   const zpage = { ...owner.readZpage(page, bytes, 10), bytes, at: 10 };
   const foreign = poolOf(holder, { persistent: true, storeWhole: true });
   const handle = at(foreign, 5);
-  expect(holder.putZpage(foreign, handle, zpage, SEED + 1)).toBe(STATUS.CORRUPT); // Another owner's.
-  expect(holder.putZpage(foreign, at(foreign, 6), zpage, SEED)).toBe(STATUS.CORRUPT); // Another handle's.
+  // Another owner's.
+  expect(holder.putZpage(foreign, handle, zpage, SEED + 1)).toBe(STATUS.CORRUPT);
+  // Another handle's.
+  expect(holder.putZpage(foreign, at(foreign, 6), zpage, SEED)).toBe(STATUS.CORRUPT);
   expect(holder.putZpage(foreign, handle, zpage, SEED)).toBe(STATUS.OK);
   const older = { ...zpage, version: zpage.version - 1 };
   expect(holder.putZpage(foreign, handle, older, SEED)).toBe(STATUS.STALE);

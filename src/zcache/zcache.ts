@@ -1,8 +1,10 @@
 /**
- * zcache: the one-machine store. Compresses a page, places it, accounts for it; accepts, refuses, evicts.
+ * zcache: the one-machine store. Compresses a page, places it, accounts for it; accepts, refuses,
+ * evicts.
  *
- * One staging array serves every page. Its middle is at once the tail of what the checksum covers first and the head of
- * the zbud header, so that a page goes into its frame, and comes out, with one copy:
+ * One staging array serves every page. Its middle is at once the tail of what the checksum covers
+ * first and the head of the zbud header, so that a page goes into its frame, and comes out, with
+ * one copy:
  *
  *      0        32                 64                                 64 + zpage bytes
  *      | handle | zbud header     | zpage                             |
@@ -11,24 +13,26 @@
  *
  *     zbud header:   0 version u64 | 8 page record u32 | 12 checksum u32 | 16 zpage bytes u16 | 18 codec u8 | 19 .. 31 zero
  *
- * A node has two of these: one for its own pages (client LOCAL_CLIENT) and one for what it holds for others, each with a
- * budget, an index and frames of its own, so that neither can eat the other (reference 8.4, 25).
+ * A node has two of these: one for its own pages (client LOCAL_CLIENT) and one for what it holds
+ * for others, each with a budget, an index and frames of its own, so that neither can eat the other
+ * (reference 8.4, 25).
  *
- * Policy of the original (reference 4.2): newest beats oldest, persistent beats ephemeral; a put that is refused leaves
- * nothing under its handle. Pages that are remote have their record in this index too; what is behind them is freed
- * through `remote`.
+ * Policy of the original (reference 4.2): newest beats oldest, persistent beats ephemeral; a put
+ * that is refused leaves nothing under its handle. Pages that are remote have their record in this
+ * index too; what is behind them is freed through `remote`.
  *
  * Not here: peers, and when to move pages (ramster).
  */
+
+import { CHECKSUM_PREFIX_BYTES, CHECKSUM_ZPAGE_OFFSET, Checksummer } from "../compress/checksum.ts";
+import { CODEC, type Codec } from "../compress/codec.ts";
+import { fillPage, NOT_SAME_FILLED, sameFilledWord } from "../compress/same-filled.ts";
 import { assert } from "../core/assert.ts";
 import { Handle } from "../core/handle.ts";
 import { FRAME_BYTES, PAGE_BYTES, ZBUD_HEADER_BYTES, ZPAGE_BYTES_MAX } from "../core/limits.ts";
 import type { Memory } from "../core/memory.ts";
 import { STATUS, type Status } from "../core/status.ts";
 import { writeVersion } from "../core/version.ts";
-import { CHECKSUM_PREFIX_BYTES, CHECKSUM_ZPAGE_OFFSET, Checksummer } from "../compress/checksum.ts";
-import { CODEC, type Codec } from "../compress/codec.ts";
-import { fillPage, NOT_SAME_FILLED, sameFilledWord } from "../compress/same-filled.ts";
 import { FramePool } from "../frames/frame-pool.ts";
 import type { PamOps } from "../tmem/pamops.ts";
 import { TAG } from "../tmem/pampd.ts";
@@ -118,7 +122,8 @@ export class Zcache implements PamOps, EvictSink {
   /**
    * Stores the page at `source[at]` under the handle.
    *
-   * @returns OK, or why it was refused: then nothing is stored under the handle, not even what was there before.
+   * @returns OK, or why it was refused: then nothing is stored under the handle, not even what was
+   * there before.
    */
   put(pool: Pool, handle: Handle, source: Uint8Array, at: number): Status {
     if (this.tmem.frozen) {
@@ -144,10 +149,12 @@ export class Zcache implements PamOps, EvictSink {
   }
 
   /**
-   * Stores a zpage that another node compressed (the original's "raw" put), under the version that it came with.
-   * The owner's rules on size were applied by the owner; here only the budget and the checksum say no.
+   * Stores a zpage that another node compressed (the original's "raw" put), under the version that
+   * it came with. The owner's rules on size were applied by the owner; here only the budget and the
+   * checksum say no.
    *
-   * @returns OK, CORRUPT, STALE when a newer version is held, or why it was refused: then nothing is left.
+   * @returns OK, CORRUPT, STALE when a newer version is held, or why it was refused: then nothing
+   * is left.
    */
   putZpage(pool: Pool, handle: Handle, zpage: StagedZpage, seed: number): Status {
     const size = zpage.zpageBytes;
@@ -173,8 +180,8 @@ export class Zcache implements PamOps, EvictSink {
   }
 
   /**
-   * Brings the zpage of a remote page home: the record, handle and version stay, the descriptor becomes local.
-   * Never evicts for it. @returns whether there was a frame.
+   * Brings the zpage of a remote page home: the record, handle and version stay, the descriptor
+   * becomes local. Never evicts for it. @returns whether there was a frame.
    */
   localify(page: number, zpage: StagedZpage): boolean {
     const pool = this.tmem.poolOf(page);
@@ -195,9 +202,11 @@ export class Zcache implements PamOps, EvictSink {
   }
 
   /**
-   * Delivers a page that is here, one of the node's own, into `target[at]`. The handle is the page's.
+   * Delivers a page that is here, one of the node's own, into `target[at]`. The handle is the
+   * page's.
    *
-   * @returns OK, or CORRUPT when the bytes fail their checksum: the page stays, so that it is not taken for a miss.
+   * @returns OK, or CORRUPT when the bytes fail their checksum: the page stays, so that it is not
+   * taken for a miss.
    */
   deliver(page: number, handle: Handle, target: Uint8Array, at: number): Status {
     if (this.tmem.tag(page) === TAG.SAME_FILLED) {
@@ -207,13 +216,19 @@ export class Zcache implements PamOps, EvictSink {
     return this.unpack(handle, this.stage(page), target, at) ? STATUS.OK : STATUS.CORRUPT;
   }
 
-  /** Verifies a zpage that came back against handle and version, and decompresses it into `target[at]`. */
+  /**
+   * Verifies a zpage that came back against handle and version, and decompresses it into
+   * `target[at]`.
+   */
   deliverZpage(handle: Handle, zpage: StagedZpage, target: Uint8Array, at: number): boolean {
     this.memory.copy(this.staging, ZPAGE_AT, zpage.bytes, zpage.at, zpage.zpageBytes);
     return this.unpack(handle, zpage, target, at);
   }
 
-  /** Copies the zpage of a local page to `target[at]`, unchecked. The result is one object, valid until the next call. */
+  /**
+   * Copies the zpage of a local page to `target[at]`, unchecked. The result is one object, valid
+   * until the next call.
+   */
   readZpage(page: number, target: Uint8Array, at: number): StagedZpage {
     assert(this.tmem.tag(page) === TAG.LOCAL);
     const ref = this.tmem.place(page);
@@ -272,7 +287,9 @@ export class Zcache implements PamOps, EvictSink {
     this.tmem.remove(owner);
   }
 
-  /** Gives warm free frames back to the operating system when they are many: called now and then. */
+  /**
+   * Gives warm free frames back to the operating system when they are many: called now and then.
+   */
   trim(): void {
     const keep = Math.max(this.frames.framesUsed >>> 3, (1024 * 1024) / FRAME_BYTES);
     if (this.frames.framesWarm > keep) this.frames.trim();
@@ -282,13 +299,16 @@ export class Zcache implements PamOps, EvictSink {
   snapshot(into: Record<string, number>): void {
     this.zbud.counters.snapshot(into);
     Object.assign(into, this.counters);
-    into["obj_count"] = this.tmem.objectCount;
-    into["page_count"] = this.tmem.pageCount;
-    into["frames_used"] = this.frames.framesUsed;
-    into["frames_max"] = this.budget.frameCountMax;
+    into.obj_count = this.tmem.objectCount;
+    into.page_count = this.tmem.pageCount;
+    into.frames_used = this.frames.framesUsed;
+    into.frames_max = this.budget.frameCountMax;
   }
 
-  /** Checks index, placement and what ties them: each local page's zbud names it as owner. Cost: everything. */
+  /**
+   * Checks index, placement and what ties them: each local page's zbud names it as owner. Cost:
+   * everything.
+   */
   verify(): void {
     this.zbud.verify();
     let sameFilled = 0;
@@ -361,7 +381,10 @@ export class Zcache implements PamOps, EvictSink {
     return this.checksummer.zpage(zpageBytes, prefix);
   }
 
-  /** Places the staged zpage and describes the page. @returns the zbudref, or 0 when there is no room. */
+  /**
+   * Places the staged zpage and describes the page. @returns the zbudref, or 0 when there is no
+   * room.
+   */
   private place(
     pool: Pool,
     page: number,
@@ -425,9 +448,7 @@ export class Zcache implements PamOps, EvictSink {
     staged.version = this.tmem.version(page);
     const whole = staged.zpageBytes === PAGE_BYTES;
     this.zbud.read(ref, staged.zpageBytes, this.staging, whole ? ZPAGE_AT : HEADER_AT);
-    staged.checksum = whole
-      ? this.zbud.wholeChecksum(ref) >>> 0
-      : this.view.getUint32(CHECKSUM_AT);
+    staged.checksum = whole ? this.zbud.wholeChecksum(ref) >>> 0 : this.view.getUint32(CHECKSUM_AT);
     return staged;
   }
 

@@ -1,0 +1,305 @@
+import { expect, test } from "bun:test";
+import { BarePeer, frameBytes } from "../../harness/sim/channel-pair.ts";
+import { fillTestPage, SimCluster } from "../../harness/sim/cluster.ts";
+import { drive } from "../../harness/sim/drive.ts";
+import { type Client, connect } from "../client/client.ts";
+import type { PageError } from "../client/errors.ts";
+import type { Pool } from "../client/pool.ts";
+import type { Oid } from "../core/handle.ts";
+import { PAGE_BYTES } from "../core/limits.ts";
+import { HeapMemory } from "../memory/heap-memory.ts";
+import type { Address } from "../net/address.ts";
+import type { NodeConfig } from "../node/config.ts";
+import { clientHello, encodeHello, HELLO_BYTES_MAX, ROLE } from "../wire/handshake.ts";
+import { MESSAGE } from "../wire/messages.ts";
+
+const MIB = 1024 * 1024;
+const DOOR: Address = { kind: "tcp", host: "host0", port: 7778 };
+const OID: Oid = [1n, 2n, 3n];
+
+interface World {
+  sim: SimCluster;
+  client: Client;
+  /** Waits for a promise of the client. */
+  wait<T>(promise: Promise<T>): Promise<T>;
+}
+
+async function world(settings: Partial<NodeConfig> = {}): Promise<World> {
+  const sim = new SimCluster(3);
+  const owner = { clients: [DOOR], target: 1, lendBytes: 0, ...settings };
+  await sim.start([owner, { lendBytes: 64 * MIB }]);
+  const wait = <T>(promise: Promise<T>): Promise<T> => drive(sim.clock, promise);
+  return { sim, client: await wait(newClient(sim)), wait };
+}
+
+function newClient(sim: SimCluster, host = "program"): Promise<Client> {
+  const transport = sim.network.transport(host);
+  const environment = { clock: sim.clock, transport, memory: new HeapMemory() };
+  return connect("tcp:host0:7778", {}, environment);
+}
+
+function pageOf(number: number, generation = 1): Uint8Array {
+  const page = new Uint8Array(PAGE_BYTES);
+  fillTestPage(page, 0, 0, number, generation);
+  return page;
+}
+
+/** Puts pages 0 .. count - 1 under OID. */
+async function putMany(pool: Pool, count: number, generation = 1): Promise<number> {
+  const entries = Array.from({ length: count }, (_, index) => {
+    return { oid: OID, index, page: pageOf(index, generation) };
+  });
+  const results = await pool.putMany(entries);
+  return results.filter((result) => result.stored).length;
+}
+
+const keys = (count: number) => Array.from({ length: count }, (_, index) => ({ oid: OID, index }));
+
+test("a program puts, gets and flushes pages, one at a time and in batches", async () => {
+  const { sim, client, wait } = await world();
+  const pool = await wait(client.newPool({ persistent: true }));
+  expect(await wait(pool.put(OID, 7, pageOf(7)))).toEqual({ stored: true });
+  expect(await wait(pool.get(OID, 7))).toEqual(pageOf(7));
+  expect(await wait(pool.get(OID, 8))).toBeNull();
+  expect(await wait(pool.get(OID, 7, { remove: "always" }))).toEqual(pageOf(7));
+  expect(await wait(pool.get(OID, 7))).toBeNull();
+  expect(await wait(putMany(pool, 700))).toBe(700); // More than one message.
+  const pages = await wait(pool.getMany(keys(701)));
+  expect(pages.map((page, i) => page !== null && Buffer.compare(page, pageOf(i)) === 0)).toEqual(
+    keys(701).map((_, i) => i < 700),
+  );
+  expect(await wait(pool.flushPage(OID, 3))).toBe(true);
+  expect(await wait(pool.flushPage(OID, 3))).toBe(false);
+  expect(await wait(pool.flushObject(OID))).toBe(true);
+  expect(await wait(pool.get(OID, 5))).toBeNull();
+  await wait(pool.put(OID, 1, pageOf(1)));
+  await wait(pool.flush());
+  expect(await wait(pool.get(OID, 1))).toBeNull();
+  await wait(pool.destroy());
+  const refused = { stored: false, reason: "unknown_pool" };
+  expect(await wait(pool.put(OID, 1, pageOf(1)))).toEqual(refused);
+  await expect(wait(pool.get(OID, 1))).rejects.toMatchObject({ code: "REFUSED" });
+  await expect(wait(pool.destroy())).rejects.toMatchObject({ code: "REFUSED" });
+  await wait(client.close());
+  await sim.stop();
+});
+
+test("pages that went to the holder come back through the door", async () => {
+  const { sim, client, wait } = await world();
+  const pool = await wait(client.newPool({ persistent: true }));
+  // Eight times the memory: held back, not refused.
+  expect(await wait(putMany(pool, 2000))).toBe(2000);
+  const stats = await wait(client.stats());
+  expect(stats.counters["remote_pers_pages"]).toBeGreaterThan(1000);
+  expect(stats.peers[0]?.remote_pages).toBe(stats.counters["remote_pers_pages"] ?? -1);
+  const pages = await wait(pool.getMany(keys(2000)));
+  for (const [i, page] of pages.entries()) {
+    expect(page !== null && Buffer.compare(page, pageOf(i)) === 0).toBe(true);
+  }
+  await sim.stop();
+});
+
+test("a put that finds no frame waits at most put-wait and is then refused with its reason", async () => {
+  const { sim, client, wait } = await world({ target: null, putWaitMs: 500 });
+  const pool = await wait(client.newPool({ persistent: true }));
+  const stored = await wait(putMany(pool, 2000));
+  expect(stored).toBeLessThan(2000);
+  const result = await wait(pool.put(OID, 5000, pageOf(5000)));
+  expect(result).toEqual({ stored: false, reason: "no_room" });
+  sim.node(0).verify();
+  await sim.stop();
+});
+
+test("puts wait for a holder that stalls, and no longer than put-wait", async () => {
+  const { sim, client, wait } = await world({ putWaitMs: 300 });
+  const pool = await wait(client.newPool({ persistent: true }));
+  expect(await wait(putMany(pool, 1000))).toBe(1000);
+  sim.network.block("host0", "host1");
+  const before = sim.clock.now();
+  const stored = await wait(putMany(pool, 2000, 2));
+  expect(stored).toBeLessThan(2000);
+  expect(sim.clock.now() - before).toBeLessThan(8 * 300 + 2000);
+  sim.node(0).verify();
+  await sim.stop();
+});
+
+test("a lost page throws and says which; the others are in the error", async () => {
+  const { sim, client, wait } = await world();
+  const pool = await wait(client.newPool({ persistent: true }));
+  await wait(putMany(pool, 1500));
+  sim.node(1).crash();
+  await sim.node(1).restart();
+  const error = (await wait(pool.getMany(keys(1500)).catch((e: unknown) => e))) as PageError;
+  expect(error).toMatchObject({ name: "PageError", code: "LOST" });
+  expect(error.message).toMatch(/^Cannot get page "0\/1\.2\.3\/\d+": it is lost$/);
+  expect(error.results.length).toBe(1500);
+  expect(error.results.some((result) => result instanceof Uint8Array)).toBe(true);
+  await sim.stop();
+});
+
+test("a page of another size, an oid or an index out of range never leaves the program", async () => {
+  const { sim, client, wait } = await world();
+  const pool = await wait(client.newPool({ persistent: true }));
+  const page = pageOf(1);
+  const bad = { code: "BAD_CONFIG" };
+  await expect(wait(pool.put(OID, 1, page.slice(1)))).rejects.toMatchObject(bad);
+  await expect(wait(pool.put([1n, 2n, -3n], 1, page))).rejects.toMatchObject(bad);
+  await expect(wait(pool.put([1n, 2n ** 64n, 3n], 1, page))).rejects.toMatchObject(bad);
+  await expect(wait(pool.put(OID, 2 ** 32, page))).rejects.toMatchObject(bad);
+  await expect(wait(pool.get(OID, 1.5))).rejects.toMatchObject(bad);
+  expect(await wait(pool.put(OID, 1, page))).toEqual({ stored: true });
+  await sim.stop();
+});
+
+test("knobs: the target can be changed and unset; what is refused says why", async () => {
+  const { sim, client, wait } = await world();
+  expect(await wait(client.getKnob("remote_target_nodenum"))).toBe("1");
+  expect(await wait(client.setKnob("remote_target_nodenum", "none"))).toBe("none");
+  expect(sim.node(0).node.ramster.settings.target).toBeNull();
+  for (const [name, value, why] of [
+    ["remote_target_nodenum", "0", "it is this node"],
+    ["remote_target_nodenum", "9", "not one of the peers"],
+    ["remote_target_nodenum", "x", "it takes a number"],
+    ["pers_remotify_enable", "yes", "it takes 0 or 1"],
+    ["peers", "0@a:1", "node 0 is this node"],
+    ["nonsense", "1", 'Cannot find knob "nonsense"'],
+  ] as const) {
+    const message = expect.stringContaining(why);
+    await expect(wait(client.setKnob(name, value))).rejects.toMatchObject({
+      code: "REFUSED",
+      message,
+    });
+  }
+  await sim.stop();
+});
+
+/** A connection of raw bytes to the door. */
+function bare(sim: SimCluster): BarePeer {
+  const peer = new BarePeer();
+  sim.network.transport("stranger").connect(DOOR, peer);
+  sim.until("connected", () => peer.stream !== null);
+  return peer;
+}
+
+function helloBytes(role: number, pageBytes = PAGE_BYTES): Uint8Array {
+  const body = new Uint8Array(HELLO_BYTES_MAX);
+  const hello = { ...clientHello(), role, pageBytes };
+  const bodyBytes = encodeHello(hello, new DataView(body.buffer), 0);
+  return frameBytes({ type: MESSAGE.HELLO, request: 1024, body: body.slice(0, bodyBytes) });
+}
+
+const HOSTILE: ReadonlyArray<readonly [string, () => Uint8Array, RegExp]> = [
+  [
+    "another protocol",
+    () => new TextEncoder().encode("GET / HTTP/1.1\r\nHost: x\r\n\r\n"),
+    /magic/,
+  ],
+  [
+    "another version",
+    () => {
+      const bytes = helloBytes(ROLE.CLIENT);
+      bytes[2] = 99;
+      return bytes;
+    },
+    /protocol version is 99/,
+  ],
+  [
+    "a length of 4 GiB",
+    () => frameBytes({ type: MESSAGE.HELLO, request: 1024, declared: 0xffff_ffff }),
+    /4294967295/,
+  ],
+  ["another page size", () => helloBytes(ROLE.CLIENT, 16384), /page size is 16384 there/],
+  ["a peer at the client door", () => helloBytes(ROLE.PEER), /for clients/],
+  ["no HELLO", () => frameBytes({ type: MESSAGE.STATS, request: 1024 }), /must be HELLO/],
+  [
+    "a put that is cut short",
+    () => {
+      const body = new Uint8Array(100);
+      const put = frameBytes({ type: MESSAGE.PAGE_PUT, request: 2048, count: 1, body });
+      return new Uint8Array([...helloBytes(ROLE.CLIENT), ...put]);
+    },
+    /body of 100 bytes for 1 entries/,
+  ],
+];
+
+test.each(HOSTILE)("%s closes that connection with a reason and hurts no other", async (...row) => {
+  const [, bytes, reason] = row;
+  const { sim, client, wait } = await world();
+  const pool = await wait(client.newPool({ persistent: true }));
+  await wait(pool.put(OID, 1, pageOf(1)));
+  const stranger = bare(sim);
+  stranger.send(bytes());
+  sim.until("closed", () => stranger.closedFor !== null);
+  expect(stranger.text).toMatch(reason);
+  expect(await wait(pool.get(OID, 1))).toEqual(pageOf(1));
+  expect(sim.node(0).node.door.clientCount).toBe(1);
+  await sim.stop();
+});
+
+test("a client that vanishes in the middle of a frame loses nothing that was stored", async () => {
+  const { sim, client, wait } = await world();
+  const pool = await wait(client.newPool({ persistent: true }));
+  const second = await wait(newClient(sim, "doomed"));
+  const opened = second.openPool(pool.id);
+  await wait(opened.put(OID, 1, pageOf(1)));
+  sim.network.cutAfter("doomed", "host0", 6000);
+  const failure = await wait(putMany(opened, 10, 2).catch((error: unknown) => error));
+  expect(failure).toMatchObject({ code: "CLOSED" });
+  expect(await wait(pool.get(OID, 1))).toEqual(pageOf(1));
+  sim.until("forgotten", () => sim.node(0).node.door.clientCount === 1);
+  sim.node(0).verify();
+  await sim.stop();
+});
+
+test("a client that vanishes while its pages are fetched, or its puts wait, leaves nothing behind", async () => {
+  const { sim, client, wait } = await world();
+  const pool = await wait(client.newPool({ persistent: true }));
+  await wait(putMany(pool, 1500));
+  const second = await wait(newClient(sim, "doomed"));
+  const opened = second.openPool(pool.id);
+  const pending = opened.getMany(keys(256)).catch((error: unknown) => error);
+  const puts = putMany(opened, 2000, 2).catch((error: unknown) => error);
+  sim.run(3);
+  sim.network.crash("doomed");
+  expect(await wait(pending)).toBeInstanceOf(Error);
+  expect(await wait(puts)).toBeInstanceOf(Error);
+  await wait(pool.flush());
+  const quiet = (): boolean => sim.node(0).counter("fetches_in_flight") === 0;
+  sim.until("nothing is under way", quiet);
+  sim.node(0).verify();
+  expect(sim.node(0).counter("frames_used")).toBe(0);
+  await sim.stop();
+});
+
+test("a pool is there for the next client, by its number", async () => {
+  const { sim, client, wait } = await world();
+  const pool = await wait(client.newPool({ persistent: true }));
+  await wait(pool.put(OID, 1, pageOf(1)));
+  await wait(client.close());
+  const next = await wait(newClient(sim));
+  expect(await wait(next.openPool(pool.id).get(OID, 1))).toEqual(pageOf(1));
+  await sim.stop();
+});
+
+test("a client that says nothing is closed by the deadline of the handshake", async () => {
+  const { sim } = await world();
+  const stranger = bare(sim);
+  sim.run(10_000);
+  expect(stranger.text).toMatch(/no HELLO within/);
+  expect(sim.node(0).node.door.clientCount).toBe(1);
+  await sim.stop();
+});
+
+test("more gets in flight than a reply lane holds are all answered, to a client that reads slowly", async () => {
+  const { sim, client, wait } = await world();
+  const pool = await wait(client.newPool({ persistent: true }));
+  await wait(putMany(pool, 1000));
+  // 40 batches of 256 pages: ten times LANE_BYTES_MAX, and more than the small pipes of the network.
+  const batches = Array.from({ length: 40 }, () => pool.getMany(keys(256)));
+  for (const pages of await wait(Promise.all(batches))) {
+    expect(pages.every((page, i) => page !== null && Buffer.compare(page, pageOf(i)) === 0)).toBe(
+      true,
+    );
+  }
+  await sim.stop();
+});

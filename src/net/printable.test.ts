@@ -1,0 +1,8 @@
+import { expect, test } from "bun:test";
+import { printable } from "./printable.ts";
+
+test("printable() gives one line without control characters, of bounded length", () => {
+  expect(printable("plain \u00e9\u4e16 \u{1f40f}")).toBe("plain \u00e9\u4e16 \u{1f40f}");
+  expect(printable("a\r\nb\u001b[31mc\u0000\u2028d\u202ee")).toBe("a b [31mc d e");
+  expect(printable("x".repeat(5000))).toHaveLength(300);
+});
