@@ -40,7 +40,8 @@ const RUN_MIN = 16;
 
 function bytesOf(word: string): number[] {
   const run = /^([0-9a-f]{2})x(\d{1,7})$/.exec(word);
-  if (run !== null) return new Array<number>(Number(run[2])).fill(Number.parseInt(run[1] ?? "", 16));
+  if (run !== null)
+    return new Array<number>(Number(run[2])).fill(Number.parseInt(run[1] ?? "", 16));
   if (!/^([0-9a-f]{2})+$/.test(word)) {
     throw new RamsterError("BAD_CONFIG", `Cannot read hex "${word}": not bytes, nor a run of one`);
   }

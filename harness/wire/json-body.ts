@@ -9,7 +9,7 @@ import {
   writeGetAndFree,
 } from "../../src/wire/client-entries.ts";
 import type { Frame } from "../../src/wire/framer.ts";
-import { decodeHello, encodeHello, type Hello, HELLO_BYTES_MAX } from "../../src/wire/handshake.ts";
+import { decodeHello, encodeHello, HELLO_BYTES_MAX, type Hello } from "../../src/wire/handshake.ts";
 import type { MessageName } from "../../src/wire/messages.ts";
 import {
   FLUSH_ENTRY_BYTES,
@@ -103,7 +103,11 @@ function fixed<T>(
   });
 }
 
-export const EMPTY_BODY = fixed<null>(0, () => null, () => {});
+export const EMPTY_BODY = fixed<null>(
+  0,
+  () => null,
+  () => {},
+);
 
 export const TEXT_BODY = codec<JsonText>({
   decode: (frame) => readText(frame, frame.bodyAt, frame.bodyBytes),
@@ -332,7 +336,12 @@ function emptyZpage(): ZpageEntry {
 /** `end` is where the zpage ends. */
 function jsonZpage(frame: Frame, zpage: ZpageEntry, end: number): JsonZpage {
   const { version, checksum, codec, zpageBytes } = zpage;
-  return { version, checksum, codec, zpage: formatHex(frame.bytes.subarray(end - zpageBytes, end)) };
+  return {
+    version,
+    checksum,
+    codec,
+    zpage: formatHex(frame.bytes.subarray(end - zpageBytes, end)),
+  };
 }
 
 function readHandle(view: DataView, at: number): JsonHandle {

@@ -9,7 +9,13 @@ import type { Frame } from "../../src/wire/framer.ts";
 import { FLAG_REPLY, writeHeader } from "../../src/wire/header.ts";
 import { MESSAGE, type MessageName, messageName } from "../../src/wire/messages.ts";
 import { TRANSPORT_STATUS, transportStatusName } from "../../src/wire/status.ts";
-import { type BodyCodec, EMPTY_BODY, REPLY_BODIES, REQUEST_BODIES, TEXT_BODY } from "./json-body.ts";
+import {
+  type BodyCodec,
+  EMPTY_BODY,
+  REPLY_BODIES,
+  REQUEST_BODIES,
+  TEXT_BODY,
+} from "./json-body.ts";
 
 export interface JsonFrame {
   readonly message: string;
