@@ -105,6 +105,7 @@ export class RemotePages implements ReplySink {
     const { owed } = this.holderOf(node);
     if (owed.unsentCount === 0) return true;
     const channel = this.peers.channelOf(node);
+    if (channel === null) this.peers.want(node);
     if (channel === null || owed.inFlightCount > 0) return false;
     const count = Math.min(owed.unsentCount, FLUSH_BATCH_COUNT_MAX);
     const bodyBytes = count * FLUSH_ENTRY_BYTES;
