@@ -226,7 +226,10 @@ export class SimCluster {
   }
 }
 
-/** A page that compresses to about `600` bytes, says whose it is, and of which generation. */
+/**
+ * A page that compresses to 400 to 1600 bytes, or, one in eleven, to 3200 and so fills a frame alone.
+ * It says whose it is and of which generation.
+ */
 export function fillTestPage(
   page: Uint8Array,
   owner: number,
@@ -237,7 +240,7 @@ export function fillTestPage(
   const random = new SeededRandom(number * 31 + generation * 7 + owner);
   page.fill(0);
   const view = new DataView(page.buffer, page.byteOffset, PAGE_BYTES);
-  const randomWords = 100 + (number % 300);
+  const randomWords = number % 11 === 10 ? 800 : 100 + (number % 300);
   for (let word = 4; word < 4 + randomWords; word += 1) view.setUint32(word * 4, random.u32());
   view.setUint32(0, owner);
   view.setUint32(4, pool);

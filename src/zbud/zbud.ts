@@ -285,6 +285,13 @@ export class Zbud {
     return this.lru[kind].head !== 0;
   }
 
+  /** Kernel names to values. */
+  snapshot(into: Record<string, number>): void {
+    this.counters.snapshot(into);
+    into.eph_zombie_count = this.zombies[EPHEMERAL].count;
+    into.pers_zombie_count = this.zombies[PERSISTENT].count;
+  }
+
   isZombie(frame: number): boolean {
     return (this.rows.get(frame, SHAPE) & ZOMBIE_BIT) !== 0;
   }

@@ -297,7 +297,7 @@ export class Zcache implements PamOps, EvictSink {
 
   /** Kernel names to values. */
   snapshot(into: Record<string, number>): void {
-    this.zbud.counters.snapshot(into);
+    this.zbud.snapshot(into);
     Object.assign(into, this.counters);
     into.obj_count = this.tmem.objectCount;
     into.page_count = this.tmem.pageCount;

@@ -1,0 +1,62 @@
+/**
+ * Gives bytes to a Framer and judges every frame as a channel does: for tests and fuzzers of src/wire.
+ */
+import { WireError } from "../../src/core/errors.ts";
+import { HEADER_BYTES } from "../../src/core/limits.ts";
+import { HeapMemory } from "../../src/memory/heap-memory.ts";
+import { type Frame, Framer } from "../../src/wire/framer.ts";
+import { FLAG_REPLY } from "../../src/wire/header.ts";
+import { invalidReply, invalidRequest, MESSAGE } from "../../src/wire/messages.ts";
+import { decodeFrame, type JsonFrame } from "./json-frame.ts";
+
+export interface DeliveredFrame {
+  readonly bytes: Uint8Array;
+  /** What is wrong with it, or null. */
+  readonly reason: string | null;
+  /** What it says; null when something is wrong, or when its type is not defined. */
+  readonly json: JsonFrame | null;
+}
+
+export interface Delivery {
+  readonly frames: readonly DeliveredFrame[];
+  /** Why the framer gave up, or null. */
+  readonly error: string | null;
+}
+
+const DEFINED_TYPES: ReadonlySet<number> = new Set(Object.values(MESSAGE));
+
+/** Pushes the chunks one after the other. Throws what is no WireError. */
+export function deliver(...chunks: Uint8Array[]): Delivery {
+  const frames: DeliveredFrame[] = [];
+  const framer = new Framer({ onFrame: (frame) => frames.push(judge(frame)) }, new HeapMemory());
+  try {
+    for (const chunk of chunks) framer.push(chunk);
+  } catch (error) {
+    if (!(error instanceof WireError)) throw error;
+    return { frames, error: error.message };
+  }
+  return { frames, error: null };
+}
+
+/** A copy that ends where its buffer ends: a view that reads on throws a RangeError. */
+export function atEndOfBuffer(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
+  const before = 13; // So that an offset that forgets where the chunk starts shows.
+  const buffer = new ArrayBuffer(before + bytes.length);
+  const copy = new Uint8Array(buffer, before, bytes.length);
+  copy.set(bytes);
+  return copy;
+}
+
+/** The chunks that `bytes` makes when cut at the given places, in rising order. */
+export function cutAt(bytes: Uint8Array, ...places: number[]): Uint8Array[] {
+  const ends = [...places, bytes.length];
+  return ends.map((end, i) => atEndOfBuffer(bytes.subarray(ends[i - 1] ?? 0, end)));
+}
+
+function judge(frame: Frame): DeliveredFrame {
+  const bytes = frame.bytes.slice(frame.at, frame.at + HEADER_BYTES + frame.bodyBytes);
+  const isReply = (frame.flags & FLAG_REPLY) !== 0;
+  const reason = isReply ? invalidReply(frame) : invalidRequest(frame);
+  const isReadable = reason === null && DEFINED_TYPES.has(frame.type);
+  return { bytes, reason, json: isReadable ? decodeFrame(frame) : null };
+}

@@ -1,0 +1,100 @@
+/** Frames of fixtures/wire, which src/wire did not write, and what becomes of them in hostile hands. */
+import { describe, expect, test } from "bun:test";
+import { readdirSync, readFileSync } from "node:fs";
+import { atEndOfBuffer, cutAt, type Delivery, deliver } from "../../harness/wire/deliver.ts";
+import { badFixtures, fixtureUrl, goodFixtures } from "../../harness/wire/fixtures.ts";
+import { encodeFrame } from "../../harness/wire/json-frame.ts";
+import { goldenFiles } from "../../harness/wire/make.ts";
+import { MESSAGE } from "./messages.ts";
+
+const good = goodFixtures();
+const bad = badFixtures();
+
+test("fixtures/wire is what harness/wire/make.ts writes", () => {
+  const files = goldenFiles();
+  const found = ["good", "bad"].flatMap((folder) => {
+    return readdirSync(fixtureUrl(folder)).map((file) => `${folder}/${file}`);
+  });
+  expect(found.sort()).toEqual([...files.keys()].sort());
+  for (const [path, text] of files) expect(readFileSync(fixtureUrl(path), "utf8")).toBe(text);
+});
+
+test("every message has a golden request and, where it has one, a golden reply", () => {
+  const seen = new Set(good.map(({ json }) => `${json.message} ${json.kind}`));
+  for (const name of Object.keys(MESSAGE)) {
+    expect(seen).toContain(`${name} request`);
+    if (name !== "GOODBYE") expect(seen).toContain(`${name} reply`);
+  }
+});
+
+describe("golden frame", () => {
+  for (const { name, bytes, json } of good) {
+    test(`${name}: encode gives the bytes, decode gives the object`, () => {
+      expect(Buffer.from(encodeFrame(json)).toString("hex")).toBe(
+        Buffer.from(bytes).toString("hex"),
+      );
+      const { frames, error } = deliver(atEndOfBuffer(bytes));
+      expect(error).toBeNull();
+      expect(frames.map((frame) => frame.reason)).toEqual([null]);
+      expect(frames[0]?.json).toEqual(json);
+    });
+  }
+});
+
+describe("bad frame", () => {
+  for (const { name, bytes, reason } of bad) {
+    test(`${name}: "${reason}"`, () => {
+      const { frames, error } = deliver(atEndOfBuffer(bytes));
+      if (error === null) expect(frames.map((frame) => frame.reason)).toEqual([reason]);
+      else expect(error).toBe(`Cannot read message: ${reason}`);
+    });
+  }
+});
+
+/**
+ * Holds what arrived against what src/wire promises of any bytes: a reason, or a frame that comes
+ * back from what was read in it, byte for byte. Every other exception has passed through `deliver`.
+ */
+function expectKept({ frames, error }: Delivery): void {
+  if (error?.startsWith("Cannot read message: ") === false) throw new Error(error);
+  for (const { bytes, reason, json } of frames) {
+    if (reason === "") throw new Error("a reason without words");
+    if (json !== null && !Buffer.from(encodeFrame(json)).equals(bytes)) {
+      throw new Error(`read as ${JSON.stringify(json)}, which is other bytes`);
+    }
+  }
+}
+
+describe("hostile bytes", () => {
+  for (const { name, bytes, json } of good) {
+    test(`${name}: cut short it is no frame yet, and cut in two it is the frame`, () => {
+      for (let at = 0; at < bytes.length; at += 1) {
+        const start = atEndOfBuffer(bytes.subarray(0, at));
+        expect(deliver(start)).toEqual({ frames: [], error: null });
+      }
+      const step = bytes.length > 1000 ? 37 : 1;
+      for (let at = 0; at <= bytes.length; at += step) {
+        expect(deliver(...cutAt(bytes, at)).frames.map((frame) => frame.json)).toEqual([json]);
+      }
+    });
+
+    test(`${name}: a body cut short under a header that admits it`, () => {
+      const step = bytes.length > 1000 ? 7 : 1;
+      for (let length = 20; length < bytes.length; length += step) {
+        const cut = atEndOfBuffer(bytes.subarray(0, length));
+        new DataView(cut.buffer, cut.byteOffset).setUint32(4, length - 20);
+        expectKept(deliver(cut));
+      }
+    });
+
+    test(`${name}: with any one bit flipped it is read or refused`, () => {
+      const flipped = atEndOfBuffer(bytes);
+      for (let bit = 0; bit < bytes.length * 8; bit += 1) {
+        const mask = 0x80 >> (bit & 7);
+        flipped[bit >> 3] = (flipped[bit >> 3] ?? 0) ^ mask;
+        expectKept(deliver(flipped));
+        flipped[bit >> 3] = (flipped[bit >> 3] ?? 0) ^ mask;
+      }
+    });
+  }
+});
