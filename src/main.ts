@@ -24,6 +24,7 @@ const COMMANDS: { readonly [C in CommandName]?: () => Promise<CommandModule<Comm
     node: () => import("./cli/node.ts"),
     server: () => import("./cli/server.ts"),
     stats: () => import("./cli/stats.ts"),
+    stress: () => import("./cli/stress.ts"),
     version: () => import("./cli/version.ts"),
   };
 

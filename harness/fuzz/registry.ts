@@ -1,0 +1,9 @@
+/** Every fuzzer. One a file; a new one is added here. */
+import { bodies } from "./bodies.ts";
+import { canary } from "./canary.ts";
+import { framer } from "./framer.ts";
+import type { Fuzzer } from "./fuzzer.ts";
+import { lz4 } from "./lz4.ts";
+import { zbud } from "./zbud.ts";
+
+export const FUZZERS: readonly Fuzzer[] = [framer, bodies, lz4, zbud, canary];

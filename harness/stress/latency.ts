@@ -1,0 +1,43 @@
+/**
+ * Latency: a histogram of microseconds with 64 steps an octave, so that any percentile is within
+ * 1.6 % of what was measured, in a fixed 16 KiB.
+ */
+const STEPS = 64;
+const OCTAVES = 32;
+
+export class Latency {
+  count = 0;
+  private readonly buckets = new Float64Array(STEPS * OCTAVES);
+
+  add(us: number): void {
+    const value = Math.max(us, 1);
+    const octave = Math.min(Math.floor(Math.log2(value)), OCTAVES - 1);
+    const step = Math.min(Math.floor((value / 2 ** octave - 1) * STEPS), STEPS - 1);
+    const bucket = octave * STEPS + step;
+    this.buckets[bucket] = (this.buckets[bucket] ?? 0) + 1;
+    this.count += 1;
+  }
+
+  merge(other: Latency): void {
+    this.count += other.count;
+    for (const [i, count] of other.buckets.entries()) {
+      this.buckets[i] = (this.buckets[i] ?? 0) + count;
+    }
+  }
+
+  /** The microseconds that `fraction` of all stay within; 0 when there are none. */
+  percentile(fraction: number): number {
+    let left = Math.ceil(this.count * fraction);
+    if (left === 0) return 0;
+    for (const [i, count] of this.buckets.entries()) {
+      left -= count;
+      if (left <= 0) return 2 ** Math.floor(i / STEPS) * (1 + ((i % STEPS) + 0.5) / STEPS);
+    }
+    return 0;
+  }
+
+  summary(): { p50: number; p99: number; p999: number; samples: number } {
+    const rounded = (fraction: number): number => Math.round(this.percentile(fraction) * 10) / 10;
+    return { p50: rounded(0.5), p99: rounded(0.99), p999: rounded(0.999), samples: this.count };
+  }
+}

@@ -1,0 +1,31 @@
+/**
+ * A line that says how far a run is, rewritten in place; nothing at all where the output is no
+ * terminal.
+ */
+
+const BAR_WIDTH = 24;
+
+export class Progress {
+  private readonly stream: NodeJS.WriteStream;
+  private shown = false;
+
+  constructor(stream: NodeJS.WriteStream) {
+    this.stream = stream;
+  }
+
+  /** `done` of 0 .. 1. */
+  show(phase: string, done: number, detail: string): void {
+    if (!this.stream.isTTY) return;
+    const filled = Math.round(Math.min(Math.max(done, 0), 1) * BAR_WIDTH);
+    const bar = "#".repeat(filled).padEnd(BAR_WIDTH, ".");
+    const line = `${phase.padEnd(8)} [${bar}] ${detail}`;
+    this.stream.write(`\r\u001b[K${line.slice(0, Math.max(20, this.stream.columns - 1))}`);
+    this.shown = true;
+  }
+
+  /** Takes the line away. */
+  clear(): void {
+    if (this.shown) this.stream.write("\r\u001b[K");
+    this.shown = false;
+  }
+}

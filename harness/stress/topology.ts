@@ -1,0 +1,67 @@
+/**
+ * Topology: who sends pages to whom in a stress run, and how much each node lends. Pure.
+ *
+ *     server     clients -> one of the servers, in turn        pair        0 -> 1, 2 -> 3, ...
+ *     ring       each -> the next                              symmetric   0 <-> 1, 2 <-> 3, ...
+ */
+
+import type { Topology } from "../../src/cli/options.ts";
+import { ConfigError } from "../../src/core/errors.ts";
+import { FRAME_BYTES } from "../../src/core/limits.ts";
+
+export interface NodePlan {
+  number: number;
+  /** Keeps pages of its own, and is loaded. */
+  loaded: boolean;
+  target: number | null;
+  memoryBytes: number;
+  lendBytes: number;
+}
+
+export interface TopologyOptions {
+  topology: Topology;
+  nodes: number;
+  servers: number;
+  memoryBytes: number;
+  workingSetBytes: number;
+}
+
+/** Plans `nodes` nodes. Throws ConfigError when the topology cannot be made of so many. */
+export function planTopology(options: TopologyOptions): NodePlan[] {
+  const plans: NodePlan[] = Array.from({ length: options.nodes }, (_, number) => {
+    const target = targetOf(number, options);
+    const isServer = options.topology === "server" && number < options.servers;
+    const isHolder = options.topology === "pair" && number % 2 === 1;
+    return {
+      number,
+      loaded: !isServer && !isHolder,
+      target,
+      memoryBytes: options.memoryBytes,
+      lendBytes: 0,
+    };
+  });
+  for (const plan of plans) {
+    // What does not compress travels whole, and a zpage may have a frame to itself: room for both.
+    const borrowers = plans.filter((other) => other.target === plan.number).length;
+    const bytes = borrowers * options.workingSetBytes * 1.25;
+    plan.lendBytes = Math.ceil(bytes / FRAME_BYTES) * FRAME_BYTES;
+  }
+  if (plans.every((plan) => !plan.loaded)) {
+    throw new ConfigError("BAD_CONFIG", `Cannot stress ${options.nodes} nodes: all are servers`);
+  }
+  return plans;
+}
+
+function targetOf(number: number, options: TopologyOptions): number | null {
+  const { topology, nodes, servers } = options;
+  switch (topology) {
+    case "server":
+      return number < servers ? null : (number - servers) % servers;
+    case "ring":
+      return nodes === 1 ? null : (number + 1) % nodes;
+    case "pair":
+      return number % 2 === 0 && number + 1 < nodes ? number + 1 : null;
+    case "symmetric":
+      return (number ^ 1) < nodes ? number ^ 1 : null;
+  }
+}

@@ -1,0 +1,75 @@
+/**
+ * `ramster stress`: starts real nodes of this program, loads them and checks every page. The only
+ * command that uses the harness, since it is a test of the installed binary on the user's own
+ * machine.
+ */
+import { writeFileSync } from "node:fs";
+
+import { Progress } from "../../harness/stress/progress.ts";
+import { reportText, type StressReport } from "../../harness/stress/report.ts";
+import {
+  InterruptedError,
+  NoProgressError,
+  runStress,
+  type StressEnvironment,
+} from "../../harness/stress/stress.ts";
+import { NodeDiedError } from "../../harness/stress/supervisor.ts";
+import { BunRandom } from "../net/bun.ts";
+import { EXIT, type ExitCode } from "./exit.ts";
+import type { StressOptions } from "./options.ts";
+import { paintFor } from "./paint.ts";
+
+/** How long a run that was interrupted may take to end its nodes before a second signal ends it. */
+export async function run(options: StressOptions): Promise<ExitCode> {
+  const seed = options.seed ?? new BunRandom().u32();
+  const environment: StressEnvironment = {
+    program: programWords(),
+    progress: new Progress(process.stderr),
+    interrupted: interruption(),
+  };
+  console.log(`stress: seed ${seed}`);
+  let report: StressReport;
+  try {
+    report = await runStress({ ...options, seed }, environment);
+  } catch (error) {
+    const code = exitCodeOf(error);
+    if (code === null || !(error instanceof Error)) throw error;
+    console.error(`ramster: Stress failed: ${error.message}`);
+    console.log(repeatCommand(seed));
+    return code;
+  }
+  if (options.jsonPath !== null) {
+    writeFileSync(options.jsonPath, `${JSON.stringify(report, null, 2)}\n`);
+  }
+  console.log(reportText(report, paintFor(process.stdout, process.env)));
+  if (report.pass) return EXIT.DONE;
+  console.log(repeatCommand(seed));
+  return report.wrong + report.lost > 0 ? EXIT.STRESS_WRONG_PAGE : EXIT.FAILED;
+}
+
+function exitCodeOf(error: unknown): ExitCode | null {
+  if (error instanceof NodeDiedError) return EXIT.STRESS_NODE_DIED;
+  if (error instanceof NoProgressError) return EXIT.STRESS_NO_PROGRESS;
+  if (error instanceof InterruptedError) return EXIT.FAILED;
+  return null;
+}
+
+/** What starts this program again: the compiled binary alone, or Bun with the main file. */
+function programWords(): string[] {
+  const isCompiled = Bun.main.startsWith("/$bunfs/");
+  return isCompiled ? [process.execPath] : [process.execPath, Bun.main];
+}
+
+/** The same run: what was typed, with the seed that was chosen. */
+function repeatCommand(seed: number): string {
+  const given = process.argv.slice(2).filter((word, i, words) => {
+    return !word.startsWith("--seed") && words[i - 1] !== "--seed";
+  });
+  return `ramster ${given.join(" ")} --seed ${seed}`;
+}
+
+function interruption(): Promise<void> {
+  return new Promise((resolve) => {
+    for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => resolve());
+  });
+}
