@@ -213,9 +213,9 @@ export const STRESS_NODES_DEFAULT = 8;
 /** Processes on one machine, each with 30 MiB of its own before the first page. */
 export const STRESS_NODES_MAX = 128;
 /** A node of a stress run: small, so that its working set is soon several times as much. */
-export const STRESS_MEMORY_BYTES_DEFAULT = 8 * 1024 * 1024;
-/** Working set of a node in units of its memory: most of its pages are away. */
-export const STRESS_WORKING_SET_RATIO = 4;
+export const STRESS_MEMORY_BYTES_DEFAULT = 4 * 1024 * 1024;
+/** Working set of a node in units of its memory: compressed, nine pages in ten are away. */
+export const STRESS_WORKING_SET_RATIO = 12;
 /** With the start, the stop and the proof at the end a default run stays well under a minute. */
 export const STRESS_DURATION_MS_DEFAULT = 20_000;
 
