@@ -19,6 +19,7 @@ import { LinkCounters } from "../../src/net/counters.ts";
 import type { Frame } from "../../src/wire/framer.ts";
 import { MESSAGE } from "../../src/wire/messages.ts";
 import { GET_ENTRY_BYTES, GET_REPLY_ENTRY_BYTES } from "../../src/wire/peer-entries.ts";
+import { median } from "./bench.ts";
 
 const REQUEST_BYTES = HEADER_BYTES + GET_ENTRY_BYTES;
 const REPLY_BODY_BYTES = GET_REPLY_ENTRY_BYTES + PAGE_BYTES;
@@ -45,22 +46,15 @@ export interface ChannelBenchOptions {
 }
 
 /** A way to fetch `total` pages with `depth` in flight. */
-interface Course {
+export interface Course {
   run(total: number, depth: number, trips: Float64Array | null): Promise<void>;
   close(): void;
 }
 
 export async function channelBench(options: ChannelBenchOptions = {}): Promise<ChannelBenchResult> {
   const { rounds = 5, roundTrips = 5000, pages = 100_000 } = options;
-  const child = Bun.spawn([process.execPath, import.meta.path, "serve"], {
-    stdin: "pipe",
-    stdout: "pipe",
-    stderr: "inherit",
-  });
-  const { value } = await child.stdout.getReader().read();
-  const [barePort, channelAddress] = new TextDecoder().decode(value).trim().split(" ");
-  assert(barePort !== undefined && channelAddress !== undefined);
-  const bare = await connectBare(Number(barePort));
+  const { barePort, channelAddress, end } = await spawnServer();
+  const bare = await connectBare(barePort);
   const channel = await connectChannel(channelAddress);
   const results = { bareTrip: 0, channelTrip: 0, bareRate: 0, channelRate: 0 };
   const trips: number[][] = [[], []];
@@ -80,8 +74,7 @@ export async function channelBench(options: ChannelBenchOptions = {}): Promise<C
   } finally {
     bare.close();
     channel.close();
-    child.stdin.end();
-    await child.exited;
+    await end();
   }
   return {
     bareRoundTripUs: median(trips[0] ?? []),
@@ -93,7 +86,28 @@ export async function channelBench(options: ChannelBenchOptions = {}): Promise<C
   };
 }
 
-async function measure(
+/** The other process: a bare echo and a channel, each on a port of its own. */
+export async function spawnServer(): Promise<{
+  barePort: number;
+  channelAddress: string;
+  end(): Promise<void>;
+}> {
+  const child = Bun.spawn([process.execPath, import.meta.path, "serve"], {
+    stdin: "pipe",
+    stdout: "pipe",
+    stderr: "inherit",
+  });
+  const { value } = await child.stdout.getReader().read();
+  const [barePort, channelAddress] = new TextDecoder().decode(value).trim().split(" ");
+  assert(barePort !== undefined && channelAddress !== undefined);
+  const end = async (): Promise<void> => {
+    child.stdin.end();
+    await child.exited;
+  };
+  return { barePort: Number(barePort), channelAddress, end };
+}
+
+export async function measure(
   course: Course,
   roundTrips: number,
   pages: number,
@@ -106,14 +120,9 @@ async function measure(
   return { tripUs: median([...trips]) * 1000, rate: (pages / elapsedMs) * 1000 };
 }
 
-function median(values: number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  return sorted[sorted.length >> 1] ?? 0;
-}
-
 // The bare loop.
 
-async function connectBare(port: number): Promise<Course> {
+export async function connectBare(port: number): Promise<Course> {
   const requests = new Uint8Array(REQUEST_BYTES * DEPTH);
   let onPages: (count: number) => void = () => {};
   let pendingBytes = 0;
@@ -142,7 +151,7 @@ async function connectBare(port: number): Promise<Course> {
 }
 
 /** Keeps `depth` in flight until `total` have come. */
-function drive(
+export function drive(
   total: number,
   depth: number,
   trips: Float64Array | null,

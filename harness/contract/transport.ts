@@ -51,6 +51,8 @@ class Recorder implements StreamEvents {
   }
 
   onData(_stream: Stream, chunk: Uint8Array): void {
+    // A subclass may mean something else by slice(): that of a Buffer is no copy.
+    expect(Object.getPrototypeOf(chunk)).toBe(Uint8Array.prototype);
     if (this.log.at(-1) !== "data") this.log.push("data");
     for (const byte of chunk) {
       const isRight = byte === PATTERN[this.receivedBytes % PATTERN_PERIOD];

@@ -14,7 +14,7 @@ for (const fuzzer of FUZZERS.filter((each) => each.mustFail !== true)) {
   });
 }
 
-test("the canary is caught, from any seed, and its command repeats it at its first run", async () => {
+test("the canary is caught from any seed, and its command repeats it at once", async () => {
   const [canary] = FUZZERS.filter((each) => each.mustFail === true);
   if (canary === undefined) throw new Error("there is no canary");
   for (const seed of [0, 1, 77, 0xffff_ffff]) {

@@ -30,7 +30,7 @@ export interface FuzzFailure {
   readonly command: string;
 }
 
-/** @returns the first failure, or null. `seed` is that of the first input; the next has the next. */
+/** @returns the first failure, or null. `seed` is the first input's; the next has the next. */
 export async function fuzz(
   fuzzer: Fuzzer,
   options: { readonly runs: number; readonly seed: number },

@@ -68,11 +68,16 @@ async function runAll({ fuzzers, runs, seed }: Command): Promise<boolean> {
   return true;
 }
 
-let command: Command;
-try {
-  command = parse(process.argv.slice(2));
-} catch (error) {
-  console.error(error instanceof Error ? error.message : error);
-  process.exit(2);
+/** @returns the command, or null after a line on what is wrong. */
+function parseOrExplain(args: string[]): Command | null {
+  try {
+    return parse(args);
+  } catch (error) {
+    console.error(error instanceof Error ? error.message : error);
+    return null;
+  }
 }
+
+const command = parseOrExplain(process.argv.slice(2));
+if (command === null) process.exit(2);
 process.exit((await runAll(command)) ? 0 : 1);

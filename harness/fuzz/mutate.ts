@@ -10,7 +10,7 @@ export function randomBytes(random: Random, byteCount: number): Uint8Array<Array
   return bytes;
 }
 
-/** A copy with some of: bits flipped, fields at their edges, pieces cut out, repeated or appended. */
+/** A copy with bits flipped, fields at their edges, pieces cut out, repeated or put in. */
 export function mutate(random: Random, bytes: Uint8Array): Uint8Array<ArrayBuffer> {
   let result = bytes.slice();
   for (let left = 1 + below(random, 4); left > 0; left -= 1) result = mutateOnce(random, result);

@@ -60,7 +60,8 @@ INSERT INTO author SELECT i, printf('%c%s %c%s', 65 + i % 26, lower(hex(i * 7919
 WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 40000)
 INSERT INTO book SELECT i, i * 7907 % 5000 + 1,
   printf('the %d tales of %x', i % 97, i * 48271 % 2147483647), (i * 16807 % 100000) / 100.0,
-  substr(printf('%x and %d then %x; ', i * 69621 % 2147483647, i, i * 16807), 1, 8 + i % 40) || 'chapter ' || (i % 31) FROM n;
+  substr(printf('%x and %d then %x; ', i * 69621 % 2147483647, i, i * 16807), 1, 8 + i % 40)
+    || 'chapter ' || (i % 31) FROM n;
 CREATE INDEX book_title ON book (title);
 CREATE INDEX book_author ON book (author, price);
 .print ready

@@ -227,7 +227,8 @@ export class SimCluster {
 }
 
 /**
- * A page that compresses to 400 to 1600 bytes, or, one in eleven, to 3200 and so fills a frame alone.
+ * A page that compresses to 400 to 1600 bytes, or, one in eleven, to 3200, and so fills a frame.
+ *
  * It says whose it is and of which generation.
  */
 export function fillTestPage(

@@ -1,7 +1,8 @@
 /**
  * Stress: N real nodes, loaded through the client library and checked from outside.
  *
- *     start -> fill -> load -> settle -> probe -> clean -> stop        any of them -> failed: all are killed
+ *     start -> fill -> load -> settle -> probe -> clean -> stop
+ *       any of them -> failed: all nodes are killed
  *
  * It passes when no page was ever wrong or lost, what each node calls remote is foreign on its
  * holder, and at the end nothing is left anywhere: no frame, no remote page, no foreign page, no

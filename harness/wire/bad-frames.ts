@@ -174,6 +174,11 @@ const PEER: readonly BadFrame[] = [
     "GET: entry 0: a zpage that was not found has a size or a codec",
     got(gotEntry({ status: 1 })),
   ),
+  bad(
+    "get-reply-not-found-with-codec",
+    "GET: entry 0: a zpage that was not found has a size or a codec",
+    got(gotEntry({ status: 1, size: 0 }).slice(0, 5)),
+  ),
   bad("get-reply-zpage-cut", "GET: zpage of entry 0 is cut", got(gotEntry({ size: 4 }))),
   bad("get-reply-codec", "GET: entry 0: codec 255 is not defined", got(gotEntry({ codec: 255 }))),
   bad(

@@ -1,5 +1,6 @@
 /**
- * Gives bytes to a Framer and judges every frame as a channel does: for tests and fuzzers of src/wire.
+ * Gives bytes to a Framer and judges every frame as a channel does: for tests and fuzzers of
+ * src/wire.
  */
 import { WireError } from "../../src/core/errors.ts";
 import { HEADER_BYTES } from "../../src/core/limits.ts";

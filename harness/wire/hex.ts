@@ -1,6 +1,7 @@
 /**
- * Hex as fixtures/wire has it: two digits a byte, spaces as one likes, `#` to the end of the line is
- * a comment, and `5ax4096` is the byte 5a 4096 times, so that a page is one word and not 128 lines.
+ * Hex as fixtures/wire has it: two digits a byte, spaces as one likes, `#` to the end of the line
+ * is a comment, and `5ax4096` is the byte 5a 4096 times, so that a page is one word and not 128
+ * lines.
  */
 import { RamsterError } from "../../src/core/errors.ts";
 

@@ -5,6 +5,7 @@
  */
 import { writeFileSync } from "node:fs";
 
+import { NodeDiedError } from "../../harness/node-process.ts";
 import { Progress } from "../../harness/stress/progress.ts";
 import { reportText, type StressReport } from "../../harness/stress/report.ts";
 import {
@@ -13,7 +14,6 @@ import {
   runStress,
   type StressEnvironment,
 } from "../../harness/stress/stress.ts";
-import { NodeDiedError } from "../../harness/stress/supervisor.ts";
 import { BunRandom } from "../net/bun.ts";
 import { EXIT, type ExitCode } from "./exit.ts";
 import type { StressOptions } from "./options.ts";

@@ -294,7 +294,7 @@ test("more gets in flight than a reply lane holds are all answered, to a client 
   const { sim, client, wait } = await world();
   const pool = await wait(client.newPool({ persistent: true }));
   await wait(putMany(pool, 1000));
-  // 40 batches of 256 pages: ten times LANE_BYTES_MAX, and more than the small pipes of the network.
+  // 40 batches of 256 pages: ten times LANE_BYTES_MAX, and more than the network's small pipes.
   const batches = Array.from({ length: 40 }, () => pool.getMany(keys(256)));
   for (const pages of await wait(Promise.all(batches))) {
     expect(pages.every((page, i) => page !== null && Buffer.compare(page, pageOf(i)) === 0)).toBe(

@@ -2,7 +2,7 @@
  * ClientDoor: how programs come in: the operations of tmem over a unix socket or TCP, whole pages,
  * in batches.
  *
- *     accepted -> [HELLO as a client] -> requests, answered in the order in which they are done -> closed
+ *     accepted -> [HELLO as a client] -> requests, answered as they are done -> closed
  *
  * A put that finds no frame while frames are coming free is held back, and with it what this client
  * sends after it, until there is room or `putWaitMs` has passed: pressure goes back to the one who
@@ -258,8 +258,10 @@ export class ClientDoor implements ChannelHandler {
   private park(channel: Channel, client: Client, frame: Frame, next: number): void {
     const statuses = new Uint8Array(frame.count);
     this.memory.copy(statuses, 0, channel.bytes, channel.at, next);
+    const bytes = new Uint8Array(frame.bodyBytes);
+    this.memory.copy(bytes, 0, frame.bytes, frame.bodyAt, frame.bodyBytes);
     client.parked = {
-      bytes: frame.bytes.slice(frame.bodyAt, frame.bodyAt + frame.bodyBytes),
+      bytes,
       count: frame.count,
       next,
       statuses,

@@ -1,7 +1,7 @@
 /**
  * ClientGets: getMany requests of the client door between the first page and the reply.
  *
- *     slot:  | statuses, one byte an entry | page 0 | page 1 | ...        pages at fixed places, found or not
+ *     slot:  | statuses, a byte an entry | page 0 | page 1 | ...    each in its place, found or not
  *
  * A page that is here is there at once; one that is away is written by ramster when it comes, under
  * a token of slot and entry. When the last is in, the reply goes out: statuses, and the pages that

@@ -1,7 +1,7 @@
 /**
  * FramePool: the frames of one store, in one region of memory that is as resident as it is used.
  *
- *     region:  | frame 1 | frame 2 | ... | frame end - 1 |   never touched   | frame frameCountMax |
+ *     region:  | frame 1 | frame 2 | ... | frame end - 1 |   never touched   | frameCountMax |
  *
  * Frames are numbered from 1; 0 is "none". A frame that was given back is reused first, newest
  * first, since it is still resident and warm. `trim` returns the rest: runs of free frames go back

@@ -6,7 +6,8 @@
  * What Bun 1.4.5 does, tried before it was relied upon:
  *   - write(bytes, offset, count) copies, takes what the kernel has room for and keeps nothing
  *     back: the rest is ours, and `drain` follows. On a closed socket it gives -1.
- *   - Every data event carries an array of its own.
+ *   - Every data event carries an array of its own: a Buffer, whose slice() is no copy, unless
+ *     binaryType asks for a Uint8Array.
  *   - terminate() resets and calls `close` before it returns; close() on unread input resets as
  *     well, so an orderly end is shutdown(), upon which the other side's socket closes itself.
  *   - pause() stops reading; a reset is still reported, but on a unix socket nothing is until a
@@ -155,6 +156,7 @@ type Handlers = Bun.SocketHandler<BunStream>;
 
 function dialHandlers(): Handlers {
   return {
+    binaryType: "uint8array",
     open: (socket) => socket.data.attach(socket),
     data: (socket, chunk) => socket.data.data(chunk),
     drain: (socket) => socket.data.drain(),

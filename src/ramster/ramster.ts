@@ -3,7 +3,7 @@
  * to the cluster.
  *
  *     put   -> zcache -> over the high mark? -> remotify -> holder
- *     get   -> here: decompressed at once      away: repatriate -> holder -> the getter is told later
+ *     get   -> here: decompressed at once   away: repatriate -> holder -> the getter is told later
  *     flush -> here: freed at once             away: owed to the holder until it says that it did
  *
  * The index of the owner is the authority (DESIGN 1): a holder never decides anything about a page

@@ -2,8 +2,9 @@
  * Remotify: copies the oldest zpages to the target in batches and, when it has them, turns their
  * records remote.
  *
- *     oldest live frame -> zombie -> [ PUT batch, several under way ] -> accepted: record turns remote, zpage freed
- *                                                                    -> refused, link lost: frame back to the LRU
+ *     oldest live frame -> zombie -> [ PUT batch, several under way ]
+ *       -> accepted: the record turns remote, the zpage is freed
+ *       -> refused, link lost: the frame goes back to the LRU
  *
  * The version in the record decides (compare-and-swap): a page that was put anew or flushed while
  * its zpage travelled is left as it is, and the copy that the holder just took is owed a flush.

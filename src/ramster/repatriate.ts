@@ -3,7 +3,7 @@
  * home.
  *
  *     getter --> waiter --\
- *     getter --> waiter ---> fetch (one a page) --> [ GET batch to the holder ] --> verify, deliver, maybe localify
+ *     getter --> waiter ---> fetch (one a page) --> [ GET batch to the holder ] --> verify, deliver
  *                                      ^------ link lost: asked again until the deadline
  *
  * A get never takes the holder's copy away (two phases): the copy is owed a flush only once the

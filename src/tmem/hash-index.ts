@@ -5,7 +5,7 @@
  * past one row a bucket, by splitting the bucket at `split`, so that no insert ever pays for a
  * rehash of everything. A bucket costs four bytes.
  *
- *     | 0 .. split-1: already split | split .. 2^level-1 | 2^level .. 2^level+split-1: their new halves |
+ *     | 0 .. split-1: split already | split .. 2^level-1 | 2^level .. 2^level+split-1: new halves |
  *
  * Walking a chain is the caller's, who knows what equality is: `for (row = headOf(h); row; row =
  * table.get(row, 0))`.

@@ -138,7 +138,7 @@ describe("Framer memory", () => {
     expect(recorder.buffers[2]).toBe(recorder.buffers[0]);
   });
 
-  test("the buffer of a frame over ASSEMBLY_KEEP_BYTES is given up, by the frame object too", () => {
+  test("the buffer of an unusually long frame is given up, by the frame object too", () => {
     const recorder = new Recorder();
     for (const chunk of cutAt(frameOf(BODY_BYTES_MAX), 25, 700_000)) recorder.framer.push(chunk);
     expect(recorder.buffers[0]?.byteLength).toBe(HEADER_BYTES + BODY_BYTES_MAX);
@@ -157,7 +157,7 @@ describe("Framer memory", () => {
 });
 
 describe("Framer errors", () => {
-  test("a declared length of 4 GiB is refused with the header's last byte, before any memory", () => {
+  test("a length of 4 GiB is refused with the header's last byte, before any memory", () => {
     const header = frameOf(0);
     new DataView(header.buffer).setUint32(4, 0xffff_ffff);
     for (const size of [1, 7, HEADER_BYTES]) {

@@ -1,4 +1,4 @@
-/** Frames of fixtures/wire, which src/wire did not write, and what becomes of them in hostile hands. */
+/** Frames of fixtures/wire, which src/wire did not write, whole and in hostile hands. */
 import { describe, expect, test } from "bun:test";
 import { readdirSync, readFileSync } from "node:fs";
 import { atEndOfBuffer, cutAt, type Delivery, deliver } from "../../harness/wire/deliver.ts";
@@ -79,8 +79,8 @@ describe("hostile bytes", () => {
     });
 
     test(`${name}: a body cut short under a header that admits it`, () => {
-      const step = bytes.length > 1000 ? 7 : 1;
-      for (let length = 20; length < bytes.length; length += step) {
+      // Every length up to the second entry, and some of those within pages.
+      for (let length = 20; length < bytes.length; length += length < 300 ? 1 : 7) {
         const cut = atEndOfBuffer(bytes.subarray(0, length));
         new DataView(cut.buffer, cut.byteOffset).setUint32(4, length - 20);
         expectKept(deliver(cut));

@@ -138,7 +138,7 @@ describe("checkHello()", () => {
   }
 });
 
-test("negotiate() takes the smaller of both, with keepalive below idle, alike on both sides", () => {
+test("negotiate() takes the smaller of both, keepalive below idle, alike on both sides", () => {
   const times = (keepaliveMs: number, idleMs: number): Hello => ({ ...peer, keepaliveMs, idleMs });
   expect(negotiate(times(2000, 30_000), times(2000, 30_000))).toEqual({
     keepaliveMs: 2000,

@@ -92,7 +92,7 @@ describe("invalidHeader() says what is wrong:", () => {
   }
 });
 
-test("invalidHeader() reads no further than the header, and finds a reason or none in any bytes", () => {
+test("invalidHeader() reads no further than the header, whatever the bytes", () => {
   fc.assert(
     fc.property(
       fc.uint8Array({ minLength: HEADER_BYTES, maxLength: HEADER_BYTES }),

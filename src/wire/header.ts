@@ -4,7 +4,8 @@
  *      0   magic, u16, "RM"             2   protocol version, u8        3   message type, u8
  *      4   body bytes, u32, after the header
  *      8   request number, u32, 0 = no reply is expected
- *     12   flags, u8, bit 0: a reply   13   transport status, u8       14   handler status, u8    15   reserved, 0
+ *     12   flags, u8, bit 0: a reply   13   transport status, u8   14   handler status, u8
+ *     15   reserved, 0
  *     16   count, u32, entries in the body
  *
  * Both statuses are 0 in requests. What a type may carry is in messages.ts; this file knows the

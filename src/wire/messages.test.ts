@@ -72,7 +72,7 @@ test("messages keep their numbers: they are protocol", () => {
   expect(Object.values(GOODBYE)).toEqual([0, 1, 2, 3, 4, 5, 6, 7]);
 });
 
-test("names and numbers are there and back the same, and a strange number has its number as name", () => {
+test("names and numbers round trip, and a strange number is its own name", () => {
   for (const name of NAMES) expect(messageName(MESSAGE[name])).toBe(name);
   expect(messageName(0)).toBe("message 0");
   expect(messageName(255)).toBe("message 255");
@@ -160,7 +160,7 @@ test("a reply with a transport status has neither body nor count", () => {
   }
 });
 
-test("a reply with a handler status has a reason as body, or none where each entry has a status", () => {
+test("a reply with a handler status has a reason, or none where each entry has a status", () => {
   for (const name of NAMES.filter((each) => each !== "GOODBYE")) {
     const refused = { handlerStatus: 14 };
     expect(invalidReply(zeros(MESSAGE[name], 0, refused))).toBeNull();

@@ -2,8 +2,8 @@
  * zbud: places two compressed pages in one frame.
  *
  *     0                                                 FRAME_BYTES
- *     | first buddy >          free chunks          < last buddy |      buddied, or unbuddied with one of the two
- *     | one whole page, as it is                                 |      whole: what did not compress
+ *     | first buddy >          free chunks          < last buddy |   buddied; unbuddied: one of two
+ *     | one whole page, as it is                                 |   whole: did not compress
  *
  * A zbud is a header (ZBUD_HEADER_BYTES, opaque here but for the owner's number) and the zpage
  * after it, rounded up to chunks. Two and no more: emptying a frame then moves at most two pages,

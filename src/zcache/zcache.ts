@@ -11,7 +11,8 @@
  *      |--------|---------|- - - -|-----------------------------------|
  *        checksum: 0 .. 40         and then the zpage, from the owner's seed
  *
- *     zbud header:   0 version u64 | 8 page record u32 | 12 checksum u32 | 16 zpage bytes u16 | 18 codec u8 | 19 .. 31 zero
+ *     zbud header:   0 version u64   8 page record u32   12 checksum u32   16 zpage bytes u16
+ *                    18 codec u8     19 .. 31 zero
  *
  * A node has two of these: one for its own pages (client LOCAL_CLIENT) and one for what it holds
  * for others, each with a budget, an index and frames of its own, so that neither can eat the other

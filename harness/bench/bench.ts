@@ -1,0 +1,44 @@
+/**
+ * What a bench gives: figures, each with its reference from the same run and the target it is held
+ * against.
+ */
+
+export interface Figure {
+  name: string;
+  value: number;
+  unit: string;
+  reference?: { name: string; value: number; unit: string };
+  /** value / reference, where a ratio is what counts. */
+  ratio?: number;
+  /** What must hold, as text, and whether it does. None for a figure that is only told. */
+  target?: string;
+  pass?: boolean;
+}
+
+export interface Bench {
+  name: string;
+  /** What is measured, and what is not, in a few lines. */
+  about: string;
+  run(options: { quick: boolean }): Promise<Figure[]>;
+}
+
+export function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.floor(sorted.length / 2)] ?? 0;
+}
+
+export function figureText(figure: Figure): string {
+  const number = (value: number): string => {
+    return value >= 100 ? value.toFixed(0) : value.toFixed(value >= 10 ? 1 : 2);
+  };
+  const parts = [`${figure.name.padEnd(34)} ${number(figure.value).padStart(9)} ${figure.unit}`];
+  if (figure.reference !== undefined) {
+    const { name, value, unit } = figure.reference;
+    parts.push(`against ${name} ${number(value)} ${unit}`);
+  }
+  if (figure.ratio !== undefined) parts.push(`ratio ${figure.ratio.toFixed(2)}`);
+  if (figure.target !== undefined) {
+    parts.push(`${figure.target}: ${figure.pass === true ? "holds" : "MISSED"}`);
+  }
+  return parts.join("; ");
+}

@@ -1,0 +1,37 @@
+/** The codec shim against the raw exports in a bare loop, and against lz4-wasm's own glue. */
+import type { Bench, Figure } from "./bench.ts";
+import { CODEC_BENCH_TARGETS, codecBench } from "./codec.ts";
+
+export const codecFigures: Bench = {
+  name: "codec",
+  about: "Real pages, interleaved. No shim over these exports can beat the bare loop over them.",
+  async run(): Promise<Figure[]> {
+    const figures: Figure[] = [];
+    for (const rate of await codecBench()) {
+      const { ofRaw, ofGlue } = CODEC_BENCH_TARGETS;
+      const value = rate.shim / 1000;
+      const unit = "k pages/s";
+      figures.push(
+        {
+          name: `${rate.operation}, of the bare loop`,
+          value,
+          unit,
+          reference: { name: "bare loop", value: rate.raw / 1000, unit },
+          ratio: rate.shim / rate.raw,
+          target: `at least ${ofRaw}`,
+          pass: rate.shim / rate.raw >= ofRaw,
+        },
+        {
+          name: `${rate.operation}, of lz4-wasm's glue`,
+          value,
+          unit,
+          reference: { name: "glue", value: rate.glue / 1000, unit },
+          ratio: rate.shim / rate.glue,
+          target: `at least ${ofGlue} (bare loop: ${(rate.raw / rate.glue).toFixed(2)})`,
+          pass: rate.shim / rate.glue >= ofGlue,
+        },
+      );
+    }
+    return figures;
+  },
+};

@@ -1,0 +1,114 @@
+/**
+ * A store for benches: the real zcache with a codec that only copies, so that all but the codec is
+ * measured.
+ */
+import { CODEC, type Codec } from "../../src/compress/codec.ts";
+import { Raw } from "../../src/compress/raw.ts";
+import { assert } from "../../src/core/assert.ts";
+import { Handle } from "../../src/core/handle.ts";
+import { PAGE_BYTES } from "../../src/core/limits.ts";
+import type { Memory } from "../../src/core/memory.ts";
+import { STATUS } from "../../src/core/status.ts";
+import { openMemory } from "../../src/memory/open-memory.ts";
+import { NEVER_REMOTE } from "../../src/ramster/foreign.ts";
+import type { Pool } from "../../src/tmem/pool.ts";
+import { LOCAL_CLIENT } from "../../src/tmem/tmem.ts";
+import { Zcache } from "../../src/zcache/zcache.ts";
+
+/** Copies a part of the page instead of compressing it, and back. */
+class CopyCodec implements Codec {
+  readonly id = CODEC.LZ4;
+  readonly name = "copy";
+  private readonly memory: Memory;
+  private readonly zpageBytes: number;
+
+  constructor(memory: Memory, zpageBytes: number) {
+    this.memory = memory;
+    this.zpageBytes = zpageBytes;
+  }
+
+  compress(source: Uint8Array, at: number, target: Uint8Array, targetAt: number): number {
+    this.memory.copy(target, targetAt, source, at, this.zpageBytes);
+    return this.zpageBytes;
+  }
+
+  decompress(
+    source: Uint8Array,
+    at: number,
+    byteCount: number,
+    target: Uint8Array,
+    targetAt: number,
+  ): boolean {
+    this.memory.copy(target, targetAt, source, at, byteCount);
+    return true;
+  }
+}
+
+export class PagePath {
+  readonly zcache: Zcache;
+  readonly pool: Pool;
+  private readonly handle = new Handle();
+  private readonly page = new Uint8Array(PAGE_BYTES);
+  private readonly target = new Uint8Array(PAGE_BYTES);
+
+  constructor(options: { frameCountMax: number; pageCountMax: number; zpageBytes: number }) {
+    const memory = openMemory();
+    const codec = new CopyCodec(memory, options.zpageBytes);
+    const codecs = [new Raw(memory), codec];
+    this.zcache = new Zcache(
+      { memory, codec, codecs, remote: NEVER_REMOTE, seed: 1 },
+      {
+        frameCountMax: options.frameCountMax,
+        pageCountMax: options.pageCountMax,
+        highMarkPercent: 100,
+        lowMarkPercent: 100,
+        objectCountMax: 1024,
+        persZpageBytesMax: 4000,
+        persZpageMeanBytes: 4000,
+      },
+    );
+    const pool = this.zcache.tmem.newPool(LOCAL_CLIENT, { persistent: true, storeWhole: false });
+    assert(pool !== null);
+    this.pool = pool;
+    // 256 objects and the index beside, as the original spreads a swap device (reference 4.5).
+    this.handle.pool = pool.id;
+    for (let i = 0; i < PAGE_BYTES; i += 1) this.page[i] = i * 7;
+  }
+
+  put(number: number): void {
+    this.name(number);
+    this.page[0] = number;
+    this.page[1] = number >> 8;
+    this.page[2] = number >> 16;
+    const status = this.zcache.put(this.pool, this.handle, this.page, 0);
+    assert(status === STATUS.OK, "a put of the bench was refused");
+  }
+
+  get(number: number): void {
+    this.name(number);
+    const page = this.zcache.tmem.find(this.pool, this.handle);
+    const status = this.zcache.deliver(page, this.handle, this.target, 0);
+    assert(status === STATUS.OK && this.target[0] === (number & 0xff));
+  }
+
+  flush(number: number): void {
+    this.name(number);
+    this.zcache.flushPage(this.pool, this.handle);
+  }
+
+  private name(number: number): void {
+    this.handle.oid0lo = number & 0xff;
+    this.handle.index = number >>> 8;
+  }
+}
+
+/** Nanoseconds a call of `work`, over `count` calls with a number of the range in no order. */
+export function nsPerCall(count: number, range: number, work: (number: number) => void): number {
+  let state = 12345;
+  const started = Bun.nanoseconds();
+  for (let i = 0; i < count; i += 1) {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    work(Math.floor((state / 4294967296) * range));
+  }
+  return (Bun.nanoseconds() - started) / count;
+}

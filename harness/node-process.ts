@@ -1,0 +1,108 @@
+/**
+ * NodeProcess: one real process of this program that runs a node or a server: started, read until
+ * its ready line, and ended by its id.
+ *
+ *     spawned --ready line--> running --stop()--> ended in order
+ *        \______________________\______kill()---> ended at once
+ *
+ * Not here: which nodes there are and who is whose peer (stress/supervisor.ts, processes.test.ts).
+ */
+
+/** From start to the ready line. Generous: many nodes start at once on few cores. */
+const READY_TIMEOUT_MS = 30_000;
+const STOP_TIMEOUT_MS = 15_000;
+const STDERR_LINES_KEPT = 200;
+
+/** `ready node=3 name=n3 listen=127.0.0.1:41234 client=unix:/tmp/a.sock` */
+const READY_LINE = /^ready node=\d+ name=.+ listen=(\S+?)(?: client=(.+))?$/m;
+
+/** A node ended that nobody had asked to. */
+export class NodeDiedError extends Error {
+  override readonly name = "NodeDiedError";
+}
+
+export class NodeProcess {
+  readonly number: number;
+  readonly child: Bun.Subprocess<"ignore", "pipe", "pipe">;
+  /** Where it listens for peers and for programs, from its ready line. */
+  listen = "";
+  client = "";
+  /** What it logged last, a line an entry. */
+  readonly stderr: string[] = [];
+  private ending = false;
+  /** stderr is at its end: nothing is logged any more. */
+  private readonly logEnd: Promise<void>;
+
+  /** Starts it. `number`: what it is called in errors. */
+  constructor(number: number, argv: readonly string[], options: { verbose: boolean }) {
+    this.number = number;
+    this.child = Bun.spawn({ cmd: [...argv], stdin: "ignore", stdout: "pipe", stderr: "pipe" });
+    this.logEnd = this.keepStderr(options.verbose);
+  }
+
+  get pid(): number {
+    return this.child.pid;
+  }
+
+  /** Rejects with NodeDiedError when it ends although nobody asked it to. */
+  get died(): Promise<never> {
+    return this.child.exited.then((code) => {
+      if (this.ending) return new Promise<never>(() => {});
+      throw new NodeDiedError(`node ${this.number} died with exit code ${code}`);
+    });
+  }
+
+  /** Reads its ready line. Rejects with NodeDiedError when it ends without one. */
+  async ready(): Promise<void> {
+    const reader = this.child.stdout.getReader();
+    const decoder = new TextDecoder();
+    let text = "";
+    const timer = setTimeout(() => this.child.kill("SIGKILL"), READY_TIMEOUT_MS);
+    while (!text.includes("\n")) {
+      const { value, done } = await reader.read();
+      if (done) break;
+      text += decoder.decode(value, { stream: true });
+    }
+    clearTimeout(timer);
+    reader.releaseLock();
+    const match = READY_LINE.exec(text);
+    if (match === null) {
+      await this.logEnd;
+      const said = this.stderr.at(-1) ?? "nothing";
+      throw new NodeDiedError(`node ${this.number} did not start: it said ${said}`);
+    }
+    this.listen = match[1] ?? "";
+    this.client = match[2] ?? "";
+  }
+
+  /** SIGTERM, and SIGKILL when that does not end it. @returns its exit code. */
+  async stop(signal: "SIGTERM" | "SIGINT" = "SIGTERM"): Promise<number> {
+    this.ending = true;
+    this.child.kill(signal);
+    const timer = setTimeout(() => this.child.kill("SIGKILL"), STOP_TIMEOUT_MS);
+    const code = await this.child.exited;
+    clearTimeout(timer);
+    return code;
+  }
+
+  /** Ends it at once. Resolves when it is gone. */
+  async kill(): Promise<void> {
+    this.ending = true;
+    this.child.kill("SIGKILL");
+    await this.child.exited;
+  }
+
+  private async keepStderr(verbose: boolean): Promise<void> {
+    const decoder = new TextDecoder();
+    let unfinished = "";
+    for await (const chunk of this.child.stderr) {
+      const text = decoder.decode(chunk, { stream: true });
+      if (verbose) process.stderr.write(text);
+      const lines = (unfinished + text).split("\n");
+      unfinished = lines.pop() ?? "";
+      this.stderr.push(...lines.filter((line) => line !== ""));
+      this.stderr.splice(0, this.stderr.length - STDERR_LINES_KEPT);
+    }
+    if (unfinished !== "") this.stderr.push(unfinished);
+  }
+}
