@@ -12,6 +12,7 @@ import { describeError, EXIT, exitCodeOf } from "./cli/exit.ts";
 import { helpText } from "./cli/help.ts";
 import type { CommandName, CommandOptions, Invocation } from "./cli/options.ts";
 import { paintFor } from "./cli/paint.ts";
+import { print } from "./cli/print.ts";
 import { ConfigError } from "./core/errors.ts";
 
 interface CommandModule<Options> {
@@ -42,7 +43,7 @@ async function main(): Promise<number> {
   const invocation = parseArgs(process.argv.slice(2), { hostName: hostname() });
   if (invocation.command !== "help") return dispatch(invocation);
   const paint = paintFor(process.stdout, process.env);
-  await Bun.write(Bun.stdout, helpText(invocation.about, paint));
+  await print(helpText(invocation.about, paint));
   return EXIT.DONE;
 }
 

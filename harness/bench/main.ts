@@ -46,7 +46,7 @@ async function main(argv: readonly string[]): Promise<void> {
   }
   const json = argv.indexOf("--json");
   const jsonPath = json === -1 ? null : (argv[json + 1] ?? null);
-  const names = argv.filter((word, i) => !word.startsWith("--") && i !== json + 1);
+  const names = argv.filter((word, i) => !word.startsWith("--") && argv[i - 1] !== "--json");
   const chosen = BENCHES.filter(({ name }) => names.length === 0 || names.includes(name));
   if (chosen.length === 0) {
     console.error(`bench: there are ${BENCHES.map(({ name }) => name).join(", ")}`);

@@ -17,8 +17,8 @@ import { BunClock, BunRandom, BunTransport } from "../../src/net/bun.ts";
 import { nodeConfig } from "../../src/node/config.ts";
 import { Node } from "../../src/node/node.ts";
 import type { GetSink } from "../../src/ramster/ramster.ts";
+import { NodeProcess } from "../node-process.ts";
 import { loadPages, REAL_CLASSES } from "../pages/load.ts";
-import { NodeProcess } from "../stress/supervisor.ts";
 import { type Bench, type Figure, median } from "./bench.ts";
 import { type Course, connectBare, drive, measure, spawnServer } from "./channel.ts";
 import { bareBytesPerSecond } from "./sink.ts";
@@ -52,11 +52,10 @@ class Owner implements GetSink {
 
   static async start(pages: Uint8Array, pageCount: number): Promise<Owner> {
     const lendBytes = pageCount * PAGE_BYTES * 1.1;
-    const plan = { number: 0, loaded: false, target: null, memoryBytes: 0, lendBytes };
     const program = [process.execPath, MAIN, "server", "--number=0", "--name=bench"];
     const flags = ["--listen=127.0.0.1:0", `--memory=${Math.ceil(lendBytes)}`];
     const client = "--client=tcp:127.0.0.1:0";
-    const server = new NodeProcess(plan, [...program, ...flags, client], false);
+    const server = new NodeProcess(0, [...program, ...flags, client], { verbose: false });
     await server.ready();
     const address = parseAddress(server.listen);
     assert(address.kind === "tcp");

@@ -11,6 +11,7 @@
 
 import type { StressOptions } from "../../src/cli/options.ts";
 import { type Client, connect, type NodeStats } from "../../src/client/client.ts";
+import { RamsterError } from "../../src/core/errors.ts";
 import { PAGE_BYTES } from "../../src/core/limits.ts";
 import { formatAddress } from "../../src/net/address.ts";
 import { noVerdicts } from "./checker.ts";
@@ -36,6 +37,8 @@ const STALL_MS = 15_000;
 /** How long the cluster may take to come to rest. */
 const SETTLE_MS = 20_000;
 const POLL_MS = 50;
+/** From a connection that broke to the end of the process that broke it. */
+const DEATH_MS = 1000;
 /** Single gets of each node, for latencies. */
 const PROBE_GETS = 400;
 
@@ -87,9 +90,20 @@ export async function runStress(
     return report;
   } catch (error) {
     environment.progress.clear();
+    const cause = await causeOf(error, supervisor);
     await supervisor.kill();
-    throw error;
+    throw cause;
   }
+}
+
+/**
+ * What a run failed of. When a node dies, its connection is found broken before its end is known,
+ * so the death may be a moment away.
+ */
+async function causeOf(error: unknown, supervisor: Supervisor): Promise<unknown> {
+  if (!(error instanceof RamsterError)) return error;
+  const nothing = Bun.sleep(DEATH_MS).then(() => error);
+  return Promise.race([supervisor.watch().catch((death: unknown) => death), nothing]);
 }
 
 /**

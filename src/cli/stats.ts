@@ -3,12 +3,13 @@ import { connect, type NodeStats } from "../client/client.ts";
 import { formatAddress } from "../net/address.ts";
 import { EXIT, type ExitCode } from "./exit.ts";
 import type { StatsOptions } from "./options.ts";
+import { print } from "./print.ts";
 
 export async function run(options: StatsOptions): Promise<ExitCode> {
   const client = await connect(formatAddress(options.client));
   const stats = await client.stats();
   await client.close();
-  console.log(options.json ? JSON.stringify(stats, null, 2) : statsText(stats));
+  await print(`${options.json ? JSON.stringify(stats, null, 2) : statsText(stats)}\n`);
   return EXIT.DONE;
 }
 

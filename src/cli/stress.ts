@@ -3,8 +3,7 @@
  * command that uses the harness, since it is a test of the installed binary on the user's own
  * machine.
  */
-import { writeFileSync } from "node:fs";
-
+import { closeSync, openSync, writeFileSync } from "node:fs";
 import { NodeDiedError } from "../../harness/node-process.ts";
 import { Progress } from "../../harness/stress/progress.ts";
 import { reportText, type StressReport } from "../../harness/stress/report.ts";
@@ -14,13 +13,19 @@ import {
   runStress,
   type StressEnvironment,
 } from "../../harness/stress/stress.ts";
+import { ConfigError } from "../core/errors.ts";
 import { BunRandom } from "../net/bun.ts";
-import { EXIT, type ExitCode } from "./exit.ts";
+import { describeError, EXIT, type ExitCode, exitCodeOf } from "./exit.ts";
 import type { StressOptions } from "./options.ts";
 import { paintFor } from "./paint.ts";
+import { badValue } from "./units.ts";
 
-/** How long a run that was interrupted may take to end its nodes before a second signal ends it. */
+/**
+ * Runs it. Whatever makes it fail once it has begun, the last line on stdout is the command that
+ * repeats it; a second signal ends it at once.
+ */
 export async function run(options: StressOptions): Promise<ExitCode> {
+  if (options.jsonPath !== null) checkWritable(options.jsonPath);
   const seed = options.seed ?? new BunRandom().u32();
   const environment: StressEnvironment = {
     program: programWords(),
@@ -32,9 +37,10 @@ export async function run(options: StressOptions): Promise<ExitCode> {
   try {
     report = await runStress({ ...options, seed }, environment);
   } catch (error) {
-    const code = exitCodeOf(error);
-    if (code === null || !(error instanceof Error)) throw error;
-    console.error(`ramster: Stress failed: ${error.message}`);
+    if (error instanceof ConfigError || !(error instanceof Error)) throw error;
+    const code = failureCodeOf(error);
+    const what = code === EXIT.ASSERTION ? describeError(error) : error.message;
+    console.error(`ramster: Stress failed: ${what}`);
     console.log(repeatCommand(seed));
     return code;
   }
@@ -47,11 +53,21 @@ export async function run(options: StressOptions): Promise<ExitCode> {
   return report.wrong + report.lost > 0 ? EXIT.STRESS_WRONG_PAGE : EXIT.FAILED;
 }
 
-function exitCodeOf(error: unknown): ExitCode | null {
+function failureCodeOf(error: Error): ExitCode {
   if (error instanceof NodeDiedError) return EXIT.STRESS_NODE_DIED;
   if (error instanceof NoProgressError) return EXIT.STRESS_NO_PROGRESS;
   if (error instanceof InterruptedError) return EXIT.FAILED;
-  return null;
+  return exitCodeOf(error);
+}
+
+/** Before a run of minutes, not after it. */
+function checkWritable(path: string): void {
+  try {
+    closeSync(openSync(path, "a"));
+  } catch (error) {
+    const detail = error instanceof Error ? error.message : String(error);
+    throw badValue({ flag: "json", text: path }, detail);
+  }
 }
 
 /** What starts this program again: the compiled binary alone, or Bun with the main file. */
@@ -65,7 +81,12 @@ function repeatCommand(seed: number): string {
   const given = process.argv.slice(2).filter((word, i, words) => {
     return !word.startsWith("--seed") && words[i - 1] !== "--seed";
   });
-  return `ramster ${given.join(" ")} --seed ${seed}`;
+  return `ramster ${given.map(shellWord).join(" ")} --seed ${seed}`;
+}
+
+/** As a shell reads it back. */
+function shellWord(word: string): string {
+  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 }
 
 function interruption(): Promise<void> {

@@ -3,6 +3,7 @@ import { arch, platform } from "node:os";
 import { version } from "../../package.json" with { type: "json" };
 import { PROTOCOL_VERSION } from "../core/limits.ts";
 import { EXIT } from "./exit.ts";
+import { print } from "./print.ts";
 
 /** `ramster 0.1.0, protocol 1, Bun 1.4.5, linux x64`. */
 export function versionText(): string {
@@ -11,6 +12,6 @@ export function versionText(): string {
 }
 
 export async function run(): Promise<number> {
-  await Bun.write(Bun.stdout, `${versionText()}\n`);
+  await print(`${versionText()}\n`);
   return EXIT.DONE;
 }

@@ -8,6 +8,7 @@
  *     back: the rest is ours, and `drain` follows. On a closed socket it gives -1.
  *   - Every data event carries an array of its own: a Buffer, whose slice() is no copy, unless
  *     binaryType asks for a Uint8Array.
+ *   - A connect that fails at once (no such path, no route) calls connectError within the call.
  *   - terminate() resets and calls `close` before it returns; close() on unread input resets as
  *     well, so an orderly end is shutdown(), upon which the other side's socket closes itself.
  *   - pause() stops reading; a reset is still reported, but on a unix socket nothing is until a
@@ -161,7 +162,8 @@ function dialHandlers(): Handlers {
     data: (socket, chunk) => socket.data.data(chunk),
     drain: (socket) => socket.data.drain(),
     close: (socket, error) => socket.data.close(error),
-    connectError: (socket, error) => socket.data.fail(reasonOf(error)),
+    // The promise of connect says so, too, and never before connect has returned.
+    connectError: () => {},
   };
 }
 

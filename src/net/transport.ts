@@ -70,7 +70,8 @@ export interface Transport {
    */
   listen(address: Address, accept: (stream: Stream) => StreamEvents): Promise<Listener>;
   /**
-   * Starts to connect; onOpen or onClose tells how it went. The stream is there to be terminated.
+   * Starts to connect; onOpen or onClose tells how it went, never during the call. The stream is
+   * there to be terminated.
    */
   connect(address: Address, events: StreamEvents): Stream;
 }
