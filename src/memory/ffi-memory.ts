@@ -19,6 +19,11 @@ import { assertRange } from "./heap-memory.ts";
 const PROT_READ_WRITE = 0x3;
 const MAP_PRIVATE_ANONYMOUS_NORESERVE = 0x4022;
 const MADV_DONTNEED = 4;
+const MADV_HUGEPAGE = 14;
+const MADV_NOHUGEPAGE = 15;
+
+/** A table smaller than this stays on small pages: a node that keeps little is to stay small. */
+const HUGE_FROM_BYTES = 2 * 1024 * 1024;
 
 function openLibc(path: string) {
   return dlopen(path, {
@@ -79,6 +84,7 @@ class FfiRegion implements Region {
     this.libc = libc;
     this.address = address;
     this.byteCount = byteCount;
+    this.advise(0, MADV_HUGEPAGE);
   }
 
   read(offset: number, target: Uint8Array, targetOffset: number, byteCount: number): void {
@@ -99,7 +105,11 @@ class FfiRegion implements Region {
 
   words(): Int32Array {
     assert(this.byteCount <= REGION_WORDS_BYTES_MAX);
-    this.table ??= new Int32Array(toArrayBuffer(this.address as Pointer, 0, this.byteCount));
+    if (this.table === null) {
+      this.table = new Int32Array(toArrayBuffer(this.address as Pointer, 0, this.byteCount));
+      this.advise(0, MADV_NOHUGEPAGE);
+      if (this.byteCount > HUGE_FROM_BYTES) this.advise(HUGE_FROM_BYTES, MADV_HUGEPAGE);
+    }
     return this.table;
   }
 
@@ -108,6 +118,15 @@ class FfiRegion implements Region {
     assert(offset % FRAME_BYTES === 0 && byteCount % FRAME_BYTES === 0);
     const result = this.libc.madvise((this.address + offset) as Pointer, byteCount, MADV_DONTNEED);
     assert(result === 0, "madvise(MADV_DONTNEED) failed on our own mapping");
+    // The kernel would make the holes into huge pages again, and give the memory back to us. A
+    // table has none: it is released as a whole.
+    if (this.table === null) this.advise(0, MADV_NOHUGEPAGE);
+  }
+
+  /** From `offset` to the end. A kernel without huge pages refuses, which changes nothing. */
+  private advise(offset: number, advice: number): void {
+    const address = (this.address + offset) as Pointer;
+    this.libc.madvise(address, this.byteCount - offset, advice);
   }
 
   close(): void {

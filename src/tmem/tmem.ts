@@ -529,11 +529,16 @@ export class Tmem {
   }
 }
 
-/** Mixes an object's row and an index. Neighbouring indexes land far apart. */
+/**
+ * Mixes an object's row and an index. Sixteen neighbouring indexes share a cache line of bucket
+ * heads, since pages are often used in the order in which they were stored; where in the line they
+ * start is the object's, so that objects of one page spread too.
+ */
 function pageHashOf(object: number, index: number): number {
-  let h = Math.imul(index, 0x9e3779b1) ^ Math.imul(object, 0x85ebca6b);
+  const own = Math.imul(object, 0x85ebca6b);
+  let h = Math.imul(index >> 4, 0x9e3779b1) ^ own;
   h = Math.imul(h ^ (h >>> 15), 0xc2b2ae35);
-  return h ^ (h >>> 13);
+  return ((h ^ (h >>> 13)) << 4) | ((index ^ (own >>> 28)) & 15);
 }
 
 function objectHashOf(oidHash: number, poolRow: number): number {

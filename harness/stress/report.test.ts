@@ -1,0 +1,135 @@
+import { expect, test } from "bun:test";
+import type { NodeStats } from "../../src/client/client.ts";
+import {
+  compressionRatio,
+  isBalanced,
+  isQuiet,
+  leaksOf,
+  type NodeRow,
+  reportText,
+  rowsOf,
+  type StressReport,
+  sumLatencies,
+  sumTotals,
+} from "./report.ts";
+import { noLatencies } from "./workload.ts";
+
+const PLAIN = { good: String, bad: String };
+
+function stats(
+  number: number,
+  counters: Record<string, number>,
+  remoteAt: Record<number, number> = {},
+): NodeStats {
+  const peers = Object.entries(remoteAt).map(([node, remote_pages]) => ({
+    node: Number(node),
+    connected: true,
+    remote_pages,
+    owed_flushes: 0,
+    foreign_pages: 0,
+    bytes_sent: 10,
+    bytes_received: 20,
+  }));
+  const node = { number, name: `n${number}`, cluster: "c", boot_id: "0", listen: "" };
+  return { node, counters, peers };
+}
+
+const CLUSTER = [
+  stats(0, { foreign_pers_pages: 30, foreign_eph_pages: 5, foreign_frames_used: 18 }),
+  stats(1, { remote_pers_pages: 20, frames_used: 4, pers_pages_remoted: 50 }, { 0: 20 }),
+  stats(2, { remote_pers_pages: 10, remote_eph_pages: 5, pages_repatriated: 3 }, { 0: 15 }),
+];
+const TARGETS = new Map([
+  [0, null],
+  [1, 0],
+  [2, 0],
+]);
+
+test("what is remote here is foreign there", () => {
+  const rows = rowsOf(CLUSTER, TARGETS);
+  expect(rows[0]).toMatchObject({ target: null, foreign: 35, foreign_expected: 35, frames: 18 });
+  expect(rows[1]).toMatchObject({ target: 0, remote: 20, remotified: 50, bytes_sent: 10 });
+  expect(rows[2]).toMatchObject({ remote: 15, repatriated: 3 });
+  expect(isBalanced(rows)).toBe(true);
+  const uneven = [...CLUSTER.slice(0, 2), stats(2, {}, { 0: 14 })];
+  expect(isBalanced(rowsOf(uneven, TARGETS))).toBe(false);
+});
+
+test("leaks are counted over all nodes; quiet is when nothing is under way or owed", () => {
+  expect(leaksOf(CLUSTER)).toEqual({ frames: 22, remote: 35, foreign: 35 });
+  expect(isQuiet(CLUSTER)).toBe(true);
+  for (const name of ["flnodes", "frames_in_flight", "fetches_in_flight"]) {
+    expect(isQuiet([...CLUSTER, stats(3, { [name]: 1 })])).toBe(false);
+  }
+});
+
+test("sums are those of all nodes", () => {
+  const one = { put: 1, get: 2, flush: 3, refused: { no_room: 1 } };
+  const two = { put: 10, get: 20, flush: 30, refused: { no_room: 1, compress_poor: 4 } };
+  const refused = { no_room: 2, compress_poor: 4 };
+  expect(sumTotals([one, two])).toEqual({ put: 11, get: 22, flush: 33, refused });
+  const latencies = [noLatencies(), noLatencies()];
+  for (const each of latencies) each.put.add(100);
+  expect(sumLatencies(latencies).put.samples).toBe(2);
+  expect(compressionRatio([stats(0, { pers_cumul_zpages: 2, pers_cumul_zbytes: 4096 })])).toBe(2);
+  expect(compressionRatio([stats(0, {})])).toBe(0);
+});
+
+const HUGE_ROW: NodeRow = {
+  node: 127,
+  target: 126,
+  frames: 9_999_999,
+  zpages: 9_999_999,
+  remote: 99_999_999,
+  foreign: 99_999_999,
+  foreign_expected: 9_999_999,
+  remotified: 9_999_999_999,
+  repatriated: 99_999,
+  remote_gets: 999_999_999_999,
+  bytes_sent: 2 ** 50,
+};
+
+const REPORT: StressReport = {
+  pass: false,
+  nodes: 128,
+  seed: 4_294_967_295,
+  seconds: 86_400,
+  ops: { put: 99_999_999_999, get: 99_999_999_999, flush: 9_999_999_999 },
+  pages_per_second: 999_999,
+  refused: {
+    compress_poor: 99_999_999,
+    mean_compress_poor: 99_999_999,
+    no_room: 99_999_999,
+    unknown_pool: 9_999_999,
+  },
+  wrong: 1,
+  lost: 2,
+  unreachable: 3,
+  remotified: 99_999_999_999,
+  repatriated: 99_999_999_999,
+  remote_gets: 99_999_999_999,
+  compression_ratio: 2.31,
+  bytes_on_wire: 2 ** 50,
+  latency_us: sumLatencies([noLatencies()]),
+  leaks: { frames: 9_999_999, remote: 9_999_999, foreign: 9_999_999 },
+  examples: [
+    `page 127/65535/4294967295 holds ${"ab".repeat(16)}..., expected generation 2147483647`,
+  ],
+  per_node: [HUGE_ROW],
+};
+
+test("the text fits 80 columns, whatever the numbers", () => {
+  for (const line of reportText(REPORT, PLAIN).split("\n")) {
+    expect({ line, fits: line.length <= 80 }).toEqual({ line, fits: true });
+  }
+});
+
+test("the text says first whether it passed, and marks what is wrong", () => {
+  const marks = { good: (text: string) => `+${text}+`, bad: (text: string) => `-${text}-` };
+  expect(reportText(REPORT, marks)).toStartWith("-FAIL-  128 nodes, seed 4294967295");
+  expect(reportText(REPORT, marks)).toContain("\n  -!- page 127/65535/4294967295 holds");
+  const passed = { ...REPORT, pass: true, refused: {}, examples: [] };
+  expect(reportText(passed, marks)).toStartWith("+PASS+  128 nodes");
+  expect(reportText(passed, marks)).toMatch(/^refused +none$/m);
+  expect(reportText(passed, marks)).not.toContain("!");
+});

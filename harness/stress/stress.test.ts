@@ -1,0 +1,131 @@
+/**
+ * `ramster stress` as a person runs it, from source and small: what it reports, what it leaves
+ * behind, and how it ends when something happens in the middle.
+ */
+import { expect, test } from "bun:test";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { TOPOLOGIES } from "../../src/cli/options.ts";
+import { connect } from "../../src/client/client.ts";
+import { childrenOf, counter, ended, isRunning, ProcessWorld, until } from "../process-world.ts";
+import type { StressReport } from "./report.ts";
+
+const TEST_MS = 30_000;
+const SMALL = ["--memory=1MiB", "--working-set=8MiB"];
+
+function directories(world: ProcessWorld): string[] {
+  return readdirSync(world.directory).filter((name) => name.startsWith("ramster-stress-"));
+}
+
+/** A run of three nodes that would go on for a minute, with pages on their way. */
+async function inTheMiddle(world: ProcessWorld) {
+  const child = world.spawn(["stress", "--nodes=3", "--duration=1m", "--seed=7", ...SMALL]);
+  const end = ended(child);
+  const socket = (): string => join(world.directory, directories(world)[0] ?? "none", "0.sock");
+  await until("node 0 listens", () => existsSync(socket()));
+  const client = await connect(`unix:${socket()}`);
+  await until("pages come in", async () => (await counter(client, "foreign_pers_pages")) > 1000);
+  const nodes = childrenOf(child.pid);
+  expect(nodes.length).toBe(3);
+  return { child, end, nodes, close: () => client.close() };
+}
+
+test.each(TOPOLOGIES)(
+  "a small run in topology %s passes and reports under the fixed names",
+  async (topology) => {
+    await using world = new ProcessWorld();
+    const json = world.path("report.json");
+    const nodes = topology === "pair" ? 4 : 3; // Pairs need an even number.
+    const flags = [`--nodes=${nodes}`, `--topology=${topology}`, "--duration=2s", "--seed=11"];
+    const run = await world.run(["stress", ...flags, ...SMALL, `--json=${json}`]);
+    expect(run).toMatchObject({ stderr: "", code: 0 });
+    expect(run.stdout).toStartWith(`stress: seed 11\nPASS  ${nodes} nodes, seed 11, `);
+    for (const line of run.stdout.split("\n")) expect(line.length).toBeLessThanOrEqual(80);
+    const report = JSON.parse(readFileSync(json, "utf8")) as StressReport;
+    expect(report).toMatchObject({ pass: true, nodes, seed: 11, wrong: 0, lost: 0 });
+    expect(report.leaks).toEqual({ frames: 0, remote: 0, foreign: 0 });
+    for (const count of Object.values(report.ops)) expect(count).toBeGreaterThan(0);
+    expect(Object.keys(report.ops)).toEqual(["put", "get", "flush"]);
+    expect(typeof report.refused).toBe("object");
+    expect(report.remotified).toBeGreaterThan(1000);
+    expect(report.remote_gets).toBeGreaterThan(100);
+    expect(report.repatriated).toBeGreaterThanOrEqual(0);
+    expect(report.compression_ratio).toBeGreaterThan(1);
+    for (const name of ["local_get", "remote_get", "put"] as const) {
+      const { p50, p99, p999 } = report.latency_us[name];
+      expect(p50 > 0 && p50 <= p99 && p99 <= p999).toBe(true);
+    }
+    expect(report.per_node.map((row) => row.node)).toEqual([0, 1, 2, 3].slice(0, nodes));
+    for (const row of report.per_node) expect(row.foreign).toBe(row.foreign_expected);
+    expect(directories(world)).toEqual([]);
+  },
+  TEST_MS,
+);
+
+test(
+  "an interrupted run leaves no process and no directory",
+  async () => {
+    await using world = new ProcessWorld();
+    const { child, end, nodes, close } = await inTheMiddle(world);
+    child.kill("SIGINT");
+    const { stdout, stderr, code } = await end;
+    expect(stderr).toBe("ramster: Stress failed: interrupted\n");
+    expect(stdout.trimEnd().split("\n").at(-1)).toStartWith("ramster stress --nodes=3 ");
+    expect(code).toBe(1);
+    expect(nodes.filter(isRunning)).toEqual([]);
+    expect(directories(world)).toEqual([]);
+    await close();
+  },
+  TEST_MS,
+);
+
+test(
+  "a node that dies ends the run with 12, the command that repeats it, and nothing left",
+  async () => {
+    await using world = new ProcessWorld();
+    const { end, nodes, close } = await inTheMiddle(world);
+    process.kill(nodes[1] ?? 0, "SIGKILL");
+    const { stdout, stderr, code } = await end;
+    expect(stderr).toMatch(/^ramster: Stress failed: node \d died with exit code 137\n$/);
+    const repeat =
+      "ramster stress --nodes=3 --duration=1m --memory=1MiB --working-set=8MiB --seed 7";
+    expect(stdout.trimEnd().split("\n").at(-1)).toBe(repeat);
+    expect(code).toBe(12);
+    expect(nodes.filter(isRunning)).toEqual([]);
+    expect(directories(world)).toEqual([]);
+    await close();
+  },
+  TEST_MS,
+);
+
+test(
+  "loads nodes that run already, and leaves them as they were",
+  async () => {
+    await using world = new ProcessWorld();
+    const server = await world.start("server", 0, ["--memory=32MiB"]);
+    const wires = [`--peers=0@${server.listen}`, "--target=0"];
+    const node = await world.start("node", 1, ["--memory=1MiB", ...wires]);
+    const client = await world.connect(node);
+    const pool = await client.newPool({ persistent: true });
+    const page = new Uint8Array(4096).map((_, i) => i);
+    expect(await pool.put([1n, 2n, 3n], 4, page)).toEqual({ stored: true });
+    const flags = ["--working-set=8MiB", "--duration=1s"];
+    const run = await world.run(["stress", `--connect=${node.client}`, ...flags]);
+    expect(run).toMatchObject({ stderr: "", code: 0 });
+    expect(run.stdout).toContain("PASS  1 nodes");
+    expect(await counter(client, "pers_pages_remoted")).toBeGreaterThan(1000);
+    expect(await counter(client, "remote_pers_pages")).toBe(0);
+    expect(await pool.get([1n, 2n, 3n], 4)).toEqual(page);
+  },
+  TEST_MS,
+);
+
+test("is refused before it starts when its report cannot be written, or nobody is there", async () => {
+  await using world = new ProcessWorld();
+  const json = await world.run(["stress", "--nodes=3", `--json=${world.path("none/report.json")}`]);
+  expect(json.stderr).toMatch(/^ramster: Cannot use --json "[^"]+": [^\n]+\n$/);
+  expect([json.stdout, json.code]).toEqual(["", 2]);
+  const nobody = await world.run(["stress", `--connect=unix:${world.path("none.sock")}`]);
+  expect(nobody.stderr).toMatch(/^ramster: [^\n]+no such file or directory\n$/);
+  expect(nobody.code).toBe(3);
+});

@@ -1,0 +1,61 @@
+import { expect, test } from "bun:test";
+import { TOPOLOGIES, type Topology } from "../../src/cli/options.ts";
+import { FRAME_BYTES } from "../../src/core/limits.ts";
+import { planTopology } from "./topology.ts";
+
+const MIB = 1024 * 1024;
+
+function plan(topology: Topology, nodes: number, servers = 0) {
+  return planTopology({
+    topology,
+    nodes,
+    servers,
+    memoryBytes: MIB,
+    workingSetBytes: 8 * MIB,
+  });
+}
+
+test.each([
+  ["server", 5, 2, [null, null, 0, 1, 0]],
+  ["ring", 4, 0, [1, 2, 3, 0]],
+  ["ring", 1, 0, [null]],
+  ["pair", 4, 0, [1, null, 3, null]],
+  ["symmetric", 4, 0, [1, 0, 3, 2]],
+  ["symmetric", 3, 0, [1, 0, null]],
+] as const)("in topology %s %i nodes with %i servers send to %j", (...row) => {
+  const [topology, nodes, servers, targets] = row;
+  expect(plan(topology, nodes, servers).map((node) => node.target)).toEqual([...targets]);
+});
+
+test("who only holds is not loaded, everyone else is", () => {
+  const loaded = (topology: Topology, servers = 0): boolean[] => {
+    return plan(topology, 4, servers).map((node) => node.loaded);
+  };
+  expect(loaded("server", 1)).toEqual([false, true, true, true]);
+  expect(loaded("pair")).toEqual([true, false, true, false]);
+  expect(loaded("ring")).toEqual([true, true, true, true]);
+});
+
+test("each lends whole frames for all that its borrowers may send, and nothing without any", () => {
+  for (const topology of TOPOLOGIES) {
+    const plans = plan(topology, 8, topology === "server" ? 2 : 0);
+    for (const { number, lendBytes } of plans) {
+      const borrowers = plans.filter((other) => other.target === number).length;
+      expect(lendBytes).toBeGreaterThanOrEqual(borrowers * 8 * MIB);
+      expect(lendBytes % FRAME_BYTES).toBe(0);
+      expect(lendBytes > 0).toBe(borrowers > 0);
+    }
+  }
+});
+
+test("nobody sends to itself", () => {
+  for (const topology of TOPOLOGIES) {
+    for (const { number, target } of plan(topology, 6, topology === "server" ? 1 : 0)) {
+      expect(target).not.toBe(number);
+    }
+  }
+});
+
+test("nodes that are all servers are refused", () => {
+  expect(() => plan("server", 2, 2)).toThrow("Cannot stress 2 nodes: all are servers");
+});
