@@ -374,6 +374,23 @@ describe("scenario 11: link down", () => {
     await sim.stop();
   });
 
+  test("a target that lends nothing refuses, and nothing is lost or owed for it", async () => {
+    const sim = await cluster([{ target: 1 }, { lendBytes: 0 }]);
+    const a = sim.node(0);
+    const pool = a.newPool({ persistent: true });
+    const stored = new Set<number>();
+    for (let number = 0; number < 900; number += 1) {
+      if (a.put(pool, number, 1) === STATUS.OK) stored.add(number);
+      if (number % 16 === 15) sim.run(5);
+    }
+    sim.run(10_000);
+    settle(sim);
+    expect(stored.size).toBeLessThan(900);
+    expect([remotePages(a), a.counter("flnodes")]).toEqual([0, 0]);
+    for (const number of stored) expect(a.get(pool, number)).toBe(1);
+    await sim.stop();
+  });
+
   test("what a holder took although its answer was lost is flushed there", async () => {
     const sim = await cluster([{ target: 1, lendBytes: 0 }, SERVER]);
     const [a, b] = [sim.node(0), sim.node(1)];

@@ -5,17 +5,27 @@
 
 const BAR_WIDTH = 24;
 
+/** What is needed of process.stderr. */
+export interface ProgressStream {
+  readonly isTTY?: boolean | undefined;
+  readonly columns: number;
+  write(text: string): unknown;
+}
+
 export class Progress {
-  private readonly stream: NodeJS.WriteStream;
+  private readonly stream: ProgressStream;
+  private readonly quiet: boolean;
   private shown = false;
 
-  constructor(stream: NodeJS.WriteStream) {
+  /** `quiet`: shows nothing, since the result goes to a program. */
+  constructor(stream: ProgressStream, options: { quiet: boolean }) {
     this.stream = stream;
+    this.quiet = options.quiet || stream.isTTY !== true;
   }
 
   /** `done` of 0 .. 1. */
   show(phase: string, done: number, detail: string): void {
-    if (!this.stream.isTTY) return;
+    if (this.quiet) return;
     const filled = Math.round(Math.min(Math.max(done, 0), 1) * BAR_WIDTH);
     const bar = "#".repeat(filled).padEnd(BAR_WIDTH, ".");
     const line = `${phase.padEnd(8)} [${bar}] ${detail}`;

@@ -6,6 +6,7 @@ import {
   isQuiet,
   leaksOf,
   type NodeRow,
+  pagesOf,
   reportText,
   rowsOf,
   type StressReport,
@@ -55,8 +56,16 @@ test("what is remote here is foreign there", () => {
   expect(isBalanced(rowsOf(uneven, TARGETS))).toBe(false);
 });
 
+test("what only grows is counted since the run began", () => {
+  const before = [stats(1, { pers_pages_remoted: 40, pers_cumul_zpages: 5 }, { 0: 1 })];
+  const now = [stats(1, { pers_pages_remoted: 50, pers_cumul_zpages: 7 }, { 0: 20 })];
+  const [row] = rowsOf(now, TARGETS, before);
+  expect(row).toMatchObject({ remotified: 10, bytes_sent: 0 });
+});
+
 test("leaks are counted over all nodes; quiet is when nothing is under way or owed", () => {
   expect(leaksOf(CLUSTER)).toEqual({ frames: 22, remote: 35, foreign: 35 });
+  expect(pagesOf([...CLUSTER, stats(3, { pers_zpages: 3, eph_zpages: 4 })])).toBe(42);
   expect(isQuiet(CLUSTER)).toBe(true);
   for (const name of ["flnodes", "frames_in_flight", "fetches_in_flight"]) {
     expect(isQuiet([...CLUSTER, stats(3, { [name]: 1 })])).toBe(false);
@@ -83,6 +92,7 @@ const HUGE_ROW: NodeRow = {
   remote: 99_999_999,
   foreign: 99_999_999,
   foreign_expected: 9_999_999,
+  foreign_there: 99_999_999,
   remotified: 9_999_999_999,
   repatriated: 99_999,
   remote_gets: 999_999_999_999,
@@ -112,6 +122,7 @@ const REPORT: StressReport = {
   bytes_on_wire: 2 ** 50,
   latency_us: sumLatencies([noLatencies()]),
   leaks: { frames: 9_999_999, remote: 9_999_999, foreign: 9_999_999 },
+  owed_flushes: 9_999_999,
   examples: [
     `page 127/65535/4294967295 holds ${"ab".repeat(16)}..., expected generation 2147483647`,
   ],

@@ -16,11 +16,14 @@ export interface NodeRow {
   node: number;
   target: number | null;
   frames: number;
+  /** In these frames, its own and foreign ones. */
   zpages: number;
   remote: number;
   foreign: number;
   /** Pages that the nodes which target this one keep remote. */
   foreign_expected: number;
+  /** Pages of this node that the others say they hold: equal to `remote` when all is right. */
+  foreign_there: number;
   remotified: number;
   repatriated: number;
   remote_gets: number;
@@ -45,18 +48,31 @@ export interface StressReport {
   bytes_on_wire: number;
   latency_us: Record<keyof Latencies, { p50: number; p99: number; p999: number; samples: number }>;
   leaks: { frames: number; remote: number; foreign: number };
+  /** Flushes that the holders have not acknowledged at the end. */
+  owed_flushes: number;
   examples: string[];
   per_node: NodeRow[];
 }
 
 const PAGE_BYTES = 4096;
+const COLUMNS = 80;
+const NAME_COLUMNS = 14;
 
-/** A row a node, from the counters of all, taken while nothing is under way. */
+/**
+ * A row a node, from the counters of all, taken while nothing is under way. What only grows is
+ * counted since `before`: nodes that run already have a past.
+ */
 export function rowsOf(
   stats: readonly NodeStats[],
   targets: ReadonlyMap<number, number | null>,
+  before: readonly NodeStats[] = [],
 ): NodeRow[] {
-  return stats.map(({ node, counters, peers }) => {
+  return stats.map((one) => {
+    const { node, counters } = one;
+    const past = before.find((other) => other.node.number === node.number);
+    const since = (count: (of: NodeStats) => number): number => {
+      return count(one) - (past === undefined ? 0 : count(past));
+    };
     const expected = stats
       .filter((other) => targets.get(other.node.number) === node.number)
       .reduce((sum, other) => sum + remoteAt(other, node.number), 0);
@@ -64,14 +80,17 @@ export function rowsOf(
       node: node.number,
       target: targets.get(node.number) ?? null,
       frames: (counters.frames_used ?? 0) + (counters.foreign_frames_used ?? 0),
-      zpages: (counters.pers_zpages ?? 0) + (counters.eph_zpages ?? 0),
+      zpages: (counters.pers_zpages ?? 0) + (counters.eph_zpages ?? 0) + foreignOf(counters),
       remote: (counters.remote_pers_pages ?? 0) + (counters.remote_eph_pages ?? 0),
       foreign: foreignOf(counters),
       foreign_expected: expected,
-      remotified: (counters.pers_pages_remoted ?? 0) + (counters.eph_pages_remoted ?? 0),
-      repatriated: counters.pages_repatriated ?? 0,
-      remote_gets: fetchedPages({ node, counters, peers }),
-      bytes_sent: peers.reduce((sum, peer) => sum + peer.bytes_sent, 0),
+      foreign_there: stats.reduce((sum, other) => sum + foreignAt(other, node.number), 0),
+      remotified: since(({ counters: c }) => {
+        return (c.pers_pages_remoted ?? 0) + (c.eph_pages_remoted ?? 0);
+      }),
+      repatriated: since(({ counters: c }) => c.pages_repatriated ?? 0),
+      remote_gets: since(fetchedPages),
+      bytes_sent: since(({ peers }) => peers.reduce((sum, peer) => sum + peer.bytes_sent, 0)),
     };
   });
 }
@@ -99,14 +118,27 @@ export function leaksOf(stats: readonly NodeStats[]): StressReport["leaks"] {
   };
 }
 
+/** Pages of their own that the nodes have, here in frames or away. Same-filled ones are in none. */
+export function pagesOf(stats: readonly NodeStats[]): number {
+  return stats.reduce((total, { counters: c }) => {
+    const here = (c.pers_zpages ?? 0) + (c.eph_zpages ?? 0);
+    return total + here + (c.remote_pers_pages ?? 0) + (c.remote_eph_pages ?? 0);
+  }, 0);
+}
+
 /** Bytes of the pages that were stored in frames over the bytes that they took. */
-export function compressionRatio(stats: readonly NodeStats[]): number {
-  let pages = 0;
-  let bytes = 0;
-  for (const { counters } of stats) {
-    pages += (counters.pers_cumul_zpages ?? 0) + (counters.eph_cumul_zpages ?? 0);
-    bytes += (counters.pers_cumul_zbytes ?? 0) + (counters.eph_cumul_zbytes ?? 0);
-  }
+export function compressionRatio(
+  stats: readonly NodeStats[],
+  before: readonly NodeStats[] = [],
+): number {
+  const total = (of: readonly NodeStats[], pers: string, eph: string): number => {
+    return of.reduce((sum, { counters }) => sum + (counters[pers] ?? 0) + (counters[eph] ?? 0), 0);
+  };
+  const since = (pers: string, eph: string): number => {
+    return total(stats, pers, eph) - total(before, pers, eph);
+  };
+  const pages = since("pers_cumul_zpages", "eph_cumul_zpages");
+  const bytes = since("pers_cumul_zbytes", "eph_cumul_zbytes");
   return bytes === 0 ? 0 : Math.round(((pages * PAGE_BYTES) / bytes) * 100) / 100;
 }
 
@@ -135,6 +167,9 @@ export function sumLatencies(all: readonly Latencies[]): StressReport["latency_u
 /** The report as text. */
 export function reportText(report: StressReport, colors: ReportColors): string {
   const { ops, leaks } = report;
+  const total = (value: (node: NodeRow) => number): number => {
+    return report.per_node.reduce((sum, node) => sum + value(node), 0);
+  };
   const verdict = report.pass ? colors.good("PASS") : colors.bad("FAIL");
   const lines = [
     `${verdict}  ${report.nodes} nodes, seed ${report.seed}, ${report.seconds.toFixed(1)} s`,
@@ -142,12 +177,17 @@ export function reportText(report: StressReport, colors: ReportColors): string {
     row("pages", `${ops.put} put, ${ops.get} got, ${ops.flush} flushed`),
     row("throughput", `${report.pages_per_second} pages/s in all`),
     row("refused", refusals(report.refused)),
-    row("wrong / lost", `${report.wrong} / ${report.lost}`),
+    row("wrong / lost", `${report.wrong} / ${report.lost}, ${report.unreachable} unreachable`),
     row("remotified", `${report.remotified} pages, ${report.repatriated} came home`),
     row("remote gets", `${report.remote_gets}`),
     row("compression", `${report.compression_ratio} : 1`),
     row("on the wire", `${(report.bytes_on_wire / 1024 / 1024).toFixed(1)} MiB`),
-    row("left over", `${leaks.frames} frames, ${leaks.remote} remote, ${leaks.foreign} foreign`),
+    row("kept", `${total((node) => node.zpages)} zpages in ${total((node) => node.frames)} frames`),
+    row(
+      "left over",
+      `${leaks.frames} frames, ${leaks.remote} remote, ${leaks.foreign} foreign, ` +
+        `${report.owed_flushes} flushes owed`,
+    ),
     "",
     "latency, us       p50       p99     p99.9   samples",
   ];
@@ -157,10 +197,13 @@ export function reportText(report: StressReport, colors: ReportColors): string {
   }
   lines.push(
     "",
-    "node  target  frames   remote  foreign    (of)  remotified  home  remote gets",
+    // What is remote here is foreign there.
+    "node target  frames   remote   =there  foreign  remotified  home  remote gets",
     ...report.per_node.map(nodeText),
   );
-  for (const example of report.examples) lines.push(`  ${colors.bad("!")} ${example}`);
+  for (const example of report.examples) {
+    lines.push(`  ${colors.bad("!")} ${folded(example, 4)}`);
+  }
   return lines.join("\n");
 }
 
@@ -168,11 +211,11 @@ function nodeText(node: NodeRow): string {
   const cell = (value: number | string, width: number): string => String(value).padStart(width);
   return (
     cell(node.node, 4) +
-    cell(node.target ?? "-", 8) +
+    cell(node.target ?? "-", 7) +
     cell(node.frames, 8) +
     cell(node.remote, 9) +
+    cell(node.foreign_there, 9) +
     cell(node.foreign, 9) +
-    cell(node.foreign_expected, 8) +
     cell(node.remotified, 12) +
     cell(node.repatriated, 6) +
     cell(node.remote_gets, 13)
@@ -180,7 +223,20 @@ function nodeText(node: NodeRow): string {
 }
 
 function row(name: string, value: string): string {
-  return `${name.padEnd(14)}${value}`;
+  return `${name.padEnd(NAME_COLUMNS)}${folded(value, NAME_COLUMNS)}`;
+}
+
+/** The text from column `indent` on, over as many lines as it takes. */
+function folded(text: string, indent: number): string {
+  const lines = [""];
+  for (const word of text.split(" ")) {
+    const line = lines.at(-1) ?? "";
+    if (line === "") lines[lines.length - 1] = word;
+    else if (indent + line.length + 1 + word.length <= COLUMNS) {
+      lines[lines.length - 1] = `${line} ${word}`;
+    } else lines.push(word);
+  }
+  return lines.join(`\n${" ".repeat(indent)}`);
 }
 
 function refusals(refused: Record<string, number>): string {
@@ -190,6 +246,10 @@ function refusals(refused: Record<string, number>): string {
 
 function remoteAt(stats: NodeStats, holder: number): number {
   return stats.peers.find((peer) => peer.node === holder)?.remote_pages ?? 0;
+}
+
+function foreignAt(stats: NodeStats, owner: number): number {
+  return stats.peers.find((peer) => peer.node === owner)?.foreign_pages ?? 0;
 }
 
 function foreignOf(counters: Record<string, number>): number {

@@ -114,7 +114,7 @@ test(
     expect(run).toMatchObject({ stderr: "", code: 0 });
     expect(run.stdout).toContain("PASS  1 nodes");
     expect(await counter(client, "pers_pages_remoted")).toBeGreaterThan(1000);
-    expect(await counter(client, "remote_pers_pages")).toBe(0);
+    expect(await counter(client, "remote_pers_pages")).toBeLessThan(2); // It may have left.
     expect(await pool.get([1n, 2n, 3n], 4)).toEqual(page);
   },
   TEST_MS,

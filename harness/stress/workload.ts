@@ -3,8 +3,9 @@
  *
  *     fill:   every page of the working set is put once
  *     load:   LANES at a time, batches of puts, gets and flushes in the given mix
+ *     verify: every key is got once: what must be there is, what must not be is not
  *     probe:  single pages, one operation at a time, for latencies
- *     clean:  everything is flushed: by page, by object, by pool
+ *     clean:  everything is flushed: by page, by object, by pool; what was flushed is not there
  *
  * Each lane has keys of its own and waits for each batch, so what a page must hold is known at
  * every moment.
@@ -15,7 +16,7 @@
  */
 import type { Client, NodeStats } from "../../src/client/client.ts";
 import { PageError } from "../../src/client/errors.ts";
-import type { Pool } from "../../src/client/pool.ts";
+import type { Pool, PutResult } from "../../src/client/pool.ts";
 import type { Oid } from "../../src/core/handle.ts";
 import { below, SeededRandom } from "../../src/core/random.ts";
 import { Checker, type Got, type Verdicts } from "./checker.ts";
@@ -75,6 +76,9 @@ interface Store {
 export class Workload {
   readonly totals: WorkloadTotals = { put: 0, get: 0, flush: 0, refused: {} };
   readonly latencies = noLatencies();
+  readonly node: number;
+  /** Of the pages put, those that were accepted. */
+  stored = 0;
   /** Pages put, got and flushed so far: what progress is measured by. */
   operations = 0;
   private readonly client: Client;
@@ -91,6 +95,7 @@ export class Workload {
     this.source = parts.source;
     this.verdicts = parts.verdicts;
     this.options = options;
+    this.node = options.node;
   }
 
   async open(): Promise<void> {
@@ -115,11 +120,7 @@ export class Workload {
     await this.inLanes(async (lane) => {
       for (const store of this.stores) {
         for (let first = lane; first < store.keyCount; first += LANES * BATCH) {
-          const keys: number[] = [];
-          for (let key = first; key < store.keyCount && keys.length < BATCH; key += LANES) {
-            keys.push(key);
-          }
-          await this.putKeys(store, keys);
+          await this.putKeys(store, laneKeys(first, store.keyCount));
         }
       }
     });
@@ -138,6 +139,20 @@ export class Workload {
         if (dice < mix.put) await this.putKeys(store, keys);
         else if (dice < mix.put + mix.get) await this.getKeys(store, keys, random);
         else await this.flushKeys(store, keys);
+      }
+    });
+  }
+
+  /**
+   * Gets each key once and leaves what is there. The load only tries keys at random, and a page
+   * that was lost behind the last get of it would go unseen.
+   */
+  async verify(): Promise<void> {
+    await this.inLanes(async (lane) => {
+      for (const store of this.stores) {
+        for (let first = lane; first < store.keyCount; first += LANES * BATCH) {
+          await this.verifyKeys(store, laneKeys(first, store.keyCount));
+        }
       }
     });
   }
@@ -168,23 +183,33 @@ export class Workload {
     }
   }
 
-  /** Flushes a third page by page, a third by object, the rest with the pools, which go too. */
+  /**
+   * Flushes a third page by page, a third by object, the rest with the pools, which go too. After
+   * each, what was flushed must not be there.
+   */
   async clean(): Promise<void> {
     for (const store of this.stores) {
       const third = Math.floor(store.keyCount / 3 / PAGES_PER_OBJECT) * PAGES_PER_OBJECT;
-      for (let key = 0; key < third; key += BATCH) {
-        await this.flushKeys(
-          store,
-          Array.from({ length: Math.min(BATCH, third - key) }, (_, i) => key + i),
-        );
-      }
-      for (let key = third; key < 2 * third; key += PAGES_PER_OBJECT) {
-        await store.pool.flushObject(handleOf(key).oid);
+      for (const keys of runsOf(0, third, BATCH)) await this.flushKeys(store, keys);
+      for (const keys of runsOf(third, 2 * third, PAGES_PER_OBJECT)) {
+        await store.pool.flushObject(handleOf(keys[0] ?? 0).oid);
+        for (const key of keys) store.checker.flushed(key);
         this.count("flush", 1);
       }
+      for (const keys of runsOf(0, 2 * third, BATCH)) await this.verifyKeys(store, keys);
       await store.pool.flush();
+      for (const keys of runsOf(2 * third, store.keyCount, BATCH)) {
+        for (const key of keys) store.checker.flushed(key);
+        await this.verifyKeys(store, keys);
+      }
       await store.pool.destroy();
     }
+    this.stores = [];
+  }
+
+  /** Takes the pools away, whatever they hold: for a run that failed on nodes that stay. */
+  async abandon(): Promise<void> {
+    await Promise.all(this.stores.map((store) => store.pool.destroy()));
   }
 
   private async putKeys(store: Store, keys: readonly number[]): Promise<void> {
@@ -198,9 +223,7 @@ export class Workload {
       const result = results[i];
       const stored = result?.stored === true;
       store.checker.putDone(key, pages[i]?.generation ?? 0, stored);
-      if (result?.stored === false) {
-        this.totals.refused[result.reason] = (this.totals.refused[result.reason] ?? 0) + 1;
-      }
+      this.countPut(result);
     }
     this.count("put", keys.length);
   }
@@ -212,9 +235,7 @@ export class Workload {
     const result = await store.pool.put(oid, index, page);
     this.latencies.put.add((performance.now() - started) * 1000);
     store.checker.putDone(key, generation, result.stored);
-    if (!result.stored) {
-      this.totals.refused[result.reason] = (this.totals.refused[result.reason] ?? 0) + 1;
-    }
+    this.countPut(result);
     this.count("put", 1);
   }
 
@@ -232,6 +253,12 @@ export class Workload {
     this.count("get", keys.length);
   }
 
+  private async verifyKeys(store: Store, keys: readonly number[]): Promise<void> {
+    const got = await gotOf(store.pool.getMany(keys.map(handleOf), { remove: "never" }));
+    for (const [i, key] of keys.entries()) store.checker.check(key, got[i] ?? null, false);
+    this.count("get", keys.length);
+  }
+
   private async getOne(store: Store, key: number): Promise<Got> {
     const { oid, index } = handleOf(key);
     this.count("get", 1);
@@ -243,6 +270,14 @@ export class Workload {
     await store.pool.flushPages(keys.map(handleOf));
     for (const key of keys) store.checker.flushed(key);
     this.count("flush", keys.length);
+  }
+
+  private countPut(result: PutResult | undefined): void {
+    const { totals } = this;
+    if (result?.stored === true) this.stored += 1;
+    if (result?.stored === false) {
+      totals.refused[result.reason] = (totals.refused[result.reason] ?? 0) + 1;
+    }
   }
 
   private count(operation: "put" | "get" | "flush", pages: number): void {
@@ -272,12 +307,28 @@ function handleOf(key: number): { oid: Oid; index: number } {
   return { oid: [BigInt(Math.floor(key / PAGES_PER_OBJECT)), 0x57ae55n, 1n], index: key };
 }
 
-/** BATCH different keys of the lane, or all that it has. */
+/** Up to BATCH keys of one lane from `first` on. */
+function laneKeys(first: number, keyCount: number): number[] {
+  const keys: number[] = [];
+  for (let key = first; key < keyCount && keys.length < BATCH; key += LANES) keys.push(key);
+  return keys;
+}
+
+/** The keys from `from` to `to`, without it, in runs of at most `length`. */
+function runsOf(from: number, to: number, length: number): number[][] {
+  const runs: number[][] = [];
+  for (let first = from; first < to; first += length) {
+    runs.push(Array.from({ length: Math.min(length, to - first) }, (_, i) => first + i));
+  }
+  return runs;
+}
+
+/** Up to BATCH different keys of the lane, at random. */
 function randomKeys(random: SeededRandom, keyCount: number, lane: number): number[] {
-  const laneKeys = Math.floor((keyCount - lane + LANES - 1) / LANES);
+  const laneKeyCount = Math.floor((keyCount - lane + LANES - 1) / LANES);
   const keys = new Set<number>();
-  for (let i = 0; i < BATCH && laneKeys > 0; i += 1) {
-    keys.add(below(random, laneKeys) * LANES + lane);
+  for (let i = 0; i < BATCH && laneKeyCount > 0; i += 1) {
+    keys.add(below(random, laneKeyCount) * LANES + lane);
   }
   return [...keys];
 }

@@ -7,9 +7,9 @@ import { closeSync, openSync, writeFileSync } from "node:fs";
 import { NodeDiedError } from "../../harness/node-process.ts";
 import { Progress } from "../../harness/stress/progress.ts";
 import { reportText, type StressReport } from "../../harness/stress/report.ts";
+import { NoProgressError } from "../../harness/stress/run.ts";
 import {
   InterruptedError,
-  NoProgressError,
   runStress,
   type StressEnvironment,
 } from "../../harness/stress/stress.ts";
@@ -27,10 +27,14 @@ import { badValue } from "./units.ts";
 export async function run(options: StressOptions): Promise<ExitCode> {
   if (options.jsonPath !== null) checkWritable(options.jsonPath);
   const seed = options.seed ?? new BunRandom().u32();
+  const atFailure: { report: StressReport | null } = { report: null };
   const environment: StressEnvironment = {
     program: programWords(),
-    progress: new Progress(process.stderr),
+    progress: new Progress(process.stderr, { quiet: process.stdout.isTTY !== true }),
     interrupted: interruption(),
+    onFailure: (known) => {
+      atFailure.report = known;
+    },
   };
   console.log(`stress: seed ${seed}`);
   let report: StressReport;
@@ -38,32 +42,40 @@ export async function run(options: StressOptions): Promise<ExitCode> {
     report = await runStress({ ...options, seed }, environment);
   } catch (error) {
     if (error instanceof ConfigError || !(error instanceof Error)) throw error;
-    const code = failureCodeOf(error);
+    const known = atFailure.report;
+    const code = failureCodeOf(error, known);
+    known?.examples.push(error.message);
+    if (known !== null) writeReport(options, known);
     const what = code === EXIT.ASSERTION ? describeError(error) : error.message;
     console.error(`ramster: Stress failed: ${what}`);
     console.log(repeatCommand(seed));
     return code;
   }
-  if (options.jsonPath !== null) {
-    writeFileSync(options.jsonPath, `${JSON.stringify(report, null, 2)}\n`);
-  }
+  writeReport(options, report);
   console.log(reportText(report, paintFor(process.stdout, process.env)));
   if (report.pass) return EXIT.DONE;
   console.log(repeatCommand(seed));
   return report.wrong + report.lost > 0 ? EXIT.STRESS_WRONG_PAGE : EXIT.FAILED;
 }
 
-function failureCodeOf(error: Error): ExitCode {
+function writeReport(options: StressOptions, report: StressReport): void {
+  if (options.jsonPath === null) return;
+  writeFileSync(options.jsonPath, `${JSON.stringify(report, null, 2)}\n`);
+}
+
+/** A node that died explains pages that are lost; nothing else does. */
+function failureCodeOf(error: Error, known: StressReport | null): ExitCode {
   if (error instanceof NodeDiedError) return EXIT.STRESS_NODE_DIED;
+  if (known !== null && known.wrong + known.lost > 0) return EXIT.STRESS_WRONG_PAGE;
   if (error instanceof NoProgressError) return EXIT.STRESS_NO_PROGRESS;
   if (error instanceof InterruptedError) return EXIT.FAILED;
   return exitCodeOf(error);
 }
 
-/** Before a run of minutes, not after it. */
+/** Before a run of minutes, not after it. Nobody takes what an earlier run left there for ours. */
 function checkWritable(path: string): void {
   try {
-    closeSync(openSync(path, "a"));
+    closeSync(openSync(path, "w"));
   } catch (error) {
     const detail = error instanceof Error ? error.message : String(error);
     throw badValue({ flag: "json", text: path }, detail);

@@ -29,7 +29,7 @@ export const STATUS = {
   LOST: 11,
   /** The holder has a newer version, so it did nothing. */
   STALE: 12,
-  /** This node does not store pages of this kind for others. */
+  /** This node lends nothing: it stores no pages for others. */
   DISABLED: 13,
   /** The request is well framed but its fields are not allowed. */
   BAD_REQUEST: 14,

@@ -71,6 +71,13 @@ export class FramePool {
    * call for each run.
    */
   trim(): void {
+    if (this.used === 0) {
+      this.region.release(0, this.region.byteCount);
+      this.freeHead = 0;
+      this.end = 1;
+      this.warm = 0;
+      return;
+    }
     let frame = this.end - 1;
     let runEnd = 0;
     this.freeHead = 0;

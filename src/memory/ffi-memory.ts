@@ -118,9 +118,10 @@ class FfiRegion implements Region {
     assert(offset % FRAME_BYTES === 0 && byteCount % FRAME_BYTES === 0);
     const result = this.libc.madvise((this.address + offset) as Pointer, byteCount, MADV_DONTNEED);
     assert(result === 0, "madvise(MADV_DONTNEED) failed on our own mapping");
-    // The kernel would make the holes into huge pages again, and give the memory back to us. A
-    // table has none: it is released as a whole.
-    if (this.table === null) this.advise(0, MADV_NOHUGEPAGE);
+    if (this.table !== null) return; // A table is released as a whole.
+    // The kernel would make holes into huge pages again, and give the memory back to us.
+    const whole = byteCount === this.byteCount;
+    this.advise(0, whole ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
   }
 
   /** From `offset` to the end. A kernel without huge pages refuses, which changes nothing. */

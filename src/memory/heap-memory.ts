@@ -79,6 +79,7 @@ class HeapRegion implements Region {
   release(offset: number, byteCount: number): void {
     assertRange(this.byteCount, offset, byteCount);
     if (this.whole !== null) this.whole.fill(0, offset / 4, (offset + byteCount) / 4);
+    if (byteCount === this.byteCount) this.pieces = [];
     this.eachPiece(offset, byteCount, (piece, start, length) => {
       piece?.fill(0, start, start + length);
     });

@@ -198,7 +198,7 @@ export class Channel implements StreamEvents, FrameSink {
     if (this.state !== OPEN) return 0;
     const deadlineMs = this.clock.now() + timeoutMs;
     const replyBytes = replyBytesMax(type, count);
-    const number = this.requests.take(type, replyBytes, sink, context, deadlineMs);
+    const number = this.requests.take(type, count, replyBytes, sink, context, deadlineMs);
     if (number === 0) {
       this.wantsRoom = true;
       return 0;
@@ -367,6 +367,11 @@ export class Channel implements StreamEvents, FrameSink {
     }
     const invalid = invalidReply(frame);
     if (invalid !== null) return this.malformed(invalid);
+    const succeeded = (frame.transportStatus | frame.handlerStatus) === 0;
+    if (succeeded && frame.count !== this.requests.countOf(request)) {
+      const asked = this.requests.countOf(request);
+      return this.malformed(`reply with ${frame.count} entries to a request with ${asked}`);
+    }
     if (this.requests.isAbandoned(request)) {
       this.counters.replies_late += 1;
       this.requests.forget(request);

@@ -36,7 +36,7 @@ describe("Requests", () => {
       nowMs += below(random, 3);
       const draw = below(random, 10);
       if (draw < 6) {
-        const number = requests.take(TYPE, 100, told, context, nowMs + below(random, 2000));
+        const number = requests.take(TYPE, 1, 100, told, context, nowMs + below(random, 2000));
         expect(number === 0).toBe(open.size + abandoned.size === REQUESTS_OUTSTANDING_MAX);
         if (number === 0) continue;
         expect(seen.has(number)).toBe(false);
@@ -82,13 +82,13 @@ describe("Requests", () => {
   test("expire() tells exactly those whose deadline has come, also one made meanwhile", () => {
     const requests = new Requests();
     const told = new Told();
-    requests.take(TYPE, 0, told, 1, 100);
-    requests.take(TYPE, 0, told, 2, 101);
-    requests.take(TYPE, 0, told, 3, Infinity);
+    requests.take(TYPE, 1, 0, told, 1, 100);
+    requests.take(TYPE, 1, 0, told, 2, 101);
+    requests.take(TYPE, 1, 0, told, 3, Infinity);
     expect(requests.expire(99)).toBe(0);
     expect(requests.expire(100)).toBe(1);
     expect([...told.failures.keys()]).toEqual([1]);
-    requests.take(TYPE, 0, told, 4, 50);
+    requests.take(TYPE, 1, 0, told, 4, 50);
     expect(requests.expire(100)).toBe(1);
     expect(requests.expire(101)).toBe(1);
     expect([...told.failures.keys()]).toEqual([1, 4, 2]);
@@ -98,12 +98,12 @@ describe("Requests", () => {
   test("take() keeps to the window of replies, but lets one through when it is empty", () => {
     const requests = new Requests();
     const told = new Told();
-    const first = requests.take(TYPE, REPLY_BYTES_OUTSTANDING_MAX + 1, told, 1, 100);
+    const first = requests.take(TYPE, 1, REPLY_BYTES_OUTSTANDING_MAX + 1, told, 1, 100);
     expect(first).not.toBe(0);
-    expect(requests.take(TYPE, 1, told, 2, 100)).toBe(0);
+    expect(requests.take(TYPE, 1, 1, told, 2, 100)).toBe(0);
     requests.complete(first, new Frame());
-    expect(requests.take(TYPE, REPLY_BYTES_OUTSTANDING_MAX - 1, told, 3, 100)).not.toBe(0);
-    expect(requests.take(TYPE, 1, told, 4, 100)).not.toBe(0);
-    expect(requests.take(TYPE, 1, told, 5, 100)).toBe(0);
+    expect(requests.take(TYPE, 1, REPLY_BYTES_OUTSTANDING_MAX - 1, told, 3, 100)).not.toBe(0);
+    expect(requests.take(TYPE, 1, 1, told, 4, 100)).not.toBe(0);
+    expect(requests.take(TYPE, 1, 1, told, 5, 100)).toBe(0);
   });
 });

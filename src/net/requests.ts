@@ -46,6 +46,7 @@ export class Requests {
   private readonly contexts = new Float64Array(REQUESTS_OUTSTANDING_MAX);
   private readonly deadlines = new Float64Array(REQUESTS_OUTSTANDING_MAX);
   private readonly replySizes = new Int32Array(REQUESTS_OUTSTANDING_MAX);
+  private readonly counts = new Int32Array(REQUESTS_OUTSTANDING_MAX);
   private readonly sinks: Array<ReplySink | null> = new Array(REQUESTS_OUTSTANDING_MAX).fill(null);
   /** A stack of free slots. */
   private readonly free = new Int32Array(REQUESTS_OUTSTANDING_MAX);
@@ -63,6 +64,7 @@ export class Requests {
   /** @returns the request number, or 0 when the table or the window of replies is full. */
   take(
     type: number,
+    count: number,
     replyBytesMax: number,
     sink: ReplySink,
     context: number,
@@ -83,6 +85,7 @@ export class Requests {
     this.contexts[slot] = context;
     this.deadlines[slot] = deadlineMs;
     this.replySizes[slot] = replyBytesMax;
+    this.counts[slot] = count;
     this.sinks[slot] = sink;
     this.replyBytes = replyBytes;
     this.waitingCount += 1;
@@ -94,6 +97,11 @@ export class Requests {
   isExpected(number: number, type: number): boolean {
     const slot = number & SLOT_MASK;
     return this.numbers[slot] === number && this.states[slot] !== FREE && this.types[slot] === type;
+  }
+
+  /** How many entries the request had: a reply that succeeds answers each. */
+  countOf(number: number): number {
+    return this.counts[number & SLOT_MASK] ?? 0;
   }
 
   /** Whether the request has timed out: its reply is to be ignored. */

@@ -22,8 +22,9 @@ import {
 import type { Log } from "../core/log.ts";
 import type { Memory } from "../core/memory.ts";
 import type { Random } from "../core/random.ts";
+import { STATUS } from "../core/status.ts";
 import { ClientDoor } from "../doors/client-door.ts";
-import type { Channel } from "../net/channel.ts";
+import { type Channel, LANE } from "../net/channel.ts";
 import { type LinkHandler, Links } from "../net/links.ts";
 import type { Transport } from "../net/transport.ts";
 import { Foreign, NEVER_REMOTE } from "../ramster/foreign.ts";
@@ -142,7 +143,10 @@ export class Node implements LinkHandler {
 
   onRequest(node: number, channel: Channel, frame: Frame): void {
     const { foreign } = this;
-    if (foreign === null || !serve(foreign, node, channel, frame)) {
+    if (foreign === null) {
+      if (!channel.begin(LANE.URGENT, 0)) return;
+      channel.commitReply(frame.type, frame.request, STATUS.DISABLED, 0, 0);
+    } else if (!serve(foreign, node, channel, frame)) {
       channel.replyFailed(frame, TRANSPORT_STATUS.NO_HANDLER);
     }
   }

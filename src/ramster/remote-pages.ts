@@ -5,6 +5,7 @@
 import type { Handle } from "../core/handle.ts";
 import { FLUSH_BATCH_COUNT_MAX, OWED_FLUSHES_MAX } from "../core/limits.ts";
 import type { Memory } from "../core/memory.ts";
+import { STATUS } from "../core/status.ts";
 import { LANE, type ReplySink } from "../net/channel.ts";
 import type { Frame } from "../wire/framer.ts";
 import { MESSAGE } from "../wire/messages.ts";
@@ -140,16 +141,15 @@ export class RemotePages implements ReplySink {
   /** ReplySink: the holder has flushed, or never had, the oldest entries. */
   onReply(node: number, reply: Frame): void {
     const { owed } = this.holderOf(node);
-    if (reply.count !== owed.inFlightCount) {
-      this.onFailure(node);
-      return;
-    }
+    // One that lends nothing any more has nothing of ours either.
+    const refused = reply.handlerStatus !== STATUS.OK;
+    if (refused) owed.clear();
     for (let at = 0; at < reply.count; at += 1) {
       const scope = owed.scopeInFlight(at);
       if (scope === FLUSH_SCOPE.PAGE) this.counters.remote_pages_flushed += 1;
       else this.counters.remote_objects_flushed += 1;
     }
-    owed.acknowledge(reply.count);
+    if (!refused) owed.acknowledge(reply.count);
     if (this.sendOwed(node)) this.onFlushed();
   }
 

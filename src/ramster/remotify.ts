@@ -35,6 +35,7 @@ import { TAG } from "../tmem/pampd.ts";
 import type { Frame } from "../wire/framer.ts";
 import { MESSAGE } from "../wire/messages.ts";
 import { FLUSH_SCOPE, PUT_ENTRY_BYTES, writePutEntry } from "../wire/peer-entries.ts";
+import { TRANSPORT_STATUS } from "../wire/status.ts";
 import { EPHEMERAL, type Kind, PERSISTENT } from "../zbud/zbud.ts";
 import type { Zcache } from "../zcache/zcache.ts";
 import type { RamsterCounters } from "./counters.ts";
@@ -186,8 +187,9 @@ export class Remotify implements ReplySink {
   /** ReplySink: a status for each zpage of the batch. */
   onReply(context: number, reply: Frame): void {
     const batch = this.finish(context);
-    if (reply.count !== batch.count || reply.bodyBytes !== batch.count) {
+    if (reply.handlerStatus !== STATUS.OK) {
       this.giveBack(batch);
+      this.pause();
       return;
     }
     let refused = 0;
@@ -199,26 +201,39 @@ export class Remotify implements ReplySink {
         this.failed(batch, i);
       }
     }
-    this.refusals = refused === 0 ? 0 : this.refusals + 1;
     if (refused < batch.count) this.progressAtMs = this.clock.now();
-    if (refused > 0) this.pausedUntilMs = this.clock.now() + remotifyBackoffMs(this.refusals);
+    if (refused === 0) this.refusals = 0;
+    else this.pause();
     this.remotePages.sendOwed(batch.node);
     this.onRoom();
     this.pump();
   }
 
-  /** ReplySink: whether the holder took any of it is unknown, so it is owed a flush of all. */
-  onFailure(context: number): void {
+  /**
+   * ReplySink: no answer. When the link was lost or it was late, what the holder took is unknown,
+   * so it is owed a flush of all.
+   */
+  onFailure(context: number, transportStatus: number): void {
     const batch = this.finish(context);
     this.giveBack(batch);
+    if (
+      transportStatus === TRANSPORT_STATUS.DIED ||
+      transportStatus === TRANSPORT_STATUS.TIMED_OUT
+    ) {
+      for (let i = 0; i < batch.count; i += 1) this.oweFlush(batch, i);
+    }
+    // A lost link has a back-off of its own.
+    if (transportStatus !== TRANSPORT_STATUS.DIED) this.pause();
     this.onRoom();
   }
 
   private giveBack(batch: Batch): void {
-    for (let i = 0; i < batch.count; i += 1) {
-      this.failed(batch, i);
-      this.oweFlush(batch, i);
-    }
+    for (let i = 0; i < batch.count; i += 1) this.failed(batch, i);
+  }
+
+  private pause(): void {
+    this.refusals += 1;
+    this.pausedUntilMs = this.clock.now() + remotifyBackoffMs(this.refusals);
   }
 
   private finish(context: number): Batch {

@@ -41,6 +41,9 @@ import {
 } from "./pampd.ts";
 import { Pool, type PoolOptions } from "./pool.ts";
 
+/** What `claim` says of a version that is too old. */
+export const CLAIM_STALE = -1;
+
 /** The client that is the node itself (reference 1). */
 export const LOCAL_CLIENT = 0xffff;
 
@@ -168,13 +171,14 @@ export class Tmem {
    * with `version`; the caller then stores bytes and calls `describe`, or `remove` when they were
    * refused. Nothing may wait in between.
    *
-   * @returns the page, or 0 when the index is full or frozen: then nothing is left under the
-   * handle.
+   * @returns the page; 0 when the index is full or frozen: then nothing is left under the handle;
+   * CLAIM_STALE, and nothing has changed, when the handle holds a newer version.
    */
   claim(pool: Pool, handle: Handle, version: number): number {
     let object = this.findObject(pool, handle);
     let page = object === 0 ? 0 : this.findPage(object, handle.index);
     if (page !== 0) {
+      if (this.version(page) > version) return CLAIM_STALE;
       this.pamops.free(page);
       if (this.frozen) {
         this.remove(page);

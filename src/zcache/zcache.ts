@@ -38,7 +38,7 @@ import { FramePool } from "../frames/frame-pool.ts";
 import type { PamOps } from "../tmem/pamops.ts";
 import { TAG } from "../tmem/pampd.ts";
 import type { Pool } from "../tmem/pool.ts";
-import { Tmem } from "../tmem/tmem.ts";
+import { CLAIM_STALE, Tmem } from "../tmem/tmem.ts";
 import { EPHEMERAL, type EvictSink, type Kind, PERSISTENT, Zbud } from "../zbud/zbud.ts";
 import { Budget, type BudgetOptions } from "./budget.ts";
 import { ZcacheCounters } from "./counters.ts";
@@ -161,14 +161,13 @@ export class Zcache implements PamOps, EvictSink {
     const size = zpage.zpageBytes;
     const whole = zpage.codec === CODEC.RAW;
     if (whole ? size !== PAGE_BYTES : size < 1 || size > ZPAGE_BYTES_MAX) return STATUS.BAD_REQUEST;
-    const old = this.tmem.find(pool, handle);
-    if (old !== 0 && this.tmem.version(old) > zpage.version) return STATUS.STALE;
     this.memory.copy(this.staging, ZPAGE_AT, zpage.bytes, zpage.at, size);
     if (this.checksumOf(handle, zpage.version, size, seed) !== zpage.checksum) {
       this.counters.corrupt_pages += 1;
       return STATUS.CORRUPT;
     }
     const page = this.tmem.claim(pool, handle, zpage.version);
+    if (page === CLAIM_STALE) return STATUS.STALE;
     if (page === 0) {
       this.counters.failed_alloc += 1;
       return this.refused(pool, STATUS.INDEX_FULL);

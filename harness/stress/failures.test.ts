@@ -1,0 +1,63 @@
+/**
+ * What a run of `ramster stress` must not pass, and what it leaves on nodes that go on without it.
+ * What a run reports and how its own nodes end is in stress.test.ts.
+ */
+import { expect, test } from "bun:test";
+import { readFileSync, writeFileSync } from "node:fs";
+import { SeededRandom } from "../../src/core/random.ts";
+import { counter, ended, ProcessWorld, until } from "../process-world.ts";
+import type { StressReport } from "./report.ts";
+
+const TEST_MS = 30_000;
+
+test(
+  "an interrupted run takes its pages off nodes that go on",
+  async () => {
+    await using world = new ProcessWorld();
+    const node = await world.start("node", 1, ["--memory=4MiB"]);
+    const client = await world.connect(node);
+    const flags = ["--working-set=2MiB", "--duration=1m"];
+    const json = world.path("report.json");
+    const argv = ["stress", `--connect=${node.client}`, ...flags, `--json=${json}`];
+    const child = world.spawn(argv);
+    const end = ended(child);
+    await until("pages come in", async () => (await counter(client, "pers_zpages")) > 100);
+    child.kill("SIGINT");
+    const { stderr, code } = await end;
+    expect(stderr).toBe("ramster: Stress failed: interrupted\n");
+    expect(code).toBe(1);
+    expect(await counter(client, "frames_used")).toBe(0);
+    const report = JSON.parse(readFileSync(json, "utf8")) as StressReport;
+    expect(report).toMatchObject({ pass: false, nodes: 1, wrong: 0, lost: 0 });
+    expect(report.examples).toEqual(["interrupted"]);
+  },
+  TEST_MS,
+);
+
+test(
+  "a run whose pages were all refused has made no progress and ends with 11",
+  async () => {
+    await using world = new ProcessWorld();
+    const random = new SeededRandom(1);
+    const path = world.path("noise");
+    writeFileSync(path, Buffer.from(new Uint32Array(8192).map(() => random.u32()).buffer));
+    const flags = ["--nodes=2", "--memory=1MiB", "--working-set=1MiB", "--duration=100ms"];
+    const run = await world.run(["stress", ...flags, `--data=${path}`, "--seed=3"]);
+    const why = "every page was refused: there was nothing to check";
+    expect(run.stderr).toBe(`ramster: Stress failed: ${why}\n`);
+    expect(run.stdout.trimEnd().split("\n").at(-1)).toEndWith(" --seed 3");
+    expect(run.code).toBe(11);
+  },
+  TEST_MS,
+);
+
+test("a node that is named twice, or data that is not there, is refused with 2", async () => {
+  await using world = new ProcessWorld();
+  const node = await world.start("node", 1, ["--memory=1MiB"]);
+  const twice = await world.run(["stress", `--connect=${node.client},${node.client}`]);
+  expect(twice.stderr).toBe("ramster: Cannot use --connect: node 1 is named twice\n");
+  expect(twice.code).toBe(2);
+  const data = await world.run(["stress", "--nodes=2", `--data=${world.path("none")}`]);
+  expect(data.stderr).toMatch(/^ramster: Cannot use --data "[^"]+": [^\n]+\n$/);
+  expect(data.code).toBe(2);
+});

@@ -1,0 +1,41 @@
+import { expect, test } from "bun:test";
+import { Progress } from "./progress.ts";
+
+function terminal(options: { isTTY: boolean; columns?: number }) {
+  const written: string[] = [];
+  const { isTTY, columns = 80 } = options;
+  return { isTTY, columns, written, write: (text: string) => written.push(text) };
+}
+
+test("a line says phase, share and detail, is rewritten in place and taken away", () => {
+  const stream = terminal({ isTTY: true });
+  const progress = new Progress(stream, { quiet: false });
+  progress.show("load", 0.5, "7 pages");
+  progress.show("load", 9, "8 pages");
+  progress.clear();
+  progress.clear();
+  expect(stream.written).toEqual([
+    `\r\u001b[Kload     [${"#".repeat(12)}${".".repeat(12)}] 7 pages`,
+    `\r\u001b[Kload     [${"#".repeat(24)}] 8 pages`,
+    "\r\u001b[K",
+  ]);
+});
+
+test("a line is never longer than the terminal is wide", () => {
+  const stream = terminal({ isTTY: true, columns: 40 });
+  new Progress(stream, { quiet: false }).show("load", 0, "x".repeat(100));
+  expect(stream.written[0]?.length).toBe("\r\u001b[K".length + 39);
+});
+
+test("nothing is shown where the output is no terminal, or the result goes to a program", () => {
+  for (const [isTTY, quiet] of [
+    [false, false],
+    [true, true],
+  ] as const) {
+    const stream = terminal({ isTTY });
+    const progress = new Progress(stream, { quiet });
+    progress.show("load", 0.5, "7 pages");
+    progress.clear();
+    expect(stream.written).toEqual([]);
+  }
+});

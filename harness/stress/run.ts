@@ -1,0 +1,286 @@
+/**
+ * Run: the phases of a stress run, on nodes that are there.
+ *
+ *     fill -> load -> settle -> verify -> probe -> settle -> clean -> settle
+ *
+ * In `settle` it waits until nothing is on its way and the books of all nodes agree; a state that
+ * does not come is a finding, and the run has failed.
+ *
+ * Not here: starting and ending nodes (supervisor.ts), what is put and got (workload.ts), what the
+ * counters say (report.ts).
+ */
+import type { StressOptions } from "../../src/cli/options.ts";
+import type { Client, NodeStats } from "../../src/client/client.ts";
+import { RamsterError } from "../../src/core/errors.ts";
+import { PAGE_BYTES } from "../../src/core/limits.ts";
+import { idleHoldersOf, imbalancesOf, owedFlushesOf } from "./books.ts";
+import { noVerdicts } from "./checker.ts";
+import type { PageSource } from "./page-source.ts";
+import type { Progress } from "./progress.ts";
+import {
+  compressionRatio,
+  isQuiet,
+  leaksOf,
+  type NodeRow,
+  pagesOf,
+  rowsOf,
+  type StressReport,
+  sumLatencies,
+  sumTotals,
+} from "./report.ts";
+import { Workload } from "./workload.ts";
+
+/** A node that does no page for so long, with pages to do, has stopped making progress. */
+const STALL_MS = 15_000;
+/** How long the cluster may take to come to rest. */
+const SETTLE_MS = 20_000;
+const POLL_MS = 50;
+const PROGRESS_MS = 200;
+/** Single gets of each node, for latencies. */
+const PROBE_GETS = 400;
+
+/** Nothing moved that should have, or nothing was there to check. */
+export class NoProgressError extends Error {
+  override readonly name = "NoProgressError";
+}
+
+export interface RunParts {
+  options: StressOptions & { seed: number };
+  source: PageSource;
+  progress: Progress;
+  clients: readonly Client[];
+  /** Of nodes that this run has started: who sends to whom. Empty for nodes that run already. */
+  targets: ReadonlyMap<number, number | null>;
+  /** Numbers of the nodes that pages are put on. */
+  loaded: readonly number[];
+}
+
+export class Run {
+  private readonly parts: RunParts;
+  private readonly workloads: Workload[];
+  private readonly verdicts = noVerdicts();
+  /** What is wrong beside single pages, a sentence each. */
+  private readonly findings: string[] = [];
+  /** Nodes that have pages to do, with what they had done when they were last seen to move. */
+  private readonly working = new Map<Workload, { operations: number; movedAt: number }>();
+  private phase = "fill";
+  private startedAt = 0;
+  private load = { seconds: 0, pages: 0 };
+  private before: readonly NodeStats[] = [];
+  private atRest: readonly NodeStats[] = [];
+  private atEnd: readonly NodeStats[] = [];
+
+  constructor(parts: RunParts) {
+    this.parts = parts;
+    const { options, source, clients, loaded } = parts;
+    const { verdicts } = this;
+    const { mix, seed } = options;
+    const pageCount = Math.floor(options.workingSetBytes / PAGE_BYTES);
+    this.workloads = clients
+      .filter((client) => loaded.includes(client.nodeNumber))
+      .map((client) => {
+        const node = client.nodeNumber;
+        return new Workload({ client, source, verdicts }, { node, pageCount, mix, seed });
+      });
+  }
+
+  /** Runs all phases. Rejects with NoProgressError, or with what the client library throws. */
+  async all(): Promise<StressReport> {
+    const progress = this.watchProgress();
+    try {
+      await Promise.race([this.phases(), progress.stalled]);
+    } catch (error) {
+      if (!(error instanceof RamsterError) || error.code !== "TIMED_OUT") throw error;
+      throw new NoProgressError(error.message, { cause: error });
+    } finally {
+      progress.stop();
+    }
+    if (this.workloads.every((workload) => workload.stored === 0)) {
+      throw new NoProgressError("every page was refused: there was nothing to check");
+    }
+    return this.report();
+  }
+
+  /** What is known so far. It passes only when all phases are done and nothing was found. */
+  report(): StressReport {
+    const { options, targets, clients } = this.parts;
+    const totals = sumTotals(this.workloads.map((workload) => workload.totals));
+    const rows = rowsOf(this.atRest, targets, this.before);
+    const refusedOf = new Map(
+      this.workloads.map(({ node, totals: { refused } }) => [node, refused]),
+    );
+    const leaks = leaksOver(leftOf(this.atEnd), leftOf(this.before));
+    const sum = (value: (row: NodeRow) => number): number => {
+      return rows.reduce((total, one) => total + value(one), 0);
+    };
+    const { wrong, lost, unreachable } = this.verdicts;
+    const findings = [...this.findings, ...idleHoldersOf(rows, refusedOf)];
+    const { seconds, pages } = this.load;
+    return {
+      pass:
+        this.phase === "done" &&
+        wrong + lost + unreachable + findings.length === 0 &&
+        isClean(leaks),
+      nodes: clients.length,
+      seed: options.seed,
+      seconds: Math.round(seconds * 10) / 10,
+      ops: { put: totals.put, get: totals.get, flush: totals.flush },
+      pages_per_second: seconds === 0 ? 0 : Math.round(pages / seconds),
+      refused: totals.refused,
+      wrong,
+      lost,
+      unreachable,
+      remotified: sum((row) => row.remotified),
+      repatriated: sum((row) => row.repatriated),
+      remote_gets: sum((row) => row.remote_gets),
+      compression_ratio: compressionRatio(this.atRest, this.before),
+      bytes_on_wire: sum((row) => row.bytes_sent),
+      latency_us: sumLatencies(this.workloads.map((workload) => workload.latencies)),
+      leaks,
+      owed_flushes: owedFlushesOf(this.atEnd),
+      examples: [...this.verdicts.examples, ...findings],
+      per_node: rows,
+    };
+  }
+
+  /** Takes away what this run has put, as far as the nodes still answer. For nodes that stay. */
+  async abandon(): Promise<void> {
+    await Promise.allSettled(this.workloads.map((workload) => workload.abandon()));
+  }
+
+  private async phases(): Promise<void> {
+    this.before = await this.stats();
+    await this.each("open", (workload) => workload.open());
+    this.startedAt = performance.now();
+    await this.each("fill", (workload) => workload.fill());
+    const end = performance.now() + this.parts.options.durationMs;
+    await this.each("load", (workload) => workload.load(() => performance.now() >= end));
+    this.load = { seconds: (performance.now() - this.startedAt) / 1000, pages: this.operations() };
+    await this.settled();
+    await this.each("verify", (workload) => workload.verify());
+    await this.each("probe", (workload) => workload.probe(PROBE_GETS));
+    this.atRest = await this.settled();
+    await this.each("clean", (workload) => workload.clean());
+    this.atEnd = await this.until(
+      (stats) => isQuiet(stats) && isClean(leaksOver(leftOf(stats), leftOf(this.before))),
+      "everything was flushed and yet not all is gone",
+    );
+    this.phase = "done";
+  }
+
+  /** One phase, on all nodes at once. */
+  private async each(phase: string, work: (workload: Workload) => Promise<void>): Promise<void> {
+    this.phase = phase;
+    const movedAt = performance.now();
+    await Promise.all(
+      this.workloads.map(async (workload) => {
+        this.working.set(workload, { operations: workload.operations, movedAt });
+        await work(workload);
+        this.working.delete(workload);
+      }),
+    );
+  }
+
+  /**
+   * Nothing is on its way, and what each node calls remote is foreign on its holder. Of nodes that
+   * run already only the first can be asked for: their other peers may not be known here.
+   */
+  private async settled(): Promise<readonly NodeStats[]> {
+    const known = this.parts.targets.size > 0;
+    const imbalances = (stats: readonly NodeStats[]) => (known ? imbalancesOf(stats) : []);
+    const stats = await this.until(
+      (now) => isQuiet(now) && imbalances(now).length === 0,
+      "the cluster has not come to rest",
+    );
+    this.findings.push(...imbalances(stats));
+    return stats;
+  }
+
+  /**
+   * Waits for a state of the cluster. When it does not come that is a finding.
+   *
+   * @returns the state that was judged: a later look may see something else.
+   */
+  private async until(
+    condition: (stats: readonly NodeStats[]) => boolean,
+    finding: string,
+  ): Promise<readonly NodeStats[]> {
+    this.phase = "settle";
+    const deadline = performance.now() + SETTLE_MS;
+    while (true) {
+      const stats = await this.stats();
+      if (condition(stats)) return stats;
+      if (performance.now() >= deadline) {
+        this.findings.push(`${finding} after ${SETTLE_MS / 1000} s`);
+        return stats;
+      }
+      await Bun.sleep(POLL_MS);
+    }
+  }
+
+  private stats(): Promise<NodeStats[]> {
+    return Promise.all(this.parts.clients.map((client) => client.stats()));
+  }
+
+  private operations(): number {
+    return this.workloads.reduce((sum, workload) => sum + workload.operations, 0);
+  }
+
+  /** Shows how far it is. `stalled` rejects when a node with pages to do does none. */
+  private watchProgress(): { stalled: Promise<never>; stop: () => void } {
+    let timer: Timer | undefined;
+    const stalled = new Promise<never>((_, reject) => {
+      timer = setInterval(() => {
+        const now = performance.now();
+        for (const [workload, seen] of this.working) {
+          if (workload.operations !== seen.operations) {
+            this.working.set(workload, { operations: workload.operations, movedAt: now });
+          } else if (now - seen.movedAt > STALL_MS) {
+            const what = `node ${workload.node} has done no page for ${STALL_MS / 1000} s`;
+            reject(new NoProgressError(`${what} in phase "${this.phase}"`));
+          }
+        }
+        this.showProgress(now);
+      }, PROGRESS_MS);
+    });
+    return { stalled, stop: () => clearInterval(timer) };
+  }
+
+  private showProgress(now: number): void {
+    // Fill, verify and clean take a few seconds between them.
+    const done = this.startedAt === 0 ? 0 : now - this.startedAt;
+    const { wrong, lost } = this.verdicts;
+    const detail = `${this.operations()} pages, ${wrong} wrong, ${lost} lost`;
+    this.parts.progress.show(this.phase, done / (this.parts.options.durationMs + 5000), detail);
+  }
+}
+
+function isClean({ frames, remote, foreign }: StressReport["leaks"]): boolean {
+  return frames + remote + foreign === 0;
+}
+
+/** What the nodes have at some moment. */
+interface Left {
+  leaks: StressReport["leaks"];
+  pages: number;
+}
+
+function leftOf(stats: readonly NodeStats[]): Left {
+  return { leaks: leaksOf(stats), pages: pagesOf(stats) };
+}
+
+/**
+ * What there is over what was there before the run: nodes that run already may have pages of
+ * others. Those may have moved between frames and holders meanwhile, so that only their number
+ * tells.
+ */
+function leaksOver(now: Left, before: Left): StressReport["leaks"] {
+  const over = (left: number, had: number): number => Math.max(0, left - had);
+  const { frames, remote, foreign } = now.leaks;
+  if (before.pages + before.leaks.foreign === 0) return { frames, remote, foreign };
+  return {
+    frames: 0,
+    remote: over(now.pages, before.pages),
+    foreign: over(foreign, before.leaks.foreign + before.pages),
+  };
+}
