@@ -2,7 +2,7 @@
 import { FRAME_BYTES } from "../../src/core/limits.ts";
 import { openMemory } from "../../src/memory/open-memory.ts";
 import { type Bench, type Figure, median } from "./bench.ts";
-import { nsPerCall, PagePath } from "./page-path.ts";
+import { nsPerCall, nsPerCallInOrder, PagePath } from "./page-path.ts";
 
 const ZPAGE_BYTES = 1900; // Two a frame, as pages of programs come out on average.
 const CALLS = 500_000;
@@ -32,7 +32,14 @@ function mapNs(pages: number): { put: number; get: number } {
   return { put: nsPerCall(CALLS, pages, put), get: nsPerCall(CALLS, pages, get) };
 }
 
-function measure(pages: number): { put: number; get: number } {
+interface Cost {
+  put: number;
+  get: number;
+  putInOrder: number;
+  getInOrder: number;
+}
+
+function measure(pages: number): Cost {
   const path = new PagePath({
     frameCountMax: Math.ceil(pages / 2) + 1000,
     pageCountMax: pages + 1000,
@@ -49,8 +56,13 @@ function measure(pages: number): { put: number; get: number } {
     puts.push(nsPerCall(CALLS, pages, put));
     gets.push(nsPerCall(CALLS, pages, get));
   }
+  const sweep = (work: (number: number) => void): number => {
+    return median(Array.from({ length: 3 }, () => nsPerCallInOrder(pages, work)));
+  };
+  const putInOrder = sweep(put);
+  const getInOrder = sweep(get);
   path.zcache.close();
-  return { put: median(puts), get: median(gets) };
+  return { put: median(puts), get: median(gets), putInOrder, getInOrder };
 }
 
 export const pagesBench: Bench = {
@@ -77,6 +89,14 @@ export const pagesBench: Bench = {
         ratio: middle[operation] / map[operation],
         target: "at most 1 us",
         pass: middleUs <= 1,
+      });
+      const inOrder = operation === "put" ? "putInOrder" : "getInOrder";
+      figures.push({
+        name: `${operation} at 1M pages, in order`,
+        value: middle[inOrder] / 1000,
+        unit: "us",
+        reference: { name: "at 0.01M", value: small[inOrder] / 1000, unit: "us" },
+        ratio: middle[inOrder] / small[inOrder],
       });
       const ratio = large[operation] / small[operation];
       figures.push({

@@ -9,6 +9,7 @@ function stats(number: number, counters: Record<string, number>, peers: Peers): 
   return {
     node: { number, name: `n${number}`, cluster: "c", boot_id: "0", listen: "" },
     counters,
+    zbud: { eph_cumul_chunk_counts: [], pers_cumul_chunk_counts: [] },
     peers: Object.entries(peers).map(([node, { remote = 0, foreign = 0 }]) => ({
       node: Number(node),
       connected: true,

@@ -20,6 +20,7 @@ const PLAIN = { good: String, bad: String };
 function stats(
   number: number,
   counters: Record<string, number>,
+  zbud: { eph_cumul_chunk_counts: []; pers_cumul_chunk_counts: [] },
   remoteAt: Record<number, number> = {},
 ): NodeStats {
   const peers = Object.entries(remoteAt).map(([node, remote_pages]) => ({

@@ -25,6 +25,7 @@ import {
   nodeConfig,
   type PeerConfig,
 } from "../node/config.ts";
+import { parsePeer } from "../node/peers.ts";
 import { COMMANDS, type CommandSpec } from "./flags.ts";
 import { type GivenFlags, readFlags } from "./given.ts";
 import { nearest } from "./nearest.ts";
@@ -189,29 +190,25 @@ function readSwitch(given: Given): boolean {
 }
 
 function readPeer(given: Given): PeerConfig {
-  const at = given.text.indexOf("@");
-  if (at < 0) throw badValue(given, 'write number and address, as in "0@10.0.0.1:7777"');
-  const number = given.text.slice(0, at);
-  const { min, max } = NODE_BOUNDS.number;
-  if (!/^\d+$/.test(number) || Number(number) > max) {
-    throw badValue(given, `the number before "@" must be ${min} .. ${max}`);
-  }
-  return { number: Number(number), address: readTcp(given, given.text.slice(at + 1)) };
+  return said(given, () => parsePeer(given.text));
 }
 
-/** `text` is the address within the value, and by default all of it. */
-function readTcp(given: Given, text = given.text): TcpAddress {
-  const address = readAddress(given, text);
+function readTcp(given: Given): TcpAddress {
+  const address = readAddress(given);
   if (address.kind !== "tcp") throw badValue(given, 'nodes talk over TCP, write "HOST:PORT"');
   return address;
 }
 
-function readAddress(given: Given, text = given.text): Address {
+function readAddress(given: Given): Address {
+  return said(given, () => parseAddress(given.text));
+}
+
+/** What `parse` refuses, "Cannot use address "x": detail", said once more with the flag's name. */
+function said<T>(given: Given, parse: () => T): T {
   try {
-    return parseAddress(text);
+    return parse();
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
-    // "Cannot use address "x": detail", said once more with the name of the flag.
     throw badValue(given, error.message.replace(/^Cannot use address ".*?": /, ""));
   }
 }

@@ -248,6 +248,8 @@ export class Client implements ChannelHandler {
 export interface NodeStats {
   node: { number: number; name: string; cluster: string; boot_id: string; listen: string };
   counters: Record<string, number>;
+  /** How many zpages of 0, 1, 2, ... chunks of 64 bytes, header included, were ever stored. */
+  zbud: { eph_cumul_chunk_counts: number[]; pers_cumul_chunk_counts: number[] };
   peers: PeerStats[];
 }
 

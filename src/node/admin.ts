@@ -10,6 +10,7 @@ import { formatAddress } from "../net/address.ts";
 import type { Links } from "../net/links.ts";
 import type { Foreign } from "../ramster/foreign.ts";
 import type { Ramster } from "../ramster/ramster.ts";
+import { EPHEMERAL, type Kind, PERSISTENT } from "../zbud/zbud.ts";
 import type { PeerConfig } from "./config.ts";
 import { parsePeers } from "./peers.ts";
 
@@ -80,6 +81,10 @@ export class NodeAdmin implements Admin {
         listen: this.parts.listenAddress(),
       },
       counters,
+      zbud: {
+        eph_cumul_chunk_counts: chunkCounts(ramster, EPHEMERAL),
+        pers_cumul_chunk_counts: chunkCounts(ramster, PERSISTENT),
+      },
       peers: links.peers().map((peer) => ({
         node: peer.node,
         name: peer.name,
@@ -139,6 +144,11 @@ export class NodeAdmin implements Admin {
       },
     };
   }
+}
+
+/** How many zpages of 0, 1, 2, ... chunks were ever stored. */
+function chunkCounts(ramster: Ramster, kind: Kind): number[] {
+  return [...ramster.zcache.zbud.counters.cumul_chunk_counts[kind]];
 }
 
 /** A boolean field as 0 or 1. */
