@@ -20,7 +20,6 @@ const PLAIN = { good: String, bad: String };
 function stats(
   number: number,
   counters: Record<string, number>,
-  zbud: { eph_cumul_chunk_counts: []; pers_cumul_chunk_counts: [] },
   remoteAt: Record<number, number> = {},
 ): NodeStats {
   const peers = Object.entries(remoteAt).map(([node, remote_pages]) => ({
@@ -33,7 +32,8 @@ function stats(
     bytes_received: 20,
   }));
   const node = { number, name: `n${number}`, cluster: "c", boot_id: "0", listen: "" };
-  return { node, counters, peers };
+  const zbud = { eph_cumul_chunk_counts: [], pers_cumul_chunk_counts: [] };
+  return { node, counters, zbud, peers };
 }
 
 const CLUSTER = [
