@@ -36,8 +36,35 @@ function openLibc(path: string) {
 
 type Libc = ReturnType<typeof openLibc>;
 
+/** An array this long has its bytes outside the collected heap, where they never move. */
+const STEADY_BYTES_MIN = 4096;
+
+/**
+ * Addresses of the arrays used last. Asking Bun for one costs as much as a short copy, and the page
+ * path uses the same few arrays page after page: staging, and the chunk that a message came in.
+ */
+class Addresses {
+  private newer: Uint8Array | null = null;
+  private newerAddress = 0;
+  private older: Uint8Array | null = null;
+  private olderAddress = 0;
+
+  of(array: Uint8Array): number {
+    if (array === this.newer) return this.newerAddress;
+    if (array === this.older) return this.olderAddress;
+    const address = ptr(array) as number;
+    if (array.byteLength < STEADY_BYTES_MIN) return address;
+    this.older = this.newer;
+    this.olderAddress = this.newerAddress;
+    this.newer = array;
+    this.newerAddress = address;
+    return address;
+  }
+}
+
 export class FfiMemory implements Memory {
   private readonly libc: Libc;
+  private readonly addresses = new Addresses();
 
   /**
    * Throws where the C library cannot be opened at `path` or bun:ffi is missing: see
@@ -48,7 +75,7 @@ export class FfiMemory implements Memory {
   }
 
   reserve(byteCount: number): Region {
-    return new FfiRegion(this.libc, byteCount);
+    return new FfiRegion(this.libc, this.addresses, byteCount);
   }
 
   copy(
@@ -61,8 +88,8 @@ export class FfiMemory implements Memory {
     assertRange(target.byteLength, targetOffset, byteCount);
     assertRange(source.byteLength, sourceOffset, byteCount);
     if (byteCount === 0) return; // An empty array has no address.
-    const to = ptr(target) + targetOffset;
-    const from = ptr(source) + sourceOffset;
+    const to = this.addresses.of(target) + targetOffset;
+    const from = this.addresses.of(source) + sourceOffset;
     this.libc.memcpy(to as Pointer, from as Pointer, byteCount);
   }
 }
@@ -70,10 +97,11 @@ export class FfiMemory implements Memory {
 class FfiRegion implements Region {
   readonly byteCount: number;
   private readonly libc: Libc;
+  private readonly addresses: Addresses;
   private readonly address: number;
   private table: Int32Array | null = null;
 
-  constructor(libc: Libc, byteCount: number) {
+  constructor(libc: Libc, addresses: Addresses, byteCount: number) {
     assert(byteCount > 0 && byteCount % FRAME_BYTES === 0);
     const flags = MAP_PRIVATE_ANONYMOUS_NORESERVE;
     const address = libc.mmap(null, byteCount, PROT_READ_WRITE, flags, -1, 0) as number | null;
@@ -82,6 +110,7 @@ class FfiRegion implements Region {
       throw new RamsterError("NO_MEMORY", `Cannot reserve ${byteCount} bytes of address space`);
     }
     this.libc = libc;
+    this.addresses = addresses;
     this.address = address;
     this.byteCount = byteCount;
     this.advise(0, MADV_HUGEPAGE);
@@ -91,7 +120,7 @@ class FfiRegion implements Region {
     assertRange(this.byteCount, offset, byteCount);
     assertRange(target.byteLength, targetOffset, byteCount);
     if (byteCount === 0) return;
-    const to = ptr(target) + targetOffset;
+    const to = this.addresses.of(target) + targetOffset;
     this.libc.memcpy(to as Pointer, (this.address + offset) as Pointer, byteCount);
   }
 
@@ -99,7 +128,7 @@ class FfiRegion implements Region {
     assertRange(this.byteCount, offset, byteCount);
     assertRange(source.byteLength, sourceOffset, byteCount);
     if (byteCount === 0) return;
-    const from = ptr(source) + sourceOffset;
+    const from = this.addresses.of(source) + sourceOffset;
     this.libc.memcpy((this.address + offset) as Pointer, from as Pointer, byteCount);
   }
 
