@@ -28,7 +28,8 @@ export class Requester implements ReplySink {
   private readonly channel: Channel;
   private readonly timeoutMs: number;
   private readonly waiting = new Map<number, Waiting>();
-  private readonly forRoom: Array<() => void> = [];
+  /** Requests that found no room, oldest first: none may overtake another. */
+  private readonly forRoom: Array<() => boolean> = [];
   private lastContext = 0;
   private closedReason: string | null = null;
 
@@ -40,14 +41,15 @@ export class Requester implements ReplySink {
   /** Rejects with CLOSED, TIMED_OUT or NOT_SUPPORTED, or with what `read` throws. */
   request(type: number, shape: RequestShape, write: WriteBody, read: ReadReply): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.send(type, shape, write, { read, resolve, reject });
+      const waiting = { read, resolve, reject };
+      this.forRoom.push(() => this.send(type, shape, write, waiting));
+      if (this.forRoom.length === 1) this.onRoom();
     });
   }
 
   /** The channel has room again. */
   onRoom(): void {
-    const ready = this.forRoom.splice(0);
-    for (const send of ready) send();
+    while (this.forRoom[0]?.() === true) this.forRoom.shift();
   }
 
   /**
@@ -76,27 +78,23 @@ export class Requester implements ReplySink {
     this.take(context)?.reject(errorOf(transportStatus));
   }
 
-  private send(type: number, shape: RequestShape, write: WriteBody, waiting: Waiting): void {
+  /** @returns whether it is done with: sent, or failed. */
+  private send(type: number, shape: RequestShape, write: WriteBody, waiting: Waiting): boolean {
     if (this.closedReason !== null) {
       const message = `Cannot send to the node: ${this.closedReason}`;
       waiting.reject(new RamsterError("CLOSED", message));
-      return;
+      return true;
     }
-    const again = (): void => this.send(type, shape, write, waiting);
     const { channel } = this;
-    if (!channel.begin(LANE.BULK, shape.bodyBytesMax)) {
-      this.forRoom.push(again);
-      return;
-    }
+    if (!channel.begin(LANE.BULK, shape.bodyBytesMax)) return false;
     const bodyBytes = write(channel.bytes, channel.view, channel.at);
     this.lastContext += 1;
     const context = this.lastContext;
     const { count } = shape;
-    if (channel.commitRequest(type, count, bodyBytes, this, context, this.timeoutMs) === 0) {
-      this.forRoom.push(again);
-      return;
-    }
+    const { timeoutMs } = this;
+    if (channel.commitRequest(type, count, bodyBytes, this, context, timeoutMs) === 0) return false;
     this.waiting.set(context, waiting);
+    return true;
   }
 
   private take(context: number): Waiting | undefined {
