@@ -5,7 +5,8 @@
  *     | head: sent, not acknowledged | sent: not sent yet | tail
  *
  * Entries are kept as they go on the wire, so that sending is one copy. An entry names its version,
- * so one that is sent twice, or late, can never hurt a newer page. Room is bounded by the caller:
+ * so one that is sent twice, or late, can never hurt a newer page; that the same version is not put
+ * again before it is done is the caller's (remote-pages.ts). Room is bounded by the caller, too:
  * ramster lets a page turn remote only while the pages on a holder and the flushes owed to it fit
  * OWED_FLUSHES_MAX, so that `owe` never has to refuse.
  */
@@ -26,6 +27,8 @@ export class OwedFlushes {
   private readonly memory: Memory;
   private bytes = new Uint8Array(ENTRIES_MIN * FLUSH_ENTRY_BYTES);
   private view = new DataView(this.bytes.buffer);
+  /** Entries that were acknowledged or dropped since the start. */
+  private done = 0;
   private head = 0;
   private sent = 0;
   private tail = 0;
@@ -46,6 +49,15 @@ export class OwedFlushes {
 
   get inFlightCount(): number {
     return this.sent - this.head;
+  }
+
+  /** Entries until now. Once `doneCount` is as high, all of them are done. */
+  get oweCount(): number {
+    return this.done + this.count;
+  }
+
+  get doneCount(): number {
+    return this.done;
   }
 
   owe(handle: Handle, version: number, scope: FlushScope): void {
@@ -72,6 +84,7 @@ export class OwedFlushes {
   acknowledge(count: number): void {
     assert(count <= this.inFlightCount);
     this.head += count;
+    this.done += count;
     if (this.head === this.tail) this.clear();
   }
 
@@ -82,6 +95,7 @@ export class OwedFlushes {
 
   /** The holder is gone, and with it what it should flush. */
   clear(): void {
+    this.done += this.count;
     this.head = 0;
     this.sent = 0;
     this.tail = 0;

@@ -18,6 +18,8 @@ class Holder {
   pageCount = 0;
   bootId = 0n;
   readonly owed: OwedFlushes;
+  /** No put before this many entries of `owed` are done: see `oweBeforePut`. */
+  doneBeforePut = 0;
 
   constructor(memory: Memory) {
     this.owed = new OwedFlushes(memory);
@@ -97,14 +99,26 @@ export class RemotePages implements ReplySink {
   }
 
   /**
+   * As `owe`, for a page that is here in that very version and may be put there again. No put
+   * follows until the holder has acknowledged it: a flush that times out is sent again, and behind
+   * the put it would take the new copy.
+   */
+  oweBeforePut(node: number, handle: Handle, version: number): void {
+    this.owe(node, handle, version, FLUSH_SCOPE.PAGE);
+    const holder = this.holderOf(node);
+    holder.doneBeforePut = holder.owed.oweCount;
+  }
+
+  /**
    * Sends what is owed to the node, as far as it is connected and one message is under way at a
    * time.
    *
-   * @returns whether all of it is at least sent: only then may a put follow on the same channel.
+   * @returns whether a put may follow on the same channel: all of it is at least sent, and what
+   * must be done before is done.
    */
   sendOwed(node: number): boolean {
-    const { owed } = this.holderOf(node);
-    if (owed.unsentCount === 0) return true;
+    const { owed, doneBeforePut } = this.holderOf(node);
+    if (owed.unsentCount === 0) return owed.doneCount >= doneBeforePut;
     const channel = this.peers.channelOf(node);
     if (channel === null) this.peers.want(node);
     if (channel === null || owed.inFlightCount > 0) return false;
@@ -117,7 +131,7 @@ export class RemotePages implements ReplySink {
       owed.rewind();
       return false;
     }
-    return owed.unsentCount === 0;
+    return owed.unsentCount === 0 && owed.doneCount >= doneBeforePut;
   }
 
   /** Sends what is owed to every holder that is connected. */

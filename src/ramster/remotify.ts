@@ -220,7 +220,10 @@ export class Remotify implements ReplySink {
       transportStatus === TRANSPORT_STATUS.DIED ||
       transportStatus === TRANSPORT_STATUS.TIMED_OUT
     ) {
-      for (let i = 0; i < batch.count; i += 1) this.oweFlush(batch, i);
+      for (let i = 0; i < batch.count; i += 1) {
+        this.handle.read(batch.handles, i * HANDLE_BYTES);
+        this.remotePages.oweBeforePut(batch.node, this.handle, batch.versions[i] ?? 0);
+      }
     }
     // A lost link has a back-off of its own.
     if (transportStatus !== TRANSPORT_STATUS.DIED) this.pause();
@@ -353,7 +356,9 @@ export class Remotify implements ReplySink {
   private accepted(batch: Batch, i: number): void {
     if (!this.isUnchanged(batch, i)) {
       this.counters.remotify_raced += 1;
-      this.oweFlush(batch, i);
+      this.handle.read(batch.handles, i * HANDLE_BYTES);
+      const version = batch.versions[i] ?? 0;
+      this.remotePages.owe(batch.node, this.handle, version, FLUSH_SCOPE.PAGE);
       return;
     }
     const { tmem } = this.zcache;
@@ -376,12 +381,6 @@ export class Remotify implements ReplySink {
     if (!this.isUnchanged(batch, i)) return;
     const frame = (batch.refs[i] ?? 0) >>> 1;
     if (this.zcache.zbud.isZombie(frame)) this.zcache.zbud.resurrect(frame);
-  }
-
-  private oweFlush(batch: Batch, i: number): void {
-    this.handle.read(batch.handles, i * HANDLE_BYTES);
-    const version = batch.versions[i] ?? 0;
-    this.remotePages.owe(batch.node, this.handle, version, FLUSH_SCOPE.PAGE);
   }
 
   private countInFlight(): number {

@@ -28,7 +28,6 @@ import { LANE, type ReplySink } from "../net/channel.ts";
 import type { Frame } from "../wire/framer.ts";
 import { MESSAGE } from "../wire/messages.ts";
 import {
-  FLUSH_SCOPE,
   GET_ENTRY_BYTES,
   GET_REPLY_ENTRY_BYTES,
   readGetReplyEntry,
@@ -197,15 +196,19 @@ export class Repatriate implements ReplySink {
     return (this.queues[node]?.count ?? 0) > 0;
   }
 
-  /** Ends the fetches that waited for a link past their deadline. Called now and then. */
+  /**
+   * Ends the fetches that waited for a link past their deadline, and asks again for the links that
+   * the others wait for, since a link that is lost is not dialled by itself. Called now and then.
+   */
   expire(): void {
-    for (const queue of this.queues) {
+    for (const [node, queue] of this.queues.entries()) {
       if (queue === undefined) continue;
       while (queue.head !== 0 && this.msLeft(queue.head) <= 0) {
         const fetch = this.shift(queue);
         this.counters.fetch_unreachable += 1;
         this.end(fetch, STATUS.UNREACHABLE);
       }
+      if (queue.count > 0) this.peers.want(node);
     }
   }
 
@@ -373,7 +376,8 @@ export class Repatriate implements ReplySink {
       const at = this.waiters.get(waiter, WAITER_AT);
       if (!this.zcache.deliverZpage(this.handle, this.entry, target, at)) {
         this.counters.fetch_corrupt += 1;
-        status = STATUS.LOST;
+        status = persistent ? STATUS.LOST : STATUS.NOT_FOUND;
+        if (!persistent) tmem.flush(page);
         break;
       }
       if (persistent) this.counters.remote_pers_pages_succ_get += 1;
@@ -398,10 +402,19 @@ export class Repatriate implements ReplySink {
       return;
     }
     const holder = tmem.place(page);
+    // With nobody waiting it was not checked yet, and the holder's copy may be the only good one.
+    if (this.fetches.get(fetch, FETCH_WAITER_FIRST) === 0 && !this.isIntact()) return;
     if (!this.zcache.localify(page, this.entry)) return;
     this.counters.pages_repatriated += 1;
     this.remotePages.removed(holder, persistent);
-    this.remotePages.owe(holder, this.handle, tmem.version(page), FLUSH_SCOPE.PAGE);
+    this.remotePages.oweBeforePut(holder, this.handle, tmem.version(page));
+  }
+
+  /** Whether the zpage in `entry` is the one that was stored under `handle`. */
+  private isIntact(): boolean {
+    const intact = this.zcache.isIntact(this.handle, this.entry);
+    if (!intact) this.counters.fetch_corrupt += 1;
+    return intact;
   }
 
   /**

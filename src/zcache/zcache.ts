@@ -161,6 +161,7 @@ export class Zcache implements PamOps, EvictSink {
     const size = zpage.zpageBytes;
     const whole = zpage.codec === CODEC.RAW;
     if (whole ? size !== PAGE_BYTES : size < 1 || size > ZPAGE_BYTES_MAX) return STATUS.BAD_REQUEST;
+    if (zpage.version === 0) return STATUS.BAD_REQUEST; // No put ever gave that one out.
     this.memory.copy(this.staging, ZPAGE_AT, zpage.bytes, zpage.at, size);
     if (this.checksumOf(handle, zpage.version, size, seed) !== zpage.checksum) {
       this.counters.corrupt_pages += 1;
@@ -223,6 +224,15 @@ export class Zcache implements PamOps, EvictSink {
   deliverZpage(handle: Handle, zpage: StagedZpage, target: Uint8Array, at: number): boolean {
     this.memory.copy(this.staging, ZPAGE_AT, zpage.bytes, zpage.at, zpage.zpageBytes);
     return this.unpack(handle, zpage, target, at);
+  }
+
+  /** Whether a zpage that came back matches its checksum, for handle and version. */
+  isIntact(handle: Handle, zpage: StagedZpage): boolean {
+    this.memory.copy(this.staging, ZPAGE_AT, zpage.bytes, zpage.at, zpage.zpageBytes);
+    const checksum = this.checksumOf(handle, zpage.version, zpage.zpageBytes, this.seed);
+    if (checksum === zpage.checksum) return true;
+    this.counters.corrupt_pages += 1;
+    return false;
   }
 
   /**
