@@ -76,7 +76,7 @@ export class Client implements ChannelHandler {
   private readonly channel: Channel;
   private readonly requester: Requester;
   private opened: ((error: RamsterError | null) => void) | null = null;
-  private goneListener: (() => void) | null = null;
+  private goneListeners: Array<() => void> = [];
   private isGone = false;
   private lastReason = "";
 
@@ -167,7 +167,7 @@ export class Client implements ChannelHandler {
     this.channel.goodbye(GOODBYE.STOPPING, "the client closes");
     if (this.isGone) return;
     await new Promise<void>((resolve) => {
-      this.goneListener = resolve;
+      this.goneListeners.push(resolve);
     });
   }
 
@@ -198,7 +198,7 @@ export class Client implements ChannelHandler {
 
   onGone(): void {
     this.isGone = true;
-    this.goneListener?.();
+    for (const tell of this.goneListeners.splice(0)) tell();
   }
 
   private async greet(address: string): Promise<void> {

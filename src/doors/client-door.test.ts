@@ -271,6 +271,24 @@ test("a client that vanishes while its pages are fetched, or its puts wait, leav
   await sim.stop();
 });
 
+test("what is asked for while earlier requests wait for room does not overtake them", async () => {
+  const { sim, client, wait } = await world();
+  const pool = await wait(client.newPool({ persistent: true }));
+  const many = putMany(pool, 1500); // 6 MiB: more than the lane of the channel takes at once.
+  const again = pool.put(OID, 1499, pageOf(1499, 2));
+  expect(await wait(many)).toBe(1500);
+  expect(await wait(again)).toEqual({ stored: true });
+  expect(await wait(pool.get(OID, 1499))).toEqual(pageOf(1499, 2));
+  await sim.stop();
+});
+
+test("close() may be called twice, and both end", async () => {
+  const { sim, client, wait } = await world();
+  await wait(Promise.all([client.close(), client.close()]));
+  await wait(client.close());
+  await sim.stop();
+});
+
 test("a pool is there for the next client, by its number", async () => {
   const { sim, client, wait } = await world();
   const pool = await wait(client.newPool({ persistent: true }));
