@@ -113,6 +113,12 @@ describe("a node", () => {
     expect([stdout, code]).toEqual(["", 2]);
   });
 
+  test("says so when its target has no address here", async () => {
+    await using world = new ProcessWorld();
+    const node = await world.start("node", 1, ["--memory=1MiB", "--target=5"]);
+    await logged(node, /target 5 is not among --peers/);
+  });
+
   test.each(["SIGTERM", "SIGINT"] as const)("ends with 0 on %s, its socket gone", async (name) => {
     await using world = new ProcessWorld();
     const { node, pool } = await pair(world);

@@ -70,11 +70,12 @@ test("pages of a process can be read: of this one", () => {
 });
 
 test("a file or a process that is not there is a wrong flag", () => {
-  for (const data of [
-    { kind: "file", path: "/nowhere/data" },
-    { kind: "pid", pid: 2 ** 22 - 1 },
+  for (const [data, message] of [
+    [{ kind: "file", path: "/nowhere/data" }, /^Cannot use --data "[^"]+": no such file; /],
+    [{ kind: "file", path: "/" }, /^Cannot use --data "\/": (?!no such file)/],
+    [{ kind: "pid", pid: 2 ** 22 - 1 }, /^Cannot use --data "pid:\d+": no such process$/],
   ] as const) {
     expect(() => new PageSource(data, 1)).toThrow(ConfigError);
-    expect(() => new PageSource(data, 1)).toThrow(/^Cannot use --data "/);
+    expect(() => new PageSource(data, 1)).toThrow(message);
   }
 });

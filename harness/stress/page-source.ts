@@ -8,7 +8,8 @@
  * from /proc/PID/mem.
  */
 import { closeSync, openSync, readFileSync, readSync } from "node:fs";
-import type { StressData } from "../../src/cli/options.ts";
+import { describeError } from "../../src/cli/exit.ts";
+import { STRESS_DATA_KINDS, type StressData } from "../../src/cli/options.ts";
 import { ConfigError } from "../../src/core/errors.ts";
 import { PAGE_BYTES } from "../../src/core/limits.ts";
 import { SeededRandom } from "../../src/core/random.ts";
@@ -101,9 +102,16 @@ function readFile(path: string): Uint8Array {
   try {
     return readFileSync(path);
   } catch (error) {
-    const detail = error instanceof Error ? error.message : String(error);
+    const kinds = STRESS_DATA_KINDS.join(", ");
+    const detail = isMissing(error)
+      ? `no such file; what is no file is one of ${kinds}`
+      : describeError(error);
     throw new ConfigError("BAD_CONFIG", `Cannot use --data "${path}": ${detail}`);
   }
+}
+
+function isMissing(error: unknown): boolean {
+  return error instanceof Error && "code" in error && error.code === "ENOENT";
 }
 
 /** Writable private memory of a process, heap and the like, as far as it can be read. */
@@ -114,7 +122,7 @@ function readProcess(pid: number): Uint8Array {
     maps = readFileSync(`/proc/${pid}/maps`, "utf8");
     memory = openSync(`/proc/${pid}/mem`, "r");
   } catch (error) {
-    const detail = error instanceof Error ? error.message : String(error);
+    const detail = isMissing(error) ? "no such process" : describeError(error);
     throw new ConfigError("BAD_CONFIG", `Cannot use --data "pid:${pid}": ${detail}`);
   }
   const pages: Buffer[] = [];

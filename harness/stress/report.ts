@@ -172,7 +172,7 @@ export function reportText(report: StressReport, colors: ReportColors): string {
   };
   const verdict = report.pass ? colors.good("PASS") : colors.bad("FAIL");
   const lines = [
-    `${verdict}  ${report.nodes} nodes, seed ${report.seed}, ${report.seconds.toFixed(1)} s`,
+    `${verdict}  ${report.nodes} ${report.nodes === 1 ? "node" : "nodes"}, seed ${report.seed}, ${report.seconds.toFixed(1)} s`,
     "",
     row("pages", `${ops.put} put, ${ops.get} got, ${ops.flush} flushed`),
     row("throughput", `${report.pages_per_second} pages/s in all`),
@@ -214,12 +214,17 @@ function nodeText(node: NodeRow): string {
     cell(node.target ?? "-", 7) +
     cell(node.frames, 8) +
     cell(node.remote, 9) +
-    cell(node.foreign_there, 9) +
+    cell(isThereKnown(node) ? node.foreign_there : "-", 9) +
     cell(node.foreign, 9) +
     cell(node.remotified, 12) +
     cell(node.repatriated, 6) +
     cell(node.remote_gets, 13)
   );
+}
+
+/** Of a node that ran already, the holder may not be among those that were asked. */
+function isThereKnown(node: NodeRow): boolean {
+  return node.target !== null || node.foreign_there > 0 || node.remote === 0;
 }
 
 function row(name: string, value: string): string {

@@ -112,7 +112,7 @@ test(
     const flags = ["--working-set=8MiB", "--duration=1s"];
     const run = await world.run(["stress", `--connect=${node.client}`, ...flags]);
     expect(run).toMatchObject({ stderr: "", code: 0 });
-    expect(run.stdout).toContain("PASS  1 nodes");
+    expect(run.stdout).toContain("PASS  1 node,");
     expect(await counter(client, "pers_pages_remoted")).toBeGreaterThan(1000);
     expect(await counter(client, "remote_pers_pages")).toBeLessThan(2); // It may have left.
     expect(await pool.get([1n, 2n, 3n], 4)).toEqual(page);

@@ -48,6 +48,18 @@ test("each lends whole frames for all that its borrowers may send, and nothing w
   }
 });
 
+test("a server that nobody sends to lends as little as a node can, so that it starts", () => {
+  const lent = plan("server", 5, 4).map((node) => node.lendBytes);
+  expect(lent.slice(1)).toEqual([MIB, MIB, MIB, 0]);
+});
+
+test("a working set that nobody could lend room for is refused", () => {
+  const options = { topology: "ring", nodes: 2, servers: 0, memoryBytes: MIB } as const;
+  expect(() => planTopology({ ...options, workingSetBytes: 2 ** 50 })).toThrow(
+    /^Cannot use that --working-set: node 0 would lend 1280TiB, at most \w+ can be lent$/,
+  );
+});
+
 test("nobody sends to itself", () => {
   for (const topology of TOPOLOGIES) {
     for (const { number, target } of plan(topology, 6, topology === "server" ? 1 : 0)) {

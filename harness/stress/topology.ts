@@ -6,8 +6,9 @@
  */
 
 import type { Topology } from "../../src/cli/options.ts";
+import { formatSize } from "../../src/cli/units.ts";
 import { ConfigError } from "../../src/core/errors.ts";
-import { FRAME_BYTES } from "../../src/core/limits.ts";
+import { FRAME_BYTES, MEMORY_BYTES_MAX, MEMORY_BYTES_MIN } from "../../src/core/limits.ts";
 
 export interface NodePlan {
   number: number;
@@ -45,6 +46,13 @@ export function planTopology(options: TopologyOptions): NodePlan[] {
     const borrowers = plans.filter((other) => other.target === plan.number).length;
     const bytes = borrowers * options.workingSetBytes * 1.25;
     plan.lendBytes = Math.ceil(bytes / FRAME_BYTES) * FRAME_BYTES;
+    // A server without borrowers starts too.
+    if (borrowers > 0 || !plan.loaded) plan.lendBytes = Math.max(plan.lendBytes, MEMORY_BYTES_MIN);
+    if (plan.lendBytes > MEMORY_BYTES_MAX) {
+      const lends = `node ${plan.number} would lend ${formatSize(plan.lendBytes)}`;
+      const most = `at most ${formatSize(MEMORY_BYTES_MAX)} can be lent`;
+      throw new ConfigError("BAD_CONFIG", `Cannot use that --working-set: ${lends}, ${most}`);
+    }
   }
   if (plans.every((plan) => !plan.loaded)) {
     throw new ConfigError("BAD_CONFIG", `Cannot stress ${options.nodes} nodes: all are servers`);

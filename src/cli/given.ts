@@ -88,8 +88,11 @@ export function readFlags(command: CommandSpec, tokens: readonly string[]): Give
   cli.parse(["", "ramster", command.name, ...guarded], { run: false });
   const [argument] = cli.args;
   if (argument !== undefined) {
-    const text = JSON.stringify(unguard(argument));
-    throw refuse(`Cannot use argument ${text}: "${command.name}" takes flags only`);
+    const text = unguard(argument);
+    const detail = text.startsWith("-")
+      ? `flags begin with "--", see ramster ${command.name} --help`
+      : `"${command.name}" takes flags only`;
+    throw refuse(`Cannot use argument ${JSON.stringify(text)}: ${detail}`);
   }
   const texts = new Map<string, readonly string[]>();
   for (const flag of flagsOf(command)) {
@@ -113,7 +116,9 @@ function guard(command: CommandSpec, token: string): string {
   if (!token.startsWith("--")) return GUARD + token;
   const equals = token.indexOf("=");
   const name = token.slice(2, equals < 0 ? undefined : equals);
-  if (!flagsOf(command).some((flag) => flag.name === name)) throw unknownFlag(command, name);
+  const spec = flagsOf(command).find((flag) => flag.name === name);
+  if (spec === undefined) throw unknownFlag(command, name);
+  if (spec.value === null && equals >= 0) throw refuse(`Cannot use --${name} with a value`);
   return equals < 0 ? token : `--${name}=${GUARD}${token.slice(equals + 1)}`;
 }
 

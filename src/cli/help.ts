@@ -56,6 +56,7 @@ function commandHelp(command: CommandSpec, paint: Paint): string[] {
   const required = flagsOf(command).filter((flag) => flag.required === true);
   const usage = required.map((flag) => ` --${flag.name} ${flag.value ?? ""}`).join("");
   const hasFlags = command.groups.length > 0;
+  const hasUnits = flagsOf(command).some((flag) => flag.list === true);
   return [
     command.summary,
     "",
@@ -66,7 +67,7 @@ function commandHelp(command: CommandSpec, paint: Paint): string[] {
       paint.title(group.title),
       ...group.flags.flatMap((flag) => flagLines(flag, paint)),
     ]),
-    ...(hasFlags ? ["", ...UNITS] : []),
+    ...(hasUnits ? ["", ...UNITS] : []),
     ...(command.examples.length > 0 ? ["", ...examples(command.examples, paint)] : []),
   ];
 }

@@ -29,9 +29,18 @@ export async function run(config: NodeConfig): Promise<ExitCode> {
   const { listen, clients } = await node.start();
   const client = clients.length === 0 ? "" : ` client=${clients.join(",")}`;
   console.log(`ready node=${config.number} name=${config.name} listen=${listen}${client}`);
+  warnOfTarget(config);
   await stopped;
   await node.stop();
   return EXIT.DONE;
+}
+
+/** A target without an address may still connect by itself, or be named later: no error yet. */
+function warnOfTarget({ number, target, peers }: NodeConfig): void {
+  if (target === null || peers.some((peer) => peer.number === target)) return;
+  console.error(
+    `ramster[${number}] target ${target} is not among --peers: no page moves there yet`,
+  );
 }
 
 /**

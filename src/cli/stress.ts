@@ -18,6 +18,7 @@ import { BunRandom } from "../net/bun.ts";
 import { describeError, EXIT, type ExitCode, exitCodeOf } from "./exit.ts";
 import type { StressOptions } from "./options.ts";
 import { paintFor } from "./paint.ts";
+import { print } from "./print.ts";
 import { badValue } from "./units.ts";
 
 /**
@@ -52,7 +53,7 @@ export async function run(options: StressOptions): Promise<ExitCode> {
     return code;
   }
   writeReport(options, report);
-  console.log(reportText(report, paintFor(process.stdout, process.env)));
+  await print(`${reportText(report, paintFor(process.stdout, process.env))}\n`);
   if (report.pass) return EXIT.DONE;
   console.log(repeatCommand(seed));
   return report.wrong + report.lost > 0 ? EXIT.STRESS_WRONG_PAGE : EXIT.FAILED;
@@ -77,8 +78,7 @@ function checkWritable(path: string): void {
   try {
     closeSync(openSync(path, "w"));
   } catch (error) {
-    const detail = error instanceof Error ? error.message : String(error);
-    throw badValue({ flag: "json", text: path }, detail);
+    throw badValue({ flag: "json", text: path }, describeError(error));
   }
 }
 

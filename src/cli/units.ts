@@ -88,7 +88,7 @@ export function parseDuration(given: Given, bounds: Bounds = ANY): number {
 
 /** A whole number. */
 export function parseCount(given: Given, bounds: Bounds = ANY): number {
-  if (!/^\d+$/.test(given.text)) throw badValue(given, "write a whole number");
+  if (!/^-?\d+$/.test(given.text)) throw badValue(given, "write a whole number");
   return bounded(given, Number(given.text), { bounds, format: String });
 }
 
