@@ -13,7 +13,7 @@ import { PAGE_BYTES } from "../../src/core/limits.ts";
 import { SeededRandom } from "../../src/core/random.ts";
 import { STATUS, type Status } from "../../src/core/status.ts";
 import { HeapMemory } from "../../src/memory/heap-memory.ts";
-import { type NodeConfig, nodeConfig } from "../../src/node/config.ts";
+import { type NodeConfig, type NumberedConfig, nodeConfig } from "../../src/node/config.ts";
 import { Node } from "../../src/node/node.ts";
 import type { GetAndFree } from "../../src/ramster/ramster.ts";
 import { SimClock } from "./clock.ts";
@@ -28,7 +28,7 @@ const codecs = [new Raw(memory), await Lz4.load(memory)] as const;
 export class SimNode {
   readonly host: string;
   node: Node;
-  readonly config: NodeConfig;
+  readonly config: NumberedConfig;
   readonly log: string[] = [];
   /** Tokens of gets that are under way. */
   readonly results = new Map<number, Status>();
@@ -37,7 +37,7 @@ export class SimNode {
   private readonly handle = new Handle();
   private readonly page = new Uint8Array(PAGE_BYTES);
 
-  constructor(cluster: SimCluster, config: NodeConfig) {
+  constructor(cluster: SimCluster, config: NumberedConfig) {
     this.cluster = cluster;
     this.config = config;
     this.host = `host${config.number}`;
@@ -190,7 +190,7 @@ export class SimCluster {
         selfshrink: false,
         ...own,
       });
-      const node = new SimNode(this, config);
+      const node = new SimNode(this, { ...config, number });
       this.nodes.push(node);
       await node.start();
     }

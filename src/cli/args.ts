@@ -9,6 +9,7 @@
 import { unreachable } from "../core/assert.ts";
 import { ConfigError } from "../core/errors.ts";
 import {
+  GOSSIP_PORT_DEFAULT,
   MEMORY_BYTES_MAX,
   MEMORY_BYTES_MIN,
   PAGE_BYTES,
@@ -19,6 +20,7 @@ import {
 import { type Address, parseAddress, type TcpAddress } from "../net/address.ts";
 import {
   CODEC_NAMES,
+  NETWORK_NAMES,
   NODE_BOUNDS,
   type NodeConfig,
   type NodeSettings,
@@ -157,18 +159,38 @@ function readServer(flags: GivenFlags, machine: Machine): NodeConfig {
 
 /** What a node and a server share. */
 function readCommon(flags: GivenFlags, machine: Machine): NodeSettings {
+  const number = flags.optional("number");
+  const listen = readTcp(flags.value("listen"));
   return {
-    number: parseCount(flags.value("number"), NODE_BOUNDS.number),
+    number: number === null ? null : parseCount(number, NODE_BOUNDS.number),
     name: flags.optional("name")?.text ?? machine.hostName,
     cluster: flags.value("cluster").text,
-    listen: readTcp(flags.value("listen")),
+    listen,
+    advertise: readOptional(flags.optional("advertise"), readTcp),
     peers: flags.list("peers").map(readPeer),
+    gossip: readGossip(flags, listen),
+    gossipAdvertise: readOptional(flags.optional("gossip-advertise"), readTcp),
+    seeds: flags.list("join").map(readTcp),
+    network: parseChoice(flags.value("network"), NETWORK_NAMES),
     clients: flags.list("client").map((given) => readAddress(given)),
     requestTimeoutMs: parseDuration(flags.value("request-timeout"), NODE_BOUNDS.requestTimeoutMs),
     keepaliveMs: parseDuration(flags.value("keepalive"), NODE_BOUNDS.keepaliveMs),
     idleMs: parseDuration(flags.value("idle"), NODE_BOUNDS.idleMs),
     reconnectMs: parseDuration(flags.value("reconnect"), NODE_BOUNDS.reconnectMs),
   };
+}
+
+/** With peers named by hand there is no need of gossip, unless it is asked for. */
+function readGossip(flags: GivenFlags, listen: TcpAddress): TcpAddress | null {
+  const given = flags.optional("gossip");
+  if (given?.text === "none") return null;
+  if (given !== null) return readTcp(given);
+  if (flags.has("peers") && !flags.has("join")) return null;
+  return { kind: "tcp", host: listen.host, port: GOSSIP_PORT_DEFAULT };
+}
+
+function readOptional<T>(given: Given | null, read: (given: Given) => T): T | null {
+  return given === null ? null : read(given);
 }
 
 /** What is lent is nothing, or enough to be of use. */

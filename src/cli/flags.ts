@@ -6,6 +6,7 @@
  * them against the limits.
  */
 import {
+  GOSSIP_PORT_DEFAULT,
   HIGH_MARK_PERCENT_DEFAULT,
   IDLE_MS_DEFAULT,
   KEEPALIVE_MS_DEFAULT,
@@ -30,7 +31,7 @@ import {
   TRICKLE_PERIOD_MS_DEFAULT,
 } from "../core/limits.ts";
 import { formatAddress } from "../net/address.ts";
-import { CODEC_NAMES, NODE_DEFAULTS } from "../node/config.ts";
+import { CODEC_NAMES, NETWORK_NAMES, NODE_DEFAULTS } from "../node/config.ts";
 import { type CommandName, STRESS_DATA_KINDS, TOPOLOGIES } from "./options.ts";
 import { formatDuration, formatSize } from "./units.ts";
 
@@ -54,9 +55,17 @@ export interface FlagGroup {
   readonly flags: readonly FlagSpec[];
 }
 
+/** Of a command that takes words beside its flags. Those that are required come first. */
+export interface ArgumentSpec {
+  readonly name: string;
+  readonly required: boolean;
+  readonly help: string;
+}
+
 export interface CommandSpec {
   readonly name: CommandName;
   readonly summary: string;
+  readonly arguments?: readonly ArgumentSpec[];
   readonly groups: readonly FlagGroup[];
   readonly examples: readonly string[];
 }
@@ -69,7 +78,7 @@ const IDENTITY: FlagGroup = {
     {
       name: "number",
       value: "N",
-      required: true,
+      defaultNote: "one that is free",
       help: `number in the cluster, 0 .. ${NODES_MAX - 1}, its own for each node`,
     },
     { name: "name", value: "NAME", defaultNote: "the host name", help: "name in reports" },
@@ -105,6 +114,42 @@ const ADDRESSES: FlagGroup = {
       help: "the other nodes: number and address of each",
     },
     CLIENT,
+  ],
+};
+
+const CLUSTER: FlagGroup = {
+  title: "The cluster",
+  flags: [
+    {
+      name: "join",
+      value: "HOST:PORT,...",
+      list: true,
+      help: "where nodes of the cluster gossip; one that lives is enough",
+    },
+    {
+      name: "gossip",
+      value: "HOST:PORT|none",
+      defaultNote: `the host of --listen, port ${GOSSIP_PORT_DEFAULT}; none with --peers`,
+      help: "where it gossips with the other nodes, over UDP and TCP",
+    },
+    {
+      name: "network",
+      value: NETWORK_NAMES.join("|"),
+      default: NODE_DEFAULTS.network,
+      help: "what gossip is tuned to: one room, one machine, far apart",
+    },
+    {
+      name: "advertise",
+      value: "HOST:PORT",
+      defaultNote: "the same",
+      help: "where others reach --listen, when that is elsewhere",
+    },
+    {
+      name: "gossip-advertise",
+      value: "IP:PORT",
+      defaultNote: "the same",
+      help: "where others reach --gossip, when that is elsewhere",
+    },
   ],
 };
 
@@ -340,7 +385,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   {
     name: "node",
     summary: "Runs a node: keeps pages, and moves them away when memory is short",
-    groups: [IDENTITY, ADDRESSES, NODE_MEMORY, COMPRESSION, MOVING, LINKS],
+    groups: [IDENTITY, ADDRESSES, CLUSTER, NODE_MEMORY, COMPRESSION, MOVING, LINKS],
     examples: [
       "ramster node --number 1 --peers 0@10.0.0.1:7777 --target 0 --client unix:/run/ramster.sock",
       "ramster node --number 2 --listen 10.0.0.3:7777 --memory 256MiB --lend 1GiB",
@@ -349,7 +394,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   {
     name: "server",
     summary: "Runs a memory server: lends all of its memory to other nodes",
-    groups: [IDENTITY, ADDRESSES, SERVER_MEMORY, LINKS],
+    groups: [IDENTITY, ADDRESSES, CLUSTER, SERVER_MEMORY, LINKS],
     examples: ["ramster server --number 0 --listen 10.0.0.1:7777 --memory 16GiB"],
   },
   {

@@ -133,6 +133,39 @@ export const KEEPALIVE_MS_MIN = 10;
 export const REDIAL_MS_MIN = 50;
 export const REDIAL_MS_MAX = 2000;
 
+// Membership.
+
+/** memberlist's and Serf's. */
+export const GOSSIP_PORT_DEFAULT = 7946;
+/** How long seeds are tried at the start before the node gives up. */
+export const JOIN_TIMEOUT_MS = 10_000;
+/** Addresses to join at: each may be a name with many behind it. */
+export const SEEDS_MAX = 64;
+/** What fits an UDP datagram over IPv4. */
+export const GOSSIP_DATAGRAM_BYTES_MAX = 65_507;
+/** memberlist's MetaMaxSize, which Serf's tags must fit. */
+export const META_BYTES_MAX = 512;
+/** Names of members: Serf allows 128 characters. */
+export const MEMBER_NAME_BYTES_MAX = 128;
+/** Keys of gossip at once: the one in use, and those on their way in and out. */
+export const GOSSIP_KEYS_MAX = 16;
+/** A label is told in one byte. */
+export const GOSSIP_LABEL_BYTES_MAX = 255;
+/** Parts of a compound message: told in one byte. */
+export const COMPOUND_PARTS_MAX = 255;
+/** Compounds and compressed messages within each other. memberlist makes two levels at most. */
+export const GOSSIP_NESTING_MAX = 4;
+/** Messages of one packet, however they are nested. */
+export const PACKET_MESSAGES_MAX = 1024;
+/** A packet when it is decompressed. */
+export const PACKET_BYTES_MAX = 1024 * 1024;
+/** Members in one push/pull: all there can be, and as many that are gone and not forgotten. */
+export const PUSH_PULL_MEMBERS_MAX = 2 * NODES_MAX;
+/** State of the layer above in a push/pull: Serf tells a time and a line for each member. */
+export const USER_STATE_BYTES_MAX = 1024 * 1024;
+/** One message on a gossip stream, in clear and decompressed: the members, and the user state. */
+export const GOSSIP_STREAM_BYTES_MAX = 4 * 1024 * 1024;
+
 // ramster.
 
 /**
@@ -220,6 +253,7 @@ export const STRESS_WORKING_SET_RATIO = 12;
 export const STRESS_DURATION_MS_DEFAULT = 20_000;
 
 assert(FRAME_BYTES % CHUNK_BYTES === 0);
+assert(PUSH_PULL_MEMBERS_MAX * 1024 + USER_STATE_BYTES_MAX <= GOSSIP_STREAM_BYTES_MAX);
 assert(ZPAGE_BYTES_MAX === 4000);
 assert(PERS_ZPAGE_BYTES_MAX_DEFAULT <= ZPAGE_BYTES_MAX);
 assert(PERS_ZPAGE_MEAN_BYTES_DEFAULT <= PERS_ZPAGE_BYTES_MAX_DEFAULT);

@@ -1,15 +1,31 @@
 /**
- * Transport: streams between processes, given from outside so that the same code runs on real
- * sockets (bun.ts) and in memory under virtual time (harness/sim/network.ts). One suite holds both
- * to what is written here: harness/contract/transport.ts.
+ * Transport: streams and datagrams between processes, given from outside so that the same code runs
+ * on real sockets (bun.ts) and in memory under virtual time (harness/sim/network.ts). One suite
+ * holds both to what is written here: harness/contract/transport.ts.
  *
  * A stream is a pair of byte sequences. It keeps order and content, and nothing else: data arrives
  * cut anywhere, a write may be taken in part, and either direction may stop for ever without a
  * word. There is no half-open state to use: when one side ends, the other side's stream closes too.
  *
- * Not here: datagrams, encryption, names of peers. A stream knows nobody.
+ * A datagram arrives whole or not at all, late, twice or out of order.
+ *
+ * A stream made with TLS material is mutually authenticated before onOpen: both sides have shown a
+ * certificate of the same authority, or the stream closes with a reason. Which node it is, is said
+ * by the handshake above. Datagrams are secured by what is in them (src/gossip).
  */
-import type { Address } from "./address.ts";
+import type { Address, TcpAddress } from "./address.ts";
+
+/** What a stream proves itself with, and whom it believes. PEM texts. */
+export interface TlsMaterial {
+  readonly authority: string;
+  readonly certificate: string;
+  readonly key: string;
+}
+
+export interface StreamOptions {
+  /** In clear without it. Never with a unix socket. */
+  readonly tls?: TlsMaterial;
+}
 
 /**
  * What a stream tells its user. Calls never nest, except that `end` and `terminate` may call
@@ -68,10 +84,37 @@ export interface Transport {
    * Rejects with RamsterError ADDRESS_IN_USE when the address or path is taken, ConfigError
    * BAD_CONFIG when it is no address of this machine or not allowed.
    */
-  listen(address: Address, accept: (stream: Stream) => StreamEvents): Promise<Listener>;
+  listen(
+    address: Address,
+    accept: (stream: Stream) => StreamEvents,
+    options?: StreamOptions,
+  ): Promise<Listener>;
   /**
    * Starts to connect; onOpen or onClose tells how it went, never during the call. The stream is
    * there to be terminated.
    */
-  connect(address: Address, events: StreamEvents): Stream;
+  connect(address: Address, events: StreamEvents, options?: StreamOptions): Stream;
+  /**
+   * Sends and receives datagrams at `address`; rejects as `listen` does. `onDatagram` is called
+   * with bytes that belong to the receiver of the call.
+   */
+  bind(address: TcpAddress, onDatagram: OnDatagram): Promise<DatagramPort>;
+  /**
+   * The addresses behind a host name, IPv4 and IPv6; an address is its own. Rejects with
+   * ConfigError BAD_CONFIG when the name is unknown.
+   */
+  lookup(host: string): Promise<string[]>;
+}
+
+export type OnDatagram = (bytes: Uint8Array, from: TcpAddress) => void;
+
+export interface DatagramPort {
+  /** Where it is bound, with the real port in place of 0. */
+  readonly address: TcpAddress;
+  /**
+   * Sends the first `byteCount` bytes to an address whose host is an IP address. Copied at once.
+   * Whether it arrives is nobody's promise; one that the kernel refuses counts as lost.
+   */
+  send(bytes: Uint8Array, byteCount: number, to: TcpAddress): void;
+  close(): void;
 }

@@ -27,6 +27,7 @@ import {
   REDIAL_MS_MAX,
   REDIAL_MS_MIN,
   REQUEST_TIMEOUT_MS_DEFAULT,
+  SEEDS_MAX,
   SELFSHRINK_COUNT_MAX,
   SELFSHRINK_HYSTERESIS_DEFAULT,
   SELFSHRINK_INERTIA_DEFAULT,
@@ -46,6 +47,10 @@ import { type Address, formatAddress, type TcpAddress } from "../net/address.ts"
 export const CODEC_NAMES = ["lz4", "raw"] as const;
 export type CodecName = (typeof CODEC_NAMES)[number];
 
+/** What gossip is tuned to: the presets of src/cluster/settings.ts. */
+export const NETWORK_NAMES = ["lan", "local", "wan"] as const;
+export type NetworkName = (typeof NETWORK_NAMES)[number];
+
 export interface PeerConfig {
   readonly number: number;
   readonly address: TcpAddress;
@@ -53,13 +58,22 @@ export interface PeerConfig {
 
 export interface NodeConfig {
   readonly role: "node" | "server";
-  /** 0 .. NODES_MAX - 1, and unique in the cluster. */
-  readonly number: number;
+  /** 0 .. NODES_MAX - 1, and unique in the cluster. Null: the cluster gives it one. */
+  readonly number: number | null;
   readonly name: string;
   readonly cluster: string;
   /** Port 0 takes any free port. */
   readonly listen: TcpAddress;
+  /** Where others reach `listen`; null: there. */
+  readonly advertise: TcpAddress | null;
   readonly peers: readonly PeerConfig[];
+  /** Where it gossips; null: not at all, and all peers are named by hand. */
+  readonly gossip: TcpAddress | null;
+  /** Where others reach `gossip`, an IP address; null: there. */
+  readonly gossipAdvertise: TcpAddress | null;
+  /** HOST:PORT of nodes that are in the cluster already; one that lives is enough. */
+  readonly seeds: readonly TcpAddress[];
+  readonly network: NetworkName;
   /** Frames for its own pages; 0 on a server. */
   readonly memoryBytes: number;
   /** Frames for pages of other nodes; 0 lends nothing. */
@@ -94,11 +108,19 @@ export interface NodeConfig {
 /** What a node has no default for, and whatever else is to differ from its default. */
 export type NodeSettings = Pick<NodeConfig, "number" | "name"> & Partial<NodeConfig>;
 
+/** Of a node that has its number. */
+export type NumberedConfig = NodeConfig & { readonly number: number };
+
 export const NODE_DEFAULTS: Omit<NodeConfig, "number" | "name"> = {
   role: "node",
   cluster: "ramster",
   listen: { kind: "tcp", host: "127.0.0.1", port: 7777 },
+  advertise: null,
   peers: [],
+  gossip: null,
+  gossipAdvertise: null,
+  seeds: [],
+  network: "lan",
   memoryBytes: MEMORY_BYTES_DEFAULT,
   lendBytes: 0,
   target: null,
@@ -150,7 +172,7 @@ export const NODE_BOUNDS = {
 } as const;
 
 /** The settings with every default filled in. Throws what `checkNodeConfig` throws. */
-export function nodeConfig(settings: NodeSettings): NodeConfig {
+export function nodeConfig<S extends NodeSettings>(settings: S): NodeConfig & Pick<S, "number"> {
   const config = { ...NODE_DEFAULTS, ...serverDefaults(settings), ...settings };
   checkNodeConfig(config);
   return config;
@@ -169,6 +191,7 @@ export function checkNodeConfig(config: NodeConfig): void {
   checkName("cluster", config.cluster);
   checkPairs(config);
   checkPeers(config);
+  checkGossip(config);
   checkClients(config);
 }
 
@@ -216,7 +239,7 @@ function checkPairs(config: NodeConfig): void {
     const detail = `it must be below --idle "${config.idleMs}ms"`;
     throw bad("keepalive", `${config.keepaliveMs}ms`, detail);
   }
-  if (config.target === config.number) {
+  if (config.target !== null && config.target === config.number) {
     throw bad("target", config.target, "it is the number of this node");
   }
 }
@@ -239,6 +262,30 @@ function checkPeers(config: NodeConfig): void {
       throw bad("peers", text, "this node listens there");
     numbers.add(peer.number);
     addresses.add(address);
+  }
+}
+
+function checkGossip(config: NodeConfig): void {
+  const { gossip, gossipAdvertise, seeds } = config;
+  if (gossip === null) {
+    if (config.number === null) {
+      const detail = 'without gossip nobody gives a number, use --number';
+      throw bad("gossip", "none", detail);
+    }
+    if (seeds.length > 0) throw bad("gossip", "none", "it joins by gossip, see --join");
+    return;
+  }
+  if (seeds.length > SEEDS_MAX) throw bad("join", seeds.length, `at most ${SEEDS_MAX} addresses`);
+  for (const seed of seeds) {
+    if (seed.port !== 0) continue;
+    throw bad("join", formatAddress(seed), "port 0 is no address to connect to");
+  }
+  for (const address of [config.advertise, gossipAdvertise]) {
+    if (address?.port !== 0) continue;
+    throw bad("advertise", formatAddress(address), "port 0 is no address to connect to");
+  }
+  if (gossip.port !== 0 && formatAddress(gossip) === formatAddress(config.listen)) {
+    throw bad("gossip", formatAddress(gossip), "this node listens there for pages");
   }
 }
 

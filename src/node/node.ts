@@ -24,6 +24,7 @@ import type { Memory } from "../core/memory.ts";
 import type { Random } from "../core/random.ts";
 import { STATUS } from "../core/status.ts";
 import { ClientDoor } from "../doors/client-door.ts";
+import { parseAddress, type TcpAddress } from "../net/address.ts";
 import { type Channel, LANE } from "../net/channel.ts";
 import { type LinkHandler, Links } from "../net/links.ts";
 import type { Transport } from "../net/transport.ts";
@@ -35,7 +36,9 @@ import { MESSAGE } from "../wire/messages.ts";
 import { TRANSPORT_STATUS } from "../wire/status.ts";
 import { Zcache, type ZcacheOptions } from "../zcache/zcache.ts";
 import { NodeAdmin } from "./admin.ts";
-import type { NodeConfig } from "./config.ts";
+import type { NumberedConfig } from "./config.ts";
+import type { LocalState, Membership, MembershipEvents } from "./membership.ts";
+import type { NodeTags } from "./tags.ts";
 
 export interface NodeEnvironment {
   clock: Clock;
@@ -45,27 +48,40 @@ export interface NodeEnvironment {
   log: Log;
 }
 
-export class Node implements LinkHandler {
+export class Node implements LinkHandler, MembershipEvents {
   readonly bootId: bigint;
   readonly ramster: Ramster;
   /** Null on a node that lends nothing. */
   readonly foreign: Foreign | null;
   readonly links: Links;
   readonly door: ClientDoor;
-  private readonly config: NodeConfig;
+  private readonly config: NumberedConfig;
+  private readonly membership: Membership | null;
   private readonly log: Log;
   private listenAddress = "";
   private timer: (() => void) | null = null;
 
   /** Loads the codec and builds the node; nothing is listening yet. */
-  static async create(env: NodeEnvironment, config: NodeConfig): Promise<Node> {
-    return new Node(env, config, [new Raw(env.memory), await Lz4.load(env.memory)]);
+  static async create(
+    env: NodeEnvironment,
+    config: NumberedConfig,
+    membership: Membership | null = null,
+  ): Promise<Node> {
+    const codecs = [new Raw(env.memory), await Lz4.load(env.memory)] as const;
+    return new Node(env, config, codecs, membership);
   }
 
-  constructor(env: NodeEnvironment, config: NodeConfig, codecs: readonly [Codec, Codec]) {
+  /** `membership`: has joined, and its number is that of `config`. Null: peers are named by hand. */
+  constructor(
+    env: NodeEnvironment,
+    config: NumberedConfig,
+    codecs: readonly [Codec, Codec],
+    membership: Membership | null = null,
+  ) {
     this.config = config;
+    this.membership = membership;
     this.log = env.log;
-    this.bootId = (BigInt(env.random.u32()) << 32n) | BigInt(env.random.u32());
+    this.bootId = membership?.bootId ?? newBootId(env.random);
     const codec = codecs[config.codec === "lz4" ? CODEC.LZ4 : CODEC.RAW];
     const seed = ownerSeed(this.bootId);
     this.links = new Links(env, this.identity(), linkSettings(config), this);
@@ -105,20 +121,39 @@ export class Node implements LinkHandler {
     const clients: string[] = [];
     for (const address of this.config.clients) clients.push(await this.door.listen(address));
     this.ramster.start();
+    this.membership?.attach(this, () => this.localState());
     return { listen: this.listenAddress, clients };
   }
 
   /**
-   * Clients first, then peers. Resolves when no stream is left. Memory goes back to the operating
+   * Clients first, then the cluster, then peers. Resolves when no stream is left. Memory goes back to the operating
    * system.
    */
   async stop(): Promise<void> {
     await this.door.stop();
+    await this.membership?.leave();
     this.ramster.stop();
     this.timer?.();
     await this.links.stop();
     this.ramster.close();
     this.foreign?.zcache.close();
+  }
+
+  // Membership events.
+
+  onNode(number: number, address: TcpAddress, tags: NodeTags): void {
+    this.links.setPeer(number, address);
+    const { lendFrames, freeFrames, grantedFrames, pressure } = tags;
+    if (lendFrames > 0) this.ramster.setLender(number, { freeFrames, grantedFrames, pressure });
+    else this.ramster.removeLender(number);
+  }
+
+  onNodeGone(number: number, how: "dead" | "left"): void {
+    this.log("cluster", `node ${number} ${how === "dead" ? "is dead" : "has left"}`);
+    this.ramster.removeLender(number);
+    this.ramster.holderDead(number);
+    this.foreign?.ownerGone(number);
+    if (!this.config.peers.some((peer) => peer.number === number)) this.links.removePeer(number);
   }
 
   // Link events.
@@ -151,6 +186,30 @@ export class Node implements LinkHandler {
     }
   }
 
+  /** What the others are told. */
+  private localState(): LocalState {
+    const { foreign, ramster, config } = this;
+    const { port } = parseAddress(this.listenAddress) as TcpAddress;
+    const lendFrames = foreign?.zcache.budget.frameCountMax ?? 0;
+    const used = ramster.zcache.frames.framesUsed;
+    return {
+      page: { host: this.pageHost(), port: config.advertise?.port ?? port },
+      lendFrames,
+      freeFrames: lendFrames - (foreign?.zcache.frames.framesUsed ?? 0),
+      grantedFrames: 0,
+      pressure: Math.min(100, Math.floor((100 * used) / ramster.zcache.budget.frameCountMax)),
+      target: String(ramster.settings.target ?? "none"),
+    };
+  }
+
+  /** Where peers find it, if that is another host than the one that gossips. */
+  private pageHost(): string | null {
+    const { advertise, listen, gossip } = this.config;
+    if (advertise !== null) return advertise.host;
+    const isWildcard = listen.host === "0.0.0.0" || listen.host === "::";
+    return isWildcard || listen.host === gossip?.host ? null : listen.host;
+  }
+
   private identity() {
     const { number, cluster, name } = this.config;
     const codecs = (1 << CODEC.RAW) | (1 << CODEC.LZ4);
@@ -177,6 +236,10 @@ export class Node implements LinkHandler {
 /** How often memory of pages that others have flushed is looked for. */
 const TRIM_MS = 1000;
 
+function newBootId(random: Random): bigint {
+  return (BigInt(random.u32()) << 32n) | BigInt(random.u32());
+}
+
 /** @returns whether there was a handler. */
 function serve(foreign: Foreign, node: number, channel: Channel, frame: Frame): boolean {
   switch (frame.type) {
@@ -191,7 +254,7 @@ function serve(foreign: Foreign, node: number, channel: Channel, frame: Frame): 
   }
 }
 
-function linkSettings(config: NodeConfig) {
+function linkSettings(config: NumberedConfig) {
   return {
     keepaliveMs: config.keepaliveMs,
     idleMs: config.idleMs,
@@ -203,7 +266,7 @@ function linkSettings(config: NodeConfig) {
 /**
  * Pages beyond the frames are remote, or same-filled, so the index is far larger than the store.
  */
-function storeOptions(config: NodeConfig, bytes: number): ZcacheOptions {
+function storeOptions(config: NumberedConfig, bytes: number): ZcacheOptions {
   return {
     frameCountMax: Math.max(1, Math.floor(bytes / FRAME_BYTES)), // A server has none of its own.
     highMarkPercent: config.highMarkPercent,
@@ -215,7 +278,7 @@ function storeOptions(config: NodeConfig, bytes: number): ZcacheOptions {
   };
 }
 
-function ramsterSettings(config: NodeConfig) {
+function ramsterSettings(config: NumberedConfig) {
   return {
     target: config.target,
     persEnabled: config.remotifyPers,

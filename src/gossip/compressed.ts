@@ -1,0 +1,18 @@
+/** The compressed message of memberlist, `compress` in net.go: algorithm and bytes. */
+import { WireError } from "../core/errors.ts";
+import { GOSSIP_STREAM_BYTES_MAX } from "../core/limits.ts";
+import { decodeLzw } from "./lzw.ts";
+import { decodeMsgpack, Fields } from "./msgpack.ts";
+
+/** lzwAlgo, the only one there is. */
+const ALGO_LZW = 0;
+
+/** What is inside, at most `bytesMax` bytes: a message with its id. Throws WireError BAD_FRAME. */
+export function decompress(body: Uint8Array, bytesMax: number): Uint8Array {
+  const fields = new Fields(decodeMsgpack(body));
+  const algo = fields.count("Algo");
+  if (algo !== ALGO_LZW) {
+    throw new WireError("BAD_FRAME", `Cannot decompress gossip: algorithm ${algo} is not known`);
+  }
+  return decodeLzw(fields.bytes("Buf", GOSSIP_STREAM_BYTES_MAX), bytesMax);
+}

@@ -1,0 +1,138 @@
+/**
+ * Keyring: the keys of gossip, and AES-GCM as memberlist uses it (security.go, keyring.go).
+ *
+ *     version, u8 | nonce, 12 bytes | ciphertext | tag, 16 bytes
+ *
+ * Version 1 is what is written. Version 0 pads with PKCS #7 and is read, too. The first key
+ * encrypts, every key is tried to decrypt, so that keys can be exchanged while nodes run.
+ */
+import { createCipheriv, createDecipheriv } from "node:crypto";
+import { ConfigError, WireError } from "../core/errors.ts";
+import { GOSSIP_KEYS_MAX } from "../core/limits.ts";
+import type { Random } from "../core/random.ts";
+
+const VERSION_PADDED = 0;
+const VERSION = 1;
+const NONCE_BYTES = 12;
+const TAG_BYTES = 16;
+const BLOCK_BYTES = 16;
+/** By the length of the key: AES-128, AES-192, AES-256. */
+const CIPHERS: ReadonlyMap<number, "aes-128-gcm" | "aes-192-gcm" | "aes-256-gcm"> = new Map([
+  [16, "aes-128-gcm"],
+  [24, "aes-192-gcm"],
+  [32, "aes-256-gcm"],
+]);
+
+/** What encryption adds to a message. */
+export const ENCRYPTION_BYTES = 1 + NONCE_BYTES + TAG_BYTES;
+
+export class Keyring {
+  private readonly random: Random;
+  private readonly ring: Uint8Array[] = [];
+
+  /**
+   * The first of `keys` encrypts. `random` makes the nonces: for real use it must be the operating
+   * system's. Throws ConfigError BAD_CONFIG for a key that is no AES key.
+   */
+  constructor(keys: readonly Uint8Array[], random: Random) {
+    this.random = random;
+    for (const key of keys) this.add(key);
+    if (this.ring.length === 0) throw refuse("a keyring without a key");
+  }
+
+  /** The one that encrypts is the first. */
+  keys(): readonly Uint8Array[] {
+    return this.ring;
+  }
+
+  /** Also decrypts with `key` from now on. */
+  add(key: Uint8Array): void {
+    if (!CIPHERS.has(key.byteLength)) {
+      throw refuse(`a key of ${key.byteLength} bytes: it must be 16, 24 or 32 bytes long`);
+    }
+    if (this.indexOf(key) >= 0) return;
+    if (this.ring.length === GOSSIP_KEYS_MAX) throw refuse(`over ${GOSSIP_KEYS_MAX} keys`);
+    this.ring.push(key.slice());
+  }
+
+  /** Encrypts with `key`, which must be there. */
+  use(key: Uint8Array): void {
+    const index = this.indexOf(key);
+    if (index < 0) throw refuse("a key that is not in the keyring: add it first");
+    this.ring.unshift(...this.ring.splice(index, 1));
+  }
+
+  /** The key that encrypts cannot go. */
+  remove(key: Uint8Array): void {
+    const index = this.indexOf(key);
+    if (index === 0) throw refuse("removing the key that encrypts: use another one first");
+    if (index > 0) this.ring.splice(index, 1);
+  }
+
+  /** `extra` is authenticated and not sent along. */
+  encrypt(plain: Uint8Array, extra: Uint8Array): Uint8Array {
+    const [key] = this.ring;
+    const name = CIPHERS.get(key?.byteLength ?? 0);
+    if (key === undefined || name === undefined) throw refuse("a keyring without a key");
+    const sealed = new Uint8Array(ENCRYPTION_BYTES + plain.byteLength);
+    const view = new DataView(sealed.buffer);
+    sealed[0] = VERSION;
+    for (let at = 1; at <= NONCE_BYTES; at += 4) view.setUint32(at, this.random.u32());
+    const cipher = createCipheriv(name, key, sealed.subarray(1, 1 + NONCE_BYTES));
+    cipher.setAAD(extra);
+    sealed.set(cipher.update(plain), 1 + NONCE_BYTES);
+    cipher.final();
+    sealed.set(cipher.getAuthTag(), sealed.byteLength - TAG_BYTES);
+    return sealed;
+  }
+
+  /** Throws WireError BAD_FRAME when no key fits: forged, damaged, or of another cluster. */
+  decrypt(sealed: Uint8Array, extra: Uint8Array): Uint8Array {
+    const version = sealed[0];
+    if (sealed.byteLength <= ENCRYPTION_BYTES || version === undefined || version > VERSION) {
+      throw unreadable("it is not encrypted");
+    }
+    for (const key of this.ring) {
+      const plain = open(key, sealed, extra);
+      if (plain !== null) return version === VERSION_PADDED ? unpad(plain) : plain;
+    }
+    throw unreadable("none of the keys fits");
+  }
+
+  private indexOf(key: Uint8Array): number {
+    return this.ring.findIndex((it) => Buffer.compare(it, key) === 0);
+  }
+}
+
+/** Null when the key does not fit. */
+function open(key: Uint8Array, sealed: Uint8Array, extra: Uint8Array): Uint8Array | null {
+  const name = CIPHERS.get(key.byteLength);
+  if (name === undefined) return null;
+  const end = sealed.byteLength - TAG_BYTES;
+  const decipher = createDecipheriv(name, key, sealed.subarray(1, 1 + NONCE_BYTES));
+  decipher.setAAD(extra);
+  decipher.setAuthTag(sealed.subarray(end));
+  const plain = decipher.update(sealed.subarray(1 + NONCE_BYTES, end));
+  try {
+    decipher.final();
+  } catch {
+    return null; // The tag does not fit: the one error there is.
+  }
+  return plain;
+}
+
+function unpad(plain: Uint8Array): Uint8Array {
+  const count = plain.at(-1) ?? 0;
+  if (count === 0 || count > BLOCK_BYTES || count > plain.byteLength) {
+    throw unreadable("its padding makes no sense");
+  }
+  return plain.subarray(0, plain.byteLength - count);
+}
+
+function unreadable(reason: string): WireError {
+  return new WireError("BAD_FRAME", `Cannot decrypt gossip: ${reason}`);
+}
+
+function refuse(what: string): ConfigError {
+  return new ConfigError("BAD_CONFIG", `Cannot use ${what}`);
+}

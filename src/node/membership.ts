@@ -1,0 +1,301 @@
+/**
+ * Membership: this node in the cluster. It joins, comes by its number, says through its tags what
+ * it lends, and tells the node what the others say.
+ *
+ *     start: gossip --> join --> claim a number   (then the node is built and listens)
+ *     run:   tags of others --> peers, offers, losses      own state --> own tags
+ *     stop:  leave, so that nobody takes it for dead
+ *
+ * A member that is no ramster node, is of another cluster or version, or has a number that is taken,
+ * is shown in reports and never used.
+ *
+ * Not here: who is alive (src/cluster), what becomes of pages (node.ts, src/ramster).
+ */
+import { Cluster, type Member } from "../cluster/cluster.ts";
+import type { ClusterSettings } from "../cluster/settings.ts";
+import { assert } from "../core/assert.ts";
+import type { Clock, TimerId } from "../core/clock.ts";
+import { ConfigError, RamsterError } from "../core/errors.ts";
+import { JOIN_TIMEOUT_MS, PROTOCOL_VERSION } from "../core/limits.ts";
+import type { Log } from "../core/log.ts";
+import type { Random } from "../core/random.ts";
+import type { Keyring } from "../gossip/keyring.ts";
+import type { TcpAddress } from "../net/address.ts";
+import type { Transport } from "../net/transport.ts";
+import { type Claimant, NumberClaim } from "./number-claim.ts";
+import { type NodeTags, pageAddress, readTags, tagsOf } from "./tags.ts";
+
+/** What the node learns of the others, by number. */
+export interface MembershipEvents {
+  /** A node is there, at this address; also when what it says of itself has changed. */
+  onNode(number: number, address: TcpAddress, tags: NodeTags): void;
+  /** It does not answer any more, or has left. */
+  onNodeGone(number: number, how: "dead" | "left"): void;
+}
+
+/** What changes while a node runs, and others are told. */
+export type LocalState = Pick<
+  NodeTags,
+  "freeFrames" | "grantedFrames" | "lendFrames" | "page" | "pressure" | "target"
+>;
+
+export interface MembershipSettings {
+  readonly role: NodeTags["role"];
+  readonly name: string;
+  readonly cluster: string;
+  readonly codecs: number;
+  readonly bootId: bigint;
+  /** Given by hand, or null: one that is free. */
+  readonly number: number | null;
+  readonly seeds: readonly string[];
+  readonly gossip: ClusterSettings;
+}
+
+/** A member for reports, ramster node or not. */
+export interface MemberView {
+  readonly member: Member;
+  /** Null when it is not used; then `note` says why. */
+  readonly tags: NodeTags | null;
+  readonly note: string;
+}
+
+/** How often its own state is looked at. */
+const ANNOUNCE_MS = 1000;
+/** Between two changes of tags, for each member: however many there are, the sum stays the same. */
+const ANNOUNCE_MS_PER_MEMBER = 100;
+/** What is lent is told in steps of this share, so that small changes make no gossip. */
+const FRAME_STEPS = 64;
+const JOIN_RETRY_MS = 250;
+const CLAIM_POLL_MS = 50;
+
+interface Node {
+  /** By name: two members never share one. */
+  readonly name: string;
+  readonly number: number;
+}
+
+export class Membership {
+  readonly bootId: bigint;
+  private readonly env: { clock: Clock; random: Random; transport: Transport; log: Log };
+  private readonly settings: MembershipSettings;
+  private readonly cluster: Cluster;
+  private readonly claim: NumberClaim;
+  private events: MembershipEvents | null = null;
+  private stateOf: (() => LocalState) | null = null;
+  private own: NodeTags;
+  private announcedAtMs = 0;
+  private timer: TimerId | null = null;
+  /** Those that the node was told of. */
+  private readonly nodes = new Map<string, Node>();
+  private conflict: string | null = null;
+
+  constructor(
+    env: { clock: Clock; random: Random; transport: Transport; log: Log; keyring: Keyring | null },
+    settings: MembershipSettings,
+  ) {
+    this.env = env;
+    this.settings = settings;
+    this.bootId = settings.bootId;
+    this.own = {
+      ...{ role: settings.role, cluster: settings.cluster, protocol: PROTOCOL_VERSION },
+      ...{ bootId: settings.bootId, number: null, claim: null, page: null },
+      ...{ lendFrames: 0, freeFrames: 0, grantedFrames: 0, pressure: 0 },
+      ...{ codecs: settings.codecs, target: "none" },
+    };
+    const { gossip, bootId, number } = settings;
+    const identity = { name: settings.name, tags: tagsOf(this.own) };
+    const events = {
+      onJoin: (member: Member): void => this.look(member),
+      onUpdate: (member: Member): void => this.look(member),
+      onLeave: (member: Member, how: "dead" | "left"): void => this.lose(member, how),
+      onNotice: (line: string): void => env.log("cluster", line),
+      onConflict: (reason: string): void => {
+        this.conflict = reason;
+        env.log("cluster", reason);
+      },
+    };
+    this.cluster = new Cluster(env, gossip, identity, events, env.keyring);
+    // News of a claim reaches nearly everyone within a few rounds of gossip.
+    const settleMs = 5 * gossip.gossipIntervalMs;
+    this.claim = new NumberClaim(env, { bootId, given: number, settleMs });
+  }
+
+  /**
+   * Joins, and comes by a number.
+   *
+   * @returns where it gossips, and its number. Rejects with ADDRESS_IN_USE, with REFUSED when name
+   * or number are taken or the seeds are another cluster, and with ADDRESS_UNREACHABLE when no seed
+   * answers in JOIN_TIMEOUT_MS.
+   */
+  async start(): Promise<{ gossip: TcpAddress; number: number }> {
+    const gossip = await this.cluster.start();
+    try {
+      await this.join();
+      const number = await this.settle();
+      this.own = { ...this.own, number, claim: null };
+      this.cluster.setTags(tagsOf(this.own));
+      return { gossip, number };
+    } catch (error) {
+      await this.cluster.stop();
+      throw error;
+    }
+  }
+
+  /** The node is ready to hear of the others, at once of those that are known, and to be asked. */
+  attach(events: MembershipEvents, stateOf: () => LocalState): void {
+    this.events = events;
+    this.stateOf = stateOf;
+    for (const member of this.cluster.members()) this.look(member);
+    this.announce();
+  }
+
+  /** Tells the others of its state when that has changed by enough. */
+  announce(): void {
+    const { clock } = this.env;
+    if (this.timer !== null) clock.cancel(this.timer);
+    this.timer = clock.after(ANNOUNCE_MS, () => this.announce());
+    assert(this.stateOf !== null);
+    const next = { ...this.own, ...inSteps(this.stateOf()) };
+    const waitMs = ANNOUNCE_MS_PER_MEMBER * this.cluster.memberCount;
+    if (clock.now() - this.announcedAtMs < waitMs || sameTags(next, this.own)) return;
+    this.announcedAtMs = clock.now();
+    this.own = next;
+    this.cluster.setTags(tagsOf(next));
+  }
+
+  /** All members, oneself included. */
+  views(): MemberView[] {
+    return [...this.cluster.members()].map((member) => {
+      const tags = readTags(member.tags);
+      const note = typeof tags === "string" ? tags : this.reasonNotToUse(member, tags);
+      return { member, tags: typeof tags === "string" || note !== "" ? null : tags, note };
+    });
+  }
+
+  /** Says good-bye. */
+  async leave(): Promise<void> {
+    if (this.timer !== null) this.env.clock.cancel(this.timer);
+    this.timer = null;
+    this.events = null;
+    await this.cluster.leave();
+    await this.cluster.stop();
+  }
+
+  private async join(): Promise<void> {
+    const { seeds } = this.settings;
+    if (seeds.length === 0) return;
+    const until = this.env.clock.now() + JOIN_TIMEOUT_MS;
+    while ((await this.cluster.join(seeds)) === 0) {
+      if (this.env.clock.now() >= until) {
+        const list = seeds.join(", ");
+        throw new RamsterError("ADDRESS_UNREACHABLE", `Cannot join the cluster at ${list}: no answer`);
+      }
+      await this.wait(JOIN_RETRY_MS);
+    }
+    this.refuseWrongCluster();
+  }
+
+  /** Seeds of another cluster are no place for this node. */
+  private refuseWrongCluster(): void {
+    for (const { member, note } of this.views()) {
+      if (member.isSelf || member.state === "left" || note === "") continue;
+      if (!note.startsWith("cluster ") && !note.startsWith("protocol ")) continue;
+      const why = `"${member.name}" has ${note}, this node has`;
+      const own = note.startsWith("cluster ")
+        ? `cluster "${this.settings.cluster}"`
+        : `protocol ${PROTOCOL_VERSION}`;
+      throw new RamsterError("REFUSED", `Cannot join the cluster: ${why} ${own}`);
+    }
+  }
+
+  private async settle(): Promise<number> {
+    for (;;) {
+      if (this.conflict !== null) {
+        throw new RamsterError("REFUSED", `Cannot join the cluster: ${this.conflict}`);
+      }
+      const result = this.claim.update(this.claimants());
+      if (result.state === "settled") return result.number;
+      if (result.state === "refused") {
+        throw new ConfigError("BAD_CONFIG", `Cannot join the cluster: ${result.reason}`);
+      }
+      if (this.own.claim !== result.number) {
+        this.own = { ...this.own, claim: result.number };
+        this.cluster.setTags(tagsOf(this.own));
+      }
+      await this.wait(CLAIM_POLL_MS);
+    }
+  }
+
+  private claimants(): Claimant[] {
+    const claimants: Claimant[] = [];
+    for (const member of this.cluster.members()) {
+      if (member.isSelf || member.state === "left" || member.name === this.settings.name) continue;
+      const tags = readTags(member.tags);
+      if (typeof tags === "string" || tags.cluster !== this.settings.cluster) continue;
+      const { bootId, number, claim } = tags;
+      claimants.push({ name: member.name, bootId, number, claim });
+    }
+    return claimants;
+  }
+
+  private wait(delayMs: number): Promise<void> {
+    return new Promise((resolve) => void this.env.clock.after(delayMs, resolve));
+  }
+
+  private look(member: Member): void {
+    if (this.events === null || member.isSelf) return;
+    if (member.state === "dead" || member.state === "left") return;
+    const tags = readTags(member.tags);
+    if (typeof tags === "string" || tags.number === null) return;
+    const reason = this.reasonNotToUse(member, tags);
+    if (reason !== "") {
+      this.env.log("cluster", `Cannot use member "${member.name}": ${reason}`);
+      return;
+    }
+    const address = pageAddress(tags, member.addr);
+    if (address === null) return;
+    const known = this.nodes.get(member.name);
+    if (known !== undefined && known.number !== tags.number) this.lose(member, "left");
+    this.nodes.set(member.name, { name: member.name, number: tags.number });
+    this.events.onNode(tags.number, address, tags);
+  }
+
+  private lose(member: Member, how: "dead" | "left"): void {
+    const node = this.nodes.get(member.name);
+    if (node === undefined) return;
+    this.nodes.delete(member.name);
+    this.events?.onNodeGone(node.number, how);
+  }
+
+  /** "" when there is none. */
+  private reasonNotToUse(member: Member, tags: NodeTags): string {
+    if (tags.cluster !== this.settings.cluster) return `cluster "${tags.cluster}"`;
+    if (tags.protocol !== PROTOCOL_VERSION) return `protocol ${tags.protocol}`;
+    if (member.isSelf || tags.number === null) return "";
+    if (tags.number === this.own.number) return `number ${tags.number}, which is this node's`;
+    for (const node of this.nodes.values()) {
+      if (node.number !== tags.number || node.name === member.name) continue;
+      return `number ${tags.number}, which is that of "${node.name}"`;
+    }
+    return "";
+  }
+}
+
+/** Frames rounded down to steps of what is lent, pressure to tens. */
+function inSteps(state: LocalState): LocalState {
+  const step = Math.max(1, Math.floor(state.lendFrames / FRAME_STEPS));
+  const rounded = (count: number): number => Math.floor(count / step) * step;
+  return {
+    ...state,
+    freeFrames: rounded(state.freeFrames),
+    grantedFrames: rounded(state.grantedFrames),
+    pressure: Math.floor(state.pressure / 10) * 10,
+  };
+}
+
+function sameTags(a: NodeTags, b: NodeTags): boolean {
+  const left = tagsOf(a);
+  const right = tagsOf(b);
+  const keys = Object.keys(left);
+  return keys.length === Object.keys(right).length && keys.every((key) => left[key] === right[key]);
+}

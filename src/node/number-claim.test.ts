@@ -1,0 +1,94 @@
+import { expect, test } from "bun:test";
+import { SimClock } from "../../harness/sim/clock.ts";
+import { NODES_MAX } from "../core/limits.ts";
+import { SeededRandom } from "../core/random.ts";
+import { type Claimant, NumberClaim } from "./number-claim.ts";
+
+const SETTLE_MS = 500;
+
+function world(given: number | null = null, bootId = 50n) {
+  const clock = new SimClock();
+  const claim = new NumberClaim(
+    { clock, random: new SeededRandom(1) },
+    { bootId, given, settleMs: SETTLE_MS },
+  );
+  return { clock, claim };
+}
+
+const member = (number: number | null, claim: number | null = null, bootId = 1n): Claimant => ({
+  name: `n${number ?? claim}`,
+  bootId,
+  number,
+  claim,
+});
+
+test("alone it has the lowest number at once", () => {
+  expect(world().claim.update([])).toEqual({ state: "settled", number: 0 });
+});
+
+test("with others it takes the lowest free one, and has it when nobody objected", () => {
+  const { clock, claim } = world();
+  const others = [member(0), member(1), member(3)];
+  expect(claim.update(others)).toEqual({ state: "claiming", number: 2 });
+  clock.run(clock.now() + SETTLE_MS);
+  expect(claim.update(others)).toEqual({ state: "settled", number: 2 });
+});
+
+test("of two claims to one number the lower boot id keeps it, the other begins anew", () => {
+  const { clock, claim } = world();
+  expect(claim.update([member(0)])).toEqual({ state: "claiming", number: 1 });
+  clock.run(clock.now() + SETTLE_MS - 1);
+  expect(claim.update([member(0), member(null, 1, 99n)])).toMatchObject({ number: 1 });
+  const next = claim.update([member(0), member(null, 1, 9n)]);
+  expect(next.state).toBe("claiming");
+  expect(next).not.toMatchObject({ number: 1 });
+  clock.run(clock.now() + SETTLE_MS - 1);
+  expect(claim.update([member(0), member(1, null, 9n)]).state).toBe("claiming");
+  clock.run(clock.now() + 1);
+  expect(claim.update([member(0), member(1, null, 9n)]).state).toBe("settled");
+});
+
+test("a number that was given is its own at once, and refused when a member has it", () => {
+  expect(world(5).claim.update([member(0)])).toEqual({ state: "settled", number: 5 });
+  expect(world(5).claim.update([member(5)])).toEqual({
+    state: "refused",
+    reason: 'number 5 is taken by node "n5"',
+  });
+  expect(world(5).claim.update([member(null, 5, 9n)]).state).toBe("refused");
+  expect(world(5).claim.update([member(null, 5, 99n)]).state).toBe("settled");
+});
+
+test("without a free number it is refused", () => {
+  const others = Array.from({ length: NODES_MAX }, (_, number) => member(number));
+  expect(world().claim.update(others)).toEqual({
+    state: "refused",
+    reason: `all ${NODES_MAX} numbers are taken`,
+  });
+});
+
+test("many that start together, and hear of each other late, end with numbers of their own", () => {
+  for (let seed = 1; seed <= 20; seed += 1) {
+    const clock = new SimClock();
+    const random = new SeededRandom(seed);
+    const claims = Array.from({ length: 64 }, (_, i) => {
+      const options = { bootId: BigInt(i + 1), given: null, settleMs: SETTLE_MS };
+      return new NumberClaim({ clock, random }, options);
+    });
+    let known: Claimant[] = claims.map((_, i) => ({ ...member(null), bootId: BigInt(i + 1) }));
+    let settled = 0;
+    for (let round = 0; round < 100 && settled < claims.length; round += 1) {
+      clock.run(clock.now() + SETTLE_MS / 5);
+      const before = known; // Everyone acts on the state of one round ago.
+      known = claims.map((claim, i) => {
+        const result = claim.update(before.filter((_, other) => other !== i));
+        if (result.state === "refused") throw new Error(result.reason);
+        const done = result.state === "settled";
+        const bootId = BigInt(i + 1);
+        return done ? member(result.number, null, bootId) : member(null, result.number, bootId);
+      });
+      settled = known.filter((it) => it.number !== null).length;
+    }
+    expect(settled).toBe(64);
+    expect(new Set(known.map((it) => it.number)).size).toBe(64);
+  }
+});

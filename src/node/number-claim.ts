@@ -1,0 +1,94 @@
+/**
+ * NumberClaim: how a node comes by its number, without anybody to hand them out.
+ *
+ *     choose --tag claim=N--> wait --nobody objects for settleMs--> N is its own: tag number=N
+ *                ^              |
+ *                +--N is taken, or claimed by a lower boot id
+ *
+ * A number that was given by hand is its own at once, unless another member has it: then the
+ * newcomer is refused. Of two that claim the same number, which happens when they start together,
+ * the one with the lower boot id stays; boot ids are random, so that is as good as any rule.
+ *
+ * Not here: gossip. It is called with what is known of the others whenever that changes, and when
+ * `settleMs` are over.
+ */
+import type { Clock } from "../core/clock.ts";
+import { NODES_MAX } from "../core/limits.ts";
+import { below, type Random } from "../core/random.ts";
+
+/** Another member, as far as numbers go. */
+export interface Claimant {
+  readonly name: string;
+  readonly bootId: bigint;
+  readonly number: number | null;
+  readonly claim: number | null;
+}
+
+export type ClaimResult =
+  | { readonly state: "claiming"; readonly number: number }
+  | { readonly state: "settled"; readonly number: number }
+  | { readonly state: "refused"; readonly reason: string };
+
+export class NumberClaim {
+  private readonly clock: Clock;
+  private readonly random: Random;
+  private readonly bootId: bigint;
+  private readonly given: number | null;
+  private readonly settleMs: number;
+  private claimed: number | null = null;
+  private sinceMs = 0;
+
+  /** `given`: the number that a person chose, or null. `settleMs`: what news takes to get about. */
+  constructor(
+    env: { clock: Clock; random: Random },
+    options: { bootId: bigint; given: number | null; settleMs: number },
+  ) {
+    this.clock = env.clock;
+    this.random = env.random;
+    this.bootId = options.bootId;
+    this.given = options.given;
+    this.settleMs = options.settleMs;
+  }
+
+  /** Looks at the others once more. Cost: one pass over them. */
+  update(others: readonly Claimant[]): ClaimResult {
+    if (this.given !== null) return this.checkGiven(this.given, others);
+    if (this.claimed === null || this.rivalOf(this.claimed, others) !== null) {
+      const next = this.choose(others);
+      if (next === null) return { state: "refused", reason: `all ${NODES_MAX} numbers are taken` };
+      this.claimed = next;
+      this.sinceMs = this.clock.now();
+    }
+    const quiet = others.length === 0 || this.clock.now() - this.sinceMs >= this.settleMs;
+    return { state: quiet ? "settled" : "claiming", number: this.claimed };
+  }
+
+  private checkGiven(given: number, others: readonly Claimant[]): ClaimResult {
+    const rival = this.rivalOf(given, others);
+    if (rival === null) return { state: "settled", number: given };
+    return { state: "refused", reason: `number ${given} is taken by node "${rival.name}"` };
+  }
+
+  /** Who has the number, or a better claim to it. */
+  private rivalOf(number: number, others: readonly Claimant[]): Claimant | null {
+    const rival = others.find((other) => {
+      if (other.number === number) return true;
+      return other.claim === number && other.bootId < this.bootId;
+    });
+    return rival ?? null;
+  }
+
+  /**
+   * One of the lowest free numbers: the lowest when it is alone in choosing, one of more when
+   * others choose too, so that many that start together seldom meet twice.
+   */
+  private choose(others: readonly Claimant[]): number | null {
+    const taken = new Set(others.flatMap(({ number, claim }) => [number, claim]));
+    const claiming = others.filter((other) => other.number === null).length;
+    const free: number[] = [];
+    for (let number = 0; number < NODES_MAX && free.length <= 2 * claiming; number += 1) {
+      if (!taken.has(number)) free.push(number);
+    }
+    return free[below(this.random, free.length)] ?? null;
+  }
+}

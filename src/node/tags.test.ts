@@ -1,0 +1,79 @@
+import { expect, test } from "bun:test";
+import { type NodeTags, pageAddress, readTags, tagsOf } from "./tags.ts";
+
+const SERVER: NodeTags = {
+  role: "server",
+  cluster: "ramster",
+  protocol: 1,
+  bootId: 0x1234abcdn,
+  number: 3,
+  claim: null,
+  page: { host: null, port: 7777 },
+  lendFrames: 131_072,
+  freeFrames: 90_112,
+  grantedFrames: 40_960,
+  pressure: 12,
+  codecs: 3,
+  target: "auto",
+};
+
+const read = (tags: Record<string, string>) => readTags(new Map(Object.entries(tags)));
+
+test("tags are read back as they were written, whatever is left out", () => {
+  const claiming = { ...SERVER, number: null, claim: 7, page: null };
+  const elsewhere = { ...SERVER, page: { host: "fe80::1", port: 1 } };
+  for (const node of [SERVER, claiming, elsewhere]) expect(read(tagsOf(node))).toEqual(node);
+});
+
+test("all tags of a node fit the 512 bytes of a member's metadata, at their longest", () => {
+  const longest: NodeTags = {
+    ...SERVER,
+    cluster: "c".repeat(64),
+    protocol: 255,
+    bootId: 2n ** 64n - 1n,
+    number: 1023,
+    claim: 1023,
+    page: { host: "fe80:ffff:ffff:ffff:ffff:ffff:ffff:ffff", port: 65_535 },
+    lendFrames: 2 ** 32 - 1,
+    freeFrames: 2 ** 32 - 1,
+    grantedFrames: 2 ** 32 - 1,
+    pressure: 100,
+    codecs: 2 ** 32 - 1,
+    target: "1023",
+  };
+  const tags = tagsOf(longest);
+  expect(read(tags)).toEqual(longest);
+  // Serf: one byte, a map of up to 15 in one byte or more in three, texts of up to 31 in one or three.
+  const bytes = Object.entries(tags)
+    .flat()
+    .reduce((sum, text) => sum + 3 + text.length, 4);
+  expect(bytes).toBeLessThanOrEqual(512);
+});
+
+test("a member of another program is no node, and one whose tags make no sense is not used", () => {
+  expect(read({})).toBe("no ramster node");
+  expect(read({ role: "web", dc: "east" })).toBe("no ramster node");
+  const tags = tagsOf(SERVER);
+  expect(read({ ...tags, page_bytes: "16384" })).toBe("pages of 16384 bytes");
+  for (const wrong of [
+    { number: "1024" },
+    { number: "-1" },
+    { claim: "x" },
+    { page_port: "0" },
+    { page_port: "65536" },
+    { page_host: "no host" },
+    { free_frames: "4294967296" },
+    { pressure: "101" },
+    { protocol: "" },
+  ]) {
+    expect(read({ ...tags, ...wrong })).toBe("tags out of range");
+  }
+});
+
+test("page links go to the member's own host unless it names another", () => {
+  const address = (node: NodeTags) => pageAddress(node, "10.0.0.1");
+  expect(address(SERVER)).toEqual({ kind: "tcp", host: "10.0.0.1", port: 7777 });
+  const other = { ...SERVER, page: { host: "10.9.9.9", port: 5 } };
+  expect(address(other)).toEqual({ kind: "tcp", host: "10.9.9.9", port: 5 });
+  expect(address({ ...SERVER, page: null })).toBeNull();
+});

@@ -1,0 +1,138 @@
+/**
+ * Tags: what a node says of itself to the cluster, as Serf tags, so that `serf members` shows it.
+ *
+ *     role=server number=3 page_port=7777 lend_frames=131072 free_frames=90112 granted_frames=40960
+ *     pressure=0 boot_id=9f.. cluster=ramster protocol=1 page_bytes=4096 codecs=3 target=auto
+ *
+ * A node that has not settled on a number yet says `claim` in place of `number`. Values come from
+ * outside and are checked: a member whose tags are not whole is shown and never used.
+ *
+ * Not here: their encoding (src/gossip/serf-tags.ts), when they change (membership.ts).
+ */
+import { NODES_MAX, PAGE_BYTES } from "../core/limits.ts";
+import { parseAddress, type TcpAddress } from "../net/address.ts";
+
+export const ROLES = ["node", "server"] as const;
+
+export interface NodeTags {
+  readonly role: (typeof ROLES)[number];
+  readonly cluster: string;
+  /** Version of the page protocol. */
+  readonly protocol: number;
+  readonly bootId: bigint;
+  /** Null until it is settled. */
+  readonly number: number | null;
+  /** The number that it asks for meanwhile. */
+  readonly claim: number | null;
+  /** Where page links go; null before it listens. Without a host it is the member's. */
+  readonly page: { readonly host: string | null; readonly port: number } | null;
+  /** Frames that it lends in all, that are free of these, and that borrowers were promised. */
+  readonly lendFrames: number;
+  readonly freeFrames: number;
+  readonly grantedFrames: number;
+  /** How full its own memory is, in percent. */
+  readonly pressure: number;
+  /** Bit `id` for each codec that it can decompress. */
+  readonly codecs: number;
+  /** Where its own pages go: a number, "auto" or "none". */
+  readonly target: string;
+}
+
+/** Frames are told in 32 bits: 16 TiB. */
+const COUNT_MAX = 2 ** 32 - 1;
+
+/** As text, keys as above. What is null is left out. */
+export function tagsOf(node: NodeTags): Record<string, string> {
+  const tags: Record<string, string> = {
+    role: node.role,
+    cluster: node.cluster,
+    protocol: String(node.protocol),
+    page_bytes: String(PAGE_BYTES),
+    boot_id: node.bootId.toString(16),
+    lend_frames: String(node.lendFrames),
+    free_frames: String(node.freeFrames),
+    granted_frames: String(node.grantedFrames),
+    pressure: String(node.pressure),
+    codecs: String(node.codecs),
+    target: node.target,
+  };
+  if (node.number !== null) tags.number = String(node.number);
+  if (node.claim !== null) tags.claim = String(node.claim);
+  if (node.page !== null) {
+    tags.page_port = String(node.page.port);
+    if (node.page.host !== null) tags.page_host = node.page.host;
+  }
+  return tags;
+}
+
+/**
+ * @returns the node behind the tags, or why it is none: a member of another program, of another
+ * version, or one with tags that make no sense.
+ */
+export function readTags(tags: ReadonlyMap<string, string>): NodeTags | string {
+  const role = ROLES.find((it) => it === tags.get("role"));
+  const bootId = tags.get("boot_id") ?? "";
+  if (role === undefined || !/^[0-9a-f]{1,16}$/.test(bootId)) return "no ramster node";
+  const pageBytes = tags.get("page_bytes");
+  if (pageBytes !== String(PAGE_BYTES)) return `pages of ${pageBytes ?? "no"} bytes`;
+  const page = pageOf(tags);
+  const number = optionalCount(tags.get("number"), NODES_MAX - 1);
+  const claim = optionalCount(tags.get("claim"), NODES_MAX - 1);
+  const protocol = count(tags.get("protocol"), 255);
+  const lendFrames = count(tags.get("lend_frames"), COUNT_MAX);
+  const freeFrames = count(tags.get("free_frames"), COUNT_MAX);
+  const grantedFrames = count(tags.get("granted_frames"), COUNT_MAX);
+  const pressure = count(tags.get("pressure"), 100);
+  const codecs = count(tags.get("codecs"), COUNT_MAX);
+  const counts = [number, claim, protocol, lendFrames, freeFrames, grantedFrames, pressure, codecs];
+  if (page === undefined || counts.some((it) => Number.isNaN(it))) return "tags out of range";
+  return {
+    role,
+    cluster: tags.get("cluster") ?? "",
+    protocol,
+    bootId: BigInt(`0x${bootId}`),
+    number,
+    claim,
+    page,
+    lendFrames,
+    freeFrames,
+    grantedFrames,
+    pressure,
+    codecs,
+    target: tags.get("target") ?? "none",
+  };
+}
+
+/** Where a member's page links go, or null when it does not say. */
+export function pageAddress(node: NodeTags, memberHost: string): TcpAddress | null {
+  if (node.page === null) return null;
+  return { kind: "tcp", host: node.page.host ?? memberHost, port: node.page.port };
+}
+
+/** Undefined when it makes no sense. */
+function pageOf(tags: ReadonlyMap<string, string>): NodeTags["page"] | undefined {
+  const text = tags.get("page_port");
+  if (text === undefined) return null;
+  const port = count(text, 65_535);
+  if (Number.isNaN(port) || port === 0) return undefined;
+  const host = tags.get("page_host");
+  if (host === undefined) return { host: null, port };
+  const bracketed = host.includes(":") ? `[${host}]` : host;
+  try {
+    parseAddress(`${bracketed}:${port}`);
+  } catch {
+    return undefined; // No host: the one error there is.
+  }
+  return { host, port };
+}
+
+function optionalCount(text: string | undefined, max: number): number | null {
+  return text === undefined ? null : count(text, max);
+}
+
+/** NaN when it is no whole number up to `max`. */
+function count(text: string | undefined, max: number): number {
+  if (text === undefined || !/^\d{1,10}$/.test(text)) return Number.NaN;
+  const value = Number(text);
+  return value <= max ? value : Number.NaN;
+}
