@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { SeededRandom } from "../../src/core/random.ts";
 import type { Address } from "../../src/net/address.ts";
 import type { Stream, StreamEvents } from "../../src/net/transport.ts";
+import { datagramContract } from "../contract/datagrams.ts";
 import { transportContract } from "../contract/transport.ts";
 import { SimClock } from "./clock.ts";
 import { SimNetwork } from "./network.ts";
@@ -25,6 +26,18 @@ for (const seed of [1, 2, 3]) {
     };
   });
 }
+
+datagramContract("SimNetwork", () => {
+  const clock = new SimClock();
+  const network = new SimNetwork(clock, new SeededRandom(1));
+  return {
+    transport: network.transport("a"),
+    address: { kind: "tcp", host: "10.0.0.1", port: 0 },
+    until: async (condition) => {
+      if (!clock.runUntil(condition, DEADLINE_MS)) throw new Error("it never happened");
+    },
+  };
+});
 
 class Log implements StreamEvents {
   bytes = 0;

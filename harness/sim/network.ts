@@ -1,6 +1,6 @@
 /**
- * Streams in memory under virtual time, made as unkind as a network may be. Everything is drawn
- * from one Random, so a run is repeated by its seed.
+ * Streams in memory under virtual time, made as unkind as a network may be, and datagrams beside
+ * them (datagrams.ts). Everything is drawn from one Random, so a run is repeated by its seed.
  *
  *     write > [ pipe: capacity bytes, in order ] > latency > random pieces > onData
  *
@@ -25,6 +25,7 @@ import type { Address } from "../../src/net/address.ts";
 import { formatAddress } from "../../src/net/address.ts";
 import type { Listener, Stream, StreamEvents, Transport } from "../../src/net/transport.ts";
 import type { SimClock } from "./clock.ts";
+import { SimDatagrams } from "./datagrams.ts";
 
 export interface NetworkSettings {
   /** One way. Each piece draws its own; order within a stream is kept all the same. */
@@ -35,6 +36,9 @@ export interface NetworkSettings {
   readonly pipeBytesMax: number;
   /** A connect that is not answered fails after this: the kernel's default is 127 s. */
   readonly connectTimeoutMs: number;
+  /** Of datagrams alone, see DatagramSettings. */
+  readonly lossPercent: number;
+  readonly twicePercent: number;
 }
 
 export const NETWORK_DEFAULTS: NetworkSettings = {
@@ -43,6 +47,8 @@ export const NETWORK_DEFAULTS: NetworkSettings = {
   pipeBytesMin: 2 * 1024,
   pipeBytesMax: 256 * 1024,
   connectTimeoutMs: 127_000,
+  lossPercent: 0,
+  twicePercent: 2,
 };
 
 /** The first port given for port 0, as on Linux. */
@@ -60,6 +66,9 @@ export class SimNetwork {
   readonly settings: NetworkSettings;
   /** Streams that are open on either side: zero when everything was closed in order. */
   readonly streams = new Set<SimStream>();
+  readonly datagrams: SimDatagrams;
+  /** Host names with other addresses than themselves. */
+  readonly names = new Map<string, readonly string[]>();
   private readonly listeners = new Map<string, SimListener>();
   private readonly blocked = new Set<string>();
   private readonly down = new Set<string>();
@@ -70,6 +79,8 @@ export class SimNetwork {
     this.clock = clock;
     this.random = random;
     this.settings = { ...NETWORK_DEFAULTS, ...settings };
+    const isBlocked = (from: string, to: string): boolean => this.isBlocked(from, to);
+    this.datagrams = new SimDatagrams({ clock, random, isBlocked }, this.settings);
   }
 
   /** The network as `host` sees it. */
@@ -77,6 +88,11 @@ export class SimNetwork {
     return {
       listen: (address, accept) => this.listen(host, address, accept),
       connect: (address, events) => this.connect(host, address, events),
+      bind: async (address, onDatagram) => {
+        const port = address.port === 0 ? this.portFor(0) : address.port;
+        return this.datagrams.bind(host, { ...address, port }, onDatagram);
+      },
+      lookup: async (name) => [...(this.names.get(name) ?? [name])],
     };
   }
 
@@ -130,6 +146,7 @@ export class SimNetwork {
     for (const stream of [...this.streams]) {
       if (stream.host === host) stream.vanish();
     }
+    this.datagrams.unbindAll(host);
   }
 
   /**

@@ -2,6 +2,7 @@ import { afterEach, describe, expect, test } from "bun:test";
 import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
+import { datagramContract } from "../../harness/contract/datagrams.ts";
 import { transportContract } from "../../harness/contract/transport.ts";
 import { RamsterError } from "../core/errors.ts";
 import type { Address } from "./address.ts";
@@ -172,4 +173,15 @@ test("BunRandom.u32() gives unsigned 32-bit integers that do not repeat in block
   for (let i = 0; i < 256; i += 1) seen.add(random.u32());
   expect(seen.size).toBeGreaterThan(250);
   for (const value of seen) expect(value).toBe(value >>> 0);
+});
+
+datagramContract("BunTransport", () => ({
+  transport: new BunTransport(),
+  address: { kind: "tcp", host: "127.0.0.1", port: 0 },
+  until,
+}));
+
+test("lookup() of a name that nobody knows is a ConfigError", async () => {
+  const error = await failureOf(new BunTransport().lookup("no-such-host.invalid"));
+  expect(error.message).toBe('Cannot find host "no-such-host.invalid": unknown host name');
 });

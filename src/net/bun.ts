@@ -21,9 +21,17 @@ import * as fs from "node:fs";
 import type { Clock, TimerId } from "../core/clock.ts";
 import { ConfigError, RamsterError } from "../core/errors.ts";
 import type { Random } from "../core/random.ts";
-import type { Address, UnixAddress } from "./address.ts";
+import type { Address, TcpAddress, UnixAddress } from "./address.ts";
 import { formatAddress } from "./address.ts";
-import type { Listener, Stream, StreamEvents, Transport } from "./transport.ts";
+import { bindDatagrams, lookupAddresses } from "./bun-datagrams.ts";
+import type {
+  DatagramPort,
+  Listener,
+  OnDatagram,
+  Stream,
+  StreamEvents,
+  Transport,
+} from "./transport.ts";
 
 type Socket = Bun.Socket<BunStream>;
 
@@ -68,6 +76,14 @@ export class BunTransport implements Transport {
         : Bun.connect<BunStream>({ hostname: address.host, port: address.port, ...rest });
     opening.catch((error: unknown) => stream.fail(reasonOf(error)));
     return stream;
+  }
+
+  bind(address: TcpAddress, onDatagram: OnDatagram): Promise<DatagramPort> {
+    return bindDatagrams(address, onDatagram);
+  }
+
+  lookup(host: string): Promise<string[]> {
+    return lookupAddresses(host);
   }
 }
 

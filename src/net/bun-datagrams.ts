@@ -1,0 +1,84 @@
+/**
+ * Datagrams on Bun's UDP sockets, and host names.
+ *
+ * What Bun 1.4.5 does, tried before it was relied upon:
+ *   - send() copies, and returns false when the kernel has no room: that datagram is lost.
+ *   - When nobody listened where an earlier datagram went, the next send throws ECONNREFUSED,
+ *     wherever it goes, and sends nothing. The one after that is itself again.
+ *   - The buffer of a data event is a Buffer over memory of its own.
+ */
+import { lookup as lookupHost } from "node:dns/promises";
+import { ConfigError, RamsterError } from "../core/errors.ts";
+import { formatAddress, type TcpAddress } from "./address.ts";
+import type { DatagramPort, OnDatagram } from "./transport.ts";
+
+/** Transport.bind. */
+export async function bindDatagrams(
+  address: TcpAddress,
+  onDatagram: OnDatagram,
+): Promise<DatagramPort> {
+  try {
+    const socket = await Bun.udpSocket({
+      hostname: address.host,
+      port: address.port,
+      binaryType: "uint8array",
+      socket: {
+        data: (_socket, bytes, port, host) => onDatagram(bytes, { kind: "tcp", host, port }),
+        error: () => {}, // A datagram that did not get there: nobody was promised that it would.
+      },
+    });
+    return new BunDatagrams(socket, { ...address, port: socket.port });
+  } catch (error) {
+    throw bindError(address, error);
+  }
+}
+
+/** Transport.lookup. */
+export async function lookupAddresses(host: string): Promise<string[]> {
+  try {
+    const found = await lookupHost(host, { all: true });
+    return found.map(({ address }) => address);
+  } catch (error) {
+    const options = { cause: error };
+    throw new ConfigError("BAD_CONFIG", `Cannot find host "${host}": unknown host name`, options);
+  }
+}
+
+class BunDatagrams implements DatagramPort {
+  readonly address: TcpAddress;
+  private readonly socket: Bun.udp.Socket<"uint8array">;
+
+  constructor(socket: Bun.udp.Socket<"uint8array">, address: TcpAddress) {
+    this.socket = socket;
+    this.address = address;
+  }
+
+  send(bytes: Uint8Array, byteCount: number, to: TcpAddress): void {
+    const datagram = bytes.subarray(0, byteCount);
+    // The first error may be that of an earlier datagram.
+    if (!this.trySend(datagram, to)) this.trySend(datagram, to);
+  }
+
+  private trySend(datagram: Uint8Array, to: TcpAddress): boolean {
+    try {
+      this.socket.send(datagram, to.port, to.host);
+      return true;
+    } catch {
+      return false; // Too long, no route, or closed: lost, like any other.
+    }
+  }
+
+  close(): void {
+    this.socket.close();
+  }
+}
+
+function bindError(address: TcpAddress, error: unknown): RamsterError {
+  const where = `Cannot listen on "${formatAddress(address)}"`;
+  const options = { cause: error };
+  const code = error instanceof Error && "code" in error ? String(error.code) : String(error);
+  if (code === "EADDRINUSE") {
+    return new RamsterError("ADDRESS_IN_USE", `${where}: the address is in use`, options);
+  }
+  return new ConfigError("BAD_CONFIG", `${where}: ${code}`, options);
+}
