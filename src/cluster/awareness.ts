@@ -1,0 +1,26 @@
+/**
+ * Awareness: how well this node itself does (Lifeguard, "Local Health Multiplier"; memberlist's
+ * awareness.go). 0 is healthy. A node that is late or deaf itself waits longer before it accuses.
+ */
+export class Awareness {
+  private readonly max: number;
+  private score = 0;
+
+  /** `max`: scores are 0 .. max - 1. */
+  constructor(max: number) {
+    this.max = max;
+  }
+
+  get health(): number {
+    return this.score;
+  }
+
+  /** Better by a negative `delta`, worse by a positive one. */
+  apply(delta: number): void {
+    this.score = Math.min(this.max - 1, Math.max(0, this.score + delta));
+  }
+
+  scale(ms: number): number {
+    return ms * (this.score + 1);
+  }
+}

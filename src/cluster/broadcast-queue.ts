@@ -1,0 +1,85 @@
+/**
+ * BroadcastQueue: news waiting to be gossiped (memberlist's queue.go, TransmitLimitedQueue).
+ *
+ *     tier 0: never sent | tier 1: sent once | ...            until the limit, then it is forgotten
+ *
+ * Lower tiers go first, newer before older in each. News about the same subject replaces what was
+ * there: the older would be wrong by now.
+ */
+import { BROADCASTS_MAX } from "../core/limits.ts";
+
+/** No news is shorter: with less room there is no need to look. */
+const ITEM_BYTES_MIN = 24;
+
+interface Item {
+  readonly subject: string;
+  readonly bytes: Uint8Array;
+  /** Replaced, or on another tier meanwhile. */
+  gone: boolean;
+}
+
+export class BroadcastQueue {
+  private readonly tiers: Item[][] = [];
+  private readonly bySubject = new Map<string, Item>();
+
+  get count(): number {
+    return this.bySubject.size;
+  }
+
+  /** Past BROADCASTS_MAX the oldest news is forgotten: a push/pull tells it again. */
+  add(subject: string, bytes: Uint8Array): void {
+    const old = this.bySubject.get(subject);
+    if (old !== undefined) old.gone = true;
+    this.bySubject.delete(subject);
+    for (const [oldest, item] of this.bySubject) {
+      if (this.bySubject.size < BROADCASTS_MAX) break;
+      item.gone = true;
+      this.bySubject.delete(oldest);
+    }
+    const item = { subject, bytes, gone: false };
+    this.bySubject.set(subject, item);
+    this.tier(0).push(item);
+  }
+
+  /**
+   * News for one packet: as much as fits `byteCount` with `overhead` bytes for each and `countMax`
+   * pieces, each counted as sent once. What was sent `limit` times is forgotten.
+   */
+  take(byteCount: number, options: { overhead: number; countMax: number; limit: number }) {
+    const taken: Uint8Array[] = [];
+    if (this.bySubject.size === 0) return taken;
+    let left = byteCount;
+    const moved: Array<{ item: Item; tier: number }> = [];
+    for (let tier = 0; tier < this.tiers.length; tier += 1) {
+      const items = this.tiers[tier] ?? [];
+      for (let i = items.length - 1; i >= 0; i -= 1) {
+        if (left < ITEM_BYTES_MIN || taken.length === options.countMax) break;
+        const item = items[i];
+        if (item === undefined || item.gone) {
+          items.splice(i, 1);
+          continue;
+        }
+        const cost = item.bytes.byteLength + options.overhead;
+        if (cost > left) continue;
+        left -= cost;
+        items.splice(i, 1);
+        taken.push(item.bytes);
+        moved.push({ item, tier: tier + 1 });
+      }
+    }
+    for (const { item, tier } of moved) {
+      if (tier < options.limit) this.tier(tier).push(item);
+      else this.bySubject.delete(item.subject);
+    }
+    return taken;
+  }
+
+  private tier(index: number): Item[] {
+    let tier = this.tiers[index];
+    if (tier === undefined) {
+      tier = [];
+      this.tiers[index] = tier;
+    }
+    return tier;
+  }
+}

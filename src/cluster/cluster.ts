@@ -1,0 +1,411 @@
+/**
+ * Cluster: one member of a memberlist cluster, put together from its parts.
+ *
+ *     datagrams --> Prober (who answers?) --+
+ *     streams   --> push/pull --------------+--> Members (who is alive) --> events
+ *     users     --> Serf (who leaves?) -----+         |
+ *     datagrams <-- BroadcastQueue <-- news ----------+
+ *
+ * Spread: every packet takes along the news that fits; the gossip tick sends what is left; a
+ * push/pull now and then tells all of it, which mends what was lost.
+ *
+ * Not here: what tags mean, and what is done about a death (src/node).
+ */
+import type { Clock, TimerId } from "../core/clock.ts";
+import { ConfigError, RamsterError, WireError } from "../core/errors.ts";
+import { COMPOUND_PARTS_MAX } from "../core/limits.ts";
+import { below, type Random } from "../core/random.ts";
+import { encodeMessage } from "../gossip/body.ts";
+import type { Keyring } from "../gossip/keyring.ts";
+import {
+  MEMBER_STATE,
+  type PacketMessage,
+  type PushPull,
+  type StreamMessage,
+} from "../gossip/messages.ts";
+import {
+  COMPOUND_PART_BYTES,
+  decodePacket,
+  encodePacket,
+  type GossipOptions,
+  packetOverhead,
+} from "../gossip/packet.ts";
+import { encodeTags } from "../gossip/serf-tags.ts";
+import { formatAddress, parseAddress, type TcpAddress } from "../net/address.ts";
+import { ipBytes } from "../net/ip.ts";
+import type { DatagramPort, Transport } from "../net/transport.ts";
+import { Awareness } from "./awareness.ts";
+import { BroadcastQueue } from "./broadcast-queue.ts";
+import { ClusterCounters } from "./counters.ts";
+import type { Member } from "./member.ts";
+import { type MemberEvents, Members } from "./members.ts";
+import { Prober, shuffled } from "./prober.ts";
+import { Serf } from "./serf.ts";
+import { type ClusterSettings, pushPullMs, retransmitLimit } from "./settings.ts";
+import { Streams } from "./streams.ts";
+
+export type { Member } from "./member.ts";
+
+export interface ClusterEvents extends MemberEvents {
+  /** One line for the log. */
+  onNotice(line: string): void;
+}
+
+/** Both on one port: how often another port is tried when the kernel gave one that is half free. */
+const BIND_ATTEMPTS = 16;
+/** The same refusal is told once in this time. */
+const NOTICE_QUIET_MS = 10_000;
+/** How long the news of one's leaving takes to get about, in rounds of gossip. */
+const LEAVE_ROUNDS = 5;
+
+export class Cluster {
+  readonly counters = new ClusterCounters();
+  private readonly env: { clock: Clock; transport: Transport; random: Random };
+  private readonly settings: ClusterSettings;
+  private readonly identity: { name: string; tags: Readonly<Record<string, string>> };
+  private readonly events: ClusterEvents;
+  private readonly options: GossipOptions;
+  private readonly awareness: Awareness;
+  private readonly queue = new BroadcastQueue();
+  private readonly serf = new Serf();
+  private readonly streams: Streams;
+  private port: DatagramPort | null = null;
+  private parts: { members: Members; prober: Prober } | null = null;
+  private readonly timers = new Map<string, TimerId>();
+  private readonly toldAtMs = new Map<string, number>();
+  private seeds: readonly TcpAddress[] = [];
+
+  constructor(
+    env: { clock: Clock; transport: Transport; random: Random },
+    settings: ClusterSettings,
+    identity: { name: string; tags: Readonly<Record<string, string>> },
+    events: ClusterEvents,
+    keyring: Keyring | null,
+  ) {
+    this.env = env;
+    this.settings = settings;
+    this.identity = identity;
+    this.events = events;
+    this.options = { keyring, label: settings.label };
+    this.awareness = new Awareness(settings.awarenessMax);
+    const handler = {
+      onStreamMessage: (message: StreamMessage) => this.onStreamMessage(message),
+      onStreamRefused: (line: string) => this.notice(line),
+    };
+    const { counters } = this;
+    this.streams = new Streams({ ...env, counters, handler }, this.options, settings);
+  }
+
+  /** Binds both ports, and is a cluster of one. @returns where. Rejects as Transport.listen does. */
+  async start(): Promise<TcpAddress> {
+    const bound = await this.bind();
+    const address = await this.advertised(bound);
+    const addr = ipBytes(address.host);
+    if (addr === null) throw notAnAddress(address.host);
+    const { name, tags } = this.identity;
+    const { clock, random } = this.env;
+    const { counters, awareness, queue, events, serf } = this;
+    const isLeaving = (member: string): boolean => serf.isLeaving(member);
+    const members = new Members(
+      { clock, queue, awareness, counters, events, isLeaving },
+      this.settings,
+      { name, addr, port: address.port, meta: encodeTags(tags) },
+    );
+    const output = {
+      send: (to: TcpAddress, messages: readonly Uint8Array[]) => this.send(to, messages),
+      request: this.streams.request.bind(this.streams),
+    };
+    const prober = new Prober(
+      { clock, random, members, awareness, counters, output },
+      this.settings,
+    );
+    this.parts = { members, prober };
+    this.queue.add(`serf ${name}`, userMessage(serf.announce(name, "join")));
+    prober.start();
+    this.every("gossip", this.settings.gossipIntervalMs, () => this.gossip());
+    this.every("reconnect", this.settings.reconnectIntervalMs, () => this.reconnect());
+    this.pushPullNowAndThen();
+    return bound;
+  }
+
+  /**
+   * Exchanges all with each of the seeds, HOST:PORT; a name with many addresses counts as many.
+   *
+   * @returns how many answered.
+   */
+  async join(seeds: readonly TcpAddress[]): Promise<number> {
+    const addresses = new Map<string, TcpAddress>();
+    for (const seed of seeds) {
+      for (const host of await this.env.transport.lookup(seed.host).catch(() => [])) {
+        const address: TcpAddress = { kind: "tcp", host, port: seed.port };
+        addresses.set(formatAddress(address), address);
+      }
+    }
+    this.seeds = [...addresses.values()];
+    const answers = this.seeds.map((seed) => this.pushPull(seed, { join: true }));
+    return (await Promise.all(answers)).filter((reason) => reason === null).length;
+  }
+
+  /** All members, the dead and this one as well. */
+  members(): readonly Member[] {
+    return this.running.members.all;
+  }
+
+  /** Alive or suspected. */
+  get memberCount(): number {
+    return this.running.members.countThere;
+  }
+
+  /** 0: all is well with this node itself. */
+  get health(): number {
+    return this.awareness.health;
+  }
+
+  /** This node says something else of itself. Throws ConfigError when it does not fit. */
+  setTags(tags: Readonly<Record<string, string>>): void {
+    this.running.members.setMeta(encodeTags(tags));
+  }
+
+  /** Says that this node leaves, and waits until that has got about. */
+  async leave(): Promise<void> {
+    const { members } = this.running;
+    const { name } = this.identity;
+    const wasAlone = members.countThere === 1;
+    this.queue.add(`serf ${name}`, userMessage(this.serf.announce(name, "leave")));
+    members.leave();
+    if (wasAlone) return;
+    await new Promise<void>((resolve) => {
+      this.env.clock.after(LEAVE_ROUNDS * this.settings.gossipIntervalMs, resolve);
+    });
+  }
+
+  /** Nothing is sent or heard any more. */
+  async stop(): Promise<void> {
+    for (const timer of this.timers.values()) this.env.clock.cancel(timer);
+    this.timers.clear();
+    this.parts?.prober.stop();
+    this.parts?.members.stop();
+    this.streams.stop();
+    this.port?.close();
+    this.port = null;
+  }
+
+  private get running(): { members: Members; prober: Prober } {
+    if (this.parts === null) throw new RamsterError("CLOSED", "The cluster has not been started");
+    return this.parts;
+  }
+
+  // Coming in.
+
+  private onDatagram(bytes: Uint8Array, from: TcpAddress): void {
+    if (this.parts === null || this.port === null) return;
+    this.counters.packets_received += 1;
+    this.counters.packet_bytes_received += bytes.byteLength;
+    try {
+      decodePacket(bytes, this.options, (message) => this.onMessage(message, from));
+    } catch (error) {
+      if (!(error instanceof WireError)) throw error;
+      this.counters.packets_refused += 1;
+      this.notice(`${error.message}, a datagram from ${from.host}`);
+    }
+  }
+
+  private onMessage(message: PacketMessage, from: TcpAddress): void {
+    const { members, prober } = this.running;
+    switch (message.kind) {
+      case "ping":
+        return prober.onPing(message, from);
+      case "indirect-ping":
+        return prober.onIndirectPing(message, from);
+      case "ack":
+        return prober.onAck(message);
+      case "nack":
+        return prober.onNack(message);
+      case "suspect":
+        return members.onSuspect(message);
+      case "alive":
+        return members.onAlive(message);
+      case "dead":
+        return members.onDead(message);
+      case "user":
+        return this.onUser(message.bytes);
+    }
+  }
+
+  private onUser(bytes: Uint8Array): void {
+    const subject = this.serf.onMessage(bytes);
+    if (subject !== null) this.queue.add(subject, userMessage(bytes));
+  }
+
+  private onStreamMessage(message: StreamMessage): StreamMessage | null {
+    if (this.parts === null) return null;
+    switch (message.kind) {
+      case "ping": {
+        const isForUs = message.node === "" || message.node === this.identity.name;
+        return isForUs ? { kind: "ack", seq: message.seq, payload: new Uint8Array(0) } : null;
+      }
+      case "push-pull": {
+        const answer = this.state({ join: false });
+        this.merge(message);
+        return answer;
+      }
+      case "user":
+        this.onUser(message.bytes);
+        return null;
+      default:
+        return null;
+    }
+  }
+
+  private merge({ members, userState }: PushPull): void {
+    this.serf.merge(userState);
+    this.running.members.merge(members);
+  }
+
+  // Going out.
+
+  /** One datagram with `messages` and the news that fits beside them. */
+  private send(to: TcpAddress, messages: readonly Uint8Array[]): void {
+    const { port } = this;
+    if (port === null) return;
+    const { members } = this.running;
+    const used = messages.reduce((sum, message) => {
+      return sum + message.byteLength + COMPOUND_PART_BYTES;
+    }, packetOverhead(this.options));
+    const news = this.queue.take(this.settings.packetBytesMax - used, {
+      overhead: COMPOUND_PART_BYTES,
+      countMax: COMPOUND_PARTS_MAX - messages.length,
+      limit: retransmitLimit(this.settings, members.count),
+    });
+    if (messages.length + news.length === 0) return;
+    const all = news.length === 0 ? messages : [...messages, ...news];
+    const packet = encodePacket(all, { ...this.options, checksum: true });
+    this.counters.packets_sent += 1;
+    this.counters.packet_bytes_sent += packet.byteLength;
+    port.send(packet, packet.byteLength, to);
+  }
+
+  private gossip(): void {
+    if (this.queue.count === 0) return;
+    const { members } = this.running;
+    const deadSinceMs = this.env.clock.now() - this.settings.gossipToTheDeadMs;
+    const listeners = shuffled(members.all, this.env.random)
+      .filter((it) => !it.isSelf && (it.isThere || it.stateSinceMs > deadSinceMs))
+      .slice(0, this.settings.gossipNodes);
+    for (const member of listeners) this.send(member.address, []);
+  }
+
+  private pushPullNowAndThen(): void {
+    const { clock, random } = this.env;
+    const intervalMs = pushPullMs(this.settings, this.parts?.members.count ?? 1);
+    // A little uneven, so that nodes that started together do not all do it at once.
+    const delayMs = intervalMs * (0.75 + below(random, 500) / 1000);
+    const timer = clock.after(delayMs, () => {
+      this.pushPullNowAndThen();
+      const there = this.members().filter((member) => !member.isSelf && member.isThere);
+      const member = there[below(random, there.length)];
+      if (member !== undefined) void this.pushPull(member.address, { join: false });
+    });
+    this.timers.set("push-pull", timer);
+  }
+
+  /** Tries one that is dead, or a seed that is no member: it may be the rest of the cluster. */
+  private reconnect(): void {
+    const { members } = this.running;
+    members.reap();
+    const known = new Set(members.all.filter((it) => it.isThere).map((it) => it.addressText));
+    const lost = [
+      ...members.all.filter((it) => it.stateCode === MEMBER_STATE.DEAD).map((it) => it.address),
+      ...this.seeds.filter((seed) => !known.has(formatAddress(seed))),
+    ];
+    const address = lost[below(this.env.random, lost.length)];
+    if (address !== undefined) void this.pushPull(address, { join: true });
+  }
+
+  /** Resolves to null when all was exchanged, else to the reason why not. */
+  private pushPull(address: TcpAddress, options: { join: boolean }): Promise<string | null> {
+    return new Promise((resolve) => {
+      const fail = (reason: string): void => {
+        this.counters.push_pulls_failed += 1;
+        if (options.join) this.notice(`Cannot join at "${formatAddress(address)}": ${reason}`);
+        resolve(reason);
+      };
+      const onMessage = (answer: StreamMessage): void => {
+        if (answer.kind !== "push-pull") {
+          fail(answer.kind === "error" ? answer.error : `it answered with ${answer.kind}`);
+          return;
+        }
+        this.counters.push_pulls += 1;
+        this.merge(answer);
+        resolve(null);
+      };
+      this.streams.request(address, this.state(options), { onMessage, onFailure: fail });
+    });
+  }
+
+  private state({ join }: { join: boolean }): PushPull {
+    const { members } = this.running;
+    const left = members.all.filter((it) => it.stateCode === MEMBER_STATE.LEFT);
+    const userState = this.serf.state(left.map((member) => member.name));
+    return { kind: "push-pull", members: members.snapshot(), userState, join };
+  }
+
+  // Start.
+
+  private async bind(): Promise<TcpAddress> {
+    const { bind } = this.settings;
+    for (let attempt = 1; ; attempt += 1) {
+      const address = parseAddress(await this.streams.listen(bind)) as TcpAddress;
+      try {
+        this.port = await this.env.transport.bind(address, (bytes, from) => {
+          this.onDatagram(bytes, from);
+        });
+        return address;
+      } catch (error) {
+        this.streams.stop();
+        const isTaken = error instanceof RamsterError && error.code === "ADDRESS_IN_USE";
+        if (!isTaken || bind.port !== 0 || attempt === BIND_ATTEMPTS) throw error;
+      }
+    }
+  }
+
+  /** Where the others find this node: an IP address. */
+  private async advertised(bound: TcpAddress): Promise<TcpAddress> {
+    const { advertise } = this.settings;
+    if (advertise !== null) return advertise;
+    if (ipBytes(bound.host) !== null) return bound;
+    const [host] = await this.env.transport.lookup(bound.host);
+    if (host === undefined) throw notAnAddress(bound.host);
+    return { ...bound, host };
+  }
+
+  private every(name: string, periodMs: number, work: () => void): void {
+    const run = (): void => {
+      this.timers.set(name, this.env.clock.after(periodMs, run));
+      work();
+    };
+    this.timers.set(name, this.env.clock.after(below(this.env.random, periodMs), run));
+  }
+
+  private notice(line: string): void {
+    const now = this.env.clock.now();
+    if (now - (this.toldAtMs.get(line) ?? Number.NEGATIVE_INFINITY) < NOTICE_QUIET_MS) return;
+    for (const [told, atMs] of this.toldAtMs) {
+      if (now - atMs >= NOTICE_QUIET_MS) this.toldAtMs.delete(told);
+    }
+    if (this.toldAtMs.size >= NOTICES_MAX) return;
+    this.toldAtMs.set(line, now);
+    this.events.onNotice(line);
+  }
+}
+
+/** Different lines within NOTICE_QUIET_MS. Whoever sends rubbish must not fill the log. */
+const NOTICES_MAX = 32;
+
+function userMessage(bytes: Uint8Array): Uint8Array {
+  return encodeMessage({ kind: "user", bytes });
+}
+
+function notAnAddress(host: string): ConfigError {
+  return new ConfigError("BAD_CONFIG", `Cannot gossip at "${host}": it is no IP address`);
+}

@@ -1,0 +1,112 @@
+/** Member: what is known of one member of the cluster. */
+
+import { MEMBER_STATE, type MemberState, type Versions } from "../gossip/messages.ts";
+import { decodeTags } from "../gossip/serf-tags.ts";
+import { formatAddress, type TcpAddress } from "../net/address.ts";
+import { ipText } from "../net/ip.ts";
+import type { Suspicion } from "./suspicion.ts";
+
+export type MemberStateName = "alive" | "suspect" | "dead" | "left";
+
+const STATE_NAMES: Readonly<Record<MemberState, MemberStateName>> = {
+  [MEMBER_STATE.ALIVE]: "alive",
+  [MEMBER_STATE.SUSPECT]: "suspect",
+  [MEMBER_STATE.DEAD]: "dead",
+  [MEMBER_STATE.LEFT]: "left",
+};
+
+/** What is heard of a member as alive. */
+export interface MemberFacts {
+  readonly name: string;
+  readonly addr: Uint8Array;
+  readonly port: number;
+  readonly meta: Uint8Array;
+  readonly vsn: Versions;
+}
+
+export class Member {
+  readonly name: string;
+  readonly isSelf: boolean;
+  incarnation = 0;
+  /** Since `stateSinceMs`. One that is new is dead until it is found alive. */
+  stateCode: MemberState = MEMBER_STATE.DEAD;
+  stateSinceMs = 0;
+  suspicion: Suspicion | null = null;
+  /** Smoothed round trip of its probes; null before the first. */
+  rttMs: number | null = null;
+  private facts: MemberFacts;
+  private host = "";
+  private parsedTags: ReadonlyMap<string, string> | null = null;
+
+  constructor(facts: MemberFacts, options: { isSelf: boolean }) {
+    this.name = facts.name;
+    this.isSelf = options.isSelf;
+    this.facts = facts;
+    this.host = ipText(facts.addr);
+  }
+
+  get state(): MemberStateName {
+    return STATE_NAMES[this.stateCode];
+  }
+
+  /** Alive, or not yet given up. */
+  get isThere(): boolean {
+    return this.stateCode === MEMBER_STATE.ALIVE || this.stateCode === MEMBER_STATE.SUSPECT;
+  }
+
+  /** IP address. */
+  get addr(): string {
+    return this.host;
+  }
+
+  get addrBytes(): Uint8Array {
+    return this.facts.addr;
+  }
+
+  get port(): number {
+    return this.facts.port;
+  }
+
+  get address(): TcpAddress {
+    return { kind: "tcp", host: this.host, port: this.facts.port };
+  }
+
+  get addressText(): string {
+    return formatAddress(this.address);
+  }
+
+  get meta(): Uint8Array {
+    return this.facts.meta;
+  }
+
+  get vsn(): Versions {
+    return this.facts.vsn;
+  }
+
+  get tags(): ReadonlyMap<string, string> {
+    this.parsedTags ??= decodeTags(this.facts.meta);
+    return this.parsedTags;
+  }
+
+  /** @returns whether its metadata have changed. */
+  learn(facts: MemberFacts): boolean {
+    const changed = !sameBytes(facts.meta, this.facts.meta);
+    this.facts = facts;
+    this.host = ipText(facts.addr);
+    if (changed) this.parsedTags = null;
+    return changed;
+  }
+
+  isAt(addr: Uint8Array, port: number): boolean {
+    return port === this.facts.port && sameBytes(addr, this.facts.addr);
+  }
+
+  /** A round trip of its own probe: an eighth of each new one counts (RFC 6298). */
+  noteRoundTrip(ms: number): void {
+    this.rttMs = this.rttMs === null ? ms : this.rttMs + (ms - this.rttMs) / 8;
+  }
+}
+
+export function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
+  return a.byteLength === b.byteLength && a.every((byte, i) => byte === b[i]);
+}

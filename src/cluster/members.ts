@@ -1,0 +1,306 @@
+/**
+ * Members: who is alive, by incarnation (SWIM; memberlist's state.go). The rules alone: what
+ * comes in is a claim about a member, what goes out is news to spread and events to tell.
+ *
+ *     alive(i)   beats   suspect(j), dead(j)   when i > j
+ *     suspect(i) beats   alive(j)              when i >= j
+ *     dead(i)    beats   alive(j), suspect(j)  when i >= j
+ *
+ * Only a member itself raises its incarnation, and does so when it hears that it is not alive. So a
+ * replayed message is an old claim, and changes nothing.
+ *
+ * Not here: packets, probes, clocks other than that of suspicion.
+ */
+import type { Clock } from "../core/clock.ts";
+import { NODES_MAX } from "../core/limits.ts";
+import { encodeMessage } from "../gossip/body.ts";
+import {
+  type Alive,
+  type Dead,
+  MEMBER_STATE,
+  type PushPullMember,
+  type Suspect,
+  type Versions,
+} from "../gossip/messages.ts";
+import type { Awareness } from "./awareness.ts";
+import type { BroadcastQueue } from "./broadcast-queue.ts";
+import type { ClusterCounters } from "./counters.ts";
+import { Member, type MemberFacts, sameBytes } from "./member.ts";
+import { type ClusterSettings, suspicionMinMs } from "./settings.ts";
+import { Suspicion } from "./suspicion.ts";
+
+/** Protocol 2 to 5, speaking 5; Serf's delegate 2 to 5, speaking 4. */
+export const OWN_VERSIONS: Versions = [2, 5, 5, 2, 5, 4];
+
+export interface MemberEvents {
+  onJoin(member: Member): void;
+  /** Its metadata have changed. */
+  onUpdate(member: Member): void;
+  onLeave(member: Member, how: "dead" | "left"): void;
+  /** Somebody else has the name, at another address. `reason` is one line. */
+  onConflict(reason: string): void;
+}
+
+export class Members {
+  readonly self: Member;
+  private readonly clock: Clock;
+  private readonly settings: ClusterSettings;
+  private readonly queue: BroadcastQueue;
+  private readonly awareness: Awareness;
+  private readonly counters: ClusterCounters;
+  private readonly events: MemberEvents;
+  /** Whether a member has said that it leaves. */
+  private readonly isLeaving: (name: string) => boolean;
+  private readonly byName = new Map<string, Member>();
+  private readonly list: Member[] = [];
+  private leaving = false;
+
+  constructor(
+    parts: {
+      clock: Clock;
+      queue: BroadcastQueue;
+      awareness: Awareness;
+      counters: ClusterCounters;
+      events: MemberEvents;
+      isLeaving: (name: string) => boolean;
+    },
+    settings: ClusterSettings,
+    self: Omit<MemberFacts, "vsn">,
+  ) {
+    this.clock = parts.clock;
+    this.queue = parts.queue;
+    this.awareness = parts.awareness;
+    this.counters = parts.counters;
+    this.events = parts.events;
+    this.isLeaving = parts.isLeaving;
+    this.settings = settings;
+    this.self = new Member({ ...self, vsn: OWN_VERSIONS }, { isSelf: true });
+    this.self.incarnation = 1;
+    this.self.stateCode = MEMBER_STATE.ALIVE;
+    this.self.stateSinceMs = this.clock.now();
+    this.insert(this.self);
+  }
+
+  /** All there are, those that died or left as well. */
+  get all(): readonly Member[] {
+    return this.list;
+  }
+
+  get(name: string): Member | null {
+    return this.byName.get(name) ?? null;
+  }
+
+  /** What formulas count: all members that are not forgotten. */
+  get count(): number {
+    return this.list.length;
+  }
+
+  get countThere(): number {
+    let count = 0;
+    for (const member of this.list) if (member.isThere) count += 1;
+    return count;
+  }
+
+  /** This node says something else of itself from now on. */
+  setMeta(meta: Uint8Array): void {
+    const { addrBytes, port, name, vsn } = this.self;
+    if (!this.self.learn({ name, addr: addrBytes, port, meta, vsn })) return;
+    this.self.incarnation += 1;
+    this.spreadSelf();
+  }
+
+  /** aliveNode. */
+  onAlive(alive: Alive): void {
+    const { node: name, addr, port, incarnation } = alive;
+    let member = this.byName.get(name);
+    if (member?.isSelf === true) {
+      this.onAliveSelf(alive);
+      return;
+    }
+    const facts = { name, addr, port, meta: alive.meta, vsn: alive.vsn };
+    if (member === undefined) {
+      if (this.list.length >= NODES_MAX) {
+        this.counters.members_refused += 1;
+        return;
+      }
+      member = new Member(facts, { isSelf: false });
+      this.insert(member);
+    } else {
+      // One that came back at a lower one hears of it in its first push/pull, and goes beyond.
+      if (incarnation <= member.incarnation) return;
+      // A name at another address is another node, unless the one that had it is gone.
+      if (member.isThere && !member.isAt(addr, port)) {
+        this.counters.name_conflicts += 1;
+        return;
+      }
+    }
+    const wasThere = member.isThere;
+    this.clearSuspicion(member);
+    const changed = member.learn(facts);
+    member.incarnation = incarnation;
+    this.setState(member, MEMBER_STATE.ALIVE);
+    this.queue.add(name, encodeMessage(alive));
+    if (!wasThere) this.events.onJoin(member);
+    else if (changed) this.events.onUpdate(member);
+  }
+
+  /** suspectNode. */
+  onSuspect({ node: name, from, incarnation }: Suspect): void {
+    const member = this.byName.get(name);
+    if (member === undefined || incarnation < member.incarnation) return;
+    const message = { kind: "suspect", incarnation, node: name, from } as const;
+    if (member.suspicion !== null) {
+      if (member.suspicion.confirm(from)) this.queue.add(name, encodeMessage(message));
+      return;
+    }
+    if (member.stateCode !== MEMBER_STATE.ALIVE) return;
+    if (member.isSelf) {
+      this.refute(incarnation);
+      return;
+    }
+    this.queue.add(name, encodeMessage(message));
+    member.incarnation = incarnation;
+    this.setState(member, MEMBER_STATE.SUSPECT);
+    this.counters.suspicions += 1;
+    member.suspicion = this.suspicionOf(member, from);
+  }
+
+  /** deadNode. */
+  onDead({ node: name, from, incarnation }: Dead): void {
+    const member = this.byName.get(name);
+    if (member === undefined || incarnation < member.incarnation) return;
+    if (member.isSelf && !this.leaving) {
+      this.refute(incarnation);
+      return;
+    }
+    this.clearSuspicion(member);
+    if (!member.isThere) return;
+    this.queue.add(name, encodeMessage({ kind: "dead", incarnation, node: name, from }));
+    member.incarnation = incarnation;
+    const left = from === name || this.isLeaving(name);
+    this.setState(member, left ? MEMBER_STATE.LEFT : MEMBER_STATE.DEAD);
+    if (member.isSelf) return;
+    if (!left) this.counters.deaths += 1;
+    this.events.onLeave(member, left ? "left" : "dead");
+  }
+
+  /** mergeState: what another member knows, from a push/pull. */
+  merge(members: readonly PushPullMember[]): void {
+    for (const { name, addr, port, meta, incarnation, state, vsn } of members) {
+      switch (state) {
+        case MEMBER_STATE.ALIVE:
+          this.onAlive({ kind: "alive", incarnation, node: name, addr, port, meta, vsn });
+          break;
+        case MEMBER_STATE.LEFT:
+          this.onDead({ kind: "dead", incarnation, node: name, from: name });
+          break;
+        default:
+          // It may be a mistake, and is news here: the member gets its time to object.
+          this.onSuspect({ kind: "suspect", incarnation, node: name, from: this.self.name });
+      }
+    }
+  }
+
+  /** For a push/pull. */
+  snapshot(): PushPullMember[] {
+    return this.list.map((member) => ({
+      name: member.name,
+      addr: member.addrBytes,
+      port: member.port,
+      meta: member.meta,
+      incarnation: member.incarnation,
+      state: member.stateCode,
+      vsn: member.vsn,
+    }));
+  }
+
+  /** This node says that it leaves. */
+  leave(): void {
+    this.leaving = true;
+    const { name, incarnation } = this.self;
+    this.onDead({ kind: "dead", incarnation, node: name, from: name });
+  }
+
+  /** A member that did not answer. */
+  suspect(member: Member): void {
+    const { name: node, incarnation } = member;
+    this.onSuspect({ kind: "suspect", incarnation, node, from: this.self.name });
+  }
+
+  /** Forgets those that are gone for longer than reapMs. */
+  reap(): void {
+    const beforeMs = this.clock.now() - this.settings.reapMs;
+    for (let i = this.list.length - 1; i >= 0; i -= 1) {
+      const member = this.list[i];
+      if (member === undefined || member.isThere || member.stateSinceMs > beforeMs) continue;
+      this.list.splice(i, 1);
+      this.byName.delete(member.name);
+    }
+  }
+
+  stop(): void {
+    for (const member of this.list) this.clearSuspicion(member);
+  }
+
+  aliveMessage(member: Member): Uint8Array {
+    const { name: node, incarnation, addrBytes: addr, port, meta, vsn } = member;
+    return encodeMessage({ kind: "alive", incarnation, node, addr, port, meta, vsn });
+  }
+
+  /** Someone says how this node is: from before a restart, or with its name elsewhere. */
+  private onAliveSelf({ addr, port, incarnation, meta, vsn }: Alive): void {
+    const { self } = this;
+    if (!self.isAt(addr, port)) {
+      this.counters.name_conflicts += 1;
+      this.events.onConflict(`name "${self.name}" is taken by another node`);
+      return;
+    }
+    if (this.leaving || incarnation < self.incarnation) return;
+    const same = sameBytes(meta, self.meta) && vsn.every((byte, i) => byte === self.vsn[i]);
+    if (incarnation === self.incarnation && same) return;
+    this.refute(incarnation);
+  }
+
+  private refute(accused: number): void {
+    if (this.leaving) return;
+    this.self.incarnation = Math.max(this.self.incarnation, accused) + 1;
+    this.counters.refutes += 1;
+    this.awareness.apply(1);
+    this.spreadSelf();
+  }
+
+  private spreadSelf(): void {
+    this.queue.add(this.self.name, this.aliveMessage(this.self));
+  }
+
+  private suspicionOf(member: Member, from: string): Suspicion {
+    const { settings } = this;
+    // As many confirmations as there are members to give them.
+    const wanted = settings.suspicionMult - 2;
+    const expected = this.count - 2 < wanted ? 0 : wanted;
+    const minMs = suspicionMinMs(settings, this.count);
+    const maxMs = minMs * settings.suspicionMaxTimeoutMult;
+    const onDeath = (): void => {
+      const { name: node, incarnation } = member;
+      member.suspicion = null;
+      this.onDead({ kind: "dead", incarnation, node, from: this.self.name });
+    };
+    return new Suspicion(this.clock, from, { expected, minMs, maxMs, onDeath });
+  }
+
+  private clearSuspicion(member: Member): void {
+    member.suspicion?.stop();
+    member.suspicion = null;
+  }
+
+  private setState(member: Member, state: Member["stateCode"]): void {
+    if (member.stateCode === state) return;
+    member.stateCode = state;
+    member.stateSinceMs = this.clock.now();
+  }
+
+  private insert(member: Member): void {
+    this.byName.set(member.name, member);
+    this.list.push(member);
+  }
+}

@@ -1,0 +1,79 @@
+/**
+ * Serf's part of membership, on top of memberlist's: members say before they go that they go, so
+ * that "left" and "failed" can be told apart (hashicorp/serf, serf.go and delegate.go).
+ *
+ * Intents are ordered by Serf's Lamport clock. Each travels on when it is news.
+ */
+import { NODES_MAX } from "../core/limits.ts";
+import {
+  decodeIntent,
+  decodeSerfState,
+  encodeIntent,
+  encodeSerfState,
+  type Intent,
+} from "../gossip/serf-messages.ts";
+
+/** What was last said of a member, and when. */
+interface Status {
+  readonly kind: Intent["kind"];
+  readonly ltime: number;
+}
+
+export class Serf {
+  private ltime = 1;
+  private readonly statuses = new Map<string, Status>();
+
+  /** Whether the member has said that it leaves. */
+  isLeaving(name: string): boolean {
+    return this.statuses.get(name)?.kind === "leave";
+  }
+
+  /** This node says that it is there, or leaves. @returns the message to spread. */
+  announce(name: string, kind: Intent["kind"]): Uint8Array {
+    this.ltime += 1;
+    const intent = { kind, ltime: this.ltime, node: name };
+    this.note(intent);
+    return encodeIntent(intent);
+  }
+
+  /**
+   * A message of Serf has come. @returns whose status it tells when it is news, to be spread
+   * further, else null. Throws WireError BAD_FRAME.
+   */
+  onMessage(bytes: Uint8Array): string | null {
+    const intent = decodeIntent(bytes);
+    return intent !== null && this.note(intent) ? `serf ${intent.node}` : null;
+  }
+
+  /** For a push/pull; `left`: those that left for good. */
+  state(left: readonly string[]): Uint8Array {
+    const statusLTimes = new Map([...this.statuses].map(([name, { ltime }]) => [name, ltime]));
+    return encodeSerfState({ ltime: this.ltime, statusLTimes, leftMembers: left });
+  }
+
+  /** The state of another member, from a push/pull. Throws WireError BAD_FRAME. */
+  merge(userState: Uint8Array): void {
+    const state = decodeSerfState(userState);
+    if (state === null) return;
+    this.witness(state.ltime);
+    const left = new Set(state.leftMembers);
+    for (const [node, ltime] of state.statusLTimes) {
+      this.note({ kind: left.has(node) ? "leave" : "join", ltime, node });
+    }
+  }
+
+  private note(intent: Intent): boolean {
+    const { kind, ltime, node } = intent;
+    this.witness(ltime);
+    const known = this.statuses.get(node);
+    if (known !== undefined && ltime <= known.ltime) return false;
+    if (known === undefined && this.statuses.size >= 2 * NODES_MAX) return false;
+    this.statuses.set(node, { kind, ltime });
+    return true;
+  }
+
+  /** LamportClock.Witness: the next own time is after every time that was seen. */
+  private witness(ltime: number): void {
+    this.ltime = Math.max(this.ltime, ltime);
+  }
+}

@@ -1,0 +1,222 @@
+/**
+ * Streams: gossip over TCP. One message each way, then it ends: push/pull, the fallback ping, and
+ * Serf's messages that must arrive.
+ *
+ *     ours:    connect > write > read the answer > end       onMessage, or onFailure with a reason
+ *     theirs:  accept > read > write the answer > end
+ *
+ * Every stream has a deadline from its first moment, and those of others are bounded in number.
+ */
+import type { Clock, TimerId } from "../core/clock.ts";
+import { WireError } from "../core/errors.ts";
+import { GOSSIP_STREAMS_MAX } from "../core/limits.ts";
+import type { StreamMessage } from "../gossip/messages.ts";
+import type { GossipOptions } from "../gossip/packet.ts";
+import { encodeStream, StreamDecoder } from "../gossip/stream.ts";
+import type { TcpAddress } from "../net/address.ts";
+import type { Listener, Stream, StreamEvents, Transport } from "../net/transport.ts";
+import type { ClusterCounters } from "./counters.ts";
+
+export interface StreamHandler {
+  /** A message on a stream of another's. @returns the answer, or null for none. */
+  onStreamMessage(message: StreamMessage, remote: string): StreamMessage | null;
+  /** A stream that was not to be read. One line. */
+  onStreamRefused(line: string): void;
+}
+
+export interface StreamResult {
+  onMessage(message: StreamMessage): void;
+  onFailure(reason: string): void;
+}
+
+export class Streams {
+  private readonly clock: Clock;
+  private readonly transport: Transport;
+  private readonly options: GossipOptions;
+  private readonly timeoutMs: number;
+  private readonly counters: ClusterCounters;
+  private readonly handler: StreamHandler;
+  private readonly open = new Set<OneMessage>();
+  private accepted = 0;
+  private listener: Listener | null = null;
+
+  constructor(
+    parts: {
+      clock: Clock;
+      transport: Transport;
+      counters: ClusterCounters;
+      handler: StreamHandler;
+    },
+    options: GossipOptions,
+    settings: { streamTimeoutMs: number },
+  ) {
+    this.clock = parts.clock;
+    this.transport = parts.transport;
+    this.counters = parts.counters;
+    this.handler = parts.handler;
+    this.options = options;
+    this.timeoutMs = settings.streamTimeoutMs;
+  }
+
+  /** @returns the port. Rejects as Transport.listen does. */
+  async listen(address: TcpAddress): Promise<string> {
+    this.listener = await this.transport.listen(address, () => this.accept());
+    return this.listener.address;
+  }
+
+  /** Sends one message and waits for the answer. `timeoutMs`: all of it. */
+  request(
+    address: TcpAddress,
+    message: StreamMessage,
+    result: StreamResult,
+    timeoutMs = this.timeoutMs,
+  ): void {
+    this.counters.streams_opened += 1;
+    const request = this.track(timeoutMs, {
+      onMessage: (answer) => {
+        result.onMessage(answer);
+        return null;
+      },
+      onEnd: (reason) => {
+        if (reason !== "") result.onFailure(reason);
+      },
+    });
+    request.send(encodeStream(message, this.options));
+    request.stream = this.transport.connect(address, request);
+  }
+
+  /** Takes no more streams, and ends those that there are. */
+  stop(): void {
+    this.listener?.close();
+    this.listener = null;
+    for (const stream of [...this.open]) stream.finish("this node is stopping");
+  }
+
+  private accept(): StreamEvents {
+    if (this.accepted >= GOSSIP_STREAMS_MAX) {
+      this.counters.streams_refused += 1;
+      return REFUSE;
+    }
+    this.counters.streams_accepted += 1;
+    this.accepted += 1;
+    return this.track(this.timeoutMs, {
+      onMessage: (message, remote) => this.handler.onStreamMessage(message, remote),
+      onEnd: (reason, remote) => {
+        this.accepted -= 1;
+        if (reason === "") return;
+        this.counters.streams_refused += 1;
+        this.handler.onStreamRefused(`Cannot read gossip from "${remote}": ${reason}`);
+      },
+    });
+  }
+
+  private track(timeoutMs: number, uses: StreamUses): OneMessage {
+    const { clock, options, counters } = this;
+    const stream = new OneMessage({ clock, options, counters }, timeoutMs, {
+      onMessage: uses.onMessage,
+      onEnd: (reason, remote) => {
+        this.open.delete(stream);
+        uses.onEnd(reason, remote);
+      },
+    });
+    this.open.add(stream);
+    return stream;
+  }
+}
+
+interface StreamUses {
+  onMessage(message: StreamMessage, remote: string): StreamMessage | null;
+  /** Called once. `reason` is "" when a message was read before. */
+  onEnd(reason: string, remote: string): void;
+}
+
+class OneMessage implements StreamEvents {
+  stream: Stream | null = null;
+  private readonly clock: Clock;
+  private readonly options: GossipOptions;
+  private readonly counters: ClusterCounters;
+  private readonly uses: StreamUses;
+  private readonly decoder: StreamDecoder;
+  private readonly timer: TimerId;
+  private output: Uint8Array = new Uint8Array(0);
+  private written = 0;
+  private isOpen = false;
+  private isRead = false;
+  private isOver = false;
+
+  constructor(
+    env: { clock: Clock; options: GossipOptions; counters: ClusterCounters },
+    timeoutMs: number,
+    uses: StreamUses,
+  ) {
+    this.clock = env.clock;
+    this.options = env.options;
+    this.counters = env.counters;
+    this.uses = uses;
+    this.decoder = new StreamDecoder(env.options);
+    this.timer = this.clock.after(timeoutMs, () => this.finish(`no answer in ${timeoutMs} ms`));
+  }
+
+  send(bytes: Uint8Array): void {
+    this.output = bytes;
+    this.written = 0;
+    this.counters.stream_bytes_sent += bytes.byteLength;
+    this.pump();
+  }
+
+  /** Over, whatever state it is in. */
+  finish(reason: string): void {
+    if (this.isOver) return;
+    this.isOver = true;
+    this.clock.cancel(this.timer);
+    this.uses.onEnd(this.isRead ? "" : reason, this.stream?.remote ?? "");
+    this.stream?.terminate();
+  }
+
+  onOpen(stream: Stream): void {
+    this.stream = stream;
+    this.isOpen = true;
+    if (this.isOver) stream.terminate();
+    else this.pump();
+  }
+
+  onData(stream: Stream, chunk: Uint8Array): void {
+    this.counters.stream_bytes_received += chunk.byteLength;
+    if (this.isRead || this.isOver) return; // One message: what follows is nothing to us.
+    try {
+      const message = this.decoder.push(chunk);
+      if (message === null) return;
+      this.isRead = true;
+      const answer = this.uses.onMessage(message, stream.remote);
+      if (answer === null) stream.end();
+      else this.send(encodeStream(answer, this.options));
+    } catch (error) {
+      if (!(error instanceof WireError)) throw error;
+      this.isRead = false;
+      this.finish(error.message.replace(/^Cannot \w+ gossip: /, ""));
+    }
+  }
+
+  onDrain(): void {
+    this.pump();
+  }
+
+  onClose(_stream: Stream, reason: string): void {
+    this.finish(reason);
+  }
+
+  private pump(): void {
+    if (!this.isOpen || this.stream === null) return;
+    const left = this.output.byteLength - this.written;
+    if (left > 0) this.written += this.stream.write(this.output, this.written, left);
+    // What answers is over once it is written; what asks waits for the answer.
+    if (this.isRead && this.written === this.output.byteLength) this.stream.end();
+  }
+}
+
+const REFUSE: StreamEvents = {
+  onOpen: (stream) => stream.terminate(),
+  onData: () => {},
+  onDrain: () => {},
+  onClose: () => {},
+};

@@ -1,0 +1,28 @@
+import { expect, test } from "bun:test";
+import { ipBytes, ipText } from "./ip.ts";
+
+test.each([
+  ["127.0.0.1", 4],
+  ["255.255.255.255", 4],
+  ["::", 16],
+  ["::1", 16],
+  ["fe80::1:0:0:2", 16],
+  ["2001:db8::", 16],
+  ["1:2:3:4:5:6:7:8", 16],
+  ["1:0:2::3", 16],
+])("%s is %i bytes, and comes back", (text, byteCount) => {
+  const bytes = ipBytes(text);
+  expect(bytes?.byteLength).toBe(byteCount);
+  expect(ipText(bytes ?? new Uint8Array(4))).toBe(text);
+});
+
+test("what is no address is null", () => {
+  for (const text of ["", "localhost", "1.2.3", "1.2.3.256", "1::2::3", "1:2", "12345::", "g::"]) {
+    expect(ipBytes(text)).toBeNull();
+  }
+});
+
+test("an IPv4 address that travels as IPv6 is IPv4", () => {
+  const mapped = Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 10, 0, 0, 1);
+  expect(ipText(mapped)).toBe("10.0.0.1");
+});

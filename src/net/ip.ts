@@ -1,0 +1,63 @@
+/** IP addresses: text for people and sockets, bytes for gossip. */
+
+/** Four or sixteen bytes, or null when it is no IP address. */
+export function ipBytes(text: string): Uint8Array | null {
+  const v4 = ipv4Bytes(text);
+  if (v4 !== null) return v4;
+  return ipv6Bytes(text);
+}
+
+/** As the sockets write it. `bytes` has four or sixteen bytes. */
+export function ipText(bytes: Uint8Array): string {
+  if (bytes.byteLength === 4) return bytes.join(".");
+  const mapped = bytes.subarray(0, 10).every((byte) => byte === 0);
+  if (mapped && bytes[10] === 0xff && bytes[11] === 0xff) return bytes.subarray(12).join(".");
+  const view = new DataView(bytes.buffer, bytes.byteOffset);
+  const groups = Array.from({ length: 8 }, (_, i) => view.getUint16(2 * i).toString(16));
+  return shortened(groups);
+}
+
+function ipv4Bytes(text: string): Uint8Array | null {
+  const parts = text.split(".");
+  if (parts.length !== 4) return null;
+  if (!parts.every((part) => /^\d{1,3}$/.test(part) && Number(part) <= 255)) return null;
+  return Uint8Array.from(parts, Number);
+}
+
+function ipv6Bytes(text: string): Uint8Array | null {
+  const [head = "", tail, ...more] = text.split("%")[0]?.split("::") ?? [];
+  if (more.length > 0) return null;
+  const first = groupsOf(head);
+  const last = tail === undefined ? [] : groupsOf(tail);
+  if (first === null || last === null) return null;
+  const missing = 8 - first.length - last.length;
+  if (tail === undefined ? missing !== 0 : missing < 1) return null;
+  const bytes = new Uint8Array(16);
+  const view = new DataView(bytes.buffer);
+  const groups = [...first, ...new Array<number>(missing).fill(0), ...last];
+  for (const [i, group] of groups.entries()) view.setUint16(2 * i, group);
+  return bytes;
+}
+
+function groupsOf(text: string): number[] | null {
+  if (text === "") return [];
+  const groups = text.split(":");
+  if (!groups.every((group) => /^[0-9a-fA-F]{1,4}$/.test(group))) return null;
+  return groups.map((group) => Number.parseInt(group, 16));
+}
+
+/** RFC 5952: the longest run of two or more zeros becomes "::". */
+function shortened(groups: readonly string[]): string {
+  let bestAt = 0;
+  let best = 1;
+  for (let at = 0; at < groups.length; at += 1) {
+    let end = at;
+    while (groups[end] === "0") end += 1;
+    if (end - at > best) {
+      best = end - at;
+      bestAt = at;
+    }
+  }
+  if (best === 1) return groups.join(":");
+  return `${groups.slice(0, bestAt).join(":")}::${groups.slice(bestAt + best).join(":")}`;
+}
