@@ -25,6 +25,8 @@ export class SimDatagrams {
   readonly settings: DatagramSettings;
   /** Bytes handed in, by host, for whoever counts what gossip costs. */
   readonly bytesSent = new Map<string, number>();
+  /** Sees every datagram that is handed in. */
+  onSend: ((bytes: Uint8Array, to: TcpAddress) => void) | null = null;
   private readonly clock: SimClock;
   private readonly random: Random;
   private readonly isBlocked: (from: string, to: string) => boolean;
@@ -65,6 +67,7 @@ export class SimDatagrams {
 
   send(from: SimPort, bytes: Uint8Array, to: TcpAddress): void {
     assert(bytes.byteLength <= DATAGRAM_BYTES_MAX);
+    this.onSend?.(bytes, to);
     this.bytesSent.set(from.host, (this.bytesSent.get(from.host) ?? 0) + bytes.byteLength);
     if (this.chance(this.settings.lossPercent)) return;
     this.deliverLate(from, bytes, to);

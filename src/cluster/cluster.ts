@@ -7,7 +7,9 @@
  *     datagrams <-- BroadcastQueue <-- news ----------+
  *
  * Spread: every packet takes along the news that fits; the gossip tick sends what is left; a
- * push/pull now and then tells all of it, which mends what was lost.
+ * push/pull now and then tells all of it, which mends what was lost. One that has just joined also
+ * says so to each member itself: gossip alone misses one of some thousand, which would then not know
+ * of it until the next push/pull.
  *
  * Not here: what tags mean, and what is done about a death (src/node).
  */
@@ -55,6 +57,9 @@ export interface ClusterEvents extends MemberEvents {
 const BIND_ATTEMPTS = 16;
 /** The same refusal is told once in this time. */
 const NOTICE_QUIET_MS = 10_000;
+/** For so long after its start a node says to each member that it learns of that it is there. */
+const GREET_MS = 10_000;
+const GREETINGS_PER_TICK = 64;
 /** How long the news of one's leaving takes to get about, in rounds of gossip. */
 const LEAVE_ROUNDS = 5;
 
@@ -74,6 +79,8 @@ export class Cluster {
   private readonly timers = new Map<string, TimerId>();
   private readonly toldAtMs = new Map<string, number>();
   private seeds: readonly TcpAddress[] = [];
+  private startMs = 0;
+  private readonly toGreet: Member[] = [];
 
   constructor(
     env: { clock: Clock; transport: Transport; random: Random },
@@ -99,12 +106,19 @@ export class Cluster {
   /** Binds both ports, and is a cluster of one. @returns where. Rejects as Transport.listen does. */
   async start(): Promise<TcpAddress> {
     const bound = await this.bind();
+    this.startMs = this.env.clock.now();
     const address = await this.advertised(bound);
     const addr = ipBytes(address.host);
     if (addr === null) throw notAnAddress(address.host);
     const { name, tags } = this.identity;
     const { clock, random } = this.env;
-    const { counters, awareness, queue, events, serf } = this;
+    const { counters, awareness, queue, serf } = this;
+    const events: MemberEvents = {
+      onJoin: (member) => this.onJoin(member),
+      onUpdate: (member) => this.events.onUpdate(member),
+      onLeave: (member, how) => this.events.onLeave(member, how),
+      onConflict: (reason) => this.events.onConflict(reason),
+    };
     const isLeaving = (member: string): boolean => serf.isLeaving(member);
     const members = new Members(
       { clock, queue, awareness, counters, events, isLeaving },
@@ -285,7 +299,16 @@ export class Cluster {
     port.send(packet, packet.byteLength, to);
   }
 
+  private onJoin(member: Member): void {
+    if (this.env.clock.now() - this.startMs < GREET_MS) this.toGreet.push(member);
+    this.events.onJoin(member);
+  }
+
   private gossip(): void {
+    const { self } = this.running.members;
+    for (const member of this.toGreet.splice(0, GREETINGS_PER_TICK)) {
+      this.send(member.address, [this.running.members.aliveMessage(self)]);
+    }
     if (this.queue.count === 0) return;
     const { members } = this.running;
     const deadSinceMs = this.env.clock.now() - this.settings.gossipToTheDeadMs;

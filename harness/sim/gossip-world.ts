@@ -1,0 +1,199 @@
+/**
+ * GossipWorld: members of one cluster under virtual time, without pages: many of them, and the means
+ * to trouble them.
+ */
+import { Cluster, type Member } from "../../src/cluster/cluster.ts";
+import { type ClusterSettings, LAN } from "../../src/cluster/settings.ts";
+import { assert } from "../../src/core/assert.ts";
+import type { Clock, TimerId } from "../../src/core/clock.ts";
+import { SeededRandom } from "../../src/core/random.ts";
+import { Keyring } from "../../src/gossip/keyring.ts";
+import type { TcpAddress } from "../../src/net/address.ts";
+import { SimClock } from "./clock.ts";
+import { type NetworkSettings, SimNetwork } from "./network.ts";
+
+export const GOSSIP_PORT = 7946;
+
+export class GossipNode {
+  readonly name: string;
+  readonly host: string;
+  readonly address: TcpAddress;
+  /** What it was told, in order: "join n3", "leave n3 dead", ... */
+  readonly events: string[] = [];
+  readonly notices: string[] = [];
+  readonly conflicts: string[] = [];
+  cluster: Cluster;
+  readonly pauses: PausingClock;
+  private readonly world: GossipWorld;
+  private boots = 0;
+
+  constructor(world: GossipWorld, number: number) {
+    this.world = world;
+    this.name = `n${number}`;
+    this.host = `10.0.${number >> 8}.${number & 255}`;
+    this.address = { kind: "tcp", host: this.host, port: GOSSIP_PORT };
+    this.pauses = new PausingClock(world.clock);
+    this.cluster = this.make();
+  }
+
+  async start(seeds: readonly GossipNode[] = []): Promise<void> {
+    await this.cluster.start();
+    if (seeds.length === 0) return;
+    await this.world.wait(this.cluster.join(seeds.map((seed) => seed.address)));
+  }
+
+  crash(): void {
+    this.world.network.crash(this.host);
+    void this.cluster.stop();
+  }
+
+  /** Starts again after a crash, with nothing of what it knew. */
+  async restart(seeds: readonly GossipNode[]): Promise<void> {
+    this.world.network.boot(this.host);
+    this.cluster = this.make();
+    await this.start(seeds);
+  }
+
+  member(name: string): Member | null {
+    return this.cluster.members().find((member) => member.name === name) ?? null;
+  }
+
+  /** Names of those that it takes for alive. */
+  alive(): string[] {
+    const alive = this.cluster.members().filter((member) => member.state === "alive");
+    return alive.map((member) => member.name).sort();
+  }
+
+  private make(): Cluster {
+    const { network, random, keys, settings } = this.world;
+    this.boots += 1;
+    const env = { clock: this.pauses, random, transport: network.transport(this.host) };
+    return new Cluster(
+      env,
+      { ...settings, bind: this.address },
+      { name: this.name, tags: { boot: String(this.boots) } },
+      {
+        onJoin: (member) => void this.events.push(`join ${member.name}`),
+        onUpdate: (member) => void this.events.push(`update ${member.name}`),
+        onLeave: (member, how) => void this.events.push(`leave ${member.name} ${how}`),
+        onNotice: (line) => void this.notices.push(line),
+        onConflict: (reason) => void this.conflicts.push(reason),
+      },
+      keys.length === 0 ? null : new Keyring(keys, random),
+    );
+  }
+}
+
+export class GossipWorld {
+  readonly clock = new SimClock();
+  readonly random: SeededRandom;
+  readonly network: SimNetwork;
+  readonly settings: ClusterSettings;
+  readonly keys: readonly Uint8Array[];
+  readonly nodes: GossipNode[] = [];
+
+  constructor(
+    options: {
+      seed?: number;
+      network?: Partial<NetworkSettings>;
+      settings?: Partial<ClusterSettings>;
+      keys?: readonly Uint8Array[];
+    } = {},
+  ) {
+    this.random = new SeededRandom(options.seed ?? 1);
+    this.network = new SimNetwork(this.clock, this.random, options.network);
+    const bind: TcpAddress = { kind: "tcp", host: "10.0.0.0", port: GOSSIP_PORT };
+    this.settings = { ...LAN, bind, advertise: null, label: "", ...options.settings };
+    this.keys = options.keys ?? [];
+  }
+
+  /** Starts `count` more nodes; all but the very first join through it. */
+  async grow(count: number): Promise<void> {
+    for (let i = 0; i < count; i += 1) {
+      const node = new GossipNode(this, this.nodes.length);
+      this.nodes.push(node);
+      await node.start(this.nodes.slice(0, 1).filter((seed) => seed !== node));
+    }
+  }
+
+  node(number: number): GossipNode {
+    const node = this.nodes[number];
+    assert(node !== undefined);
+    return node;
+  }
+
+  /** Runs virtual time until the promise is settled. */
+  async wait<T>(promise: Promise<T>): Promise<T> {
+    let done = false;
+    const mark = (): void => {
+      done = true;
+    };
+    promise.then(mark, mark);
+    for (let i = 0; i < 100_000 && !done; i += 1) {
+      await Promise.resolve();
+      if (!done) this.clock.step();
+    }
+    return promise;
+  }
+
+  /** Runs until `condition` holds. @returns how many milliseconds that took. */
+  until(what: string, condition: () => boolean, withinMs: number): number {
+    const startMs = this.clock.now();
+    const done = this.clock.runUntil(condition, withinMs);
+    assert(done, `${what}: not in ${withinMs} ms`);
+    return this.clock.now() - startMs;
+  }
+
+  run(ms: number): void {
+    this.clock.run(this.clock.now() + ms);
+  }
+
+  /** Whether each of `nodes` takes just all of `nodes` for alive. */
+  agreeOn(nodes: readonly GossipNode[]): boolean {
+    const names = nodes
+      .map((node) => node.name)
+      .sort()
+      .join();
+    return nodes.every((node) => node.alive().join() === names);
+  }
+
+  async stop(): Promise<void> {
+    for (const node of this.nodes) await node.cluster.stop();
+  }
+}
+
+/** The clock of one process, whose event loop can stand still: its timers then fire late. */
+export class PausingClock implements Clock {
+  private readonly clock: SimClock;
+  private resumeMs = 0;
+
+  constructor(clock: SimClock) {
+    this.clock = clock;
+  }
+
+  now(): number {
+    return this.clock.now();
+  }
+
+  after(delayMs: number, callback: () => void): TimerId {
+    return this.clock.after(delayMs, () => this.whenAwake(callback));
+  }
+
+  cancel(timer: TimerId): void {
+    this.clock.cancel(timer);
+  }
+
+  soon(callback: () => void): void {
+    this.clock.soon(callback);
+  }
+
+  /** Nothing of this process runs for so long. */
+  pause(ms: number): void {
+    this.resumeMs = Math.max(this.resumeMs, this.clock.now() + ms);
+  }
+
+  private whenAwake(callback: () => void): void {
+    if (this.clock.now() >= this.resumeMs) callback();
+    else this.clock.after(this.resumeMs - this.clock.now(), callback);
+  }
+}
