@@ -3,33 +3,38 @@
  *
  * When it is ready it prints one line on stdout, with the ports that it was given in place of 0:
  *
- *     ready node=3 name=n3 listen=127.0.0.1:41234 client=unix:/tmp/a.sock
+ *     ready node=3 name=n3 listen=127.0.0.1:41234 gossip=127.0.0.1:7946 client=unix:/tmp/a.sock
  *
  * SIGTERM and SIGINT stop it in order; a second one stops it at once. Its log goes to stderr, a
  * line an event.
  */
+import { assert } from "../core/assert.ts";
 import { openMemory } from "../memory/open-memory.ts";
+import { formatAddress } from "../net/address.ts";
 import { BunClock, BunRandom, BunTransport } from "../net/bun.ts";
 import type { NodeConfig } from "../node/config.ts";
+import { openMembership } from "../node/membership.ts";
 import { Node } from "../node/node.ts";
 import { EXIT, type ExitCode } from "./exit.ts";
 
 export async function run(config: NodeConfig): Promise<ExitCode> {
   const stopped = stopSignal();
-  const node = await Node.create(
-    {
-      clock: new BunClock(),
-      transport: new BunTransport(),
-      random: new BunRandom(),
-      memory: openMemory(),
-      log: (area, line) => console.error(`ramster[${config.number}] ${area}: ${line}`),
-    },
-    config,
-  );
+  let number = config.number;
+  const log = (area: string, line: string): void => {
+    console.error(`ramster[${number ?? config.name}] ${area}: ${line}`);
+  };
+  const outside = { clock: new BunClock(), transport: new BunTransport(), random: new BunRandom() };
+  const env = { ...outside, memory: openMemory(), log };
+  const membership = openMembership(env, config);
+  const joined = await membership?.start();
+  number = joined?.number ?? number;
+  assert(number !== null, "without gossip a node has its number by hand");
+  const node = await Node.create(env, { ...config, number }, membership);
   const { listen, clients } = await node.start();
+  const gossip = joined === undefined ? "" : ` gossip=${formatAddress(joined.gossip)}`;
   const client = clients.length === 0 ? "" : ` client=${clients.join(",")}`;
-  console.log(`ready node=${config.number} name=${config.name} listen=${listen}${client}`);
-  warnOfTarget(config);
+  console.log(`ready node=${number} name=${config.name} listen=${listen}${gossip}${client}`);
+  if (membership === null) warnOfTarget({ ...config, number });
   await stopped;
   await node.stop();
   return EXIT.DONE;

@@ -147,6 +147,10 @@ export const GOSSIP_DATAGRAM_BYTES_MAX = 65_507;
 export const META_BYTES_MAX = 512;
 /** Names of members: Serf allows 128 characters. */
 export const MEMBER_NAME_BYTES_MAX = 128;
+/** News waiting to be gossiped: one piece a member, and intents. */
+export const BROADCASTS_MAX = 2 * NODES_MAX;
+/** Streams of gossip that others have opened and not ended. */
+export const GOSSIP_STREAMS_MAX = 128;
 /** Keys of gossip at once: the one in use, and those on their way in and out. */
 export const GOSSIP_KEYS_MAX = 16;
 /** A label is told in one byte. */

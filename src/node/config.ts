@@ -9,6 +9,7 @@
  *
  * Not here: which of them may change while the node runs (node.ts).
  */
+import { CODEC } from "../compress/codec.ts";
 import { ConfigError } from "../core/errors.ts";
 import {
   CLIENT_ADDRESSES_MAX,
@@ -46,6 +47,9 @@ import { type Address, formatAddress, type TcpAddress } from "../net/address.ts"
 /** Codecs that a node can be told to compress with. */
 export const CODEC_NAMES = ["lz4", "raw"] as const;
 export type CodecName = (typeof CODEC_NAMES)[number];
+
+/** Bit `id` for each codec that every node can decompress. */
+export const CODECS_DECOMPRESSED = (1 << CODEC.RAW) | (1 << CODEC.LZ4);
 
 /** What gossip is tuned to: the presets of src/cluster/settings.ts. */
 export const NETWORK_NAMES = ["lan", "local", "wan"] as const;
@@ -269,7 +273,7 @@ function checkGossip(config: NodeConfig): void {
   const { gossip, gossipAdvertise, seeds } = config;
   if (gossip === null) {
     if (config.number === null) {
-      const detail = 'without gossip nobody gives a number, use --number';
+      const detail = "without gossip nobody gives a number, use --number";
       throw bad("gossip", "none", detail);
     }
     if (seeds.length > 0) throw bad("gossip", "none", "it joins by gossip, see --join");

@@ -12,7 +12,7 @@
  * Not here: who is alive (src/cluster), what becomes of pages (node.ts, src/ramster).
  */
 import { Cluster, type Member } from "../cluster/cluster.ts";
-import type { ClusterSettings } from "../cluster/settings.ts";
+import { type ClusterSettings, PRESETS } from "../cluster/settings.ts";
 import { assert } from "../core/assert.ts";
 import type { Clock, TimerId } from "../core/clock.ts";
 import { ConfigError, RamsterError } from "../core/errors.ts";
@@ -20,8 +20,10 @@ import { JOIN_TIMEOUT_MS, PROTOCOL_VERSION } from "../core/limits.ts";
 import type { Log } from "../core/log.ts";
 import type { Random } from "../core/random.ts";
 import type { Keyring } from "../gossip/keyring.ts";
-import type { TcpAddress } from "../net/address.ts";
+import { formatAddress, type TcpAddress } from "../net/address.ts";
 import type { Transport } from "../net/transport.ts";
+import { newBootId } from "./boot-id.ts";
+import { CODECS_DECOMPRESSED, type NodeConfig } from "./config.ts";
 import { type Claimant, NumberClaim } from "./number-claim.ts";
 import { type NodeTags, pageAddress, readTags, tagsOf } from "./tags.ts";
 
@@ -47,7 +49,7 @@ export interface MembershipSettings {
   readonly bootId: bigint;
   /** Given by hand, or null: one that is free. */
   readonly number: number | null;
-  readonly seeds: readonly string[];
+  readonly seeds: readonly TcpAddress[];
   readonly gossip: ClusterSettings;
 }
 
@@ -187,8 +189,9 @@ export class Membership {
     const until = this.env.clock.now() + JOIN_TIMEOUT_MS;
     while ((await this.cluster.join(seeds)) === 0) {
       if (this.env.clock.now() >= until) {
-        const list = seeds.join(", ");
-        throw new RamsterError("ADDRESS_UNREACHABLE", `Cannot join the cluster at ${list}: no answer`);
+        const list = seeds.map(formatAddress).join(", ");
+        const what = `Cannot join the cluster at ${list}`;
+        throw new RamsterError("ADDRESS_UNREACHABLE", `${what}: nobody answers`);
       }
       await this.wait(JOIN_RETRY_MS);
     }
@@ -279,6 +282,25 @@ export class Membership {
     }
     return "";
   }
+}
+
+/** As the settings of a node say: null when it does not gossip. */
+export function openMembership(
+  env: { clock: Clock; random: Random; transport: Transport; log: Log },
+  config: NodeConfig,
+): Membership | null {
+  const { role, name, cluster, number, seeds, gossip, gossipAdvertise, network } = config;
+  if (gossip === null) return null;
+  const { random } = env;
+  return new Membership(
+    { ...env, keyring: null },
+    {
+      ...{ role, name, cluster, number, seeds },
+      codecs: CODECS_DECOMPRESSED,
+      bootId: newBootId(random),
+      gossip: { ...PRESETS[network], bind: gossip, advertise: gossipAdvertise, label: "" },
+    },
+  );
 }
 
 /** Frames rounded down to steps of what is lent, pressure to tens. */

@@ -36,7 +36,8 @@ import { MESSAGE } from "../wire/messages.ts";
 import { TRANSPORT_STATUS } from "../wire/status.ts";
 import { Zcache, type ZcacheOptions } from "../zcache/zcache.ts";
 import { NodeAdmin } from "./admin.ts";
-import type { NumberedConfig } from "./config.ts";
+import { newBootId } from "./boot-id.ts";
+import { CODECS_DECOMPRESSED, type NumberedConfig } from "./config.ts";
 import type { LocalState, Membership, MembershipEvents } from "./membership.ts";
 import type { NodeTags } from "./tags.ts";
 
@@ -212,8 +213,8 @@ export class Node implements LinkHandler, MembershipEvents {
 
   private identity() {
     const { number, cluster, name } = this.config;
-    const codecs = (1 << CODEC.RAW) | (1 << CODEC.LZ4);
-    return { node: number, bootId: this.bootId, clusterName: cluster, nodeName: name, codecs };
+    const names = { clusterName: cluster, nodeName: name };
+    return { node: number, bootId: this.bootId, ...names, codecs: CODECS_DECOMPRESSED };
   }
 
   private doorHello() {
@@ -235,10 +236,6 @@ export class Node implements LinkHandler, MembershipEvents {
 
 /** How often memory of pages that others have flushed is looked for. */
 const TRIM_MS = 1000;
-
-function newBootId(random: Random): bigint {
-  return (BigInt(random.u32()) << 32n) | BigInt(random.u32());
-}
 
 /** @returns whether there was a handler. */
 function serve(foreign: Foreign, node: number, channel: Channel, frame: Frame): boolean {
