@@ -13,8 +13,8 @@ const READY_TIMEOUT_MS = 30_000;
 const STOP_TIMEOUT_MS = 15_000;
 const STDERR_LINES_KEPT = 200;
 
-/** `ready node=3 name=n3 listen=127.0.0.1:41234 client=unix:/tmp/a.sock` */
-const READY_LINE = /^ready node=\d+ name=.+ listen=(\S+?)(?: client=(.+))?$/m;
+/** `ready node=3 name=n3 listen=127.0.0.1:41234 gossip=127.0.0.1:41235 client=unix:/tmp/a.sock` */
+const READY_LINE = /^ready node=\d+ name=.+ listen=(\S+)(?: gossip=(\S+))?(?: client=(.+))?$/m;
 
 /** A node ended that nobody had asked to. */
 export class NodeDiedError extends Error {
@@ -24,8 +24,9 @@ export class NodeDiedError extends Error {
 export class NodeProcess {
   readonly number: number;
   readonly child: Bun.Subprocess<"ignore", "pipe", "pipe">;
-  /** Where it listens for peers and for programs, from its ready line. */
+  /** Where it listens for peers, gossips, and listens for programs, from its ready line. */
   listen = "";
+  gossip = "";
   client = "";
   /** What it logged last, a line an entry. */
   readonly stderr: string[] = [];
@@ -72,7 +73,8 @@ export class NodeProcess {
       throw new NodeDiedError(`node ${this.number} did not start: it said ${said}`);
     }
     this.listen = match[1] ?? "";
-    this.client = match[2] ?? "";
+    this.gossip = match[2] ?? "";
+    this.client = match[3] ?? "";
   }
 
   /** SIGTERM, and SIGKILL when that does not end it. @returns its exit code. */

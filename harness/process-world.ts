@@ -51,9 +51,11 @@ export class ProcessWorld implements AsyncDisposable {
     const given = flags.some((flag) => flag.startsWith("--client=") || flag === "--no-client");
     const client = given ? [] : [`--client=unix:${this.path(`${number}.sock`)}`];
     const listen = flags.some((flag) => flag.startsWith("--listen=")) ? [] : ["127.0.0.1:0"];
+    const gossips = flags.some((flag) => /^--(gossip|join)=/.test(flag));
+    const gossip = gossips ? [] : ["--gossip=none"];
     const argv = [
       ...[...PROGRAM, command, `--number=${number}`, `--name=n${number}`],
-      ...[...listen.map((address) => `--listen=${address}`), ...client, ...flags],
+      ...[...listen.map((address) => `--listen=${address}`), ...gossip, ...client, ...flags],
     ];
     const node = new NodeProcess(number, argv, { verbose: false });
     this.children.push(node.child);

@@ -46,12 +46,14 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   zcache: ["tmem", "zbud", "compress", "frames", "core"],
   wire: ["core"],
   net: ["wire", "core"],
+  gossip: ["core"],
+  cluster: ["gossip", "net", "core"],
   ramster: ["zcache", "tmem", "zbud", "compress", "net", "wire", "core"],
   doors: ["ramster", "net", "wire", "core"],
   client: ["net", "wire", "memory", "core"],
   node: [
     ...["doors", "ramster", "zcache", "tmem", "zbud", "compress", "frames"],
-    ...["net", "wire", "memory", "core"],
+    ...["cluster", "gossip", "net", "wire", "memory", "core"],
   ],
   cli: ["node", "client", "memory", "net", "wire", "core"],
   main: ["cli", "core"],
@@ -68,6 +70,9 @@ const FILES: Readonly<Record<string, readonly string[]>> = {
 const OUTSIDE: readonly { readonly name: RegExp; readonly homes: readonly string[] }[] = [
   { name: /^lz4-wasm/, homes: ["src/compress/"] },
   { name: /^(cac|kleur)$/, homes: ["src/cli/"] },
+  { name: /^@msgpack\/msgpack$/, homes: ["src/gossip/"] },
+  { name: /^node:(crypto|zlib)$/, homes: ["src/gossip/"] },
+  { name: /^node:dns/, homes: ["src/net/bun-datagrams.ts"] },
   { name: /^bun:ffi$/, homes: ["src/memory/"] },
   { name: /^node:buffer$/, homes: ["src/"] },
   { name: /^node:fs/, homes: ["src/net/bun.ts", "src/compress/lz4.ts", "src/cli/"] },
@@ -75,7 +80,10 @@ const OUTSIDE: readonly { readonly name: RegExp; readonly homes: readonly string
 ];
 
 /** Where time, chance, the process and the console may be touched. */
-const EFFECT_HOMES = ["src/net/bun.ts", "src/memory/", "src/cli/", "src/main.ts"];
+const EFFECT_HOMES = [
+  ...["src/net/bun.ts", "src/net/bun-datagrams.ts"],
+  ...["src/memory/", "src/cli/", "src/main.ts"],
+];
 
 const BANNED: readonly {
   readonly call: RegExp;

@@ -1,6 +1,6 @@
 /**
- * GossipWorld: members of one cluster under virtual time, without pages: many of them, and the means
- * to trouble them.
+ * GossipWorld: members of one cluster under virtual time, without pages: many of them, and the
+ * means to trouble them.
  */
 import { Cluster, type Member } from "../../src/cluster/cluster.ts";
 import { type ClusterSettings, LAN } from "../../src/cluster/settings.ts";

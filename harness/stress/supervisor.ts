@@ -74,6 +74,7 @@ export class Supervisor {
       `--number=${plan.number}`,
       `--name=n${plan.number}`,
       "--listen=127.0.0.1:0",
+      "--gossip=none",
       `--client=unix:${join(this.directory, `${plan.number}.sock`)}`,
     ];
     if (!plan.loaded) return [...this.program, "server", ...common, `--memory=${plan.lendBytes}`];

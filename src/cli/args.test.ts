@@ -27,7 +27,11 @@ describe("parseArgs() of a node", () => {
   test("fills in the defaults, which are those of the limits", () => {
     expect(parse("node --number 3")).toEqual({
       command: "node",
-      options: nodeConfig({ number: 3, name: "pebble" }),
+      options: nodeConfig({
+        number: 3,
+        name: "pebble",
+        gossip: { kind: "tcp", host: "127.0.0.1", port: 7946 },
+      }),
     });
   });
 
@@ -38,7 +42,9 @@ describe("parseArgs() of a node", () => {
       --remotify-eph on --remotify-pers off --trickle 100 --trickle-period 2s
       --trickle-first 0ms --pers-zpage-max 4000 --pers-zpage-mean 2000 --put-wait 0ms
       --request-timeout 1.5s --keepalive 1s --idle 10s --reconnect 5s --selfshrink off
-      --selfshrink-interval 1m --selfshrink-hysteresis 10 --selfshrink-inertia 0 --codec raw`;
+      --selfshrink-interval 1m --selfshrink-hysteresis 10 --selfshrink-inertia 0 --codec raw
+      --gossip 10.0.0.9:0 --join 10.0.0.1:7946,seeds:7946 --network wan
+      --advertise 10.0.0.8:7777 --gossip-advertise 10.0.0.8:7946`;
     expect(parse(line.replaceAll("\n", " "))).toEqual({
       command: "node",
       options: {
@@ -77,6 +83,14 @@ describe("parseArgs() of a node", () => {
         selfshrinkHysteresis: 10,
         selfshrinkInertia: 0,
         codec: "raw",
+        gossip: { kind: "tcp", host: "10.0.0.9", port: 0 },
+        seeds: [
+          { kind: "tcp", host: "10.0.0.1", port: 7946 },
+          { kind: "tcp", host: "seeds", port: 7946 },
+        ],
+        network: "wan",
+        advertise: { kind: "tcp", host: "10.0.0.8", port: 7777 },
+        gossipAdvertise: { kind: "tcp", host: "10.0.0.8", port: 7946 },
       },
     });
   });
@@ -113,7 +127,8 @@ describe("parseArgs() of a server", () => {
   });
 
   test("has defaults that are those of the limits", () => {
-    const options = nodeConfig({ number: 0, name: "pebble", role: "server" });
+    const gossip = { kind: "tcp", host: "127.0.0.1", port: 7946 } as const;
+    const options = nodeConfig({ number: 0, name: "pebble", role: "server", gossip });
     expect(parse("server --number 0")).toEqual({ command: "server", options });
   });
 });
@@ -191,7 +206,15 @@ describe("parseArgs() refuses", () => {
       "--number 1",
       'Cannot run "--number": there is no such command, take one of node, server, stress, stats, version',
     ],
-    ["node", 'Cannot run "node" without --number: write ramster node --number N'],
+    [
+      "node --gossip none",
+      'Cannot use --gossip "none": without gossip nobody gives a number, use --number',
+    ],
+    [
+      "node --number 1 --gossip none --join a:1",
+      'Cannot use --gossip "none": it joins by gossip, see --join',
+    ],
+    ["node --join a:0", 'Cannot use --join "a:0": port 0 is no address to connect to'],
     ["stats", 'Cannot run "stats" without --client: write ramster stats --client ADDR'],
     [
       "node --memmory 1MiB",
@@ -244,7 +267,7 @@ describe("parseArgs() refuses", () => {
     ["node --number 1 --selfshrink yes", 'Cannot use --selfshrink "yes": take one of on, off'],
     [
       "node --number 1 --target all",
-      'Cannot use --target "all": write the number of a node, or "none"',
+      'Cannot use --target "all": write the number of a node, "auto" or "none"',
     ],
     ["node --number 1 --target 1", 'Cannot use --target "1": it is the number of this node'],
     ["node --number 1 --high-mark 101", 'Cannot use --high-mark "101": it must be at most 100'],

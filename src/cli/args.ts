@@ -201,9 +201,12 @@ function readLend(flags: GivenFlags): number {
   return bytes;
 }
 
-function readTarget(given: Given): number | null {
+function readTarget(given: Given): NodeConfig["target"] {
   if (given.text === "none") return null;
-  if (!/^\d+$/.test(given.text)) throw badValue(given, 'write the number of a node, or "none"');
+  if (given.text === "auto") return "auto";
+  if (!/^\d+$/.test(given.text)) {
+    throw badValue(given, 'write the number of a node, "auto" or "none"');
+  }
   return parseCount(given, NODE_BOUNDS.target);
 }
 

@@ -129,7 +129,7 @@ const CLUSTER: FlagGroup = {
     {
       name: "gossip",
       value: "HOST:PORT|none",
-      defaultNote: `the host of --listen, port ${GOSSIP_PORT_DEFAULT}; none with --peers`,
+      defaultNote: `port ${GOSSIP_PORT_DEFAULT}; none with --peers`,
       help: "where it gossips with the other nodes, over UDP and TCP",
     },
     {
@@ -170,9 +170,9 @@ const NODE_MEMORY: FlagGroup = {
     },
     {
       name: "target",
-      value: "N|none",
-      default: "none",
-      help: "the node that its own pages go to",
+      value: "auto|N|none",
+      default: "auto",
+      help: "where its own pages go: to whoever lends and has room, to one node, nowhere",
     },
     {
       name: "high-mark",

@@ -5,50 +5,90 @@
  * "constructor" and lets "--no-memory" pass for "--memory", so each token is looked at first: a
  * flag must be one of the command's, and a value gets a guard in front that keeps it text.
  *
- * Refused here: unknown flags and arguments, a missing value, a flag given twice. Every refusal is
- * a ConfigError BAD_CONFIG on one line that names the flag.
+ * A command that takes arguments names them in its table; they are text like the values. What a
+ * configuration file says joins the flags as text too (config-file.ts), so that each value gets its
+ * meaning in one place, args.ts, wherever it was written.
+ *
+ * Refused here: unknown flags, arguments too many or too few, a missing value, a flag given twice.
+ * Every refusal is a ConfigError BAD_CONFIG on one line that names the flag.
  */
 import { cac } from "cac";
 import { assert } from "../core/assert.ts";
 import { ConfigError } from "../core/errors.ts";
 import { COMMANDS, type CommandSpec, type FlagSpec, flagsOf } from "./flags.ts";
 import { nearest } from "./nearest.ts";
-import { badValue, type Given } from "./units.ts";
+import { badValue, type Given, type Place } from "./units.ts";
 
 const GUARD = ":";
 const HELP_FLAGS: readonly string[] = ["--help", "-h"];
 
-export class GivenFlags {
-  private readonly command: CommandSpec;
-  private readonly texts: ReadonlyMap<string, readonly string[]>;
+/** The text of one value: of a flag on the command line, or of a key in a file. */
+export interface GivenText {
+  readonly text: string;
+  /** Undefined on the command line. */
+  readonly place?: Place;
+  /** A member of a list already: its commas are its own. */
+  readonly isMember?: boolean;
+}
 
-  constructor(command: CommandSpec, texts: ReadonlyMap<string, readonly string[]>) {
+/** By flag: its texts, in order. A switch that is on has one. */
+export type GivenTexts = ReadonlyMap<string, readonly GivenText[]>;
+
+export class GivenFlags {
+  readonly command: CommandSpec;
+  private readonly texts: GivenTexts;
+  private readonly args: readonly string[];
+
+  constructor(command: CommandSpec, texts: GivenTexts, args: readonly string[]) {
     this.command = command;
     this.texts = texts;
+    this.args = args;
   }
 
-  /** Whether the flag stands on the command line. */
+  /** The same, and what `file` says of flags that are not on the command line. */
+  over(file: GivenTexts): GivenFlags {
+    return new GivenFlags(this.command, new Map([...file, ...this.texts]), this.args);
+  }
+
+  /** The argument of that name in the command's table, or null when it is not given. */
+  argument(name: string): string | null {
+    const specs = this.command.arguments ?? [];
+    const index = specs.findIndex((it) => it.name === name);
+    assert(index >= 0, `no argument "${name}" in the table of "${this.command.name}"`);
+    return this.args[index] ?? null;
+  }
+
+  /** Where the flag stands when it is not on the command line. */
+  place(flag: string): Place | undefined {
+    return this.texts.get(flag)?.[0]?.place;
+  }
+
+  /** Whether the flag is given. */
   has(flag: string): boolean {
     return this.texts.has(this.spec(flag).name);
   }
 
   /** Its value, else its default. Throws ConfigError when it has neither. */
   value(flag: string): Given {
-    const text = this.texts.get(flag)?.[0] ?? this.spec(flag).default;
+    const given = this.optional(flag);
+    if (given !== null) return given;
+    const text = this.spec(flag).default;
     if (text === undefined) throw missing(this.command, this.spec(flag));
     return { flag, text };
   }
 
   /** Its value, or null when it is not given. */
   optional(flag: string): Given | null {
-    const text = this.texts.get(this.spec(flag).name)?.[0];
-    return text === undefined ? null : { flag, text };
+    const given = this.texts.get(this.spec(flag).name)?.[0];
+    return given === undefined ? null : { flag, text: given.text, place: given.place };
   }
 
   /** The members of all its comma lists, in order. */
   list(flag: string): readonly Given[] {
     const texts = this.texts.get(this.spec(flag).name) ?? [];
-    const members = texts.flatMap((text) => text.split(",").map((it) => ({ flag, text: it })));
+    const members = texts.flatMap(({ text, place, isMember }) =>
+      (isMember === true ? [text] : text.split(",")).map((it) => ({ flag, text: it, place })),
+    );
     const empty = members.find((member) => member.text === "");
     if (empty !== undefined) throw badValue(empty, "a member of the list is empty");
     return members;
@@ -86,20 +126,38 @@ export function readFlags(command: CommandSpec, tokens: readonly string[]): Give
     for (const flag of flagsOf(spec)) cacCommand.option(rawName(flag), flag.help);
   }
   cli.parse(["", "ramster", command.name, ...guarded], { run: false });
-  const [argument] = cli.args;
-  if (argument !== undefined) {
-    const text = unguard(argument);
-    const detail = text.startsWith("-")
-      ? `flags begin with "--", see ramster ${command.name} --help`
-      : `"${command.name}" takes flags only`;
-    throw refuse(`Cannot use argument ${JSON.stringify(text)}: ${detail}`);
-  }
-  const texts = new Map<string, readonly string[]>();
+  const args = cli.args.map(unguard);
+  checkArguments(command, args);
+  const texts = new Map<string, readonly GivenText[]>();
   for (const flag of flagsOf(command)) {
     const parsed: unknown = cli.options[optionName(flag)];
-    if (parsed !== undefined) texts.set(flag.name, textsOf(flag, parsed));
+    if (parsed === undefined) continue;
+    texts.set(
+      flag.name,
+      textsOf(flag, parsed).map((text) => ({ text })),
+    );
   }
-  return new GivenFlags(command, texts);
+  return new GivenFlags(command, texts, args);
+}
+
+function checkArguments(command: CommandSpec, args: readonly string[]): void {
+  const specs = command.arguments ?? [];
+  for (const [index, text] of args.entries()) {
+    const quoted = JSON.stringify(text);
+    if (/^-[^\d]/.test(text)) {
+      const detail = `flags begin with "--", see ramster ${command.name} --help`;
+      throw refuse(`Cannot use argument ${quoted}: ${detail}`);
+    }
+    if (index < specs.length) continue;
+    const names = specs.map((spec) => spec.name).join(" ");
+    const detail = names === "" ? "takes flags only" : `takes ${names} and no more`;
+    throw refuse(`Cannot use argument ${quoted}: "${command.name}" ${detail}`);
+  }
+  const absent = specs.find((spec, index) => spec.required && index >= args.length);
+  if (absent === undefined) return;
+  const usage = specs.map((spec) => spec.name).join(" ");
+  const what = `Cannot run "${command.name}" without ${absent.name}`;
+  throw refuse(`${what}: write ramster ${command.name} ${usage}`);
 }
 
 /** `--memory <SIZE>`, as cac wants it. */

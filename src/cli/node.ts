@@ -42,7 +42,7 @@ export async function run(config: NodeConfig): Promise<ExitCode> {
 
 /** A target without an address may still connect by itself, or be named later: no error yet. */
 function warnOfTarget({ number, target, peers }: NodeConfig): void {
-  if (target === null || peers.some((peer) => peer.number === target)) return;
+  if (typeof target !== "number" || peers.some((peer) => peer.number === target)) return;
   console.error(
     `ramster[${number}] target ${target} is not among --peers: no page moves there yet`,
   );

@@ -10,10 +10,20 @@
  */
 import { ConfigError } from "../core/errors.ts";
 
+/** Where a value stands that is not on the command line. */
+export interface Place {
+  readonly file: string;
+  /** From 1. */
+  readonly line: number;
+  /** What the value is called there. */
+  readonly key: string;
+}
+
 /** A value as it was given: the flag without its dashes, and the text. */
 export interface Given {
   readonly flag: string;
   readonly text: string;
+  readonly place?: Place | undefined;
 }
 
 /** Both ends belong to it. */
@@ -45,13 +55,24 @@ const QUOTED_LENGTH_MAX = 100;
 
 const NUMBER = /^(\d+(?:\.\d+)?)([A-Za-z]*)$/;
 
-/** The error for a value that cannot be used: `Cannot use --memory "64M": write "64MiB"`. */
+/**
+ * The error for a value that cannot be used: `Cannot use --memory "64M": write "64MiB"`, or, from a
+ * file, `Cannot use memory "64M" in "node.toml", line 3: write "64MiB"`.
+ */
 export function badValue(given: Given, detail: string): ConfigError {
   const clipped = given.text.length > QUOTED_LENGTH_MAX;
   const text = JSON.stringify(
     clipped ? `${given.text.slice(0, QUOTED_LENGTH_MAX)}...` : given.text,
   );
-  return new ConfigError("BAD_CONFIG", `Cannot use --${given.flag} ${text}: ${detail}`);
+  const { place } = given;
+  const what =
+    place === undefined ? `--${given.flag} ${text}` : `${place.key} ${text} in ${placeText(place)}`;
+  return new ConfigError("BAD_CONFIG", `Cannot use ${what}: ${detail}`.replaceAll("\n", " "));
+}
+
+/** `"node.toml", line 3`. */
+export function placeText({ file, line }: { file: string; line: number }): string {
+  return `${JSON.stringify(file)}, line ${line}`;
 }
 
 /** Bytes, a part of one cut off. Units in any case; a number alone counts bytes. */

@@ -8,8 +8,8 @@
  *
  * Spread: every packet takes along the news that fits; the gossip tick sends what is left; a
  * push/pull now and then tells all of it, which mends what was lost. One that has just joined also
- * says so to each member itself: gossip alone misses one of some thousand, which would then not know
- * of it until the next push/pull.
+ * says so to each member itself: gossip alone misses one of some thousand, which would then not
+ * know of it until the next push/pull.
  *
  * Not here: what tags mean, and what is done about a death (src/node).
  */
@@ -103,7 +103,9 @@ export class Cluster {
     this.streams = new Streams({ ...env, counters, handler }, this.options, settings);
   }
 
-  /** Binds both ports, and is a cluster of one. @returns where. Rejects as Transport.listen does. */
+  /**
+   * Binds both ports, and is a cluster of one. @returns where. Rejects as Transport.listen does.
+   */
   async start(): Promise<TcpAddress> {
     const bound = await this.bind();
     this.startMs = this.env.clock.now();

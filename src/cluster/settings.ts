@@ -48,8 +48,8 @@ export interface ClusterSettings {
   /** Those that died are told so for this long: one that lives then objects. */
   readonly gossipToTheDeadMs: number;
   /**
-   * All is exchanged with one member every pushPullIntervalMs, over a stream; beyond 32 members that
-   * is times ceil(log2(n / 32)) + 1. Costs about 300 bytes a member each time.
+   * All is exchanged with one member every pushPullIntervalMs, over a stream; beyond 32 members
+   * that is times ceil(log2(n / 32)) + 1. Costs about 300 bytes a member each time.
    */
   readonly pushPullIntervalMs: number;
   /** The longest datagram that is sent. What the path carries whole, on any network. */

@@ -155,7 +155,7 @@ test("knobs: the target can be changed and unset; what is refused says why", asy
   const { sim, client, wait } = await world();
   expect(await wait(client.getKnob("remote_target_nodenum"))).toBe("1");
   expect(await wait(client.setKnob("remote_target_nodenum", "none"))).toBe("none");
-  expect(sim.node(0).node.ramster.settings.target).toBeNull();
+  expect(sim.node(0).node.ramster.target).toBeNull();
   for (const [name, value, why] of [
     ["remote_target_nodenum", "0", "it is this node"],
     ["remote_target_nodenum", "9", "not one of the peers"],

@@ -1,6 +1,6 @@
 /**
- * Bodies: each message of memberlist to bytes and back, without what packets and streams wrap around
- * them. The names of the fields are those of memberlist's Go structs (net.go).
+ * Bodies: each message of memberlist to bytes and back, without what packets and streams wrap
+ * around them. The names of the fields are those of memberlist's Go structs (net.go).
  */
 import { WireError } from "../core/errors.ts";
 import { MEMBER_NAME_BYTES_MAX, META_BYTES_MAX } from "../core/limits.ts";

@@ -21,9 +21,9 @@ export function labelHeader(label: string): Uint8Array {
 }
 
 /**
- * How many bytes the label takes at the front of `bytes`, once it is known to be `label`; -1 when it
- * is not all there yet. Throws WireError BAD_FRAME for another label, or for one where there should
- * be none.
+ * How many bytes the label takes at the front of `bytes`, once it is known to be `label`; -1 when
+ * it is not all there yet. Throws WireError BAD_FRAME for another label, or for one where there
+ * should be none.
  */
 export function labelEnd(bytes: Uint8Array, label: string): number {
   const header = labelHeader(label);

@@ -1,6 +1,6 @@
 /**
- * LZW as memberlist compresses with it (Go's compress/lzw, LSB order, 8-bit literals): codes of 9 to
- * 12 bits, least significant bit first; 256 forgets all strings, 257 ends.
+ * LZW as memberlist compresses with it (Go's compress/lzw, LSB order, 8-bit literals): codes of 9
+ * to 12 bits, least significant bit first; 256 forgets all strings, 257 ends.
  *
  * Only decoding: what this program sends fits a datagram as it is.
  */

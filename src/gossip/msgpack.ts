@@ -101,8 +101,9 @@ export function textOf(bytes: unknown, name: string): string {
 }
 
 /**
- * Where the value that begins at `start` ends, or -1 when that is not there yet. Nothing is decoded:
- * this is how values that follow each other on a stream are told apart. Throws WireError BAD_FRAME.
+ * Where the value that begins at `start` ends, or -1 when that is not there yet. Nothing is
+ * decoded: this is how values that follow each other on a stream are told apart. Throws WireError
+ * BAD_FRAME.
  */
 export function msgpackEnd(bytes: Uint8Array, start: number): number {
   // How many values are still to come at each level.

@@ -7,6 +7,7 @@
  * each but the messages only where it is wanted. Compressed messages are read and not written.
  * Everything that a packet declares is bounded, and checked before memory is taken for it.
  */
+import { crc32 } from "node:zlib";
 import { WireError } from "../core/errors.ts";
 import {
   COMPOUND_PARTS_MAX,
@@ -134,7 +135,7 @@ function compound(messages: readonly Uint8Array[]): Uint8Array {
 function withChecksum(bytes: Uint8Array): Uint8Array {
   const result = new Uint8Array(CHECKSUM_BYTES + bytes.byteLength);
   result[0] = GOSSIP.HAS_CRC;
-  new DataView(result.buffer).setUint32(1, Bun.hash.crc32(bytes));
+  new DataView(result.buffer).setUint32(1, crc32(bytes));
   result.set(bytes, CHECKSUM_BYTES);
   return result;
 }
@@ -143,7 +144,7 @@ function withoutChecksum(bytes: Uint8Array): Uint8Array {
   if (bytes.byteLength < CHECKSUM_BYTES) throw malformed("it is cut short");
   const told = new DataView(bytes.buffer, bytes.byteOffset).getUint32(1);
   const rest = bytes.subarray(CHECKSUM_BYTES);
-  if (Bun.hash.crc32(rest) !== told) throw malformed("its checksum is wrong");
+  if (crc32(rest) !== told) throw malformed("its checksum is wrong");
   return rest;
 }
 

@@ -107,18 +107,19 @@ export class NodeAdmin implements Admin {
   }
 
   /**
-   * The node that pages go to, or "none": unlike the original's file it can be unset, and refuses
-   * what is no peer.
+   * The node that pages go to, "auto", or "none": unlike the original's file it can be unset, and
+   * refuses what is no peer.
    */
   private targetKnob(): Knob {
-    const { ramster, identity, peers } = this.parts;
+    const { ramster, identity, links } = this.parts;
     return {
-      get: () => ramster.settings.target?.toString() ?? "none",
+      get: () => ramster.target?.toString() ?? "none",
       set: (value) => {
         if (value === "none") return ramster.setTarget(null);
-        const node = numberOf(value, NODES_MAX - 1);
+        if (value === "auto") return ramster.setTarget("auto");
+        const node = numberOf(value, NODES_MAX - 1, 'a node\'s number, "auto" or "none"');
         if (node === identity.number) throw new ConfigError("BAD_CONFIG", "it is this node");
-        if (!peers.some((peer) => peer.number === node)) {
+        if (!links.peers().some((peer) => peer.node === node && peer.address !== "")) {
           throw new ConfigError("BAD_CONFIG", "it is not one of the peers");
         }
         ramster.setTarget(node);
@@ -134,7 +135,7 @@ export class NodeAdmin implements Admin {
         const next = value === "" ? [] : parsePeers(value, identity.number);
         for (const peer of peers) {
           if (next.some((other) => other.number === peer.number)) continue;
-          if (ramster.settings.target === peer.number) {
+          if (ramster.target === peer.number) {
             throw new ConfigError("BAD_CONFIG", `node ${peer.number} is the target`);
           }
           links.removePeer(peer.number);
@@ -173,8 +174,8 @@ function countKnob<K extends string>(settings: { [key in K]: number }, key: K): 
   };
 }
 
-function numberOf(value: string, max: number): number {
+function numberOf(value: string, max: number, what = `a number from 0 to ${max}`): number {
   const number = /^\d+$/.test(value) ? Number(value) : Number.NaN;
   if (number <= max) return number;
-  throw new ConfigError("BAD_CONFIG", `it takes a number from 0 to ${max}`);
+  throw new ConfigError("BAD_CONFIG", `it takes ${what}`);
 }

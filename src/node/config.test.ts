@@ -28,7 +28,7 @@ describe("nodeConfig()", () => {
       listen: tcp(7777),
       memoryBytes: 67_108_864,
       lendBytes: 0,
-      target: null,
+      target: "auto",
       highMarkPercent: 90,
       lowMarkPercent: 80,
       remotifyEph: false,

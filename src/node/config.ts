@@ -43,6 +43,7 @@ import {
   ZPAGE_BYTES_MAX,
 } from "../core/limits.ts";
 import { type Address, formatAddress, type TcpAddress } from "../net/address.ts";
+import type { Target } from "../ramster/lenders.ts";
 
 /** Codecs that a node can be told to compress with. */
 export const CODEC_NAMES = ["lz4", "raw"] as const;
@@ -82,8 +83,8 @@ export interface NodeConfig {
   readonly memoryBytes: number;
   /** Frames for pages of other nodes; 0 lends nothing. */
   readonly lendBytes: number;
-  /** Where pages go when the memory is full. */
-  readonly target: number | null;
+  /** Where pages go when the memory is full; "auto": to whoever lends and has most room. */
+  readonly target: Target;
   /** Where programs come in. */
   readonly clients: readonly Address[];
   readonly highMarkPercent: number;
@@ -127,7 +128,7 @@ export const NODE_DEFAULTS: Omit<NodeConfig, "number" | "name"> = {
   network: "lan",
   memoryBytes: MEMORY_BYTES_DEFAULT,
   lendBytes: 0,
-  target: null,
+  target: "auto",
   clients: [],
   highMarkPercent: HIGH_MARK_PERCENT_DEFAULT,
   lowMarkPercent: LOW_MARK_PERCENT_DEFAULT,
@@ -184,7 +185,7 @@ export function nodeConfig<S extends NodeSettings>(settings: S): NodeConfig & Pi
 
 function serverDefaults(settings: NodeSettings): Partial<NodeConfig> {
   if (settings.role !== "server") return {};
-  return { memoryBytes: 0, lendBytes: SERVER_MEMORY_BYTES_DEFAULT };
+  return { memoryBytes: 0, lendBytes: SERVER_MEMORY_BYTES_DEFAULT, target: null };
 }
 
 /** Throws ConfigError BAD_CONFIG with one line that names the flags and the values at fault. */
@@ -202,7 +203,7 @@ export function checkNodeConfig(config: NodeConfig): void {
 function checkBounds(config: NodeConfig): void {
   for (const [key, bounds] of Object.entries(NODE_BOUNDS)) {
     const value = config[key as keyof typeof NODE_BOUNDS];
-    if (value === null) continue;
+    if (value === null || value === "auto") continue;
     // A server has no memory of its own: its bound is that of what it lends, see checkRole.
     if (key === "memoryBytes" && config.role === "server") continue;
     if (Number.isInteger(value) && value >= bounds.min && value <= bounds.max) continue;

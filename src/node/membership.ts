@@ -6,8 +6,8 @@
  *     run:   tags of others --> peers, offers, losses      own state --> own tags
  *     stop:  leave, so that nobody takes it for dead
  *
- * A member that is no ramster node, is of another cluster or version, or has a number that is taken,
- * is shown in reports and never used.
+ * A member that is no ramster node, is of another cluster or version, or has a number that is
+ * taken, is shown in reports and never used.
  *
  * Not here: who is alive (src/cluster), what becomes of pages (node.ts, src/ramster).
  */

@@ -72,7 +72,9 @@ export class Node implements LinkHandler, MembershipEvents {
     return new Node(env, config, codecs, membership);
   }
 
-  /** `membership`: has joined, and its number is that of `config`. Null: peers are named by hand. */
+  /**
+   * `membership`: has joined, and its number is that of `config`. Null: peers are named by hand.
+   */
   constructor(
     env: NodeEnvironment,
     config: NumberedConfig,
@@ -127,8 +129,8 @@ export class Node implements LinkHandler, MembershipEvents {
   }
 
   /**
-   * Clients first, then the cluster, then peers. Resolves when no stream is left. Memory goes back to the operating
-   * system.
+   * Clients first, then the cluster, then peers. Resolves when no stream is left. Memory goes back
+   * to the operating system.
    */
   async stop(): Promise<void> {
     await this.door.stop();
@@ -144,16 +146,14 @@ export class Node implements LinkHandler, MembershipEvents {
 
   onNode(number: number, address: TcpAddress, tags: NodeTags): void {
     this.links.setPeer(number, address);
-    const { lendFrames, freeFrames, grantedFrames, pressure } = tags;
-    if (lendFrames > 0) this.ramster.setLender(number, { freeFrames, grantedFrames, pressure });
+    const { lendFrames, freeFrames } = tags;
+    if (lendFrames > 0) this.ramster.setLender(number, { lendFrames, freeFrames });
     else this.ramster.removeLender(number);
   }
 
   onNodeGone(number: number, how: "dead" | "left"): void {
     this.log("cluster", `node ${number} ${how === "dead" ? "is dead" : "has left"}`);
-    this.ramster.removeLender(number);
     this.ramster.holderDead(number);
-    this.foreign?.ownerGone(number);
     if (!this.config.peers.some((peer) => peer.number === number)) this.links.removePeer(number);
   }
 
@@ -199,7 +199,7 @@ export class Node implements LinkHandler, MembershipEvents {
       freeFrames: lendFrames - (foreign?.zcache.frames.framesUsed ?? 0),
       grantedFrames: 0,
       pressure: Math.min(100, Math.floor((100 * used) / ramster.zcache.budget.frameCountMax)),
-      target: String(ramster.settings.target ?? "none"),
+      target: String(ramster.target ?? "none"),
     };
   }
 

@@ -43,7 +43,7 @@ test("all tags of a node fit the 512 bytes of a member's metadata, at their long
   };
   const tags = tagsOf(longest);
   expect(read(tags)).toEqual(longest);
-  // Serf: one byte, a map of up to 15 in one byte or more in three, texts of up to 31 in one or three.
+  // Serf: one byte, a map in at most three, texts of up to 31 bytes in one more or three.
   const bytes = Object.entries(tags)
     .flat()
     .reduce((sum, text) => sum + 3 + text.length, 4);

@@ -40,7 +40,7 @@ export function selfshrink(
 }
 
 /**
- * How long remotify leaves a target alone after `refusals` in a row: 50 ms, doubling, at most 5 s.
+ * How long remotify leaves a lender alone after `refusals` in a row: 50 ms, doubling, at most 5 s.
  */
 export function remotifyBackoffMs(refusals: number): number {
   return Math.min(50 * 2 ** Math.min(refusals - 1, 10), 5000);

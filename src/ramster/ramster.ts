@@ -17,6 +17,7 @@ import type { Codec } from "../compress/codec.ts";
 import type { Clock, TimerId } from "../core/clock.ts";
 import { Handle } from "../core/handle.ts";
 import type { Memory } from "../core/memory.ts";
+import type { Random } from "../core/random.ts";
 import { STATUS, type Status } from "../core/status.ts";
 import type { PamOps } from "../tmem/pamops.ts";
 import { TAG } from "../tmem/pampd.ts";
@@ -26,6 +27,7 @@ import { FLUSH_SCOPE, type FlushScope } from "../wire/peer-entries.ts";
 import { EPHEMERAL } from "../zbud/zbud.ts";
 import { Zcache, type ZcacheOptions } from "../zcache/zcache.ts";
 import { RamsterCounters } from "./counters.ts";
+import { Lenders, type Offer, type Target } from "./lenders.ts";
 import type { Peers } from "./peers.ts";
 import { type SelfshrinkSettings, type SelfshrinkState, selfshrink } from "./policy.ts";
 import { RemotePages } from "./remote-pages.ts";
@@ -43,6 +45,8 @@ export interface TrickleSettings {
 }
 
 export interface RamsterSettings extends ZcacheOptions, RemotifySettings {
+  /** Where pages go from the start. */
+  target: Target;
   trickle: TrickleSettings;
   selfshrink: SelfshrinkSettings;
 }
@@ -57,6 +61,7 @@ export class Ramster implements PamOps {
   private readonly peers: Peers;
   private readonly clock: Clock;
   private readonly remotePages: RemotePages;
+  private readonly lenders: Lenders;
   private readonly remotify: Remotify;
   private readonly repatriate: Repatriate;
   private readonly handle = new Handle();
@@ -73,6 +78,7 @@ export class Ramster implements PamOps {
     parts: {
       memory: Memory;
       clock: Clock;
+      random: Random;
       peers: Peers;
       codec: Codec;
       codecs: readonly Codec[];
@@ -90,8 +96,10 @@ export class Ramster implements PamOps {
     this.remotePages = new RemotePages({ memory, peers, counters, onFlushed }, settings);
     const { zcache, remotePages } = this;
     const onRoom = (): void => this.tellRoom();
+    this.lenders = new Lenders(parts, settings.target);
+    const { lenders } = this;
     const ways = { zcache, peers, remotePages, counters, clock };
-    this.remotify = new Remotify({ ...ways, onRoom }, settings);
+    this.remotify = new Remotify({ ...ways, lenders, onRoom }, settings);
     const retryGet = this.get.bind(this);
     this.repatriate = new Repatriate({ ...ways, memory, retryGet }, settings);
   }
@@ -100,7 +108,7 @@ export class Ramster implements PamOps {
     const { trickle } = this.settings;
     this.every("tick", TICK_MS, TICK_MS, () => this.tick());
     this.every("trickle", trickle.firstMs, trickle.periodMs, () => {
-      if (this.settings.target !== null) this.remotify.allowTrickle(this.settings.trickle.frames);
+      if (this.target !== null) this.remotify.allowTrickle(this.settings.trickle.frames);
     });
     const { intervalMs } = this.settings.selfshrink;
     this.every("selfshrink", intervalMs, intervalMs, () => {
@@ -233,12 +241,37 @@ export class Ramster implements PamOps {
   }
 
   /**
-   * remote_target_nodenum: the node that pages go to from now on, or null. What is elsewhere stays
-   * there.
+   * remote_target_nodenum: where pages go from now on. What is elsewhere stays there.
    */
-  setTarget(node: number | null): void {
-    this.settings.target = node;
+  setTarget(target: Target): void {
+    this.lenders.setTarget(target);
     this.remotify.retarget();
+  }
+
+  get target(): Target {
+    return this.lenders.currentTarget;
+  }
+
+  /** A node lends: pages may go there under the target "auto". */
+  setLender(node: number, offer: Offer): void {
+    const isNew = !this.lenders.isCandidate(node);
+    this.lenders.setOffer(node, offer);
+    if (isNew) this.remotify.retarget();
+  }
+
+  /** It lends no more, or is gone. What it holds is still asked for there. */
+  removeLender(node: number): void {
+    this.lenders.remove(node);
+  }
+
+  /**
+   * The node is dead: whatever waits for a link to it ends with UNREACHABLE now. What was sent on a
+   * link ends with the link.
+   */
+  holderDead(node: number): void {
+    this.lenders.remove(node);
+    this.repatriate.holderDead(node);
+    this.peers.unwant(node);
   }
 
   /** A link that was full has room again. */
@@ -317,8 +350,8 @@ export class Ramster implements PamOps {
     this.tellRoom();
     this.zcache.trim();
     this.remotePages.eachHolder((node, owed) => {
-      const target = node === this.settings.target && this.remotify.wantsTarget;
-      if (owed === 0 && !target && !this.repatriate.isWaitingFor(node)) this.peers.unwant(node);
+      const lender = this.lenders.isCandidate(node) && this.remotify.wantsLender;
+      if (owed === 0 && !lender && !this.repatriate.isWaitingFor(node)) this.peers.unwant(node);
     });
   }
 

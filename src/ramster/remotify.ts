@@ -1,5 +1,5 @@
 /**
- * Remotify: copies the oldest zpages to the target in batches and, when it has them, turns their
+ * Remotify: copies the oldest zpages to a lender in batches and, when it has them, turns their
  * records remote.
  *
  *     oldest live frame -> zombie -> [ PUT batch, several under way ]
@@ -12,10 +12,10 @@
  * of it is owed a flush too.
  *
  * Works while frames are over the high mark, until the low mark (frames under way count as gone),
- * and in the original's slow trickle when that is switched on. Flushes owed to the target always go
- * first on the channel.
+ * and in the original's slow trickle when that is switched on. Flushes owed to a lender always go
+ * first on its channel.
  *
- * Not here: which target, and when to try: ramster.ts calls `pump`.
+ * Not here: which lender (lenders.ts), and when to try: ramster.ts calls `pump`.
  */
 
 import { assert } from "../core/assert.ts";
@@ -39,16 +39,14 @@ import { TRANSPORT_STATUS } from "../wire/status.ts";
 import { EPHEMERAL, type Kind, PERSISTENT } from "../zbud/zbud.ts";
 import type { Zcache } from "../zcache/zcache.ts";
 import type { RamsterCounters } from "./counters.ts";
+import type { Lenders } from "./lenders.ts";
 import type { Peers } from "./peers.ts";
-import { remotifyBackoffMs } from "./policy.ts";
 import type { RemotePages } from "./remote-pages.ts";
 
 /** In the zbud header, as zcache writes it. */
 const HEADER_CHECKSUM_OFFSET = 12;
 
 export interface RemotifySettings {
-  /** Node number of the holder-to-be, or null for none (remote_target_nodenum). */
-  target: number | null;
   persEnabled: boolean;
   ephEnabled: boolean;
   requestTimeoutMs: number;
@@ -80,6 +78,7 @@ export class Remotify implements ReplySink {
   framesInFlight = 0;
   private readonly zcache: Zcache;
   private readonly peers: Peers;
+  private readonly lenders: Lenders;
   private readonly remotePages: RemotePages;
   private readonly counters: RamsterCounters;
   private readonly clock: Clock;
@@ -91,8 +90,6 @@ export class Remotify implements ReplySink {
   private relieving = false;
   /** Frames of each kind that the trickle may still take in this period. */
   private readonly trickle: [number, number] = [0, 0];
-  private refusals = 0;
-  private pausedUntilMs = 0;
   /** When a batch was last accepted, or there was a new reason to hope that one will be. */
   private progressAtMs = 0;
 
@@ -100,6 +97,7 @@ export class Remotify implements ReplySink {
     parts: {
       zcache: Zcache;
       peers: Peers;
+      lenders: Lenders;
       remotePages: RemotePages;
       counters: RamsterCounters;
       clock: Clock;
@@ -110,6 +108,7 @@ export class Remotify implements ReplySink {
   ) {
     this.zcache = parts.zcache;
     this.peers = parts.peers;
+    this.lenders = parts.lenders;
     this.remotePages = parts.remotePages;
     this.counters = parts.counters;
     this.clock = parts.clock;
@@ -124,21 +123,17 @@ export class Remotify implements ReplySink {
 
   /**
    * Whether frames are coming free, or did until a moment ago: a put that finds none may wait for
-   * them. With a target that refuses, or that has not answered for REMOTIFY_PATIENCE_MS, it may
-   * not.
+   * them. When every lender is full or refuses, or none has answered for REMOTIFY_PATIENCE_MS, it
+   * may not.
    */
   get isProgressing(): boolean {
     if (this.batchesInFlight > 0) return true;
-    const now = this.clock.now();
-    return (
-      this.settings.target !== null &&
-      now >= this.pausedUntilMs &&
-      now - this.progressAtMs < REMOTIFY_PATIENCE_MS
-    );
+    const isRecent = this.clock.now() - this.progressAtMs < REMOTIFY_PATIENCE_MS;
+    return isRecent && this.lenders.hasUsable;
   }
 
-  /** Whether there is reason to keep a link to the target. */
-  get wantsTarget(): boolean {
+  /** Whether there is reason to keep links to lenders. */
+  get wantsLender(): boolean {
     return this.relieving || this.trickle[0] + this.trickle[1] > 0 || this.batchesInFlight > 0;
   }
 
@@ -149,16 +144,14 @@ export class Remotify implements ReplySink {
     this.pump();
   }
 
-  /** The target was changed: what held against the old one does not hold against the new. */
+  /** There is another target, or a new lender: a new reason to hope. */
   retarget(): void {
-    this.refusals = 0;
-    this.pausedUntilMs = 0;
     this.progressAtMs = this.clock.now();
     this.pump();
   }
 
   /**
-   * Sends batches while there is a reason, a target, and room under way. Called after puts, replies
+   * Sends batches while there is a reason, a lender, and room under way. Called after puts, replies
    * and ticks.
    */
   pump(): void {
@@ -169,27 +162,29 @@ export class Remotify implements ReplySink {
     } else if (!budget.isOverLow(this.framesHeld)) {
       this.relieving = false;
     }
-    const node = this.settings.target;
-    if (node === null || !this.wantsTarget) return;
-    const channel = this.peers.channelOf(node);
-    if (channel === null) {
-      this.peers.want(node);
-      return;
-    }
-    if (this.clock.now() < this.pausedUntilMs) return;
-    if (!this.remotePages.sendOwed(node)) return;
+    if (!this.wantsLender) return;
     while (this.batchesInFlight < REMOTIFY_BATCHES_MAX) {
       const kind = this.kindToMove();
-      if (kind === null || !this.sendBatch(node, channel, kind)) return;
+      if (kind === null) return;
+      const node = this.lenders.choose(this.isOpen);
+      const channel = node < 0 ? null : this.peers.channelOf(node);
+      if (channel === null || !this.sendBatch(node, channel, kind)) return;
     }
   }
+
+  /** Whether a put may be sent there now. Asks for a link where there is none. */
+  private readonly isOpen = (node: number): boolean => {
+    if (this.peers.channelOf(node) !== null) return this.remotePages.sendOwed(node);
+    this.peers.want(node);
+    return false;
+  };
 
   /** ReplySink: a status for each zpage of the batch. */
   onReply(context: number, reply: Frame): void {
     const batch = this.finish(context);
     if (reply.handlerStatus !== STATUS.OK) {
       this.giveBack(batch);
-      this.pause();
+      this.lenders.noteRefused(batch.node);
       return;
     }
     let refused = 0;
@@ -202,8 +197,8 @@ export class Remotify implements ReplySink {
       }
     }
     if (refused < batch.count) this.progressAtMs = this.clock.now();
-    if (refused === 0) this.refusals = 0;
-    else this.pause();
+    if (refused === 0) this.lenders.noteAccepted(batch.node);
+    else this.lenders.noteRefused(batch.node);
     this.remotePages.sendOwed(batch.node);
     this.onRoom();
     this.pump();
@@ -226,17 +221,12 @@ export class Remotify implements ReplySink {
       }
     }
     // A lost link has a back-off of its own.
-    if (transportStatus !== TRANSPORT_STATUS.DIED) this.pause();
+    if (transportStatus !== TRANSPORT_STATUS.DIED) this.lenders.noteRefused(batch.node);
     this.onRoom();
   }
 
   private giveBack(batch: Batch): void {
     for (let i = 0; i < batch.count; i += 1) this.failed(batch, i);
-  }
-
-  private pause(): void {
-    this.refusals += 1;
-    this.pausedUntilMs = this.clock.now() + remotifyBackoffMs(this.refusals);
   }
 
   private finish(context: number): Batch {
@@ -281,6 +271,7 @@ export class Remotify implements ReplySink {
     const timeoutMs = this.settings.requestTimeoutMs;
     const { count, bodyBytes } = batch;
     if (channel.commitRequest(MESSAGE.PUT, count, bodyBytes, this, context, timeoutMs) !== 0) {
+      this.lenders.noteSent(node, bodyBytes);
       return true;
     }
     this.finish(context);

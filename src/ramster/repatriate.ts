@@ -196,6 +196,17 @@ export class Repatriate implements ReplySink {
     return (this.queues[node]?.count ?? 0) > 0;
   }
 
+  /** Nobody needs to wait for a link to it any more. */
+  holderDead(node: number): void {
+    const queue = this.queues[node];
+    if (queue === undefined) return;
+    while (queue.head !== 0) {
+      const fetch = this.shift(queue);
+      this.counters.fetch_unreachable += 1;
+      this.end(fetch, STATUS.UNREACHABLE);
+    }
+  }
+
   /**
    * Ends the fetches that waited for a link past their deadline, and asks again for the links that
    * the others wait for, since a link that is lost is not dialled by itself. Called now and then.

@@ -1,0 +1,80 @@
+import { expect, test } from "bun:test";
+import { SimClock } from "../../harness/sim/clock.ts";
+import { FRAME_BYTES } from "../core/limits.ts";
+import { SeededRandom } from "../core/random.ts";
+import { Lenders, type Target } from "./lenders.ts";
+
+const BATCH_BYTES = 16 * FRAME_BYTES;
+const OPEN = (): boolean => true;
+
+function world(target: Target, frames: readonly number[] = []) {
+  const clock = new SimClock();
+  const lenders = new Lenders({ clock, random: new SeededRandom(1) }, target);
+  for (const [node, count] of frames.entries()) {
+    lenders.setOffer(node, { lendFrames: count, freeFrames: count });
+  }
+  return { clock, lenders };
+}
+
+/** How many of `count` batches each of the lenders gets. */
+function spread(lenders: Lenders, count: number): number[] {
+  const got: number[] = [];
+  for (let i = 0; i < count; i += 1) {
+    const node = lenders.choose(OPEN);
+    if (node < 0) continue;
+    got[node] = (got[node] ?? 0) + 1;
+    lenders.noteSent(node, BATCH_BYTES);
+  }
+  return got;
+}
+
+test("a fixed target needs no offer; none at all is nowhere", () => {
+  expect(world(7).lenders.choose(OPEN)).toBe(7);
+  expect(world(7).lenders.choose(() => false)).toBe(-1);
+  expect(world(null, [1000]).lenders.choose(OPEN)).toBe(-1);
+  expect(world("auto").lenders.choose(OPEN)).toBe(-1);
+});
+
+test("equal lenders get alike: the fullest at most 1.2 times the emptiest", () => {
+  const got = spread(world("auto", [10_000, 10_000, 10_000, 10_000]).lenders, 1000);
+  expect(got.reduce((a, b) => a + b)).toBe(1000);
+  expect(Math.max(...got) / Math.min(...got)).toBeLessThan(1.2);
+});
+
+test("lenders of 1:2:4 get in proportion, within 20 percent", () => {
+  const got = spread(world("auto", [4000, 8000, 16_000]).lenders, 1000);
+  for (const [node, share] of [1 / 7, 2 / 7, 4 / 7].entries()) {
+    expect(Math.abs((got[node] ?? 0) / 1000 / share - 1)).toBeLessThan(0.2);
+  }
+});
+
+test("a full one gets nothing, and all together no more than they have", () => {
+  const { lenders } = world("auto", [320, 3200]);
+  const got = spread(lenders, 1000);
+  expect((got[0] ?? 0) * 16).toBeLessThanOrEqual(320);
+  expect((got[1] ?? 0) * 16).toBeLessThanOrEqual(3200);
+  expect(lenders.hasUsable).toBe(false);
+  lenders.setOffer(0, { lendFrames: 320, freeFrames: 320 });
+  lenders.setOffer(0, { lendFrames: 320, freeFrames: 320 }); // What was sent has been counted.
+  expect(lenders.hasUsable).toBe(true);
+});
+
+test("one that refuses is left alone for a while, longer each time, and others go on", () => {
+  const { clock, lenders } = world("auto", [1000, 1000]);
+  lenders.noteRefused(0);
+  for (let i = 0; i < 20; i += 1) expect(lenders.choose(OPEN)).toBe(1);
+  clock.run(clock.now() + 50);
+  expect(new Set(Array.from({ length: 50 }, () => lenders.choose(OPEN)))).toEqual(new Set([0, 1]));
+  lenders.noteRefused(0);
+  clock.run(clock.now() + 50);
+  expect(lenders.choose((node) => node === 0)).toBe(-1);
+  lenders.setTarget("auto");
+  expect(lenders.choose((node) => node === 0)).toBe(0);
+});
+
+test("one that is gone gets nothing", () => {
+  const { lenders } = world("auto", [1000, 1000]);
+  lenders.remove(1);
+  for (let i = 0; i < 20; i += 1) expect(lenders.choose(OPEN)).toBe(0);
+  expect([lenders.isCandidate(0), lenders.isCandidate(1)]).toEqual([true, false]);
+});

@@ -1,0 +1,188 @@
+/**
+ * Lenders: which node the next batch goes to.
+ *
+ *     a number    that node, always
+ *     "auto"      of two lenders drawn at random the emptier one (power of two choices), drawn in
+ *                 proportion to what they lend, so that large and small fill up alike
+ *     null        nowhere
+ *
+ * What a lender has free is what it said last, less what was sent to it since: news of it comes
+ * once a second at most. One that refused is left alone for a while, and longer each time in a row;
+ * the others go on.
+ *
+ * Not here: sending (remotify.ts), who is alive (the node tells).
+ */
+import type { Clock } from "../core/clock.ts";
+import { FRAME_BYTES, REMOTIFY_BATCH_BYTES } from "../core/limits.ts";
+import { below, type Random } from "../core/random.ts";
+import { remotifyBackoffMs } from "./policy.ts";
+
+/** remote_target_nodenum, and "auto". */
+export type Target = number | "auto" | null;
+
+/** What a lender says of itself. */
+export interface Offer {
+  readonly lendFrames: number;
+  readonly freeFrames: number;
+}
+
+/** Draws for one batch before it gives up: with a few lenders every one has been tried. */
+const DRAWS_MAX = 16;
+/** A lender with less free is full: the batches of others are on their way to it, too. */
+const FREE_FRAMES_MIN = REMOTIFY_BATCH_BYTES / FRAME_BYTES;
+
+class Lender {
+  readonly node: number;
+  /** Null: known as a fixed target only. */
+  offer: Offer | null = null;
+  /** Sent before the offer came, and since: the offer may not count the former yet. */
+  sentBefore = 0;
+  sentSince = 0;
+  refusals = 0;
+  pausedUntilMs = 0;
+
+  constructor(node: number) {
+    this.node = node;
+  }
+
+  get freeFrames(): number {
+    return (this.offer?.freeFrames ?? 0) - (this.sentBefore + this.sentSince) / FRAME_BYTES;
+  }
+
+  /** 0: empty, 1: full. */
+  get fullness(): number {
+    return 1 - this.freeFrames / Math.max(1, this.offer?.lendFrames ?? 0);
+  }
+}
+
+export class Lenders {
+  private readonly clock: Clock;
+  private readonly random: Random;
+  private target: Target;
+  private readonly byNode = new Map<number, Lender>();
+  /** Those with an offer: what "auto" draws from. */
+  private readonly offering: Lender[] = [];
+  private lendFramesMax = 0;
+
+  constructor(env: { clock: Clock; random: Random }, target: Target) {
+    this.clock = env.clock;
+    this.random = env.random;
+    this.target = target;
+  }
+
+  get currentTarget(): Target {
+    return this.target;
+  }
+
+  /** What held against a lender does not hold any more: somebody wants it tried. */
+  setTarget(target: Target): void {
+    this.target = target;
+    for (const lender of this.byNode.values()) {
+      lender.refusals = 0;
+      lender.pausedUntilMs = 0;
+    }
+  }
+
+  /** A lender says what it has. */
+  setOffer(node: number, offer: Offer): void {
+    const lender = this.lender(node);
+    if (lender.offer === null) this.offering.push(lender);
+    // It has room again, or more of it: what it refused before it may take now.
+    if (offer.freeFrames > (lender.offer?.freeFrames ?? 0)) lender.pausedUntilMs = 0;
+    lender.offer = offer;
+    lender.sentBefore = lender.sentSince;
+    lender.sentSince = 0;
+    this.findLargest();
+  }
+
+  /** It lends no more, or is gone. */
+  remove(node: number): void {
+    const index = this.offering.findIndex((lender) => lender.node === node);
+    if (index >= 0) this.offering.splice(index, 1);
+    this.byNode.delete(node);
+    this.findLargest();
+  }
+
+  /** Whether pages may go there at all. */
+  isCandidate(node: number): boolean {
+    if (this.target === "auto") return this.byNode.get(node)?.offer != null;
+    return this.target === node;
+  }
+
+  /** Whether there is one that may take a batch now. */
+  get hasUsable(): boolean {
+    const now = this.clock.now();
+    if (this.target === null) return false;
+    if (this.target !== "auto") return this.isReady(this.byNode.get(this.target), now);
+    return this.offering.some((lender) => this.isReady(lender, now) && hasRoom(lender));
+  }
+
+  /**
+   * Where the next batch goes, or -1 for nowhere now. `isOpen` says of a node whether anything can
+   * be sent to it at this moment. No allocation.
+   */
+  choose(isOpen: (node: number) => boolean): number {
+    const { target } = this;
+    if (target === null) return -1;
+    const now = this.clock.now();
+    if (target !== "auto") {
+      return this.isReady(this.byNode.get(target), now) && isOpen(target) ? target : -1;
+    }
+    let best: Lender | null = null;
+    let found = 0;
+    for (let draw = 0; draw < DRAWS_MAX && found < 2; draw += 1) {
+      const lender = this.draw();
+      if (lender === null || lender === best) continue;
+      if (!this.isReady(lender, now) || !hasRoom(lender) || !isOpen(lender.node)) continue;
+      found += 1;
+      if (best === null || lender.fullness < best.fullness) best = lender;
+    }
+    return best?.node ?? -1;
+  }
+
+  noteSent(node: number, byteCount: number): void {
+    this.lender(node).sentSince += byteCount;
+  }
+
+  noteAccepted(node: number): void {
+    this.lender(node).refusals = 0;
+  }
+
+  /** It refused, or did not answer: others have their turn. */
+  noteRefused(node: number): void {
+    const lender = this.lender(node);
+    lender.refusals += 1;
+    lender.pausedUntilMs = this.clock.now() + remotifyBackoffMs(lender.refusals);
+  }
+
+  private isReady(lender: Lender | undefined, now: number): boolean {
+    return lender === undefined || now >= lender.pausedUntilMs;
+  }
+
+  /** One lender, the likelier the more it lends. */
+  private draw(): Lender | null {
+    const lender = this.offering[below(this.random, this.offering.length)];
+    if (lender === undefined) return null;
+    const kept = below(this.random, this.lendFramesMax) < (lender.offer?.lendFrames ?? 0);
+    return kept ? lender : null;
+  }
+
+  private lender(node: number): Lender {
+    let lender = this.byNode.get(node);
+    if (lender === undefined) {
+      lender = new Lender(node);
+      this.byNode.set(node, lender);
+    }
+    return lender;
+  }
+
+  private findLargest(): void {
+    this.lendFramesMax = this.offering.reduce((max, lender) => {
+      return Math.max(max, lender.offer?.lendFrames ?? 0);
+    }, 0);
+  }
+}
+
+function hasRoom(lender: Lender): boolean {
+  return lender.freeFrames >= Math.min(FREE_FRAMES_MIN, (lender.offer?.lendFrames ?? 0) / 8);
+}
