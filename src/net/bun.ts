@@ -20,16 +20,20 @@
 import * as fs from "node:fs";
 import type { Clock, TimerId } from "../core/clock.ts";
 import { ConfigError, RamsterError } from "../core/errors.ts";
+import { HANDSHAKE_TIMEOUT_MS } from "../core/limits.ts";
 import type { Random } from "../core/random.ts";
 import type { Address, TcpAddress, UnixAddress } from "./address.ts";
 import { formatAddress } from "./address.ts";
 import { bindDatagrams, lookupAddresses } from "./bun-datagrams.ts";
+import { tlsOptions, tlsReason } from "./bun-tls.ts";
 import type {
   DatagramPort,
   Listener,
   OnDatagram,
   Stream,
   StreamEvents,
+  StreamOptions,
+  TlsMaterial,
   Transport,
 } from "./transport.ts";
 
@@ -54,22 +58,26 @@ const REASONS: Readonly<Record<string, string>> = {
 const UNIX_SOCKET_MODE = 0o600;
 
 export class BunTransport implements Transport {
-  async listen(address: Address, accept: (stream: Stream) => StreamEvents): Promise<Listener> {
+  async listen(
+    address: Address,
+    accept: (stream: Stream) => StreamEvents,
+    options: StreamOptions = {},
+  ): Promise<Listener> {
     if (address.kind === "unix") await clearStaleSocket(address);
-    const handlers = acceptHandlers(accept, formatAddress(address));
+    const handlers = acceptHandlers(accept, formatAddress(address), options);
     try {
       return address.kind === "unix"
         ? new UnixListener(address, handlers)
-        : new TcpListener(address.host, address.port, handlers);
+        : new TcpListener(address.host, address.port, handlers, options);
     } catch (error) {
       throw listenError(address, error);
     }
   }
 
-  connect(address: Address, events: StreamEvents): Stream {
+  connect(address: Address, events: StreamEvents, { tls }: StreamOptions = {}): Stream {
     const remote = formatAddress(address);
     const stream = new BunStream(remote, events);
-    const rest = { data: stream, socket: dialHandlers() };
+    const rest = { data: stream, socket: dialHandlers({ tls }), ...secureOptions({ tls }) };
     const opening: Promise<unknown> =
       address.kind === "unix"
         ? Bun.connect<BunStream>({ unix: address.path, ...rest })
@@ -94,6 +102,9 @@ class BunStream implements Stream {
   private closed = false;
   private ended = false;
   private closedHere = false;
+  /** The socket while it is not secured yet. */
+  private handshaking: Socket | null = null;
+  private deadline: ReturnType<typeof setTimeout> | undefined;
 
   constructor(remote: string, events: StreamEvents) {
     this.remote = remote;
@@ -127,10 +138,30 @@ class BunStream implements Stream {
   terminate(): void {
     if (this.closed) return;
     this.closedHere = true;
-    const socket = this.socket;
+    const socket = this.socket ?? this.handshaking;
     if (socket === null) return this.closeOnce("closed here"); // attach() drops it when it opens.
     socket.terminate();
     this.closeOnce("closed here");
+  }
+
+  /** The socket is connected, and nothing is proved: the stream opens at `handshake`. */
+  secure(socket: Socket): void {
+    this.handshaking = socket;
+    this.deadline = setTimeout(() => {
+      this.fail(`no secured connection within ${HANDSHAKE_TIMEOUT_MS} ms`);
+      socket.terminate();
+    }, HANDSHAKE_TIMEOUT_MS);
+  }
+
+  handshake(socket: Socket, ok: boolean, error: unknown): void {
+    clearTimeout(this.deadline);
+    this.handshaking = null;
+    if (ok) {
+      this.attach(socket);
+      return;
+    }
+    this.fail(tlsReason(codeOf(error)));
+    socket.terminate();
   }
 
   /** The socket is connected. */
@@ -157,24 +188,31 @@ class BunStream implements Stream {
   }
 
   close(error: unknown): void {
+    if (this.handshaking !== null && !this.closedHere) {
+      this.closeOnce(tlsReason(codeOf(error) || "ECONNRESET"));
+      return;
+    }
     const quiet = this.ended || this.closedHere ? "closed here" : "closed by the other side";
     this.closeOnce(error === undefined || error === null ? quiet : reasonOf(error));
   }
 
   private closeOnce(reason: string): void {
     if (this.closed) return;
+    clearTimeout(this.deadline);
     this.closed = true;
     this.socket = null;
+    this.handshaking = null;
     this.events.onClose(this, reason);
   }
 }
 
 type Handlers = Bun.SocketHandler<BunStream>;
 
-function dialHandlers(): Handlers {
+function dialHandlers({ tls }: StreamOptions): Handlers {
   return {
     binaryType: "uint8array",
-    open: (socket) => socket.data.attach(socket),
+    open: (socket) => openStream(socket, tls),
+    ...(tls === undefined ? {} : HANDSHAKE_HANDLERS),
     data: (socket, chunk) => socket.data.data(chunk),
     drain: (socket) => socket.data.drain(),
     close: (socket, error) => socket.data.close(error),
@@ -183,9 +221,34 @@ function dialHandlers(): Handlers {
   };
 }
 
-function acceptHandlers(accept: (stream: Stream) => StreamEvents, local: string): Handlers {
+function openStream(socket: Socket, tls: TlsMaterial | undefined): void {
+  if (tls === undefined) socket.data.attach(socket);
+  else socket.data.secure(socket);
+}
+
+const HANDSHAKE_HANDLERS: Pick<Handlers, "handshake" | "error"> = {
+  handshake: (socket, ok, error) => socket.data.handshake(socket, ok, error),
+  // An alert of the other side; the close that follows ends the stream.
+  error: (socket, error) => {
+    if (codeOf(error).startsWith("ERR_SSL") || error.message.includes("SSL routines")) {
+      socket.data.fail(tlsReason("ECONNRESET"));
+    } else {
+      throw error;
+    }
+  },
+};
+
+function secureOptions({ tls }: StreamOptions) {
+  return tls === undefined ? {} : { tls: tlsOptions(tls) };
+}
+
+function acceptHandlers(
+  accept: (stream: Stream) => StreamEvents,
+  local: string,
+  { tls }: StreamOptions,
+): Handlers {
   return {
-    ...dialHandlers(),
+    ...dialHandlers({ tls }),
     open: (socket) => {
       // A unix client has no address: it is named after the socket that it came through.
       const host = socket.remoteAddress;
@@ -196,7 +259,7 @@ function acceptHandlers(accept: (stream: Stream) => StreamEvents, local: string)
       const stream = new BunStream(remote, NO_EVENTS);
       stream.events = accept(stream);
       socket.data = stream;
-      stream.attach(socket);
+      openStream(socket, tls);
     },
   };
 }
@@ -215,8 +278,8 @@ class TcpListener implements Listener {
   readonly address: string;
   private readonly server: Bun.TCPSocketListener<BunStream>;
 
-  constructor(hostname: string, port: number, socket: Handlers) {
-    this.server = Bun.listen<BunStream>({ hostname, port, socket });
+  constructor(hostname: string, port: number, socket: Handlers, options: StreamOptions) {
+    this.server = Bun.listen<BunStream>({ hostname, port, socket, ...secureOptions(options) });
     this.address = formatAddress({ kind: "tcp", host: hostname, port: this.server.port });
   }
 

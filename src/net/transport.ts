@@ -24,7 +24,7 @@ export interface TlsMaterial {
 
 export interface StreamOptions {
   /** In clear without it. Never with a unix socket. */
-  readonly tls?: TlsMaterial;
+  readonly tls?: TlsMaterial | undefined;
 }
 
 /**

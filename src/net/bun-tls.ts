@@ -1,0 +1,43 @@
+/**
+ * TLS on Bun's sockets: both sides show a certificate of the cluster's authority.
+ *
+ * What Bun 1.4.5 does, tried before it was relied upon:
+ *   - `open` comes with the connection, before anything is proved; `handshake` follows with the
+ *     outcome. With `rejectUnauthorized` a failed one closes the socket on both sides.
+ *   - The side that has seen the other's certificate fail is told why; the other one is told
+ *     ECONNRESET. One that speaks no TLS at all is EPROTO.
+ *   - A client without a certificate is told after its own handshake has gone well (TLS 1.3), by an
+ *     alert that closes the socket.
+ */
+import type { TlsMaterial } from "./transport.ts";
+
+/**
+ * The name in every certificate of ours: nodes have no host names to prove, only that they belong
+ * to the cluster. Which node it is, is said by the handshake above.
+ */
+export const TLS_NAME = "ramster";
+
+/** For Bun.listen and Bun.connect. */
+export function tlsOptions({ authority, certificate, key }: TlsMaterial) {
+  const own = { ca: authority, cert: certificate, key };
+  return { ...own, requestCert: true, rejectUnauthorized: true, serverName: TLS_NAME };
+}
+
+const FOREIGN = "its certificate is of another cluster";
+
+const REASONS: Readonly<Record<string, string>> = {
+  CERT_HAS_EXPIRED: "its certificate has expired",
+  CERT_NOT_YET_VALID: "its certificate is not valid yet",
+  CERT_SIGNATURE_FAILURE: FOREIGN,
+  DEPTH_ZERO_SELF_SIGNED_CERT: FOREIGN,
+  ECONNRESET: "it refused the certificate, or speaks no TLS",
+  EPROTO: "it speaks no TLS, or has no certificate",
+  SELF_SIGNED_CERT_IN_CHAIN: FOREIGN,
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: FOREIGN,
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: FOREIGN,
+};
+
+/** Why a handshake failed, as a phrase. */
+export function tlsReason(code: string): string {
+  return `no secured connection: ${REASONS[code] ?? code}`;
+}
