@@ -56,7 +56,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
     ...["doors", "ramster", "zcache", "tmem", "zbud", "compress", "frames"],
     ...["cluster", "gossip", "security", "net", "wire", "memory", "core"],
   ],
-  cli: ["node", "client", "security", "memory", "net", "wire", "core"],
+  cli: ["node", "client", "security", "gossip", "memory", "net", "wire", "core"],
   main: ["cli", "core"],
 };
 

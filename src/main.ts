@@ -22,6 +22,7 @@ interface CommandModule<Options> {
 /** Each is loaded only when it is asked for: `version` needs no sockets. */
 const COMMANDS: { readonly [C in CommandName]?: () => Promise<CommandModule<CommandOptions[C]>> } =
   {
+    keygen: () => import("./cli/keygen.ts"),
     node: () => import("./cli/node.ts"),
     server: () => import("./cli/server.ts"),
     stats: () => import("./cli/stats.ts"),

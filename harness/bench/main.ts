@@ -8,6 +8,7 @@ import { cpus } from "node:os";
 import { type Bench, type Figure, figureText } from "./bench.ts";
 import { channelFigures } from "./channel-figures.ts";
 import { codecFigures } from "./codec-figures.ts";
+import { gossipBench } from "./gossip.ts";
 import { metadataBench } from "./metadata.ts";
 import { pagesBench } from "./pages.ts";
 import { remoteBench } from "./remote.ts";
@@ -20,6 +21,7 @@ const BENCHES: readonly Bench[] = [
   steadyBench,
   channelFigures,
   remoteBench,
+  gossipBench,
 ];
 
 /** In front of the figures that a bench's own process prints for this one. */

@@ -188,6 +188,7 @@ export class SimCluster {
         memoryBytes: MIB,
         lendBytes: 16 * MIB,
         selfshrink: false,
+        insecure: true,
         ...own,
       });
       const node = new SimNode(this, { ...config, number });

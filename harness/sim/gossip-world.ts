@@ -9,6 +9,7 @@ import type { Clock, TimerId } from "../../src/core/clock.ts";
 import { SeededRandom } from "../../src/core/random.ts";
 import { Keyring } from "../../src/gossip/keyring.ts";
 import type { TcpAddress } from "../../src/net/address.ts";
+import type { StreamEvents, Transport } from "../../src/net/transport.ts";
 import { SimClock } from "./clock.ts";
 import { type NetworkSettings, SimNetwork } from "./network.ts";
 
@@ -25,11 +26,18 @@ export class GossipNode {
   cluster: Cluster;
   readonly pauses: PausingClock;
   private readonly world: GossipWorld;
+  private readonly keys: readonly Uint8Array[];
   private boots = 0;
 
-  constructor(world: GossipWorld, number: number) {
+  constructor(
+    world: GossipWorld,
+    number: number,
+    name = `n${number}`,
+    keys: readonly Uint8Array[] = world.keys,
+  ) {
     this.world = world;
-    this.name = `n${number}`;
+    this.name = name;
+    this.keys = keys;
     this.host = `10.0.${number >> 8}.${number & 255}`;
     this.address = { kind: "tcp", host: this.host, port: GOSSIP_PORT };
     this.pauses = new PausingClock(world.clock);
@@ -47,7 +55,7 @@ export class GossipNode {
     void this.cluster.stop();
   }
 
-  /** Starts again after a crash, with nothing of what it knew. */
+  /** Starts again after a crash or a stop, with nothing of what it knew. */
   async restart(seeds: readonly GossipNode[]): Promise<void> {
     this.world.network.boot(this.host);
     this.cluster = this.make();
@@ -65,13 +73,15 @@ export class GossipNode {
   }
 
   private make(): Cluster {
-    const { network, random, keys, settings } = this.world;
+    const { keys } = this;
+    const { network, random, settings, tags } = this.world;
     this.boots += 1;
-    const env = { clock: this.pauses, random, transport: network.transport(this.host) };
+    const transport = this.pauses.transport(network.transport(this.host));
+    const env = { clock: this.pauses, random, transport };
     return new Cluster(
       env,
       { ...settings, bind: this.address },
-      { name: this.name, tags: { boot: String(this.boots) } },
+      { name: this.name, tags: { ...tags, boot: String(this.boots) } },
       {
         onJoin: (member) => void this.events.push(`join ${member.name}`),
         onUpdate: (member) => void this.events.push(`update ${member.name}`),
@@ -90,6 +100,8 @@ export class GossipWorld {
   readonly network: SimNetwork;
   readonly settings: ClusterSettings;
   readonly keys: readonly Uint8Array[];
+  /** What each says of itself, beside which boot it is. */
+  readonly tags: Readonly<Record<string, string>>;
   readonly nodes: GossipNode[] = [];
 
   constructor(
@@ -98,6 +110,7 @@ export class GossipWorld {
       network?: Partial<NetworkSettings>;
       settings?: Partial<ClusterSettings>;
       keys?: readonly Uint8Array[];
+      tags?: Readonly<Record<string, string>>;
     } = {},
   ) {
     this.random = new SeededRandom(options.seed ?? 1);
@@ -105,6 +118,7 @@ export class GossipWorld {
     const bind: TcpAddress = { kind: "tcp", host: "10.0.0.0", port: GOSSIP_PORT };
     this.settings = { ...LAN, bind, advertise: null, label: "", ...options.settings };
     this.keys = options.keys ?? [];
+    this.tags = options.tags ?? {};
   }
 
   /** Starts `count` more nodes; all but the very first join through it. */
@@ -114,6 +128,11 @@ export class GossipWorld {
       this.nodes.push(node);
       await node.start(this.nodes.slice(0, 1).filter((seed) => seed !== node));
     }
+  }
+
+  /** A node with other keys, which is no part of this world's cluster; not started. */
+  stranger(number: number, keys: readonly Uint8Array[]): GossipNode {
+    return new GossipNode(this, number, `stranger${number}`, keys);
   }
 
   node(number: number): GossipNode {
@@ -144,6 +163,25 @@ export class GossipWorld {
     return this.clock.now() - startMs;
   }
 
+  /** As `until`, for many nodes: looks every `stepMs` only. */
+  untilStepwise(what: string, condition: () => boolean, within: { ms: number; stepMs: number }) {
+    const startMs = this.clock.now();
+    while (!condition()) {
+      assert(this.clock.now() - startMs < within.ms, `${what}: not in ${within.ms} ms`);
+      this.run(within.stepMs);
+    }
+    return this.clock.now() - startMs;
+  }
+
+  /** Whether each of `nodes` takes as many for alive: `agreeOn` where names cannot differ. */
+  allCount(nodes: readonly GossipNode[]): boolean {
+    return nodes.every((node) => {
+      let alive = 0;
+      for (const member of node.cluster.members()) if (member.state === "alive") alive += 1;
+      return alive === nodes.length;
+    });
+  }
+
   run(ms: number): void {
     this.clock.run(this.clock.now() + ms);
   }
@@ -162,17 +200,21 @@ export class GossipWorld {
   }
 }
 
-/** The clock of one process, whose event loop can stand still: its timers then fire late. */
+/**
+ * The clock of one process, whose event loop can stand still: its timers then fire late, and what
+ * comes from the network waits behind them. Its time can jump as well.
+ */
 export class PausingClock implements Clock {
   private readonly clock: SimClock;
   private resumeMs = 0;
+  private jumpedMs = 0;
 
   constructor(clock: SimClock) {
     this.clock = clock;
   }
 
   now(): number {
-    return this.clock.now();
+    return this.clock.now() + this.jumpedMs;
   }
 
   after(delayMs: number, callback: () => void): TimerId {
@@ -192,8 +234,41 @@ export class PausingClock implements Clock {
     this.resumeMs = Math.max(this.resumeMs, this.clock.now() + ms);
   }
 
+  /** `now` is so much more, or less, from here on. Timers that run are not concerned. */
+  jump(ms: number): void {
+    this.jumpedMs += ms;
+  }
+
+  /** `transport` for a process with this clock. */
+  transport(transport: Transport): Transport {
+    return {
+      listen: (address, accept, options) => {
+        return transport.listen(address, (stream) => this.delayed(accept(stream)), options);
+      },
+      connect: (address, events, options) => {
+        return transport.connect(address, this.delayed(events), options);
+      },
+      bind: (address, onDatagram) => {
+        return transport.bind(address, (bytes, from) => {
+          this.whenAwake(() => onDatagram(bytes, from));
+        });
+      },
+      lookup: (host) => transport.lookup(host),
+    };
+  }
+
+  private delayed(events: StreamEvents): StreamEvents {
+    return {
+      onOpen: (stream) => this.whenAwake(() => events.onOpen(stream)),
+      onData: (stream, chunk) => this.whenAwake(() => events.onData(stream, chunk)),
+      onDrain: (stream) => this.whenAwake(() => events.onDrain(stream)),
+      onClose: (stream, reason) => this.whenAwake(() => events.onClose(stream, reason)),
+    };
+  }
+
   private whenAwake(callback: () => void): void {
-    if (this.clock.now() >= this.resumeMs) callback();
-    else this.clock.after(this.resumeMs - this.clock.now(), callback);
+    const leftMs = this.resumeMs - this.clock.now();
+    if (leftMs <= 0) callback();
+    else this.clock.after(leftMs, () => this.whenAwake(callback));
   }
 }

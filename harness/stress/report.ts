@@ -14,13 +14,13 @@ export interface ReportColors {
 
 export interface NodeRow {
   node: number;
-  target: number | null;
+  target: number | "auto" | null;
   frames: number;
   /** In these frames, its own and foreign ones. */
   zpages: number;
   remote: number;
   foreign: number;
-  /** Pages that the nodes which target this one keep remote. */
+  /** Pages that the nodes keep remote here. */
   foreign_expected: number;
   /** Pages of this node that the others say they hold: equal to `remote` when all is right. */
   foreign_there: number;
@@ -64,7 +64,7 @@ const NAME_COLUMNS = 14;
  */
 export function rowsOf(
   stats: readonly NodeStats[],
-  targets: ReadonlyMap<number, number | null>,
+  targets: ReadonlyMap<number, number | "auto" | null>,
   before: readonly NodeStats[] = [],
 ): NodeRow[] {
   return stats.map((one) => {
@@ -73,9 +73,7 @@ export function rowsOf(
     const since = (count: (of: NodeStats) => number): number => {
       return count(one) - (past === undefined ? 0 : count(past));
     };
-    const expected = stats
-      .filter((other) => targets.get(other.node.number) === node.number)
-      .reduce((sum, other) => sum + remoteAt(other, node.number), 0);
+    const expected = stats.reduce((sum, other) => sum + remoteAt(other, node.number), 0);
     return {
       node: node.number,
       target: targets.get(node.number) ?? null,

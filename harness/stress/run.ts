@@ -50,7 +50,7 @@ export interface RunParts {
   progress: Progress;
   clients: readonly Client[];
   /** Of nodes that this run has started: who sends to whom. Empty for nodes that run already. */
-  targets: ReadonlyMap<number, number | null>;
+  targets: ReadonlyMap<number, number | "auto" | null>;
   /** Numbers of the nodes that pages are put on. */
   loaded: readonly number[];
 }

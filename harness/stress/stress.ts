@@ -9,6 +9,7 @@
  * no frame, no remote page, no foreign page, no flush owed.
  */
 
+import { readKeyText } from "../../src/cli/key.ts";
 import type { StressOptions } from "../../src/cli/options.ts";
 import { connect } from "../../src/client/client.ts";
 import { ConfigError, RamsterError } from "../../src/core/errors.ts";
@@ -53,7 +54,7 @@ export async function runStress(
   const source = new PageSource(options.data, options.seed);
   if (options.connect.length > 0) return runOnRunning(options, source, environment);
   const plans = planTopology(options);
-  const supervisor = new Supervisor(environment.program, { verbose: options.verbose });
+  const supervisor = new Supervisor(environment.program, options);
   const { progress } = environment;
   let run: Run | null = null;
   const wholeRun = async (): Promise<StressReport> => {
@@ -118,7 +119,10 @@ async function runOnRunning(
   source: PageSource,
   environment: StressEnvironment,
 ): Promise<StressReport> {
-  const clients = await Promise.all(options.connect.map((to) => connect(formatAddress(to))));
+  const key = options.keyPath === null ? undefined : readKeyText(options.keyPath);
+  const clients = await Promise.all(
+    options.connect.map((to) => connect(formatAddress(to), { key })),
+  );
   const loaded = clients.map((client) => client.nodeNumber);
   const { progress } = environment;
   const run = new Run({ options, source, progress, clients, targets: new Map(), loaded });

@@ -2,16 +2,24 @@
  * Supervisor: starts real node processes of this same program on free ports, and ends each of them
  * by its id.
  *
- * Every node is started without peers and with port 0; who is whose peer is set through the client
- * doors once all are up. So no port is ever guessed.
+ * Every node is started with port 0. Those that place their pages themselves join the first one;
+ * for the others, who is whose peer is set through the client doors once all are up. So no port is
+ * ever guessed. They have a key of their own, made for this run.
  */
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Client, connect } from "../../src/client/client.ts";
 import { RamsterError } from "../../src/core/errors.ts";
+import { formatKeyFile } from "../../src/security/key-file.ts";
+import { makeKey } from "../../src/security/make-key.ts";
 import { NodeProcess } from "../node-process.ts";
 import type { NodePlan } from "./topology.ts";
+
+const GOSSIP = ["--gossip=127.0.0.1:0", "--network=local"];
+/** Generous: many nodes start at once on few cores. */
+const ACQUAINTED_MS = 60_000;
+const POLL_MS = 20;
 
 /** All nodes of a run, and a connection to each. */
 export class Supervisor {
@@ -19,26 +27,70 @@ export class Supervisor {
   readonly clients: Client[] = [];
   private readonly program: readonly string[];
   private readonly verbose: boolean;
+  private readonly insecure: boolean;
   private directory = "";
   private plans: readonly NodePlan[] = [];
 
   /** `program`: the words that start this program, to be followed by a command. */
-  constructor(program: readonly string[], options: { verbose: boolean }) {
+  constructor(program: readonly string[], options: { verbose: boolean; insecure: boolean }) {
     this.program = program;
+    this.insecure = options.insecure;
     this.verbose = options.verbose;
   }
 
-  /** Starts all nodes and wires them. Rejects when one does not start. */
+  /**
+   * Starts all nodes and lets them find each other: by gossip when one of them places its pages
+   * itself, else as the plans say. Rejects when one does not start.
+   */
   async start(plans: readonly NodePlan[]): Promise<void> {
     this.plans = plans;
     this.directory = mkdtempSync(join(tmpdir(), "ramster-stress-"));
-    for (const plan of plans) {
-      const options = { verbose: this.verbose };
-      this.nodes.push(new NodeProcess(plan.number, this.argvOf(plan), options));
+    if (!this.insecure) await this.makeKey();
+    const [first, ...rest] = plans;
+    const gossips = plans.some((plan) => plan.target === "auto");
+    if (!gossips) {
+      await Promise.all(plans.map((plan) => this.startNode(plan, ["--gossip=none"])));
+    } else if (first !== undefined) {
+      const seed = await this.startNode(first, GOSSIP);
+      const flags = [...GOSSIP, `--join=${seed.gossip}`];
+      await Promise.all(rest.map((plan) => this.startNode(plan, flags)));
     }
-    await Promise.all(this.nodes.map((node) => node.ready()));
     for (const node of this.nodes) this.clients.push(await connect(node.client));
-    await Promise.all(plans.map((plan) => this.wire(plan)));
+    if (gossips) await this.acquainted();
+    else await Promise.all(plans.map((plan) => this.wire(plan)));
+  }
+
+  private async startNode(plan: NodePlan, flags: readonly string[]): Promise<NodeProcess> {
+    const argv = [...this.argvOf(plan), ...flags];
+    const node = new NodeProcess(plan.number, argv, { verbose: this.verbose });
+    this.nodes[plan.number] = node;
+    await node.ready();
+    return node;
+  }
+
+  /** Until every node knows every other one. Rejects with RamsterError TIMED_OUT. */
+  private async acquainted(): Promise<void> {
+    const deadline = performance.now() + ACQUAINTED_MS;
+    for (const client of this.clients) {
+      for (;;) {
+        const { peers, node } = await client.stats();
+        if (peers.length >= this.clients.length - 1) break;
+        if (performance.now() > deadline) {
+          const what = `Cannot start node ${node.number}: it knows ${peers.length} other nodes`;
+          throw new RamsterError("TIMED_OUT", `${what} after ${ACQUAINTED_MS / 1000} s`);
+        }
+        await Bun.sleep(POLL_MS);
+      }
+    }
+  }
+
+  private async makeKey(): Promise<void> {
+    const key = await makeKey({ nowMs: Date.now(), days: 1 });
+    writeFileSync(this.keyPath, formatKeyFile(key), { mode: 0o600 });
+  }
+
+  private get keyPath(): string {
+    return join(this.directory, "cluster.key");
   }
 
   /** Rejects with NodeDiedError as soon as a node dies that was not asked to. */
@@ -74,17 +126,18 @@ export class Supervisor {
       `--number=${plan.number}`,
       `--name=n${plan.number}`,
       "--listen=127.0.0.1:0",
-      "--gossip=none",
+      ...(this.insecure ? [] : [`--key=${this.keyPath}`]),
       `--client=unix:${join(this.directory, `${plan.number}.sock`)}`,
     ];
     if (!plan.loaded) return [...this.program, "server", ...common, `--memory=${plan.lendBytes}`];
     const sizes = [`--memory=${plan.memoryBytes}`, `--lend=${plan.lendBytes}`];
+    if (plan.target === "auto") sizes.push("--target=auto");
     return [...this.program, "node", ...common, ...sizes];
   }
 
   private async wire(plan: NodePlan): Promise<void> {
     const { target } = plan;
-    if (target === null) return;
+    if (target === null || target === "auto") return;
     const client = this.clients[plan.number];
     const holder = this.nodes[target];
     if (client === undefined || holder === undefined) {

@@ -5,7 +5,7 @@
  *     ring       each -> the next                              symmetric   0 <-> 1, 2 <-> 3, ...
  */
 
-import type { Topology } from "../../src/cli/options.ts";
+import { hasServers, type Topology } from "../../src/cli/options.ts";
 import { formatSize } from "../../src/cli/units.ts";
 import { ConfigError } from "../../src/core/errors.ts";
 import { FRAME_BYTES, MEMORY_BYTES_MAX, MEMORY_BYTES_MIN } from "../../src/core/limits.ts";
@@ -14,7 +14,7 @@ export interface NodePlan {
   number: number;
   /** Keeps pages of its own, and is loaded. */
   loaded: boolean;
-  target: number | null;
+  target: number | "auto" | null;
   memoryBytes: number;
   lendBytes: number;
 }
@@ -31,7 +31,7 @@ export interface TopologyOptions {
 export function planTopology(options: TopologyOptions): NodePlan[] {
   const plans: NodePlan[] = Array.from({ length: options.nodes }, (_, number) => {
     const target = targetOf(number, options);
-    const isServer = options.topology === "server" && number < options.servers;
+    const isServer = hasServers(options.topology) && number < options.servers;
     const isHolder = options.topology === "pair" && number % 2 === 1;
     return {
       number,
@@ -41,10 +41,13 @@ export function planTopology(options: TopologyOptions): NodePlan[] {
       lendBytes: 0,
     };
   });
+  const autoBytes = plans.filter((plan) => plan.target === "auto").length * options.workingSetBytes;
   for (const plan of plans) {
     // What does not compress travels whole, and a zpage may have a frame to itself: room for both.
     const borrowers = plans.filter((other) => other.target === plan.number).length;
-    const bytes = borrowers * options.workingSetBytes * 1.25;
+    let bytes = borrowers * options.workingSetBytes * 1.25;
+    // Lenders are seldom filled quite alike.
+    if (options.topology === "auto" && !plan.loaded) bytes = (autoBytes / options.servers) * 1.5;
     plan.lendBytes = Math.ceil(bytes / FRAME_BYTES) * FRAME_BYTES;
     // A server without borrowers starts too.
     if (borrowers > 0 || !plan.loaded) plan.lendBytes = Math.max(plan.lendBytes, MEMORY_BYTES_MIN);
@@ -60,9 +63,11 @@ export function planTopology(options: TopologyOptions): NodePlan[] {
   return plans;
 }
 
-function targetOf(number: number, options: TopologyOptions): number | null {
+function targetOf(number: number, options: TopologyOptions): NodePlan["target"] {
   const { topology, nodes, servers } = options;
   switch (topology) {
+    case "auto":
+      return number < servers ? null : "auto";
     case "server":
       return number < servers ? null : (number - servers) % servers;
     case "ring":

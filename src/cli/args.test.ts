@@ -44,7 +44,7 @@ describe("parseArgs() of a node", () => {
       --request-timeout 1.5s --keepalive 1s --idle 10s --reconnect 5s --selfshrink off
       --selfshrink-interval 1m --selfshrink-hysteresis 10 --selfshrink-inertia 0 --codec raw
       --gossip 10.0.0.9:0 --join 10.0.0.1:7946,seeds:7946 --network wan
-      --advertise 10.0.0.8:7777 --gossip-advertise 10.0.0.8:7946`;
+      --advertise 10.0.0.8:7777 --gossip-advertise 10.0.0.8:7946 --insecure`;
     expect(parse(line.replaceAll("\n", " "))).toEqual({
       command: "node",
       options: {
@@ -91,6 +91,8 @@ describe("parseArgs() of a node", () => {
         network: "wan",
         advertise: { kind: "tcp", host: "10.0.0.8", port: 7777 },
         gossipAdvertise: { kind: "tcp", host: "10.0.0.8", port: 7946 },
+        keyPath: null,
+        insecure: true,
       },
     });
   });
@@ -139,8 +141,8 @@ describe("parseArgs() of stress, stats and version", () => {
       command: "stress",
       options: {
         nodes: 8,
-        servers: 1,
-        topology: "server",
+        servers: 2,
+        topology: "auto",
         memoryBytes: 4_194_304,
         workingSetBytes: 50_331_648,
         durationMs: 20_000,
@@ -149,6 +151,8 @@ describe("parseArgs() of stress, stats and version", () => {
         seed: null,
         jsonPath: null,
         connect: [],
+        keyPath: null,
+        insecure: false,
         verbose: false,
       },
     });
@@ -182,7 +186,11 @@ describe("parseArgs() of stress, stats and version", () => {
   test("reads stats and version", () => {
     expect(parse("stats --json --client unix:/a")).toEqual({
       command: "stats",
-      options: { client: { kind: "unix", path: "/a" }, json: true },
+      options: { client: { kind: "unix", path: "/a" }, keyPath: null, json: true },
+    });
+    expect(parse("keygen --out k --days 30")).toEqual({
+      command: "keygen",
+      options: { outPath: "k", days: 30 },
     });
     expect(parse("version")).toEqual({ command: "version", options: {} });
     expect(parse("--version")).toEqual({ command: "version", options: {} });
@@ -200,11 +208,11 @@ describe("parseArgs() of stress, stats and version", () => {
 
 describe("parseArgs() refuses", () => {
   test.each([
-    ["", "Cannot run without a command: take one of node, server, stress, stats, version"],
+    ["", "Cannot run without a command: take one of node, server, stress, stats, keygen, version"],
     ["stres", 'Cannot run "stres": there is no such command, did you mean "stress"?'],
     [
       "--number 1",
-      'Cannot run "--number": there is no such command, take one of node, server, stress, stats, version',
+      'Cannot run "--number": there is no such command, take one of node, server, stress, stats, keygen, version',
     ],
     [
       "node --gossip none",

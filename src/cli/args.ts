@@ -10,6 +10,7 @@ import { unreachable } from "../core/assert.ts";
 import { ConfigError } from "../core/errors.ts";
 import {
   GOSSIP_PORT_DEFAULT,
+  KEY_DAYS_MAX,
   MEMORY_BYTES_MAX,
   MEMORY_BYTES_MIN,
   PAGE_BYTES,
@@ -34,7 +35,9 @@ import { nearest } from "./nearest.ts";
 import {
   type CommandName,
   type HelpRequest,
+  hasServers,
   type Invocation,
+  type KeygenOptions,
   STRESS_DATA_KINDS,
   type StatsOptions,
   type StressData,
@@ -86,6 +89,8 @@ export function parseArgs(argv: readonly string[], machine: Machine): Invocation
       return { command: "stress", options: readStress(flags) };
     case "stats":
       return { command: "stats", options: readStats(flags) };
+    case "keygen":
+      return { command: "keygen", options: readKeygen(flags) };
     case "version":
       return { command: "version", options: {} };
     default:
@@ -172,6 +177,8 @@ function readCommon(flags: GivenFlags, machine: Machine): NodeSettings {
     gossipAdvertise: readOptional(flags.optional("gossip-advertise"), readTcp),
     seeds: flags.list("join").map(readTcp),
     network: parseChoice(flags.value("network"), NETWORK_NAMES),
+    keyPath: readPath(flags.optional("key")),
+    insecure: flags.has("insecure"),
     clients: flags.list("client").map((given) => readAddress(given)),
     requestTimeoutMs: parseDuration(flags.value("request-timeout"), NODE_BOUNDS.requestTimeoutMs),
     keepaliveMs: parseDuration(flags.value("keepalive"), NODE_BOUNDS.keepaliveMs),
@@ -256,6 +263,8 @@ function readStress(flags: GivenFlags): StressOptions {
     seed: seed === null ? null : parseCount(seed, { min: 0, max: SEED_MAX }),
     jsonPath: readPath(flags.optional("json")),
     connect,
+    keyPath: readPath(flags.optional("key")),
+    insecure: flags.has("insecure"),
     verbose: flags.has("verbose"),
   };
 }
@@ -263,16 +272,15 @@ function readStress(flags: GivenFlags): StressOptions {
 /** Flags that shape a cluster mean nothing to one that runs already. */
 function refuseStressContradictions(flags: GivenFlags): void {
   if (flags.has("connect")) {
-    for (const flag of ["nodes", "servers", "topology", "memory"]) {
+    for (const flag of ["nodes", "servers", "topology", "memory", "insecure"]) {
       if (!flags.has(flag)) continue;
       throw refuse(`Cannot use --${flag} with --connect: those nodes run already`);
     }
   }
   const topology = flags.value("topology");
-  if (flags.has("servers") && topology.text !== "server") {
-    throw refuse(
-      `Cannot use --servers with --topology "${topology.text}": only topology "server" has servers`,
-    );
+  const kind = TOPOLOGIES.find((it) => it === topology.text);
+  if (flags.has("servers") && kind !== undefined && !hasServers(kind)) {
+    throw refuse(`Cannot use --servers with --topology "${kind}": it has none`);
   }
 }
 
@@ -286,11 +294,13 @@ function readStressCluster(
   if (topology === "pair" && nodes % 2 === 1) {
     throw badValue(flags.value("nodes"), 'topology "pair" needs an even number');
   }
-  if (topology !== "server") return { nodes, servers: 0, topology };
+  if (!hasServers(topology)) return { nodes, servers: 0, topology };
+  const given = flags.optional("servers");
   const bounds: Bounds = { min: 1, max: STRESS_NODES_MAX };
-  const servers = parseCount(flags.value("servers"), bounds);
-  if (servers >= nodes) {
-    throw badValue(flags.value("servers"), `it must be below --nodes "${nodes}"`);
+  const usual = topology === "auto" ? Math.max(1, Math.floor(nodes / 4)) : 1;
+  const servers = given === null ? usual : parseCount(given, bounds);
+  if (given !== null && servers >= nodes) {
+    throw badValue(given, `it must be below --nodes "${nodes}"`);
   }
   return { nodes, servers, topology };
 }
@@ -320,7 +330,18 @@ function readPath(given: Given | null): string | null {
 }
 
 function readStats(flags: GivenFlags): StatsOptions {
-  return { client: readAddress(flags.value("client")), json: flags.has("json") };
+  return {
+    client: readAddress(flags.value("client")),
+    keyPath: readPath(flags.optional("key")),
+    json: flags.has("json"),
+  };
+}
+
+function readKeygen(flags: GivenFlags): KeygenOptions {
+  return {
+    outPath: readPath(flags.optional("out")),
+    days: parseCount(flags.value("days"), { min: 1, max: KEY_DAYS_MAX }),
+  };
 }
 
 function refuse(message: string): ConfigError {

@@ -10,6 +10,7 @@ import {
   HIGH_MARK_PERCENT_DEFAULT,
   IDLE_MS_DEFAULT,
   KEEPALIVE_MS_DEFAULT,
+  KEY_DAYS_DEFAULT,
   LOW_MARK_PERCENT_DEFAULT,
   MEMORY_BYTES_DEFAULT,
   NODES_MAX,
@@ -149,6 +150,25 @@ const CLUSTER: FlagGroup = {
       value: "IP:PORT",
       defaultNote: "the same",
       help: "where others reach --gossip, when that is elsewhere",
+    },
+  ],
+};
+
+const KEY: FlagSpec = {
+  name: "key",
+  value: "FILE",
+  defaultNote: "nothing is secured",
+  help: "the key of the cluster, as ramster keygen makes it",
+};
+
+const SECURITY: FlagGroup = {
+  title: "Security",
+  flags: [
+    KEY,
+    {
+      name: "insecure",
+      value: null,
+      help: "let other machines connect without a key: anybody there may read and write pages",
     },
   ],
 };
@@ -323,14 +343,14 @@ const STRESS_CLUSTER: FlagGroup = {
     {
       name: "topology",
       value: TOPOLOGIES.join("|"),
-      default: "server",
+      default: "auto",
       help: "who sends pages to whom",
     },
     {
       name: "servers",
       value: "M",
-      default: "1",
-      help: "how many of the nodes are memory servers (topology server)",
+      defaultNote: "auto: a quarter of them, server: 1",
+      help: "how many of the nodes are memory servers",
     },
     {
       name: "memory",
@@ -344,6 +364,8 @@ const STRESS_CLUSTER: FlagGroup = {
       list: true,
       help: "load nodes that already run, by their --client addresses",
     },
+    { ...KEY, defaultNote: "a new one", help: "of nodes that already run, for tcp addresses" },
+    { name: "insecure", value: null, help: "nodes talk in clear, to see what the key costs" },
   ],
 };
 
@@ -385,17 +407,17 @@ export const COMMANDS: readonly CommandSpec[] = [
   {
     name: "node",
     summary: "Runs a node: keeps pages, and moves them away when memory is short",
-    groups: [IDENTITY, ADDRESSES, CLUSTER, NODE_MEMORY, COMPRESSION, MOVING, LINKS],
+    groups: [IDENTITY, ADDRESSES, CLUSTER, SECURITY, NODE_MEMORY, COMPRESSION, MOVING, LINKS],
     examples: [
-      "ramster node --number 1 --peers 0@10.0.0.1:7777 --target 0 --client unix:/run/ramster.sock",
-      "ramster node --number 2 --listen 10.0.0.3:7777 --memory 256MiB --lend 1GiB",
+      "ramster node --listen 10.0.0.2:7777 --join 10.0.0.1:7946 --key cluster.key --client unix:/run/ramster.sock",
+      "ramster node --number 1 --peers 0@127.0.0.1:7777 --target 0 --memory 256MiB --lend 1GiB",
     ],
   },
   {
     name: "server",
     summary: "Runs a memory server: lends all of its memory to other nodes",
-    groups: [IDENTITY, ADDRESSES, CLUSTER, SERVER_MEMORY, LINKS],
-    examples: ["ramster server --number 0 --listen 10.0.0.1:7777 --memory 16GiB"],
+    groups: [IDENTITY, ADDRESSES, CLUSTER, SECURITY, SERVER_MEMORY, LINKS],
+    examples: ["ramster server --listen 10.0.0.1:7777 --key cluster.key --memory 16GiB"],
   },
   {
     name: "stress",
@@ -421,11 +443,36 @@ export const COMMANDS: readonly CommandSpec[] = [
             required: true,
             help: "where the node lets programs in",
           },
+          { ...KEY, defaultNote: "none, which does for unix sockets", help: "for tcp addresses" },
           { name: "json", value: null, help: "as JSON" },
         ],
       },
     ],
     examples: ["ramster stats --client unix:/run/ramster.sock --json"],
+  },
+  {
+    name: "keygen",
+    summary: "Makes the key of a cluster: one file, of which each node has a copy",
+    groups: [
+      {
+        title: "Flags",
+        flags: [
+          {
+            name: "out",
+            value: "FILE",
+            defaultNote: "standard output",
+            help: "where to write it, readable for nobody else",
+          },
+          {
+            name: "days",
+            value: "N",
+            default: String(KEY_DAYS_DEFAULT),
+            help: "how long it is valid",
+          },
+        ],
+      },
+    ],
+    examples: ["ramster keygen --out cluster.key"],
   },
   {
     name: "version",

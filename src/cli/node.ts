@@ -9,13 +9,16 @@
  * line an event.
  */
 import { assert } from "../core/assert.ts";
+import { Keyring } from "../gossip/keyring.ts";
 import { openMemory } from "../memory/open-memory.ts";
 import { formatAddress } from "../net/address.ts";
 import { BunClock, BunRandom, BunTransport } from "../net/bun.ts";
+import { secured } from "../net/secured.ts";
 import type { NodeConfig } from "../node/config.ts";
 import { openMembership } from "../node/membership.ts";
 import { Node } from "../node/node.ts";
 import { EXIT, type ExitCode } from "./exit.ts";
+import { readKey } from "./key.ts";
 
 export async function run(config: NodeConfig): Promise<ExitCode> {
   const stopped = stopSignal();
@@ -24,8 +27,12 @@ export async function run(config: NodeConfig): Promise<ExitCode> {
     console.error(`ramster[${number ?? config.name}] ${area}: ${line}`);
   };
   const outside = { clock: new BunClock(), transport: new BunTransport(), random: new BunRandom() };
-  const env = { ...outside, memory: openMemory(), log };
-  const membership = openMembership(env, config);
+  const { random } = outside;
+  const key = config.keyPath === null ? null : readKey(config.keyPath);
+  const keyring = key === null ? null : new Keyring(key.gossipKeys, random);
+  const membership = openMembership({ ...outside, log, keyring }, config);
+  const transport = key === null ? outside.transport : secured(outside.transport, key.tls);
+  const env = { ...outside, transport, memory: openMemory(), log };
   const joined = await membership?.start();
   number = joined?.number ?? number;
   assert(number !== null, "without gossip a node has its number by hand");

@@ -5,12 +5,18 @@
 import type { Address } from "../net/address.ts";
 import type { NodeConfig } from "../node/config.ts";
 
-export const TOPOLOGIES = ["server", "ring", "pair", "symmetric"] as const;
+export const TOPOLOGIES = ["auto", "server", "ring", "pair", "symmetric"] as const;
 /**
- * Who sends pages to whom in a stress run: clients to servers, each node to the next, two nodes to
- * each other; or all of them lend, and each sends to another one.
+ * Who sends pages to whom in a stress run: clients to the server that has most room, each to one
+ * server, each node to the next, two nodes to each other; or all of them lend, and each sends to
+ * another one.
  */
 export type Topology = (typeof TOPOLOGIES)[number];
+
+/** Whether some of the nodes only lend. */
+export function hasServers(topology: Topology): boolean {
+  return topology === "auto" || topology === "server";
+}
 
 export const STRESS_DATA_KINDS = ["mixed", "random", "zero"] as const;
 /** Where stress takes its pages from. */
@@ -22,7 +28,7 @@ export type StressData =
 export interface StressOptions {
   /** Processes to start; 0 when `connect` names nodes that run already. */
   readonly nodes: number;
-  /** How many of them are memory servers. Only in topology "server", 0 in the others. */
+  /** How many of them are memory servers; 0 in topologies without. */
   readonly servers: number;
   readonly topology: Topology;
   /** Frames of a node for its own pages. */
@@ -37,11 +43,22 @@ export interface StressOptions {
   readonly jsonPath: string | null;
   /** Client doors of running nodes; empty when the run starts its own. */
   readonly connect: readonly Address[];
+  /** Of those nodes, for TCP addresses. */
+  readonly keyPath: string | null;
+  /** Nodes that are started talk in clear. */
+  readonly insecure: boolean;
   readonly verbose: boolean;
+}
+
+export interface KeygenOptions {
+  /** Null: standard output. */
+  readonly outPath: string | null;
+  readonly days: number;
 }
 
 export interface StatsOptions {
   readonly client: Address;
+  readonly keyPath: string | null;
   readonly json: boolean;
 }
 
@@ -51,6 +68,7 @@ export interface CommandOptions {
   readonly server: NodeConfig;
   readonly stress: StressOptions;
   readonly stats: StatsOptions;
+  readonly keygen: KeygenOptions;
   readonly version: Readonly<Record<string, never>>;
 }
 

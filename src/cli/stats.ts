@@ -2,11 +2,13 @@
 import { connect, type NodeStats } from "../client/client.ts";
 import { formatAddress } from "../net/address.ts";
 import { EXIT, type ExitCode } from "./exit.ts";
+import { readKeyText } from "./key.ts";
 import type { StatsOptions } from "./options.ts";
 import { print } from "./print.ts";
 
 export async function run(options: StatsOptions): Promise<ExitCode> {
-  const client = await connect(formatAddress(options.client));
+  const key = options.keyPath === null ? undefined : readKeyText(options.keyPath);
+  const client = await connect(formatAddress(options.client), { key });
   const stats = await client.stats();
   await client.close();
   await print(`${options.json ? JSON.stringify(stats, null, 2) : statsText(stats)}\n`);

@@ -16,7 +16,9 @@ import { parseAddress } from "../net/address.ts";
 import { BunClock, BunTransport } from "../net/bun.ts";
 import { Channel, type ChannelHandler } from "../net/channel.ts";
 import { LinkCounters } from "../net/counters.ts";
+import { secured } from "../net/secured.ts";
 import type { Transport } from "../net/transport.ts";
+import { parseKeyFile } from "../security/key-file.ts";
 import type { Frame } from "../wire/framer.ts";
 import { clientHello, decodeHello, encodeHello, HELLO_BYTES_MAX } from "../wire/handshake.ts";
 import { GOODBYE, MESSAGE } from "../wire/messages.ts";
@@ -30,6 +32,8 @@ export interface ConnectOptions {
    * anything.
    */
   timeoutMs?: number;
+  /** The text of the cluster's key file. Needed for tcp addresses of nodes that have one. */
+  key?: string | undefined;
 }
 
 /** Where time, sockets and memory come from: tests bring their own. */
@@ -51,7 +55,7 @@ const TIMEOUT_MS_DEFAULT = 30_000;
  * Connects to `unix:/path` or `tcp:host:port`.
  *
  * Rejects with ADDRESS_UNREACHABLE when nobody answers, BAD_HANDSHAKE when it is no client door of
- * this protocol.
+ * this protocol, BAD_CONFIG when `key` is no key file.
  */
 export async function connect(
   address: string,
@@ -63,7 +67,10 @@ export async function connect(
     transport: new BunTransport(),
     memory: openMemory(),
   };
-  const client = new Client(env, options.timeoutMs ?? TIMEOUT_MS_DEFAULT);
+  const { key, timeoutMs = TIMEOUT_MS_DEFAULT } = options;
+  const transport =
+    key === undefined ? env.transport : secured(env.transport, parseKeyFile(key, Date.now()).tls);
+  const client = new Client({ ...env, transport }, timeoutMs);
   await client.open(address);
   return client;
 }

@@ -72,7 +72,7 @@ export class Cluster {
   private readonly options: GossipOptions;
   private readonly awareness: Awareness;
   private readonly queue = new BroadcastQueue();
-  private readonly serf = new Serf();
+  private readonly serf: Serf;
   private readonly streams: Streams;
   private port: DatagramPort | null = null;
   private parts: { members: Members; prober: Prober } | null = null;
@@ -95,6 +95,7 @@ export class Cluster {
     this.events = events;
     this.options = { keyring, label: settings.label };
     this.awareness = new Awareness(settings.awarenessMax);
+    this.serf = new Serf(identity.name);
     const handler = {
       onStreamMessage: (message: StreamMessage) => this.onStreamMessage(message),
       onStreamRefused: (line: string) => this.notice(line),
@@ -136,7 +137,7 @@ export class Cluster {
       this.settings,
     );
     this.parts = { members, prober };
-    this.queue.add(`serf ${name}`, userMessage(serf.announce(name, "join")));
+    this.announce("join");
     prober.start();
     this.every("gossip", this.settings.gossipIntervalMs, () => this.gossip());
     this.every("reconnect", this.settings.reconnectIntervalMs, () => this.reconnect());
@@ -185,10 +186,9 @@ export class Cluster {
   /** Says that this node leaves, and waits until that has got about. */
   async leave(): Promise<void> {
     const { members } = this.running;
-    const { name } = this.identity;
     const wasAlone = members.countThere === 1;
-    this.queue.add(`serf ${name}`, userMessage(this.serf.announce(name, "leave")));
     members.leave();
+    this.announce("leave"); // Newer, so that it goes in front: Serf wants to know why first.
     if (wasAlone) return;
     await new Promise<void>((resolve) => {
       this.env.clock.after(LEAVE_ROUNDS * this.settings.gossipIntervalMs, resolve);
@@ -250,7 +250,8 @@ export class Cluster {
 
   private onUser(bytes: Uint8Array): void {
     const subject = this.serf.onMessage(bytes);
-    if (subject !== null) this.queue.add(subject, userMessage(bytes));
+    if (this.serf.isMistaken) this.announce("join");
+    else if (subject !== null) this.queue.add(subject, userMessage(bytes));
   }
 
   private onStreamMessage(message: StreamMessage): StreamMessage | null {
@@ -275,6 +276,7 @@ export class Cluster {
 
   private merge({ members, userState }: PushPull): void {
     this.serf.merge(userState);
+    if (this.serf.isMistaken) this.announce("join");
     this.running.members.merge(members);
   }
 
@@ -301,7 +303,12 @@ export class Cluster {
     port.send(packet, packet.byteLength, to);
   }
 
+  private announce(kind: "join" | "leave"): void {
+    this.queue.add(`serf ${this.identity.name}`, userMessage(this.serf.announce(kind)));
+  }
+
   private onJoin(member: Member): void {
+    this.serf.onAlive(member.name);
     if (this.env.clock.now() - this.startMs < GREET_MS) this.toGreet.push(member);
     this.events.onJoin(member);
   }
@@ -337,7 +344,7 @@ export class Cluster {
   /** Tries one that is dead, or a seed that is no member: it may be the rest of the cluster. */
   private reconnect(): void {
     const { members } = this.running;
-    members.reap();
+    for (const name of members.reap()) this.serf.forget(name);
     const known = new Set(members.all.filter((it) => it.isThere).map((it) => it.addressText));
     const lost = [
       ...members.all.filter((it) => it.stateCode === MEMBER_STATE.DEAD).map((it) => it.address),

@@ -103,6 +103,7 @@ export class Member {
 
   /** A round trip of its own probe: an eighth of each new one counts (RFC 6298). */
   noteRoundTrip(ms: number): void {
+    if (ms < 0) return; // The clock has gone back.
     this.rttMs = this.rttMs === null ? ms : this.rttMs + (ms - this.rttMs) / 8;
   }
 }

@@ -227,15 +227,18 @@ export class Members {
     this.onSuspect({ kind: "suspect", incarnation, node, from: this.self.name });
   }
 
-  /** Forgets those that are gone for longer than reapMs. */
-  reap(): void {
+  /** Forgets those that are gone for longer than reapMs. @returns their names. */
+  reap(): string[] {
+    const names: string[] = [];
     const beforeMs = this.clock.now() - this.settings.reapMs;
     for (let i = this.list.length - 1; i >= 0; i -= 1) {
       const member = this.list[i];
       if (member === undefined || member.isThere || member.stateSinceMs > beforeMs) continue;
       this.list.splice(i, 1);
       this.byName.delete(member.name);
+      names.push(member.name);
     }
+    return names;
   }
 
   stop(): void {

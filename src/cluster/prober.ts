@@ -10,6 +10,7 @@
  * for its own fault: it waits as long again, and its health goes down.
  */
 import type { Clock, TimerId } from "../core/clock.ts";
+import { PROBES_WAITING_MAX } from "../core/limits.ts";
 import { below, type Random } from "../core/random.ts";
 import { encodeMessage } from "../gossip/body.ts";
 import type { Ack, IndirectPing, Nack, Ping, StreamMessage } from "../gossip/messages.ts";
@@ -21,6 +22,7 @@ import type { Member } from "./member.ts";
 import type { Members } from "./members.ts";
 import type { ClusterSettings } from "./settings.ts";
 import type { StreamResult } from "./streams.ts";
+import { LAG_MS } from "./suspicion.ts";
 
 /** Sends for the prober. */
 export interface ProberOutput {
@@ -35,8 +37,6 @@ interface Waiting {
   readonly timer: TimerId;
 }
 
-/** A timer that is later than this is the fault of this process, and says nothing of others. */
-const LAG_MS = 30;
 /** The first protocol version with nacks. */
 const NACK_VERSION = 4;
 
@@ -97,6 +97,7 @@ export class Prober {
   }
 
   onIndirectPing(request: IndirectPing, from: TcpAddress): void {
+    if (this.waiting.size >= PROBES_WAITING_MAX) return;
     const { seq, node, nack } = request;
     const to = answerTo(request, from);
     const target: TcpAddress = { kind: "tcp", host: ipText(request.target), port: request.port };
@@ -177,7 +178,14 @@ export class Prober {
       });
     };
     await_(this.settings.probeTimeoutMs, () => {
-      const leftMs = Math.max(1, intervalMs - (this.clock.now() - startMs));
+      // Helpers get a time-out of their own even when this node is late, and never more than the
+      // interval has for them: the clock may have gone back.
+      const restMs = Math.max(1, intervalMs - this.settings.probeTimeoutMs);
+      const leftMs = clamp(
+        intervalMs - (this.clock.now() - startMs),
+        Math.min(restMs, this.settings.probeTimeoutMs),
+        restMs,
+      );
       const helpers = this.askHelpers(member, seq);
       state.helpersAsked = helpers.count > 0;
       state.nacksMissing = helpers.nacksExpected;
@@ -262,6 +270,10 @@ export class Prober {
 }
 
 const NO_BYTES = new Uint8Array(0);
+
+function clamp(value: number, min: number, max: number): number {
+  return Math.max(min, Math.min(max, value));
+}
 
 /** Where the asker says that it is, or where the datagram came from. */
 function answerTo(message: Ping | IndirectPing, from: TcpAddress): TcpAddress {

@@ -2,7 +2,9 @@
  * Serf's part of membership, on top of memberlist's: members say before they go that they go, so
  * that "left" and "failed" can be told apart (hashicorp/serf, serf.go and delegate.go).
  *
- * Intents are ordered by Serf's Lamport clock. Each travels on when it is news.
+ * Intents are ordered by Serf's Lamport clock. Each travels on when it is news. One that left and is
+ * found alive again leaves no longer, whatever was said before; and a node that hears of an old
+ * leave of its own says anew that it is there.
  */
 import { NODES_MAX } from "../core/limits.ts";
 import {
@@ -20,20 +22,47 @@ interface Status {
 }
 
 export class Serf {
+  private readonly self: string;
+  /** Whether the leave of this node is its own doing. */
+  private isLeavingItself = false;
   private ltime = 1;
   private readonly statuses = new Map<string, Status>();
+
+  constructor(self: string) {
+    this.self = self;
+  }
 
   /** Whether the member has said that it leaves. */
   isLeaving(name: string): boolean {
     return this.statuses.get(name)?.kind === "leave";
   }
 
+  /** A member is found alive: handleNodeJoin of Serf. What it said before is over. */
+  onAlive(name: string): void {
+    const known = this.statuses.get(name);
+    if (known?.kind === "leave") this.statuses.set(name, { ...known, kind: "join" });
+  }
+
+  /** A member is forgotten for good. */
+  forget(name: string): void {
+    this.statuses.delete(name);
+  }
+
   /** This node says that it is there, or leaves. @returns the message to spread. */
-  announce(name: string, kind: Intent["kind"]): Uint8Array {
+  announce(kind: Intent["kind"]): Uint8Array {
     this.ltime += 1;
-    const intent = { kind, ltime: this.ltime, node: name };
+    this.isLeavingItself = kind === "leave";
+    const intent = { kind, ltime: this.ltime, node: this.self };
     this.note(intent);
     return encodeIntent(intent);
+  }
+
+  /**
+   * Whether others take this node for leaving, from before a restart: then it has to announce
+   * itself again.
+   */
+  get isMistaken(): boolean {
+    return this.isLeaving(this.self) && !this.isLeavingItself;
   }
 
   /**
@@ -67,9 +96,18 @@ export class Serf {
     this.witness(ltime);
     const known = this.statuses.get(node);
     if (known !== undefined && ltime <= known.ltime) return false;
-    if (known === undefined && this.statuses.size >= 2 * NODES_MAX) return false;
+    if (known === undefined && this.statuses.size >= 2 * NODES_MAX) this.dropOldest();
     this.statuses.set(node, { kind, ltime });
     return true;
+  }
+
+  /** Of those that were told of, and may be no members. */
+  private dropOldest(): void {
+    for (const name of this.statuses.keys()) {
+      if (name === this.self) continue;
+      this.statuses.delete(name);
+      return;
+    }
   }
 
   /** LamportClock.Witness: the next own time is after every time that was seen. */

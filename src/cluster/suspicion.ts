@@ -5,6 +5,12 @@
 import type { Clock, TimerId } from "../core/clock.ts";
 
 /**
+ * A timer that is later than this is the fault of this process: its event loop stood still, and
+ * the answer it waits for may be among what it has not read yet.
+ */
+export const LAG_MS = 30;
+
+/**
  * How long is left after `confirmations` of the `expected` ones, `elapsedMs` into it. Never below
  * what is left of `minMs`.
  */
@@ -40,8 +46,7 @@ export class Suspicion {
     this.onDeath = options.onDeath;
     this.startMs = clock.now();
     this.confirmers = new Set([from]);
-    const firstMs = options.expected < 1 ? options.minMs : options.maxMs;
-    this.timer = clock.after(firstMs, this.onDeath);
+    this.timer = this.startTimer(options.expected < 1 ? options.minMs : options.maxMs);
   }
 
   /** @returns whether this is news: another member than before, and still wanted. */
@@ -49,14 +54,24 @@ export class Suspicion {
     const confirmations = this.confirmers.size - 1;
     if (confirmations >= this.expected || this.confirmers.has(from)) return false;
     this.confirmers.add(from);
-    const elapsedMs = this.clock.now() - this.startMs;
+    const elapsedMs = Math.max(0, this.clock.now() - this.startMs);
     const leftMs = remainingSuspicionMs(confirmations + 1, this.expected, elapsedMs, this.bounds);
     this.clock.cancel(this.timer);
-    this.timer = this.clock.after(Math.max(0, leftMs), this.onDeath);
+    this.timer = this.startTimer(Math.max(0, leftMs));
     return true;
   }
 
   stop(): void {
     this.clock.cancel(this.timer);
+  }
+
+  /** One that fires late gives the member as much time again, at most the shortest there is. */
+  private startTimer(delayMs: number): TimerId {
+    const dueMs = this.clock.now() + delayMs;
+    return this.clock.after(delayMs, () => {
+      const lateMs = this.clock.now() - dueMs;
+      if (lateMs <= LAG_MS) this.onDeath();
+      else this.timer = this.startTimer(Math.min(lateMs, this.bounds.minMs));
+    });
   }
 }

@@ -149,8 +149,13 @@ export const META_BYTES_MAX = 512;
 export const MEMBER_NAME_BYTES_MAX = 128;
 /** News waiting to be gossiped: one piece a member, and intents. */
 export const BROADCASTS_MAX = 2 * NODES_MAX;
+/** Probes that wait for an answer, own ones and those made for others. Past it others' are not. */
+export const PROBES_WAITING_MAX = 4 * NODES_MAX;
 /** Streams of gossip that others have opened and not ended. */
 export const GOSSIP_STREAMS_MAX = 128;
+/** How long the certificates of a new key are valid, and the longest that can be asked for. */
+export const KEY_DAYS_DEFAULT = 3650;
+export const KEY_DAYS_MAX = 36_500;
 /** Keys of gossip at once: the one in use, and those on their way in and out. */
 export const GOSSIP_KEYS_MAX = 16;
 /** A label is told in one byte. */

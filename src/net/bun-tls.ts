@@ -4,6 +4,11 @@
  * What Bun 1.4.5 does, tried before it was relied upon:
  *   - `open` comes with the connection, before anything is proved; `handshake` follows with the
  *     outcome. With `rejectUnauthorized` a failed one closes the socket on both sides.
+ *   - On the side that accepts, `handshake` says ok for a certificate of anybody: that it is not
+ *     believed shows in the error beside it, and in `authorized`. The socket is closed afterwards.
+ *   - `ca` takes the place of all other authorities, also of those in NODE_EXTRA_CA_CERTS and of
+ *     the system's. NODE_TLS_REJECT_UNAUTHORIZED=0 changes nothing.
+ *   - Nothing older than TLS 1.2 is spoken, and no session is ever resumed.
  *   - The side that has seen the other's certificate fail is told why; the other one is told
  *     ECONNRESET. One that speaks no TLS at all is EPROTO.
  *   - A client without a certificate is told after its own handshake has gone well (TLS 1.3), by an

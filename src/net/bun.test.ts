@@ -77,7 +77,10 @@ describe("TLS refuses", () => {
     const note = (i: number): StreamEvents => ({
       ...QUIET,
       onOpen: (stream) => void stream.write(new Uint8Array(64), 0, 64),
-      onClose: (_, reason) => void (reasons[i] = reason),
+      onData: () => opened.push(`data ${i}`),
+      onClose: (_, reason) => {
+        reasons[i] = reason;
+      },
     });
     const address = { kind: "tcp", host: "127.0.0.1", port: 0 } as const;
     const listener = await server.listen(address, () => note(0));

@@ -156,7 +156,8 @@ class BunStream implements Stream {
   handshake(socket: Socket, ok: boolean, error: unknown): void {
     clearTimeout(this.deadline);
     this.handshaking = null;
-    if (ok) {
+    // The side that accepts is told ok for a certificate that it does not believe.
+    if (ok && error === null && socket.authorized) {
       this.attach(socket);
       return;
     }

@@ -79,6 +79,10 @@ export interface NodeConfig {
   /** HOST:PORT of nodes that are in the cluster already; one that lives is enough. */
   readonly seeds: readonly TcpAddress[];
   readonly network: NetworkName;
+  /** The file that makes it one of the cluster; null: nothing is secured. */
+  readonly keyPath: string | null;
+  /** Whether others may connect although nothing is secured. */
+  readonly insecure: boolean;
   /** Frames for its own pages; 0 on a server. */
   readonly memoryBytes: number;
   /** Frames for pages of other nodes; 0 lends nothing. */
@@ -126,6 +130,8 @@ export const NODE_DEFAULTS: Omit<NodeConfig, "number" | "name"> = {
   gossipAdvertise: null,
   seeds: [],
   network: "lan",
+  keyPath: null,
+  insecure: false,
   memoryBytes: MEMORY_BYTES_DEFAULT,
   lendBytes: 0,
   target: "auto",
@@ -197,6 +203,7 @@ export function checkNodeConfig(config: NodeConfig): void {
   checkPairs(config);
   checkPeers(config);
   checkGossip(config);
+  checkSecurity(config);
   checkClients(config);
 }
 
@@ -292,6 +299,27 @@ function checkGossip(config: NodeConfig): void {
   if (gossip.port !== 0 && formatAddress(gossip) === formatAddress(config.listen)) {
     throw bad("gossip", formatAddress(gossip), "this node listens there for pages");
   }
+}
+
+/** Without a key this machine is the whole world, unless somebody says that it is not. */
+function checkSecurity(config: NodeConfig): void {
+  const { keyPath, insecure, listen, gossip, clients } = config;
+  if (keyPath !== null && insecure) throw bad("insecure", "on", "with --key all is secured");
+  if (keyPath !== null || insecure) return;
+  const open = [
+    { flag: "listen", address: listen },
+    { flag: "gossip", address: gossip },
+    ...clients.map((address) => ({ flag: "client", address })),
+  ];
+  for (const { flag, address } of open) {
+    if (address === null || address.kind === "unix" || isLoopback(address.host)) continue;
+    const detail = "others can connect there, secure it with --key, or say --insecure";
+    throw bad(flag, formatAddress(address), detail);
+  }
+}
+
+function isLoopback(host: string): boolean {
+  return host === "localhost" || host === "::1" || /^127(\.\d+){3}$/.test(host);
 }
 
 function checkClients(config: NodeConfig): void {

@@ -286,21 +286,18 @@ export class Membership {
 
 /** As the settings of a node say: null when it does not gossip. */
 export function openMembership(
-  env: { clock: Clock; random: Random; transport: Transport; log: Log },
+  env: { clock: Clock; random: Random; transport: Transport; log: Log; keyring: Keyring | null },
   config: NodeConfig,
 ): Membership | null {
   const { role, name, cluster, number, seeds, gossip, gossipAdvertise, network } = config;
   if (gossip === null) return null;
   const { random } = env;
-  return new Membership(
-    { ...env, keyring: null },
-    {
-      ...{ role, name, cluster, number, seeds },
-      codecs: CODECS_DECOMPRESSED,
-      bootId: newBootId(random),
-      gossip: { ...PRESETS[network], bind: gossip, advertise: gossipAdvertise, label: "" },
-    },
-  );
+  return new Membership(env, {
+    ...{ role, name, cluster, number, seeds },
+    codecs: CODECS_DECOMPRESSED,
+    bootId: newBootId(random),
+    gossip: { ...PRESETS[network], bind: gossip, advertise: gossipAdvertise, label: "" },
+  });
 }
 
 /** Frames rounded down to steps of what is lent, pressure to tens. */

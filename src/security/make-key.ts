@@ -1,15 +1,4 @@
 /** Makes the key of a new cluster: an authority, a certificate of it for all nodes, a gossip key. */
-import "reflect-metadata"; // For the library below, and before it.
-import {
-  BasicConstraintsExtension,
-  ExtendedKeyUsage,
-  ExtendedKeyUsageExtension,
-  KeyUsageFlags,
-  KeyUsagesExtension,
-  PemConverter,
-  SubjectAlternativeNameExtension,
-  X509CertificateGenerator,
-} from "@peculiar/x509";
 import { TLS_NAME } from "../net/bun-tls.ts";
 import type { ClusterKey } from "./key-file.ts";
 
@@ -24,22 +13,23 @@ const DAY_MS = 24 * 60 * 60 * 1000;
  * clocks are late, until `days` after.
  */
 export async function makeKey(options: { nowMs: number; days: number }): Promise<ClusterKey> {
+  const x509 = await loadX509();
   const notBefore = new Date(options.nowMs - DAY_MS);
   const notAfter = new Date(options.nowMs + options.days * DAY_MS);
   const dates = { notBefore, notAfter, signingAlgorithm: ALGORITHM };
   const authorityKeys = await newKeys();
   const nodeKeys = await newKeys();
-  const authority = await X509CertificateGenerator.createSelfSigned({
+  const authority = await x509.X509CertificateGenerator.createSelfSigned({
     ...dates,
     serialNumber: "01",
     name: "CN=ramster authority",
     keys: authorityKeys,
     extensions: [
-      new BasicConstraintsExtension(true, 0, true),
-      new KeyUsagesExtension(KeyUsageFlags.keyCertSign, true),
+      new x509.BasicConstraintsExtension(true, 0, true),
+      new x509.KeyUsagesExtension(x509.KeyUsageFlags.keyCertSign, true),
     ],
   });
-  const certificate = await X509CertificateGenerator.create({
+  const certificate = await x509.X509CertificateGenerator.create({
     ...dates,
     serialNumber: "02",
     subject: `CN=${TLS_NAME}`,
@@ -47,9 +37,12 @@ export async function makeKey(options: { nowMs: number; days: number }): Promise
     signingKey: authorityKeys.privateKey,
     publicKey: nodeKeys.publicKey,
     extensions: [
-      new BasicConstraintsExtension(false, undefined, true),
-      new ExtendedKeyUsageExtension([ExtendedKeyUsage.serverAuth, ExtendedKeyUsage.clientAuth]),
-      new SubjectAlternativeNameExtension([{ type: "dns", value: TLS_NAME }]),
+      new x509.BasicConstraintsExtension(false, undefined, true),
+      new x509.ExtendedKeyUsageExtension([
+        x509.ExtendedKeyUsage.serverAuth,
+        x509.ExtendedKeyUsage.clientAuth,
+      ]),
+      new x509.SubjectAlternativeNameExtension([{ type: "dns", value: TLS_NAME }]),
     ],
   });
   const pkcs8 = await crypto.subtle.exportKey("pkcs8", nodeKeys.privateKey);
@@ -58,9 +51,18 @@ export async function makeKey(options: { nowMs: number; days: number }): Promise
     tls: {
       authority: authority.toString("pem"),
       certificate: certificate.toString("pem"),
-      key: PemConverter.encode(pkcs8, "PRIVATE KEY"),
+      key: x509.PemConverter.encode(pkcs8, "PRIVATE KEY"),
     },
   };
+}
+
+/**
+ * Loaded when it is needed: a node never makes a key. The library wants reflect-metadata in place
+ * before it is evaluated itself.
+ */
+async function loadX509() {
+  await import("reflect-metadata");
+  return import("@peculiar/x509");
 }
 
 function newKeys(): Promise<CryptoKeyPair> {

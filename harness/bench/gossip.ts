@@ -1,0 +1,138 @@
+/**
+ * Membership in simulation: how long until all know all, until a death is known to all, and what
+ * gossip costs when nothing happens. Virtual time: the figures are the protocol's, not this
+ * machine's.
+ */
+import {
+  type ClusterSettings,
+  pushPullMs,
+  retransmitLimit,
+  suspicionMinMs,
+} from "../../src/cluster/settings.ts";
+import { GossipWorld } from "../sim/gossip-world.ts";
+import type { Bench, Figure } from "./bench.ts";
+
+/** An alive message with the tags of a ramster node, in a compound. */
+const ALIVE_BYTES = 350;
+const TAGS = {
+  ...{ role: "node", cluster: "ramster", protocol: "2", page_bytes: "4096", page_port: "7777" },
+  ...{ boot_id: "0123456789abcdef", number: "1000", codecs: "7", target: "auto" },
+  ...{ lend_frames: "262144", free_frames: "131072", granted_frames: "65536", pressure: "40" },
+};
+const STEP_MS = 50;
+const QUIET_MS = 60_000;
+const PER_NODE_BUDGET_RATIO = 1.5;
+
+export const gossipBench: Bench = {
+  name: "gossip",
+  about: "simulated members: convergence beside the bound of the formula, idle bytes a node",
+  run: async ({ quick }) => {
+    const sizes = quick ? [8, 64] : [8, 64, 256, 1024];
+    const figures: Figure[] = [];
+    const idle = new Map<number, Idle>();
+    for (const count of sizes) {
+      const measured = await measure(count);
+      figures.push(...measured.figures);
+      idle.set(count, measured.idle);
+    }
+    const few = idle.get(8);
+    if (few === undefined) return figures;
+    for (const [count, { packets, streams }] of idle) {
+      const total = packets + streams;
+      const ratio = total / (few.packets + few.streams);
+      figures.push(
+        { name: `idle, ${count} nodes, datagrams`, value: packets, unit: "B/s a node" },
+        { name: `idle, ${count} nodes, push/pull`, value: streams, unit: "B/s a node" },
+        {
+          ...{ name: `idle, ${count} nodes, all`, value: total, unit: "B/s a node", ratio },
+          target: `at most ${PER_NODE_BUDGET_RATIO}x of 8 nodes`,
+          pass: ratio <= PER_NODE_BUDGET_RATIO,
+        },
+      );
+    }
+    return figures;
+  },
+};
+
+/** Bytes a second and node, sent. */
+interface Idle {
+  readonly packets: number;
+  readonly streams: number;
+}
+
+async function measure(count: number): Promise<{ figures: Figure[]; idle: Idle }> {
+  const world = new GossipWorld({ tags: TAGS });
+  await world.grow(count);
+  const startMs = world.untilStepwise("all know all", () => world.allCount(world.nodes), {
+    ms: spreadAllMs(world.settings, count) + 60_000,
+    stepMs: STEP_MS,
+  });
+  world.run(QUIET_MS); // News that is still on its way would count as idle.
+  const idle = idleBytes(world);
+  const victim = world.node(count - 1);
+  victim.crash();
+  const rest = world.nodes.slice(0, -1);
+  const isDead = (): boolean => rest.every((node) => node.member(victim.name)?.state === "dead");
+  const deathMs = world.untilStepwise("it is dead", isDead, {
+    ms: 10 * deathBoundMs(world.settings, count),
+    stepMs: STEP_MS,
+  });
+  await world.stop();
+  const falseDeaths = rest.flatMap((it) => it.events).filter((it) => isFalse(it, victim.name));
+  if (falseDeaths.length > 0) throw new Error(`false deaths: ${falseDeaths.join(", ")}`);
+  const bounded = (name: string, value: number, boundMs: number): Figure => ({
+    ...{ name: `${name}, ${count} nodes`, value, unit: "ms" },
+    reference: { name: "bound", value: boundMs, unit: "ms" },
+    ...{ ratio: value / boundMs, target: "within the bound", pass: value <= boundMs },
+  });
+  const figures = [
+    bounded("all know all after the last start", startMs, spreadAllMs(world.settings, count)),
+    bounded("a death is known to all", deathMs, deathBoundMs(world.settings, count)),
+  ];
+  return { figures, idle };
+}
+
+function isFalse(event: string, victim: string): boolean {
+  return event.startsWith("leave") && event !== `leave ${victim} dead`;
+}
+
+/** Over one interval of push/pull, which differs with the size. */
+function idleBytes(world: GossipWorld): Idle {
+  const totals = (): Idle => {
+    const counters = world.nodes.map((node) => node.cluster.counters);
+    return {
+      packets: counters.reduce((sum, it) => sum + it.packet_bytes_sent, 0),
+      streams: counters.reduce((sum, it) => sum + it.stream_bytes_sent, 0),
+    };
+  };
+  const before = totals();
+  const periodMs = pushPullMs(world.settings, world.nodes.length);
+  world.run(periodMs);
+  const after = totals();
+  const perNode = (bytes: number): number => bytes / world.nodes.length / (periodMs / 1000);
+  return {
+    packets: perNode(after.packets - before.packets),
+    streams: perNode(after.streams - before.streams),
+  };
+}
+
+/**
+ * n start at once: each sends each piece of news `retransmitLimit` times, as many a packet as fit,
+ * gossipNodes packets each gossipIntervalMs. The last piece is out once all have been sent; before
+ * that push/pulls may have told it.
+ */
+function spreadAllMs(settings: ClusterSettings, count: number): number {
+  const perPacket = Math.floor(settings.packetBytesMax / ALIVE_BYTES);
+  const sends = Math.ceil((count * retransmitLimit(settings, count)) / perPacket);
+  return Math.ceil(sends / settings.gossipNodes) * settings.gossipIntervalMs;
+}
+
+/**
+ * Members take turns of their own, so in each interval one probes the dead on average and none does
+ * with probability 1/e: after five somebody has but for one in 150. Then comes the probe itself,
+ * the suspicion, which two more accusers have brought down to its shortest by then, and the news.
+ */
+function deathBoundMs(settings: ClusterSettings, count: number): number {
+  const spreadMs = retransmitLimit(settings, count) * settings.gossipIntervalMs;
+  return (5 + 1) * settings.probeIntervalMs + suspicionMinMs(settings, count) + spreadMs;
+}

@@ -1,0 +1,84 @@
+/**
+ * `bun harness/sim/soak.ts [--hours H] [--seeds N] [--nodes N] [--loss P]`: a cluster left alone
+ * for hours of virtual time on a bad network, P percent of whose datagrams are lost, with a node
+ * whose event loop stands still for up to 200 ms every second. Nobody may be declared dead.
+ *
+ * Exit codes: 0 nobody was, 1 somebody was (the line says the seed), 2 bad usage.
+ */
+import { parseArgs } from "node:util";
+import { below, SeededRandom } from "../../src/core/random.ts";
+import { GossipWorld } from "./gossip-world.ts";
+
+export interface SoakOptions {
+  readonly seed: number;
+  readonly hours: number;
+  readonly nodes: number;
+  readonly lossPercent: number;
+}
+
+export interface SoakResult {
+  /** "n2: leave n5 dead at 61 s", in order. */
+  readonly deaths: readonly string[];
+  readonly suspicions: number;
+  readonly probes: number;
+}
+
+const PAUSE_MS_MAX = 200;
+const SECONDS_PER_HOUR = 3600;
+
+export async function soak(options: SoakOptions): Promise<SoakResult> {
+  const { seed, hours, nodes: count, lossPercent } = options;
+  const world = new GossipWorld({ seed, network: { lossPercent } });
+  const random = new SeededRandom(seed);
+  await world.grow(count);
+  world.until("all know all", () => world.agreeOn(world.nodes), 60_000);
+  const deaths: string[] = [];
+  for (let second = 0; second < hours * SECONDS_PER_HOUR; second += 1) {
+    world.node(below(random, count)).pauses.pause(below(random, PAUSE_MS_MAX + 1));
+    world.run(1000);
+    for (const node of world.nodes) {
+      for (const event of node.events.splice(0)) {
+        if (event.startsWith("leave")) deaths.push(`${node.name}: ${event} at ${second} s`);
+      }
+    }
+  }
+  const counters = world.nodes.map((node) => node.cluster.counters);
+  const suspicions = counters.reduce((sum, it) => sum + it.suspicions, 0);
+  const probes = counters.reduce((sum, it) => sum + it.probes, 0);
+  await world.stop();
+  return { deaths, suspicions, probes };
+}
+
+async function main(args: string[]): Promise<number> {
+  const text = { type: "string" } as const;
+  const { values } = parseArgs({
+    args,
+    options: { hours: text, seeds: text, nodes: text, loss: text },
+  });
+  const [hours, seeds, nodes, lossPercent] = [
+    ...[values.hours ?? "24", values.seeds ?? "20"],
+    ...[values.nodes ?? "8", values.loss ?? "5"],
+  ].map(Number);
+  if (
+    !(Number(hours) > 0 && Number(seeds) >= 1 && Number(nodes) >= 2 && Number(lossPercent) >= 0)
+  ) {
+    console.error("Cannot soak: --hours, --seeds, --nodes and --loss take numbers");
+    return 2;
+  }
+  let failures = 0;
+  for (let seed = 1; seed <= Number(seeds); seed += 1) {
+    const result = await soak({
+      ...{ seed, hours: Number(hours) },
+      ...{ nodes: Number(nodes), lossPercent: Number(lossPercent) },
+    });
+    const { deaths, suspicions, probes } = result;
+    console.log(
+      `seed ${seed}: ${probes} probes, ${suspicions} suspicions, ${deaths.length} deaths`,
+    );
+    for (const death of deaths) console.log(`  ${death}`);
+    if (deaths.length > 0) failures += 1;
+  }
+  return failures === 0 ? 0 : 1;
+}
+
+if (import.meta.main) process.exit(await main(process.argv.slice(2)));

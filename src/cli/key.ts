@@ -1,0 +1,36 @@
+/** --key: the file that makes a node, or a program, one of the cluster. */
+import { readFileSync, statSync } from "node:fs";
+import { ConfigError } from "../core/errors.ts";
+import { type ClusterKey, KEY_FILE_BYTES_MAX, parseKeyFile } from "../security/key-file.ts";
+import { describeError } from "./exit.ts";
+import { badValue } from "./units.ts";
+
+/** Whoever else may read or write the file has the cluster. */
+const OTHERS_MODE = 0o077;
+
+/** The text of the file. Throws ConfigError BAD_CONFIG with one line that names it. */
+export function readKeyText(path: string): string {
+  const given = { flag: "key", text: path };
+  try {
+    const { mode, size } = statSync(path);
+    if ((mode & OTHERS_MODE) !== 0) {
+      throw badValue(given, "others can read it, use chmod 600 on it and consider a new one");
+    }
+    if (size > KEY_FILE_BYTES_MAX) throw badValue(given, "it is no key file");
+    return readFileSync(path, "utf8");
+  } catch (error) {
+    if (error instanceof ConfigError) throw error;
+    throw badValue(given, describeError(error));
+  }
+}
+
+/** The key in the file. Throws as readKeyText does. */
+export function readKey(path: string): ClusterKey {
+  const text = readKeyText(path);
+  try {
+    return parseKeyFile(text, Date.now());
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    throw badValue({ flag: "key", text: path }, error.message);
+  }
+}

@@ -1,0 +1,24 @@
+import { expect, test } from "bun:test";
+import { LAN, pushPullMs, retransmitLimit, suspicionMinMs } from "./settings.ts";
+
+const SETTINGS = {
+  ...LAN,
+  bind: { kind: "tcp", host: "127.0.0.1", port: 0 },
+  advertise: null,
+  label: "",
+} as const;
+
+test("the shortest suspicion is memberlist's suspicionTimeout", () => {
+  const table = [1, 8, 10, 100, 1000].map((n) => suspicionMinMs(SETTINGS, n));
+  expect(table).toEqual([2000, 2000, 2000, 4000, 6000]);
+});
+
+test("news is sent as often as memberlist's retransmitLimit says", () => {
+  const table = [1, 9, 10, 99, 1024].map((n) => retransmitLimit(SETTINGS, n));
+  expect(table).toEqual([4, 4, 8, 8, 16]);
+});
+
+test("push/pulls are as far apart as memberlist's pushPullScale says", () => {
+  const table = [1, 32, 33, 64, 65, 1024].map((n) => pushPullMs(SETTINGS, n) / 30_000);
+  expect(table).toEqual([1, 1, 2, 2, 3, 6]);
+});
