@@ -51,19 +51,21 @@ export class ProcessWorld implements AsyncDisposable {
     const given = flags.some((flag) => flag.startsWith("--client=") || flag === "--no-client");
     const client = given ? [] : [`--client=unix:${this.path(`${number}.sock`)}`];
     const listen = flags.some((flag) => flag.startsWith("--listen=")) ? [] : ["127.0.0.1:0"];
-    const gossips = flags.some((flag) => /^--(gossip|join)=/.test(flag));
-    const gossip = gossips ? [] : ["--gossip=none"];
+    const gossips = flags.some((flag) => /^--gossip=/.test(flag));
+    const named = flags.some((flag) => flag.startsWith("--name="));
+    // Where it gossips the cluster gives it its number, unless the test does.
+    const own = gossips ? [] : ["--gossip=none", `--number=${number}`];
     const argv = [
-      ...[...PROGRAM, command, `--number=${number}`, `--name=n${number}`],
-      ...[...listen.map((address) => `--listen=${address}`), ...gossip, ...client, ...flags],
+      ...[...PROGRAM, command, ...(named ? [] : [`--name=n${number}`]), ...own],
+      ...[...listen.map((address) => `--listen=${address}`), ...client, ...flags],
     ];
     const node = new NodeProcess(number, argv, { verbose: false });
     this.children.push(node.child);
     return node;
   }
 
-  async connect(node: NodeProcess, timeoutMs = 30_000): Promise<Client> {
-    const client = await connect(node.client, { timeoutMs });
+  async connect(node: NodeProcess, timeoutMs = 30_000, key?: string): Promise<Client> {
+    const client = await connect(node.client, { timeoutMs, key });
     this.clients.push(client);
     return client;
   }

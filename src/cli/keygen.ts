@@ -24,6 +24,8 @@ function create(path: string): number {
   try {
     return openSync(path, "wx", 0o600);
   } catch (error) {
-    throw badValue({ flag: "out", text: path }, describeError(error));
+    const exists = error instanceof Error && "code" in error && error.code === "EEXIST";
+    const detail = exists ? "the file exists, and may be somebody's key" : describeError(error);
+    throw badValue({ flag: "out", text: path }, detail);
   }
 }

@@ -15,7 +15,7 @@ import { Cluster, type Member } from "../cluster/cluster.ts";
 import { type ClusterSettings, PRESETS } from "../cluster/settings.ts";
 import { assert } from "../core/assert.ts";
 import type { Clock, TimerId } from "../core/clock.ts";
-import { ConfigError, RamsterError } from "../core/errors.ts";
+import { RamsterError } from "../core/errors.ts";
 import { JOIN_TIMEOUT_MS, PROTOCOL_VERSION } from "../core/limits.ts";
 import type { Log } from "../core/log.ts";
 import type { Random } from "../core/random.ts";
@@ -125,7 +125,7 @@ export class Membership {
   /**
    * Joins, and comes by a number.
    *
-   * @returns where it gossips, and its number. Rejects with ADDRESS_IN_USE, with REFUSED when name
+   * @returns where it gossips, and its number. Rejects with ADDRESS_IN_USE, with BAD_HANDSHAKE when name
    * or number are taken or the seeds are another cluster, and with ADDRESS_UNREACHABLE when no seed
    * answers in JOIN_TIMEOUT_MS.
    */
@@ -207,19 +207,19 @@ export class Membership {
       const own = note.startsWith("cluster ")
         ? `cluster "${this.settings.cluster}"`
         : `protocol ${PROTOCOL_VERSION}`;
-      throw new RamsterError("REFUSED", `Cannot join the cluster: ${why} ${own}`);
+      throw new RamsterError("BAD_HANDSHAKE", `Cannot join the cluster: ${why} ${own}`);
     }
   }
 
   private async settle(): Promise<number> {
     for (;;) {
       if (this.conflict !== null) {
-        throw new RamsterError("REFUSED", `Cannot join the cluster: ${this.conflict}`);
+        throw new RamsterError("BAD_HANDSHAKE", `Cannot join the cluster: ${this.conflict}`);
       }
       const result = this.claim.update(this.claimants());
       if (result.state === "settled") return result.number;
       if (result.state === "refused") {
-        throw new ConfigError("BAD_CONFIG", `Cannot join the cluster: ${result.reason}`);
+        throw new RamsterError("BAD_HANDSHAKE", `Cannot join the cluster: ${result.reason}`);
       }
       if (this.own.claim !== result.number) {
         this.own = { ...this.own, claim: result.number };

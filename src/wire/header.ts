@@ -17,6 +17,8 @@ import { BATCH_COUNT_MAX, BODY_BYTES_MAX, HEADER_BYTES, PROTOCOL_VERSION } from 
 import { TRANSPORT_STATUS_WIRE_MAX } from "./status.ts";
 
 export const HEADER_MAGIC = 0x524d;
+/** RFC 8446, 5.1: a record of type handshake, version 3.x, which is how TLS begins. */
+const TLS_HANDSHAKE = 0x1603;
 
 /** Offsets of the fields. */
 export const HEADER = {
@@ -66,6 +68,7 @@ export function writeHeader(
  */
 export function invalidHeader(view: DataView, offset: number): string | null {
   const magic = view.getUint16(offset);
+  if (magic === TLS_HANDSHAKE) return "it speaks TLS: it has a key, and here is none";
   if (magic !== HEADER_MAGIC) return `magic is 0x${magic.toString(16)}, not 0x524d`;
   const version = view.getUint8(offset + HEADER.VERSION);
   if (version !== PROTOCOL_VERSION) {

@@ -1,0 +1,199 @@
+/**
+ * Clusters of real processes: nodes find each other, place their pages themselves, notice who dies
+ * and who leaves, and let in nobody without the key. What gossip does in detail is proved under
+ * virtual time (src/cluster, node/membership).
+ */
+import { describe, expect, test } from "bun:test";
+import { chmodSync, readFileSync, statSync } from "node:fs";
+import type { Client } from "../src/client/client.ts";
+import type { NodeProcess } from "./node-process.ts";
+import { counter, countRight, fill, logged, ProcessWorld, until } from "./process-world.ts";
+
+const TEST_MS = 60_000;
+/** So many pages are three times what a node with 1 MiB keeps. */
+const PAGES = 1500;
+const GOSSIP = "--gossip=127.0.0.1:0";
+
+interface Cluster {
+  servers: NodeProcess[];
+  node: NodeProcess;
+  client: Client;
+}
+
+/** Servers that lend, and a node that has learnt of all of them. The first is the seed. */
+async function cluster(
+  world: ProcessWorld,
+  serverCount: number,
+  flags: readonly string[] = [],
+): Promise<Cluster> {
+  const seed = await world.start("server", 0, [GOSSIP, "--memory=32MiB", ...flags]);
+  const join = [GOSSIP, `--join=${seed.gossip}`, ...flags];
+  const servers = [seed];
+  for (let i = 1; i < serverCount; i += 1) {
+    servers.push(await world.start("server", i, [...join, "--memory=32MiB"]));
+  }
+  const node = await world.start("node", serverCount, [
+    ...[...join, "--memory=1MiB", "--selfshrink=off"],
+  ]);
+  const client = await world.connect(node);
+  await until("it knows all servers", async () => {
+    return (await client.stats()).peers.length === serverCount;
+  });
+  return { servers, node, client };
+}
+
+async function held(world: ProcessWorld, server: NodeProcess): Promise<number> {
+  return counter(await world.connect(server), "foreign_pers_pages");
+}
+
+describe("a cluster of real processes", () => {
+  test(
+    "nodes without numbers get one each, and pages go to all who lend",
+    async () => {
+      await using world = new ProcessWorld();
+      const { servers, client } = await cluster(world, 3);
+      const pool = await client.newPool({ persistent: true });
+      expect(await fill(pool, PAGES)).toBe(PAGES);
+      expect(await countRight(pool, PAGES)).toBe(PAGES);
+      const stats = await client.stats();
+      expect(new Set([stats.node.number, ...stats.peers.map((peer) => peer.node)]).size).toBe(4);
+      for (const server of servers) expect(await held(world, server)).toBeGreaterThan(0);
+      await pool.flush();
+      for (const server of servers) {
+        await until("all is flushed", async () => (await held(world, server)) === 0);
+      }
+    },
+    TEST_MS,
+  );
+
+  test(
+    "one that is killed is dead for the others, one that stops has left, one that is back is back",
+    async () => {
+      await using world = new ProcessWorld();
+      const { servers, node, client } = await cluster(world, 3);
+      const [seed, killed, stopped] = servers;
+      if (seed === undefined || killed === undefined || stopped === undefined) throw new Error();
+      const number = (await world.connect(killed)).nodeNumber;
+      const other = (await world.connect(stopped)).nodeNumber;
+      await killed.kill();
+      expect(await stopped.stop()).toBe(0);
+      await logged(node, new RegExp(`node ${other} has left`));
+      await logged(node, new RegExp(`node ${number} is dead`));
+      expect((await client.stats()).peers.length).toBe(1);
+      const flags = [GOSSIP, `--join=${seed.gossip}`, "--memory=32MiB"];
+      await world.start("server", 1, flags);
+      await until("it is known", async () => (await client.stats()).peers.length === 2);
+      const pool = await client.newPool({ persistent: true });
+      expect(await fill(pool, PAGES)).toBe(PAGES);
+      expect(await countRight(pool, PAGES)).toBe(PAGES);
+    },
+    TEST_MS,
+  );
+
+  test(
+    "a number or a name that is taken, and another cluster, are refused on the newcomer",
+    async () => {
+      await using world = new ProcessWorld();
+      const seed = await world.start("server", 0, [GOSSIP, "--number=5", "--memory=1MiB"]);
+      const join = [GOSSIP, `--join=${seed.gossip}`];
+      for (const [flags, reason] of [
+        [["--number=5"], 'Cannot join the cluster: number 5 is taken by node "n0"'],
+        [["--name=n0"], 'Cannot join the cluster: name "n0" is taken by another node'],
+        [["--cluster=other"], '"n0" has cluster "ramster", this node has cluster "other"'],
+      ] as const) {
+        const late = world.startUnready("server", 9, [...join, "--memory=1MiB", ...flags]);
+        await expect(late.ready()).rejects.toThrow(reason);
+        expect(await late.child.exited).toBe(3);
+      }
+      expect((await (await world.connect(seed)).stats()).peers).toEqual([]);
+    },
+    TEST_MS,
+  );
+});
+
+describe("a key", () => {
+  test(
+    "is made once, for its owner alone, and secures everything",
+    async () => {
+      await using world = new ProcessWorld();
+      const path = world.path("cluster.key");
+      expect(await world.run(["keygen", `--out=${path}`])).toEqual({
+        ...{ stdout: "", stderr: "", code: 0 },
+      });
+      expect(statSync(path).mode & 0o777).toBe(0o600);
+      const again = await world.run(["keygen", `--out=${path}`]);
+      expect([again.code, again.stderr]).toEqual([
+        2,
+        `ramster: Cannot use --out "${path}": the file exists, and may be somebody's key\n`,
+      ]);
+      const door = "--client=tcp:127.0.0.1:0";
+      const { node, client } = await clusterOverTcp(world, [`--key=${path}`, door]);
+      const pool = await client.newPool({ persistent: true });
+      expect(await fill(pool, PAGES)).toBe(PAGES);
+      expect(await countRight(pool, PAGES)).toBe(PAGES);
+      const without = await world.run(["stats", `--client=${node.client}`]);
+      expect(without.code).not.toBe(0);
+      const withKey = await world.run(["stats", `--client=${node.client}`, `--key=${path}`]);
+      expect([withKey.stderr, withKey.code]).toEqual(["", 0]);
+    },
+    TEST_MS,
+  );
+
+  test(
+    "that is another one lets nobody in, and both sides say so",
+    async () => {
+      await using world = new ProcessWorld();
+      for (const name of ["a", "b"]) {
+        await world.run(["keygen", `--out=${world.path(name)}`]);
+      }
+      const ours = `--key=${world.path("a")}`;
+      const seed = await world.start("server", 0, [GOSSIP, ours, "--memory=1MiB"]);
+      const join = [GOSSIP, `--join=${seed.gossip}`, "--memory=1MiB"];
+      for (const key of [[`--key=${world.path("b")}`], []]) {
+        const late = world.startUnready("server", 1, [...join, ...key]);
+        await logged(late, /Cannot join at /);
+        await late.kill();
+      }
+      await logged(seed, /Cannot read gossip from .*none of the keys fits|it is not encrypted/);
+      expect((await (await world.connect(seed)).stats()).peers).toEqual([]);
+    },
+    TEST_MS,
+  );
+
+  test.each([
+    ["others can read it", (path: string) => chmodSync(path, 0o644)],
+    ["it is no key file", (path: string) => Bun.write(path, "hello")],
+  ])("file is refused when %s", async (reason, spoil) => {
+    await using world = new ProcessWorld();
+    const path = world.path("key");
+    await world.run(["keygen", `--out=${path}`]);
+    await spoil(path);
+    const { stderr, code } = await world.run(["node", `--key=${path}`]);
+    expect(stderr).toStartWith(`ramster: Cannot use --key "${path}": ${reason}`);
+    expect(stderr.trimEnd()).not.toContain("\n");
+    expect(code).toBe(2);
+    expect(readFileSync(path, "utf8").length).toBeGreaterThan(0);
+  });
+
+  test("is needed where others can connect, unless somebody says that it is not", async () => {
+    await using world = new ProcessWorld();
+    const flags = ["--number=1", "--gossip=none", "--listen=0.0.0.0:0"];
+    const { stderr, code } = await world.run(["node", ...flags]);
+    expect([stderr, code]).toEqual([
+      'ramster: Cannot use --listen "0.0.0.0:0": others can connect there, secure it with --key, ' +
+        "or say --insecure\n",
+      2,
+    ]);
+    await world.start("node", 1, ["--listen=0.0.0.0:0", "--insecure"]);
+  });
+});
+
+/** As `cluster` with one server, for nodes whose client doors are TCP and need the key. */
+async function clusterOverTcp(world: ProcessWorld, flags: readonly string[]) {
+  const seed = await world.start("server", 0, [GOSSIP, "--memory=32MiB", ...flags]);
+  const more = [`--join=${seed.gossip}`, "--memory=1MiB", "--selfshrink=off"];
+  const node = await world.start("node", 1, [GOSSIP, ...more, ...flags]);
+  const client = await world.connect(node, 30_000, readFileSync(world.path("cluster.key"), "utf8"));
+  await until("it knows the server", async () => (await client.stats()).peers.length === 1);
+  return { node, client };
+}
