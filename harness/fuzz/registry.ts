@@ -3,7 +3,16 @@ import { bodies } from "./bodies.ts";
 import { canary } from "./canary.ts";
 import { framer } from "./framer.ts";
 import type { Fuzzer } from "./fuzzer.ts";
+import { gossipPacket, gossipStream } from "./gossip.ts";
 import { lz4 } from "./lz4.ts";
 import { zbud } from "./zbud.ts";
 
-export const FUZZERS: readonly Fuzzer[] = [framer, bodies, lz4, zbud, canary];
+export const FUZZERS: readonly Fuzzer[] = [
+  framer,
+  bodies,
+  gossipPacket,
+  gossipStream,
+  lz4,
+  zbud,
+  canary,
+];

@@ -1,0 +1,36 @@
+/** The packets and streams of fixtures/gossip, as real agents sent them (capture.ts). */
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { SeededRandom } from "../../src/core/random.ts";
+import { Keyring } from "../../src/gossip/keyring.ts";
+import type { GossipOptions } from "../../src/gossip/packet.ts";
+import { parseHex } from "../wire/hex.ts";
+import type { JsonMessage } from "./json-message.ts";
+
+const DIRECTORY = join(import.meta.dir, "../../fixtures/gossip");
+
+export interface GossipFixture {
+  readonly name: string;
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly messages: readonly JsonMessage[];
+  readonly options: GossipOptions;
+  readonly isStream: boolean;
+}
+
+export function gossipFixtures(): GossipFixture[] {
+  const names = readdirSync(DIRECTORY).filter((name) => name.endsWith(".hex"));
+  return names.sort().map((file) => {
+    const name = file.slice(0, -".hex".length);
+    const text = readFileSync(join(DIRECTORY, `${name}.json`), "utf8");
+    const { key, messages } = JSON.parse(text) as { key: string | null; messages: JsonMessage[] };
+    const keyring =
+      key === null ? null : new Keyring([Buffer.from(key, "base64")], new SeededRandom(1));
+    return {
+      name,
+      bytes: parseHex(readFileSync(join(DIRECTORY, file), "utf8")),
+      messages,
+      options: { keyring, label: "" },
+      isStream: name.endsWith("push-pull"),
+    };
+  });
+}

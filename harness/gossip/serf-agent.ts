@@ -1,0 +1,80 @@
+/** SerfAgent: a real agent of HashiCorp's Serf (Debian's package `serf`) on loopback, for tests. */
+import type { TcpAddress } from "../../src/net/address.ts";
+
+export interface SerfMember {
+  readonly name: string;
+  readonly status: string;
+  readonly tags: Readonly<Record<string, string>>;
+}
+
+export class SerfAgent {
+  readonly address: TcpAddress;
+  private readonly child: Bun.Subprocess;
+  private readonly rpc: string;
+
+  private constructor(child: Bun.Subprocess, address: TcpAddress, rpc: string) {
+    this.child = child;
+    this.address = address;
+    this.rpc = rpc;
+  }
+
+  /** Whether there is a serf on this machine. */
+  static get isInstalled(): boolean {
+    return Bun.which("serf") !== null;
+  }
+
+  /** Starts one and waits until it answers. `key`: base64, for an encrypted cluster. */
+  static async start(
+    name: string,
+    options: { key?: string; tags?: readonly string[]; join?: string } = {},
+  ): Promise<SerfAgent> {
+    const port = await freePort();
+    const rpc = `127.0.0.1:${await freePort()}`;
+    const flags = [`-node=${name}`, `-bind=127.0.0.1:${port}`, `-rpc-addr=${rpc}`];
+    if (options.key !== undefined) flags.push(`-encrypt=${options.key}`);
+    if (options.join !== undefined) flags.push(`-join=${options.join}`);
+    for (const tag of options.tags ?? []) flags.push("-tag", tag);
+    const output = { stdout: "ignore", stderr: "ignore", stdin: "ignore" } as const;
+    const child = Bun.spawn(["serf", "agent", ...flags], output);
+    const agent = new SerfAgent(child, { kind: "tcp", host: "127.0.0.1", port }, rpc);
+    while ((await agent.members()).length === 0) {
+      if (child.exitCode !== null) throw new Error(`serf ended with ${child.exitCode}`);
+      await Bun.sleep(50);
+    }
+    return agent;
+  }
+
+  /** As `serf members` lists them; empty while it does not answer. */
+  async members(): Promise<SerfMember[]> {
+    const list = ["serf", "members", "-format=json", `-rpc-addr=${this.rpc}`];
+    const child = Bun.spawn(list, { stdout: "pipe", stderr: "ignore" });
+    const text = await child.stdout.text();
+    if ((await child.exited) !== 0) return [];
+    const { members } = JSON.parse(text) as { members: SerfMember[] };
+    return members;
+  }
+
+  async statusOf(name: string): Promise<string | undefined> {
+    return (await this.members()).find((member) => member.name === name)?.status;
+  }
+
+  /** In order: it says that it leaves. */
+  async leave(): Promise<void> {
+    const command = ["serf", "leave", `-rpc-addr=${this.rpc}`];
+    await Bun.spawn(command, { stdout: "ignore", stderr: "ignore" }).exited;
+    await this.child.exited;
+  }
+
+  async kill(): Promise<void> {
+    this.child.kill("SIGKILL");
+    await this.child.exited;
+  }
+}
+
+/** One that was free a moment ago: serf takes no port 0. */
+async function freePort(): Promise<number> {
+  const server = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data: () => {} } });
+  const { port } = server;
+  server.stop(true);
+  return port;
+}

@@ -1,0 +1,95 @@
+import { describe, expect, test } from "bun:test";
+import { type GossipFixture, gossipFixtures } from "../../harness/gossip/fixtures.ts";
+import { type JsonMessage, messageToJson } from "../../harness/gossip/json-message.ts";
+import { WireError } from "../core/errors.ts";
+import { encodeMessage } from "./body.ts";
+import type { PacketMessage } from "./messages.ts";
+import { decodePacket, encodePacket } from "./packet.ts";
+import { encodeStream, StreamDecoder } from "./stream.ts";
+
+const fixtures = gossipFixtures();
+
+/** What is in it, or null for a stream that is not whole. Throws what the decoder throws. */
+function read(
+  { bytes, options, isStream }: GossipFixture,
+  step = bytes.length,
+): JsonMessage[] | null {
+  if (!isStream) {
+    const messages: JsonMessage[] = [];
+    decodePacket(bytes, options, (message) => messages.push(messageToJson(message)));
+    return messages;
+  }
+  const decoder = new StreamDecoder(options);
+  for (let at = 0; at < bytes.length; at += step) {
+    const message = decoder.push(bytes.subarray(at, at + step));
+    if (message !== null) return [messageToJson(message)];
+  }
+  return null;
+}
+
+/** Reads it, or is told why not; anything else is an error. */
+function readOrRefuse(fixture: GossipFixture): void {
+  try {
+    read(fixture);
+  } catch (error) {
+    if (!(error instanceof WireError)) throw error;
+    if (!/^Cannot (read|decrypt|decompress) gossip: .+/.test(error.message)) throw error;
+  }
+}
+
+test("there are packets of every kind that serf sends", () => {
+  const kinds = fixtures.flatMap(({ messages }) => messages.map(({ kind }) => kind));
+  for (const kind of ["ping", "indirect-ping", "suspect", "alive", "dead", "user", "push-pull"]) {
+    expect(kinds).toContain(kind);
+  }
+});
+
+describe("golden", () => {
+  for (const fixture of fixtures) {
+    test(`${fixture.name} is read as it was meant`, () => {
+      expect(read(fixture)).toEqual([...fixture.messages]);
+    });
+  }
+
+  for (const fixture of fixtures) {
+    test(`${fixture.name}, written by us, is read as the same`, () => {
+      const { options } = fixture;
+      let bytes: Uint8Array;
+      if (fixture.isStream) {
+        const message = new StreamDecoder(options).push(fixture.bytes);
+        if (message === null) throw new Error("not whole");
+        bytes = encodeStream(message, options);
+      } else {
+        const messages: PacketMessage[] = [];
+        decodePacket(fixture.bytes, options, (message) => messages.push(message));
+        bytes = encodePacket(messages.map(encodeMessage), { ...options, checksum: true });
+      }
+      expect(read({ ...fixture, bytes: Uint8Array.from(bytes) })).toEqual([...fixture.messages]);
+    });
+  }
+});
+
+describe("hostile bytes", () => {
+  for (const fixture of fixtures) {
+    const { name, bytes, isStream } = fixture;
+    test(`${name}: cut short it is refused, or waits`, () => {
+      for (let length = 0; length < bytes.length; length += 1) {
+        const cut = { ...fixture, bytes: bytes.slice(0, length) };
+        if (isStream) expect(read(cut)).toBeNull();
+        else expect(() => read(cut)).toThrow(WireError);
+      }
+      if (isStream) expect(read(fixture, 1)).toEqual([...fixture.messages]);
+    });
+
+    test(`${name}: with any one bit flipped it is read or refused`, () => {
+      const flipped = { ...fixture, bytes: bytes.slice() };
+      for (let bit = 0; bit < bytes.length * 8; bit += 1) {
+        const at = bit >> 3;
+        flipped.bytes[at] = (bytes[at] ?? 0) ^ (0x80 >> (bit & 7));
+        if (fixture.options.keyring === null) readOrRefuse(flipped);
+        else if (!isStream) expect(() => read(flipped)).toThrow(WireError);
+        flipped.bytes[at] = bytes[at] ?? 0;
+      }
+    });
+  }
+});

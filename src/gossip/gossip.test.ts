@@ -1,0 +1,316 @@
+import { describe, expect, test } from "bun:test";
+import { ConfigError, WireError } from "../core/errors.ts";
+import {
+  COMPOUND_PARTS_MAX,
+  GOSSIP_KEYS_MAX,
+  GOSSIP_NESTING_MAX,
+  META_BYTES_MAX,
+  PACKET_BYTES_MAX,
+} from "../core/limits.ts";
+import { SeededRandom } from "../core/random.ts";
+import { encodeMessage, withId } from "./body.ts";
+import { ENCRYPTION_BYTES, Keyring } from "./keyring.ts";
+import { decodeLzw } from "./lzw.ts";
+import { GOSSIP, type PacketMessage, type StreamMessage } from "./messages.ts";
+import { decodeMsgpack, encodeMsgpack, Fields, msgpackEnd } from "./msgpack.ts";
+import {
+  COMPOUND_PART_BYTES,
+  decodePacket,
+  encodePacket,
+  type GossipOptions,
+  packetOverhead,
+} from "./packet.ts";
+import { decodeIntent, decodeSerfState, encodeIntent, encodeSerfState } from "./serf-messages.ts";
+import { decodeTags, encodeTags } from "./serf-tags.ts";
+import { encodeStream, StreamDecoder } from "./stream.ts";
+
+const CLEAR: GossipOptions = { keyring: null, label: "" };
+const keyOf = (byte: number, length = 32): Uint8Array => new Uint8Array(length).fill(byte);
+const ringOf = (...keys: Uint8Array[]): Keyring => new Keyring(keys, new SeededRandom(7));
+const NACK: PacketMessage = { kind: "nack", seq: 9 };
+
+function read(packet: Uint8Array, options = CLEAR): PacketMessage[] {
+  const messages: PacketMessage[] = [];
+  decodePacket(packet, options, (message) => messages.push(message));
+  return messages;
+}
+
+describe("msgpack", () => {
+  test("msgpackEnd() finds the end of any value, and says when it is not there yet", () => {
+    for (const value of [
+      ...[0, -1, 200, -200, 70_000, 2 ** 40, 1.5, true, null, "", "x".repeat(40)],
+      ...["y".repeat(300), "z".repeat(70_000), new Uint8Array(5), new Uint8Array(300)],
+      ...[[], [1, [2, "3"]], {}, { a: { b: [1, 2, { c: new Uint8Array(2) }] } }],
+      Array.from({ length: 100 }, (_, i) => i),
+      Object.fromEntries(Array.from({ length: 40 }, (_, i) => [`k${i}`, i])),
+    ]) {
+      const bytes = encodeMsgpack(value);
+      expect(msgpackEnd(bytes, 0)).toBe(bytes.length);
+      const cut = Math.max(0, bytes.length - 1);
+      expect(msgpackEnd(bytes.subarray(0, cut), 0)).toBe(-1);
+    }
+  });
+
+  test("lengths that are not there, too many entries and too many levels are refused", () => {
+    for (const bytes of [
+      [0xdd, 0xff, 0xff, 0xff, 0xff],
+      [0xdf, 0x00, 0x01, 0x00, 0x00],
+      [0xc6, 0xff, 0xff, 0xff, 0xff],
+      [0xc1],
+      new Array<number>(20).fill(0x91),
+    ]) {
+      expect(() => msgpackEnd(Uint8Array.from(bytes), 0)).toThrow(WireError);
+    }
+  });
+
+  test("fields have Go's zero values when they are missing, and their type when they are not", () => {
+    const fields = new Fields(decodeMsgpack(encodeMsgpack({ A: 5, B: "x", C: -1, __proto: 1 })));
+    expect([fields.count("None"), fields.text("None", 9), fields.flag("None")]).toEqual([
+      0,
+      "",
+      false,
+    ]);
+    expect(fields.count("A")).toBe(5);
+    expect(() => fields.count("A", 4)).toThrow("A is no number from 0 to 4");
+    expect(() => fields.count("B")).toThrow(WireError);
+    expect(() => fields.count("C")).toThrow(WireError);
+    expect(() => fields.bytes("A", 9)).toThrow("A is not bytes");
+    expect(() => fields.text("B", 0)).toThrow("B is over 0 bytes");
+    expect(() => new Fields(5)).toThrow("a body is no map");
+    expect(fields.count("toString")).toBe(0);
+  });
+});
+
+describe("keyring", () => {
+  test("the first key encrypts, every key decrypts, and nobody else reads", () => {
+    const plain = Uint8Array.from({ length: 100 }, (_, i) => i);
+    const extra = Uint8Array.of(1, 2);
+    const sealed = ringOf(keyOf(1), keyOf(2)).encrypt(plain, extra);
+    expect(sealed.length).toBe(plain.length + ENCRYPTION_BYTES);
+    expect([...ringOf(keyOf(9), keyOf(1)).decrypt(sealed, extra)]).toEqual([...plain]);
+    expect(() => ringOf(keyOf(2)).decrypt(sealed, extra)).toThrow("none of the keys fits");
+    expect(() => ringOf(keyOf(1)).decrypt(sealed, Uint8Array.of(1))).toThrow(WireError);
+    expect(() => ringOf(keyOf(1)).decrypt(plain.subarray(5), extra)).toThrow("it is not encrypted");
+  });
+
+  test("keys come, change places and go; the one in use stays", () => {
+    const ring = ringOf(keyOf(1));
+    ring.add(keyOf(2, 16));
+    ring.add(keyOf(2, 16));
+    expect(ring.keys().length).toBe(2);
+    expect(() => ring.remove(keyOf(1))).toThrow("use another one first");
+    ring.use(keyOf(2, 16));
+    ring.remove(keyOf(1));
+    expect(ring.keys().map((key) => key.length)).toEqual([16]);
+    expect(() => ring.use(keyOf(3))).toThrow("add it first");
+    expect(() => ring.add(keyOf(1, 20))).toThrow(ConfigError);
+    for (let i = 10; ring.keys().length < GOSSIP_KEYS_MAX; i += 1) ring.add(keyOf(i));
+    expect(() => ring.add(keyOf(9))).toThrow(ConfigError);
+    expect(() => new Keyring([], new SeededRandom(1))).toThrow("without a key");
+  });
+});
+
+describe("packets", () => {
+  const alive: PacketMessage = {
+    kind: "alive",
+    incarnation: 4_000_000_000,
+    node: "näme",
+    addr: Uint8Array.of(0xfe, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1),
+    port: 65_535,
+    meta: new Uint8Array(META_BYTES_MAX).fill(7),
+    vsn: [2, 5, 5, 2, 5, 4],
+  };
+  const all: PacketMessage[] = [
+    alive,
+    NACK,
+    { kind: "ack", seq: 2 ** 32 - 1, payload: Uint8Array.of(1) },
+    { kind: "user", bytes: Uint8Array.of(0, 1, 2) },
+    { kind: "dead", incarnation: 0, node: "a", from: "b" },
+  ];
+
+  test.each([
+    ["in clear", CLEAR],
+    ["encrypted", { keyring: ringOf(keyOf(1)), label: "" }],
+    ["with a label", { keyring: null, label: "blue" }],
+    ["encrypted with a label", { keyring: ringOf(keyOf(1)), label: "blue" }],
+  ] as const)("come back %s, with and without a checksum", (_, options) => {
+    for (const checksum of [false, true]) {
+      const packet = encodePacket(all.map(encodeMessage), { ...options, checksum });
+      expect(read(packet, options)).toEqual(all);
+      const bodies = all.reduce(
+        (sum, it) => sum + encodeMessage(it).length + COMPOUND_PART_BYTES,
+        0,
+      );
+      const most = bodies + packetOverhead(options);
+      expect(packet.length).toBe(checksum ? most : most - 5);
+    }
+    expect(
+      read(encodePacket([encodeMessage(NACK)], { ...options, checksum: true }), options),
+    ).toEqual([NACK]);
+  });
+
+  test("of another cluster are refused: another label, one too many, none, clear, another key", () => {
+    const blue = { keyring: ringOf(keyOf(1)), label: "blue" };
+    const packet = encodePacket([encodeMessage(NACK)], { ...blue, checksum: false });
+    for (const other of [
+      { keyring: ringOf(keyOf(1)), label: "green" },
+      { keyring: ringOf(keyOf(1)), label: "" },
+      { keyring: ringOf(keyOf(2)), label: "blue" },
+    ]) {
+      expect(() => read(packet, other)).toThrow(WireError);
+    }
+    const clear = encodePacket([encodeMessage(NACK)], { ...CLEAR, checksum: false });
+    expect(() => read(clear, blue)).toThrow(WireError);
+    expect(() => read(clear, { ...blue, label: "" })).toThrow("it is not encrypted");
+  });
+
+  test("nothing of a packet is taken when part of it is wrong", () => {
+    const spoilt = [encodeMessage(NACK), withId(GOSSIP.PING, Uint8Array.of(0xc1))];
+    const seen: PacketMessage[] = [];
+    const packet = encodePacket(spoilt, { ...CLEAR, checksum: true });
+    expect(() => decodePacket(packet, CLEAR, (it) => void seen.push(it))).toThrow(WireError);
+    expect(seen).toEqual([]);
+  });
+
+  test("a checksum that is wrong, levels without end and too many parts are refused", () => {
+    const packet = encodePacket([encodeMessage(NACK)], { ...CLEAR, checksum: true });
+    packet[packet.length - 1] = 0;
+    expect(() => read(packet)).toThrow("its checksum is wrong");
+    let nested = encodeMessage(NACK);
+    for (let i = 0; i <= GOSSIP_NESTING_MAX; i += 1) {
+      nested = Uint8Array.of(GOSSIP.COMPOUND, 1, 0, nested.length, ...nested);
+    }
+    expect(() => read(nested)).toThrow("levels");
+    const many = new Array<Uint8Array>(COMPOUND_PARTS_MAX + 1).fill(encodeMessage(NACK));
+    expect(() => encodePacket(many, { ...CLEAR, checksum: false })).toThrow(WireError);
+  });
+
+  test("a small packet that would decompress to a large one is refused", () => {
+    // Literal 0, then the codes that are only being made: each is one zero longer than the last.
+    const codes = [256, 0, ...Array.from({ length: 3800 }, (_, i) => 258 + i)];
+    const bomb = packCodes(codes);
+    expect(bomb.length).toBeLessThan(6000);
+    const packet = withId(GOSSIP.COMPRESS, encodeMsgpack({ Algo: 0, Buf: bomb }));
+    expect(() => read(packet)).toThrow(`over ${PACKET_BYTES_MAX} bytes`);
+    const other = withId(GOSSIP.COMPRESS, encodeMsgpack({ Algo: 1, Buf: bomb }));
+    expect(() => read(other)).toThrow("algorithm 1 is not known");
+  });
+});
+
+describe("lzw", () => {
+  test("reads codes of every width, the table full and cleared", () => {
+    const zeros = [256, 0, ...Array.from({ length: 500 }, (_, i) => 258 + i), 257];
+    expect(decodeLzw(packCodes(zeros), PACKET_BYTES_MAX).length).toBe((501 * 502) / 2);
+    const literals = [256, ...Array.from({ length: 6000 }, (_, i) => i % 251), 256, 65, 66, 257];
+    const text = decodeLzw(packCodes(literals), PACKET_BYTES_MAX);
+    expect([...text.subarray(0, 6000)]).toEqual(literals.slice(1, 6001));
+    expect([...text.subarray(6000)]).toEqual([65, 66]);
+  });
+
+  test("what is cut short, or stands for nothing, is refused", () => {
+    expect(() => decodeLzw(new Uint8Array(0), 10)).toThrow("cut short");
+    expect(() => decodeLzw(packCodes([256, 0, 300, 257]), 10)).toThrow("stands for nothing");
+    expect(() => decodeLzw(packCodes([256, 1, 2, 3, 257]), 2)).toThrow("over 2 bytes");
+  });
+});
+
+describe("streams", () => {
+  const messages: StreamMessage[] = [
+    { kind: "user", bytes: new Uint8Array(3000).fill(5) },
+    { kind: "error", error: "go away" },
+    { kind: "ack", seq: 3, payload: new Uint8Array(0) },
+    {
+      kind: "push-pull",
+      members: Array.from({ length: 50 }, (_, i) => ({
+        name: `n${i}`,
+        addr: Uint8Array.of(10, 0, 0, i),
+        port: i,
+        meta: new Uint8Array(i).fill(i),
+        incarnation: i,
+        state: 0 as const,
+        vsn: [1, 2, 3, 4, 5, 6] as const,
+      })),
+      userState: new Uint8Array(500).fill(3),
+      join: true,
+    },
+  ];
+
+  test.each([
+    ["in clear", CLEAR],
+    ["encrypted with a label", { keyring: ringOf(keyOf(1)), label: "blue" }],
+  ] as const)("come back %s, however they are cut", (_, options) => {
+    for (const message of messages) {
+      const bytes = encodeStream(message, options);
+      for (const step of [1, 7, bytes.length]) {
+        const decoder = new StreamDecoder(options);
+        let got: StreamMessage | null = null;
+        for (let at = 0; at < bytes.length && got === null; at += step) {
+          got = decoder.push(bytes.subarray(at, at + step));
+        }
+        expect(got).toEqual(message);
+      }
+    }
+  });
+
+  test("a push/pull that claims a million members, or gigabytes, is refused before they come", () => {
+    for (const header of [
+      { Nodes: 1_000_000, UserStateLen: 0 },
+      { Nodes: 0, UserStateLen: 2 ** 31 },
+      { Nodes: -1, UserStateLen: 0 },
+    ]) {
+      const bytes = withId(GOSSIP.PUSH_PULL, encodeMsgpack(header));
+      expect(() => new StreamDecoder(CLEAR).push(bytes)).toThrow(WireError);
+    }
+    const sealed = Uint8Array.of(GOSSIP.ENCRYPT, 0xff, 0xff, 0xff, 0xff);
+    const secured = { keyring: ringOf(keyOf(1)), label: "" };
+    expect(() => new StreamDecoder(secured).push(sealed)).toThrow(WireError);
+    expect(() => new StreamDecoder(CLEAR).push(sealed)).toThrow("there is no key");
+  });
+});
+
+describe("serf", () => {
+  test("tags come back, and must fit", () => {
+    const tags = { role: "server", empty: "", long: "x".repeat(300) };
+    expect(decodeTags(encodeTags(tags))).toEqual(new Map(Object.entries(tags)));
+    expect(() => encodeTags({ long: "x".repeat(600) })).toThrow(ConfigError);
+    expect(decodeTags(new TextEncoder().encode("web"))).toEqual(new Map([["role", "web"]]));
+    for (const rubbish of [[255], [255, 0xc1], [255, 0x91, 1], [0xff, 0x81, 0xa1, 0x61, 5]]) {
+      expect(decodeTags(Uint8Array.from(rubbish)).size).toBe(0);
+    }
+  });
+
+  test("intents and states come back; events and queries are none", () => {
+    for (const kind of ["join", "leave"] as const) {
+      const intent = { kind, ltime: 77, node: "a" };
+      expect(decodeIntent(encodeIntent(intent))).toEqual(intent);
+    }
+    const state = { ltime: 9, statusLTimes: new Map([["a", 3]]), leftMembers: ["b"] };
+    expect(decodeSerfState(encodeSerfState(state))).toEqual(state);
+    expect(decodeIntent(Uint8Array.of(3, 0x80))).toBeNull();
+    expect(decodeSerfState(new Uint8Array(0))).toBeNull();
+    expect(() => decodeIntent(Uint8Array.of(0, 0xc1))).toThrow(WireError);
+  });
+});
+
+/** Codes as an encoder packs them: the width grows when the next string would not fit. */
+function packCodes(codes: readonly number[]): Uint8Array {
+  const bits: number[] = [];
+  let width = 9;
+  let next = 257;
+  let fresh = true;
+  for (const code of codes) {
+    for (let i = 0; i < width; i += 1) bits.push((code >> i) & 1);
+    if (code === 256) {
+      width = 9;
+      next = 257;
+      fresh = true;
+      continue;
+    }
+    if (next < 4095 || fresh) next += 1;
+    fresh = false;
+    if (next >= 1 << width && width < 12) width += 1;
+  }
+  const bytes = new Uint8Array(Math.ceil(bits.length / 8));
+  for (const [i, bit] of bits.entries()) bytes[i >> 3] = (bytes[i >> 3] ?? 0) | (bit << (i & 7));
+  return bytes;
+}
