@@ -92,7 +92,7 @@ const BANNED: readonly {
   readonly instead: string;
   readonly homes: readonly string[];
 }[] = [
-  { call: /\bDate\.now\b|\bnew Date\b/, instead: "the Clock passed in", homes: EFFECT_HOMES },
+  { call: /\bDate\.now\b|\bnew Date\(\)/, instead: "the Clock passed in", homes: EFFECT_HOMES },
   { call: /\bperformance\./, instead: "the Clock passed in", homes: EFFECT_HOMES },
   { call: /\bMath\.random\b/, instead: "the Random passed in", homes: EFFECT_HOMES },
   {

@@ -2,18 +2,24 @@
  * Records what real agents of Serf send, as fixtures/gossip: bun harness/gossip/capture.ts
  *
  * A member of ours joins an agent and writes down every datagram and stream that it is sent, while
- * a second agent joins, is killed, and the first one leaves. Of each kind of packet the first one is
- * kept. Once in clear and once encrypted, with a key that is nobody's.
+ * a second agent joins, is killed, and the first one leaves. Of each kind of packet the first one
+ * is kept. Once in clear and once encrypted, with a key that is nobody's.
  */
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { encodeMessage } from "../../src/gossip/body.ts";
 import { Keyring } from "../../src/gossip/keyring.ts";
-import { MEMBER_STATE, type PacketMessage, type PushPull } from "../../src/gossip/messages.ts";
-import { decodePacket, encodePacket } from "../../src/gossip/packet.ts";
+import {
+  MEMBER_STATE,
+  type PacketMessage,
+  type PushPull,
+  type StreamMessage,
+} from "../../src/gossip/messages.ts";
+import { decodePacket, encodePacket, type GossipOptions } from "../../src/gossip/packet.ts";
 import { encodeSerfState } from "../../src/gossip/serf-messages.ts";
 import { encodeTags } from "../../src/gossip/serf-tags.ts";
 import { encodeStream, StreamDecoder } from "../../src/gossip/stream.ts";
+import type { TcpAddress } from "../../src/net/address.ts";
 import { BunRandom } from "../../src/net/bun.ts";
 import { bindDatagrams } from "../../src/net/bun-datagrams.ts";
 import { messageToJson } from "./json-message.ts";
@@ -76,27 +82,8 @@ async function capture(key: string | undefined): Promise<void> {
     userState: encodeSerfState({ ltime: 1, statusLTimes: new Map(), leftMembers: [] }),
     join: true,
   };
-  const exchange = async (): Promise<void> => {
-    const decoder = new StreamDecoder(options);
-    const chunks: Uint8Array[] = [];
-    const { promise, resolve } = Promise.withResolvers<void>();
-    await Bun.connect({
-      hostname: agent.address.host,
-      port: agent.address.port,
-      socket: {
-        open: (socket) => void socket.write(encodeStream(push, options)),
-        data: (_, chunk) => {
-          chunks.push(new Uint8Array(chunk));
-          const message = decoder.push(new Uint8Array(chunk));
-          if (message === null) return;
-          save("push-pull", Buffer.concat(chunks), [messageToJson(message)]);
-          resolve();
-        },
-      },
-    });
-    await promise;
-  };
-  await exchange();
+  const answer = await exchange(agent.address, encodeStream(push, options), options);
+  save("push-pull", answer.bytes, [messageToJson(answer.message)]);
   const { host, port: agentPort } = agent.address;
   const second = await SerfAgent.start("serf-two", {
     ...(key === undefined ? {} : { key }),
@@ -109,4 +96,24 @@ async function capture(key: string | undefined): Promise<void> {
   await agent.leave();
   port.close();
   console.log(`${prefix}: ${[...seen].join(", ")}`);
+}
+
+/** Sends a push/pull, and waits for the answer. */
+async function exchange(address: TcpAddress, push: Uint8Array, options: GossipOptions) {
+  const decoder = new StreamDecoder(options);
+  const chunks: Uint8Array[] = [];
+  const { promise, resolve } = Promise.withResolvers<StreamMessage>();
+  await Bun.connect({
+    hostname: address.host,
+    port: address.port,
+    socket: {
+      open: (socket) => void socket.write(push),
+      data: (_, chunk) => {
+        chunks.push(new Uint8Array(chunk));
+        const message = decoder.push(new Uint8Array(chunk));
+        if (message !== null) resolve(message);
+      },
+    },
+  });
+  return { message: await promise, bytes: Buffer.concat(chunks) };
 }

@@ -11,7 +11,6 @@ import type { Clock, TimerId } from "../../src/core/clock.ts";
 interface Timer {
   readonly atMs: number;
   readonly id: TimerId;
-  readonly callback: () => void;
 }
 
 /** More callbacks than this without time moving on is a loop that feeds itself. */
@@ -22,7 +21,8 @@ export class SimClock implements Clock {
   private nextId = 1;
   /** A binary heap, earliest first. Cancelled timers stay in it until their time comes. */
   private readonly heap: Timer[] = [];
-  private readonly pending = new Set<TimerId>();
+  /** The callbacks of those that were not cancelled. */
+  private readonly pending = new Map<TimerId, () => void>();
   private soonQueue: Array<() => void> = [];
 
   constructor(startMs = 0) {
@@ -35,9 +35,9 @@ export class SimClock implements Clock {
 
   after(delayMs: number, callback: () => void): TimerId {
     assert(delayMs >= 0 && Number.isFinite(delayMs), "a delay is finite and not negative");
-    const timer: Timer = { atMs: this.nowMs + delayMs, id: this.nextId, callback };
+    const timer: Timer = { atMs: this.nowMs + delayMs, id: this.nextId };
     this.nextId += 1;
-    this.pending.add(timer.id);
+    this.pending.set(timer.id, callback);
     this.insert(timer);
     return timer.id;
   }
@@ -68,9 +68,10 @@ export class SimClock implements Clock {
     const timer = this.earliest();
     if (timer === null) return false;
     this.removeFirst();
+    const due = this.pending.get(timer.id);
     this.pending.delete(timer.id);
     this.nowMs = Math.max(this.nowMs, timer.atMs);
-    timer.callback();
+    due?.();
     return true;
   }
 

@@ -1,7 +1,7 @@
 /**
- * Relay: the network between the nodes of a run, made worse on purpose. Each node has one port
- * here that stands for it, TCP and UDP under the same number; the others are told that port in
- * place of its own.
+ * Relay: the network between the nodes of a run, made worse on purpose. Each port of a
+ * node, its door, has one port here that stands for it, TCP and UDP under the same number; the
+ * others are told that port in place of its own.
  *
  *       A             relay           B            A to B: A sends to b, and B hears from a
  *       o----------> (b . a)--------->o            B to A: B answers to a, and A hears from b
@@ -39,6 +39,7 @@ import type { DatagramPort, Listener, Stream, Transport } from "../../src/net/tr
 import { DelayLine } from "./delay-line.ts";
 import { RelayedStream, type StreamFate } from "./relayed-stream.ts";
 
+const HOST = "127.0.0.1";
 /** Held for a paused node or on their way, of all nodes together; more are dropped. */
 const DATAGRAMS_MAX = 65_536;
 /** Linux never waits less before it sends a segment again. */
@@ -75,7 +76,10 @@ export interface RelayCounters {
   chunksLate: number;
 }
 
-/** Where a node really is. */
+/** What a node has ports for. */
+export type RelayDoor = "pages" | "gossip";
+
+/** Where the door of a node really is. */
 export interface RelayTarget {
   /** Of its TCP port, or null until it is known: streams for it are closed. */
   stream: TcpAddress | null;
@@ -109,7 +113,8 @@ export class Relay {
   };
   private readonly world: RelayWorld;
   private readonly options: RelayOptions;
-  private readonly ports = new Map<number, Port>();
+  /** By node and door. */
+  private readonly ports = new Map<string, Port>();
   /** Ports by the address that their node sends datagrams from. */
   private readonly senders = new Map<string, Port>();
   private readonly line: DelayLine<Datagram>;
@@ -127,24 +132,26 @@ export class Relay {
   }
 
   /**
-   * Opens the port that stands for `node`, TCP and UDP under one number, on `host`. @returns where
+   * Opens the port that stands for a door of `node`, TCP and UDP under one number. @returns where
    * it is: what the node advertises. `connectTo` says later where the node itself is.
    */
-  async open(node: number, host = "127.0.0.1"): Promise<TcpAddress> {
-    assert(!this.ports.has(node) && !this.closed);
+  async open(node: number, door: RelayDoor = "gossip"): Promise<TcpAddress> {
+    const name = portName(node, door);
+    assert(!this.ports.has(name) && !this.closed);
     const target: RelayTarget = { stream: null, datagram: null };
     const streams = new Set<RelayedStream>();
     for (let attempt = 1; ; attempt += 1) {
-      const listener = await this.world.transport.listen({ kind: "tcp", host, port: 0 }, (stream) =>
-        this.accept(node, stream),
+      const listener = await this.world.transport.listen(
+        { kind: "tcp", host: HOST, port: 0 },
+        (stream) => this.accept(name, stream),
       );
       const address = parseAddress(listener.address);
       assert(address.kind === "tcp");
       try {
         const datagrams = await this.world.transport.bind(address, (bytes, from) =>
-          this.take(node, bytes, from),
+          this.take(name, bytes, from),
         );
-        this.ports.set(node, { node, address, listener, datagrams, target, streams });
+        this.ports.set(name, { node, address, listener, datagrams, target, streams });
         return address;
       } catch (error) {
         listener.close();
@@ -154,8 +161,8 @@ export class Relay {
   }
 
   /** Where the node behind a port is, also when it has started anew somewhere else. */
-  connectTo(node: number, target: RelayTarget): void {
-    const port = this.portOf(node);
+  connectTo(node: number, target: RelayTarget, door: RelayDoor = "gossip"): void {
+    const port = this.portOf(portName(node, door));
     if (port.target.datagram !== null) this.senders.delete(formatAddress(port.target.datagram));
     port.target.stream = target.stream;
     port.target.datagram = target.datagram;
@@ -222,9 +229,9 @@ export class Relay {
     this.senders.clear();
   }
 
-  private take(node: number, bytes: Uint8Array, from: TcpAddress): void {
+  private take(name: string, bytes: Uint8Array, from: TcpAddress): void {
     const { counters } = this;
-    const to = this.ports.get(node);
+    const to = this.ports.get(name);
     const sender = this.senders.get(formatAddress(from));
     if (this.closed || to === undefined) return;
     counters.datagrams += 1;
@@ -249,8 +256,8 @@ export class Relay {
     }
   }
 
-  private accept(node: number, stream: Stream): RelayedStream["outer"] {
-    const port = this.portOf(node);
+  private accept(name: string, stream: Stream): RelayedStream["outer"] {
+    const port = this.portOf(name);
     const origin = { known: false, node: null as number | null };
     const { transport, clock } = this.world;
     const relayed = new RelayedStream(
@@ -307,11 +314,15 @@ export class Relay {
     return this.options.loss > 0 && this.world.random.u32() < this.options.loss * 2 ** 32;
   }
 
-  private portOf(node: number): Port {
-    const port = this.ports.get(node);
+  private portOf(name: string): Port {
+    const port = this.ports.get(name);
     assert(port !== undefined);
     return port;
   }
+}
+
+function portName(node: number, door: RelayDoor): string {
+  return `${node}/${door}`;
 }
 
 function parseTcp(text: string): TcpAddress {

@@ -36,8 +36,9 @@ const STALL_MS = 15_000;
 const SETTLE_MS = 20_000;
 const POLL_MS = 50;
 const PROGRESS_MS = 200;
-/** Single gets of each node, for latencies. */
+/** Single gets for latencies, one at a time: of each node, and of all together. */
 const PROBE_GETS = 400;
+const PROBE_GETS_ALL = 3200;
 
 /** Nothing moved that should have, or nothing was there to check. */
 export class NoProgressError extends Error {
@@ -158,7 +159,9 @@ export class Run {
     this.load = { seconds: (performance.now() - this.startedAt) / 1000, pages: this.operations() };
     await this.settled();
     await this.each("verify", (workload) => workload.verify());
-    await this.each("probe", (workload) => workload.probe(PROBE_GETS));
+    const share = Math.ceil(PROBE_GETS_ALL / this.workloads.length);
+    const gets = Math.min(PROBE_GETS, share);
+    await this.each("probe", (workload) => workload.probe(gets));
     this.atRest = await this.settled();
     await this.each("clean", (workload) => workload.clean());
     this.atEnd = await this.until(

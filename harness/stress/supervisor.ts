@@ -4,22 +4,36 @@
  *
  * Every node is started with port 0. Those that place their pages themselves join the first one;
  * for the others, who is whose peer is set through the client doors once all are up. So no port is
- * ever guessed. They have a key of their own, made for this run.
+ * ever guessed. They have a key of their own, made for this run. With losses or delays all that
+ * they say to each other takes a detour.
  */
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Client, connect } from "../../src/client/client.ts";
 import { RamsterError } from "../../src/core/errors.ts";
+import { SeededRandom } from "../../src/core/random.ts";
 import { formatKeyFile } from "../../src/security/key-file.ts";
 import { makeKey } from "../../src/security/make-key.ts";
 import { NodeProcess } from "../node-process.ts";
+import { Detour, type DetouredNode } from "./detour.ts";
 import type { NodePlan } from "./topology.ts";
 
 const GOSSIP = ["--gossip=127.0.0.1:0", "--network=local"];
 /** Generous: many nodes start at once on few cores. */
 const ACQUAINTED_MS = 60_000;
 const POLL_MS = 20;
+/** Processes that start at once: more would only keep each other from being ready. */
+const STARTING_MAX = 16;
+
+export interface SupervisorOptions {
+  verbose: boolean;
+  insecure: boolean;
+  /** Of what goes from node to node: see relay.ts. */
+  lossPercent: number;
+  delayMs: number;
+  seed: number;
+}
 
 /** All nodes of a run, and a connection to each. */
 export class Supervisor {
@@ -30,12 +44,19 @@ export class Supervisor {
   private readonly insecure: boolean;
   private directory = "";
   private plans: readonly NodePlan[] = [];
+  /** Null while nodes talk directly. */
+  private readonly detour: Detour | null;
+  private readonly detoured = new Map<number, DetouredNode>();
 
   /** `program`: the words that start this program, to be followed by a command. */
-  constructor(program: readonly string[], options: { verbose: boolean; insecure: boolean }) {
+  constructor(program: readonly string[], options: SupervisorOptions) {
     this.program = program;
     this.insecure = options.insecure;
     this.verbose = options.verbose;
+    const { delayMs, lossPercent, seed } = options;
+    const isDirect = delayMs === 0 && lossPercent === 0;
+    const loss = lossPercent / 100;
+    this.detour = isDirect ? null : new Detour(new SeededRandom(seed), { loss, delayMs });
   }
 
   /**
@@ -46,24 +67,35 @@ export class Supervisor {
     this.plans = plans;
     this.directory = mkdtempSync(join(tmpdir(), "ramster-stress-"));
     if (!this.insecure) await this.makeKey();
-    const [first, ...rest] = plans;
     const gossips = plans.some((plan) => plan.target === "auto");
-    if (!gossips) {
-      await Promise.all(plans.map((plan) => this.startNode(plan, ["--gossip=none"])));
-    } else if (first !== undefined) {
-      const seed = await this.startNode(first, GOSSIP);
-      const flags = [...GOSSIP, `--join=${seed.gossip}`];
-      await Promise.all(rest.map((plan) => this.startNode(plan, flags)));
+    const [first, ...rest] = plans;
+    if (first === undefined) return;
+    const seed = await this.startNode(first, { gossips, join: null });
+    const seedAddress = this.detoured.get(first.number)?.gossip ?? seed.gossip;
+    for (let from = 0; from < rest.length; from += STARTING_MAX) {
+      const batch = rest.slice(from, from + STARTING_MAX);
+      await Promise.all(batch.map((plan) => this.startNode(plan, { gossips, join: seedAddress })));
     }
     for (const node of this.nodes) this.clients.push(await connect(node.client));
     if (gossips) await this.acquainted();
     else await Promise.all(plans.map((plan) => this.wire(plan)));
   }
 
-  private async startNode(plan: NodePlan, flags: readonly string[]): Promise<NodeProcess> {
+  private async startNode(
+    plan: NodePlan,
+    options: { gossips: boolean; join: string | null },
+  ): Promise<NodeProcess> {
+    const { number } = plan;
+    const detoured = await this.detour?.addNode(number);
+    if (detoured !== undefined) this.detoured.set(number, detoured);
+    const flags = [...(detoured?.flags ?? ["--listen=127.0.0.1:0"])];
+    if (options.gossips) flags.push(...(detoured?.gossipFlags ?? GOSSIP));
+    else flags.push("--gossip=none");
+    if (options.gossips && options.join !== null) flags.push(`--join=${options.join}`);
     const argv = [...this.argvOf(plan), ...flags];
-    const node = new NodeProcess(plan.number, argv, { verbose: this.verbose });
-    this.nodes[plan.number] = node;
+    const node = new NodeProcess(number, argv, { verbose: this.verbose });
+    this.nodes[number] = node;
+    this.detour?.pids.set(number, node.pid);
     await node.ready();
     return node;
   }
@@ -111,21 +143,20 @@ export class Supervisor {
         if (code !== 0) failed.push(`node ${group[i]?.number} ended with exit code ${code}`);
       }
     }
-    this.removeDirectory();
+    this.cleanUp();
     return failed;
   }
 
   /** Ends everything at once: for a run that failed or was interrupted. */
   async kill(): Promise<void> {
     await Promise.all(this.nodes.map((node) => node.kill()));
-    this.removeDirectory();
+    this.cleanUp();
   }
 
   private argvOf(plan: NodePlan): string[] {
     const common = [
       `--number=${plan.number}`,
       `--name=n${plan.number}`,
-      "--listen=127.0.0.1:0",
       ...(this.insecure ? [] : [`--key=${this.keyPath}`]),
       `--client=unix:${join(this.directory, `${plan.number}.sock`)}`,
     ];
@@ -143,11 +174,12 @@ export class Supervisor {
     if (client === undefined || holder === undefined) {
       throw new RamsterError("BAD_CONFIG", `Cannot wire node ${plan.number} to ${target}`);
     }
-    await client.setKnob("peers", `${target}@${holder.listen}`);
+    await client.setKnob("peers", `${target}@${this.detoured.get(target)?.pages ?? holder.listen}`);
     await client.setKnob("remote_target_nodenum", `${target}`);
   }
 
-  private removeDirectory(): void {
+  private cleanUp(): void {
+    this.detour?.close();
     if (this.directory !== "") rmSync(this.directory, { recursive: true, force: true });
   }
 }

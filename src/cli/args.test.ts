@@ -44,7 +44,8 @@ describe("parseArgs() of a node", () => {
       --request-timeout 1.5s --keepalive 1s --idle 10s --reconnect 5s --selfshrink off
       --selfshrink-interval 1m --selfshrink-hysteresis 10 --selfshrink-inertia 0 --codec raw
       --gossip 10.0.0.9:0 --join 10.0.0.1:7946,seeds:7946 --network wan
-      --advertise 10.0.0.8:7777 --gossip-advertise 10.0.0.8:7946 --insecure`;
+      --advertise 10.0.0.8:7777 --gossip-advertise 10.0.0.8:7946 --insecure
+      --quota 1GiB --foreign-grace 1m`;
     expect(parse(line.replaceAll("\n", " "))).toEqual({
       command: "node",
       options: {
@@ -93,6 +94,8 @@ describe("parseArgs() of a node", () => {
         gossipAdvertise: { kind: "tcp", host: "10.0.0.8", port: 7946 },
         keyPath: null,
         insecure: true,
+        quotaBytes: 1_073_741_824,
+        foreignGraceMs: 60_000,
       },
     });
   });
@@ -153,14 +156,31 @@ describe("parseArgs() of stress, stats and version", () => {
         connect: [],
         keyPath: null,
         insecure: false,
+        lossPercent: 0,
+        delayMs: 0,
         verbose: false,
       },
     });
   });
 
+  test.each([
+    [16, 4],
+    [32, 2],
+    [64, 1],
+    [128, 1],
+  ])("stress with %i nodes has %i MiB a node, unless it is told", (nodes, mib) => {
+    expect(parse(`stress --nodes ${nodes}`)).toMatchObject({
+      options: { memoryBytes: mib * 1_048_576, workingSetBytes: mib * 12 * 1_048_576 },
+    });
+    expect(parse(`stress --nodes ${nodes} --memory 8MiB`)).toMatchObject({
+      options: { memoryBytes: 8_388_608 },
+    });
+  });
+
   test("reads every flag of stress", () => {
     const line = `stress --nodes 4 --topology server --servers 2 --memory 1MiB --working-set 3MiB
-      --duration 10s --mix 1:2:3 --data pid:77 --seed 4294967295 --json out.json --verbose`;
+      --duration 10s --mix 1:2:3 --data pid:77 --seed 4294967295 --json out.json --verbose
+      --loss 50 --delay 500ms`;
     expect(parse(line.replaceAll("\n", " "))).toMatchObject({
       options: {
         nodes: 4,
@@ -172,6 +192,8 @@ describe("parseArgs() of stress, stats and version", () => {
         data: { kind: "pid", pid: 77 },
         seed: 4_294_967_295,
         jsonPath: "out.json",
+        lossPercent: 50,
+        delayMs: 500,
         verbose: true,
       },
     });
@@ -327,6 +349,13 @@ describe("parseArgs() refuses", () => {
     [
       "stress --connect unix:/a --nodes 2",
       "Cannot use --nodes with --connect: those nodes run already",
+    ],
+    ["stress --loss 51", 'Cannot use --loss "51": it must be at most 50'],
+    ["stress --delay 501ms", 'Cannot use --delay "501ms": it must be at most 500ms'],
+    ["stress --delay 20", 'Cannot use --delay "20": the unit is missing, write "20ms" or "20s"'],
+    [
+      "stress --connect unix:/a --loss 1",
+      "Cannot use --loss with --connect: those nodes run already",
     ],
     ["stress --mix 1:2", 'Cannot use --mix "1:2": write 3 whole numbers as "put:get:flush"'],
     ["stress --mix 0:1:1", 'Cannot use --mix "0:1:1": without puts there is nothing to check'],

@@ -9,12 +9,17 @@
 import { unreachable } from "../core/assert.ts";
 import { ConfigError } from "../core/errors.ts";
 import {
+  FRAME_BYTES,
   GOSSIP_PORT_DEFAULT,
   KEY_DAYS_MAX,
   MEMORY_BYTES_MAX,
   MEMORY_BYTES_MIN,
   PAGE_BYTES,
   SETTING_MS_MAX,
+  STRESS_DELAY_MS_MAX,
+  STRESS_LOSS_PERCENT_MAX,
+  STRESS_MEMORY_BYTES_ALL,
+  STRESS_MEMORY_BYTES_DEFAULT,
   STRESS_NODES_MAX,
   STRESS_WORKING_SET_RATIO,
 } from "../core/limits.ts";
@@ -176,6 +181,10 @@ function readCommon(flags: GivenFlags, machine: Machine): NodeSettings {
     gossip: readGossip(flags, listen),
     gossipAdvertise: readOptional(flags.optional("gossip-advertise"), readTcp),
     seeds: flags.list("join").map(readTcp),
+    quotaBytes: readOptional(flags.optional("quota"), (it) =>
+      parseSize(it, NODE_BOUNDS.quotaBytes),
+    ),
+    foreignGraceMs: parseDuration(flags.value("foreign-grace"), NODE_BOUNDS.foreignGraceMs),
     network: parseChoice(flags.value("network"), NETWORK_NAMES),
     keyPath: readPath(flags.optional("key")),
     insecure: flags.has("insecure"),
@@ -249,12 +258,13 @@ function readStress(flags: GivenFlags): StressOptions {
   const connect = flags.list("connect").map((given) => readAddress(given));
   refuseStressContradictions(flags);
   const running = connect.length > 0;
-  const memoryBytes = parseSize(flags.value("memory"), NODE_BOUNDS.memoryBytes);
+  const cluster = readStressCluster(flags, { running });
+  const memoryBytes = readStressMemory(flags, cluster.nodes);
   const seed = flags.optional("seed");
   const [put = 0, get = 0, flush = 0] = parseRatio(flags.value("mix"), ["put", "get", "flush"]);
   if (put === 0) throw badValue(flags.value("mix"), "without puts there is nothing to check");
   return {
-    ...readStressCluster(flags, { running }),
+    ...cluster,
     memoryBytes,
     workingSetBytes: readWorkingSet(flags, memoryBytes),
     durationMs: parseDuration(flags.value("duration"), { min: 1, max: SETTING_MS_MAX }),
@@ -265,6 +275,8 @@ function readStress(flags: GivenFlags): StressOptions {
     connect,
     keyPath: readPath(flags.optional("key")),
     insecure: flags.has("insecure"),
+    lossPercent: parseCount(flags.value("loss"), { min: 0, max: STRESS_LOSS_PERCENT_MAX }),
+    delayMs: parseDuration(flags.value("delay"), { min: 0, max: STRESS_DELAY_MS_MAX }),
     verbose: flags.has("verbose"),
   };
 }
@@ -272,7 +284,7 @@ function readStress(flags: GivenFlags): StressOptions {
 /** Flags that shape a cluster mean nothing to one that runs already. */
 function refuseStressContradictions(flags: GivenFlags): void {
   if (flags.has("connect")) {
-    for (const flag of ["nodes", "servers", "topology", "memory", "insecure"]) {
+    for (const flag of ["nodes", "servers", "topology", "memory", "insecure", "loss", "delay"]) {
       if (!flags.has(flag)) continue;
       throw refuse(`Cannot use --${flag} with --connect: those nodes run already`);
     }
@@ -303,6 +315,14 @@ function readStressCluster(
     throw badValue(given, `it must be below --nodes "${nodes}"`);
   }
   return { nodes, servers, topology };
+}
+
+function readStressMemory(flags: GivenFlags, nodes: number): number {
+  const given = flags.optional("memory");
+  if (given !== null) return parseSize(given, NODE_BOUNDS.memoryBytes);
+  const share =
+    Math.floor(STRESS_MEMORY_BYTES_ALL / Math.max(1, nodes) / FRAME_BYTES) * FRAME_BYTES;
+  return Math.max(MEMORY_BYTES_MIN, Math.min(STRESS_MEMORY_BYTES_DEFAULT, share));
 }
 
 function readWorkingSet(flags: GivenFlags, memoryBytes: number): number {

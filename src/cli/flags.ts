@@ -6,6 +6,7 @@
  * them against the limits.
  */
 import {
+  FOREIGN_GRACE_MS_DEFAULT,
   GOSSIP_PORT_DEFAULT,
   HIGH_MARK_PERCENT_DEFAULT,
   IDLE_MS_DEFAULT,
@@ -24,6 +25,7 @@ import {
   SELFSHRINK_INTERVAL_MS_DEFAULT,
   SERVER_MEMORY_BYTES_DEFAULT,
   STRESS_DURATION_MS_DEFAULT,
+  STRESS_LOSS_PERCENT_MAX,
   STRESS_MEMORY_BYTES_DEFAULT,
   STRESS_NODES_DEFAULT,
   STRESS_WORKING_SET_RATIO,
@@ -173,6 +175,22 @@ const SECURITY: FlagGroup = {
   ],
 };
 
+/** Of a node that lends. */
+const LENDING: readonly FlagSpec[] = [
+  {
+    name: "quota",
+    value: "SIZE",
+    defaultNote: "what there is room for",
+    help: "pages to hold for one other node, counted as 4KiB each",
+  },
+  {
+    name: "foreign-grace",
+    value: "DURATION",
+    default: formatDuration(FOREIGN_GRACE_MS_DEFAULT),
+    help: "how long pages of a node that died are kept for it",
+  },
+];
+
 const NODE_MEMORY: FlagGroup = {
   title: "Memory",
   flags: [
@@ -188,6 +206,7 @@ const NODE_MEMORY: FlagGroup = {
       default: "0",
       help: "for pages of other nodes; 0 lends nothing",
     },
+    ...LENDING,
     {
       name: "target",
       value: "auto|N|none",
@@ -218,6 +237,7 @@ const SERVER_MEMORY: FlagGroup = {
       default: formatSize(SERVER_MEMORY_BYTES_DEFAULT),
       help: "for pages of other nodes, at least 1MiB",
     },
+    ...LENDING,
   ],
 };
 
@@ -355,7 +375,7 @@ const STRESS_CLUSTER: FlagGroup = {
     {
       name: "memory",
       value: "SIZE",
-      default: formatSize(STRESS_MEMORY_BYTES_DEFAULT),
+      defaultNote: `${formatSize(STRESS_MEMORY_BYTES_DEFAULT)}, less with many nodes`,
       help: "of each node for its own pages",
     },
     {
@@ -366,6 +386,18 @@ const STRESS_CLUSTER: FlagGroup = {
     },
     { ...KEY, defaultNote: "a new one", help: "of nodes that already run, for tcp addresses" },
     { name: "insecure", value: null, help: "nodes talk in clear, to see what the key costs" },
+    {
+      name: "loss",
+      value: "PERCENT",
+      default: "0",
+      help: `of what goes from node to node, at most ${STRESS_LOSS_PERCENT_MAX}`,
+    },
+    {
+      name: "delay",
+      value: "DURATION",
+      default: "0ms",
+      help: "that it takes from node to node, each way",
+    },
   ],
 };
 
@@ -426,6 +458,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     examples: [
       "ramster stress --nodes 8",
       "ramster stress --nodes 4 --topology ring --data pid:1234 --duration 1m --json report.json",
+      "ramster stress --nodes 8 --loss 5 --delay 20ms",
       "ramster stress --connect unix:/run/ramster.sock --working-set 256MiB",
     ],
   },

@@ -47,6 +47,10 @@ export interface StressOptions {
   readonly keyPath: string | null;
   /** Nodes that are started talk in clear. */
   readonly insecure: boolean;
+  /** Of what goes from node to node, in percent; the relay's header says what TCP makes of it. */
+  readonly lossPercent: number;
+  /** What goes from node to node takes so long, each way. */
+  readonly delayMs: number;
   readonly verbose: boolean;
 }
 

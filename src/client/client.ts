@@ -69,7 +69,7 @@ export async function connect(
   };
   const { key, timeoutMs = TIMEOUT_MS_DEFAULT } = options;
   const transport =
-    key === undefined ? env.transport : secured(env.transport, parseKeyFile(key, Date.now()).tls);
+    key === undefined ? env.transport : secured(env.transport, parseKeyFile(key, null).tls);
   const client = new Client({ ...env, transport }, timeoutMs);
   await client.open(address);
   return client;

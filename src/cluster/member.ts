@@ -41,7 +41,7 @@ export class Member {
   constructor(facts: MemberFacts, options: { isSelf: boolean }) {
     this.name = facts.name;
     this.isSelf = options.isSelf;
-    this.facts = facts;
+    this.facts = owned(facts);
     this.host = ipText(facts.addr);
   }
 
@@ -91,7 +91,7 @@ export class Member {
   /** @returns whether its metadata have changed. */
   learn(facts: MemberFacts): boolean {
     const changed = !sameBytes(facts.meta, this.facts.meta);
-    this.facts = facts;
+    this.facts = owned(facts);
     this.host = ipText(facts.addr);
     if (changed) this.parsedTags = null;
     return changed;
@@ -106,6 +106,11 @@ export class Member {
     if (ms < 0) return; // The clock has gone back.
     this.rttMs = this.rttMs === null ? ms : this.rttMs + (ms - this.rttMs) / 8;
   }
+}
+
+/** Bytes that were cut from a packet would keep all of it. */
+function owned(facts: MemberFacts): MemberFacts {
+  return { ...facts, addr: facts.addr.slice(), meta: facts.meta.slice() };
 }
 
 export function sameBytes(a: Uint8Array, b: Uint8Array): boolean {

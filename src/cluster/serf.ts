@@ -2,8 +2,8 @@
  * Serf's part of membership, on top of memberlist's: members say before they go that they go, so
  * that "left" and "failed" can be told apart (hashicorp/serf, serf.go and delegate.go).
  *
- * Intents are ordered by Serf's Lamport clock. Each travels on when it is news. One that left and is
- * found alive again leaves no longer, whatever was said before; and a node that hears of an old
+ * Intents are ordered by Serf's Lamport clock. Each travels on when it is news. One that left and
+ * is found alive again leaves no longer, whatever was said before; and a node that hears of an old
  * leave of its own says anew that it is there.
  */
 import { NODES_MAX } from "../core/limits.ts";

@@ -223,6 +223,11 @@ export const MEMORY_BYTES_DEFAULT = 64 * 1024 * 1024;
 export const MEMORY_BYTES_MIN = 1024 * 1024;
 /** 2^26 frames: a table of them with 32 bytes each still fits one region. */
 export const MEMORY_BYTES_MAX = FRAME_BYTES * 2 ** 26;
+/**
+ * How long a holder keeps the pages of a node that is dead, which may be a partition: as long as
+ * somebody takes to look after it.
+ */
+export const FOREIGN_GRACE_MS_DEFAULT = 10 * 60 * 1000;
 /** What a memory server lends unless told otherwise. */
 export const SERVER_MEMORY_BYTES_DEFAULT = 1024 * 1024 * 1024;
 /** Addresses of one client door. Each is a listening socket. */
@@ -256,6 +261,15 @@ export const STRESS_NODES_DEFAULT = 8;
 export const STRESS_NODES_MAX = 128;
 /** A node of a stress run: small, so that its working set is soon several times as much. */
 export const STRESS_MEMORY_BYTES_DEFAULT = 4 * 1024 * 1024;
+/**
+ * What the nodes of a stress run have between them where nobody says it: beyond 16 nodes each has
+ * less, down to the least that a node can have, so that 64 are loaded and checked as soon as 16.
+ */
+export const STRESS_MEMORY_BYTES_ALL = 64 * 1024 * 1024;
+/** Datagrams of the network between them; at half of it gossip still holds together. */
+export const STRESS_LOSS_PERCENT_MAX = 50;
+/** One way. There and back it is below a request's deadline, with room for the work. */
+export const STRESS_DELAY_MS_MAX = 500;
 /** Working set of a node in units of its memory: compressed, nine pages in ten are away. */
 export const STRESS_WORKING_SET_RATIO = 12;
 /** With the start, the stop and the proof at the end a default run stays well under a minute. */
@@ -275,6 +289,7 @@ assert(OUTPUT_RESUME_BYTES < OUTPUT_PAUSE_BYTES);
 assert(OUTPUT_PAUSE_BYTES + HEADER_BYTES + BODY_BYTES_MAX <= LANE_BYTES_MAX);
 assert(KEEPALIVE_MS_DEFAULT < IDLE_MS_DEFAULT);
 assert(MEMORY_BYTES_MIN <= STRESS_MEMORY_BYTES_DEFAULT);
+assert(2 * STRESS_DELAY_MS_MAX < REQUEST_TIMEOUT_MS_DEFAULT);
 assert(MEMORY_BYTES_MIN <= MEMORY_BYTES_DEFAULT && MEMORY_BYTES_DEFAULT <= MEMORY_BYTES_MAX);
 assert(LOW_MARK_PERCENT_DEFAULT < HIGH_MARK_PERCENT_DEFAULT);
 assert(PUT_WAIT_MS_DEFAULT < REQUEST_TIMEOUT_MS_DEFAULT);

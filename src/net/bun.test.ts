@@ -6,10 +6,10 @@ import { datagramContract } from "../../harness/contract/datagrams.ts";
 import { transportContract } from "../../harness/contract/transport.ts";
 import { RamsterError } from "../core/errors.ts";
 import { makeKey } from "../security/make-key.ts";
-import { type Address, parseAddress } from "./address.ts";
+import type { Address } from "./address.ts";
 import { BunClock, BunRandom, BunTransport } from "./bun.ts";
 import { secured } from "./secured.ts";
-import type { StreamEvents, Transport } from "./transport.ts";
+import type { StreamEvents } from "./transport.ts";
 
 const DEADLINE_MS = 10_000;
 
@@ -66,50 +66,6 @@ transportContract("BunTransport under TLS", async () => ({
   quiet,
   close: async () => {},
 }));
-
-describe("TLS refuses", () => {
-  const clear = new BunTransport();
-  const ours = secured(clear, tls);
-
-  /** What each side is told when one dials the other, the dialler writing at once. */
-  async function meet(server: Transport, client: Transport): Promise<string[]> {
-    const reasons = ["", ""];
-    const note = (i: number): StreamEvents => ({
-      ...QUIET,
-      onOpen: (stream) => void stream.write(new Uint8Array(64), 0, 64),
-      onData: () => opened.push(`data ${i}`),
-      onClose: (_, reason) => {
-        reasons[i] = reason;
-      },
-    });
-    const address = { kind: "tcp", host: "127.0.0.1", port: 0 } as const;
-    const listener = await server.listen(address, () => note(0));
-    const stream = client.connect(parseAddress(listener.address), note(1));
-    await until(() => reasons[0] !== "");
-    stream.terminate();
-    await until(() => reasons[1] !== "");
-    listener.close();
-    return reasons;
-  }
-
-  test("a certificate of another cluster, and says so where it is seen", async () => {
-    const other = await makeKey({ nowMs: Date.now(), days: 1 });
-    const [there, here] = await meet(ours, secured(clear, other.tls));
-    expect(here).toBe("no secured connection: its certificate is of another cluster");
-    expect(there).toContain("no secured connection");
-  });
-
-  test("one that has expired", async () => {
-    const old = await makeKey({ nowMs: Date.now() - 10 * 86_400_000, days: 1 });
-    const [, here] = await meet(secured(clear, old.tls), secured(clear, old.tls));
-    expect(here).toBe("no secured connection: its certificate has expired");
-  });
-
-  test("a side that speaks in clear", async () => {
-    expect((await meet(ours, clear))[0]).toContain("it speaks no TLS");
-    // The side in clear closes on what it cannot read; here nobody reads.
-  });
-});
 
 transportContract("BunTransport on unix sockets", async () => {
   const directory = freshDirectory();

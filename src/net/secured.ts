@@ -1,7 +1,7 @@
 /**
  * A transport whose TCP streams are all under TLS, for what must not be read or forged on the way.
- * Unix sockets, which the file system guards, and datagrams, which gossip seals itself, stay as they
- * are.
+ * Unix sockets, which the file system guards, and datagrams, which gossip seals itself, stay as
+ * they are.
  */
 import type { TlsMaterial, Transport } from "./transport.ts";
 

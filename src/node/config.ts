@@ -13,6 +13,7 @@ import { CODEC } from "../compress/codec.ts";
 import { ConfigError } from "../core/errors.ts";
 import {
   CLIENT_ADDRESSES_MAX,
+  FOREIGN_GRACE_MS_DEFAULT,
   HIGH_MARK_PERCENT_DEFAULT,
   IDLE_MS_DEFAULT,
   KEEPALIVE_MS_DEFAULT,
@@ -22,6 +23,7 @@ import {
   MEMORY_BYTES_MIN,
   NAME_BYTES_MAX,
   NODES_MAX,
+  PAGE_BYTES,
   PERS_ZPAGE_BYTES_MAX_DEFAULT,
   PERS_ZPAGE_MEAN_BYTES_DEFAULT,
   PUT_WAIT_MS_DEFAULT,
@@ -87,6 +89,10 @@ export interface NodeConfig {
   readonly memoryBytes: number;
   /** Frames for pages of other nodes; 0 lends nothing. */
   readonly lendBytes: number;
+  /** Pages held for one other node, 4 KiB each; null: as many as there is room for. */
+  readonly quotaBytes: number | null;
+  /** How long pages of a node that died are kept for it. */
+  readonly foreignGraceMs: number;
   /** Where pages go when the memory is full; "auto": to whoever lends and has most room. */
   readonly target: Target;
   /** Where programs come in. */
@@ -134,6 +140,8 @@ export const NODE_DEFAULTS: Omit<NodeConfig, "number" | "name"> = {
   insecure: false,
   memoryBytes: MEMORY_BYTES_DEFAULT,
   lendBytes: 0,
+  quotaBytes: null,
+  foreignGraceMs: FOREIGN_GRACE_MS_DEFAULT,
   target: "auto",
   clients: [],
   highMarkPercent: HIGH_MARK_PERCENT_DEFAULT,
@@ -164,6 +172,8 @@ export const NODE_BOUNDS = {
   number: { flag: "number", min: 0, max: NODES_MAX - 1 },
   memoryBytes: { flag: "memory", min: MEMORY_BYTES_MIN, max: MEMORY_BYTES_MAX },
   lendBytes: { flag: "lend", min: 0, max: MEMORY_BYTES_MAX },
+  quotaBytes: { flag: "quota", min: PAGE_BYTES, max: MEMORY_BYTES_MAX },
+  foreignGraceMs: { flag: "foreign-grace", ...TIME, min: 0 },
   target: { flag: "target", min: 0, max: NODES_MAX - 1 },
   highMarkPercent: { flag: "high-mark", min: 1, max: 100 },
   lowMarkPercent: { flag: "low-mark", min: 0, max: 100 },

@@ -107,9 +107,16 @@ export class Membership {
     const { gossip, bootId, number } = settings;
     const identity = { name: settings.name, tags: tagsOf(this.own) };
     const events = {
-      onJoin: (member: Member): void => this.look(member),
+      onJoin: (member: Member): void => {
+        env.log("cluster", `member "${member.name}" has joined`);
+        this.look(member);
+      },
       onUpdate: (member: Member): void => this.look(member),
-      onLeave: (member: Member, how: "dead" | "left"): void => this.lose(member, how),
+      onLeave: (member: Member, how: "dead" | "left"): void => {
+        const what = how === "dead" ? "is dead" : "has left";
+        env.log("cluster", `member "${member.name}" ${what}`);
+        this.lose(member, how);
+      },
       onNotice: (line: string): void => env.log("cluster", line),
       onConflict: (reason: string): void => {
         this.conflict = reason;
@@ -125,9 +132,9 @@ export class Membership {
   /**
    * Joins, and comes by a number.
    *
-   * @returns where it gossips, and its number. Rejects with ADDRESS_IN_USE, with BAD_HANDSHAKE when name
-   * or number are taken or the seeds are another cluster, and with ADDRESS_UNREACHABLE when no seed
-   * answers in JOIN_TIMEOUT_MS.
+   * @returns where it gossips, and its number. Rejects with ADDRESS_IN_USE, with BAD_HANDSHAKE when
+   * name or number are taken or the seeds are another cluster, and with ADDRESS_UNREACHABLE when no
+   * seed answers in JOIN_TIMEOUT_MS.
    */
   async start(): Promise<{ gossip: TcpAddress; number: number }> {
     const gossip = await this.cluster.start();

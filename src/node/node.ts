@@ -12,7 +12,7 @@ import { ownerSeed } from "../compress/checksum.ts";
 import { CODEC, type Codec } from "../compress/codec.ts";
 import { Lz4 } from "../compress/lz4.ts";
 import { Raw } from "../compress/raw.ts";
-import type { Clock } from "../core/clock.ts";
+import type { Clock, TimerId } from "../core/clock.ts";
 import {
   FRAME_BYTES,
   OBJECTS_PER_NODE_MAX,
@@ -59,6 +59,9 @@ export class Node implements LinkHandler, MembershipEvents {
   private readonly config: NumberedConfig;
   private readonly membership: Membership | null;
   private readonly log: Log;
+  private readonly clock: Clock;
+  /** Of nodes that are gone: when what is held for them goes, too. */
+  private readonly purges = new Map<number, TimerId>();
   private listenAddress = "";
   private timer: (() => void) | null = null;
 
@@ -83,6 +86,7 @@ export class Node implements LinkHandler, MembershipEvents {
   ) {
     this.config = config;
     this.membership = membership;
+    this.clock = env.clock;
     this.log = env.log;
     this.bootId = membership?.bootId ?? newBootId(env.random);
     const codec = codecs[config.codec === "lz4" ? CODEC.LZ4 : CODEC.RAW];
@@ -96,7 +100,9 @@ export class Node implements LinkHandler, MembershipEvents {
     if (config.lendBytes > 0) {
       const parts = { ...env, codec, codecs, remote: NEVER_REMOTE, seed };
       const zcache = new Zcache(parts, storeOptions(config, config.lendBytes));
-      this.foreign = new Foreign({ zcache, seedOf: ownerSeed });
+      const { quotaBytes } = config;
+      const pagesPerOwnerMax = quotaBytes === null ? null : Math.floor(quotaBytes / PAGE_BYTES);
+      this.foreign = new Foreign({ zcache, seedOf: ownerSeed }, { pagesPerOwnerMax });
       this.timer = this.trimNowAndThen(env.clock, zcache);
     }
     const peers = [...config.peers];
@@ -134,6 +140,7 @@ export class Node implements LinkHandler, MembershipEvents {
    */
   async stop(): Promise<void> {
     await this.door.stop();
+    for (const timer of this.purges.values()) this.clock.cancel(timer);
     await this.membership?.leave();
     this.ramster.stop();
     this.timer?.();
@@ -151,9 +158,13 @@ export class Node implements LinkHandler, MembershipEvents {
     else this.ramster.removeLender(number);
   }
 
+  /**
+   * What is held for one that left is garbage: its index is gone. One that is dead may be on the
+   * far side of a partition, and has its time to come back.
+   */
   onNodeGone(number: number, how: "dead" | "left"): void {
-    this.log("cluster", `node ${number} ${how === "dead" ? "is dead" : "has left"}`);
     this.ramster.holderDead(number);
+    this.purgeAfter(number, how === "left" ? 0 : this.config.foreignGraceMs);
     if (!this.config.peers.some((peer) => peer.number === number)) this.links.removePeer(number);
   }
 
@@ -161,6 +172,7 @@ export class Node implements LinkHandler, MembershipEvents {
 
   onLinkUp(node: number, bootId: bigint, _channel: Channel): void {
     this.log("net", `link to node ${node} is up`);
+    this.keepForeign(node);
     this.foreign?.linkUp(node, bootId);
     this.ramster.linkUp(node, bootId);
   }
@@ -185,6 +197,25 @@ export class Node implements LinkHandler, MembershipEvents {
     } else if (!serve(foreign, node, channel, frame)) {
       channel.replyFailed(frame, TRANSPORT_STATUS.NO_HANDLER);
     }
+  }
+
+  private purgeAfter(node: number, delayMs: number): void {
+    const { foreign } = this;
+    if (foreign === null) return;
+    this.keepForeign(node);
+    const purge = (): void => {
+      this.purges.delete(node);
+      const count = foreign.ownerGone(node);
+      if (count > 0) this.log("cluster", `dropped ${count} pages of node ${node}, which is gone`);
+    };
+    this.purges.set(node, this.clock.after(delayMs, purge));
+  }
+
+  /** It is back in time. */
+  private keepForeign(node: number): void {
+    const timer = this.purges.get(node);
+    if (timer !== undefined) this.clock.cancel(timer);
+    this.purges.delete(node);
   }
 
   /** What the others are told. */

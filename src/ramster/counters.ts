@@ -59,5 +59,7 @@ export class ForeignCounters {
   foreign_failed_gets = 0;
   foreign_flushes = 0;
   /** Pages purged because their owner came back with a new boot id. */
+  /** Puts of a node that had as many pages here as one may have. */
+  foreign_over_quota = 0;
   foreign_purged_pages = 0;
 }

@@ -42,14 +42,14 @@ interface Holder {
 }
 
 /** A holder at the far end of a channel, and its owner at the near one. */
-async function holder(): Promise<Holder> {
+async function holder(pagesPerOwnerMax: number | null = null): Promise<Holder> {
   const { clock, near, far } = await channelPair(1);
   const parts = { memory, codec: lz4, codecs: [new Raw(memory), lz4], remote: NEVER_REMOTE };
   const marks = { frameCountMax: 4, highMarkPercent: 90, lowMarkPercent: 80 };
   const sizes = { persZpageBytesMax: 3584, persZpageMeanBytes: 2560 };
   const bounds = { pageCountMax: 100, objectCountMax: 100 };
   const zcache = new Zcache({ ...parts, seed: 0 }, { ...marks, ...sizes, ...bounds });
-  const foreign = new Foreign({ zcache, seedOf: ownerSeed });
+  const foreign = new Foreign({ zcache, seedOf: ownerSeed }, { pagesPerOwnerMax });
   far.answer = (channel, frame) => {
     if (frame.type === MESSAGE.PUT) foreign.onPut(OWNER, channel, frame);
     else if (frame.type === MESSAGE.GET) foreign.onGet(OWNER, channel, frame);
@@ -154,6 +154,29 @@ test("a pool changes its kind only when it is empty; there are POOLS_PER_CLIENT_
   flush(at(1), 1, FLUSH_SCOPE.PAGE);
   expect(put(at(1), 2, EPHEMERAL)).toBe(STATUS.OK);
   expect(put(at(1, 256), 3, PERSISTENT)).toBe(STATUS.POOLS_FULL);
+});
+
+test("over its quota a node is refused, and what was under the handle is gone", async () => {
+  const { foreign, put, get } = await holder(2);
+  expect([1, 2, 3].map((i) => put(at(i), i, PERSISTENT))).toEqual([
+    STATUS.OK,
+    STATUS.OK,
+    STATUS.NO_ROOM,
+  ]);
+  expect(put(at(1), 9, PERSISTENT)).toBe(STATUS.NO_ROOM);
+  expect([get(at(1), 1), get(at(2), 2)]).toEqual([[STATUS.NOT_FOUND], [STATUS.OK, 2]]);
+  expect(put(at(1), 10, PERSISTENT)).toBe(STATUS.OK);
+  expect(foreign.counters.foreign_over_quota).toBe(2);
+});
+
+test("an owner that is gone leaves nothing, and may come back empty", async () => {
+  const { foreign, put, get } = await holder();
+  put(at(1), 1, PERSISTENT);
+  expect(foreign.ownerGone(OWNER)).toBe(1);
+  expect(foreign.pageCount(OWNER)).toBe(0);
+  foreign.linkUp(OWNER, BOOT_ID);
+  expect(get(at(1), 1)).toEqual([STATUS.NOT_FOUND]);
+  expect(put(at(1), 2, PERSISTENT)).toBe(STATUS.OK);
 });
 
 test("an owner that comes back with another boot id finds nothing; with the same, everything", async () => {

@@ -55,10 +55,18 @@ export class Foreign {
   readonly zcache: Zcache;
   private readonly seedOf: (bootId: bigint) => number;
   private readonly owners = new Map<number, Owner>();
+  private readonly pagesPerOwnerMax: number;
   private readonly handle = new Handle();
   private readonly entry: ZpageEntry;
 
-  constructor(parts: { zcache: Zcache; seedOf: (bootId: bigint) => number }) {
+  constructor(
+    parts: { zcache: Zcache; seedOf: (bootId: bigint) => number },
+    settings: {
+      /** Pages held for one node at once; null: as many as there is room for. */
+      pagesPerOwnerMax: number | null;
+    },
+  ) {
+    this.pagesPerOwnerMax = settings.pagesPerOwnerMax ?? Number.POSITIVE_INFINITY;
     this.zcache = parts.zcache;
     this.seedOf = parts.seedOf;
     const nothing = { zpageBytes: 0, codec: 0, checksum: 0, version: 0 };
@@ -71,6 +79,13 @@ export class Foreign {
     if (owner !== undefined && owner.bootId === bootId) return;
     if (owner !== undefined) this.counters.foreign_purged_pages += this.purge(node);
     this.owners.set(node, { bootId, seed: this.seedOf(bootId) });
+  }
+
+  /** The node is gone for good, and its index with it. @returns how many pages were dropped. */
+  ownerGone(node: number): number {
+    const count = this.purge(node);
+    this.counters.foreign_purged_pages += count;
+    return count;
   }
 
   /** Drops every page held for the node. @returns how many. */
@@ -88,15 +103,21 @@ export class Foreign {
     if (owner === undefined || !channel.begin(LANE.URGENT, frame.count)) return false;
     const { counters, entry, handle } = this;
     const { view } = frame;
+    // Counted once a batch: a page that replaces another one counts twice until the next.
+    let left = this.pagesPerOwnerMax - this.pageCount(node);
     entry.bytes = frame.bytes;
     let at = frame.bodyAt;
     for (let i = 0; i < frame.count; i += 1) {
       readPutEntry(view, at, handle, entry);
       const persistent = readPutKind(view, at) === PERSISTENT;
       entry.at = at + PUT_ENTRY_BYTES;
-      const status = this.put(node, owner, persistent);
-      if (status === STATUS.OK) counters.foreign_puts += 1;
-      else counters.foreign_failed_puts += 1;
+      const status = left > 0 ? this.put(node, owner, persistent) : this.refuseOverQuota(node);
+      if (status === STATUS.OK) {
+        counters.foreign_puts += 1;
+        left -= 1;
+      } else {
+        counters.foreign_failed_puts += 1;
+      }
       channel.view.setUint8(channel.at + i, status);
       at = entry.at + entry.zpageBytes;
     }
@@ -170,6 +191,13 @@ export class Foreign {
     into.foreign_frames_max = this.zcache.budget.frameCountMax;
     into.foreign_evicted_eph_zpages = this.zcache.counters.evicted_eph_zpages;
     into.foreign_corrupt_pages = this.zcache.counters.corrupt_pages;
+  }
+
+  /** As a put that finds no room: what was there before is gone. */
+  private refuseOverQuota(node: number): Status {
+    this.counters.foreign_over_quota += 1;
+    this.flush(node, FLUSH_SCOPE.PAGE, this.entry.version);
+    return STATUS.NO_ROOM;
   }
 
   private put(node: number, owner: Owner, persistent: boolean): Status {

@@ -1,0 +1,162 @@
+import { describe, expect, test } from "bun:test";
+import { makeKey } from "../security/make-key.ts";
+import { parseAddress } from "./address.ts";
+import { BunTransport } from "./bun.ts";
+import { tlsReason } from "./bun-tls.ts";
+import { secured } from "./secured.ts";
+import type { Stream, StreamEvents, TlsMaterial, Transport } from "./transport.ts";
+
+const DEADLINE_MS = 20_000;
+const DAY_MS = 86_400_000;
+const ANY_PORT = { kind: "tcp", host: "127.0.0.1", port: 0 } as const;
+const FOREIGN = "no secured connection: its certificate is of another cluster";
+
+async function until(condition: () => boolean): Promise<void> {
+  const limit = performance.now() + DEADLINE_MS;
+  while (!condition()) {
+    if (performance.now() > limit) throw new Error("it never happened");
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+}
+
+/** What one side was told: nothing is lost by a test that looks at it late. */
+class Side implements StreamEvents {
+  isOpen = false;
+  receivedBytes = 0;
+  reason = "";
+
+  onOpen(stream: Stream): void {
+    this.isOpen = true;
+    stream.write(new Uint8Array(64).fill(120), 0, 64);
+  }
+
+  onData(_stream: Stream, chunk: Uint8Array): void {
+    this.receivedBytes += chunk.byteLength;
+  }
+
+  onDrain(): void {}
+
+  onClose(_stream: Stream, reason: string): void {
+    this.reason = reason;
+  }
+}
+
+/** Connects, and leaves it at that. */
+class SilentSide extends Side {
+  override onOpen(): void {
+    this.isOpen = true;
+  }
+}
+
+/** One dials the other and writes at once. `server` closes, or nothing comes of it. */
+async function meet(server: Transport, client: Transport): Promise<{ there: Side; here: Side }> {
+  const there = new Side();
+  const here = new Side();
+  const listener = await server.listen(ANY_PORT, () => there);
+  const stream = client.connect(parseAddress(listener.address), here);
+  await until(() => there.reason !== "" || here.reason !== "");
+  stream.terminate();
+  await until(() => there.reason !== "" && here.reason !== "");
+  listener.close();
+  return { there, here };
+}
+
+const clear = new BunTransport();
+const { tls } = await makeKey({ nowMs: Date.now(), days: 1 });
+const { tls: otherTls } = await makeKey({ nowMs: Date.now(), days: 1 });
+const ours = secured(clear, tls);
+
+/** Believes whom we believe, and shows what somebody else has signed. */
+function impostor(from: TlsMaterial): Transport {
+  return secured(clear, { ...from, authority: tls.authority });
+}
+
+describe("TLS", () => {
+  test("refuses a node of another cluster on both sides, and says why where it is seen", async () => {
+    const { there, here } = await meet(ours, secured(clear, otherTls));
+    expect(here).toMatchObject({ isOpen: false, receivedBytes: 0, reason: FOREIGN });
+    expect(there).toMatchObject({
+      isOpen: false,
+      receivedBytes: 0,
+      reason: tlsReason("ECONNRESET"),
+    });
+  });
+
+  test("never opens for one who dials with a certificate of another cluster", async () => {
+    const { there, here } = await meet(ours, impostor(otherTls));
+    expect(there).toMatchObject({ isOpen: false, receivedBytes: 0, reason: FOREIGN });
+    expect(here.receivedBytes).toBe(0);
+  });
+
+  test("never opens to one who listens with a certificate of another cluster", async () => {
+    const { there, here } = await meet(impostor(otherTls), ours);
+    expect(here).toMatchObject({ isOpen: false, receivedBytes: 0, reason: FOREIGN });
+    expect(there).toMatchObject({ isOpen: false, receivedBytes: 0 });
+  });
+
+  test("refuses a certificate that has expired, and one that is not valid yet", async () => {
+    const old = secured(clear, (await makeKey({ nowMs: Date.now() - 10 * DAY_MS, days: 1 })).tls);
+    const expired = await meet(old, old);
+    expect(expired.here.reason).toBe("no secured connection: its certificate has expired");
+    const early = secured(clear, (await makeKey({ nowMs: Date.now() + 10 * DAY_MS, days: 1 })).tls);
+    const notYet = await meet(early, early);
+    expect(notYet.here.reason).toBe("no secured connection: its certificate is not valid yet");
+    const sides = [expired.here, expired.there, notYet.here, notYet.there];
+    expect(sides.some((side) => side.isOpen)).toBe(false);
+  });
+
+  test("refuses one who dials in clear", async () => {
+    const { there } = await meet(ours, clear);
+    expect(there).toMatchObject({ isOpen: false, reason: tlsReason("EPROTO") });
+  });
+
+  test("refuses one who listens in clear", async () => {
+    const { here } = await meet(clear, ours);
+    expect(here).toMatchObject({ isOpen: false, reason: tlsReason("EPROTO") });
+  });
+
+  test("refuses one who has no certificate", async () => {
+    const there = new Side();
+    const listener = await ours.listen(ANY_PORT, () => there);
+    const { port } = parseAddress(listener.address) as typeof ANY_PORT;
+    let received = 0;
+    const options = { ca: tls.authority, serverName: "ramster" };
+    const socket = await Bun.connect({
+      hostname: "127.0.0.1",
+      port,
+      tls: options,
+      socket: {
+        handshake: (it) => void it.write("x".repeat(64)),
+        data: () => {
+          received += 1;
+        },
+        error: () => {},
+      },
+    });
+    await until(() => there.reason !== "");
+    expect(there).toMatchObject({ isOpen: false, receivedBytes: 0, reason: tlsReason("EPROTO") });
+    expect(received).toBe(0);
+    socket.terminate();
+    listener.close();
+  });
+
+  test("gives up one who connects and says nothing", async () => {
+    const there = new Side();
+    const listener = await ours.listen(ANY_PORT, () => there);
+    const stream = clear.connect(parseAddress(listener.address), new SilentSide());
+    await until(() => there.reason !== "");
+    expect(there.reason).toMatch(/^no secured connection within \d+ ms$/);
+    expect(there.isOpen).toBe(false);
+    stream.terminate();
+    listener.close();
+  });
+
+  test("secures no unix socket: its file says who may open it", () => {
+    const seen: unknown[] = [];
+    const recording = { connect: (...given: unknown[]) => seen.push(given[2]) };
+    const transport = secured(recording as unknown as Transport, tls);
+    transport.connect({ kind: "unix", path: "/nowhere" }, new Side());
+    transport.connect(ANY_PORT, new Side());
+    expect(seen).toEqual([{}, { tls }]);
+  });
+});
