@@ -68,7 +68,10 @@ test("main prints the seed first and, when it fails, the command last", () => {
 
 test("main refuses what it does not know", () => {
   for (const [args, line] of [
-    [["tmem"], 'Cannot fuzz "tmem": there are framer, bodies, lz4, zbud, canary'],
+    [
+      ["tmem"],
+      'Cannot fuzz "tmem": there are framer, bodies, gossip-packet, gossip-stream, lz4, zbud, canary',
+    ],
     [["lz4", "zbud"], 'Cannot fuzz "lz4 zbud": one name at most'],
     [["--runs", "many"], 'Cannot use --runs "many": it takes a number from 0 to 4294967295'],
   ] as const) {

@@ -57,8 +57,8 @@ class World {
         },
       };
     });
-    const any: TcpAddress = { kind: "tcp", host: HOST, port: 0 };
-    const udp = await transport.bind(any, (bytes, from) => {
+    const anyPort: TcpAddress = { kind: "tcp", host: HOST, port: 0 };
+    const udp = await transport.bind(anyPort, (bytes, from) => {
       ear.datagrams.push({ text: new TextDecoder().decode(bytes), from });
     });
     const whole: Ear = { ...ear, listener, udp };
@@ -203,8 +203,8 @@ test("a datagram comes from the port that stands for its sender, and is answered
 test("a datagram of a stranger is dropped and counted", async () => {
   const net = world();
   const ear = await net.ear(1);
-  const any: TcpAddress = { kind: "tcp", host: HOST, port: 0 };
-  const stranger = await transport.bind(any, () => {});
+  const anyPort: TcpAddress = { kind: "tcp", host: HOST, port: 0 };
+  const stranger = await transport.bind(anyPort, () => {});
   stranger.send(new Uint8Array(8), 8, ear.relay);
   await until("it is counted", () => net.relay.counters.datagramsOfStrangers === 1);
   stranger.close();

@@ -340,7 +340,7 @@ describe("parseArgs() refuses", () => {
     ["stress --nodes 2 --servers 2", 'Cannot use --servers "2": it must be below --nodes "2"'],
     [
       "stress --topology ring --servers 1",
-      'Cannot use --servers with --topology "ring": only topology "server" has servers',
+      'Cannot use --servers with --topology "ring": it has none',
     ],
     [
       "stress --topology pair --nodes 3",

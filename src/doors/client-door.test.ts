@@ -159,7 +159,7 @@ test("knobs: the target can be changed and unset; what is refused says why", asy
   for (const [name, value, why] of [
     ["remote_target_nodenum", "0", "it is this node"],
     ["remote_target_nodenum", "9", "not one of the peers"],
-    ["remote_target_nodenum", "x", "it takes a number"],
+    ["remote_target_nodenum", "x", "it takes a node"],
     ["pers_remotify_enable", "yes", "it takes 0 or 1"],
     ["peers", "0@a:1", "node 0 is this node"],
     ["nonsense", "1", 'Cannot find knob "nonsense"'],

@@ -41,8 +41,9 @@ export function formatKeyFile({ gossipKeys, tls }: ClusterKey): string {
 }
 
 /**
- * Reads a key file, as of `nowMs` (Unix time); with null its dates are left to who connects. Throws ConfigError BAD_CONFIG with one line: no key
- * file, a key that is damaged, a certificate that has expired or is not of that authority.
+ * Reads a key file, as of `nowMs` (Unix time); with null its dates are left to who connects. Throws
+ * ConfigError BAD_CONFIG with one line: no key file, a key that is damaged, a certificate that has
+ * expired or is not of that authority.
  */
 export function parseKeyFile(text: string, nowMs: number | null): ClusterKey {
   const blocks = [...text.matchAll(BLOCK)];
