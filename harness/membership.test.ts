@@ -109,6 +109,14 @@ describe("a cluster of real processes", () => {
   );
 });
 
+test("a node that waits for a cluster stops when it is told to", async () => {
+  await using world = new ProcessWorld();
+  const flags = [GOSSIP, "--join=127.0.0.1:1", "--memory=1MiB"];
+  const node = world.startUnready("node", 1, flags);
+  await logged(node, /Cannot join at /);
+  expect(await node.stop()).toBe(0);
+});
+
 describe("a key", () => {
   test(
     "is made once, for its owner alone, and secures everything",

@@ -33,7 +33,12 @@ export async function run(config: NodeConfig): Promise<ExitCode> {
   const membership = openMembership({ ...outside, log, keyring }, config);
   const transport = key === null ? outside.transport : secured(outside.transport, key.tls);
   const env = { ...outside, transport, memory: openMemory(), log };
-  const joined = await membership?.start();
+  // A node that waits for a cluster can be told not to.
+  const joined = await Promise.race([membership?.start(), stopped]);
+  if (membership !== null && joined === undefined) {
+    await membership.leave();
+    return EXIT.DONE;
+  }
   number = joined?.number ?? number;
   assert(number !== null, "without gossip a node has its number by hand");
   const node = await Node.create(env, { ...config, number }, membership);

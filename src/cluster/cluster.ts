@@ -185,7 +185,8 @@ export class Cluster {
 
   /** Says that this node leaves, and waits until that has got about. */
   async leave(): Promise<void> {
-    const { members } = this.running;
+    if (this.parts === null) return;
+    const { members } = this.parts;
     const wasAlone = members.countThere === 1;
     members.leave();
     this.announce("leave"); // Newer, so that it goes in front: Serf wants to know why first.

@@ -105,7 +105,9 @@ export class Streams {
         this.accepted -= 1;
         if (reason === "") return;
         this.counters.streams_refused += 1;
-        this.handler.onStreamRefused(`Cannot read gossip from "${remote}": ${reason}`);
+        // Its port is a new one each time, and of no use to anybody.
+        const host = remote.replace(/:\d+$/, "");
+        this.handler.onStreamRefused(`Cannot read gossip from "${host}": ${reason}`);
       },
     });
   }

@@ -41,6 +41,16 @@ export type LocalState = Pick<
   "freeFrames" | "grantedFrames" | "lendFrames" | "page" | "pressure" | "target"
 >;
 
+export interface MembershipEnv {
+  readonly clock: Clock;
+  readonly random: Random;
+  /** In clear: gossip seals what it sends itself. */
+  readonly transport: Transport;
+  readonly log: Log;
+  /** Null: gossip in clear. */
+  readonly keyring: Keyring | null;
+}
+
 export interface MembershipSettings {
   readonly role: NodeTags["role"];
   readonly name: string;
@@ -78,7 +88,7 @@ interface Node {
 
 export class Membership {
   readonly bootId: bigint;
-  private readonly env: { clock: Clock; random: Random; transport: Transport; log: Log };
+  private readonly env: MembershipEnv;
   private readonly settings: MembershipSettings;
   private readonly cluster: Cluster;
   private readonly claim: NumberClaim;
@@ -91,10 +101,7 @@ export class Membership {
   private readonly nodes = new Map<string, Node>();
   private conflict: string | null = null;
 
-  constructor(
-    env: { clock: Clock; random: Random; transport: Transport; log: Log; keyring: Keyring | null },
-    settings: MembershipSettings,
-  ) {
+  constructor(env: MembershipEnv, settings: MembershipSettings) {
     this.env = env;
     this.settings = settings;
     this.bootId = settings.bootId;
@@ -198,7 +205,9 @@ export class Membership {
       if (this.env.clock.now() >= until) {
         const list = seeds.map(formatAddress).join(", ");
         const what = `Cannot join the cluster at ${list}`;
-        throw new RamsterError("ADDRESS_UNREACHABLE", `${what}: nobody answers`);
+        const how =
+          this.env.keyring === null ? "nobody answers in clear" : "nobody answers this key";
+        throw new RamsterError("ADDRESS_UNREACHABLE", `${what}: ${how}`);
       }
       await this.wait(JOIN_RETRY_MS);
     }
@@ -292,10 +301,7 @@ export class Membership {
 }
 
 /** As the settings of a node say: null when it does not gossip. */
-export function openMembership(
-  env: { clock: Clock; random: Random; transport: Transport; log: Log; keyring: Keyring | null },
-  config: NodeConfig,
-): Membership | null {
+export function openMembership(env: MembershipEnv, config: NodeConfig): Membership | null {
   const { role, name, cluster, number, seeds, gossip, gossipAdvertise, network } = config;
   if (gossip === null) return null;
   const { random } = env;
