@@ -109,6 +109,38 @@ describe("a cluster of real processes", () => {
   );
 });
 
+test(
+  "status shows who is there; get and set read and change what can be set",
+  async () => {
+    await using world = new ProcessWorld();
+    const { servers, node } = await cluster(world, 2);
+    const door = `--client=${node.client}`;
+    const status = await world.run(["status", door]);
+    expect([status.stderr, status.code]).toEqual(["", 0]);
+    for (const name of ["n0", "n1", "n2"]) {
+      expect(status.stdout).toMatch(new RegExp(`^\\d +${name} +alive `, "m"));
+    }
+    for (const line of status.stdout.split("\n")) expect(line.length).toBeLessThanOrEqual(80);
+    const json = await world.run(["status", door, "--json"]);
+    expect(JSON.parse(json.stdout)).toMatchObject({
+      members: expect.arrayContaining([
+        expect.objectContaining({ name: "n0", role: "server", state: "alive", lend_frames: 8192 }),
+      ]),
+    });
+    const seed = (await world.connect(servers[0] as NodeProcess)).nodeNumber;
+    const get = () => world.run(["get", "remote_target_nodenum", door]);
+    expect((await get()).stdout).toBe("auto\n");
+    const set = await world.run(["set", "remote_target_nodenum", `${seed}`, door]);
+    expect([set.stdout, set.code]).toEqual([`${seed}\n`, 0]);
+    expect((await get()).stdout).toBe(`${seed}\n`);
+    const refused = await world.run(["set", "remote_target_nodenum", "77", door]);
+    expect(refused.stderr).toMatch(/^ramster: Cannot set [^\n]+: it is not one of the peers\n$/);
+    expect(refused.code).toBe(1);
+    expect((await world.run(["get", door])).stdout).toContain("pers_remotify_enable 1\n");
+  },
+  TEST_MS,
+);
+
 test("a node that waits for a cluster stops when it is told to", async () => {
   await using world = new ProcessWorld();
   const flags = [GOSSIP, "--join=127.0.0.1:1", "--memory=1MiB"];

@@ -25,7 +25,10 @@ const COMMANDS: { readonly [C in CommandName]?: () => Promise<CommandModule<Comm
     keygen: () => import("./cli/keygen.ts"),
     node: () => import("./cli/node.ts"),
     server: () => import("./cli/server.ts"),
+    get: () => import("./cli/get.ts"),
+    set: () => import("./cli/set.ts"),
     stats: () => import("./cli/stats.ts"),
+    status: () => import("./cli/status.ts"),
     stress: () => import("./cli/stress.ts"),
     version: () => import("./cli/version.ts"),
   };

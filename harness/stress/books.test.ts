@@ -9,10 +9,13 @@ function stats(number: number, counters: Record<string, number>, peers: Peers): 
   return {
     node: { number, name: `n${number}`, cluster: "c", boot_id: "0", listen: "" },
     counters,
+    members: [],
+    knobs: {},
     zbud: { eph_cumul_chunk_counts: [], pers_cumul_chunk_counts: [] },
     peers: Object.entries(peers).map(([node, { remote = 0, foreign = 0 }]) => ({
       node: Number(node),
       connected: true,
+      state: "up",
       remote_pages: remote,
       owed_flushes: 0,
       foreign_pages: foreign,

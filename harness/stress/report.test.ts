@@ -25,6 +25,7 @@ function stats(
   const peers = Object.entries(remoteAt).map(([node, remote_pages]) => ({
     node: Number(node),
     connected: true,
+    state: "up",
     remote_pages,
     owed_flushes: 0,
     foreign_pages: 0,
@@ -33,7 +34,7 @@ function stats(
   }));
   const node = { number, name: `n${number}`, cluster: "c", boot_id: "0", listen: "" };
   const zbud = { eph_cumul_chunk_counts: [], pers_cumul_chunk_counts: [] };
-  return { node, counters, zbud, peers };
+  return { node, counters, zbud, peers, members: [], knobs: {} };
 }
 
 const CLUSTER = [

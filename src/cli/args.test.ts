@@ -210,6 +210,19 @@ describe("parseArgs() of stress, stats and version", () => {
       command: "stats",
       options: { client: { kind: "unix", path: "/a" }, keyPath: null, json: true },
     });
+    const door = { client: { kind: "unix", path: "/a" }, keyPath: "k" } as const;
+    expect(parse("status --client unix:/a --key k")).toEqual({
+      command: "status",
+      options: { ...door, json: false },
+    });
+    expect(parse("get --client unix:/a --key k")).toEqual({
+      command: "get",
+      options: { ...door, knob: null },
+    });
+    expect(parse("set a -1 --client unix:/a --key k")).toEqual({
+      command: "set",
+      options: { ...door, knob: "a", value: "-1" },
+    });
     expect(parse("keygen --out k --days 30")).toEqual({
       command: "keygen",
       options: { outPath: "k", days: 30 },
@@ -230,11 +243,14 @@ describe("parseArgs() of stress, stats and version", () => {
 
 describe("parseArgs() refuses", () => {
   test.each([
-    ["", "Cannot run without a command: take one of node, server, stress, stats, keygen, version"],
+    [
+      "",
+      "Cannot run without a command: take one of node, server, stress, status, stats, get, set, keygen, version",
+    ],
     ["stres", 'Cannot run "stres": there is no such command, did you mean "stress"?'],
     [
       "--number 1",
-      'Cannot run "--number": there is no such command, take one of node, server, stress, stats, keygen, version',
+      'Cannot run "--number": there is no such command, take one of node, server, stress, status, stats, get, set, keygen, version',
     ],
     [
       "node --gossip none",
@@ -245,6 +261,8 @@ describe("parseArgs() refuses", () => {
       'Cannot use --gossip "none": it joins by gossip, see --join',
     ],
     ["node --join a:0", 'Cannot use --join "a:0": port 0 is no address to connect to'],
+    ["set a --client unix:/a", 'Cannot run "set" without VALUE: write ramster set NAME VALUE'],
+    ["get a b --client unix:/a", 'Cannot use argument "b": "get" takes NAME and no more'],
     ["stats", 'Cannot run "stats" without --client: write ramster stats --client ADDR'],
     [
       "node --memmory 1MiB",

@@ -6,7 +6,7 @@
  *
  * Not here: whether an address is free, a file exists or a peer answers; that is for the command.
  */
-import { unreachable } from "../core/assert.ts";
+import { assert, unreachable } from "../core/assert.ts";
 import { ConfigError } from "../core/errors.ts";
 import {
   FRAME_BYTES,
@@ -39,10 +39,12 @@ import { type GivenFlags, readFlags } from "./given.ts";
 import { nearest } from "./nearest.ts";
 import {
   type CommandName,
+  type DoorOptions,
   type HelpRequest,
   hasServers,
   type Invocation,
   type KeygenOptions,
+  type SetOptions,
   STRESS_DATA_KINDS,
   type StatsOptions,
   type StressData,
@@ -92,8 +94,14 @@ export function parseArgs(argv: readonly string[], machine: Machine): Invocation
       return { command: "server", options: readServer(flags, machine) };
     case "stress":
       return { command: "stress", options: readStress(flags) };
+    case "status":
+      return { command: "status", options: readStats(flags) };
     case "stats":
       return { command: "stats", options: readStats(flags) };
+    case "get":
+      return { command: "get", options: { ...readDoor(flags), knob: flags.argument("NAME") } };
+    case "set":
+      return { command: "set", options: readSet(flags) };
     case "keygen":
       return { command: "keygen", options: readKeygen(flags) };
     case "version":
@@ -350,10 +358,19 @@ function readPath(given: Given | null): string | null {
 }
 
 function readStats(flags: GivenFlags): StatsOptions {
+  return { ...readDoor(flags), json: flags.has("json") };
+}
+
+function readSet(flags: GivenFlags): SetOptions {
+  const [knob, value] = [flags.argument("NAME"), flags.argument("VALUE")];
+  assert(knob !== null && value !== null, "both are required");
+  return { ...readDoor(flags), knob, value };
+}
+
+function readDoor(flags: GivenFlags): DoorOptions {
   return {
     client: readAddress(flags.value("client")),
     keyPath: readPath(flags.optional("key")),
-    json: flags.has("json"),
   };
 }
 

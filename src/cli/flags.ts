@@ -435,6 +435,20 @@ const STRESS_REPORT: FlagGroup = {
   ],
 };
 
+/** A node that runs. */
+const DOOR: readonly FlagSpec[] = [
+  {
+    ...CLIENT,
+    value: "ADDR",
+    list: false,
+    required: true,
+    help: "where the node lets programs in",
+  },
+  { ...KEY, defaultNote: "none, which does for unix sockets", help: "for tcp addresses" },
+];
+
+const JSON_FLAG: FlagSpec = { name: "json", value: null, help: "as JSON" };
+
 export const COMMANDS: readonly CommandSpec[] = [
   {
     name: "node",
@@ -463,25 +477,33 @@ export const COMMANDS: readonly CommandSpec[] = [
     ],
   },
   {
+    name: "status",
+    summary: "Shows the cluster as a running node sees it",
+    groups: [{ title: "Flags", flags: [...DOOR, JSON_FLAG] }],
+    examples: ["ramster status --client unix:/run/ramster.sock"],
+  },
+  {
     name: "stats",
     summary: "Shows the counters of a running node",
-    groups: [
-      {
-        title: "Flags",
-        flags: [
-          {
-            ...CLIENT,
-            value: "ADDR",
-            list: false,
-            required: true,
-            help: "where the node lets programs in",
-          },
-          { ...KEY, defaultNote: "none, which does for unix sockets", help: "for tcp addresses" },
-          { name: "json", value: null, help: "as JSON" },
-        ],
-      },
-    ],
+    groups: [{ title: "Flags", flags: [...DOOR, JSON_FLAG] }],
     examples: ["ramster stats --client unix:/run/ramster.sock --json"],
+  },
+  {
+    name: "get",
+    summary: "Shows what can be set on a running node, and its value",
+    arguments: [{ name: "NAME", required: false, help: "one of them; all without it" }],
+    groups: [{ title: "Flags", flags: DOOR }],
+    examples: ["ramster get remote_target_nodenum --client unix:/run/ramster.sock"],
+  },
+  {
+    name: "set",
+    summary: "Sets something on a running node",
+    arguments: [
+      { name: "NAME", required: true, help: "what, see ramster get" },
+      { name: "VALUE", required: true, help: "its new value" },
+    ],
+    groups: [{ title: "Flags", flags: DOOR }],
+    examples: ["ramster set remote_target_nodenum auto --client unix:/run/ramster.sock"],
   },
   {
     name: "keygen",

@@ -54,7 +54,12 @@ function overview(paint: Paint): string[] {
 
 function commandHelp(command: CommandSpec, paint: Paint): string[] {
   const required = flagsOf(command).filter((flag) => flag.required === true);
-  const usage = required.map((flag) => ` --${flag.name} ${flag.value ?? ""}`).join("");
+  const words = (command.arguments ?? []).map((it) =>
+    it.required ? ` ${it.name}` : ` [${it.name}]`,
+  );
+  const usage = [...words, ...required.map((flag) => ` --${flag.name} ${flag.value ?? ""}`)].join(
+    "",
+  );
   const hasFlags = command.groups.length > 0;
   const hasUnits = flagsOf(command).some((flag) => flag.list === true);
   return [
@@ -62,6 +67,7 @@ function commandHelp(command: CommandSpec, paint: Paint): string[] {
     "",
     paint.title("Usage"),
     `  ramster ${command.name}${usage}${hasFlags ? " [FLAGS]" : ""}`,
+    ...argumentLines(command, paint),
     ...command.groups.flatMap((group) => [
       "",
       paint.title(group.title),
@@ -70,6 +76,14 @@ function commandHelp(command: CommandSpec, paint: Paint): string[] {
     ...(hasUnits ? ["", ...UNITS] : []),
     ...(command.examples.length > 0 ? ["", ...examples(command.examples, paint)] : []),
   ];
+}
+
+function argumentLines({ arguments: words = [] }: CommandSpec, paint: Paint): string[] {
+  if (words.length === 0) return [];
+  const lines = words.map(({ name, help }) => {
+    return `  ${paint.flag(name)}${" ".repeat(EXPLAIN_AT - 2 - name.length)}${help}`;
+  });
+  return ["", paint.title("Arguments"), ...lines];
 }
 
 function examples(lines: readonly string[], paint: Paint): string[] {

@@ -60,10 +60,24 @@ export interface KeygenOptions {
   readonly days: number;
 }
 
-export interface StatsOptions {
+/** A node that runs, and what it takes to talk to it. */
+export interface DoorOptions {
   readonly client: Address;
   readonly keyPath: string | null;
+}
+
+export interface StatsOptions extends DoorOptions {
   readonly json: boolean;
+}
+
+export interface GetOptions extends DoorOptions {
+  /** Null: all of them. */
+  readonly knob: string | null;
+}
+
+export interface SetOptions extends DoorOptions {
+  readonly knob: string;
+  readonly value: string;
 }
 
 /** By command: the options of each. */
@@ -71,7 +85,10 @@ export interface CommandOptions {
   readonly node: NodeConfig;
   readonly server: NodeConfig;
   readonly stress: StressOptions;
+  readonly status: StatsOptions;
   readonly stats: StatsOptions;
+  readonly get: GetOptions;
+  readonly set: SetOptions;
   readonly keygen: KeygenOptions;
   readonly version: Readonly<Record<string, never>>;
 }

@@ -1,16 +1,12 @@
 /** `ramster stats`: the counters of a node that runs, for people or as JSON. */
-import { connect, type NodeStats } from "../client/client.ts";
-import { formatAddress } from "../net/address.ts";
+import type { NodeStats } from "../client/client.ts";
+import { withClient } from "./door.ts";
 import { EXIT, type ExitCode } from "./exit.ts";
-import { readKeyText } from "./key.ts";
 import type { StatsOptions } from "./options.ts";
 import { print } from "./print.ts";
 
 export async function run(options: StatsOptions): Promise<ExitCode> {
-  const key = options.keyPath === null ? undefined : readKeyText(options.keyPath);
-  const client = await connect(formatAddress(options.client), { key });
-  const stats = await client.stats();
-  await client.close();
+  const stats = await withClient(options, (client) => client.stats());
   await print(`${options.json ? JSON.stringify(stats, null, 2) : statsText(stats)}\n`);
   return EXIT.DONE;
 }

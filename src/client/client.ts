@@ -254,14 +254,39 @@ export class Client implements ChannelHandler {
 /** What `stats` gives: see the README for the names. */
 export interface NodeStats {
   node: { number: number; name: string; cluster: string; boot_id: string; listen: string };
+  /** Everybody in the cluster, this node too; empty when it does not gossip. */
+  members: MemberStats[];
+  /** What can be set while it runs, with the values in force. */
+  knobs: Record<string, string>;
   counters: Record<string, number>;
   /** How many zpages of 0, 1, 2, ... chunks of 64 bytes, header included, were ever stored. */
   zbud: { eph_cumul_chunk_counts: number[]; pers_cumul_chunk_counts: number[] };
   peers: PeerStats[];
 }
 
+export interface MemberStats {
+  name: string;
+  /** Null for one that is not used; `note` says why. */
+  number: number | null;
+  state: "alive" | "suspect" | "dead" | "left";
+  /** Where it gossips. */
+  address: string;
+  incarnation: number;
+  rtt_ms: number | null;
+  role: "node" | "server" | null;
+  /** Frames of 4 KiB that it lends, and those of them that are free. */
+  lend_frames: number;
+  free_frames: number;
+  /** How full its own memory is, in percent. */
+  pressure: number;
+  /** Where its own pages go. */
+  target: string | null;
+  note: string;
+}
+
 export interface PeerStats {
   node: number;
+  state: string;
   connected: boolean;
   /** Pages of this node that the peer keeps, and flushes that it is owed. */
   remote_pages: number;

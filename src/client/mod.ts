@@ -6,6 +6,7 @@ export {
   type Client,
   type ConnectOptions,
   connect,
+  type MemberStats,
   type NodeStats,
   type PeerStats,
   type PoolOptions,

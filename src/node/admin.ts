@@ -12,7 +12,24 @@ import type { Foreign } from "../ramster/foreign.ts";
 import type { Ramster } from "../ramster/ramster.ts";
 import { EPHEMERAL, type Kind, PERSISTENT } from "../zbud/zbud.ts";
 import type { PeerConfig } from "./config.ts";
+import type { Membership } from "./membership.ts";
 import { parsePeers } from "./peers.ts";
+
+/** A member in the stats; names are part of what scripts read. */
+interface MemberStats {
+  name: string;
+  number: number | null;
+  state: string;
+  address: string;
+  incarnation: number;
+  rtt_ms: number | null;
+  role: string | null;
+  lend_frames: number;
+  free_frames: number;
+  pressure: number;
+  target: string | null;
+  note: string;
+}
 
 interface Knob {
   get(): string;
@@ -30,6 +47,8 @@ export interface AdminParts {
   foreign: Foreign | null;
   links: Links;
   peers: PeerConfig[];
+  /** Who is in the cluster; null: nobody gossips. */
+  membership: Membership | null;
   /** Where the node listens, once it does. */
   listenAddress: () => string;
 }
@@ -80,6 +99,8 @@ export class NodeAdmin implements Admin {
         boot_id: identity.bootId.toString(16),
         listen: this.parts.listenAddress(),
       },
+      members: this.members(),
+      knobs: Object.fromEntries([...this.knobs].map(([name, knob]) => [name, knob.get()])),
       counters,
       zbud: {
         eph_cumul_chunk_counts: chunkCounts(ramster, EPHEMERAL),
@@ -97,6 +118,25 @@ export class NodeAdmin implements Admin {
         ...peer.counters.snapshot(),
       })),
     });
+  }
+
+  /** As gossip has it: this node too, and those that died, left, or are no nodes of ours. */
+  private members(): MemberStats[] {
+    const views = this.parts.membership?.views() ?? [];
+    return views.map(({ member, tags, note }) => ({
+      name: member.name,
+      number: tags?.number ?? null,
+      state: member.state,
+      address: member.addressText,
+      incarnation: member.incarnation,
+      rtt_ms: member.rttMs,
+      role: tags?.role ?? null,
+      lend_frames: tags?.lendFrames ?? 0,
+      free_frames: tags?.freeFrames ?? 0,
+      pressure: tags?.pressure ?? 0,
+      target: tags?.target ?? null,
+      note,
+    }));
   }
 
   private knob(name: string): Knob {

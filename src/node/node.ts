@@ -112,6 +112,7 @@ export class Node implements LinkHandler, MembershipEvents {
       ramster: this.ramster,
       foreign: this.foreign,
       links: this.links,
+      membership,
       peers,
       listenAddress: () => this.listenAddress,
     });

@@ -1,0 +1,19 @@
+/** The node that a command talks to. */
+import { type Client, connect } from "../client/client.ts";
+import { formatAddress } from "../net/address.ts";
+import { readKeyText } from "./key.ts";
+import type { DoorOptions } from "./options.ts";
+
+/** Connects, does `work`, and closes whatever comes of it. */
+export async function withClient<T>(
+  { client: address, keyPath }: DoorOptions,
+  work: (client: Client) => Promise<T>,
+): Promise<T> {
+  const key = keyPath === null ? undefined : readKeyText(keyPath);
+  const client = await connect(formatAddress(address), { key });
+  try {
+    return await work(client);
+  } finally {
+    await client.close();
+  }
+}

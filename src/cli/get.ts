@@ -1,0 +1,18 @@
+/** `ramster get`: a knob of a node that runs, or all of them, one a line. */
+import { withClient } from "./door.ts";
+import { EXIT, type ExitCode } from "./exit.ts";
+import type { GetOptions } from "./options.ts";
+import { print } from "./print.ts";
+
+export async function run(options: GetOptions): Promise<ExitCode> {
+  const { knob } = options;
+  const text = await withClient(options, async (client) => {
+    if (knob !== null) return client.getKnob(knob);
+    const { knobs } = await client.stats();
+    return Object.entries(knobs)
+      .map(([name, value]) => `${name} ${value}`)
+      .join("\n");
+  });
+  await print(`${text}\n`);
+  return EXIT.DONE;
+}

@@ -1,0 +1,12 @@
+/** `ramster set`: sets a knob of a node that runs, and shows the value that is in force then. */
+import { withClient } from "./door.ts";
+import { EXIT, type ExitCode } from "./exit.ts";
+import type { SetOptions } from "./options.ts";
+import { print } from "./print.ts";
+
+export async function run(options: SetOptions): Promise<ExitCode> {
+  const { knob, value } = options;
+  const inForce = await withClient(options, (client) => client.setKnob(knob, value));
+  await print(`${inForce}\n`);
+  return EXIT.DONE;
+}

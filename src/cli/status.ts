@@ -1,0 +1,67 @@
+/**
+ * `ramster status`: the cluster as one node sees it, a line a member: who is there, what each lends
+ * and has free, where its pages go, and what this node and that one keep for each other.
+ */
+import type { MemberStats, NodeStats, PeerStats } from "../client/client.ts";
+import { FRAME_BYTES } from "../core/limits.ts";
+import { withClient } from "./door.ts";
+import { EXIT, type ExitCode } from "./exit.ts";
+import type { StatsOptions } from "./options.ts";
+import { print } from "./print.ts";
+import { formatSize } from "./units.ts";
+
+export async function run(options: StatsOptions): Promise<ExitCode> {
+  const stats = await withClient(options, (client) => client.stats());
+  const { node, members, peers } = stats;
+  const text = options.json ? JSON.stringify({ node, members, peers }, null, 2) : statusText(stats);
+  await print(`${text}\n`);
+  return EXIT.DONE;
+}
+
+/** Fits 80 columns while names and addresses are of the usual length. */
+export function statusText({ node, members, peers }: NodeStats): string {
+  const lines = [
+    `node ${node.number} "${node.name}" of cluster "${node.cluster}", listens on ${node.listen}`,
+    "",
+  ];
+  if (members.length === 0) return [...lines, ...table(peers.map(peerRow), PEER_HEAD)].join("\n");
+  const peerOf = (number: number | null): PeerStats | undefined => {
+    return peers.find((peer) => peer.node === number);
+  };
+  const sorted = [...members].sort((a, b) => (a.number ?? 1e9) - (b.number ?? 1e9));
+  const rows = sorted.map((member) => memberRow(member, peerOf(member.number)));
+  return [...lines, ...table(rows, MEMBER_HEAD)].join("\n");
+}
+
+const MEMBER_HEAD = ["node", "name", "state", "role", "lends", "free", "target", "rtt", "link"];
+const PEER_HEAD = ["node", "link", "remote there", "foreign here"];
+
+function memberRow(member: MemberStats, peer: PeerStats | undefined): string[] {
+  const { number, name, state, role, target, note } = member;
+  const size = (frames: number): string => formatSize(frames * FRAME_BYTES);
+  const rtt = member.rtt_ms === null ? "-" : `${member.rtt_ms.toFixed(1)}ms`;
+  return [
+    ...[number === null ? "-" : String(number), name, state],
+    ...(note === "" ? [role ?? "-"] : [note]),
+    ...[size(member.lend_frames), size(member.free_frames), target ?? "-", rtt],
+    peer?.state ?? "-",
+  ];
+}
+
+function peerRow(peer: PeerStats): string[] {
+  return [
+    ...[String(peer.node), peer.state],
+    ...[String(peer.remote_pages), String(peer.foreign_pages)],
+  ];
+}
+
+function table(rows: readonly string[][], head: readonly string[]): string[] {
+  const all = [head, ...rows];
+  const widths = head.map((_, i) => Math.max(...all.map((row) => row[i]?.length ?? 0)));
+  return all.map((row) => {
+    return row
+      .map((cell, i) => cell.padEnd(widths[i] ?? 0))
+      .join("  ")
+      .trimEnd();
+  });
+}
