@@ -77,7 +77,10 @@ const OUTSIDE: readonly { readonly name: RegExp; readonly homes: readonly string
   { name: /^(@peculiar\/x509|reflect-metadata)$/, homes: ["src/security/"] },
   { name: /^bun:ffi$/, homes: ["src/memory/"] },
   { name: /^node:buffer$/, homes: ["src/"] },
-  { name: /^node:fs/, homes: ["src/net/bun.ts", "src/compress/lz4.ts", "src/cli/"] },
+  {
+    name: /^node:fs/,
+    homes: ["src/net/bun.ts", "src/compress/lz4.ts", "src/cli/", "src/main.ts"],
+  },
   { name: /^node:/, homes: ["src/net/bun.ts", "src/memory/", "src/cli/", "src/main.ts"] },
 ];
 

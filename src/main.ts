@@ -6,6 +6,7 @@
  * A command returns its exit code or throws. Whatever is thrown anywhere, also in a callback of a
  * socket, ends here: one line on stderr and the code that exit.ts has for it.
  */
+import { readFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { parseArgs } from "./cli/args.ts";
 import { describeError, EXIT, exitCodeOf } from "./cli/exit.ts";
@@ -44,7 +45,10 @@ async function dispatch<C extends CommandName>(invocation: Invocation<C>): Promi
 }
 
 async function main(): Promise<number> {
-  const invocation = parseArgs(process.argv.slice(2), { hostName: hostname() });
+  const invocation = parseArgs(process.argv.slice(2), {
+    hostName: hostname(),
+    readText: (path) => readFileSync(path, "utf8"),
+  });
   if (invocation.command !== "help") return dispatch(invocation);
   const paint = paintFor(process.stdout, process.env);
   await print(helpText(invocation.about, paint));

@@ -5,7 +5,12 @@ import { nodeConfig } from "../node/config.ts";
 import { parseArgs } from "./args.ts";
 import { COMMANDS, flagsOf } from "./flags.ts";
 
-const MACHINE = { hostName: "pebble" };
+const MACHINE = {
+  hostName: "pebble",
+  readText: (path: string): string => {
+    throw new Error(`no such file: ${path}`);
+  },
+};
 
 /** Arguments as a shell would split them, no quotes. */
 function parse(line: string) {

@@ -34,6 +34,7 @@ import {
   type PeerConfig,
 } from "../node/config.ts";
 import { parsePeer } from "../node/peers.ts";
+import { readConfigText } from "./config-file.ts";
 import { COMMANDS, type CommandSpec } from "./flags.ts";
 import { type GivenFlags, readFlags } from "./given.ts";
 import { nearest } from "./nearest.ts";
@@ -65,6 +66,8 @@ import {
 /** What a default depends on and the command line does not say. */
 export interface Machine {
   readonly hostName: string;
+  /** The text of a file. Throws what the operating system says. */
+  readText(path: string): string;
 }
 
 const SEED_MAX = 2 ** 32 - 1;
@@ -89,9 +92,9 @@ export function parseArgs(argv: readonly string[], machine: Machine): Invocation
   if (flags === null) return { command: "help", about: command.name };
   switch (command.name) {
     case "node":
-      return { command: "node", options: readNode(flags, machine) };
+      return { command: "node", options: readNode(configured(flags, machine), machine) };
     case "server":
-      return { command: "server", options: readServer(flags, machine) };
+      return { command: "server", options: readServer(configured(flags, machine), machine) };
     case "stress":
       return { command: "stress", options: readStress(flags) };
     case "status":
@@ -109,6 +112,23 @@ export function parseArgs(argv: readonly string[], machine: Machine): Invocation
     default:
       return unreachable(command.name);
   }
+}
+
+/** The flags, and what --config says of those that are not given. */
+function configured(flags: GivenFlags, machine: Machine): GivenFlags {
+  const config = flags.optional("config");
+  if (config === null) return flags;
+  const own = {
+    number: flags.optional("number")?.text ?? null,
+    name: flags.optional("name")?.text ?? machine.hostName,
+  };
+  let text: string;
+  try {
+    text = machine.readText(config.text);
+  } catch (error) {
+    throw badValue(config, error instanceof Error ? error.message : String(error));
+  }
+  return flags.over(readConfigText(flags.command, config.text, text, own));
 }
 
 function commandNames(): string[] {

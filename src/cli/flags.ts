@@ -86,6 +86,12 @@ const IDENTITY: FlagGroup = {
     },
     { name: "name", value: "NAME", defaultNote: "the host name", help: "name in reports" },
     {
+      name: "config",
+      value: "FILE",
+      defaultNote: "none",
+      help: "TOML with the names of these flags, or the original's ramster.conf",
+    },
+    {
       name: "cluster",
       value: "NAME",
       default: NODE_DEFAULTS.cluster,

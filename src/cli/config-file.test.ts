@@ -1,0 +1,138 @@
+import { describe, expect, test } from "bun:test";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { ConfigError } from "../core/errors.ts";
+import { parseArgs } from "./args.ts";
+
+const FIXTURES = join(import.meta.dir, "../../fixtures/config");
+
+/** Parses a command line whose --config FILE holds `text`, or is a fixture. */
+function parse(line: string, text?: string) {
+  return parseArgs(line.split(" "), {
+    hostName: "pebble",
+    readText: (path) => text ?? readFileSync(join(FIXTURES, path), "utf8"),
+  });
+}
+
+function refusal(text: string, line = "node --config f"): string {
+  try {
+    parse(line, text);
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    expect(error.message).not.toContain("\n");
+    return error.message;
+  }
+  throw new Error("nothing was refused");
+}
+
+const tcp = (port: number) => ({ kind: "tcp", host: "127.0.0.1", port });
+
+describe("--config in TOML", () => {
+  test("sets what the flags of the same names set", () => {
+    expect(parse("node --config node.toml")).toMatchObject({
+      command: "node",
+      options: {
+        name: "laptop",
+        number: null,
+        listen: tcp(7778),
+        gossip: tcp(7947),
+        seeds: [tcp(7946), tcp(7950)],
+        memoryBytes: 256 * 1024 * 1024,
+        target: "auto",
+        selfshrink: false,
+        highMarkPercent: 95,
+        requestTimeoutMs: 1500,
+        clients: [{ kind: "unix", path: "/run/ramster.sock" }],
+      },
+    });
+  });
+
+  test("the command line goes first", () => {
+    expect(parse("node --config node.toml --memory 64MiB --join a:1")).toMatchObject({
+      options: { name: "laptop", memoryBytes: 64 * 1024 * 1024, seeds: [{ host: "a", port: 1 }] },
+    });
+  });
+
+  test("lists may be arrays or have commas, switches are true or false", () => {
+    const text = 'join = "a:1,b:2"\ninsecure = true\nlisten = "0.0.0.0:1"\nnumber = 7';
+    expect(parse("server --config f", text)).toMatchObject({
+      options: { seeds: [{ host: "a" }, { host: "b" }], insecure: true, number: 7 },
+    });
+  });
+
+  test.each([
+    [
+      'name = "a"\nmemroy = "1GiB"',
+      'Cannot use "memroy" in "f", line 2: "node" has no such setting, did you mean "memory"?',
+    ],
+    [
+      '\n\nmemory = "64MB"',
+      'Cannot use memory "64MB" in "f", line 3: there is no unit "MB", write "64MiB"',
+    ],
+    ["memory = [1, 2]", 'Cannot use "memory" in "f", line 1: it takes one value, no list'],
+    ["insecure = 1", 'Cannot use "insecure" in "f", line 1: it is true or false'],
+    [
+      "[memory]\nsize = 1",
+      'Cannot use "memory" in "f", line 1: it takes a text, a number, or true or false',
+    ],
+    ['config = "g"', 'Cannot use "config" in "f", line 1: "node" has no such setting'],
+    ["number = 1.5", 'Cannot use number "1.5" in "f", line 1: write a whole number'],
+    [
+      'join = ["a:1", "b"]',
+      'Cannot use join "b" in "f", line 1: no port, write "HOST:PORT" or "unix:PATH"',
+    ],
+  ])("%j is refused with file, line and key", (text, message) => {
+    expect(refusal(text)).toBe(message);
+  });
+
+  test("what is no TOML, and no file, is refused in one line", () => {
+    expect(refusal("memory = = 5")).toStartWith('Cannot use --config "f": ');
+    expect(() => parse("node --config /nowhere/f")).toThrow(
+      /^Cannot use --config "\/nowhere\/f": /,
+    );
+  });
+});
+
+describe("--config in the original's form", () => {
+  test.each([
+    ["node --config ramster.conf --number 1 --gossip none", 1, "second", 7778, 0, 7777],
+    ["node --config ramster.conf --name first --gossip none", 0, "first", 7777, 1, 7778],
+  ])("%s finds itself and takes the others as peers", (line, number, name, port, other, at) => {
+    expect(parse(line)).toMatchObject({
+      options: {
+        number,
+        name,
+        cluster: "ramster",
+        listen: tcp(port),
+        gossip: null,
+        peers: [{ number: other, address: tcp(at) }],
+      },
+    });
+  });
+
+  const CONF = readFileSync(join(FIXTURES, "ramster.conf"), "utf8");
+
+  test.each([
+    [CONF, 'no node of it has the name "pebble"'],
+    [
+      CONF.replace("node_count = 2", "node_count = 3"),
+      'Cannot use node_count "3" in "f", line 2: there are 2 nodes',
+    ],
+    [
+      CONF.replace("ip_adress", "x").replace("ip_address", "ip_adress"),
+      'Cannot use "ip_adress" in "f", line 7: a node has no such key, did you mean "ip_address"?',
+    ],
+    [CONF.replace("\tnumber = 0", "number = 0"), '"f", line 8: it is no "key = value", indented'],
+    [
+      CONF.replace("\tnumber = 0", "\tnumber = 0\n\tnumber = 0"),
+      'Cannot use "number" in "f", line 9: it is there twice',
+    ],
+  ])("what is wrong in it is said with its line", (text, message) => {
+    expect(refusal(text)).toContain(message);
+  });
+
+  test("a node without an address is refused", () => {
+    const text = CONF.replace("\tip_port = 7778\n", "");
+    expect(refusal(text, "node --config f --number 1")).toContain("in line 12 has no ip_port");
+  });
+});
