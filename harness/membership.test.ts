@@ -113,7 +113,10 @@ test(
   "status shows who is there; get and set read and change what can be set",
   async () => {
     await using world = new ProcessWorld();
-    const { servers, node } = await cluster(world, 2);
+    const { servers, node } = await cluster(world, 2, ["--http=127.0.0.1:0"]);
+    const metrics = await (await fetch(`http://${node.http}/metrics`)).text();
+    expect(metrics).toContain('ramster_members{state="alive"} 3\n');
+    expect((await fetch(`http://${node.http}/readyz`)).status).toBe(200);
     const door = `--client=${node.client}`;
     const status = await world.run(["status", door]);
     expect([status.stderr, status.code]).toEqual(["", 0]);

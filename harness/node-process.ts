@@ -14,7 +14,8 @@ const STOP_TIMEOUT_MS = 15_000;
 const STDERR_LINES_KEPT = 200;
 
 /** `ready node=3 name=n3 listen=127.0.0.1:41234 gossip=127.0.0.1:41235 client=unix:/tmp/a.sock` */
-const READY_LINE = /^ready node=\d+ name=.+ listen=(\S+)(?: gossip=(\S+))?(?: client=(.+))?$/m;
+const READY_LINE =
+  /^ready node=\d+ name=.+ listen=(\S+)(?: gossip=(\S+))?(?: http=(\S+))?(?: client=(.+))?$/m;
 
 /** A node ended that nobody had asked to. */
 export class NodeDiedError extends Error {
@@ -24,9 +25,10 @@ export class NodeDiedError extends Error {
 export class NodeProcess {
   readonly number: number;
   readonly child: Bun.Subprocess<"ignore", "pipe", "pipe">;
-  /** Where it listens for peers, gossips, and listens for programs, from its ready line. */
+  /** Where it listens for peers, gossips, is asked by monitoring, and by programs: its ready line. */
   listen = "";
   gossip = "";
+  http = "";
   client = "";
   /** What it logged last, a line an entry. */
   readonly stderr: string[] = [];
@@ -74,7 +76,8 @@ export class NodeProcess {
     }
     this.listen = match[1] ?? "";
     this.gossip = match[2] ?? "";
-    this.client = match[3] ?? "";
+    this.http = match[3] ?? "";
+    this.client = match[4] ?? "";
   }
 
   /** SIGTERM, and SIGKILL when that does not end it. @returns its exit code. */

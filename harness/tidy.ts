@@ -56,7 +56,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
     ...["doors", "ramster", "zcache", "tmem", "zbud", "compress", "frames"],
     ...["cluster", "gossip", "security", "net", "wire", "memory", "core"],
   ],
-  cli: ["node", "client", "security", "gossip", "memory", "net", "wire", "core"],
+  cli: ["node", "doors", "client", "security", "gossip", "memory", "net", "wire", "core"],
   main: ["cli", "core"],
 };
 
@@ -75,6 +75,7 @@ const OUTSIDE: readonly { readonly name: RegExp; readonly homes: readonly string
   { name: /^node:(crypto|zlib)$/, homes: ["src/gossip/", "src/security/"] },
   { name: /^node:dns/, homes: ["src/net/bun-datagrams.ts"] },
   { name: /^(@peculiar\/x509|reflect-metadata)$/, homes: ["src/security/"] },
+  { name: /^prom-client$/, homes: ["src/doors/metrics.ts"] },
   { name: /^bun:ffi$/, homes: ["src/memory/"] },
   { name: /^node:buffer$/, homes: ["src/"] },
   {
@@ -86,7 +87,7 @@ const OUTSIDE: readonly { readonly name: RegExp; readonly homes: readonly string
 
 /** Where time, chance, the process and the console may be touched. */
 const EFFECT_HOMES = [
-  ...["src/net/bun.ts", "src/net/bun-datagrams.ts"],
+  ...["src/net/bun.ts", "src/net/bun-datagrams.ts", "src/net/bun-http.ts"],
   ...["src/memory/", "src/cli/", "src/main.ts"],
 ];
 

@@ -50,7 +50,7 @@ describe("parseArgs() of a node", () => {
       --selfshrink-interval 1m --selfshrink-hysteresis 10 --selfshrink-inertia 0 --codec raw
       --gossip 10.0.0.9:0 --join 10.0.0.1:7946,seeds:7946 --network wan
       --advertise 10.0.0.8:7777 --gossip-advertise 10.0.0.8:7946 --insecure
-      --quota 1GiB --foreign-grace 1m`;
+      --quota 1GiB --foreign-grace 1m --http 127.0.0.1:9100`;
     expect(parse(line.replaceAll("\n", " "))).toEqual({
       command: "node",
       options: {
@@ -98,6 +98,7 @@ describe("parseArgs() of a node", () => {
         advertise: { kind: "tcp", host: "10.0.0.8", port: 7777 },
         gossipAdvertise: { kind: "tcp", host: "10.0.0.8", port: 7946 },
         keyPath: null,
+        http: { kind: "tcp", host: "127.0.0.1", port: 9100 },
         insecure: true,
         quotaBytes: 1_073_741_824,
         foreignGraceMs: 60_000,

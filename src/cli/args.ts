@@ -217,6 +217,7 @@ function readCommon(flags: GivenFlags, machine: Machine): NodeSettings {
     keyPath: readPath(flags.optional("key")),
     insecure: flags.has("insecure"),
     clients: flags.list("client").map((given) => readAddress(given)),
+    http: readOptional(flags.optional("http"), readTcp),
     requestTimeoutMs: parseDuration(flags.value("request-timeout"), NODE_BOUNDS.requestTimeoutMs),
     keepaliveMs: parseDuration(flags.value("keepalive"), NODE_BOUNDS.keepaliveMs),
     idleMs: parseDuration(flags.value("idle"), NODE_BOUNDS.idleMs),

@@ -123,6 +123,12 @@ const ADDRESSES: FlagGroup = {
       help: "the other nodes: number and address of each",
     },
     CLIENT,
+    {
+      name: "http",
+      value: "HOST:PORT",
+      defaultNote: "nowhere",
+      help: "where monitoring asks: /metrics, /status.json, /healthz, /readyz",
+    },
   ],
 };
 

@@ -3,16 +3,19 @@
  *
  * When it is ready it prints one line on stdout, with the ports that it was given in place of 0:
  *
- *     ready node=3 name=n3 listen=127.0.0.1:41234 gossip=127.0.0.1:7946 client=unix:/tmp/a.sock
+ *     ready node=3 name=n3 listen=127.0.0.1:41234 gossip=127.0.0.1:7946 http=127.0.0.1:9100
+ *         client=unix:/tmp/a.sock
  *
  * SIGTERM and SIGINT stop it in order; a second one stops it at once. Its log goes to stderr, a
  * line an event.
  */
 import { assert } from "../core/assert.ts";
+import { HttpDoor } from "../doors/http-door.ts";
 import { Keyring } from "../gossip/keyring.ts";
 import { openMemory } from "../memory/open-memory.ts";
 import { formatAddress } from "../net/address.ts";
 import { BunClock, BunRandom, BunTransport } from "../net/bun.ts";
+import { serveHttp } from "../net/bun-http.ts";
 import { secured } from "../net/secured.ts";
 import type { NodeConfig } from "../node/config.ts";
 import { openMembership } from "../node/membership.ts";
@@ -42,13 +45,22 @@ export async function run(config: NodeConfig): Promise<ExitCode> {
   number = joined?.number ?? number;
   assert(number !== null, "without gossip a node has its number by hand");
   const node = await Node.create(env, { ...config, number }, membership);
+  const httpDoor = new HttpDoor(() => node.admin.stats());
+  const answer = (method: string, path: string) => httpDoor.answer(method, path);
+  const http = config.http === null ? null : serveHttp(config.http, answer);
   const { listen, clients } = await node.start();
+  httpDoor.isReady = true;
   const gossip = joined === undefined ? "" : ` gossip=${formatAddress(joined.gossip)}`;
   const client = clients.length === 0 ? "" : ` client=${clients.join(",")}`;
-  console.log(`ready node=${number} name=${config.name} listen=${listen}${gossip}${client}`);
+  const monitor = http === null ? "" : ` http=${http.address}`;
+  console.log(
+    `ready node=${number} name=${config.name} listen=${listen}${gossip}${monitor}${client}`,
+  );
   if (membership === null) warnOfTarget({ ...config, number });
   await stopped;
+  httpDoor.isReady = false;
   await node.stop();
+  await http?.close();
   return EXIT.DONE;
 }
 

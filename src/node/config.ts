@@ -97,6 +97,8 @@ export interface NodeConfig {
   readonly target: Target;
   /** Where programs come in. */
   readonly clients: readonly Address[];
+  /** Where monitoring asks; null: nowhere. */
+  readonly http: TcpAddress | null;
   readonly highMarkPercent: number;
   readonly lowMarkPercent: number;
   readonly remotifyEph: boolean;
@@ -144,6 +146,7 @@ export const NODE_DEFAULTS: Omit<NodeConfig, "number" | "name"> = {
   foreignGraceMs: FOREIGN_GRACE_MS_DEFAULT,
   target: "auto",
   clients: [],
+  http: null,
   highMarkPercent: HIGH_MARK_PERCENT_DEFAULT,
   lowMarkPercent: LOW_MARK_PERCENT_DEFAULT,
   remotifyEph: false,
@@ -214,6 +217,7 @@ export function checkNodeConfig(config: NodeConfig): void {
   checkPeers(config);
   checkGossip(config);
   checkSecurity(config);
+  checkHttp(config);
   checkClients(config);
 }
 
@@ -314,7 +318,6 @@ function checkGossip(config: NodeConfig): void {
 /** Without a key this machine is the whole world, unless somebody says that it is not. */
 function checkSecurity(config: NodeConfig): void {
   const { keyPath, insecure, listen, gossip, clients } = config;
-  if (keyPath !== null && insecure) throw bad("insecure", "on", "with --key all is secured");
   if (keyPath !== null || insecure) return;
   const open = [
     { flag: "listen", address: listen },
@@ -326,6 +329,12 @@ function checkSecurity(config: NodeConfig): void {
     const detail = "others can connect there, secure it with --key, or say --insecure";
     throw bad(flag, formatAddress(address), detail);
   }
+}
+
+/** What monitoring is told is in clear, key or not. */
+function checkHttp({ http, insecure }: NodeConfig): void {
+  if (http === null || insecure || isLoopback(http.host)) return;
+  throw bad("http", formatAddress(http), "others can read there in clear, which takes --insecure");
 }
 
 function isLoopback(host: string): boolean {

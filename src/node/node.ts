@@ -55,6 +55,7 @@ export class Node implements LinkHandler, MembershipEvents {
   /** Null on a node that lends nothing. */
   readonly foreign: Foreign | null;
   readonly links: Links;
+  readonly admin: NodeAdmin;
   readonly door: ClientDoor;
   private readonly config: NumberedConfig;
   private readonly membership: Membership | null;
@@ -107,7 +108,7 @@ export class Node implements LinkHandler, MembershipEvents {
     }
     const peers = [...config.peers];
     for (const peer of peers) this.links.setPeer(peer.number, peer.address);
-    const admin = new NodeAdmin({
+    this.admin = new NodeAdmin({
       identity: { ...config, bootId: this.bootId },
       ramster: this.ramster,
       foreign: this.foreign,
@@ -117,7 +118,7 @@ export class Node implements LinkHandler, MembershipEvents {
       listenAddress: () => this.listenAddress,
     });
     this.door = new ClientDoor(
-      { ...env, ramster: this.ramster, admin },
+      { ...env, ramster: this.ramster, admin: this.admin },
       {
         hello: this.doorHello(),
         putWaitMs: config.putWaitMs,

@@ -1,0 +1,55 @@
+import { expect, test } from "bun:test";
+import { HttpDoor } from "./http-door.ts";
+
+const STATS = {
+  node: { number: 3, name: 'a "name"', cluster: "c" },
+  counters: { foreign_puts: 12, frames_used: 7, remote_pers_pages: 0 },
+  members: [{ state: "alive" }, { state: "alive" }, { state: "dead" }],
+  peers: [
+    { node: 0, connected: true, state: "up", remote_pages: 5, bytes_sent: 100 },
+    { node: 9, connected: false, state: "idle", remote_pages: 0, bytes_sent: 1 },
+  ],
+};
+
+const door = () => new HttpDoor(() => JSON.stringify(STATS));
+
+/** A line of the exposition format: a comment of its two kinds, or a sample. */
+const LINE =
+  /^(# (HELP|TYPE) [a-z_]+ .+|[a-z_]+(\{[a-z]+="(\\.|[^"\\])*"(,[a-z]+="(\\.|[^"\\])*")*\})? -?\d+(\.\d+)?)$/;
+
+test("/metrics is in Prometheus' format, counters and gauges told apart", async () => {
+  const { status, type, body } = await door().answer("GET", "/metrics");
+  expect([status, type]).toEqual([200, "text/plain; version=0.0.4; charset=utf-8"]);
+  for (const line of body.split("\n").filter((it) => it !== "")) expect(line).toMatch(LINE);
+  for (const line of [
+    "# TYPE ramster_foreign_puts_total counter",
+    "ramster_foreign_puts_total 12",
+    "# TYPE ramster_frames_used gauge",
+    "ramster_frames_used 7",
+    "ramster_remote_pers_pages 0",
+    'ramster_node_info{number="3",name="a \\"name\\"",cluster="c"} 1',
+    'ramster_members{state="alive"} 2',
+    'ramster_members{state="left"} 0',
+    'ramster_peer_remote_pages{peer="0"} 5',
+    'ramster_peer_connected{peer="9"} 0',
+    'ramster_peer_bytes_sent_total{peer="0"} 100',
+  ]) {
+    expect(body.split("\n")).toContain(line);
+  }
+  expect((await door().answer("GET", "/metrics")).body).toBe(body);
+});
+
+test("/status.json is what status --json shows", async () => {
+  const { type, body } = await door().answer("GET", "/status.json");
+  const { node, members, peers } = STATS;
+  expect([type, JSON.parse(body)]).toEqual(["application/json", { node, members, peers }]);
+});
+
+test("/healthz says that it runs, /readyz whether it serves, and others that they are not there", async () => {
+  const http = door();
+  const statusOf = async (method: string, path: string) => (await http.answer(method, path)).status;
+  expect([await statusOf("GET", "/healthz"), await statusOf("GET", "/readyz")]).toEqual([200, 503]);
+  http.isReady = true;
+  expect(await statusOf("GET", "/readyz")).toBe(200);
+  expect([await statusOf("GET", "/"), await statusOf("POST", "/metrics")]).toEqual([404, 405]);
+});

@@ -1,0 +1,72 @@
+/**
+ * Metrics: a node's counters in the exposition format of Prometheus, written by prom-client.
+ *
+ * Every counter is `ramster_` and its name in the stats. What can go down is a gauge, the rest are
+ * counters, whose names then end in `_total` as the format wants. What is kept for each peer has
+ * the label `peer`, its number.
+ */
+import { Counter, Gauge, Registry } from "prom-client";
+
+/** What of the stats is read here. */
+export interface StatsForMetrics {
+  readonly node: { readonly number: number; readonly name: string; readonly cluster: string };
+  readonly counters: Readonly<Record<string, number>>;
+  readonly members: ReadonlyArray<{ readonly state: string }>;
+  readonly peers: ReadonlyArray<{ readonly node: number; readonly [name: string]: unknown }>;
+}
+
+export const METRICS_TYPE = Registry.PROMETHEUS_CONTENT_TYPE;
+
+const MEMBER_STATES = ["alive", "suspect", "dead", "left"] as const;
+
+/** Names in the stats that say how much there is, not how often something happened. */
+const GAUGE =
+  /_max$|_used$|_in_flight$|_count$|^(remote|foreign)_(eph|pers)_pages$|^(eph|pers)_(zpages|zbytes|pageframes)$|^(foreign_zbytes|flnodes|same_filled_pages|obj_count|page_count)$|^(remote_pages|foreign_pages|owed_flushes|connected)$/;
+
+/** One page of metrics. A registry of its own each time: nothing is kept between two scrapes. */
+export async function metricsText(stats: StatsForMetrics): Promise<string> {
+  const registry = new Registry();
+  const registers = [registry];
+  const info = { name: "ramster_node_info", help: "Which node this is", registers };
+  const { number, name, cluster } = stats.node;
+  new Gauge({ ...info, labelNames: ["number", "name", "cluster"] }).set(
+    { number: String(number), name, cluster },
+    1,
+  );
+  for (const [counter, value] of Object.entries(stats.counters)) {
+    metric(registry, counter, []).set({}, value);
+  }
+  const members = new Gauge({
+    ...{
+      name: "ramster_members",
+      help: "Members of the cluster",
+      labelNames: ["state"],
+      registers,
+    },
+  });
+  for (const state of MEMBER_STATES) {
+    members.set({ state }, stats.members.filter((member) => member.state === state).length);
+  }
+  const perPeer = new Map<string, Metric>();
+  for (const peer of stats.peers) {
+    for (const [field, value] of Object.entries(peer)) {
+      if (field === "node" || (typeof value !== "number" && typeof value !== "boolean")) continue;
+      const known = perPeer.get(field) ?? metric(registry, `peer_${field}`, ["peer"], field);
+      perPeer.set(field, known);
+      known.set({ peer: String(peer.node) }, Number(value));
+    }
+  }
+  return registry.metrics();
+}
+
+interface Metric {
+  set(labels: Record<string, string>, value: number): void;
+}
+
+function metric(registry: Registry, name: string, labelNames: string[], field = name): Metric {
+  const help = `${field} of ramster stats`;
+  const options = { help, labelNames, registers: [registry] };
+  if (GAUGE.test(field)) return new Gauge({ ...options, name: `ramster_${name}` });
+  const counter = new Counter({ ...options, name: `ramster_${name}_total` });
+  return { set: (labels, value) => counter.inc(labels, value) };
+}
