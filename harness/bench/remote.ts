@@ -6,6 +6,9 @@
  * checksum, decompression into place. The bare echo carries 4 KiB pages; ours are real pages, and,
  * apart, pages that travel whole.
  */
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { assert } from "../../src/core/assert.ts";
 import { Handle } from "../../src/core/handle.ts";
 import { FRAME_BYTES, PAGE_BYTES } from "../../src/core/limits.ts";
@@ -14,9 +17,13 @@ import { STATUS, type Status } from "../../src/core/status.ts";
 import { openMemory } from "../../src/memory/open-memory.ts";
 import { parseAddress } from "../../src/net/address.ts";
 import { BunClock, BunRandom, BunTransport } from "../../src/net/bun.ts";
+import { secured } from "../../src/net/secured.ts";
+import type { TlsMaterial } from "../../src/net/transport.ts";
 import { nodeConfig } from "../../src/node/config.ts";
 import { Node } from "../../src/node/node.ts";
 import type { GetSink } from "../../src/ramster/ramster.ts";
+import { formatKeyFile } from "../../src/security/key-file.ts";
+import { makeKey } from "../../src/security/make-key.ts";
 import { NodeProcess } from "../node-process.ts";
 import { loadPages, REAL_CLASSES } from "../pages/load.ts";
 import { type Bench, type Figure, median } from "./bench.ts";
@@ -50,11 +57,18 @@ class Owner implements GetSink {
     this.pool = pool.id;
   }
 
-  static async start(pages: Uint8Array, pageCount: number): Promise<Owner> {
+  /** `key`: the file of a key and what is in it, for a link under TLS; null: in clear. */
+  static async start(
+    pages: Uint8Array,
+    pageCount: number,
+    key: { path: string; tls: TlsMaterial } | null = null,
+  ): Promise<Owner> {
     const lendBytes = pageCount * PAGE_BYTES * 1.1;
     const program = [process.execPath, MAIN, "server", "--number=0", "--name=bench"];
-    const flags = ["--listen=127.0.0.1:0", `--memory=${Math.ceil(lendBytes)}`];
+    const flags = ["--listen=127.0.0.1:0", "--gossip=none", `--memory=${Math.ceil(lendBytes)}`];
+    if (key !== null) flags.push(`--key=${key.path}`);
     const client = "--client=tcp:127.0.0.1:0";
+    const transport = new BunTransport();
     const server = new NodeProcess(0, [...program, ...flags, client], { verbose: false });
     await server.ready();
     const address = parseAddress(server.listen);
@@ -71,7 +85,7 @@ class Owner implements GetSink {
     });
     const env = {
       clock: new BunClock(),
-      transport: new BunTransport(),
+      transport: key === null ? transport : secured(transport, key.tls),
       random: new BunRandom(),
       memory: openMemory(),
       log: () => {},
@@ -227,6 +241,42 @@ async function figuresOf(what: string, pages: Uint8Array, quick: boolean): Promi
   return figures;
 }
 
+/** What the key costs: remotify in clear and under TLS, in turns. */
+async function tlsFigure(pages: Uint8Array, quick: boolean): Promise<Figure> {
+  const directory = mkdtempSync(join(tmpdir(), "ramster-bench-"));
+  const path = join(directory, "key");
+  const key = await makeKey({ nowMs: Date.now(), days: 1 });
+  writeFileSync(path, formatKeyFile(key), { mode: 0o600 });
+  const pageCount = quick ? 10_000 : 60_000;
+  const owners = [
+    await Owner.start(pages, pageCount),
+    await Owner.start(pages, pageCount, { path, tls: key.tls }),
+  ];
+  const rates: number[][] = [];
+  for (let round = 0; round < (quick ? 3 : 8); round += 1) {
+    const rate: number[] = [];
+    for (const owner of owners) {
+      if (round > 0) await owner.empty();
+      owner.fill();
+      rate.push(await owner.remotify());
+    }
+    if (round > 0) rates.push(rate); // The first one compiles what is hot.
+  }
+  for (const owner of owners) await owner.stop();
+  rmSync(directory, { recursive: true });
+  const of = (i: number): number => median(rates.map((rate) => rate[i] ?? 0));
+  const ratio = median(rates.map(([clear = 0, sealed = 1]) => clear / sealed));
+  return {
+    name: "remotify, real pages, under TLS",
+    value: of(1) / MIB,
+    unit: "MiB/s",
+    reference: { name: "in clear", value: of(0) / MIB, unit: "MiB/s" },
+    ratio,
+    target: "costs at most 1.5",
+    pass: ratio <= 1.5,
+  };
+}
+
 export const remoteBench: Bench = {
   name: "remote",
   about: "An owner and a server, two processes: remote gets and remotify with all that they do.",
@@ -238,6 +288,7 @@ export const remoteBench: Bench = {
     return [
       ...(await figuresOf("real pages", real, quick)),
       ...(await figuresOf("whole pages", noise, quick)),
+      await tlsFigure(real, quick),
     ];
   },
 };
