@@ -4,7 +4,7 @@
  * virtual time (src/cluster, node/membership).
  */
 import { describe, expect, test } from "bun:test";
-import { chmodSync, readFileSync, statSync } from "node:fs";
+import { chmodSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import type { Client } from "../src/client/client.ts";
 import type { NodeProcess } from "./node-process.ts";
 import { counter, countRight, fill, logged, ProcessWorld, until } from "./process-world.ts";
@@ -176,6 +176,44 @@ describe("a key", () => {
       expect(without.code).not.toBe(0);
       const withKey = await world.run(["stats", `--client=${node.client}`, `--key=${path}`]);
       expect([withKey.stderr, withKey.code]).toEqual(["", 0]);
+    },
+    TEST_MS,
+  );
+
+  test(
+    "of gossip is exchanged while nodes run, one step after the other, and nobody is lost",
+    async () => {
+      await using world = new ProcessWorld();
+      const path = world.path("cluster.key");
+      await world.run(["keygen", `--out=${path}`]);
+      const { servers, node } = await cluster(world, 2, [`--key=${path}`]);
+      const doors = [...servers, node].map((it) => `--client=${it.client}`);
+      const key = (...words: string[]) => world.run(["key", ...words]);
+      const [door = ""] = doors;
+      const old = (await key("list", door)).stdout.trim();
+      const added = (await key("add", door)).stdout.trim().split("\n");
+      const fresh = added[0]?.replace("gossip-key = ", "") ?? "";
+      expect(added.slice(1)[0]).toBe(old);
+      const print = added[2] ?? "";
+      for (const other of doors.slice(1)) expect((await key("add", fresh, other)).code).toBe(0);
+      for (const it of doors)
+        expect((await key("use", print, it)).stdout).toBe(`${print}\n${old}\n`);
+      for (const it of doors) expect((await key("remove", old, it)).stdout).toBe(`${print}\n`);
+      const last = await key("remove", print, door);
+      expect([last.code, last.stderr]).toEqual([
+        1,
+        'ramster: Cannot set "gossip_keys": Cannot remove the key that encrypts: ' +
+          "use another one first\n",
+      ]);
+      // One that has the old key alone is out, one whose file has the new one is in.
+      const seed = servers[0] as NodeProcess;
+      const flags = [GOSSIP, `--join=${seed.gossip}`, `--key=${path}`, "--memory=1MiB"];
+      const late = world.startUnready("server", 8, flags);
+      await logged(late, /Cannot join at /);
+      await late.kill();
+      writeFileSync(path, `gossip-key = ${fresh}\n${readFileSync(path, "utf8")}`);
+      const client = await world.connect(await world.start("server", 9, flags));
+      await until("it knows all", async () => (await client.stats()).peers.length === 3);
     },
     TEST_MS,
   );

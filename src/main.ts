@@ -23,6 +23,7 @@ interface CommandModule<Options> {
 /** Each is loaded only when it is asked for: `version` needs no sockets. */
 const COMMANDS: { readonly [C in CommandName]?: () => Promise<CommandModule<CommandOptions[C]>> } =
   {
+    key: () => import("./cli/key-ring.ts"),
     keygen: () => import("./cli/keygen.ts"),
     node: () => import("./cli/node.ts"),
     server: () => import("./cli/server.ts"),

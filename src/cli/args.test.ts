@@ -229,6 +229,10 @@ describe("parseArgs() of stress, stats and version", () => {
       command: "set",
       options: { ...door, knob: "a", value: "-1" },
     });
+    expect(parse("key use 12 --client unix:/a --key k")).toEqual({
+      command: "key",
+      options: { ...door, action: "use", key: "12" },
+    });
     expect(parse("keygen --out k --days 30")).toEqual({
       command: "keygen",
       options: { outPath: "k", days: 30 },
@@ -251,12 +255,12 @@ describe("parseArgs() refuses", () => {
   test.each([
     [
       "",
-      "Cannot run without a command: take one of node, server, stress, status, stats, get, set, keygen, version",
+      "Cannot run without a command: take one of node, server, stress, status, stats, get, set, keygen, key, version",
     ],
     ["stres", 'Cannot run "stres": there is no such command, did you mean "stress"?'],
     [
       "--number 1",
-      'Cannot run "--number": there is no such command, take one of node, server, stress, status, stats, get, set, keygen, version',
+      'Cannot run "--number": there is no such command, take one of node, server, stress, status, stats, get, set, keygen, key, version',
     ],
     [
       "node --gossip none",
@@ -267,6 +271,11 @@ describe("parseArgs() refuses", () => {
       'Cannot use --gossip "none": it joins by gossip, see --join',
     ],
     ["node --join a:0", 'Cannot use --join "a:0": port 0 is no address to connect to'],
+    ["key burn --client unix:/a", 'Cannot run key "burn": take one of list, add, use, remove'],
+    [
+      "key use --client unix:/a",
+      'Cannot run "key use" without KEY: write a fingerprint, see ramster key list',
+    ],
     ["set a --client unix:/a", 'Cannot run "set" without VALUE: write ramster set NAME VALUE'],
     ["get a b --client unix:/a", 'Cannot use argument "b": "get" takes NAME and no more'],
     ["stats", 'Cannot run "stats" without --client: write ramster stats --client ADDR'],

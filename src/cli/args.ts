@@ -44,7 +44,9 @@ import {
   type HelpRequest,
   hasServers,
   type Invocation,
+  KEY_ACTIONS,
   type KeygenOptions,
+  type KeyOptions,
   type SetOptions,
   STRESS_DATA_KINDS,
   type StatsOptions,
@@ -107,6 +109,8 @@ export function parseArgs(argv: readonly string[], machine: Machine): Invocation
       return { command: "set", options: readSet(flags) };
     case "keygen":
       return { command: "keygen", options: readKeygen(flags) };
+    case "key":
+      return { command: "key", options: readKeyCommand(flags) };
     case "version":
       return { command: "version", options: {} };
     default:
@@ -386,6 +390,20 @@ function readSet(flags: GivenFlags): SetOptions {
   const [knob, value] = [flags.argument("NAME"), flags.argument("VALUE")];
   assert(knob !== null && value !== null, "both are required");
   return { ...readDoor(flags), knob, value };
+}
+
+function readKeyCommand(flags: GivenFlags): KeyOptions {
+  const [word, key] = [flags.argument("ACTION"), flags.argument("KEY")];
+  const action = KEY_ACTIONS.find((it) => it === word);
+  if (action === undefined) {
+    throw refuse(`Cannot run key ${JSON.stringify(word)}: take one of ${KEY_ACTIONS.join(", ")}`);
+  }
+  if (key === null && (action === "use" || action === "remove")) {
+    throw refuse(
+      `Cannot run "key ${action}" without KEY: write a fingerprint, see ramster key list`,
+    );
+  }
+  return { ...readDoor(flags), action, key };
 }
 
 function readDoor(flags: GivenFlags): DoorOptions {

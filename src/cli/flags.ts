@@ -542,6 +542,19 @@ export const COMMANDS: readonly CommandSpec[] = [
     examples: ["ramster keygen --out cluster.key"],
   },
   {
+    name: "key",
+    summary: "Exchanges the gossip keys of a running node: add, use, then remove",
+    arguments: [
+      { name: "ACTION", required: true, help: "list, add, use or remove" },
+      { name: "KEY", required: false, help: "base64 to add, else a new one; or a fingerprint" },
+    ],
+    groups: [{ title: "Flags", flags: DOOR }],
+    examples: [
+      "ramster key add --client unix:/run/ramster.sock",
+      "ramster key use 0123456789ab --client unix:/run/ramster.sock",
+    ],
+  },
+  {
     name: "version",
     summary: "Shows the version of the program and of the protocol",
     groups: [],

@@ -75,6 +75,15 @@ export interface GetOptions extends DoorOptions {
   readonly knob: string | null;
 }
 
+export const KEY_ACTIONS = ["list", "add", "use", "remove"] as const;
+export type KeyAction = (typeof KEY_ACTIONS)[number];
+
+export interface KeyOptions extends DoorOptions {
+  readonly action: KeyAction;
+  /** Base64 to add, null for a new one; a fingerprint to use or remove. */
+  readonly key: string | null;
+}
+
 export interface SetOptions extends DoorOptions {
   readonly knob: string;
   readonly value: string;
@@ -90,6 +99,7 @@ export interface CommandOptions {
   readonly get: GetOptions;
   readonly set: SetOptions;
   readonly keygen: KeygenOptions;
+  readonly key: KeyOptions;
   readonly version: Readonly<Record<string, never>>;
 }
 

@@ -156,6 +156,8 @@ export const GOSSIP_STREAMS_MAX = 128;
 /** How long the certificates of a new key are valid, and the longest that can be asked for. */
 export const KEY_DAYS_DEFAULT = 3650;
 export const KEY_DAYS_MAX = 36_500;
+/** Of a new gossip key: AES-256. */
+export const GOSSIP_KEY_BYTES = 32;
 /** Keys of gossip at once: the one in use, and those on their way in and out. */
 export const GOSSIP_KEYS_MAX = 16;
 /** A label is told in one byte. */

@@ -6,7 +6,7 @@
  * Version 1 is what is written. Version 0 pads with PKCS #7 and is read, too. The first key
  * encrypts, every key is tried to decrypt, so that keys can be exchanged while nodes run.
  */
-import { createCipheriv, createDecipheriv } from "node:crypto";
+import { createCipheriv, createDecipheriv, createHash } from "node:crypto";
 import { ConfigError, WireError } from "../core/errors.ts";
 import { GOSSIP_KEYS_MAX } from "../core/limits.ts";
 import type { Random } from "../core/random.ts";
@@ -23,6 +23,9 @@ const CIPHERS: ReadonlyMap<number, "aes-128-gcm" | "aes-192-gcm" | "aes-256-gcm"
   [32, "aes-256-gcm"],
 ]);
 
+/** Enough to tell a handful of keys apart, and no help to guess one. */
+const FINGERPRINT_DIGITS = 12;
+
 /** What encryption adds to a message. */
 export const ENCRYPTION_BYTES = 1 + NONCE_BYTES + TAG_BYTES;
 
@@ -38,6 +41,18 @@ export class Keyring {
     this.random = random;
     for (const key of keys) this.add(key);
     if (this.ring.length === 0) throw refuse("a keyring without a key");
+  }
+
+  /** What keys are called where they must not be shown. The one that encrypts is the first. */
+  fingerprints(): string[] {
+    return this.ring.map(fingerprintOf);
+  }
+
+  /** The key with this fingerprint. Throws ConfigError when there is none. */
+  byFingerprint(fingerprint: string): Uint8Array {
+    const key = this.ring.find((it) => fingerprintOf(it) === fingerprint);
+    if (key === undefined) throw refuse(`key "${fingerprint}": the keyring has none like it`);
+    return key;
   }
 
   /** The one that encrypts is the first. */
@@ -65,7 +80,10 @@ export class Keyring {
   /** The key that encrypts cannot go. */
   remove(key: Uint8Array): void {
     const index = this.indexOf(key);
-    if (index === 0) throw refuse("removing the key that encrypts: use another one first");
+    if (index === 0) {
+      const what = "Cannot remove the key that encrypts: use another one first";
+      throw new ConfigError("BAD_CONFIG", what);
+    }
     if (index > 0) this.ring.splice(index, 1);
   }
 
@@ -102,6 +120,11 @@ export class Keyring {
   private indexOf(key: Uint8Array): number {
     return this.ring.findIndex((it) => Buffer.compare(it, key) === 0);
   }
+}
+
+/** The first bytes of SHA-256 of a key, in hex. */
+export function fingerprintOf(key: Uint8Array): string {
+  return createHash("sha256").update(key).digest("hex").slice(0, FINGERPRINT_DIGITS);
 }
 
 /** Null when the key does not fit. */

@@ -12,6 +12,7 @@ import type { Foreign } from "../ramster/foreign.ts";
 import type { Ramster } from "../ramster/ramster.ts";
 import { EPHEMERAL, type Kind, PERSISTENT } from "../zbud/zbud.ts";
 import type { PeerConfig } from "./config.ts";
+import { keyKnob } from "./key-knob.ts";
 import type { Membership } from "./membership.ts";
 import { parsePeers } from "./peers.ts";
 
@@ -68,6 +69,7 @@ export class NodeAdmin implements Admin {
       ["selfshrink", switchKnob(settings.selfshrink, "enabled")],
       ["remotify_trickle_frames", countKnob(settings.trickle, "frames")],
       ["frozen", switchKnob(zcache.tmem, "frozen")],
+      ["gossip_keys", keyKnob(parts.membership?.keyring ?? null)],
     ]);
   }
 
@@ -81,7 +83,9 @@ export class NodeAdmin implements Admin {
       knob.set(value);
     } catch (error) {
       if (!(error instanceof ConfigError)) throw error;
-      throw new ConfigError("BAD_CONFIG", `Cannot set "${name}" to "${value}": ${error.message}`);
+      // A key must not end up in a log.
+      const to = name === "gossip_keys" ? "" : ` to "${value}"`;
+      throw new ConfigError("BAD_CONFIG", `Cannot set "${name}"${to}: ${error.message}`);
     }
     return knob.get();
   }

@@ -179,6 +179,11 @@ export class Membership {
     this.cluster.setTags(tagsOf(next));
   }
 
+  /** Null when gossip is in clear. */
+  get keyring(): Keyring | null {
+    return this.env.keyring;
+  }
+
   /** All members, oneself included. */
   views(): MemberView[] {
     return [...this.cluster.members()].map((member) => {

@@ -55,7 +55,9 @@ export function parseKeyFile(text: string, nowMs: number | null): ClusterKey {
     throw refuse("it is no key file, make one with ramster keygen");
   }
   checkCertificate(authority, certificate, nowMs);
-  const gossipKeys = [...text.matchAll(GOSSIP_LINE)].map(([, base64 = ""]) => gossipKey(base64));
+  const gossipKeys = [...text.matchAll(GOSSIP_LINE)].map(([, base64 = ""]) => {
+    return parseGossipKey(base64);
+  });
   if (gossipKeys.length === 0) throw refuse("it has no gossip-key");
   return { gossipKeys, tls: { authority, certificate, key } };
 }
@@ -83,10 +85,11 @@ function certificateOf(pem: string): X509Certificate {
   }
 }
 
-function gossipKey(base64: string): Uint8Array {
+/** A gossip key as it stands in the file. Throws ConfigError BAD_CONFIG. */
+export function parseGossipKey(base64: string): Uint8Array {
   const bytes = new Uint8Array(Buffer.from(base64, "base64"));
   if (Buffer.from(bytes).toString("base64") !== base64) {
-    throw refuse("one of its gossip keys is no base64");
+    throw refuse("a gossip key is no base64");
   }
   if (![16, 24, 32].includes(bytes.byteLength)) {
     throw refuse(`a gossip key has 16, 24 or 32 bytes, one here has ${bytes.byteLength}`);

@@ -1,11 +1,10 @@
 /** Makes the key of a new cluster: an authority, a certificate of it for all nodes, a gossip key. */
+import { GOSSIP_KEY_BYTES } from "../core/limits.ts";
 import { TLS_NAME } from "../net/bun-tls.ts";
 import type { ClusterKey } from "./key-file.ts";
 
 /** P-256: quick, and known to every TLS there is. */
 const ALGORITHM = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" } as const;
-/** AES-256. */
-const GOSSIP_KEY_BYTES = 32;
 const DAY_MS = 24 * 60 * 60 * 1000;
 
 /**

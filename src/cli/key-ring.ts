@@ -1,0 +1,23 @@
+/**
+ * `ramster key`: exchanges the gossip keys of a node that runs. A key that is added without being
+ * given is new, and printed, so that it can be added to the other nodes and to their key files.
+ */
+import { GOSSIP_KEY_BYTES } from "../core/limits.ts";
+import { withClient } from "./door.ts";
+import { EXIT, type ExitCode } from "./exit.ts";
+import type { KeyOptions } from "./options.ts";
+import { print } from "./print.ts";
+
+const KNOB = "gossip_keys";
+
+export async function run(options: KeyOptions): Promise<ExitCode> {
+  const { action } = options;
+  const fresh = Buffer.from(crypto.getRandomValues(new Uint8Array(GOSSIP_KEY_BYTES)));
+  const key = options.key ?? fresh.toString("base64");
+  const fingerprints = await withClient(options, (client) => {
+    return action === "list" ? client.getKnob(KNOB) : client.setKnob(KNOB, `${action} ${key}`);
+  });
+  const made = action === "add" && options.key === null ? [`gossip-key = ${key}`] : [];
+  await print(`${[...made, ...fingerprints.split(" ")].join("\n")}\n`);
+  return EXIT.DONE;
+}
