@@ -312,7 +312,10 @@ describe("scenario 9: holder restarted empty", () => {
     sim.until("the link is up again", () => a.get(pool, 0) === "lost");
     expect(a.get(pool, 0)).toBe("lost");
     expect(a.counter("remote_pers_pages_unsucc_get")).toBeGreaterThan(0);
-    expect(remotePages(a)).toBeGreaterThanOrEqual(before); // The records stay.
+    // The owner has learnt which pages are gone, without asking for each.
+    expect(a.counter("remote_pers_pages_lost")).toBeGreaterThanOrEqual(before - 1);
+    expect(remotePages(a)).toBeLessThanOrEqual(1);
+    for (const number of [1, 2, 500]) expect(a.get(pool, number)).toBe("lost");
     expect(a.get(pool, 1499)).toBe(1); // The youngest never left.
     a.put(pool, 0, 2);
     expect(a.get(pool, 0)).toBe(2);
@@ -322,6 +325,28 @@ describe("scenario 9: holder restarted empty", () => {
     expect(foreignPages(b)).toBe(remotePages(a));
     await sim.stop();
   });
+});
+
+test("ephemeral pages on a holder that restarted are a miss, and new ones may go there", async () => {
+  const sim = await cluster([{ target: 1, lendBytes: 0, remotifyEph: true }, SERVER]);
+  const [a, b] = [sim.node(0), sim.node(1)];
+  const pool = a.newPool({ persistent: false });
+  fill(sim, a, pool, 1500);
+  settle(sim);
+  expect(remotePages(a)).toBeGreaterThan(0);
+  b.crash();
+  sim.run(3000);
+  await b.restart();
+  a.node.links.want(1);
+  sim.until("the link is up again", () => a.node.links.channelOf(1) !== null);
+  settle(sim);
+  expect(foreignPages(b)).toBe(remotePages(a)); // Those that went there since.
+  expect(a.get(pool, 0)).toBe("miss");
+  fill(sim, a, pool, 1500, 2);
+  settle(sim);
+  expect(foreignPages(b)).toBe(remotePages(a));
+  a.verify();
+  await sim.stop();
 });
 
 describe("scenario 10: owner restarted", () => {

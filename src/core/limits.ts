@@ -198,6 +198,8 @@ export const FETCH_BATCH_COUNT_MAX = 256;
 /** Fetches under way on a node, and getters that wait for them. Past it a get is refused. */
 export const FETCHES_MAX = 65_536;
 export const WAITERS_MAX = 65_536;
+/** Records looked at in one step for those that a holder has lost: a millisecond or two. */
+export const LOSS_ROWS_PER_STEP = 262_144;
 /** Flushes in one message to a holder. */
 export const FLUSH_BATCH_COUNT_MAX = 1024;
 /**

@@ -28,6 +28,7 @@ import { EPHEMERAL } from "../zbud/zbud.ts";
 import { Zcache, type ZcacheOptions } from "../zcache/zcache.ts";
 import { RamsterCounters } from "./counters.ts";
 import { Lenders, type Offer, type Target } from "./lenders.ts";
+import { Losses } from "./losses.ts";
 import type { Peers } from "./peers.ts";
 import { type SelfshrinkSettings, type SelfshrinkState, selfshrink } from "./policy.ts";
 import { RemotePages } from "./remote-pages.ts";
@@ -62,6 +63,7 @@ export class Ramster implements PamOps {
   private readonly clock: Clock;
   private readonly remotePages: RemotePages;
   private readonly lenders: Lenders;
+  private readonly losses: Losses;
   private readonly remotify: Remotify;
   private readonly repatriate: Repatriate;
   private readonly handle = new Handle();
@@ -99,7 +101,9 @@ export class Ramster implements PamOps {
     this.lenders = new Lenders(parts, settings.target);
     const { lenders } = this;
     const ways = { zcache, peers, remotePages, counters, clock };
-    this.remotify = new Remotify({ ...ways, lenders, onRoom }, settings);
+    this.losses = new Losses(ways);
+    const { losses } = this;
+    this.remotify = new Remotify({ ...ways, lenders, losses, onRoom }, settings);
     const retryGet = this.get.bind(this);
     this.repatriate = new Repatriate({ ...ways, memory, retryGet }, settings);
   }
@@ -189,6 +193,7 @@ export class Ramster implements PamOps {
     const { tmem } = this.zcache;
     const page = tmem.find(pool, handle);
     if (page === 0) return STATUS.NOT_FOUND;
+    if (tmem.tag(page) === TAG.LOST) return STATUS.LOST;
     if (tmem.tag(page) === TAG.REMOTE) {
       return this.repatriate.fetch(page, getAndFree, target, at, sink, token);
     }
@@ -235,7 +240,7 @@ export class Ramster implements PamOps {
   // What the cluster calls.
 
   linkUp(node: number, bootId: bigint): void {
-    this.remotePages.linkUp(node, bootId);
+    if (this.remotePages.linkUp(node, bootId)) this.losses.holderRestarted(node);
     this.repatriate.linkReady(node);
     this.remotify.pump();
   }
@@ -345,6 +350,7 @@ export class Ramster implements PamOps {
 
   private tick(): void {
     this.repatriate.expire();
+    this.losses.step();
     this.remotePages.sendAllOwed();
     this.remotify.pump();
     this.tellRoom();

@@ -144,12 +144,16 @@ export class RemotePages implements ReplySink {
   /**
    * A link is up. A holder with a new boot id has nothing of ours any more, so nothing is owed to
    * it.
+   *
+   * @returns whether it is another boot than the last one.
    */
-  linkUp(node: number, bootId: bigint): void {
+  linkUp(node: number, bootId: bigint): boolean {
     const holder = this.holderOf(node);
-    if (holder.bootId !== bootId) holder.owed.clear();
+    const restarted = holder.bootId !== bootId;
+    if (restarted) holder.owed.clear();
     holder.bootId = bootId;
     this.sendOwed(node);
+    return restarted;
   }
 
   /** ReplySink: the holder has flushed, or never had, the oldest entries. */

@@ -40,6 +40,7 @@ import { EPHEMERAL, type Kind, PERSISTENT } from "../zbud/zbud.ts";
 import type { Zcache } from "../zcache/zcache.ts";
 import type { RamsterCounters } from "./counters.ts";
 import type { Lenders } from "./lenders.ts";
+import type { Losses } from "./losses.ts";
 import type { Peers } from "./peers.ts";
 import type { RemotePages } from "./remote-pages.ts";
 
@@ -79,6 +80,7 @@ export class Remotify implements ReplySink {
   private readonly zcache: Zcache;
   private readonly peers: Peers;
   private readonly lenders: Lenders;
+  private readonly losses: Losses;
   private readonly remotePages: RemotePages;
   private readonly counters: RamsterCounters;
   private readonly clock: Clock;
@@ -98,6 +100,7 @@ export class Remotify implements ReplySink {
       zcache: Zcache;
       peers: Peers;
       lenders: Lenders;
+      losses: Losses;
       remotePages: RemotePages;
       counters: RamsterCounters;
       clock: Clock;
@@ -109,6 +112,7 @@ export class Remotify implements ReplySink {
     this.zcache = parts.zcache;
     this.peers = parts.peers;
     this.lenders = parts.lenders;
+    this.losses = parts.losses;
     this.remotePages = parts.remotePages;
     this.counters = parts.counters;
     this.clock = parts.clock;
@@ -174,6 +178,7 @@ export class Remotify implements ReplySink {
 
   /** Whether a put may be sent there now. Asks for a link where there is none. */
   private readonly isOpen = (node: number): boolean => {
+    if (this.losses.isOpen(node)) return false;
     if (this.peers.channelOf(node) !== null) return this.remotePages.sendOwed(node);
     this.peers.want(node);
     return false;

@@ -2,12 +2,13 @@
  * pampd: the page descriptor, two 32-bit words of a page's record beside the low word of its
  * version.
  *
- *     word A   bits 0-2    tag: none, local, same-filled, remote
+ *     word A   bits 0-2    tag: none, local, same-filled, remote, lost
  *              bit  3      in transit: a fetch of the remote copy is under way
  *              bits 4-16   zpage bytes, 1 .. 4096
  *              bit  17     codec id
  *              bits 18-31  version, bits 32-45
  *     word B   local: the zbudref      same-filled: the word      remote: the holder's node number
+ *              lost: nothing
  *
  * The original packed node, size and an 8-bit checksum in 64 bits (reference 5.2); the checksum is
  * with the zpage here.
@@ -16,7 +17,7 @@
 import { assert } from "../core/assert.ts";
 import { PAGE_BYTES } from "../core/limits.ts";
 
-export const TAG = { NONE: 0, LOCAL: 1, SAME_FILLED: 2, REMOTE: 3 } as const;
+export const TAG = { NONE: 0, LOCAL: 1, SAME_FILLED: 2, REMOTE: 3, LOST: 4 } as const;
 
 export const TAG_MASK = 0x7;
 export const IN_TRANSIT_BIT = 1 << 3;
