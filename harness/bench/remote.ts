@@ -12,6 +12,7 @@ import { join } from "node:path";
 import { assert } from "../../src/core/assert.ts";
 import { Handle } from "../../src/core/handle.ts";
 import { FRAME_BYTES, PAGE_BYTES } from "../../src/core/limits.ts";
+import { Log } from "../../src/core/log.ts";
 import { SeededRandom } from "../../src/core/random.ts";
 import { STATUS, type Status } from "../../src/core/status.ts";
 import { openMemory } from "../../src/memory/open-memory.ts";
@@ -88,7 +89,7 @@ class Owner implements GetSink {
       transport: key === null ? transport : secured(transport, key.tls),
       random: new BunRandom(),
       memory: openMemory(),
-      log: () => {},
+      log: new Log(() => {}),
     };
     const node = await Node.create(env, config);
     await node.start();

@@ -10,6 +10,7 @@ import { Raw } from "../../src/compress/raw.ts";
 import { assert } from "../../src/core/assert.ts";
 import { Handle } from "../../src/core/handle.ts";
 import { PAGE_BYTES } from "../../src/core/limits.ts";
+import { Log } from "../../src/core/log.ts";
 import { SeededRandom } from "../../src/core/random.ts";
 import { STATUS, type Status } from "../../src/core/status.ts";
 import { HeapMemory } from "../../src/memory/heap-memory.ts";
@@ -145,9 +146,9 @@ export class SimNode {
   private make(): Node {
     const { clock, network, random } = this.cluster;
     const transport = network.transport(this.host);
-    const log = (area: string, line: string): void => {
+    const log = new Log((_level, area, line) => {
       this.log.push(`${clock.now().toFixed(3)} ${area}: ${line}`);
-    };
+    });
     return new Node({ clock, transport, random, memory, log }, this.config, codecs);
   }
 }

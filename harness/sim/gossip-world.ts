@@ -86,7 +86,9 @@ export class GossipNode {
         onJoin: (member) => void this.events.push(`join ${member.name}`),
         onUpdate: (member) => void this.events.push(`update ${member.name}`),
         onLeave: (member, how) => void this.events.push(`leave ${member.name} ${how}`),
-        onNotice: (line) => void this.notices.push(line),
+        onNotice: (level, line) => {
+          if (level !== "debug") this.notices.push(line);
+        },
         onConflict: (reason) => void this.conflicts.push(reason),
       },
       keys.length === 0 ? null : new Keyring(keys, random),

@@ -2,6 +2,7 @@
  * Nodes that are nothing but their Links, on a simulated network: for tests of src/net/links.ts.
  */
 import { assert } from "../../src/core/assert.ts";
+import type { LogLevel } from "../../src/core/log.ts";
 import { SeededRandom } from "../../src/core/random.ts";
 import { HeapMemory } from "../../src/memory/heap-memory.ts";
 import type { Address } from "../../src/net/address.ts";
@@ -67,7 +68,8 @@ export class LinksNode implements LinkHandler {
     channel.commitReply(frame.type, frame.request, 0, frame.count, frame.count);
   }
 
-  onNotice(line: string): void {
+  onNotice(level: LogLevel, line: string): void {
+    if (level === "debug") return;
     this.notices.push(line);
   }
 

@@ -50,7 +50,8 @@ describe("parseArgs() of a node", () => {
       --selfshrink-interval 1m --selfshrink-hysteresis 10 --selfshrink-inertia 0 --codec raw
       --gossip 10.0.0.9:0 --join 10.0.0.1:7946,seeds:7946 --network wan
       --advertise 10.0.0.8:7777 --gossip-advertise 10.0.0.8:7946 --insecure
-      --quota 1GiB --foreign-grace 1m --http 127.0.0.1:9100`;
+      --quota 1GiB --foreign-grace 1m --http 127.0.0.1:9100
+      --gossip-label blue --log warn,net=debug --log-format json`;
     expect(parse(line.replaceAll("\n", " "))).toEqual({
       command: "node",
       options: {
@@ -95,6 +96,12 @@ describe("parseArgs() of a node", () => {
           { kind: "tcp", host: "seeds", port: 7946 },
         ],
         network: "wan",
+        gossipLabel: "blue",
+        log: [
+          { areas: ["cluster", "net", "ramster", "doors"], level: "warn" },
+          { areas: ["net"], level: "debug" },
+        ],
+        logFormat: "json",
         advertise: { kind: "tcp", host: "10.0.0.8", port: 7777 },
         gossipAdvertise: { kind: "tcp", host: "10.0.0.8", port: 7946 },
         keyPath: null,

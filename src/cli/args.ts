@@ -23,9 +23,11 @@ import {
   STRESS_NODES_MAX,
   STRESS_WORKING_SET_RATIO,
 } from "../core/limits.ts";
+import { parseLogLevel } from "../core/log.ts";
 import { type Address, parseAddress, type TcpAddress } from "../net/address.ts";
 import {
   CODEC_NAMES,
+  LOG_FORMATS,
   NETWORK_NAMES,
   NODE_BOUNDS,
   type NodeConfig,
@@ -218,6 +220,9 @@ function readCommon(flags: GivenFlags, machine: Machine): NodeSettings {
     ),
     foreignGraceMs: parseDuration(flags.value("foreign-grace"), NODE_BOUNDS.foreignGraceMs),
     network: parseChoice(flags.value("network"), NETWORK_NAMES),
+    gossipLabel: flags.value("gossip-label").text,
+    log: flags.list("log").map((given) => said(given, () => parseLogLevel(given.text))),
+    logFormat: parseChoice(flags.value("log-format"), LOG_FORMATS),
     keyPath: readPath(flags.optional("key")),
     insecure: flags.has("insecure"),
     clients: flags.list("client").map((given) => readAddress(given)),

@@ -33,8 +33,9 @@ import {
   TRICKLE_FRAMES_DEFAULT,
   TRICKLE_PERIOD_MS_DEFAULT,
 } from "../core/limits.ts";
+import { LOG_AREAS, LOG_LEVELS } from "../core/log.ts";
 import { formatAddress } from "../net/address.ts";
-import { CODEC_NAMES, NETWORK_NAMES, NODE_DEFAULTS } from "../node/config.ts";
+import { CODEC_NAMES, LOG_FORMATS, NETWORK_NAMES, NODE_DEFAULTS } from "../node/config.ts";
 import { type CommandName, STRESS_DATA_KINDS, TOPOLOGIES } from "./options.ts";
 import { formatDuration, formatSize } from "./units.ts";
 
@@ -164,6 +165,31 @@ const CLUSTER: FlagGroup = {
       value: "IP:PORT",
       defaultNote: "the same",
       help: "where others reach --gossip, when that is elsewhere",
+    },
+    {
+      name: "gossip-label",
+      value: "TEXT",
+      default: NODE_DEFAULTS.gossipLabel,
+      help: "gossip with another label is not heard; Serf has none",
+    },
+  ],
+};
+
+const LOG: FlagGroup = {
+  title: "Log",
+  flags: [
+    {
+      name: "log",
+      value: "[AREA=]LEVEL,...",
+      defaultNote: "info",
+      list: true,
+      help: `levels ${LOG_LEVELS.join(", ")} of areas ${LOG_AREAS.join(", ")}`,
+    },
+    {
+      name: "log-format",
+      value: LOG_FORMATS.join("|"),
+      default: NODE_DEFAULTS.logFormat,
+      help: "on standard error, a line an event",
     },
   ],
 };
@@ -465,7 +491,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   {
     name: "node",
     summary: "Runs a node: keeps pages, and moves them away when memory is short",
-    groups: [IDENTITY, ADDRESSES, CLUSTER, SECURITY, NODE_MEMORY, COMPRESSION, MOVING, LINKS],
+    groups: [IDENTITY, ADDRESSES, CLUSTER, SECURITY, NODE_MEMORY, COMPRESSION, MOVING, LINKS, LOG],
     examples: [
       "ramster node --listen 10.0.0.2:7777 --join 10.0.0.1:7946 --key cluster.key --client unix:/run/ramster.sock",
       "ramster node --number 1 --peers 0@127.0.0.1:7777 --target 0 --memory 256MiB --lend 1GiB",
@@ -474,7 +500,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   {
     name: "server",
     summary: "Runs a memory server: lends all of its memory to other nodes",
-    groups: [IDENTITY, ADDRESSES, CLUSTER, SECURITY, SERVER_MEMORY, LINKS],
+    groups: [IDENTITY, ADDRESSES, CLUSTER, SECURITY, SERVER_MEMORY, LINKS, LOG],
     examples: ["ramster server --listen 10.0.0.1:7777 --key cluster.key --memory 16GiB"],
   },
   {

@@ -10,6 +10,7 @@
  * line an event.
  */
 import { assert } from "../core/assert.ts";
+import { Log } from "../core/log.ts";
 import { HttpDoor } from "../doors/http-door.ts";
 import { Keyring } from "../gossip/keyring.ts";
 import { openMemory } from "../memory/open-memory.ts";
@@ -22,13 +23,14 @@ import { openMembership } from "../node/membership.ts";
 import { Node } from "../node/node.ts";
 import { EXIT, type ExitCode } from "./exit.ts";
 import { readKey } from "./key.ts";
+import { logWriter } from "./log-writer.ts";
 
 export async function run(config: NodeConfig): Promise<ExitCode> {
   const stopped = stopSignal();
   let number = config.number;
-  const log = (area: string, line: string): void => {
-    console.error(`ramster[${number ?? config.name}] ${area}: ${line}`);
-  };
+  const { logFormat, name } = config;
+  const log = new Log(logWriter(logFormat, () => ({ number, name }), console.error));
+  log.setLevels(config.log);
   const outside = { clock: new BunClock(), transport: new BunTransport(), random: new BunRandom() };
   const { random } = outside;
   const key = config.keyPath === null ? null : readKey(config.keyPath);
@@ -56,7 +58,7 @@ export async function run(config: NodeConfig): Promise<ExitCode> {
   console.log(
     `ready node=${number} name=${config.name} listen=${listen}${gossip}${monitor}${client}`,
   );
-  if (membership === null) warnOfTarget({ ...config, number });
+  if (membership === null) warnOfTarget(config, log);
   await stopped;
   httpDoor.isReady = false;
   await node.stop();
@@ -65,11 +67,9 @@ export async function run(config: NodeConfig): Promise<ExitCode> {
 }
 
 /** A target without an address may still connect by itself, or be named later: no error yet. */
-function warnOfTarget({ number, target, peers }: NodeConfig): void {
+function warnOfTarget({ target, peers }: NodeConfig, log: Log): void {
   if (typeof target !== "number" || peers.some((peer) => peer.number === target)) return;
-  console.error(
-    `ramster[${number}] target ${target} is not among --peers: no page moves there yet`,
-  );
+  log.write("warn", "ramster", `target ${target} is not among --peers: no page moves there yet`);
 }
 
 /**

@@ -1,6 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import { GossipNode, GossipWorld } from "../../harness/sim/gossip-world.ts";
 import { soak } from "../../harness/sim/soak.ts";
+import { encodeMessage } from "../gossip/body.ts";
+import { GOSSIP } from "../gossip/messages.ts";
 
 const SEEDS = [1, 2, 3, 4, 5];
 
@@ -240,6 +242,36 @@ test("what was said before, said again, changes nothing", async () => {
   expect(packets.length).toBeGreaterThan(50);
   expect(world.node(0).events.slice(before)).toEqual([]);
   expect(world.node(0).member("n3")?.state).toBe("dead");
+  spy.close();
+  await world.stop();
+});
+
+test("nothing has a checksum while there is a member that is too old to read one", async () => {
+  const world = new GossipWorld();
+  await world.grow(1);
+  const heard: number[] = [];
+  const { address } = world.stranger(9, []);
+  const { addr, port } = { addr: Uint8Array.of(10, 0, 0, 9), port: address.port };
+  const spy = await world.network.transport(address.host).bind(address, (bytes) => {
+    heard.push(bytes[0] ?? -1);
+  });
+  const say = (maxVersion: number, incarnation: number): void => {
+    const vsn = [2, maxVersion, maxVersion, 2, 5, 4] as const;
+    const meta = new Uint8Array(0);
+    const alive = encodeMessage({
+      ...{ kind: "alive", node: "old", incarnation, addr, port, meta, vsn },
+    });
+    spy.send(alive, alive.byteLength, world.node(0).address);
+    world.run(100);
+    heard.length = 0;
+    world.run(1500);
+  };
+  say(4, 1);
+  expect(heard.length).toBeGreaterThan(0);
+  expect(heard).not.toContain(GOSSIP.HAS_CRC);
+  say(5, 2);
+  expect(heard.length).toBeGreaterThan(0);
+  expect(heard.every((type) => type === GOSSIP.HAS_CRC)).toBe(true);
   spy.close();
   await world.stop();
 });

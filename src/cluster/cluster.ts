@@ -48,18 +48,15 @@ import { Streams } from "./streams.ts";
 
 export type { Member } from "./member.ts";
 
-export interface ClusterEvents extends MemberEvents {
-  /** One line for the log. */
-  onNotice(line: string): void;
-}
-
 /** Both on one port: how often another port is tried when the kernel gave one that is half free. */
 const BIND_ATTEMPTS = 16;
-/** The same refusal is told once in this time. */
+/** The same warning is told once in this time. */
 const NOTICE_QUIET_MS = 10_000;
 /** For so long after its start a node says to each member that it learns of that it is there. */
 const GREET_MS = 10_000;
 const GREETINGS_PER_TICK = 64;
+/** The first protocol version with checksums: an older member cannot read a packet with one. */
+const CHECKSUM_VERSION = 5;
 /** How long the news of one's leaving takes to get about, in rounds of gossip. */
 const LEAVE_ROUNDS = 5;
 
@@ -68,7 +65,7 @@ export class Cluster {
   private readonly env: { clock: Clock; transport: Transport; random: Random };
   private readonly settings: ClusterSettings;
   private readonly identity: { name: string; tags: Readonly<Record<string, string>> };
-  private readonly events: ClusterEvents;
+  private readonly events: MemberEvents;
   private readonly options: GossipOptions;
   private readonly awareness: Awareness;
   private readonly queue = new BroadcastQueue();
@@ -86,7 +83,7 @@ export class Cluster {
     env: { clock: Clock; transport: Transport; random: Random },
     settings: ClusterSettings,
     identity: { name: string; tags: Readonly<Record<string, string>> },
-    events: ClusterEvents,
+    events: MemberEvents,
     keyring: Keyring | null,
   ) {
     this.env = env;
@@ -98,7 +95,7 @@ export class Cluster {
     this.serf = new Serf(identity.name);
     const handler = {
       onStreamMessage: (message: StreamMessage) => this.onStreamMessage(message),
-      onStreamRefused: (line: string) => this.notice(line),
+      onStreamRefused: (line: string) => this.warn(line),
     };
     const { counters } = this;
     this.streams = new Streams({ ...env, counters, handler }, this.options, settings);
@@ -121,6 +118,7 @@ export class Cluster {
       onUpdate: (member) => this.events.onUpdate(member),
       onLeave: (member, how) => this.events.onLeave(member, how),
       onConflict: (reason) => this.events.onConflict(reason),
+      onNotice: (level, line) => this.events.onNotice(level, line),
     };
     const isLeaving = (member: string): boolean => serf.isLeaving(member);
     const members = new Members(
@@ -223,7 +221,7 @@ export class Cluster {
     } catch (error) {
       if (!(error instanceof WireError)) throw error;
       this.counters.packets_refused += 1;
-      this.notice(`${error.message}, a datagram from ${from.host}`);
+      this.warn(`${error.message}, a datagram from ${from.host}`);
     }
   }
 
@@ -298,7 +296,8 @@ export class Cluster {
     });
     if (messages.length + news.length === 0) return;
     const all = news.length === 0 ? messages : [...messages, ...news];
-    const packet = encodePacket(all, { ...this.options, checksum: true });
+    const checksum = members.allSpeak(CHECKSUM_VERSION);
+    const packet = encodePacket(all, { ...this.options, checksum });
     this.counters.packets_sent += 1;
     this.counters.packet_bytes_sent += packet.byteLength;
     port.send(packet, packet.byteLength, to);
@@ -360,7 +359,7 @@ export class Cluster {
     return new Promise((resolve) => {
       const fail = (reason: string): void => {
         this.counters.push_pulls_failed += 1;
-        if (options.join) this.notice(`Cannot join at "${formatAddress(address)}": ${reason}`);
+        if (options.join) this.warn(`Cannot join at "${formatAddress(address)}": ${reason}`);
         resolve(reason);
       };
       const onMessage = (answer: StreamMessage): void => {
@@ -369,6 +368,7 @@ export class Cluster {
           return;
         }
         this.counters.push_pulls += 1;
+        this.events.onNotice("debug", `exchanged all with "${formatAddress(address)}"`);
         this.merge(answer);
         resolve(null);
       };
@@ -420,7 +420,8 @@ export class Cluster {
     this.timers.set(name, this.env.clock.after(below(this.env.random, periodMs), run));
   }
 
-  private notice(line: string): void {
+  /** Once in NOTICE_QUIET_MS for each line. */
+  private warn(line: string): void {
     const now = this.env.clock.now();
     if (now - (this.toldAtMs.get(line) ?? Number.NEGATIVE_INFINITY) < NOTICE_QUIET_MS) return;
     for (const [told, atMs] of this.toldAtMs) {
@@ -428,7 +429,7 @@ export class Cluster {
     }
     if (this.toldAtMs.size >= NOTICES_MAX) return;
     this.toldAtMs.set(line, now);
-    this.events.onNotice(line);
+    this.events.onNotice("warn", line);
   }
 }
 

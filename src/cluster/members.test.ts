@@ -33,6 +33,7 @@ beforeEach(() => {
         onUpdate: ({ name }) => void events.push(`update ${name}`),
         onLeave: ({ name }, how) => void events.push(`${how} ${name}`),
         onConflict: (reason) => void events.push(reason),
+        onNotice: () => {},
       },
     },
     { ...LAN, bind: BIND, advertise: null, label: "" },

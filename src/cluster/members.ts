@@ -13,6 +13,7 @@
  */
 import type { Clock } from "../core/clock.ts";
 import { NODES_MAX } from "../core/limits.ts";
+import type { LogLevel } from "../core/log.ts";
 import { encodeMessage } from "../gossip/body.ts";
 import {
   type Alive,
@@ -39,6 +40,8 @@ export interface MemberEvents {
   onLeave(member: Member, how: "dead" | "left"): void;
   /** Somebody else has the name, at another address. `reason` is one line. */
   onConflict(reason: string): void;
+  /** One line for the log. */
+  onNotice(level: LogLevel, line: string): void;
 }
 
 export class Members {
@@ -99,6 +102,11 @@ export class Members {
     let count = 0;
     for (const member of this.list) if (member.isThere) count += 1;
     return count;
+  }
+
+  /** Whether every member understands this version of the protocol. */
+  allSpeak(version: number): boolean {
+    return this.list.every((member) => (member.vsn[1] ?? 0) >= version);
   }
 
   /** This node says something else of itself from now on. */
@@ -162,6 +170,7 @@ export class Members {
     member.incarnation = incarnation;
     this.setState(member, MEMBER_STATE.SUSPECT);
     this.counters.suspicions += 1;
+    this.events.onNotice("debug", `member "${name}" is suspected by "${message.from}"`);
     member.suspicion = this.suspicionOf(member, from);
   }
 
@@ -268,6 +277,7 @@ export class Members {
     if (this.leaving) return;
     this.self.incarnation = Math.max(this.self.incarnation, accused) + 1;
     this.counters.refutes += 1;
+    this.events.onNotice("debug", "objects to what was said of this node");
     this.awareness.apply(1);
     this.spreadSelf();
   }

@@ -1,4 +1,65 @@
 /**
- * Where a node writes what happens to it: one line an event. The caller decides what becomes of it.
+ * Log: where a node says what happens to it, one line an event, and how much of it.
+ *
+ * Not here: what becomes of a line (src/cli/log-writer.ts).
  */
-export type Log = (area: string, line: string) => void;
+import { ConfigError } from "./errors.ts";
+
+/** From what stops something to what only its developers want to know. */
+export const LOG_LEVELS = ["error", "warn", "info", "debug"] as const;
+export type LogLevel = (typeof LOG_LEVELS)[number];
+
+/** What a line is about, by the folder that it comes from. */
+export const LOG_AREAS = ["cluster", "net", "ramster", "doors"] as const;
+export type LogArea = (typeof LOG_AREAS)[number];
+
+/** Where lines go. */
+export type LogSink = (level: LogLevel, area: LogArea, line: string) => void;
+
+export class Log {
+  private readonly sink: LogSink;
+  /** By area: the least important level that is written. */
+  private readonly levels = new Map<LogArea, LogLevel>();
+
+  constructor(sink: LogSink) {
+    this.sink = sink;
+  }
+
+  /** `line` has no line end in it. */
+  write(level: LogLevel, area: LogArea, line: string): void {
+    if (LOG_LEVELS.indexOf(level) <= LOG_LEVELS.indexOf(this.levelOf(area))) {
+      this.sink(level, area, line);
+    }
+  }
+
+  setLevels(levels: readonly AreaLevel[]): void {
+    for (const { areas, level } of levels) for (const area of areas) this.levels.set(area, level);
+  }
+
+  /** As parseLogLevel takes them, all areas with commas between them. */
+  get levelsText(): string {
+    return LOG_AREAS.map((area) => `${area}=${this.levelOf(area)}`).join(",");
+  }
+
+  private levelOf(area: LogArea): LogLevel {
+    return this.levels.get(area) ?? "info";
+  }
+}
+
+export interface AreaLevel {
+  readonly areas: readonly LogArea[];
+  readonly level: LogLevel;
+}
+
+/**
+ * `LEVEL` for all areas, or `AREA=LEVEL`. Throws ConfigError BAD_CONFIG, which says what would have
+ * been right.
+ */
+export function parseLogLevel(text: string): AreaLevel {
+  const parts = text.split("=");
+  const level = LOG_LEVELS.find((it) => it === parts.at(-1));
+  const areas = parts.length === 1 ? LOG_AREAS : LOG_AREAS.filter((it) => it === parts[0]);
+  if (parts.length <= 2 && level !== undefined && areas.length > 0) return { areas, level };
+  const words = `${LOG_AREAS.join(", ")} and ${LOG_LEVELS.join(", ")}`;
+  throw new ConfigError("BAD_CONFIG", `write LEVEL or AREA=LEVEL, of ${words}`);
+}

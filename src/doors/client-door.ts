@@ -17,6 +17,7 @@ import type { Clock, TimerId } from "../core/clock.ts";
 import { ConfigError } from "../core/errors.ts";
 import { HANDLE_BYTES, Handle } from "../core/handle.ts";
 import { CLIENTS_MAX, HANDSHAKE_TIMEOUT_MS } from "../core/limits.ts";
+import type { Log } from "../core/log.ts";
 import type { Memory } from "../core/memory.ts";
 import { STATUS, type Status } from "../core/status.ts";
 import type { Address } from "../net/address.ts";
@@ -74,6 +75,7 @@ export class ClientDoor implements ChannelHandler {
   private readonly transport: Transport;
   private readonly ramster: Ramster;
   private readonly admin: Admin;
+  private readonly log: Log;
   private readonly hello: Hello;
   private readonly putWaitMs: number;
   private readonly gets: ClientGets;
@@ -90,6 +92,7 @@ export class ClientDoor implements ChannelHandler {
       transport: Transport;
       ramster: Ramster;
       admin: Admin;
+      log: Log;
     },
     settings: { hello: Hello; putWaitMs: number },
   ) {
@@ -98,6 +101,7 @@ export class ClientDoor implements ChannelHandler {
     this.transport = parts.transport;
     this.ramster = parts.ramster;
     this.admin = parts.admin;
+    this.log = parts.log;
     this.hello = settings.hello;
     this.putWaitMs = settings.putWaitMs;
     this.gets = new ClientGets(parts);
@@ -128,13 +132,16 @@ export class ClientDoor implements ChannelHandler {
 
   onOpen(channel: Channel): void {
     if (this.clients.size >= CLIENTS_MAX) {
-      channel.goodbye(GOODBYE.BUSY, `more than ${CLIENTS_MAX} clients`);
+      const reason = `more than ${CLIENTS_MAX} clients`;
+      this.log.write("warn", "doors", `Refused a client: ${reason}`);
+      channel.goodbye(GOODBYE.BUSY, reason);
       return;
     }
     const timer = this.clock.after(HANDSHAKE_TIMEOUT_MS, () => {
       channel.goodbye(GOODBYE.IDLE, `no HELLO within ${HANDSHAKE_TIMEOUT_MS} ms`);
     });
     this.clients.set(channel, new Client(timer));
+    this.log.write("debug", "doors", `a client has connected from "${channel.remote}"`);
   }
 
   onRequest(channel: Channel, frame: Frame): void {
@@ -178,7 +185,8 @@ export class ClientDoor implements ChannelHandler {
     if (client !== undefined) this.goOn(channel, client, false);
   }
 
-  onClosed(channel: Channel): void {
+  onClosed(channel: Channel, reason: string): void {
+    this.log.write("debug", "doors", `a client has gone: ${reason}`);
     const client = this.clients.get(channel);
     if (client === undefined) return;
     this.clients.delete(channel);

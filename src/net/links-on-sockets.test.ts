@@ -4,6 +4,7 @@
  */
 import { afterEach, describe, expect, test } from "bun:test";
 import { tmpdir } from "node:os";
+import type { LogLevel } from "../core/log.ts";
 import { openMemory } from "../memory/open-memory.ts";
 import type { Frame } from "../wire/framer.ts";
 import { MESSAGE } from "../wire/messages.ts";
@@ -57,7 +58,8 @@ class Node implements LinkHandler, ReplySink {
     channel.commitReply(frame.type, frame.request, 0, frame.count, frame.count);
   }
 
-  onNotice(line: string): void {
+  onNotice(level: LogLevel, line: string): void {
+    if (level === "debug") return;
     this.notices.push(line);
   }
 

@@ -35,6 +35,7 @@ import {
   REDIAL_MS_MAX,
   REDIAL_MS_MIN,
 } from "../core/limits.ts";
+import type { LogLevel } from "../core/log.ts";
 import type { Memory } from "../core/memory.ts";
 import type { Random } from "../core/random.ts";
 import type { Frame } from "../wire/framer.ts";
@@ -98,7 +99,7 @@ export interface LinkHandler {
   /** There may be room again on the link, after `begin` or `commitRequest` said no. */
   onRoom?(node: number, channel: Channel): void;
   /** One line for the log: a peer refused, a dial that failed, a stranger. */
-  onNotice?(line: string): void;
+  onNotice?(level: LogLevel, line: string): void;
 }
 
 /** For reports. */
@@ -127,8 +128,8 @@ class Peer {
   notBeforeMs = 0;
   upAtMs = 0;
   /**
-   * The last notice about it, so that a peer that stays away is mentioned once and not with every
-   * dial.
+   * The last warning about it, so that a peer that stays away is mentioned once and not with every
+   * dial, except at "debug".
    */
   lastNotice = "";
 
@@ -284,6 +285,7 @@ export class Links implements LinkOwner {
 
   private dial(peer: Peer, address: Address): void {
     peer.counters.dials += 1;
+    this.notice("debug", `dials node ${peer.node} at "${formatAddress(address)}"`);
     const { handshakeMs } = this.settings;
     const options = { handshakeMs, counters: peer.counters };
     const link = Link.dial(this.env, address, this.hello, this, options);
@@ -332,7 +334,7 @@ export class Links implements LinkOwner {
       return { code: GOODBYE.DUPLICATE, reason: "there is a link between us already" };
     }
     if (rival.hello !== null && rival.hello.bootId !== hello.bootId) {
-      this.notice(`Node ${peer.node} has a new boot id: its link is replaced`);
+      this.notice("info", `Node ${peer.node} has a new boot id: its link is replaced`);
     }
     if (rival === peer.dial) peer.dial = null;
     peer.counters.duplicates_closed += 1;
@@ -375,7 +377,7 @@ export class Links implements LinkOwner {
   onDown(link: Link, reason: string): void {
     if (this.unidentified.delete(link)) {
       this.strangers.add(link.counters);
-      this.notice(`Closed a connection from "${link.channel.remote}": ${reason}`);
+      this.notice("warn", `Closed a connection from "${link.channel.remote}": ${reason}`);
       return;
     }
     for (const peer of this.byNode.values()) {
@@ -400,7 +402,7 @@ export class Links implements LinkOwner {
     if (link.goodbyeCode !== GOODBYE.DUPLICATE) {
       peer.counters.dials_failed += 1;
       const line = `Cannot link to node ${peer.node} at "${link.channel.remote}": ${reason}`;
-      if (line !== peer.lastNotice) this.notice(line);
+      this.notice(line === peer.lastNotice ? "debug" : "warn", line);
       peer.lastNotice = line;
     }
     this.dialWhenDue(peer);
@@ -469,8 +471,8 @@ export class Links implements LinkOwner {
     this.onAllGone = null;
   }
 
-  private notice(line: string): void {
-    this.handler.onNotice?.(line);
+  private notice(level: LogLevel, line: string): void {
+    this.handler.onNotice?.(level, line);
   }
 }
 

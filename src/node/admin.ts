@@ -5,6 +5,7 @@
  */
 import { ConfigError } from "../core/errors.ts";
 import { NODES_MAX } from "../core/limits.ts";
+import { type Log, parseLogLevel } from "../core/log.ts";
 import type { Admin } from "../doors/client-door.ts";
 import { formatAddress } from "../net/address.ts";
 import type { Links } from "../net/links.ts";
@@ -47,6 +48,7 @@ export interface AdminParts {
   ramster: Ramster;
   foreign: Foreign | null;
   links: Links;
+  log: Log;
   peers: PeerConfig[];
   /** Who is in the cluster; null: nobody gossips. */
   membership: Membership | null;
@@ -68,6 +70,7 @@ export class NodeAdmin implements Admin {
       ["eph_remotify_enable", switchKnob(settings, "ephEnabled")],
       ["selfshrink", switchKnob(settings.selfshrink, "enabled")],
       ["remotify_trickle_frames", countKnob(settings.trickle, "frames")],
+      ["log", logKnob(parts.log)],
       ["frozen", switchKnob(zcache.tmem, "frozen")],
       ["gossip_keys", keyKnob(parts.membership?.keyring ?? null)],
     ]);
@@ -194,6 +197,14 @@ export class NodeAdmin implements Admin {
 /** How many zpages of 0, 1, 2, ... chunks were ever stored. */
 function chunkCounts(ramster: Ramster, kind: Kind): number[] {
   return [...ramster.zcache.zbud.counters.cumul_chunk_counts[kind]];
+}
+
+/** Members as of --log; what is not named stays as it is. */
+function logKnob(log: Log): Knob {
+  return {
+    get: () => log.levelsText,
+    set: (value) => log.setLevels(value.split(",").map(parseLogLevel)),
+  };
 }
 
 /** A boolean field as 0 or 1. */

@@ -14,6 +14,7 @@ import { ConfigError } from "../core/errors.ts";
 import {
   CLIENT_ADDRESSES_MAX,
   FOREIGN_GRACE_MS_DEFAULT,
+  GOSSIP_LABEL_BYTES_MAX,
   HIGH_MARK_PERCENT_DEFAULT,
   IDLE_MS_DEFAULT,
   KEEPALIVE_MS_DEFAULT,
@@ -44,6 +45,7 @@ import {
   TRICKLE_PERIOD_MS_DEFAULT,
   ZPAGE_BYTES_MAX,
 } from "../core/limits.ts";
+import type { AreaLevel } from "../core/log.ts";
 import { type Address, formatAddress, type TcpAddress } from "../net/address.ts";
 import type { Target } from "../ramster/lenders.ts";
 
@@ -57,6 +59,10 @@ export const CODECS_DECOMPRESSED = (1 << CODEC.RAW) | (1 << CODEC.LZ4);
 /** What gossip is tuned to: the presets of src/cluster/settings.ts. */
 export const NETWORK_NAMES = ["lan", "local", "wan"] as const;
 export type NetworkName = (typeof NETWORK_NAMES)[number];
+
+/** How the log is written. */
+export const LOG_FORMATS = ["text", "json"] as const;
+export type LogFormat = (typeof LOG_FORMATS)[number];
 
 export interface PeerConfig {
   readonly number: number;
@@ -81,6 +87,8 @@ export interface NodeConfig {
   /** HOST:PORT of nodes that are in the cluster already; one that lives is enough. */
   readonly seeds: readonly TcpAddress[];
   readonly network: NetworkName;
+  /** In clear in front of all gossip; "" for none. Members with another one are not heard. */
+  readonly gossipLabel: string;
   /** The file that makes it one of the cluster; null: nothing is secured. */
   readonly keyPath: string | null;
   /** Whether others may connect although nothing is secured. */
@@ -120,6 +128,9 @@ export interface NodeConfig {
   readonly selfshrinkHysteresis: number;
   readonly selfshrinkInertia: number;
   readonly codec: CodecName;
+  /** What is logged of which area; later ones go over earlier ones. */
+  readonly log: readonly AreaLevel[];
+  readonly logFormat: LogFormat;
 }
 
 /** What a node has no default for, and whatever else is to differ from its default. */
@@ -138,6 +149,7 @@ export const NODE_DEFAULTS: Omit<NodeConfig, "number" | "name"> = {
   gossipAdvertise: null,
   seeds: [],
   network: "lan",
+  gossipLabel: "",
   keyPath: null,
   insecure: false,
   memoryBytes: MEMORY_BYTES_DEFAULT,
@@ -166,6 +178,8 @@ export const NODE_DEFAULTS: Omit<NodeConfig, "number" | "name"> = {
   selfshrinkHysteresis: SELFSHRINK_HYSTERESIS_DEFAULT,
   selfshrinkInertia: SELFSHRINK_INERTIA_DEFAULT,
   codec: "lz4",
+  log: [],
+  logFormat: "text",
 };
 
 const TIME = { min: SETTING_MS_MIN, max: SETTING_MS_MAX } as const;
@@ -309,6 +323,10 @@ function checkGossip(config: NodeConfig): void {
   for (const address of [config.advertise, gossipAdvertise]) {
     if (address?.port !== 0) continue;
     throw bad("advertise", formatAddress(address), "port 0 is no address to connect to");
+  }
+  if (new TextEncoder().encode(config.gossipLabel).length > GOSSIP_LABEL_BYTES_MAX) {
+    const detail = `it is longer than ${GOSSIP_LABEL_BYTES_MAX} bytes`;
+    throw bad("gossip-label", config.gossipLabel, detail);
   }
   if (gossip.port !== 0 && formatAddress(gossip) === formatAddress(config.listen)) {
     throw bad("gossip", formatAddress(gossip), "this node listens there for pages");

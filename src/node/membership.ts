@@ -17,7 +17,7 @@ import { assert } from "../core/assert.ts";
 import type { Clock, TimerId } from "../core/clock.ts";
 import { RamsterError } from "../core/errors.ts";
 import { JOIN_TIMEOUT_MS, PROTOCOL_VERSION } from "../core/limits.ts";
-import type { Log } from "../core/log.ts";
+import type { Log, LogLevel } from "../core/log.ts";
 import type { Random } from "../core/random.ts";
 import type { Keyring } from "../gossip/keyring.ts";
 import { formatAddress, type TcpAddress } from "../net/address.ts";
@@ -115,19 +115,19 @@ export class Membership {
     const identity = { name: settings.name, tags: tagsOf(this.own) };
     const events = {
       onJoin: (member: Member): void => {
-        env.log("cluster", `member "${member.name}" has joined`);
+        env.log.write("info", "cluster", `member "${member.name}" has joined`);
         this.look(member);
       },
       onUpdate: (member: Member): void => this.look(member),
       onLeave: (member: Member, how: "dead" | "left"): void => {
-        const what = how === "dead" ? "is dead" : "has left";
-        env.log("cluster", `member "${member.name}" ${what}`);
+        if (how === "dead") env.log.write("warn", "cluster", `member "${member.name}" is dead`);
+        else env.log.write("info", "cluster", `member "${member.name}" has left`);
         this.lose(member, how);
       },
-      onNotice: (line: string): void => env.log("cluster", line),
+      onNotice: (level: LogLevel, line: string): void => env.log.write(level, "cluster", line),
       onConflict: (reason: string): void => {
         this.conflict = reason;
-        env.log("cluster", reason);
+        env.log.write("error", "cluster", reason);
       },
     };
     this.cluster = new Cluster(env, gossip, identity, events, env.keyring);
@@ -273,7 +273,7 @@ export class Membership {
     if (typeof tags === "string" || tags.number === null) return;
     const reason = this.reasonNotToUse(member, tags);
     if (reason !== "") {
-      this.env.log("cluster", `Cannot use member "${member.name}": ${reason}`);
+      this.env.log.write("warn", "cluster", `Cannot use member "${member.name}": ${reason}`);
       return;
     }
     const address = pageAddress(tags, member.addr);
@@ -308,13 +308,14 @@ export class Membership {
 /** As the settings of a node say: null when it does not gossip. */
 export function openMembership(env: MembershipEnv, config: NodeConfig): Membership | null {
   const { role, name, cluster, number, seeds, gossip, gossipAdvertise, network } = config;
+  const { gossipLabel: label } = config;
   if (gossip === null) return null;
   const { random } = env;
   return new Membership(env, {
     ...{ role, name, cluster, number, seeds },
     codecs: CODECS_DECOMPRESSED,
     bootId: newBootId(random),
-    gossip: { ...PRESETS[network], bind: gossip, advertise: gossipAdvertise, label: "" },
+    gossip: { ...PRESETS[network], bind: gossip, advertise: gossipAdvertise, label },
   });
 }
 

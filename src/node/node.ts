@@ -19,7 +19,7 @@ import {
   PAGE_BYTES,
   PAGES_PER_NODE_MAX,
 } from "../core/limits.ts";
-import type { Log } from "../core/log.ts";
+import type { Log, LogLevel } from "../core/log.ts";
 import type { Memory } from "../core/memory.ts";
 import type { Random } from "../core/random.ts";
 import { STATUS } from "../core/status.ts";
@@ -113,6 +113,7 @@ export class Node implements LinkHandler, MembershipEvents {
       ramster: this.ramster,
       foreign: this.foreign,
       links: this.links,
+      log: env.log,
       membership,
       peers,
       listenAddress: () => this.listenAddress,
@@ -173,18 +174,18 @@ export class Node implements LinkHandler, MembershipEvents {
   // Link events.
 
   onLinkUp(node: number, bootId: bigint, _channel: Channel): void {
-    this.log("net", `link to node ${node} is up`);
+    this.log.write("info", "net", `link to node ${node} is up`);
     this.keepForeign(node);
     this.foreign?.linkUp(node, bootId);
     this.ramster.linkUp(node, bootId);
   }
 
   onLinkDown(node: number, reason: string): void {
-    this.log("net", `link to node ${node} is down: ${reason}`);
+    this.log.write("info", "net", `link to node ${node} is down: ${reason}`);
   }
 
-  onNotice(line: string): void {
-    this.log("net", line);
+  onNotice(level: LogLevel, line: string): void {
+    this.log.write(level, "net", line);
   }
 
   onRoom(node: number): void {
@@ -208,7 +209,8 @@ export class Node implements LinkHandler, MembershipEvents {
     const purge = (): void => {
       this.purges.delete(node);
       const count = foreign.ownerGone(node);
-      if (count > 0) this.log("cluster", `dropped ${count} pages of node ${node}, which is gone`);
+      if (count === 0) return;
+      this.log.write("warn", "ramster", `dropped ${count} pages of node ${node}, which is gone`);
     };
     this.purges.set(node, this.clock.after(delayMs, purge));
   }

@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 import { SimClock } from "../../harness/sim/clock.ts";
 import { FRAME_BYTES } from "../core/limits.ts";
+import { Log } from "../core/log.ts";
 import { SeededRandom } from "../core/random.ts";
 import { Lenders, type Target } from "./lenders.ts";
 
@@ -9,7 +10,10 @@ const OPEN = (): boolean => true;
 
 function world(target: Target, frames: readonly number[] = []) {
   const clock = new SimClock();
-  const lenders = new Lenders({ clock, random: new SeededRandom(1) }, target);
+  const lenders = new Lenders(
+    { clock, random: new SeededRandom(1), log: new Log(() => {}) },
+    target,
+  );
   for (const [node, count] of frames.entries()) {
     lenders.setOffer(node, { lendFrames: count, freeFrames: count });
   }

@@ -14,6 +14,7 @@
  */
 import type { Clock } from "../core/clock.ts";
 import { FRAME_BYTES, REMOTIFY_BATCH_BYTES } from "../core/limits.ts";
+import type { Log } from "../core/log.ts";
 import { below, type Random } from "../core/random.ts";
 import { remotifyBackoffMs } from "./policy.ts";
 
@@ -57,6 +58,7 @@ class Lender {
 
 export class Lenders {
   private readonly clock: Clock;
+  private readonly log: Log;
   private readonly random: Random;
   private target: Target;
   private readonly byNode = new Map<number, Lender>();
@@ -64,8 +66,9 @@ export class Lenders {
   private readonly offering: Lender[] = [];
   private lendFramesMax = 0;
 
-  constructor(env: { clock: Clock; random: Random }, target: Target) {
+  constructor(env: { clock: Clock; random: Random; log: Log }, target: Target) {
     this.clock = env.clock;
+    this.log = env.log;
     this.random = env.random;
     this.target = target;
   }
@@ -152,7 +155,9 @@ export class Lenders {
   noteRefused(node: number): void {
     const lender = this.lender(node);
     lender.refusals += 1;
-    lender.pausedUntilMs = this.clock.now() + remotifyBackoffMs(lender.refusals);
+    const pauseMs = remotifyBackoffMs(lender.refusals);
+    lender.pausedUntilMs = this.clock.now() + pauseMs;
+    this.log.write("debug", "ramster", `node ${node} refused, left alone for ${pauseMs} ms`);
   }
 
   private isReady(lender: Lender | undefined, now: number): boolean {

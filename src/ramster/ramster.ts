@@ -16,6 +16,7 @@
 import type { Codec } from "../compress/codec.ts";
 import type { Clock, TimerId } from "../core/clock.ts";
 import { Handle } from "../core/handle.ts";
+import type { Log } from "../core/log.ts";
 import type { Memory } from "../core/memory.ts";
 import type { Random } from "../core/random.ts";
 import { STATUS, type Status } from "../core/status.ts";
@@ -81,6 +82,7 @@ export class Ramster implements PamOps {
       memory: Memory;
       clock: Clock;
       random: Random;
+      log: Log;
       peers: Peers;
       codec: Codec;
       codecs: readonly Codec[];

@@ -1,0 +1,37 @@
+import { expect, test } from "bun:test";
+import { Log, parseLogLevel } from "./log.ts";
+
+function written(levels: string): string[] {
+  const lines: string[] = [];
+  const log = new Log((level, area) => void lines.push(`${area} ${level}`));
+  log.setLevels(levels.split(",").filter(Boolean).map(parseLogLevel));
+  for (const area of ["net", "doors"] as const) {
+    for (const level of ["error", "warn", "info", "debug"] as const) log.write(level, area, "x");
+  }
+  return lines;
+}
+
+test("writes info and what is more important, unless told otherwise for an area or for all", () => {
+  expect(written("")).toEqual([
+    ...["net error", "net warn", "net info"],
+    ...["doors error", "doors warn", "doors info"],
+  ]);
+  expect(written("error,net=debug")).toEqual([
+    ...["net error", "net warn", "net info", "net debug"],
+    "doors error",
+  ]);
+  expect(written("net=debug,error")).toEqual(["net error", "doors error"]);
+});
+
+test("says which levels are in force, as they are given", () => {
+  const log = new Log(() => {});
+  log.setLevels([parseLogLevel("warn"), parseLogLevel("net=debug")]);
+  expect(log.levelsText).toBe("cluster=warn,net=debug,ramster=warn,doors=warn");
+});
+
+test.each(["", "loud", "net=", "=debug", "nets=debug", "net=debug=info", "net"])(
+  "refuses %p with what would be right",
+  (text) => {
+    expect(() => parseLogLevel(text)).toThrow(/^write LEVEL or AREA=LEVEL, of cluster, .*debug$/);
+  },
+);
