@@ -9,6 +9,7 @@ function stats(number: number, counters: Record<string, number>, peers: Peers): 
   return {
     node: { number, name: `n${number}`, cluster: "c", boot_id: "0", listen: "" },
     counters,
+    latencies: {},
     members: [],
     knobs: {},
     zbud: { eph_cumul_chunk_counts: [], pers_cumul_chunk_counts: [] },

@@ -34,7 +34,7 @@ function stats(
   }));
   const node = { number, name: `n${number}`, cluster: "c", boot_id: "0", listen: "" };
   const zbud = { eph_cumul_chunk_counts: [], pers_cumul_chunk_counts: [] };
-  return { node, counters, zbud, peers, members: [], knobs: {} };
+  return { node, counters, latencies: {}, zbud, peers, members: [], knobs: {} };
 }
 
 const CLUSTER = [

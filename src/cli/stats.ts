@@ -1,9 +1,11 @@
 /** `ramster stats`: the counters of a node that runs, for people or as JSON. */
 import type { NodeStats } from "../client/client.ts";
+import { percentileUs } from "../core/histogram.ts";
 import { withClient } from "./door.ts";
 import { EXIT, type ExitCode } from "./exit.ts";
 import type { StatsOptions } from "./options.ts";
 import { print } from "./print.ts";
+import { formatDuration } from "./units.ts";
 
 export async function run(options: StatsOptions): Promise<ExitCode> {
   const stats = await withClient(options, (client) => client.stats());
@@ -15,7 +17,7 @@ export async function run(options: StatsOptions): Promise<ExitCode> {
  * The node, its peers, and each counter on a line of its own, so that it can be searched and cut.
  */
 export function statsText(stats: NodeStats): string {
-  const { node, counters, peers } = stats;
+  const { node, counters, latencies, peers } = stats;
   const lines = [
     `node ${node.number} "${node.name}" of cluster "${node.cluster}", boot id ${node.boot_id}`,
     `listens on ${node.listen}`,
@@ -28,9 +30,21 @@ export function statsText(stats: NodeStats): string {
     );
   }
   if (peers.length > 0) lines.push("");
+  for (const [name, latency] of Object.entries(latencies)) {
+    if (latency.counts.length === 0) continue;
+    const half = percentileUs(latency, 0.5);
+    const nearlyAll = percentileUs(latency, 0.99);
+    lines.push(`${name}: half within ${tookText(half)}, 99 % within ${tookText(nearlyAll)}`);
+  }
+  if (lines.at(-1) !== "") lines.push("");
   const width = Math.max(...Object.keys(counters).map((name) => name.length));
   for (const [name, value] of Object.entries(counters)) {
     lines.push(`${name.padEnd(width)} ${value}`);
   }
   return lines.join("\n");
+}
+
+function tookText(us: number): string {
+  if (!Number.isFinite(us)) return "any time";
+  return us < 1000 ? `${us}us` : formatDuration(us / 1000);
 }

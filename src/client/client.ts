@@ -8,6 +8,7 @@
 
 import type { Clock } from "../core/clock.ts";
 import { PeerError, RamsterError } from "../core/errors.ts";
+import type { HistogramSnapshot } from "../core/histogram.ts";
 import { HANDSHAKE_TIMEOUT_MS } from "../core/limits.ts";
 import type { Memory } from "../core/memory.ts";
 import { STATUS } from "../core/status.ts";
@@ -259,6 +260,8 @@ export interface NodeStats {
   /** What can be set while it runs, with the values in force. */
   knobs: Record<string, string>;
   counters: Record<string, number>;
+  /** How long things took: counts of buckets that end at 1, 2, 4, ... microseconds, and the sum. */
+  latencies: Record<string, HistogramSnapshot>;
   /** How many zpages of 0, 1, 2, ... chunks of 64 bytes, header included, were ever stored. */
   zbud: { eph_cumul_chunk_counts: number[]; pers_cumul_chunk_counts: number[] };
   peers: PeerStats[];

@@ -53,6 +53,7 @@ interface ParkedPut {
   bytes: Uint8Array;
   count: number;
   next: number;
+  startMs: number;
   statuses: Uint8Array;
   request: number;
   timer: TimerId;
@@ -242,14 +243,16 @@ export class ClientDoor implements ChannelHandler {
   private putMany(channel: Channel, client: Client, frame: Frame): void {
     const { count } = frame;
     if (!channel.begin(LANE.URGENT, count)) return;
+    const startMs = this.clock.now();
     for (let entry = 0; entry < count; entry += 1) {
       if (this.ramster.mustWait()) {
-        this.park(channel, client, frame, entry);
+        this.park(channel, client, frame, { next: entry, startMs });
         return;
       }
       const status = this.putOne(frame.bytes, frame.view, frame.bodyAt, entry);
       channel.bytes[channel.at + entry] = status;
     }
+    this.ramster.latencies.put.add(this.clock.now() - startMs);
     channel.commitReply(frame.type, frame.request, STATUS.OK, count, count);
   }
 
@@ -263,7 +266,12 @@ export class ClientDoor implements ChannelHandler {
    * Keeps the batch from `next` on, and what comes after it on this channel, until frames come
    * free.
    */
-  private park(channel: Channel, client: Client, frame: Frame, next: number): void {
+  private park(
+    channel: Channel,
+    client: Client,
+    frame: Frame,
+    { next, startMs }: { next: number; startMs: number },
+  ): void {
     const statuses = new Uint8Array(frame.count);
     this.memory.copy(statuses, 0, channel.bytes, channel.at, next);
     const bytes = new Uint8Array(frame.bodyBytes);
@@ -272,6 +280,7 @@ export class ClientDoor implements ChannelHandler {
       bytes,
       count: frame.count,
       next,
+      startMs,
       statuses,
       request: frame.request,
       timer: this.clock.after(this.putWaitMs, () => this.goOn(channel, client, true)),
@@ -301,6 +310,7 @@ export class ClientDoor implements ChannelHandler {
     if (!channel.begin(LANE.URGENT, parked.count)) return; // onRoom comes back to it.
     const { request, count } = parked;
     this.memory.copy(channel.bytes, channel.at, parked.statuses, 0, count);
+    this.ramster.latencies.put.add(this.clock.now() - parked.startMs);
     channel.commitReply(MESSAGE.PAGE_PUT, request, STATUS.OK, count, count);
     client.parked = null;
     this.clock.cancel(parked.timer);

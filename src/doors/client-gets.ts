@@ -9,6 +9,7 @@
  * all.
  */
 import { assert } from "../core/assert.ts";
+import type { Clock } from "../core/clock.ts";
 import { Handle } from "../core/handle.ts";
 import {
   CLIENT_GET_COUNT_MAX,
@@ -35,12 +36,16 @@ class Slot {
   request = 0;
   count = 0;
   waiting = 0;
+  startMs = 0;
+  /** Whether a page of it was away. */
+  isRemote = false;
   /** All pages are in, and the channel has no room for them yet. */
   ready = false;
 }
 
 export class ClientGets implements GetSink {
   private readonly memory: Memory;
+  private readonly clock: Clock;
   private readonly ramster: Ramster;
   private readonly slots: Slot[] = [];
   private readonly free: number[] = [];
@@ -50,7 +55,8 @@ export class ClientGets implements GetSink {
   private bytesKept = 0;
   private bytesInUse = 0;
 
-  constructor(parts: { memory: Memory; ramster: Ramster }) {
+  constructor(parts: { clock: Clock; memory: Memory; ramster: Ramster }) {
+    this.clock = parts.clock;
     this.memory = parts.memory;
     this.ramster = parts.ramster;
   }
@@ -68,6 +74,8 @@ export class ClientGets implements GetSink {
     slot.channel = channel;
     slot.request = frame.request;
     slot.count = frame.count;
+    slot.startMs = this.clock.now();
+    slot.isRemote = false;
     // Held by this call, so that nothing is sent before the last entry was asked for.
     slot.waiting = 1;
     for (let entry = 0; entry < frame.count; entry += 1) {
@@ -77,8 +85,12 @@ export class ClientGets implements GetSink {
       const pageAt = slot.count + entry * PAGE_BYTES;
       const token = index * TOKEN_STEP + entry;
       const status = this.ramster.get(this.handle, getAndFree, slot.bytes, pageAt, this, token);
-      if (status === STATUS.PENDING) slot.waiting += 1;
-      else slot.bytes[entry] = status;
+      if (status === STATUS.PENDING) {
+        slot.waiting += 1;
+        slot.isRemote = true;
+      } else {
+        slot.bytes[entry] = status;
+      }
     }
     this.settle(index, slot);
     if (this.bytesInUse > CLIENT_GETS_BYTES_MAX && !this.held.has(channel)) {
@@ -115,7 +127,10 @@ export class ClientGets implements GetSink {
 
   private settle(index: number, slot: Slot): void {
     slot.waiting -= 1;
-    if (slot.waiting === 0) this.finish(index, slot);
+    if (slot.waiting > 0) return;
+    const { remote_get, local_get } = this.ramster.latencies;
+    (slot.isRemote ? remote_get : local_get).add(this.clock.now() - slot.startMs);
+    this.finish(index, slot);
   }
 
   /** Sends the reply and frees the slot, or leaves it ready until there is room. */

@@ -4,6 +4,7 @@ import { HttpDoor } from "./http-door.ts";
 const STATS = {
   node: { number: 3, name: 'a "name"', cluster: "c" },
   counters: { foreign_puts: 12, frames_used: 7, remote_pers_pages: 0 },
+  latencies: { put: { counts: [0, 0, 5, 1], sum_us: 24 } },
   members: [{ state: "alive" }, { state: "alive" }, { state: "dead" }],
   peers: [
     { node: 0, connected: true, state: "up", remote_pages: 5, bytes_sent: 100 },
@@ -29,6 +30,14 @@ test("/metrics is in Prometheus' format, counters and gauges told apart", async 
     "ramster_remote_pers_pages 0",
     'ramster_node_info{number="3",name="a \\"name\\"",cluster="c"} 1',
     'ramster_members{state="alive"} 2',
+    "# TYPE ramster_put_seconds histogram",
+    'ramster_put_seconds_bucket{le="0.000002"} 0',
+    'ramster_put_seconds_bucket{le="0.000004"} 5',
+    'ramster_put_seconds_bucket{le="0.000008"} 6',
+    'ramster_put_seconds_bucket{le="4.194304"} 6',
+    'ramster_put_seconds_bucket{le="+Inf"} 6',
+    "ramster_put_seconds_sum 0.000024",
+    "ramster_put_seconds_count 6",
     'ramster_members{state="left"} 0',
     'ramster_peer_remote_pages{peer="0"} 5',
     'ramster_peer_connected{peer="9"} 0',

@@ -5,12 +5,14 @@
  * counters, whose names then end in `_total` as the format wants. What is kept for each peer has
  * the label `peer`, its number.
  */
-import { Counter, Gauge, Registry } from "prom-client";
+import { Counter, Gauge, type Histogram, Registry } from "prom-client";
+import { bucketEndUs, HISTOGRAM_BUCKETS, type HistogramSnapshot } from "../core/histogram.ts";
 
 /** What of the stats is read here. */
 export interface StatsForMetrics {
   readonly node: { readonly number: number; readonly name: string; readonly cluster: string };
   readonly counters: Readonly<Record<string, number>>;
+  readonly latencies: Readonly<Record<string, HistogramSnapshot>>;
   readonly members: ReadonlyArray<{ readonly state: string }>;
   readonly peers: ReadonlyArray<{ readonly node: number; readonly [name: string]: unknown }>;
 }
@@ -21,7 +23,7 @@ const MEMBER_STATES = ["alive", "suspect", "dead", "left"] as const;
 
 /** Names in the stats that say how much there is, not how often something happened. */
 const GAUGE =
-  /_max$|_used$|_in_flight$|_count$|^(remote|foreign)_(eph|pers)_pages$|^(eph|pers)_(zpages|zbytes|pageframes)$|^(foreign_zbytes|flnodes|same_filled_pages|obj_count|page_count)$|^(remote_pages|foreign_pages|owed_flushes|connected)$/;
+  /_max$|_used$|_in_flight$|_count$|^(remote|foreign)_(eph|pers)_pages$|^(eph|pers)_(zpages|zbytes|pageframes)$|^(foreign_zbytes|flnodes|same_filled_pages|obj_count|page_count)$|^(remote_pages|foreign_pages|owed_flushes|connected|gossip_health)$/;
 
 /** One page of metrics. A registry of its own each time: nothing is kept between two scrapes. */
 export async function metricsText(stats: StatsForMetrics): Promise<string> {
@@ -36,6 +38,7 @@ export async function metricsText(stats: StatsForMetrics): Promise<string> {
   for (const [counter, value] of Object.entries(stats.counters)) {
     metric(registry, counter, []).set({}, value);
   }
+  for (const [name, latency] of Object.entries(stats.latencies)) histogram(registry, name, latency);
   const members = new Gauge({
     ...{
       name: "ramster_members",
@@ -57,6 +60,29 @@ export async function metricsText(stats: StatsForMetrics): Promise<string> {
     }
   }
   return registry.metrics();
+}
+
+/**
+ * Seconds, as Prometheus wants them. The library's own histograms take one value at a time, so it
+ * gets what such a one would say.
+ */
+function histogram(registry: Registry, latency: string, snapshot: HistogramSnapshot): void {
+  const name = `ramster_${latency}_seconds`;
+  const help = `${latency} of ramster stats`;
+  let count = 0;
+  const buckets = Array.from({ length: HISTOGRAM_BUCKETS }, (_, bucket) => {
+    count += snapshot.counts[bucket] ?? 0;
+    const endUs = bucketEndUs(bucket);
+    const le = Number.isFinite(endUs) ? String(endUs / 1e6) : "+Inf";
+    return { metricName: `${name}_bucket`, labels: { le }, value: count };
+  });
+  const values = [
+    ...buckets,
+    { metricName: `${name}_sum`, value: snapshot.sum_us / 1e6 },
+    { metricName: `${name}_count`, value: count },
+  ];
+  const metric = { name, help, type: "histogram", values };
+  registry.registerMetric({ ...metric, get: async () => metric } as unknown as Histogram);
 }
 
 interface Metric {

@@ -98,6 +98,7 @@ export class NodeAdmin implements Admin {
     const counters: Record<string, number> = {};
     ramster.snapshot(counters);
     foreign?.snapshot(counters);
+    this.snapshotNetwork(counters);
     return JSON.stringify({
       node: {
         number: identity.number,
@@ -109,6 +110,7 @@ export class NodeAdmin implements Admin {
       members: this.members(),
       knobs: Object.fromEntries([...this.knobs].map(([name, knob]) => [name, knob.get()])),
       counters,
+      latencies: ramster.latencies.snapshot(),
       zbud: {
         eph_cumul_chunk_counts: chunkCounts(ramster, EPHEMERAL),
         pers_cumul_chunk_counts: chunkCounts(ramster, PERSISTENT),
@@ -125,6 +127,19 @@ export class NodeAdmin implements Admin {
         ...peer.counters.snapshot(),
       })),
     });
+  }
+
+  /** What came from whoever is no peer, or not one yet, and what gossip did. */
+  private snapshotNetwork(into: Record<string, number>): void {
+    const { links, membership } = this.parts;
+    const { handshakes_refused, malformed, idle_timeouts } = links.strangers;
+    into.stranger_connections_refused = links.connectionsRefused;
+    into.stranger_handshakes_refused = handshakes_refused;
+    into.stranger_malformed = malformed;
+    into.stranger_idle_timeouts = idle_timeouts;
+    if (membership === null) return;
+    for (const [name, value] of Object.entries(membership.counters)) into[`gossip_${name}`] = value;
+    into.gossip_health = membership.health;
   }
 
   /** As gossip has it: this node too, and those that died, left, or are no nodes of ours. */

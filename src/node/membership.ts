@@ -12,6 +12,7 @@
  * Not here: who is alive (src/cluster), what becomes of pages (node.ts, src/ramster).
  */
 import { Cluster, type Member } from "../cluster/cluster.ts";
+import type { ClusterCounters } from "../cluster/counters.ts";
 import { type ClusterSettings, PRESETS } from "../cluster/settings.ts";
 import { assert } from "../core/assert.ts";
 import type { Clock, TimerId } from "../core/clock.ts";
@@ -182,6 +183,15 @@ export class Membership {
   /** Null when gossip is in clear. */
   get keyring(): Keyring | null {
     return this.env.keyring;
+  }
+
+  get counters(): ClusterCounters {
+    return this.cluster.counters;
+  }
+
+  /** 0: all is well with this node itself; up to awarenessMax. */
+  get health(): number {
+    return this.cluster.health;
   }
 
   /** All members, oneself included. */

@@ -28,6 +28,7 @@ import { FLUSH_SCOPE, type FlushScope } from "../wire/peer-entries.ts";
 import { EPHEMERAL } from "../zbud/zbud.ts";
 import { Zcache, type ZcacheOptions } from "../zcache/zcache.ts";
 import { RamsterCounters } from "./counters.ts";
+import { Latencies } from "./latencies.ts";
 import { Lenders, type Offer, type Target } from "./lenders.ts";
 import { Losses } from "./losses.ts";
 import type { Peers } from "./peers.ts";
@@ -58,6 +59,7 @@ const TICK_MS = 100;
 
 export class Ramster implements PamOps {
   readonly counters = new RamsterCounters();
+  readonly latencies = new Latencies();
   readonly zcache: Zcache;
   readonly settings: RamsterSettings;
   private readonly peers: Peers;
@@ -102,7 +104,8 @@ export class Ramster implements PamOps {
     const onRoom = (): void => this.tellRoom();
     this.lenders = new Lenders(parts, settings.target);
     const { lenders } = this;
-    const ways = { zcache, peers, remotePages, counters, clock };
+    const { latencies } = this;
+    const ways = { zcache, peers, remotePages, counters, latencies, clock };
     this.losses = new Losses(ways);
     const { losses } = this;
     this.remotify = new Remotify({ ...ways, lenders, losses, onRoom }, settings);

@@ -39,6 +39,7 @@ import { TRANSPORT_STATUS } from "../wire/status.ts";
 import { EPHEMERAL, type Kind, PERSISTENT } from "../zbud/zbud.ts";
 import type { Zcache } from "../zcache/zcache.ts";
 import type { RamsterCounters } from "./counters.ts";
+import type { Latencies } from "./latencies.ts";
 import type { Lenders } from "./lenders.ts";
 import type { Losses } from "./losses.ts";
 import type { Peers } from "./peers.ts";
@@ -71,6 +72,7 @@ class Batch {
   bodyBytes = 0;
   node = 0;
   kind: Kind = PERSISTENT;
+  sentAtMs = 0;
   inFlight = false;
 }
 
@@ -83,6 +85,7 @@ export class Remotify implements ReplySink {
   private readonly losses: Losses;
   private readonly remotePages: RemotePages;
   private readonly counters: RamsterCounters;
+  private readonly latencies: Latencies;
   private readonly clock: Clock;
   private readonly settings: RemotifySettings;
   private readonly onRoom: () => void;
@@ -103,6 +106,7 @@ export class Remotify implements ReplySink {
       losses: Losses;
       remotePages: RemotePages;
       counters: RamsterCounters;
+      latencies: Latencies;
       clock: Clock;
       /** Called when frames came free. */
       onRoom: () => void;
@@ -115,6 +119,7 @@ export class Remotify implements ReplySink {
     this.losses = parts.losses;
     this.remotePages = parts.remotePages;
     this.counters = parts.counters;
+    this.latencies = parts.latencies;
     this.clock = parts.clock;
     this.onRoom = parts.onRoom;
     this.settings = settings;
@@ -187,6 +192,7 @@ export class Remotify implements ReplySink {
   /** ReplySink: a status for each zpage of the batch. */
   onReply(context: number, reply: Frame): void {
     const batch = this.finish(context);
+    this.latencies.remotify.add(this.clock.now() - batch.sentAtMs);
     if (reply.handlerStatus !== STATUS.OK) {
       this.giveBack(batch);
       this.lenders.noteRefused(batch.node);
@@ -271,6 +277,7 @@ export class Remotify implements ReplySink {
     this.fill(batch, node, channel, kind);
     if (batch.count === 0) return false;
     batch.inFlight = true;
+    batch.sentAtMs = this.clock.now();
     this.batchesInFlight += 1;
     this.framesInFlight += batch.frameCount;
     const timeoutMs = this.settings.requestTimeoutMs;

@@ -37,6 +37,7 @@ import {
 import { TRANSPORT_STATUS } from "../wire/status.ts";
 import type { Zcache } from "../zcache/zcache.ts";
 import type { RamsterCounters } from "./counters.ts";
+import type { Latencies } from "./latencies.ts";
 import type { Peers } from "./peers.ts";
 import type { RemotePages } from "./remote-pages.ts";
 
@@ -61,7 +62,8 @@ const FETCH_WAITER_LAST = 6;
 const FETCH_HANDLE = 7; // Eight words: what a getter is served again with when the page is gone.
 const FETCH_DEADLINE = 15;
 const FETCH_HOMEWARD = 16;
-const WORDS_PER_FETCH = 17;
+const FETCH_SENT = 17; // Of the first of a message: when it went, in microseconds that wrap.
+const WORDS_PER_FETCH = 18;
 
 const WAITER_NEXT = 0;
 const WAITER_TOKEN = 1;
@@ -82,6 +84,7 @@ export class Repatriate implements ReplySink {
   private readonly peers: Peers;
   private readonly remotePages: RemotePages;
   private readonly counters: RamsterCounters;
+  private readonly latencies: Latencies;
   private readonly clock: Clock;
   private readonly retryGet: RetryGet;
   private readonly requestTimeoutMs: number;
@@ -101,6 +104,7 @@ export class Repatriate implements ReplySink {
       peers: Peers;
       remotePages: RemotePages;
       counters: RamsterCounters;
+      latencies: Latencies;
       clock: Clock;
       /** Serves a getter again from the index. */
       retryGet: RetryGet;
@@ -111,6 +115,7 @@ export class Repatriate implements ReplySink {
     this.peers = parts.peers;
     this.remotePages = parts.remotePages;
     this.counters = parts.counters;
+    this.latencies = parts.latencies;
     this.clock = parts.clock;
     this.retryGet = parts.retryGet;
     this.requestTimeoutMs = settings.requestTimeoutMs;
@@ -225,6 +230,8 @@ export class Repatriate implements ReplySink {
 
   /** ReplySink: one entry for each fetch of the message, in order. `head` is the first of them. */
   onReply(head: number, reply: Frame): void {
+    const tookUs = (this.elapsedUs() - this.fetches.get(head, FETCH_SENT)) >>> 0;
+    this.latencies.fetch.add(tookUs / 1000);
     let at = reply.bodyAt;
     let fetch = head;
     for (let left = reply.count; fetch !== 0; left -= 1) {
@@ -343,6 +350,7 @@ export class Repatriate implements ReplySink {
       if (channel.commitRequest(MESSAGE.GET, count, bodyBytes, this, context, timeoutMs) === 0) {
         return;
       }
+      this.fetches.set(context, FETCH_SENT, this.elapsedUs());
       this.fetches.set(last, FETCH_NEXT, 0);
       queue.head = fetch;
       queue.count -= count;
@@ -544,6 +552,10 @@ export class Repatriate implements ReplySink {
    */
   private msLeft(fetch: number): number {
     return (this.fetches.get(fetch, FETCH_DEADLINE) - this.elapsedMs()) | 0;
+  }
+
+  private elapsedUs(): number {
+    return Math.floor((this.clock.now() - this.originMs) * 1000) | 0;
   }
 
   private elapsedMs(): number {

@@ -1,0 +1,51 @@
+/**
+ * Histogram: how long something took, in buckets of doubling width, as Prometheus has them. One of
+ * a fixed size; adding to it allocates nothing.
+ *
+ *     bucket      0        1          2          ...   i                  ...  23
+ *     holds     < 1 us   < 2 us    2 .. 4 us         2^(i-1) .. 2^i us        the rest
+ */
+
+/** The last but one ends at 4.2 s, twice the deadline of a request. */
+export const HISTOGRAM_BUCKETS = 24;
+
+export interface HistogramSnapshot {
+  /** By bucket; trailing zeros left out. */
+  readonly counts: readonly number[];
+  readonly sum_us: number;
+}
+
+export class Histogram {
+  private readonly counts = new Float64Array(HISTOGRAM_BUCKETS);
+  private sumUs = 0;
+
+  /** `ms`: milliseconds, with fractions. `times`: how many took as long. */
+  add(ms: number, times = 1): void {
+    const us = Math.max(0, ms * 1000);
+    // Beyond 2^31 us the shift below would wrap.
+    const bucket = us >= 2 ** (HISTOGRAM_BUCKETS - 2) ? HISTOGRAM_BUCKETS - 1 : 32 - Math.clz32(us);
+    this.counts[bucket] = (this.counts[bucket] ?? 0) + times;
+    this.sumUs += us * times;
+  }
+
+  snapshot(): HistogramSnapshot {
+    const used = this.counts.findLastIndex((count) => count > 0) + 1;
+    return { counts: [...this.counts.subarray(0, used)], sum_us: Math.round(this.sumUs) };
+  }
+}
+
+/** Where bucket `i` ends, in microseconds. */
+export function bucketEndUs(i: number): number {
+  return i === HISTOGRAM_BUCKETS - 1 ? Number.POSITIVE_INFINITY : 2 ** i;
+}
+
+/** The end of the bucket that `fraction` of all are within, in microseconds; 0 when there are none. */
+export function percentileUs({ counts }: HistogramSnapshot, fraction: number): number {
+  let left = counts.reduce((sum, count) => sum + count, 0) * fraction;
+  if (left === 0) return 0;
+  const bucket = counts.findIndex((count) => {
+    left -= count;
+    return left <= 0;
+  });
+  return bucketEndUs(bucket);
+}

@@ -1,0 +1,20 @@
+/** How long things take on a node, in milliseconds with fractions. Doors add to the first three. */
+import { Histogram, type HistogramSnapshot } from "../core/histogram.ts";
+
+export class Latencies {
+  /** A request to put pages, from its arrival to its answer: also while it waited for frames. */
+  readonly put = new Histogram();
+  /** A request to get pages that are all here. */
+  readonly local_get = new Histogram();
+  /** A request to get pages of which some are away. */
+  readonly remote_get = new Histogram();
+  /** A message that asks a holder for pages, from when it is handed to the channel to the answer. */
+  readonly fetch = new Histogram();
+  /** A batch of pages to a holder, likewise. */
+  readonly remotify = new Histogram();
+
+  snapshot(): Record<string, HistogramSnapshot> {
+    const all: Array<[string, Histogram]> = Object.entries(this);
+    return Object.fromEntries(all.map(([name, histogram]) => [name, histogram.snapshot()]));
+  }
+}
