@@ -5,6 +5,7 @@
  */
 import {
   type ClusterSettings,
+  pushPullMs,
   retransmitLimit,
   suspicionMinMs,
 } from "../../src/cluster/settings.ts";
@@ -19,7 +20,9 @@ const TAGS = {
   ...{ lend_frames: "262144", free_frames: "131072", granted_frames: "65536", pressure: "40" },
 };
 const STEP_MS = 50;
-const QUIET_MS = 60_000;
+const PUSH_PULLS = 200;
+/** The first push/pull of each was timed while it knew of nobody: four intervals at most. */
+const QUIET_MS = 4 * 30_000;
 const PER_NODE_BUDGET_RATIO = 1.5;
 
 export const gossipBench: Bench = {
@@ -66,7 +69,8 @@ async function measure(count: number): Promise<{ figures: Figure[]; idle: Idle }
     ms: spreadAllMs(world.settings, count) + 60_000,
     stepMs: STEP_MS,
   });
-  world.run(QUIET_MS); // News that is still on its way would count as idle.
+  // News that is still on its way would count as idle.
+  world.run(spreadAllMs(world.settings, count) + QUIET_MS);
   const idle = idleBytes(world);
   const victim = world.node(count - 1);
   victim.crash();
@@ -95,9 +99,7 @@ function isFalse(event: string, victim: string): boolean {
   return event.startsWith("leave") && event !== `leave ${victim} dead`;
 }
 
-/** Push/pulls of 1,024 members are 43 minutes apart each, but 48 in this time all together. */
-const IDLE_MS = 120_000;
-
+/** Until there were enough push/pulls, which come at random times. */
 function idleBytes(world: GossipWorld): Idle {
   const totals = (): Idle => {
     const counters = world.nodes.map((node) => node.cluster.counters);
@@ -107,9 +109,11 @@ function idleBytes(world: GossipWorld): Idle {
     };
   };
   const before = totals();
-  world.run(IDLE_MS);
+  const count = world.nodes.length;
+  const idleMs = (PUSH_PULLS * pushPullMs(world.settings, count)) / count;
+  world.run(idleMs);
   const after = totals();
-  const perNode = (bytes: number): number => bytes / world.nodes.length / (IDLE_MS / 1000);
+  const perNode = (bytes: number): number => bytes / count / (idleMs / 1000);
   return {
     packets: perNode(after.packets - before.packets),
     streams: perNode(after.streams - before.streams),

@@ -19,6 +19,8 @@ function stats(number: number, counters: Record<string, number>, peers: Peers): 
       state: "up",
       remote_pages: remote,
       owed_flushes: 0,
+      credit_pages: 0,
+      granted_pages: 0,
       foreign_pages: foreign,
       bytes_sent: 0,
       bytes_received: 0,

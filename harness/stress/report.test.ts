@@ -28,6 +28,8 @@ function stats(
     state: "up",
     remote_pages,
     owed_flushes: 0,
+    credit_pages: 0,
+    granted_pages: 0,
     foreign_pages: 0,
     bytes_sent: 10,
     bytes_received: 20,

@@ -197,6 +197,21 @@ const PEER: readonly BadFrame[] = [
     ]),
   ),
   bad(
+    "grant-short",
+    "GRANT: body is not 8 bytes long",
+    frameOf({ type: 19, request: 0 }, [u32(9, "pages")]),
+  ),
+  bad(
+    "grant-out-of-range",
+    "GRANT: pages out of range",
+    frameOf({ type: 19, request: 0 }, [u64(2n ** 46n, "pages")]),
+  ),
+  bad(
+    "grant-reply",
+    "reply to GRANT, which has none",
+    frameOf({ type: 19, flags: 1 }, [u64(9, "pages")]),
+  ),
+  bad(
     "flush-reserved",
     "FLUSH: entry 0: reserved bytes",
     frameOf({ type: 18, count: 1 }, [

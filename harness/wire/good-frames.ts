@@ -296,6 +296,13 @@ const PEER: readonly GoodFrame[] = [
     [u8(0, "status: OK"), u8(1, "status: NOT_FOUND"), u8(0, "status: OK")],
     { message: "FLUSH", body: [0, 1, 0] },
   ),
+  request(
+    "grant-request",
+    "GRANT of so many pages on this link, which has no reply",
+    { type: 19, request: 0 },
+    [u64(VERSION_LAST, "pages")],
+    { message: "GRANT", body: { pages: VERSION_LAST } },
+  ),
 ];
 
 const POOLS: readonly GoodFrame[] = [

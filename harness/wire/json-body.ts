@@ -16,16 +16,19 @@ import {
   type FlushScope,
   GET_ENTRY_BYTES,
   GET_REPLY_ENTRY_BYTES,
+  GRANT_BYTES,
   PUT_ENTRY_BYTES,
   readFlushScope,
   readFlushVersion,
   readGetReplyEntry,
   readGetVersion,
+  readGrant,
   readPutEntry,
   readPutKind,
   writeFlushEntry,
   writeGetEntry,
   writeGetReplyEntry,
+  writeGrant,
   writePutEntry,
   type ZpageEntry,
 } from "../../src/wire/peer-entries.ts";
@@ -290,6 +293,12 @@ const KNOB_SET = codec<{ readonly name: JsonText; readonly value: JsonText }>({
   },
 });
 
+const GRANT = fixed<{ readonly pages: number }>(
+  GRANT_BYTES,
+  (view, at) => ({ pages: readGrant(view, at) }),
+  ({ pages }, view, at) => writeGrant(view, at, pages),
+);
+
 export const REQUEST_BODIES: { readonly [name in MessageName]: BodyCodec<unknown> } = {
   HELLO,
   KEEPALIVE: EMPTY_BODY,
@@ -297,6 +306,7 @@ export const REQUEST_BODIES: { readonly [name in MessageName]: BodyCodec<unknown
   PUT,
   GET,
   FLUSH,
+  GRANT,
   NEW_POOL,
   DESTROY_POOL: POOL,
   FLUSH_POOL: POOL,
@@ -317,6 +327,7 @@ export const REPLY_BODIES: { readonly [name in MessageName]: BodyCodec<unknown> 
   PUT: STATUSES,
   GET: GET_REPLY,
   FLUSH: STATUSES,
+  GRANT: null,
   NEW_POOL: POOL,
   DESTROY_POOL: EMPTY_BODY,
   FLUSH_POOL: EMPTY_BODY,

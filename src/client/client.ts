@@ -296,6 +296,9 @@ export interface PeerStats {
   owed_flushes: number;
   /** Pages of the peer that this node keeps. */
   foreign_pages: number;
+  /** Pages that this node may still send there, and that the peer may still send here. */
+  credit_pages: number;
+  granted_pages: number;
   bytes_sent: number;
   bytes_received: number;
 }

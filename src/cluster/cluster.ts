@@ -296,7 +296,7 @@ export class Cluster {
     });
     if (messages.length + news.length === 0) return;
     const all = news.length === 0 ? messages : [...messages, ...news];
-    const checksum = members.allSpeak(CHECKSUM_VERSION);
+    const checksum = members.versionOfAll >= CHECKSUM_VERSION;
     const packet = encodePacket(all, { ...this.options, checksum });
     this.counters.packets_sent += 1;
     this.counters.packet_bytes_sent += packet.byteLength;
@@ -330,8 +330,9 @@ export class Cluster {
   private pushPullNowAndThen(): void {
     const { clock, random } = this.env;
     const intervalMs = pushPullMs(this.settings, this.parts?.members.count ?? 1);
-    // A little uneven, so that nodes that started together do not all do it at once.
-    const delayMs = intervalMs * (0.75 + below(random, 500) / 1000);
+    // At random times (exponential, cut off at four intervals), so that nodes that started together
+    // do not all do it at once.
+    const delayMs = intervalMs * Math.min(4, -Math.log((1 + below(random, 65_536)) / 65_537));
     const timer = clock.after(delayMs, () => {
       this.pushPullNowAndThen();
       const there = this.members().filter((member) => !member.isSelf && member.isThere);

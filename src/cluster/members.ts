@@ -57,6 +57,8 @@ export class Members {
   private readonly byName = new Map<string, Member>();
   private readonly list: Member[] = [];
   private leaving = false;
+  /** Null when it has to be found anew. */
+  private lowestMaxVersion: number | null = null;
 
   constructor(
     parts: {
@@ -104,9 +106,12 @@ export class Members {
     return count;
   }
 
-  /** Whether every member understands this version of the protocol. */
-  allSpeak(version: number): boolean {
-    return this.list.every((member) => (member.vsn[1] ?? 0) >= version);
+  /** The highest version of the protocol that every member understands. */
+  get versionOfAll(): number {
+    this.lowestMaxVersion ??= this.list.reduce((lowest, member) => {
+      return Math.min(lowest, member.vsn[1] ?? 0);
+    }, Number.POSITIVE_INFINITY);
+    return this.lowestMaxVersion;
   }
 
   /** This node says something else of itself from now on. */
@@ -145,6 +150,7 @@ export class Members {
     const wasThere = member.isThere;
     this.clearSuspicion(member);
     const changed = member.learn(facts);
+    this.lowestMaxVersion = null;
     member.incarnation = incarnation;
     this.setState(member, MEMBER_STATE.ALIVE);
     this.queue.add(name, encodeMessage(alive));
@@ -244,6 +250,7 @@ export class Members {
       const member = this.list[i];
       if (member === undefined || member.isThere || member.stateSinceMs > beforeMs) continue;
       this.list.splice(i, 1);
+      this.lowestMaxVersion = null;
       this.byName.delete(member.name);
       names.push(member.name);
     }
@@ -315,5 +322,6 @@ export class Members {
   private insert(member: Member): void {
     this.byName.set(member.name, member);
     this.list.push(member);
+    this.lowestMaxVersion = null;
   }
 }

@@ -193,6 +193,10 @@ export const REMOTIFY_BATCHES_MAX = 8;
  * dialled.
  */
 export const REMOTIFY_PATIENCE_MS = 1000;
+/** Pages that a lender promises one borrower ahead: the batches under way, each at its longest. */
+export const GRANT_PAGES_MAX = REMOTIFY_BATCHES_MAX * REMOTIFY_BATCH_COUNT_MAX;
+/** The fewest that are worth a message, and a batch. */
+export const GRANT_PAGES_STEP = 16;
 /** Pages asked for in one GET: their replies, whole pages at worst, fit one body. */
 export const FETCH_BATCH_COUNT_MAX = 256;
 /** Fetches under way on a node, and getters that wait for them. Past it a get is refused. */

@@ -208,6 +208,12 @@ export class Channel implements StreamEvents, FrameSink {
     return number;
   }
 
+  /** Sends the message whose body was written, which has no reply. */
+  commitNotice(type: number, bodyBytes: number): void {
+    if (this.state !== OPEN) return;
+    this.commit(type, bodyBytes, 0, 0, 0, 0, 0);
+  }
+
   /**
    * Sends the reply whose body was written. Nothing happens when the request expects none, or the
    * channel has closed.
@@ -270,7 +276,7 @@ export class Channel implements StreamEvents, FrameSink {
       const room = bytes.subarray(at + 1, at + 1 + GOODBYE_REASON_BYTES_MAX);
       const { written } = new TextEncoder().encodeInto(reason, room);
       bytes[at] = code;
-      this.commit(MESSAGE.GOODBYE, 1 + written, 0, 0, 0, 0, 0);
+      this.commitNotice(MESSAGE.GOODBYE, 1 + written);
     }
     this.close(reason);
   }

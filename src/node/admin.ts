@@ -122,6 +122,8 @@ export class NodeAdmin implements Admin {
         state: peer.state,
         connected: peer.state === "up",
         remote_pages: ramster.remotePageCount(peer.node),
+        credit_pages: ramster.credit(peer.node),
+        granted_pages: foreign?.grants.outstandingOf(peer.node) ?? 0,
         owed_flushes: ramster.owedCount(peer.node),
         foreign_pages: foreign?.pageCount(peer.node) ?? 0,
         ...peer.counters.snapshot(),

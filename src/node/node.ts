@@ -33,6 +33,7 @@ import { Ramster } from "../ramster/ramster.ts";
 import type { Frame } from "../wire/framer.ts";
 import { ROLE } from "../wire/handshake.ts";
 import { MESSAGE } from "../wire/messages.ts";
+import { readGrant } from "../wire/peer-entries.ts";
 import { TRANSPORT_STATUS } from "../wire/status.ts";
 import { Zcache, type ZcacheOptions } from "../zcache/zcache.ts";
 import { NodeAdmin } from "./admin.ts";
@@ -104,7 +105,7 @@ export class Node implements LinkHandler, MembershipEvents {
       const { quotaBytes } = config;
       const pagesPerOwnerMax = quotaBytes === null ? null : Math.floor(quotaBytes / PAGE_BYTES);
       this.foreign = new Foreign({ zcache, seedOf: ownerSeed }, { pagesPerOwnerMax });
-      this.timer = this.trimNowAndThen(env.clock, zcache);
+      this.timer = this.trimNowAndThen(env.clock, this.foreign);
     }
     const peers = [...config.peers];
     for (const peer of peers) this.links.setPeer(peer.number, peer.address);
@@ -173,15 +174,17 @@ export class Node implements LinkHandler, MembershipEvents {
 
   // Link events.
 
-  onLinkUp(node: number, bootId: bigint, _channel: Channel): void {
+  onLinkUp(node: number, bootId: bigint, channel: Channel): void {
     this.log.write("info", "net", `link to node ${node} is up`);
     this.keepForeign(node);
-    this.foreign?.linkUp(node, bootId);
+    this.foreign?.linkUp(node, bootId, channel);
     this.ramster.linkUp(node, bootId);
   }
 
   onLinkDown(node: number, reason: string): void {
     this.log.write("info", "net", `link to node ${node} is down: ${reason}`);
+    this.foreign?.linkDown(node);
+    this.ramster.linkDown(node);
   }
 
   onNotice(level: LogLevel, line: string): void {
@@ -194,7 +197,9 @@ export class Node implements LinkHandler, MembershipEvents {
 
   onRequest(node: number, channel: Channel, frame: Frame): void {
     const { foreign } = this;
-    if (foreign === null) {
+    if (frame.type === MESSAGE.GRANT) {
+      this.ramster.onGrant(node, readGrant(frame.view, frame.bodyAt));
+    } else if (foreign === null) {
       if (!channel.begin(LANE.URGENT, 0)) return;
       channel.commitReply(frame.type, frame.request, STATUS.DISABLED, 0, 0);
     } else if (!serve(foreign, node, channel, frame)) {
@@ -232,7 +237,7 @@ export class Node implements LinkHandler, MembershipEvents {
       page: { host: this.pageHost(), port: config.advertise?.port ?? port },
       lendFrames,
       freeFrames: lendFrames - (foreign?.zcache.frames.framesUsed ?? 0),
-      grantedFrames: 0,
+      grantedFrames: foreign?.grants.outstanding ?? 0,
       pressure: Math.min(100, Math.floor((100 * used) / ramster.zcache.budget.frameCountMax)),
       target: String(ramster.target ?? "none"),
     };
@@ -258,10 +263,11 @@ export class Node implements LinkHandler, MembershipEvents {
     return { ...this.identity(), role, pageBytes: PAGE_BYTES, features: 0, keepaliveMs, idleMs };
   }
 
-  private trimNowAndThen(clock: Clock, zcache: Zcache): () => void {
+  private trimNowAndThen(clock: Clock, foreign: Foreign): () => void {
     let timer = 0;
     const tick = (): void => {
-      zcache.trim();
+      foreign.zcache.trim();
+      foreign.grantAll();
       timer = clock.after(TRIM_MS, tick);
     };
     timer = clock.after(TRIM_MS, tick);
@@ -269,7 +275,7 @@ export class Node implements LinkHandler, MembershipEvents {
   }
 }
 
-/** How often memory of pages that others have flushed is looked for. */
+/** How often memory of pages that others have flushed is looked for, and promised anew. */
 const TRIM_MS = 1000;
 
 /** @returns whether there was a handler. */

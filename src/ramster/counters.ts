@@ -60,8 +60,8 @@ export class ForeignCounters {
   foreign_gets = 0;
   foreign_failed_gets = 0;
   foreign_flushes = 0;
-  /** Pages purged because their owner came back with a new boot id. */
-  /** Puts of a node that had as many pages here as one may have. */
-  foreign_over_quota = 0;
+  /** Puts beyond what was granted: the other side does not keep to the protocol. */
+  foreign_over_grant = 0;
+  /** Pages purged because their owner came back with a new boot id, or is gone. */
   foreign_purged_pages = 0;
 }

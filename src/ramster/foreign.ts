@@ -24,6 +24,7 @@ import {
   FLUSH_SCOPE,
   GET_ENTRY_BYTES,
   GET_REPLY_ENTRY_BYTES,
+  GRANT_BYTES,
   PUT_ENTRY_BYTES,
   readFlushScope,
   readFlushVersion,
@@ -31,14 +32,18 @@ import {
   readPutEntry,
   readPutKind,
   writeGetReplyEntry,
+  writeGrant,
   type ZpageEntry,
 } from "../wire/peer-entries.ts";
 import { PERSISTENT } from "../zbud/zbud.ts";
 import type { Zcache } from "../zcache/zcache.ts";
 import { ForeignCounters } from "./counters.ts";
+import { Grants } from "./grants.ts";
 
 interface Owner {
   bootId: bigint;
+  /** Null while there is no link. */
+  channel: Channel | null;
   /** Where the checksums of its pages start. */
   seed: number;
 }
@@ -53,6 +58,7 @@ export const NEVER_REMOTE: PamOps = {
 export class Foreign {
   readonly counters = new ForeignCounters();
   readonly zcache: Zcache;
+  readonly grants: Grants;
   private readonly seedOf: (bootId: bigint) => number;
   private readonly owners = new Map<number, Owner>();
   private readonly pagesPerOwnerMax: number;
@@ -68,17 +74,34 @@ export class Foreign {
   ) {
     this.pagesPerOwnerMax = settings.pagesPerOwnerMax ?? Number.POSITIVE_INFINITY;
     this.zcache = parts.zcache;
+    this.grants = new Grants(parts.zcache);
     this.seedOf = parts.seedOf;
     const nothing = { zpageBytes: 0, codec: 0, checksum: 0, version: 0 };
     this.entry = { bytes: new Uint8Array(0), at: 0, ...nothing };
   }
 
   /** A node has linked: its pages from before a restart are purged. */
-  linkUp(node: number, bootId: bigint): void {
+  linkUp(node: number, bootId: bigint, channel: Channel): void {
+    const known = this.owners.get(node);
+    const isBack = known !== undefined && known.bootId === bootId;
+    if (known !== undefined && !isBack) this.counters.foreign_purged_pages += this.purge(node);
+    const owner = isBack ? known : { bootId, seed: this.seedOf(bootId), channel };
+    owner.channel = channel;
+    this.owners.set(node, owner);
+    this.grants.open(node);
+    this.grantTo(node, channel);
+  }
+
+  linkDown(node: number): void {
+    this.grants.close(node);
     const owner = this.owners.get(node);
-    if (owner !== undefined && owner.bootId === bootId) return;
-    if (owner !== undefined) this.counters.foreign_purged_pages += this.purge(node);
-    this.owners.set(node, { bootId, seed: this.seedOf(bootId) });
+    if (owner !== undefined) owner.channel = null;
+  }
+
+  /** Promises what has come free to those who are short of it. Called now and then. */
+  grantAll(): void {
+    for (const [node, { channel }] of this.owners)
+      if (channel !== null) this.grantTo(node, channel);
   }
 
   /** The node is gone for good, and its index with it. @returns how many pages were dropped. */
@@ -103,26 +126,23 @@ export class Foreign {
     if (owner === undefined || !channel.begin(LANE.URGENT, frame.count)) return false;
     const { counters, entry, handle } = this;
     const { view } = frame;
-    // Counted once a batch: a page that replaces another one counts twice until the next.
-    let left = this.pagesPerOwnerMax - this.pageCount(node);
+    const granted = this.grants.take(node, frame.count);
+    counters.foreign_over_grant += frame.count - granted;
     entry.bytes = frame.bytes;
     let at = frame.bodyAt;
     for (let i = 0; i < frame.count; i += 1) {
       readPutEntry(view, at, handle, entry);
       const persistent = readPutKind(view, at) === PERSISTENT;
       entry.at = at + PUT_ENTRY_BYTES;
-      const status = left > 0 ? this.put(node, owner, persistent) : this.refuseOverQuota(node);
-      if (status === STATUS.OK) {
-        counters.foreign_puts += 1;
-        left -= 1;
-      } else {
-        counters.foreign_failed_puts += 1;
-      }
+      const status = i < granted ? this.put(node, owner, persistent) : this.refuse(node);
+      if (status === STATUS.OK) counters.foreign_puts += 1;
+      else counters.foreign_failed_puts += 1;
       channel.view.setUint8(channel.at + i, status);
       at = entry.at + entry.zpageBytes;
     }
     this.countPeaks();
     channel.commitReply(MESSAGE.PUT, frame.request, STATUS.OK, frame.count, frame.count);
+    this.grantTo(node, channel);
     return true;
   }
 
@@ -168,6 +188,7 @@ export class Foreign {
       channel.view.setUint8(channel.at + i, status);
     }
     channel.commitReply(MESSAGE.FLUSH, frame.request, STATUS.OK, frame.count, frame.count);
+    this.grantAll();
     return true;
   }
 
@@ -188,14 +209,23 @@ export class Foreign {
     into.foreign_pers_pages = zpages[1];
     into.foreign_zbytes = zbytes[0] + zbytes[1];
     into.foreign_frames_used = this.zcache.frames.framesUsed;
+    into.foreign_granted_pages = this.grants.outstanding;
     into.foreign_frames_max = this.zcache.budget.frameCountMax;
     into.foreign_evicted_eph_zpages = this.zcache.counters.evicted_eph_zpages;
     into.foreign_corrupt_pages = this.zcache.counters.corrupt_pages;
   }
 
+  private grantTo(node: number, channel: Channel): void {
+    if (!this.grants.isShort(node)) return;
+    if (!channel.begin(LANE.URGENT, GRANT_BYTES)) return; // What is promised must be told.
+    const pages = this.grants.renew(node, this.pagesPerOwnerMax - this.pageCount(node));
+    if (pages === 0) return;
+    writeGrant(channel.view, channel.at, pages);
+    channel.commitNotice(MESSAGE.GRANT, GRANT_BYTES);
+  }
+
   /** As a put that finds no room: what was there before is gone. */
-  private refuseOverQuota(node: number): Status {
-    this.counters.foreign_over_quota += 1;
+  private refuse(node: number): Status {
     this.flush(node, FLUSH_SCOPE.PAGE, this.entry.version);
     return STATUS.NO_ROOM;
   }

@@ -5,7 +5,7 @@ import { Log } from "../core/log.ts";
 import { SeededRandom } from "../core/random.ts";
 import { Lenders, type Target } from "./lenders.ts";
 
-const BATCH_BYTES = 16 * FRAME_BYTES;
+const BATCH = { pageCount: 24, byteCount: 16 * FRAME_BYTES };
 const OPEN = (): boolean => true;
 
 function world(target: Target, frames: readonly number[] = []) {
@@ -27,7 +27,7 @@ function spread(lenders: Lenders, count: number): number[] {
     const node = lenders.choose(OPEN);
     if (node < 0) continue;
     got[node] = (got[node] ?? 0) + 1;
-    lenders.noteSent(node, BATCH_BYTES);
+    lenders.noteSent(node, BATCH);
   }
   return got;
 }
@@ -74,6 +74,31 @@ test("one that refuses is left alone for a while, longer each time, and others g
   expect(lenders.choose((node) => node === 0)).toBe(-1);
   lenders.setTarget("auto");
   expect(lenders.choose((node) => node === 0)).toBe(0);
+});
+
+test("no more is sent than was granted on this link, by a fixed target neither", () => {
+  for (const target of ["auto", 0] as const) {
+    const { lenders } = world(target, [1000]);
+    lenders.linkChanged(0);
+    expect([lenders.credit(0), lenders.hasUsable]).toEqual([0, true]); // It has not spoken yet.
+    lenders.onGrant(0, 60);
+    expect(spread(lenders, 9)).toEqual([3]); // 24 each: the third was cut short by remotify.
+    expect(lenders.hasUsable).toBe(false);
+    lenders.onGrant(0, 40); // Older than what is known.
+    expect(lenders.hasUsable).toBe(false);
+    lenders.onGrant(0, 100);
+    expect([lenders.credit(0), lenders.choose(OPEN)]).toEqual([28, 0]);
+    lenders.linkChanged(0);
+    expect(lenders.credit(0)).toBe(0);
+  }
+});
+
+test("what was granted is believed before what was told to everybody", () => {
+  const { lenders } = world("auto", [1000]);
+  lenders.setOffer(0, { lendFrames: 1000, freeFrames: 0 });
+  expect(lenders.choose(OPEN)).toBe(-1);
+  lenders.onGrant(0, 100);
+  expect(lenders.choose(OPEN)).toBe(0);
 });
 
 test("one that is gone gets nothing", () => {

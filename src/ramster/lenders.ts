@@ -7,8 +7,10 @@
  *     null        nowhere
  *
  * What a lender has free is what it said last, less what was sent to it since: news of it comes
- * once a second at most. One that refused is left alone for a while, and longer each time in a row;
- * the others go on.
+ * once a second at most. That is for the choice alone. How much may be sent is what it has granted
+ * on the link there is, counted in pages (grants.ts), and never more.
+ *
+ * One that refused is left alone for a while, and longer each time in a row; the others go on.
  *
  * Not here: sending (remotify.ts), who is alive (the node tells).
  */
@@ -29,6 +31,8 @@ export interface Offer {
 
 /** Draws for one batch before it gives up: with a few lenders every one has been tried. */
 const DRAWS_MAX = 16;
+/** What is sent is frames as they are, with two pages at most. */
+export const PAGES_PER_FRAME = 2;
 /** A lender with less free is full: the batches of others are on their way to it, too. */
 const FREE_FRAMES_MIN = REMOTIFY_BATCH_BYTES / FRAME_BYTES;
 
@@ -39,11 +43,19 @@ class Lender {
   /** Sent before the offer came, and since: the offer may not count the former yet. */
   sentBefore = 0;
   sentSince = 0;
+  /** Pages: granted so far on the link there is, and sent. Without a link both are 0. */
+  granted = 0;
+  sent = 0;
   refusals = 0;
   pausedUntilMs = 0;
 
   constructor(node: number) {
     this.node = node;
+  }
+
+  /** Whether it has granted anything, and all of it is used. */
+  get isExhausted(): boolean {
+    return this.granted > 0 && this.granted - this.sent < PAGES_PER_FRAME;
   }
 
   get freeFrames(): number {
@@ -101,8 +113,9 @@ export class Lenders {
   /** It lends no more, or is gone. */
   remove(node: number): void {
     const index = this.offering.findIndex((lender) => lender.node === node);
-    if (index >= 0) this.offering.splice(index, 1);
-    this.byNode.delete(node);
+    if (index < 0) return;
+    this.offering.splice(index, 1);
+    this.lender(node).offer = null;
     this.findLargest();
   }
 
@@ -117,7 +130,7 @@ export class Lenders {
     const now = this.clock.now();
     if (this.target === null) return false;
     if (this.target !== "auto") return this.isReady(this.byNode.get(this.target), now);
-    return this.offering.some((lender) => this.isReady(lender, now) && hasRoom(lender));
+    return this.offering.some((lender) => this.isReady(lender, now) && mayHaveRoom(lender));
   }
 
   /**
@@ -136,15 +149,36 @@ export class Lenders {
     for (let draw = 0; draw < DRAWS_MAX && found < 2; draw += 1) {
       const lender = this.draw();
       if (lender === null || lender === best) continue;
-      if (!this.isReady(lender, now) || !hasRoom(lender) || !isOpen(lender.node)) continue;
+      if (!this.isReady(lender, now) || !mayHaveRoom(lender) || !isOpen(lender.node)) continue;
       found += 1;
       if (best === null || lender.fullness < best.fullness) best = lender;
     }
     return best?.node ?? -1;
   }
 
-  noteSent(node: number, byteCount: number): void {
-    this.lender(node).sentSince += byteCount;
+  /** A link to it is up or down: what it granted on the last one is void. */
+  linkChanged(node: number): void {
+    const lender = this.lender(node);
+    lender.granted = 0;
+    lender.sent = 0;
+  }
+
+  /** GRANT: all that may be sent on this link since it came up, in pages. */
+  onGrant(node: number, pages: number): void {
+    const lender = this.lender(node);
+    lender.granted = Math.max(lender.granted, pages);
+  }
+
+  /** How many pages may be sent there now. */
+  credit(node: number): number {
+    const lender = this.byNode.get(node);
+    return lender === undefined ? 0 : lender.granted - lender.sent;
+  }
+
+  noteSent(node: number, batch: { pageCount: number; byteCount: number }): void {
+    const lender = this.lender(node);
+    lender.sent += batch.pageCount;
+    lender.sentSince += batch.byteCount;
   }
 
   noteAccepted(node: number): void {
@@ -161,7 +195,7 @@ export class Lenders {
   }
 
   private isReady(lender: Lender | undefined, now: number): boolean {
-    return lender === undefined || now >= lender.pausedUntilMs;
+    return lender === undefined || (now >= lender.pausedUntilMs && !lender.isExhausted);
   }
 
   /** One lender, the likelier the more it lends. */
@@ -188,6 +222,8 @@ export class Lenders {
   }
 }
 
-function hasRoom(lender: Lender): boolean {
+/** What it has granted says so better than what it told everybody. */
+function mayHaveRoom(lender: Lender): boolean {
+  if (lender.granted > 0) return !lender.isExhausted;
   return lender.freeFrames >= Math.min(FREE_FRAMES_MIN, (lender.offer?.lendFrames ?? 0) / 8);
 }

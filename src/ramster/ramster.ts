@@ -245,9 +245,25 @@ export class Ramster implements PamOps {
   // What the cluster calls.
 
   linkUp(node: number, bootId: bigint): void {
+    this.lenders.linkChanged(node);
     if (this.remotePages.linkUp(node, bootId)) this.losses.holderRestarted(node);
     this.repatriate.linkReady(node);
     this.remotify.pump();
+  }
+
+  linkDown(node: number): void {
+    this.lenders.linkChanged(node);
+  }
+
+  /** The node lets this one send so many pages, all that were sent on this link included. */
+  onGrant(node: number, pages: number): void {
+    this.lenders.onGrant(node, pages);
+    this.remotify.pump();
+  }
+
+  /** How many pages may be sent to the node now. */
+  credit(node: number): number {
+    return this.lenders.credit(node);
   }
 
   /**

@@ -40,7 +40,7 @@ import { EPHEMERAL, type Kind, PERSISTENT } from "../zbud/zbud.ts";
 import type { Zcache } from "../zcache/zcache.ts";
 import type { RamsterCounters } from "./counters.ts";
 import type { Latencies } from "./latencies.ts";
-import type { Lenders } from "./lenders.ts";
+import { type Lenders, PAGES_PER_FRAME } from "./lenders.ts";
 import type { Losses } from "./losses.ts";
 import type { Peers } from "./peers.ts";
 import type { RemotePages } from "./remote-pages.ts";
@@ -184,7 +184,9 @@ export class Remotify implements ReplySink {
   /** Whether a put may be sent there now. Asks for a link where there is none. */
   private readonly isOpen = (node: number): boolean => {
     if (this.losses.isOpen(node)) return false;
-    if (this.peers.channelOf(node) !== null) return this.remotePages.sendOwed(node);
+    if (this.peers.channelOf(node) !== null) {
+      return this.remotePages.sendOwed(node) && this.lenders.credit(node) >= PAGES_PER_FRAME;
+    }
     this.peers.want(node);
     return false;
   };
@@ -283,7 +285,7 @@ export class Remotify implements ReplySink {
     const timeoutMs = this.settings.requestTimeoutMs;
     const { count, bodyBytes } = batch;
     if (channel.commitRequest(MESSAGE.PUT, count, bodyBytes, this, context, timeoutMs) !== 0) {
-      this.lenders.noteSent(node, bodyBytes);
+      this.lenders.noteSent(node, { pageCount: count, byteCount: bodyBytes });
       return true;
     }
     this.finish(context);
@@ -298,10 +300,11 @@ export class Remotify implements ReplySink {
     batch.bodyBytes = 0;
     batch.node = node;
     batch.kind = kind;
-    const frameBytesMax = 2 * (PUT_ENTRY_BYTES + PAGE_BYTES);
+    const frameBytesMax = PAGES_PER_FRAME * (PUT_ENTRY_BYTES + PAGE_BYTES);
+    const countMax = Math.min(REMOTIFY_BATCH_COUNT_MAX, this.lenders.credit(node));
     while (
       batch.bodyBytes + frameBytesMax <= REMOTIFY_BATCH_BYTES &&
-      batch.count + 2 <= REMOTIFY_BATCH_COUNT_MAX
+      batch.count + PAGES_PER_FRAME <= countMax
     ) {
       const relieve = this.relieving && budget.isOverLow(this.framesHeld - batch.frameCount);
       if (!relieve && this.trickle[kind] === 0) return;

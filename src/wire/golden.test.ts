@@ -23,7 +23,7 @@ test("every message has a golden request and, where it has one, a golden reply",
   const seen = new Set(good.map(({ json }) => `${json.message} ${json.kind}`));
   for (const name of Object.keys(MESSAGE)) {
     expect(seen).toContain(`${name} request`);
-    if (name !== "GOODBYE") expect(seen).toContain(`${name} reply`);
+    if (name !== "GOODBYE" && name !== "GRANT") expect(seen).toContain(`${name} reply`);
   }
 });
 

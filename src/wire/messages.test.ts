@@ -44,6 +44,8 @@ function frame(fields: Partial<Frame>): Frame {
   return Object.assign(new Frame(), fields);
 }
 
+const NOT_REPLIED_TO: readonly string[] = ["GOODBYE", "GRANT"];
+
 /** A frame of zeros after its header, `bodyBytes` long, all of it in memory. */
 function zeros(type: number, bodyBytes: number, fields: Partial<Frame> = {}): Frame {
   const bytes = new Uint8Array(bodyBytes);
@@ -58,6 +60,7 @@ test("messages keep their numbers: they are protocol", () => {
     PUT: 16,
     GET: 17,
     FLUSH: 18,
+    GRANT: 19,
     NEW_POOL: 32,
     DESTROY_POOL: 33,
     FLUSH_POOL: 34,
@@ -78,8 +81,9 @@ test("names and numbers round trip, and a strange number is its own name", () =>
   expect(messageName(255)).toBe("message 255");
 });
 
-test("peers send PUT, GET and FLUSH, and nothing else", () => {
-  expect(NAMES.filter((name) => isPeerMessage(MESSAGE[name]))).toEqual(["PUT", "GET", "FLUSH"]);
+test("peers send PUT, GET, FLUSH and GRANT, and nothing else", () => {
+  const names = NAMES.filter((name) => isPeerMessage(MESSAGE[name]));
+  expect(names).toEqual(["PUT", "GET", "FLUSH", "GRANT"]);
 });
 
 describe("every message has a row:", () => {
@@ -91,8 +95,8 @@ describe("every message has a row:", () => {
       expect(invalidRequest(over)).toBe(`${name} with ${countMax + 1} entries: over ${countMax}`);
       const long = zeros(type, BODY_BYTES_MAX + 1);
       expect(invalidRequest(long)).toContain(`${name} with a body of ${BODY_BYTES_MAX + 1} bytes`);
-      if (name === "GOODBYE") {
-        expect(invalidReply(long)).toBe("reply to GOODBYE, which has none");
+      if (NOT_REPLIED_TO.includes(name)) {
+        expect(invalidReply(long)).toBe(`reply to ${name}, which has none`);
         expect(replyBytesMax(type, 0)).toBe(0);
       } else {
         expect(invalidReply(over)).toContain(`${name} with ${countMax + 1} entries`);
@@ -103,7 +107,7 @@ describe("every message has a row:", () => {
 });
 
 describe("the bound of a reply", () => {
-  for (const name of NAMES.filter((each) => each !== "GOODBYE")) {
+  for (const name of NAMES.filter((each) => !NOT_REPLIED_TO.includes(each))) {
     const type = MESSAGE[name];
     const countMax = COUNTS_MAX[name] ?? 0;
 
@@ -152,7 +156,7 @@ test("a request of a type that is not defined is no broken frame", () => {
 });
 
 test("a reply with a transport status has neither body nor count", () => {
-  for (const name of NAMES.filter((each) => each !== "GOODBYE")) {
+  for (const name of NAMES.filter((each) => !NOT_REPLIED_TO.includes(each))) {
     const failed = { transportStatus: 1 };
     expect(invalidReply(zeros(MESSAGE[name], 0, failed))).toBeNull();
     expect(invalidReply(zeros(MESSAGE[name], 1, failed))).not.toBeNull();
@@ -161,7 +165,7 @@ test("a reply with a transport status has neither body nor count", () => {
 });
 
 test("a reply with a handler status has a reason, or none where each entry has a status", () => {
-  for (const name of NAMES.filter((each) => each !== "GOODBYE")) {
+  for (const name of NAMES.filter((each) => !NOT_REPLIED_TO.includes(each))) {
     const refused = { handlerStatus: 14 };
     expect(invalidReply(zeros(MESSAGE[name], 0, refused))).toBeNull();
     const hasReason = COUNTS_MAX[name] === undefined && name !== "KEEPALIVE";

@@ -34,9 +34,11 @@ import {
   FLUSH_ENTRY_BYTES,
   GET_ENTRY_BYTES,
   GET_REPLY_ENTRY_BYTES,
+  GRANT_BYTES,
   invalidFlushBody,
   invalidGetBody,
   invalidGetReplyBody,
+  invalidGrantBody,
   invalidPutBody,
   PUT_ENTRY_BYTES,
 } from "./peer-entries.ts";
@@ -49,6 +51,7 @@ export const MESSAGE = {
   PUT: 16,
   GET: 17,
   FLUSH: 18,
+  GRANT: 19,
   NEW_POOL: 32,
   DESTROY_POOL: 33,
   FLUSH_POOL: 34,
@@ -155,6 +158,7 @@ const goodbyeShape: Shape = {
   bodyBytesMax: GOODBYE_BYTES_MAX,
   invalid: (frame) => (frame.bodyBytes >= 1 ? null : "no code"),
 };
+const grantShape: Shape = { countMax: 0, bodyBytesMax: GRANT_BYTES, invalid: invalidGrantBody };
 const newPoolShape: Shape = {
   ...POOL,
   invalid: (frame) => {
@@ -165,6 +169,11 @@ const newPoolShape: Shape = {
 };
 const knobShape: Shape = textShape(KNOB_BYTES_MAX);
 const knobReplyShape: Shape = textShape(KNOB_REPLY_BYTES_MAX);
+
+/** Not replied to. */
+function notice(request: Shape): MessageRow {
+  return { request, reply: null, refusal: EMPTY, replyBytesOf: () => 0 };
+}
 
 /** Replied to with bytes of their own, or with a reason. */
 function single(request: Shape, reply: Shape, refusal: Shape = REASON): MessageRow {
@@ -189,7 +198,7 @@ const PAGE_GET_REPLY_BYTES = 1 + PAGE_BYTES;
 const ROWS: { readonly [name in MessageName]: MessageRow } = {
   HELLO: single(helloShape, helloShape),
   KEEPALIVE: single(EMPTY, EMPTY, EMPTY),
-  GOODBYE: { request: goodbyeShape, reply: null, refusal: EMPTY, replyBytesOf: () => 0 },
+  GOODBYE: notice(goodbyeShape),
   PUT: batchWithStatuses(
     batch(REMOTIFY_BATCH_COUNT_MAX, PUT_ENTRY_BYTES + PAGE_BYTES, invalidPutBody),
   ),
@@ -199,6 +208,7 @@ const ROWS: { readonly [name in MessageName]: MessageRow } = {
     GET_REPLY_BYTES,
   ),
   FLUSH: batchWithStatuses(batch(FLUSH_BATCH_COUNT_MAX, FLUSH_ENTRY_BYTES, invalidFlushBody)),
+  GRANT: notice(grantShape),
   NEW_POOL: single(newPoolShape, POOL),
   DESTROY_POOL: single(POOL, EMPTY),
   FLUSH_POOL: single(POOL, EMPTY),
@@ -237,7 +247,7 @@ export function messageName(type: number): string {
 
 /** Whether nodes send it to each other, beside what opens and ends every channel. */
 export function isPeerMessage(type: number): boolean {
-  return type === MESSAGE.PUT || type === MESSAGE.GET || type === MESSAGE.FLUSH;
+  return type >= MESSAGE.PUT && type <= MESSAGE.GRANT;
 }
 
 /** The longest body that a reply to a request of `count` entries can have. 0 for what has none. */

@@ -1,5 +1,6 @@
 /**
- * Entries of the batches between nodes: PUT, GET and its reply, FLUSH. Byte tables: PROTOCOL.md.
+ * Bodies of the messages between nodes: entries of PUT, GET and its reply, and FLUSH; GRANT. Byte
+ * tables: PROTOCOL.md.
  *
  * Reading and writing allocates nothing and checks nothing: a body has passed its validator here,
  * which looks at every bound once, before anybody reads an entry.
@@ -23,6 +24,23 @@ export interface ZpageEntry {
 /** What a FLUSH entry means: the page, its object or its pool, each up to a version. */
 export const FLUSH_SCOPE = { PAGE: 0, OBJECT: 1, POOL: 2 } as const;
 export type FlushScope = (typeof FLUSH_SCOPE)[keyof typeof FLUSH_SCOPE];
+
+// GRANT: pages u64
+export const GRANT_BYTES = 8;
+
+export function writeGrant(view: DataView, at: number, pages: number): void {
+  writeVersion(view, at, pages);
+}
+
+export function readGrant(view: DataView, at: number): number {
+  return readVersion(view, at);
+}
+
+/** Validator of GRANT. */
+export function invalidGrantBody({ view, bodyAt, bodyBytes }: Frame): string | null {
+  if (bodyBytes !== GRANT_BYTES) return "body is not 8 bytes long";
+  return view.getUint32(bodyAt) < VERSION_HI_END ? null : "pages out of range";
+}
 
 /** Codec ids below this are defined: 0 raw, 1 lz4 block. */
 const CODECS_END = 2;

@@ -1,0 +1,103 @@
+/**
+ * Grants: how many pages each borrower may still send here. A lender promises no more than it has
+ * frames for, so what is sent is not refused for want of room, however many send at once.
+ *
+ *     granted so far ----- taken so far = outstanding, each a frame that is kept free for it
+ *
+ * A page needs a frame at most, and most need half of one: a promise is worth more than it seems,
+ * and is renewed as pages come in. Each gets half of what is not promised, up to a window, so that
+ * there is always some for the next.
+ *
+ * Counted from when the link came up, as the message says it: nothing of it outlives the link.
+ *
+ * Not here: sending (foreign.ts), what a borrower makes of it (lenders.ts).
+ */
+import { assert } from "../core/assert.ts";
+import { GRANT_PAGES_MAX, GRANT_PAGES_STEP } from "../core/limits.ts";
+import { EPHEMERAL } from "../zbud/zbud.ts";
+import type { Zcache } from "../zcache/zcache.ts";
+
+interface Account {
+  granted: number;
+  taken: number;
+}
+
+export class Grants {
+  private readonly zcache: Zcache;
+  /** Fewer at a time are not worth a message, and make batches of a few; small stores may. */
+  private readonly step: number;
+  private readonly accounts = new Map<number, Account>();
+  /** Pages that were promised and have not come. */
+  private outstandingPages = 0;
+
+  constructor(zcache: Zcache) {
+    this.zcache = zcache;
+    const sixteenth = Math.ceil(zcache.budget.frameCountMax / 16);
+    this.step = Math.min(GRANT_PAGES_STEP, sixteenth);
+  }
+
+  /** Of all borrowers: pages, and so frames at most. */
+  get outstanding(): number {
+    return this.outstandingPages;
+  }
+
+  outstandingOf(node: number): number {
+    const account = this.accounts.get(node);
+    return account === undefined ? 0 : account.granted - account.taken;
+  }
+
+  /** A link to the borrower is up, with nothing granted. */
+  open(node: number): void {
+    this.close(node);
+    this.accounts.set(node, { granted: 0, taken: 0 });
+  }
+
+  /** The link is down: what was promised on it is not. */
+  close(node: number): void {
+    this.outstandingPages -= this.outstandingOf(node);
+    this.accounts.delete(node);
+  }
+
+  /** The borrower sends `count` pages. @returns how many of them were promised. */
+  take(node: number, count: number): number {
+    const account = this.accounts.get(node);
+    if (account === undefined) return 0;
+    const taken = Math.min(count, account.granted - account.taken);
+    account.taken += taken;
+    this.outstandingPages -= taken;
+    assert(this.outstandingPages >= 0);
+    return taken;
+  }
+
+  /** Whether the borrower, which is linked, has used half of the most that it gets at once. */
+  isShort(node: number): boolean {
+    return this.outstandingOf(node) <= GRANT_PAGES_MAX / 2;
+  }
+
+  /**
+   * Promises more when that is worth a message. `pagesMax`: how many more pages may be held for the
+   * borrower, what is outstanding included.
+   *
+   * @returns all that was granted on this link by now, or 0: no news.
+   */
+  renew(node: number, pagesMax: number): number {
+    const account = this.accounts.get(node);
+    if (account === undefined) return 0;
+    const outstanding = account.granted - account.taken;
+    const free = this.framesFree - this.outstandingPages;
+    const fair = Math.max(Math.floor(free / 2), Math.min(free, this.step));
+    const allowed = pagesMax - outstanding;
+    const more = Math.min(GRANT_PAGES_MAX - outstanding, fair, allowed);
+    if (more <= 0 || (more < this.step && more < allowed)) return 0;
+    account.granted += more;
+    this.outstandingPages += more;
+    return account.granted;
+  }
+
+  /** Frames of ephemeral pages count: they go when somebody needs them. */
+  private get framesFree(): number {
+    const { frames, budget, zbud } = this.zcache;
+    const framesHeld = frames.framesUsed - zbud.counters.pageframes[EPHEMERAL];
+    return budget.frameCountMax - framesHeld;
+  }
+}
