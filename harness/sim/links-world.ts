@@ -2,6 +2,7 @@
  * Nodes that are nothing but their Links, on a simulated network: for tests of src/net/links.ts.
  */
 import { assert } from "../../src/core/assert.ts";
+import { PAGE_BYTES } from "../../src/core/limits.ts";
 import type { LogLevel } from "../../src/core/log.ts";
 import { SeededRandom } from "../../src/core/random.ts";
 import { HeapMemory } from "../../src/memory/heap-memory.ts";
@@ -9,8 +10,9 @@ import type { Address } from "../../src/net/address.ts";
 import { type Channel, LANE } from "../../src/net/channel.ts";
 import { type LinkHandler, Links, type LinksSettings } from "../../src/net/links.ts";
 import type { Frame } from "../../src/wire/framer.ts";
+import { encodeHello, HELLO_BYTES_MAX, type Hello, ROLE } from "../../src/wire/handshake.ts";
 import { MESSAGE } from "../../src/wire/messages.ts";
-import { Outcomes } from "./channel-pair.ts";
+import { frameBytes, Outcomes } from "./channel-pair.ts";
 import { SimClock } from "./clock.ts";
 import { type NetworkSettings, SimNetwork } from "./network.ts";
 
@@ -135,4 +137,24 @@ export class LinksWorld {
     this.run(this.network.settings.connectTimeoutMs); // Of the network itself.
     assert(this.clock.pendingCount === 0, "a timer is left");
   }
+}
+
+/** The HELLO of a peer made of bare bytes: node 2, unless `changes` says otherwise. */
+export function helloBytes(changes: Partial<Hello> = {}, request = 1): Uint8Array {
+  const hello: Hello = {
+    role: ROLE.PEER,
+    pageBytes: PAGE_BYTES,
+    node: 2,
+    bootId: 102n,
+    features: 0,
+    codecs: 3,
+    keepaliveMs: 2000,
+    idleMs: 30_000,
+    clusterName: "test",
+    nodeName: "bare",
+    ...changes,
+  };
+  const body = new Uint8Array(HELLO_BYTES_MAX);
+  const bodyBytes = encodeHello(hello, new DataView(body.buffer), 0);
+  return frameBytes({ type: MESSAGE.HELLO, request, body: body.slice(0, bodyBytes) });
 }

@@ -3,7 +3,8 @@ import fc from "fast-check";
 import { ConfigError } from "../core/errors.ts";
 import { nodeConfig } from "../node/config.ts";
 import { parseArgs } from "./args.ts";
-import { COMMANDS, flagsOf } from "./flags.ts";
+import { flagsOf } from "./flag-spec.ts";
+import { COMMANDS } from "./flags.ts";
 
 const MACHINE = {
   hostName: "pebble",
@@ -51,7 +52,7 @@ describe("parseArgs() of a node", () => {
       --gossip 10.0.0.9:0 --join 10.0.0.1:7946,seeds:7946 --network wan
       --advertise 10.0.0.8:7777 --gossip-advertise 10.0.0.8:7946 --insecure
       --quota 1GiB --foreign-grace 1m --http 127.0.0.1:9100
-      --gossip-label blue --log warn,net=debug --log-format json`;
+      --gossip-label blue --unused 2m --log warn,net=debug --log-format json`;
     expect(parse(line.replaceAll("\n", " "))).toEqual({
       command: "node",
       options: {
@@ -84,6 +85,7 @@ describe("parseArgs() of a node", () => {
         requestTimeoutMs: 1500,
         keepaliveMs: 1000,
         idleMs: 10_000,
+        unusedMs: 120_000,
         reconnectMs: 5000,
         selfshrink: false,
         selfshrinkIntervalMs: 60_000,

@@ -37,7 +37,8 @@ import {
 } from "../node/config.ts";
 import { parsePeer } from "../node/peers.ts";
 import { readConfigText } from "./config-file.ts";
-import { COMMANDS, type CommandSpec } from "./flags.ts";
+import type { CommandSpec } from "./flag-spec.ts";
+import { COMMANDS } from "./flags.ts";
 import { type GivenFlags, readFlags } from "./given.ts";
 import { nearest } from "./nearest.ts";
 import {
@@ -230,6 +231,7 @@ function readCommon(flags: GivenFlags, machine: Machine): NodeSettings {
     requestTimeoutMs: parseDuration(flags.value("request-timeout"), NODE_BOUNDS.requestTimeoutMs),
     keepaliveMs: parseDuration(flags.value("keepalive"), NODE_BOUNDS.keepaliveMs),
     idleMs: parseDuration(flags.value("idle"), NODE_BOUNDS.idleMs),
+    unusedMs: parseDuration(flags.value("unused"), NODE_BOUNDS.unusedMs),
     reconnectMs: parseDuration(flags.value("reconnect"), NODE_BOUNDS.reconnectMs),
   };
 }

@@ -11,7 +11,7 @@
  * where those of the command line do (args.ts), and what is wrong with it is said of the file.
  */
 import { ConfigError } from "../core/errors.ts";
-import { type CommandSpec, type FlagSpec, flagsOf } from "./flags.ts";
+import { type CommandSpec, type FlagSpec, flagsOf } from "./flag-spec.ts";
 import type { GivenText, GivenTexts } from "./given.ts";
 import { nearest } from "./nearest.ts";
 import { isRamsterConf, readRamsterConf } from "./ramster-conf.ts";

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
-import { COMMANDS, flagsOf } from "./flags.ts";
+import { flagsOf } from "./flag-spec.ts";
+import { COMMANDS } from "./flags.ts";
 
 describe("COMMANDS", () => {
   test.each(COMMANDS.map((command) => [command.name, command] as const))(

@@ -15,7 +15,8 @@
 import { cac } from "cac";
 import { assert } from "../core/assert.ts";
 import { ConfigError } from "../core/errors.ts";
-import { COMMANDS, type CommandSpec, type FlagSpec, flagsOf } from "./flags.ts";
+import { type CommandSpec, type FlagSpec, flagsOf } from "./flag-spec.ts";
+import { COMMANDS } from "./flags.ts";
 import { nearest } from "./nearest.ts";
 import { badValue, type Given, type Place } from "./units.ts";
 

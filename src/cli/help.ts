@@ -2,7 +2,8 @@
  * Help: the text for a person, made from the tables in flags.ts. Fits 80 columns but for examples.
  */
 import { assert } from "../core/assert.ts";
-import { COMMANDS, type CommandSpec, type FlagSpec, flagsOf } from "./flags.ts";
+import { type CommandSpec, type FlagSpec, flagsOf } from "./flag-spec.ts";
+import { COMMANDS } from "./flags.ts";
 import type { CommandName } from "./options.ts";
 import type { Paint } from "./paint.ts";
 

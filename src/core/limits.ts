@@ -123,6 +123,11 @@ export const LINKS_UNIDENTIFIED_MAX = 64;
 export const KEEPALIVE_MS_DEFAULT = 2000;
 export const IDLE_MS_DEFAULT = 30_000;
 /**
+ * A link that nobody used for so long is closed: far above the pauses of work, and so short that of
+ * the links between many nodes only those in use are there.
+ */
+export const UNUSED_MS_DEFAULT = 60_000;
+/**
  * What a peer may bring the keepalive down to by its HELLO; idle is at least twice what comes of
  * it.
  */

@@ -96,6 +96,8 @@ export class Channel implements StreamEvents, FrameSink {
   remote = "";
   /** Moves whenever there is a sign of life from the other side. */
   progress = 0;
+  /** Moves with each message that is asked of the other side or of this one, but KEEPALIVE. */
+  uses = 0;
   /** May be replaced once it is known whose channel this is. */
   counters: LinkCounters;
   private readonly clock: Clock;
@@ -203,6 +205,7 @@ export class Channel implements StreamEvents, FrameSink {
       this.wantsRoom = true;
       return 0;
     }
+    if (type !== MESSAGE.KEEPALIVE) this.uses += 1;
     this.commit(type, bodyBytes, number, 0, 0, 0, count);
     this.armDeadlines();
     return number;
@@ -211,6 +214,7 @@ export class Channel implements StreamEvents, FrameSink {
   /** Sends the message whose body was written, which has no reply. */
   commitNotice(type: number, bodyBytes: number): void {
     if (this.state !== OPEN) return;
+    this.uses += 1;
     this.commit(type, bodyBytes, 0, 0, 0, 0, 0);
   }
 
@@ -389,6 +393,7 @@ export class Channel implements StreamEvents, FrameSink {
   private serve(frame: Frame): void {
     if (this.state !== OPEN) return;
     const invalid = invalidRequest(frame);
+    if (frame.type !== MESSAGE.KEEPALIVE) this.uses += 1;
     if (invalid === null) this.handler.onRequest(this, frame);
     else this.malformed(invalid);
   }

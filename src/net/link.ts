@@ -12,7 +12,8 @@
  *
  * Once UP, keepalive: after `keepaliveMs` without a byte from the other side it is asked for a sign
  * of life; after `idleMs` the link is closed. Both are the smaller of what the two sides want
- * (src/wire/handshake.ts).
+ * (src/wire/handshake.ts). A link that either side has not used for its `unusedMs` is closed too,
+ * so that there are as many as are needed, and not one for each pair of nodes.
  *
  * Not here: which peers there are, which of two links to keep, when to dial (links.ts).
  */
@@ -73,6 +74,12 @@ export interface LinkEnv {
   readonly memory: Memory;
 }
 
+export interface LinkOptions {
+  readonly handshakeMs: number;
+  readonly unusedMs: number;
+  readonly counters: LinkCounters;
+}
+
 /** Contexts of the link's own requests. */
 const CONTEXT_HELLO = 0;
 const CONTEXT_KEEPALIVE = 1;
@@ -96,24 +103,28 @@ export class Link implements ChannelHandler, ReplySink {
   private readonly mine: Hello;
   private readonly owner: LinkOwner;
   private readonly handshakeMs: number;
+  private readonly unusedMs: number;
   private keepaliveMs = 0;
   private idleMs = 0;
   private timer: TimerId | null = null;
   private progressSeen = 0;
   private heardAtMs = 0;
+  private usesSeen = 0;
+  private usedAtMs = 0;
   private readonly tick = (): void => this.onTick();
 
   private constructor(
     env: LinkEnv,
     mine: Hello,
     owner: LinkOwner,
-    options: { isDialled: boolean; handshakeMs: number; counters: LinkCounters },
+    options: LinkOptions & { isDialled: boolean },
   ) {
     this.clock = env.clock;
     this.mine = mine;
     this.owner = owner;
     this.isDialled = options.isDialled;
     this.handshakeMs = options.handshakeMs;
+    this.unusedMs = options.unusedMs;
     this.state = options.isDialled ? LINK_STATE.DIALLING : LINK_STATE.GREETING;
     this.channel = new Channel(env, this, options.counters);
     this.timer = this.clock.after(this.handshakeMs, () => this.onHandshakeLate());
@@ -125,7 +136,7 @@ export class Link implements ChannelHandler, ReplySink {
     address: Address,
     mine: Hello,
     owner: LinkOwner,
-    options: { handshakeMs: number; counters: LinkCounters },
+    options: LinkOptions,
   ): Link {
     const link = new Link(env, mine, owner, { ...options, isDialled: true });
     link.channel.attach(env.transport.connect(address, link.channel));
@@ -133,12 +144,7 @@ export class Link implements ChannelHandler, ReplySink {
   }
 
   /** For a stream that was accepted: `link.channel` is what its `accept` returns. */
-  static accept(
-    env: LinkEnv,
-    mine: Hello,
-    owner: LinkOwner,
-    options: { handshakeMs: number; counters: LinkCounters },
-  ): Link {
+  static accept(env: LinkEnv, mine: Hello, owner: LinkOwner, options: LinkOptions): Link {
     return new Link(env, mine, owner, { ...options, isDialled: false });
   }
 
@@ -263,6 +269,7 @@ export class Link implements ChannelHandler, ReplySink {
     this.state = LINK_STATE.UP;
     this.wasUp = true;
     this.heardAtMs = this.clock.now();
+    this.usedAtMs = this.heardAtMs;
     this.progressSeen = this.channel.progress;
     this.setTimer(this.keepaliveMs);
     this.owner.onUp(this);
@@ -299,6 +306,12 @@ export class Link implements ChannelHandler, ReplySink {
   private onTick(): void {
     this.timer = null;
     const nowMs = this.clock.now();
+    if (this.channel.uses !== this.usesSeen) {
+      this.usesSeen = this.channel.uses;
+      this.usedAtMs = nowMs;
+    } else if (nowMs - this.usedAtMs >= this.unusedMs) {
+      return this.goodbye(GOODBYE.UNUSED, `not used for ${this.unusedMs} ms`);
+    }
     if (this.channel.progress !== this.progressSeen) {
       this.progressSeen = this.channel.progress;
       this.heardAtMs = nowMs;

@@ -34,6 +34,7 @@ import {
   PAGE_BYTES,
   REDIAL_MS_MAX,
   REDIAL_MS_MIN,
+  UNUSED_MS_DEFAULT,
 } from "../core/limits.ts";
 import type { LogLevel } from "../core/log.ts";
 import type { Memory } from "../core/memory.ts";
@@ -71,6 +72,7 @@ export interface LinksSettings {
   readonly keepaliveMs: number;
   readonly idleMs: number;
   readonly handshakeMs: number;
+  readonly unusedMs: number;
   readonly redialMinMs: number;
   readonly redialMaxMs: number;
   /** Any node number may connect: then the peer is known by its number and is never dialled. */
@@ -81,6 +83,7 @@ export const LINKS_DEFAULTS: LinksSettings = {
   keepaliveMs: KEEPALIVE_MS_DEFAULT,
   idleMs: IDLE_MS_DEFAULT,
   handshakeMs: HANDSHAKE_TIMEOUT_MS,
+  unusedMs: UNUSED_MS_DEFAULT,
   redialMinMs: REDIAL_MS_MIN,
   redialMaxMs: REDIAL_MS_MAX,
   acceptUnknownPeers: false,
@@ -209,6 +212,16 @@ export class Links implements LinkOwner {
     this.dialWhenDue(peer);
   }
 
+  /** There is reason to think that the node is there again: what failed before does not count. */
+  forgetFailures(node: number): void {
+    const peer = this.byNode.get(node);
+    if (peer === undefined) return;
+    peer.attempt = 0;
+    peer.notBeforeMs = 0;
+    this.cancelRetry(peer);
+    this.dialWhenDue(peer);
+  }
+
   /** Closes the link to `node` and forgets it. */
   removePeer(node: number): void {
     const peer = this.byNode.get(node);
@@ -286,8 +299,8 @@ export class Links implements LinkOwner {
   private dial(peer: Peer, address: Address): void {
     peer.counters.dials += 1;
     this.notice("debug", `dials node ${peer.node} at "${formatAddress(address)}"`);
-    const { handshakeMs } = this.settings;
-    const options = { handshakeMs, counters: peer.counters };
+    const { handshakeMs, unusedMs } = this.settings;
+    const options = { handshakeMs, unusedMs, counters: peer.counters };
     const link = Link.dial(this.env, address, this.hello, this, options);
     peer.dial = link;
     this.all.add(link);
@@ -312,8 +325,8 @@ export class Links implements LinkOwner {
       this.connectionsRefused += 1;
       return REFUSE_STREAM;
     }
-    const { handshakeMs } = this.settings;
-    const options = { handshakeMs, counters: new LinkCounters() };
+    const { handshakeMs, unusedMs } = this.settings;
+    const options = { handshakeMs, unusedMs, counters: new LinkCounters() };
     const link = Link.accept(this.env, this.hello, this, options);
     this.unidentified.add(link);
     this.all.add(link);

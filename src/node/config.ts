@@ -43,6 +43,7 @@ import {
   TRICKLE_FRAMES_DEFAULT,
   TRICKLE_FRAMES_MAX,
   TRICKLE_PERIOD_MS_DEFAULT,
+  UNUSED_MS_DEFAULT,
   ZPAGE_BYTES_MAX,
 } from "../core/limits.ts";
 import type { AreaLevel } from "../core/log.ts";
@@ -121,6 +122,8 @@ export interface NodeConfig {
   readonly requestTimeoutMs: number;
   readonly keepaliveMs: number;
   readonly idleMs: number;
+  /** A link without a page on it for so long is closed. */
+  readonly unusedMs: number;
   /** The longest wait between two attempts to dial a peer. */
   readonly reconnectMs: number;
   readonly selfshrink: boolean;
@@ -172,6 +175,7 @@ export const NODE_DEFAULTS: Omit<NodeConfig, "number" | "name"> = {
   requestTimeoutMs: REQUEST_TIMEOUT_MS_DEFAULT,
   keepaliveMs: KEEPALIVE_MS_DEFAULT,
   idleMs: IDLE_MS_DEFAULT,
+  unusedMs: UNUSED_MS_DEFAULT,
   reconnectMs: REDIAL_MS_MAX,
   selfshrink: true,
   selfshrinkIntervalMs: SELFSHRINK_INTERVAL_MS_DEFAULT,
@@ -203,6 +207,7 @@ export const NODE_BOUNDS = {
   requestTimeoutMs: { flag: "request-timeout", ...TIME },
   keepaliveMs: { flag: "keepalive", ...TIME },
   idleMs: { flag: "idle", ...TIME },
+  unusedMs: { flag: "unused", ...TIME },
   reconnectMs: { flag: "reconnect", ...TIME, min: REDIAL_MS_MIN },
   selfshrinkIntervalMs: { flag: "selfshrink-interval", ...TIME },
   selfshrinkHysteresis: { flag: "selfshrink-hysteresis", min: 1, max: SELFSHRINK_COUNT_MAX },

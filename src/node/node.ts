@@ -62,6 +62,8 @@ export class Node implements LinkHandler, MembershipEvents {
   private readonly membership: Membership | null;
   private readonly log: Log;
   private readonly clock: Clock;
+  /** What the cluster says, by node. */
+  private readonly boots = new Map<number, bigint>();
   /** Of nodes that are gone: when what is held for them goes, too. */
   private readonly purges = new Map<number, TimerId>();
   private listenAddress = "";
@@ -157,9 +159,26 @@ export class Node implements LinkHandler, MembershipEvents {
 
   onNode(number: number, address: TcpAddress, tags: NodeTags): void {
     this.links.setPeer(number, address);
+    this.foundBoot(number, tags.bootId);
     const { lendFrames, freeFrames } = tags;
     if (lendFrames > 0) this.ramster.setLender(number, { lendFrames, freeFrames });
     else this.ramster.removeLender(number);
+  }
+
+  /** A restart is noticed at once: what it kept of ours, and what is kept for it, is gone. */
+  private foundBoot(number: number, bootId: bigint): void {
+    if (this.boots.get(number) === bootId) return;
+    this.boots.set(number, bootId);
+    this.links.forgetFailures(number);
+    const count = this.foreign?.ownerBooted(number, bootId) ?? 0;
+    if (count > 0)
+      this.log.write(
+        "warn",
+        "ramster",
+        `dropped ${count} pages of node ${number}, which has restarted`,
+      );
+    // On a link it says for sure whether it still has them.
+    if (this.ramster.remotePageCount(number) > 0) this.links.want(number);
   }
 
   /**
@@ -168,6 +187,7 @@ export class Node implements LinkHandler, MembershipEvents {
    */
   onNodeGone(number: number, how: "dead" | "left"): void {
     this.ramster.holderDead(number);
+    this.boots.delete(number);
     this.purgeAfter(number, how === "left" ? 0 : this.config.foreignGraceMs);
     if (!this.config.peers.some((peer) => peer.number === number)) this.links.removePeer(number);
   }
@@ -297,6 +317,7 @@ function linkSettings(config: NumberedConfig) {
     keepaliveMs: config.keepaliveMs,
     idleMs: config.idleMs,
     redialMaxMs: config.reconnectMs,
+    unusedMs: config.unusedMs,
     acceptUnknownPeers: config.lendBytes > 0,
   };
 }

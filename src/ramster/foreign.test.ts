@@ -191,3 +191,18 @@ test("an owner that comes back with another boot id finds nothing; with the same
   expect(put(at(1), 1, PERSISTENT)).toBe(STATUS.CORRUPT); // Summed from another seed.
   expect(foreign.counters.foreign_purged_pages).toBe(1);
 });
+
+test("news of a restart drops what is held, unless a link knows better or the news is old", async () => {
+  const { foreign, linkUp, put } = await holder();
+  put(at(1), 1, PERSISTENT);
+  expect(foreign.ownerBooted(OWNER, BOOT_ID + 1n)).toBe(0); // There is a link.
+  foreign.linkDown(OWNER);
+  expect(foreign.ownerBooted(OWNER, BOOT_ID)).toBe(0);
+  expect(foreign.ownerBooted(OWNER, BOOT_ID + 1n)).toBe(1);
+  expect([foreign.pageCount(OWNER), foreign.counters.foreign_purged_pages]).toEqual([0, 1]);
+  expect(foreign.ownerBooted(OWNER, BOOT_ID + 1n)).toBe(0);
+  linkUp(BOOT_ID);
+  linkUp(BOOT_ID + 2n);
+  foreign.linkDown(OWNER);
+  expect(foreign.ownerBooted(OWNER, BOOT_ID)).toBe(0); // From before what the link said.
+});

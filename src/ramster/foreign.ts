@@ -42,6 +42,8 @@ import { Grants } from "./grants.ts";
 
 interface Owner {
   bootId: bigint;
+  /** The boot id before that one, whose pages are gone; null when there was none. */
+  bootIdBefore: bigint | null;
   /** Null while there is no link. */
   channel: Channel | null;
   /** Where the checksums of its pages start. */
@@ -85,7 +87,9 @@ export class Foreign {
     const known = this.owners.get(node);
     const isBack = known !== undefined && known.bootId === bootId;
     if (known !== undefined && !isBack) this.counters.foreign_purged_pages += this.purge(node);
-    const owner = isBack ? known : { bootId, seed: this.seedOf(bootId), channel };
+    const bootIdBefore = known?.bootId ?? null;
+    const seed = this.seedOf(bootId);
+    const owner = isBack ? known : { bootId, bootIdBefore, seed, channel };
     owner.channel = channel;
     this.owners.set(node, owner);
     this.grants.open(node);
@@ -102,6 +106,19 @@ export class Foreign {
   grantAll(): void {
     for (const [node, { channel }] of this.owners)
       if (channel !== null) this.grantTo(node, channel);
+  }
+
+  /**
+   * News of a node without a link: it has this boot id. Pages from before go, since it may never
+   * link here again. News may be late: a link knows better, and so does one that was there since.
+   *
+   * @returns how many pages were dropped.
+   */
+  ownerBooted(node: number, bootId: bigint): number {
+    const owner = this.owners.get(node);
+    if (owner === undefined || owner.channel !== null) return 0;
+    if (owner.bootId === bootId || owner.bootIdBefore === bootId) return 0;
+    return this.ownerGone(node);
   }
 
   /** The node is gone for good, and its index with it. @returns how many pages were dropped. */

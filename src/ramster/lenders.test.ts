@@ -3,7 +3,7 @@ import { SimClock } from "../../harness/sim/clock.ts";
 import { FRAME_BYTES } from "../core/limits.ts";
 import { Log } from "../core/log.ts";
 import { SeededRandom } from "../core/random.ts";
-import { Lenders, type Target } from "./lenders.ts";
+import { LENDERS_LINKED_MAX, Lenders, type Target } from "./lenders.ts";
 
 const BATCH = { pageCount: 24, byteCount: 16 * FRAME_BYTES };
 const OPEN = (): boolean => true;
@@ -99,6 +99,29 @@ test("what was granted is believed before what was told to everybody", () => {
   expect(lenders.choose(OPEN)).toBe(-1);
   lenders.onGrant(0, 100);
   expect(lenders.choose(OPEN)).toBe(0);
+});
+
+test("of many lenders a node keeps links to some, and to others when these are full", () => {
+  const { lenders } = world(
+    "auto",
+    Array.from({ length: 1000 }, () => 1000),
+  );
+  const linked = new Set<number>();
+  const isOpen = (node: number): boolean => {
+    if (!linked.has(node)) lenders.onGrant(node, 1000);
+    linked.add(node);
+    return true;
+  };
+  for (let i = 0; i < 1000; i += 1) {
+    const node = lenders.choose(isOpen);
+    lenders.noteSent(node, { pageCount: 2, byteCount: 4096 });
+  }
+  expect(linked.size).toBeGreaterThanOrEqual(LENDERS_LINKED_MAX);
+  expect(linked.size).toBeLessThanOrEqual(LENDERS_LINKED_MAX + 1);
+  const [full = -1] = linked;
+  lenders.noteSent(full, { pageCount: lenders.credit(full), byteCount: 4096 });
+  for (let i = 0; i < 100; i += 1) expect(lenders.choose(isOpen)).not.toBe(full);
+  expect(linked.size).toBeGreaterThan(LENDERS_LINKED_MAX);
 });
 
 test("one that is gone gets nothing", () => {

@@ -10,6 +10,9 @@
  * once a second at most. That is for the choice alone. How much may be sent is what it has granted
  * on the link there is, counted in pages (grants.ts), and never more.
  *
+ * As long as LENDERS_LINKED_MAX lenders take pages on links that are up, it draws from these alone,
+ * so that many nodes do not all have links to each other.
+ *
  * One that refused is left alone for a while, and longer each time in a row; the others go on.
  *
  * Not here: sending (remotify.ts), who is alive (the node tells).
@@ -29,6 +32,8 @@ export interface Offer {
   readonly freeFrames: number;
 }
 
+/** Enough to be spread well, and few enough that links stay few. */
+export const LENDERS_LINKED_MAX = 32;
 /** Draws for one batch before it gives up: with a few lenders every one has been tried. */
 const DRAWS_MAX = 16;
 /** What is sent is frames as they are, with two pages at most. */
@@ -76,6 +81,8 @@ export class Lenders {
   private readonly byNode = new Map<number, Lender>();
   /** Those with an offer: what "auto" draws from. */
   private readonly offering: Lender[] = [];
+  /** Those of them that have granted something on the link there is. */
+  private readonly granting: Lender[] = [];
   private lendFramesMax = 0;
 
   constructor(env: { clock: Clock; random: Random; log: Log }, target: Target) {
@@ -115,7 +122,9 @@ export class Lenders {
     const index = this.offering.findIndex((lender) => lender.node === node);
     if (index < 0) return;
     this.offering.splice(index, 1);
-    this.lender(node).offer = null;
+    const lender = this.lender(node);
+    lender.offer = null;
+    this.updateGranting(lender);
     this.findLargest();
   }
 
@@ -144,10 +153,11 @@ export class Lenders {
     if (target !== "auto") {
       return this.isReady(this.byNode.get(target), now) && isOpen(target) ? target : -1;
     }
+    const from = this.hasEnough ? this.granting : this.offering;
     let best: Lender | null = null;
     let found = 0;
     for (let draw = 0; draw < DRAWS_MAX && found < 2; draw += 1) {
-      const lender = this.draw();
+      const lender = this.draw(from);
       if (lender === null || lender === best) continue;
       if (!this.isReady(lender, now) || !mayHaveRoom(lender) || !isOpen(lender.node)) continue;
       found += 1;
@@ -161,12 +171,14 @@ export class Lenders {
     const lender = this.lender(node);
     lender.granted = 0;
     lender.sent = 0;
+    this.updateGranting(lender);
   }
 
   /** GRANT: all that may be sent on this link since it came up, in pages. */
   onGrant(node: number, pages: number): void {
     const lender = this.lender(node);
     lender.granted = Math.max(lender.granted, pages);
+    this.updateGranting(lender);
   }
 
   /** How many pages may be sent there now. */
@@ -199,11 +211,25 @@ export class Lenders {
   }
 
   /** One lender, the likelier the more it lends. */
-  private draw(): Lender | null {
-    const lender = this.offering[below(this.random, this.offering.length)];
+  private draw(from: readonly Lender[]): Lender | null {
+    const lender = from[below(this.random, from.length)];
     if (lender === undefined) return null;
     const kept = below(this.random, this.lendFramesMax) < (lender.offer?.lendFrames ?? 0);
     return kept ? lender : null;
+  }
+
+  /** Whether as many as there should be links to take pages now. */
+  private get hasEnough(): boolean {
+    let count = 0;
+    for (const lender of this.granting) if (!lender.isExhausted) count += 1;
+    return count >= LENDERS_LINKED_MAX;
+  }
+
+  private updateGranting(lender: Lender): void {
+    const index = this.granting.indexOf(lender);
+    const belongs = lender.granted > 0 && lender.offer !== null;
+    if (belongs && index < 0) this.granting.push(lender);
+    if (!belongs && index >= 0) this.granting.splice(index, 1);
   }
 
   private lender(node: number): Lender {

@@ -84,6 +84,8 @@ export const GOODBYE = {
   NO_REPLIES: 6,
   /** This side takes no more connections now. */
   BUSY: 7,
+  /** Nothing was asked for on the link for long: it is dialled again when there is something. */
+  UNUSED: 8,
 } as const;
 
 /** One line on why not, in UTF-8. */
