@@ -152,7 +152,7 @@ test("a page of another size, an oid or an index out of range never leaves the p
 });
 
 test("knobs: the target can be changed and unset; what is refused says why", async () => {
-  const { sim, client, wait } = await world();
+  const { sim, client, wait } = await world({ lendBytes: MIB });
   expect(await wait(client.getKnob("remote_target_nodenum"))).toBe("1");
   expect(await wait(client.setKnob("remote_target_nodenum", "none"))).toBe("none");
   expect(sim.node(0).node.ramster.target).toBeNull();
@@ -162,6 +162,13 @@ test("knobs: the target can be changed and unset; what is refused says why", asy
     ["remote_target_nodenum", "x", "it takes a node"],
     ["pers_remotify_enable", "yes", "it takes 0 or 1"],
     ["peers", "0@a:1", "node 0 is this node"],
+    ["manual_node_up", "9", "not one of the peers"],
+    ["remote_pers_pages", "0", "it can only be read"],
+    ["high_mark_percent", "10", "the low mark is 80"],
+    ["low_mark_percent", "95", "the high mark is 90"],
+    ["high_mark_percent", "0", "it takes a number from 1 to 100"],
+    ["quota_pages", "-1", "it takes a number"],
+    ["log", "net=loud", "write LEVEL or AREA=LEVEL"],
     ["nonsense", "1", 'Cannot find knob "nonsense"'],
   ] as const) {
     const message = expect.stringContaining(why);
@@ -170,6 +177,30 @@ test("knobs: the target can be changed and unset; what is refused says why", asy
       message,
     });
   }
+  await sim.stop();
+});
+
+test("knobs: what is set is in force, and is read back", async () => {
+  const { sim, client, wait } = await world({ lendBytes: MIB });
+  const { ramster, foreign, links } = sim.node(0).node;
+  for (const [name, value] of [
+    ["low_mark_percent", "20"],
+    ["high_mark_percent", "30"],
+    ["quota_pages", "7"],
+    ["log", "cluster=info,net=debug,ramster=info,doors=info"],
+  ] as const) {
+    expect(await wait(client.setKnob(name, value))).toBe(value);
+    expect(await wait(client.getKnob(name))).toBe(value);
+  }
+  const { budget } = ramster.zcache;
+  expect(budget.isOverHigh(Math.ceil(budget.frameCountMax * 0.31))).toBe(true);
+  expect(foreign?.pagesPerOwnerMax).toBe(7);
+  expect(await wait(client.setKnob("quota_pages", "none"))).toBe("none");
+  links.unwant(1);
+  await wait(client.setKnob("manual_node_up", "1"));
+  sim.until("the link is up", () => links.channelOf(1) !== null);
+  expect(await wait(client.getKnob("manual_node_up"))).toBe("1");
+  expect(await wait(client.getKnob("interface_revision"))).toBe("1");
   await sim.stop();
 });
 

@@ -1,21 +1,17 @@
 /**
- * Admin: what can be read and set on a running node: its counters, and the original's control files
- * as knobs under their names (reference 7.1). A value that is refused is an error with its reason,
- * never silently ignored.
+ * Admin: what programs read and set on a running node: its counters and state, and its knobs
+ * (knobs.ts). A value that is refused is an error with its reason, never silently ignored.
  */
 import { ConfigError } from "../core/errors.ts";
-import { NODES_MAX } from "../core/limits.ts";
-import { type Log, parseLogLevel } from "../core/log.ts";
+import type { Log } from "../core/log.ts";
 import type { Admin } from "../doors/client-door.ts";
-import { formatAddress } from "../net/address.ts";
 import type { Links } from "../net/links.ts";
 import type { Foreign } from "../ramster/foreign.ts";
 import type { Ramster } from "../ramster/ramster.ts";
 import { EPHEMERAL, type Kind, PERSISTENT } from "../zbud/zbud.ts";
 import type { PeerConfig } from "./config.ts";
-import { keyKnob } from "./key-knob.ts";
+import { type Knob, knobsOf } from "./knobs.ts";
 import type { Membership } from "./membership.ts";
-import { parsePeers } from "./peers.ts";
 
 /** A member in the stats; names are part of what scripts read. */
 interface MemberStats {
@@ -31,11 +27,6 @@ interface MemberStats {
   pressure: number;
   target: string | null;
   note: string;
-}
-
-interface Knob {
-  get(): string;
-  set(value: string): void;
 }
 
 export interface AdminParts {
@@ -62,18 +53,7 @@ export class NodeAdmin implements Admin {
 
   constructor(parts: AdminParts) {
     this.parts = parts;
-    const { settings, zcache } = parts.ramster;
-    this.knobs = new Map<string, Knob>([
-      ["remote_target_nodenum", this.targetKnob()],
-      ["peers", this.peersKnob()],
-      ["pers_remotify_enable", switchKnob(settings, "persEnabled")],
-      ["eph_remotify_enable", switchKnob(settings, "ephEnabled")],
-      ["selfshrink", switchKnob(settings.selfshrink, "enabled")],
-      ["remotify_trickle_frames", countKnob(settings.trickle, "frames")],
-      ["log", logKnob(parts.log)],
-      ["frozen", switchKnob(zcache.tmem, "frozen")],
-      ["gossip_keys", keyKnob(parts.membership?.keyring ?? null)],
-    ]);
+    this.knobs = knobsOf(parts);
   }
 
   getKnob(name: string): string {
@@ -169,85 +149,9 @@ export class NodeAdmin implements Admin {
     const names = [...this.knobs.keys()].join(", ");
     throw new ConfigError("BAD_CONFIG", `Cannot find knob "${name}": there are ${names}`);
   }
-
-  /**
-   * The node that pages go to, "auto", or "none": unlike the original's file it can be unset, and
-   * refuses what is no peer.
-   */
-  private targetKnob(): Knob {
-    const { ramster, identity, links } = this.parts;
-    return {
-      get: () => ramster.target?.toString() ?? "none",
-      set: (value) => {
-        if (value === "none") return ramster.setTarget(null);
-        if (value === "auto") return ramster.setTarget("auto");
-        const node = numberOf(value, NODES_MAX - 1, 'a node\'s number, "auto" or "none"');
-        if (node === identity.number) throw new ConfigError("BAD_CONFIG", "it is this node");
-        if (!links.peers().some((peer) => peer.node === node && peer.address !== "")) {
-          throw new ConfigError("BAD_CONFIG", "it is not one of the peers");
-        }
-        ramster.setTarget(node);
-      },
-    };
-  }
-
-  private peersKnob(): Knob {
-    const { links, identity, peers, ramster } = this.parts;
-    return {
-      get: () => peers.map((peer) => `${peer.number}@${formatAddress(peer.address)}`).join(","),
-      set: (value) => {
-        const next = value === "" ? [] : parsePeers(value, identity.number);
-        for (const peer of peers) {
-          if (next.some((other) => other.number === peer.number)) continue;
-          if (ramster.target === peer.number) {
-            throw new ConfigError("BAD_CONFIG", `node ${peer.number} is the target`);
-          }
-          links.removePeer(peer.number);
-        }
-        for (const peer of next) links.setPeer(peer.number, peer.address);
-        peers.splice(0, peers.length, ...next);
-      },
-    };
-  }
 }
 
 /** How many zpages of 0, 1, 2, ... chunks were ever stored. */
 function chunkCounts(ramster: Ramster, kind: Kind): number[] {
   return [...ramster.zcache.zbud.counters.cumul_chunk_counts[kind]];
-}
-
-/** Members as of --log; what is not named stays as it is. */
-function logKnob(log: Log): Knob {
-  return {
-    get: () => log.levelsText,
-    set: (value) => log.setLevels(value.split(",").map(parseLogLevel)),
-  };
-}
-
-/** A boolean field as 0 or 1. */
-function switchKnob<K extends string>(settings: { [key in K]: boolean }, key: K): Knob {
-  return {
-    get: () => (settings[key] ? "1" : "0"),
-    set: (value) => {
-      if (value !== "0" && value !== "1") {
-        throw new ConfigError("BAD_CONFIG", "it takes 0 or 1");
-      }
-      settings[key] = value === "1";
-    },
-  };
-}
-
-function countKnob<K extends string>(settings: { [key in K]: number }, key: K): Knob {
-  return {
-    get: () => settings[key].toString(),
-    set: (value) => {
-      settings[key] = numberOf(value, 2 ** 31 - 1);
-    },
-  };
-}
-
-function numberOf(value: string, max: number, what = `a number from 0 to ${max}`): number {
-  const number = /^\d+$/.test(value) ? Number(value) : Number.NaN;
-  if (number <= max) return number;
-  throw new ConfigError("BAD_CONFIG", `it takes ${what}`);
 }

@@ -61,9 +61,10 @@ export class Foreign {
   readonly counters = new ForeignCounters();
   readonly zcache: Zcache;
   readonly grants: Grants;
+  /** Pages held for one node at once. May be changed: what is held over it stays. */
+  pagesPerOwnerMax: number;
   private readonly seedOf: (bootId: bigint) => number;
   private readonly owners = new Map<number, Owner>();
-  private readonly pagesPerOwnerMax: number;
   private readonly handle = new Handle();
   private readonly entry: ZpageEntry;
 

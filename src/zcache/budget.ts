@@ -16,15 +16,23 @@ export interface BudgetOptions {
 
 export class Budget {
   readonly frameCountMax: number;
-  readonly frameCountHigh: number;
-  readonly frameCountLow: number;
+  highMarkPercent = 0;
+  lowMarkPercent = 0;
+  frameCountHigh = 0;
+  frameCountLow = 0;
 
   constructor(options: BudgetOptions) {
     assert(options.frameCountMax >= 1);
-    assert(options.lowMarkPercent <= options.highMarkPercent && options.highMarkPercent <= 100);
     this.frameCountMax = options.frameCountMax;
-    this.frameCountHigh = Math.floor((options.frameCountMax * options.highMarkPercent) / 100);
-    this.frameCountLow = Math.floor((options.frameCountMax * options.lowMarkPercent) / 100);
+    this.setMarks(options.highMarkPercent, options.lowMarkPercent);
+  }
+
+  setMarks(highMarkPercent: number, lowMarkPercent: number): void {
+    assert(lowMarkPercent <= highMarkPercent && highMarkPercent <= 100);
+    this.highMarkPercent = highMarkPercent;
+    this.lowMarkPercent = lowMarkPercent;
+    this.frameCountHigh = Math.floor((this.frameCountMax * highMarkPercent) / 100);
+    this.frameCountLow = Math.floor((this.frameCountMax * lowMarkPercent) / 100);
   }
 
   isOverHigh(framesUsed: number): boolean {

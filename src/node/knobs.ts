@@ -1,0 +1,184 @@
+/**
+ * Knobs: what can be read and set while a node runs. The original's control files keep their names
+ * (reference 7.1); the others are ours. A value that is refused throws ConfigError BAD_CONFIG with
+ * the reason.
+ */
+import { ConfigError } from "../core/errors.ts";
+import { NODES_MAX, PROTOCOL_VERSION } from "../core/limits.ts";
+import { type Log, parseLogLevel } from "../core/log.ts";
+import { formatAddress } from "../net/address.ts";
+import type { Foreign } from "../ramster/foreign.ts";
+import type { Budget } from "../zcache/budget.ts";
+import type { AdminParts } from "./admin.ts";
+import { NODE_BOUNDS } from "./config.ts";
+import { keyKnob } from "./key-knob.ts";
+import { parsePeers } from "./peers.ts";
+
+export interface Knob {
+  get(): string;
+  set(value: string): void;
+}
+
+/** By name, in the order in which they are shown. */
+export function knobsOf(parts: AdminParts): ReadonlyMap<string, Knob> {
+  const { ramster, foreign } = parts;
+  const { settings, zcache } = ramster;
+  const { budget } = zcache;
+  return new Map<string, Knob>([
+    ["interface_revision", readOnly(() => PROTOCOL_VERSION)],
+    ["remote_pers_pages", readOnly(() => ramster.counters.remote_pers_pages)],
+    ["manual_node_up", nodeUpKnob(parts)],
+    ["remote_target_nodenum", targetKnob(parts)],
+    ["pers_remotify_enable", switchKnob(settings, "persEnabled")],
+    ["eph_remotify_enable", switchKnob(settings, "ephEnabled")],
+    ["peers", peersKnob(parts)],
+    ["selfshrink", switchKnob(settings.selfshrink, "enabled")],
+    ["remotify_trickle_frames", countKnob(settings.trickle, "frames")],
+    ["high_mark_percent", markKnob(budget, "high")],
+    ["low_mark_percent", markKnob(budget, "low")],
+    ["frozen", switchKnob(zcache.tmem, "frozen")],
+    ...(foreign === null ? [] : [["quota_pages", quotaKnob(foreign)] as const]),
+    ["log", logKnob(parts.log)],
+    ["gossip_keys", keyKnob(parts.membership?.keyring ?? null)],
+  ]);
+}
+
+/**
+ * The node that pages go to, "auto", or "none": unlike the original's file it can be unset, and
+ * refuses what is no peer.
+ */
+function targetKnob({ ramster, ...parts }: AdminParts): Knob {
+  return {
+    get: () => ramster.target?.toString() ?? "none",
+    set: (value) => {
+      if (value === "none") ramster.setTarget(null);
+      else if (value === "auto") ramster.setTarget("auto");
+      else ramster.setTarget(peerOf(parts, value, 'a node\'s number, "auto" or "none"'));
+    },
+  };
+}
+
+/**
+ * Who is up is found out without it. To say that a node is up makes this one look at once, and it
+ * may be said as often as one likes.
+ */
+function nodeUpKnob(parts: AdminParts): Knob {
+  const { links } = parts;
+  return {
+    get: () => {
+      const up = links.peers().filter((peer) => peer.state === "up");
+      return up.map((peer) => peer.node).join(",");
+    },
+    set: (value) => {
+      const node = peerOf(parts, value, "a node's number");
+      links.forgetFailures(node);
+      links.want(node);
+    },
+  };
+}
+
+/** A peer that has an address. */
+function peerOf(
+  { links, identity }: Pick<AdminParts, "links" | "identity">,
+  value: string,
+  what: string,
+): number {
+  const node = numberOf(value, NODES_MAX - 1, what);
+  if (node === identity.number) throw refused("it is this node");
+  if (links.peers().some((peer) => peer.node === node && peer.address !== "")) return node;
+  throw refused("it is not one of the peers");
+}
+
+function peersKnob({ links, identity, peers, ramster }: AdminParts): Knob {
+  return {
+    get: () => peers.map((peer) => `${peer.number}@${formatAddress(peer.address)}`).join(","),
+    set: (value) => {
+      const next = value === "" ? [] : parsePeers(value, identity.number);
+      for (const peer of peers) {
+        if (next.some((other) => other.number === peer.number)) continue;
+        if (ramster.target === peer.number) throw refused(`node ${peer.number} is the target`);
+        links.removePeer(peer.number);
+      }
+      for (const peer of next) links.setPeer(peer.number, peer.address);
+      peers.splice(0, peers.length, ...next);
+    },
+  };
+}
+
+/** The low mark is never above the high one, so they are moved one after the other. */
+function markKnob(budget: Budget, mark: "high" | "low"): Knob {
+  const { bounds, key, other } = MARKS[mark];
+  return {
+    get: () => String(budget[key]),
+    set: (value) => {
+      const percent = numberOf(value, 100);
+      if (percent < bounds.min) throw refused(`it takes a number from ${bounds.min} to 100`);
+      const marks = { high: budget.highMarkPercent, low: budget.lowMarkPercent, [mark]: percent };
+      if (marks.low > marks.high) throw refused(`the ${other} mark is ${marks[other]}`);
+      budget.setMarks(marks.high, marks.low);
+    },
+  };
+}
+
+const MARKS = {
+  high: { bounds: NODE_BOUNDS.highMarkPercent, key: "highMarkPercent", other: "low" },
+  low: { bounds: NODE_BOUNDS.lowMarkPercent, key: "lowMarkPercent", other: "high" },
+} as const;
+
+/** Pages held for one other node; "none" for as many as there is room for. */
+function quotaKnob(foreign: Foreign): Knob {
+  return {
+    get: () => (Number.isFinite(foreign.pagesPerOwnerMax) ? `${foreign.pagesPerOwnerMax}` : "none"),
+    set: (value) => {
+      const pages = value === "none" ? Number.POSITIVE_INFINITY : numberOf(value, 2 ** 31 - 1);
+      foreign.pagesPerOwnerMax = pages;
+    },
+  };
+}
+
+/** Members as of --log; what is not named stays as it is. */
+function logKnob(log: Log): Knob {
+  return {
+    get: () => log.levelsText,
+    set: (value) => log.setLevels(value.split(",").map(parseLogLevel)),
+  };
+}
+
+function readOnly(get: () => number): Knob {
+  return {
+    get: () => String(get()),
+    set: () => {
+      throw refused("it can only be read");
+    },
+  };
+}
+
+/** A boolean field as 0 or 1. */
+function switchKnob<K extends string>(settings: { [key in K]: boolean }, key: K): Knob {
+  return {
+    get: () => (settings[key] ? "1" : "0"),
+    set: (value) => {
+      if (value !== "0" && value !== "1") throw refused("it takes 0 or 1");
+      settings[key] = value === "1";
+    },
+  };
+}
+
+function countKnob<K extends string>(settings: { [key in K]: number }, key: K): Knob {
+  return {
+    get: () => settings[key].toString(),
+    set: (value) => {
+      settings[key] = numberOf(value, 2 ** 31 - 1);
+    },
+  };
+}
+
+function numberOf(value: string, max: number, what = `a number from 0 to ${max}`): number {
+  const number = /^\d+$/.test(value) ? Number(value) : Number.NaN;
+  if (number <= max) return number;
+  throw refused(`it takes ${what}`);
+}
+
+function refused(detail: string): ConfigError {
+  return new ConfigError("BAD_CONFIG", detail);
+}
