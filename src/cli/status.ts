@@ -18,7 +18,10 @@ export async function run(options: StatsOptions): Promise<ExitCode> {
   return EXIT.DONE;
 }
 
-/** Fits 80 columns while names and addresses are of the usual length. */
+/**
+ * Fits 80 columns while names are short and sizes round. `ours`: pages of this node that are there;
+ * `theirs`: pages of that node that are here.
+ */
 export function statusText({ node, members, peers }: NodeStats): string {
   const lines = [
     `node ${node.number} "${node.name}" of cluster "${node.cluster}", listens on ${node.listen}`,
@@ -33,18 +36,21 @@ export function statusText({ node, members, peers }: NodeStats): string {
   return [...lines, ...table(rows, MEMBER_HEAD)].join("\n");
 }
 
-const MEMBER_HEAD = ["node", "name", "state", "role", "lends", "free", "target", "rtt", "link"];
-const PEER_HEAD = ["node", "link", "remote there", "foreign here"];
+const MEMBER_HEAD = [
+  ...["node", "name", "state", "inc", "role", "lends", "free"],
+  ...["target", "rtt", "link", "ours", "theirs"],
+];
+const PEER_HEAD = ["node", "link", "ours", "theirs"];
 
 function memberRow(member: MemberStats, peer: PeerStats | undefined): string[] {
   const { number, name, state, role, target, note } = member;
   const size = (frames: number): string => formatSize(frames * FRAME_BYTES);
   const rtt = member.rtt_ms === null ? "-" : `${member.rtt_ms.toFixed(1)}ms`;
   return [
-    ...[number === null ? "-" : String(number), name, state],
+    ...[number === null ? "-" : String(number), name, state, String(member.incarnation)],
     ...(note === "" ? [role ?? "-"] : [note]),
     ...[size(member.lend_frames), size(member.free_frames), target ?? "-", rtt],
-    peer?.state ?? "-",
+    ...[peer?.state ?? "-", pagesText(peer?.remote_pages), pagesText(peer?.foreign_pages)],
   ];
 }
 
@@ -53,6 +59,10 @@ function peerRow(peer: PeerStats): string[] {
     ...[String(peer.node), peer.state],
     ...[String(peer.remote_pages), String(peer.foreign_pages)],
   ];
+}
+
+function pagesText(count: number | undefined): string {
+  return count === undefined ? "-" : String(count);
 }
 
 function table(rows: readonly string[][], head: readonly string[]): string[] {
