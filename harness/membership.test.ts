@@ -121,7 +121,7 @@ test(
     const status = await world.run(["status", door]);
     expect([status.stderr, status.code]).toEqual(["", 0]);
     for (const name of ["n0", "n1", "n2"]) {
-      expect(status.stdout).toMatch(new RegExp(`^\\d +${name} +alive `, "m"));
+      expect(status.stdout).toMatch(new RegExp(`^\\d+ +${name} +alive `, "m"));
     }
     for (const line of status.stdout.split("\n")) expect(line.length).toBeLessThanOrEqual(80);
     const json = await world.run(["status", door, "--json"]);

@@ -138,7 +138,7 @@ class Model {
   }
 
   cutLink(): void {
-    this.sim.network.cut("host0", "host1");
+    this.sim.network.cut(this.sim.node(0).host, this.sim.node(1).host);
   }
 
   /** Every page that the model knows of. */

@@ -106,11 +106,16 @@ export class SimClock implements Clock {
    */
   runUntil(condition: () => boolean, withinMs: number): boolean {
     const limitMs = this.nowMs + withinMs;
+    let instantMs = this.nowMs;
+    let callbacks = 0;
     while (!condition()) {
       const next = this.earliest();
       const isIdle = this.soonQueue.length === 0;
       if (isIdle && (next === null || next.atMs > limitMs)) return false;
       this.step();
+      callbacks = this.nowMs === instantMs ? callbacks + 1 : 0;
+      instantMs = this.nowMs;
+      assert(callbacks < CALLBACKS_PER_INSTANT_MAX, "callbacks without end at one instant");
     }
     return true;
   }

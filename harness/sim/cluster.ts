@@ -14,10 +14,13 @@ import { Log } from "../../src/core/log.ts";
 import { SeededRandom } from "../../src/core/random.ts";
 import { STATUS, type Status } from "../../src/core/status.ts";
 import { HeapMemory } from "../../src/memory/heap-memory.ts";
-import { type NodeConfig, type NumberedConfig, nodeConfig } from "../../src/node/config.ts";
+import type { TcpAddress } from "../../src/net/address.ts";
+import { type NodeConfig, nodeConfig } from "../../src/node/config.ts";
+import { type Membership, openMembership } from "../../src/node/membership.ts";
 import { Node } from "../../src/node/node.ts";
 import type { GetAndFree } from "../../src/ramster/ramster.ts";
 import { SimClock } from "./clock.ts";
+import { drive } from "./drive.ts";
 import { type NetworkSettings, SimNetwork } from "./network.ts";
 
 const MIB = 1024 * 1024;
@@ -25,24 +28,38 @@ const MIB = 1024 * 1024;
 const memory = new HeapMemory();
 const codecs = [new Raw(memory), await Lz4.load(memory)] as const;
 
-/** A node of the simulation, and the model of what its first two pools must hold. */
+/** Where every node gossips, of those that do. */
+const GOSSIP_PORT = 7946;
+
+/** A node of the simulation, and what was logged in all its lives. */
 export class SimNode {
+  readonly index: number;
   readonly host: string;
-  node: Node;
-  readonly config: NumberedConfig;
   readonly log: string[] = [];
   /** Tokens of gets that are under way. */
   readonly results = new Map<number, Status>();
-  private lastToken = 0;
+  isUp = false;
+  /** The one that it was given, or came by. */
+  number = -1;
   private readonly cluster: SimCluster;
+  private readonly config: NodeConfig;
+  private membership: Membership | null = null;
+  private running: Node | null = null;
+  private lastToken = 0;
   private readonly handle = new Handle();
   private readonly page = new Uint8Array(PAGE_BYTES);
 
-  constructor(cluster: SimCluster, config: NumberedConfig) {
+  constructor(cluster: SimCluster, index: number, config: NodeConfig) {
     this.cluster = cluster;
+    this.index = index;
     this.config = config;
-    this.host = `host${config.number}`;
-    this.node = this.make();
+    this.host = hostOf(index);
+  }
+
+  /** As it runs, or ran last. */
+  get node(): Node {
+    assert(this.running !== null);
+    return this.running;
   }
 
   get counters(): Record<string, number> {
@@ -58,21 +75,53 @@ export class SimNode {
     return value;
   }
 
-  async start(): Promise<void> {
-    await this.node.start();
+  /** A new boot id and empty memory. One that gossips joins first, through `seeds`. */
+  async start(seeds: readonly SimNode[] = []): Promise<void> {
+    const { clock, network, random } = this.cluster;
+    const log = new Log((_level, area, line) => {
+      this.log.push(`${clock.now().toFixed(3)} ${area}: ${line}`);
+    });
+    const env = { clock, transport: network.transport(this.host), random, log };
+    const config = { ...this.config, seeds: seeds.map((seed) => seed.gossip) };
+    this.membership = openMembership({ ...env, keyring: null }, config);
+    const joined = this.membership === null ? config : await drive(clock, this.membership.start());
+    const { number } = joined;
+    assert(number !== null);
+    this.number = number;
+    this.running = new Node({ ...env, memory }, { ...config, number }, codecs, this.membership);
+    await this.running.start();
+    this.isUp = true;
   }
 
   /** The power switch. */
   crash(): void {
+    this.isUp = false;
     this.cluster.network.crash(this.host);
     this.node.ramster.stop();
+    void this.membership?.stop();
   }
 
-  /** Starts again after a crash: a new boot id and empty memory. */
-  async restart(): Promise<void> {
+  /** In order. */
+  async stop(): Promise<void> {
+    this.isUp = false;
+    await drive(this.cluster.clock, this.node.stop());
+  }
+
+  /** Starts again after a crash or a stop. */
+  async restart(seeds: readonly SimNode[] = []): Promise<void> {
     this.cluster.network.boot(this.host);
-    this.node = this.make();
-    await this.node.start();
+    await this.start(seeds);
+  }
+
+  get gossip(): TcpAddress {
+    return { kind: "tcp", host: this.host, port: GOSSIP_PORT };
+  }
+
+  /** Names of the members that it takes for alive, itself included, in order. */
+  alive(): string[] {
+    const members = this.membership?.views() ?? [];
+    const alive = members.filter(({ member }) => member.state === "alive");
+    return alive.map(({ member }) => member.name).sort();
   }
 
   newPool(options: { persistent: boolean; storeWhole?: boolean }): number {
@@ -82,7 +131,7 @@ export class SimNode {
   }
 
   put(pool: number, number: number, generation: number): Status {
-    fillTestPage(this.page, this.config.number, pool, number, generation);
+    fillTestPage(this.page, this.index, pool, number, generation);
     return this.node.ramster.put(this.at(pool, number), this.page, 0);
   }
 
@@ -113,7 +162,7 @@ export class SimNode {
     this.results.delete(token);
     switch (status) {
       case STATUS.OK:
-        return generationOf(target, this.config.number, pool, number);
+        return generationOf(target, this.index, pool, number);
       case STATUS.NOT_FOUND:
         return "miss";
       case STATUS.LOST:
@@ -142,15 +191,6 @@ export class SimNode {
     this.node.ramster.verify();
     this.node.foreign?.zcache.verify();
   }
-
-  private make(): Node {
-    const { clock, network, random } = this.cluster;
-    const transport = network.transport(this.host);
-    const log = new Log((_level, area, line) => {
-      this.log.push(`${clock.now().toFixed(3)} ${area}: ${line}`);
-    });
-    return new Node({ clock, transport, random, memory, log }, this.config, codecs);
-  }
 }
 
 export interface PendingGet {
@@ -176,25 +216,53 @@ export class SimCluster {
    * simulation needs.
    */
   async start(settings: ReadonlyArray<Partial<NodeConfig>>): Promise<void> {
-    const addressOf = (number: number) => {
-      return { kind: "tcp", host: `host${number}`, port: 7777 } as const;
-    };
-    for (const [number, own] of settings.entries()) {
-      const others = settings.map((_, other) => other).filter((other) => other !== number);
-      const config = nodeConfig({
-        number,
-        name: `n${number}`,
-        listen: addressOf(number),
-        peers: others.map((other) => ({ number: other, address: addressOf(other) })),
-        memoryBytes: MIB,
-        lendBytes: 16 * MIB,
-        selfshrink: false,
-        insecure: true,
-        ...own,
-      });
-      const node = new SimNode(this, { ...config, number });
-      this.nodes.push(node);
-      await node.start();
+    for (const [index, own] of settings.entries()) {
+      const others = settings.map((_, other) => other).filter((other) => other !== index);
+      const peers = others.map((other) => ({ number: other, address: pageAddressOf(other) }));
+      await this.add(index, { number: index, peers, ...own }).start();
+    }
+  }
+
+  /** The same for nodes that find each other, and get a number, by gossip. */
+  async startGossiping(settings: ReadonlyArray<Partial<NodeConfig>>): Promise<void> {
+    for (const [index, own] of settings.entries()) {
+      const gossip = { kind: "tcp", host: hostOf(index), port: GOSSIP_PORT } as const;
+      const seeds = [...this.nodes];
+      await this.add(index, { number: null, gossip, ...own }).start(seeds);
+    }
+  }
+
+  private add(index: number, own: Pick<NodeConfig, "number"> & Partial<NodeConfig>): SimNode {
+    const config = nodeConfig({
+      name: `n${index}`,
+      listen: pageAddressOf(index),
+      memoryBytes: MIB,
+      lendBytes: 16 * MIB,
+      selfshrink: false,
+      insecure: true,
+      ...own,
+    });
+    const node = new SimNode(this, index, config);
+    this.nodes.push(node);
+    return node;
+  }
+
+  /** Nothing passes between the two sides any more; what is on its way stays there. */
+  partition(left: readonly SimNode[], right: readonly SimNode[]): void {
+    for (const a of left) {
+      for (const b of right) {
+        this.network.block(a.host, b.host);
+        this.network.block(b.host, a.host);
+      }
+    }
+  }
+
+  heal(left: readonly SimNode[], right: readonly SimNode[]): void {
+    for (const a of left) {
+      for (const b of right) {
+        this.network.unblock(a.host, b.host);
+        this.network.unblock(b.host, a.host);
+      }
     }
   }
 
@@ -226,6 +294,15 @@ export class SimCluster {
     for (const node of this.nodes) void node.node.stop();
     this.run(10_000);
   }
+}
+
+/** Gossip wants addresses, not names. */
+function hostOf(index: number): string {
+  return `10.0.${index >> 8}.${index & 255}`;
+}
+
+function pageAddressOf(index: number): TcpAddress {
+  return { kind: "tcp", host: hostOf(index), port: 7777 };
 }
 
 /**

@@ -1,12 +1,15 @@
 /**
- * `bun harness/sim/soak.ts [--hours H] [--seeds N] [--nodes N] [--loss P]`: a cluster left alone
+ * `bun harness/sim/soak.ts [--seeds N] [--hours H] [--nodes N] [--loss P]`: a cluster left alone
  * for hours of virtual time on a bad network, P percent of whose datagrams are lost, with a node
  * whose event loop stands still for up to 200 ms every second. Nobody may be declared dead.
  *
- * Exit codes: 0 nobody was, 1 somebody was (the line says the seed), 2 bad usage.
+ * `bun harness/sim/soak.ts churn [--seeds N]`: whole nodes that come and go (churn.ts).
+ *
+ * Exit codes: 0 all held, 1 something did not (the line says the seed), 2 bad usage.
  */
 import { parseArgs } from "node:util";
 import { below, SeededRandom } from "../../src/core/random.ts";
+import { churn, type Trouble } from "./churn.ts";
 import { GossipWorld } from "./gossip-world.ts";
 
 export interface SoakOptions {
@@ -49,11 +52,35 @@ export async function soak(options: SoakOptions): Promise<SoakResult> {
   return { deaths, suspicions, probes };
 }
 
+const ALL_TROUBLES: readonly Trouble[] = ["crash", "stop", "partition"];
+/** Longer than any partition, and shorter than some. */
+const GRACES_MS = [600_000, 20_000];
+
+async function soakChurn(seeds: number): Promise<number> {
+  let failures = 0;
+  for (let seed = 1; seed <= seeds; seed += 1) {
+    for (const troubles of [...ALL_TROUBLES.map((trouble) => [trouble]), ALL_TROUBLES]) {
+      for (const foreignGraceMs of GRACES_MS) {
+        const what = `seed ${seed}, ${troubles.join(" ")}, grace ${foreignGraceMs} ms`;
+        try {
+          const lost = await churn({ seed, troubles, foreignGraceMs });
+          console.log(`${what}: ${lost} pages lost with those that were gone`);
+        } catch (error) {
+          failures += 1;
+          console.log(`${what}: FAILED: ${error}`);
+        }
+      }
+    }
+  }
+  return failures === 0 ? 0 : 1;
+}
+
 async function main(args: string[]): Promise<number> {
   const text = { type: "string" } as const;
-  const { values } = parseArgs({
+  const { values, positionals } = parseArgs({
     args,
     options: { hours: text, seeds: text, nodes: text, loss: text },
+    allowPositionals: true,
   });
   const [hours, seeds, nodes, lossPercent] = [
     ...[values.hours ?? "24", values.seeds ?? "20"],
@@ -65,6 +92,7 @@ async function main(args: string[]): Promise<number> {
     console.error("Cannot soak: --hours, --seeds, --nodes and --loss take numbers");
     return 2;
   }
+  if (positionals[0] === "churn") return soakChurn(Number(seeds));
   let failures = 0;
   for (let seed = 1; seed <= Number(seeds); seed += 1) {
     const result = await soak({

@@ -198,18 +198,23 @@ const PEER: readonly BadFrame[] = [
   ),
   bad(
     "grant-short",
-    "GRANT: body is not 8 bytes long",
-    frameOf({ type: 19, request: 0 }, [u32(9, "pages")]),
+    "GRANT: body is not 16 bytes long",
+    frameOf({ type: 19, request: 0 }, [u64(9, "pages")]),
   ),
   bad(
     "grant-out-of-range",
     "GRANT: pages out of range",
-    frameOf({ type: 19, request: 0 }, [u64(2n ** 46n, "pages")]),
+    frameOf({ type: 19, request: 0 }, [u64(2n ** 46n, "pages"), u64(1, "epoch")]),
+  ),
+  bad(
+    "grant-epoch-out-of-range",
+    "GRANT: epoch out of range",
+    frameOf({ type: 19, request: 0 }, [u64(9, "pages"), u64(2n ** 46n, "epoch")]),
   ),
   bad(
     "grant-reply",
     "reply to GRANT, which has none",
-    frameOf({ type: 19, flags: 1 }, [u64(9, "pages")]),
+    frameOf({ type: 19, flags: 1 }, [u64(9, "pages"), u64(1, "epoch")]),
   ),
   bad(
     "flush-reserved",

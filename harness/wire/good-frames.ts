@@ -300,8 +300,8 @@ const PEER: readonly GoodFrame[] = [
     "grant-request",
     "GRANT of so many pages on this link, which has no reply",
     { type: 19, request: 0 },
-    [u64(VERSION_LAST, "pages")],
-    { message: "GRANT", body: { pages: VERSION_LAST } },
+    [u64(VERSION_LAST, "pages"), u64(7, "epoch")],
+    { message: "GRANT", body: { pages: VERSION_LAST, epoch: 7 } },
   ),
 ];
 

@@ -17,6 +17,7 @@ import {
   GET_ENTRY_BYTES,
   GET_REPLY_ENTRY_BYTES,
   GRANT_BYTES,
+  type Grant,
   PUT_ENTRY_BYTES,
   readFlushScope,
   readFlushVersion,
@@ -293,11 +294,9 @@ const KNOB_SET = codec<{ readonly name: JsonText; readonly value: JsonText }>({
   },
 });
 
-const GRANT = fixed<{ readonly pages: number }>(
-  GRANT_BYTES,
-  (view, at) => ({ pages: readGrant(view, at) }),
-  ({ pages }, view, at) => writeGrant(view, at, pages),
-);
+const GRANT = fixed<Grant>(GRANT_BYTES, readGrant, (grant, view, at) => {
+  writeGrant(view, at, grant);
+});
 
 export const REQUEST_BODIES: { readonly [name in MessageName]: BodyCodec<unknown> } = {
   HELLO,

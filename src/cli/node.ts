@@ -14,7 +14,7 @@ import { Log } from "../core/log.ts";
 import { HttpDoor } from "../doors/http-door.ts";
 import { Keyring } from "../gossip/keyring.ts";
 import { openMemory } from "../memory/open-memory.ts";
-import { formatAddress } from "../net/address.ts";
+import { formatAddress, type TcpAddress } from "../net/address.ts";
 import { BunClock, BunRandom, BunTransport } from "../net/bun.ts";
 import { serveHttp } from "../net/bun-http.ts";
 import { secured } from "../net/secured.ts";
@@ -46,24 +46,41 @@ export async function run(config: NodeConfig): Promise<ExitCode> {
   }
   number = joined?.number ?? number;
   assert(number !== null, "without gossip a node has its number by hand");
-  const node = await Node.create(env, { ...config, number }, membership);
+  try {
+    const node = await Node.create(env, { ...config, number }, membership);
+    await serve(node, { config, number, gossip: joined?.gossip ?? null, stopped, log });
+  } catch (error) {
+    await membership?.leave(); // Or the others would take it for dead.
+    throw error;
+  }
+  return EXIT.DONE;
+}
+
+interface Served {
+  config: NodeConfig;
+  number: number;
+  gossip: TcpAddress | null;
+  stopped: Promise<void>;
+  log: Log;
+}
+
+/** Opens all ports, says so, and closes them in order once `stopped` is resolved. */
+async function serve(node: Node, { config, number, gossip, stopped, log }: Served): Promise<void> {
   const httpDoor = new HttpDoor(() => node.admin.stats());
   const answer = (method: string, path: string) => httpDoor.answer(method, path);
   const http = config.http === null ? null : serveHttp(config.http, answer);
   const { listen, clients } = await node.start();
   httpDoor.isReady = true;
-  const gossip = joined === undefined ? "" : ` gossip=${formatAddress(joined.gossip)}`;
-  const client = clients.length === 0 ? "" : ` client=${clients.join(",")}`;
-  const monitor = http === null ? "" : ` http=${http.address}`;
-  console.log(
-    `ready node=${number} name=${config.name} listen=${listen}${gossip}${monitor}${client}`,
-  );
-  if (membership === null) warnOfTarget(config, log);
+  const words = [`ready node=${number} name=${config.name} listen=${listen}`];
+  if (gossip !== null) words.push(`gossip=${formatAddress(gossip)}`);
+  if (http !== null) words.push(`http=${http.address}`);
+  if (clients.length > 0) words.push(`client=${clients.join(",")}`);
+  console.log(words.join(" "));
+  if (gossip === null) warnOfTarget(config, log);
   await stopped;
   httpDoor.isReady = false;
   await node.stop();
   await http?.close();
-  return EXIT.DONE;
 }
 
 /** A target without an address may still connect by itself, or be named later: no error yet. */

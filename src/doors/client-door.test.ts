@@ -8,13 +8,13 @@ import type { Pool } from "../client/pool.ts";
 import type { Oid } from "../core/handle.ts";
 import { PAGE_BYTES } from "../core/limits.ts";
 import { HeapMemory } from "../memory/heap-memory.ts";
-import type { Address } from "../net/address.ts";
+import { type Address, formatAddress } from "../net/address.ts";
 import type { NodeConfig } from "../node/config.ts";
 import { clientHello, encodeHello, HELLO_BYTES_MAX, ROLE } from "../wire/handshake.ts";
 import { MESSAGE } from "../wire/messages.ts";
 
 const MIB = 1024 * 1024;
-const DOOR: Address = { kind: "tcp", host: "host0", port: 7778 };
+const DOOR: Address = { kind: "tcp", host: "10.0.0.0", port: 7778 };
 const OID: Oid = [1n, 2n, 3n];
 
 interface World {
@@ -35,7 +35,7 @@ async function world(settings: Partial<NodeConfig> = {}): Promise<World> {
 function newClient(sim: SimCluster, host = "program"): Promise<Client> {
   const transport = sim.network.transport(host);
   const environment = { clock: sim.clock, transport, memory: new HeapMemory() };
-  return connect("tcp:host0:7778", {}, environment);
+  return connect(`tcp:${formatAddress(DOOR)}`, {}, environment);
 }
 
 function pageOf(number: number, generation = 1): Uint8Array {
@@ -114,7 +114,7 @@ test("puts wait for a holder that stalls, and no longer than put-wait", async ()
   const { sim, client, wait } = await world({ putWaitMs: 300 });
   const pool = await wait(client.newPool({ persistent: true }));
   expect(await wait(putMany(pool, 1000))).toBe(1000);
-  sim.network.block("host0", "host1");
+  sim.network.block(sim.node(0).host, sim.node(1).host);
   const before = sim.clock.now();
   const stored = await wait(putMany(pool, 2000, 2));
   expect(stored).toBeLessThan(2000);
@@ -273,7 +273,7 @@ test("a client that vanishes in the middle of a frame loses nothing that was sto
   const second = await wait(newClient(sim, "doomed"));
   const opened = second.openPool(pool.id);
   await wait(opened.put(OID, 1, pageOf(1)));
-  sim.network.cutAfter("doomed", "host0", 6000);
+  sim.network.cutAfter("doomed", sim.node(0).host, 6000);
   const failure = await wait(putMany(opened, 10, 2).catch((error: unknown) => error));
   expect(failure).toMatchObject({ code: "CLOSED" });
   expect(await wait(pool.get(OID, 1))).toEqual(pageOf(1));

@@ -321,7 +321,8 @@ export class Link implements ChannelHandler, ReplySink {
     } else {
       this.sendKeepalive(CONTEXT_KEEPALIVE, this.idleMs);
     }
-    const untilIdleMs = this.heardAtMs + this.idleMs - nowMs;
+    // A rest that rounding left would be no time at all.
+    const untilIdleMs = Math.max(1, this.heardAtMs + this.idleMs - nowMs);
     this.setTimer(Math.min(this.keepaliveMs, untilIdleMs));
   }
 

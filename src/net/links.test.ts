@@ -299,6 +299,22 @@ describe("Links: who is refused", () => {
     await world.stop();
   });
 
+  test("another node under the number of a peer", async () => {
+    for (const dialler of ["the peer's friend", "the impostor"]) {
+      const world = new LinksWorld(16);
+      const one = await world.start(1, []);
+      const two = await world.start(2, [1]); // It calls itself n2.
+      one.links.setPeer(2, addressOf(2), "owner");
+      if (dialler === "the impostor") two.links.want(1);
+      else one.links.want(2);
+      world.run(1000);
+      const reason = 'node number 2 is that of "owner", not of "n2"';
+      expect([...one.notices, ...one.log, ...two.notices, ...two.log].join("\n")).toContain(reason);
+      expect(one.isUp(2) || two.isUp(1)).toBe(false);
+      await world.stop();
+    }
+  });
+
   test("itself, at its own address", async () => {
     const world = new LinksWorld(14);
     const one = await world.start(1, []);

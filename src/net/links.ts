@@ -119,7 +119,10 @@ class Peer {
   readonly counters = new LinkCounters();
   /** Null for one that connected by itself. */
   address: Address | null = null;
+  /** What it called itself on the last link. */
   name = "";
+  /** What it must call itself; null: anything. */
+  expectedName: string | null = null;
   /** The link that is UP. */
   link: Link | null = null;
   /** A link of ours that is not UP yet. */
@@ -204,11 +207,15 @@ export class Links implements LinkOwner {
     return listener.address;
   }
 
-  /** Makes `node` a peer, or gives it another address for its next dial. */
-  setPeer(node: number, address: Address): void {
+  /**
+   * Makes `node` a peer, or gives it another address for its next dial. `name`: what it must be
+   * called, or null; two nodes under one number are not taken for each other.
+   */
+  setPeer(node: number, address: Address, name: string | null = null): void {
     assert(node !== this.identity.node, "a node is no peer of its own");
     const peer = this.peer(node);
     peer.address = address;
+    peer.expectedName = name;
     this.dialWhenDue(peer);
   }
 
@@ -240,6 +247,10 @@ export class Links implements LinkOwner {
       state: stateOf(peer),
       counters: peer.counters,
     }));
+  }
+
+  isPeer(node: number): boolean {
+    return this.byNode.has(node);
   }
 
   /** The established channel to `node`, or null. */
@@ -441,6 +452,11 @@ export class Links implements LinkOwner {
       return refuse(`node number ${hello.node} is over ${NODES_MAX - 1}`);
     if (hello.node === this.identity.node) {
       return refuse(`node number ${hello.node} is taken: two nodes say that it is theirs`);
+    }
+    const expected = this.byNode.get(hello.node)?.expectedName ?? null;
+    if (expected !== null && expected !== hello.nodeName) {
+      const found = printable(hello.nodeName);
+      return refuse(`node number ${hello.node} is that of "${expected}", not of "${found}"`);
     }
     if (link.isDialled) {
       const dialled = this.dialledNode(link);

@@ -28,10 +28,19 @@ import { CODECS_DECOMPRESSED, type NodeConfig } from "./config.ts";
 import { type Claimant, NumberClaim } from "./number-claim.ts";
 import { type NodeTags, pageAddress, readTags, tagsOf } from "./tags.ts";
 
-/** What the node learns of the others, by number. */
+/** Another node of the cluster, as it says of itself. */
+export interface NodeSeen {
+  readonly number: number;
+  readonly name: string;
+  /** Where it takes links. */
+  readonly address: TcpAddress;
+  readonly tags: NodeTags;
+}
+
+/** What the node learns of the others. */
 export interface MembershipEvents {
-  /** A node is there, at this address; also when what it says of itself has changed. */
-  onNode(number: number, address: TcpAddress, tags: NodeTags): void;
+  /** A node is there; also when what it says of itself has changed. */
+  onNode(node: NodeSeen): void;
   /** It does not answer any more, or has left. */
   onNodeGone(number: number, how: "dead" | "left"): void;
 }
@@ -134,7 +143,12 @@ export class Membership {
     this.cluster = new Cluster(env, gossip, identity, events, env.keyring);
     // News of a claim reaches nearly everyone within a few rounds of gossip.
     const settleMs = 5 * gossip.gossipIntervalMs;
-    this.claim = new NumberClaim(env, { bootId, given: number, settleMs });
+    this.claim = new NumberClaim(env.clock, {
+      name: settings.name,
+      bootId,
+      given: number,
+      settleMs,
+    });
   }
 
   /**
@@ -153,7 +167,8 @@ export class Membership {
       this.cluster.setTags(tagsOf(this.own));
       return { gossip, number };
     } catch (error) {
-      await this.cluster.stop();
+      // Whoever has the name would be taken for gone.
+      await (this.conflict === null ? this.leave() : this.stop());
       throw error;
     }
   }
@@ -205,11 +220,21 @@ export class Membership {
 
   /** Says good-bye. */
   async leave(): Promise<void> {
+    this.detach();
+    await this.cluster.leave();
+    await this.cluster.stop();
+  }
+
+  /** Ends without a word: the others find out by themselves. */
+  async stop(): Promise<void> {
+    this.detach();
+    await this.cluster.stop();
+  }
+
+  private detach(): void {
     if (this.timer !== null) this.env.clock.cancel(this.timer);
     this.timer = null;
     this.events = null;
-    await this.cluster.leave();
-    await this.cluster.stop();
   }
 
   private async join(): Promise<void> {
@@ -290,8 +315,9 @@ export class Membership {
     if (address === null) return;
     const known = this.nodes.get(member.name);
     if (known !== undefined && known.number !== tags.number) this.lose(member, "left");
-    this.nodes.set(member.name, { name: member.name, number: tags.number });
-    this.events.onNode(tags.number, address, tags);
+    const { name } = member;
+    this.nodes.set(name, { name, number: tags.number });
+    this.events.onNode({ number: tags.number, name, address, tags });
   }
 
   private lose(member: Member, how: "dead" | "left"): void {

@@ -39,8 +39,7 @@ import { Zcache, type ZcacheOptions } from "../zcache/zcache.ts";
 import { NodeAdmin } from "./admin.ts";
 import { newBootId } from "./boot-id.ts";
 import { CODECS_DECOMPRESSED, type NumberedConfig } from "./config.ts";
-import type { LocalState, Membership, MembershipEvents } from "./membership.ts";
-import type { NodeTags } from "./tags.ts";
+import type { LocalState, Membership, MembershipEvents, NodeSeen } from "./membership.ts";
 
 export interface NodeEnvironment {
   clock: Clock;
@@ -157,8 +156,9 @@ export class Node implements LinkHandler, MembershipEvents {
 
   // Membership events.
 
-  onNode(number: number, address: TcpAddress, tags: NodeTags): void {
-    this.links.setPeer(number, address);
+  onNode({ number, name, address, tags }: NodeSeen): void {
+    this.links.setPeer(number, address, name);
+    this.keepForeign(number);
     this.foundBoot(number, tags.bootId);
     const { lendFrames, freeFrames } = tags;
     if (lendFrames > 0) this.ramster.setLender(number, { lendFrames, freeFrames });
@@ -189,7 +189,9 @@ export class Node implements LinkHandler, MembershipEvents {
     this.ramster.holderDead(number);
     this.boots.delete(number);
     this.purgeAfter(number, how === "left" ? 0 : this.config.foreignGraceMs);
-    if (!this.config.peers.some((peer) => peer.number === number)) this.links.removePeer(number);
+    const byHand = this.config.peers.find((peer) => peer.number === number);
+    if (byHand === undefined) this.links.removePeer(number);
+    else this.links.setPeer(number, byHand.address);
   }
 
   // Link events.

@@ -1,17 +1,16 @@
 import { expect, test } from "bun:test";
 import { SimClock } from "../../harness/sim/clock.ts";
 import { NODES_MAX } from "../core/limits.ts";
-import { SeededRandom } from "../core/random.ts";
 import { type Claimant, NumberClaim } from "./number-claim.ts";
 
 const SETTLE_MS = 500;
 
+/** The number that its name stands for. */
+const OWN = 588;
+
 function world(given: number | null = null, bootId = 50n) {
   const clock = new SimClock();
-  const claim = new NumberClaim(
-    { clock, random: new SeededRandom(1) },
-    { bootId, given, settleMs: SETTLE_MS },
-  );
+  const claim = new NumberClaim(clock, { name: "n5", bootId, given, settleMs: SETTLE_MS });
   return { clock, claim };
 }
 
@@ -22,30 +21,34 @@ const member = (number: number | null, claim: number | null = null, bootId = 1n)
   claim,
 });
 
-test("alone it has the lowest number at once", () => {
-  expect(world().claim.update([])).toEqual({ state: "settled", number: 0 });
+test("alone it has the number that its name stands for, at once", () => {
+  expect(world().claim.update([])).toEqual({ state: "settled", number: OWN });
 });
 
-test("with others it takes the lowest free one, and has it when nobody objected", () => {
+test("with others it takes the next free one, and has it when nobody objected", () => {
   const { clock, claim } = world();
-  const others = [member(0), member(1), member(3)];
-  expect(claim.update(others)).toEqual({ state: "claiming", number: 2 });
+  const others = [member(OWN), member(OWN + 1), member(OWN + 3)];
+  expect(claim.update(others)).toEqual({ state: "claiming", number: OWN + 2 });
   clock.run(clock.now() + SETTLE_MS);
-  expect(claim.update(others)).toEqual({ state: "settled", number: 2 });
+  expect(claim.update(others)).toEqual({ state: "settled", number: OWN + 2 });
+});
+
+test("after the last number comes the first", () => {
+  const others = Array.from({ length: NODES_MAX - OWN }, (_, i) => member(OWN + i));
+  expect(world().claim.update(others)).toEqual({ state: "claiming", number: 0 });
 });
 
 test("of two claims to one number the lower boot id keeps it, the other begins anew", () => {
   const { clock, claim } = world();
-  expect(claim.update([member(0)])).toEqual({ state: "claiming", number: 1 });
+  expect(claim.update([member(0)])).toEqual({ state: "claiming", number: OWN });
   clock.run(clock.now() + SETTLE_MS - 1);
-  expect(claim.update([member(0), member(null, 1, 99n)])).toMatchObject({ number: 1 });
-  const next = claim.update([member(0), member(null, 1, 9n)]);
-  expect(next.state).toBe("claiming");
-  expect(next).not.toMatchObject({ number: 1 });
+  expect(claim.update([member(0), member(null, OWN, 99n)])).toMatchObject({ number: OWN });
+  const next = claim.update([member(0), member(null, OWN, 9n)]);
+  expect(next).toEqual({ state: "claiming", number: OWN + 1 });
   clock.run(clock.now() + SETTLE_MS - 1);
-  expect(claim.update([member(0), member(1, null, 9n)]).state).toBe("claiming");
+  expect(claim.update([member(0), member(OWN, null, 9n)]).state).toBe("claiming");
   clock.run(clock.now() + 1);
-  expect(claim.update([member(0), member(1, null, 9n)]).state).toBe("settled");
+  expect(claim.update([member(0), member(OWN, null, 9n)]).state).toBe("settled");
 });
 
 test("a number that was given is its own at once, and refused when a member has it", () => {
@@ -69,10 +72,11 @@ test("without a free number it is refused", () => {
 test("many that start together, and hear of each other late, end with numbers of their own", () => {
   for (let seed = 1; seed <= 20; seed += 1) {
     const clock = new SimClock();
-    const random = new SeededRandom(seed);
     const claims = Array.from({ length: 64 }, (_, i) => {
-      const options = { bootId: BigInt(i + 1), given: null, settleMs: SETTLE_MS };
-      return new NumberClaim({ clock, random }, options);
+      // Of each name two, which want the same number.
+      const name = `${seed} ${i % 32}`;
+      const options = { name, bootId: BigInt(i + 1), given: null, settleMs: SETTLE_MS };
+      return new NumberClaim(clock, options);
     });
     let known: Claimant[] = claims.map((_, i) => ({ ...member(null), bootId: BigInt(i + 1) }));
     let settled = 0;

@@ -5,6 +5,10 @@
  *                ^              |
  *                +--N is taken, or claimed by a lower boot id
  *
+ * It chooses the number that its name stands for, or the next one that is free. So a node that
+ * restarts has its number again, and two that cannot hear of each other, on both sides of a network
+ * that is cut, hardly ever choose the same. If they do, links keep them apart (Links.setPeer).
+ *
  * A number that was given by hand is its own at once, unless another member has it: then the
  * newcomer is refused. Of two that claim the same number, which happens when they start together,
  * the one with the lower boot id stays; boot ids are random, so that is as good as any rule.
@@ -14,7 +18,6 @@
  */
 import type { Clock } from "../core/clock.ts";
 import { NODES_MAX } from "../core/limits.ts";
-import { below, type Random } from "../core/random.ts";
 
 /** Another member, as far as numbers go. */
 export interface Claimant {
@@ -31,7 +34,7 @@ export type ClaimResult =
 
 export class NumberClaim {
   private readonly clock: Clock;
-  private readonly random: Random;
+  private readonly name: string;
   private readonly bootId: bigint;
   private readonly given: number | null;
   private readonly settleMs: number;
@@ -40,11 +43,11 @@ export class NumberClaim {
 
   /** `given`: the number that a person chose, or null. `settleMs`: what news takes to get about. */
   constructor(
-    env: { clock: Clock; random: Random },
-    options: { bootId: bigint; given: number | null; settleMs: number },
+    clock: Clock,
+    options: { name: string; bootId: bigint; given: number | null; settleMs: number },
   ) {
-    this.clock = env.clock;
-    this.random = env.random;
+    this.clock = clock;
+    this.name = options.name;
     this.bootId = options.bootId;
     this.given = options.given;
     this.settleMs = options.settleMs;
@@ -79,16 +82,25 @@ export class NumberClaim {
   }
 
   /**
-   * One of the lowest free numbers: the lowest when it is alone in choosing, one of more when
-   * others choose too, so that many that start together seldom meet twice.
+   * The first free one from where the name says. So a node that restarts has its number again, and
+   * two that cannot hear of each other hardly ever choose the same.
    */
   private choose(others: readonly Claimant[]): number | null {
     const taken = new Set(others.flatMap(({ number, claim }) => [number, claim]));
-    const claiming = others.filter((other) => other.number === null).length;
-    const free: number[] = [];
-    for (let number = 0; number < NODES_MAX && free.length <= 2 * claiming; number += 1) {
-      if (!taken.has(number)) free.push(number);
+    const first = hashOf(this.name) % NODES_MAX;
+    for (let i = 0; i < NODES_MAX; i += 1) {
+      const number = (first + i) % NODES_MAX;
+      if (!taken.has(number)) return number;
     }
-    return free[below(this.random, free.length)] ?? null;
+    return null;
   }
+}
+
+/** FNV-1a, 32 bits, of the name in UTF-8. */
+function hashOf(name: string): number {
+  let hash = 0x811c9dc5;
+  for (const byte of new TextEncoder().encode(name)) {
+    hash = Math.imul(hash ^ byte, 0x01000193);
+  }
+  return hash >>> 0;
 }

@@ -42,6 +42,8 @@ import { Grants } from "./grants.ts";
 
 interface Owner {
   bootId: bigint;
+  /** Of what is kept for it: see GRANT in the protocol. */
+  epoch: number;
   /** The boot id before that one, whose pages are gone; null when there was none. */
   bootIdBefore: bigint | null;
   /** Null while there is no link. */
@@ -65,6 +67,7 @@ export class Foreign {
   pagesPerOwnerMax: number;
   private readonly seedOf: (bootId: bigint) => number;
   private readonly owners = new Map<number, Owner>();
+  private lastEpoch = 0;
   private readonly handle = new Handle();
   private readonly entry: ZpageEntry;
 
@@ -90,11 +93,12 @@ export class Foreign {
     if (known !== undefined && !isBack) this.counters.foreign_purged_pages += this.purge(node);
     const bootIdBefore = known?.bootId ?? null;
     const seed = this.seedOf(bootId);
-    const owner = isBack ? known : { bootId, bootIdBefore, seed, channel };
+    if (!isBack) this.lastEpoch += 1;
+    const owner = isBack ? known : { bootId, epoch: this.lastEpoch, bootIdBefore, seed, channel };
     owner.channel = channel;
     this.owners.set(node, owner);
     this.grants.open(node);
-    this.grantTo(node, channel);
+    this.grantTo(node, channel, { isFirst: true });
   }
 
   linkDown(node: number): void {
@@ -233,12 +237,14 @@ export class Foreign {
     into.foreign_corrupt_pages = this.zcache.counters.corrupt_pages;
   }
 
-  private grantTo(node: number, channel: Channel): void {
-    if (!this.grants.isShort(node)) return;
+  /** `isFirst`: on this link, and told in any case. */
+  private grantTo(node: number, channel: Channel, { isFirst } = { isFirst: false }): void {
+    const owner = this.owners.get(node);
+    if (owner === undefined || !this.grants.isShort(node)) return;
     if (!channel.begin(LANE.URGENT, GRANT_BYTES)) return; // What is promised must be told.
     const pages = this.grants.renew(node, this.pagesPerOwnerMax - this.pageCount(node));
-    if (pages === 0) return;
-    writeGrant(channel.view, channel.at, pages);
+    if (pages === 0 && !isFirst) return;
+    writeGrant(channel.view, channel.at, { pages, epoch: owner.epoch });
     channel.commitNotice(MESSAGE.GRANT, GRANT_BYTES);
   }
 

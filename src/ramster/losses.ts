@@ -1,10 +1,11 @@
 /**
- * Losses: what a holder took with it when it came back empty. Its records are found by one walk
- * over the index, a bounded piece at a time: persistent pages are lost from then on, and a get of
- * one is an error at once, without asking anybody; ephemeral ones are gone.
+ * Losses: what a holder took with it when it came back empty, or dropped while it could not reach
+ * this node. Its records are found by one walk over the index, a bounded piece at a time:
+ * persistent pages are lost from then on, and a get of one is an error at once, without asking
+ * anybody; ephemeral ones are gone.
  *
  * While the walk for a node is under way nothing new goes there, or the walk would take it for
- * lost.
+ * lost. It waits at a page that is being fetched, which takes no longer than a request does.
  */
 import { CODEC } from "../compress/codec.ts";
 import { LOSS_ROWS_PER_STEP } from "../core/limits.ts";
@@ -12,17 +13,25 @@ import { TAG } from "../tmem/pampd.ts";
 import type { Zcache } from "../zcache/zcache.ts";
 import type { RamsterCounters } from "./counters.ts";
 import type { RemotePages } from "./remote-pages.ts";
+import type { Repatriate } from "./repatriate.ts";
 
 export class Losses {
   private readonly zcache: Zcache;
   private readonly remotePages: RemotePages;
+  private readonly repatriate: Repatriate;
   private readonly counters: RamsterCounters;
   /** By node: the next record to look at. */
   private readonly walks = new Map<number, number>();
 
-  constructor(parts: { zcache: Zcache; remotePages: RemotePages; counters: RamsterCounters }) {
+  constructor(parts: {
+    zcache: Zcache;
+    remotePages: RemotePages;
+    repatriate: Repatriate;
+    counters: RamsterCounters;
+  }) {
     this.zcache = parts.zcache;
     this.remotePages = parts.remotePages;
+    this.repatriate = parts.repatriate;
     this.counters = parts.counters;
   }
 
@@ -31,7 +40,7 @@ export class Losses {
   }
 
   /** The node has nothing of ours any more. */
-  holderRestarted(node: number): void {
+  holderEmptied(node: number): void {
     if (this.remotePages.pageCount(node) === 0) return;
     this.walks.set(node, 1);
     this.step();
@@ -42,21 +51,25 @@ export class Losses {
     const { tmem } = this.zcache;
     for (const [node, start] of this.walks) {
       const end = Math.min(tmem.pageEnd, start + LOSS_ROWS_PER_STEP);
-      for (let page = start; page < end; page += 1) this.look(page, node);
-      if (end === tmem.pageEnd || this.remotePages.pageCount(node) === 0) this.walks.delete(node);
-      else this.walks.set(node, end);
+      let page = start;
+      while (page < end && this.look(page, node)) page += 1;
+      const isOver = page === tmem.pageEnd || this.remotePages.pageCount(node) === 0;
+      if (isOver) this.walks.delete(node);
+      else this.walks.set(node, page);
     }
   }
 
-  private look(page: number, node: number): void {
+  /** @returns whether it is done with. */
+  private look(page: number, node: number): boolean {
     const { tmem } = this.zcache;
-    if (!tmem.isLive(page) || tmem.tag(page) !== TAG.REMOTE) return;
-    // One that is being fetched: the node itself will say that it has it no more.
-    if (tmem.inTransit(page) || tmem.place(page) !== node) return;
+    if (!tmem.isLive(page) || tmem.tag(page) !== TAG.REMOTE) return true;
+    if (this.repatriate.holderOf(page) !== node) return true;
+    if (tmem.inTransit(page)) return false;
     const { persistent } = tmem.poolOf(page);
     this.remotePages.removed(node, persistent);
     tmem.describe(page, TAG.LOST, 0, 0, CODEC.RAW);
     if (persistent) this.counters.remote_pers_pages_lost += 1;
     else tmem.flush(page);
+    return true;
   }
 }

@@ -24,7 +24,7 @@ import type { PamOps } from "../tmem/pamops.ts";
 import { TAG } from "../tmem/pampd.ts";
 import type { Pool, PoolOptions } from "../tmem/pool.ts";
 import { LOCAL_CLIENT } from "../tmem/tmem.ts";
-import { FLUSH_SCOPE, type FlushScope } from "../wire/peer-entries.ts";
+import { FLUSH_SCOPE, type FlushScope, type Grant } from "../wire/peer-entries.ts";
 import { EPHEMERAL } from "../zbud/zbud.ts";
 import { Zcache, type ZcacheOptions } from "../zcache/zcache.ts";
 import { RamsterCounters } from "./counters.ts";
@@ -106,11 +106,11 @@ export class Ramster implements PamOps {
     const { lenders } = this;
     const { latencies } = this;
     const ways = { zcache, peers, remotePages, counters, latencies, clock };
-    this.losses = new Losses(ways);
-    const { losses } = this;
-    this.remotify = new Remotify({ ...ways, lenders, losses, onRoom }, settings);
     const retryGet = this.get.bind(this);
     this.repatriate = new Repatriate({ ...ways, memory, retryGet }, settings);
+    this.losses = new Losses({ ...ways, repatriate: this.repatriate });
+    const { losses } = this;
+    this.remotify = new Remotify({ ...ways, lenders, losses, onRoom }, settings);
   }
 
   start(): void {
@@ -246,7 +246,7 @@ export class Ramster implements PamOps {
 
   linkUp(node: number, bootId: bigint): void {
     this.lenders.linkChanged(node);
-    if (this.remotePages.linkUp(node, bootId)) this.losses.holderRestarted(node);
+    if (this.remotePages.linkUp(node, bootId)) this.losses.holderEmptied(node);
     this.repatriate.linkReady(node);
     this.remotify.pump();
   }
@@ -256,7 +256,8 @@ export class Ramster implements PamOps {
   }
 
   /** The node lets this one send so many pages, all that were sent on this link included. */
-  onGrant(node: number, pages: number): void {
+  onGrant(node: number, { pages, epoch }: Grant): void {
+    if (this.remotePages.onEpoch(node, epoch)) this.losses.holderEmptied(node);
     this.lenders.onGrant(node, pages);
     this.remotify.pump();
   }

@@ -25,7 +25,7 @@ async function world(): Promise<World> {
   const pair = await channelPair(1);
   const counters = new RamsterCounters();
   const channelOf = () => (pair.near.channel.isOpen ? pair.near.channel : null);
-  const peers = { channelOf, want: () => {}, unwant: () => {} };
+  const peers = { channelOf, want: () => {}, isPeer: () => true, unwant: () => {} };
   const onFlushed = (): void => {
     result.flushed += 1;
   };

@@ -17,6 +17,8 @@ import type { Peers } from "./peers.ts";
 class Holder {
   pageCount = 0;
   bootId = 0n;
+  /** Of what it keeps for us; 0: not known in this boot of it. */
+  epoch = 0;
   readonly owed: OwedFlushes;
   /** No put before this many entries of `owed` are done: see `oweBeforePut`. */
   doneBeforePut = 0;
@@ -151,9 +153,18 @@ export class RemotePages implements ReplySink {
     const holder = this.holderOf(node);
     const restarted = holder.bootId !== bootId;
     if (restarted) holder.owed.clear();
+    if (restarted) holder.epoch = 0;
     holder.bootId = bootId;
     this.sendOwed(node);
     return restarted;
+  }
+
+  /** GRANT. @returns whether the holder has dropped what it kept for us, and starts anew. */
+  onEpoch(node: number, epoch: number): boolean {
+    const holder = this.holderOf(node);
+    const dropped = holder.epoch !== 0 && holder.epoch !== epoch;
+    holder.epoch = epoch;
+    return dropped;
   }
 
   /** ReplySink: the holder has flushed, or never had, the oldest entries. */

@@ -201,7 +201,7 @@ export class Repatriate implements ReplySink {
     return (this.queues[node]?.count ?? 0) > 0;
   }
 
-  /** Nobody needs to wait for a link to it any more. */
+  /** Nobody needs to wait for a link to it any more: what is queued ends. */
   holderDead(node: number): void {
     const queue = this.queues[node];
     if (queue === undefined) return;
@@ -330,7 +330,10 @@ export class Repatriate implements ReplySink {
     if (queue === undefined) return;
     queue.flushSoon = false;
     const channel = this.peers.channelOf(node);
-    if (channel === null) return;
+    if (channel === null) {
+      if (!this.peers.isPeer(node)) this.holderDead(node);
+      return;
+    }
     while (queue.count > 0) {
       const count = Math.min(queue.count, FETCH_BATCH_COUNT_MAX);
       if (!channel.begin(LANE.URGENT, count * GET_ENTRY_BYTES)) return; // roomOnLink goes on.

@@ -25,21 +25,31 @@ export interface ZpageEntry {
 export const FLUSH_SCOPE = { PAGE: 0, OBJECT: 1, POOL: 2 } as const;
 export type FlushScope = (typeof FLUSH_SCOPE)[keyof typeof FLUSH_SCOPE];
 
-// GRANT: pages u64
-export const GRANT_BYTES = 8;
+// GRANT: pages u64 | epoch u64
+export const GRANT_BYTES = 16;
+const GRANT_EPOCH = 8;
 
-export function writeGrant(view: DataView, at: number, pages: number): void {
-  writeVersion(view, at, pages);
+export interface Grant {
+  /** That may be put on this link, counted from when it came up. */
+  readonly pages: number;
+  /** Of the store for the other side: with another one than before everything in it is gone. */
+  readonly epoch: number;
 }
 
-export function readGrant(view: DataView, at: number): number {
-  return readVersion(view, at);
+export function writeGrant(view: DataView, at: number, { pages, epoch }: Grant): void {
+  writeVersion(view, at, pages);
+  writeVersion(view, at + GRANT_EPOCH, epoch);
+}
+
+export function readGrant(view: DataView, at: number): Grant {
+  return { pages: readVersion(view, at), epoch: readVersion(view, at + GRANT_EPOCH) };
 }
 
 /** Validator of GRANT. */
 export function invalidGrantBody({ view, bodyAt, bodyBytes }: Frame): string | null {
-  if (bodyBytes !== GRANT_BYTES) return "body is not 8 bytes long";
-  return view.getUint32(bodyAt) < VERSION_HI_END ? null : "pages out of range";
+  if (bodyBytes !== GRANT_BYTES) return "body is not 16 bytes long";
+  if (view.getUint32(bodyAt) >= VERSION_HI_END) return "pages out of range";
+  return view.getUint32(bodyAt + GRANT_EPOCH) < VERSION_HI_END ? null : "epoch out of range";
 }
 
 /** Codec ids below this are defined: 0 raw, 1 lz4 block. */
