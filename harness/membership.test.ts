@@ -6,8 +6,20 @@
 import { describe, expect, test } from "bun:test";
 import { chmodSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import type { Client } from "../src/client/client.ts";
+import type { PageError } from "../src/client/errors.ts";
+import { SeededRandom } from "../src/core/random.ts";
 import type { NodeProcess } from "./node-process.ts";
-import { counter, countRight, fill, logged, ProcessWorld, until } from "./process-world.ts";
+import {
+  counter,
+  countRight,
+  fill,
+  isPage,
+  keys,
+  logged,
+  ProcessWorld,
+  until,
+} from "./process-world.ts";
+import { Detour } from "./stress/detour.ts";
 
 const TEST_MS = 60_000;
 /** So many pages are three times what a node with 1 MiB keeps. */
@@ -83,6 +95,45 @@ describe("a cluster of real processes", () => {
       await until("it is known", async () => (await client.stats()).peers.length === 2);
       const pool = await client.newPool({ persistent: true });
       expect(await fill(pool, PAGES)).toBe(PAGES);
+      expect(await countRight(pool, PAGES)).toBe(PAGES);
+    },
+    TEST_MS,
+  );
+
+  test(
+    "two halves of a network that is cut go on, and meet again with all pages",
+    async () => {
+      await using world = new ProcessWorld();
+      const detour = new Detour(new SeededRandom(1), { loss: 0, delayMs: 0 });
+      world.onEnd(() => detour.close());
+      const start = async (command: "node" | "server", number: number, flags: string[]) => {
+        const way = await detour.addNode(number);
+        const all = [...way.flags, ...way.gossipFlags, ...flags];
+        const node = world.startUnready(command, number, all);
+        detour.pids.set(number, node.pid);
+        await node.ready();
+        return { node, gossip: way.gossip };
+      };
+      const seed = await start("server", 0, ["--memory=32MiB"]);
+      const join = `--join=${seed.gossip}`;
+      const far = await start("server", 1, ["--memory=32MiB", join]);
+      const { node } = await start("node", 2, ["--memory=1MiB", "--selfshrink=off", join]);
+      const client = await world.connect(node);
+      await until("it knows both", async () => (await client.stats()).peers.length === 2);
+      const pool = await client.newPool({ persistent: true });
+      expect(await fill(pool, PAGES)).toBe(PAGES);
+      expect(await held(world, far.node)).toBeGreaterThan(0);
+
+      detour.relay.partition([0, 2], [1]);
+      await logged(node, /member "n1" is dead/);
+      await logged(far.node, /member "n0" is dead/);
+      const results = await pool.getMany(keys(PAGES)).catch((error: PageError) => error.results);
+      expect(results.filter((it) => it === "unreachable").length).toBeGreaterThan(0);
+      for (const [i, it] of results.entries())
+        if (it !== "unreachable") expect(isPage(it, i)).toBe(true);
+
+      detour.relay.heal();
+      await logged(node, /member "n1" is dead(.|\n)*member "n1" has joined/);
       expect(await countRight(pool, PAGES)).toBe(PAGES);
     },
     TEST_MS,

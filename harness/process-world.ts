@@ -35,6 +35,12 @@ export class ProcessWorld implements AsyncDisposable {
   readonly directory = mkdtempSync(join(tmpdir(), "ramster-test-"));
   private readonly children: Bun.Subprocess[] = [];
   private readonly clients: Client[] = [];
+  private readonly atEnd: Array<() => void> = [];
+
+  /** Has something done once all processes are gone. */
+  onEnd(callback: () => void): void {
+    this.atEnd.push(callback);
+  }
 
   path(name: string): string {
     return join(this.directory, name);
@@ -93,6 +99,7 @@ export class ProcessWorld implements AsyncDisposable {
     for (const pid of orphans) endQuietly(pid);
     await Promise.all(this.children.map((child) => child.exited));
     await Promise.all(this.clients.map((client) => client.close()));
+    for (const callback of this.atEnd) callback();
     rmSync(this.directory, { recursive: true, force: true });
   }
 }
@@ -146,9 +153,9 @@ export async function until(
   }
 }
 
-/** Waits for a line of its log. */
+/** Waits for a line of its log, or for several with anything between them. */
 export function logged(node: NodeProcess, pattern: RegExp): Promise<void> {
-  return until(`${pattern} in the log`, () => node.stderr.some((line) => pattern.test(line)));
+  return until(`${pattern} in the log`, () => pattern.test(node.stderr.join("\n")));
 }
 
 export async function counter(client: Client, name: string): Promise<number> {

@@ -11,6 +11,7 @@ import { codecFigures } from "./codec-figures.ts";
 import { gossipBench } from "./gossip.ts";
 import { metadataBench } from "./metadata.ts";
 import { pagesBench } from "./pages.ts";
+import { processesBench } from "./processes.ts";
 import { remoteBench } from "./remote.ts";
 import { steadyBench } from "./steady.ts";
 
@@ -22,6 +23,7 @@ const BENCHES: readonly Bench[] = [
   channelFigures,
   remoteBench,
   gossipBench,
+  processesBench,
 ];
 
 /** In front of the figures that a bench's own process prints for this one. */

@@ -30,12 +30,17 @@ async function inTheMiddle(world: ProcessWorld) {
   return { child, end, nodes, close: () => client.close() };
 }
 
-test.each(TOPOLOGIES)(
-  "a small run in topology %s passes and reports under the fixed names",
-  async (topology) => {
+/** With how many nodes: pairs need an even number, and a server may have two clients or seven. */
+const RUNS = [
+  ...TOPOLOGIES.map((topology) => [topology, topology === "pair" ? 4 : 3] as const),
+  ["server", 8] as const,
+];
+
+test.each(RUNS)(
+  "a small run in topology %s of %d passes and reports under the fixed names",
+  async (topology, nodes) => {
     await using world = new ProcessWorld();
     const json = world.path("report.json");
-    const nodes = topology === "pair" ? 4 : 3; // Pairs need an even number.
     const flags = [`--nodes=${nodes}`, `--topology=${topology}`, "--duration=2s", "--seed=11"];
     const run = await world.run(["stress", ...flags, ...SMALL, `--json=${json}`]);
     expect(run).toMatchObject({ stderr: "", code: 0 });
@@ -55,7 +60,9 @@ test.each(TOPOLOGIES)(
       const { p50, p99, p999 } = report.latency_us[name];
       expect(p50 > 0 && p50 <= p99 && p99 <= p999).toBe(true);
     }
-    expect(report.per_node.map((row) => row.node)).toEqual([0, 1, 2, 3].slice(0, nodes));
+    expect(report.per_node.map((row) => row.node)).toEqual(
+      Array.from({ length: nodes }, (_, i) => i),
+    );
     for (const row of report.per_node) expect(row.foreign).toBe(row.foreign_expected);
     expect(directories(world)).toEqual([]);
   },

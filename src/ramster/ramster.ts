@@ -371,7 +371,7 @@ export class Ramster implements PamOps {
   }
 
   private tick(): void {
-    this.repatriate.expire();
+    this.repatriate.expire(TICK_MS);
     this.losses.step();
     this.remotePages.sendAllOwed();
     this.remotify.pump();

@@ -213,13 +213,14 @@ export class Repatriate implements ReplySink {
   }
 
   /**
-   * Ends the fetches that waited for a link past their deadline, and asks again for the links that
-   * the others wait for, since a link that is lost is not dialled by itself. Called now and then.
+   * Ends the fetches that wait for a link and whose deadline comes before the next call, in
+   * `periodMs`. Asks again for the links that the others wait for, since a link that is lost is not
+   * dialled by itself.
    */
-  expire(): void {
+  expire(periodMs: number): void {
     for (const [node, queue] of this.queues.entries()) {
       if (queue === undefined) continue;
-      while (queue.head !== 0 && this.msLeft(queue.head) <= 0) {
+      while (queue.head !== 0 && this.msLeft(queue.head) <= periodMs) {
         const fetch = this.shift(queue);
         this.counters.fetch_unreachable += 1;
         this.end(fetch, STATUS.UNREACHABLE);
