@@ -56,7 +56,18 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
     ...["doors", "ramster", "zcache", "tmem", "zbud", "compress", "frames"],
     ...["cluster", "gossip", "security", "net", "wire", "memory", "core"],
   ],
-  cli: ["node", "doors", "client", "security", "gossip", "memory", "net", "wire", "core"],
+  cli: [
+    "node",
+    "cluster",
+    "doors",
+    "client",
+    "security",
+    "gossip",
+    "memory",
+    "net",
+    "wire",
+    "core",
+  ],
   main: ["cli", "core"],
 };
 

@@ -9,7 +9,7 @@ import { COMMANDS } from "./flags.ts";
 const MACHINE = {
   hostName: "pebble",
   readText: (path: string): string => {
-    throw new Error(`no such file: ${path}`);
+    throw new Error(`ENOENT: no such file or directory, open '${path}'`);
   },
 };
 
@@ -52,6 +52,7 @@ describe("parseArgs() of a node", () => {
       --gossip 10.0.0.9:0 --join 10.0.0.1:7946,seeds:7946 --network wan
       --advertise 10.0.0.8:7777 --gossip-advertise 10.0.0.8:7946 --insecure
       --quota 1GiB --foreign-grace 1m --http 127.0.0.1:9100
+      --gossip-tune probe-timeout=1s,gossip-nodes=5
       --gossip-label blue --unused 2m --log warn,net=debug --log-format json`;
     expect(parse(line.replaceAll("\n", " "))).toEqual({
       command: "node",
@@ -98,6 +99,7 @@ describe("parseArgs() of a node", () => {
           { kind: "tcp", host: "seeds", port: 7946 },
         ],
         network: "wan",
+        gossipTuning: { probeTimeoutMs: 1000, gossipNodes: 5 },
         gossipLabel: "blue",
         log: [
           { areas: ["cluster", "net", "ramster", "doors"], level: "warn" },
@@ -274,6 +276,23 @@ describe("parseArgs() refuses", () => {
     [
       "node --gossip none",
       'Cannot use --gossip "none": without gossip nobody gives a number, use --number',
+    ],
+    [
+      "node --gossip-tune probe-intervall=1s",
+      'Cannot use --gossip-tune "probe-intervall=1s": did you mean "probe-interval"?',
+    ],
+    [
+      "node --gossip-tune gossip-nodes",
+      'Cannot use --gossip-tune "gossip-nodes": write NAME=VALUE, as in "probe-interval=1s"',
+    ],
+    [
+      "node --gossip-tune gossip-nodes=0",
+      'Cannot use --gossip-tune gossip-nodes "0": it must be at least 1',
+    ],
+    [
+      "node --gossip-tune probe-interval=100ms",
+      'Cannot use --gossip-tune "probe-timeout=200ms": it must be below probe-interval, ' +
+        "which is 100ms",
     ],
     [
       "node --number 1 --gossip none --join a:1",

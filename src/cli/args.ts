@@ -6,6 +6,7 @@
  *
  * Not here: whether an address is free, a file exists or a peer answers; that is for the command.
  */
+import { TUNING, type Tuning } from "../cluster/settings.ts";
 import { assert, unreachable } from "../core/assert.ts";
 import { ConfigError } from "../core/errors.ts";
 import {
@@ -221,6 +222,7 @@ function readCommon(flags: GivenFlags, machine: Machine): NodeSettings {
     ),
     foreignGraceMs: parseDuration(flags.value("foreign-grace"), NODE_BOUNDS.foreignGraceMs),
     network: parseChoice(flags.value("network"), NETWORK_NAMES),
+    gossipTuning: readTuning(flags.list("gossip-tune")),
     gossipLabel: flags.value("gossip-label").text,
     log: flags.list("log").map((given) => said(given, () => parseLogLevel(given.text))),
     logFormat: parseChoice(flags.value("log-format"), LOG_FORMATS),
@@ -243,6 +245,26 @@ function readGossip(flags: GivenFlags, listen: TcpAddress): TcpAddress | null {
   if (given !== null) return readTcp(given);
   if (flags.has("peers") && !flags.has("join")) return null;
   return { kind: "tcp", host: listen.host, port: GOSSIP_PORT_DEFAULT };
+}
+
+function readTuning(list: readonly Given[]): Partial<Tuning> {
+  const tuning: Partial<Record<keyof Tuning, number>> = {};
+  for (const given of list) {
+    const [name = "", text] = given.text.split("=");
+    const spec = TUNING.find((it) => it.name === name);
+    if (spec === undefined || text === undefined) throw badValue(given, notTuning(name, text));
+    const value = { ...given, flag: `${given.flag} ${name}`, text };
+    const parse = spec.unit === "ms" ? parseDuration : parseCount;
+    tuning[spec.setting] = parse(value, spec);
+  }
+  return tuning;
+}
+
+function notTuning(name: string, value: string | undefined): string {
+  if (value === undefined) return 'write NAME=VALUE, as in "probe-interval=1s"';
+  const names = TUNING.map((spec) => spec.name);
+  const meant = nearest(name, names);
+  return meant === null ? `take one of ${names.join(", ")}` : `did you mean "${meant}"?`;
 }
 
 function readOptional<T>(given: Given | null, read: (given: Given) => T): T | null {

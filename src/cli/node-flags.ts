@@ -112,6 +112,12 @@ export const CLUSTER: FlagGroup = {
       help: "what gossip is tuned to: one room, one machine, far apart",
     },
     {
+      name: "gossip-tune",
+      value: "NAME=VALUE,...",
+      list: true,
+      help: "one setting of gossip over that of --network, such as probe-interval=1s",
+    },
+    {
       name: "advertise",
       value: "HOST:PORT",
       defaultNote: "the same",

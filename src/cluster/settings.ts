@@ -65,10 +65,47 @@ export interface ClusterSettings {
   readonly reapMs: number;
 }
 
-type Preset = Omit<ClusterSettings, "bind" | "advertise" | "label">;
+/** What is tuned to the network, and may be tuned by hand. */
+export type Tuning = Omit<ClusterSettings, "bind" | "advertise" | "label">;
+
+/** One setting of Tuning under the name that a person writes. */
+export interface TuningSpec {
+  readonly name: string;
+  readonly setting: keyof Tuning;
+  readonly unit: "ms" | "count";
+  readonly min: number;
+  readonly max: number;
+}
+
+const HOUR_MS = 60 * 60 * 1000;
+const ms = (name: string, setting: keyof Tuning, max = HOUR_MS): TuningSpec => {
+  return { name, setting, unit: "ms", min: 10, max };
+};
+const count = (name: string, setting: keyof Tuning, min: number, max: number): TuningSpec => {
+  return { name, setting, unit: "count", min, max };
+};
+
+export const TUNING: readonly TuningSpec[] = [
+  ms("probe-interval", "probeIntervalMs"),
+  ms("probe-timeout", "probeTimeoutMs"),
+  count("indirect-checks", "indirectChecks", 0, 64),
+  count("suspicion-mult", "suspicionMult", 1, 100),
+  count("suspicion-max-timeout-mult", "suspicionMaxTimeoutMult", 1, 100),
+  count("retransmit-mult", "retransmitMult", 1, 100),
+  ms("gossip-interval", "gossipIntervalMs"),
+  count("gossip-nodes", "gossipNodes", 1, 64),
+  ms("gossip-to-the-dead", "gossipToTheDeadMs"),
+  ms("push-pull-interval", "pushPullIntervalMs"),
+  // What holds the tags of a node; what memberlist reads at once.
+  count("packet-bytes", "packetBytesMax", 1000, 65_000),
+  ms("stream-timeout", "streamTimeoutMs"),
+  count("awareness-max", "awarenessMax", 1, 100),
+  ms("reconnect-interval", "reconnectIntervalMs"),
+  ms("reap", "reapMs", 30 * 24 * HOUR_MS),
+];
 
 /** One room, or one building: round trips below 10 ms. */
-export const LAN: Preset = {
+export const LAN: Tuning = {
   probeIntervalMs: 500,
   probeTimeoutMs: 200,
   indirectChecks: 3,
@@ -87,7 +124,7 @@ export const LAN: Preset = {
 };
 
 /** All on one machine: many processes that wait for a processor, and no distance. */
-export const LOCAL: Preset = {
+export const LOCAL: Tuning = {
   ...LAN,
   indirectChecks: 1,
   gossipIntervalMs: 100,
@@ -97,7 +134,7 @@ export const LOCAL: Preset = {
 };
 
 /** Far apart: round trips of 100 ms and more. */
-export const WAN: Preset = {
+export const WAN: Tuning = {
   ...LAN,
   probeIntervalMs: 5000,
   probeTimeoutMs: 3000,

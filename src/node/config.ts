@@ -9,6 +9,7 @@
  *
  * Not here: which of them may change while the node runs (node.ts).
  */
+import { PRESETS, type Tuning } from "../cluster/settings.ts";
 import { CODEC } from "../compress/codec.ts";
 import { ConfigError } from "../core/errors.ts";
 import {
@@ -88,6 +89,8 @@ export interface NodeConfig {
   /** HOST:PORT of nodes that are in the cluster already; one that lives is enough. */
   readonly seeds: readonly TcpAddress[];
   readonly network: NetworkName;
+  /** Over what `network` says. */
+  readonly gossipTuning: Partial<Tuning>;
   /** In clear in front of all gossip; "" for none. Members with another one are not heard. */
   readonly gossipLabel: string;
   /** The file that makes it one of the cluster; null: nothing is secured. */
@@ -152,6 +155,7 @@ export const NODE_DEFAULTS: Omit<NodeConfig, "number" | "name"> = {
   gossipAdvertise: null,
   seeds: [],
   network: "lan",
+  gossipTuning: {},
   gossipLabel: "",
   keyPath: null,
   insecure: false,
@@ -333,9 +337,19 @@ function checkGossip(config: NodeConfig): void {
     const detail = `it is longer than ${GOSSIP_LABEL_BYTES_MAX} bytes`;
     throw bad("gossip-label", config.gossipLabel, detail);
   }
+  const { probeTimeoutMs, probeIntervalMs } = gossipTuningOf(config);
+  if (probeTimeoutMs >= probeIntervalMs) {
+    const detail = `it must be below probe-interval, which is ${probeIntervalMs}ms`;
+    throw bad("gossip-tune", `probe-timeout=${probeTimeoutMs}ms`, detail);
+  }
   if (gossip.port !== 0 && formatAddress(gossip) === formatAddress(config.listen)) {
     throw bad("gossip", formatAddress(gossip), "this node listens there for pages");
   }
+}
+
+/** What `network` says, and what was said by hand. */
+export function gossipTuningOf(config: NodeConfig): Tuning {
+  return { ...PRESETS[config.network], ...config.gossipTuning };
 }
 
 /** Without a key this machine is the whole world, unless somebody says that it is not. */

@@ -13,7 +13,7 @@
  */
 import { Cluster, type Member } from "../cluster/cluster.ts";
 import type { ClusterCounters } from "../cluster/counters.ts";
-import { type ClusterSettings, PRESETS } from "../cluster/settings.ts";
+import type { ClusterSettings } from "../cluster/settings.ts";
 import { assert } from "../core/assert.ts";
 import type { Clock, TimerId } from "../core/clock.ts";
 import { RamsterError } from "../core/errors.ts";
@@ -24,7 +24,7 @@ import type { Keyring } from "../gossip/keyring.ts";
 import { formatAddress, type TcpAddress } from "../net/address.ts";
 import type { Transport } from "../net/transport.ts";
 import { newBootId } from "./boot-id.ts";
-import { CODECS_DECOMPRESSED, type NodeConfig } from "./config.ts";
+import { CODECS_DECOMPRESSED, gossipTuningOf, type NodeConfig } from "./config.ts";
 import { type Claimant, NumberClaim } from "./number-claim.ts";
 import { type NodeTags, pageAddress, readTags, tagsOf } from "./tags.ts";
 
@@ -343,7 +343,7 @@ export class Membership {
 
 /** As the settings of a node say: null when it does not gossip. */
 export function openMembership(env: MembershipEnv, config: NodeConfig): Membership | null {
-  const { role, name, cluster, number, seeds, gossip, gossipAdvertise, network } = config;
+  const { role, name, cluster, number, seeds, gossip, gossipAdvertise } = config;
   const { gossipLabel: label } = config;
   if (gossip === null) return null;
   const { random } = env;
@@ -351,7 +351,7 @@ export function openMembership(env: MembershipEnv, config: NodeConfig): Membersh
     ...{ role, name, cluster, number, seeds },
     codecs: CODECS_DECOMPRESSED,
     bootId: newBootId(random),
-    gossip: { ...PRESETS[network], bind: gossip, advertise: gossipAdvertise, label },
+    gossip: { ...gossipTuningOf(config), bind: gossip, advertise: gossipAdvertise, label },
   });
 }
 
