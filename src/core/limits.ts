@@ -133,10 +133,11 @@ export const UNUSED_MS_DEFAULT = 60_000;
  */
 export const KEEPALIVE_MS_MIN = 10;
 /**
- * Redial back-off: the first wait, and the longest (the original's reconnect delay was 2 s flat).
+ * Redial back-off: the first wait, and the longest: a node that is back is linked within a second,
+ * and a get waits longer than that (the original's reconnect delay was 2 s flat).
  */
 export const REDIAL_MS_MIN = 50;
-export const REDIAL_MS_MAX = 2000;
+export const REDIAL_MS_MAX = 1000;
 
 // Membership.
 
@@ -301,6 +302,7 @@ assert(OUTPUT_RESUME_BYTES < OUTPUT_PAUSE_BYTES);
 // The reply to a request that is served always fits its lane.
 assert(OUTPUT_PAUSE_BYTES + HEADER_BYTES + BODY_BYTES_MAX <= LANE_BYTES_MAX);
 assert(KEEPALIVE_MS_DEFAULT < IDLE_MS_DEFAULT);
+assert(REDIAL_MS_MAX < REQUEST_TIMEOUT_MS_DEFAULT);
 assert(MEMORY_BYTES_MIN <= STRESS_MEMORY_BYTES_DEFAULT);
 assert(2 * STRESS_DELAY_MS_MAX < REQUEST_TIMEOUT_MS_DEFAULT);
 assert(MEMORY_BYTES_MIN <= MEMORY_BYTES_DEFAULT && MEMORY_BYTES_DEFAULT <= MEMORY_BYTES_MAX);
