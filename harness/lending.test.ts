@@ -64,3 +64,21 @@ test("what one gives back another may send", async () => {
   expect(lender.counter("foreign_failed_puts")).toBe(0);
   await sim.stop();
 });
+
+test("of many borrowers each gets its share, however early others came", async () => {
+  const sim = new SimCluster(5);
+  const many = Array.from({ length: 24 }, () => ({ target: 0, lendBytes: 0, memoryBytes: MIB }));
+  await sim.start([{ lendBytes: 16 * MIB }, ...many]);
+  const borrowers = sim.nodes.slice(1);
+  const pools = borrowers.map((node) => node.newPool({ persistent: true }));
+  for (let number = 0; number < 700; number += 1) {
+    for (const [i, node] of borrowers.entries()) {
+      const { ramster } = node.node;
+      if (ramster.mustWait()) sim.until("there is room", () => !ramster.mustWait());
+      expect(node.put(pools[i] ?? 0, number, 1)).toBe(STATUS.OK);
+    }
+    if (number % 16 === 15) sim.run(1);
+  }
+  for (const node of borrowers) expect(node.counter("remote_pers_pages")).toBeGreaterThan(100);
+  await sim.stop();
+});

@@ -199,8 +199,10 @@ export const REMOTIFY_BATCHES_MAX = 8;
  * dialled.
  */
 export const REMOTIFY_PATIENCE_MS = 1000;
-/** Pages that a lender promises one borrower ahead: the batches under way, each at its longest. */
-export const GRANT_PAGES_MAX = REMOTIFY_BATCHES_MAX * REMOTIFY_BATCH_COUNT_MAX;
+/** Pages that a lender promises one borrower ahead: twice those of the batches under way. */
+export const GRANT_PAGES_MAX = (4 * REMOTIFY_BATCHES_MAX * REMOTIFY_BATCH_BYTES) / FRAME_BYTES;
+/** The first time: a batch. Doubled each time that half of it is used. */
+export const GRANT_PAGES_FIRST = 64;
 /** The fewest that are worth a message, and a batch. */
 export const GRANT_PAGES_STEP = 16;
 /** Pages asked for in one GET: their replies, whole pages at worst, fit one body. */

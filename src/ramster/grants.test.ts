@@ -41,23 +41,41 @@ function fill(count: number, persistent: boolean): void {
   }
 }
 
-test("each gets half of what is not promised, up to the window, and nobody without a link", () => {
-  expect(grants.renew(1, ANY)).toBe(0);
-  for (const node of [1, 2, 3]) grants.open(node);
-  expect([1, 2, 3].map((node) => grants.renew(node, ANY))).toEqual([512, 256, 128]);
-  expect([grants.outstanding, grants.outstandingOf(2)]).toEqual([896, 256]);
+test("the window doubles as it is used, up to the most; nobody has one without a link", () => {
   world(100_000);
-  grants.open(1);
-  expect(grants.renew(1, ANY)).toBe(GRANT_PAGES_MAX);
   expect([grants.isShort(1), grants.renew(1, ANY)]).toEqual([false, 0]);
+  grants.open(1);
+  const windows: number[] = [];
+  for (let i = 0; i < 8; i += 1) {
+    expect(grants.isShort(1)).toBe(true);
+    grants.renew(1, ANY);
+    windows.push(grants.outstandingOf(1));
+    expect([grants.isShort(1), grants.renew(1, ANY)]).toEqual([false, 0]);
+    grants.take(1, grants.outstandingOf(1));
+  }
+  expect(windows.slice(0, 4)).toEqual([64, 128, 256, 512]);
+  expect(windows.at(-1)).toBe(GRANT_PAGES_MAX);
+});
+
+test("all windows together are half of what is free, whoever came first", () => {
+  const nodes = Array.from({ length: 8 }, (_, node) => node);
+  for (const node of nodes) grants.open(node);
+  for (let round = 0; round < 10; round += 1) {
+    for (const node of nodes) {
+      if (grants.isShort(node)) grants.renew(node, ANY);
+      grants.take(node, grants.outstandingOf(node));
+    }
+  }
+  for (const node of nodes) grants.renew(node, ANY);
+  expect(nodes.map((node) => grants.outstandingOf(node))).toEqual(nodes.map(() => 1024 / 2 / 8));
 });
 
 test("what comes in is taken off, what is beyond was never promised, and more is added", () => {
   grants.open(1);
   grants.renew(1, ANY);
-  expect([grants.take(1, 500), grants.take(1, 20), grants.take(1, 1)]).toEqual([500, 12, 0]);
+  expect([grants.take(1, 50), grants.take(1, 20), grants.take(1, 1)]).toEqual([50, 14, 0]);
   expect(grants.outstanding).toBe(0);
-  expect(grants.renew(1, ANY)).toBe(1024); // Nothing was stored: 512 more.
+  expect(grants.renew(1, ANY)).toBe(64 + 128); // It has used all of it: more the next time.
   expect(grants.take(2, 1)).toBe(0);
 });
 
@@ -69,7 +87,7 @@ test("promises are never more than the frames there are; ephemeral pages make ro
   world(1024);
   fill(1000, false);
   grants.open(1);
-  expect(grants.renew(1, ANY)).toBe(512);
+  expect(grants.renew(1, ANY)).toBe(64);
 });
 
 test("a quota is exhausted to its last page", () => {
@@ -84,7 +102,7 @@ test("a link that is lost takes its promises with it", () => {
   grants.close(1);
   expect([grants.outstanding, grants.take(1, 1)]).toEqual([0, 0]);
   grants.open(1);
-  expect(grants.renew(1, ANY)).toBe(512); // Counted from 0 again.
+  expect(grants.renew(1, ANY)).toBe(64); // Counted from 0 again.
   grants.open(1);
   expect(grants.outstanding).toBe(0);
 });

@@ -5,21 +5,26 @@
  *     granted so far ----- taken so far = outstanding, each a frame that is kept free for it
  *
  * A page needs a frame at most, and most need half of one: a promise is worth more than it seems,
- * and is renewed as pages come in. Each gets half of what is not promised, up to a window, so that
- * there is always some for the next.
+ * and is renewed as pages come in. What is promised to one who does not use it is of no use to the
+ * others. So each gets a window that begins small and doubles as it is used (TCP's slow start, RFC
+ * 5681), and all windows together are half of what is free, whoever came first.
  *
  * Counted from when the link came up, as the message says it: nothing of it outlives the link.
  *
  * Not here: sending (foreign.ts), what a borrower makes of it (lenders.ts).
  */
 import { assert } from "../core/assert.ts";
-import { GRANT_PAGES_MAX, GRANT_PAGES_STEP } from "../core/limits.ts";
+import { GRANT_PAGES_FIRST, GRANT_PAGES_MAX, GRANT_PAGES_STEP } from "../core/limits.ts";
 import { EPHEMERAL } from "../zbud/zbud.ts";
 import type { Zcache } from "../zcache/zcache.ts";
 
 interface Account {
   granted: number;
   taken: number;
+  /** `taken` when it was last granted something. */
+  takenBefore: number;
+  /** Pages ahead that it has shown use for. */
+  window: number;
 }
 
 export class Grants {
@@ -49,7 +54,7 @@ export class Grants {
   /** A link to the borrower is up, with nothing granted. */
   open(node: number): void {
     this.close(node);
-    this.accounts.set(node, { granted: 0, taken: 0 });
+    this.accounts.set(node, { granted: 0, taken: 0, takenBefore: 0, window: GRANT_PAGES_FIRST });
   }
 
   /** The link is down: what was promised on it is not. */
@@ -69,9 +74,10 @@ export class Grants {
     return taken;
   }
 
-  /** Whether the borrower, which is linked, has used half of the most that it gets at once. */
+  /** Whether the borrower has used half of what it gets at once. Without a link it never has. */
   isShort(node: number): boolean {
-    return this.outstandingOf(node) <= GRANT_PAGES_MAX / 2;
+    const account = this.accounts.get(node);
+    return account !== undefined && this.outstandingOf(node) <= this.windowOf(account) / 2;
   }
 
   /**
@@ -84,14 +90,22 @@ export class Grants {
     const account = this.accounts.get(node);
     if (account === undefined) return 0;
     const outstanding = account.granted - account.taken;
+    const used = account.taken - account.takenBefore;
+    if (used >= account.window / 2) account.window = Math.min(2 * account.window, GRANT_PAGES_MAX);
     const free = this.framesFree - this.outstandingPages;
-    const fair = Math.max(Math.floor(free / 2), Math.min(free, this.step));
     const allowed = pagesMax - outstanding;
-    const more = Math.min(GRANT_PAGES_MAX - outstanding, fair, allowed);
+    const more = Math.min(this.windowOf(account) - outstanding, free, allowed);
     if (more <= 0 || (more < this.step && more < allowed)) return 0;
     account.granted += more;
+    account.takenBefore = account.taken;
     this.outstandingPages += more;
     return account.granted;
+  }
+
+  /** No more than its share of what is free, but enough to be of use. */
+  private windowOf(account: Account): number {
+    const share = Math.floor(this.framesFree / (2 * this.accounts.size));
+    return Math.min(account.window, Math.max(this.step, share));
   }
 
   /** Frames of ephemeral pages count: they go when somebody needs them. */
