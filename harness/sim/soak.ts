@@ -86,13 +86,18 @@ async function main(args: string[]): Promise<number> {
     ...[values.hours ?? "24", values.seeds ?? "20"],
     ...[values.nodes ?? "8", values.loss ?? "5"],
   ].map(Number);
+  const [kind = "network", ...more] = positionals;
+  if (more.length > 0 || !["network", "churn"].includes(kind)) {
+    console.error(`Cannot soak ${positionals.join(" ")}: write "churn", or nothing`);
+    return 2;
+  }
   if (
     !(Number(hours) > 0 && Number(seeds) >= 1 && Number(nodes) >= 2 && Number(lossPercent) >= 0)
   ) {
     console.error("Cannot soak: --hours, --seeds, --nodes and --loss take numbers");
     return 2;
   }
-  if (positionals[0] === "churn") return soakChurn(Number(seeds));
+  if (kind === "churn") return soakChurn(Number(seeds));
   let failures = 0;
   for (let seed = 1; seed <= Number(seeds); seed += 1) {
     const result = await soak({
