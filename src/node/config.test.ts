@@ -39,7 +39,7 @@ describe("nodeConfig()", () => {
       requestTimeoutMs: 2000,
       keepaliveMs: 2000,
       idleMs: 30_000,
-      reconnectMs: 2000,
+      reconnectMs: 1000,
       selfshrinkIntervalMs: 5000,
       selfshrinkHysteresis: 20,
       selfshrinkInertia: 3,

@@ -78,11 +78,14 @@ test("one that refuses is left alone for a while, longer each time, and others g
 
 test("no more is sent than was granted on this link, by a fixed target neither", () => {
   for (const target of ["auto", 0] as const) {
-    const { lenders } = world(target, [1000]);
+    const { clock, lenders } = world(target, [1000]);
     lenders.linkChanged(0);
     expect([lenders.credit(0), lenders.hasUsable]).toEqual([0, true]); // It has not spoken yet.
     lenders.onGrant(0, 60);
     expect(spread(lenders, 9)).toEqual([3]); // 24 each: the third was cut short by remotify.
+    lenders.noteAccepted(0);
+    expect([lenders.hasUsable, lenders.choose(OPEN)]).toEqual([true, -1]); // It may grant more.
+    clock.run(clock.now() + 50);
     expect(lenders.hasUsable).toBe(false);
     lenders.onGrant(0, 40); // Older than what is known.
     expect(lenders.hasUsable).toBe(false);

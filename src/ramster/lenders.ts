@@ -34,6 +34,8 @@ export interface Offer {
 
 /** Enough to be spread well, and few enough that links stay few. */
 export const LENDERS_LINKED_MAX = 32;
+/** A lender grants more right after it has answered, if it grants more. */
+const GRANT_WAIT_MS = 50;
 /** Draws for one batch before it gives up: with a few lenders every one has been tried. */
 const DRAWS_MAX = 16;
 /** What is sent is frames as they are, with two pages at most. */
@@ -52,6 +54,7 @@ class Lender {
   granted = 0;
   sent = 0;
   refusals = 0;
+  acceptedAtMs = Number.NEGATIVE_INFINITY;
   pausedUntilMs = 0;
 
   constructor(node: number) {
@@ -134,12 +137,19 @@ export class Lenders {
     return this.target === node;
   }
 
-  /** Whether there is one that may take a batch now. */
+  /** Whether there is one that may take a batch now, or will say in a moment that it does. */
   get hasUsable(): boolean {
+    const { target } = this;
+    if (target === null) return false;
     const now = this.clock.now();
-    if (this.target === null) return false;
-    if (this.target !== "auto") return this.isReady(this.byNode.get(this.target), now);
-    return this.offering.some((lender) => this.isReady(lender, now) && mayHaveRoom(lender));
+    const isUsable = (lender: Lender): boolean => {
+      if (now < lender.pausedUntilMs) return false;
+      if (lender.isExhausted) return now - lender.acceptedAtMs < GRANT_WAIT_MS;
+      return target !== "auto" || mayHaveRoom(lender);
+    };
+    if (target === "auto") return this.offering.some(isUsable);
+    const lender = this.byNode.get(target);
+    return lender === undefined || isUsable(lender);
   }
 
   /**
@@ -194,7 +204,9 @@ export class Lenders {
   }
 
   noteAccepted(node: number): void {
-    this.lender(node).refusals = 0;
+    const lender = this.lender(node);
+    lender.refusals = 0;
+    lender.acceptedAtMs = this.clock.now();
   }
 
   /** It refused, or did not answer: others have their turn. */
