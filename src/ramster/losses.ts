@@ -11,6 +11,7 @@ import { CODEC } from "../compress/codec.ts";
 import { LOSS_ROWS_PER_STEP } from "../core/limits.ts";
 import { TAG } from "../tmem/pampd.ts";
 import type { Zcache } from "../zcache/zcache.ts";
+import { copyCount, hasCopy, withoutCopy } from "./copies.ts";
 import type { RamsterCounters } from "./counters.ts";
 import type { RemotePages } from "./remote-pages.ts";
 import type { Repatriate } from "./repatriate.ts";
@@ -63,10 +64,17 @@ export class Losses {
   private look(page: number, node: number): boolean {
     const { tmem } = this.zcache;
     if (!tmem.isLive(page) || tmem.tag(page) !== TAG.REMOTE) return true;
-    if (this.repatriate.holderOf(page) !== node) return true;
+    const copies = this.repatriate.copiesOf(page);
+    if (!hasCopy(copies, node)) return true;
     if (tmem.inTransit(page)) return false;
+    if (copyCount(copies) > 1) {
+      this.remotePages.copyRemoved(node);
+      tmem.setPlace(page, withoutCopy(copies, node));
+      this.counters.copies_lost += 1;
+      return true;
+    }
     const { persistent } = tmem.poolOf(page);
-    this.remotePages.removed(node, persistent);
+    this.remotePages.removed(copies, persistent);
     tmem.describe(page, TAG.LOST, 0, 0, CODEC.RAW);
     if (persistent) this.counters.remote_pers_pages_lost += 1;
     else tmem.flush(page);

@@ -27,6 +27,7 @@ import { LOCAL_CLIENT } from "../tmem/tmem.ts";
 import { FLUSH_SCOPE, type FlushScope, type Grant } from "../wire/peer-entries.ts";
 import { EPHEMERAL } from "../zbud/zbud.ts";
 import { Zcache, type ZcacheOptions } from "../zcache/zcache.ts";
+import { copyAt, copyCount } from "./copies.ts";
 import { RamsterCounters } from "./counters.ts";
 import { Latencies } from "./latencies.ts";
 import { Lenders, type Offer, type Target } from "./lenders.ts";
@@ -325,18 +326,19 @@ export class Ramster implements PamOps {
     into.frames_in_flight = this.remotify.framesInFlight;
   }
 
-  /** PamOps: a remote page leaves the index or is put anew. Its holder is owed a flush. */
+  /** PamOps: a remote page leaves the index or is put anew. Its holders are owed a flush. */
   free(page: number): void {
     const { tmem } = this.zcache;
-    const holder = this.repatriate.holderOf(page);
+    const copies = this.repatriate.copiesOf(page);
     if (tmem.inTransit(page)) this.repatriate.detach(page);
-    this.remotePages.removed(holder, tmem.poolOf(page).persistent);
-    if (this.flushedAt !== null) {
-      this.flushedAt.add(holder);
-      return;
-    }
+    this.remotePages.removed(copies, tmem.poolOf(page).persistent);
     tmem.readHandle(page, this.handle);
-    this.remotePages.owe(holder, this.handle, tmem.version(page), FLUSH_SCOPE.PAGE);
+    const version = tmem.version(page);
+    for (let i = 0; i < copyCount(copies); i += 1) {
+      const holder = copyAt(copies, i);
+      if (this.flushedAt !== null) this.flushedAt.add(holder);
+      else this.remotePages.owe(holder, this.handle, version, FLUSH_SCOPE.PAGE);
+    }
   }
 
   /** Deep check of the store and of what it says is remote. For tests. */

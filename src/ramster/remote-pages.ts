@@ -10,6 +10,7 @@ import { LANE, type ReplySink } from "../net/channel.ts";
 import type { Frame } from "../wire/framer.ts";
 import { MESSAGE } from "../wire/messages.ts";
 import { FLUSH_ENTRY_BYTES, FLUSH_SCOPE, type FlushScope } from "../wire/peer-entries.ts";
+import { copyAt, copyCount } from "./copies.ts";
 import type { RamsterCounters } from "./counters.ts";
 import { OwedFlushes } from "./owed-flushes.ts";
 import type { Peers } from "./peers.ts";
@@ -78,17 +79,28 @@ export class RemotePages implements ReplySink {
     });
   }
 
-  added(node: number, persistent: boolean): void {
-    this.holderOf(node).pageCount += 1;
+  /** A page is remote from now on, with these copies. */
+  added(copies: number, persistent: boolean): void {
+    for (let i = 0; i < copyCount(copies); i += 1) this.copyAdded(copyAt(copies, i));
     if (persistent) this.counters.remote_pers_pages += 1;
     else this.counters.remote_eph_pages += 1;
   }
 
   /** The page is no longer kept there on our behalf: its record is gone, or points home. */
-  removed(node: number, persistent: boolean): void {
-    this.holderOf(node).pageCount -= 1;
+  removed(copies: number, persistent: boolean): void {
+    for (let i = 0; i < copyCount(copies); i += 1) this.copyRemoved(copyAt(copies, i));
     if (persistent) this.counters.remote_pers_pages -= 1;
     else this.counters.remote_eph_pages -= 1;
+  }
+
+  /** One more copy of a page that is remote already. */
+  copyAdded(node: number): void {
+    this.holderOf(node).pageCount += 1;
+  }
+
+  /** One copy less; the page is remote still. */
+  copyRemoved(node: number): void {
+    this.holderOf(node).pageCount -= 1;
   }
 
   /**

@@ -38,6 +38,7 @@ import { FLUSH_SCOPE, PUT_ENTRY_BYTES, writePutEntry } from "../wire/peer-entrie
 import { TRANSPORT_STATUS } from "../wire/status.ts";
 import { EPHEMERAL, type Kind, PERSISTENT } from "../zbud/zbud.ts";
 import type { Zcache } from "../zcache/zcache.ts";
+import { NO_COPIES, withCopy } from "./copies.ts";
 import type { RamsterCounters } from "./counters.ts";
 import type { Latencies } from "./latencies.ts";
 import { type Lenders, PAGES_PER_FRAME } from "./lenders.ts";
@@ -371,8 +372,9 @@ export class Remotify implements ReplySink {
     const page = batch.pages[i] ?? 0;
     const zpageBytes = tmem.zpageBytes(page);
     this.zcache.freeLocal(tmem.place(page));
-    tmem.describe(page, TAG.REMOTE, batch.node, zpageBytes, tmem.codec(page));
-    this.remotePages.added(batch.node, batch.kind === PERSISTENT);
+    const copies = withCopy(NO_COPIES, batch.node);
+    tmem.describe(page, TAG.REMOTE, copies, zpageBytes, tmem.codec(page));
+    this.remotePages.added(copies, batch.kind === PERSISTENT);
     this.counters.remoted_zbytes += zpageBytes;
     if (batch.kind === PERSISTENT) this.counters.pers_pages_remoted += 1;
     else this.counters.eph_pages_remoted += 1;

@@ -28,6 +28,7 @@ import { LANE, type ReplySink } from "../net/channel.ts";
 import type { Frame } from "../wire/framer.ts";
 import { MESSAGE } from "../wire/messages.ts";
 import {
+  FLUSH_SCOPE,
   GET_ENTRY_BYTES,
   GET_REPLY_ENTRY_BYTES,
   readGetReplyEntry,
@@ -36,6 +37,7 @@ import {
 } from "../wire/peer-entries.ts";
 import { TRANSPORT_STATUS } from "../wire/status.ts";
 import type { Zcache } from "../zcache/zcache.ts";
+import { copyAt, copyCount, withoutCopy } from "./copies.ts";
 import type { RamsterCounters } from "./counters.ts";
 import type { Latencies } from "./latencies.ts";
 import type { Peers } from "./peers.ts";
@@ -63,13 +65,25 @@ const FETCH_HANDLE = 7; // Eight words: what a getter is served again with when 
 const FETCH_DEADLINE = 15;
 const FETCH_HOMEWARD = 16;
 const FETCH_SENT = 17; // Of the first of a message: when it went, in microseconds that wrap.
-const WORDS_PER_FETCH = 18;
+const FETCH_COPIES = 18; // Of the record, while it is in transit.
+const FETCH_UNTRIED = 19; // Those of them that were not asked.
+const FETCH_AWAY = 20; // Whether one that was asked may have it, and does not answer.
+const FETCH_UNTIL = 21; // When the holder that is being asked has had its time.
+const WORDS_PER_FETCH = 22;
 
 const WAITER_NEXT = 0;
 const WAITER_TOKEN = 1;
 const WAITER_AT = 2;
 const WAITER_GET_AND_FREE = 3;
 const WORDS_PER_WAITER = 4;
+
+/**
+ * A holder that takes so many times as long as usual is not waited for while there is another one
+ * with a copy. At least what the event loop of a busy node may take, at most a part of the deadline.
+ */
+const HEDGE_FACTOR = 8;
+const HEDGE_MS_MIN = 50;
+const HEDGE_MS_MAX = 500;
 
 /** Fetches for one holder that are not sent yet. */
 class Queue {
@@ -96,6 +110,8 @@ export class Repatriate implements ReplySink {
   private readonly handle = new Handle();
   private readonly entry: ZpageEntry;
   private readonly originMs: number;
+  /** What an answer takes, a moving mean. */
+  private usualMs = 0;
 
   constructor(
     parts: {
@@ -130,10 +146,10 @@ export class Repatriate implements ReplySink {
     return this.fetches.rowCount;
   }
 
-  /** The holder of a remote page, in transit or not. */
-  holderOf(page: number): number {
+  /** Of a remote page, in transit or not: see copies.ts. */
+  copiesOf(page: number): number {
     const place = this.zcache.tmem.place(page);
-    return this.zcache.tmem.inTransit(page) ? this.fetches.get(place, FETCH_HOLDER) : place;
+    return this.zcache.tmem.inTransit(page) ? this.fetches.get(place, FETCH_COPIES) : place;
   }
 
   /**
@@ -206,9 +222,7 @@ export class Repatriate implements ReplySink {
     const queue = this.queues[node];
     if (queue === undefined) return;
     while (queue.head !== 0) {
-      const fetch = this.shift(queue);
-      this.counters.fetch_unreachable += 1;
-      this.end(fetch, STATUS.UNREACHABLE);
+      this.away(this.shift(queue));
     }
   }
 
@@ -221,9 +235,7 @@ export class Repatriate implements ReplySink {
     for (const [node, queue] of this.queues.entries()) {
       if (queue === undefined) continue;
       while (queue.head !== 0 && this.msLeft(queue.head) <= periodMs) {
-        const fetch = this.shift(queue);
-        this.counters.fetch_unreachable += 1;
-        this.end(fetch, STATUS.UNREACHABLE);
+        this.away(this.shift(queue));
       }
       if (queue.count > 0) this.peers.want(node);
     }
@@ -233,12 +245,13 @@ export class Repatriate implements ReplySink {
   onReply(head: number, reply: Frame): void {
     const tookUs = (this.elapsedUs() - this.fetches.get(head, FETCH_SENT)) >>> 0;
     this.latencies.fetch.add(tookUs / 1000);
+    this.usualMs += (tookUs / 1000 - this.usualMs) / 8;
     let at = reply.bodyAt;
     let fetch = head;
     for (let left = reply.count; fetch !== 0; left -= 1) {
       const next = this.fetches.get(fetch, FETCH_NEXT);
       if (left <= 0) {
-        this.end(fetch, STATUS.UNREACHABLE);
+        this.away(fetch);
       } else {
         const status = readGetReplyEntry(reply.view, at, this.entry);
         at += GET_REPLY_ENTRY_BYTES;
@@ -252,8 +265,8 @@ export class Repatriate implements ReplySink {
   }
 
   /**
-   * ReplySink: no answer. After a lost link what still has time is asked again, in order; the rest
-   * ends.
+   * ReplySink: no answer. Others that have a copy are asked, or, after a lost link, the same one
+   * again while there is time.
    */
   onFailure(head: number, transportStatus: number): void {
     const linkLost =
@@ -262,12 +275,9 @@ export class Repatriate implements ReplySink {
     let fetch = head;
     while (fetch !== 0) {
       const next = this.fetches.get(fetch, FETCH_NEXT);
-      if (linkLost && this.msLeft(fetch) > 0) {
-        this.enqueue(fetch);
-      } else {
-        this.counters.fetch_unreachable += 1;
-        this.end(fetch, STATUS.UNREACHABLE);
-      }
+      const isLast = copyCount(this.fetches.get(fetch, FETCH_UNTRIED)) === 0;
+      if (linkLost && isLast && this.msLeft(fetch) > 0) this.enqueue(fetch);
+      else this.away(fetch);
       fetch = next;
     }
   }
@@ -286,7 +296,9 @@ export class Repatriate implements ReplySink {
     const { fetches, handle } = this;
     const version = tmem.version(page);
     fetches.set(fetch, FETCH_PAGE, page);
-    fetches.set(fetch, FETCH_HOLDER, tmem.place(page));
+    fetches.set(fetch, FETCH_COPIES, tmem.place(page));
+    fetches.set(fetch, FETCH_UNTRIED, tmem.place(page));
+    fetches.set(fetch, FETCH_AWAY, 0);
     fetches.set(fetch, FETCH_VERSION_HI, Math.floor(version / 4294967296));
     fetches.set(fetch, FETCH_VERSION_LO, version | 0);
     fetches.set(fetch, FETCH_WAITER_FIRST, 0);
@@ -296,8 +308,39 @@ export class Repatriate implements ReplySink {
     tmem.readHandle(page, handle);
     this.storeHandle(fetch);
     tmem.startTransit(page, fetch);
-    this.enqueue(fetch);
+    this.ask(fetch);
     return fetch;
+  }
+
+  /** Asks the next holder. All but the last have a short time: the others may be quicker. */
+  private ask(fetch: number): void {
+    const { fetches } = this;
+    const untried = fetches.get(fetch, FETCH_UNTRIED);
+    const node = this.nearest(untried);
+    const others = withoutCopy(untried, node);
+    const deadline = fetches.get(fetch, FETCH_DEADLINE);
+    const patience = copyCount(others) === 0 ? this.requestTimeoutMs : this.hedgeMs;
+    const until = (this.elapsedMs() + patience) | 0;
+    fetches.set(fetch, FETCH_HOLDER, node);
+    fetches.set(fetch, FETCH_UNTRIED, others);
+    fetches.set(fetch, FETCH_UNTIL, ((deadline - until) | 0) < 0 ? deadline : until);
+    this.enqueue(fetch);
+  }
+
+  /** One with a link, else one that may have one. */
+  private nearest(copies: number): number {
+    let best = copyAt(copies, 0);
+    for (let i = 0; i < copyCount(copies); i += 1) {
+      const node = copyAt(copies, i);
+      if (this.peers.channelOf(node) !== null) return node;
+      if (!this.peers.isPeer(best)) best = node;
+    }
+    return best;
+  }
+
+  /** How long a holder is waited for while there is another one: see HEDGE_MS_MIN. */
+  private get hedgeMs(): number {
+    return Math.min(HEDGE_MS_MAX, Math.max(HEDGE_MS_MIN, HEDGE_FACTOR * this.usualMs));
   }
 
   private enqueue(fetch: number): void {
@@ -375,19 +418,62 @@ export class Repatriate implements ReplySink {
       const persistent = this.zcache.tmem.poolOf(page).persistent;
       if (persistent) this.counters.remote_pers_pages_unsucc_get += 1;
       else this.counters.remote_eph_pages_unsucc_get += 1;
-      this.end(fetch, STATUS.LOST);
+      this.unserved(fetch, STATUS.LOST);
       return;
     }
+    if (copyCount(this.fetches.get(fetch, FETCH_COPIES)) > 1) {
+      this.loadHandle(fetch);
+      if (!this.isIntact()) {
+        // The holder has the record, and must not keep what nobody points at.
+        const holder = this.fetches.get(fetch, FETCH_HOLDER);
+        this.remotePages.owe(holder, this.handle, this.versionOf(fetch), FLUSH_SCOPE.PAGE);
+        this.unserved(fetch, STATUS.LOST);
+        return;
+      }
+    }
     this.deliver(fetch, page);
+  }
+
+  /** The holder does not answer. */
+  private away(fetch: number): void {
+    this.counters.fetch_unreachable += 1;
+    this.unserved(fetch, STATUS.UNREACHABLE);
+  }
+
+  /**
+   * The holder that was asked has not served it: LOST, it has no good copy, or UNREACHABLE. The
+   * next one is asked. When there is none the fetch ends; it is lost only if nobody may have it.
+   */
+  private unserved(fetch: number, status: Status): void {
+    const { fetches } = this;
+    if (fetches.get(fetch, FETCH_PAGE) !== 0) {
+      if (status === STATUS.LOST) this.dropCopy(fetch);
+      else fetches.set(fetch, FETCH_AWAY, 1);
+      const hasTime = ((fetches.get(fetch, FETCH_DEADLINE) - this.elapsedMs()) | 0) > 0;
+      if (hasTime && copyCount(fetches.get(fetch, FETCH_UNTRIED)) > 0) return this.ask(fetch);
+    }
+    const mayBeThere =
+      fetches.get(fetch, FETCH_AWAY) === 1 || copyCount(fetches.get(fetch, FETCH_UNTRIED)) > 0;
+    this.end(fetch, mayBeThere ? STATUS.UNREACHABLE : status);
+  }
+
+  /** The holder has it no more. The last one stays in the record, so that it is never a miss. */
+  private dropCopy(fetch: number): void {
+    const { fetches } = this;
+    const copies = fetches.get(fetch, FETCH_COPIES);
+    if (copyCount(copies) === 1) return;
+    const holder = fetches.get(fetch, FETCH_HOLDER);
+    fetches.set(fetch, FETCH_COPIES, withoutCopy(copies, holder));
+    this.remotePages.copyRemoved(holder);
+    this.counters.copies_lost += 1;
   }
 
   /** Serves the waiters in order until one of them takes the page away; the rest find it gone. */
   private deliver(fetch: number, page: number): void {
     const { tmem } = this.zcache;
     const version = this.versionOf(fetch);
-    const holder = this.fetches.get(fetch, FETCH_HOLDER);
     const { persistent } = tmem.poolOf(page);
-    tmem.endTransit(page, holder);
+    tmem.endTransit(page, this.fetches.get(fetch, FETCH_COPIES));
     this.loadHandle(fetch);
     const first = this.fetches.get(fetch, FETCH_WAITER_FIRST);
     let waiter = first;
@@ -424,13 +510,16 @@ export class Repatriate implements ReplySink {
       }
       return;
     }
-    const holder = tmem.place(page);
+    const copies = tmem.place(page);
     // With nobody waiting it was not checked yet, and the holder's copy may be the only good one.
     if (this.fetches.get(fetch, FETCH_WAITER_FIRST) === 0 && !this.isIntact()) return;
     if (!this.zcache.localify(page, this.entry)) return;
     this.counters.pages_repatriated += 1;
-    this.remotePages.removed(holder, persistent);
-    this.remotePages.oweBeforePut(holder, this.handle, tmem.version(page));
+    this.remotePages.removed(copies, persistent);
+    const version = tmem.version(page);
+    for (let i = 0; i < copyCount(copies); i += 1) {
+      this.remotePages.oweBeforePut(copyAt(copies, i), this.handle, version);
+    }
   }
 
   /** Whether the zpage in `entry` is the one that was stored under `handle`. */
@@ -460,7 +549,7 @@ export class Repatriate implements ReplySink {
       return;
     }
     const { tmem } = this.zcache;
-    tmem.endTransit(page, this.fetches.get(fetch, FETCH_HOLDER));
+    tmem.endTransit(page, this.fetches.get(fetch, FETCH_COPIES));
     if (tmem.poolOf(page).persistent) {
       this.tellAll(fetch, first, status);
     } else {
@@ -551,11 +640,11 @@ export class Repatriate implements ReplySink {
   }
 
   /**
-   * Until the deadline. Deadlines are kept in a word that wraps after 49 days; the difference does
+   * Until the holder that is asked has had its time. Deadlines are kept in a word that wraps after 49 days; the difference does
    * not care.
    */
   private msLeft(fetch: number): number {
-    return (this.fetches.get(fetch, FETCH_DEADLINE) - this.elapsedMs()) | 0;
+    return (this.fetches.get(fetch, FETCH_UNTIL) - this.elapsedMs()) | 0;
   }
 
   private elapsedUs(): number {

@@ -298,7 +298,7 @@ export class Tmem {
   }
 
   /**
-   * Word B of the pampd: zbudref, repeated word or holder, as the tag says, or the fetch while in
+   * Word B of the pampd: zbudref, repeated word or copies, as the tag says, or the fetch while in
    * transit.
    */
   place(page: number): number {
@@ -315,10 +315,15 @@ export class Tmem {
     this.pages.set(page, PAGE_B, fetch);
   }
 
-  /** The fetch is over; the page is remote at `holder` as before. */
-  endTransit(page: number, holder: number): void {
+  /** The fetch is over; the page is remote, with these copies. */
+  endTransit(page: number, copies: number): void {
     this.pages.set(page, PAGE_A, this.pages.get(page, PAGE_A) & ~IN_TRANSIT_BIT);
-    this.pages.set(page, PAGE_B, holder);
+    this.pages.set(page, PAGE_B, copies);
+  }
+
+  /** Other copies of a page that is remote, and not in transit. */
+  setPlace(page: number, place: number): void {
+    this.pages.set(page, PAGE_B, place);
   }
 
   /**

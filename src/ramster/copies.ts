@@ -1,0 +1,51 @@
+/**
+ * Copies: which nodes hold a remote page, packed into the one word that its record has for a place.
+ *
+ *     31 30 | 29 ... 20 | 19 ... 10 | 9 ... 0
+ *     count |   third   |  second   |  first       node numbers, 10 bits each
+ *
+ * A word is signed, as the tables have it. All functions are pure.
+ */
+import { assert } from "../core/assert.ts";
+import { NODES_MAX } from "../core/limits.ts";
+
+export const COPIES_MAX = 3;
+
+const NODE_BITS = 10;
+const NODE_MASK = 2 ** NODE_BITS - 1;
+const COUNT_SHIFT = 3 * NODE_BITS;
+assert(NODES_MAX <= 2 ** NODE_BITS);
+
+/** Nobody. Of a record only while it is made. */
+export const NO_COPIES = 0;
+
+export function copyCount(copies: number): number {
+  return copies >>> COUNT_SHIFT;
+}
+
+/** The node of copy 0 .. copyCount - 1. */
+export function copyAt(copies: number, index: number): number {
+  return (copies >>> (index * NODE_BITS)) & NODE_MASK;
+}
+
+export function hasCopy(copies: number, node: number): boolean {
+  for (let i = 0; i < copyCount(copies); i += 1) if (copyAt(copies, i) === node) return true;
+  return false;
+}
+
+/** One more, behind the others. */
+export function withCopy(copies: number, node: number): number {
+  const count = copyCount(copies);
+  assert(count < COPIES_MAX && node >= 0 && node <= NODE_MASK && !hasCopy(copies, node));
+  const nodes = copies & ~(COPIES_MAX << COUNT_SHIFT);
+  return nodes | (node << (count * NODE_BITS)) | ((count + 1) << COUNT_SHIFT);
+}
+
+/** The others, in their order. */
+export function withoutCopy(copies: number, node: number): number {
+  let rest = NO_COPIES;
+  for (let i = 0; i < copyCount(copies); i += 1) {
+    if (copyAt(copies, i) !== node) rest = withCopy(rest, copyAt(copies, i));
+  }
+  return rest;
+}
