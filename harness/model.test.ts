@@ -11,7 +11,7 @@
 import { expect, test } from "bun:test";
 import { below, SeededRandom } from "../src/core/random.ts";
 import { STATUS } from "../src/core/status.ts";
-import type { GetAndFree } from "../src/ramster/ramster.ts";
+import type { GetAndFree } from "../src/ramster/waiters.ts";
 import { type PendingGet, SimCluster, type SimNode } from "./sim/cluster.ts";
 
 const MIB = 1024 * 1024;

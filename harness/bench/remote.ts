@@ -22,7 +22,7 @@ import { secured } from "../../src/net/secured.ts";
 import type { TlsMaterial } from "../../src/net/transport.ts";
 import { nodeConfig } from "../../src/node/config.ts";
 import { Node } from "../../src/node/node.ts";
-import type { GetSink } from "../../src/ramster/ramster.ts";
+import type { GetSink } from "../../src/ramster/waiters.ts";
 import { formatKeyFile } from "../../src/security/key-file.ts";
 import { makeKey } from "../../src/security/make-key.ts";
 import { NodeProcess } from "../node-process.ts";

@@ -20,7 +20,8 @@ import {
 import type { Memory } from "../core/memory.ts";
 import { STATUS, type Status } from "../core/status.ts";
 import { type Channel, LANE } from "../net/channel.ts";
-import type { GetAndFree, GetSink, Ramster } from "../ramster/ramster.ts";
+import type { Ramster } from "../ramster/ramster.ts";
+import type { GetAndFree, GetSink } from "../ramster/waiters.ts";
 import { PAGE_GET_ENTRY_BYTES, readGetAndFree } from "../wire/client-entries.ts";
 import type { Frame } from "../wire/framer.ts";
 import { MESSAGE } from "../wire/messages.ts";

@@ -45,3 +45,12 @@ export function selfshrink(
 export function remotifyBackoffMs(refusals: number): number {
   return Math.min(50 * 2 ** Math.min(refusals - 1, 10), 5000);
 }
+
+/**
+ * How long a holder is waited for while another one has a copy, when an answer takes `usualMs` as a
+ * rule: many times as long. At least what the event loop of a busy node may take, at most a part of
+ * the deadline.
+ */
+export function hedgeMs(usualMs: number): number {
+  return Math.min(500, Math.max(50, 8 * usualMs));
+}

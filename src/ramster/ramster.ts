@@ -36,9 +36,8 @@ import type { Peers } from "./peers.ts";
 import { type SelfshrinkSettings, type SelfshrinkState, selfshrink } from "./policy.ts";
 import { RemotePages } from "./remote-pages.ts";
 import { Remotify, type RemotifySettings } from "./remotify.ts";
-import { type GetAndFree, type GetSink, Repatriate } from "./repatriate.ts";
-
-export type { GetAndFree, GetSink } from "./repatriate.ts";
+import { Repatriate } from "./repatriate.ts";
+import type { GetAndFree, GetSink } from "./waiters.ts";
 
 export interface TrickleSettings {
   /** Frames of each kind a period, 0 for none. The original: 100. */

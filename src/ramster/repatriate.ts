@@ -20,7 +20,7 @@
 import { assert } from "../core/assert.ts";
 import type { Clock } from "../core/clock.ts";
 import { Handle } from "../core/handle.ts";
-import { FETCH_BATCH_COUNT_MAX, FETCHES_MAX, WAITERS_MAX } from "../core/limits.ts";
+import { FETCH_BATCH_COUNT_MAX, FETCHES_MAX } from "../core/limits.ts";
 import type { Memory } from "../core/memory.ts";
 import { STATUS, type Status } from "../core/status.ts";
 import { Table } from "../core/table.ts";
@@ -41,17 +41,9 @@ import { copyAt, copyCount, withoutCopy } from "./copies.ts";
 import type { RamsterCounters } from "./counters.ts";
 import type { Latencies } from "./latencies.ts";
 import type { Peers } from "./peers.ts";
+import { hedgeMs } from "./policy.ts";
 import type { RemotePages } from "./remote-pages.ts";
-
-/** Who waits for a page. The page is in the target that was given when this is called with OK. */
-export interface GetSink {
-  onGet(token: number, status: Status): void;
-}
-
-/**
- * The tri-state of get_and_free (reference 2.2): remove never, as the pool's kind says, or always.
- */
-export type GetAndFree = -1 | 0 | 1;
+import { type GetAndFree, type GetSink, type RetryGet, Waiters } from "./waiters.ts";
 
 // Words of a fetch's row. Word 0 links the fetches of one queue or message, and the free list.
 const FETCH_NEXT = 0;
@@ -71,20 +63,6 @@ const FETCH_AWAY = 20; // Whether one that was asked may have it, and does not a
 const FETCH_UNTIL = 21; // When the holder that is being asked has had its time.
 const WORDS_PER_FETCH = 22;
 
-const WAITER_NEXT = 0;
-const WAITER_TOKEN = 1;
-const WAITER_AT = 2;
-const WAITER_GET_AND_FREE = 3;
-const WORDS_PER_WAITER = 4;
-
-/**
- * A holder that takes so many times as long as usual is not waited for while there is another one
- * with a copy. At least what the event loop of a busy node may take, at most a part of the deadline.
- */
-const HEDGE_FACTOR = 8;
-const HEDGE_MS_MIN = 50;
-const HEDGE_MS_MAX = 500;
-
 /** Fetches for one holder that are not sent yet. */
 class Queue {
   head = 0;
@@ -100,12 +78,9 @@ export class Repatriate implements ReplySink {
   private readonly counters: RamsterCounters;
   private readonly latencies: Latencies;
   private readonly clock: Clock;
-  private readonly retryGet: RetryGet;
   private readonly requestTimeoutMs: number;
   private readonly fetches: Table;
-  private readonly waiters: Table;
-  private readonly sinks: Array<GetSink | null> = [];
-  private readonly targets: Array<Uint8Array | null> = [];
+  private readonly waiters: Waiters;
   private readonly queues: Array<Queue | undefined> = [];
   private readonly handle = new Handle();
   private readonly entry: ZpageEntry;
@@ -133,12 +108,11 @@ export class Repatriate implements ReplySink {
     this.counters = parts.counters;
     this.latencies = parts.latencies;
     this.clock = parts.clock;
-    this.retryGet = parts.retryGet;
     this.requestTimeoutMs = settings.requestTimeoutMs;
     this.originMs = parts.clock.now();
     const { memory } = parts;
     this.fetches = new Table(memory, { rowCountMax: FETCHES_MAX, wordsPerRow: WORDS_PER_FETCH });
-    this.waiters = new Table(memory, { rowCountMax: WAITERS_MAX, wordsPerRow: WORDS_PER_WAITER });
+    this.waiters = new Waiters(memory, parts.retryGet);
     this.entry = { bytes: new Uint8Array(0), at: 0, ...NO_ZPAGE };
   }
 
@@ -165,25 +139,16 @@ export class Repatriate implements ReplySink {
     sink: GetSink,
     token: number,
   ): Status {
-    const waiter = this.waiters.take();
-    if (waiter === 0) return STATUS.NO_ROOM;
+    if (!this.waiters.hasRoom) return STATUS.NO_ROOM;
     const fetch = this.fetchOf(page);
-    if (fetch === 0) {
-      this.waiters.give(waiter);
-      return STATUS.NO_ROOM;
-    }
-    this.waiters.set(waiter, WAITER_NEXT, 0);
-    this.waiters.set(waiter, WAITER_TOKEN, token);
-    this.waiters.set(waiter, WAITER_AT, at);
-    this.waiters.set(waiter, WAITER_GET_AND_FREE, getAndFree);
-    this.sinks[waiter] = sink;
-    this.targets[waiter] = target;
+    if (fetch === 0) return STATUS.NO_ROOM;
+    const waiter = this.waiters.add(getAndFree, target, at, sink, token);
     const last = this.fetches.get(fetch, FETCH_WAITER_LAST);
     if (last === 0) {
       this.fetches.set(fetch, FETCH_WAITER_FIRST, waiter);
     } else {
       this.counters.fetch_shared += 1;
-      this.waiters.set(last, WAITER_NEXT, waiter);
+      this.waiters.setNext(last, waiter);
     }
     this.fetches.set(fetch, FETCH_WAITER_LAST, waiter);
     return STATUS.PENDING;
@@ -319,7 +284,7 @@ export class Repatriate implements ReplySink {
     const node = this.nearest(untried);
     const others = withoutCopy(untried, node);
     const deadline = fetches.get(fetch, FETCH_DEADLINE);
-    const patience = copyCount(others) === 0 ? this.requestTimeoutMs : this.hedgeMs;
+    const patience = copyCount(others) === 0 ? this.requestTimeoutMs : hedgeMs(this.usualMs);
     const until = (this.elapsedMs() + patience) | 0;
     fetches.set(fetch, FETCH_HOLDER, node);
     fetches.set(fetch, FETCH_UNTRIED, others);
@@ -336,11 +301,6 @@ export class Repatriate implements ReplySink {
       if (!this.peers.isPeer(best)) best = node;
     }
     return best;
-  }
-
-  /** How long a holder is waited for while there is another one: see HEDGE_MS_MIN. */
-  private get hedgeMs(): number {
-    return Math.min(HEDGE_MS_MAX, Math.max(HEDGE_MS_MIN, HEDGE_FACTOR * this.usualMs));
   }
 
   private enqueue(fetch: number): void {
@@ -480,9 +440,8 @@ export class Repatriate implements ReplySink {
     let status: Status = STATUS.OK;
     while (waiter !== 0) {
       if (!tmem.isLive(page) || tmem.version(page) !== version) break;
-      const target = this.targets[waiter];
-      assert(target !== undefined && target !== null);
-      const at = this.waiters.get(waiter, WAITER_AT);
+      const target = this.waiters.target(waiter);
+      const at = this.waiters.at(waiter);
       if (!this.zcache.deliverZpage(this.handle, this.entry, target, at)) {
         this.counters.fetch_corrupt += 1;
         status = persistent ? STATUS.LOST : STATUS.NOT_FOUND;
@@ -491,9 +450,9 @@ export class Repatriate implements ReplySink {
       }
       if (persistent) this.counters.remote_pers_pages_succ_get += 1;
       else this.counters.remote_eph_pages_succ_get += 1;
-      const getAndFree = this.waiters.get(waiter, WAITER_GET_AND_FREE);
+      const getAndFree = this.waiters.getAndFree(waiter);
       if (getAndFree === 1 || (getAndFree === 0 && !persistent)) tmem.flush(page);
-      waiter = this.waiters.get(waiter, WAITER_NEXT);
+      waiter = this.waiters.next(waiter);
     }
     if (status === STATUS.OK && tmem.isLive(page) && tmem.version(page) === version) {
       this.comeHome(fetch, page, persistent);
@@ -535,7 +494,7 @@ export class Repatriate implements ReplySink {
    */
   private tell(fetch: number, until: number, status: Status): void {
     let waiter = this.fetches.get(fetch, FETCH_WAITER_FIRST);
-    while (waiter !== until) waiter = this.tellOne(waiter, STATUS.OK);
+    while (waiter !== until) waiter = this.waiters.tell(waiter, STATUS.OK);
     if (status === STATUS.OK) this.serveAgain(fetch, waiter);
     else this.tellAll(fetch, waiter, status);
   }
@@ -561,7 +520,7 @@ export class Repatriate implements ReplySink {
   /** Tells the waiters from `first` on, and gives the fetch back. */
   private tellAll(fetch: number, first: number, status: Status): void {
     let waiter = first;
-    while (waiter !== 0) waiter = this.tellOne(waiter, status);
+    while (waiter !== 0) waiter = this.waiters.tell(waiter, status);
     this.fetches.give(fetch);
   }
 
@@ -573,41 +532,9 @@ export class Repatriate implements ReplySink {
     let waiter = first;
     while (waiter !== 0) {
       this.loadHandle(fetch);
-      waiter = this.retryOne(waiter);
+      waiter = this.waiters.retry(waiter, this.handle);
     }
     this.fetches.give(fetch);
-  }
-
-  private tellOne(waiter: number, status: Status): number {
-    const next = this.waiters.get(waiter, WAITER_NEXT);
-    const token = this.waiters.get(waiter, WAITER_TOKEN);
-    const sink = this.sinks[waiter];
-    assert(sink !== undefined && sink !== null);
-    this.sinks[waiter] = null;
-    this.targets[waiter] = null;
-    this.waiters.give(waiter);
-    sink.onGet(token, status);
-    return next;
-  }
-
-  /**
-   * Serves one waiter again; `handle` is the page's, until its sink is told and may start another
-   * fetch.
-   */
-  private retryOne(waiter: number): number {
-    const next = this.waiters.get(waiter, WAITER_NEXT);
-    const token = this.waiters.get(waiter, WAITER_TOKEN);
-    const at = this.waiters.get(waiter, WAITER_AT);
-    const getAndFree = this.waiters.get(waiter, WAITER_GET_AND_FREE) as GetAndFree;
-    const sink = this.sinks[waiter];
-    const target = this.targets[waiter];
-    assert(sink !== undefined && sink !== null && target !== undefined && target !== null);
-    this.sinks[waiter] = null;
-    this.targets[waiter] = null;
-    this.waiters.give(waiter);
-    const status = this.retryGet(this.handle, getAndFree, target, at, sink, token);
-    if (status !== STATUS.PENDING) sink.onGet(token, status);
-    return next;
   }
 
   private versionOf(fetch: number): number {
@@ -640,8 +567,8 @@ export class Repatriate implements ReplySink {
   }
 
   /**
-   * Until the holder that is asked has had its time. Deadlines are kept in a word that wraps after 49 days; the difference does
-   * not care.
+   * Until the holder that is asked has had its time. Deadlines are kept in a word that wraps after
+   * 49 days; the difference does not care.
    */
   private msLeft(fetch: number): number {
     return (this.fetches.get(fetch, FETCH_UNTIL) - this.elapsedMs()) | 0;
@@ -655,15 +582,5 @@ export class Repatriate implements ReplySink {
     return Math.floor(this.clock.now() - this.originMs) | 0;
   }
 }
-
-/** Serves a get from the index again: Ramster.get. */
-export type RetryGet = (
-  handle: Handle,
-  getAndFree: GetAndFree,
-  target: Uint8Array,
-  at: number,
-  sink: GetSink,
-  token: number,
-) => Status;
 
 const NO_ZPAGE = { zpageBytes: 0, codec: 0, checksum: 0, version: 0 } as const;
