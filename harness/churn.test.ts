@@ -5,6 +5,7 @@ import { churn, type Trouble } from "./sim/churn.ts";
 import { SimCluster } from "./sim/cluster.ts";
 
 const SEEDS = [1, 2, 3];
+const ONE = { replicas: 1 };
 const LONG_MS = 600_000;
 /** Shorter than some of the partitions. */
 const SHORT_MS = 20_000;
@@ -14,32 +15,35 @@ describe("a cluster of whole nodes", () => {
     "that are cut off and meet again in time loses nothing, seed %d",
     async (seed) => {
       const troubles: Trouble[] = ["partition"];
-      expect(await churn({ seed, troubles, foreignGraceMs: LONG_MS })).toBe(0);
+      expect(await churn({ ...ONE, seed, troubles, foreignGraceMs: LONG_MS })).toBe(0);
     },
   );
 
   test.each(SEEDS)("that are cut off for too long knows what is lost, seed %d", async (seed) => {
-    await churn({ seed, troubles: ["partition"], foreignGraceMs: SHORT_MS });
+    await churn({ ...ONE, seed, troubles: ["partition"], foreignGraceMs: SHORT_MS });
   });
 
   test.each(SEEDS)("that crash and restart leaves no orphan, seed %d", async (seed) => {
-    expect(await churn({ seed, troubles: ["crash"], foreignGraceMs: LONG_MS })).toBeGreaterThan(0);
+    const troubles: Trouble[] = ["crash"];
+    const lost = await churn({ ...ONE, seed, troubles, foreignGraceMs: LONG_MS });
+    expect(lost).toBeGreaterThan(0);
   });
 
   test.each(SEEDS)("that leave and join leaves no orphan, seed %d", async (seed) => {
-    await churn({ seed, troubles: ["stop"], foreignGraceMs: LONG_MS });
+    await churn({ ...ONE, seed, troubles: ["stop"], foreignGraceMs: LONG_MS });
   });
 
   test.each(SEEDS)("with all of that at once, seed %d", async (seed) => {
     const troubles: Trouble[] = ["crash", "stop", "partition"];
-    await churn({ seed, troubles, foreignGraceMs: seed % 2 === 0 ? LONG_MS : SHORT_MS });
+    const foreignGraceMs = seed % 2 === 0 ? LONG_MS : SHORT_MS;
+    await churn({ seed, troubles, foreignGraceMs, replicas: seed });
   });
 });
 
 test("requests to a node that lost power fail in two seconds, and at once when it is dead", async () => {
   const sim = new SimCluster(1);
   const lent = { lendBytes: 16 * 1024 * 1024 };
-  await sim.startGossiping([{}, lent, lent]);
+  await sim.startGossiping([{ replicas: 1 }, lent, lent]);
   const [a, b, c] = [sim.node(0), sim.node(1), sim.node(2)];
   const pool = a.newPool({ persistent: true });
   for (let number = 0; number < 1500; number += 1) {

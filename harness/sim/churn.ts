@@ -26,6 +26,7 @@ export interface ChurnOptions {
   readonly troubles: readonly Trouble[];
   /** Shorter than a partition: holders drop pages of owners that are there still. */
   readonly foreignGraceMs: number;
+  readonly replicas: number;
 }
 
 /** A node, and what its pool must hold: generations by page. */
@@ -106,8 +107,8 @@ class Churn {
     this.random = new SeededRandom(seed * 7919);
   }
 
-  async start(foreignGraceMs: number): Promise<void> {
-    const settings = { lendBytes: 4 * MIB, foreignGraceMs };
+  async start(options: Pick<ChurnOptions, "foreignGraceMs" | "replicas">): Promise<void> {
+    const settings = { lendBytes: 8 * MIB, ...options };
     await this.sim.startGossiping(Array.from({ length: NODES }, () => settings));
     for (const node of this.sim.nodes) this.workers.push(new Worker(this, node));
     this.agree();
@@ -185,7 +186,7 @@ class Churn {
       return sum("flnodes") + sum("frames_in_flight") + sum("fetches_in_flight") === 0;
     });
     this.sim.until("no orphan is left", () => {
-      return sum("foreign_pers_pages") === sum("remote_pers_pages");
+      return sum("foreign_pers_pages") === sum("remote_copies");
     });
     this.sim.verify();
   }
@@ -203,9 +204,9 @@ class Churn {
 }
 
 /** One run. @returns how many pages were lost in the end: of nodes that were there throughout. */
-export async function churn({ seed, troubles, foreignGraceMs }: ChurnOptions): Promise<number> {
+export async function churn({ seed, troubles, ...options }: ChurnOptions): Promise<number> {
   const world = new Churn(seed);
-  await world.start(foreignGraceMs);
+  await world.start(options);
   await world.run(troubles);
   const lost = world.workers.reduce((sum, worker) => sum + worker.checkAll(), 0);
   await world.end();

@@ -8,6 +8,7 @@
  * Exit codes: 0 all held, 1 something did not (the line says the seed), 2 bad usage.
  */
 import { parseArgs } from "node:util";
+import { COPIES_MAX } from "../../src/core/limits.ts";
 import { below, SeededRandom } from "../../src/core/random.ts";
 import { churn, type Trouble } from "./churn.ts";
 import { GossipWorld } from "./gossip-world.ts";
@@ -61,9 +62,11 @@ async function soakChurn(seeds: number): Promise<number> {
   for (let seed = 1; seed <= seeds; seed += 1) {
     for (const troubles of [...ALL_TROUBLES.map((trouble) => [trouble]), ALL_TROUBLES]) {
       for (const foreignGraceMs of GRACES_MS) {
-        const what = `seed ${seed}, ${troubles.join(" ")}, grace ${foreignGraceMs} ms`;
+        const replicas = 1 + (seed % COPIES_MAX);
+        const kind = `${troubles.join(" ")}, grace ${foreignGraceMs} ms, ${replicas} copies`;
+        const what = `seed ${seed}, ${kind}`;
         try {
-          const lost = await churn({ seed, troubles, foreignGraceMs });
+          const lost = await churn({ seed, troubles, foreignGraceMs, replicas });
           console.log(`${what}: ${lost} pages lost with those that were gone`);
         } catch (error) {
           failures += 1;

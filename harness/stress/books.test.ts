@@ -29,21 +29,21 @@ function stats(number: number, counters: Record<string, number>, peers: Peers): 
 }
 
 const server = stats(0, { foreign_pers_pages: 5 }, { 1: { foreign: 3 }, 2: { foreign: 2 } });
-const one = stats(1, { remote_pers_pages: 2, remote_eph_pages: 1 }, { 0: { remote: 3 } });
-const two = stats(2, { remote_pers_pages: 2 }, { 0: { remote: 2 } });
+const one = stats(1, { remote_copies: 3 }, { 0: { remote: 3 } });
+const two = stats(2, { remote_copies: 2 }, { 0: { remote: 2 } });
 
 test("books agree when each page is remote here and foreign there", () => {
   expect(imbalancesOf([server, one, two])).toEqual([]);
   const ring = [
-    stats(0, { remote_pers_pages: 4, foreign_pers_pages: 7 }, { 1: { remote: 4, foreign: 7 } }),
-    stats(1, { remote_pers_pages: 7, foreign_eph_pages: 4 }, { 0: { remote: 7, foreign: 4 } }),
+    stats(0, { remote_copies: 4, foreign_pers_pages: 7 }, { 1: { remote: 4, foreign: 7 } }),
+    stats(1, { remote_copies: 7, foreign_eph_pages: 4 }, { 0: { remote: 7, foreign: 4 } }),
   ];
   expect(imbalancesOf(ring)).toEqual([]);
 });
 
 test("a page too many at one owner is not made good by one too few at another", () => {
-  const more = stats(1, { remote_pers_pages: 4 }, { 0: { remote: 4 } });
-  const fewer = stats(2, { remote_pers_pages: 1 }, { 0: { remote: 1 } });
+  const more = stats(1, { remote_copies: 4 }, { 0: { remote: 4 } });
+  const fewer = stats(2, { remote_copies: 1 }, { 0: { remote: 1 } });
   expect(imbalancesOf([server, more, fewer])).toEqual([
     "node 1 keeps 4 pages at node 0, which holds 3",
     "node 2 keeps 1 pages at node 0, which holds 2",
@@ -60,9 +60,9 @@ test("pages that only one side knows of are found on either side", () => {
 });
 
 test("a total that is not the sum over the peers is found", () => {
-  const miscounted = stats(1, { remote_pers_pages: 9 }, { 0: { remote: 3 } });
+  const miscounted = stats(1, { remote_copies: 9 }, { 0: { remote: 3 } });
   expect(imbalancesOf([server, miscounted, two])).toEqual([
-    "node 1 counts 9 remote pages, and 3 over its peers",
+    "node 1 counts 9 remote copies, and 3 over its peers",
   ]);
   const holder = stats(0, {}, { 1: { foreign: 3 }, 2: { foreign: 2 } });
   expect(imbalancesOf([holder, one, two])).toEqual([

@@ -24,10 +24,10 @@ export function imbalancesOf(stats: readonly NodeStats[]): string[] {
       found.push(`node ${number} keeps ${remote} pages at node ${other}, which holds ${foreign}`);
     }
     const { counters, peers } = here;
-    const remote = (counters.remote_pers_pages ?? 0) + (counters.remote_eph_pages ?? 0);
+    const remote = counters.remote_copies ?? 0;
     const atPeers = peers.reduce((sum, peer) => sum + peer.remote_pages, 0);
     if (remote !== atPeers) {
-      found.push(`node ${number} counts ${remote} remote pages, and ${atPeers} over its peers`);
+      found.push(`node ${number} counts ${remote} remote copies, and ${atPeers} over its peers`);
     }
     const foreign = (counters.foreign_pers_pages ?? 0) + (counters.foreign_eph_pages ?? 0);
     const ofPeers = peers.reduce((sum, peer) => sum + peer.foreign_pages, 0);

@@ -13,6 +13,7 @@ import { join } from "node:path";
 import { type Client, connect } from "../../src/client/client.ts";
 import { RamsterError } from "../../src/core/errors.ts";
 import { SeededRandom } from "../../src/core/random.ts";
+import type { Replicas } from "../../src/ramster/lenders.ts";
 import { formatKeyFile } from "../../src/security/key-file.ts";
 import { makeKey } from "../../src/security/make-key.ts";
 import { NodeProcess } from "../node-process.ts";
@@ -29,6 +30,7 @@ const STARTING_MAX = 16;
 export interface SupervisorOptions {
   verbose: boolean;
   insecure: boolean;
+  replicas: Replicas;
   /** Of what goes from node to node: see relay.ts. */
   lossPercent: number;
   delayMs: number;
@@ -42,6 +44,7 @@ export class Supervisor {
   private readonly program: readonly string[];
   private readonly verbose: boolean;
   private readonly insecure: boolean;
+  private readonly replicas: Replicas;
   private directory = "";
   private plans: readonly NodePlan[] = [];
   /** Null while nodes talk directly. */
@@ -52,6 +55,7 @@ export class Supervisor {
   constructor(program: readonly string[], options: SupervisorOptions) {
     this.program = program;
     this.insecure = options.insecure;
+    this.replicas = options.replicas;
     this.verbose = options.verbose;
     const { delayMs, lossPercent, seed } = options;
     const isDirect = delayMs === 0 && lossPercent === 0;
@@ -157,12 +161,13 @@ export class Supervisor {
     const common = [
       `--number=${plan.number}`,
       `--name=n${plan.number}`,
+      `--zone=z${plan.number}`,
       ...(this.insecure ? [] : [`--key=${this.keyPath}`]),
       `--client=unix:${join(this.directory, `${plan.number}.sock`)}`,
     ];
     if (!plan.loaded) return [...this.program, "server", ...common, `--memory=${plan.lendBytes}`];
     const sizes = [`--memory=${plan.memoryBytes}`, `--lend=${plan.lendBytes}`];
-    if (plan.target === "auto") sizes.push("--target=auto");
+    if (plan.target === "auto") sizes.push("--target=auto", `--replicas=${this.replicas}`);
     return [...this.program, "node", ...common, ...sizes];
   }
 

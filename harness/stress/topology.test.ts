@@ -10,6 +10,7 @@ function plan(topology: Topology, nodes: number, servers = 0) {
     topology,
     nodes,
     servers,
+    replicas: "auto",
     memoryBytes: MIB,
     workingSetBytes: 8 * MIB,
   });
@@ -54,7 +55,13 @@ test("a server that nobody sends to lends as little as a node can, so that it st
 });
 
 test("a working set that nobody could lend room for is refused", () => {
-  const options = { topology: "ring", nodes: 2, servers: 0, memoryBytes: MIB } as const;
+  const options = {
+    topology: "ring",
+    nodes: 2,
+    servers: 0,
+    replicas: "auto",
+    memoryBytes: MIB,
+  } as const;
   expect(() => planTopology({ ...options, workingSetBytes: 2 ** 50 })).toThrow(
     /^Cannot use that --working-set: node 0 would lend 1280TiB, at most \w+ can be lent$/,
   );
@@ -70,4 +77,19 @@ test("nobody sends to itself", () => {
 
 test("nodes that are all servers are refused", () => {
   expect(() => plan("server", 2, 2)).toThrow("Cannot stress 2 nodes: all are servers");
+});
+
+test("what travels twice is lent twice", () => {
+  const options = {
+    topology: "auto",
+    nodes: 6,
+    memoryBytes: MIB,
+    workingSetBytes: 8 * MIB,
+  } as const;
+  const lent = (replicas: 1 | 2 | "auto", servers: number): number | undefined => {
+    return planTopology({ ...options, servers, replicas })[0]?.lendBytes;
+  };
+  expect(lent("auto", 2)).toBe(2 * (lent(1, 2) ?? 0));
+  expect(lent("auto", 2)).toBe(lent(2, 2));
+  expect(lent("auto", 1)).toBe(lent(1, 1));
 });

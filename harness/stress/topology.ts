@@ -9,6 +9,7 @@ import { hasServers, type Topology } from "../../src/cli/options.ts";
 import { formatSize } from "../../src/cli/units.ts";
 import { ConfigError } from "../../src/core/errors.ts";
 import { FRAME_BYTES, MEMORY_BYTES_MAX, MEMORY_BYTES_MIN } from "../../src/core/limits.ts";
+import type { Replicas } from "../../src/ramster/lenders.ts";
 
 export interface NodePlan {
   number: number;
@@ -23,6 +24,7 @@ export interface TopologyOptions {
   topology: Topology;
   nodes: number;
   servers: number;
+  replicas: Replicas;
   memoryBytes: number;
   workingSetBytes: number;
 }
@@ -41,7 +43,9 @@ export function planTopology(options: TopologyOptions): NodePlan[] {
       lendBytes: 0,
     };
   });
-  const autoBytes = plans.filter((plan) => plan.target === "auto").length * options.workingSetBytes;
+  const copies = Math.min(options.servers, options.replicas === "auto" ? 2 : options.replicas);
+  const borrowerCount = plans.filter((plan) => plan.target === "auto").length;
+  const autoBytes = borrowerCount * options.workingSetBytes * copies;
   for (const plan of plans) {
     // What does not compress travels whole, and a zpage may have a frame to itself: room for both.
     const borrowers = plans.filter((other) => other.target === plan.number).length;

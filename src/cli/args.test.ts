@@ -53,6 +53,7 @@ describe("parseArgs() of a node", () => {
       --advertise 10.0.0.8:7777 --gossip-advertise 10.0.0.8:7946 --insecure
       --quota 1GiB --foreign-grace 1m --http 127.0.0.1:9100
       --gossip-tune probe-timeout=1s,gossip-nodes=5
+      --zone rack7 --replicas 1
       --gossip-label blue --unused 2m --log warn,net=debug --log-format json`;
     expect(parse(line.replaceAll("\n", " "))).toEqual({
       command: "node",
@@ -69,6 +70,8 @@ describe("parseArgs() of a node", () => {
         memoryBytes: 134_217_728,
         lendBytes: 1_073_741_824,
         target: 0,
+        replicas: 1,
+        zone: "rack7",
         clients: [
           { kind: "unix", path: "/run/r.sock" },
           { kind: "tcp", host: "127.0.0.1", port: 7779 },
@@ -163,6 +166,7 @@ describe("parseArgs() of stress, stats and version", () => {
         nodes: 8,
         servers: 2,
         topology: "auto",
+        replicas: "auto",
         memoryBytes: 4_194_304,
         workingSetBytes: 50_331_648,
         durationMs: 20_000,

@@ -39,7 +39,7 @@ import {
 import { parsePeer } from "../node/peers.ts";
 import { readConfigText } from "./config-file.ts";
 import type { CommandSpec } from "./flag-spec.ts";
-import { COMMANDS } from "./flags.ts";
+import { COMMANDS, STRESS_CLUSTER } from "./flags.ts";
 import { type GivenFlags, readFlags } from "./given.ts";
 import { nearest } from "./nearest.ts";
 import {
@@ -164,6 +164,7 @@ function readNode(flags: GivenFlags, machine: Machine): NodeConfig {
     memoryBytes: parseSize(flags.value("memory"), NODE_BOUNDS.memoryBytes),
     lendBytes: readLend(flags),
     target: readTarget(flags.value("target")),
+    replicas: readReplicas(flags.value("replicas")),
     highMarkPercent: parseCount(flags.value("high-mark"), NODE_BOUNDS.highMarkPercent),
     lowMarkPercent: parseCount(flags.value("low-mark"), NODE_BOUNDS.lowMarkPercent),
     codec: parseChoice(flags.value("codec"), CODEC_NAMES),
@@ -220,6 +221,7 @@ function readCommon(flags: GivenFlags, machine: Machine): NodeSettings {
     quotaBytes: readOptional(flags.optional("quota"), (it) =>
       parseSize(it, NODE_BOUNDS.quotaBytes),
     ),
+    zone: flags.optional("zone")?.text ?? null,
     foreignGraceMs: parseDuration(flags.value("foreign-grace"), NODE_BOUNDS.foreignGraceMs),
     network: parseChoice(flags.value("network"), NETWORK_NAMES),
     gossipTuning: readTuning(flags.list("gossip-tune")),
@@ -288,6 +290,10 @@ function readTarget(given: Given): NodeConfig["target"] {
   return parseCount(given, NODE_BOUNDS.target);
 }
 
+function readReplicas(given: Given): NodeConfig["replicas"] {
+  return given.text === "auto" ? "auto" : parseCount(given, NODE_BOUNDS.replicas);
+}
+
 function readSwitch(given: Given): boolean {
   return parseChoice(given, ["on", "off"]) === "on";
 }
@@ -327,6 +333,7 @@ function readStress(flags: GivenFlags): StressOptions {
   if (put === 0) throw badValue(flags.value("mix"), "without puts there is nothing to check");
   return {
     ...cluster,
+    replicas: readReplicas(flags.value("replicas")),
     memoryBytes,
     workingSetBytes: readWorkingSet(flags, memoryBytes),
     durationMs: parseDuration(flags.value("duration"), { min: 1, max: SETTING_MS_MAX }),
@@ -346,13 +353,16 @@ function readStress(flags: GivenFlags): StressOptions {
 /** Flags that shape a cluster mean nothing to one that runs already. */
 function refuseStressContradictions(flags: GivenFlags): void {
   if (flags.has("connect")) {
-    for (const flag of ["nodes", "servers", "topology", "memory", "insecure", "loss", "delay"]) {
-      if (!flags.has(flag)) continue;
+    for (const { name: flag } of STRESS_CLUSTER.flags) {
+      if (flag === "connect" || flag === "key" || !flags.has(flag)) continue;
       throw refuse(`Cannot use --${flag} with --connect: those nodes run already`);
     }
   }
   const topology = flags.value("topology");
   const kind = TOPOLOGIES.find((it) => it === topology.text);
+  if (flags.has("replicas") && kind !== undefined && kind !== "auto") {
+    throw refuse(`Cannot use --replicas with --topology "${kind}": all pages of a node go to one`);
+  }
   if (flags.has("servers") && kind !== undefined && !hasServers(kind)) {
     throw refuse(`Cannot use --servers with --topology "${kind}": it has none`);
   }

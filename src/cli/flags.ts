@@ -25,13 +25,15 @@ import {
   LOG,
   MOVING,
   NODE_MEMORY,
+  REPLICAS,
   SECURITY,
   SERVER_MEMORY,
 } from "./node-flags.ts";
 import { STRESS_DATA_KINDS, TOPOLOGIES } from "./options.ts";
 import { formatDuration, formatSize } from "./units.ts";
 
-const STRESS_CLUSTER: FlagGroup = {
+/** All but those of `connect` are of no use to nodes that run already. */
+export const STRESS_CLUSTER: FlagGroup = {
   title: "The cluster",
   flags: [
     {
@@ -52,6 +54,7 @@ const STRESS_CLUSTER: FlagGroup = {
       defaultNote: "auto: a quarter of them, server: 1",
       help: "how many of the nodes are memory servers",
     },
+    REPLICAS,
     {
       name: "memory",
       value: "SIZE",

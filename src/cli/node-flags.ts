@@ -3,6 +3,7 @@
  * commands are in flags.ts.
  */
 import {
+  COPIES_MAX,
   FOREIGN_GRACE_MS_DEFAULT,
   GOSSIP_PORT_DEFAULT,
   HIGH_MARK_PERCENT_DEFAULT,
@@ -106,6 +107,12 @@ export const CLUSTER: FlagGroup = {
       help: "where it gossips with the other nodes, over UDP and TCP",
     },
     {
+      name: "zone",
+      value: "NAME",
+      defaultNote: "its host",
+      help: "what it may fail together with: copies of a page go to different zones",
+    },
+    {
       name: "network",
       value: NETWORK_NAMES.join("|"),
       default: NODE_DEFAULTS.network,
@@ -192,6 +199,13 @@ const LENDING: readonly FlagSpec[] = [
   },
 ];
 
+export const REPLICAS: FlagSpec = {
+  name: "replicas",
+  value: `auto|1..${COPIES_MAX}`,
+  default: "auto",
+  help: "copies of a page that is away; auto: 2 where lenders of two zones are alive",
+};
+
 export const NODE_MEMORY: FlagGroup = {
   title: "Memory",
   flags: [
@@ -214,6 +228,7 @@ export const NODE_MEMORY: FlagGroup = {
       default: "auto",
       help: "where its own pages go: to whoever lends and has room, to one node, nowhere",
     },
+    REPLICAS,
     {
       name: "high-mark",
       value: "PERCENT",

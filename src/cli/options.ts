@@ -31,6 +31,8 @@ export interface StressOptions {
   /** How many of them are memory servers; 0 in topologies without. */
   readonly servers: number;
   readonly topology: Topology;
+  /** Remote copies of each page. */
+  readonly replicas: NodeConfig["replicas"];
   /** Frames of a node for its own pages. */
   readonly memoryBytes: number;
   /** Pages that each node is loaded with. */

@@ -81,6 +81,8 @@ export const BODY_BYTES_MAX = 1_114_112;
 export const ASSEMBLY_KEEP_BYTES = 256 * 1024;
 /** Cluster and node names, in bytes of UTF-8 (the original: 64 characters). */
 export const NAME_BYTES_MAX = 64;
+/** A zone is told in the tags of a member, with all else that must fit them. */
+export const ZONE_BYTES_MAX = 32;
 /** Entries of one batch. */
 export const BATCH_COUNT_MAX = 4096;
 /**
@@ -185,6 +187,8 @@ export const GOSSIP_STREAM_BYTES_MAX = 4 * 1024 * 1024;
 
 // ramster.
 
+/** Remote copies of a page at most: what a record has room for. */
+export const COPIES_MAX = 3;
 /**
  * One remotify batch: large enough that its round trip costs little a page, small enough that a
  * read waits little.

@@ -219,12 +219,16 @@ export class Links implements LinkOwner {
     this.dialWhenDue(peer);
   }
 
-  /** There is reason to think that the node is there again: what failed before does not count. */
+  /**
+   * There is reason to think that the node is there again: what failed before does not count, and a
+   * link from before must show that it lives.
+   */
   forgetFailures(node: number): void {
     const peer = this.byNode.get(node);
     if (peer === undefined) return;
     peer.attempt = 0;
     peer.notBeforeMs = 0;
+    if (peer.link?.state === LINK_STATE.UP) peer.link.probe();
     this.cancelRetry(peer);
     this.dialWhenDue(peer);
   }

@@ -14,6 +14,7 @@ import { CODEC } from "../compress/codec.ts";
 import { ConfigError } from "../core/errors.ts";
 import {
   CLIENT_ADDRESSES_MAX,
+  COPIES_MAX,
   FOREIGN_GRACE_MS_DEFAULT,
   GOSSIP_LABEL_BYTES_MAX,
   HIGH_MARK_PERCENT_DEFAULT,
@@ -45,11 +46,12 @@ import {
   TRICKLE_FRAMES_MAX,
   TRICKLE_PERIOD_MS_DEFAULT,
   UNUSED_MS_DEFAULT,
+  ZONE_BYTES_MAX,
   ZPAGE_BYTES_MAX,
 } from "../core/limits.ts";
 import type { AreaLevel } from "../core/log.ts";
 import { type Address, formatAddress, type TcpAddress } from "../net/address.ts";
-import type { Target } from "../ramster/lenders.ts";
+import type { Replicas, Target } from "../ramster/lenders.ts";
 
 /** Codecs that a node can be told to compress with. */
 export const CODEC_NAMES = ["lz4", "raw"] as const;
@@ -107,6 +109,10 @@ export interface NodeConfig {
   readonly foreignGraceMs: number;
   /** Where pages go when the memory is full; "auto": to whoever lends and has most room. */
   readonly target: Target;
+  /** Remote copies of each persistent page. */
+  readonly replicas: Replicas;
+  /** What it may fail together with; null: the host that it is on. */
+  readonly zone: string | null;
   /** Where programs come in. */
   readonly clients: readonly Address[];
   /** Where monitoring asks; null: nowhere. */
@@ -164,6 +170,8 @@ export const NODE_DEFAULTS: Omit<NodeConfig, "number" | "name"> = {
   quotaBytes: null,
   foreignGraceMs: FOREIGN_GRACE_MS_DEFAULT,
   target: "auto",
+  replicas: "auto",
+  zone: null,
   clients: [],
   http: null,
   highMarkPercent: HIGH_MARK_PERCENT_DEFAULT,
@@ -200,6 +208,7 @@ export const NODE_BOUNDS = {
   quotaBytes: { flag: "quota", min: PAGE_BYTES, max: MEMORY_BYTES_MAX },
   foreignGraceMs: { flag: "foreign-grace", ...TIME, min: 0 },
   target: { flag: "target", min: 0, max: NODES_MAX - 1 },
+  replicas: { flag: "replicas", min: 1, max: COPIES_MAX },
   highMarkPercent: { flag: "high-mark", min: 1, max: 100 },
   lowMarkPercent: { flag: "low-mark", min: 0, max: 100 },
   trickleFrames: { flag: "trickle", min: 0, max: TRICKLE_FRAMES_MAX },
@@ -236,6 +245,7 @@ export function checkNodeConfig(config: NodeConfig): void {
   checkRole(config);
   checkName("name", config.name);
   checkName("cluster", config.cluster);
+  if (config.zone !== null) checkName("zone", config.zone, ZONE_BYTES_MAX);
   checkPairs(config);
   checkPeers(config);
   checkGossip(config);
@@ -266,10 +276,10 @@ function checkRole(config: NodeConfig): void {
   if (config.target !== null) throw bad("target", config.target, "a server has no target");
 }
 
-function checkName(flag: string, name: string): void {
+function checkName(flag: string, name: string, bytesMax = NAME_BYTES_MAX): void {
   const bytes = new TextEncoder().encode(name).length;
   if (bytes === 0) throw bad(flag, name, "it is empty");
-  if (bytes > NAME_BYTES_MAX) throw bad(flag, name, `it is longer than ${NAME_BYTES_MAX} bytes`);
+  if (bytes > bytesMax) throw bad(flag, name, `it is longer than ${bytesMax} bytes`);
   if (/\p{Cc}|\p{Cs}|[\u2028\u2029]/u.test(name)) {
     throw bad(flag, name, "it holds a character that cannot be printed");
   }
@@ -290,6 +300,10 @@ function checkPairs(config: NodeConfig): void {
   }
   if (config.target !== null && config.target === config.number) {
     throw bad("target", config.target, "it is the number of this node");
+  }
+  if (typeof config.target === "number" && typeof config.replicas === "number") {
+    const detail = `with --target "${config.target}" all pages go to one node`;
+    if (config.replicas > 1) throw bad("replicas", config.replicas, detail);
   }
 }
 

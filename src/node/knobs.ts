@@ -8,6 +8,7 @@ import { NODES_MAX, PROTOCOL_VERSION } from "../core/limits.ts";
 import { type Log, parseLogLevel } from "../core/log.ts";
 import { formatAddress } from "../net/address.ts";
 import type { Foreign } from "../ramster/foreign.ts";
+import type { Ramster } from "../ramster/ramster.ts";
 import type { Budget } from "../zcache/budget.ts";
 import type { AdminParts } from "./admin.ts";
 import { NODE_BOUNDS } from "./config.ts";
@@ -29,6 +30,7 @@ export function knobsOf(parts: AdminParts): ReadonlyMap<string, Knob> {
     ["remote_pers_pages", readOnly(() => ramster.counters.remote_pers_pages)],
     ["manual_node_up", nodeUpKnob(parts)],
     ["remote_target_nodenum", targetKnob(parts)],
+    ["replicas", replicasKnob(ramster)],
     ["pers_remotify_enable", switchKnob(settings, "persEnabled")],
     ["eph_remotify_enable", switchKnob(settings, "ephEnabled")],
     ["peers", peersKnob(parts)],
@@ -54,6 +56,19 @@ function targetKnob({ ramster, ...parts }: AdminParts): Knob {
       if (value === "none") ramster.setTarget(null);
       else if (value === "auto") ramster.setTarget("auto");
       else ramster.setTarget(peerOf(parts, value, 'a node\'s number, "auto" or "none"'));
+    },
+  };
+}
+
+/** Remote copies of pages that move away from now on; what is away gets more of them, too. */
+function replicasKnob(ramster: Ramster): Knob {
+  const { min, max } = NODE_BOUNDS.replicas;
+  return {
+    get: () => String(ramster.replicas),
+    set: (value) => {
+      const isCount = /^\d$/.test(value) && Number(value) >= min && Number(value) <= max;
+      if (value !== "auto" && !isCount) throw refused(`it takes "auto" or a number to ${max}`);
+      ramster.setReplicas(value === "auto" ? "auto" : Number(value));
     },
   };
 }

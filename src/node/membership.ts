@@ -34,6 +34,8 @@ export interface NodeSeen {
   readonly name: string;
   /** Where it takes links. */
   readonly address: TcpAddress;
+  /** What it may fail together with: what it says, or the host that it gossips from. */
+  readonly zone: string;
   readonly tags: NodeTags;
 }
 
@@ -70,6 +72,8 @@ export interface MembershipSettings {
   /** Given by hand, or null: one that is free. */
   readonly number: number | null;
   readonly seeds: readonly TcpAddress[];
+  /** Null: its host. */
+  readonly zone: string | null;
   readonly gossip: ClusterSettings;
 }
 
@@ -119,7 +123,7 @@ export class Membership {
       ...{ role: settings.role, cluster: settings.cluster, protocol: PROTOCOL_VERSION },
       ...{ bootId: settings.bootId, number: null, claim: null, page: null },
       ...{ lendFrames: 0, freeFrames: 0, grantedFrames: 0, pressure: 0 },
-      ...{ codecs: settings.codecs, target: "none" },
+      ...{ codecs: settings.codecs, target: "none", zone: settings.zone },
     };
     const { gossip, bootId, number } = settings;
     const identity = { name: settings.name, tags: tagsOf(this.own) };
@@ -317,7 +321,8 @@ export class Membership {
     if (known !== undefined && known.number !== tags.number) this.lose(member, "left");
     const { name } = member;
     this.nodes.set(name, { name, number: tags.number });
-    this.events.onNode({ number: tags.number, name, address, tags });
+    const zone = tags.zone ?? member.addr;
+    this.events.onNode({ number: tags.number, name, address, zone, tags });
   }
 
   private lose(member: Member, how: "dead" | "left"): void {
@@ -344,11 +349,11 @@ export class Membership {
 /** As the settings of a node say: null when it does not gossip. */
 export function openMembership(env: MembershipEnv, config: NodeConfig): Membership | null {
   const { role, name, cluster, number, seeds, gossip, gossipAdvertise } = config;
-  const { gossipLabel: label } = config;
+  const { gossipLabel: label, zone } = config;
   if (gossip === null) return null;
   const { random } = env;
   return new Membership(env, {
-    ...{ role, name, cluster, number, seeds },
+    ...{ role, name, cluster, number, seeds, zone },
     codecs: CODECS_DECOMPRESSED,
     bootId: newBootId(random),
     gossip: { ...gossipTuningOf(config), bind: gossip, advertise: gossipAdvertise, label },

@@ -156,12 +156,12 @@ export class Node implements LinkHandler, MembershipEvents {
 
   // Membership events.
 
-  onNode({ number, name, address, tags }: NodeSeen): void {
+  onNode({ number, name, address, zone, tags }: NodeSeen): void {
     this.links.setPeer(number, address, name);
     this.keepForeign(number);
     this.foundBoot(number, tags.bootId);
     const { lendFrames, freeFrames } = tags;
-    if (lendFrames > 0) this.ramster.setLender(number, { lendFrames, freeFrames });
+    if (lendFrames > 0) this.ramster.setLender(number, { lendFrames, freeFrames, zone });
     else this.ramster.removeLender(number);
   }
 
@@ -177,8 +177,7 @@ export class Node implements LinkHandler, MembershipEvents {
         "ramster",
         `dropped ${count} pages of node ${number}, which has restarted`,
       );
-    // On a link it says for sure whether it still has them.
-    if (this.ramster.remotePageCount(number) > 0) this.links.want(number);
+    this.ramster.holderBooted(number, bootId);
   }
 
   /**
@@ -342,6 +341,7 @@ function storeOptions(config: NumberedConfig, bytes: number): ZcacheOptions {
 function ramsterSettings(config: NumberedConfig) {
   return {
     target: config.target,
+    replicas: config.replicas,
     persEnabled: config.remotifyPers,
     ephEnabled: config.remotifyEph,
     requestTimeoutMs: config.requestTimeoutMs,

@@ -14,6 +14,7 @@ const SERVER: NodeTags = {
   grantedFrames: 40_960,
   pressure: 12,
   codecs: 3,
+  zone: "rack7",
   target: "auto",
 };
 
@@ -40,6 +41,7 @@ test("all tags of a node fit the 512 bytes of a member's metadata, at their long
     pressure: 100,
     codecs: 2 ** 32 - 1,
     target: "1023",
+    zone: "z".repeat(32),
   };
   const tags = tagsOf(longest);
   expect(read(tags)).toEqual(longest);

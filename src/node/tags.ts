@@ -3,13 +3,14 @@
  *
  *     role=server number=3 page_port=7777 lend_frames=131072 free_frames=90112 granted_frames=40960
  *     pressure=0 boot_id=9f.. cluster=ramster protocol=1 page_bytes=4096 codecs=3 target=auto
+ *     zone=rack7
  *
  * A node that has not settled on a number yet says `claim` in place of `number`. Values come from
  * outside and are checked: a member whose tags are not whole is shown and never used.
  *
  * Not here: their encoding (src/gossip/serf-tags.ts), when they change (membership.ts).
  */
-import { NODES_MAX, PAGE_BYTES } from "../core/limits.ts";
+import { NODES_MAX, PAGE_BYTES, ZONE_BYTES_MAX } from "../core/limits.ts";
 import { parseAddress, type TcpAddress } from "../net/address.ts";
 
 export const ROLES = ["node", "server"] as const;
@@ -36,6 +37,8 @@ export interface NodeTags {
   readonly codecs: number;
   /** Where its own pages go: a number, "auto" or "none". */
   readonly target: string;
+  /** What it may fail together with; null: its host. */
+  readonly zone: string | null;
 }
 
 /** Frames are told in 32 bits: 16 TiB. */
@@ -62,6 +65,7 @@ export function tagsOf(node: NodeTags): Record<string, string> {
     tags.page_port = String(node.page.port);
     if (node.page.host !== null) tags.page_host = node.page.host;
   }
+  if (node.zone !== null) tags.zone = node.zone;
   return tags;
 }
 
@@ -83,6 +87,8 @@ export function readTags(tags: ReadonlyMap<string, string>): NodeTags | string {
   const freeFrames = count(tags.get("free_frames"), COUNT_MAX);
   const grantedFrames = count(tags.get("granted_frames"), COUNT_MAX);
   const pressure = count(tags.get("pressure"), 100);
+  const zone = tags.get("zone") ?? null;
+  if (zone !== null && (zone === "" || zone.length > ZONE_BYTES_MAX)) return "tags out of range";
   const codecs = count(tags.get("codecs"), COUNT_MAX);
   const counts = [number, claim, protocol, lendFrames, freeFrames, grantedFrames, pressure, codecs];
   if (page === undefined || counts.some((it) => Number.isNaN(it))) return "tags out of range";
@@ -100,6 +106,7 @@ export function readTags(tags: ReadonlyMap<string, string>): NodeTags | string {
     pressure,
     codecs,
     target: tags.get("target") ?? "none",
+    zone,
   };
 }
 

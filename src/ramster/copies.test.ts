@@ -1,14 +1,7 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import {
-  COPIES_MAX,
-  copyAt,
-  copyCount,
-  hasCopy,
-  NO_COPIES,
-  withCopy,
-  withoutCopy,
-} from "./copies.ts";
+import { COPIES_MAX } from "../core/limits.ts";
+import { copyAt, copyCount, hasCopy, NO_COPIES, withCopy, withoutCopy } from "./copies.ts";
 
 function nodesOf(copies: number): number[] {
   return Array.from({ length: copyCount(copies) }, (_, i) => copyAt(copies, i));

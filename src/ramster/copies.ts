@@ -7,9 +7,10 @@
  * A word is signed, as the tables have it. All functions are pure.
  */
 import { assert } from "../core/assert.ts";
-import { NODES_MAX } from "../core/limits.ts";
+import { COPIES_MAX, NODES_MAX } from "../core/limits.ts";
 
-export const COPIES_MAX = 3;
+/** A word as above. */
+export type Copies = number;
 
 const NODE_BITS = 10;
 const NODE_MASK = 2 ** NODE_BITS - 1;
@@ -17,24 +18,24 @@ const COUNT_SHIFT = 3 * NODE_BITS;
 assert(NODES_MAX <= 2 ** NODE_BITS);
 
 /** Nobody. Of a record only while it is made. */
-export const NO_COPIES = 0;
+export const NO_COPIES: Copies = 0;
 
-export function copyCount(copies: number): number {
+export function copyCount(copies: Copies): number {
   return copies >>> COUNT_SHIFT;
 }
 
 /** The node of copy 0 .. copyCount - 1. */
-export function copyAt(copies: number, index: number): number {
+export function copyAt(copies: Copies, index: number): number {
   return (copies >>> (index * NODE_BITS)) & NODE_MASK;
 }
 
-export function hasCopy(copies: number, node: number): boolean {
+export function hasCopy(copies: Copies, node: number): boolean {
   for (let i = 0; i < copyCount(copies); i += 1) if (copyAt(copies, i) === node) return true;
   return false;
 }
 
 /** One more, behind the others. */
-export function withCopy(copies: number, node: number): number {
+export function withCopy(copies: Copies, node: number): Copies {
   const count = copyCount(copies);
   assert(count < COPIES_MAX && node >= 0 && node <= NODE_MASK && !hasCopy(copies, node));
   const nodes = copies & ~(COPIES_MAX << COUNT_SHIFT);
@@ -42,8 +43,8 @@ export function withCopy(copies: number, node: number): number {
 }
 
 /** The others, in their order. */
-export function withoutCopy(copies: number, node: number): number {
-  let rest = NO_COPIES;
+export function withoutCopy(copies: Copies, node: number): Copies {
+  let rest: Copies = NO_COPIES;
   for (let i = 0; i < copyCount(copies); i += 1) {
     if (copyAt(copies, i) !== node) rest = withCopy(rest, copyAt(copies, i));
   }

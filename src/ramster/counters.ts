@@ -50,6 +50,8 @@ export class RamsterCounters {
   /** Gauges: pages of this node that holders keep. */
   remote_eph_pages = 0;
   remote_pers_pages = 0;
+  /** Gauge: copies of them, over all holders. */
+  remote_copies = 0;
 }
 
 /** Counters of what is held for others. */

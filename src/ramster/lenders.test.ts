@@ -3,21 +3,26 @@ import { SimClock } from "../../harness/sim/clock.ts";
 import { FRAME_BYTES } from "../core/limits.ts";
 import { Log } from "../core/log.ts";
 import { SeededRandom } from "../core/random.ts";
+import { NO_COPIES, withCopy } from "./copies.ts";
 import { LENDERS_LINKED_MAX, Lenders, type Target } from "./lenders.ts";
 
 const BATCH = { pageCount: 24, byteCount: 16 * FRAME_BYTES };
 const OPEN = (): boolean => true;
 
-function world(target: Target, frames: readonly number[] = []) {
+function world(target: Target, frames: readonly number[] = [], zones: readonly string[] = []) {
   const clock = new SimClock();
   const lenders = new Lenders(
     { clock, random: new SeededRandom(1), log: new Log(() => {}) },
-    target,
+    { target, replicas: "auto" },
   );
   for (const [node, count] of frames.entries()) {
-    lenders.setOffer(node, { lendFrames: count, freeFrames: count });
+    lenders.setOffer(node, offer(count, count, zones[node] ?? `host${node}`));
   }
   return { clock, lenders };
+}
+
+function offer(lendFrames: number, freeFrames: number, zone: string) {
+  return { lendFrames, freeFrames, zone };
 }
 
 /** How many of `count` batches each of the lenders gets. */
@@ -57,10 +62,10 @@ test("a full one gets nothing, and all together no more than they have", () => {
   const got = spread(lenders, 1000);
   expect((got[0] ?? 0) * 16).toBeLessThanOrEqual(320);
   expect((got[1] ?? 0) * 16).toBeLessThanOrEqual(3200);
-  expect(lenders.hasUsable).toBe(false);
-  lenders.setOffer(0, { lendFrames: 320, freeFrames: 320 });
-  lenders.setOffer(0, { lendFrames: 320, freeFrames: 320 }); // What was sent has been counted.
-  expect(lenders.hasUsable).toBe(true);
+  expect(lenders.hasUsable(1)).toBe(false);
+  lenders.setOffer(0, offer(320, 320, "host0"));
+  lenders.setOffer(0, offer(320, 320, "host0")); // What was sent has been counted.
+  expect(lenders.hasUsable(1)).toBe(true);
 });
 
 test("one that refuses is left alone for a while, longer each time, and others go on", () => {
@@ -80,15 +85,15 @@ test("no more is sent than was granted on this link, by a fixed target neither",
   for (const target of ["auto", 0] as const) {
     const { clock, lenders } = world(target, [1000]);
     lenders.linkChanged(0);
-    expect([lenders.credit(0), lenders.hasUsable]).toEqual([0, true]); // It has not spoken yet.
+    expect([lenders.credit(0), lenders.hasUsable(1)]).toEqual([0, true]); // It has not spoken yet.
     lenders.onGrant(0, 60);
     expect(spread(lenders, 9)).toEqual([3]); // 24 each: the third was cut short by remotify.
     lenders.noteAccepted(0);
-    expect([lenders.hasUsable, lenders.choose(OPEN)]).toEqual([true, -1]); // It may grant more.
+    expect([lenders.hasUsable(1), lenders.choose(OPEN)]).toEqual([true, -1]); // It may grant more.
     clock.run(clock.now() + 50);
-    expect(lenders.hasUsable).toBe(false);
+    expect(lenders.hasUsable(1)).toBe(false);
     lenders.onGrant(0, 40); // Older than what is known.
-    expect(lenders.hasUsable).toBe(false);
+    expect(lenders.hasUsable(1)).toBe(false);
     lenders.onGrant(0, 100);
     expect([lenders.credit(0), lenders.choose(OPEN)]).toEqual([28, 0]);
     lenders.linkChanged(0);
@@ -98,7 +103,7 @@ test("no more is sent than was granted on this link, by a fixed target neither",
 
 test("what was granted is believed before what was told to everybody", () => {
   const { lenders } = world("auto", [1000]);
-  lenders.setOffer(0, { lendFrames: 1000, freeFrames: 0 });
+  lenders.setOffer(0, offer(1000, 0, "host0"));
   expect(lenders.choose(OPEN)).toBe(-1);
   lenders.onGrant(0, 100);
   expect(lenders.choose(OPEN)).toBe(0);
@@ -132,4 +137,38 @@ test("one that is gone gets nothing", () => {
   lenders.remove(1);
   for (let i = 0; i < 20; i += 1) expect(lenders.choose(OPEN)).toBe(0);
   expect([lenders.isCandidate(0), lenders.isCandidate(1)]).toEqual([true, false]);
+});
+
+test("copies go to different zones, and as many as there are zones, two at most", () => {
+  const { lenders } = world("auto", [1000, 1000, 1000, 1000], ["a", "a", "b", "a"]);
+  expect(lenders.copiesWanted).toBe(2);
+  for (let i = 0; i < 100; i += 1) {
+    const first = lenders.choose(OPEN);
+    const second = lenders.choose(OPEN, withCopy(NO_COPIES, first));
+    expect([first === 2, second === 2]).toContain(true);
+    expect(second).not.toBe(first);
+    const both = withCopy(withCopy(NO_COPIES, first), second);
+    expect(lenders.choose(OPEN, both)).toBe(-1);
+  }
+  expect([lenders.hasUsable(2), lenders.hasUsable(3)]).toEqual([true, false]);
+  lenders.noteRefused(2);
+  expect([lenders.hasUsable(1), lenders.hasUsable(2)]).toEqual([true, false]);
+  lenders.remove(2);
+  expect(lenders.copiesWanted).toBe(1);
+});
+
+test("a number of copies that was asked for is kept to, however few lenders there are", () => {
+  const { lenders } = world("auto", [1000]);
+  expect(lenders.copiesWanted).toBe(1);
+  lenders.setReplicas(3);
+  expect([lenders.copiesWanted, lenders.hasUsable(3)]).toEqual([3, false]);
+  lenders.setTarget(0);
+  expect(lenders.copiesWanted).toBe(1);
+});
+
+test("where few have room the one that has is found, whatever is drawn", () => {
+  const frames = Array.from({ length: 40 }, () => 1000);
+  const { lenders } = world("auto", [...frames, 20]);
+  for (let node = 0; node < 40; node += 1) lenders.noteRefused(node);
+  for (let i = 0; i < 20; i += 1) expect(lenders.choose(OPEN)).toBe(40);
 });

@@ -1,10 +1,13 @@
 /**
- * Lenders: which node the next batch goes to.
+ * Lenders: which nodes the next batch goes to, and how many.
  *
  *     a number    that node, always
  *     "auto"      of two lenders drawn at random the emptier one (power of two choices), drawn in
  *                 proportion to what they lend, so that large and small fill up alike
  *     null        nowhere
+ *
+ * Copies of a page go to lenders of different zones: what fails together is one zone, a machine
+ * unless somebody says otherwise.
  *
  * What a lender has free is what it said last, less what was sent to it since: news of it comes
  * once a second at most. That is for the choice alone. How much may be sent is what it has granted
@@ -18,20 +21,28 @@
  * Not here: sending (remotify.ts), who is alive (the node tells).
  */
 import type { Clock } from "../core/clock.ts";
-import { FRAME_BYTES, REMOTIFY_BATCH_BYTES } from "../core/limits.ts";
+import { COPIES_MAX, FRAME_BYTES, REMOTIFY_BATCH_BYTES } from "../core/limits.ts";
 import type { Log } from "../core/log.ts";
 import { below, type Random } from "../core/random.ts";
+import { type Copies, copyAt, copyCount, NO_COPIES } from "./copies.ts";
 import { remotifyBackoffMs } from "./policy.ts";
 
 /** remote_target_nodenum, and "auto". */
 export type Target = number | "auto" | null;
 
+/** How many remote copies of a persistent page: "auto" is two where there are two zones. */
+export type Replicas = number | "auto";
+
 /** What a lender says of itself. */
 export interface Offer {
   readonly lendFrames: number;
   readonly freeFrames: number;
+  /** What it may fail together with. */
+  readonly zone: string;
 }
 
+/** Copies with "auto": any one machine may fail. */
+const REPLICAS_AUTO = 2;
 /** Enough to be spread well, and few enough that links stay few. */
 export const LENDERS_LINKED_MAX = 32;
 /** A lender grants more right after it has answered, if it grants more. */
@@ -47,6 +58,8 @@ class Lender {
   readonly node: number;
   /** Null: known as a fixed target only. */
   offer: Offer | null = null;
+  /** "": never told. */
+  zone = "";
   /** Sent before the offer came, and since: the offer may not count the former yet. */
   sentBefore = 0;
   sentSince = 0;
@@ -86,17 +99,39 @@ export class Lenders {
   private readonly offering: Lender[] = [];
   /** Those of them that have granted something on the link there is. */
   private readonly granting: Lender[] = [];
+  /** Of those with an offer. */
+  private zoneCount = 0;
   private lendFramesMax = 0;
+  private replicas: Replicas;
 
-  constructor(env: { clock: Clock; random: Random; log: Log }, target: Target) {
+  constructor(
+    env: { clock: Clock; random: Random; log: Log },
+    settings: { target: Target; replicas: Replicas },
+  ) {
     this.clock = env.clock;
     this.log = env.log;
     this.random = env.random;
-    this.target = target;
+    this.target = settings.target;
+    this.replicas = settings.replicas;
   }
 
   get currentTarget(): Target {
     return this.target;
+  }
+
+  get currentReplicas(): Replicas {
+    return this.replicas;
+  }
+
+  setReplicas(replicas: Replicas): void {
+    this.replicas = replicas;
+  }
+
+  /** Remote copies that a persistent page is to have now. One with a fixed target. */
+  get copiesWanted(): number {
+    if (this.target !== "auto") return 1;
+    if (this.replicas !== "auto") return this.replicas;
+    return Math.min(REPLICAS_AUTO, Math.max(1, this.zoneCount));
   }
 
   /** What held against a lender does not hold any more: somebody wants it tried. */
@@ -115,9 +150,10 @@ export class Lenders {
     // It has room again, or more of it: what it refused before it may take now.
     if (offer.freeFrames > (lender.offer?.freeFrames ?? 0)) lender.pausedUntilMs = 0;
     lender.offer = offer;
+    lender.zone = offer.zone;
     lender.sentBefore = lender.sentSince;
     lender.sentSince = 0;
-    this.findLargest();
+    this.lookAround();
   }
 
   /** It lends no more, or is gone. */
@@ -128,7 +164,7 @@ export class Lenders {
     const lender = this.lender(node);
     lender.offer = null;
     this.updateGranting(lender);
-    this.findLargest();
+    this.lookAround();
   }
 
   /** Whether pages may go there at all. */
@@ -137,42 +173,42 @@ export class Lenders {
     return this.target === node;
   }
 
-  /** Whether there is one that may take a batch now, or will say in a moment that it does. */
-  get hasUsable(): boolean {
+  /**
+   * Whether as many as a batch needs may take it now, or will say in a moment that they do: of
+   * `count` zones.
+   */
+  hasUsable(count: number): boolean {
     const { target } = this;
     if (target === null) return false;
     const now = this.clock.now();
-    const isUsable = (lender: Lender): boolean => {
-      if (now < lender.pausedUntilMs) return false;
-      if (lender.isExhausted) return now - lender.acceptedAtMs < GRANT_WAIT_MS;
-      return target !== "auto" || mayHaveRoom(lender);
-    };
-    if (target === "auto") return this.offering.some(isUsable);
+    if (target === "auto") return this.countZones(count, (it) => this.isUsable(it, now)) >= count;
     const lender = this.byNode.get(target);
-    return lender === undefined || isUsable(lender);
+    return lender === undefined || this.isUsable(lender, now);
   }
 
   /**
-   * Where the next batch goes, or -1 for nowhere now. `isOpen` says of a node whether anything can
-   * be sent to it at this moment. No allocation.
+   * Where the next batch goes, or -1 for nowhere now: none that is in a zone with one of `taken`.
+   * `isOpen` says of a node whether anything can be sent to it at this moment. No allocation.
    */
-  choose(isOpen: (node: number) => boolean): number {
+  choose(isOpen: (node: number) => boolean, taken: Copies = NO_COPIES): number {
     const { target } = this;
     if (target === null) return -1;
     const now = this.clock.now();
     if (target !== "auto") {
-      return this.isReady(this.byNode.get(target), now) && isOpen(target) ? target : -1;
+      const isFree = taken === NO_COPIES && this.isReady(this.byNode.get(target), now);
+      return isFree && isOpen(target) ? target : -1;
     }
-    const from = this.hasEnough ? this.granting : this.offering;
+    const from = this.hasEnough(taken) ? this.granting : this.offering;
     let best: Lender | null = null;
     let found = 0;
     for (let draw = 0; draw < DRAWS_MAX && found < 2; draw += 1) {
       const lender = this.draw(from);
       if (lender === null || lender === best) continue;
-      if (!this.isReady(lender, now) || !mayHaveRoom(lender) || !isOpen(lender.node)) continue;
+      if (!this.mayTake(lender, taken, now) || !isOpen(lender.node)) continue;
       found += 1;
       if (best === null || lender.fullness < best.fullness) best = lender;
     }
+    if (best === null) best = this.anyOf(from, taken, now, isOpen);
     return best?.node ?? -1;
   }
 
@@ -230,10 +266,62 @@ export class Lenders {
     return kept ? lender : null;
   }
 
-  /** Whether as many as there should be links to take pages now. */
-  private get hasEnough(): boolean {
+  /** The next one that may take it, from one drawn on: where there are few, luck must not decide. */
+  private anyOf(
+    from: readonly Lender[],
+    taken: Copies,
+    now: number,
+    isOpen: (node: number) => boolean,
+  ): Lender | null {
+    const start = from.length === 0 ? 0 : below(this.random, from.length);
+    for (let i = 0; i < from.length; i += 1) {
+      const lender = from[(start + i) % from.length];
+      if (lender === undefined) continue;
+      if (this.mayTake(lender, taken, now) && isOpen(lender.node)) return lender;
+    }
+    return null;
+  }
+
+  private mayTake(lender: Lender, taken: Copies, now: number): boolean {
+    return this.isReady(lender, now) && mayHaveRoom(lender) && !this.sharesZone(lender, taken);
+  }
+
+  /** Whether it would fail with one of these. A node of unknown zone fails with itself. */
+  private sharesZone(lender: Lender, taken: Copies): boolean {
+    for (let i = 0; i < copyCount(taken); i += 1) {
+      const node = copyAt(taken, i);
+      if (node === lender.node || this.byNode.get(node)?.zone === lender.zone) return true;
+    }
+    return false;
+  }
+
+  private isUsable(lender: Lender, now: number): boolean {
+    if (now < lender.pausedUntilMs) return false;
+    if (lender.isExhausted) return now - lender.acceptedAtMs < GRANT_WAIT_MS;
+    return this.target !== "auto" || mayHaveRoom(lender);
+  }
+
+  /** Zones with a lender that meets the condition; more than `max`, of COPIES_MAX, do not count. */
+  private countZones(max: number, condition: (lender: Lender) => boolean): number {
     let count = 0;
-    for (const lender of this.granting) if (!lender.isExhausted) count += 1;
+    let first = "";
+    let second = "";
+    for (const lender of this.offering) {
+      if (count >= max) break;
+      if (lender.zone === first || lender.zone === second || !condition(lender)) continue;
+      if (count === 0) first = lender.zone;
+      else second = lender.zone;
+      count += 1;
+    }
+    return count;
+  }
+
+  /** Whether as many as there should be links to take such pages now. */
+  private hasEnough(taken: Copies): boolean {
+    let count = 0;
+    for (const lender of this.granting) {
+      if (!lender.isExhausted && !this.sharesZone(lender, taken)) count += 1;
+    }
     return count >= LENDERS_LINKED_MAX;
   }
 
@@ -253,10 +341,12 @@ export class Lenders {
     return lender;
   }
 
-  private findLargest(): void {
+  /** After an offer has come or gone. */
+  private lookAround(): void {
     this.lendFramesMax = this.offering.reduce((max, lender) => {
       return Math.max(max, lender.offer?.lendFrames ?? 0);
     }, 0);
+    this.zoneCount = this.countZones(COPIES_MAX, () => true);
   }
 }
 

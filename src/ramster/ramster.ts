@@ -30,7 +30,7 @@ import { Zcache, type ZcacheOptions } from "../zcache/zcache.ts";
 import { copyAt, copyCount } from "./copies.ts";
 import { RamsterCounters } from "./counters.ts";
 import { Latencies } from "./latencies.ts";
-import { Lenders, type Offer, type Target } from "./lenders.ts";
+import { Lenders, type Offer, type Replicas, type Target } from "./lenders.ts";
 import { Losses } from "./losses.ts";
 import type { Peers } from "./peers.ts";
 import { type SelfshrinkSettings, type SelfshrinkState, selfshrink } from "./policy.ts";
@@ -50,6 +50,8 @@ export interface TrickleSettings {
 export interface RamsterSettings extends ZcacheOptions, RemotifySettings {
   /** Where pages go from the start. */
   target: Target;
+  /** Remote copies of each persistent page. */
+  replicas: Replicas;
   trickle: TrickleSettings;
   selfshrink: SelfshrinkSettings;
 }
@@ -102,7 +104,7 @@ export class Ramster implements PamOps {
     this.remotePages = new RemotePages({ memory, peers, counters, onFlushed }, settings);
     const { zcache, remotePages } = this;
     const onRoom = (): void => this.tellRoom();
-    this.lenders = new Lenders(parts, settings.target);
+    this.lenders = new Lenders(parts, settings);
     const { lenders } = this;
     const { latencies } = this;
     const ways = { zcache, peers, remotePages, counters, latencies, clock };
@@ -110,7 +112,7 @@ export class Ramster implements PamOps {
     this.repatriate = new Repatriate({ ...ways, memory, retryGet }, settings);
     this.losses = new Losses({ ...ways, repatriate: this.repatriate });
     const { losses } = this;
-    this.remotify = new Remotify({ ...ways, lenders, losses, onRoom }, settings);
+    this.remotify = new Remotify({ ...ways, memory, lenders, losses, onRoom }, settings);
   }
 
   start(): void {
@@ -251,6 +253,11 @@ export class Ramster implements PamOps {
     this.remotify.pump();
   }
 
+  /** News of a node: it has this boot id. On a link it says for sure whether it still has pages. */
+  holderBooted(node: number, bootId: bigint): void {
+    if (this.remotePages.doubt(node, bootId)) this.peers.want(node);
+  }
+
   linkDown(node: number): void {
     this.lenders.linkChanged(node);
   }
@@ -279,6 +286,16 @@ export class Ramster implements PamOps {
     return this.lenders.currentTarget;
   }
 
+  /** How many copies pages that turn remote from now on have. */
+  setReplicas(replicas: Replicas): void {
+    this.lenders.setReplicas(replicas);
+    this.remotify.retarget();
+  }
+
+  get replicas(): Replicas {
+    return this.lenders.currentReplicas;
+  }
+
   /** A node lends: pages may go there under the target "auto". */
   setLender(node: number, offer: Offer): void {
     const isNew = !this.lenders.isCandidate(node);
@@ -298,6 +315,7 @@ export class Ramster implements PamOps {
   holderDead(node: number): void {
     this.lenders.remove(node);
     this.repatriate.holderDead(node);
+    this.remotePages.holderDead(node);
     this.peers.unwant(node);
   }
 
@@ -380,7 +398,10 @@ export class Ramster implements PamOps {
     this.zcache.trim();
     this.remotePages.eachHolder((node, owed) => {
       const lender = this.lenders.isCandidate(node) && this.remotify.wantsLender;
-      if (owed === 0 && !lender && !this.repatriate.isWaitingFor(node)) this.peers.unwant(node);
+      if (this.remotePages.isInDoubt(node)) this.peers.want(node);
+      else if (owed === 0 && !lender && !this.repatriate.isWaitingFor(node)) {
+        this.peers.unwant(node);
+      }
     });
   }
 

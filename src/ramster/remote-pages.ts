@@ -20,6 +20,8 @@ class Holder {
   bootId = 0n;
   /** Of what it keeps for us; 0: not known in this boot of it. */
   epoch = 0;
+  /** It may have been restarted: a link will tell. */
+  inDoubt = false;
   readonly owed: OwedFlushes;
   /** No put before this many entries of `owed` are done: see `oweBeforePut`. */
   doneBeforePut = 0;
@@ -95,11 +97,13 @@ export class RemotePages implements ReplySink {
 
   /** One more copy of a page that is remote already. */
   copyAdded(node: number): void {
+    this.counters.remote_copies += 1;
     this.holderOf(node).pageCount += 1;
   }
 
   /** One copy less; the page is remote still. */
   copyRemoved(node: number): void {
+    this.counters.remote_copies -= 1;
     this.holderOf(node).pageCount -= 1;
   }
 
@@ -155,6 +159,24 @@ export class RemotePages implements ReplySink {
     }
   }
 
+  /** News: it has this boot id. @returns whether it may have lost pages of ours by that. */
+  doubt(node: number, bootId: bigint): boolean {
+    const holder = this.holders[node];
+    if (holder === undefined || holder.pageCount === 0 || holder.bootId === bootId) return false;
+    holder.inDoubt = true;
+    return true;
+  }
+
+  isInDoubt(node: number): boolean {
+    return this.holders[node]?.inDoubt ?? false;
+  }
+
+  /** Nobody needs to ask it anything for now. */
+  holderDead(node: number): void {
+    const holder = this.holders[node];
+    if (holder !== undefined) holder.inDoubt = false;
+  }
+
   /**
    * A link is up. A holder with a new boot id has nothing of ours any more, so nothing is owed to
    * it.
@@ -167,6 +189,7 @@ export class RemotePages implements ReplySink {
     if (restarted) holder.owed.clear();
     if (restarted) holder.epoch = 0;
     holder.bootId = bootId;
+    holder.inDoubt = false;
     this.sendOwed(node);
     return restarted;
   }

@@ -2,26 +2,27 @@
  * Remotify: copies the oldest zpages to a lender in batches and, when it has them, turns their
  * records remote.
  *
- *     oldest live frame -> zombie -> [ PUT batch, several under way ]
- *       -> accepted: the record turns remote, the zpage is freed
+ *     oldest live frame -> zombie -> [ PUT batch, to each of its holders; several under way ]
+ *       -> accepted by all: the record turns remote, the zpage is freed
  *       -> refused, link lost: the frame goes back to the LRU
  *
  * The version in the record decides (compare-and-swap): a page that was put anew or flushed while
  * its zpage travelled is left as it is, and the copy that the holder just took is owed a flush.
  * Unlike the original a batch that fails leaves no zombie behind, and what the holder may have kept
- * of it is owed a flush too.
+ * of it is owed a flush too. So are those that took a page which another one did not.
  *
  * Works while frames are over the high mark, until the low mark (frames under way count as gone),
  * and in the original's slow trickle when that is switched on. Flushes owed to a lender always go
  * first on its channel.
  *
- * Not here: which lender (lenders.ts), and when to try: ramster.ts calls `pump`.
+ * Not here: which lenders, and how many (lenders.ts), and when to try: ramster.ts calls `pump`.
  */
 
 import { assert } from "../core/assert.ts";
 import type { Clock } from "../core/clock.ts";
 import { HANDLE_BYTES, Handle } from "../core/handle.ts";
 import {
+  COPIES_MAX,
   PAGE_BYTES,
   REMOTIFY_BATCH_BYTES,
   REMOTIFY_BATCH_COUNT_MAX,
@@ -29,6 +30,7 @@ import {
   REMOTIFY_PATIENCE_MS,
   ZBUD_HEADER_BYTES,
 } from "../core/limits.ts";
+import type { Memory } from "../core/memory.ts";
 import { STATUS } from "../core/status.ts";
 import { type Channel, LANE, type ReplySink } from "../net/channel.ts";
 import { TAG } from "../tmem/pampd.ts";
@@ -38,7 +40,7 @@ import { FLUSH_SCOPE, PUT_ENTRY_BYTES, writePutEntry } from "../wire/peer-entrie
 import { TRANSPORT_STATUS } from "../wire/status.ts";
 import { EPHEMERAL, type Kind, PERSISTENT } from "../zbud/zbud.ts";
 import type { Zcache } from "../zcache/zcache.ts";
-import { NO_COPIES, withCopy } from "./copies.ts";
+import { type Copies, copyAt, copyCount, NO_COPIES, withCopy } from "./copies.ts";
 import type { RamsterCounters } from "./counters.ts";
 import type { Latencies } from "./latencies.ts";
 import { type Lenders, PAGES_PER_FRAME } from "./lenders.ts";
@@ -68,18 +70,22 @@ class Batch {
    * it.
    */
   readonly handles = new DataView(new ArrayBuffer(REMOTIFY_BATCH_COUNT_MAX * HANDLE_BYTES));
+  /** Of each page: bit i, the i-th holder has taken it. */
+  readonly taken = new Uint8Array(REMOTIFY_BATCH_COUNT_MAX);
   count = 0;
   frameCount = 0;
   bodyBytes = 0;
-  node = 0;
+  holders: Copies = NO_COPIES;
   kind: Kind = PERSISTENT;
   sentAtMs = 0;
-  inFlight = false;
+  /** Holders that have not answered. With the last answer it is over. */
+  waiting = 0;
 }
 
 export class Remotify implements ReplySink {
   /** Frames that are zombies because their zpages are under way. */
   framesInFlight = 0;
+  private readonly memory: Memory;
   private readonly zcache: Zcache;
   private readonly peers: Peers;
   private readonly lenders: Lenders;
@@ -101,6 +107,7 @@ export class Remotify implements ReplySink {
 
   constructor(
     parts: {
+      memory: Memory;
       zcache: Zcache;
       peers: Peers;
       lenders: Lenders;
@@ -114,6 +121,7 @@ export class Remotify implements ReplySink {
     },
     settings: RemotifySettings,
   ) {
+    this.memory = parts.memory;
     this.zcache = parts.zcache;
     this.peers = parts.peers;
     this.lenders = parts.lenders;
@@ -139,7 +147,7 @@ export class Remotify implements ReplySink {
   get isProgressing(): boolean {
     if (this.batchesInFlight > 0) return true;
     const isRecent = this.clock.now() - this.progressAtMs < REMOTIFY_PATIENCE_MS;
-    return isRecent && this.lenders.hasUsable;
+    return isRecent && this.lenders.hasUsable(this.lenders.copiesWanted);
   }
 
   /** Whether there is reason to keep links to lenders. */
@@ -176,9 +184,8 @@ export class Remotify implements ReplySink {
     while (this.batchesInFlight < REMOTIFY_BATCHES_MAX) {
       const kind = this.kindToMove();
       if (kind === null) return;
-      const node = this.lenders.choose(this.isOpen);
-      const channel = node < 0 ? null : this.peers.channelOf(node);
-      if (channel === null || !this.sendBatch(node, channel, kind)) return;
+      const holders = this.chooseHolders(kind);
+      if (holders === NO_COPIES || !this.sendBatch(holders, kind)) return;
     }
   }
 
@@ -192,29 +199,35 @@ export class Remotify implements ReplySink {
     return false;
   };
 
-  /** ReplySink: a status for each zpage of the batch. */
-  onReply(context: number, reply: Frame): void {
-    const batch = this.finish(context);
-    this.latencies.remotify.add(this.clock.now() - batch.sentAtMs);
-    if (reply.handlerStatus !== STATUS.OK) {
-      this.giveBack(batch);
-      this.lenders.noteRefused(batch.node);
-      return;
+  /** As many as the pages are to have copies; none when there are not so many now. */
+  private chooseHolders(kind: Kind): Copies {
+    const wanted = kind === PERSISTENT ? this.lenders.copiesWanted : 1;
+    let holders: Copies = NO_COPIES;
+    for (let i = 0; i < wanted; i += 1) {
+      const node = this.lenders.choose(this.isOpen, holders);
+      if (node < 0) return NO_COPIES;
+      holders = withCopy(holders, node);
     }
+    return holders;
+  }
+
+  /** ReplySink: a status for each zpage of the batch, from one of its holders. */
+  onReply(context: number, reply: Frame): void {
+    const batch = this.batchOf(context);
+    const replica = context % COPIES_MAX;
+    const node = copyAt(batch.holders, replica);
+    this.latencies.remotify.add(this.clock.now() - batch.sentAtMs);
     let refused = 0;
     for (let i = 0; i < batch.count; i += 1) {
-      const status = reply.view.getUint8(reply.bodyAt + i);
-      if (status === STATUS.OK) this.accepted(batch, i);
-      else {
-        refused += 1;
-        this.failed(batch, i);
-      }
+      const isTaken =
+        reply.handlerStatus === STATUS.OK && reply.view.getUint8(reply.bodyAt + i) === STATUS.OK;
+      if (isTaken) batch.taken[i] = (batch.taken[i] ?? 0) | (1 << replica);
+      else refused += 1;
     }
-    if (refused < batch.count) this.progressAtMs = this.clock.now();
-    if (refused === 0) this.lenders.noteAccepted(batch.node);
-    else this.lenders.noteRefused(batch.node);
-    this.remotePages.sendOwed(batch.node);
-    this.onRoom();
+    if (refused === 0) this.lenders.noteAccepted(node);
+    else this.lenders.noteRefused(node);
+    this.answered(batch);
+    this.remotePages.sendOwed(node);
     this.pump();
   }
 
@@ -223,33 +236,41 @@ export class Remotify implements ReplySink {
    * so it is owed a flush of all.
    */
   onFailure(context: number, transportStatus: number): void {
-    const batch = this.finish(context);
-    this.giveBack(batch);
+    const batch = this.batchOf(context);
+    const node = copyAt(batch.holders, context % COPIES_MAX);
     if (
       transportStatus === TRANSPORT_STATUS.DIED ||
       transportStatus === TRANSPORT_STATUS.TIMED_OUT
     ) {
-      for (let i = 0; i < batch.count; i += 1) {
-        this.handle.read(batch.handles, i * HANDLE_BYTES);
-        this.remotePages.oweBeforePut(batch.node, this.handle, batch.versions[i] ?? 0);
-      }
+      for (let i = 0; i < batch.count; i += 1) this.oweAgain(batch, i, node);
     }
     // A lost link has a back-off of its own.
-    if (transportStatus !== TRANSPORT_STATUS.DIED) this.lenders.noteRefused(batch.node);
-    this.onRoom();
+    if (transportStatus !== TRANSPORT_STATUS.DIED) this.lenders.noteRefused(node);
+    this.answered(batch);
   }
 
-  private giveBack(batch: Batch): void {
-    for (let i = 0; i < batch.count; i += 1) this.failed(batch, i);
+  private batchOf(context: number): Batch {
+    const batch = this.batches[Math.floor(context / COPIES_MAX)];
+    assert(batch !== undefined && batch.waiting > 0, "reply to a batch that is not under way");
+    return batch;
   }
 
-  private finish(context: number): Batch {
-    const batch = this.batches[context];
-    assert(batch?.inFlight === true, "reply to a batch that is not under way");
-    batch.inFlight = false;
+  /** One holder has answered, or never will. After the last it is known what becomes of each page. */
+  private answered(batch: Batch): void {
+    batch.waiting -= 1;
+    if (batch.waiting > 0) return;
     this.batchesInFlight -= 1;
     this.framesInFlight -= batch.frameCount;
-    return batch;
+    const all = 2 ** copyCount(batch.holders) - 1;
+    let accepted = 0;
+    for (let i = 0; i < batch.count; i += 1) {
+      if (batch.taken[i] === all) {
+        accepted += 1;
+        this.accepted(batch, i);
+      } else this.failed(batch, i);
+    }
+    if (accepted > 0) this.progressAtMs = this.clock.now();
+    this.onRoom();
   }
 
   /**
@@ -268,41 +289,67 @@ export class Remotify implements ReplySink {
     return null;
   }
 
-  /** @returns whether a batch went out. */
-  private sendBatch(node: number, channel: Channel, kind: Kind): boolean {
-    const context = this.batches.findIndex((candidate) => !candidate.inFlight);
-    const batch = this.batches[context];
+  /** @returns whether a batch went out, to all of them. */
+  private sendBatch(holders: Copies, kind: Kind): boolean {
+    const index = this.batches.findIndex(({ waiting }) => waiting === 0);
+    const batch = this.batches[index];
     assert(batch !== undefined);
-    if (!this.remotePages.hasRoom(node, this.countInFlight() + REMOTIFY_BATCH_COUNT_MAX)) {
-      return false;
+    const first = this.beginBatch(copyAt(holders, 0));
+    if (first === null) return false;
+    for (let i = 1; i < copyCount(holders); i += 1) {
+      if (this.beginBatch(copyAt(holders, i)) === null) return false;
     }
-    if (!channel.begin(LANE.BULK, REMOTIFY_BATCH_BYTES)) return false;
-    this.fill(batch, node, channel, kind);
+    this.fill(batch, holders, first, kind);
     if (batch.count === 0) return false;
-    batch.inFlight = true;
-    batch.sentAtMs = this.clock.now();
     this.batchesInFlight += 1;
     this.framesInFlight += batch.frameCount;
-    const timeoutMs = this.settings.requestTimeoutMs;
-    const { count, bodyBytes } = batch;
-    if (channel.commitRequest(MESSAGE.PUT, count, bodyBytes, this, context, timeoutMs) !== 0) {
-      this.lenders.noteSent(node, { pageCount: count, byteCount: bodyBytes });
-      return true;
+    batch.sentAtMs = this.clock.now();
+    batch.waiting = copyCount(holders);
+    // The first is read for the others, so it is sent last.
+    let sentCount = 0;
+    for (let i = copyCount(holders) - 1; i >= 0; i -= 1) {
+      const channel = this.peers.channelOf(copyAt(holders, i));
+      if (channel !== null && channel !== first) {
+        this.memory.copy(channel.bytes, channel.at, first.bytes, first.at, batch.bodyBytes);
+      }
+      if (this.commit(batch, index * COPIES_MAX + i, channel)) sentCount += 1;
     }
-    this.finish(context);
-    for (let i = 0; i < count; i += 1) this.failed(batch, i);
-    return false;
+    return sentCount === copyCount(holders);
   }
 
-  private fill(batch: Batch, node: number, channel: Channel, kind: Kind): void {
+  /** The channel to it, with room for a batch, or null. */
+  private beginBatch(node: number): Channel | null {
+    const channel = this.peers.channelOf(node);
+    const pageCount = this.countInFlight() + REMOTIFY_BATCH_COUNT_MAX;
+    if (channel === null || !this.remotePages.hasRoom(node, pageCount)) return null;
+    return channel.begin(LANE.BULK, REMOTIFY_BATCH_BYTES) ? channel : null;
+  }
+
+  /** Sends what is written; a holder that it cannot be sent to has answered: it took nothing. */
+  private commit(batch: Batch, context: number, channel: Channel | null): boolean {
+    const { count, bodyBytes } = batch;
+    const timeoutMs = this.settings.requestTimeoutMs;
+    const isSent =
+      channel !== null &&
+      channel.commitRequest(MESSAGE.PUT, count, bodyBytes, this, context, timeoutMs) !== 0;
+    const node = copyAt(batch.holders, context % COPIES_MAX);
+    if (isSent) this.lenders.noteSent(node, { pageCount: count, byteCount: bodyBytes });
+    else this.answered(batch);
+    return isSent;
+  }
+
+  private fill(batch: Batch, holders: Copies, channel: Channel, kind: Kind): void {
     const { zbud, budget } = this.zcache;
     batch.count = 0;
     batch.frameCount = 0;
     batch.bodyBytes = 0;
-    batch.node = node;
+    batch.holders = holders;
     batch.kind = kind;
     const frameBytesMax = PAGES_PER_FRAME * (PUT_ENTRY_BYTES + PAGE_BYTES);
-    const countMax = Math.min(REMOTIFY_BATCH_COUNT_MAX, this.lenders.credit(node));
+    let countMax = REMOTIFY_BATCH_COUNT_MAX;
+    for (let i = 0; i < copyCount(holders); i += 1) {
+      countMax = Math.min(countMax, this.lenders.credit(copyAt(holders, i)));
+    }
     while (
       batch.bodyBytes + frameBytesMax <= REMOTIFY_BATCH_BYTES &&
       batch.count + PAGES_PER_FRAME <= countMax
@@ -343,6 +390,7 @@ export class Remotify implements ReplySink {
     batch.pages[i] = page;
     batch.refs[i] = ref;
     batch.versions[i] = version;
+    batch.taken[i] = 0;
     this.handle.write(batch.handles, i * HANDLE_BYTES);
     batch.count += 1;
     batch.bodyBytes += PUT_ENTRY_BYTES + zpageBytes;
@@ -360,40 +408,54 @@ export class Remotify implements ReplySink {
     );
   }
 
+  /** All holders have it. */
   private accepted(batch: Batch, i: number): void {
+    const { holders } = batch;
     if (!this.isUnchanged(batch, i)) {
       this.counters.remotify_raced += 1;
       this.handle.read(batch.handles, i * HANDLE_BYTES);
       const version = batch.versions[i] ?? 0;
-      this.remotePages.owe(batch.node, this.handle, version, FLUSH_SCOPE.PAGE);
+      for (let copy = 0; copy < copyCount(holders); copy += 1) {
+        this.remotePages.owe(copyAt(holders, copy), this.handle, version, FLUSH_SCOPE.PAGE);
+      }
       return;
     }
     const { tmem } = this.zcache;
     const page = batch.pages[i] ?? 0;
     const zpageBytes = tmem.zpageBytes(page);
     this.zcache.freeLocal(tmem.place(page));
-    const copies = withCopy(NO_COPIES, batch.node);
-    tmem.describe(page, TAG.REMOTE, copies, zpageBytes, tmem.codec(page));
-    this.remotePages.added(copies, batch.kind === PERSISTENT);
+    tmem.describe(page, TAG.REMOTE, holders, zpageBytes, tmem.codec(page));
+    this.remotePages.added(holders, batch.kind === PERSISTENT);
     this.counters.remoted_zbytes += zpageBytes;
     if (batch.kind === PERSISTENT) this.counters.pers_pages_remoted += 1;
     else this.counters.eph_pages_remoted += 1;
   }
 
   /**
-   * The local copy stays. Its frame is a zombie only for this batch, so it goes back to the LRU.
+   * Not all have it, and those that do must not keep it. The local copy stays. Its frame is a
+   * zombie only for this batch, so it goes back to the LRU.
    */
   private failed(batch: Batch, i: number): void {
     if (batch.kind === PERSISTENT) this.counters.pers_pages_remote_failed += 1;
     else this.counters.eph_pages_remote_failed += 1;
+    const taken = batch.taken[i] ?? 0;
+    for (let copy = 0; copy < copyCount(batch.holders); copy += 1) {
+      if ((taken & (1 << copy)) !== 0) this.oweAgain(batch, i, copyAt(batch.holders, copy));
+    }
     if (!this.isUnchanged(batch, i)) return;
     const frame = (batch.refs[i] ?? 0) >>> 1;
     if (this.zcache.zbud.isZombie(frame)) this.zcache.zbud.resurrect(frame);
   }
 
+  /** The node may have it, and may be sent the same again. */
+  private oweAgain(batch: Batch, i: number, node: number): void {
+    this.handle.read(batch.handles, i * HANDLE_BYTES);
+    this.remotePages.oweBeforePut(node, this.handle, batch.versions[i] ?? 0);
+  }
+
   private countInFlight(): number {
     let count = 0;
-    for (const batch of this.batches) if (batch.inFlight) count += batch.count;
+    for (const batch of this.batches) if (batch.waiting > 0) count += batch.count;
     return count;
   }
 }

@@ -1,0 +1,106 @@
+/** Several copies of what is away: whole nodes that find each other, under virtual time. */
+import { expect, test } from "bun:test";
+import { STATUS } from "../src/core/status.ts";
+import type { NodeConfig } from "../src/node/config.ts";
+import { SimCluster, type SimNode } from "./sim/cluster.ts";
+
+const MIB = 1024 * 1024;
+const PAGES = 1500;
+const OWNER: Partial<NodeConfig> = { lendBytes: 0, replicas: 2 };
+const LENDER: Partial<NodeConfig> = { lendBytes: 16 * MIB, target: null };
+
+/** Node 0 has put PAGES pages in a pool, and most of them are away. */
+async function filled(settings: ReadonlyArray<Partial<NodeConfig>>, seed = 1) {
+  const sim = new SimCluster(seed);
+  await sim.startGossiping(settings);
+  const [owner, ...lenders] = sim.nodes as [SimNode, ...SimNode[]];
+  sim.until("all know all", () => sim.nodes.every((it) => it.alive().length === settings.length));
+  const pool = owner.newPool({ persistent: true });
+  for (let number = 0; number < PAGES; number += 1) {
+    sim.until("it is stored", () => owner.put(pool, number, 1) === STATUS.OK);
+  }
+  settle(sim);
+  return { sim, owner, lenders, pool };
+}
+
+function total(sim: SimCluster, counter: string): number {
+  return sim.nodes.reduce((sum, node) => sum + (node.counters[counter] ?? 0), 0);
+}
+
+function settle(sim: SimCluster): void {
+  const busy = ["flnodes", "frames_in_flight", "fetches_in_flight"];
+  sim.until("nothing is under way", () => busy.every((name) => total(sim, name) === 0));
+}
+
+function checkAll(owner: SimNode, pool: number): void {
+  for (let number = 0; number < PAGES; number += 1) expect(owner.get(pool, number)).toBe(1);
+}
+
+test("a page that is away has two copies on different machines, where there are two", async () => {
+  const { sim, owner, lenders, pool } = await filled([OWNER, LENDER, LENDER, LENDER]);
+  const pages = owner.counter("remote_pers_pages");
+  expect(pages).toBeGreaterThan(PAGES / 2);
+  expect(owner.counter("remote_copies")).toBe(2 * pages);
+  expect(total(sim, "foreign_pers_pages")).toBe(2 * pages);
+  for (const lender of lenders) expect(lender.counter("foreign_pers_pages")).toBeGreaterThan(0);
+  checkAll(owner, pool);
+  owner.node.ramster.flushPool(pool, { destroy: true });
+  settle(sim);
+  expect(total(sim, "foreign_pers_pages")).toBe(0);
+  expect(total(sim, "foreign_frames_used")).toBe(0);
+  sim.verify();
+  await sim.stop();
+});
+
+test("lenders of one zone hold one copy between them", async () => {
+  const rack = { ...LENDER, zone: "rack" };
+  const { sim, owner } = await filled([{ lendBytes: 0 }, rack, rack]);
+  expect(owner.counter("remote_copies")).toBe(owner.counter("remote_pers_pages"));
+  await sim.stop();
+});
+
+test("when a holder loses power every page is still there, and no get waits for it to be dead", async () => {
+  const { sim, owner, lenders, pool } = await filled([OWNER, LENDER, LENDER, LENDER]);
+  lenders[0]?.crash();
+  for (let number = 0; number < PAGES; number += 1) {
+    const startMs = sim.clock.now();
+    expect(owner.get(pool, number)).toBe(1);
+    expect(sim.clock.now() - startMs).toBeLessThan(1000);
+  }
+  expect(owner.counter("remote_pers_pages_lost")).toBe(0);
+  await sim.stop();
+});
+
+test("a holder that comes back empty has cost one copy, and no page", async () => {
+  const { sim, owner, lenders, pool } = await filled([OWNER, LENDER, LENDER]);
+  const pages = owner.counter("remote_pers_pages");
+  const [first] = lenders as [SimNode];
+  first.crash();
+  await first.restart([owner]);
+  sim.until("its copies are known to be lost", () => owner.counter("copies_lost") === pages);
+  checkAll(owner, pool);
+  expect(owner.counter("remote_pers_pages_lost")).toBe(0);
+  sim.verify();
+  await sim.stop();
+});
+
+test("a page is remote only when all its holders have it, and else nobody keeps it", async () => {
+  const small = { ...LENDER, lendBytes: MIB };
+  const sim = new SimCluster(2);
+  await sim.startGossiping([OWNER, LENDER, small]);
+  const [owner, large] = sim.nodes as [SimNode, SimNode];
+  sim.until("all know all", () => sim.nodes.every((it) => it.alive().length === 3));
+  const pool = owner.newPool({ persistent: true });
+  let stored = 0;
+  for (let number = 0; number < 2 * PAGES; number += 1) {
+    if (owner.put(pool, number, 1) === STATUS.OK) stored += 1;
+    if (number % 8 === 7) sim.run(1);
+  }
+  settle(sim);
+  const pages = owner.counter("remote_pers_pages");
+  expect(stored).toBeLessThan(2 * PAGES);
+  expect(pages).toBeGreaterThan(0);
+  expect(owner.counter("remote_copies")).toBe(2 * pages);
+  expect(large.counter("foreign_pers_pages")).toBe(pages);
+  await sim.stop();
+});
