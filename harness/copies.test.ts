@@ -104,3 +104,36 @@ test("a page is remote only when all its holders have it, and else nobody keeps 
   expect(large.counter("foreign_pers_pages")).toBe(pages);
   await sim.stop();
 });
+
+test("a holder that has fallen silent is not waited for when another has the page", async () => {
+  const { sim, owner, lenders, pool } = await filled([OWNER, LENDER, LENDER]);
+  const [silent] = lenders as [SimNode];
+  sim.network.block(silent.host, owner.host);
+  for (let number = 0; number < PAGES; number += 1) {
+    const startMs = sim.clock.now();
+    expect(owner.get(pool, number)).toBe(1);
+    expect(sim.clock.now() - startMs).toBeLessThan(600);
+  }
+  expect(owner.counter("fetch_hedged")).toBeGreaterThan(0);
+  sim.network.unblock(silent.host, owner.host);
+  settle(sim);
+  checkAll(owner, pool);
+  await sim.stop();
+});
+
+test("a copy that was damaged where it lies is not delivered, and the other one is", async () => {
+  const { sim, owner, lenders, pool } = await filled([OWNER, LENDER, LENDER]);
+  const [damaged] = lenders as [SimNode];
+  const frames = damaged.node.foreign?.zcache.frames;
+  const noise = new Uint8Array(4096).fill(0x5a);
+  for (let frame = 1; frame <= (frames?.framesUsed ?? 0); frame += 1) {
+    frames?.write(frame, 200, noise, 0, 100);
+  }
+  checkAll(owner, pool);
+  expect(owner.counter("fetch_corrupt")).toBeGreaterThan(0);
+  expect(owner.counter("copies_lost")).toBe(owner.counter("fetch_corrupt"));
+  expect(owner.counter("remote_pers_pages_lost")).toBe(0);
+  settle(sim);
+  expect(total(sim, "foreign_pers_pages")).toBe(owner.counter("remote_copies"));
+  await sim.stop();
+});

@@ -21,17 +21,22 @@ export class Histogram {
 
   /** `ms`: milliseconds, with fractions. `times`: how many took as long. */
   add(ms: number, times = 1): void {
-    const us = Math.max(0, ms * 1000);
-    // Beyond 2^31 us the shift below would wrap.
-    const bucket = us >= 2 ** (HISTOGRAM_BUCKETS - 2) ? HISTOGRAM_BUCKETS - 1 : 32 - Math.clz32(us);
+    const bucket = bucketOf(ms);
     this.counts[bucket] = (this.counts[bucket] ?? 0) + times;
-    this.sumUs += us * times;
+    this.sumUs += Math.max(0, ms * 1000) * times;
   }
 
   snapshot(): HistogramSnapshot {
     const used = this.counts.findLastIndex((count) => count > 0) + 1;
     return { counts: [...this.counts.subarray(0, used)], sum_us: Math.round(this.sumUs) };
   }
+}
+
+/** The bucket of something that took so many milliseconds. */
+export function bucketOf(ms: number): number {
+  const us = Math.max(0, ms * 1000);
+  // Beyond 2^31 us the shift below would wrap.
+  return us >= 2 ** (HISTOGRAM_BUCKETS - 2) ? HISTOGRAM_BUCKETS - 1 : 32 - Math.clz32(us);
 }
 
 /** Where bucket `i` ends, in microseconds. */

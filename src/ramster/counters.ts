@@ -31,7 +31,9 @@ export class RamsterCounters {
   fetch_raced = 0;
   /** Getters that found a fetch of their page under way and waited for it. */
   fetch_shared = 0;
-  /** Fetches that ended without an answer of the holder. */
+  /** Another holder was asked because one was slow. */
+  fetch_hedged = 0;
+  /** Holders that were asked for a page and did not answer. */
   fetch_unreachable = 0;
   /** A fetched zpage did not match its checksum. */
   fetch_corrupt = 0;
