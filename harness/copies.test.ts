@@ -15,12 +15,16 @@ async function filled(settings: ReadonlyArray<Partial<NodeConfig>>, seed = 1) {
   await sim.startGossiping(settings);
   const [owner, ...lenders] = sim.nodes as [SimNode, ...SimNode[]];
   sim.until("all know all", () => sim.nodes.every((it) => it.alive().length === settings.length));
+  return { sim, owner, lenders, pool: fill(sim, owner) };
+}
+
+function fill(sim: SimCluster, owner: SimNode): number {
   const pool = owner.newPool({ persistent: true });
   for (let number = 0; number < PAGES; number += 1) {
     sim.until("it is stored", () => owner.put(pool, number, 1) === STATUS.OK);
   }
   settle(sim);
-  return { sim, owner, lenders, pool };
+  return pool;
 }
 
 function total(sim: SimCluster, counter: string): number {
@@ -30,6 +34,15 @@ function total(sim: SimCluster, counter: string): number {
 function settle(sim: SimCluster): void {
   const busy = ["flnodes", "frames_in_flight", "fetches_in_flight"];
   sim.until("nothing is under way", () => busy.every((name) => total(sim, name) === 0));
+}
+
+/** Every page that is away has two copies at holders that are there. */
+function untilRepaired(sim: SimCluster, owner: SimNode): void {
+  sim.until("all pages are repaired", () => owner.counter("pages_at_risk") === 0);
+}
+
+function untilDead(sim: SimCluster, by: SimNode, name: string): void {
+  sim.until(`${name} is dead`, () => by.log.some((line) => line.endsWith(`"${name}" is dead`)));
 }
 
 function checkAll(owner: SimNode, pool: number): void {
@@ -135,5 +148,96 @@ test("a copy that was damaged where it lies is not delivered, and the other one 
   expect(owner.counter("remote_pers_pages_lost")).toBe(0);
   settle(sim);
   expect(total(sim, "foreign_pers_pages")).toBe(owner.counter("remote_copies"));
+  await sim.stop();
+});
+
+test("when a holder is dead others get its copies, so that the next one may die, too", async () => {
+  const { sim, owner, lenders, pool } = await filled([OWNER, LENDER, LENDER, LENDER, LENDER]);
+  for (const [i, lender] of lenders.slice(0, 2).entries()) {
+    const lost = lender.counter("foreign_pers_pages");
+    const repaired = owner.counter("copies_repaired");
+    expect(lost).toBeGreaterThan(0);
+    lender.crash();
+    untilDead(sim, owner, `n${i + 1}`);
+    untilRepaired(sim, owner);
+    expect(owner.counter("copies_repaired") - repaired).toBe(lost);
+  }
+  const left = lenders.slice(2);
+  sim.until("they have two of each", () => {
+    const held = left.reduce((sum, it) => sum + it.counter("foreign_pers_pages"), 0);
+    return held === 2 * owner.counter("remote_pers_pages");
+  });
+  checkAll(owner, pool);
+  expect(owner.counter("remote_pers_pages_lost")).toBe(0);
+  sim.verify();
+  await sim.stop();
+});
+
+test("a holder that comes back empty gets its share again", async () => {
+  const { sim, owner, lenders, pool } = await filled([OWNER, LENDER, LENDER]);
+  const pages = owner.counter("remote_pers_pages");
+  const [first, second] = lenders as [SimNode, SimNode];
+  first.crash();
+  await first.restart([owner]);
+  sim.until("its copies are known to be lost", () => owner.counter("copies_lost") === pages);
+  untilRepaired(sim, owner);
+  expect(first.counter("foreign_pers_pages")).toBe(pages);
+  second.crash();
+  checkAll(owner, pool);
+  await sim.stop();
+});
+
+test("one that comes back with all that it had has nothing copied to it, and what was is flushed", async () => {
+  const { sim, owner, lenders, pool } = await filled([OWNER, LENDER, LENDER]);
+  const pages = owner.counter("remote_pers_pages");
+  const [cut] = lenders as [SimNode];
+  const rest = sim.nodes.filter((node) => node !== cut);
+  sim.partition([cut], rest);
+  untilDead(sim, owner, "n1");
+  // Nobody is left to copy them to. Some are put anew or flushed meanwhile.
+  for (let number = 0; number < 100; number += 1) owner.flush(pool, number);
+  sim.heal([cut], rest);
+  sim.until("it is back", () => owner.alive().length === 3);
+  untilRepaired(sim, owner);
+  expect(owner.counter("copies_repaired")).toBeLessThan(pages / 10);
+  sim.until("both have the same", () => {
+    return total(sim, "foreign_pers_pages") === owner.counter("remote_copies");
+  });
+  expect(owner.counter("remote_copies")).toBe(2 * owner.counter("remote_pers_pages"));
+  for (let number = 100; number < PAGES; number += 1) expect(owner.get(pool, number)).toBe(1);
+  await sim.stop();
+});
+
+test("copies that were replaced while their holder was cut off are flushed there", async () => {
+  const { sim, owner, lenders, pool } = await filled([OWNER, LENDER, LENDER, LENDER]);
+  const [cut] = lenders as [SimNode];
+  const had = cut.counter("foreign_pers_pages");
+  const rest = sim.nodes.filter((node) => node !== cut);
+  sim.partition([cut], rest);
+  untilDead(sim, owner, "n1");
+  untilRepaired(sim, owner);
+  expect(owner.counter("copies_repaired")).toBe(had);
+  sim.heal([cut], rest);
+  sim.until("it keeps none of them", () => cut.counter("foreign_pers_pages") === 0);
+  settle(sim);
+  expect(total(sim, "foreign_pers_pages")).toBe(owner.counter("remote_copies"));
+  checkAll(owner, pool);
+  await sim.stop();
+});
+
+test("pages that went away when there was one lender get a second copy when there are two", async () => {
+  const sim = new SimCluster(3);
+  await sim.startGossiping([{ lendBytes: 0 }, LENDER, LENDER]);
+  const [owner, , late] = sim.nodes as [SimNode, SimNode, SimNode];
+  await late.stop();
+  const pool = fill(sim, owner);
+  const pages = owner.counter("remote_pers_pages");
+  expect(owner.counter("remote_copies")).toBe(pages);
+  expect(owner.counter("pages_at_risk")).toBe(0);
+  await late.restart([owner]);
+  sim.until("there are more copies", () => late.counter("foreign_pers_pages") > 0);
+  untilRepaired(sim, owner);
+  expect(late.counter("foreign_pers_pages")).toBe(pages);
+  checkAll(owner, pool);
   await sim.stop();
 });

@@ -214,8 +214,14 @@ export const FETCH_BATCH_COUNT_MAX = 256;
 /** Fetches under way on a node, and getters that wait for them. Past it a get is refused. */
 export const FETCHES_MAX = 65_536;
 export const WAITERS_MAX = 65_536;
-/** Records looked at in one step for those that a holder has lost: a millisecond or two. */
-export const LOSS_ROWS_PER_STEP = 262_144;
+/** Records looked at in one step of a walk over the index: a millisecond or two. */
+export const INDEX_ROWS_PER_STEP = 262_144;
+/** Pages known to be at risk at once: 4 MiB. When these are mended all records are looked at. */
+export const AT_RISK_MAX = 1_048_576;
+/** Pages that are fetched to be copied elsewhere, or on their way there. */
+export const REPAIR_PAGES_MAX = 128;
+/** Batches of them: each goes to one holder. */
+export const REPAIR_BATCHES_MAX = 4;
 /** Flushes in one message to a holder. */
 export const FLUSH_BATCH_COUNT_MAX = 1024;
 /**

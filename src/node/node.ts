@@ -185,7 +185,8 @@ export class Node implements LinkHandler, MembershipEvents {
    * far side of a partition, and has its time to come back.
    */
   onNodeGone(number: number, how: "dead" | "left"): void {
-    this.ramster.holderDead(number);
+    if (how === "left") this.ramster.holderLeft(number);
+    else this.ramster.holderDead(number);
     this.boots.delete(number);
     this.purgeAfter(number, how === "left" ? 0 : this.config.foreignGraceMs);
     const byHand = this.config.peers.find((peer) => peer.number === number);

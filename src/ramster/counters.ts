@@ -43,6 +43,8 @@ export class RamsterCounters {
   remote_pers_pages_lost = 0;
   /** One of several copies of a page, gone with its holder, or found to be bad. */
   copies_lost = 0;
+  /** Another copy was made of a page that had too few. */
+  copies_repaired = 0;
   /** A persistent remote page was to come home and there was no frame. */
   pers_pages_remote_nomem = 0;
   /** Flushes that holders acknowledged, and sendings that failed and were tried again. */

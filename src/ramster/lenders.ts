@@ -212,6 +212,11 @@ export class Lenders {
     return best?.node ?? -1;
   }
 
+  /** Whether the node would fail with one of these. One of unknown zone fails with itself. */
+  sharesZone(node: number, copies: Copies): boolean {
+    return this.isTaken(this.lender(node), copies);
+  }
+
   /** A link to it is up or down: what it granted on the last one is void. */
   linkChanged(node: number): void {
     const lender = this.lender(node);
@@ -283,11 +288,10 @@ export class Lenders {
   }
 
   private mayTake(lender: Lender, taken: Copies, now: number): boolean {
-    return this.isReady(lender, now) && mayHaveRoom(lender) && !this.sharesZone(lender, taken);
+    return this.isReady(lender, now) && mayHaveRoom(lender) && !this.isTaken(lender, taken);
   }
 
-  /** Whether it would fail with one of these. A node of unknown zone fails with itself. */
-  private sharesZone(lender: Lender, taken: Copies): boolean {
+  private isTaken(lender: Lender, taken: Copies): boolean {
     for (let i = 0; i < copyCount(taken); i += 1) {
       const node = copyAt(taken, i);
       if (node === lender.node || this.byNode.get(node)?.zone === lender.zone) return true;
@@ -320,7 +324,7 @@ export class Lenders {
   private hasEnough(taken: Copies): boolean {
     let count = 0;
     for (const lender of this.granting) {
-      if (!lender.isExhausted && !this.sharesZone(lender, taken)) count += 1;
+      if (!lender.isExhausted && !this.isTaken(lender, taken)) count += 1;
     }
     return count >= LENDERS_LINKED_MAX;
   }

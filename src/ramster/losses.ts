@@ -8,7 +8,7 @@
  * lost. It waits at a page that is being fetched, which takes no longer than a request does.
  */
 import { CODEC } from "../compress/codec.ts";
-import { LOSS_ROWS_PER_STEP } from "../core/limits.ts";
+import { INDEX_ROWS_PER_STEP } from "../core/limits.ts";
 import { TAG } from "../tmem/pampd.ts";
 import type { Zcache } from "../zcache/zcache.ts";
 import { copyCount, hasCopy, withoutCopy } from "./copies.ts";
@@ -21,6 +21,7 @@ export class Losses {
   private readonly remotePages: RemotePages;
   private readonly repatriate: Repatriate;
   private readonly counters: RamsterCounters;
+  private readonly onCopyLost: (page: number) => void;
   /** By node: the next record to look at. */
   private readonly walks = new Map<number, number>();
 
@@ -29,11 +30,14 @@ export class Losses {
     remotePages: RemotePages;
     repatriate: Repatriate;
     counters: RamsterCounters;
+    /** One copy less of a page that has others. */
+    onCopyLost: (page: number) => void;
   }) {
     this.zcache = parts.zcache;
     this.remotePages = parts.remotePages;
     this.repatriate = parts.repatriate;
     this.counters = parts.counters;
+    this.onCopyLost = parts.onCopyLost;
   }
 
   isOpen(node: number): boolean {
@@ -51,7 +55,7 @@ export class Losses {
   step(): void {
     const { tmem } = this.zcache;
     for (const [node, start] of this.walks) {
-      const end = Math.min(tmem.pageEnd, start + LOSS_ROWS_PER_STEP);
+      const end = Math.min(tmem.pageEnd, start + INDEX_ROWS_PER_STEP);
       let page = start;
       while (page < end && this.look(page, node)) page += 1;
       const isOver = page === tmem.pageEnd || this.remotePages.pageCount(node) === 0;
@@ -66,13 +70,14 @@ export class Losses {
     if (!tmem.isLive(page) || tmem.tag(page) !== TAG.REMOTE) return true;
     const copies = this.repatriate.copiesOf(page);
     if (!hasCopy(copies, node)) return true;
-    if (tmem.inTransit(page)) return false;
     if (copyCount(copies) > 1) {
       this.remotePages.copyRemoved(node);
-      tmem.setPlace(page, withoutCopy(copies, node));
+      this.repatriate.setCopies(page, withoutCopy(copies, node));
       this.counters.copies_lost += 1;
+      this.onCopyLost(page);
       return true;
     }
+    if (tmem.inTransit(page)) return false;
     const { persistent } = tmem.poolOf(page);
     this.remotePages.removed(copies, persistent);
     tmem.describe(page, TAG.LOST, 0, 0, CODEC.RAW);

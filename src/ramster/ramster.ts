@@ -36,6 +36,7 @@ import type { Peers } from "./peers.ts";
 import { type SelfshrinkSettings, type SelfshrinkState, selfshrink } from "./policy.ts";
 import { RemotePages } from "./remote-pages.ts";
 import { Remotify, type RemotifySettings } from "./remotify.ts";
+import { Repair } from "./repair.ts";
 import { Repatriate } from "./repatriate.ts";
 import type { GetAndFree, GetSink } from "./waiters.ts";
 
@@ -71,6 +72,7 @@ export class Ramster implements PamOps {
   private readonly losses: Losses;
   private readonly remotify: Remotify;
   private readonly repatriate: Repatriate;
+  private readonly repair: Repair;
   private readonly handle = new Handle();
   private readonly shrinkState: SelfshrinkState = { lastPages: 0, inertiaLeft: 0 };
   private readonly timers = new Map<string, TimerId>();
@@ -109,10 +111,16 @@ export class Ramster implements PamOps {
     const { latencies } = this;
     const ways = { zcache, peers, remotePages, counters, latencies, clock };
     const retryGet = this.get.bind(this);
-    this.repatriate = new Repatriate({ ...ways, memory, retryGet }, settings);
-    this.losses = new Losses({ ...ways, repatriate: this.repatriate });
+    const onCopyLost = (page: number): void => this.repair.copyLost(page);
+    const onZpage: Repair["onZpage"] = (...zpage) => this.repair.onZpage(...zpage);
+    const found = { retryGet, onCopyLost, onZpage };
+    this.repatriate = new Repatriate({ ...ways, ...found, memory }, settings);
+    const { repatriate } = this;
+    this.losses = new Losses({ ...ways, repatriate, onCopyLost });
     const { losses } = this;
     this.remotify = new Remotify({ ...ways, memory, lenders, losses, onRoom }, settings);
+    const { isOpen } = this.remotify;
+    this.repair = new Repair({ ...ways, memory, lenders, repatriate, isOpen }, settings);
   }
 
   start(): void {
@@ -248,14 +256,20 @@ export class Ramster implements PamOps {
 
   linkUp(node: number, bootId: bigint): void {
     this.lenders.linkChanged(node);
+    const wasAbsent = this.remotePages.isAbsent(node);
     if (this.remotePages.linkUp(node, bootId)) this.losses.holderEmptied(node);
+    if (wasAbsent) this.repair.sweep();
+    else this.repair.step();
     this.repatriate.linkReady(node);
     this.remotify.pump();
   }
 
   /** News of a node: it has this boot id. On a link it says for sure whether it still has pages. */
   holderBooted(node: number, bootId: bigint): void {
-    if (this.remotePages.doubt(node, bootId)) this.peers.want(node);
+    const wasAbsent = this.remotePages.isAbsent(node);
+    this.remotePages.booted(node, bootId);
+    if (this.remotePages.isInDoubt(node)) this.peers.want(node);
+    else if (wasAbsent) this.repair.sweep();
   }
 
   linkDown(node: number): void {
@@ -266,6 +280,7 @@ export class Ramster implements PamOps {
   onGrant(node: number, { pages, epoch }: Grant): void {
     if (this.remotePages.onEpoch(node, epoch)) this.losses.holderEmptied(node);
     this.lenders.onGrant(node, pages);
+    this.repair.pump();
     this.remotify.pump();
   }
 
@@ -289,6 +304,7 @@ export class Ramster implements PamOps {
   /** How many copies pages that turn remote from now on have. */
   setReplicas(replicas: Replicas): void {
     this.lenders.setReplicas(replicas);
+    this.repair.step();
     this.remotify.retarget();
   }
 
@@ -317,6 +333,14 @@ export class Ramster implements PamOps {
     this.repatriate.holderDead(node);
     this.remotePages.holderDead(node);
     this.peers.unwant(node);
+    this.repair.sweep();
+  }
+
+  /** As `holderDead`, and what it kept will not come back. */
+  holderLeft(node: number): void {
+    this.holderDead(node);
+    this.remotePages.holderLeft(node);
+    this.losses.holderEmptied(node);
   }
 
   /** A link that was full has room again. */
@@ -341,6 +365,7 @@ export class Ramster implements PamOps {
     into.flnodes = this.remotePages.owedTotal();
     into.fetches_in_flight = this.repatriate.fetchCount;
     into.frames_in_flight = this.remotify.framesInFlight;
+    into.pages_at_risk = this.repair.pagesAtRisk;
   }
 
   /** PamOps: a remote page leaves the index or is put anew. Its holders are owed a flush. */
@@ -392,17 +417,22 @@ export class Ramster implements PamOps {
   private tick(): void {
     this.repatriate.expire(TICK_MS);
     this.losses.step();
+    this.repair.step();
     this.remotePages.sendAllOwed();
     this.remotify.pump();
     this.tellRoom();
     this.zcache.trim();
     this.remotePages.eachHolder((node, owed) => {
-      const lender = this.lenders.isCandidate(node) && this.remotify.wantsLender;
+      const lender = this.lenders.isCandidate(node) && this.wantsLender;
       if (this.remotePages.isInDoubt(node)) this.peers.want(node);
       else if (owed === 0 && !lender && !this.repatriate.isWaitingFor(node)) {
         this.peers.unwant(node);
       }
     });
+  }
+
+  private get wantsLender(): boolean {
+    return this.remotify.wantsLender || this.repair.wantsLender;
   }
 
   /** Selfshrink: brings some remote pages home, a hand going round over the records. */

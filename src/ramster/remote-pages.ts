@@ -10,7 +10,7 @@ import { LANE, type ReplySink } from "../net/channel.ts";
 import type { Frame } from "../wire/framer.ts";
 import { MESSAGE } from "../wire/messages.ts";
 import { FLUSH_ENTRY_BYTES, FLUSH_SCOPE, type FlushScope } from "../wire/peer-entries.ts";
-import { copyAt, copyCount } from "./copies.ts";
+import { type Copies, copyAt, copyCount, withoutCopy } from "./copies.ts";
 import type { RamsterCounters } from "./counters.ts";
 import { OwedFlushes } from "./owed-flushes.ts";
 import type { Peers } from "./peers.ts";
@@ -20,6 +20,8 @@ class Holder {
   bootId = 0n;
   /** Of what it keeps for us; 0: not known in this boot of it. */
   epoch = 0;
+  /** It is dead: what it keeps counts only once it is back, in the same boot. */
+  isAbsent = false;
   /** It may have been restarted: a link will tell. */
   inDoubt = false;
   readonly owed: OwedFlushes;
@@ -82,14 +84,14 @@ export class RemotePages implements ReplySink {
   }
 
   /** A page is remote from now on, with these copies. */
-  added(copies: number, persistent: boolean): void {
+  added(copies: Copies, persistent: boolean): void {
     for (let i = 0; i < copyCount(copies); i += 1) this.copyAdded(copyAt(copies, i));
     if (persistent) this.counters.remote_pers_pages += 1;
     else this.counters.remote_eph_pages += 1;
   }
 
   /** The page is no longer kept there on our behalf: its record is gone, or points home. */
-  removed(copies: number, persistent: boolean): void {
+  removed(copies: Copies, persistent: boolean): void {
     for (let i = 0; i < copyCount(copies); i += 1) this.copyRemoved(copyAt(copies, i));
     if (persistent) this.counters.remote_pers_pages -= 1;
     else this.counters.remote_eph_pages -= 1;
@@ -159,22 +161,59 @@ export class RemotePages implements ReplySink {
     }
   }
 
-  /** News: it has this boot id. @returns whether it may have lost pages of ours by that. */
-  doubt(node: number, bootId: bigint): boolean {
+  /** Those at holders that are there. */
+  presentOf(copies: Copies): Copies {
+    let present = copies;
+    for (let i = 0; i < copyCount(copies); i += 1) {
+      const node = copyAt(copies, i);
+      if (this.holders[node]?.isAbsent === true) present = withoutCopy(present, node);
+    }
+    return present;
+  }
+
+  /** The first holder that is not there, or -1. */
+  absentOf(copies: Copies): number {
+    for (let i = 0; i < copyCount(copies); i += 1) {
+      const node = copyAt(copies, i);
+      if (this.holders[node]?.isAbsent === true) return node;
+    }
+    return -1;
+  }
+
+  /**
+   * News: it has this boot id. In the same boot as before it has all that it had, else it may have
+   * lost pages of ours, which a link will tell.
+   */
+  booted(node: number, bootId: bigint): void {
     const holder = this.holders[node];
-    if (holder === undefined || holder.pageCount === 0 || holder.bootId === bootId) return false;
-    holder.inDoubt = true;
-    return true;
+    if (holder === undefined) return;
+    if (holder.bootId === bootId) holder.isAbsent = false;
+    else holder.inDoubt = holder.pageCount > 0;
+  }
+
+  isAbsent(node: number): boolean {
+    return this.holders[node]?.isAbsent ?? false;
   }
 
   isInDoubt(node: number): boolean {
     return this.holders[node]?.inDoubt ?? false;
   }
 
-  /** Nobody needs to ask it anything for now. */
+  /** It has left for good, and what it kept is gone: so is what it should flush. */
+  holderLeft(node: number): void {
+    const holder = this.holders[node];
+    if (holder === undefined) return;
+    holder.owed.clear();
+    holder.epoch = 0;
+    holder.bootId = 0n;
+  }
+
+  /** It is not there, and need not be asked anything for now. */
   holderDead(node: number): void {
     const holder = this.holders[node];
-    if (holder !== undefined) holder.inDoubt = false;
+    if (holder === undefined) return;
+    holder.inDoubt = false;
+    holder.isAbsent = true;
   }
 
   /**
@@ -190,6 +229,7 @@ export class RemotePages implements ReplySink {
     if (restarted) holder.epoch = 0;
     holder.bootId = bootId;
     holder.inDoubt = false;
+    holder.isAbsent = false;
     this.sendOwed(node);
     return restarted;
   }

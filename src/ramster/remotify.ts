@@ -190,7 +190,7 @@ export class Remotify implements ReplySink {
   }
 
   /** Whether a put may be sent there now. Asks for a link where there is none. */
-  private readonly isOpen = (node: number): boolean => {
+  readonly isOpen = (node: number): boolean => {
     if (this.losses.isOpen(node)) return false;
     if (this.peers.channelOf(node) !== null) {
       return this.remotePages.sendOwed(node) && this.lenders.credit(node) >= PAGES_PER_FRAME;
@@ -261,10 +261,12 @@ export class Remotify implements ReplySink {
     if (batch.waiting > 0) return;
     this.batchesInFlight -= 1;
     this.framesInFlight -= batch.frameCount;
+    // One that died meanwhile has answered, and keeps nothing.
+    const areThere = this.remotePages.presentOf(batch.holders) === batch.holders;
     const all = 2 ** copyCount(batch.holders) - 1;
     let accepted = 0;
     for (let i = 0; i < batch.count; i += 1) {
-      if (batch.taken[i] === all) {
+      if (areThere && batch.taken[i] === all) {
         accepted += 1;
         this.accepted(batch, i);
       } else this.failed(batch, i);

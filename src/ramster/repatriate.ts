@@ -24,7 +24,8 @@ import type { Clock, TimerId } from "../core/clock.ts";
 import { Handle } from "../core/handle.ts";
 import type { Memory } from "../core/memory.ts";
 import { STATUS, type Status } from "../core/status.ts";
-import { FLUSH_SCOPE, type ZpageEntry } from "../wire/peer-entries.ts";
+import { TAG } from "../tmem/pampd.ts";
+import type { ZpageEntry } from "../wire/peer-entries.ts";
 import type { Zcache } from "../zcache/zcache.ts";
 import { type AskSink, Asks } from "./asks.ts";
 import { type Copies, copyAt, copyCount, hasCopy, withoutCopy } from "./copies.ts";
@@ -46,6 +47,8 @@ export class Repatriate implements AskSink {
   private readonly remotePages: RemotePages;
   private readonly counters: RamsterCounters;
   private readonly clock: Clock;
+  private readonly onCopyLost: (page: number) => void;
+  private readonly onZpage: (page: number, handle: Handle, zpage: ZpageEntry | null) => void;
   private readonly requestTimeoutMs: number;
   private readonly fetches: Fetches;
   private readonly asks: Asks;
@@ -65,6 +68,10 @@ export class Repatriate implements AskSink {
       clock: Clock;
       /** Serves a getter again from the index. */
       retryGet: RetryGet;
+      /** One copy less of a page that has others. */
+      onCopyLost: (page: number) => void;
+      /** See Repair. */
+      onZpage: (page: number, handle: Handle, zpage: ZpageEntry | null) => void;
     },
     settings: { requestTimeoutMs: number },
   ) {
@@ -73,6 +80,8 @@ export class Repatriate implements AskSink {
     this.remotePages = parts.remotePages;
     this.counters = parts.counters;
     this.clock = parts.clock;
+    this.onCopyLost = parts.onCopyLost;
+    this.onZpage = parts.onZpage;
     this.requestTimeoutMs = settings.requestTimeoutMs;
     this.fetches = new Fetches(parts.memory);
     this.waiters = new Waiters(parts.memory, parts.retryGet);
@@ -86,10 +95,28 @@ export class Repatriate implements AskSink {
     return this.fetches.count;
   }
 
+  /**
+   * Fetches the page to make another copy of it: `onZpage` is told once. Joins a fetch that is
+   * under way. @returns whether it is on its way; false when it was already, or there is no room.
+   */
+  copyElsewhere(page: number): boolean {
+    const fetch = this.fetchOf(page);
+    if (fetch === 0 || this.fetches.has(fetch, FETCH_FLAG.REPAIR)) return false;
+    this.fetches.set(fetch, FETCH_FLAG.REPAIR);
+    return true;
+  }
+
   /** Of a remote page, in transit or not. */
   copiesOf(page: number): Copies {
     const place = this.zcache.tmem.place(page);
     return this.zcache.tmem.inTransit(page) ? this.fetches.copies(place) : place;
+  }
+
+  /** Other copies of it. */
+  setCopies(page: number, copies: Copies): void {
+    const { tmem } = this.zcache;
+    if (tmem.inTransit(page)) this.fetches.setCopies(tmem.place(page), copies);
+    else tmem.setPlace(page, copies);
   }
 
   /**
@@ -168,6 +195,7 @@ export class Repatriate implements AskSink {
     if (page === 0) {
       counters.fetch_raced += 1;
       this.endAsk(ask);
+      this.tellRepair(fetch, 0, null);
       this.serveAgain(fetch, fetches.waiterFirst(fetch));
       return;
     }
@@ -178,10 +206,13 @@ export class Repatriate implements AskSink {
       return;
     }
     fetches.readHandle(fetch, this.handle);
-    if (copyCount(fetches.copies(fetch)) > 1 && !this.isIntact(zpage)) {
+    const hasOthers = copyCount(fetches.copies(fetch)) > 1;
+    const isChecked = hasOthers || fetches.has(fetch, FETCH_FLAG.REPAIR);
+    if (isChecked && !this.isIntact(zpage)) {
       // The holder has the record, and must not keep what nobody points at.
       const version = fetches.version(fetch);
-      this.remotePages.owe(fetches.askNode(ask), this.handle, version, FLUSH_SCOPE.PAGE);
+      const node = fetches.askNode(ask);
+      if (hasOthers) this.remotePages.oweBeforePut(node, this.handle, version);
       this.hasNoCopy(ask);
       return;
     }
@@ -283,6 +314,7 @@ export class Repatriate implements AskSink {
       fetches.setCopies(fetch, withoutCopy(copies, node));
       this.remotePages.copyRemoved(node);
       this.counters.copies_lost += 1;
+      this.onCopyLost(fetches.page(fetch));
     }
     this.unserved(ask);
   }
@@ -336,7 +368,18 @@ export class Repatriate implements AskSink {
     if (status === STATUS.OK && tmem.isLive(page) && tmem.version(page) === version) {
       this.comeHome(fetch, page, persistent, zpage);
     }
+    this.tellRepair(fetch, page, zpage);
     this.tell(fetch, waiter, status);
+  }
+
+  /** Once a fetch: whoever wants to copy it elsewhere. Only the page that it was, and is, remote. */
+  private tellRepair(fetch: number, page: number, zpage: ZpageEntry | null): void {
+    if (!this.fetches.has(fetch, FETCH_FLAG.REPAIR)) return;
+    const { tmem } = this.zcache;
+    const isSame =
+      page !== 0 && tmem.isLive(page) && tmem.version(page) === this.fetches.version(fetch);
+    const isThere = isSame && tmem.tag(page) === TAG.REMOTE;
+    this.onZpage(page, this.handle, isThere ? zpage : null);
   }
 
   /** Keeps the page here from now on when there is room below the low mark; else it stays away. */
@@ -383,6 +426,7 @@ export class Repatriate implements AskSink {
   private end(fetch: number, status: Status): void {
     const page = this.fetches.page(fetch);
     const first = this.fetches.waiterFirst(fetch);
+    this.tellRepair(fetch, page, null);
     if (page === 0) {
       this.serveAgain(fetch, first);
       return;
