@@ -17,6 +17,7 @@ function stats(number: number, counters: Record<string, number>, peers: Peers): 
       node: Number(node),
       connected: true,
       state: "up",
+      boot_id: null,
       remote_pages: remote,
       owed_flushes: 0,
       credit_pages: 0,

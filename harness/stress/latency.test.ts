@@ -24,7 +24,7 @@ test("percentiles are within 2 % of the exact ones, whatever the spread", () => 
 });
 
 test("without samples every percentile is 0", () => {
-  expect(new Latency().summary()).toEqual({ p50: 0, p99: 0, p999: 0, samples: 0 });
+  expect(new Latency().summary()).toEqual({ p50: 0, p99: 0, p999: 0, max: 0, samples: 0 });
 });
 
 test("what is out of range counts at the end of it", () => {

@@ -5,6 +5,15 @@
 const STEPS = 64;
 const OCTAVES = 32;
 
+/** In microseconds. */
+export interface LatencySummary {
+  readonly p50: number;
+  readonly p99: number;
+  readonly p999: number;
+  readonly max: number;
+  readonly samples: number;
+}
+
 export class Latency {
   count = 0;
   private readonly buckets = new Float64Array(STEPS * OCTAVES);
@@ -36,8 +45,14 @@ export class Latency {
     return 0;
   }
 
-  summary(): { p50: number; p99: number; p999: number; samples: number } {
+  summary(): LatencySummary {
     const rounded = (fraction: number): number => Math.round(this.percentile(fraction) * 10) / 10;
-    return { p50: rounded(0.5), p99: rounded(0.99), p999: rounded(0.999), samples: this.count };
+    return {
+      p50: rounded(0.5),
+      p99: rounded(0.99),
+      p999: rounded(0.999),
+      max: rounded(1),
+      samples: this.count,
+    };
   }
 }

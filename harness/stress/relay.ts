@@ -17,10 +17,11 @@
  *               late by one retransmission time-out with the probability `loss`, and order is kept.
  *
  * Faults on command: `block` stops one direction of a pair, `cut` both, `pause` all of one node,
- * and `heal` and `resume` undo it. Meanwhile datagrams between them are lost (those of a paused
- * node wait, as in the socket of a stopped process), streams say nothing at all, not even that the
- * other side has gone, and go on afterwards where they were. A connect is taken by the relay, as
- * every connect is, and finds silence behind it.
+ * and `heal` and `resume` undo it; `slow` makes all of one node take longer. While it is stopped
+ * datagrams between them are lost (those of a paused node wait, as in the socket of a stopped
+ * process), streams say nothing at all, not even that the other side has gone, and go on afterwards
+ * where they were. A connect is taken by the relay, as every connect is, and finds silence behind
+ * it.
  *
  * Invariants:
  *   - bytes of a stream leave in the order in which they came, none twice, none left out;
@@ -96,6 +97,12 @@ interface Port {
   readonly streams: Set<RelayedStream>;
 }
 
+/** Who has connected, once it is known. */
+interface Origin {
+  known: boolean;
+  node: number | null;
+}
+
 interface Datagram {
   readonly bytes: Uint8Array;
   readonly from: Port;
@@ -117,7 +124,11 @@ export class Relay {
   private readonly ports = new Map<string, Port>();
   /** Ports by the address that their node sends datagrams from. */
   private readonly senders = new Map<string, Port>();
-  private readonly line: DelayLine<Datagram>;
+  /** By `from>to`, so that what goes slowly between two holds up nobody else. */
+  private readonly lines = new Map<string, DelayLine<Datagram>>();
+  /** By node: how much longer everything takes. */
+  private readonly slowMs = new Map<number, number>();
+  private onTheWay = 0;
   /** `from>to` of the directions that are blocked. */
   private readonly blocked = new Set<string>();
   private readonly paused = new Set<number>();
@@ -128,7 +139,6 @@ export class Relay {
     assert(options.loss >= 0 && options.loss <= 1 && options.delayMs >= 0);
     this.world = world;
     this.options = options;
-    this.line = new DelayLine(world.clock, (datagram) => this.arrive(datagram));
   }
 
   /**
@@ -186,6 +196,12 @@ export class Relay {
     for (const a of left) for (const b of right) this.cut(a, b);
   }
 
+  /** All that gets to the node or from it takes `delayMs` longer; 0 undoes it. */
+  slow(node: number, delayMs: number): void {
+    if (delayMs === 0) this.slowMs.delete(node);
+    else this.slowMs.set(node, delayMs);
+  }
+
   /** Undoes every `block`, `cut` and `partition`; with two nodes, those between the two. */
   heal(a?: number, b?: number): void {
     if (a === undefined || b === undefined) this.blocked.clear();
@@ -218,7 +234,7 @@ export class Relay {
   /** Drops all that is on its way, and closes every socket. */
   close(): void {
     this.closed = true;
-    this.line.clear();
+    for (const line of this.lines.values()) line.clear();
     this.held = [];
     for (const port of this.ports.values()) {
       port.listener.close();
@@ -237,11 +253,31 @@ export class Relay {
     counters.datagrams += 1;
     if (sender === undefined) {
       counters.datagramsOfStrangers += 1;
-    } else if (this.isHit() || this.line.length + this.held.length >= DATAGRAMS_MAX) {
+    } else if (this.isHit() || this.onTheWay + this.held.length >= DATAGRAMS_MAX) {
       counters.datagramsDropped += 1;
     } else {
-      this.line.push({ bytes, from: sender, to }, this.options.delayMs);
+      this.onTheWay += 1;
+      const line = this.lineOf(sender.node, to.node);
+      line.push({ bytes, from: sender, to }, this.delayOf(sender.node, to.node));
     }
+  }
+
+  private lineOf(from: number, to: number): DelayLine<Datagram> {
+    const name = `${from}>${to}`;
+    let line = this.lines.get(name);
+    if (line === undefined) {
+      line = new DelayLine(this.world.clock, (datagram) => {
+        this.onTheWay -= 1;
+        this.arrive(datagram);
+      });
+      this.lines.set(name, line);
+    }
+    return line;
+  }
+
+  private delayOf(from: number | null, to: number): number {
+    const fromMs = from === null ? 0 : (this.slowMs.get(from) ?? 0);
+    return this.options.delayMs + fromMs + (this.slowMs.get(to) ?? 0);
   }
 
   /** At the far end of the delay: what is blocked by now does not arrive. */
@@ -258,7 +294,7 @@ export class Relay {
 
   private accept(name: string, stream: Stream): RelayedStream["outer"] {
     const port = this.portOf(name);
-    const origin = { known: false, node: null as number | null };
+    const origin: Origin = { known: false, node: null };
     const { transport, clock } = this.world;
     const relayed = new RelayedStream(
       { clock, fate: this.fateOf(port, stream, origin) },
@@ -272,15 +308,12 @@ export class Relay {
   }
 
   /** What happens to the bytes of one stream. `origin` is looked up when it is first needed. */
-  private fateOf(
-    port: Port,
-    stream: Stream,
-    origin: { known: boolean; node: number | null },
-  ): StreamFate {
+  private fateOf(port: Port, stream: Stream, origin: Origin): StreamFate {
     return {
       delayMs: (byteCount) => {
         this.counters.streamBytes += byteCount;
-        const { delayMs } = this.options;
+        if (this.slowMs.size > 0) this.findOrigin(port, stream, origin);
+        const delayMs = this.delayOf(origin.node, port.node);
         if (!this.isHit()) return delayMs;
         this.counters.chunksLate += 1;
         return delayMs + Math.max(RETRANSMISSION_MS_MIN, 4 * delayMs);
@@ -288,17 +321,20 @@ export class Relay {
       isHeld: (inward) => {
         if (this.paused.has(port.node)) return true;
         if (this.blocked.size + this.paused.size === 0) return false;
-        if (!origin.known) {
-          const { port: from } = parseTcp(stream.remote);
-          origin.node = this.options.originOf?.(from, port.address.port) ?? null;
-          origin.known = origin.node !== null;
-        }
+        this.findOrigin(port, stream, origin);
         if (origin.node === null) return false;
         if (this.paused.has(origin.node)) return true;
         const [a, b] = inward ? [origin.node, port.node] : [port.node, origin.node];
         return this.isBlocked(a, b);
       },
     };
+  }
+
+  private findOrigin(port: Port, stream: Stream, origin: Origin): void {
+    if (origin.known) return;
+    const { port: from } = parseTcp(stream.remote);
+    origin.node = this.options.originOf?.(from, port.address.port) ?? null;
+    origin.known = origin.node !== null;
   }
 
   /** Faults have changed: each stream looks again. */

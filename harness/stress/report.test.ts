@@ -26,6 +26,7 @@ function stats(
     node: Number(node),
     connected: true,
     state: "up",
+    boot_id: null,
     remote_pages,
     owed_flushes: 0,
     credit_pages: 0,

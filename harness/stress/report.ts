@@ -3,6 +3,8 @@
  * added) and as text that fits 80 columns.
  */
 import type { NodeStats } from "../../src/client/client.ts";
+import type { ChaosReport } from "./chaos.ts";
+import type { LatencySummary } from "./latency.ts";
 import type { Latencies, WorkloadTotals } from "./workload.ts";
 import { fetchedPages, noLatencies } from "./workload.ts";
 
@@ -46,10 +48,11 @@ export interface StressReport {
   remote_gets: number;
   compression_ratio: number;
   bytes_on_wire: number;
-  latency_us: Record<keyof Latencies, { p50: number; p99: number; p999: number; samples: number }>;
+  latency_us: Record<keyof Latencies, LatencySummary>;
   leaks: { frames: number; remote: number; foreign: number };
   /** Flushes that the holders have not acknowledged at the end. */
   owed_flushes: number;
+  chaos?: ChaosReport;
   examples: string[];
   per_node: NodeRow[];
 }
@@ -186,11 +189,12 @@ export function reportText(report: StressReport, colors: ReportColors): string {
       `${leaks.frames} frames, ${leaks.remote} remote, ${leaks.foreign} foreign, ` +
         `${report.owed_flushes} flushes owed`,
     ),
+    ...(report.chaos === undefined ? [] : [row("chaos", chaosText(report.chaos))]),
     "",
-    "latency, us       p50       p99     p99.9   samples",
+    "latency, us       p50       p99     p99.9       max   samples",
   ];
   for (const [name, us] of Object.entries(report.latency_us)) {
-    const numbers = [us.p50, us.p99, us.p999, us.samples];
+    const numbers = [us.p50, us.p99, us.p999, us.max, us.samples];
     lines.push(`${name.padEnd(11)}${numbers.map((n) => String(n).padStart(10)).join("")}`);
   }
   lines.push(
@@ -203,6 +207,12 @@ export function reportText(report: StressReport, colors: ReportColors): string {
     lines.push(`  ${colors.bad("!")} ${folded(example, 4)}`);
   }
   return lines.join("\n");
+}
+
+function chaosText({ events, slowest_recovery_ms }: ChaosReport): string {
+  const counts = Object.entries(events).map(([kind, count]) => `${count} ${kind}`);
+  const slowest = (slowest_recovery_ms / 1000).toFixed(1);
+  return `${counts.join(", ") || "none"}, all copies there again after ${slowest} s at most`;
 }
 
 function nodeText(node: NodeRow): string {

@@ -14,6 +14,7 @@ import type { Client, NodeStats } from "../../src/client/client.ts";
 import { RamsterError } from "../../src/core/errors.ts";
 import { PAGE_BYTES } from "../../src/core/limits.ts";
 import { idleHoldersOf, imbalancesOf, owedFlushesOf } from "./books.ts";
+import type { Chaos, ChaosReport } from "./chaos.ts";
 import { noVerdicts } from "./checker.ts";
 import type { PageSource } from "./page-source.ts";
 import type { Progress } from "./progress.ts";
@@ -54,6 +55,8 @@ export interface RunParts {
   targets: ReadonlyMap<number, number | "auto" | null>;
   /** Numbers of the nodes that pages are put on. */
   loaded: readonly number[];
+  /** What is done to holders under load. */
+  chaos: Chaos | null;
 }
 
 export class Run {
@@ -64,6 +67,7 @@ export class Run {
   private readonly findings: string[] = [];
   /** Nodes that have pages to do, with what they had done when they were last seen to move. */
   private readonly working = new Map<Workload, { operations: number; movedAt: number }>();
+  private chaos: ChaosReport | null = null;
   private phase = "fill";
   private startedAt = 0;
   private load = { seconds: 0, pages: 0 };
@@ -139,6 +143,7 @@ export class Run {
       latency_us: sumLatencies(this.workloads.map((workload) => workload.latencies)),
       leaks,
       owed_flushes: owedFlushesOf(this.atEnd),
+      ...(this.chaos === null ? {} : { chaos: this.chaos }),
       examples: [...this.verdicts.examples, ...findings],
       per_node: rows,
     };
@@ -155,7 +160,12 @@ export class Run {
     this.startedAt = performance.now();
     await this.each("fill", (workload) => workload.fill());
     const end = performance.now() + this.parts.options.durationMs;
-    await this.each("load", (workload) => workload.load(() => performance.now() >= end));
+    const trouble = this.parts.chaos?.start();
+    const load = this.each("load", (workload) => workload.load(() => performance.now() >= end));
+    // A trouble that cannot be undone ends the load, too.
+    await Promise.all([load, Promise.race([load, trouble ?? load])]);
+    this.chaos = (await this.parts.chaos?.stop()) ?? null;
+    this.findings.push(...(this.chaos?.findings ?? []));
     this.load = { seconds: (performance.now() - this.startedAt) / 1000, pages: this.operations() };
     await this.settled();
     await this.each("verify", (workload) => workload.verify());

@@ -70,6 +70,23 @@ test.each(RUNS)(
 );
 
 test(
+  "holders are killed, stopped, cut off and slowed down, and no page is wrong or lost",
+  async () => {
+    await using world = new ProcessWorld();
+    const json = world.path("report.json");
+    const flags = ["--nodes=4", "--servers=2", "--duration=8s", "--seed=2", "--chaos-every=300ms"];
+    const chaos = "--chaos=kill,pause,cut,slow";
+    const run = await world.run(["stress", ...flags, chaos, ...SMALL, `--json=${json}`]);
+    expect(run).toMatchObject({ stderr: "", code: 0 });
+    const report = JSON.parse(readFileSync(json, "utf8")) as StressReport;
+    expect(report).toMatchObject({ pass: true, wrong: 0, lost: 0, unreachable: 0 });
+    expect(Object.keys(report.chaos?.events ?? {}).length).toBeGreaterThan(1);
+    expect(directories(world)).toEqual([]);
+  },
+  TEST_MS,
+);
+
+test(
   "an interrupted run leaves no process and no directory",
   async () => {
     await using world = new ProcessWorld();

@@ -13,13 +13,15 @@ import { readKeyText } from "../../src/cli/key.ts";
 import type { StressOptions } from "../../src/cli/options.ts";
 import { connect } from "../../src/client/client.ts";
 import { ConfigError, RamsterError } from "../../src/core/errors.ts";
+import { SeededRandom } from "../../src/core/random.ts";
 import { formatAddress } from "../../src/net/address.ts";
+import { Chaos } from "./chaos.ts";
 import { PageSource } from "./page-source.ts";
 import type { Progress } from "./progress.ts";
 import type { StressReport } from "./report.ts";
 import { Run } from "./run.ts";
 import { Supervisor } from "./supervisor.ts";
-import { planTopology } from "./topology.ts";
+import { type NodePlan, planTopology } from "./topology.ts";
 
 /** From a connection that broke to the end of the process that broke it. */
 const DEATH_MS = 1000;
@@ -63,7 +65,8 @@ export async function runStress(
     const { clients } = supervisor;
     const targets = new Map(plans.map((plan) => [plan.number, plan.target]));
     const loaded = plans.filter((plan) => plan.loaded).map((plan) => plan.number);
-    run = new Run({ options, source, progress, clients, targets, loaded });
+    const chaos = chaosOf(options, plans, supervisor);
+    run = new Run({ options, source, progress, clients, targets, loaded, chaos });
     const report = await Promise.race([run.all(), supervisor.watch()]);
     progress.clear();
     const failed = await supervisor.stop();
@@ -80,6 +83,18 @@ export async function runStress(
     tellFailure(run, environment);
     throw cause;
   }
+}
+
+function chaosOf(
+  { chaos: kinds, chaosEveryMs: everyMs, seed }: StressOptions & { seed: number },
+  plans: readonly NodePlan[],
+  supervisor: Supervisor,
+): Chaos | null {
+  if (kinds.length === 0) return null;
+  const holders = plans.filter((plan) => !plan.loaded).map((plan) => plan.number);
+  const owners = plans.filter((plan) => plan.loaded).map((plan) => plan.number);
+  const random = new SeededRandom(seed);
+  return new Chaos({ supervisor, random }, { kinds, everyMs, holders, owners });
 }
 
 /** Rejects when the run is to be given up. */
@@ -125,7 +140,15 @@ async function runOnRunning(
   );
   const loaded = clients.map((client) => client.nodeNumber);
   const { progress } = environment;
-  const run = new Run({ options, source, progress, clients, targets: new Map(), loaded });
+  const run = new Run({
+    options,
+    source,
+    progress,
+    clients,
+    targets: new Map(),
+    loaded,
+    chaos: null,
+  });
   try {
     const twice = loaded.find((number, i) => loaded.indexOf(number) !== i);
     if (twice !== undefined) {

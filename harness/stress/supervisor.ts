@@ -10,6 +10,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { ChaosKind } from "../../src/cli/options.ts";
 import { type Client, connect } from "../../src/client/client.ts";
 import { RamsterError } from "../../src/core/errors.ts";
 import { SeededRandom } from "../../src/core/random.ts";
@@ -35,6 +36,8 @@ export interface SupervisorOptions {
   lossPercent: number;
   delayMs: number;
   seed: number;
+  /** Some of it is done between the nodes. */
+  chaos: readonly ChaosKind[];
 }
 
 /** All nodes of a run, and a connection to each. */
@@ -50,6 +53,8 @@ export class Supervisor {
   /** Null while nodes talk directly. */
   private readonly detour: Detour | null;
   private readonly detoured = new Map<number, DetouredNode>();
+  /** Rejects when a node ends that nobody asked to. */
+  private readonly death = Promise.withResolvers<never>();
 
   /** `program`: the words that start this program, to be followed by a command. */
   constructor(program: readonly string[], options: SupervisorOptions) {
@@ -57,9 +62,11 @@ export class Supervisor {
     this.insecure = options.insecure;
     this.replicas = options.replicas;
     this.verbose = options.verbose;
-    const { delayMs, lossPercent, seed } = options;
-    const isDirect = delayMs === 0 && lossPercent === 0;
+    const { delayMs, lossPercent, seed, chaos } = options;
+    const isCut = chaos.includes("cut") || chaos.includes("slow");
+    const isDirect = delayMs === 0 && lossPercent === 0 && !isCut;
     const loss = lossPercent / 100;
+    this.death.promise.catch(() => {}); // Of interest to those who watch.
     this.detour = isDirect ? null : new Detour(new SeededRandom(seed), { loss, delayMs });
   }
 
@@ -97,10 +104,62 @@ export class Supervisor {
     else flags.push("--gossip=none");
     if (options.gossips && options.join !== null) flags.push(`--join=${options.join}`);
     const argv = [...this.argvOf(plan), ...flags];
+    return this.spawn(number, argv);
+  }
+
+  private async spawn(number: number, argv: readonly string[]): Promise<NodeProcess> {
     const node = new NodeProcess(number, argv, { verbose: this.verbose });
     this.nodes[number] = node;
     this.detour?.pids.set(number, node.pid);
+    node.died.catch((error: unknown) => this.death.reject(error));
     await node.ready();
+    return node;
+  }
+
+  // Trouble: see chaos.ts.
+
+  async killNode(number: number): Promise<void> {
+    await this.node(number).kill();
+    await this.clients[number]?.close();
+  }
+
+  /** The same again, where it was, with nothing. It joins one of the others. */
+  async restartNode(number: number): Promise<void> {
+    const plan = this.plans[number];
+    const old = this.node(number);
+    const other = this.nodes.find((node) => node.number !== number);
+    if (plan === undefined || other === undefined) throw new Error(`no node ${number}`);
+    const join = this.detoured.get(other.number)?.gossip ?? other.gossip;
+    const detoured = this.detoured.get(number);
+    const flags =
+      detoured === undefined
+        ? [`--listen=${old.listen}`, `--gossip=${old.gossip}`, "--network=local"]
+        : [...detoured.flags, ...detoured.gossipFlags];
+    const node = await this.spawn(number, [...this.argvOf(plan), ...flags, `--join=${join}`]);
+    this.clients[number] = await connect(node.client);
+  }
+
+  signalNode(number: number, signal: "SIGSTOP" | "SIGCONT"): void {
+    this.node(number).child.kill(signal);
+  }
+
+  cutNode(number: number): void {
+    const others = this.nodes.map((node) => node.number).filter((other) => other !== number);
+    this.detour?.relay.partition([number], others);
+  }
+
+  healNode(number: number): void {
+    for (const { number: other } of this.nodes) this.detour?.relay.heal(number, other);
+  }
+
+  /** What goes to it and comes from it takes so much longer. */
+  slowNode(number: number, delayMs: number): void {
+    this.detour?.relay.slow(number, delayMs);
+  }
+
+  private node(number: number): NodeProcess {
+    const node = this.nodes[number];
+    if (node === undefined) throw new Error(`no node ${number}`);
     return node;
   }
 
@@ -131,7 +190,7 @@ export class Supervisor {
 
   /** Rejects with NodeDiedError as soon as a node dies that was not asked to. */
   watch(): Promise<never> {
-    return Promise.race(this.nodes.map((node) => node.died));
+    return this.death.promise;
   }
 
   /**

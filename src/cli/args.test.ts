@@ -179,6 +179,8 @@ describe("parseArgs() of stress, stats and version", () => {
         insecure: false,
         lossPercent: 0,
         delayMs: 0,
+        chaos: [],
+        chaosEveryMs: 2000,
         verbose: false,
       },
     });
@@ -402,6 +404,29 @@ describe("parseArgs() refuses", () => {
     ],
     ["node --number 1 --client unix:", 'Cannot use --client "unix:": the socket path is empty'],
     ["stress --nodes 1", 'Cannot use --nodes "1": it must be at least 2'],
+    ["stress --chaos kill,burn", 'Cannot use --chaos "burn": take one of kill, pause, cut, slow'],
+    [
+      "stress --chaos kill --nodes 4",
+      "Cannot use --chaos with one copy of a page: it takes two servers and two copies",
+    ],
+    [
+      "stress --chaos kill --replicas 1",
+      "Cannot use --chaos with one copy of a page: it takes two servers and two copies",
+    ],
+    [
+      "stress --chaos kill --topology ring",
+      'Cannot use --chaos with --topology "ring": pages have one holder there',
+    ],
+    [
+      "stress --replicas 2 --topology ring",
+      'Cannot use --replicas with --topology "ring": all pages of a node go to one',
+    ],
+    [
+      "node --number 1 --target 2 --replicas 2",
+      'Cannot use --replicas "2": with --target "2" all pages go to one node',
+    ],
+    ["node --replicas 4", 'Cannot use --replicas "4": it must be at most 3'],
+    ["node --zone=", 'Cannot use --zone "": it is empty'],
     ["stress --nodes 2 --servers 2", 'Cannot use --servers "2": it must be below --nodes "2"'],
     [
       "stress --topology ring --servers 1",

@@ -43,6 +43,7 @@ import { COMMANDS, STRESS_CLUSTER } from "./flags.ts";
 import { type GivenFlags, readFlags } from "./given.ts";
 import { nearest } from "./nearest.ts";
 import {
+  CHAOS_KINDS,
   type CommandName,
   type DoorOptions,
   type HelpRequest,
@@ -346,8 +347,26 @@ function readStress(flags: GivenFlags): StressOptions {
     insecure: flags.has("insecure"),
     lossPercent: parseCount(flags.value("loss"), { min: 0, max: STRESS_LOSS_PERCENT_MAX }),
     delayMs: parseDuration(flags.value("delay"), { min: 0, max: STRESS_DELAY_MS_MAX }),
+    ...readChaos(flags, cluster),
     verbose: flags.has("verbose"),
   };
+}
+
+function readChaos(
+  flags: GivenFlags,
+  { servers, topology }: Pick<StressOptions, "servers" | "topology">,
+): Pick<StressOptions, "chaos" | "chaosEveryMs"> {
+  const chaos = flags.list("chaos").map((given) => parseChoice(given, CHAOS_KINDS));
+  const bounds: Bounds = { min: 1, max: SETTING_MS_MAX };
+  const chaosEveryMs = parseDuration(flags.value("chaos-every"), bounds);
+  if (chaos.length === 0) return { chaos, chaosEveryMs };
+  if (topology !== "auto") {
+    throw refuse(`Cannot use --chaos with --topology "${topology}": pages have one holder there`);
+  }
+  if (servers < 2 || flags.value("replicas").text === "1") {
+    throw refuse("Cannot use --chaos with one copy of a page: it takes two servers and two copies");
+  }
+  return { chaos, chaosEveryMs };
 }
 
 /** Flags that shape a cluster mean nothing to one that runs already. */

@@ -7,6 +7,7 @@
  */
 import {
   KEY_DAYS_DEFAULT,
+  STRESS_CHAOS_MS_DEFAULT,
   STRESS_DURATION_MS_DEFAULT,
   STRESS_LOSS_PERCENT_MAX,
   STRESS_MEMORY_BYTES_DEFAULT,
@@ -29,7 +30,7 @@ import {
   SECURITY,
   SERVER_MEMORY,
 } from "./node-flags.ts";
-import { STRESS_DATA_KINDS, TOPOLOGIES } from "./options.ts";
+import { CHAOS_KINDS, STRESS_DATA_KINDS, TOPOLOGIES } from "./options.ts";
 import { formatDuration, formatSize } from "./units.ts";
 
 /** All but those of `connect` are of no use to nodes that run already. */
@@ -80,6 +81,18 @@ export const STRESS_CLUSTER: FlagGroup = {
       value: "DURATION",
       default: "0ms",
       help: "that it takes from node to node, each way",
+    },
+    {
+      name: "chaos",
+      value: `${CHAOS_KINDS.join("|")},...`,
+      list: true,
+      help: "what is done to lenders under load, one of these at a time",
+    },
+    {
+      name: "chaos-every",
+      value: "DURATION",
+      default: formatDuration(STRESS_CHAOS_MS_DEFAULT),
+      help: "from one to the next, when all copies are there again",
     },
   ],
 };

@@ -25,6 +25,10 @@ export type StressData =
   | { readonly kind: "file"; readonly path: string }
   | { readonly kind: "pid"; readonly pid: number };
 
+export const CHAOS_KINDS = ["kill", "pause", "cut", "slow"] as const;
+/** What is done to holders while a run is loaded. */
+export type ChaosKind = (typeof CHAOS_KINDS)[number];
+
 export interface StressOptions {
   /** Processes to start; 0 when `connect` names nodes that run already. */
   readonly nodes: number;
@@ -53,6 +57,10 @@ export interface StressOptions {
   readonly lossPercent: number;
   /** What goes from node to node takes so long, each way. */
   readonly delayMs: number;
+  /** Empty: they are left alone. */
+  readonly chaos: readonly ChaosKind[];
+  /** From the end of one trouble to the next one. */
+  readonly chaosEveryMs: number;
   readonly verbose: boolean;
 }
 

@@ -277,6 +277,9 @@ export interface MemberStats {
   incarnation: number;
   rtt_ms: number | null;
   role: "node" | "server" | null;
+  boot_id: string | null;
+  /** What it may fail together with. */
+  zone: string | null;
   /** Frames of 4 KiB that it lends, and those of them that are free. */
   lend_frames: number;
   free_frames: number;
@@ -291,6 +294,8 @@ export interface PeerStats {
   node: number;
   state: string;
   connected: boolean;
+  /** On the last link; null before the first. */
+  boot_id: string | null;
   /** Pages of this node that the peer keeps, and flushes that it is owed. */
   remote_pages: number;
   owed_flushes: number;

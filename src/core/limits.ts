@@ -296,6 +296,8 @@ export const STRESS_MEMORY_BYTES_ALL = 64 * 1024 * 1024;
 export const STRESS_LOSS_PERCENT_MAX = 50;
 /** One way. There and back it is below a request's deadline, with room for the work. */
 export const STRESS_DELAY_MS_MAX = 500;
+/** Between two troubles of --chaos. */
+export const STRESS_CHAOS_MS_DEFAULT = 2000;
 /** Working set of a node in units of its memory: compressed, nine pages in ten are away. */
 export const STRESS_WORKING_SET_RATIO = 12;
 /** With the start, the stop and the proof at the end a default run stays well under a minute. */

@@ -111,12 +111,15 @@ export interface PeerReport {
   readonly name: string;
   readonly address: string;
   readonly state: LinkState | "waiting" | "idle";
+  /** On the last link; null before the first. */
+  readonly bootId: bigint | null;
   readonly counters: LinkCounters;
 }
 
 class Peer {
   readonly node: number;
   readonly counters = new LinkCounters();
+  bootId: bigint | null = null;
   /** Null for one that connected by itself. */
   address: Address | null = null;
   /** What it called itself on the last link. */
@@ -249,6 +252,7 @@ export class Links implements LinkOwner {
       name: peer.name,
       address: peer.address === null ? "" : formatAddress(peer.address),
       state: stateOf(peer),
+      bootId: peer.bootId,
       counters: peer.counters,
     }));
   }
@@ -380,6 +384,7 @@ export class Links implements LinkOwner {
     }
     peer.link = link;
     peer.name = printable(link.hello.nodeName);
+    peer.bootId = link.hello.bootId;
     peer.upAtMs = this.env.clock.now();
     peer.wanted = false;
     peer.lastNotice = "";

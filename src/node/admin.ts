@@ -22,6 +22,8 @@ interface MemberStats {
   incarnation: number;
   rtt_ms: number | null;
   role: string | null;
+  boot_id: string | null;
+  zone: string | null;
   lend_frames: number;
   free_frames: number;
   pressure: number;
@@ -101,6 +103,7 @@ export class NodeAdmin implements Admin {
         address: peer.address,
         state: peer.state,
         connected: peer.state === "up",
+        boot_id: peer.bootId?.toString(16) ?? null,
         remote_pages: ramster.remotePageCount(peer.node),
         credit_pages: ramster.credit(peer.node),
         granted_pages: foreign?.grants.outstandingOf(peer.node) ?? 0,
@@ -135,6 +138,8 @@ export class NodeAdmin implements Admin {
       incarnation: member.incarnation,
       rtt_ms: member.rttMs,
       role: tags?.role ?? null,
+      boot_id: tags?.bootId.toString(16) ?? null,
+      zone: tags === null ? null : (tags.zone ?? member.addr),
       lend_frames: tags?.lendFrames ?? 0,
       free_frames: tags?.freeFrames ?? 0,
       pressure: tags?.pressure ?? 0,

@@ -1,0 +1,147 @@
+/**
+ * Chaos: troubles the holders of a run while it is loaded, one at a time, and waits after each
+ * until all pages have all their copies again: what a cluster promises to survive, over and over.
+ *
+ *     kill    SIGKILL, and a moment later the same node starts with nothing
+ *     pause   SIGSTOP and SIGCONT: it comes back with all that it had
+ *     cut     nothing gets to it or from it for a while
+ *     slow    everything to it and from it takes SLOW_MS longer
+ *
+ * A moment is up to the time between two troubles: sometimes the others take the node for dead
+ * meanwhile, and sometimes they do not notice.
+ */
+
+import type { ChaosKind } from "../../src/cli/options.ts";
+import type { NodeStats } from "../../src/client/client.ts";
+import { below, type Random } from "../../src/core/random.ts";
+import type { Supervisor } from "./supervisor.ts";
+
+/** How long all copies may take to be there again. */
+const RECOVERY_MS = 60_000;
+const POLL_MS = 100;
+/** Each way: far beyond what is usual on one machine, and far below a deadline. */
+const SLOW_MS = 250;
+
+export interface ChaosOptions {
+  readonly kinds: readonly ChaosKind[];
+  readonly everyMs: number;
+  /** Numbers of the nodes that are troubled, and of those whose pages they hold. */
+  readonly holders: readonly number[];
+  readonly owners: readonly number[];
+}
+
+/** What it did, and how the cluster took it. */
+export interface ChaosReport {
+  readonly events: Partial<Record<ChaosKind, number>>;
+  /** From the end of a trouble until all copies were there again. */
+  readonly slowest_recovery_ms: number;
+  readonly findings: readonly string[];
+}
+
+export class Chaos {
+  private readonly supervisor: Supervisor;
+  private readonly random: Random;
+  private readonly options: ChaosOptions;
+  private readonly events: Partial<Record<ChaosKind, number>> = {};
+  private readonly findings: string[] = [];
+  private slowestMs = 0;
+  private readonly stopping = Promise.withResolvers<void>();
+  private isStopping = false;
+  private running: Promise<void> | null = null;
+
+  constructor(parts: { supervisor: Supervisor; random: Random }, options: ChaosOptions) {
+    this.supervisor = parts.supervisor;
+    this.random = parts.random;
+    this.options = options;
+  }
+
+  /** Resolves when no more trouble comes. Rejects when a node does not come back. */
+  start(): Promise<void> {
+    this.running = this.run();
+    return this.running;
+  }
+
+  /** Resolves when the last trouble is over and all copies are there. */
+  async stop(): Promise<ChaosReport> {
+    this.isStopping = true;
+    this.stopping.resolve();
+    await this.running;
+    const { events, findings } = this;
+    return { events, slowest_recovery_ms: Math.round(this.slowestMs), findings };
+  }
+
+  private async run(): Promise<void> {
+    const { kinds, everyMs, holders } = this.options;
+    while (!this.isStopping) {
+      await this.pause(everyMs);
+      if (this.isStopping) return;
+      const kind = kinds[below(this.random, kinds.length)];
+      const holder = holders[below(this.random, holders.length)];
+      if (kind === undefined || holder === undefined) return;
+      this.events[kind] = (this.events[kind] ?? 0) + 1;
+      await this.trouble(kind, holder, below(this.random, everyMs));
+      await this.recovered(`${kind} of node ${holder}`, holder);
+    }
+  }
+
+  /** Cut short when it is to end. */
+  private async pause(ms: number): Promise<void> {
+    await Promise.race([Bun.sleep(ms), this.stopping.promise]);
+  }
+
+  private async trouble(kind: ChaosKind, holder: number, ms: number): Promise<void> {
+    const { supervisor } = this;
+    switch (kind) {
+      case "kill":
+        await supervisor.killNode(holder);
+        await this.pause(ms);
+        return supervisor.restartNode(holder);
+      case "pause":
+        supervisor.signalNode(holder, "SIGSTOP");
+        await this.pause(ms);
+        return supervisor.signalNode(holder, "SIGCONT");
+      case "cut":
+        supervisor.cutNode(holder);
+        await this.pause(ms);
+        return supervisor.healNode(holder);
+      case "slow":
+        supervisor.slowNode(holder, SLOW_MS);
+        await this.pause(ms);
+        return supervisor.slowNode(holder, 0);
+    }
+  }
+
+  /** Waits until all owners know of the holder as it is now, and no page lacks a copy. */
+  private async recovered(what: string, holder: number): Promise<void> {
+    const startedAt = performance.now();
+    for (;;) {
+      const bootId = (await this.statsOf(holder)).node.boot_id;
+      const owners = await Promise.all(this.options.owners.map((owner) => this.statsOf(owner)));
+      const ms = performance.now() - startedAt;
+      if (owners.every((stats) => isWhole(stats, holder, bootId))) {
+        this.slowestMs = Math.max(this.slowestMs, ms);
+        return;
+      }
+      if (ms > RECOVERY_MS) {
+        this.findings.push(`after ${what} pages lacked copies for ${RECOVERY_MS / 1000} s`);
+        return;
+      }
+      await Bun.sleep(POLL_MS);
+    }
+  }
+
+  private statsOf(number: number): Promise<NodeStats> {
+    const client = this.supervisor.clients[number];
+    if (client === undefined) throw new Error(`no client of node ${number}`);
+    return client.stats();
+  }
+}
+
+/** Whether it takes the holder for alive, in this boot, and has all copies of all pages. */
+function isWhole(stats: NodeStats, holder: number, bootId: string): boolean {
+  const member = stats.members.find(({ number }) => number === holder);
+  const peer = stats.peers.find(({ node }) => node === holder);
+  if (member?.state !== "alive" || member.boot_id !== bootId) return false;
+  if (peer === undefined || (peer.remote_pages > 0 && peer.boot_id !== bootId)) return false;
+  return (stats.counters.pages_at_risk ?? 0) === 0;
+}
