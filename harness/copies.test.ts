@@ -1,53 +1,21 @@
 /** Several copies of what is away: whole nodes that find each other, under virtual time. */
 import { expect, test } from "bun:test";
 import { STATUS } from "../src/core/status.ts";
-import type { NodeConfig } from "../src/node/config.ts";
+import {
+  checkAll,
+  fill,
+  filled,
+  LENDER,
+  OWNER,
+  PAGES,
+  settle,
+  total,
+  untilDead,
+  untilRepaired,
+} from "./sim/borrowing.ts";
 import { SimCluster, type SimNode } from "./sim/cluster.ts";
 
 const MIB = 1024 * 1024;
-const PAGES = 1500;
-const OWNER: Partial<NodeConfig> = { lendBytes: 0, replicas: 2 };
-const LENDER: Partial<NodeConfig> = { lendBytes: 16 * MIB, target: null };
-
-/** Node 0 has put PAGES pages in a pool, and most of them are away. */
-async function filled(settings: ReadonlyArray<Partial<NodeConfig>>, seed = 1) {
-  const sim = new SimCluster(seed);
-  await sim.startGossiping(settings);
-  const [owner, ...lenders] = sim.nodes as [SimNode, ...SimNode[]];
-  sim.until("all know all", () => sim.nodes.every((it) => it.alive().length === settings.length));
-  return { sim, owner, lenders, pool: fill(sim, owner) };
-}
-
-function fill(sim: SimCluster, owner: SimNode): number {
-  const pool = owner.newPool({ persistent: true });
-  for (let number = 0; number < PAGES; number += 1) {
-    sim.until("it is stored", () => owner.put(pool, number, 1) === STATUS.OK);
-  }
-  settle(sim);
-  return pool;
-}
-
-function total(sim: SimCluster, counter: string): number {
-  return sim.nodes.reduce((sum, node) => sum + (node.counters[counter] ?? 0), 0);
-}
-
-function settle(sim: SimCluster): void {
-  const busy = ["flnodes", "frames_in_flight", "fetches_in_flight"];
-  sim.until("nothing is under way", () => busy.every((name) => total(sim, name) === 0));
-}
-
-/** Every page that is away has two copies at holders that are there. */
-function untilRepaired(sim: SimCluster, owner: SimNode): void {
-  sim.until("all pages are repaired", () => owner.counter("pages_at_risk") === 0);
-}
-
-function untilDead(sim: SimCluster, by: SimNode, name: string): void {
-  sim.until(`${name} is dead`, () => by.log.some((line) => line.endsWith(`"${name}" is dead`)));
-}
-
-function checkAll(owner: SimNode, pool: number): void {
-  for (let number = 0; number < PAGES; number += 1) expect(owner.get(pool, number)).toBe(1);
-}
 
 test("a page that is away has two copies on different machines, where there are two", async () => {
   const { sim, owner, lenders, pool } = await filled([OWNER, LENDER, LENDER, LENDER]);

@@ -27,6 +27,7 @@ const COMMANDS: { readonly [C in CommandName]?: () => Promise<CommandModule<Comm
     keygen: () => import("./cli/keygen.ts"),
     node: () => import("./cli/node.ts"),
     server: () => import("./cli/server.ts"),
+    drain: () => import("./cli/drain.ts"),
     get: () => import("./cli/get.ts"),
     set: () => import("./cli/set.ts"),
     stats: () => import("./cli/stats.ts"),

@@ -3,6 +3,7 @@
  * until all pages have all their copies again: what a cluster promises to survive, over and over.
  *
  *     kill    SIGKILL, and a moment later the same node starts with nothing
+ *     restart SIGTERM, and the same node starts again: it has moved all away before
  *     pause   SIGSTOP and SIGCONT: it comes back with all that it had
  *     cut     nothing gets to it or from it for a while
  *     slow    everything to it and from it takes SLOW_MS longer
@@ -95,6 +96,9 @@ export class Chaos {
       case "kill":
         await supervisor.killNode(holder);
         await this.pause(ms);
+        return supervisor.restartNode(holder);
+      case "restart":
+        await supervisor.stopNode(holder);
         return supervisor.restartNode(holder);
       case "pause":
         supervisor.signalNode(holder, "SIGSTOP");

@@ -10,6 +10,7 @@
  * counters say (report.ts).
  */
 import type { StressOptions } from "../../src/cli/options.ts";
+import type { Progress } from "../../src/cli/progress.ts";
 import type { Client, NodeStats } from "../../src/client/client.ts";
 import { RamsterError } from "../../src/core/errors.ts";
 import { PAGE_BYTES } from "../../src/core/limits.ts";
@@ -17,7 +18,6 @@ import { idleHoldersOf, imbalancesOf, owedFlushesOf } from "./books.ts";
 import type { Chaos, ChaosReport } from "./chaos.ts";
 import { noVerdicts } from "./checker.ts";
 import type { PageSource } from "./page-source.ts";
-import type { Progress } from "./progress.ts";
 import {
   compressionRatio,
   isQuiet,

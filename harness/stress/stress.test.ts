@@ -75,7 +75,7 @@ test(
     await using world = new ProcessWorld();
     const json = world.path("report.json");
     const flags = ["--nodes=4", "--servers=2", "--duration=8s", "--seed=2", "--chaos-every=300ms"];
-    const chaos = "--chaos=kill,pause,cut,slow";
+    const chaos = "--chaos=kill,pause,cut,slow,restart";
     const run = await world.run(["stress", ...flags, chaos, ...SMALL, `--json=${json}`]);
     expect(run).toMatchObject({ stderr: "", code: 0 });
     const report = JSON.parse(readFileSync(json, "utf8")) as StressReport;

@@ -17,7 +17,7 @@ import { SeededRandom } from "../../src/core/random.ts";
 import type { Replicas } from "../../src/ramster/lenders.ts";
 import { formatKeyFile } from "../../src/security/key-file.ts";
 import { makeKey } from "../../src/security/make-key.ts";
-import { NodeProcess } from "../node-process.ts";
+import { NodeDiedError, NodeProcess } from "../node-process.ts";
 import { Detour, type DetouredNode } from "./detour.ts";
 import type { NodePlan } from "./topology.ts";
 
@@ -120,6 +120,14 @@ export class Supervisor {
 
   async killNode(number: number): Promise<void> {
     await this.node(number).kill();
+    await this.clients[number]?.close();
+  }
+
+  /** In order: what it held is elsewhere then. */
+  async stopNode(number: number): Promise<void> {
+    const code = await this.node(number).stop();
+    if (code !== 0)
+      this.death.reject(new NodeDiedError(`node ${number} stopped with code ${code}`));
     await this.clients[number]?.close();
   }
 

@@ -297,6 +297,26 @@ const PEER: readonly GoodFrame[] = [
     { message: "FLUSH", body: [0, 1, 0] },
   ),
   request(
+    "reclaim-request",
+    "RECLAIM of two pages",
+    { type: 20, request: 5, count: 2 },
+    [...handle(A), u64(VERSION_LAST, "version"), ...handle(B), u64(7, "version")],
+    {
+      message: "RECLAIM",
+      body: [
+        { handle: A, version: VERSION_LAST },
+        { handle: B, version: 7 },
+      ],
+    },
+  ),
+  reply(
+    "reclaim-reply",
+    "RECLAIM answered: it will be moved, there is nowhere to move it",
+    { type: 20, request: 5, count: 2 },
+    [u8(0, "status: OK"), u8(2, "status: NO_ROOM")],
+    { message: "RECLAIM", body: [0, 2] },
+  ),
+  request(
     "grant-request",
     "GRANT of so many pages on this link, which has no reply",
     { type: 19, request: 0 },

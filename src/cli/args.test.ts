@@ -51,7 +51,7 @@ describe("parseArgs() of a node", () => {
       --selfshrink-interval 1m --selfshrink-hysteresis 10 --selfshrink-inertia 0 --codec raw
       --gossip 10.0.0.9:0 --join 10.0.0.1:7946,seeds:7946 --network wan
       --advertise 10.0.0.8:7777 --gossip-advertise 10.0.0.8:7946 --insecure
-      --quota 1GiB --foreign-grace 1m --http 127.0.0.1:9100
+      --quota 1GiB --foreign-grace 1m --drain-timeout 5s --http 127.0.0.1:9100
       --gossip-tune probe-timeout=1s,gossip-nodes=5
       --zone rack7 --replicas 1
       --gossip-label blue --unused 2m --log warn,net=debug --log-format json`;
@@ -116,6 +116,7 @@ describe("parseArgs() of a node", () => {
         insecure: true,
         quotaBytes: 1_073_741_824,
         foreignGraceMs: 60_000,
+        drainTimeoutMs: 5000,
       },
     });
   });
@@ -272,12 +273,12 @@ describe("parseArgs() refuses", () => {
   test.each([
     [
       "",
-      "Cannot run without a command: take one of node, server, stress, status, stats, get, set, keygen, key, version",
+      "Cannot run without a command: take one of node, server, stress, status, stats, get, set, drain, keygen, key, version",
     ],
     ["stres", 'Cannot run "stres": there is no such command, did you mean "stress"?'],
     [
       "--number 1",
-      'Cannot run "--number": there is no such command, take one of node, server, stress, status, stats, get, set, keygen, key, version',
+      'Cannot run "--number": there is no such command, take one of node, server, stress, status, stats, get, set, drain, keygen, key, version',
     ],
     [
       "node --gossip none",
@@ -404,7 +405,10 @@ describe("parseArgs() refuses", () => {
     ],
     ["node --number 1 --client unix:", 'Cannot use --client "unix:": the socket path is empty'],
     ["stress --nodes 1", 'Cannot use --nodes "1": it must be at least 2'],
-    ["stress --chaos kill,burn", 'Cannot use --chaos "burn": take one of kill, pause, cut, slow'],
+    [
+      "stress --chaos kill,burn",
+      'Cannot use --chaos "burn": take one of kill, pause, cut, slow, restart',
+    ],
     [
       "stress --chaos kill --nodes 4",
       "Cannot use --chaos with one copy of a page: it takes two servers and two copies",

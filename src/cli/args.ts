@@ -46,6 +46,7 @@ import {
   CHAOS_KINDS,
   type CommandName,
   type DoorOptions,
+  type DrainOptions,
   type HelpRequest,
   hasServers,
   type Invocation,
@@ -112,6 +113,8 @@ export function parseArgs(argv: readonly string[], machine: Machine): Invocation
       return { command: "get", options: { ...readDoor(flags), knob: flags.argument("NAME") } };
     case "set":
       return { command: "set", options: readSet(flags) };
+    case "drain":
+      return { command: "drain", options: readDrain(flags) };
     case "keygen":
       return { command: "keygen", options: readKeygen(flags) };
     case "key":
@@ -224,6 +227,7 @@ function readCommon(flags: GivenFlags, machine: Machine): NodeSettings {
     ),
     zone: flags.optional("zone")?.text ?? null,
     foreignGraceMs: parseDuration(flags.value("foreign-grace"), NODE_BOUNDS.foreignGraceMs),
+    drainTimeoutMs: parseDuration(flags.value("drain-timeout"), NODE_BOUNDS.drainTimeoutMs),
     network: parseChoice(flags.value("network"), NETWORK_NAMES),
     gossipTuning: readTuning(flags.list("gossip-tune")),
     gossipLabel: flags.value("gossip-label").text,
@@ -363,7 +367,8 @@ function readChaos(
   if (topology !== "auto") {
     throw refuse(`Cannot use --chaos with --topology "${topology}": pages have one holder there`);
   }
-  if (servers < 2 || flags.value("replicas").text === "1") {
+  const isOrderly = chaos.every((kind) => kind === "restart");
+  if (servers < 2 || (flags.value("replicas").text === "1" && !isOrderly)) {
     throw refuse("Cannot use --chaos with one copy of a page: it takes two servers and two copies");
   }
   return { chaos, chaosEveryMs };
@@ -448,6 +453,14 @@ function readSet(flags: GivenFlags): SetOptions {
   const [knob, value] = [flags.argument("NAME"), flags.argument("VALUE")];
   assert(knob !== null && value !== null, "both are required");
   return { ...readDoor(flags), knob, value };
+}
+
+function readDrain(flags: GivenFlags): DrainOptions {
+  const bounds = NODE_BOUNDS.drainTimeoutMs;
+  return {
+    ...readDoor(flags),
+    drainTimeoutMs: parseDuration(flags.value("drain-timeout"), bounds),
+  };
 }
 
 function readKeyCommand(flags: GivenFlags): KeyOptions {

@@ -20,6 +20,7 @@ import {
   CLIENT,
   CLUSTER,
   COMPRESSION,
+  DRAIN_TIMEOUT,
   IDENTITY,
   KEY,
   LINKS,
@@ -84,9 +85,9 @@ export const STRESS_CLUSTER: FlagGroup = {
     },
     {
       name: "chaos",
-      value: `${CHAOS_KINDS.join("|")},...`,
+      value: "KIND,...",
       list: true,
-      help: "what is done to lenders under load, one of these at a time",
+      help: `what is done to lenders under load; KIND is ${CHAOS_KINDS.join(", ")}`,
     },
     {
       name: "chaos-every",
@@ -200,6 +201,20 @@ export const COMMANDS: readonly CommandSpec[] = [
     ],
     groups: [{ title: "Flags", flags: DOOR }],
     examples: ["ramster set remote_target_nodenum auto --client unix:/run/ramster.sock"],
+  },
+  {
+    name: "drain",
+    summary: "Gets a node ready to leave: moves pages of others away, its own home",
+    groups: [
+      {
+        title: "Flags",
+        flags: [
+          ...DOOR,
+          { ...DRAIN_TIMEOUT, help: "how long to wait; what has not moved then may still do" },
+        ],
+      },
+    ],
+    examples: ["ramster drain --client unix:/run/ramster.sock"],
   },
   {
     name: "keygen",

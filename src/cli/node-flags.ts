@@ -4,6 +4,7 @@
  */
 import {
   COPIES_MAX,
+  DRAIN_TIMEOUT_MS_DEFAULT,
   FOREIGN_GRACE_MS_DEFAULT,
   GOSSIP_PORT_DEFAULT,
   HIGH_MARK_PERCENT_DEFAULT,
@@ -183,6 +184,13 @@ export const SECURITY: FlagGroup = {
   ],
 };
 
+export const DRAIN_TIMEOUT: FlagSpec = {
+  name: "drain-timeout",
+  value: "DURATION",
+  default: formatDuration(DRAIN_TIMEOUT_MS_DEFAULT),
+  help: "how long a stop may take to move pages of others away; 0 leaves them",
+};
+
 /** Of a node that lends. */
 const LENDING: readonly FlagSpec[] = [
   {
@@ -197,6 +205,7 @@ const LENDING: readonly FlagSpec[] = [
     default: formatDuration(FOREIGN_GRACE_MS_DEFAULT),
     help: "how long pages of a node that died are kept for it",
   },
+  DRAIN_TIMEOUT,
 ];
 
 export const REPLICAS: FlagSpec = {

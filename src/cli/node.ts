@@ -6,7 +6,8 @@
  *     ready node=3 name=n3 listen=127.0.0.1:41234 gossip=127.0.0.1:7946 http=127.0.0.1:9100
  *         client=unix:/tmp/a.sock
  *
- * SIGTERM and SIGINT stop it in order; a second one stops it at once. Its log goes to stderr, a
+ * SIGTERM and SIGINT stop it in order, once the pages of others are moved away; a second one stops
+ * it at once. Its log goes to stderr, a
  * line an event.
  */
 import { assert } from "../core/assert.ts";
@@ -79,6 +80,7 @@ async function serve(node: Node, { config, number, gossip, stopped, log }: Serve
   if (gossip === null) warnOfTarget(config, log);
   await stopped;
   httpDoor.isReady = false;
+  await node.drain.emptyForeign(config.drainTimeoutMs);
   await node.stop();
   await http?.close();
 }

@@ -25,7 +25,7 @@ export type StressData =
   | { readonly kind: "file"; readonly path: string }
   | { readonly kind: "pid"; readonly pid: number };
 
-export const CHAOS_KINDS = ["kill", "pause", "cut", "slow"] as const;
+export const CHAOS_KINDS = ["kill", "pause", "cut", "slow", "restart"] as const;
 /** What is done to holders while a run is loaded. */
 export type ChaosKind = (typeof CHAOS_KINDS)[number];
 
@@ -94,6 +94,10 @@ export interface KeyOptions extends DoorOptions {
   readonly key: string | null;
 }
 
+export interface DrainOptions extends DoorOptions {
+  readonly drainTimeoutMs: number;
+}
+
 export interface SetOptions extends DoorOptions {
   readonly knob: string;
   readonly value: string;
@@ -108,6 +112,7 @@ export interface CommandOptions {
   readonly stats: StatsOptions;
   readonly get: GetOptions;
   readonly set: SetOptions;
+  readonly drain: DrainOptions;
   readonly keygen: KeygenOptions;
   readonly key: KeyOptions;
   readonly version: Readonly<Record<string, never>>;

@@ -5,7 +5,6 @@
  */
 import { closeSync, openSync, writeFileSync } from "node:fs";
 import { NodeDiedError } from "../../harness/node-process.ts";
-import { Progress } from "../../harness/stress/progress.ts";
 import { reportText, type StressReport } from "../../harness/stress/report.ts";
 import { NoProgressError } from "../../harness/stress/run.ts";
 import {
@@ -19,6 +18,7 @@ import { describeError, EXIT, type ExitCode, exitCodeOf } from "./exit.ts";
 import type { StressOptions } from "./options.ts";
 import { paintFor } from "./paint.ts";
 import { print } from "./print.ts";
+import { Progress } from "./progress.ts";
 import { badValue } from "./units.ts";
 
 /**

@@ -216,7 +216,11 @@ export const FETCHES_MAX = 65_536;
 export const WAITERS_MAX = 65_536;
 /** Records looked at in one step of a walk over the index: a millisecond or two. */
 export const INDEX_ROWS_PER_STEP = 262_144;
-/** Pages known to be at risk at once: 4 MiB. When these are mended all records are looked at. */
+/** Pages that a holder asks their owner to take back in one message. */
+export const RECLAIM_BATCH_COUNT_MAX = 256;
+/** Frames that a holder waits for to come free: enough that owners always have something to do. */
+export const RECLAIM_FRAMES_MAX = 1024;
+/** Pages known to be at risk at once: 8 MiB. When these are mended all records are looked at. */
 export const AT_RISK_MAX = 1_048_576;
 /** Pages that are fetched to be copied elsewhere, or on their way there. */
 export const REPAIR_PAGES_MAX = 128;
@@ -254,6 +258,8 @@ export const MEMORY_BYTES_MAX = FRAME_BYTES * 2 ** 26;
  * somebody takes to look after it.
  */
 export const FOREIGN_GRACE_MS_DEFAULT = 10 * 60 * 1000;
+/** How long moving pages away may take: 1 GiB at a tenth of what a slow network does. */
+export const DRAIN_TIMEOUT_MS_DEFAULT = 60_000;
 /** What a memory server lends unless told otherwise. */
 export const SERVER_MEMORY_BYTES_DEFAULT = 1024 * 1024 * 1024;
 /** Addresses of one client door. Each is a listening socket. */

@@ -10,6 +10,7 @@ import type { Foreign } from "../ramster/foreign.ts";
 import type { Ramster } from "../ramster/ramster.ts";
 import { EPHEMERAL, type Kind, PERSISTENT } from "../zbud/zbud.ts";
 import type { PeerConfig } from "./config.ts";
+import type { Drain } from "./drain.ts";
 import { type Knob, knobsOf } from "./knobs.ts";
 import type { Membership } from "./membership.ts";
 
@@ -40,6 +41,7 @@ export interface AdminParts {
   };
   ramster: Ramster;
   foreign: Foreign | null;
+  drain: Drain;
   links: Links;
   log: Log;
   peers: PeerConfig[];

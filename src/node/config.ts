@@ -15,6 +15,7 @@ import { ConfigError } from "../core/errors.ts";
 import {
   CLIENT_ADDRESSES_MAX,
   COPIES_MAX,
+  DRAIN_TIMEOUT_MS_DEFAULT,
   FOREIGN_GRACE_MS_DEFAULT,
   GOSSIP_LABEL_BYTES_MAX,
   HIGH_MARK_PERCENT_DEFAULT,
@@ -107,6 +108,8 @@ export interface NodeConfig {
   readonly quotaBytes: number | null;
   /** How long pages of a node that died are kept for it. */
   readonly foreignGraceMs: number;
+  /** How long it may take to move pages of others away before it stops; 0: they are lost. */
+  readonly drainTimeoutMs: number;
   /** Where pages go when the memory is full; "auto": to whoever lends and has most room. */
   readonly target: Target;
   /** Remote copies of each persistent page. */
@@ -169,6 +172,7 @@ export const NODE_DEFAULTS: Omit<NodeConfig, "number" | "name"> = {
   lendBytes: 0,
   quotaBytes: null,
   foreignGraceMs: FOREIGN_GRACE_MS_DEFAULT,
+  drainTimeoutMs: DRAIN_TIMEOUT_MS_DEFAULT,
   target: "auto",
   replicas: "auto",
   zone: null,
@@ -207,6 +211,7 @@ export const NODE_BOUNDS = {
   lendBytes: { flag: "lend", min: 0, max: MEMORY_BYTES_MAX },
   quotaBytes: { flag: "quota", min: PAGE_BYTES, max: MEMORY_BYTES_MAX },
   foreignGraceMs: { flag: "foreign-grace", ...TIME, min: 0 },
+  drainTimeoutMs: { flag: "drain-timeout", ...TIME, min: 0 },
   target: { flag: "target", min: 0, max: NODES_MAX - 1 },
   replicas: { flag: "replicas", min: 1, max: COPIES_MAX },
   highMarkPercent: { flag: "high-mark", min: 1, max: 100 },

@@ -38,6 +38,7 @@ export function knobsOf(parts: AdminParts): ReadonlyMap<string, Knob> {
     ["remotify_trickle_frames", countKnob(settings.trickle, "frames")],
     ["high_mark_percent", markKnob(budget, "high")],
     ["low_mark_percent", markKnob(budget, "low")],
+    ["draining", drainKnob(parts)],
     ["frozen", switchKnob(zcache.tmem, "frozen")],
     ...(foreign === null ? [] : [["quota_pages", quotaKnob(foreign)] as const]),
     ["log", logKnob(parts.log)],
@@ -116,6 +117,18 @@ function peersKnob({ links, identity, peers, ramster }: AdminParts): Knob {
       }
       for (const peer of next) links.setPeer(peer.number, peer.address);
       peers.splice(0, peers.length, ...next);
+    },
+  };
+}
+
+/** Set, it lends nothing and moves no page away; what others keep here leaves, its own comes home. */
+function drainKnob({ drain }: AdminParts): Knob {
+  return {
+    get: () => (drain.isOn ? "1" : "0"),
+    set: (value) => {
+      if (value !== "0" && value !== "1") throw refused("it takes 0 or 1");
+      if (value === "1") drain.start();
+      else drain.stop();
     },
   };
 }

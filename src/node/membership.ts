@@ -185,6 +185,13 @@ export class Membership {
     this.announce();
   }
 
+  /** Tells the others of its state, however little ago that was done. */
+  announceNow(): void {
+    if (this.stateOf === null) return;
+    this.announcedAtMs = Number.NEGATIVE_INFINITY;
+    this.announce();
+  }
+
   /** Tells the others of its state when that has changed by enough. */
   announce(): void {
     const { clock } = this.env;

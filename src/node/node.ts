@@ -39,6 +39,7 @@ import { Zcache, type ZcacheOptions } from "../zcache/zcache.ts";
 import { NodeAdmin } from "./admin.ts";
 import { newBootId } from "./boot-id.ts";
 import { CODECS_DECOMPRESSED, type NumberedConfig } from "./config.ts";
+import { Drain } from "./drain.ts";
 import type { LocalState, Membership, MembershipEvents, NodeSeen } from "./membership.ts";
 
 export interface NodeEnvironment {
@@ -55,6 +56,7 @@ export class Node implements LinkHandler, MembershipEvents {
   /** Null on a node that lends nothing. */
   readonly foreign: Foreign | null;
   readonly links: Links;
+  readonly drain: Drain;
   readonly admin: NodeAdmin;
   readonly door: ClientDoor;
   private readonly config: NumberedConfig;
@@ -105,15 +107,24 @@ export class Node implements LinkHandler, MembershipEvents {
       const zcache = new Zcache(parts, storeOptions(config, config.lendBytes));
       const { quotaBytes } = config;
       const pagesPerOwnerMax = quotaBytes === null ? null : Math.floor(quotaBytes / PAGE_BYTES);
-      this.foreign = new Foreign({ zcache, seedOf: ownerSeed }, { pagesPerOwnerMax });
-      this.timer = this.trimNowAndThen(env.clock, this.foreign);
+      const want = (node: number): void => this.links.want(node);
+      const { clock } = env;
+      const { requestTimeoutMs } = config;
+      const settings = { pagesPerOwnerMax, requestTimeoutMs };
+      this.foreign = new Foreign({ zcache, clock, seedOf: ownerSeed, want }, settings);
+      this.timer = this.stepNowAndThen(clock, this.foreign);
     }
+    const { clock, log } = env;
+    const announce = (): void => membership?.announceNow();
+    const { ramster, foreign } = this;
+    this.drain = new Drain({ clock, log, ramster, foreign, announce });
     const peers = [...config.peers];
     for (const peer of peers) this.links.setPeer(peer.number, peer.address);
     this.admin = new NodeAdmin({
       identity: { ...config, bootId: this.bootId },
       ramster: this.ramster,
       foreign: this.foreign,
+      drain: this.drain,
       links: this.links,
       log: env.log,
       membership,
@@ -185,8 +196,9 @@ export class Node implements LinkHandler, MembershipEvents {
    * far side of a partition, and has its time to come back.
    */
   onNodeGone(number: number, how: "dead" | "left"): void {
-    if (how === "left") this.ramster.holderLeft(number);
-    else this.ramster.holderDead(number);
+    this.ramster.holderDead(number);
+    const bootId = this.boots.get(number);
+    if (how === "left" && bootId !== undefined) this.ramster.holderLeft(number, bootId);
     this.boots.delete(number);
     this.purgeAfter(number, how === "left" ? 0 : this.config.foreignGraceMs);
     const byHand = this.config.peers.find((peer) => peer.number === number);
@@ -221,6 +233,8 @@ export class Node implements LinkHandler, MembershipEvents {
     const { foreign } = this;
     if (frame.type === MESSAGE.GRANT) {
       this.ramster.onGrant(node, readGrant(frame.view, frame.bodyAt));
+    } else if (frame.type === MESSAGE.RECLAIM) {
+      this.ramster.onReclaim(node, channel, frame);
     } else if (foreign === null) {
       if (!channel.begin(LANE.URGENT, 0)) return;
       channel.commitReply(frame.type, frame.request, STATUS.DISABLED, 0, 0);
@@ -253,12 +267,12 @@ export class Node implements LinkHandler, MembershipEvents {
   private localState(): LocalState {
     const { foreign, ramster, config } = this;
     const { port } = parseAddress(this.listenAddress) as TcpAddress;
-    const lendFrames = foreign?.zcache.budget.frameCountMax ?? 0;
+    const lendFrames = foreign?.limit ?? 0;
     const used = ramster.zcache.frames.framesUsed;
     return {
       page: { host: this.pageHost(), port: config.advertise?.port ?? port },
       lendFrames,
-      freeFrames: lendFrames - (foreign?.zcache.frames.framesUsed ?? 0),
+      freeFrames: Math.max(0, lendFrames - (foreign?.zcache.frames.framesUsed ?? 0)),
       grantedFrames: foreign?.grants.outstanding ?? 0,
       pressure: Math.min(100, Math.floor((100 * used) / ramster.zcache.budget.frameCountMax)),
       target: String(ramster.target ?? "none"),
@@ -285,20 +299,19 @@ export class Node implements LinkHandler, MembershipEvents {
     return { ...this.identity(), role, pageBytes: PAGE_BYTES, features: 0, keepaliveMs, idleMs };
   }
 
-  private trimNowAndThen(clock: Clock, foreign: Foreign): () => void {
+  private stepNowAndThen(clock: Clock, foreign: Foreign): () => void {
     let timer = 0;
     const tick = (): void => {
-      foreign.zcache.trim();
-      foreign.grantAll();
-      timer = clock.after(TRIM_MS, tick);
+      foreign.step();
+      timer = clock.after(STEP_MS, tick);
     };
-    timer = clock.after(TRIM_MS, tick);
+    timer = clock.after(STEP_MS, tick);
     return () => clock.cancel(timer);
   }
 }
 
 /** How often memory of pages that others have flushed is looked for, and promised anew. */
-const TRIM_MS = 1000;
+const STEP_MS = 500;
 
 /** @returns whether there was a handler. */
 function serve(foreign: Foreign, node: number, channel: Channel, frame: Frame): boolean {

@@ -1,14 +1,23 @@
 /**
- * AtRisk: pages that have fewer copies than they should, in the order in which that was found: the
- * oldest risk is mended first. Rows of the index in a ring that grows; what is in it may be mended,
- * or gone, by the time it is looked at.
+ * AtRisk: pages that need a copy elsewhere, in the order in which that was found: the oldest risk
+ * is mended first. Rows of the index, each with the holder that wants to be rid of its copy, if
+ * that is why, in a ring that grows. What is in it may be mended, or gone, by the time it is looked
+ * at.
  */
 import { AT_RISK_MAX } from "../core/limits.ts";
 
-const ROWS_MIN = 1024;
+const ENTRIES_MIN = 1024;
+/** Page, and holder. */
+const WORDS_PER_ENTRY = 2;
+
+/** No holder wants to be rid of it: it has too few copies. */
+export const NOBODY = -1;
 
 export class AtRisk {
-  private rows = new Int32Array(ROWS_MIN);
+  /** Of the entry that `shift` took. */
+  page = 0;
+  from = NOBODY;
+  private words = new Int32Array(ENTRIES_MIN * WORDS_PER_ENTRY);
   private head = 0;
   private used = 0;
   private hasOverflowed = false;
@@ -17,27 +26,29 @@ export class AtRisk {
     return this.used;
   }
 
-  /** Past AT_RISK_MAX a page is forgotten here, and `overflowed` says so. */
-  push(page: number): void {
-    if (this.used === this.rows.length && !this.grow()) {
+  /** Past AT_RISK_MAX a page is forgotten here, and `takeOverflow` says so. */
+  push(page: number, from: number): void {
+    if (this.used === this.room && !this.grow()) {
       this.hasOverflowed = true;
       return;
     }
-    this.rows[(this.head + this.used) % this.rows.length] = page;
+    const at = ((this.head + this.used) % this.room) * WORDS_PER_ENTRY;
+    this.words[at] = page;
+    this.words[at + 1] = from;
     this.used += 1;
   }
 
-  /** The oldest, or 0. */
-  shift(): number {
-    if (this.used === 0) return 0;
-    const page = this.rows[this.head] ?? 0;
-    this.head = (this.head + 1) % this.rows.length;
+  /** Takes the oldest into `page` and `from`. Only while there is one. */
+  shift(): void {
+    const at = this.head * WORDS_PER_ENTRY;
+    this.page = this.words[at] ?? 0;
+    this.from = this.words[at + 1] ?? NOBODY;
+    this.head = (this.head + 1) % this.room;
     this.used -= 1;
-    if (this.used === 0 && this.rows.length > ROWS_MIN) {
-      this.rows = new Int32Array(ROWS_MIN);
+    if (this.used === 0 && this.room > ENTRIES_MIN) {
+      this.words = new Int32Array(ENTRIES_MIN * WORDS_PER_ENTRY);
       this.head = 0;
     }
-    return page;
   }
 
   /** Whether pages were forgotten since the last call. */
@@ -47,15 +58,19 @@ export class AtRisk {
     return hasOverflowed;
   }
 
+  private get room(): number {
+    return this.words.length / WORDS_PER_ENTRY;
+  }
+
   private grow(): boolean {
-    const { rows, head, used } = this;
-    if (rows.length >= AT_RISK_MAX) return false;
-    const grown = new Int32Array(rows.length * 2);
-    grown.set(rows.subarray(head));
-    grown.set(rows.subarray(0, head), rows.length - head);
-    this.rows = grown;
+    const { words, head } = this;
+    if (this.room >= AT_RISK_MAX) return false;
+    const grown = new Int32Array(words.length * 2);
+    const first = words.subarray(head * WORDS_PER_ENTRY);
+    grown.set(first);
+    grown.set(words.subarray(0, head * WORDS_PER_ENTRY), first.length);
+    this.words = grown;
     this.head = 0;
-    this.used = used;
     return true;
   }
 }

@@ -45,6 +45,8 @@ export class RamsterCounters {
   copies_lost = 0;
   /** Another copy was made of a page that had too few. */
   copies_repaired = 0;
+  /** A copy was taken from a holder that asked for that. */
+  copies_reclaimed = 0;
   /** A persistent remote page was to come home and there was no frame. */
   pers_pages_remote_nomem = 0;
   /** Flushes that holders acknowledged, and sendings that failed and were tried again. */
@@ -68,6 +70,11 @@ export class ForeignCounters {
   foreign_gets = 0;
   foreign_failed_gets = 0;
   foreign_flushes = 0;
+  /** Pages that owners were asked to take back, and those of them that they had no place for. */
+  foreign_reclaims = 0;
+  foreign_reclaims_refused = 0;
+  /** Pages that their owner did not know of, dropped. */
+  foreign_orphans = 0;
   /** Puts beyond what was granted: the other side does not keep to the protocol. */
   foreign_over_grant = 0;
   /** Pages purged because their owner came back with a new boot id, or is gone. */

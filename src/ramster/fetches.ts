@@ -12,7 +12,7 @@ import type { Handle } from "../core/handle.ts";
 import { COPIES_MAX, FETCHES_MAX } from "../core/limits.ts";
 import type { Memory } from "../core/memory.ts";
 import { Table } from "../core/table.ts";
-import { type Copies, NO_COPIES } from "./copies.ts";
+import { type Copies, copyAt, copyCount, hasCopy, NO_COPIES, withoutCopy } from "./copies.ts";
 
 // Words of a row. Word 0 is the table's while the row is free.
 const IS_LIVE = 1;
@@ -29,7 +29,8 @@ const PATIENCE = 18;
 const FLAGS = 19;
 const ASKED = 20;
 const OPEN = 21;
-const ASK_NEXT = 22; // One for each ask, as are those below.
+const FROM = 22;
+const ASK_NEXT = 23; // One for each ask, as are those below.
 const ASK_NODE = ASK_NEXT + COPIES_MAX;
 const ASK_SENT = ASK_NODE + COPIES_MAX;
 const WORDS_PER_FETCH = ASK_SENT + COPIES_MAX;
@@ -42,6 +43,8 @@ export const FETCH_FLAG = {
   REPAIR: 2,
   /** A holder that was asked may have it, and does not answer. */
   AWAY: 4,
+  /** Another holder has got a copy meanwhile. */
+  COPIED: 8,
 } as const;
 
 export class Fetches {
@@ -110,7 +113,18 @@ export class Fetches {
     return this.rows.get(fetch, COPIES);
   }
 
+  /** Who has none any more need not be asked. */
   setCopies(fetch: number, copies: Copies): void {
+    const before = this.copies(fetch);
+    for (let i = 0; i < copyCount(copies); i += 1) {
+      if (!hasCopy(before, copyAt(copies, i))) this.set(fetch, FETCH_FLAG.COPIED);
+    }
+    let untried = this.untried(fetch);
+    for (let i = 0; i < copyCount(before); i += 1) {
+      const node = copyAt(before, i);
+      if (!hasCopy(copies, node)) untried = withoutCopy(untried, node);
+    }
+    this.rows.set(fetch, UNTRIED, untried);
     this.rows.set(fetch, COPIES, copies);
   }
 
@@ -129,6 +143,15 @@ export class Fetches {
 
   set(fetch: number, flag: number): void {
     this.rows.set(fetch, FLAGS, this.rows.get(fetch, FLAGS) | flag);
+  }
+
+  /** Of one to be repaired: who wants to be rid of it. */
+  from(fetch: number): number {
+    return this.rows.get(fetch, FROM);
+  }
+
+  setFrom(fetch: number, node: number): void {
+    this.rows.set(fetch, FROM, node);
   }
 
   waiterFirst(fetch: number): number {

@@ -50,7 +50,10 @@ async function holder(pagesPerOwnerMax: number | null = null): Promise<Holder> {
   const sizes = { persZpageBytesMax: 3584, persZpageMeanBytes: 2560 };
   const bounds = { pageCountMax: 100, objectCountMax: 100 };
   const zcache = new Zcache({ ...parts, seed: 0 }, { ...marks, ...sizes, ...bounds });
-  const foreign = new Foreign({ zcache, seedOf: ownerSeed }, { pagesPerOwnerMax });
+  const foreign = new Foreign(
+    { zcache, clock, want: () => {}, seedOf: ownerSeed },
+    { pagesPerOwnerMax, requestTimeoutMs: 2000 },
+  );
   far.answer = (channel, frame) => {
     if (frame.type === MESSAGE.PUT) foreign.onPut(OWNER, channel, frame);
     else if (frame.type === MESSAGE.GET) foreign.onGet(OWNER, channel, frame);

@@ -9,8 +9,12 @@
  *
  * A store of its own, with its own budget: what is lent can never eat what is used here, and a
  * foreign page is never remotified again.
+ *
+ * What it lends may become less while it runs: then ephemeral pages go, nothing more is granted,
+ * and owners are asked to take persistent pages back (reclaim.ts), which stay until they have.
  */
 import { assert } from "../core/assert.ts";
+import type { Clock } from "../core/clock.ts";
 import { Handle } from "../core/handle.ts";
 import { PAGE_BYTES } from "../core/limits.ts";
 import { STATUS, type Status } from "../core/status.ts";
@@ -39,6 +43,7 @@ import { PERSISTENT } from "../zbud/zbud.ts";
 import type { Zcache } from "../zcache/zcache.ts";
 import { ForeignCounters } from "./counters.ts";
 import { Grants } from "./grants.ts";
+import { Reclaim } from "./reclaim.ts";
 
 interface Owner {
   bootId: bigint;
@@ -65,6 +70,9 @@ export class Foreign {
   readonly grants: Grants;
   /** Pages held for one node at once. May be changed: what is held over it stays. */
   pagesPerOwnerMax: number;
+  /** Frames that it was given to lend; `limit` may be less. */
+  readonly frameCountLent: number;
+  private readonly reclaim: Reclaim;
   private readonly seedOf: (bootId: bigint) => number;
   private readonly owners = new Map<number, Owner>();
   private lastEpoch = 0;
@@ -72,18 +80,50 @@ export class Foreign {
   private readonly entry: ZpageEntry;
 
   constructor(
-    parts: { zcache: Zcache; seedOf: (bootId: bigint) => number },
+    parts: {
+      zcache: Zcache;
+      clock: Clock;
+      seedOf: (bootId: bigint) => number;
+      /** Asks for a link to an owner. */
+      want: (node: number) => void;
+    },
     settings: {
+      requestTimeoutMs: number;
       /** Pages held for one node at once; null: as many as there is room for. */
       pagesPerOwnerMax: number | null;
     },
   ) {
     this.pagesPerOwnerMax = settings.pagesPerOwnerMax ?? Number.POSITIVE_INFINITY;
     this.zcache = parts.zcache;
+    this.frameCountLent = parts.zcache.budget.frameCountMax;
+    const channelOf = (node: number): Channel | null => this.owners.get(node)?.channel ?? null;
+    this.reclaim = new Reclaim({ ...parts, channelOf, counters: this.counters }, settings);
     this.grants = new Grants(parts.zcache);
     this.seedOf = parts.seedOf;
     const nothing = { zpageBytes: 0, codec: 0, checksum: 0, version: 0 };
     this.entry = { bytes: new Uint8Array(0), at: 0, ...nothing };
+  }
+
+  /** Frames that it lends now. */
+  get limit(): number {
+    return this.zcache.budget.frameCountMax;
+  }
+
+  /** Lends no more than this from now on, at most what it was given. 0: nothing, and all goes. */
+  setLimit(frameCount: number): void {
+    this.zcache.budget.setFrameCountMax(Math.min(frameCount, this.frameCountLent));
+    this.step();
+  }
+
+  /** Gives back what is over the limit, and grants what is under it. Called now and then. */
+  step(): void {
+    const { frames } = this.zcache;
+    while (frames.framesUsed > this.limit && this.zcache.evictOldest());
+    if (frames.framesUsed > this.limit) this.reclaim.step(this.limit);
+    else this.reclaim.stop();
+    if (this.limit === this.frameCountLent) this.zcache.trim();
+    else if (frames.framesWarm > 0) frames.trim();
+    this.grantAll();
   }
 
   /** A node has linked: its pages from before a restart are purged. */
@@ -107,8 +147,8 @@ export class Foreign {
     if (owner !== undefined) owner.channel = null;
   }
 
-  /** Promises what has come free to those who are short of it. Called now and then. */
-  grantAll(): void {
+  /** Promises what has come free to those who are short of it. */
+  private grantAll(): void {
     for (const [node, { channel }] of this.owners)
       if (channel !== null) this.grantTo(node, channel);
   }
@@ -210,13 +250,19 @@ export class Foreign {
       channel.view.setUint8(channel.at + i, status);
     }
     channel.commitReply(MESSAGE.FLUSH, frame.request, STATUS.OK, frame.count, frame.count);
-    this.grantAll();
+    if (this.zcache.frames.framesUsed > this.limit) this.reclaim.step(this.limit);
+    else this.grantAll();
     return true;
   }
 
   /** Pages held for the node, of both kinds. */
   pageCount(node: number): number {
     return this.zcache.tmem.poolsOf(node).reduce((sum, pool) => sum + pool.pageCount, 0);
+  }
+
+  /** Of all owners. */
+  get persistentCount(): number {
+    return this.zcache.zbud.counters.zpages[PERSISTENT];
   }
 
   /** Nodes that pages are held for, and how many. */
@@ -232,7 +278,7 @@ export class Foreign {
     into.foreign_zbytes = zbytes[0] + zbytes[1];
     into.foreign_frames_used = this.zcache.frames.framesUsed;
     into.foreign_granted_pages = this.grants.outstanding;
-    into.foreign_frames_max = this.zcache.budget.frameCountMax;
+    into.foreign_frames_max = this.limit;
     into.foreign_evicted_eph_zpages = this.zcache.counters.evicted_eph_zpages;
     into.foreign_corrupt_pages = this.zcache.counters.corrupt_pages;
   }
@@ -255,6 +301,7 @@ export class Foreign {
   }
 
   private put(node: number, owner: Owner, persistent: boolean): Status {
+    if (this.limit === 0) return this.refuse(node);
     const pool = this.poolFor(node, persistent);
     if (typeof pool === "number") return pool;
     return this.zcache.putZpage(pool, this.handle, this.entry, owner.seed);

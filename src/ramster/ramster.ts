@@ -20,10 +20,12 @@ import type { Log } from "../core/log.ts";
 import type { Memory } from "../core/memory.ts";
 import type { Random } from "../core/random.ts";
 import { STATUS, type Status } from "../core/status.ts";
+import type { Channel } from "../net/channel.ts";
 import type { PamOps } from "../tmem/pamops.ts";
 import { TAG } from "../tmem/pampd.ts";
 import type { Pool, PoolOptions } from "../tmem/pool.ts";
 import { LOCAL_CLIENT } from "../tmem/tmem.ts";
+import type { Frame } from "../wire/framer.ts";
 import { FLUSH_SCOPE, type FlushScope, type Grant } from "../wire/peer-entries.ts";
 import { EPHEMERAL } from "../zbud/zbud.ts";
 import { Zcache, type ZcacheOptions } from "../zcache/zcache.ts";
@@ -57,6 +59,8 @@ export interface RamsterSettings extends ZcacheOptions, RemotifySettings {
   selfshrink: SelfshrinkSettings;
 }
 
+/** Pages on their way home at once while the node is drained. */
+const DRAIN_FETCHES = 1024;
 /** Housekeeping: retries, expiries and trims are looked at this often. */
 const TICK_MS = 100;
 
@@ -284,6 +288,11 @@ export class Ramster implements PamOps {
     this.remotify.pump();
   }
 
+  /** A holder wants to be rid of pages. */
+  onReclaim(node: number, channel: Channel, frame: Frame): void {
+    this.repair.onReclaim(node, channel, frame);
+  }
+
   /** How many pages may be sent to the node now. */
   credit(node: number): number {
     return this.lenders.credit(node);
@@ -295,6 +304,16 @@ export class Ramster implements PamOps {
   setTarget(target: Target): void {
     this.lenders.setTarget(target);
     this.remotify.retarget();
+  }
+
+  /** Nothing leaves any more, and what is away comes home as far as there is room. */
+  setDraining(isDraining: boolean): void {
+    this.remotify.isHeld = isDraining;
+    this.remotify.retarget();
+  }
+
+  get isDraining(): boolean {
+    return this.remotify.isHeld;
   }
 
   get target(): Target {
@@ -336,11 +355,12 @@ export class Ramster implements PamOps {
     this.repair.sweep();
   }
 
-  /** As `holderDead`, and what it kept will not come back. */
-  holderLeft(node: number): void {
-    this.holderDead(node);
-    this.remotePages.holderLeft(node);
-    this.losses.holderEmptied(node);
+  /**
+   * What the node kept in this boot will not come back. News may be late, and the node be there
+   * again: a link knows better.
+   */
+  holderLeft(node: number, bootId: bigint): void {
+    if (this.remotePages.holderLeft(node, bootId)) this.losses.holderEmptied(node);
   }
 
   /** A link that was full has room again. */
@@ -422,6 +442,7 @@ export class Ramster implements PamOps {
     this.remotify.pump();
     this.tellRoom();
     this.zcache.trim();
+    if (this.isDraining) this.bringHome(DRAIN_FETCHES - this.repatriate.fetchCount);
     this.remotePages.eachHolder((node, owed) => {
       const lender = this.lenders.isCandidate(node) && this.wantsLender;
       if (this.remotePages.isInDoubt(node)) this.peers.want(node);
@@ -437,10 +458,14 @@ export class Ramster implements PamOps {
 
   /** Selfshrink: brings some remote pages home, a hand going round over the records. */
   private shrink(): void {
-    const { tmem, budget, frames } = this.zcache;
     const pages = this.counters.remote_pers_pages + this.counters.remote_eph_pages;
-    let left = selfshrink(this.shrinkState, pages, this.settings.selfshrink);
-    left = Math.min(left, Math.max(0, budget.frameCountLow - frames.framesUsed));
+    this.bringHome(selfshrink(this.shrinkState, pages, this.settings.selfshrink));
+  }
+
+  /** At most so many, and as there is room for. */
+  private bringHome(count: number): void {
+    const { tmem, budget, frames } = this.zcache;
+    let left = Math.min(count, Math.max(0, budget.frameCountLow - frames.framesUsed));
     for (let seen = tmem.pageEnd; left > 0 && seen > 0; seen -= 1) {
       if (this.hand >= tmem.pageEnd) this.hand = 1;
       const page = this.hand;

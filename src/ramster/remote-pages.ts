@@ -199,13 +199,18 @@ export class RemotePages implements ReplySink {
     return this.holders[node]?.inDoubt ?? false;
   }
 
-  /** It has left for good, and what it kept is gone: so is what it should flush. */
-  holderLeft(node: number): void {
+  /**
+   * It has left for good, and what it kept is gone: so is what it should flush.
+   *
+   * @returns whether that was the boot of the last link.
+   */
+  holderLeft(node: number, bootId: bigint): boolean {
     const holder = this.holders[node];
-    if (holder === undefined) return;
+    if (holder === undefined || holder.bootId !== bootId) return false;
     holder.owed.clear();
     holder.epoch = 0;
     holder.bootId = 0n;
+    return true;
   }
 
   /** It is not there, and need not be asked anything for now. */

@@ -85,6 +85,8 @@ class Batch {
 export class Remotify implements ReplySink {
   /** Frames that are zombies because their zpages are under way. */
   framesInFlight = 0;
+  /** Nothing leaves while this is set; what is away stays there. */
+  isHeld = false;
   private readonly memory: Memory;
   private readonly zcache: Zcache;
   private readonly peers: Peers;
@@ -146,6 +148,7 @@ export class Remotify implements ReplySink {
    */
   get isProgressing(): boolean {
     if (this.batchesInFlight > 0) return true;
+    if (this.isHeld) return false;
     const isRecent = this.clock.now() - this.progressAtMs < REMOTIFY_PATIENCE_MS;
     return isRecent && this.lenders.hasUsable(this.lenders.copiesWanted);
   }
@@ -281,6 +284,7 @@ export class Remotify implements ReplySink {
    */
   private kindToMove(): Kind | null {
     const { ephEnabled, persEnabled } = this.settings;
+    if (this.isHeld) return null;
     const { zbud, budget } = this.zcache;
     const relieve = this.relieving && budget.isOverLow(this.framesHeld);
     const mayMove = (kind: Kind): boolean => {

@@ -1,9 +1,14 @@
 /**
- * Repair: gives pages that lost a copy another one, in the background.
+ * Repair: gives pages that lost a copy another one, and moves copies away from holders that need
+ * their memory themselves, in the background.
  *
  *     a holder died, or came back empty, a copy was bad, there are more lenders --> at risk
- *       at risk, oldest first --> fetched from a holder that is left --> [ PUT batch to a new one ]
- *         --> taken: the record names the new holder in place of one that is gone
+ *     a holder asks for it to be taken back (RECLAIM)                           --> at risk
+ *       at risk, oldest first --> fetched from one of its holders --> [ PUT batch to a new one ]
+ *         --> taken: the record names the new holder in place of the one that is gone, or wants to
+ *             be rid of it, which is owed a flush
+ *
+ * Where nobody has room a page that is to be taken back comes home, if there is room.
  *
  * A holder that is dead keeps its place in the records until another one has taken it: when it
  * comes back in the same boot, its copies are as good as before, and those that were replaced
@@ -26,21 +31,24 @@ import {
   REPAIR_PAGES_MAX,
 } from "../core/limits.ts";
 import type { Memory } from "../core/memory.ts";
-import { STATUS } from "../core/status.ts";
-import { LANE, type ReplySink } from "../net/channel.ts";
+import { STATUS, type Status } from "../core/status.ts";
+import { type Channel, LANE, type ReplySink } from "../net/channel.ts";
 import { TAG } from "../tmem/pampd.ts";
+import { LOCAL_CLIENT } from "../tmem/tmem.ts";
 import type { Frame } from "../wire/framer.ts";
 import { MESSAGE } from "../wire/messages.ts";
 import {
   FLUSH_SCOPE,
+  GET_ENTRY_BYTES,
   PUT_ENTRY_BYTES,
+  readGetVersion,
   writePutEntry,
   type ZpageEntry,
 } from "../wire/peer-entries.ts";
 import { TRANSPORT_STATUS } from "../wire/status.ts";
 import { PERSISTENT } from "../zbud/zbud.ts";
 import type { Zcache } from "../zcache/zcache.ts";
-import { AtRisk } from "./at-risk.ts";
+import { AtRisk, NOBODY } from "./at-risk.ts";
 import { type Copies, copyCount, hasCopy, NO_COPIES, withCopy, withoutCopy } from "./copies.ts";
 import type { RamsterCounters } from "./counters.ts";
 import type { Lenders } from "./lenders.ts";
@@ -55,6 +63,8 @@ const BLOCKED_MAX = 16;
 class Batch {
   readonly pages = new Int32Array(REPAIR_PAGES_MAX);
   readonly versions = new Float64Array(REPAIR_PAGES_MAX);
+  /** Who wants to be rid of it, or NOBODY. */
+  readonly from = new Int32Array(REPAIR_PAGES_MAX);
   readonly handles = new DataView(new ArrayBuffer(REPAIR_PAGES_MAX * HANDLE_BYTES));
   readonly bytes = new Uint8Array(REMOTIFY_BATCH_BYTES);
   readonly view = new DataView(this.bytes.buffer);
@@ -89,6 +99,8 @@ export class Repair implements ReplySink {
   /** The next record to look at for pages at risk; 0: all are known. */
   private sweepAt = 0;
   private sendSoon = false;
+  /** Not to be chosen: it wants to be rid of the page that is looked at. */
+  private leaving = NOBODY;
   private lastWanted = 1;
 
   constructor(
@@ -130,7 +142,42 @@ export class Repair implements ReplySink {
 
   /** A copy of the page is gone. */
   copyLost(page: number): void {
-    this.atRisk.push(page);
+    this.atRisk.push(page, NOBODY);
+  }
+
+  /** RECLAIM: a status for each page that the holder wants to be rid of. */
+  onReclaim(node: number, channel: Channel, frame: Frame): void {
+    if (!channel.begin(LANE.URGENT, frame.count)) return;
+    for (let i = 0; i < frame.count; i += 1) {
+      const at = frame.bodyAt + i * GET_ENTRY_BYTES;
+      this.handle.read(frame.view, at);
+      const status = this.reclaimed(node, readGetVersion(frame.view, at));
+      channel.view.setUint8(channel.at + i, status);
+    }
+    channel.commitReply(MESSAGE.RECLAIM, frame.request, STATUS.OK, frame.count, frame.count);
+    this.clock.soon(() => this.pump());
+  }
+
+  /** What will come of the page under `handle`. */
+  private reclaimed(node: number, version: number): Status {
+    const { tmem } = this.zcache;
+    const pool = tmem.pool(LOCAL_CLIENT, this.handle.pool);
+    const page = pool === null ? 0 : tmem.find(pool, this.handle);
+    if (page === 0 || tmem.version(page) !== version) return STATUS.NOT_FOUND;
+    const tag = tmem.tag(page);
+    // It is on its way there, and not all its holders have it yet.
+    if (tag === TAG.LOCAL) return STATUS.OK;
+    if (tag !== TAG.REMOTE || !hasCopy(this.repatriate.copiesOf(page), node)) {
+      return STATUS.NOT_FOUND;
+    }
+    const kept = this.keptOf(page, node);
+    const isEnough = copyCount(kept) >= this.lenders.copiesWanted;
+    this.leaving = node;
+    if (!isEnough && this.lenders.choose(this.mayCopyTo, kept) < 0 && !this.hasRoomAtHome) {
+      return STATUS.NO_ROOM;
+    }
+    this.atRisk.push(page, node);
+    return STATUS.OK;
   }
 
   /** Who is there has changed: all records are looked at, a bounded piece at a time. */
@@ -151,40 +198,60 @@ export class Repair implements ReplySink {
 
   /** Fetches pages while there is somebody to copy them to. */
   pump(): void {
+    const { atRisk } = this;
     let blocked = 0;
-    for (let left = this.atRisk.count; left > 0; left -= 1) {
+    for (let left = atRisk.count; left > 0; left -= 1) {
       if (this.inFlight >= REPAIR_PAGES_MAX || blocked >= BLOCKED_MAX) return;
-      const page = this.atRisk.shift();
-      const present = this.presentOf(page);
-      if (present === NO_COPIES || !this.isShort(present)) continue;
-      if (this.lenders.choose(this.mayCopyTo, present) < 0) {
-        blocked += 1;
-        this.atRisk.push(page);
-      } else if (this.repatriate.copyElsewhere(page)) {
-        this.inFlight += 1;
-      } else if (!this.zcache.tmem.inTransit(page)) {
-        blocked += 1;
-        this.atRisk.push(page);
-      }
+      atRisk.shift();
+      const { page, from } = atRisk;
+      if (this.mend(page, from)) continue;
+      blocked += 1;
+      atRisk.push(page, from);
     }
   }
 
+  /** @returns whether something is done about it, or need not be; else it is tried again. */
+  private mend(page: number, from: number): boolean {
+    if (!this.isRemote(page)) return true;
+    const copies = this.repatriate.copiesOf(page);
+    if (from !== NOBODY && !hasCopy(copies, from)) return true;
+    const kept = this.keptOf(page, from);
+    if (!this.isShort(kept)) {
+      if (from !== NOBODY) this.drop(page, from);
+      return true;
+    }
+    if (this.remotePages.presentOf(copies) === NO_COPIES) return true; // A sweep finds it again.
+    this.leaving = from;
+    if (this.lenders.choose(this.mayCopyTo, kept) < 0) {
+      return from !== NOBODY && this.hasRoomAtHome && this.repatriate.bringHome(page);
+    }
+    if (this.repatriate.copyElsewhere(page, from)) {
+      this.inFlight += 1;
+      return true;
+    }
+    return this.zcache.tmem.inTransit(page);
+  }
+
   /**
-   * A page that was to be copied elsewhere is here, or, null, cannot be had; then nobody may have
-   * it, or it was put anew.
+   * A page that was to be copied elsewhere is here, or, null, not yet; page 0: it never will be,
+   * since nobody has it, or it was put anew.
    */
-  onZpage(page: number, handle: Handle, zpage: ZpageEntry | null): void {
+  onZpage(page: number, from: number, handle: Handle, zpage: ZpageEntry | null): void {
     this.inFlight -= 1;
-    if (zpage === null) return;
-    const present = this.presentOf(page);
-    if (present === NO_COPIES || !this.isShort(present)) return;
-    const batch = this.batchFor(present);
+    if (page === 0 || !this.isRemote(page)) return;
+    if (zpage === null) {
+      this.atRisk.push(page, from);
+      return;
+    }
+    const kept = this.keptOf(page, from);
+    if (!this.isShort(kept)) return;
+    const batch = this.batchFor(kept, from);
     if (batch === null) {
-      this.atRisk.push(page);
+      this.atRisk.push(page, from);
       return;
     }
     this.inFlight += 1;
-    this.append(batch, page, handle, zpage);
+    this.append(batch, page, from, handle, zpage);
     if (this.sendSoon) return;
     this.sendSoon = true;
     this.clock.soon(() => {
@@ -204,7 +271,7 @@ export class Repair implements ReplySink {
       if (isTaken && !this.remotePages.isAbsent(batch.node)) this.taken(batch, i);
       else {
         refused += 1;
-        this.atRisk.push(batch.pages[i] ?? 0);
+        this.again(batch, i);
       }
     }
     this.finish(batch);
@@ -219,7 +286,7 @@ export class Repair implements ReplySink {
     for (let i = 0; i < batch.count; i += 1) {
       this.handle.read(batch.handles, i * HANDLE_BYTES);
       this.remotePages.oweBeforePut(batch.node, this.handle, batch.versions[i] ?? 0);
-      this.atRisk.push(batch.pages[i] ?? 0);
+      this.again(batch, i);
     }
     this.finish(batch);
     if (transportStatus !== TRANSPORT_STATUS.DIED) this.lenders.noteRefused(batch.node);
@@ -230,33 +297,61 @@ export class Repair implements ReplySink {
     const { tmem } = this.zcache;
     const end = Math.min(tmem.pageEnd, this.sweepAt + INDEX_ROWS_PER_STEP);
     for (let page = this.sweepAt; page < end; page += 1) {
-      const present = this.presentOf(page);
-      if (present !== NO_COPIES && this.isShort(present)) this.atRisk.push(page);
+      if (!this.isRemote(page)) continue;
+      const present = this.keptOf(page, NOBODY);
+      if (present !== NO_COPIES && this.isShort(present)) this.atRisk.push(page, NOBODY);
     }
     this.sweepAt = end === tmem.pageEnd ? 0 : end;
   }
 
-  /** Copies of a persistent remote page at holders that are there; of any other page none. */
-  private presentOf(page: number): Copies {
+  /** Whether the row is a persistent page that is away. */
+  private isRemote(page: number): boolean {
     const { tmem } = this.zcache;
-    if (!tmem.isLive(page) || tmem.tag(page) !== TAG.REMOTE) return NO_COPIES;
-    if (!tmem.poolOf(page).persistent) return NO_COPIES;
-    return this.remotePages.presentOf(this.repatriate.copiesOf(page));
+    return tmem.isLive(page) && tmem.tag(page) === TAG.REMOTE && tmem.poolOf(page).persistent;
   }
 
-  private isShort(present: Copies): boolean {
-    return copyCount(present) < this.lenders.copiesWanted;
+  /** Copies at holders that are there, but for the one that wants to be rid of it. */
+  private keptOf(page: number, from: number): Copies {
+    const copies = this.repatriate.copiesOf(page);
+    return this.remotePages.presentOf(from === NOBODY ? copies : withoutCopy(copies, from));
+  }
+
+  private isShort(copies: Copies): boolean {
+    return copyCount(copies) < this.lenders.copiesWanted;
+  }
+
+  private get hasRoomAtHome(): boolean {
+    const { budget, frames } = this.zcache;
+    return !budget.isOverLow(frames.framesUsed + 1);
+  }
+
+  /** There are enough without it. */
+  private drop(page: number, from: number): void {
+    const { tmem } = this.zcache;
+    tmem.readHandle(page, this.handle);
+    const next = this.without(this.repatriate.copiesOf(page), from, tmem.version(page));
+    this.repatriate.setCopies(page, next);
+    this.counters.copies_reclaimed += 1;
+  }
+
+  /** Without the copy there, of the page under `handle`, which is owed a flush. */
+  private without(copies: Copies, node: number, version: number): Copies {
+    this.remotePages.copyRemoved(node);
+    this.remotePages.owe(node, this.handle, version, FLUSH_SCOPE.PAGE);
+    return withoutCopy(copies, node);
   }
 
   /** One that goes to a holder which may take a copy beside these, or null: there is none now. */
-  private batchFor(present: Copies): Batch | null {
+  private batchFor(kept: Copies, from: number): Batch | null {
+    this.leaving = from;
     for (const batch of this.batches) {
-      if (batch.state !== "filling" || this.lenders.sharesZone(batch.node, present)) continue;
+      if (batch.state !== "filling" || batch.node === from) continue;
+      if (this.lenders.sharesZone(batch.node, kept)) continue;
       if (batch.hasRoom) return batch;
       this.send(batch);
     }
     const free = this.batches.find(({ state }) => state === "free");
-    const node = this.lenders.choose(this.mayCopyTo, present);
+    const node = this.lenders.choose(this.mayCopyTo, kept);
     if (free === undefined || node < 0) return null;
     free.state = "filling";
     free.node = node;
@@ -268,10 +363,17 @@ export class Repair implements ReplySink {
 
   /** Its flush, one day, has a place, too. */
   private readonly mayCopyTo = (node: number): boolean => {
-    return this.isOpen(node) && this.remotePages.hasRoom(node, REPAIR_PAGES_MAX);
+    if (node === this.leaving || !this.isOpen(node)) return false;
+    return this.remotePages.hasRoom(node, REPAIR_PAGES_MAX);
   };
 
-  private append(batch: Batch, page: number, handle: Handle, zpage: ZpageEntry): void {
+  private append(
+    batch: Batch,
+    page: number,
+    from: number,
+    handle: Handle,
+    zpage: ZpageEntry,
+  ): void {
     const { version, checksum, zpageBytes, codec } = zpage;
     const { count, bodyBytes } = batch;
     writePutEntry(
@@ -281,6 +383,7 @@ export class Repair implements ReplySink {
     this.memory.copy(batch.bytes, bodyBytes + PUT_ENTRY_BYTES, zpage.bytes, zpage.at, zpageBytes);
     batch.pages[count] = page;
     batch.versions[count] = version;
+    batch.from[count] = from;
     handle.write(batch.handles, count * HANDLE_BYTES);
     batch.count = count + 1;
     batch.bodyBytes = bodyBytes + PUT_ENTRY_BYTES + zpageBytes;
@@ -299,7 +402,7 @@ export class Repair implements ReplySink {
         return;
       }
     }
-    for (let i = 0; i < count; i += 1) this.atRisk.push(batch.pages[i] ?? 0);
+    for (let i = 0; i < count; i += 1) this.again(batch, i);
     this.finish(batch);
   }
 
@@ -314,25 +417,25 @@ export class Repair implements ReplySink {
     const copies =
       isThere && tmem.tag(page) === TAG.REMOTE ? this.repatriate.copiesOf(page) : NO_COPIES;
     if (hasCopy(copies, node)) return;
-    const present = this.remotePages.presentOf(copies);
-    if (present === NO_COPIES || !this.isShort(present)) {
+    const from = batch.from[i] ?? NOBODY;
+    const isLeaving = from !== NOBODY && hasCopy(copies, from);
+    const kept = this.remotePages.presentOf(isLeaving ? withoutCopy(copies, from) : copies);
+    if (copies === NO_COPIES || !this.isShort(kept)) {
       this.remotePages.oweBeforePut(node, this.handle, version);
       return;
     }
-    const next = this.replaceAbsent(copies, version);
+    const gone = isLeaving ? from : this.remotePages.absentOf(copies);
+    const next = gone < 0 ? copies : this.without(copies, gone, version);
+    if (isLeaving) this.counters.copies_reclaimed += 1;
+    else this.counters.copies_repaired += 1;
     this.remotePages.copyAdded(node);
     this.repatriate.setCopies(page, withCopy(next, node));
-    this.counters.copies_repaired += 1;
-    if (this.isShort(withCopy(present, node))) this.atRisk.push(page);
+    if (this.isShort(withCopy(kept, node))) this.atRisk.push(page, NOBODY);
   }
 
-  /** Without one of those that are gone, if there is one: a flush is waiting for it. */
-  private replaceAbsent(copies: Copies, version: number): Copies {
-    const absent = this.remotePages.absentOf(copies);
-    if (absent < 0) return copies;
-    this.remotePages.copyRemoved(absent);
-    this.remotePages.owe(absent, this.handle, version, FLUSH_SCOPE.PAGE);
-    return withoutCopy(copies, absent);
+  /** It was not taken. */
+  private again(batch: Batch, i: number): void {
+    this.atRisk.push(batch.pages[i] ?? 0, batch.from[i] ?? NOBODY);
   }
 
   private batchOf(context: number): Batch {

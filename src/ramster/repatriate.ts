@@ -38,6 +38,9 @@ import { RecentLatency } from "./recent-latency.ts";
 import type { RemotePages } from "./remote-pages.ts";
 import { type GetAndFree, type GetSink, type RetryGet, Waiters } from "./waiters.ts";
 
+/** See Repair.onZpage. */
+type OnZpage = (page: number, from: number, handle: Handle, zpage: ZpageEntry | null) => void;
+
 /** How often it looks for holders that are slow, while there are others to ask. */
 const HEDGE_TICK_MS = 5;
 
@@ -48,7 +51,7 @@ export class Repatriate implements AskSink {
   private readonly counters: RamsterCounters;
   private readonly clock: Clock;
   private readonly onCopyLost: (page: number) => void;
-  private readonly onZpage: (page: number, handle: Handle, zpage: ZpageEntry | null) => void;
+  private readonly onZpage: OnZpage;
   private readonly requestTimeoutMs: number;
   private readonly fetches: Fetches;
   private readonly asks: Asks;
@@ -71,7 +74,7 @@ export class Repatriate implements AskSink {
       /** One copy less of a page that has others. */
       onCopyLost: (page: number) => void;
       /** See Repair. */
-      onZpage: (page: number, handle: Handle, zpage: ZpageEntry | null) => void;
+      onZpage: OnZpage;
     },
     settings: { requestTimeoutMs: number },
   ) {
@@ -96,13 +99,15 @@ export class Repatriate implements AskSink {
   }
 
   /**
-   * Fetches the page to make another copy of it: `onZpage` is told once. Joins a fetch that is
-   * under way. @returns whether it is on its way; false when it was already, or there is no room.
+   * Fetches the page to make another copy of it: `onZpage` is told once, with `from`. Joins a fetch
+   * that is under way. @returns whether it is on its way; false when it was already, or there is
+   * no room.
    */
-  copyElsewhere(page: number): boolean {
+  copyElsewhere(page: number, from: number): boolean {
     const fetch = this.fetchOf(page);
     if (fetch === 0 || this.fetches.has(fetch, FETCH_FLAG.REPAIR)) return false;
     this.fetches.set(fetch, FETCH_FLAG.REPAIR);
+    this.fetches.setFrom(fetch, from);
     return true;
   }
 
@@ -331,8 +336,20 @@ export class Repatriate implements AskSink {
       if (fetches.hasUntried(fetch) && this.asks.msLeft(fetch) > 0) return this.ask(fetch);
       if (isAsked) return;
     }
+    if (fetches.page(fetch) !== 0 && fetches.has(fetch, FETCH_FLAG.COPIED)) {
+      this.beginAgain(fetch);
+      return;
+    }
     const mayBeThere = fetches.has(fetch, FETCH_FLAG.AWAY) || fetches.hasUntried(fetch);
     this.end(fetch, mayBeThere ? STATUS.UNREACHABLE : STATUS.LOST);
+  }
+
+  /** Nobody who was asked has it any more, and somebody else does. */
+  private beginAgain(fetch: number): void {
+    const page = this.fetches.page(fetch);
+    this.tellRepair(fetch, page, null);
+    this.zcache.tmem.endTransit(page, this.fetches.copies(fetch));
+    this.serveAgain(fetch, this.fetches.waiterFirst(fetch));
   }
 
   /** @returns whether another holder of the same fetch is still to answer. */
@@ -379,7 +396,7 @@ export class Repatriate implements AskSink {
     const isSame =
       page !== 0 && tmem.isLive(page) && tmem.version(page) === this.fetches.version(fetch);
     const isThere = isSame && tmem.tag(page) === TAG.REMOTE;
-    this.onZpage(page, this.handle, isThere ? zpage : null);
+    this.onZpage(page, this.fetches.from(fetch), this.handle, isThere ? zpage : null);
   }
 
   /** Keeps the page here from now on when there is room below the low mark; else it stays away. */
@@ -426,7 +443,7 @@ export class Repatriate implements AskSink {
   private end(fetch: number, status: Status): void {
     const page = this.fetches.page(fetch);
     const first = this.fetches.waiterFirst(fetch);
-    this.tellRepair(fetch, page, null);
+    this.tellRepair(fetch, status === STATUS.LOST ? 0 : page, null);
     if (page === 0) {
       this.serveAgain(fetch, first);
       return;

@@ -10,6 +10,7 @@ import {
   FETCH_BATCH_COUNT_MAX,
   FLUSH_BATCH_COUNT_MAX,
   HEADER_BYTES,
+  RECLAIM_BATCH_COUNT_MAX,
   REMOTIFY_BATCH_BYTES,
   REMOTIFY_BATCH_COUNT_MAX,
   REPLY_BYTES_OUTSTANDING_MAX,
@@ -34,6 +35,7 @@ const COUNTS_MAX: Partial<Record<MessageName, number>> = {
   PUT: REMOTIFY_BATCH_COUNT_MAX,
   GET: FETCH_BATCH_COUNT_MAX,
   FLUSH: FLUSH_BATCH_COUNT_MAX,
+  RECLAIM: RECLAIM_BATCH_COUNT_MAX,
   PAGE_PUT: CLIENT_GET_COUNT_MAX,
   PAGE_GET: CLIENT_GET_COUNT_MAX,
   PAGE_FLUSH: BATCH_COUNT_MAX,
@@ -61,6 +63,7 @@ test("messages keep their numbers: they are protocol", () => {
     GET: 17,
     FLUSH: 18,
     GRANT: 19,
+    RECLAIM: 20,
     NEW_POOL: 32,
     DESTROY_POOL: 33,
     FLUSH_POOL: 34,
@@ -81,9 +84,9 @@ test("names and numbers round trip, and a strange number is its own name", () =>
   expect(messageName(255)).toBe("message 255");
 });
 
-test("peers send PUT, GET, FLUSH and GRANT, and nothing else", () => {
+test("peers send PUT, GET, FLUSH, GRANT and RECLAIM, and nothing else", () => {
   const names = NAMES.filter((name) => isPeerMessage(MESSAGE[name]));
-  expect(names).toEqual(["PUT", "GET", "FLUSH", "GRANT"]);
+  expect(names).toEqual(["PUT", "GET", "FLUSH", "GRANT", "RECLAIM"]);
 });
 
 describe("every message has a row:", () => {

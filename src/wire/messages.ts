@@ -16,6 +16,7 @@ import {
   FLUSH_BATCH_COUNT_MAX,
   NODES_MAX,
   PAGE_BYTES,
+  RECLAIM_BATCH_COUNT_MAX,
   REMOTIFY_BATCH_COUNT_MAX,
 } from "../core/limits.ts";
 import { STATUS } from "../core/status.ts";
@@ -52,6 +53,7 @@ export const MESSAGE = {
   GET: 17,
   FLUSH: 18,
   GRANT: 19,
+  RECLAIM: 20,
   NEW_POOL: 32,
   DESTROY_POOL: 33,
   FLUSH_POOL: 34,
@@ -211,6 +213,7 @@ const ROWS: { readonly [name in MessageName]: MessageRow } = {
   ),
   FLUSH: batchWithStatuses(batch(FLUSH_BATCH_COUNT_MAX, FLUSH_ENTRY_BYTES, invalidFlushBody)),
   GRANT: notice(grantShape),
+  RECLAIM: batchWithStatuses(batch(RECLAIM_BATCH_COUNT_MAX, GET_ENTRY_BYTES, invalidGetBody)),
   NEW_POOL: single(newPoolShape, POOL),
   DESTROY_POOL: single(POOL, EMPTY),
   FLUSH_POOL: single(POOL, EMPTY),
@@ -249,7 +252,7 @@ export function messageName(type: number): string {
 
 /** Whether nodes send it to each other, beside what opens and ends every channel. */
 export function isPeerMessage(type: number): boolean {
-  return type >= MESSAGE.PUT && type <= MESSAGE.GRANT;
+  return type >= MESSAGE.PUT && type <= MESSAGE.RECLAIM;
 }
 
 /** The longest body that a reply to a request of `count` entries can have. 0 for what has none. */

@@ -264,15 +264,16 @@ export class Zbud {
   }
 
   /**
-   * The way back: a zombie becomes the oldest frame of its LRU again. Its place in age is what it
-   * was.
+   * The way back: a zombie becomes the oldest frame of its LRU again, as it was; or the newest, so
+   * that others have their turn before it.
    */
-  resurrect(frame: number): void {
+  resurrect(frame: number, as: "oldest" | "newest" = "oldest"): void {
     const shape = this.rows.get(frame, SHAPE);
     assert((shape & ZOMBIE_BIT) !== 0, "only a zombie can be resurrected");
     const kind = this.kindOf(shape);
     this.zombies[kind].remove(frame);
-    this.lru[kind].prepend(frame);
+    if (as === "oldest") this.lru[kind].prepend(frame);
+    else this.lru[kind].append(frame);
     this.rows.set(frame, SHAPE, shape & ~ZOMBIE_BIT);
     const first = this.sizeIn(shape, 0);
     const last = this.sizeIn(shape, 1);

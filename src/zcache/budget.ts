@@ -15,16 +15,23 @@ export interface BudgetOptions {
 }
 
 export class Budget {
-  readonly frameCountMax: number;
+  frameCountMax = 0;
   highMarkPercent = 0;
   lowMarkPercent = 0;
   frameCountHigh = 0;
   frameCountLow = 0;
 
   constructor(options: BudgetOptions) {
-    assert(options.frameCountMax >= 1);
-    this.frameCountMax = options.frameCountMax;
-    this.setMarks(options.highMarkPercent, options.lowMarkPercent);
+    this.highMarkPercent = options.highMarkPercent;
+    this.lowMarkPercent = options.lowMarkPercent;
+    this.setFrameCountMax(options.frameCountMax);
+  }
+
+  /** What is used beyond it stays; there is no more of it. */
+  setFrameCountMax(frameCountMax: number): void {
+    assert(frameCountMax >= 0);
+    this.frameCountMax = frameCountMax;
+    this.setMarks(this.highMarkPercent, this.lowMarkPercent);
   }
 
   setMarks(highMarkPercent: number, lowMarkPercent: number): void {

@@ -297,6 +297,13 @@ export class Zcache implements PamOps, EvictSink {
     this.tmem.remove(owner);
   }
 
+  /** Frees the oldest ephemeral frame. @returns whether there was one. */
+  evictOldest(): boolean {
+    const frame = this.zbud.evict(this);
+    if (frame !== 0) this.frames.give(frame);
+    return frame !== 0;
+  }
+
   /**
    * Gives warm free frames back to the operating system when they are many: called now and then.
    */
@@ -432,7 +439,8 @@ export class Zcache implements PamOps, EvictSink {
       const ref = this.zbud.match(this.staging, HEADER_AT, zpageBytes, kind);
       if (ref !== 0) return ref;
     }
-    const frame = this.frames.take();
+    const hasRoom = this.frames.framesUsed < this.budget.frameCountMax;
+    const frame = hasRoom ? this.frames.take() : 0;
     return frame === 0 ? 0 : this.placeIn(frame, page, kind, zpageBytes, checksum);
   }
 
