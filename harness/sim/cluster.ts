@@ -13,7 +13,7 @@ import { PAGE_BYTES } from "../../src/core/limits.ts";
 import { Log } from "../../src/core/log.ts";
 import { SeededRandom } from "../../src/core/random.ts";
 import { STATUS, type Status } from "../../src/core/status.ts";
-import { HeapMemory } from "../../src/memory/heap-memory.ts";
+import { openMemory } from "../../src/memory/open-memory.ts";
 import type { TcpAddress } from "../../src/net/address.ts";
 import { type NodeConfig, nodeConfig } from "../../src/node/config.ts";
 import { type Membership, openMembership } from "../../src/node/membership.ts";
@@ -22,10 +22,11 @@ import type { GetAndFree } from "../../src/ramster/waiters.ts";
 import { SimClock } from "./clock.ts";
 import { drive } from "./drive.ts";
 import { type NetworkSettings, SimNetwork } from "./network.ts";
+import { ProcessClock } from "./process-clock.ts";
 
 const MIB = 1024 * 1024;
 
-const memory = new HeapMemory();
+const memory = openMemory();
 const codecs = [new Raw(memory), await Lz4.load(memory)] as const;
 
 /** Where every node gossips, of those that do. */
@@ -45,6 +46,7 @@ export class SimNode {
   private readonly config: NodeConfig;
   private membership: Membership | null = null;
   private running: Node | null = null;
+  private process: ProcessClock;
   private lastToken = 0;
   private readonly handle = new Handle();
   private readonly page = new Uint8Array(PAGE_BYTES);
@@ -54,6 +56,7 @@ export class SimNode {
     this.index = index;
     this.config = config;
     this.host = hostOf(index);
+    this.process = new ProcessClock(cluster.clock);
   }
 
   /** As it runs, or ran last. */
@@ -77,14 +80,19 @@ export class SimNode {
 
   /** A new boot id and empty memory. One that gossips joins first, through `seeds`. */
   async start(seeds: readonly SimNode[] = []): Promise<void> {
-    const { clock, network, random } = this.cluster;
+    const { network, random } = this.cluster;
+    const clock = new ProcessClock(this.cluster.clock);
+    this.process = clock;
     const log = new Log((_level, area, line) => {
-      this.log.push(`${clock.now().toFixed(3)} ${area}: ${line}`);
+      this.log.push(`${this.cluster.clock.now().toFixed(3)} ${area}: ${line}`);
     });
-    const env = { clock, transport: network.transport(this.host), random, log };
+    const transport = clock.transport(network.transport(this.host));
+    const env = { clock, transport, random, log };
     const config = { ...this.config, seeds: seeds.map((seed) => seed.gossip) };
     this.membership = openMembership({ ...env, keyring: null }, config);
-    const joined = this.membership === null ? config : await drive(clock, this.membership.start());
+    const { membership } = this;
+    const driven = this.cluster.clock;
+    const joined = membership === null ? config : await drive(driven, membership.start());
     const { number } = joined;
     assert(number !== null);
     this.number = number;
@@ -97,8 +105,18 @@ export class SimNode {
   crash(): void {
     this.isUp = false;
     this.cluster.network.crash(this.host);
-    this.node.ramster.stop();
-    void this.membership?.stop();
+    this.process.kill();
+    this.node.ramster.close();
+    this.node.foreign?.zcache.close();
+  }
+
+  /** Its process stands still for so long, as with SIGSTOP; what is sent to it waits. */
+  pause(ms: number): void {
+    this.process.pause(ms);
+  }
+
+  get isPaused(): boolean {
+    return this.process.isPaused;
   }
 
   /** In order. */
@@ -287,11 +305,11 @@ export class SimCluster {
   }
 
   verify(): void {
-    for (const node of this.nodes) node.verify();
+    for (const node of this.nodes) if (node.isUp) node.verify();
   }
 
   async stop(): Promise<void> {
-    for (const node of this.nodes) void node.node.stop();
+    for (const node of this.nodes) if (node.isUp) void node.node.stop();
     this.run(10_000);
   }
 }

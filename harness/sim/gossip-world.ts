@@ -5,13 +5,12 @@
 import { Cluster, type Member } from "../../src/cluster/cluster.ts";
 import { type ClusterSettings, LAN } from "../../src/cluster/settings.ts";
 import { assert } from "../../src/core/assert.ts";
-import type { Clock, TimerId } from "../../src/core/clock.ts";
 import { SeededRandom } from "../../src/core/random.ts";
 import { Keyring } from "../../src/gossip/keyring.ts";
 import type { TcpAddress } from "../../src/net/address.ts";
-import type { StreamEvents, Transport } from "../../src/net/transport.ts";
 import { SimClock } from "./clock.ts";
 import { type NetworkSettings, SimNetwork } from "./network.ts";
+import { ProcessClock } from "./process-clock.ts";
 
 export const GOSSIP_PORT = 7946;
 
@@ -24,7 +23,7 @@ export class GossipNode {
   readonly notices: string[] = [];
   readonly conflicts: string[] = [];
   cluster: Cluster;
-  readonly pauses: PausingClock;
+  readonly pauses: ProcessClock;
   private readonly world: GossipWorld;
   private readonly keys: readonly Uint8Array[];
   private boots = 0;
@@ -40,7 +39,7 @@ export class GossipNode {
     this.keys = keys;
     this.host = `10.0.${number >> 8}.${number & 255}`;
     this.address = { kind: "tcp", host: this.host, port: GOSSIP_PORT };
-    this.pauses = new PausingClock(world.clock);
+    this.pauses = new ProcessClock(world.clock);
     this.cluster = this.make();
   }
 
@@ -199,78 +198,5 @@ export class GossipWorld {
 
   async stop(): Promise<void> {
     for (const node of this.nodes) await node.cluster.stop();
-  }
-}
-
-/**
- * The clock of one process, whose event loop can stand still: its timers then fire late, and what
- * comes from the network waits behind them. Its time can jump as well.
- */
-export class PausingClock implements Clock {
-  private readonly clock: SimClock;
-  private resumeMs = 0;
-  private jumpedMs = 0;
-
-  constructor(clock: SimClock) {
-    this.clock = clock;
-  }
-
-  now(): number {
-    return this.clock.now() + this.jumpedMs;
-  }
-
-  after(delayMs: number, callback: () => void): TimerId {
-    return this.clock.after(delayMs, () => this.whenAwake(callback));
-  }
-
-  cancel(timer: TimerId): void {
-    this.clock.cancel(timer);
-  }
-
-  soon(callback: () => void): void {
-    this.clock.soon(callback);
-  }
-
-  /** Nothing of this process runs for so long. */
-  pause(ms: number): void {
-    this.resumeMs = Math.max(this.resumeMs, this.clock.now() + ms);
-  }
-
-  /** `now` is so much more, or less, from here on. Timers that run are not concerned. */
-  jump(ms: number): void {
-    this.jumpedMs += ms;
-  }
-
-  /** `transport` for a process with this clock. */
-  transport(transport: Transport): Transport {
-    return {
-      listen: (address, accept, options) => {
-        return transport.listen(address, (stream) => this.delayed(accept(stream)), options);
-      },
-      connect: (address, events, options) => {
-        return transport.connect(address, this.delayed(events), options);
-      },
-      bind: (address, onDatagram) => {
-        return transport.bind(address, (bytes, from) => {
-          this.whenAwake(() => onDatagram(bytes, from));
-        });
-      },
-      lookup: (host) => transport.lookup(host),
-    };
-  }
-
-  private delayed(events: StreamEvents): StreamEvents {
-    return {
-      onOpen: (stream) => this.whenAwake(() => events.onOpen(stream)),
-      onData: (stream, chunk) => this.whenAwake(() => events.onData(stream, chunk)),
-      onDrain: (stream) => this.whenAwake(() => events.onDrain(stream)),
-      onClose: (stream, reason) => this.whenAwake(() => events.onClose(stream, reason)),
-    };
-  }
-
-  private whenAwake(callback: () => void): void {
-    const leftMs = this.resumeMs - this.clock.now();
-    if (leftMs <= 0) callback();
-    else this.clock.after(leftMs, () => this.whenAwake(callback));
   }
 }

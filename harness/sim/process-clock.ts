@@ -1,0 +1,111 @@
+/**
+ * ProcessClock: the clock of one process, whose event loop can stand still: its timers then fire
+ * late, and what comes from the network waits behind them. Its time can jump as well, and it can
+ * end, as with the power: nothing of the process runs any more.
+ */
+import type { Clock, TimerId } from "../../src/core/clock.ts";
+import type { StreamEvents, Transport } from "../../src/net/transport.ts";
+import type { SimClock } from "./clock.ts";
+
+/** No id of a SimClock. */
+const NO_TIMER: TimerId = 0;
+
+export class ProcessClock implements Clock {
+  private readonly clock: SimClock;
+  private resumeMs = 0;
+  private jumpedMs = 0;
+  private isDead = false;
+  /** What waits for it to go on, in order; a timer under its id, anything else under NO_TIMER. */
+  private readonly waiting: Array<{ timer: TimerId; callback: () => void }> = [];
+
+  constructor(clock: SimClock) {
+    this.clock = clock;
+  }
+
+  now(): number {
+    return this.clock.now() + this.jumpedMs;
+  }
+
+  after(delayMs: number, callback: () => void): TimerId {
+    const timer = this.clock.after(delayMs, () => this.whenAwake(callback, timer));
+    return timer;
+  }
+
+  cancel(timer: TimerId): void {
+    this.clock.cancel(timer);
+    const at = this.waiting.findIndex((it) => it.timer === timer);
+    if (at >= 0) this.waiting.splice(at, 1);
+  }
+
+  soon(callback: () => void): void {
+    this.clock.soon(() => {
+      if (!this.isDead) callback();
+    });
+  }
+
+  get isPaused(): boolean {
+    return this.resumeMs > this.clock.now();
+  }
+
+  /** Nothing of this process runs for so long. */
+  pause(ms: number): void {
+    this.resumeMs = Math.max(this.resumeMs, this.clock.now() + ms);
+  }
+
+  /** `now` is so much more, or less, from here on. Timers that run are not concerned. */
+  jump(ms: number): void {
+    this.jumpedMs += ms;
+  }
+
+  /** Nothing of this process runs any more. */
+  kill(): void {
+    this.isDead = true;
+    this.waiting.length = 0;
+  }
+
+  /** `transport` for a process with this clock. */
+  transport(transport: Transport): Transport {
+    return {
+      listen: (address, accept, options) => {
+        return transport.listen(address, (stream) => this.delayed(accept(stream)), options);
+      },
+      connect: (address, events, options) => {
+        return transport.connect(address, this.delayed(events), options);
+      },
+      bind: (address, onDatagram) => {
+        return transport.bind(address, (bytes, from) => {
+          this.whenAwake(() => onDatagram(bytes, from));
+        });
+      },
+      lookup: (host) => transport.lookup(host),
+    };
+  }
+
+  private delayed(events: StreamEvents): StreamEvents {
+    return {
+      onOpen: (stream) => this.whenAwake(() => events.onOpen(stream)),
+      onData: (stream, chunk) => this.whenAwake(() => events.onData(stream, chunk)),
+      onDrain: (stream) => this.whenAwake(() => events.onDrain(stream)),
+      onClose: (stream, reason) => this.whenAwake(() => events.onClose(stream, reason)),
+    };
+  }
+
+  private whenAwake(callback: () => void, timer = NO_TIMER): void {
+    if (this.isDead) return;
+    if (!this.isPaused && this.waiting.length === 0) return callback();
+    this.waiting.push({ timer, callback });
+    if (this.waiting.length === 1) this.wakeLater();
+  }
+
+  private wakeLater(): void {
+    this.clock.after(Math.max(0, this.resumeMs - this.clock.now()), () => {
+      if (this.isDead) return;
+      if (this.isPaused) return this.wakeLater();
+      // Whoever of them asks for more is at the end of the row.
+      for (let left = this.waiting.length; left > 0 && !this.isDead; left -= 1) {
+        this.waiting.shift()?.callback();
+      }
+      if (this.waiting.length > 0) this.wakeLater();
+    });
+  }
+}
