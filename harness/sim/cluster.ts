@@ -85,6 +85,7 @@ export class SimNode {
     this.process = clock;
     const log = new Log((_level, area, line) => {
       this.log.push(`${this.cluster.clock.now().toFixed(3)} ${area}: ${line}`);
+      this.cluster.onLog?.(this, `${area}: ${line}`);
     });
     const transport = clock.transport(network.transport(this.host));
     const env = { clock, transport, random, log };
@@ -223,6 +224,8 @@ export class SimCluster {
   readonly random: SeededRandom;
   readonly network: SimNetwork;
   readonly nodes: SimNode[] = [];
+  /** Told of every line that a node logs. */
+  onLog: ((node: SimNode, line: string) => void) | null = null;
 
   constructor(seed: number, network: Partial<NetworkSettings> = {}) {
     this.random = new SeededRandom(seed);
@@ -282,6 +285,11 @@ export class SimCluster {
         this.network.unblock(b.host, a.host);
       }
     }
+  }
+
+  /** The one that runs under the number, or null. */
+  byNumber(number: number): SimNode | null {
+    return this.nodes.find((node) => node.isUp && node.number === number) ?? null;
   }
 
   node(number: number): SimNode {
@@ -347,7 +355,7 @@ export function fillTestPage(
 }
 
 /** The generation that the page says it is of; fails when it is not that page, to the last byte. */
-function generationOf(page: Uint8Array, owner: number, pool: number, number: number): number {
+export function generationOf(page: Uint8Array, owner: number, pool: number, number: number): number {
   const generation = new DataView(page.buffer, page.byteOffset, PAGE_BYTES).getUint32(12);
   const expected = new Uint8Array(PAGE_BYTES);
   fillTestPage(expected, owner, pool, number, generation);

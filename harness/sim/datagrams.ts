@@ -9,13 +9,14 @@ import { formatAddress, type TcpAddress } from "../../src/net/address.ts";
 import type { DatagramPort, OnDatagram } from "../../src/net/transport.ts";
 import type { SimClock } from "./clock.ts";
 
+/** May change at any time. */
 export interface DatagramSettings {
-  readonly latencyMinMs: number;
-  readonly latencyMaxMs: number;
+  latencyMinMs: number;
+  latencyMaxMs: number;
   /** Of 100 datagrams, how many are lost. */
-  readonly lossPercent: number;
+  lossPercent: number;
   /** Of 100 that arrive, how many do so twice. */
-  readonly twicePercent: number;
+  twicePercent: number;
 }
 
 /** What UDP over IPv4 carries. */

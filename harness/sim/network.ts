@@ -27,21 +27,22 @@ import type { Listener, Stream, StreamEvents, Transport } from "../../src/net/tr
 import type { SimClock } from "./clock.ts";
 import { SimDatagrams } from "./datagrams.ts";
 
+/** Latencies and loss may change at any time. */
 export interface NetworkSettings {
   /** One way. Each piece draws its own; order within a stream is kept all the same. */
-  readonly latencyMinMs: number;
-  readonly latencyMaxMs: number;
+  latencyMinMs: number;
+  latencyMaxMs: number;
   /** What one direction of a stream holds; each stream draws its own. */
   readonly pipeBytesMin: number;
   readonly pipeBytesMax: number;
   /** A connect that is not answered fails after this: the kernel's default is 127 s. */
   readonly connectTimeoutMs: number;
   /** Of datagrams alone, see DatagramSettings. */
-  readonly lossPercent: number;
-  readonly twicePercent: number;
+  lossPercent: number;
+  twicePercent: number;
 }
 
-export const NETWORK_DEFAULTS: NetworkSettings = {
+export const NETWORK_DEFAULTS: Readonly<NetworkSettings> = {
   latencyMinMs: 0.02,
   latencyMaxMs: 1,
   pipeBytesMin: 2 * 1024,

@@ -15,6 +15,7 @@ export class ProcessClock implements Clock {
   private resumeMs = 0;
   private jumpedMs = 0;
   private isDead = false;
+  private readonly timers = new Set<TimerId>();
   /** What waits for it to go on, in order; a timer under its id, anything else under NO_TIMER. */
   private readonly waiting: Array<{ timer: TimerId; callback: () => void }> = [];
 
@@ -27,12 +28,17 @@ export class ProcessClock implements Clock {
   }
 
   after(delayMs: number, callback: () => void): TimerId {
-    const timer = this.clock.after(delayMs, () => this.whenAwake(callback, timer));
+    const timer = this.clock.after(delayMs, () => {
+      this.timers.delete(timer);
+      this.whenAwake(callback, timer);
+    });
+    this.timers.add(timer);
     return timer;
   }
 
   cancel(timer: TimerId): void {
     this.clock.cancel(timer);
+    this.timers.delete(timer);
     const at = this.waiting.findIndex((it) => it.timer === timer);
     if (at >= 0) this.waiting.splice(at, 1);
   }
@@ -61,6 +67,8 @@ export class ProcessClock implements Clock {
   kill(): void {
     this.isDead = true;
     this.waiting.length = 0;
+    for (const timer of this.timers) this.clock.cancel(timer);
+    this.timers.clear();
   }
 
   /** `transport` for a process with this clock. */

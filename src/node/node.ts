@@ -181,14 +181,17 @@ export class Node implements LinkHandler, MembershipEvents {
     if (this.boots.get(number) === bootId) return;
     this.boots.set(number, bootId);
     this.links.forgetFailures(number);
-    const count = this.foreign?.ownerBooted(number, bootId) ?? 0;
-    if (count > 0)
-      this.log.write(
-        "warn",
-        "ramster",
-        `dropped ${count} pages of node ${number}, which has restarted`,
-      );
+    this.dropOfEarlierBoot(number);
     this.ramster.holderBooted(number, bootId);
+  }
+
+  private dropOfEarlierBoot(number: number): void {
+    const bootId = this.boots.get(number);
+    if (bootId === undefined) return;
+    const count = this.foreign?.ownerBooted(number, bootId) ?? 0;
+    if (count === 0) return;
+    const what = `dropped ${count} pages of node ${number}, which has restarted`;
+    this.log.write("warn", "ramster", what);
   }
 
   /**
@@ -211,6 +214,7 @@ export class Node implements LinkHandler, MembershipEvents {
   onLinkUp(node: number, bootId: bigint, channel: Channel): void {
     this.log.write("info", "net", `link to node ${node} is up`);
     this.keepForeign(node);
+    this.boots.set(node, bootId);
     this.foreign?.linkUp(node, bootId, channel);
     this.ramster.linkUp(node, bootId);
   }
@@ -218,6 +222,7 @@ export class Node implements LinkHandler, MembershipEvents {
   onLinkDown(node: number, reason: string): void {
     this.log.write("info", "net", `link to node ${node} is down: ${reason}`);
     this.foreign?.linkDown(node);
+    this.dropOfEarlierBoot(node); // The news of it may have come while the link seemed to be up.
     this.ramster.linkDown(node);
   }
 

@@ -265,6 +265,11 @@ export class Foreign {
     return this.zcache.zbud.counters.zpages[PERSISTENT];
   }
 
+  /** The boot in which an owner stored what is held for it; null: nothing is. For checks. */
+  bootIdOf(node: number): bigint | null {
+    return this.owners.get(node)?.bootId ?? null;
+  }
+
   /** Nodes that pages are held for, and how many. */
   pageCounts(): Map<number, number> {
     return new Map([...this.owners.keys()].map((node) => [node, this.pageCount(node)]));

@@ -29,7 +29,7 @@ import type { Frame } from "../wire/framer.ts";
 import { FLUSH_SCOPE, type FlushScope, type Grant } from "../wire/peer-entries.ts";
 import { EPHEMERAL } from "../zbud/zbud.ts";
 import { Zcache, type ZcacheOptions } from "../zcache/zcache.ts";
-import { copyAt, copyCount } from "./copies.ts";
+import { type Copies, copyAt, copyCount } from "./copies.ts";
 import { RamsterCounters } from "./counters.ts";
 import { Latencies } from "./latencies.ts";
 import { Lenders, type Offer, type Replicas, type Target } from "./lenders.ts";
@@ -327,6 +327,11 @@ export class Ramster implements PamOps {
     this.remotify.retarget();
   }
 
+  /** Remote copies that a persistent page is to have now. */
+  get copiesWanted(): number {
+    return this.lenders.copiesWanted;
+  }
+
   get replicas(): Replicas {
     return this.lenders.currentReplicas;
   }
@@ -401,6 +406,11 @@ export class Ramster implements PamOps {
       if (this.flushedAt !== null) this.flushedAt.add(holder);
       else this.remotePages.owe(holder, this.handle, version, FLUSH_SCOPE.PAGE);
     }
+  }
+
+  /** Which nodes a page is at, whose record says that it is remote. For checks from outside. */
+  copiesOf(page: number): Copies {
+    return this.repatriate.copiesOf(page);
   }
 
   /** Deep check of the store and of what it says is remote. For tests. */

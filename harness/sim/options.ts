@@ -1,0 +1,73 @@
+/**
+ * Options of one simulated run. All of them are drawn from its seed, so that runs differ in kind
+ * and not only in noise (swarm testing); any may be given by hand instead.
+ */
+import { COPIES_MAX } from "../../src/core/limits.ts";
+import { below, SeededRandom } from "../../src/core/random.ts";
+import type { Replicas } from "../../src/ramster/lenders.ts";
+
+/** What may happen to a cluster: see troubles.ts. */
+export const TROUBLES = [
+  ...["crash", "stop", "pause", "isolate", "partition", "deaf", "cut", "loss", "slow"],
+  ...["flip", "shrink", "drain", "retarget"],
+] as const satisfies readonly string[];
+export type Trouble = (typeof TROUBLES)[number];
+
+export interface SimOptions {
+  readonly seed: number;
+  readonly nodes: number;
+  /** Virtual seconds of phase one, the start of all nodes included. */
+  readonly seconds: number;
+  readonly replicas: Replicas;
+  /** Pages of each kind that an owner uses. */
+  readonly pages: number;
+  /** Between two operations of an owner, at most. */
+  readonly operationMs: number;
+  /** Between two troubles, at most. */
+  readonly troubleMs: number;
+  readonly troubles: readonly Trouble[];
+  readonly lossPercent: number;
+  readonly latencyMaxMs: number;
+  readonly remotifyEph: boolean;
+  readonly selfshrink: boolean;
+  /** Longer than a run, or so short that holders drop pages of owners that are there still. */
+  readonly foreignGraceMs: number;
+}
+
+const NODES_MIN = 8;
+const NODES_MAX = 10;
+const SECONDS = 60;
+
+export function drawOptions(seed: number, given: Partial<SimOptions> = {}): SimOptions {
+  const random = new SeededRandom(seed ^ 0x51a5eed);
+  const pick = <T>(values: readonly T[]): T => values[below(random, values.length)] as T;
+  const drawn: SimOptions = {
+    seed,
+    nodes: NODES_MIN + below(random, NODES_MAX - NODES_MIN + 1),
+    seconds: SECONDS,
+    replicas: pick(["auto", "auto", 1, 2, 2, COPIES_MAX]),
+    pages: pick([600, 800, 1000]),
+    operationMs: pick([60, 100, 160]),
+    troubleMs: pick([800, 2000, 5000]),
+    troubles: someOf(random, TROUBLES),
+    lossPercent: pick([0, 0, 3, 10]),
+    latencyMaxMs: pick([0.5, 1, 5]),
+    remotifyEph: pick([false, true]),
+    selfshrink: pick([false, true]),
+    foreignGraceMs: pick([600_000, 600_000, 600_000, 15_000]),
+  };
+  return { ...drawn, ...given };
+}
+
+/** Each with one chance in two; at least one. */
+function someOf<T>(random: SeededRandom, all: readonly T[]): T[] {
+  const some = all.filter(() => below(random, 2) === 0);
+  return some.length > 0 ? some : [all[below(random, all.length)] as T];
+}
+
+/** One line, in the order of their names here. */
+export function optionsText(options: SimOptions): string {
+  return Object.entries(options)
+    .map(([name, value]) => `${name}=${Array.isArray(value) ? value.join(",") : value}`)
+    .join(" ");
+}

@@ -1,0 +1,311 @@
+/**
+ * Owner: a program on one node of the simulation, and what its pages must be.
+ *
+ * It puts, gets and flushes pages at random, in a persistent pool and in an ephemeral one, many
+ * gets at a time, and knows of each page the generation that it must have. The node is the
+ * authority on its pages and answers at one instant, so an answer is held against what the page
+ * is at that instant, however long the get took:
+ *
+ *   - never other bytes, and never those of an older generation;
+ *   - a persistent page that was stored is there, or cannot be reached for now; it is lost only if
+ *     nobody has a copy of it any more (truth.ts says so);
+ *   - an ephemeral page is gone after a get, or at any time, and then it stays gone.
+ */
+import { assert } from "../../src/core/assert.ts";
+import type { Handle } from "../../src/core/handle.ts";
+import { PAGE_BYTES } from "../../src/core/limits.ts";
+import { below, type Random } from "../../src/core/random.ts";
+import { STATUS, type Status, statusName } from "../../src/core/status.ts";
+import type { GetAndFree } from "../../src/ramster/waiters.ts";
+import type { SimClock } from "./clock.ts";
+import { fillTestPage, generationOf, type SimNode } from "./cluster.ts";
+
+/** Nothing is waited for as long: two deadlines of a request, and what hedges and retries take. */
+const GET_MS_MAX = 15_000;
+const GETS_PENDING_MAX = 64;
+const PAGES_PER_OBJECT = 64;
+
+interface PendingGet {
+  readonly boot: number;
+  readonly startMs: number;
+  readonly pool: Pool;
+  readonly number: number;
+  readonly getAndFree: GetAndFree;
+  readonly target: Uint8Array;
+}
+
+/** Pages of one pool, and what they must be. */
+class Pool {
+  readonly persistent: boolean;
+  id = -1;
+  /** By number: the generation, or 0 where there is no page. */
+  readonly generations: Int32Array;
+  /** By number: 1 where no copy is left anywhere. */
+  readonly mayBeLost: Uint8Array;
+
+  constructor(persistent: boolean, pageCount: number) {
+    this.persistent = persistent;
+    this.generations = new Int32Array(pageCount);
+    this.mayBeLost = new Uint8Array(pageCount);
+  }
+
+  clear(): void {
+    this.generations.fill(0);
+    this.mayBeLost.fill(0);
+  }
+}
+
+export interface OwnerSettings {
+  readonly pageCount: number;
+  /** Between two operations, at most. */
+  readonly operationMs: number;
+  /** Losses are allowed whoever has failed: holders drop what they keep. */
+  readonly lossesAllowed: boolean;
+}
+
+export class Owner {
+  readonly node: SimNode;
+  /** Holders are expected to answer: nothing is out of reach. */
+  isCalm = false;
+  private readonly clock: SimClock;
+  private readonly random: Random;
+  private readonly trace: (line: string) => void;
+  private readonly settings: OwnerSettings;
+  private readonly pools: readonly [Pool, Pool];
+  private readonly page = new Uint8Array(PAGE_BYTES);
+  private readonly pending = new Map<number, PendingGet>();
+  private lastToken = 0;
+  private generation = 0;
+  private boot = 0;
+  private isWorking = false;
+
+  constructor(
+    parts: { clock: SimClock; random: Random; trace: (line: string) => void; node: SimNode },
+    settings: OwnerSettings,
+  ) {
+    this.clock = parts.clock;
+    this.random = parts.random;
+    this.trace = parts.trace;
+    this.node = parts.node;
+    this.settings = settings;
+    this.pools = [new Pool(true, settings.pageCount), new Pool(false, settings.pageCount)];
+  }
+
+  /** Its node has started with nothing. */
+  booted(): void {
+    this.boot += 1;
+    this.pending.clear();
+    for (const pool of this.pools) {
+      pool.clear();
+      pool.id = this.node.newPool({ persistent: pool.persistent });
+    }
+  }
+
+  /** Works on until `rest`. */
+  work(): void {
+    if (this.isWorking) return;
+    this.isWorking = true;
+    const turn = (): void => {
+      if (!this.isWorking) return;
+      if (this.node.isUp && !this.node.isPaused) this.operate();
+      this.clock.after(1 + below(this.random, this.settings.operationMs), turn);
+    };
+    turn();
+  }
+
+  rest(): void {
+    this.isWorking = false;
+  }
+
+  /** Stores as much as goes, once. */
+  fill(): void {
+    const [persistent] = this.pools;
+    for (let number = 0; number < this.settings.pageCount; number += 1) {
+      if (!this.node.node.ramster.mustWait()) this.put(persistent, number);
+    }
+  }
+
+  get pendingCount(): number {
+    return this.pending.size;
+  }
+
+  /** Asks for every page. They are all answered once `pendingCount` is 0. */
+  getAll(): void {
+    for (const pool of this.pools) {
+      for (let number = 0; number < this.settings.pageCount; number += 1) this.get(pool, number, -1);
+    }
+  }
+
+  /** Of pages that must be there. */
+  get pageCount(): number {
+    const [persistent] = this.pools;
+    return persistent.generations.reduce((count, it) => count + (it > 0 ? 1 : 0), 0);
+  }
+
+  flushAll(): void {
+    for (const pool of this.pools) {
+      this.node.node.ramster.flushPool(pool.id, { destroy: false });
+      pool.clear();
+    }
+  }
+
+  /** Nobody has a copy of the page under the handle any more: it may be lost. */
+  nobodyHas(handle: Handle): void {
+    const [persistent] = this.pools;
+    if (handle.pool === persistent.id) persistent.mayBeLost[numberOf(handle)] = 1;
+  }
+
+  private operate(): void {
+    this.checkPending();
+    const pool = this.pools[below(this.random, 4) === 0 ? 1 : 0];
+    const count = 1 + below(this.random, 4);
+    const number = this.anyNumber();
+    switch (below(this.random, 16)) {
+      case 0:
+        return this.flushObject(pool, number);
+      case 1:
+        if (below(this.random, 20) === 0) return this.replacePool(pool);
+        return this.flush(pool, number);
+      case 2:
+      case 3:
+      case 4:
+      case 5:
+      case 6:
+        for (let i = 0; i < count; i += 1) this.put(pool, this.anyNumber());
+        return;
+      case 7:
+        // One and the same page, over and over, while it travels.
+        this.put(pool, number);
+        this.get(pool, number, 0);
+        return this.put(pool, number);
+      case 8:
+        return this.get(pool, number, 1);
+      default:
+        for (let i = 0; i < count; i += 1) this.get(pool, this.anyNumber(), 0);
+    }
+  }
+
+  /** Some are used more than others. */
+  private anyNumber(): number {
+    const { pageCount } = this.settings;
+    return below(this.random, below(this.random, 4) === 0 ? pageCount >> 4 : pageCount);
+  }
+
+  private put(pool: Pool, number: number): void {
+    const { ramster } = this.node.node;
+    if (ramster.mustWait()) return;
+    this.generation += 1;
+    fillTestPage(this.page, this.node.index, pool.id, number, this.generation);
+    const status = ramster.put(this.node.at(pool.id, number), this.page, 0);
+    const isStored = status === STATUS.OK;
+    assert(isStored || isRefusal(status), `put ends with ${statusName(status)}`);
+    // A put that is refused takes the page away.
+    pool.generations[number] = isStored ? this.generation : 0;
+    pool.mayBeLost[number] = 0;
+    this.note("put", pool, number, status);
+  }
+
+  private get(pool: Pool, number: number, getAndFree: GetAndFree): void {
+    if (this.pending.size >= GETS_PENDING_MAX && !this.isCalm) return;
+    this.lastToken += 1;
+    const token = this.lastToken;
+    const target = new Uint8Array(PAGE_BYTES);
+    const startMs = this.clock.now();
+    const get = { boot: this.boot, startMs, pool, number, getAndFree, target };
+    const sink = { onGet: (done: number, status: Status): void => this.got(done, status) };
+    this.pending.set(token, get);
+    const handle = this.node.at(pool.id, number);
+    const { ramster } = this.node.node;
+    const status = ramster.get(handle, getAndFree, target, 0, sink, token);
+    if (status !== STATUS.PENDING) this.got(token, status);
+  }
+
+  private got(token: number, status: Status): void {
+    const get = this.pending.get(token);
+    assert(get !== undefined, "a get that is answered twice");
+    this.pending.delete(token);
+    if (get.boot !== this.boot) return;
+    const { pool, number, getAndFree, target } = get;
+    const expected = pool.generations[number] ?? 0;
+    this.note("get", pool, number, status);
+    switch (status) {
+      case STATUS.OK: {
+        const generation = generationOf(target, this.node.index, pool.id, number);
+        const what = `generation ${generation}, not ${expected}`;
+        assert(generation === expected, this.said(pool, number, what));
+        const isFreed = getAndFree === 1 || (getAndFree === 0 && !pool.persistent);
+        if (isFreed) pool.generations[number] = 0;
+        return;
+      }
+      case STATUS.NOT_FOUND:
+        if (pool.persistent) assert(expected === 0, this.said(pool, number, `not ${expected}`));
+        pool.generations[number] = 0;
+        return;
+      case STATUS.LOST: {
+        const isAllowed = this.settings.lossesAllowed || pool.mayBeLost[number] === 1;
+        assert(pool.persistent && expected > 0, this.said(pool, number, "lost, and is not there"));
+        assert(isAllowed, this.said(pool, number, "lost, and somebody has it"));
+        return;
+      }
+      case STATUS.UNREACHABLE:
+        assert(pool.persistent && expected > 0, this.said(pool, number, "away, and is not there"));
+        assert(!this.isCalm, this.said(pool, number, "away although all are there"));
+        return;
+      case STATUS.UNKNOWN_POOL:
+        return; // It was replaced meanwhile.
+      default:
+        assert(false, `get ends with ${statusName(status)}`);
+    }
+  }
+
+  private flush(pool: Pool, number: number): void {
+    const status = this.node.node.ramster.flushPage(this.node.at(pool.id, number));
+    const wasThere = (pool.generations[number] ?? 0) > 0;
+    if (pool.persistent) assert((status === STATUS.OK) === wasThere, "flush of what was there");
+    pool.generations[number] = 0;
+    this.note("flush", pool, number, status);
+  }
+
+  private flushObject(pool: Pool, number: number): void {
+    const status = this.node.node.ramster.flushObject(this.node.at(pool.id, number));
+    const first = number - (number % PAGES_PER_OBJECT);
+    pool.generations.fill(0, first, first + PAGES_PER_OBJECT);
+    this.note("flush_object", pool, number, status);
+  }
+
+  /** The next one may have the same id, and the other kind. */
+  private replacePool(pool: Pool): void {
+    const status = this.node.node.ramster.flushPool(pool.id, { destroy: true });
+    pool.clear();
+    pool.id = this.node.newPool({ persistent: pool.persistent });
+    this.note("replace_pool", pool, 0, status);
+  }
+
+  /** What has waited too long. The time in which its process stood still counts, too. */
+  private checkPending(): void {
+    for (const get of this.pending.values()) {
+      const ms = this.clock.now() - get.startMs;
+      assert(ms < GET_MS_MAX, this.said(get.pool, get.number, `no answer for ${ms} ms`));
+      return; // The first is the oldest.
+    }
+  }
+
+  private note(what: string, pool: Pool, number: number, status: Status): void {
+    this.trace(`${this.node.index} ${what} ${pool.id}/${number} ${status}`);
+  }
+
+  private said(pool: Pool, number: number, what: string): string {
+    return `node ${this.node.index} page ${pool.id}/${number}: ${what}`;
+  }
+}
+
+/** As SimNode.at makes it. */
+function numberOf(handle: Handle): number {
+  return handle.oid1lo * PAGES_PER_OBJECT + handle.index;
+}
+
+/** Both kinds of poor compression are the original's rules, and test pages may meet them. */
+function isRefusal(status: Status): boolean {
+  const { NO_ROOM, COMPRESS_POOR, MEAN_COMPRESS_POOR } = STATUS;
+  return status === NO_ROOM || status === COMPRESS_POOR || status === MEAN_COMPRESS_POOR;
+}

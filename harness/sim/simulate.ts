@@ -1,0 +1,258 @@
+/**
+ * One simulated run: whole nodes, unmodified, under virtual time, everything from one seed.
+ *
+ *     phase one   all nodes start, owners work, troubles come          nothing wrong is delivered
+ *     phase two   troubles end, all nodes are up                       all converges, within a bound
+ *     the end     every page is asked for, flushed, all nodes stop     nothing is left over
+ *
+ * A run that fails throws; its trace says what happened before, and is the same for the same seed
+ * to the last byte.
+ */
+import { assert } from "../../src/core/assert.ts";
+import { below, SeededRandom } from "../../src/core/random.ts";
+import { SimCluster } from "./cluster.ts";
+import { drawOptions, optionsText, type SimOptions } from "./options.ts";
+import { Owner } from "./owner.ts";
+import { Troubles } from "./troubles.ts";
+import { Truth } from "./truth.ts";
+
+const MIB = 1024 * 1024;
+/** How long the cluster may take to be whole again: gossip looks for the dead every 30 s. */
+const CONVERGE_MS = 120_000;
+const LOOK_MS = 100;
+/** Timers of one node: what runs all the time, and a few for each link. */
+const TIMERS_PER_NODE_MAX = 2000;
+
+export interface SimResult {
+  /** Operations, gossip and troubles in virtual milliseconds. */
+  readonly virtualMs: number;
+  readonly traceHash: bigint;
+  readonly traceLines: number;
+}
+
+class Trace {
+  hash = 0n;
+  lines = 0;
+  private readonly sim: SimCluster;
+  private readonly sink: ((line: string) => void) | null;
+
+  constructor(sim: SimCluster, sink: ((line: string) => void) | null) {
+    this.sim = sim;
+    this.sink = sink;
+  }
+
+  readonly write = (text: string): void => {
+    const line = `${this.sim.clock.now()} ${text}`;
+    this.hash = Bun.hash.wyhash(line, this.hash);
+    this.lines += 1;
+    this.sink?.(line);
+  };
+}
+
+/** Throws what was wrong. `onTrace` is told of everything that happens, a line each. */
+export async function simulate(
+  options: SimOptions,
+  onTrace: ((line: string) => void) | null = null,
+): Promise<SimResult> {
+  const run = new Run(options, onTrace);
+  try {
+    return await run.all();
+  } finally {
+    run.close();
+  }
+}
+
+class Run {
+  private readonly options: SimOptions;
+  private readonly random: SeededRandom;
+  private readonly sim: SimCluster;
+  private readonly trace: Trace;
+  private readonly owners: Owner[] = [];
+  private readonly truth: Truth;
+
+  constructor(options: SimOptions, onTrace: ((line: string) => void) | null) {
+    this.options = options;
+    const { seed, lossPercent, latencyMaxMs } = options;
+    this.random = new SeededRandom(seed ^ 0x7ab1e5);
+    this.sim = new SimCluster(seed, { lossPercent, latencyMaxMs });
+    this.trace = new Trace(this.sim, onTrace);
+    this.truth = new Truth(this.sim);
+  }
+
+  async all(): Promise<SimResult> {
+    await this.begin();
+    await this.trouble();
+    await this.converge();
+    this.readAll();
+    this.flushAll();
+    await this.stop();
+    const { hash, lines } = this.trace;
+    return { virtualMs: this.sim.clock.now(), traceHash: hash, traceLines: lines };
+  }
+
+  /** Gives memory back, however it ended. */
+  close(): void {
+    for (const node of this.sim.nodes) if (node.isUp) node.crash();
+  }
+
+  private async begin(): Promise<void> {
+    const { replicas, remotifyEph, selfshrink, foreignGraceMs, nodes } = this.options;
+    const { pages, operationMs } = this.options;
+    const own = { replicas, remotifyEph, selfshrink, foreignGraceMs };
+    const settings = Array.from({ length: nodes }, (_, number) => ({ ...own, number }));
+    this.sim.onLog = (node, line) => this.trace.write(`${node.index} ${line}`);
+    await this.sim.startGossiping(settings);
+    const { clock } = this.sim;
+    const { random } = this;
+    for (const node of this.sim.nodes) {
+      const lossesAllowed = foreignGraceMs < CONVERGE_MS;
+      const parts = { clock, random, trace: this.trace.write, node };
+      const owner = new Owner(parts, { pageCount: pages, operationMs, lossesAllowed });
+      owner.booted();
+      this.owners.push(owner);
+    }
+    this.until("all know all", () => this.isAgreed());
+    for (const owner of this.owners) {
+      owner.fill();
+      owner.work();
+    }
+  }
+
+  private async trouble(): Promise<void> {
+    const { sim, owners, random, trace, options } = this;
+    const troubles = new Troubles({ sim, owners, random, trace: trace.write }, options);
+    const endMs = options.seconds * 1000;
+    while (sim.clock.now() < endMs) {
+      const untilMs = sim.clock.now() + below(random, options.troubleMs);
+      while (sim.clock.now() < untilMs) {
+        sim.run(Math.min(LOOK_MS, untilMs - sim.clock.now()));
+        await troubles.end();
+      }
+      await troubles.next();
+      this.checkBounds();
+    }
+    while (this.sim.nodes.some((node) => !node.isUp || node.isPaused)) {
+      await troubles.end({ all: true });
+      sim.run(LOOK_MS);
+    }
+    await troubles.end({ all: true });
+  }
+
+  /** All know all, all copies are made, nobody keeps what nobody asks for. */
+  private async converge(): Promise<void> {
+    this.trace.write("heal");
+    this.until("all know all", () => this.isAgreed());
+    for (const owner of this.owners) owner.rest();
+    this.until("no get is under way", () => this.owners.every((it) => it.pendingCount === 0));
+    this.until("nothing is under way", () => this.isQuiet());
+    this.until("no page is at risk", () => this.sum("pages_at_risk") === 0);
+    this.until("no orphan is left", () => {
+      // An ephemeral page has one copy, and its holder may have dropped it.
+      const ephemeral = this.sum("remote_eph_pages");
+      const persistent = this.sum("remote_copies") - ephemeral;
+      if (!this.isQuiet() || this.sum("foreign_eph_pages") > ephemeral) return false;
+      return this.sum("foreign_pers_pages") === persistent;
+    });
+    this.sim.verify();
+    for (const { node } of this.owners) {
+      const { ramster } = node.node;
+      this.truth.eachAway(node, null, (handle, good, page) => {
+        // A copy with a flipped bit is not known to be bad before it is read.
+        if (this.options.troubles.includes("flip") || good >= ramster.copiesWanted) return;
+        const isLost = good === 0 && this.isAwayInVain(node.number, page);
+        assert(isLost, `node ${node.index} page ${handle.pool}/${handle.index} has ${good} copies`);
+      });
+    }
+  }
+
+  /** Of a page that is lost the record may still name who had it. */
+  private isAwayInVain(_number: number, _page: number): boolean {
+    return false;
+  }
+
+  private readAll(): void {
+    this.trace.write("read all");
+    for (const owner of this.owners) {
+      owner.isCalm = true;
+      owner.getAll();
+    }
+    this.until("all gets end", () => this.owners.every((it) => it.pendingCount === 0));
+  }
+
+  private flushAll(): void {
+    this.trace.write("flush all");
+    for (const owner of this.owners) owner.flushAll();
+    this.until("nothing is left", () => {
+      const left = ["frames_used", "foreign_frames_used", "remote_copies", "page_count"];
+      return this.isQuiet() && left.every((name) => this.sum(name) === 0);
+    });
+    this.sim.verify();
+    const counters = ["pers_zombie_count", "remote_pers_pages", "remote_eph_pages", "obj_count"];
+    for (const name of counters) assert(this.sum(name) === 0, `${name} is ${this.sum(name)}`);
+  }
+
+  private async stop(): Promise<void> {
+    for (const node of this.sim.nodes) await node.stop();
+    const { network, clock } = this.sim;
+    assert(network.streams.size === 0, `${network.streams.size} streams are left`);
+    assert(network.listenerCount === 0, "a listener is left");
+    assert(network.datagrams.portCount === 0, "a port is left");
+    clock.run(clock.now() + network.settings.connectTimeoutMs + 1000);
+    assert(clock.pendingCount === 0, `${clock.pendingCount} timers are left`);
+  }
+
+  private checkBounds(): void {
+    const { clock, nodes } = this.sim;
+    const timers = clock.pendingCount;
+    assert(timers < TIMERS_PER_NODE_MAX * nodes.length, `${timers} timers`);
+    for (const node of nodes) {
+      if (!node.isUp) continue;
+      // What is owed is at most what was away: each page of its own, at each of its holders.
+      const owed = node.counter("flnodes");
+      const most = nodes.length * node.counter("pers_pages_remoted") + 2 * this.options.pages;
+      assert(owed <= most, `node ${node.index} owes ${owed} flushes`);
+    }
+  }
+
+  /** For a failure: what each owner thinks that a holder has, and what it has, where that differs. */
+  private differences(): string {
+    const lines: string[] = [];
+    for (const owner of this.sim.nodes) {
+      for (const holder of this.sim.nodes) {
+        const away = owner.node.ramster.remotePageCount(holder.number);
+        const held = holder.node.foreign?.pageCount(owner.number) ?? 0;
+        if (away === held) continue;
+        const kept = `node ${holder.index} has ${held} pages of node ${owner.index}`;
+        const owed = owner.node.ramster.owedCount(holder.number);
+        lines.push(`${kept}, which thinks ${away}, and owes ${owed} flushes`);
+      }
+    }
+    return lines.join("; ");
+  }
+
+  private isAgreed(): boolean {
+    const names = this.sim.nodes.map(({ index }) => `n${index}`).sort();
+    return this.sim.nodes.every((node) => node.alive().join() === names.join());
+  }
+
+  private isQuiet(): boolean {
+    return ["flnodes", "frames_in_flight", "fetches_in_flight"].every((it) => this.sum(it) === 0);
+  }
+
+  private sum(counter: string): number {
+    return this.sim.nodes.reduce((sum, node) => sum + (node.counters[counter] ?? 0), 0);
+  }
+
+  private until(what: string, condition: () => boolean): void {
+    const startMs = this.sim.clock.now();
+    while (!condition()) {
+      if (this.sim.clock.now() - startMs >= CONVERGE_MS) {
+        assert(false, `not in ${CONVERGE_MS} ms: ${what}: ${this.differences()}`);
+      }
+      this.sim.run(LOOK_MS);
+    }
+    this.trace.write(`${what} after ${this.sim.clock.now() - startMs} ms`);
+  }
+}
+
+export { drawOptions, MIB, optionsText };

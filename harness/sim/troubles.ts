@@ -1,0 +1,333 @@
+/**
+ * Troubles: what happens to a simulated cluster, one thing after the other, most of them for a
+ * while and several at a time.
+ *
+ *     crash      power off, and a start with nothing       stop       drained, ended, started again
+ *     pause      a process stands still                    isolate    cut off, streams reset, and
+ *     partition  two sides without each other                         back in the same boot
+ *     deaf       nothing arrives, one way, of some pairs   cut        streams break, anywhere
+ *     loss       datagrams are lost                        slow       everything takes longer
+ *     flip       a bit of a stored page                    shrink     a lender lends less
+ *     drain      a node is drained and goes on             retarget   other targets, other replicas
+ *
+ * Before a copy is destroyed it is looked up which pages have no other one: these alone may be lost
+ * from then on. And none may be without another one while fewer holders have failed since all
+ * pages were whole than there are copies, unless an operator or a partition had a hand in it.
+ */
+import { assert } from "../../src/core/assert.ts";
+import { CHUNK_BYTES, FRAME_BYTES, PAGE_BYTES, ZBUD_HEADER_BYTES } from "../../src/core/limits.ts";
+import { below, type Random } from "../../src/core/random.ts";
+import { copyCount } from "../../src/ramster/copies.ts";
+import type { Replicas } from "../../src/ramster/lenders.ts";
+import { chunksOf } from "../../src/zbud/zbud.ts";
+import type { Zcache } from "../../src/zcache/zcache.ts";
+import type { SimCluster, SimNode } from "./cluster.ts";
+import { drive } from "./drive.ts";
+import type { SimOptions, Trouble } from "./options.ts";
+import type { Owner } from "./owner.ts";
+import { OWN, Truth } from "./truth.ts";
+
+/** A trouble lasts so long at most. */
+const TROUBLE_MS_MAX = 8000;
+const DRAIN_MS = 5000;
+/** With fewer there is nothing to see. */
+const NODES_UP_MIN = 4;
+/** Copies with "auto", where there are as many lenders. */
+const COPIES_AUTO = 2;
+const FLIP_TRIES = 100;
+
+export class Troubles {
+  private readonly sim: SimCluster;
+  private readonly owners: readonly Owner[];
+  private readonly random: Random;
+  private readonly trace: (line: string) => void;
+  private readonly options: SimOptions;
+  private readonly truth: Truth;
+  /** What ends the troubles that last, and when. */
+  private readonly ends: Array<{ atMs: number; end: () => void | Promise<void> }> = [];
+  /** Holders that have failed since all pages were whole. */
+  private failures = 0;
+  /** Something else than a failure may have cost copies since. */
+  private isDisturbed = false;
+
+  constructor(
+    parts: {
+      sim: SimCluster;
+      owners: readonly Owner[];
+      random: Random;
+      trace: (line: string) => void;
+    },
+    options: SimOptions,
+  ) {
+    this.sim = parts.sim;
+    this.owners = parts.owners;
+    this.random = parts.random;
+    this.trace = parts.trace;
+    this.options = options;
+    this.truth = new Truth(parts.sim);
+  }
+
+  /** One more. */
+  async next(): Promise<void> {
+    const { troubles } = this.options;
+    const trouble = troubles[below(this.random, troubles.length)];
+    if (trouble !== undefined) await this.trouble(trouble);
+  }
+
+  /** Ends those whose time has come; all of them with `all`. */
+  async end({ all } = { all: false }): Promise<void> {
+    for (let i = 0; i < this.ends.length; ) {
+      const entry = this.ends[i];
+      if (entry === undefined || (!all && entry.atMs > this.sim.clock.now())) {
+        i += 1;
+        continue;
+      }
+      this.ends.splice(i, 1);
+      await entry.end();
+    }
+  }
+
+  private async trouble(trouble: Trouble): Promise<void> {
+    const ms = 1 + below(this.random, TROUBLE_MS_MAX);
+    const node = this.anyUp();
+    this.trace(`trouble ${trouble} of ${node.index} for ${ms} ms`);
+    const isFailure = trouble === "crash" || trouble === "stop" || trouble === "flip";
+    if (isFailure) this.lookWhole();
+    else if (trouble !== "cut" && trouble !== "loss") this.isDisturbed = true;
+    switch (trouble) {
+      case "crash":
+        return this.crash(node, ms);
+      case "stop":
+        return this.stop(node, ms);
+      case "pause":
+        return node.pause(ms);
+      case "isolate":
+        return this.isolate(node, ms);
+      case "partition":
+        return this.partition(ms);
+      case "deaf":
+        return this.deaf(ms);
+      case "cut":
+        return this.cut();
+      case "loss":
+        return this.loss(ms);
+      case "slow":
+        return this.slow(ms);
+      case "flip":
+        return this.flip(node);
+      case "shrink":
+        return this.shrink(node, ms);
+      case "drain":
+        return this.drain(node, ms);
+      case "retarget":
+        return this.retarget(node, ms);
+    }
+  }
+
+  private crash(node: SimNode, ms: number): void {
+    if (!this.maySpare(node)) return;
+    this.copiesGo(node);
+    node.crash();
+    this.later(ms, () => this.restart(node));
+  }
+
+  private async stop(node: SimNode, ms: number): Promise<void> {
+    if (!this.maySpare(node)) return;
+    await drive(this.sim.clock, node.node.drain.emptyForeign(DRAIN_MS));
+    this.copiesGo(node);
+    await node.stop();
+    this.later(ms, () => this.restart(node));
+  }
+
+  private async restart(node: SimNode): Promise<void> {
+    const seeds = this.sim.nodes.filter((other) => other.isUp && !other.isPaused);
+    try {
+      await node.restart(seeds);
+    } catch (error) {
+      // It may be cut off, or taken for the one that it was: it tries again.
+      this.trace(`no restart of ${node.index}: ${error}`);
+      this.sim.network.crash(node.host);
+      this.later(1 + below(this.random, 1000), () => this.restart(node));
+      return;
+    }
+    this.ownerOf(node)?.booted();
+  }
+
+  /** Its machine is as it was: the same boot. */
+  private isolate(node: SimNode, ms: number): void {
+    const others = this.sim.nodes.filter((other) => other !== node);
+    for (const other of others) this.sim.network.cut(node.host, other.host);
+    this.sim.partition([node], others);
+    this.later(ms, () => this.sim.heal([node], others));
+  }
+
+  private partition(ms: number): void {
+    const left = this.sim.nodes.filter(() => below(this.random, 2) === 0);
+    const right = this.sim.nodes.filter((node) => !left.includes(node));
+    this.sim.partition(left, right);
+    this.later(ms, () => this.sim.heal(left, right));
+  }
+
+  /** One way, of any pairs. */
+  private deaf(ms: number): void {
+    const { network, nodes } = this.sim;
+    for (let i = 1 + below(this.random, 4); i > 0; i -= 1) {
+      const from = nodes[below(this.random, nodes.length)]?.host ?? "";
+      const to = nodes[below(this.random, nodes.length)]?.host ?? "";
+      network.block(from, to);
+      this.later(ms, () => network.unblock(from, to));
+    }
+  }
+
+  private cut(): void {
+    const { network, nodes } = this.sim;
+    for (let i = 1 + below(this.random, 4); i > 0; i -= 1) {
+      const a = nodes[below(this.random, nodes.length)]?.host ?? "";
+      const b = nodes[below(this.random, nodes.length)]?.host ?? "";
+      if (below(this.random, 2) === 0) network.cut(a, b);
+      else network.cutAfter(a, b, below(this.random, 100_000));
+    }
+  }
+
+  private loss(ms: number): void {
+    const { settings } = this.sim.network.datagrams;
+    const { lossPercent } = this.options;
+    settings.lossPercent = 20 + below(this.random, 60);
+    this.later(ms, () => {
+      settings.lossPercent = lossPercent;
+    });
+  }
+
+  private slow(ms: number): void {
+    const { settings } = this.sim.network;
+    const { latencyMaxMs } = this.options;
+    settings.latencyMaxMs = latencyMaxMs * (10 + below(this.random, 100));
+    this.later(ms, () => {
+      settings.latencyMaxMs = latencyMaxMs;
+    });
+  }
+
+  private flip(node: SimNode): void {
+    const { foreign, ramster } = node.node;
+    const ofOthers = foreign !== null && below(this.random, 4) > 0;
+    const zcache = ofOthers ? foreign.zcache : ramster.zcache;
+    const frame = this.anyFrame(zcache);
+    if (frame === 0) return;
+    this.failures += 1;
+    const ref = frame * 2 + (zcache.zbud.zpageBytes(frame * 2) > 0 ? 0 : 1);
+    flipBit(zcache, ref, this.random);
+    this.truth.eachIn(zcache, frame, (client, handle) => {
+      const owner = client === OWN ? node : this.sim.byNumber(client);
+      const model = owner === null ? undefined : this.ownerOf(owner);
+      if (owner === null || model === undefined) return;
+      // What is not away yet may be sent with the bit as it is now, or as it was.
+      if (client === OWN) model.nobodyHas(handle);
+      else this.exposedAt(owner, null);
+    });
+  }
+
+  private shrink(node: SimNode, ms: number): void {
+    const { foreign } = node.node;
+    if (foreign === null) return;
+    foreign.setLimit(below(this.random, foreign.zcache.frames.framesUsed + 2));
+    this.later(ms, () => {
+      if (node.isUp && node.node.foreign === foreign) foreign.setLimit(foreign.frameCountLent);
+    });
+  }
+
+  private drain(node: SimNode, ms: number): void {
+    const { drain } = node.node;
+    drain.start();
+    this.later(ms, () => {
+      if (node.isUp && node.node.drain === drain) drain.stop();
+    });
+  }
+
+  private retarget(node: SimNode, ms: number): void {
+    const { ramster } = node.node;
+    const targets = [null, "auto", this.anyUp().number] as const;
+    const target = targets[below(this.random, targets.length)];
+    ramster.setTarget(target === undefined || target === node.number ? null : target);
+    const replicas: readonly Replicas[] = ["auto", 1, 2, 3];
+    ramster.setReplicas(replicas[below(this.random, replicas.length)] ?? "auto");
+    this.later(ms, () => {
+      if (!node.isUp || node.node.ramster !== ramster) return;
+      ramster.setTarget("auto");
+      ramster.setReplicas(this.options.replicas);
+    });
+  }
+
+  private later(ms: number, end: () => void | Promise<void>): void {
+    this.ends.push({ atMs: this.sim.clock.now() + ms, end });
+  }
+
+  private anyUp(): SimNode {
+    const up = this.sim.nodes.filter((node) => node.isUp);
+    const node = up[below(this.random, up.length)];
+    assert(node !== undefined);
+    return node;
+  }
+
+  private maySpare(node: SimNode): boolean {
+    return node.isUp && this.sim.nodes.filter(({ isUp }) => isUp).length > NODES_UP_MIN;
+  }
+
+  private ownerOf(node: SimNode): Owner | undefined {
+    return this.owners.find((owner) => owner.node === node);
+  }
+
+  /** A frame in use, or 0. */
+  private anyFrame({ frames, zbud }: Zcache): number {
+    if (frames.framesUsed === 0) return 0;
+    for (let i = 0; i < FLIP_TRIES; i += 1) {
+      const frame = 1 + below(this.random, Math.min(frames.frameCountMax, 2 * frames.framesUsed));
+      if (zbud.zpageBytes(frame * 2) + zbud.zpageBytes(frame * 2 + 1) > 0) return frame;
+    }
+    return 0;
+  }
+
+  /** Failures are counted from the last moment at which every page had all its copies. */
+  private lookWhole(): void {
+    const { replicas } = this.options;
+    const copies = replicas === "auto" ? COPIES_AUTO : replicas;
+    const up = this.owners.filter(({ node }) => node.isUp);
+    if (!up.every(({ node }) => this.truth.isWhole(node, copies))) return;
+    this.failures = 0;
+    this.isDisturbed = this.ends.length > 0;
+  }
+
+  /** The node is about to end, and with it all that it keeps for others. */
+  private copiesGo(node: SimNode): void {
+    this.failures += 1;
+    for (const { node: owner } of this.owners) {
+      if (owner !== node && owner.isUp) this.exposedAt(owner, node);
+    }
+  }
+
+  /** Marks the pages of the owner that nobody but `gone` has. */
+  private exposedAt(owner: SimNode, gone: SimNode | null): void {
+    const { replicas } = this.options;
+    const copies = replicas === "auto" ? COPIES_AUTO : replicas;
+    const mayBe = this.isDisturbed || this.failures >= copies;
+    this.truth.eachAway(owner, gone, (handle, good, page) => {
+      if (good > 0) return;
+      // With "auto" an owner that has just started makes do with the lender that it knows of.
+      const isAlone = replicas === "auto" && copyCount(owner.node.ramster.copiesOf(page)) === 1;
+      const what = `node ${owner.index} page ${handle.pool}/${handle.index}`;
+      assert(mayBe || isAlone, `${what} has no other copy after ${this.failures} failures`);
+      this.ownerOf(owner)?.nobodyHas(handle);
+    });
+  }
+}
+
+/** One bit of a zpage where it lies: not of what the store itself keeps with it. */
+function flipBit({ frames, zbud }: Zcache, ref: number, random: Random): void {
+  const size = zbud.zpageBytes(ref);
+  const start = (ref & 1) === 0 ? 0 : FRAME_BYTES - chunksOf(size) * CHUNK_BYTES;
+  const at = size === PAGE_BYTES ? 0 : start + ZBUD_HEADER_BYTES;
+  const byte = new Uint8Array(1);
+  const offset = at + below(random, size);
+  frames.read(ref >>> 1, offset, byte, 0, 1);
+  byte[0] = (byte[0] ?? 0) ^ (1 << below(random, 8));
+  frames.write(ref >>> 1, offset, byte, 0, 1);
+}

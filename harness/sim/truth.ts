@@ -1,0 +1,86 @@
+/**
+ * Truth: what is really where, over all nodes, as no node can know it. The owner's record says
+ * which holders have copies of a page; here each of these stores is looked into.
+ */
+import type { Handle } from "../../src/core/handle.ts";
+import { Handle as HandleOf } from "../../src/core/handle.ts";
+import { PAGE_BYTES } from "../../src/core/limits.ts";
+import { copyAt, copyCount } from "../../src/ramster/copies.ts";
+import { TAG } from "../../src/tmem/pampd.ts";
+import { LOCAL_CLIENT } from "../../src/tmem/tmem.ts";
+import type { SimCluster, SimNode } from "./cluster.ts";
+
+export class Truth {
+  private readonly sim: SimCluster;
+  private readonly handle = new HandleOf();
+  private readonly zpage = new Uint8Array(PAGE_BYTES);
+
+  constructor(sim: SimCluster) {
+    this.sim = sim;
+  }
+
+  /**
+   * Calls `visit` with each persistent page of the owner that is away, and how many good copies of
+   * it there are on nodes that are up and not `without`. The handle is valid until it returns.
+   */
+  eachAway(
+    owner: SimNode,
+    without: SimNode | null,
+    visit: (handle: Handle, copies: number, page: number) => void,
+  ): void {
+    const { ramster } = owner.node;
+    const { tmem } = ramster.zcache;
+    for (let page = 1; page < tmem.pageEnd; page += 1) {
+      if (!tmem.isLive(page) || tmem.tag(page) !== TAG.REMOTE) continue;
+      if (!tmem.poolOf(page).persistent) continue;
+      tmem.readHandle(page, this.handle);
+      const copies = ramster.copiesOf(page);
+      let good = 0;
+      for (let i = 0; i < copyCount(copies); i += 1) {
+        const holder = this.sim.byNumber(copyAt(copies, i));
+        if (holder !== null && holder !== without && this.hasGood(holder, owner, page)) good += 1;
+      }
+      visit(this.handle, good, page);
+    }
+  }
+
+  /** Whether every page that is away has at least `copies` good copies. */
+  isWhole(owner: SimNode, copies: number): boolean {
+    let whole = true;
+    this.eachAway(owner, null, (_handle, good) => {
+      whole = whole && good >= copies;
+    });
+    return whole;
+  }
+
+  /** `handle` is the page's. */
+  private hasGood(holder: SimNode, owner: SimNode, page: number): boolean {
+    const { foreign } = holder.node;
+    if (!holder.isUp || foreign === null) return false;
+    if (foreign.bootIdOf(owner.number) !== owner.node.bootId) return false;
+    const { tmem } = foreign.zcache;
+    const pool = tmem.pool(owner.number, this.handle.pool);
+    const held = pool === null ? 0 : tmem.find(pool, this.handle);
+    const { zcache } = owner.node.ramster;
+    if (held === 0 || tmem.version(held) !== zcache.tmem.version(page)) return false;
+    const staged = foreign.zcache.readZpage(held, this.zpage, 0);
+    return zcache.isIntact(this.handle, staged);
+  }
+
+  /** Calls `visit` with the handle of each page of the node that the frame holds. */
+  eachIn(
+    zcache: SimNode["node"]["ramster"]["zcache"],
+    frame: number,
+    visit: (client: number, handle: Handle, page: number) => void,
+  ): void {
+    const { zbud, tmem } = zcache;
+    for (let ref = frame * 2; ref <= frame * 2 + 1; ref += 1) {
+      if (zbud.zpageBytes(ref) === 0) continue;
+      const page = zbud.ownerOf(ref);
+      tmem.readHandle(page, this.handle);
+      visit(tmem.poolOf(page).client, this.handle, page);
+    }
+  }
+}
+
+export const OWN = LOCAL_CLIENT;
