@@ -124,6 +124,7 @@ export class SimNode {
   async stop(): Promise<void> {
     this.isUp = false;
     await drive(this.cluster.clock, this.node.stop());
+    this.process.kill();
   }
 
   /** Starts again after a crash or a stop. */
@@ -355,7 +356,12 @@ export function fillTestPage(
 }
 
 /** The generation that the page says it is of; fails when it is not that page, to the last byte. */
-export function generationOf(page: Uint8Array, owner: number, pool: number, number: number): number {
+export function generationOf(
+  page: Uint8Array,
+  owner: number,
+  pool: number,
+  number: number,
+): number {
   const generation = new DataView(page.buffer, page.byteOffset, PAGE_BYTES).getUint32(12);
   const expected = new Uint8Array(PAGE_BYTES);
   fillTestPage(expected, owner, pool, number, generation);

@@ -15,9 +15,11 @@ export async function drive<T>(clock: SimClock, promise: Promise<T>): Promise<T>
   for (let step = 0; step < STEPS_MAX; step += 1) {
     for (let turn = 0; turn < 4 && !settled; turn += 1) await Promise.resolve();
     if (settled) return watched;
-    if (!clock.step()) break;
+    if (clock.step()) continue;
+    // Only promises are left, one behind the other; the last of them may ask for time again.
+    for (let turn = 0; turn < 100 && !settled; turn += 1) await Promise.resolve();
+    if (!settled && clock.pendingCount === 0) break;
   }
-  for (let turn = 0; turn < 100 && !settled; turn += 1) await Promise.resolve();
   if (settled) return watched;
   throw new Error("a promise that nothing will settle");
 }

@@ -132,7 +132,8 @@ export class Owner {
   /** Asks for every page. They are all answered once `pendingCount` is 0. */
   getAll(): void {
     for (const pool of this.pools) {
-      for (let number = 0; number < this.settings.pageCount; number += 1) this.get(pool, number, -1);
+      for (let number = 0; number < this.settings.pageCount; number += 1)
+        this.get(pool, number, -1);
     }
   }
 
@@ -157,32 +158,21 @@ export class Owner {
 
   private operate(): void {
     this.checkPending();
-    const pool = this.pools[below(this.random, 4) === 0 ? 1 : 0];
-    const count = 1 + below(this.random, 4);
+    const pool = this.pools[below(this.random, 6) === 0 ? 1 : 0];
+    const count = 1 + below(this.random, 8);
     const number = this.anyNumber();
-    switch (below(this.random, 16)) {
-      case 0:
-        return this.flushObject(pool, number);
-      case 1:
-        if (below(this.random, 20) === 0) return this.replacePool(pool);
-        return this.flush(pool, number);
-      case 2:
-      case 3:
-      case 4:
-      case 5:
-      case 6:
-        for (let i = 0; i < count; i += 1) this.put(pool, this.anyNumber());
-        return;
-      case 7:
-        // One and the same page, over and over, while it travels.
-        this.put(pool, number);
-        this.get(pool, number, 0);
-        return this.put(pool, number);
-      case 8:
-        return this.get(pool, number, 1);
-      default:
-        for (let i = 0; i < count; i += 1) this.get(pool, this.anyNumber(), 0);
-    }
+    const kind = below(this.random, 1000);
+    if (kind < 1) this.replacePool(pool);
+    else if (kind < 6) this.flushObject(pool, number);
+    else if (kind < 60) this.flush(pool, number);
+    else if (kind < 80) this.get(pool, number, 1);
+    else if (kind < 150) {
+      // One and the same page, over and over, while it travels.
+      this.put(pool, number);
+      this.get(pool, number, 0);
+      this.put(pool, number);
+    } else if (kind < 500) for (let i = 0; i < count; i += 1) this.put(pool, this.anyNumber());
+    else for (let i = 0; i < count; i += 1) this.get(pool, this.anyNumber(), 0);
   }
 
   /** Some are used more than others. */

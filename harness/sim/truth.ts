@@ -5,7 +5,7 @@
 import type { Handle } from "../../src/core/handle.ts";
 import { Handle as HandleOf } from "../../src/core/handle.ts";
 import { PAGE_BYTES } from "../../src/core/limits.ts";
-import { copyAt, copyCount } from "../../src/ramster/copies.ts";
+import { copyAt, copyCount, hasCopy } from "../../src/ramster/copies.ts";
 import { TAG } from "../../src/tmem/pampd.ts";
 import { LOCAL_CLIENT } from "../../src/tmem/tmem.ts";
 import type { SimCluster, SimNode } from "./cluster.ts";
@@ -53,18 +53,79 @@ export class Truth {
     return whole;
   }
 
-  /** `handle` is the page's. */
-  private hasGood(holder: SimNode, owner: SimNode, page: number): boolean {
+  /**
+   * What does not fit, a phrase each: copies that a record names and the holder has not got, and
+   * persistent pages that a holder keeps and whose owner does not name it.
+   */
+  differences(): string[] {
+    const found: string[] = [];
+    const { nodes } = this.sim;
+    for (const owner of nodes) {
+      const { ramster } = owner.node;
+      const { tmem } = ramster.zcache;
+      for (let page = 1; page < tmem.pageEnd; page += 1) {
+        if (!tmem.isLive(page) || tmem.tag(page) !== TAG.REMOTE) continue;
+        if (!tmem.poolOf(page).persistent) continue;
+        tmem.readHandle(page, this.handle);
+        const copies = ramster.copiesOf(page);
+        for (let i = 0; i < copyCount(copies); i += 1) {
+          const holder = this.sim.byNumber(copyAt(copies, i));
+          if (holder !== null && this.held(holder, owner, page) !== 0) continue;
+          const named = `node ${copyAt(copies, i)} in version ${tmem.version(page)}`;
+          found.push(`${this.nameOf(owner)} is not at ${named}`);
+        }
+      }
+    }
+    for (const holder of nodes) this.eachOrphan(holder, (name) => found.push(name));
+    return found;
+  }
+
+  private eachOrphan(holder: SimNode, tell: (name: string) => void): void {
     const { foreign } = holder.node;
-    if (!holder.isUp || foreign === null) return false;
-    if (foreign.bootIdOf(owner.number) !== owner.node.bootId) return false;
+    if (foreign === null) return;
+    const { tmem } = foreign.zcache;
+    for (let page = 1; page < tmem.pageEnd; page += 1) {
+      if (!tmem.isLive(page) || !tmem.poolOf(page).persistent) continue;
+      tmem.readHandle(page, this.handle);
+      const owner = this.sim.byNumber(tmem.poolOf(page).client);
+      const own = owner?.node.ramster.zcache.tmem;
+      const pool = own?.pool(LOCAL_CLIENT, this.handle.pool) ?? null;
+      const record = own === undefined || pool === null ? 0 : own.find(pool, this.handle);
+      const isNamed =
+        owner !== null &&
+        own?.tag(record) === TAG.REMOTE &&
+        own.version(record) === tmem.version(page) &&
+        hasCopy(owner.node.ramster.copiesOf(record), holder.number);
+      if (isNamed) continue;
+      const version = `version ${tmem.version(page)}`;
+      tell(`node ${holder.index} keeps ${owner === null ? "" : this.nameOf(owner)} ${version}`);
+    }
+  }
+
+  private nameOf(owner: SimNode): string {
+    const { pool, oid1lo, index } = this.handle;
+    return `page ${pool}/${oid1lo}/${index} of node ${owner.index}`;
+  }
+
+  /** `handle` is the page's. @returns its record at the holder, or 0. */
+  private held(holder: SimNode, owner: SimNode, page: number): number {
+    const { foreign } = holder.node;
+    if (!holder.isUp || foreign === null) return 0;
+    if (foreign.bootIdOf(owner.number) !== owner.node.bootId) return 0;
     const { tmem } = foreign.zcache;
     const pool = tmem.pool(owner.number, this.handle.pool);
     const held = pool === null ? 0 : tmem.find(pool, this.handle);
     const { zcache } = owner.node.ramster;
-    if (held === 0 || tmem.version(held) !== zcache.tmem.version(page)) return false;
+    return held !== 0 && tmem.version(held) === zcache.tmem.version(page) ? held : 0;
+  }
+
+  /** `handle` is the page's. */
+  private hasGood(holder: SimNode, owner: SimNode, page: number): boolean {
+    const { foreign } = holder.node;
+    const held = this.held(holder, owner, page);
+    if (held === 0 || foreign === null) return false;
     const staged = foreign.zcache.readZpage(held, this.zpage, 0);
-    return zcache.isIntact(this.handle, staged);
+    return owner.node.ramster.zcache.isIntact(this.handle, staged);
   }
 
   /** Calls `visit` with the handle of each page of the node that the frame holds. */

@@ -161,6 +161,8 @@ export class Node implements LinkHandler, MembershipEvents {
     this.ramster.stop();
     this.timer?.();
     await this.links.stop();
+    // What was put off to the end of the turn is done before there is no memory any more.
+    await new Promise<void>((resolve) => this.clock.soon(resolve));
     this.ramster.close();
     this.foreign?.zcache.close();
   }

@@ -122,9 +122,10 @@ export class Ramster implements PamOps {
     const { repatriate } = this;
     this.losses = new Losses({ ...ways, repatriate, onCopyLost });
     const { losses } = this;
-    this.remotify = new Remotify({ ...ways, memory, lenders, losses, onRoom }, settings);
-    const { isOpen } = this.remotify;
-    this.repair = new Repair({ ...ways, memory, lenders, repatriate, isOpen }, settings);
+    const told = { onRoom, onCopyLost };
+    this.remotify = new Remotify({ ...ways, ...told, memory, lenders, losses }, settings);
+    const { isOpen, isSending } = this.remotify;
+    this.repair = new Repair({ ...ways, memory, lenders, repatriate, isOpen, isSending }, settings);
   }
 
   start(): void {

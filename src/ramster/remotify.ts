@@ -40,7 +40,7 @@ import { FLUSH_SCOPE, PUT_ENTRY_BYTES, writePutEntry } from "../wire/peer-entrie
 import { TRANSPORT_STATUS } from "../wire/status.ts";
 import { EPHEMERAL, type Kind, PERSISTENT } from "../zbud/zbud.ts";
 import type { Zcache } from "../zcache/zcache.ts";
-import { type Copies, copyAt, copyCount, NO_COPIES, withCopy } from "./copies.ts";
+import { type Copies, copyAt, copyCount, hasCopy, NO_COPIES, withCopy } from "./copies.ts";
 import type { RamsterCounters } from "./counters.ts";
 import type { Latencies } from "./latencies.ts";
 import { type Lenders, PAGES_PER_FRAME } from "./lenders.ts";
@@ -98,6 +98,7 @@ export class Remotify implements ReplySink {
   private readonly clock: Clock;
   private readonly settings: RemotifySettings;
   private readonly onRoom: () => void;
+  private readonly onCopyLost: (page: number) => void;
   private readonly batches = Array.from({ length: REMOTIFY_BATCHES_MAX }, () => new Batch());
   private readonly handle = new Handle();
   private batchesInFlight = 0;
@@ -120,6 +121,8 @@ export class Remotify implements ReplySink {
       clock: Clock;
       /** Called when frames came free. */
       onRoom: () => void;
+      /** A page has fewer copies than it should. */
+      onCopyLost: (page: number) => void;
     },
     settings: RemotifySettings,
   ) {
@@ -133,6 +136,7 @@ export class Remotify implements ReplySink {
     this.latencies = parts.latencies;
     this.clock = parts.clock;
     this.onRoom = parts.onRoom;
+    this.onCopyLost = parts.onCopyLost;
     this.settings = settings;
   }
 
@@ -199,6 +203,17 @@ export class Remotify implements ReplySink {
       return this.remotePages.sendOwed(node) && this.lenders.credit(node) >= PAGES_PER_FRAME;
     }
     this.peers.want(node);
+    return false;
+  };
+
+  /** Whether the page is on its way there in that version, and this decides what becomes of it. */
+  readonly isSending = (page: number, version: number, node: number): boolean => {
+    for (const batch of this.batches) {
+      if (batch.waiting === 0 || !hasCopy(batch.holders, node)) continue;
+      for (let i = 0; i < batch.count; i += 1) {
+        if (batch.pages[i] === page && batch.versions[i] === version) return true;
+      }
+    }
     return false;
   };
 
@@ -433,8 +448,13 @@ export class Remotify implements ReplySink {
     tmem.describe(page, TAG.REMOTE, holders, zpageBytes, tmem.codec(page));
     this.remotePages.added(holders, batch.kind === PERSISTENT);
     this.counters.remoted_zbytes += zpageBytes;
-    if (batch.kind === PERSISTENT) this.counters.pers_pages_remoted += 1;
-    else this.counters.eph_pages_remoted += 1;
+    if (batch.kind === EPHEMERAL) {
+      this.counters.eph_pages_remoted += 1;
+      return;
+    }
+    this.counters.pers_pages_remoted += 1;
+    // More are wanted than when it was sent.
+    if (copyCount(holders) < this.lenders.copiesWanted) this.onCopyLost(page);
   }
 
   /**

@@ -38,7 +38,6 @@ import { LOCAL_CLIENT } from "../tmem/tmem.ts";
 import type { Frame } from "../wire/framer.ts";
 import { MESSAGE } from "../wire/messages.ts";
 import {
-  FLUSH_SCOPE,
   GET_ENTRY_BYTES,
   PUT_ENTRY_BYTES,
   readGetVersion,
@@ -90,6 +89,7 @@ export class Repair implements ReplySink {
   private readonly counters: RamsterCounters;
   private readonly clock: Clock;
   private readonly isOpen: (node: number) => boolean;
+  private readonly isSending: (page: number, version: number, node: number) => boolean;
   private readonly requestTimeoutMs: number;
   private readonly atRisk = new AtRisk();
   private readonly batches = Array.from({ length: REPAIR_BATCHES_MAX }, () => new Batch());
@@ -115,6 +115,8 @@ export class Repair implements ReplySink {
       clock: Clock;
       /** Whether a put may be sent there now. */
       isOpen: (node: number) => boolean;
+      /** Whether remotify has sent the page there in that version, and waits for the answer. */
+      isSending: (page: number, version: number, node: number) => boolean;
     },
     settings: { requestTimeoutMs: number },
   ) {
@@ -127,6 +129,7 @@ export class Repair implements ReplySink {
     this.counters = parts.counters;
     this.clock = parts.clock;
     this.isOpen = parts.isOpen;
+    this.isSending = parts.isSending;
     this.requestTimeoutMs = settings.requestTimeoutMs;
   }
 
@@ -212,7 +215,8 @@ export class Repair implements ReplySink {
 
   /** @returns whether something is done about it, or need not be; else it is tried again. */
   private mend(page: number, from: number): boolean {
-    if (!this.isRemote(page)) return true;
+    // Of one that is on its way to a new holder the answer decides what else is to be done.
+    if (!this.isRemote(page) || this.isCopying(page)) return true;
     const copies = this.repatriate.copiesOf(page);
     if (from !== NOBODY && !hasCopy(copies, from)) return true;
     const kept = this.keptOf(page, from);
@@ -284,8 +288,7 @@ export class Repair implements ReplySink {
   onFailure(context: number, transportStatus: number): void {
     const batch = this.batchOf(context);
     for (let i = 0; i < batch.count; i += 1) {
-      this.handle.read(batch.handles, i * HANDLE_BYTES);
-      this.remotePages.oweBeforePut(batch.node, this.handle, batch.versions[i] ?? 0);
+      this.surplus(batch, i);
       this.again(batch, i);
     }
     this.finish(batch);
@@ -337,7 +340,8 @@ export class Repair implements ReplySink {
   /** Without the copy there, of the page under `handle`, which is owed a flush. */
   private without(copies: Copies, node: number, version: number): Copies {
     this.remotePages.copyRemoved(node);
-    this.remotePages.owe(node, this.handle, version, FLUSH_SCOPE.PAGE);
+    // It may be chosen again for the same version one day.
+    this.remotePages.oweBeforePut(node, this.handle, version);
     return withoutCopy(copies, node);
   }
 
@@ -421,7 +425,7 @@ export class Repair implements ReplySink {
     const isLeaving = from !== NOBODY && hasCopy(copies, from);
     const kept = this.remotePages.presentOf(isLeaving ? withoutCopy(copies, from) : copies);
     if (copies === NO_COPIES || !this.isShort(kept)) {
-      this.remotePages.oweBeforePut(node, this.handle, version);
+      this.surplus(batch, i);
       return;
     }
     const gone = isLeaving ? from : this.remotePages.absentOf(copies);
@@ -431,6 +435,27 @@ export class Repair implements ReplySink {
     this.remotePages.copyAdded(node);
     this.repatriate.setCopies(page, withCopy(next, node));
     if (this.isShort(withCopy(kept, node))) this.atRisk.push(page, NOBODY);
+  }
+
+  /**
+   * Nobody asks for what the holder has, or may have. If it came home and is on its way there once
+   * more, a flush would take what is named after that.
+   */
+  private surplus(batch: Batch, i: number): void {
+    const version = batch.versions[i] ?? 0;
+    if (this.isSending(batch.pages[i] ?? 0, version, batch.node)) return;
+    this.handle.read(batch.handles, i * HANDLE_BYTES);
+    this.remotePages.oweBeforePut(batch.node, this.handle, version);
+  }
+
+  private isCopying(page: number): boolean {
+    const version = this.zcache.tmem.version(page);
+    for (const { state, pages, versions, count } of this.batches) {
+      for (let i = 0; state !== "free" && i < count; i += 1) {
+        if (pages[i] === page && versions[i] === version) return true;
+      }
+    }
+    return false;
   }
 
   /** It was not taken. */

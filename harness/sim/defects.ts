@@ -1,0 +1,257 @@
+/**
+ * Defects: what a hand would do wrong, to see that the simulator finds it (a mutation test). Each
+ * is some edits of source text, made as a file is loaded (with-defect.ts); the text that an edit
+ * replaces must be there just once, so that none of them is forgotten when the code moves on.
+ */
+import { assert } from "../../src/core/assert.ts";
+
+/** Names the defect of a process. */
+export const DEFECT_VARIABLE = "RAMSTER_SIM_DEFECT";
+
+export interface Edit {
+  /** From the root of the project. */
+  readonly file: string;
+  readonly find: string;
+  readonly replace: string;
+}
+
+export interface Defect {
+  readonly name: string;
+  /** What is then wrong. */
+  readonly about: string;
+  readonly edits: readonly Edit[];
+}
+
+const REMOTIFY = "src/ramster/remotify.ts";
+const REPAIR = "src/ramster/repair.ts";
+const REPATRIATE = "src/ramster/repatriate.ts";
+const FOREIGN = "src/ramster/foreign.ts";
+const REMOTE_PAGES = "src/ramster/remote-pages.ts";
+
+export const DEFECTS: readonly Defect[] = [
+  {
+    name: "remotify-without-compare",
+    about: "a page that was put anew while it travelled turns remote all the same",
+    edits: [
+      {
+        file: REMOTIFY,
+        find: "      tmem.version(page) === batch.versions[i] &&\n",
+        replace: "",
+      },
+    ],
+  },
+  {
+    name: "free-before-ack",
+    about: "the local copy goes although no holder has taken the page",
+    edits: [
+      { file: REMOTIFY, find: "if (areThere && batch.taken[i] === all) {", replace: "if (true) {" },
+    ],
+  },
+  {
+    name: "one-holder-is-enough",
+    about: "a page turns remote once any of its holders has it",
+    edits: [
+      {
+        file: REMOTIFY,
+        find: "if (areThere && batch.taken[i] === all) {",
+        replace: "if (areThere && batch.taken[i] !== 0) {",
+      },
+    ],
+  },
+  {
+    name: "raced-copy-stays",
+    about: "the copy of a page that was put anew while it travelled is not flushed",
+    edits: [
+      {
+        file: REMOTIFY,
+        find: "this.remotePages.owe(copyAt(holders, copy), this.handle, version, FLUSH_SCOPE.PAGE);",
+        replace: "void [version, FLUSH_SCOPE];",
+      },
+    ],
+  },
+  {
+    name: "failed-zombie",
+    about: "the frames of a batch that fails stay zombies, as in the original",
+    edits: [
+      {
+        file: REMOTIFY,
+        find: "if (this.zcache.zbud.isZombie(frame)) this.zcache.zbud.resurrect(frame);",
+        replace: "void frame;",
+      },
+    ],
+  },
+  {
+    name: "put-overtakes-flush",
+    about: "a put is sent although flushes are owed to the holder",
+    edits: [
+      {
+        file: REMOTIFY,
+        find: "return this.remotePages.sendOwed(node) && this.lenders.credit(node)",
+        replace: "return this.lenders.credit(node)",
+      },
+    ],
+  },
+  {
+    name: "flush-of-any-version",
+    about: "a holder flushes a page whatever its version",
+    edits: [
+      {
+        file: FOREIGN,
+        find: "if (page === 0 || tmem.version(page) > version) return 0;",
+        replace: "if (page === 0) return 0;",
+      },
+    ],
+  },
+  {
+    name: "get-of-any-version",
+    about: "a holder answers with the version that it has, and the owner takes it",
+    edits: [
+      {
+        file: FOREIGN,
+        find: "return page !== 0 && tmem.version(page) === version ? page : 0;",
+        replace: "return page;",
+      },
+      {
+        file: REPATRIATE,
+        find: "if (status !== STATUS.OK || zpage.version !== fetches.version(fetch)) {",
+        replace: "if (status !== STATUS.OK) {",
+      },
+    ],
+  },
+  {
+    name: "destructive-get",
+    about: "a holder gives its copy away with the answer, as in the original",
+    edits: [
+      {
+        file: FOREIGN,
+        find: "      at += GET_REPLY_ENTRY_BYTES + zpageBytes;\n",
+        replace:
+          "      at += GET_REPLY_ENTRY_BYTES + zpageBytes;\n      this.zcache.tmem.flush(page);\n",
+      },
+    ],
+  },
+  {
+    name: "boot-id-ignored-by-holder",
+    about: "pages of an owner that was restarted are kept and served",
+    edits: [
+      {
+        file: FOREIGN,
+        find: "const isBack = known !== undefined && known.bootId === bootId;",
+        replace: "const isBack = known !== undefined;",
+      },
+    ],
+  },
+  {
+    name: "boot-id-ignored-by-owner",
+    about: "a holder that comes back empty is taken to have all that it had",
+    edits: [
+      {
+        file: REMOTE_PAGES,
+        find: "const restarted = holder.bootId !== bootId;",
+        replace: "const restarted = false;",
+      },
+    ],
+  },
+  {
+    name: "flush-forgotten",
+    about: "a flush whose link is lost is not sent again",
+    edits: [
+      {
+        file: REMOTE_PAGES,
+        find: "    this.holderOf(node).owed.rewind();\n",
+        replace:
+          "    const { owed } = this.holderOf(node);\n    owed.acknowledge(owed.inFlightCount);\n",
+      },
+    ],
+  },
+  {
+    name: "fetch-outlives-put",
+    about: "a fetch that is under way speaks for a page that was put anew",
+    edits: [
+      {
+        file: "src/ramster/ramster.ts",
+        find: "    if (tmem.inTransit(page)) this.repatriate.detach(page);\n",
+        replace: "",
+      },
+    ],
+  },
+  {
+    name: "checksum-ignored",
+    about: "bytes are delivered although they do not match their checksum",
+    edits: [
+      {
+        file: "src/zcache/zcache.ts",
+        find: "this.checksumOf(handle, zpage.version, zpageBytes, this.seed) === zpage.checksum &&\n      codec",
+        replace: "codec",
+      },
+      {
+        file: "src/zcache/zcache.ts",
+        find: "    if (checksum === zpage.checksum) return true;\n",
+        replace: "    if (checksum !== -1) return true;\n",
+      },
+    ],
+  },
+  {
+    name: "no-repair",
+    about: "pages that lost a copy get no other one",
+    edits: [
+      {
+        file: REPAIR,
+        find: "  private look(): void {\n",
+        replace:
+          "  private look(): void {\n    this.sweepAt = 0;\n    if (this.sweepAt === 0) return;\n",
+      },
+    ],
+  },
+  {
+    name: "repair-without-compare",
+    about: "a copy of a page that was put anew while it was made is taken for one of the new page",
+    edits: [
+      {
+        file: REPAIR,
+        find: "const isThere = tmem.isLive(page) && tmem.version(page) === version;",
+        replace: "const isThere = tmem.isLive(page);",
+      },
+    ],
+  },
+  {
+    name: "reclaim-drops",
+    about: "a lender that needs memory drops pages as soon as their owner has heard of it",
+    edits: [
+      {
+        file: "src/ramster/reclaim.ts",
+        find: "if (status === STATUS.OK) this.refusedInRow = 0;",
+        replace: "if (status === STATUS.OK) this.dropOrphan(owner, batch, i);",
+      },
+    ],
+  },
+  {
+    name: "copies-on-one-machine",
+    about: "both copies of a page go to one zone",
+    edits: [
+      {
+        file: "src/ramster/lenders.ts",
+        find: "if (node === lender.node || this.byNode.get(node)?.zone === lender.zone) return true;",
+        replace: "if (node === lender.node) return false;",
+      },
+    ],
+  },
+];
+
+export function defectNamed(name: string): Defect {
+  const defect = DEFECTS.find((it) => it.name === name);
+  if (defect !== undefined) return defect;
+  const names = DEFECTS.map((it) => it.name).join(", ");
+  throw new Error(`Cannot put in defect "${name}": there are ${names}`);
+}
+
+/** The text of the file with the defect in it. */
+export function editedText(defect: Defect, file: string, text: string): string {
+  let edited = text;
+  for (const edit of defect.edits.filter((it) => it.file === file)) {
+    const parts = edited.split(edit.find);
+    assert(parts.length === 2, `"${defect.name}" wants to replace what is not once in ${file}`);
+    edited = parts.join(edit.replace);
+  }
+  return edited;
+}

@@ -1,0 +1,110 @@
+/**
+ * Many seeds on all cores: processes that each run a few seeds in a row (child.ts), so that memory
+ * is given back and a crash of the runtime costs one seed's run and is known by it.
+ */
+import { availableParallelism } from "node:os";
+import { fileURLToPath } from "node:url";
+import { DEFECT_VARIABLE } from "./defects.ts";
+
+/** Seeds of one process: starting it is then a hundredth of its work. */
+const SEEDS_PER_PROCESS = 50;
+const REPORT_EVERY = 500;
+
+const HERE = fileURLToPath(new URL(".", import.meta.url));
+
+export interface Many {
+  readonly first: number;
+  readonly last: number;
+  /** Processes at once; 0: one a core. */
+  readonly jobs: number;
+  /** See defects.ts; the run ends with the first seed that finds it. */
+  readonly defect: string | null;
+}
+
+/** What a child says of a seed, a line each. */
+export interface SeedResult {
+  readonly seed: number;
+  readonly error: string | null;
+}
+
+/**
+ * Runs all seeds with the options in `args`; `onFailure` is told of each that failed, with what it
+ * printed. @returns how many failed.
+ */
+export async function simulateMany(
+  args: readonly string[],
+  many: Many,
+  onFailure: (seed: number, output: string) => void,
+): Promise<number> {
+  const { first, last, defect } = many;
+  const startMs = performance.now();
+  let next = first;
+  let done = 0;
+  let failed = 0;
+  const isOver = (): boolean => next > last || (defect !== null && failed > 0);
+  const tell = ({ seed, error }: SeedResult): void => {
+    done += 1;
+    if (error !== null) {
+      failed += 1;
+      onFailure(seed, error);
+    }
+    if (done % REPORT_EVERY === 0) console.log(report(done, failed, startMs));
+  };
+  const work = async (): Promise<void> => {
+    while (!isOver()) {
+      const from = next;
+      const to = Math.min(last, from + SEEDS_PER_PROCESS - 1);
+      next = to + 1;
+      // After a crash it goes on behind the seed that crashed.
+      for (let at = from; at <= to && !(defect !== null && failed > 0); ) {
+        at = await runChild(args, { from: at, to, defect }, tell, isOver);
+      }
+    }
+  };
+  const jobs = many.jobs === 0 ? availableParallelism() : many.jobs;
+  await Promise.all(Array.from({ length: jobs }, work));
+  console.log(report(done, failed, startMs));
+  return failed;
+}
+
+function report(done: number, failed: number, startMs: number): string {
+  const minutes = (performance.now() - startMs) / 60_000;
+  return `${done} seeds, ${failed} failed, ${Math.round(done / minutes)} a minute`;
+}
+
+/** @returns the first seed that it has not run. */
+async function runChild(
+  args: readonly string[],
+  { from, to, defect }: { from: number; to: number; defect: string | null },
+  tell: (result: SeedResult) => void,
+  isOver: () => boolean,
+): Promise<number> {
+  const preload = defect === null ? [] : ["--preload", `${HERE}with-defect.ts`];
+  const child = Bun.spawn(
+    [process.execPath, ...preload, `${HERE}child.ts`, `${from}`, `${to}`, ...args],
+    {
+      env: { ...process.env, [DEFECT_VARIABLE]: defect ?? "" },
+      stdout: "pipe",
+      stderr: "pipe",
+    },
+  );
+  let next = from;
+  let rest = "";
+  const errors = new Response(child.stderr).text();
+  for await (const chunk of child.stdout.pipeThrough(new TextDecoderStream())) {
+    const lines = (rest + chunk).split("\n");
+    rest = lines.pop() ?? "";
+    for (const line of lines) {
+      const result: SeedResult = JSON.parse(line);
+      next = result.seed + 1;
+      tell(result);
+    }
+    if (defect !== null && isOver()) child.kill();
+  }
+  await child.exited;
+  if (next <= to && !(defect !== null && isOver())) {
+    tell({ seed: next, error: `the process ended: ${await errors}` });
+    next += 1;
+  }
+  return next;
+}
