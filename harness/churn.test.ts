@@ -38,6 +38,11 @@ describe("a cluster of whole nodes", () => {
     const foreignGraceMs = seed % 2 === 0 ? LONG_MS : SHORT_MS;
     await churn({ seed, troubles, foreignGraceMs, replicas: seed });
   });
+
+  test.each(SEEDS)("with all of that at once and sealed pages, seed %d", async (seed) => {
+    const troubles: Trouble[] = ["crash", "stop", "partition"];
+    await churn({ seed, troubles, foreignGraceMs: LONG_MS, replicas: seed, seal: true });
+  });
 });
 
 test("requests to a node that lost power fail in two seconds, and at once when it is dead", async () => {

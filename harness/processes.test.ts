@@ -127,6 +127,18 @@ describe("a node", () => {
     expect(existsSync(world.path("1.sock"))).toBe(false);
   });
 
+  test("that seals what leaves it gets it back, with nothing changed at its holder", async () => {
+    await using world = new ProcessWorld();
+    const { server, client, pool } = await pair(world, ["--seal"]);
+    expect(await fill(pool, PAGES)).toBe(PAGES);
+    for (let round = 0; round < 2; round += 1) expect(await countRight(pool, PAGES)).toBe(PAGES);
+    expect(await counter(client, "remote_pers_pages_succ_get")).toBeGreaterThan(PAGES / 2);
+    expect(await counter(client, "fetch_seal_broken")).toBe(0);
+    const holder = await world.connect(server);
+    expect(await counter(holder, "foreign_pers_pages")).toBeGreaterThan(PAGES / 2);
+    expect(await counter(holder, "foreign_corrupt_pages")).toBe(0);
+  });
+
   test("ends at once on a second signal", async () => {
     await using world = new ProcessWorld();
     const { server, node, pool } = await pair(world);

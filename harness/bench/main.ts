@@ -13,10 +13,12 @@ import { metadataBench } from "./metadata.ts";
 import { pagesBench } from "./pages.ts";
 import { processesBench } from "./processes.ts";
 import { remoteBench } from "./remote.ts";
+import { sealBench } from "./seal.ts";
 import { steadyBench } from "./steady.ts";
 
 const BENCHES: readonly Bench[] = [
   codecFigures,
+  sealBench,
   pagesBench,
   metadataBench,
   steadyBench,

@@ -27,6 +27,8 @@ export interface ChurnOptions {
   /** Shorter than a partition: holders drop pages of owners that are there still. */
   readonly foreignGraceMs: number;
   readonly replicas: number;
+  /** Whether pages that leave are sealed. */
+  readonly seal?: boolean;
 }
 
 /** A node, and what its pool must hold: generations by page. */
@@ -107,7 +109,7 @@ class Churn {
     this.random = new SeededRandom(seed * 7919);
   }
 
-  async start(options: Pick<ChurnOptions, "foreignGraceMs" | "replicas">): Promise<void> {
+  async start(options: Omit<ChurnOptions, "seed" | "troubles">): Promise<void> {
     const settings = { lendBytes: 8 * MIB, ...options };
     await this.sim.startGossiping(Array.from({ length: NODES }, () => settings));
     for (const node of this.sim.nodes) this.workers.push(new Worker(this, node));

@@ -53,7 +53,7 @@ describe("parseArgs() of a node", () => {
       --advertise 10.0.0.8:7777 --gossip-advertise 10.0.0.8:7946 --insecure
       --quota 1GiB --foreign-grace 1m --drain-timeout 5s --http 127.0.0.1:9100
       --gossip-tune probe-timeout=1s,gossip-nodes=5
-      --zone rack7 --replicas 1
+      --zone rack7 --replicas 1 --seal
       --gossip-label blue --unused 2m --log warn,net=debug --log-format json`;
     expect(parse(line.replaceAll("\n", " "))).toEqual({
       command: "node",
@@ -114,6 +114,7 @@ describe("parseArgs() of a node", () => {
         keyPath: null,
         http: { kind: "tcp", host: "127.0.0.1", port: 9100 },
         insecure: true,
+        seal: true,
         quotaBytes: 1_073_741_824,
         foreignGraceMs: 60_000,
         drainTimeoutMs: 5000,

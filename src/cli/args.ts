@@ -181,6 +181,7 @@ function readNode(flags: GivenFlags, machine: Machine): NodeConfig {
     tricklePeriodMs: parseDuration(flags.value("trickle-period"), NODE_BOUNDS.tricklePeriodMs),
     trickleFirstMs: parseDuration(flags.value("trickle-first"), NODE_BOUNDS.trickleFirstMs),
     ...readSelfshrink(flags),
+    seal: flags.has("seal"),
   });
 }
 

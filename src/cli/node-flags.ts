@@ -184,6 +184,18 @@ export const SECURITY: FlagGroup = {
   ],
 };
 
+export const NODE_SECURITY: FlagGroup = {
+  title: SECURITY.title,
+  flags: [
+    ...SECURITY.flags,
+    {
+      name: "seal",
+      value: null,
+      help: "encrypt pages that leave: whoever keeps them can neither read nor forge them",
+    },
+  ],
+};
+
 export const DRAIN_TIMEOUT: FlagSpec = {
   name: "drain-timeout",
   value: "DURATION",

@@ -54,6 +54,7 @@ describe("nodeConfig()", () => {
     expect(refusal({ role: "server", memoryBytes: 1_048_576 })).toContain("--memory");
     expect(refusal({ role: "server", lendBytes: 4096 })).toContain("a server lends at least");
     expect(refusal({ role: "server", target: 2 })).toContain("a server has no target");
+    expect(refusal({ role: "server", seal: true })).toContain("no page leaves a server");
   });
 
   test("takes both ends of every bound and nothing beyond", () => {

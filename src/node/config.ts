@@ -100,6 +100,8 @@ export interface NodeConfig {
   readonly keyPath: string | null;
   /** Whether others may connect although nothing is secured. */
   readonly insecure: boolean;
+  /** Whether pages that leave are encrypted, so that lenders can neither read nor forge them. */
+  readonly seal: boolean;
   /** Frames for its own pages; 0 on a server. */
   readonly memoryBytes: number;
   /** Frames for pages of other nodes; 0 lends nothing. */
@@ -168,6 +170,7 @@ export const NODE_DEFAULTS: Omit<NodeConfig, "number" | "name"> = {
   gossipLabel: "",
   keyPath: null,
   insecure: false,
+  seal: false,
   memoryBytes: MEMORY_BYTES_DEFAULT,
   lendBytes: 0,
   quotaBytes: null,
@@ -279,6 +282,7 @@ function checkRole(config: NodeConfig): void {
     throw bad("memory", config.lendBytes, `a server lends at least ${MEMORY_BYTES_MIN} bytes`);
   }
   if (config.target !== null) throw bad("target", config.target, "a server has no target");
+  if (config.seal) throw bad("seal", "true", "no page leaves a server");
 }
 
 function checkName(flag: string, name: string, bytesMax = NAME_BYTES_MAX): void {

@@ -30,6 +30,7 @@ import { type LinkHandler, Links } from "../net/links.ts";
 import type { Transport } from "../net/transport.ts";
 import { Foreign, NEVER_REMOTE } from "../ramster/foreign.ts";
 import { Ramster } from "../ramster/ramster.ts";
+import { newSealKey, PageSeal } from "../security/page-seal.ts";
 import type { Frame } from "../wire/framer.ts";
 import { ROLE } from "../wire/handshake.ts";
 import { MESSAGE } from "../wire/messages.ts";
@@ -96,9 +97,10 @@ export class Node implements LinkHandler, MembershipEvents {
     this.bootId = membership?.bootId ?? newBootId(env.random);
     const codec = codecs[config.codec === "lz4" ? CODEC.LZ4 : CODEC.RAW];
     const seed = ownerSeed(this.bootId);
+    const cipher = config.seal ? new PageSeal(newSealKey(env.random)) : null;
     this.links = new Links(env, this.identity(), linkSettings(config), this);
     this.ramster = new Ramster(
-      { ...env, peers: this.links, codec, codecs, seed },
+      { ...env, peers: this.links, codec, codecs, seed, cipher },
       { ...storeOptions(config, config.memoryBytes), ...ramsterSettings(config) },
     );
     this.foreign = null;

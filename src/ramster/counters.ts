@@ -37,6 +37,8 @@ export class RamsterCounters {
   fetch_unreachable = 0;
   /** A fetched zpage did not match its checksum. */
   fetch_corrupt = 0;
+  /** One did, and was not what had been sealed: its holder, or who speaks for it, has forged it. */
+  fetch_seal_broken = 0;
   /** A remote page came home. */
   pages_repatriated = 0;
   /** Pages whose holder came back empty. */

@@ -19,6 +19,7 @@ import { Handle } from "../core/handle.ts";
 import type { Log } from "../core/log.ts";
 import type { Memory } from "../core/memory.ts";
 import type { Random } from "../core/random.ts";
+import type { Seal } from "../core/seal.ts";
 import { STATUS, type Status } from "../core/status.ts";
 import type { Channel } from "../net/channel.ts";
 import type { PamOps } from "../tmem/pamops.ts";
@@ -40,6 +41,7 @@ import { RemotePages } from "./remote-pages.ts";
 import { Remotify, type RemotifySettings } from "./remotify.ts";
 import { Repair } from "./repair.ts";
 import { Repatriate } from "./repatriate.ts";
+import { Seals } from "./seals.ts";
 import type { GetAndFree, GetSink } from "./waiters.ts";
 
 export interface TrickleSettings {
@@ -77,6 +79,7 @@ export class Ramster implements PamOps {
   private readonly remotify: Remotify;
   private readonly repatriate: Repatriate;
   private readonly repair: Repair;
+  private readonly seals: Seals | null;
   private readonly handle = new Handle();
   private readonly shrinkState: SelfshrinkState = { lastPages: 0, inertiaLeft: 0 };
   private readonly timers = new Map<string, TimerId>();
@@ -97,10 +100,12 @@ export class Ramster implements PamOps {
       codec: Codec;
       codecs: readonly Codec[];
       seed: number;
+      /** What pages are sealed with that leave; null: nothing. */
+      cipher: Seal | null;
     },
     settings: RamsterSettings,
   ) {
-    const { memory, clock, peers } = parts;
+    const { memory, clock, peers, cipher } = parts;
     this.settings = settings;
     this.peers = peers;
     this.clock = clock;
@@ -113,7 +118,10 @@ export class Ramster implements PamOps {
     this.lenders = new Lenders(parts, settings);
     const { lenders } = this;
     const { latencies } = this;
-    const ways = { zcache, peers, remotePages, counters, latencies, clock };
+    const held = { memory, zcache, counters };
+    this.seals = cipher === null ? null : new Seals({ ...held, cipher }, settings);
+    const { seals } = this;
+    const ways = { zcache, peers, remotePages, seals, counters, latencies, clock };
     const retryGet = this.get.bind(this);
     const onCopyLost = (page: number): void => this.repair.copyLost(page);
     const onZpage: Repair["onZpage"] = (...zpage) => this.repair.onZpage(...zpage);
@@ -149,6 +157,7 @@ export class Ramster implements PamOps {
   close(): void {
     this.stop();
     this.repatriate.close();
+    this.seals?.close();
     this.zcache.close();
   }
 

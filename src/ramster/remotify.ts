@@ -36,7 +36,12 @@ import { type Channel, LANE, type ReplySink } from "../net/channel.ts";
 import { TAG } from "../tmem/pampd.ts";
 import type { Frame } from "../wire/framer.ts";
 import { MESSAGE } from "../wire/messages.ts";
-import { FLUSH_SCOPE, PUT_ENTRY_BYTES, writePutEntry } from "../wire/peer-entries.ts";
+import {
+  FLUSH_SCOPE,
+  PUT_ENTRY_BYTES,
+  writePutEntry,
+  type ZpageEntry,
+} from "../wire/peer-entries.ts";
 import { TRANSPORT_STATUS } from "../wire/status.ts";
 import { EPHEMERAL, type Kind, PERSISTENT } from "../zbud/zbud.ts";
 import type { Zcache } from "../zcache/zcache.ts";
@@ -47,6 +52,7 @@ import { type Lenders, PAGES_PER_FRAME } from "./lenders.ts";
 import type { Losses } from "./losses.ts";
 import type { Peers } from "./peers.ts";
 import type { RemotePages } from "./remote-pages.ts";
+import type { Seals } from "./seals.ts";
 
 /** In the zbud header, as zcache writes it. */
 const HEADER_CHECKSUM_OFFSET = 12;
@@ -92,6 +98,7 @@ export class Remotify implements ReplySink {
   private readonly peers: Peers;
   private readonly lenders: Lenders;
   private readonly losses: Losses;
+  private readonly seals: Seals | null;
   private readonly remotePages: RemotePages;
   private readonly counters: RamsterCounters;
   private readonly latencies: Latencies;
@@ -101,6 +108,7 @@ export class Remotify implements ReplySink {
   private readonly onCopyLost: (page: number) => void;
   private readonly batches = Array.from({ length: REMOTIFY_BATCHES_MAX }, () => new Batch());
   private readonly handle = new Handle();
+  private readonly entry: ZpageEntry;
   private batchesInFlight = 0;
   private relieving = false;
   /** Frames of each kind that the trickle may still take in this period. */
@@ -115,6 +123,8 @@ export class Remotify implements ReplySink {
       peers: Peers;
       lenders: Lenders;
       losses: Losses;
+      /** Null: pages leave as they are. */
+      seals: Seals | null;
       remotePages: RemotePages;
       counters: RamsterCounters;
       latencies: Latencies;
@@ -131,6 +141,7 @@ export class Remotify implements ReplySink {
     this.peers = parts.peers;
     this.lenders = parts.lenders;
     this.losses = parts.losses;
+    this.seals = parts.seals;
     this.remotePages = parts.remotePages;
     this.counters = parts.counters;
     this.latencies = parts.latencies;
@@ -138,6 +149,8 @@ export class Remotify implements ReplySink {
     this.onRoom = parts.onRoom;
     this.onCopyLost = parts.onCopyLost;
     this.settings = settings;
+    const nothing = { zpageBytes: 0, codec: 0, checksum: 0, version: 0 };
+    this.entry = { bytes: new Uint8Array(0), at: 0, ...nothing };
   }
 
   /** Frames in use that are not about to be freed. */
@@ -390,6 +403,9 @@ export class Remotify implements ReplySink {
   /**
    * Writes the zpage as an entry. Its zbud header lands where the entry's own header goes, and is
    * read first.
+   *
+   * One that is damaged cannot be sealed and stays here, in a zombie, until it is flushed: whoever
+   * asks for it is told.
    */
   private append(batch: Batch, channel: Channel, ref: number): void {
     const { tmem, zbud } = this.zcache;
@@ -400,12 +416,18 @@ export class Remotify implements ReplySink {
     const headerAt = zpageAt - ZBUD_HEADER_BYTES;
     const whole = zpageBytes === PAGE_BYTES;
     zbud.read(ref, zpageBytes, channel.bytes, whole ? zpageAt : headerAt);
-    const checksum = whole
+    const { entry } = this;
+    entry.bytes = channel.bytes;
+    entry.at = zpageAt;
+    entry.zpageBytes = zpageBytes;
+    entry.codec = tmem.codec(page);
+    entry.version = tmem.version(page);
+    entry.checksum = whole
       ? zbud.wholeChecksum(ref) >>> 0
       : channel.view.getUint32(headerAt + HEADER_CHECKSUM_OFFSET);
-    const version = tmem.version(page);
     tmem.readHandle(page, this.handle);
-    const codec = tmem.codec(page);
+    if (this.seals?.seal(page, this.handle, entry) === false) return;
+    const { version, checksum, codec } = entry;
     writePutEntry(channel.view, at, this.handle, version, checksum, zpageBytes, codec, batch.kind);
     const i = batch.count;
     batch.pages[i] = page;

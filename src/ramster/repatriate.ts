@@ -18,6 +18,8 @@
  * page that the holder evicted or cannot be reached for; LOST, a persistent page that no holder
  * has, or that fails its checksum, and whose record stays so that it is never taken for a miss;
  * UNREACHABLE, no answer before the deadline of a holder that may have it.
+ *
+ * A sealed page is opened here, once a fetch. One that does not open is a copy with bad bytes.
  */
 import { assert } from "../core/assert.ts";
 import type { Clock, TimerId } from "../core/clock.ts";
@@ -36,6 +38,7 @@ import type { Peers } from "./peers.ts";
 import { hedgeMs } from "./policy.ts";
 import { RecentLatency } from "./recent-latency.ts";
 import type { RemotePages } from "./remote-pages.ts";
+import type { Seals } from "./seals.ts";
 import { type GetAndFree, type GetSink, type RetryGet, Waiters } from "./waiters.ts";
 
 /** See Repair.onZpage. */
@@ -48,6 +51,7 @@ export class Repatriate implements AskSink {
   private readonly zcache: Zcache;
   private readonly peers: Peers;
   private readonly remotePages: RemotePages;
+  private readonly seals: Seals | null;
   private readonly counters: RamsterCounters;
   private readonly clock: Clock;
   private readonly onCopyLost: (page: number) => void;
@@ -66,6 +70,8 @@ export class Repatriate implements AskSink {
       zcache: Zcache;
       peers: Peers;
       remotePages: RemotePages;
+      /** Null: what comes back is as it left. */
+      seals: Seals | null;
       counters: RamsterCounters;
       latencies: Latencies;
       clock: Clock;
@@ -81,6 +87,7 @@ export class Repatriate implements AskSink {
     this.zcache = parts.zcache;
     this.peers = parts.peers;
     this.remotePages = parts.remotePages;
+    this.seals = parts.seals;
     this.counters = parts.counters;
     this.clock = parts.clock;
     this.onCopyLost = parts.onCopyLost;
@@ -212,8 +219,11 @@ export class Repatriate implements AskSink {
     }
     fetches.readHandle(fetch, this.handle);
     const hasOthers = copyCount(fetches.copies(fetch)) > 1;
-    const isChecked = hasOthers || fetches.has(fetch, FETCH_FLAG.REPAIR);
-    if (isChecked && !this.isIntact(zpage)) {
+    const { seals } = this;
+    const isChecked = hasOthers || seals !== null || fetches.has(fetch, FETCH_FLAG.REPAIR);
+    const isGood = !isChecked || this.isIntact(zpage);
+    const opened = isGood && seals !== null ? seals.open(page, this.handle, zpage) : zpage;
+    if (!isGood || opened === null) {
       // The holder has the record, and must not keep what nobody points at.
       const version = fetches.version(fetch);
       const node = fetches.askNode(ask);
@@ -222,7 +232,7 @@ export class Repatriate implements AskSink {
       return;
     }
     this.endAsk(ask);
-    this.deliver(fetch, page, zpage);
+    this.deliver(fetch, page, opened, zpage);
   }
 
   /** AskSink: others are asked. Of the last one the next link is waited for, while there is time. */
@@ -357,8 +367,11 @@ export class Repatriate implements AskSink {
     return this.fetches.endAsk(ask);
   }
 
-  /** Serves the waiters in order until one of them takes the page away; the rest find it gone. */
-  private deliver(fetch: number, page: number, zpage: ZpageEntry): void {
+  /**
+   * Serves the waiters in order until one of them takes the page away; the rest find it gone.
+   * `sealed`: as its holder has it.
+   */
+  private deliver(fetch: number, page: number, zpage: ZpageEntry, sealed: ZpageEntry): void {
     const { fetches, counters, waiters } = this;
     const { tmem } = this.zcache;
     const version = fetches.version(fetch);
@@ -385,7 +398,7 @@ export class Repatriate implements AskSink {
     if (status === STATUS.OK && tmem.isLive(page) && tmem.version(page) === version) {
       this.comeHome(fetch, page, persistent, zpage);
     }
-    this.tellRepair(fetch, page, zpage);
+    this.tellRepair(fetch, page, sealed);
     this.tell(fetch, waiter, status);
   }
 

@@ -228,11 +228,15 @@ export class Zcache implements PamOps, EvictSink {
 
   /** Whether a zpage that came back matches its checksum, for handle and version. */
   isIntact(handle: Handle, zpage: StagedZpage): boolean {
-    this.memory.copy(this.staging, ZPAGE_AT, zpage.bytes, zpage.at, zpage.zpageBytes);
-    const checksum = this.checksumOf(handle, zpage.version, zpage.zpageBytes, this.seed);
-    if (checksum === zpage.checksum) return true;
+    if (this.checksumZpage(handle, zpage) === zpage.checksum) return true;
     this.counters.corrupt_pages += 1;
     return false;
+  }
+
+  /** What the checksum of these bytes is, for handle and version, as one of the node's own. */
+  checksumZpage(handle: Handle, zpage: StagedZpage): number {
+    this.memory.copy(this.staging, ZPAGE_AT, zpage.bytes, zpage.at, zpage.zpageBytes);
+    return this.checksumOf(handle, zpage.version, zpage.zpageBytes, this.seed);
   }
 
   /**

@@ -1,0 +1,103 @@
+/**
+ * Traitor: a lender that gives other bytes than it was given, and makes their checksum right. It
+ * can do that: it knows the boot id of the owner, and with it where the owner's checksums start.
+ */
+import { crc32 } from "node:zlib";
+import { ownerSeed } from "../../src/compress/checksum.ts";
+import { assert } from "../../src/core/assert.ts";
+import { HANDLE_BYTES, Handle } from "../../src/core/handle.ts";
+import { PAGE_BYTES } from "../../src/core/limits.ts";
+import { writeVersion } from "../../src/core/version.ts";
+import type { StagedZpage, Zcache } from "../../src/zcache/zcache.ts";
+import type { SimNode } from "./cluster.ts";
+
+/** Changes a bit; gives another page of the same owner; gives what the page was before. */
+export type Treason = "alter" | "swap" | "replay";
+
+interface Kept {
+  readonly bytes: Uint8Array;
+  readonly codec: number;
+}
+
+export class Traitor {
+  /** How often it has lied. */
+  lies = 0;
+  private readonly zcache: Zcache;
+  private readonly seed: number;
+  private readonly treason: Treason;
+  private readonly handle = new Handle();
+  /** By handle: of the first version that it was given. */
+  private readonly first = new Map<string, Kept & { readonly version: number }>();
+  private lastRead: (Kept & { readonly page: number }) | null = null;
+
+  constructor(node: SimNode, owner: SimNode, treason: Treason) {
+    const { foreign } = node.node;
+    assert(foreign !== null);
+    this.zcache = foreign.zcache;
+    this.seed = ownerSeed(owner.node.bootId);
+    this.treason = treason;
+    const { zcache } = this;
+    const putZpage = zcache.putZpage.bind(zcache);
+    zcache.putZpage = (pool, handle, zpage, seed) => {
+      const name = handle.toString();
+      const { version } = zpage;
+      if (!this.first.has(name)) this.first.set(name, { ...keep(zpage), version });
+      return putZpage(pool, handle, zpage, seed);
+    };
+    const readZpage = zcache.readZpage.bind(zcache);
+    zcache.readZpage = (page, target, at) => this.lie(page, readZpage(page, target, at));
+  }
+
+  private lie(page: number, zpage: StagedZpage): StagedZpage {
+    this.zcache.tmem.readHandle(page, this.handle);
+    const other = this.other(page, zpage);
+    if (other === null) return zpage;
+    this.lies += 1;
+    zpage.bytes.set(other.bytes, zpage.at);
+    zpage.zpageBytes = other.bytes.length;
+    zpage.codec = other.codec;
+    const prefix = new DataView(new ArrayBuffer(HANDLE_BYTES + 8));
+    this.handle.write(prefix, 0);
+    writeVersion(prefix, HANDLE_BYTES, zpage.version);
+    const seed = crc32(new Uint8Array(prefix.buffer), this.seed);
+    zpage.checksum = crc32(other.bytes, seed);
+    return zpage;
+  }
+
+  /** What it gives instead, or null: it has nothing better. */
+  private other(page: number, zpage: StagedZpage): Kept | null {
+    const real = keep(zpage);
+    switch (this.treason) {
+      case "alter": {
+        const last = real.bytes.length - 1;
+        real.bytes[last] = (real.bytes[last] ?? 0) ^ 1;
+        return real;
+      }
+      case "swap": {
+        const before = this.lastRead;
+        this.lastRead = { ...real, page };
+        return before === null || before.page === page ? null : before;
+      }
+      case "replay": {
+        const first = this.first.get(this.handle.toString());
+        return first === undefined || first.version === zpage.version ? null : first;
+      }
+    }
+  }
+}
+
+function keep({ bytes, at, zpageBytes, codec }: StagedZpage): Kept {
+  return { bytes: bytes.slice(at, at + zpageBytes), codec };
+}
+
+/** All frames that the node lends and that are in use. */
+export function lentBytes(node: SimNode): Buffer {
+  const { foreign } = node.node;
+  assert(foreign !== null);
+  const { frames } = foreign.zcache;
+  const bytes = Buffer.alloc(frames.framesUsed * PAGE_BYTES);
+  for (let frame = 1; frame <= frames.framesUsed; frame += 1) {
+    frames.read(frame, 0, bytes, (frame - 1) * PAGE_BYTES, PAGE_BYTES);
+  }
+  return bytes;
+}

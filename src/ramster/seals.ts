@@ -1,0 +1,86 @@
+/**
+ * Seals: with --seal every zpage is sealed when it leaves, and opened when it has come back.
+ *
+ *     zpage, its checksum  --> checked, sealed -->  sealed zpage, a checksum of that  --> holders
+ *     zpage, its checksum  <-- opened          <--  sealed zpage, checksum checked    <-- a holder
+ *
+ * The holder checks a checksum on arrival, so what travels has one of its own, and the zpage gets
+ * its own back when it is opened. Repair copies sealed bytes from holder to holder as they are.
+ *
+ * The tag of each stays here, in a row with the number of the page's record, so a holder cannot
+ * even give back an older version with the tag that it had. A row is never cleared: it is only read
+ * for the version that a record says is away, and that one was sealed after whatever was in the row
+ * before. Versions only grow, so nothing seals an older one into the row later.
+ *
+ * Not here: the cipher (security/page-seal.ts), and what is done about a page that does not open
+ * (repatriate.ts).
+ */
+import type { Handle } from "../core/handle.ts";
+import { PAGE_BYTES } from "../core/limits.ts";
+import type { Memory } from "../core/memory.ts";
+import { SEAL_TAG_WORDS, type Seal } from "../core/seal.ts";
+import { Rows } from "../core/table.ts";
+import type { ZpageEntry } from "../wire/peer-entries.ts";
+import type { Zcache } from "../zcache/zcache.ts";
+import type { RamsterCounters } from "./counters.ts";
+
+export class Seals {
+  private readonly zcache: Zcache;
+  private readonly counters: RamsterCounters;
+  private readonly cipher: Seal;
+  private readonly tags: Rows;
+  private readonly tag = new Int32Array(SEAL_TAG_WORDS);
+  private readonly opened: ZpageEntry;
+
+  constructor(
+    parts: { memory: Memory; zcache: Zcache; counters: RamsterCounters; cipher: Seal },
+    settings: { pageCountMax: number },
+  ) {
+    this.zcache = parts.zcache;
+    this.counters = parts.counters;
+    this.cipher = parts.cipher;
+    const shape = { rowCountMax: settings.pageCountMax, wordsPerRow: SEAL_TAG_WORDS };
+    this.tags = new Rows(parts.memory, shape);
+    const nothing = { zpageBytes: 0, codec: 0, checksum: 0, version: 0 };
+    this.opened = { bytes: new Uint8Array(PAGE_BYTES), at: 0, ...nothing };
+  }
+
+  /**
+   * Seals a zpage of this node that leaves, where it is, and puts the checksum of what came of it
+   * in place of its own.
+   *
+   * @returns false, and nothing has changed, when the zpage is damaged: two texts under one nonce
+   * would tell both, and the new checksum would make it look good.
+   */
+  seal(page: number, handle: Handle, zpage: ZpageEntry): boolean {
+    if (!this.zcache.isIntact(handle, zpage)) return false;
+    this.cipher.seal(handle, zpage, this.tag);
+    for (let i = 0; i < SEAL_TAG_WORDS; i += 1) this.tags.set(page, i, this.tag[i] ?? 0);
+    zpage.checksum = this.zcache.checksumZpage(handle, zpage);
+    return true;
+  }
+
+  /**
+   * Opens what a holder gave for the page, in the version that its record has.
+   *
+   * @returns the zpage as it was before it left, valid until the next call; null when it is not
+   * that, to the last bit.
+   */
+  open(page: number, handle: Handle, zpage: ZpageEntry): ZpageEntry | null {
+    const { opened } = this;
+    for (let i = 0; i < SEAL_TAG_WORDS; i += 1) this.tag[i] = this.tags.get(page, i);
+    if (!this.cipher.open(handle, zpage, this.tag, opened.bytes)) {
+      this.counters.fetch_seal_broken += 1;
+      return null;
+    }
+    opened.zpageBytes = zpage.zpageBytes;
+    opened.codec = zpage.codec;
+    opened.version = zpage.version;
+    opened.checksum = this.zcache.checksumZpage(handle, opened);
+    return opened;
+  }
+
+  close(): void {
+    this.tags.close();
+  }
+}

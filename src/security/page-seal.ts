@@ -1,0 +1,102 @@
+/**
+ * PageSeal: pages that leave a node, sealed with AES-256-GCM under a key that only this start of
+ * the node has ever had. Whoever keeps one can neither read nor change it, nor give it for another
+ * page or another version.
+ *
+ *     key     32 random bytes, made when the node starts, in its memory only
+ *     nonce   0, u32 | version, u64
+ *     bound   handle, 32 bytes | version, u64 | codec, u8 | zpage bytes, u16
+ *     tag     the first 96 bits of GCM's, kept by the owner and never sent
+ *
+ * A nonce must never be used for two texts. A version is given out once while the node runs, for
+ * one handle and one zpage, and the key is gone with the node; so whoever seals has to be sure that
+ * the zpage is undamaged (ramster/seals.ts). The same zpage sealed twice gives the same bytes,
+ * which is what several copies of it need.
+ *
+ * A tag of 96 bits is enough: a forger has one guess a fetch, and each comes true once in 2^87 at
+ * most, since a text has no more than 259 blocks (NIST SP 800-38D, appendix B).
+ *
+ * The cipher of node:crypto is an object for each page, the one place where a page allocates.
+ */
+import {
+  type CipherGCM,
+  type CipherGCMOptions,
+  createCipheriv,
+  createDecipheriv,
+  createSecretKey,
+  type DecipherGCM,
+  type KeyObject,
+} from "node:crypto";
+import { HANDLE_BYTES, type Handle } from "../core/handle.ts";
+import type { Random } from "../core/random.ts";
+import { SEAL_TAG_WORDS, type Seal, type Sealable } from "../core/seal.ts";
+import { writeVersion } from "../core/version.ts";
+
+const ALGORITHM = "aes-256-gcm";
+export const SEAL_KEY_BYTES = 32;
+const NONCE_BYTES = 12;
+const VERSION_AT = HANDLE_BYTES;
+const CODEC_AT = VERSION_AT + 8;
+const SIZE_AT = CODEC_AT + 1;
+const BOUND_BYTES = SIZE_AT + 2;
+const OPTIONS: CipherGCMOptions = { authTagLength: SEAL_TAG_WORDS * 4 };
+
+export class PageSeal implements Seal {
+  private readonly key: KeyObject;
+  private readonly nonce = new Uint8Array(NONCE_BYTES);
+  private readonly nonceView = new DataView(this.nonce.buffer);
+  private readonly bound = new Uint8Array(BOUND_BYTES);
+  private readonly boundView = new DataView(this.bound.buffer);
+  private readonly tagBytes = new Uint8Array(SEAL_TAG_WORDS * 4);
+  private readonly tagView = new DataView(this.tagBytes.buffer);
+
+  /** The key is copied. */
+  constructor(key: Uint8Array) {
+    this.key = createSecretKey(key);
+  }
+
+  seal(handle: Handle, zpage: Sealable, tag: Int32Array): void {
+    this.bind(handle, zpage);
+    const cipher: CipherGCM = createCipheriv(ALGORITHM, this.key, this.nonce, OPTIONS);
+    cipher.setAAD(this.bound);
+    zpage.bytes.set(cipher.update(textOf(zpage)), zpage.at);
+    cipher.final(); // GCM has no padding: nothing comes of it but the tag.
+    this.tagBytes.set(cipher.getAuthTag());
+    for (let i = 0; i < SEAL_TAG_WORDS; i += 1) tag[i] = this.tagView.getInt32(4 * i);
+  }
+
+  open(handle: Handle, zpage: Sealable, tag: Int32Array, target: Uint8Array): boolean {
+    this.bind(handle, zpage);
+    for (let i = 0; i < SEAL_TAG_WORDS; i += 1) this.tagView.setInt32(4 * i, tag[i] ?? 0);
+    const decipher: DecipherGCM = createDecipheriv(ALGORITHM, this.key, this.nonce, OPTIONS);
+    decipher.setAAD(this.bound);
+    decipher.setAuthTag(this.tagBytes);
+    const text = decipher.update(textOf(zpage));
+    try {
+      decipher.final();
+    } catch {
+      return false; // The tag does not fit: the one error there is.
+    }
+    target.set(text);
+    return true;
+  }
+
+  private bind(handle: Handle, { version, codec, zpageBytes }: Sealable): void {
+    writeVersion(this.nonceView, NONCE_BYTES - 8, version);
+    handle.write(this.boundView, 0);
+    writeVersion(this.boundView, VERSION_AT, version);
+    this.boundView.setUint8(CODEC_AT, codec);
+    this.boundView.setUint16(SIZE_AT, zpageBytes);
+  }
+}
+
+/** A key of a node that starts. `random`: for real use it must be the operating system's. */
+export function newSealKey(random: Random): Uint8Array {
+  const key = new DataView(new ArrayBuffer(SEAL_KEY_BYTES));
+  for (let at = 0; at < SEAL_KEY_BYTES; at += 4) key.setUint32(at, random.u32());
+  return new Uint8Array(key.buffer);
+}
+
+function textOf({ bytes, at, zpageBytes }: Sealable): Uint8Array {
+  return bytes.subarray(at, at + zpageBytes);
+}
