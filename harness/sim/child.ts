@@ -2,30 +2,34 @@
  * `bun harness/sim/child.ts FROM TO [options of main.ts]`: runs seeds one after the other and says
  * of each what came of it, a line of JSON. For many.ts.
  */
+import { writeSync } from "node:fs";
 import { parse } from "./main.ts";
 import type { SeedResult } from "./many.ts";
 import { drawOptions, optionsText } from "./options.ts";
 import { simulate } from "./simulate.ts";
 
-const [from = "0", to = "0", ...args] = process.argv.slice(2);
-const { given } = parse(args);
-// What nobody awaits must not end the process before it is known which seed it was.
-let stray: string | null = null;
-process.on("unhandledRejection", (reason) => {
-  stray = String(reason instanceof Error ? reason.stack : reason);
-});
-
-for (let seed = Number(from); seed <= Number(to); seed += 1) {
-  const options = drawOptions(seed, given);
-  let error: string | null = null;
-  stray = null;
-  try {
-    await simulate(options);
-  } catch (thrown) {
-    error = String(thrown instanceof Error ? thrown.stack : thrown);
+async function runSeeds(args: readonly string[]): Promise<void> {
+  const [from = "0", to = "0", ...rest] = args;
+  const { given } = parse(rest);
+  // What nobody awaits must not end the process before it is known which seed it was.
+  let stray: string | null = null;
+  process.on("unhandledRejection", (reason) => {
+    stray = textOf(reason);
+  });
+  for (let seed = Number(from); seed <= Number(to); seed += 1) {
+    const options = drawOptions(seed, given);
+    stray = null;
+    const thrown = await simulate(options).then(() => null, textOf);
+    const reason = thrown ?? stray;
+    const error = reason === null ? null : `${optionsText(options)}\n${reason}`;
+    const result: SeedResult = { seed, error };
+    // At once: what is buffered is gone when the process crashes.
+    writeSync(1, `${JSON.stringify(result)}\n`);
   }
-  error ??= stray;
-  if (error !== null) error = `${optionsText(options)}\n${error}`;
-  const result: SeedResult = { seed, error };
-  process.stdout.write(`${JSON.stringify(result)}\n`);
 }
+
+function textOf(reason: unknown): string {
+  return String(reason instanceof Error ? reason.stack : reason);
+}
+
+await runSeeds(process.argv.slice(2));

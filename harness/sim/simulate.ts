@@ -1,9 +1,9 @@
 /**
  * One simulated run: whole nodes, unmodified, under virtual time, everything from one seed.
  *
- *     phase one   all nodes start, owners work, troubles come          nothing wrong is delivered
- *     phase two   troubles end, all nodes are up                       all converges, within a bound
- *     the end     every page is asked for, flushed, all nodes stop     nothing is left over
+ *     phase one   all nodes start, owners work, troubles come        nothing wrong is delivered
+ *     phase two   troubles end, all nodes are up                     all converges, within a bound
+ *     the end     every page is asked for, flushed, all nodes stop   nothing is left over
  *
  * A run that fails throws; its trace says what happened before, and is the same for the same seed
  * to the last byte.
@@ -11,12 +11,11 @@
 import { assert } from "../../src/core/assert.ts";
 import { below, SeededRandom } from "../../src/core/random.ts";
 import { SimCluster } from "./cluster.ts";
-import { drawOptions, optionsText, type SimOptions } from "./options.ts";
+import type { SimOptions } from "./options.ts";
 import { Owner } from "./owner.ts";
 import { Troubles } from "./troubles.ts";
 import { Truth } from "./truth.ts";
 
-const MIB = 1024 * 1024;
 /** How long the cluster may take to be whole again: gossip looks for the dead every 30 s. */
 const CONVERGE_MS = 120_000;
 const LOOK_MS = 100;
@@ -238,5 +237,3 @@ class Run {
     this.trace.write(`${what} after ${this.sim.clock.now() - startMs} ms`);
   }
 }
-
-export { drawOptions, MIB, optionsText };

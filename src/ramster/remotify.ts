@@ -63,6 +63,10 @@ export interface RemotifySettings {
   requestTimeoutMs: number;
 }
 
+/** In `taken`: a holder says that the bytes do not match their checksum. */
+const DAMAGED = 1 << 7;
+assert(COPIES_MAX < 7);
+
 /**
  * What is under way in one batch, so that each reply finds its pages again. Made once, used over
  * and over.
@@ -76,7 +80,7 @@ class Batch {
    * it.
    */
   readonly handles = new DataView(new ArrayBuffer(REMOTIFY_BATCH_COUNT_MAX * HANDLE_BYTES));
-  /** Of each page: bit i, the i-th holder has taken it. */
+  /** Of each page: bit i, the i-th holder has taken it; or DAMAGED. */
   readonly taken = new Uint8Array(REMOTIFY_BATCH_COUNT_MAX);
   count = 0;
   frameCount = 0;
@@ -250,9 +254,11 @@ export class Remotify implements ReplySink {
     this.latencies.remotify.add(this.clock.now() - batch.sentAtMs);
     let refused = 0;
     for (let i = 0; i < batch.count; i += 1) {
-      const isTaken =
-        reply.handlerStatus === STATUS.OK && reply.view.getUint8(reply.bodyAt + i) === STATUS.OK;
-      if (isTaken) batch.taken[i] = (batch.taken[i] ?? 0) | (1 << replica);
+      const { handlerStatus } = reply;
+      const status =
+        handlerStatus === STATUS.OK ? reply.view.getUint8(reply.bodyAt + i) : handlerStatus;
+      if (status === STATUS.OK) batch.taken[i] = (batch.taken[i] ?? 0) | (1 << replica);
+      else if (status === STATUS.CORRUPT) batch.taken[i] = (batch.taken[i] ?? 0) | DAMAGED;
       else refused += 1;
     }
     if (refused === 0) this.lenders.noteAccepted(node);
@@ -491,8 +497,15 @@ export class Remotify implements ReplySink {
       if ((taken & (1 << copy)) !== 0) this.oweAgain(batch, i, copyAt(batch.holders, copy));
     }
     if (!this.isUnchanged(batch, i)) return;
+    if ((taken & DAMAGED) !== 0 && !this.isIntactHere(batch, i)) return;
     const frame = (batch.refs[i] ?? 0) >>> 1;
     if (this.zcache.zbud.isZombie(frame)) this.zcache.zbud.resurrect(frame);
+  }
+
+  /** One that is damaged where it lies would be refused over and over: it stays in its zombie. */
+  private isIntactHere(batch: Batch, i: number): boolean {
+    this.handle.read(batch.handles, i * HANDLE_BYTES);
+    return this.zcache.isIntactHere(batch.pages[i] ?? 0, this.handle);
   }
 
   /** The node may have it, and may be sent the same again. */

@@ -226,6 +226,12 @@ export class Zcache implements PamOps, EvictSink {
     return this.unpack(handle, zpage, target, at);
   }
 
+  /** Whether the zpage of a local page, one of the node's own, is as it was stored. */
+  isIntactHere(page: number, handle: Handle): boolean {
+    const { version, zpageBytes, checksum } = this.stage(page);
+    return this.checksumOf(handle, version, zpageBytes, this.seed) === checksum;
+  }
+
   /** Whether a zpage that came back matches its checksum, for handle and version. */
   isIntact(handle: Handle, zpage: StagedZpage): boolean {
     if (this.checksumZpage(handle, zpage) === zpage.checksum) return true;
