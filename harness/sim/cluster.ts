@@ -8,6 +8,7 @@
 import { Lz4 } from "../../src/compress/lz4.ts";
 import { Raw } from "../../src/compress/raw.ts";
 import { assert } from "../../src/core/assert.ts";
+import { type Buggify, NEVER } from "../../src/core/buggify.ts";
 import { Handle } from "../../src/core/handle.ts";
 import { PAGE_BYTES } from "../../src/core/limits.ts";
 import { Log } from "../../src/core/log.ts";
@@ -88,7 +89,8 @@ export class SimNode {
       this.cluster.onLog?.(this, `${area}: ${line}`);
     });
     const transport = clock.transport(network.transport(this.host));
-    const env = { clock, transport, random, log };
+    const buggify: Buggify = (point) => this.cluster.buggify(point);
+    const env = { clock, transport, random, log, buggify };
     const config = { ...this.config, seeds: seeds.map((seed) => seed.gossip) };
     this.membership = openMembership({ ...env, keyring: null }, config);
     const { membership } = this;
@@ -227,6 +229,8 @@ export class SimCluster {
   readonly nodes: SimNode[] = [];
   /** Told of every line that a node logs. */
   onLog: ((node: SimNode, line: string) => void) | null = null;
+  /** Of all nodes. */
+  buggify: Buggify = NEVER;
 
   constructor(seed: number, network: Partial<NetworkSettings> = {}) {
     this.random = new SeededRandom(seed);

@@ -2,6 +2,7 @@
  * Options of one simulated run. All of them are drawn from its seed, so that runs differ in kind
  * and not only in noise (swarm testing); any may be given by hand instead.
  */
+import { BUGGIFY_POINTS, type BuggifyPoint } from "../../src/core/buggify.ts";
 import { COPIES_MAX } from "../../src/core/limits.ts";
 import { below, SeededRandom } from "../../src/core/random.ts";
 import type { Replicas } from "../../src/ramster/lenders.ts";
@@ -32,6 +33,11 @@ export interface SimOptions {
   readonly selfshrink: boolean;
   /** Longer than a run, or so short that holders drop pages of owners that are there still. */
   readonly foreignGraceMs: number;
+  readonly seal: boolean;
+  /** Armed in this run. */
+  readonly buggify: readonly BuggifyPoint[];
+  /** How often an armed one fires, of a hundred times. */
+  readonly buggifyPercent: number;
 }
 
 const NODES_MIN = 8;
@@ -55,6 +61,9 @@ export function drawOptions(seed: number, given: Partial<SimOptions> = {}): SimO
     remotifyEph: pick([false, true]),
     selfshrink: pick([false, true]),
     foreignGraceMs: pick([600_000, 600_000, 600_000, 15_000]),
+    seal: pick([false, false, true]),
+    buggify: below(random, 3) === 0 ? [] : someOf(random, BUGGIFY_POINTS),
+    buggifyPercent: pick([1, 5, 25]),
   };
   return { ...drawn, ...given };
 }

@@ -9,6 +9,7 @@
  * to the last byte.
  */
 import { assert } from "../../src/core/assert.ts";
+import { NEVER } from "../../src/core/buggify.ts";
 import { below, SeededRandom } from "../../src/core/random.ts";
 import { SimCluster } from "./cluster.ts";
 import type { SimOptions } from "./options.ts";
@@ -95,9 +96,12 @@ class Run {
   }
 
   private async begin(): Promise<void> {
-    const { replicas, remotifyEph, selfshrink, foreignGraceMs, nodes } = this.options;
-    const { pages, operationMs } = this.options;
-    const own = { replicas, remotifyEph, selfshrink, foreignGraceMs };
+    const { replicas, remotifyEph, selfshrink, foreignGraceMs, seal, nodes } = this.options;
+    const { pages, operationMs, buggify, buggifyPercent } = this.options;
+    const own = { replicas, remotifyEph, selfshrink, foreignGraceMs, seal };
+    this.sim.buggify = (point) => {
+      return buggify.includes(point) && below(this.random, 100) < buggifyPercent;
+    };
     const settings = Array.from({ length: nodes }, (_, number) => ({ ...own, number }));
     this.sim.onLog = (node, line) => this.trace.write(`${node.index} ${line}`);
     await this.sim.startGossiping(settings);
@@ -140,6 +144,7 @@ class Run {
   /** All know all, all copies are made, nobody keeps what nobody asks for. */
   private async converge(): Promise<void> {
     this.trace.write("heal");
+    this.sim.buggify = NEVER;
     this.until("all know all", () => this.isAgreed());
     for (const owner of this.owners) owner.rest();
     this.until("no get is under way", () => this.owners.every((it) => it.pendingCount === 0));

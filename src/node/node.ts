@@ -12,6 +12,7 @@ import { ownerSeed } from "../compress/checksum.ts";
 import { CODEC, type Codec } from "../compress/codec.ts";
 import { Lz4 } from "../compress/lz4.ts";
 import { Raw } from "../compress/raw.ts";
+import { type Buggify, NEVER } from "../core/buggify.ts";
 import type { Clock, TimerId } from "../core/clock.ts";
 import {
   FRAME_BYTES,
@@ -49,6 +50,8 @@ export interface NodeEnvironment {
   random: Random;
   memory: Memory;
   log: Log;
+  /** Of a simulation; else nothing awkward is done. */
+  buggify?: Buggify;
 }
 
 export class Node implements LinkHandler, MembershipEvents {
@@ -97,10 +100,11 @@ export class Node implements LinkHandler, MembershipEvents {
     this.bootId = membership?.bootId ?? newBootId(env.random);
     const codec = codecs[config.codec === "lz4" ? CODEC.LZ4 : CODEC.RAW];
     const seed = ownerSeed(this.bootId);
+    const buggify = env.buggify ?? NEVER;
     const cipher = config.seal ? new PageSeal(newSealKey(env.random)) : null;
     this.links = new Links(env, this.identity(), linkSettings(config), this);
     this.ramster = new Ramster(
-      { ...env, peers: this.links, codec, codecs, seed, cipher },
+      { ...env, peers: this.links, codec, codecs, seed, cipher, buggify },
       { ...storeOptions(config, config.memoryBytes), ...ramsterSettings(config) },
     );
     this.foreign = null;
@@ -113,7 +117,7 @@ export class Node implements LinkHandler, MembershipEvents {
       const { clock } = env;
       const { requestTimeoutMs } = config;
       const settings = { pagesPerOwnerMax, requestTimeoutMs };
-      this.foreign = new Foreign({ zcache, clock, seedOf: ownerSeed, want }, settings);
+      this.foreign = new Foreign({ zcache, clock, seedOf: ownerSeed, want, buggify }, settings);
       this.timer = this.stepNowAndThen(clock, this.foreign);
     }
     const { clock, log } = env;

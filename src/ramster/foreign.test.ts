@@ -4,6 +4,7 @@ import { Checksummer, ownerSeed } from "../compress/checksum.ts";
 import { CODEC } from "../compress/codec.ts";
 import { Lz4 } from "../compress/lz4.ts";
 import { Raw } from "../compress/raw.ts";
+import { NEVER } from "../core/buggify.ts";
 import { HANDLE_BYTES, Handle } from "../core/handle.ts";
 import { PAGE_BYTES } from "../core/limits.ts";
 import { STATUS } from "../core/status.ts";
@@ -51,7 +52,7 @@ async function holder(pagesPerOwnerMax: number | null = null): Promise<Holder> {
   const bounds = { pageCountMax: 100, objectCountMax: 100 };
   const zcache = new Zcache({ ...parts, seed: 0 }, { ...marks, ...sizes, ...bounds });
   const foreign = new Foreign(
-    { zcache, clock, want: () => {}, seedOf: ownerSeed },
+    { zcache, clock, want: () => {}, seedOf: ownerSeed, buggify: NEVER },
     { pagesPerOwnerMax, requestTimeoutMs: 2000 },
   );
   far.answer = (channel, frame) => {

@@ -14,6 +14,7 @@
  * and owners are asked to take persistent pages back (reclaim.ts), which stay until they have.
  */
 import { assert } from "../core/assert.ts";
+import type { Buggify } from "../core/buggify.ts";
 import type { Clock } from "../core/clock.ts";
 import { Handle } from "../core/handle.ts";
 import { PAGE_BYTES } from "../core/limits.ts";
@@ -74,6 +75,7 @@ export class Foreign {
   readonly frameCountLent: number;
   private readonly reclaim: Reclaim;
   private readonly seedOf: (bootId: bigint) => number;
+  private readonly buggify: Buggify;
   private readonly owners = new Map<number, Owner>();
   private lastEpoch = 0;
   private readonly handle = new Handle();
@@ -86,6 +88,7 @@ export class Foreign {
       seedOf: (bootId: bigint) => number;
       /** Asks for a link to an owner. */
       want: (node: number) => void;
+      buggify: Buggify;
     },
     settings: {
       requestTimeoutMs: number;
@@ -98,8 +101,9 @@ export class Foreign {
     this.frameCountLent = parts.zcache.budget.frameCountMax;
     const channelOf = (node: number): Channel | null => this.owners.get(node)?.channel ?? null;
     this.reclaim = new Reclaim({ ...parts, channelOf, counters: this.counters }, settings);
-    this.grants = new Grants(parts.zcache);
+    this.grants = new Grants(parts.zcache, parts.buggify);
     this.seedOf = parts.seedOf;
+    this.buggify = parts.buggify;
     const nothing = { zpageBytes: 0, codec: 0, checksum: 0, version: 0 };
     this.entry = { bytes: new Uint8Array(0), at: 0, ...nothing };
   }
@@ -118,8 +122,10 @@ export class Foreign {
   /** Gives back what is over the limit, and grants what is under it. Called now and then. */
   step(): void {
     const { frames } = this.zcache;
+    if (this.buggify("foreign-evicted")) this.zcache.evictOldest();
     while (frames.framesUsed > this.limit && this.zcache.evictOldest());
     if (frames.framesUsed > this.limit) this.reclaim.step(this.limit);
+    else if (this.buggify("foreign-reclaimed")) this.reclaim.step(frames.framesUsed >> 1);
     else this.reclaim.stop();
     if (this.limit === this.frameCountLent) this.zcache.trim();
     else if (frames.framesWarm > 0) frames.trim();
@@ -306,7 +312,7 @@ export class Foreign {
   }
 
   private put(node: number, owner: Owner, persistent: boolean): Status {
-    if (this.limit === 0) return this.refuse(node);
+    if (this.limit === 0 || this.buggify("foreign-refused")) return this.refuse(node);
     const pool = this.poolFor(node, persistent);
     if (typeof pool === "number") return pool;
     return this.zcache.putZpage(pool, this.handle, this.entry, owner.seed);

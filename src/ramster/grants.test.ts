@@ -1,6 +1,7 @@
 import { beforeEach, expect, test } from "bun:test";
 import { Lz4 } from "../compress/lz4.ts";
 import { Raw } from "../compress/raw.ts";
+import { NEVER } from "../core/buggify.ts";
 import { Handle } from "../core/handle.ts";
 import { GRANT_PAGES_MAX, PAGE_BYTES } from "../core/limits.ts";
 import { SeededRandom } from "../core/random.ts";
@@ -27,7 +28,7 @@ function world(frameCountMax: number): void {
   const sizes = { persZpageBytesMax: 3584, persZpageMeanBytes: 2560 };
   const bounds = { frameCountMax, pageCountMax: 10_000, objectCountMax: 100 };
   zcache = new Zcache({ ...parts, seed: 0 }, { ...marks, ...sizes, ...bounds });
-  grants = new Grants(zcache);
+  grants = new Grants(zcache, NEVER);
 }
 
 /** Fills `count` frames. */

@@ -14,6 +14,7 @@
  * Not here: sending (foreign.ts), what a borrower makes of it (lenders.ts).
  */
 import { assert } from "../core/assert.ts";
+import type { Buggify } from "../core/buggify.ts";
 import { GRANT_PAGES_FIRST, GRANT_PAGES_MAX, GRANT_PAGES_STEP } from "../core/limits.ts";
 import { EPHEMERAL } from "../zbud/zbud.ts";
 import type { Zcache } from "../zcache/zcache.ts";
@@ -31,12 +32,14 @@ export class Grants {
   private readonly zcache: Zcache;
   /** Fewer at a time are not worth a message, and make batches of a few; small stores may. */
   private readonly step: number;
+  private readonly buggify: Buggify;
   private readonly accounts = new Map<number, Account>();
   /** Pages that were promised and have not come. */
   private outstandingPages = 0;
 
-  constructor(zcache: Zcache) {
+  constructor(zcache: Zcache, buggify: Buggify) {
     this.zcache = zcache;
+    this.buggify = buggify;
     const sixteenth = Math.ceil(zcache.budget.frameCountMax / 16);
     this.step = Math.min(GRANT_PAGES_STEP, sixteenth);
   }
@@ -94,7 +97,8 @@ export class Grants {
     if (used >= account.window / 2) account.window = Math.min(2 * account.window, GRANT_PAGES_MAX);
     const free = this.framesFree - this.outstandingPages;
     const allowed = pagesMax - outstanding;
-    const more = Math.min(this.windowOf(account) - outstanding, free, allowed);
+    const window = this.buggify("small-grant") ? this.step : this.windowOf(account);
+    const more = Math.min(window - outstanding, free, allowed);
     if (more <= 0 || (more < this.step && more < allowed)) return 0;
     account.granted += more;
     account.takenBefore = account.taken;

@@ -8,6 +8,7 @@
  * lost. It waits at a page that is being fetched, which takes no longer than a request does.
  */
 import { CODEC } from "../compress/codec.ts";
+import type { Buggify } from "../core/buggify.ts";
 import { INDEX_ROWS_PER_STEP } from "../core/limits.ts";
 import { TAG } from "../tmem/pampd.ts";
 import type { Zcache } from "../zcache/zcache.ts";
@@ -22,6 +23,7 @@ export class Losses {
   private readonly repatriate: Repatriate;
   private readonly counters: RamsterCounters;
   private readonly onCopyLost: (page: number) => void;
+  private readonly buggify: Buggify;
   /** By node: the next record to look at. */
   private readonly walks = new Map<number, number>();
 
@@ -32,12 +34,14 @@ export class Losses {
     counters: RamsterCounters;
     /** One copy less of a page that has others. */
     onCopyLost: (page: number) => void;
+    buggify: Buggify;
   }) {
     this.zcache = parts.zcache;
     this.remotePages = parts.remotePages;
     this.repatriate = parts.repatriate;
     this.counters = parts.counters;
     this.onCopyLost = parts.onCopyLost;
+    this.buggify = parts.buggify;
   }
 
   isOpen(node: number): boolean {
@@ -55,7 +59,8 @@ export class Losses {
   step(): void {
     const { tmem } = this.zcache;
     for (const [node, start] of this.walks) {
-      const end = Math.min(tmem.pageEnd, start + INDEX_ROWS_PER_STEP);
+      const rows = this.buggify("short-walk") ? 16 : INDEX_ROWS_PER_STEP;
+      const end = Math.min(tmem.pageEnd, start + rows);
       let page = start;
       while (page < end && this.look(page, node)) page += 1;
       const isOver = page === tmem.pageEnd || this.remotePages.pageCount(node) === 0;

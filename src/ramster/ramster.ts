@@ -14,6 +14,7 @@
  */
 
 import type { Codec } from "../compress/codec.ts";
+import type { Buggify } from "../core/buggify.ts";
 import type { Clock, TimerId } from "../core/clock.ts";
 import { Handle } from "../core/handle.ts";
 import type { Log } from "../core/log.ts";
@@ -102,17 +103,18 @@ export class Ramster implements PamOps {
       seed: number;
       /** What pages are sealed with that leave; null: nothing. */
       cipher: Seal | null;
+      buggify: Buggify;
     },
     settings: RamsterSettings,
   ) {
-    const { memory, clock, peers, cipher } = parts;
+    const { memory, clock, peers, cipher, buggify } = parts;
     this.settings = settings;
     this.peers = peers;
     this.clock = clock;
     const { counters } = this;
     this.zcache = new Zcache({ ...parts, remote: this }, settings);
     const onFlushed = (): void => this.remotify.pump();
-    this.remotePages = new RemotePages({ memory, peers, counters, onFlushed }, settings);
+    this.remotePages = new RemotePages({ memory, peers, counters, onFlushed, buggify }, settings);
     const { zcache, remotePages } = this;
     const onRoom = (): void => this.tellRoom();
     this.lenders = new Lenders(parts, settings);
@@ -121,7 +123,7 @@ export class Ramster implements PamOps {
     const held = { memory, zcache, counters };
     this.seals = cipher === null ? null : new Seals({ ...held, cipher }, settings);
     const { seals } = this;
-    const ways = { zcache, peers, remotePages, seals, counters, latencies, clock };
+    const ways = { zcache, peers, remotePages, seals, counters, latencies, clock, buggify };
     const retryGet = this.get.bind(this);
     const onCopyLost = (page: number): void => this.repair.copyLost(page);
     const onZpage: Repair["onZpage"] = (...zpage) => this.repair.onZpage(...zpage);

@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
 import { type ChannelPair, channelPair } from "../../harness/sim/channel-pair.ts";
+import { NEVER } from "../core/buggify.ts";
 import { Handle } from "../core/handle.ts";
 import { STATUS } from "../core/status.ts";
 import { HeapMemory } from "../memory/heap-memory.ts";
@@ -29,7 +30,7 @@ async function world(): Promise<World> {
   const onFlushed = (): void => {
     result.flushed += 1;
   };
-  const parts = { memory: new HeapMemory(), peers, counters, onFlushed };
+  const parts = { memory: new HeapMemory(), peers, counters, onFlushed, buggify: NEVER };
   const pages = new RemotePages(parts, { requestTimeoutMs: TIMEOUT_MS });
   const result: World = { ...pair, pages, counters, flushed: 0 };
   return result;

@@ -2,6 +2,7 @@
  * RemotePages: what this node keeps of its own pages on each holder: how many, and what it owes
  * them to flush. One row a holder, made at first use.
  */
+import type { Buggify } from "../core/buggify.ts";
 import type { Handle } from "../core/handle.ts";
 import { FLUSH_BATCH_COUNT_MAX, OWED_FLUSHES_MAX } from "../core/limits.ts";
 import type { Memory } from "../core/memory.ts";
@@ -38,6 +39,7 @@ export class RemotePages implements ReplySink {
   private readonly peers: Peers;
   private readonly counters: RamsterCounters;
   private readonly onFlushed: () => void;
+  private readonly buggify: Buggify;
   private readonly requestTimeoutMs: number;
   private readonly holders: Array<Holder | undefined> = [];
 
@@ -48,6 +50,7 @@ export class RemotePages implements ReplySink {
       counters: RamsterCounters;
       /** A holder has flushed what it was told to: puts that had to wait behind may follow. */
       onFlushed: () => void;
+      buggify: Buggify;
     },
     settings: { requestTimeoutMs: number },
   ) {
@@ -55,6 +58,7 @@ export class RemotePages implements ReplySink {
     this.peers = parts.peers;
     this.counters = parts.counters;
     this.onFlushed = parts.onFlushed;
+    this.buggify = parts.buggify;
     this.requestTimeoutMs = settings.requestTimeoutMs;
   }
 
@@ -142,7 +146,9 @@ export class RemotePages implements ReplySink {
     const channel = this.peers.channelOf(node);
     if (channel === null) this.peers.want(node);
     if (channel === null || owed.inFlightCount > 0) return false;
-    const count = Math.min(owed.unsentCount, FLUSH_BATCH_COUNT_MAX);
+    if (this.buggify("owed-flush-later")) return false;
+    const countMax = this.buggify("owed-flush-alone") ? 1 : FLUSH_BATCH_COUNT_MAX;
+    const count = Math.min(owed.unsentCount, countMax);
     const bodyBytes = count * FLUSH_ENTRY_BYTES;
     if (!channel.begin(LANE.BULK, bodyBytes)) return false;
     owed.send(count, channel.bytes, channel.at);

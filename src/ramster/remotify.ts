@@ -19,6 +19,7 @@
  */
 
 import { assert } from "../core/assert.ts";
+import type { Buggify } from "../core/buggify.ts";
 import type { Clock } from "../core/clock.ts";
 import { HANDLE_BYTES, Handle } from "../core/handle.ts";
 import {
@@ -107,6 +108,7 @@ export class Remotify implements ReplySink {
   private readonly counters: RamsterCounters;
   private readonly latencies: Latencies;
   private readonly clock: Clock;
+  private readonly buggify: Buggify;
   private readonly settings: RemotifySettings;
   private readonly onRoom: () => void;
   private readonly onCopyLost: (page: number) => void;
@@ -133,6 +135,7 @@ export class Remotify implements ReplySink {
       counters: RamsterCounters;
       latencies: Latencies;
       clock: Clock;
+      buggify: Buggify;
       /** Called when frames came free. */
       onRoom: () => void;
       /** A page has fewer copies than it should. */
@@ -150,6 +153,7 @@ export class Remotify implements ReplySink {
     this.counters = parts.counters;
     this.latencies = parts.latencies;
     this.clock = parts.clock;
+    this.buggify = parts.buggify;
     this.onRoom = parts.onRoom;
     this.onCopyLost = parts.onCopyLost;
     this.settings = settings;
@@ -207,7 +211,7 @@ export class Remotify implements ReplySink {
     if (!this.wantsLender) return;
     while (this.batchesInFlight < REMOTIFY_BATCHES_MAX) {
       const kind = this.kindToMove();
-      if (kind === null) return;
+      if (kind === null || this.buggify("remotify-later")) return;
       const holders = this.chooseHolders(kind);
       if (holders === NO_COPIES || !this.sendBatch(holders, kind)) return;
     }
@@ -386,7 +390,9 @@ export class Remotify implements ReplySink {
     batch.holders = holders;
     batch.kind = kind;
     const frameBytesMax = PAGES_PER_FRAME * (PUT_ENTRY_BYTES + PAGE_BYTES);
-    let countMax = REMOTIFY_BATCH_COUNT_MAX;
+    let countMax = this.buggify("remotify-short-batch")
+      ? PAGES_PER_FRAME
+      : REMOTIFY_BATCH_COUNT_MAX;
     for (let i = 0; i < copyCount(holders); i += 1) {
       countMax = Math.min(countMax, this.lenders.credit(copyAt(holders, i)));
     }

@@ -21,6 +21,7 @@
  * Not here: how bytes come (repatriate.ts), which lender (lenders.ts).
  */
 import { assert } from "../core/assert.ts";
+import type { Buggify } from "../core/buggify.ts";
 import type { Clock } from "../core/clock.ts";
 import { HANDLE_BYTES, Handle } from "../core/handle.ts";
 import {
@@ -88,6 +89,7 @@ export class Repair implements ReplySink {
   private readonly remotePages: RemotePages;
   private readonly counters: RamsterCounters;
   private readonly clock: Clock;
+  private readonly buggify: Buggify;
   private readonly isOpen: (node: number) => boolean;
   private readonly isSending: (page: number, version: number, node: number) => boolean;
   private readonly requestTimeoutMs: number;
@@ -113,6 +115,7 @@ export class Repair implements ReplySink {
       remotePages: RemotePages;
       counters: RamsterCounters;
       clock: Clock;
+      buggify: Buggify;
       /** Whether a put may be sent there now. */
       isOpen: (node: number) => boolean;
       /** Whether remotify has sent the page there in that version, and waits for the answer. */
@@ -128,6 +131,7 @@ export class Repair implements ReplySink {
     this.remotePages = parts.remotePages;
     this.counters = parts.counters;
     this.clock = parts.clock;
+    this.buggify = parts.buggify;
     this.isOpen = parts.isOpen;
     this.isSending = parts.isSending;
     this.requestTimeoutMs = settings.requestTimeoutMs;
@@ -217,6 +221,7 @@ export class Repair implements ReplySink {
   private mend(page: number, from: number): boolean {
     // Of one that is on its way to a new holder the answer decides what else is to be done.
     if (!this.isRemote(page) || this.isCopying(page)) return true;
+    if (this.buggify("repair-later")) return false;
     const copies = this.repatriate.copiesOf(page);
     if (from !== NOBODY && !hasCopy(copies, from)) return true;
     const kept = this.keptOf(page, from);
@@ -298,7 +303,8 @@ export class Repair implements ReplySink {
   /** Looks for pages at risk among the next records. */
   private look(): void {
     const { tmem } = this.zcache;
-    const end = Math.min(tmem.pageEnd, this.sweepAt + INDEX_ROWS_PER_STEP);
+    const rows = this.buggify("short-walk") ? 16 : INDEX_ROWS_PER_STEP;
+    const end = Math.min(tmem.pageEnd, this.sweepAt + rows);
     for (let page = this.sweepAt; page < end; page += 1) {
       if (!this.isRemote(page)) continue;
       const present = this.keptOf(page, NOBODY);
@@ -360,7 +366,8 @@ export class Repair implements ReplySink {
     free.state = "filling";
     free.node = node;
     free.count = 0;
-    free.countMax = Math.min(REPAIR_PAGES_MAX, this.lenders.credit(node));
+    const countMax = this.buggify("repair-short-batch") ? 1 : REPAIR_PAGES_MAX;
+    free.countMax = Math.min(countMax, this.lenders.credit(node));
     free.bodyBytes = 0;
     return free;
   }

@@ -22,6 +22,7 @@
  * A sealed page is opened here, once a fetch. One that does not open is a copy with bad bytes.
  */
 import { assert } from "../core/assert.ts";
+import type { Buggify } from "../core/buggify.ts";
 import type { Clock, TimerId } from "../core/clock.ts";
 import { Handle } from "../core/handle.ts";
 import type { Memory } from "../core/memory.ts";
@@ -54,6 +55,7 @@ export class Repatriate implements AskSink {
   private readonly seals: Seals | null;
   private readonly counters: RamsterCounters;
   private readonly clock: Clock;
+  private readonly buggify: Buggify;
   private readonly onCopyLost: (page: number) => void;
   private readonly onZpage: OnZpage;
   private readonly requestTimeoutMs: number;
@@ -75,6 +77,7 @@ export class Repatriate implements AskSink {
       counters: RamsterCounters;
       latencies: Latencies;
       clock: Clock;
+      buggify: Buggify;
       /** Serves a getter again from the index. */
       retryGet: RetryGet;
       /** One copy less of a page that has others. */
@@ -90,6 +93,7 @@ export class Repatriate implements AskSink {
     this.seals = parts.seals;
     this.counters = parts.counters;
     this.clock = parts.clock;
+    this.buggify = parts.buggify;
     this.onCopyLost = parts.onCopyLost;
     this.onZpage = parts.onZpage;
     this.requestTimeoutMs = settings.requestTimeoutMs;
@@ -279,7 +283,8 @@ export class Repatriate implements AskSink {
     const node = this.nearest(untried);
     const others = withoutCopy(untried, node);
     if (copyCount(others) > 0) {
-      const untilMs = (this.asks.elapsedMs + hedgeMs(this.recent.p99Ms)) | 0;
+      const patienceMs = this.buggify("fetch-hedged") ? 0 : hedgeMs(this.recent.p99Ms);
+      const untilMs = (this.asks.elapsedMs + patienceMs) | 0;
       fetches.setPatience(fetch, untilMs);
       this.hedgeTimer ??= this.clock.after(HEDGE_TICK_MS, () => this.hedge());
     }
@@ -415,7 +420,7 @@ export class Repatriate implements AskSink {
   /** Keeps the page here from now on when there is room below the low mark; else it stays away. */
   private comeHome(fetch: number, page: number, persistent: boolean, zpage: ZpageEntry): void {
     const { tmem, budget, frames } = this.zcache;
-    if (budget.isOverLow(frames.framesUsed + 1)) {
+    if (budget.isOverLow(frames.framesUsed + 1) || this.buggify("fetch-not-home")) {
       if (this.fetches.has(fetch, FETCH_FLAG.HOMEWARD)) {
         this.counters.pers_pages_remote_nomem += 1;
       }
