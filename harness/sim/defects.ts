@@ -186,8 +186,8 @@ export const DEFECTS: readonly Defect[] = [
       },
       {
         file: "src/zcache/zcache.ts",
-        find: "    if (checksum === zpage.checksum) return true;\n",
-        replace: "    if (checksum !== -1) return true;\n",
+        find: "    if (this.checksumZpage(handle, zpage) === zpage.checksum) return true;\n",
+        replace: "    if (this.checksumZpage(handle, zpage) !== -1) return true;\n",
       },
     ],
   },
@@ -233,6 +233,40 @@ export const DEFECTS: readonly Defect[] = [
         file: "src/ramster/lenders.ts",
         find: "if (node === lender.node || this.byNode.get(node)?.zone === lender.zone) return true;",
         replace: "if (node === lender.node) return false;",
+      },
+    ],
+  },
+  // What the simulator found in this code, put back.
+  {
+    name: "restart-unnoticed",
+    about: "news of a restart that comes while the old link seems to be up is forgotten",
+    edits: [
+      {
+        file: "src/node/node.ts",
+        find: "    this.dropOfEarlierBoot(node); // The news",
+        replace: "    // The news",
+      },
+    ],
+  },
+  {
+    name: "flush-of-named-copy",
+    about: "a page is copied twice to one holder, and the flush for one copy takes both",
+    edits: [
+      {
+        file: REPAIR,
+        find: "if (!this.isRemote(page) || this.isCopying(page)) return true;",
+        replace: "if (!this.isRemote(page)) return true;",
+      },
+    ],
+  },
+  {
+    name: "too-few-unnoticed",
+    about: "a page that turns remote with fewer copies than are wanted by then stays so",
+    edits: [
+      {
+        file: REMOTIFY,
+        find: "if (copyCount(holders) < this.lenders.copiesWanted) this.onCopyLost(page);",
+        replace: "void page;",
       },
     ],
   },

@@ -6,16 +6,20 @@
  *     --seeds A..B     these, on all cores; --jobs N for fewer processes
  *     --trace          everything that happens, a line each, and the hash of all of it
  *     --defect NAME    with a defect put into the code (defects.ts): the run must fail
+ *     defects          each of these in turn, with seeds 1..200 unless others are given
  *     --troubles a,b   only these; likewise --nodes, --seconds, --replicas
  *
- * Exit codes: 0 all held, 1 something did not, 2 bad usage.
+ * Exit codes: 0 all held (or: all defects were found), 1 something did not, 2 bad usage.
  */
 import { parseArgs } from "node:util";
+import { DEFECTS, defectNamed } from "./defects.ts";
 import { simulateMany } from "./many.ts";
 import { drawOptions, optionsText, type SimOptions, TROUBLES, type Trouble } from "./options.ts";
 import { simulate } from "./simulate.ts";
 
 const U32_MAX = 0xffff_ffff;
+/** Within these each defect must be found. */
+const DEFECT_SEEDS = "1..200";
 
 interface Command {
   readonly first: number;
@@ -23,14 +27,17 @@ interface Command {
   readonly jobs: number;
   readonly isTraced: boolean;
   readonly defect: string | null;
+  /** All of them are to be found. */
+  readonly isMutationTest: boolean;
   readonly given: Partial<SimOptions>;
 }
 
 /** Throws Error with one line on what is wrong. */
-export function parse(args: string[]): Command {
+export function parse(args: readonly string[]): Command {
   const text = { type: "string" } as const;
-  const { values } = parseArgs({
-    args,
+  const { values, positionals } = parseArgs({
+    args: [...args],
+    allowPositionals: true,
     options: {
       ...{ seed: text, seeds: text, jobs: text, defect: text, troubles: text },
       ...{ nodes: text, seconds: text, replicas: text, trace: { type: "boolean" } },
@@ -39,8 +46,14 @@ export function parse(args: string[]): Command {
   if (values.seed !== undefined && values.seeds !== undefined) {
     throw new Error("Cannot simulate: --seed and --seeds exclude each other");
   }
+  const isMutationTest = positionals.length === 1 && positionals[0] === "defects";
+  if (positionals.length > 0 && !isMutationTest) {
+    throw new Error(`Cannot simulate "${positionals.join(" ")}": write "defects", or nothing`);
+  }
+  if (values.defect !== undefined) defectNamed(values.defect);
   const seed = values.seed === undefined ? anySeed() : numberOf("--seed", values.seed, 0, U32_MAX);
-  const [first, last] = values.seeds === undefined ? [seed, seed] : rangeOf(values.seeds);
+  const seeds = values.seeds ?? (isMutationTest ? DEFECT_SEEDS : null);
+  const [first, last] = seeds === null ? [seed, seed] : rangeOf(seeds);
   const { nodes, seconds, replicas, troubles } = values;
   return {
     first,
@@ -48,6 +61,7 @@ export function parse(args: string[]): Command {
     jobs: values.jobs === undefined ? 0 : numberOf("--jobs", values.jobs, 1, 1024),
     isTraced: values.trace === true,
     defect: values.defect ?? null,
+    isMutationTest,
     given: {
       ...(nodes === undefined ? {} : { nodes: numberOf("--nodes", nodes, 5, 64) }),
       ...(seconds === undefined ? {} : { seconds: numberOf("--seconds", seconds, 1, 86_400) }),
@@ -109,6 +123,23 @@ async function one(seed: number, command: Command): Promise<boolean> {
   }
 }
 
+/** A line for each. @returns whether all were found. */
+async function findDefects(command: Command): Promise<boolean> {
+  let missed = 0;
+  for (const { name, about } of DEFECTS) {
+    let found = "";
+    const many = { ...command, defect: name, isQuiet: true };
+    await simulateMany([], many, (seed, output) => {
+      const why = output.split("\n").find((line) => line.includes("Error: ")) ?? "it crashed";
+      found = `seed ${seed}: ${why.slice(0, 100)}`;
+    });
+    if (found === "") missed += 1;
+    console.log(`${name}: ${about}\n  ${found === "" ? "NOT FOUND" : found}`);
+  }
+  console.log(`${DEFECTS.length - missed} passed, ${missed} failed`);
+  return missed === 0;
+}
+
 async function main(args: string[]): Promise<number> {
   let command: Command;
   try {
@@ -118,6 +149,7 @@ async function main(args: string[]): Promise<number> {
     return 2;
   }
   const { first, last, defect } = command;
+  if (command.isMutationTest) return (await findDefects(command)) ? 0 : 1;
   if (first === last && defect === null) return (await one(first, command)) ? 0 : 1;
   const failed = await simulateMany(args, command, (seed, output) => {
     if (defect === null || first === last) console.log(output);

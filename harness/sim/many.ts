@@ -19,6 +19,8 @@ export interface Many {
   readonly jobs: number;
   /** See defects.ts; the run ends with the first seed that finds it. */
   readonly defect: string | null;
+  /** Says nothing itself. */
+  readonly isQuiet?: boolean;
 }
 
 /** What a child says of a seed, a line each. */
@@ -48,7 +50,8 @@ export async function simulateMany(
       failed += 1;
       onFailure(seed, error);
     }
-    if (done % REPORT_EVERY === 0) console.log(report(done, failed, startMs));
+    if (done % REPORT_EVERY === 0 && many.isQuiet !== true)
+      console.log(report(done, failed, startMs));
   };
   const work = async (): Promise<void> => {
     while (!isOver()) {
@@ -63,7 +66,7 @@ export async function simulateMany(
   };
   const jobs = many.jobs === 0 ? availableParallelism() : many.jobs;
   await Promise.all(Array.from({ length: jobs }, work));
-  console.log(report(done, failed, startMs));
+  if (many.isQuiet !== true) console.log(report(done, failed, startMs));
   return failed;
 }
 
