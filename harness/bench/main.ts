@@ -8,6 +8,7 @@ import { cpus } from "node:os";
 import { type Bench, type Figure, figureText } from "./bench.ts";
 import { channelFigures } from "./channel-figures.ts";
 import { codecFigures } from "./codec-figures.ts";
+import { copiesBench } from "./copies.ts";
 import { gossipBench } from "./gossip.ts";
 import { metadataBench } from "./metadata.ts";
 import { pagesBench } from "./pages.ts";
@@ -24,6 +25,7 @@ const BENCHES: readonly Bench[] = [
   steadyBench,
   channelFigures,
   remoteBench,
+  copiesBench,
   gossipBench,
   processesBench,
 ];
