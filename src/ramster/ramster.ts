@@ -17,6 +17,7 @@ import type { Codec } from "../compress/codec.ts";
 import type { Buggify } from "../core/buggify.ts";
 import type { Clock, TimerId } from "../core/clock.ts";
 import { Handle } from "../core/handle.ts";
+import { POOLS_PER_CLIENT_MAX } from "../core/limits.ts";
 import type { Log } from "../core/log.ts";
 import type { Memory } from "../core/memory.ts";
 import type { Random } from "../core/random.ts";
@@ -465,7 +466,9 @@ export class Ramster implements PamOps {
     this.tellRoom();
     this.zcache.trim();
     if (this.isDraining) this.bringHome(DRAIN_FETCHES - this.repatriate.fetchCount);
+    const { newestVersion } = this.zcache.tmem;
     this.remotePages.eachHolder((node, owed) => {
+      this.remotePages.owePools(node, POOLS_PER_CLIENT_MAX, newestVersion);
       const lender = this.lenders.isCandidate(node) && this.wantsLender;
       if (this.remotePages.isInDoubt(node)) this.peers.want(node);
       else if (owed === 0 && !lender && !this.repatriate.isWaitingFor(node)) {

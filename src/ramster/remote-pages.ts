@@ -3,7 +3,7 @@
  * them to flush. One row a holder, made at first use.
  */
 import type { Buggify } from "../core/buggify.ts";
-import type { Handle } from "../core/handle.ts";
+import { Handle } from "../core/handle.ts";
 import { FLUSH_BATCH_COUNT_MAX, OWED_FLUSHES_MAX } from "../core/limits.ts";
 import type { Memory } from "../core/memory.ts";
 import { STATUS } from "../core/status.ts";
@@ -42,6 +42,7 @@ export class RemotePages implements ReplySink {
   private readonly buggify: Buggify;
   private readonly requestTimeoutMs: number;
   private readonly holders: Array<Holder | undefined> = [];
+  private readonly poolHandle = new Handle();
 
   constructor(
     parts: {
@@ -130,6 +131,22 @@ export class RemotePages implements ReplySink {
   oweBeforePut(node: number, handle: Handle, version: number): void {
     this.owe(node, handle, version, FLUSH_SCOPE.PAGE);
     const holder = this.holderOf(node);
+    holder.doneBeforePut = holder.owed.oweCount;
+  }
+
+  /**
+   * Of a holder that is not there, and may never be again, and of whose pages none is counted on:
+   * what it is owed page by page becomes a flush of each pool, 0 .. `poolEnd` - 1, up to `version`.
+   */
+  owePools(node: number, poolEnd: number, version: number): void {
+    const holder = this.holders[node];
+    if (holder === undefined || !holder.isAbsent || holder.pageCount > 0) return;
+    if (holder.owed.count <= 2 * poolEnd || holder.owed.inFlightCount > 0) return;
+    holder.owed.clear();
+    for (let pool = 0; pool < poolEnd; pool += 1) {
+      this.poolHandle.set(pool, [0n, 0n, 0n], 0);
+      holder.owed.owe(this.poolHandle, version, FLUSH_SCOPE.POOL);
+    }
     holder.doneBeforePut = holder.owed.oweCount;
   }
 
