@@ -74,6 +74,7 @@ export class Owner {
   private readonly pools: readonly [Pool, Pool];
   private readonly page = new Uint8Array(PAGE_BYTES);
   private readonly pending = new Map<number, PendingGet>();
+  private readonly targets: Uint8Array[] = [];
   private lastToken = 0;
   private generation = 0;
   private boot = 0;
@@ -199,7 +200,7 @@ export class Owner {
     if (this.pending.size >= GETS_PENDING_MAX && !this.isCalm) return;
     this.lastToken += 1;
     const token = this.lastToken;
-    const target = new Uint8Array(PAGE_BYTES);
+    const target = this.targets.pop() ?? new Uint8Array(PAGE_BYTES);
     const startMs = this.clock.now();
     const get = { boot: this.boot, startMs, pool, number, getAndFree, target };
     const sink = { onGet: (done: number, status: Status): void => this.got(done, status) };
@@ -215,31 +216,33 @@ export class Owner {
     assert(get !== undefined, "a get that is answered twice");
     this.pending.delete(token);
     if (get.boot !== this.boot) return;
+    this.targets.push(get.target);
     const { pool, number, getAndFree, target } = get;
     const expected = pool.generations[number] ?? 0;
     this.note("get", pool, number, status);
     switch (status) {
       case STATUS.OK: {
         const generation = generationOf(target, this.node.index, pool.id, number);
-        const what = `generation ${generation}, not ${expected}`;
-        assert(generation === expected, this.said(pool, number, what));
+        if (generation !== expected) {
+          this.fail(pool, number, `generation ${generation}, not ${expected}`);
+        }
         const isFreed = getAndFree === 1 || (getAndFree === 0 && !pool.persistent);
         if (isFreed) pool.generations[number] = 0;
         return;
       }
       case STATUS.NOT_FOUND:
-        if (pool.persistent) assert(expected === 0, this.said(pool, number, `not ${expected}`));
+        if (pool.persistent && expected !== 0) this.fail(pool, number, `a miss, not ${expected}`);
         pool.generations[number] = 0;
         return;
       case STATUS.LOST: {
         const isAllowed = this.settings.lossesAllowed || pool.mayBeLost[number] === 1;
-        assert(pool.persistent && expected > 0, this.said(pool, number, "lost, and is not there"));
-        assert(isAllowed, this.said(pool, number, "lost, and somebody has it"));
+        if (!pool.persistent || expected === 0) this.fail(pool, number, "lost, and is not there");
+        if (!isAllowed) this.fail(pool, number, "lost, and somebody has it");
         return;
       }
       case STATUS.UNREACHABLE:
-        assert(pool.persistent && expected > 0, this.said(pool, number, "away, and is not there"));
-        assert(!this.isCalm, this.said(pool, number, "away although all are there"));
+        if (!pool.persistent || expected === 0) this.fail(pool, number, "away, and is not there");
+        if (this.isCalm) this.fail(pool, number, "away although all are there");
         return;
       case STATUS.UNKNOWN_POOL:
         return; // It was replaced meanwhile.
@@ -275,7 +278,7 @@ export class Owner {
   private checkPending(): void {
     for (const get of this.pending.values()) {
       const ms = this.clock.now() - get.startMs;
-      assert(ms < GET_MS_MAX, this.said(get.pool, get.number, `no answer for ${ms} ms`));
+      if (ms >= GET_MS_MAX) this.fail(get.pool, get.number, `no answer for ${ms} ms`);
       return; // The first is the oldest.
     }
   }
@@ -284,8 +287,8 @@ export class Owner {
     this.trace(`${this.node.index} ${what} ${pool.id}/${number} ${status}`);
   }
 
-  private said(pool: Pool, number: number, what: string): string {
-    return `node ${this.node.index} page ${pool.id}/${number}: ${what}`;
+  private fail(pool: Pool, number: number, what: string): never {
+    throw new Error(`node ${this.node.index} page ${pool.id}/${number}: ${what}`);
   }
 }
 
