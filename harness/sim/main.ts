@@ -151,6 +151,8 @@ async function main(args: string[]): Promise<number> {
   const { first, last, defect } = command;
   if (command.isMutationTest) return (await findDefects(command)) ? 0 : 1;
   if (first === last && defect === null) return (await one(first, command)) ? 0 : 1;
+  const given = Object.entries(command.given).map(([name, value]) => ` ${name}=${value}`);
+  console.log(`seeds ${first}..${last}${given.join("")}, all else as each of them draws it`);
   const failed = await simulateMany(args, command, (seed, output) => {
     if (defect === null || first === last) console.log(output);
     console.log(commandFor(seed, command));
