@@ -9,6 +9,7 @@ import { type Bench, type Figure, figureText } from "./bench.ts";
 import { channelFigures } from "./channel-figures.ts";
 import { codecFigures } from "./codec-figures.ts";
 import { gossipBench } from "./gossip.ts";
+import { lendBackBench } from "./lend-back.ts";
 import { metadataBench } from "./metadata.ts";
 import { pagesBench } from "./pages.ts";
 import { processesBench } from "./processes.ts";
@@ -24,6 +25,7 @@ const BENCHES: readonly Bench[] = [
   remoteBench,
   gossipBench,
   processesBench,
+  lendBackBench,
 ];
 
 /** In front of the figures that a bench's own process prints for this one. */

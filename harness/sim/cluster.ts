@@ -9,6 +9,7 @@ import { Lz4 } from "../../src/compress/lz4.ts";
 import { Raw } from "../../src/compress/raw.ts";
 import { assert } from "../../src/core/assert.ts";
 import { Handle } from "../../src/core/handle.ts";
+import type { HostMemory } from "../../src/core/host-memory.ts";
 import { PAGE_BYTES } from "../../src/core/limits.ts";
 import { Log } from "../../src/core/log.ts";
 import { SeededRandom } from "../../src/core/random.ts";
@@ -39,6 +40,8 @@ export class SimNode {
   /** Tokens of gets that are under way. */
   readonly results = new Map<number, Status>();
   isUp = false;
+  /** What its machine says of its memory. */
+  machine: HostMemory = { look: () => null };
   /** The one that it was given, or came by. */
   number = -1;
   private readonly cluster: SimCluster;
@@ -66,6 +69,7 @@ export class SimNode {
     const counters: Record<string, number> = {};
     this.node.ramster.snapshot(counters);
     this.node.foreign?.snapshot(counters);
+    this.node.lending?.snapshot(counters);
     return counters;
   }
 
@@ -81,7 +85,8 @@ export class SimNode {
     const log = new Log((_level, area, line) => {
       this.log.push(`${clock.now().toFixed(3)} ${area}: ${line}`);
     });
-    const env = { clock, transport: network.transport(this.host), random, log };
+    const hostMemory = { look: () => this.machine.look() };
+    const env = { clock, transport: network.transport(this.host), random, hostMemory, log };
     const config = { ...this.config, seeds: seeds.map((seed) => seed.gossip) };
     this.membership = openMembership({ ...env, keyring: null }, config);
     const joined = this.membership === null ? config : await drive(clock, this.membership.start());

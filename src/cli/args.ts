@@ -37,6 +37,7 @@ import {
   type PeerConfig,
 } from "../node/config.ts";
 import { parsePeer } from "../node/peers.ts";
+import { parseReserve } from "../node/reserve.ts";
 import { readConfigText } from "./config-file.ts";
 import type { CommandSpec } from "./flag-spec.ts";
 import { COMMANDS, STRESS_CLUSTER } from "./flags.ts";
@@ -197,6 +198,7 @@ function readSelfshrink(flags: GivenFlags) {
       bounds.selfshrinkHysteresis,
     ),
     selfshrinkInertia: parseCount(flags.value("selfshrink-inertia"), bounds.selfshrinkInertia),
+    selfshrinkPages: parseCount(flags.value("selfshrink-pages"), bounds.selfshrinkPages),
   };
 }
 
@@ -225,6 +227,7 @@ function readCommon(flags: GivenFlags, machine: Machine): NodeSettings {
     quotaBytes: readOptional(flags.optional("quota"), (it) =>
       parseSize(it, NODE_BOUNDS.quotaBytes),
     ),
+    reserve: readReserve(flags.value("reserve")),
     zone: flags.optional("zone")?.text ?? null,
     foreignGraceMs: parseDuration(flags.value("foreign-grace"), NODE_BOUNDS.foreignGraceMs),
     drainTimeoutMs: parseDuration(flags.value("drain-timeout"), NODE_BOUNDS.drainTimeoutMs),
@@ -297,6 +300,10 @@ function readTarget(given: Given): NodeConfig["target"] {
 
 function readReplicas(given: Given): NodeConfig["replicas"] {
   return given.text === "auto" ? "auto" : parseCount(given, NODE_BOUNDS.replicas);
+}
+
+function readReserve(given: Given): NodeConfig["reserve"] {
+  return said(given, () => parseReserve(given.text));
 }
 
 function readSwitch(given: Given): boolean {

@@ -14,6 +14,7 @@ import { assert } from "../core/assert.ts";
 import { Log } from "../core/log.ts";
 import { HttpDoor } from "../doors/http-door.ts";
 import { Keyring } from "../gossip/keyring.ts";
+import { LinuxMemory } from "../memory/linux-memory.ts";
 import { openMemory } from "../memory/open-memory.ts";
 import { formatAddress, type TcpAddress } from "../net/address.ts";
 import { BunClock, BunRandom, BunTransport } from "../net/bun.ts";
@@ -38,7 +39,8 @@ export async function run(config: NodeConfig): Promise<ExitCode> {
   const keyring = key === null ? null : new Keyring(key.gossipKeys, random);
   const membership = openMembership({ ...outside, log, keyring }, config);
   const transport = key === null ? outside.transport : secured(outside.transport, key.tls);
-  const env = { ...outside, transport, memory: openMemory(), log };
+  const hostMemory = new LinuxMemory();
+  const env = { ...outside, transport, memory: openMemory(), hostMemory, log };
   // A node that waits for a cluster can be told not to.
   const joined = await Promise.race([membership?.start(), stopped]);
   if (membership !== null && joined === undefined) {

@@ -3,7 +3,7 @@ import { HttpDoor } from "./http-door.ts";
 
 const STATS = {
   node: { number: 3, name: 'a "name"', cluster: "c" },
-  counters: { foreign_puts: 12, frames_used: 7, remote_pers_pages: 0 },
+  counters: { foreign_puts: 12, frames_used: 7, remote_pers_pages: 0, pages_at_risk: 3 },
   latencies: { put: { counts: [0, 0, 5, 1], sum_us: 24 } },
   members: [{ state: "alive" }, { state: "alive" }, { state: "dead" }],
   peers: [
@@ -28,6 +28,8 @@ test("/metrics is in Prometheus' format, counters and gauges told apart", async 
     "# TYPE ramster_frames_used gauge",
     "ramster_frames_used 7",
     "ramster_remote_pers_pages 0",
+    "# TYPE ramster_pages_at_risk gauge",
+    "ramster_pages_at_risk 3",
     'ramster_node_info{number="3",name="a \\"name\\"",cluster="c"} 1',
     'ramster_members{state="alive"} 2',
     "# TYPE ramster_put_seconds histogram",

@@ -12,6 +12,7 @@ import { EPHEMERAL, type Kind, PERSISTENT } from "../zbud/zbud.ts";
 import type { PeerConfig } from "./config.ts";
 import type { Drain } from "./drain.ts";
 import { type Knob, knobsOf } from "./knobs.ts";
+import type { Lending } from "./lending.ts";
 import type { Membership } from "./membership.ts";
 
 /** A member in the stats; names are part of what scripts read. */
@@ -41,6 +42,7 @@ export interface AdminParts {
   };
   ramster: Ramster;
   foreign: Foreign | null;
+  lending: Lending | null;
   drain: Drain;
   links: Links;
   log: Log;
@@ -78,10 +80,11 @@ export class NodeAdmin implements Admin {
   }
 
   stats(): string {
-    const { identity, ramster, foreign, links } = this.parts;
+    const { identity, ramster, foreign, lending, links } = this.parts;
     const counters: Record<string, number> = {};
     ramster.snapshot(counters);
     foreign?.snapshot(counters);
+    lending?.snapshot(counters);
     this.snapshotNetwork(counters);
     return JSON.stringify({
       node: {

@@ -9,6 +9,7 @@ import type { Clock } from "../core/clock.ts";
 import type { Log } from "../core/log.ts";
 import type { Foreign } from "../ramster/foreign.ts";
 import type { Ramster } from "../ramster/ramster.ts";
+import type { Lending } from "./lending.ts";
 
 const POLL_MS = 100;
 /** Nothing moved for so long: there is nowhere to move it. */
@@ -19,8 +20,7 @@ export class Drain {
   private readonly log: Log;
   private readonly ramster: Ramster;
   private readonly foreign: Foreign | null;
-  /** Has the others told that it lends nothing. */
-  private readonly announce: () => void;
+  private readonly lending: Lending | null;
   private on = false;
 
   constructor(parts: {
@@ -28,13 +28,13 @@ export class Drain {
     log: Log;
     ramster: Ramster;
     foreign: Foreign | null;
-    announce: () => void;
+    lending: Lending | null;
   }) {
     this.clock = parts.clock;
     this.log = parts.log;
     this.ramster = parts.ramster;
     this.foreign = parts.foreign;
-    this.announce = parts.announce;
+    this.lending = parts.lending;
   }
 
   get isOn(): boolean {
@@ -45,8 +45,7 @@ export class Drain {
     if (this.on) return;
     this.on = true;
     this.ramster.setDraining(true);
-    this.foreign?.setLimit(0);
-    this.announce();
+    this.lending?.setDrained(true);
   }
 
   /** It stays after all. */
@@ -54,8 +53,7 @@ export class Drain {
     if (!this.on) return;
     this.on = false;
     this.ramster.setDraining(false);
-    this.foreign?.setLimit(this.foreign.frameCountLent);
-    this.announce();
+    this.lending?.setDrained(false);
   }
 
   /**
@@ -68,8 +66,7 @@ export class Drain {
     const startMs = clock.now();
     const had = foreign.persistentCount;
     log.write("info", "ramster", `${had} pages of others are moved away before it stops`);
-    foreign.setLimit(0);
-    this.announce();
+    this.lending?.setDrained(true);
     let left = had;
     let movedAtMs = startMs;
     while (left > 0 && clock.now() - startMs < timeoutMs && clock.now() - movedAtMs < STUCK_MS) {

@@ -56,6 +56,8 @@ import type { Peers } from "./peers.ts";
 import type { RemotePages } from "./remote-pages.ts";
 import type { Repatriate } from "./repatriate.ts";
 
+/** Pages at risk that are looked at in one step, for one to bring home: some milliseconds. */
+const HOMEWARD_LOOKS = 65_536;
 /** Pages in a row that nobody takes, before it is left at that for a moment. */
 const BLOCKED_MAX = 16;
 
@@ -210,6 +212,36 @@ export class Repair implements ReplySink {
     }
   }
 
+  /**
+   * Brings pages home that are at risk and that nobody takes a copy of: at most so many, oldest
+   * risk first. @returns how many are on their way.
+   */
+  bringHome(countMax: number): number {
+    const { atRisk } = this;
+    let count = 0;
+    for (
+      let left = Math.min(atRisk.count, HOMEWARD_LOOKS);
+      left > 0 && count < countMax;
+      left -= 1
+    ) {
+      atRisk.shift();
+      const { page, from } = atRisk;
+      if (this.isStranded(page, from) && this.repatriate.bringHome(page)) count += 1;
+      else atRisk.push(page, from);
+    }
+    return count;
+  }
+
+  /** Whether it lacks a copy, some holder has it, and no lender takes one. */
+  private isStranded(page: number, from: number): boolean {
+    if (!this.isRemote(page)) return false;
+    const copies = this.repatriate.copiesOf(page);
+    const kept = this.keptOf(page, from);
+    if (!this.isShort(kept) || this.remotePages.presentOf(copies) === NO_COPIES) return false;
+    this.leaving = from;
+    return this.lenders.choose(this.mayCopyTo, kept) < 0;
+  }
+
   /** @returns whether something is done about it, or need not be; else it is tried again. */
   private mend(page: number, from: number): boolean {
     if (!this.isRemote(page)) return true;
@@ -277,6 +309,8 @@ export class Repair implements ReplySink {
     this.finish(batch);
     if (refused === 0) this.lenders.noteAccepted(batch.node);
     else this.lenders.noteRefused(batch.node);
+    // Those that wait for their memory get it now, and not at the next tick.
+    this.remotePages.sendAllOwed();
     this.pump();
   }
 
