@@ -4,6 +4,7 @@ import { HttpDoor } from "./http-door.ts";
 const STATS = {
   node: { number: 3, name: 'a "name"', cluster: "c" },
   counters: { foreign_puts: 12, frames_used: 7, remote_pers_pages: 0, pages_at_risk: 3 },
+  repair: { pages_at_risk: 3, pages_per_second: null, seconds_left: null },
   latencies: { put: { counts: [0, 0, 5, 1], sum_us: 24 } },
   members: [{ state: "alive" }, { state: "alive" }, { state: "dead" }],
   peers: [
@@ -52,8 +53,8 @@ test("/metrics is in Prometheus' format, counters and gauges told apart", async 
 
 test("/status.json is what status --json shows", async () => {
   const { type, body } = await door().answer("GET", "/status.json");
-  const { node, members, peers } = STATS;
-  expect([type, JSON.parse(body)]).toEqual(["application/json", { node, members, peers }]);
+  const { node, repair, members, peers } = STATS;
+  expect([type, JSON.parse(body)]).toEqual(["application/json", { node, repair, members, peers }]);
 });
 
 test("/healthz says that it runs, /readyz whether it serves, and others that they are not there", async () => {

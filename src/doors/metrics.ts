@@ -11,6 +11,7 @@ import { bucketEndUs, HISTOGRAM_BUCKETS, type HistogramSnapshot } from "../core/
 /** What of the stats is read here. */
 export interface StatsForMetrics {
   readonly node: { readonly number: number; readonly name: string; readonly cluster: string };
+  readonly repair: unknown;
   readonly counters: Readonly<Record<string, number>>;
   readonly latencies: Readonly<Record<string, HistogramSnapshot>>;
   readonly members: ReadonlyArray<{ readonly state: string }>;

@@ -33,6 +33,12 @@ interface MemberStats {
   note: string;
 }
 
+interface RepairStats {
+  pages_at_risk: number;
+  pages_per_second: number | null;
+  seconds_left: number | null;
+}
+
 export interface AdminParts {
   identity: {
     number: number;
@@ -95,6 +101,7 @@ export class NodeAdmin implements Admin {
         listen: this.parts.listenAddress(),
       },
       members: this.members(),
+      repair: this.repair(),
       knobs: Object.fromEntries([...this.knobs].map(([name, knob]) => [name, knob.get()])),
       counters,
       latencies: ramster.latencies.snapshot(),
@@ -117,6 +124,16 @@ export class NodeAdmin implements Admin {
         ...peer.counters.snapshot(),
       })),
     });
+  }
+
+  /** Pages that lack a copy, and how long it will take until none does. */
+  private repair(): RepairStats {
+    const { pagesAtRisk, pagesPerSecond, secondsLeft } = this.parts.ramster.repairState();
+    return {
+      pages_at_risk: pagesAtRisk,
+      pages_per_second: pagesPerSecond === null ? null : Math.round(pagesPerSecond),
+      seconds_left: secondsLeft === null ? null : Math.ceil(secondsLeft),
+    };
   }
 
   /** What came from whoever is no peer, or not one yet, and what gossip did. */

@@ -59,6 +59,12 @@ export interface RamsterSettings extends ZcacheOptions, RemotifySettings {
   selfshrink: SelfshrinkSettings;
 }
 
+export interface RepairState {
+  readonly pagesAtRisk: number;
+  readonly pagesPerSecond: number | null;
+  readonly secondsLeft: number | null;
+}
+
 /** Pages on their way home at once while the node is drained. */
 const DRAIN_FETCHES = 1024;
 /** Housekeeping: retries, expiries and trims are looked at this often. */
@@ -389,6 +395,15 @@ export class Ramster implements PamOps {
     into.fetches_in_flight = this.repatriate.fetchCount;
     into.frames_in_flight = this.remotify.framesInFlight;
     into.pages_at_risk = this.repair.pagesAtRisk;
+    into.repair_pages_per_second = Math.round(this.repair.pagesPerSecond ?? 0);
+  }
+
+  /** Of pages that lack a copy: how many, and how long it will take; null where it is not known. */
+  repairState(): RepairState {
+    const { pagesAtRisk, pagesPerSecond } = this.repair;
+    const isMoving = pagesPerSecond !== null && pagesPerSecond > 0;
+    const secondsLeft = pagesAtRisk === 0 ? 0 : isMoving ? pagesAtRisk / pagesPerSecond : null;
+    return { pagesAtRisk, pagesPerSecond, secondsLeft };
   }
 
   /** PamOps: a remote page leaves the index or is put anew. Its holders are owed a flush. */

@@ -53,6 +53,7 @@ import { type Copies, copyCount, hasCopy, NO_COPIES, withCopy, withoutCopy } fro
 import type { RamsterCounters } from "./counters.ts";
 import type { Lenders } from "./lenders.ts";
 import type { Peers } from "./peers.ts";
+import { RecentRate } from "./recent-rate.ts";
 import type { RemotePages } from "./remote-pages.ts";
 import type { Repatriate } from "./repatriate.ts";
 
@@ -98,6 +99,9 @@ export class Repair implements ReplySink {
   private readonly handle = new Handle();
   /** Pages that are fetched or copied. */
   private inFlight = 0;
+  /** Pages that were ever found to be at risk: those that are so no more tell how fast it goes. */
+  private found = 0;
+  private readonly rate: RecentRate;
   /** The next record to look at for pages at risk; 0: all are known. */
   private sweepAt = 0;
   private sendSoon = false;
@@ -130,11 +134,17 @@ export class Repair implements ReplySink {
     this.clock = parts.clock;
     this.isOpen = parts.isOpen;
     this.requestTimeoutMs = settings.requestTimeoutMs;
+    this.rate = new RecentRate(parts.clock);
   }
 
-  /** Pages that are known to have fewer copies than they should. */
+  /** Pages that are known to have fewer copies than they should, or that a holder wants rid of. */
   get pagesAtRisk(): number {
     return this.atRisk.count + this.inFlight;
+  }
+
+  /** Of them, how many a second are no more, lately; null: not known. */
+  get pagesPerSecond(): number | null {
+    return this.pagesAtRisk === 0 ? null : this.rate.perSecond;
   }
 
   /** Whether there is reason to keep links to lenders. */
@@ -144,7 +154,12 @@ export class Repair implements ReplySink {
 
   /** A copy of the page is gone. */
   copyLost(page: number): void {
-    this.atRisk.push(page, NOBODY);
+    this.find(page, NOBODY);
+  }
+
+  private find(page: number, from: number): void {
+    this.found += 1;
+    this.atRisk.push(page, from);
   }
 
   /** RECLAIM: a status for each page that the holder wants to be rid of. */
@@ -178,7 +193,7 @@ export class Repair implements ReplySink {
     if (!isEnough && this.lenders.choose(this.mayCopyTo, kept) < 0 && !this.hasRoomAtHome) {
       return STATUS.NO_ROOM;
     }
-    this.atRisk.push(page, node);
+    this.find(page, node);
     return STATUS.OK;
   }
 
@@ -196,6 +211,8 @@ export class Repair implements ReplySink {
     if (this.sweepAt > 0) this.look();
     else if (this.atRisk.count === 0 && this.atRisk.takeOverflow()) this.sweepAt = 1;
     this.pump();
+    if (this.pagesAtRisk === 0) this.rate.reset();
+    else this.rate.note(this.found - this.pagesAtRisk);
   }
 
   /** Fetches pages while there is somebody to copy them to. */
@@ -333,7 +350,7 @@ export class Repair implements ReplySink {
     for (let page = this.sweepAt; page < end; page += 1) {
       if (!this.isRemote(page)) continue;
       const present = this.keptOf(page, NOBODY);
-      if (present !== NO_COPIES && this.isShort(present)) this.atRisk.push(page, NOBODY);
+      if (present !== NO_COPIES && this.isShort(present)) this.find(page, NOBODY);
     }
     this.sweepAt = end === tmem.pageEnd ? 0 : end;
   }
