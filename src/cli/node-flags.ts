@@ -191,7 +191,7 @@ export const DRAIN_TIMEOUT: FlagSpec = {
   name: "drain-timeout",
   value: "DURATION",
   default: formatDuration(DRAIN_TIMEOUT_MS_DEFAULT),
-  help: "how long a stop may take to move pages of others away; 0 leaves them",
+  help: "how long a stop may take to move pages of others away, 0 leaves them; its own end with it",
 };
 
 const RESERVE_MOST = formatSize(RESERVE_BYTES_MAX_DEFAULT);

@@ -7,8 +7,8 @@
  *         client=unix:/tmp/a.sock
  *
  * SIGTERM and SIGINT stop it in order, once the pages of others are moved away; a second one stops
- * it at once. Its log goes to stderr, a
- * line an event.
+ * it at once. It ends with 1 when some could not be moved: the log says how many, and whose. Its log
+ * goes to stderr, a line an event.
  */
 import { assert } from "../core/assert.ts";
 import { Log } from "../core/log.ts";
@@ -51,12 +51,11 @@ export async function run(config: NodeConfig): Promise<ExitCode> {
   assert(number !== null, "without gossip a node has its number by hand");
   try {
     const node = await Node.create(env, { ...config, number }, membership);
-    await serve(node, { config, number, gossip: joined?.gossip ?? null, stopped, log });
+    return await serve(node, { config, number, gossip: joined?.gossip ?? null, stopped, log });
   } catch (error) {
     await membership?.leave(); // Or the others would take it for dead.
     throw error;
   }
-  return EXIT.DONE;
 }
 
 interface Served {
@@ -68,7 +67,10 @@ interface Served {
 }
 
 /** Opens all ports, says so, and closes them in order once `stopped` is resolved. */
-async function serve(node: Node, { config, number, gossip, stopped, log }: Served): Promise<void> {
+async function serve(
+  node: Node,
+  { config, number, gossip, stopped, log }: Served,
+): Promise<ExitCode> {
   const httpDoor = new HttpDoor(() => node.admin.stats());
   const answer = (method: string, path: string) => httpDoor.answer(method, path);
   const http = config.http === null ? null : serveHttp(config.http, answer);
@@ -82,9 +84,10 @@ async function serve(node: Node, { config, number, gossip, stopped, log }: Serve
   if (gossip === null) warnOfTarget(config, log);
   await stopped;
   httpDoor.isReady = false;
-  await node.drain.emptyForeign(config.drainTimeoutMs);
+  const isEmpty = await node.drain.emptyForeign(config.drainTimeoutMs);
   await node.stop();
   await http?.close();
+  return isEmpty ? EXIT.DONE : EXIT.FAILED;
 }
 
 /** A target without an address may still connect by itself, or be named later: no error yet. */
@@ -94,12 +97,17 @@ function warnOfTarget({ target, peers }: NodeConfig, log: Log): void {
 }
 
 /**
- * Resolves at the first signal; at the second the process ends as that signal would have ended it.
+ * Resolves at the first signal; at the second, of either kind, the process ends as that signal
+ * would have ended it.
  */
 function stopSignal(): Promise<void> {
   return new Promise((resolve) => {
-    for (const signal of ["SIGTERM", "SIGINT"] as const) {
-      process.once(signal, () => resolve());
-    }
+    const onSignal = (): void => {
+      for (const signal of SIGNALS) process.off(signal, onSignal);
+      resolve();
+    };
+    for (const signal of SIGNALS) process.on(signal, onSignal);
   });
 }
+
+const SIGNALS = ["SIGTERM", "SIGINT"] as const;

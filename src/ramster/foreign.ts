@@ -260,6 +260,10 @@ export class Foreign {
     return this.zcache.tmem.poolsOf(node).reduce((sum, pool) => sum + pool.pageCount, 0);
   }
 
+  isLinked(node: number): boolean {
+    return this.owners.get(node)?.channel != null;
+  }
+
   /** Of all owners. */
   get persistentCount(): number {
     return this.zcache.zbud.counters.zpages[PERSISTENT];
