@@ -142,6 +142,27 @@ test("when a holder is dead others get its copies, so that the next one may die,
   await sim.stop();
 });
 
+test("how many pages are at risk is known, and how long they will be once it has gone on for a while", async () => {
+  // Far apart: there is time to look.
+  const sim = new SimCluster(4, { latencyMinMs: 150, latencyMaxMs: 200 });
+  await sim.startGossiping([OWNER, LENDER, LENDER, LENDER]);
+  const [owner, first] = sim.nodes as [SimNode, SimNode];
+  sim.until("all know all", () => sim.nodes.every((it) => it.alive().length === 4));
+  fill(sim, owner);
+  const state = () => owner.node.ramster.repairState();
+  expect(state()).toEqual({ pagesAtRisk: 0, pagesPerSecond: null, secondsLeft: 0 });
+  const lost = first.counter("foreign_pers_pages");
+  first.crash();
+  untilDead(sim, owner, "n1");
+  expect(state()).toEqual({ pagesAtRisk: lost, pagesPerSecond: null, secondsLeft: null });
+  sim.until("it is known", () => state().secondsLeft !== null);
+  const { pagesAtRisk, pagesPerSecond, secondsLeft } = state();
+  expect(secondsLeft).toBeCloseTo(pagesAtRisk / (pagesPerSecond ?? 0));
+  untilRepaired(sim, owner);
+  expect(state()).toEqual({ pagesAtRisk: 0, pagesPerSecond: null, secondsLeft: 0 });
+  await sim.stop();
+});
+
 test("a holder that comes back empty gets its share again", async () => {
   const { sim, owner, lenders, pool } = await filled([OWNER, LENDER, LENDER]);
   const pages = owner.counter("remote_pers_pages");

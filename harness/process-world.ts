@@ -61,6 +61,8 @@ export class ProcessWorld implements AsyncDisposable {
     const named = flags.some((flag) => flag.startsWith("--name="));
     // Where it gossips the cluster gives it its number, unless the test does.
     const own = gossips ? [] : ["--gossip=none", `--number=${number}`];
+    // What is lent is not to depend on what else runs on this machine, unless the test is of that.
+    if (!flags.some((flag) => flag.startsWith("--reserve="))) own.push("--reserve=0");
     const argv = [
       ...[...PROGRAM, command, ...(named ? [] : [`--name=n${number}`]), ...own],
       ...[...listen.map((address) => `--listen=${address}`), ...client, ...flags],

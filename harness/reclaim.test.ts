@@ -49,25 +49,6 @@ test("where there is no other lender pages come home as far as there is room, an
   await sim.stop();
 });
 
-test("a lender that needs some of its memory gets just that, and no page is lost", async () => {
-  const { sim, owner, lenders, pool } = await filled([OWNER, LENDER, LENDER, LENDER]);
-  const [short] = lenders as [SimNode];
-  const foreign = short.node.foreign;
-  const used = short.counter("foreign_frames_used");
-  const limit = Math.floor(used / 2);
-  foreign?.setLimit(limit);
-  sim.until("it is under its limit", () => short.counter("foreign_frames_used") <= limit);
-  expect(short.counter("foreign_frames_used")).toBeGreaterThan(limit / 2);
-  sim.until("memory is given back", () => foreign?.zcache.frames.framesWarm === 0);
-  untilRepaired(sim, owner);
-  settle(sim);
-  expect(owner.counter("remote_copies")).toBe(2 * owner.counter("remote_pers_pages"));
-  expect(total(sim, "foreign_pers_pages")).toBe(owner.counter("remote_copies"));
-  checkAll(owner, pool);
-  sim.verify();
-  await sim.stop();
-});
-
 test("a node that is drained keeps its own pages at home, if there is room", async () => {
   const { sim, owner, pool } = await filled([OWNER, LENDER, LENDER]);
   for (let number = 300; number < 1500; number += 1) owner.flush(pool, number);

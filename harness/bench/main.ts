@@ -10,6 +10,7 @@ import { channelFigures } from "./channel-figures.ts";
 import { codecFigures } from "./codec-figures.ts";
 import { copiesBench } from "./copies.ts";
 import { gossipBench } from "./gossip.ts";
+import { lendBackBench } from "./lend-back.ts";
 import { metadataBench } from "./metadata.ts";
 import { pagesBench } from "./pages.ts";
 import { processesBench } from "./processes.ts";
@@ -28,6 +29,7 @@ const BENCHES: readonly Bench[] = [
   copiesBench,
   gossipBench,
   processesBench,
+  lendBackBench,
 ];
 
 /** In front of the figures that a bench's own process prints for this one. */

@@ -91,6 +91,7 @@ export class Owner implements GetSink {
       transport: key === null ? transport : secured(transport, key.tls),
       random: new BunRandom(),
       memory: openMemory(),
+      hostMemory: { look: () => null },
       log: new Log(() => {}),
     };
     const membership = openMembership({ ...env, transport, keyring: null }, config);

@@ -10,6 +10,7 @@ import { Raw } from "../../src/compress/raw.ts";
 import { assert } from "../../src/core/assert.ts";
 import { type Buggify, NEVER } from "../../src/core/buggify.ts";
 import { Handle } from "../../src/core/handle.ts";
+import type { HostMemory } from "../../src/core/host-memory.ts";
 import { PAGE_BYTES } from "../../src/core/limits.ts";
 import { Log } from "../../src/core/log.ts";
 import { SeededRandom } from "../../src/core/random.ts";
@@ -41,6 +42,8 @@ export class SimNode {
   /** Tokens of gets that are under way. */
   readonly results = new Map<number, Status>();
   isUp = false;
+  /** What its machine says of its memory. */
+  machine: HostMemory = { look: () => null };
   /** The one that it was given, or came by. */
   number = -1;
   private readonly cluster: SimCluster;
@@ -70,6 +73,7 @@ export class SimNode {
     const counters: Record<string, number> = {};
     this.node.ramster.snapshot(counters);
     this.node.foreign?.snapshot(counters);
+    this.node.lending?.snapshot(counters);
     return counters;
   }
 
@@ -90,7 +94,8 @@ export class SimNode {
     });
     const transport = clock.transport(network.transport(this.host));
     const buggify: Buggify = (point) => this.cluster.buggify(point);
-    const env = { clock, transport, random, log, buggify };
+    const hostMemory = { look: () => this.machine.look() };
+    const env = { clock, transport, random, hostMemory, log, buggify };
     const config = { ...this.config, seeds: seeds.map((seed) => seed.gossip) };
     this.membership = openMembership({ ...env, keyring: null }, config);
     const { membership } = this;

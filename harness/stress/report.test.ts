@@ -15,6 +15,7 @@ import {
 } from "./report.ts";
 import { noLatencies } from "./workload.ts";
 
+const NO_REPAIR = { pages_at_risk: 0, pages_per_second: null, seconds_left: null };
 const PLAIN = { good: String, bad: String };
 
 function stats(
@@ -37,7 +38,7 @@ function stats(
   }));
   const node = { number, name: `n${number}`, cluster: "c", boot_id: "0", listen: "" };
   const zbud = { eph_cumul_chunk_counts: [], pers_cumul_chunk_counts: [] };
-  return { node, counters, latencies: {}, zbud, peers, members: [], knobs: {} };
+  return { node, counters, latencies: {}, zbud, peers, members: [], repair: NO_REPAIR, knobs: {} };
 }
 
 const CLUSTER = [

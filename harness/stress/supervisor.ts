@@ -229,6 +229,7 @@ export class Supervisor {
       `--number=${plan.number}`,
       `--name=n${plan.number}`,
       `--zone=z${plan.number}`,
+      "--reserve=0", // They are all on one machine: what one gives back another would lend.
       ...(this.insecure ? [] : [`--key=${this.keyPath}`]),
       `--client=unix:${join(this.directory, `${plan.number}.sock`)}`,
     ];

@@ -49,6 +49,7 @@ describe("parseArgs() of a node", () => {
       --trickle-first 0ms --pers-zpage-max 4000 --pers-zpage-mean 2000 --put-wait 0ms
       --request-timeout 1.5s --keepalive 1s --idle 10s --reconnect 5s --selfshrink off
       --selfshrink-interval 1m --selfshrink-hysteresis 10 --selfshrink-inertia 0 --codec raw
+      --selfshrink-pages 50 --reserve 5%
       --gossip 10.0.0.9:0 --join 10.0.0.1:7946,seeds:7946 --network wan
       --advertise 10.0.0.8:7777 --gossip-advertise 10.0.0.8:7946 --insecure
       --quota 1GiB --foreign-grace 1m --drain-timeout 5s --http 127.0.0.1:9100
@@ -95,6 +96,8 @@ describe("parseArgs() of a node", () => {
         selfshrinkIntervalMs: 60_000,
         selfshrinkHysteresis: 10,
         selfshrinkInertia: 0,
+        selfshrinkPages: 50,
+        reserve: { percent: 5 },
         codec: "raw",
         gossip: { kind: "tcp", host: "10.0.0.9", port: 0 },
         seeds: [
@@ -408,7 +411,11 @@ describe("parseArgs() refuses", () => {
     ["stress --nodes 1", 'Cannot use --nodes "1": it must be at least 2'],
     [
       "stress --chaos kill,burn",
-      'Cannot use --chaos "burn": take one of kill, pause, cut, slow, restart',
+      'Cannot use --chaos "burn": take one of kill, pause, cut, slow, restart, rolling',
+    ],
+    [
+      "stress --chaos kill,rolling",
+      'Cannot use --chaos "rolling" with others: it restarts all nodes in order',
     ],
     [
       "stress --chaos kill --nodes 4",

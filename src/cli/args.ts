@@ -37,6 +37,7 @@ import {
   type PeerConfig,
 } from "../node/config.ts";
 import { parsePeer } from "../node/peers.ts";
+import { parseReserve } from "../node/reserve.ts";
 import { readConfigText } from "./config-file.ts";
 import type { CommandSpec } from "./flag-spec.ts";
 import { COMMANDS, STRESS_CLUSTER } from "./flags.ts";
@@ -198,6 +199,7 @@ function readSelfshrink(flags: GivenFlags) {
       bounds.selfshrinkHysteresis,
     ),
     selfshrinkInertia: parseCount(flags.value("selfshrink-inertia"), bounds.selfshrinkInertia),
+    selfshrinkPages: parseCount(flags.value("selfshrink-pages"), bounds.selfshrinkPages),
   };
 }
 
@@ -226,6 +228,7 @@ function readCommon(flags: GivenFlags, machine: Machine): NodeSettings {
     quotaBytes: readOptional(flags.optional("quota"), (it) =>
       parseSize(it, NODE_BOUNDS.quotaBytes),
     ),
+    reserve: readReserve(flags.value("reserve")),
     zone: flags.optional("zone")?.text ?? null,
     foreignGraceMs: parseDuration(flags.value("foreign-grace"), NODE_BOUNDS.foreignGraceMs),
     drainTimeoutMs: parseDuration(flags.value("drain-timeout"), NODE_BOUNDS.drainTimeoutMs),
@@ -300,6 +303,10 @@ function readReplicas(given: Given): NodeConfig["replicas"] {
   return given.text === "auto" ? "auto" : parseCount(given, NODE_BOUNDS.replicas);
 }
 
+function readReserve(given: Given): NodeConfig["reserve"] {
+  return said(given, () => parseReserve(given.text));
+}
+
 function readSwitch(given: Given): boolean {
   return parseChoice(given, ["on", "off"]) === "on";
 }
@@ -365,10 +372,13 @@ function readChaos(
   const bounds: Bounds = { min: 1, max: SETTING_MS_MAX };
   const chaosEveryMs = parseDuration(flags.value("chaos-every"), bounds);
   if (chaos.length === 0) return { chaos, chaosEveryMs };
+  if (chaos.includes("rolling") && chaos.length > 1) {
+    throw refuse('Cannot use --chaos "rolling" with others: it restarts all nodes in order');
+  }
   if (topology !== "auto") {
     throw refuse(`Cannot use --chaos with --topology "${topology}": pages have one holder there`);
   }
-  const isOrderly = chaos.every((kind) => kind === "restart");
+  const isOrderly = chaos.every((kind) => kind === "restart" || kind === "rolling");
   if (servers < 2 || (flags.value("replicas").text === "1" && !isOrderly)) {
     throw refuse("Cannot use --chaos with one copy of a page: it takes two servers and two copies");
   }

@@ -1,7 +1,8 @@
 /**
  * `ramster drain`: gets a node ready to leave: what others keep there moves away, and its own pages
  * come home. Shows how far it is, waits until nothing moves any more, and says what could not be
- * moved. The node goes on, and lends nothing until `ramster set draining 0`.
+ * moved. The node goes on, and lends nothing until `ramster set draining 0`, also when the command
+ * is interrupted: its ending is no reason to move pages back.
  */
 import type { Client, NodeStats } from "../client/client.ts";
 import { withClient } from "./door.ts";
@@ -9,25 +10,43 @@ import { EXIT, type ExitCode } from "./exit.ts";
 import type { DrainOptions } from "./options.ts";
 import { print } from "./print.ts";
 import { Progress } from "./progress.ts";
+import { formatDuration } from "./units.ts";
 
 const POLL_MS = 200;
 /** Nothing moved for so long: there is nowhere to move it. */
 const STUCK_MS = 5000;
+/** Between two lines that say how far it is, where there is no terminal to show a bar on. */
+const LINE_MS = 5000;
+
+/** Why it waits no longer. */
+type Ending = "empty" | "stuck" | "late" | "interrupted";
 
 export async function run(options: DrainOptions): Promise<ExitCode> {
-  const progress = new Progress(process.stderr, { quiet: false });
-  const { before, after } = await withClient(options, async (client) => {
+  const { drainTimeoutMs } = options;
+  const interrupted = interruption();
+  const { before, after, ending } = await withClient(options, async (client) => {
     const had = leftIn(await client.stats());
     await client.setKnob("draining", "1");
-    const left = await drained(client, had, options.drainTimeoutMs, progress);
-    return { before: had, after: left };
+    return { before: had, ...(await drained(client, had, drainTimeoutMs, interrupted)) };
   });
-  const moved = `${before.foreign - after.foreign} pages of others moved away`;
-  await print(`${moved}, ${before.own - after.own} of its own came home\n`);
-  if (after.foreign + after.own === 0) return EXIT.DONE;
-  const others = `${after.foreign} pages of others have nowhere to go`;
-  console.error(`ramster: Cannot drain all: ${others}, ${after.own} of its own have no room here`);
+  // Others may have flushed or put pages meanwhile: what is left counts, more than what moved.
+  const away = Math.max(0, before.foreign - after.foreign);
+  const home = Math.max(0, before.own - after.own);
+  await print(`${away} pages of others moved away, ${home} of its own came home\n`);
+  if (ending === "empty") return EXIT.DONE;
+  console.error(`ramster: ${notDrained(after, ending, drainTimeoutMs)}`);
   return EXIT.FAILED;
+}
+
+function notDrained({ foreign, own }: Left, ending: Ending, timeoutMs: number): string {
+  if (ending === "stuck") {
+    const others = `${foreign} pages of others have nowhere to go`;
+    return `Cannot drain all: ${others}, ${own} of its own have no room here`;
+  }
+  const left = `${foreign} pages of others and ${own} of its own are still to move`;
+  const goesOn = 'the node goes on with it until "ramster set draining 0"';
+  if (ending === "interrupted") return `Cannot wait any longer: interrupted, ${left}; ${goesOn}`;
+  return `Cannot drain all in ${formatDuration(timeoutMs)}: ${left}; ${goesOn}`;
 }
 
 /** Pages that are to move. */
@@ -47,22 +66,62 @@ async function drained(
   client: Client,
   had: Left,
   timeoutMs: number,
-  progress: Progress,
-): Promise<Left> {
+  interrupted: Interruption,
+): Promise<{ after: Left; ending: Ending }> {
   const all = Math.max(1, had.foreign + had.own);
+  const progress = new Progress(process.stderr, { quiet: false });
   const startedAt = performance.now();
-  let left = had;
+  let fewest = had.foreign + had.own;
   let movedAt = startedAt;
+  let saidAt = startedAt;
   for (;;) {
+    const left = leftIn(await client.stats());
     const now = performance.now();
-    const next = leftIn(await client.stats());
-    if (next.foreign + next.own < left.foreign + left.own) movedAt = now;
-    left = next;
     const count = left.foreign + left.own;
-    progress.show("drain", 1 - count / all, `${left.foreign} of others, ${left.own} of its own`);
-    if (count === 0 || now - startedAt > timeoutMs || now - movedAt > STUCK_MS) break;
-    await Bun.sleep(POLL_MS);
+    if (count < fewest) movedAt = now;
+    fewest = Math.min(fewest, count);
+    const ending = endingOf(count, now - movedAt, now - startedAt > timeoutMs, interrupted);
+    const text = `${left.foreign} of others, ${left.own} of its own`;
+    progress.show("drain", 1 - count / all, text);
+    if (process.stderr.isTTY !== true && now - saidAt >= LINE_MS) {
+      saidAt = now;
+      console.error(`ramster: ${text} are left`);
+    }
+    if (ending === null) {
+      await Promise.race([Bun.sleep(POLL_MS), interrupted.promise]);
+      continue;
+    }
+    progress.clear();
+    return { after: left, ending };
   }
-  progress.clear();
-  return left;
+}
+
+function endingOf(
+  count: number,
+  stillMs: number,
+  isLate: boolean,
+  interrupted: Interruption,
+): Ending | null {
+  if (count === 0) return "empty";
+  if (interrupted.isThere) return "interrupted";
+  if (isLate) return "late";
+  return stillMs > STUCK_MS ? "stuck" : null;
+}
+
+interface Interruption {
+  isThere: boolean;
+  promise: Promise<void>;
+}
+
+/** A Ctrl-C ends the waiting; the second one ends the process as usual. */
+function interruption(): Interruption {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const interrupted: Interruption = { isThere: false, promise };
+  const onSignal = (): void => {
+    interrupted.isThere = true;
+    resolve();
+    for (const signal of ["SIGINT", "SIGTERM"]) process.off(signal, onSignal);
+  };
+  for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, onSignal);
+  return interrupted;
 }

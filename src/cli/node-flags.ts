@@ -18,9 +18,12 @@ import {
   PUT_WAIT_MS_DEFAULT,
   REDIAL_MS_MAX,
   REQUEST_TIMEOUT_MS_DEFAULT,
+  RESERVE_BYTES_MAX_DEFAULT,
+  RESERVE_PERCENT_DEFAULT,
   SELFSHRINK_HYSTERESIS_DEFAULT,
   SELFSHRINK_INERTIA_DEFAULT,
   SELFSHRINK_INTERVAL_MS_DEFAULT,
+  SELFSHRINK_PAGES_DEFAULT,
   SERVER_MEMORY_BYTES_DEFAULT,
   TRICKLE_FIRST_MS_DEFAULT,
   TRICKLE_FRAMES_DEFAULT,
@@ -200,8 +203,10 @@ export const DRAIN_TIMEOUT: FlagSpec = {
   name: "drain-timeout",
   value: "DURATION",
   default: formatDuration(DRAIN_TIMEOUT_MS_DEFAULT),
-  help: "how long a stop may take to move pages of others away; 0 leaves them",
+  help: "how long a stop may take to move pages of others away, 0 leaves them; its own end with it",
 };
+
+const RESERVE_MOST = formatSize(RESERVE_BYTES_MAX_DEFAULT);
 
 /** Of a node that lends. */
 const LENDING: readonly FlagSpec[] = [
@@ -210,6 +215,12 @@ const LENDING: readonly FlagSpec[] = [
     value: "SIZE",
     defaultNote: "what there is room for",
     help: "pages to hold for one other node, counted as 4KiB each",
+  },
+  {
+    name: "reserve",
+    value: "SIZE|PERCENT|auto",
+    default: "auto",
+    help: `what stays available to the machine itself; auto: ${RESERVE_PERCENT_DEFAULT}%, at most ${RESERVE_MOST}`,
   },
   {
     name: "foreign-grace",
@@ -354,6 +365,12 @@ export const MOVING: FlagGroup = {
       value: "N",
       default: String(SELFSHRINK_INERTIA_DEFAULT),
       help: "quiet intervals before the first",
+    },
+    {
+      name: "selfshrink-pages",
+      value: "N",
+      default: String(SELFSHRINK_PAGES_DEFAULT),
+      help: "pages that come home at a time, at most",
     },
   ],
 };

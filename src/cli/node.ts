@@ -7,13 +7,15 @@
  *         client=unix:/tmp/a.sock
  *
  * SIGTERM and SIGINT stop it in order, once the pages of others are moved away; a second one stops
- * it at once. Its log goes to stderr, a
- * line an event.
+ * it at once. It ends with 1 when some could not be moved: the log says how many, and whose.
+ *
+ * Its log goes to stderr, a line an event.
  */
 import { assert } from "../core/assert.ts";
 import { Log } from "../core/log.ts";
 import { HttpDoor } from "../doors/http-door.ts";
 import { Keyring } from "../gossip/keyring.ts";
+import { LinuxMemory } from "../memory/linux-memory.ts";
 import { openMemory } from "../memory/open-memory.ts";
 import { formatAddress, type TcpAddress } from "../net/address.ts";
 import { BunClock, BunRandom, BunTransport } from "../net/bun.ts";
@@ -38,7 +40,8 @@ export async function run(config: NodeConfig): Promise<ExitCode> {
   const keyring = key === null ? null : new Keyring(key.gossipKeys, random);
   const membership = openMembership({ ...outside, log, keyring }, config);
   const transport = key === null ? outside.transport : secured(outside.transport, key.tls);
-  const env = { ...outside, transport, memory: openMemory(), log };
+  const hostMemory = new LinuxMemory();
+  const env = { ...outside, transport, memory: openMemory(), hostMemory, log };
   // A node that waits for a cluster can be told not to.
   const joined = await Promise.race([membership?.start(), stopped]);
   if (membership !== null && joined === undefined) {
@@ -49,12 +52,11 @@ export async function run(config: NodeConfig): Promise<ExitCode> {
   assert(number !== null, "without gossip a node has its number by hand");
   try {
     const node = await Node.create(env, { ...config, number }, membership);
-    await serve(node, { config, number, gossip: joined?.gossip ?? null, stopped, log });
+    return await serve(node, { config, number, gossip: joined?.gossip ?? null, stopped, log });
   } catch (error) {
     await membership?.leave(); // Or the others would take it for dead.
     throw error;
   }
-  return EXIT.DONE;
 }
 
 interface Served {
@@ -66,7 +68,10 @@ interface Served {
 }
 
 /** Opens all ports, says so, and closes them in order once `stopped` is resolved. */
-async function serve(node: Node, { config, number, gossip, stopped, log }: Served): Promise<void> {
+async function serve(
+  node: Node,
+  { config, number, gossip, stopped, log }: Served,
+): Promise<ExitCode> {
   const httpDoor = new HttpDoor(() => node.admin.stats());
   const answer = (method: string, path: string) => httpDoor.answer(method, path);
   const http = config.http === null ? null : serveHttp(config.http, answer);
@@ -80,9 +85,10 @@ async function serve(node: Node, { config, number, gossip, stopped, log }: Serve
   if (gossip === null) warnOfTarget(config, log);
   await stopped;
   httpDoor.isReady = false;
-  await node.drain.emptyForeign(config.drainTimeoutMs);
+  const isEmpty = await node.drain.emptyForeign(config.drainTimeoutMs);
   await node.stop();
   await http?.close();
+  return isEmpty ? EXIT.DONE : EXIT.FAILED;
 }
 
 /** A target without an address may still connect by itself, or be named later: no error yet. */
@@ -92,12 +98,17 @@ function warnOfTarget({ target, peers }: NodeConfig, log: Log): void {
 }
 
 /**
- * Resolves at the first signal; at the second the process ends as that signal would have ended it.
+ * Resolves at the first signal; at the second, of either kind, the process ends as that signal
+ * would have ended it.
  */
 function stopSignal(): Promise<void> {
   return new Promise((resolve) => {
-    for (const signal of ["SIGTERM", "SIGINT"] as const) {
-      process.once(signal, () => resolve());
-    }
+    const onSignal = (): void => {
+      for (const signal of SIGNALS) process.off(signal, onSignal);
+      resolve();
+    };
+    for (const signal of SIGNALS) process.on(signal, onSignal);
   });
 }
+
+const SIGNALS = ["SIGTERM", "SIGINT"] as const;

@@ -2,18 +2,19 @@
  * `ramster status`: the cluster as one node sees it, a line a member: who is there, what each lends
  * and has free, where its pages go, and what this node and that one keep for each other.
  */
-import type { MemberStats, NodeStats, PeerStats } from "../client/client.ts";
+import type { MemberStats, NodeStats, PeerStats, RepairStats } from "../client/client.ts";
 import { FRAME_BYTES } from "../core/limits.ts";
 import { withClient } from "./door.ts";
 import { EXIT, type ExitCode } from "./exit.ts";
 import type { StatsOptions } from "./options.ts";
 import { print } from "./print.ts";
-import { formatSize } from "./units.ts";
+import { formatCount, formatDuration, formatSize } from "./units.ts";
 
 export async function run(options: StatsOptions): Promise<ExitCode> {
   const stats = await withClient(options, (client) => client.stats());
-  const { node, members, peers } = stats;
-  const text = options.json ? JSON.stringify({ node, members, peers }, null, 2) : statusText(stats);
+  const { node, repair, members, peers } = stats;
+  const shown = { node, repair, members, peers };
+  const text = options.json ? JSON.stringify(shown, null, 2) : statusText(stats);
   await print(`${text}\n`);
   return EXIT.DONE;
 }
@@ -22,9 +23,10 @@ export async function run(options: StatsOptions): Promise<ExitCode> {
  * Fits 80 columns while names are short and sizes round. `ours`: pages of this node that are there;
  * `theirs`: pages of that node that are here.
  */
-export function statusText({ node, members, peers }: NodeStats): string {
+export function statusText({ node, repair, members, peers }: NodeStats): string {
   const lines = [
     `node ${node.number} "${node.name}" of cluster "${node.cluster}", listens on ${node.listen}`,
+    `at risk: ${riskText(repair)}`,
     "",
   ];
   if (members.length === 0) return [...lines, ...table(peers.map(peerRow), PEER_HEAD)].join("\n");
@@ -34,6 +36,15 @@ export function statusText({ node, members, peers }: NodeStats): string {
   const sorted = [...members].sort((a, b) => (a.number ?? 1e9) - (b.number ?? 1e9));
   const rows = sorted.map((member) => memberRow(member, peerOf(member.number)));
   return [...lines, ...table(rows, MEMBER_HEAD)].join("\n");
+}
+
+/** Of its own pages: those that lack a copy, or whose holder needs the memory itself. */
+function riskText({ pages_at_risk: pages, pages_per_second, seconds_left }: RepairStats): string {
+  if (pages === 0) return "no page";
+  const count = `${formatCount(pages)} ${pages === 1 ? "page" : "pages"}`;
+  if (seconds_left === null) return `${count}, mended in -`;
+  const rate = formatCount(pages_per_second ?? 0);
+  return `${count}, mended in about ${formatDuration(seconds_left * 1000)}, ${rate} a second`;
 }
 
 const MEMBER_HEAD = [

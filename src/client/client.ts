@@ -189,6 +189,7 @@ export class Client implements ChannelHandler {
     if (frame.type === MESSAGE.GOODBYE) {
       const reason = frame.bytes.subarray(frame.bodyAt + 1, frame.bodyAt + frame.bodyBytes);
       this.lastReason = new TextDecoder().decode(reason);
+      this.requester.onGoodbye(this.lastReason);
       channel.close(this.lastReason);
       return;
     }
@@ -257,6 +258,8 @@ export interface NodeStats {
   node: { number: number; name: string; cluster: string; boot_id: string; listen: string };
   /** Everybody in the cluster, this node too; empty when it does not gossip. */
   members: MemberStats[];
+  /** Of its pages that lack a copy elsewhere. */
+  repair: RepairStats;
   /** What can be set while it runs, with the values in force. */
   knobs: Record<string, string>;
   counters: Record<string, number>;
@@ -265,6 +268,13 @@ export interface NodeStats {
   /** How many zpages of 0, 1, 2, ... chunks of 64 bytes, header included, were ever stored. */
   zbud: { eph_cumul_chunk_counts: number[]; pers_cumul_chunk_counts: number[] };
   peers: PeerStats[];
+}
+
+export interface RepairStats {
+  pages_at_risk: number;
+  /** How many are mended a second, and how long the rest will take; null: not known. */
+  pages_per_second: number | null;
+  seconds_left: number | null;
 }
 
 export interface MemberStats {

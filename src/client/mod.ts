@@ -10,6 +10,7 @@ export {
   type NodeStats,
   type PeerStats,
   type PoolOptions,
+  type RepairStats,
 } from "./client.ts";
 export { PageError } from "./errors.ts";
 export type { GetOptions, PageKey, Pool, PutEntry, PutResult } from "./pool.ts";

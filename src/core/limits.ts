@@ -234,6 +234,42 @@ export const FLUSH_BATCH_COUNT_MAX = 1024;
  */
 export const OWED_FLUSHES_MAX = 4_194_304;
 
+// What a lender leaves to its own machine (ramster/lend-limit.ts).
+
+/**
+ * Of all memory, and at most so much: enough for a login, a compiler that starts or a cache that
+ * grows in the second that it takes to give more back; on a large machine a tenth would be far more
+ * than that.
+ */
+export const RESERVE_PERCENT_DEFAULT = 10;
+export const RESERVE_BYTES_MAX_DEFAULT = 1024 * 1024 * 1024;
+/**
+ * What is given back beyond the reserve, so that the next page does not start it again: an eighth
+ * of it, and at most this, which is more than what is available moves by itself.
+ */
+export const RESERVE_MARGIN_PART = 8;
+export const RESERVE_MARGIN_BYTES_MAX = 64 * 1024 * 1024;
+/** How often a lender looks at its machine: a twelfth of what it may take to give memory back. */
+export const HOST_LOOK_MS = 250;
+/**
+ * Programs wait for memory so many percent of the time: felt, and above what a machine that swaps a
+ * little has. Below the half of it all is well.
+ */
+export const STALL_PERCENT = 10;
+/** While they wait a part in so many of what is held goes, and so often. */
+export const STALL_SHRINK_PART = 16;
+export const STALL_SHRINK_MS = 1000;
+/**
+ * Waits are no matter of ours while more than so many times the reserve is available: what waits is
+ * in a cgroup with a limit of its own, which nothing that we give back would reach.
+ */
+export const STALL_RESERVES_MAX = 4;
+/** All must be well for so long before it lends more again: the span that a stall is told over. */
+export const LEND_CALM_MS = 10_000;
+/** A lender lends more again in so many steps of LEND_GROW_MS: half a minute for all of it. */
+export const LEND_STEPS = 64;
+export const LEND_GROW_MS = 500;
+
 // Client door.
 
 /** Connections at once. */
@@ -280,6 +316,8 @@ export const REQUEST_TIMEOUT_MS_DEFAULT = 2000;
 export const SELFSHRINK_INTERVAL_MS_DEFAULT = 5000;
 export const SELFSHRINK_HYSTERESIS_DEFAULT = 20;
 export const SELFSHRINK_INERTIA_DEFAULT = 3;
+/** All that can be under way: the share above decides alone. */
+export const SELFSHRINK_PAGES_DEFAULT = FETCHES_MAX;
 /** Of hysteresis and inertia: far past any use, near enough that a slip of the finger is seen. */
 export const SELFSHRINK_COUNT_MAX = 10_000;
 /** Timers that an operator sets: at most a day, since those of the runtime end at 24.8 days. */
@@ -327,4 +365,5 @@ assert(MEMORY_BYTES_MIN <= STRESS_MEMORY_BYTES_DEFAULT);
 assert(2 * STRESS_DELAY_MS_MAX < REQUEST_TIMEOUT_MS_DEFAULT);
 assert(MEMORY_BYTES_MIN <= MEMORY_BYTES_DEFAULT && MEMORY_BYTES_DEFAULT <= MEMORY_BYTES_MAX);
 assert(LOW_MARK_PERCENT_DEFAULT < HIGH_MARK_PERCENT_DEFAULT);
+assert(HOST_LOOK_MS <= LEND_GROW_MS && LEND_GROW_MS < LEND_CALM_MS);
 assert(PUT_WAIT_MS_DEFAULT < REQUEST_TIMEOUT_MS_DEFAULT);

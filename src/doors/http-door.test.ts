@@ -3,7 +3,8 @@ import { HttpDoor } from "./http-door.ts";
 
 const STATS = {
   node: { number: 3, name: 'a "name"', cluster: "c" },
-  counters: { foreign_puts: 12, frames_used: 7, remote_pers_pages: 0 },
+  counters: { foreign_puts: 12, frames_used: 7, remote_pers_pages: 0, pages_at_risk: 3 },
+  repair: { pages_at_risk: 3, pages_per_second: null, seconds_left: null },
   latencies: { put: { counts: [0, 0, 5, 1], sum_us: 24 } },
   members: [{ state: "alive" }, { state: "alive" }, { state: "dead" }],
   peers: [
@@ -28,6 +29,8 @@ test("/metrics is in Prometheus' format, counters and gauges told apart", async 
     "# TYPE ramster_frames_used gauge",
     "ramster_frames_used 7",
     "ramster_remote_pers_pages 0",
+    "# TYPE ramster_pages_at_risk gauge",
+    "ramster_pages_at_risk 3",
     'ramster_node_info{number="3",name="a \\"name\\"",cluster="c"} 1',
     'ramster_members{state="alive"} 2',
     "# TYPE ramster_put_seconds histogram",
@@ -50,8 +53,8 @@ test("/metrics is in Prometheus' format, counters and gauges told apart", async 
 
 test("/status.json is what status --json shows", async () => {
   const { type, body } = await door().answer("GET", "/status.json");
-  const { node, members, peers } = STATS;
-  expect([type, JSON.parse(body)]).toEqual(["application/json", { node, members, peers }]);
+  const { node, repair, members, peers } = STATS;
+  expect([type, JSON.parse(body)]).toEqual(["application/json", { node, repair, members, peers }]);
 });
 
 test("/healthz says that it runs, /readyz whether it serves, and others that they are not there", async () => {

@@ -30,8 +30,8 @@ export class HttpDoor {
         return { status: 200, type: METRICS_TYPE, body: await metricsText(stats) };
       }
       case "/status.json": {
-        const { node, members, peers } = JSON.parse(this.stats()) as StatsForMetrics;
-        const body = `${JSON.stringify({ node, members, peers }, null, 2)}\n`;
+        const { node, repair, members, peers } = JSON.parse(this.stats()) as StatsForMetrics;
+        const body = `${JSON.stringify({ node, repair, members, peers }, null, 2)}\n`;
         return { status: 200, type: "application/json", body };
       }
       case "/healthz":

@@ -11,6 +11,7 @@ import { bucketEndUs, HISTOGRAM_BUCKETS, type HistogramSnapshot } from "../core/
 /** What of the stats is read here. */
 export interface StatsForMetrics {
   readonly node: { readonly number: number; readonly name: string; readonly cluster: string };
+  readonly repair: unknown;
   readonly counters: Readonly<Record<string, number>>;
   readonly latencies: Readonly<Record<string, HistogramSnapshot>>;
   readonly members: ReadonlyArray<{ readonly state: string }>;
@@ -23,7 +24,15 @@ const MEMBER_STATES = ["alive", "suspect", "dead", "left"] as const;
 
 /** Names in the stats that say how much there is, not how often something happened. */
 const GAUGE =
-  /_max$|_used$|_in_flight$|_count$|^(remote|foreign)_(eph|pers)_pages$|^(eph|pers)_(zpages|zbytes|pageframes)$|^(foreign_zbytes|flnodes|same_filled_pages|obj_count|page_count)$|^(remote_pages|remote_copies|foreign_pages|owed_flushes|connected|gossip_health|pages_at_risk)$|^(credit|granted|foreign_granted)_pages$/;
+  /_max$|_used$|_in_flight$|_count$|^(remote|foreign)_(eph|pers)_pages$|^(eph|pers)_(zpages|zbytes|pageframes)$/;
+const GAUGES: ReadonlySet<string> = new Set([
+  ...["foreign_zbytes", "flnodes", "same_filled_pages", "obj_count", "page_count"],
+  ...["remote_pages", "foreign_pages", "owed_flushes", "connected", "gossip_health"],
+  ...["remote_copies", "pages_at_risk", "repair_pages_per_second"],
+  ...["foreign_granted_pages", "credit_pages", "granted_pages", "lend_limit_frames"],
+  ...["machine_total_bytes", "machine_available_bytes", "machine_reserve_bytes"],
+  ...["machine_stall_percent"],
+]);
 
 /** One page of metrics. A registry of its own each time: nothing is kept between two scrapes. */
 export async function metricsText(stats: StatsForMetrics): Promise<string> {
@@ -92,7 +101,8 @@ interface Metric {
 function metric(registry: Registry, name: string, labelNames: string[], field = name): Metric {
   const help = `${field} of ramster stats`;
   const options = { help, labelNames, registers: [registry] };
-  if (GAUGE.test(field)) return new Gauge({ ...options, name: `ramster_${name}` });
+  if (GAUGE.test(field) || GAUGES.has(field))
+    return new Gauge({ ...options, name: `ramster_${name}` });
   const counter = new Counter({ ...options, name: `ramster_${name}_total` });
   return { set: (labels, value) => counter.inc(labels, value) };
 }

@@ -12,6 +12,7 @@ import { EPHEMERAL, type Kind, PERSISTENT } from "../zbud/zbud.ts";
 import type { PeerConfig } from "./config.ts";
 import type { Drain } from "./drain.ts";
 import { type Knob, knobsOf } from "./knobs.ts";
+import type { Lending } from "./lending.ts";
 import type { Membership } from "./membership.ts";
 
 /** A member in the stats; names are part of what scripts read. */
@@ -32,6 +33,12 @@ interface MemberStats {
   note: string;
 }
 
+interface RepairStats {
+  pages_at_risk: number;
+  pages_per_second: number | null;
+  seconds_left: number | null;
+}
+
 export interface AdminParts {
   identity: {
     number: number;
@@ -41,6 +48,7 @@ export interface AdminParts {
   };
   ramster: Ramster;
   foreign: Foreign | null;
+  lending: Lending | null;
   drain: Drain;
   links: Links;
   log: Log;
@@ -78,10 +86,11 @@ export class NodeAdmin implements Admin {
   }
 
   stats(): string {
-    const { identity, ramster, foreign, links } = this.parts;
+    const { identity, ramster, foreign, lending, links } = this.parts;
     const counters: Record<string, number> = {};
     ramster.snapshot(counters);
     foreign?.snapshot(counters);
+    lending?.snapshot(counters);
     this.snapshotNetwork(counters);
     return JSON.stringify({
       node: {
@@ -92,6 +101,7 @@ export class NodeAdmin implements Admin {
         listen: this.parts.listenAddress(),
       },
       members: this.members(),
+      repair: this.repair(),
       knobs: Object.fromEntries([...this.knobs].map(([name, knob]) => [name, knob.get()])),
       counters,
       latencies: ramster.latencies.snapshot(),
@@ -114,6 +124,16 @@ export class NodeAdmin implements Admin {
         ...peer.counters.snapshot(),
       })),
     });
+  }
+
+  /** Pages that lack a copy, and how long it will take until none does. */
+  private repair(): RepairStats {
+    const { pagesAtRisk, pagesPerSecond, secondsLeft } = this.parts.ramster.repairState();
+    return {
+      pages_at_risk: pagesAtRisk,
+      pages_per_second: pagesPerSecond === null ? null : Math.round(pagesPerSecond),
+      seconds_left: secondsLeft === null ? null : Math.ceil(secondsLeft),
+    };
   }
 
   /** What came from whoever is no peer, or not one yet, and what gossip did. */

@@ -16,6 +16,7 @@ import {
   CLIENT_ADDRESSES_MAX,
   COPIES_MAX,
   DRAIN_TIMEOUT_MS_DEFAULT,
+  FETCHES_MAX,
   FOREIGN_GRACE_MS_DEFAULT,
   GOSSIP_LABEL_BYTES_MAX,
   HIGH_MARK_PERCENT_DEFAULT,
@@ -39,6 +40,7 @@ import {
   SELFSHRINK_HYSTERESIS_DEFAULT,
   SELFSHRINK_INERTIA_DEFAULT,
   SELFSHRINK_INTERVAL_MS_DEFAULT,
+  SELFSHRINK_PAGES_DEFAULT,
   SERVER_MEMORY_BYTES_DEFAULT,
   SETTING_MS_MAX,
   SETTING_MS_MIN,
@@ -52,6 +54,7 @@ import {
 } from "../core/limits.ts";
 import type { AreaLevel } from "../core/log.ts";
 import { type Address, formatAddress, type TcpAddress } from "../net/address.ts";
+import type { Reserve } from "../ramster/lend-limit.ts";
 import type { Replicas, Target } from "../ramster/lenders.ts";
 
 /** Codecs that a node can be told to compress with. */
@@ -108,6 +111,8 @@ export interface NodeConfig {
   readonly lendBytes: number;
   /** Pages held for one other node, 4 KiB each; null: as many as there is room for. */
   readonly quotaBytes: number | null;
+  /** What stays available to the machine: it lends no more than what is left over. */
+  readonly reserve: Reserve;
   /** How long pages of a node that died are kept for it. */
   readonly foreignGraceMs: number;
   /** How long it may take to move pages of others away before it stops; 0: they are lost. */
@@ -144,6 +149,8 @@ export interface NodeConfig {
   readonly selfshrinkIntervalMs: number;
   readonly selfshrinkHysteresis: number;
   readonly selfshrinkInertia: number;
+  /** Pages that come home at a time, at most. */
+  readonly selfshrinkPages: number;
   readonly codec: CodecName;
   /** What is logged of which area; later ones go over earlier ones. */
   readonly log: readonly AreaLevel[];
@@ -174,6 +181,7 @@ export const NODE_DEFAULTS: Omit<NodeConfig, "number" | "name"> = {
   memoryBytes: MEMORY_BYTES_DEFAULT,
   lendBytes: 0,
   quotaBytes: null,
+  reserve: "auto",
   foreignGraceMs: FOREIGN_GRACE_MS_DEFAULT,
   drainTimeoutMs: DRAIN_TIMEOUT_MS_DEFAULT,
   target: "auto",
@@ -200,6 +208,7 @@ export const NODE_DEFAULTS: Omit<NodeConfig, "number" | "name"> = {
   selfshrinkIntervalMs: SELFSHRINK_INTERVAL_MS_DEFAULT,
   selfshrinkHysteresis: SELFSHRINK_HYSTERESIS_DEFAULT,
   selfshrinkInertia: SELFSHRINK_INERTIA_DEFAULT,
+  selfshrinkPages: SELFSHRINK_PAGES_DEFAULT,
   codec: "lz4",
   log: [],
   logFormat: "text",
@@ -233,6 +242,7 @@ export const NODE_BOUNDS = {
   selfshrinkIntervalMs: { flag: "selfshrink-interval", ...TIME },
   selfshrinkHysteresis: { flag: "selfshrink-hysteresis", min: 1, max: SELFSHRINK_COUNT_MAX },
   selfshrinkInertia: { flag: "selfshrink-inertia", min: 0, max: SELFSHRINK_COUNT_MAX },
+  selfshrinkPages: { flag: "selfshrink-pages", min: 1, max: FETCHES_MAX },
 } as const;
 
 /** The settings with every default filled in. Throws what `checkNodeConfig` throws. */

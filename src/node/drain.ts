@@ -9,18 +9,20 @@ import type { Clock } from "../core/clock.ts";
 import type { Log } from "../core/log.ts";
 import type { Foreign } from "../ramster/foreign.ts";
 import type { Ramster } from "../ramster/ramster.ts";
+import type { Lending } from "./lending.ts";
 
 const POLL_MS = 100;
 /** Nothing moved for so long: there is nowhere to move it. */
 const STUCK_MS = 5000;
+/** How often the log says how far it is. */
+const SAY_MS = 5000;
 
 export class Drain {
   private readonly clock: Clock;
   private readonly log: Log;
   private readonly ramster: Ramster;
   private readonly foreign: Foreign | null;
-  /** Has the others told that it lends nothing. */
-  private readonly announce: () => void;
+  private readonly lending: Lending | null;
   private on = false;
 
   constructor(parts: {
@@ -28,13 +30,13 @@ export class Drain {
     log: Log;
     ramster: Ramster;
     foreign: Foreign | null;
-    announce: () => void;
+    lending: Lending | null;
   }) {
     this.clock = parts.clock;
     this.log = parts.log;
     this.ramster = parts.ramster;
     this.foreign = parts.foreign;
-    this.announce = parts.announce;
+    this.lending = parts.lending;
   }
 
   get isOn(): boolean {
@@ -45,8 +47,7 @@ export class Drain {
     if (this.on) return;
     this.on = true;
     this.ramster.setDraining(true);
-    this.foreign?.setLimit(0);
-    this.announce();
+    this.lending?.setDrained(true);
   }
 
   /** It stays after all. */
@@ -54,31 +55,59 @@ export class Drain {
     if (!this.on) return;
     this.on = false;
     this.ramster.setDraining(false);
-    this.foreign?.setLimit(this.foreign.frameCountLent);
-    this.announce();
+    this.lending?.setDrained(false);
   }
 
   /**
    * Moves away what others keep here. Resolves when nothing is left, nothing moves any more, or
-   * after `timeoutMs`.
+   * after `timeoutMs`; 0: at once, and what is here is given up.
+   *
+   * @returns whether all was moved that should be.
    */
-  async emptyForeign(timeoutMs: number): Promise<void> {
+  async emptyForeign(timeoutMs: number): Promise<boolean> {
     const { foreign, clock, log } = this;
-    if (foreign === null || timeoutMs === 0 || foreign.persistentCount === 0) return;
+    this.tellOwn();
+    if (foreign === null || timeoutMs === 0 || foreign.persistentCount === 0) return true;
     const startMs = clock.now();
     const had = foreign.persistentCount;
     log.write("info", "ramster", `${had} pages of others are moved away before it stops`);
-    foreign.setLimit(0);
-    this.announce();
+    this.lending?.setDrained(true);
     let left = had;
     let movedAtMs = startMs;
-    while (left > 0 && clock.now() - startMs < timeoutMs && clock.now() - movedAtMs < STUCK_MS) {
+    let saidAtMs = startMs;
+    let isLate = false;
+    while (left > 0 && !isLate && clock.now() - movedAtMs < STUCK_MS) {
       await new Promise<void>((resolve) => void clock.after(POLL_MS, resolve));
       foreign.step();
       if (foreign.persistentCount < left) movedAtMs = clock.now();
       left = foreign.persistentCount;
+      isLate = clock.now() - startMs >= timeoutMs;
+      if (clock.now() - saidAtMs < SAY_MS) continue;
+      saidAtMs = clock.now();
+      log.write("info", "ramster", `${left} of ${had} pages of others are left`);
     }
-    if (left === 0) log.write("info", "ramster", `all ${had} pages of others were moved away`);
-    else log.write("warn", "ramster", `Cannot move ${left} of ${had} pages of others away`);
+    if (left === 0) {
+      log.write("info", "ramster", `all ${had} pages of others were moved away`);
+      return true;
+    }
+    const why = isLate ? `not within ${timeoutMs} ms` : "nobody takes them";
+    const line = `Cannot move ${left} of ${had} pages of others away: ${why}`;
+    log.write("warn", "ramster", `${line}; they are of ${this.ownersText(foreign)}`);
+    return false;
+  }
+
+  /** Its own pages end with it, wherever they are: nobody else knows what they are. */
+  private tellOwn(): void {
+    const count = this.ramster.zcache.tmem.pageCount;
+    if (count > 0) this.log.write("info", "ramster", `${count} pages of its own end with it`);
+  }
+
+  /** `node 3 (12), node 5 (1, no link)`. */
+  private ownersText(foreign: Foreign): string {
+    const owners = [...foreign.pageCounts()].filter(([, count]) => count > 0);
+    const texts = owners.map(([node, count]) => {
+      return `node ${node} (${count}${foreign.isLinked(node) ? "" : ", no link"})`;
+    });
+    return texts.join(", ");
   }
 }

@@ -13,7 +13,9 @@ import type { Budget } from "../zcache/budget.ts";
 import type { AdminParts } from "./admin.ts";
 import { NODE_BOUNDS } from "./config.ts";
 import { keyKnob } from "./key-knob.ts";
+import type { Lending } from "./lending.ts";
 import { parsePeers } from "./peers.ts";
+import { formatReserve, parseReserve } from "./reserve.ts";
 
 export interface Knob {
   get(): string;
@@ -22,7 +24,7 @@ export interface Knob {
 
 /** By name, in the order in which they are shown. */
 export function knobsOf(parts: AdminParts): ReadonlyMap<string, Knob> {
-  const { ramster, foreign } = parts;
+  const { ramster, foreign, lending } = parts;
   const { settings, zcache } = ramster;
   const { budget } = zcache;
   return new Map<string, Knob>([
@@ -35,12 +37,17 @@ export function knobsOf(parts: AdminParts): ReadonlyMap<string, Knob> {
     ["eph_remotify_enable", switchKnob(settings, "ephEnabled")],
     ["peers", peersKnob(parts)],
     ["selfshrink", switchKnob(settings.selfshrink, "enabled")],
+    ["selfshrink_interval_ms", selfshrinkIntervalKnob(ramster)],
+    ["selfshrink_hysteresis", shrinkKnob(ramster, "hysteresis", "selfshrinkHysteresis")],
+    ["selfshrink_inertia", shrinkKnob(ramster, "inertia", "selfshrinkInertia")],
+    ["selfshrink_pages", shrinkKnob(ramster, "pagesMax", "selfshrinkPages")],
     ["remotify_trickle_frames", countKnob(settings.trickle, "frames")],
     ["high_mark_percent", markKnob(budget, "high")],
     ["low_mark_percent", markKnob(budget, "low")],
     ["draining", drainKnob(parts)],
     ["frozen", switchKnob(zcache.tmem, "frozen")],
     ...(foreign === null ? [] : [["quota_pages", quotaKnob(foreign)] as const]),
+    ...(lending === null ? [] : [["reserve", reserveKnob(lending)] as const]),
     ["log", logKnob(parts.log)],
     ["gossip_keys", keyKnob(parts.membership?.keyring ?? null)],
   ]);
@@ -162,6 +169,43 @@ function quotaKnob(foreign: Foreign): Knob {
       foreign.pagesPerOwnerMax = pages;
     },
   };
+}
+
+/** What stays available to the machine: what is lent beyond that is given back at once. */
+function reserveKnob(lending: Lending): Knob {
+  return {
+    get: () => formatReserve(lending.reserve),
+    set: (value) => lending.setReserve(parseReserve(value)),
+  };
+}
+
+function selfshrinkIntervalKnob(ramster: Ramster): Knob {
+  return {
+    get: () => String(ramster.settings.selfshrink.intervalMs),
+    set: (value) => {
+      ramster.setSelfshrinkInterval(boundedOf(value, NODE_BOUNDS.selfshrinkIntervalMs));
+    },
+  };
+}
+
+/** One of the numbers of selfshrink: it counts from the next tick on. */
+function shrinkKnob(
+  { settings: { selfshrink } }: Ramster,
+  key: "hysteresis" | "inertia" | "pagesMax",
+  setting: "selfshrinkHysteresis" | "selfshrinkInertia" | "selfshrinkPages",
+): Knob {
+  return {
+    get: () => String(selfshrink[key]),
+    set: (value) => {
+      selfshrink[key] = boundedOf(value, NODE_BOUNDS[setting]);
+    },
+  };
+}
+
+function boundedOf(value: string, { min, max }: { min: number; max: number }): number {
+  const number = numberOf(value, max, `a number from ${min} to ${max}`);
+  if (number < min) throw refused(`it takes a number from ${min} to ${max}`);
+  return number;
 }
 
 /** Members as of --log; what is not named stays as it is. */

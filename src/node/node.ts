@@ -14,6 +14,7 @@ import { Lz4 } from "../compress/lz4.ts";
 import { Raw } from "../compress/raw.ts";
 import { type Buggify, NEVER } from "../core/buggify.ts";
 import type { Clock, TimerId } from "../core/clock.ts";
+import type { HostMemory } from "../core/host-memory.ts";
 import {
   FRAME_BYTES,
   OBJECTS_PER_NODE_MAX,
@@ -42,6 +43,7 @@ import { NodeAdmin } from "./admin.ts";
 import { newBootId } from "./boot-id.ts";
 import { CODECS_DECOMPRESSED, type NumberedConfig } from "./config.ts";
 import { Drain } from "./drain.ts";
+import { Lending } from "./lending.ts";
 import type { LocalState, Membership, MembershipEvents, NodeSeen } from "./membership.ts";
 
 export interface NodeEnvironment {
@@ -49,6 +51,8 @@ export interface NodeEnvironment {
   transport: Transport;
   random: Random;
   memory: Memory;
+  /** The memory of the machine, which a lender leaves some of. */
+  hostMemory: HostMemory;
   log: Log;
   /** Of a simulation; else nothing awkward is done. */
   buggify?: Buggify;
@@ -59,6 +63,7 @@ export class Node implements LinkHandler, MembershipEvents {
   readonly ramster: Ramster;
   /** Null on a node that lends nothing. */
   readonly foreign: Foreign | null;
+  readonly lending: Lending | null;
   readonly links: Links;
   readonly drain: Drain;
   readonly admin: NodeAdmin;
@@ -72,7 +77,6 @@ export class Node implements LinkHandler, MembershipEvents {
   /** Of nodes that are gone: when what is held for them goes, too. */
   private readonly purges = new Map<number, TimerId>();
   private listenAddress = "";
-  private timer: (() => void) | null = null;
 
   /** Loads the codec and builds the node; nothing is listening yet. */
   static async create(
@@ -118,18 +122,21 @@ export class Node implements LinkHandler, MembershipEvents {
       const { requestTimeoutMs } = config;
       const settings = { pagesPerOwnerMax, requestTimeoutMs };
       this.foreign = new Foreign({ zcache, clock, seedOf: ownerSeed, want, buggify }, settings);
-      this.timer = this.stepNowAndThen(clock, this.foreign);
     }
     const { clock, log } = env;
     const announce = (): void => membership?.announceNow();
     const { ramster, foreign } = this;
-    this.drain = new Drain({ clock, log, ramster, foreign, announce });
+    const lends = foreign === null ? null : { ...env, foreign, announce };
+    this.lending = lends === null ? null : new Lending(lends, config);
+    const { lending } = this;
+    this.drain = new Drain({ clock, log, ramster, foreign, lending });
     const peers = [...config.peers];
     for (const peer of peers) this.links.setPeer(peer.number, peer.address);
     this.admin = new NodeAdmin({
       identity: { ...config, bootId: this.bootId },
       ramster: this.ramster,
       foreign: this.foreign,
+      lending: this.lending,
       drain: this.drain,
       links: this.links,
       log: env.log,
@@ -153,6 +160,7 @@ export class Node implements LinkHandler, MembershipEvents {
     for (const address of this.config.clients) clients.push(await this.door.listen(address));
     this.ramster.start();
     this.membership?.attach(this, () => this.localState());
+    this.lending?.start();
     return { listen: this.listenAddress, clients };
   }
 
@@ -165,7 +173,7 @@ export class Node implements LinkHandler, MembershipEvents {
     for (const timer of this.purges.values()) this.clock.cancel(timer);
     await this.membership?.leave();
     this.ramster.stop();
-    this.timer?.();
+    this.lending?.stop();
     await this.links.stop();
     // What was put off to the end of the turn is done before there is no memory any more.
     await new Promise<void>((resolve) => this.clock.soon(resolve));
@@ -311,20 +319,7 @@ export class Node implements LinkHandler, MembershipEvents {
     const role = ROLE.CLIENT_DOOR;
     return { ...this.identity(), role, pageBytes: PAGE_BYTES, features: 0, keepaliveMs, idleMs };
   }
-
-  private stepNowAndThen(clock: Clock, foreign: Foreign): () => void {
-    let timer = 0;
-    const tick = (): void => {
-      foreign.step();
-      timer = clock.after(STEP_MS, tick);
-    };
-    timer = clock.after(STEP_MS, tick);
-    return () => clock.cancel(timer);
-  }
 }
-
-/** How often memory of pages that others have flushed is looked for, and promised anew. */
-const STEP_MS = 500;
 
 /** @returns whether there was a handler. */
 function serve(foreign: Foreign, node: number, channel: Channel, frame: Frame): boolean {
@@ -382,6 +377,7 @@ function ramsterSettings(config: NumberedConfig) {
       intervalMs: config.selfshrinkIntervalMs,
       hysteresis: config.selfshrinkHysteresis,
       inertia: config.selfshrinkInertia,
+      pagesMax: config.selfshrinkPages,
     },
   };
 }

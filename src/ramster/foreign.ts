@@ -58,6 +58,9 @@ interface Owner {
   seed: number;
 }
 
+/** Free frames that a lender which lends less than it was given does not return: 1 MiB. */
+const WARM_FRAMES_MAX = 256;
+
 /** Nothing foreign is ever remote, so nothing remote is ever freed. */
 export const NEVER_REMOTE: PamOps = {
   free(): void {
@@ -128,8 +131,14 @@ export class Foreign {
     else if (this.buggify("foreign-reclaimed")) this.reclaim.step(frames.framesUsed >> 1);
     else this.reclaim.stop();
     if (this.limit === this.frameCountLent) this.zcache.trim();
-    else if (frames.framesWarm > 0) frames.trim();
+    else if (frames.framesWarm > this.framesKeptWarm) frames.trim();
     this.grantAll();
+  }
+
+  /** While frames are given back each counts; else a few make no system call. */
+  private get framesKeptWarm(): number {
+    const isGiving = this.limit === 0 || this.zcache.frames.framesUsed > this.limit;
+    return isGiving ? 0 : WARM_FRAMES_MAX;
   }
 
   /** A node has linked: its pages from before a restart are purged. */
@@ -264,6 +273,10 @@ export class Foreign {
   /** Pages held for the node, of both kinds. */
   pageCount(node: number): number {
     return this.zcache.tmem.poolsOf(node).reduce((sum, pool) => sum + pool.pageCount, 0);
+  }
+
+  isLinked(node: number): boolean {
+    return this.owners.get(node)?.channel != null;
   }
 
   /** Of all owners. */

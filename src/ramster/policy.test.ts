@@ -1,7 +1,10 @@
 import { expect, test } from "bun:test";
 import { remotifyBackoffMs, selfshrink } from "./policy.ts";
 
-const SETTINGS = { enabled: true, intervalMs: 5000, hysteresis: 20, inertia: 3 };
+const SETTINGS = {
+  ...{ enabled: true, intervalMs: 5000, hysteresis: 20, inertia: 3 },
+  pagesMax: 65_536,
+};
 
 test("selfshrink starts at the third quiet tick, takes 5 % a tick and the last 20 at once", () => {
   const state = { lastPages: 0, inertiaLeft: 0 };
@@ -30,6 +33,12 @@ test("selfshrink ends: from any number it reaches zero", () => {
   let ticks = 0;
   for (; pages > 0 && ticks < 1000; ticks += 1) pages -= selfshrink(state, pages, SETTINGS);
   expect(pages).toBe(0);
+});
+
+test("selfshrink takes no more at a time than it may", () => {
+  const settings = { ...SETTINGS, pagesMax: 7 };
+  expect(selfshrink({ lastPages: 1000, inertiaLeft: 0 }, 1000, settings)).toBe(7);
+  expect(selfshrink({ lastPages: 20, inertiaLeft: 0 }, 20, settings)).toBe(7);
 });
 
 test("remotifyBackoffMs() doubles from 50 ms to 5 s", () => {

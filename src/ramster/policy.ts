@@ -8,6 +8,8 @@ export interface SelfshrinkSettings {
   intervalMs: number;
   hysteresis: number;
   inertia: number;
+  /** At a time. */
+  pagesMax: number;
 }
 
 export interface SelfshrinkState {
@@ -18,7 +20,8 @@ export interface SelfshrinkState {
 /**
  * One tick of selfshrink: how many remote pages to bring home now, given how many there are
  * (ramster.c, frontswap_selfshrink). Nothing while their number grows or until `inertia` ticks were
- * quiet; then one part in `hysteresis`, and the last `hysteresis` pages at once. Updates `state`.
+ * quiet; then one part in `hysteresis`, and the last `hysteresis` pages at once; never more than
+ * `pagesMax`. Updates `state`.
  */
 export function selfshrink(
   state: SelfshrinkState,
@@ -35,8 +38,8 @@ export function selfshrink(
     state.inertiaLeft -= 1;
     if (state.inertiaLeft > 0) return 0;
   }
-  if (pages <= settings.hysteresis) return pages;
-  return Math.floor(pages / settings.hysteresis);
+  const isLast = pages <= settings.hysteresis;
+  return Math.min(settings.pagesMax, isLast ? pages : Math.floor(pages / settings.hysteresis));
 }
 
 /**

@@ -63,6 +63,12 @@ export interface RamsterSettings extends ZcacheOptions, RemotifySettings {
   selfshrink: SelfshrinkSettings;
 }
 
+export interface RepairState {
+  readonly pagesAtRisk: number;
+  readonly pagesPerSecond: number | null;
+  readonly secondsLeft: number | null;
+}
+
 /** Pages on their way home at once while the node is drained. */
 const DRAIN_FETCHES = 1024;
 /** Housekeeping: retries, expiries and trims are looked at this often. */
@@ -145,15 +151,18 @@ export class Ramster implements PamOps {
     this.every("trickle", trickle.firstMs, trickle.periodMs, () => {
       if (this.target !== null) this.remotify.allowTrickle(this.settings.trickle.frames);
     });
-    const { intervalMs } = this.settings.selfshrink;
-    this.every("selfshrink", intervalMs, intervalMs, () => {
-      if (this.settings.selfshrink.enabled) this.shrink();
-    });
+    this.restartSelfshrink();
   }
 
   stop(): void {
     for (const timer of this.timers.values()) this.clock.cancel(timer);
     this.timers.clear();
+  }
+
+  /** How often selfshrink looks, from now on. */
+  setSelfshrinkInterval(intervalMs: number): void {
+    this.settings.selfshrink.intervalMs = intervalMs;
+    if (this.timers.has("selfshrink")) this.restartSelfshrink();
   }
 
   /** Gives all memory back. Nothing may be called afterwards. */
@@ -404,6 +413,15 @@ export class Ramster implements PamOps {
     into.fetches_in_flight = this.repatriate.fetchCount;
     into.frames_in_flight = this.remotify.framesInFlight;
     into.pages_at_risk = this.repair.pagesAtRisk;
+    into.repair_pages_per_second = Math.round(this.repair.pagesPerSecond ?? 0);
+  }
+
+  /** Of pages that lack a copy: how many, and how long it will take; null where it is not known. */
+  repairState(): RepairState {
+    const { pagesAtRisk, pagesPerSecond } = this.repair;
+    const isMoving = pagesPerSecond !== null && pagesPerSecond > 0;
+    const secondsLeft = pagesAtRisk === 0 ? 0 : isMoving ? pagesAtRisk / pagesPerSecond : null;
+    return { pagesAtRisk, pagesPerSecond, secondsLeft };
   }
 
   /** PamOps: a remote page leaves the index or is put anew. Its holders are owed a flush. */
@@ -481,16 +499,35 @@ export class Ramster implements PamOps {
     return this.remotify.wantsLender || this.repair.wantsLender;
   }
 
-  /** Selfshrink: brings some remote pages home, a hand going round over the records. */
-  private shrink(): void {
-    const pages = this.counters.remote_pers_pages + this.counters.remote_eph_pages;
-    this.bringHome(selfshrink(this.shrinkState, pages, this.settings.selfshrink));
+  private restartSelfshrink(): void {
+    const { intervalMs } = this.settings.selfshrink;
+    this.every("selfshrink", intervalMs, intervalMs, () => {
+      if (this.settings.selfshrink.enabled) this.shrink();
+    });
   }
 
-  /** At most so many, and as there is room for. */
+  /**
+   * Selfshrink: brings some remote pages home. Those at risk that nobody takes a copy of do not
+   * wait until all is quiet.
+   */
+  private shrink(): void {
+    const { selfshrink: settings } = this.settings;
+    const pages = this.counters.remote_pers_pages + this.counters.remote_eph_pages;
+    const count = selfshrink(this.shrinkState, pages, settings);
+    const risky = this.repair.bringHome(Math.min(settings.pagesMax, this.roomAtHome));
+    this.bringHome(count - risky);
+  }
+
+  /** Frames, and so pages at least, below the low mark. */
+  private get roomAtHome(): number {
+    const { budget, frames } = this.zcache;
+    return Math.max(0, budget.frameCountLow - frames.framesUsed);
+  }
+
+  /** At most so many, and as there is room for, a hand going round over the records. */
   private bringHome(count: number): void {
-    const { tmem, budget, frames } = this.zcache;
-    let left = Math.min(count, Math.max(0, budget.frameCountLow - frames.framesUsed));
+    const { tmem } = this.zcache;
+    let left = Math.min(count, this.roomAtHome);
     for (let seen = tmem.pageEnd; left > 0 && seen > 0; seen -= 1) {
       if (this.hand >= tmem.pageEnd) this.hand = 1;
       const page = this.hand;
@@ -501,6 +538,8 @@ export class Ramster implements PamOps {
   }
 
   private every(name: string, firstMs: number, periodMs: number, work: () => void): void {
+    const before = this.timers.get(name);
+    if (before !== undefined) this.clock.cancel(before);
     const run = (): void => {
       this.timers.set(name, this.clock.after(periodMs, run));
       work();

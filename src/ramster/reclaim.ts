@@ -51,6 +51,7 @@ export class Reclaim implements ReplySink {
   private readonly askedAtMs = new Float64Array(RECLAIM_FRAMES_MAX);
   private waiting = 0;
   private refusedInRow = 0;
+  private frameCountMax = 0;
   private pausedUntilMs = 0;
 
   constructor(
@@ -83,6 +84,7 @@ export class Reclaim implements ReplySink {
    * when pages were flushed, and now and then.
    */
   step(frameCountMax: number): void {
+    this.frameCountMax = frameCountMax;
     this.look();
     const { frames, zbud } = this.zcache;
     if (this.clock.now() < this.pausedUntilMs) return;
@@ -120,6 +122,7 @@ export class Reclaim implements ReplySink {
       else this.refused((batch.refs[i] ?? 0) >>> 1);
     }
     this.finish(batch);
+    if (this.waiting > 0) this.step(this.frameCountMax);
   }
 
   /** ReplySink: it is asked again. */

@@ -53,9 +53,12 @@ import { type Copies, copyCount, hasCopy, NO_COPIES, withCopy, withoutCopy } fro
 import type { RamsterCounters } from "./counters.ts";
 import type { Lenders } from "./lenders.ts";
 import type { Peers } from "./peers.ts";
+import { RecentRate } from "./recent-rate.ts";
 import type { RemotePages } from "./remote-pages.ts";
 import type { Repatriate } from "./repatriate.ts";
 
+/** Pages at risk that are looked at in one step, for one to bring home: some milliseconds. */
+const HOMEWARD_LOOKS = 65_536;
 /** Pages in a row that nobody takes, before it is left at that for a moment. */
 const BLOCKED_MAX = 16;
 
@@ -98,6 +101,9 @@ export class Repair implements ReplySink {
   private readonly handle = new Handle();
   /** Pages that are fetched or copied. */
   private inFlight = 0;
+  /** Pages that were ever found to be at risk: those that are so no more tell how fast it goes. */
+  private found = 0;
+  private readonly rate: RecentRate;
   /** The next record to look at for pages at risk; 0: all are known. */
   private sweepAt = 0;
   private sendSoon = false;
@@ -135,11 +141,17 @@ export class Repair implements ReplySink {
     this.isOpen = parts.isOpen;
     this.isSending = parts.isSending;
     this.requestTimeoutMs = settings.requestTimeoutMs;
+    this.rate = new RecentRate(parts.clock);
   }
 
-  /** Pages that are known to have fewer copies than they should. */
+  /** Pages that are known to have fewer copies than they should, or that a holder wants rid of. */
   get pagesAtRisk(): number {
     return this.atRisk.count + this.inFlight;
+  }
+
+  /** Of them, how many a second are no more, lately; null: not known. */
+  get pagesPerSecond(): number | null {
+    return this.pagesAtRisk === 0 ? null : this.rate.perSecond;
   }
 
   /** Whether there is reason to keep links to lenders. */
@@ -149,7 +161,12 @@ export class Repair implements ReplySink {
 
   /** A copy of the page is gone. */
   copyLost(page: number): void {
-    this.atRisk.push(page, NOBODY);
+    this.find(page, NOBODY);
+  }
+
+  private find(page: number, from: number): void {
+    this.found += 1;
+    this.atRisk.push(page, from);
   }
 
   /** RECLAIM: a status for each page that the holder wants to be rid of. */
@@ -183,7 +200,7 @@ export class Repair implements ReplySink {
     if (!isEnough && this.lenders.choose(this.mayCopyTo, kept) < 0 && !this.hasRoomAtHome) {
       return STATUS.NO_ROOM;
     }
-    this.atRisk.push(page, node);
+    this.find(page, node);
     return STATUS.OK;
   }
 
@@ -201,6 +218,8 @@ export class Repair implements ReplySink {
     if (this.sweepAt > 0) this.look();
     else if (this.atRisk.count === 0 && this.atRisk.takeOverflow()) this.sweepAt = 1;
     this.pump();
+    if (this.pagesAtRisk === 0) this.rate.reset();
+    else this.rate.note(this.found - this.pagesAtRisk);
   }
 
   /** Fetches pages while there is somebody to copy them to. */
@@ -215,6 +234,36 @@ export class Repair implements ReplySink {
       blocked += 1;
       atRisk.push(page, from);
     }
+  }
+
+  /**
+   * Brings pages home that are at risk and that nobody takes a copy of: at most so many, oldest
+   * risk first. @returns how many are on their way.
+   */
+  bringHome(countMax: number): number {
+    const { atRisk } = this;
+    let count = 0;
+    for (
+      let left = Math.min(atRisk.count, HOMEWARD_LOOKS);
+      left > 0 && count < countMax;
+      left -= 1
+    ) {
+      atRisk.shift();
+      const { page, from } = atRisk;
+      if (this.isStranded(page, from) && this.repatriate.bringHome(page)) count += 1;
+      else atRisk.push(page, from);
+    }
+    return count;
+  }
+
+  /** Whether it lacks a copy, some holder has it, and no lender takes one. */
+  private isStranded(page: number, from: number): boolean {
+    if (!this.isRemote(page)) return false;
+    const copies = this.repatriate.copiesOf(page);
+    const kept = this.keptOf(page, from);
+    if (!this.isShort(kept) || this.remotePages.presentOf(copies) === NO_COPIES) return false;
+    this.leaving = from;
+    return this.lenders.choose(this.mayCopyTo, kept) < 0;
   }
 
   /** @returns whether something is done about it, or need not be; else it is tried again. */
@@ -286,6 +335,8 @@ export class Repair implements ReplySink {
     this.finish(batch);
     if (refused === 0) this.lenders.noteAccepted(batch.node);
     else this.lenders.noteRefused(batch.node);
+    // Those that wait for their memory get it now, and not at the next tick.
+    this.remotePages.sendAllOwed();
     this.pump();
   }
 
@@ -308,7 +359,7 @@ export class Repair implements ReplySink {
     for (let page = this.sweepAt; page < end; page += 1) {
       if (!this.isRemote(page)) continue;
       const present = this.keptOf(page, NOBODY);
-      if (present !== NO_COPIES && this.isShort(present)) this.atRisk.push(page, NOBODY);
+      if (present !== NO_COPIES && this.isShort(present)) this.find(page, NOBODY);
     }
     this.sweepAt = end === tmem.pageEnd ? 0 : end;
   }

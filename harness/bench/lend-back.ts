@@ -1,0 +1,170 @@
+/**
+ * A lender whose machine needs memory: real processes, secured, with two copies of each page. A
+ * server holds some 450 MiB of a node's pages when its reserve says that 256 MiB of them must go:
+ * how long until its resident memory is so much lower, how long programs wait for pages meanwhile,
+ * and whether all of them are right afterwards.
+ *
+ * The other lenders are on this machine, too, so what is given back is lent again here: the
+ * reserve is set back as soon as the time is taken.
+ */
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type Client, connect } from "../../src/client/client.ts";
+import type { Pool } from "../../src/client/pool.ts";
+import { formatKeyFile } from "../../src/security/key-file.ts";
+import { makeKey } from "../../src/security/make-key.ts";
+import { NodeProcess } from "../node-process.ts";
+import { isPage, keys, pageOf } from "../process-world.ts";
+import type { Bench, Figure } from "./bench.ts";
+
+const MAIN = new URL("../../src/main.ts", import.meta.url).pathname;
+const MIB = 1024 * 1024;
+const BACK_BYTES = 256 * MIB;
+const BACK_BUDGET_MS = 3000;
+/** The server holds two thirds of all copies of so many. */
+const PAGES = 350_000;
+const BATCH = 256;
+const LANES = 4;
+const LOOK_MS = 5;
+const PATIENCE_MS = 30_000;
+const READS_BEFORE = 3000;
+
+export const lendBackBench: Bench = {
+  name: "lend-back",
+  about: "a server gives 256 MiB back to its machine: how long, what reads wait, nothing is lost",
+  run: async () => {
+    const directory = mkdtempSync(join(tmpdir(), "ramster-bench-"));
+    const nodes: NodeProcess[] = [];
+    try {
+      return await measure(directory, nodes);
+    } finally {
+      await Promise.all(nodes.map((node) => node.kill()));
+      rmSync(directory, { recursive: true, force: true });
+    }
+  },
+};
+
+async function measure(directory: string, nodes: NodeProcess[]): Promise<Figure[]> {
+  const keyPath = join(directory, "key");
+  writeFileSync(keyPath, formatKeyFile(await makeKey({ nowMs: Date.now(), days: 1 })), {
+    mode: 0o600,
+  });
+  const clients: Client[] = [];
+  for (const [number, role] of ["server", "server", "server", "node"].entries()) {
+    const flags = [
+      ...[process.execPath, MAIN, role, `--name=n${number}`, `--zone=z${number}`, "--reserve=0"],
+      ...["--listen=127.0.0.1:0", "--gossip=127.0.0.1:0", "--network=local", `--key=${keyPath}`],
+      ...[`--client=unix:${join(directory, `${number}.sock`)}`],
+      ...(role === "node" ? ["--memory=16MiB", "--selfshrink=off"] : ["--memory=1GiB"]),
+      ...(number === 0 ? [] : [`--join=${nodes[0]?.gossip}`]),
+    ];
+    const node = new NodeProcess(number, flags, { verbose: false });
+    nodes.push(node);
+    await node.ready();
+    clients.push(await connect(node.client));
+  }
+  const [short, , , owner] = clients as [Client, Client, Client, Client];
+  await until(async () => (await owner.stats()).peers.length === 3);
+  const pool = await owner.newPool({ persistent: true, storeWhole: true });
+  await inLanes((from) => putBatch(pool, from));
+  await until(async () => ((await owner.stats()).counters.frames_in_flight ?? 0) === 0);
+  const { pid } = nodes[0] as NodeProcess;
+  const startBytes = residentBytes(pid);
+  const before = await readsUntil(pool, READS_BEFORE, () => false);
+  const { counters } = await short.stats();
+  const startMs = performance.now();
+  await short.setKnob("reserve", String((counters.machine_available_bytes ?? 0) + BACK_BYTES));
+  let ms = 0;
+  const timer = setInterval(() => {
+    const now = performance.now() - startMs;
+    if (startBytes - residentBytes(pid) < BACK_BYTES && now < PATIENCE_MS) return;
+    clearInterval(timer);
+    ms = now;
+  }, LOOK_MS);
+  const meanwhile = await readsUntil(pool, Number.POSITIVE_INFINITY, () => ms > 0);
+  await short.setKnob("reserve", "0");
+  let right = 0;
+  await inLanes(async (from) => {
+    const count = await countRight(pool, from);
+    right += count;
+  });
+  const after = (await owner.stats()).counters;
+  const lost = (after.remote_pers_pages_lost ?? 0) + PAGES - right;
+  for (const client of clients) await client.close();
+  const held = ((counters.foreign_frames_used ?? 0) * 4096) / MIB;
+  return [
+    { name: "resident memory of the server", value: startBytes / MIB, unit: "MiB" },
+    { name: "of it frames of others", value: held, unit: "MiB" },
+    {
+      ...{ name: "256 MiB are given back", value: ms / 1000, unit: "s" },
+      ...{ target: `at most ${BACK_BUDGET_MS / 1000} s`, pass: ms <= BACK_BUDGET_MS },
+    },
+    {
+      ...{ name: "pages wrong or lost", value: lost, unit: `of ${PAGES}` },
+      ...{ target: "0", pass: lost === 0 },
+    },
+    {
+      ...{ name: "slowest read of 100 meanwhile", value: p99(meanwhile), unit: "ms" },
+      reference: { name: "before", value: p99(before), unit: "ms" },
+      ratio: p99(meanwhile) / p99(before),
+    },
+  ];
+}
+
+async function inLanes(work: (from: number) => Promise<void>): Promise<void> {
+  const lane = async (first: number): Promise<void> => {
+    for (let from = first; from < PAGES; from += LANES * BATCH) await work(from);
+  };
+  await Promise.all(Array.from({ length: LANES }, (_, i) => lane(i * BATCH)));
+}
+
+function batchAt(from: number) {
+  return keys(Math.min(BATCH, PAGES - from), from);
+}
+
+/** What is refused while pages move away is put again. */
+async function putBatch(pool: Pool, from: number): Promise<void> {
+  let left = batchAt(from).map((key) => ({ ...key, page: pageOf(key.index) }));
+  while (left.length > 0) {
+    const puts = await pool.putMany(left);
+    left = left.filter((_, i) => puts[i]?.stored !== true);
+  }
+}
+
+async function countRight(pool: Pool, from: number): Promise<number> {
+  const batch = batchAt(from);
+  const pages = await pool.getMany(batch);
+  return pages.filter((page, i) => isPage(page, batch[i]?.index ?? -1)).length;
+}
+
+/** Single reads, one after the other: how many ms each took. */
+async function readsUntil(pool: Pool, count: number, isOver: () => boolean): Promise<number[]> {
+  const took: number[] = [];
+  while (took.length < count && !isOver()) {
+    const index = (took.length * 7919) % PAGES;
+    const startMs = performance.now();
+    const [page] = await pool.getMany([{ oid: keys(1)[0]?.oid ?? [0n, 0n, 0n], index }]);
+    took.push(performance.now() - startMs);
+    if (!isPage(page ?? null, index)) throw new Error(`page ${index} is wrong`);
+  }
+  return took;
+}
+
+function p99(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.floor(0.99 * (sorted.length - 1))] ?? 0;
+}
+
+function residentBytes(pid: number): number {
+  const [, kib = "0"] = /VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, "utf8")) ?? [];
+  return Number(kib) * 1024;
+}
+
+async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
+  const startMs = performance.now();
+  while (!(await condition())) {
+    if (performance.now() - startMs > PATIENCE_MS) throw new Error("it never happened");
+    await Bun.sleep(LOOK_MS);
+  }
+}

@@ -1,0 +1,37 @@
+/**
+ * SimMachine: the memory of a machine that a lender is on, and others are, too. What the lender
+ * gives back is available again.
+ */
+import type { HostMemory, MemorySeen } from "../../src/core/host-memory.ts";
+import { FRAME_BYTES } from "../../src/core/limits.ts";
+import type { SimNode } from "./cluster.ts";
+
+export class SimMachine implements HostMemory {
+  /** Of the other programs. */
+  usedBytes = 0;
+  stallPercent = 0;
+  private readonly lender: SimNode;
+  private readonly totalBytes: number;
+
+  /** The lender is on it from now on. */
+  constructor(lender: SimNode, totalBytes: number) {
+    this.lender = lender;
+    this.totalBytes = totalBytes;
+    lender.machine = this;
+  }
+
+  /** Memory of the lender's frames, in use or not yet returned. */
+  get lentBytes(): number {
+    const frames = this.lender.node.foreign?.zcache.frames;
+    return FRAME_BYTES * ((frames?.framesUsed ?? 0) + (frames?.framesWarm ?? 0));
+  }
+
+  get availableBytes(): number {
+    return Math.max(0, this.totalBytes - this.usedBytes - this.lentBytes);
+  }
+
+  look(): MemorySeen {
+    const { totalBytes, availableBytes, stallPercent } = this;
+    return { totalBytes, availableBytes, stallPercent };
+  }
+}

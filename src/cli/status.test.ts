@@ -1,0 +1,25 @@
+import { expect, test } from "bun:test";
+import type { NodeStats, RepairStats } from "../client/client.ts";
+import { statusText } from "./status.ts";
+
+function textOf(repair: RepairStats): string {
+  const node = { number: 1, name: "n1", cluster: "ramster", boot_id: "1", listen: "10.0.0.1:7777" };
+  const zbud = { eph_cumul_chunk_counts: [], pers_cumul_chunk_counts: [] };
+  const rest = { knobs: {}, counters: {}, latencies: {}, zbud, members: [], peers: [] };
+  return statusText({ node, repair, ...rest } satisfies NodeStats);
+}
+
+test.each([
+  [0, null, 0, "no page"],
+  [1, null, null, "1 page, mended in -"],
+  [12_345, 4120, 3, "12,345 pages, mended in about 3s, 4,120 a second"],
+  [67_108_864, 100_000, 671, "67,108,864 pages, mended in about 11.18m, 100,000 a second"],
+] as const)("says of %d pages at risk how long they will be", (pages, rate, seconds, text) => {
+  const lines = textOf({
+    pages_at_risk: pages,
+    pages_per_second: rate,
+    seconds_left: seconds,
+  }).split("\n");
+  expect(lines[1]).toBe(`at risk: ${text}`);
+  for (const line of lines) expect(line.length).toBeLessThanOrEqual(80);
+});

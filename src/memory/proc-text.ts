@@ -1,0 +1,47 @@
+/**
+ * What Linux says of its memory in /proc and in cgroup v2, as text, to numbers. Whatever does not
+ * look as proc(5) and the kernel's cgroup-v2 document say is null: a file that is missing, cut off
+ * or of another system must not move a page.
+ */
+
+/** `/proc/meminfo`. */
+export function parseMeminfo(text: string): { totalBytes: number; availableBytes: number } | null {
+  const totalBytes = kibOf(text, "MemTotal");
+  const availableBytes = kibOf(text, "MemAvailable");
+  if (totalBytes === null || availableBytes === null || totalBytes === 0) return null;
+  return { totalBytes, availableBytes: Math.min(availableBytes, totalBytes) };
+}
+
+/** Bytes of `MemTotal:       24683560 kB`. */
+function kibOf(text: string, name: string): number | null {
+  const [, digits] = new RegExp(`^${name}:[ \\t]+(\\d{1,12}) kB$`, "m").exec(text) ?? [];
+  return digits === undefined ? null : Number(digits) * 1024;
+}
+
+/** `some avg10=` of `/proc/pressure/memory` or a cgroup's `memory.pressure`: 0 .. 100. */
+export function parsePressure(text: string): number | null {
+  const [, digits] = /^some avg10=(\d{1,3}(?:\.\d{1,4})?) /m.exec(text) ?? [];
+  const percent = digits === undefined ? Number.NaN : Number(digits);
+  return percent <= 100 ? percent : null;
+}
+
+/** Where the process is in the one hierarchy of cgroup v2: `/a/b` of `0::/a/b`. */
+export function parseCgroupPath(text: string): string | null {
+  const [, path] = /^0::(\/.*)$/m.exec(text) ?? [];
+  // A cgroup outside of the namespace that it is seen from is shown as "/../x".
+  if (path === undefined || path.split("/").includes("..")) return null;
+  return path.replace(/ \(deleted\)$/, "").replace(/\/+$/, "");
+}
+
+/** A number of bytes, or "max" for as many as there are. */
+export function parseCgroupBytes(text: string): number | null {
+  const word = text.trim();
+  if (word === "max") return Number.POSITIVE_INFINITY;
+  return /^\d{1,19}$/.test(word) ? Number(word) : null;
+}
+
+/** Of `memory.stat`: file pages that nobody has touched lately, which go when memory is wanted. */
+export function parseInactiveFile(text: string): number | null {
+  const [, digits] = /^inactive_file (\d{1,19})$/m.exec(text) ?? [];
+  return digits === undefined ? null : Number(digits);
+}
