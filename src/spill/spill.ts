@@ -40,14 +40,8 @@ import { NO_SECTOR, Sectors } from "./sectors.ts";
 export type ReadOutcome = "read" | "failed" | "stale";
 
 export interface SpillReadSink {
-  /** The zpage is at `bytes[at]` until this returns, if it was read. */
-  onRead(
-    token: number,
-    outcome: ReadOutcome,
-    bytes: Uint8Array,
-    at: number,
-    checksum: number,
-  ): void;
+  /** `read` has ended. The zpage is at `bytes[at]` until this returns, if it was read. */
+  onRead(read: number, outcome: ReadOutcome, bytes: Uint8Array, at: number, checksum: number): void;
 }
 
 /** Below that there is room for no frame as it is: two pages. */
@@ -65,9 +59,7 @@ class Read {
   /** 0: it is not in use. */
   page = 0;
   isStale = false;
-  /** Null: nobody wants to know any more. */
   sink: SpillReadSink | null = null;
-  token = 0;
 }
 
 export class Spill implements DiskSink {
@@ -228,10 +220,10 @@ export class Spill implements DiskSink {
   }
 
   /**
-   * Reads the page, and has `sink` told. @returns the read, for `abandon`; -1 when SPILL_READS_MAX
-   * are under way.
+   * Reads the page, and has `sink` told. @returns the read, 0 .. SPILL_READS_MAX - 1; -1 when so
+   * many are under way.
    */
-  read(page: number, zpageBytes: number, sink: SpillReadSink, token: number): number {
+  read(page: number, zpageBytes: number, sink: SpillReadSink): number {
     if (this.readsInFlight === SPILL_READS_MAX) return -1;
     const index = this.reads.findIndex((it) => it.page === 0);
     const read = this.reads[index];
@@ -240,19 +232,11 @@ export class Spill implements DiskSink {
     read.page = page;
     read.isStale = false;
     read.sink = sink;
-    read.token = token;
     this.readsInFlight += 1;
     const byteCount = SPILL_HEADER_BYTES + zpageBytes;
     const position = sector * SECTOR_BYTES;
     this.disk.read(position, this.readBytes, index * READ_BYTES, byteCount, this, index);
     return index;
-  }
-
-  /** Nobody waits for it any more. */
-  abandon(read: number): void {
-    const abandoned = this.reads[read];
-    assert(abandoned !== undefined);
-    abandoned.sink = null;
   }
 
   /** The page leaves the disk. */
@@ -362,17 +346,18 @@ export class Spill implements DiskSink {
   private onReadDone(index: number, error: string | null): void {
     const read = this.reads[index];
     assert(read !== undefined && read.page !== 0, "a read that nobody asked for");
-    const { sink, token, isStale } = read;
-    read.page = 0;
-    read.sink = null;
-    this.readsInFlight -= 1;
+    const { sink, isStale } = read;
     if (error === null) this.readFailures = 0;
     else if (!isStale) this.readFailed(error);
     if (!isStale && error === null) this.counters.spill_reads += 1;
     const outcome = isStale ? "stale" : error === null ? "read" : "failed";
     const at = index * READ_BYTES;
     const checksum = this.readView.getUint32(at);
-    sink?.onRead(token, outcome, this.readBytes, at + SPILL_HEADER_BYTES, checksum);
+    sink?.onRead(index, outcome, this.readBytes, at + SPILL_HEADER_BYTES, checksum);
+    // Its bytes are used no more.
+    read.page = 0;
+    read.sink = null;
+    this.readsInFlight -= 1;
   }
 
   private readFailed(error: string): void {
