@@ -12,7 +12,8 @@
  *   - cutAfter(a, b, n) lets n more bytes through from a to b, then resets both ends; cut(a, b)
  *     resets at once.
  *   - crash(host) is the power switch: its streams and listeners are gone and it says nothing to
- *     anyone.
+ *     anyone. What still runs of it, since a simulation cannot end it, dials nobody after boot(),
+ *     either: who starts then takes a transport of its own.
  *
  * Hosts are names. An address is reached from every host. Nothing is said about host parts:
  * somebody listens there or none at all. Unix sockets belong to the host that listens.
@@ -72,6 +73,8 @@ export class SimNetwork {
   private readonly listeners = new Map<string, SimListener>();
   private readonly blocked = new Set<string>();
   private readonly down = new Set<string>();
+  /** How often each host has crashed. */
+  private readonly crashes = new Map<string, number>();
   private readonly stalled = new Set<Pipe>();
   private nextPort = EPHEMERAL_PORT_FIRST;
 
@@ -85,9 +88,14 @@ export class SimNetwork {
 
   /** The network as `host` sees it. */
   transport(host: string): Transport {
+    const life = this.crashes.get(host);
     return {
       listen: (address, accept) => this.listen(host, address, accept),
-      connect: (address, events) => this.connect(host, address, events),
+      connect: (address, events) => {
+        const stream = this.connect(host, address, events);
+        if (this.crashes.get(host) !== life) stream.vanish();
+        return stream;
+      },
       bind: async (address, onDatagram) => {
         const port = address.port === 0 ? this.portFor(0) : address.port;
         return this.datagrams.bind(host, { ...address, port }, onDatagram);
@@ -140,6 +148,7 @@ export class SimNetwork {
    */
   crash(host: string): void {
     this.down.add(host);
+    this.crashes.set(host, (this.crashes.get(host) ?? 0) + 1);
     for (const [key, listener] of this.listeners) {
       if (listener.host === host) this.listeners.delete(key);
     }
@@ -194,7 +203,7 @@ export class SimNetwork {
     return this.nextPort;
   }
 
-  private connect(host: string, address: Address, events: StreamEvents): Stream {
+  private connect(host: string, address: Address, events: StreamEvents): SimStream {
     const stream = new SimStream(this, host, formatAddress(address), events);
     this.streams.add(stream);
     this.clock.after(this.latencyMs(), () => this.answerConnect(stream, address));
