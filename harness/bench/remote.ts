@@ -89,6 +89,7 @@ class Owner implements GetSink {
       transport: key === null ? transport : secured(transport, key.tls),
       random: new BunRandom(),
       memory: openMemory(),
+      disk: null,
       log: new Log(() => {}),
     };
     const node = await Node.create(env, config);

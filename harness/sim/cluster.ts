@@ -20,6 +20,7 @@ import { type Membership, openMembership } from "../../src/node/membership.ts";
 import { Node } from "../../src/node/node.ts";
 import type { GetAndFree } from "../../src/ramster/waiters.ts";
 import { SimClock } from "./clock.ts";
+import { SimDisk } from "./disk.ts";
 import { drive } from "./drive.ts";
 import { type NetworkSettings, SimNetwork } from "./network.ts";
 
@@ -45,6 +46,7 @@ export class SimNode {
   private readonly config: NodeConfig;
   private membership: Membership | null = null;
   private running: Node | null = null;
+  private simDisk: SimDisk | null = null;
   private lastToken = 0;
   private readonly handle = new Handle();
   private readonly page = new Uint8Array(PAGE_BYTES);
@@ -60,6 +62,12 @@ export class SimNode {
   get node(): Node {
     assert(this.running !== null);
     return this.running;
+  }
+
+  /** Of one that spills: that of its present or last life. */
+  get disk(): SimDisk {
+    assert(this.simDisk !== null);
+    return this.simDisk;
   }
 
   get counters(): Record<string, number> {
@@ -81,7 +89,9 @@ export class SimNode {
     const log = new Log((_level, area, line) => {
       this.log.push(`${clock.now().toFixed(3)} ${area}: ${line}`);
     });
-    const env = { clock, transport: network.transport(this.host), random, log };
+    this.simDisk = this.config.spillPath === null ? null : new SimDisk(clock, random);
+    const { simDisk: disk } = this;
+    const env = { clock, transport: network.transport(this.host), random, log, disk };
     const config = { ...this.config, seeds: seeds.map((seed) => seed.gossip) };
     this.membership = openMembership({ ...env, keyring: null }, config);
     const joined = this.membership === null ? config : await drive(clock, this.membership.start());
@@ -98,6 +108,7 @@ export class SimNode {
     this.isUp = false;
     this.cluster.network.crash(this.host);
     this.node.ramster.stop();
+    this.simDisk?.close();
     void this.membership?.stop();
   }
 

@@ -20,6 +20,7 @@ import {
   CLIENT,
   CLUSTER,
   COMPRESSION,
+  DISK,
   DRAIN_TIMEOUT,
   IDENTITY,
   KEY,
@@ -150,7 +151,18 @@ export const COMMANDS: readonly CommandSpec[] = [
   {
     name: "node",
     summary: "Runs a node: keeps pages, and moves them away when memory is short",
-    groups: [IDENTITY, ADDRESSES, CLUSTER, SECURITY, NODE_MEMORY, COMPRESSION, MOVING, LINKS, LOG],
+    groups: [
+      IDENTITY,
+      ADDRESSES,
+      CLUSTER,
+      SECURITY,
+      NODE_MEMORY,
+      DISK,
+      COMPRESSION,
+      MOVING,
+      LINKS,
+      LOG,
+    ],
     examples: [
       "ramster node --listen 10.0.0.2:7777 --join 10.0.0.1:7946 --key cluster.key --client unix:/run/ramster.sock",
       "ramster node --number 1 --peers 0@127.0.0.1:7777 --target 0 --memory 256MiB --lend 1GiB",

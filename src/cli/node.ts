@@ -12,6 +12,7 @@
  */
 import { assert } from "../core/assert.ts";
 import { Log } from "../core/log.ts";
+import { openDisk } from "../disk/open-disk.ts";
 import { HttpDoor } from "../doors/http-door.ts";
 import { Keyring } from "../gossip/keyring.ts";
 import { openMemory } from "../memory/open-memory.ts";
@@ -38,7 +39,8 @@ export async function run(config: NodeConfig): Promise<ExitCode> {
   const keyring = key === null ? null : new Keyring(key.gossipKeys, random);
   const membership = openMembership({ ...outside, log, keyring }, config);
   const transport = key === null ? outside.transport : secured(outside.transport, key.tls);
-  const env = { ...outside, transport, memory: openMemory(), log };
+  const disk = config.spillPath === null ? null : openDisk(config.spillPath);
+  const env = { ...outside, transport, memory: openMemory(), log, disk };
   // A node that waits for a cluster can be told not to.
   const joined = await Promise.race([membership?.start(), stopped]);
   if (membership !== null && joined === undefined) {

@@ -22,9 +22,10 @@ export async function run(options: StatsOptions): Promise<ExitCode> {
  * Fits 80 columns while names are short and sizes round. `ours`: pages of this node that are there;
  * `theirs`: pages of that node that are here.
  */
-export function statusText({ node, members, peers }: NodeStats): string {
+export function statusText({ node, members, peers, counters }: NodeStats): string {
   const lines = [
     `node ${node.number} "${node.name}" of cluster "${node.cluster}", listens on ${node.listen}`,
+    ...spillLines(counters),
     "",
   ];
   if (members.length === 0) return [...lines, ...table(peers.map(peerRow), PEER_HEAD)].join("\n");
@@ -36,11 +37,20 @@ export function statusText({ node, members, peers }: NodeStats): string {
   return [...lines, ...table(rows, MEMBER_HEAD)].join("\n");
 }
 
+type Counters = NodeStats["counters"];
+
 const MEMBER_HEAD = [
   ...["node", "name", "state", "inc", "role", "lends", "free"],
   ...["target", "rtt", "link", "ours", "theirs"],
 ];
 const PEER_HEAD = ["node", "link", "ours", "theirs"];
+
+/** Of a node with a disk for pages. */
+function spillLines({ spilled_pages, spill_bytes, spill_bytes_max }: Counters): string[] {
+  if (spilled_pages === undefined || !spill_bytes_max) return [];
+  const used = formatSize(spill_bytes ?? 0);
+  return [`spilled: ${spilled_pages} pages, ${used} of ${formatSize(spill_bytes_max)}`];
+}
 
 function memberRow(member: MemberStats, peer: PeerStats | undefined): string[] {
   const { number, name, state, role, target, note } = member;

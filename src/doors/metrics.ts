@@ -23,7 +23,7 @@ const MEMBER_STATES = ["alive", "suspect", "dead", "left"] as const;
 
 /** Names in the stats that say how much there is, not how often something happened. */
 const GAUGE =
-  /_max$|_used$|_in_flight$|_count$|^(remote|foreign)_(eph|pers)_pages$|^(eph|pers)_(zpages|zbytes|pageframes)$|^(foreign_zbytes|flnodes|same_filled_pages|obj_count|page_count)$|^(remote_pages|foreign_pages|owed_flushes|connected|gossip_health)$/;
+  /_max$|_used$|_in_flight$|_count$|^(remote|foreign)_(eph|pers)_pages$|^(eph|pers)_(zpages|zbytes|pageframes)$|^(foreign_zbytes|remote_copies|pages_at_risk|spilled_pages|spill_bytes|flnodes|same_filled_pages|obj_count|page_count)$|^(remote_pages|foreign_pages|owed_flushes|connected|gossip_health)$/;
 
 /** One page of metrics. A registry of its own each time: nothing is kept between two scrapes. */
 export async function metricsText(stats: StatsForMetrics): Promise<string> {

@@ -13,6 +13,7 @@ import { CODEC, type Codec } from "../compress/codec.ts";
 import { Lz4 } from "../compress/lz4.ts";
 import { Raw } from "../compress/raw.ts";
 import type { Clock, TimerId } from "../core/clock.ts";
+import type { Disk } from "../core/disk.ts";
 import {
   FRAME_BYTES,
   OBJECTS_PER_NODE_MAX,
@@ -48,6 +49,8 @@ export interface NodeEnvironment {
   random: Random;
   memory: Memory;
   log: Log;
+  /** For pages that nobody takes; null: there is none. Closed when the node stops. */
+  disk: Disk | null;
 }
 
 export class Node implements LinkHandler, MembershipEvents {
@@ -356,6 +359,8 @@ function ramsterSettings(config: NumberedConfig) {
   return {
     target: config.target,
     replicas: config.replicas,
+    replicasOnDisk: config.replicasOnDisk,
+    spillBytes: config.spillBytes ?? 0,
     persEnabled: config.remotifyPers,
     ephEnabled: config.remotifyEph,
     requestTimeoutMs: config.requestTimeoutMs,

@@ -6,6 +6,8 @@
  *     get   -> here: decompressed at once   away: repatriate -> holder -> the getter is told later
  *     flush -> here: freed at once             away: owed to the holder until it says that it did
  *
+ * Pages that no lender takes go to the node's own disk, if it has one (src/spill).
+ *
  * The index of the owner is the authority (DESIGN 1): a holder never decides anything about a page
  * but that an ephemeral one may go. Everything here is synchronous but a get of a page that is
  * away.
@@ -14,13 +16,17 @@
  */
 
 import type { Codec } from "../compress/codec.ts";
+import { assert } from "../core/assert.ts";
 import type { Clock, TimerId } from "../core/clock.ts";
+import type { Disk } from "../core/disk.ts";
 import { Handle } from "../core/handle.ts";
 import type { Log } from "../core/log.ts";
 import type { Memory } from "../core/memory.ts";
 import type { Random } from "../core/random.ts";
 import { STATUS, type Status } from "../core/status.ts";
 import type { Channel } from "../net/channel.ts";
+import { SpillCounters } from "../spill/counters.ts";
+import { Spill } from "../spill/spill.ts";
 import type { PamOps } from "../tmem/pamops.ts";
 import { TAG } from "../tmem/pampd.ts";
 import type { Pool, PoolOptions } from "../tmem/pool.ts";
@@ -29,13 +35,18 @@ import type { Frame } from "../wire/framer.ts";
 import { FLUSH_SCOPE, type FlushScope, type Grant } from "../wire/peer-entries.ts";
 import { EPHEMERAL } from "../zbud/zbud.ts";
 import { Zcache, type ZcacheOptions } from "../zcache/zcache.ts";
-import { copyAt, copyCount } from "./copies.ts";
+import { copyAt, copyCount, hasCopy, SPILL } from "./copies.ts";
 import { RamsterCounters } from "./counters.ts";
 import { Latencies } from "./latencies.ts";
 import { Lenders, type Offer, type Replicas, type Target } from "./lenders.ts";
 import { Losses } from "./losses.ts";
 import type { Peers } from "./peers.ts";
-import { type SelfshrinkSettings, type SelfshrinkState, selfshrink } from "./policy.ts";
+import {
+  remotifyBackoffMs,
+  type SelfshrinkSettings,
+  type SelfshrinkState,
+  selfshrink,
+} from "./policy.ts";
 import { RemotePages } from "./remote-pages.ts";
 import { Remotify, type RemotifySettings } from "./remotify.ts";
 import { Repair } from "./repair.ts";
@@ -55,6 +66,10 @@ export interface RamsterSettings extends ZcacheOptions, RemotifySettings {
   target: Target;
   /** Remote copies of each persistent page. */
   replicas: Replicas;
+  /** A copy on the disk stands for a zone that is missing. */
+  replicasOnDisk: boolean;
+  /** Of the disk, for pages that nobody takes; without one it means nothing. */
+  spillBytes: number;
   trickle: TrickleSettings;
   selfshrink: SelfshrinkSettings;
 }
@@ -66,11 +81,13 @@ const TICK_MS = 100;
 
 export class Ramster implements PamOps {
   readonly counters = new RamsterCounters();
+  readonly spillCounters = new SpillCounters();
   readonly latencies = new Latencies();
   readonly zcache: Zcache;
   readonly settings: RamsterSettings;
   private readonly peers: Peers;
   private readonly clock: Clock;
+  private readonly spill: Spill | null;
   private readonly remotePages: RemotePages;
   private readonly lenders: Lenders;
   private readonly losses: Losses;
@@ -97,6 +114,8 @@ export class Ramster implements PamOps {
       codec: Codec;
       codecs: readonly Codec[];
       seed: number;
+      /** For pages that nobody takes; null: there is none. */
+      disk: Disk | null;
     },
     settings: RamsterSettings,
   ) {
@@ -110,21 +129,25 @@ export class Ramster implements PamOps {
     this.remotePages = new RemotePages({ memory, peers, counters, onFlushed }, settings);
     const { zcache, remotePages } = this;
     const onRoom = (): void => this.tellRoom();
-    this.lenders = new Lenders(parts, settings);
+    this.spill = this.openSpill(parts, settings);
+    const { spill } = this;
+    this.lenders = new Lenders(parts, settings, spill);
     const { lenders } = this;
     const { latencies } = this;
-    const ways = { zcache, peers, remotePages, counters, latencies, clock };
+    const ways = { zcache, peers, remotePages, counters, latencies, clock, spill };
     const retryGet = this.get.bind(this);
     const onCopyLost = (page: number): void => this.repair.copyLost(page);
     const onZpage: Repair["onZpage"] = (...zpage) => this.repair.onZpage(...zpage);
-    const found = { retryGet, onCopyLost, onZpage };
+    const onHome = (): void => this.pumpAtEndOfTurn();
+    const found = { retryGet, onCopyLost, onZpage, onHome };
     this.repatriate = new Repatriate({ ...ways, ...found, memory }, settings);
     const { repatriate } = this;
     this.losses = new Losses({ ...ways, repatriate, onCopyLost });
     const { losses } = this;
     this.remotify = new Remotify({ ...ways, memory, lenders, losses, onRoom }, settings);
     const { isOpen } = this.remotify;
-    this.repair = new Repair({ ...ways, memory, lenders, repatriate, isOpen }, settings);
+    const isHeld = (): boolean => this.remotify.isHeld;
+    this.repair = new Repair({ ...ways, memory, lenders, repatriate, isOpen, isHeld }, settings);
   }
 
   start(): void {
@@ -148,6 +171,7 @@ export class Ramster implements PamOps {
   close(): void {
     this.stop();
     this.repatriate.close();
+    this.spill?.close();
     this.zcache.close();
   }
 
@@ -381,7 +405,9 @@ export class Ramster implements PamOps {
   /** Kernel names to values. */
   snapshot(into: Record<string, number>): void {
     this.zcache.snapshot(into);
-    Object.assign(into, this.counters);
+    Object.assign(into, this.counters, this.spillCounters);
+    into.spill_bytes = this.spill?.bytesUsed ?? 0;
+    into.spill_bytes_max = this.spill?.bytesMax ?? 0;
     into.flnodes = this.remotePages.owedTotal();
     into.fetches_in_flight = this.repatriate.fetchCount;
     into.frames_in_flight = this.remotify.framesInFlight;
@@ -398,7 +424,8 @@ export class Ramster implements PamOps {
     const version = tmem.version(page);
     for (let i = 0; i < copyCount(copies); i += 1) {
       const holder = copyAt(copies, i);
-      if (this.flushedAt !== null) this.flushedAt.add(holder);
+      if (holder === SPILL) this.spill?.free(page, tmem.zpageBytes(page));
+      else if (this.flushedAt !== null) this.flushedAt.add(holder);
       else this.remotePages.owe(holder, this.handle, version, FLUSH_SCOPE.PAGE);
     }
   }
@@ -406,6 +433,27 @@ export class Ramster implements PamOps {
   /** Deep check of the store and of what it says is remote. For tests. */
   verify(): void {
     this.zcache.verify();
+    const { tmem } = this.zcache;
+    const onDisk: Array<{ page: number; zpageBytes: number }> = [];
+    for (let page = 1; page < tmem.pageEnd; page += 1) {
+      if (!tmem.isLive(page) || tmem.tag(page) !== TAG.REMOTE) continue;
+      if (!hasCopy(this.repatriate.copiesOf(page), SPILL)) continue;
+      onDisk.push({ page, zpageBytes: tmem.zpageBytes(page) });
+    }
+    assert(onDisk.length === this.counters.spilled_pages, "spilled_pages");
+    this.spill?.verify(onDisk);
+  }
+
+  private openSpill(
+    parts: { memory: Memory; clock: Clock; log: Log; disk: Disk | null },
+    { spillBytes, pageCountMax }: RamsterSettings,
+  ): Spill | null {
+    const { disk } = parts;
+    if (disk === null) return null;
+    const onReady = (): void => this.remotify.pump();
+    const { spillCounters: counters } = this;
+    const ways = { ...parts, disk, counters, backoffMs: remotifyBackoffMs, onReady };
+    return new Spill(ways, { byteCount: spillBytes, pageCountMax });
   }
 
   /** Flushes many pages with one message for each holder: every version so far is meant. */

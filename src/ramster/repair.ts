@@ -8,7 +8,9 @@
  *         --> taken: the record names the new holder in place of the one that is gone, or wants to
  *             be rid of it, which is owed a flush
  *
- * Where nobody has room a page that is to be taken back comes home, if there is room.
+ * Where nobody has room a page that is to be taken back comes home, if there is room, or goes to
+ * the disk, if there is one. Pages on the disk are not at risk; when lenders have room they go
+ * there in the same way, as if the disk wanted to be rid of them (unspill.ts finds them).
  *
  * A holder that is dead keeps its place in the records until another one has taken it: when it
  * comes back in the same boot, its copies are as good as before, and those that were replaced
@@ -24,15 +26,17 @@ import { assert } from "../core/assert.ts";
 import type { Clock } from "../core/clock.ts";
 import { HANDLE_BYTES, Handle } from "../core/handle.ts";
 import {
+  COPIES_MAX,
   INDEX_ROWS_PER_STEP,
-  PAGE_BYTES,
-  REMOTIFY_BATCH_BYTES,
   REPAIR_BATCHES_MAX,
   REPAIR_PAGES_MAX,
 } from "../core/limits.ts";
 import type { Memory } from "../core/memory.ts";
 import { STATUS, type Status } from "../core/status.ts";
 import { type Channel, LANE, type ReplySink } from "../net/channel.ts";
+import type { SpillSink } from "../spill/batch.ts";
+import { NO_SECTOR } from "../spill/sectors.ts";
+import type { Spill } from "../spill/spill.ts";
 import { TAG } from "../tmem/pampd.ts";
 import { LOCAL_CLIENT } from "../tmem/tmem.ts";
 import type { Frame } from "../wire/framer.ts";
@@ -49,38 +53,29 @@ import { TRANSPORT_STATUS } from "../wire/status.ts";
 import { PERSISTENT } from "../zbud/zbud.ts";
 import type { Zcache } from "../zcache/zcache.ts";
 import { AtRisk, NOBODY } from "./at-risk.ts";
-import { type Copies, copyCount, hasCopy, NO_COPIES, withCopy, withoutCopy } from "./copies.ts";
+import {
+  type Copies,
+  copyCount,
+  hasCopy,
+  NO_COPIES,
+  SPILL,
+  withCopy,
+  withoutCopy,
+} from "./copies.ts";
 import type { RamsterCounters } from "./counters.ts";
+import { isEnough, isShort, mayLeaveDisk } from "./enough.ts";
 import type { Lenders } from "./lenders.ts";
 import type { Peers } from "./peers.ts";
 import type { RemotePages } from "./remote-pages.ts";
+import { RepairBatch } from "./repair-batch.ts";
 import type { Repatriate } from "./repatriate.ts";
+import { spillEntries } from "./spill-entries.ts";
+import { Unspill } from "./unspill.ts";
 
 /** Pages in a row that nobody takes, before it is left at that for a moment. */
 const BLOCKED_MAX = 16;
 
-/** Zpages on their way to a new holder. Made once, used over and over. */
-class Batch {
-  readonly pages = new Int32Array(REPAIR_PAGES_MAX);
-  readonly versions = new Float64Array(REPAIR_PAGES_MAX);
-  /** Who wants to be rid of it, or NOBODY. */
-  readonly from = new Int32Array(REPAIR_PAGES_MAX);
-  readonly handles = new DataView(new ArrayBuffer(REPAIR_PAGES_MAX * HANDLE_BYTES));
-  readonly bytes = new Uint8Array(REMOTIFY_BATCH_BYTES);
-  readonly view = new DataView(this.bytes.buffer);
-  state: "free" | "filling" | "sent" = "free";
-  node = 0;
-  count = 0;
-  countMax = 0;
-  bodyBytes = 0;
-
-  get hasRoom(): boolean {
-    const bytes = this.bodyBytes + PUT_ENTRY_BYTES + PAGE_BYTES;
-    return this.count < this.countMax && bytes <= this.bytes.byteLength;
-  }
-}
-
-export class Repair implements ReplySink {
+export class Repair implements ReplySink, SpillSink {
   private readonly memory: Memory;
   private readonly zcache: Zcache;
   private readonly peers: Peers;
@@ -89,19 +84,26 @@ export class Repair implements ReplySink {
   private readonly remotePages: RemotePages;
   private readonly counters: RamsterCounters;
   private readonly clock: Clock;
+  private readonly spill: Spill | null;
+  private readonly unspill: Unspill | null;
   private readonly isOpen: (node: number) => boolean;
   private readonly requestTimeoutMs: number;
   private readonly atRisk = new AtRisk();
-  private readonly batches = Array.from({ length: REPAIR_BATCHES_MAX }, () => new Batch());
+  private readonly batches = Array.from({ length: REPAIR_BATCHES_MAX }, () => new RepairBatch());
   private readonly handle = new Handle();
   /** Pages that are fetched or copied. */
   private inFlight = 0;
+  /** Of them, those that are to leave the disk. */
+  private inFlightOnDisk = 0;
+  /** Of these, those that are fetched. */
+  private fetchingOnDisk = 0;
   /** The next record to look at for pages at risk; 0: all are known. */
   private sweepAt = 0;
   private sendSoon = false;
   /** Not to be chosen: it wants to be rid of the page that is looked at. */
   private leaving = NOBODY;
   private lastWanted = 1;
+  private lastWantedDisk = false;
 
   constructor(
     parts: {
@@ -113,8 +115,11 @@ export class Repair implements ReplySink {
       remotePages: RemotePages;
       counters: RamsterCounters;
       clock: Clock;
+      spill: Spill | null;
       /** Whether a put may be sent there now. */
       isOpen: (node: number) => boolean;
+      /** Nothing leaves the node. */
+      isHeld: () => boolean;
     },
     settings: { requestTimeoutMs: number },
   ) {
@@ -126,23 +131,28 @@ export class Repair implements ReplySink {
     this.remotePages = parts.remotePages;
     this.counters = parts.counters;
     this.clock = parts.clock;
+    this.spill = parts.spill;
+    const { spill } = parts;
+    const push = (page: number): void => this.atRisk.push(page, SPILL);
+    this.unspill = spill === null ? null : new Unspill({ ...parts, spill, push });
     this.isOpen = parts.isOpen;
     this.requestTimeoutMs = settings.requestTimeoutMs;
   }
 
   /** Pages that are known to have fewer copies than they should. */
   get pagesAtRisk(): number {
-    return this.atRisk.count + this.inFlight;
+    const { atRisk } = this;
+    return atRisk.count - atRisk.onDiskCount + this.inFlight - this.inFlightOnDisk;
   }
 
   /** Whether there is reason to keep links to lenders. */
   get wantsLender(): boolean {
-    return this.pagesAtRisk > 0;
+    return this.atRisk.count + this.inFlight > 0 || this.unspill?.isBusy === true;
   }
 
   /** A copy of the page is gone. */
   copyLost(page: number): void {
-    this.atRisk.push(page, NOBODY);
+    this.push(page, NOBODY);
   }
 
   /** RECLAIM: a status for each page that the holder wants to be rid of. */
@@ -171,11 +181,8 @@ export class Repair implements ReplySink {
       return STATUS.NOT_FOUND;
     }
     const kept = this.keptOf(page, node);
-    const isEnough = copyCount(kept) >= this.lenders.copiesWanted;
-    this.leaving = node;
-    if (!isEnough && this.lenders.choose(this.mayCopyTo, kept) < 0 && !this.hasRoomAtHome) {
-      return STATUS.NO_ROOM;
-    }
+    const isSafe = isEnough(kept, node, this.lenders) || hasCopy(kept, SPILL) || this.hasRoomAtHome;
+    if (!isSafe && this.placeFor(kept, node) < 0) return STATUS.NO_ROOM;
     this.atRisk.push(page, node);
     return STATUS.OK;
   }
@@ -188,11 +195,14 @@ export class Repair implements ReplySink {
 
   /** Goes on with what is under way. Called now and then, and when a lender has room again. */
   step(): void {
-    const wanted = this.lenders.copiesWanted;
-    if (wanted > this.lastWanted) this.sweepAt = 1;
-    this.lastWanted = wanted;
+    const { copiesWanted, wantsDiskCopy } = this.lenders;
+    if (copiesWanted > this.lastWanted) this.sweepAt = 1;
+    if (wantsDiskCopy && !this.lastWantedDisk) this.sweepAt = 1;
+    this.lastWanted = copiesWanted;
+    this.lastWantedDisk = wantsDiskCopy;
     if (this.sweepAt > 0) this.look();
     else if (this.atRisk.count === 0 && this.atRisk.takeOverflow()) this.sweepAt = 1;
+    this.unspill?.step();
     this.pump();
   }
 
@@ -200,13 +210,14 @@ export class Repair implements ReplySink {
   pump(): void {
     const { atRisk } = this;
     let blocked = 0;
+    if (atRisk.onDiskCount === 0) this.unspill?.find();
     for (let left = atRisk.count; left > 0; left -= 1) {
       if (this.inFlight >= REPAIR_PAGES_MAX || blocked >= BLOCKED_MAX) return;
       atRisk.shift();
       const { page, from } = atRisk;
       if (this.mend(page, from)) continue;
       blocked += 1;
-      atRisk.push(page, from);
+      this.push(page, from);
     }
   }
 
@@ -216,20 +227,58 @@ export class Repair implements ReplySink {
     const copies = this.repatriate.copiesOf(page);
     if (from !== NOBODY && !hasCopy(copies, from)) return true;
     const kept = this.keptOf(page, from);
-    if (!this.isShort(kept)) {
+    if (from === SPILL ? mayLeaveDisk(kept, this.lenders) : !isShort(kept, this.lenders)) {
       if (from !== NOBODY) this.drop(page, from);
       return true;
     }
+    // It is there for good, until there are more lenders.
+    if (from === SPILL && isEnough(kept, from, this.lenders)) return true;
     if (this.remotePages.presentOf(copies) === NO_COPIES) return true; // A sweep finds it again.
-    this.leaving = from;
-    if (this.lenders.choose(this.mayCopyTo, kept) < 0) {
-      return from !== NOBODY && this.hasRoomAtHome && this.repatriate.bringHome(page);
-    }
+    const place = this.placeFor(kept, from);
+    if (place < 0) return this.mendWithoutPlace(page, from, kept);
+    if (from === SPILL && !this.hasCreditFor(place)) return false;
     if (this.repatriate.copyElsewhere(page, from)) {
-      this.inFlight += 1;
+      this.fly(from, 1);
+      if (from === SPILL) this.fetchingOnDisk += 1;
       return true;
     }
     return this.zcache.tmem.inTransit(page);
+  }
+
+  /** Nobody takes another copy. What a holder wants to be rid of may be on the disk, or come home. */
+  private mendWithoutPlace(page: number, from: number, kept: Copies): boolean {
+    if (from === NOBODY) return false;
+    if (from !== SPILL && hasCopy(kept, SPILL)) {
+      this.drop(page, from);
+      return true;
+    }
+    // One that a lender has need not come home from the disk.
+    const isWanted = from !== SPILL || kept === NO_COPIES;
+    if (isWanted && this.hasRoomAtHome) return this.repatriate.bringHome(page);
+    // What is on the disk is well kept there, and found there again.
+    return from === SPILL && !this.lenders.hasUsable(this.lenders.copiesWanted);
+  }
+
+  /** Whether one more page may be sent there when it has been read: none is read in vain. */
+  private hasCreditFor(node: number): boolean {
+    let count = this.fetchingOnDisk;
+    for (const it of this.batches)
+      if (it.state === "filling" && it.node === node) count += it.count;
+    return count < this.lenders.credit(node);
+  }
+
+  /** Where another copy goes, beside these: to a lender, else to the disk; -1: nowhere now. */
+  private placeFor(kept: Copies, from: number): number {
+    const { lenders, spill } = this;
+    const atLenders = withoutCopy(kept, SPILL);
+    this.leaving = from;
+    if (copyCount(atLenders) < lenders.copiesWanted) {
+      const node = lenders.choose(this.mayCopyTo, atLenders);
+      if (node >= 0) return node;
+    }
+    if (from === SPILL || hasCopy(kept, SPILL) || spill?.isReady !== true) return -1;
+    const isRefuge = from !== NOBODY && !this.hasRoomAtHome;
+    return lenders.wantsDiskCopy || isRefuge ? SPILL : -1;
   }
 
   /**
@@ -237,27 +286,41 @@ export class Repair implements ReplySink {
    * since nobody has it, or it was put anew.
    */
   onZpage(page: number, from: number, handle: Handle, zpage: ZpageEntry | null): void {
-    this.inFlight -= 1;
+    this.fly(from, -1);
+    if (from === SPILL) this.fetchingOnDisk -= 1;
     if (page === 0 || !this.isRemote(page)) return;
     if (zpage === null) {
-      this.atRisk.push(page, from);
+      this.push(page, from);
       return;
     }
     const kept = this.keptOf(page, from);
-    if (!this.isShort(kept)) return;
+    if (isEnough(kept, from, this.lenders)) return;
     const batch = this.batchFor(kept, from);
     if (batch === null) {
-      this.atRisk.push(page, from);
+      this.push(page, from);
       return;
     }
-    this.inFlight += 1;
+    this.fly(from, 1);
     this.append(batch, page, from, handle, zpage);
+    this.sendAtEndOfTurn();
+  }
+
+  private sendAtEndOfTurn(): void {
     if (this.sendSoon) return;
     this.sendSoon = true;
     this.clock.soon(() => {
       this.sendSoon = false;
-      for (const it of this.batches) if (it.state === "filling") this.send(it);
+      for (const it of this.batches) if (it.state === "filling" && !this.mayGrow(it)) this.send(it);
     });
+  }
+
+  /**
+   * Pages come from the disk one by one, and each would go in a message of its own: while one is
+   * under way to the same holder the others are gathered (Nagle's rule).
+   */
+  private mayGrow({ node, from, hasRoom }: RepairBatch): boolean {
+    if (from[0] !== SPILL || !hasRoom || this.fetchingOnDisk === 0) return false;
+    return this.batches.some((it) => it.state === "sent" && it.node === node);
   }
 
   /** ReplySink: a status for each zpage of the batch. */
@@ -271,7 +334,7 @@ export class Repair implements ReplySink {
       if (isTaken && !this.remotePages.isAbsent(batch.node)) this.taken(batch, i);
       else {
         refused += 1;
-        this.again(batch, i);
+        this.notTaken(batch, i);
       }
     }
     this.finish(batch);
@@ -286,10 +349,21 @@ export class Repair implements ReplySink {
     for (let i = 0; i < batch.count; i += 1) {
       this.handle.read(batch.handles, i * HANDLE_BYTES);
       this.remotePages.oweBeforePut(batch.node, this.handle, batch.versions[i] ?? 0);
-      this.again(batch, i);
+      this.notTaken(batch, i);
     }
     this.finish(batch);
     if (transportStatus !== TRANSPORT_STATUS.DIED) this.lenders.noteRefused(batch.node);
+  }
+
+  /** SpillSink. */
+  onSpilled(context: number, isWritten: boolean): void {
+    const batch = this.batchOf(context);
+    for (let i = 0; i < batch.count; i += 1) {
+      if (isWritten && batch.spilled?.sector(i) !== NO_SECTOR) this.taken(batch, i);
+      else this.notTaken(batch, i);
+    }
+    this.finish(batch);
+    this.pump();
   }
 
   /** Looks for pages at risk among the next records. */
@@ -299,7 +373,8 @@ export class Repair implements ReplySink {
     for (let page = this.sweepAt; page < end; page += 1) {
       if (!this.isRemote(page)) continue;
       const present = this.keptOf(page, NOBODY);
-      if (present !== NO_COPIES && this.isShort(present)) this.atRisk.push(page, NOBODY);
+      if (hasCopy(present, SPILL)) continue;
+      if (present !== NO_COPIES && isShort(present, this.lenders)) this.atRisk.push(page, NOBODY);
     }
     this.sweepAt = end === tmem.pageEnd ? 0 : end;
   }
@@ -316,8 +391,15 @@ export class Repair implements ReplySink {
     return this.remotePages.presentOf(from === NOBODY ? copies : withoutCopy(copies, from));
   }
 
-  private isShort(copies: Copies): boolean {
-    return copyCount(copies) < this.lenders.copiesWanted;
+  /** A page that may have a copy on the disk, where it is safe. */
+  private push(page: number, from: number): void {
+    const onDisk = from === NOBODY && this.spill?.has(page) === true;
+    this.atRisk.push(page, onDisk ? SPILL : from);
+  }
+
+  private fly(from: number, count: number): void {
+    this.inFlight += count;
+    if (from === SPILL) this.inFlightOnDisk += count;
   }
 
   private get hasRoomAtHome(): boolean {
@@ -329,34 +411,40 @@ export class Repair implements ReplySink {
   private drop(page: number, from: number): void {
     const { tmem } = this.zcache;
     tmem.readHandle(page, this.handle);
-    const next = this.without(this.repatriate.copiesOf(page), from, tmem.version(page));
+    const next = this.without(this.repatriate.copiesOf(page), page, from, tmem.version(page));
     this.repatriate.setCopies(page, next);
-    this.counters.copies_reclaimed += 1;
+    if (from === SPILL) this.counters.pages_unspilled += 1;
+    else this.counters.copies_reclaimed += 1;
   }
 
   /** Without the copy there, of the page under `handle`, which is owed a flush. */
-  private without(copies: Copies, node: number, version: number): Copies {
+  private without(copies: Copies, page: number, node: number, version: number): Copies {
     this.remotePages.copyRemoved(node);
-    this.remotePages.owe(node, this.handle, version, FLUSH_SCOPE.PAGE);
+    if (node === SPILL) this.spill?.free(page, this.zcache.tmem.zpageBytes(page));
+    else this.remotePages.owe(node, this.handle, version, FLUSH_SCOPE.PAGE);
     return withoutCopy(copies, node);
   }
 
   /** One that goes to a holder which may take a copy beside these, or null: there is none now. */
-  private batchFor(kept: Copies, from: number): Batch | null {
+  private batchFor(kept: Copies, from: number): RepairBatch | null {
+    const toDisk = this.spill !== null && this.placeFor(kept, from) === SPILL;
+    const atLenders = withoutCopy(kept, SPILL);
     this.leaving = from;
     for (const batch of this.batches) {
       if (batch.state !== "filling" || batch.node === from) continue;
-      if (this.lenders.sharesZone(batch.node, kept)) continue;
+      if ((batch.node === SPILL) !== toDisk) continue;
+      if (!toDisk && this.lenders.sharesZone(batch.node, atLenders)) continue;
       if (batch.hasRoom) return batch;
       this.send(batch);
     }
     const free = this.batches.find(({ state }) => state === "free");
-    const node = this.lenders.choose(this.mayCopyTo, kept);
+    const node = this.placeFor(kept, from);
     if (free === undefined || node < 0) return null;
+    const room = node === SPILL ? (this.spill?.countMax ?? 0) : this.lenders.credit(node);
     free.state = "filling";
     free.node = node;
     free.count = 0;
-    free.countMax = Math.min(REPAIR_PAGES_MAX, this.lenders.credit(node));
+    free.countMax = Math.min(REPAIR_PAGES_MAX, room);
     free.bodyBytes = 0;
     return free;
   }
@@ -368,7 +456,7 @@ export class Repair implements ReplySink {
   };
 
   private append(
-    batch: Batch,
+    batch: RepairBatch,
     page: number,
     from: number,
     handle: Handle,
@@ -389,11 +477,12 @@ export class Repair implements ReplySink {
     batch.bodyBytes = bodyBytes + PUT_ENTRY_BYTES + zpageBytes;
   }
 
-  private send(batch: Batch): void {
+  private send(batch: RepairBatch): void {
     const { node, count, bodyBytes } = batch;
     const channel = this.peers.channelOf(node);
     const context = this.batches.indexOf(batch);
     batch.state = "sent";
+    if (node === SPILL) return this.writeToDisk(batch, context);
     if (channel?.begin(LANE.BULK, bodyBytes) === true) {
       this.memory.copy(channel.bytes, channel.at, batch.bytes, 0, bodyBytes);
       const timeoutMs = this.requestTimeoutMs;
@@ -402,12 +491,23 @@ export class Repair implements ReplySink {
         return;
       }
     }
-    for (let i = 0; i < count; i += 1) this.again(batch, i);
+    for (let i = 0; i < count; i += 1) this.notTaken(batch, i);
+    this.finish(batch);
+  }
+
+  private writeToDisk(batch: RepairBatch, context: number): void {
+    const { spill } = this;
+    if (spill?.isReady === true) {
+      const { bytes, view, count } = batch;
+      batch.spilled = spillEntries(spill, { bytes, view, at: 0 }, count);
+      if (spill.write(batch.spilled, this, context)) return;
+    }
+    for (let i = 0; i < batch.count; i += 1) this.notTaken(batch, i);
     this.finish(batch);
   }
 
   /** The new holder has it. What the record says decides what becomes of that. */
-  private taken(batch: Batch, i: number): void {
+  private taken(batch: RepairBatch, i: number): void {
     const { tmem } = this.zcache;
     const { node } = batch;
     const page = batch.pages[i] ?? 0;
@@ -417,35 +517,66 @@ export class Repair implements ReplySink {
     const copies =
       isThere && tmem.tag(page) === TAG.REMOTE ? this.repatriate.copiesOf(page) : NO_COPIES;
     if (hasCopy(copies, node)) return;
-    const from = batch.from[i] ?? NOBODY;
-    const isLeaving = from !== NOBODY && hasCopy(copies, from);
-    const kept = this.remotePages.presentOf(isLeaving ? withoutCopy(copies, from) : copies);
-    if (copies === NO_COPIES || !this.isShort(kept)) {
-      this.remotePages.oweBeforePut(node, this.handle, version);
-      return;
+    const wished = batch.from[i] ?? NOBODY;
+    // One that has come to the disk meanwhile may leave it for this.
+    const onDisk = hasCopy(copies, SPILL) ? SPILL : NOBODY;
+    const from = wished !== NOBODY && hasCopy(copies, wished) ? wished : onDisk;
+    const kept = this.remotePages.presentOf(withoutCopy(copies, from));
+    const isWanted = copies !== NO_COPIES && !isEnough(kept, from, this.lenders);
+    if (isWanted && this.setTaken(batch, i, copies, kept, from)) return;
+    if (node !== SPILL) this.remotePages.oweBeforePut(node, this.handle, version);
+  }
+
+  /**
+   * The page has another copy, in place of one that is gone or wants to be. @returns whether its
+   * record has room for it.
+   */
+  private setTaken(
+    batch: RepairBatch,
+    i: number,
+    copies: Copies,
+    kept: Copies,
+    from: number,
+  ): boolean {
+    const { node } = batch;
+    const page = batch.pages[i] ?? 0;
+    const version = batch.versions[i] ?? 0;
+    const known = withCopy(kept, node);
+    let next = copies;
+    // The disk keeps its copy until there are enough without it.
+    const isLeaving = from !== NOBODY && (from !== SPILL || mayLeaveDisk(known, this.lenders));
+    if (isLeaving) next = this.without(next, page, from, version);
+    const gone = this.remotePages.absentOf(next);
+    if (gone >= 0 && (!isLeaving || copyCount(next) === COPIES_MAX)) {
+      next = this.without(next, page, gone, version);
     }
-    const gone = isLeaving ? from : this.remotePages.absentOf(copies);
-    const next = gone < 0 ? copies : this.without(copies, gone, version);
-    if (isLeaving) this.counters.copies_reclaimed += 1;
-    else this.counters.copies_repaired += 1;
+    if (copyCount(next) === COPIES_MAX) return false;
+    if (from === NOBODY) this.counters.copies_repaired += 1;
+    else if (from !== SPILL) this.counters.copies_reclaimed += 1;
+    else if (isLeaving) this.counters.pages_unspilled += 1;
+    if (batch.spilled !== null) this.spill?.keep(batch.spilled, i, page);
     this.remotePages.copyAdded(node);
     this.repatriate.setCopies(page, withCopy(next, node));
-    if (this.isShort(withCopy(kept, node))) this.atRisk.push(page, NOBODY);
+    if (isShort(known, this.lenders)) this.push(page, NOBODY);
+    return true;
   }
 
   /** It was not taken. */
-  private again(batch: Batch, i: number): void {
-    this.atRisk.push(batch.pages[i] ?? 0, batch.from[i] ?? NOBODY);
+  private notTaken(batch: RepairBatch, i: number): void {
+    this.push(batch.pages[i] ?? 0, batch.from[i] ?? NOBODY);
   }
 
-  private batchOf(context: number): Batch {
+  private batchOf(context: number): RepairBatch {
     const batch = this.batches[context];
     assert(batch?.state === "sent", "reply to a batch that is not under way");
     return batch;
   }
 
-  private finish(batch: Batch): void {
-    this.inFlight -= batch.count;
+  private finish(batch: RepairBatch): void {
+    for (let i = 0; i < batch.count; i += 1) this.fly(batch.from[i] ?? NOBODY, -1);
+    if (batch.spilled !== null) this.spill?.finish(batch.spilled);
+    batch.spilled = null;
     batch.state = "free";
+    this.sendAtEndOfTurn();
   }
 }
