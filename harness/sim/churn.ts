@@ -27,6 +27,8 @@ export interface ChurnOptions {
   /** Shorter than a partition: holders drop pages of owners that are there still. */
   readonly foreignGraceMs: number;
   readonly replicas: number;
+  /** Each node has a disk, which is small, and slow, full or failing at times. */
+  readonly disks?: boolean;
 }
 
 /** A node, and what its pool must hold: generations by page. */
@@ -100,6 +102,7 @@ class Churn {
   readonly sim: SimCluster;
   readonly random: SeededRandom;
   readonly workers: Worker[] = [];
+  private disks = false;
   private split: [SimNode[], SimNode[]] | null = null;
 
   constructor(seed: number) {
@@ -107,8 +110,11 @@ class Churn {
     this.random = new SeededRandom(seed * 7919);
   }
 
-  async start(options: Pick<ChurnOptions, "foreignGraceMs" | "replicas">): Promise<void> {
-    const settings = { lendBytes: 8 * MIB, ...options };
+  async start(options: Omit<ChurnOptions, "seed" | "troubles">): Promise<void> {
+    const { disks = false, foreignGraceMs, replicas } = options;
+    this.disks = disks;
+    const spill = { spillPath: "disk", spillBytes: MIB, replicasOnDisk: replicas > 1 };
+    const settings = { lendBytes: 8 * MIB, foreignGraceMs, replicas, ...(disks ? spill : {}) };
     await this.sim.startGossiping(Array.from({ length: NODES }, () => settings));
     for (const node of this.sim.nodes) this.workers.push(new Worker(this, node));
     this.agree();
@@ -118,6 +124,7 @@ class Churn {
   async run(troubles: readonly Trouble[]): Promise<void> {
     for (let i = 0; i < EVENTS; i += 1) {
       this.work();
+      if (this.disks) this.troubleDisks();
       const trouble = troubles[below(this.random, troubles.length)];
       if (trouble === "partition") this.partitionOrHeal();
       else await this.goOrComeBack(trouble === "crash");
@@ -126,9 +133,29 @@ class Churn {
     }
     this.heal();
     for (const worker of this.workers) await this.comeBack(worker);
+    if (this.disks) this.healDisks();
     this.agree();
     this.work();
     this.settle();
+  }
+
+  private troubleDisks(): void {
+    for (const { node } of this.workers) {
+      const { troubles } = node.disk;
+      troubles.latencyMs = below(this.random, 4) === 0 ? below(this.random, 3000) : 0.1;
+      troubles.readFailPercent = below(this.random, 2) * below(this.random, 50);
+      troubles.writeFailPercent = below(this.random, 2) * below(this.random, 100);
+      troubles.bytesMax = below(this.random, 2) === 0 ? 2 * MIB : below(this.random, MIB);
+    }
+  }
+
+  private healDisks(): void {
+    for (const { node } of this.workers) {
+      const bytesMax = 2 * MIB;
+      Object.assign(node.disk.troubles, { latencyMs: 0.1, bytesMax });
+      Object.assign(node.disk.troubles, { readFailPercent: 0, writeFailPercent: 0 });
+    }
+    this.sim.run(10_000);
   }
 
   /** Everybody does something, a little at a time. */
