@@ -13,6 +13,7 @@ import { metadataBench } from "./metadata.ts";
 import { pagesBench } from "./pages.ts";
 import { processesBench } from "./processes.ts";
 import { remoteBench } from "./remote.ts";
+import { spillBench } from "./spill.ts";
 import { steadyBench } from "./steady.ts";
 
 const BENCHES: readonly Bench[] = [
@@ -22,6 +23,7 @@ const BENCHES: readonly Bench[] = [
   steadyBench,
   channelFigures,
   remoteBench,
+  spillBench,
   gossipBench,
   processesBench,
 ];
