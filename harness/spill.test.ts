@@ -270,6 +270,25 @@ test("with one lender a page has its second copy on the disk, and is served when
   await sim.stop();
 });
 
+test("of lender and disk the quicker one serves: neither is waited for while it hangs", async () => {
+  for (const slow of ["disk", "lender"]) {
+    const { sim, owner, lenders } = await world(BOTH, 1);
+    const [lender] = lenders as [SimNode];
+    await come(sim, owner, lender);
+    const pool = fill(sim, owner);
+    rest(sim);
+    if (slow === "disk") owner.disk.troubles.latencyMs = 20_000;
+    else sim.network.block(lender.host, owner.host);
+    for (let number = 0; number < PAGES; number += 10) {
+      const startMs = sim.clock.now();
+      expect(owner.get(pool, number)).toBe(1);
+      expect(sim.clock.now() - startMs).toBeLessThan(600);
+    }
+    if (slow === "lender") expect(owner.counter("spill_reads")).toBeGreaterThan(PAGES / 20);
+    await sim.stop();
+  }
+});
+
 test("copies on the disk are given up when there is a second lender", async () => {
   const { sim, owner, lenders } = await world(BOTH, 2);
   const [first, second] = lenders as [SimNode, SimNode];
