@@ -43,6 +43,11 @@ describe("a cluster of whole nodes", () => {
     const troubles: Trouble[] = ["crash", "stop", "partition"];
     await churn({ seed, troubles, foreignGraceMs: LONG_MS, replicas: seed, seal: true });
   });
+
+  test.each(SEEDS)("that have disks, slow, full and failing ones, seed %d", async (seed) => {
+    const troubles: Trouble[] = ["crash", "stop", "partition"];
+    await churn({ seed, troubles, foreignGraceMs: LONG_MS, replicas: seed, disks: true });
+  });
 });
 
 test("requests to a node that lost power fail in two seconds, and at once when it is dead", async () => {

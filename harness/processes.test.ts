@@ -4,7 +4,7 @@
  * can do: ports, paths, signals, processes that die or stand still.
  */
 import { describe, expect, test } from "bun:test";
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { PageError } from "../src/client/errors.ts";
 import { clientHello, encodeHello, HELLO_BYTES_MAX, ROLE } from "../src/wire/handshake.ts";
 import { MESSAGE } from "../src/wire/messages.ts";
@@ -291,6 +291,47 @@ describe("a holder", () => {
     await until("the holder is empty", async () => {
       return (await counter(holder, "foreign_pers_pages")) === 0;
     });
+  });
+});
+
+describe("a disk for pages", () => {
+  test(
+    "holds what memory does not, all of it is read back, and no file is ever to be seen",
+    async () => {
+      await using world = new ProcessWorld();
+      const directory = world.path("spill");
+      mkdirSync(directory);
+      const spill = [`--spill=${directory}`, "--spill-size=16MiB", "--selfshrink=off"];
+      const node = await world.start("node", 0, ["--memory=1MiB", ...spill]);
+      expect(readdirSync(directory)).toEqual([]);
+      const client = await world.connect(node);
+      const pool = await client.newPool({ persistent: true });
+      expect(await fill(pool, PAGES)).toBe(PAGES);
+      expect(await countRight(pool, PAGES)).toBe(PAGES);
+      expect(await counter(client, "spilled_pages")).toBeGreaterThan(PAGES / 2);
+      const { stdout } = await world.run(["status", "--client", node.client]);
+      expect(stdout).toMatch(/^spilled: \d+ pages, \S+[KM]iB of 16MiB$/m);
+      await pool.flush();
+      await until("the disk is empty", async () => (await counter(client, "spill_bytes")) === 0);
+      expect(await fill(pool, PAGES)).toBe(PAGES);
+      expect(await countRight(pool, PAGES)).toBe(PAGES);
+      expect(await node.stop()).toBe(0);
+      expect(readdirSync(directory)).toEqual([]);
+    },
+    TEST_MS,
+  );
+
+  test("that cannot be made ends the node with 3 and one line; what is there stays", async () => {
+    await using world = new ProcessWorld();
+    const file = world.path("mine");
+    writeFileSync(file, "mine");
+    const flags = ["--number=0", "--gossip=none", "--listen=127.0.0.1:0", "--spill-size=1MiB"];
+    for (const path of [file, world.path("no/such")]) {
+      const ended = await world.run(["node", ...flags, `--spill=${path}`]);
+      expect(ended).toMatchObject({ stdout: "", code: 3 });
+      expect(ended.stderr).toMatch(/^ramster: Cannot use --spill "[^"]+": [^\n]+\n$/);
+    }
+    expect(readFileSync(file, "utf8")).toBe("mine");
   });
 });
 

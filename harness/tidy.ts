@@ -39,6 +39,8 @@ const UNBREAKABLE = /^\s*(?:\w+: )?(["'`/]).*\1[dgimsuy]*[,;)]*$|^\s*\)?(?:test|
 const ROOMS: Readonly<Record<string, readonly string[]>> = {
   core: [],
   memory: ["core"],
+  disk: ["core"],
+  spill: ["core"],
   frames: ["core"],
   tmem: ["core"],
   zbud: ["core", "frames"],
@@ -49,7 +51,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   gossip: ["core"],
   cluster: ["gossip", "net", "core"],
   security: ["gossip", "net", "core"],
-  ramster: ["zcache", "tmem", "zbud", "compress", "net", "wire", "core"],
+  ramster: ["spill", "zcache", "tmem", "zbud", "compress", "net", "wire", "core"],
   doors: ["ramster", "net", "wire", "core"],
   client: ["security", "net", "wire", "memory", "core"],
   node: [
@@ -64,6 +66,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
     "security",
     "gossip",
     "memory",
+    "disk",
     "net",
     "wire",
     "core",
@@ -93,16 +96,19 @@ const OUTSIDE: readonly { readonly name: RegExp; readonly homes: readonly string
     name: /^node:fs/,
     homes: [
       ...["src/net/bun.ts", "src/compress/lz4.ts", "src/memory/linux-memory.ts"],
-      ...["src/cli/", "src/main.ts"],
+      ...["src/disk/", "src/cli/", "src/main.ts"],
     ],
   },
-  { name: /^node:/, homes: ["src/net/bun.ts", "src/memory/", "src/cli/", "src/main.ts"] },
+  {
+    name: /^node:/,
+    homes: ["src/net/bun.ts", "src/memory/", "src/disk/", "src/cli/", "src/main.ts"],
+  },
 ];
 
 /** Where time, chance, the process and the console may be touched. */
 const EFFECT_HOMES = [
   ...["src/net/bun.ts", "src/net/bun-datagrams.ts", "src/net/bun-http.ts"],
-  ...["src/memory/", "src/cli/", "src/main.ts"],
+  ...["src/memory/", "src/disk/", "src/cli/", "src/main.ts"],
 ];
 
 const BANNED: readonly {

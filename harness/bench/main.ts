@@ -16,6 +16,7 @@ import { pagesBench } from "./pages.ts";
 import { processesBench } from "./processes.ts";
 import { remoteBench } from "./remote.ts";
 import { sealBench } from "./seal.ts";
+import { spillBench } from "./spill.ts";
 import { steadyBench } from "./steady.ts";
 
 const BENCHES: readonly Bench[] = [
@@ -27,6 +28,7 @@ const BENCHES: readonly Bench[] = [
   channelFigures,
   remoteBench,
   copiesBench,
+  spillBench,
   gossipBench,
   processesBench,
   lendBackBench,

@@ -92,6 +92,7 @@ export class Owner implements GetSink {
       random: new BunRandom(),
       memory: openMemory(),
       hostMemory: { look: () => null },
+      disk: null,
       log: new Log(() => {}),
     };
     const membership = openMembership({ ...env, transport, keyring: null }, config);

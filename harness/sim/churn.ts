@@ -29,6 +29,8 @@ export interface ChurnOptions {
   readonly replicas: number;
   /** Whether pages that leave are sealed. */
   readonly seal?: boolean;
+  /** Each node has a disk, which is small, and slow, full or failing at times. */
+  readonly disks?: boolean;
 }
 
 /** A node, and what its pool must hold: generations by page. */
@@ -102,6 +104,7 @@ class Churn {
   readonly sim: SimCluster;
   readonly random: SeededRandom;
   readonly workers: Worker[] = [];
+  private disks = false;
   private split: [SimNode[], SimNode[]] | null = null;
 
   constructor(seed: number) {
@@ -110,7 +113,11 @@ class Churn {
   }
 
   async start(options: Omit<ChurnOptions, "seed" | "troubles">): Promise<void> {
-    const settings = { lendBytes: 8 * MIB, ...options };
+    const { disks = false, seal = false, foreignGraceMs, replicas } = options;
+    this.disks = disks;
+    const spill = { spillPath: "disk", spillBytes: MIB, replicasOnDisk: replicas > 1 };
+    const own = { lendBytes: 8 * MIB, foreignGraceMs, replicas, seal };
+    const settings = { ...own, ...(disks ? spill : {}) };
     await this.sim.startGossiping(Array.from({ length: NODES }, () => settings));
     for (const node of this.sim.nodes) this.workers.push(new Worker(this, node));
     this.agree();
@@ -120,6 +127,7 @@ class Churn {
   async run(troubles: readonly Trouble[]): Promise<void> {
     for (let i = 0; i < EVENTS; i += 1) {
       this.work();
+      if (this.disks) this.troubleDisks();
       const trouble = troubles[below(this.random, troubles.length)];
       if (trouble === "partition") this.partitionOrHeal();
       else await this.goOrComeBack(trouble === "crash");
@@ -128,9 +136,29 @@ class Churn {
     }
     this.heal();
     for (const worker of this.workers) await this.comeBack(worker);
+    if (this.disks) this.healDisks();
     this.agree();
     this.work();
     this.settle();
+  }
+
+  private troubleDisks(): void {
+    for (const { node } of this.workers) {
+      const { troubles } = node.disk;
+      troubles.latencyMs = below(this.random, 4) === 0 ? below(this.random, 3000) : 0.1;
+      troubles.readFailPercent = below(this.random, 2) * below(this.random, 50);
+      troubles.writeFailPercent = below(this.random, 2) * below(this.random, 100);
+      troubles.bytesMax = below(this.random, 2) === 0 ? 2 * MIB : below(this.random, MIB);
+    }
+  }
+
+  private healDisks(): void {
+    for (const { node } of this.workers) {
+      const bytesMax = 2 * MIB;
+      Object.assign(node.disk.troubles, { latencyMs: 0.1, bytesMax });
+      Object.assign(node.disk.troubles, { readFailPercent: 0, writeFailPercent: 0 });
+    }
+    this.sim.run(10_000);
   }
 
   /** Everybody does something, a little at a time. */

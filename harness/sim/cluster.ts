@@ -22,6 +22,7 @@ import { type Membership, openMembership } from "../../src/node/membership.ts";
 import { Node } from "../../src/node/node.ts";
 import type { GetAndFree } from "../../src/ramster/waiters.ts";
 import { SimClock } from "./clock.ts";
+import { SimDisk } from "./disk.ts";
 import { drive } from "./drive.ts";
 import { type NetworkSettings, SimNetwork } from "./network.ts";
 import { ProcessClock } from "./process-clock.ts";
@@ -51,6 +52,7 @@ export class SimNode {
   private membership: Membership | null = null;
   private running: Node | null = null;
   private process: ProcessClock;
+  private simDisk: SimDisk | null = null;
   private lastToken = 0;
   private readonly handle = new Handle();
   private readonly page = new Uint8Array(PAGE_BYTES);
@@ -67,6 +69,12 @@ export class SimNode {
   get node(): Node {
     assert(this.running !== null);
     return this.running;
+  }
+
+  /** Of one that spills: that of its present or last life. */
+  get disk(): SimDisk {
+    assert(this.simDisk !== null);
+    return this.simDisk;
   }
 
   get counters(): Record<string, number> {
@@ -95,7 +103,9 @@ export class SimNode {
     const transport = clock.transport(network.transport(this.host));
     const buggify: Buggify = (point) => this.cluster.buggify(point);
     const hostMemory = { look: () => this.machine.look() };
-    const env = { clock, transport, random, hostMemory, log, buggify };
+    this.simDisk = this.config.spillPath === null ? null : new SimDisk(clock, random);
+    const { simDisk: disk } = this;
+    const env = { clock, transport, random, hostMemory, log, buggify, disk };
     const config = { ...this.config, seeds: seeds.map((seed) => seed.gossip) };
     this.membership = openMembership({ ...env, keyring: null }, config);
     const { membership } = this;
@@ -114,6 +124,7 @@ export class SimNode {
     this.isUp = false;
     this.cluster.network.crash(this.host);
     this.process.kill();
+    this.simDisk?.close();
     this.node.ramster.close();
     this.node.foreign?.zcache.close();
   }

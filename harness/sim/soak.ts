@@ -63,10 +63,11 @@ async function soakChurn(seeds: number): Promise<number> {
     for (const troubles of [...ALL_TROUBLES.map((trouble) => [trouble]), ALL_TROUBLES]) {
       for (const foreignGraceMs of GRACES_MS) {
         const replicas = 1 + (seed % COPIES_MAX);
+        const disks = seed % 4 > 1;
         const kind = `${troubles.join(" ")}, grace ${foreignGraceMs} ms, ${replicas} copies`;
-        const what = `seed ${seed}, ${kind}`;
+        const what = `seed ${seed}, ${kind}${disks ? ", disks" : ""}`;
         try {
-          const lost = await churn({ seed, troubles, foreignGraceMs, replicas });
+          const lost = await churn({ seed, troubles, foreignGraceMs, replicas, disks });
           console.log(`${what}: ${lost} pages lost with those that were gone`);
         } catch (error) {
           failures += 1;

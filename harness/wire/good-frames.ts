@@ -143,9 +143,9 @@ const CONTROL: readonly GoodFrame[] = [
     message: "HELLO",
     body: CLIENT_HELLO,
   }),
-  reply("hello-reply", "HELLO of a client door, accepted", { type: 1 }, helloFields(3, 1023), {
+  reply("hello-reply", "HELLO of a client door, accepted", { type: 1 }, helloFields(3, 1022), {
     message: "HELLO",
-    body: { ...PEER_HELLO, role: 3, node: 1023 },
+    body: { ...PEER_HELLO, role: 3, node: 1022 },
   }),
   reply(
     "hello-reply-refused",

@@ -54,7 +54,7 @@ describe("parseArgs() of a node", () => {
       --advertise 10.0.0.8:7777 --gossip-advertise 10.0.0.8:7946 --insecure
       --quota 1GiB --foreign-grace 1m --drain-timeout 5s --http 127.0.0.1:9100
       --gossip-tune probe-timeout=1s,gossip-nodes=5
-      --zone rack7 --replicas 1 --seal
+      --zone rack7 --replicas 2 --seal --spill /var/spill --spill-size 2GiB --replicas-on-disk
       --gossip-label blue --unused 2m --log warn,net=debug --log-format json`;
     expect(parse(line.replaceAll("\n", " "))).toEqual({
       command: "node",
@@ -71,7 +71,10 @@ describe("parseArgs() of a node", () => {
         memoryBytes: 134_217_728,
         lendBytes: 1_073_741_824,
         target: 0,
-        replicas: 1,
+        replicas: 2,
+        spillPath: "/var/spill",
+        spillBytes: 2_147_483_648,
+        replicasOnDisk: true,
         zone: "rack7",
         clients: [
           { kind: "unix", path: "/run/r.sock" },
@@ -348,7 +351,7 @@ describe("parseArgs() refuses", () => {
     ["stats --json=yes --client unix:/a", "Cannot use --json with a value"],
     ["node 7", 'Cannot use argument "7": "node" takes flags only'],
     ["node -n 7", 'Cannot use argument "-n": flags begin with "--", see ramster node --help'],
-    ["node --number 1024", 'Cannot use --number "1024": it must be at most 1023'],
+    ["node --number 1024", 'Cannot use --number "1024": it must be at most 1022'],
     ["node --number -1", 'Cannot use --number "-1": it must be at least 0'],
     [
       "node --number 1 --memory 64MB",
@@ -371,6 +374,14 @@ describe("parseArgs() refuses", () => {
       "node --number 1 --target all",
       'Cannot use --target "all": write the number of a node, "auto" or "none"',
     ],
+    ["node --spill /x", 'Cannot use --spill "/x": how large it may become takes --spill-size'],
+    ["node --spill-size 1MiB", 'Cannot use --spill-size "1048576": where that is takes --spill'],
+    ["node --replicas-on-disk", "Cannot use --replicas-on-disk: which disk takes --spill"],
+    [
+      "node --spill /x --spill-size 1KiB",
+      'Cannot use --spill-size "1KiB": it must be at least 1MiB',
+    ],
+    ["server --spill /x", 'Cannot use --spill: "server" has no such flag, it belongs to "node"'],
     ["node --number 1 --target 1", 'Cannot use --target "1": it is the number of this node'],
     ["node --number 1 --high-mark 101", 'Cannot use --high-mark "101": it must be at most 100'],
     [
@@ -401,7 +412,7 @@ describe("parseArgs() refuses", () => {
     ["node --number 1 --peers 2@h:1,,", 'Cannot use --peers "": a member of the list is empty'],
     [
       "node --number 1 --peers 9999@h:1",
-      'Cannot use --peers "9999@h:1": the number before "@" must be 0 .. 1023',
+      'Cannot use --peers "9999@h:1": the number before "@" must be 0 .. 1022',
     ],
     [
       "node --number 1 --peers 2@unix:/a",

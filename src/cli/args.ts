@@ -170,6 +170,11 @@ function readNode(flags: GivenFlags, machine: Machine): NodeConfig {
     lendBytes: readLend(flags),
     target: readTarget(flags.value("target")),
     replicas: readReplicas(flags.value("replicas")),
+    spillPath: readPath(flags.optional("spill")),
+    spillBytes: readOptional(flags.optional("spill-size"), (it) =>
+      parseSize(it, NODE_BOUNDS.spillBytes),
+    ),
+    replicasOnDisk: flags.has("replicas-on-disk"),
     highMarkPercent: parseCount(flags.value("high-mark"), NODE_BOUNDS.highMarkPercent),
     lowMarkPercent: parseCount(flags.value("low-mark"), NODE_BOUNDS.lowMarkPercent),
     codec: parseChoice(flags.value("codec"), CODEC_NAMES),

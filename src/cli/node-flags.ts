@@ -276,6 +276,29 @@ export const NODE_MEMORY: FlagGroup = {
   ],
 };
 
+export const DISK: FlagGroup = {
+  title: "Disk",
+  flags: [
+    {
+      name: "spill",
+      value: "FILE|DIR",
+      defaultNote: "none",
+      help: "where pages go that no lender takes: a new file, or one in a directory",
+    },
+    {
+      name: "spill-size",
+      value: "SIZE",
+      defaultNote: "none",
+      help: "how large that may become, at least 1MiB",
+    },
+    {
+      name: "replicas-on-disk",
+      value: null,
+      help: "a copy there stands for a zone that is missing",
+    },
+  ],
+};
+
 export const SERVER_MEMORY: FlagGroup = {
   title: "Memory",
   flags: [

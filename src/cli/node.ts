@@ -13,6 +13,7 @@
  */
 import { assert } from "../core/assert.ts";
 import { Log } from "../core/log.ts";
+import { openDisk } from "../disk/open-disk.ts";
 import { HttpDoor } from "../doors/http-door.ts";
 import { Keyring } from "../gossip/keyring.ts";
 import { LinuxMemory } from "../memory/linux-memory.ts";
@@ -41,7 +42,8 @@ export async function run(config: NodeConfig): Promise<ExitCode> {
   const membership = openMembership({ ...outside, log, keyring }, config);
   const transport = key === null ? outside.transport : secured(outside.transport, key.tls);
   const hostMemory = new LinuxMemory();
-  const env = { ...outside, transport, memory: openMemory(), hostMemory, log };
+  const disk = config.spillPath === null ? null : openDisk(config.spillPath);
+  const env = { ...outside, transport, memory: openMemory(), hostMemory, log, disk };
   // A node that waits for a cluster can be told not to.
   const joined = await Promise.race([membership?.start(), stopped]);
   if (membership !== null && joined === undefined) {

@@ -23,10 +23,11 @@ export async function run(options: StatsOptions): Promise<ExitCode> {
  * Fits 80 columns while names are short and sizes round. `ours`: pages of this node that are there;
  * `theirs`: pages of that node that are here.
  */
-export function statusText({ node, repair, members, peers }: NodeStats): string {
+export function statusText({ node, repair, members, peers, counters }: NodeStats): string {
   const lines = [
     `node ${node.number} "${node.name}" of cluster "${node.cluster}", listens on ${node.listen}`,
     `at risk: ${riskText(repair)}`,
+    ...spillLines(counters),
     "",
   ];
   if (members.length === 0) return [...lines, ...table(peers.map(peerRow), PEER_HEAD)].join("\n");
@@ -47,11 +48,20 @@ function riskText({ pages_at_risk: pages, pages_per_second, seconds_left }: Repa
   return `${count}, mended in about ${formatDuration(seconds_left * 1000)}, ${rate} a second`;
 }
 
+type Counters = NodeStats["counters"];
+
 const MEMBER_HEAD = [
   ...["node", "name", "state", "inc", "role", "lends", "free"],
   ...["target", "rtt", "link", "ours", "theirs"],
 ];
 const PEER_HEAD = ["node", "link", "ours", "theirs"];
+
+/** Of a node with a disk for pages. */
+function spillLines({ spilled_pages, spill_bytes, spill_bytes_max }: Counters): string[] {
+  if (spilled_pages === undefined || !spill_bytes_max) return [];
+  const used = formatSize(spill_bytes ?? 0);
+  return [`spilled: ${spilled_pages} pages, ${used} of ${formatSize(spill_bytes_max)}`];
+}
 
 function memberRow(member: MemberStats, peer: PeerStats | undefined): string[] {
   const { number, name, state, role, target, note } = member;

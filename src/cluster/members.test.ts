@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, test } from "bun:test";
 import { SimClock } from "../../harness/sim/clock.ts";
-import { NODES_MAX } from "../core/limits.ts";
+import { MEMBERS_MAX } from "../core/limits.ts";
 import { MEMBER_STATE } from "../gossip/messages.ts";
 import { Awareness } from "./awareness.ts";
 import { BroadcastQueue } from "./broadcast-queue.ts";
@@ -128,9 +128,9 @@ describe("claims about others", () => {
     expect([state("a"), members.get("a")?.addr]).toEqual(["alive 9", "10.0.0.7"]);
   });
 
-  test("there are NODES_MAX members at most, and those that are gone are forgotten in time", () => {
-    for (let i = 0; i < NODES_MAX + 5; i += 1) alive(`m${i}`, 1);
-    expect([members.count, counters.members_refused]).toEqual([NODES_MAX, 6]);
+  test("there are MEMBERS_MAX members at most, and those that are gone are forgotten in time", () => {
+    for (let i = 0; i < MEMBERS_MAX + 5; i += 1) alive(`m${i}`, 1);
+    expect([members.count, counters.members_refused]).toEqual([MEMBERS_MAX, 6]);
     dead("m0", 1);
     clock.run(LAN.reapMs - 1);
     expect(members.reap()).toEqual([]);

@@ -12,7 +12,7 @@
  * Not here: packets, probes, clocks other than that of suspicion.
  */
 import type { Clock } from "../core/clock.ts";
-import { NODES_MAX } from "../core/limits.ts";
+import { MEMBERS_MAX } from "../core/limits.ts";
 import type { LogLevel } from "../core/log.ts";
 import { encodeMessage } from "../gossip/body.ts";
 import {
@@ -132,7 +132,7 @@ export class Members {
     }
     const facts = { name, addr, port, meta: alive.meta, vsn: alive.vsn };
     if (member === undefined) {
-      if (this.list.length >= NODES_MAX) {
+      if (this.list.length >= MEMBERS_MAX) {
         this.counters.members_refused += 1;
         return;
       }

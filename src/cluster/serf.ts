@@ -6,7 +6,7 @@
  * is found alive again leaves no longer, whatever was said before; and a node that hears of an old
  * leave of its own says anew that it is there.
  */
-import { NODES_MAX } from "../core/limits.ts";
+import { MEMBERS_MAX } from "../core/limits.ts";
 import {
   decodeIntent,
   decodeSerfState,
@@ -96,7 +96,7 @@ export class Serf {
     this.witness(ltime);
     const known = this.statuses.get(node);
     if (known !== undefined && ltime <= known.ltime) return false;
-    if (known === undefined && this.statuses.size >= 2 * NODES_MAX) this.dropOldest();
+    if (known === undefined && this.statuses.size >= 2 * MEMBERS_MAX) this.dropOldest();
     this.statuses.set(node, { kind, ltime });
     return true;
   }

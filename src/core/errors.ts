@@ -16,6 +16,7 @@ export const ERROR_CODES = {
     "the other side speaks another protocol, version or page size, or is not who was expected",
   BAD_ZPAGE: "stored bytes that do not decompress to one page",
   CLOSED: "the connection or client was closed",
+  DISK_UNUSABLE: "the file for pages on disk cannot be made",
   LOST: "a persistent page that was accepted cannot be brought back",
   NO_MEMORY: "the operating system refused to reserve address space",
   NOT_SUPPORTED: "the other side does not know this request",

@@ -48,8 +48,11 @@ export const OBJECTS_PER_NODE_MAX = 16 * 1024 * 1024;
  * puts a second.
  */
 export const VERSION_END = 2 ** 46;
-/** Node numbers are 0 .. NODES_MAX - 1. */
-export const NODES_MAX = 1024;
+/**
+ * Node numbers are 0 .. NODES_MAX - 1: ten bits in the record of a page, less the number that
+ * stands for the disk there (ramster/copies.ts).
+ */
+export const NODES_MAX = 1023;
 
 // Region.
 
@@ -143,6 +146,9 @@ export const REDIAL_MS_MAX = 1000;
 
 // Membership.
 
+/** Members of a cluster: nodes, and what else gossips with them. */
+export const MEMBERS_MAX = 1024;
+
 /** memberlist's and Serf's. */
 export const GOSSIP_PORT_DEFAULT = 7946;
 /** How long seeds are tried at the start before the node gives up. */
@@ -156,9 +162,9 @@ export const META_BYTES_MAX = 512;
 /** Names of members: Serf allows 128 characters. */
 export const MEMBER_NAME_BYTES_MAX = 128;
 /** News waiting to be gossiped: one piece a member, and intents. */
-export const BROADCASTS_MAX = 2 * NODES_MAX;
+export const BROADCASTS_MAX = 2 * MEMBERS_MAX;
 /** Probes that wait for an answer, own ones and those made for others. Past it others' are not. */
-export const PROBES_WAITING_MAX = 4 * NODES_MAX;
+export const PROBES_WAITING_MAX = 4 * MEMBERS_MAX;
 /** Streams of gossip that others have opened and not ended. */
 export const GOSSIP_STREAMS_MAX = 128;
 /** How long the certificates of a new key are valid, and the longest that can be asked for. */
@@ -179,7 +185,7 @@ export const PACKET_MESSAGES_MAX = 1024;
 /** A packet when it is decompressed. */
 export const PACKET_BYTES_MAX = 1024 * 1024;
 /** Members in one push/pull: all there can be, and as many that are gone and not forgotten. */
-export const PUSH_PULL_MEMBERS_MAX = 2 * NODES_MAX;
+export const PUSH_PULL_MEMBERS_MAX = 2 * MEMBERS_MAX;
 /** State of the layer above in a push/pull: Serf tells a time and a line for each member. */
 export const USER_STATE_BYTES_MAX = 1024 * 1024;
 /** One message on a gossip stream, in clear and decompressed: the members, and the user state. */
@@ -269,6 +275,28 @@ export const LEND_CALM_MS = 10_000;
 /** A lender lends more again in so many steps of LEND_GROW_MS: half a minute for all of it. */
 export const LEND_STEPS = 64;
 export const LEND_GROW_MS = 500;
+
+// Spill: the disk tier.
+
+/** What a disk reads and writes at once, at least, and what a page's place there is counted in. */
+export const SECTOR_BYTES = 512;
+/** In front of each zpage on the disk: its checksum. */
+export const SPILL_HEADER_BYTES = 4;
+/** Sectors of the longest page: one that is stored whole. */
+export const SECTORS_PER_PAGE_MAX = Math.ceil((SPILL_HEADER_BYTES + PAGE_BYTES) / SECTOR_BYTES);
+/** A page's place there is one word; every page of a node, stored whole, has one. */
+export const SPILL_BYTES_MAX = SECTOR_BYTES * 2 ** 30;
+/** Like the least memory of a node: below it there is nothing worth a file. */
+export const SPILL_BYTES_MIN = 1024 * 1024;
+/** Batches on their way to the disk: it is busy with two, and the others have their answers. */
+export const SPILL_WRITES_MAX = 4;
+/** Pages on their way from the disk: as many as the queues of disks take. */
+export const SPILL_READS_MAX = 32;
+/**
+ * A lender that may take pages is waited for so long before they go to the disk: longer than a link
+ * takes to be made, and far shorter than a put waits.
+ */
+export const SPILL_PATIENCE_MS = 200;
 
 // Client door.
 
@@ -366,4 +394,6 @@ assert(2 * STRESS_DELAY_MS_MAX < REQUEST_TIMEOUT_MS_DEFAULT);
 assert(MEMORY_BYTES_MIN <= MEMORY_BYTES_DEFAULT && MEMORY_BYTES_DEFAULT <= MEMORY_BYTES_MAX);
 assert(LOW_MARK_PERCENT_DEFAULT < HIGH_MARK_PERCENT_DEFAULT);
 assert(HOST_LOOK_MS <= LEND_GROW_MS && LEND_GROW_MS < LEND_CALM_MS);
+assert(PAGES_PER_NODE_MAX * SECTORS_PER_PAGE_MAX <= SPILL_BYTES_MAX / SECTOR_BYTES);
+assert(SPILL_PATIENCE_MS < REMOTIFY_PATIENCE_MS && SPILL_PATIENCE_MS < PUT_WAIT_MS_DEFAULT);
 assert(PUT_WAIT_MS_DEFAULT < REQUEST_TIMEOUT_MS_DEFAULT);

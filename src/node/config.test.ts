@@ -65,7 +65,7 @@ describe("nodeConfig()", () => {
         );
       }
     }
-    const wide = { highMarkPercent: 100, lowMarkPercent: 0, number: 1023, target: 0 };
+    const wide = { highMarkPercent: 100, lowMarkPercent: 0, number: 1022, target: 0 };
     expect(() => nodeConfig({ ...BASE, ...wide })).not.toThrow();
   });
 
@@ -90,7 +90,7 @@ describe("nodeConfig()", () => {
     expect(refusal({ peers: [peer(2, 1), peer(2, 2)] })).toContain("node 2 is there twice");
     expect(refusal({ peers: [peer(2, 1), peer(3, 1)] })).toContain("the same address");
     expect(refusal({ peers: [peer(2, 0)] })).toContain("port 0");
-    expect(refusal({ peers: [peer(1024, 1)] })).toContain("node numbers are 0 .. 1023");
+    expect(refusal({ peers: [peer(1023, 1)] })).toContain("node numbers are 0 .. 1022");
     expect(refusal({ peers: [peer(2, 7777)] })).toContain("this node listens there");
   });
 

@@ -44,6 +44,8 @@ import {
   SERVER_MEMORY_BYTES_DEFAULT,
   SETTING_MS_MAX,
   SETTING_MS_MIN,
+  SPILL_BYTES_MAX,
+  SPILL_BYTES_MIN,
   TRICKLE_FIRST_MS_DEFAULT,
   TRICKLE_FRAMES_DEFAULT,
   TRICKLE_FRAMES_MAX,
@@ -121,6 +123,14 @@ export interface NodeConfig {
   readonly target: Target;
   /** Remote copies of each persistent page. */
   readonly replicas: Replicas;
+  /**
+   * Where its pages go that no lender takes: a new file, or a directory for one; null: nowhere.
+   * With it comes its size.
+   */
+  readonly spillPath: string | null;
+  readonly spillBytes: number | null;
+  /** A copy on that disk stands for a zone that is missing. */
+  readonly replicasOnDisk: boolean;
   /** What it may fail together with; null: the host that it is on. */
   readonly zone: string | null;
   /** Where programs come in. */
@@ -186,6 +196,9 @@ export const NODE_DEFAULTS: Omit<NodeConfig, "number" | "name"> = {
   drainTimeoutMs: DRAIN_TIMEOUT_MS_DEFAULT,
   target: "auto",
   replicas: "auto",
+  spillPath: null,
+  spillBytes: null,
+  replicasOnDisk: false,
   zone: null,
   clients: [],
   http: null,
@@ -226,6 +239,7 @@ export const NODE_BOUNDS = {
   drainTimeoutMs: { flag: "drain-timeout", ...TIME, min: 0 },
   target: { flag: "target", min: 0, max: NODES_MAX - 1 },
   replicas: { flag: "replicas", min: 1, max: COPIES_MAX },
+  spillBytes: { flag: "spill-size", min: SPILL_BYTES_MIN, max: SPILL_BYTES_MAX },
   highMarkPercent: { flag: "high-mark", min: 1, max: 100 },
   lowMarkPercent: { flag: "low-mark", min: 0, max: 100 },
   trickleFrames: { flag: "trickle", min: 0, max: TRICKLE_FRAMES_MAX },
@@ -265,6 +279,7 @@ export function checkNodeConfig(config: NodeConfig): void {
   checkName("cluster", config.cluster);
   if (config.zone !== null) checkName("zone", config.zone, ZONE_BYTES_MAX);
   checkPairs(config);
+  checkSpill(config);
   checkPeers(config);
   checkGossip(config);
   checkSecurity(config);
@@ -293,6 +308,9 @@ function checkRole(config: NodeConfig): void {
   }
   if (config.target !== null) throw bad("target", config.target, "a server has no target");
   if (config.seal) throw bad("seal", "true", "no page leaves a server");
+  if (config.spillPath !== null) {
+    throw bad("spill", config.spillPath, "a server has no pages of its own");
+  }
 }
 
 function checkName(flag: string, name: string, bytesMax = NAME_BYTES_MAX): void {
@@ -322,8 +340,19 @@ function checkPairs(config: NodeConfig): void {
   }
   if (typeof config.target === "number" && typeof config.replicas === "number") {
     const detail = `with --target "${config.target}" all pages go to one node`;
-    if (config.replicas > 1) throw bad("replicas", config.replicas, detail);
+    const most = config.replicasOnDisk ? 2 : 1;
+    if (config.replicas > most) throw bad("replicas", config.replicas, detail);
   }
+}
+
+function checkSpill({ spillPath, spillBytes, replicasOnDisk }: NodeConfig): void {
+  if (spillPath !== null && spillBytes === null) {
+    throw bad("spill", spillPath, "how large it may become takes --spill-size");
+  }
+  if (spillPath !== null) return;
+  if (spillBytes !== null) throw bad("spill-size", spillBytes, "where that is takes --spill");
+  if (!replicasOnDisk) return;
+  throw new ConfigError("BAD_CONFIG", "Cannot use --replicas-on-disk: which disk takes --spill");
 }
 
 function checkPeers(config: NodeConfig): void {

@@ -14,6 +14,7 @@ import { Lz4 } from "../compress/lz4.ts";
 import { Raw } from "../compress/raw.ts";
 import { type Buggify, NEVER } from "../core/buggify.ts";
 import type { Clock, TimerId } from "../core/clock.ts";
+import type { Disk } from "../core/disk.ts";
 import type { HostMemory } from "../core/host-memory.ts";
 import {
   FRAME_BYTES,
@@ -54,6 +55,8 @@ export interface NodeEnvironment {
   /** The memory of the machine, which a lender leaves some of. */
   hostMemory: HostMemory;
   log: Log;
+  /** For pages that nobody takes; null: there is none. Closed when the node stops. */
+  disk: Disk | null;
   /** Of a simulation; else nothing awkward is done. */
   buggify?: Buggify;
 }
@@ -364,6 +367,8 @@ function ramsterSettings(config: NumberedConfig) {
   return {
     target: config.target,
     replicas: config.replicas,
+    replicasOnDisk: config.replicasOnDisk,
+    spillBytes: config.spillBytes ?? 0,
     persEnabled: config.remotifyPers,
     ephEnabled: config.remotifyEph,
     requestTimeoutMs: config.requestTimeoutMs,

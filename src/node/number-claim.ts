@@ -87,7 +87,8 @@ export class NumberClaim {
    */
   private choose(others: readonly Claimant[]): number | null {
     const taken = new Set(others.flatMap(({ number, claim }) => [number, claim]));
-    const first = hashOf(this.name) % NODES_MAX;
+    // Ten bits, as before there was a number that is none: names keep theirs.
+    const first = (hashOf(this.name) & 1023) % NODES_MAX;
     for (let i = 0; i < NODES_MAX; i += 1) {
       const number = (first + i) % NODES_MAX;
       if (!taken.has(number)) return number;

@@ -32,15 +32,15 @@ test("all tags of a node fit the 512 bytes of a member's metadata, at their long
     cluster: "c".repeat(64),
     protocol: 255,
     bootId: 2n ** 64n - 1n,
-    number: 1023,
-    claim: 1023,
+    number: 1022,
+    claim: 1022,
     page: { host: "fe80:ffff:ffff:ffff:ffff:ffff:ffff:ffff", port: 65_535 },
     lendFrames: 2 ** 32 - 1,
     freeFrames: 2 ** 32 - 1,
     grantedFrames: 2 ** 32 - 1,
     pressure: 100,
     codecs: 2 ** 32 - 1,
-    target: "1023",
+    target: "1022",
     zone: "z".repeat(32),
   };
   const tags = tagsOf(longest);
@@ -58,7 +58,7 @@ test("a member of another program is no node, and one whose tags make no sense i
   const tags = tagsOf(SERVER);
   expect(read({ ...tags, page_bytes: "16384" })).toBe("pages of 16384 bytes");
   for (const wrong of [
-    { number: "1024" },
+    { number: "1023" },
     { number: "-1" },
     { claim: "x" },
     { page_port: "0" },

@@ -7,12 +7,15 @@
  *                        |                        +--> no answer: onNoAnswer, for each
  *                        +-- enqueue again, if the owner of the fetch so decides
  *
+ * What is on the node's own disk goes another way (disk-asks.ts).
+ *
  * Not here: whom to ask, and what an answer is worth (repatriate.ts).
  */
 import type { Clock } from "../core/clock.ts";
 import { Handle } from "../core/handle.ts";
 import { FETCH_BATCH_COUNT_MAX } from "../core/limits.ts";
 import { LANE, type ReplySink } from "../net/channel.ts";
+import type { Spill } from "../spill/spill.ts";
 import type { Frame } from "../wire/framer.ts";
 import { MESSAGE } from "../wire/messages.ts";
 import {
@@ -23,6 +26,10 @@ import {
   type ZpageEntry,
 } from "../wire/peer-entries.ts";
 import { TRANSPORT_STATUS } from "../wire/status.ts";
+import type { Zcache } from "../zcache/zcache.ts";
+import { AskQueue } from "./ask-queue.ts";
+import { SPILL } from "./copies.ts";
+import { DiskAsks } from "./disk-asks.ts";
 import { type Fetches, fetchOf } from "./fetches.ts";
 import type { Latencies } from "./latencies.ts";
 import type { Peers } from "./peers.ts";
@@ -36,22 +43,6 @@ export interface AskSink {
   onNoAnswer(ask: number, linkLost: boolean): void;
 }
 
-/** How long a holder is remembered to be slow: the half of it. */
-const SLOW_MS = 5000;
-
-/** Asks of one holder that are not sent yet, and how quick it is. */
-class Queue {
-  head = 0;
-  tail = 0;
-  count = 0;
-  flushSoon = false;
-  /** Sent, and not answered. */
-  sent = 0;
-  /** What a message to it takes, a moving mean, and when that was last seen. */
-  usualMs = 0;
-  seenMs = 0;
-}
-
 export class Asks implements ReplySink {
   private readonly fetches: Fetches;
   private readonly peers: Peers;
@@ -59,7 +50,9 @@ export class Asks implements ReplySink {
   private readonly recent: RecentLatency;
   private readonly clock: Clock;
   private readonly sink: AskSink;
-  private readonly queues: Array<Queue | undefined> = [];
+  /** Null: there is no disk. */
+  private readonly disk: DiskAsks | null;
+  private readonly queues: Array<AskQueue | undefined> = [];
   private readonly handle = new Handle();
   private readonly entry: ZpageEntry;
   private readonly originMs: number;
@@ -71,6 +64,8 @@ export class Asks implements ReplySink {
     recent: RecentLatency;
     clock: Clock;
     sink: AskSink;
+    zcache: Zcache;
+    spill: Spill | null;
   }) {
     this.fetches = parts.fetches;
     this.peers = parts.peers;
@@ -79,6 +74,8 @@ export class Asks implements ReplySink {
     this.clock = parts.clock;
     this.sink = parts.sink;
     this.originMs = parts.clock.now();
+    const { spill } = parts;
+    this.disk = spill === null ? null : new DiskAsks({ ...parts, spill });
     const nothing = { zpageBytes: 0, codec: 0, checksum: 0, version: 0 };
     this.entry = { bytes: new Uint8Array(0), at: 0, ...nothing };
   }
@@ -94,30 +91,28 @@ export class Asks implements ReplySink {
   }
 
   /**
-   * How long an answer of the node would take, more or less, with all that it is asked for already
-   * (Envoy's peak EWMA). For comparisons; without a link it is infinite.
+   * How long an answer of the node would take, more or less. For comparisons; without a link it is
+   * infinite.
    */
   costOf(node: number): number {
+    if (node === SPILL) return this.disk?.costMs(this.elapsedMs) ?? Number.POSITIVE_INFINITY;
     if (this.peers.channelOf(node) === null) return Number.POSITIVE_INFINITY;
-    const queue = this.queues[node];
-    if (queue === undefined) return 0;
-    const idleMs = (this.elapsedMs - queue.seenMs) | 0;
-    return queue.usualMs * (1 + queue.count + queue.sent) * 2 ** (-idleMs / SLOW_MS);
+    return this.queues[node]?.costMs(this.elapsedMs) ?? 0;
   }
 
   enqueue(ask: number): void {
     const { fetches } = this;
     const node = fetches.askNode(ask);
+    if (node === SPILL) {
+      this.disk?.enqueue(ask);
+      return;
+    }
     let queue = this.queues[node];
     if (queue === undefined) {
-      queue = new Queue();
+      queue = new AskQueue();
       this.queues[node] = queue;
     }
-    fetches.setNextAsk(ask, 0);
-    if (queue.tail === 0) queue.head = ask;
-    else fetches.setNextAsk(queue.tail, ask);
-    queue.tail = ask;
-    queue.count += 1;
+    queue.push(fetches, ask);
     if (queue.flushSoon) return;
     queue.flushSoon = true;
     this.peers.want(node);
@@ -138,7 +133,7 @@ export class Asks implements ReplySink {
   holderDead(node: number): void {
     const queue = this.queues[node];
     while (queue !== undefined && queue.head !== 0) {
-      this.sink.onNoAnswer(this.shift(queue), false);
+      this.sink.onNoAnswer(queue.shift(this.fetches), false);
     }
   }
 
@@ -151,10 +146,11 @@ export class Asks implements ReplySink {
     for (const [node, queue] of this.queues.entries()) {
       if (queue === undefined) continue;
       while (queue.head !== 0 && this.isOver(queue.head, periodMs)) {
-        this.sink.onNoAnswer(this.shift(queue), false);
+        this.sink.onNoAnswer(queue.shift(this.fetches), false);
       }
       if (queue.count > 0) this.peers.want(node);
     }
+    this.disk?.expire((ask) => this.isOver(ask, periodMs));
   }
 
   /** ReplySink: one entry for each ask of the message, in order. `head` is the first of them. */
@@ -163,10 +159,7 @@ export class Asks implements ReplySink {
     this.latencies.fetch.add(tookMs);
     this.recent.add(tookMs);
     const queue = this.queues[this.fetches.askNode(head)];
-    if (queue !== undefined) {
-      queue.usualMs += (tookMs - queue.usualMs) / 8;
-      queue.seenMs = this.elapsedMs;
-    }
+    queue?.took(tookMs, this.elapsedMs);
     const { entry } = this;
     let at = reply.bodyAt;
     let ask = head;
@@ -205,14 +198,6 @@ export class Asks implements ReplySink {
   private isOver(ask: number, periodMs: number): boolean {
     const fetch = fetchOf(ask);
     return !this.fetches.isLive(fetch) || this.msLeft(fetch) <= periodMs;
-  }
-
-  private shift(queue: Queue): number {
-    const ask = queue.head;
-    queue.head = this.fetches.nextAsk(ask);
-    if (queue.head === 0) queue.tail = 0;
-    queue.count -= 1;
-    return ask;
   }
 
   private sendQueue(node: number): void {

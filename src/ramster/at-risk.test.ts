@@ -2,6 +2,7 @@ import { expect, test } from "bun:test";
 import fc from "fast-check";
 import { AT_RISK_MAX } from "../core/limits.ts";
 import { AtRisk, NOBODY } from "./at-risk.ts";
+import { SPILL } from "./copies.ts";
 
 test("first in, first out, however it grows and empties", () => {
   const steps = fc.array(fc.integer({ min: -1500, max: 1500 }), { maxLength: 40 });
@@ -23,6 +24,8 @@ test("first in, first out, however it grows and empties", () => {
           expect(atRisk.from).toBe(wanted % 3 === 0 ? NOBODY : wanted % 1024);
         }
         expect(atRisk.count).toBe(model.length);
+        const onDisk = model.filter((it) => it % 3 !== 0 && it % 1024 === SPILL);
+        expect(atRisk.onDiskCount).toBe(onDisk.length);
       }
       expect(atRisk.takeOverflow()).toBe(false);
     }),

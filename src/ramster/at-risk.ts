@@ -5,6 +5,7 @@
  * at.
  */
 import { AT_RISK_MAX } from "../core/limits.ts";
+import { SPILL } from "./copies.ts";
 
 const ENTRIES_MIN = 1024;
 /** Page, and holder. */
@@ -21,9 +22,15 @@ export class AtRisk {
   private head = 0;
   private used = 0;
   private hasOverflowed = false;
+  private onDisk = 0;
 
   get count(): number {
     return this.used;
+  }
+
+  /** Entries of pages that are to leave the disk, where they are safe. */
+  get onDiskCount(): number {
+    return this.onDisk;
   }
 
   /** Past AT_RISK_MAX a page is forgotten here, and `takeOverflow` says so. */
@@ -36,6 +43,7 @@ export class AtRisk {
     this.words[at] = page;
     this.words[at + 1] = from;
     this.used += 1;
+    if (from === SPILL) this.onDisk += 1;
   }
 
   /** Takes the oldest into `page` and `from`. Only while there is one. */
@@ -45,6 +53,7 @@ export class AtRisk {
     this.from = this.words[at + 1] ?? NOBODY;
     this.head = (this.head + 1) % this.room;
     this.used -= 1;
+    if (this.from === SPILL) this.onDisk -= 1;
     if (this.used === 0 && this.room > ENTRIES_MIN) {
       this.words = new Int32Array(ENTRIES_MIN * WORDS_PER_ENTRY);
       this.head = 0;

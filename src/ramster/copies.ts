@@ -4,6 +4,9 @@
  *     31 30 | 29 ... 20 | 19 ... 10 | 9 ... 0
  *     count |   third   |  second   |  first       node numbers, 10 bits each
  *
+ * The highest number is no node's: it stands for the disk of the owner, which keeps a copy as a
+ * holder does.
+ *
  * A word is signed, as the tables have it. All functions are pure.
  */
 import { assert } from "../core/assert.ts";
@@ -15,7 +18,9 @@ export type Copies = number;
 const NODE_BITS = 10;
 const NODE_MASK = 2 ** NODE_BITS - 1;
 const COUNT_SHIFT = 3 * NODE_BITS;
-assert(NODES_MAX <= 2 ** NODE_BITS);
+/** The owner's own disk, where it has one. */
+export const SPILL = NODE_MASK;
+assert(NODES_MAX <= SPILL);
 
 /** Nobody. Of a record only while it is made. */
 export const NO_COPIES: Copies = 0;

@@ -49,17 +49,21 @@ export class RamsterCounters {
   copies_repaired = 0;
   /** A copy was taken from a holder that asked for that. */
   copies_reclaimed = 0;
+  /** A page that was on the disk is not any more, since others have it. */
+  pages_unspilled = 0;
   /** A persistent remote page was to come home and there was no frame. */
   pers_pages_remote_nomem = 0;
   /** Flushes that holders acknowledged, and sendings that failed and were tried again. */
   remote_pages_flushed = 0;
   remote_page_flushes_failed = 0;
   remote_objects_flushed = 0;
-  /** Gauges: pages of this node that holders keep. */
+  /** Gauges: pages of this node that holders keep, or its disk. */
   remote_eph_pages = 0;
   remote_pers_pages = 0;
-  /** Gauge: copies of them, over all holders. */
+  /** Gauge: copies of them, over all holders; those on the disk are no holder's. */
   remote_copies = 0;
+  /** Gauge: pages that have a copy on the disk. */
+  spilled_pages = 0;
 }
 
 /** Counters of what is held for others. */

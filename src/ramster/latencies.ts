@@ -12,6 +12,9 @@ export class Latencies {
   readonly fetch = new Histogram();
   /** A batch of pages to a holder, likewise. */
   readonly remotify = new Histogram();
+  /** A page from the disk, and a batch of pages to it. */
+  readonly spill_read = new Histogram();
+  readonly spill_write = new Histogram();
 
   snapshot(): Record<string, HistogramSnapshot> {
     const all: Array<[string, Histogram]> = Object.entries(this);

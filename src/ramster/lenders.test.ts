@@ -4,7 +4,7 @@ import { FRAME_BYTES } from "../core/limits.ts";
 import { Log } from "../core/log.ts";
 import { SeededRandom } from "../core/random.ts";
 import { NO_COPIES, withCopy } from "./copies.ts";
-import { LENDERS_LINKED_MAX, Lenders, type Target } from "./lenders.ts";
+import { LENDERS_LINKED_MAX, Lenders, type Replicas, type Target } from "./lenders.ts";
 
 const BATCH = { pageCount: 24, byteCount: 16 * FRAME_BYTES };
 const OPEN = (): boolean => true;
@@ -13,13 +13,43 @@ function world(target: Target, frames: readonly number[] = [], zones: readonly s
   const clock = new SimClock();
   const lenders = new Lenders(
     { clock, random: new SeededRandom(1), log: new Log(() => {}) },
-    { target, replicas: "auto" },
+    { target, replicas: "auto", replicasOnDisk: false },
   );
   for (const [node, count] of frames.entries()) {
     lenders.setOffer(node, offer(count, count, zones[node] ?? `host${node}`));
   }
   return { clock, lenders };
 }
+
+/** Of a node with a disk for copies: what it wants of lenders, and of the disk. */
+function wants(
+  replicas: Replicas,
+  zones: readonly string[],
+  isWell = true,
+  target: Target = "auto",
+) {
+  const env = { clock: new SimClock(), random: new SeededRandom(1), log: new Log(() => {}) };
+  const lenders = new Lenders(env, { target, replicas, replicasOnDisk: true }, { isWell });
+  for (const [node, zone] of zones.entries()) lenders.setOffer(node, offer(100, 100, zone));
+  return [lenders.copiesWanted, lenders.wantsDiskCopy];
+}
+
+test("a copy on the disk stands for a zone that is missing, and for no more than one", () => {
+  expect(wants("auto", [])).toEqual([1, true]);
+  expect(wants("auto", ["a"])).toEqual([1, true]);
+  expect(wants("auto", ["a", "a"])).toEqual([1, true]);
+  expect(wants("auto", ["a", "b"])).toEqual([2, false]);
+  expect(wants(3, ["a"])).toEqual([1, true]);
+  expect(wants(3, ["a", "b"])).toEqual([2, true]);
+  expect(wants(3, ["a", "b", "c"])).toEqual([3, false]);
+  expect(wants(1, [])).toEqual([1, false]);
+  expect(wants("auto", ["a"], true, 7)).toEqual([1, true]);
+});
+
+test("on a disk that is full or broken it is wanted only where a number says so", () => {
+  expect(wants("auto", ["a"], false)).toEqual([1, false]);
+  expect(wants(2, ["a"], false)).toEqual([1, true]);
+});
 
 function offer(lendFrames: number, freeFrames: number, zone: string) {
   return { lendFrames, freeFrames, zone };

@@ -16,6 +16,8 @@
  * As long as LENDERS_LINKED_MAX lenders take pages on links that are up, it draws from these alone,
  * so that many nodes do not all have links to each other.
  *
+ * A copy on the node's own disk, where it is wanted, stands for a zone that is missing.
+ *
  * One that refused is left alone for a while, and longer each time in a row; the others go on.
  *
  * Not here: sending (remotify.ts), who is alive (the node tells).
@@ -103,16 +105,21 @@ export class Lenders {
   private zoneCount = 0;
   private lendFramesMax = 0;
   private replicas: Replicas;
+  /** Null: no copy there is wanted. */
+  private readonly disk: { readonly isWell: boolean } | null;
 
   constructor(
     env: { clock: Clock; random: Random; log: Log },
-    settings: { target: Target; replicas: Replicas },
+    settings: { target: Target; replicas: Replicas; replicasOnDisk: boolean },
+    /** The disk, as far as copies depend on it; null: there is none. */
+    disk: { readonly isWell: boolean } | null = null,
   ) {
     this.clock = env.clock;
     this.log = env.log;
     this.random = env.random;
     this.target = settings.target;
     this.replicas = settings.replicas;
+    this.disk = settings.replicasOnDisk ? disk : null;
   }
 
   get currentTarget(): Target {
@@ -127,11 +134,24 @@ export class Lenders {
     this.replicas = replicas;
   }
 
-  /** Remote copies that a persistent page is to have now. One with a fixed target. */
+  /** Copies at lenders that a persistent page is to have now. One with a fixed target. */
   get copiesWanted(): number {
     if (this.target !== "auto") return 1;
-    if (this.replicas !== "auto") return this.replicas;
-    return Math.min(REPLICAS_AUTO, Math.max(1, this.zoneCount));
+    if (this.replicas !== "auto" && this.disk === null) return this.replicas;
+    return Math.min(this.replicasMax, Math.max(1, this.zoneCount));
+  }
+
+  /**
+   * Whether it is to have one on the disk as well, for want of zones. By itself one goes without
+   * rather than to a disk that is full or broken; a number is a number.
+   */
+  get wantsDiskCopy(): boolean {
+    if (this.disk === null || this.copiesWanted >= this.replicasMax) return false;
+    return this.replicas !== "auto" || this.disk.isWell;
+  }
+
+  private get replicasMax(): number {
+    return this.replicas === "auto" ? REPLICAS_AUTO : this.replicas;
   }
 
   /** What held against a lender does not hold any more: somebody wants it tried. */

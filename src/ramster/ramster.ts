@@ -6,6 +6,8 @@
  *     get   -> here: decompressed at once   away: repatriate -> holder -> the getter is told later
  *     flush -> here: freed at once             away: owed to the holder until it says that it did
  *
+ * Pages that no lender takes go to the node's own disk, if it has one (src/spill).
+ *
  * The index of the owner is the authority (DESIGN 1): a holder never decides anything about a page
  * but that an ephemeral one may go. Everything here is synchronous but a get of a page that is
  * away.
@@ -14,8 +16,10 @@
  */
 
 import type { Codec } from "../compress/codec.ts";
+import { assert } from "../core/assert.ts";
 import type { Buggify } from "../core/buggify.ts";
 import type { Clock, TimerId } from "../core/clock.ts";
+import type { Disk } from "../core/disk.ts";
 import { Handle } from "../core/handle.ts";
 import { POOLS_PER_CLIENT_MAX } from "../core/limits.ts";
 import type { Log } from "../core/log.ts";
@@ -24,6 +28,8 @@ import type { Random } from "../core/random.ts";
 import type { Seal } from "../core/seal.ts";
 import { STATUS, type Status } from "../core/status.ts";
 import type { Channel } from "../net/channel.ts";
+import { SpillCounters } from "../spill/counters.ts";
+import { Spill } from "../spill/spill.ts";
 import type { PamOps } from "../tmem/pamops.ts";
 import { TAG } from "../tmem/pampd.ts";
 import type { Pool, PoolOptions } from "../tmem/pool.ts";
@@ -32,13 +38,18 @@ import type { Frame } from "../wire/framer.ts";
 import { FLUSH_SCOPE, type FlushScope, type Grant } from "../wire/peer-entries.ts";
 import { EPHEMERAL } from "../zbud/zbud.ts";
 import { Zcache, type ZcacheOptions } from "../zcache/zcache.ts";
-import { type Copies, copyAt, copyCount } from "./copies.ts";
+import { type Copies, copyAt, copyCount, hasCopy, SPILL } from "./copies.ts";
 import { RamsterCounters } from "./counters.ts";
 import { Latencies } from "./latencies.ts";
 import { Lenders, type Offer, type Replicas, type Target } from "./lenders.ts";
 import { Losses } from "./losses.ts";
 import type { Peers } from "./peers.ts";
-import { type SelfshrinkSettings, type SelfshrinkState, selfshrink } from "./policy.ts";
+import {
+  remotifyBackoffMs,
+  type SelfshrinkSettings,
+  type SelfshrinkState,
+  selfshrink,
+} from "./policy.ts";
 import { RemotePages } from "./remote-pages.ts";
 import { Remotify, type RemotifySettings } from "./remotify.ts";
 import { Repair } from "./repair.ts";
@@ -59,6 +70,10 @@ export interface RamsterSettings extends ZcacheOptions, RemotifySettings {
   target: Target;
   /** Remote copies of each persistent page. */
   replicas: Replicas;
+  /** A copy on the disk stands for a zone that is missing. */
+  replicasOnDisk: boolean;
+  /** Of the disk, for pages that nobody takes; without one it means nothing. */
+  spillBytes: number;
   trickle: TrickleSettings;
   selfshrink: SelfshrinkSettings;
 }
@@ -76,11 +91,13 @@ const TICK_MS = 100;
 
 export class Ramster implements PamOps {
   readonly counters = new RamsterCounters();
+  readonly spillCounters = new SpillCounters();
   readonly latencies = new Latencies();
   readonly zcache: Zcache;
   readonly settings: RamsterSettings;
   private readonly peers: Peers;
   private readonly clock: Clock;
+  private readonly spill: Spill | null;
   private readonly remotePages: RemotePages;
   private readonly lenders: Lenders;
   private readonly losses: Losses;
@@ -111,6 +128,8 @@ export class Ramster implements PamOps {
       /** What pages are sealed with that leave; null: nothing. */
       cipher: Seal | null;
       buggify: Buggify;
+      /** For pages that nobody takes; null: there is none. */
+      disk: Disk | null;
     },
     settings: RamsterSettings,
   ) {
@@ -124,17 +143,20 @@ export class Ramster implements PamOps {
     this.remotePages = new RemotePages({ memory, peers, counters, onFlushed, buggify }, settings);
     const { zcache, remotePages } = this;
     const onRoom = (): void => this.tellRoom();
-    this.lenders = new Lenders(parts, settings);
+    this.spill = this.openSpill(parts, settings);
+    const { spill } = this;
+    this.lenders = new Lenders(parts, settings, spill);
     const { lenders } = this;
     const { latencies } = this;
     const held = { memory, zcache, counters };
     this.seals = cipher === null ? null : new Seals({ ...held, cipher }, settings);
     const { seals } = this;
-    const ways = { zcache, peers, remotePages, seals, counters, latencies, clock, buggify };
+    const ways = { zcache, peers, remotePages, seals, counters, latencies, clock, buggify, spill };
     const retryGet = this.get.bind(this);
     const onCopyLost = (page: number): void => this.repair.copyLost(page);
     const onZpage: Repair["onZpage"] = (...zpage) => this.repair.onZpage(...zpage);
-    const found = { retryGet, onCopyLost, onZpage };
+    const onHome = (): void => this.pumpAtEndOfTurn();
+    const found = { retryGet, onCopyLost, onZpage, onHome };
     this.repatriate = new Repatriate({ ...ways, ...found, memory }, settings);
     const { repatriate } = this;
     this.losses = new Losses({ ...ways, repatriate, onCopyLost });
@@ -142,7 +164,9 @@ export class Ramster implements PamOps {
     const told = { onRoom, onCopyLost };
     this.remotify = new Remotify({ ...ways, ...told, memory, lenders, losses }, settings);
     const { isOpen, isSending } = this.remotify;
-    this.repair = new Repair({ ...ways, memory, lenders, repatriate, isOpen, isSending }, settings);
+    const isHeld = (): boolean => this.remotify.isHeld;
+    const asked = { isOpen, isSending, isHeld };
+    this.repair = new Repair({ ...ways, ...asked, memory, lenders, repatriate }, settings);
   }
 
   start(): void {
@@ -170,6 +194,7 @@ export class Ramster implements PamOps {
     this.stop();
     this.repatriate.close();
     this.seals?.close();
+    this.spill?.close();
     this.zcache.close();
   }
 
@@ -408,7 +433,9 @@ export class Ramster implements PamOps {
   /** Kernel names to values. */
   snapshot(into: Record<string, number>): void {
     this.zcache.snapshot(into);
-    Object.assign(into, this.counters);
+    Object.assign(into, this.counters, this.spillCounters);
+    into.spill_bytes = this.spill?.bytesUsed ?? 0;
+    into.spill_bytes_max = this.spill?.bytesMax ?? 0;
     into.flnodes = this.remotePages.owedTotal();
     into.fetches_in_flight = this.repatriate.fetchCount;
     into.frames_in_flight = this.remotify.framesInFlight;
@@ -434,7 +461,8 @@ export class Ramster implements PamOps {
     const version = tmem.version(page);
     for (let i = 0; i < copyCount(copies); i += 1) {
       const holder = copyAt(copies, i);
-      if (this.flushedAt !== null) this.flushedAt.add(holder);
+      if (holder === SPILL) this.spill?.free(page, tmem.zpageBytes(page));
+      else if (this.flushedAt !== null) this.flushedAt.add(holder);
       else this.remotePages.owe(holder, this.handle, version, FLUSH_SCOPE.PAGE);
     }
   }
@@ -447,6 +475,27 @@ export class Ramster implements PamOps {
   /** Deep check of the store and of what it says is remote. For tests. */
   verify(): void {
     this.zcache.verify();
+    const { tmem } = this.zcache;
+    const onDisk: Array<{ page: number; zpageBytes: number }> = [];
+    for (let page = 1; page < tmem.pageEnd; page += 1) {
+      if (!tmem.isLive(page) || tmem.tag(page) !== TAG.REMOTE) continue;
+      if (!hasCopy(this.repatriate.copiesOf(page), SPILL)) continue;
+      onDisk.push({ page, zpageBytes: tmem.zpageBytes(page) });
+    }
+    assert(onDisk.length === this.counters.spilled_pages, "spilled_pages");
+    this.spill?.verify(onDisk);
+  }
+
+  private openSpill(
+    parts: { memory: Memory; clock: Clock; log: Log; disk: Disk | null },
+    { spillBytes, pageCountMax }: RamsterSettings,
+  ): Spill | null {
+    const { disk } = parts;
+    if (disk === null) return null;
+    const onReady = (): void => this.remotify.pump();
+    const { spillCounters: counters } = this;
+    const ways = { ...parts, disk, counters, backoffMs: remotifyBackoffMs, onReady };
+    return new Spill(ways, { byteCount: spillBytes, pageCountMax });
   }
 
   /** Flushes many pages with one message for each holder: every version so far is meant. */

@@ -1,7 +1,10 @@
 /**
  * RemotePages: what this node keeps of its own pages on each holder: how many, and what it owes
  * them to flush. One row a holder, made at first use.
+ *
+ * Its own disk is no holder here: what is on it is counted, freed at once, and owed nothing.
  */
+import { assert } from "../core/assert.ts";
 import type { Buggify } from "../core/buggify.ts";
 import { Handle } from "../core/handle.ts";
 import { FLUSH_BATCH_COUNT_MAX, OWED_FLUSHES_MAX } from "../core/limits.ts";
@@ -11,7 +14,7 @@ import { LANE, type ReplySink } from "../net/channel.ts";
 import type { Frame } from "../wire/framer.ts";
 import { MESSAGE } from "../wire/messages.ts";
 import { FLUSH_ENTRY_BYTES, FLUSH_SCOPE, type FlushScope } from "../wire/peer-entries.ts";
-import { type Copies, copyAt, copyCount, withoutCopy } from "./copies.ts";
+import { type Copies, copyAt, copyCount, SPILL, withoutCopy } from "./copies.ts";
 import type { RamsterCounters } from "./counters.ts";
 import { OwedFlushes } from "./owed-flushes.ts";
 import type { Peers } from "./peers.ts";
@@ -104,12 +107,20 @@ export class RemotePages implements ReplySink {
 
   /** One more copy of a page that is remote already. */
   copyAdded(node: number): void {
+    if (node === SPILL) {
+      this.counters.spilled_pages += 1;
+      return;
+    }
     this.counters.remote_copies += 1;
     this.holderOf(node).pageCount += 1;
   }
 
   /** One copy less; the page is remote still. */
   copyRemoved(node: number): void {
+    if (node === SPILL) {
+      this.counters.spilled_pages -= 1;
+      return;
+    }
     this.counters.remote_copies -= 1;
     this.holderOf(node).pageCount -= 1;
   }
@@ -292,6 +303,7 @@ export class RemotePages implements ReplySink {
   }
 
   private holderOf(node: number): Holder {
+    assert(node !== SPILL, "the disk is no node");
     let holder = this.holders[node];
     if (holder === undefined) {
       holder = new Holder(this.memory);

@@ -11,6 +11,9 @@
  * Unlike the original a batch that fails leaves no zombie behind, and what the holder may have kept
  * of it is owed a flush too. So are those that took a page which another one did not.
  *
+ * Persistent pages that no lender takes, or that want a copy there, go to the node's own disk, if
+ * it has one, in the same batches. It is the last resort, and only under pressure.
+ *
  * Works while frames are over the high mark, until the low mark (frames under way count as gone),
  * and in the original's slow trickle when that is switched on. Flushes owed to a lender always go
  * first on its channel.
@@ -29,11 +32,15 @@ import {
   REMOTIFY_BATCH_COUNT_MAX,
   REMOTIFY_BATCHES_MAX,
   REMOTIFY_PATIENCE_MS,
+  SPILL_PATIENCE_MS,
   ZBUD_HEADER_BYTES,
 } from "../core/limits.ts";
 import type { Memory } from "../core/memory.ts";
 import { STATUS } from "../core/status.ts";
 import { type Channel, LANE, type ReplySink } from "../net/channel.ts";
+import type { SpillBatch, SpillSink } from "../spill/batch.ts";
+import { NO_SECTOR } from "../spill/sectors.ts";
+import type { Spill } from "../spill/spill.ts";
 import { TAG } from "../tmem/pampd.ts";
 import type { Frame } from "../wire/framer.ts";
 import { MESSAGE } from "../wire/messages.ts";
@@ -46,7 +53,7 @@ import {
 import { TRANSPORT_STATUS } from "../wire/status.ts";
 import { EPHEMERAL, type Kind, PERSISTENT } from "../zbud/zbud.ts";
 import type { Zcache } from "../zcache/zcache.ts";
-import { type Copies, copyAt, copyCount, hasCopy, NO_COPIES, withCopy } from "./copies.ts";
+import { type Copies, copyAt, copyCount, hasCopy, NO_COPIES, SPILL, withCopy } from "./copies.ts";
 import type { RamsterCounters } from "./counters.ts";
 import type { Latencies } from "./latencies.ts";
 import { type Lenders, PAGES_PER_FRAME } from "./lenders.ts";
@@ -54,6 +61,7 @@ import type { Losses } from "./losses.ts";
 import type { Peers } from "./peers.ts";
 import type { RemotePages } from "./remote-pages.ts";
 import type { Seals } from "./seals.ts";
+import { type Entries, spillEntries } from "./spill-entries.ts";
 
 /** In the zbud header, as zcache writes it. */
 const HEADER_CHECKSUM_OFFSET = 12;
@@ -91,9 +99,18 @@ class Batch {
   sentAtMs = 0;
   /** Holders that have not answered. With the last answer it is over. */
   waiting = 0;
+  /** What of it goes to the disk. */
+  spilled: SpillBatch | null = null;
 }
 
-export class Remotify implements ReplySink {
+/** Of a batch that goes to the disk alone: from here it is copied there before the call returns. */
+class Staging implements Entries {
+  readonly bytes = new Uint8Array(REMOTIFY_BATCH_BYTES);
+  readonly view = new DataView(this.bytes.buffer);
+  readonly at = 0;
+}
+
+export class Remotify implements ReplySink, SpillSink {
   /** Frames that are zombies because their zpages are under way. */
   framesInFlight = 0;
   /** Nothing leaves while this is set; what is away stays there. */
@@ -104,6 +121,7 @@ export class Remotify implements ReplySink {
   private readonly lenders: Lenders;
   private readonly losses: Losses;
   private readonly seals: Seals | null;
+  private readonly spill: Spill | null;
   private readonly remotePages: RemotePages;
   private readonly counters: RamsterCounters;
   private readonly latencies: Latencies;
@@ -115,12 +133,15 @@ export class Remotify implements ReplySink {
   private readonly batches = Array.from({ length: REMOTIFY_BATCHES_MAX }, () => new Batch());
   private readonly handle = new Handle();
   private readonly entry: ZpageEntry;
+  private staging: Staging | null = null;
   private batchesInFlight = 0;
   private relieving = false;
   /** Frames of each kind that the trickle may still take in this period. */
   private readonly trickle: [number, number] = [0, 0];
   /** When a batch was last accepted, or there was a new reason to hope that one will be. */
   private progressAtMs = 0;
+  /** Since when lenders that may take pages have taken none; infinite: they do. */
+  private lendersWaitSinceMs = Number.POSITIVE_INFINITY;
 
   constructor(
     parts: {
@@ -131,6 +152,7 @@ export class Remotify implements ReplySink {
       losses: Losses;
       /** Null: pages leave as they are. */
       seals: Seals | null;
+      spill: Spill | null;
       remotePages: RemotePages;
       counters: RamsterCounters;
       latencies: Latencies;
@@ -149,6 +171,7 @@ export class Remotify implements ReplySink {
     this.lenders = parts.lenders;
     this.losses = parts.losses;
     this.seals = parts.seals;
+    this.spill = parts.spill;
     this.remotePages = parts.remotePages;
     this.counters = parts.counters;
     this.latencies = parts.latencies;
@@ -168,14 +191,15 @@ export class Remotify implements ReplySink {
 
   /**
    * Whether frames are coming free, or did until a moment ago: a put that finds none may wait for
-   * them. When every lender is full or refuses, or none has answered for REMOTIFY_PATIENCE_MS, it
-   * may not.
+   * them. When every lender is full or refuses, or none has answered for REMOTIFY_PATIENCE_MS, and
+   * the disk is full or fails, it may not.
    */
   get isProgressing(): boolean {
     if (this.batchesInFlight > 0) return true;
     if (this.isHeld) return false;
     const isRecent = this.clock.now() - this.progressAtMs < REMOTIFY_PATIENCE_MS;
-    return isRecent && this.lenders.hasUsable(this.lenders.copiesWanted);
+    if (!isRecent) return false;
+    return this.lenders.hasUsable(this.lenders.copiesWanted) || this.spill?.isUsable === true;
   }
 
   /** Whether there is reason to keep links to lenders. */
@@ -193,6 +217,7 @@ export class Remotify implements ReplySink {
   /** There is another target, or a new lender: a new reason to hope. */
   retarget(): void {
     this.progressAtMs = this.clock.now();
+    this.lendersWaitSinceMs = Number.POSITIVE_INFINITY;
     this.pump();
   }
 
@@ -240,7 +265,18 @@ export class Remotify implements ReplySink {
 
   /** As many as the pages are to have copies; none when there are not so many now. */
   private chooseHolders(kind: Kind): Copies {
-    const wanted = kind === PERSISTENT ? this.lenders.copiesWanted : 1;
+    const holders = this.chooseLenders(kind === PERSISTENT ? this.lenders.copiesWanted : 1);
+    if (kind !== PERSISTENT || this.spill === null) return holders;
+    if (holders !== NO_COPIES) {
+      this.lendersWaitSinceMs = Number.POSITIVE_INFINITY;
+      if (!this.lenders.wantsDiskCopy) return holders;
+      return this.spill.isReady ? withCopy(holders, SPILL) : NO_COPIES;
+    }
+    if (!this.relieving || !this.spill.isReady || this.mayLendersTake()) return NO_COPIES;
+    return withCopy(NO_COPIES, SPILL);
+  }
+
+  private chooseLenders(wanted: number): Copies {
     let holders: Copies = NO_COPIES;
     for (let i = 0; i < wanted; i += 1) {
       const node = this.lenders.choose(this.isOpen, holders);
@@ -248,6 +284,14 @@ export class Remotify implements ReplySink {
       holders = withCopy(holders, node);
     }
     return holders;
+  }
+
+  /** Whether lenders that take nothing now are worth waiting for, before the disk is used. */
+  private mayLendersTake(): boolean {
+    if (!this.lenders.hasUsable(this.lenders.copiesWanted)) return false;
+    const now = this.clock.now();
+    this.lendersWaitSinceMs = Math.min(this.lendersWaitSinceMs, now);
+    return now - this.lendersWaitSinceMs < SPILL_PATIENCE_MS;
   }
 
   /** ReplySink: a status for each zpage of the batch, from one of its holders. */
@@ -290,6 +334,19 @@ export class Remotify implements ReplySink {
     this.answered(batch);
   }
 
+  /** SpillSink: all of the batch that had a place is on the disk, or none of it. */
+  onSpilled(context: number, isWritten: boolean): void {
+    const batch = this.batchOf(context);
+    const { spilled } = batch;
+    this.latencies.spill_write.add(this.clock.now() - batch.sentAtMs);
+    for (let i = 0; i < batch.count && isWritten; i += 1) {
+      if ((spilled?.sector(i) ?? NO_SECTOR) === NO_SECTOR) continue;
+      batch.taken[i] = (batch.taken[i] ?? 0) | (1 << (context % COPIES_MAX));
+    }
+    this.answered(batch);
+    this.pump();
+  }
+
   private batchOf(context: number): Batch {
     const batch = this.batches[Math.floor(context / COPIES_MAX)];
     assert(batch !== undefined && batch.waiting > 0, "reply to a batch that is not under way");
@@ -312,6 +369,8 @@ export class Remotify implements ReplySink {
         this.accepted(batch, i);
       } else this.failed(batch, i);
     }
+    if (batch.spilled !== null) this.spill?.finish(batch.spilled);
+    batch.spilled = null;
     if (accepted > 0) this.progressAtMs = this.clock.now();
     this.onRoom();
   }
@@ -341,7 +400,8 @@ export class Remotify implements ReplySink {
     const first = this.beginBatch(copyAt(holders, 0));
     if (first === null) return false;
     for (let i = 1; i < copyCount(holders); i += 1) {
-      if (this.beginBatch(copyAt(holders, i)) === null) return false;
+      if (copyAt(holders, i) !== SPILL && this.beginBatch(copyAt(holders, i)) === null)
+        return false;
     }
     this.fill(batch, holders, first, kind);
     if (batch.count === 0) return false;
@@ -352,17 +412,29 @@ export class Remotify implements ReplySink {
     // The first is read for the others, so it is sent last.
     let sentCount = 0;
     for (let i = copyCount(holders) - 1; i >= 0; i -= 1) {
+      const context = index * COPIES_MAX + i;
+      if (copyAt(holders, i) === SPILL) {
+        if (this.writeToDisk(batch, context, first)) sentCount += 1;
+        continue;
+      }
       const channel = this.peers.channelOf(copyAt(holders, i));
       if (channel !== null && channel !== first) {
         this.memory.copy(channel.bytes, channel.at, first.bytes, first.at, batch.bodyBytes);
       }
-      if (this.commit(batch, index * COPIES_MAX + i, channel)) sentCount += 1;
+      if (this.commit(batch, context, channel)) sentCount += 1;
     }
     return sentCount === copyCount(holders);
   }
 
+  /** Of the disk alone the staging. */
+  private beginBatch(node: number): Entries | null {
+    if (node !== SPILL) return this.beginOn(node);
+    this.staging ??= new Staging();
+    return this.staging;
+  }
+
   /** The channel to it, with room for a batch, or null. */
-  private beginBatch(node: number): Channel | null {
+  private beginOn(node: number): Channel | null {
     const channel = this.peers.channelOf(node);
     const pageCount = this.countInFlight() + REMOTIFY_BATCH_COUNT_MAX;
     if (channel === null || !this.remotePages.hasRoom(node, pageCount)) return null;
@@ -382,7 +454,17 @@ export class Remotify implements ReplySink {
     return isSent;
   }
 
-  private fill(batch: Batch, holders: Copies, channel: Channel, kind: Kind): void {
+  /** Writes its entries to the disk. If there is no place for any of them that is its answer. */
+  private writeToDisk(batch: Batch, context: number, entries: Entries): boolean {
+    const { spill } = this;
+    assert(spill !== null);
+    batch.spilled = spillEntries(spill, entries, batch.count);
+    if (spill.write(batch.spilled, this, context)) return true;
+    this.answered(batch);
+    return false;
+  }
+
+  private fill(batch: Batch, holders: Copies, entries: Entries, kind: Kind): void {
     const { zbud, budget } = this.zcache;
     batch.count = 0;
     batch.frameCount = 0;
@@ -394,7 +476,9 @@ export class Remotify implements ReplySink {
       ? PAGES_PER_FRAME
       : REMOTIFY_BATCH_COUNT_MAX;
     for (let i = 0; i < copyCount(holders); i += 1) {
-      countMax = Math.min(countMax, this.lenders.credit(copyAt(holders, i)));
+      const node = copyAt(holders, i);
+      const room = node === SPILL ? (this.spill?.countMax ?? 0) : this.lenders.credit(node);
+      countMax = Math.min(countMax, room);
     }
     while (
       batch.bodyBytes + frameBytesMax <= REMOTIFY_BATCH_BYTES &&
@@ -407,7 +491,7 @@ export class Remotify implements ReplySink {
       if (!relieve) this.trickle[kind] -= 1;
       batch.frameCount += 1;
       for (let ref = frame * 2; ref <= frame * 2 + 1; ref += 1) {
-        if (zbud.zpageBytes(ref) > 0) this.append(batch, channel, ref);
+        if (zbud.zpageBytes(ref) > 0) this.append(batch, entries, ref);
       }
     }
   }
@@ -419,28 +503,28 @@ export class Remotify implements ReplySink {
    * One that is damaged cannot be sealed and stays here, in a zombie, until it is flushed: whoever
    * asks for it is told.
    */
-  private append(batch: Batch, channel: Channel, ref: number): void {
+  private append(batch: Batch, entries: Entries, ref: number): void {
     const { tmem, zbud } = this.zcache;
     const page = zbud.ownerOf(ref);
     const zpageBytes = zbud.zpageBytes(ref);
-    const at = channel.at + batch.bodyBytes;
+    const at = entries.at + batch.bodyBytes;
     const zpageAt = at + PUT_ENTRY_BYTES;
     const headerAt = zpageAt - ZBUD_HEADER_BYTES;
     const whole = zpageBytes === PAGE_BYTES;
-    zbud.read(ref, zpageBytes, channel.bytes, whole ? zpageAt : headerAt);
+    zbud.read(ref, zpageBytes, entries.bytes, whole ? zpageAt : headerAt);
     const { entry } = this;
-    entry.bytes = channel.bytes;
+    entry.bytes = entries.bytes;
     entry.at = zpageAt;
     entry.zpageBytes = zpageBytes;
     entry.codec = tmem.codec(page);
     entry.version = tmem.version(page);
     entry.checksum = whole
       ? zbud.wholeChecksum(ref) >>> 0
-      : channel.view.getUint32(headerAt + HEADER_CHECKSUM_OFFSET);
+      : entries.view.getUint32(headerAt + HEADER_CHECKSUM_OFFSET);
     tmem.readHandle(page, this.handle);
     if (this.seals?.seal(page, this.handle, entry) === false) return;
     const { version, checksum, codec } = entry;
-    writePutEntry(channel.view, at, this.handle, version, checksum, zpageBytes, codec, batch.kind);
+    writePutEntry(entries.view, at, this.handle, version, checksum, zpageBytes, codec, batch.kind);
     const i = batch.count;
     batch.pages[i] = page;
     batch.refs[i] = ref;
@@ -471,7 +555,9 @@ export class Remotify implements ReplySink {
       this.handle.read(batch.handles, i * HANDLE_BYTES);
       const version = batch.versions[i] ?? 0;
       for (let copy = 0; copy < copyCount(holders); copy += 1) {
-        this.remotePages.owe(copyAt(holders, copy), this.handle, version, FLUSH_SCOPE.PAGE);
+        const node = copyAt(holders, copy);
+        if (node === SPILL) continue; // It was not kept there.
+        this.remotePages.owe(node, this.handle, version, FLUSH_SCOPE.PAGE);
       }
       return;
     }
@@ -480,6 +566,7 @@ export class Remotify implements ReplySink {
     const zpageBytes = tmem.zpageBytes(page);
     this.zcache.freeLocal(tmem.place(page));
     tmem.describe(page, TAG.REMOTE, holders, zpageBytes, tmem.codec(page));
+    if (batch.spilled !== null) this.spill?.keep(batch.spilled, i, page);
     this.remotePages.added(holders, batch.kind === PERSISTENT);
     this.counters.remoted_zbytes += zpageBytes;
     if (batch.kind === EPHEMERAL) {
@@ -516,6 +603,7 @@ export class Remotify implements ReplySink {
 
   /** The node may have it, and may be sent the same again. */
   private oweAgain(batch: Batch, i: number, node: number): void {
+    if (node === SPILL) return; // What is not kept there has no place any more.
     this.handle.read(batch.handles, i * HANDLE_BYTES);
     this.remotePages.oweBeforePut(node, this.handle, batch.versions[i] ?? 0);
   }

@@ -8,7 +8,9 @@
  *         --> taken: the record names the new holder in place of the one that is gone, or wants to
  *             be rid of it, which is owed a flush
  *
- * Where nobody has room a page that is to be taken back comes home, if there is room.
+ * Where nobody has room a page that is to be taken back comes home, if there is room, or goes to
+ * the disk, if there is one. Pages on the disk are not at risk; when lenders have room they go
+ * there in the same way, as if the disk wanted to be rid of them (unspill.ts finds them).
  *
  * A holder that is dead keeps its place in the records until another one has taken it: when it
  * comes back in the same boot, its copies are as good as before, and those that were replaced
@@ -25,15 +27,17 @@ import type { Buggify } from "../core/buggify.ts";
 import type { Clock } from "../core/clock.ts";
 import { HANDLE_BYTES, Handle } from "../core/handle.ts";
 import {
+  COPIES_MAX,
   INDEX_ROWS_PER_STEP,
-  PAGE_BYTES,
-  REMOTIFY_BATCH_BYTES,
   REPAIR_BATCHES_MAX,
   REPAIR_PAGES_MAX,
 } from "../core/limits.ts";
 import type { Memory } from "../core/memory.ts";
 import { STATUS, type Status } from "../core/status.ts";
 import { type Channel, LANE, type ReplySink } from "../net/channel.ts";
+import type { SpillSink } from "../spill/batch.ts";
+import { NO_SECTOR } from "../spill/sectors.ts";
+import type { Spill } from "../spill/spill.ts";
 import { TAG } from "../tmem/pampd.ts";
 import { LOCAL_CLIENT } from "../tmem/tmem.ts";
 import type { Frame } from "../wire/framer.ts";
@@ -49,41 +53,32 @@ import { TRANSPORT_STATUS } from "../wire/status.ts";
 import { PERSISTENT } from "../zbud/zbud.ts";
 import type { Zcache } from "../zcache/zcache.ts";
 import { AtRisk, NOBODY } from "./at-risk.ts";
-import { type Copies, copyCount, hasCopy, NO_COPIES, withCopy, withoutCopy } from "./copies.ts";
+import {
+  type Copies,
+  copyCount,
+  hasCopy,
+  NO_COPIES,
+  SPILL,
+  withCopy,
+  withoutCopy,
+} from "./copies.ts";
 import type { RamsterCounters } from "./counters.ts";
+import { isEnough, isShort, mayLeaveDisk } from "./enough.ts";
 import type { Lenders } from "./lenders.ts";
 import type { Peers } from "./peers.ts";
 import { RecentRate } from "./recent-rate.ts";
 import type { RemotePages } from "./remote-pages.ts";
+import { RepairBatch } from "./repair-batch.ts";
 import type { Repatriate } from "./repatriate.ts";
+import { spillEntries } from "./spill-entries.ts";
+import { Unspill } from "./unspill.ts";
 
 /** Pages at risk that are looked at in one step, for one to bring home: some milliseconds. */
 const HOMEWARD_LOOKS = 65_536;
 /** Pages in a row that nobody takes, before it is left at that for a moment. */
 const BLOCKED_MAX = 16;
 
-/** Zpages on their way to a new holder. Made once, used over and over. */
-class Batch {
-  readonly pages = new Int32Array(REPAIR_PAGES_MAX);
-  readonly versions = new Float64Array(REPAIR_PAGES_MAX);
-  /** Who wants to be rid of it, or NOBODY. */
-  readonly from = new Int32Array(REPAIR_PAGES_MAX);
-  readonly handles = new DataView(new ArrayBuffer(REPAIR_PAGES_MAX * HANDLE_BYTES));
-  readonly bytes = new Uint8Array(REMOTIFY_BATCH_BYTES);
-  readonly view = new DataView(this.bytes.buffer);
-  state: "free" | "filling" | "sent" = "free";
-  node = 0;
-  count = 0;
-  countMax = 0;
-  bodyBytes = 0;
-
-  get hasRoom(): boolean {
-    const bytes = this.bodyBytes + PUT_ENTRY_BYTES + PAGE_BYTES;
-    return this.count < this.countMax && bytes <= this.bytes.byteLength;
-  }
-}
-
-export class Repair implements ReplySink {
+export class Repair implements ReplySink, SpillSink {
   private readonly memory: Memory;
   private readonly zcache: Zcache;
   private readonly peers: Peers;
@@ -93,14 +88,20 @@ export class Repair implements ReplySink {
   private readonly counters: RamsterCounters;
   private readonly clock: Clock;
   private readonly buggify: Buggify;
+  private readonly spill: Spill | null;
+  private readonly unspill: Unspill | null;
   private readonly isOpen: (node: number) => boolean;
   private readonly isSending: (page: number, version: number, node: number) => boolean;
   private readonly requestTimeoutMs: number;
   private readonly atRisk = new AtRisk();
-  private readonly batches = Array.from({ length: REPAIR_BATCHES_MAX }, () => new Batch());
+  private readonly batches = Array.from({ length: REPAIR_BATCHES_MAX }, () => new RepairBatch());
   private readonly handle = new Handle();
   /** Pages that are fetched or copied. */
   private inFlight = 0;
+  /** Of them, those that are to leave the disk. */
+  private inFlightOnDisk = 0;
+  /** Of these, those that are fetched. */
+  private fetchingOnDisk = 0;
   /** Pages that were ever found to be at risk: those that are so no more tell how fast it goes. */
   private found = 0;
   private readonly rate: RecentRate;
@@ -110,6 +111,7 @@ export class Repair implements ReplySink {
   /** Not to be chosen: it wants to be rid of the page that is looked at. */
   private leaving = NOBODY;
   private lastWanted = 1;
+  private lastWantedDisk = false;
 
   constructor(
     parts: {
@@ -122,10 +124,13 @@ export class Repair implements ReplySink {
       counters: RamsterCounters;
       clock: Clock;
       buggify: Buggify;
+      spill: Spill | null;
       /** Whether a put may be sent there now. */
       isOpen: (node: number) => boolean;
       /** Whether remotify has sent the page there in that version, and waits for the answer. */
       isSending: (page: number, version: number, node: number) => boolean;
+      /** Nothing leaves the node. */
+      isHeld: () => boolean;
     },
     settings: { requestTimeoutMs: number },
   ) {
@@ -138,6 +143,10 @@ export class Repair implements ReplySink {
     this.counters = parts.counters;
     this.clock = parts.clock;
     this.buggify = parts.buggify;
+    this.spill = parts.spill;
+    const { spill } = parts;
+    const push = (page: number): void => this.atRisk.push(page, SPILL);
+    this.unspill = spill === null ? null : new Unspill({ ...parts, spill, push });
     this.isOpen = parts.isOpen;
     this.isSending = parts.isSending;
     this.requestTimeoutMs = settings.requestTimeoutMs;
@@ -146,7 +155,8 @@ export class Repair implements ReplySink {
 
   /** Pages that are known to have fewer copies than they should, or that a holder wants rid of. */
   get pagesAtRisk(): number {
-    return this.atRisk.count + this.inFlight;
+    const { atRisk } = this;
+    return atRisk.count - atRisk.onDiskCount + this.inFlight - this.inFlightOnDisk;
   }
 
   /** Of them, how many a second are no more, lately; null: not known. */
@@ -156,7 +166,7 @@ export class Repair implements ReplySink {
 
   /** Whether there is reason to keep links to lenders. */
   get wantsLender(): boolean {
-    return this.pagesAtRisk > 0;
+    return this.atRisk.count + this.inFlight > 0 || this.unspill?.isBusy === true;
   }
 
   /** A copy of the page is gone. */
@@ -166,7 +176,7 @@ export class Repair implements ReplySink {
 
   private find(page: number, from: number): void {
     this.found += 1;
-    this.atRisk.push(page, from);
+    this.push(page, from);
   }
 
   /** RECLAIM: a status for each page that the holder wants to be rid of. */
@@ -195,11 +205,8 @@ export class Repair implements ReplySink {
       return STATUS.NOT_FOUND;
     }
     const kept = this.keptOf(page, node);
-    const isEnough = copyCount(kept) >= this.lenders.copiesWanted;
-    this.leaving = node;
-    if (!isEnough && this.lenders.choose(this.mayCopyTo, kept) < 0 && !this.hasRoomAtHome) {
-      return STATUS.NO_ROOM;
-    }
+    const isSafe = isEnough(kept, node, this.lenders) || hasCopy(kept, SPILL) || this.hasRoomAtHome;
+    if (!isSafe && this.placeFor(kept, node) < 0) return STATUS.NO_ROOM;
     this.find(page, node);
     return STATUS.OK;
   }
@@ -212,11 +219,14 @@ export class Repair implements ReplySink {
 
   /** Goes on with what is under way. Called now and then, and when a lender has room again. */
   step(): void {
-    const wanted = this.lenders.copiesWanted;
-    if (wanted > this.lastWanted) this.sweepAt = 1;
-    this.lastWanted = wanted;
+    const { copiesWanted, wantsDiskCopy } = this.lenders;
+    if (copiesWanted > this.lastWanted) this.sweepAt = 1;
+    if (wantsDiskCopy && !this.lastWantedDisk) this.sweepAt = 1;
+    this.lastWanted = copiesWanted;
+    this.lastWantedDisk = wantsDiskCopy;
     if (this.sweepAt > 0) this.look();
     else if (this.atRisk.count === 0 && this.atRisk.takeOverflow()) this.sweepAt = 1;
+    this.unspill?.step();
     this.pump();
     if (this.pagesAtRisk === 0) this.rate.reset();
     else this.rate.note(this.found - this.pagesAtRisk);
@@ -226,13 +236,14 @@ export class Repair implements ReplySink {
   pump(): void {
     const { atRisk } = this;
     let blocked = 0;
+    if (atRisk.onDiskCount === 0) this.unspill?.find();
     for (let left = atRisk.count; left > 0; left -= 1) {
       if (this.inFlight >= REPAIR_PAGES_MAX || blocked >= BLOCKED_MAX) return;
       atRisk.shift();
       const { page, from } = atRisk;
       if (this.mend(page, from)) continue;
       blocked += 1;
-      atRisk.push(page, from);
+      this.push(page, from);
     }
   }
 
@@ -251,19 +262,18 @@ export class Repair implements ReplySink {
       atRisk.shift();
       const { page, from } = atRisk;
       if (this.isStranded(page, from) && this.repatriate.bringHome(page)) count += 1;
-      else atRisk.push(page, from);
+      else this.push(page, from);
     }
     return count;
   }
 
   /** Whether it lacks a copy, some holder has it, and no lender takes one. */
   private isStranded(page: number, from: number): boolean {
-    if (!this.isRemote(page)) return false;
+    if (from === SPILL || !this.isRemote(page)) return false;
     const copies = this.repatriate.copiesOf(page);
     const kept = this.keptOf(page, from);
-    if (!this.isShort(kept) || this.remotePages.presentOf(copies) === NO_COPIES) return false;
-    this.leaving = from;
-    return this.lenders.choose(this.mayCopyTo, kept) < 0;
+    if (!isShort(kept, this.lenders)) return false;
+    return this.remotePages.presentOf(copies) !== NO_COPIES && this.placeFor(kept, from) < 0;
   }
 
   /** @returns whether something is done about it, or need not be; else it is tried again. */
@@ -274,20 +284,58 @@ export class Repair implements ReplySink {
     const copies = this.repatriate.copiesOf(page);
     if (from !== NOBODY && !hasCopy(copies, from)) return true;
     const kept = this.keptOf(page, from);
-    if (!this.isShort(kept)) {
+    if (from === SPILL ? mayLeaveDisk(kept, this.lenders) : !isShort(kept, this.lenders)) {
       if (from !== NOBODY) this.drop(page, from);
       return true;
     }
+    // It is there for good, until there are more lenders.
+    if (from === SPILL && isEnough(kept, from, this.lenders)) return true;
     if (this.remotePages.presentOf(copies) === NO_COPIES) return true; // A sweep finds it again.
-    this.leaving = from;
-    if (this.lenders.choose(this.mayCopyTo, kept) < 0) {
-      return from !== NOBODY && this.hasRoomAtHome && this.repatriate.bringHome(page);
-    }
+    const place = this.placeFor(kept, from);
+    if (place < 0) return this.mendWithoutPlace(page, from, kept);
+    if (from === SPILL && !this.hasCreditFor(place)) return false;
     if (this.repatriate.copyElsewhere(page, from)) {
-      this.inFlight += 1;
+      this.fly(from, 1);
+      if (from === SPILL) this.fetchingOnDisk += 1;
       return true;
     }
     return this.zcache.tmem.inTransit(page);
+  }
+
+  /** Nobody takes another copy. What a holder wants to be rid of may be on the disk, or come home. */
+  private mendWithoutPlace(page: number, from: number, kept: Copies): boolean {
+    if (from === NOBODY) return false;
+    if (from !== SPILL && hasCopy(kept, SPILL)) {
+      this.drop(page, from);
+      return true;
+    }
+    // One that a lender has need not come home from the disk.
+    const isWanted = from !== SPILL || kept === NO_COPIES;
+    if (isWanted && this.hasRoomAtHome) return this.repatriate.bringHome(page);
+    // What is on the disk is well kept there, and found there again.
+    return from === SPILL && !this.lenders.hasUsable(this.lenders.copiesWanted);
+  }
+
+  /** Whether one more page may be sent there when it has been read: none is read in vain. */
+  private hasCreditFor(node: number): boolean {
+    let count = this.fetchingOnDisk;
+    for (const it of this.batches)
+      if (it.state === "filling" && it.node === node) count += it.count;
+    return count < this.lenders.credit(node);
+  }
+
+  /** Where another copy goes, beside these: to a lender, else to the disk; -1: nowhere now. */
+  private placeFor(kept: Copies, from: number): number {
+    const { lenders, spill } = this;
+    const atLenders = withoutCopy(kept, SPILL);
+    this.leaving = from;
+    if (copyCount(atLenders) < lenders.copiesWanted) {
+      const node = lenders.choose(this.mayCopyTo, atLenders);
+      if (node >= 0) return node;
+    }
+    if (from === SPILL || hasCopy(kept, SPILL) || spill?.isReady !== true) return -1;
+    const isRefuge = from !== NOBODY && !this.hasRoomAtHome;
+    return lenders.wantsDiskCopy || isRefuge ? SPILL : -1;
   }
 
   /**
@@ -295,27 +343,41 @@ export class Repair implements ReplySink {
    * since nobody has it, or it was put anew.
    */
   onZpage(page: number, from: number, handle: Handle, zpage: ZpageEntry | null): void {
-    this.inFlight -= 1;
+    this.fly(from, -1);
+    if (from === SPILL) this.fetchingOnDisk -= 1;
     if (page === 0 || !this.isRemote(page)) return;
     if (zpage === null) {
-      this.atRisk.push(page, from);
+      this.push(page, from);
       return;
     }
     const kept = this.keptOf(page, from);
-    if (!this.isShort(kept)) return;
+    if (isEnough(kept, from, this.lenders)) return;
     const batch = this.batchFor(kept, from);
     if (batch === null) {
-      this.atRisk.push(page, from);
+      this.push(page, from);
       return;
     }
-    this.inFlight += 1;
+    this.fly(from, 1);
     this.append(batch, page, from, handle, zpage);
+    this.sendAtEndOfTurn();
+  }
+
+  private sendAtEndOfTurn(): void {
     if (this.sendSoon) return;
     this.sendSoon = true;
     this.clock.soon(() => {
       this.sendSoon = false;
-      for (const it of this.batches) if (it.state === "filling") this.send(it);
+      for (const it of this.batches) if (it.state === "filling" && !this.mayGrow(it)) this.send(it);
     });
+  }
+
+  /**
+   * Pages come from the disk one by one, and each would go in a message of its own: while one is
+   * under way to the same holder the others are gathered (Nagle's rule).
+   */
+  private mayGrow({ node, from, hasRoom }: RepairBatch): boolean {
+    if (from[0] !== SPILL || !hasRoom || this.fetchingOnDisk === 0) return false;
+    return this.batches.some((it) => it.state === "sent" && it.node === node);
   }
 
   /** ReplySink: a status for each zpage of the batch. */
@@ -329,7 +391,7 @@ export class Repair implements ReplySink {
       if (isTaken && !this.remotePages.isAbsent(batch.node)) this.taken(batch, i);
       else {
         refused += 1;
-        this.again(batch, i);
+        this.notTaken(batch, i);
       }
     }
     this.finish(batch);
@@ -345,10 +407,21 @@ export class Repair implements ReplySink {
     const batch = this.batchOf(context);
     for (let i = 0; i < batch.count; i += 1) {
       this.surplus(batch, i);
-      this.again(batch, i);
+      this.notTaken(batch, i);
     }
     this.finish(batch);
     if (transportStatus !== TRANSPORT_STATUS.DIED) this.lenders.noteRefused(batch.node);
+  }
+
+  /** SpillSink. */
+  onSpilled(context: number, isWritten: boolean): void {
+    const batch = this.batchOf(context);
+    for (let i = 0; i < batch.count; i += 1) {
+      if (isWritten && batch.spilled?.sector(i) !== NO_SECTOR) this.taken(batch, i);
+      else this.notTaken(batch, i);
+    }
+    this.finish(batch);
+    this.pump();
   }
 
   /** Looks for pages at risk among the next records. */
@@ -359,7 +432,8 @@ export class Repair implements ReplySink {
     for (let page = this.sweepAt; page < end; page += 1) {
       if (!this.isRemote(page)) continue;
       const present = this.keptOf(page, NOBODY);
-      if (present !== NO_COPIES && this.isShort(present)) this.find(page, NOBODY);
+      if (hasCopy(present, SPILL)) continue;
+      if (present !== NO_COPIES && isShort(present, this.lenders)) this.find(page, NOBODY);
     }
     this.sweepAt = end === tmem.pageEnd ? 0 : end;
   }
@@ -376,8 +450,15 @@ export class Repair implements ReplySink {
     return this.remotePages.presentOf(from === NOBODY ? copies : withoutCopy(copies, from));
   }
 
-  private isShort(copies: Copies): boolean {
-    return copyCount(copies) < this.lenders.copiesWanted;
+  /** A page that may have a copy on the disk, where it is safe. */
+  private push(page: number, from: number): void {
+    const onDisk = from === NOBODY && this.spill?.has(page) === true;
+    this.atRisk.push(page, onDisk ? SPILL : from);
+  }
+
+  private fly(from: number, count: number): void {
+    this.inFlight += count;
+    if (from === SPILL) this.inFlightOnDisk += count;
   }
 
   private get hasRoomAtHome(): boolean {
@@ -389,36 +470,42 @@ export class Repair implements ReplySink {
   private drop(page: number, from: number): void {
     const { tmem } = this.zcache;
     tmem.readHandle(page, this.handle);
-    const next = this.without(this.repatriate.copiesOf(page), from, tmem.version(page));
+    const next = this.without(this.repatriate.copiesOf(page), page, from, tmem.version(page));
     this.repatriate.setCopies(page, next);
-    this.counters.copies_reclaimed += 1;
+    if (from === SPILL) this.counters.pages_unspilled += 1;
+    else this.counters.copies_reclaimed += 1;
   }
 
   /** Without the copy there, of the page under `handle`, which is owed a flush. */
-  private without(copies: Copies, node: number, version: number): Copies {
+  private without(copies: Copies, page: number, node: number, version: number): Copies {
     this.remotePages.copyRemoved(node);
     // It may be chosen again for the same version one day.
-    this.remotePages.oweBeforePut(node, this.handle, version);
+    if (node === SPILL) this.spill?.free(page, this.zcache.tmem.zpageBytes(page));
+    else this.remotePages.oweBeforePut(node, this.handle, version);
     return withoutCopy(copies, node);
   }
 
   /** One that goes to a holder which may take a copy beside these, or null: there is none now. */
-  private batchFor(kept: Copies, from: number): Batch | null {
+  private batchFor(kept: Copies, from: number): RepairBatch | null {
+    const toDisk = this.spill !== null && this.placeFor(kept, from) === SPILL;
+    const atLenders = withoutCopy(kept, SPILL);
     this.leaving = from;
     for (const batch of this.batches) {
       if (batch.state !== "filling" || batch.node === from) continue;
-      if (this.lenders.sharesZone(batch.node, kept)) continue;
+      if ((batch.node === SPILL) !== toDisk) continue;
+      if (!toDisk && this.lenders.sharesZone(batch.node, atLenders)) continue;
       if (batch.hasRoom) return batch;
       this.send(batch);
     }
     const free = this.batches.find(({ state }) => state === "free");
-    const node = this.lenders.choose(this.mayCopyTo, kept);
+    const node = this.placeFor(kept, from);
     if (free === undefined || node < 0) return null;
+    const room = node === SPILL ? (this.spill?.countMax ?? 0) : this.lenders.credit(node);
     free.state = "filling";
     free.node = node;
     free.count = 0;
     const countMax = this.buggify("repair-short-batch") ? 1 : REPAIR_PAGES_MAX;
-    free.countMax = Math.min(countMax, this.lenders.credit(node));
+    free.countMax = Math.min(countMax, room);
     free.bodyBytes = 0;
     return free;
   }
@@ -430,7 +517,7 @@ export class Repair implements ReplySink {
   };
 
   private append(
-    batch: Batch,
+    batch: RepairBatch,
     page: number,
     from: number,
     handle: Handle,
@@ -451,11 +538,12 @@ export class Repair implements ReplySink {
     batch.bodyBytes = bodyBytes + PUT_ENTRY_BYTES + zpageBytes;
   }
 
-  private send(batch: Batch): void {
+  private send(batch: RepairBatch): void {
     const { node, count, bodyBytes } = batch;
     const channel = this.peers.channelOf(node);
     const context = this.batches.indexOf(batch);
     batch.state = "sent";
+    if (node === SPILL) return this.writeToDisk(batch, context);
     if (channel?.begin(LANE.BULK, bodyBytes) === true) {
       this.memory.copy(channel.bytes, channel.at, batch.bytes, 0, bodyBytes);
       const timeoutMs = this.requestTimeoutMs;
@@ -464,12 +552,23 @@ export class Repair implements ReplySink {
         return;
       }
     }
-    for (let i = 0; i < count; i += 1) this.again(batch, i);
+    for (let i = 0; i < count; i += 1) this.notTaken(batch, i);
+    this.finish(batch);
+  }
+
+  private writeToDisk(batch: RepairBatch, context: number): void {
+    const { spill } = this;
+    if (spill?.isReady === true) {
+      const { bytes, view, count } = batch;
+      batch.spilled = spillEntries(spill, { bytes, view, at: 0 }, count);
+      if (spill.write(batch.spilled, this, context)) return;
+    }
+    for (let i = 0; i < batch.count; i += 1) this.notTaken(batch, i);
     this.finish(batch);
   }
 
   /** The new holder has it. What the record says decides what becomes of that. */
-  private taken(batch: Batch, i: number): void {
+  private taken(batch: RepairBatch, i: number): void {
     const { tmem } = this.zcache;
     const { node } = batch;
     const page = batch.pages[i] ?? 0;
@@ -479,27 +578,56 @@ export class Repair implements ReplySink {
     const copies =
       isThere && tmem.tag(page) === TAG.REMOTE ? this.repatriate.copiesOf(page) : NO_COPIES;
     if (hasCopy(copies, node)) return;
-    const from = batch.from[i] ?? NOBODY;
-    const isLeaving = from !== NOBODY && hasCopy(copies, from);
-    const kept = this.remotePages.presentOf(isLeaving ? withoutCopy(copies, from) : copies);
-    if (copies === NO_COPIES || !this.isShort(kept)) {
-      this.surplus(batch, i);
-      return;
+    const wished = batch.from[i] ?? NOBODY;
+    // One that has come to the disk meanwhile may leave it for this.
+    const onDisk = hasCopy(copies, SPILL) ? SPILL : NOBODY;
+    const from = wished !== NOBODY && hasCopy(copies, wished) ? wished : onDisk;
+    const kept = this.remotePages.presentOf(withoutCopy(copies, from));
+    const isWanted = copies !== NO_COPIES && !isEnough(kept, from, this.lenders);
+    if (isWanted && this.setTaken(batch, i, copies, kept, from)) return;
+    this.surplus(batch, i);
+  }
+
+  /**
+   * The page has another copy, in place of one that is gone or wants to be. @returns whether its
+   * record has room for it.
+   */
+  private setTaken(
+    batch: RepairBatch,
+    i: number,
+    copies: Copies,
+    kept: Copies,
+    from: number,
+  ): boolean {
+    const { node } = batch;
+    const page = batch.pages[i] ?? 0;
+    const version = batch.versions[i] ?? 0;
+    const known = withCopy(kept, node);
+    let next = copies;
+    // The disk keeps its copy until there are enough without it.
+    const isLeaving = from !== NOBODY && (from !== SPILL || mayLeaveDisk(known, this.lenders));
+    if (isLeaving) next = this.without(next, page, from, version);
+    const gone = this.remotePages.absentOf(next);
+    if (gone >= 0 && (!isLeaving || copyCount(next) === COPIES_MAX)) {
+      next = this.without(next, page, gone, version);
     }
-    const gone = isLeaving ? from : this.remotePages.absentOf(copies);
-    const next = gone < 0 ? copies : this.without(copies, gone, version);
-    if (isLeaving) this.counters.copies_reclaimed += 1;
-    else this.counters.copies_repaired += 1;
+    if (copyCount(next) === COPIES_MAX) return false;
+    if (from === NOBODY) this.counters.copies_repaired += 1;
+    else if (from !== SPILL) this.counters.copies_reclaimed += 1;
+    else if (isLeaving) this.counters.pages_unspilled += 1;
+    if (batch.spilled !== null) this.spill?.keep(batch.spilled, i, page);
     this.remotePages.copyAdded(node);
     this.repatriate.setCopies(page, withCopy(next, node));
-    if (this.isShort(withCopy(kept, node))) this.atRisk.push(page, NOBODY);
+    if (isShort(known, this.lenders)) this.push(page, NOBODY);
+    return true;
   }
 
   /**
    * Nobody asks for what the holder has, or may have. If it came home and is on its way there once
    * more, a flush would take what is named after that.
    */
-  private surplus(batch: Batch, i: number): void {
+  private surplus(batch: RepairBatch, i: number): void {
+    if (batch.node === SPILL) return;
     const version = batch.versions[i] ?? 0;
     if (this.isSending(batch.pages[i] ?? 0, version, batch.node)) return;
     this.handle.read(batch.handles, i * HANDLE_BYTES);
@@ -517,18 +645,21 @@ export class Repair implements ReplySink {
   }
 
   /** It was not taken. */
-  private again(batch: Batch, i: number): void {
-    this.atRisk.push(batch.pages[i] ?? 0, batch.from[i] ?? NOBODY);
+  private notTaken(batch: RepairBatch, i: number): void {
+    this.push(batch.pages[i] ?? 0, batch.from[i] ?? NOBODY);
   }
 
-  private batchOf(context: number): Batch {
+  private batchOf(context: number): RepairBatch {
     const batch = this.batches[context];
     assert(batch?.state === "sent", "reply to a batch that is not under way");
     return batch;
   }
 
-  private finish(batch: Batch): void {
-    this.inFlight -= batch.count;
+  private finish(batch: RepairBatch): void {
+    for (let i = 0; i < batch.count; i += 1) this.fly(batch.from[i] ?? NOBODY, -1);
+    if (batch.spilled !== null) this.spill?.finish(batch.spilled);
+    batch.spilled = null;
     batch.state = "free";
+    this.sendAtEndOfTurn();
   }
 }

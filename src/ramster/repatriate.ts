@@ -8,6 +8,10 @@
  *                             |-- has not got it, or bad bytes: one copy less, the next holder
  *                             +-- link lost: the next holder, or, of the last one, the next link
  *
+ * The node's own disk is a holder like others, and asked when it is the quickest or the only one. A
+ * page that somebody asked for and that nobody else has comes home while there is any frame: the
+ * next get of it shall not wait for the disk.
+ *
  * A get never takes the holder's copy away (two phases): the copies are owed a flush only once the
  * page is in the hands of its getter, or home. While a fetch is under way the record is in transit:
  * its place is the fetch's row, which keeps the copies. The version decides what an answer is
@@ -27,11 +31,20 @@ import type { Clock, TimerId } from "../core/clock.ts";
 import { Handle } from "../core/handle.ts";
 import type { Memory } from "../core/memory.ts";
 import { STATUS, type Status } from "../core/status.ts";
+import type { Spill } from "../spill/spill.ts";
 import { TAG } from "../tmem/pampd.ts";
 import type { ZpageEntry } from "../wire/peer-entries.ts";
 import type { Zcache } from "../zcache/zcache.ts";
 import { type AskSink, Asks } from "./asks.ts";
-import { type Copies, copyAt, copyCount, hasCopy, withoutCopy } from "./copies.ts";
+import {
+  type Copies,
+  copyAt,
+  copyCount,
+  hasCopy,
+  NO_COPIES,
+  SPILL,
+  withoutCopy,
+} from "./copies.ts";
 import type { RamsterCounters } from "./counters.ts";
 import { FETCH_FLAG, Fetches, fetchOf } from "./fetches.ts";
 import type { Latencies } from "./latencies.ts";
@@ -58,6 +71,8 @@ export class Repatriate implements AskSink {
   private readonly buggify: Buggify;
   private readonly onCopyLost: (page: number) => void;
   private readonly onZpage: OnZpage;
+  private readonly onHome: () => void;
+  private readonly spill: Spill | null;
   private readonly requestTimeoutMs: number;
   private readonly fetches: Fetches;
   private readonly asks: Asks;
@@ -84,6 +99,9 @@ export class Repatriate implements AskSink {
       onCopyLost: (page: number) => void;
       /** See Repair. */
       onZpage: OnZpage;
+      /** A page came home whether there was much room or little. */
+      onHome: () => void;
+      spill: Spill | null;
     },
     settings: { requestTimeoutMs: number },
   ) {
@@ -96,6 +114,8 @@ export class Repatriate implements AskSink {
     this.buggify = parts.buggify;
     this.onCopyLost = parts.onCopyLost;
     this.onZpage = parts.onZpage;
+    this.onHome = parts.onHome;
+    this.spill = parts.spill;
     this.requestTimeoutMs = settings.requestTimeoutMs;
     this.fetches = new Fetches(parts.memory);
     this.waiters = new Waiters(parts.memory, parts.retryGet);
@@ -231,7 +251,7 @@ export class Repatriate implements AskSink {
       // The holder has the record, and must not keep what nobody points at.
       const version = fetches.version(fetch);
       const node = fetches.askNode(ask);
-      if (hasOthers) this.remotePages.oweBeforePut(node, this.handle, version);
+      if (hasOthers && node !== SPILL) this.remotePages.oweBeforePut(node, this.handle, version);
       this.hasNoCopy(ask);
       return;
     }
@@ -298,7 +318,7 @@ export class Repatriate implements AskSink {
     for (let i = 1; i < copyCount(copies); i += 1) {
       const node = copyAt(copies, i);
       const cost = this.asks.costOf(node);
-      if (cost < bestCost || (cost === bestCost && !this.peers.isPeer(best))) {
+      if (cost < bestCost || (cost === bestCost && best !== SPILL && !this.peers.isPeer(best))) {
         best = node;
         bestCost = cost;
       }
@@ -333,6 +353,7 @@ export class Repatriate implements AskSink {
     if (copyCount(copies) > 1 && hasCopy(copies, node)) {
       fetches.setCopies(fetch, withoutCopy(copies, node));
       this.remotePages.copyRemoved(node);
+      if (node === SPILL) this.freeOnDisk(fetches.page(fetch));
       this.counters.copies_lost += 1;
       this.onCopyLost(fetches.page(fetch));
     }
@@ -417,10 +438,16 @@ export class Repatriate implements AskSink {
     this.onZpage(page, this.fetches.from(fetch), this.handle, isThere ? zpage : null);
   }
 
-  /** Keeps the page here from now on when there is room below the low mark; else it stays away. */
+  /**
+   * Keeps the page here from now on when there is room below the low mark, or, of one that is on
+   * the disk and wanted, a frame; else it stays away.
+   */
   private comeHome(fetch: number, page: number, persistent: boolean, zpage: ZpageEntry): void {
     const { tmem, budget, frames } = this.zcache;
-    if (budget.isOverLow(frames.framesUsed + 1) || this.buggify("fetch-not-home")) {
+    const isOnlyOnDisk = withoutCopy(tmem.place(page), SPILL) === NO_COPIES;
+    const isHot = isOnlyOnDisk && this.fetches.waiterFirst(fetch) !== 0;
+    const isFull = budget.isOverLow(frames.framesUsed + 1) && !isHot;
+    if (isFull || this.buggify("fetch-not-home")) {
       if (this.fetches.has(fetch, FETCH_FLAG.HOMEWARD)) {
         this.counters.pers_pages_remote_nomem += 1;
       }
@@ -435,8 +462,15 @@ export class Repatriate implements AskSink {
     this.remotePages.removed(copies, persistent);
     const version = tmem.version(page);
     for (let i = 0; i < copyCount(copies); i += 1) {
-      this.remotePages.oweBeforePut(copyAt(copies, i), this.handle, version);
+      const node = copyAt(copies, i);
+      if (node === SPILL) this.freeOnDisk(page);
+      else this.remotePages.oweBeforePut(node, this.handle, version);
     }
+    if (isHot) this.onHome();
+  }
+
+  private freeOnDisk(page: number): void {
+    this.spill?.free(page, this.zcache.tmem.zpageBytes(page));
   }
 
   /** Whether the zpage is the one that was stored under `handle`. */

@@ -92,6 +92,14 @@ export function readPutEntry(view: DataView, at: number, handle: Handle, entry: 
   entry.codec = view.getUint8(at + PUT_CODEC);
 }
 
+export function readPutChecksum(view: DataView, at: number): number {
+  return view.getUint32(at + PUT_CHECKSUM);
+}
+
+export function readPutSize(view: DataView, at: number): number {
+  return view.getUint16(at + PUT_SIZE);
+}
+
 /** 0 ephemeral, 1 persistent. */
 export function readPutKind(view: DataView, at: number): number {
   return view.getUint8(at + PUT_KIND);

@@ -1,0 +1,114 @@
+/** The contract of Disk (src/core/disk.ts) as a suite, for the real one and the simulated one. */
+import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import type { Disk, DiskSink } from "../../src/core/disk.ts";
+
+export interface DiskBench {
+  /** Empty. */
+  readonly disk: Disk;
+  /** Lets the world go on until `condition` holds. Rejects when it never does. */
+  until(condition: () => boolean): Promise<void>;
+}
+
+/** Above what 32 bits can say, signed or not. */
+const FAR = 5 * 2 ** 30;
+
+class Told implements DiskSink {
+  readonly errors = new Map<number, string | null>();
+
+  onDisk(token: number, error: string | null): void {
+    expect(this.errors.has(token)).toBe(false);
+    this.errors.set(token, error);
+  }
+}
+
+function pattern(byteCount: number, seed: number): Uint8Array<ArrayBuffer> {
+  return Uint8Array.from({ length: byteCount }, (_, i) => (i * 7 + seed * 13 + (i >> 8)) & 255);
+}
+
+export function diskContract(name: string, open: () => DiskBench): void {
+  describe(`${name} keeps the contract of a disk`, () => {
+    let bench: DiskBench;
+    let told: Told;
+    beforeEach(() => {
+      bench = open();
+      told = new Told();
+    });
+    afterEach(() => bench.disk.close());
+
+    async function done(token: number): Promise<string | null> {
+      await bench.until(() => told.errors.has(token));
+      return told.errors.get(token) ?? null;
+    }
+
+    async function read(position: number, byteCount: number): Promise<Uint8Array> {
+      const target = new Uint8Array(byteCount + 2);
+      bench.disk.read(position, target, 1, byteCount, told, 1000);
+      expect(await done(1000)).toBeNull();
+      told.errors.delete(1000);
+      expect([target[0], target.at(-1)]).toEqual([0, 0]);
+      return target.subarray(1, byteCount + 1);
+    }
+
+    test("reads what was written, at any position, and tells nobody within the call", async () => {
+      const bytes = pattern(20_000, 1);
+      bench.disk.write(512, bytes, 5, 10_000, told, 7);
+      expect(told.errors.size).toBe(0);
+      expect(await done(7)).toBeNull();
+      bench.disk.write(FAR, bytes, 0, 1000, told, 8);
+      expect(await done(8)).toBeNull();
+      expect(await read(512, 10_000)).toEqual(bytes.subarray(5, 10_005));
+      expect(await read(600, 100)).toEqual(bytes.subarray(93, 193));
+      expect(await read(FAR + 10, 990)).toEqual(bytes.subarray(10, 1000));
+      expect((await read(100_000, 10)).every((byte) => byte === 0)).toBe(true);
+    });
+
+    test("has many under way at once, each told once", async () => {
+      const sources = Array.from({ length: 100 }, (_, i) => pattern(4096, i));
+      for (const [i, source] of sources.entries()) {
+        bench.disk.write(i * 4096, source, 0, 4096, told, i);
+      }
+      await bench.until(() => told.errors.size === 100);
+      expect([...told.errors.values()].every((error) => error === null)).toBe(true);
+      told.errors.clear();
+      const targets = sources.map(() => new Uint8Array(4096));
+      for (const [i, target] of targets.entries()) {
+        bench.disk.read(i * 4096, target, 0, 4096, told, i);
+      }
+      await bench.until(() => told.errors.size === 100);
+      expect(targets).toEqual(sources);
+    });
+
+    test("says so when the file ends before", async () => {
+      bench.disk.write(0, pattern(100, 1), 0, 100, told, 1);
+      expect(await done(1)).toBeNull();
+      bench.disk.read(50, new Uint8Array(51), 0, 51, told, 2);
+      expect(await done(2)).toBe("the file ends before");
+    });
+
+    test("gives back what is cut off, which is zeros when it is there again", async () => {
+      bench.disk.write(0, pattern(5000, 1), 0, 5000, told, 1);
+      expect(await done(1)).toBeNull();
+      bench.disk.truncate(0, told, 2);
+      expect(await done(2)).toBeNull();
+      bench.disk.read(0, new Uint8Array(1), 0, 1, told, 3);
+      expect(await done(3)).toBe("the file ends before");
+      bench.disk.write(4000, pattern(10, 2), 0, 10, told, 4);
+      expect(await done(4)).toBeNull();
+      expect(await read(0, 4010)).toEqual(
+        new Uint8Array(4010).map((_, i) => (i < 4000 ? 0 : (pattern(10, 2)[i - 4000] ?? 0))),
+      );
+    });
+
+    test("tells nobody after it is closed, and may be closed twice", async () => {
+      const other = open();
+      bench.disk.write(0, pattern(100_000, 1), 0, 100_000, told, 1);
+      bench.disk.close();
+      bench.disk.close();
+      const later = new Told();
+      other.disk.write(0, pattern(10, 1), 0, 10, later, 1);
+      await other.until(() => later.errors.size === 1);
+      other.disk.close();
+      expect(told.errors.size).toBe(0);
+    });
+  });
+}

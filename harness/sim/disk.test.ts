@@ -1,0 +1,39 @@
+import { expect, test } from "bun:test";
+import { SeededRandom } from "../../src/core/random.ts";
+import { diskContract } from "../contract/disk.ts";
+import { SimClock } from "./clock.ts";
+import { SimDisk } from "./disk.ts";
+
+function open() {
+  const clock = new SimClock();
+  const disk = new SimDisk(clock, new SeededRandom(1));
+  const until = async (condition: () => boolean): Promise<void> => {
+    expect(clock.runUntil(condition, 60_000)).toBe(true);
+  };
+  return { clock, disk, until };
+}
+
+diskContract("SimDisk", open);
+
+test("SimDisk fails, is full and flips bits when it is told to", async () => {
+  const { clock, disk } = open();
+  const said: Array<string | null> = [];
+  const sink = { onDisk: (_: number, error: string | null) => void said.push(error) };
+  const bytes = new Uint8Array(1000).fill(1);
+  disk.troubles.bytesMax = 500;
+  disk.write(0, bytes, 0, 1000, sink, 0);
+  clock.run(100);
+  disk.troubles.writeFailPercent = 100;
+  disk.write(0, bytes, 0, 10, sink, 0);
+  clock.run(200);
+  disk.flipBits(50);
+  const read = new Uint8Array(500);
+  disk.read(0, read, 0, 500, sink, 0);
+  clock.run(300);
+  expect(said).toEqual(["no space left on the device", "input/output error", null]);
+  expect(read.filter((byte) => byte !== 1).length).toBeGreaterThan(3);
+  disk.troubles.readFailPercent = 100;
+  disk.read(0, read, 0, 500, sink, 0);
+  clock.run(400);
+  expect(said.at(-1)).toBe("input/output error");
+});

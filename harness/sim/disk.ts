@@ -1,0 +1,133 @@
+/**
+ * SimDisk: a disk under virtual time, and the means to trouble it: slow, full, failing now and
+ * then, and with bits that are no longer what was written. Everything may be set while it runs.
+ *
+ * Bytes are taken, and given, when an operation ends: whoever touches an array before that, or
+ * reads what is being written, sees what a real disk would make of it. A write that fails has
+ * written a part.
+ */
+import { assert } from "../../src/core/assert.ts";
+import type { Clock } from "../../src/core/clock.ts";
+import type { Disk, DiskSink } from "../../src/core/disk.ts";
+import { below, type Random } from "../../src/core/random.ts";
+
+export interface DiskTroubles {
+  /** Every operation takes between so long and twice that. */
+  latencyMs: number;
+  /** Of reads and of writes, those that fail. */
+  readFailPercent: number;
+  writeFailPercent: number;
+  /** No byte is written from here on: the file system is full. */
+  bytesMax: number;
+}
+
+const NO_TROUBLES: DiskTroubles = {
+  latencyMs: 0.05,
+  readFailPercent: 0,
+  writeFailPercent: 0,
+  bytesMax: Number.POSITIVE_INFINITY,
+};
+
+const BLOCK_BYTES = 64 * 1024;
+
+export class SimDisk implements Disk {
+  readonly troubles: DiskTroubles = { ...NO_TROUBLES };
+  /** How long the file is, and how long it ever was. */
+  byteCount = 0;
+  byteCountMax = 0;
+  isClosed = false;
+  private readonly clock: Clock;
+  private readonly random: Random;
+  private readonly blocks = new Map<number, Uint8Array>();
+
+  constructor(clock: Clock, random: Random) {
+    this.clock = clock;
+    this.random = random;
+  }
+
+  read(
+    position: number,
+    target: Uint8Array,
+    at: number,
+    byteCount: number,
+    sink: DiskSink,
+    token: number,
+  ): void {
+    assert(at + byteCount <= target.byteLength);
+    this.later(sink, token, () => {
+      if (this.fails(this.troubles.readFailPercent)) return "input/output error";
+      if (position + byteCount > this.byteCount) return "the file ends before";
+      for (let i = 0; i < byteCount; i += 1) target[at + i] = this.byteAt(position + i);
+      return null;
+    });
+  }
+
+  write(
+    position: number,
+    source: Uint8Array,
+    at: number,
+    byteCount: number,
+    sink: DiskSink,
+    token: number,
+  ): void {
+    assert(at + byteCount <= source.byteLength);
+    this.later(sink, token, () => {
+      const room = Math.max(0, this.troubles.bytesMax - position);
+      const fails = this.fails(this.troubles.writeFailPercent);
+      const written = Math.min(fails ? below(this.random, byteCount) : byteCount, room);
+      for (let i = 0; i < written; i += 1) this.setByte(position + i, source[at + i] ?? 0);
+      this.byteCount = Math.max(this.byteCount, written === 0 ? 0 : position + written);
+      this.byteCountMax = Math.max(this.byteCountMax, this.byteCount);
+      if (fails) return "input/output error";
+      return written < byteCount ? "no space left on the device" : null;
+    });
+  }
+
+  truncate(byteCount: number, sink: DiskSink, token: number): void {
+    this.later(sink, token, () => {
+      this.byteCount = byteCount;
+      for (const block of this.blocks.keys()) {
+        if (block * BLOCK_BYTES >= byteCount) this.blocks.delete(block);
+      }
+      const last = this.blocks.get(Math.floor(byteCount / BLOCK_BYTES));
+      last?.fill(0, byteCount % BLOCK_BYTES);
+      return null;
+    });
+  }
+
+  close(): void {
+    this.isClosed = true;
+    this.blocks.clear();
+  }
+
+  /** Flips a bit of each stored byte that is drawn, about one in `every`. */
+  flipBits(every: number): void {
+    for (let at = below(this.random, every); at < this.byteCount; ) {
+      this.setByte(at, this.byteAt(at) ^ (1 << below(this.random, 8)));
+      at += 1 + below(this.random, 2 * every);
+    }
+  }
+
+  private fails(percent: number): boolean {
+    return percent > 0 && below(this.random, 100) < percent;
+  }
+
+  private later(sink: DiskSink, token: number, work: () => string | null): void {
+    const { latencyMs } = this.troubles;
+    const delayMs = latencyMs * (1 + below(this.random, 1000) / 1000);
+    this.clock.after(delayMs, () => {
+      if (!this.isClosed) sink.onDisk(token, work());
+    });
+  }
+
+  private byteAt(position: number): number {
+    return this.blocks.get(Math.floor(position / BLOCK_BYTES))?.[position % BLOCK_BYTES] ?? 0;
+  }
+
+  private setByte(position: number, byte: number): void {
+    const index = Math.floor(position / BLOCK_BYTES);
+    const block = this.blocks.get(index) ?? new Uint8Array(BLOCK_BYTES);
+    this.blocks.set(index, block);
+    block[position % BLOCK_BYTES] = byte;
+  }
+}

@@ -1,0 +1,158 @@
+/**
+ * Sectors: which sectors of the file are in use. A bit each, in groups; a run of sectors lies
+ * within one group.
+ *
+ *     | group 0: 2048 bits | group 1 | ... |      1: in use
+ *            cursor ^                  ^ end: nothing from here on was ever in use
+ *
+ * Next fit: the search goes on where the last run ended, so that the pages of one batch lie side by
+ * side. While a fair part below `end` is free it goes round there, else the file grows. Of each
+ * group it is known how long its free runs are at most, as far as a search has found out, so that
+ * what is full is passed over at the price of one byte a MiB.
+ *
+ * One search looks into a bounded number of groups. It may then say that there is nothing although
+ * there is, further on; the next one passes over those that were looked at in vain.
+ */
+import { assert } from "../core/assert.ts";
+import { FRAME_BYTES, SECTORS_PER_PAGE_MAX } from "../core/limits.ts";
+import type { Memory, Region } from "../core/memory.ts";
+
+/** 1 MiB of the file. */
+export const GROUP_SECTORS = 2048;
+const BITS = 32;
+const SCAN_GROUPS_MAX = 32;
+/** While less than this part of what is below `end` is in use the search goes round there first. */
+const DENSE = 3 / 4;
+
+export const NO_SECTOR = -1;
+
+export class Sectors {
+  /** All there are. */
+  readonly sectorCount: number;
+  private readonly region: Region;
+  private readonly words: Int32Array;
+  /** By group: no free run in it is longer. */
+  private readonly runMax: Uint8Array;
+  private readonly groupCount: number;
+  private used = 0;
+  private cursor = 0;
+  private endGroup = 0;
+
+  constructor(memory: Memory, sectorCount: number) {
+    this.groupCount = Math.floor(sectorCount / GROUP_SECTORS);
+    assert(this.groupCount >= 1);
+    this.sectorCount = this.groupCount * GROUP_SECTORS;
+    const byteCount = this.sectorCount / 8;
+    this.region = memory.reserve(Math.ceil(byteCount / FRAME_BYTES) * FRAME_BYTES);
+    this.words = this.region.words();
+    this.runMax = new Uint8Array(this.groupCount).fill(SECTORS_PER_PAGE_MAX);
+  }
+
+  get usedCount(): number {
+    return this.used;
+  }
+
+  get freeCount(): number {
+    return this.sectorCount - this.used;
+  }
+
+  /** Takes `count` sectors in a row. @returns the first of them, or NO_SECTOR. */
+  take(count: number): number {
+    assert(count >= 1 && count <= SECTORS_PER_PAGE_MAX);
+    if (this.freeCount < count) return NO_SECTOR;
+    const group = Math.floor(this.cursor / GROUP_SECTORS);
+    const isDense = this.used >= this.endGroup * GROUP_SECTORS * DENSE;
+    let sector = this.scan(group, this.endGroup, this.cursor, count);
+    if (sector === NO_SECTOR && isDense) sector = this.fresh();
+    if (sector === NO_SECTOR) sector = this.scan(0, Math.min(group + 1, this.endGroup), 0, count);
+    if (sector === NO_SECTOR) sector = this.fresh();
+    if (sector !== NO_SECTOR) this.use(sector, count);
+    return sector;
+  }
+
+  /** Gives back what `take` gave. @returns whether nothing is in use any more. */
+  give(sector: number, count: number): boolean {
+    for (let at = sector; at < sector + count; at += 1) {
+      const word = this.words[at >>> 5] ?? 0;
+      assert((word & (1 << (at & 31))) !== 0, "a sector that is not in use");
+      this.words[at >>> 5] = word & ~(1 << (at & 31));
+    }
+    this.used -= count;
+    this.runMax[Math.floor(sector / GROUP_SECTORS)] = SECTORS_PER_PAGE_MAX;
+    if (this.used > 0) return false;
+    this.cursor = 0;
+    this.endGroup = 0;
+    return true;
+  }
+
+  close(): void {
+    this.region.close();
+  }
+
+  /** The bits and what is said of them. Cost: everything. For tests. */
+  verify(): void {
+    let used = 0;
+    for (let group = 0; group < this.groupCount; group += 1) {
+      const start = group * GROUP_SECTORS;
+      let run = 0;
+      for (let at = start; at < start + GROUP_SECTORS; at += 1) {
+        const isFree = this.isFree(at);
+        assert(isFree || group < this.endGroup, "in use beyond the end");
+        used += isFree ? 0 : 1;
+        run = isFree ? run + 1 : 0;
+        assert(Math.min(run, SECTORS_PER_PAGE_MAX) <= (this.runMax[group] ?? 0), "a longer run");
+      }
+    }
+    assert(used === this.used, "sectors in use");
+  }
+
+  /** The first sector of a group that was never in use. */
+  private fresh(): number {
+    return this.endGroup < this.groupCount ? this.endGroup * GROUP_SECTORS : NO_SECTOR;
+  }
+
+  /** Looks into groups `group` .. `endGroup - 1`, from sector `start` of the first one on. */
+  private scan(group: number, endGroup: number, start: number, count: number): number {
+    let scanned = 0;
+    for (let at = group; at < endGroup; at += 1) {
+      if ((this.runMax[at] ?? 0) < count) continue;
+      const groupStart = at * GROUP_SECTORS;
+      const sector = this.findIn(at, Math.max(start, groupStart), count);
+      if (sector !== NO_SECTOR) return sector;
+      if (start <= groupStart) this.runMax[at] = count - 1;
+      scanned += 1;
+      if (scanned === SCAN_GROUPS_MAX) break;
+    }
+    return NO_SECTOR;
+  }
+
+  private use(sector: number, count: number): void {
+    for (let at = sector; at < sector + count; at += 1) {
+      this.words[at >>> 5] = (this.words[at >>> 5] ?? 0) | (1 << (at & 31));
+    }
+    this.used += count;
+    this.endGroup = Math.max(this.endGroup, Math.floor(sector / GROUP_SECTORS) + 1);
+    this.cursor = sector + count;
+  }
+
+  /** The first free run of `count` in the group, from sector `start` on. */
+  private findIn(group: number, start: number, count: number): number {
+    const end = (group + 1) * GROUP_SECTORS;
+    let run = 0;
+    for (let at = start; at < end; ) {
+      if ((at & 31) === 0 && this.words[at >>> 5] === -1) {
+        run = 0;
+        at += BITS;
+        continue;
+      }
+      run = this.isFree(at) ? run + 1 : 0;
+      at += 1;
+      if (run === count) return at - count;
+    }
+    return NO_SECTOR;
+  }
+
+  private isFree(sector: number): boolean {
+    return ((this.words[sector >>> 5] ?? 0) & (1 << (sector & 31))) === 0;
+  }
+}
