@@ -4,6 +4,8 @@
  *
  *     kill    SIGKILL, and a moment later the same node starts with nothing
  *     restart SIGTERM, and the same node starts again: it has moved all away before
+ *     rolling as restart, each node in the order of their numbers, and all of them once or more:
+ *             also those that are loaded, whose pages end with them; they start anew
  *     pause   SIGSTOP and SIGCONT: it comes back with all that it had
  *     cut     nothing gets to it or from it for a while
  *     slow    everything to it and from it takes SLOW_MS longer
@@ -13,7 +15,7 @@
  */
 
 import type { ChaosKind } from "../../src/cli/options.ts";
-import type { NodeStats } from "../../src/client/client.ts";
+import type { Client, NodeStats } from "../../src/client/client.ts";
 import { below, type Random } from "../../src/core/random.ts";
 import type { Supervisor } from "./supervisor.ts";
 
@@ -31,6 +33,12 @@ export interface ChaosOptions {
   readonly owners: readonly number[];
 }
 
+/** The program that loads a node, which is restarted under it. */
+export interface Restarted {
+  /** Goes on, without any page, with what `restart` has connected. */
+  restartNode(restart: () => Promise<Client>): Promise<void>;
+}
+
 /** What it did, and how the cluster took it. */
 export interface ChaosReport {
   readonly events: Partial<Record<ChaosKind, number>>;
@@ -40,6 +48,8 @@ export interface ChaosReport {
 }
 
 export class Chaos {
+  /** Whether the load may end: not before all nodes have had their turn. */
+  isEnough: boolean;
   private readonly supervisor: Supervisor;
   private readonly random: Random;
   private readonly options: ChaosOptions;
@@ -54,11 +64,12 @@ export class Chaos {
     this.supervisor = parts.supervisor;
     this.random = parts.random;
     this.options = options;
+    this.isEnough = !options.kinds.includes("rolling");
   }
 
   /** Resolves when no more trouble comes. Rejects when a node does not come back. */
-  start(): Promise<void> {
-    this.running = this.run();
+  start(loads: ReadonlyMap<number, Restarted>): Promise<void> {
+    this.running = this.options.kinds.includes("rolling") ? this.roll(loads) : this.run();
     return this.running;
   }
 
@@ -85,6 +96,33 @@ export class Chaos {
     }
   }
 
+  private async roll(loads: ReadonlyMap<number, Restarted>): Promise<void> {
+    const { everyMs, holders, owners } = this.options;
+    const numbers = [...holders, ...owners].sort((a, b) => a - b);
+    let count = 0;
+    while (!this.isStopping) {
+      await this.pause(everyMs);
+      if (this.isStopping) return;
+      const number = numbers[count % numbers.length];
+      if (number === undefined) return;
+      count += 1;
+      this.events.rolling = count;
+      await this.restart(number, loads.get(number));
+      await this.recovered(`restart of node ${number}`, number);
+      if (count === numbers.length) this.isEnough = true;
+    }
+  }
+
+  private async restart(number: number, load: Restarted | undefined): Promise<void> {
+    const restart = async (): Promise<Client> => {
+      await this.supervisor.stopNode(number);
+      await this.supervisor.restartNode(number);
+      return this.clientOf(number);
+    };
+    if (load === undefined) await restart();
+    else await load.restartNode(restart);
+  }
+
   /** Cut short when it is to end. */
   private async pause(ms: number): Promise<void> {
     await Promise.race([Bun.sleep(ms), this.stopping.promise]);
@@ -98,8 +136,8 @@ export class Chaos {
         await this.pause(ms);
         return supervisor.restartNode(holder);
       case "restart":
-        await supervisor.stopNode(holder);
-        return supervisor.restartNode(holder);
+      case "rolling":
+        return this.restart(holder, undefined);
       case "pause":
         supervisor.signalNode(holder, "SIGSTOP");
         await this.pause(ms);
@@ -135,9 +173,13 @@ export class Chaos {
   }
 
   private statsOf(number: number): Promise<NodeStats> {
+    return this.clientOf(number).stats();
+  }
+
+  private clientOf(number: number): Client {
     const client = this.supervisor.clients[number];
     if (client === undefined) throw new Error(`no client of node ${number}`);
-    return client.stats();
+    return client;
   }
 }
 
@@ -146,6 +188,7 @@ function isWhole(stats: NodeStats, holder: number, bootId: string): boolean {
   const member = stats.members.find(({ number }) => number === holder);
   const peer = stats.peers.find(({ node }) => node === holder);
   if (member?.state !== "alive" || member.boot_id !== bootId) return false;
+  if (stats.node.number === holder) return (stats.counters.pages_at_risk ?? 0) === 0;
   if (peer === undefined || (peer.remote_pages > 0 && peer.boot_id !== bootId)) return false;
   return (stats.counters.pages_at_risk ?? 0) === 0;
 }

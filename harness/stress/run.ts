@@ -160,12 +160,15 @@ export class Run {
     this.startedAt = performance.now();
     await this.each("fill", (workload) => workload.fill());
     const end = performance.now() + this.parts.options.durationMs;
-    const trouble = this.parts.chaos?.start();
-    const load = this.each("load", (workload) => workload.load(() => performance.now() >= end));
+    const isOver = (): boolean => performance.now() >= end && this.parts.chaos?.isEnough !== false;
+    const loads = new Map(this.workloads.map((workload) => [workload.node, workload]));
+    const trouble = this.parts.chaos?.start(loads);
+    const load = this.each("load", (workload) => workload.load(isOver));
     // A trouble that cannot be undone ends the load, too.
     await Promise.all([load, Promise.race([load, trouble ?? load])]);
     this.chaos = (await this.parts.chaos?.stop()) ?? null;
     this.findings.push(...(this.chaos?.findings ?? []));
+    this.findings.push(...this.workloads.flatMap((workload) => workload.findings));
     this.load = { seconds: (performance.now() - this.startedAt) / 1000, pages: this.operations() };
     await this.settled();
     await this.each("verify", (workload) => workload.verify());

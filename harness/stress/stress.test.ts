@@ -87,6 +87,24 @@ test(
 );
 
 test(
+  "all nodes are restarted in turn under load, and no client of another one has an error",
+  async () => {
+    await using world = new ProcessWorld();
+    const json = world.path("report.json");
+    const flags = ["--nodes=4", "--servers=2", "--duration=1s", "--seed=2", "--chaos-every=50ms"];
+    const run = await world.run([
+      ...["stress", ...flags, "--chaos=rolling", ...SMALL, `--json=${json}`],
+    ]);
+    expect(run).toMatchObject({ stderr: "", code: 0 });
+    const report = JSON.parse(readFileSync(json, "utf8")) as StressReport;
+    expect(report).toMatchObject({ pass: true, wrong: 0, lost: 0, unreachable: 0 });
+    expect(report.chaos?.events.rolling).toBeGreaterThanOrEqual(4);
+    expect(directories(world)).toEqual([]);
+  },
+  TEST_MS,
+);
+
+test(
   "an interrupted run leaves no process and no directory",
   async () => {
     await using world = new ProcessWorld();

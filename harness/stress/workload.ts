@@ -7,6 +7,9 @@
  *     probe:  single pages, one operation at a time, for latencies
  *     clean:  everything is flushed: by page, by object, by pool; what was flushed is not there
  *
+ * When its node is restarted under load, the lanes wait until it is there again. Its pages have
+ * ended with it, so it starts anew: new pools, filled.
+ *
  * Each lane has keys of its own and waits for each batch, so what a page must hold is known at
  * every moment.
  *
@@ -17,6 +20,7 @@
 import type { Client, NodeStats } from "../../src/client/client.ts";
 import { PageError } from "../../src/client/errors.ts";
 import type { Pool, PutResult } from "../../src/client/pool.ts";
+import { RamsterError } from "../../src/core/errors.ts";
 import type { Oid } from "../../src/core/handle.ts";
 import { below, SeededRandom } from "../../src/core/random.ts";
 import { Checker, type Got, type Verdicts } from "./checker.ts";
@@ -29,6 +33,9 @@ const BATCH = 64;
  * Pages of one object: as many as a swap device of the original spreads over it in a small machine.
  */
 const PAGES_PER_OBJECT = 256;
+/** What a node that stops in order says to its clients. */
+const FAREWELL = "the node stops";
+const LANES_POLL_MS = 5;
 /** One page in so many is ephemeral. */
 const EPHEMERAL_ONE_IN = 8;
 /** One get in so many takes the page away. */
@@ -81,11 +88,16 @@ export class Workload {
   stored = 0;
   /** Pages put, got and flushed so far: what progress is measured by. */
   operations = 0;
-  private readonly client: Client;
+  /** What was wrong with how its connection ended, a sentence each. */
+  readonly findings: string[] = [];
+  private client: Client;
   private readonly source: PageSource;
   private readonly verdicts: Verdicts;
   private readonly options: WorkloadOptions;
   private stores: Store[] = [];
+  /** Resolves when the node that is being restarted is there again, and filled. */
+  private anew: Promise<void> | null = null;
+  private lanesLoading = 0;
 
   constructor(
     parts: { client: Client; source: PageSource; verdicts: Verdicts },
@@ -96,6 +108,32 @@ export class Workload {
     this.verdicts = parts.verdicts;
     this.options = options;
     this.node = options.node;
+  }
+
+  /** Has its node restarted under load by `restart`, and starts anew. See Restarted. */
+  async restartNode(restart: () => Promise<Client>): Promise<void> {
+    const anew = Promise.withResolvers<void>();
+    this.anew = anew.promise;
+    this.client = await restart();
+    while (this.lanesLoading > 0) await Bun.sleep(LANES_POLL_MS);
+    this.stores = [];
+    await this.open();
+    await this.fill();
+    this.anew = null;
+    anew.resolve();
+  }
+
+  /** The connection of a lane is gone: nothing else may be wrong, and it must have been told so. */
+  private async waitForNode(error: unknown): Promise<void> {
+    if (this.anew === null || !(error instanceof RamsterError) || error.code !== "CLOSED") {
+      throw error;
+    }
+    if (!error.message.includes(FAREWELL)) {
+      this.findings.push(`node ${this.node} stopped and did not say so: ${error.message}`);
+    }
+    this.lanesLoading -= 1;
+    await this.anew;
+    this.lanesLoading += 1;
   }
 
   async open(): Promise<void> {
@@ -128,19 +166,29 @@ export class Workload {
 
   /** Loads until `isOver` says so. */
   async load(isOver: () => boolean): Promise<void> {
-    const { mix } = this.options;
     await this.inLanes(async (lane, random) => {
+      this.lanesLoading += 1;
       while (!isOver()) {
-        const store = this.stores[below(random, EPHEMERAL_ONE_IN) === 0 ? 1 : 0];
-        if (store === undefined) return;
-        const keys = randomKeys(random, store.keyCount, lane);
-        const dice = below(random, mix.put + mix.get + mix.flush);
-        if (keys.length === 0) continue;
-        if (dice < mix.put) await this.putKeys(store, keys);
-        else if (dice < mix.put + mix.get) await this.getKeys(store, keys, random);
-        else await this.flushKeys(store, keys);
+        try {
+          await this.loadOnce(lane, random);
+        } catch (error) {
+          await this.waitForNode(error);
+        }
       }
+      this.lanesLoading -= 1;
     });
+  }
+
+  private async loadOnce(lane: number, random: SeededRandom): Promise<void> {
+    const { mix } = this.options;
+    const store = this.stores[below(random, EPHEMERAL_ONE_IN) === 0 ? 1 : 0];
+    if (store === undefined) return;
+    const keys = randomKeys(random, store.keyCount, lane);
+    const dice = below(random, mix.put + mix.get + mix.flush);
+    if (keys.length === 0) return;
+    if (dice < mix.put) await this.putKeys(store, keys);
+    else if (dice < mix.put + mix.get) await this.getKeys(store, keys, random);
+    else await this.flushKeys(store, keys);
   }
 
   /**

@@ -410,7 +410,11 @@ describe("parseArgs() refuses", () => {
     ["stress --nodes 1", 'Cannot use --nodes "1": it must be at least 2'],
     [
       "stress --chaos kill,burn",
-      'Cannot use --chaos "burn": take one of kill, pause, cut, slow, restart',
+      'Cannot use --chaos "burn": take one of kill, pause, cut, slow, restart, rolling',
+    ],
+    [
+      "stress --chaos kill,rolling",
+      'Cannot use --chaos "rolling" with others: it restarts all nodes in order',
     ],
     [
       "stress --chaos kill --nodes 4",

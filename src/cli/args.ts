@@ -371,10 +371,13 @@ function readChaos(
   const bounds: Bounds = { min: 1, max: SETTING_MS_MAX };
   const chaosEveryMs = parseDuration(flags.value("chaos-every"), bounds);
   if (chaos.length === 0) return { chaos, chaosEveryMs };
+  if (chaos.includes("rolling") && chaos.length > 1) {
+    throw refuse('Cannot use --chaos "rolling" with others: it restarts all nodes in order');
+  }
   if (topology !== "auto") {
     throw refuse(`Cannot use --chaos with --topology "${topology}": pages have one holder there`);
   }
-  const isOrderly = chaos.every((kind) => kind === "restart");
+  const isOrderly = chaos.every((kind) => kind === "restart" || kind === "rolling");
   if (servers < 2 || (flags.value("replicas").text === "1" && !isOrderly)) {
     throw refuse("Cannot use --chaos with one copy of a page: it takes two servers and two copies");
   }

@@ -87,7 +87,7 @@ export const STRESS_CLUSTER: FlagGroup = {
       name: "chaos",
       value: "KIND,...",
       list: true,
-      help: `what is done to lenders under load; KIND is ${CHAOS_KINDS.join(", ")}`,
+      help: `what is done to lenders, or all, under load; KIND is ${CHAOS_KINDS.join(", ")}`,
     },
     {
       name: "chaos-every",

@@ -7,8 +7,9 @@
  *         client=unix:/tmp/a.sock
  *
  * SIGTERM and SIGINT stop it in order, once the pages of others are moved away; a second one stops
- * it at once. It ends with 1 when some could not be moved: the log says how many, and whose. Its log
- * goes to stderr, a line an event.
+ * it at once. It ends with 1 when some could not be moved: the log says how many, and whose.
+ *
+ * Its log goes to stderr, a line an event.
  */
 import { assert } from "../core/assert.ts";
 import { Log } from "../core/log.ts";

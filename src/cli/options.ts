@@ -25,8 +25,8 @@ export type StressData =
   | { readonly kind: "file"; readonly path: string }
   | { readonly kind: "pid"; readonly pid: number };
 
-export const CHAOS_KINDS = ["kill", "pause", "cut", "slow", "restart"] as const;
-/** What is done to holders while a run is loaded. */
+export const CHAOS_KINDS = ["kill", "pause", "cut", "slow", "restart", "rolling"] as const;
+/** What is done to holders while a run is loaded; "rolling" goes over all nodes in order. */
 export type ChaosKind = (typeof CHAOS_KINDS)[number];
 
 export interface StressOptions {

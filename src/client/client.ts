@@ -189,6 +189,7 @@ export class Client implements ChannelHandler {
     if (frame.type === MESSAGE.GOODBYE) {
       const reason = frame.bytes.subarray(frame.bodyAt + 1, frame.bodyAt + frame.bodyBytes);
       this.lastReason = new TextDecoder().decode(reason);
+      this.requester.onGoodbye(this.lastReason);
       channel.close(this.lastReason);
       return;
     }

@@ -32,6 +32,8 @@ export class Requester implements ReplySink {
   private readonly forRoom: Array<() => boolean> = [];
   private lastContext = 0;
   private closedReason: string | null = null;
+  /** What the node said when it said goodbye; requests under way fail with that. */
+  private farewell: string | null = null;
 
   constructor(channel: Channel, options: { timeoutMs: number }) {
     this.channel = channel;
@@ -61,6 +63,11 @@ export class Requester implements ReplySink {
     this.onRoom();
   }
 
+  /** The node says goodbye. What is under way fails once the channel is closed. */
+  onGoodbye(reason: string): void {
+    this.farewell = reason;
+  }
+
   /** ReplySink. */
   onReply(context: number, reply: Frame): void {
     const waiting = this.take(context);
@@ -75,7 +82,7 @@ export class Requester implements ReplySink {
 
   /** ReplySink. */
   onFailure(context: number, transportStatus: number): void {
-    this.take(context)?.reject(errorOf(transportStatus));
+    this.take(context)?.reject(errorOf(transportStatus, this.farewell));
   }
 
   /** @returns whether it is done with: sent, or failed. */
@@ -104,13 +111,13 @@ export class Requester implements ReplySink {
   }
 }
 
-function errorOf(transportStatus: number): RamsterError {
+function errorOf(transportStatus: number, farewell: string | null): RamsterError {
   if (transportStatus === TRANSPORT_STATUS.TIMED_OUT) {
     return new RamsterError("TIMED_OUT", "Cannot get an answer from the node: timed out");
   }
   if (transportStatus === TRANSPORT_STATUS.NO_HANDLER) {
     return new RamsterError("NOT_SUPPORTED", "Cannot ask this of the node: it does not know it");
   }
-  const name = transportStatusName(transportStatus);
-  return new RamsterError("CLOSED", `Cannot get an answer from the node: ${name}`);
+  const why = farewell ?? transportStatusName(transportStatus);
+  return new RamsterError("CLOSED", `Cannot get an answer from the node: ${why}`);
 }

@@ -57,6 +57,9 @@ interface Owner {
   seed: number;
 }
 
+/** Free frames that a lender which lends less than it was given does not return: 1 MiB. */
+const WARM_FRAMES_MAX = 256;
+
 /** Nothing foreign is ever remote, so nothing remote is ever freed. */
 export const NEVER_REMOTE: PamOps = {
   free(): void {
@@ -122,8 +125,15 @@ export class Foreign {
     if (frames.framesUsed > this.limit) this.reclaim.step(this.limit);
     else this.reclaim.stop();
     if (this.limit === this.frameCountLent) this.zcache.trim();
-    else if (frames.framesWarm > 0) frames.trim();
+    else if (this.mustTrim) frames.trim();
     this.grantAll();
+  }
+
+  /** Over the limit each frame counts; under it a few make no system call. */
+  private get mustTrim(): boolean {
+    const { framesUsed, framesWarm } = this.zcache.frames;
+    if (framesWarm === 0) return false;
+    return framesUsed + framesWarm > this.limit || framesWarm > WARM_FRAMES_MAX;
   }
 
   /** A node has linked: its pages from before a restart are purged. */
