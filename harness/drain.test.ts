@@ -1,6 +1,6 @@
 /**
- * Real processes that are drained or told to stop: what they say, how they end, and that pages are
- * still there afterwards.
+ * Real processes that are drained, told to stop or to lend less: what they say, how they end, and
+ * that pages are still there afterwards.
  */
 import { describe, expect, test } from "bun:test";
 import { existsSync } from "node:fs";
@@ -226,4 +226,30 @@ describe("a lender that is told to stop", () => {
     await logged(node, new RegExp(`${PAGES} pages of its own end with it`));
     expect(existsSync(world.path("1.sock"))).toBe(false);
   });
+});
+
+describe("a lender whose machine is to keep more to itself", () => {
+  test(
+    "hands all back when nothing may be lent, says so, and lends again when told",
+    async () => {
+      await using world = new ProcessWorld();
+      const { first, atFirst, pool } = await cluster(world);
+      expect(await fill(pool, PAGES)).toBe(PAGES);
+      expect(await counter(atFirst, "foreign_pers_pages")).toBeGreaterThan(100);
+      const set = await world.run(["set", "reserve", "100%", "--client", first.client]);
+      expect(set).toMatchObject({ stderr: "", code: 0 });
+      await until("it holds nothing", async () => {
+        return (await counter(atFirst, "foreign_frames_used")) === 0;
+      });
+      await logged(first, /gives memory back to its machine: \d+ of \d+ MiB are available/);
+      await logged(first, /has given back \d+ MiB in /);
+      const { counters } = await atFirst.stats();
+      expect(counters).toMatchObject({ lend_limit_frames: 0, lend_pressure_shrinks: 1 });
+      expect(counters.machine_total_bytes).toBeGreaterThan(counters.machine_available_bytes ?? 0);
+      expect(await countRight(pool, PAGES)).toBe(PAGES);
+      expect(await atFirst.setKnob("reserve", "0")).toBe("0");
+      expect(await counter(atFirst, "lend_limit_frames")).toBe(8192);
+    },
+    TEST_MS,
+  );
 });

@@ -131,14 +131,15 @@ export class Foreign {
     else if (this.buggify("foreign-reclaimed")) this.reclaim.step(frames.framesUsed >> 1);
     else this.reclaim.stop();
     if (this.limit === this.frameCountLent) this.zcache.trim();
-    else if (frames.framesWarm > this.framesKeptWarm) frames.trim();
+    else if (this.mustTrim) frames.trim();
     this.grantAll();
   }
 
-  /** While frames are given back each counts; else a few make no system call. */
-  private get framesKeptWarm(): number {
-    const isGiving = this.limit === 0 || this.zcache.frames.framesUsed > this.limit;
-    return isGiving ? 0 : WARM_FRAMES_MAX;
+  /** Over the limit each frame counts; under it a few make no system call. */
+  private get mustTrim(): boolean {
+    const { framesUsed, framesWarm } = this.zcache.frames;
+    if (framesWarm === 0) return false;
+    return framesUsed + framesWarm > this.limit || framesWarm > WARM_FRAMES_MAX;
   }
 
   /** A node has linked: its pages from before a restart are purged. */
