@@ -64,7 +64,7 @@ export const DEFECTS: readonly Defect[] = [
     edits: [
       {
         file: REMOTIFY,
-        find: "this.remotePages.owe(copyAt(holders, copy), this.handle, version, FLUSH_SCOPE.PAGE);",
+        find: "this.remotePages.owe(node, this.handle, version, FLUSH_SCOPE.PAGE);",
         replace: "void [version, FLUSH_SCOPE];",
       },
     ],
@@ -254,7 +254,7 @@ export const DEFECTS: readonly Defect[] = [
     edits: [
       {
         file: REPAIR,
-        find: "if (!this.isRemote(page) || this.isCopying(page)) return true;",
+        find: "if (!this.isRemote(page) || this.sends.has(page, tmem.version(page))) return true;",
         replace: "if (!this.isRemote(page)) return true;",
       },
     ],
@@ -265,8 +265,8 @@ export const DEFECTS: readonly Defect[] = [
     edits: [
       {
         file: REMOTIFY,
-        find: "if (copyCount(holders) < this.lenders.copiesWanted) this.onCopyLost(page);",
-        replace: "void page;",
+        find: "if (isShort && !hasCopy(holders, SPILL)) this.onCopyLost(page);",
+        replace: "void isShort;",
       },
     ],
   },

@@ -4,13 +4,8 @@
  *
  *     kill    SIGKILL, and a moment later the same node starts with nothing
  *     restart SIGTERM, and the same node starts again: it has moved all away before
-<<<<<<< HEAD
- *     rolling as restart, each node in turn, in the order of their numbers, and all of them at least
- *             once: also those that are loaded, whose pages end with them; they start anew
-=======
  *     rolling as restart, each node in the order of their numbers, and all of them once or more:
  *             also those that are loaded, whose pages end with them; they start anew
->>>>>>> wt-lend
  *     pause   SIGSTOP and SIGCONT: it comes back with all that it had
  *     cut     nothing gets to it or from it for a while
  *     slow    everything to it and from it takes SLOW_MS longer

@@ -38,7 +38,7 @@ import {
 import type { Memory } from "../core/memory.ts";
 import { STATUS } from "../core/status.ts";
 import { type Channel, LANE, type ReplySink } from "../net/channel.ts";
-import type { SpillBatch, SpillSink } from "../spill/batch.ts";
+import type { SpillSink } from "../spill/batch.ts";
 import { NO_SECTOR } from "../spill/sectors.ts";
 import type { Spill } from "../spill/spill.ts";
 import { TAG } from "../tmem/pampd.ts";
@@ -60,6 +60,7 @@ import { type Lenders, PAGES_PER_FRAME } from "./lenders.ts";
 import type { Losses } from "./losses.ts";
 import type { Peers } from "./peers.ts";
 import type { RemotePages } from "./remote-pages.ts";
+import { DAMAGED, RemotifyBatch, Staging } from "./remotify-batch.ts";
 import type { Seals } from "./seals.ts";
 import { type Entries, spillEntries } from "./spill-entries.ts";
 
@@ -70,44 +71,6 @@ export interface RemotifySettings {
   persEnabled: boolean;
   ephEnabled: boolean;
   requestTimeoutMs: number;
-}
-
-/** In `taken`: a holder says that the bytes do not match their checksum. */
-const DAMAGED = 1 << 7;
-assert(COPIES_MAX < 7);
-
-/**
- * What is under way in one batch, so that each reply finds its pages again. Made once, used over
- * and over.
- */
-class Batch {
-  readonly pages = new Int32Array(REMOTIFY_BATCH_COUNT_MAX);
-  readonly refs = new Int32Array(REMOTIFY_BATCH_COUNT_MAX);
-  readonly versions = new Float64Array(REMOTIFY_BATCH_COUNT_MAX);
-  /**
-   * The page may be gone when the reply comes, and with it its handle; a flush of the copy needs
-   * it.
-   */
-  readonly handles = new DataView(new ArrayBuffer(REMOTIFY_BATCH_COUNT_MAX * HANDLE_BYTES));
-  /** Of each page: bit i, the i-th holder has taken it; or DAMAGED. */
-  readonly taken = new Uint8Array(REMOTIFY_BATCH_COUNT_MAX);
-  count = 0;
-  frameCount = 0;
-  bodyBytes = 0;
-  holders: Copies = NO_COPIES;
-  kind: Kind = PERSISTENT;
-  sentAtMs = 0;
-  /** Holders that have not answered. With the last answer it is over. */
-  waiting = 0;
-  /** What of it goes to the disk. */
-  spilled: SpillBatch | null = null;
-}
-
-/** Of a batch that goes to the disk alone: from here it is copied there before the call returns. */
-class Staging implements Entries {
-  readonly bytes = new Uint8Array(REMOTIFY_BATCH_BYTES);
-  readonly view = new DataView(this.bytes.buffer);
-  readonly at = 0;
 }
 
 export class Remotify implements ReplySink, SpillSink {
@@ -130,7 +93,10 @@ export class Remotify implements ReplySink, SpillSink {
   private readonly settings: RemotifySettings;
   private readonly onRoom: () => void;
   private readonly onCopyLost: (page: number) => void;
-  private readonly batches = Array.from({ length: REMOTIFY_BATCHES_MAX }, () => new Batch());
+  private readonly batches = Array.from(
+    { length: REMOTIFY_BATCHES_MAX },
+    () => new RemotifyBatch(),
+  );
   private readonly handle = new Handle();
   private readonly entry: ZpageEntry;
   private staging: Staging | null = null;
@@ -347,14 +313,14 @@ export class Remotify implements ReplySink, SpillSink {
     this.pump();
   }
 
-  private batchOf(context: number): Batch {
+  private batchOf(context: number): RemotifyBatch {
     const batch = this.batches[Math.floor(context / COPIES_MAX)];
     assert(batch !== undefined && batch.waiting > 0, "reply to a batch that is not under way");
     return batch;
   }
 
   /** One holder has answered, or never will. After the last it is known what becomes of each page. */
-  private answered(batch: Batch): void {
+  private answered(batch: RemotifyBatch): void {
     batch.waiting -= 1;
     if (batch.waiting > 0) return;
     this.batchesInFlight -= 1;
@@ -442,7 +408,7 @@ export class Remotify implements ReplySink, SpillSink {
   }
 
   /** Sends what is written; a holder that it cannot be sent to has answered: it took nothing. */
-  private commit(batch: Batch, context: number, channel: Channel | null): boolean {
+  private commit(batch: RemotifyBatch, context: number, channel: Channel | null): boolean {
     const { count, bodyBytes } = batch;
     const timeoutMs = this.settings.requestTimeoutMs;
     const isSent =
@@ -455,7 +421,7 @@ export class Remotify implements ReplySink, SpillSink {
   }
 
   /** Writes its entries to the disk. If there is no place for any of them that is its answer. */
-  private writeToDisk(batch: Batch, context: number, entries: Entries): boolean {
+  private writeToDisk(batch: RemotifyBatch, context: number, entries: Entries): boolean {
     const { spill } = this;
     assert(spill !== null);
     batch.spilled = spillEntries(spill, entries, batch.count);
@@ -464,7 +430,7 @@ export class Remotify implements ReplySink, SpillSink {
     return false;
   }
 
-  private fill(batch: Batch, holders: Copies, entries: Entries, kind: Kind): void {
+  private fill(batch: RemotifyBatch, holders: Copies, entries: Entries, kind: Kind): void {
     const { zbud, budget } = this.zcache;
     batch.count = 0;
     batch.frameCount = 0;
@@ -503,7 +469,7 @@ export class Remotify implements ReplySink, SpillSink {
    * One that is damaged cannot be sealed and stays here, in a zombie, until it is flushed: whoever
    * asks for it is told.
    */
-  private append(batch: Batch, entries: Entries, ref: number): void {
+  private append(batch: RemotifyBatch, entries: Entries, ref: number): void {
     const { tmem, zbud } = this.zcache;
     const page = zbud.ownerOf(ref);
     const zpageBytes = zbud.zpageBytes(ref);
@@ -536,7 +502,7 @@ export class Remotify implements ReplySink, SpillSink {
   }
 
   /** Whether the record still is what was sent: the same page, version and place. */
-  private isUnchanged(batch: Batch, i: number): boolean {
+  private isUnchanged(batch: RemotifyBatch, i: number): boolean {
     const { tmem } = this.zcache;
     const page = batch.pages[i] ?? 0;
     return (
@@ -548,7 +514,7 @@ export class Remotify implements ReplySink, SpillSink {
   }
 
   /** All holders have it. */
-  private accepted(batch: Batch, i: number): void {
+  private accepted(batch: RemotifyBatch, i: number): void {
     const { holders } = batch;
     if (!this.isUnchanged(batch, i)) {
       this.counters.remotify_raced += 1;
@@ -575,14 +541,15 @@ export class Remotify implements ReplySink, SpillSink {
     }
     this.counters.pers_pages_remoted += 1;
     // More are wanted than when it was sent.
-    if (copyCount(holders) < this.lenders.copiesWanted) this.onCopyLost(page);
+    const isShort = copyCount(holders) < this.lenders.copiesWanted;
+    if (isShort && !hasCopy(holders, SPILL)) this.onCopyLost(page);
   }
 
   /**
    * Not all have it, and those that do must not keep it. The local copy stays. Its frame is a
    * zombie only for this batch, so it goes back to the LRU.
    */
-  private failed(batch: Batch, i: number): void {
+  private failed(batch: RemotifyBatch, i: number): void {
     if (batch.kind === PERSISTENT) this.counters.pers_pages_remote_failed += 1;
     else this.counters.eph_pages_remote_failed += 1;
     const taken = batch.taken[i] ?? 0;
@@ -596,13 +563,13 @@ export class Remotify implements ReplySink, SpillSink {
   }
 
   /** One that is damaged where it lies would be refused over and over: it stays in its zombie. */
-  private isIntactHere(batch: Batch, i: number): boolean {
+  private isIntactHere(batch: RemotifyBatch, i: number): boolean {
     this.handle.read(batch.handles, i * HANDLE_BYTES);
     return this.zcache.isIntactHere(batch.pages[i] ?? 0, this.handle);
   }
 
   /** The node may have it, and may be sent the same again. */
-  private oweAgain(batch: Batch, i: number, node: number): void {
+  private oweAgain(batch: RemotifyBatch, i: number, node: number): void {
     if (node === SPILL) return; // What is not kept there has no place any more.
     this.handle.read(batch.handles, i * HANDLE_BYTES);
     this.remotePages.oweBeforePut(node, this.handle, batch.versions[i] ?? 0);

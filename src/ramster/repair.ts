@@ -1,56 +1,16 @@
-/**
- * Repair: gives pages that lost a copy another one, and moves copies away from holders that need
- * their memory themselves, in the background.
- *
- *     a holder died, or came back empty, a copy was bad, there are more lenders --> at risk
- *     a holder asks for it to be taken back (RECLAIM)                           --> at risk
- *       at risk, oldest first --> fetched from one of its holders --> [ PUT batch to a new one ]
- *         --> taken: the record names the new holder in place of the one that is gone, or wants to
- *             be rid of it, which is owed a flush
- *
- * Where nobody has room a page that is to be taken back comes home, if there is room, or goes to
- * the disk, if there is one. Pages on the disk are not at risk; when lenders have room they go
- * there in the same way, as if the disk wanted to be rid of them (unspill.ts finds them).
- *
- * A holder that is dead keeps its place in the records until another one has taken it: when it
- * comes back in the same boot, its copies are as good as before, and those that were replaced
- * meanwhile are flushed there, by version. So nothing is copied twice.
- *
- * As in remotify the version decides: what was put anew or flushed while its copy was made is owed
- * a flush at the new holder. REPAIR_PAGES_MAX pages at most are under way, so that the reads of
- * others wait for a fraction of a millisecond.
- *
- * Not here: how bytes come (repatriate.ts), which lender (lenders.ts).
- */
-import { assert } from "../core/assert.ts";
 import type { Buggify } from "../core/buggify.ts";
 import type { Clock } from "../core/clock.ts";
 import { HANDLE_BYTES, Handle } from "../core/handle.ts";
-import {
-  COPIES_MAX,
-  INDEX_ROWS_PER_STEP,
-  REPAIR_BATCHES_MAX,
-  REPAIR_PAGES_MAX,
-} from "../core/limits.ts";
+import { COPIES_MAX, INDEX_ROWS_PER_STEP, REPAIR_PAGES_MAX } from "../core/limits.ts";
 import type { Memory } from "../core/memory.ts";
 import { STATUS, type Status } from "../core/status.ts";
-import { type Channel, LANE, type ReplySink } from "../net/channel.ts";
-import type { SpillSink } from "../spill/batch.ts";
-import { NO_SECTOR } from "../spill/sectors.ts";
+import { type Channel, LANE } from "../net/channel.ts";
 import type { Spill } from "../spill/spill.ts";
 import { TAG } from "../tmem/pampd.ts";
 import { LOCAL_CLIENT } from "../tmem/tmem.ts";
 import type { Frame } from "../wire/framer.ts";
 import { MESSAGE } from "../wire/messages.ts";
-import {
-  GET_ENTRY_BYTES,
-  PUT_ENTRY_BYTES,
-  readGetVersion,
-  writePutEntry,
-  type ZpageEntry,
-} from "../wire/peer-entries.ts";
-import { TRANSPORT_STATUS } from "../wire/status.ts";
-import { PERSISTENT } from "../zbud/zbud.ts";
+import { GET_ENTRY_BYTES, readGetVersion, type ZpageEntry } from "../wire/peer-entries.ts";
 import type { Zcache } from "../zcache/zcache.ts";
 import { AtRisk, NOBODY } from "./at-risk.ts";
 import {
@@ -68,9 +28,9 @@ import type { Lenders } from "./lenders.ts";
 import type { Peers } from "./peers.ts";
 import { RecentRate } from "./recent-rate.ts";
 import type { RemotePages } from "./remote-pages.ts";
-import { RepairBatch } from "./repair-batch.ts";
+import type { RepairBatch } from "./repair-batch.ts";
+import { RepairSends, type RepairSink } from "./repair-sends.ts";
 import type { Repatriate } from "./repatriate.ts";
-import { spillEntries } from "./spill-entries.ts";
 import { Unspill } from "./unspill.ts";
 
 /** Pages at risk that are looked at in one step, for one to bring home: some milliseconds. */
@@ -78,10 +38,8 @@ const HOMEWARD_LOOKS = 65_536;
 /** Pages in a row that nobody takes, before it is left at that for a moment. */
 const BLOCKED_MAX = 16;
 
-export class Repair implements ReplySink, SpillSink {
-  private readonly memory: Memory;
+export class Repair implements RepairSink {
   private readonly zcache: Zcache;
-  private readonly peers: Peers;
   private readonly lenders: Lenders;
   private readonly repatriate: Repatriate;
   private readonly remotePages: RemotePages;
@@ -92,22 +50,21 @@ export class Repair implements ReplySink, SpillSink {
   private readonly unspill: Unspill | null;
   private readonly isOpen: (node: number) => boolean;
   private readonly isSending: (page: number, version: number, node: number) => boolean;
-  private readonly requestTimeoutMs: number;
+  private readonly sends: RepairSends;
   private readonly atRisk = new AtRisk();
-  private readonly batches = Array.from({ length: REPAIR_BATCHES_MAX }, () => new RepairBatch());
   private readonly handle = new Handle();
   /** Pages that are fetched or copied. */
   private inFlight = 0;
   /** Of them, those that are to leave the disk. */
   private inFlightOnDisk = 0;
-  /** Of these, those that are fetched. */
-  private fetchingOnDisk = 0;
+  /** RepairSink: of these, those that are fetched. */
+  fetchesFromDisk = 0;
   /** Pages that were ever found to be at risk: those that are so no more tell how fast it goes. */
   private found = 0;
   private readonly rate: RecentRate;
   /** The next record to look at for pages at risk; 0: all are known. */
   private sweepAt = 0;
-  private sendSoon = false;
+  private pumpSoon = false;
   /** Not to be chosen: it wants to be rid of the page that is looked at. */
   private leaving = NOBODY;
   private lastWanted = 1;
@@ -134,9 +91,7 @@ export class Repair implements ReplySink, SpillSink {
     },
     settings: { requestTimeoutMs: number },
   ) {
-    this.memory = parts.memory;
     this.zcache = parts.zcache;
-    this.peers = parts.peers;
     this.lenders = parts.lenders;
     this.repatriate = parts.repatriate;
     this.remotePages = parts.remotePages;
@@ -149,7 +104,7 @@ export class Repair implements ReplySink, SpillSink {
     this.unspill = spill === null ? null : new Unspill({ ...parts, spill, push });
     this.isOpen = parts.isOpen;
     this.isSending = parts.isSending;
-    this.requestTimeoutMs = settings.requestTimeoutMs;
+    this.sends = new RepairSends({ ...parts, sink: this }, settings);
     this.rate = new RecentRate(parts.clock);
   }
 
@@ -189,7 +144,7 @@ export class Repair implements ReplySink, SpillSink {
       channel.view.setUint8(channel.at + i, status);
     }
     channel.commitReply(MESSAGE.RECLAIM, frame.request, STATUS.OK, frame.count, frame.count);
-    this.clock.soon(() => this.pump());
+    this.pumpAtEndOfTurn();
   }
 
   /** What will come of the page under `handle`. */
@@ -279,7 +234,8 @@ export class Repair implements ReplySink, SpillSink {
   /** @returns whether something is done about it, or need not be; else it is tried again. */
   private mend(page: number, from: number): boolean {
     // Of one that is on its way to a new holder the answer decides what else is to be done.
-    if (!this.isRemote(page) || this.isCopying(page)) return true;
+    const { tmem } = this.zcache;
+    if (!this.isRemote(page) || this.sends.has(page, tmem.version(page))) return true;
     if (this.buggify("repair-later")) return false;
     const copies = this.repatriate.copiesOf(page);
     if (from !== NOBODY && !hasCopy(copies, from)) return true;
@@ -296,10 +252,10 @@ export class Repair implements ReplySink, SpillSink {
     if (from === SPILL && !this.hasCreditFor(place)) return false;
     if (this.repatriate.copyElsewhere(page, from)) {
       this.fly(from, 1);
-      if (from === SPILL) this.fetchingOnDisk += 1;
+      if (from === SPILL) this.fetchesFromDisk += 1;
       return true;
     }
-    return this.zcache.tmem.inTransit(page);
+    return tmem.inTransit(page);
   }
 
   /** Nobody takes another copy. What a holder wants to be rid of may be on the disk, or come home. */
@@ -318,10 +274,7 @@ export class Repair implements ReplySink, SpillSink {
 
   /** Whether one more page may be sent there when it has been read: none is read in vain. */
   private hasCreditFor(node: number): boolean {
-    let count = this.fetchingOnDisk;
-    for (const it of this.batches)
-      if (it.state === "filling" && it.node === node) count += it.count;
-    return count < this.lenders.credit(node);
+    return this.fetchesFromDisk + this.sends.fillingCount(node) < this.lenders.credit(node);
   }
 
   /** Where another copy goes, beside these: to a lender, else to the disk; -1: nowhere now. */
@@ -344,7 +297,7 @@ export class Repair implements ReplySink, SpillSink {
    */
   onZpage(page: number, from: number, handle: Handle, zpage: ZpageEntry | null): void {
     this.fly(from, -1);
-    if (from === SPILL) this.fetchingOnDisk -= 1;
+    if (from === SPILL) this.fetchesFromDisk -= 1;
     if (page === 0 || !this.isRemote(page)) return;
     if (zpage === null) {
       this.push(page, from);
@@ -352,76 +305,49 @@ export class Repair implements ReplySink, SpillSink {
     }
     const kept = this.keptOf(page, from);
     if (isEnough(kept, from, this.lenders)) return;
-    const batch = this.batchFor(kept, from);
+    const place = this.placeFor(kept, from);
+    const batch = this.sends.batchFor(place, from, withoutCopy(kept, SPILL));
     if (batch === null) {
       this.push(page, from);
       return;
     }
     this.fly(from, 1);
-    this.append(batch, page, from, handle, zpage);
-    this.sendAtEndOfTurn();
+    this.sends.append(batch, page, from, handle, zpage);
   }
 
-  private sendAtEndOfTurn(): void {
-    if (this.sendSoon) return;
-    this.sendSoon = true;
-    this.clock.soon(() => {
-      this.sendSoon = false;
-      for (const it of this.batches) if (it.state === "filling" && !this.mayGrow(it)) this.send(it);
-    });
+  /** RepairSink: the new holder has it. What the record says decides what becomes of that. */
+  onTaken(batch: RepairBatch, i: number): void {
+    // One that died meanwhile keeps nothing.
+    if (this.remotePages.isAbsent(batch.node)) this.onNotTaken(batch, i);
+    else this.taken(batch, i);
   }
 
-  /**
-   * Pages come from the disk one by one, and each would go in a message of its own: while one is
-   * under way to the same holder the others are gathered (Nagle's rule).
-   */
-  private mayGrow({ node, from, hasRoom }: RepairBatch): boolean {
-    if (from[0] !== SPILL || !hasRoom || this.fetchingOnDisk === 0) return false;
-    return this.batches.some((it) => it.state === "sent" && it.node === node);
+  /** RepairSink. */
+  onNotTaken(batch: RepairBatch, i: number): void {
+    this.push(batch.pages[i] ?? 0, batch.from[i] ?? NOBODY);
   }
 
-  /** ReplySink: a status for each zpage of the batch. */
-  onReply(context: number, reply: Frame): void {
-    const batch = this.batchOf(context);
-    let refused = 0;
-    for (let i = 0; i < batch.count; i += 1) {
-      const isTaken =
-        reply.handlerStatus === STATUS.OK && reply.view.getUint8(reply.bodyAt + i) === STATUS.OK;
-      // One that died meanwhile keeps nothing.
-      if (isTaken && !this.remotePages.isAbsent(batch.node)) this.taken(batch, i);
-      else {
-        refused += 1;
-        this.notTaken(batch, i);
-      }
-    }
-    this.finish(batch);
-    if (refused === 0) this.lenders.noteAccepted(batch.node);
-    else this.lenders.noteRefused(batch.node);
+  /** RepairSink: if it has it, nobody asks for it. */
+  onUnknown(batch: RepairBatch, i: number): void {
+    this.surplus(batch, i);
+    this.onNotTaken(batch, i);
+  }
+
+  /** RepairSink. */
+  onOver(batch: RepairBatch): void {
+    for (let i = 0; i < batch.count; i += 1) this.fly(batch.from[i] ?? NOBODY, -1);
     // Those that wait for their memory get it now, and not at the next tick.
     this.remotePages.sendAllOwed();
-    this.pump();
+    this.pumpAtEndOfTurn();
   }
 
-  /** ReplySink: what the holder took is unknown, so it is owed a flush of all. */
-  onFailure(context: number, transportStatus: number): void {
-    const batch = this.batchOf(context);
-    for (let i = 0; i < batch.count; i += 1) {
-      this.surplus(batch, i);
-      this.notTaken(batch, i);
-    }
-    this.finish(batch);
-    if (transportStatus !== TRANSPORT_STATUS.DIED) this.lenders.noteRefused(batch.node);
-  }
-
-  /** SpillSink. */
-  onSpilled(context: number, isWritten: boolean): void {
-    const batch = this.batchOf(context);
-    for (let i = 0; i < batch.count; i += 1) {
-      if (isWritten && batch.spilled?.sector(i) !== NO_SECTOR) this.taken(batch, i);
-      else this.notTaken(batch, i);
-    }
-    this.finish(batch);
-    this.pump();
+  private pumpAtEndOfTurn(): void {
+    if (this.pumpSoon) return;
+    this.pumpSoon = true;
+    this.clock.soon(() => {
+      this.pumpSoon = false;
+      this.pump();
+    });
   }
 
   /** Looks for pages at risk among the next records. */
@@ -485,89 +411,12 @@ export class Repair implements ReplySink, SpillSink {
     return withoutCopy(copies, node);
   }
 
-  /** One that goes to a holder which may take a copy beside these, or null: there is none now. */
-  private batchFor(kept: Copies, from: number): RepairBatch | null {
-    const toDisk = this.spill !== null && this.placeFor(kept, from) === SPILL;
-    const atLenders = withoutCopy(kept, SPILL);
-    this.leaving = from;
-    for (const batch of this.batches) {
-      if (batch.state !== "filling" || batch.node === from) continue;
-      if ((batch.node === SPILL) !== toDisk) continue;
-      if (!toDisk && this.lenders.sharesZone(batch.node, atLenders)) continue;
-      if (batch.hasRoom) return batch;
-      this.send(batch);
-    }
-    const free = this.batches.find(({ state }) => state === "free");
-    const node = this.placeFor(kept, from);
-    if (free === undefined || node < 0) return null;
-    const room = node === SPILL ? (this.spill?.countMax ?? 0) : this.lenders.credit(node);
-    free.state = "filling";
-    free.node = node;
-    free.count = 0;
-    const countMax = this.buggify("repair-short-batch") ? 1 : REPAIR_PAGES_MAX;
-    free.countMax = Math.min(countMax, room);
-    free.bodyBytes = 0;
-    return free;
-  }
-
   /** Its flush, one day, has a place, too. */
   private readonly mayCopyTo = (node: number): boolean => {
     if (node === this.leaving || !this.isOpen(node)) return false;
     return this.remotePages.hasRoom(node, REPAIR_PAGES_MAX);
   };
 
-  private append(
-    batch: RepairBatch,
-    page: number,
-    from: number,
-    handle: Handle,
-    zpage: ZpageEntry,
-  ): void {
-    const { version, checksum, zpageBytes, codec } = zpage;
-    const { count, bodyBytes } = batch;
-    writePutEntry(
-      ...([batch.view, bodyBytes, handle, version] as const),
-      ...([checksum, zpageBytes, codec, PERSISTENT] as const),
-    );
-    this.memory.copy(batch.bytes, bodyBytes + PUT_ENTRY_BYTES, zpage.bytes, zpage.at, zpageBytes);
-    batch.pages[count] = page;
-    batch.versions[count] = version;
-    batch.from[count] = from;
-    handle.write(batch.handles, count * HANDLE_BYTES);
-    batch.count = count + 1;
-    batch.bodyBytes = bodyBytes + PUT_ENTRY_BYTES + zpageBytes;
-  }
-
-  private send(batch: RepairBatch): void {
-    const { node, count, bodyBytes } = batch;
-    const channel = this.peers.channelOf(node);
-    const context = this.batches.indexOf(batch);
-    batch.state = "sent";
-    if (node === SPILL) return this.writeToDisk(batch, context);
-    if (channel?.begin(LANE.BULK, bodyBytes) === true) {
-      this.memory.copy(channel.bytes, channel.at, batch.bytes, 0, bodyBytes);
-      const timeoutMs = this.requestTimeoutMs;
-      if (channel.commitRequest(MESSAGE.PUT, count, bodyBytes, this, context, timeoutMs) !== 0) {
-        this.lenders.noteSent(node, { pageCount: count, byteCount: bodyBytes });
-        return;
-      }
-    }
-    for (let i = 0; i < count; i += 1) this.notTaken(batch, i);
-    this.finish(batch);
-  }
-
-  private writeToDisk(batch: RepairBatch, context: number): void {
-    const { spill } = this;
-    if (spill?.isReady === true) {
-      const { bytes, view, count } = batch;
-      batch.spilled = spillEntries(spill, { bytes, view, at: 0 }, count);
-      if (spill.write(batch.spilled, this, context)) return;
-    }
-    for (let i = 0; i < batch.count; i += 1) this.notTaken(batch, i);
-    this.finish(batch);
-  }
-
-  /** The new holder has it. What the record says decides what becomes of that. */
   private taken(batch: RepairBatch, i: number): void {
     const { tmem } = this.zcache;
     const { node } = batch;
@@ -632,34 +481,5 @@ export class Repair implements ReplySink, SpillSink {
     if (this.isSending(batch.pages[i] ?? 0, version, batch.node)) return;
     this.handle.read(batch.handles, i * HANDLE_BYTES);
     this.remotePages.oweBeforePut(batch.node, this.handle, version);
-  }
-
-  private isCopying(page: number): boolean {
-    const version = this.zcache.tmem.version(page);
-    for (const { state, pages, versions, count } of this.batches) {
-      for (let i = 0; state !== "free" && i < count; i += 1) {
-        if (pages[i] === page && versions[i] === version) return true;
-      }
-    }
-    return false;
-  }
-
-  /** It was not taken. */
-  private notTaken(batch: RepairBatch, i: number): void {
-    this.push(batch.pages[i] ?? 0, batch.from[i] ?? NOBODY);
-  }
-
-  private batchOf(context: number): RepairBatch {
-    const batch = this.batches[context];
-    assert(batch?.state === "sent", "reply to a batch that is not under way");
-    return batch;
-  }
-
-  private finish(batch: RepairBatch): void {
-    for (let i = 0; i < batch.count; i += 1) this.fly(batch.from[i] ?? NOBODY, -1);
-    if (batch.spilled !== null) this.spill?.finish(batch.spilled);
-    batch.spilled = null;
-    batch.state = "free";
-    this.sendAtEndOfTurn();
   }
 }
