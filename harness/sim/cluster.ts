@@ -72,6 +72,10 @@ export class SimNode {
   }
 
   /** Of one that spills: that of its present or last life. */
+  get hasDisk(): boolean {
+    return this.simDisk !== null;
+  }
+
   get disk(): SimDisk {
     assert(this.simDisk !== null);
     return this.simDisk;

@@ -21,7 +21,7 @@ export interface DiskTroubles {
   bytesMax: number;
 }
 
-const NO_TROUBLES: DiskTroubles = {
+export const NO_TROUBLES: DiskTroubles = {
   latencyMs: 0.05,
   readFailPercent: 0,
   writeFailPercent: 0,

@@ -10,7 +10,7 @@ import type { Replicas } from "../../src/ramster/lenders.ts";
 /** What may happen to a cluster: see troubles.ts. */
 export const TROUBLES = [
   ...["crash", "stop", "pause", "isolate", "partition", "deaf", "cut", "loss", "slow"],
-  ...["flip", "shrink", "drain", "retarget"],
+  ...["flip", "pressure", "drain", "retarget", "disk"],
 ] as const satisfies readonly string[];
 export type Trouble = (typeof TROUBLES)[number];
 
@@ -34,6 +34,11 @@ export interface SimOptions {
   /** Longer than a run, or so short that holders drop pages of owners that are there still. */
   readonly foreignGraceMs: number;
   readonly seal: boolean;
+  /** Each owner has a disk for what nobody takes: MiB, or 0. */
+  readonly diskMib: number;
+  readonly replicasOnDisk: boolean;
+  /** Of each lender, MiB: 1 is too little for all that the owners have. */
+  readonly lendMib: number;
   /** Armed in this run. */
   readonly buggify: readonly BuggifyPoint[];
   /** How often an armed one fires, of a hundred times. */
@@ -62,6 +67,9 @@ export function drawOptions(seed: number, given: Partial<SimOptions> = {}): SimO
     selfshrink: pick([false, true]),
     foreignGraceMs: pick([600_000, 600_000, 600_000, 15_000]),
     seal: pick([false, false, true]),
+    diskMib: pick([0, 0, 1, 4]),
+    replicasOnDisk: pick([false, true]),
+    lendMib: pick([16, 16, 16, 16, 16, 1]),
     buggify: below(random, 3) === 0 ? [] : someOf(random, BUGGIFY_POINTS),
     buggifyPercent: pick([1, 5, 25]),
   };

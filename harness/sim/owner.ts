@@ -152,10 +152,10 @@ export class Owner {
   }
 
   /** Nobody has a copy of the page under the handle any more: it may be lost. */
-  nobodyHas(handle: Handle): void {
+  readonly nobodyHas = (handle: Handle): void => {
     const [persistent] = this.pools;
     if (handle.pool === persistent.id) persistent.mayBeLost[numberOf(handle)] = 1;
-  }
+  };
 
   private operate(): void {
     this.checkPending();

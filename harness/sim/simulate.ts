@@ -12,14 +12,20 @@ import { assert } from "../../src/core/assert.ts";
 import { NEVER } from "../../src/core/buggify.ts";
 import { below, SeededRandom } from "../../src/core/random.ts";
 import { SimCluster } from "./cluster.ts";
+import { SimMachine } from "./machine.ts";
 import type { SimOptions } from "./options.ts";
 import { Owner } from "./owner.ts";
 import { Troubles } from "./troubles.ts";
 import { Truth } from "./truth.ts";
 
+const MIB = 1024 * 1024;
+/** Of each machine: what it lends, its reserve, and what other programs may take. */
+const MACHINE_BYTES = 64 * MIB;
 /** How long the cluster may take to be whole again: gossip looks for the dead every 30 s. */
 const CONVERGE_MS = 120_000;
 const LOOK_MS = 100;
+/** Of a lender, such that there is not room for all. */
+const LEND_MIB_SCARCE = 1;
 /** Timers of one node: what runs all the time, and a few for each link. */
 const TIMERS_PER_NODE_MAX = 2000;
 
@@ -98,13 +104,19 @@ class Run {
   private async begin(): Promise<void> {
     const { replicas, remotifyEph, selfshrink, foreignGraceMs, seal, nodes } = this.options;
     const { pages, operationMs, buggify, buggifyPercent } = this.options;
-    const own = { replicas, remotifyEph, selfshrink, foreignGraceMs, seal };
+    const { diskMib, replicasOnDisk, lendMib } = this.options;
+    const disk = { spillPath: "disk", spillBytes: diskMib * MIB, replicasOnDisk };
+    const own = {
+      ...{ replicas, remotifyEph, selfshrink, foreignGraceMs, seal },
+      ...{ lendBytes: lendMib * MIB, ...(diskMib > 0 ? disk : {}) },
+    };
     this.sim.buggify = (point) => {
       return buggify.includes(point) && below(this.random, 100) < buggifyPercent;
     };
     const settings = Array.from({ length: nodes }, (_, number) => ({ ...own, number }));
     this.sim.onLog = (node, line) => this.trace.write(`${node.index} ${line}`);
     await this.sim.startGossiping(settings);
+    for (const node of this.sim.nodes) new SimMachine(node, MACHINE_BYTES);
     const { clock } = this.sim;
     const { random } = this;
     for (const node of this.sim.nodes) {
@@ -130,6 +142,7 @@ class Run {
       while (sim.clock.now() < untilMs) {
         sim.run(Math.min(LOOK_MS, untilMs - sim.clock.now()));
         await troubles.end();
+        troubles.watch();
       }
       await troubles.next();
       this.checkBounds();
@@ -137,6 +150,7 @@ class Run {
     while (this.sim.nodes.some((node) => !node.isUp || node.isPaused)) {
       await troubles.end({ all: true });
       sim.run(LOOK_MS);
+      troubles.watch();
     }
     await troubles.end({ all: true });
   }
@@ -149,9 +163,20 @@ class Run {
     for (const owner of this.owners) owner.rest();
     this.until("no get is under way", () => this.owners.every((it) => it.pendingCount === 0));
     this.until("all copies are there, and no orphan", () => {
-      return this.isQuiet() && this.sum("pages_at_risk") === 0 && this.isBalanced();
+      return this.isQuiet() && this.isMended() && this.isBalanced();
     });
     this.sim.verify();
+  }
+
+  /** No page lacks a copy or a lender, if there is room for all. */
+  private isMended(): boolean {
+    if (this.options.lendMib === LEND_MIB_SCARCE) return true;
+    if (this.sum("pages_at_risk") + this.sum("spilled_pages") > 0) return false;
+    // A copy with a flipped bit is not known to be bad before it is read.
+    if (this.options.troubles.includes("flip")) return true;
+    return this.owners.every(({ node }) => {
+      return this.truth.isWhole(node, node.node.ramster.copiesWanted);
+    });
   }
 
   /** What owners say is away is just what holders have. */
@@ -160,12 +185,7 @@ class Run {
     const ephemeral = this.sum("remote_eph_pages");
     const persistent = this.sum("remote_copies") - ephemeral;
     if (this.sum("foreign_eph_pages") > ephemeral) return false;
-    if (this.sum("foreign_pers_pages") !== persistent) return false;
-    // A copy with a flipped bit is not known to be bad before it is read.
-    if (this.options.troubles.includes("flip")) return true;
-    return this.owners.every(({ node }) =>
-      this.truth.isWhole(node, node.node.ramster.copiesWanted),
-    );
+    return this.sum("foreign_pers_pages") === persistent;
   }
 
   private readAll(): void {
@@ -181,7 +201,10 @@ class Run {
     this.trace.write("flush all");
     for (const owner of this.owners) owner.flushAll();
     this.until("nothing is left", () => {
-      const left = ["frames_used", "foreign_frames_used", "remote_copies", "page_count"];
+      const left = [
+        ...["frames_used", "foreign_frames_used", "remote_copies", "page_count"],
+        ...["spilled_pages", "spill_bytes"],
+      ];
       return this.isQuiet() && left.every((name) => this.sum(name) === 0);
     });
     this.sim.verify();

@@ -7,8 +7,9 @@
  *     partition  two sides without each other                         back in the same boot
  *     deaf       nothing arrives, one way, of some pairs   cut        streams break, anywhere
  *     loss       datagrams are lost                        slow       everything takes longer
- *     flip       a bit of a stored page                    shrink     a lender lends less
+ *     flip       a bit of a stored page                    pressure   a machine needs its memory
  *     drain      a node is drained and goes on             retarget   other targets, other replicas
+ *     disk       slow, failing, full, or with flipped bits
  *
  * Before a copy is destroyed it is looked up which pages have no other one: these alone may be lost
  * from then on. And none may be without another one while fewer holders have failed since all
@@ -22,11 +23,14 @@ import type { Replicas } from "../../src/ramster/lenders.ts";
 import { chunksOf } from "../../src/zbud/zbud.ts";
 import type { Zcache } from "../../src/zcache/zcache.ts";
 import type { SimCluster, SimNode } from "./cluster.ts";
+import { NO_TROUBLES } from "./disk.ts";
 import { drive } from "./drive.ts";
+import { SimMachine } from "./machine.ts";
 import type { SimOptions, Trouble } from "./options.ts";
 import type { Owner } from "./owner.ts";
 import { OWN, Truth } from "./truth.ts";
 
+const MIB = 1024 * 1024;
 /** A trouble lasts so long at most. */
 const TROUBLE_MS_MAX = 8000;
 const DRAIN_MS = 5000;
@@ -74,6 +78,17 @@ export class Troubles {
     if (trouble !== undefined) await this.trouble(trouble);
   }
 
+  /**
+   * An owner that makes do with one copy may give up the good one of two for one that is gone, as
+   * long as it does not know that: such pages may be lost. Called often.
+   */
+  watch(): void {
+    for (const { node, nobodyHas } of this.owners) {
+      if (!node.isUp || node.node.ramster.copiesWanted > 1) continue;
+      this.truth.eachInDoubt(node, nobodyHas);
+    }
+  }
+
   /** Ends those whose time has come; all of them with `all`. */
   async end({ all } = { all: false }): Promise<void> {
     for (let i = 0; i < this.ends.length; ) {
@@ -115,8 +130,10 @@ export class Troubles {
         return this.slow(ms);
       case "flip":
         return this.flip(node);
-      case "shrink":
-        return this.shrink(node, ms);
+      case "pressure":
+        return this.pressure(node, ms);
+      case "disk":
+        return this.disk(node, ms);
       case "drain":
         return this.drain(node, ms);
       case "retarget":
@@ -220,19 +237,47 @@ export class Troubles {
       const owner = client === OWN ? node : this.sim.byNumber(client);
       const model = owner === null ? undefined : this.ownerOf(owner);
       if (owner === null || model === undefined) return;
-      // What is not away yet may be sent with the bit as it is now, or as it was.
-      if (client === OWN) model.nobodyHas(handle);
+      // What is at home, or about to be away, may have no other copy by the time it matters.
+      if (client === OWN || !this.truth.isAway(owner, handle)) model.nobodyHas(handle);
       else this.exposedAt(owner, null);
     });
   }
 
-  private shrink(node: SimNode, ms: number): void {
-    const { foreign } = node.node;
-    if (foreign === null) return;
-    foreign.setLimit(below(this.random, foreign.zcache.frames.framesUsed + 2));
+  /** Others take what it lends, or wait for memory. */
+  private pressure(node: SimNode, ms: number): void {
+    const { machine } = node;
+    if (!(machine instanceof SimMachine)) return;
+    machine.usedBytes = machine.availableBytes - below(this.random, machine.lentBytes + MIB);
+    machine.stallPercent = below(this.random, 3) === 0 ? 40 : 0;
     this.later(ms, () => {
-      if (node.isUp && node.node.foreign === foreign) foreign.setLimit(foreign.frameCountLent);
+      machine.usedBytes = 0;
+      machine.stallPercent = 0;
     });
+  }
+
+  private disk(node: SimNode, ms: number): void {
+    if (!node.hasDisk) return;
+    const { disk } = node;
+    const { troubles } = disk;
+    switch (below(this.random, 4)) {
+      case 0:
+        troubles.latencyMs = 10 + below(this.random, 1000);
+        break;
+      case 1:
+        troubles.readFailPercent = below(this.random, 60);
+        troubles.writeFailPercent = below(this.random, 60);
+        break;
+      case 2:
+        troubles.bytesMax = below(this.random, disk.byteCount + 1);
+        break;
+      default:
+        disk.flipBits(1 + below(this.random, 100_000));
+        this.truth.diskFlipped(node);
+        this.truth.eachAway(node, null, (handle, good) => {
+          if (good === 0) this.ownerOf(node)?.nobodyHas(handle);
+        });
+    }
+    this.later(ms, () => void Object.assign(troubles, NO_TROUBLES));
   }
 
   private drain(node: SimNode, ms: number): void {

@@ -4,8 +4,8 @@
  */
 import type { Handle } from "../../src/core/handle.ts";
 import { Handle as HandleOf } from "../../src/core/handle.ts";
-import { PAGE_BYTES } from "../../src/core/limits.ts";
-import { copyAt, copyCount, hasCopy } from "../../src/ramster/copies.ts";
+import { COPIES_MAX, PAGE_BYTES } from "../../src/core/limits.ts";
+import { copyAt, copyCount, hasCopy, SPILL } from "../../src/ramster/copies.ts";
 import { TAG } from "../../src/tmem/pampd.ts";
 import { LOCAL_CLIENT } from "../../src/tmem/tmem.ts";
 import type { SimCluster, SimNode } from "./cluster.ts";
@@ -14,6 +14,8 @@ export class Truth {
   private readonly sim: SimCluster;
   private readonly handle = new HandleOf();
   private readonly zpage = new Uint8Array(PAGE_BYTES);
+  /** Boots of nodes whose disk may have damaged anything. */
+  private readonly flipped = new Set<bigint>();
 
   constructor(sim: SimCluster) {
     this.sim = sim;
@@ -21,7 +23,8 @@ export class Truth {
 
   /**
    * Calls `visit` with each persistent page of the owner that is away, and how many good copies of
-   * it there are on nodes that are up and not `without`. The handle is valid until it returns.
+   * it there are on nodes that are up and not `without`; one on its own disk is worth any number,
+   * since no node can take it along. The handle is valid until it returns.
    */
   eachAway(
     owner: SimNode,
@@ -40,8 +43,41 @@ export class Truth {
         const holder = this.sim.byNumber(copyAt(copies, i));
         if (holder !== null && holder !== without && this.hasGood(holder, owner, page)) good += 1;
       }
+      if (hasCopy(copies, SPILL) && !this.flipped.has(owner.node.bootId)) good += COPIES_MAX;
       visit(this.handle, good, page);
     }
+  }
+
+  /** Bits on the node's disk have changed. */
+  diskFlipped(node: SimNode): void {
+    this.flipped.add(node.node.bootId);
+  }
+
+  /** Calls `visit` with each page one of whose holders is down, or has been. */
+  eachInDoubt(owner: SimNode, visit: (handle: Handle) => void): void {
+    const { ramster, bootId } = owner.node;
+    const { tmem } = ramster.zcache;
+    const isGone = (node: number): boolean => {
+      const holder = this.sim.byNumber(node);
+      return holder?.node.foreign?.bootIdOf(owner.number) !== bootId;
+    };
+    const gone = this.sim.nodes.filter(({ number }) => isGone(number)).map((it) => it.number);
+    if (gone.length === 0) return;
+    for (let page = 1; page < tmem.pageEnd; page += 1) {
+      if (!tmem.isLive(page) || tmem.tag(page) !== TAG.REMOTE) continue;
+      const copies = ramster.copiesOf(page);
+      if (!gone.some((node) => hasCopy(copies, node))) continue;
+      tmem.readHandle(page, this.handle);
+      visit(this.handle);
+    }
+  }
+
+  /** Whether the owner's record of the page says that it is. */
+  isAway(owner: SimNode, handle: Handle): boolean {
+    const { tmem } = owner.node.ramster.zcache;
+    const pool = tmem.pool(LOCAL_CLIENT, handle.pool);
+    const page = pool === null ? 0 : tmem.find(pool, handle);
+    return page !== 0 && tmem.tag(page) === TAG.REMOTE;
   }
 
   /** Whether every page that is away has at least `copies` good copies. */
@@ -69,6 +105,7 @@ export class Truth {
         tmem.readHandle(page, this.handle);
         const copies = ramster.copiesOf(page);
         for (let i = 0; i < copyCount(copies); i += 1) {
+          if (copyAt(copies, i) === SPILL) continue;
           const holder = this.sim.byNumber(copyAt(copies, i));
           if (holder !== null && this.held(holder, owner, page) !== 0) continue;
           const named = `node ${copyAt(copies, i)} in version ${tmem.version(page)}`;
