@@ -67,11 +67,12 @@ export class Drain {
   async emptyForeign(timeoutMs: number): Promise<boolean> {
     const { foreign, clock, log } = this;
     this.tellOwn();
+    // Also one that is empty: what it took now would end with it.
+    this.lending?.setDrained(true);
     if (foreign === null || timeoutMs === 0 || foreign.persistentCount === 0) return true;
     const startMs = clock.now();
     const had = foreign.persistentCount;
     log.write("info", "ramster", `${had} pages of others are moved away before it stops`);
-    this.lending?.setDrained(true);
     let left = had;
     let movedAtMs = startMs;
     let saidAtMs = startMs;
