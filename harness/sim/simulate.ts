@@ -134,8 +134,9 @@ class Run {
   }
 
   private async trouble(): Promise<void> {
-    const { sim, owners, random, trace, options } = this;
-    const troubles = new Troubles({ sim, owners, random, trace: trace.write }, options);
+    const { sim, truth, owners, random, trace, options } = this;
+    const parts = { sim, truth, owners, random, trace: trace.write };
+    const troubles = new Troubles(parts, options);
     const endMs = options.seconds * 1000;
     while (sim.clock.now() < endMs) {
       const untilMs = sim.clock.now() + below(random, options.troubleMs);
@@ -171,12 +172,13 @@ class Run {
   /** No page lacks a copy or a lender, if there is room for all. */
   private isMended(): boolean {
     if (this.options.lendMib === LEND_MIB_SCARCE) return true;
-    if (this.sum("pages_at_risk") + this.sum("spilled_pages") > 0) return false;
+    if (this.sum("pages_at_risk") > 0) return false;
+    // What is damaged on a disk stays there, so that nobody takes it for a miss.
+    const sound = this.sim.nodes.filter((node) => !this.truth.isDiskFlipped(node));
+    if (sound.some((node) => node.counter("spilled_pages") > 0)) return false;
     // A copy with a flipped bit is not known to be bad before it is read.
     if (this.options.troubles.includes("flip")) return true;
-    return this.owners.every(({ node }) => {
-      return this.truth.isWhole(node, node.node.ramster.copiesWanted);
-    });
+    return sound.every((node) => this.truth.isWhole(node, node.node.ramster.copiesWanted));
   }
 
   /** What owners say is away is just what holders have. */

@@ -28,7 +28,7 @@ import { drive } from "./drive.ts";
 import { SimMachine } from "./machine.ts";
 import type { SimOptions, Trouble } from "./options.ts";
 import type { Owner } from "./owner.ts";
-import { OWN, Truth } from "./truth.ts";
+import { OWN, type Truth } from "./truth.ts";
 
 const MIB = 1024 * 1024;
 /** A trouble lasts so long at most. */
@@ -57,6 +57,7 @@ export class Troubles {
   constructor(
     parts: {
       sim: SimCluster;
+      truth: Truth;
       owners: readonly Owner[];
       random: Random;
       trace: (line: string) => void;
@@ -68,7 +69,7 @@ export class Troubles {
     this.random = parts.random;
     this.trace = parts.trace;
     this.options = options;
-    this.truth = new Truth(parts.sim);
+    this.truth = parts.truth;
   }
 
   /** One more. */
@@ -259,7 +260,9 @@ export class Troubles {
     if (!node.hasDisk) return;
     const { disk } = node;
     const { troubles } = disk;
-    switch (below(this.random, 4)) {
+    const kind = below(this.random, 4);
+    this.trace(`disk ${["slow", "fails", "full", "flips"][kind]}`);
+    switch (kind) {
       case 0:
         troubles.latencyMs = 10 + below(this.random, 1000);
         break;

@@ -43,7 +43,7 @@ export class Truth {
         const holder = this.sim.byNumber(copyAt(copies, i));
         if (holder !== null && holder !== without && this.hasGood(holder, owner, page)) good += 1;
       }
-      if (hasCopy(copies, SPILL) && !this.flipped.has(owner.node.bootId)) good += COPIES_MAX;
+      if (hasCopy(copies, SPILL) && !this.isDiskFlipped(owner)) good += COPIES_MAX;
       visit(this.handle, good, page);
     }
   }
@@ -51,6 +51,10 @@ export class Truth {
   /** Bits on the node's disk have changed. */
   diskFlipped(node: SimNode): void {
     this.flipped.add(node.node.bootId);
+  }
+
+  isDiskFlipped(node: SimNode): boolean {
+    return this.flipped.has(node.node.bootId);
   }
 
   /** Calls `visit` with each page one of whose holders is down, or has been. */

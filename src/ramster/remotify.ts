@@ -466,8 +466,8 @@ export class Remotify implements ReplySink, SpillSink {
    * Writes the zpage as an entry. Its zbud header lands where the entry's own header goes, and is
    * read first.
    *
-   * One that is damaged cannot be sealed and stays here, in a zombie, until it is flushed: whoever
-   * asks for it is told.
+   * One that is damaged must not be sealed, or written to a disk: it stays here, in a zombie, until
+   * it is flushed, and whoever asks for it is told.
    */
   private append(batch: RemotifyBatch, entries: Entries, ref: number): void {
     const { tmem, zbud } = this.zcache;
@@ -488,6 +488,9 @@ export class Remotify implements ReplySink, SpillSink {
       ? zbud.wholeChecksum(ref) >>> 0
       : entries.view.getUint32(headerAt + HEADER_CHECKSUM_OFFSET);
     tmem.readHandle(page, this.handle);
+    // A disk takes what it gets; lenders check it, and so does a seal.
+    const isChecked = hasCopy(batch.holders, SPILL);
+    if (isChecked && !this.zcache.isIntact(this.handle, entry)) return;
     if (this.seals?.seal(page, this.handle, entry) === false) return;
     const { version, checksum, codec } = entry;
     writePutEntry(entries.view, at, this.handle, version, checksum, zpageBytes, codec, batch.kind);
