@@ -40,6 +40,8 @@ export interface NetworkSettings {
   /** Of datagrams alone, see DatagramSettings. */
   lossPercent: number;
   twicePercent: number;
+  /** One piece in this many is a few bytes only. */
+  tinyPieceOneIn: number;
 }
 
 export const NETWORK_DEFAULTS: Readonly<NetworkSettings> = {
@@ -50,14 +52,13 @@ export const NETWORK_DEFAULTS: Readonly<NetworkSettings> = {
   connectTimeoutMs: 127_000,
   lossPercent: 0,
   twicePercent: 2,
+  tinyPieceOneIn: 4,
 };
 
 /** The first port given for port 0, as on Linux. */
 const EPHEMERAL_PORT_FIRST = 32768;
 /** One write in this many is taken in part for no reason. */
 const SHORT_WRITE_ONE_IN = 16;
-/** One piece in this many is a few bytes only. */
-const TINY_PIECE_ONE_IN = 4;
 const TINY_PIECE_BYTES_MAX = 24;
 const PIECE_BYTES_MAX = 128 * 1024;
 
@@ -479,7 +480,7 @@ class Pipe {
   private nextPiece(): Uint8Array | null {
     if (this.queuedBytes === 0) return null;
     const { random } = this.network;
-    const isTiny = below(random, TINY_PIECE_ONE_IN) === 0;
+    const isTiny = below(random, this.network.settings.tinyPieceOneIn) === 0;
     const most = Math.min(isTiny ? TINY_PIECE_BYTES_MAX : PIECE_BYTES_MAX, this.bytesUntilCut);
     let count = Math.min(this.queuedBytes, most);
     if (count > 1 && below(random, 2) === 0) count = 1 + below(random, count);

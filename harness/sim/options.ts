@@ -29,6 +29,8 @@ export interface SimOptions {
   readonly troubles: readonly Trouble[];
   readonly lossPercent: number;
   readonly latencyMaxMs: number;
+  /** One piece of a stream in this many is a few bytes. */
+  readonly tinyPieceOneIn: number;
   readonly remotifyEph: boolean;
   readonly selfshrink: boolean;
   /** Longer than a run, or so short that holders drop pages of owners that are there still. */
@@ -57,12 +59,13 @@ export function drawOptions(seed: number, given: Partial<SimOptions> = {}): SimO
     nodes: NODES_MIN + below(random, NODES_MAX - NODES_MIN + 1),
     seconds: SECONDS,
     replicas: pick(["auto", "auto", 1, 2, 2, COPIES_MAX]),
-    pages: pick([600, 800, 1000]),
-    operationMs: pick([60, 100, 160]),
+    pages: pick([500, 700, 1000]),
+    operationMs: pick([100, 200, 400]),
     troubleMs: pick([800, 2000, 5000]),
     troubles: someOf(random, TROUBLES),
     lossPercent: pick([0, 0, 3, 10]),
     latencyMaxMs: pick([0.5, 1, 5]),
+    tinyPieceOneIn: pick([4, 100, 1000]),
     remotifyEph: pick([false, true]),
     selfshrink: pick([false, true]),
     foreignGraceMs: pick([600_000, 600_000, 600_000, 15_000]),

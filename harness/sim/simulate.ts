@@ -78,9 +78,9 @@ class Run {
 
   constructor(options: SimOptions, onTrace: ((line: string) => void) | null) {
     this.options = options;
-    const { seed, lossPercent, latencyMaxMs } = options;
+    const { seed, lossPercent, latencyMaxMs, tinyPieceOneIn } = options;
     this.random = new SeededRandom(seed ^ 0x7ab1e5);
-    this.sim = new SimCluster(seed, { lossPercent, latencyMaxMs });
+    this.sim = new SimCluster(seed, { lossPercent, latencyMaxMs, tinyPieceOneIn });
     this.trace = new Trace(this.sim, onTrace);
     this.truth = new Truth(this.sim);
   }
