@@ -229,7 +229,7 @@ export const RECLAIM_FRAMES_MAX = 1024;
 /** Pages known to be at risk at once: 8 MiB. When these are mended all records are looked at. */
 export const AT_RISK_MAX = 1_048_576;
 /** Pages that are fetched to be copied elsewhere, or on their way there. */
-export const REPAIR_PAGES_MAX = 128;
+export const REPAIR_PAGES_MAX = 64;
 /** Batches of them: each goes to one holder. */
 export const REPAIR_BATCHES_MAX = 4;
 /** Flushes in one message to a holder. */

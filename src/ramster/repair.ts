@@ -67,6 +67,8 @@ export class Repair implements RepairSink {
   private pumpSoon = false;
   /** Not to be chosen: it wants to be rid of the page that is looked at. */
   private leaving = NOBODY;
+  /** The lender that was chosen last, until a batch is over; -1: none. */
+  private lastPlace = -1;
   private lastWanted = 1;
   private lastWantedDisk = false;
 
@@ -283,12 +285,20 @@ export class Repair implements RepairSink {
     const atLenders = withoutCopy(kept, SPILL);
     this.leaving = from;
     if (copyCount(atLenders) < lenders.copiesWanted) {
+      if (this.isStillPlace(atLenders)) return this.lastPlace;
       const node = lenders.choose(this.mayCopyTo, atLenders);
+      this.lastPlace = node;
       if (node >= 0) return node;
     }
     if (from === SPILL || hasCopy(kept, SPILL) || spill?.isReady !== true) return -1;
     const isRefuge = from !== NOBODY && !this.hasRoomAtHome;
     return lenders.wantsDiskCopy || isRefuge ? SPILL : -1;
+  }
+
+  /** The pages of one batch go to the lender that was chosen for the first of them. */
+  private isStillPlace(atLenders: Copies): boolean {
+    const node = this.lastPlace;
+    return node >= 0 && this.mayCopyTo(node) && !this.lenders.sharesZone(node, atLenders);
   }
 
   /**
@@ -335,6 +345,7 @@ export class Repair implements RepairSink {
 
   /** RepairSink. */
   onOver(batch: RepairBatch): void {
+    this.lastPlace = -1;
     for (let i = 0; i < batch.count; i += 1) this.fly(batch.from[i] ?? NOBODY, -1);
     // Those that wait for their memory get it now, and not at the next tick.
     this.remotePages.sendAllOwed();
