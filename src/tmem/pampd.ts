@@ -7,7 +7,7 @@
  *              bits 4-16   zpage bytes, 1 .. 4096
  *              bit  17     codec id
  *              bits 18-31  version, bits 32-45
- *     word B   local: the zbudref      same-filled: the word      remote: the holder's node number
+ *     word B   local: the zbudref      same-filled: the word      remote: its copies
  *              lost: nothing
  *
  * The original packed node, size and an 8-bit checksum in 64 bits (reference 5.2); the checksum is
