@@ -3,7 +3,7 @@ import { CODEC } from "../compress/codec.ts";
 import { Lz4 } from "../compress/lz4.ts";
 import { Raw } from "../compress/raw.ts";
 import { Handle, type Oid } from "../core/handle.ts";
-import { FRAME_BYTES, PAGE_BYTES } from "../core/limits.ts";
+import { PAGE_BYTES } from "../core/limits.ts";
 import { SeededRandom } from "../core/random.ts";
 import { STATUS } from "../core/status.ts";
 import { openMemory } from "../memory/open-memory.ts";
@@ -233,27 +233,4 @@ test("localify() makes a remote record local again with the same version", () =>
   expect(zcache.localify(page, { ...zpage, bytes, at: 0 })).toBe(true);
   expect(get(zcache, pool, 1)).toEqual(pageOf(1, 1500));
   zcache.verify();
-});
-
-test("resident memory falls after 512 MiB of pages are flushed", () => {
-  const frameCountMax = (512 * 1024 * 1024) / FRAME_BYTES;
-  const pages = frameCountMax;
-  const zcache = makeZcache({ frameCountMax, pageCountMax: pages, persZpageMeanBytes: 4000 });
-  const pool = poolOf(zcache, { persistent: true });
-  const page = pageOf(1, 3300); // One zpage a frame.
-  Bun.gc(true);
-  const before = process.memoryUsage.rss();
-  const handle = new Handle();
-  for (let i = 0; i < pages; i += 1) {
-    page[0] = i;
-    page[1] = i >> 8;
-    zcache.put(pool, handle.set(pool.id, OID, i), page, 0);
-  }
-  expect(zcache.tmem.pageCount).toBe(pages);
-  expect(process.memoryUsage.rss() - before).toBeGreaterThan(450 * 1024 * 1024);
-  zcache.tmem.flushPool(pool);
-  zcache.trim();
-  Bun.gc(true);
-  expect(process.memoryUsage.rss() - before).toBeLessThan(64 * 1024 * 1024);
-  zcache.close();
 });
