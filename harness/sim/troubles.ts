@@ -92,13 +92,10 @@ export class Troubles {
 
   /** Ends those whose time has come; all of them with `all`. */
   async end({ all } = { all: false }): Promise<void> {
-    for (let i = 0; i < this.ends.length; ) {
-      const entry = this.ends[i];
-      if (entry === undefined || (!all && entry.atMs > this.sim.clock.now())) {
-        i += 1;
-        continue;
-      }
-      this.ends.splice(i, 1);
+    // An end takes time, and may put itself off: it has its turn at the next call.
+    const due = this.ends.filter(({ atMs }) => all || atMs <= this.sim.clock.now());
+    for (const entry of due) {
+      this.ends.splice(this.ends.indexOf(entry), 1);
       await entry.end();
     }
   }
