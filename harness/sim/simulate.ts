@@ -149,6 +149,7 @@ class Run {
       this.checkBounds();
     }
     while (this.sim.nodes.some((node) => !node.isUp || node.isPaused)) {
+      assert(sim.clock.now() < endMs + CONVERGE_MS, "a node does not start again");
       await troubles.end({ all: true });
       sim.run(LOOK_MS);
       troubles.watch();
