@@ -270,6 +270,29 @@ export const DEFECTS: readonly Defect[] = [
       },
     ],
   },
+  {
+    name: "stopping-lender-takes",
+    about: "a lender that keeps nothing when it stops takes pages while it says good-bye",
+    edits: [
+      {
+        file: "src/node/drain.ts",
+        find: "    this.lending?.setDrained(true);\n    if (foreign === null",
+        replace: "    if (foreign === null",
+      },
+    ],
+  },
+  {
+    name: "wish-of-one-gone",
+    about: "a page is whole once the holder that wanted to be rid of it is gone",
+    edits: [
+      {
+        file: REPAIR,
+        find: "const from = wished !== NOBODY && hasCopy(copies, wished) ? wished : NOBODY;\n    const kept = this.keptOf(page, from);\n    if (from",
+        replace:
+          "if (wished !== NOBODY && !hasCopy(copies, wished)) return true;\n    const from = wished;\n    const kept = this.keptOf(page, from);\n    if (from",
+      },
+    ],
+  },
 ];
 
 export function defectNamed(name: string): Defect {

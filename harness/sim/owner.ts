@@ -24,6 +24,10 @@ import { fillTestPage, generationOf, type SimNode } from "./cluster.ts";
 const GET_MS_MAX = 15_000;
 const GETS_PENDING_MAX = 64;
 const PAGES_PER_OBJECT = 64;
+/** One page in so many, the last of them, fills a frame: see fillTestPage. */
+const LARGE_EVERY = 11;
+const FLURRY_OPERATIONS = 12;
+const FLURRY_MS = 12;
 
 interface PendingGet {
   readonly boot: number;
@@ -167,13 +171,29 @@ export class Owner {
     else if (kind < 6) this.flushObject(pool, number);
     else if (kind < 60) this.flush(pool, number);
     else if (kind < 80) this.get(pool, number, 1);
-    else if (kind < 150) {
-      // One and the same page, over and over, while it travels.
-      this.put(pool, number);
-      this.get(pool, number, 0);
-      this.put(pool, number);
-    } else if (kind < 500) for (let i = 0; i < count; i += 1) this.put(pool, this.anyNumber());
+    else if (kind < 150) this.flurry(pool, number);
+    else if (kind < 500) for (let i = 0; i < count; i += 1) this.put(pool, this.anyNumber());
     else for (let i = 0; i < count; i += 1) this.get(pool, this.anyNumber(), 0);
+  }
+
+  /**
+   * A few pages, over and over, while they travel. One that has a frame to itself may get that very
+   * frame again.
+   */
+  private flurry(pool: Pool, number: number): void {
+    const { boot } = this;
+    const first = number - (number % LARGE_EVERY);
+    for (let i = 0; i < FLURRY_OPERATIONS; i += 1) {
+      this.clock.after(below(this.random, FLURRY_MS), () => {
+        const isThere = this.isWorking && this.boot === boot && this.node.isUp;
+        if (!isThere || this.node.isPaused) return;
+        const alone = first + LARGE_EVERY - 1;
+        const page = below(this.random, 2) === 0 ? alone : first + below(this.random, LARGE_EVERY);
+        if (page >= this.settings.pageCount) return;
+        if (below(this.random, 3) === 0) this.get(pool, page, 0);
+        else this.put(pool, page);
+      });
+    }
   }
 
   /** Some are used more than others. */

@@ -234,13 +234,14 @@ export class Repair implements RepairSink {
   }
 
   /** @returns whether something is done about it, or need not be; else it is tried again. */
-  private mend(page: number, from: number): boolean {
+  private mend(page: number, wished: number): boolean {
     // Of one that is on its way to a new holder the answer decides what else is to be done.
     const { tmem } = this.zcache;
     if (!this.isRemote(page) || this.sends.has(page, tmem.version(page))) return true;
     if (this.buggify("repair-later")) return false;
     const copies = this.repatriate.copiesOf(page);
-    if (from !== NOBODY && !hasCopy(copies, from)) return true;
+    // Who wanted to be rid of it may be gone, and others with it that this entry stands for.
+    const from = wished !== NOBODY && hasCopy(copies, wished) ? wished : NOBODY;
     const kept = this.keptOf(page, from);
     if (from === SPILL ? mayLeaveDisk(kept, this.lenders) : !isShort(kept, this.lenders)) {
       if (from !== NOBODY) this.drop(page, from);
