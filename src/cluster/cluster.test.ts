@@ -76,6 +76,24 @@ describe("join", () => {
   });
 });
 
+test("no member misses what one says to each, nor that it leaves", async () => {
+  // Gossip alone misses somebody in several of these until the next push/pull.
+  for (let seed = 1; seed <= 300; seed += 1) {
+    const world = new GossipWorld({ seed });
+    await world.grow(5);
+    world.run(1000); // That they have come has been said.
+    const [teller, leaver] = [world.node(3), world.node(4)];
+    teller.cluster.setTags({ boot: "as it is used" }, { toEach: true });
+    world.run(5 * world.settings.gossipIntervalMs);
+    const told = world.nodes.map((node) => node.member("n3")?.tags.get("boot"));
+    expect({ seed, told }).toEqual({ seed, told: told.map(() => "as it is used") });
+    await world.wait(leaver.cluster.leave());
+    const left = world.nodes.map((node) => node.member("n4")?.state);
+    expect({ seed, left }).toEqual({ seed, left: left.map(() => "left") });
+    await world.stop();
+  }
+});
+
 describe("death", () => {
   test("a node that crashes is dead for all within six seconds, and nobody else is", async () => {
     for (const seed of SEEDS) {

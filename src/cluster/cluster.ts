@@ -7,9 +7,9 @@
  *     datagrams <-- BroadcastQueue <-- news ----------+
  *
  * Spread: every packet takes along the news that fits; the gossip tick sends what is left; a
- * push/pull now and then tells all of it, which mends what was lost. One that has just joined also
- * says so to each member itself: gossip alone misses one of some thousand, which would then not
- * know of it until the next push/pull.
+ * push/pull now and then tells all of it, which mends what was lost. What matters most (it has
+ * joined, how it is used, it leaves) a member also says to each other one itself: gossip alone
+ * misses one now and then, which would not know of it until the next push/pull.
  *
  * Not here: what tags mean, and what is done about a death (src/node).
  */
@@ -54,7 +54,7 @@ const BIND_ATTEMPTS = 16;
 const NOTICE_QUIET_MS = 10_000;
 /** For so long after its start a node says to each member that it learns of that it is there. */
 const GREET_MS = 10_000;
-const GREETINGS_PER_TICK = 64;
+const TOLD_PER_TICK = 64;
 /** The first protocol version with checksums: an older member cannot read a packet with one. */
 const CHECKSUM_VERSION = 5;
 /** How long the news of one's leaving takes to get about, in rounds of gossip. */
@@ -77,7 +77,9 @@ export class Cluster {
   private readonly toldAtMs = new Map<string, number>();
   private seeds: readonly TcpAddress[] = [];
   private startMs = 0;
-  private readonly toGreet: Member[] = [];
+  /** Members that this one is about to tell itself how it is. */
+  private toTell: Member[] = [];
+  private farewell: Uint8Array | null = null;
 
   constructor(
     env: { clock: Clock; transport: Transport; random: Random },
@@ -176,9 +178,13 @@ export class Cluster {
     return this.awareness.health;
   }
 
-  /** This node says something else of itself. Throws ConfigError when it does not fit. */
-  setTags(tags: Readonly<Record<string, string>>): void {
+  /**
+   * This node says something else of itself; with `toEach` no member may miss it. Throws ConfigError
+   * when it does not fit.
+   */
+  setTags(tags: Readonly<Record<string, string>>, { toEach } = { toEach: false }): void {
     this.running.members.setMeta(encodeTags(tags));
+    if (toEach) this.tellEach();
   }
 
   /** Says that this node leaves, and waits until that has got about. */
@@ -187,8 +193,10 @@ export class Cluster {
     const { members } = this.parts;
     const wasAlone = members.countThere === 1;
     members.leave();
-    this.announce("leave"); // Newer, so that it goes in front: Serf wants to know why first.
+    // Newer, so that it goes in front: Serf wants to know why first.
+    this.farewell = this.announce("leave");
     if (wasAlone) return;
+    this.tellEach();
     await new Promise<void>((resolve) => {
       this.env.clock.after(LEAVE_ROUNDS * this.settings.gossipIntervalMs, resolve);
     });
@@ -303,23 +311,30 @@ export class Cluster {
     port.send(packet, packet.byteLength, to);
   }
 
-  private announce(kind: "join" | "leave"): void {
-    this.queue.add(`serf ${this.identity.name}`, userMessage(this.serf.announce(kind)));
+  private announce(kind: "join" | "leave"): Uint8Array {
+    const message = userMessage(this.serf.announce(kind));
+    this.queue.add(`serf ${this.identity.name}`, message);
+    return message;
   }
 
   private onJoin(member: Member): void {
     this.serf.onAlive(member.name);
-    if (this.env.clock.now() - this.startMs < GREET_MS) this.toGreet.push(member);
+    if (this.env.clock.now() - this.startMs < GREET_MS) this.toTell.push(member);
     this.events.onJoin(member);
   }
 
+  private tellEach(): void {
+    this.toTell = this.running.members.all.filter((it) => !it.isSelf && it.isThere);
+  }
+
   private gossip(): void {
-    const { self } = this.running.members;
-    for (const member of this.toGreet.splice(0, GREETINGS_PER_TICK)) {
-      this.send(member.address, [this.running.members.aliveMessage(self)]);
+    const { members } = this.running;
+    if (this.toTell.length > 0) {
+      const own = members.ownMessage();
+      const messages = this.farewell === null ? [own] : [this.farewell, own];
+      for (const it of this.toTell.splice(0, TOLD_PER_TICK)) this.send(it.address, messages);
     }
     if (this.queue.count === 0) return;
-    const { members } = this.running;
     const deadSinceMs = this.env.clock.now() - this.settings.gossipToTheDeadMs;
     const listeners = shuffled(members.all, this.env.random)
       .filter((it) => !it.isSelf && (it.isThere || it.stateSinceMs > deadSinceMs))

@@ -232,8 +232,7 @@ export class Members {
   /** This node says that it leaves. */
   leave(): void {
     this.leaving = true;
-    const { name, incarnation } = this.self;
-    this.onDead({ kind: "dead", incarnation, node: name, from: name });
+    this.onDead(this.ownDeath);
   }
 
   /** A member that did not answer. */
@@ -261,7 +260,17 @@ export class Members {
     for (const member of this.list) this.clearSuspicion(member);
   }
 
-  aliveMessage(member: Member): Uint8Array {
+  /** How this member is: alive, or leaving. */
+  ownMessage(): Uint8Array {
+    return this.leaving ? encodeMessage(this.ownDeath) : this.aliveMessage(this.self);
+  }
+
+  private get ownDeath(): Dead {
+    const { name, incarnation } = this.self;
+    return { kind: "dead", incarnation, node: name, from: name };
+  }
+
+  private aliveMessage(member: Member): Uint8Array {
     const { name: node, incarnation, addrBytes: addr, port, meta, vsn } = member;
     return encodeMessage({ kind: "alive", incarnation, node, addr, port, meta, vsn });
   }

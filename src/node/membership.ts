@@ -182,7 +182,7 @@ export class Membership {
     this.events = events;
     this.stateOf = stateOf;
     for (const member of this.cluster.members()) this.look(member);
-    this.announce();
+    this.announce({ toEach: true });
   }
 
   /** Tells the others of its state, however little ago that was done. */
@@ -193,7 +193,7 @@ export class Membership {
   }
 
   /** Tells the others of its state when that has changed by enough. */
-  announce(): void {
+  announce({ toEach } = { toEach: false }): void {
     const { clock } = this.env;
     if (this.timer !== null) clock.cancel(this.timer);
     this.timer = clock.after(ANNOUNCE_MS, () => this.announce());
@@ -203,7 +203,7 @@ export class Membership {
     if (clock.now() - this.announcedAtMs < waitMs || sameTags(next, this.own)) return;
     this.announcedAtMs = clock.now();
     this.own = next;
-    this.cluster.setTags(tagsOf(next));
+    this.cluster.setTags(tagsOf(next), { toEach });
   }
 
   /** Null when gossip is in clear. */
