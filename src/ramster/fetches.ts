@@ -45,6 +45,8 @@ export const FETCH_FLAG = {
   AWAY: 4,
   /** Another holder has got a copy meanwhile. */
   COPIED: 8,
+  /** Only the copy on the disk is asked for, to see that it is good. */
+  DISK_ONLY: 16,
 } as const;
 
 export class Fetches {
@@ -124,13 +126,17 @@ export class Fetches {
       const node = copyAt(before, i);
       if (!hasCopy(copies, node)) untried = withoutCopy(untried, node);
     }
-    this.rows.set(fetch, UNTRIED, untried);
+    this.setUntried(fetch, untried);
     this.rows.set(fetch, COPIES, copies);
   }
 
   /** Those that were not asked. */
   untried(fetch: number): Copies {
     return this.rows.get(fetch, UNTRIED);
+  }
+
+  setUntried(fetch: number, copies: Copies): void {
+    this.rows.set(fetch, UNTRIED, copies);
   }
 
   hasUntried(fetch: number): boolean {

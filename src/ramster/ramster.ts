@@ -21,7 +21,6 @@ import type { Buggify } from "../core/buggify.ts";
 import type { Clock, TimerId } from "../core/clock.ts";
 import type { Disk } from "../core/disk.ts";
 import { Handle } from "../core/handle.ts";
-import { POOLS_PER_CLIENT_MAX } from "../core/limits.ts";
 import type { Log } from "../core/log.ts";
 import type { Memory } from "../core/memory.ts";
 import type { Random } from "../core/random.ts";
@@ -308,7 +307,8 @@ export class Ramster implements PamOps {
   linkUp(node: number, bootId: bigint): void {
     this.lenders.linkChanged(node);
     const wasAbsent = this.remotePages.isAbsent(node);
-    if (this.remotePages.linkUp(node, bootId)) this.losses.holderEmptied(node);
+    const { newestVersion } = this.zcache.tmem;
+    if (this.remotePages.linkUp(node, bootId, newestVersion)) this.holderEmptied(node);
     if (wasAbsent) this.repair.sweep();
     else this.repair.step();
     this.repatriate.linkReady(node);
@@ -329,7 +329,7 @@ export class Ramster implements PamOps {
 
   /** The node lets this one send so many pages, all that were sent on this link included. */
   onGrant(node: number, { pages, epoch }: Grant): void {
-    if (this.remotePages.onEpoch(node, epoch)) this.losses.holderEmptied(node);
+    if (this.remotePages.onEpoch(node, epoch)) this.holderEmptied(node);
     this.lenders.onGrant(node, pages);
     this.repair.pump();
     this.remotify.pump();
@@ -412,7 +412,12 @@ export class Ramster implements PamOps {
    * again: a link knows better.
    */
   holderLeft(node: number, bootId: bigint): void {
-    if (this.remotePages.holderLeft(node, bootId)) this.losses.holderEmptied(node);
+    if (this.remotePages.holderLeft(node, bootId)) this.holderEmptied(node);
+  }
+
+  private holderEmptied(node: number): void {
+    this.remotify.holderEmptied(node);
+    this.losses.holderEmptied(node);
   }
 
   /** A link that was full has room again. */
@@ -535,7 +540,7 @@ export class Ramster implements PamOps {
     if (this.isDraining) this.bringHome(DRAIN_FETCHES - this.repatriate.fetchCount);
     const { newestVersion } = this.zcache.tmem;
     this.remotePages.eachHolder((node, owed) => {
-      this.remotePages.owePools(node, POOLS_PER_CLIENT_MAX, newestVersion);
+      this.remotePages.owePools(node, newestVersion);
       const lender = this.lenders.isCandidate(node) && this.wantsLender;
       if (this.remotePages.isInDoubt(node)) this.peers.want(node);
       else if (owed === 0 && !lender && !this.repatriate.isWaitingFor(node)) {

@@ -2,6 +2,7 @@ import { expect, test } from "bun:test";
 import { type ChannelPair, channelPair } from "../../harness/sim/channel-pair.ts";
 import { NEVER } from "../core/buggify.ts";
 import { Handle } from "../core/handle.ts";
+import { POOLS_PER_CLIENT_MAX } from "../core/limits.ts";
 import { STATUS } from "../core/status.ts";
 import { HeapMemory } from "../memory/heap-memory.ts";
 import { type Channel, LANE } from "../net/channel.ts";
@@ -76,15 +77,15 @@ test("a flush that times out is sent again; its late reply counts for nothing", 
 test("a holder that came back empty, or lends nothing any more, is owed nothing", async () => {
   const w = await world();
   const { pages } = w;
-  pages.linkUp(HOLDER, 1n);
+  pages.linkUp(HOLDER, 1n, 9);
   w.network.block("a", "b");
   pages.oweBeforePut(HOLDER, handle, 5);
   pages.sendOwed(HOLDER);
   run(w, 2 * TIMEOUT_MS);
-  pages.linkUp(HOLDER, 1n);
+  pages.linkUp(HOLDER, 1n, 9);
   expect(pages.owedCount(HOLDER)).toBe(1);
   run(w, 2 * TIMEOUT_MS);
-  pages.linkUp(HOLDER, 2n);
+  pages.linkUp(HOLDER, 2n, 9);
   expect(pages.owedCount(HOLDER)).toBe(0);
   expect(pages.sendOwed(HOLDER)).toBe(true);
   w.network.unblock("a", "b");
@@ -98,4 +99,19 @@ test("a holder that came back empty, or lends nothing any more, is owed nothing"
   run(w, TIMEOUT_MS);
   expect(pages.owedCount(HOLDER)).toBe(0);
   expect(pages.sendOwed(HOLDER)).toBe(true);
+});
+
+test("a holder that was said to have left, and comes back in the same boot, is owed a flush of all", async () => {
+  const w = await world();
+  const { pages } = w;
+  pages.linkUp(HOLDER, 1n, 5);
+  expect(pages.holderLeft(HOLDER, 2n)).toBe(false); // Of another boot.
+  expect(pages.holderLeft(HOLDER, 1n)).toBe(true);
+  w.network.block("a", "b");
+  expect(pages.linkUp(HOLDER, 1n, 9)).toBe(true);
+  expect(pages.owedCount(HOLDER)).toBe(POOLS_PER_CLIENT_MAX);
+  expect(pages.sendOwed(HOLDER)).toBe(false); // No put overtakes it.
+  w.network.unblock("a", "b");
+  w.clock.runUntil(() => w.flushed > 0, 1000);
+  expect([pages.owedTotal(), pages.sendOwed(HOLDER)]).toEqual([0, true]);
 });

@@ -7,7 +7,7 @@
 import { assert } from "../core/assert.ts";
 import type { Buggify } from "../core/buggify.ts";
 import { Handle } from "../core/handle.ts";
-import { FLUSH_BATCH_COUNT_MAX, OWED_FLUSHES_MAX } from "../core/limits.ts";
+import { FLUSH_BATCH_COUNT_MAX, OWED_FLUSHES_MAX, POOLS_PER_CLIENT_MAX } from "../core/limits.ts";
 import type { Memory } from "../core/memory.ts";
 import { STATUS } from "../core/status.ts";
 import { LANE, type ReplySink } from "../net/channel.ts";
@@ -22,6 +22,8 @@ import type { Peers } from "./peers.ts";
 class Holder {
   pageCount = 0;
   bootId = 0n;
+  /** The boot in which it left, or was said to have. */
+  leftBootId = 0n;
   /** Of what it keeps for us; 0: not known in this boot of it. */
   epoch = 0;
   /** It is dead: what it keeps counts only once it is back, in the same boot. */
@@ -147,18 +149,13 @@ export class RemotePages implements ReplySink {
 
   /**
    * Of a holder that is not there, and may never be again, and of whose pages none is counted on:
-   * what it is owed page by page becomes a flush of each pool, 0 .. `poolEnd` - 1, up to `version`.
+   * what it is owed page by page becomes a flush of each pool up to `version`.
    */
-  owePools(node: number, poolEnd: number, version: number): void {
+  owePools(node: number, version: number): void {
     const holder = this.holders[node];
     if (holder === undefined || !holder.isAbsent || holder.pageCount > 0) return;
-    if (holder.owed.count <= 2 * poolEnd || holder.owed.inFlightCount > 0) return;
-    holder.owed.clear();
-    for (let pool = 0; pool < poolEnd; pool += 1) {
-      this.poolHandle.set(pool, [0n, 0n, 0n], 0);
-      holder.owed.owe(this.poolHandle, version, FLUSH_SCOPE.POOL);
-    }
-    holder.doneBeforePut = holder.owed.oweCount;
+    if (holder.owed.count <= 2 * POOLS_PER_CLIENT_MAX || holder.owed.inFlightCount > 0) return;
+    this.oweAll(holder, version);
   }
 
   /**
@@ -243,6 +240,7 @@ export class RemotePages implements ReplySink {
     if (holder === undefined || holder.bootId !== bootId) return false;
     holder.owed.clear();
     holder.epoch = 0;
+    holder.leftBootId = bootId;
     holder.bootId = 0n;
     return true;
   }
@@ -257,15 +255,16 @@ export class RemotePages implements ReplySink {
 
   /**
    * A link is up. A holder with a new boot id has nothing of ours any more, so nothing is owed to
-   * it.
+   * it; but one that was said to have left, and has not, has what was given up: all up to `version`.
    *
    * @returns whether it is another boot than the last one.
    */
-  linkUp(node: number, bootId: bigint): boolean {
+  linkUp(node: number, bootId: bigint, version: number): boolean {
     const holder = this.holderOf(node);
     const restarted = holder.bootId !== bootId;
     if (restarted) holder.owed.clear();
     if (restarted) holder.epoch = 0;
+    if (restarted && bootId === holder.leftBootId) this.oweAll(holder, version);
     holder.bootId = bootId;
     holder.inDoubt = false;
     holder.isAbsent = false;
@@ -300,6 +299,16 @@ export class RemotePages implements ReplySink {
   onFailure(node: number): void {
     this.counters.remote_page_flushes_failed += 1;
     this.holderOf(node).owed.rewind();
+  }
+
+  /** A flush of all pools, which no put overtakes. */
+  private oweAll(holder: Holder, version: number): void {
+    holder.owed.clear();
+    for (let pool = 0; pool < POOLS_PER_CLIENT_MAX; pool += 1) {
+      this.poolHandle.set(pool, [0n, 0n, 0n], 0);
+      holder.owed.owe(this.poolHandle, version, FLUSH_SCOPE.POOL);
+    }
+    holder.doneBeforePut = holder.owed.oweCount;
   }
 
   private holderOf(node: number): Holder {

@@ -4,7 +4,7 @@ import { HANDLE_BYTES } from "../core/handle.ts";
 import { COPIES_MAX, REMOTIFY_BATCH_BYTES, REMOTIFY_BATCH_COUNT_MAX } from "../core/limits.ts";
 import type { SpillBatch } from "../spill/batch.ts";
 import { type Kind, PERSISTENT } from "../zbud/zbud.ts";
-import { type Copies, NO_COPIES } from "./copies.ts";
+import { type Copies, copyAt, copyCount, NO_COPIES } from "./copies.ts";
 import type { Entries } from "./spill-entries.ts";
 
 /** In `taken`: a holder says that the bytes do not match their checksum. */
@@ -36,6 +36,16 @@ export class RemotifyBatch {
   waiting = 0;
   /** What of it goes to the disk. */
   spilled: SpillBatch | null = null;
+
+  /** The holder has nothing any more of what it took so far. */
+  emptied(node: number): void {
+    for (let copy = 0; copy < copyCount(this.holders); copy += 1) {
+      if (copyAt(this.holders, copy) !== node) continue;
+      for (let i = 0; i < this.count; i += 1) {
+        this.taken[i] = (this.taken[i] ?? 0) & ~(1 << copy);
+      }
+    }
+  }
 }
 
 /** Of a batch that goes to the disk alone: from here it is copied there before the call returns. */

@@ -229,6 +229,11 @@ export class Remotify implements ReplySink, SpillSink {
     return false;
   };
 
+  /** The node has nothing any more of what it took, and others may not have answered yet. */
+  holderEmptied(node: number): void {
+    for (const batch of this.batches) if (batch.waiting > 0) batch.emptied(node);
+  }
+
   /** As many as the pages are to have copies; none when there are not so many now. */
   private chooseHolders(kind: Kind): Copies {
     const holders = this.chooseLenders(kind === PERSISTENT ? this.lenders.copiesWanted : 1);

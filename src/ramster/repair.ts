@@ -264,15 +264,23 @@ export class Repair implements RepairSink {
   /** Nobody takes another copy. What a holder wants to be rid of may be on the disk, or come home. */
   private mendWithoutPlace(page: number, from: number, kept: Copies): boolean {
     if (from === NOBODY) return false;
-    if (from !== SPILL && hasCopy(kept, SPILL)) {
-      this.drop(page, from);
-      return true;
-    }
+    if (from !== SPILL && hasCopy(kept, SPILL)) return this.leaveToDisk(page, from, kept);
     // One that a lender has need not come home from the disk.
     const isWanted = from !== SPILL || kept === NO_COPIES;
     if (isWanted && this.hasRoomAtHome) return this.repatriate.bringHome(page);
     // What is on the disk is well kept there, and found there again.
     return from === SPILL && !this.lenders.hasUsable(this.lenders.copiesWanted);
+  }
+
+  /** The copy on the disk is enough. One that is to be the only one is read first: see onZpage. */
+  private leaveToDisk(page: number, from: number, kept: Copies): boolean {
+    if (copyCount(kept) > 1) {
+      this.drop(page, from);
+      return true;
+    }
+    if (!this.repatriate.checkOnDisk(page, from)) return false;
+    this.fly(from, 1);
+    return true;
   }
 
   /** Whether one more page may be sent there when it has been read: none is read in vain. */
@@ -304,9 +312,15 @@ export class Repair implements RepairSink {
 
   /**
    * A page that was to be copied elsewhere is here, or, null, not yet; page 0: it never will be,
-   * since nobody has it, or it was put anew.
+   * since nobody has it, or it was put anew. `isOnDisk`: it came from the disk, and is good there.
    */
-  onZpage(page: number, from: number, handle: Handle, zpage: ZpageEntry | null): void {
+  onZpage(
+    page: number,
+    from: number,
+    handle: Handle,
+    zpage: ZpageEntry | null,
+    isOnDisk: boolean,
+  ): void {
     this.fly(from, -1);
     if (from === SPILL) this.fetchesFromDisk -= 1;
     if (page === 0 || !this.isRemote(page)) return;
@@ -319,7 +333,9 @@ export class Repair implements RepairSink {
     const place = this.placeFor(kept, from);
     const batch = this.sends.batchFor(place, from, withoutCopy(kept, SPILL));
     if (batch === null) {
-      this.push(page, from);
+      const isKept = isOnDisk && place < 0 && hasCopy(kept, SPILL);
+      if (isKept && hasCopy(this.repatriate.copiesOf(page), from)) this.drop(page, from);
+      else this.push(page, from);
       return;
     }
     this.fly(from, 1);

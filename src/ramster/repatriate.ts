@@ -6,7 +6,7 @@
  *     getter --> waiter ---> fetch (one a page) --> [ GET to a holder ] --> verify, deliver
  *                             |-- slow: the next holder as well; the first good answer wins
  *                             |-- has not got it, or bad bytes: one copy less, the next holder
- *                             +-- link lost: the next holder, or, of the last one, the next link
+ *                             +-- link lost: the next link is waited for, and the next holder asked
  *
  * The node's own disk is a holder like others, and asked when it is the quickest or the only one. A
  * page that somebody asked for and that nobody else has comes home while there is any frame: the
@@ -43,6 +43,7 @@ import {
   hasCopy,
   NO_COPIES,
   SPILL,
+  withCopy,
   withoutCopy,
 } from "./copies.ts";
 import type { RamsterCounters } from "./counters.ts";
@@ -56,7 +57,13 @@ import type { Seals } from "./seals.ts";
 import { type GetAndFree, type GetSink, type RetryGet, Waiters } from "./waiters.ts";
 
 /** See Repair.onZpage. */
-type OnZpage = (page: number, from: number, handle: Handle, zpage: ZpageEntry | null) => void;
+type OnZpage = (
+  page: number,
+  from: number,
+  handle: Handle,
+  zpage: ZpageEntry | null,
+  isOnDisk: boolean,
+) => void;
 
 /** How often it looks for holders that are slow, while there are others to ask. */
 const HEDGE_TICK_MS = 5;
@@ -139,6 +146,21 @@ export class Repatriate implements AskSink {
     if (fetch === 0 || this.fetches.has(fetch, FETCH_FLAG.REPAIR)) return false;
     this.fetches.set(fetch, FETCH_FLAG.REPAIR);
     this.fetches.setFrom(fetch, from);
+    return true;
+  }
+
+  /**
+   * Reads the page from the disk, and from nowhere else, before it is to be the only copy: as
+   * `copyElsewhere`, and `onZpage` knows that it came from there.
+   */
+  checkOnDisk(page: number, from: number): boolean {
+    if (this.zcache.tmem.inTransit(page)) return false;
+    const fetch = this.begin(page);
+    if (fetch === 0) return false;
+    this.fetches.setUntried(fetch, withCopy(NO_COPIES, SPILL));
+    this.fetches.set(fetch, FETCH_FLAG.REPAIR | FETCH_FLAG.DISK_ONLY);
+    this.fetches.setFrom(fetch, from);
+    this.ask(fetch);
     return true;
   }
 
@@ -259,7 +281,7 @@ export class Repatriate implements AskSink {
     this.deliver(fetch, page, opened, zpage);
   }
 
-  /** AskSink: others are asked. Of the last one the next link is waited for, while there is time. */
+  /** AskSink: others are asked. A link that is lost may come back, while there is time. */
   onNoAnswer(ask: number, linkLost: boolean): void {
     const { fetches } = this;
     const fetch = fetchOf(ask);
@@ -267,8 +289,9 @@ export class Repatriate implements AskSink {
       fetches.endAsk(ask);
       return;
     }
-    if (linkLost && !fetches.hasUntried(fetch) && this.asks.msLeft(fetch) > 0) {
+    if (linkLost && this.asks.msLeft(fetch) > 0) {
       this.asks.enqueue(ask);
+      if (fetches.hasUntried(fetch)) this.ask(fetch);
       return;
     }
     this.counters.fetch_unreachable += 1;
@@ -286,13 +309,19 @@ export class Repatriate implements AskSink {
   private fetchOf(page: number): number {
     const { tmem } = this.zcache;
     if (tmem.inTransit(page)) return tmem.place(page);
+    const fetch = this.begin(page);
+    if (fetch !== 0) this.ask(fetch);
+    return fetch;
+  }
+
+  /** A fetch with nobody asked yet. 0 when there is no row. */
+  private begin(page: number): number {
+    const { tmem } = this.zcache;
     tmem.readHandle(page, this.handle);
     const deadlineMs = (this.asks.elapsedMs + this.requestTimeoutMs) | 0;
     const version = tmem.version(page);
     const fetch = this.fetches.add(page, tmem.place(page), version, this.handle, deadlineMs);
-    if (fetch === 0) return 0;
-    tmem.startTransit(page, fetch);
-    this.ask(fetch);
+    if (fetch !== 0) tmem.startTransit(page, fetch);
     return fetch;
   }
 
@@ -372,7 +401,7 @@ export class Repatriate implements AskSink {
       if (fetches.hasUntried(fetch) && this.asks.msLeft(fetch) > 0) return this.ask(fetch);
       if (isAsked) return;
     }
-    if (fetches.page(fetch) !== 0 && fetches.has(fetch, FETCH_FLAG.COPIED)) {
+    if (fetches.page(fetch) !== 0 && fetches.has(fetch, FETCH_FLAG.COPIED | FETCH_FLAG.DISK_ONLY)) {
       this.beginAgain(fetch);
       return;
     }
@@ -435,7 +464,8 @@ export class Repatriate implements AskSink {
     const isSame =
       page !== 0 && tmem.isLive(page) && tmem.version(page) === this.fetches.version(fetch);
     const isThere = isSame && tmem.tag(page) === TAG.REMOTE;
-    this.onZpage(page, this.fetches.from(fetch), this.handle, isThere ? zpage : null);
+    const isOnDisk = this.fetches.has(fetch, FETCH_FLAG.DISK_ONLY);
+    this.onZpage(page, this.fetches.from(fetch), this.handle, isThere ? zpage : null, isOnDisk);
   }
 
   /**
