@@ -25,6 +25,7 @@ export interface Defect {
 const REMOTIFY = "src/ramster/remotify.ts";
 const REPAIR = "src/ramster/repair.ts";
 const REPATRIATE = "src/ramster/repatriate.ts";
+const RAMSTER = "src/ramster/ramster.ts";
 const FOREIGN = "src/ramster/foreign.ts";
 const REMOTE_PAGES = "src/ramster/remote-pages.ts";
 
@@ -169,7 +170,7 @@ export const DEFECTS: readonly Defect[] = [
     about: "a fetch that is under way speaks for a page that was put anew",
     edits: [
       {
-        file: "src/ramster/ramster.ts",
+        file: RAMSTER,
         find: "    if (tmem.inTransit(page)) this.repatriate.detach(page);\n",
         replace: "",
       },
@@ -291,6 +292,41 @@ export const DEFECTS: readonly Defect[] = [
         replace:
           "if (wished !== NOBODY && !hasCopy(copies, wished)) return true;\n    const from = wished;\n    const kept = this.keptOf(page, from);\n    if (from",
       },
+    ],
+  },
+  {
+    name: "ack-of-earlier-boot",
+    about: "what a holder took before it was restarted counts when the other one answers late",
+    edits: [{ file: RAMSTER, find: "    this.remotify.holderEmptied(node);\n", replace: "" }],
+  },
+  {
+    name: "left-and-back",
+    about: "what was given up at a holder that had not left after all stays there",
+    edits: [
+      {
+        file: REMOTE_PAGES,
+        find: "    if (restarted && bootId === holder.leftBootId) this.oweAll(holder, version);\n",
+        replace: "",
+      },
+    ],
+  },
+  {
+    name: "link-lost-for-good",
+    about: "a holder whose link was lost is not asked again when the others have no good copy",
+    edits: [
+      {
+        file: REPATRIATE,
+        find: "    if (linkLost && this.asks.msLeft(fetch) > 0) {\n",
+        replace:
+          "    if (linkLost && !fetches.hasUntried(fetch) && this.asks.msLeft(fetch) > 0) {\n",
+      },
+    ],
+  },
+  {
+    name: "disk-unread",
+    about: "a holder gets rid of a page for a copy on the disk that nobody has read",
+    edits: [
+      { file: REPAIR, find: "    if (copyCount(kept) > 1) {\n", replace: "    if (true) {\n" },
     ],
   },
 ];

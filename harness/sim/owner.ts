@@ -46,16 +46,20 @@ class Pool {
   readonly generations: Int32Array;
   /** By number: 1 where no copy is left anywhere. */
   readonly mayBeLost: Uint8Array;
+  /** By number: 1 where a holder has, or had, a copy with bad bytes. */
+  readonly damaged: Uint8Array;
 
   constructor(persistent: boolean, pageCount: number) {
     this.persistent = persistent;
     this.generations = new Int32Array(pageCount);
     this.mayBeLost = new Uint8Array(pageCount);
+    this.damaged = new Uint8Array(pageCount);
   }
 
   clear(): void {
     this.generations.fill(0);
     this.mayBeLost.fill(0);
+    this.damaged.fill(0);
   }
 }
 
@@ -161,6 +165,20 @@ export class Owner {
     if (handle.pool === persistent.id) persistent.mayBeLost[numberOf(handle)] = 1;
   };
 
+  /** One of its copies has bad bytes now. */
+  damaged(handle: Handle): void {
+    const [persistent] = this.pools;
+    if (handle.pool === persistent.id) persistent.damaged[numberOf(handle)] = 1;
+  }
+
+  /** A damaged copy may be the one that is left. */
+  damagedMayBeLost(): void {
+    const [persistent] = this.pools;
+    for (const [number, isDamaged] of persistent.damaged.entries()) {
+      if (isDamaged === 1) persistent.mayBeLost[number] = 1;
+    }
+  }
+
   private operate(): void {
     this.checkPending();
     const pool = this.pools[below(this.random, 6) === 0 ? 1 : 0];
@@ -213,6 +231,7 @@ export class Owner {
     // A put that is refused takes the page away.
     pool.generations[number] = isStored ? this.generation : 0;
     pool.mayBeLost[number] = 0;
+    pool.damaged[number] = 0;
     this.note("put", pool, number, status);
   }
 
@@ -235,7 +254,8 @@ export class Owner {
     const get = this.pending.get(token);
     assert(get !== undefined, "a get that is answered twice");
     this.pending.delete(token);
-    if (get.boot !== this.boot) return;
+    // Nobody hears what a node says that is about to end.
+    if (get.boot !== this.boot || !this.node.isUp) return;
     this.targets.push(get.target);
     const { pool, number, getAndFree, target } = get;
     const expected = pool.generations[number] ?? 0;

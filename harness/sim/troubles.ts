@@ -80,13 +80,15 @@ export class Troubles {
   }
 
   /**
-   * An owner that makes do with one copy may give up the good one of two for one that is gone, as
-   * long as it does not know that: such pages may be lost. Called often.
+   * An owner that makes do with one copy may give up the good one of two for one that is gone, or
+   * bad, as long as it does not know that: such pages may be lost. Called often.
    */
   watch(): void {
-    for (const { node, nobodyHas } of this.owners) {
+    for (const owner of this.owners) {
+      const { node, nobodyHas } = owner;
       if (!node.isUp || node.node.ramster.copiesWanted > 1) continue;
       this.truth.eachInDoubt(node, nobodyHas);
+      owner.damagedMayBeLost();
     }
   }
 
@@ -235,10 +237,12 @@ export class Troubles {
       const owner = client === OWN ? node : this.sim.byNumber(client);
       const model = owner === null ? undefined : this.ownerOf(owner);
       if (owner === null || model === undefined) return;
-      // What is at home, or about to be away, may have no other copy by the time it matters.
-      if (client === OWN || !this.truth.isAway(owner, handle)) model.nobodyHas(handle);
+      model.damaged(handle);
+      // What is at home, or on its way to this node, may have no other copy by the time it matters.
+      if (client === OWN || !this.truth.isNamed(owner, handle, node)) model.nobodyHas(handle);
       else this.exposedAt(owner, null);
     });
+    this.watch();
   }
 
   /** Others take what it lends, or wait for memory. */
@@ -295,6 +299,7 @@ export class Troubles {
     ramster.setTarget(target === undefined || target === node.number ? null : target);
     const replicas: readonly Replicas[] = ["auto", 1, 2, 3];
     ramster.setReplicas(replicas[below(this.random, replicas.length)] ?? "auto");
+    this.watch();
     this.later(ms, () => {
       if (!node.isUp || node.node.ramster !== ramster) return;
       ramster.setTarget("auto");

@@ -76,12 +76,14 @@ export class Truth {
     }
   }
 
-  /** Whether the owner's record of the page says that it is. */
-  isAway(owner: SimNode, handle: Handle): boolean {
-    const { tmem } = owner.node.ramster.zcache;
+  /** Whether the owner's record of the page says that the holder has a copy. */
+  isNamed(owner: SimNode, handle: Handle, holder: SimNode): boolean {
+    const { ramster } = owner.node;
+    const { tmem } = ramster.zcache;
     const pool = tmem.pool(LOCAL_CLIENT, handle.pool);
     const page = pool === null ? 0 : tmem.find(pool, handle);
-    return page !== 0 && tmem.tag(page) === TAG.REMOTE;
+    if (page === 0 || tmem.tag(page) !== TAG.REMOTE) return false;
+    return hasCopy(ramster.copiesOf(page), holder.number);
   }
 
   /** Whether every page that is away has at least `copies` good copies. */
