@@ -159,10 +159,15 @@ export class SimNode {
     return { kind: "tcp", host: this.host, port: GOSSIP_PORT };
   }
 
-  /** Names of the members that it takes for alive, itself included, in order. */
+  /**
+   * Names of the members that it takes for alive and whose number and port it knows, itself
+   * included, in order.
+   */
   alive(): string[] {
     const members = this.membership?.views() ?? [];
-    const alive = members.filter(({ member }) => member.state === "alive");
+    const alive = members.filter(({ member, tags }) => {
+      return member.state === "alive" && (member.isSelf || (tags?.page ?? null) !== null);
+    });
     return alive.map(({ member }) => member.name).sort();
   }
 

@@ -26,6 +26,7 @@ const REMOTIFY = "src/ramster/remotify.ts";
 const REPAIR = "src/ramster/repair.ts";
 const REPATRIATE = "src/ramster/repatriate.ts";
 const RAMSTER = "src/ramster/ramster.ts";
+const LOSSES = "src/ramster/losses.ts";
 const FOREIGN = "src/ramster/foreign.ts";
 const REMOTE_PAGES = "src/ramster/remote-pages.ts";
 
@@ -288,16 +289,16 @@ export const DEFECTS: readonly Defect[] = [
     edits: [
       {
         file: REPAIR,
-        find: "const from = wished !== NOBODY && hasCopy(copies, wished) ? wished : NOBODY;\n    const kept = this.keptOf(page, from);\n    if (from",
+        find: "const from = wished !== NOBODY && hasCopy(copies, wished) ? wished : NOBODY;\n    const kept",
         replace:
-          "if (wished !== NOBODY && !hasCopy(copies, wished)) return true;\n    const from = wished;\n    const kept = this.keptOf(page, from);\n    if (from",
+          "if (wished !== NOBODY && !hasCopy(copies, wished)) return true;\n    const from = wished;\n    const kept",
       },
     ],
   },
   {
     name: "ack-of-earlier-boot",
     about: "what a holder took before it was restarted counts when the other one answers late",
-    edits: [{ file: RAMSTER, find: "    this.remotify.holderEmptied(node);\n", replace: "" }],
+    edits: [{ file: LOSSES, find: "    this.onEmptied(node);\n", replace: "" }],
   },
   {
     name: "left-and-back",
@@ -307,6 +308,17 @@ export const DEFECTS: readonly Defect[] = [
         file: REMOTE_PAGES,
         find: "    if (restarted && bootId === holder.leftBootId) this.oweAll(holder, version);\n",
         replace: "",
+      },
+    ],
+  },
+  {
+    name: "left-at-once",
+    about: "what a node held is given up as soon as it is said to have left, which may be old news",
+    edits: [
+      {
+        file: "src/core/limits.ts",
+        find: "LEFT_GRACE_MS = 10_000;",
+        replace: "LEFT_GRACE_MS = 0;",
       },
     ],
   },

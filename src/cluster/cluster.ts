@@ -179,8 +179,8 @@ export class Cluster {
   }
 
   /**
-   * This node says something else of itself; with `toEach` no member may miss it. Throws ConfigError
-   * when it does not fit.
+   * This node says something else of itself; with `toEach` no member may miss it. Throws
+   * ConfigError when it does not fit.
    */
   setTags(tags: Readonly<Record<string, string>>, { toEach } = { toEach: false }): void {
     this.running.members.setMeta(encodeTags(tags));

@@ -322,6 +322,11 @@ export const MEMORY_BYTES_MAX = FRAME_BYTES * 2 ** 26;
  * somebody takes to look after it.
  */
 export const FOREIGN_GRACE_MS_DEFAULT = 10 * 60 * 1000;
+/**
+ * A node that is said to have left may object for so long: the news may be of an earlier boot. Some
+ * rounds of gossip, with losses.
+ */
+export const LEFT_GRACE_MS = 10_000;
 /** How long moving pages away may take: 1 GiB at a tenth of what a slow network does. */
 export const DRAIN_TIMEOUT_MS_DEFAULT = 60_000;
 /** What a memory server lends unless told otherwise. */

@@ -18,6 +18,7 @@ import type { Disk } from "../core/disk.ts";
 import type { HostMemory } from "../core/host-memory.ts";
 import {
   FRAME_BYTES,
+  LEFT_GRACE_MS,
   OBJECTS_PER_NODE_MAX,
   PAGE_BYTES,
   PAGES_PER_NODE_MAX,
@@ -77,8 +78,8 @@ export class Node implements LinkHandler, MembershipEvents {
   private readonly clock: Clock;
   /** What the cluster says, by node. */
   private readonly boots = new Map<number, bigint>();
-  /** Of nodes that are gone: when what is held for them goes, too. */
-  private readonly purges = new Map<number, TimerId>();
+  /** Of nodes that are gone: until when they may come back and find all as it was. */
+  private readonly absences = new Map<number, TimerId>();
   private listenAddress = "";
 
   /** Loads the codec and builds the node; nothing is listening yet. */
@@ -173,7 +174,7 @@ export class Node implements LinkHandler, MembershipEvents {
    */
   async stop(): Promise<void> {
     await this.door.stop();
-    for (const timer of this.purges.values()) this.clock.cancel(timer);
+    for (const timer of this.absences.values()) this.clock.cancel(timer);
     await this.membership?.leave();
     this.ramster.stop();
     this.lending?.stop();
@@ -188,7 +189,7 @@ export class Node implements LinkHandler, MembershipEvents {
 
   onNode({ number, name, address, zone, tags }: NodeSeen): void {
     this.links.setPeer(number, address, name);
-    this.keepForeign(number);
+    this.isBack(number);
     this.foundBoot(number, tags.bootId);
     const { lendFrames, freeFrames } = tags;
     if (lendFrames > 0) this.ramster.setLender(number, { lendFrames, freeFrames, zone });
@@ -214,15 +215,18 @@ export class Node implements LinkHandler, MembershipEvents {
   }
 
   /**
-   * What is held for one that left is garbage: its index is gone. One that is dead may be on the
-   * far side of a partition, and has its time to come back.
+   * What is held for one that left is garbage, since its index is gone; and what it held is gone.
+   * One that is dead may be on the far side of a partition, and has its time to come back.
    */
   onNodeGone(number: number, how: "dead" | "left"): void {
     this.ramster.holderDead(number);
     const bootId = this.boots.get(number);
-    if (how === "left" && bootId !== undefined) this.ramster.holderLeft(number, bootId);
     this.boots.delete(number);
-    this.purgeAfter(number, how === "left" ? 0 : this.config.foreignGraceMs);
+    const hasLeft = how === "left";
+    this.awaitReturn(number, hasLeft ? LEFT_GRACE_MS : this.config.foreignGraceMs, () => {
+      if (hasLeft && bootId !== undefined) this.ramster.holderLeft(number, bootId);
+      this.purge(number);
+    });
     const byHand = this.config.peers.find((peer) => peer.number === number);
     if (byHand === undefined) this.links.removePeer(number);
     else this.links.setPeer(number, byHand.address);
@@ -232,7 +236,7 @@ export class Node implements LinkHandler, MembershipEvents {
 
   onLinkUp(node: number, bootId: bigint, channel: Channel): void {
     this.log.write("info", "net", `link to node ${node} is up`);
-    this.keepForeign(node);
+    this.isBack(node);
     this.boots.set(node, bootId);
     this.foreign?.linkUp(node, bootId, channel);
     this.ramster.linkUp(node, bootId);
@@ -267,24 +271,26 @@ export class Node implements LinkHandler, MembershipEvents {
     }
   }
 
-  private purgeAfter(node: number, delayMs: number): void {
-    const { foreign } = this;
-    if (foreign === null) return;
-    this.keepForeign(node);
-    const purge = (): void => {
-      this.purges.delete(node);
-      const count = foreign.ownerGone(node);
-      if (count === 0) return;
-      this.log.write("warn", "ramster", `dropped ${count} pages of node ${node}, which is gone`);
+  private awaitReturn(node: number, graceMs: number, onGone: () => void): void {
+    this.isBack(node);
+    const gone = (): void => {
+      this.absences.delete(node);
+      onGone();
     };
-    this.purges.set(node, this.clock.after(delayMs, purge));
+    this.absences.set(node, this.clock.after(graceMs, gone));
   }
 
-  /** It is back in time. */
-  private keepForeign(node: number): void {
-    const timer = this.purges.get(node);
+  /** In time, if it was away. */
+  private isBack(node: number): void {
+    const timer = this.absences.get(node);
     if (timer !== undefined) this.clock.cancel(timer);
-    this.purges.delete(node);
+    this.absences.delete(node);
+  }
+
+  private purge(node: number): void {
+    const count = this.foreign?.ownerGone(node) ?? 0;
+    if (count === 0) return;
+    this.log.write("warn", "ramster", `dropped ${count} pages of node ${node}, which is gone`);
   }
 
   /** What the others are told. */

@@ -23,6 +23,7 @@ export class Losses {
   private readonly repatriate: Repatriate;
   private readonly counters: RamsterCounters;
   private readonly onCopyLost: (page: number) => void;
+  private readonly onEmptied: (node: number) => void;
   private readonly buggify: Buggify;
   /** By node: the next record to look at. */
   private readonly walks = new Map<number, number>();
@@ -34,6 +35,8 @@ export class Losses {
     counters: RamsterCounters;
     /** One copy less of a page that has others. */
     onCopyLost: (page: number) => void;
+    /** The holder has nothing of ours, also of what is on its way. */
+    onEmptied: (node: number) => void;
     buggify: Buggify;
   }) {
     this.zcache = parts.zcache;
@@ -41,6 +44,7 @@ export class Losses {
     this.repatriate = parts.repatriate;
     this.counters = parts.counters;
     this.onCopyLost = parts.onCopyLost;
+    this.onEmptied = parts.onEmptied;
     this.buggify = parts.buggify;
   }
 
@@ -50,6 +54,7 @@ export class Losses {
 
   /** The node has nothing of ours any more. */
   holderEmptied(node: number): void {
+    this.onEmptied(node);
     if (this.remotePages.pageCount(node) === 0) return;
     this.walks.set(node, 1);
     this.step();

@@ -158,7 +158,8 @@ export class Ramster implements PamOps {
     const found = { retryGet, onCopyLost, onZpage, onHome };
     this.repatriate = new Repatriate({ ...ways, ...found, memory }, settings);
     const { repatriate } = this;
-    this.losses = new Losses({ ...ways, repatriate, onCopyLost });
+    const onEmptied = (node: number): void => this.remotify.holderEmptied(node);
+    this.losses = new Losses({ ...ways, repatriate, onCopyLost, onEmptied });
     const { losses } = this;
     const told = { onRoom, onCopyLost };
     this.remotify = new Remotify({ ...ways, ...told, memory, lenders, losses }, settings);
@@ -308,7 +309,7 @@ export class Ramster implements PamOps {
     this.lenders.linkChanged(node);
     const wasAbsent = this.remotePages.isAbsent(node);
     const { newestVersion } = this.zcache.tmem;
-    if (this.remotePages.linkUp(node, bootId, newestVersion)) this.holderEmptied(node);
+    if (this.remotePages.linkUp(node, bootId, newestVersion)) this.losses.holderEmptied(node);
     if (wasAbsent) this.repair.sweep();
     else this.repair.step();
     this.repatriate.linkReady(node);
@@ -329,7 +330,7 @@ export class Ramster implements PamOps {
 
   /** The node lets this one send so many pages, all that were sent on this link included. */
   onGrant(node: number, { pages, epoch }: Grant): void {
-    if (this.remotePages.onEpoch(node, epoch)) this.holderEmptied(node);
+    if (this.remotePages.onEpoch(node, epoch)) this.losses.holderEmptied(node);
     this.lenders.onGrant(node, pages);
     this.repair.pump();
     this.remotify.pump();
@@ -412,12 +413,7 @@ export class Ramster implements PamOps {
    * again: a link knows better.
    */
   holderLeft(node: number, bootId: bigint): void {
-    if (this.remotePages.holderLeft(node, bootId)) this.holderEmptied(node);
-  }
-
-  private holderEmptied(node: number): void {
-    this.remotify.holderEmptied(node);
-    this.losses.holderEmptied(node);
+    if (this.remotePages.holderLeft(node, bootId)) this.losses.holderEmptied(node);
   }
 
   /** A link that was full has room again. */

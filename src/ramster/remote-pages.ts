@@ -255,7 +255,7 @@ export class RemotePages implements ReplySink {
 
   /**
    * A link is up. A holder with a new boot id has nothing of ours any more, so nothing is owed to
-   * it; but one that was said to have left, and has not, has what was given up: all up to `version`.
+   * it; but one that was said to have left, and has not, has what was given up: up to `version`.
    *
    * @returns whether it is another boot than the last one.
    */
