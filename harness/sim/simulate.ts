@@ -168,6 +168,10 @@ class Run {
       return this.isQuiet() && this.isMended() && this.isBalanced();
     });
     this.sim.verify();
+    for (const node of this.sim.nodes) {
+      const count = this.truth.strayZombies(node);
+      assert(count === 0, `node ${node.index} never moves ${count} of its frames`);
+    }
   }
 
   /** No page lacks a copy or a lender, if there is room for all. */

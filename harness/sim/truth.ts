@@ -96,6 +96,24 @@ export class Truth {
   }
 
   /**
+   * Frames of its own that the node keeps from being moved, with nothing under way and but for
+   * damaged pages: these stay where they are.
+   */
+  strayZombies(node: SimNode): number {
+    const { zcache } = node.node.ramster;
+    let count = 0;
+    for (let frame = 1; frame <= zcache.frames.frameCountMax; frame += 1) {
+      if (!zcache.zbud.isZombie(frame)) continue;
+      let isDamaged = false;
+      this.eachIn(zcache, frame, (_client, handle, page) => {
+        if (!zcache.isIntactHere(page, handle)) isDamaged = true;
+      });
+      if (!isDamaged) count += 1;
+    }
+    return count;
+  }
+
+  /**
    * What does not fit, a phrase each: copies that a record names and the holder has not got, and
    * persistent pages that a holder keeps and whose owner does not name it.
    */

@@ -16,6 +16,8 @@ export const BUGGIFY_POINTS = [
   "owed-flush-alone",
   /** Flushes that are owed go out later. */
   "owed-flush-later",
+  /** Flushes go out again although they were answered, as when the answer is late. */
+  "owed-flush-again",
   /** Another holder is asked at once. */
   "fetch-hedged",
   /** A page that was fetched does not come home. */

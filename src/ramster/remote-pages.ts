@@ -282,6 +282,7 @@ export class RemotePages implements ReplySink {
 
   /** ReplySink: the holder has flushed, or never had, the oldest entries. */
   onReply(node: number, reply: Frame): void {
+    if (this.buggify("owed-flush-again")) return this.onFailure(node);
     const { owed } = this.holderOf(node);
     // One that lends nothing any more has nothing of ours either.
     const refused = reply.handlerStatus !== STATUS.OK;
