@@ -10,13 +10,21 @@
  *     flip       a bit of a stored page                    pressure   a machine needs its memory
  *     drain      a node is drained and goes on             retarget   other targets, other replicas
  *     disk       slow, failing, full, or with flipped bits
+ *     squeeze    other marks: an owner moves nearly all away, and what is put, at once
  *
  * Before a copy is destroyed it is looked up which pages have no other one: these alone may be lost
  * from then on. And none may be without another one while fewer holders have failed since all
  * pages were whole than there are copies, unless an operator or a partition had a hand in it.
  */
 import { assert } from "../../src/core/assert.ts";
-import { CHUNK_BYTES, FRAME_BYTES, PAGE_BYTES, ZBUD_HEADER_BYTES } from "../../src/core/limits.ts";
+import {
+  CHUNK_BYTES,
+  FRAME_BYTES,
+  HIGH_MARK_PERCENT_DEFAULT,
+  LOW_MARK_PERCENT_DEFAULT,
+  PAGE_BYTES,
+  ZBUD_HEADER_BYTES,
+} from "../../src/core/limits.ts";
 import { below, type Random } from "../../src/core/random.ts";
 import { copyCount } from "../../src/ramster/copies.ts";
 import type { Replicas } from "../../src/ramster/lenders.ts";
@@ -39,6 +47,8 @@ const NODES_UP_MIN = 4;
 /** Copies with "auto", where there are as many lenders. */
 const COPIES_AUTO = 2;
 const FLIP_TRIES = 100;
+/** What costs no copy. */
+const HARMLESS: readonly Trouble[] = ["cut", "loss", "squeeze"];
 
 export class Troubles {
   private readonly sim: SimCluster;
@@ -108,7 +118,7 @@ export class Troubles {
     this.trace(`trouble ${trouble} of ${node.index} for ${ms} ms`);
     const isFailure = trouble === "crash" || trouble === "stop" || trouble === "flip";
     if (isFailure) this.lookWhole();
-    else if (trouble !== "cut" && trouble !== "loss") this.isDisturbed = true;
+    else if (!HARMLESS.includes(trouble)) this.isDisturbed = true;
     switch (trouble) {
       case "crash":
         return this.crash(node, ms);
@@ -138,6 +148,8 @@ export class Troubles {
         return this.drain(node, ms);
       case "retarget":
         return this.retarget(node, ms);
+      case "squeeze":
+        return this.squeeze(node, ms);
     }
   }
 
@@ -305,6 +317,13 @@ export class Troubles {
       ramster.setTarget("auto");
       ramster.setReplicas(this.options.replicas);
     });
+  }
+
+  private squeeze(node: SimNode, ms: number): void {
+    const { budget } = node.node.ramster.zcache;
+    const high = 1 + below(this.random, 10);
+    budget.setMarks(high, below(this.random, high));
+    this.later(ms, () => budget.setMarks(HIGH_MARK_PERCENT_DEFAULT, LOW_MARK_PERCENT_DEFAULT));
   }
 
   private later(ms: number, end: () => void | Promise<void>): void {
