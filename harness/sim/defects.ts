@@ -323,6 +323,17 @@ export const DEFECTS: readonly Defect[] = [
     ],
   },
   {
+    name: "copy-on-its-way-unknown",
+    about: "a holder is told to drop a copy that it has just got, and whose answer is on its way",
+    edits: [
+      {
+        file: REPAIR,
+        find: "tag === TAG.LOCAL || this.sends.has(page, version)",
+        replace: "tag === TAG.LOCAL",
+      },
+    ],
+  },
+  {
     name: "link-lost-for-good",
     about: "a holder whose link was lost is not asked again when the others have no good copy",
     edits: [

@@ -31,6 +31,7 @@ const FLURRY_MS = 12;
 
 interface PendingGet {
   readonly boot: number;
+  /** Of the time in which its process did not stand still. */
   readonly startMs: number;
   readonly pool: Pool;
   readonly number: number;
@@ -87,6 +88,8 @@ export class Owner {
   private generation = 0;
   private boot = 0;
   private isWorking = false;
+  /** In which its process did not stand still. */
+  private awakeMs = 0;
 
   constructor(
     parts: { clock: SimClock; random: Random; trace: (line: string) => void; node: SimNode },
@@ -114,12 +117,16 @@ export class Owner {
   work(): void {
     if (this.isWorking) return;
     this.isWorking = true;
-    const turn = (): void => {
+    const turn = (passedMs: number): void => {
       if (!this.isWorking) return;
-      if (this.node.isUp && !this.node.isPaused) this.operate();
-      this.clock.after(1 + below(this.random, this.settings.operationMs), turn);
+      if (this.node.isUp && !this.node.isPaused) {
+        this.awakeMs += passedMs;
+        this.operate();
+      }
+      const nextMs = 1 + below(this.random, this.settings.operationMs);
+      this.clock.after(nextMs, () => turn(nextMs));
     };
-    turn();
+    turn(0);
   }
 
   rest(): void {
@@ -171,13 +178,16 @@ export class Owner {
     if (handle.pool === persistent.id) persistent.damaged[numberOf(handle)] = 1;
   }
 
-  /** A damaged copy may be the one that is left. */
-  damagedMayBeLost(): void {
+  get hasDamaged(): boolean {
     const [persistent] = this.pools;
-    for (const [number, isDamaged] of persistent.damaged.entries()) {
-      if (isDamaged === 1) persistent.mayBeLost[number] = 1;
-    }
+    return persistent.damaged.includes(1);
   }
+
+  /** Whether one of its copies has, or had, bad bytes. */
+  readonly isDamaged = (handle: Handle): boolean => {
+    const [persistent] = this.pools;
+    return handle.pool === persistent.id && persistent.damaged[numberOf(handle)] === 1;
+  };
 
   private operate(): void {
     this.checkPending();
@@ -240,7 +250,7 @@ export class Owner {
     this.lastToken += 1;
     const token = this.lastToken;
     const target = this.targets.pop() ?? new Uint8Array(PAGE_BYTES);
-    const startMs = this.clock.now();
+    const startMs = this.awakeMs;
     const get = { boot: this.boot, startMs, pool, number, getAndFree, target };
     const sink = { onGet: (done: number, status: Status): void => this.got(done, status) };
     this.pending.set(token, get);
@@ -314,10 +324,10 @@ export class Owner {
     this.note("replace_pool", pool, 0, status);
   }
 
-  /** What has waited too long. The time in which its process stood still counts, too. */
+  /** What has waited too long. */
   private checkPending(): void {
     for (const get of this.pending.values()) {
-      const ms = this.clock.now() - get.startMs;
+      const ms = this.awakeMs - get.startMs;
       if (ms >= GET_MS_MAX) this.fail(get.pool, get.number, `no answer for ${ms} ms`);
       return; // The first is the oldest.
     }

@@ -17,6 +17,7 @@
  * pages were whole than there are copies, unless an operator or a partition had a hand in it.
  */
 import { assert } from "../../src/core/assert.ts";
+import { RamsterError } from "../../src/core/errors.ts";
 import {
   CHUNK_BYTES,
   FRAME_BYTES,
@@ -90,15 +91,15 @@ export class Troubles {
   }
 
   /**
-   * An owner that makes do with one copy may give up the good one of two for one that is gone, or
+   * An owner may give up the good copy of a page while it has as many as it wants that are gone, or
    * bad, as long as it does not know that: such pages may be lost. Called often.
    */
   watch(): void {
     for (const owner of this.owners) {
-      const { node, nobodyHas } = owner;
-      if (!node.isUp || node.node.ramster.copiesWanted > 1) continue;
-      this.truth.eachInDoubt(node, nobodyHas);
-      owner.damagedMayBeLost();
+      const { node, isDamaged, nobodyHas } = owner;
+      if (!node.isUp) continue;
+      const damaged = owner.hasDamaged ? isDamaged : null;
+      this.truth.eachInDoubt(node, node.node.ramster.copiesWanted, damaged, nobodyHas);
     }
   }
 
@@ -173,6 +174,7 @@ export class Troubles {
     try {
       await node.restart(seeds);
     } catch (error) {
+      if (!(error instanceof RamsterError)) throw error;
       // It may be cut off, or taken for the one that it was: it tries again.
       this.trace(`no restart of ${node.index}: ${error}`);
       this.sim.network.crash(node.host);
@@ -316,6 +318,7 @@ export class Troubles {
       if (!node.isUp || node.node.ramster !== ramster) return;
       ramster.setTarget("auto");
       ramster.setReplicas(this.options.replicas);
+      this.watch();
     });
   }
 

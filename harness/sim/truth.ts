@@ -57,8 +57,16 @@ export class Truth {
     return this.flipped.has(node.node.bootId);
   }
 
-  /** Calls `visit` with each page one of whose holders is down, or has been. */
-  eachInDoubt(owner: SimNode, visit: (handle: Handle) => void): void {
+  /**
+   * Calls `visit` with each page that has at least `badMin` copies that are bad: the holder is down,
+   * or has been, or, for one copy, `isDamaged`.
+   */
+  eachInDoubt(
+    owner: SimNode,
+    badMin: number,
+    isDamaged: ((handle: Handle) => boolean) | null,
+    visit: (handle: Handle) => void,
+  ): void {
     const { ramster, bootId } = owner.node;
     const { tmem } = ramster.zcache;
     const isGone = (node: number): boolean => {
@@ -66,13 +74,15 @@ export class Truth {
       return holder?.node.foreign?.bootIdOf(owner.number) !== bootId;
     };
     const gone = this.sim.nodes.filter(({ number }) => isGone(number)).map((it) => it.number);
-    if (gone.length === 0) return;
+    const goneMin = badMin - (isDamaged === null ? 0 : 1);
+    if (gone.length < goneMin) return;
     for (let page = 1; page < tmem.pageEnd; page += 1) {
       if (!tmem.isLive(page) || tmem.tag(page) !== TAG.REMOTE) continue;
       const copies = ramster.copiesOf(page);
-      if (!gone.some((node) => hasCopy(copies, node))) continue;
+      const goneCount = gone.filter((node) => hasCopy(copies, node)).length;
+      if (goneCount < goneMin) continue;
       tmem.readHandle(page, this.handle);
-      visit(this.handle);
+      if (goneCount >= badMin || isDamaged?.(this.handle) === true) visit(this.handle);
     }
   }
 
