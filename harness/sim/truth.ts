@@ -58,8 +58,8 @@ export class Truth {
   }
 
   /**
-   * Calls `visit` with each page that has at least `badMin` copies that are bad: the holder is down,
-   * or has been, or, for one copy, `isDamaged`.
+   * Calls `visit` with each page that has at least `badMin` copies that are bad: their holder is
+   * down, or has been, or, of one, `isDamaged` says so.
    */
   eachInDoubt(
     owner: SimNode,
