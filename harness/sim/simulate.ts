@@ -163,6 +163,8 @@ class Run {
     this.sim.buggify = NEVER;
     this.until("all know all", () => this.isAgreed());
     for (const owner of this.owners) owner.rest();
+    // What was dialled before ends, and is dialled again.
+    this.sim.run(this.sim.network.settings.connectTimeoutMs);
     this.until("no get is under way", () => this.owners.every((it) => it.pendingCount === 0));
     this.until("all copies are there, and no orphan", () => {
       return this.isQuiet() && this.isMended() && this.isBalanced();
