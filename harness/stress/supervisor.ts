@@ -32,6 +32,9 @@ export interface SupervisorOptions {
   verbose: boolean;
   insecure: boolean;
   replicas: Replicas;
+  seal: boolean;
+  /** Of the disk of each loaded node; null: it has none. */
+  spillBytes: number | null;
   /** Of what goes from node to node: see relay.ts. */
   lossPercent: number;
   delayMs: number;
@@ -48,6 +51,8 @@ export class Supervisor {
   private readonly verbose: boolean;
   private readonly insecure: boolean;
   private readonly replicas: Replicas;
+  private readonly seal: boolean;
+  private readonly spillBytes: number | null;
   private directory = "";
   private plans: readonly NodePlan[] = [];
   /** Null while nodes talk directly. */
@@ -61,6 +66,8 @@ export class Supervisor {
     this.program = program;
     this.insecure = options.insecure;
     this.replicas = options.replicas;
+    this.seal = options.seal;
+    this.spillBytes = options.spillBytes;
     this.verbose = options.verbose;
     const { delayMs, lossPercent, seed, chaos } = options;
     const isCut = chaos.includes("cut") || chaos.includes("slow");
@@ -236,6 +243,11 @@ export class Supervisor {
     if (!plan.loaded) return [...this.program, "server", ...common, `--memory=${plan.lendBytes}`];
     const sizes = [`--memory=${plan.memoryBytes}`, `--lend=${plan.lendBytes}`];
     if (plan.target === "auto") sizes.push("--target=auto", `--replicas=${this.replicas}`);
+    if (this.seal) sizes.push("--seal");
+    if (this.spillBytes !== null) {
+      const path = join(this.directory, `${plan.number}.spill`);
+      sizes.push(`--spill=${path}`, `--spill-size=${this.spillBytes}`);
+    }
     return [...this.program, "node", ...common, ...sizes];
   }
 

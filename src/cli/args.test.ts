@@ -175,6 +175,8 @@ describe("parseArgs() of stress, stats and version", () => {
         servers: 2,
         topology: "auto",
         replicas: "auto",
+        seal: false,
+        spillBytes: null,
         memoryBytes: 4_194_304,
         workingSetBytes: 50_331_648,
         durationMs: 20_000,

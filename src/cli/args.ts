@@ -171,9 +171,7 @@ function readNode(flags: GivenFlags, machine: Machine): NodeConfig {
     target: readTarget(flags.value("target")),
     replicas: readReplicas(flags.value("replicas")),
     spillPath: readPath(flags.optional("spill")),
-    spillBytes: readOptional(flags.optional("spill-size"), (it) =>
-      parseSize(it, NODE_BOUNDS.spillBytes),
-    ),
+    spillBytes: readSpillBytes(flags),
     replicasOnDisk: flags.has("replicas-on-disk"),
     highMarkPercent: parseCount(flags.value("high-mark"), NODE_BOUNDS.highMarkPercent),
     lowMarkPercent: parseCount(flags.value("low-mark"), NODE_BOUNDS.lowMarkPercent),
@@ -304,6 +302,10 @@ function readTarget(given: Given): NodeConfig["target"] {
   return parseCount(given, NODE_BOUNDS.target);
 }
 
+function readSpillBytes(flags: GivenFlags): number | null {
+  return readOptional(flags.optional("spill-size"), (it) => parseSize(it, NODE_BOUNDS.spillBytes));
+}
+
 function readReplicas(given: Given): NodeConfig["replicas"] {
   return given.text === "auto" ? "auto" : parseCount(given, NODE_BOUNDS.replicas);
 }
@@ -352,6 +354,8 @@ function readStress(flags: GivenFlags): StressOptions {
   return {
     ...cluster,
     replicas: readReplicas(flags.value("replicas")),
+    seal: flags.has("seal"),
+    spillBytes: readSpillBytes(flags),
     memoryBytes,
     workingSetBytes: readWorkingSet(flags, memoryBytes),
     durationMs: parseDuration(flags.value("duration"), { min: 1, max: SETTING_MS_MAX }),

@@ -74,6 +74,17 @@ export const STRESS_CLUSTER: FlagGroup = {
     { ...KEY, defaultNote: "a new one", help: "of nodes that already run, for tcp addresses" },
     { name: "insecure", value: null, help: "nodes talk in clear, to see what the key costs" },
     {
+      name: "seal",
+      value: null,
+      help: "nodes encrypt pages before they leave",
+    },
+    {
+      name: "spill-size",
+      value: "SIZE",
+      defaultNote: "none",
+      help: "of a file that each node has for what no lender takes",
+    },
+    {
       name: "loss",
       value: "PERCENT",
       default: "0",

@@ -37,6 +37,10 @@ export interface StressOptions {
   readonly topology: Topology;
   /** Remote copies of each page. */
   readonly replicas: NodeConfig["replicas"];
+  /** Pages are encrypted before they leave. */
+  readonly seal: boolean;
+  /** Of a file of each node for what no lender takes; null: none. */
+  readonly spillBytes: number | null;
   /** Frames of a node for its own pages. */
   readonly memoryBytes: number;
   /** Pages that each node is loaded with. */
