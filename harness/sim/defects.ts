@@ -301,28 +301,6 @@ export const DEFECTS: readonly Defect[] = [
     edits: [{ file: LOSSES, find: "    this.onEmptied(node);\n", replace: "" }],
   },
   {
-    name: "left-and-back",
-    about: "what was given up at a holder that had not left after all stays there",
-    edits: [
-      {
-        file: REMOTE_PAGES,
-        find: "    if (restarted && bootId === holder.leftBootId) this.oweAll(holder, version);\n",
-        replace: "",
-      },
-    ],
-  },
-  {
-    name: "left-at-once",
-    about: "what a node held is given up as soon as it is said to have left, which may be old news",
-    edits: [
-      {
-        file: "src/core/limits.ts",
-        find: "LEFT_GRACE_MS = 10_000;",
-        replace: "LEFT_GRACE_MS = 0;",
-      },
-    ],
-  },
-  {
     name: "copy-on-its-way-unknown",
     about: "a holder is told to drop a copy that it has just got, and whose answer is on its way",
     edits: [
