@@ -68,6 +68,28 @@ test("a holder that comes back empty has cost one copy, and no page", async () =
   await sim.stop();
 });
 
+test("what a holder took before it was restarted does not count when the other answers late", async () => {
+  const sim = new SimCluster(1);
+  await sim.startGossiping([OWNER, LENDER, LENDER]);
+  const [owner, quick, late] = sim.nodes as [SimNode, SimNode, SimNode];
+  sim.until("all know all", () => sim.nodes.every((it) => it.alive().length === 3));
+  fill(sim, owner);
+  const pool = owner.newPool({ persistent: true });
+  late.pause(1500);
+  const before = quick.counter("foreign_pers_pages");
+  for (let number = 0; number < 200; number += 1) owner.put(pool, number, 1);
+  sim.until("the quick one has them", () => quick.counter("foreign_pers_pages") > before);
+  sim.run(100);
+  expect(owner.counter("frames_in_flight")).toBeGreaterThan(0);
+  quick.crash();
+  await quick.restart([owner]);
+  sim.until("it is back", () => owner.alive().length === 3);
+  untilRepaired(sim, owner);
+  settle(sim);
+  expect(total(sim, "foreign_pers_pages")).toBe(owner.counter("remote_copies"));
+  await sim.stop();
+});
+
 test("a page is remote only when all its holders have it, and else nobody keeps it", async () => {
   const small = { ...LENDER, lendBytes: MIB };
   const sim = new SimCluster(2);

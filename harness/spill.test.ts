@@ -344,6 +344,21 @@ test("a bad copy on the disk is not delivered, the lender's is, and the disk get
   await sim.stop();
 });
 
+test("a lender is rid of a page for its copy on the disk only when that has been read", async () => {
+  const { sim, owner, lenders } = await world(BOTH, 1);
+  const [lender] = lenders as [SimNode];
+  await come(sim, owner, lender);
+  const pool = fill(sim, owner);
+  rest(sim);
+  owner.disk.flipBits(700);
+  lender.node.admin.setKnob("draining", "1");
+  sim.until("it is empty", () => lender.counter("foreign_frames_used") === 0);
+  expect(owner.counter("fetch_corrupt")).toBeGreaterThan(10);
+  checkAll(owner, pool);
+  expect(owner.counter("remote_pers_pages_lost")).toBe(0);
+  await sim.stop();
+});
+
 test("what a lender wants to be rid of goes to the disk, where there is no other place", async () => {
   const { sim, owner, lenders } = await world(SPILLS, 1);
   const [lender] = lenders as [SimNode];

@@ -26,7 +26,6 @@ const REMOTIFY = "src/ramster/remotify.ts";
 const REPAIR = "src/ramster/repair.ts";
 const REPATRIATE = "src/ramster/repatriate.ts";
 const RAMSTER = "src/ramster/ramster.ts";
-const LOSSES = "src/ramster/losses.ts";
 const FOREIGN = "src/ramster/foreign.ts";
 const REMOTE_PAGES = "src/ramster/remote-pages.ts";
 
@@ -296,22 +295,6 @@ export const DEFECTS: readonly Defect[] = [
     ],
   },
   {
-    name: "ack-of-earlier-boot",
-    about: "what a holder took before it was restarted counts when the other one answers late",
-    edits: [{ file: LOSSES, find: "    this.onEmptied(node);\n", replace: "" }],
-  },
-  {
-    name: "copy-on-its-way-unknown",
-    about: "a holder is told to drop a copy that it has just got, and whose answer is on its way",
-    edits: [
-      {
-        file: REPAIR,
-        find: "tag === TAG.LOCAL || this.sends.has(page, version)",
-        replace: "tag === TAG.LOCAL",
-      },
-    ],
-  },
-  {
     name: "link-lost-for-good",
     about: "a holder whose link was lost is not asked again when the others have no good copy",
     edits: [
@@ -321,13 +304,6 @@ export const DEFECTS: readonly Defect[] = [
         replace:
           "    if (linkLost && !fetches.hasUntried(fetch) && this.asks.msLeft(fetch) > 0) {\n",
       },
-    ],
-  },
-  {
-    name: "disk-unread",
-    about: "a holder gets rid of a page for a copy on the disk that nobody has read",
-    edits: [
-      { file: REPAIR, find: "    if (copyCount(kept) > 1) {\n", replace: "    if (true) {\n" },
     ],
   },
 ];
