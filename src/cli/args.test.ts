@@ -41,6 +41,17 @@ describe("parseArgs() of a node", () => {
     });
   });
 
+  test.each([
+    ["node", "off"],
+    ["node --swap", "on"],
+    ["node --swap --seal", "on"],
+    ["node --swap=strict", "strict"],
+    ["node --swap off", "off"],
+    ["node --no-swap", "off"],
+  ])("reads swap mode of %p as %s", (line, swap) => {
+    expect(parse(`${line} --number 1`)).toMatchObject({ options: { swap } });
+  });
+
   test("reads every flag", () => {
     const line = `node --number 1 --name left --cluster blue --listen 0.0.0.0:0
       --peers 0@10.0.0.1:7777,2@[::1]:7778 --memory 128MiB --lend 1GiB --target 0
@@ -55,7 +66,7 @@ describe("parseArgs() of a node", () => {
       --quota 1GiB --foreign-grace 1m --drain-timeout 5s --http 127.0.0.1:9100
       --gossip-tune probe-timeout=1s,gossip-nodes=5
       --zone rack7 --replicas 2 --seal --spill /var/spill --spill-size 2GiB --replicas-on-disk
-      --gossip-label blue --unused 2m --log warn,net=debug --log-format json`;
+      --gossip-label blue --unused 2m --swap strict --log warn,net=debug --log-format json`;
     expect(parse(line.replaceAll("\n", " "))).toEqual({
       command: "node",
       options: {
@@ -75,6 +86,7 @@ describe("parseArgs() of a node", () => {
         spillPath: "/var/spill",
         spillBytes: 2_147_483_648,
         replicasOnDisk: true,
+        swap: "strict",
         zone: "rack7",
         clients: [
           { kind: "unix", path: "/run/r.sock" },
@@ -374,6 +386,10 @@ describe("parseArgs() refuses", () => {
       "node --number 1 --target all",
       'Cannot use --target "all": write the number of a node, "auto" or "none"',
     ],
+    ["node --swap maybe", 'Cannot use --swap "maybe": take one of off, on, strict'],
+    ["node --swap --no-swap", 'Cannot use --swap twice: it is "on" and "off"'],
+    ["node --no-swap=on", 'Cannot use --no-swap: "node" has no such flag, see ramster node --help'],
+    ["node --no-seal", 'Cannot use --no-seal: "node" has no such flag, see ramster node --help'],
     ["node --spill /x", 'Cannot use --spill "/x": how large it may become takes --spill-size'],
     ["node --spill-size 1MiB", 'Cannot use --spill-size "1048576": where that is takes --spill'],
     ["node --replicas-on-disk", "Cannot use --replicas-on-disk: which disk takes --spill"],

@@ -38,6 +38,7 @@ import {
 } from "../node/config.ts";
 import { parsePeer } from "../node/peers.ts";
 import { parseReserve } from "../node/reserve.ts";
+import { SWAP_SETTINGS } from "../node/swap-mode.ts";
 import { readConfigText } from "./config-file.ts";
 import type { CommandSpec } from "./flag-spec.ts";
 import { COMMANDS, STRESS_CLUSTER } from "./flags.ts";
@@ -175,6 +176,7 @@ function readNode(flags: GivenFlags, machine: Machine): NodeConfig {
       parseSize(it, NODE_BOUNDS.spillBytes),
     ),
     replicasOnDisk: flags.has("replicas-on-disk"),
+    swap: parseChoice(flags.value("swap"), SWAP_SETTINGS),
     highMarkPercent: parseCount(flags.value("high-mark"), NODE_BOUNDS.highMarkPercent),
     lowMarkPercent: parseCount(flags.value("low-mark"), NODE_BOUNDS.lowMarkPercent),
     codec: parseChoice(flags.value("codec"), CODEC_NAMES),

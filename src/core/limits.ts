@@ -21,6 +21,8 @@ export const ZBUD_HEADER_BYTES = 32;
  */
 export const ZPAGE_BYTES_MAX = (CHUNK_COUNT - 1) * CHUNK_BYTES - ZBUD_HEADER_BYTES;
 
+export const BYTES_PER_MIB = 1024 * 1024;
+
 // Accept and refuse policy (reference 4.2). Settable.
 
 /**
@@ -43,6 +45,13 @@ export const POOLS_PER_CLIENT_MAX = 256;
  */
 export const PAGES_PER_NODE_MAX = 64 * 1024 * 1024 - 128;
 export const OBJECTS_PER_NODE_MAX = 16 * 1024 * 1024;
+/**
+ * Records of objects that a node in swap mode holds: an export is 256 objects, as a swap device of
+ * the original was. 200 KiB.
+ */
+export const HELD_OBJECTS = 4096;
+/** Records of pages that it holds at least: 1 GiB of pages in 10 MiB, wherever they are. */
+export const HELD_PAGES_MIN = 256 * 1024;
 /**
  * Versions stay below this: exact as a number, 46 bits in a page's record, two years at a million
  * puts a second.
