@@ -62,6 +62,7 @@ import {
   type StressOptions,
   TOPOLOGIES,
 } from "./options.ts";
+import { readSwap } from "./swap-args.ts";
 import {
   type Bounds,
   badValue,
@@ -121,6 +122,8 @@ export function parseArgs(argv: readonly string[], machine: Machine): Invocation
       return { command: "keygen", options: readKeygen(flags) };
     case "key":
       return { command: "key", options: readKeyCommand(flags) };
+    case "swap":
+      return { command: "swap", options: readSwap(flags) };
     case "version":
       return { command: "version", options: {} };
     default:

@@ -35,6 +35,12 @@ export const PERS_ZPAGE_BYTES_MAX_DEFAULT = 3584;
  */
 export const PERS_ZPAGE_MEAN_BYTES_DEFAULT = 2560;
 
+// Swap of a kernel.
+
+/** What swapon(8) takes. Swap without a priority is below 0, so ours comes before a disk's. */
+export const SWAP_PRIORITY_MAX = 32767;
+export const SWAP_PRIORITY_DEFAULT = 100;
+
 // tmem.
 
 /** Pools of one client. The original had 16; a pool costs one row. */
