@@ -11,7 +11,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { BunRandom, BunTransport } from "../src/net/bun.ts";
 import { type ExportServer, Guest, type GuestOptions } from "./guest/guest.ts";
-import { guestImage, noGuestReason, walkProgram, which } from "./guest/image.ts";
+import { guestImage, guestImageWith, noGuestReason, walkProgram, which } from "./guest/image.ts";
+import { ended, ProcessWorld } from "./process-world.ts";
 import { freePort } from "./stress/free-port.ts";
 
 /** Boot, swapping and emulation: a minute alone, more beside other tests. */
@@ -78,6 +79,34 @@ test.skipIf(reason !== null)(
 test.skipIf(reason !== null)(
   `a guest swaps on what its own kernel is the NBD client of${title}`,
   () => swapsRight(nbdkit, { client: "nbd", memoryMib: 128, walkMib: 208, passes: 1 }),
+  TEST_MS,
+);
+
+test.skipIf(reason !== null)(
+  `as root of a kernel with nbd, swap mode holds and swap is switched on and off${title}`,
+  async () => {
+    await using world = new ProcessWorld();
+    const program = world.path("ramster");
+    const build = ["build", "--compile", join(import.meta.dir, "../src/main.ts"), "--outfile"];
+    const built = await ended(world.spawnCommand([process.execPath, ...build, program]));
+    expect(built.code).toBe(0);
+    const image = await guestImageWith(program, world.directory);
+    await using served = await nbdkit();
+    const options = { memoryMib: 896, walkMib: 100, passes: 1 } as const;
+    await using guest = new Guest(image, served.server, { client: "program", ...options });
+    const { pagesOut } = await guest.result();
+    expect(pagesOut).toBeGreaterThan(1000);
+    const text = Bun.stripANSI(guest.lines.join("\n"));
+    const inOrder = [
+      ...["all threads are IO flushers", "the OOM killer leaves it alone", "memory is locked"],
+      ...["oom score -1000", "swap is on: /dev/nbd0", "is on already, as /dev/nbd0"],
+      ...["0B of 512MiB used", "WALK OK", "swap is off: /dev/nbd0", "swap is off already"],
+      ...["no nbd device is attached", "GUEST OK"],
+    ];
+    const places = inOrder.map((words) => text.indexOf(words));
+    expect(places).not.toContain(-1);
+    expect(places).toEqual(places.toSorted((a, b) => a - b));
+  },
   TEST_MS,
 );
 

@@ -10,6 +10,8 @@
  *     disk   guest's kernel -> virtio-blk -> QEMU, the client -> server
  *     nbd    guest's kernel, the client -> virtio-net -> QEMU's user network -> server
  *
+ * And one in which the guest runs `ramster swap on` and `off`, beside a node in swap mode.
+ *
  * It proves that bytes come back right; how fast the server is it hides.
  */
 import type { GuestImage } from "./image.ts";
@@ -22,7 +24,8 @@ export interface ExportServer {
 }
 
 export interface GuestOptions {
-  readonly client: "disk" | "nbd";
+  /** "program": ours in the guest has the kernel do it, see swap-command.sh. */
+  readonly client: "disk" | "nbd" | "program";
   readonly memoryMib: number;
   /** What the program fills. */
   readonly walkMib: number;

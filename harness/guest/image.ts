@@ -3,7 +3,7 @@
  * directory for temporary files.
  *
  *     Debian's cloud kernel, unpacked and not installed ---> vmlinuz, modules
- *     busybox + nbd-client and its libraries + init.sh + walk.c, compiled ---> initramfs.gz
+ *     busybox, nbd-client, swapon and their libraries, init.sh, walk.c compiled ---> initramfs.gz
  *
  * What is kept is named after what it was made from, so a changed file makes a new one.
  *
@@ -39,6 +39,11 @@ const MODULES = [
 /** What depends on the kernel of the day. */
 const KERNEL_PACKAGE = "linux-image-cloud-amd64";
 
+/** What is of this folder in it. */
+const SCRIPTS = ["init.sh", "swap-command.sh", "walk.c", "image.ts"];
+/** What is of this system in it. */
+const SYSTEM_PROGRAMS = ["nbd-client", "mkswap", "swapon", "swapoff"];
+
 /** By program: the package of Debian that has it. */
 const TOOLS = {
   "qemu-system-x86_64": "qemu-system-x86",
@@ -48,6 +53,8 @@ const TOOLS = {
   "nbd-client": "nbd-client",
   "apt-get": "apt",
   "dpkg-deb": "dpkg",
+  mkswap: "util-linux",
+  swapon: "mount",
 } as const;
 
 const PATHS = `${process.env.PATH ?? ""}:/usr/sbin:/sbin`;
@@ -67,21 +74,31 @@ export function noGuestReason(): string | null {
 
 /** Builds it, or takes what is there. Rejects where a kernel can not be had. */
 export async function guestImage(): Promise<GuestImage> {
+  const { home, kernelHome, packageName, version, kernel } = await guestKernel();
+  const recipe = SCRIPTS.map((name) => readFileSync(join(import.meta.dir, name)));
+  const hash = createHash("sha256").update(packageName);
+  for (const part of [...recipe, ...MODULES]) hash.update(part);
+  const name = `initramfs-${hash.digest("hex").slice(0, 16)}`;
+  const contents = { modules: join(kernelHome, "lib/modules", version), program: null };
+  const built = await kept(home, name, (folder) => pack(contents, folder));
+  return { kernel, initramfs: join(built, "initramfs.gz") };
+}
+
+/** One that has `program`, this one compiled, as `ramster`; in `folder`, since it is not kept. */
+export async function guestImageWith(program: string, folder: string): Promise<GuestImage> {
+  const { kernelHome, version, kernel } = await guestKernel();
+  await pack({ modules: join(kernelHome, "lib/modules", version), program }, folder);
+  return { kernel, initramfs: join(folder, "initramfs.gz") };
+}
+
+async function guestKernel() {
   const home = join(tmpdir(), "ramster-guest");
   mkdirSync(home, { recursive: true });
   const packageName = await kernelPackage();
   const kernelHome = await kept(home, packageName, (folder) => unpack(packageName, folder));
   const version = packageName.replace(/^linux-image-/, "");
-  const recipe = ["init.sh", "walk.c"].map((name) => readFileSync(join(import.meta.dir, name)));
-  const hash = createHash("sha256").update(packageName);
-  for (const part of [...recipe, ...MODULES]) hash.update(part);
-  hash.update(readFileSync(join(import.meta.dir, "image.ts")));
-  const name = `initramfs-${hash.digest("hex").slice(0, 16)}`;
-  const built = await kept(home, name, (folder) => pack(kernelHome, version, folder));
-  return {
-    kernel: join(kernelHome, `boot/vmlinuz-${version}`),
-    initramfs: join(built, "initramfs.gz"),
-  };
+  const kernel = join(kernelHome, `boot/vmlinuz-${version}`);
+  return { home, kernelHome, packageName, version, kernel };
 }
 
 /** walk.c, compiled. */
@@ -136,7 +153,13 @@ async function unpack(packageName: string, folder: string): Promise<void> {
   rmSync(join(folder, deb));
 }
 
-async function pack(kernelHome: string, version: string, folder: string): Promise<void> {
+interface Contents {
+  /** The folder that they are in, however deep. */
+  readonly modules: string;
+  readonly program: string | null;
+}
+
+async function pack({ modules, program }: Contents, folder: string): Promise<void> {
   const root = join(folder, "root");
   const put = (source: string, path: string): void => {
     mkdirSync(dirname(join(root, path)), { recursive: true });
@@ -145,13 +168,20 @@ async function pack(kernelHome: string, version: string, folder: string): Promis
   put(join(import.meta.dir, "init.sh"), "init");
   put(which("busybox") ?? "", "bin/busybox");
   await compile(join(root, "bin/walk"));
-  const client = which("nbd-client") ?? "";
-  put(client, "bin/nbd-client");
-  for (const library of await librariesOf(client)) put(library, library.slice(1));
-  const modules = await output(["find", join(kernelHome, "lib/modules", version), "-name", "*.ko"]);
-  for (const path of modules.trim().split("\n")) put(path, `modules/${basename(path)}`);
+  put(join(import.meta.dir, "swap-command.sh"), "bin/swap-command.sh");
+  const programs: [from: string, to: string][] = SYSTEM_PROGRAMS.map((name) => {
+    return [which(name) ?? "", `sbin/${name}`];
+  });
+  if (program !== null) programs.push([program, "bin/ramster"]);
+  for (const [source, path] of programs) {
+    put(source, path);
+    for (const library of await librariesOf(source)) put(library, library.slice(1));
+  }
+  const found = await output(["find", modules, "-name", "*.ko"]);
+  for (const path of found.trim().split("\n")) put(path, `modules/${basename(path)}`);
   writeFileSync(join(root, "modules/order"), `${MODULES.join("\n")}\n`);
-  await output(["chmod", "755", join(root, "init"), join(root, "bin/busybox")]);
+  const executables = ["init", "bin/busybox", "bin/swap-command.sh"].map((it) => join(root, it));
+  await output(["chmod", "755", ...executables]);
   const archive = join(folder, "initramfs.gz");
   const line = `find . | cpio --quiet -o -H newc -R 0:0 | gzip -1 > "$0"`;
   await output(["sh", "-c", line, archive], root);
