@@ -80,7 +80,12 @@ export class ProcessWorld implements AsyncDisposable {
 
   /** Starts the program with its output in pipes. */
   spawn(argv: readonly string[]): Bun.Subprocess<"ignore", "pipe", "pipe"> {
-    const child = Bun.spawn([...PROGRAM, ...argv], {
+    return this.spawnCommand([...PROGRAM, ...argv]);
+  }
+
+  /** Starts any command likewise. */
+  spawnCommand(command: readonly string[]): Bun.Subprocess<"ignore", "pipe", "pipe"> {
+    const child = Bun.spawn([...command], {
       env: { PATH: process.env.PATH ?? "", TMPDIR: this.directory },
       stdin: "ignore",
       stdout: "pipe",

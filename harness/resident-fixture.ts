@@ -1,7 +1,11 @@
 /**
- * `bun harness/resident-fixture.ts`: fills a store with 512 MiB of pages and flushes them. Prints
- * what that added to the resident memory of its process, full and empty again, in bytes. A process
- * of its own, since whatever else there is in one comes and goes, too.
+ * `bun harness/resident-fixture.ts [held] [locked]`: fills a store with 512 MiB of pages and
+ * flushes them. Prints the resident memory of its process before, and what that added to it, full
+ * and empty again, in bytes. A process of its own, since whatever else there is in one comes and
+ * goes, too.
+ *
+ * "held": as the own store of a node in swap mode. "locked": all of the process is locked, as that
+ * node is; `isLocked` says whether it could be.
  */
 import { Lz4 } from "../src/compress/lz4.ts";
 import { Raw } from "../src/compress/raw.ts";
@@ -11,6 +15,7 @@ import { FRAME_BYTES, PAGE_BYTES } from "../src/core/limits.ts";
 import { SeededRandom } from "../src/core/random.ts";
 import { STATUS } from "../src/core/status.ts";
 import { openMemory } from "../src/memory/open-memory.ts";
+import { openProcess } from "../src/memory/open-process.ts";
 import { NEVER_REMOTE } from "../src/ramster/foreign.ts";
 import { LOCAL_CLIENT } from "../src/tmem/tmem.ts";
 import { Zcache } from "../src/zcache/zcache.ts";
@@ -27,6 +32,7 @@ const zcache = new Zcache(
   {
     ...{ frameCountMax: PAGES, highMarkPercent: 90, lowMarkPercent: 80 },
     ...{ pageCountMax: PAGES, objectCountMax: 1000 },
+    heldPages: process.argv.includes("held") ? PAGES : 0,
     ...{ persZpageBytesMax: 3584, persZpageMeanBytes: 3584 },
   },
 );
@@ -36,6 +42,7 @@ const random = new SeededRandom(1);
 const page = new Uint8Array(PAGE_BYTES);
 for (let i = 0; i < RANDOM_BYTES; i += 1) page[i] = random.u32();
 
+const isLocked = process.argv.includes("locked") && openProcess()?.lockMemory() === null;
 Bun.gc(true);
 const before = process.memoryUsage.rss();
 const handle = new Handle();
@@ -49,4 +56,4 @@ zcache.tmem.flushPool(pool);
 zcache.trim();
 Bun.gc(true);
 const empty = process.memoryUsage.rss() - before;
-console.log(JSON.stringify({ full, empty }));
+console.log(JSON.stringify({ before, full, empty, isLocked }));

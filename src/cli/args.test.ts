@@ -41,6 +41,33 @@ describe("parseArgs() of a node", () => {
     });
   });
 
+  test.each([
+    ["node", "off"],
+    ["node --swap", "on"],
+    ["node --swap --seal", "on"],
+    ["node --swap=strict", "strict"],
+    ["node --swap off", "off"],
+    ["node --no-swap", "off"],
+  ])("reads swap mode of %p as %s", (line, swap) => {
+    expect(parse(`${line} --number 1`)).toMatchObject({ options: { swap } });
+  });
+
+  test("reads what each action of swap takes", () => {
+    const at = { nbd: { kind: "unix", path: "/a" }, exportName: "x" };
+    const options = (line: string): unknown => (parse(line) as { options: unknown }).options;
+    expect(options("swap on --nbd unix:/a --export x --device /dev/nbd3 --priority 7")).toEqual({
+      ...{ action: "on", ...at, device: "/dev/nbd3", priority: 7 },
+    });
+    expect(options("swap on --nbd unix:/a --export x")).toMatchObject({
+      ...{ device: null, priority: 100 },
+    });
+    expect(options("swap off --nbd unix:/a --export x")).toEqual({
+      ...{ action: "off", ...at, device: null },
+    });
+    expect(options("swap off --device /dev/nbd0")).toEqual({ action: "off", device: "/dev/nbd0" });
+    expect(options("swap status")).toEqual({ action: "status" });
+  });
+
   test("reads every flag", () => {
     const line = `node --number 1 --name left --cluster blue --listen 0.0.0.0:0
       --peers 0@10.0.0.1:7777,2@[::1]:7778 --memory 128MiB --lend 1GiB --target 0
@@ -55,7 +82,7 @@ describe("parseArgs() of a node", () => {
       --quota 1GiB --foreign-grace 1m --drain-timeout 5s --http 127.0.0.1:9100
       --gossip-tune probe-timeout=1s,gossip-nodes=5
       --zone rack7 --replicas 2 --seal --spill /var/spill --spill-size 2GiB --replicas-on-disk
-      --gossip-label blue --unused 2m --log warn,net=debug --log-format json`;
+      --gossip-label blue --unused 2m --swap strict --log warn,net=debug --log-format json`;
     expect(parse(line.replaceAll("\n", " "))).toEqual({
       command: "node",
       options: {
@@ -75,6 +102,7 @@ describe("parseArgs() of a node", () => {
         spillPath: "/var/spill",
         spillBytes: 2_147_483_648,
         replicasOnDisk: true,
+        swap: "strict",
         zone: "rack7",
         clients: [
           { kind: "unix", path: "/run/r.sock" },
@@ -282,12 +310,12 @@ describe("parseArgs() refuses", () => {
   test.each([
     [
       "",
-      "Cannot run without a command: take one of node, server, stress, status, stats, get, set, drain, keygen, key, version",
+      "Cannot run without a command: take one of node, server, stress, status, stats, get, set, drain, keygen, key, swap, version",
     ],
     ["stres", 'Cannot run "stres": there is no such command, did you mean "stress"?'],
     [
       "--number 1",
-      'Cannot run "--number": there is no such command, take one of node, server, stress, status, stats, get, set, drain, keygen, key, version',
+      'Cannot run "--number": there is no such command, take one of node, server, stress, status, stats, get, set, drain, keygen, key, swap, version',
     ],
     [
       "node --gossip none",
@@ -376,6 +404,24 @@ describe("parseArgs() refuses", () => {
       "node --number 1 --target all",
       'Cannot use --target "all": write the number of a node, "auto" or "none"',
     ],
+    ["swap", 'Cannot run "swap" without ACTION: write ramster swap ACTION'],
+    ["swap out", 'Cannot run swap "out": take one of on, off, status'],
+    ["swap on --nbd unix:/a", 'Cannot run "swap on" without --nbd and --export'],
+    ["swap off --export x", 'Cannot run "swap off" without --nbd and --export, or --device'],
+    [
+      "swap on --nbd /a --export x",
+      'Cannot use --nbd "/a": no port, write "HOST:PORT" or "unix:PATH"',
+    ],
+    ["swap on --nbd unix:/a --export=", 'Cannot use --export "": the name is empty'],
+    ["swap off --device nbd0", 'Cannot use --device "nbd0": write /dev/nbdN'],
+    [
+      "swap on --nbd unix:/a --export x --priority 32768",
+      'Cannot use --priority "32768": it must be at most 32767',
+    ],
+    ["node --swap maybe", 'Cannot use --swap "maybe": take one of off, on, strict'],
+    ["node --swap --no-swap", 'Cannot use --swap twice: it is "on" and "off"'],
+    ["node --no-swap=on", 'Cannot use --no-swap: "node" has no such flag, see ramster node --help'],
+    ["node --no-seal", 'Cannot use --no-seal: "node" has no such flag, see ramster node --help'],
     ["node --spill /x", 'Cannot use --spill "/x": how large it may become takes --spill-size'],
     ["node --spill-size 1MiB", 'Cannot use --spill-size "1048576": where that is takes --spill'],
     ["node --replicas-on-disk", "Cannot use --replicas-on-disk: which disk takes --spill"],

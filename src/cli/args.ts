@@ -38,6 +38,7 @@ import {
 } from "../node/config.ts";
 import { parsePeer } from "../node/peers.ts";
 import { parseReserve } from "../node/reserve.ts";
+import { SWAP_SETTINGS } from "../node/swap-mode.ts";
 import { readConfigText } from "./config-file.ts";
 import type { CommandSpec } from "./flag-spec.ts";
 import { COMMANDS, STRESS_CLUSTER } from "./flags.ts";
@@ -61,6 +62,7 @@ import {
   type StressOptions,
   TOPOLOGIES,
 } from "./options.ts";
+import { readSwap } from "./swap-args.ts";
 import {
   type Bounds,
   badValue,
@@ -120,6 +122,8 @@ export function parseArgs(argv: readonly string[], machine: Machine): Invocation
       return { command: "keygen", options: readKeygen(flags) };
     case "key":
       return { command: "key", options: readKeyCommand(flags) };
+    case "swap":
+      return { command: "swap", options: readSwap(flags) };
     case "version":
       return { command: "version", options: {} };
     default:
@@ -173,6 +177,7 @@ function readNode(flags: GivenFlags, machine: Machine): NodeConfig {
     spillPath: readPath(flags.optional("spill")),
     spillBytes: readSpillBytes(flags),
     replicasOnDisk: flags.has("replicas-on-disk"),
+    swap: parseChoice(flags.value("swap"), SWAP_SETTINGS),
     highMarkPercent: parseCount(flags.value("high-mark"), NODE_BOUNDS.highMarkPercent),
     lowMarkPercent: parseCount(flags.value("low-mark"), NODE_BOUNDS.lowMarkPercent),
     codec: parseChoice(flags.value("codec"), CODEC_NAMES),

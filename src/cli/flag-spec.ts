@@ -7,6 +7,8 @@ export interface FlagSpec {
   /** What stands for its value in the help, or null for a switch. */
   readonly value: string | null;
   readonly help: string;
+  /** What it means without a value; `--no-NAME` is "off" then. Otherwise a value must follow. */
+  readonly bare?: string;
   /** The text that is used when the flag is not given. */
   readonly default?: string;
   /** Shown instead of `default` where that is not a fixed text. */

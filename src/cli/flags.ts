@@ -13,6 +13,8 @@ import {
   STRESS_MEMORY_BYTES_DEFAULT,
   STRESS_NODES_DEFAULT,
   STRESS_WORKING_SET_RATIO,
+  SWAP_PRIORITY_DEFAULT,
+  SWAP_PRIORITY_MAX,
 } from "../core/limits.ts";
 import type { CommandSpec, FlagGroup, FlagSpec } from "./flag-spec.ts";
 import {
@@ -159,6 +161,28 @@ const DOOR: readonly FlagSpec[] = [
 
 const JSON_FLAG: FlagSpec = { name: "json", value: null, help: "as JSON" };
 
+const SWAP_FLAGS: readonly FlagSpec[] = [
+  {
+    name: "nbd",
+    value: "ADDR",
+    defaultNote: "none",
+    help: "where the node lets NBD clients in: unix:PATH or HOST:PORT",
+  },
+  { name: "export", value: "NAME", defaultNote: "none", help: "which of its exports" },
+  {
+    name: "device",
+    value: "/dev/nbdN",
+    defaultNote: "on: a free one; off: that of --export",
+    help: "of this machine",
+  },
+  {
+    name: "priority",
+    value: "N",
+    default: String(SWAP_PRIORITY_DEFAULT),
+    help: `the kernel takes the highest first, 0 .. ${SWAP_PRIORITY_MAX}`,
+  },
+];
+
 export const COMMANDS: readonly CommandSpec[] = [
   {
     name: "node",
@@ -267,6 +291,17 @@ export const COMMANDS: readonly CommandSpec[] = [
     examples: [
       "ramster key add --client unix:/run/ramster.sock",
       "ramster key use 0123456789ab --client unix:/run/ramster.sock",
+    ],
+  },
+  {
+    name: "swap",
+    summary: "Lets the kernel swap on an export of a node, and ends that",
+    arguments: [{ name: "ACTION", required: true, help: "on, off or status" }],
+    groups: [{ title: "Flags", flags: SWAP_FLAGS }],
+    examples: [
+      "ramster swap on --nbd unix:/run/ramster/nbd.sock --export swap",
+      "ramster swap off --nbd unix:/run/ramster/nbd.sock --export swap",
+      "ramster swap off --device /dev/nbd0",
     ],
   },
   {

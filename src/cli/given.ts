@@ -176,7 +176,11 @@ function guard(command: CommandSpec, token: string): string {
   const equals = token.indexOf("=");
   const name = token.slice(2, equals < 0 ? undefined : equals);
   const spec = flagsOf(command).find((flag) => flag.name === name);
-  if (spec === undefined) throw unknownFlag(command, name);
+  if (spec === undefined) {
+    const off = flagsOf(command).find((flag) => `no-${flag.name}` === name);
+    if (off?.bare !== undefined && equals < 0) return `--${off.name}=${GUARD}off`;
+    throw unknownFlag(command, name);
+  }
   if (spec.value === null && equals >= 0) throw refuse(`Cannot use --${name} with a value`);
   return equals < 0 ? token : `--${name}=${GUARD}${token.slice(equals + 1)}`;
 }
@@ -193,6 +197,7 @@ function textsOf(flag: FlagSpec, parsed: unknown): readonly string[] {
   }
   const texts = values.map((value) => {
     if (typeof value === "string") return unguard(value);
+    if (flag.bare !== undefined) return flag.bare;
     throw refuse(`Cannot use --${flag.name} without a value: write ${example(flag)}`);
   });
   if (texts.length > 1 && flag.list !== true) {

@@ -92,7 +92,8 @@ function examples(lines: readonly string[], paint: Paint): string[] {
 }
 
 function flagLines(flag: FlagSpec, paint: Paint): string[] {
-  const written = flag.value === null ? `--${flag.name}` : `--${flag.name} ${flag.value}`;
+  const value = flag.bare === undefined ? flag.value : `[${flag.value}]`;
+  const written = value === null ? `--${flag.name}` : `--${flag.name} ${value}`;
   const [first = "", ...rest] = wrap([...flag.help.split(" "), ...notes(flag)]);
   const indent = " ".repeat(EXPLAIN_AT);
   const painted = `  ${paint.flag(written)}`;

@@ -33,6 +33,7 @@ import {
 import { LOG_AREAS, LOG_LEVELS } from "../core/log.ts";
 import { formatAddress } from "../net/address.ts";
 import { CODEC_NAMES, LOG_FORMATS, NETWORK_NAMES, NODE_DEFAULTS } from "../node/config.ts";
+import { SWAP_SETTINGS } from "../node/swap-mode.ts";
 import type { FlagGroup, FlagSpec } from "./flag-spec.ts";
 import { formatDuration, formatSize } from "./units.ts";
 
@@ -261,6 +262,13 @@ export const NODE_MEMORY: FlagGroup = {
       help: "where its own pages go: to whoever lends and has room, to one node, nowhere",
     },
     REPLICAS,
+    {
+      name: "swap",
+      value: SWAP_SETTINGS.join("|"),
+      bare: "on",
+      default: NODE_DEFAULTS.swap,
+      help: "locked in memory, to hold the swap of its own kernel; strict: or it does not run",
+    },
     {
       name: "high-mark",
       value: "PERCENT",

@@ -18,6 +18,7 @@ import { HttpDoor } from "../doors/http-door.ts";
 import { Keyring } from "../gossip/keyring.ts";
 import { LinuxMemory } from "../memory/linux-memory.ts";
 import { openMemory } from "../memory/open-memory.ts";
+import { openProcess } from "../memory/open-process.ts";
 import { formatAddress, type TcpAddress } from "../net/address.ts";
 import { BunClock, BunRandom, BunTransport } from "../net/bun.ts";
 import { serveHttp } from "../net/bun-http.ts";
@@ -25,6 +26,7 @@ import { secured } from "../net/secured.ts";
 import type { NodeConfig } from "../node/config.ts";
 import { openMembership } from "../node/membership.ts";
 import { Node } from "../node/node.ts";
+import { SwapMode } from "../node/swap-mode.ts";
 import { EXIT, type ExitCode } from "./exit.ts";
 import { readKey } from "./key.ts";
 import { logWriter } from "./log-writer.ts";
@@ -35,6 +37,9 @@ export async function run(config: NodeConfig): Promise<ExitCode> {
   const { logFormat, name } = config;
   const log = new Log(logWriter(logFormat, () => ({ number, name }), console.error));
   log.setLevels(config.log);
+  const isStrict = config.swap === "strict";
+  const swapMode = config.swap === "off" ? null : new SwapMode(openProcess(), log, { isStrict });
+  swapMode?.begin();
   const outside = { clock: new BunClock(), transport: new BunTransport(), random: new BunRandom() };
   const { random } = outside;
   const key = config.keyPath === null ? null : readKey(config.keyPath);
@@ -42,8 +47,9 @@ export async function run(config: NodeConfig): Promise<ExitCode> {
   const membership = openMembership({ ...outside, log, keyring }, config);
   const transport = key === null ? outside.transport : secured(outside.transport, key.tls);
   const hostMemory = new LinuxMemory();
+  const memory = openMemory({ holdSmall: swapMode !== null });
   const disk = config.spillPath === null ? null : openDisk(config.spillPath);
-  const env = { ...outside, transport, memory: openMemory(), hostMemory, log, disk };
+  const env = { ...outside, transport, memory, hostMemory, log, disk };
   // A node that waits for a cluster can be told not to.
   const joined = await Promise.race([membership?.start(), stopped]);
   if (membership !== null && joined === undefined) {
@@ -54,6 +60,7 @@ export async function run(config: NodeConfig): Promise<ExitCode> {
   assert(number !== null, "without gossip a node has its number by hand");
   try {
     const node = await Node.create(env, { ...config, number }, membership);
+    swapMode?.lock();
     return await serve(node, { config, number, gossip: joined?.gossip ?? null, stopped, log });
   } catch (error) {
     await membership?.leave(); // Or the others would take it for dead.

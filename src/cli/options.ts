@@ -4,6 +4,7 @@
  */
 import type { Address } from "../net/address.ts";
 import type { NodeConfig } from "../node/config.ts";
+import type { SwapOffOptions, SwapOnOptions } from "./swap-steps.ts";
 
 export const TOPOLOGIES = ["auto", "server", "ring", "pair", "symmetric"] as const;
 /**
@@ -107,6 +108,13 @@ export interface SetOptions extends DoorOptions {
   readonly value: string;
 }
 
+export const SWAP_ACTIONS = ["on", "off", "status"] as const;
+
+export type SwapOptions =
+  | ({ readonly action: "on" } & SwapOnOptions)
+  | ({ readonly action: "off" } & SwapOffOptions)
+  | { readonly action: "status" };
+
 /** By command: the options of each. */
 export interface CommandOptions {
   readonly node: NodeConfig;
@@ -119,6 +127,7 @@ export interface CommandOptions {
   readonly drain: DrainOptions;
   readonly keygen: KeygenOptions;
   readonly key: KeyOptions;
+  readonly swap: SwapOptions;
   readonly version: Readonly<Record<string, never>>;
 }
 

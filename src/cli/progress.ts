@@ -33,6 +33,11 @@ export class Progress {
     this.shown = true;
   }
 
+  /** Whether anybody sees it. */
+  get isShown(): boolean {
+    return !this.quiet;
+  }
+
   /** Takes the line away. */
   clear(): void {
     if (this.shown) this.stream.write("\r\u001b[K");

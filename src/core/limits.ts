@@ -21,6 +21,8 @@ export const ZBUD_HEADER_BYTES = 32;
  */
 export const ZPAGE_BYTES_MAX = (CHUNK_COUNT - 1) * CHUNK_BYTES - ZBUD_HEADER_BYTES;
 
+export const BYTES_PER_MIB = 1024 * 1024;
+
 // Accept and refuse policy (reference 4.2). Settable.
 
 /**
@@ -33,6 +35,12 @@ export const PERS_ZPAGE_BYTES_MAX_DEFAULT = 3584;
  */
 export const PERS_ZPAGE_MEAN_BYTES_DEFAULT = 2560;
 
+// Swap of a kernel.
+
+/** What swapon(8) takes. Swap without a priority is below 0, so ours comes before a disk's. */
+export const SWAP_PRIORITY_MAX = 32767;
+export const SWAP_PRIORITY_DEFAULT = 100;
+
 // tmem.
 
 /** Pools of one client. The original had 16; a pool costs one row. */
@@ -43,6 +51,13 @@ export const POOLS_PER_CLIENT_MAX = 256;
  */
 export const PAGES_PER_NODE_MAX = 64 * 1024 * 1024 - 128;
 export const OBJECTS_PER_NODE_MAX = 16 * 1024 * 1024;
+/**
+ * Records of objects that a node in swap mode holds: an export is 256 objects, as a swap device of
+ * the original was. 200 KiB.
+ */
+export const HELD_OBJECTS = 4096;
+/** Records of pages that it holds at least: 1 GiB of pages in 10 MiB, wherever they are. */
+export const HELD_PAGES_MIN = 256 * 1024;
 /**
  * Versions stay below this: exact as a number, 46 bits in a page's record, two years at a million
  * puts a second.

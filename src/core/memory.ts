@@ -4,10 +4,18 @@
  * A region is address space that is reserved at once and becomes resident as it is touched;
  * `release` gives resident memory back to the operating system and leaves zeros. Callers pass
  * offsets, not views: a `subarray` costs more than the copy it is made for.
+ *
+ *     | held: resident from the start to close() | resident as it is touched, until release() |
+ *
+ * A node under a kernel's swap holds what its pages need (src/node/swap-mode.ts): a page must
+ * never wait for memory that only its own coming would free.
  */
 export interface Memory {
-  /** Reserves `byteCount` bytes of zeros. Throws RamsterError NO_MEMORY. */
-  reserve(byteCount: number): Region;
+  /**
+   * Reserves `byteCount` bytes of zeros, the first `heldBytes` of them held. Throws RamsterError
+   * NO_MEMORY.
+   */
+  reserve(byteCount: number, options?: ReserveOptions): Region;
   /** Copies between two arrays; like `target.set(source.subarray(...))` without the view. */
   copy(
     target: Uint8Array,
@@ -16,6 +24,11 @@ export interface Memory {
     sourceOffset: number,
     byteCount: number,
   ): void;
+}
+
+export interface ReserveOptions {
+  /** From the start of the region; a multiple of FRAME_BYTES. */
+  readonly heldBytes: number;
 }
 
 export interface Region {
@@ -30,8 +43,8 @@ export interface Region {
    */
   words(): Int32Array;
   /**
-   * Gives the range back to the operating system: it reads as zeros afterwards. Both ends on
-   * FRAME_BYTES.
+   * Gives the range back to the operating system, but for what is held: it reads as zeros
+   * afterwards. Both ends on FRAME_BYTES.
    */
   release(offset: number, byteCount: number): void;
   /** Gives everything back. The region and its words must not be used afterwards. */

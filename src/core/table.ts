@@ -19,11 +19,14 @@ import type { Memory, Region } from "./memory.ts";
 export interface RowsShape {
   rowCountMax: number;
   wordsPerRow: number;
+  /** So many rows are held: resident from the start on (memory.ts). None unless said. */
+  heldRows?: number | undefined;
 }
 
 /** Words addressed by row; the caller knows which rows mean something. */
 export class Rows {
   readonly rowCountMax: number;
+  readonly heldRows: number;
   protected readonly wordsPerRow: number;
   private readonly region: Region;
   private readonly words: Int32Array;
@@ -32,8 +35,9 @@ export class Rows {
     assert(shape.rowCountMax >= 1 && shape.wordsPerRow >= 1);
     this.rowCountMax = shape.rowCountMax;
     this.wordsPerRow = shape.wordsPerRow;
-    const byteCount = (shape.rowCountMax + 1) * shape.wordsPerRow * 4;
-    this.region = memory.reserve(Math.ceil(byteCount / FRAME_BYTES) * FRAME_BYTES);
+    this.heldRows = Math.min(shape.heldRows ?? 0, shape.rowCountMax);
+    const heldBytes = this.heldRows === 0 ? 0 : this.bytesOf(this.heldRows);
+    this.region = memory.reserve(this.bytesOf(shape.rowCountMax), { heldBytes });
     this.words = this.region.words();
   }
 
@@ -47,8 +51,12 @@ export class Rows {
 
   /** Rows 0 .. rowEnd - 1 become zeros; their memory goes back to the operating system. */
   clear(rowEnd: number): void {
-    const byteCount = Math.ceil((rowEnd * this.wordsPerRow * 4) / FRAME_BYTES) * FRAME_BYTES;
-    this.region.release(0, Math.min(byteCount, this.region.byteCount));
+    this.region.release(0, Math.min(this.bytesOf(rowEnd - 1), this.region.byteCount));
+  }
+
+  /** Rows 0 .. lastRow, in whole frames. */
+  private bytesOf(lastRow: number): number {
+    return Math.ceil(((lastRow + 1) * this.wordsPerRow * 4) / FRAME_BYTES) * FRAME_BYTES;
   }
 
   close(): void {

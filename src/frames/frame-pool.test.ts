@@ -53,3 +53,17 @@ test("FramePool.trim() of an empty pool starts over", () => {
   expect(pool.take()).toBe(3);
   pool.close();
 });
+
+test("a held FramePool gives nothing back, and says so", () => {
+  const pool = new FramePool(openMemory(), { frameCountMax: 8, held: true });
+  const frames = Array.from({ length: 8 }, () => pool.take());
+  for (const frame of frames) pool.write(frame, 0, filled(frame), 0, FRAME_BYTES);
+  for (const frame of frames) pool.give(frame);
+  expect(pool.framesWarm).toBe(0);
+  pool.trim();
+  const read = new Uint8Array(FRAME_BYTES);
+  pool.read(8, 0, read, 0, FRAME_BYTES);
+  expect([...read]).toEqual([...filled(8)]); // Still there: nothing has been cleared either.
+  expect(new Set(frames.map(() => pool.take())).size).toBe(8);
+  pool.close();
+});

@@ -8,6 +8,8 @@
  * to the operating system with one madvise each, and the free list is rebuilt lowest frame first,
  * so that a shrinking store gathers at the low end.
  *
+ * A held pool is resident from the start to the end, whatever is in it: it gives nothing back.
+ *
  * Not here: what is in a frame (zbud), and how many frames may be used (zcache's budget).
  */
 import { assert } from "../core/assert.ts";
@@ -20,6 +22,7 @@ const USED = -1;
 
 export class FramePool {
   readonly frameCountMax: number;
+  readonly held: boolean;
   private readonly region: Region;
   private readonly links: Rows;
   private freeHead = 0;
@@ -27,10 +30,14 @@ export class FramePool {
   private used = 0;
   private warm = 0;
 
-  constructor(memory: Memory, options: { frameCountMax: number }) {
-    this.frameCountMax = options.frameCountMax;
-    this.region = memory.reserve(options.frameCountMax * FRAME_BYTES);
-    this.links = new Rows(memory, { rowCountMax: options.frameCountMax, wordsPerRow: 1 });
+  constructor(memory: Memory, options: { frameCountMax: number; held?: boolean }) {
+    const { frameCountMax, held = false } = options;
+    const byteCount = frameCountMax * FRAME_BYTES;
+    this.frameCountMax = frameCountMax;
+    this.held = held;
+    this.region = memory.reserve(byteCount, { heldBytes: held ? byteCount : 0 });
+    const heldRows = held ? frameCountMax : 0;
+    this.links = new Rows(memory, { rowCountMax: frameCountMax, wordsPerRow: 1, heldRows });
   }
 
   get framesUsed(): number {
@@ -63,7 +70,7 @@ export class FramePool {
     this.links.set(frame, 0, this.freeHead);
     this.freeHead = frame;
     this.used -= 1;
-    this.warm += 1;
+    if (!this.held) this.warm += 1;
   }
 
   /**
@@ -71,6 +78,7 @@ export class FramePool {
    * call for each run.
    */
   trim(): void {
+    if (this.held) return;
     if (this.used === 0) {
       this.region.release(0, this.region.byteCount);
       this.freeHead = 0;

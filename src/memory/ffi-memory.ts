@@ -4,6 +4,11 @@
  *
  * A region is address space without a reservation (MAP_NORESERVE): it costs nothing until a page of
  * it is touched, and `madvise(MADV_DONTNEED)` makes that page free and zero again (madvise(2)).
+ *
+ * Of memory that is locked (mlockall, src/memory/linux-process.ts) the kernel takes nothing back
+ * that way; MADV_DONTNEED_LOCKED does it, since Linux 5.18. What is held is never given back at
+ * all: it is touched when it is reserved, and released by writing zeros.
+ *
  * Copies go through memcpy on plain addresses, which needs no view: 4 ns for 64 bytes and 23 ns for
  * 4 KiB where `subarray` and `set` cost 60 to 150.
  */
@@ -12,7 +17,7 @@ import { dlopen, type Pointer, ptr, toArrayBuffer } from "bun:ffi";
 import { assert } from "../core/assert.ts";
 import { RamsterError } from "../core/errors.ts";
 import { FRAME_BYTES, REGION_WORDS_BYTES_MAX } from "../core/limits.ts";
-import type { Memory, Region } from "../core/memory.ts";
+import type { Memory, Region, ReserveOptions } from "../core/memory.ts";
 import { assertRange } from "./heap-memory.ts";
 
 // <sys/mman.h>, the same numbers on every Linux that Bun runs on.
@@ -21,9 +26,13 @@ const MAP_PRIVATE_ANONYMOUS_NORESERVE = 0x4022;
 const MADV_DONTNEED = 4;
 const MADV_HUGEPAGE = 14;
 const MADV_NOHUGEPAGE = 15;
+const MADV_DONTNEED_LOCKED = 24;
 
 /** A table smaller than this stays on small pages: a node that keeps little is to stay small. */
 const HUGE_FROM_BYTES = 2 * 1024 * 1024;
+
+/** With `holdSmall` a region up to this size is held whole: tables of requests, batches, heads. */
+const HELD_WHOLE_BYTES_MAX = 4 * 1024 * 1024;
 
 function openLibc(path: string) {
   return dlopen(path, {
@@ -31,6 +40,7 @@ function openLibc(path: string) {
     munmap: { args: ["ptr", "u64"], returns: "i32" },
     madvise: { args: ["ptr", "u64", "i32"], returns: "i32" },
     memcpy: { args: ["ptr", "ptr", "u64"], returns: "void" },
+    memset: { args: ["ptr", "i32", "u64"], returns: "void" },
   }).symbols;
 }
 
@@ -65,17 +75,21 @@ class Addresses {
 export class FfiMemory implements Memory {
   private readonly libc: Libc;
   private readonly addresses = new Addresses();
+  private readonly holdSmall: boolean;
 
   /**
    * Throws where the C library cannot be opened at `path` or bun:ffi is missing: see
    * open-memory.ts.
    */
-  constructor(path: string) {
+  constructor(path: string, options: { holdSmall: boolean }) {
     this.libc = openLibc(path);
+    this.holdSmall = options.holdSmall;
   }
 
-  reserve(byteCount: number): Region {
-    return new FfiRegion(this.libc, this.addresses, byteCount);
+  reserve(byteCount: number, options: ReserveOptions = { heldBytes: 0 }): Region {
+    const whole = this.holdSmall && byteCount <= HELD_WHOLE_BYTES_MAX;
+    const heldBytes = whole ? byteCount : options.heldBytes;
+    return new FfiRegion(this.libc, this.addresses, { byteCount, heldBytes });
   }
 
   copy(
@@ -94,15 +108,22 @@ export class FfiMemory implements Memory {
   }
 }
 
+interface RegionShape {
+  readonly byteCount: number;
+  readonly heldBytes: number;
+}
+
 class FfiRegion implements Region {
   readonly byteCount: number;
   private readonly libc: Libc;
   private readonly addresses: Addresses;
   private readonly address: number;
+  private readonly heldBytes: number;
   private table: Int32Array | null = null;
 
-  constructor(libc: Libc, addresses: Addresses, byteCount: number) {
+  constructor(libc: Libc, addresses: Addresses, { byteCount, heldBytes }: RegionShape) {
     assert(byteCount > 0 && byteCount % FRAME_BYTES === 0);
+    assert(heldBytes >= 0 && heldBytes <= byteCount && heldBytes % FRAME_BYTES === 0);
     const flags = MAP_PRIVATE_ANONYMOUS_NORESERVE;
     const address = libc.mmap(null, byteCount, PROT_READ_WRITE, flags, -1, 0) as number | null;
     // MAP_FAILED is the all-ones pointer, which arrives as a number far above any address.
@@ -113,7 +134,11 @@ class FfiRegion implements Region {
     this.addresses = addresses;
     this.address = address;
     this.byteCount = byteCount;
-    this.advise(0, MADV_HUGEPAGE);
+    this.heldBytes = heldBytes;
+    // A huge page for a small table would take more than is held.
+    const isSmall = heldBytes > 0 && heldBytes < HUGE_FROM_BYTES;
+    this.advise(0, isSmall ? MADV_NOHUGEPAGE : MADV_HUGEPAGE);
+    if (heldBytes > 0) this.clear(0, heldBytes);
   }
 
   read(offset: number, target: Uint8Array, targetOffset: number, byteCount: number): void {
@@ -145,12 +170,28 @@ class FfiRegion implements Region {
   release(offset: number, byteCount: number): void {
     assertRange(this.byteCount, offset, byteCount);
     assert(offset % FRAME_BYTES === 0 && byteCount % FRAME_BYTES === 0);
-    const result = this.libc.madvise((this.address + offset) as Pointer, byteCount, MADV_DONTNEED);
-    assert(result === 0, "madvise(MADV_DONTNEED) failed on our own mapping");
+    const end = offset + byteCount;
+    const held = Math.min(Math.max(this.heldBytes - offset, 0), byteCount);
+    if (held > 0) this.clear(offset, held);
+    if (held < byteCount) this.giveBack(offset + held, end - offset - held);
+  }
+
+  private giveBack(offset: number, byteCount: number): void {
+    const address = (this.address + offset) as Pointer;
+    if (this.libc.madvise(address, byteCount, MADV_DONTNEED) !== 0) {
+      // It is locked. A kernel that does not know the other advice leaves it here, as zeros.
+      const isGone = this.libc.madvise(address, byteCount, MADV_DONTNEED_LOCKED) === 0;
+      if (!isGone) this.clear(offset, byteCount);
+    }
     if (this.table !== null) return; // A table is released as a whole.
     // The kernel would make holes into huge pages again, and give the memory back to us.
     const whole = byteCount === this.byteCount;
-    this.advise(0, whole ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
+    this.advise(this.heldBytes, whole ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
+  }
+
+  /** Writes zeros, which makes the range resident. */
+  private clear(offset: number, byteCount: number): void {
+    this.libc.memset((this.address + offset) as Pointer, 0, byteCount);
   }
 
   /** From `offset` to the end. A kernel without huge pages refuses, which changes nothing. */

@@ -49,6 +49,19 @@ describe.each(MEMORIES)("Memory %s", (_name, memory) => {
     region.close();
   });
 
+  test("what is held reads as zeros from the start, and after release()", () => {
+    const region = memory.reserve(8 * FRAME_BYTES, { heldBytes: 4 * FRAME_BYTES });
+    const all = new Uint8Array(8 * FRAME_BYTES);
+    region.read(0, all, 0, all.length);
+    expect(all).toEqual(new Uint8Array(8 * FRAME_BYTES));
+    region.write(0, all.fill(1), 0, all.length);
+    region.release(3 * FRAME_BYTES, 2 * FRAME_BYTES);
+    region.read(0, all, 0, all.length);
+    const expected = new Uint8Array(8 * FRAME_BYTES).fill(1);
+    expect(all).toEqual(expected.fill(0, 3 * FRAME_BYTES, 5 * FRAME_BYTES));
+    region.close();
+  });
+
   test("a copy out of range is caught before it happens", () => {
     const region = memory.reserve(FRAME_BYTES);
     const bytes = new Uint8Array(100);

@@ -4,15 +4,16 @@ import { FfiMemory } from "./ffi-memory.ts";
 import { HeapMemory } from "./heap-memory.ts";
 
 /** glibc, then musl on the two machine types that Bun is built for. */
-const LIBC_PATHS = ["libc.so.6", "libc.musl-x86_64.so.1", "libc.musl-aarch64.so.1"];
+export const LIBC_PATHS = ["libc.so.6", "libc.musl-x86_64.so.1", "libc.musl-aarch64.so.1"];
 
 /**
  * Memory from the operating system where bun:ffi and a C library are at hand, else ArrayBuffers.
+ * `holdSmall`: small regions are held whole, for a node under a kernel's swap.
  */
-export function openMemory(): Memory {
+export function openMemory(options = { holdSmall: false }): Memory {
   for (const path of LIBC_PATHS) {
     try {
-      return new FfiMemory(path);
+      return new FfiMemory(path, options);
     } catch {
       // Not this C library: the next one, and in the end the fallback that needs none.
     }

@@ -6,14 +6,14 @@
 
 /** `/proc/meminfo`. */
 export function parseMeminfo(text: string): { totalBytes: number; availableBytes: number } | null {
-  const totalBytes = kibOf(text, "MemTotal");
-  const availableBytes = kibOf(text, "MemAvailable");
+  const totalBytes = parseKib(text, "MemTotal");
+  const availableBytes = parseKib(text, "MemAvailable");
   if (totalBytes === null || availableBytes === null || totalBytes === 0) return null;
   return { totalBytes, availableBytes: Math.min(availableBytes, totalBytes) };
 }
 
-/** Bytes of `MemTotal:       24683560 kB`. */
-function kibOf(text: string, name: string): number | null {
+/** Bytes of `MemTotal:       24683560 kB`; also of `/proc/self/status`. */
+export function parseKib(text: string, name: string): number | null {
   const [, digits] = new RegExp(`^${name}:[ \\t]+(\\d{1,12}) kB$`, "m").exec(text) ?? [];
   return digits === undefined ? null : Number(digits) * 1024;
 }
@@ -44,4 +44,36 @@ export function parseCgroupBytes(text: string): number | null {
 export function parseInactiveFile(text: string): number | null {
   const [, digits] = /^inactive_file (\d{1,19})$/m.exec(text) ?? [];
   return digits === undefined ? null : Number(digits);
+}
+
+/** A line of `/proc/self/maps` (proc_pid_maps(5)). */
+export interface Mapping {
+  readonly start: number;
+  readonly byteCount: number;
+  readonly isReadable: boolean;
+  /** Of a file: the program and its libraries. */
+  readonly isFile: boolean;
+  /** Of the kernel, not of the program: `[vvar]`, `[vdso]`, `[vsyscall]`. */
+  readonly isSpecial: boolean;
+}
+
+/** `7f01-7f05 r-xp 00000000 fe:00 1234    /usr/lib/x.so` */
+export function parseMapping(line: string): Mapping | null {
+  const found = /^([\da-f]{1,16})-([\da-f]{1,16}) ([r-])[w-][x-][ps] \S+ \S+ \d+ *(.*)$/.exec(line);
+  if (found === null) return null;
+  const [, from = "", to = "", readable, name = ""] = found;
+  const start = Number.parseInt(from, 16);
+  const byteCount = Number.parseInt(to, 16) - start;
+  const isSpecial = /^\[v\w+\]$/.test(name);
+  // Addresses above 2^53 are of the kernel.
+  if (byteCount <= 0 || !Number.isSafeInteger(start)) return null;
+  const isFile = name.startsWith("/");
+  return { start, byteCount, isReadable: readable === "r", isFile, isSpecial };
+}
+
+/** The flags of `/proc/self/task/N/stat`: the ninth word, where the second is a name in brackets. */
+export function parseTaskFlags(text: string): number | null {
+  const end = text.lastIndexOf(") ");
+  const word = end < 0 ? undefined : text.slice(end + 2).split(" ")[6];
+  return word !== undefined && /^\d{1,10}$/.test(word) ? Number(word) : null;
 }

@@ -58,6 +58,7 @@ import type { AreaLevel } from "../core/log.ts";
 import { type Address, formatAddress, type TcpAddress } from "../net/address.ts";
 import type { Reserve } from "../ramster/lend-limit.ts";
 import type { Replicas, Target } from "../ramster/lenders.ts";
+import type { SwapSetting } from "./swap-mode.ts";
 
 /** Codecs that a node can be told to compress with. */
 export const CODEC_NAMES = ["lz4", "raw"] as const;
@@ -131,6 +132,8 @@ export interface NodeConfig {
   readonly spillBytes: number | null;
   /** A copy on that disk stands for a zone that is missing. */
   readonly replicasOnDisk: boolean;
+  /** Whether it can sit under the swap of its own kernel: src/node/swap-mode.ts. */
+  readonly swap: SwapSetting;
   /** What it may fail together with; null: the host that it is on. */
   readonly zone: string | null;
   /** Where programs come in. */
@@ -199,6 +202,7 @@ export const NODE_DEFAULTS: Omit<NodeConfig, "number" | "name"> = {
   spillPath: null,
   spillBytes: null,
   replicasOnDisk: false,
+  swap: "off",
   zone: null,
   clients: [],
   http: null,

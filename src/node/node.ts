@@ -18,6 +18,7 @@ import type { Disk } from "../core/disk.ts";
 import type { HostMemory } from "../core/host-memory.ts";
 import {
   FRAME_BYTES,
+  HELD_PAGES_MIN,
   LEFT_GRACE_MS,
   OBJECTS_PER_NODE_MAX,
   PAGE_BYTES,
@@ -113,7 +114,7 @@ export class Node implements LinkHandler, MembershipEvents {
     this.links = new Links(env, this.identity(), linkSettings(config), this);
     this.ramster = new Ramster(
       { ...env, peers: this.links, codec, codecs, seed, cipher, buggify },
-      { ...storeOptions(config, config.memoryBytes), ...ramsterSettings(config) },
+      { ...ownStoreOptions(config), ...ramsterSettings(config) },
     );
     this.foreign = null;
     if (config.lendBytes > 0) {
@@ -367,6 +368,13 @@ function storeOptions(config: NumberedConfig, bytes: number): ZcacheOptions {
     persZpageBytesMax: config.persZpageBytesMax,
     persZpageMeanBytes: config.persZpageMeanBytes,
   };
+}
+
+/** In swap mode its frames are held, and records of what they hold and of what may be away. */
+function ownStoreOptions(config: NumberedConfig): ZcacheOptions {
+  const options = storeOptions(config, config.memoryBytes);
+  if (config.swap === "off") return options;
+  return { ...options, heldPages: Math.max(HELD_PAGES_MIN, 2 * options.frameCountMax) };
 }
 
 function ramsterSettings(config: NumberedConfig) {

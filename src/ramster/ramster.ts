@@ -489,14 +489,14 @@ export class Ramster implements PamOps {
 
   private openSpill(
     parts: { memory: Memory; clock: Clock; log: Log; disk: Disk | null },
-    { spillBytes, pageCountMax }: RamsterSettings,
+    { spillBytes, pageCountMax, heldPages }: RamsterSettings,
   ): Spill | null {
     const { disk } = parts;
     if (disk === null) return null;
     const onReady = (): void => this.remotify.pump();
     const { spillCounters: counters } = this;
     const ways = { ...parts, disk, counters, backoffMs: remotifyBackoffMs, onReady };
-    return new Spill(ways, { byteCount: spillBytes, pageCountMax });
+    return new Spill(ways, { byteCount: spillBytes, pageCountMax, heldPages });
   }
 
   /** Flushes many pages with one message for each holder: every version so far is meant. */

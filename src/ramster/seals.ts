@@ -34,13 +34,13 @@ export class Seals {
 
   constructor(
     parts: { memory: Memory; zcache: Zcache; counters: RamsterCounters; cipher: Seal },
-    settings: { pageCountMax: number },
+    settings: { pageCountMax: number; heldPages?: number },
   ) {
     this.zcache = parts.zcache;
     this.counters = parts.counters;
     this.cipher = parts.cipher;
-    const shape = { rowCountMax: settings.pageCountMax, wordsPerRow: SEAL_TAG_WORDS };
-    this.tags = new Rows(parts.memory, shape);
+    const { pageCountMax: rowCountMax, heldPages: heldRows } = settings;
+    this.tags = new Rows(parts.memory, { rowCountMax, wordsPerRow: SEAL_TAG_WORDS, heldRows });
     const nothing = { zpageBytes: 0, codec: 0, checksum: 0, version: 0 };
     this.opened = { bytes: new Uint8Array(PAGE_BYTES), at: 0, ...nothing };
   }

@@ -99,7 +99,7 @@ export class Spill implements DiskSink {
       /** It takes pages again. */
       onReady: () => void;
     },
-    options: { byteCount: number; pageCountMax: number },
+    options: { byteCount: number; pageCountMax: number; heldPages?: number | undefined },
   ) {
     this.memory = parts.memory;
     this.disk = parts.disk;
@@ -109,7 +109,8 @@ export class Spill implements DiskSink {
     this.backoffMs = parts.backoffMs;
     this.onReady = parts.onReady;
     this.sectors = new Sectors(parts.memory, Math.floor(options.byteCount / SECTOR_BYTES));
-    this.places = new Rows(parts.memory, { rowCountMax: options.pageCountMax, wordsPerRow: 1 });
+    const { pageCountMax: rowCountMax, heldPages: heldRows } = options;
+    this.places = new Rows(parts.memory, { rowCountMax, wordsPerRow: 1, heldRows });
   }
 
   get bytesUsed(): number {

@@ -30,7 +30,8 @@ export class HashIndex {
     this.table = table;
     this.hashOf = hashOf;
     const rowCountMax = Math.max(table.rowCountMax, BUCKETS_MIN) + 1;
-    this.heads = new Rows(memory, { rowCountMax, wordsPerRow: 1 });
+    // A bucket a row; each is held as its row is.
+    this.heads = new Rows(memory, { rowCountMax, wordsPerRow: 1, heldRows: table.heldRows });
   }
 
   headOf(hash: number): number {

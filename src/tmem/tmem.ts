@@ -23,7 +23,7 @@
  */
 import { assert } from "../core/assert.ts";
 import { Handle } from "../core/handle.ts";
-import { POOLS_PER_CLIENT_MAX, VERSION_END } from "../core/limits.ts";
+import { HELD_OBJECTS, POOLS_PER_CLIENT_MAX, VERSION_END } from "../core/limits.ts";
 import { RowList } from "../core/list.ts";
 import type { Memory } from "../core/memory.ts";
 import { STATUS, type Status } from "../core/status.ts";
@@ -69,6 +69,8 @@ const WORDS_PER_OBJECT = 12;
 export interface TmemOptions {
   pageCountMax: number;
   objectCountMax: number;
+  /** Rows for so many pages are held (core/memory.ts), with their hash. */
+  heldPages?: number;
 }
 
 export class Tmem {
@@ -90,10 +92,12 @@ export class Tmem {
     this.pages = new Table(memory, {
       rowCountMax: options.pageCountMax,
       wordsPerRow: WORDS_PER_PAGE,
+      heldRows: options.heldPages ?? 0,
     });
     this.objects = new Table(memory, {
       rowCountMax: options.objectCountMax,
       wordsPerRow: WORDS_PER_OBJECT,
+      heldRows: Math.min(options.heldPages ?? 0, HELD_OBJECTS),
     });
     this.pageHash = new HashIndex(memory, this.pages, (page) => {
       return pageHashOf(this.pages.get(page, PAGE_OBJECT), this.pages.get(page, PAGE_INDEX));

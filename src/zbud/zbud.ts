@@ -93,6 +93,7 @@ export class Zbud {
     const rows = new Rows(memory, {
       rowCountMax: frames.frameCountMax,
       wordsPerRow: WORDS_PER_FRAME,
+      heldRows: frames.held ? frames.frameCountMax : 0,
     });
     this.rows = rows;
     const byChunks = (): RowList[] =>

@@ -56,6 +56,8 @@ assert(VERSION_AT + 8 === CHECKSUM_PREFIX_BYTES);
 export interface ZcacheOptions extends BudgetOptions {
   pageCountMax: number;
   objectCountMax: number;
+  /** Its frames, and records of so many pages, are held (core/memory.ts); 0 or not said: none. */
+  heldPages?: number;
   /** Persistent pages that compress to more are refused, or stored whole (reference 4.2). */
   persZpageBytesMax: number;
   /** Above this a persistent page is taken only while the mean of the store is below it. */
@@ -110,7 +112,8 @@ export class Zcache implements PamOps, EvictSink {
     this.seed = parts.seed;
     this.options = options;
     this.budget = new Budget(options);
-    this.frames = new FramePool(parts.memory, { frameCountMax: options.frameCountMax });
+    const { frameCountMax, heldPages = 0 } = options;
+    this.frames = new FramePool(parts.memory, { frameCountMax, held: heldPages > 0 });
     this.zbud = new Zbud(parts.memory, this.frames);
     this.tmem = new Tmem(parts.memory, options, this);
     this.checksummer = new Checksummer(parts.memory);

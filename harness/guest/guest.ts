@@ -1,0 +1,140 @@
+/**
+ * Guest: a machine in QEMU, emulated in software, whose stock kernel swaps on an NBD export while
+ * a program fills more memory than it has.
+ *
+ *     booted -> "GUEST swap on" -> "WALK pass 1 filled" -> ... -> "WALK OK" -> "GUEST OK" -> ended
+ *                                                     \____________\________-> "... FAIL why"
+ *
+ * Two ways to the export, which differ in who is the NBD client:
+ *
+ *     disk   guest's kernel -> virtio-blk -> QEMU, the client -> server
+ *     nbd    guest's kernel, the client -> virtio-net -> QEMU's user network -> server
+ *
+ * And one in which the guest runs `ramster swap on` and `off`, beside a node in swap mode.
+ *
+ * It proves that bytes come back right; how fast the server is it hides.
+ */
+import type { GuestImage } from "./image.ts";
+
+/** Where the server of the export is, seen from this machine. */
+export interface ExportServer {
+  readonly host: string;
+  readonly port: number;
+  readonly exportName: string;
+}
+
+export interface GuestOptions {
+  /** "program": ours in the guest has the kernel do it, see swap-command.sh. */
+  readonly client: "disk" | "nbd" | "program";
+  readonly memoryMib: number;
+  /** What the program fills. */
+  readonly walkMib: number;
+  readonly passes: number;
+}
+
+/** What a guest that ended well has counted. */
+export interface WalkResult {
+  readonly pages: number;
+  readonly pagesIn: number;
+  readonly pagesOut: number;
+}
+
+const LINES_KEPT = 60;
+
+export class Guest implements AsyncDisposable {
+  /** What it has said last, of its kernel too. */
+  readonly lines: string[] = [];
+  private readonly child: Bun.Subprocess<"ignore", "pipe", "pipe">;
+  private readonly ended: Promise<void>;
+  private readonly watchers = new Set<() => void>();
+  private hasEnded = false;
+
+  /** Boots it. */
+  constructor(image: GuestImage, server: ExportServer, options: GuestOptions) {
+    const argv = qemuArguments(image, server, options);
+    this.child = Bun.spawn(argv, { stdin: "ignore", stdout: "pipe", stderr: "pipe" });
+    const streams = [this.child.stdout, this.child.stderr].map((it) => this.keepLines(it));
+    this.ended = Promise.all([...streams, this.child.exited]).then(() => {
+      this.hasEnded = true;
+      this.wake();
+    });
+  }
+
+  /** Resolves at a line that matches, of now or later. Rejects when it ends without one. */
+  async said(pattern: RegExp): Promise<RegExpExecArray> {
+    for (;;) {
+      for (const line of this.lines) {
+        const match = pattern.exec(line);
+        if (match !== null) return match;
+      }
+      if (this.hasEnded) throw new Error(`It ended without ${pattern}:\n${this.lines.join("\n")}`);
+      await new Promise<void>((resolve) => this.watchers.add(resolve));
+    }
+  }
+
+  /** To its end. Rejects when it says that something is wrong, or does not say that all is right. */
+  async result(): Promise<WalkResult> {
+    await this.ended;
+    const failure = this.lines.find((line) => /^(GUEST|WALK) FAIL/.test(line));
+    if (failure !== undefined) throw new Error(`${failure}\n${this.lines.join("\n")}`);
+    await this.said(/^GUEST OK$/);
+    const walk = /^WALK OK pages (\d+) passes \d+ pswpin (\d+) pswpout (\d+)$/;
+    const [, pages, pagesIn, pagesOut] = await this.said(walk);
+    return { pages: Number(pages), pagesIn: Number(pagesIn), pagesOut: Number(pagesOut) };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.child.kill("SIGKILL");
+    await this.ended;
+  }
+
+  private wake(): void {
+    for (const resolve of this.watchers) resolve();
+    this.watchers.clear();
+  }
+
+  private async keepLines(stream: ReadableStream<Uint8Array>): Promise<void> {
+    const decoder = new TextDecoder();
+    let unfinished = "";
+    const keep = (lines: readonly string[]): void => {
+      this.lines.push(...lines.map((line) => line.trimEnd()).filter((line) => line !== ""));
+      // What the guest itself says is kept; of its kernel the last words are.
+      while (this.lines.length > LINES_KEPT) {
+        const first = this.lines.findIndex((line) => !/^(GUEST|WALK)/.test(line));
+        this.lines.splice(Math.max(0, first), 1);
+      }
+      this.wake();
+    };
+    for await (const chunk of stream) {
+      const lines = (unfinished + decoder.decode(chunk, { stream: true })).split("\n");
+      unfinished = lines.pop() ?? "";
+      keep(lines);
+    }
+    keep([unfinished]);
+  }
+}
+
+function qemuArguments(
+  { kernel, initramfs }: GuestImage,
+  { host, port, exportName }: ExportServer,
+  { client, memoryMib, walkMib, passes }: GuestOptions,
+): string[] {
+  const words = [
+    ...["console=ttyS0", "quiet", "panic=-1", "rdinit=/init"],
+    ...[`ramster.swap=${client}`, `ramster.port=${port}`, `ramster.export=${exportName}`],
+    ...[`ramster.mib=${walkMib}`, `ramster.passes=${passes}`],
+  ];
+  const drive = [
+    ...["driver=nbd", "server.type=inet", `server.host=${host}`, `server.port=${port}`],
+    ...[`export=${exportName}`, "if=none", "id=d0", "cache=none", "discard=unmap"],
+    "reconnect-delay=30",
+  ];
+  const net = ["-netdev", "user,id=n0", "-device", "virtio-net-pci,netdev=n0,romfile="];
+  const disk = ["-drive", drive.join(","), "-device", "virtio-blk-pci,drive=d0"];
+  return [
+    ...["qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", "max", "-M", "q35"],
+    ...["-smp", "1", "-m", String(memoryMib), "-nographic", "-nodefaults", "-serial", "stdio"],
+    ...["-no-reboot", "-kernel", kernel, "-initrd", initramfs, "-append", words.join(" ")],
+    ...(client === "disk" ? disk : net),
+  ];
+}

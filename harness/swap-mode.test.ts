@@ -1,0 +1,116 @@
+/**
+ * Swap mode on this machine: a real node asks for it, and /proc must agree with what its log says.
+ * Which of the things hold depends on who runs this, and where: as root with all capabilities all
+ * of them do.
+ */
+import { expect, test } from "bun:test";
+import { readdirSync, readFileSync } from "node:fs";
+import { counter, fill, logged, PROGRAM, ProcessWorld } from "./process-world.ts";
+
+const MIB = 1024 * 1024;
+const TEST_MS = 60_000;
+/** PF_MEMALLOC_NOIO: what PR_SET_IO_FLUSHER sets. */
+const NO_IO = 0x0008_0000;
+
+/** What the kernel says of a process. */
+function seen(pid: number) {
+  const status = readFileSync(`/proc/${pid}/status`, "utf8");
+  const bytes = (name: string) => {
+    return 1024 * Number(new RegExp(`^${name}:\\s+(\\d+) kB`, "m").exec(status)?.[1]);
+  };
+  const flags = readdirSync(`/proc/${pid}/task`).map((task) => {
+    const stat = readFileSync(`/proc/${pid}/task/${task}/stat`, "utf8");
+    return Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[6]);
+  });
+  return {
+    residentBytes: bytes("VmRSS"),
+    lockedBytes: bytes("VmLck"),
+    areFlushers: flags.every((it) => (it & NO_IO) !== 0),
+    oomScore: Number(readFileSync(`/proc/${pid}/oom_score_adj`, "utf8")),
+  };
+}
+
+test(
+  "says of each thing whether it holds, and the kernel says the same",
+  async () => {
+    await using world = new ProcessWorld();
+    const node = await world.start("node", 1, ["--swap", "--memory=32MiB"]);
+    await logged(node, /swap mode: memory /);
+    const log = node.stderr.join("\n");
+    const { lockedBytes, residentBytes, areFlushers, oomScore } = seen(node.pid);
+    expect(log.includes("memory is locked")).toBe(lockedBytes >= residentBytes);
+    expect(log.includes("all threads are IO flushers")).toBe(areFlushers);
+    expect(log.includes("the OOM killer leaves it alone")).toBe(oomScore === -1000);
+    expect(log.match(/swap mode:/g)?.length).toBe(3);
+  },
+  TEST_MS,
+);
+
+test(
+  "what its pages need is there from the start, and stays",
+  async () => {
+    await using world = new ProcessWorld();
+    const held = await world.start("node", 1, ["--swap", "--memory=64MiB", "--target=none"]);
+    const usual = await world.start("node", 2, ["--memory=64MiB", "--target=none"]);
+    const anonymous = (pid: number) => {
+      const rss = readFileSync(`/proc/${pid}/status`, "utf8");
+      return 1024 * Number(/^RssAnon:\s+(\d+) kB/m.exec(rss)?.[1]);
+    };
+    const before = anonymous(held.pid);
+    expect(before).toBeGreaterThan(74 * MIB);
+    expect(anonymous(usual.pid)).toBeLessThan(40 * MIB);
+    const client = await world.connect(held);
+    const pool = await client.newPool({ persistent: true });
+    expect(await fill(pool, 16_000)).toBeGreaterThan(8000);
+    expect(await counter(client, "page_count")).toBeGreaterThan(8000);
+    await pool.destroy();
+    expect(anonymous(held.pid)).toBeGreaterThan(before - MIB);
+  },
+  TEST_MS,
+);
+
+test(
+  "strict, runs exactly where all of it holds",
+  async () => {
+    await using world = new ProcessWorld();
+    const easy = await world.start("node", 1, ["--swap", "--memory=1MiB"]);
+    await logged(easy, /swap mode: memory /);
+    const all = !easy.stderr.some((line) => line.includes("ramster warn: swap mode"));
+    const strict = world.startUnready("node", 2, ["--swap=strict", "--memory=1MiB"]);
+    if (all) {
+      await strict.ready();
+      expect(await strict.stop()).toBe(0);
+      return;
+    }
+    await expect(strict.ready()).rejects.toThrow('Cannot use --swap "strict": ');
+    expect(await strict.child.exited).toBe(2);
+  },
+  TEST_MS,
+);
+
+const tools = ["setpriv", "prlimit"];
+const isRoot = process.getuid?.() === 0;
+
+test.skipIf(!isRoot || tools.some((it) => Bun.which(it) === null))(
+  "without the right to lock memory it says what the limit is, and strict ends with 2",
+  async () => {
+    await using world = new ProcessWorld();
+    const limited = ["setpriv", "--bounding-set=-ipc_lock", "prlimit", "--memlock=65536"];
+    const argv = ["node", "--number=1", "--gossip=none", "--listen=127.0.0.1:0", "--swap"];
+    const node = world.spawnCommand([...limited, ...PROGRAM, ...argv]);
+    const text = await readUntil(node.stderr, "memory may be swapped out");
+    expect(text).toMatch(/memory may be swapped out: mlock: ENOMEM, RLIMIT_MEMLOCK is 65536\n/);
+    expect(seen(node.pid).lockedBytes).toBeLessThanOrEqual(65536);
+  },
+  TEST_MS,
+);
+
+async function readUntil(stream: ReadableStream<Uint8Array>, word: string): Promise<string> {
+  const decoder = new TextDecoder();
+  let text = "";
+  for await (const chunk of stream) {
+    text += decoder.decode(chunk, { stream: true });
+    if (text.includes(word) && text.endsWith("\n")) return text;
+  }
+  throw new Error(`It ended without "${word}": ${text}`);
+}

@@ -1,0 +1,35 @@
+/**
+ * `ramster swap on|off|status`: lets this machine's kernel swap on an export of a node, and ends
+ * that again. The steps are in swap-steps.ts; systemd/ does the same at boot and at shutdown.
+ */
+import { unreachable } from "../core/assert.ts";
+import { EXIT, type ExitCode } from "./exit.ts";
+import type { SwapOptions } from "./options.ts";
+import { print } from "./print.ts";
+import { Progress } from "./progress.ts";
+import { BunShell } from "./shell.ts";
+import { swapOff, swapOn, swapStatus } from "./swap-steps.ts";
+
+export async function run(options: SwapOptions): Promise<ExitCode> {
+  await print(`${await outcome(options)}\n`);
+  return EXIT.DONE;
+}
+
+async function outcome(options: SwapOptions): Promise<string> {
+  const shell = new BunShell();
+  switch (options.action) {
+    case "on":
+      return swapOn(shell, options);
+    case "off": {
+      const progress = new Progress(process.stderr, { quiet: false });
+      return swapOff(shell, options, {
+        progress,
+        line: (text) => console.error(`ramster: ${text}`),
+      });
+    }
+    case "status":
+      return swapStatus(shell).join("\n");
+    default:
+      return unreachable(options);
+  }
+}

@@ -1,0 +1,145 @@
+import { describe, expect, test } from "bun:test";
+import type { HostProcess, Refusal } from "../core/host-process.ts";
+import { Log } from "../core/log.ts";
+import { SwapMode } from "./swap-mode.ts";
+
+/** A kernel as it may be: what it refuses, and what it says then. */
+class FakeHost implements HostProcess {
+  readonly calls: string[] = [];
+  lockRefusal: Refusal = null;
+  flusherRefusal: Refusal = null;
+  startRefusal: Refusal = null;
+  oomRefusal: Refusal = null;
+  residentBytes = 40 * 2 ** 20;
+  lockedBytes = 0;
+  threads = 8;
+  flushers = 0;
+  score: number | null = 0;
+
+  lockMemory(): Refusal {
+    this.calls.push("lock");
+    if (this.lockRefusal === null) this.lockedBytes = 100 * 2 ** 20;
+    return this.lockRefusal;
+  }
+
+  residence() {
+    return { residentBytes: this.residentBytes, lockedBytes: this.lockedBytes };
+  }
+
+  becomeIoFlusher(): Refusal {
+    this.calls.push("flusher");
+    if (this.flusherRefusal === null) this.flushers = 1;
+    return this.flusherRefusal;
+  }
+
+  ioFlushers() {
+    return { threads: this.threads, flushers: this.flushers };
+  }
+
+  /** A real one does not come back. */
+  startAgain(): Refusal {
+    this.calls.push("again");
+    if (this.startRefusal === null) this.flushers = this.threads;
+    return this.startRefusal;
+  }
+
+  setOomScore(score: number): Refusal {
+    this.calls.push(`score ${score}`);
+    if (this.oomRefusal === null) this.score = score;
+    return this.oomRefusal;
+  }
+
+  oomScore(): number | null {
+    return this.score;
+  }
+}
+
+/** The lines of its log, and what was thrown. */
+function entered(host: HostProcess | null, options = { isStrict: false }) {
+  const lines: string[] = [];
+  const log = new Log((level, _area, line) => lines.push(`${level}: ${line}`));
+  const mode = new SwapMode(host, log, options);
+  let error: unknown = null;
+  try {
+    mode.begin();
+    mode.lock();
+  } catch (thrown) {
+    error = thrown;
+  }
+  return { lines, error };
+}
+
+const ALL_HOLDS = [
+  "info: swap mode: all threads are IO flushers",
+  "info: swap mode: the OOM killer leaves it alone",
+  "info: swap mode: memory is locked, 40MiB of it",
+];
+
+describe("SwapMode", () => {
+  test("asks for everything, looks whether it holds, and says so", () => {
+    const host = new FakeHost();
+    expect(entered(host, { isStrict: true })).toEqual({ lines: ALL_HOLDS, error: null });
+    expect(host.calls).toEqual(["flusher", "again", "score -1000", "lock"]);
+  });
+
+  test("asks for nothing that holds already, so that it does not start again for ever", () => {
+    const host = new FakeHost();
+    host.flushers = host.threads;
+    host.score = -1000;
+    expect(entered(host).lines).toEqual(ALL_HOLDS);
+    expect(host.calls).toEqual(["lock"]);
+  });
+
+  test("says of each thing why it does not hold, and goes on", () => {
+    const host = new FakeHost();
+    host.flusherRefusal = "prctl(PR_SET_IO_FLUSHER): EPERM";
+    host.oomRefusal = "writing /proc/self/oom_score_adj: EACCES";
+    host.lockRefusal = "mlockall: ENOMEM, RLIMIT_MEMLOCK is 8388608";
+    expect(entered(host)).toEqual({
+      lines: [
+        "warn: swap mode: threads may wait for their own swap, 0 of 8 are IO flushers: prctl(PR_SET_IO_FLUSHER): EPERM",
+        "warn: swap mode: the OOM killer may take it: writing /proc/self/oom_score_adj: EACCES",
+        "warn: swap mode: memory may be swapped out: mlockall: ENOMEM, RLIMIT_MEMLOCK is 8388608",
+      ],
+      error: null,
+    });
+    expect(host.calls).toEqual(["flusher", "score -1000", "lock"]);
+  });
+
+  test("believes what it sees, not what it was told", () => {
+    const host = new FakeHost();
+    host.setOomScore = () => null;
+    host.lockMemory = () => null;
+    host.startAgain = () => null;
+    expect(entered(host).lines).toEqual([
+      "warn: swap mode: threads may wait for their own swap, 1 of 8 are IO flushers",
+      "warn: swap mode: the OOM killer may take it: oom_score_adj is 0",
+      "warn: swap mode: memory may be swapped out: the kernel says that it is not locked",
+    ]);
+  });
+
+  test("strict, refuses in one line", () => {
+    const host = new FakeHost();
+    host.oomRefusal = "writing /proc/self/oom_score_adj: EACCES";
+    const { error } = entered(host, { isStrict: true });
+    expect(error).toMatchObject({
+      code: "BAD_CONFIG",
+      message:
+        'Cannot use --swap "strict": the OOM killer may take it: writing /proc/self/oom_score_adj: EACCES',
+    });
+    expect(host.calls).not.toContain("lock");
+  });
+
+  test("strict, refuses memory that is not locked", () => {
+    const host = new FakeHost();
+    host.lockRefusal = "mlockall: EPERM";
+    const { error } = entered(host, { isStrict: true });
+    expect(String(error)).toContain("memory may be swapped out: mlockall: EPERM");
+  });
+
+  test("without a kernel to ask nothing holds", () => {
+    const { lines, error } = entered(null, { isStrict: true });
+    expect(lines).toEqual(["warn: swap mode: nothing holds: bun:ffi has no C library here"]);
+    expect(error).toMatchObject({ code: "BAD_CONFIG" });
+  });
+});
