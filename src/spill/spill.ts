@@ -287,7 +287,7 @@ export class Spill implements DiskSink {
     }
   }
 
-  private get hasRoom(): boolean {
+  get hasRoom(): boolean {
     return !this.isFull && this.sectors.freeCount >= SECTORS_FREE_MIN;
   }
 
