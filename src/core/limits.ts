@@ -360,6 +360,9 @@ export const NBD_EXTENTS_MAX = 1024;
 export const NBD_STATUS_PAGES_MAX = 16_384;
 /** Pages that one CACHE brings closer. */
 export const NBD_CACHE_PAGES_MAX = 1024;
+/** Pages that are fetched ahead of a read that goes by even steps, at most, and that are kept. */
+export const NBD_PREFETCH_AHEAD_MAX = 128;
+export const NBD_PREFETCH_PAGES = 512;
 /** Everything must have been full for so long before a write is refused: news comes once a second. */
 export const NBD_FULL_MS = 2000;
 /** How long a request waits for the cluster: longer than a failover, shorter than a kernel waits. */

@@ -14,6 +14,10 @@ export class NbdCounters {
   nbd_enospc = 0;
   /** Requests that were not answered in the same turn. */
   nbd_requests_waited = 0;
+  /** Pages that were fetched ahead, those that were then read, and those that never were. */
+  nbd_prefetches = 0;
+  nbd_prefetch_hits = 0;
+  nbd_prefetch_wasted = 0;
   nbd_connections = 0;
   nbd_connections_refused = 0;
 }

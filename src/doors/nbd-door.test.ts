@@ -389,6 +389,56 @@ test("more connections than there may be are closed, and the others served", asy
   await world.stop();
 });
 
+test("an export that nobody uses can be removed, with all that it holds", async () => {
+  const world = await World.start({ exports: [DISK, { name: "b", byteCount: MIB }] });
+  const { sim } = world;
+  const client = await world.connect();
+  await fill(world, client);
+  const { admin } = sim.node(0).node;
+  expect(admin.getKnob("exports")).toBe("disk,b");
+  expect(() => admin.setKnob("exports", "b")).toThrow('clients of "disk" are connected');
+  expect(() => admin.setKnob("exports", "b,c")).toThrow('there is no export "c"');
+  sim.network.cut("program", sim.node(0).host);
+  sim.clock.runUntil(() => world.door.stats()[0]?.connections === 0, 1000);
+  expect(admin.setKnob("exports", "b")).toBe("b");
+  const isEmpty = (): boolean => sim.node(1).counter("foreign_pers_pages") === 0;
+  expect(sim.clock.runUntil(isEmpty, 10_000)).toBe(true);
+  expect(sim.node(0).node.ramster.pools().length).toBe(1);
+  expect(admin.setKnob("io_timeout_ms", "5000")).toBe("5000");
+  expect(() => admin.setKnob("warn_at_percent", "101")).toThrow("from 1 to 100");
+  await world.stop();
+});
+
+test("reads in order are fetched ahead, and random ones are not", async () => {
+  const world = await World.start();
+  const client = await world.connect();
+  await fill(world, client);
+  const { counters } = world.door;
+  for (let at = 0; at < 8 * MIB; at += 32 * 1024) {
+    const { data } = await world.wait(client.ask(read(at, 32 * 1024)));
+    const block = bytesFrom(new SeededRandom(at - (at % MIB) + 1), MIB);
+    expect(Buffer.compare(data, block.subarray(at % MIB, (at % MIB) + 32 * 1024))).toBe(0);
+    // What was fetched ahead of a page that is then written is not what it is.
+    const next = at + 48 * 1024;
+    const own = new Uint8Array(PAGE_BYTES).fill(3);
+    if (at % (256 * 1024) !== 0) continue;
+    await world.wait(client.ask(read(next, 1)));
+    const before = (await world.wait(client.ask(read(next, PAGE_BYTES)))).data;
+    await world.wait(client.ask(write(next, own)));
+    expect((await world.wait(client.ask(read(next, PAGE_BYTES)))).data).toEqual(own);
+    await world.wait(client.ask(write(next, before)));
+  }
+  expect(counters.nbd_prefetch_hits).toBeGreaterThan(1000);
+  expect(counters.nbd_prefetch_wasted).toBeLessThan(counters.nbd_prefetch_hits / 2);
+  const before = counters.nbd_prefetches;
+  const random = new SeededRandom(4);
+  for (let i = 0; i < 200; i += 1) {
+    await world.wait(client.ask(read(below(random, 4000) * PAGE_BYTES, PAGE_BYTES)));
+  }
+  expect(counters.nbd_prefetches - before).toBeLessThan(250); // Of the course before.
+  await world.stop();
+});
+
 test("every status has its error, and only OK has none", () => {
   for (const status of Object.values(STATUS) as Status[]) {
     expect(errnoOf(status) === ERRNO.OK).toBe(status === STATUS.OK);

@@ -31,9 +31,10 @@ import { type Address, isLoopback } from "../net/address.ts";
 import type { Listener, Stream, StreamEvents, TlsMaterial, Transport } from "../net/transport.ts";
 import type { Ramster } from "../ramster/ramster.ts";
 import { NbdCounters } from "./nbd-counters.ts";
-import { type ExportConfig, NbdExport } from "./nbd-export.ts";
+import { type ExportConfig, NbdExport, OBJECTS_PER_EXPORT } from "./nbd-export.ts";
 import { NbdIo } from "./nbd-io.ts";
 import { NbdPages } from "./nbd-pages.ts";
+import { NbdPrefetch } from "./nbd-prefetch.ts";
 import { NbdRoom } from "./nbd-room.ts";
 import { NbdRunner } from "./nbd-runner.ts";
 
@@ -49,7 +50,7 @@ export interface NbdDoorParts {
 }
 
 export interface NbdDoorSettings {
-  exports: readonly ExportConfig[];
+  readonly exports: readonly ExportConfig[];
   ioTimeoutMs: number;
   warnAtPercent: number;
 }
@@ -69,6 +70,7 @@ export class NbdDoor implements NbdHandler {
   /** May change while it runs. */
   readonly settings: NbdDoorSettings;
   private readonly parts: NbdDoorParts;
+  private readonly pages: NbdPages;
   private readonly io: NbdIo;
   private readonly runner: NbdRunner;
   private readonly room: NbdRoom;
@@ -89,11 +91,13 @@ export class NbdDoor implements NbdHandler {
     const { counters } = this;
     this.room = new NbdRoom(parts, { warnAtPercent });
     const { room } = this;
-    const pages = new NbdPages({ ...parts, counters, room });
+    this.pages = new NbdPages({ ...parts, counters, room });
+    const { pages } = this;
     const giveLong = (byteCount: number): void => this.giveLong(byteCount);
-    this.runner = new NbdRunner({ ...parts, counters, pages, giveLong, ioTimeoutMs });
+    const prefetch = new NbdPrefetch({ ...parts, counters });
+    this.runner = new NbdRunner({ ...parts, counters, pages, prefetch, giveLong, ioTimeoutMs });
     const { runner } = this;
-    this.io = new NbdIo({ ...parts, counters, pages, runner });
+    this.io = new NbdIo({ ...parts, counters, pages, runner, prefetch });
     for (const [type, config] of settings.exports.entries()) {
       const pool = parts.ramster.newPool({ persistent: true, storeWhole: true });
       assert(pool !== null, "there are more pools than exports");
@@ -121,12 +125,7 @@ export class NbdDoor implements NbdHandler {
     for (const listener of this.listeners) listener.close();
     for (const connection of [...this.connections]) connection.stop();
     this.runner.stop();
-    if (this.connections.size > 0) {
-      await new Promise<void>((resolve) => {
-        this.onEmpty = resolve;
-        this.parts.clock.after(GOODBYE_TIMEOUT_MS, resolve);
-      });
-    }
+    if (this.connections.size > 0) await this.untilEmpty();
     for (const connection of [...this.connections]) connection.cut();
     if (this.timer !== null) this.parts.clock.cancel(this.timer);
     this.timer = null;
@@ -149,6 +148,25 @@ export class NbdDoor implements NbdHandler {
       used_bytes: pool.pageCount * PAGE_BYTES,
       connections: connectionCount,
     }));
+  }
+
+  /**
+   * Gives up an export that no client uses, and all that it holds: the original's "invalidate
+   * area", an object a turn.
+   */
+  remove(name: string): void {
+    const index = this.exports.findIndex((exp) => exp.name === name);
+    const [exp] = this.exports.splice(index, 1);
+    assert(index >= 0 && exp !== undefined && exp.connectionCount === 0);
+    this.parts.log.write("info", "doors", `export "${name}" is removed`);
+    this.invalidateArea(exp, OBJECTS_PER_EXPORT - 1);
+  }
+
+  private invalidateArea(exp: NbdExport, object: number): void {
+    if (this.isStopping) return; // All of it goes with the node.
+    this.pages.freeObject(exp, object);
+    if (object > 0) this.parts.clock.soon(() => this.invalidateArea(exp, object - 1));
+    else this.parts.ramster.flushPool(exp.pool.id, { destroy: true });
   }
 
   /** Kernel names to values. */
@@ -199,6 +217,16 @@ export class NbdDoor implements NbdHandler {
       this.parts.log.write("info", "doors", `${what}: ${reason}`);
     }
     if (this.connections.size === 0) this.onEmpty();
+  }
+
+  private async untilEmpty(): Promise<void> {
+    const { clock } = this.parts;
+    let timer: TimerId | null = null;
+    await new Promise<void>((resolve) => {
+      this.onEmpty = resolve;
+      timer = clock.after(GOODBYE_TIMEOUT_MS, resolve);
+    });
+    if (timer !== null) clock.cancel(timer);
   }
 
   private accept(tls: TlsMode): StreamEvents {

@@ -11,13 +11,16 @@
  * of them made of it.
  */
 import { Handle } from "../core/handle.ts";
-import { PAGE_BYTES } from "../core/limits.ts";
+import { NBD_EXPORT_BYTES_MAX, PAGE_BYTES } from "../core/limits.ts";
 import type { Device } from "../nbd/device.ts";
 import type { Pool } from "../tmem/pool.ts";
 import type { NbdWork } from "./nbd-work.ts";
+import { Trend } from "./trend.ts";
 
 /** The original's SWIZ_BITS: objects of an export. */
 export const OBJECTS_PER_EXPORT = 256;
+
+const PAGES_PER_EXPORT_MAX = NBD_EXPORT_BYTES_MAX / PAGE_BYTES;
 
 export interface ExportConfig {
   readonly name: string;
@@ -33,6 +36,8 @@ export class NbdExport implements Device {
   readonly pool: Pool;
   /** Connections that have chosen it. */
   connectionCount = 0;
+  /** Of its reads. */
+  readonly trend = new Trend();
   readonly changes = new Set<NbdWork>();
   /** Of those, that wait for an older one. */
   blockedCount = 0;
@@ -56,9 +61,9 @@ export class NbdExport implements Device {
     return this.handle;
   }
 
-  /** Any page of the object, 0 .. OBJECTS_PER_EXPORT - 1. */
-  object(number: number): Handle {
-    return this.at(number);
+  /** A number for the page, of all exports' pages. */
+  keyOf(page: number): number {
+    return this.type * PAGES_PER_EXPORT_MAX + page;
   }
 
   /** Whether an older change has a page of this one, which is among the changes. */

@@ -32,6 +32,7 @@ import type { NbdCounters } from "./nbd-counters.ts";
 import { errnoOf } from "./nbd-errors.ts";
 import type { NbdExport } from "./nbd-export.ts";
 import { type NbdPages, STEP } from "./nbd-pages.ts";
+import type { NbdPrefetch } from "./nbd-prefetch.ts";
 import { type NbdRunner, UNITS } from "./nbd-runner.ts";
 
 /** Pages of a change that is done in one go. */
@@ -43,6 +44,7 @@ export class NbdIo {
   private readonly counters: NbdCounters;
   private readonly pages: NbdPages;
   private readonly runner: NbdRunner;
+  private readonly prefetch: NbdPrefetch;
 
   constructor(parts: {
     clock: Clock;
@@ -50,12 +52,14 @@ export class NbdIo {
     counters: NbdCounters;
     pages: NbdPages;
     runner: NbdRunner;
+    prefetch: NbdPrefetch;
   }) {
     this.clock = parts.clock;
     this.ramster = parts.ramster;
     this.counters = parts.counters;
     this.pages = parts.pages;
     this.runner = parts.runner;
+    this.prefetch = parts.prefetch;
   }
 
   /** A valid request: answers it, or has it go on. */
@@ -83,10 +87,13 @@ export class NbdIo {
 
   private read(connection: NbdConnection, exp: NbdExport, request: Request): void {
     const startMs = this.clock.now();
-    if (request.byteCount > NBD_GATHER_BYTES || !this.readNow(connection, exp, request)) {
-      return this.runner.read(connection, exp, request);
-    }
-    this.ramster.latencies.local_get.add(this.clock.now() - startMs);
+    const isLong = request.byteCount > NBD_GATHER_BYTES;
+    if (isLong || !this.readNow(connection, exp, request)) {
+      this.runner.read(connection, exp, request);
+    } else this.ramster.latencies.local_get.add(this.clock.now() - startMs);
+    const first = Math.floor(request.offset / PAGE_BYTES);
+    const last = Math.floor((request.offset + request.byteCount - 1) / PAGE_BYTES);
+    if (!isLong) this.prefetch.onRead(exp, first, last - first + 1);
   }
 
   /** @returns false when a page of it is away, and nothing was answered. */
@@ -102,7 +109,10 @@ export class NbdIo {
       const at = dataAt + i * PAGE_BYTES;
       const status = this.ramster.get(exp.at(first + i), -1, output.bytes, at, null, 0);
       if (status === STATUS.OK) continue;
-      if (status === STATUS.PENDING) return false;
+      if (status === STATUS.PENDING) {
+        if (this.prefetch.take(exp, first + i, output.bytes, at)) continue;
+        return false;
+      }
       if (status !== STATUS.NOT_FOUND) {
         this.answer(connection, request, errnoOf(status));
         return true;

@@ -23,6 +23,7 @@ import type { NbdCounters } from "./nbd-counters.ts";
 import { errnoOf } from "./nbd-errors.ts";
 import { type NbdExport, OBJECTS_PER_EXPORT } from "./nbd-export.ts";
 import { type NbdPages, STEP } from "./nbd-pages.ts";
+import type { NbdPrefetch } from "./nbd-prefetch.ts";
 import { type NbdWork, NbdWorks } from "./nbd-work.ts";
 
 /** A token is work * TOKEN_STEP + page of it: 32 MiB that begin within a page are one more. */
@@ -39,6 +40,7 @@ export interface RunnerParts {
   ramster: Ramster;
   counters: NbdCounters;
   pages: NbdPages;
+  prefetch: NbdPrefetch;
   /** Memory of a long request is free. */
   giveLong: (byteCount: number) => void;
   ioTimeoutMs: () => number;
@@ -102,6 +104,7 @@ export class NbdRunner implements GetSink {
 
   /** Called now and then: what is to be asked for again, and what has waited too long. */
   tick(): void {
+    if (this.count === 0) return;
     const now = this.parts.clock.now();
     for (const work of this.works.unanswered()) {
       if (work.again.length > 0) this.askAgain(work, now);
@@ -220,6 +223,10 @@ export class NbdRunner implements GetSink {
     const isRead = work.type === COMMAND.READ;
     if (!isRead && work.edge.byteLength === 0) work.edge = new Uint8Array(PAGE_BYTES);
     const [target, at] = isRead ? [work.bytes, placeOf(work, page)] : [work.edge, 0];
+    if (isRead && this.parts.prefetch.take(exp, page, target, at)) {
+      this.got(work, page, STATUS.OK);
+      return;
+    }
     const token = work.number * TOKEN_STEP + (page - work.first);
     const status = this.parts.ramster.get(exp.at(page), -1, target, at, this, token);
     if (status === STATUS.PENDING) work.waiting += 1;

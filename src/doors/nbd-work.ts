@@ -73,6 +73,11 @@ export class NbdWork implements WholeReply {
     return this.last - this.first + 1;
   }
 
+  /** Of its buffers. */
+  get keptBytes(): number {
+    return this.bytes.byteLength + this.edge.byteLength;
+  }
+
   /** Whether both change some page of the same export. */
   overlaps(other: NbdWork): boolean {
     return this.first <= other.last && other.first <= this.last;
@@ -124,7 +129,7 @@ export class NbdWorks {
       work = new NbdWork(this.all.length, this.onFree);
       this.all.push(work);
     }
-    this.bytesKept -= work.bytes.byteLength;
+    this.bytesKept -= work.keptBytes;
     work.connection = connection;
     work.export = exp;
     work.flags = request.flags;
@@ -152,10 +157,12 @@ export class NbdWorks {
     work.isDue = false;
     work.hasEdge = false;
     work.again.length = 0;
-    const { byteLength } = work.bytes;
-    const isKept = byteLength <= NBD_WORK_KEEP_BYTES;
-    if (!isKept || this.bytesKept + byteLength > NBD_WORKS_KEEP_BYTES) work.bytes = NOTHING;
-    this.bytesKept += work.bytes.byteLength;
+    if (work.bytes.byteLength > NBD_WORK_KEEP_BYTES) work.bytes = NOTHING;
+    if (this.bytesKept + work.keptBytes > NBD_WORKS_KEEP_BYTES) {
+      work.bytes = NOTHING;
+      work.edge = NOTHING;
+    }
+    this.bytesKept += work.keptBytes;
     this.free.push(work);
   }
 }

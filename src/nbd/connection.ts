@@ -202,6 +202,7 @@ export class NbdConnection implements StreamEvents {
 
   onData(_stream: Stream, chunk: Uint8Array): void {
     if (this.phase >= ENDING) return;
+    if (this.phase === SECURING) return this.cut(); // It would be taken for secured.
     this.input.push(chunk);
     this.serve();
   }

@@ -282,6 +282,14 @@ export class Ramster implements PamOps {
     return STATUS.OK;
   }
 
+  /** The version of a page that is away; 0: it is not. */
+  versionAway(handle: Handle): number {
+    const pool = this.pool(handle.pool);
+    const { tmem } = this.zcache;
+    const page = pool === null ? 0 : tmem.find(pool, handle);
+    return page !== 0 && tmem.tag(page) === TAG.REMOTE ? tmem.version(page) : 0;
+  }
+
   /** Begins to bring the page home, if it is away and there is room. */
   bringCloser(handle: Handle): void {
     const pool = this.pool(handle.pool);
