@@ -130,12 +130,18 @@ describe("clients of NBD", () => {
   withTools(["fio"], "fio verifies what it has written at random", async () => {
     const { world, uri } = await serve();
     await using _ = world;
-    const common = ["--name=v", "--ioengine=nbd", "--verify=crc32c", "--output-format=json"];
+    const common = ["--name=v", "--ioengine=nbd", "--verify=crc32c", "--verify_state_save=0"];
     for (const flags of [
       ["--rw=randwrite", "--bs=4k", "--iodepth=64", "--size=64m"],
       ["--rw=randrw", "--bsrange=512-70k", "--bs_unaligned", "--iodepth=16", "--size=32m"],
     ]) {
-      const out = await succeed(["fio", ...common, ...flags, `--uri=${uri("disk")}`]);
+      const out = await succeed([
+        "fio",
+        "--output-format=json",
+        ...common,
+        ...flags,
+        `--uri=${uri("disk")}`,
+      ]);
       const [job] = JSON.parse(out.slice(out.indexOf("{"))).jobs;
       expect(job.error).toBe(0);
       expect(job.write.total_ios).toBeGreaterThan(300);

@@ -439,6 +439,30 @@ test("reads in order are fetched ahead, and random ones are not", async () => {
   await world.stop();
 });
 
+test("what came ahead of a page that was written since, and went away again, does not count", async () => {
+  const world = await World.start();
+  const client = await world.connect();
+  await fill(world, client);
+  for (let at = 0; at < 40 * 8; at += 8) {
+    await world.wait(client.ask(read(at * PAGE_BYTES, 8 * PAGE_BYTES)));
+  }
+  world.sim.clock.runUntil(() => false, 1000);
+  const ahead = [...Array(100).keys()].map((i) => 40 * 8 + i);
+  const own = new Uint8Array(PAGE_BYTES).fill(5);
+  own.set([1, 2, 3]);
+  for (const page of ahead) await world.wait(client.ask(write(page * PAGE_BYTES, own)));
+  for (let at = 8 * MIB; at < DISK.byteCount; at += MIB) {
+    await world.wait(client.ask(write(at, bytesFrom(new SeededRandom(at), MIB))));
+  }
+  const before = world.door.counters.nbd_requests_waited;
+  for (const page of ahead) {
+    const { data } = await world.wait(client.ask(read(page * PAGE_BYTES, PAGE_BYTES)));
+    expect(Buffer.compare(data, own)).toBe(0);
+  }
+  expect(world.door.counters.nbd_requests_waited).toBeGreaterThan(before);
+  await world.stop();
+});
+
 test("every status has its error, and only OK has none", () => {
   for (const status of Object.values(STATUS) as Status[]) {
     expect(errnoOf(status) === ERRNO.OK).toBe(status === STATUS.OK);
