@@ -19,6 +19,7 @@ import type { Ramster } from "../ramster/ramster.ts";
 import type { GetSink } from "../ramster/waiters.ts";
 import type { NbdCounters } from "./nbd-counters.ts";
 import type { NbdExport } from "./nbd-export.ts";
+import type { Trend } from "./trend.ts";
 
 const FREE = 0;
 const ASKED = 1;
@@ -52,18 +53,25 @@ export class NbdPrefetch implements GetSink {
     trend.add(first);
     const step = trend.find();
     if (step === 0) return;
-    trend.window =
-      trend.hits > 0
-        ? Math.min(NBD_PREFETCH_AHEAD_MAX, 2 * trend.window)
-        : Math.max(count, trend.window >>> 2);
-    trend.hits = 0;
-    let left = Math.min(NBD_PREFETCH_AHEAD_MAX, trend.window);
-    for (let from = first + step; left > 0; from += step) {
-      for (let page = from; page < from + count && left > 0; page += 1) {
-        left -= 1;
+    const reads = Math.ceil(this.windowOf(trend, count) / count);
+    trend.follow(step, count);
+    // Many at once cost little more than one: only when half of them have been read.
+    if (2 * trend.ahead >= reads) return;
+    while (trend.ahead < reads) {
+      const from = first + step * (trend.ahead + 1);
+      for (let page = from; page < from + count; page += 1) {
         if (page < 0 || page >= exp.pageCount || !this.ask(exp, page)) return;
       }
+      trend.ahead += 1;
     }
+  }
+
+  /** How many pages ahead: more while they are read, and soon few when they are not. */
+  private windowOf(trend: Trend, count: number): number {
+    const grown = trend.hits > 0 ? 2 * trend.window : trend.window >>> 2;
+    trend.window = Math.min(NBD_PREFETCH_AHEAD_MAX, Math.max(count, grown));
+    trend.hits = 0;
+    return trend.window;
   }
 
   /** Copies the page, which is away, to `target[at]`, if it is there. @returns whether it was. */

@@ -13,6 +13,10 @@ export class Trend {
   /** Pages to be fetched ahead, and those of them that were read since that was decided. */
   window = 0;
   hits = 0;
+  /** Reads of that step and length that have been fetched beyond the last one. */
+  ahead = 0;
+  private aheadStep = 0;
+  private aheadCount = 0;
   private readonly steps = new Float64Array(STEPS);
   private count = 0;
   private last = 0;
@@ -22,6 +26,15 @@ export class Trend {
     this.steps[this.count % STEPS] = page - this.last;
     this.count += 1;
     this.last = page;
+  }
+
+  /** The last read went by this step, or did not: `ahead` is one less, or nothing. */
+  follow(step: number, count: number): void {
+    const isSame = step === this.aheadStep && count === this.aheadCount;
+    const isNext = isSame && this.stepBefore(1) === step;
+    this.ahead = isNext ? Math.max(0, this.ahead - 1) : 0;
+    this.aheadStep = step;
+    this.aheadCount = count;
   }
 
   /** The step of more than half of the last reads, or 0: there is none. */
