@@ -53,7 +53,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   security: ["gossip", "net", "core"],
   ramster: ["spill", "zcache", "tmem", "zbud", "compress", "net", "wire", "core"],
   nbd: ["net", "core"],
-  doors: ["ramster", "tmem", "nbd", "net", "wire", "core"],
+  doors: ["ramster", "nbd", "net", "wire", "core"],
   client: ["security", "net", "wire", "memory", "core"],
   node: [
     ...["doors", "ramster", "zcache", "tmem", "zbud", "compress", "frames"],

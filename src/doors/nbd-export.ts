@@ -13,7 +13,6 @@
 import { Handle } from "../core/handle.ts";
 import { NBD_EXPORT_BYTES_MAX, PAGE_BYTES } from "../core/limits.ts";
 import type { Device } from "../nbd/device.ts";
-import type { Pool } from "../tmem/pool.ts";
 import type { NbdWork } from "./nbd-work.ts";
 import { Trend } from "./trend.ts";
 
@@ -21,6 +20,12 @@ import { Trend } from "./trend.ts";
 export const OBJECTS_PER_EXPORT = 256;
 
 const PAGES_PER_EXPORT_MAX = NBD_EXPORT_BYTES_MAX / PAGE_BYTES;
+
+/** What it has to know of its pool. */
+interface ExportPool {
+  readonly id: number;
+  readonly pageCount: number;
+}
 
 export interface ExportConfig {
   readonly name: string;
@@ -33,7 +38,7 @@ export class NbdExport implements Device {
   readonly description: string;
   readonly byteCount: number;
   readonly pageCount: number;
-  readonly pool: Pool;
+  readonly pool: ExportPool;
   /** Connections that have chosen it. */
   connectionCount = 0;
   /** Of its reads. */
@@ -44,7 +49,7 @@ export class NbdExport implements Device {
   private readonly type: number;
   private readonly handle = new Handle();
 
-  constructor({ name, byteCount }: ExportConfig, type: number, pool: Pool) {
+  constructor({ name, byteCount }: ExportConfig, type: number, pool: ExportPool) {
     this.name = name;
     this.description = "memory of a ramster cluster";
     this.byteCount = byteCount;

@@ -155,7 +155,7 @@ export class NbdIo {
     const first = Math.floor(request.offset / PAGE_BYTES);
     const last = Math.floor((request.offset + request.byteCount - 1) / PAGE_BYTES);
     for (let page = first; page <= last && page - first < NBD_CACHE_PAGES_MAX; page += 1) {
-      this.ramster.bringCloser(exp.at(page));
+      this.ramster.devicePages.bringCloser(exp.at(page));
     }
     this.answer(connection, request, ERRNO.OK);
   }

@@ -103,7 +103,7 @@ export class NbdPages {
   }
 
   isThere(exp: NbdExport, page: number): boolean {
-    return this.ramster.zcache.tmem.find(exp.pool, exp.at(page)) !== 0;
+    return this.ramster.devicePages.has(exp.at(page));
   }
 
   private free(exp: NbdExport, page: number): Step {
@@ -121,7 +121,7 @@ export class NbdPages {
       return STEP.DONE;
     }
     this.counters.frontswap_failed_stores += 1;
-    if (isOverwrite) this.ramster.zcache.lose(exp.pool, exp.at(page));
+    if (isOverwrite) this.ramster.devicePages.lose(exp.at(page));
     if (status === STATUS.NO_ROOM) this.room.refused();
     return this.failed(errnoOf(status));
   }

@@ -39,6 +39,7 @@ import { EPHEMERAL } from "../zbud/zbud.ts";
 import { Zcache, type ZcacheOptions } from "../zcache/zcache.ts";
 import { type Copies, copyAt, copyCount, hasCopy, SPILL } from "./copies.ts";
 import { RamsterCounters } from "./counters.ts";
+import { DevicePages } from "./device-pages.ts";
 import { Homecoming } from "./homecoming.ts";
 import { Latencies } from "./latencies.ts";
 import { Lenders, type Offer, type Replicas, type Target } from "./lenders.ts";
@@ -90,6 +91,7 @@ export class Ramster implements PamOps {
   readonly spillCounters = new SpillCounters();
   readonly latencies = new Latencies();
   readonly zcache: Zcache;
+  readonly devicePages: DevicePages;
   readonly settings: RamsterSettings;
   private readonly peers: Peers;
   private readonly clock: Clock;
@@ -156,6 +158,7 @@ export class Ramster implements PamOps {
     this.repatriate = new Repatriate({ ...ways, ...found, memory }, settings);
     const { repatriate } = this;
     this.homecoming = new Homecoming(zcache, repatriate);
+    this.devicePages = new DevicePages(zcache, this.homecoming);
     const onEmptied = (node: number): void => this.remotify.holderEmptied(node);
     this.losses = new Losses({ ...ways, repatriate, onCopyLost, onEmptied });
     const { losses } = this;
@@ -280,20 +283,6 @@ export class Ramster implements PamOps {
     }
     if (getAndFree === 1 || (getAndFree === 0 && !pool.persistent)) tmem.flush(page);
     return STATUS.OK;
-  }
-
-  /** The version of a page that is away; 0: it is not. */
-  versionAway(handle: Handle): number {
-    const pool = this.pool(handle.pool);
-    const { tmem } = this.zcache;
-    const page = pool === null ? 0 : tmem.find(pool, handle);
-    return page !== 0 && tmem.tag(page) === TAG.REMOTE ? tmem.version(page) : 0;
-  }
-
-  /** Begins to bring the page home, if it is away and there is room. */
-  bringCloser(handle: Handle): void {
-    const pool = this.pool(handle.pool);
-    if (pool !== null) this.homecoming.begin(this.zcache.tmem.find(pool, handle));
   }
 
   flushPage(handle: Handle): Status {
@@ -560,16 +549,13 @@ export class Ramster implements PamOps {
     const { newestVersion } = this.zcache.tmem;
     this.remotePages.eachHolder((node, owed) => {
       this.remotePages.owePools(node, newestVersion);
-      const lender = this.lenders.isCandidate(node) && this.wantsLender;
+      const isWanted = this.remotify.wantsLender || this.repair.wantsLender;
+      const lender = this.lenders.isCandidate(node) && isWanted;
       if (this.remotePages.isInDoubt(node)) this.peers.want(node);
       else if (owed === 0 && !lender && !this.repatriate.isWaitingFor(node)) {
         this.peers.unwant(node);
       }
     });
-  }
-
-  private get wantsLender(): boolean {
-    return this.remotify.wantsLender || this.repair.wantsLender;
   }
 
   private restartSelfshrink(): void {
