@@ -74,7 +74,7 @@ class NbdTarget implements FuzzTarget {
     const door = this.node?.nbdDoor;
     if (door === undefined) throw new Error("there is no door");
     const isSpoiled = below(random, 8) > 0;
-    const { bytes, count } = session(random);
+    const { bytes, count } = session(random, isSpoiled);
     const sent = isSpoiled ? mutate(random, bytes) : bytes;
     const stream = new FuzzStream(below(random, 4) === 0 ? random : null);
     const events = this.accept(stream);
@@ -155,7 +155,10 @@ class FuzzStream implements Stream {
 }
 
 /** As a client may send it, and how many requests it has that are answered without data. */
-function session(random: Random): { bytes: Uint8Array<ArrayBuffer>; count: number } {
+function session(
+  random: Random,
+  hasReads: boolean,
+): { bytes: Uint8Array<ArrayBuffer>; count: number } {
   const name: readonly Piece[] = [[4, 4], "disk"];
   const options: ReadonlyArray<() => Uint8Array> = [
     () => option(3),
@@ -174,16 +177,17 @@ function session(random: Random): { bytes: Uint8Array<ArrayBuffer>; count: numbe
   const last = greetingOf({ isStructured: below(random, 2) === 0, name: "disk" }).slice(1);
   parts.push(...last);
   const count = below(random, 12);
-  // With all of them valid, reads aside: those are answered with data, which may hold anything.
-  for (let i = 0; i < count; i += 1) parts.push(anyRequest(random, BigInt(i)));
+  // What is answered with data may hold anything: no reads where replies are counted.
+  for (let i = 0; i < count; i += 1) parts.push(anyRequest(random, BigInt(i), hasReads));
   if (below(random, 3) === 0) {
     parts.push(request({ type: 2, cookie: 0n, offset: 0, length: 0 }));
   }
   return { bytes: bytesOf(...parts), count };
 }
 
-function anyRequest(random: Random, cookie: bigint): Uint8Array {
-  const type = [1, 1, 1, 3, 4, 5, 6][below(random, 7)] ?? 1;
+function anyRequest(random: Random, cookie: bigint, hasReads: boolean): Uint8Array {
+  const types = hasReads ? [0, 0, 0, 1, 1, 1, 3, 4, 5, 6, 7] : [1, 1, 1, 3, 4, 5, 6];
+  const type = types[below(random, types.length)] ?? 1;
   if (type === 3) return request({ type, cookie, offset: 0, length: 0 });
   const length = 1 + below(random, below(random, 3) === 0 ? 20_000 : 600);
   const offset = below(random, DEVICE_BYTES - length);
