@@ -15,7 +15,7 @@ const STDERR_LINES_KEPT = 200;
 
 /** `ready node=3 name=n3 listen=127.0.0.1:41234 gossip=127.0.0.1:41235 client=unix:/tmp/a.sock` */
 const READY_LINE =
-  /^ready node=\d+ name=.+ listen=(\S+)(?: gossip=(\S+))?(?: http=(\S+))?(?: client=(.+))?$/m;
+  /^ready node=\d+ name=.+ listen=(\S+)(?: gossip=(\S+))?(?: http=(\S+))?(?: client=(.+?))?(?: nbd=(.+))?$/m;
 
 /** A node ended that nobody had asked to. */
 export class NodeDiedError extends Error {
@@ -30,6 +30,7 @@ export class NodeProcess {
   gossip = "";
   http = "";
   client = "";
+  nbd = "";
   /** What it logged last, a line an entry. */
   readonly stderr: string[] = [];
   private ending = false;
@@ -78,6 +79,7 @@ export class NodeProcess {
     this.gossip = match[2] ?? "";
     this.http = match[3] ?? "";
     this.client = match[4] ?? "";
+    this.nbd = match[5] ?? "";
   }
 
   /** SIGTERM, and SIGKILL when that does not end it. @returns its exit code. */

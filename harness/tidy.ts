@@ -52,7 +52,8 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   cluster: ["gossip", "net", "core"],
   security: ["gossip", "net", "core"],
   ramster: ["spill", "zcache", "tmem", "zbud", "compress", "net", "wire", "core"],
-  doors: ["ramster", "net", "wire", "core"],
+  nbd: ["net", "core"],
+  doors: ["ramster", "nbd", "net", "wire", "core"],
   client: ["security", "net", "wire", "memory", "core"],
   node: [
     ...["doors", "ramster", "zcache", "tmem", "zbud", "compress", "frames"],

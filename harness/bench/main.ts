@@ -12,6 +12,7 @@ import { copiesBench } from "./copies.ts";
 import { gossipBench } from "./gossip.ts";
 import { lendBackBench } from "./lend-back.ts";
 import { metadataBench } from "./metadata.ts";
+import { nbdBench } from "./nbd.ts";
 import { pagesBench } from "./pages.ts";
 import { processesBench } from "./processes.ts";
 import { remoteBench } from "./remote.ts";
@@ -29,6 +30,7 @@ const BENCHES: readonly Bench[] = [
   remoteBench,
   copiesBench,
   spillBench,
+  nbdBench,
   gossipBench,
   processesBench,
   lendBackBench,

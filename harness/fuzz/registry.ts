@@ -5,6 +5,7 @@ import { framer } from "./framer.ts";
 import type { Fuzzer } from "./fuzzer.ts";
 import { gossipPacket, gossipStream } from "./gossip.ts";
 import { lz4 } from "./lz4.ts";
+import { nbd } from "./nbd.ts";
 import { zbud } from "./zbud.ts";
 
 export const FUZZERS: readonly Fuzzer[] = [
@@ -13,6 +14,7 @@ export const FUZZERS: readonly Fuzzer[] = [
   gossipPacket,
   gossipStream,
   lz4,
+  nbd,
   zbud,
   canary,
 ];

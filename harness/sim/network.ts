@@ -320,6 +320,13 @@ class SimStream implements Stream {
     return this.pipe.take(bytes, offset, byteCount);
   }
 
+  /** There is nobody in between here: nothing is to be sealed. */
+  startTls(): void {
+    this.network.clock.soon(() => {
+      if (!this.closed) this.events.onOpen(this);
+    });
+  }
+
   pause(): void {
     this.isPaused = true;
   }

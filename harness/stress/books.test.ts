@@ -11,6 +11,7 @@ function stats(number: number, counters: Record<string, number>, peers: Peers): 
     counters,
     latencies: {},
     members: [],
+    exports: [],
     knobs: {},
     repair: { pages_at_risk: 0, pages_per_second: null, seconds_left: null },
     zbud: { eph_cumul_chunk_counts: [], pers_cumul_chunk_counts: [] },

@@ -38,7 +38,8 @@ function stats(
   }));
   const node = { number, name: `n${number}`, cluster: "c", boot_id: "0", listen: "" };
   const zbud = { eph_cumul_chunk_counts: [], pers_cumul_chunk_counts: [] };
-  return { node, counters, latencies: {}, zbud, peers, members: [], repair: NO_REPAIR, knobs: {} };
+  const nothing = { latencies: {}, members: [], exports: [], knobs: {} };
+  return { node, counters, zbud, peers, repair: NO_REPAIR, ...nothing };
 }
 
 const CLUSTER = [

@@ -82,6 +82,7 @@ describe("parseArgs() of a node", () => {
       --quota 1GiB --foreign-grace 1m --drain-timeout 5s --http 127.0.0.1:9100
       --gossip-tune probe-timeout=1s,gossip-nodes=5
       --zone rack7 --replicas 2 --seal --spill /var/spill --spill-size 2GiB --replicas-on-disk
+      --nbd unix:/run/n.sock --export swap=4GiB,a=b=64KiB --io-timeout 10s --warn-at 70
       --gossip-label blue --unused 2m --swap strict --log warn,net=debug --log-format json`;
     expect(parse(line.replaceAll("\n", " "))).toEqual({
       command: "node",
@@ -103,6 +104,13 @@ describe("parseArgs() of a node", () => {
         spillBytes: 2_147_483_648,
         replicasOnDisk: true,
         swap: "strict",
+        nbd: [{ kind: "unix", path: "/run/n.sock" }],
+        exports: [
+          { name: "swap", byteCount: 4_294_967_296 },
+          { name: "a=b", byteCount: 65_536 },
+        ],
+        ioTimeoutMs: 10_000,
+        warnAtPercent: 70,
         zone: "rack7",
         clients: [
           { kind: "unix", path: "/run/r.sock" },
@@ -424,6 +432,8 @@ describe("parseArgs() refuses", () => {
     ["node --no-seal", 'Cannot use --no-seal: "node" has no such flag, see ramster node --help'],
     ["node --spill /x", 'Cannot use --spill "/x": how large it may become takes --spill-size'],
     ["node --spill-size 1MiB", 'Cannot use --spill-size "1048576": where that is takes --spill'],
+    ["node --export swap", 'Cannot use --export "swap": write NAME=SIZE, as in "swap=4GiB"'],
+    ["node --export swap=1K", 'Cannot use --export "1K": there is no unit "K", write "1KiB"'],
     ["node --replicas-on-disk", "Cannot use --replicas-on-disk: which disk takes --spill"],
     [
       "node --spill /x --spill-size 1KiB",

@@ -15,6 +15,7 @@ import {
   KEY_DAYS_MAX,
   MEMORY_BYTES_MAX,
   MEMORY_BYTES_MIN,
+  NBD_EXPORT_BYTES_MAX,
   PAGE_BYTES,
   SETTING_MS_MAX,
   STRESS_DELAY_MS_MAX,
@@ -25,6 +26,7 @@ import {
   STRESS_WORKING_SET_RATIO,
 } from "../core/limits.ts";
 import { parseLogLevel } from "../core/log.ts";
+import type { ExportConfig } from "../doors/nbd-export.ts";
 import { type Address, parseAddress, type TcpAddress } from "../net/address.ts";
 import {
   CODEC_NAMES,
@@ -178,6 +180,10 @@ function readNode(flags: GivenFlags, machine: Machine): NodeConfig {
     spillBytes: readSpillBytes(flags),
     replicasOnDisk: flags.has("replicas-on-disk"),
     swap: parseChoice(flags.value("swap"), SWAP_SETTINGS),
+    nbd: flags.list("nbd").map(readAddress),
+    exports: flags.list("export").map(readExport),
+    ioTimeoutMs: parseDuration(flags.value("io-timeout"), NODE_BOUNDS.ioTimeoutMs),
+    warnAtPercent: parseCount(flags.value("warn-at"), NODE_BOUNDS.warnAtPercent),
     highMarkPercent: parseCount(flags.value("high-mark"), NODE_BOUNDS.highMarkPercent),
     lowMarkPercent: parseCount(flags.value("low-mark"), NODE_BOUNDS.lowMarkPercent),
     codec: parseChoice(flags.value("codec"), CODEC_NAMES),
@@ -317,6 +323,14 @@ function readReplicas(given: Given): NodeConfig["replicas"] {
 
 function readReserve(given: Given): NodeConfig["reserve"] {
   return said(given, () => parseReserve(given.text));
+}
+
+function readExport(given: Given): ExportConfig {
+  const at = given.text.lastIndexOf("=");
+  if (at <= 0) throw badValue(given, 'write NAME=SIZE, as in "swap=4GiB"');
+  const size = { ...given, text: given.text.slice(at + 1) };
+  const byteCount = parseSize(size, { min: PAGE_BYTES, max: NBD_EXPORT_BYTES_MAX });
+  return { name: given.text.slice(0, at), byteCount };
 }
 
 function readSwitch(given: Given): boolean {

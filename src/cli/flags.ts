@@ -19,6 +19,7 @@ import {
 import type { CommandSpec, FlagGroup, FlagSpec } from "./flag-spec.ts";
 import {
   ADDRESSES,
+  BLOCK_DEVICES,
   CLIENT,
   CLUSTER,
   COMPRESSION,
@@ -189,7 +190,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     summary: "Runs a node: keeps pages, and moves them away when memory is short",
     groups: [
       ...[IDENTITY, ADDRESSES, CLUSTER, NODE_SECURITY],
-      ...[NODE_MEMORY, DISK, COMPRESSION, MOVING, LINKS, LOG],
+      ...[NODE_MEMORY, DISK, BLOCK_DEVICES, COMPRESSION, MOVING, LINKS, LOG],
     ],
     examples: [
       "ramster node --listen 10.0.0.2:7777 --join 10.0.0.1:7946 --key cluster.key --client unix:/run/ramster.sock",

@@ -12,6 +12,8 @@ import {
   KEEPALIVE_MS_DEFAULT,
   LOW_MARK_PERCENT_DEFAULT,
   MEMORY_BYTES_DEFAULT,
+  NBD_IO_TIMEOUT_MS_DEFAULT,
+  NBD_WARN_AT_PERCENT_DEFAULT,
   NODES_MAX,
   PERS_ZPAGE_BYTES_MAX_DEFAULT,
   PERS_ZPAGE_MEAN_BYTES_DEFAULT,
@@ -92,6 +94,36 @@ export const ADDRESSES: FlagGroup = {
       value: "HOST:PORT",
       defaultNote: "nowhere",
       help: "where monitoring asks: /metrics, /status.json, /healthz, /readyz",
+    },
+  ],
+};
+
+export const BLOCK_DEVICES: FlagGroup = {
+  title: "Block devices",
+  flags: [
+    {
+      name: "nbd",
+      value: "ADDR,...",
+      list: true,
+      help: "where they are served with the NBD protocol: unix:PATH or HOST:PORT",
+    },
+    {
+      name: "export",
+      value: "NAME=SIZE,...",
+      list: true,
+      help: "what each is called, and how large it is; it takes memory as it is written",
+    },
+    {
+      name: "io-timeout",
+      value: "DURATION",
+      default: formatDuration(NBD_IO_TIMEOUT_MS_DEFAULT),
+      help: "how long a request waits for the cluster before it fails",
+    },
+    {
+      name: "warn-at",
+      value: "PERCENT",
+      default: String(NBD_WARN_AT_PERCENT_DEFAULT),
+      help: "of the memory and disk there is for pages; above it a warning is logged",
     },
   ],
 };

@@ -4,7 +4,7 @@
  * When it is ready it prints one line on stdout, with the ports that it was given in place of 0:
  *
  *     ready node=3 name=n3 listen=127.0.0.1:41234 gossip=127.0.0.1:7946 http=127.0.0.1:9100
- *         client=unix:/tmp/a.sock
+ *         client=unix:/tmp/a.sock nbd=unix:/tmp/n.sock
  *
  * SIGTERM and SIGINT stop it in order, once the pages of others are moved away; a second one stops
  * it at once. It ends with 1 when some could not be moved: the log says how many, and whose.
@@ -49,7 +49,8 @@ export async function run(config: NodeConfig): Promise<ExitCode> {
   const hostMemory = new LinuxMemory();
   const memory = openMemory({ holdSmall: swapMode !== null });
   const disk = config.spillPath === null ? null : openDisk(config.spillPath);
-  const env = { ...outside, transport, memory, hostMemory, log, disk };
+  const plain = key === null ? {} : { plain: { transport: outside.transport, tls: key.tls } };
+  const env = { ...outside, ...plain, transport, memory, hostMemory, log, disk };
   // A node that waits for a cluster can be told not to.
   const joined = await Promise.race([membership?.start(), stopped]);
   if (membership !== null && joined === undefined) {
@@ -84,12 +85,13 @@ async function serve(
   const httpDoor = new HttpDoor(() => node.admin.stats());
   const answer = (method: string, path: string) => httpDoor.answer(method, path);
   const http = config.http === null ? null : serveHttp(config.http, answer);
-  const { listen, clients } = await node.start();
+  const { listen, clients, nbd } = await node.start();
   httpDoor.isReady = true;
   const words = [`ready node=${number} name=${config.name} listen=${listen}`];
   if (gossip !== null) words.push(`gossip=${formatAddress(gossip)}`);
   if (http !== null) words.push(`http=${http.address}`);
   if (clients.length > 0) words.push(`client=${clients.join(",")}`);
+  if (nbd.length > 0) words.push(`nbd=${nbd.join(",")}`);
   console.log(words.join(" "));
   if (gossip === null) warnOfTarget(config, log);
   await stopped;

@@ -2,11 +2,33 @@ import { expect, test } from "bun:test";
 import type { NodeStats, RepairStats } from "../client/client.ts";
 import { statusText } from "./status.ts";
 
-function textOf(repair: RepairStats): string {
+test("says of block devices how full they are, and when room runs out", () => {
+  const swap = { name: "swap", size_bytes: 2 ** 30, pages: 3, used_bytes: 2 ** 20, connections: 1 };
+  const counters = { space_percent_used: 85, space_warn_count: 1, nbd_enospc: 2 };
+  const repair = { pages_at_risk: 0, pages_per_second: null, seconds_left: 0 };
+  expect(
+    textOf(repair, { exports: [swap], counters })
+      .split("\n")
+      .slice(2, 4),
+  ).toEqual([
+    'export "swap": 1MiB of 1GiB, 1 connected',
+    "space for pages: 85% used, more than --warn-at, 2 writes refused",
+  ]);
+});
+
+function textOf(repair: RepairStats, own: Partial<NodeStats> = {}): string {
   const node = { number: 1, name: "n1", cluster: "ramster", boot_id: "1", listen: "10.0.0.1:7777" };
   const zbud = { eph_cumul_chunk_counts: [], pers_cumul_chunk_counts: [] };
-  const rest = { knobs: {}, counters: {}, latencies: {}, zbud, members: [], peers: [] };
-  return statusText({ node, repair, ...rest } satisfies NodeStats);
+  const rest = {
+    knobs: {},
+    counters: {},
+    latencies: {},
+    zbud,
+    members: [],
+    exports: [],
+    peers: [],
+  };
+  return statusText({ node, repair, ...rest, ...own } satisfies NodeStats);
 }
 
 test.each([

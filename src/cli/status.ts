@@ -2,7 +2,13 @@
  * `ramster status`: the cluster as one node sees it, a line a member: who is there, what each lends
  * and has free, where its pages go, and what this node and that one keep for each other.
  */
-import type { MemberStats, NodeStats, PeerStats, RepairStats } from "../client/client.ts";
+import type {
+  ExportStats,
+  MemberStats,
+  NodeStats,
+  PeerStats,
+  RepairStats,
+} from "../client/client.ts";
 import { FRAME_BYTES } from "../core/limits.ts";
 import { withClient } from "./door.ts";
 import { EXIT, type ExitCode } from "./exit.ts";
@@ -12,8 +18,8 @@ import { formatCount, formatDuration, formatSize } from "./units.ts";
 
 export async function run(options: StatsOptions): Promise<ExitCode> {
   const stats = await withClient(options, (client) => client.stats());
-  const { node, repair, members, peers } = stats;
-  const shown = { node, repair, members, peers };
+  const { node, repair, exports, members, peers } = stats;
+  const shown = { node, repair, exports, members, peers };
   const text = options.json ? JSON.stringify(shown, null, 2) : statusText(stats);
   await print(`${text}\n`);
   return EXIT.DONE;
@@ -23,11 +29,12 @@ export async function run(options: StatsOptions): Promise<ExitCode> {
  * Fits 80 columns while names are short and sizes round. `ours`: pages of this node that are there;
  * `theirs`: pages of that node that are here.
  */
-export function statusText({ node, repair, members, peers, counters }: NodeStats): string {
+export function statusText({ node, repair, exports, members, peers, counters }: NodeStats): string {
   const lines = [
     `node ${node.number} "${node.name}" of cluster "${node.cluster}", listens on ${node.listen}`,
     `at risk: ${riskText(repair)}`,
     ...spillLines(counters),
+    ...exportLines(exports, counters),
     "",
   ];
   if (members.length === 0) return [...lines, ...table(peers.map(peerRow), PEER_HEAD)].join("\n");
@@ -61,6 +68,20 @@ function spillLines({ spilled_pages, spill_bytes, spill_bytes_max }: Counters): 
   if (spilled_pages === undefined || !spill_bytes_max) return [];
   const used = formatSize(spill_bytes ?? 0);
   return [`spilled: ${spilled_pages} pages, ${used} of ${formatSize(spill_bytes_max)}`];
+}
+
+/** Of a node that serves block devices, and how near it is to having no place for what they hold. */
+function exportLines(exports: readonly ExportStats[], counters: Counters): string[] {
+  if (exports.length === 0) return [];
+  const isWarned = counters.space_warn_count === 1 ? ", more than --warn-at" : "";
+  const isRefused = (counters.nbd_enospc ?? 0) > 0 ? `, ${counters.nbd_enospc} writes refused` : "";
+  return [
+    ...exports.map(({ name, size_bytes, used_bytes, connections }) => {
+      const used = `${formatSize(used_bytes)} of ${formatSize(size_bytes)}`;
+      return `export "${name}": ${used}, ${connections} connected`;
+    }),
+    `space for pages: ${counters.space_percent_used ?? 0}% used${isWarned}${isRefused}`,
+  ];
 }
 
 function memberRow(member: MemberStats, peer: PeerStats | undefined): string[] {

@@ -260,6 +260,8 @@ export interface NodeStats {
   members: MemberStats[];
   /** Of its pages that lack a copy elsewhere. */
   repair: RepairStats;
+  /** Its block devices. */
+  exports: ExportStats[];
   /** What can be set while it runs, with the values in force. */
   knobs: Record<string, string>;
   counters: Record<string, number>;
@@ -268,6 +270,15 @@ export interface NodeStats {
   /** How many zpages of 0, 1, 2, ... chunks of 64 bytes, header included, were ever stored. */
   zbud: { eph_cumul_chunk_counts: number[]; pers_cumul_chunk_counts: number[] };
   peers: PeerStats[];
+}
+
+export interface ExportStats {
+  name: string;
+  size_bytes: number;
+  /** Pages that were written and not trimmed since, and their bytes. */
+  pages: number;
+  used_bytes: number;
+  connections: number;
 }
 
 export interface RepairStats {

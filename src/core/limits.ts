@@ -324,6 +324,69 @@ export const CLIENT_GETS_BYTES_MAX = 64 * 1024 * 1024;
 /** Buffers of finished gets that are kept for the next. */
 export const CLIENT_GETS_KEPT_BYTES = 16 * 1024 * 1024;
 
+// NBD door.
+
+/** Each is a pool. */
+export const NBD_EXPORTS_MAX = 64;
+/** Of the name of an export: the protocol wants no longer ones. */
+export const NBD_NAME_BYTES_MAX = 256;
+/** An export is thin: far more than a node can have stored, and exact as a number. */
+export const NBD_EXPORT_BYTES_MAX = 2 ** 44;
+/**
+ * Connections at once; a kernel opens one for each of its processors at most. Their bytes, below,
+ * are 768 MiB if nobody reads.
+ */
+export const NBD_CONNECTIONS_MAX = 256;
+/**
+ * Of one connection: requests that wait for something, and replies that wait to be sent. With more
+ * no further request is served: 512 pages keep a link and a codec busy.
+ */
+export const NBD_CONNECTION_BYTES_MAX = 2 * 1024 * 1024;
+/** A longer request has to wait until there is memory for it, of that many bytes over all. */
+export const NBD_LONG_BYTES = 1024 * 1024;
+export const NBD_LONG_BYTES_MAX = 256 * 1024 * 1024;
+/** Requests that wait for something, of all connections. */
+export const NBD_WORKS_MAX = 131_072;
+/** What one costs its connection beside its data: a page at least, and what goes with it. */
+export const NBD_WORK_BYTES = 256;
+/** Buffers of finished requests that are kept for the next: each, and all of them. */
+export const NBD_WORK_KEEP_BYTES = 64 * 1024;
+export const NBD_WORKS_KEEP_BYTES = 16 * 1024 * 1024;
+/** A connection keeps buffers up to these: 64 replies with a page each, and a piece of input. */
+export const NBD_OUTPUT_KEEP_BYTES = 512 * 1024;
+export const NBD_ASSEMBLY_KEEP_BYTES = 256 * 1024;
+/** A reply up to this is put together with others; a longer one leaves by itself. */
+export const NBD_GATHER_BYTES = 256 * 1024;
+/** Of one option: a name and many queries. Longer ones are thrown away unread. */
+export const NBD_OPTION_BYTES_MAX = 64 * 1024;
+/** Options of one client: several for each export there may be, and then some. */
+export const NBD_OPTIONS_MAX = 1024;
+/** From the connection to the choice of an export. A person may type them. */
+export const NBD_HANDSHAKE_TIMEOUT_MS = 30_000;
+/** How often waiting requests are looked at: pages to ask for again, time limits. */
+export const NBD_TICK_MS = 100;
+/**
+ * What a request does before others have their turn, in units of a page that is looked up: one that
+ * is flushed is two, one that is read eight, one that is written sixteen. A millisecond or two.
+ */
+export const NBD_SLICE = 4096;
+/** Extents, and pages looked at, of one reply to BLOCK_STATUS: a client asks for the rest. */
+export const NBD_EXTENTS_MAX = 1024;
+export const NBD_STATUS_PAGES_MAX = 16_384;
+/** Pages that one CACHE brings closer. */
+export const NBD_CACHE_PAGES_MAX = 1024;
+/** Pages that are fetched ahead of a read that goes by even steps, at most, and that are kept. */
+export const NBD_PREFETCH_AHEAD_MAX = 128;
+export const NBD_PREFETCH_PAGES = 512;
+/** Everything must have been full for so long before a write is refused: news comes once a second. */
+export const NBD_FULL_MS = 2000;
+/** How long a request waits for the cluster: longer than a failover, shorter than a kernel waits. */
+export const NBD_IO_TIMEOUT_MS_DEFAULT = 30_000;
+/** Of what there is: an operator has time to add a lender. */
+export const NBD_WARN_AT_PERCENT_DEFAULT = 80;
+/** Below the mark by so much it is forgotten that it was passed. */
+export const NBD_WARN_HYSTERESIS_PERCENT = 5;
+
 // Settings of a node (node/config.ts). What the original had is in the reference, sections 4 to 6.
 
 /** About 30,000 pages: enough to see everything happen, little enough to start many nodes. */
@@ -417,3 +480,11 @@ assert(HOST_LOOK_MS <= LEND_GROW_MS && LEND_GROW_MS < LEND_CALM_MS);
 assert(PAGES_PER_NODE_MAX * SECTORS_PER_PAGE_MAX <= SPILL_BYTES_MAX / SECTOR_BYTES);
 assert(SPILL_PATIENCE_MS < REMOTIFY_PATIENCE_MS && SPILL_PATIENCE_MS < PUT_WAIT_MS_DEFAULT);
 assert(PUT_WAIT_MS_DEFAULT < REQUEST_TIMEOUT_MS_DEFAULT);
+assert(NBD_EXPORTS_MAX < POOLS_PER_CLIENT_MAX);
+assert(
+  NBD_CONNECTIONS_MAX * (1 + NBD_CONNECTION_BYTES_MAX / (PAGE_BYTES + NBD_WORK_BYTES)) <=
+    NBD_WORKS_MAX,
+);
+assert(NBD_GATHER_BYTES <= NBD_LONG_BYTES && NBD_LONG_BYTES < NBD_CONNECTION_BYTES_MAX);
+assert(NBD_LONG_BYTES_MAX >= 32 * 1024 * 1024);
+assert(REQUEST_TIMEOUT_MS_DEFAULT < NBD_IO_TIMEOUT_MS_DEFAULT);

@@ -6,6 +6,7 @@ const STATS = {
   counters: { foreign_puts: 12, frames_used: 7, remote_pers_pages: 0, pages_at_risk: 3 },
   repair: { pages_at_risk: 3, pages_per_second: null, seconds_left: null },
   latencies: { put: { counts: [0, 0, 5, 1], sum_us: 24 } },
+  exports: [{ name: "swap", size_bytes: 8192, pages: 1, used_bytes: 4096, connections: 2 }],
   members: [{ state: "alive" }, { state: "alive" }, { state: "dead" }],
   peers: [
     { node: 0, connected: true, state: "up", remote_pages: 5, bytes_sent: 100 },
@@ -45,6 +46,8 @@ test("/metrics is in Prometheus' format, counters and gauges told apart", async 
     'ramster_peer_remote_pages{peer="0"} 5',
     'ramster_peer_connected{peer="9"} 0',
     'ramster_peer_bytes_sent_total{peer="0"} 100',
+    "# TYPE ramster_export_used_bytes gauge",
+    'ramster_export_used_bytes{export="swap"} 4096',
   ]) {
     expect(body.split("\n")).toContain(line);
   }
@@ -53,8 +56,9 @@ test("/metrics is in Prometheus' format, counters and gauges told apart", async 
 
 test("/status.json is what status --json shows", async () => {
   const { type, body } = await door().answer("GET", "/status.json");
-  const { node, repair, members, peers } = STATS;
-  expect([type, JSON.parse(body)]).toEqual(["application/json", { node, repair, members, peers }]);
+  const { node, repair, exports, members, peers } = STATS;
+  const shown = { node, repair, exports, members, peers };
+  expect([type, JSON.parse(body)]).toEqual(["application/json", shown]);
 });
 
 test("/healthz says that it runs, /readyz whether it serves, and others that they are not there", async () => {

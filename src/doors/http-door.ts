@@ -30,8 +30,10 @@ export class HttpDoor {
         return { status: 200, type: METRICS_TYPE, body: await metricsText(stats) };
       }
       case "/status.json": {
-        const { node, repair, members, peers } = JSON.parse(this.stats()) as StatsForMetrics;
-        const body = `${JSON.stringify({ node, repair, members, peers }, null, 2)}\n`;
+        const { node, repair, exports, members, peers } = JSON.parse(
+          this.stats(),
+        ) as StatsForMetrics;
+        const body = `${JSON.stringify({ node, repair, exports, members, peers }, null, 2)}\n`;
         return { status: 200, type: "application/json", body };
       }
       case "/healthz":

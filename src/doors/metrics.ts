@@ -3,7 +3,7 @@
  *
  * Every counter is `ramster_` and its name in the stats. What can go down is a gauge, the rest are
  * counters, whose names then end in `_total` as the format wants. What is kept for each peer has
- * the label `peer`, its number.
+ * the label `peer`, its number, and for each export `export`, its name.
  */
 import { Counter, Gauge, type Histogram, Registry } from "prom-client";
 import { bucketEndUs, HISTOGRAM_BUCKETS, type HistogramSnapshot } from "../core/histogram.ts";
@@ -15,6 +15,7 @@ export interface StatsForMetrics {
   readonly counters: Readonly<Record<string, number>>;
   readonly latencies: Readonly<Record<string, HistogramSnapshot>>;
   readonly members: ReadonlyArray<{ readonly state: string }>;
+  readonly exports: ReadonlyArray<{ readonly name: string; readonly [field: string]: unknown }>;
   readonly peers: ReadonlyArray<{ readonly node: number; readonly [name: string]: unknown }>;
 }
 
@@ -32,7 +33,8 @@ const GAUGES: ReadonlySet<string> = new Set([
   ...["spill_bytes"],
   ...["foreign_granted_pages", "credit_pages", "granted_pages", "lend_limit_frames"],
   ...["machine_total_bytes", "machine_available_bytes", "machine_reserve_bytes"],
-  ...["machine_stall_percent"],
+  ...["machine_stall_percent", "space_percent_used", "nbd_connections"],
+  ...["size_bytes", "pages", "used_bytes", "connections"],
 ]);
 
 /** One page of metrics. A registry of its own each time: nothing is kept between two scrapes. */
@@ -60,16 +62,27 @@ export async function metricsText(stats: StatsForMetrics): Promise<string> {
   for (const state of MEMBER_STATES) {
     members.set({ state }, stats.members.filter((member) => member.state === state).length);
   }
-  const perPeer = new Map<string, Metric>();
-  for (const peer of stats.peers) {
-    for (const [field, value] of Object.entries(peer)) {
-      if (field === "node" || (typeof value !== "number" && typeof value !== "boolean")) continue;
-      const known = perPeer.get(field) ?? metric(registry, `peer_${field}`, ["peer"], field);
-      perPeer.set(field, known);
-      known.set({ peer: String(peer.node) }, Number(value));
+  labelled(registry, "peer", "node", stats.peers);
+  labelled(registry, "export", "name", stats.exports);
+  return registry.metrics();
+}
+
+/** What is kept for each of many: one metric a field, with a label that says whose it is. */
+function labelled(
+  registry: Registry,
+  label: string,
+  key: string,
+  many: ReadonlyArray<{ readonly [field: string]: unknown }>,
+): void {
+  const metrics = new Map<string, Metric>();
+  for (const one of many) {
+    for (const [field, value] of Object.entries(one)) {
+      if (field === key || (typeof value !== "number" && typeof value !== "boolean")) continue;
+      const known = metrics.get(field) ?? metric(registry, `${label}_${field}`, [label], field);
+      metrics.set(field, known);
+      known.set({ [label]: String(one[key]) }, Number(value));
     }
   }
-  return registry.metrics();
 }
 
 /**

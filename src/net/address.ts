@@ -45,6 +45,11 @@ export function formatAddress(address: Address): string {
   return `${host}:${address.port}`;
 }
 
+/** Whether only this machine reaches it. */
+export function isLoopback(host: string): boolean {
+  return host === "localhost" || host === "::1" || /^127(\.\d+){3}$/.test(host);
+}
+
 function parseUnix(text: string, path: string): UnixAddress {
   if (path.length === 0) throw bad(text, "the socket path is empty");
   if (path.includes("\0")) throw bad(text, "the socket path holds a zero byte");

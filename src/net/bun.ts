@@ -15,6 +15,8 @@
  *     write fails.
  *   - Without an `error` handler what a handler throws becomes an uncaught exception: as it should
  *     be, since only assertions throw there.
+ *   - upgradeTLS() takes `isServer`, which its types do not know; the socket in clear goes on
+ *     having its events, `data` with the sealed bytes among them.
  *   - Stopping a unix listener unlinks its path, whatever lies there by then.
  */
 import * as fs from "node:fs";
@@ -127,6 +129,20 @@ class BunStream implements Stream {
     this.socket?.resume();
   }
 
+  startTls(tls: TlsMaterial): void {
+    const raw = this.socket;
+    if (raw === null || this.closed || this.ended) return;
+    this.socket = null;
+    const socket = securedHandlers();
+    const options = { data: this as BunStream, tls: tlsOptions(tls), socket, isServer: true };
+    const [below, secured] = raw.upgradeTLS<BunStream>(options);
+    // What is below goes on telling what it hears, sealed as it is.
+    const nobody = new BunStream(this.remote, NO_EVENTS);
+    raw.data = nobody;
+    below.data = nobody;
+    this.secure(secured);
+  }
+
   end(): void {
     if (this.closed || this.ended) return;
     if (this.socket === null) return this.terminate();
@@ -225,6 +241,11 @@ function dialHandlers({ tls }: StreamOptions): Handlers {
 function openStream(socket: Socket, tls: TlsMaterial | undefined): void {
   if (tls === undefined) socket.data.attach(socket);
   else socket.data.secure(socket);
+}
+
+/** Of a stream that was connected in clear before. */
+function securedHandlers(): Handlers {
+  return { ...dialHandlers({}), ...HANDSHAKE_HANDLERS, open: () => {} };
 }
 
 const HANDSHAKE_HANDLERS: Pick<Handlers, "handshake" | "error"> = {

@@ -65,6 +65,12 @@ export interface Stream {
    * side may be silent, a deadline and `terminate` are the caller's business.
    */
   end(): void;
+  /**
+   * Goes on under TLS, as the side that accepted: from here on nothing is written or heard before
+   * onOpen comes again, with the other side proven, or onClose. What was written before is in clear
+   * and must have been taken whole.
+   */
+  startTls(tls: TlsMaterial): void;
   /** Drops the stream at once, with whatever is on its way. Also gives up a connect in progress. */
   terminate(): void;
 }

@@ -5,6 +5,7 @@
 import { ConfigError } from "../core/errors.ts";
 import type { Log } from "../core/log.ts";
 import type { Admin } from "../doors/client-door.ts";
+import type { NbdDoor } from "../doors/nbd-door.ts";
 import type { Links } from "../net/links.ts";
 import type { Foreign } from "../ramster/foreign.ts";
 import type { Ramster } from "../ramster/ramster.ts";
@@ -50,6 +51,7 @@ export interface AdminParts {
   foreign: Foreign | null;
   lending: Lending | null;
   drain: Drain;
+  nbdDoor: NbdDoor;
   links: Links;
   log: Log;
   peers: PeerConfig[];
@@ -86,11 +88,12 @@ export class NodeAdmin implements Admin {
   }
 
   stats(): string {
-    const { identity, ramster, foreign, lending, links } = this.parts;
+    const { identity, ramster, foreign, lending, nbdDoor, links } = this.parts;
     const counters: Record<string, number> = {};
     ramster.snapshot(counters);
     foreign?.snapshot(counters);
     lending?.snapshot(counters);
+    nbdDoor.snapshot(counters);
     this.snapshotNetwork(counters);
     return JSON.stringify({
       node: {
@@ -102,6 +105,7 @@ export class NodeAdmin implements Admin {
       },
       members: this.members(),
       repair: this.repair(),
+      exports: nbdDoor.stats(),
       knobs: Object.fromEntries([...this.knobs].map(([name, knob]) => [name, knob.get()])),
       counters,
       latencies: ramster.latencies.snapshot(),

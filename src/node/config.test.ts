@@ -84,6 +84,25 @@ describe("nodeConfig()", () => {
     expect(() => nodeConfig({ ...BASE, name: "é".repeat(32) })).not.toThrow();
   });
 
+  test("refuses block devices that nobody could use, or that everybody could", () => {
+    const nbd = [tcp(10809)];
+    const exports = [{ name: "swap", byteCount: 8192 }];
+    expect(() => nodeConfig({ ...BASE, nbd, exports })).not.toThrow();
+    expect(refusal({ nbd })).toContain("takes --export");
+    expect(refusal({ exports })).toContain("takes --nbd");
+    expect(refusal({ nbd, exports: [...exports, ...exports] })).toContain("two of that name");
+    for (const byteCount of [0, 4097, 2 ** 44 + 4096]) {
+      const bad = refusal({ nbd, exports: [{ name: "swap", byteCount }] });
+      expect(bad).toContain("a multiple of 4096");
+    }
+    expect(refusal({ nbd, exports: [{ name: "", byteCount: 4096 }] })).toContain("it is empty");
+    expect(refusal({ nbd: [tcp(7777)], exports })).toContain("taken by this node itself");
+    const many = Array.from({ length: 65 }, (_, i) => ({ name: `${i}`, byteCount: 4096 }));
+    expect(refusal({ nbd, exports: many })).toContain("at most 64 exports");
+    const anywhere = [{ kind: "tcp", host: "10.0.0.1", port: 10809 }] as const;
+    expect(refusal({ nbd: anywhere, exports })).toContain("secure it with --key");
+  });
+
   test("refuses peers that cannot be", () => {
     const peer = (number: number, port: number) => ({ number, address: tcp(port) });
     expect(refusal({ peers: [peer(1, 1)] })).toContain("the number of this node");

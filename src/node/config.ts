@@ -27,6 +27,11 @@ import {
   MEMORY_BYTES_MAX,
   MEMORY_BYTES_MIN,
   NAME_BYTES_MAX,
+  NBD_EXPORT_BYTES_MAX,
+  NBD_EXPORTS_MAX,
+  NBD_IO_TIMEOUT_MS_DEFAULT,
+  NBD_NAME_BYTES_MAX,
+  NBD_WARN_AT_PERCENT_DEFAULT,
   NODES_MAX,
   PAGE_BYTES,
   PERS_ZPAGE_BYTES_MAX_DEFAULT,
@@ -55,7 +60,8 @@ import {
   ZPAGE_BYTES_MAX,
 } from "../core/limits.ts";
 import type { AreaLevel } from "../core/log.ts";
-import { type Address, formatAddress, type TcpAddress } from "../net/address.ts";
+import type { ExportConfig } from "../doors/nbd-export.ts";
+import { type Address, formatAddress, isLoopback, type TcpAddress } from "../net/address.ts";
 import type { Reserve } from "../ramster/lend-limit.ts";
 import type { Replicas, Target } from "../ramster/lenders.ts";
 import type { SwapSetting } from "./swap-mode.ts";
@@ -138,6 +144,13 @@ export interface NodeConfig {
   readonly zone: string | null;
   /** Where programs come in. */
   readonly clients: readonly Address[];
+  /** Where block devices are served, and which. */
+  readonly nbd: readonly Address[];
+  readonly exports: readonly ExportConfig[];
+  /** How long a request of a block device waits for the cluster before it fails. */
+  readonly ioTimeoutMs: number;
+  /** Of what there is for pages; above it a warning is logged. */
+  readonly warnAtPercent: number;
   /** Where monitoring asks; null: nowhere. */
   readonly http: TcpAddress | null;
   readonly highMarkPercent: number;
@@ -205,6 +218,10 @@ export const NODE_DEFAULTS: Omit<NodeConfig, "number" | "name"> = {
   swap: "off",
   zone: null,
   clients: [],
+  nbd: [],
+  exports: [],
+  ioTimeoutMs: NBD_IO_TIMEOUT_MS_DEFAULT,
+  warnAtPercent: NBD_WARN_AT_PERCENT_DEFAULT,
   http: null,
   highMarkPercent: HIGH_MARK_PERCENT_DEFAULT,
   lowMarkPercent: LOW_MARK_PERCENT_DEFAULT,
@@ -251,6 +268,8 @@ export const NODE_BOUNDS = {
   trickleFirstMs: { flag: "trickle-first", ...TIME, min: 0 },
   persZpageBytesMax: { flag: "pers-zpage-max", min: 1, max: ZPAGE_BYTES_MAX },
   persZpageMeanBytes: { flag: "pers-zpage-mean", min: 1, max: ZPAGE_BYTES_MAX },
+  ioTimeoutMs: { flag: "io-timeout", ...TIME },
+  warnAtPercent: { flag: "warn-at", min: 1, max: 100 },
   putWaitMs: { flag: "put-wait", ...TIME, min: 0 },
   requestTimeoutMs: { flag: "request-timeout", ...TIME },
   keepaliveMs: { flag: "keepalive", ...TIME },
@@ -289,6 +308,7 @@ export function checkNodeConfig(config: NodeConfig): void {
   checkSecurity(config);
   checkHttp(config);
   checkClients(config);
+  checkNbd(config);
 }
 
 function checkBounds(config: NodeConfig): void {
@@ -420,12 +440,13 @@ export function gossipTuningOf(config: NodeConfig): Tuning {
 
 /** Without a key this machine is the whole world, unless somebody says that it is not. */
 function checkSecurity(config: NodeConfig): void {
-  const { keyPath, insecure, listen, gossip, clients } = config;
+  const { keyPath, insecure, listen, gossip, clients, nbd } = config;
   if (keyPath !== null || insecure) return;
   const open = [
     { flag: "listen", address: listen },
     { flag: "gossip", address: gossip },
     ...clients.map((address) => ({ flag: "client", address })),
+    ...nbd.map((address) => ({ flag: "nbd", address })),
   ];
   for (const { flag, address } of open) {
     if (address === null || address.kind === "unix" || isLoopback(address.host)) continue;
@@ -440,22 +461,53 @@ function checkHttp({ http, insecure }: NodeConfig): void {
   throw bad("http", formatAddress(http), "others can read there in clear, which takes --insecure");
 }
 
-function isLoopback(host: string): boolean {
-  return host === "localhost" || host === "::1" || /^127(\.\d+){3}$/.test(host);
-}
-
 function checkClients(config: NodeConfig): void {
   if (config.clients.length > CLIENT_ADDRESSES_MAX) {
     const detail = `at most ${CLIENT_ADDRESSES_MAX} addresses`;
     throw bad("client", config.clients.length, detail);
   }
   const taken = new Set([formatAddress(config.listen)]);
-  for (const address of config.clients) {
+  const doors = [
+    ...config.clients.map((address) => ({ flag: "client", address })),
+    ...config.nbd.map((address) => ({ flag: "nbd", address })),
+  ];
+  for (const { flag, address } of doors) {
     // Any number of doors may have a free port each.
     if (address.kind === "tcp" && address.port === 0) continue;
     const text = formatAddress(address);
-    if (taken.has(text)) throw bad("client", text, "the address is taken by this node itself");
+    if (taken.has(text)) throw bad(flag, text, "the address is taken by this node itself");
     taken.add(text);
+  }
+}
+
+function checkNbd({ nbd, exports, role }: NodeConfig): void {
+  if (nbd.length > CLIENT_ADDRESSES_MAX) {
+    throw bad("nbd", nbd.length, `at most ${CLIENT_ADDRESSES_MAX} addresses`);
+  }
+  const [address] = nbd;
+  const [first] = exports;
+  if (address !== undefined && first === undefined) {
+    throw bad("nbd", formatAddress(address), "what is served there takes --export");
+  }
+  if (first !== undefined && address === undefined) {
+    throw bad("export", first.name, "where it is served takes --nbd");
+  }
+  if (first !== undefined && role === "server") {
+    throw bad("export", first.name, "a server has no memory for pages of its own");
+  }
+  if (exports.length > NBD_EXPORTS_MAX) {
+    throw bad("export", exports.length, `at most ${NBD_EXPORTS_MAX} exports`);
+  }
+  const names = new Set<string>();
+  for (const { name, byteCount } of exports) {
+    checkName("export", name, NBD_NAME_BYTES_MAX);
+    if (names.has(name)) throw bad("export", name, "there are two of that name");
+    names.add(name);
+    const isWhole = byteCount > 0 && byteCount % PAGE_BYTES === 0;
+    if (!isWhole || byteCount > NBD_EXPORT_BYTES_MAX) {
+      const detail = `a size is a multiple of ${PAGE_BYTES}, at most ${NBD_EXPORT_BYTES_MAX}`;
+      throw bad("export", `${name}=${byteCount}`, detail);
+    }
   }
 }
 

@@ -45,6 +45,9 @@ export function knobsOf(parts: AdminParts): ReadonlyMap<string, Knob> {
     ["high_mark_percent", markKnob(budget, "high")],
     ["low_mark_percent", markKnob(budget, "low")],
     ["draining", drainKnob(parts)],
+    ["exports", exportsKnob(parts)],
+    ["io_timeout_ms", nbdKnob(parts, "ioTimeoutMs")],
+    ["warn_at_percent", nbdKnob(parts, "warnAtPercent")],
     ["frozen", switchKnob(zcache.tmem, "frozen")],
     ...(foreign === null ? [] : [["quota_pages", quotaKnob(foreign)] as const]),
     ...(lending === null ? [] : [["reserve", reserveKnob(lending)] as const]),
@@ -198,6 +201,34 @@ function shrinkKnob(
     get: () => String(selfshrink[key]),
     set: (value) => {
       selfshrink[key] = boundedOf(value, NODE_BOUNDS[setting]);
+    },
+  };
+}
+
+/** What requests of block devices wait for, and when a warning is logged. */
+function nbdKnob({ nbdDoor }: AdminParts, setting: "ioTimeoutMs" | "warnAtPercent"): Knob {
+  const { settings } = nbdDoor;
+  return {
+    get: () => String(settings[setting]),
+    set: (value) => {
+      settings[setting] = boundedOf(value, NODE_BOUNDS[setting]);
+    },
+  };
+}
+
+/** Names of the exports; set to fewer of them, the others and all that they hold are given up. */
+function exportsKnob({ nbdDoor }: AdminParts): Knob {
+  const names = (): string[] => nbdDoor.exports.map(({ name }) => name);
+  return {
+    get: () => names().join(","),
+    set: (value) => {
+      const kept = value === "" || value === "none" ? [] : value.split(",");
+      const unknown = kept.find((name) => !names().includes(name));
+      if (unknown !== undefined) throw refused(`there is no export "${unknown}"`);
+      const removed = nbdDoor.exports.filter(({ name }) => !kept.includes(name));
+      const used = removed.find(({ connectionCount }) => connectionCount > 0);
+      if (used !== undefined) throw refused(`clients of "${used.name}" are connected`);
+      for (const { name } of removed) nbdDoor.remove(name);
     },
   };
 }

@@ -29,10 +29,11 @@ import type { Memory } from "../core/memory.ts";
 import type { Random } from "../core/random.ts";
 import { STATUS } from "../core/status.ts";
 import { ClientDoor } from "../doors/client-door.ts";
+import { NbdDoor } from "../doors/nbd-door.ts";
 import { parseAddress, type TcpAddress } from "../net/address.ts";
 import { type Channel, LANE } from "../net/channel.ts";
 import { type LinkHandler, Links } from "../net/links.ts";
-import type { Transport } from "../net/transport.ts";
+import type { TlsMaterial, Transport } from "../net/transport.ts";
 import { Foreign, NEVER_REMOTE } from "../ramster/foreign.ts";
 import { Ramster } from "../ramster/ramster.ts";
 import { newSealKey, PageSeal } from "../security/page-seal.ts";
@@ -59,6 +60,8 @@ export interface NodeEnvironment {
   log: Log;
   /** For pages that nobody takes; null: there is none. Closed when the node stops. */
   disk: Disk | null;
+  /** Where TLS is begun within the protocol: streams in clear, and what to prove oneself with. */
+  plain?: { transport: Transport; tls: TlsMaterial };
   /** Of a simulation; else nothing awkward is done. */
   buggify?: Buggify;
 }
@@ -73,6 +76,7 @@ export class Node implements LinkHandler, MembershipEvents {
   readonly drain: Drain;
   readonly admin: NodeAdmin;
   readonly door: ClientDoor;
+  readonly nbdDoor: NbdDoor;
   private readonly config: NumberedConfig;
   private readonly membership: Membership | null;
   private readonly log: Log;
@@ -135,6 +139,8 @@ export class Node implements LinkHandler, MembershipEvents {
     this.lending = lends === null ? null : new Lending(lends, config);
     const { lending } = this;
     this.drain = new Drain({ clock, log, ramster, foreign, lending });
+    const { transport, tls } = env.plain ?? { transport: env.transport, tls: null };
+    this.nbdDoor = new NbdDoor({ ...env, ramster, transport, tls }, config);
     const peers = [...config.peers];
     for (const peer of peers) this.links.setPeer(peer.number, peer.address);
     this.admin = new NodeAdmin({
@@ -143,6 +149,7 @@ export class Node implements LinkHandler, MembershipEvents {
       foreign: this.foreign,
       lending: this.lending,
       drain: this.drain,
+      nbdDoor: this.nbdDoor,
       links: this.links,
       log: env.log,
       membership,
@@ -159,14 +166,16 @@ export class Node implements LinkHandler, MembershipEvents {
   }
 
   /** @returns where it listens, with real ports. Rejects when an address is taken. */
-  async start(): Promise<{ listen: string; clients: string[] }> {
+  async start(): Promise<{ listen: string; clients: string[]; nbd: string[] }> {
     this.listenAddress = await this.links.listen(this.config.listen);
     const clients: string[] = [];
     for (const address of this.config.clients) clients.push(await this.door.listen(address));
+    const nbd: string[] = [];
+    for (const address of this.config.nbd) nbd.push(await this.nbdDoor.listen(address));
     this.ramster.start();
     this.membership?.attach(this, () => this.localState());
     this.lending?.start();
-    return { listen: this.listenAddress, clients };
+    return { listen: this.listenAddress, clients, nbd };
   }
 
   /**
@@ -175,6 +184,7 @@ export class Node implements LinkHandler, MembershipEvents {
    */
   async stop(): Promise<void> {
     await this.door.stop();
+    await this.nbdDoor.stop();
     for (const timer of this.absences.values()) this.clock.cancel(timer);
     await this.membership?.leave();
     this.ramster.stop();

@@ -206,6 +206,23 @@ export class Lenders {
     return lender === undefined || this.isUsable(lender, now);
   }
 
+  /** What those that pages may go to have free, as far as they say. */
+  get freeFrames(): number {
+    if (this.target === null) return 0;
+    if (this.target !== "auto") return Math.max(0, this.credit(this.target)) / PAGES_PER_FRAME;
+    let count = 0;
+    for (const lender of this.offering) count += Math.max(0, lender.freeFrames);
+    return count;
+  }
+
+  /** Whether any may take a page, be it after a pause or once there is a link to it. */
+  get isHopeful(): boolean {
+    const { target } = this;
+    if (target === "auto") return this.offering.some(mayHaveRoom);
+    const lender = target === null ? null : this.byNode.get(target);
+    return lender !== null && lender?.isExhausted !== true;
+  }
+
   /**
    * Where the next batch goes, or -1 for nowhere now: none that is in a zone with one of `taken`.
    * `isOpen` says of a node whether anything can be sent to it at this moment. No allocation.

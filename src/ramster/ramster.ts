@@ -18,7 +18,7 @@
 import type { Codec } from "../compress/codec.ts";
 import { assert } from "../core/assert.ts";
 import type { Buggify } from "../core/buggify.ts";
-import type { Clock, TimerId } from "../core/clock.ts";
+import type { Clock } from "../core/clock.ts";
 import type { Disk } from "../core/disk.ts";
 import { Handle } from "../core/handle.ts";
 import type { Log } from "../core/log.ts";
@@ -39,6 +39,8 @@ import { EPHEMERAL } from "../zbud/zbud.ts";
 import { Zcache, type ZcacheOptions } from "../zcache/zcache.ts";
 import { type Copies, copyAt, copyCount, hasCopy, SPILL } from "./copies.ts";
 import { RamsterCounters } from "./counters.ts";
+import { DevicePages } from "./device-pages.ts";
+import { Homecoming } from "./homecoming.ts";
 import { Latencies } from "./latencies.ts";
 import { Lenders, type Offer, type Replicas, type Target } from "./lenders.ts";
 import { Losses } from "./losses.ts";
@@ -51,9 +53,11 @@ import {
 } from "./policy.ts";
 import { RemotePages } from "./remote-pages.ts";
 import { Remotify, type RemotifySettings } from "./remotify.ts";
-import { Repair } from "./repair.ts";
+import { Repair, type RepairState } from "./repair.ts";
 import { Repatriate } from "./repatriate.ts";
 import { Seals } from "./seals.ts";
+import { type Space, spaceOf } from "./space.ts";
+import { Timers } from "./timers.ts";
 import type { GetAndFree, GetSink } from "./waiters.ts";
 
 export interface TrickleSettings {
@@ -77,12 +81,6 @@ export interface RamsterSettings extends ZcacheOptions, RemotifySettings {
   selfshrink: SelfshrinkSettings;
 }
 
-export interface RepairState {
-  readonly pagesAtRisk: number;
-  readonly pagesPerSecond: number | null;
-  readonly secondsLeft: number | null;
-}
-
 /** Pages on their way home at once while the node is drained. */
 const DRAIN_FETCHES = 1024;
 /** Housekeeping: retries, expiries and trims are looked at this often. */
@@ -93,6 +91,7 @@ export class Ramster implements PamOps {
   readonly spillCounters = new SpillCounters();
   readonly latencies = new Latencies();
   readonly zcache: Zcache;
+  readonly devicePages: DevicePages;
   readonly settings: RamsterSettings;
   private readonly peers: Peers;
   private readonly clock: Clock;
@@ -102,16 +101,15 @@ export class Ramster implements PamOps {
   private readonly losses: Losses;
   private readonly remotify: Remotify;
   private readonly repatriate: Repatriate;
+  private readonly homecoming: Homecoming;
   private readonly repair: Repair;
   private readonly seals: Seals | null;
   private readonly handle = new Handle();
   private readonly shrinkState: SelfshrinkState = { lastPages: 0, inertiaLeft: 0 };
-  private readonly timers = new Map<string, TimerId>();
+  private readonly timers: Timers;
   private readonly roomListeners: Array<() => void> = [];
   /** While an object or pool is flushed as a whole: the nodes that hold some of it. Else null. */
   private flushedAt: Set<number> | null = null;
-  /** Where the next search for remote pages to bring home starts. */
-  private hand = 1;
   private pumpSoon = false;
 
   constructor(
@@ -136,6 +134,7 @@ export class Ramster implements PamOps {
     this.settings = settings;
     this.peers = peers;
     this.clock = clock;
+    this.timers = new Timers(clock);
     const { counters } = this;
     this.zcache = new Zcache({ ...parts, remote: this }, settings);
     const onFlushed = (): void => this.remotify.pump();
@@ -158,6 +157,8 @@ export class Ramster implements PamOps {
     const found = { retryGet, onCopyLost, onZpage, onHome };
     this.repatriate = new Repatriate({ ...ways, ...found, memory }, settings);
     const { repatriate } = this;
+    this.homecoming = new Homecoming(zcache, repatriate);
+    this.devicePages = new DevicePages(zcache, this.homecoming);
     const onEmptied = (node: number): void => this.remotify.holderEmptied(node);
     this.losses = new Losses({ ...ways, repatriate, onCopyLost, onEmptied });
     const { losses } = this;
@@ -171,16 +172,15 @@ export class Ramster implements PamOps {
 
   start(): void {
     const { trickle } = this.settings;
-    this.every("tick", TICK_MS, TICK_MS, () => this.tick());
-    this.every("trickle", trickle.firstMs, trickle.periodMs, () => {
+    this.timers.every("tick", TICK_MS, TICK_MS, () => this.tick());
+    this.timers.every("trickle", trickle.firstMs, trickle.periodMs, () => {
       if (this.target !== null) this.remotify.allowTrickle(this.settings.trickle.frames);
     });
     this.restartSelfshrink();
   }
 
   stop(): void {
-    for (const timer of this.timers.values()) this.clock.cancel(timer);
-    this.timers.clear();
+    this.timers.stop();
   }
 
   /** How often selfshrink looks, from now on. */
@@ -229,10 +229,20 @@ export class Ramster implements PamOps {
    * it back until `onRoom` calls, instead of having it refused.
    */
   mustWait(): boolean {
-    const { frames, budget, zbud } = this.zcache;
-    if (frames.framesUsed < budget.frameCountMax || zbud.hasLive(EPHEMERAL)) return false;
+    if (this.hasFrame) return false;
     this.remotify.pump();
     return this.remotify.isProgressing;
+  }
+
+  /** Whether a put finds a frame, or room in one, for sure. */
+  get hasFrame(): boolean {
+    const { frames, budget, zbud } = this.zcache;
+    return frames.framesUsed < budget.frameCountMax || zbud.hasLive(EPHEMERAL);
+  }
+
+  /** How much there is for pages of this node, here and elsewhere. */
+  space(): Space {
+    return spaceOf(this.zcache, this.counters, this.lenders, this.spill, this.remotePages);
   }
 
   /** Calls `listener` whenever frames may have come free. */
@@ -244,14 +254,15 @@ export class Ramster implements PamOps {
    * Gets the page into `target[at]`.
    *
    * @returns OK, it is there; NOT_FOUND; LOST; or PENDING: `sink` is told under `token`, with any
-   * of these or UNREACHABLE, and `target` must stay until then. NO_ROOM when too many wait.
+   * of these or UNREACHABLE, and `target` must stay until then. NO_ROOM when too many wait. With no
+   * `sink` PENDING is all that is said of a page that is away.
    */
   get(
     handle: Handle,
     getAndFree: GetAndFree,
     target: Uint8Array,
     at: number,
-    sink: GetSink,
+    sink: GetSink | null,
     token: number,
   ): Status {
     const pool = this.pool(handle.pool);
@@ -261,6 +272,7 @@ export class Ramster implements PamOps {
     if (page === 0) return STATUS.NOT_FOUND;
     if (tmem.tag(page) === TAG.LOST) return STATUS.LOST;
     if (tmem.tag(page) === TAG.REMOTE) {
+      if (sink === null) return STATUS.PENDING;
       return this.repatriate.fetch(page, getAndFree, target, at, sink, token);
     }
     const status = this.zcache.deliver(page, handle, target, at);
@@ -533,11 +545,12 @@ export class Ramster implements PamOps {
     this.remotify.pump();
     this.tellRoom();
     this.zcache.trim();
-    if (this.isDraining) this.bringHome(DRAIN_FETCHES - this.repatriate.fetchCount);
+    if (this.isDraining) this.homecoming.bring(DRAIN_FETCHES - this.repatriate.fetchCount);
     const { newestVersion } = this.zcache.tmem;
     this.remotePages.eachHolder((node, owed) => {
       this.remotePages.owePools(node, newestVersion);
-      const lender = this.lenders.isCandidate(node) && this.wantsLender;
+      const isWanted = this.remotify.wantsLender || this.repair.wantsLender;
+      const lender = this.lenders.isCandidate(node) && isWanted;
       if (this.remotePages.isInDoubt(node)) this.peers.want(node);
       else if (owed === 0 && !lender && !this.repatriate.isWaitingFor(node)) {
         this.peers.unwant(node);
@@ -545,13 +558,9 @@ export class Ramster implements PamOps {
     });
   }
 
-  private get wantsLender(): boolean {
-    return this.remotify.wantsLender || this.repair.wantsLender;
-  }
-
   private restartSelfshrink(): void {
     const { intervalMs } = this.settings.selfshrink;
-    this.every("selfshrink", intervalMs, intervalMs, () => {
+    this.timers.every("selfshrink", intervalMs, intervalMs, () => {
       if (this.settings.selfshrink.enabled) this.shrink();
     });
   }
@@ -564,36 +573,7 @@ export class Ramster implements PamOps {
     const { selfshrink: settings } = this.settings;
     const pages = this.counters.remote_pers_pages + this.counters.remote_eph_pages;
     const count = selfshrink(this.shrinkState, pages, settings);
-    const risky = this.repair.bringHome(Math.min(settings.pagesMax, this.roomAtHome));
-    this.bringHome(count - risky);
-  }
-
-  /** Frames, and so pages at least, below the low mark. */
-  private get roomAtHome(): number {
-    const { budget, frames } = this.zcache;
-    return Math.max(0, budget.frameCountLow - frames.framesUsed);
-  }
-
-  /** At most so many, and as there is room for, a hand going round over the records. */
-  private bringHome(count: number): void {
-    const { tmem } = this.zcache;
-    let left = Math.min(count, this.roomAtHome);
-    for (let seen = tmem.pageEnd; left > 0 && seen > 0; seen -= 1) {
-      if (this.hand >= tmem.pageEnd) this.hand = 1;
-      const page = this.hand;
-      this.hand += 1;
-      if (!tmem.isLive(page) || tmem.tag(page) !== TAG.REMOTE) continue;
-      if (this.repatriate.bringHome(page)) left -= 1;
-    }
-  }
-
-  private every(name: string, firstMs: number, periodMs: number, work: () => void): void {
-    const before = this.timers.get(name);
-    if (before !== undefined) this.clock.cancel(before);
-    const run = (): void => {
-      this.timers.set(name, this.clock.after(periodMs, run));
-      work();
-    };
-    this.timers.set(name, this.clock.after(firstMs, run));
+    const risky = this.repair.bringHome(Math.min(settings.pagesMax, this.homecoming.room));
+    this.homecoming.bring(count - risky);
   }
 }

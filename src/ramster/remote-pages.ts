@@ -222,6 +222,11 @@ export class RemotePages implements ReplySink {
     else holder.inDoubt = holder.pageCount > 0;
   }
 
+  /** Whether one that keeps pages is dead, and may come back. */
+  get hasAbsent(): boolean {
+    return this.holders.some((holder) => holder?.isAbsent === true && holder.pageCount > 0);
+  }
+
   isAbsent(node: number): boolean {
     return this.holders[node]?.isAbsent ?? false;
   }

@@ -38,6 +38,12 @@ const HOMEWARD_LOOKS = 65_536;
 /** Pages in a row that nobody takes, before it is left at that for a moment. */
 const BLOCKED_MAX = 16;
 
+export interface RepairState {
+  readonly pagesAtRisk: number;
+  readonly pagesPerSecond: number | null;
+  readonly secondsLeft: number | null;
+}
+
 export class Repair implements RepairSink {
   private readonly zcache: Zcache;
   private readonly lenders: Lenders;

@@ -288,7 +288,7 @@ export class Spill implements DiskSink {
     }
   }
 
-  private get hasRoom(): boolean {
+  get hasRoom(): boolean {
     return !this.isFull && this.sectors.freeCount >= SECTORS_FREE_MIN;
   }
 

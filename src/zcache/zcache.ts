@@ -271,6 +271,16 @@ export class Zcache implements PamOps, EvictSink {
     return staged;
   }
 
+  /**
+   * A page that cannot be brought back is under the handle from now on, unless one is already: for
+   * those whose put was refused and that must not read as never written.
+   */
+  lose(pool: Pool, handle: Handle): void {
+    if (this.tmem.find(pool, handle) !== 0) return;
+    const page = this.tmem.claim(pool, handle, this.tmem.nextVersion());
+    if (page > 0) this.tmem.describe(page, TAG.LOST, 0, 0, CODEC.RAW);
+  }
+
   /** @returns OK when there was a page, else NOT_FOUND. */
   flushPage(pool: Pool, handle: Handle): Status {
     this.counters.flush_total += 1;

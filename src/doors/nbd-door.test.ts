@@ -1,0 +1,509 @@
+import { describe, expect, test } from "bun:test";
+import {
+  BareClient,
+  type BareReply,
+  BLOCK_STATUS,
+  CACHE,
+  FLUSH,
+  READ,
+  TRIM,
+  WRITE,
+  WRITE_ZEROES,
+} from "../../harness/nbd/bare-client.ts";
+import { SimCluster } from "../../harness/sim/cluster.ts";
+import { drive } from "../../harness/sim/drive.ts";
+import { PAGE_BYTES } from "../core/limits.ts";
+import { below, SeededRandom } from "../core/random.ts";
+import { STATUS, type Status } from "../core/status.ts";
+import { ERRNO } from "../nbd/protocol.ts";
+import type { Address } from "../net/address.ts";
+import type { NodeConfig } from "../node/config.ts";
+import { errnoOf } from "./nbd-errors.ts";
+
+const MIB = 1024 * 1024;
+const NBD: Address = { kind: "tcp", host: "10.0.0.0", port: 10809 };
+const DISK = { name: "disk", byteCount: 16 * MIB };
+
+class World {
+  readonly sim: SimCluster;
+
+  private constructor(sim: SimCluster) {
+    this.sim = sim;
+  }
+
+  static async start(settings: Partial<NodeConfig> = {}, seed = 5): Promise<World> {
+    const sim = new SimCluster(seed);
+    const own = { nbd: [NBD], exports: [DISK], target: 1, lendBytes: 0, ...settings };
+    await sim.start([own, { lendBytes: 64 * MIB }]);
+    return new World(sim);
+  }
+
+  wait<T>(promise: Promise<T>): Promise<T> {
+    return drive(this.sim.clock, promise);
+  }
+
+  async connect(isStructured = true, host = "program"): Promise<BareClient> {
+    const client = new BareClient();
+    this.sim.network.transport(host).connect(NBD, client);
+    await this.wait(client.negotiate({ isStructured }));
+    return client;
+  }
+
+  get door() {
+    return this.sim.node(0).node.nbdDoor;
+  }
+
+  async stop(): Promise<void> {
+    this.sim.node(0).verify();
+    await this.sim.stop();
+  }
+}
+
+function bytesFrom(random: SeededRandom, byteCount: number): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(byteCount);
+  // Half of it compresses.
+  for (let at = 0; at < byteCount; at += 1) bytes[at] = at % 512 < 256 ? 7 : random.u32();
+  return bytes;
+}
+
+const write = (offset: number, data: Uint8Array) => {
+  return { type: WRITE, offset, length: data.length, data };
+};
+const read = (offset: number, length: number) => ({ type: READ, offset, length });
+
+test("what was never written reads as zeros and costs nothing", async () => {
+  const world = await World.start();
+  const client = await world.connect(false);
+  const reply = await world.wait(client.ask(read(1234, 100_000)));
+  expect(reply.error).toBe(0);
+  expect(reply.data).toEqual(new Uint8Array(100_000));
+  expect(world.door.stats()).toEqual([
+    { name: "disk", size_bytes: 16 * MIB, pages: 0, used_bytes: 0, connections: 1 },
+  ]);
+  await world.stop();
+});
+
+/** Random requests of any range, a few at a time, against plain bytes. */
+async function compareWithModel(options: { isStructured: boolean; seed: number; steps: number }) {
+  const { isStructured, seed, steps } = options;
+  const world = await World.start({}, seed);
+  const random = new SeededRandom(seed);
+  const clients = [await world.connect(isStructured), await world.connect(isStructured, "other")];
+  const model = new Uint8Array(DISK.byteCount);
+  for (let step = 0; step < steps; step += 1) {
+    const replies: Array<Promise<void>> = [];
+    // Ranges that do not meet, so that the order in which they are done does not show.
+    let from = below(random, 20_000);
+    for (const client of clients) {
+      const isLong = below(random, 40) === 0;
+      const length = 1 + below(random, isLong ? 3 * MIB : below(random, 2) === 0 ? 600 : 40_000);
+      if (from + length > DISK.byteCount) break;
+      replies.push(act(random, client, model, from, length));
+      from += length + below(random, 3 * MIB);
+    }
+    await world.wait(Promise.all(replies));
+  }
+  const [client] = clients;
+  if (client === undefined) throw new Error("nobody");
+  for (let at = 0; at < DISK.byteCount; at += MIB) {
+    const reply = await world.wait(client.ask(read(at, MIB)));
+    expect(Buffer.compare(reply.data, model.subarray(at, at + MIB))).toBe(0);
+  }
+  const { counters } = world.sim.node(0);
+  expect(counters.remote_pers_pages_succ_get).toBeGreaterThan(0);
+  expect(world.door.counters.nbd_requests_waited).toBeGreaterThan(0);
+  expect(world.door.waitingCount).toBe(0);
+  await world.stop();
+}
+
+async function act(
+  random: SeededRandom,
+  client: BareClient,
+  model: Uint8Array,
+  offset: number,
+  length: number,
+): Promise<void> {
+  const dice = below(random, 10);
+  if (dice < 5) {
+    const data = bytesFrom(random, length);
+    model.set(data, offset);
+    expect((await client.ask(write(offset, data))).error).toBe(0);
+  } else if (dice < 6) {
+    model.fill(0, offset, offset + length);
+    const type = below(random, 2) === 0 ? TRIM : WRITE_ZEROES;
+    const flags = type === WRITE_ZEROES ? (below(random, 2) === 0 ? 2 : 16) : 0;
+    expect((await client.ask({ type, flags, offset, length })).error).toBe(0);
+  } else if (dice < 7) {
+    expect((await client.ask({ type: CACHE, offset, length })).error).toBe(0);
+    expect((await client.ask({ type: FLUSH, offset: 0, length: 0 })).error).toBe(0);
+  } else {
+    const expected = model.slice(offset, offset + length);
+    const { error, data } = await client.ask(read(offset, length));
+    expect(error).toBe(0);
+    expect(Buffer.compare(data, expected)).toBe(0);
+  }
+}
+
+describe("any range, with pages here and away, is as plain memory", () => {
+  test.each([1, 2, 3, 4])("structured replies, seed %d", async (seed) => {
+    await compareWithModel({ isStructured: true, seed, steps: 150 });
+  });
+
+  test.each([5, 6])("simple replies, seed %d", async (seed) => {
+    await compareWithModel({ isStructured: false, seed, steps: 150 });
+  });
+});
+
+/** Fills the export, so that most of it is away. */
+async function fill(world: World, client: BareClient): Promise<void> {
+  for (let at = 0; at < DISK.byteCount; at += MIB) {
+    const data = bytesFrom(new SeededRandom(at + 1), MIB);
+    expect((await world.wait(client.ask(write(at, data)))).error).toBe(0);
+  }
+}
+
+test("overlapping writes from two connections never mix within a page", async () => {
+  const world = await World.start();
+  const clients = [await world.connect(), await world.connect(true, "other")];
+  await fill(world, clients[0] as BareClient);
+  const random = new SeededRandom(8);
+  for (let round = 0; round < 30; round += 1) {
+    const offset = below(random, DISK.byteCount - 8 * PAGE_BYTES);
+    const asked = clients.flatMap((client, who) => {
+      return [0, 1, 2].map((i) => {
+        const data = new Uint8Array(4 * PAGE_BYTES).fill(1 + who * 3 + i);
+        return client.ask(write(offset + (i - 1) * 100, data));
+      });
+    });
+    const replies = await world.wait(Promise.all(asked));
+    expect(replies.map(({ error }) => error)).toEqual([0, 0, 0, 0, 0, 0]);
+    // The pages that all of them wrote whole are each of one of them.
+    const first = Math.ceil((offset + 100) / PAGE_BYTES) * PAGE_BYTES;
+    const { data } = await world.wait((clients[0] as BareClient).ask(read(first, 2 * PAGE_BYTES)));
+    for (const at of [0, PAGE_BYTES]) {
+      expect(new Set(data.subarray(at, at + PAGE_BYTES)).size).toBe(1);
+      expect(data[at]).toBeLessThanOrEqual(6);
+    }
+  }
+  await world.stop();
+});
+
+test("small writes to one page that is away are all there in the end", async () => {
+  const world = await World.start();
+  const client = await world.connect();
+  await fill(world, client);
+  const asked: Array<Promise<BareReply>> = [];
+  for (let i = 0; i < PAGE_BYTES; i += 16) {
+    asked.push(client.ask(write(i, new Uint8Array(16).fill(i / 16))));
+  }
+  await world.wait(Promise.all(asked));
+  const { data } = await world.wait(client.ask(read(0, PAGE_BYTES)));
+  expect(data).toEqual(new Uint8Array(PAGE_BYTES).map((_, i) => Math.floor(i / 16)));
+  expect(world.door.counters.nbd_requests_waited).toBeGreaterThan(200);
+  await world.stop();
+});
+
+test("TRIM of all frees pages here and away, and BLOCK_STATUS says what is there", async () => {
+  const world = await World.start();
+  const client = await world.connect();
+  await fill(world, client);
+  const { sim } = world;
+  expect(sim.node(1).counter("foreign_pers_pages")).toBeGreaterThan(2000);
+  const status = async (offset: number, length: number, flags = 0) => {
+    return (await world.wait(client.ask({ type: BLOCK_STATUS, flags, offset, length }))).extents;
+  };
+  expect(await status(0, 8 * PAGE_BYTES)).toEqual([[8 * PAGE_BYTES, 0]]);
+  await world.wait(client.ask({ type: TRIM, offset: PAGE_BYTES + 1, length: 2 * PAGE_BYTES }));
+  const expected = [
+    [2 * PAGE_BYTES - 5, 0],
+    [PAGE_BYTES, 3],
+    [5 * PAGE_BYTES, 0],
+  ];
+  expect(await status(5, 8 * PAGE_BYTES - 5)).toEqual(expected as Array<[number, number]>);
+  expect(await status(5, 8 * PAGE_BYTES - 5, 8)).toEqual([[2 * PAGE_BYTES - 5, 0]]);
+  const trimmed = await world.wait(client.ask({ type: TRIM, offset: 0, length: 16 * MIB }));
+  expect(trimmed.error).toBe(0);
+  expect(world.door.stats()[0]?.pages).toBe(0);
+  expect(await status(0, 16 * MIB)).toEqual([[16 * MIB, 3]]);
+  expect(sim.clock.runUntil(() => sim.node(1).counter("foreign_pers_pages") === 0, 10_000)).toBe(
+    true,
+  );
+  expect(world.door.counters.frontswap_invalidates).toBe(DISK.byteCount / PAGE_BYTES);
+  await world.stop();
+});
+
+test("a page that is lost is EIO and never other bytes, until it is written anew", async () => {
+  const world = await World.start();
+  const client = await world.connect();
+  await fill(world, client);
+  world.sim.node(1).crash();
+  await world.sim.node(1).restart();
+  let lost = -1;
+  for (let page = 0; page < 200; page += 1) {
+    const { error, data } = await world.wait(client.ask(read(page * PAGE_BYTES, PAGE_BYTES)));
+    if (error === 0) expect(data[0]).toBe(7);
+    else {
+      expect(error).toBe(ERRNO.EIO);
+      lost = page;
+    }
+  }
+  expect(lost).toBeGreaterThanOrEqual(0);
+  const at = lost * PAGE_BYTES;
+  expect((await world.wait(client.ask(write(at + 5, new Uint8Array(10))))).error).toBe(ERRNO.EIO);
+  const page = new Uint8Array(PAGE_BYTES).fill(9);
+  expect((await world.wait(client.ask(write(at, page)))).error).toBe(0);
+  expect((await world.wait(client.ask(read(at, PAGE_BYTES)))).data).toEqual(page);
+  expect(client.isClosed).toBe(false);
+  await world.stop();
+});
+
+test("a holder that does not answer is waited for, at most --io-timeout", async () => {
+  const world = await World.start({ ioTimeoutMs: 20_000 });
+  const { sim } = world;
+  const client = await world.connect();
+  await fill(world, client);
+  const block = (): void => sim.network.block(sim.node(1).host, sim.node(0).host);
+  block();
+  const before = sim.clock.now();
+  const asked = Promise.all([0, 1, 2].map((i) => client.ask(read(i * PAGE_BYTES, PAGE_BYTES))));
+  let isDone = false;
+  asked.then(() => {
+    isDone = true;
+  });
+  sim.clock.runUntil(() => isDone, 8000);
+  sim.network.unblock(sim.node(1).host, sim.node(0).host);
+  const replies = await world.wait(asked);
+  expect(replies.map(({ error }) => error)).toEqual([0, 0, 0]);
+  expect(sim.clock.now() - before).toBeGreaterThan(5000);
+  block();
+  const again = sim.clock.now();
+  const last = await world.wait(client.ask(read(900 * PAGE_BYTES, 64 * PAGE_BYTES)));
+  expect(last.error).toBe(ERRNO.EIO);
+  expect(sim.clock.now() - again).toBeGreaterThanOrEqual(20_000);
+  expect(sim.clock.now() - again).toBeLessThan(25_000);
+  expect(client.isClosed).toBe(false);
+  await world.stop();
+});
+
+test("writes are ENOSPC when everything is full, which is logged before", async () => {
+  const world = await World.start({ target: null, warnAtPercent: 50 });
+  const client = await world.connect();
+  const random = new SeededRandom(3);
+  let refused = 0;
+  const stored: number[] = [];
+  for (let page = 0; page < 800; page += 1) {
+    // Two of them fill a frame; one that does not compress takes one by itself.
+    const data = new Uint8Array(PAGE_BYTES).map((_, at) => (at < 1500 ? random.u32() : 7));
+    const { error } = await world.wait(client.ask(write(page * PAGE_BYTES, data)));
+    if (error === 0) stored.push(page);
+    else expect(error).toBe(ERRNO.ENOSPC);
+    refused += Number(error !== 0);
+  }
+  expect(refused).toBeGreaterThan(100);
+  // One that was there and was refused is an error, never zeros.
+  let lost = 0;
+  for (const page of stored.slice(0, 200)) {
+    const whole = new Uint8Array(PAGE_BYTES).map(() => random.u32());
+    const { error } = await world.wait(client.ask(write(page * PAGE_BYTES, whole)));
+    const back = await world.wait(client.ask(read(page * PAGE_BYTES, PAGE_BYTES)));
+    if (error === 0) expect(back.data).toEqual(whole);
+    else {
+      expect(back.error).toBe(ERRNO.EIO);
+      lost += 1;
+    }
+  }
+  expect(lost).toBeGreaterThan(0);
+  const log = world.sim.node(0).log.join("\n");
+  expect(log.match(/Cannot store pages of NBD exports/g)?.length).toBe(1);
+  expect(log.match(/% of what there is for pages is used/g)?.length).toBe(1);
+  expect(world.sim.node(0).node.admin.stats()).toContain('"nbd_enospc":');
+  await world.stop();
+});
+
+test("writes wait while the one lender is away, and go on when it is back", async () => {
+  const world = await World.start();
+  const { sim } = world;
+  const client = await world.connect();
+  sim.network.block(sim.node(0).host, sim.node(1).host);
+  const asked: Array<Promise<BareReply>> = [];
+  for (let at = 0; at < 2 * MIB; at += 64 * 1024) {
+    asked.push(client.ask(write(at, bytesFrom(new SeededRandom(at), 64 * 1024))));
+  }
+  const all = Promise.all(asked);
+  sim.clock.runUntil(() => false, 12_000);
+  expect(client.waitingCount).toBeGreaterThan(0);
+  // Reads are not behind them.
+  expect((await world.wait(client.ask(read(12 * MIB, 10)))).error).toBe(0);
+  sim.network.unblock(sim.node(0).host, sim.node(1).host);
+  expect((await world.wait(all)).every(({ error }) => error === 0)).toBe(true);
+  await world.stop();
+});
+
+test("what was written is there for a client that connects again", async () => {
+  const world = await World.start();
+  const first = await world.connect();
+  await fill(world, first);
+  first.ask(write(0, new Uint8Array(3 * MIB)));
+  first.ask(read(0, 3 * MIB));
+  world.sim.clock.runUntil(() => false, 2);
+  world.sim.network.cut("program", world.sim.node(0).host);
+  const second = await world.connect(false);
+  const { data } = await world.wait(second.ask(read(4 * MIB, MIB)));
+  expect(data).toEqual(bytesFrom(new SeededRandom(4 * MIB + 1), MIB));
+  world.sim.clock.runUntil(() => world.door.waitingCount === 0, 10_000);
+  expect(world.door.waitingCount).toBe(0);
+  expect(world.door.stats()[0]?.connections).toBe(1);
+  await world.stop();
+});
+
+test("when the node stops each request is answered once, and the streams end", async () => {
+  const world = await World.start();
+  const { sim } = world;
+  const client = await world.connect();
+  await fill(world, client);
+  sim.network.block(sim.node(1).host, sim.node(0).host);
+  const asked = Array.from({ length: 200 }, (_, i) => client.ask(read(i * PAGE_BYTES, PAGE_BYTES)));
+  sim.clock.runUntil(() => world.door.waitingCount >= 100, 1000);
+  await world.wait(world.door.stop());
+  const replies = await world.wait(Promise.all(asked));
+  const errors = new Set(replies.map(({ error }) => error));
+  expect([...errors].every((error) => [0, ERRNO.ESHUTDOWN].includes(error as 0))).toBe(true);
+  expect(errors.has(ERRNO.ESHUTDOWN)).toBe(true);
+  sim.clock.runUntil(() => client.isClosed, 5000);
+  expect(client.isClosed).toBe(true);
+});
+
+test("more connections than there may be are closed, and the others served", async () => {
+  const world = await World.start();
+  const clients = Array.from({ length: 300 }, () => {
+    const client = new BareClient();
+    world.sim.network.transport("many").connect(NBD, client);
+    return client;
+  });
+  world.sim.clock.runUntil(() => clients.filter((it) => it.isClosed).length >= 44, 5000);
+  expect(clients.filter((it) => it.isClosed).length).toBe(44);
+  expect(world.door.counters.nbd_connections_refused).toBe(44);
+  const open = clients.find((it) => !it.isClosed) as BareClient;
+  await world.wait(open.negotiate({ isStructured: true }));
+  expect((await world.wait(open.ask(read(0, 10)))).error).toBe(0);
+  await world.stop();
+});
+
+test("with two copies no request fails when a lender dies under it", async () => {
+  const sim = new SimCluster(11);
+  const lender = { lendBytes: 32 * MIB };
+  const owner = { nbd: [NBD], exports: [DISK], lendBytes: 0, replicas: 2 } as const;
+  await sim.startGossiping([owner, lender, lender, lender]);
+  sim.clock.run(sim.clock.now() + 5000);
+  const client = new BareClient();
+  sim.network.transport("program").connect(NBD, client);
+  await drive(sim.clock, client.negotiate({ isStructured: true }));
+  const random = new SeededRandom(2);
+  const generations = new Uint8Array(DISK.byteCount / PAGE_BYTES);
+  const put = (page: number, generation: number): Promise<void> => {
+    generations[page] = generation;
+    const data = bytesFrom(new SeededRandom(page * 256 + generation), PAGE_BYTES);
+    return client.ask(write(page * PAGE_BYTES, data)).then(({ error }) => expect(error).toBe(0));
+  };
+  const get = async (page: number): Promise<void> => {
+    const seed = page * 256 + (generations[page] ?? 0);
+    const { error, data } = await client.ask(read(page * PAGE_BYTES, PAGE_BYTES));
+    expect(error).toBe(0);
+    expect(Buffer.compare(data, bytesFrom(new SeededRandom(seed), PAGE_BYTES))).toBe(0);
+  };
+  for (let page = 0; page < 4096; page += 64) {
+    await drive(sim.clock, Promise.all([...Array(64).keys()].map((i) => put(page + i, 1))));
+  }
+  for (let round = 0; round < 40; round += 1) {
+    if (round === 5) sim.node(2).crash();
+    // Each page once a round: what was asked for at once is done in any order.
+    const pages = new Set(Array.from({ length: 64 }, () => below(random, 4096)));
+    const asked = [...pages].map((page) => (page % 3 === 0 ? put(page, round + 2) : get(page)));
+    await drive(sim.clock, Promise.all(asked));
+  }
+  const isMended = (): boolean => sim.node(0).counter("copies_repaired") > 0;
+  expect(sim.clock.runUntil(isMended, 60_000)).toBe(true);
+  expect(client.isClosed).toBe(false);
+  sim.node(0).verify();
+  await sim.stop();
+});
+
+test("an export that nobody uses can be removed, with all that it holds", async () => {
+  const world = await World.start({ exports: [DISK, { name: "b", byteCount: MIB }] });
+  const { sim } = world;
+  const client = await world.connect();
+  await fill(world, client);
+  const { admin } = sim.node(0).node;
+  expect(admin.getKnob("exports")).toBe("disk,b");
+  expect(() => admin.setKnob("exports", "b")).toThrow('clients of "disk" are connected');
+  expect(() => admin.setKnob("exports", "b,c")).toThrow('there is no export "c"');
+  sim.network.cut("program", sim.node(0).host);
+  sim.clock.runUntil(() => world.door.stats()[0]?.connections === 0, 1000);
+  expect(admin.setKnob("exports", "b")).toBe("b");
+  const isEmpty = (): boolean => sim.node(1).counter("foreign_pers_pages") === 0;
+  expect(sim.clock.runUntil(isEmpty, 10_000)).toBe(true);
+  expect(sim.node(0).node.ramster.pools().length).toBe(1);
+  expect(admin.setKnob("io_timeout_ms", "5000")).toBe("5000");
+  expect(() => admin.setKnob("warn_at_percent", "101")).toThrow("from 1 to 100");
+  await world.stop();
+});
+
+test("reads in order are fetched ahead, and random ones are not", async () => {
+  const world = await World.start();
+  const client = await world.connect();
+  await fill(world, client);
+  const { counters } = world.door;
+  for (let at = 0; at < 8 * MIB; at += 32 * 1024) {
+    const { data } = await world.wait(client.ask(read(at, 32 * 1024)));
+    const block = bytesFrom(new SeededRandom(at - (at % MIB) + 1), MIB);
+    expect(Buffer.compare(data, block.subarray(at % MIB, (at % MIB) + 32 * 1024))).toBe(0);
+    // What was fetched ahead of a page that is then written is not what it is.
+    const next = at + 48 * 1024;
+    const own = new Uint8Array(PAGE_BYTES).fill(3);
+    if (at % (256 * 1024) !== 0) continue;
+    await world.wait(client.ask(read(next, 1)));
+    const before = (await world.wait(client.ask(read(next, PAGE_BYTES)))).data;
+    await world.wait(client.ask(write(next, own)));
+    expect((await world.wait(client.ask(read(next, PAGE_BYTES)))).data).toEqual(own);
+    await world.wait(client.ask(write(next, before)));
+  }
+  expect(counters.nbd_prefetch_hits).toBeGreaterThan(1000);
+  expect(counters.nbd_prefetch_wasted).toBeLessThan(counters.nbd_prefetch_hits / 2);
+  const before = counters.nbd_prefetches;
+  const random = new SeededRandom(4);
+  for (let i = 0; i < 200; i += 1) {
+    await world.wait(client.ask(read(below(random, 4000) * PAGE_BYTES, PAGE_BYTES)));
+  }
+  expect(counters.nbd_prefetches - before).toBeLessThan(250); // Of the course before.
+  await world.stop();
+});
+
+test("what came ahead of a page that was written since, and went away again, does not count", async () => {
+  const world = await World.start();
+  const client = await world.connect();
+  await fill(world, client);
+  for (let at = 0; at < 40 * 8; at += 8) {
+    await world.wait(client.ask(read(at * PAGE_BYTES, 8 * PAGE_BYTES)));
+  }
+  world.sim.clock.runUntil(() => false, 1000);
+  const ahead = [...Array(100).keys()].map((i) => 40 * 8 + i);
+  const own = new Uint8Array(PAGE_BYTES).fill(5);
+  own.set([1, 2, 3]);
+  for (const page of ahead) await world.wait(client.ask(write(page * PAGE_BYTES, own)));
+  for (let at = 8 * MIB; at < DISK.byteCount; at += MIB) {
+    await world.wait(client.ask(write(at, bytesFrom(new SeededRandom(at), MIB))));
+  }
+  const before = world.door.counters.nbd_requests_waited;
+  for (const page of ahead) {
+    const { data } = await world.wait(client.ask(read(page * PAGE_BYTES, PAGE_BYTES)));
+    expect(Buffer.compare(data, own)).toBe(0);
+  }
+  expect(world.door.counters.nbd_requests_waited).toBeGreaterThan(before);
+  await world.stop();
+});
+
+test("every status has its error, and only OK has none", () => {
+  for (const status of Object.values(STATUS) as Status[]) {
+    expect(errnoOf(status) === ERRNO.OK).toBe(status === STATUS.OK);
+  }
+});

@@ -1,0 +1,277 @@
+/**
+ * NbdDoor: exports as network block devices: how a kernel, or a virtual machine, swaps on the
+ * cluster without knowing.
+ *
+ *     client -- connection (src/nbd) --> NbdIo --> ramster
+ *                                          \-> NbdRunner: what waits
+ *
+ * An export is a pool of its own, made when the door is; it is there as long as the node runs, and
+ * a client that connects again finds all of it.
+ *
+ * On TCP with the key of a cluster TLS is offered, and required unless both ends are on this
+ * machine. On a unix socket the file system says who may connect.
+ *
+ * Not here: bytes of the protocol (src/nbd), what requests do (nbd-io.ts).
+ */
+import { assert } from "../core/assert.ts";
+import type { Clock, TimerId } from "../core/clock.ts";
+import {
+  GOODBYE_TIMEOUT_MS,
+  NBD_CONNECTIONS_MAX,
+  NBD_LONG_BYTES_MAX,
+  NBD_TICK_MS,
+  PAGE_BYTES,
+} from "../core/limits.ts";
+import type { Log } from "../core/log.ts";
+import type { Memory } from "../core/memory.ts";
+import { NbdConnection, type NbdHandler } from "../nbd/connection.ts";
+import type { TlsMode } from "../nbd/handshake.ts";
+import type { Request } from "../nbd/request.ts";
+import { type Address, isLoopback } from "../net/address.ts";
+import type { Listener, Stream, StreamEvents, TlsMaterial, Transport } from "../net/transport.ts";
+import type { Ramster } from "../ramster/ramster.ts";
+import { NbdCounters } from "./nbd-counters.ts";
+import { type ExportConfig, NbdExport, OBJECTS_PER_EXPORT } from "./nbd-export.ts";
+import { NbdIo } from "./nbd-io.ts";
+import { NbdPages } from "./nbd-pages.ts";
+import { NbdPrefetch } from "./nbd-prefetch.ts";
+import { NbdRoom } from "./nbd-room.ts";
+import { NbdRunner } from "./nbd-runner.ts";
+
+export interface NbdDoorParts {
+  clock: Clock;
+  memory: Memory;
+  /** Of streams in clear: TLS is begun within the protocol. */
+  transport: Transport;
+  /** The cluster's; null: the node has no key. */
+  tls: TlsMaterial | null;
+  ramster: Ramster;
+  log: Log;
+}
+
+export interface NbdDoorSettings {
+  readonly exports: readonly ExportConfig[];
+  ioTimeoutMs: number;
+  warnAtPercent: number;
+}
+
+/** An export in the stats; names are part of what scripts read. */
+export interface ExportStats {
+  name: string;
+  size_bytes: number;
+  pages: number;
+  used_bytes: number;
+  connections: number;
+}
+
+export class NbdDoor implements NbdHandler {
+  readonly counters = new NbdCounters();
+  readonly exports: NbdExport[] = [];
+  /** May change while it runs. */
+  readonly settings: NbdDoorSettings;
+  private readonly parts: NbdDoorParts;
+  private readonly pages: NbdPages;
+  private readonly io: NbdIo;
+  private readonly runner: NbdRunner;
+  private readonly room: NbdRoom;
+  private readonly listeners: Listener[] = [];
+  private readonly connections = new Set<NbdConnection>();
+  private isStopping = false;
+  private longBytes = 0;
+  /** Connections that wait for memory for a long request. */
+  private readonly waitingForLong = new Set<NbdConnection>();
+  private timer: TimerId | null = null;
+  private onEmpty: () => void = () => {};
+
+  constructor(parts: NbdDoorParts, settings: NbdDoorSettings) {
+    this.parts = parts;
+    this.settings = { ...settings };
+    const warnAtPercent = (): number => this.settings.warnAtPercent;
+    const ioTimeoutMs = (): number => this.settings.ioTimeoutMs;
+    const { counters } = this;
+    this.room = new NbdRoom(parts, { warnAtPercent });
+    const { room } = this;
+    this.pages = new NbdPages({ ...parts, counters, room });
+    const { pages } = this;
+    const giveLong = (byteCount: number): void => this.giveLong(byteCount);
+    const prefetch = new NbdPrefetch({ ...parts, counters });
+    this.runner = new NbdRunner({ ...parts, counters, pages, prefetch, giveLong, ioTimeoutMs });
+    const { runner } = this;
+    this.io = new NbdIo({ ...parts, counters, pages, runner, prefetch });
+    for (const [type, config] of settings.exports.entries()) {
+      const pool = parts.ramster.newPool({ persistent: true, storeWhole: true });
+      assert(pool !== null, "there are more pools than exports");
+      this.exports.push(new NbdExport(config, type, pool));
+    }
+  }
+
+  /** @returns the address with its real port. Rejects as Transport.listen does. */
+  async listen(address: Address): Promise<string> {
+    const { transport, tls } = this.parts;
+    const mode = tlsMode(address, tls);
+    const accept = (): StreamEvents => this.accept(mode);
+    const listener = await transport.listen(address, accept);
+    this.listeners.push(listener);
+    this.timer ??= this.parts.clock.after(NBD_TICK_MS, () => this.tick());
+    return listener.address;
+  }
+
+  /**
+   * Takes no more clients and no more requests. Resolves when those that were read are answered and
+   * all streams are gone, or after GOODBYE_TIMEOUT_MS.
+   */
+  async stop(): Promise<void> {
+    this.isStopping = true;
+    for (const listener of this.listeners) listener.close();
+    for (const connection of [...this.connections]) connection.stop();
+    this.runner.stop();
+    if (this.connections.size > 0) await this.untilEmpty();
+    for (const connection of [...this.connections]) connection.cut();
+    if (this.timer !== null) this.parts.clock.cancel(this.timer);
+    this.timer = null;
+  }
+
+  get connectionCount(): number {
+    return this.connections.size;
+  }
+
+  /** Requests that wait for something. */
+  get waitingCount(): number {
+    return this.runner.count;
+  }
+
+  stats(): ExportStats[] {
+    return this.exports.map(({ name, byteCount, pool, connectionCount }) => ({
+      name,
+      size_bytes: byteCount,
+      pages: pool.pageCount,
+      used_bytes: pool.pageCount * PAGE_BYTES,
+      connections: connectionCount,
+    }));
+  }
+
+  /**
+   * Gives up an export that no client uses, and all that it holds: the original's "invalidate
+   * area", an object a turn.
+   */
+  remove(name: string): void {
+    const index = this.exports.findIndex((exp) => exp.name === name);
+    const [exp] = this.exports.splice(index, 1);
+    assert(index >= 0 && exp !== undefined && exp.connectionCount === 0);
+    this.parts.log.write("info", "doors", `export "${name}" is removed`);
+    this.invalidateArea(exp, OBJECTS_PER_EXPORT - 1);
+  }
+
+  private invalidateArea(exp: NbdExport, object: number): void {
+    if (this.isStopping) return; // All of it goes with the node.
+    this.pages.freeObject(exp, object);
+    if (object > 0) this.parts.clock.soon(() => this.invalidateArea(exp, object - 1));
+    else this.parts.ramster.flushPool(exp.pool.id, { destroy: true });
+  }
+
+  /** Kernel names to values. */
+  snapshot(into: Record<string, number>): void {
+    if (this.exports.length === 0) return;
+    Object.assign(into, this.counters);
+    into.nbd_waiting_count = this.waitingCount;
+    into.nbd_long_bytes_used = this.longBytes;
+    into.space_percent_used = this.room.percentUsed;
+    into.space_warn_count = Number(this.room.isAboveMark);
+  }
+
+  // NbdHandler.
+
+  onDevice(connection: NbdConnection): void {
+    exportOf(connection).connectionCount += 1;
+    const what = `a client of export "${exportOf(connection).name}" has connected`;
+    this.parts.log.write("info", "doors", `${what} from "${connection.remote}"`);
+  }
+
+  onRequest(connection: NbdConnection, request: Request): void {
+    this.io.serve(connection, exportOf(connection), request);
+  }
+
+  takeLong(connection: NbdConnection, byteCount: number): boolean {
+    const isFree = this.longBytes + byteCount <= NBD_LONG_BYTES_MAX;
+    if (isFree) this.longBytes += byteCount;
+    else this.waitingForLong.add(connection);
+    return isFree;
+  }
+
+  giveLong(byteCount: number): void {
+    this.longBytes -= byteCount;
+    assert(this.longBytes >= 0);
+    const waiting = [...this.waitingForLong];
+    this.waitingForLong.clear();
+    for (const connection of waiting) connection.goOn();
+  }
+
+  onClosed(connection: NbdConnection, reason: string): void {
+    this.connections.delete(connection);
+    this.counters.nbd_connections = this.connections.size;
+    this.waitingForLong.delete(connection);
+    this.runner.drop(connection);
+    if (connection.device !== null) {
+      exportOf(connection).connectionCount -= 1;
+      const what = `a client of export "${exportOf(connection).name}" has gone`;
+      this.parts.log.write("info", "doors", `${what}: ${reason}`);
+    }
+    if (this.connections.size === 0) this.onEmpty();
+  }
+
+  private async untilEmpty(): Promise<void> {
+    const { clock } = this.parts;
+    let timer: TimerId | null = null;
+    await new Promise<void>((resolve) => {
+      this.onEmpty = resolve;
+      timer = clock.after(GOODBYE_TIMEOUT_MS, resolve);
+    });
+    if (timer !== null) clock.cancel(timer);
+  }
+
+  private accept(tls: TlsMode): StreamEvents {
+    if (this.isStopping || this.connections.size >= NBD_CONNECTIONS_MAX) {
+      this.counters.nbd_connections_refused += 1;
+      return REFUSED;
+    }
+    const door = this;
+    const settings = {
+      tls,
+      devices: () => this.exports,
+      get isStopping(): boolean {
+        return door.isStopping;
+      },
+    };
+    const connection = new NbdConnection(this.parts, this, settings, this.parts.tls);
+    this.connections.add(connection);
+    this.counters.nbd_connections = this.connections.size;
+    return connection;
+  }
+
+  private tick(): void {
+    this.timer = this.parts.clock.after(NBD_TICK_MS, () => this.tick());
+    const now = this.parts.clock.now();
+    this.runner.tick();
+    this.room.look();
+    for (const connection of [...this.connections]) connection.tick(now);
+  }
+}
+
+/** Of one client too many. */
+const REFUSED: StreamEvents = {
+  onOpen: (stream: Stream) => stream.terminate(),
+  onData: () => {},
+  onDrain: () => {},
+  onClose: () => {},
+};
+
+function exportOf(connection: NbdConnection): NbdExport {
+  const { device } = connection;
+  assert(device instanceof NbdExport);
+  return device;
+}
+
+function tlsMode(address: Address, tls: TlsMaterial | null): TlsMode {
+  if (tls === null || address.kind === "unix") return "none";
+  return isLoopback(address.host) ? "offered" : "required";
+}

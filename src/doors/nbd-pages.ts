@@ -1,0 +1,133 @@
+/**
+ * NbdPages: one page of an export at a time, as far as that can be done at once.
+ *
+ * A part of a page is written over what the page held: that is read first, so it must be here, or
+ * be given (`old`).
+ *
+ * Not here: what to do about pages that are away, or no frame (nbd-runner.ts).
+ */
+import { PAGE_BYTES } from "../core/limits.ts";
+import type { Memory } from "../core/memory.ts";
+import { STATUS } from "../core/status.ts";
+import { COMMAND, COMMAND_FLAG, ERRNO, type Errno } from "../nbd/protocol.ts";
+import type { Ramster } from "../ramster/ramster.ts";
+import type { NbdCounters } from "./nbd-counters.ts";
+import { errnoOf } from "./nbd-errors.ts";
+import type { NbdExport } from "./nbd-export.ts";
+import type { NbdRoom } from "./nbd-room.ts";
+
+/** How it went with one page. */
+export const STEP = {
+  /** Stored, or freed. */
+  DONE: 0,
+  /** There was nothing to free. */
+  NOTHING: 1,
+  /** What the page held is away. */
+  AWAY: 2,
+  NO_FRAME: 3,
+  /** See `error`. */
+  FAILED: 4,
+} as const;
+export type Step = (typeof STEP)[keyof typeof STEP];
+
+/** A request, or the work that it became. */
+export interface Change {
+  readonly type: number;
+  readonly flags: number;
+  readonly offset: number;
+  readonly byteCount: number;
+  /** What a WRITE writes: `bytes` from `at`. */
+  readonly bytes: Uint8Array;
+  readonly at: number;
+}
+
+export class NbdPages {
+  /** Why the last step failed. */
+  error: Errno = ERRNO.OK;
+  private readonly memory: Memory;
+  private readonly ramster: Ramster;
+  private readonly counters: NbdCounters;
+  private readonly room: NbdRoom;
+  private readonly scratch = new Uint8Array(PAGE_BYTES);
+  private readonly zeros = new Uint8Array(PAGE_BYTES);
+
+  constructor(parts: {
+    memory: Memory;
+    ramster: Ramster;
+    counters: NbdCounters;
+    room: NbdRoom;
+  }) {
+    this.memory = parts.memory;
+    this.ramster = parts.ramster;
+    this.counters = parts.counters;
+    this.room = parts.room;
+  }
+
+  /** Does to the page what the change says. `old`: what the page held, where it was away. */
+  change(exp: NbdExport, change: Change, page: number, old: Uint8Array | null): Step {
+    const start = page * PAGE_BYTES;
+    const from = Math.max(change.offset, start);
+    const to = Math.min(change.offset + change.byteCount, start + PAGE_BYTES);
+    const isWhole = to - from === PAGE_BYTES;
+    const isWrite = change.type === COMMAND.WRITE;
+    const frees = !isWrite && (change.flags & COMMAND_FLAG.NO_HOLE) === 0;
+    if (isWhole && frees) return this.free(exp, page);
+    if (!this.room.mayPut()) return STEP.NO_FRAME;
+    if (isWhole) {
+      const [bytes, at] = isWrite
+        ? [change.bytes, change.at + (start - change.offset)]
+        : [this.zeros, 0];
+      return this.put(exp, page, bytes, at);
+    }
+    const { scratch } = this;
+    const status =
+      old === null ? this.ramster.get(exp.at(page), -1, scratch, 0, null, 0) : STATUS.OK;
+    if (status === STATUS.PENDING) return STEP.AWAY;
+    if (status === STATUS.NOT_FOUND) {
+      if (frees) return STEP.NOTHING;
+      scratch.fill(0);
+    } else if (status !== STATUS.OK) return this.failed(errnoOf(status));
+    if (old !== null) this.memory.copy(scratch, 0, old, 0, PAGE_BYTES);
+    if (isWrite) {
+      const sourceAt = change.at + (from - change.offset);
+      this.memory.copy(scratch, from - start, change.bytes, sourceAt, to - from);
+    } else scratch.fill(0, from - start, to - start);
+    return this.put(exp, page, scratch, 0);
+  }
+
+  /** Frees all pages of an object, here and elsewhere. */
+  freeObject(exp: NbdExport, number: number): void {
+    const before = exp.pool.pageCount;
+    this.ramster.flushObject(exp.at(number));
+    this.counters.frontswap_invalidates += before - exp.pool.pageCount;
+  }
+
+  isThere(exp: NbdExport, page: number): boolean {
+    return this.ramster.devicePages.has(exp.at(page));
+  }
+
+  private free(exp: NbdExport, page: number): Step {
+    if (this.ramster.flushPage(exp.at(page)) !== STATUS.OK) return STEP.NOTHING;
+    this.counters.frontswap_invalidates += 1;
+    return STEP.DONE;
+  }
+
+  private put(exp: NbdExport, page: number, bytes: Uint8Array, at: number): Step {
+    // A put that is refused leaves nothing, and nothing would read as zeros.
+    const isOverwrite = !this.ramster.hasFrame && this.isThere(exp, page);
+    const status = this.ramster.put(exp.at(page), bytes, at);
+    if (status === STATUS.OK) {
+      this.counters.frontswap_succ_stores += 1;
+      return STEP.DONE;
+    }
+    this.counters.frontswap_failed_stores += 1;
+    if (isOverwrite) this.ramster.devicePages.lose(exp.at(page));
+    if (status === STATUS.NO_ROOM) this.room.refused();
+    return this.failed(errnoOf(status));
+  }
+
+  private failed(error: Errno): Step {
+    this.error = error;
+    return STEP.FAILED;
+  }
+}

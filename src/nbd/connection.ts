@@ -1,0 +1,428 @@
+/**
+ * NbdConnection: one client, from the greeting to the last reply.
+ *
+ *     GREETING -> OPTION <-> OPTION_DATA -> REQUEST <-> REQUEST_DATA -> ENDING -> CLOSED
+ *                   \-> SECURING (TLS) -> OPTION
+ *
+ * Bytes in are cut into options and requests; what is valid goes to the handler, which answers at
+ * once, or keeps the request (`keep`) and answers later, in any order. Replies of one turn leave in
+ * one write.
+ *
+ * Bounded by bytes: while what is kept and what waits to be sent are more than
+ * NBD_CONNECTION_BYTES_MAX, or the handler has no memory for a long request, nothing is served and
+ * the stream is paused. So a client that never reads is no longer read from.
+ *
+ * A request that has been read whole is answered once, whatever happens, as long as there is a
+ * stream. The stream is closed by the client, by a breach of the protocol, and when the node stops;
+ * never because a request failed.
+ *
+ * Not here: what requests do (doors/nbd-door.ts), sockets.
+ */
+import { assert } from "../core/assert.ts";
+import type { Clock } from "../core/clock.ts";
+import {
+  GATHER_BYTES,
+  GOODBYE_TIMEOUT_MS,
+  NBD_CONNECTION_BYTES_MAX,
+  NBD_HANDSHAKE_TIMEOUT_MS,
+  NBD_LONG_BYTES,
+  NBD_OPTION_BYTES_MAX,
+  NBD_OPTIONS_MAX,
+} from "../core/limits.ts";
+import type { Memory } from "../core/memory.ts";
+import type { Stream, StreamEvents, TlsMaterial } from "../net/transport.ts";
+import type { Device } from "./device.ts";
+import { Handshake, type HandshakeSettings } from "./handshake.ts";
+import { Input } from "./input.ts";
+import { Output } from "./output.ts";
+import {
+  CLIENT_FLAGS_BYTES,
+  COMMAND,
+  ERRNO,
+  type Errno,
+  OPTION,
+  OPTION_BYTES,
+  OPTION_MAGIC,
+  REQUEST_BYTES,
+} from "./protocol.ts";
+import { Replies } from "./replies.ts";
+import { invalidRequest, Request } from "./request.ts";
+
+/** Who serves the requests of all connections. */
+export interface NbdHandler {
+  /** The client has chosen an export. */
+  onDevice(connection: NbdConnection): void;
+  /**
+   * A valid request, all of it here; good during the call. Answered within it through `replies`,
+   * or kept.
+   */
+  onRequest(connection: NbdConnection, request: Request): void;
+  /**
+   * Whether there is memory for a request of so many bytes, more than NBD_LONG_BYTES. If so it is
+   * taken; else `goOn` is to be called once there may be.
+   */
+  takeLong(connection: NbdConnection, byteCount: number): boolean;
+  /** What was taken for a request that never came. */
+  giveLong(byteCount: number): void;
+  onClosed(connection: NbdConnection, reason: string): void;
+}
+
+const GREETING = 0;
+const OPTION_HEADER = 1;
+const OPTION_REST = 2;
+const OPTION_SKIPPED = 3;
+const SECURING = 4;
+const REQUEST = 5;
+const REQUEST_DATA = 6;
+const REQUEST_SKIPPED = 7;
+const ENDING = 8;
+const CLOSED = 9;
+
+export class NbdConnection implements StreamEvents {
+  readonly output: Output;
+  readonly replies: Replies;
+  readonly input: Input;
+  /** The other side as the stream names it, for logs. */
+  remote = "";
+  private readonly clock: Clock;
+  private readonly handler: NbdHandler;
+  private readonly settings: HandshakeSettings;
+  private readonly tls: TlsMaterial | null;
+  private readonly handshake: Handshake;
+  private readonly request = new Request();
+  private stream: Stream | null = null;
+  private phase = GREETING;
+  private optionType = 0;
+  private optionBytes = 0;
+  private optionCount = 0;
+  /** Why the request that is being read is refused. */
+  private error: Errno = ERRNO.OK;
+  /** Bytes taken for the request that is being read, if it is a long one. */
+  private longBytes = 0;
+  /** Requests that the handler keeps, and what they cost. */
+  private keptCount = 0;
+  private keptBytes = 0;
+  private isServing = false;
+  private isPaused = false;
+  private isBlocked = false;
+  private isSoon = false;
+  /** Nothing is written any more. */
+  private isEnded = false;
+  private sinceMs: number;
+  // Made once: a closure a call would be an allocation a call.
+  private readonly onSoon = (): void => {
+    this.isSoon = false;
+    this.serve();
+  };
+
+  constructor(
+    env: { clock: Clock; memory: Memory },
+    handler: NbdHandler,
+    settings: HandshakeSettings,
+    tls: TlsMaterial | null,
+  ) {
+    this.clock = env.clock;
+    this.handler = handler;
+    this.settings = settings;
+    this.tls = tls;
+    this.output = new Output(env.memory);
+    this.input = new Input(env.memory);
+    this.replies = new Replies(this.output);
+    this.handshake = new Handshake(settings, this.output);
+    this.sinceMs = env.clock.now();
+  }
+
+  /** The export that the client has chosen, once it has. */
+  get device(): Device | null {
+    return this.handshake.device;
+  }
+
+  get isOpen(): boolean {
+    return this.phase < CLOSED && this.stream !== null;
+  }
+
+  // For the handler.
+
+  /** The request is answered later: it costs so many bytes until `release`. */
+  keep(byteCount: number): void {
+    this.keptCount += 1;
+    this.keptBytes += byteCount;
+  }
+
+  /** It has been answered, and its memory is free. */
+  release(byteCount: number): void {
+    this.keptCount -= 1;
+    this.keptBytes -= byteCount;
+    assert(this.keptCount >= 0 && this.keptBytes >= 0);
+    this.goOn();
+  }
+
+  /** Serves and sends what there is at the end of this turn. */
+  goOn(): void {
+    if (this.isSoon || this.phase === CLOSED) return;
+    this.isSoon = true;
+    this.clock.soon(this.onSoon);
+  }
+
+  /**
+   * Takes no more requests: those that have been read are answered with ESHUTDOWN, and once the
+   * handler has answered those that it keeps, the stream ends.
+   */
+  stop(): void {
+    if (this.phase >= REQUEST) this.serveAll();
+    this.end();
+    this.goOn();
+  }
+
+  /** Called now and then: time limits, and memory that is not used. */
+  tick(now: number): void {
+    if (this.phase < REQUEST && now - this.sinceMs > NBD_HANDSHAKE_TIMEOUT_MS) this.cut();
+    else if (this.phase === ENDING && now - this.sinceMs > GOODBYE_TIMEOUT_MS) this.cut();
+    else this.output.trim();
+  }
+
+  /** Drops the stream at once. */
+  cut(): void {
+    this.stream?.terminate();
+  }
+
+  // Stream events.
+
+  onOpen(stream: Stream): void {
+    this.stream = stream;
+    this.remote = stream.remote;
+    if (this.phase === SECURING) {
+      this.handshake.isTls = true;
+      this.phase = OPTION_HEADER;
+      return;
+    }
+    this.handshake.greet();
+    this.flush();
+  }
+
+  onData(_stream: Stream, chunk: Uint8Array): void {
+    if (this.phase >= ENDING) return;
+    if (this.phase === SECURING) return this.cut(); // It would be taken for secured.
+    this.input.push(chunk);
+    this.serve();
+  }
+
+  onDrain(): void {
+    this.isBlocked = false;
+    this.serve();
+  }
+
+  onClose(_stream: Stream, reason: string): void {
+    this.phase = CLOSED;
+    this.stream = null;
+    this.input.drop();
+    if (this.longBytes > 0) this.handler.giveLong(this.longBytes);
+    this.longBytes = 0;
+    this.handler.onClosed(this, reason);
+    this.output.drop();
+  }
+
+  // What has been read.
+
+  private serve(): void {
+    if (this.isServing) return;
+    this.isServing = true;
+    while (this.hasRoom && this.step()) {
+      if (this.output.gatheredBytes >= GATHER_BYTES) this.flush();
+    }
+    this.isServing = false;
+    if (this.input.isEmpty) this.input.release();
+    this.flush();
+    this.pauseOrResume();
+  }
+
+  /** Regardless of room: no more is read. */
+  private serveAll(): void {
+    assert(!this.isServing);
+    this.isServing = true;
+    while (this.phase < ENDING && this.step());
+    this.isServing = false;
+  }
+
+  private get hasRoom(): boolean {
+    const { pendingBytes } = this.output;
+    return this.phase < ENDING && this.keptBytes + pendingBytes < NBD_CONNECTION_BYTES_MAX;
+  }
+
+  /** @returns false when there is nothing more to do with what there is. */
+  private step(): boolean {
+    switch (this.phase) {
+      case GREETING:
+        return this.readClientFlags();
+      case OPTION_HEADER:
+        return this.readOptionHeader();
+      case OPTION_REST:
+        return this.readOption();
+      case OPTION_SKIPPED:
+        return this.skipOption();
+      case REQUEST:
+        return this.readRequest();
+      case REQUEST_DATA:
+        return this.readRequestData();
+      case REQUEST_SKIPPED:
+        return this.skipRequestData();
+      default:
+        return false; // While TLS is set up nothing is to come in clear.
+    }
+  }
+
+  private readClientFlags(): boolean {
+    const { input, handshake } = this;
+    if (!input.take(CLIENT_FLAGS_BYTES)) return false;
+    if (!handshake.onClientFlags(input.view.getUint32(input.at))) return this.breach();
+    this.phase = OPTION_HEADER;
+    return true;
+  }
+
+  private readOptionHeader(): boolean {
+    const { input } = this;
+    if (!input.take(OPTION_BYTES)) return false;
+    const { view, at } = input;
+    const isMagic =
+      view.getUint32(at) === OPTION_MAGIC.hi && view.getUint32(at + 4) === OPTION_MAGIC.lo;
+    this.optionCount += 1;
+    if (!isMagic || this.optionCount > NBD_OPTIONS_MAX) return this.breach();
+    this.optionType = view.getUint32(at + 8);
+    this.optionBytes = view.getUint32(at + 12);
+    const isLong = this.optionBytes > NBD_OPTION_BYTES_MAX;
+    this.phase = isLong ? OPTION_SKIPPED : OPTION_REST;
+    return true;
+  }
+
+  private readOption(): boolean {
+    const { input, handshake } = this;
+    if (!input.take(this.optionBytes)) return false;
+    const outcome = handshake.onOption(this.optionType, input.bytes, input.at, this.optionBytes);
+    switch (outcome) {
+      case "option":
+        this.phase = OPTION_HEADER;
+        return true;
+      case "transmit":
+        this.phase = REQUEST;
+        this.replies.isStructured = handshake.isStructured;
+        this.handler.onDevice(this);
+        return true;
+      case "start tls":
+        return this.startTls();
+      case "close":
+        this.end();
+        return false;
+    }
+  }
+
+  /** Up to 4 GiB of it, none of which is kept. */
+  private skipOption(): boolean {
+    if (this.optionType === OPTION.EXPORT_NAME) return this.breach();
+    if (!this.input.skip(this.optionBytes)) return false;
+    this.handshake.onLongOption(this.optionType);
+    this.phase = OPTION_HEADER;
+    return true;
+  }
+
+  /** What came in clear behind the option would be taken for secured: nothing may have. */
+  private startTls(): boolean {
+    const { stream, tls } = this;
+    if (stream === null || tls === null || !this.input.isEmpty) return this.breach();
+    if (!this.output.flush(stream)) return this.breach();
+    this.phase = SECURING;
+    stream.startTls(tls);
+    return false;
+  }
+
+  private readRequest(): boolean {
+    const { input, request, device } = this;
+    assert(device !== null);
+    if (!input.take(REQUEST_BYTES)) return false;
+    if (!request.read(input.view, input.at)) return this.breach();
+    if (request.type === COMMAND.DISC) {
+      this.end();
+      return false;
+    }
+    this.error = this.settings.isStopping
+      ? ERRNO.ESHUTDOWN
+      : invalidRequest(request, device, this.handshake);
+    this.phase = this.error === ERRNO.OK ? REQUEST_DATA : REQUEST_SKIPPED;
+    return true;
+  }
+
+  private readRequestData(): boolean {
+    const { input, request } = this;
+    const { byteCount, type } = request;
+    const isLong = byteCount > NBD_LONG_BYTES && (type === COMMAND.READ || type === COMMAND.WRITE);
+    if (isLong && this.longBytes === 0) {
+      if (this.settings.isStopping) return this.refuse();
+      if (!this.handler.takeLong(this, byteCount)) return false;
+      this.longBytes = byteCount;
+    }
+    if (!input.take(request.dataBytes)) return false;
+    if (this.settings.isStopping) return this.refuseRead();
+    request.bytes = input.bytes;
+    request.at = input.at;
+    this.phase = REQUEST;
+    this.longBytes = 0; // The handler's, from here on.
+    this.handler.onRequest(this, request);
+    return true;
+  }
+
+  private skipRequestData(): boolean {
+    if (!this.input.skip(this.request.dataBytes)) return false;
+    this.replies.empty(this.request, this.error);
+    this.phase = REQUEST;
+    return true;
+  }
+
+  /** Not begun, and the node stops. */
+  private refuse(): boolean {
+    this.error = ERRNO.ESHUTDOWN;
+    this.phase = REQUEST_SKIPPED;
+    return true;
+  }
+
+  /** All of it was read, and the node stops. */
+  private refuseRead(): boolean {
+    if (this.longBytes > 0) this.handler.giveLong(this.longBytes);
+    this.longBytes = 0;
+    this.replies.empty(this.request, ERRNO.ESHUTDOWN);
+    this.phase = REQUEST;
+    return true;
+  }
+
+  /** The other side does not keep to the protocol. */
+  private breach(): boolean {
+    this.cut();
+    return false;
+  }
+
+  private end(): void {
+    if (this.phase >= ENDING) return;
+    this.phase = ENDING;
+    this.sinceMs = this.clock.now();
+    if (this.longBytes > 0) this.handler.giveLong(this.longBytes);
+    this.longBytes = 0;
+    this.input.drop();
+  }
+
+  private flush(): void {
+    const { stream } = this;
+    if (stream === null || this.isEnded || this.isBlocked || this.phase === SECURING) return;
+    this.isBlocked = !this.output.flush(stream);
+    if (this.isBlocked || this.phase !== ENDING || this.keptCount > 0) return;
+    this.isEnded = true;
+    stream.end();
+  }
+
+  private pauseOrResume(): void {
+    const { stream } = this;
+    if (stream === null) return;
+    const wantsPause = this.phase !== ENDING && !this.input.isEmpty;
+    if (wantsPause === this.isPaused) return;
+    this.isPaused = wantsPause;
+    if (wantsPause) stream.pause();
+    else stream.resume();
+  }
+}

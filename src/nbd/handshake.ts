@@ -1,0 +1,248 @@
+/**
+ * Handshake: the fixed newstyle negotiation, one method an option. Bytes of options in, replies
+ * written to the output, and what comes next.
+ *
+ *     greet() --> onClientFlags() --> onOption() ... --> "transmit" | "start tls" | "close"
+ *
+ * TLS is none, offered, or required; where it is required every option but STARTTLS and ABORT is
+ * refused until it is there.
+ *
+ * Not here: cutting the stream into options (connection.ts), what an export holds.
+ */
+import { PAGE_BYTES } from "../core/limits.ts";
+import { BLOCK_BYTES_MAX, BLOCK_BYTES_MIN, type Device } from "./device.ts";
+import { OptionData } from "./option-data.ts";
+import { OptionReplies } from "./option-replies.ts";
+import type { Output } from "./output.ts";
+import {
+  BASE_ALLOCATION,
+  BASE_ALLOCATION_ID,
+  DEVICE_FLAG,
+  EXPORT_NAME_ZEROES,
+  HANDSHAKE_FLAG,
+  INFO,
+  NBD_MAGIC,
+  OPTION,
+  OPTION_MAGIC,
+  REPLY,
+} from "./protocol.ts";
+
+export type TlsMode = "none" | "offered" | "required";
+
+export interface HandshakeSettings {
+  readonly tls: TlsMode;
+  /** The exports, in the order in which they are listed. The first also goes by the empty name. */
+  devices(): readonly Device[];
+  /** No client is wanted any more. */
+  readonly isStopping: boolean;
+}
+
+/** What follows an option. */
+export type Outcome = "option" | "transmit" | "start tls" | "close";
+
+const DEVICE_FLAGS =
+  DEVICE_FLAG.HAS_FLAGS |
+  DEVICE_FLAG.SEND_FLUSH |
+  DEVICE_FLAG.SEND_FUA |
+  DEVICE_FLAG.SEND_TRIM |
+  DEVICE_FLAG.SEND_WRITE_ZEROES |
+  DEVICE_FLAG.CAN_MULTI_CONN |
+  DEVICE_FLAG.SEND_CACHE |
+  DEVICE_FLAG.SEND_FAST_ZERO;
+
+const CLIENT_FLAGS = HANDSHAKE_FLAG.FIXED_NEWSTYLE | HANDSHAKE_FLAG.NO_ZEROES;
+
+export class Handshake {
+  /** The export that was chosen, once it is "transmit". */
+  device: Device | null = null;
+  /** Reads are answered in chunks, as was agreed. */
+  isStructured = false;
+  isTls = false;
+  private readonly settings: HandshakeSettings;
+  private readonly output: Output;
+  private readonly replies: OptionReplies;
+  private readonly data = new OptionData();
+  private noZeroes = false;
+  /** The export whose base:allocation was asked for. */
+  private allocationOf: Device | null = null;
+
+  constructor(settings: HandshakeSettings, output: Output) {
+    this.settings = settings;
+    this.output = output;
+    this.replies = new OptionReplies(output);
+  }
+
+  /** Whether BLOCK_STATUS of the chosen export was agreed upon. */
+  get hasAllocation(): boolean {
+    return this.isStructured && this.device !== null && this.allocationOf === this.device;
+  }
+
+  greet(): void {
+    const { output } = this;
+    output.reserve(18);
+    const { view, tail } = output;
+    view.setUint32(tail, NBD_MAGIC.hi);
+    view.setUint32(tail + 4, NBD_MAGIC.lo);
+    view.setUint32(tail + 8, OPTION_MAGIC.hi);
+    view.setUint32(tail + 12, OPTION_MAGIC.lo);
+    view.setUint16(tail + 16, CLIENT_FLAGS);
+    output.commit(18);
+  }
+
+  /** @returns false when the client wants what nobody offered: the stream is to be closed. */
+  onClientFlags(flags: number): boolean {
+    this.noZeroes = (flags & HANDSHAKE_FLAG.NO_ZEROES) !== 0;
+    return (flags & ~CLIENT_FLAGS) === 0;
+  }
+
+  /** One option, whose data is `bytes[at]` to `bytes[at + byteCount]`. */
+  onOption(option: number, bytes: Uint8Array, at: number, byteCount: number): Outcome {
+    const { replies, data, settings } = this;
+    replies.option = option;
+    data.set(bytes, at, byteCount);
+    if (option === OPTION.ABORT) return this.abort();
+    if (settings.isStopping) return this.refuse(REPLY.ERR_SHUTDOWN, "the node stops");
+    if (option === OPTION.STARTTLS) return this.startTls();
+    if (settings.tls === "required" && !this.isTls) {
+      return this.refuse(REPLY.ERR_TLS_REQD, "TLS is required here");
+    }
+    switch (option) {
+      case OPTION.EXPORT_NAME:
+        return this.exportName();
+      case OPTION.LIST:
+        return this.list();
+      case OPTION.INFO:
+      case OPTION.GO:
+        return this.info(option);
+      case OPTION.STRUCTURED_REPLY:
+        return this.structuredReply();
+      case OPTION.LIST_META_CONTEXT:
+      case OPTION.SET_META_CONTEXT:
+        return this.metaContext(option);
+      default:
+        return this.refuse(REPLY.ERR_UNSUP, "this option is not known here");
+    }
+  }
+
+  /** One whose data is longer than any that is known; it has been thrown away. */
+  onLongOption(option: number): Outcome {
+    this.replies.option = option;
+    return this.refuse(REPLY.ERR_TOO_BIG, "the data of the option is too long");
+  }
+
+  private abort(): Outcome {
+    this.replies.ack();
+    return "close";
+  }
+
+  private startTls(): Outcome {
+    if (this.settings.tls === "none") return this.refuse(REPLY.ERR_POLICY, "no TLS here");
+    if (this.isTls) return this.refuse(REPLY.ERR_INVALID, "TLS is there already");
+    if (this.data.byteCount > 0) return this.refuse(REPLY.ERR_INVALID, "the option has no data");
+    this.replies.ack();
+    return "start tls";
+  }
+
+  /** The one option that cannot be refused: the stream is closed instead. */
+  private exportName(): Outcome {
+    const name = this.data.rest();
+    const device = name === null ? null : this.find(name);
+    if (device === null) return "close";
+    const { output } = this;
+    const byteCount = 10 + (this.noZeroes ? 0 : EXPORT_NAME_ZEROES);
+    output.reserve(byteCount);
+    const { view, tail } = output;
+    view.setBigUint64(tail, BigInt(device.byteCount));
+    view.setUint16(tail + 8, this.deviceFlags());
+    output.bytes.fill(0, tail + 10, tail + byteCount);
+    output.commit(byteCount);
+    this.device = device;
+    return "transmit";
+  }
+
+  private list(): Outcome {
+    if (this.data.byteCount > 0) return this.refuse(REPLY.ERR_INVALID, "the option has no data");
+    for (const { name } of this.settings.devices()) this.replies.server(name);
+    this.replies.ack();
+    return "option";
+  }
+
+  /** INFO and GO differ in what follows. */
+  private info(option: number): Outcome {
+    const { data, replies } = this;
+    const name = data.string();
+    const count = data.u16();
+    const wanted: number[] = [];
+    for (let i = 0; i < (count ?? 0); i += 1) wanted.push(data.u16() ?? -1);
+    if (name === null || count === null || !data.isAtEnd || wanted.includes(-1)) {
+      return this.refuse(REPLY.ERR_INVALID, "the option is not well formed");
+    }
+    const device = this.find(name);
+    if (device === null) return this.refuse(REPLY.ERR_UNKNOWN, "there is no such export");
+    replies.infoExport(device.byteCount, this.deviceFlags());
+    if (wanted.includes(INFO.NAME)) replies.infoText(INFO.NAME, device.name);
+    if (wanted.includes(INFO.DESCRIPTION)) replies.infoText(INFO.DESCRIPTION, device.description);
+    // Whether it was asked for or not: one that can use it gains by it.
+    replies.infoBlockSize(BLOCK_BYTES_MIN, PAGE_BYTES, BLOCK_BYTES_MAX);
+    replies.ack();
+    if (option === OPTION.INFO) return "option";
+    this.device = device;
+    return "transmit";
+  }
+
+  private structuredReply(): Outcome {
+    if (this.data.byteCount > 0) return this.refuse(REPLY.ERR_INVALID, "the option has no data");
+    this.isStructured = true;
+    this.replies.ack();
+    return "option";
+  }
+
+  private metaContext(option: number): Outcome {
+    const { data, replies } = this;
+    if (!this.isStructured) return this.refuse(REPLY.ERR_INVALID, "it needs structured replies");
+    const isSet = option === OPTION.SET_META_CONTEXT;
+    if (isSet) this.allocationOf = null;
+    const name = data.string();
+    const count = data.u32();
+    const queries: string[] = [];
+    for (let left = count ?? 0; left > 0 && !data.isAtEnd; left -= 1) {
+      const query = data.string();
+      if (query === null) break;
+      queries.push(query);
+    }
+    if (name === null || queries.length !== count || !data.isAtEnd) {
+      return this.refuse(REPLY.ERR_INVALID, "the option is not well formed");
+    }
+    const device = this.find(name);
+    if (device === null) return this.refuse(REPLY.ERR_UNKNOWN, "there is no such export");
+    const isAll = !isSet && queries.length === 0;
+    if (isAll || queries.some((query) => matches(query, isSet))) {
+      replies.metaContext(isSet ? BASE_ALLOCATION_ID : 0, BASE_ALLOCATION);
+      if (isSet) this.allocationOf = device;
+    }
+    replies.ack();
+    return "option";
+  }
+
+  private deviceFlags(): number {
+    return this.isStructured ? DEVICE_FLAGS | DEVICE_FLAG.SEND_DF : DEVICE_FLAGS;
+  }
+
+  private find(name: string): Device | null {
+    const devices = this.settings.devices();
+    const found = devices.find((device) => device.name === name);
+    return found ?? (name === "" ? devices[0] : null) ?? null;
+  }
+
+  private refuse(type: number, reason: string): Outcome {
+    // EXPORT_NAME has no replies.
+    if (this.replies.option === OPTION.EXPORT_NAME) return "close";
+    this.replies.error(type, reason);
+    return "option";
+  }
+}
+
+/** A list may be asked for a whole namespace; what is set is named. */
+function matches(query: string, isSet: boolean): boolean {
+  return query === BASE_ALLOCATION || (!isSet && query === "base:");
+}

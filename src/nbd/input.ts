@@ -1,0 +1,140 @@
+/**
+ * Input: the bytes of a stream as pieces of the length that is asked for, however they were cut on
+ * the way.
+ *
+ *     chunks --> take(28): header --> take(length): what is written --> take(28) ...
+ *
+ * A piece that came in one chunk stays there; one that did not is put together. Chunks that wait
+ * are those that came before the stream stopped.
+ */
+import { assert } from "../core/assert.ts";
+import { NBD_ASSEMBLY_KEEP_BYTES } from "../core/limits.ts";
+import type { Memory } from "../core/memory.ts";
+
+const NOTHING = new Uint8Array(0);
+const NOTHING_VIEW = new DataView(NOTHING.buffer);
+
+export class Input {
+  /** The piece that `take` found: `bytes` or `view` from `at`. Good until the next `take`. */
+  bytes: Uint8Array = NOTHING;
+  view: DataView = NOTHING_VIEW;
+  at = 0;
+  private readonly memory: Memory;
+  private readonly chunks: Uint8Array[] = [];
+  private chunkView: DataView = NOTHING_VIEW;
+  /** How far the first chunk has been read. */
+  private position = 0;
+  private assembly: Uint8Array = NOTHING;
+  /** Bytes of the piece that is being put together, or skipped. */
+  private have = 0;
+
+  constructor(memory: Memory) {
+    this.memory = memory;
+  }
+
+  /** The chunk is this one's from now on. */
+  push(chunk: Uint8Array): void {
+    this.chunks.push(chunk);
+    if (this.chunks.length === 1) this.begin(chunk);
+  }
+
+  get isEmpty(): boolean {
+    return this.chunks.length === 0;
+  }
+
+  /** Whether a piece has begun: a stream that ends here ends within it. */
+  get isWithin(): boolean {
+    return this.have > 0;
+  }
+
+  /** @returns whether all of the piece is here; else ask for the same again when more has come. */
+  take(byteCount: number): boolean {
+    const [chunk] = this.chunks;
+    if (chunk === undefined) return byteCount === 0;
+    if (this.have === 0 && chunk.byteLength - this.position >= byteCount) {
+      this.bytes = chunk;
+      this.view = this.chunkView;
+      this.at = this.position;
+      this.advance(chunk, byteCount);
+      return true;
+    }
+    return this.assemble(byteCount);
+  }
+
+  /** Throws away so many bytes. @returns whether all of them have come; else ask again. */
+  skip(byteCount: number): boolean {
+    while (this.have < byteCount) {
+      const [chunk] = this.chunks;
+      if (chunk === undefined) return false;
+      const count = Math.min(byteCount - this.have, chunk.byteLength - this.position);
+      this.have += count;
+      this.advance(chunk, count);
+    }
+    this.have = 0;
+    return true;
+  }
+
+  /** Whether the piece is in an array of its own, that may be kept: it is not used here again. */
+  giveAway(): boolean {
+    if (this.bytes !== this.assembly || this.assembly.byteLength <= NBD_ASSEMBLY_KEEP_BYTES) {
+      return false;
+    }
+    this.assembly = NOTHING;
+    return true;
+  }
+
+  /** The piece is done with: what it was in need not be kept. */
+  release(): void {
+    if (this.chunks.length > 0 || this.bytes === this.assembly) return;
+    this.bytes = NOTHING;
+    this.view = NOTHING_VIEW;
+    this.chunkView = NOTHING_VIEW;
+  }
+
+  /** Nothing more is read. */
+  drop(): void {
+    this.chunks.length = 0;
+    this.have = 0;
+    this.assembly = NOTHING;
+    this.bytes = NOTHING;
+  }
+
+  private assemble(byteCount: number): boolean {
+    if (this.have === 0) this.makeRoom(byteCount);
+    while (this.have < byteCount) {
+      const [chunk] = this.chunks;
+      if (chunk === undefined) return false;
+      const count = Math.min(byteCount - this.have, chunk.byteLength - this.position);
+      this.memory.copy(this.assembly, this.have, chunk, this.position, count);
+      this.have += count;
+      this.advance(chunk, count);
+    }
+    this.have = 0;
+    this.bytes = this.assembly;
+    this.view = new DataView(this.bytes.buffer);
+    this.at = 0;
+    return true;
+  }
+
+  private makeRoom(byteCount: number): void {
+    const isShort = this.assembly.byteLength < byteCount;
+    const isLong = this.assembly.byteLength > NBD_ASSEMBLY_KEEP_BYTES;
+    if (isShort || (isLong && byteCount <= NBD_ASSEMBLY_KEEP_BYTES)) {
+      this.assembly = new Uint8Array(byteCount);
+    }
+  }
+
+  private advance(chunk: Uint8Array, byteCount: number): void {
+    this.position += byteCount;
+    assert(this.position <= chunk.byteLength);
+    if (this.position < chunk.byteLength) return;
+    this.chunks.shift();
+    const [next] = this.chunks;
+    if (next !== undefined) this.begin(next);
+  }
+
+  private begin(chunk: Uint8Array): void {
+    this.position = 0;
+    this.chunkView = new DataView(chunk.buffer, chunk.byteOffset, chunk.byteLength);
+  }
+}

@@ -1,0 +1,39 @@
+/**
+ * Space: how much there is for the pages of this node, in its memory, at its lenders and on its
+ * disk, and how much of that is used. An estimate: what lenders have free is what they said last.
+ */
+import { FRAME_BYTES } from "../core/limits.ts";
+import type { Spill } from "../spill/spill.ts";
+import type { Zcache } from "../zcache/zcache.ts";
+import type { RamsterCounters } from "./counters.ts";
+import { type Lenders, PAGES_PER_FRAME } from "./lenders.ts";
+import type { RemotePages } from "./remote-pages.ts";
+
+export interface Space {
+  readonly bytesUsed: number;
+  /** Used and free. */
+  readonly bytesMax: number;
+  /** Nothing is free, and there is nobody whose return would change that. */
+  readonly isFull: boolean;
+}
+
+export function spaceOf(
+  { frames, budget }: Zcache,
+  { remote_copies }: RamsterCounters,
+  lenders: Lenders,
+  spill: Spill | null,
+  remotePages: RemotePages,
+): Space {
+  const framesUsed = frames.framesUsed + remote_copies / PAGES_PER_FRAME;
+  const framesFree = Math.max(0, budget.frameCountMax - frames.framesUsed) + lenders.freeFrames;
+  const spillFree = spill === null ? 0 : spill.bytesMax - spill.bytesUsed;
+  const bytesUsed = framesUsed * FRAME_BYTES + (spill?.bytesUsed ?? 0);
+  const bytesMax = bytesUsed + framesFree * FRAME_BYTES + spillFree;
+  const isDiskFull = spill === null || !spill.hasRoom;
+  const isFull =
+    frames.framesUsed >= budget.frameCountMax &&
+    !lenders.isHopeful &&
+    isDiskFull &&
+    !remotePages.hasAbsent;
+  return { bytesUsed, bytesMax, isFull };
+}
