@@ -15,7 +15,7 @@ const MIB = 1024 * 1024;
 /** The test, or why it is none. */
 function withTools(tools: readonly string[], title: string, run: () => Promise<void>): void {
   // Where all of them have to be there a test fails for want of one.
-  const mayMiss = process.env.NBD_CLIENTS !== "required";
+  const mayMiss = process.env.TOOLS !== "required";
   const missing = tools.filter((tool) => {
     return mayMiss && Bun.which(tool, { PATH: toolPath() }) === null;
   });

@@ -88,6 +88,12 @@ describe("the units", () => {
 
   test("call this program as it wants to be called", () => {
     const machine = { hostName: "pebble", readText: () => "" };
+    const [node = ""] = values("ramster-node.service", "ExecStart");
+    const words = node.split(" ").filter((word) => word !== "");
+    expect(parseArgs(words.slice(2), machine)).toMatchObject({
+      command: "node",
+      options: { swap: "strict", exports: [{ name: "swap" }] },
+    });
     const lines = UNITS.flatMap((name) => [
       ...values(name, "ExecStart"),
       ...values(name, "ExecStop"),

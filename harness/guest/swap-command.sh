@@ -1,13 +1,16 @@
 #!/bin/busybox sh
-# In the guest: this program as root of a kernel that refuses it nothing, and that has nbd. What it
-# says is read by guest.test.ts; an end other than 0 is a failure.
+# In the guest: this program as root of a kernel that refuses it nothing, and that has nbd. The
+# kernel swaps on the node that runs on it, and the node's pages go to a lender outside. What it
+# says is read by kernels.ts; an end other than 0 is a failure.
 #
-#     swap-command.sh HOST:PORT EXPORT MIB
+#     swap-command.sh LENDER EXPORT MIB
 set -e
-address=$1 export=$2 mib=$3
+lender=$1 export=$2 mib=$3
+address=unix:/run/nbd.sock
 
-ramster node --number=1 --gossip=none --listen=127.0.0.1:0 --memory=32MiB --swap=strict \
-  --client=unix:/run/client.sock &
+ramster node --number=1 --gossip=none --listen=127.0.0.1:0 --insecure --memory=32MiB --lend=0 \
+  --swap=strict --peers="2@$lender" --target=2 --client=unix:/run/client.sock \
+  --nbd="$address" --export="$export=512MiB" &
 node=$!
 until [ -S /run/client.sock ]; do
   kill -0 "$node"
@@ -24,6 +27,7 @@ ramster swap on --nbd "$address" --export "$export"
 if ramster swap on --nbd "$address" --export "$export"; then exit 1; fi
 ramster swap status
 walk "$mib" 1 pageout
+ramster stats --client unix:/run/client.sock | sed -n 's/^ *remote_pers_pages  */GUEST away /p'
 ramster swap off --nbd "$address" --export "$export"
 ramster swap off --nbd "$address" --export "$export"
 ramster swap status

@@ -179,7 +179,7 @@ function readNode(flags: GivenFlags, machine: Machine): NodeConfig {
     spillPath: readPath(flags.optional("spill")),
     spillBytes: readSpillBytes(flags),
     replicasOnDisk: flags.has("replicas-on-disk"),
-    swap: parseChoice(flags.value("swap"), SWAP_SETTINGS),
+    swap: readSwapSetting(flags),
     nbd: flags.list("nbd").map(readAddress),
     exports: flags.list("export").map(readExport),
     ioTimeoutMs: parseDuration(flags.value("io-timeout"), NODE_BOUNDS.ioTimeoutMs),
@@ -323,6 +323,13 @@ function readReplicas(given: Given): NodeConfig["replicas"] {
 
 function readReserve(given: Given): NodeConfig["reserve"] {
   return said(given, () => parseReserve(given.text));
+}
+
+/** A node with exports is made for a kernel that swaps there. */
+function readSwapSetting(flags: GivenFlags): NodeConfig["swap"] {
+  const given = flags.optional("swap");
+  if (given !== null) return parseChoice(given, SWAP_SETTINGS);
+  return flags.has("export") ? "on" : "off";
 }
 
 function readExport(given: Given): ExportConfig {

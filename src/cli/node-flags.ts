@@ -298,7 +298,7 @@ export const NODE_MEMORY: FlagGroup = {
       name: "swap",
       value: SWAP_SETTINGS.join("|"),
       bare: "on",
-      default: NODE_DEFAULTS.swap,
+      defaultNote: "on with --export, else off",
       help: "locked in memory, to hold the swap of its own kernel; strict: or it does not run",
     },
     {

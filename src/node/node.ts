@@ -384,7 +384,9 @@ function storeOptions(config: NumberedConfig, bytes: number): ZcacheOptions {
 function ownStoreOptions(config: NumberedConfig): ZcacheOptions {
   const options = storeOptions(config, config.memoryBytes);
   if (config.swap === "off") return options;
-  return { ...options, heldPages: Math.max(HELD_PAGES_MIN, 2 * options.frameCountMax) };
+  const exported = config.exports.reduce((sum, it) => sum + it.byteCount / PAGE_BYTES, 0);
+  const heldPages = Math.max(HELD_PAGES_MIN, exported, 2 * options.frameCountMax);
+  return { ...options, heldPages: Math.min(heldPages, PAGES_PER_NODE_MAX) };
 }
 
 function ramsterSettings(config: NumberedConfig) {

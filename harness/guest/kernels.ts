@@ -1,0 +1,163 @@
+/**
+ * Kernels that swap on an export of a real cluster: guests in QEMU with a stock kernel fill more
+ * memory than they have, and every word must be right when it comes back. So does the kernel of
+ * this machine, with less memory. It takes minutes: `bun run guest`, and .ci/run.
+ *
+ *     guest's kernel -> NBD client -> node with 32 MiB -> three lenders, two copies
+ *                                                          \-- one is killed meanwhile
+ *
+ * Skipped, with what is missing, where that cannot be, unless TOOLS=required.
+ */
+import { expect, test } from "bun:test";
+import { accessSync, constants, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Client } from "../../src/client/client.ts";
+import type { NodeProcess } from "../node-process.ts";
+import { counter, ended, ProcessWorld, until } from "../process-world.ts";
+import { type ExportServer, Guest, type GuestOptions } from "./guest.ts";
+import { guestImage, guestImageWith, noGuestReason, walkProgram, which } from "./image.ts";
+
+/** Boot, swapping and emulation: a minute alone, more beside other work. */
+const TEST_MS = 300_000;
+const EXPORT = "swap";
+const GOSSIP = "--gossip=127.0.0.1:0";
+const LENDERS = 3;
+
+interface Borrowing {
+  readonly server: ExportServer;
+  readonly lenders: readonly NodeProcess[];
+  readonly client: Client;
+}
+
+/** A node with an export, and lenders, each a zone of its own. */
+async function borrowing(world: ProcessWorld): Promise<Borrowing> {
+  const lenders: NodeProcess[] = [];
+  for (let number = 0; number < LENDERS; number += 1) {
+    const flags = [GOSSIP, "--memory=256MiB", `--zone=z${number}`];
+    const [seed] = lenders;
+    if (seed !== undefined) flags.push(`--join=${seed.gossip}`);
+    lenders.push(await world.start("server", number, flags));
+  }
+  const node = await world.start("node", LENDERS, [
+    ...[GOSSIP, `--join=${lenders[0]?.gossip}`, "--memory=32MiB", "--lend=0", "--replicas=2"],
+    ...["--nbd=127.0.0.1:0", `--export=${EXPORT}=512MiB`],
+  ]);
+  const client = await world.connect(node);
+  await until("it knows all lenders", async () => (await client.stats()).peers.length === LENDERS);
+  const at = new URL(`nbd://${node.nbd}`);
+  const server = { host: at.hostname, port: Number(at.port), exportName: EXPORT };
+  return { server, lenders, client };
+}
+
+async function swapsRight(options: GuestOptions): Promise<void> {
+  const image = await guestImage();
+  await using world = new ProcessWorld();
+  const { server, lenders, client } = await borrowing(world);
+  await using guest = new Guest(image, server, options);
+  await guest.said(/^WALK pass 1 filled/);
+  expect(await counter(client, "remote_copies")).toBeGreaterThan(1000);
+  await lenders[1]?.kill();
+  const { pages, pagesIn, pagesOut } = await guest.result();
+  expect(pages).toBe(options.walkMib * 256);
+  expect(pagesIn).toBeGreaterThan(1000);
+  expect(pagesOut).toBeGreaterThan(1000);
+  expect(await counter(client, "frontswap_succ_stores")).toBeGreaterThan(1000);
+  expect(await counter(client, "nbd_errors")).toBe(0);
+  expect(await counter(client, "remote_pers_pages_lost")).toBe(0);
+}
+
+const isRequired = process.env["TOOLS"] === "required";
+const reason = noGuestReason();
+const title = reason === null ? "" : ` (skipped: ${reason})`;
+
+test.skipIf(reason !== null && !isRequired)(
+  `a guest swaps on its disk, of which QEMU is the NBD client${title}`,
+  () => swapsRight({ client: "disk", memoryMib: 144, walkMib: 240, passes: 1 }),
+  TEST_MS,
+);
+
+test.skipIf(reason !== null && !isRequired)(
+  `a guest swaps on what its own kernel is the NBD client of${title}`,
+  () => swapsRight({ client: "nbd", memoryMib: 128, walkMib: 208, passes: 1 }),
+  TEST_MS,
+);
+
+test.skipIf(reason !== null && !isRequired)(
+  `a kernel swaps on the node that runs on it, and swap is switched on and off${title}`,
+  async () => {
+    await using world = new ProcessWorld();
+    const program = world.path("ramster");
+    const build = ["build", "--compile", join(import.meta.dir, "../../src/main.ts"), "--outfile"];
+    const built = await ended(world.spawnCommand([process.execPath, ...build, program]));
+    expect(built.code).toBe(0);
+    const image = await guestImageWith(program, world.directory);
+    // Who lends to the guest's node, which finds it by its address.
+    const lender = await world.start("server", 2, ["--memory=256MiB"]);
+    const at = new URL(`tcp://${lender.listen}`);
+    const server = { host: at.hostname, port: Number(at.port), exportName: EXPORT };
+    const options = { memoryMib: 896, walkMib: 100, passes: 1 } as const;
+    await using guest = new Guest(image, server, { client: "program", ...options });
+    const { pagesOut } = await guest.result();
+    expect(pagesOut).toBeGreaterThan(1000);
+    const [, away] = await guest.said(/^GUEST away (\d+)/);
+    expect(Number(away)).toBeGreaterThan(1000);
+    const text = Bun.stripANSI(guest.lines.join("\n"));
+    const inOrder = [
+      ...["all threads are IO flushers", "the OOM killer leaves it alone", "memory is locked"],
+      ...["oom score -1000", "swap is on: /dev/nbd0", "is on already, as /dev/nbd0"],
+      ...["0B of 512MiB used", "WALK OK", "swap is off: /dev/nbd0", "swap is off already"],
+      ...["no nbd device is attached", "GUEST OK"],
+    ];
+    const places = inOrder.map((words) => text.indexOf(words));
+    expect(places).not.toContain(-1);
+    expect(places).toEqual(places.toSorted((a, b) => a - b));
+  },
+  TEST_MS,
+);
+
+/** Of a process: that it may mount, and attach loop devices and swap. */
+const CAP_SYS_ADMIN = 21n;
+const HOST_TOOLS = ["nbdfuse", "losetup", "mkswap", "swapon", "timeout", "gcc"];
+
+/** Why the kernel of this machine cannot be made to swap, or null. */
+function noHostReason(): string | null {
+  const missing = HOST_TOOLS.filter((it) => which(it) === null);
+  if (missing.length > 0) return `there is no ${missing.join(", ")}`;
+  const capabilities = /^CapEff:\s+([\da-f]+)/m.exec(readFileSync("/proc/self/status", "utf8"));
+  if (((BigInt(`0x${capabilities?.[1] ?? 0}`) >> CAP_SYS_ADMIN) & 1n) === 0n)
+    return "it takes root";
+  for (const path of ["/dev/fuse", "/dev/loop-control", "/proc/swaps"]) {
+    try {
+      accessSync(path, path.startsWith("/dev") ? constants.R_OK | constants.W_OK : constants.R_OK);
+    } catch {
+      return `${path} cannot be used`;
+    }
+  }
+  return null;
+}
+
+const hostReason = noHostReason();
+
+test.skipIf(hostReason !== null)(
+  `the kernel of this machine swaps${hostReason === null ? "" : ` (skipped: ${hostReason})`}`,
+  async () => {
+    const folder = mkdtempSync(join(tmpdir(), "ramster-host-swap-"));
+    await using world = new ProcessWorld();
+    const { host, port, exportName } = (await borrowing(world)).server;
+    const script = join(import.meta.dir, "host-swap.sh");
+    const uri = `nbd://${host}:${port}/${exportName}`;
+    const argv = ["sh", script, folder, uri, await walkProgram(), "24", "2"];
+    const child = Bun.spawn(argv, { stdin: "ignore", stdout: "pipe", stderr: "pipe" });
+    // It ends by itself, and the node must not end before.
+    const [text, said] = await Promise.all([child.stdout.text(), child.stderr.text()]);
+    expect({ code: await child.exited, said, text }).toMatchObject({ code: 0, said: "" });
+    expect(text).toEndWith("HOST OK\n");
+    const [, pagesIn, pagesOut] = /pswpin (\d+) pswpout (\d+)/.exec(text) ?? [];
+    expect(Number(pagesIn)).toBeGreaterThan(1000);
+    expect(Number(pagesOut)).toBeGreaterThan(1000);
+    expect(readFileSync("/proc/swaps", "utf8")).not.toContain("/dev/loop");
+    rmSync(folder, { recursive: true });
+  },
+  TEST_MS,
+);
