@@ -9,23 +9,15 @@ import { connect } from "node:net";
 import { parseKeyFile } from "../src/security/key-file.ts";
 import type { NodeProcess } from "./node-process.ts";
 import { ended, ProcessWorld } from "./process-world.ts";
+import { areToolsRequired, TOOL_ENVIRONMENT, which } from "./tools.ts";
 
 const MIB = 1024 * 1024;
 
 /** The test, or why it is none. */
 function withTools(tools: readonly string[], title: string, run: () => Promise<void>): void {
-  // Where all of them have to be there a test fails for want of one.
-  const mayMiss = process.env.TOOLS !== "required";
-  const missing = tools.filter((tool) => {
-    return mayMiss && Bun.which(tool, { PATH: toolPath() }) === null;
-  });
+  const missing = areToolsRequired ? [] : tools.filter((tool) => which(tool) === null);
   const why = missing.length === 0 ? "" : ` (skipped: no ${missing.join(", ")} here)`;
   test.skipIf(missing.length > 0)(`${title}${why}`, run);
-}
-
-/** Some of them are in the administrator's directories. */
-function toolPath(): string {
-  return `${process.env.PATH ?? ""}:/usr/sbin:/sbin`;
 }
 
 interface Run {
@@ -35,7 +27,7 @@ interface Run {
 }
 
 async function run(cmd: readonly string[]): Promise<Run> {
-  const env = { ...process.env, PATH: toolPath() };
+  const env = TOOL_ENVIRONMENT;
   const child = Bun.spawn([...cmd], { env, stdin: "ignore", stdout: "pipe", stderr: "pipe" });
   const timer = setTimeout(() => child.kill("SIGKILL"), 50_000);
   const result = await ended(child);

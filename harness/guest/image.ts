@@ -25,6 +25,7 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
+import { which } from "../tools.ts";
 
 export interface GuestImage {
   readonly kernel: string;
@@ -56,13 +57,6 @@ const TOOLS = {
   mkswap: "util-linux",
   swapon: "mount",
 } as const;
-
-const PATHS = `${process.env.PATH ?? ""}:/usr/sbin:/sbin`;
-
-/** Where a program is; administrators' programs too. */
-export function which(program: string): string | null {
-  return Bun.which(program, { PATH: PATHS });
-}
 
 /** Why there can be no guest on this machine, or null. */
 export function noGuestReason(): string | null {

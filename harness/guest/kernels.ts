@@ -15,8 +15,9 @@ import { join } from "node:path";
 import type { Client } from "../../src/client/client.ts";
 import type { NodeProcess } from "../node-process.ts";
 import { counter, ended, ProcessWorld, until } from "../process-world.ts";
+import { areToolsRequired, TOOL_ENVIRONMENT, which } from "../tools.ts";
 import { type ExportServer, Guest, type GuestOptions } from "./guest.ts";
-import { guestImage, guestImageWith, noGuestReason, walkProgram, which } from "./image.ts";
+import { guestImage, guestImageWith, noGuestReason, walkProgram } from "./image.ts";
 
 /** Boot, swapping and emulation: a minute alone, more beside other work. */
 const TEST_MS = 300_000;
@@ -67,23 +68,22 @@ async function swapsRight(options: GuestOptions): Promise<void> {
   expect(await counter(client, "remote_pers_pages_lost")).toBe(0);
 }
 
-const isRequired = process.env["TOOLS"] === "required";
 const reason = noGuestReason();
 const title = reason === null ? "" : ` (skipped: ${reason})`;
 
-test.skipIf(reason !== null && !isRequired)(
+test.skipIf(reason !== null && !areToolsRequired)(
   `a guest swaps on its disk, of which QEMU is the NBD client${title}`,
   () => swapsRight({ client: "disk", memoryMib: 144, walkMib: 240, passes: 1 }),
   TEST_MS,
 );
 
-test.skipIf(reason !== null && !isRequired)(
+test.skipIf(reason !== null && !areToolsRequired)(
   `a guest swaps on what its own kernel is the NBD client of${title}`,
   () => swapsRight({ client: "nbd", memoryMib: 128, walkMib: 208, passes: 1 }),
   TEST_MS,
 );
 
-test.skipIf(reason !== null && !isRequired)(
+test.skipIf(reason !== null && !areToolsRequired)(
   `a kernel swaps on the node that runs on it, and swap is switched on and off${title}`,
   async () => {
     await using world = new ProcessWorld();
@@ -148,7 +148,8 @@ test.skipIf(hostReason !== null)(
     const script = join(import.meta.dir, "host-swap.sh");
     const uri = `nbd://${host}:${port}/${exportName}`;
     const argv = ["sh", script, folder, uri, await walkProgram(), "24", "2"];
-    const child = Bun.spawn(argv, { stdin: "ignore", stdout: "pipe", stderr: "pipe" });
+    const env = TOOL_ENVIRONMENT;
+    const child = Bun.spawn(argv, { env, stdin: "ignore", stdout: "pipe", stderr: "pipe" });
     // It ends by itself, and the node must not end before.
     const [text, said] = await Promise.all([child.stdout.text(), child.stderr.text()]);
     expect({ code: await child.exited, said, text }).toMatchObject({ code: 0, said: "" });

@@ -8,7 +8,7 @@ set -e
 lender=$1 export=$2 mib=$3
 address=unix:/run/nbd.sock
 
-ramster node --number=1 --gossip=none --listen=127.0.0.1:0 --insecure --memory=32MiB --lend=0 \
+ramster node --number=1 --gossip=none --listen=127.0.0.1:0 --insecure --memory=8MiB --lend=0 \
   --swap=strict --peers="2@$lender" --target=2 --client=unix:/run/client.sock \
   --nbd="$address" --export="$export=512MiB" &
 node=$!
@@ -27,7 +27,7 @@ ramster swap on --nbd "$address" --export "$export"
 if ramster swap on --nbd "$address" --export "$export"; then exit 1; fi
 ramster swap status
 walk "$mib" 1 pageout
-ramster stats --client unix:/run/client.sock | sed -n 's/^ *remote_pers_pages  */GUEST away /p'
+ramster stats --client unix:/run/client.sock | sed -n 's/^ *pers_pages_remoted  */GUEST away /p'
 ramster swap off --nbd "$address" --export "$export"
 ramster swap off --nbd "$address" --export "$export"
 ramster swap status
