@@ -26,7 +26,7 @@ import {
   STRESS_WORKING_SET_RATIO,
 } from "../core/limits.ts";
 import { parseLogLevel } from "../core/log.ts";
-import type { ExportConfig } from "../doors/nbd-export.ts";
+import type { ExportConfig } from "../exports/export.ts";
 import { type Address, parseAddress, type TcpAddress } from "../net/address.ts";
 import {
   CODEC_NAMES,

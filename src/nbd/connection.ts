@@ -16,7 +16,7 @@
  * stream. The stream is closed by the client, by a breach of the protocol, and when the node stops;
  * never because a request failed.
  *
- * Not here: what requests do (doors/nbd-door.ts), sockets.
+ * Not here: what requests do (exports/nbd-door.ts), sockets.
  */
 import { assert } from "../core/assert.ts";
 import type { Clock } from "../core/clock.ts";

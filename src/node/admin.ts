@@ -5,7 +5,7 @@
 import { ConfigError } from "../core/errors.ts";
 import type { Log } from "../core/log.ts";
 import type { Admin } from "../doors/client-door.ts";
-import type { NbdDoor } from "../doors/nbd-door.ts";
+import type { NbdDoor } from "../exports/nbd-door.ts";
 import type { Links } from "../net/links.ts";
 import type { Foreign } from "../ramster/foreign.ts";
 import type { Ramster } from "../ramster/ramster.ts";

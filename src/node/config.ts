@@ -60,7 +60,7 @@ import {
   ZPAGE_BYTES_MAX,
 } from "../core/limits.ts";
 import type { AreaLevel } from "../core/log.ts";
-import type { ExportConfig } from "../doors/nbd-export.ts";
+import type { ExportConfig } from "../exports/export.ts";
 import { type Address, formatAddress, isLoopback, type TcpAddress } from "../net/address.ts";
 import type { Reserve } from "../ramster/lend-limit.ts";
 import type { Replicas, Target } from "../ramster/lenders.ts";

@@ -29,7 +29,7 @@ import type { Memory } from "../core/memory.ts";
 import type { Random } from "../core/random.ts";
 import { STATUS } from "../core/status.ts";
 import { ClientDoor } from "../doors/client-door.ts";
-import { NbdDoor } from "../doors/nbd-door.ts";
+import { NbdDoor } from "../exports/nbd-door.ts";
 import { parseAddress, type TcpAddress } from "../net/address.ts";
 import { type Channel, LANE } from "../net/channel.ts";
 import { type LinkHandler, Links } from "../net/links.ts";

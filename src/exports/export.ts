@@ -13,8 +13,8 @@
 import { Handle } from "../core/handle.ts";
 import { NBD_EXPORT_BYTES_MAX, PAGE_BYTES } from "../core/limits.ts";
 import type { Device } from "../nbd/device.ts";
-import type { NbdWork } from "./nbd-work.ts";
 import { Trend } from "./trend.ts";
+import type { NbdWork } from "./work.ts";
 
 /** The original's SWIZ_BITS: objects of an export. */
 export const OBJECTS_PER_EXPORT = 256;

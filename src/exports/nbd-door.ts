@@ -11,7 +11,7 @@
  * On TCP with the key of a cluster TLS is offered, and required unless both ends are on this
  * machine. On a unix socket the file system says who may connect.
  *
- * Not here: bytes of the protocol (src/nbd), what requests do (nbd-io.ts).
+ * Not here: bytes of the protocol (src/nbd), what requests do (io.ts).
  */
 import { assert } from "../core/assert.ts";
 import type { Clock, TimerId } from "../core/clock.ts";
@@ -30,13 +30,13 @@ import type { Request } from "../nbd/request.ts";
 import { type Address, isLoopback } from "../net/address.ts";
 import type { Listener, Stream, StreamEvents, TlsMaterial, Transport } from "../net/transport.ts";
 import type { Ramster } from "../ramster/ramster.ts";
-import { NbdCounters } from "./nbd-counters.ts";
-import { type ExportConfig, NbdExport, OBJECTS_PER_EXPORT } from "./nbd-export.ts";
-import { NbdIo } from "./nbd-io.ts";
-import { NbdPages } from "./nbd-pages.ts";
-import { NbdPrefetch } from "./nbd-prefetch.ts";
-import { NbdRoom } from "./nbd-room.ts";
-import { NbdRunner } from "./nbd-runner.ts";
+import { NbdCounters } from "./counters.ts";
+import { type ExportConfig, NbdExport, OBJECTS_PER_EXPORT } from "./export.ts";
+import { NbdIo } from "./io.ts";
+import { NbdPages } from "./pages.ts";
+import { NbdPrefetch } from "./prefetch.ts";
+import { NbdRoom } from "./room.ts";
+import { NbdRunner } from "./runner.ts";
 
 export interface NbdDoorParts {
   clock: Clock;

@@ -7,7 +7,7 @@
  *
  * Objects and small buffers are kept for the next.
  *
- * Not here: what is done (nbd-io.ts).
+ * Not here: what is done (io.ts).
  */
 import { assert } from "../core/assert.ts";
 import {
@@ -22,7 +22,7 @@ import type { NbdConnection } from "../nbd/connection.ts";
 import type { WholeReply } from "../nbd/output.ts";
 import { COMMAND, COMMAND_FLAG, ERRNO, type Errno } from "../nbd/protocol.ts";
 import type { Request } from "../nbd/request.ts";
-import type { NbdExport } from "./nbd-export.ts";
+import type { NbdExport } from "./export.ts";
 
 const NOTHING = new Uint8Array(0);
 

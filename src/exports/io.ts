@@ -28,12 +28,12 @@ import type { NbdConnection } from "../nbd/connection.ts";
 import { COMMAND, COMMAND_FLAG, ERRNO, type Errno, STATE } from "../nbd/protocol.ts";
 import type { Request } from "../nbd/request.ts";
 import type { Ramster } from "../ramster/ramster.ts";
-import type { NbdCounters } from "./nbd-counters.ts";
-import { errnoOf } from "./nbd-errors.ts";
-import type { NbdExport } from "./nbd-export.ts";
-import { type NbdPages, STEP } from "./nbd-pages.ts";
-import type { NbdPrefetch } from "./nbd-prefetch.ts";
-import { type NbdRunner, UNITS } from "./nbd-runner.ts";
+import type { NbdCounters } from "./counters.ts";
+import { errnoOf } from "./errors.ts";
+import type { NbdExport } from "./export.ts";
+import { type NbdPages, STEP } from "./pages.ts";
+import type { NbdPrefetch } from "./prefetch.ts";
+import { type NbdRunner, UNITS } from "./runner.ts";
 
 /** Pages of a change that is done in one go. */
 const CHANGE_PAGES_MAX = NBD_SLICE / UNITS.WRITE;

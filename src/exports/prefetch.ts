@@ -17,8 +17,8 @@ import type { Memory } from "../core/memory.ts";
 import { STATUS, type Status } from "../core/status.ts";
 import type { Ramster } from "../ramster/ramster.ts";
 import type { GetSink } from "../ramster/waiters.ts";
-import type { NbdCounters } from "./nbd-counters.ts";
-import type { NbdExport } from "./nbd-export.ts";
+import type { NbdCounters } from "./counters.ts";
+import type { NbdExport } from "./export.ts";
 import type { Trend } from "./trend.ts";
 
 const FREE = 0;

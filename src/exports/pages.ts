@@ -4,17 +4,17 @@
  * A part of a page is written over what the page held: that is read first, so it must be here, or
  * be given (`old`).
  *
- * Not here: what to do about pages that are away, or no frame (nbd-runner.ts).
+ * Not here: what to do about pages that are away, or no frame (runner.ts).
  */
 import { PAGE_BYTES } from "../core/limits.ts";
 import type { Memory } from "../core/memory.ts";
 import { STATUS } from "../core/status.ts";
 import { COMMAND, COMMAND_FLAG, ERRNO, type Errno } from "../nbd/protocol.ts";
 import type { Ramster } from "../ramster/ramster.ts";
-import type { NbdCounters } from "./nbd-counters.ts";
-import { errnoOf } from "./nbd-errors.ts";
-import type { NbdExport } from "./nbd-export.ts";
-import type { NbdRoom } from "./nbd-room.ts";
+import type { NbdCounters } from "./counters.ts";
+import { errnoOf } from "./errors.ts";
+import type { NbdExport } from "./export.ts";
+import type { NbdRoom } from "./room.ts";
 
 /** How it went with one page. */
 export const STEP = {

@@ -6,7 +6,7 @@
  *     running --> no frame: parked, first come first served, until there is one
  *     running --> answered, once: done; EIO when --io-timeout is over; ENOSPC when all is full
  *
- * Not here: what can be done at once (nbd-io.ts).
+ * Not here: what can be done at once (io.ts).
  */
 import { assert } from "../core/assert.ts";
 import type { Clock } from "../core/clock.ts";
@@ -19,12 +19,12 @@ import { READ_HEADER_BYTES_MAX } from "../nbd/replies.ts";
 import type { Request } from "../nbd/request.ts";
 import type { Ramster } from "../ramster/ramster.ts";
 import type { GetSink } from "../ramster/waiters.ts";
-import type { NbdCounters } from "./nbd-counters.ts";
-import { errnoOf } from "./nbd-errors.ts";
-import { type NbdExport, OBJECTS_PER_EXPORT } from "./nbd-export.ts";
-import { type NbdPages, STEP } from "./nbd-pages.ts";
-import type { NbdPrefetch } from "./nbd-prefetch.ts";
-import { type NbdWork, NbdWorks } from "./nbd-work.ts";
+import type { NbdCounters } from "./counters.ts";
+import { errnoOf } from "./errors.ts";
+import { type NbdExport, OBJECTS_PER_EXPORT } from "./export.ts";
+import { type NbdPages, STEP } from "./pages.ts";
+import type { NbdPrefetch } from "./prefetch.ts";
+import { type NbdWork, NbdWorks } from "./work.ts";
 
 /** A token is work * TOKEN_STEP + page of it: 32 MiB that begin within a page are one more. */
 const TOKEN_STEP = 16_384;

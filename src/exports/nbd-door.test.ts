@@ -18,7 +18,7 @@ import { STATUS, type Status } from "../core/status.ts";
 import { ERRNO } from "../nbd/protocol.ts";
 import type { Address } from "../net/address.ts";
 import type { NodeConfig } from "../node/config.ts";
-import { errnoOf } from "./nbd-errors.ts";
+import { errnoOf } from "./errors.ts";
 
 const MIB = 1024 * 1024;
 const NBD: Address = { kind: "tcp", host: "10.0.0.0", port: 10809 };
