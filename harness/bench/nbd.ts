@@ -62,7 +62,9 @@ class World {
 
   async node(memoryMib: number, deviceMib: number, server: NodeProcess | null): Promise<Target> {
     const path = this.newPath();
+    // In swap mode all memory that it may ever need would be resident from the start.
     const flags = [`--memory=${memoryMib}MiB`, `--nbd=unix:${path}`, `--export=d=${deviceMib}MiB`];
+    flags.push("--no-swap");
     const away = server === null ? [] : [`--peers=2@${server.listen}`, "--target=2"];
     const node = await this.start("node", 1, [...flags, ...away]);
     return { uri: `nbd+unix:///d?socket=${path}`, pid: node.pid };
