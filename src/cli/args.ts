@@ -8,7 +8,6 @@
  */
 import { TUNING, type Tuning } from "../cluster/settings.ts";
 import { assert, unreachable } from "../core/assert.ts";
-import { ConfigError } from "../core/errors.ts";
 import {
   FRAME_BYTES,
   GOSSIP_PORT_DEFAULT,
@@ -74,6 +73,8 @@ import {
   parseDuration,
   parseRatio,
   parseSize,
+  refuse,
+  said,
 } from "./units.ts";
 
 /** What a default depends on and the command line does not say. */
@@ -358,16 +359,6 @@ function readAddress(given: Given): Address {
   return said(given, () => parseAddress(given.text));
 }
 
-/** What `parse` refuses, "Cannot use address "x": detail", said once more with the flag's name. */
-function said<T>(given: Given, parse: () => T): T {
-  try {
-    return parse();
-  } catch (error) {
-    if (!(error instanceof ConfigError)) throw error;
-    throw badValue(given, error.message.replace(/^Cannot use address ".*?": /, ""));
-  }
-}
-
 function readStress(flags: GivenFlags): StressOptions {
   const connect = flags.list("connect").map((given) => readAddress(given));
   refuseStressContradictions(flags);
@@ -535,8 +526,4 @@ function readKeygen(flags: GivenFlags): KeygenOptions {
     outPath: readPath(flags.optional("out")),
     days: parseCount(flags.value("days"), { min: 1, max: KEY_DAYS_MAX }),
   };
-}
-
-function refuse(message: string): ConfigError {
-  return new ConfigError("BAD_CONFIG", message.replaceAll("\n", " "));
 }

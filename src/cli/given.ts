@@ -14,11 +14,11 @@
  */
 import { cac } from "cac";
 import { assert } from "../core/assert.ts";
-import { ConfigError } from "../core/errors.ts";
+import type { ConfigError } from "../core/errors.ts";
 import { type CommandSpec, type FlagSpec, flagsOf } from "./flag-spec.ts";
 import { COMMANDS } from "./flags.ts";
 import { nearest } from "./nearest.ts";
-import { badValue, type Given, type Place } from "./units.ts";
+import { badValue, type Given, type Place, refuse } from "./units.ts";
 
 const GUARD = ":";
 const HELP_FLAGS: readonly string[] = ["--help", "-h"];
@@ -217,8 +217,4 @@ function unknownFlag(command: CommandSpec, name: string): ConfigError {
   const others = COMMANDS.filter((spec) => flagsOf(spec).some((flag) => flag.name === name));
   if (others.length === 0) return refuse(`${what}, see ramster ${command.name} --help`);
   return refuse(`${what}, it belongs to ${others.map((spec) => `"${spec.name}"`).join(" and ")}`);
-}
-
-function refuse(message: string): ConfigError {
-  return new ConfigError("BAD_CONFIG", message.replaceAll("\n", " "));
 }

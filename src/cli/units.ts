@@ -70,6 +70,21 @@ export function badValue(given: Given, detail: string): ConfigError {
   return new ConfigError("BAD_CONFIG", `Cannot use ${what}: ${detail}`.replaceAll("\n", " "));
 }
 
+/** On one line, whatever is quoted in it. */
+export function refuse(message: string): ConfigError {
+  return new ConfigError("BAD_CONFIG", message.replaceAll("\n", " "));
+}
+
+/** What `parse` refuses, "Cannot use address "x": detail", said once more with the flag's name. */
+export function said<T>(given: Given, parse: () => T): T {
+  try {
+    return parse();
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    throw badValue(given, error.message.replace(/^Cannot use address ".*?": /, ""));
+  }
+}
+
 /** `"node.toml", line 3`. */
 export function placeText({ file, line }: { file: string; line: number }): string {
   return `${JSON.stringify(file)}, line ${line}`;
