@@ -13,10 +13,11 @@
  *
  * Not here: what tags mean, and what is done about a death (src/node).
  */
-import type { Clock, TimerId } from "../core/clock.ts";
+import type { Clock } from "../core/clock.ts";
 import { ConfigError, RamsterError, WireError } from "../core/errors.ts";
 import { COMPOUND_PARTS_MAX } from "../core/limits.ts";
 import { below, type Random } from "../core/random.ts";
+import { Timers } from "../core/timers.ts";
 import { encodeMessage } from "../gossip/body.ts";
 import type { Keyring } from "../gossip/keyring.ts";
 import {
@@ -73,7 +74,7 @@ export class Cluster {
   private readonly streams: Streams;
   private port: DatagramPort | null = null;
   private parts: { members: Members; prober: Prober } | null = null;
-  private readonly timers = new Map<string, TimerId>();
+  private readonly timers: Timers;
   private readonly toldAtMs = new Map<string, number>();
   private seeds: readonly TcpAddress[] = [];
   private startMs = 0;
@@ -89,6 +90,7 @@ export class Cluster {
     keyring: Keyring | null,
   ) {
     this.env = env;
+    this.timers = new Timers(env.clock);
     this.settings = settings;
     this.identity = identity;
     this.events = events;
@@ -204,8 +206,7 @@ export class Cluster {
 
   /** Nothing is sent or heard any more. */
   async stop(): Promise<void> {
-    for (const timer of this.timers.values()) this.env.clock.cancel(timer);
-    this.timers.clear();
+    this.timers.stop();
     this.parts?.prober.stop();
     this.parts?.members.stop();
     this.streams.stop();
@@ -343,18 +344,17 @@ export class Cluster {
   }
 
   private pushPullNowAndThen(): void {
-    const { clock, random } = this.env;
+    const { random } = this.env;
     const intervalMs = pushPullMs(this.settings, this.parts?.members.count ?? 1);
     // At random times (exponential, cut off at four intervals), so that nodes that started together
     // do not all do it at once.
     const delayMs = intervalMs * Math.min(4, -Math.log((1 + below(random, 65_536)) / 65_537));
-    const timer = clock.after(delayMs, () => {
+    this.timers.after("push-pull", delayMs, () => {
       this.pushPullNowAndThen();
       const there = this.members().filter((member) => !member.isSelf && member.isThere);
       const member = there[below(random, there.length)];
       if (member !== undefined) void this.pushPull(member.address, { join: false });
     });
-    this.timers.set("push-pull", timer);
   }
 
   /** Tries one that is dead, or a seed that is no member: it may be the rest of the cluster. */
@@ -429,11 +429,7 @@ export class Cluster {
   }
 
   private every(name: string, periodMs: number, work: () => void): void {
-    const run = (): void => {
-      this.timers.set(name, this.env.clock.after(periodMs, run));
-      work();
-    };
-    this.timers.set(name, this.env.clock.after(below(this.env.random, periodMs), run));
+    this.timers.every(name, below(this.env.random, periodMs), periodMs, work);
   }
 
   /** Once in NOTICE_QUIET_MS for each line. */

@@ -26,6 +26,7 @@ import type { Memory } from "../core/memory.ts";
 import type { Random } from "../core/random.ts";
 import type { Seal } from "../core/seal.ts";
 import { STATUS, type Status } from "../core/status.ts";
+import { Timers } from "../core/timers.ts";
 import type { Channel } from "../net/channel.ts";
 import { SpillCounters } from "../spill/counters.ts";
 import { Spill } from "../spill/spill.ts";
@@ -57,7 +58,6 @@ import { Repair, type RepairState } from "./repair.ts";
 import { Repatriate } from "./repatriate.ts";
 import { Seals } from "./seals.ts";
 import { type Space, spaceOf } from "./space.ts";
-import { Timers } from "./timers.ts";
 import type { GetAndFree, GetSink } from "./waiters.ts";
 
 export interface TrickleSettings {
