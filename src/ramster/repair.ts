@@ -162,10 +162,12 @@ export class Repair implements RepairSink {
     const page = pool === null ? 0 : tmem.find(pool, this.handle);
     if (page === 0 || tmem.version(page) !== version) return STATUS.NOT_FOUND;
     const tag = tmem.tag(page);
-    // It is on its way there, and what becomes of it is not known yet.
-    if (tag === TAG.LOCAL || this.sends.has(page, version)) return STATUS.OK;
-    if (tag !== TAG.REMOTE || !hasCopy(this.repatriate.copiesOf(page), node)) {
-      return STATUS.NOT_FOUND;
+    // It is on its way there, and not all its holders have it yet.
+    if (tag === TAG.LOCAL) return STATUS.OK;
+    if (tag !== TAG.REMOTE) return STATUS.NOT_FOUND;
+    if (!hasCopy(this.repatriate.copiesOf(page), node)) {
+      // It may have just got it, and its answer be on the way.
+      return this.sends.has(page, version) ? STATUS.OK : STATUS.NOT_FOUND;
     }
     const kept = this.keptOf(page, node);
     const isSafe = isEnough(kept, node, this.lenders) || hasCopy(kept, SPILL) || this.hasRoomAtHome;
