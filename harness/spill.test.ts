@@ -42,6 +42,16 @@ async function come(sim: SimCluster, owner: SimNode, lender: SimNode): Promise<v
   });
 }
 
+/** A node with more than it has memory for: a copy of what is away at a lender, and one on disk. */
+async function lentAndSpilled() {
+  const { sim, owner, lenders } = await world(BOTH, 1);
+  const [lender] = lenders as [SimNode];
+  await come(sim, owner, lender);
+  const pool = fill(sim, owner);
+  rest(sim);
+  return { sim, owner, lender, pool };
+}
+
 /** All that was asked of the disk is done. */
 function rest(sim: SimCluster): void {
   settle(sim);
@@ -272,11 +282,7 @@ test("with one lender a page has its second copy on the disk, and is served when
 
 test("of lender and disk the quicker one serves: neither is waited for while it hangs", async () => {
   for (const slow of ["disk", "lender"]) {
-    const { sim, owner, lenders } = await world(BOTH, 1);
-    const [lender] = lenders as [SimNode];
-    await come(sim, owner, lender);
-    const pool = fill(sim, owner);
-    rest(sim);
+    const { sim, owner, lender, pool } = await lentAndSpilled();
     if (slow === "disk") owner.disk.troubles.latencyMs = 20_000;
     else sim.network.block(lender.host, owner.host);
     for (let number = 0; number < PAGES; number += 10) {
@@ -318,11 +324,7 @@ test("copies on the disk are given up when there is a second lender", async () =
 });
 
 test("a bad copy on the disk is not delivered, the lender's is, and the disk gets it anew", async () => {
-  const { sim, owner, lenders } = await world(BOTH, 1);
-  const [lender] = lenders as [SimNode];
-  await come(sim, owner, lender);
-  const pool = fill(sim, owner);
-  rest(sim);
+  const { sim, owner, lender, pool } = await lentAndSpilled();
   owner.disk.flipBits(700);
   // The disk is asked, since the lender is slow.
   sim.network.block(lender.host, owner.host);
@@ -345,11 +347,7 @@ test("a bad copy on the disk is not delivered, the lender's is, and the disk get
 });
 
 test("a lender is rid of a page for its copy on the disk only when that has been read", async () => {
-  const { sim, owner, lenders } = await world(BOTH, 1);
-  const [lender] = lenders as [SimNode];
-  await come(sim, owner, lender);
-  const pool = fill(sim, owner);
-  rest(sim);
+  const { sim, owner, lender, pool } = await lentAndSpilled();
   owner.disk.flipBits(700);
   lender.node.admin.setKnob("draining", "1");
   sim.until("it is empty", () => lender.counter("foreign_frames_used") === 0);

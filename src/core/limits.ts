@@ -170,8 +170,6 @@ export const GOSSIP_PORT_DEFAULT = 7946;
 export const JOIN_TIMEOUT_MS = 10_000;
 /** Addresses to join at: each may be a name with many behind it. */
 export const SEEDS_MAX = 64;
-/** What fits an UDP datagram over IPv4. */
-export const GOSSIP_DATAGRAM_BYTES_MAX = 65_507;
 /** memberlist's MetaMaxSize, which Serf's tags must fit. */
 export const META_BYTES_MAX = 512;
 /** Names of members: Serf allows 128 characters. */

@@ -73,12 +73,8 @@ export class NbdPages {
     const frees = !isWrite && (change.flags & COMMAND_FLAG.NO_HOLE) === 0;
     if (isWhole && frees) return this.free(exp, page);
     if (!this.room.mayPut()) return STEP.NO_FRAME;
-    if (isWhole) {
-      const [bytes, at] = isWrite
-        ? [change.bytes, change.at + (start - change.offset)]
-        : [this.zeros, 0];
-      return this.put(exp, page, bytes, at);
-    }
+    if (isWhole && !isWrite) return this.put(exp, page, this.zeros, 0);
+    if (isWhole) return this.put(exp, page, change.bytes, change.at + (start - change.offset));
     const { scratch } = this;
     const status =
       old === null ? this.ramster.get(exp.at(page), -1, scratch, 0, null, 0) : STATUS.OK;

@@ -222,7 +222,8 @@ export class NbdRunner implements GetSink {
     assert(exp !== null);
     const isRead = work.type === COMMAND.READ;
     if (!isRead && work.edge.byteLength === 0) work.edge = new Uint8Array(PAGE_BYTES);
-    const [target, at] = isRead ? [work.bytes, placeOf(work, page)] : [work.edge, 0];
+    const target = isRead ? work.bytes : work.edge;
+    const at = isRead ? placeOf(work, page) : 0;
     if (isRead && this.parts.prefetch.take(exp, page, target, at)) {
       this.got(work, page, STATUS.OK);
       return;

@@ -170,10 +170,9 @@ class FfiRegion implements Region {
   release(offset: number, byteCount: number): void {
     assertRange(this.byteCount, offset, byteCount);
     assert(offset % FRAME_BYTES === 0 && byteCount % FRAME_BYTES === 0);
-    const end = offset + byteCount;
     const held = Math.min(Math.max(this.heldBytes - offset, 0), byteCount);
     if (held > 0) this.clear(offset, held);
-    if (held < byteCount) this.giveBack(offset + held, end - offset - held);
+    if (held < byteCount) this.giveBack(offset + held, byteCount - held);
   }
 
   private giveBack(offset: number, byteCount: number): void {

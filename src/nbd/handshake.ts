@@ -19,6 +19,7 @@ import {
   BASE_ALLOCATION_ID,
   DEVICE_FLAG,
   EXPORT_NAME_ZEROES,
+  GREETING_BYTES,
   HANDSHAKE_FLAG,
   INFO,
   NBD_MAGIC,
@@ -79,14 +80,14 @@ export class Handshake {
 
   greet(): void {
     const { output } = this;
-    output.reserve(18);
+    output.reserve(GREETING_BYTES);
     const { view, tail } = output;
     view.setUint32(tail, NBD_MAGIC.hi);
     view.setUint32(tail + 4, NBD_MAGIC.lo);
     view.setUint32(tail + 8, OPTION_MAGIC.hi);
     view.setUint32(tail + 12, OPTION_MAGIC.lo);
     view.setUint16(tail + 16, CLIENT_FLAGS);
-    output.commit(18);
+    output.commit(GREETING_BYTES);
   }
 
   /** @returns false when the client wants what nobody offered: the stream is to be closed. */

@@ -126,7 +126,6 @@ export const ERRNO = {
   EINVAL: 22,
   ENOSPC: 28,
   EOVERFLOW: 75,
-  ENOTSUP: 95,
   ESHUTDOWN: 108,
 } as const;
 export type Errno = (typeof ERRNO)[keyof typeof ERRNO];

@@ -218,9 +218,9 @@ export class Lenders {
   /** Whether any may take a page, be it after a pause or once there is a link to it. */
   get isHopeful(): boolean {
     const { target } = this;
+    if (target === null) return false;
     if (target === "auto") return this.offering.some(mayHaveRoom);
-    const lender = target === null ? null : this.byNode.get(target);
-    return lender !== null && lender?.isExhausted !== true;
+    return this.byNode.get(target)?.isExhausted !== true;
   }
 
   /**

@@ -74,11 +74,6 @@ export class Reclaim implements ReplySink {
     this.requestTimeoutMs = settings.requestTimeoutMs;
   }
 
-  /** Frames that are about to come free. */
-  get framesWaiting(): number {
-    return this.waiting;
-  }
-
   /**
    * Gets frames back until no more than `frameCountMax` are used. Called when that has changed,
    * when pages were flushed, and now and then.

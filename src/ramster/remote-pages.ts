@@ -267,9 +267,11 @@ export class RemotePages implements ReplySink {
   linkUp(node: number, bootId: bigint, version: number): boolean {
     const holder = this.holderOf(node);
     const restarted = holder.bootId !== bootId;
-    if (restarted) holder.owed.clear();
-    if (restarted) holder.epoch = 0;
-    if (restarted && bootId === holder.leftBootId) this.oweAll(holder, version);
+    if (restarted) {
+      holder.owed.clear();
+      holder.epoch = 0;
+      if (bootId === holder.leftBootId) this.oweAll(holder, version);
+    }
     holder.bootId = bootId;
     holder.inDoubt = false;
     holder.isAbsent = false;
