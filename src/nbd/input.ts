@@ -10,6 +10,7 @@
 import { assert } from "../core/assert.ts";
 import { NBD_ASSEMBLY_KEEP_BYTES } from "../core/limits.ts";
 import type { Memory } from "../core/memory.ts";
+import { freeChunk } from "../net/chunks.ts";
 
 const NOTHING = new Uint8Array(0);
 const NOTHING_VIEW = new DataView(NOTHING.buffer);
@@ -22,6 +23,8 @@ export class Input {
   private readonly memory: Memory;
   private readonly chunks: Uint8Array[] = [];
   private chunkView: DataView = NOTHING_VIEW;
+  /** The last chunk that was read to its end, which the piece may lie in. */
+  private spent: Uint8Array = NOTHING;
   /** How far the first chunk has been read. */
   private position = 0;
   private assembly: Uint8Array = NOTHING;
@@ -49,6 +52,7 @@ export class Input {
 
   /** @returns whether all of the piece is here; else ask for the same again when more has come. */
   take(byteCount: number): boolean {
+    this.freeSpent();
     const [chunk] = this.chunks;
     if (chunk === undefined) return byteCount === 0;
     if (this.have === 0 && chunk.byteLength - this.position >= byteCount) {
@@ -63,6 +67,7 @@ export class Input {
 
   /** Throws away so many bytes. @returns whether all of them have come; else ask again. */
   skip(byteCount: number): boolean {
+    this.freeSpent();
     while (this.have < byteCount) {
       const [chunk] = this.chunks;
       if (chunk === undefined) return false;
@@ -85,6 +90,7 @@ export class Input {
 
   /** The piece is done with: what it was in need not be kept. */
   release(): void {
+    this.freeSpent();
     if (this.chunks.length > 0 || this.bytes === this.assembly) return;
     this.bytes = NOTHING;
     this.view = NOTHING_VIEW;
@@ -129,8 +135,15 @@ export class Input {
     assert(this.position <= chunk.byteLength);
     if (this.position < chunk.byteLength) return;
     this.chunks.shift();
+    this.freeSpent();
+    this.spent = chunk;
     const [next] = this.chunks;
     if (next !== undefined) this.begin(next);
+  }
+
+  private freeSpent(): void {
+    freeChunk(this.spent);
+    this.spent = NOTHING;
   }
 
   private begin(chunk: Uint8Array): void {

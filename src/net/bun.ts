@@ -28,6 +28,7 @@ import type { Address, TcpAddress, UnixAddress } from "./address.ts";
 import { formatAddress } from "./address.ts";
 import { bindDatagrams, lookupAddresses } from "./bun-datagrams.ts";
 import { tlsOptions, tlsReason } from "./bun-tls.ts";
+import { freeChunk } from "./chunks.ts";
 import type {
   DatagramPort,
   Listener,
@@ -291,7 +292,7 @@ function acceptHandlers(
  */
 const NO_EVENTS: StreamEvents = {
   onOpen: () => {},
-  onData: () => {},
+  onData: (_stream, chunk) => freeChunk(chunk),
   onDrain: () => {},
   onClose: () => {},
 };

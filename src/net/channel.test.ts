@@ -6,6 +6,7 @@ import {
   frameBytes,
   Outcomes,
 } from "../../harness/sim/channel-pair.ts";
+import { assert } from "../core/assert.ts";
 import {
   GOODBYE_TIMEOUT_MS,
   HEADER_BYTES,
@@ -217,6 +218,16 @@ describe("Channel lanes", () => {
     expect(sink.contexts()).toEqual([1]);
     expect(far.requests).toEqual([MESSAGE.FLUSH]);
   });
+});
+
+test("Channel frees what it has read", async () => {
+  const { bare, far } = await bareAndChannel(15);
+  assert(bare.stream !== null);
+  const body = new Uint8Array(100 * GET_ENTRY_BYTES);
+  const chunk = frameBytes({ type: MESSAGE.GET, request: 1, count: 100, body });
+  far.channel.onData(bare.stream, chunk);
+  expect(far.requests).toEqual([MESSAGE.GET]);
+  expect(chunk.byteLength).toBe(0);
 });
 
 describe("Channel against a slow reader", () => {

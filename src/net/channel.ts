@@ -44,6 +44,7 @@ import { type Frame, Framer, type FrameSink } from "../wire/framer.ts";
 import { FLAG_REPLY, writeHeader } from "../wire/header.ts";
 import { GOODBYE, invalidReply, invalidRequest, MESSAGE, replyBytesMax } from "../wire/messages.ts";
 import { TRANSPORT_STATUS } from "../wire/status.ts";
+import { freeChunk } from "./chunks.ts";
 import type { LinkCounters } from "./counters.ts";
 import { HeldFrames } from "./held-frames.ts";
 import { Lane } from "./lane.ts";
@@ -338,6 +339,7 @@ export class Channel implements StreamEvents, FrameSink {
     } finally {
       this.isReceiving = false;
     }
+    freeChunk(chunk);
     this.flush();
     this.tellRoom();
   }

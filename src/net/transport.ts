@@ -34,7 +34,7 @@ export interface StreamOptions {
 export interface StreamEvents {
   /** Connected. Called once, and first; a connect that fails goes straight to onClose. */
   onOpen(stream: Stream): void;
-  /** Bytes in order, at least one. `chunk` belongs to the receiver of the call. */
+  /** Bytes in order, at least one. `chunk` is the receiver's, who frees it (chunks.ts). */
   onData(stream: Stream, chunk: Uint8Array): void;
   /** There may be room again after a write that was not taken whole. May also come unasked. */
   onDrain(stream: Stream): void;

@@ -18,8 +18,9 @@
  * it is full, and what `FramePool.trim` and `Table.give` return to the operating system otherwise
  * stays. What it lends to others still comes and goes; that too is locked while it is there.
  *
- * What this does not hold: the runtime's heap, which grows under load by what sockets have read
- * until it is collected, and which is not given back while it is locked.
+ * What this does not hold: the runtime's heap, which is not given back while it is locked. Nothing
+ * of a page is made there but the chunks that sockets read, and those are freed at once
+ * (src/net/chunks.ts): it grows by some 30 MiB in the first minute under load.
  *
  * Not here: the order of a shutdown, swapoff before the node stops: src/cli/swap.ts and systemd/.
  */

@@ -1,0 +1,40 @@
+import { expect, test } from "bun:test";
+import { HeapMemory } from "../memory/heap-memory.ts";
+import { Input } from "./input.ts";
+
+function chunksOf(...lengths: number[]): Uint8Array[] {
+  return lengths.map((length, i) => new Uint8Array(length).fill(i + 1));
+}
+
+test("a chunk is freed when the last piece that lies in it is done with", () => {
+  const [chunk = new Uint8Array(0)] = chunksOf(8192);
+  const input = new Input(new HeapMemory());
+  input.push(chunk);
+  expect([input.take(4096), input.take(4096)]).toEqual([true, true]);
+  expect(input.bytes[input.at]).toBe(1);
+  expect(input.take(28)).toBe(false);
+  expect(chunk.byteLength).toBe(0);
+});
+
+test("or when there is nothing more to read", () => {
+  const [chunk = new Uint8Array(0)] = chunksOf(8192);
+  const input = new Input(new HeapMemory());
+  input.push(chunk);
+  expect(input.take(8192)).toBe(true);
+  input.release();
+  expect(chunk.byteLength).toBe(0);
+});
+
+test("those that a long piece was put together from, or that are skipped, are freed on the way", () => {
+  const chunks = chunksOf(4096, 4096, 4096, 4096);
+  const input = new Input(new HeapMemory());
+  for (const chunk of chunks) input.push(chunk);
+  expect(input.take(10_000)).toBe(true);
+  expect(input.bytes.slice(input.at, input.at + 10_000)).toEqual(
+    Uint8Array.from({ length: 10_000 }, (_, i) => 1 + Math.floor(i / 4096)),
+  );
+  expect(input.skip(4096)).toBe(true);
+  expect(input.take(28)).toBe(true);
+  expect(input.bytes[input.at]).toBe(4);
+  expect(chunks.map((it) => it.byteLength)).toEqual([0, 0, 0, 4096]);
+});
