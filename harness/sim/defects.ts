@@ -104,22 +104,6 @@ export const DEFECTS: readonly Defect[] = [
     ],
   },
   {
-    name: "get-of-any-version",
-    about: "a holder answers with the version that it has, and the owner takes it",
-    edits: [
-      {
-        file: FOREIGN,
-        find: "return page !== 0 && tmem.version(page) === version ? page : 0;",
-        replace: "return page;",
-      },
-      {
-        file: REPATRIATE,
-        find: "if (status !== STATUS.OK || zpage.version !== fetches.version(fetch)) {",
-        replace: "if (status !== STATUS.OK) {",
-      },
-    ],
-  },
-  {
     name: "destructive-get",
     about: "a holder gives its copy away with the answer, as in the original",
     edits: [
@@ -139,6 +123,11 @@ export const DEFECTS: readonly Defect[] = [
         file: FOREIGN,
         find: "const isBack = known !== undefined && known.bootId === bootId;",
         replace: "const isBack = known !== undefined;",
+      },
+      {
+        file: FOREIGN,
+        find: "if (owner === undefined || owner.channel !== null) return 0;",
+        replace: "if (owner !== undefined || bootId > 0n) return 0;",
       },
     ],
   },
