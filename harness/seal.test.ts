@@ -140,6 +140,18 @@ test.each(["alter", "swap", "replay"] as const)(
   },
 );
 
+test("without a seal a lender that gives an older version, as what it is, is not believed", async () => {
+  const { sim, owner, lenders, pool } = await filled([{ ...OWNER, replicas: 1 }, LENDER]);
+  const traitor = new Traitor(lenders[0] as SimNode, owner, "stale");
+  putAll(sim, owner, pool, 2);
+  putAll(sim, owner, pool, 3);
+  const counts = outcomes(owner, pool);
+  expect(traitor.lies).toBeGreaterThan(100);
+  expect(counts.get("lost")).toBe(traitor.lies);
+  expect(counts.get(3)).toBe(PAGES - traitor.lies);
+  await sim.stop();
+});
+
 describe.each(TREASONS)("a lender that does %s and sums up again", (treason) => {
   test("is found out, and the page is served from the other copy, and copied again", async () => {
     const { sim, owner, lenders, pool } = await filled([SEALED, LENDER, LENDER, LENDER]);

@@ -11,12 +11,16 @@ import { writeVersion } from "../../src/core/version.ts";
 import type { StagedZpage, Zcache } from "../../src/zcache/zcache.ts";
 import type { SimNode } from "./cluster.ts";
 
-/** Changes a bit; gives another page of the same owner; gives what the page was before. */
-export type Treason = "alter" | "swap" | "replay";
+/**
+ * Changes a bit; gives another page of the same owner; gives what the page was before, as what it is
+ * now or as what it was.
+ */
+export type Treason = "alter" | "swap" | "replay" | "stale";
 
 interface Kept {
   readonly bytes: Uint8Array;
   readonly codec: number;
+  readonly version: number;
 }
 
 export class Traitor {
@@ -27,7 +31,7 @@ export class Traitor {
   private readonly treason: Treason;
   private readonly handle = new Handle();
   /** By handle: of the first version that it was given. */
-  private readonly first = new Map<string, Kept & { readonly version: number }>();
+  private readonly first = new Map<string, Kept>();
   private lastRead: (Kept & { readonly page: number }) | null = null;
 
   constructor(node: SimNode, owner: SimNode, treason: Treason) {
@@ -40,8 +44,7 @@ export class Traitor {
     const putZpage = zcache.putZpage.bind(zcache);
     zcache.putZpage = (pool, handle, zpage, seed) => {
       const name = handle.toString();
-      const { version } = zpage;
-      if (!this.first.has(name)) this.first.set(name, { ...keep(zpage), version });
+      if (!this.first.has(name)) this.first.set(name, keep(zpage));
       return putZpage(pool, handle, zpage, seed);
     };
     const readZpage = zcache.readZpage.bind(zcache);
@@ -56,6 +59,7 @@ export class Traitor {
     zpage.bytes.set(other.bytes, zpage.at);
     zpage.zpageBytes = other.bytes.length;
     zpage.codec = other.codec;
+    if (this.treason === "stale") zpage.version = other.version;
     const prefix = new DataView(new ArrayBuffer(HANDLE_BYTES + 8));
     this.handle.write(prefix, 0);
     writeVersion(prefix, HANDLE_BYTES, zpage.version);
@@ -78,7 +82,8 @@ export class Traitor {
         this.lastRead = { ...real, page };
         return before === null || before.page === page ? null : before;
       }
-      case "replay": {
+      case "replay":
+      case "stale": {
         const first = this.first.get(this.handle.toString());
         return first === undefined || first.version === zpage.version ? null : first;
       }
@@ -86,8 +91,8 @@ export class Traitor {
   }
 }
 
-function keep({ bytes, at, zpageBytes, codec }: StagedZpage): Kept {
-  return { bytes: bytes.slice(at, at + zpageBytes), codec };
+function keep({ bytes, at, zpageBytes, codec, version }: StagedZpage): Kept {
+  return { bytes: bytes.slice(at, at + zpageBytes), codec, version };
 }
 
 /** All frames that the node lends and that are in use. */
