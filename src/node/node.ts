@@ -85,6 +85,8 @@ export class Node implements LinkHandler, MembershipEvents {
   private readonly boots = new Map<number, bigint>();
   /** Of nodes that are gone: until when they may come back and find all as it was. */
   private readonly absences = new Map<number, TimerId>();
+  /** Of nodes that are gone, as gossip has it: how they went. */
+  private readonly departures = new Map<number, "dead" | "left">();
   private listenAddress = "";
 
   /** Loads the codec and builds the node; nothing is listening yet. */
@@ -186,6 +188,7 @@ export class Node implements LinkHandler, MembershipEvents {
     await this.door.stop();
     await this.nbdDoor.stop();
     for (const timer of this.absences.values()) this.clock.cancel(timer);
+    this.departures.clear();
     await this.membership?.leave();
     this.ramster.stop();
     this.lending?.stop();
@@ -199,6 +202,7 @@ export class Node implements LinkHandler, MembershipEvents {
   // Membership events.
 
   onNode({ number, name, address, zone, tags }: NodeSeen): void {
+    this.departures.delete(number);
     this.links.setPeer(number, address, name);
     this.isBack(number);
     this.foundBoot(number, tags.bootId);
@@ -233,6 +237,7 @@ export class Node implements LinkHandler, MembershipEvents {
     this.ramster.holderDead(number);
     const bootId = this.boots.get(number);
     this.boots.delete(number);
+    this.departures.set(number, how);
     const hasLeft = how === "left";
     this.awaitReturn(number, hasLeft ? LEFT_GRACE_MS : this.config.foreignGraceMs, () => {
       if (hasLeft && bootId !== undefined) this.ramster.holderLeft(number, bootId);
@@ -258,6 +263,15 @@ export class Node implements LinkHandler, MembershipEvents {
     this.foreign?.linkDown(node);
     this.dropOfEarlierBoot(node); // The news of it may have come while the link seemed to be up.
     this.ramster.linkDown(node);
+    // Another link may be about to take its place.
+    if (this.departures.has(node)) this.clock.soon(() => this.checkDeparted(node));
+  }
+
+  /** It had linked once more, as one that leaves may: there will be no other news of its end. */
+  private checkDeparted(node: number): void {
+    const departure = this.departures.get(node);
+    if (departure === undefined || !this.boots.has(node)) return;
+    if (this.links.channelOf(node) === null) this.onNodeGone(node, departure);
   }
 
   onNotice(level: LogLevel, line: string): void {
