@@ -56,6 +56,7 @@ export class Losses {
   holderEmptied(node: number): void {
     this.onEmptied(node);
     if (this.remotePages.pageCount(node) === 0) return;
+    this.remotePages.setEmptied(node, true);
     this.walks.set(node, 1);
     this.step();
   }
@@ -69,8 +70,12 @@ export class Losses {
       let page = start;
       while (page < end && this.look(page, node)) page += 1;
       const isOver = page === tmem.pageEnd || this.remotePages.pageCount(node) === 0;
-      if (isOver) this.walks.delete(node);
-      else this.walks.set(node, page);
+      if (isOver) {
+        this.walks.delete(node);
+        this.remotePages.setEmptied(node, false);
+      } else {
+        this.walks.set(node, page);
+      }
     }
   }
 

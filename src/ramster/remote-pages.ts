@@ -28,6 +28,8 @@ class Holder {
   epoch = 0;
   /** It is dead: what it keeps counts only once it is back, in the same boot. */
   isAbsent = false;
+  /** It has nothing of ours, and not all records say so yet. */
+  isEmptied = false;
   /** It may have been restarted: a link will tell. */
   inDoubt = false;
   readonly owed: OwedFlushes;
@@ -192,21 +194,21 @@ export class RemotePages implements ReplySink {
     }
   }
 
-  /** Those at holders that are there. */
+  /** Those at holders that are there, and have what they are said to have. */
   presentOf(copies: Copies): Copies {
     let present = copies;
     for (let i = 0; i < copyCount(copies); i += 1) {
       const node = copyAt(copies, i);
-      if (this.holders[node]?.isAbsent === true) present = withoutCopy(present, node);
+      if (!this.isPresent(node)) present = withoutCopy(present, node);
     }
     return present;
   }
 
-  /** The first holder that is not there, or -1. */
+  /** The first holder that `presentOf` leaves out, or -1. */
   absentOf(copies: Copies): number {
     for (let i = 0; i < copyCount(copies); i += 1) {
       const node = copyAt(copies, i);
-      if (this.holders[node]?.isAbsent === true) return node;
+      if (!this.isPresent(node)) return node;
     }
     return -1;
   }
@@ -229,6 +231,23 @@ export class RemotePages implements ReplySink {
 
   isAbsent(node: number): boolean {
     return this.holders[node]?.isAbsent ?? false;
+  }
+
+  private isPresent(node: number): boolean {
+    const holder = this.holders[node];
+    return holder === undefined || (!holder.isAbsent && !holder.isEmptied);
+  }
+
+  /** From when the holder has nothing of ours until no record says that it has. */
+  setEmptied(node: number, isEmptied: boolean): void {
+    this.holderOf(node).isEmptied = isEmptied;
+  }
+
+  /** Whether there is a link to it, by which it has all that it had; else one is made. */
+  isReached(node: number): boolean {
+    const isLinked = this.peers.channelOf(node) !== null;
+    if (!isLinked) this.peers.want(node);
+    return isLinked && !this.isInDoubt(node);
   }
 
   isInDoubt(node: number): boolean {

@@ -15,6 +15,7 @@ import type { Zcache } from "../zcache/zcache.ts";
 import { AtRisk, NOBODY } from "./at-risk.ts";
 import {
   type Copies,
+  copyAt,
   copyCount,
   hasCopy,
   NO_COPIES,
@@ -227,7 +228,7 @@ export class Repair implements RepairSink {
       atRisk.shift();
       const { page, from } = atRisk;
       if (this.isStranded(page, from) && this.repatriate.bringHome(page)) count += 1;
-      else this.push(page, from);
+      this.push(page, from); // It may not get home.
     }
     return count;
   }
@@ -252,7 +253,9 @@ export class Repair implements RepairSink {
     const from = wished !== NOBODY && hasCopy(copies, wished) ? wished : NOBODY;
     const kept = this.keptOf(page, from);
     if (from === SPILL ? mayLeaveDisk(kept, this.lenders) : !isShort(kept, this.lenders)) {
-      if (from !== NOBODY) this.drop(page, from);
+      if (from === NOBODY) return true;
+      if (!this.isReached(kept)) return false;
+      this.drop(page, from);
       return true;
     }
     // It is there for good, until there are more lenders.
@@ -404,6 +407,19 @@ export class Repair implements RepairSink {
   private isRemote(page: number): boolean {
     const { tmem } = this.zcache;
     return tmem.isLive(page) && tmem.tag(page) === TAG.REMOTE && tmem.poolOf(page).persistent;
+  }
+
+  /**
+   * Whether one of these is on the disk, or at a holder with a link, which tells whether it has
+   * been restarted: no copy is given up for others that may be gone.
+   */
+  private isReached(kept: Copies): boolean {
+    let isReached = false;
+    for (let i = 0; i < copyCount(kept); i += 1) {
+      const node = copyAt(kept, i);
+      if (node === SPILL || this.remotePages.isReached(node)) isReached = true;
+    }
+    return isReached;
   }
 
   /** Copies at holders that are there, but for the one that wants to be rid of it. */
