@@ -137,13 +137,13 @@ class Run {
     const { sim, truth, owners, random, trace, options } = this;
     const parts = { sim, truth, owners, random, trace: trace.write };
     const troubles = new Troubles(parts, options);
+    troubles.start();
     const endMs = options.seconds * 1000;
     while (sim.clock.now() < endMs) {
       const untilMs = sim.clock.now() + below(random, options.troubleMs);
       while (sim.clock.now() < untilMs) {
         sim.run(Math.min(LOOK_MS, untilMs - sim.clock.now()));
         await troubles.end();
-        troubles.watch();
       }
       await troubles.next();
       this.checkBounds();
@@ -152,16 +152,16 @@ class Run {
       assert(sim.clock.now() < endMs + CONVERGE_MS, "a node does not start again");
       await troubles.end({ all: true });
       sim.run(LOOK_MS);
-      troubles.watch();
     }
     await troubles.end({ all: true });
+    this.until("all know all", () => this.isAgreed());
+    troubles.rest();
   }
 
   /** All know all, all copies are made, nobody keeps what nobody asks for. */
   private async converge(): Promise<void> {
     this.trace.write("heal");
     this.sim.buggify = NEVER;
-    this.until("all know all", () => this.isAgreed());
     for (const owner of this.owners) owner.rest();
     // What was dialled before ends, and is dialled again.
     this.sim.run(this.sim.network.settings.connectTimeoutMs);

@@ -12,8 +12,8 @@ import type { StagedZpage, Zcache } from "../../src/zcache/zcache.ts";
 import type { SimNode } from "./cluster.ts";
 
 /**
- * Changes a bit; gives another page of the same owner; gives what the page was before, as what it is
- * now or as what it was.
+ * Changes a bit; gives another page of the same owner; gives what the page was before, as what it
+ * is now or as what it was.
  */
 export type Treason = "alter" | "swap" | "replay" | "stale";
 

@@ -17,6 +17,7 @@
  * pages were whole than there are copies, unless an operator or a partition had a hand in it.
  */
 import { assert } from "../../src/core/assert.ts";
+import type { TimerId } from "../../src/core/clock.ts";
 import { RamsterError } from "../../src/core/errors.ts";
 import {
   CHUNK_BYTES,
@@ -48,6 +49,7 @@ const NODES_UP_MIN = 4;
 /** Copies with "auto", where there are as many lenders. */
 const COPIES_AUTO = 2;
 const FLIP_TRIES = 100;
+const WATCH_MS = 100;
 /** What costs no copy. */
 const HARMLESS: readonly Trouble[] = ["cut", "loss", "squeeze"];
 
@@ -60,6 +62,7 @@ export class Troubles {
   private readonly truth: Truth;
   /** What ends the troubles that last, and when. */
   private readonly ends: Array<{ atMs: number; end: () => void | Promise<void> }> = [];
+  private watchTimer: TimerId | null = null;
   /** Holders that have failed since all pages were whole. */
   private failures = 0;
   /** Something else than a failure may have cost copies since. */
@@ -90,16 +93,29 @@ export class Troubles {
     if (trouble !== undefined) await this.trouble(trouble);
   }
 
+  /** Looks on, at any time from now until `rest`. */
+  start(): void {
+    this.watchTimer = this.sim.clock.after(WATCH_MS, () => this.start());
+    this.watch();
+  }
+
+  rest(): void {
+    if (this.watchTimer !== null) this.sim.clock.cancel(this.watchTimer);
+    this.watchTimer = null;
+  }
+
   /**
    * An owner may give up the good copy of a page while it has as many as it wants that are gone, or
-   * bad, as long as it does not know that: such pages may be lost. Called often.
+   * bad, as long as it does not know that: such pages may be lost.
    */
-  watch(): void {
+  private watch(): void {
+    const { replicas, troubles } = this.options;
+    const mayWantOne = replicas === "auto" || troubles.includes("retarget");
     for (const owner of this.owners) {
       const { node, isDamaged, nobodyHas } = owner;
       if (!node.isUp) continue;
       const damaged = owner.hasDamaged ? isDamaged : null;
-      this.truth.eachInDoubt(node, node.node.ramster.copiesWanted, damaged, nobodyHas);
+      this.truth.eachInDoubt(node, mayWantOne, damaged, nobodyHas);
     }
   }
 
@@ -358,12 +374,21 @@ export class Troubles {
     return 0;
   }
 
+  /** That every page has while nothing happens. */
+  private get copies(): number {
+    const { replicas } = this.options;
+    return replicas === "auto" ? COPIES_AUTO : replicas;
+  }
+
+  /** Whether enough has happened to take every copy of a page along. */
+  private get mayCostAll(): boolean {
+    return this.isDisturbed || this.failures >= this.copies;
+  }
+
   /** Failures are counted from the last moment at which every page had all its copies. */
   private lookWhole(): void {
-    const { replicas } = this.options;
-    const copies = replicas === "auto" ? COPIES_AUTO : replicas;
     const up = this.owners.filter(({ node }) => node.isUp);
-    if (!up.every(({ node }) => this.truth.isWhole(node, copies))) return;
+    if (!up.every(({ node }) => this.truth.isWhole(node, this.copies))) return;
     this.failures = 0;
     this.isDisturbed = this.ends.length > 0;
   }
@@ -371,22 +396,25 @@ export class Troubles {
   /** The node is about to end, and with it all that it keeps for others. */
   private copiesGo(node: SimNode): void {
     this.failures += 1;
-    for (const { node: owner } of this.owners) {
-      if (owner !== node && owner.isUp) this.exposedAt(owner, node);
+    for (const { node: owner, nobodyHas } of this.owners) {
+      if (owner === node || !owner.isUp) continue;
+      this.exposedAt(owner, node);
+      if (this.mayCostAll) this.truth.eachOnItsWay(owner, node, nobodyHas);
     }
   }
 
   /** Marks the pages of the owner that nobody but `gone` has. */
   private exposedAt(owner: SimNode, gone: SimNode | null): void {
     const { replicas } = this.options;
-    const copies = replicas === "auto" ? COPIES_AUTO : replicas;
-    const mayBe = this.isDisturbed || this.failures >= copies;
     this.truth.eachAway(owner, gone, (handle, good, page) => {
       if (good > 0) return;
       // With "auto" an owner that has just started makes do with the lender that it knows of.
       const isAlone = replicas === "auto" && copyCount(owner.node.ramster.copiesOf(page)) === 1;
       const what = `node ${owner.index} page ${handle.pool}/${handle.index}`;
-      assert(mayBe || isAlone, `${what} has no other copy after ${this.failures} failures`);
+      assert(
+        this.mayCostAll || isAlone,
+        `${what} has no other copy after ${this.failures} failures`,
+      );
       this.ownerOf(owner)?.nobodyHas(handle);
     });
   }

@@ -58,31 +58,66 @@ export class Truth {
   }
 
   /**
-   * Calls `visit` with each page that has at least `badMin` copies that are bad: their holder is
-   * down, or has been, or, of one, `isDamaged` says so.
+   * Calls `visit` with each page that has as many copies that are bad, and unknown to be so, as the
+   * owner wants: their holder is down, or has been, or, of one, `isDamaged` says so. With
+   * `mayWantOne` the owner may want a single copy at any moment, and then counts on one at a holder
+   * whose link has ended without a word.
    */
   eachInDoubt(
     owner: SimNode,
-    badMin: number,
+    mayWantOne: boolean,
     isDamaged: ((handle: Handle) => boolean) | null,
     visit: (handle: Handle) => void,
   ): void {
-    const { ramster, bootId } = owner.node;
+    const { ramster } = owner.node;
     const { tmem } = ramster.zcache;
-    const isGone = (node: number): boolean => {
-      const holder = this.sim.byNumber(node);
-      return holder?.node.foreign?.bootIdOf(owner.number) !== bootId;
-    };
-    const gone = this.sim.nodes.filter(({ number }) => isGone(number)).map((it) => it.number);
+    const badMin = ramster.copiesWanted;
+    const goneNodes = this.sim.nodes.filter((it) => this.isGone(it, owner));
+    const gone = goneNodes.map(({ number }) => number);
+    const trusted = goneNodes
+      .filter((it) => mayWantOne && this.seemsLinked(owner, it))
+      .map(({ number }) => number);
     const goneMin = badMin - (isDamaged === null ? 0 : 1);
-    if (gone.length < goneMin) return;
+    if (gone.length < goneMin && trusted.length === 0) return;
     for (let page = 1; page < tmem.pageEnd; page += 1) {
       if (!tmem.isLive(page) || tmem.tag(page) !== TAG.REMOTE) continue;
       const copies = ramster.copiesOf(page);
+      const isTrusted = trusted.some((node) => hasCopy(copies, node));
       const goneCount = gone.filter((node) => hasCopy(copies, node)).length;
-      if (goneCount < goneMin) continue;
+      if (goneCount < goneMin && !isTrusted) continue;
       tmem.readHandle(page, this.handle);
-      if (goneCount >= badMin || isDamaged?.(this.handle) === true) visit(this.handle);
+      const isInDoubt = goneCount >= badMin || isTrusted;
+      if (isInDoubt || isDamaged?.(this.handle) === true) visit(this.handle);
+    }
+  }
+
+  /** Whether the holder is down, or has nothing of the owner's present life. */
+  private isGone(holder: SimNode, owner: SimNode): boolean {
+    return !holder.isUp || holder.node.foreign?.bootIdOf(owner.number) !== owner.node.bootId;
+  }
+
+  /** Whether the owner has a link to an earlier life of the holder, and takes it for up. */
+  private seemsLinked(owner: SimNode, holder: SimNode): boolean {
+    const { links } = owner.node;
+    if (links.channelOf(holder.number) === null) return false;
+    const seen = links.peers().find(({ node }) => node === holder.number)?.bootId;
+    return !holder.isUp || seen !== holder.node.bootId;
+  }
+
+  /**
+   * Calls `visit` with each persistent page that the holder has and that its owner does not name it
+   * for: the answer is on its way, and whoever hears it late takes the holder for one that has it.
+   */
+  eachOnItsWay(owner: SimNode, holder: SimNode, visit: (handle: Handle) => void): void {
+    const { ramster } = owner.node;
+    const { tmem } = ramster.zcache;
+    for (let page = 1; page < tmem.pageEnd; page += 1) {
+      if (!tmem.isLive(page) || !tmem.poolOf(page).persistent) continue;
+      const isNamed =
+        tmem.tag(page) === TAG.REMOTE && hasCopy(ramster.copiesOf(page), holder.number);
+      if (isNamed) continue;
+      tmem.readHandle(page, this.handle);
+      if (this.held(holder, owner, page) !== 0) visit(this.handle);
     }
   }
 
