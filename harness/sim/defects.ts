@@ -24,6 +24,7 @@ export interface Defect {
 
 const REMOTIFY = "src/ramster/remotify.ts";
 const REPAIR = "src/ramster/repair.ts";
+const REPATRIATE = "src/ramster/repatriate.ts";
 const RAMSTER = "src/ramster/ramster.ts";
 const FOREIGN = "src/ramster/foreign.ts";
 const REMOTE_PAGES = "src/ramster/remote-pages.ts";
@@ -193,6 +194,17 @@ export const DEFECTS: readonly Defect[] = [
     ],
   },
   {
+    name: "repair-without-compare",
+    about: "a copy of a page that was put anew while it was made is taken for one of the new page",
+    edits: [
+      {
+        file: REPAIR,
+        find: "const isThere = tmem.isLive(page) && tmem.version(page) === version;",
+        replace: "const isThere = tmem.isLive(page);",
+      },
+    ],
+  },
+  {
     name: "reclaim-drops",
     about: "a lender that needs memory drops pages as soon as their owner has heard of it",
     edits: [
@@ -245,6 +257,41 @@ export const DEFECTS: readonly Defect[] = [
         file: REMOTIFY,
         find: "if (isShort && !hasCopy(holders, SPILL)) this.onCopyLost(page);",
         replace: "void isShort;",
+      },
+    ],
+  },
+  {
+    name: "stopping-lender-takes",
+    about: "a lender that keeps nothing when it stops takes pages while it says good-bye",
+    edits: [
+      {
+        file: "src/node/drain.ts",
+        find: "    this.lending?.setDrained(true);\n    if (foreign === null",
+        replace: "    if (foreign === null",
+      },
+    ],
+  },
+  {
+    name: "wish-of-one-gone",
+    about: "a page is whole once the holder that wanted to be rid of it is gone",
+    edits: [
+      {
+        file: REPAIR,
+        find: "const from = wished !== NOBODY && hasCopy(copies, wished) ? wished : NOBODY;\n    const kept",
+        replace:
+          "if (wished !== NOBODY && !hasCopy(copies, wished)) return true;\n    const from = wished;\n    const kept",
+      },
+    ],
+  },
+  {
+    name: "link-lost-for-good",
+    about: "a holder whose link was lost is not asked again when the others have no good copy",
+    edits: [
+      {
+        file: REPATRIATE,
+        find: "    if (linkLost && this.asks.msLeft(fetch) > 0) {\n",
+        replace:
+          "    if (linkLost && !fetches.hasUntried(fetch) && this.asks.msLeft(fetch) > 0) {\n",
       },
     ],
   },
