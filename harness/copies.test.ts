@@ -6,6 +6,7 @@ import { encodeMessage } from "../src/gossip/body.ts";
 import { encodePacket } from "../src/gossip/packet.ts";
 import {
   checkAll,
+  damageAll,
   fill,
   filled,
   LENDER,
@@ -130,11 +131,7 @@ test("a holder that has fallen silent is not waited for when another has the pag
 test("a copy that was damaged where it lies is not delivered, and the other one is", async () => {
   const { sim, owner, lenders, pool } = await filled([OWNER, LENDER, LENDER]);
   const [damaged] = lenders as [SimNode];
-  const frames = damaged.node.foreign?.zcache.frames;
-  const noise = new Uint8Array(4096).fill(0x5a);
-  for (let frame = 1; frame <= (frames?.framesUsed ?? 0); frame += 1) {
-    frames?.write(frame, 200, noise, 0, 100);
-  }
+  damageAll(damaged);
   checkAll(owner, pool);
   expect(owner.counter("fetch_corrupt")).toBeGreaterThan(0);
   expect(owner.counter("copies_lost")).toBe(owner.counter("fetch_corrupt"));

@@ -3,7 +3,17 @@
  * itself is in copies.test.ts and reclaim.test.ts.
  */
 import { expect, test } from "bun:test";
-import { checkAll, filled, LENDER, OWNER, settle, total, untilRepaired } from "./sim/borrowing.ts";
+import {
+  checkAll,
+  damageAll,
+  filled,
+  LENDER,
+  OWNER,
+  PAGES,
+  settle,
+  total,
+  untilRepaired,
+} from "./sim/borrowing.ts";
 import type { SimNode } from "./sim/cluster.ts";
 
 test("a holder that links once more after it has left, before it ends, is not counted on", async () => {
@@ -32,7 +42,7 @@ test("a page that could not come home is still at risk", async () => {
   const [first] = lenders as [SimNode];
   first.crash();
   sim.until("its copies are missed", () => owner.counter("pages_at_risk") > 0);
-  for (let number = 300; number < 1500; number += 1) owner.flush(pool, number); // Room at home.
+  for (let number = 300; number < PAGES; number += 1) owner.flush(pool, number); // Room at home.
   sim.buggify = (point) => point === "fetch-not-home";
   sim.until("some were to come home", () => owner.counter("pers_pages_remote_nomem") > 0);
   sim.run(1000);
@@ -68,11 +78,7 @@ test("no copy is given up for one whose holder may be gone", async () => {
 test("a holder whose link was lost is asked again when the others have bad copies", async () => {
   const { sim, owner, lenders, pool } = await filled([OWNER, LENDER, LENDER]);
   const [lost, bad] = lenders as [SimNode, SimNode];
-  const frames = bad.node.foreign?.zcache.frames;
-  const noise = new Uint8Array(4096).fill(0x5a);
-  for (let frame = 1; frame <= (frames?.framesUsed ?? 0); frame += 1) {
-    frames?.write(frame, 200, noise, 0, 100);
-  }
+  damageAll(bad);
   sim.network.block(lost.host, owner.host);
   const gets = Array.from({ length: 300 }, (_, number) => owner.startGet(pool, number));
   sim.run(5);

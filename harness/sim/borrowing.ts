@@ -54,3 +54,13 @@ export function checkAll(owner: SimNode, pool: number): void {
     assert(got === 1, `page ${number}: ${got}`);
   }
 }
+
+/** Bytes of every frame that the holder keeps for others are changed where they lie. */
+export function damageAll(holder: SimNode): void {
+  const { foreign } = holder.node;
+  assert(foreign !== null);
+  const { frames } = foreign.zcache;
+  const noise = new Uint8Array(100).fill(0x5a);
+  for (let frame = 1; frame <= frames.framesUsed; frame += 1)
+    frames.write(frame, 200, noise, 0, 100);
+}
