@@ -105,17 +105,19 @@ export class Truth {
   }
 
   /**
-   * Calls `visit` with each persistent page that the holder has and that its owner does not name it
-   * for: the answer is on its way, and whoever hears it late takes the holder for one that has it.
+   * Calls `visit` with each persistent page that the holder has and that its owner, waiting for the
+   * answer, does not name it for: whoever hears it late takes the holder for one that has it.
    */
   eachOnItsWay(owner: SimNode, holder: SimNode, visit: (handle: Handle) => void): void {
     const { ramster } = owner.node;
-    const { tmem } = ramster.zcache;
+    const { tmem, zbud } = ramster.zcache;
     for (let page = 1; page < tmem.pageEnd; page += 1) {
       if (!tmem.isLive(page) || !tmem.poolOf(page).persistent) continue;
-      const isNamed =
-        tmem.tag(page) === TAG.REMOTE && hasCopy(ramster.copiesOf(page), holder.number);
-      if (isNamed) continue;
+      const tag = tmem.tag(page);
+      // One that is here and goes nowhere is owed a flush at most.
+      const isLeaving = tag === TAG.LOCAL && zbud.isZombie(tmem.place(page) >>> 1);
+      const isAway = tag === TAG.REMOTE && !hasCopy(ramster.copiesOf(page), holder.number);
+      if (!isLeaving && !isAway) continue;
       tmem.readHandle(page, this.handle);
       if (this.held(holder, owner, page) !== 0) visit(this.handle);
     }
