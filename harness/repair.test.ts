@@ -12,9 +12,11 @@ import {
   PAGES,
   settle,
   total,
+  untilDead,
   untilRepaired,
 } from "./sim/borrowing.ts";
 import type { SimNode } from "./sim/cluster.ts";
+import { Truth } from "./sim/truth.ts";
 
 test("a holder that links once more after it has left, before it ends, is not counted on", async () => {
   // It lends as well, and so takes links from nodes that it does not know.
@@ -75,6 +77,22 @@ test("no copy is given up for one whose holder may be gone", async () => {
   await sim.stop();
 });
 
+test("no copy is given up for one that a holder took along, and whose record is yet to say so", async () => {
+  const { sim, owner, lenders, pool } = await filled([OWNER, LENDER, LENDER]);
+  const [drained, emptied] = lenders as [SimNode, SimNode];
+  owner.node.ramster.setReplicas(1);
+  emptied.crash();
+  untilDead(sim, owner, "n2");
+  drained.node.admin.setKnob("draining", "1");
+  sim.buggify = (point) => point === "short-walk";
+  await emptied.restart([owner]);
+  const left = (): number => drained.counter("foreign_pers_pages");
+  sim.until("all is known, and the other one rid of them", () => left() === 0);
+  checkAll(owner, pool);
+  expect(owner.counter("remote_pers_pages_lost")).toBe(0);
+  await sim.stop();
+});
+
 test("a holder whose link was lost is asked again when the others have bad copies", async () => {
   const { sim, owner, lenders, pool } = await filled([OWNER, LENDER, LENDER]);
   const [lost, bad] = lenders as [SimNode, SimNode];
@@ -85,5 +103,61 @@ test("a holder whose link was lost is asked again when the others have bad copie
   sim.network.cut(lost.host, owner.host);
   sim.network.unblock(lost.host, owner.host);
   expect(gets.map((get) => owner.wait(get))).toEqual(gets.map(() => 1));
+  await sim.stop();
+});
+
+test("an answer to what was copied speaks for no page that was put anew meanwhile", async () => {
+  const { sim, owner, lenders, pool } = await filled([OWNER, LENDER, LENDER, LENDER, LENDER]);
+  const [gone, slow] = lenders as [SimNode, SimNode];
+  const { ramster } = owner.node;
+  const had = slow.counter("foreign_pers_pages");
+  sim.buggify = (point) => point === "repair-later";
+  gone.crash();
+  sim.until("its copies are missed", () => owner.counter("pages_at_risk") > 0);
+  sim.network.block(slow.host, owner.host);
+  sim.buggify = () => false;
+  sim.until("one got some, and says so to nobody", () => {
+    return slow.counter("foreign_pers_pages") > had;
+  });
+  // The same pages anew, which go to the other two at once and would take a third copy.
+  ramster.removeLender(slow.number);
+  ramster.zcache.budget.setMarks(1, 0);
+  for (let number = 0; number < 200; number += 1) owner.put(pool, number, 2);
+  const left = ["frames_used", "frames_in_flight"];
+  sim.until("all are away", () => left.every((it) => owner.counter(it) === 0));
+  ramster.setReplicas(3);
+  expect(owner.counter("copies_repaired")).toBe(0);
+  sim.network.unblock(slow.host, owner.host);
+  sim.run(5);
+  const atSlow = new Truth(sim)
+    .differences()
+    .filter((it) => it.includes(`at node ${slow.number} `));
+  expect(atSlow).toEqual([]);
+  await sim.stop();
+});
+
+test("a page is at risk still when its copy elsewhere fails, and who wanted it is gone", async () => {
+  const { sim, owner, lenders, pool } = await filled([OWNER, LENDER, LENDER, LENDER]);
+  const [leaving, , slow] = lenders as [SimNode, SimNode, SimNode];
+  // So few that none waits for another, and no room for them at home.
+  for (let number = 40; number < PAGES; number += 1) owner.flush(pool, number);
+  owner.node.ramster.zcache.budget.setMarks(1, 0);
+  settle(sim);
+  const had = slow.counter("foreign_pers_pages");
+  sim.network.block(slow.host, owner.host);
+  leaving.node.admin.setKnob("draining", "1");
+  sim.until("one got some, and says so to nobody", () => {
+    return slow.counter("foreign_pers_pages") > had;
+  });
+  leaving.crash();
+  await leaving.restart([owner]);
+  sim.until("what it took along is known", () => owner.counter("copies_lost") > 0);
+  sim.run(100);
+  expect(owner.counter("copies_repaired")).toBe(0);
+  sim.network.cut(slow.host, owner.host);
+  sim.network.unblock(slow.host, owner.host);
+  untilRepaired(sim, owner);
+  settle(sim);
+  expect(owner.counter("remote_copies")).toBe(2 * owner.counter("remote_pers_pages"));
   await sim.stop();
 });

@@ -1,5 +1,6 @@
 /**
- * Defects: what a hand would do wrong, to see that the simulator finds it (a mutation test). Each
+ * Defects: what a hand would do wrong, to see that the simulator finds it (a mutation test), or,
+ * where what it takes is too rare a coincidence for chance to meet it, that a test does. Each
  * is some edits of source text, made as a file is loaded (with-defect.ts); the text that an edit
  * replaces must be there just once, so that none of them is forgotten when the code moves on.
  */
@@ -20,6 +21,8 @@ export interface Defect {
   /** What is then wrong. */
   readonly about: string;
   readonly edits: readonly Edit[];
+  /** By no seed in reach, but by this test of that file, which fails with it. */
+  readonly heldBy?: { readonly file: string; readonly test: string };
 }
 
 const REMOTIFY = "src/ramster/remotify.ts";
@@ -196,6 +199,7 @@ export const DEFECTS: readonly Defect[] = [
   {
     name: "repair-without-compare",
     about: "a copy of a page that was put anew while it was made is taken for one of the new page",
+    heldBy: { file: "harness/repair.test.ts", test: "an answer to what was copied" },
     edits: [
       {
         file: REPAIR,
@@ -263,6 +267,7 @@ export const DEFECTS: readonly Defect[] = [
   {
     name: "stopping-lender-takes",
     about: "a lender that keeps nothing when it stops takes pages while it says good-bye",
+    heldBy: { file: "harness/drain.test.ts", test: "moves what it holds to another one" },
     edits: [
       {
         file: "src/node/drain.ts",
@@ -274,6 +279,10 @@ export const DEFECTS: readonly Defect[] = [
   {
     name: "wish-of-one-gone",
     about: "a page is whole once the holder that wanted to be rid of it is gone",
+    heldBy: {
+      file: "harness/repair.test.ts",
+      test: "a page is at risk still when its copy elsewhere fails",
+    },
     edits: [
       {
         file: REPAIR,
@@ -286,12 +295,25 @@ export const DEFECTS: readonly Defect[] = [
   {
     name: "link-lost-for-good",
     about: "a holder whose link was lost is not asked again when the others have no good copy",
+    heldBy: { file: "harness/repair.test.ts", test: "a holder whose link was lost" },
     edits: [
       {
         file: REPATRIATE,
         find: "    if (linkLost && this.asks.msLeft(fetch) > 0) {\n",
         replace:
           "    if (linkLost && !fetches.hasUntried(fetch) && this.asks.msLeft(fetch) > 0) {\n",
+      },
+    ],
+  },
+  {
+    name: "emptied-holder-counts",
+    about: "a holder is counted on for pages that it took along, until all records say so",
+    heldBy: { file: "harness/repair.test.ts", test: "no copy is given up for one that a holder" },
+    edits: [
+      {
+        file: REMOTE_PAGES,
+        find: "(!holder.isAbsent && !holder.isEmptied)",
+        replace: "!holder.isAbsent",
       },
     ],
   },

@@ -6,18 +6,21 @@
  *     --seeds A..B     these, on all cores; --jobs N for fewer processes
  *     --trace          everything that happens, a line each, and the hash of all of it
  *     --defect NAME    with a defect put into the code (defects.ts): the run must fail
- *     defects          each of these in turn, with seeds 1..200 unless others are given
+ *     defects          each of these in turn, with seeds 1..200 unless others are given, or by the
+ *                      test that holds it
  *     --troubles a,b   only these; likewise --nodes, --seconds, --replicas
  *
  * Exit codes: 0 all held (or: all defects were found), 1 something did not, 2 bad usage.
  */
+import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { DEFECTS, defectNamed } from "./defects.ts";
-import { simulateMany } from "./many.ts";
+import { DEFECT_VARIABLE, DEFECTS, type Defect, defectNamed } from "./defects.ts";
+import { PRELOAD, simulateMany } from "./many.ts";
 import { drawOptions, optionsText, type SimOptions, TROUBLES, type Trouble } from "./options.ts";
 import { simulate } from "./simulate.ts";
 
 const U32_MAX = 0xffff_ffff;
+const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 /** Within these each defect must be found. */
 const DEFECT_SEEDS = "1..200";
 
@@ -123,21 +126,45 @@ async function one(seed: number, command: Command): Promise<boolean> {
   }
 }
 
-/** A line for each. @returns whether all were found. */
+/** Two lines for each. @returns whether all were found. */
 async function findDefects(command: Command): Promise<boolean> {
   let missed = 0;
-  for (const { name, about } of DEFECTS) {
-    let found = "";
-    const many = { ...command, defect: name, isQuiet: true };
-    await simulateMany([], many, (seed, output) => {
-      const why = output.split("\n").find((line) => line.includes("Error: ")) ?? "it crashed";
-      found = `seed ${seed}: ${why.slice(0, 100)}`;
-    });
-    if (found === "") missed += 1;
-    console.log(`${name}: ${about}\n  ${found === "" ? "NOT FOUND" : found}`);
+  for (const defect of DEFECTS) {
+    const { name, about, heldBy } = defect;
+    const found =
+      heldBy === undefined ? await foundBySeed(defect, command) : await foundByTest(name, heldBy);
+    if (found === null) missed += 1;
+    console.log(`${name}: ${about}\n  ${found ?? "NOT FOUND"}`);
   }
   console.log(`${DEFECTS.length - missed} passed, ${missed} failed`);
   return missed === 0;
+}
+
+/** @returns the first seed that fails, and why; null: none. */
+async function foundBySeed({ name }: Defect, command: Command): Promise<string | null> {
+  let found: string | null = null;
+  await simulateMany([], { ...command, defect: name, isQuiet: true }, (seed, output) => {
+    const why = output.split("\n").find((line) => line.includes("Error: ")) ?? "it crashed";
+    found = `seed ${seed}: ${why.slice(0, 100)}`;
+  });
+  return found;
+}
+
+/** @returns the test, if it fails; null: it passes. The processes that it starts have the defect. */
+async function foundByTest(
+  name: string,
+  { file, test }: NonNullable<Defect["heldBy"]>,
+): Promise<string | null> {
+  const env = { ...process.env, [DEFECT_VARIABLE]: name, BUN_OPTIONS: `--preload=${PRELOAD}` };
+  const child = Bun.spawn([process.execPath, "test", file, "-t", test], {
+    cwd: ROOT,
+    env,
+    stdout: "ignore",
+    stderr: "pipe",
+  });
+  const output = await new Response(child.stderr).text();
+  await child.exited;
+  return /^ 1 fail$/m.test(output) ? `${file}: ${test}` : null;
 }
 
 async function main(args: string[]): Promise<number> {

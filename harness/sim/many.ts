@@ -11,6 +11,8 @@ const SEEDS_PER_PROCESS = 50;
 const REPORT_EVERY = 500;
 
 const HERE = fileURLToPath(new URL(".", import.meta.url));
+/** Of a process with a defect. */
+export const PRELOAD = `${HERE}with-defect.ts`;
 
 export interface Many {
   readonly first: number;
@@ -82,7 +84,7 @@ async function runChild(
   tell: (result: SeedResult) => void,
   isOver: () => boolean,
 ): Promise<number> {
-  const preload = defect === null ? [] : ["--preload", `${HERE}with-defect.ts`];
+  const preload = defect === null ? [] : ["--preload", PRELOAD];
   const child = Bun.spawn(
     [process.execPath, ...preload, `${HERE}child.ts`, `${from}`, `${to}`, ...args],
     {

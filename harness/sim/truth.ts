@@ -166,7 +166,7 @@ export class Truth {
    */
   differences(): string[] {
     const found: string[] = [];
-    const { nodes } = this.sim;
+    const nodes = this.sim.nodes.filter((node) => node.isUp);
     for (const owner of nodes) {
       const { ramster } = owner.node;
       const { tmem } = ramster.zcache;
