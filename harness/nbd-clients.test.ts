@@ -6,9 +6,13 @@
 import { describe, expect, test } from "bun:test";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
+import { NBD_CONNECTIONS_MAX, PAGE_BYTES } from "../src/core/limits.ts";
+import { parseAddress } from "../src/net/address.ts";
+import { BunTransport } from "../src/net/bun.ts";
 import { parseKeyFile } from "../src/security/key-file.ts";
+import { BareClient, READ, WRITE } from "./nbd/bare-client.ts";
 import type { NodeProcess } from "./node-process.ts";
-import { ended, ProcessWorld } from "./process-world.ts";
+import { ended, ProcessWorld, until } from "./process-world.ts";
 import { areToolsRequired, TOOL_ENVIRONMENT, which } from "./tools.ts";
 
 const MIB = 1024 * 1024;
@@ -218,5 +222,36 @@ describe("clients of NBD", () => {
     const client = await world.connect(node);
     const { counters } = await client.stats();
     expect(counters.nbd_waiting_count).toBe(0);
+  });
+
+  test("of a thousand at once as many are served as there may be, the others closed", async () => {
+    const { world, node } = await serve();
+    await using _ = world;
+    const transport = new BunTransport();
+    const open = (): BareClient => {
+      const client = new BareClient();
+      transport.connect(parseAddress(node.nbd), client);
+      return client;
+    };
+    const first = open();
+    await first.negotiate({ isStructured: true });
+    const page = image(PAGE_BYTES);
+    const range = { offset: 0, length: PAGE_BYTES };
+    expect(await first.ask({ type: WRITE, ...range, data: page })).toMatchObject({ error: 0 });
+    const many = Array.from({ length: 999 }, open);
+    const refused = 1000 - NBD_CONNECTIONS_MAX;
+    const isOver = (): boolean => many.filter((it) => it.isClosed).length === refused;
+    await until("the others are closed", isOver);
+    const { counters } = await (await world.connect(node)).stats();
+    expect(counters).toMatchObject({
+      nbd_connections: NBD_CONNECTIONS_MAX,
+      nbd_connections_refused: refused,
+    });
+    for (const client of [first, ...many.filter((it) => !it.isClosed)]) {
+      if (client !== first) await client.negotiate({ isStructured: true });
+      const { error, data } = await client.ask({ type: READ, ...range });
+      expect([error, Buffer.from(data).equals(page)]).toEqual([0, true]);
+      client.stream?.end();
+    }
   });
 });
