@@ -59,6 +59,10 @@ test(
     const before = anonymous(held.pid);
     expect(before).toBeGreaterThan(74 * MIB);
     expect(anonymous(usual.pid)).toBeLessThan(40 * MIB);
+    // And what sockets read, where it can be kept.
+    const { lockedBytes, residentBytes } = seen(held.pid);
+    const isLocked = lockedBytes >= residentBytes;
+    if (isLocked) expect(before - anonymous(usual.pid)).toBeGreaterThan((64 + 32) * MIB);
     const client = await world.connect(held);
     const pool = await client.newPool({ persistent: true });
     expect(await fill(pool, 16_000)).toBeGreaterThan(8000);
