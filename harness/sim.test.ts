@@ -44,6 +44,9 @@ describe("the defects that it must find", () => {
         const text = readFileSync(`${ROOT}${file}`, "utf8");
         expect(editedText(defect, file, text)).not.toBe(text);
       }
+      if (defect.heldBy === undefined) return;
+      const { file, test: title } = defect.heldBy;
+      expect(readFileSync(`${ROOT}${file}`, "utf8")).toContain(`"${title}`);
     },
   );
 
