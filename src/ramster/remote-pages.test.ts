@@ -107,6 +107,10 @@ test("a holder that was said to have left, and comes back in the same boot, is o
   pages.linkUp(HOLDER, 1n, 5);
   expect(pages.holderLeft(HOLDER, 2n)).toBe(false); // Of another boot.
   expect(pages.holderLeft(HOLDER, 1n)).toBe(true);
+  pages.booted(HOLDER, 2n);
+  expect(pages.isInDoubt(HOLDER)).toBe(false); // It has nothing of ours.
+  pages.booted(HOLDER, 1n);
+  expect(pages.isInDoubt(HOLDER)).toBe(true); // So a link is made, with no page to ask for.
   w.network.block("a", "b");
   expect(pages.linkUp(HOLDER, 1n, 9)).toBe(true);
   expect(pages.owedCount(HOLDER)).toBe(POOLS_PER_CLIENT_MAX);

@@ -30,7 +30,7 @@ class Holder {
   isAbsent = false;
   /** It has nothing of ours, and not all records say so yet. */
   isEmptied = false;
-  /** It may have been restarted: a link will tell. */
+  /** It may have been restarted, or not have left: a link will tell. */
   inDoubt = false;
   readonly owed: OwedFlushes;
   /** No put before this many entries of `owed` are done: see `oweBeforePut`. */
@@ -214,14 +214,15 @@ export class RemotePages implements ReplySink {
   }
 
   /**
-   * News: it has this boot id. In the same boot as before it has all that it had, else it may have
-   * lost pages of ours, which a link will tell.
+   * News: it has this boot id. In the same boot as before it has all that it had. In another it may
+   * have lost pages of ours, which a link will tell; and on a link one that was said to have left
+   * is told to flush what was given up.
    */
   booted(node: number, bootId: bigint): void {
     const holder = this.holders[node];
     if (holder === undefined) return;
     if (holder.bootId === bootId) holder.isAbsent = false;
-    else holder.inDoubt = holder.pageCount > 0;
+    else holder.inDoubt = holder.pageCount > 0 || holder.leftBootId === bootId;
   }
 
   /** Whether one that keeps pages is dead, and may come back. */
