@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { ConfigError } from "../core/errors.ts";
-import type { TcpAddress } from "../net/address.ts";
+import { formatAddress, type TcpAddress } from "../net/address.ts";
 import { checkNodeConfig, NODE_BOUNDS, type NodeSettings, nodeConfig } from "./config.ts";
 
 const BASE: NodeSettings = { number: 1, name: "left" };
@@ -111,6 +111,28 @@ describe("nodeConfig()", () => {
     expect(refusal({ peers: [peer(2, 0)] })).toContain("port 0");
     expect(refusal({ peers: [peer(1023, 1)] })).toContain("node numbers are 0 .. 1022");
     expect(refusal({ peers: [peer(2, 7777)] })).toContain("this node listens there");
+  });
+
+  test("refuses to join elsewhere from where nobody else reaches it", () => {
+    const at = (host: string, port: number) => ({ kind: "tcp", host, port }) as const;
+    const joining = (host: string, here: string): Partial<NodeSettings> => ({
+      ...{ keyPath: "cluster.key", seeds: [tcp(7946), at(host, 7946)] },
+      ...{ listen: at(here, 7777), gossip: at(here, 7946) },
+    });
+    for (const host of ["10.0.0.1", "fd00::1", "lender"]) {
+      const who = `the nodes at --join ${formatAddress(at(host, 7946))} cannot connect there`;
+      expect(refusal(joining(host, "127.0.0.1"))).toBe(
+        `Cannot use --listen "127.0.0.1:7777": ${who}, use this machine's address`,
+      );
+      expect(refusal({ ...joining(host, "10.0.0.2"), gossip: at("::1", 7946) })).toStartWith(
+        'Cannot use --gossip "[::1]:7946": ',
+      );
+      expect(() => nodeConfig({ ...BASE, ...joining(host, "10.0.0.2") })).not.toThrow();
+      const [advertise, gossipAdvertise] = [at("10.0.0.2", 7777), at("10.0.0.2", 7946)];
+      const forwarded = { ...joining(host, "127.0.0.1"), advertise, gossipAdvertise };
+      expect(() => nodeConfig({ ...BASE, ...forwarded })).not.toThrow();
+    }
+    expect(() => nodeConfig({ ...BASE, ...joining("localhost", "127.0.0.1") })).not.toThrow();
   });
 
   test("refuses client addresses that are taken", () => {

@@ -431,6 +431,22 @@ function checkGossip(config: NodeConfig): void {
   if (gossip.port !== 0 && formatAddress(gossip) === formatAddress(config.listen)) {
     throw bad("gossip", formatAddress(gossip), "this node listens there for pages");
   }
+  checkReach(config, gossip);
+}
+
+/** Others that it joins elsewhere must reach it, or they take it for dead. */
+function checkReach({ listen, advertise, gossipAdvertise, seeds }: NodeConfig, gossip: TcpAddress) {
+  const elsewhere = seeds.find(({ host }) => !isLoopback(host));
+  if (elsewhere === undefined) return;
+  const reached = [
+    { flag: "listen", address: advertise ?? listen },
+    { flag: "gossip", address: gossipAdvertise ?? gossip },
+  ];
+  for (const { flag, address } of reached) {
+    if (!isLoopback(address.host)) continue;
+    const who = `the nodes at --join ${formatAddress(elsewhere)} cannot connect there`;
+    throw bad(flag, formatAddress(address), `${who}, use this machine's address`);
+  }
 }
 
 /** What `network` says, and what was said by hand. */
