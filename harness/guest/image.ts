@@ -43,7 +43,7 @@ const KERNEL_PACKAGE = "linux-image-cloud-amd64";
 /** What is of this folder in it. */
 const SCRIPTS = ["init.sh", "swap-command.sh", "walk.c", "image.ts"];
 /** What is of this system in it. */
-const SYSTEM_PROGRAMS = ["nbd-client", "mkswap", "swapon", "swapoff"];
+const SYSTEM_PROGRAMS = ["nbd-client", "mkswap", "swaplabel", "swapon", "swapoff"];
 
 /** By program: the package of Debian that has it. */
 const TOOLS = {
@@ -55,6 +55,7 @@ const TOOLS = {
   "apt-get": "apt",
   "dpkg-deb": "dpkg",
   mkswap: "util-linux",
+  swaplabel: "util-linux",
   swapon: "mount",
 } as const;
 

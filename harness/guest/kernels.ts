@@ -106,12 +106,15 @@ test.skipIf(reason !== null && !areToolsRequired)(
     const inOrder = [
       ...["all threads are IO flushers", "the OOM killer leaves it alone", "memory is locked"],
       ...["oom score -1000", "swap is on: /dev/nbd0", "is on already, as /dev/nbd0"],
-      ...["0B of 512MiB used", "WALK OK", "swap is off: /dev/nbd0", "swap is off already"],
+      ...[`export "x${EXPORT}" of unix:/run/nbd.sock is not on; what is: /dev/nbd0, export "`],
+      ...["0B of 512MiB used", `connected, export "${EXPORT}" of unix:/run/nbd.sock`, "WALK OK"],
+      ...["swap is off: /dev/nbd0", "swap is off already"],
       ...["no nbd device is attached", "GUEST OK"],
     ];
     const places = inOrder.map((words) => text.indexOf(words));
     expect(places).not.toContain(-1);
     expect(places).toEqual(places.toSorted((a, b) => a - b));
+    expect(text.split("is on already, as /dev/nbd0").length - 1).toBe(3);
   },
   TEST_MS,
 );

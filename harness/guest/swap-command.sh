@@ -6,11 +6,11 @@
 #     swap-command.sh LENDER EXPORT MIB
 set -e
 lender=$1 export=$2 mib=$3
-address=unix:/run/nbd.sock
+address=unix:/run/nbd.sock tcp=127.0.0.1:10809
 
 ramster node --number=1 --gossip=none --listen=127.0.0.1:0 --insecure --memory=8MiB --lend=0 \
   --swap=strict --peers="2@$lender" --target=2 --client=unix:/run/client.sock \
-  --nbd="$address" --export="$export=512MiB" &
+  --nbd="$address,$tcp" --export="$export=512MiB" &
 node=$!
 until [ -S /run/client.sock ]; do
   kill -0 "$node"
@@ -24,7 +24,11 @@ for stat in /proc/"$node"/task/*/stat; do
 done
 
 ramster swap on --nbd "$address" --export "$export"
-if ramster swap on --nbd "$address" --export "$export"; then exit 1; fi
+# The same export by the same address, by another spelling of it, and by another address.
+for again in "$address" unix:/run/../run/nbd.sock "$tcp"; do
+  if ramster swap on --nbd "$again" --export "$export"; then exit 1; fi
+done
+if ramster swap off --nbd "$address" --export "x$export"; then exit 1; fi
 ramster swap status
 walk "$mib" 1 pageout
 ramster stats --client unix:/run/client.sock | sed -n 's/^ *pers_pages_remoted  */GUEST away /p'

@@ -421,6 +421,16 @@ describe("parseArgs() refuses", () => {
       'Cannot use --nbd "/a": no port, write "HOST:PORT" or "unix:PATH"',
     ],
     ["swap on --nbd unix:/a --export=", 'Cannot use --export "": the name is empty'],
+    [
+      "swap on --nbd unix:/a --export swap=8GiB",
+      'Cannot use --export "swap=8GiB": write its name alone, "swap"',
+    ],
+    ["swap status --nbd unix:/a", 'Cannot use --nbd with "swap status"'],
+    ["swap off --device /dev/nbd0 --priority 1", 'Cannot use --priority with "swap off"'],
+    [
+      "swap off --device /dev/nbd0 --export a",
+      'Cannot run "swap off" with --nbd or --export beside --device: take one',
+    ],
     ["swap off --device nbd0", 'Cannot use --device "nbd0": write /dev/nbdN'],
     [
       "swap on --nbd unix:/a --export x --priority 32768",

@@ -167,7 +167,7 @@ const SWAP_FLAGS: readonly FlagSpec[] = [
     name: "nbd",
     value: "ADDR",
     defaultNote: "none",
-    help: "where the node lets NBD clients in: unix:PATH or HOST:PORT",
+    help: "where the node lets NBD clients in: unix:PATH, or HOST:PORT if that takes no TLS",
   },
   { name: "export", value: "NAME", defaultNote: "none", help: "which of its exports" },
   {

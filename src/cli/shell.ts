@@ -2,7 +2,8 @@
  * Shell: what `ramster swap` does to the machine, behind one interface, so that its order and its
  * errors are tested without a kernel that has nbd.
  */
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs";
+import { basename, dirname, join, resolve } from "node:path";
 import { describeError } from "./exit.ts";
 
 /** A program that has ended. */
@@ -17,19 +18,28 @@ export interface Shell {
   readonly isRoot: boolean;
   /** Whether there is such a program. */
   has(program: string): boolean;
-  /** Runs a program to its end; whatever it ends with is an answer. */
-  run(argv: readonly string[]): Promise<Ended>;
+  /** Runs a program to its end, or until `stop`; whatever it ends with is an answer. */
+  run(argv: readonly string[], stop?: AbortSignal): Promise<Ended>;
   /** The text of a small file of /proc or /sys; null where it is not there. */
   read(path: string): string | null;
   /** The names in a folder; none where it is not there. */
   list(path: string): readonly string[];
-  exists(path: string): boolean;
+  /** Writes a small file, and the folder that it is in. */
+  write(path: string, text: string): void;
+  /** Removes a file, if it is there. */
+  remove(path: string): void;
+  /** Without symbolic links, as far as there is such a path. */
+  realPath(path: string): string;
+  /** Until this process ends. @returns false when another one has it. */
+  lock(): boolean;
   pause(ms: number): Promise<void>;
   now(): number;
 }
 
 /** Where administrators' programs are, which is not in everybody's PATH. */
 const PATHS = "/usr/sbin:/sbin:/usr/bin:/bin";
+
+const LOCK = "\0ramster-swap";
 
 export class BunShell implements Shell {
   readonly isRoot = process.getuid?.() === 0;
@@ -39,7 +49,7 @@ export class BunShell implements Shell {
     return Bun.which(program, { PATH: this.path }) !== null;
   }
 
-  async run(argv: readonly string[]): Promise<Ended> {
+  async run(argv: readonly string[], stop?: AbortSignal): Promise<Ended> {
     const [program = "", ...rest] = argv;
     const found = Bun.which(program, { PATH: this.path });
     if (found === null) return { code: 127, stdout: "", said: `${program}: not found` };
@@ -47,7 +57,8 @@ export class BunShell implements Shell {
       const env = { ...process.env, PATH: this.path, LC_ALL: "C" };
       const pipes = { stdin: "ignore", stdout: "pipe", stderr: "pipe" } as const;
       // In a session of its own: a Ctrl-C ends the waiting for swapoff, and not swapoff.
-      const child = Bun.spawn([found, ...rest], { ...pipes, env, detached: true });
+      const signal = stop === undefined ? {} : { signal: stop };
+      const child = Bun.spawn([found, ...rest], { ...pipes, ...signal, env, detached: true });
       const output = [child.stdout.text(), child.stderr.text()];
       const [stdout = "", stderr = ""] = await Promise.all(output);
       return { code: await child.exited, stdout, said: lastLine(stderr) || lastLine(stdout) };
@@ -72,8 +83,33 @@ export class BunShell implements Shell {
     }
   }
 
-  exists(path: string): boolean {
-    return existsSync(path);
+  write(path: string, text: string): void {
+    mkdirSync(dirname(path), { recursive: true });
+    writeFileSync(path, text);
+  }
+
+  remove(path: string): void {
+    rmSync(path, { force: true });
+  }
+
+  realPath(path: string): string {
+    const whole = resolve(path);
+    try {
+      return realpathSync(whole);
+    } catch {
+      if (dirname(whole) === whole) return whole;
+      return join(this.realPath(dirname(whole)), basename(whole));
+    }
+  }
+
+  lock(): boolean {
+    try {
+      // The kernel takes it back when the process ends, however that happens: unix(7), abstract.
+      Bun.listen({ unix: LOCK, socket: { data() {} } }).unref();
+      return true;
+    } catch {
+      return false;
+    }
   }
 
   pause(ms: number): Promise<void> {

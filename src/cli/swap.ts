@@ -11,21 +11,25 @@ import { BunShell } from "./shell.ts";
 import { swapOff, swapOn, swapStatus } from "./swap-steps.ts";
 
 export async function run(options: SwapOptions): Promise<ExitCode> {
-  await print(`${await outcome(options)}\n`);
+  const stop = new AbortController();
+  const onSignal = (signal: NodeJS.Signals): void => {
+    for (const name of SIGNALS) process.off(name, onSignal); // A second one ends it at once.
+    stop.abort(signal);
+  };
+  for (const name of SIGNALS) process.on(name, onSignal);
+  await print(`${await outcome(options, stop.signal)}\n`);
   return EXIT.DONE;
 }
 
-async function outcome(options: SwapOptions): Promise<string> {
+async function outcome(options: SwapOptions, stop: AbortSignal): Promise<string> {
   const shell = new BunShell();
   switch (options.action) {
     case "on":
-      return swapOn(shell, options);
+      return swapOn(shell, options, stop);
     case "off": {
       const progress = new Progress(process.stderr, { quiet: false });
-      return swapOff(shell, options, {
-        progress,
-        line: (text) => console.error(`ramster: ${text}`),
-      });
+      const line = (text: string): void => console.error(`ramster: ${text}`);
+      return swapOff(shell, options, { progress, line }, stop);
     }
     case "status":
       return swapStatus(shell).join("\n");
@@ -33,3 +37,5 @@ async function outcome(options: SwapOptions): Promise<string> {
       return unreachable(options);
   }
 }
+
+const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
