@@ -175,36 +175,48 @@ describe("clients of NBD", () => {
     expect(`${stdout}${stderr}`).toMatch(/disk\s[\s\S]*small/);
   });
 
-  withTools(["nbdsh", "nbdinfo"], "TLS with the cluster's key, and with nothing else", async () => {
-    const world = new ProcessWorld();
-    await using _ = world;
-    const made = await world.run(["keygen", `--out=${world.path("key")}`]);
-    expect(made.code).toBe(0);
-    const node = await world.start("node", 1, [
-      ...["--nbd=127.0.0.1:0", "--export=disk=1MiB", `--key=${world.path("key")}`],
-    ]);
-    const { tls } = parseKeyFile(readFileSync(world.path("key"), "utf8"), null);
-    const certificates = world.path("pki");
-    mkdirSync(certificates);
-    writeFileSync(`${certificates}/ca-cert.pem`, tls.authority);
-    const [host = "", port = ""] = node.nbd.split(":");
-    const script = [
-      // The name in the certificate is that of no host.
-      ...["h.set_tls(nbd.TLS_REQUIRE)", "h.set_tls_verify_peer(False)"],
-      ...[`h.set_tls_certificates("${certificates}")`, `h.connect_tcp("${host}", "${port}")`],
-      ...['h.pwrite(b"sealed" * 100, 1000)', 'assert h.pread(600, 1000) == b"sealed" * 100'],
-      ...["print(h.get_tls_negotiated(), h.get_size())", "h.shutdown()"],
-    ].flatMap((line) => ["-c", line]);
-    const shell = ["/usr/bin/python3", "-m", "nbd", ...script];
-    // Without a certificate of the cluster nobody comes in.
-    expect((await run(shell)).code).not.toBe(0);
-    writeFileSync(`${certificates}/client-cert.pem`, tls.certificate);
-    writeFileSync(`${certificates}/client-key.pem`, tls.key);
-    expect((await succeed(shell)).trim()).toBe(`True ${MIB}`);
-    // On this machine it is offered and not required.
-    const plain = await succeed(["nbdinfo", "--json", `nbd://${node.nbd}/disk`]);
-    expect(JSON.parse(plain)).toMatchObject({ TLS: false });
-  });
+  withTools(
+    ["nbdsh", "nbdinfo", "qemu-img"],
+    "TLS with the cluster's key, and with nothing else",
+    async () => {
+      const world = new ProcessWorld();
+      await using _ = world;
+      const made = await world.run(["keygen", `--out=${world.path("key")}`]);
+      expect(made.code).toBe(0);
+      const node = await world.start("node", 1, [
+        ...["--nbd=127.0.0.1:0", "--export=disk=1MiB", `--key=${world.path("key")}`],
+      ]);
+      const { tls } = parseKeyFile(readFileSync(world.path("key"), "utf8"), null);
+      const certificates = world.path("pki");
+      mkdirSync(certificates);
+      writeFileSync(`${certificates}/ca-cert.pem`, tls.authority);
+      const [host = "", port = ""] = node.nbd.split(":");
+      const script = [
+        // The name in the certificate is that of no host.
+        ...["h.set_tls(nbd.TLS_REQUIRE)", "h.set_tls_verify_peer(False)"],
+        ...[`h.set_tls_certificates("${certificates}")`, `h.connect_tcp("${host}", "${port}")`],
+        ...['h.pwrite(b"sealed" * 100, 1000)', 'assert h.pread(600, 1000) == b"sealed" * 100'],
+        ...["print(h.get_tls_negotiated(), h.get_size())", "h.shutdown()"],
+      ].flatMap((line) => ["-c", line]);
+      const shell = ["/usr/bin/python3", "-m", "nbd", ...script];
+      // Without a certificate of the cluster nobody comes in.
+      expect((await run(shell)).code).not.toBe(0);
+      writeFileSync(`${certificates}/client-cert.pem`, tls.certificate);
+      writeFileSync(`${certificates}/client-key.pem`, tls.key);
+      expect((await succeed(shell)).trim()).toBe(`True ${MIB}`);
+      // One that looks at the certificate looks for this name.
+      const info = (name: string) => [
+        ...["qemu-img", "info", "--object"],
+        ...[`tls-creds-x509,id=key,dir=${certificates},endpoint=client`, "--image-opts"],
+        `driver=nbd,host=${host},port=${port},export=disk,tls-creds=key,tls-hostname=${name}`,
+      ];
+      expect(await succeed(info("ramster"))).toContain("virtual size: 1 MiB");
+      expect((await run(info("other"))).stderr).toContain("not match");
+      // On this machine it is offered and not required.
+      const plain = await succeed(["nbdinfo", "--json", `nbd://${node.nbd}/disk`]);
+      expect(JSON.parse(plain)).toMatchObject({ TLS: false });
+    },
+  );
 
   test("a client that goes within a request leaves the door as it was", async () => {
     const { world, socket, node } = await serve();

@@ -127,6 +127,23 @@ describe("a node", () => {
     expect(existsSync(world.path("1.sock"))).toBe(false);
   });
 
+  test.each([
+    ["ends with the terminal that it was started from", ["env", "--default-signal=HUP"]],
+    ["outlives it when it was started to", ["nohup"]],
+  ])("%s", async (_, prefix) => {
+    await using world = new ProcessWorld();
+    const socket = world.path("1.sock");
+    const flags = ["--number=1", "--listen=127.0.0.1:0", "--gossip=none", "--memory=1MiB"];
+    const command = [...prefix, ...PROGRAM, "node", ...flags, `--client=unix:${socket}`];
+    const child = world.spawnCommand(command);
+    await until("it listens", () => existsSync(socket));
+    child.kill("SIGHUP");
+    // As the second signal it would end it at once.
+    if (prefix[0] === "nohup") child.kill("SIGTERM");
+    const { code } = await ended(child);
+    expect([code, child.signalCode, existsSync(socket)]).toEqual([0, null, false]);
+  });
+
   test("that seals what leaves it gets it back, with nothing changed at its holder", async () => {
     await using world = new ProcessWorld();
     const { server, client, pool } = await pair(world, ["--seal"]);

@@ -46,6 +46,14 @@ test(
   TEST_MS,
 );
 
+test("holds no more than the machine has", async () => {
+  await using world = new ProcessWorld();
+  const flags = ["--number=1", "--listen=127.0.0.1:0", "--gossip=none", "--memory=256GiB"];
+  const { stdout, stderr, code } = await world.run(["node", ...flags, "--swap"]);
+  expect(stderr).toMatch(/\nramster: Cannot hold 262144MiB in memory for swap mode: \d+MiB may be/);
+  expect([stdout, code]).toEqual(["", 3]);
+});
+
 test(
   "what its pages need is there from the start, and stays",
   async () => {

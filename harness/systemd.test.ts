@@ -3,7 +3,7 @@
  * Skipped where there is no systemd-analyze, which is in Debian's package systemd.
  */
 import { describe, expect, test } from "bun:test";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "../src/cli/args.ts";
@@ -98,11 +98,45 @@ describe("the units", () => {
       ...values(name, "ExecStart"),
       ...values(name, "ExecStop"),
     ]);
-    const swaps = lines.filter((line) => line.startsWith(`${PROGRAM} swap`));
+    const swaps = lines.flatMap((line) => /\/usr\/bin\/ramster swap [^;]*/.exec(line)?.[0] ?? []);
     expect(swaps.length).toBe(3);
     for (const line of swaps) {
       const { command } = parseArgs(line.slice(PROGRAM.length + 1).split(" "), machine);
       expect(command).toBe("swap");
     }
+  });
+
+  /** Runs the command of a key as systemd does, with `program` in place of ours. */
+  async function ran(key: string, program: string, environment: Record<string, string> = {}) {
+    const folder = mkdtempSync(join(tmpdir(), "ramster-units-"));
+    try {
+      const path = join(folder, "ramster");
+      writeFileSync(path, `#!/bin/sh\nfolder=${folder}\n${program}\n`, { mode: 0o755 });
+      const [, script = ""] = /'(.*)'$/.exec(values("ramster-node.service", key)[0] ?? "") ?? [];
+      const text = script
+        .replaceAll(PROGRAM, path)
+        .replaceAll("$$", "$")
+        .replace(/sleep \d+/, ":");
+      const child = Bun.spawn(["sh", "-c", text], { env: { ...process.env, ...environment } });
+      const code = await child.exited;
+      return { code, calls: readdirSync(folder).filter((name) => name.startsWith("call.")).length };
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  }
+
+  test("the node is not stopped while swapoff fails, and is when swap is off, or another's", async () => {
+    const calls = 'mktemp "$folder/call.XXXXXX" >/dev/null; ls "$folder"/call.* | wc -l';
+    for (const last of [0, 3]) {
+      const program = `[ "$(${calls})" -ge 3 ] && exit ${last}; exit 1`;
+      expect(await ran("ExecStop", program)).toEqual({ code: 0, calls: 3 });
+    }
+  });
+
+  test("a node that has ended is not waited for", async () => {
+    const gone = Bun.spawn(["true"]);
+    await gone.exited;
+    const { code } = await ran("ExecStartPost", "exit 1", { MAINPID: String(gone.pid) });
+    expect(code).not.toBe(0);
   });
 });

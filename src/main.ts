@@ -13,7 +13,7 @@ import { describeError, EXIT, exitCodeOf } from "./cli/exit.ts";
 import { helpText } from "./cli/help.ts";
 import type { CommandName, CommandOptions, Invocation } from "./cli/options.ts";
 import { paintFor } from "./cli/paint.ts";
-import { print } from "./cli/print.ts";
+import { print, printError } from "./cli/print.ts";
 import { ConfigError } from "./core/errors.ts";
 
 interface CommandModule<Options> {
@@ -60,7 +60,7 @@ async function main(): Promise<number> {
 
 function stop(error: unknown): never {
   const paint = paintFor(process.stderr, process.env);
-  console.error(`${paint.bad("ramster:")} ${describeError(error)}`);
+  printError(`${paint.bad("ramster:")} ${describeError(error)}`);
   process.exit(exitCodeOf(error));
 }
 

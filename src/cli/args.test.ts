@@ -443,7 +443,7 @@ describe("parseArgs() refuses", () => {
     ["node --spill /x", 'Cannot use --spill "/x": how large it may become takes --spill-size'],
     ["node --spill-size 1MiB", 'Cannot use --spill-size "1048576": where that is takes --spill'],
     ["node --export swap", 'Cannot use --export "swap": write NAME=SIZE, as in "swap=4GiB"'],
-    ["node --export swap=1K", 'Cannot use --export "1K": there is no unit "K", write "1KiB"'],
+    ["node --export swap=1K", 'Cannot use --export "swap=1K": there is no unit "K", write "1KiB"'],
     ["node --replicas-on-disk", "Cannot use --replicas-on-disk: which disk takes --spill"],
     [
       "node --spill /x --spill-size 1KiB",

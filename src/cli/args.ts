@@ -337,7 +337,8 @@ function readExport(given: Given): ExportConfig {
   const at = given.text.lastIndexOf("=");
   if (at <= 0) throw badValue(given, 'write NAME=SIZE, as in "swap=4GiB"');
   const size = { ...given, text: given.text.slice(at + 1) };
-  const byteCount = parseSize(size, { min: PAGE_BYTES, max: NBD_EXPORT_BYTES_MAX });
+  const bounds = { min: PAGE_BYTES, max: NBD_EXPORT_BYTES_MAX };
+  const byteCount = said(given, () => parseSize(size, bounds));
   return { name: given.text.slice(0, at), byteCount };
 }
 

@@ -80,7 +80,8 @@ function textsOf(flag: FlagSpec, value: unknown, place: KeyPlace): GivenText[] {
   if (typeof value === "boolean") return [{ text: value ? "on" : "off", place }];
   if (typeof value === "number") return [{ text: String(value), place }];
   if (typeof value === "string") return [{ text: value, place }];
-  throw wrong(place, "it takes a text, a number, or true or false");
+  const list = flag.list === true ? "a text, or a list of them" : null;
+  throw wrong(place, `it takes ${list ?? "a text, a number, or true or false"}`);
 }
 
 function parseToml(file: string, text: string): Record<string, unknown> {

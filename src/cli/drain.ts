@@ -8,8 +8,9 @@ import type { Client, NodeStats } from "../client/client.ts";
 import { withClient } from "./door.ts";
 import { EXIT, type ExitCode } from "./exit.ts";
 import type { DrainOptions } from "./options.ts";
-import { print } from "./print.ts";
+import { print, printError } from "./print.ts";
 import { Progress } from "./progress.ts";
+import { aborted, stopSignal } from "./stop-signal.ts";
 import { formatDuration } from "./units.ts";
 
 const POLL_MS = 200;
@@ -23,18 +24,18 @@ type Ending = "empty" | "stuck" | "late" | "interrupted";
 
 export async function run(options: DrainOptions): Promise<ExitCode> {
   const { drainTimeoutMs } = options;
-  const interrupted = interruption();
+  const stop = stopSignal();
   const { before, after, ending } = await withClient(options, async (client) => {
     const had = leftIn(await client.stats());
     await client.setKnob("draining", "1");
-    return { before: had, ...(await drained(client, had, drainTimeoutMs, interrupted)) };
+    return { before: had, ...(await drained(client, had, drainTimeoutMs, stop)) };
   });
   // Others may have flushed or put pages meanwhile: what is left counts, more than what moved.
   const away = Math.max(0, before.foreign - after.foreign);
   const home = Math.max(0, before.own - after.own);
   await print(`${away} pages of others moved away, ${home} of its own came home\n`);
   if (ending === "empty") return EXIT.DONE;
-  console.error(`ramster: ${notDrained(after, ending, drainTimeoutMs)}`);
+  printError(`ramster: ${notDrained(after, ending, drainTimeoutMs)}`);
   return EXIT.FAILED;
 }
 
@@ -66,11 +67,12 @@ async function drained(
   client: Client,
   had: Left,
   timeoutMs: number,
-  interrupted: Interruption,
+  stop: AbortSignal,
 ): Promise<{ after: Left; ending: Ending }> {
   const all = Math.max(1, had.foreign + had.own);
   const progress = new Progress(process.stderr, { quiet: false });
   const startedAt = performance.now();
+  const stopped = aborted(stop);
   let fewest = had.foreign + had.own;
   let movedAt = startedAt;
   let saidAt = startedAt;
@@ -80,15 +82,15 @@ async function drained(
     const count = left.foreign + left.own;
     if (count < fewest) movedAt = now;
     fewest = Math.min(fewest, count);
-    const ending = endingOf(count, now - movedAt, now - startedAt > timeoutMs, interrupted);
+    const ending = endingOf(count, now - movedAt, now - startedAt > timeoutMs, stop);
     const text = `${left.foreign} of others, ${left.own} of its own`;
     progress.show("drain", 1 - count / all, text);
     if (process.stderr.isTTY !== true && now - saidAt >= LINE_MS) {
       saidAt = now;
-      console.error(`ramster: ${text} are left`);
+      printError(`ramster: ${text} are left`);
     }
     if (ending === null) {
-      await Promise.race([Bun.sleep(POLL_MS), interrupted.promise]);
+      await Promise.race([Bun.sleep(POLL_MS), stopped]);
       continue;
     }
     progress.clear();
@@ -100,28 +102,10 @@ function endingOf(
   count: number,
   stillMs: number,
   isLate: boolean,
-  interrupted: Interruption,
+  stop: AbortSignal,
 ): Ending | null {
   if (count === 0) return "empty";
-  if (interrupted.isThere) return "interrupted";
+  if (stop.aborted) return "interrupted";
   if (isLate) return "late";
   return stillMs > STUCK_MS ? "stuck" : null;
-}
-
-interface Interruption {
-  isThere: boolean;
-  promise: Promise<void>;
-}
-
-/** A Ctrl-C ends the waiting; the second one ends the process as usual. */
-function interruption(): Interruption {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  const interrupted: Interruption = { isThere: false, promise };
-  const onSignal = (): void => {
-    interrupted.isThere = true;
-    resolve();
-    for (const signal of ["SIGINT", "SIGTERM"]) process.off(signal, onSignal);
-  };
-  for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, onSignal);
-  return interrupted;
 }

@@ -111,7 +111,7 @@ export const BLOCK_DEVICES: FlagGroup = {
       name: "export",
       value: "NAME=SIZE,...",
       list: true,
-      help: "what each is called, and how large it is; it takes memory as it is written",
+      help: "what each is called, and how large it is: that much may be written to it",
     },
     {
       name: "io-timeout",
@@ -299,7 +299,7 @@ export const NODE_MEMORY: FlagGroup = {
       value: SWAP_SETTINGS.join("|"),
       bare: "on",
       defaultNote: "on with --export, else off",
-      help: "locked in memory, to hold the swap of its own kernel; strict: or it does not run",
+      help: "locked in memory, to hold the swap of its own kernel; strict: or it does not run; --no-swap: off",
     },
     {
       name: "high-mark",

@@ -6,8 +6,9 @@
  *     ready node=3 name=n3 listen=127.0.0.1:41234 gossip=127.0.0.1:7946 http=127.0.0.1:9100
  *         client=unix:/tmp/a.sock nbd=unix:/tmp/n.sock
  *
- * SIGTERM and SIGINT stop it in order, once the pages of others are moved away; a second one stops
- * it at once. It ends with 1 when some could not be moved: the log says how many, and whose.
+ * SIGTERM, SIGINT and SIGHUP stop it in order, once the pages of others are moved away; a second
+ * one stops it at once. It ends with 1 when some could not be moved: the log says how many, and
+ * whose.
  *
  * Its log goes to stderr, a line an event.
  */
@@ -30,12 +31,14 @@ import { SwapMode } from "../node/swap-mode.ts";
 import { EXIT, type ExitCode } from "./exit.ts";
 import { readKey } from "./key.ts";
 import { logWriter } from "./log-writer.ts";
+import { printError } from "./print.ts";
+import { aborted, stopSignal } from "./stop-signal.ts";
 
 export async function run(config: NodeConfig): Promise<ExitCode> {
-  const stopped = stopSignal();
+  const stopped = aborted(stopSignal());
   let number = config.number;
   const { logFormat, name } = config;
-  const log = new Log(logWriter(logFormat, () => ({ number, name }), console.error));
+  const log = new Log(logWriter(logFormat, () => ({ number, name }), printError));
   log.setLevels(config.log);
   const isStrict = config.swap === "strict";
   const swapMode = config.swap === "off" ? null : new SwapMode(openProcess(), log, { isStrict });
@@ -47,7 +50,8 @@ export async function run(config: NodeConfig): Promise<ExitCode> {
   const membership = openMembership({ ...outside, log, keyring }, config);
   const transport = key === null ? outside.transport : secured(outside.transport, key.tls);
   const hostMemory = new LinuxMemory();
-  const memory = openMemory({ holdSmall: swapMode !== null });
+  const availableBytes = () => hostMemory.look()?.availableBytes ?? Number.POSITIVE_INFINITY;
+  const memory = openMemory(swapMode === null ? null : { availableBytes });
   const disk = config.spillPath === null ? null : openDisk(config.spillPath);
   const plain = key === null ? {} : { plain: { transport: outside.transport, tls: key.tls } };
   const env = { ...outside, ...plain, transport, memory, hostMemory, log, disk };
@@ -107,19 +111,3 @@ function warnOfTarget({ target, peers }: NodeConfig, log: Log): void {
   if (typeof target !== "number" || peers.some((peer) => peer.number === target)) return;
   log.write("warn", "ramster", `target ${target} is not among --peers: no page moves there yet`);
 }
-
-/**
- * Resolves at the first signal; at the second, of either kind, the process ends as that signal
- * would have ended it.
- */
-function stopSignal(): Promise<void> {
-  return new Promise((resolve) => {
-    const onSignal = (): void => {
-      for (const signal of SIGNALS) process.off(signal, onSignal);
-      resolve();
-    };
-    for (const signal of SIGNALS) process.on(signal, onSignal);
-  });
-}
-
-const SIGNALS = ["SIGTERM", "SIGINT"] as const;

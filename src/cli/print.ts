@@ -1,10 +1,30 @@
-/** Print: text to stdout, all of it, before a command ends. */
+/**
+ * Print: text to stdout, all of it, before a command ends; and lines to stderr.
+ *
+ * console.error paints what it writes to a terminal, whatever that is.
+ */
+import { writeSync } from "node:fs";
+import { RamsterError } from "../core/errors.ts";
 
 /** Writes `text` as it is. A reader that has left, as `head` does, has seen what it wanted. */
 export async function print(text: string): Promise<void> {
   try {
     await Bun.write(Bun.stdout, text);
   } catch (error) {
-    if (!(error instanceof Error && "code" in error && error.code === "EPIPE")) throw error;
+    const code = error instanceof Error && "code" in error ? error.code : null;
+    if (code === "EPIPE") return;
+    if (code === null) throw error;
+    throw new RamsterError("OUTPUT_FAILED", `Cannot write to standard output: ${code}`);
+  }
+}
+
+const STDERR = 2;
+
+/** Writes a line at once. What nobody can take, on a full disk or a closed pipe, is dropped. */
+export function printError(line: string): void {
+  try {
+    writeSync(STDERR, `${line}\n`);
+  } catch {
+    // There is nobody to tell.
   }
 }

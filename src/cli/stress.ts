@@ -17,8 +17,9 @@ import { BunRandom } from "../net/bun.ts";
 import { describeError, EXIT, type ExitCode, exitCodeOf } from "./exit.ts";
 import type { StressOptions } from "./options.ts";
 import { paintFor } from "./paint.ts";
-import { print } from "./print.ts";
+import { print, printError } from "./print.ts";
 import { Progress } from "./progress.ts";
+import { aborted, stopSignal } from "./stop-signal.ts";
 import { badValue } from "./units.ts";
 
 /**
@@ -32,7 +33,7 @@ export async function run(options: StressOptions): Promise<ExitCode> {
   const environment: StressEnvironment = {
     program: programWords(),
     progress: new Progress(process.stderr, { quiet: process.stdout.isTTY !== true }),
-    interrupted: interruption(),
+    interrupted: aborted(stopSignal()),
     onFailure: (known) => {
       atFailure.report = known;
     },
@@ -48,7 +49,7 @@ export async function run(options: StressOptions): Promise<ExitCode> {
     known?.examples.push(error.message);
     if (known !== null) writeReport(options, known);
     const what = code === EXIT.ASSERTION ? describeError(error) : error.message;
-    console.error(`ramster: Stress failed: ${what}`);
+    printError(`ramster: Stress failed: ${what}`);
     console.log(repeatCommand(seed));
     return code;
   }
@@ -99,10 +100,4 @@ function repeatCommand(seed: number): string {
 /** As a shell reads it back. */
 function shellWord(word: string): string {
   return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
-}
-
-function interruption(): Promise<void> {
-  return new Promise((resolve) => {
-    for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => resolve());
-  });
 }

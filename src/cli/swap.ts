@@ -5,19 +5,14 @@
 import { unreachable } from "../core/assert.ts";
 import { EXIT, type ExitCode } from "./exit.ts";
 import type { SwapOptions } from "./options.ts";
-import { print } from "./print.ts";
+import { print, printError } from "./print.ts";
 import { Progress } from "./progress.ts";
 import { BunShell } from "./shell.ts";
+import { stopSignal } from "./stop-signal.ts";
 import { swapOff, swapOn, swapStatus } from "./swap-steps.ts";
 
 export async function run(options: SwapOptions): Promise<ExitCode> {
-  const stop = new AbortController();
-  const onSignal = (signal: NodeJS.Signals): void => {
-    for (const name of SIGNALS) process.off(name, onSignal); // A second one ends it at once.
-    stop.abort(signal);
-  };
-  for (const name of SIGNALS) process.on(name, onSignal);
-  await print(`${await outcome(options, stop.signal)}\n`);
+  await print(`${await outcome(options, stopSignal())}\n`);
   return EXIT.DONE;
 }
 
@@ -28,7 +23,7 @@ async function outcome(options: SwapOptions, stop: AbortSignal): Promise<string>
       return swapOn(shell, options, stop);
     case "off": {
       const progress = new Progress(process.stderr, { quiet: false });
-      const line = (text: string): void => console.error(`ramster: ${text}`);
+      const line = (text: string): void => printError(`ramster: ${text}`);
       return swapOff(shell, options, { progress, line }, stop);
     }
     case "status":
@@ -37,5 +32,3 @@ async function outcome(options: SwapOptions, stop: AbortSignal): Promise<string>
       return unreachable(options);
   }
 }
-
-const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;

@@ -75,13 +75,16 @@ export function refuse(message: string): ConfigError {
   return new ConfigError("BAD_CONFIG", message.replaceAll("\n", " "));
 }
 
-/** What `parse` refuses, "Cannot use address "x": detail", said once more with the flag's name. */
+/** `Cannot use address "x": `, `Cannot use size "x" in "f", line 1: `. */
+const REFUSED = /^Cannot use [^"]*"(?:[^"\\]|\\.)*"(?: in "[^"]*", line \d+)?: /;
+
+/** What `parse` refuses of it, or of a part of it, said once more with flag and text. */
 export function said<T>(given: Given, parse: () => T): T {
   try {
     return parse();
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
-    throw badValue(given, error.message.replace(/^Cannot use address ".*?": /, ""));
+    throw badValue(given, error.message.replace(REFUSED, ""));
   }
 }
 

@@ -118,6 +118,7 @@ function errorOf(transportStatus: number, farewell: string | null): RamsterError
   if (transportStatus === TRANSPORT_STATUS.NO_HANDLER) {
     return new RamsterError("NOT_SUPPORTED", "Cannot ask this of the node: it does not know it");
   }
-  const why = farewell ?? transportStatusName(transportStatus);
+  const isGone = transportStatus === TRANSPORT_STATUS.DIED;
+  const why = farewell ?? (isGone ? "it has closed" : transportStatusName(transportStatus));
   return new RamsterError("CLOSED", `Cannot get an answer from the node: ${why}`);
 }

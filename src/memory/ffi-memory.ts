@@ -16,7 +16,7 @@
 import { dlopen, type Pointer, ptr, toArrayBuffer } from "bun:ffi";
 import { assert } from "../core/assert.ts";
 import { RamsterError } from "../core/errors.ts";
-import { FRAME_BYTES, REGION_WORDS_BYTES_MAX } from "../core/limits.ts";
+import { BYTES_PER_MIB, FRAME_BYTES, REGION_WORDS_BYTES_MAX } from "../core/limits.ts";
 import type { Memory, Region, ReserveOptions } from "../core/memory.ts";
 import { assertRange } from "./heap-memory.ts";
 
@@ -31,8 +31,17 @@ const MADV_DONTNEED_LOCKED = 24;
 /** A table smaller than this stays on small pages: a node that keeps little is to stay small. */
 const HUGE_FROM_BYTES = 2 * 1024 * 1024;
 
-/** With `holdSmall` a region up to this size is held whole: tables of requests, batches, heads. */
+/** Where memory is held, a region up to this size is so whole: tables of requests, batches, heads. */
 const HELD_WHOLE_BYTES_MAX = 4 * 1024 * 1024;
+
+/** Of what is available, what is left to everybody else. */
+const LEFT_BYTES = 64 * BYTES_PER_MIB;
+
+/** Of a node under a kernel's swap. */
+export interface Holding {
+  /** What could be held now: what programs could still get without anything being swapped out. */
+  readonly availableBytes: () => number;
+}
 
 function openLibc(path: string) {
   return dlopen(path, {
@@ -75,21 +84,34 @@ class Addresses {
 export class FfiMemory implements Memory {
   private readonly libc: Libc;
   private readonly addresses = new Addresses();
-  private readonly holdSmall: boolean;
+  private readonly holding: Holding | null;
 
   /**
    * Throws where the C library cannot be opened at `path` or bun:ffi is missing: see
-   * open-memory.ts.
+   * open-memory.ts. `holding`: null where only what asks for it is held.
    */
-  constructor(path: string, options: { holdSmall: boolean }) {
+  constructor(path: string, holding: Holding | null) {
     this.libc = openLibc(path);
-    this.holdSmall = options.holdSmall;
+    this.holding = holding;
   }
 
   reserve(byteCount: number, options: ReserveOptions = { heldBytes: 0 }): Region {
-    const whole = this.holdSmall && byteCount <= HELD_WHOLE_BYTES_MAX;
+    if (options.heldBytes > HELD_WHOLE_BYTES_MAX) this.checkAvailable(options.heldBytes);
+    const whole = this.holding !== null && byteCount <= HELD_WHOLE_BYTES_MAX;
     const heldBytes = whole ? byteCount : options.heldBytes;
     return new FfiRegion(this.libc, this.addresses, { byteCount, heldBytes });
+  }
+
+  /** Touching more than there is ends the process, or the programs around it, without a word. */
+  private checkAvailable(heldBytes: number): void {
+    if (this.holding === null) return;
+    const availableBytes = Math.max(0, this.holding.availableBytes() - LEFT_BYTES);
+    if (heldBytes <= availableBytes) return;
+    const [held, available] = [heldBytes, availableBytes].map((it) => {
+      return `${Math.floor(it / BYTES_PER_MIB)}MiB`;
+    });
+    const detail = `${available} may be, take less --memory, smaller exports, or --no-swap`;
+    throw new RamsterError("NO_MEMORY", `Cannot hold ${held} in memory for swap mode: ${detail}`);
   }
 
   copy(

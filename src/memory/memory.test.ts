@@ -85,6 +85,14 @@ test("memory that the operating system cannot reserve is a NO_MEMORY error", () 
   expect(() => openMemory().reserve(2 ** 52)).toThrow(RamsterError);
 });
 
+test("where memory is held, no more is than there is, but for 64 MiB of it", () => {
+  const memory = openMemory({ availableBytes: () => 80 * MIB });
+  expect(() => memory.reserve(64 * MIB, { heldBytes: 17 * MIB })).toThrow(
+    "Cannot hold 17MiB in memory for swap mode: 16MiB may be, take less --memory, ",
+  );
+  memory.reserve(64 * MIB, { heldBytes: 16 * MIB }).close();
+});
+
 test("resident memory falls when a touched region is released", () => {
   const resident = (): number => process.memoryUsage.rss();
   const region = openMemory().reserve(256 * MIB);

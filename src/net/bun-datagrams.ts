@@ -80,5 +80,5 @@ function bindError(address: TcpAddress, error: unknown): RamsterError {
   if (code === "EADDRINUSE") {
     return new RamsterError("ADDRESS_IN_USE", `${where}: the address is in use`, options);
   }
-  return new ConfigError("BAD_CONFIG", `${where}: ${code}`, options);
+  return new RamsterError("CANNOT_LISTEN", `${where}: ${code}`, options);
 }

@@ -1,5 +1,5 @@
 /** HTTP on Bun's server. Bodies of requests are never read. */
-import { ConfigError, RamsterError } from "../core/errors.ts";
+import { RamsterError } from "../core/errors.ts";
 import { formatAddress, type TcpAddress } from "./address.ts";
 import type { HttpAnswer, HttpListener } from "./http.ts";
 
@@ -28,7 +28,8 @@ export function serveHttp(
   } catch (error) {
     const options = { cause: error };
     const code = error instanceof Error && "code" in error ? String(error.code) : String(error);
-    if (code !== "EADDRINUSE") throw new ConfigError("BAD_CONFIG", `${where}: ${code}`, options);
+    if (code !== "EADDRINUSE")
+      throw new RamsterError("CANNOT_LISTEN", `${where}: ${code}`, options);
     throw new RamsterError("ADDRESS_IN_USE", `${where}: the address is in use`, options);
   }
 }

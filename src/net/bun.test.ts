@@ -154,12 +154,12 @@ describe("BunTransport.listen()", () => {
 
   test("says in one line what is wrong with an address", async () => {
     const elsewhere = await failureOf(listen({ kind: "tcp", host: "192.0.2.1", port: 0 }));
-    expect(elsewhere.code).toBe("BAD_CONFIG");
+    expect(elsewhere.code).toBe("CANNOT_LISTEN");
     expect(elsewhere.message).toBe(
       'Cannot listen on "192.0.2.1:0": not an address of this machine',
     );
     const nowhere = await failureOf(listen({ kind: "unix", path: "/nonexistent/dir/s" }));
-    expect(nowhere.code).toBe("BAD_CONFIG");
+    expect(nowhere.code).toBe("CANNOT_LISTEN");
     expect(nowhere.message).toContain("no such file or directory");
   });
 });

@@ -21,7 +21,7 @@
  */
 import * as fs from "node:fs";
 import type { Clock, TimerId } from "../core/clock.ts";
-import { ConfigError, RamsterError } from "../core/errors.ts";
+import { RamsterError } from "../core/errors.ts";
 import { HANDSHAKE_TIMEOUT_MS } from "../core/limits.ts";
 import type { Random } from "../core/random.ts";
 import type { Address, TcpAddress, UnixAddress } from "./address.ts";
@@ -377,7 +377,7 @@ function listenError(address: Address, error: unknown): RamsterError {
   if (codeOf(error) === "EADDRINUSE") {
     return new RamsterError("ADDRESS_IN_USE", `${where}: the address is in use`, options);
   }
-  return new ConfigError("BAD_CONFIG", `${where}: ${reasonOf(error)}`, options);
+  return new RamsterError("CANNOT_LISTEN", `${where}: ${reasonOf(error)}`, options);
 }
 
 function codeOf(error: unknown): string {

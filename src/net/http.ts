@@ -14,8 +14,8 @@ export interface HttpListener {
 }
 
 /**
- * Listens on `address`. Throws RamsterError ADDRESS_IN_USE when it is taken, ConfigError BAD_CONFIG
- * when it is no address of this machine.
+ * Listens on `address`. Throws RamsterError ADDRESS_IN_USE when it is taken,
+ * CANNOT_LISTEN when it is no address of this machine.
  */
 export type ServeHttp = (
   address: TcpAddress,

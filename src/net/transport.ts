@@ -88,7 +88,7 @@ export interface Transport {
    * it must not use the stream yet.
    *
    * Rejects with RamsterError ADDRESS_IN_USE when the address or path is taken, ConfigError
-   * BAD_CONFIG when it is no address of this machine or not allowed.
+   * CANNOT_LISTEN when it is no address of this machine or not allowed.
    */
   listen(
     address: Address,

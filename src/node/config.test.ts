@@ -96,6 +96,9 @@ describe("nodeConfig()", () => {
       expect(bad).toContain("a multiple of 4096");
     }
     expect(refusal({ nbd, exports: [{ name: "", byteCount: 4096 }] })).toContain("it is empty");
+    expect(refusal({ nbd, exports: [{ name: "none", byteCount: 4096 }] })).toBe(
+      'Cannot use --export "none": that is what no export is called',
+    );
     expect(refusal({ nbd: [tcp(7777)], exports })).toContain("taken by this node itself");
     const many = Array.from({ length: 65 }, (_, i) => ({ name: `${i}`, byteCount: 4096 }));
     expect(refusal({ nbd, exports: many })).toContain("at most 64 exports");

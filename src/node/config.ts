@@ -248,6 +248,9 @@ export const NODE_DEFAULTS: Omit<NodeConfig, "number" | "name"> = {
   logFormat: "text",
 };
 
+/** In place of the names of exports: see the knob. */
+export const NO_EXPORT = "none";
+
 const TIME = { min: SETTING_MS_MIN, max: SETTING_MS_MAX } as const;
 
 /** Both ends of every number, and the flag that sets it. */
@@ -517,6 +520,7 @@ function checkNbd({ nbd, exports, role }: NodeConfig): void {
   const names = new Set<string>();
   for (const { name, byteCount } of exports) {
     checkName("export", name, NBD_NAME_BYTES_MAX);
+    if (name === NO_EXPORT) throw bad("export", name, "that is what no export is called");
     if (names.has(name)) throw bad("export", name, "there are two of that name");
     names.add(name);
     const isWhole = byteCount > 0 && byteCount % PAGE_BYTES === 0;

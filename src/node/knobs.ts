@@ -11,7 +11,7 @@ import type { Foreign } from "../ramster/foreign.ts";
 import type { Ramster } from "../ramster/ramster.ts";
 import type { Budget } from "../zcache/budget.ts";
 import type { AdminParts } from "./admin.ts";
-import { NODE_BOUNDS } from "./config.ts";
+import { NO_EXPORT, NODE_BOUNDS } from "./config.ts";
 import { keyKnob } from "./key-knob.ts";
 import type { Lending } from "./lending.ts";
 import { parsePeers } from "./peers.ts";
@@ -216,13 +216,13 @@ function nbdKnob({ nbdDoor }: AdminParts, setting: "ioTimeoutMs" | "warnAtPercen
   };
 }
 
-/** Names of the exports; set to fewer of them, the others and all that they hold are given up. */
+/** Names of the exports, or "none"; set to fewer, the others and all that they hold are given up. */
 function exportsKnob({ nbdDoor }: AdminParts): Knob {
   const names = (): string[] => nbdDoor.exports.map(({ name }) => name);
   return {
-    get: () => names().join(","),
+    get: () => names().join(",") || NO_EXPORT,
     set: (value) => {
-      const kept = value === "" || value === "none" ? [] : value.split(",");
+      const kept = value === "" || value === NO_EXPORT ? [] : value.split(",");
       const unknown = kept.find((name) => !names().includes(name));
       if (unknown !== undefined) throw refused(`there is no export "${unknown}"`);
       const removed = nbdDoor.exports.filter(({ name }) => !kept.includes(name));

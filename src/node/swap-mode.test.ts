@@ -123,9 +123,9 @@ describe("SwapMode", () => {
     host.oomRefusal = "writing /proc/self/oom_score_adj: EACCES";
     const { error } = entered(host, { isStrict: true });
     expect(error).toMatchObject({
-      code: "BAD_CONFIG",
+      code: "NO_DEVICE",
       message:
-        'Cannot use --swap "strict": the OOM killer may take it: writing /proc/self/oom_score_adj: EACCES',
+        'Cannot run with --swap "strict": the OOM killer may take it: writing /proc/self/oom_score_adj: EACCES',
     });
     expect(host.calls).not.toContain("lock");
   });
@@ -140,6 +140,6 @@ describe("SwapMode", () => {
   test("without a kernel to ask nothing holds", () => {
     const { lines, error } = entered(null, { isStrict: true });
     expect(lines).toEqual(["warn: swap mode: nothing holds: bun:ffi has no C library here"]);
-    expect(error).toMatchObject({ code: "BAD_CONFIG" });
+    expect(error).toMatchObject({ code: "NO_DEVICE" });
   });
 });

@@ -25,7 +25,7 @@
  *
  * Not here: the order of a shutdown, swapoff before the node stops: src/cli/swap.ts and systemd/.
  */
-import { ConfigError } from "../core/errors.ts";
+import { RamsterError } from "../core/errors.ts";
 import type { HostProcess, Refusal } from "../core/host-process.ts";
 import { BYTES_PER_MIB } from "../core/limits.ts";
 import type { Log } from "../core/log.ts";
@@ -62,7 +62,7 @@ export class SwapMode {
 
   /**
    * To be called before there is anything else: the process may start once more
-   * (HostProcess.startAgain). Throws ConfigError BAD_CONFIG in one line when one thing does not
+   * (HostProcess.startAgain). Throws RamsterError NO_DEVICE in one line when one thing does not
    * hold and it must.
    */
   begin(): void {
@@ -86,7 +86,7 @@ export class SwapMode {
     const missing = findings.filter(({ holds }) => !holds);
     if (!this.isStrict || missing.length === 0) return;
     const why = missing.map(({ line }) => line).join("; ");
-    throw new ConfigError("BAD_CONFIG", `Cannot use --swap "strict": ${why}`);
+    throw new RamsterError("NO_DEVICE", `Cannot run with --swap "strict": ${why}`);
   }
 }
 
