@@ -31,6 +31,17 @@ function textOf(repair: RepairStats, own: Partial<NodeStats> = {}): string {
   return statusText({ node, repair, ...rest, ...own } satisfies NodeStats);
 }
 
+test("says how many pages are lost, where there are any", () => {
+  const repair = { pages_at_risk: 0, pages_per_second: null, seconds_left: 0 };
+  const lines = (lost: number) => {
+    return textOf(repair, { counters: { remote_pers_pages_lost: lost } })
+      .split("\n")
+      .slice(1, 3);
+  };
+  expect(lines(0)).toEqual(["at risk: no page", ""]);
+  expect(lines(12_345)).toEqual(["at risk: no page", "lost: 12,345 pages since it started"]);
+});
+
 test.each([
   [0, null, 0, "no page"],
   [1, null, null, "1 page, mended in -"],

@@ -33,6 +33,7 @@ export function statusText({ node, repair, exports, members, peers, counters }: 
   const lines = [
     `node ${node.number} "${node.name}" of cluster "${node.cluster}", listens on ${node.listen}`,
     `at risk: ${riskText(repair)}`,
+    ...lostLines(counters),
     ...spillLines(counters),
     ...exportLines(exports, counters),
     "",
@@ -62,6 +63,12 @@ const MEMBER_HEAD = [
   ...["target", "rtt", "link", "ours", "theirs"],
 ];
 const PEER_HEAD = ["node", "link", "ours", "theirs"];
+
+/** Of a node that has lost what nobody else had. */
+function lostLines({ remote_pers_pages_lost: pages }: Counters): string[] {
+  if (!pages) return [];
+  return [`lost: ${formatCount(pages)} ${pages === 1 ? "page" : "pages"} since it started`];
+}
 
 /** Of a node with a disk for pages. */
 function spillLines({ spilled_pages, spill_bytes, spill_bytes_max }: Counters): string[] {

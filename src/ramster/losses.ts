@@ -10,12 +10,20 @@
 import { CODEC } from "../compress/codec.ts";
 import type { Buggify } from "../core/buggify.ts";
 import { INDEX_ROWS_PER_STEP } from "../core/limits.ts";
+import type { Log } from "../core/log.ts";
 import { TAG } from "../tmem/pampd.ts";
 import type { Zcache } from "../zcache/zcache.ts";
 import { copyCount, hasCopy, withoutCopy } from "./copies.ts";
 import type { RamsterCounters } from "./counters.ts";
 import type { RemotePages } from "./remote-pages.ts";
 import type { Repatriate } from "./repatriate.ts";
+
+interface Walk {
+  /** The next record to look at. */
+  next: number;
+  /** Pages that are lost with what it took. */
+  lostCount: number;
+}
 
 export class Losses {
   private readonly zcache: Zcache;
@@ -25,8 +33,9 @@ export class Losses {
   private readonly onCopyLost: (page: number) => void;
   private readonly onEmptied: (node: number) => void;
   private readonly buggify: Buggify;
-  /** By node: the next record to look at. */
-  private readonly walks = new Map<number, number>();
+  private readonly log: Log;
+  /** By node. */
+  private readonly walks = new Map<number, Walk>();
 
   constructor(parts: {
     zcache: Zcache;
@@ -38,6 +47,7 @@ export class Losses {
     /** The holder has nothing of ours, also of what is on its way. */
     onEmptied: (node: number) => void;
     buggify: Buggify;
+    log: Log;
   }) {
     this.zcache = parts.zcache;
     this.remotePages = parts.remotePages;
@@ -46,6 +56,7 @@ export class Losses {
     this.onCopyLost = parts.onCopyLost;
     this.onEmptied = parts.onEmptied;
     this.buggify = parts.buggify;
+    this.log = parts.log;
   }
 
   isOpen(node: number): boolean {
@@ -57,26 +68,30 @@ export class Losses {
     this.onEmptied(node);
     if (this.remotePages.pageCount(node) === 0) return;
     this.remotePages.setEmptied(node, true);
-    this.walks.set(node, 1);
+    this.walks.set(node, { next: 1, lostCount: 0 });
     this.step();
   }
 
   /** Goes on with every walk. Called now and then. */
   step(): void {
     const { tmem } = this.zcache;
-    for (const [node, start] of this.walks) {
+    for (const [node, walk] of this.walks) {
       const rows = this.buggify("short-walk") ? 16 : INDEX_ROWS_PER_STEP;
-      const end = Math.min(tmem.pageEnd, start + rows);
-      let page = start;
-      while (page < end && this.look(page, node)) page += 1;
-      const isOver = page === tmem.pageEnd || this.remotePages.pageCount(node) === 0;
-      if (isOver) {
-        this.walks.delete(node);
-        this.remotePages.setEmptied(node, false);
-      } else {
-        this.walks.set(node, page);
-      }
+      const end = Math.min(tmem.pageEnd, walk.next + rows);
+      const lostBefore = this.counters.remote_pers_pages_lost;
+      while (walk.next < end && this.look(walk.next, node)) walk.next += 1;
+      walk.lostCount += this.counters.remote_pers_pages_lost - lostBefore;
+      if (walk.next < tmem.pageEnd && this.remotePages.pageCount(node) > 0) continue;
+      this.walks.delete(node);
+      this.remotePages.setEmptied(node, false);
+      this.report(node, walk.lostCount);
     }
+  }
+
+  private report(node: number, lostCount: number): void {
+    if (lostCount === 0) return;
+    const what = `${lostCount} pages are lost: node ${node}, which kept them, has none of ours`;
+    this.log.write("error", "ramster", what);
   }
 
   /** @returns whether it is done with. */

@@ -130,7 +130,7 @@ export class Ramster implements PamOps {
     },
     settings: RamsterSettings,
   ) {
-    const { memory, clock, peers, cipher, buggify } = parts;
+    const { memory, clock, peers, cipher, buggify, log } = parts;
     this.settings = settings;
     this.peers = peers;
     this.clock = clock;
@@ -160,7 +160,7 @@ export class Ramster implements PamOps {
     this.homecoming = new Homecoming(zcache, repatriate);
     this.devicePages = new DevicePages(zcache, this.homecoming);
     const onEmptied = (node: number): void => this.remotify.holderEmptied(node);
-    this.losses = new Losses({ ...ways, repatriate, onCopyLost, onEmptied });
+    this.losses = new Losses({ ...ways, repatriate, onCopyLost, onEmptied, log });
     const { losses } = this;
     const told = { onRoom, onCopyLost };
     this.remotify = new Remotify({ ...ways, ...told, memory, lenders, losses }, settings);
