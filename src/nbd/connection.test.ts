@@ -371,6 +371,18 @@ describe("the handshake", () => {
     expect(world.stream.isSecured).toBe(false);
   });
 
+  test("what was agreed upon in clear counts for nothing under TLS", () => {
+    const world = new World("offered");
+    const set = option(10, [4, 4], "disk", [4, 1], [4, 15], "base:allocation");
+    world.send([4, 3], option(8), set);
+    expect(world.send(option(5))).toBe(optionReply(5, 1));
+    world.connection.onOpen(world.stream);
+    expect(errorOf(world.send(set))).toBe(INVALID); // It needs structured replies.
+    world.send(option(7, [4, 4], "disk", [2, 0]));
+    expect(world.send(request({ ...one, type: READ }))).toBe(`6744669800000000${COOKIE}abab`);
+    expect(world.send(request({ ...one, type: READ, flags: 4 }))).toBe(`6744669800000016${COOKIE}`);
+  });
+
   test("nobody is taken in while the node stops", () => {
     const world = new World();
     world.send([4, 3]);

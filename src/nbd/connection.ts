@@ -192,7 +192,7 @@ export class NbdConnection implements StreamEvents {
     this.stream = stream;
     this.remote = stream.remote;
     if (this.phase === SECURING) {
-      this.handshake.isTls = true;
+      this.handshake.secured();
       this.phase = OPTION_HEADER;
       return;
     }

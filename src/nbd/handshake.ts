@@ -58,7 +58,7 @@ export class Handshake {
   device: Device | null = null;
   /** Reads are answered in chunks, as was agreed. */
   isStructured = false;
-  isTls = false;
+  private isTls = false;
   private readonly settings: HandshakeSettings;
   private readonly output: Output;
   private readonly replies: OptionReplies;
@@ -94,6 +94,16 @@ export class Handshake {
   onClientFlags(flags: number): boolean {
     this.noZeroes = (flags & HANDSHAKE_FLAG.NO_ZEROES) !== 0;
     return (flags & ~CLIENT_FLAGS) === 0;
+  }
+
+  /**
+   * TLS is there. What was agreed upon before it counts for nothing: somebody between the two may
+   * have said it (doc/proto.md, NBD_OPT_STARTTLS; CVE-2021-3716).
+   */
+  secured(): void {
+    this.isTls = true;
+    this.isStructured = false;
+    this.allocationOf = null;
   }
 
   /** One option, whose data is `bytes[at]` to `bytes[at + byteCount]`. */
