@@ -37,6 +37,8 @@ class FakeShell implements Shell {
   readonly files = new Map<string, string>();
   /** Called before each command. */
   onCommand: (line: string) => void = () => {};
+  /** From attaching a device until the kernel says who did. */
+  pollsUntilPid = 0;
   /** What swapoff brings home in the time of one poll. */
   bytesPerPoll = 100 * MIB;
   /** Of the process that attached what is attached. */
@@ -117,7 +119,7 @@ class FakeShell implements Shell {
     const device = this.devices[Number(/nbd(\d+)\/(?:size|pid)$/.exec(path)?.[1])];
     if (device === undefined) return this.files.get(path) ?? null;
     if (path.endsWith("/size")) return `${device.byteCount / 512}\n`;
-    return device.isConnected ? `${this.pid}\n` : null;
+    return device.isConnected && this.pollsUntilPid === 0 ? `${this.pid}\n` : null;
   }
 
   list(): readonly string[] {
@@ -142,6 +144,7 @@ class FakeShell implements Shell {
 
   async pause(ms: number): Promise<void> {
     this.time += ms;
+    this.pollsUntilPid = Math.max(0, this.pollsUntilPid - 1);
     for (const go of this.waiting.splice(0)) go();
     await Promise.resolve();
   }
@@ -373,6 +376,16 @@ describe("swapOn()", () => {
     expect(message).toBe("Cannot make swap of /dev/nbd0: no; /dev/nbd0 is still attached: neither");
     shell.failing.clear();
     expect(await off(shell)).toBe("swap is off: /dev/nbd0");
+  });
+
+  test("waits for a client that goes on in the background", async () => {
+    const shell = new FakeShell();
+    shell.pollsUntilPid = 3;
+    await on(shell);
+    expect(await off(shell)).toBe("swap is off: /dev/nbd0");
+    shell.pollsUntilPid = 1000;
+    const { message } = await refusal(on(shell));
+    expect(message).toEndWith("as /dev/nbd0: it is not connected");
   });
 
   test("gives up a device that stays empty", async () => {

@@ -33,7 +33,7 @@ export interface SwapOnOptions extends ExportAt {
 }
 
 const POLL_MS = 200;
-/** A device that is attached has its size at once, unless the machine is very busy. */
+/** A device that is attached is there at once, unless the machine is very busy. */
 const ATTACH_MS = 10_000;
 /** Between two lines that say how far swapoff is, where there is no terminal to show a bar on. */
 const LINE_MS = 5000;
@@ -79,8 +79,8 @@ export async function swapOn(
   if (!stop.aborted) must(attached, `Cannot attach ${what} as ${device}`);
   try {
     goOn(stop);
+    await waitForDevice(shell, device, what);
     note(shell, device, at);
-    await waitForSize(shell, device, what);
     await refuseTwice(shell, device, what);
     goOn(stop);
     must(await shell.run(["mkswap", device], stop), `Cannot make swap of ${device}`);
@@ -222,10 +222,14 @@ function attachCommand({ nbd, exportName }: ExportAt, device: string): string[] 
   return ["nbd-client", ...server, device, "-N", exportName, "-b", "4096", "-swap", "-persist"];
 }
 
-async function waitForSize(shell: Shell, device: string, what: string): Promise<void> {
+/** nbd-client may go on in the background: until it has its size, and says who attached it. */
+async function waitForDevice(shell: Shell, device: string, what: string): Promise<void> {
   const limit = shell.now() + ATTACH_MS;
-  while ((findDevice(shell, device)?.byteCount ?? 0) === 0) {
-    if (shell.now() > limit) throw failed(`Cannot attach ${what} as ${device}: it is empty`);
+  for (;;) {
+    const { byteCount = 0, isConnected = false } = findDevice(shell, device) ?? {};
+    if (byteCount > 0 && isConnected) return;
+    const why = byteCount === 0 ? "it is empty" : "it is not connected";
+    if (shell.now() > limit) throw failed(`Cannot attach ${what} as ${device}: ${why}`);
     await shell.pause(POLL_MS);
   }
 }
