@@ -4,6 +4,9 @@
  */
 import { mkdirSync, readdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
+import { RamsterError } from "../core/errors.ts";
+import { BunTransport } from "../net/bun.ts";
+import type { StreamEvents } from "../net/transport.ts";
 import { describeError } from "./exit.ts";
 
 /** A program that has ended. */
@@ -30,8 +33,8 @@ export interface Shell {
   remove(path: string): void;
   /** Without symbolic links, as far as there is such a path. */
   realPath(path: string): string;
-  /** Until this process ends. @returns false when another one has it. */
-  lock(): boolean;
+  /** Until this process ends. @returns whether no other one has it. */
+  lock(path: string): Promise<boolean>;
   pause(ms: number): Promise<void>;
   now(): number;
 }
@@ -39,7 +42,8 @@ export interface Shell {
 /** Where administrators' programs are, which is not in everybody's PATH. */
 const PATHS = "/usr/sbin:/sbin:/usr/bin:/bin";
 
-const LOCK = "\0ramster-swap";
+/** A lock is there to be held. */
+const SILENT: StreamEvents = { onOpen() {}, onData() {}, onDrain() {}, onClose() {} };
 
 export class BunShell implements Shell {
   readonly isRoot = process.getuid?.() === 0;
@@ -102,13 +106,15 @@ export class BunShell implements Shell {
     }
   }
 
-  lock(): boolean {
+  /** A socket that somebody listens on: what is left of it by one that was killed is no lock. */
+  async lock(path: string): Promise<boolean> {
+    mkdirSync(dirname(path), { recursive: true });
     try {
-      // The kernel takes it back when the process ends, however that happens: unix(7), abstract.
-      Bun.listen({ unix: LOCK, socket: { data() {} } }).unref();
+      await new BunTransport().listen({ kind: "unix", path }, () => SILENT);
       return true;
-    } catch {
-      return false;
+    } catch (error) {
+      if (error instanceof RamsterError && error.code === "ADDRESS_IN_USE") return false;
+      throw error;
     }
   }
 

@@ -13,7 +13,8 @@ import { type Address, formatAddress, parseAddress } from "../net/address.ts";
 import type { Shell } from "./shell.ts";
 
 const SECTOR_BYTES = 512;
-const NOTES = "/run/ramster-swap";
+/** Root's, and gone when the machine starts again, as devices are. */
+export const NOTES = "/run/ramster-swap";
 
 /** Where an export is, and which. */
 export interface ExportAt {

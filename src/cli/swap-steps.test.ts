@@ -138,7 +138,7 @@ class FakeShell implements Shell {
     return path.replace(/^\/var\/run\//, "/run/").replaceAll("//", "/");
   }
 
-  lock(): boolean {
+  async lock(): Promise<boolean> {
     return !this.isLocked;
   }
 
@@ -291,10 +291,6 @@ describe("swapOn()", () => {
   test.each([
     ["this takes root", (shell: FakeShell) => Object.assign(shell, { isRoot: false })],
     [
-      "another ramster swap is at work",
-      (shell: FakeShell) => Object.assign(shell, { isLocked: true }),
-    ],
-    [
       "there is no nbd-client, which is in the package nbd-client",
       (shell: FakeShell) => shell.missing.add("nbd-client"),
     ],
@@ -376,6 +372,21 @@ describe("swapOn()", () => {
     expect(message).toBe("Cannot make swap of /dev/nbd0: no; /dev/nbd0 is still attached: neither");
     shell.failing.clear();
     expect(await off(shell)).toBe("swap is off: /dev/nbd0");
+  });
+
+  test("two at once exclude each other, which the unit for systemd takes for a failure", async () => {
+    const shell = new FakeShell();
+    await on(shell);
+    shell.isLocked = true;
+    for (const [doing, word] of [
+      [on(shell), "on"],
+      [off(shell), "off"],
+    ] as const) {
+      const { message, exit } = await refusal(doing);
+      expect(message).toBe(`Cannot switch swap ${word}: another ramster swap is at work`);
+      expect(exit).toBe(1);
+    }
+    expect(shell.commands.length).toBe(3);
   });
 
   test("waits for a client that goes on in the background", async () => {

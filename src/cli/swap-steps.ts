@@ -20,6 +20,7 @@ import {
   findDevice,
   forget,
   type NbdDevice,
+  NOTES,
   nbdDevices,
   note,
   settle,
@@ -60,7 +61,7 @@ export async function swapOn(
   options: SwapOnOptions,
   stop: AbortSignal,
 ): Promise<string> {
-  begin(shell, CANNOT_ON);
+  await begin(shell, CANNOT_ON);
   for (const [program, name] of Object.entries(PACKAGES)) {
     if (!shell.has(program)) throw lacking(CANNOT_ON, lacks(program, name));
   }
@@ -110,7 +111,7 @@ export async function swapOff(
   show: { progress: Progress; line: (text: string) => void },
   stop: AbortSignal,
 ): Promise<string> {
-  begin(shell, CANNOT_OFF);
+  await begin(shell, CANNOT_OFF);
   const found = target(shell, options);
   if (found === null || (found.byteCount === 0 && !found.isConnected)) return "swap is off already";
   const { path } = found;
@@ -185,9 +186,10 @@ export function swapStatus(shell: Shell): string[] {
 }
 
 /** Two of these at once could take one device, or attach one export twice. */
-function begin(shell: Shell, failing: string): void {
+async function begin(shell: Shell, failing: string): Promise<void> {
   if (!shell.isRoot) throw lacking(failing, "this takes root");
-  if (!shell.lock()) throw lacking(failing, "another ramster swap is at work");
+  if (await shell.lock(`${NOTES}/lock`)) return;
+  throw failed(`${failing}: another ramster swap is at work`);
 }
 
 async function loadModule(shell: Shell): Promise<void> {

@@ -1,0 +1,47 @@
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { BunShell } from "./shell.ts";
+
+let folder = "";
+const shell = new BunShell();
+
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), "ramster-shell-"));
+});
+
+afterAll(() => rmSync(folder, { recursive: true }));
+
+test("a lock is held by one process, and by none once that has ended, however it did", async () => {
+  const path = join(folder, "of/lock");
+  const program = `
+    import { BunShell } from ${JSON.stringify(join(import.meta.dir, "shell.ts"))};
+    console.log(await new BunShell().lock(${JSON.stringify(path)}));
+    setInterval(() => {}, 1000);`;
+  const child = Bun.spawn([process.execPath, "-e", program], { stdout: "pipe" });
+  const { value } = await child.stdout.getReader().read();
+  expect(new TextDecoder().decode(value)).toBe("true\n");
+  expect(await shell.lock(path)).toBe(false);
+  child.kill("SIGKILL");
+  await child.exited;
+  expect(await shell.lock(path)).toBe(true);
+});
+
+test("realPath() is one for all spellings, also where the end of it is not there", () => {
+  mkdirSync(join(folder, "run"));
+  symlinkSync("run", join(folder, "link"));
+  const real = shell.realPath(join(folder, "run/a.sock"));
+  for (const spelling of ["link/a.sock", "run/../run//a.sock", "link/b/../a.sock"]) {
+    expect(shell.realPath(join(folder, spelling))).toBe(real);
+  }
+  expect(shell.realPath(join(folder, "link/no/such.sock"))).toBe(join(real, "../no/such.sock"));
+});
+
+test("a program that is stopped ends, and one that is not there says so", async () => {
+  const stop = new AbortController();
+  const running = shell.run(["sleep", "600"], stop.signal);
+  stop.abort("SIGINT");
+  expect((await running).code).not.toBe(0);
+  expect(await shell.run(["/nowhere/at-all"])).toMatchObject({ code: 127 });
+});
