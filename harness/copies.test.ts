@@ -205,10 +205,12 @@ test("one that comes back with all that it had has nothing copied to it, and wha
   const rest = sim.nodes.filter((node) => node !== cut);
   sim.partition([cut], rest);
   untilDead(sim, owner, "n1");
+  expect(owner.counter("absent_copies")).toBe(pages);
   // Nobody is left to copy them to. Some are put anew or flushed meanwhile.
   for (let number = 0; number < 100; number += 1) owner.flush(pool, number);
   sim.heal([cut], rest);
   sim.until("it is back", () => owner.alive().length === 3);
+  expect(owner.counter("absent_copies")).toBe(0);
   untilRepaired(sim, owner);
   expect(owner.counter("copies_repaired")).toBeLessThan(pages / 10);
   sim.until("both have the same", () => {

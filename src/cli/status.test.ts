@@ -31,6 +31,12 @@ function textOf(repair: RepairStats, own: Partial<NodeStats> = {}): string {
   return statusText({ node, repair, ...rest, ...own } satisfies NodeStats);
 }
 
+test("says how many copies are out of reach", () => {
+  const repair = { pages_at_risk: 0, pages_per_second: null, seconds_left: 0 };
+  const lines = textOf(repair, { counters: { absent_copies: 1 } }).split("\n");
+  expect(lines[2]).toBe("out of reach: 1 copy, at nodes that are dead and may come back");
+});
+
 test("says how many pages are lost, where there are any", () => {
   const repair = { pages_at_risk: 0, pages_per_second: null, seconds_left: 0 };
   const lines = (lost: number) => {

@@ -33,6 +33,7 @@ export function statusText({ node, repair, exports, members, peers, counters }: 
   const lines = [
     `node ${node.number} "${node.name}" of cluster "${node.cluster}", listens on ${node.listen}`,
     `at risk: ${riskText(repair)}`,
+    ...absentLines(counters),
     ...lostLines(counters),
     ...spillLines(counters),
     ...exportLines(exports, counters),
@@ -63,6 +64,13 @@ const MEMBER_HEAD = [
   ...["target", "rtt", "link", "ours", "theirs"],
 ];
 const PEER_HEAD = ["node", "link", "ours", "theirs"];
+
+/** Of a page that has no other copy a get fails, until that node is back, or is gone for good. */
+function absentLines({ absent_copies: copies }: Counters): string[] {
+  if (!copies) return [];
+  const what = `${formatCount(copies)} ${copies === 1 ? "copy" : "copies"}`;
+  return [`out of reach: ${what}, at nodes that are dead and may come back`];
+}
 
 /** Of a node that has lost what nobody else had. */
 function lostLines({ remote_pers_pages_lost: pages }: Counters): string[] {

@@ -452,6 +452,7 @@ export class Ramster implements PamOps {
     into.flnodes = this.remotePages.owedTotal();
     into.fetches_in_flight = this.repatriate.fetchCount;
     into.frames_in_flight = this.remotify.framesInFlight;
+    into.absent_copies = this.remotePages.absentTotal;
     into.pages_at_risk = this.repair.pagesAtRisk;
     into.repair_pages_per_second = Math.round(this.repair.pagesPerSecond ?? 0);
   }

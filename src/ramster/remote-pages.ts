@@ -80,6 +80,13 @@ export class RemotePages implements ReplySink {
     return this.holders[node]?.pageCount ?? 0;
   }
 
+  /** Copies that are out of reach, at nodes that are dead and may come back. */
+  get absentTotal(): number {
+    return this.holders.reduce((sum, holder) => {
+      return sum + (holder?.isAbsent === true ? holder.pageCount : 0);
+    }, 0);
+  }
+
   owedCount(node: number): number {
     return this.holders[node]?.owed.count ?? 0;
   }
