@@ -203,6 +203,26 @@ test("small writes to one page that is away are all there in the end", async () 
   await world.stop();
 });
 
+test("a long TRIM that ends within a page that is away", async () => {
+  const large = { name: "large", byteCount: 256 * MIB };
+  const world = await World.start({ exports: [large], memoryBytes: MIB });
+  const client = await world.connect();
+  const data = bytesFrom(new SeededRandom(3), 4 * MIB);
+  const from = 200 * MIB;
+  for (let at = 0; at < data.length; at += MIB) {
+    const piece = data.subarray(at, at + MIB);
+    expect((await world.wait(client.ask(write(from + at, piece)))).error).toBe(0);
+  }
+  const trim = { type: TRIM, offset: 0, length: from + 512 };
+  const zeroes = { type: WRITE_ZEROES, offset: 4096, length: from + 600 - 4096 };
+  const [one, two] = [client.ask(trim), client.ask(zeroes)];
+  expect((await world.wait(Promise.all([one, two]))).map(({ error }) => error)).toEqual([0, 0]);
+  expect(world.sim.node(0).counters.remote_pers_pages_succ_get).toBe(1);
+  const { data: page } = await world.wait(client.ask(read(from, PAGE_BYTES)));
+  expect(page).toEqual(data.slice(0, PAGE_BYTES).fill(0, 0, 600));
+  await world.stop();
+});
+
 test("TRIM of all frees pages here and away, and BLOCK_STATUS says what is there", async () => {
   const world = await World.start();
   const client = await world.connect();

@@ -98,7 +98,8 @@ export class NbdRunner implements GetSink {
     const work = this.works.at(Math.floor(token / TOKEN_STEP));
     assert(work.waiting > 0, "page for a request that does not wait");
     work.waiting -= 1;
-    this.got(work, work.first + (token % TOKEN_STEP), status);
+    const isRead = work.type === COMMAND.READ;
+    this.got(work, isRead ? work.first + (token % TOKEN_STEP) : work.next, status);
     this.run(work);
   }
 
@@ -228,7 +229,10 @@ export class NbdRunner implements GetSink {
       this.got(work, page, STATUS.OK);
       return;
     }
-    const token = work.number * TOKEN_STEP + (page - work.first);
+    // A change, which may be 4 GiB long, waits for one page at a time: the next one.
+    const place = isRead ? page - work.first : 0;
+    assert(place < TOKEN_STEP);
+    const token = work.number * TOKEN_STEP + place;
     const status = this.parts.ramster.get(exp.at(page), -1, target, at, this, token);
     if (status === STATUS.PENDING) work.waiting += 1;
     else this.got(work, page, status);

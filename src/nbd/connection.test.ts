@@ -347,6 +347,16 @@ describe("the handshake", () => {
     expect(silent.isClosed).toBe(true);
   });
 
+  test("many options in one chunk, of which the last ends with its header", () => {
+    const world = new World();
+    const options = Array.from({ length: 200 }, () => option(3));
+    world.send([4, 3], ...options);
+    const one = new World();
+    one.send([4, 3]);
+    expect(world.isClosed).toBe(false);
+    expect(world.send(option(8))).toBe(one.send(option(8)));
+  });
+
   test("TLS where it is required comes before everything else", () => {
     const world = new World("required");
     world.send([4, 3]);

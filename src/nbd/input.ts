@@ -53,8 +53,9 @@ export class Input {
   /** @returns whether all of the piece is here; else ask for the same again when more has come. */
   take(byteCount: number): boolean {
     this.freeSpent();
+    if (byteCount === 0) return this.takeNothing();
     const [chunk] = this.chunks;
-    if (chunk === undefined) return byteCount === 0;
+    if (chunk === undefined) return false;
     if (this.have === 0 && chunk.byteLength - this.position >= byteCount) {
       this.bytes = chunk;
       this.view = this.chunkView;
@@ -63,6 +64,14 @@ export class Input {
       return true;
     }
     return this.assemble(byteCount);
+  }
+
+  /** The piece before it may lie in a chunk that is freed by now. */
+  private takeNothing(): boolean {
+    this.bytes = NOTHING;
+    this.view = NOTHING_VIEW;
+    this.at = 0;
+    return true;
   }
 
   /** Throws away so many bytes. @returns whether all of them have come; else ask again. */
