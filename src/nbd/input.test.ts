@@ -16,6 +16,15 @@ test("a chunk is freed when the last piece that lies in it is done with", () => 
   expect(chunk.byteLength).toBe(0);
 });
 
+test("or when there is nothing more to read", () => {
+  const [chunk = new Uint8Array(0)] = chunksOf(8192);
+  const input = new Input(new HeapMemory());
+  input.push(chunk);
+  expect(input.take(8192)).toBe(true);
+  input.release();
+  expect(chunk.byteLength).toBe(0);
+});
+
 test("a piece of nothing lies nowhere, also when the one before it ended its chunk", () => {
   const [chunk = new Uint8Array(0)] = chunksOf(8192);
   const input = new Input(new HeapMemory());
@@ -25,15 +34,6 @@ test("a piece of nothing lies nowhere, also when the one before it ended its chu
   expect([input.at, input.bytes.subarray(0, 0).byteLength, input.view.byteLength]).toEqual([
     0, 0, 0,
   ]);
-});
-
-test("or when there is nothing more to read", () => {
-  const [chunk = new Uint8Array(0)] = chunksOf(8192);
-  const input = new Input(new HeapMemory());
-  input.push(chunk);
-  expect(input.take(8192)).toBe(true);
-  input.release();
-  expect(chunk.byteLength).toBe(0);
 });
 
 test("those that a long piece was put together from, or that are skipped, are freed on the way", () => {

@@ -87,7 +87,7 @@ export interface Transport {
    * Listens on `address`. `accept` gives the events of each new stream and is followed by onOpen;
    * it must not use the stream yet.
    *
-   * Rejects with RamsterError ADDRESS_IN_USE when the address or path is taken, ConfigError
+   * Rejects with RamsterError ADDRESS_IN_USE when the address or path is taken,
    * CANNOT_LISTEN when it is no address of this machine or not allowed.
    */
   listen(
