@@ -33,7 +33,8 @@ import { errnoOf } from "./errors.ts";
 import type { NbdExport } from "./export.ts";
 import { type NbdPages, STEP } from "./pages.ts";
 import type { NbdPrefetch } from "./prefetch.ts";
-import { type NbdRunner, UNITS } from "./runner.ts";
+import type { NbdRunner } from "./runner.ts";
+import { UNITS, unitsOf } from "./units.ts";
 
 /** Pages of a change that is done in one go. */
 const CHANGE_PAGES_MAX = NBD_SLICE / UNITS.WRITE;
@@ -65,6 +66,7 @@ export class NbdIo {
   /** A valid request: answers it, or has it go on. */
   serve(connection: NbdConnection, exp: NbdExport, request: Request): void {
     this.counters.nbd_requests += 1;
+    connection.spend(unitsOf(request));
     // A flush has nothing to wait for: what was answered is stored.
     if (request.type === COMMAND.FLUSH || request.byteCount === 0) {
       return connection.replies.empty(request, ERRNO.OK);

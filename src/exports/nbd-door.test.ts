@@ -3,9 +3,11 @@ import {
   BareClient,
   type BareReply,
   BLOCK_STATUS,
+  bytesOf,
   CACHE,
   FLUSH,
   READ,
+  request,
   TRIM,
   WRITE,
   WRITE_ZEROES,
@@ -249,6 +251,22 @@ test("TRIM of all frees pages here and away, and BLOCK_STATUS says what is there
     true,
   );
   expect(world.door.counters.frontswap_invalidates).toBe(DISK.byteCount / PAGE_BYTES);
+  await world.stop();
+});
+
+test("a client that asks for much in one go leaves others their turns", async () => {
+  const world = await World.start();
+  const client = await world.connect();
+  await fill(world, client);
+  const { counters } = world.door;
+  const before = counters.nbd_requests;
+  client.onData = () => {};
+  const it = { type: BLOCK_STATUS, offset: 0, length: DISK.byteCount, cookie: 1n };
+  client.send(bytesOf(...Array.from({ length: 200 }, () => request(it))));
+  world.sim.clock.runUntil(() => counters.nbd_requests > before, 1000);
+  expect(counters.nbd_requests - before).toBeLessThan(5);
+  world.sim.clock.runUntil(() => counters.nbd_requests === before + 200, 1000);
+  expect(counters.nbd_requests - before).toBe(200);
   await world.stop();
 });
 

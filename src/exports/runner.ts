@@ -24,15 +24,13 @@ import { errnoOf } from "./errors.ts";
 import { type NbdExport, OBJECTS_PER_EXPORT } from "./export.ts";
 import { type NbdPages, STEP } from "./pages.ts";
 import type { NbdPrefetch } from "./prefetch.ts";
+import { UNITS } from "./units.ts";
 import { type NbdWork, NbdWorks } from "./work.ts";
 
 /** A token is work * TOKEN_STEP + page of it: 32 MiB that begin within a page are one more. */
 const TOKEN_STEP = 16_384;
 /** Pages of one read that are fetched at once. */
 const FETCHES_PER_READ = 1024;
-
-/** See NBD_SLICE. */
-export const UNITS = { READ: 8, WRITE: 16, FREE: 2, LOOK: 1, OBJECT: 512 } as const;
 
 export interface RunnerParts {
   memory: Memory;

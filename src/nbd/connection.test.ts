@@ -5,403 +5,16 @@ import {
   DISC,
   FLUSH,
   greetingOf,
-  option,
-  type Piece,
   READ,
   request,
   TRIM,
   WRITE,
   WRITE_ZEROES,
 } from "../../harness/nbd/bare-client.ts";
-import { SimClock } from "../../harness/sim/clock.ts";
-import { HeapMemory } from "../memory/heap-memory.ts";
-import type { Stream, TlsMaterial } from "../net/transport.ts";
-import { NbdConnection, type NbdHandler } from "./connection.ts";
-import type { Device } from "./device.ts";
-import type { TlsMode } from "./handshake.ts";
-import { COMMAND, ERRNO } from "./protocol.ts";
-import type { Request } from "./request.ts";
+import { ConnectionWorld as World } from "../../harness/nbd/connection-world.ts";
+import { ERRNO } from "./protocol.ts";
 
 const MIB = 1024 * 1024;
-const DISK: Device = { name: "disk", description: "a disk", byteCount: 64 * MIB };
-const OTHER: Device = { name: "ötherwise", description: "another", byteCount: 4096 };
-const TLS: TlsMaterial = { authority: "", certificate: "", key: "" };
-const GREETING = "4e42444d41474943" + "49484156454f5054" + "0003";
-
-/** The connection's end of a stream, and all that came out of it. */
-class FakeStream implements Stream {
-  readonly remote = "test";
-  written = new Uint8Array(0);
-  room = Number.POSITIVE_INFINITY;
-  isPaused = false;
-  isEnded = false;
-  isTerminated = false;
-  isSecured = false;
-  onTerminate: () => void = () => {};
-
-  write(bytes: Uint8Array, offset: number, byteCount: number): number {
-    const taken = Math.min(byteCount, this.room);
-    this.room -= taken;
-    this.written = bytesOf(this.written, bytes.subarray(offset, offset + taken));
-    return taken;
-  }
-
-  pause(): void {
-    this.isPaused = true;
-  }
-
-  resume(): void {
-    this.isPaused = false;
-  }
-
-  end(): void {
-    this.isEnded = true;
-  }
-
-  startTls(): void {
-    this.isSecured = true;
-  }
-
-  terminate(): void {
-    if (this.isTerminated) return;
-    this.isTerminated = true;
-    this.onTerminate();
-  }
-
-  hex(): string {
-    const text = Buffer.from(this.written).toString("hex");
-    this.written = new Uint8Array(0);
-    return text;
-  }
-}
-
-class World implements NbdHandler {
-  readonly clock = new SimClock();
-  readonly stream = new FakeStream();
-  readonly requests: string[] = [];
-  readonly kept: Array<{ type: number; cookieHi: number; cookieLo: number }> = [];
-  readonly connection: NbdConnection;
-  isStopping = false;
-  isClosed = false;
-  longBytes = 0;
-  longMax = 64 * MIB;
-  keepsRequests = false;
-
-  constructor(tls: TlsMode = "none") {
-    const world = this;
-    const settings = {
-      tls,
-      devices: () => [DISK, OTHER],
-      get isStopping(): boolean {
-        return world.isStopping;
-      },
-    };
-    const env = { clock: this.clock, memory: new HeapMemory() };
-    this.connection = new NbdConnection(env, this, settings, TLS);
-    this.stream.onTerminate = () => this.connection.onClose(this.stream, "closed here");
-    this.connection.onOpen(this.stream);
-  }
-
-  onDevice(): void {}
-
-  onRequest(connection: NbdConnection, it: Request): void {
-    const data = Buffer.from(it.bytes.subarray(it.at, it.at + it.dataBytes));
-    const shown = data.length <= 8 ? data.toString("hex") : `${data.length} bytes`;
-    this.requests.push(`${it.type} ${it.offset}+${it.byteCount} ${shown}`.trim());
-    if (it.byteCount > MIB && (it.type === READ || it.type === WRITE))
-      this.longBytes -= it.byteCount;
-    const { type, cookieHi, cookieLo } = it;
-    if (this.keepsRequests) {
-      this.kept.push({ type, cookieHi, cookieLo });
-      connection.keep(it.byteCount);
-    } else if (type === COMMAND.READ) this.answerRead(connection, it);
-    else connection.replies.empty(it, ERRNO.OK);
-  }
-
-  takeLong(_: NbdConnection, byteCount: number): boolean {
-    if (this.longBytes + byteCount > this.longMax) return false;
-    this.longBytes += byteCount;
-    return true;
-  }
-
-  giveLong(byteCount: number): void {
-    this.longBytes -= byteCount;
-  }
-
-  onClosed(): void {
-    this.isClosed = true;
-  }
-
-  send(...pieces: readonly Piece[]): string {
-    this.connection.onData(this.stream, bytesOf(...pieces));
-    return this.stream.hex();
-  }
-
-  /** Up to the first request. */
-  begin(isStructured = false): this {
-    for (const bytes of greetingOf({ isStructured })) this.send(bytes);
-    return this;
-  }
-
-  soon(): void {
-    while (this.clock.step());
-  }
-
-  private answerRead({ output, replies }: NbdConnection, it: Request): void {
-    const headerBytes = replies.readHeaderBytes;
-    output.reserve(headerBytes + it.byteCount);
-    replies.writeReadHeader(output.view, output.tail, it);
-    const at = output.tail + headerBytes;
-    output.bytes.fill(0xab, at, at + it.byteCount);
-    output.commit(headerBytes + it.byteCount);
-  }
-}
-
-/** Magic and option of a reply, its type, and data as hexadecimal. */
-function optionReply(number: number, type: number, ...data: readonly Piece[]): string {
-  const body = bytesOf(...data);
-  const head = bytesOf([8, 0x3e889045565a9n], [4, number], [4, type], [4, body.length], body);
-  return Buffer.from(head).toString("hex");
-}
-
-function errorOf(hex: string): number {
-  expect(hex.slice(0, 16)).toBe("0003e889045565a9");
-  return Number.parseInt(hex.slice(24, 32), 16);
-}
-
-const FLAGS = 0x0d6d;
-const FLAGS_STRUCTURED = FLAGS | 0x80;
-const BLOCK_SIZES: readonly Piece[] = [
-  [2, 3],
-  [4, 1],
-  [4, 4096],
-  [4, 33_554_432],
-];
-const UNSUP = 0x80000001;
-const POLICY = 0x80000002;
-const INVALID = 0x80000003;
-const TLS_REQD = 0x80000005;
-const UNKNOWN = 0x80000006;
-const SHUTDOWN = 0x80000007;
-const TOO_BIG = 0x80000009;
-
-describe("the handshake", () => {
-  test("greets, and drops a client with flags that nobody offered", () => {
-    const world = new World();
-    expect(world.stream.hex()).toBe(GREETING);
-    world.send([4, 4]);
-    expect(world.isClosed).toBe(true);
-  });
-
-  test("EXPORT_NAME answers with size and flags, and with zeros unless told not to", () => {
-    const short = new World();
-    short.stream.hex();
-    short.send([4, 3]);
-    expect(short.send(option(1, "disk"))).toBe("0000000004000000" + "0d6d");
-    const long = new World();
-    long.stream.hex();
-    long.send([4, 1]);
-    expect(long.send(option(1, "ötherwise"))).toBe(`00000000000010000d6d${"00".repeat(124)}`);
-    const wrong = new World();
-    wrong.send([4, 3], option(1, "nothing"));
-    expect(wrong.isClosed).toBe(false);
-    expect(wrong.stream.isEnded).toBe(true);
-  });
-
-  test("GO and INFO tell the export, its block sizes, and what else is asked for", () => {
-    const world = new World();
-    world.stream.hex();
-    world.send([4, 3]);
-    const name: readonly Piece[] = [[4, 4], "disk"];
-    const about: readonly Piece[] = [
-      [2, 0],
-      [8, 64 * MIB],
-      [2, FLAGS],
-    ];
-    expect(world.send(option(6, ...name, [2, 0]))).toBe(
-      optionReply(6, 3, ...about) + optionReply(6, 3, ...BLOCK_SIZES) + optionReply(6, 1),
-    );
-    expect(world.send(option(7, ...name, [2, 2], [2, 1], [2, 2]))).toBe(
-      optionReply(7, 3, ...about) +
-        optionReply(7, 3, [2, 1], "disk") +
-        optionReply(7, 3, [2, 2], "a disk") +
-        optionReply(7, 3, ...BLOCK_SIZES) +
-        optionReply(7, 1),
-    );
-    expect(world.send(request({ type: FLUSH, cookie: 1n, offset: 0, length: 0 }))).toBe(
-      "67446698" + "00000000" + "0000000000000001",
-    );
-  });
-
-  test("LIST names all exports, ABORT is acknowledged and ends it", () => {
-    const world = new World();
-    world.stream.hex();
-    world.send([4, 3]);
-    expect(world.send(option(3))).toBe(
-      optionReply(3, 2, [4, 4], "disk") +
-        optionReply(3, 2, [4, 10], "ötherwise") +
-        optionReply(3, 1),
-    );
-    expect(world.send(option(2))).toBe(optionReply(2, 1));
-    expect(world.stream.isEnded).toBe(true);
-  });
-
-  test("structured replies, and base:allocation with them", () => {
-    const world = new World();
-    world.stream.hex();
-    world.send([4, 3]);
-    const query = (...queries: string[]): readonly Piece[] => [
-      ...([[4, 4], "disk", [4, queries.length]] as const),
-      ...queries.flatMap((text): Piece[] => [[4, text.length], text]),
-    ];
-    expect(errorOf(world.send(option(10, ...query("base:allocation"))))).toBe(INVALID);
-    expect(world.send(option(8))).toBe(optionReply(8, 1));
-    const allocation: Piece = "base:allocation";
-    for (const [queries, id] of [
-      [[], 0],
-      [["base:"], 0],
-      [["x:y", "base:allocation"], 0],
-    ] as const) {
-      expect(world.send(option(9, ...query(...queries)))).toBe(
-        optionReply(9, 4, [4, id], allocation) + optionReply(9, 1),
-      );
-    }
-    expect(world.send(option(9, ...query("x:")))).toBe(optionReply(9, 1));
-    expect(world.send(option(10, ...query("base:")))).toBe(optionReply(10, 1));
-    expect(world.send(option(10, ...query("base:allocation")))).toBe(
-      optionReply(10, 4, [4, 1], allocation) + optionReply(10, 1),
-    );
-    const about: readonly Piece[] = [
-      [2, 0],
-      [8, 64 * MIB],
-      [2, FLAGS_STRUCTURED],
-    ];
-    expect(world.send(option(7, [4, 0], [2, 0]))).toStartWith(optionReply(7, 3, ...about));
-    world.send(request({ type: BLOCK_STATUS, cookie: 1n, offset: 0, length: 4096 }));
-    expect(world.requests).toEqual(["7 0+4096"]);
-  });
-
-  test("contexts of another export than the one that is chosen do not count", () => {
-    const world = new World();
-    world.send([4, 3], option(8));
-    world.send(option(10, [4, 4], "disk", [4, 1], [4, 15], "base:allocation"));
-    world.send(option(7, [4, 10], "ötherwise", [2, 0]));
-    const reply = world.send(request({ type: BLOCK_STATUS, cookie: 1n, offset: 0, length: 4096 }));
-    expect(reply).toBe(
-      "668e33ef" + "0001" + "8001" + "0000000000000001" + "00000006" + "000000160000",
-    );
-  });
-
-  test("options that are unknown, malformed or for other exports are refused, and it goes on", () => {
-    const world = new World();
-    world.send([4, 3]);
-    const refusals: ReadonlyArray<readonly [Uint8Array, number]> = [
-      [option(0), UNSUP],
-      [option(4), UNSUP],
-      [option(11), UNSUP],
-      [option(0xffff_ffff, "data"), UNSUP],
-      [option(3, "x"), INVALID],
-      [option(8, "x"), INVALID],
-      [option(5), POLICY],
-      [option(7), INVALID],
-      [option(7, [4, 4], "disk"), INVALID],
-      [option(7, [4, 5], "disk", [2, 0]), INVALID],
-      [option(7, [4, 4], "disk", [2, 1]), INVALID],
-      [option(7, [4, 4], "disk", [2, 0], "x"), INVALID],
-      [option(7, [4, 0xffff_ffff], "disk", [2, 0]), INVALID],
-      [option(7, [4, 2], new Uint8Array([0xff, 0xfe]), [2, 0]), INVALID],
-      [option(6, [4, 4], "dusk", [2, 0]), UNKNOWN],
-      [option(7, [4, 5000], "n".repeat(5000), [2, 0]), INVALID],
-    ];
-    for (const [bytes, error] of refusals) expect(errorOf(world.send(bytes))).toBe(error);
-    expect(world.send(option(3))).not.toBe("");
-  });
-
-  test("an option of 4 GiB is thrown away as it comes, and refused", () => {
-    const world = new World();
-    world.send([4, 3]);
-    expect(world.send("IHAVEOPT", [4, 7], [4, 0xffff_ffff])).toBe("");
-    const chunk = new Uint8Array(64 * MIB);
-    for (let sent = 0; sent < 2 ** 32 - 1; ) {
-      const count = Math.min(chunk.length, 2 ** 32 - 1 - sent);
-      const reply = world.send(chunk.subarray(0, count));
-      sent += count;
-      if (sent < 2 ** 32 - 1) expect(reply).toBe("");
-      else expect(errorOf(reply)).toBe(TOO_BIG);
-    }
-    expect(world.send(option(8))).toBe(optionReply(8, 1));
-  });
-
-  test("a wrong magic, and options without end, close the stream", () => {
-    const wrong = new World();
-    wrong.send([4, 3], "IHAVEOPS", [4, 3], [4, 0]);
-    expect(wrong.isClosed).toBe(true);
-    const many = new World();
-    many.send([4, 3]);
-    for (let i = 0; i < 2000 && !many.isClosed; i += 1) many.send(option(3));
-    expect(many.isClosed).toBe(true);
-    const silent = new World();
-    silent.connection.tick(silent.clock.now() + 29_000);
-    expect(silent.isClosed).toBe(false);
-    silent.connection.tick(silent.clock.now() + 31_000);
-    expect(silent.isClosed).toBe(true);
-  });
-
-  test("many options in one chunk, of which the last ends with its header", () => {
-    const world = new World();
-    const options = Array.from({ length: 200 }, () => option(3));
-    world.send([4, 3], ...options);
-    const one = new World();
-    one.send([4, 3]);
-    expect(world.isClosed).toBe(false);
-    expect(world.send(option(8))).toBe(one.send(option(8)));
-  });
-
-  test("TLS where it is required comes before everything else", () => {
-    const world = new World("required");
-    world.send([4, 3]);
-    for (const bytes of [option(3), option(8), option(7, [4, 0], [2, 0])]) {
-      expect(errorOf(world.send(bytes))).toBe(TLS_REQD);
-    }
-    expect(world.send(option(5))).toBe(optionReply(5, 1));
-    expect(world.stream.isSecured).toBe(true);
-    world.connection.onOpen(world.stream);
-    expect(errorOf(world.send(option(5)))).toBe(INVALID);
-    expect(world.send(option(8))).toBe(optionReply(8, 1));
-    const named = new World("required");
-    named.send([4, 3], option(1, "disk"));
-    expect(named.stream.isEnded).toBe(true);
-  });
-
-  test("what comes in clear behind STARTTLS is not taken for secured", () => {
-    const world = new World("offered");
-    world.send([4, 3]);
-    world.send(option(5), option(7, [4, 0], [2, 0]));
-    expect(world.isClosed).toBe(true);
-    expect(world.stream.isSecured).toBe(false);
-  });
-
-  test("what was agreed upon in clear counts for nothing under TLS", () => {
-    const world = new World("offered");
-    const set = option(10, [4, 4], "disk", [4, 1], [4, 15], "base:allocation");
-    world.send([4, 3], option(8), set);
-    expect(world.send(option(5))).toBe(optionReply(5, 1));
-    world.connection.onOpen(world.stream);
-    expect(errorOf(world.send(set))).toBe(INVALID); // It needs structured replies.
-    world.send(option(7, [4, 4], "disk", [2, 0]));
-    expect(world.send(request({ ...one, type: READ }))).toBe(`6744669800000000${COOKIE}abab`);
-    expect(world.send(request({ ...one, type: READ, flags: 4 }))).toBe(`6744669800000016${COOKIE}`);
-  });
-
-  test("nobody is taken in while the node stops", () => {
-    const world = new World();
-    world.send([4, 3]);
-    world.isStopping = true;
-    expect(errorOf(world.send(option(7, [4, 0], [2, 0])))).toBe(SHUTDOWN);
-    expect(world.send(option(2))).toBe(optionReply(2, 1));
-  });
-});
-
 const COOKIE = "fedcba9876543210";
 const one = { cookie: 0xfedcba9876543210n, offset: 4096, length: 2 };
 
@@ -505,10 +118,36 @@ describe("the transmission", () => {
     expect(served).toBeLessThan(600);
     expect(world.connection.output.pendingBytes).toBeLessThan(3 * MIB);
     world.stream.room = Number.POSITIVE_INFINITY;
-    for (let i = 0; i < 20; i += 1) world.connection.onDrain();
+    world.connection.onDrain();
+    world.soon();
     expect(world.requests.length).toBe(2000);
     expect(world.stream.isPaused).toBe(false);
     expect(world.stream.written.length).toBe(2000 * (16 + 4096));
+  });
+
+  test("replies that were too many, and go out at once after all, hold nothing back", () => {
+    const world = new World().begin();
+    world.sendsWhole = true;
+    const read = request({ type: READ, cookie: 1n, offset: 0, length: 256 * 1024 });
+    world.send(...Array.from({ length: 20 }, () => read));
+    world.soon();
+    expect(world.requests.length).toBe(20);
+    expect(world.stream.isPaused).toBe(false);
+  });
+
+  test("what is left after a turn's work waits for the next, and what came meanwhile behind it", () => {
+    const world = new World().begin();
+    world.units = 1000;
+    const first = request({ type: FLUSH, cookie: 1n, offset: 0, length: 0 });
+    const second = request({ type: READ, cookie: 2n, offset: 0, length: 1 });
+    world.send(...Array.from({ length: 8 }, () => first));
+    expect(world.requests.length).toBe(5);
+    expect(world.stream.isPaused).toBe(true);
+    world.send(second);
+    expect(world.requests.length).toBe(5);
+    world.soon();
+    expect(world.requests).toEqual([...Array.from({ length: 8 }, () => "3 0+0"), "0 0+1"]);
+    expect(world.stream.isPaused).toBe(false);
   });
 
   test("requests that are kept hold back others, and replies go out in any order", () => {
@@ -571,6 +210,7 @@ describe("the transmission", () => {
     world.connection.stop();
     world.stream.room = Number.POSITIVE_INFINITY;
     world.connection.onDrain();
+    world.soon();
     expect(world.requests.length).toBe(served);
     const refused = 4 - served;
     expect(world.stream.written.length).toBe(served * (16 + MIB) + refused * 16);

@@ -10,7 +10,8 @@
  *
  * Bounded by bytes: while what is kept and what waits to be sent are more than
  * NBD_CONNECTION_BYTES_MAX, or the handler has no memory for a long request, nothing is served and
- * the stream is paused. So a client that never reads is no longer read from.
+ * the stream is paused. So a client that never reads is no longer read from. Bounded by work: after
+ * NBD_SLICE of it the rest of what was read waits for the next turn.
  *
  * A request that has been read whole is answered once, whatever happens, as long as there is a
  * stream. The stream is closed by the client, by a breach of the protocol, and when the node stops;
@@ -28,6 +29,7 @@ import {
   NBD_LONG_BYTES,
   NBD_OPTION_BYTES_MAX,
   NBD_OPTIONS_MAX,
+  NBD_SLICE,
 } from "../core/limits.ts";
 import type { Memory } from "../core/memory.ts";
 import type { Stream, StreamEvents, TlsMaterial } from "../net/transport.ts";
@@ -103,6 +105,8 @@ export class NbdConnection implements StreamEvents {
   private keptCount = 0;
   private keptBytes = 0;
   private isServing = false;
+  /** What this turn may still do, in the units of NBD_SLICE. */
+  private unitsLeft = 0;
   private isPaused = false;
   private isBlocked = false;
   private isSoon = false;
@@ -147,6 +151,11 @@ export class NbdConnection implements StreamEvents {
   keep(byteCount: number): void {
     this.keptCount += 1;
     this.keptBytes += byteCount;
+  }
+
+  /** What a request has cost of this turn, in the units of NBD_SLICE. */
+  spend(units: number): void {
+    this.unitsLeft -= units;
   }
 
   /** It has been answered, and its memory is free. */
@@ -224,16 +233,25 @@ export class NbdConnection implements StreamEvents {
 
   // What has been read.
 
+  /** Up to NBD_SLICE: others have their turn. */
   private serve(): void {
-    if (this.isServing) return;
+    if (this.isServing || this.isSoon) return; // It is done there, or will be.
     this.isServing = true;
-    while (this.hasRoom && this.step()) {
+    this.unitsLeft = NBD_SLICE;
+    while (this.mayServe && this.step()) {
       if (this.output.gatheredBytes >= GATHER_BYTES) this.flush();
     }
     this.isServing = false;
+    const isHeldBack = !this.mayServe;
     if (this.input.isEmpty) this.input.release();
     this.flush();
     this.pauseOrResume();
+    // What held it back may be gone with what was sent, and then no event follows.
+    if (isHeldBack && this.hasRoom) this.goOn();
+  }
+
+  private get mayServe(): boolean {
+    return this.unitsLeft > 0 && this.hasRoom;
   }
 
   /** Regardless of room: no more is read. */

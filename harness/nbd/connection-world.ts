@@ -1,0 +1,156 @@
+/**
+ * A connection of the NBD door by itself: its stream and who serves its requests are played, and
+ * what comes out is there to be looked at.
+ */
+import { HeapMemory } from "../../src/memory/heap-memory.ts";
+import { NbdConnection, type NbdHandler } from "../../src/nbd/connection.ts";
+import type { Device } from "../../src/nbd/device.ts";
+import type { TlsMode } from "../../src/nbd/handshake.ts";
+import { COMMAND, ERRNO } from "../../src/nbd/protocol.ts";
+import type { Request } from "../../src/nbd/request.ts";
+import type { Stream, TlsMaterial } from "../../src/net/transport.ts";
+import { SimClock } from "../sim/clock.ts";
+import { bytesOf, greetingOf, type Piece } from "./bare-client.ts";
+
+const MIB = 1024 * 1024;
+export const DISK: Device = { name: "disk", description: "a disk", byteCount: 64 * MIB };
+export const OTHER: Device = { name: "ötherwise", description: "another", byteCount: 4096 };
+const TLS: TlsMaterial = { authority: "", certificate: "", key: "" };
+
+/** The connection's end of a stream, and all that came out of it. */
+class FakeStream implements Stream {
+  readonly remote = "test";
+  written = new Uint8Array(0);
+  room = Number.POSITIVE_INFINITY;
+  isPaused = false;
+  isEnded = false;
+  isTerminated = false;
+  isSecured = false;
+  onTerminate: () => void = () => {};
+
+  write(bytes: Uint8Array, offset: number, byteCount: number): number {
+    const taken = Math.min(byteCount, this.room);
+    this.room -= taken;
+    this.written = bytesOf(this.written, bytes.subarray(offset, offset + taken));
+    return taken;
+  }
+
+  pause(): void {
+    this.isPaused = true;
+  }
+
+  resume(): void {
+    this.isPaused = false;
+  }
+
+  end(): void {
+    this.isEnded = true;
+  }
+
+  startTls(): void {
+    this.isSecured = true;
+  }
+
+  terminate(): void {
+    if (this.isTerminated) return;
+    this.isTerminated = true;
+    this.onTerminate();
+  }
+
+  hex(): string {
+    const text = Buffer.from(this.written).toString("hex");
+    this.written = new Uint8Array(0);
+    return text;
+  }
+}
+
+export class ConnectionWorld implements NbdHandler {
+  readonly clock = new SimClock();
+  readonly stream = new FakeStream();
+  readonly requests: string[] = [];
+  readonly kept: Array<{ type: number; cookieHi: number; cookieLo: number }> = [];
+  readonly connection: NbdConnection;
+  isStopping = false;
+  isClosed = false;
+  longBytes = 0;
+  longMax = 64 * MIB;
+  keepsRequests = false;
+  /** Of reads: in a buffer of its own. */
+  sendsWhole = false;
+  /** What each request costs of its turn. */
+  units = 0;
+
+  constructor(tls: TlsMode = "none") {
+    const world = this;
+    const settings = {
+      tls,
+      devices: () => [DISK, OTHER],
+      get isStopping(): boolean {
+        return world.isStopping;
+      },
+    };
+    const env = { clock: this.clock, memory: new HeapMemory() };
+    this.connection = new NbdConnection(env, this, settings, TLS);
+    this.stream.onTerminate = () => this.connection.onClose(this.stream, "closed here");
+    this.connection.onOpen(this.stream);
+  }
+
+  onDevice(): void {}
+
+  onRequest(connection: NbdConnection, it: Request): void {
+    const data = Buffer.from(it.bytes.subarray(it.at, it.at + it.dataBytes));
+    const shown = data.length <= 8 ? data.toString("hex") : `${data.length} bytes`;
+    this.requests.push(`${it.type} ${it.offset}+${it.byteCount} ${shown}`.trim());
+    if (it.byteCount > MIB && (it.type === COMMAND.READ || it.type === COMMAND.WRITE))
+      this.longBytes -= it.byteCount;
+    const { type, cookieHi, cookieLo } = it;
+    connection.spend(this.units);
+    if (this.keepsRequests) {
+      this.kept.push({ type, cookieHi, cookieLo });
+      connection.keep(it.byteCount);
+    } else if (type === COMMAND.READ) this.answerRead(connection, it);
+    else connection.replies.empty(it, ERRNO.OK);
+  }
+
+  takeLong(_: NbdConnection, byteCount: number): boolean {
+    if (this.longBytes + byteCount > this.longMax) return false;
+    this.longBytes += byteCount;
+    return true;
+  }
+
+  giveLong(byteCount: number): void {
+    this.longBytes -= byteCount;
+  }
+
+  onClosed(): void {
+    this.isClosed = true;
+  }
+
+  send(...pieces: readonly Piece[]): string {
+    this.connection.onData(this.stream, bytesOf(...pieces));
+    return this.stream.hex();
+  }
+
+  /** Up to the first request. */
+  begin(isStructured = false): this {
+    for (const bytes of greetingOf({ isStructured })) this.send(bytes);
+    return this;
+  }
+
+  soon(): void {
+    while (this.clock.step());
+  }
+
+  private answerRead({ output, replies }: NbdConnection, it: Request): void {
+    const headerBytes = replies.readHeaderBytes;
+    if (this.sendsWhole) {
+      const bytes = new Uint8Array(headerBytes + it.byteCount);
+      return output.addWhole({ bytes, at: 0, end: bytes.length, onWritten: () => {} });
+    }
+    output.reserve(headerBytes + it.byteCount);
+    replies.writeReadHeader(output.view, output.tail, it);
+    const at = output.tail + headerBytes;
+    output.bytes.fill(0xab, at, at + it.byteCount);
+    output.commit(headerBytes + it.byteCount);
+  }
+}
