@@ -106,6 +106,28 @@ test("a holder whose link was lost is asked again when the others have bad copie
   await sim.stop();
 });
 
+test("a page that is on its way when more copies are wanted has them, too", async () => {
+  const { sim, owner, lenders, pool } = await filled([{ ...OWNER, replicas: 1 }, LENDER, LENDER]);
+  const { ramster } = owner.node;
+  ramster.zcache.budget.setMarks(1, 0);
+  settle(sim);
+  for (const lender of lenders) sim.network.block(lender.host, owner.host);
+  for (let number = PAGES; number < PAGES + 100; number += 1) owner.put(pool, number, 1);
+  sim.until("some are on their way", () => owner.counter("frames_in_flight") > 20);
+  // Each lacks a copy, and nobody answers: all that are away already are known to by then.
+  ramster.setReplicas(2);
+  const away = owner.counter("remote_pers_pages");
+  sim.until("those that are away are looked at", () => owner.counter("pages_at_risk") === away);
+  for (const lender of lenders) sim.network.unblock(lender.host, owner.host);
+  sim.until("all that were on their way are away", () => owner.counter("frames_in_flight") === 0);
+  untilRepaired(sim, owner);
+  settle(sim);
+  expect(owner.counter("remote_pers_pages")).toBeGreaterThan(away);
+  expect(owner.counter("remote_copies")).toBe(2 * owner.counter("remote_pers_pages"));
+  checkAll(owner, pool);
+  await sim.stop();
+});
+
 test("an answer to what was copied speaks for no page that was put anew meanwhile", async () => {
   const { sim, owner, lenders, pool } = await filled([OWNER, LENDER, LENDER, LENDER, LENDER]);
   const [gone, slow] = lenders as [SimNode, SimNode];

@@ -256,6 +256,7 @@ export const DEFECTS: readonly Defect[] = [
   {
     name: "too-few-unnoticed",
     about: "a page that turns remote with fewer copies than are wanted by then stays so",
+    heldBy: { file: "harness/repair.test.ts", test: "a page that is on its way when more copies" },
     edits: [
       {
         file: REMOTIFY,
