@@ -4,7 +4,7 @@
  *     read    pages that are here go straight into the reply
  *     write   whole pages go straight from what was received into the store; of a part of a page
  *             the old page is read first
- *     trim    whole pages are freed, here and where they are; the rest is overwritten with zeros
+ *     trim    whole pages are freed, here and where they are; parts of pages stay
  *
  * What cannot be done in the same call goes on in NbdRunner.
  *

@@ -33,10 +33,14 @@ class World {
     this.sim = sim;
   }
 
-  static async start(settings: Partial<NodeConfig> = {}, seed = 5): Promise<World> {
+  static async start(
+    settings: Partial<NodeConfig> = {},
+    seed = 5,
+    lent = 64 * MIB,
+  ): Promise<World> {
     const sim = new SimCluster(seed);
     const own = { nbd: [NBD], exports: [DISK], target: 1, lendBytes: 0, ...settings };
-    await sim.start([own, { lendBytes: 64 * MIB }]);
+    await sim.start([own, { lendBytes: lent }]);
     return new World(sim);
   }
 
@@ -131,8 +135,11 @@ async function act(
     model.set(data, offset);
     expect((await client.ask(write(offset, data))).error).toBe(0);
   } else if (dice < 6) {
-    model.fill(0, offset, offset + length);
     const type = below(random, 2) === 0 ? TRIM : WRITE_ZEROES;
+    // Of what is trimmed only whole pages go.
+    const start = type === TRIM ? Math.ceil(offset / PAGE_BYTES) * PAGE_BYTES : offset;
+    const stop = offset + length - (type === TRIM ? (offset + length) % PAGE_BYTES : 0);
+    if (start < stop) model.fill(0, start, stop);
     const flags = type === WRITE_ZEROES ? (below(random, 2) === 0 ? 2 : 16) : 0;
     expect((await client.ask({ type, flags, offset, length })).error).toBe(0);
   } else if (dice < 7) {
@@ -355,6 +362,72 @@ test("writes are ENOSPC when everything is full, which is logged before", async 
   expect(log.match(/Cannot store pages of NBD exports/g)?.length).toBe(1);
   expect(log.match(/% of what there is for pages is used/g)?.length).toBe(1);
   expect(world.sim.node(0).node.admin.stats()).toContain('"nbd_enospc":');
+  await world.stop();
+});
+
+test("a part of a page that cannot be written at a full store leaves the rest as it was", async () => {
+  const world = await World.start({ memoryBytes: MIB }, 5, 8 * MIB);
+  const client = await world.connect();
+  const { node } = world.sim.node(0);
+  const random = new SeededRandom(6); // Nothing of it compresses.
+  const pages: Uint8Array[] = [];
+  for (let page = 0, refused = 0; refused === 0; page += 1) {
+    const data = new Uint8Array(PAGE_BYTES).map(() => random.u32());
+    const { error } = await world.wait(client.ask(write(page * PAGE_BYTES, data)));
+    if (error === 0) pages.push(data);
+    else refused += 1;
+  }
+  const { remote_pers_pages } = world.sim.node(0).counters;
+  expect(remote_pers_pages).toBeGreaterThan(1000);
+  expect(pages.length).toBeGreaterThan(remote_pers_pages ?? 0);
+  let refused = 0;
+  for (const [i, page] of pages.entries()) {
+    if (i % 13 !== 0) continue;
+    const at = i * PAGE_BYTES + 1000;
+    const part = new Uint8Array(500).fill(i);
+    const type = [WRITE, WRITE_ZEROES, TRIM][i % 3] ?? WRITE;
+    const asked = type === WRITE ? write(at, part) : { type, offset: at, length: 500 };
+    const { error } = await world.wait(client.ask(asked));
+    refused += Number(error !== 0);
+    if (error !== 0) expect([type, error]).toEqual([type === TRIM ? 0 : type, ERRNO.ENOSPC]);
+    else if (type !== TRIM) page.set(type === WRITE ? part : new Uint8Array(500), 1000);
+    const { data } = await world.wait(client.ask(read(i * PAGE_BYTES, PAGE_BYTES)));
+    expect(Buffer.compare(data, page)).toBe(0);
+  }
+  expect(refused).toBeGreaterThan(10);
+  expect(node.nbdDoor.waitingCount).toBe(0);
+  await world.stop();
+});
+
+test("a change of a page whose holder is away keeps none waiting but those of that page", async () => {
+  const world = await World.start({ ioTimeoutMs: 20_000, memoryBytes: MIB });
+  const { sim } = world;
+  const client = await world.connect();
+  await fill(world, client);
+  const { ramster } = sim.node(0).node;
+  sim.network.block(sim.node(1).host, sim.node(0).host);
+  // All frames are on their way, so that what changes a part of a page is parked at first.
+  const whole = bytesFrom(new SeededRandom(4), MIB);
+  const asked = [client.ask(write(8 * MIB, whole)), client.ask(write(9 * MIB, whole))];
+  sim.clock.runUntil(() => !ramster.hasFrame, 1000);
+  expect(ramster.hasFrame).toBe(false);
+  const parts = [0, 1].map(() => client.ask(write(100, new Uint8Array(10))));
+  const behind = client.ask(write(10 * MIB, whole));
+  sim.network.unblock(sim.node(1).host, sim.node(0).host);
+  // The frames come free, and what was away stays so.
+  const { get } = ramster;
+  ramster.get = (handle, ...rest) => {
+    const isAway = handle.index === 0 && (handle.oid0lo & 0xff) === 0;
+    return isAway && rest[3] !== null ? STATUS.UNREACHABLE : get.call(ramster, handle, ...rest);
+  };
+  const before = sim.clock.now();
+  expect((await world.wait(Promise.all([...asked, behind]))).map(({ error }) => error)).toEqual([
+    0, 0, 0,
+  ]);
+  expect(sim.clock.now() - before).toBeLessThan(5000);
+  // The second one waits for the first: for as long as any may, and no longer.
+  expect((await world.wait(Promise.all(parts))).map(({ error }) => error)).toEqual([5, 5]);
+  expect(sim.clock.now() - before).toBeLessThan(21_000);
   await world.stop();
 });
 

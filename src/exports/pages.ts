@@ -2,13 +2,13 @@
  * NbdPages: one page of an export at a time, as far as that can be done at once.
  *
  * A part of a page is written over what the page held: that is read first, so it must be here, or
- * be given (`old`).
+ * be given (`old`). Of what is trimmed parts of pages stay as they are.
  *
  * Not here: what to do about pages that are away, or no frame (runner.ts).
  */
 import { PAGE_BYTES } from "../core/limits.ts";
 import type { Memory } from "../core/memory.ts";
-import { STATUS } from "../core/status.ts";
+import { STATUS, type Status } from "../core/status.ts";
 import { COMMAND, COMMAND_FLAG, ERRNO, type Errno } from "../nbd/protocol.ts";
 import type { Ramster } from "../ramster/ramster.ts";
 import type { NbdCounters } from "./counters.ts";
@@ -48,7 +48,9 @@ export class NbdPages {
   private readonly ramster: Ramster;
   private readonly counters: NbdCounters;
   private readonly room: NbdRoom;
-  private readonly scratch = new Uint8Array(PAGE_BYTES);
+  /** What a page holds of which a part is written, and what it is to hold. */
+  private readonly before = new Uint8Array(PAGE_BYTES);
+  private readonly after = new Uint8Array(PAGE_BYTES);
   private readonly zeros = new Uint8Array(PAGE_BYTES);
 
   constructor(parts: {
@@ -71,24 +73,26 @@ export class NbdPages {
     const isWhole = to - from === PAGE_BYTES;
     const isWrite = change.type === COMMAND.WRITE;
     const frees = !isWrite && (change.flags & COMMAND_FLAG.NO_HOLE) === 0;
-    if (isWhole && frees) return this.free(exp, page);
+    if (frees && isWhole) return this.free(exp, page);
+    // What is trimmed is what nobody cares for: not worth a fetch, nor a frame.
+    if (change.type === COMMAND.TRIM) return STEP.NOTHING;
+    if (frees && !this.isThere(exp, page)) return STEP.NOTHING;
     if (!this.room.mayPut()) return STEP.NO_FRAME;
     if (isWhole && !isWrite) return this.put(exp, page, this.zeros, 0);
     if (isWhole) return this.put(exp, page, change.bytes, change.at + (start - change.offset));
-    const { scratch } = this;
-    const status =
-      old === null ? this.ramster.get(exp.at(page), -1, scratch, 0, null, 0) : STATUS.OK;
-    if (status === STATUS.PENDING) return STEP.AWAY;
-    if (status === STATUS.NOT_FOUND) {
-      if (frees) return STEP.NOTHING;
-      scratch.fill(0);
-    } else if (status !== STATUS.OK) return this.failed(errnoOf(status));
-    if (old !== null) this.memory.copy(scratch, 0, old, 0, PAGE_BYTES);
+    const { before, after } = this;
+    if (old === null) {
+      const status = this.ramster.get(exp.at(page), -1, before, 0, null, 0);
+      if (status === STATUS.PENDING) return STEP.AWAY;
+      if (status === STATUS.NOT_FOUND) before.fill(0);
+      else if (status !== STATUS.OK) return this.failed(errnoOf(status));
+    } else this.memory.copy(before, 0, old, 0, PAGE_BYTES);
+    this.memory.copy(after, 0, before, 0, PAGE_BYTES);
     if (isWrite) {
       const sourceAt = change.at + (from - change.offset);
-      this.memory.copy(scratch, from - start, change.bytes, sourceAt, to - from);
-    } else scratch.fill(0, from - start, to - start);
-    return this.put(exp, page, scratch, 0);
+      this.memory.copy(after, from - start, change.bytes, sourceAt, to - from);
+    } else after.fill(0, from - start, to - start);
+    return this.putPart(exp, page);
   }
 
   /** Frees all pages of an object, here and elsewhere. */
@@ -112,12 +116,34 @@ export class NbdPages {
     // A put that is refused leaves nothing, and nothing would read as zeros.
     const isOverwrite = !this.ramster.hasFrame && this.isThere(exp, page);
     const status = this.ramster.put(exp.at(page), bytes, at);
-    if (status === STATUS.OK) {
-      this.counters.frontswap_succ_stores += 1;
-      return STEP.DONE;
-    }
-    this.counters.frontswap_failed_stores += 1;
+    if (status === STATUS.OK) return this.stored();
     if (isOverwrite) this.ramster.devicePages.lose(exp.at(page));
+    return this.refused(status);
+  }
+
+  /**
+   * Puts `after` over `before`. The rest of the page is none of the request's business: where there
+   * is no room for `after`, the page stays what it was.
+   */
+  private putPart(exp: NbdExport, page: number): Step {
+    const { ramster, before } = this;
+    if (ramster.hasFrame || !this.isThere(exp, page)) return this.put(exp, page, this.after, 0);
+    // Its copies are freed before it is put, and here is no room to have it back.
+    if (ramster.devicePages.versionAway(exp.at(page)) !== 0) return this.refused(STATUS.NO_ROOM);
+    const status = ramster.put(exp.at(page), this.after, 0);
+    if (status === STATUS.OK) return this.stored();
+    // It fits where it was.
+    if (ramster.put(exp.at(page), before, 0) !== STATUS.OK) ramster.devicePages.lose(exp.at(page));
+    return this.refused(status);
+  }
+
+  private stored(): Step {
+    this.counters.frontswap_succ_stores += 1;
+    return STEP.DONE;
+  }
+
+  private refused(status: Status): Step {
+    this.counters.frontswap_failed_stores += 1;
     if (status === STATUS.NO_ROOM) this.room.refused();
     return this.failed(errnoOf(status));
   }

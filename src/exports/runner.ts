@@ -47,7 +47,7 @@ export interface RunnerParts {
 export class NbdRunner implements GetSink {
   private readonly parts: RunnerParts;
   private readonly works: NbdWorks;
-  /** Changes that wait for frames. */
+  /** Changes that wait for frames, and for nothing else. */
   private readonly parked = new Set<NbdWork>();
   private due: NbdWork[] = [];
   private readonly onSoon = (): void => this.runDue();
@@ -106,10 +106,9 @@ export class NbdRunner implements GetSink {
     if (this.count === 0) return;
     const now = this.parts.clock.now();
     for (const work of this.works.unanswered()) {
-      if (work.again.length > 0) this.askAgain(work, now);
-    }
-    for (const work of [...this.parked]) {
-      if (now >= work.deadlineMs) this.finish(work, ERRNO.EIO);
+      const isIdle = work.isBlocked || this.parked.has(work);
+      if (isIdle && now >= work.deadlineMs) this.finish(work, ERRNO.EIO);
+      else if (work.again.length > 0) this.askAgain(work, now);
     }
     this.goOnWithParked();
   }
@@ -188,8 +187,10 @@ export class NbdRunner implements GetSink {
         return;
       }
       if (step === STEP.FAILED) return this.finish(work, pages.error);
-      if (step === STEP.AWAY) this.ask(work, work.next);
-      else {
+      if (step === STEP.AWAY) {
+        this.parked.delete(work); // What it waits for now is nobody else's concern.
+        this.ask(work, work.next);
+      } else {
         work.next += 1;
         work.hasEdge = false;
         units -= step === STEP.NOTHING ? UNITS.LOOK : work.frees ? UNITS.FREE : UNITS.WRITE;
