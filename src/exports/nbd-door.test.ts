@@ -12,58 +12,16 @@ import {
   WRITE,
   WRITE_ZEROES,
 } from "../../harness/nbd/bare-client.ts";
+import { DISK, NBD, DoorWorld as World } from "../../harness/nbd/door-world.ts";
 import { SimCluster } from "../../harness/sim/cluster.ts";
 import { drive } from "../../harness/sim/drive.ts";
 import { PAGE_BYTES } from "../core/limits.ts";
 import { below, SeededRandom } from "../core/random.ts";
 import { STATUS, type Status } from "../core/status.ts";
 import { ERRNO } from "../nbd/protocol.ts";
-import type { Address } from "../net/address.ts";
-import type { NodeConfig } from "../node/config.ts";
 import { errnoOf } from "./errors.ts";
 
 const MIB = 1024 * 1024;
-const NBD: Address = { kind: "tcp", host: "10.0.0.0", port: 10809 };
-const DISK = { name: "disk", byteCount: 16 * MIB };
-
-class World {
-  readonly sim: SimCluster;
-
-  private constructor(sim: SimCluster) {
-    this.sim = sim;
-  }
-
-  static async start(
-    settings: Partial<NodeConfig> = {},
-    seed = 5,
-    lent = 64 * MIB,
-  ): Promise<World> {
-    const sim = new SimCluster(seed);
-    const own = { nbd: [NBD], exports: [DISK], target: 1, lendBytes: 0, ...settings };
-    await sim.start([own, { lendBytes: lent }]);
-    return new World(sim);
-  }
-
-  wait<T>(promise: Promise<T>): Promise<T> {
-    return drive(this.sim.clock, promise);
-  }
-
-  async connect(isStructured = true, host = "program"): Promise<BareClient> {
-    const client = new BareClient();
-    this.sim.network.transport(host).connect(NBD, client);
-    await this.wait(client.negotiate({ isStructured }));
-    return client;
-  }
-
-  get door() {
-    return this.sim.node(0).node.nbdDoor;
-  }
-
-  async stop(): Promise<void> {
-    this.sim.node(0).verify();
-    await this.sim.stop();
-  }
-}
 
 function bytesFrom(random: SeededRandom, byteCount: number): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(byteCount);

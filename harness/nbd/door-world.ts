@@ -1,0 +1,51 @@
+/**
+ * The NBD door of a whole node under virtual time: node 0 has an export, node 1 lends.
+ */
+import type { Address } from "../../src/net/address.ts";
+import type { NodeConfig } from "../../src/node/config.ts";
+import { SimCluster } from "../sim/cluster.ts";
+import { drive } from "../sim/drive.ts";
+import { BareClient } from "./bare-client.ts";
+
+const MIB = 1024 * 1024;
+export const NBD: Address = { kind: "tcp", host: "10.0.0.0", port: 10809 };
+export const DISK = { name: "disk", byteCount: 16 * MIB };
+
+export class DoorWorld {
+  readonly sim: SimCluster;
+
+  private constructor(sim: SimCluster) {
+    this.sim = sim;
+  }
+
+  static async start(
+    settings: Partial<NodeConfig> = {},
+    seed = 5,
+    lent = 64 * MIB,
+  ): Promise<DoorWorld> {
+    const sim = new SimCluster(seed);
+    const own = { nbd: [NBD], exports: [DISK], target: 1, lendBytes: 0, ...settings };
+    await sim.start([own, { lendBytes: lent }]);
+    return new DoorWorld(sim);
+  }
+
+  wait<T>(promise: Promise<T>): Promise<T> {
+    return drive(this.sim.clock, promise);
+  }
+
+  async connect(isStructured = true, host = "program"): Promise<BareClient> {
+    const client = new BareClient();
+    this.sim.network.transport(host).connect(NBD, client);
+    await this.wait(client.negotiate({ isStructured }));
+    return client;
+  }
+
+  get door() {
+    return this.sim.node(0).node.nbdDoor;
+  }
+
+  async stop(): Promise<void> {
+    this.sim.node(0).verify();
+    await this.sim.stop();
+  }
+}
