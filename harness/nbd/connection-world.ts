@@ -2,6 +2,7 @@
  * A connection of the NBD door by itself: its stream and who serves its requests are played, and
  * what comes out is there to be looked at.
  */
+import { NBD_TICK_MS } from "../../src/core/limits.ts";
 import { HeapMemory } from "../../src/memory/heap-memory.ts";
 import { NbdConnection, type NbdHandler } from "../../src/nbd/connection.ts";
 import type { Device } from "../../src/nbd/device.ts";
@@ -141,11 +142,22 @@ export class ConnectionWorld implements NbdHandler {
     while (this.clock.step());
   }
 
+  /** So much time goes by, in which the door looks after its connections. */
+  tickFor(ms: number, isLongShort: boolean): void {
+    const end = this.clock.now() + ms;
+    while (this.clock.now() < end && !this.isClosed) {
+      this.clock.run(this.clock.now() + NBD_TICK_MS);
+      this.connection.tick(this.clock.now(), isLongShort);
+    }
+  }
+
   private answerRead({ output, replies }: NbdConnection, it: Request): void {
     const headerBytes = replies.readHeaderBytes;
     if (this.sendsWhole) {
       const bytes = new Uint8Array(headerBytes + it.byteCount);
-      return output.addWhole({ bytes, at: 0, end: bytes.length, onWritten: () => {} });
+      const longBytes = it.byteCount > MIB ? it.byteCount : 0;
+      const onWritten = () => {};
+      return output.addWhole({ bytes, at: 0, end: bytes.length, longBytes, onWritten });
     }
     output.reserve(headerBytes + it.byteCount);
     replies.writeReadHeader(output.view, output.tail, it);

@@ -1,15 +1,30 @@
 /**
  * The NBD door of a whole node under virtual time: node 0 has an export, node 1 lends.
  */
+
+import { assert } from "../../src/core/assert.ts";
+import { SeededRandom } from "../../src/core/random.ts";
 import type { Address } from "../../src/net/address.ts";
 import type { NodeConfig } from "../../src/node/config.ts";
 import { SimCluster } from "../sim/cluster.ts";
 import { drive } from "../sim/drive.ts";
-import { BareClient } from "./bare-client.ts";
+import { BareClient, READ, WRITE } from "./bare-client.ts";
 
 const MIB = 1024 * 1024;
 export const NBD: Address = { kind: "tcp", host: "10.0.0.0", port: 10809 };
 export const DISK = { name: "disk", byteCount: 16 * MIB };
+
+/** Half of it compresses. */
+export function bytesFrom(random: SeededRandom, byteCount: number): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(byteCount);
+  for (let at = 0; at < byteCount; at += 1) bytes[at] = at % 512 < 256 ? 7 : random.u32();
+  return bytes;
+}
+
+export const write = (offset: number, data: Uint8Array) => {
+  return { type: WRITE, offset, length: data.length, data };
+};
+export const read = (offset: number, length: number) => ({ type: READ, offset, length });
 
 export class DoorWorld {
   readonly sim: SimCluster;
@@ -38,6 +53,14 @@ export class DoorWorld {
     this.sim.network.transport(host).connect(NBD, client);
     await this.wait(client.negotiate({ isStructured }));
     return client;
+  }
+
+  /** Writes all of the export: each MiB is of the seed that is its offset + 1. */
+  async fill(client: BareClient): Promise<void> {
+    for (let at = 0; at < DISK.byteCount; at += MIB) {
+      const data = bytesFrom(new SeededRandom(at + 1), MIB);
+      assert((await this.wait(client.ask(write(at, data)))).error === 0);
+    }
   }
 
   get door() {

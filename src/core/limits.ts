@@ -361,6 +361,12 @@ export const NBD_OPTION_BYTES_MAX = 64 * 1024;
 export const NBD_OPTIONS_MAX = 1024;
 /** From the connection to the choice of an export. A person may type them. */
 export const NBD_HANDSHAKE_TIMEOUT_MS = 30_000;
+/**
+ * While others wait for memory for long requests, who holds some has to send, or read, so much in
+ * so long: a client that is stopped would keep it for ever.
+ */
+export const NBD_STALL_BYTES = 1024 * 1024;
+export const NBD_STALL_TIMEOUT_MS = 30_000;
 /** How often waiting requests are looked at: pages to ask for again, time limits. */
 export const NBD_TICK_MS = 100;
 /**

@@ -18,7 +18,6 @@ import type { Clock, TimerId } from "../core/clock.ts";
 import {
   GOODBYE_TIMEOUT_MS,
   NBD_CONNECTIONS_MAX,
-  NBD_LONG_BYTES_MAX,
   NBD_TICK_MS,
   PAGE_BYTES,
 } from "../core/limits.ts";
@@ -33,6 +32,7 @@ import type { Ramster } from "../ramster/ramster.ts";
 import { NbdCounters } from "./counters.ts";
 import { type ExportConfig, NbdExport, OBJECTS_PER_EXPORT } from "./export.ts";
 import { NbdIo } from "./io.ts";
+import { LongMemory } from "./long-memory.ts";
 import { NbdPages } from "./pages.ts";
 import { NbdPrefetch } from "./prefetch.ts";
 import { NbdRoom } from "./room.ts";
@@ -77,9 +77,7 @@ export class NbdDoor implements NbdHandler {
   private readonly listeners: Listener[] = [];
   private readonly connections = new Set<NbdConnection>();
   private isStopping = false;
-  private longBytes = 0;
-  /** Connections that wait for memory for a long request. */
-  private readonly waitingForLong = new Set<NbdConnection>();
+  private readonly longMemory = new LongMemory();
   private timer: TimerId | null = null;
   private onEmpty: () => void = () => {};
 
@@ -174,7 +172,7 @@ export class NbdDoor implements NbdHandler {
     if (this.exports.length === 0) return;
     Object.assign(into, this.counters);
     into.nbd_waiting_count = this.waitingCount;
-    into.nbd_long_bytes_used = this.longBytes;
+    into.nbd_long_bytes_used = this.longMemory.usedBytes;
     into.space_percent_used = this.room.percentUsed;
     into.space_warn_count = Number(this.room.isAboveMark);
   }
@@ -192,24 +190,17 @@ export class NbdDoor implements NbdHandler {
   }
 
   takeLong(connection: NbdConnection, byteCount: number): boolean {
-    const isFree = this.longBytes + byteCount <= NBD_LONG_BYTES_MAX;
-    if (isFree) this.longBytes += byteCount;
-    else this.waitingForLong.add(connection);
-    return isFree;
+    return this.longMemory.take(connection, byteCount);
   }
 
   giveLong(byteCount: number): void {
-    this.longBytes -= byteCount;
-    assert(this.longBytes >= 0);
-    const waiting = [...this.waitingForLong];
-    this.waitingForLong.clear();
-    for (const connection of waiting) connection.goOn();
+    this.longMemory.give(byteCount);
   }
 
   onClosed(connection: NbdConnection, reason: string): void {
     this.connections.delete(connection);
     this.counters.nbd_connections = this.connections.size;
-    this.waitingForLong.delete(connection);
+    this.longMemory.leave(connection);
     this.runner.drop(connection);
     if (connection.device !== null) {
       exportOf(connection).connectionCount -= 1;
@@ -253,7 +244,8 @@ export class NbdDoor implements NbdHandler {
     const now = this.parts.clock.now();
     this.runner.tick();
     this.room.look();
-    for (const connection of [...this.connections]) connection.tick(now);
+    const { isShort } = this.longMemory;
+    for (const connection of [...this.connections]) connection.tick(now, isShort);
   }
 }
 

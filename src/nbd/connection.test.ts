@@ -12,6 +12,7 @@ import {
   WRITE_ZEROES,
 } from "../../harness/nbd/bare-client.ts";
 import { ConnectionWorld as World } from "../../harness/nbd/connection-world.ts";
+import { GOODBYE_TIMEOUT_MS, NBD_STALL_TIMEOUT_MS } from "../core/limits.ts";
 import { ERRNO } from "./protocol.ts";
 
 const MIB = 1024 * 1024;
@@ -184,6 +185,39 @@ describe("the transmission", () => {
     expect(world.requests).toEqual([`0 0+${4 * MIB}`, "0 0+1"]);
   });
 
+  test("a client that stands still with memory that others wait for is cut off", () => {
+    const half = request({ ...one, type: WRITE, length: 2 * MIB, data: new Uint8Array(MIB) });
+    for (const what of ["write", "read"]) {
+      const world = new World().begin();
+      if (what === "read") {
+        world.sendsWhole = true;
+        world.stream.room = 100;
+        world.send(request({ ...one, type: READ, length: 2 * MIB }));
+      } else world.send(half);
+      world.tickFor(10 * NBD_STALL_TIMEOUT_MS, false);
+      expect({ what, isClosed: world.isClosed }).toEqual({ what, isClosed: false });
+      world.tickFor(NBD_STALL_TIMEOUT_MS + 1000, true);
+      expect({ what, isClosed: world.isClosed }).toEqual({ what, isClosed: true });
+      expect(world.longBytes).toBe(0);
+    }
+  });
+
+  test("one that goes on slowly, or only waits itself, is not", () => {
+    const slow = new World().begin();
+    slow.send(request({ ...one, type: WRITE, length: 9 * MIB }));
+    for (let i = 0; i < 8; i += 1) {
+      slow.tickFor(NBD_STALL_TIMEOUT_MS - 1000, true);
+      slow.send(new Uint8Array(MIB));
+    }
+    expect(slow.isClosed).toBe(false);
+    const kept = new World().begin();
+    kept.keepsRequests = true;
+    kept.send(request({ ...one, type: READ, length: 4 * MIB }));
+    kept.send(request({ ...one, type: WRITE, length: 4 * MIB }));
+    kept.tickFor(10 * NBD_STALL_TIMEOUT_MS, true);
+    expect(kept.isClosed).toBe(false);
+  });
+
   test("DISC ends the stream once what is kept is answered, without a reply of its own", () => {
     const world = new World().begin();
     world.keepsRequests = true;
@@ -197,6 +231,28 @@ describe("the transmission", () => {
     world.soon();
     expect(world.stream.hex()).toBe("67446698" + "00000000" + "0000000000000007");
     expect(world.stream.isEnded).toBe(true);
+  });
+
+  test("what is under way at DISC is answered however long it takes, and read as slowly", () => {
+    const world = new World().begin();
+    world.keepsRequests = true;
+    world.stream.room = 0;
+    world.send(request({ ...one, type: TRIM }), request({ ...one, type: DISC }));
+    world.tickFor(100 * GOODBYE_TIMEOUT_MS, false);
+    for (const it of world.kept)
+      world.connection.replies.empty({ ...it, offset: 0, byteCount: 0 }, ERRNO.OK);
+    world.connection.release(one.length);
+    for (let i = 0; i < 16; i += 1) {
+      world.stream.room = 1;
+      world.connection.onDrain();
+      world.soon();
+      world.tickFor(GOODBYE_TIMEOUT_MS / 2, false);
+      expect({ i, isClosed: world.isClosed }).toEqual({ i, isClosed: false });
+    }
+    expect(world.stream.hex()).toBe(`6744669800000000${COOKIE}`);
+    expect(world.stream.isEnded).toBe(true);
+    world.tickFor(2 * GOODBYE_TIMEOUT_MS, false);
+    expect(world.isClosed).toBe(true);
   });
 
   test("when the node stops each request that was read is answered, and the stream ends", () => {

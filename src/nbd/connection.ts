@@ -14,8 +14,8 @@
  * NBD_SLICE of it the rest of what was read waits for the next turn.
  *
  * A request that has been read whole is answered once, whatever happens, as long as there is a
- * stream. The stream is closed by the client, by a breach of the protocol, and when the node stops;
- * never because a request failed.
+ * stream. The stream is closed by the client, by a breach of the protocol, when the node stops, and
+ * when the client stands still with memory that others wait for; never because a request failed.
  *
  * Not here: what requests do (exports/nbd-door.ts), sockets.
  */
@@ -30,8 +30,11 @@ import {
   NBD_OPTION_BYTES_MAX,
   NBD_OPTIONS_MAX,
   NBD_SLICE,
+  NBD_STALL_BYTES,
+  NBD_STALL_TIMEOUT_MS,
 } from "../core/limits.ts";
 import type { Memory } from "../core/memory.ts";
+import { freeChunk } from "../net/chunks.ts";
 import type { Stream, StreamEvents, TlsMaterial } from "../net/transport.ts";
 import type { Device } from "./device.ts";
 import { Handshake, type HandshakeSettings } from "./handshake.ts";
@@ -112,7 +115,9 @@ export class NbdConnection implements StreamEvents {
   private isSoon = false;
   /** Nothing is written any more. */
   private isEnded = false;
+  /** When the time limit of this phase began, and the bytes that have come and gone since. */
   private sinceMs: number;
+  private movedBytes = 0;
   // Made once: a closure a call would be an allocation a call.
   private readonly onSoon = (): void => {
     this.isSoon = false;
@@ -183,11 +188,14 @@ export class NbdConnection implements StreamEvents {
     this.goOn();
   }
 
-  /** Called now and then: time limits, and memory that is not used. */
-  tick(now: number): void {
-    if (this.phase < REQUEST && now - this.sinceMs > NBD_HANDSHAKE_TIMEOUT_MS) this.cut();
-    else if (this.phase === ENDING && now - this.sinceMs > GOODBYE_TIMEOUT_MS) this.cut();
-    else this.output.trim();
+  /**
+   * Called now and then: time limits, and memory that is not used. `isLongShort`: others wait for
+   * memory for long requests.
+   */
+  tick(now: number, isLongShort: boolean): void {
+    if (this.isOnTime) this.startLimit(now);
+    else if (now - this.sinceMs > this.limitMs(isLongShort)) return this.cut();
+    this.output.trim();
   }
 
   /** Drops the stream at once. */
@@ -210,8 +218,9 @@ export class NbdConnection implements StreamEvents {
   }
 
   onData(_stream: Stream, chunk: Uint8Array): void {
-    if (this.phase >= ENDING) return;
+    if (this.phase >= ENDING) return freeChunk(chunk);
     if (this.phase === SECURING) return this.cut(); // It would be taken for secured.
+    this.movedBytes += chunk.byteLength;
     this.input.push(chunk);
     this.serve();
   }
@@ -322,6 +331,7 @@ export class NbdConnection implements StreamEvents {
         return true;
       case "transmit":
         this.phase = REQUEST;
+        this.startLimit(this.clock.now());
         this.replies.isStructured = handshake.isStructured;
         this.handler.onDevice(this);
         return true;
@@ -419,7 +429,7 @@ export class NbdConnection implements StreamEvents {
   private end(): void {
     if (this.phase >= ENDING) return;
     this.phase = ENDING;
-    this.sinceMs = this.clock.now();
+    this.startLimit(this.clock.now());
     if (this.longBytes > 0) this.handler.giveLong(this.longBytes);
     this.longBytes = 0;
     this.input.drop();
@@ -428,10 +438,36 @@ export class NbdConnection implements StreamEvents {
   private flush(): void {
     const { stream } = this;
     if (stream === null || this.isEnded || this.isBlocked || this.phase === SECURING) return;
+    const { pendingBytes } = this.output;
     this.isBlocked = !this.output.flush(stream);
+    this.movedBytes += pendingBytes - this.output.pendingBytes;
     if (this.isBlocked || this.phase !== ENDING || this.keptCount > 0) return;
     this.isEnded = true;
     stream.end();
+  }
+
+  private startLimit(now: number): void {
+    this.sinceMs = now;
+    this.movedBytes = 0;
+  }
+
+  /** How long this phase may take, or the client may stand still in it. */
+  private limitMs(isLongShort: boolean): number {
+    if (this.phase < REQUEST) return NBD_HANDSHAKE_TIMEOUT_MS;
+    if (this.phase === ENDING) return GOODBYE_TIMEOUT_MS;
+    return isLongShort ? NBD_STALL_TIMEOUT_MS : Number.POSITIVE_INFINITY;
+  }
+
+  /** Whether the client does its part, or it is not its turn. */
+  private get isOnTime(): boolean {
+    if (this.phase < REQUEST) return false;
+    if (this.phase === ENDING) return this.keptCount > 0 || this.movedBytes > 0;
+    return !this.holdsLong || this.movedBytes >= NBD_STALL_BYTES;
+  }
+
+  /** Whether memory for a long request is free only once the client has sent, or read. */
+  private get holdsLong(): boolean {
+    return (this.longBytes > 0 && this.hasRoom) || this.output.hasLong;
   }
 
   private pauseOrResume(): void {

@@ -18,6 +18,8 @@ export interface WholeReply {
   readonly bytes: Uint8Array;
   readonly at: number;
   readonly end: number;
+  /** What it holds of the memory for long requests. */
+  readonly longBytes: number;
   /** It is in the hands of the operating system, or will never be: the buffer is free. */
   onWritten(): void;
 }
@@ -49,6 +51,11 @@ export class Output {
 
   get gatheredBytes(): number {
     return this.tail - this.head;
+  }
+
+  /** Whether it holds memory for long requests. */
+  get hasLong(): boolean {
+    return this.wholes.some((reply) => reply.longBytes > 0);
   }
 
   /** Makes room for `byteCount` bytes at `tail`; `commit` adds those that were written. */
