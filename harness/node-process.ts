@@ -7,6 +7,7 @@
  *
  * Not here: which nodes there are and who is whose peer (stress/supervisor.ts, processes.test.ts).
  */
+import { readFileSync } from "node:fs";
 
 /** From start to the ready line. Generous: many nodes start at once on few cores. */
 const READY_TIMEOUT_MS = 30_000;
@@ -112,4 +113,18 @@ export class NodeProcess {
     }
     if (unfinished !== "") this.stderr.push(unfinished);
   }
+}
+
+/** What the kernel says of the memory of any process. */
+export function memoryOf(pid: number) {
+  const status = readFileSync(`/proc/${pid}/status`, "utf8");
+  const bytes = (name: string): number => {
+    return 1024 * Number(new RegExp(`^${name}:\\s+(\\d+) kB`, "m").exec(status)?.[1]);
+  };
+  return {
+    residentBytes: bytes("VmRSS"),
+    /** Of that, what lies in no file. */
+    anonymousBytes: bytes("RssAnon"),
+    lockedBytes: bytes("VmLck"),
+  };
 }

@@ -5,6 +5,7 @@
  */
 import { expect, test } from "bun:test";
 import { readdirSync, readFileSync } from "node:fs";
+import { memoryOf } from "./node-process.ts";
 import { counter, fill, logged, PROGRAM, ProcessWorld } from "./process-world.ts";
 
 const MIB = 1024 * 1024;
@@ -14,17 +15,12 @@ const NO_IO = 0x0008_0000;
 
 /** What the kernel says of a process. */
 function seen(pid: number) {
-  const status = readFileSync(`/proc/${pid}/status`, "utf8");
-  const bytes = (name: string) => {
-    return 1024 * Number(new RegExp(`^${name}:\\s+(\\d+) kB`, "m").exec(status)?.[1]);
-  };
   const flags = readdirSync(`/proc/${pid}/task`).map((task) => {
     const stat = readFileSync(`/proc/${pid}/task/${task}/stat`, "utf8");
     return Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[6]);
   });
   return {
-    residentBytes: bytes("VmRSS"),
-    lockedBytes: bytes("VmLck"),
+    ...memoryOf(pid),
     areFlushers: flags.every((it) => (it & NO_IO) !== 0),
     oomScore: Number(readFileSync(`/proc/${pid}/oom_score_adj`, "utf8")),
   };
@@ -60,15 +56,12 @@ test(
     await using world = new ProcessWorld();
     const held = await world.start("node", 1, ["--swap", "--memory=64MiB", "--target=none"]);
     const usual = await world.start("node", 2, ["--memory=64MiB", "--target=none"]);
-    const anonymous = (pid: number) => {
-      const rss = readFileSync(`/proc/${pid}/status`, "utf8");
-      return 1024 * Number(/^RssAnon:\s+(\d+) kB/m.exec(rss)?.[1]);
-    };
+    const anonymous = (pid: number) => memoryOf(pid).anonymousBytes;
     const before = anonymous(held.pid);
     expect(before).toBeGreaterThan(74 * MIB);
     expect(anonymous(usual.pid)).toBeLessThan(40 * MIB);
     // And what sockets read, where it can be kept.
-    const { lockedBytes, residentBytes } = seen(held.pid);
+    const { lockedBytes, residentBytes } = memoryOf(held.pid);
     const isLocked = lockedBytes >= residentBytes;
     if (isLocked) expect(before - anonymous(usual.pid)).toBeGreaterThan((64 + 32) * MIB);
     const client = await world.connect(held);

@@ -7,14 +7,14 @@
  * The other lenders are on this machine, too, so what is given back is lent again here: the
  * reserve is set back as soon as the time is taken.
  */
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Client, connect } from "../../src/client/client.ts";
 import type { Pool } from "../../src/client/pool.ts";
 import { formatKeyFile } from "../../src/security/key-file.ts";
 import { makeKey } from "../../src/security/make-key.ts";
-import { NodeProcess } from "../node-process.ts";
+import { memoryOf, NodeProcess } from "../node-process.ts";
 import { isPage, keys, pageOf } from "../process-world.ts";
 import type { Bench, Figure } from "./bench.ts";
 
@@ -70,7 +70,7 @@ async function measure(directory: string, nodes: NodeProcess[]): Promise<Figure[
   await inLanes((from) => putBatch(pool, from));
   await until(async () => ((await owner.stats()).counters.frames_in_flight ?? 0) === 0);
   const { pid } = nodes[0] as NodeProcess;
-  const startBytes = residentBytes(pid);
+  const startBytes = memoryOf(pid).residentBytes;
   const before = await readsUntil(pool, READS_BEFORE, () => false);
   const { counters } = await short.stats();
   const startMs = performance.now();
@@ -78,7 +78,7 @@ async function measure(directory: string, nodes: NodeProcess[]): Promise<Figure[
   let ms = 0;
   const timer = setInterval(() => {
     const now = performance.now() - startMs;
-    if (startBytes - residentBytes(pid) < BACK_BYTES && now < PATIENCE_MS) return;
+    if (startBytes - memoryOf(pid).residentBytes < BACK_BYTES && now < PATIENCE_MS) return;
     clearInterval(timer);
     ms = now;
   }, LOOK_MS);
@@ -154,11 +154,6 @@ async function readsUntil(pool: Pool, count: number, isOver: () => boolean): Pro
 function p99(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b);
   return sorted[Math.floor(0.99 * (sorted.length - 1))] ?? 0;
-}
-
-function residentBytes(pid: number): number {
-  const [, kib = "0"] = /VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, "utf8")) ?? [];
-  return Number(kib) * 1024;
 }
 
 async function until(condition: () => boolean | Promise<boolean>): Promise<void> {

@@ -5,11 +5,11 @@
  *
  * What is away is at a server on the same machine, so both share its processors.
  */
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { connect } from "../../src/client/client.ts";
-import { NodeProcess } from "../node-process.ts";
+import { memoryOf, NodeProcess } from "../node-process.ts";
 import { type Bench, type Figure, median } from "./bench.ts";
 
 const MAIN = new URL("../../src/main.ts", import.meta.url).pathname;
@@ -162,11 +162,6 @@ function fill(mib: number): string[] {
   return ["--rw=write", "--bs=64k", "--iodepth=4", `--size=${mib}m`];
 }
 
-function residentMib(pid: number): number {
-  const [, kib = "0"] = /VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, "utf8")) ?? [];
-  return Number(kib) / 1024;
-}
-
 async function measure(world: World): Promise<Figure[]> {
   const resident = await measureMemory(world);
   const local = await measureLocal(world);
@@ -178,13 +173,13 @@ async function measure(world: World): Promise<Figure[]> {
 async function measureMemory(world: World): Promise<Figure[]> {
   const once = ["--rw=randwrite", "--bs=4k", "--iodepth=16", `--size=${SPAN_MIB}m`];
   const ours = await world.node(512, SPAN_MIB, null);
-  const idleMib = residentMib(ours.pid);
+  const idleMib = memoryOf(ours.pid).residentBytes / MIB;
   await fio(ours, once);
-  const oursMib = residentMib(ours.pid);
+  const oursMib = memoryOf(ours.pid).residentBytes / MIB;
   await world.endAll();
   const zstd = await world.kit("allocator=zstd");
   await fio(zstd, once);
-  const zstdMib = residentMib(zstd.pid);
+  const zstdMib = memoryOf(zstd.pid).residentBytes / MIB;
   await world.endAll();
   return [
     {

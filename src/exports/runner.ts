@@ -72,7 +72,7 @@ export class NbdRunner implements GetSink {
   read(connection: NbdConnection, exp: NbdExport, request: Request): void {
     const work = this.take(connection, exp, request);
     const byteCount = READ_HEADER_BYTES_MAX + work.pageCount * PAGE_BYTES;
-    if (work.bytes.byteLength < byteCount) work.bytes = new Uint8Array(byteCount);
+    work.makeRoom(byteCount);
     work.at = READ_HEADER_BYTES_MAX + (request.offset - work.first * PAGE_BYTES);
     work.end = work.at + request.byteCount;
     this.run(work);
@@ -140,11 +140,12 @@ export class NbdRunner implements GetSink {
   private keepData(connection: NbdConnection, work: NbdWork, request: Request): void {
     work.at = 0;
     if (connection.input.giveAway()) {
+      work.freeBytes();
       work.bytes = request.bytes;
       return;
     }
     const { byteCount } = request;
-    if (work.bytes.byteLength < byteCount) work.bytes = new Uint8Array(byteCount);
+    work.makeRoom(byteCount);
     this.parts.memory.copy(work.bytes, 0, request.bytes, request.at, byteCount);
   }
 

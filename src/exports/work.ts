@@ -10,6 +10,7 @@
  * Not here: what is done (io.ts).
  */
 import { assert } from "../core/assert.ts";
+import { freeBuffer } from "../core/buffers.ts";
 import {
   NBD_LONG_BYTES,
   NBD_WORK_BYTES,
@@ -76,6 +77,18 @@ export class NbdWork implements WholeReply {
   /** Of its buffers. */
   get keptBytes(): number {
     return this.bytes.byteLength + this.edge.byteLength;
+  }
+
+  /** Of its buffer, whose contents are lost if it was too short. */
+  makeRoom(byteCount: number): void {
+    if (this.bytes.byteLength >= byteCount) return;
+    this.freeBytes();
+    this.bytes = new Uint8Array(byteCount);
+  }
+
+  freeBytes(): void {
+    freeBuffer(this.bytes);
+    this.bytes = NOTHING;
   }
 
   /** Whether both change some page of the same export. */
@@ -157,9 +170,10 @@ export class NbdWorks {
     work.isDue = false;
     work.hasEdge = false;
     work.again.length = 0;
-    if (work.bytes.byteLength > NBD_WORK_KEEP_BYTES) work.bytes = NOTHING;
+    if (work.bytes.byteLength > NBD_WORK_KEEP_BYTES) work.freeBytes();
     if (this.bytesKept + work.keptBytes > NBD_WORKS_KEEP_BYTES) {
-      work.bytes = NOTHING;
+      work.freeBytes();
+      freeBuffer(work.edge);
       work.edge = NOTHING;
     }
     this.bytesKept += work.keptBytes;

@@ -20,6 +20,7 @@
  * Not here: what requests do (exports/nbd-door.ts), sockets.
  */
 import { assert } from "../core/assert.ts";
+import { freeBuffer } from "../core/buffers.ts";
 import type { Clock } from "../core/clock.ts";
 import {
   GATHER_BYTES,
@@ -34,7 +35,6 @@ import {
   NBD_STALL_TIMEOUT_MS,
 } from "../core/limits.ts";
 import type { Memory } from "../core/memory.ts";
-import { freeChunk } from "../net/chunks.ts";
 import type { Stream, StreamEvents, TlsMaterial } from "../net/transport.ts";
 import type { Device } from "./device.ts";
 import { Handshake, type HandshakeSettings } from "./handshake.ts";
@@ -218,7 +218,7 @@ export class NbdConnection implements StreamEvents {
   }
 
   onData(_stream: Stream, chunk: Uint8Array): void {
-    if (this.phase >= ENDING) return freeChunk(chunk);
+    if (this.phase >= ENDING) return freeBuffer(chunk);
     if (this.phase === SECURING) return this.cut(); // It would be taken for secured.
     this.movedBytes += chunk.byteLength;
     this.input.push(chunk);

@@ -8,9 +8,9 @@
  * are those that came before the stream stopped.
  */
 import { assert } from "../core/assert.ts";
+import { freeBuffer } from "../core/buffers.ts";
 import { NBD_ASSEMBLY_KEEP_BYTES } from "../core/limits.ts";
 import type { Memory } from "../core/memory.ts";
-import { freeChunk } from "../net/chunks.ts";
 
 const NOTHING = new Uint8Array(0);
 const NOTHING_VIEW = new DataView(NOTHING.buffer);
@@ -108,10 +108,13 @@ export class Input {
 
   /** Nothing more is read. */
   drop(): void {
-    this.chunks.length = 0;
+    this.freeSpent();
+    for (const chunk of this.chunks.splice(0)) freeBuffer(chunk);
     this.have = 0;
+    freeBuffer(this.assembly);
     this.assembly = NOTHING;
     this.bytes = NOTHING;
+    this.view = NOTHING_VIEW;
   }
 
   private assemble(byteCount: number): boolean {
@@ -135,6 +138,7 @@ export class Input {
     const isShort = this.assembly.byteLength < byteCount;
     const isLong = this.assembly.byteLength > NBD_ASSEMBLY_KEEP_BYTES;
     if (isShort || (isLong && byteCount <= NBD_ASSEMBLY_KEEP_BYTES)) {
+      freeBuffer(this.assembly);
       this.assembly = new Uint8Array(byteCount);
     }
   }
@@ -151,7 +155,7 @@ export class Input {
   }
 
   private freeSpent(): void {
-    freeChunk(this.spent);
+    freeBuffer(this.spent);
     this.spent = NOTHING;
   }
 

@@ -9,6 +9,7 @@
  *
  * Bounded by who fills it: a connection takes no request while too much waits here.
  */
+import { freeBuffer } from "../core/buffers.ts";
 import { NBD_OUTPUT_KEEP_BYTES } from "../core/limits.ts";
 import type { Memory } from "../core/memory.ts";
 import type { Stream } from "../net/transport.ts";
@@ -73,6 +74,7 @@ export class Output {
     } else if (pending > 0) {
       this.bytes.copyWithin(0, this.head, this.tail);
     }
+    if (this.bytes !== before) freeBuffer(before);
     this.head = 0;
     this.tail = pending;
   }
@@ -115,6 +117,7 @@ export class Output {
   /** An idle client needs no buffer. */
   trim(): void {
     if (this.tail > this.head || this.bytes.byteLength === 0) return;
+    freeBuffer(this.bytes);
     this.bytes = NOTHING;
     this.view = NOTHING_VIEW;
   }

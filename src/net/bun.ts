@@ -20,6 +20,7 @@
  *   - Stopping a unix listener unlinks its path, whatever lies there by then.
  */
 import * as fs from "node:fs";
+import { freeBuffer } from "../core/buffers.ts";
 import type { Clock, TimerId } from "../core/clock.ts";
 import { RamsterError } from "../core/errors.ts";
 import { HANDSHAKE_TIMEOUT_MS } from "../core/limits.ts";
@@ -28,7 +29,6 @@ import type { Address, TcpAddress, UnixAddress } from "./address.ts";
 import { formatAddress } from "./address.ts";
 import { bindDatagrams, lookupAddresses } from "./bun-datagrams.ts";
 import { tlsOptions, tlsReason } from "./bun-tls.ts";
-import { freeChunk } from "./chunks.ts";
 import type {
   DatagramPort,
   Listener,
@@ -292,7 +292,7 @@ function acceptHandlers(
  */
 const NO_EVENTS: StreamEvents = {
   onOpen: () => {},
-  onData: (_stream, chunk) => freeChunk(chunk),
+  onData: (_stream, chunk) => freeBuffer(chunk),
   onDrain: () => {},
   onClose: () => {},
 };

@@ -26,6 +26,7 @@
  * Not here: handshake, keepalive, who the other side is (link.ts); byte layouts (src/wire).
  */
 import { assert } from "../core/assert.ts";
+import { freeBuffer } from "../core/buffers.ts";
 import type { Clock, TimerId } from "../core/clock.ts";
 import { WireError } from "../core/errors.ts";
 import {
@@ -44,7 +45,6 @@ import { type Frame, Framer, type FrameSink } from "../wire/framer.ts";
 import { FLAG_REPLY, writeHeader } from "../wire/header.ts";
 import { GOODBYE, invalidReply, invalidRequest, MESSAGE, replyBytesMax } from "../wire/messages.ts";
 import { TRANSPORT_STATUS } from "../wire/status.ts";
-import { freeChunk } from "./chunks.ts";
 import type { LinkCounters } from "./counters.ts";
 import { HeldFrames } from "./held-frames.ts";
 import { Lane } from "./lane.ts";
@@ -339,7 +339,7 @@ export class Channel implements StreamEvents, FrameSink {
     } finally {
       this.isReceiving = false;
     }
-    freeChunk(chunk);
+    freeBuffer(chunk);
     this.flush();
     this.tellRoom();
   }

@@ -18,18 +18,19 @@
  * it is full, and what `FramePool.trim` and `Table.give` return to the operating system otherwise
  * stays. What it lends to others still comes and goes; that too is locked while it is there.
  *
- * What sockets read lies in the runtime's heap and is freed at once (src/net/chunks.ts): room for
+ * What sockets read lies in the runtime's heap and is freed at once (src/core/buffers.ts): room for
  * that is made, and locked, before the first page, too. What else is in that heap, compiled code
  * above all, is not held: it grows by some 14 MiB in the first minute under load, and would by 35
  * without that room.
  *
  * Not here: the order of a shutdown, swapoff before the node stops: src/cli/swap.ts and systemd/.
  */
+
+import { freeBuffer } from "../core/buffers.ts";
 import { RamsterError } from "../core/errors.ts";
 import type { HostProcess, Refusal } from "../core/host-process.ts";
 import { BYTES_PER_MIB } from "../core/limits.ts";
 import type { Log } from "../core/log.ts";
-import { freeChunk } from "../net/chunks.ts";
 
 /** "strict": a node for which one of them does not hold does not run. */
 export const SWAP_SETTINGS = ["off", "on", "strict"] as const;
@@ -76,7 +77,7 @@ export class SwapMode {
       return new Uint8Array(CHUNK_HELD_BYTES).fill(1);
     });
     this.report([locking(this.host)]);
-    for (const chunk of chunks) freeChunk(chunk);
+    for (const chunk of chunks) freeBuffer(chunk);
   }
 
   private report(findings: readonly Finding[]): void {
