@@ -5,7 +5,7 @@
  */
 import { Lz4 } from "../../src/compress/lz4.ts";
 import { Raw } from "../../src/compress/raw.ts";
-import { NBD_CONNECTION_BYTES_MAX } from "../../src/core/limits.ts";
+import { NBD_CONNECTION_BYTES_MAX, NBD_OPTIONS_MAX } from "../../src/core/limits.ts";
 import { Log } from "../../src/core/log.ts";
 import { below, type Random, SeededRandom } from "../../src/core/random.ts";
 import { openMemory } from "../../src/memory/open-memory.ts";
@@ -170,7 +170,10 @@ function session(
     () => option(10, ...name, [4, 1], [4, 15], "base:allocation"),
   ];
   const parts: Uint8Array[] = [bytesOf([4, below(random, 4)])];
-  for (let left = below(random, 4); left > 0; left -= 1) {
+  // More than a client may send only where something is wrong anyhow.
+  const optionsMax = hasReads ? 2 * NBD_OPTIONS_MAX : NBD_OPTIONS_MAX / 2;
+  const many = below(random, 64) === 0 ? optionsMax : 4;
+  for (let left = below(random, many); left > 0; left -= 1) {
     parts.push(options[below(random, options.length)]?.() ?? new Uint8Array(0));
   }
   // The last word is an option that is well formed, so that most get as far as requests.
@@ -189,7 +192,8 @@ function anyRequest(random: Random, cookie: bigint, hasReads: boolean): Uint8Arr
   const types = hasReads ? [0, 0, 0, 1, 1, 1, 3, 4, 5, 6, 7] : [1, 1, 1, 3, 4, 5, 6];
   const type = types[below(random, types.length)] ?? 1;
   if (type === 3) return request({ type, cookie, offset: 0, length: 0 });
-  const length = 1 + below(random, below(random, 3) === 0 ? 20_000 : 600);
+  const isLong = below(random, 200) === 0;
+  const length = 1 + below(random, isLong ? 3 * MIB : below(random, 3) === 0 ? 20_000 : 600);
   const offset = below(random, DEVICE_BYTES - length);
   const flags = type === 6 ? below(random, 2) * 2 : below(random, 2);
   if (type !== 1) return request({ type, flags, cookie, offset, length });
