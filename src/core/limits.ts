@@ -361,6 +361,8 @@ export const NBD_OPTION_BYTES_MAX = 64 * 1024;
 export const NBD_OPTIONS_MAX = 1024;
 /** From the connection to the choice of an export. A person may type them. */
 export const NBD_HANDSHAKE_TIMEOUT_MS = 30_000;
+/** When there may be no more connections, one that takes longer makes way for a new one. */
+export const NBD_HANDSHAKE_GRACE_MS = 1000;
 /**
  * While others wait for memory for long requests, who holds some has to send, or read, so much in
  * so long: a client that is stopped would keep it for ever.

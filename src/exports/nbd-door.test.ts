@@ -22,7 +22,7 @@ import {
 } from "../../harness/nbd/door-world.ts";
 import { SimCluster } from "../../harness/sim/cluster.ts";
 import { drive } from "../../harness/sim/drive.ts";
-import { PAGE_BYTES } from "../core/limits.ts";
+import { NBD_CONNECTIONS_MAX, PAGE_BYTES } from "../core/limits.ts";
 import { below, SeededRandom } from "../core/random.ts";
 import { STATUS } from "../core/status.ts";
 import { ERRNO } from "../nbd/protocol.ts";
@@ -472,6 +472,20 @@ test("what was asked for before DISC is answered, also when its holder takes sec
   expect(errors).toEqual(pages.map(() => 0));
   sim.clock.runUntil(() => client.isClosed, 5000);
   expect(client.isClosed).toBe(true);
+  await world.stop();
+});
+
+test("connections that say nothing make way for a client, those that are in use do not", async () => {
+  const world = await World.start();
+  const client = await world.connect();
+  const silent = Array.from({ length: 300 }, () => new BareClient());
+  for (const it of silent) world.sim.network.transport("many").connect(NBD, it);
+  world.sim.clock.runUntil(() => false, 2000);
+  expect(world.door.connectionCount).toBe(NBD_CONNECTIONS_MAX);
+  const others = await Promise.all(Array.from({ length: 20 }, () => world.connect()));
+  for (const it of [client, ...others])
+    expect((await world.wait(it.ask(read(0, 9)))).error).toBe(0);
+  expect(world.door.connectionCount).toBe(NBD_CONNECTIONS_MAX);
   await world.stop();
 });
 

@@ -221,10 +221,9 @@ export class NbdDoor implements NbdHandler {
   }
 
   private accept(tls: TlsMode): StreamEvents {
-    if (this.isStopping || this.connections.size >= NBD_CONNECTIONS_MAX) {
-      this.counters.nbd_connections_refused += 1;
-      return REFUSED;
-    }
+    const isFull = this.connections.size >= NBD_CONNECTIONS_MAX;
+    if (this.isStopping || isFull) this.counters.nbd_connections_refused += 1;
+    if (this.isStopping || (isFull && !this.makeWay())) return REFUSED;
     const door = this;
     const settings = {
       tls,
@@ -237,6 +236,18 @@ export class NbdDoor implements NbdHandler {
     this.connections.add(connection);
     this.counters.nbd_connections = this.connections.size;
     return connection;
+  }
+
+  /** Of those that connect and say nothing the oldest goes. @returns false when there is none. */
+  private makeWay(): boolean {
+    const now = this.parts.clock.now();
+    for (const connection of this.connections) {
+      if (!connection.isOpen || !connection.isIdling(now)) continue;
+      this.connections.delete(connection); // Its stream may take a while to close.
+      connection.cut();
+      return true;
+    }
+    return false;
   }
 
   private tick(): void {

@@ -26,6 +26,7 @@ import {
   GATHER_BYTES,
   GOODBYE_TIMEOUT_MS,
   NBD_CONNECTION_BYTES_MAX,
+  NBD_HANDSHAKE_GRACE_MS,
   NBD_HANDSHAKE_TIMEOUT_MS,
   NBD_LONG_BYTES,
   NBD_OPTION_BYTES_MAX,
@@ -148,6 +149,11 @@ export class NbdConnection implements StreamEvents {
 
   get isOpen(): boolean {
     return this.phase < CLOSED && this.stream !== null;
+  }
+
+  /** Whether it is still in the handshake, and could be further. */
+  isIdling(now: number): boolean {
+    return this.phase < REQUEST && now - this.sinceMs > NBD_HANDSHAKE_GRACE_MS;
   }
 
   // For the handler.
