@@ -258,7 +258,7 @@ describe("clients of NBD", () => {
       return client;
     };
     const first = open();
-    await first.negotiate({ isStructured: true });
+    await first.negotiate({ form: "structured" });
     const page = image(PAGE_BYTES);
     const range = { offset: 0, length: PAGE_BYTES };
     expect(await first.ask({ type: WRITE, ...range, data: page })).toMatchObject({ error: 0 });
@@ -277,7 +277,7 @@ describe("clients of NBD", () => {
       nbd_connections_refused: refused,
     });
     for (const client of [first, ...many.filter((it) => !it.isClosed)]) {
-      if (client !== first) await client.negotiate({ isStructured: true });
+      if (client !== first) await client.negotiate({ form: "structured" });
       const { error, data } = await client.ask({ type: READ, ...range });
       expect([error, Buffer.from(data).equals(page)]).toEqual([0, true]);
       client.stream?.end();

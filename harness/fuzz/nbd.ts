@@ -9,10 +9,18 @@ import { NBD_CONNECTION_BYTES_MAX, NBD_OPTIONS_MAX } from "../../src/core/limits
 import { Log } from "../../src/core/log.ts";
 import { below, type Random, SeededRandom } from "../../src/core/random.ts";
 import { openMemory } from "../../src/memory/open-memory.ts";
+import { NbdConnection } from "../../src/nbd/connection.ts";
 import type { Stream, StreamEvents, Transport } from "../../src/net/transport.ts";
 import { nodeConfig } from "../../src/node/config.ts";
 import { Node } from "../../src/node/node.ts";
-import { bytesOf, greetingOf, option, type Piece, request } from "../nbd/bare-client.ts";
+import {
+  type BareForm,
+  bytesOf,
+  greetingOf,
+  option,
+  type Piece,
+  request,
+} from "../nbd/bare-client.ts";
 import { SimClock } from "../sim/clock.ts";
 import { SimNetwork } from "../sim/network.ts";
 import { check, type Fuzzer, type FuzzTarget } from "./fuzzer.ts";
@@ -20,6 +28,7 @@ import { mutate, randomBytes } from "./mutate.ts";
 
 const MIB = 1024 * 1024;
 const DEVICE_BYTES = 4 * MIB;
+const FORMS: readonly BareForm[] = ["simple", "structured", "extended"];
 const PATH = { kind: "unix", path: "/nbd" } as const;
 
 export const nbd: Fuzzer = {
@@ -74,7 +83,8 @@ class NbdTarget implements FuzzTarget {
     const door = this.node?.nbdDoor;
     if (door === undefined) throw new Error("there is no door");
     const isSpoiled = below(random, 8) > 0;
-    const { bytes, count } = session(random, isSpoiled);
+    const form = FORMS[below(random, FORMS.length)] ?? "simple";
+    const { bytes, count } = session(random, form, isSpoiled);
     const sent = isSpoiled ? mutate(random, bytes) : bytes;
     const stream = new FuzzStream(below(random, 4) === 0 ? random : null);
     const events = this.accept(stream);
@@ -85,12 +95,12 @@ class NbdTarget implements FuzzTarget {
       const size = below(random, 3) === 0 ? 1 + below(random, 40) : 1 + below(random, sent.length);
       events.onData(stream, sent.slice(at, at + size));
       at += size;
-      check(stream.held <= NBD_CONNECTION_BYTES_MAX, "more waits than may");
+      check(pendingOf(events) <= NBD_CONNECTION_BYTES_MAX + DEVICE_BYTES, "more waits than may");
       if (below(random, 4) === 0) this.settle(stream, events);
     }
     stream.random = null;
     for (let turn = 0; turn < 20; turn += 1) this.settle(stream, events);
-    if (!isSpoiled) check(stream.simpleReplies() === count, "not one reply for each request");
+    if (!isSpoiled) check(stream.replyCount(form) === count, "not one reply for each request");
     if (!stream.isTerminated) events.onClose(stream, "gone");
     this.settle(null, events);
     check(door.waitingCount === 0, "something is kept for a client that has gone");
@@ -117,7 +127,6 @@ class FuzzStream implements Stream {
   /** Null: it takes all. */
   random: Random | null;
   isTerminated = false;
-  held = 0;
   onTerminate: () => void = () => {};
   private readonly written: Uint8Array[] = [];
 
@@ -131,11 +140,12 @@ class FuzzStream implements Stream {
     return taken;
   }
 
-  /** Requests without data are answered by these alone. */
-  simpleReplies(): number {
+  /** To requests without data. */
+  replyCount(form: BareForm): number {
     const all = Buffer.concat(this.written);
     let count = 0;
-    const magic = Buffer.from([0x67, 0x44, 0x66, 0x98]);
+    const isExtended = form === "extended";
+    const magic = Buffer.from(isExtended ? [0x6e, 0x8a, 0x27, 0x8c] : [0x67, 0x44, 0x66, 0x98]);
     for (let at = all.indexOf(magic); at >= 0; at = all.indexOf(magic, at + 16)) count += 1;
     return count;
   }
@@ -157,9 +167,15 @@ class FuzzStream implements Stream {
   }
 }
 
+/** What the connection has not sent yet: it stands still whenever this is too much. */
+function pendingOf(events: StreamEvents): number {
+  return events instanceof NbdConnection ? events.output.pendingBytes : 0;
+}
+
 /** As a client may send it, and how many requests it has that are answered without data. */
 function session(
   random: Random,
+  form: BareForm,
   hasReads: boolean,
 ): { bytes: Uint8Array<ArrayBuffer>; count: number } {
   const name: readonly Piece[] = [[4, 4], "disk"];
@@ -171,6 +187,8 @@ function session(
     () => option(5),
     () => option(12 + below(random, 16), randomBytes(random, below(random, 40))),
     () => option(10, ...name, [4, 1], [4, 15], "base:allocation"),
+    // From then on requests are others.
+    () => option(form === "extended" || hasReads ? 11 : 8),
   ];
   const parts: Uint8Array[] = [bytesOf([4, below(random, 4)])];
   // More than a client may send only where something is wrong anyhow.
@@ -180,27 +198,27 @@ function session(
     parts.push(options[below(random, options.length)]?.() ?? new Uint8Array(0));
   }
   // The last word is an option that is well formed, so that most get as far as requests.
-  const last = greetingOf({ isStructured: below(random, 2) === 0, name: "disk" }).slice(1);
+  const last = greetingOf({ form, name: "disk" }).slice(1);
   parts.push(...last);
   const count = below(random, 12);
   // What is answered with data may hold anything: no reads where replies are counted.
-  for (let i = 0; i < count; i += 1) parts.push(anyRequest(random, BigInt(i), hasReads));
+  for (let i = 0; i < count; i += 1) parts.push(anyRequest(random, form, BigInt(i), hasReads));
   if (below(random, 3) === 0) {
-    parts.push(request({ type: 2, cookie: 0n, offset: 0, length: 0 }));
+    parts.push(request({ type: 2, cookie: 0n, offset: 0, length: 0 }, form));
   }
   return { bytes: bytesOf(...parts), count };
 }
 
-function anyRequest(random: Random, cookie: bigint, hasReads: boolean): Uint8Array {
+function anyRequest(random: Random, form: BareForm, cookie: bigint, hasReads: boolean): Uint8Array {
   const types = hasReads ? [0, 0, 0, 1, 1, 1, 3, 4, 5, 6, 7] : [1, 1, 1, 3, 4, 5, 6];
   const type = types[below(random, types.length)] ?? 1;
-  if (type === 3) return request({ type, cookie, offset: 0, length: 0 });
+  if (type === 3) return request({ type, cookie, offset: 0, length: 0 }, form);
   const isLong = below(random, 200) === 0;
   const length = 1 + below(random, isLong ? 3 * MIB : below(random, 3) === 0 ? 20_000 : 600);
   const offset = below(random, DEVICE_BYTES - length);
   const flags = type === 6 ? below(random, 2) * 2 : below(random, 2);
-  if (type !== 1) return request({ type, flags, cookie, offset, length });
+  if (type !== 1) return request({ type, flags, cookie, offset, length }, form);
   const data = new Uint8Array(length).fill(below(random, 256));
   if (below(random, 2) === 0) data.set(randomBytes(random, Math.min(length, 300)));
-  return request({ type, flags, cookie, offset, length, data });
+  return request({ type, flags, cookie, offset, length, data }, form);
 }

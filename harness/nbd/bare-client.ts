@@ -33,25 +33,32 @@ export function option(number: number, ...data: readonly Piece[]): Uint8Array<Ar
   return bytesOf("IHAVEOPT", [4, number], [4, body.length], body);
 }
 
+/** Which headers were agreed upon. */
+export type BareForm = "simple" | "structured" | "extended";
+
+/** Flag of an extended request: data follows. */
+const PAYLOAD_LEN = 32;
+
 export interface BareRequest {
   type: number;
   flags?: number;
   cookie: bigint;
   offset: number | bigint;
-  length: number;
+  length: number | bigint;
   data?: Uint8Array;
 }
 
-export function request(it: BareRequest): Uint8Array<ArrayBuffer> {
-  const { type, flags = 0, cookie, offset, length, data = new Uint8Array(0) } = it;
+export function request(it: BareRequest, form: BareForm = "simple"): Uint8Array<ArrayBuffer> {
+  const { type, flags = 0, cookie, offset, length, data } = it;
+  const isExtended = form === "extended";
   return bytesOf(
-    [4, 0x25609513],
-    [2, flags],
+    [4, isExtended ? 0x21e41c71 : 0x25609513],
+    [2, flags | (isExtended && data !== undefined ? PAYLOAD_LEN : 0)],
     [2, type],
     [8, cookie],
     [8, offset],
-    [4, length],
-    data,
+    [isExtended ? 8 : 4, length],
+    data ?? "",
   );
 }
 
@@ -64,11 +71,12 @@ export interface BareReply {
 }
 
 /** Both sides of the handshake for the first export; what follows are requests. */
-export function greetingOf(options: { isStructured: boolean; name?: string }): Uint8Array[] {
-  const { isStructured, name = "" } = options;
+export function greetingOf(options: { form: BareForm; name?: string }): Uint8Array[] {
+  const { form, name = "" } = options;
   const length: Piece = [4, name.length];
   const meta: readonly Piece[] = [length, name, [4, 1], [4, 15], "base:allocation"];
-  const agreed = isStructured ? [option(8), option(10, ...meta)] : [];
+  const agreed = form === "simple" ? [] : [option(form === "structured" ? 8 : 11)];
+  if (form !== "simple") agreed.push(option(10, ...meta));
   return [bytesOf([4, 3]), ...agreed, option(7, length, name, [2, 0])];
 }
 
@@ -84,7 +92,7 @@ export class BareClient implements StreamEvents {
   private readonly lengths = new Map<bigint, { type: number; length: number; offset: number }>();
   private lastCookie = 0n;
   private isTransmitting = false;
-  private isStructured = false;
+  private form: BareForm = "simple";
   private onReady: () => void = () => {};
 
   onOpen(stream: Stream): void {
@@ -115,10 +123,10 @@ export class BareClient implements StreamEvents {
     this.flush();
   }
 
-  /** Agrees on structured replies and base:allocation, or on neither, and goes on to requests. */
-  async negotiate(options: { isStructured: boolean; name?: string }): Promise<void> {
+  /** Agrees on the form, and base:allocation if it is not the simple one; goes on to requests. */
+  async negotiate(options: { form: BareForm; name?: string }): Promise<void> {
     for (const bytes of greetingOf(options)) this.send(bytes);
-    this.isStructured = options.isStructured;
+    this.form = options.form;
     // GO is told by NBD_INFO_EXPORT, NBD_INFO_BLOCK_SIZE and the last ACK.
     while (!this.isClosed && !hasAck(this.received, 7)) {
       await new Promise<void>((resolve) => {
@@ -134,12 +142,12 @@ export class BareClient implements StreamEvents {
     this.lastCookie += 1n;
     // With all bits of the upper word in use, too.
     const cookie = (this.lastCookie << 32n) | (0xffff_ffffn - this.lastCookie);
-    const { type, length } = it;
-    this.lengths.set(cookie, { type, length, offset: Number(it.offset) });
+    const [length, offset] = [Number(it.length), Number(it.offset)];
+    this.lengths.set(cookie, { type: it.type, length, offset });
     return new Promise((resolve) => {
       if (this.isClosed) return resolve({ error: -1, data: new Uint8Array(0), extents: [] });
       this.replies.set(cookie, resolve);
-      this.send(request({ ...it, cookie }));
+      this.send(request({ ...it, cookie }, this.form));
     });
   }
 
@@ -163,11 +171,11 @@ export class BareClient implements StreamEvents {
     const view = new DataView(this.received.buffer, at);
     if (left < 16) return 0;
     const magic = view.getUint32(0);
-    if (magic === 0x67446698) {
+    if (magic === 0x67446698 && this.form !== "extended") {
       const error = view.getUint32(4);
       const cookie = view.getBigUint64(8);
       const { type, length } = this.asked(cookie);
-      if (this.isStructured && (type === READ || type === BLOCK_STATUS)) {
+      if (this.form === "structured" && (type === READ || type === BLOCK_STATUS)) {
         throw new Error("a simple reply to a request that takes chunks");
       }
       const dataBytes = type === READ && error === 0 ? length : 0;
@@ -176,42 +184,60 @@ export class BareClient implements StreamEvents {
       this.answer(cookie, { error, data, extents: [] });
       return 16 + dataBytes;
     }
-    if (magic !== 0x668e33ef || !this.isStructured)
+    const isExtended = this.form === "extended";
+    if (magic !== (isExtended ? 0x6e8a278c : 0x668e33ef) || this.form === "simple") {
       throw new Error(`no reply: ${magic.toString(16)}`);
-    if (left < 20 || left < 20 + view.getUint32(16)) return 0;
+    }
+    const headerBytes = isExtended ? 32 : 20;
+    if (left < headerBytes) return 0;
+    const payloadBytes = isExtended ? Number(view.getBigUint64(24)) : view.getUint32(16);
+    if (left < headerBytes + payloadBytes) return 0;
     if (view.getUint16(4) !== 1) throw new Error("a chunk that is not the last one");
-    this.readChunk(at, view);
-    return 20 + view.getUint32(16);
+    if (isExtended && Number(view.getBigUint64(16)) !== this.asked(view.getBigUint64(8)).offset) {
+      throw new Error("a reply with another offset than its request");
+    }
+    this.readChunk(view, at + headerBytes, payloadBytes);
+    return headerBytes + payloadBytes;
   }
 
-  private readChunk(at: number, view: DataView): void {
+  /** `view` is from the header on, `at` of the payload in all that was received. */
+  private readChunk(view: DataView, at: number, payloadBytes: number): void {
     const cookie = view.getBigUint64(8);
-    const payloadBytes = view.getUint32(16);
     const { length, offset } = this.asked(cookie);
     const nothing = { error: 0, data: new Uint8Array(0), extents: [] };
+    const payload = new DataView(this.received.buffer, at, payloadBytes);
     switch (view.getUint16(6)) {
       case 0:
         return this.answer(cookie, nothing);
       case 1: {
-        const isRight = Number(view.getBigUint64(20)) === offset && payloadBytes === length + 8;
+        const isRight = Number(payload.getBigUint64(0)) === offset && payloadBytes === length + 8;
         if (!isRight) throw new Error("a chunk of another range");
-        const data = this.received.slice(at + 28, at + 20 + payloadBytes);
+        const data = this.received.slice(at + 8, at + payloadBytes);
         return this.answer(cookie, { ...nothing, data });
       }
       case 2: {
-        const isRight = Number(view.getBigUint64(20)) === offset && view.getUint32(28) === length;
+        const isRight =
+          Number(payload.getBigUint64(0)) === offset && payload.getUint32(8) === length;
         if (!isRight || payloadBytes !== 12) throw new Error("a hole of another range");
         return this.answer(cookie, { ...nothing, data: new Uint8Array(length) });
       }
       case 5: {
         const extents: Array<[number, number]> = [];
-        for (let i = 24; i < 20 + payloadBytes; i += 8) {
-          extents.push([view.getUint32(i), view.getUint32(i + 4)]);
+        for (let i = 4; i < payloadBytes; i += 8) {
+          extents.push([payload.getUint32(i), payload.getUint32(i + 4)]);
         }
         return this.answer(cookie, { ...nothing, extents });
       }
+      case 6: {
+        const extents: Array<[number, number]> = [];
+        for (let i = 8; i < payloadBytes; i += 16) {
+          extents.push([Number(payload.getBigUint64(i)), Number(payload.getBigUint64(i + 8))]);
+        }
+        if (extents.length !== payload.getUint32(4)) throw new Error("not as many as it says");
+        return this.answer(cookie, { ...nothing, extents });
+      }
       case 0x8001:
-        return this.answer(cookie, { ...nothing, error: view.getUint32(20) });
+        return this.answer(cookie, { ...nothing, error: payload.getUint32(0) });
       default:
         throw new Error(`a chunk of type ${view.getUint16(6)}`);
     }

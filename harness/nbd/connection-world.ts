@@ -11,7 +11,7 @@ import { COMMAND, ERRNO } from "../../src/nbd/protocol.ts";
 import type { Request } from "../../src/nbd/request.ts";
 import type { Stream, TlsMaterial } from "../../src/net/transport.ts";
 import { SimClock } from "../sim/clock.ts";
-import { bytesOf, greetingOf, type Piece } from "./bare-client.ts";
+import { type BareForm, bytesOf, greetingOf, type Piece } from "./bare-client.ts";
 
 const MIB = 1024 * 1024;
 export const DISK: Device = { name: "disk", description: "a disk", byteCount: 64 * MIB };
@@ -133,8 +133,8 @@ export class ConnectionWorld implements NbdHandler {
   }
 
   /** Up to the first request. */
-  begin(isStructured = false): this {
-    for (const bytes of greetingOf({ isStructured })) this.send(bytes);
+  begin(form: BareForm = "simple"): this {
+    for (const bytes of greetingOf({ form })) this.send(bytes);
     return this;
   }
 

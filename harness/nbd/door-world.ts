@@ -8,7 +8,7 @@ import type { Address } from "../../src/net/address.ts";
 import type { NodeConfig } from "../../src/node/config.ts";
 import { SimCluster } from "../sim/cluster.ts";
 import { drive } from "../sim/drive.ts";
-import { BareClient, READ, WRITE } from "./bare-client.ts";
+import { BareClient, type BareForm, READ, WRITE } from "./bare-client.ts";
 
 const MIB = 1024 * 1024;
 export const NBD: Address = { kind: "tcp", host: "10.0.0.0", port: 10809 };
@@ -48,10 +48,10 @@ export class DoorWorld {
     return drive(this.sim.clock, promise);
   }
 
-  async connect(isStructured = true, host = "program"): Promise<BareClient> {
+  async connect(form: BareForm = "structured", host = "program"): Promise<BareClient> {
     const client = new BareClient();
     this.sim.network.transport(host).connect(NBD, client);
-    await this.wait(client.negotiate({ isStructured }));
+    await this.wait(client.negotiate({ form }));
     return client;
   }
 

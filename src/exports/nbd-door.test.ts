@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import {
   BareClient,
+  type BareForm,
   type BareReply,
   BLOCK_STATUS,
   bytesOf,
@@ -31,7 +32,7 @@ const MIB = 1024 * 1024;
 
 test("what was never written reads as zeros and costs nothing", async () => {
   const world = await World.start();
-  const client = await world.connect(false);
+  const client = await world.connect("simple");
   const reply = await world.wait(client.ask(read(1234, 100_000)));
   expect(reply.error).toBe(0);
   expect(reply.data).toEqual(new Uint8Array(100_000));
@@ -42,11 +43,11 @@ test("what was never written reads as zeros and costs nothing", async () => {
 });
 
 /** Random requests of any range, a few at a time, against plain bytes. */
-async function compareWithModel(options: { isStructured: boolean; seed: number; steps: number }) {
-  const { isStructured, seed, steps } = options;
+async function compareWithModel(options: { form: BareForm; seed: number; steps: number }) {
+  const { form, seed, steps } = options;
   const world = await World.start({}, seed);
   const random = new SeededRandom(seed);
-  const clients = [await world.connect(isStructured), await world.connect(isStructured, "other")];
+  const clients = [await world.connect(form), await world.connect(form, "other")];
   const model = new Uint8Array(DISK.byteCount);
   for (let step = 0; step < steps; step += 1) {
     const replies: Array<Promise<void>> = [];
@@ -107,18 +108,22 @@ async function act(
 
 describe("any range, with pages here and away, is as plain memory", () => {
   test.each([1, 2, 3, 4])("structured replies, seed %d", async (seed) => {
-    await compareWithModel({ isStructured: true, seed, steps: 150 });
+    await compareWithModel({ form: "structured", seed, steps: 150 });
   });
 
   test.each([5, 6])("simple replies, seed %d", async (seed) => {
-    await compareWithModel({ isStructured: false, seed, steps: 150 });
+    await compareWithModel({ form: "simple", seed, steps: 150 });
+  });
+
+  test.each([7, 8])("extended headers, seed %d", async (seed) => {
+    await compareWithModel({ form: "extended", seed, steps: 150 });
   });
 });
 
 /** Fills the export, so that most of it is away. */
 test("overlapping writes from two connections never mix within a page", async () => {
   const world = await World.start();
-  const clients = [await world.connect(), await world.connect(true, "other")];
+  const clients = [await world.connect(), await world.connect("structured", "other")];
   await world.fill(clients[0] as BareClient);
   const random = new SeededRandom(8);
   for (let round = 0; round < 30; round += 1) {
@@ -203,6 +208,30 @@ test("TRIM of all frees pages here and away, and BLOCK_STATUS says what is there
     true,
   );
   expect(world.door.counters.frontswap_invalidates).toBe(DISK.byteCount / PAGE_BYTES);
+  await world.stop();
+});
+
+test("one request of more than 4 GiB, with extended headers", async () => {
+  const big = { ...DISK, byteCount: 2 ** 40 };
+  const world = await World.start({ exports: [big] });
+  const client = await world.connect("extended");
+  const status = async (offset: number, length: number) => {
+    return (await world.wait(client.ask({ type: BLOCK_STATUS, offset, length }))).extents;
+  };
+  expect(await status(0, big.byteCount)).toEqual([[big.byteCount, 3]]);
+  const far = 5 * 2 ** 30;
+  const page = new Uint8Array(PAGE_BYTES).fill(1);
+  for (const offset of [0, far, big.byteCount - PAGE_BYTES]) {
+    expect((await world.wait(client.ask(write(offset, page)))).error).toBe(0);
+  }
+  const length = far + PAGE_BYTES - 1;
+  expect((await world.wait(client.ask({ type: TRIM, offset: 1, length }))).error).toBe(0);
+  expect(world.door.stats()[0]?.pages).toBe(2);
+  expect((await world.wait(client.ask(read(far, PAGE_BYTES)))).data).toEqual(page.fill(0));
+  expect(await status(0, far)).toEqual([[PAGE_BYTES, 0], expect.anything()]);
+  const zeroes = { type: WRITE_ZEROES, offset: 0, length: big.byteCount };
+  expect((await world.wait(client.ask(zeroes))).error).toBe(0);
+  expect(world.door.stats()[0]?.pages).toBe(0);
   await world.stop();
 });
 
@@ -403,7 +432,7 @@ test("what was written is there for a client that connects again", async () => {
   first.ask(read(0, 3 * MIB));
   world.sim.clock.runUntil(() => false, 2);
   world.sim.network.cut("program", world.sim.node(0).host);
-  const second = await world.connect(false);
+  const second = await world.connect("simple");
   const { data } = await world.wait(second.ask(read(4 * MIB, MIB)));
   expect(data).toEqual(bytesFrom(new SeededRandom(4 * MIB + 1), MIB));
   world.sim.clock.runUntil(() => world.door.waitingCount === 0, 10_000);
@@ -440,7 +469,7 @@ test("more connections than there may be are closed, and the others served", asy
   expect(clients.filter((it) => it.isClosed).length).toBe(44);
   expect(world.door.counters.nbd_connections_refused).toBe(44);
   const open = clients.find((it) => !it.isClosed) as BareClient;
-  await world.wait(open.negotiate({ isStructured: true }));
+  await world.wait(open.negotiate({ form: "structured" }));
   expect((await world.wait(open.ask(read(0, 10)))).error).toBe(0);
   await world.stop();
 });
@@ -497,7 +526,7 @@ test("with two copies no request fails when a lender dies under it", async () =>
   sim.clock.run(sim.clock.now() + 5000);
   const client = new BareClient();
   sim.network.transport("program").connect(NBD, client);
-  await drive(sim.clock, client.negotiate({ isStructured: true }));
+  await drive(sim.clock, client.negotiate({ form: "structured" }));
   const random = new SeededRandom(2);
   const generations = new Uint8Array(DISK.byteCount / PAGE_BYTES);
   const put = (page: number, generation: number): Promise<void> => {

@@ -37,6 +37,8 @@ export class NbdWork implements WholeReply {
   cookieHi = 0;
   cookieLo = 0;
   offset = 0;
+  offsetHi = 0;
+  offsetLo = 0;
   byteCount = 0;
   /** Data is at `bytes[at]`, and ends at `end`. */
   bytes: Uint8Array = NOTHING;
@@ -150,6 +152,8 @@ export class NbdWorks {
     work.cookieHi = request.cookieHi;
     work.cookieLo = request.cookieLo;
     work.offset = request.offset;
+    work.offsetHi = request.offsetHi;
+    work.offsetLo = request.offsetLo;
     work.byteCount = request.byteCount;
     work.first = Math.floor(request.offset / PAGE_BYTES);
     work.last = Math.floor((request.offset + request.byteCount - 1) / PAGE_BYTES);

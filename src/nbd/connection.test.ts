@@ -17,6 +17,7 @@ import { ERRNO } from "./protocol.ts";
 
 const MIB = 1024 * 1024;
 const COOKIE = "fedcba9876543210";
+const NOWHERE = { offsetHi: 0, offsetLo: 0, byteCount: 0 };
 const one = { cookie: 0xfedcba9876543210n, offset: 4096, length: 2 };
 
 describe("the transmission", () => {
@@ -29,7 +30,7 @@ describe("the transmission", () => {
   });
 
   test("chunks", () => {
-    const world = new World().begin(true);
+    const world = new World().begin("structured");
     expect(world.send(request({ ...one, type: READ, flags: 4 }))).toBe(
       `668e33ef00010001${COOKIE}0000000a0000000000001000abab`,
     );
@@ -37,6 +38,50 @@ describe("the transmission", () => {
       `668e33ef00018001${COOKIE}00000006000000160000`,
     );
     expect(world.send(request({ ...one, type: TRIM }))).toBe(`6744669800000000${COOKIE}`);
+  });
+
+  test("extended headers", () => {
+    const world = new World().begin("extended");
+    const ask = (it: Parameters<typeof request>[0]): string => world.send(request(it, "extended"));
+    const head = (type: string, offset: string, length: string): string => {
+      return `6e8a278c0001${type}${COOKIE}${offset.padStart(16, "0")}${length.padStart(16, "0")}`;
+    };
+    const error = (offset: string, errno: number): string => {
+      return `${head("8001", offset, "6")}${errno.toString(16).padStart(8, "0")}0000`;
+    };
+    expect(ask({ ...one, type: READ })).toBe(`${head("0001", "1000", "a")}0000000000001000abab`);
+    const data = new Uint8Array([1, 2]);
+    expect(ask({ ...one, type: WRITE, data })).toBe(head("0000", "1000", "0"));
+    expect(ask({ ...one, type: TRIM })).toBe(head("0000", "1000", "0"));
+    expect(world.requests).toEqual(["0 4096+2", "1 4096+2 0102", "4 4096+2"]);
+    // An offset that is no exact number is repeated all the same.
+    expect(ask({ ...one, type: READ, offset: 0xffff_ffff_ffff_fffdn })).toBe(
+      error("fffffffffffffffd", ERRNO.EINVAL),
+    );
+    expect(ask({ ...one, type: TRIM, length: 0xffff_ffff_ffff_ffffn })).toBe(
+      error("1000", ERRNO.EINVAL),
+    );
+    // What says that data follows is good for one command, and may be missing there.
+    expect(world.send(request({ ...one, type: WRITE }, "extended"), data)).toBe(
+      head("0000", "1000", "0"),
+    );
+    expect(ask({ ...one, type: TRIM, data })).toBe(error("1000", ERRNO.EINVAL));
+    expect(ask({ ...one, type: BLOCK_STATUS, data })).toBe(error("1000", ERRNO.EINVAL));
+    expect(world.requests.length).toBe(4);
+    expect(world.isClosed).toBe(false);
+    ask({ ...one, type: WRITE, length: 32 * MIB + 1, data: new Uint8Array(2) });
+    expect(world.isClosed).toBe(true);
+  });
+
+  test("a request without the headers that were agreed upon closes the stream", () => {
+    for (const [form, other] of [
+      ["structured", "extended"],
+      ["extended", "simple"],
+    ] as const) {
+      const world = new World().begin(form);
+      world.send(request({ ...one, type: READ }, other), new Uint8Array(4));
+      expect(world.isClosed).toBe(true);
+    }
   });
 
   test("what is not allowed is answered with its error, and its data is passed over", () => {
@@ -79,7 +124,7 @@ describe("the transmission", () => {
   test("requests cut anywhere, down to single bytes, are the same requests", () => {
     const data = new Uint8Array([1, 2, 3, 4, 5]);
     const bytes = bytesOf(
-      ...greetingOf({ isStructured: false }),
+      ...greetingOf({ form: "simple" }),
       request({ ...one, type: WRITE, length: 5, data }),
       request({ ...one, type: READ }),
     );
@@ -160,7 +205,7 @@ describe("the transmission", () => {
     expect(world.requests.length).toBe(32);
     expect(world.stream.isPaused).toBe(true);
     for (const it of world.kept.toReversed()) {
-      world.connection.replies.empty({ ...it, offset: 0, byteCount: 0 }, ERRNO.OK);
+      world.connection.replies.empty({ ...it, ...NOWHERE }, ERRNO.OK);
       world.connection.release(64 * 1024);
     }
     world.soon();
@@ -226,7 +271,7 @@ describe("the transmission", () => {
     expect(world.stream.isEnded).toBe(false);
     const [it] = world.kept;
     if (it === undefined) throw new Error("nothing was kept");
-    world.connection.replies.empty({ ...it, offset: 0, byteCount: 0 }, ERRNO.OK);
+    world.connection.replies.empty({ ...it, ...NOWHERE }, ERRNO.OK);
     world.connection.release(0);
     world.soon();
     expect(world.stream.hex()).toBe("67446698" + "00000000" + "0000000000000007");
@@ -239,8 +284,7 @@ describe("the transmission", () => {
     world.stream.room = 0;
     world.send(request({ ...one, type: TRIM }), request({ ...one, type: DISC }));
     world.tickFor(100 * GOODBYE_TIMEOUT_MS, false);
-    for (const it of world.kept)
-      world.connection.replies.empty({ ...it, offset: 0, byteCount: 0 }, ERRNO.OK);
+    for (const it of world.kept) world.connection.replies.empty({ ...it, ...NOWHERE }, ERRNO.OK);
     world.connection.release(one.length);
     for (let i = 0; i < 16; i += 1) {
       world.stream.room = 1;

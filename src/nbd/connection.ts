@@ -49,10 +49,9 @@ import {
   OPTION,
   OPTION_BYTES,
   OPTION_MAGIC,
-  REQUEST_BYTES,
 } from "./protocol.ts";
 import { Replies } from "./replies.ts";
-import { invalidRequest, Request } from "./request.ts";
+import { invalidRequest, Request, requestBytes } from "./request.ts";
 
 /** Who serves the requests of all connections. */
 export interface NbdHandler {
@@ -338,7 +337,7 @@ export class NbdConnection implements StreamEvents {
       case "transmit":
         this.phase = REQUEST;
         this.startLimit(this.clock.now());
-        this.replies.isStructured = handshake.isStructured;
+        this.replies.form = handshake.form;
         this.handler.onDevice(this);
         return true;
       case "start tls":
@@ -370,9 +369,10 @@ export class NbdConnection implements StreamEvents {
 
   private readRequest(): boolean {
     const { input, request, device } = this;
+    const { form } = this.replies;
     assert(device !== null);
-    if (!input.take(REQUEST_BYTES)) return false;
-    if (!request.read(input.view, input.at)) return this.breach();
+    if (!input.take(requestBytes(form))) return false;
+    if (!request.read(input.view, input.at, form)) return this.breach();
     if (request.type === COMMAND.DISC) {
       this.end();
       return false;

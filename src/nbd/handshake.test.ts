@@ -42,6 +42,7 @@ const TLS_REQD = 0x80000005;
 const UNKNOWN = 0x80000006;
 const SHUTDOWN = 0x80000007;
 const TOO_BIG = 0x80000009;
+const EXT_HEADER_REQD = 0x8000000a;
 
 describe("the handshake", () => {
   test("greets, and drops a client with flags that nobody offered", () => {
@@ -139,6 +140,29 @@ describe("the handshake", () => {
     expect(world.requests).toEqual(["7 0+4096"]);
   });
 
+  test("extended headers do for structured replies, which cannot be had any more", () => {
+    const world = new World();
+    world.stream.hex();
+    world.send([4, 3], option(8));
+    expect(world.send(option(11))).toBe(optionReply(11, 1));
+    expect(errorOf(world.send(option(8)))).toBe(EXT_HEADER_REQD);
+    expect(world.send(option(11))).toBe(optionReply(11, 1));
+    const allocation: Piece = "base:allocation";
+    expect(world.send(option(10, [4, 4], "disk", [4, 1], [4, 15], allocation))).toBe(
+      optionReply(10, 4, [4, 1], allocation) + optionReply(10, 1),
+    );
+    const about: readonly Piece[] = [
+      [2, 0],
+      [8, 64 * MIB],
+      [2, FLAGS_STRUCTURED],
+    ];
+    expect(world.send(option(7, [4, 0], [2, 0]))).toStartWith(optionReply(7, 3, ...about));
+    // EXPORT_NAME cannot be refused.
+    const old = new World();
+    old.send([4, 3], option(11), option(1, "disk"));
+    expect(old.stream.isEnded).toBe(true);
+  });
+
   test("contexts of another export than the one that is chosen do not count", () => {
     const world = new World();
     world.send([4, 3], option(8));
@@ -156,10 +180,11 @@ describe("the handshake", () => {
     const refusals: ReadonlyArray<readonly [Uint8Array, number]> = [
       [option(0), UNSUP],
       [option(4), UNSUP],
-      [option(11), UNSUP],
+      [option(12), UNSUP],
       [option(0xffff_ffff, "data"), UNSUP],
       [option(3, "x"), INVALID],
       [option(8, "x"), INVALID],
+      [option(11, "x"), INVALID],
       [option(5), POLICY],
       [option(7), INVALID],
       [option(7, [4, 4], "disk"), INVALID],

@@ -19,6 +19,8 @@ import {
   BASE_ALLOCATION_ID,
   DEVICE_FLAG,
   EXPORT_NAME_ZEROES,
+  FORM,
+  type Form,
   GREETING_BYTES,
   HANDSHAKE_FLAG,
   INFO,
@@ -56,8 +58,7 @@ const CLIENT_FLAGS = HANDSHAKE_FLAG.FIXED_NEWSTYLE | HANDSHAKE_FLAG.NO_ZEROES;
 export class Handshake {
   /** The export that was chosen, once it is "transmit". */
   device: Device | null = null;
-  /** Reads are answered in chunks, as was agreed. */
-  isStructured = false;
+  form: Form = FORM.SIMPLE;
   private isTls = false;
   private readonly settings: HandshakeSettings;
   private readonly output: Output;
@@ -75,7 +76,9 @@ export class Handshake {
 
   /** Whether BLOCK_STATUS of the chosen export was agreed upon. */
   get hasAllocation(): boolean {
-    return this.isStructured && this.device !== null && this.allocationOf === this.device;
+    return (
+      this.form >= FORM.STRUCTURED && this.device !== null && this.allocationOf === this.device
+    );
   }
 
   greet(): void {
@@ -102,7 +105,7 @@ export class Handshake {
    */
   secured(): void {
     this.isTls = true;
-    this.isStructured = false;
+    this.form = FORM.SIMPLE;
     this.allocationOf = null;
   }
 
@@ -130,6 +133,8 @@ export class Handshake {
       case OPTION.LIST_META_CONTEXT:
       case OPTION.SET_META_CONTEXT:
         return this.metaContext(option);
+      case OPTION.EXTENDED_HEADERS:
+        return this.extendedHeaders();
       default:
         return this.refuse(REPLY.ERR_UNSUP, "this option is not known here");
     }
@@ -158,7 +163,7 @@ export class Handshake {
   private exportName(): Outcome {
     const name = this.data.rest();
     const device = name === null ? null : this.find(name);
-    if (device === null) return "close";
+    if (device === null || this.form === FORM.EXTENDED) return "close";
     const { output } = this;
     const byteCount = 10 + (this.noZeroes ? 0 : EXPORT_NAME_ZEROES);
     output.reserve(byteCount);
@@ -203,14 +208,26 @@ export class Handshake {
 
   private structuredReply(): Outcome {
     if (this.data.byteCount > 0) return this.refuse(REPLY.ERR_INVALID, "the option has no data");
-    this.isStructured = true;
+    if (this.form === FORM.EXTENDED) {
+      return this.refuse(REPLY.ERR_EXT_HEADER_REQD, "there are extended headers already");
+    }
+    this.form = FORM.STRUCTURED;
+    this.replies.ack();
+    return "option";
+  }
+
+  private extendedHeaders(): Outcome {
+    if (this.data.byteCount > 0) return this.refuse(REPLY.ERR_INVALID, "the option has no data");
+    this.form = FORM.EXTENDED;
     this.replies.ack();
     return "option";
   }
 
   private metaContext(option: number): Outcome {
     const { data, replies } = this;
-    if (!this.isStructured) return this.refuse(REPLY.ERR_INVALID, "it needs structured replies");
+    if (this.form === FORM.SIMPLE) {
+      return this.refuse(REPLY.ERR_INVALID, "it needs structured replies");
+    }
     const isSet = option === OPTION.SET_META_CONTEXT;
     if (isSet) this.allocationOf = null;
     const name = data.string();
@@ -236,7 +253,7 @@ export class Handshake {
   }
 
   private deviceFlags(): number {
-    return this.isStructured ? DEVICE_FLAGS | DEVICE_FLAG.SEND_DF : DEVICE_FLAGS;
+    return this.form >= FORM.STRUCTURED ? DEVICE_FLAGS | DEVICE_FLAG.SEND_DF : DEVICE_FLAGS;
   }
 
   private find(name: string): Device | null {

@@ -10,6 +10,13 @@
  *     simple reply S: magic u32 | error u32 | cookie u64 | data
  *     chunk        S: magic u32 | flags u16 | type u16 | cookie u64 | length u32 | payload
  *
+ * With extended headers (the branch extension-ext-header of the same) there are two in their place:
+ *
+ *     request      C: magic u32 | flags u16 | type u16 | cookie u64 | offset u64 | length u64
+ *                     data
+ *     chunk        S: magic u32 | flags u16 | type u16 | cookie u64 | offset u64 | length u64
+ *                     payload
+ *
  * Which of it is supported is in README.md.
  */
 
@@ -26,6 +33,8 @@ export const OPTION_REPLY_MAGIC: Magic = { hi: 0x0003e889, lo: 0x045565a9 };
 export const REQUEST_MAGIC = 0x25609513;
 export const SIMPLE_REPLY_MAGIC = 0x67446698;
 export const CHUNK_MAGIC = 0x668e33ef;
+export const EXTENDED_REQUEST_MAGIC = 0x21e41c71;
+export const EXTENDED_CHUNK_MAGIC = 0x6e8a278c;
 
 export const GREETING_BYTES = 18;
 export const CLIENT_FLAGS_BYTES = 4;
@@ -34,6 +43,8 @@ export const OPTION_REPLY_BYTES = 20;
 export const REQUEST_BYTES = 28;
 export const SIMPLE_REPLY_BYTES = 16;
 export const CHUNK_BYTES = 20;
+export const EXTENDED_REQUEST_BYTES = 32;
+export const EXTENDED_CHUNK_BYTES = 32;
 /** In front of the data of an OFFSET_DATA chunk: its offset. */
 export const CHUNK_OFFSET_BYTES = 8;
 /** What EXPORT_NAME ends with for clients that do not say NO_ZEROES. */
@@ -54,6 +65,7 @@ export const OPTION = {
   STRUCTURED_REPLY: 8,
   LIST_META_CONTEXT: 9,
   SET_META_CONTEXT: 10,
+  EXTENDED_HEADERS: 11,
 } as const;
 
 export const REPLY = {
@@ -68,6 +80,7 @@ export const REPLY = {
   ERR_UNKNOWN: 0x80000006,
   ERR_SHUTDOWN: 0x80000007,
   ERR_TOO_BIG: 0x80000009,
+  ERR_EXT_HEADER_REQD: 0x8000000a,
 } as const;
 
 export const INFO = { EXPORT: 0, NAME: 1, DESCRIPTION: 2, BLOCK_SIZE: 3 } as const;
@@ -84,6 +97,10 @@ export const DEVICE_FLAG = {
   SEND_CACHE: 1 << 10,
   SEND_FAST_ZERO: 1 << 11,
 } as const;
+
+/** Headers of requests and replies, as agreed: with each there is all that the one before has. */
+export const FORM = { SIMPLE: 0, STRUCTURED: 1, EXTENDED: 2 } as const;
+export type Form = (typeof FORM)[keyof typeof FORM];
 
 export const COMMAND = {
   READ: 0,
@@ -102,6 +119,7 @@ export const COMMAND_FLAG = {
   DF: 1 << 2,
   REQ_ONE: 1 << 3,
   FAST_ZERO: 1 << 4,
+  PAYLOAD_LEN: 1 << 5,
 } as const;
 
 export const CHUNK = {
@@ -109,6 +127,7 @@ export const CHUNK = {
   OFFSET_DATA: 1,
   OFFSET_HOLE: 2,
   BLOCK_STATUS: 5,
+  BLOCK_STATUS_EXT: 6,
   ERROR: 0x8001,
 } as const;
 /** Of a chunk: the last one of its reply. */

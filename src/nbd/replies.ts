@@ -16,6 +16,10 @@ import {
   COMMAND,
   ERRNO,
   type Errno,
+  EXTENDED_CHUNK_BYTES,
+  EXTENDED_CHUNK_MAGIC,
+  FORM,
+  type Form,
   SIMPLE_REPLY_BYTES,
   SIMPLE_REPLY_MAGIC,
 } from "./protocol.ts";
@@ -25,37 +29,39 @@ export interface Answered {
   readonly type: number;
   readonly cookieHi: number;
   readonly cookieLo: number;
-  readonly offset: number;
+  readonly offsetHi: number;
+  readonly offsetLo: number;
   readonly byteCount: number;
 }
 
 /** In front of the data of a read, at most. */
-export const READ_HEADER_BYTES_MAX = CHUNK_BYTES + CHUNK_OFFSET_BYTES;
+export const READ_HEADER_BYTES_MAX = EXTENDED_CHUNK_BYTES + CHUNK_OFFSET_BYTES;
 
 /** Length and flags of each extent, by turns. */
 export type Extents = readonly number[];
 
 export class Replies {
-  isStructured = false;
+  form: Form = FORM.SIMPLE;
   private readonly output: Output;
 
   constructor(output: Output) {
     this.output = output;
   }
 
+  get isStructured(): boolean {
+    return this.form >= FORM.STRUCTURED;
+  }
+
   /** A reply without data: it is done, or why not. */
   empty(request: Answered, error: Errno): void {
-    // The two commands whose replies have data must be answered with chunks, errors included.
-    const { type } = request;
-    const isChunk = this.isStructured && (type === COMMAND.READ || type === COMMAND.BLOCK_STATUS);
-    if (!isChunk) this.simple(request, error);
+    if (!this.needsChunk(request.type)) this.simple(request, error);
     else if (error === ERRNO.OK) this.chunk(CHUNK.NONE, request, 0);
     else this.errorChunk(request, error);
   }
 
   /** What stands in front of the data of a read. */
   get readHeaderBytes(): number {
-    return this.isStructured ? READ_HEADER_BYTES_MAX : SIMPLE_REPLY_BYTES;
+    return this.isStructured ? this.chunkBytes + CHUNK_OFFSET_BYTES : SIMPLE_REPLY_BYTES;
   }
 
   /** Writes that: `view` at `at`. The data follows it. */
@@ -64,24 +70,42 @@ export class Replies {
       writeSimple(view, at, request, ERRNO.OK);
       return;
     }
-    writeChunk(view, at, CHUNK.OFFSET_DATA, request, CHUNK_OFFSET_BYTES + request.byteCount);
-    writeU64(view, at + CHUNK_BYTES, request.offset);
+    this.writeChunk(view, at, CHUNK.OFFSET_DATA, request, CHUNK_OFFSET_BYTES + request.byteCount);
+    writeOffset(view, at + this.chunkBytes, request);
   }
 
   /** To a read, where chunks are agreed upon: all of it is zeros. */
   hole(request: Answered): void {
     const at = this.chunk(CHUNK.OFFSET_HOLE, request, CHUNK_OFFSET_BYTES + 4);
-    writeU64(this.output.view, at, request.offset);
+    writeOffset(this.output.view, at, request);
     this.output.view.setUint32(at + CHUNK_OFFSET_BYTES, request.byteCount);
   }
 
   blockStatus(request: Answered, extents: Extents): void {
+    if (this.form === FORM.EXTENDED) return this.blockStatusExt(request, extents);
     let at = this.chunk(CHUNK.BLOCK_STATUS, request, 4 + 4 * extents.length);
     this.output.view.setUint32(at, BASE_ALLOCATION_ID);
     for (const word of extents) {
       at += 4;
       this.output.view.setUint32(at, word);
     }
+  }
+
+  private blockStatusExt(request: Answered, extents: Extents): void {
+    const at = this.chunk(CHUNK.BLOCK_STATUS_EXT, request, 8 + 8 * extents.length);
+    const { view } = this.output;
+    view.setUint32(at, BASE_ALLOCATION_ID);
+    view.setUint32(at + 4, extents.length / 2);
+    for (const [i, value] of extents.entries()) {
+      view.setUint32(at + 8 + 8 * i, Math.floor(value / 0x1_0000_0000));
+      view.setUint32(at + 12 + 8 * i, value >>> 0);
+    }
+  }
+
+  /** Two commands have replies with data, and have to be answered in chunks, errors included. */
+  private needsChunk(type: number): boolean {
+    if (this.form === FORM.EXTENDED) return true;
+    return this.isStructured && (type === COMMAND.READ || type === COMMAND.BLOCK_STATUS);
   }
 
   private simple(request: Answered, error: Errno): void {
@@ -100,11 +124,36 @@ export class Replies {
   /** The one chunk of a reply. @returns where its payload goes. */
   private chunk(type: number, request: Answered, payloadBytes: number): number {
     const { output } = this;
-    output.reserve(CHUNK_BYTES + payloadBytes);
+    const { chunkBytes } = this;
+    output.reserve(chunkBytes + payloadBytes);
     const { tail } = output;
-    writeChunk(output.view, tail, type, request, payloadBytes);
-    output.commit(CHUNK_BYTES + payloadBytes);
-    return tail + CHUNK_BYTES;
+    this.writeChunk(output.view, tail, type, request, payloadBytes);
+    output.commit(chunkBytes + payloadBytes);
+    return tail + chunkBytes;
+  }
+
+  private get chunkBytes(): number {
+    return this.form === FORM.EXTENDED ? EXTENDED_CHUNK_BYTES : CHUNK_BYTES;
+  }
+
+  private writeChunk(
+    view: DataView,
+    at: number,
+    type: number,
+    request: Answered,
+    payloadBytes: number,
+  ): void {
+    const isExtended = this.form === FORM.EXTENDED;
+    view.setUint32(at, isExtended ? EXTENDED_CHUNK_MAGIC : CHUNK_MAGIC);
+    view.setUint16(at + 4, CHUNK_FLAG_DONE);
+    view.setUint16(at + 6, type);
+    view.setInt32(at + 8, request.cookieHi);
+    view.setInt32(at + 12, request.cookieLo);
+    if (isExtended) {
+      writeOffset(view, at + 16, request);
+      view.setUint32(at + 24, 0);
+    }
+    view.setUint32(at + this.chunkBytes - 4, payloadBytes);
   }
 }
 
@@ -115,22 +164,7 @@ function writeSimple(view: DataView, at: number, request: Answered, error: Errno
   view.setInt32(at + 12, request.cookieLo);
 }
 
-function writeChunk(
-  view: DataView,
-  at: number,
-  type: number,
-  request: Answered,
-  payloadBytes: number,
-): void {
-  view.setUint32(at, CHUNK_MAGIC);
-  view.setUint16(at + 4, CHUNK_FLAG_DONE);
-  view.setUint16(at + 6, type);
-  view.setInt32(at + 8, request.cookieHi);
-  view.setInt32(at + 12, request.cookieLo);
-  view.setUint32(at + 16, payloadBytes);
-}
-
-function writeU64(view: DataView, at: number, value: number): void {
-  view.setUint32(at, Math.floor(value / 0x1_0000_0000));
-  view.setUint32(at + 4, value >>> 0);
+function writeOffset(view: DataView, at: number, request: Answered): void {
+  view.setUint32(at, request.offsetHi);
+  view.setUint32(at + 4, request.offsetLo);
 }

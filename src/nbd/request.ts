@@ -4,7 +4,18 @@
  * Not here: what they do.
  */
 import { BLOCK_BYTES_MAX, type Device } from "./device.ts";
-import { COMMAND, COMMAND_FLAG, ERRNO, type Errno, REQUEST_MAGIC } from "./protocol.ts";
+import {
+  COMMAND,
+  COMMAND_FLAG,
+  ERRNO,
+  type Errno,
+  EXTENDED_REQUEST_BYTES,
+  EXTENDED_REQUEST_MAGIC,
+  FORM,
+  type Form,
+  REQUEST_BYTES,
+  REQUEST_MAGIC,
+} from "./protocol.ts";
 
 /** One request. A scratch object, filled again for each: good during the call that has it. */
 export class Request {
@@ -13,38 +24,59 @@ export class Request {
   /** What the client tells its requests apart by, as two words. */
   cookieHi = 0;
   cookieLo = 0;
-  offset = 0;
+  /** As two words, since a reply has to repeat it also when it is no exact number. */
+  offsetHi = 0;
+  offsetLo = 0;
   byteCount = 0;
+  private isExtended = false;
   /** What is to be written: `bytes` from `at`. */
   bytes: Uint8Array = new Uint8Array(0);
   at = 0;
 
-  /** @returns false when it is no request: the stream is out of step. */
-  read(view: DataView, at: number): boolean {
-    if (view.getUint32(at) !== REQUEST_MAGIC) return false;
+  /** @returns false when it is no request, or one too long to pass over: the stream is no use. */
+  read(view: DataView, at: number, form: Form): boolean {
+    this.isExtended = form === FORM.EXTENDED;
+    const magic = this.isExtended ? EXTENDED_REQUEST_MAGIC : REQUEST_MAGIC;
+    if (view.getUint32(at) !== magic) return false;
     this.flags = view.getUint16(at + 4);
     this.type = view.getUint16(at + 6);
     this.cookieHi = view.getInt32(at + 8);
     this.cookieLo = view.getInt32(at + 12);
-    // Past 2^53 it is no longer exact, and beyond the end of everything all the same.
-    this.offset = view.getUint32(at + 16) * 0x1_0000_0000 + view.getUint32(at + 20);
+    this.offsetHi = view.getUint32(at + 16);
+    this.offsetLo = view.getUint32(at + 20);
     this.byteCount = view.getUint32(at + 24);
-    return true;
+    if (!this.isExtended) return true;
+    this.byteCount = this.byteCount * 0x1_0000_0000 + view.getUint32(at + 28);
+    return this.dataBytes <= BLOCK_BYTES_MAX;
+  }
+
+  /** Past 2^53 it is no longer exact, and beyond the end of everything all the same. */
+  get offset(): number {
+    return this.offsetHi * 0x1_0000_0000 + this.offsetLo;
   }
 
   has(flag: number): boolean {
     return (this.flags & flag) !== 0;
   }
 
-  /** What follows the header. */
+  /**
+   * What follows the header. A write has data also where PAYLOAD_LEN should say so and does not:
+   * QEMU leaves it out (seen with 10.0).
+   */
   get dataBytes(): number {
-    return this.type === COMMAND.WRITE ? this.byteCount : 0;
+    const hasData = this.type === COMMAND.WRITE || (this.isExtended && this.has(PAYLOAD_LEN));
+    return hasData ? this.byteCount : 0;
   }
 
   /** What follows the header of the reply, if all goes well. */
   get replyBytes(): number {
     return this.type === COMMAND.READ ? this.byteCount : 0;
   }
+}
+
+/** Of its header. */
+export function requestBytes(form: Form): number {
+  return form === FORM.EXTENDED ? EXTENDED_REQUEST_BYTES : REQUEST_BYTES;
 }
 
 interface Rule {
@@ -55,12 +87,12 @@ interface Rule {
   readonly hasData: boolean;
 }
 
-const { FUA, NO_HOLE, DF, REQ_ONE, FAST_ZERO } = COMMAND_FLAG;
+const { FUA, NO_HOLE, DF, REQ_ONE, FAST_ZERO, PAYLOAD_LEN } = COMMAND_FLAG;
 
 /** FUA is allowed with every command: there is nothing that it would have to wait for. */
 const RULES: ReadonlyMap<number, Rule> = new Map<number, Rule>([
   [COMMAND.READ, { flags: FUA | DF, beyond: ERRNO.EINVAL, hasData: true }],
-  [COMMAND.WRITE, { flags: FUA, beyond: ERRNO.ENOSPC, hasData: true }],
+  [COMMAND.WRITE, { flags: FUA | PAYLOAD_LEN, beyond: ERRNO.ENOSPC, hasData: true }],
   [COMMAND.FLUSH, { flags: FUA, beyond: ERRNO.EINVAL, hasData: false }],
   [COMMAND.TRIM, { flags: FUA, beyond: ERRNO.EINVAL, hasData: false }],
   [COMMAND.CACHE, { flags: FUA, beyond: ERRNO.EINVAL, hasData: false }],
@@ -73,7 +105,7 @@ const RULES: ReadonlyMap<number, Rule> = new Map<number, Rule>([
 
 /** What was agreed upon. */
 export interface Agreed {
-  readonly isStructured: boolean;
+  readonly form: Form;
   readonly hasAllocation: boolean;
 }
 
@@ -81,8 +113,9 @@ export interface Agreed {
 export function invalidRequest(request: Request, device: Device, agreed: Agreed): Errno {
   const rule = RULES.get(request.type);
   if (rule === undefined || (request.flags & ~rule.flags) !== 0) return ERRNO.EINVAL;
-  if (request.has(DF) && !agreed.isStructured) return ERRNO.EINVAL;
   const { offset, byteCount, type } = request;
+  if (request.has(DF) && agreed.form === FORM.SIMPLE) return ERRNO.EINVAL;
+  if (request.has(PAYLOAD_LEN) && agreed.form !== FORM.EXTENDED) return ERRNO.EINVAL;
   if (type === COMMAND.FLUSH) return offset === 0 && byteCount === 0 ? ERRNO.OK : ERRNO.EINVAL;
   if (offset > device.byteCount || byteCount > device.byteCount - offset) return rule.beyond;
   if (rule.hasData && byteCount > BLOCK_BYTES_MAX) {
