@@ -15,6 +15,7 @@ import { NBD_EXPORT_BYTES_MAX, PAGE_BYTES } from "../core/limits.ts";
 import type { Device } from "../nbd/device.ts";
 import { Trend } from "./trend.ts";
 import type { NbdWork } from "./work.ts";
+import { Written } from "./written.ts";
 
 /** The original's SWIZ_BITS: objects of an export. */
 export const OBJECTS_PER_EXPORT = 256;
@@ -41,6 +42,7 @@ export class NbdExport implements Device {
   readonly pool: ExportPool;
   /** Connections that have chosen it. */
   connectionCount = 0;
+  readonly written: Written;
   /** Of its reads. */
   readonly trend = new Trend();
   readonly changes = new Set<NbdWork>();
@@ -54,6 +56,7 @@ export class NbdExport implements Device {
     this.description = "memory of a ramster cluster";
     this.byteCount = byteCount;
     this.pageCount = byteCount / PAGE_BYTES;
+    this.written = new Written(this.pageCount);
     this.type = type;
     this.pool = pool;
     this.handle.pool = pool.id;

@@ -169,29 +169,25 @@ export class NbdIo {
     const extents: number[] = [];
     let at = request.offset;
     let start = at;
-    let state = this.stateOf(exp, at);
-    let looked = exp.pool.pageCount === 0 ? 0 : NBD_STATUS_PAGES_MAX;
-    if (looked === 0) at = end;
-    while (at < end && looked > 0) {
-      const next = this.stateOf(exp, at);
+    let state: number | null = null;
+    for (let looked = 0; at < end && looked < NBD_STATUS_PAGES_MAX; looked += 1) {
+      const page = Math.floor(at / PAGE_BYTES);
+      const blankUntil = exp.written.blankUntil(page);
+      const isBlank = blankUntil > page || !this.pages.isThere(exp, page);
+      const next = isBlank ? STATE.HOLE | STATE.ZERO : 0;
+      state ??= next;
       if (next !== state) {
         extents.push(at - start, state);
         if (isOne || extents.length >= 2 * NBD_EXTENTS_MAX) break;
         start = at;
         state = next;
       }
-      at = Math.min(end, (Math.floor(at / PAGE_BYTES) + 1) * PAGE_BYTES);
-      looked -= 1;
+      at = Math.min(end, Math.max(blankUntil, page + 1) * PAGE_BYTES);
     }
     if (extents.length === 0 || (!isOne && extents.length < 2 * NBD_EXTENTS_MAX)) {
-      extents.push(at - start, state);
+      extents.push(at - start, state ?? 0);
     }
     connection.replies.blockStatus(request, extents);
-  }
-
-  private stateOf(exp: NbdExport, offset: number): number {
-    const page = Math.floor(offset / PAGE_BYTES);
-    return this.pages.isThere(exp, page) ? 0 : STATE.HOLE | STATE.ZERO;
   }
 
   private answer(connection: NbdConnection, request: Request, error: Errno): void {

@@ -114,6 +114,7 @@ export class NbdPages {
 
   private put(exp: NbdExport, page: number, bytes: Uint8Array, at: number): Step {
     // A put that is refused leaves nothing, and nothing would read as zeros.
+    exp.written.mark(page);
     const isOverwrite = !this.ramster.hasFrame && this.isThere(exp, page);
     const status = this.ramster.put(exp.at(page), bytes, at);
     if (status === STATUS.OK) return this.stored();

@@ -178,6 +178,10 @@ export class NbdRunner implements GetSink {
       if (work.error !== ERRNO.OK) return this.finish(work, work.error);
       if (work.waiting > 0 || work.again.length > 0) return;
       if (units <= 0) return this.later(work);
+      if (work.frees && this.skipBlank(work, exp)) {
+        units -= UNITS.LOOK;
+        continue;
+      }
       if (work.type === COMMAND.WRITE && this.isCrowded && !this.parked.has(work)) {
         this.parked.add(work);
         return;
@@ -197,7 +201,16 @@ export class NbdRunner implements GetSink {
         units -= step === STEP.NOTHING ? UNITS.LOOK : work.frees ? UNITS.FREE : UNITS.WRITE;
       }
     }
+    if (work.frees) exp.written.forget(work.firstWhole, work.endOfWhole);
     this.finish(work, ERRNO.OK);
+  }
+
+  /** Passes over what was never written. @returns whether there was any of it. */
+  private skipBlank(work: NbdWork, exp: NbdExport): boolean {
+    const next = Math.min(exp.written.blankUntil(work.next), work.last + 1);
+    if (next === work.next) return false;
+    work.next = next;
+    return true;
   }
 
   /** Object by object, from the last one down, as the original invalidates an area. */
@@ -210,6 +223,7 @@ export class NbdRunner implements GetSink {
       units -= UNITS.FREE * (before - exp.pool.pageCount) + UNITS.LOOK;
       work.next += 1;
     }
+    exp.written.forget(0, exp.pageCount);
     this.finish(work, ERRNO.OK);
   }
 

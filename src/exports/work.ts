@@ -98,6 +98,15 @@ export class NbdWork implements WholeReply {
     return this.first <= other.last && other.first <= this.last;
   }
 
+  /** Pages that it has all of: from `firstWhole` up to `endOfWhole`, if that is more. */
+  get firstWhole(): number {
+    return Math.ceil(this.offset / PAGE_BYTES);
+  }
+
+  get endOfWhole(): number {
+    return Math.floor((this.offset + this.byteCount) / PAGE_BYTES);
+  }
+
   /** Whether whole pages of it are freed, and not written. */
   get frees(): boolean {
     if (this.type !== COMMAND.TRIM && this.type !== COMMAND.WRITE_ZEROES) return false;
