@@ -41,6 +41,8 @@ class Recorder implements StreamEvents {
   firstWrongAt = -1;
   drains = 0;
   closeReason: string | null = null;
+  /** Answers what comes with so many bytes, and then reads no more. */
+  answerBytes = 0;
   private toSend = 0;
   private sent = 0;
   private readonly scratch = new Uint8Array(SCRATCH_START + SCRATCH_BYTES);
@@ -59,6 +61,9 @@ class Recorder implements StreamEvents {
       if (!isRight && this.firstWrongAt < 0) this.firstWrongAt = this.receivedBytes;
       this.receivedBytes += 1;
     }
+    if (this.answerBytes === 0) return;
+    this.send(this.answerBytes);
+    this.stream?.pause();
   }
 
   onDrain(): void {
@@ -217,6 +222,14 @@ export function transportContract(name: string, open: () => Promise<TransportBen
       near.stream?.terminate();
       await bench.quiet();
       far.send(1);
+      await bench.until(() => far.isClosed);
+    });
+
+    test("terminate() reaches a stream that is paused just after a write that failed", async () => {
+      const { near, far } = await pair();
+      far.answerBytes = 1000;
+      near.send(1000);
+      near.stream?.terminate();
       await bench.until(() => far.isClosed);
     });
 

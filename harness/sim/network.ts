@@ -276,6 +276,8 @@ class SimStream implements Stream {
   private opened = false;
   private closed = false;
   private ended = false;
+  /** Why it is no use any more, while nobody here has noticed. */
+  private broken: string | null = null;
 
   constructor(network: SimNetwork, host: string, remote: string, events: StreamEvents) {
     this.network = network;
@@ -317,6 +319,10 @@ class SimStream implements Stream {
   write(bytes: Uint8Array, offset: number, byteCount: number): number {
     assert(offset >= 0 && byteCount >= 0 && offset + byteCount <= bytes.byteLength);
     if (!this.opened || this.closed || this.ended || this.pipe === null) return 0;
+    if (this.broken !== null) {
+      this.resume();
+      return 0;
+    }
     return this.pipe.take(bytes, offset, byteCount);
   }
 
@@ -333,7 +339,16 @@ class SimStream implements Stream {
 
   resume(): void {
     this.isPaused = false;
-    this.peer?.pipe?.pumpSoon();
+    const { broken } = this;
+    if (broken !== null) this.network.clock.soon(() => this.close(broken));
+    else this.peer?.pipe?.pumpSoon();
+  }
+
+  /** The other side is gone: who is paused hears of it when it goes on, or writes. */
+  breakOff(reason: string): void {
+    if (!this.isPaused) return this.close(reason);
+    this.broken ??= reason;
+    this.pipe?.wake(); // A write that waits for room fails now.
   }
 
   end(): void {
@@ -454,8 +469,8 @@ class Pipe {
     if (this.network.isBlocked(this.from.host, this.to.host)) return this.network.noteStalled(this);
     if (this.to.isClosed) return this.answerClosed();
     if (this.isReset || this.bytesUntilCut === 0) {
-      this.to.close("connection reset by the other side");
-      this.from.close("connection reset by the other side");
+      this.to.breakOff("connection reset by the other side");
+      this.from.breakOff("connection reset by the other side");
       return;
     }
     if (!this.to.isReadable) return;
@@ -468,10 +483,14 @@ class Pipe {
       this.pumpSoon();
     }
     // As in Linux a writer is woken only once a third is free, or it would be fed by the byte.
-    if (this.wantsDrain && this.queuedBytes <= (this.capacity * 2) / 3) {
-      this.wantsDrain = false;
-      this.network.clock.after(this.network.latencyMs(), () => this.from.drained());
-    }
+    if (this.queuedBytes <= (this.capacity * 2) / 3) this.wake();
+  }
+
+  /** Tells the writer that it may go on, if it waits. */
+  wake(): void {
+    if (!this.wantsDrain) return;
+    this.wantsDrain = false;
+    this.network.clock.after(this.network.latencyMs(), () => this.from.drained());
   }
 
   /**
@@ -481,7 +500,7 @@ class Pipe {
   private answerClosed(): void {
     if (this.queuedBytes === 0 && !this.isFinished) return;
     if (this.network.isBlocked(this.to.host, this.from.host)) return this.network.noteStalled(this);
-    this.from.close(this.isFinished ? "closed here" : "connection reset by the other side");
+    this.from.breakOff(this.isFinished ? "closed here" : "connection reset by the other side");
   }
 
   private nextPiece(): Uint8Array | null {

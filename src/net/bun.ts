@@ -105,6 +105,8 @@ class BunStream implements Stream {
   private closed = false;
   private ended = false;
   private closedHere = false;
+  /** A write has failed; the close follows. */
+  private broken = false;
   /** The socket while it is not secured yet. */
   private handshaking: Socket | null = null;
   private deadline: ReturnType<typeof setTimeout> | undefined;
@@ -118,12 +120,13 @@ class BunStream implements Stream {
     if (this.socket === null || this.ended) return 0;
     const taken = this.socket.write(bytes, offset, byteCount);
     if (taken >= 0) return taken;
-    this.socket.resume(); // Broken: a paused socket would never say so.
+    this.broken = true;
+    this.socket.resume(); // A paused socket would never see the close.
     return 0;
   }
 
   pause(): void {
-    this.socket?.pause();
+    if (!this.broken) this.socket?.pause();
   }
 
   resume(): void {

@@ -55,7 +55,8 @@ export interface Stream {
   write(bytes: Uint8Array, offset: number, byteCount: number): number;
   /**
    * No onData until `resume`, but for what has been read already. The other side is slowed down.
-   * That it has closed may go unseen until `resume` or the next write.
+   * That it has closed may go unseen until `resume` or the next write; from that write on `pause`
+   * does nothing, and onClose follows.
    */
   pause(): void;
   resume(): void;
