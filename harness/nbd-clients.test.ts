@@ -10,9 +10,9 @@ import { NBD_CONNECTIONS_MAX, PAGE_BYTES } from "../src/core/limits.ts";
 import { parseAddress } from "../src/net/address.ts";
 import { BunTransport } from "../src/net/bun.ts";
 import { parseKeyFile } from "../src/security/key-file.ts";
-import { BareClient, READ, WRITE } from "./nbd/bare-client.ts";
+import { BareClient, bytesOf, greetingOf, READ, request, WRITE } from "./nbd/bare-client.ts";
 import { memoryOf, type NodeProcess } from "./node-process.ts";
-import { ended, ProcessWorld, until } from "./process-world.ts";
+import { counter, ended, ProcessWorld, until } from "./process-world.ts";
 import { areToolsRequired, TOOL_ENVIRONMENT, which } from "./tools.ts";
 
 const MIB = 1024 * 1024;
@@ -246,6 +246,23 @@ describe("clients of NBD", () => {
     const client = await world.connect(node);
     const { counters } = await client.stats();
     expect(counters.nbd_waiting_count).toBe(0);
+  });
+
+  test("clients that ask for much and go at once are all noticed", async () => {
+    const { world, socket, node } = await serve();
+    await using _ = world;
+    const read = request({ type: READ, cookie: 1n, offset: 0, length: PAGE_BYTES });
+    const bytes = bytesOf(...greetingOf({ form: "simple" }), ...Array(2000).fill(read));
+    for (let i = 0; i < 60; i += 1) {
+      await new Promise<void>((resolve) => {
+        const stream = connect(socket, () => stream.write(bytes, () => stream.destroy()));
+        stream.on("close", () => resolve());
+        stream.on("error", () => resolve());
+      });
+    }
+    const client = await world.connect(node);
+    await until("all have gone", async () => (await counter(client, "nbd_connections")) === 0);
+    expect((await client.stats()).counters.nbd_waiting_count).toBe(0);
   });
 
   test("of a thousand at once as many are served as there may be, the others closed", async () => {

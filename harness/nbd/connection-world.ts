@@ -147,7 +147,7 @@ export class ConnectionWorld implements NbdHandler {
     const end = this.clock.now() + ms;
     while (this.clock.now() < end && !this.isClosed) {
       this.clock.run(this.clock.now() + NBD_TICK_MS);
-      this.connection.tick(this.clock.now(), isLongShort);
+      this.connection.tick(NBD_TICK_MS, isLongShort);
     }
   }
 

@@ -361,16 +361,19 @@ export const NBD_OPTION_BYTES_MAX = 64 * 1024;
 export const NBD_OPTIONS_MAX = 1024;
 /** From the connection to the choice of an export. A person may type them. */
 export const NBD_HANDSHAKE_TIMEOUT_MS = 30_000;
-/** When there may be no more connections, one that takes longer makes way for a new one. */
-export const NBD_HANDSHAKE_GRACE_MS = 1000;
+/** When there may be no more connections, one that has said nothing for so long makes way. */
+export const NBD_IDLE_GRACE_MS = 1000;
 /**
  * While others wait for memory for long requests, who holds some has to send, or read, so much in
- * so long: a client that is stopped would keep it for ever.
+ * so long: a client that is stopped would keep it for ever. After a goodbye anything will do: of
+ * megabytes in the kernel's buffer nothing is seen until it is empty.
  */
 export const NBD_STALL_BYTES = 1024 * 1024;
 export const NBD_STALL_TIMEOUT_MS = 30_000;
 /** How often waiting requests are looked at: pages to ask for again, time limits. */
 export const NBD_TICK_MS = 100;
+/** A node that was stopped, or whose machine was, does not take that time for the others'. */
+export const NBD_TICK_MS_MAX = 500;
 /**
  * What a request does before others have their turn, in units of a page that is looked up: one that
  * is flushed is two, one that is read eight, one that is written sixteen. A millisecond or two.

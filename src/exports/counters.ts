@@ -19,5 +19,6 @@ export class NbdCounters {
   nbd_prefetch_hits = 0;
   nbd_prefetch_wasted = 0;
   nbd_connections = 0;
+  /** Closed since there were too many. */
   nbd_connections_refused = 0;
 }

@@ -4,11 +4,8 @@ import {
   type BareForm,
   type BareReply,
   BLOCK_STATUS,
-  bytesOf,
   CACHE,
-  DISC,
   FLUSH,
-  request,
   TRIM,
   WRITE,
   WRITE_ZEROES,
@@ -23,7 +20,7 @@ import {
 } from "../../harness/nbd/door-world.ts";
 import { SimCluster } from "../../harness/sim/cluster.ts";
 import { drive } from "../../harness/sim/drive.ts";
-import { NBD_CONNECTIONS_MAX, PAGE_BYTES } from "../core/limits.ts";
+import { PAGE_BYTES } from "../core/limits.ts";
 import { below, SeededRandom } from "../core/random.ts";
 import { STATUS } from "../core/status.ts";
 import { ERRNO } from "../nbd/protocol.ts";
@@ -242,22 +239,6 @@ test("one request of more than 4 GiB, with extended headers", async () => {
   await world.stop();
 });
 
-test("a client that asks for much in one go leaves others their turns", async () => {
-  const world = await World.start();
-  const client = await world.connect();
-  await world.fill(client);
-  const { counters } = world.door;
-  const before = counters.nbd_requests;
-  client.onData = () => {};
-  const it = { type: BLOCK_STATUS, offset: 0, length: DISK.byteCount, cookie: 1n };
-  client.send(bytesOf(...Array.from({ length: 200 }, () => request(it))));
-  world.sim.clock.runUntil(() => counters.nbd_requests > before, 1000);
-  expect(counters.nbd_requests - before).toBeLessThan(5);
-  world.sim.clock.runUntil(() => counters.nbd_requests === before + 200, 1000);
-  expect(counters.nbd_requests - before).toBe(200);
-  await world.stop();
-});
-
 test("a page that is lost is EIO and never other bytes, until it is written anew", async () => {
   const world = await World.start();
   const client = await world.connect();
@@ -463,66 +444,6 @@ test("when the node stops each request is answered once, and the streams end", a
   expect(errors.has(ERRNO.ESHUTDOWN)).toBe(true);
   sim.clock.runUntil(() => client.isClosed, 5000);
   expect(client.isClosed).toBe(true);
-});
-
-test("more connections than there may be are closed, and the others served", async () => {
-  const world = await World.start();
-  const clients = Array.from({ length: 300 }, () => {
-    const client = new BareClient();
-    world.sim.network.transport("many").connect(NBD, client);
-    return client;
-  });
-  world.sim.clock.runUntil(() => clients.filter((it) => it.isClosed).length >= 44, 5000);
-  expect(clients.filter((it) => it.isClosed).length).toBe(44);
-  expect(world.door.counters.nbd_connections_refused).toBe(44);
-  const open = clients.find((it) => !it.isClosed) as BareClient;
-  await world.wait(open.negotiate({ form: "structured" }));
-  expect((await world.wait(open.ask(read(0, 10)))).error).toBe(0);
-  await world.stop();
-});
-
-test("clients that stop in the middle of long writes do not keep their memory for ever", async () => {
-  const world = await World.start({ exports: [{ ...DISK, byteCount: 64 * MIB }] });
-  const stopped = await Promise.all(Array.from({ length: 8 }, () => world.connect()));
-  const long = { type: WRITE, offset: 0, length: 32 * MIB, cookie: 1n };
-  for (const client of stopped) client.send(bytesOf(request(long), new Uint8Array(MIB)));
-  const client = await world.connect();
-  const reply = await world.wait(client.ask(read(0, 2 * MIB)));
-  expect(reply.error).toBe(0);
-  expect(stopped.filter((it) => it.isClosed).length).toBeGreaterThan(0);
-  expect(client.isClosed).toBe(false);
-  await world.stop();
-});
-
-test("what was asked for before DISC is answered, also when its holder takes seconds", async () => {
-  const world = await World.start();
-  const client = await world.connect();
-  await world.fill(client);
-  const { sim } = world;
-  sim.network.block(sim.node(1).host, sim.node(0).host);
-  const pages = Array.from({ length: 64 }, (_, i) => client.ask(read(i * 64 * PAGE_BYTES, 1)));
-  client.send(request({ type: DISC, cookie: 1n, offset: 0, length: 0 }));
-  sim.clock.runUntil(() => false, 4000);
-  sim.network.unblock(sim.node(1).host, sim.node(0).host);
-  const errors = (await world.wait(Promise.all(pages))).map(({ error }) => error);
-  expect(errors).toEqual(pages.map(() => 0));
-  sim.clock.runUntil(() => client.isClosed, 5000);
-  expect(client.isClosed).toBe(true);
-  await world.stop();
-});
-
-test("connections that say nothing make way for a client, those that are in use do not", async () => {
-  const world = await World.start();
-  const client = await world.connect();
-  const silent = Array.from({ length: 300 }, () => new BareClient());
-  for (const it of silent) world.sim.network.transport("many").connect(NBD, it);
-  world.sim.clock.runUntil(() => false, 2000);
-  expect(world.door.connectionCount).toBe(NBD_CONNECTIONS_MAX);
-  const others = await Promise.all(Array.from({ length: 20 }, () => world.connect()));
-  for (const it of [client, ...others])
-    expect((await world.wait(it.ask(read(0, 9)))).error).toBe(0);
-  expect(world.door.connectionCount).toBe(NBD_CONNECTIONS_MAX);
-  await world.stop();
 });
 
 test("with two copies no request fails when a lender dies under it", async () => {

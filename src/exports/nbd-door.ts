@@ -19,6 +19,7 @@ import {
   GOODBYE_TIMEOUT_MS,
   NBD_CONNECTIONS_MAX,
   NBD_TICK_MS,
+  NBD_TICK_MS_MAX,
   PAGE_BYTES,
 } from "../core/limits.ts";
 import type { Log } from "../core/log.ts";
@@ -79,6 +80,7 @@ export class NbdDoor implements NbdHandler {
   private isStopping = false;
   private readonly longMemory = new LongMemory();
   private timer: TimerId | null = null;
+  private tickedMs = 0;
   private onEmpty: () => void = () => {};
 
   constructor(parts: NbdDoorParts, settings: NbdDoorSettings) {
@@ -110,6 +112,7 @@ export class NbdDoor implements NbdHandler {
     const accept = (): StreamEvents => this.accept(mode);
     const listener = await transport.listen(address, accept);
     this.listeners.push(listener);
+    this.tickedMs = this.parts.clock.now();
     this.timer ??= this.parts.clock.after(NBD_TICK_MS, () => this.tick());
     return listener.address;
   }
@@ -240,9 +243,8 @@ export class NbdDoor implements NbdHandler {
 
   /** Of those that connect and say nothing the oldest goes. @returns false when there is none. */
   private makeWay(): boolean {
-    const now = this.parts.clock.now();
     for (const connection of this.connections) {
-      if (!connection.isOpen || !connection.isIdling(now)) continue;
+      if (!connection.isOpen || !connection.isIdling) continue;
       this.connections.delete(connection); // Its stream may take a while to close.
       connection.cut();
       return true;
@@ -253,10 +255,12 @@ export class NbdDoor implements NbdHandler {
   private tick(): void {
     this.timer = this.parts.clock.after(NBD_TICK_MS, () => this.tick());
     const now = this.parts.clock.now();
-    this.runner.tick();
+    const elapsedMs = Math.min(now - this.tickedMs, NBD_TICK_MS_MAX);
+    this.runner.tick(now - this.tickedMs - elapsedMs);
+    this.tickedMs = now;
     this.room.look();
     const { isShort } = this.longMemory;
-    for (const connection of [...this.connections]) connection.tick(now, isShort);
+    for (const connection of [...this.connections]) connection.tick(elapsedMs, isShort);
   }
 }
 

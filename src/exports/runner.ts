@@ -101,11 +101,15 @@ export class NbdRunner implements GetSink {
     this.run(work);
   }
 
-  /** Called now and then: what is to be asked for again, and what has waited too long. */
-  tick(): void {
+  /**
+   * Called now and then: what is to be asked for again, and what has waited too long. `lostMs`:
+   * time since the last call in which this node did not run, and none of it could be answered.
+   */
+  tick(lostMs: number): void {
     if (this.count === 0) return;
     const now = this.parts.clock.now();
     for (const work of this.works.unanswered()) {
+      work.deadlineMs += lostMs;
       const isIdle = work.isBlocked || this.parked.has(work);
       if (isIdle && now >= work.deadlineMs) this.finish(work, ERRNO.EIO);
       else if (work.again.length > 0) this.askAgain(work, now);

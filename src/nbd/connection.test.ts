@@ -12,7 +12,7 @@ import {
   WRITE_ZEROES,
 } from "../../harness/nbd/bare-client.ts";
 import { ConnectionWorld as World } from "../../harness/nbd/connection-world.ts";
-import { GOODBYE_TIMEOUT_MS, NBD_STALL_TIMEOUT_MS } from "../core/limits.ts";
+import { NBD_STALL_TIMEOUT_MS } from "../core/limits.ts";
 import { ERRNO } from "./protocol.ts";
 
 const MIB = 1024 * 1024;
@@ -255,6 +255,12 @@ describe("the transmission", () => {
       slow.send(new Uint8Array(MIB));
     }
     expect(slow.isClosed).toBe(false);
+    // What counts is the time in which others wait.
+    const alone = new World().begin();
+    alone.send(request({ ...one, type: WRITE, length: 2 * MIB }));
+    alone.tickFor(10 * NBD_STALL_TIMEOUT_MS, false);
+    alone.tickFor(NBD_STALL_TIMEOUT_MS - 1000, true);
+    expect(alone.isClosed).toBe(false);
     const kept = new World().begin();
     kept.keepsRequests = true;
     kept.send(request({ ...one, type: READ, length: 4 * MIB }));
@@ -283,19 +289,19 @@ describe("the transmission", () => {
     world.keepsRequests = true;
     world.stream.room = 0;
     world.send(request({ ...one, type: TRIM }), request({ ...one, type: DISC }));
-    world.tickFor(100 * GOODBYE_TIMEOUT_MS, false);
+    world.tickFor(10 * NBD_STALL_TIMEOUT_MS, false);
     for (const it of world.kept) world.connection.replies.empty({ ...it, ...NOWHERE }, ERRNO.OK);
     world.connection.release(one.length);
     for (let i = 0; i < 16; i += 1) {
       world.stream.room = 1;
       world.connection.onDrain();
       world.soon();
-      world.tickFor(GOODBYE_TIMEOUT_MS / 2, false);
+      world.tickFor(NBD_STALL_TIMEOUT_MS - 1000, false);
       expect({ i, isClosed: world.isClosed }).toEqual({ i, isClosed: false });
     }
     expect(world.stream.hex()).toBe(`6744669800000000${COOKIE}`);
     expect(world.stream.isEnded).toBe(true);
-    world.tickFor(2 * GOODBYE_TIMEOUT_MS, false);
+    world.tickFor(NBD_STALL_TIMEOUT_MS + 1000, false);
     expect(world.isClosed).toBe(true);
   });
 

@@ -24,10 +24,9 @@ import { freeBuffer } from "../core/buffers.ts";
 import type { Clock } from "../core/clock.ts";
 import {
   GATHER_BYTES,
-  GOODBYE_TIMEOUT_MS,
   NBD_CONNECTION_BYTES_MAX,
-  NBD_HANDSHAKE_GRACE_MS,
   NBD_HANDSHAKE_TIMEOUT_MS,
+  NBD_IDLE_GRACE_MS,
   NBD_LONG_BYTES,
   NBD_OPTION_BYTES_MAX,
   NBD_OPTIONS_MAX,
@@ -115,9 +114,11 @@ export class NbdConnection implements StreamEvents {
   private isSoon = false;
   /** Nothing is written any more. */
   private isEnded = false;
-  /** When the time limit of this phase began, and the bytes that have come and gone since. */
-  private sinceMs: number;
+  /** How long the time limit of this phase runs, and the bytes that have come and gone since. */
+  private limitedMs = 0;
   private movedBytes = 0;
+  /** How long nothing has come. */
+  private quietMs = 0;
   // Made once: a closure a call would be an allocation a call.
   private readonly onSoon = (): void => {
     this.isSoon = false;
@@ -138,7 +139,6 @@ export class NbdConnection implements StreamEvents {
     this.input = new Input(env.memory);
     this.replies = new Replies(this.output);
     this.handshake = new Handshake(settings, this.output);
-    this.sinceMs = env.clock.now();
   }
 
   /** The export that the client has chosen, once it has. */
@@ -150,9 +150,10 @@ export class NbdConnection implements StreamEvents {
     return this.phase < CLOSED && this.stream !== null;
   }
 
-  /** Whether it is still in the handshake, and could be further. */
-  isIdling(now: number): boolean {
-    return this.phase < REQUEST && now - this.sinceMs > NBD_HANDSHAKE_GRACE_MS;
+  /** Whether it is not at requests yet, or not any more, and has said nothing for a while. */
+  get isIdling(): boolean {
+    const isInUse = this.phase >= REQUEST && !this.isEnded;
+    return !isInUse && this.quietMs > NBD_IDLE_GRACE_MS;
   }
 
   // For the handler.
@@ -194,13 +195,17 @@ export class NbdConnection implements StreamEvents {
   }
 
   /**
-   * Called now and then: time limits, and memory that is not used. `isLongShort`: others wait for
-   * memory for long requests.
+   * Called now and then: time limits, and memory that is not used. `elapsedMs`: since the last
+   * time, as far as the client could have been heard. `isLongShort`: others wait for memory for
+   * long requests.
    */
-  tick(now: number, isLongShort: boolean): void {
-    if (this.isOnTime) this.startLimit(now);
-    else if (now - this.sinceMs > this.limitMs(isLongShort)) return this.cut();
+  tick(elapsedMs: number, isLongShort: boolean): void {
+    this.quietMs += elapsedMs;
+    this.limitedMs += elapsedMs;
+    if (this.isOnTime(isLongShort)) this.startLimit();
+    else if (this.limitedMs > this.limitMs) return this.cut();
     this.output.trim();
+    this.input.trim();
   }
 
   /** Drops the stream at once. */
@@ -226,6 +231,7 @@ export class NbdConnection implements StreamEvents {
     if (this.phase >= ENDING) return freeBuffer(chunk);
     if (this.phase === SECURING) return this.cut(); // It would be taken for secured.
     this.movedBytes += chunk.byteLength;
+    this.quietMs = 0;
     this.input.push(chunk);
     this.serve();
   }
@@ -336,7 +342,7 @@ export class NbdConnection implements StreamEvents {
         return true;
       case "transmit":
         this.phase = REQUEST;
-        this.startLimit(this.clock.now());
+        this.startLimit();
         this.replies.form = handshake.form;
         this.handler.onDevice(this);
         return true;
@@ -435,7 +441,7 @@ export class NbdConnection implements StreamEvents {
   private end(): void {
     if (this.phase >= ENDING) return;
     this.phase = ENDING;
-    this.startLimit(this.clock.now());
+    this.startLimit();
     if (this.longBytes > 0) this.handler.giveLong(this.longBytes);
     this.longBytes = 0;
     this.input.drop();
@@ -452,23 +458,21 @@ export class NbdConnection implements StreamEvents {
     stream.end();
   }
 
-  private startLimit(now: number): void {
-    this.sinceMs = now;
+  private startLimit(): void {
+    this.limitedMs = 0;
     this.movedBytes = 0;
   }
 
   /** How long this phase may take, or the client may stand still in it. */
-  private limitMs(isLongShort: boolean): number {
-    if (this.phase < REQUEST) return NBD_HANDSHAKE_TIMEOUT_MS;
-    if (this.phase === ENDING) return GOODBYE_TIMEOUT_MS;
-    return isLongShort ? NBD_STALL_TIMEOUT_MS : Number.POSITIVE_INFINITY;
+  private get limitMs(): number {
+    return this.phase < REQUEST ? NBD_HANDSHAKE_TIMEOUT_MS : NBD_STALL_TIMEOUT_MS;
   }
 
   /** Whether the client does its part, or it is not its turn. */
-  private get isOnTime(): boolean {
+  private isOnTime(isLongShort: boolean): boolean {
     if (this.phase < REQUEST) return false;
     if (this.phase === ENDING) return this.keptCount > 0 || this.movedBytes > 0;
-    return !this.holdsLong || this.movedBytes >= NBD_STALL_BYTES;
+    return !isLongShort || !this.holdsLong || this.movedBytes >= NBD_STALL_BYTES;
   }
 
   /** Whether memory for a long request is free only once the client has sent, or read. */

@@ -224,9 +224,9 @@ describe("the handshake", () => {
     for (let i = 0; i < 2000 && !many.isClosed; i += 1) many.send(option(3));
     expect(many.isClosed).toBe(true);
     const silent = new World();
-    silent.connection.tick(silent.clock.now() + 29_000, false);
+    silent.connection.tick(29_000, false);
     expect(silent.isClosed).toBe(false);
-    silent.connection.tick(silent.clock.now() + 31_000, false);
+    silent.connection.tick(2000, false);
     expect(silent.isClosed).toBe(true);
   });
 

@@ -25,6 +25,32 @@ test("or when there is nothing more to read", () => {
   expect(chunk.byteLength).toBe(0);
 });
 
+test("a long piece that was put together is freed when it is done with, a short one when idle", () => {
+  for (const byteCount of [1024 * 1024, 8192]) {
+    const input = new Input(new HeapMemory());
+    for (const chunk of chunksOf(byteCount / 2, byteCount / 2)) input.push(chunk);
+    expect(input.take(byteCount)).toBe(true);
+    const piece = input.bytes;
+    expect([piece[0], piece.at(-1)]).toEqual([1, 2]);
+    input.release();
+    expect(piece.byteLength).toBe(byteCount > 8192 ? 0 : byteCount);
+    input.trim();
+    expect(piece.byteLength).toBe(0);
+  }
+});
+
+test("a piece that has begun stays", () => {
+  const input = new Input(new HeapMemory());
+  const [first = new Uint8Array(0), second = new Uint8Array(0)] = chunksOf(600_000, 600_000);
+  input.push(first);
+  expect(input.take(1_200_000)).toBe(false);
+  input.release();
+  input.trim();
+  input.push(second);
+  expect(input.take(1_200_000)).toBe(true);
+  expect([input.bytes[0], input.bytes.at(-1)]).toEqual([1, 2]);
+});
+
 test("a piece of nothing lies nowhere, also when the one before it ended its chunk", () => {
   const [chunk = new Uint8Array(0)] = chunksOf(8192);
   const input = new Input(new HeapMemory());

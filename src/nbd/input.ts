@@ -100,10 +100,21 @@ export class Input {
   /** The piece is done with: what it was in need not be kept. */
   release(): void {
     this.freeSpent();
-    if (this.chunks.length > 0 || this.bytes === this.assembly) return;
+    if (this.chunks.length > 0) return;
+    if (this.assembly.byteLength > NBD_ASSEMBLY_KEEP_BYTES) this.trim();
+    if (this.bytes === this.assembly) return;
     this.bytes = NOTHING;
     this.view = NOTHING_VIEW;
     this.chunkView = NOTHING_VIEW;
+  }
+
+  /** An idle client needs no buffer. */
+  trim(): void {
+    if (this.have > 0) return;
+    freeBuffer(this.assembly);
+    this.assembly = NOTHING;
+    this.bytes = NOTHING;
+    this.view = NOTHING_VIEW;
   }
 
   /** Nothing more is read. */
@@ -111,10 +122,7 @@ export class Input {
     this.freeSpent();
     for (const chunk of this.chunks.splice(0)) freeBuffer(chunk);
     this.have = 0;
-    freeBuffer(this.assembly);
-    this.assembly = NOTHING;
-    this.bytes = NOTHING;
-    this.view = NOTHING_VIEW;
+    this.trim();
   }
 
   private assemble(byteCount: number): boolean {

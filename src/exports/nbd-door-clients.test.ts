@@ -1,0 +1,124 @@
+/** Clients of the NBD door that ask for much, or stand still, beside others. */
+import { expect, test } from "bun:test";
+import {
+  BareClient,
+  BLOCK_STATUS,
+  bytesOf,
+  DISC,
+  option,
+  request,
+  WRITE,
+} from "../../harness/nbd/bare-client.ts";
+import { DISK, NBD, read, DoorWorld as World } from "../../harness/nbd/door-world.ts";
+import { NBD_CONNECTIONS_MAX, PAGE_BYTES } from "../core/limits.ts";
+
+const MIB = 1024 * 1024;
+
+test("a client that asks for much in one go leaves others their turns", async () => {
+  const world = await World.start();
+  const client = await world.connect();
+  await world.fill(client);
+  const { counters } = world.door;
+  const before = counters.nbd_requests;
+  client.onData = () => {};
+  const it = { type: BLOCK_STATUS, offset: 0, length: DISK.byteCount, cookie: 1n };
+  client.send(bytesOf(...Array.from({ length: 200 }, () => request(it))));
+  world.sim.clock.runUntil(() => counters.nbd_requests > before, 1000);
+  expect(counters.nbd_requests - before).toBeLessThan(5);
+  world.sim.clock.runUntil(() => counters.nbd_requests === before + 200, 1000);
+  expect(counters.nbd_requests - before).toBe(200);
+  await world.stop();
+});
+
+test("more connections than there may be are closed, and the others served", async () => {
+  const world = await World.start();
+  const clients = Array.from({ length: 300 }, () => {
+    const client = new BareClient();
+    world.sim.network.transport("many").connect(NBD, client);
+    return client;
+  });
+  world.sim.clock.runUntil(() => clients.filter((it) => it.isClosed).length >= 44, 5000);
+  expect(clients.filter((it) => it.isClosed).length).toBe(44);
+  expect(world.door.counters.nbd_connections_refused).toBe(44);
+  const open = clients.find((it) => !it.isClosed) as BareClient;
+  await world.wait(open.negotiate({ form: "structured" }));
+  expect((await world.wait(open.ask(read(0, 10)))).error).toBe(0);
+  await world.stop();
+});
+
+test("clients that stop in the middle of long writes do not keep their memory for ever", async () => {
+  const world = await World.start({ exports: [{ ...DISK, byteCount: 64 * MIB }] });
+  const stopped = await Promise.all(Array.from({ length: 8 }, () => world.connect()));
+  const long = { type: WRITE, offset: 0, length: 32 * MIB, cookie: 1n };
+  for (const client of stopped) client.send(bytesOf(request(long), new Uint8Array(MIB)));
+  const client = await world.connect();
+  const reply = await world.wait(client.ask(read(0, 2 * MIB)));
+  expect(reply.error).toBe(0);
+  expect(stopped.filter((it) => it.isClosed).length).toBeGreaterThan(0);
+  expect(client.isClosed).toBe(false);
+  await world.stop();
+});
+
+test("the time in which a node stood still is not taken for its clients', nor for theirs", async () => {
+  const world = await World.start({ exports: [{ ...DISK, byteCount: 64 * MIB }] });
+  const { sim } = world;
+  const client = await world.connect();
+  await world.fill(client);
+  const within = await Promise.all(Array.from({ length: 8 }, () => world.connect()));
+  const long = { type: WRITE, offset: 32 * MIB, length: 32 * MIB, cookie: 1n };
+  for (const it of within) it.send(bytesOf(request(long), new Uint8Array(MIB)));
+  const waiting = await world.connect();
+  const reply = waiting.ask(read(0, 2 * MIB));
+  sim.network.block(sim.node(1).host, sim.node(0).host);
+  const pages = Array.from({ length: 16 }, (_, i) => client.ask(read(i * 64 * PAGE_BYTES, 1)));
+  sim.clock.runUntil(() => false, 1000);
+  sim.node(0).pause(60_000);
+  sim.clock.runUntil(() => false, 60_500);
+  sim.network.unblock(sim.node(1).host, sim.node(0).host);
+  expect(within.filter((it) => it.isClosed)).toEqual([]);
+  for (const it of within) it.stream?.terminate();
+  expect((await world.wait(reply)).error).toBe(0);
+  const errors = (await world.wait(Promise.all(pages))).map(({ error }) => error);
+  expect(errors).toEqual(pages.map(() => 0));
+  await world.stop();
+});
+
+test("what was asked for before DISC is answered, also when its holder takes seconds", async () => {
+  const world = await World.start();
+  const client = await world.connect();
+  await world.fill(client);
+  const { sim } = world;
+  sim.network.block(sim.node(1).host, sim.node(0).host);
+  const pages = Array.from({ length: 64 }, (_, i) => client.ask(read(i * 64 * PAGE_BYTES, 1)));
+  client.send(request({ type: DISC, cookie: 1n, offset: 0, length: 0 }));
+  sim.clock.runUntil(() => false, 4000);
+  sim.network.unblock(sim.node(1).host, sim.node(0).host);
+  const errors = (await world.wait(Promise.all(pages))).map(({ error }) => error);
+  expect(errors).toEqual(pages.map(() => 0));
+  sim.clock.runUntil(() => client.isClosed, 5000);
+  expect(client.isClosed).toBe(true);
+  await world.stop();
+});
+
+test("connections that say nothing make way for a client, those that are in use do not", async () => {
+  const world = await World.start();
+  const client = await world.connect();
+  // The oldest is in the handshake all the while, and not silent.
+  const typing = new BareClient();
+  world.sim.network.transport("typing").connect(NBD, typing);
+  world.sim.clock.runUntil(() => typing.received.length > 0, 1000);
+  const silent = Array.from({ length: 300 }, () => new BareClient());
+  for (const it of silent) world.sim.network.transport("many").connect(NBD, it);
+  for (let i = 0; i < 20; i += 1) {
+    typing.send(i === 0 ? bytesOf([4, 3], option(3)) : option(3));
+    world.sim.clock.runUntil(() => false, 500);
+  }
+  expect(world.door.connectionCount).toBe(NBD_CONNECTIONS_MAX);
+  const others = await Promise.all(Array.from({ length: 20 }, () => world.connect()));
+  for (const it of [client, ...others]) {
+    expect((await world.wait(it.ask(read(0, 9)))).error).toBe(0);
+  }
+  expect(typing.isClosed).toBe(false);
+  expect(world.door.connectionCount).toBe(NBD_CONNECTIONS_MAX);
+  await world.stop();
+});
