@@ -95,6 +95,16 @@ describe("a node", () => {
     expect(readFileSync(world.path("file"), "utf8")).toBe("precious");
   });
 
+  test("leaves no socket behind when another one cannot be opened", async () => {
+    await using world = new ProcessWorld();
+    const door = ["--export=a=1MiB", `--nbd=unix:${world.path("nowhere/nbd.sock")}`, "--no-swap"];
+    const flags = ["--listen=127.0.0.1:0", `--client=unix:${world.path("client.sock")}`, ...door];
+    const { stderr, code } = await world.run(["node", "--number=1", ...flags]);
+    expect(stderr).toMatch(/^ramster: Cannot listen on [^\n]+: no such file or directory\n$/);
+    expect(code).toBe(3);
+    expect(existsSync(world.path("client.sock"))).toBe(false);
+  });
+
   test.each([
     ["--memry=1MiB", "did you mean --memory"],
     ["--memory=64MB", 'write "64MiB"'],

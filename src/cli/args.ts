@@ -32,6 +32,7 @@ import {
   LOG_FORMATS,
   NETWORK_NAMES,
   NODE_BOUNDS,
+  NODE_DEFAULTS,
   type NodeConfig,
   type NodeSettings,
   nodeConfig,
@@ -71,6 +72,7 @@ import {
   parseChoice,
   parseCount,
   parseDuration,
+  parsePercent,
   parseRatio,
   parseSize,
   refuse,
@@ -184,9 +186,9 @@ function readNode(flags: GivenFlags, machine: Machine): NodeConfig {
     nbd: flags.list("nbd").map(readAddress),
     exports: flags.list("export").map(readExport),
     ioTimeoutMs: parseDuration(flags.value("io-timeout"), NODE_BOUNDS.ioTimeoutMs),
-    warnAtPercent: parseCount(flags.value("warn-at"), NODE_BOUNDS.warnAtPercent),
-    highMarkPercent: parseCount(flags.value("high-mark"), NODE_BOUNDS.highMarkPercent),
-    lowMarkPercent: parseCount(flags.value("low-mark"), NODE_BOUNDS.lowMarkPercent),
+    warnAtPercent: parsePercent(flags.value("warn-at"), NODE_BOUNDS.warnAtPercent),
+    highMarkPercent: parsePercent(flags.value("high-mark"), NODE_BOUNDS.highMarkPercent),
+    lowMarkPercent: parsePercent(flags.value("low-mark"), NODE_BOUNDS.lowMarkPercent),
     codec: parseChoice(flags.value("codec"), CODEC_NAMES),
     persZpageBytesMax: parseSize(flags.value("pers-zpage-max"), NODE_BOUNDS.persZpageBytesMax),
     persZpageMeanBytes: parseSize(flags.value("pers-zpage-mean"), NODE_BOUNDS.persZpageMeanBytes),
@@ -249,7 +251,7 @@ function readCommon(flags: GivenFlags, machine: Machine): NodeSettings {
     drainTimeoutMs: parseDuration(flags.value("drain-timeout"), NODE_BOUNDS.drainTimeoutMs),
     network: parseChoice(flags.value("network"), NETWORK_NAMES),
     gossipTuning: readTuning(flags.list("gossip-tune")),
-    gossipLabel: flags.value("gossip-label").text,
+    gossipLabel: flags.optional("gossip-label")?.text ?? NODE_DEFAULTS.gossipLabel,
     log: flags.list("log").map((given) => said(given, () => parseLogLevel(given.text))),
     logFormat: parseChoice(flags.value("log-format"), LOG_FORMATS),
     keyPath: readPath(flags.optional("key")),
@@ -339,6 +341,7 @@ function readExport(given: Given): ExportConfig {
   const size = { ...given, text: given.text.slice(at + 1) };
   const bounds = { min: PAGE_BYTES, max: NBD_EXPORT_BYTES_MAX };
   const byteCount = said(given, () => parseSize(size, bounds));
+  if (byteCount % PAGE_BYTES !== 0) throw badValue(given, "a size is whole pages of 4KiB");
   return { name: given.text.slice(0, at), byteCount };
 }
 

@@ -111,7 +111,7 @@ export const BLOCK_DEVICES: FlagGroup = {
       name: "export",
       value: "NAME=SIZE,...",
       list: true,
-      help: "what each is called, and how large it is: that much may be written to it",
+      help: "what each is called, and how large it is; all of them can hold 256GiB",
     },
     {
       name: "io-timeout",
@@ -176,7 +176,7 @@ export const CLUSTER: FlagGroup = {
     {
       name: "gossip-label",
       value: "TEXT",
-      default: NODE_DEFAULTS.gossipLabel,
+      defaultNote: "none",
       help: "gossip with another label is not heard; Serf has none",
     },
   ],
@@ -236,7 +236,7 @@ export const DRAIN_TIMEOUT: FlagSpec = {
   name: "drain-timeout",
   value: "DURATION",
   default: formatDuration(DRAIN_TIMEOUT_MS_DEFAULT),
-  help: "how long a stop may take to move pages of others away, 0 leaves them; its own end with it",
+  help: "how long a stop may take to move pages of others away, less if nobody takes any; its own end with it",
 };
 
 const RESERVE_MOST = formatSize(RESERVE_BYTES_MAX_DEFAULT);

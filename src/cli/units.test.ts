@@ -10,6 +10,7 @@ import {
   parseChoice,
   parseCount,
   parseDuration,
+  parsePercent,
   parseRatio,
   parseSize,
 } from "./units.ts";
@@ -127,6 +128,18 @@ describe("parseDuration()", () => {
       'Cannot use --idle "2": the unit is missing, write "2ms" or "2s"',
     );
   });
+});
+
+test("a duration of 0 that is too short needs no unit", () => {
+  const zero = { flag: "idle", text: "0" };
+  expect(refusal(() => parseDuration(zero, { min: 1, max: 9 }))).toContain("at least 1ms");
+});
+
+test("parsePercent() reads 80 and 80%", () => {
+  const percent = (text: string) => parsePercent({ flag: "mark", text }, { min: 1, max: 100 });
+  expect([percent("80"), percent("80%")]).toEqual([80, 80]);
+  expect(refusal(() => percent("101%"))).toBe('Cannot use --mark "101%": it must be at most 100');
+  expect(refusal(() => percent("%"))).toContain("write a whole number");
 });
 
 describe("parseCount()", () => {

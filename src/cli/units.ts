@@ -114,9 +114,10 @@ function unknownSizeUnit(digits: string, name: string): string {
 export function parseDuration(given: Given, bounds: Bounds = ANY): number {
   const [, digits, name = ""] = NUMBER.exec(given.text) ?? [];
   if (digits === undefined) throw badValue(given, 'write a duration, such as "500ms" or "2s"');
-  if (name === "")
+  const isTooShort = Number(digits) === 0 && bounds.min > 0;
+  if (name === "" && !isTooShort)
     throw badValue(given, `the unit is missing, write "${digits}ms" or "${digits}s"`);
-  const unit = DURATION_UNITS.find((it) => it.name === name.toLowerCase());
+  const unit = DURATION_UNITS.find((it) => it.name === (name || "ms").toLowerCase());
   if (unit === undefined) {
     throw badValue(given, `there is no unit "${name}", take one of ms, s, m, h`);
   }
@@ -129,6 +130,12 @@ export function parseDuration(given: Given, bounds: Bounds = ANY): number {
 export function parseCount(given: Given, bounds: Bounds = ANY): number {
   if (!/^-?\d+$/.test(given.text)) throw badValue(given, "write a whole number");
   return bounded(given, Number(given.text), { bounds, format: String });
+}
+
+/** Of a hundred: `80`, or `80%`. */
+export function parsePercent(given: Given, bounds: Bounds = ANY): number {
+  const number = { ...given, text: given.text.replace(/%$/, "") };
+  return said(given, () => parseCount(number, bounds));
 }
 
 /** `parts` whole numbers with colons between them, not all zero. */

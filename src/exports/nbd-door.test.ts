@@ -496,10 +496,14 @@ test("an export that nobody uses can be removed, with all that it holds", async 
   expect(() => admin.setKnob("exports", "b,c")).toThrow('there is no export "c"');
   sim.network.cut("program", sim.node(0).host);
   sim.clock.runUntil(() => world.door.stats()[0]?.connections === 0, 1000);
+  expect(() => admin.setKnob("exports", "")).toThrow('it takes names of exports, or "none"');
   expect(admin.setKnob("exports", "b")).toBe("b");
+  expect(admin.setKnob("exports", "none")).toBe("none");
+  // What was counted is there still.
+  expect(JSON.parse(admin.stats()).counters.nbd_requests).toBe(world.door.counters.nbd_requests);
   const isEmpty = (): boolean => sim.node(1).counter("foreign_pers_pages") === 0;
   expect(sim.clock.runUntil(isEmpty, 10_000)).toBe(true);
-  expect(sim.node(0).node.ramster.pools().length).toBe(1);
+  expect(sim.node(0).node.ramster.pools().length).toBe(0);
   expect(admin.setKnob("io_timeout_ms", "5000")).toBe("5000");
   expect(() => admin.setKnob("warn_at_percent", "101")).toThrow("from 1 to 100");
   await world.stop();

@@ -21,6 +21,7 @@ import {
   NBD_TICK_MS,
   NBD_TICK_MS_MAX,
   PAGE_BYTES,
+  PAGES_PER_NODE_MAX,
 } from "../core/limits.ts";
 import type { Log } from "../core/log.ts";
 import type { Memory } from "../core/memory.ts";
@@ -38,6 +39,8 @@ import { NbdPages } from "./pages.ts";
 import { NbdPrefetch } from "./prefetch.ts";
 import { NbdRoom } from "./room.ts";
 import { NbdRunner } from "./runner.ts";
+
+const GIB = 2 ** 30;
 
 export interface NbdDoorParts {
   clock: Clock;
@@ -98,6 +101,7 @@ export class NbdDoor implements NbdHandler {
     this.runner = new NbdRunner({ ...parts, counters, pages, prefetch, giveLong, ioTimeoutMs });
     const { runner } = this;
     this.io = new NbdIo({ ...parts, counters, pages, runner, prefetch });
+    this.warnOfSize();
     for (const [type, config] of settings.exports.entries()) {
       const pool = parts.ramster.newPool({ persistent: true, storeWhole: true });
       assert(pool !== null, "there are more pools than exports");
@@ -163,6 +167,15 @@ export class NbdDoor implements NbdHandler {
     this.invalidateArea(exp, OBJECTS_PER_EXPORT - 1);
   }
 
+  /** A device is thin, but a node knows only so many pages. */
+  private warnOfSize(): void {
+    const byteCount = this.settings.exports.reduce((sum, it) => sum + it.byteCount, 0);
+    const most = PAGES_PER_NODE_MAX * PAGE_BYTES;
+    if (byteCount <= most) return;
+    const what = `no more than ${Math.floor(most / GIB)}GiB of exports can be written`;
+    this.parts.log.write("warn", "doors", `${what}: they are ${Math.floor(byteCount / GIB)}GiB`);
+  }
+
   private invalidateArea(exp: NbdExport, object: number): void {
     if (this.isStopping) return; // All of it goes with the node.
     this.pages.freeObject(exp, object);
@@ -172,7 +185,7 @@ export class NbdDoor implements NbdHandler {
 
   /** Kernel names to values. */
   snapshot(into: Record<string, number>): void {
-    if (this.exports.length === 0) return;
+    if (this.settings.exports.length === 0) return;
     Object.assign(into, this.counters);
     into.nbd_waiting_count = this.waitingCount;
     into.nbd_long_bytes_used = this.longMemory.usedBytes;

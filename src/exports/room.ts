@@ -71,7 +71,7 @@ export class NbdRoom {
     const mark = this.warnAtPercent();
     if (percent >= mark && !this.isWarned) {
       this.isWarned = true;
-      const what = `${percent}% of what there is for pages is used, more than ${mark}%`;
+      const what = `${percent}% of what there is for pages is used: the mark is ${mark}%`;
       this.log.write("warn", "doors", what);
     }
     if (percent < mark - NBD_WARN_HYSTERESIS_PERCENT) {

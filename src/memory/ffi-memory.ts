@@ -111,7 +111,10 @@ export class FfiMemory implements Memory {
       return `${Math.floor(it / BYTES_PER_MIB)}MiB`;
     });
     const detail = `${available} may be, take less --memory, smaller exports, or --no-swap`;
-    throw new RamsterError("NO_MEMORY", `Cannot hold ${held} in memory for swap mode: ${detail}`);
+    throw new RamsterError(
+      "NO_MEMORY",
+      `Cannot hold another ${held} in memory for swap mode: ${detail}`,
+    );
   }
 
   copy(

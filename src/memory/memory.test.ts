@@ -88,7 +88,7 @@ test("memory that the operating system cannot reserve is a NO_MEMORY error", () 
 test("where memory is held, no more is than there is, but for 64 MiB of it", () => {
   const memory = openMemory({ availableBytes: () => 80 * MIB });
   expect(() => memory.reserve(64 * MIB, { heldBytes: 17 * MIB })).toThrow(
-    "Cannot hold 17MiB in memory for swap mode: 16MiB may be, take less --memory, ",
+    "Cannot hold another 17MiB in memory for swap mode: 16MiB may be, take less --memory, ",
   );
   memory.reserve(64 * MIB, { heldBytes: 16 * MIB }).close();
 });

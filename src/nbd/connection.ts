@@ -112,6 +112,7 @@ export class NbdConnection implements StreamEvents {
   private isPaused = false;
   private isBlocked = false;
   private isSoon = false;
+  private hasSaidGoodbye = false;
   /** Nothing is written any more. */
   private isEnded = false;
   /** How long the time limit of this phase runs, and the bytes that have come and gone since. */
@@ -247,7 +248,7 @@ export class NbdConnection implements StreamEvents {
     this.input.drop();
     if (this.longBytes > 0) this.handler.giveLong(this.longBytes);
     this.longBytes = 0;
-    this.handler.onClosed(this, reason);
+    this.handler.onClosed(this, this.hasSaidGoodbye ? "it has said goodbye" : reason);
     this.output.drop();
   }
 
@@ -380,6 +381,7 @@ export class NbdConnection implements StreamEvents {
     if (!input.take(requestBytes(form))) return false;
     if (!request.read(input.view, input.at, form)) return this.breach();
     if (request.type === COMMAND.DISC) {
+      this.hasSaidGoodbye = true;
       this.end();
       return false;
     }

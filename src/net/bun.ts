@@ -390,7 +390,8 @@ function codeOf(error: unknown): string {
 
 function reasonOf(error: unknown): string {
   const code = codeOf(error);
-  return REASONS[code] ?? (code === "" ? String(error) : code);
+  const message = error instanceof Error ? error.message : String(error);
+  return REASONS[code] ?? (code === "" ? message : code);
 }
 
 export class BunClock implements Clock {

@@ -531,7 +531,12 @@ function checkNbd({ nbd, exports, role }: NodeConfig): void {
   }
 }
 
+/** More of a value would hide what is said about it. */
+const QUOTED_LENGTH_MAX = 100;
+
 function bad(flag: string, value: string | number, detail: string): ConfigError {
-  const text = JSON.stringify(String(value));
+  const whole = String(value);
+  const isLong = whole.length > QUOTED_LENGTH_MAX;
+  const text = JSON.stringify(isLong ? `${whole.slice(0, QUOTED_LENGTH_MAX)}...` : whole);
   return new ConfigError("BAD_CONFIG", `Cannot use --${flag} ${text}: ${detail}`);
 }

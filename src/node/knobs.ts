@@ -222,7 +222,9 @@ function exportsKnob({ nbdDoor }: AdminParts): Knob {
   return {
     get: () => names().join(",") || NO_EXPORT,
     set: (value) => {
-      const kept = value === "" || value === NO_EXPORT ? [] : value.split(",");
+      // Nothing is what a script sets whose variable is empty.
+      if (value === "") throw refused(`it takes names of exports, or "${NO_EXPORT}"`);
+      const kept = value === NO_EXPORT ? [] : value.split(",");
       const unknown = kept.find((name) => !names().includes(name));
       if (unknown !== undefined) throw refused(`there is no export "${unknown}"`);
       const removed = nbdDoor.exports.filter(({ name }) => !kept.includes(name));

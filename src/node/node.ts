@@ -171,9 +171,16 @@ export class Node implements LinkHandler, MembershipEvents {
   async start(): Promise<{ listen: string; clients: string[]; nbd: string[] }> {
     this.listenAddress = await this.links.listen(this.config.listen);
     const clients: string[] = [];
-    for (const address of this.config.clients) clients.push(await this.door.listen(address));
     const nbd: string[] = [];
-    for (const address of this.config.nbd) nbd.push(await this.nbdDoor.listen(address));
+    try {
+      for (const address of this.config.clients) clients.push(await this.door.listen(address));
+      for (const address of this.config.nbd) nbd.push(await this.nbdDoor.listen(address));
+    } catch (error) {
+      // A socket that is left behind would be taken for a node's.
+      await this.door.stop();
+      await this.nbdDoor.stop();
+      throw error;
+    }
     this.ramster.start();
     this.membership?.attach(this, () => this.localState());
     this.lending?.start();
