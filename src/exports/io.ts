@@ -170,9 +170,10 @@ export class NbdIo {
     let at = request.offset;
     let start = at;
     let state: number | null = null;
+    const endPage = Math.ceil(end / PAGE_BYTES);
     for (let looked = 0; at < end && looked < NBD_STATUS_PAGES_MAX; looked += 1) {
       const page = Math.floor(at / PAGE_BYTES);
-      const blankUntil = exp.written.blankUntil(page);
+      const blankUntil = exp.written.blankUntil(page, endPage);
       const isBlank = blankUntil > page || !this.pages.isThere(exp, page);
       const next = isBlank ? STATE.HOLE | STATE.ZERO : 0;
       state ??= next;

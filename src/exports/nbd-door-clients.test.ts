@@ -8,6 +8,7 @@ import {
   option,
   request,
   WRITE,
+  WRITE_ZEROES,
 } from "../../harness/nbd/bare-client.ts";
 import { DISK, NBD, read, DoorWorld as World } from "../../harness/nbd/door-world.ts";
 import { NBD_CONNECTIONS_MAX, PAGE_BYTES } from "../core/limits.ts";
@@ -27,6 +28,24 @@ test("a client that asks for much in one go leaves others their turns", async ()
   expect(counters.nbd_requests - before).toBeLessThan(5);
   world.sim.clock.runUntil(() => counters.nbd_requests === before + 200, 1000);
   expect(counters.nbd_requests - before).toBe(200);
+  await world.stop();
+});
+
+test("works of many long requests have their slices a few at a time", async () => {
+  const world = await World.start({ exports: [{ ...DISK, byteCount: 2 ** 32 }] });
+  const client = await world.connect();
+  const zeroes = { type: WRITE_ZEROES, flags: 2, length: 64 * MIB, cookie: 1n };
+  client.onData = () => {};
+  for (let i = 0; i < 64; i += 1) client.send(request({ ...zeroes, offset: i * 64 * MIB }));
+  const { counters } = world.door;
+  const { clock } = world.sim;
+  let [before, most] = [0, 0];
+  while (counters.frontswap_succ_stores < 100_000 && clock.step()) {
+    most = Math.max(most, counters.frontswap_succ_stores - before);
+    before = counters.frontswap_succ_stores;
+  }
+  expect(world.door.waitingCount).toBeGreaterThan(20);
+  expect(most).toBeLessThan(2000);
   await world.stop();
 });
 

@@ -29,6 +29,9 @@ import { type NbdWork, NbdWorks } from "./work.ts";
 
 /** A token is work * TOKEN_STEP + page of it: 32 MiB that begin within a page are one more. */
 const TOKEN_STEP = 16_384;
+/** Works that have a slice before others have their turn, and pages of those that wait in line. */
+const WORKS_PER_TURN = 4;
+const PARKED_PAGES_PER_TURN = 512;
 /** Pages of one read that are fetched at once. */
 const FETCHES_PER_READ = 1024;
 
@@ -49,8 +52,9 @@ export class NbdRunner implements GetSink {
   private readonly works: NbdWorks;
   /** Changes that wait for frames, and for nothing else. */
   private readonly parked = new Set<NbdWork>();
-  private due: NbdWork[] = [];
-  private readonly onSoon = (): void => this.runDue();
+  private readonly due: NbdWork[] = [];
+  private isSoon = false;
+  private readonly onSoon = (): void => this.runTurn();
 
   constructor(parts: RunnerParts) {
     this.parts = parts;
@@ -211,7 +215,7 @@ export class NbdRunner implements GetSink {
 
   /** Passes over what was never written. @returns whether there was any of it. */
   private skipBlank(work: NbdWork, exp: NbdExport): boolean {
-    const next = Math.min(exp.written.blankUntil(work.next), work.last + 1);
+    const next = exp.written.blankUntil(work.next, work.last + 1);
     if (next === work.next) return false;
     work.next = next;
     return true;
@@ -289,11 +293,14 @@ export class NbdRunner implements GetSink {
   }
 
   private goOnWithParked(): void {
+    let pages = 0;
     for (const work of this.parked) {
+      if (pages >= PARKED_PAGES_PER_TURN) return this.soon();
       if (work.isDue) continue;
       const { next } = work;
       this.run(work);
       if (this.parked.has(work) && work.next === next) return;
+      pages += work.next - next;
     }
   }
 
@@ -302,17 +309,24 @@ export class NbdRunner implements GetSink {
     if (work.isDue) return;
     work.isDue = true;
     this.due.push(work);
-    if (this.due.length === 1) this.parts.clock.soon(this.onSoon);
+    this.soon();
   }
 
-  private runDue(): void {
-    const { due } = this;
-    this.due = [];
-    for (const work of due) {
+  private soon(): void {
+    if (this.isSoon) return;
+    this.isSoon = true;
+    this.parts.clock.soon(this.onSoon);
+  }
+
+  private runTurn(): void {
+    this.isSoon = false;
+    for (const work of this.due.splice(0, WORKS_PER_TURN)) {
       if (!work.isDue) continue;
       work.isDue = false;
       if (work.connection !== null) this.run(work);
     }
+    this.goOnWithParked();
+    if (this.due.length > 0) this.soon();
   }
 
   private finish(work: NbdWork, error: Errno): void {

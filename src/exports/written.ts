@@ -4,7 +4,7 @@
  *
  *     mark(page)                 it is written
  *     forget(from, to)           no page from `from` up to `to` is there any more
- *     blankUntil(page)           the first page from here on that may be there
+ *     blankUntil(page, end)      the first page from here on that may be there
  *
  * A block counts until all of it is forgotten at once.
  */
@@ -32,10 +32,11 @@ export class Written {
     if (first < end) this.blocks.fill(0, first, end);
   }
 
-  /** `page` itself if it may be there; the number of pages if nothing is. */
-  blankUntil(page: number): number {
+  /** `page` itself if it may be there; `end` if none before it is. */
+  blankUntil(page: number, end: number): number {
     const block = Math.floor(page / BLOCK_PAGES);
-    const next = this.blocks.indexOf(1, block);
-    return next < 0 ? this.pageCount : Math.max(page, next * BLOCK_PAGES);
+    if (this.blocks[block] === 1) return page;
+    const next = this.blocks.subarray(block, Math.ceil(end / BLOCK_PAGES)).indexOf(1);
+    return next < 0 ? end : Math.min(end, (block + next) * BLOCK_PAGES);
   }
 }

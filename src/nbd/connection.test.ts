@@ -217,6 +217,25 @@ describe("the transmission", () => {
     expect(cookies).toEqual(Array.from({ length: 32 }, (_, i) => 31 - i));
   });
 
+  test("a client that was held back is served on once it has taken a reply: it may have gone", () => {
+    const world = new World().begin();
+    world.keepsRequests = true;
+    const trim = request({ type: TRIM, cookie: 1n, offset: 0, length: 64 * 1024 });
+    world.send(...Array.from({ length: 40 }, () => trim));
+    expect(world.requests.length).toBe(32);
+    world.stream.room = 0; // As of a stream that broke, too.
+    const [it] = world.kept;
+    if (it === undefined) throw new Error("nothing was kept");
+    world.connection.replies.empty({ ...it, ...NOWHERE }, ERRNO.OK);
+    world.connection.release(64 * 1024);
+    world.soon();
+    expect(world.requests.length).toBe(32);
+    world.stream.room = Number.POSITIVE_INFINITY;
+    world.connection.onDrain();
+    world.soon();
+    expect(world.requests.length).toBe(33);
+  });
+
   test("a long request waits until there is memory for it", () => {
     const world = new World().begin();
     world.longMax = 0;

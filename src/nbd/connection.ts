@@ -257,6 +257,7 @@ export class NbdConnection implements StreamEvents {
   /** Up to NBD_SLICE: others have their turn. */
   private serve(): void {
     if (this.isServing || this.isSoon) return; // It is done there, or will be.
+    if (this.isPaused && !this.isThere) return;
     this.isServing = true;
     this.unitsLeft = NBD_SLICE;
     while (this.mayServe && this.step()) {
@@ -269,6 +270,15 @@ export class NbdConnection implements StreamEvents {
     this.pauseOrResume();
     // What held it back may be gone with what was sent, and then no event follows.
     if (isHeldBack && this.hasRoom) this.goOn();
+  }
+
+  /**
+   * Of a paused client: that it has gone shows when something is written. What it had sent is then
+   * not done any more: it may have sent it again on another connection, and something newer behind.
+   */
+  private get isThere(): boolean {
+    if (this.phase < ENDING) this.flush();
+    return !this.isBlocked;
   }
 
   private get mayServe(): boolean {
