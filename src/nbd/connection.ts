@@ -257,7 +257,7 @@ export class NbdConnection implements StreamEvents {
   /** Up to NBD_SLICE: others have their turn. */
   private serve(): void {
     if (this.isServing || this.isSoon) return; // It is done there, or will be.
-    if (this.isPaused && !this.isThere) return;
+    if (this.isPaused && this.phase < ENDING && !this.reachesClient()) return;
     this.isServing = true;
     this.unitsLeft = NBD_SLICE;
     while (this.mayServe && this.step()) {
@@ -273,11 +273,11 @@ export class NbdConnection implements StreamEvents {
   }
 
   /**
-   * Of a paused client: that it has gone shows when something is written. What it had sent is then
-   * not done any more: it may have sent it again on another connection, and something newer behind.
+   * That a paused client has gone shows when something is written. What it had sent is then not
+   * done any more: it may have sent it again on another connection, and something newer behind.
    */
-  private get isThere(): boolean {
-    if (this.phase < ENDING) this.flush();
+  private reachesClient(): boolean {
+    this.flush();
     return !this.isBlocked;
   }
 
