@@ -46,7 +46,9 @@ test("holds no more than the machine has", async () => {
   await using world = new ProcessWorld();
   const flags = ["--number=1", "--listen=127.0.0.1:0", "--gossip=none", "--memory=256GiB"];
   const { stdout, stderr, code } = await world.run(["node", ...flags, "--swap"]);
-  expect(stderr).toMatch(/\nramster: Cannot hold 262144MiB in memory for swap mode: \d+MiB may be/);
+  expect(stderr).toMatch(
+    /\nramster: Cannot hold another 262144MiB in memory for swap mode: \d+MiB may be/,
+  );
   expect([stdout, code]).toEqual(["", 3]);
 });
 
