@@ -9,6 +9,7 @@ import type { Device } from "../../src/nbd/device.ts";
 import type { TlsMode } from "../../src/nbd/handshake.ts";
 import { COMMAND, ERRNO } from "../../src/nbd/protocol.ts";
 import type { Request } from "../../src/nbd/request.ts";
+import { Turns } from "../../src/nbd/turns.ts";
 import type { Stream, TlsMaterial } from "../../src/net/transport.ts";
 import { SimClock } from "../sim/clock.ts";
 import { type BareForm, bytesOf, greetingOf, type Piece } from "./bare-client.ts";
@@ -90,7 +91,7 @@ export class ConnectionWorld implements NbdHandler {
         return world.isStopping;
       },
     };
-    const env = { clock: this.clock, memory: new HeapMemory() };
+    const env = { clock: this.clock, memory: new HeapMemory(), turns: new Turns() };
     this.connection = new NbdConnection(env, this, settings, TLS);
     this.stream.onTerminate = () => this.connection.onClose(this.stream, "closed here");
     this.connection.onOpen(this.stream);

@@ -345,6 +345,8 @@ export const NBD_LONG_BYTES = 1024 * 1024;
 export const NBD_LONG_BYTES_MAX = 256 * 1024 * 1024;
 /** Requests that wait for something, of all connections. */
 export const NBD_WORKS_MAX = 131_072;
+/** Changes of one export that wait; with more each connection has one at a time. */
+export const NBD_CHANGES_MAX = 2048;
 /** What one costs its connection beside its data: a page at least, and what goes with it. */
 export const NBD_WORK_BYTES = 256;
 /** Buffers of finished requests that are kept for the next: each, and all of them. */
@@ -379,9 +381,11 @@ export const NBD_TICK_MS_MAX = 500;
  * is flushed is two, one that is read eight, one that is written sixteen. A millisecond or two.
  */
 export const NBD_SLICE = 4096;
+/** Of a connection among very many. */
+export const NBD_SLICE_MIN = 256;
 /** Extents, and pages looked at, of one reply to BLOCK_STATUS: a client asks for the rest. */
 export const NBD_EXTENTS_MAX = 1024;
-export const NBD_STATUS_PAGES_MAX = 16_384;
+export const NBD_STATUS_PAGES_MAX = 4096;
 /** Pages that one CACHE brings closer. */
 export const NBD_CACHE_PAGES_MAX = 1024;
 /** Pages that are fetched ahead of a read that goes by even steps, at most, and that are kept. */

@@ -5,14 +5,11 @@
  *
  * The swizzle is the original's (reference 4.5): consecutive pages are of 256 objects. A page that
  * was never written has no record and reads as zeros.
- *
- * Requests that change pages and could not be done at once are in `changes`, in the order in which
- * they came: one whose pages an older one has waits for that, so that each page is always what one
- * of them made of it.
  */
 import { Handle } from "../core/handle.ts";
 import { NBD_EXPORT_BYTES_MAX, PAGE_BYTES } from "../core/limits.ts";
 import type { Device } from "../nbd/device.ts";
+import { Changes } from "./changes.ts";
 import { Trend } from "./trend.ts";
 import type { NbdWork } from "./work.ts";
 import { Written } from "./written.ts";
@@ -45,18 +42,23 @@ export class NbdExport implements Device {
   readonly written: Written;
   /** Of its reads. */
   readonly trend = new Trend();
-  readonly changes = new Set<NbdWork>();
-  /** Of those, that wait for an older one. */
-  blockedCount = 0;
+  readonly changes: Changes<NbdWork>;
   private readonly type: number;
   private readonly handle = new Handle();
 
-  constructor({ name, byteCount }: ExportConfig, type: number, pool: ExportPool) {
+  /** `onFree`: a change that has waited for older ones may go on. */
+  constructor(
+    { name, byteCount }: ExportConfig,
+    type: number,
+    pool: ExportPool,
+    onFree: (work: NbdWork) => void,
+  ) {
     this.name = name;
     this.description = "memory of a ramster cluster";
     this.byteCount = byteCount;
     this.pageCount = byteCount / PAGE_BYTES;
     this.written = new Written(this.pageCount);
+    this.changes = new Changes(onFree);
     this.type = type;
     this.pool = pool;
     this.handle.pool = pool.id;
@@ -72,14 +74,5 @@ export class NbdExport implements Device {
   /** A number for the page, of all exports' pages. */
   keyOf(page: number): number {
     return this.type * PAGES_PER_EXPORT_MAX + page;
-  }
-
-  /** Whether an older change has a page of this one, which is among the changes. */
-  isBlocked(work: NbdWork): boolean {
-    for (const older of this.changes) {
-      if (older === work) return false;
-      if (older.overlaps(work)) return true;
-    }
-    return false;
   }
 }

@@ -140,7 +140,7 @@ export class NbdIo {
     const last = Math.floor((request.offset + request.byteCount - 1) / PAGE_BYTES);
     let page = first;
     const isShort = last - first < CHANGE_PAGES_MAX;
-    if (isShort && exp.changes.size === 0 && !this.runner.isCrowded) {
+    if (isShort && exp.changes.isEmpty && !this.runner.isCrowded) {
       for (; page <= last; page += 1) {
         const step = this.pages.change(exp, request, page, null);
         if (step === STEP.FAILED) return this.answer(connection, request, this.pages.error);

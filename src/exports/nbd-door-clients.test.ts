@@ -7,11 +7,12 @@ import {
   DISC,
   option,
   request,
+  TRIM,
   WRITE,
   WRITE_ZEROES,
 } from "../../harness/nbd/bare-client.ts";
 import { DISK, NBD, read, DoorWorld as World } from "../../harness/nbd/door-world.ts";
-import { NBD_CONNECTIONS_MAX, PAGE_BYTES } from "../core/limits.ts";
+import { NBD_CHANGES_MAX, NBD_CONNECTIONS_MAX, PAGE_BYTES } from "../core/limits.ts";
 
 const MIB = 1024 * 1024;
 
@@ -46,6 +47,32 @@ test("works of many long requests have their slices a few at a time", async () =
   }
   expect(world.door.waitingCount).toBeGreaterThan(20);
   expect(most).toBeLessThan(2000);
+  await world.stop();
+});
+
+test("of very many changes that wait for each other each client has one at a time", async () => {
+  const world = await World.start();
+  const { sim } = world;
+  const clients = await Promise.all(Array.from({ length: 8 }, () => world.connect()));
+  const [first] = clients as [BareClient];
+  await world.fill(first);
+  // All wait for one that waits for a page that is away.
+  sim.network.block(sim.node(1).host, sim.node(0).host);
+  const most = NBD_CHANGES_MAX + clients.length;
+  const replies = [first.ask({ type: WRITE_ZEROES, offset: 1, length: 16 * MIB - 1 })];
+  sim.clock.runUntil(() => world.door.waitingCount === 1, 1000);
+  for (const [i, client] of clients.entries()) {
+    for (let page = 0; page < 480; page += 1) {
+      const offset = (i * 480 + page) * PAGE_BYTES;
+      replies.push(client.ask({ type: TRIM, offset, length: PAGE_BYTES }));
+    }
+  }
+  sim.clock.runUntil(() => false, 1000);
+  expect(world.door.waitingCount).toBeGreaterThan(NBD_CHANGES_MAX);
+  expect(world.door.waitingCount).toBeLessThanOrEqual(most);
+  sim.network.unblock(sim.node(1).host, sim.node(0).host);
+  const errors = (await world.wait(Promise.all(replies))).map(({ error }) => error);
+  expect(errors).toEqual(replies.map(() => 0));
   await world.stop();
 });
 

@@ -28,6 +28,7 @@ import type { Memory } from "../core/memory.ts";
 import { NbdConnection, type NbdHandler } from "../nbd/connection.ts";
 import type { TlsMode } from "../nbd/handshake.ts";
 import type { Request } from "../nbd/request.ts";
+import { Turns } from "../nbd/turns.ts";
 import { type Address, isLoopback } from "../net/address.ts";
 import type { Listener, Stream, StreamEvents, TlsMaterial, Transport } from "../net/transport.ts";
 import type { Ramster } from "../ramster/ramster.ts";
@@ -39,6 +40,7 @@ import { NbdPages } from "./pages.ts";
 import { NbdPrefetch } from "./prefetch.ts";
 import { NbdRoom } from "./room.ts";
 import { NbdRunner } from "./runner.ts";
+import type { NbdWork } from "./work.ts";
 
 const GIB = 2 ** 30;
 
@@ -82,6 +84,7 @@ export class NbdDoor implements NbdHandler {
   private readonly connections = new Set<NbdConnection>();
   private isStopping = false;
   private readonly longMemory = new LongMemory();
+  private readonly turns = new Turns();
   private timer: TimerId | null = null;
   private tickedMs = 0;
   private onEmpty: () => void = () => {};
@@ -102,10 +105,11 @@ export class NbdDoor implements NbdHandler {
     const { runner } = this;
     this.io = new NbdIo({ ...parts, counters, pages, runner, prefetch });
     this.warnOfSize();
+    const onFree = (work: NbdWork): void => runner.later(work);
     for (const [type, config] of settings.exports.entries()) {
       const pool = parts.ramster.newPool({ persistent: true, storeWhole: true });
       assert(pool !== null, "there are more pools than exports");
-      this.exports.push(new NbdExport(config, type, pool));
+      this.exports.push(new NbdExport(config, type, pool, onFree));
     }
   }
 
@@ -248,7 +252,12 @@ export class NbdDoor implements NbdHandler {
         return door.isStopping;
       },
     };
-    const connection = new NbdConnection(this.parts, this, settings, this.parts.tls);
+    const connection = new NbdConnection(
+      { ...this.parts, turns: this.turns },
+      this,
+      settings,
+      this.parts.tls,
+    );
     this.connections.add(connection);
     this.counters.nbd_connections = this.connections.size;
     return connection;

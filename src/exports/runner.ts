@@ -88,11 +88,7 @@ export class NbdRunner implements GetSink {
     work.next = next;
     if (request.type === COMMAND.WRITE) this.keepData(connection, work, request);
     if (this.isOfAll(work, exp)) work.next = 0;
-    exp.changes.add(work);
-    if (exp.isBlocked(work)) {
-      work.isBlocked = true;
-      exp.blockedCount += 1;
-    } else this.run(work);
+    if (exp.changes.add(work)) this.run(work);
   }
 
   /** GetSink: a page that was away, or that it cannot be had. */
@@ -114,7 +110,7 @@ export class NbdRunner implements GetSink {
     const now = this.parts.clock.now();
     for (const work of this.works.unanswered()) {
       work.deadlineMs += lostMs;
-      const isIdle = work.isBlocked || this.parked.has(work);
+      const isIdle = work.elders > 0 || this.parked.has(work);
       if (isIdle && now >= work.deadlineMs) this.finish(work, ERRNO.EIO);
       else if (work.again.length > 0) this.askAgain(work, now);
     }
@@ -304,8 +300,8 @@ export class NbdRunner implements GetSink {
     }
   }
 
-  /** Lets others have their turn. */
-  private later(work: NbdWork): void {
+  /** A change that has waited for older ones, or has had its slice: others have their turn. */
+  later(work: NbdWork): void {
     if (work.isDue) return;
     work.isDue = true;
     this.due.push(work);
@@ -380,17 +376,7 @@ export class NbdRunner implements GetSink {
   /** Others have their turn on its pages. */
   private leave(work: NbdWork): void {
     this.parked.delete(work);
-    const { export: exp } = work;
-    if (exp === null || !exp.changes.delete(work)) return;
-    if (work.isBlocked) exp.blockedCount -= 1;
-    work.isBlocked = false;
-    if (exp.blockedCount === 0) return;
-    for (const other of exp.changes) {
-      if (!other.isBlocked || !other.overlaps(work) || exp.isBlocked(other)) continue;
-      other.isBlocked = false;
-      exp.blockedCount -= 1;
-      this.later(other);
-    }
+    work.export?.changes.leave(work);
   }
 
   private free(work: NbdWork): void {

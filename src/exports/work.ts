@@ -12,6 +12,7 @@
 import { assert } from "../core/assert.ts";
 import { freeBuffer } from "../core/buffers.ts";
 import {
+  NBD_CONNECTION_BYTES_MAX,
   NBD_LONG_BYTES,
   NBD_WORK_BYTES,
   NBD_WORK_KEEP_BYTES,
@@ -55,8 +56,8 @@ export class NbdWork implements WholeReply {
   error: Errno = ERRNO.OK;
   startMs = 0;
   deadlineMs = 0;
-  /** An older request has one of its pages. */
-  isBlocked = false;
+  /** Change: it waits while there are any. */
+  elders = 0;
   /** What the page at the edge held, once it has come. */
   edge: Uint8Array = NOTHING;
   hasEdge = false;
@@ -91,11 +92,6 @@ export class NbdWork implements WholeReply {
   freeBytes(): void {
     freeBuffer(this.bytes);
     this.bytes = NOTHING;
-  }
-
-  /** Whether both change some page of the same export. */
-  overlaps(other: NbdWork): boolean {
-    return this.first <= other.last && other.first <= this.last;
   }
 
   /** Pages that it has all of: from `firstWhole` up to `endOfWhole`, if that is more. */
@@ -171,6 +167,9 @@ export class NbdWorks {
     work.cost = Math.max(PAGE_BYTES, request.dataBytes, request.replyBytes) + NBD_WORK_BYTES;
     const dataBytes = request.dataBytes + request.replyBytes;
     work.longBytes = dataBytes > NBD_LONG_BYTES ? dataBytes : 0;
+    if (work.type !== COMMAND.READ && exp.changes.isCrowded) {
+      work.cost = Math.max(work.cost, NBD_CONNECTION_BYTES_MAX);
+    }
     connection.keep(work.cost);
     return work;
   }
@@ -179,7 +178,6 @@ export class NbdWorks {
     assert(work.export !== null && work.waiting === 0);
     work.connection = null;
     work.export = null;
-    work.isBlocked = false;
     work.isDue = false;
     work.hasEdge = false;
     work.again.length = 0;

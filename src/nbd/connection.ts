@@ -11,7 +11,7 @@
  * Bounded by bytes: while what is kept and what waits to be sent are more than
  * NBD_CONNECTION_BYTES_MAX, or the handler has no memory for a long request, nothing is served and
  * the stream is paused. So a client that never reads is no longer read from. Bounded by work: after
- * NBD_SLICE of it the rest of what was read waits for the next turn.
+ * its share (turns.ts) the rest of what was read waits for the next turn.
  *
  * A request that has been read whole is answered once, whatever happens, as long as there is a
  * stream. The stream is closed by the client, by a breach of the protocol, when the node stops, and
@@ -30,7 +30,6 @@ import {
   NBD_LONG_BYTES,
   NBD_OPTION_BYTES_MAX,
   NBD_OPTIONS_MAX,
-  NBD_SLICE,
   NBD_STALL_BYTES,
   NBD_STALL_TIMEOUT_MS,
 } from "../core/limits.ts";
@@ -51,6 +50,7 @@ import {
 } from "./protocol.ts";
 import { Replies } from "./replies.ts";
 import { invalidRequest, Request, requestBytes } from "./request.ts";
+import type { Turns } from "./turns.ts";
 
 /** Who serves the requests of all connections. */
 export interface NbdHandler {
@@ -89,6 +89,7 @@ export class NbdConnection implements StreamEvents {
   /** The other side as the stream names it, for logs. */
   remote = "";
   private readonly clock: Clock;
+  private readonly turns: Turns;
   private readonly handler: NbdHandler;
   private readonly settings: HandshakeSettings;
   private readonly tls: TlsMaterial | null;
@@ -123,16 +124,18 @@ export class NbdConnection implements StreamEvents {
   // Made once: a closure a call would be an allocation a call.
   private readonly onSoon = (): void => {
     this.isSoon = false;
+    this.turns.waiting -= 1;
     this.serve();
   };
 
   constructor(
-    env: { clock: Clock; memory: Memory },
+    env: { clock: Clock; memory: Memory; turns: Turns },
     handler: NbdHandler,
     settings: HandshakeSettings,
     tls: TlsMaterial | null,
   ) {
     this.clock = env.clock;
+    this.turns = env.turns;
     this.handler = handler;
     this.settings = settings;
     this.tls = tls;
@@ -182,6 +185,7 @@ export class NbdConnection implements StreamEvents {
   goOn(): void {
     if (this.isSoon || this.phase === CLOSED) return;
     this.isSoon = true;
+    this.turns.waiting += 1;
     this.clock.soon(this.onSoon);
   }
 
@@ -254,12 +258,12 @@ export class NbdConnection implements StreamEvents {
 
   // What has been read.
 
-  /** Up to NBD_SLICE: others have their turn. */
+  /** As much as a turn has: others have theirs. */
   private serve(): void {
     if (this.isServing || this.isSoon) return; // It is done there, or will be.
     if (this.isPaused && this.phase < ENDING && !this.reachesClient()) return;
     this.isServing = true;
-    this.unitsLeft = NBD_SLICE;
+    this.unitsLeft = this.turns.units;
     while (this.mayServe && this.step()) {
       if (this.output.gatheredBytes >= GATHER_BYTES) this.flush();
     }
