@@ -1,7 +1,6 @@
 /**
  * The NBD door of a whole node under virtual time: node 0 has an export, node 1 lends.
  */
-
 import { assert } from "../../src/core/assert.ts";
 import { SeededRandom } from "../../src/core/random.ts";
 import type { Address } from "../../src/net/address.ts";

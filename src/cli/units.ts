@@ -8,7 +8,7 @@
  *
  * Every parser throws ConfigError BAD_CONFIG with one line that quotes the flag and the value.
  */
-import { ConfigError } from "../core/errors.ts";
+import { ConfigError, quoted } from "../core/errors.ts";
 
 /** Where a value stands that is not on the command line. */
 export interface Place {
@@ -50,9 +50,6 @@ const DURATION_UNITS = [
   { name: "ms", ms: 1 },
 ] as const;
 
-/** More of a value would hide what is said about it. */
-const QUOTED_LENGTH_MAX = 100;
-
 const NUMBER = /^(\d+(?:\.\d+)?)([A-Za-z]*)$/;
 
 /**
@@ -60,10 +57,7 @@ const NUMBER = /^(\d+(?:\.\d+)?)([A-Za-z]*)$/;
  * file, `Cannot use memory "64M" in "node.toml", line 3: write "64MiB"`.
  */
 export function badValue(given: Given, detail: string): ConfigError {
-  const clipped = given.text.length > QUOTED_LENGTH_MAX;
-  const text = JSON.stringify(
-    clipped ? `${given.text.slice(0, QUOTED_LENGTH_MAX)}...` : given.text,
-  );
+  const text = quoted(given.text);
   const { place } = given;
   const what =
     place === undefined ? `--${given.flag} ${text}` : `${place.key} ${text} in ${placeText(place)}`;

@@ -60,3 +60,12 @@ export class CodecError extends RamsterError {
 export class ConfigError extends RamsterError {
   override readonly name = "ConfigError";
 }
+
+/** More of a value would hide what is said about it. */
+const QUOTED_LENGTH_MAX = 100;
+
+/** A value that somebody gave, within quotes, for a message. */
+export function quoted(text: string): string {
+  const isLong = text.length > QUOTED_LENGTH_MAX;
+  return JSON.stringify(isLong ? `${text.slice(0, QUOTED_LENGTH_MAX)}...` : text);
+}

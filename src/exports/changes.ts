@@ -31,7 +31,7 @@ export class Changes<T extends PageRange> {
   }
 
   /** With so many each connection should have one at a time. */
-  get isCrowded(): boolean {
+  get isFull(): boolean {
     return this.all.size >= NBD_CHANGES_MAX;
   }
 

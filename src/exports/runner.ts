@@ -101,6 +101,14 @@ export class NbdRunner implements GetSink {
     this.run(work);
   }
 
+  /** It has waited for older changes, or has had its slice: others have their turn first. */
+  later(work: NbdWork): void {
+    if (work.isDue) return;
+    work.isDue = true;
+    this.due.push(work);
+    this.soon();
+  }
+
   /**
    * Called now and then: what is to be asked for again, and what has waited too long. `lostMs`:
    * time since the last call in which this node did not run, and none of it could be answered.
@@ -298,14 +306,6 @@ export class NbdRunner implements GetSink {
       if (this.parked.has(work) && work.next === next) return;
       pages += work.next - next;
     }
-  }
-
-  /** A change that has waited for older ones, or has had its slice: others have their turn. */
-  later(work: NbdWork): void {
-    if (work.isDue) return;
-    work.isDue = true;
-    this.due.push(work);
-    this.soon();
   }
 
   private soon(): void {

@@ -38,8 +38,6 @@ export class NbdWork implements WholeReply {
   cookieHi = 0;
   cookieLo = 0;
   offset = 0;
-  offsetHi = 0;
-  offsetLo = 0;
   byteCount = 0;
   /** Data is at `bytes[at]`, and ends at `end`. */
   bytes: Uint8Array = NOTHING;
@@ -75,6 +73,14 @@ export class NbdWork implements WholeReply {
 
   get pageCount(): number {
     return this.last - this.first + 1;
+  }
+
+  get offsetHi(): number {
+    return Math.floor(this.offset / 0x1_0000_0000);
+  }
+
+  get offsetLo(): number {
+    return this.offset >>> 0;
   }
 
   /** Of its buffers. */
@@ -157,8 +163,6 @@ export class NbdWorks {
     work.cookieHi = request.cookieHi;
     work.cookieLo = request.cookieLo;
     work.offset = request.offset;
-    work.offsetHi = request.offsetHi;
-    work.offsetLo = request.offsetLo;
     work.byteCount = request.byteCount;
     work.first = Math.floor(request.offset / PAGE_BYTES);
     work.last = Math.floor((request.offset + request.byteCount - 1) / PAGE_BYTES);
@@ -167,7 +171,8 @@ export class NbdWorks {
     work.cost = Math.max(PAGE_BYTES, request.dataBytes, request.replyBytes) + NBD_WORK_BYTES;
     const dataBytes = request.dataBytes + request.replyBytes;
     work.longBytes = dataBytes > NBD_LONG_BYTES ? dataBytes : 0;
-    if (work.type !== COMMAND.READ && exp.changes.isCrowded) {
+    // Its connection has no other until it is answered.
+    if (work.type !== COMMAND.READ && exp.changes.isFull) {
       work.cost = Math.max(work.cost, NBD_CONNECTION_BYTES_MAX);
     }
     connection.keep(work.cost);

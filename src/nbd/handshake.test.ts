@@ -44,6 +44,15 @@ const SHUTDOWN = 0x80000007;
 const TOO_BIG = 0x80000009;
 const EXT_HEADER_REQD = 0x8000000a;
 
+/** NBD_INFO_EXPORT of the disk. */
+function exportInfo(flags: number): readonly Piece[] {
+  return [
+    [2, 0],
+    [8, 64 * MIB],
+    [2, flags],
+  ];
+}
+
 describe("the handshake", () => {
   test("greets, and drops a client with flags that nobody offered", () => {
     const world = new World();
@@ -72,11 +81,7 @@ describe("the handshake", () => {
     world.stream.hex();
     world.send([4, 3]);
     const name: readonly Piece[] = [[4, 4], "disk"];
-    const about: readonly Piece[] = [
-      [2, 0],
-      [8, 64 * MIB],
-      [2, FLAGS],
-    ];
+    const about = exportInfo(FLAGS);
     expect(world.send(option(6, ...name, [2, 0]))).toBe(
       optionReply(6, 3, ...about) + optionReply(6, 3, ...BLOCK_SIZES) + optionReply(6, 1),
     );
@@ -130,11 +135,7 @@ describe("the handshake", () => {
     expect(world.send(option(10, ...query("base:allocation")))).toBe(
       optionReply(10, 4, [4, 1], allocation) + optionReply(10, 1),
     );
-    const about: readonly Piece[] = [
-      [2, 0],
-      [8, 64 * MIB],
-      [2, FLAGS_STRUCTURED],
-    ];
+    const about = exportInfo(FLAGS_STRUCTURED);
     expect(world.send(option(7, [4, 0], [2, 0]))).toStartWith(optionReply(7, 3, ...about));
     world.send(request({ type: BLOCK_STATUS, cookie: 1n, offset: 0, length: 4096 }));
     expect(world.requests).toEqual(["7 0+4096"]);
@@ -151,11 +152,7 @@ describe("the handshake", () => {
     expect(world.send(option(10, [4, 4], "disk", [4, 1], [4, 15], allocation))).toBe(
       optionReply(10, 4, [4, 1], allocation) + optionReply(10, 1),
     );
-    const about: readonly Piece[] = [
-      [2, 0],
-      [8, 64 * MIB],
-      [2, FLAGS_STRUCTURED],
-    ];
+    const about = exportInfo(FLAGS_STRUCTURED);
     expect(world.send(option(7, [4, 0], [2, 0]))).toStartWith(optionReply(7, 3, ...about));
     // EXPORT_NAME cannot be refused.
     const old = new World();

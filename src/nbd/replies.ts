@@ -92,13 +92,14 @@ export class Replies {
   }
 
   private blockStatusExt(request: Answered, extents: Extents): void {
-    const at = this.chunk(CHUNK.BLOCK_STATUS_EXT, request, 8 + 8 * extents.length);
+    let at = this.chunk(CHUNK.BLOCK_STATUS_EXT, request, 8 + 8 * extents.length);
     const { view } = this.output;
     view.setUint32(at, BASE_ALLOCATION_ID);
     view.setUint32(at + 4, extents.length / 2);
-    for (const [i, value] of extents.entries()) {
-      view.setUint32(at + 8 + 8 * i, Math.floor(value / 0x1_0000_0000));
-      view.setUint32(at + 12 + 8 * i, value >>> 0);
+    for (const value of extents) {
+      at += 8;
+      view.setUint32(at, Math.floor(value / 0x1_0000_0000));
+      view.setUint32(at + 4, value >>> 0);
     }
   }
 

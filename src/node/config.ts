@@ -11,7 +11,7 @@
  */
 import { PRESETS, type Tuning } from "../cluster/settings.ts";
 import { CODEC } from "../compress/codec.ts";
-import { ConfigError } from "../core/errors.ts";
+import { ConfigError, quoted } from "../core/errors.ts";
 import {
   CLIENT_ADDRESSES_MAX,
   COPIES_MAX,
@@ -531,12 +531,6 @@ function checkNbd({ nbd, exports, role }: NodeConfig): void {
   }
 }
 
-/** More of a value would hide what is said about it. */
-const QUOTED_LENGTH_MAX = 100;
-
 function bad(flag: string, value: string | number, detail: string): ConfigError {
-  const whole = String(value);
-  const isLong = whole.length > QUOTED_LENGTH_MAX;
-  const text = JSON.stringify(isLong ? `${whole.slice(0, QUOTED_LENGTH_MAX)}...` : whole);
-  return new ConfigError("BAD_CONFIG", `Cannot use --${flag} ${text}: ${detail}`);
+  return new ConfigError("BAD_CONFIG", `Cannot use --${flag} ${quoted(String(value))}: ${detail}`);
 }
