@@ -100,6 +100,7 @@ const OUTSIDE: readonly { readonly name: RegExp; readonly homes: readonly string
     homes: [
       ...["src/net/bun.ts", "src/compress/lz4.ts", "src/memory/linux-memory.ts"],
       "src/memory/linux-process.ts",
+      "src/memory/libc-path.ts",
       ...["src/disk/", "src/cli/", "src/main.ts"],
     ],
   },

@@ -13,8 +13,9 @@ import { accessSync, constants, mkdtempSync, readFileSync, rmSync } from "node:f
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Client } from "../../src/client/client.ts";
+import { compileProgram } from "../compiled.ts";
 import type { NodeProcess } from "../node-process.ts";
-import { counter, ended, ProcessWorld, until } from "../process-world.ts";
+import { counter, ProcessWorld, until } from "../process-world.ts";
 import { areToolsRequired, TOOL_ENVIRONMENT, which } from "../tools.ts";
 import { type ExportServer, Guest, type GuestOptions } from "./guest.ts";
 import { guestImage, guestImageWith, noGuestReason, walkProgram } from "./image.ts";
@@ -88,9 +89,7 @@ test.skipIf(reason !== null && !areToolsRequired)(
   async () => {
     await using world = new ProcessWorld();
     const program = world.path("ramster");
-    const build = ["build", "--compile", join(import.meta.dir, "../../src/main.ts"), "--outfile"];
-    const built = await ended(world.spawnCommand([process.execPath, ...build, program]));
-    expect(built.code).toBe(0);
+    await compileProgram(program);
     const image = await guestImageWith(program, world.directory);
     // Who lends to the guest's node, which finds it by its address.
     const lender = await world.start("server", 2, ["--memory=256MiB"]);

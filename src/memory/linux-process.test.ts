@@ -1,8 +1,8 @@
 import { describe, expect, test } from "bun:test";
+import { libcPath } from "./libc-path.ts";
 import { LinuxProcess } from "./linux-process.ts";
-import { LIBC_PATHS } from "./open-memory.ts";
 import { openProcess } from "./open-process.ts";
-import { parseKib, parseMapping, parseTaskFlags } from "./proc-text.ts";
+import { parseKib, parseLibcPath, parseMapping, parseTaskFlags } from "./proc-text.ts";
 
 describe("parseMapping()", () => {
   test("reads where a mapping is, and what of", () => {
@@ -50,6 +50,24 @@ test("parseKib() reads the status of a process", () => {
   expect(parseKib("Name:\tVmLck:\n", "VmLck")).toBeNull();
 });
 
+describe("parseLibcPath()", () => {
+  const maps = (path: string) =>
+    `7f01-7f02 rw-p 00000000 00:00 0\n7f02-7f05 r-xp 0 fe:00 1   ${path}\n`;
+
+  test.each([
+    "/usr/lib/x86_64-linux-gnu/libc.so.6",
+    "/lib/aarch64-linux-gnu/libc-2.31.so",
+    "/lib/ld-musl-x86_64.so.1",
+  ])("finds %p", (path) => {
+    expect(parseLibcPath(maps(path))).toBe(path);
+  });
+
+  test.each(["", "/usr/lib/libc.so.6.bak", "/usr/lib/libcap.so.2", "libc.so.6"])(
+    "is null for %p",
+    (path) => expect(parseLibcPath(maps(path))).toBeNull(),
+  );
+});
+
 describe("this machine", () => {
   const host = openProcess();
 
@@ -72,6 +90,6 @@ describe("this machine", () => {
 
   test("is null without a C library", () => {
     expect(() => new LinuxProcess("/nowhere/libc.so")).toThrow();
-    expect(LIBC_PATHS.length).toBeGreaterThan(0);
+    expect(libcPath()).toMatch(/^\/.*libc/);
   });
 });

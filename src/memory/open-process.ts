@@ -1,16 +1,15 @@
 /** The HostProcess of this machine. */
 import type { HostProcess } from "../core/host-process.ts";
+import { libcPath } from "./libc-path.ts";
 import { LinuxProcess } from "./linux-process.ts";
-import { LIBC_PATHS } from "./open-memory.ts";
 
 /** Null where bun:ffi or a C library is missing. */
 export function openProcess(): HostProcess | null {
-  for (const path of LIBC_PATHS) {
-    try {
-      return new LinuxProcess(path);
-    } catch {
-      // Not this C library: the next one.
-    }
+  const path = libcPath();
+  if (path === null) return null;
+  try {
+    return new LinuxProcess(path);
+  } catch {
+    return null; // Without bun:ffi.
   }
-  return null;
 }

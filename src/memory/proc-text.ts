@@ -57,6 +57,14 @@ export interface Mapping {
   readonly isSpecial: boolean;
 }
 
+/** A file of the C library as it is mapped: glibc's, also before 2.34, or musl's loader. */
+const LIBC_FILE = /(\/\S*\/(?:libc\.so\.6|libc-2\.\d+\.so|(?:ld-musl|libc\.musl)-\w+\.so\.1))$/m;
+
+/** Where the C library of a process is, by its `/proc/self/maps`. */
+export function parseLibcPath(maps: string): string | null {
+  return LIBC_FILE.exec(maps)?.[1] ?? null;
+}
+
 /** `7f01-7f05 r-xp 00000000 fe:00 1234    /usr/lib/x.so` */
 export function parseMapping(line: string): Mapping | null {
   const found = /^([\da-f]{1,16})-([\da-f]{1,16}) ([r-])[w-][x-][ps] \S+ \S+ \d+ *(.*)$/.exec(line);
