@@ -1,7 +1,9 @@
 /** Lenders whose machine is short of memory: whole nodes under virtual time. */
 import { expect, test } from "bun:test";
 import type { NodeStats } from "../src/client/client.ts";
+import { FRAME_BYTES } from "../src/core/limits.ts";
 import { STATUS } from "../src/core/status.ts";
+import type { NodeConfig } from "../src/node/config.ts";
 import {
   checkAll,
   filled,
@@ -180,5 +182,71 @@ test("the reserve can be set while it runs, and counts at once; what is none is 
   checkAll(owner, pool);
   for (let number = 0; number < PAGES; number += 1) owner.flush(pool, number);
   settle(sim);
+  await sim.stop();
+});
+
+/** A lender on a machine that is short of words, and what it says of that. */
+async function onSilent(unseen: SimMachine["unseen"], reserve: NodeConfig["reserve"] = "auto") {
+  const sim = new SimCluster(6);
+  await sim.start([
+    { ...LENDS, reserve },
+    { target: 0, lendBytes: 0, memoryBytes: MIB },
+  ]);
+  const [lender, owner] = sim.nodes as [SimNode, SimNode];
+  const machine = new SimMachine(lender, MACHINE);
+  machine.unseen = unseen;
+  sim.run(1000);
+  const said = (words: string) => lender.log.filter((line) => line.includes(words)).length;
+  return { sim, lender, owner, machine, said };
+}
+
+test("a lender that cannot see the limit of its cgroup lends nothing, says so once, and lends when it can", async () => {
+  const { sim, lender, owner, machine, said } = await onSilent(["limit"]);
+  expect(lender.counter("lend_limit_frames")).toBe(0);
+  const pool = owner.newPool({ persistent: true });
+  for (let number = 0; number < PAGES; number += 1) owner.put(pool, number, 1);
+  sim.run(20_000);
+  expect(lender.counter("foreign_pers_pages")).toBe(0);
+  expect(said("Cannot see the memory limit")).toBe(1);
+  machine.unseen = [];
+  sim.until("it lends all", () => lender.counter("lend_limit_frames") === 1024);
+  machine.unseen = ["limit"];
+  sim.run(1000);
+  const held = machine.lentBytes / FRAME_BYTES;
+  expect(lender.counter("lend_limit_frames")).toBe(held); // Nothing that it has is given up for it.
+  expect(said("Cannot see the memory limit")).toBe(1);
+  lender.node.admin.setKnob("reserve", "0");
+  expect(lender.counter("lend_limit_frames")).toBe(1024);
+  await sim.stop();
+});
+
+test("a lender on a machine that says nothing at all lends nothing, unless it is told to", async () => {
+  const { sim, lender, said } = await onSilent([]);
+  lender.machine = { look: () => null };
+  sim.run(1000);
+  expect(lender.counter("lend_limit_frames")).toBe(0);
+  expect(said("Cannot see how much memory this machine has")).toBe(1);
+  await sim.stop();
+  const told = await onSilent(["available", "limit", "waits"], { bytes: 0 });
+  expect(told.lender.counter("lend_limit_frames")).toBe(1024);
+  expect(told.said("Cannot")).toBe(0);
+  await told.sim.stop();
+});
+
+test("a lender that does not see waits, or caches, says so once, and keeps twice the reserve", async () => {
+  const { sim, lender, said } = await onSilent(["available", "waits"]);
+  sim.run(5000);
+  expect(said("Cannot read /proc/meminfo")).toBe(1);
+  expect(said("Cannot see whether programs wait")).toBe(1);
+  expect(lender.counter("machine_reserve_bytes")).toBe(2 * Math.floor(MACHINE / 10));
+  expect(lender.counters.machine_stall_percent).toBeUndefined();
+  await sim.stop();
+});
+
+test("a lender in a cgroup with a limit says whose limit it is", async () => {
+  const { sim, machine, said } = await onSilent([]);
+  machine.cgroup = "/sys/fs/cgroup/a";
+  sim.run(1000);
+  expect(said('the limit of cgroup "/sys/fs/cgroup/a" leaves: 64 MiB')).toBe(1);
   await sim.stop();
 });

@@ -24,6 +24,7 @@ import type { GetAndFree } from "../../src/ramster/waiters.ts";
 import { SimClock } from "./clock.ts";
 import { SimDisk } from "./disk.ts";
 import { drive } from "./drive.ts";
+import { PLENTY } from "./machine.ts";
 import { type NetworkSettings, SimNetwork } from "./network.ts";
 import { ProcessClock } from "./process-clock.ts";
 
@@ -44,7 +45,7 @@ export class SimNode {
   readonly results = new Map<number, Status>();
   isUp = false;
   /** What its machine says of its memory. */
-  machine: HostMemory = { look: () => null };
+  machine: HostMemory = PLENTY;
   /** The one that it was given, or came by. */
   number = -1;
   private readonly cluster: SimCluster;

@@ -2,14 +2,25 @@
  * SimMachine: the memory of a machine that a lender is on, and others are, too. What the lender
  * gives back is available again.
  */
-import type { HostMemory, MemorySeen } from "../../src/core/host-memory.ts";
+import type { HostMemory, MemorySeen, Unseen } from "../../src/core/host-memory.ts";
 import { FRAME_BYTES } from "../../src/core/limits.ts";
 import type { SimNode } from "./cluster.ts";
+
+/** One that has plenty, whatever is lent. */
+export const PLENTY: HostMemory = {
+  look: () => {
+    const bytes = 2 ** 44;
+    const all = { totalBytes: bytes, availableBytes: bytes, stallPercent: 0 };
+    return { ...all, cgroup: null, unseen: [] };
+  },
+};
 
 export class SimMachine implements HostMemory {
   /** Of the other programs. */
   usedBytes = 0;
   stallPercent = 0;
+  cgroup: string | null = null;
+  unseen: readonly Unseen[] = [];
   private readonly lender: SimNode;
   private readonly totalBytes: number;
 
@@ -31,7 +42,7 @@ export class SimMachine implements HostMemory {
   }
 
   look(): MemorySeen {
-    const { totalBytes, availableBytes, stallPercent } = this;
-    return { totalBytes, availableBytes, stallPercent };
+    const { totalBytes, availableBytes, stallPercent, cgroup, unseen } = this;
+    return { totalBytes, availableBytes, stallPercent, cgroup, unseen };
   }
 }

@@ -13,6 +13,7 @@
  * Its log goes to stderr, a line an event.
  */
 import { assert } from "../core/assert.ts";
+import { holdableBytes } from "../core/host-memory.ts";
 import { Log } from "../core/log.ts";
 import { openDisk } from "../disk/open-disk.ts";
 import { HttpDoor } from "../doors/http-door.ts";
@@ -50,7 +51,7 @@ export async function run(config: NodeConfig): Promise<ExitCode> {
   const membership = openMembership({ ...outside, log, keyring }, config);
   const transport = key === null ? outside.transport : secured(outside.transport, key.tls);
   const hostMemory = new LinuxMemory();
-  const availableBytes = () => hostMemory.look()?.availableBytes ?? Number.POSITIVE_INFINITY;
+  const availableBytes = () => holdableBytes(hostMemory.look());
   const memory = openMemory(swapMode === null ? null : { availableBytes });
   const disk = config.spillPath === null ? null : openDisk(config.spillPath);
   const plain = key === null ? {} : { plain: { transport: outside.transport, tls: key.tls } };

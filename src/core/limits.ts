@@ -262,6 +262,8 @@ export const OWED_FLUSHES_MAX = 4_194_304;
  */
 export const RESERVE_PERCENT_DEFAULT = 10;
 export const RESERVE_BYTES_MAX_DEFAULT = 1024 * 1024 * 1024;
+/** Where waits for memory (PSI) cannot be seen, what is available is all there is to go by. */
+export const RESERVE_UNSEEN_FACTOR = 2;
 /**
  * What is given back beyond the reserve, so that the next page does not start it again: an eighth
  * of it, and at most this, which is more than what is available moves by itself.

@@ -1,72 +1,158 @@
 /**
- * HostMemory of a Linux machine: /proc/meminfo and /proc/pressure/memory; and, where the process
- * is in a cgroup (v2) that has a limit, or one above it has, that limit: the tighter of the two is
- * what it can have.
+ * HostMemory of a Linux machine: what the machine has, or what a cgroup of this process may have,
+ * its own or one above it. The tightest of them counts.
  *
- * Read when asked, a few small files of the kernel that are never on a disk: some 50 us.
+ *     machine     /proc/meminfo; without it what is free outright, which sysinfo(2) tells
+ *     cgroup v1   memory.limit_in_bytes, memory.memsw.limit_in_bytes; hierarchical_memory_limit is
+ *                 that of groups which are not mounted here
+ *     cgroup v2   memory.max, above which it is ended; memory.high, above which it is slowed down
+ *
+ * Of what a cgroup uses, file pages that nobody has touched lately go when memory is wanted. What
+ * it may swap out (memory.swap.max) is no memory, and adds nothing. What memory and swap may come
+ * to together (memsw) is a limit.
+ *
+ * Read when asked, a few small files of the kernel that are never on a disk: some 200 us.
  */
-import { readFileSync } from "node:fs";
-import type { HostMemory, MemorySeen } from "../core/host-memory.ts";
+import { existsSync, readFileSync, readlinkSync } from "node:fs";
+import { freemem, totalmem } from "node:os";
+import type { HostMemory, MemorySeen, Unseen } from "../core/host-memory.ts";
+import { type Mount, parseMounts } from "../core/mounts.ts";
+import { type CgroupFolders, memoryCgroup, unifiedCgroup } from "./cgroups.ts";
 import {
   parseCgroupBytes,
-  parseCgroupPath,
-  parseInactiveFile,
+  parseCgroups,
   parseMeminfo,
   parsePressure,
+  parseStat,
 } from "./proc-text.ts";
 
-/** Cgroups within each other that are looked at: far more than anybody nests. */
-const DEPTH_MAX = 16;
+/** The inode of the first cgroup namespace, in which "/" is the root of all groups. */
+const FIRST_NAMESPACE = "cgroup:[4026531835]";
+const UNLIMITED = Number.POSITIVE_INFINITY;
+
+interface Available {
+  readonly totalBytes: number;
+  readonly availableBytes: number;
+  readonly cgroup: string | null;
+}
+
+/** Where to look. */
+interface Places {
+  readonly limits: CgroupFolders | null;
+  readonly waits: CgroupFolders | null;
+  /** Its limit is somewhere else. */
+  readonly isHidden: boolean;
+}
+
+/** sysinfo(2), which needs no file. */
+export interface FreeMemory {
+  readonly totalBytes: number;
+  readonly freeBytes: number;
+}
 
 export class LinuxMemory implements HostMemory {
   private readonly root: string;
+  private readonly freeMemory: () => FreeMemory;
+  /** `places` are those of this text: mounts may be many, and are read when it has changed. */
+  private cgroupText: string | null = null;
+  private places: Places = { limits: null, waits: null, isHidden: true };
 
-  /** `root`: in front of /proc and /sys, for tests. */
-  constructor(root = "") {
+  /** `root`: in front of /proc and of each mount, for tests. */
+  constructor(root = "", freeMemory = thisMachine) {
     this.root = root;
+    this.freeMemory = freeMemory;
   }
 
   look(): MemorySeen | null {
-    const machine = this.machine();
-    const cgroup = this.cgroup();
-    if (machine === null || cgroup === null) return machine ?? cgroup;
-    const tighter = cgroup.availableBytes < machine.availableBytes ? cgroup : machine;
-    return { ...tighter, stallPercent: Math.max(machine.stallPercent, cgroup.stallPercent) };
-  }
-
-  private machine(): MemorySeen | null {
-    const memory = this.read("/proc/meminfo", parseMeminfo);
-    if (memory === null) return null;
-    // A kernel without PSI, or with it switched off, has no such file.
-    return { ...memory, stallPercent: this.read("/proc/pressure/memory", parsePressure) ?? 0 };
-  }
-
-  /** The tightest of its own and those above it; null without a limit. */
-  private cgroup(): MemorySeen | null {
-    const path = this.read("/proc/self/cgroup", parseCgroupPath);
-    if (path === null) return null;
-    let tightest: MemorySeen | null = null;
-    const names = path.split("/").slice(0, DEPTH_MAX);
-    for (let depth = names.length; depth > 0; depth -= 1) {
-      const seen = this.cgroupAt(`/sys/fs/cgroup${names.slice(0, depth).join("/")}`);
+    const unseen: Unseen[] = [];
+    const { limits, waits, isHidden } = this.findPlaces();
+    if (isHidden) unseen.push("limit");
+    let tightest = this.machine(unseen);
+    for (const [up, folder] of (limits?.folders ?? []).entries()) {
+      const seen = limits?.version === 1 ? this.v1At(folder, up) : this.v2At(folder);
       if (seen === null) continue;
       if (tightest === null || seen.availableBytes < tightest.availableBytes) tightest = seen;
     }
-    return tightest;
+    const stallPercent = this.stallPercent(waits?.folders ?? []);
+    if (stallPercent === null) unseen.push("waits");
+    return tightest === null ? null : { ...tightest, stallPercent: stallPercent ?? 0, unseen };
   }
 
-  /** Above memory.high it would be slowed down, above memory.max ended. */
-  private cgroupAt(folder: string): MemorySeen | null {
-    const max = this.read(`${folder}/memory.max`, parseCgroupBytes) ?? Number.POSITIVE_INFINITY;
-    const high = this.read(`${folder}/memory.high`, parseCgroupBytes) ?? Number.POSITIVE_INFINITY;
-    const totalBytes = Math.min(max, high);
-    const usedBytes = this.read(`${folder}/memory.current`, parseCgroupBytes);
-    if (!Number.isFinite(totalBytes) || totalBytes === 0 || usedBytes === null) return null;
-    const inactiveBytes = this.read(`${folder}/memory.stat`, parseInactiveFile) ?? 0;
-    const heldBytes = Math.max(0, usedBytes - inactiveBytes);
-    const availableBytes = Math.max(0, totalBytes - heldBytes);
-    const stallPercent = this.read(`${folder}/memory.pressure`, parsePressure) ?? 0;
-    return { totalBytes, availableBytes, stallPercent };
+  private machine(unseen: Unseen[]): Available | null {
+    const memory = this.read("/proc/meminfo", parseMeminfo);
+    if (memory !== null) return { ...memory, cgroup: null };
+    unseen.push("available");
+    const { totalBytes, freeBytes } = this.freeMemory();
+    if (totalBytes <= 0) return null;
+    return { totalBytes, availableBytes: Math.min(freeBytes, totalBytes), cgroup: null };
+  }
+
+  /** The longest of the machine's and of its groups'; null: nobody tells. */
+  private stallPercent(folders: readonly string[]): number | null {
+    const files = folders.map((folder) => `${folder}/memory.pressure`);
+    const all = ["/proc/pressure/memory", ...files].flatMap((file) => {
+      return this.read(file, parsePressure) ?? [];
+    });
+    return all.length === 0 ? null : Math.max(...all);
+  }
+
+  /** `up`: how far it is above the group of this process. */
+  private v1At(folder: string, up: number): Available | null {
+    const read = (name: string) => this.read(`${folder}/memory.${name}`, parseCgroupBytes);
+    const readStat = () => this.read(`${folder}/memory.stat`, (text) => text) ?? "";
+    // What it says of groups above is the same in each of them.
+    let stat = up === 0 ? readStat() : null;
+    const ofAbove = (name: string) => parseStat(stat ?? "", `hierarchical_${name}_limit`);
+    const limitBytes = least(read("limit_in_bytes"), ofAbove("memory"));
+    const bothBytes = least(read("memsw.limit_in_bytes"), ofAbove("memsw"));
+    if (limitBytes === UNLIMITED && bothBytes === UNLIMITED) return null;
+    // Before Linux 5.11 a group could be told not to account for those in it.
+    if (up > 0 && read("use_hierarchy") === 0) return null;
+    stat ??= readStat();
+    const idleBytes = parseStat(stat, "total_inactive_file") ?? 0;
+    const memory = within(folder, limitBytes, read("usage_in_bytes"), idleBytes);
+    const both = within(folder, bothBytes, read("memsw.usage_in_bytes"), idleBytes);
+    if (memory === null || both === null) return memory ?? both;
+    return both.availableBytes < memory.availableBytes ? both : memory;
+  }
+
+  private v2At(folder: string): Available | null {
+    const read = (name: string) => this.read(`${folder}/memory.${name}`, parseCgroupBytes);
+    const limitBytes = least(read("max"), read("high"));
+    if (limitBytes === UNLIMITED) return null;
+    const idle = this.read(`${folder}/memory.stat`, (text) => parseStat(text, "inactive_file"));
+    return within(folder, limitBytes, read("current"), idle ?? 0);
+  }
+
+  private findPlaces(): Places {
+    const text = this.read("/proc/self/cgroup", (it) => it);
+    const isKnown = text !== null && text === this.cgroupText;
+    if (isKnown && !this.places.isHidden) return this.places;
+    this.cgroupText = text;
+    const mounts = this.read("/proc/self/mountinfo", (it) => it);
+    if (text !== null) this.places = this.placesOf(text, parseMounts(mounts ?? ""));
+    // A kernel without cgroups has no such file; without /proc there is none either.
+    else this.places = { limits: null, waits: null, isHidden: mounts === null };
+    return this.places;
+  }
+
+  private placesOf(text: string, mounts: readonly Mount[]): Places {
+    const cgroups = parseCgroups(text);
+    const limits = memoryCgroup(cgroups, mounts);
+    const waits = cgroups.unified === null ? null : unifiedCgroup(cgroups.unified, mounts);
+    const [own] = limits?.folders ?? [];
+    const isThere = own !== undefined && existsSync(this.root + own);
+    // The root of all groups has no limit, and so need not be seen.
+    const isHidden = limits !== null && !isThere && !(limits.path === "/" && this.isFirst);
+    return { limits, waits, isHidden };
+  }
+
+  private get isFirst(): boolean {
+    try {
+      return readlinkSync(`${this.root}/proc/self/ns/cgroup`) === FIRST_NAMESPACE;
+    } catch {
+      return false; // There are no namespaces of cgroups, or no /proc.
+    }
   }
 
   private read<T>(path: string, parse: (text: string) => T | null): T | null {
@@ -76,4 +162,25 @@ export class LinuxMemory implements HostMemory {
       return null; // It is not there, or not for us to read.
     }
   }
+}
+
+/** A limit that is not told is none. */
+function least(a: number | null, b: number | null): number {
+  return Math.min(a ?? UNLIMITED, b ?? UNLIMITED);
+}
+
+function within(
+  cgroup: string,
+  limitBytes: number,
+  usedBytes: number | null,
+  idleBytes: number,
+): Available | null {
+  if (limitBytes === UNLIMITED || usedBytes === null) return null;
+  const heldBytes = Math.max(0, usedBytes - idleBytes);
+  const availableBytes = Math.max(0, limitBytes - heldBytes);
+  return { totalBytes: limitBytes, availableBytes, cgroup };
+}
+
+function thisMachine(): FreeMemory {
+  return { totalBytes: totalmem(), freeBytes: freemem() };
 }

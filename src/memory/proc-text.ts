@@ -1,7 +1,7 @@
 /**
- * What Linux says of its memory in /proc and in cgroup v2, as text, to numbers. Whatever does not
- * look as proc(5) and the kernel's cgroup-v2 document say is null: a file that is missing, cut off
- * or of another system must not move a page.
+ * What Linux says of its memory in /proc and in cgroups, as text, to numbers. Whatever does not
+ * look as proc(5) and the kernel's documents of cgroup v1 and v2 say is null: a file that is
+ * missing, cut off or of another system must not move a page.
  */
 
 /** `/proc/meminfo`. */
@@ -25,25 +25,45 @@ export function parsePressure(text: string): number | null {
   return percent <= 100 ? percent : null;
 }
 
-/** Where the process is in the one hierarchy of cgroup v2: `/a/b` of `0::/a/b`. */
-export function parseCgroupPath(text: string): string | null {
-  const [, path] = /^0::(\/.*)$/m.exec(text) ?? [];
-  // A cgroup outside of the namespace that it is seen from is shown as "/../x".
-  if (path === undefined || path.split("/").includes("..")) return null;
-  return path.replace(/ \(deleted\)$/, "").replace(/\/+$/, "");
+/** Which cgroup a process is in; null: there is no such hierarchy. */
+export interface Cgroups {
+  /** In the hierarchy of version 1 that accounts for memory. */
+  readonly memory: string | null;
+  /** In the one hierarchy of version 2. */
+  readonly unified: string | null;
 }
 
-/** A number of bytes, or "max" for as many as there are. */
+/** `/proc/self/cgroup`: `4:memory:/a/b`, `0::/a/b`. */
+export function parseCgroups(text: string): Cgroups {
+  let memory: string | null = null;
+  let unified: string | null = null;
+  for (const line of text.split("\n")) {
+    const [, id, controllers = "", path = ""] = /^(\d+):([^:]*):(\/.*)$/.exec(line) ?? [];
+    const tidy = path.replace(/ \(deleted\)$/, "").replace(/(.)\/+$/, "$1");
+    if (id === "0" && controllers === "") unified = tidy;
+    else if (controllers.split(",").includes("memory")) memory = tidy;
+  }
+  return { memory, unified };
+}
+
+/**
+ * Version 1 writes no limit as the largest number of pages that there is: LONG_MAX in bytes,
+ * rounded down to a page. No machine has half of it.
+ */
+const UNLIMITED_BYTES = 2 ** 62;
+
+/** A number of bytes; "max", or what stands for it in version 1, for as many as there are. */
 export function parseCgroupBytes(text: string): number | null {
   const word = text.trim();
   if (word === "max") return Number.POSITIVE_INFINITY;
-  return /^\d{1,19}$/.test(word) ? Number(word) : null;
+  if (!/^\d{1,19}$/.test(word)) return null;
+  return Number(word) >= UNLIMITED_BYTES ? Number.POSITIVE_INFINITY : Number(word);
 }
 
-/** Of `memory.stat`: file pages that nobody has touched lately, which go when memory is wanted. */
-export function parseInactiveFile(text: string): number | null {
-  const [, digits] = /^inactive_file (\d{1,19})$/m.exec(text) ?? [];
-  return digits === undefined ? null : Number(digits);
+/** A line of `memory.stat`: `inactive_file 4096`. */
+export function parseStat(text: string, name: string): number | null {
+  const [, word] = new RegExp(`^${name} (\\d{1,19})$`, "m").exec(text) ?? [];
+  return word === undefined ? null : parseCgroupBytes(word);
 }
 
 /** A line of `/proc/self/maps` (proc_pid_maps(5)). */

@@ -6,16 +6,23 @@
  *                                         min --> Foreign.setLimit, and what the others are told
  *     drained: nothing ------------------/
  *
+ * What the machine does not tell is said once, and lent with care: without a word on caches only
+ * what is free outright; without a word on waits with twice the reserve; and where the limit of the
+ * node's cgroup cannot be seen, nothing, since beyond it the node is ended with all that it holds.
+ * A reserve of 0 lends all, whatever is seen.
+ *
  * Not here: what is decided (ramster/lend-limit.ts), and how pages leave (ramster/foreign.ts).
  */
 import type { Clock, TimerId } from "../core/clock.ts";
-import type { HostMemory, MemorySeen } from "../core/host-memory.ts";
+import type { HostMemory, MemorySeen, Unseen } from "../core/host-memory.ts";
 import { FRAME_BYTES, HOST_LOOK_MS, LEND_STEPS } from "../core/limits.ts";
 import type { Log } from "../core/log.ts";
 import type { Foreign } from "../ramster/foreign.ts";
 import {
+  isNoReserve,
   type LendState,
   lendLimit,
+  lendNoMore,
   marginBytes,
   newLendState,
   type Reserve,
@@ -24,6 +31,25 @@ import {
 
 /** Others are told at once when the limit has moved by this part of what was given. */
 const TOLD_STEPS = LEND_STEPS / 8;
+
+/** Lines that are said once: a limit that is changed over and over is not worth more. */
+const SAID_MAX = 16;
+
+/** "machine": nothing of it is known. */
+const UNSEEN: Readonly<Record<Unseen | "machine", string>> = {
+  available:
+    "Cannot read /proc/meminfo: lends only memory that is free outright, not what caches hold. " +
+    "A unit of systemd wants ProcSubset=all",
+  limit:
+    "Cannot see the memory limit of this node's cgroup: lends nothing more. " +
+    "Mount the cgroup file system at /sys/fs/cgroup, or lend all of --memory with --reserve 0",
+  waits:
+    "Cannot see whether programs wait for memory (/proc/pressure): keeps twice as much " +
+    "with --reserve auto. Linux wants psi=1 at its start",
+  machine:
+    "Cannot see how much memory this machine has: lends nothing more. " +
+    "Mount /proc, or lend all of --memory with --reserve 0",
+};
 
 export class Lending {
   /** How often it began to give memory back because the machine was short of it. */
@@ -41,6 +67,8 @@ export class Lending {
   /** While it gives memory back: since when, and what was held then. */
   private giving: { sinceMs: number; held: number } | null = null;
   private limitTold: number;
+  /** What was said of it, once each. */
+  private readonly said = new Set<string>();
   private timer: TimerId | null = null;
 
   constructor(
@@ -100,29 +128,54 @@ export class Lending {
     if (this.seen === null) return;
     into.machine_total_bytes = this.seen.totalBytes;
     into.machine_available_bytes = this.seen.availableBytes;
-    into.machine_stall_percent = this.seen.stallPercent;
-    into.machine_reserve_bytes = reserveBytes(this.currentReserve, this.seen.totalBytes);
+    into.machine_reserve_bytes = this.reserveOf(this.seen);
+    if (areWaitsSeen(this.seen)) into.machine_stall_percent = this.seen.stallPercent;
   }
 
   private look(): void {
     this.seen = this.host.look();
-    if (this.seen !== null) this.decide(this.seen);
+    this.decide(this.seen);
+    if (!isNoReserve(this.currentReserve)) this.say(this.seen);
     this.apply();
     this.watchGiving();
   }
 
-  private decide(seen: MemorySeen): void {
+  private decide(seen: MemorySeen | null): void {
     const { frames } = this.foreign.zcache;
-    const reserve = reserveBytes(this.currentReserve, seen.totalBytes);
-    lendLimit(this.state, {
-      nowMs: this.clock.now(),
-      available: inFrames(seen.availableBytes),
-      reserve: Math.ceil(reserve / FRAME_BYTES),
-      margin: inFrames(marginBytes(reserve)),
-      stallPercent: seen.stallPercent,
-      given: this.foreign.frameCountLent,
-      held: frames.framesUsed + frames.framesWarm,
-    });
+    const nowMs = this.clock.now();
+    const held = frames.framesUsed + frames.framesWarm;
+    const isAll = isNoReserve(this.currentReserve);
+    const reserve = isAll || seen === null ? 0 : this.reserveOf(seen);
+    if (isAll || seen !== null) {
+      lendLimit(this.state, {
+        ...{ nowMs, held, given: this.foreign.frameCountLent },
+        total: inFrames(seen?.totalBytes ?? 0),
+        available: inFrames(seen?.availableBytes ?? 0),
+        reserve: Math.ceil(reserve / FRAME_BYTES),
+        margin: inFrames(marginBytes(reserve)),
+        stallPercent: seen?.stallPercent ?? 0,
+      });
+    }
+    const isKnown = seen?.unseen.includes("limit") === false;
+    if (!isAll && !isKnown) lendNoMore(this.state, { nowMs, held });
+  }
+
+  private reserveOf(seen: MemorySeen): number {
+    return reserveBytes(this.currentReserve, seen.totalBytes, areWaitsSeen(seen));
+  }
+
+  /** What cannot be seen, and whose limit it is that can be. */
+  private say(seen: MemorySeen | null): void {
+    for (const what of seen?.unseen ?? ["machine" as const]) this.sayOnce("warn", UNSEEN[what]);
+    if (seen?.cgroup == null) return;
+    const limit = `${mibOf(seen.totalBytes)} MiB`;
+    this.sayOnce("info", `lends what the limit of cgroup "${seen.cgroup}" leaves: ${limit}`);
+  }
+
+  private sayOnce(level: "warn" | "info", line: string): void {
+    if (this.said.has(line) || this.said.size >= SAID_MAX) return;
+    this.said.add(line);
+    this.log.write(level, "ramster", line);
   }
 
   private apply(): void {
@@ -158,11 +211,15 @@ export class Lending {
     const { seen } = this;
     if (seen === null) return "";
     const { availableBytes, totalBytes, stallPercent } = seen;
-    const reserve = reserveBytes(this.currentReserve, totalBytes);
+    const reserve = this.reserveOf(seen);
     const have = `${mibOf(availableBytes)} of ${mibOf(totalBytes)} MiB are available`;
     const limit = mibOf(this.state.limit * FRAME_BYTES);
     return `${have}, ${mibOf(reserve)} are reserved, ${stallPercent} % stalls; lends ${limit} MiB`;
   }
+}
+
+function areWaitsSeen({ unseen }: MemorySeen): boolean {
+  return !unseen.includes("waits");
 }
 
 function inFrames(bytes: number): number {

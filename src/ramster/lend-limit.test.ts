@@ -1,12 +1,21 @@
 import { expect, test } from "bun:test";
 import { LEND_CALM_MS, LEND_GROW_MS, STALL_SHRINK_MS } from "../core/limits.ts";
-import { type LendSeen, lendLimit, marginBytes, newLendState, reserveBytes } from "./lend-limit.ts";
+import {
+  isNoReserve,
+  type LendSeen,
+  lendLimit,
+  lendNoMore,
+  marginBytes,
+  newLendState,
+  reserveBytes,
+} from "./lend-limit.ts";
 
 const GIB = 2 ** 30;
 const MIB = 2 ** 20;
 /** A lender of 6400 frames, in steps of 100. */
 const SEEN: LendSeen = {
   ...{ nowMs: 0, available: 100_000, reserve: 1000, margin: 100, stallPercent: 0 },
+  total: 200_000,
   ...{ given: 6400, held: 3000 },
 };
 
@@ -18,6 +27,39 @@ test.each([
   [{ bytes: 20 * GIB }, 4 * GIB, 20 * GIB],
 ] as const)("a reserve of %p of %d bytes is %d", (reserve, total, bytes) => {
   expect(reserveBytes(reserve, total)).toBe(bytes);
+});
+
+test("only a reserve that is told to be nothing is none, however little there is", () => {
+  expect([{ bytes: 0 }, { percent: 0 }].map(isNoReserve)).toEqual([true, true]);
+  const some = ["auto", { bytes: 1 }, { percent: 1 }] as const;
+  expect(some.map(isNoReserve)).toEqual([false, false, false]);
+  expect(some.map((reserve) => reserveBytes(reserve, 0))).toEqual([1, 1, 1]);
+});
+
+test("where waits are not seen auto is twice as much, and what was asked for is as it was", () => {
+  expect(reserveBytes("auto", 4 * GIB, false)).toBe(2 * Math.floor(0.4 * GIB));
+  expect(reserveBytes("auto", 256 * GIB, false)).toBe(2 * GIB);
+  expect(reserveBytes({ bytes: GIB }, 4 * GIB, false)).toBe(GIB);
+  expect(reserveBytes({ percent: 10 }, 4 * GIB, false)).toBe(Math.floor(0.4 * GIB));
+});
+
+test("steps are of what there can be, so that a small machine is never lent beyond it", () => {
+  const given = 1_000_000; // In steps of 15625, three times of what is there.
+  const seen = { ...SEEN, given, held: 0, total: 6400, available: 5000, reserve: 640, margin: 80 };
+  const limit = lendLimit(newLendState(given), seen);
+  expect(limit).toBe(4300);
+});
+
+test("what is not known is not lent: what is held stays, and it grows slowly when it is known", () => {
+  const state = newLendState(6400);
+  lendNoMore(state, { nowMs: 0, held: 0 });
+  expect(state.limit).toBe(0);
+  const held = newLendState(6400);
+  lendNoMore(held, { nowMs: 0, held: 3000 });
+  expect(held.limit).toBe(3000);
+  const { nowMs: _, ...seen } = SEEN;
+  expect(lendLimit(held, { ...seen, nowMs: LEND_CALM_MS - 1 })).toBe(3000);
+  expect(lendLimit(held, { ...seen, nowMs: LEND_CALM_MS })).toBe(3100);
 });
 
 test("the margin is an eighth, and no more than it takes", () => {

@@ -24,6 +24,7 @@ import {
   RESERVE_MARGIN_BYTES_MAX,
   RESERVE_MARGIN_PART,
   RESERVE_PERCENT_DEFAULT,
+  RESERVE_UNSEEN_FACTOR,
   STALL_PERCENT,
   STALL_RESERVES_MAX,
   STALL_SHRINK_MS,
@@ -33,14 +34,22 @@ import {
 /** What must stay available to the machine itself; 0 of either: all may be lent. */
 export type Reserve = { readonly bytes: number } | { readonly percent: number } | "auto";
 
-/** "auto" is a tenth, and no more than it takes. */
-export function reserveBytes(reserve: Reserve, totalBytes: number): number {
+/** Whether all may be lent, whatever the machine has. */
+export function isNoReserve(reserve: Reserve): boolean {
+  if (reserve === "auto") return false;
+  return "bytes" in reserve ? reserve.bytes === 0 : reserve.percent === 0;
+}
+
+/** "auto" is a tenth, and no more than it takes; twice that where waits are not seen. */
+export function reserveBytes(reserve: Reserve, totalBytes: number, areWaitsSeen = true): number {
+  if (isNoReserve(reserve)) return 0;
   if (reserve === "auto") {
     const tenth = Math.floor((totalBytes * RESERVE_PERCENT_DEFAULT) / 100);
-    return Math.min(tenth, RESERVE_BYTES_MAX_DEFAULT);
+    const bytes = Math.min(tenth, RESERVE_BYTES_MAX_DEFAULT);
+    return Math.max(1, areWaitsSeen ? bytes : RESERVE_UNSEEN_FACTOR * bytes);
   }
   if ("bytes" in reserve) return reserve.bytes;
-  return Math.floor((totalBytes * reserve.percent) / 100);
+  return Math.max(1, Math.floor((totalBytes * reserve.percent) / 100));
 }
 
 /** All in bytes. */
@@ -51,6 +60,8 @@ export function marginBytes(reserve: number): number {
 /** Counts are frames. */
 export interface LendSeen {
   readonly nowMs: number;
+  /** Of the machine, or of the cgroup that is tighter. */
+  readonly total: number;
   readonly available: number;
   readonly reserve: number;
   readonly margin: number;
@@ -84,12 +95,13 @@ export function newLendState(given: number): LendState {
 
 /** The frames that it lends from now on; `state.limit` too. Updates `state`. */
 export function lendLimit(state: LendState, seen: LendSeen): number {
-  const { nowMs, available, reserve, margin, given, held } = seen;
+  const { nowMs, total, available, reserve, margin, given, held } = seen;
   if (reserve === 0) {
     Object.assign(state, newLendState(given));
     return given;
   }
-  const step = Math.max(1, Math.floor(given / LEND_STEPS));
+  // Of what there can be: a step of what was given may be more than all there is.
+  const step = Math.max(1, Math.floor(Math.min(given, total) / LEND_STEPS));
   const over = available - reserve - margin;
   if (available < reserve) lower(state, down(held + over, step));
   // In whole steps, so that what others are told of it changes seldom.
@@ -103,6 +115,15 @@ export function lendLimit(state: LendState, seen: LendSeen): number {
     grow(state, seen, step);
   }
   return state.limit;
+}
+
+/** It is not known what there is: what is held stays, nothing more is granted. */
+export function lendNoMore(
+  state: LendState,
+  { nowMs, held }: { nowMs: number; held: number },
+): void {
+  lower(state, held);
+  state.calmSinceMs = nowMs;
 }
 
 function lower(state: LendState, limit: number): void {
