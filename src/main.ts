@@ -4,7 +4,8 @@
  *     argv -> parseArgs -> COMMANDS -> run(options) -> exit code
  *
  * A command returns its exit code or throws. Whatever is thrown anywhere, also in a callback of a
- * socket, ends here: one line on stderr and the code that exit.ts has for it.
+ * socket, ends here: one line on stderr and the code that exit.ts has for it. Nobody who reads
+ * these streams can keep it from ending.
  */
 import { readFileSync } from "node:fs";
 import { hostname } from "node:os";
@@ -13,11 +14,12 @@ import { describeError, EXIT, exitCodeOf } from "./cli/exit.ts";
 import { helpText } from "./cli/help.ts";
 import type { CommandName, CommandOptions, Invocation } from "./cli/options.ts";
 import { paintFor } from "./cli/paint.ts";
-import { print, printError } from "./cli/print.ts";
+import { print } from "./cli/print.ts";
+import { drainStreams, finishStreams, openStreams, type Streams } from "./cli/streams.ts";
 import { ConfigError } from "./core/errors.ts";
 
 interface CommandModule<Options> {
-  run(options: Options): Promise<number>;
+  run(options: Options, streams: Streams): Promise<number>;
 }
 
 /** Each is loaded only when it is asked for: `version` needs no sockets. */
@@ -37,6 +39,8 @@ const COMMANDS: { readonly [C in CommandName]?: () => Promise<CommandModule<Comm
     version: () => import("./cli/version.ts"),
   };
 
+const streams = openStreams();
+
 async function dispatch<C extends CommandName>(invocation: Invocation<C>): Promise<number> {
   const load = COMMANDS[invocation.command];
   if (load === undefined) {
@@ -44,7 +48,7 @@ async function dispatch<C extends CommandName>(invocation: Invocation<C>): Promi
     throw new ConfigError("BAD_CONFIG", `${what}: it is not part of this build`);
   }
   const module = await load();
-  return module.run(invocation.options);
+  return module.run(invocation.options, streams);
 }
 
 async function main(): Promise<number> {
@@ -60,10 +64,13 @@ async function main(): Promise<number> {
 
 function stop(error: unknown): never {
   const paint = paintFor(process.stderr, process.env);
-  printError(`${paint.bad("ramster:")} ${describeError(error)}`);
+  finishStreams(streams, `${paint.bad("ramster:")} ${describeError(error)}`);
   process.exit(exitCodeOf(error));
 }
 
 process.on("uncaughtException", stop);
 process.on("unhandledRejection", stop);
-main().then((code) => process.exit(code), stop);
+main().then(async (code) => {
+  await drainStreams(streams);
+  process.exit(code);
+}, stop);

@@ -1,17 +1,20 @@
 import { expect, test } from "bun:test";
-import { logWriter } from "./log-writer.ts";
+import { SimClock } from "../../harness/sim/clock.ts";
+import { LogCounters } from "../core/log.ts";
+import { LogWriter } from "./log-writer.ts";
+import { Output } from "./output.ts";
 
 function line(format: "text" | "json", number: number | null, level: "info" | "warn"): string {
   let text = "";
-  const write = logWriter(
-    format,
-    () => ({ number, name: "n3" }),
-    (it) => {
-      text = it;
-    },
-  );
-  write(level, "net", "link to node 1 is up");
-  return text;
+  const write = (bytes: Uint8Array): number => {
+    text += Buffer.from(bytes).toString();
+    return bytes.byteLength;
+  };
+  const sink = { chunkBytesMax: 4096, isBusy: false, write, writeLast: write };
+  const output = new Output(() => sink, new SimClock());
+  const who = () => ({ number, name: "n3" });
+  new LogWriter(format, who, output, new LogCounters()).write(level, "net", "link to node 1 is up");
+  return text.trimEnd();
 }
 
 test("as text, with the level where it is not info, and the name until there is a number", () => {

@@ -6,23 +6,50 @@
  *     {"time":"2026-01-31T12:00:00.000Z","level":"info","area":"net","node":3,"name":"n3",
  *      "line":"link to node 1 is up"}        (on one line)
  */
-import type { LogSink } from "../core/log.ts";
+import { LOG_LEVELS, type LogArea, type LogCounters, type LogLevel } from "../core/log.ts";
 import type { LogFormat } from "../node/config.ts";
+import type { Output } from "./output.ts";
 
-/** `node`: who writes, asked for each line since its number comes late. */
-export function logWriter(
-  format: LogFormat,
-  node: () => { readonly number: number | null; readonly name: string },
-  write: (line: string) => void,
-): LogSink {
-  return (level, area, line) => {
-    const { number, name } = node();
-    if (format === "json") {
+/** Who writes: asked for each line, since its number comes late. */
+export type WhoWrites = () => { readonly number: number | null; readonly name: string };
+
+export class LogWriter {
+  private readonly format: LogFormat;
+  private readonly who: WhoWrites;
+  private readonly output: Output;
+  /** Lines that nobody has taken, and that was not said yet. */
+  private readonly dropped = new Map<LogLevel, number>();
+
+  /** `counters`: where it counts what is dropped. */
+  constructor(format: LogFormat, who: WhoWrites, output: Output, counters: LogCounters) {
+    this.format = format;
+    this.who = who;
+    this.output = output;
+    output.onDrop = (level) => {
+      counters.log_lines_dropped += 1;
+      this.dropped.set(level, (this.dropped.get(level) ?? 0) + 1);
+    };
+    output.onFlow = () => this.sayDropped();
+  }
+
+  write(level: LogLevel, area: LogArea, line: string): void {
+    this.output.write(this.text(level, area, line), level);
+  }
+
+  private text(level: LogLevel, area: LogArea, line: string): string {
+    const { number, name } = this.who();
+    if (this.format === "json") {
       const time = new Date().toISOString();
-      write(JSON.stringify({ time, level, area, node: number, name, line }));
-      return;
+      return JSON.stringify({ time, level, area, node: number, name, line });
     }
     const weight = level === "info" ? "" : ` ${level}`;
-    write(`ramster[${number ?? name}] ${area}${weight}: ${line}`);
-  };
+    return `ramster[${number ?? name}] ${area}${weight}: ${line}`;
+  }
+
+  private sayDropped(): void {
+    const levels = LOG_LEVELS.filter((level) => this.dropped.has(level));
+    const counts = levels.map((level) => `${this.dropped.get(level)} ${level}`);
+    this.dropped.clear();
+    this.write("warn", "doors", `log lines dropped, since nobody read them: ${counts.join(", ")}`);
+  }
 }

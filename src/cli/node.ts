@@ -13,8 +13,10 @@
  * Its log goes to stderr, a line an event.
  */
 import { assert } from "../core/assert.ts";
+import type { Clock } from "../core/clock.ts";
 import { holdableBytes } from "../core/host-memory.ts";
-import { Log } from "../core/log.ts";
+import { Log, LogCounters, type LogSink } from "../core/log.ts";
+import { LogLimiter } from "../core/log-limiter.ts";
 import { openDisk } from "../disk/open-disk.ts";
 import { HttpDoor } from "../doors/http-door.ts";
 import { Keyring } from "../gossip/keyring.ts";
@@ -31,20 +33,20 @@ import { Node } from "../node/node.ts";
 import { SwapMode } from "../node/swap-mode.ts";
 import { EXIT, type ExitCode } from "./exit.ts";
 import { readKey } from "./key.ts";
-import { logWriter } from "./log-writer.ts";
-import { printError } from "./print.ts";
+import { LogWriter, type WhoWrites } from "./log-writer.ts";
+import type { Output } from "./output.ts";
 import { aborted, stopSignal } from "./stop-signal.ts";
+import type { Streams } from "./streams.ts";
 
-export async function run(config: NodeConfig): Promise<ExitCode> {
+export async function run(config: NodeConfig, { out, err }: Streams): Promise<ExitCode> {
   const stopped = aborted(stopSignal());
   let number = config.number;
-  const { logFormat, name } = config;
-  const log = new Log(logWriter(logFormat, () => ({ number, name }), printError));
-  log.setLevels(config.log);
+  const { name } = config;
+  const outside = { clock: new BunClock(), transport: new BunTransport(), random: new BunRandom() };
+  const log = openLog(config, () => ({ number, name }), outside.clock, err);
   const isStrict = config.swap === "strict";
   const swapMode = config.swap === "off" ? null : new SwapMode(openProcess(), log, { isStrict });
   swapMode?.begin();
-  const outside = { clock: new BunClock(), transport: new BunTransport(), random: new BunRandom() };
   const { random } = outside;
   const key = config.keyPath === null ? null : readKey(config.keyPath);
   const keyring = key === null ? null : new Keyring(key.gossipKeys, random);
@@ -67,11 +69,20 @@ export async function run(config: NodeConfig): Promise<ExitCode> {
   try {
     const node = await Node.create(env, { ...config, number }, membership);
     swapMode?.lock();
-    return await serve(node, { config, number, gossip: joined?.gossip ?? null, stopped, log });
+    return await serve(node, { config, number, gossip: joined?.gossip ?? null, stopped, log, out });
   } catch (error) {
     await membership?.leave(); // Or the others would take it for dead.
     throw error;
   }
+}
+
+function openLog(config: NodeConfig, who: WhoWrites, clock: Clock, output: Output): Log {
+  const counters = new LogCounters();
+  const writer = new LogWriter(config.logFormat, who, output, counters);
+  const sink: LogSink = (level, area, line) => writer.write(level, area, line);
+  const log = new Log(sink, { limiter: new LogLimiter(clock, sink), counters });
+  log.setLevels(config.log);
+  return log;
 }
 
 interface Served {
@@ -80,12 +91,13 @@ interface Served {
   gossip: TcpAddress | null;
   stopped: Promise<void>;
   log: Log;
+  out: Output;
 }
 
 /** Opens all ports, says so, and closes them in order once `stopped` is resolved. */
 async function serve(
   node: Node,
-  { config, number, gossip, stopped, log }: Served,
+  { config, number, gossip, stopped, log, out }: Served,
 ): Promise<ExitCode> {
   const httpDoor = new HttpDoor(() => node.admin.stats());
   const answer = (method: string, path: string) => httpDoor.answer(method, path);
@@ -97,7 +109,7 @@ async function serve(
   if (http !== null) words.push(`http=${http.address}`);
   if (clients.length > 0) words.push(`client=${clients.join(",")}`);
   if (nbd.length > 0) words.push(`nbd=${nbd.join(",")}`);
-  console.log(words.join(" "));
+  out.write(words.join(" "));
   if (gossip === null) warnOfTarget(config, log);
   await stopped;
   httpDoor.isReady = false;

@@ -402,6 +402,32 @@ export const NBD_WARN_AT_PERCENT_DEFAULT = 80;
 /** Below the mark by so much it is forgotten that it was passed. */
 export const NBD_WARN_HYSTERESIS_PERCENT = 5;
 
+// Log, and what a process writes to its standard streams.
+
+/** A line is cut after so many characters: what peers say of themselves is in some of them. */
+export const LOG_LINE_LENGTH_MAX = 2000;
+/** Lines of one kind about one thing: so many at once, then one in each period. */
+export const LOG_SOURCE_BURST = 20;
+export const LOG_SOURCE_PERIOD_MS = 60_000;
+/** Lines of one kind, whatever they are about: what a cluster of 128 says when it starts. */
+export const LOG_KIND_BURST = 128;
+export const LOG_KIND_PERIOD_MS = 5000;
+/** Things and kinds that are told apart. Those that are new beyond that are counted as one. */
+export const LOG_SOURCES_MAX = 512;
+export const LOG_KINDS_MAX = 128;
+/** What was left out is said so long after the first of it. */
+export const LOG_SUMMARY_MS = 60_000;
+/** Waits for a reader that stands still: half a minute of a busy log. */
+export const OUTPUT_QUEUE_BYTES_MAX = 256 * 1024;
+/** What is less than a warning takes no more of it, so that there is room for what is. */
+export const OUTPUT_QUIET_BYTES_MAX = 192 * 1024;
+/** PIPE_BUF: a pipe takes so much as a whole, so that lines of two writers never mix. */
+export const OUTPUT_CHUNK_BYTES = 4096;
+/** Between two looks whether a reader goes on. */
+export const OUTPUT_RETRY_MS = 20;
+/** When a process ends, so long a reader has for what is queued. */
+export const OUTPUT_END_MS = 500;
+
 // Settings of a node (node/config.ts). What the original had is in the reference, sections 4 to 6.
 
 /** About 30,000 pages: enough to see everything happen, little enough to start many nodes. */
@@ -474,6 +500,7 @@ export const STRESS_WORKING_SET_RATIO = 12;
 export const STRESS_DURATION_MS_DEFAULT = 20_000;
 
 assert(FRAME_BYTES % CHUNK_BYTES === 0);
+assert(OUTPUT_QUIET_BYTES_MAX < OUTPUT_QUEUE_BYTES_MAX);
 assert(PUSH_PULL_MEMBERS_MAX * 1024 + USER_STATE_BYTES_MAX <= GOSSIP_STREAM_BYTES_MAX);
 assert(ZPAGE_BYTES_MAX === 4000);
 assert(PERS_ZPAGE_BYTES_MAX_DEFAULT <= ZPAGE_BYTES_MAX);

@@ -1,9 +1,12 @@
 /**
  * Log: where a node says what happens to it, one line an event, and how much of it.
  *
- * Not here: what becomes of a line (src/cli/log-writer.ts).
+ * Not here: how often a kind of line may come (log-limiter.ts), and what becomes of a line
+ * (src/cli/log-writer.ts).
  */
 import { ConfigError } from "./errors.ts";
+import { LOG_LINE_LENGTH_MAX } from "./limits.ts";
+import type { LogLimiter } from "./log-limiter.ts";
 
 /** From what stops something to what only its developers want to know. */
 export const LOG_LEVELS = ["error", "warn", "info", "debug"] as const;
@@ -16,19 +19,45 @@ export type LogArea = (typeof LOG_AREAS)[number];
 /** Where lines go. */
 export type LogSink = (level: LogLevel, area: LogArea, line: string) => void;
 
+/** What was not written, and why; names are those of the stats. */
+export class LogCounters {
+  /** There was no room: nobody reads. */
+  log_lines_dropped = 0;
+  /** There were too many of one kind. */
+  log_lines_suppressed = 0;
+}
+
+export interface LogOptions {
+  /** Without one there is no limit. */
+  readonly limiter?: LogLimiter;
+  readonly counters?: LogCounters;
+}
+
 export class Log {
+  readonly counters: LogCounters;
   private readonly sink: LogSink;
+  private readonly limiter: LogLimiter | null;
   /** By area: the least important level that is written. */
   private readonly levels = new Map<LogArea, LogLevel>();
 
-  constructor(sink: LogSink) {
+  constructor(sink: LogSink, { limiter, counters }: LogOptions = {}) {
     this.sink = sink;
+    this.limiter = limiter ?? null;
+    this.counters = counters ?? new LogCounters();
   }
 
-  /** `line` has no line end in it. */
+  /**
+   * `line` has no line end in it. What tells it from others of its kind is within quotes, a number,
+   * or behind ": ", as LogLimiter has it.
+   */
   write(level: LogLevel, area: LogArea, line: string): void {
-    if (LOG_LEVELS.indexOf(level) <= LOG_LEVELS.indexOf(this.levelOf(area))) {
-      this.sink(level, area, line);
+    if (LOG_LEVELS.indexOf(level) > LOG_LEVELS.indexOf(this.levelOf(area))) return;
+    const isLong = line.length > LOG_LINE_LENGTH_MAX;
+    const text = isLong ? `${line.slice(0, LOG_LINE_LENGTH_MAX)}...` : line;
+    if (this.limiter === null || this.limiter.admits(level, area, text)) {
+      this.sink(level, area, text);
+    } else {
+      this.counters.log_lines_suppressed += 1;
     }
   }
 

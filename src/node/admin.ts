@@ -95,6 +95,7 @@ export class NodeAdmin implements Admin {
     lending?.snapshot(counters);
     nbdDoor.snapshot(counters);
     this.snapshotNetwork(counters);
+    Object.assign(counters, this.parts.log.counters);
     return JSON.stringify({
       node: {
         number: identity.number,
