@@ -29,7 +29,7 @@ export const gossipStream: Fuzzer = {
 };
 
 class PacketTarget implements FuzzTarget {
-  private readonly fixtures = gossipFixtures().filter((it) => !it.isStream);
+  private readonly fixtures = gossipFixtures().filter((it) => it.side === null);
 
   run(random: Random): void {
     const { bytes, options } = pick(random, this.fixtures);
@@ -47,12 +47,13 @@ class PacketTarget implements FuzzTarget {
 }
 
 class StreamTarget implements FuzzTarget {
-  private readonly fixtures = gossipFixtures().filter((it) => it.isStream);
+  private readonly fixtures = gossipFixtures().filter((it) => it.side !== null);
 
   run(random: Random): void {
-    const { bytes, options } = pick(random, this.fixtures);
+    const { bytes, options, side } = pick(random, this.fixtures);
+    check(side !== null, "no stream");
     const stream = spoil(random, bytes);
-    const decoder = new StreamDecoder(options);
+    const decoder = new StreamDecoder(options, side);
     let message: StreamMessage | null = null;
     const isRead = refusedOr(() => {
       for (let at = 0; at < stream.length && message === null; ) {
@@ -63,7 +64,8 @@ class StreamTarget implements FuzzTarget {
     });
     if (!isRead || message === null) return;
     lookInside(message);
-    const again = new StreamDecoder(options).push(encodeStream(message, options));
+    const bytesAgain = encodeStream(message, options, side);
+    const again = new StreamDecoder(options, side).push(bytesAgain);
     check(Bun.deepEquals(again, message), "written and read again it is something else");
   }
 }

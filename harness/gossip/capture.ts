@@ -1,9 +1,10 @@
 /**
- * Records what real agents of Serf send, as fixtures/gossip: bun harness/gossip/capture.ts
+ * Records what real members send, as fixtures/gossip: bun harness/gossip/capture.ts [PREFIX ...]
  *
- * A member of ours joins an agent and writes down every datagram and stream that it is sent, while
- * a second agent joins, is killed, and the first one leaves. Of each kind of packet the first one
- * is kept. Once in clear and once encrypted, with a key that is nobody's.
+ * A member of ours joins another one and writes down every datagram and stream that it is sent: of
+ * agents of Serf, while a second agent joins, is killed, and the first one leaves; and of
+ * memberlist with a label, on streams that either side dials. Of each kind the first one is kept.
+ * Once in clear and once encrypted, with a key that is nobody's.
  */
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -18,102 +19,190 @@ import {
 import { decodePacket, encodePacket, type GossipOptions } from "../../src/gossip/packet.ts";
 import { encodeSerfState } from "../../src/gossip/serf-messages.ts";
 import { encodeTags } from "../../src/gossip/serf-tags.ts";
-import { encodeStream, StreamDecoder } from "../../src/gossip/stream.ts";
+import { encodeStream, StreamDecoder, type StreamSide } from "../../src/gossip/stream.ts";
 import type { TcpAddress } from "../../src/net/address.ts";
 import { BunRandom } from "../../src/net/bun.ts";
 import { bindDatagrams } from "../../src/net/bun-datagrams.ts";
+import type { FixtureFile } from "./fixtures.ts";
 import { messageToJson } from "./json-message.ts";
+import { MemberlistProgram } from "./memberlist-peer.ts";
 import { SerfAgent } from "./serf-agent.ts";
 
 const DIRECTORY = join(import.meta.dir, "../../fixtures/gossip");
 const KEY = Buffer.from(Array.from({ length: 32 }, (_, i) => i)).toString("base64");
 const DIGITS_A_LINE = 64;
+const LABEL = "blue";
 
-for (const key of [undefined, KEY]) await capture(key);
+const CAPTURES: Readonly<Record<string, (prefix: string) => Promise<void>>> = {
+  clear: (prefix) => captureSerf(new Recorder(prefix, "serf", { key: null, label: "" })),
+  encrypted: (prefix) => captureSerf(new Recorder(prefix, "serf", { key: KEY, label: "" })),
+  "label-clear": (prefix) => {
+    return captureLabel(new Recorder(prefix, "memberlist", { key: null, label: LABEL }));
+  },
+  "label-encrypted": (prefix) => {
+    return captureLabel(new Recorder(prefix, "memberlist", { key: KEY, label: LABEL }));
+  },
+};
 
-async function capture(key: string | undefined): Promise<void> {
-  const prefix = key === undefined ? "clear" : "encrypted";
-  const keyring =
-    key === undefined ? null : new Keyring([Buffer.from(key, "base64")], new BunRandom());
-  const options = { keyring, label: "" };
-  const seen = new Set<string>();
-  const save = (name: string, bytes: Uint8Array, messages: readonly unknown[]): void => {
-    if (seen.has(name)) return;
-    seen.add(name);
+const wanted = process.argv.slice(2);
+for (const [prefix, capture] of Object.entries(CAPTURES)) {
+  if (wanted.length === 0 || wanted.includes(prefix)) await capture(prefix);
+}
+
+/** A member that writes down what it is sent. */
+class Recorder {
+  readonly key: string | null;
+  readonly options: GossipOptions;
+  port = 0;
+  private readonly prefix: string;
+  private readonly about: string;
+  private readonly seen = new Set<string>();
+  private close = (): void => {};
+
+  constructor(prefix: string, about: string, how: { key: string | null; label: string }) {
+    const { key, label } = how;
+    this.prefix = prefix;
+    this.about = about;
+    this.key = key;
+    const keyring =
+      key === null ? null : new Keyring([Buffer.from(key, "base64")], new BunRandom());
+    this.options = { keyring, label };
+  }
+
+  /** Answers pings, so that it is alive, and takes streams, which it does not answer. */
+  async start(): Promise<void> {
+    const address = { kind: "tcp", host: "127.0.0.1", port: 0 } as const;
+    const port = await bindDatagrams(address, (bytes, from) => {
+      const messages: PacketMessage[] = [];
+      decodePacket(bytes, this.options, (message) => messages.push(message));
+      const name = [...new Set(messages.map((message) => message.kind))].join("-");
+      this.save(name, bytes, messages, null);
+      for (const message of messages) {
+        if (message.kind !== "ping") continue;
+        const ack = encodeMessage({ kind: "ack", seq: message.seq, payload: new Uint8Array(0) });
+        const packet = encodePacket([ack], { ...this.options, checksum: true });
+        port.send(packet, packet.byteLength, from);
+      }
+    });
+    this.port = port.address.port;
+    const listener = Bun.listen<StreamReader>({
+      hostname: "127.0.0.1",
+      port: this.port,
+      socket: {
+        open: (socket) => {
+          socket.data = new StreamReader(this.options, "dialled");
+        },
+        data: (socket, chunk) => {
+          const { message, bytes } = socket.data.push(new Uint8Array(chunk));
+          if (message !== null) this.save(`${message.kind}-dialled`, bytes, [message], "dialled");
+        },
+      },
+    });
+    this.close = () => {
+      port.close();
+      listener.stop(true);
+    };
+  }
+
+  /** Sends a push/pull, and waits for the answer. */
+  async join(address: TcpAddress): Promise<void> {
+    const reader = new StreamReader(this.options, "answered");
+    const { promise, resolve } = Promise.withResolvers<void>();
+    await Bun.connect({
+      hostname: address.host,
+      port: address.port,
+      socket: {
+        open: (socket) => void socket.write(encodeStream(this.push(), this.options, "dialled")),
+        data: (_, chunk) => {
+          const { message, bytes } = reader.push(new Uint8Array(chunk));
+          if (message === null) return;
+          this.save("push-pull", bytes, [message], "answered");
+          resolve();
+        },
+      },
+    });
+    await promise;
+  }
+
+  stop(): void {
+    this.close();
+    console.log(`${this.prefix}: ${[...this.seen].join(", ")}`);
+  }
+
+  private push(): PushPull {
+    const member = {
+      name: "recorder",
+      addr: Uint8Array.of(127, 0, 0, 1),
+      port: this.port,
+      meta: encodeTags({ role: "recorder" }),
+      incarnation: 1,
+      state: MEMBER_STATE.ALIVE,
+      vsn: [2, 5, 5, 2, 5, 4],
+    } as const;
+    const userState = encodeSerfState({ ltime: 1, statusLTimes: new Map(), leftMembers: [] });
+    return { kind: "push-pull", members: [member], userState, join: true };
+  }
+
+  private save(
+    name: string,
+    bytes: Uint8Array,
+    messages: readonly (PacketMessage | StreamMessage)[],
+    side: StreamSide | null,
+  ): void {
+    if (this.seen.has(name)) return;
+    this.seen.add(name);
     const digits = Buffer.from(bytes).toString("hex");
     const lines = digits.match(new RegExp(`.{1,${DIGITS_A_LINE}}`, "g")) ?? [];
-    const about = `# ${name} of serf, ${prefix}`;
-    writeFileSync(join(DIRECTORY, `${prefix}-${name}.hex`), [about, ...lines, ""].join("\n"));
-    const json = { key: key ?? null, messages };
-    writeFileSync(join(DIRECTORY, `${prefix}-${name}.json`), `${JSON.stringify(json, null, 2)}\n`);
-  };
-  const port = await bindDatagrams({ kind: "tcp", host: "127.0.0.1", port: 0 }, (bytes, from) => {
-    const messages: PacketMessage[] = [];
-    decodePacket(bytes, options, (message) => messages.push(message));
-    save(
-      [...new Set(messages.map((message) => message.kind))].join("-"),
-      bytes,
-      messages.map(messageToJson),
-    );
-    for (const message of messages) {
-      if (message.kind !== "ping") continue;
-      const ack = encodeMessage({ kind: "ack", seq: message.seq, payload: new Uint8Array(0) });
-      const packet = encodePacket([ack], { ...options, checksum: true });
-      port.send(packet, packet.byteLength, from);
-    }
-  });
-  const agent = await SerfAgent.start("serf-one", {
-    ...(key === undefined ? {} : { key }),
-    tags: ["role=web"],
-  });
-  const push: PushPull = {
-    kind: "push-pull",
-    members: [
-      {
-        name: "recorder",
-        addr: Uint8Array.of(127, 0, 0, 1),
-        port: port.address.port,
-        meta: encodeTags({ role: "recorder" }),
-        incarnation: 1,
-        state: MEMBER_STATE.ALIVE,
-        vsn: [2, 5, 5, 2, 5, 4],
-      },
-    ],
-    userState: encodeSerfState({ ltime: 1, statusLTimes: new Map(), leftMembers: [] }),
-    join: true,
-  };
-  const answer = await exchange(agent.address, encodeStream(push, options), options);
-  save("push-pull", answer.bytes, [messageToJson(answer.message)]);
-  const { host, port: agentPort } = agent.address;
-  const second = await SerfAgent.start("serf-two", {
-    ...(key === undefined ? {} : { key }),
-    join: `${host}:${agentPort}`,
-  });
+    const about = `# ${name} of ${this.about}, ${this.prefix}`;
+    const path = join(DIRECTORY, `${this.prefix}-${name}`);
+    writeFileSync(`${path}.hex`, [about, ...lines, ""].join("\n"));
+    const { label } = this.options;
+    const file: FixtureFile = { key: this.key, label, side, messages: messages.map(messageToJson) };
+    writeFileSync(`${path}.json`, `${JSON.stringify(file, null, 2)}\n`);
+  }
+}
+
+/** A stream, and all bytes of it so far. */
+class StreamReader {
+  private readonly chunks: Uint8Array[] = [];
+  private readonly decoder: StreamDecoder;
+
+  constructor(options: GossipOptions, side: StreamSide) {
+    this.decoder = new StreamDecoder(options, side);
+  }
+
+  push(chunk: Uint8Array): { message: StreamMessage | null; bytes: Uint8Array } {
+    this.chunks.push(chunk);
+    return { message: this.decoder.push(chunk), bytes: Buffer.concat(this.chunks) };
+  }
+}
+
+async function captureSerf(recorder: Recorder): Promise<void> {
+  const key = recorder.key === null ? {} : { key: recorder.key };
+  await recorder.start();
+  const agent = await SerfAgent.start("serf-one", { ...key, tags: ["role=web"] });
+  await recorder.join(agent.address);
+  const { host, port } = agent.address;
+  const second = await SerfAgent.start("serf-two", { ...key, join: `${host}:${port}` });
   // Pings come once a second; then the second one does not answer, is suspected, and is dead.
   await Bun.sleep(4000);
   await second.kill();
   await Bun.sleep(15_000);
   await agent.leave();
-  port.close();
-  console.log(`${prefix}: ${[...seen].join(", ")}`);
+  recorder.stop();
 }
 
-/** Sends a push/pull, and waits for the answer. */
-async function exchange(address: TcpAddress, push: Uint8Array, options: GossipOptions) {
-  const decoder = new StreamDecoder(options);
-  const chunks: Uint8Array[] = [];
-  const { promise, resolve } = Promise.withResolvers<StreamMessage>();
-  await Bun.connect({
-    hostname: address.host,
-    port: address.port,
-    socket: {
-      open: (socket) => void socket.write(push),
-      data: (_, chunk) => {
-        chunks.push(new Uint8Array(chunk));
-        const message = decoder.push(new Uint8Array(chunk));
-        if (message !== null) resolve(message);
-      },
-    },
-  });
-  return { message: await promise, bytes: Buffer.concat(chunks) };
+async function captureLabel(recorder: Recorder): Promise<void> {
+  using program = new MemberlistProgram();
+  await recorder.start();
+  const key = recorder.key === null ? {} : { key: recorder.key };
+  const peer = await program.start("go", { ...key, label: recorder.options.label });
+  await recorder.join(peer.tcpAddress);
+  await Bun.sleep(4000);
+  // The recorder does not answer what is dialled, so this one ends without having joined.
+  const join = `127.0.0.1:${recorder.port}`;
+  await program.start("late", { ...key, label: recorder.options.label, join });
+  await Bun.sleep(1000);
+  await peer.leave();
+  recorder.stop();
 }

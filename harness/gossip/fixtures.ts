@@ -4,17 +4,27 @@ import { join } from "node:path";
 import { SeededRandom } from "../../src/core/random.ts";
 import { Keyring } from "../../src/gossip/keyring.ts";
 import type { GossipOptions } from "../../src/gossip/packet.ts";
+import type { StreamSide } from "../../src/gossip/stream.ts";
 import { parseHex } from "../wire/hex.ts";
 import type { JsonMessage } from "./json-message.ts";
 
 const DIRECTORY = join(import.meta.dir, "../../fixtures/gossip");
+
+/** What a JSON file has: `key` is base64. */
+export interface FixtureFile {
+  readonly key: string | null;
+  readonly label: string;
+  readonly side: StreamSide | null;
+  readonly messages: readonly JsonMessage[];
+}
 
 export interface GossipFixture {
   readonly name: string;
   readonly bytes: Uint8Array<ArrayBuffer>;
   readonly messages: readonly JsonMessage[];
   readonly options: GossipOptions;
-  readonly isStream: boolean;
+  /** Who wrote it, when it is a stream; null for a packet. */
+  readonly side: StreamSide | null;
 }
 
 export function gossipFixtures(): GossipFixture[] {
@@ -22,15 +32,15 @@ export function gossipFixtures(): GossipFixture[] {
   return names.sort().map((file) => {
     const name = file.slice(0, -".hex".length);
     const text = readFileSync(join(DIRECTORY, `${name}.json`), "utf8");
-    const { key, messages } = JSON.parse(text) as { key: string | null; messages: JsonMessage[] };
+    const { key, label, side, messages } = JSON.parse(text) as FixtureFile;
     const keyring =
       key === null ? null : new Keyring([Buffer.from(key, "base64")], new SeededRandom(1));
     return {
       name,
       bytes: parseHex(readFileSync(join(DIRECTORY, file), "utf8")),
       messages,
-      options: { keyring, label: "" },
-      isStream: name.endsWith("push-pull"),
+      options: { keyring, label },
+      side,
     };
   });
 }

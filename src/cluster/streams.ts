@@ -12,7 +12,7 @@ import { WireError } from "../core/errors.ts";
 import { GOSSIP_STREAMS_MAX } from "../core/limits.ts";
 import type { StreamMessage } from "../gossip/messages.ts";
 import type { GossipOptions } from "../gossip/packet.ts";
-import { encodeStream, StreamDecoder } from "../gossip/stream.ts";
+import { encodeStream, StreamDecoder, type StreamSide } from "../gossip/stream.ts";
 import type { TcpAddress } from "../net/address.ts";
 import type { Listener, Stream, StreamEvents, Transport } from "../net/transport.ts";
 import type { ClusterCounters } from "./counters.ts";
@@ -72,7 +72,7 @@ export class Streams {
     timeoutMs = this.timeoutMs,
   ): void {
     this.counters.streams_opened += 1;
-    const request = this.track(timeoutMs, {
+    const request = this.track("dialled", timeoutMs, {
       onMessage: (answer) => {
         result.onMessage(answer);
         return null;
@@ -81,7 +81,7 @@ export class Streams {
         if (reason !== "") result.onFailure(reason);
       },
     });
-    request.send(encodeStream(message, this.options));
+    request.send(message);
     request.stream = this.transport.connect(address, request);
   }
 
@@ -99,7 +99,7 @@ export class Streams {
     }
     this.counters.streams_accepted += 1;
     this.accepted += 1;
-    return this.track(this.timeoutMs, {
+    return this.track("answered", this.timeoutMs, {
       onMessage: (message, remote) => this.handler.onStreamMessage(message, remote),
       onEnd: (reason, remote) => {
         this.accepted -= 1;
@@ -112,9 +112,9 @@ export class Streams {
     });
   }
 
-  private track(timeoutMs: number, uses: StreamUses): OneMessage {
+  private track(side: StreamSide, timeoutMs: number, uses: StreamUses): OneMessage {
     const { clock, options, counters } = this;
-    const stream = new OneMessage({ clock, options, counters }, timeoutMs, {
+    const stream = new OneMessage({ clock, options, counters, side }, timeoutMs, {
       onMessage: uses.onMessage,
       onEnd: (reason, remote) => {
         this.open.delete(stream);
@@ -136,6 +136,8 @@ class OneMessage implements StreamEvents {
   stream: Stream | null = null;
   private readonly clock: Clock;
   private readonly options: GossipOptions;
+  /** This one's: whether it dialled. */
+  private readonly side: StreamSide;
   private readonly counters: ClusterCounters;
   private readonly uses: StreamUses;
   private readonly decoder: StreamDecoder;
@@ -147,19 +149,22 @@ class OneMessage implements StreamEvents {
   private isOver = false;
 
   constructor(
-    env: { clock: Clock; options: GossipOptions; counters: ClusterCounters },
+    env: { clock: Clock; options: GossipOptions; counters: ClusterCounters; side: StreamSide },
     timeoutMs: number,
     uses: StreamUses,
   ) {
     this.clock = env.clock;
     this.options = env.options;
+    this.side = env.side;
     this.counters = env.counters;
     this.uses = uses;
-    this.decoder = new StreamDecoder(env.options);
+    const other = env.side === "dialled" ? "answered" : "dialled";
+    this.decoder = new StreamDecoder(env.options, other);
     this.timer = this.clock.after(timeoutMs, () => this.finish(`no answer in ${timeoutMs} ms`));
   }
 
-  send(bytes: Uint8Array): void {
+  send(message: StreamMessage): void {
+    const bytes = encodeStream(message, this.options, this.side);
     this.output = bytes;
     this.written = 0;
     this.counters.stream_bytes_sent += bytes.byteLength;
@@ -191,7 +196,7 @@ class OneMessage implements StreamEvents {
       this.isRead = true;
       const answer = this.uses.onMessage(message, stream.remote);
       if (answer === null) stream.end();
-      else this.send(encodeStream(answer, this.options));
+      else this.send(answer);
     } catch (error) {
       if (!(error instanceof WireError)) throw error;
       this.isRead = false;

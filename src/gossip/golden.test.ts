@@ -10,16 +10,13 @@ import { encodeStream, StreamDecoder } from "./stream.ts";
 const fixtures = gossipFixtures();
 
 /** What is in it, or null for a stream that is not whole. Throws what the decoder throws. */
-function read(
-  { bytes, options, isStream }: GossipFixture,
-  step = bytes.length,
-): JsonMessage[] | null {
-  if (!isStream) {
+function read({ bytes, options, side }: GossipFixture, step = bytes.length): JsonMessage[] | null {
+  if (side === null) {
     const messages: JsonMessage[] = [];
     decodePacket(bytes, options, (message) => messages.push(messageToJson(message)));
     return messages;
   }
-  const decoder = new StreamDecoder(options);
+  const decoder = new StreamDecoder(options, side);
   for (let at = 0; at < bytes.length; at += step) {
     const message = decoder.push(bytes.subarray(at, at + step));
     if (message !== null) return [messageToJson(message)];
@@ -53,12 +50,12 @@ describe("golden", () => {
 
   for (const fixture of fixtures) {
     test(`${fixture.name}, written by us, is read as the same`, () => {
-      const { options } = fixture;
+      const { options, side } = fixture;
       let bytes: Uint8Array;
-      if (fixture.isStream) {
-        const message = new StreamDecoder(options).push(fixture.bytes);
+      if (side !== null) {
+        const message = new StreamDecoder(options, side).push(fixture.bytes);
         if (message === null) throw new Error("not whole");
-        bytes = encodeStream(message, options);
+        bytes = encodeStream(message, options, side);
       } else {
         const messages: PacketMessage[] = [];
         decodePacket(fixture.bytes, options, (message) => messages.push(message));
@@ -71,14 +68,14 @@ describe("golden", () => {
 
 describe("hostile bytes", () => {
   for (const fixture of fixtures) {
-    const { name, bytes, isStream } = fixture;
+    const { name, bytes, side } = fixture;
     test(`${name}: cut short it is refused, or waits`, () => {
       for (let length = 0; length < bytes.length; length += 1) {
         const cut = { ...fixture, bytes: bytes.slice(0, length) };
-        if (isStream) expect(read(cut)).toBeNull();
+        if (side !== null) expect(read(cut)).toBeNull();
         else expect(() => read(cut)).toThrow(WireError);
       }
-      if (isStream) expect(read(fixture, 1)).toEqual([...fixture.messages]);
+      if (side !== null) expect(read(fixture, 1)).toEqual([...fixture.messages]);
     });
 
     test(`${name}: with any one bit flipped it is read or refused`, () => {
@@ -87,7 +84,7 @@ describe("hostile bytes", () => {
         const at = bit >> 3;
         flipped.bytes[at] = (bytes[at] ?? 0) ^ (0x80 >> (bit & 7));
         if (fixture.options.keyring === null) readOrRefuse(flipped);
-        else if (!isStream) expect(() => read(flipped)).toThrow(WireError);
+        else if (side === null) expect(() => read(flipped)).toThrow(WireError);
         flipped.bytes[at] = bytes[at] ?? 0;
       }
     });

@@ -22,12 +22,13 @@ import {
 } from "./packet.ts";
 import { decodeIntent, decodeSerfState, encodeIntent, encodeSerfState } from "./serf-messages.ts";
 import { decodeTags, encodeTags } from "./serf-tags.ts";
-import { encodeStream, StreamDecoder } from "./stream.ts";
+import { encodeStream, StreamDecoder, type StreamSide } from "./stream.ts";
 
 const CLEAR: GossipOptions = { keyring: null, label: "" };
 const keyOf = (byte: number, length = 32): Uint8Array => new Uint8Array(length).fill(byte);
 const ringOf = (...keys: Uint8Array[]): Keyring => new Keyring(keys, new SeededRandom(7));
 const NACK: PacketMessage = { kind: "nack", seq: 9 };
+const SIDES: readonly StreamSide[] = ["dialled", "answered"];
 
 function read(packet: Uint8Array, options = CLEAR): PacketMessage[] {
   const messages: PacketMessage[] = [];
@@ -239,16 +240,55 @@ describe("streams", () => {
     ["in clear", CLEAR],
     ["encrypted with a label", { keyring: ringOf(keyOf(1)), label: "blue" }],
   ] as const)("come back %s, however they are cut", (_, options) => {
-    for (const message of messages) {
-      const bytes = encodeStream(message, options);
+    for (const [message, side] of messages.flatMap((it) =>
+      SIDES.map((side) => [it, side] as const),
+    )) {
+      const bytes = encodeStream(message, options, side);
       for (const step of [1, 7, bytes.length]) {
-        const decoder = new StreamDecoder(options);
+        const decoder = new StreamDecoder(options, side);
         let got: StreamMessage | null = null;
         for (let at = 0; at < bytes.length && got === null; at += step) {
           got = decoder.push(bytes.subarray(at, at + step));
         }
         expect(got).toEqual(message);
       }
+    }
+  });
+
+  test("only who dials writes the label; both sides authenticate it", () => {
+    const ping = { kind: "ack", seq: 3, payload: new Uint8Array(0) } as const;
+    const header = [GOSSIP.HAS_LABEL, 4, ...new TextEncoder().encode("blue")];
+    const clear = { keyring: null, label: "blue" };
+    const dialled = encodeStream(ping, clear, "dialled");
+    const answered = encodeStream(ping, clear, "answered");
+    expect([...dialled]).toEqual([...header, ...answered]);
+    expect(answered[0]).toBe(GOSSIP.ACK);
+    expect(() => new StreamDecoder(clear, "dialled").push(answered)).toThrow("another cluster");
+    expect(() => new StreamDecoder(clear, "answered").push(dialled)).toThrow("message 244");
+
+    const blue = { keyring: ringOf(keyOf(1)), label: "blue" };
+    const sealed = encodeStream(ping, blue, "answered");
+    expect(sealed[0]).toBe(GOSSIP.ENCRYPT);
+    expect(new StreamDecoder(blue, "answered").push(sealed)).toEqual(ping);
+    for (const label of ["", "green"]) {
+      const other = { ...blue, label };
+      expect(() => new StreamDecoder(other, "answered").push(sealed)).toThrow("none of the keys");
+    }
+  });
+
+  test("two labels are refused, and so is an empty one", () => {
+    const header = [GOSSIP.HAS_LABEL, 4, ...new TextEncoder().encode("blue")];
+    const ack = encodeMessage({ kind: "ack", seq: 3, payload: new Uint8Array(0) });
+    const twice = Uint8Array.from([...header, ...header, ...ack]);
+    const empty = Uint8Array.from([GOSSIP.HAS_LABEL, 0, ...ack]);
+    const clear = { keyring: null, label: "blue" };
+    for (const [bytes, options, reason] of [
+      [twice, clear, "two labels"],
+      [empty, clear, "another cluster"],
+      [empty, CLEAR, "another cluster"],
+    ] as const) {
+      expect(() => new StreamDecoder(options, "dialled").push(bytes)).toThrow(reason);
+      expect(() => read(bytes, options)).toThrow(reason);
     }
   });
 
@@ -259,12 +299,12 @@ describe("streams", () => {
       { Nodes: -1, UserStateLen: 0 },
     ]) {
       const bytes = withId(GOSSIP.PUSH_PULL, encodeMsgpack(header));
-      expect(() => new StreamDecoder(CLEAR).push(bytes)).toThrow(WireError);
+      expect(() => new StreamDecoder(CLEAR, "dialled").push(bytes)).toThrow(WireError);
     }
     const sealed = Uint8Array.of(GOSSIP.ENCRYPT, 0xff, 0xff, 0xff, 0xff);
     const secured = { keyring: ringOf(keyOf(1)), label: "" };
-    expect(() => new StreamDecoder(secured).push(sealed)).toThrow(WireError);
-    expect(() => new StreamDecoder(CLEAR).push(sealed)).toThrow("there is no key");
+    expect(() => new StreamDecoder(secured, "dialled").push(sealed)).toThrow(WireError);
+    expect(() => new StreamDecoder(CLEAR, "dialled").push(sealed)).toThrow("there is no key");
   });
 });
 

@@ -1,39 +1,53 @@
 /**
- * Label: which cluster a packet or stream belongs to, in clear in front of everything (memberlist's
- * label.go). Encryption authenticates it.
+ * Label: the name of a cluster, in clear in front of a packet or a stream (memberlist's label.go).
+ * Encryption authenticates it.
  *
  *     244 | length, u8, 1 .. 255 | label | the rest
+ *
+ * Every packet has it. Of a stream only the side that dials writes it: an answer has none, and
+ * authenticates the label all the same.
  *
  * Serf does not know labels, so a cluster that Serf is to join has none.
  */
 import { WireError } from "../core/errors.ts";
 import { GOSSIP } from "./messages.ts";
 
+const HEADER_BYTES = 2;
+
 /** The bytes in front: none for an empty label. */
 export function labelHeader(label: string): Uint8Array {
-  const text = new TextEncoder().encode(label);
+  const text = labelBytes(label);
   if (text.byteLength === 0) return text;
-  const header = new Uint8Array(2 + text.byteLength);
+  const header = new Uint8Array(HEADER_BYTES + text.byteLength);
   header[0] = GOSSIP.HAS_LABEL;
   header[1] = text.byteLength;
-  header.set(text, 2);
+  header.set(text, HEADER_BYTES);
   return header;
 }
 
+/** What encryption authenticates. */
+export function labelBytes(label: string): Uint8Array {
+  return new TextEncoder().encode(label);
+}
+
 /**
- * How many bytes the label takes at the front of `bytes`, once it is known to be `label`; -1 when
- * it is not all there yet. Throws WireError BAD_FRAME for another label, or for one where there
- * should be none.
+ * How many bytes the header takes at the front of `bytes`, once it is known to hold `label`; -1
+ * when it is not all there yet. Throws WireError BAD_FRAME for another label, for one where there
+ * should be none, and for two.
  */
 export function labelEnd(bytes: Uint8Array, label: string): number {
   const header = labelHeader(label);
   const have = Math.min(header.byteLength, bytes.byteLength);
   for (let i = 0; i < have; i += 1) if (bytes[i] !== header[i]) throw foreign();
   if (have < header.byteLength) return -1;
-  if (header.byteLength === 0 && bytes[0] === GOSSIP.HAS_LABEL) throw foreign();
-  return header.byteLength;
+  if (bytes[header.byteLength] !== GOSSIP.HAS_LABEL) return header.byteLength;
+  throw header.byteLength === 0 ? foreign() : malformed("it has two labels");
 }
 
 function foreign(): WireError {
-  return new WireError("BAD_FRAME", "Cannot read gossip: it has the label of another cluster");
+  return malformed("it has the label of another cluster");
+}
+
+function malformed(reason: string): WireError {
+  return new WireError("BAD_FRAME", `Cannot read gossip: ${reason}`);
 }

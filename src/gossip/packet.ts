@@ -18,7 +18,7 @@ import {
 import { decodeMessage } from "./body.ts";
 import { decompress } from "./compressed.ts";
 import { ENCRYPTION_BYTES, type Keyring } from "./keyring.ts";
-import { labelEnd, labelHeader } from "./label.ts";
+import { labelBytes, labelEnd, labelHeader } from "./label.ts";
 import { GOSSIP, type PacketMessage } from "./messages.ts";
 
 export interface GossipOptions {
@@ -52,7 +52,7 @@ export function encodePacket(
   if (options.checksum) bytes = withChecksum(bytes);
   const { keyring, label } = options;
   const header = labelHeader(label);
-  if (keyring !== null) bytes = keyring.encrypt(bytes, header.subarray(2));
+  if (keyring !== null) bytes = keyring.encrypt(bytes, labelBytes(label));
   if (header.byteLength === 0) return bytes;
   const packet = new Uint8Array(header.byteLength + bytes.byteLength);
   packet.set(header);
@@ -73,7 +73,7 @@ export function decodePacket(
   const start = labelEnd(packet, label);
   if (start < 0) throw malformed("it is cut short");
   let bytes = packet.subarray(start);
-  if (keyring !== null) bytes = keyring.decrypt(bytes, labelHeader(label).subarray(2));
+  if (keyring !== null) bytes = keyring.decrypt(bytes, labelBytes(label));
   if (bytes[0] === GOSSIP.HAS_CRC) bytes = withoutChecksum(bytes);
   const messages: PacketMessage[] = [];
   unwrap(bytes, 0, messages);

@@ -2,10 +2,13 @@
  * Streams: one message each way on a TCP connection (memberlist's net.go, readStream and
  * rawSendMsgStream).
  *
- *     label | message                                        in clear
- *     label | 12 | length, u32 | encrypted ( message )       encrypted; label and these five bytes
- *                                                            are authenticated with it
- *     message:  id | body, or  9 | compressed ( message )
+ *     dialled:   label | message                             in clear
+ *                label | 10 | length, u32 | encrypted ( message )
+ *     answered:  the same without the label header
+ *     message:   id | body, or  9 | compressed ( message )
+ *
+ * Encryption authenticates the five bytes before it and then the text of the label, in both
+ * directions.
  *
  * A push/pull is a header, as many members as it tells, and the user state, one after the other.
  * Nothing tells how long a message in clear is, so it is read value by value.
@@ -26,22 +29,29 @@ import {
 } from "./body.ts";
 import { decompress } from "./compressed.ts";
 import { ENCRYPTION_BYTES } from "./keyring.ts";
-import { labelEnd, labelHeader } from "./label.ts";
+import { labelBytes, labelEnd, labelHeader } from "./label.ts";
 import { GOSSIP, type PushPullMember, type StreamMessage } from "./messages.ts";
 import { decodeMsgpack, encodeMsgpack, Fields, msgpackEnd } from "./msgpack.ts";
 import type { GossipOptions } from "./packet.ts";
 
 const ENCRYPTED_HEADER_BYTES = 5;
 
+/** Who writes: the side that dialled, or the one that answers. */
+export type StreamSide = "dialled" | "answered";
+
 /** All bytes of one message on a stream. */
-export function encodeStream(message: StreamMessage, options: GossipOptions): Uint8Array {
-  const label = labelHeader(options.label);
+export function encodeStream(
+  message: StreamMessage,
+  options: GossipOptions,
+  side: StreamSide,
+): Uint8Array {
+  const label = labelHeader(side === "dialled" ? options.label : "");
   const plain = encodePlain(message);
   if (options.keyring === null) return joined([label, plain]);
   const head = new Uint8Array(ENCRYPTED_HEADER_BYTES);
   head[0] = GOSSIP.ENCRYPT;
   new DataView(head.buffer).setUint32(1, ENCRYPTION_BYTES + plain.byteLength);
-  const extra = joined([head, label.subarray(2)]);
+  const extra = joined([head, labelBytes(options.label)]);
   return joined([label, head, options.keyring.encrypt(plain, extra)]);
 }
 
@@ -67,19 +77,22 @@ function encodePlain(message: StreamMessage): Uint8Array {
 /** Takes a stream as it comes, and gives its one message once that is whole. */
 export class StreamDecoder {
   private readonly options: GossipOptions;
+  private readonly side: StreamSide;
   private bytes = new Uint8Array(0);
   private byteCount = 0;
   private parser: Parser | null = null;
 
-  constructor(options: GossipOptions) {
+  /** `side`: who writes what this one reads. */
+  constructor(options: GossipOptions, side: StreamSide) {
     this.options = options;
+    this.side = side;
   }
 
   /** @returns the message, or null while some of it is missing. Throws WireError BAD_FRAME. */
   push(chunk: Uint8Array): StreamMessage | null {
     this.append(chunk);
     const have = this.bytes.subarray(0, this.byteCount);
-    const start = labelEnd(have, this.options.label);
+    const start = this.side === "dialled" ? labelEnd(have, this.options.label) : 0;
     if (start < 0 || start === have.byteLength) return null;
     if (this.options.keyring === null) return this.parse(have.subarray(start));
     const plain = this.decrypted(have.subarray(start));
@@ -112,8 +125,7 @@ export class StreamDecoder {
     if (length > GOSSIP_STREAM_BYTES_MAX) throw malformed(`${length} bytes on a stream`);
     const end = ENCRYPTED_HEADER_BYTES + length;
     if (bytes.byteLength < end) return null;
-    const text = labelHeader(label).subarray(2);
-    const extra = joined([bytes.subarray(0, ENCRYPTED_HEADER_BYTES), text]);
+    const extra = joined([bytes.subarray(0, ENCRYPTED_HEADER_BYTES), labelBytes(label)]);
     return keyring.decrypt(bytes.subarray(ENCRYPTED_HEADER_BYTES, end), extra);
   }
 

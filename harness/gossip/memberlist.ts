@@ -1,0 +1,79 @@
+/**
+ * A cluster that memberlist itself is part of, with a label and with a key, joined from either
+ * side. Its own command, since it builds a Go program: bun test ./harness/gossip/memberlist.ts
+ * Skipped where Go or Debian's golang-github-hashicorp-memberlist-dev is missing.
+ */
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { readFileSync } from "node:fs";
+import { parseKeyFile } from "../../src/security/key-file.ts";
+import { logged, ProcessWorld } from "../process-world.ts";
+import { areToolsRequired } from "../tools.ts";
+import { MemberlistProgram } from "./memberlist-peer.ts";
+
+const TEST_MS = 60_000;
+const BUILD_MS = 300_000;
+const isSkipped = !MemberlistProgram.isAvailable && !areToolsRequired;
+
+describe.skipIf(isSkipped)("memberlist", () => {
+  let program: MemberlistProgram;
+
+  beforeAll(() => {
+    program = new MemberlistProgram();
+  }, BUILD_MS);
+
+  afterAll(() => program[Symbol.dispose]());
+
+  test.each([
+    ["in clear", "", false, false],
+    ["with a label", "blue", false, false],
+    ["with a key", "", true, false],
+    ["with a label and a key", "blue", true, false],
+    ["with a label and a key, compressed", "blue", true, true],
+  ] as const)(
+    "memberlist and ramster join each other, %s",
+    async (_, label, isKeyed, isCompressed) => {
+      await using world = new ProcessWorld();
+      const flags = ["--gossip=127.0.0.1:0", "--memory=8MiB", `--gossip-label=${label}`];
+      let key = "";
+      if (isKeyed) {
+        const path = world.path("key");
+        await world.run(["keygen", `--out=${path}`]);
+        flags.push(`--key=${path}`);
+        const [first] = parseKeyFile(readFileSync(path, "utf8"), Date.now()).gossipKeys;
+        key = Buffer.from(first ?? []).toString("base64");
+      }
+      const options = { label, key, flags: isCompressed ? ["-compress"] : [] };
+      const seed = await world.start("server", 0, flags);
+      // It dials us ...
+      const guest = await program.start("guest", { ...options, join: seed.gossip });
+      await guest.said("join n0");
+      await logged(seed, /member "guest" has joined/);
+      // ... and we dial it.
+      const other = await world.start("server", 1, [...flags, `--join=${guest.address}`]);
+      await guest.said("join n1");
+      await logged(other, /member "n0" has joined/);
+      await other.kill();
+      await guest.said("leave n1");
+      await guest.leave();
+      await logged(seed, /member "guest" has left/);
+    },
+    TEST_MS,
+  );
+
+  test(
+    "another label is another cluster, from either side",
+    async () => {
+      await using world = new ProcessWorld();
+      const flags = ["--gossip=127.0.0.1:0", "--memory=8MiB"];
+      const seed = await world.start("server", 0, [...flags, "--gossip-label=blue"]);
+      for (const label of ["green", ""]) {
+        const stranger = await program.start("stranger", { label, join: seed.gossip });
+        await expect(stranger.said("join n0")).rejects.toThrow();
+      }
+      const peer = await program.start("peer", { label: "green" });
+      const joined = world.start("server", 1, [...flags, `--join=${peer.address}`]);
+      await expect(joined).rejects.toThrow("Cannot join the cluster");
+    },
+    TEST_MS,
+  );
+});
