@@ -80,7 +80,7 @@ class Recorder {
       for (const message of messages) {
         if (message.kind !== "ping") continue;
         const ack = encodeMessage({ kind: "ack", seq: message.seq, payload: new Uint8Array(0) });
-        const packet = encodePacket([ack], { ...this.options, checksum: true });
+        const packet = encodePacket([ack], this.options);
         port.send(packet, packet.byteLength, from);
       }
     });
@@ -139,7 +139,7 @@ class Recorder {
       state: MEMBER_STATE.ALIVE,
       vsn: [2, 5, 5, 2, 5, 4],
     } as const;
-    const userState = encodeSerfState({ ltime: 1, statusLTimes: new Map(), leftMembers: [] });
+    const userState = encodeSerfState({ ltime: 1n, statusLTimes: new Map(), leftMembers: [] });
     return { kind: "push-pull", members: [member], userState, join: true };
   }
 

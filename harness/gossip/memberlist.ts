@@ -61,6 +61,21 @@ describe.skipIf(isSkipped)("memberlist", () => {
   );
 
   test(
+    "a member without Serf's versions is told why it is not taken, and keeps nobody else out",
+    async () => {
+      await using world = new ProcessWorld();
+      const seed = await world.start("server", 0, ["--gossip=127.0.0.1:0", "--memory=8MiB"]);
+      const plain = await program.start("plain", { join: seed.gossip, flags: ["-delegate=0"] });
+      await expect(plain.said("join n0")).rejects.toThrow("it speaks delegate protocol 0");
+      await logged(seed, /Cannot take member "plain": it speaks delegate protocol 0/);
+      const guest = await program.start("guest", { join: seed.gossip });
+      await guest.said("join n0");
+      await guest.leave();
+    },
+    TEST_MS,
+  );
+
+  test(
     "another label is another cluster, from either side",
     async () => {
       await using world = new ProcessWorld();

@@ -1,8 +1,21 @@
 import { describe, expect, test } from "bun:test";
 import { GossipNode, GossipWorld } from "../../harness/sim/gossip-world.ts";
 import { soak } from "../../harness/sim/soak.ts";
+import { MEMBERS_MAX } from "../core/limits.ts";
 import { encodeMessage } from "../gossip/body.ts";
-import { GOSSIP } from "../gossip/messages.ts";
+import {
+  GOSSIP,
+  type PacketMessage,
+  type PushPullMember,
+  type StreamMessage,
+} from "../gossip/messages.ts";
+import { encodePacket } from "../gossip/packet.ts";
+import { encodeIntent } from "../gossip/serf-messages.ts";
+import { encodeStream, StreamDecoder } from "../gossip/stream.ts";
+import type { Stream } from "../net/transport.ts";
+import { OWN_VERSIONS } from "./versions.ts";
+
+const CLEAR = { keyring: null, label: "" };
 
 const SEEDS = [1, 2, 3, 4, 5];
 
@@ -264,32 +277,180 @@ test("what was said before, said again, changes nothing", async () => {
   await world.stop();
 });
 
-test("nothing has a checksum while there is a member that is too old to read one", async () => {
+describe("a push/pull", () => {
+  const addr = Uint8Array.of(10, 0, 0, 99);
+  const facts = { addr, port: 7946, meta: new Uint8Array(0), incarnation: 1, state: 0 } as const;
+  const fit = { ...facts, vsn: OWN_VERSIONS };
+
+  /** Sends `bytes` to the first node. */
+  function dial(
+    world: GossipWorld,
+    bytes: Uint8Array,
+    uses: { onData(chunk: Uint8Array): void; onClose(): void },
+  ): void {
+    let written = 0;
+    const pump = (stream: Stream): void => {
+      written += stream.write(bytes, written, bytes.length - written);
+    };
+    world.network.transport("10.0.0.99").connect(world.node(0).address, {
+      onOpen: pump,
+      onData: (_, chunk) => uses.onData(new Uint8Array(chunk)),
+      onDrain: pump,
+      onClose: () => uses.onClose(),
+    });
+  }
+
+  /** Joins the first node as a stranger does. @returns its answer, and null when it says nothing. */
+  async function join(
+    world: GossipWorld,
+    members: readonly PushPullMember[],
+    userState = new Uint8Array(0),
+  ): Promise<StreamMessage | null> {
+    const push = { kind: "push-pull", members, userState, join: true } as const;
+    const decoder = new StreamDecoder(CLEAR, "answered");
+    let answer: StreamMessage | null = null;
+    let isOver = false;
+    dial(world, encodeStream(push, CLEAR, "dialled"), {
+      onData: (chunk) => {
+        answer ??= decoder.push(chunk);
+      },
+      onClose: () => {
+        isOver = true;
+      },
+    });
+    world.until("it is over", () => isOver, 20_000);
+    return answer;
+  }
+
+  test("whose user state cannot be read is merged all the same", async () => {
+    const world = new GossipWorld();
+    await world.grow(1);
+    const answer = await join(world, [{ ...fit, name: "a" }], Uint8Array.of(2, 0xc1));
+    expect(answer?.kind).toBe("push-pull");
+    expect(world.node(0).member("a")?.state).toBe("alive");
+    expect(world.node(0).cluster.counters.messages_unread).toBe(1);
+    await world.stop();
+  });
+
+  test("with a newcomer whose versions do not fit is answered with why", async () => {
+    const world = new GossipWorld();
+    await world.grow(1);
+    const vsn = [1, 5, 2, 0, 0, 0] as const;
+    expect(await join(world, [{ ...facts, name: "odd", vsn }])).toEqual({
+      kind: "error",
+      error: "it speaks delegate protocol 0 and understands 0 to 0, and 2 to 5 are needed",
+    });
+    expect(world.node(0).member("odd")).toBeNull();
+    // Beside others it is passed over, and nobody who comes later hears of it.
+    const told = [
+      { ...facts, name: "odd", vsn },
+      { ...fit, name: "even" },
+    ];
+    const answer = await join(world, told);
+    const names = answer?.kind === "push-pull" ? answer.members.map((it) => it.name) : [];
+    expect(names).toEqual(["n0"]);
+    expect(world.node(0).alive()).toEqual(["even", "n0"]);
+    await world.stop();
+  });
+
+  test("with a newcomer that finds no room is answered so, and both sides log it", async () => {
+    const world = new GossipWorld();
+    await world.grow(1);
+    const names = Array.from({ length: MEMBERS_MAX - 1 }, (_, i) => `m${i}`);
+    await join(
+      world,
+      names.map((name, i) => ({ ...fit, name, port: 1000 + i })),
+    );
+    expect(world.node(0).cluster.memberCount).toBe(MEMBERS_MAX);
+    const late = new GossipNode(world, 7, "late");
+    await late.cluster.start();
+    expect(await world.wait(late.cluster.join([world.node(0).address]))).toBe(0);
+    const what = "the cluster has 1024 members, which is the most";
+    expect(world.node(0).notices).toContain(`Cannot take member "late": ${what}`);
+    expect(late.notices).toContain(`Cannot join at "10.0.0.0:7946": ${what}`);
+    // Those that have left are not counted.
+    const left = Array.from({ length: 2100 }, (_, i) => {
+      return { ...fit, name: i < 10 ? `m${i}` : `gone${i}`, state: 3 as const };
+    });
+    expect((await join(world, left))?.kind).toBe("push-pull");
+    expect(await world.wait(late.cluster.join([world.node(0).address]))).toBe(1);
+    expect(world.node(0).member("late")?.state).toBe("alive");
+    await late.cluster.stop();
+    await world.stop();
+  });
+
+  test("that never ends is ended when all of them keep too much, the longest first", async () => {
+    const world = new GossipWorld();
+    await world.grow(1);
+    const ends: string[] = [];
+    const open = (name: string, byteCount: number): void => {
+      const head = Uint8Array.of(GOSSIP.COMPRESS, 0x81, 0xa1, 0x61, 0xc6, 1, 0x3f, 0, 0);
+      const bytes = new Uint8Array(byteCount);
+      bytes.set(head);
+      dial(world, bytes, { onData: () => {}, onClose: () => void ends.push(name) });
+    };
+    open("small", 2 ** 20);
+    for (let i = 0; i < 4; i += 1) open(`large ${i}`, 2 ** 23);
+    world.until("one is ended", () => ends.length > 0, 5000);
+    world.run(2000);
+    expect(ends.length).toBeGreaterThan(0);
+    expect(ends).not.toContain("small");
+    expect((await join(world, [{ ...fit, name: "a" }]))?.kind).toBe("push-pull");
+    const { notices } = world.node(0);
+    expect(notices.some((it) => it.includes("too many bytes of gossip at once"))).toBe(true);
+    await world.stop();
+  });
+});
+
+test("news that Serf tells, and that cannot be read, spoils nothing beside it", async () => {
   const world = new GossipWorld();
   await world.grow(1);
-  const heard: number[] = [];
-  const { address } = world.stranger(9, []);
-  const { addr, port } = { addr: Uint8Array.of(10, 0, 0, 9), port: address.port };
-  const spy = await world.network.transport(address.host).bind(address, (bytes) => {
-    heard.push(bytes[0] ?? -1);
-  });
-  const say = (maxVersion: number, incarnation: number): void => {
-    const vsn = [2, maxVersion, maxVersion, 2, 5, 4] as const;
-    const meta = new Uint8Array(0);
-    const alive = encodeMessage({
-      ...{ kind: "alive", node: "old", incarnation, addr, port, meta, vsn },
-    });
-    spy.send(alive, alive.byteLength, world.node(0).address);
-    world.run(100);
-    heard.length = 0;
-    world.run(1500);
+  const spy = await world.network
+    .transport("spy")
+    .bind({ kind: "tcp", host: "10.9.9.9", port: 1 }, () => {});
+  const addr = Uint8Array.of(10, 0, 0, 99);
+  const alive = { kind: "alive", node: "a", incarnation: 1, addr, port: 7946 } as const;
+  const messages = [
+    encodeMessage({ kind: "user", bytes: Uint8Array.of(0, 0xc1) }),
+    encodeMessage({ ...alive, meta: new Uint8Array(0), vsn: OWN_VERSIONS }),
+  ];
+  const packet = encodePacket(messages, CLEAR);
+  spy.send(packet, packet.byteLength, world.node(0).address);
+  world.run(100);
+  expect(world.node(0).alive()).toEqual(["a", "n0"]);
+  expect(world.node(0).cluster.counters.messages_unread).toBe(1);
+  expect(world.node(0).cluster.counters.packets_refused).toBe(0);
+  spy.close();
+  await world.stop();
+});
+
+test("nobody is lost for good, whatever whoever has the key says of it", async () => {
+  const world = new GossipWorld();
+  await world.grow(4);
+  world.until("all know all", () => world.agreeOn(world.nodes), 10_000);
+  const spy = await world.network
+    .transport("spy")
+    .bind({ kind: "tcp", host: "10.9.9.9", port: 1 }, () => {});
+  const say = (message: PacketMessage): void => {
+    const packet = encodePacket([encodeMessage(message)], CLEAR);
+    for (const { address } of world.nodes) spy.send(packet, packet.byteLength, address);
   };
-  say(4, 1);
-  expect(heard.length).toBeGreaterThan(0);
-  expect(heard).not.toContain(GOSSIP.HAS_CRC);
-  say(5, 2);
-  expect(heard.length).toBeGreaterThan(0);
-  expect(heard.every((type) => type === GOSSIP.HAS_CRC)).toBe(true);
+  for (const incarnation of [2 ** 31 - 1, 2 ** 32 - 1]) {
+    say({ kind: "dead", incarnation, node: "n2", from: "n2" });
+    say({ kind: "suspect", incarnation, node: "n3", from: "n1" });
+    const intent = { kind: "leave", ltime: 2n ** 64n - 1n, node: "n2" } as const;
+    say({ kind: "user", bytes: encodeIntent(intent) });
+    world.run(200);
+    world.until("all know all again", () => world.agreeOn(world.nodes), 30_000);
+  }
+  const late = new GossipNode(world, 9);
+  world.nodes.push(late);
+  await late.start([world.node(0)]);
+  world.until("also one that comes later", () => world.agreeOn(world.nodes), 10_000);
+  late.crash();
+  world.until("it is dead", () => world.node(0).member("n9")?.state === "dead", 20_000);
+  await late.restart([world.node(1)]);
+  world.until("and comes back", () => world.agreeOn(world.nodes), 10_000);
   spy.close();
   await world.stop();
 });

@@ -16,6 +16,7 @@
 import type { Clock } from "../core/clock.ts";
 import { ConfigError, RamsterError, WireError } from "../core/errors.ts";
 import { COMPOUND_PARTS_MAX } from "../core/limits.ts";
+import type { LogLevel } from "../core/log.ts";
 import { below, type Random } from "../core/random.ts";
 import { Timers } from "../core/timers.ts";
 import { encodeMessage } from "../gossip/body.ts";
@@ -32,6 +33,7 @@ import {
   encodePacket,
   type GossipOptions,
   packetOverhead,
+  type Unread,
 } from "../gossip/packet.ts";
 import { encodeTags } from "../gossip/serf-tags.ts";
 import { formatAddress, parseAddress, type TcpAddress } from "../net/address.ts";
@@ -41,11 +43,12 @@ import { Awareness } from "./awareness.ts";
 import { BroadcastQueue } from "./broadcast-queue.ts";
 import { ClusterCounters } from "./counters.ts";
 import type { Member } from "./member.ts";
-import { type MemberEvents, Members } from "./members.ts";
+import { FULL, type MemberEvents, Members } from "./members.ts";
 import { Prober, shuffled } from "./prober.ts";
 import { Serf } from "./serf.ts";
 import { type ClusterSettings, pushPullMs, retransmitLimit } from "./settings.ts";
 import { Streams } from "./streams.ts";
+import { reasonNotToFit } from "./versions.ts";
 
 export type { Member } from "./member.ts";
 
@@ -56,8 +59,6 @@ const NOTICE_QUIET_MS = 10_000;
 /** For so long after its start a node says to each member that it learns of that it is there. */
 const GREET_MS = 10_000;
 const TOLD_PER_TICK = 64;
-/** The first protocol version with checksums: an older member cannot read a packet with one. */
-const CHECKSUM_VERSION = 5;
 /** How long the news of one's leaving takes to get about, in rounds of gossip. */
 const LEAVE_ROUNDS = 5;
 
@@ -97,11 +98,18 @@ export class Cluster {
     this.options = { keyring, label: settings.label };
     this.awareness = new Awareness(settings.awarenessMax);
     this.serf = new Serf(identity.name);
-    const handler = {
-      onStreamMessage: (message: StreamMessage) => this.onStreamMessage(message),
-      onStreamRefused: (line: string) => this.warn(line),
-    };
     const { counters } = this;
+    const handler = {
+      onStreamMessage: (message: StreamMessage, host: string) => {
+        return this.onStreamMessage(message, host);
+      },
+      onStreamRefused: (line: string) => this.notice("warn", line),
+      onMembersUnread: ({ count, reason }: Unread, host: string) => {
+        counters.members_unread += count;
+        const what = `Cannot read ${count} of the members told by "${host}"`;
+        this.notice("warn", `${what}: ${withoutPrefix(reason)}`);
+      },
+    };
     this.streams = new Streams({ ...env, counters, handler }, this.options, settings);
   }
 
@@ -121,8 +129,10 @@ export class Cluster {
       onJoin: (member) => this.onJoin(member),
       onUpdate: (member) => this.events.onUpdate(member),
       onLeave: (member, how) => this.events.onLeave(member, how),
-      onConflict: (reason) => this.events.onConflict(reason),
-      onNotice: (level, line) => this.events.onNotice(level, line),
+      onConflict: (reason) => {
+        if (this.isNews(reason)) this.events.onConflict(reason);
+      },
+      onNotice: (level, line) => this.notice(level, line),
     };
     const isLeaving = (member: string): boolean => serf.isLeaving(member);
     const members = new Members(
@@ -226,12 +236,18 @@ export class Cluster {
     this.counters.packets_received += 1;
     this.counters.packet_bytes_received += bytes.byteLength;
     try {
-      decodePacket(bytes, this.options, (message) => this.onMessage(message, from));
+      const unread = decodePacket(bytes, this.options, (message) => this.onMessage(message, from));
+      if (unread.count > 0) this.noteUnread(`of a datagram from "${from.host}"`, unread);
     } catch (error) {
       if (!(error instanceof WireError)) throw error;
       this.counters.packets_refused += 1;
-      this.warn(`${error.message}, a datagram from ${from.host}`);
+      this.notice("warn", `${error.message}, a datagram from ${from.host}`);
     }
+  }
+
+  private noteUnread(what: string, { count, reason }: Unread): void {
+    this.counters.messages_unread += count;
+    this.notice("warn", `Cannot read part ${what}: ${withoutPrefix(reason)}`);
   }
 
   private onMessage(message: PacketMessage, from: TcpAddress): void {
@@ -252,17 +268,23 @@ export class Cluster {
       case "dead":
         return members.onDead(message);
       case "user":
-        return this.onUser(message.bytes);
+        return this.onUser(message.bytes, from.host);
     }
   }
 
-  private onUser(bytes: Uint8Array): void {
-    const subject = this.serf.onMessage(bytes);
-    if (this.serf.isMistaken) this.announce("join");
-    else if (subject !== null) this.queue.add(subject, userMessage(bytes));
+  /** What Serf says cannot spoil what memberlist says beside it. */
+  private onUser(bytes: Uint8Array, from: string): void {
+    try {
+      const subject = this.serf.onMessage(bytes);
+      if (this.serf.isMistaken) this.announce("join");
+      else if (subject !== null) this.queue.add(subject, userMessage(bytes));
+    } catch (error) {
+      if (!(error instanceof WireError)) throw error;
+      this.noteUnread(`of what Serf says at "${from}"`, { count: 1, reason: error.message });
+    }
   }
 
-  private onStreamMessage(message: StreamMessage): StreamMessage | null {
+  private onStreamMessage(message: StreamMessage, from: string): StreamMessage | null {
     if (this.parts === null) return null;
     switch (message.kind) {
       case "ping": {
@@ -270,20 +292,37 @@ export class Cluster {
         return isForUs ? { kind: "ack", seq: message.seq, payload: new Uint8Array(0) } : null;
       }
       case "push-pull": {
+        const refusal = this.reasonToRefuse(message);
         const answer = this.state({ join: false });
-        this.merge(message);
-        return answer;
+        this.merge(message, from);
+        return refusal === "" ? answer : { kind: "error", error: refusal };
       }
       case "user":
-        this.onUser(message.bytes);
+        this.onUser(message.bytes, from);
         return null;
       default:
         return null;
     }
   }
 
-  private merge({ members, userState }: PushPull): void {
-    this.serf.merge(userState);
+  /** One that joins, and is taken by nobody, is told so: else it takes itself for a member. */
+  private reasonToRefuse({ members: told, join }: PushPull): string {
+    const [newcomer] = told;
+    const { members } = this.running;
+    if (!join || told.length !== 1 || newcomer === undefined) return "";
+    const misfit = reasonNotToFit(newcomer.vsn);
+    if (misfit !== "") return misfit;
+    const isKnown = members.get(newcomer.name)?.isThere === true;
+    return isKnown || !members.isFull ? "" : FULL;
+  }
+
+  private merge({ members, userState }: PushPull, from: string): void {
+    try {
+      this.serf.merge(userState);
+    } catch (error) {
+      if (!(error instanceof WireError)) throw error;
+      this.noteUnread(`of a push/pull with "${from}"`, { count: 1, reason: error.message });
+    }
     if (this.serf.isMistaken) this.announce("join");
     this.running.members.merge(members);
   }
@@ -305,8 +344,7 @@ export class Cluster {
     });
     if (messages.length + news.length === 0) return;
     const all = news.length === 0 ? messages : [...messages, ...news];
-    const checksum = members.versionOfAll >= CHECKSUM_VERSION;
-    const packet = encodePacket(all, { ...this.options, checksum });
+    const packet = encodePacket(all, this.options);
     this.counters.packets_sent += 1;
     this.counters.packet_bytes_sent += packet.byteLength;
     port.send(packet, packet.byteLength, to);
@@ -375,7 +413,8 @@ export class Cluster {
     return new Promise((resolve) => {
       const fail = (reason: string): void => {
         this.counters.push_pulls_failed += 1;
-        if (options.join) this.warn(`Cannot join at "${formatAddress(address)}": ${reason}`);
+        if (options.join)
+          this.notice("warn", `Cannot join at "${formatAddress(address)}": ${reason}`);
         resolve(reason);
       };
       const onMessage = (answer: StreamMessage): void => {
@@ -385,7 +424,7 @@ export class Cluster {
         }
         this.counters.push_pulls += 1;
         this.events.onNotice("debug", `exchanged all with "${formatAddress(address)}"`);
-        this.merge(answer);
+        this.merge(answer, address.host);
         resolve(null);
       };
       this.streams.request(address, this.state(options), { onMessage, onFailure: fail });
@@ -432,16 +471,20 @@ export class Cluster {
     this.timers.every(name, below(this.env.random, periodMs), periodMs, work);
   }
 
-  /** Once in NOTICE_QUIET_MS for each line. */
-  private warn(line: string): void {
+  /** A warning is told once in NOTICE_QUIET_MS. */
+  private notice(level: LogLevel, line: string): void {
+    if (level !== "warn" || this.isNews(line)) this.events.onNotice(level, line);
+  }
+
+  private isNews(line: string): boolean {
     const now = this.env.clock.now();
-    if (now - (this.toldAtMs.get(line) ?? Number.NEGATIVE_INFINITY) < NOTICE_QUIET_MS) return;
+    if (now - (this.toldAtMs.get(line) ?? Number.NEGATIVE_INFINITY) < NOTICE_QUIET_MS) return false;
     for (const [told, atMs] of this.toldAtMs) {
       if (now - atMs >= NOTICE_QUIET_MS) this.toldAtMs.delete(told);
     }
-    if (this.toldAtMs.size >= NOTICES_MAX) return;
+    if (this.toldAtMs.size >= NOTICES_MAX) return false;
     this.toldAtMs.set(line, now);
-    this.events.onNotice("warn", line);
+    return true;
   }
 }
 
@@ -450,6 +493,11 @@ const NOTICES_MAX = 32;
 
 function userMessage(bytes: Uint8Array): Uint8Array {
   return encodeMessage({ kind: "user", bytes });
+}
+
+/** Of the error of a decoder. */
+function withoutPrefix(message: string): string {
+  return message.replace(/^Cannot \w+ gossip: /, "");
 }
 
 function notAnAddress(host: string): ConfigError {

@@ -1,12 +1,13 @@
 import { beforeEach, describe, expect, test } from "bun:test";
 import { SimClock } from "../../harness/sim/clock.ts";
-import { MEMBERS_MAX } from "../core/limits.ts";
+import { MEMBERS_GONE_MAX, MEMBERS_MAX } from "../core/limits.ts";
 import { MEMBER_STATE } from "../gossip/messages.ts";
 import { Awareness } from "./awareness.ts";
 import { BroadcastQueue } from "./broadcast-queue.ts";
 import { ClusterCounters } from "./counters.ts";
-import { Members, OWN_VERSIONS } from "./members.ts";
+import { Members } from "./members.ts";
 import { LAN } from "./settings.ts";
+import { OWN_VERSIONS } from "./versions.ts";
 
 const BIND = { kind: "tcp", host: "10.0.0.1", port: 7946 } as const;
 const SELF = { name: "self", addr: Uint8Array.of(10, 0, 0, 1), port: 7946, meta: new Uint8Array() };
@@ -14,6 +15,7 @@ const SELF = { name: "self", addr: Uint8Array.of(10, 0, 0, 1), port: 7946, meta:
 let clock: SimClock;
 let counters: ClusterCounters;
 let events: string[];
+let notices: string[];
 let leaving: Set<string>;
 let queue: BroadcastQueue;
 let members: Members;
@@ -22,6 +24,7 @@ beforeEach(() => {
   clock = new SimClock();
   counters = new ClusterCounters();
   events = [];
+  notices = [];
   leaving = new Set();
   queue = new BroadcastQueue();
   members = new Members(
@@ -33,7 +36,9 @@ beforeEach(() => {
         onUpdate: ({ name }) => void events.push(`update ${name}`),
         onLeave: ({ name }, how) => void events.push(`${how} ${name}`),
         onConflict: (reason) => void events.push(reason),
-        onNotice: () => {},
+        onNotice: (level, line) => {
+          if (level === "warn") notices.push(line);
+        },
       },
     },
     { ...LAN, bind: BIND, advertise: null, label: "" },
@@ -128,15 +133,96 @@ describe("claims about others", () => {
     expect([state("a"), members.get("a")?.addr]).toEqual(["alive 9", "10.0.0.7"]);
   });
 
-  test("there are MEMBERS_MAX members at most, and those that are gone are forgotten in time", () => {
+  test("MEMBERS_MAX are there at most: one more is not taken, and said so", () => {
     for (let i = 0; i < MEMBERS_MAX + 5; i += 1) alive(`m${i}`, 1);
     expect([members.count, counters.members_refused]).toEqual([MEMBERS_MAX, 6]);
+    expect(notices.at(-1)).toBe(
+      'Cannot take member "m1028": the cluster has 1024 members, which is the most',
+    );
+    // One that has left, or died, makes room.
+    dead("m0", 1, "m0");
+    dead("m1", 1);
+    alive("m1023", 1);
+    alive("m1024", 1);
+    expect([state("m1023"), state("m1024"), members.count]).toEqual([
+      ...["alive 1", "alive 1", MEMBERS_MAX + 2],
+    ]);
+    // One that is back finds its place taken.
+    alive("m0", 2);
+    expect(state("m0")).toBe("left 1");
+    alive("m3", 2);
+    expect(state("m3")).toBe("alive 2");
+  });
+
+  test("those that are gone are forgotten in time, and the first of them when they are many", () => {
+    alive("m0", 1);
     dead("m0", 1);
     clock.run(LAN.reapMs - 1);
     expect(members.reap()).toEqual([]);
     clock.run(LAN.reapMs + 1);
     expect(members.reap()).toEqual(["m0"]);
     expect(state("m0")).toBe("unknown");
+    for (let i = 0; i < MEMBERS_GONE_MAX + 3; i += 1) {
+      alive(`g${i}`, 1);
+      dead(`g${i}`, 1, i % 2 === 0 ? `g${i}` : "other");
+      clock.run(clock.now() + 1);
+    }
+    expect(["g0", "g1", "g2", "g3"].map(state)).toEqual([
+      ...["unknown", "unknown", "unknown", "dead 1"],
+    ]);
+    expect(members.count).toBe(1 + MEMBERS_GONE_MAX);
+  });
+
+  test("one whose versions do not fit all others is not taken, nor passed on", () => {
+    const vsns = [
+      ...[[1, 5, 2, 0, 0, 0] as const, [0, 0, 0, 0, 0, 0] as const, [2, 4, 4, 2, 5, 4] as const],
+      ...[[5, 5, 5, 2, 5, 4] as const, [1, 5, 1, 2, 5, 4] as const, [1, 6, 6, 2, 5, 4] as const],
+      ...[[1, 5, 2, 5, 5, 5] as const, [1, 5, 2, 2, 4, 4] as const, [1, 5, 2, 2, 6, 6] as const],
+    ];
+    const addr = Uint8Array.of(10, 0, 0, 9);
+    const facts = { kind: "alive", incarnation: 1, addr, port: 7946, meta: addr } as const;
+    for (const [i, vsn] of vsns.entries()) members.onAlive({ ...facts, node: `u${i}`, vsn });
+    expect([members.count, queue.count, counters.members_unfit]).toEqual([1, 0, vsns.length]);
+    expect(notices[0]).toBe(
+      'Cannot take member "u0": it speaks delegate protocol 0 and understands 0 to 0, ' +
+        "and 2 to 5 are needed",
+    );
+    // As Serf 0.8, 0.9 and 0.10 say it.
+    for (const vsn of [[1, 5, 2, 2, 5, 4] as const, [1, 5, 2, 2, 5, 5] as const]) {
+      members.onAlive({ ...facts, node: `fit${vsn[5]}`, vsn });
+    }
+    expect([state("fit4"), state("fit5")]).toEqual(["alive 1", "alive 1"]);
+  });
+
+  test("suspicion and death take along the incarnation that they are told with", () => {
+    alive("a", 1);
+    suspect("a", 7);
+    expect(state("a")).toBe("suspect 7");
+    alive("a", 7);
+    expect(state("a")).toBe("suspect 7");
+    alive("a", 8);
+    dead("a", 20);
+    expect(state("a")).toBe("dead 20");
+    alive("a", 20);
+    expect(state("a")).toBe("dead 20");
+    alive("a", 21);
+    expect(state("a")).toBe("alive 21");
+  });
+
+  test("no incarnation is the last: its member is heard after it", () => {
+    alive("a", 5);
+    for (const said of [2 ** 31 - 1, 2 ** 32 - 1, 2 ** 31 + 5]) {
+      dead("a", said);
+      alive("a", said === 2 ** 32 - 1 ? 1 : said + 1);
+      expect(members.get("a")?.state).toBe("alive");
+    }
+    // Also of one that was never there: whoever comes by that name goes beyond it.
+    alive("b", 2 ** 32 - 1, 3);
+    alive("b", 1, 3);
+    expect(state("b")).toBe("alive 1");
+    // And none of the old ones is news again.
+    dead("b", 2 ** 32 - 1);
+    expect(state("b")).toBe("alive 1");
   });
 
   test("a push/pull cannot kill: its dead become suspects, its left have left", () => {
@@ -161,6 +247,18 @@ describe("claims about oneself", () => {
     expect(state("self")).toBe("alive 8");
     suspect("self", 7);
     expect([state("self"), counters.refutes]).toEqual(["alive 8", 2]);
+  });
+
+  test("at the last incarnation there is, with the first one, which is newer", () => {
+    suspect("self", 2 ** 31 - 2);
+    dead("self", 2 ** 32 - 3);
+    expect(state("self")).toBe(`alive ${2 ** 32 - 2}`);
+    dead("self", 2 ** 32 - 1);
+    expect(state("self")).toBe("alive 1");
+    members.setMeta(Uint8Array.of(1));
+    expect(state("self")).toBe("alive 2");
+    dead("self", 2 ** 32 - 1);
+    expect(state("self")).toBe("alive 2");
   });
 
   test("from before a restart, at once", () => {

@@ -7,12 +7,16 @@
  *     dead(i)    beats   alive(j), suspect(j)  when i >= j
  *
  * Only a member itself raises its incarnation, and does so when it hears that it is not alive. So a
- * replayed message is an old claim, and changes nothing.
+ * replayed message is an old claim, and changes nothing. What is said of a member takes along the
+ * incarnation that it is said with.
+ *
+ * MEMBERS_MAX members are there at most: a newcomer past that is not taken, and said so. Of those
+ * that are gone the ones that went last are remembered.
  *
  * Not here: packets, probes, clocks other than that of suspicion.
  */
 import type { Clock } from "../core/clock.ts";
-import { MEMBERS_MAX } from "../core/limits.ts";
+import { MEMBERS_GONE_MAX, MEMBERS_MAX } from "../core/limits.ts";
 import type { LogLevel } from "../core/log.ts";
 import { encodeMessage } from "../gossip/body.ts";
 import {
@@ -21,17 +25,18 @@ import {
   MEMBER_STATE,
   type PushPullMember,
   type Suspect,
-  type Versions,
 } from "../gossip/messages.ts";
 import type { Awareness } from "./awareness.ts";
 import type { BroadcastQueue } from "./broadcast-queue.ts";
 import type { ClusterCounters } from "./counters.ts";
+import { isNewer, nextIncarnation } from "./incarnation.ts";
 import { Member, type MemberFacts, sameBytes } from "./member.ts";
 import { type ClusterSettings, suspicionMinMs } from "./settings.ts";
 import { Suspicion } from "./suspicion.ts";
+import { OWN_VERSIONS, reasonNotToFit } from "./versions.ts";
 
-/** Protocol 2 to 5, speaking 5; Serf's delegate 2 to 5, speaking 4. */
-export const OWN_VERSIONS: Versions = [2, 5, 5, 2, 5, 4];
+/** Why one that is not known is not taken. */
+export const FULL = `the cluster has ${MEMBERS_MAX} members, which is the most`;
 
 export interface MemberEvents {
   onJoin(member: Member): void;
@@ -56,9 +61,9 @@ export class Members {
   private readonly isLeaving: (name: string) => boolean;
   private readonly byName = new Map<string, Member>();
   private readonly list: Member[] = [];
+  /** Of `list`. */
+  private thereCount = 0;
   private leaving = false;
-  /** Null when it has to be found anew. */
-  private lowestMaxVersion: number | null = null;
 
   constructor(
     parts: {
@@ -101,24 +106,19 @@ export class Members {
   }
 
   get countThere(): number {
-    let count = 0;
-    for (const member of this.list) if (member.isThere) count += 1;
-    return count;
+    return this.thereCount;
   }
 
-  /** The highest version of the protocol that every member understands. */
-  get versionOfAll(): number {
-    this.lowestMaxVersion ??= this.list.reduce((lowest, member) => {
-      return Math.min(lowest, member.vsn[1] ?? 0);
-    }, Number.POSITIVE_INFINITY);
-    return this.lowestMaxVersion;
+  /** Whether there is no place for one that is not known. */
+  get isFull(): boolean {
+    return this.thereCount >= MEMBERS_MAX;
   }
 
   /** This node says something else of itself from now on. */
   setMeta(meta: Uint8Array): void {
     const { addrBytes, port, name, vsn } = this.self;
     if (!this.self.learn({ name, addr: addrBytes, port, meta, vsn })) return;
-    this.self.incarnation += 1;
+    this.self.incarnation = nextIncarnation(this.self.incarnation);
     this.spreadSelf();
   }
 
@@ -131,16 +131,23 @@ export class Members {
       return;
     }
     const facts = { name, addr, port, meta: alive.meta, vsn: alive.vsn };
+    const misfit = reasonNotToFit(alive.vsn);
+    if (misfit !== "") {
+      this.counters.members_unfit += 1;
+      this.refuse(name, misfit);
+      return;
+    }
+    if (this.isFull && member?.isThere !== true) {
+      this.counters.members_refused += 1;
+      this.refuse(name, FULL);
+      return;
+    }
     if (member === undefined) {
-      if (this.list.length >= MEMBERS_MAX) {
-        this.counters.members_refused += 1;
-        return;
-      }
       member = new Member(facts, { isSelf: false });
       this.insert(member);
     } else {
       // One that came back at a lower one hears of it in its first push/pull, and goes beyond.
-      if (incarnation <= member.incarnation) return;
+      if (!isNewer(incarnation, member.incarnation)) return;
       // A name at another address is another node, unless the one that had it is gone.
       if (member.isThere && !member.isAt(addr, port)) {
         this.counters.name_conflicts += 1;
@@ -150,7 +157,6 @@ export class Members {
     const wasThere = member.isThere;
     this.clearSuspicion(member);
     const changed = member.learn(facts);
-    this.lowestMaxVersion = null;
     member.incarnation = incarnation;
     this.setState(member, MEMBER_STATE.ALIVE);
     this.queue.add(name, encodeMessage(alive));
@@ -161,7 +167,7 @@ export class Members {
   /** suspectNode. */
   onSuspect({ node: name, from, incarnation }: Suspect): void {
     const member = this.byName.get(name);
-    if (member === undefined || incarnation < member.incarnation) return;
+    if (member === undefined || isNewer(member.incarnation, incarnation)) return;
     const message = { kind: "suspect", incarnation, node: name, from } as const;
     if (member.suspicion !== null) {
       if (member.suspicion.confirm(from)) this.queue.add(name, encodeMessage(message));
@@ -183,7 +189,7 @@ export class Members {
   /** deadNode. */
   onDead({ node: name, from, incarnation }: Dead): void {
     const member = this.byName.get(name);
-    if (member === undefined || incarnation < member.incarnation) return;
+    if (member === undefined || isNewer(member.incarnation, incarnation)) return;
     if (member.isSelf && !this.leaving) {
       this.refute(incarnation);
       return;
@@ -197,6 +203,7 @@ export class Members {
     if (member.isSelf) return;
     if (!left) this.counters.deaths += 1;
     this.events.onLeave(member, left ? "left" : "dead");
+    this.forgetPast(MEMBERS_GONE_MAX);
   }
 
   /** mergeState: what another member knows, from a push/pull. */
@@ -248,12 +255,32 @@ export class Members {
     for (let i = this.list.length - 1; i >= 0; i -= 1) {
       const member = this.list[i];
       if (member === undefined || member.isThere || member.stateSinceMs > beforeMs) continue;
-      this.list.splice(i, 1);
-      this.lowestMaxVersion = null;
-      this.byName.delete(member.name);
+      this.forgetAt(i);
       names.push(member.name);
     }
     return names;
+  }
+
+  /** Of those that are gone, the ones that went first. */
+  private forgetPast(goneMax: number): void {
+    while (this.list.length - this.thereCount > goneMax) {
+      let oldest = -1;
+      for (const [i, { isThere, stateSinceMs }] of this.list.entries()) {
+        if (isThere) continue;
+        if (stateSinceMs < (this.list[oldest]?.stateSinceMs ?? Number.POSITIVE_INFINITY))
+          oldest = i;
+      }
+      this.forgetAt(oldest);
+    }
+  }
+
+  private forgetAt(index: number): void {
+    const [member] = this.list.splice(index, 1);
+    if (member !== undefined) this.byName.delete(member.name);
+  }
+
+  private refuse(name: string, reason: string): void {
+    this.events.onNotice("warn", `Cannot take member "${name}": ${reason}`);
   }
 
   stop(): void {
@@ -283,7 +310,7 @@ export class Members {
       this.events.onConflict(`name "${self.name}" is taken by another node`);
       return;
     }
-    if (this.leaving || incarnation < self.incarnation) return;
+    if (this.leaving || isNewer(self.incarnation, incarnation)) return;
     const same = sameBytes(meta, self.meta) && vsn.every((byte, i) => byte === self.vsn[i]);
     if (incarnation === self.incarnation && same) return;
     this.refute(incarnation);
@@ -291,7 +318,8 @@ export class Members {
 
   private refute(accused: number): void {
     if (this.leaving) return;
-    this.self.incarnation = Math.max(this.self.incarnation, accused) + 1;
+    const { incarnation } = this.self;
+    this.self.incarnation = nextIncarnation(isNewer(accused, incarnation) ? accused : incarnation);
     this.counters.refutes += 1;
     this.events.onNotice("debug", "objects to what was said of this node");
     this.awareness.apply(1);
@@ -324,13 +352,15 @@ export class Members {
 
   private setState(member: Member, state: Member["stateCode"]): void {
     if (member.stateCode === state) return;
+    if (member.isThere) this.thereCount -= 1;
     member.stateCode = state;
+    if (member.isThere) this.thereCount += 1;
     member.stateSinceMs = this.clock.now();
   }
 
   private insert(member: Member): void {
     this.byName.set(member.name, member);
     this.list.push(member);
-    this.lowestMaxVersion = null;
+    if (member.isThere) this.thereCount += 1;
   }
 }

@@ -13,19 +13,21 @@ import {
   encodeIntent,
   encodeSerfState,
   type Intent,
+  type LTime,
 } from "../gossip/serf-messages.ts";
+import { isLater, LamportClock } from "./lamport.ts";
 
 /** What was last said of a member, and when. */
 interface Status {
   readonly kind: Intent["kind"];
-  readonly ltime: number;
+  readonly ltime: LTime;
 }
 
 export class Serf {
   private readonly self: string;
   /** Whether the leave of this node is its own doing. */
   private isLeavingItself = false;
-  private ltime = 1;
+  private readonly clock = new LamportClock();
   private readonly statuses = new Map<string, Status>();
 
   constructor(self: string) {
@@ -50,9 +52,8 @@ export class Serf {
 
   /** This node says that it is there, or leaves. @returns the message to spread. */
   announce(kind: Intent["kind"]): Uint8Array {
-    this.ltime += 1;
     this.isLeavingItself = kind === "leave";
-    const intent = { kind, ltime: this.ltime, node: this.self };
+    const intent = { kind, ltime: this.clock.next(), node: this.self };
     this.note(intent);
     return encodeIntent(intent);
   }
@@ -77,14 +78,14 @@ export class Serf {
   /** For a push/pull; `left`: those that left for good. */
   state(left: readonly string[]): Uint8Array {
     const statusLTimes = new Map([...this.statuses].map(([name, { ltime }]) => [name, ltime]));
-    return encodeSerfState({ ltime: this.ltime, statusLTimes, leftMembers: left });
+    return encodeSerfState({ ltime: this.clock.time, statusLTimes, leftMembers: left });
   }
 
   /** The state of another member, from a push/pull. Throws WireError BAD_FRAME. */
   merge(userState: Uint8Array): void {
     const state = decodeSerfState(userState);
     if (state === null) return;
-    this.witness(state.ltime);
+    this.clock.witness(state.ltime);
     const left = new Set(state.leftMembers);
     for (const [node, ltime] of state.statusLTimes) {
       this.note({ kind: left.has(node) ? "leave" : "join", ltime, node });
@@ -93,9 +94,9 @@ export class Serf {
 
   private note(intent: Intent): boolean {
     const { kind, ltime, node } = intent;
-    this.witness(ltime);
+    this.clock.witness(ltime);
     const known = this.statuses.get(node);
-    if (known !== undefined && ltime <= known.ltime) return false;
+    if (known !== undefined && !isLater(ltime, known.ltime)) return false;
     if (known === undefined && this.statuses.size >= 2 * MEMBERS_MAX) this.dropOldest();
     this.statuses.set(node, { kind, ltime });
     return true;
@@ -108,10 +109,5 @@ export class Serf {
       this.statuses.delete(name);
       return;
     }
-  }
-
-  /** LamportClock.Witness: the next own time is after every time that was seen. */
-  private witness(ltime: number): void {
-    this.ltime = Math.max(this.ltime, ltime);
   }
 }

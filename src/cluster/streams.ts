@@ -5,13 +5,14 @@
  *     ours:    connect > write > read the answer > end       onMessage, or onFailure with a reason
  *     theirs:  accept > read > write the answer > end
  *
- * Every stream has a deadline from its first moment, and those of others are bounded in number.
+ * Every stream has a deadline from its first moment, and those of others are bounded in number and
+ * in bytes: past GOSSIP_HELD_BYTES_MAX the one that keeps most of them is ended.
  */
 import type { Clock, TimerId } from "../core/clock.ts";
 import { WireError } from "../core/errors.ts";
-import { GOSSIP_STREAMS_MAX } from "../core/limits.ts";
+import { GOSSIP_HELD_BYTES_MAX, GOSSIP_STREAMS_MAX } from "../core/limits.ts";
 import type { StreamMessage } from "../gossip/messages.ts";
-import type { GossipOptions } from "../gossip/packet.ts";
+import type { GossipOptions, Unread } from "../gossip/packet.ts";
 import { encodeStream, StreamDecoder, type StreamSide } from "../gossip/stream.ts";
 import type { TcpAddress } from "../net/address.ts";
 import type { Listener, Stream, StreamEvents, Transport } from "../net/transport.ts";
@@ -19,9 +20,11 @@ import type { ClusterCounters } from "./counters.ts";
 
 export interface StreamHandler {
   /** A message on a stream of another's. @returns the answer, or null for none. */
-  onStreamMessage(message: StreamMessage, remote: string): StreamMessage | null;
+  onStreamMessage(message: StreamMessage, host: string): StreamMessage | null;
   /** A stream that was not to be read. One line. */
   onStreamRefused(line: string): void;
+  /** Members of a push/pull that were passed over. */
+  onMembersUnread(unread: Unread, host: string): void;
 }
 
 export interface StreamResult {
@@ -100,22 +103,32 @@ export class Streams {
     this.counters.streams_accepted += 1;
     this.accepted += 1;
     return this.track("answered", this.timeoutMs, {
-      onMessage: (message, remote) => this.handler.onStreamMessage(message, remote),
+      onMessage: (message, remote) => this.handler.onStreamMessage(message, hostOf(remote)),
       onEnd: (reason, remote) => {
         this.accepted -= 1;
         if (reason === "") return;
         this.counters.streams_refused += 1;
-        // Its port is a new one each time, and of no use to anybody.
-        const host = remote.replace(/:\d+$/, "");
-        this.handler.onStreamRefused(`Cannot read gossip from "${host}": ${reason}`);
+        this.handler.onStreamRefused(`Cannot read gossip from "${hostOf(remote)}": ${reason}`);
       },
     });
+  }
+
+  private endLargest(): void {
+    let heldBytes = 0;
+    let largest: OneMessage | null = null;
+    for (const stream of this.open) {
+      heldBytes += stream.heldBytes;
+      if (largest === null || stream.heldBytes > largest.heldBytes) largest = stream;
+    }
+    if (heldBytes > GOSSIP_HELD_BYTES_MAX) largest?.finish("too many bytes of gossip at once");
   }
 
   private track(side: StreamSide, timeoutMs: number, uses: StreamUses): OneMessage {
     const { clock, options, counters } = this;
     const stream = new OneMessage({ clock, options, counters, side }, timeoutMs, {
       onMessage: uses.onMessage,
+      onHeld: () => this.endLargest(),
+      onUnread: (unread, remote) => this.handler.onMembersUnread(unread, hostOf(remote)),
       onEnd: (reason, remote) => {
         this.open.delete(stream);
         uses.onEnd(reason, remote);
@@ -124,6 +137,17 @@ export class Streams {
     this.open.add(stream);
     return stream;
   }
+}
+
+/** Its port is a new one each time, and of no use to anybody. */
+function hostOf(remote: string): string {
+  return remote.replace(/:\d+$/, "");
+}
+
+interface MessageUses extends StreamUses {
+  /** It keeps more bytes than before. */
+  onHeld(): void;
+  onUnread(unread: Unread, remote: string): void;
 }
 
 interface StreamUses {
@@ -139,7 +163,7 @@ class OneMessage implements StreamEvents {
   /** This one's: whether it dialled. */
   private readonly side: StreamSide;
   private readonly counters: ClusterCounters;
-  private readonly uses: StreamUses;
+  private readonly uses: MessageUses;
   private readonly decoder: StreamDecoder;
   private readonly timer: TimerId;
   private output: Uint8Array = new Uint8Array(0);
@@ -151,7 +175,7 @@ class OneMessage implements StreamEvents {
   constructor(
     env: { clock: Clock; options: GossipOptions; counters: ClusterCounters; side: StreamSide },
     timeoutMs: number,
-    uses: StreamUses,
+    uses: MessageUses,
   ) {
     this.clock = env.clock;
     this.options = env.options;
@@ -169,6 +193,11 @@ class OneMessage implements StreamEvents {
     this.written = 0;
     this.counters.stream_bytes_sent += bytes.byteLength;
     this.pump();
+  }
+
+  /** Until its message is whole. */
+  get heldBytes(): number {
+    return this.isRead ? 0 : this.decoder.heldBytes;
   }
 
   /** Over, whatever state it is in. */
@@ -191,9 +220,15 @@ class OneMessage implements StreamEvents {
     this.counters.stream_bytes_received += chunk.byteLength;
     if (this.isRead || this.isOver) return; // One message: what follows is nothing to us.
     try {
+      const heldBytes = this.heldBytes;
       const message = this.decoder.push(chunk);
-      if (message === null) return;
+      if (message === null) {
+        if (this.heldBytes > heldBytes) this.uses.onHeld();
+        return;
+      }
       this.isRead = true;
+      const { unread } = this.decoder;
+      if (unread.count > 0) this.uses.onUnread(unread, stream.remote);
       const answer = this.uses.onMessage(message, stream.remote);
       if (answer === null) stream.end();
       else this.send(answer);

@@ -161,8 +161,10 @@ export const REDIAL_MS_MAX = 1000;
 
 // Membership.
 
-/** Members of a cluster: nodes, and what else gossips with them. */
+/** Members of a cluster that are there: nodes, and what else gossips with them. */
 export const MEMBERS_MAX = 1024;
+/** Members that died or left and are remembered: past it the one gone longest is forgotten. */
+export const MEMBERS_GONE_MAX = MEMBERS_MAX;
 
 /** memberlist's and Serf's. */
 export const GOSSIP_PORT_DEFAULT = 7946;
@@ -172,8 +174,10 @@ export const JOIN_TIMEOUT_MS = 10_000;
 export const SEEDS_MAX = 64;
 /** memberlist's MetaMaxSize, which Serf's tags must fit. */
 export const META_BYTES_MAX = 512;
-/** Names of members: Serf allows 128 characters. */
+/** Names of nodes: Serf allows 128 characters. */
 export const MEMBER_NAME_BYTES_MAX = 128;
+/** Names of other members: memberlist has no limit; the longest host name is as long. */
+export const FOREIGN_NAME_BYTES_MAX = 255;
 /** News waiting to be gossiped: one piece a member, and intents. */
 export const BROADCASTS_MAX = 2 * MEMBERS_MAX;
 /** Probes that wait for an answer, own ones and those made for others. Past it others' are not. */
@@ -193,16 +197,26 @@ export const GOSSIP_LABEL_BYTES_MAX = 255;
 export const COMPOUND_PARTS_MAX = 255;
 /** Compounds and compressed messages within each other. memberlist makes two levels at most. */
 export const GOSSIP_NESTING_MAX = 4;
-/** Messages of one packet, however they are nested. */
+/** Messages of one packet, however they are nested, with those that cannot be read. */
 export const PACKET_MESSAGES_MAX = 1024;
-/** A packet when it is decompressed. */
+/** All that is decompressed of one packet. */
 export const PACKET_BYTES_MAX = 1024 * 1024;
-/** Members in one push/pull: all there can be, and as many that are gone and not forgotten. */
+/** Members taken from one push/pull: those that are there, and as many that are gone. */
 export const PUSH_PULL_MEMBERS_MAX = 2 * MEMBERS_MAX;
-/** State of the layer above in a push/pull: Serf tells a time and a line for each member. */
+/** Members told in one push/pull: more than the largest cluster that is known to use memberlist. */
+export const PUSH_PULL_TOLD_MAX = 65_536;
+/** State of the layer above that is read: Serf tells a time and a line for each member, and events. */
 export const USER_STATE_BYTES_MAX = 1024 * 1024;
-/** One message on a gossip stream, in clear and decompressed: the members, and the user state. */
-export const GOSSIP_STREAM_BYTES_MAX = 4 * 1024 * 1024;
+/** memberlist's maxPushStateBytes: a longer user state is refused, a shorter one read or skipped. */
+export const USER_STATE_TOLD_BYTES_MAX = 20 * 1024 * 1024;
+/** One message that is encrypted or compressed, and has to be there whole: memberlist's limit. */
+export const GOSSIP_WHOLE_BYTES_MAX = USER_STATE_TOLD_BYTES_MAX;
+/** What is kept of one stream: such a message, and what is around it. */
+export const GOSSIP_STREAM_BYTES_MAX = GOSSIP_WHOLE_BYTES_MAX + 1024;
+/** One message when it is decompressed: the user state, and members. */
+export const GOSSIP_INFLATED_BYTES_MAX = USER_STATE_TOLD_BYTES_MAX + 6 * 1024 * 1024;
+/** Bytes kept of all streams of others that are not whole yet: the longest one, and ordinary ones. */
+export const GOSSIP_HELD_BYTES_MAX = GOSSIP_STREAM_BYTES_MAX + 8 * 1024 * 1024;
 
 // ramster.
 
@@ -502,6 +516,8 @@ export const STRESS_DURATION_MS_DEFAULT = 20_000;
 assert(FRAME_BYTES % CHUNK_BYTES === 0);
 assert(OUTPUT_QUIET_BYTES_MAX < OUTPUT_QUEUE_BYTES_MAX);
 assert(PUSH_PULL_MEMBERS_MAX * 1024 + USER_STATE_BYTES_MAX <= GOSSIP_STREAM_BYTES_MAX);
+assert(2 * PUSH_PULL_MEMBERS_MAX * 1024 + USER_STATE_BYTES_MAX <= GOSSIP_STREAM_BYTES_MAX);
+assert(GOSSIP_STREAM_BYTES_MAX < GOSSIP_HELD_BYTES_MAX);
 assert(ZPAGE_BYTES_MAX === 4000);
 assert(PERS_ZPAGE_BYTES_MAX_DEFAULT <= ZPAGE_BYTES_MAX);
 assert(PERS_ZPAGE_MEAN_BYTES_DEFAULT <= PERS_ZPAGE_BYTES_MAX_DEFAULT);

@@ -3,7 +3,7 @@
  * around them. The names of the fields are those of memberlist's Go structs (net.go).
  */
 import { WireError } from "../core/errors.ts";
-import { MEMBER_NAME_BYTES_MAX, META_BYTES_MAX } from "../core/limits.ts";
+import { FOREIGN_NAME_BYTES_MAX, META_BYTES_MAX, PACKET_BYTES_MAX } from "../core/limits.ts";
 import {
   GOSSIP,
   MEMBER_STATE,
@@ -56,7 +56,7 @@ export function encodeMessage(message: PacketMessage): Uint8Array {
 export function decodeMessage(id: number, body: Uint8Array): PacketMessage {
   if (id === GOSSIP.USER) return { kind: "user", bytes: body };
   const fields = new Fields(decodeMsgpack(body));
-  const name = (field: string): string => fields.text(field, MEMBER_NAME_BYTES_MAX);
+  const name = (field: string): string => fields.text(field, FOREIGN_NAME_BYTES_MAX);
   const seq = (): number => fields.count("SeqNo");
   switch (id) {
     case GOSSIP.PING:
@@ -79,7 +79,7 @@ export function decodeMessage(id: number, body: Uint8Array): PacketMessage {
     case GOSSIP.DEAD: {
       const kind = id === GOSSIP.DEAD ? "dead" : "suspect";
       const incarnation = fields.count("Incarnation");
-      return { kind, incarnation, node: memberName(fields, "Node"), from: name("From") };
+      return { kind, incarnation, node: memberName(fields, "Node"), from: anyName(fields, "From") };
     }
     case GOSSIP.ALIVE:
       return {
@@ -159,7 +159,7 @@ function readSource(fields: Fields): Source {
   return {
     sourceAddr,
     sourcePort: fields.count("SourcePort", PORT_MAX),
-    sourceNode: fields.text("SourceNode", MEMBER_NAME_BYTES_MAX),
+    sourceNode: anyName(fields, "SourceNode"),
   };
 }
 
@@ -170,8 +170,13 @@ function address(fields: Fields, name: string): Uint8Array {
   throw malformed(`${name} is no address`);
 }
 
+/** Of somebody who is not looked up by it: whatever it is, the message is good without it. */
+function anyName(fields: Fields, name: string): string {
+  return new TextDecoder().decode(fields.bytes(name, PACKET_BYTES_MAX));
+}
+
 function memberName(fields: Fields, name: string): string {
-  const text = fields.text(name, MEMBER_NAME_BYTES_MAX);
+  const text = fields.text(name, FOREIGN_NAME_BYTES_MAX);
   if (text === "" || /\p{Cc}/u.test(text)) throw malformed(`${name} is no name`);
   return text;
 }

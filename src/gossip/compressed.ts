@@ -1,6 +1,6 @@
 /** The compressed message of memberlist, `compress` in net.go: algorithm and bytes. */
 import { WireError } from "../core/errors.ts";
-import { GOSSIP_STREAM_BYTES_MAX } from "../core/limits.ts";
+import { GOSSIP_WHOLE_BYTES_MAX } from "../core/limits.ts";
 import { decodeLzw } from "./lzw.ts";
 import { decodeMsgpack, Fields } from "./msgpack.ts";
 
@@ -9,10 +9,10 @@ const ALGO_LZW = 0;
 
 /** What is inside, at most `bytesMax` bytes: a message with its id. Throws WireError BAD_FRAME. */
 export function decompress(body: Uint8Array, bytesMax: number): Uint8Array {
-  const fields = new Fields(decodeMsgpack(body));
+  const fields = new Fields(decodeMsgpack(body, GOSSIP_WHOLE_BYTES_MAX));
   const algo = fields.count("Algo");
   if (algo !== ALGO_LZW) {
     throw new WireError("BAD_FRAME", `Cannot decompress gossip: algorithm ${algo} is not known`);
   }
-  return decodeLzw(fields.bytes("Buf", GOSSIP_STREAM_BYTES_MAX), bytesMax);
+  return decodeLzw(fields.bytes("Buf", GOSSIP_WHOLE_BYTES_MAX), bytesMax);
 }

@@ -4,14 +4,19 @@ import {
   COMPOUND_PARTS_MAX,
   GOSSIP_KEYS_MAX,
   GOSSIP_NESTING_MAX,
+  GOSSIP_STREAM_BYTES_MAX,
+  GOSSIP_WHOLE_BYTES_MAX,
   META_BYTES_MAX,
   PACKET_BYTES_MAX,
+  PACKET_MESSAGES_MAX,
+  PUSH_PULL_MEMBERS_MAX,
+  USER_STATE_TOLD_BYTES_MAX,
 } from "../core/limits.ts";
 import { SeededRandom } from "../core/random.ts";
 import { encodeMessage, withId } from "./body.ts";
 import { ENCRYPTION_BYTES, Keyring } from "./keyring.ts";
 import { decodeLzw } from "./lzw.ts";
-import { GOSSIP, type PacketMessage, type StreamMessage } from "./messages.ts";
+import { GOSSIP, type PacketMessage, type PushPullMember, type StreamMessage } from "./messages.ts";
 import { decodeMsgpack, encodeMsgpack, Fields, msgpackEnd } from "./msgpack.ts";
 import {
   COMPOUND_PART_BYTES,
@@ -28,6 +33,7 @@ const CLEAR: GossipOptions = { keyring: null, label: "" };
 const keyOf = (byte: number, length = 32): Uint8Array => new Uint8Array(length).fill(byte);
 const ringOf = (...keys: Uint8Array[]): Keyring => new Keyring(keys, new SeededRandom(7));
 const NACK: PacketMessage = { kind: "nack", seq: 9 };
+const NACK_BYTES = encodeMessage(NACK);
 const SIDES: readonly StreamSide[] = ["dialled", "answered"];
 
 function read(packet: Uint8Array, options = CLEAR): PacketMessage[] {
@@ -134,25 +140,21 @@ describe("packets", () => {
     ["encrypted", { keyring: ringOf(keyOf(1)), label: "" }],
     ["with a label", { keyring: null, label: "blue" }],
     ["encrypted with a label", { keyring: ringOf(keyOf(1)), label: "blue" }],
-  ] as const)("come back %s, with and without a checksum", (_, options) => {
-    for (const checksum of [false, true]) {
-      const packet = encodePacket(all.map(encodeMessage), { ...options, checksum });
-      expect(read(packet, options)).toEqual(all);
-      const bodies = all.reduce(
-        (sum, it) => sum + encodeMessage(it).length + COMPOUND_PART_BYTES,
-        0,
-      );
-      const most = bodies + packetOverhead(options);
-      expect(packet.length).toBe(checksum ? most : most - 5);
-    }
-    expect(
-      read(encodePacket([encodeMessage(NACK)], { ...options, checksum: true }), options),
-    ).toEqual([NACK]);
+  ] as const)("come back %s", (_, options) => {
+    const packet = encodePacket(all.map(encodeMessage), options);
+    expect(read(packet, options)).toEqual(all);
+    const bodies = all.reduce((sum, it) => sum + encodeMessage(it).length + COMPOUND_PART_BYTES, 0);
+    expect(packet.length).toBe(bodies + packetOverhead(options));
+    expect(read(encodePacket([encodeMessage(NACK)], options), options)).toEqual([NACK]);
+  });
+
+  test("without a checksum are read as well", () => {
+    expect(read(encodeMessage(NACK))).toEqual([NACK]);
   });
 
   test("of another cluster are refused: another label, one too many, none, clear, another key", () => {
     const blue = { keyring: ringOf(keyOf(1)), label: "blue" };
-    const packet = encodePacket([encodeMessage(NACK)], { ...blue, checksum: false });
+    const packet = encodePacket([encodeMessage(NACK)], blue);
     for (const other of [
       { keyring: ringOf(keyOf(1)), label: "green" },
       { keyring: ringOf(keyOf(1)), label: "" },
@@ -160,21 +162,65 @@ describe("packets", () => {
     ]) {
       expect(() => read(packet, other)).toThrow(WireError);
     }
-    const clear = encodePacket([encodeMessage(NACK)], { ...CLEAR, checksum: false });
+    const clear = encodePacket([encodeMessage(NACK)], CLEAR);
     expect(() => read(clear, blue)).toThrow(WireError);
     expect(() => read(clear, { ...blue, label: "" })).toThrow("it is not encrypted");
   });
 
-  test("nothing of a packet is taken when part of it is wrong", () => {
-    const spoilt = [encodeMessage(NACK), withId(GOSSIP.PING, Uint8Array.of(0xc1))];
+  test("a part that cannot be read is passed over and counted, and spoils no other part", () => {
+    const spoilt = [
+      ...[withId(GOSSIP.PING, Uint8Array.of(0xc1)), encodeMessage(NACK), withId(99, keyOf(1, 3))],
+      ...[encodeMessage({ ...alive, node: "x".repeat(256) }), encodeMessage(alive)],
+      encodeMessage({ ...alive, node: "two\nlines" }),
+      withId(GOSSIP.COMPRESS, encodeMsgpack({ Algo: 0, Buf: keyOf(1, 5) })),
+      Uint8Array.of(GOSSIP.COMPOUND, 2, 0, 1),
+    ];
     const seen: PacketMessage[] = [];
-    const packet = encodePacket(spoilt, { ...CLEAR, checksum: true });
-    expect(() => decodePacket(packet, CLEAR, (it) => void seen.push(it))).toThrow(WireError);
-    expect(seen).toEqual([]);
+    const unread = decodePacket(encodePacket(spoilt, CLEAR), CLEAR, (it) => void seen.push(it));
+    expect(seen).toEqual([NACK, alive]);
+    expect(unread.count).toBe(6);
+    expect(unread.reason).toStartWith("Cannot read gossip: ");
+    const [first = NACK_BYTES] = spoilt;
+    for (const packet of [encodePacket([first], CLEAR), encodePacket([first, first], CLEAR)]) {
+      expect(() => decodePacket(packet, CLEAR, (it) => void seen.push(it))).toThrow(WireError);
+    }
+    expect(seen.length).toBe(2);
+  });
+
+  test("a name of 255 bytes is one, and whoever has a longer one is answered all the same", () => {
+    const long = { ...alive, node: "n".repeat(255) };
+    const ping: PacketMessage = {
+      ...{ kind: "ping", seq: 1, node: "us", sourceAddr: Uint8Array.of(10, 0, 0, 1) },
+      ...{ sourcePort: 7946, sourceNode: "m".repeat(400) },
+    };
+    const suspect: PacketMessage = {
+      kind: "suspect",
+      incarnation: 1,
+      node: "a",
+      from: "m".repeat(400),
+    };
+    const packet = encodePacket([long, ping, suspect].map(encodeMessage), CLEAR);
+    expect(read(packet)).toEqual([long, ping, suspect]);
+  });
+
+  test("what a packet costs is bounded, whatever its parts are", () => {
+    const zeros = packCodes([256, 0, ...Array.from({ length: 1000 }, (_, i) => 258 + i), 257]);
+    const bomb = withId(GOSSIP.COMPRESS, encodeMsgpack({ Algo: 0, Buf: zeros }));
+    const inside = decodeLzw(zeros, PACKET_BYTES_MAX).length;
+    const parts = Array.from({ length: 40 }, () => bomb);
+    const packet = encodePacket([...parts, encodeMessage(NACK)], CLEAR);
+    expect(decodePacket(packet, CLEAR, () => {}).count).toBe(40);
+    const opened = Math.floor(PACKET_BYTES_MAX / inside);
+    expect(opened).toBeLessThan(40);
+    const many = new Array<Uint8Array>(250).fill(encodeMessage(NACK));
+    const compound = encodePacket(many, CLEAR).subarray(5);
+    const nested = encodePacket(new Array<Uint8Array>(5).fill(compound), CLEAR);
+    expect(read(nested).length).toBeLessThan(PACKET_MESSAGES_MAX);
+    expect(decodePacket(nested, CLEAR, () => {}).count).toBe(5 * 250 + 6 - PACKET_MESSAGES_MAX);
   });
 
   test("a checksum that is wrong, levels without end and too many parts are refused", () => {
-    const packet = encodePacket([encodeMessage(NACK)], { ...CLEAR, checksum: true });
+    const packet = encodePacket([encodeMessage(NACK)], CLEAR);
     packet[packet.length - 1] = 0;
     expect(() => read(packet)).toThrow("its checksum is wrong");
     let nested = encodeMessage(NACK);
@@ -183,7 +229,7 @@ describe("packets", () => {
     }
     expect(() => read(nested)).toThrow("levels");
     const many = new Array<Uint8Array>(COMPOUND_PARTS_MAX + 1).fill(encodeMessage(NACK));
-    expect(() => encodePacket(many, { ...CLEAR, checksum: false })).toThrow(WireError);
+    expect(() => encodePacket(many, CLEAR)).toThrow(WireError);
   });
 
   test("a small packet that would decompress to a large one is refused", () => {
@@ -222,15 +268,7 @@ describe("streams", () => {
     { kind: "ack", seq: 3, payload: new Uint8Array(0) },
     {
       kind: "push-pull",
-      members: Array.from({ length: 50 }, (_, i) => ({
-        name: `n${i}`,
-        addr: Uint8Array.of(10, 0, 0, i),
-        port: i,
-        meta: new Uint8Array(i).fill(i),
-        incarnation: i,
-        state: 0 as const,
-        vsn: [1, 2, 3, 4, 5, 6] as const,
-      })),
+      members: Array.from({ length: 50 }, (_, i) => memberOf(`n${i}`)),
       userState: new Uint8Array(500).fill(3),
       join: true,
     },
@@ -292,6 +330,65 @@ describe("streams", () => {
     }
   });
 
+  test("a member that cannot be read is passed over and counted, and spoils no other one", () => {
+    const whole = { kind: "push-pull", userState: Uint8Array.of(1, 2), join: true } as const;
+    const members = [
+      ...[memberOf("a"), memberOf("x".repeat(256)), memberOf("two\nlines")],
+      ...[{ ...memberOf("q"), addr: new Uint8Array(3) }, memberOf("b")],
+      ...[{ ...memberOf("q"), meta: new Uint8Array(META_BYTES_MAX + 1) }, memberOf("c")],
+    ];
+    for (const options of [CLEAR, { keyring: ringOf(keyOf(1)), label: "blue" }]) {
+      const bytes = encodeStream({ ...whole, members }, options, "dialled");
+      const decoder = new StreamDecoder(options, "dialled");
+      const read = ["a", "b", "c"].map(memberOf);
+      expect(readStream(decoder, bytes, 100)).toEqual({ ...whole, members: read });
+      expect(decoder.unread.count).toBe(4);
+      expect(decoder.unread.reason).toBe("Cannot read gossip: Name is over 255 bytes");
+    }
+  });
+
+  test("of 6,000 members the first are taken, those that are gone apart", () => {
+    const state = [0, 3, 2] as const;
+    const members = Array.from({ length: 6000 }, (_, i) => {
+      return { ...memberOf(`n${i}`), state: state[i % 3] ?? 0 };
+    });
+    const message = {
+      kind: "push-pull",
+      members,
+      userState: new Uint8Array(0),
+      join: false,
+    } as const;
+    const decoder = new StreamDecoder(CLEAR, "dialled");
+    const bytes = encodeStream(message, CLEAR, "dialled");
+    const read = readStream(decoder, bytes, 10_000);
+    if (read?.kind !== "push-pull") throw new Error("no push/pull");
+    expect(read.members.filter((it) => it.state === 0).length).toBe(2000);
+    expect(read.members.length).toBe(2000 + PUSH_PULL_MEMBERS_MAX);
+    expect(decoder.unread.count).toBe(4000 - PUSH_PULL_MEMBERS_MAX);
+    // What was read is not kept.
+    expect(decoder.heldBytes).toBeLessThan(bytes.length / 2);
+  });
+
+  test("a user state of 20 MiB is skipped, in clear without keeping it; a longer one is refused", () => {
+    const userState = new Uint8Array(USER_STATE_TOLD_BYTES_MAX - 10_000);
+    const message = { kind: "push-pull", members: [memberOf("a")], userState, join: true } as const;
+    const empty = { ...message, userState: new Uint8Array(0) };
+    const clear = new StreamDecoder(CLEAR, "dialled");
+    expect(readStream(clear, encodeStream(message, CLEAR, "dialled"), 65_536)).toEqual(empty);
+    expect(clear.heldBytes).toBeLessThan(200_000);
+    const blue = { keyring: ringOf(keyOf(1)), label: "blue" };
+    const sealed = encodeStream(message, blue, "dialled");
+    const decoder = new StreamDecoder(blue, "dialled");
+    expect(readStream(decoder, sealed, 2 ** 20)).toEqual(empty);
+    expect(decoder.heldBytes).toBeLessThanOrEqual(GOSSIP_STREAM_BYTES_MAX);
+    const longer = { Nodes: 0, UserStateLen: USER_STATE_TOLD_BYTES_MAX + 1 };
+    const bytes = withId(GOSSIP.PUSH_PULL, encodeMsgpack(longer));
+    expect(() => new StreamDecoder(CLEAR, "dialled").push(bytes)).toThrow("UserStateLen");
+    const head = Uint8Array.of(GOSSIP.ENCRYPT, 0, 0, 0, 0);
+    new DataView(head.buffer).setUint32(1, GOSSIP_WHOLE_BYTES_MAX + 1);
+    expect(() => new StreamDecoder(blue, "answered").push(head)).toThrow("bytes on a stream");
+  });
+
   test("a push/pull that claims a million members, or gigabytes, is refused before they come", () => {
     for (const header of [
       { Nodes: 1_000_000, UserStateLen: 0 },
@@ -321,16 +418,31 @@ describe("serf", () => {
 
   test("intents and states come back; events and queries are none", () => {
     for (const kind of ["join", "leave"] as const) {
-      const intent = { kind, ltime: 77, node: "a" };
+      const intent = { kind, ltime: 2n ** 64n - 1n, node: "a" };
       expect(decodeIntent(encodeIntent(intent))).toEqual(intent);
     }
-    const state = { ltime: 9, statusLTimes: new Map([["a", 3]]), leftMembers: ["b"] };
+    const state = { ltime: 9n, statusLTimes: new Map([["a", 2n ** 53n]]), leftMembers: ["b"] };
     expect(decodeSerfState(encodeSerfState(state))).toEqual(state);
     expect(decodeIntent(Uint8Array.of(3, 0x80))).toBeNull();
     expect(decodeSerfState(new Uint8Array(0))).toBeNull();
     expect(() => decodeIntent(Uint8Array.of(0, 0xc1))).toThrow(WireError);
   });
 });
+
+function memberOf(name: string): PushPullMember {
+  const meta = new Uint8Array(40).fill(7);
+  const facts = { name, addr: Uint8Array.of(10, 0, 0, 1), port: 7946, meta };
+  return { ...facts, incarnation: 3, state: 0, vsn: [1, 2, 3, 4, 5, 6] };
+}
+
+/** What comes of a stream in pieces. */
+function readStream(decoder: StreamDecoder, bytes: Uint8Array, step: number): StreamMessage | null {
+  for (let at = 0; at < bytes.length; at += step) {
+    const message = decoder.push(bytes.subarray(at, at + step));
+    if (message !== null) return message;
+  }
+  return null;
+}
 
 /** Codes as an encoder packs them: the width grows when the next string would not fit. */
 function packCodes(codes: readonly number[]): Uint8Array {

@@ -12,6 +12,7 @@ import { WireError } from "../core/errors.ts";
 
 /** Entries of any map or list in a body: Serf's status times have one for each member. */
 const ENTRIES_MAX = 4096;
+/** One value, where its reader has no other limit. */
 const BYTES_MAX = 2 ** 20;
 /** Maps within maps. The deepest body, Serf's push/pull, has four levels. */
 const DEPTH_MAX = 8;
@@ -27,10 +28,18 @@ export class Fields {
 
   /** A whole number, 0 .. `max`; 0 when it is missing. */
   count(name: string, max = 2 ** 32 - 1): number {
-    const value = this.value(name) ?? 0;
+    const given = this.value(name) ?? 0;
+    const value = typeof given === "bigint" ? Number(given) : given;
     if (typeof value !== "number" || !Number.isInteger(value) || value < 0 || value > max) {
       throw malformed(`${name} is no number from 0 to ${max}`);
     }
+    return value;
+  }
+
+  /** A whole number of 64 bits; 0 when it is missing. */
+  u64(name: string): bigint {
+    const value = u64Of(this.value(name) ?? 0);
+    if (value === null) throw malformed(`${name} is no number from 0 to 2^64`);
     return value;
   }
 
@@ -72,22 +81,40 @@ export class Fields {
   }
 }
 
-/** Writes a value as msgpack. `undefined` fields are left out. */
+/**
+ * Writes a value as msgpack. `undefined` fields are left out. A whole number past 32 bits must be a
+ * bigint.
+ */
 export function encodeMsgpack(value: unknown): Uint8Array {
-  return encode(value, { ignoreUndefined: true });
+  return encode(value, { ignoreUndefined: true, useBigInt64: true });
 }
 
-/** Reads the one value that `bytes` hold. Throws WireError BAD_FRAME. */
-export function decodeMsgpack(bytes: Uint8Array): unknown {
-  const end = msgpackEnd(bytes, 0);
+/**
+ * Reads the one value that `bytes` hold. A number of 64 bits comes as a bigint. Throws WireError
+ * BAD_FRAME, also for a string of over `bytesMax` bytes.
+ */
+export function decodeMsgpack(bytes: Uint8Array, bytesMax = BYTES_MAX): unknown {
+  const end = msgpackEnd(bytes, 0, bytesMax);
   if (end !== bytes.byteLength) throw malformed("a body is cut short, or is followed by more");
-  const limits = { maxStrLength: BYTES_MAX, maxBinLength: BYTES_MAX, maxExtLength: 0 };
+  const limits = { maxStrLength: bytesMax, maxBinLength: bytesMax, maxExtLength: 0 };
   const entries = { maxArrayLength: ENTRIES_MAX, maxMapLength: ENTRIES_MAX };
+  const types = { rawStrings: true, useBigInt64: true };
   try {
-    return new Decoder({ ...limits, ...entries, rawStrings: true }).decode(bytes);
+    return new Decoder({ ...limits, ...entries, ...types }).decode(bytes);
   } catch (error) {
     throw malformed(error instanceof Error ? error.message : "a body is no msgpack");
   }
+}
+
+/** A number of at most 64 bits as it was decoded; null for anything else. */
+export function u64Of(value: unknown): bigint | null {
+  if (typeof value === "bigint") return value < 0n ? null : value;
+  return typeof value === "number" && Number.isInteger(value) && value >= 0 ? BigInt(value) : null;
+}
+
+/** As short as it can be written: Go's codec does so as well. */
+export function shortest(value: bigint): number | bigint {
+  return value < 2n ** 32n ? Number(value) : value;
 }
 
 /** Text in UTF-8, as `name` in errors. */
@@ -105,7 +132,7 @@ export function textOf(bytes: unknown, name: string): string {
  * decoded: this is how values that follow each other on a stream are told apart. Throws WireError
  * BAD_FRAME.
  */
-export function msgpackEnd(bytes: Uint8Array, start: number): number {
+export function msgpackEnd(bytes: Uint8Array, start: number, bytesMax = BYTES_MAX): number {
   // How many values are still to come at each level.
   const open = [1];
   let at = start;
@@ -116,7 +143,7 @@ export function msgpackEnd(bytes: Uint8Array, start: number): number {
       continue;
     }
     open[level] = (open[level] ?? 0) - 1;
-    const head = headAt(bytes, at);
+    const head = headAt(bytes, at, bytesMax);
     if (head === null) return -1;
     at += head.byteCount;
     if (at > bytes.byteLength) return -1;
@@ -136,7 +163,7 @@ interface Head {
 }
 
 /** The msgpack specification, section "Formats". Null when the head is cut short. */
-function headAt(bytes: Uint8Array, at: number): Head | null {
+function headAt(bytes: Uint8Array, at: number, bytesMax: number): Head | null {
   const byte = bytes[at];
   if (byte === undefined) return null;
   if (byte <= 0x7f || byte >= 0xe0) return { byteCount: 1, values: 0 };
@@ -151,7 +178,7 @@ function headAt(bytes: Uint8Array, at: number): Head | null {
   let length = 0;
   for (let i = 1; i <= width; i += 1) length = length * 256 + (bytes[at + i] ?? 0);
   if (byte >= 0xdc) return { byteCount: 1 + width, values: byte >= 0xde ? 2 * length : length };
-  if (length > BYTES_MAX) throw malformed(`${length} bytes in one value`);
+  if (length > bytesMax) throw malformed(`${length} bytes in one value`);
   const typeBytes = byte >= 0xc7 && byte <= 0xc9 ? 1 : 0;
   return { byteCount: 1 + width + typeBytes + length, values: 0 };
 }

@@ -4,8 +4,10 @@
  *
  *     label ( encrypted ( checksum ( compound ( message, message ... ) ) ) )
  *
- * each but the messages only where it is wanted. Compressed messages are read and not written.
- * Everything that a packet declares is bounded, and checked before memory is taken for it.
+ * label and encryption where they are wanted, a compound for several messages. memberlist writes
+ * the checksum to members that understand protocol 5, as all of ours do. Compressed messages are
+ * read and not written. Everything that a packet declares is bounded, and checked before memory is
+ * taken for it.
  */
 import { crc32 } from "node:zlib";
 import { WireError } from "../core/errors.ts";
@@ -39,17 +41,11 @@ export function packetOverhead(options: GossipOptions): number {
   return labelHeader(options.label).byteLength + encryption + CHECKSUM_BYTES + COMPOUND_BYTES;
 }
 
-/**
- * One datagram. `messages` come from encodeMessage: at least one, at most COMPOUND_PARTS_MAX.
- * `checksum`: every receiver speaks protocol 5.
- */
-export function encodePacket(
-  messages: readonly Uint8Array[],
-  options: GossipOptions & { readonly checksum: boolean },
-): Uint8Array {
+/** One datagram. `messages` come from encodeMessage: one to COMPOUND_PARTS_MAX. */
+export function encodePacket(messages: readonly Uint8Array[], options: GossipOptions): Uint8Array {
   const [first] = messages;
   let bytes = first !== undefined && messages.length === 1 ? first : compound(messages);
-  if (options.checksum) bytes = withChecksum(bytes);
+  bytes = withChecksum(bytes);
   const { keyring, label } = options;
   const header = labelHeader(label);
   if (keyring !== null) bytes = keyring.encrypt(bytes, labelBytes(label));
@@ -60,40 +56,74 @@ export function encodePacket(
   return packet;
 }
 
+/** What was passed over because it could not be read. */
+export interface Unread {
+  readonly count: number;
+  /** Of the first one; "" when there is none. */
+  readonly reason: string;
+}
+
 /**
- * Calls `visit` for each message in the packet, once all of it is known to be right. Throws
- * WireError BAD_FRAME with the reason otherwise.
+ * Calls `visit` for each message in the packet. One that cannot be read is passed over: it may be
+ * of a later version, and says nothing of its neighbours. Throws WireError BAD_FRAME when there is
+ * nothing else, or the packet itself cannot be read; then `visit` was not called.
  */
 export function decodePacket(
   packet: Uint8Array,
   options: GossipOptions,
   visit: (message: PacketMessage) => void,
-): void {
+): Unread {
   const { keyring, label } = options;
   const start = labelEnd(packet, label);
   if (start < 0) throw malformed("it is cut short");
   let bytes = packet.subarray(start);
   if (keyring !== null) bytes = keyring.decrypt(bytes, labelBytes(label));
   if (bytes[0] === GOSSIP.HAS_CRC) bytes = withoutChecksum(bytes);
-  const messages: PacketMessage[] = [];
-  unwrap(bytes, 0, messages);
+  const unwrapper = new Unwrapper();
+  unwrapper.take(bytes, 0);
+  const { messages, firstError } = unwrapper;
+  if (firstError !== null && messages.length === 0) throw firstError;
   for (const message of messages) visit(message);
+  return { count: unwrapper.unreadCount, reason: firstError?.message ?? "" };
 }
 
-function unwrap(bytes: Uint8Array, depth: number, into: PacketMessage[]): void {
-  const id = bytes[0];
-  if (id === undefined) throw malformed("it is empty");
-  if (depth > GOSSIP_NESTING_MAX) throw malformed(`over ${GOSSIP_NESTING_MAX} levels`);
-  const body = bytes.subarray(1);
-  if (id === GOSSIP.COMPOUND) {
-    for (const part of parts(body)) unwrap(part, depth + 1, into);
-  } else if (id === GOSSIP.COMPRESS) {
-    unwrap(decompress(body, PACKET_BYTES_MAX), depth + 1, into);
-  } else {
-    if (into.length === PACKET_MESSAGES_MAX) {
+/** The messages of one packet. What it costs is bounded, whatever is in it. */
+class Unwrapper {
+  readonly messages: PacketMessage[] = [];
+  unreadCount = 0;
+  firstError: WireError | null = null;
+  private takenCount = 0;
+  /** That may still be decompressed. */
+  private bytesLeft = PACKET_BYTES_MAX;
+
+  take(bytes: Uint8Array, depth: number): void {
+    try {
+      this.unwrap(bytes, depth);
+    } catch (error) {
+      if (!(error instanceof WireError)) throw error;
+      this.unreadCount += 1;
+      this.firstError ??= error;
+    }
+  }
+
+  private unwrap(bytes: Uint8Array, depth: number): void {
+    const id = bytes[0];
+    if (id === undefined) throw malformed("it is empty");
+    if (depth > GOSSIP_NESTING_MAX) throw malformed(`over ${GOSSIP_NESTING_MAX} levels`);
+    this.takenCount += 1;
+    if (this.takenCount > PACKET_MESSAGES_MAX) {
       throw malformed(`over ${PACKET_MESSAGES_MAX} messages`);
     }
-    into.push(decodeMessage(id, body));
+    const body = bytes.subarray(1);
+    if (id === GOSSIP.COMPOUND) {
+      for (const part of parts(body)) this.take(part, depth + 1);
+    } else if (id === GOSSIP.COMPRESS) {
+      const inside = decompress(body, this.bytesLeft);
+      this.bytesLeft -= inside.byteLength;
+      this.take(inside, depth + 1);
+    } else {
+      this.messages.push(decodeMessage(id, body));
+    }
   }
 }
 

@@ -7,32 +7,32 @@
  * Times are Lamport times of Serf's own clock. Events and queries of Serf are for others: they are
  * skipped.
  */
-import { MEMBER_NAME_BYTES_MAX } from "../core/limits.ts";
+import { FOREIGN_NAME_BYTES_MAX } from "../core/limits.ts";
 import { withId } from "./body.ts";
-import { decodeMsgpack, encodeMsgpack, Fields, textOf } from "./msgpack.ts";
+import { decodeMsgpack, encodeMsgpack, Fields, shortest, textOf, u64Of } from "./msgpack.ts";
 
 export const SERF = { LEAVE: 0, JOIN: 1, PUSH_PULL: 2 } as const;
 
-/** Lamport times are u64 there; past this they are no longer exact here, and refused. */
-const LTIME_MAX = Number.MAX_SAFE_INTEGER;
+/** A time of Serf's Lamport clocks, u64. */
+export type LTime = bigint;
 
 /** A member leaves, or is there, as of this time. */
 export interface Intent {
   readonly kind: "leave" | "join";
-  readonly ltime: number;
+  readonly ltime: LTime;
   readonly node: string;
 }
 
 /** All that Serf tells in a push/pull. */
 export interface SerfState {
-  readonly ltime: number;
+  readonly ltime: LTime;
   /** When each member's status was last said. */
-  readonly statusLTimes: ReadonlyMap<string, number>;
+  readonly statusLTimes: ReadonlyMap<string, LTime>;
   readonly leftMembers: readonly string[];
 }
 
 export function encodeIntent({ kind, ltime, node }: Intent): Uint8Array {
-  const fields = { LTime: ltime, Node: node };
+  const fields = { LTime: shortest(ltime), Node: node };
   if (kind === "join") return withId(SERF.JOIN, encodeMsgpack(fields));
   return withId(SERF.LEAVE, encodeMsgpack({ ...fields, Prune: false }));
 }
@@ -43,16 +43,17 @@ export function decodeIntent(message: Uint8Array): Intent | null {
   if (id !== SERF.LEAVE && id !== SERF.JOIN) return null;
   const fields = new Fields(decodeMsgpack(message.subarray(1)));
   const kind = id === SERF.LEAVE ? "leave" : "join";
-  const node = fields.text("Node", MEMBER_NAME_BYTES_MAX);
-  return { kind, ltime: fields.count("LTime", LTIME_MAX), node };
+  const node = fields.text("Node", FOREIGN_NAME_BYTES_MAX);
+  return { kind, ltime: fields.u64("LTime"), node };
 }
 
 export function encodeSerfState({ ltime, statusLTimes, leftMembers }: SerfState): Uint8Array {
+  const times = [...statusLTimes].map(([name, time]) => [name, shortest(time)] as const);
   return withId(
     SERF.PUSH_PULL,
     encodeMsgpack({
-      LTime: ltime,
-      StatusLTimes: Object.fromEntries(statusLTimes),
+      LTime: shortest(ltime),
+      StatusLTimes: Object.fromEntries(times),
       LeftMembers: leftMembers,
       EventLTime: 0,
       Events: null,
@@ -66,10 +67,10 @@ export function decodeSerfState(userState: Uint8Array): SerfState | null {
   if (userState[0] !== SERF.PUSH_PULL) return null;
   const fields = new Fields(decodeMsgpack(userState.subarray(1)));
   const times = fields.entries("StatusLTimes").map(([name, time]) => {
-    return [name, typeof time === "number" && time <= LTIME_MAX ? time : 0] as const;
+    return [name, u64Of(time) ?? 0n] as const;
   });
   return {
-    ltime: fields.count("LTime", LTIME_MAX),
+    ltime: fields.u64("LTime"),
     statusLTimes: new Map(times),
     leftMembers: fields.list("LeftMembers").map((name) => textOf(name, "LeftMembers")),
   };

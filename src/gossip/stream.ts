@@ -15,9 +15,13 @@
  */
 import { WireError } from "../core/errors.ts";
 import {
+  GOSSIP_INFLATED_BYTES_MAX,
   GOSSIP_STREAM_BYTES_MAX,
+  GOSSIP_WHOLE_BYTES_MAX,
   PUSH_PULL_MEMBERS_MAX,
+  PUSH_PULL_TOLD_MAX,
   USER_STATE_BYTES_MAX,
+  USER_STATE_TOLD_BYTES_MAX,
 } from "../core/limits.ts";
 import {
   decodeError,
@@ -30,11 +34,13 @@ import {
 import { decompress } from "./compressed.ts";
 import { ENCRYPTION_BYTES } from "./keyring.ts";
 import { labelBytes, labelEnd, labelHeader } from "./label.ts";
-import { GOSSIP, type PushPullMember, type StreamMessage } from "./messages.ts";
+import { GOSSIP, MEMBER_STATE, type PushPullMember, type StreamMessage } from "./messages.ts";
 import { decodeMsgpack, encodeMsgpack, Fields, msgpackEnd } from "./msgpack.ts";
-import type { GossipOptions } from "./packet.ts";
+import type { GossipOptions, Unread } from "./packet.ts";
 
 const ENCRYPTED_HEADER_BYTES = 5;
+/** What has been read is dropped in pieces of this size: each costs a copy of what has not. */
+const DROPPED_BYTES = 64 * 1024;
 
 /** Who writes: the side that dialled, or the one that answers. */
 export type StreamSide = "dialled" | "answered";
@@ -77,25 +83,38 @@ function encodePlain(message: StreamMessage): Uint8Array {
 /** Takes a stream as it comes, and gives its one message once that is whole. */
 export class StreamDecoder {
   private readonly options: GossipOptions;
-  private readonly side: StreamSide;
   private bytes = new Uint8Array(0);
   private byteCount = 0;
+  /** Where the message begins in `bytes`; -1 while the label is not all there. */
+  private start: number;
   private parser: Parser | null = null;
 
   /** `side`: who writes what this one reads. */
   constructor(options: GossipOptions, side: StreamSide) {
     this.options = options;
-    this.side = side;
+    this.start = side === "dialled" ? -1 : 0;
+  }
+
+  /** Bytes that are kept until the message is whole. */
+  get heldBytes(): number {
+    return this.bytes.byteLength;
+  }
+
+  /** Members that were passed over because they could not be read, or were too many. */
+  get unread(): Unread {
+    return this.parser?.unread ?? { count: 0, reason: "" };
   }
 
   /** @returns the message, or null while some of it is missing. Throws WireError BAD_FRAME. */
   push(chunk: Uint8Array): StreamMessage | null {
+    const { parser } = this;
+    if (parser?.isSkipping === true) return parser.skip(chunk.byteLength);
     this.append(chunk);
     const have = this.bytes.subarray(0, this.byteCount);
-    const start = this.side === "dialled" ? labelEnd(have, this.options.label) : 0;
-    if (start < 0 || start === have.byteLength) return null;
-    if (this.options.keyring === null) return this.parse(have.subarray(start));
-    const plain = this.decrypted(have.subarray(start));
+    if (this.start < 0) this.start = labelEnd(have, this.options.label);
+    if (this.start < 0 || this.start === have.byteLength) return null;
+    if (this.options.keyring === null) return this.parseClear(have.subarray(this.start));
+    const plain = this.decrypted(have.subarray(this.start));
     if (plain === null) return null;
     const message = this.parse(plain);
     if (message === null) throw malformed("it is cut short");
@@ -122,43 +141,80 @@ export class StreamDecoder {
     if (bytes[0] !== GOSSIP.ENCRYPT || keyring === null) throw malformed("it is not encrypted");
     if (bytes.byteLength < ENCRYPTED_HEADER_BYTES) return null;
     const length = new DataView(bytes.buffer, bytes.byteOffset).getUint32(1);
-    if (length > GOSSIP_STREAM_BYTES_MAX) throw malformed(`${length} bytes on a stream`);
+    if (length > GOSSIP_WHOLE_BYTES_MAX) throw malformed(`${length} bytes on a stream`);
     const end = ENCRYPTED_HEADER_BYTES + length;
     if (bytes.byteLength < end) return null;
     const extra = joined([bytes.subarray(0, ENCRYPTED_HEADER_BYTES), labelBytes(label)]);
     return keyring.decrypt(bytes.subarray(ENCRYPTED_HEADER_BYTES, end), extra);
   }
 
+  /** What has been read is not kept: nothing says how long the whole of it is. */
+  private parseClear(plain: Uint8Array): StreamMessage | null {
+    const message = this.parse(plain);
+    const { parser } = this;
+    if (message !== null || parser === null) return message;
+    if (parser.at < DROPPED_BYTES && !parser.isSkipping) return null;
+    this.bytes = this.bytes.slice(this.start + parser.at, this.byteCount);
+    this.byteCount = this.bytes.byteLength;
+    this.start = 0;
+    parser.at = 0;
+    return null;
+  }
+
   private parse(plain: Uint8Array): StreamMessage | null {
+    if (this.parser !== null) return this.parser.parse(plain);
     const id = plain[0];
     if (id === undefined) throw malformed("it is empty");
-    if (id === GOSSIP.COMPRESS) {
-      const end = msgpackEnd(plain, 1);
-      if (end < 0) return null;
-      const inside = decompress(plain.subarray(1, end), GOSSIP_STREAM_BYTES_MAX);
-      if (inside[0] === GOSSIP.COMPRESS) throw malformed("compressed twice");
-      const message = new Parser(inside[0] ?? 0).parse(inside);
-      if (message === null) throw malformed("it is cut short");
-      return message;
-    }
     if (id === GOSSIP.ENCRYPT) throw malformed("it is encrypted, and there is no key");
-    this.parser ??= new Parser(id);
-    return this.parser.parse(plain);
+    if (id !== GOSSIP.COMPRESS) {
+      this.parser = new Parser(id);
+      return this.parser.parse(plain);
+    }
+    const end = msgpackEnd(plain, 1, GOSSIP_WHOLE_BYTES_MAX);
+    if (end < 0) return null;
+    const inside = decompress(plain.subarray(1, end), GOSSIP_INFLATED_BYTES_MAX);
+    if (inside[0] === GOSSIP.COMPRESS) throw malformed("compressed twice");
+    this.parser = new Parser(inside[0] ?? 0);
+    const message = this.parser.parse(inside);
+    if (message === null) throw malformed("it is cut short");
+    return message;
   }
 }
 
 /** One message in clear. Keeps where it was, so that no byte is looked at for every chunk anew. */
 class Parser {
+  /** The first byte that was not read, in what parse() is given. */
+  at = 1;
   private readonly id: number;
-  private at = 1;
   private header: Fields | null = null;
   private readonly members: PushPullMember[] = [];
+  /** Members that were told so far, kept or not. */
+  private toldCount = 0;
+  private thereCount = 0;
+  private unreadCount = 0;
+  private firstReason = "";
+  private skipped: { readonly message: StreamMessage; bytesLeft: number } | null = null;
 
   constructor(id: number) {
     this.id = id;
   }
 
-  /** `plain`: all bytes so far. Null while some are missing. */
+  get unread(): Unread {
+    return { count: this.unreadCount, reason: this.firstReason };
+  }
+
+  /** Whether all that is missing is of no use: skip() is told how much of it has come. */
+  get isSkipping(): boolean {
+    return this.skipped !== null;
+  }
+
+  skip(byteCount: number): StreamMessage | null {
+    if (this.skipped === null) return null;
+    this.skipped.bytesLeft -= byteCount;
+    return this.skipped.bytesLeft <= 0 ? this.skipped.message : null;
+  }
+
+  /** `plain`: all bytes so far, from `at` on. Null while some are missing. */
   parse(plain: Uint8Array): StreamMessage | null {
     switch (this.id) {
       case GOSSIP.PUSH_PULL:
@@ -182,25 +238,62 @@ class Parser {
   private pushPull(plain: Uint8Array): StreamMessage | null {
     const header = this.readHeader(plain);
     if (header === null) return null;
-    const memberCount = header.count("Nodes", PUSH_PULL_MEMBERS_MAX);
-    const userBytes = header.count("UserStateLen", USER_STATE_BYTES_MAX);
-    while (this.members.length < memberCount) {
+    const memberCount = header.count("Nodes", PUSH_PULL_TOLD_MAX);
+    const userBytes = header.count("UserStateLen", USER_STATE_TOLD_BYTES_MAX);
+    while (this.toldCount < memberCount) {
       const end = msgpackEnd(plain, this.at);
       if (end < 0) return null;
-      this.members.push(decodeMember(plain.subarray(this.at, end)));
+      this.takeMember(plain.subarray(this.at, end));
+      this.toldCount += 1;
       this.at = end;
     }
-    if (plain.byteLength < this.at + userBytes) return null;
-    const userState = plain.subarray(this.at, this.at + userBytes);
-    return { kind: "push-pull", members: this.members, userState, join: header.flag("Join") };
+    const { members } = this;
+    const join = header.flag("Join");
+    return this.lastBytes(plain, userBytes, (userState) => {
+      return { kind: "push-pull", members, userState, join };
+    });
+  }
+
+  /** One that cannot be read says nothing of the others. */
+  private takeMember(bytes: Uint8Array): void {
+    try {
+      const member = decodeMember(bytes);
+      const isThere = member.state === MEMBER_STATE.ALIVE || member.state === MEMBER_STATE.SUSPECT;
+      const count = isThere ? this.thereCount : this.members.length - this.thereCount;
+      if (count === PUSH_PULL_MEMBERS_MAX) throw malformed(`over ${PUSH_PULL_MEMBERS_MAX} members`);
+      if (isThere) this.thereCount += 1;
+      // A view would keep all that came with it.
+      this.members.push({ ...member, addr: member.addr.slice(), meta: member.meta.slice() });
+    } catch (error) {
+      if (!(error instanceof WireError)) throw error;
+      this.unreadCount += 1;
+      if (this.firstReason === "") this.firstReason = error.message;
+    }
   }
 
   private user(plain: Uint8Array): StreamMessage | null {
     const header = this.readHeader(plain);
     if (header === null) return null;
-    const end = this.at + header.count("UserMsgLen", USER_STATE_BYTES_MAX);
-    if (plain.byteLength < end) return null;
-    return { kind: "user", bytes: plain.subarray(this.at, end) };
+    const byteCount = header.count("UserMsgLen", USER_STATE_TOLD_BYTES_MAX);
+    return this.lastBytes(plain, byteCount, (bytes) => ({ kind: "user", bytes }));
+  }
+
+  /** The end of a message. Over USER_STATE_BYTES_MAX it is skipped: then it is given as empty. */
+  private lastBytes(
+    plain: Uint8Array,
+    byteCount: number,
+    messageWith: (bytes: Uint8Array) => StreamMessage,
+  ): StreamMessage | null {
+    const have = plain.byteLength - this.at;
+    const isRead = byteCount <= USER_STATE_BYTES_MAX;
+    if (have >= byteCount) {
+      return messageWith(plain.subarray(this.at, isRead ? this.at + byteCount : this.at));
+    }
+    if (isRead) return null;
+    const message = messageWith(new Uint8Array(0));
+    this.skipped = { message, bytesLeft: byteCount - have };
+    this.at = plain.byteLength;
+    return null;
   }
 
   private readHeader(plain: Uint8Array): Fields | null {

@@ -71,6 +71,9 @@ func main() {
 	config.ProtocolVersion = uint8(*protocol)
 	config.DelegateProtocolVersion = uint8(*delegate)
 	config.DelegateProtocolMin = delegateMin
+	if *delegate < delegateMin {
+		config.DelegateProtocolMin = uint8(*delegate)
+	}
 	config.DelegateProtocolMax = uint8(*delegate)
 	config.Events = printer{}
 	config.LogOutput = ioutil.Discard
