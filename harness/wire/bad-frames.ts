@@ -250,6 +250,17 @@ const CLIENT: readonly BadFrame[] = [
     "DESTROY_POOL: reserved bytes",
     frameOf({ type: 33 }, [u16(7, "pool"), u16(1, "reserved")]),
   ),
+  bad("open-pool-length", "OPEN_POOL: body is not 20 bytes long", frameOf({ type: 43 }, POOL)),
+  bad(
+    "open-pool-reserved",
+    "OPEN_POOL: reserved bytes",
+    frameOf({ type: 43 }, [u16(7, "pool"), u16(1, "reserved"), run(0, 16, "token")]),
+  ),
+  bad(
+    "pool-token-reply-length",
+    "POOL_TOKEN: body is not 16 bytes long",
+    frameOf({ type: 42, flags: 1 }, POOL),
+  ),
   bad(
     "page-put-length",
     "PAGE_PUT: body of 4127 bytes for 1 entries of 4128",

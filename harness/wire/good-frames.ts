@@ -325,6 +325,12 @@ const PEER: readonly GoodFrame[] = [
   ),
 ];
 
+const TOKEN: readonly Field[] = [
+  u64(0x0123_4567_89ab_cdefn, "token"),
+  u64(0x0011_2233_4455_6677n, "token"),
+];
+const TOKEN_TEXT = "0123456789abcdef0011223344556677";
+
 const POOLS: readonly GoodFrame[] = [
   request(
     "new-pool-request",
@@ -375,6 +381,35 @@ const POOLS: readonly GoodFrame[] = [
     message: "FLUSH_POOL",
     body: null,
   }),
+  request(
+    "pool-token-request",
+    "POOL_TOKEN",
+    { type: 42 },
+    [u16(258, "pool"), u16(0, "reserved")],
+    { message: "POOL_TOKEN", body: { pool: 258 } },
+  ),
+  reply("pool-token-reply", "POOL_TOKEN answered", { type: 42 }, TOKEN, {
+    message: "POOL_TOKEN",
+    body: TOKEN_TEXT,
+  }),
+  request(
+    "open-pool-request",
+    "OPEN_POOL",
+    { type: 43 },
+    [u16(258, "pool"), u16(0, "reserved"), ...TOKEN],
+    { message: "OPEN_POOL", body: { pool: 258, token: TOKEN_TEXT } },
+  ),
+  reply("open-pool-reply", "OPEN_POOL answered", { type: 43 }, [], {
+    message: "OPEN_POOL",
+    body: null,
+  }),
+  reply(
+    "open-pool-reply-unknown",
+    "OPEN_POOL refused: no such pool, or another token",
+    { type: 43, handlerStatus: 6 },
+    [],
+    { message: "OPEN_POOL", handlerStatus: "unknown_pool", body: "" },
+  ),
 ];
 
 const PAGES: readonly GoodFrame[] = [

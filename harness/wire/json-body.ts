@@ -5,6 +5,7 @@ import { STATUS } from "../../src/core/status.ts";
 import {
   PAGE_GET_ENTRY_BYTES,
   PAGE_PUT_ENTRY_BYTES,
+  POOL_TOKEN_BYTES,
   readGetAndFree,
   writeGetAndFree,
 } from "../../src/wire/client-entries.ts";
@@ -277,6 +278,30 @@ const POOL = fixed<{ readonly pool: number }>(
   ({ pool }, view, at) => view.setUint32(at, pool << 16),
 );
 
+/** Hexadecimal digits. */
+const POOL_TOKEN = fixed<string>(
+  POOL_TOKEN_BYTES,
+  (view, at) => readToken(view, at),
+  (token, view, at) => writeToken(token, view, at),
+);
+
+const OPEN_POOL = fixed<{ readonly pool: number; readonly token: string }>(
+  20,
+  (view, at) => ({ pool: view.getUint16(at), token: readToken(view, at + 4) }),
+  ({ pool, token }, view, at) => {
+    view.setUint32(at, pool << 16);
+    writeToken(token, view, at + 4);
+  },
+);
+
+function readToken(view: DataView, at: number): string {
+  return new Uint8Array(view.buffer, view.byteOffset + at, POOL_TOKEN_BYTES).toHex();
+}
+
+function writeToken(token: string, view: DataView, at: number): void {
+  for (const [i, byte] of parseHex(token).entries()) view.setUint8(at + i, byte);
+}
+
 const KNOB_SET = codec<{ readonly name: JsonText; readonly value: JsonText }>({
   decode: (frame) => {
     const nameBytes = frame.view.getUint16(frame.bodyAt);
@@ -317,6 +342,8 @@ export const REQUEST_BODIES: { readonly [name in MessageName]: BodyCodec<unknown
   STATS: EMPTY_BODY,
   KNOB_GET: TEXT_BODY,
   KNOB_SET,
+  POOL_TOKEN: POOL,
+  OPEN_POOL,
 };
 
 /** Of replies whose statuses say that all is well; null for what has no reply. */
@@ -339,6 +366,8 @@ export const REPLY_BODIES: { readonly [name in MessageName]: BodyCodec<unknown> 
   STATS: TEXT_BODY,
   KNOB_GET: TEXT_BODY,
   KNOB_SET: TEXT_BODY,
+  POOL_TOKEN,
+  OPEN_POOL: EMPTY_BODY,
 };
 
 function emptyZpage(): ZpageEntry {

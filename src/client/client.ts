@@ -2,8 +2,8 @@
  * The client library: `connect` to a node's client door, then pools of pages.
  *
  * One connection carries any number of operations at once. It is not redialled: when it is lost
- * every operation rejects with CLOSED, and the pools are still there for the next connection
- * (`openPool`).
+ * every operation rejects with CLOSED, and the pools are still there for the next connection that
+ * knows their tokens (`openPool`).
  */
 
 import type { Clock } from "../core/clock.ts";
@@ -20,6 +20,11 @@ import { LinkCounters } from "../net/counters.ts";
 import { secured } from "../net/secured.ts";
 import type { Transport } from "../net/transport.ts";
 import { parseKeyFile } from "../security/key-file.ts";
+import {
+  OPEN_POOL_BYTES,
+  OPEN_POOL_TOKEN_OFFSET,
+  POOL_TOKEN_BYTES,
+} from "../wire/client-entries.ts";
 import type { Frame } from "../wire/framer.ts";
 import { clientHello, decodeHello, encodeHello, HELLO_BYTES_MAX } from "../wire/handshake.ts";
 import { GOODBYE, MESSAGE } from "../wire/messages.ts";
@@ -138,8 +143,25 @@ export class Client implements ChannelHandler {
     return new Pool(this.requester, id);
   }
 
-  /** A pool that is there already, by its number. That it exists is seen at its first use. */
-  openPool(id: number): Pool {
+  /**
+   * A pool that another connection made: what `pool.token()` gave there opens it here. Rejects with
+   * BAD_CONFIG for what is no number or token of a pool, REFUSED when there is no such pool.
+   */
+  async openPool(id: number, token: string): Promise<Pool> {
+    const body = openPoolBody(id, token);
+    await this.requester.request(
+      MESSAGE.OPEN_POOL,
+      { count: 0, bodyBytesMax: body.byteLength },
+      (bytes, _view, at) => {
+        bytes.set(body, at);
+        return body.byteLength;
+      },
+      (reply) => {
+        if (reply.handlerStatus === STATUS.OK) return;
+        const why = "the node has no pool with this number and token";
+        throw new RamsterError("REFUSED", `Cannot open pool ${id}: ${why}`);
+      },
+    );
     return new Pool(this.requester, id);
   }
 
@@ -327,6 +349,21 @@ export interface PeerStats {
   granted_pages: number;
   bytes_sent: number;
   bytes_received: number;
+}
+
+function openPoolBody(id: number, token: string): Uint8Array {
+  if (!Number.isInteger(id) || id < 0 || id > 0xffff) {
+    throw new RamsterError("BAD_CONFIG", `Cannot open pool "${id}": not a number of a pool`);
+  }
+  if (!/^[0-9a-f]+$/.test(token) || token.length !== 2 * POOL_TOKEN_BYTES) {
+    // The token is not quoted: it may be that of another pool.
+    const what = `a token has ${2 * POOL_TOKEN_BYTES} hexadecimal digits`;
+    throw new RamsterError("BAD_CONFIG", `Cannot open pool ${id}: ${what}`);
+  }
+  const body = new Uint8Array(OPEN_POOL_BYTES);
+  new DataView(body.buffer).setUint16(0, id);
+  body.set(Uint8Array.fromHex(token), OPEN_POOL_TOKEN_OFFSET);
+  return body;
 }
 
 function textOf(reply: Frame): string {

@@ -12,8 +12,10 @@ import { STATUS, statusName } from "../core/status.ts";
 import {
   PAGE_GET_ENTRY_BYTES,
   PAGE_PUT_ENTRY_BYTES,
+  POOL_TOKEN_BYTES,
   writeGetAndFree,
 } from "../wire/client-entries.ts";
+import type { Frame } from "../wire/framer.ts";
 import { MESSAGE } from "../wire/messages.ts";
 import { PageError } from "./errors.ts";
 import type { Requester } from "./requester.ts";
@@ -47,7 +49,7 @@ const U64_END = 2n ** 64n;
 const U32_END = 2 ** 32;
 
 export class Pool {
-  /** The node's number for it: another client of the node may open it by this. */
+  /** The node's number for it. Another connection opens it by this and its token. */
   readonly id: number;
   private readonly requester: Requester;
   private readonly handle = new Handle();
@@ -175,6 +177,18 @@ export class Pool {
     return found;
   }
 
+  /**
+   * What opens the pool for another connection (`Client.openPool`), as hexadecimal digits. Whoever
+   * has it can read, change and destroy the pool. Good as long as the pool is.
+   */
+  async token(): Promise<string> {
+    let token = "";
+    await this.requestForPool(MESSAGE.POOL_TOKEN, "get the token of", ({ bytes, bodyAt }) => {
+      token = bytes.slice(bodyAt, bodyAt + POOL_TOKEN_BYTES).toHex();
+    });
+    return token;
+  }
+
   /** Removes every page and keeps the pool. */
   async flush(): Promise<void> {
     await this.requestForPool(MESSAGE.FLUSH_POOL, "flush");
@@ -209,7 +223,11 @@ export class Pool {
     );
   }
 
-  private async requestForPool(type: number, verb: string): Promise<void> {
+  private async requestForPool(
+    type: number,
+    verb: string,
+    read: (reply: Frame) => void = () => {},
+  ): Promise<void> {
     await this.requester.request(
       type,
       { count: 0, bodyBytesMax: 4 },
@@ -220,6 +238,7 @@ export class Pool {
       },
       (reply) => {
         if (reply.handlerStatus !== STATUS.OK) throw this.unknown(verb);
+        read(reply);
       },
     );
   }

@@ -271,7 +271,7 @@ test("a client that vanishes in the middle of a frame loses nothing that was sto
   const { sim, client, wait } = await world();
   const pool = await wait(client.newPool({ persistent: true }));
   const second = await wait(newClient(sim, "doomed"));
-  const opened = second.openPool(pool.id);
+  const opened = await wait(second.openPool(pool.id, await wait(pool.token())));
   await wait(opened.put(OID, 1, pageOf(1)));
   sim.network.cutAfter("doomed", sim.node(0).host, 6000);
   const failure = await wait(putMany(opened, 10, 2).catch((error: unknown) => error));
@@ -287,7 +287,7 @@ test("a client that vanishes while its pages are fetched, or its puts wait, leav
   const pool = await wait(client.newPool({ persistent: true }));
   await wait(putMany(pool, 1500));
   const second = await wait(newClient(sim, "doomed"));
-  const opened = second.openPool(pool.id);
+  const opened = await wait(second.openPool(pool.id, await wait(pool.token())));
   const pending = opened.getMany(keys(256)).catch((error: unknown) => error);
   const puts = putMany(opened, 2000, 2).catch((error: unknown) => error);
   sim.run(3);
@@ -320,13 +320,46 @@ test("close() may be called twice, and both end", async () => {
   await sim.stop();
 });
 
-test("a pool is there for the next client, by its number", async () => {
+test("a pool is there for the next client that has its token", async () => {
   const { sim, client, wait } = await world();
   const pool = await wait(client.newPool({ persistent: true }));
   await wait(pool.put(OID, 1, pageOf(1)));
+  const token = await wait(pool.token());
+  expect(await wait(pool.token())).toBe(token);
   await wait(client.close());
   const next = await wait(newClient(sim));
-  expect(await wait(next.openPool(pool.id).get(OID, 1))).toEqual(pageOf(1));
+  const opened = await wait(next.openPool(pool.id, token));
+  expect(await wait(opened.get(OID, 1))).toEqual(pageOf(1));
+  expect(await wait(opened.token())).toBe(token);
+  await sim.stop();
+});
+
+test("a pool is opened by its own token and no other, and the refusal does not show one", async () => {
+  const { sim, client, wait } = await world();
+  const pool = await wait(client.newPool({ persistent: true }));
+  const other = await wait(client.newPool({ persistent: true }));
+  const [token, another] = [await wait(pool.token()), await wait(other.token())];
+  expect(another).not.toBe(token);
+  const next = await wait(newClient(sim));
+  const wrong = `${token.startsWith("0") ? "1" : "0"}${token.slice(1)}`;
+  for (const [id, text] of [
+    [pool.id, another],
+    [pool.id, wrong],
+    [200, token],
+    [60_000, token],
+  ] as const) {
+    const refused = await wait(next.openPool(id, text).catch((error: unknown) => error));
+    expect(refused).toMatchObject({ code: "REFUSED" });
+    expect(String(refused)).not.toContain(text);
+  }
+  for (const [id, text] of [
+    [-1, token],
+    [pool.id, "0x12"],
+    [pool.id, token.slice(2)],
+  ] as const) {
+    const refused = await wait(next.openPool(id, text).catch((error: unknown) => error));
+    expect(refused).toMatchObject({ code: "BAD_CONFIG" });
+  }
   await sim.stop();
 });
 

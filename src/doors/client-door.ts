@@ -9,7 +9,8 @@
  * makes it, and nobody else waits.
  *
  * Pools belong to the node, not to the connection: a client that vanishes loses nothing, and one
- * that knows a pool's number can go on with it.
+ * that knows a pool's token can go on with it (client-pools.ts). Every entry of every request is
+ * checked, also of those that wait.
  *
  * Not here: what the operations do (ramster), what can be read and set (Admin: node/admin.ts).
  */
@@ -19,13 +20,18 @@ import { HANDLE_BYTES, Handle } from "../core/handle.ts";
 import { CLIENTS_MAX, HANDSHAKE_TIMEOUT_MS } from "../core/limits.ts";
 import type { Log } from "../core/log.ts";
 import type { Memory } from "../core/memory.ts";
+import type { Random } from "../core/random.ts";
 import { STATUS, type Status } from "../core/status.ts";
 import type { Address } from "../net/address.ts";
 import { Channel, type ChannelHandler, LANE } from "../net/channel.ts";
 import { LinkCounters } from "../net/counters.ts";
 import type { Listener, Transport } from "../net/transport.ts";
 import type { Ramster } from "../ramster/ramster.ts";
-import { PAGE_PUT_ENTRY_BYTES } from "../wire/client-entries.ts";
+import {
+  OPEN_POOL_TOKEN_OFFSET,
+  PAGE_PUT_ENTRY_BYTES,
+  POOL_TOKEN_BYTES,
+} from "../wire/client-entries.ts";
 import type { Frame } from "../wire/framer.ts";
 import {
   checkHello,
@@ -38,6 +44,7 @@ import {
 import { GOODBYE, MESSAGE } from "../wire/messages.ts";
 import { TRANSPORT_STATUS } from "../wire/status.ts";
 import { ClientGets } from "./client-gets.ts";
+import { ClientPools, PoolSet } from "./client-pools.ts";
 
 /** What a client may ask of the node beside pages. Values and results are text. */
 export interface Admin {
@@ -62,6 +69,7 @@ interface ParkedPut {
 class Client {
   greeted = false;
   parked: ParkedPut | null = null;
+  readonly pools = new PoolSet();
   handshakeTimer: TimerId;
 
   constructor(handshakeTimer: TimerId) {
@@ -80,6 +88,7 @@ export class ClientDoor implements ChannelHandler {
   private readonly hello: Hello;
   private readonly putWaitMs: number;
   private readonly gets: ClientGets;
+  private readonly pools: ClientPools;
   private readonly clients = new Map<Channel, Client>();
   private readonly listeners: Listener[] = [];
   private readonly handle = new Handle();
@@ -90,6 +99,7 @@ export class ClientDoor implements ChannelHandler {
     parts: {
       clock: Clock;
       memory: Memory;
+      random: Random;
       transport: Transport;
       ramster: Ramster;
       admin: Admin;
@@ -106,6 +116,7 @@ export class ClientDoor implements ChannelHandler {
     this.hello = settings.hello;
     this.putWaitMs = settings.putWaitMs;
     this.gets = new ClientGets(parts);
+    this.pools = new ClientPools(parts.random);
     this.ramster.onRoom(() => this.goOnWithPuts());
   }
 
@@ -156,18 +167,22 @@ export class ClientDoor implements ChannelHandler {
       case MESSAGE.KEEPALIVE:
         return this.replyEmpty(channel, frame, STATUS.OK);
       case MESSAGE.NEW_POOL:
-        return this.newPool(channel, frame);
+        return this.newPool(channel, client, frame);
+      case MESSAGE.POOL_TOKEN:
+        return this.tellToken(channel, client, frame);
+      case MESSAGE.OPEN_POOL:
+        return this.replyEmpty(channel, frame, this.openPool(client, frame));
       case MESSAGE.DESTROY_POOL:
-        return this.replyEmpty(channel, frame, this.flushPool(frame, true));
+        return this.replyEmpty(channel, frame, this.destroyPool(client, frame));
       case MESSAGE.FLUSH_POOL:
-        return this.replyEmpty(channel, frame, this.flushPool(frame, false));
+        return this.replyEmpty(channel, frame, this.flushPool(client, frame));
       case MESSAGE.PAGE_PUT:
         return this.putMany(channel, client, frame);
       case MESSAGE.PAGE_GET:
-        return this.gets.serve(channel, frame);
+        return this.gets.serve(channel, frame, client.pools);
       case MESSAGE.PAGE_FLUSH:
       case MESSAGE.OBJECT_FLUSH:
-        return this.flushMany(channel, frame);
+        return this.flushMany(channel, client, frame);
       case MESSAGE.STATS:
         return this.replyText(channel, frame, STATUS.OK, this.admin.stats());
       case MESSAGE.KNOB_GET:
@@ -223,21 +238,48 @@ export class ClientDoor implements ChannelHandler {
     channel.commitReply(frame.type, frame.request, STATUS.OK, 0, bodyBytes);
   }
 
-  private newPool(channel: Channel, frame: Frame): void {
+  private newPool(channel: Channel, client: Client, frame: Frame): void {
     const flags = frame.view.getUint8(frame.bodyAt);
     const pool = this.ramster.newPool({
       persistent: (flags & 1) !== 0,
       storeWhole: (flags & 2) !== 0,
     });
     if (pool === null) return this.replyEmpty(channel, frame, STATUS.POOLS_FULL);
+    client.pools.add(pool.id);
     if (!channel.begin(LANE.URGENT, 4)) return;
     channel.view.setUint16(channel.at, pool.id);
     channel.view.setUint16(channel.at + 2, 0);
     channel.commitReply(frame.type, frame.request, STATUS.OK, 0, 4);
   }
 
-  private flushPool(frame: Frame, destroy: boolean): Status {
-    return this.ramster.flushPool(frame.view.getUint16(frame.bodyAt), { destroy });
+  private tellToken(channel: Channel, client: Client, frame: Frame): void {
+    const id = frame.view.getUint16(frame.bodyAt);
+    if (!client.pools.has(id)) return this.replyEmpty(channel, frame, STATUS.UNKNOWN_POOL);
+    if (!channel.begin(LANE.URGENT, POOL_TOKEN_BYTES)) return;
+    this.pools.writeToken(id, channel.view, channel.at);
+    channel.commitReply(frame.type, frame.request, STATUS.OK, 0, POOL_TOKEN_BYTES);
+  }
+
+  private openPool(client: Client, frame: Frame): Status {
+    const id = frame.view.getUint16(frame.bodyAt);
+    const tokenAt = frame.bodyAt + OPEN_POOL_TOKEN_OFFSET;
+    if (!this.pools.isToken(id, frame.view, tokenAt)) return STATUS.UNKNOWN_POOL;
+    client.pools.add(id);
+    return STATUS.OK;
+  }
+
+  private destroyPool(client: Client, frame: Frame): Status {
+    const id = frame.view.getUint16(frame.bodyAt);
+    if (!client.pools.has(id)) return STATUS.UNKNOWN_POOL;
+    for (const it of this.clients.values()) it.pools.remove(id);
+    this.pools.destroyed(id);
+    return this.ramster.flushPool(id, { destroy: true });
+  }
+
+  private flushPool(client: Client, frame: Frame): Status {
+    const id = frame.view.getUint16(frame.bodyAt);
+    if (!client.pools.has(id)) return STATUS.UNKNOWN_POOL;
+    return this.ramster.flushPool(id, { destroy: false });
   }
 
   private putMany(channel: Channel, client: Client, frame: Frame): void {
@@ -249,16 +291,24 @@ export class ClientDoor implements ChannelHandler {
         this.park(channel, client, frame, { next: entry, startMs });
         return;
       }
-      const status = this.putOne(frame.bytes, frame.view, frame.bodyAt, entry);
+      const { pools } = client;
+      const status = this.putOne(pools, frame.bytes, frame.view, frame.bodyAt, entry);
       channel.bytes[channel.at + entry] = status;
     }
     this.ramster.latencies.put.add(this.clock.now() - startMs);
     channel.commitReply(frame.type, frame.request, STATUS.OK, count, count);
   }
 
-  private putOne(bytes: Uint8Array, view: DataView, bodyAt: number, entry: number): Status {
+  private putOne(
+    pools: PoolSet,
+    bytes: Uint8Array,
+    view: DataView,
+    bodyAt: number,
+    entry: number,
+  ): Status {
     const at = bodyAt + entry * PAGE_PUT_ENTRY_BYTES;
     this.handle.read(view, at);
+    if (!pools.has(this.handle.pool)) return STATUS.UNKNOWN_POOL;
     return this.ramster.put(this.handle, bytes, at + HANDLE_BYTES);
   }
 
@@ -304,7 +354,8 @@ export class ClientDoor implements ChannelHandler {
     const view = new DataView(parked.bytes.buffer);
     while (parked.next < parked.count) {
       if (!timeIsUp && this.ramster.mustWait()) return;
-      parked.statuses[parked.next] = this.putOne(parked.bytes, view, 0, parked.next);
+      const { bytes, next } = parked;
+      parked.statuses[next] = this.putOne(client.pools, bytes, view, 0, next);
       parked.next += 1;
     }
     if (!channel.begin(LANE.URGENT, parked.count)) return; // onRoom comes back to it.
@@ -317,18 +368,21 @@ export class ClientDoor implements ChannelHandler {
     channel.releaseRequests();
   }
 
-  private flushMany(channel: Channel, frame: Frame): void {
+  private flushMany(channel: Channel, client: Client, frame: Frame): void {
     const { count, type } = frame;
     if (!channel.begin(LANE.URGENT, count)) return;
     for (let entry = 0; entry < count; entry += 1) {
       this.handle.read(frame.view, frame.bodyAt + entry * HANDLE_BYTES);
-      const whole = type === MESSAGE.OBJECT_FLUSH;
-      const status = whole
-        ? this.ramster.flushObject(this.handle)
-        : this.ramster.flushPage(this.handle);
+      const status = client.pools.has(this.handle.pool)
+        ? this.flushOne(type === MESSAGE.OBJECT_FLUSH)
+        : STATUS.UNKNOWN_POOL;
       channel.bytes[channel.at + entry] = status;
     }
     channel.commitReply(type, frame.request, STATUS.OK, count, count);
+  }
+
+  private flushOne(isWhole: boolean): Status {
+    return isWhole ? this.ramster.flushObject(this.handle) : this.ramster.flushPage(this.handle);
   }
 
   private knob(channel: Channel, frame: Frame): void {

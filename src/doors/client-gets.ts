@@ -25,6 +25,7 @@ import type { GetAndFree, GetSink } from "../ramster/waiters.ts";
 import { PAGE_GET_ENTRY_BYTES, readGetAndFree } from "../wire/client-entries.ts";
 import type { Frame } from "../wire/framer.ts";
 import { MESSAGE } from "../wire/messages.ts";
+import type { PoolSet } from "./client-pools.ts";
 
 /** A token is slot * TOKEN_STEP + entry. */
 const TOKEN_STEP = 1024;
@@ -67,8 +68,11 @@ export class ClientGets implements GetSink {
     return this.slots.length - this.free.length;
   }
 
-  /** Serves PAGE_GET: at once when all pages are here, else when the last is. */
-  serve(channel: Channel, frame: Frame): void {
+  /**
+   * Serves PAGE_GET to a connection that has these pools: at once when all pages are here, else
+   * when the last is.
+   */
+  serve(channel: Channel, frame: Frame, pools: PoolSet): void {
     const index = this.take(frame.count);
     const slot = this.slots[index];
     assert(slot !== undefined);
@@ -85,7 +89,9 @@ export class ClientGets implements GetSink {
       const getAndFree = readGetAndFree(frame.view, at) as GetAndFree;
       const pageAt = slot.count + entry * PAGE_BYTES;
       const token = index * TOKEN_STEP + entry;
-      const status = this.ramster.get(this.handle, getAndFree, slot.bytes, pageAt, this, token);
+      const status = pools.has(this.handle.pool)
+        ? this.ramster.get(this.handle, getAndFree, slot.bytes, pageAt, this, token)
+        : STATUS.UNKNOWN_POOL;
       if (status === STATUS.PENDING) {
         slot.waiting += 1;
         slot.isRemote = true;

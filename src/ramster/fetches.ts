@@ -102,6 +102,11 @@ export class Fetches {
     return this.rows.get(fetch, PAGE);
   }
 
+  /** The id of the pool that its page is of, or was. */
+  pool(fetch: number): number {
+    return this.rows.get(fetch, HANDLE + 7);
+  }
+
   detach(fetch: number): void {
     this.rows.set(fetch, PAGE, 0);
   }

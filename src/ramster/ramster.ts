@@ -21,6 +21,7 @@ import type { Buggify } from "../core/buggify.ts";
 import type { Clock } from "../core/clock.ts";
 import type { Disk } from "../core/disk.ts";
 import { Handle } from "../core/handle.ts";
+import { POOLS_PER_CLIENT_MAX } from "../core/limits.ts";
 import type { Log } from "../core/log.ts";
 import type { Memory } from "../core/memory.ts";
 import type { Random } from "../core/random.ts";
@@ -200,8 +201,11 @@ export class Ramster implements PamOps {
 
   // What doors call.
 
+  /** @returns null when there are too many, or their ids are still in use. */
   newPool(options: PoolOptions): Pool | null {
-    return this.zcache.tmem.newPool(LOCAL_CLIENT, options);
+    const busy = new Uint8Array(POOLS_PER_CLIENT_MAX);
+    this.repatriate.markPools(busy);
+    return this.zcache.tmem.newPool(LOCAL_CLIENT, options, busy);
   }
 
   pool(id: number): Pool | null {

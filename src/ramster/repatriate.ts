@@ -221,6 +221,17 @@ export class Repatriate implements AskSink {
     this.fetches.detach(fetch);
   }
 
+  /**
+   * Sets `busy[id]` for each pool that a fetch is under way of: its getters may be served again
+   * from the index by their handles, and must not be given pages of another pool.
+   */
+  markPools(busy: Uint8Array): void {
+    const { fetches } = this;
+    for (let fetch = 1; fetch < fetches.end; fetch += 1) {
+      if (fetches.isLive(fetch)) busy[fetches.pool(fetch)] = 1;
+    }
+  }
+
   /** A link to the node is up, or has room again: what waited for it goes out. */
   linkReady(node: number): void {
     this.asks.linkReady(node);

@@ -140,7 +140,7 @@ test("tmem.flushObjectUpTo() and flushPoolUpTo() leave what is newer", () => {
   tmem.verify(() => {});
 });
 
-test("tmem.flushPool() keeps the pool and destroyPool() frees its id", () => {
+test("tmem.flushPool() keeps the pool, and destroyPool() frees its id, which comes again last", () => {
   const { tmem, freed } = makeTmem();
   const pool = newPool(tmem);
   put(tmem, pool, at(pool, [1n, 0n, 0n], 0), 1);
@@ -149,7 +149,9 @@ test("tmem.flushPool() keeps the pool and destroyPool() frees its id", () => {
   expect(tmem.pool(LOCAL_CLIENT, pool.id)).toBe(pool);
   tmem.destroyPool(pool);
   expect(tmem.pool(LOCAL_CLIENT, pool.id)).toBeNull();
+  for (let id = 1; id < 256; id += 1) expect(newPool(tmem).id).toBe(id);
   expect(newPool(tmem, EPHEMERAL).id).toBe(pool.id);
+  expect(tmem.newPool(LOCAL_CLIENT, PERSISTENT)).toBeNull();
 });
 
 test("tmem.autocreatePool() makes the owner's pool id, and refuses the other kind", () => {

@@ -86,6 +86,7 @@ export class Tmem {
   /** For hashing the oid of an object's row. */
   private readonly scratch = new Handle();
   private lastVersion = 0;
+  private nextPoolId = 0;
 
   constructor(memory: Memory, options: TmemOptions, pamops: PamOps) {
     this.pamops = pamops;
@@ -121,14 +122,17 @@ export class Tmem {
   // Pools.
 
   /**
-   * @returns the new pool, in the client's first free slot, or null when it has
-   * POOLS_PER_CLIENT_MAX.
+   * @returns the new pool, or null when the client has POOLS_PER_CLIENT_MAX. Ids go round, so that
+   * one that was given up comes again late; those in `busy`, marked with 1, are passed over.
    */
-  newPool(client: number, options: PoolOptions): Pool | null {
-    const slots = this.slotsOf(client);
-    const free = slots.indexOf(null);
-    const id = free === -1 ? slots.length : free;
-    return id < POOLS_PER_CLIENT_MAX ? this.addPool(client, id, options) : null;
+  newPool(client: number, options: PoolOptions, busy: Uint8Array | null = null): Pool | null {
+    for (let i = 0; i < POOLS_PER_CLIENT_MAX; i += 1) {
+      const id = (this.nextPoolId + i) % POOLS_PER_CLIENT_MAX;
+      if (busy?.[id] === 1 || this.pool(client, id) !== null) continue;
+      this.nextPoolId = id + 1;
+      return this.addPool(client, id, options);
+    }
+    return null;
   }
 
   /**

@@ -48,6 +48,12 @@ export function invalidPageGetReplyBody(frame: Frame): string | null {
   return bodyBytes === expected ? null : `body of ${bodyBytes} bytes for ${found} pages`;
 }
 
+/** What opens a pool, beside its number: 128 random bits. */
+export const POOL_TOKEN_BYTES = 16;
+// OPEN_POOL: pool u16 | reserved u16 | token 16
+export const OPEN_POOL_TOKEN_OFFSET = 4;
+export const OPEN_POOL_BYTES = OPEN_POOL_TOKEN_OFFSET + POOL_TOKEN_BYTES;
+
 /** PAGE_FLUSH and OBJECT_FLUSH: handles. */
 export function invalidHandlesBody(frame: Frame): string | null {
   return invalidFixed(frame, HANDLE_BYTES, invalidHandle);

@@ -74,6 +74,8 @@ test("messages keep their numbers: they are protocol", () => {
     STATS: 39,
     KNOB_GET: 40,
     KNOB_SET: 41,
+    POOL_TOKEN: 42,
+    OPEN_POOL: 43,
   });
   expect(Object.values(GOODBYE)).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8]);
 });

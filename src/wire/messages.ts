@@ -26,8 +26,10 @@ import {
   invalidPageGetBody,
   invalidPageGetReplyBody,
   invalidPagePutBody,
+  OPEN_POOL_BYTES,
   PAGE_GET_ENTRY_BYTES,
   PAGE_PUT_ENTRY_BYTES,
+  POOL_TOKEN_BYTES,
 } from "./client-entries.ts";
 import type { Frame } from "./framer.ts";
 import { HELLO_BYTES_MAX, invalidHelloBody } from "./handshake.ts";
@@ -64,6 +66,8 @@ export const MESSAGE = {
   STATS: 39,
   KNOB_GET: 40,
   KNOB_SET: 41,
+  POOL_TOKEN: 42,
+  OPEN_POOL: 43,
 } as const;
 
 export type MessageName = keyof typeof MESSAGE;
@@ -123,14 +127,19 @@ const valid = (): null => null;
 
 const EMPTY: Shape = { countMax: 0, bodyBytesMax: 0, invalid: valid };
 const REASON: Shape = textShape(REASON_BYTES_MAX);
-const POOL: Shape = {
-  countMax: 0,
-  bodyBytesMax: 4,
-  invalid: (frame) => {
-    if (frame.bodyBytes !== 4) return "body is not 4 bytes long";
-    return frame.view.getUint16(frame.bodyAt + 2) === 0 ? null : "reserved bytes";
-  },
-};
+const POOL: Shape = poolShape(4);
+
+/** A pool, and what follows it up to a fixed length. */
+function poolShape(bodyBytes: number): Shape {
+  return {
+    countMax: 0,
+    bodyBytesMax: bodyBytes,
+    invalid: (frame) => {
+      if (frame.bodyBytes !== bodyBytes) return `body is not ${bodyBytes} bytes long`;
+      return frame.view.getUint16(frame.bodyAt + 2) === 0 ? null : "reserved bytes";
+    },
+  };
+}
 
 function textShape(bodyBytesMax: number): Shape {
   return { countMax: 0, bodyBytesMax, invalid: valid };
@@ -169,6 +178,15 @@ const newPoolShape: Shape = {
     if (frame.bodyBytes !== 4) return "body is not 4 bytes long";
     const word = frame.view.getUint32(frame.bodyAt);
     return (word & 0xfcffffff) === 0 ? null : "unknown flags or reserved bytes";
+  },
+};
+const poolTokenShape: Shape = {
+  countMax: 0,
+  bodyBytesMax: POOL_TOKEN_BYTES,
+  invalid: (frame) => {
+    return frame.bodyBytes === POOL_TOKEN_BYTES
+      ? null
+      : `body is not ${POOL_TOKEN_BYTES} bytes long`;
   },
 };
 const knobShape: Shape = textShape(KNOB_BYTES_MAX);
@@ -230,6 +248,8 @@ const ROWS: { readonly [name in MessageName]: MessageRow } = {
   STATS: single(EMPTY, textShape(STATS_BYTES_MAX)),
   KNOB_GET: single(knobShape, knobReplyShape, knobReplyShape),
   KNOB_SET: single({ ...knobShape, invalid: invalidKnobSetBody }, knobReplyShape, knobReplyShape),
+  POOL_TOKEN: single(POOL, poolTokenShape),
+  OPEN_POOL: single(poolShape(OPEN_POOL_BYTES), EMPTY),
 };
 
 /** By type, so that a frame finds its row without a search. */

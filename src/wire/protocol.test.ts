@@ -51,7 +51,8 @@ describe("PROTOCOL.md has the numbers of", () => {
     for (const name of ["PUT", "FLUSH", "PAGE_PUT", "PAGE_FLUSH", "OBJECT_FLUSH"] as const) {
       expect(replyBytesMax(MESSAGE[name], 9)).toBe(9);
     }
-    for (const name of ["HELLO", "NEW_POOL", "DESTROY_POOL", "FLUSH_POOL"] as const) {
+    const pools = ["NEW_POOL", "DESTROY_POOL", "FLUSH_POOL", "POOL_TOKEN", "OPEN_POOL"] as const;
+    for (const name of ["HELLO", ...pools] as const) {
       expect(replyBytesMax(MESSAGE[name], 0)).toBe(1024);
     }
     for (const name of ["KNOB_GET", "KNOB_SET"] as const) {
