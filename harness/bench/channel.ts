@@ -8,7 +8,9 @@
  *
  * Run by itself it prints the result; the bench runner calls `channelBench`.
  */
+
 import { assert } from "../../src/core/assert.ts";
+import { BufferPool } from "../../src/core/buffer-pool.ts";
 import { HEADER_BYTES, PAGE_BYTES } from "../../src/core/limits.ts";
 import { STATUS } from "../../src/core/status.ts";
 import { openMemory } from "../../src/memory/open-memory.ts";
@@ -191,7 +193,7 @@ class Asker implements ChannelHandler, ReplySink {
 
   constructor() {
     const env = { clock: new BunClock(), memory: openMemory() };
-    this.channel = new Channel(env, this, new LinkCounters());
+    this.channel = new Channel({ ...env, pool: new BufferPool() }, this, new LinkCounters());
   }
 
   ask(count: number): void {
@@ -283,7 +285,7 @@ async function serve(): Promise<void> {
   const holder = new Holder();
   const env = { clock: new BunClock(), memory: openMemory() };
   const listener = await new BunTransport().listen(parseAddress("127.0.0.1:0"), () => {
-    return new Channel(env, holder, new LinkCounters());
+    return new Channel({ ...env, pool: new BufferPool() }, holder, new LinkCounters());
   });
   console.log(`${bare.port} ${listener.address}`);
   // The parent closes our input when it is done, or has died.

@@ -1,7 +1,9 @@
 /**
  * Two channels joined by a simulated network, and a peer made of bare bytes: for tests of src/net.
  */
+
 import { assert } from "../../src/core/assert.ts";
+import { BufferPool } from "../../src/core/buffer-pool.ts";
 import { HEADER_BYTES } from "../../src/core/limits.ts";
 import { SeededRandom } from "../../src/core/random.ts";
 import { HeapMemory } from "../../src/memory/heap-memory.ts";
@@ -30,7 +32,11 @@ export class ChannelEnd implements ChannelHandler {
   answer: (channel: Channel, frame: Frame) => void = answerWithPages;
 
   constructor(clock: SimClock) {
-    this.channel = new Channel({ clock, memory: new HeapMemory() }, this, this.counters);
+    this.channel = new Channel(
+      { clock, memory: new HeapMemory(), pool: new BufferPool() },
+      this,
+      this.counters,
+    );
   }
 
   onOpen(): void {

@@ -2,6 +2,7 @@
  * Gives bytes to a Framer and judges every frame as a channel does: for tests and fuzzers of
  * src/wire.
  */
+import { BufferPool } from "../../src/core/buffer-pool.ts";
 import { WireError } from "../../src/core/errors.ts";
 import { HEADER_BYTES } from "../../src/core/limits.ts";
 import { HeapMemory } from "../../src/memory/heap-memory.ts";
@@ -29,7 +30,11 @@ const DEFINED_TYPES: ReadonlySet<number> = new Set(Object.values(MESSAGE));
 /** Pushes the chunks one after the other. Throws what is no WireError. */
 export function deliver(...chunks: Uint8Array[]): Delivery {
   const frames: DeliveredFrame[] = [];
-  const framer = new Framer({ onFrame: (frame) => frames.push(judge(frame)) }, new HeapMemory());
+  const framer = new Framer(
+    { onFrame: (frame) => frames.push(judge(frame)) },
+    new HeapMemory(),
+    new BufferPool(),
+  );
   try {
     for (const chunk of chunks) framer.push(chunk);
   } catch (error) {

@@ -6,6 +6,7 @@
  * knows their tokens (`openPool`).
  */
 
+import { BufferPool } from "../core/buffer-pool.ts";
 import type { Clock } from "../core/clock.ts";
 import { PeerError, RamsterError } from "../core/errors.ts";
 import type { HistogramSnapshot } from "../core/histogram.ts";
@@ -95,7 +96,7 @@ export class Client implements ChannelHandler {
 
   constructor(env: ClientEnvironment, timeoutMs: number) {
     this.env = env;
-    this.channel = new Channel(env, this, new LinkCounters());
+    this.channel = new Channel({ ...env, pool: new BufferPool() }, this, new LinkCounters());
     this.requester = new Requester(this.channel, { timeoutMs });
   }
 

@@ -13,6 +13,7 @@
  *
  * Not here: what tags mean, and what is done about a death (src/node).
  */
+import { freeBuffer } from "../core/buffers.ts";
 import type { Clock } from "../core/clock.ts";
 import { ConfigError, RamsterError, WireError } from "../core/errors.ts";
 import { COMPOUND_PARTS_MAX } from "../core/limits.ts";
@@ -242,6 +243,8 @@ export class Cluster {
       if (!(error instanceof WireError)) throw error;
       this.counters.packets_refused += 1;
       this.notice("warn", `${error.message}, a datagram from ${from.host}`);
+    } finally {
+      freeBuffer(bytes);
     }
   }
 

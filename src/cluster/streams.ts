@@ -8,6 +8,8 @@
  * Every stream has a deadline from its first moment, and those of others are bounded in number and
  * in bytes: past GOSSIP_HELD_BYTES_MAX the one that keeps most of them is ended.
  */
+
+import { freeBuffer } from "../core/buffers.ts";
 import type { Clock, TimerId } from "../core/clock.ts";
 import { WireError } from "../core/errors.ts";
 import { GOSSIP_HELD_BYTES_MAX, GOSSIP_STREAMS_MAX } from "../core/limits.ts";
@@ -171,6 +173,8 @@ class OneMessage implements StreamEvents {
   private isOpen = false;
   private isRead = false;
   private isOver = false;
+  /** Within onData: what was read is still being looked at. */
+  private isReading = false;
 
   constructor(
     env: { clock: Clock; options: GossipOptions; counters: ClusterCounters; side: StreamSide },
@@ -188,6 +192,7 @@ class OneMessage implements StreamEvents {
   }
 
   send(message: StreamMessage): void {
+    if (this.isOver) return;
     const bytes = encodeStream(message, this.options, this.side);
     this.output = bytes;
     this.written = 0;
@@ -207,6 +212,8 @@ class OneMessage implements StreamEvents {
     this.clock.cancel(this.timer);
     this.uses.onEnd(this.isRead ? "" : reason, this.stream?.remote ?? "");
     this.stream?.terminate();
+    freeBuffer(this.output);
+    if (!this.isReading) this.decoder.free();
   }
 
   onOpen(stream: Stream): void {
@@ -218,7 +225,14 @@ class OneMessage implements StreamEvents {
 
   onData(stream: Stream, chunk: Uint8Array): void {
     this.counters.stream_bytes_received += chunk.byteLength;
-    if (this.isRead || this.isOver) return; // One message: what follows is nothing to us.
+    // One message: what follows is nothing to us.
+    if (!this.isRead && !this.isOver) this.read(stream, chunk);
+    freeBuffer(chunk);
+    if (this.isRead || this.isOver) this.decoder.free();
+  }
+
+  private read(stream: Stream, chunk: Uint8Array): void {
+    this.isReading = true;
     try {
       const heldBytes = this.heldBytes;
       const message = this.decoder.push(chunk);
@@ -236,6 +250,8 @@ class OneMessage implements StreamEvents {
       if (!(error instanceof WireError)) throw error;
       this.isRead = false;
       this.finish(error.message.replace(/^Cannot \w+ gossip: /, ""));
+    } finally {
+      this.isReading = false;
     }
   }
 

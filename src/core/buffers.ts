@@ -11,7 +11,7 @@
 const FREE_BYTES_MIN = 2048;
 
 /** The buffer is done with, and reads as empty from now on. */
-export function freeBuffer(bytes: Uint8Array): void {
+export function freeBuffer(bytes: ArrayBufferView): void {
   if (bytes.byteLength < FREE_BYTES_MIN) return;
   const { buffer } = bytes;
   // A part of something larger is not ours to free.

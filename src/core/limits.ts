@@ -92,11 +92,12 @@ export const HEADER_BYTES = 20;
  * the stream.
  */
 export const BODY_BYTES_MAX = 1_114_112;
-/**
- * A frame that is put together from pieces keeps its buffer up to this; a longer one is given up
- * afterwards.
- */
-export const ASSEMBLY_KEEP_BYTES = 256 * 1024;
+/** The longest body before both sides have said who they are: a HELLO, or a GOODBYE. */
+export const GREETING_BODY_BYTES_MAX = 2048;
+/** The smallest buffer of a pool of them: one page of memory, and many small messages. */
+export const BUFFER_BYTES_MIN = 4096;
+/** Buffers of a pool that wait to be taken again: the longest frame, several times. */
+export const BUFFERS_KEPT_BYTES = 8 * 1024 * 1024;
 /** Cluster and node names, in bytes of UTF-8 (the original: 64 characters). */
 export const NAME_BYTES_MAX = 64;
 /** A zone is told in the tags of a member, with all else that must fit them. */
@@ -333,10 +334,18 @@ export const SPILL_PATIENCE_MS = 200;
 export const CLIENTS_MAX = 1024;
 /** Entries of one PAGE_PUT or PAGE_GET: what fits a body as whole pages. */
 export const CLIENT_GET_COUNT_MAX = 256;
-/** Buffers of gets that wait. Past it requests of the clients that ask for more are held back. */
-export const CLIENT_GETS_BYTES_MAX = 64 * 1024 * 1024;
-/** Buffers of finished gets that are kept for the next. */
-export const CLIENT_GETS_KEPT_BYTES = 16 * 1024 * 1024;
+/**
+ * Buffers of all clients: requests that are held back or wait for pages, and replies that are not
+ * taken. Past it long requests are held back; past twice of it who sends more is closed. Twelve of
+ * the longest requests under way, with their replies, keep a codec busy.
+ */
+export const CLIENT_BUFFERS_BYTES_MAX = 24 * 1024 * 1024;
+/** A request with its reply that is longer than this is held back while that is full. */
+export const CLIENT_LONG_BYTES = 64 * 1024;
+/** While others wait for buffers, a client that takes nothing of its replies for so long goes. */
+export const CLIENT_STALL_TIMEOUT_MS = 1000;
+/** How often that is looked at. */
+export const CLIENT_STALL_LOOK_MS = 250;
 
 // NBD door.
 

@@ -6,10 +6,11 @@ import { type Client, connect } from "../client/client.ts";
 import type { PageError } from "../client/errors.ts";
 import type { Pool } from "../client/pool.ts";
 import type { Oid } from "../core/handle.ts";
-import { PAGE_BYTES } from "../core/limits.ts";
+import { CLIENT_BUFFERS_BYTES_MAX, CLIENT_GET_COUNT_MAX, PAGE_BYTES } from "../core/limits.ts";
 import { HeapMemory } from "../memory/heap-memory.ts";
 import { type Address, formatAddress } from "../net/address.ts";
 import type { NodeConfig } from "../node/config.ts";
+import { PAGE_GET_ENTRY_BYTES } from "../wire/client-entries.ts";
 import { clientHello, encodeHello, HELLO_BYTES_MAX, ROLE } from "../wire/handshake.ts";
 import { MESSAGE } from "../wire/messages.ts";
 
@@ -385,3 +386,48 @@ test("more gets in flight than a reply lane holds are all answered, to a client 
   }
   await sim.stop();
 });
+
+/** A PAGE_GET of 256 pages of pool 0 under OID. */
+function getBytes(request: number): Uint8Array {
+  const body = new Uint8Array(CLIENT_GET_COUNT_MAX * PAGE_GET_ENTRY_BYTES);
+  const view = new DataView(body.buffer);
+  for (let index = 0; index < CLIENT_GET_COUNT_MAX; index += 1) {
+    const at = index * PAGE_GET_ENTRY_BYTES;
+    for (const [i, word] of OID.entries()) view.setBigUint64(at + 8 * i, word);
+    view.setUint32(at + 24, index);
+  }
+  return frameBytes({ type: MESSAGE.PAGE_GET, request, count: CLIENT_GET_COUNT_MAX, body });
+}
+
+const HOARDERS: ReadonlyArray<readonly [string, () => Uint8Array[]]> = [
+  ["take none of their replies", () => [1025, 1026, 1027].map(getBytes)],
+  [
+    "send the first bytes of a long request",
+    () => [frameBytes({ type: MESSAGE.PAGE_PUT, request: 1025, count: 200, declared: 830_000 })],
+  ],
+];
+
+test.each(HOARDERS)(
+  "of clients that %s the memory is bounded, and others are served",
+  async (...row) => {
+    const [, asked] = row;
+    const { sim, client, wait } = await world();
+    const pool = await wait(client.newPool({ persistent: true }));
+    await wait(putMany(pool, CLIENT_GET_COUNT_MAX));
+    const { door } = sim.node(0).node;
+    for (let i = 0; i < 200; i += 1) {
+      const peer = bare(sim);
+      peer.stream?.pause();
+      peer.send(helloBytes(ROLE.CLIENT), ...asked());
+      sim.run(20);
+      expect(door.bufferBytes).toBeLessThan(2 * CLIENT_BUFFERS_BYTES_MAX + 4 * MIB);
+    }
+    expect(door.bufferBytes).toBeGreaterThan(CLIENT_BUFFERS_BYTES_MAX / 4);
+    const pages = await wait(pool.getMany(keys(CLIENT_GET_COUNT_MAX)));
+    expect(pages.every((page, i) => Buffer.compare(page ?? Buffer.of(), pageOf(i)) === 0)).toBe(
+      true,
+    );
+    await sim.stop();
+    expect(door.bufferBytes).toBe(0);
+  },
+);

@@ -14,10 +14,18 @@
  *
  * Not here: what the operations do (ramster), what can be read and set (Admin: node/admin.ts).
  */
+import { BufferPool, type PooledBuffer } from "../core/buffer-pool.ts";
+import { freeBuffer } from "../core/buffers.ts";
 import type { Clock, TimerId } from "../core/clock.ts";
 import { ConfigError } from "../core/errors.ts";
 import { HANDLE_BYTES, Handle } from "../core/handle.ts";
-import { CLIENTS_MAX, HANDSHAKE_TIMEOUT_MS } from "../core/limits.ts";
+import {
+  CLIENT_BUFFERS_BYTES_MAX,
+  CLIENT_STALL_LOOK_MS,
+  CLIENT_STALL_TIMEOUT_MS,
+  CLIENTS_MAX,
+  HANDSHAKE_TIMEOUT_MS,
+} from "../core/limits.ts";
 import type { Log } from "../core/log.ts";
 import type { Memory } from "../core/memory.ts";
 import type { Random } from "../core/random.ts";
@@ -57,7 +65,8 @@ export interface Admin {
 
 /** A put batch of which some entries still wait for frames. */
 interface ParkedPut {
-  bytes: Uint8Array;
+  /** The entries, as they came. */
+  buffer: PooledBuffer;
   count: number;
   next: number;
   startMs: number;
@@ -71,6 +80,9 @@ class Client {
   parked: ParkedPut | null = null;
   readonly pools = new PoolSet();
   handshakeTimer: TimerId;
+  /** Bytes that had come and gone when it was last seen to move, and when that was. */
+  movedBytes = 0;
+  movedMs = 0;
 
   constructor(handshakeTimer: TimerId) {
     this.handshakeTimer = handshakeTimer;
@@ -92,6 +104,8 @@ export class ClientDoor implements ChannelHandler {
   private readonly clients = new Map<Channel, Client>();
   private readonly listeners: Listener[] = [];
   private readonly handle = new Handle();
+  private readonly buffers = new BufferPool(CLIENT_BUFFERS_BYTES_MAX);
+  private lookTimer: TimerId | null = null;
   private readonly encoder = new TextEncoder();
   private readonly decoder = new TextDecoder();
 
@@ -115,15 +129,18 @@ export class ClientDoor implements ChannelHandler {
     this.log = parts.log;
     this.hello = settings.hello;
     this.putWaitMs = settings.putWaitMs;
-    this.gets = new ClientGets(parts);
+    this.gets = new ClientGets({ ...parts, buffers: this.buffers });
     this.pools = new ClientPools(parts.random);
     this.ramster.onRoom(() => this.goOnWithPuts());
   }
 
   /** @returns the address with its real port. Rejects as Transport.listen does. */
   async listen(address: Address): Promise<string> {
+    const { clock, memory, buffers: pool } = this;
     const listener = await this.transport.listen(address, () => {
-      return new Channel({ clock: this.clock, memory: this.memory }, this, this.counters);
+      const channel = new Channel({ clock, memory, pool }, this, this.counters);
+      channel.expectGreeting();
+      return channel;
     });
     this.listeners.push(listener);
     return listener.address;
@@ -133,9 +150,15 @@ export class ClientDoor implements ChannelHandler {
     return this.clients.size;
   }
 
+  /** Of all clients: requests and replies that wait. */
+  get bufferBytes(): number {
+    return this.buffers.usedBytes;
+  }
+
   /** Takes no more clients and says goodbye to those there are. */
   stop(): void {
     for (const listener of this.listeners) listener.close();
+    if (this.lookTimer !== null) this.clock.cancel(this.lookTimer);
     for (const channel of [...this.clients.keys()])
       channel.goodbye(GOODBYE.STOPPING, "the node stops");
   }
@@ -195,6 +218,10 @@ export class ClientDoor implements ChannelHandler {
     }
   }
 
+  onHeld(): void {
+    this.lookAtStalled();
+  }
+
   onRoom(channel: Channel): void {
     this.gets.onRoom(channel);
     const client = this.clients.get(channel);
@@ -207,7 +234,7 @@ export class ClientDoor implements ChannelHandler {
     if (client === undefined) return;
     this.clients.delete(channel);
     this.clock.cancel(client.handshakeTimer);
-    if (client.parked !== null) this.clock.cancel(client.parked.timer);
+    if (client.parked !== null) this.endParked(client.parked);
     client.parked = null;
     this.gets.drop(channel);
   }
@@ -233,6 +260,7 @@ export class ClientDoor implements ChannelHandler {
     }
     this.clock.cancel(client.handshakeTimer);
     client.greeted = true;
+    channel.setGreeted();
     if (!channel.begin(LANE.URGENT, HELLO_BYTES_MAX)) return;
     const bodyBytes = encodeHello(this.hello, channel.view, channel.at);
     channel.commitReply(frame.type, frame.request, STATUS.OK, 0, bodyBytes);
@@ -324,10 +352,10 @@ export class ClientDoor implements ChannelHandler {
   ): void {
     const statuses = new Uint8Array(frame.count);
     this.memory.copy(statuses, 0, channel.bytes, channel.at, next);
-    const bytes = new Uint8Array(frame.bodyBytes);
-    this.memory.copy(bytes, 0, frame.bytes, frame.bodyAt, frame.bodyBytes);
+    const buffer = this.buffers.take(frame.bodyBytes);
+    this.memory.copy(buffer.bytes, 0, frame.bytes, frame.bodyAt, frame.bodyBytes);
     client.parked = {
-      bytes,
+      buffer,
       count: frame.count,
       next,
       startMs,
@@ -351,10 +379,10 @@ export class ClientDoor implements ChannelHandler {
   private goOn(channel: Channel, client: Client, timeIsUp: boolean): void {
     const { parked } = client;
     if (parked === null) return;
-    const view = new DataView(parked.bytes.buffer);
+    const { bytes, view } = parked.buffer;
     while (parked.next < parked.count) {
       if (!timeIsUp && this.ramster.mustWait()) return;
-      const { bytes, next } = parked;
+      const { next } = parked;
       parked.statuses[next] = this.putOne(client.pools, bytes, view, 0, next);
       parked.next += 1;
     }
@@ -364,8 +392,13 @@ export class ClientDoor implements ChannelHandler {
     this.ramster.latencies.put.add(this.clock.now() - parked.startMs);
     channel.commitReply(MESSAGE.PAGE_PUT, request, STATUS.OK, count, count);
     client.parked = null;
-    this.clock.cancel(parked.timer);
+    this.endParked(parked);
     channel.releaseRequests();
+  }
+
+  private endParked({ buffer, timer }: ParkedPut): void {
+    this.buffers.give(buffer);
+    this.clock.cancel(timer);
   }
 
   private flushMany(channel: Channel, client: Client, frame: Frame): void {
@@ -414,5 +447,27 @@ export class ClientDoor implements ChannelHandler {
     if (!channel.begin(LANE.URGENT, body.byteLength)) return;
     this.memory.copy(channel.bytes, channel.at, body, 0, body.byteLength);
     channel.commitReply(frame.type, frame.request, status, 0, body.byteLength);
+    freeBuffer(body);
+  }
+
+  /**
+   * While requests wait for buffers: a client that keeps some, and neither takes its replies nor
+   * sends the rest of what it has begun, goes.
+   */
+  private lookAtStalled(): void {
+    if (this.lookTimer !== null || !this.buffers.isFull) return;
+    const nowMs = this.clock.now();
+    for (const [channel, client] of this.clients) {
+      const isMoving = client.movedBytes !== channel.movedBytes || !channel.isOwed;
+      if (isMoving) client.movedMs = nowMs;
+      client.movedBytes = channel.movedBytes;
+      if (nowMs - client.movedMs < CLIENT_STALL_TIMEOUT_MS) continue;
+      this.log.write("warn", "doors", `Closed a client that kept memory and stood still`);
+      channel.terminate("it stood still while others waited for memory");
+    }
+    this.lookTimer = this.clock.after(CLIENT_STALL_LOOK_MS, () => {
+      this.lookTimer = null;
+      this.lookAtStalled();
+    });
   }
 }

@@ -5,18 +5,13 @@
  *
  * A page that is here is there at once; one that is away is written by ramster when it comes, under
  * a token of slot and entry. When the last is in, the reply goes out: statuses, and the pages that
- * were found, in order. Slots keep their buffer for the next request, up to SLOTS_KEPT_BYTES in
- * all.
+ * were found, in order.
  */
 import { assert } from "../core/assert.ts";
+import { type BufferPool, NO_BUFFER, type PooledBuffer } from "../core/buffer-pool.ts";
 import type { Clock } from "../core/clock.ts";
 import { Handle } from "../core/handle.ts";
-import {
-  CLIENT_GET_COUNT_MAX,
-  CLIENT_GETS_BYTES_MAX,
-  CLIENT_GETS_KEPT_BYTES,
-  PAGE_BYTES,
-} from "../core/limits.ts";
+import { CLIENT_GET_COUNT_MAX, PAGE_BYTES } from "../core/limits.ts";
 import type { Memory } from "../core/memory.ts";
 import { STATUS, type Status } from "../core/status.ts";
 import { type Channel, LANE } from "../net/channel.ts";
@@ -32,7 +27,7 @@ const TOKEN_STEP = 1024;
 assert(TOKEN_STEP >= CLIENT_GET_COUNT_MAX);
 
 class Slot {
-  bytes = new Uint8Array(0);
+  buffer: PooledBuffer = NO_BUFFER;
   /** Null while the slot is free, and after its client has gone. */
   channel: Channel | null = null;
   request = 0;
@@ -49,18 +44,16 @@ export class ClientGets implements GetSink {
   private readonly memory: Memory;
   private readonly clock: Clock;
   private readonly ramster: Ramster;
+  private readonly buffers: BufferPool;
   private readonly slots: Slot[] = [];
   private readonly free: number[] = [];
   private readonly handle = new Handle();
-  /** Channels that ask for more than there are buffers for, until some come free. */
-  private readonly held = new Set<Channel>();
-  private bytesKept = 0;
-  private bytesInUse = 0;
 
-  constructor(parts: { clock: Clock; memory: Memory; ramster: Ramster }) {
+  constructor(parts: { clock: Clock; memory: Memory; buffers: BufferPool; ramster: Ramster }) {
     this.clock = parts.clock;
     this.memory = parts.memory;
     this.ramster = parts.ramster;
+    this.buffers = parts.buffers;
   }
 
   /** Requests that wait for pages that are away. */
@@ -81,6 +74,7 @@ export class ClientGets implements GetSink {
     slot.count = frame.count;
     slot.startMs = this.clock.now();
     slot.isRemote = false;
+    const { bytes } = slot.buffer;
     // Held by this call, so that nothing is sent before the last entry was asked for.
     slot.waiting = 1;
     for (let entry = 0; entry < frame.count; entry += 1) {
@@ -90,20 +84,16 @@ export class ClientGets implements GetSink {
       const pageAt = slot.count + entry * PAGE_BYTES;
       const token = index * TOKEN_STEP + entry;
       const status = pools.has(this.handle.pool)
-        ? this.ramster.get(this.handle, getAndFree, slot.bytes, pageAt, this, token)
+        ? this.ramster.get(this.handle, getAndFree, bytes, pageAt, this, token)
         : STATUS.UNKNOWN_POOL;
       if (status === STATUS.PENDING) {
         slot.waiting += 1;
         slot.isRemote = true;
       } else {
-        slot.bytes[entry] = status;
+        bytes[entry] = status;
       }
     }
     this.settle(index, slot);
-    if (this.bytesInUse > CLIENT_GETS_BYTES_MAX && !this.held.has(channel)) {
-      this.held.add(channel);
-      channel.holdRequests();
-    }
   }
 
   /** GetSink: a page that was away, or that it cannot be had. */
@@ -111,7 +101,7 @@ export class ClientGets implements GetSink {
     const index = Math.floor(token / TOKEN_STEP);
     const slot = this.slots[index];
     assert(slot !== undefined && slot.waiting > 0, "page for a request that does not wait");
-    slot.bytes[token % TOKEN_STEP] = status;
+    slot.buffer.bytes[token % TOKEN_STEP] = status;
     this.settle(index, slot);
   }
 
@@ -124,7 +114,6 @@ export class ClientGets implements GetSink {
 
   /** The client is gone: what is there, and what comes for it, is dropped. */
   drop(channel: Channel): void {
-    this.held.delete(channel);
     for (const [index, slot] of this.slots.entries()) {
       if (slot.channel !== channel) continue;
       slot.channel = null;
@@ -150,7 +139,8 @@ export class ClientGets implements GetSink {
 
   /** @returns false when the channel has no room now. */
   private reply(slot: Slot, channel: Channel): boolean {
-    const { count, bytes } = slot;
+    const { count } = slot;
+    const { bytes } = slot.buffer;
     if (!channel.begin(LANE.URGENT, count * (1 + PAGE_BYTES))) return !channel.isOpen;
     this.memory.copy(channel.bytes, channel.at, bytes, 0, count);
     let at = channel.at + count;
@@ -164,12 +154,6 @@ export class ClientGets implements GetSink {
     return true;
   }
 
-  private releaseAll(): void {
-    const channels = [...this.held];
-    this.held.clear();
-    for (const channel of channels) channel.releaseRequests();
-  }
-
   private take(count: number): number {
     let index = this.free.pop();
     if (index === undefined) {
@@ -178,20 +162,13 @@ export class ClientGets implements GetSink {
     }
     const slot = this.slots[index];
     assert(slot !== undefined);
-    const byteCount = count * (1 + PAGE_BYTES);
-    this.bytesKept -= slot.bytes.byteLength;
-    if (slot.bytes.byteLength < byteCount) slot.bytes = new Uint8Array(byteCount);
-    this.bytesInUse += slot.bytes.byteLength;
+    slot.buffer = this.buffers.take(count * (1 + PAGE_BYTES));
     return index;
   }
 
   private give(index: number, slot: Slot): void {
-    this.bytesInUse -= slot.bytes.byteLength;
-    if (this.bytesInUse <= CLIENT_GETS_BYTES_MAX) this.releaseAll();
-    if (this.bytesKept + slot.bytes.byteLength > CLIENT_GETS_KEPT_BYTES) {
-      slot.bytes = new Uint8Array(0);
-    }
-    this.bytesKept += slot.bytes.byteLength;
+    this.buffers.give(slot.buffer);
+    slot.buffer = NO_BUFFER;
     this.free.push(index);
   }
 }

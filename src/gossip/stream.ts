@@ -13,6 +13,7 @@
  * A push/pull is a header, as many members as it tells, and the user state, one after the other.
  * Nothing tells how long a message in clear is, so it is read value by value.
  */
+import { freeBuffer } from "../core/buffers.ts";
 import { WireError } from "../core/errors.ts";
 import {
   GOSSIP_INFLATED_BYTES_MAX,
@@ -88,6 +89,7 @@ export class StreamDecoder {
   /** Where the message begins in `bytes`; -1 while the label is not all there. */
   private start: number;
   private parser: Parser | null = null;
+  private plain: Uint8Array | null = null;
 
   /** `side`: who writes what this one reads. */
   constructor(options: GossipOptions, side: StreamSide) {
@@ -105,6 +107,12 @@ export class StreamDecoder {
     return this.parser?.unread ?? { count: 0, reason: "" };
   }
 
+  /** Frees what the message lay in: who wants to keep some of it has copied that. */
+  free(): void {
+    freeBuffer(this.bytes);
+    if (this.plain !== null) freeBuffer(this.plain);
+  }
+
   /** @returns the message, or null while some of it is missing. Throws WireError BAD_FRAME. */
   push(chunk: Uint8Array): StreamMessage | null {
     const { parser } = this;
@@ -116,6 +124,7 @@ export class StreamDecoder {
     if (this.options.keyring === null) return this.parseClear(have.subarray(this.start));
     const plain = this.decrypted(have.subarray(this.start));
     if (plain === null) return null;
+    this.plain = plain;
     const message = this.parse(plain);
     if (message === null) throw malformed("it is cut short");
     return message;
@@ -129,6 +138,7 @@ export class StreamDecoder {
     if (byteCount > this.bytes.byteLength) {
       const grown = new Uint8Array(Math.min(GOSSIP_STREAM_BYTES_MAX, 2 * byteCount));
       grown.set(this.bytes.subarray(0, this.byteCount));
+      freeBuffer(this.bytes);
       this.bytes = grown;
     }
     this.bytes.set(chunk, this.byteCount);
@@ -243,7 +253,8 @@ class Parser {
     while (this.toldCount < memberCount) {
       const end = msgpackEnd(plain, this.at);
       if (end < 0) return null;
-      this.takeMember(plain.subarray(this.at, end));
+      // A copy: `plain` moves when more bytes come.
+      this.takeMember(plain.slice(this.at, end));
       this.toldCount += 1;
       this.at = end;
     }

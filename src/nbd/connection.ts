@@ -234,7 +234,10 @@ export class NbdConnection implements StreamEvents {
 
   onData(_stream: Stream, chunk: Uint8Array): void {
     if (this.phase >= ENDING) return freeBuffer(chunk);
-    if (this.phase === SECURING) return this.cut(); // It would be taken for secured.
+    if (this.phase === SECURING) {
+      freeBuffer(chunk);
+      return this.cut(); // It would be taken for secured.
+    }
     this.movedBytes += chunk.byteLength;
     this.quietMs = 0;
     this.input.push(chunk);

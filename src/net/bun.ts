@@ -197,7 +197,8 @@ class BunStream implements Stream {
   }
 
   data(chunk: Uint8Array): void {
-    if (!this.closed) this.events.onData(this, chunk);
+    if (this.closed) freeBuffer(chunk);
+    else this.events.onData(this, chunk);
   }
 
   drain(): void {

@@ -26,14 +26,17 @@
  * Not here: handshake, keepalive, who the other side is (link.ts); byte layouts (src/wire).
  */
 import { assert } from "../core/assert.ts";
+import { type BufferPool, NO_BUFFER } from "../core/buffer-pool.ts";
 import { freeBuffer } from "../core/buffers.ts";
 import type { Clock, TimerId } from "../core/clock.ts";
 import { WireError } from "../core/errors.ts";
 import {
   BODY_BYTES_MAX,
+  CLIENT_LONG_BYTES,
   DEADLINE_TICK_MS,
   GATHER_BYTES,
   GOODBYE_TIMEOUT_MS,
+  GREETING_BODY_BYTES_MAX,
   HEADER_BYTES,
   LANE_BYTES_MAX,
   OUTPUT_PAUSE_BYTES,
@@ -42,7 +45,7 @@ import {
 } from "../core/limits.ts";
 import type { Memory } from "../core/memory.ts";
 import { type Frame, Framer, type FrameSink } from "../wire/framer.ts";
-import { FLAG_REPLY, writeHeader } from "../wire/header.ts";
+import { FLAG_REPLY, HEADER, writeHeader } from "../wire/header.ts";
 import { GOODBYE, invalidReply, invalidRequest, MESSAGE, replyBytesMax } from "../wire/messages.ts";
 import { TRANSPORT_STATUS } from "../wire/status.ts";
 import type { LinkCounters } from "./counters.ts";
@@ -72,6 +75,8 @@ export interface ChannelHandler {
    * Nothing can be sent or will arrive any more, and all outstanding requests have been completed.
    */
   onClosed(channel: Channel, reason: string): void;
+  /** A request has to wait: the other side takes no replies, or there are no buffers. */
+  onHeld?(channel: Channel): void;
   /** The stream is gone too, and no timer is left. Comes last. */
   onGone(channel: Channel): void;
 }
@@ -90,8 +95,8 @@ export class Channel implements StreamEvents, FrameSink {
    * Where the body goes: `bytes` or `view` from `at`. Good between `begin` and the commit that
    * follows.
    */
-  bytes: Uint8Array;
-  view: DataView;
+  bytes: Uint8Array = NO_BUFFER.bytes;
+  view: DataView = NO_BUFFER.view;
   at = 0;
   /** The other side as the stream names it, for logs. */
   remote = "";
@@ -101,10 +106,13 @@ export class Channel implements StreamEvents, FrameSink {
   uses = 0;
   /** May be replaced once it is known whose channel this is. */
   counters: LinkCounters;
+  /** Bytes that have come and gone. */
+  movedBytes = 0;
   private readonly clock: Clock;
   private readonly handler: ChannelHandler;
-  private readonly urgent = new Lane();
-  private readonly bulk = new Lane();
+  private readonly pool: BufferPool;
+  private readonly urgent: Lane;
+  private readonly bulk: Lane;
   private readonly requests = new Requests();
   private readonly framer: Framer;
   private readonly held: HeldFrames;
@@ -129,19 +137,23 @@ export class Channel implements StreamEvents, FrameSink {
   // Made once: a closure a call would be an allocation a call.
   private readonly flushSoon = (): void => this.onSoon();
   private readonly deadlineTick = (): void => this.onDeadlineTick();
+  private readonly heldSoon = (): void => this.serveHeld();
+  private readonly poolRoom = (): void => this.clock.soon(this.heldSoon);
 
   constructor(
-    env: { clock: Clock; memory: Memory },
+    env: { clock: Clock; memory: Memory; pool: BufferPool },
     handler: ChannelHandler,
     counters: LinkCounters,
   ) {
     this.clock = env.clock;
     this.handler = handler;
     this.counters = counters;
-    this.bytes = this.urgent.bytes;
-    this.view = this.urgent.view;
-    this.framer = new Framer(this, env.memory);
-    this.held = new HeldFrames({ onFrame: (frame) => this.serve(frame) }, env.memory);
+    const { memory, pool } = env;
+    this.pool = pool;
+    this.urgent = new Lane(pool);
+    this.bulk = new Lane(pool);
+    this.framer = new Framer(this, memory, pool);
+    this.held = new HeldFrames({ onFrame: (frame) => this.serve(frame) }, memory, pool);
   }
 
   get isOpen(): boolean {
@@ -156,6 +168,20 @@ export class Channel implements StreamEvents, FrameSink {
   /** Bytes that the stream has not taken yet. */
   get pendingBytes(): number {
     return this.urgent.pendingBytes + this.bulk.pendingBytes;
+  }
+
+  /** Whether buffers are taken until the other side sends the rest, or takes what it asked for. */
+  get isOwed(): boolean {
+    return this.isBlocked || (this.framer.isWithin && !this.isPaused);
+  }
+
+  /** Nobody knows who the other side is: only a short message may come, until `setGreeted`. */
+  expectGreeting(): void {
+    this.framer.bodyBytesMax = GREETING_BODY_BYTES_MAX;
+  }
+
+  setGreeted(): void {
+    this.framer.bodyBytesMax = BODY_BYTES_MAX;
   }
 
   // Sending.
@@ -329,7 +355,8 @@ export class Channel implements StreamEvents, FrameSink {
   onData(_stream: Stream, chunk: Uint8Array): void {
     this.counters.bytes_received += chunk.byteLength;
     this.progress += 1;
-    if (this.state !== OPEN) return;
+    this.movedBytes += chunk.byteLength;
+    if (this.state !== OPEN) return freeBuffer(chunk);
     this.isReceiving = true;
     try {
       this.framer.push(chunk);
@@ -338,8 +365,10 @@ export class Channel implements StreamEvents, FrameSink {
       this.malformed(error.message);
     } finally {
       this.isReceiving = false;
+      this.forgetBegun();
     }
     freeBuffer(chunk);
+    if (this.pool.isOverflowing) this.goodbye(GOODBYE.BUSY, "no memory for more requests");
     this.flush();
     this.tellRoom();
   }
@@ -367,7 +396,7 @@ export class Channel implements StreamEvents, FrameSink {
     if (this.state !== OPEN) return; // Closed by an earlier frame of the same chunk.
     this.counters.messages_received += 1;
     if ((frame.flags & FLAG_REPLY) !== 0) return this.onReply(frame);
-    if (this.held.count > 0 || this.mustHold) this.hold(frame);
+    if (this.held.count > 0 || this.mustHold(frame.view, frame.at)) this.hold(frame);
     else this.serve(frame);
   }
 
@@ -400,12 +429,21 @@ export class Channel implements StreamEvents, FrameSink {
     else this.malformed(invalid);
   }
 
-  private get mustHold(): boolean {
-    return this.holdCount > 0 || this.urgent.pendingBytes > OUTPUT_PAUSE_BYTES;
+  /** `view` at `at`: the header of a request. */
+  private mustHold(view: DataView, at: number): boolean {
+    if (this.holdCount > 0 || this.urgent.pendingBytes > OUTPUT_PAUSE_BYTES) return true;
+    // Who does not take what it has asked for gets no more while others may need the memory.
+    const isGreedy = this.isBlocked && this.pool.isBusy;
+    if (!this.pool.isFull && !isGreedy) return false;
+    const reply = replyBytesMax(view.getUint8(at + HEADER.TYPE), view.getUint32(at + HEADER.COUNT));
+    if (view.getUint32(at + HEADER.BODY_BYTES) + reply <= CLIENT_LONG_BYTES) return false;
+    this.pool.whenRoom(this.poolRoom);
+    return true;
   }
 
   private hold(frame: Frame): void {
     this.counters.requests_held += 1;
+    this.handler.onHeld?.(this);
     if (!this.held.push(frame)) {
       this.malformed(`more than ${LANE_BYTES_MAX} bytes of requests while no reply is taken`);
     } else if (!this.isPaused) {
@@ -419,7 +457,8 @@ export class Channel implements StreamEvents, FrameSink {
     if (!this.isPaused || this.isServingHeld || this.holdCount > 0) return;
     if (this.urgent.pendingBytes > OUTPUT_RESUME_BYTES) return;
     this.isServingHeld = true;
-    while (this.held.count > 0 && !this.mustHold) this.held.serveNext();
+    const { held } = this;
+    while (held.count > 0 && !this.mustHold(held.nextView, held.nextAt)) held.serveNext();
     this.isServingHeld = false;
     this.flush();
     if (this.held.count > 0 || this.holdCount > 0 || this.state !== OPEN) return;
@@ -455,6 +494,13 @@ export class Channel implements StreamEvents, FrameSink {
     }
   }
 
+  /** A message that was begun while a chunk was read, and never sent, needs no buffer. */
+  private forgetBegun(): void {
+    const { building } = this;
+    this.building = null;
+    if (building !== null && building.pendingBytes === 0) building.close();
+  }
+
   private onSoon(): void {
     this.isFlushScheduled = false;
     this.flush();
@@ -465,6 +511,7 @@ export class Channel implements StreamEvents, FrameSink {
     const taken = this.stream?.write(lane.bytes, lane.head, byteCount) ?? 0;
     lane.sent(taken);
     this.counters.bytes_sent += taken;
+    this.movedBytes += taken;
     this.isBlocked = taken < byteCount;
     return !this.isBlocked;
   }
@@ -504,6 +551,7 @@ export class Channel implements StreamEvents, FrameSink {
     this.goodbyeTimer = null;
     if (!isWrappedUp) this.wrapUp(reason);
     this.stream = null;
+    this.requests.close();
     this.urgent.close();
     this.bulk.close();
     this.handler.onGone(this);
@@ -513,8 +561,12 @@ export class Channel implements StreamEvents, FrameSink {
   private wrapUp(reason: string): void {
     if (this.deadlineTimer !== null) this.clock.cancel(this.deadlineTimer);
     this.deadlineTimer = null;
+    // Whoever began a message may still write it.
+    this.building?.abandon();
     this.building = null;
+    this.pool.leave(this.poolRoom);
     this.held.clear();
+    this.framer.close();
     this.counters.requests_died += this.requests.waitingCount;
     this.requests.failAll(TRANSPORT_STATUS.DIED);
     this.handler.onClosed(this, reason);

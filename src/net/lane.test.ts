@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { BufferPool } from "../core/buffer-pool.ts";
 import { HEADER_BYTES, LANE_BYTES_MAX } from "../core/limits.ts";
 import { below, SeededRandom } from "../core/random.ts";
 import { writeHeader } from "../wire/header.ts";
@@ -18,7 +19,7 @@ describe("Lane", () => {
   for (const seed of [1, 2, 3]) {
     test(`keeps bytes and ends of frames over any growth and any writes (seed ${seed})`, () => {
       const random = new SeededRandom(seed);
-      const lane = new Lane();
+      const lane = new Lane(new BufferPool());
       const expected: number[] = []; // Where each frame ends, in bytes since the start.
       let appended = 0;
       let sent = 0;
@@ -54,7 +55,7 @@ describe("Lane", () => {
   }
 
   test("dropUnsent() keeps only the frame of which a part is out", () => {
-    const lane = new Lane();
+    const lane = new Lane(new BufferPool());
     for (let i = 1; i <= 3; i += 1) append(lane, i, 100);
     lane.sent(HEADER_BYTES + 100 + 7);
     lane.dropUnsent();
@@ -66,11 +67,17 @@ describe("Lane", () => {
     expect(lane.pendingBytes).toBe(0);
   });
 
-  test("gives large memory back when it runs empty", () => {
-    const lane = new Lane();
+  test("has a buffer only while something waits, and takes it from its pool", () => {
+    const pool = new BufferPool();
+    const lane = new Lane(pool);
+    expect(pool.usedBytes).toBe(0);
     for (let i = 0; i < 3; i += 1) append(lane, i, 1_000_000);
     expect(lane.bytes.byteLength).toBeGreaterThan(3_000_000);
+    expect(pool.usedBytes).toBe(lane.bytes.byteLength);
     lane.sent(lane.pendingBytes);
-    expect(lane.bytes.byteLength).toBe(64 * 1024);
+    expect([lane.bytes.byteLength, pool.usedBytes]).toEqual([0, 0]);
+    append(lane, 4, 10);
+    lane.close();
+    expect(pool.usedBytes).toBe(0);
   });
 });

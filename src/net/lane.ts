@@ -5,31 +5,39 @@
  *     | sent      | frames that wait       | room     |
  *                 ^ may lie inside a frame after a write that was taken in part
  *
- * The bytes are one array, written in place by whoever makes a frame and handed to the stream by
- * offset: no copy, no view. It starts small, doubles up to twice the bound, and is given back when
- * it was large and runs empty. Twice, so that bytes are moved to the front only once as many have
- * been sent as wait: at most one move a byte.
+ * The bytes are one buffer of a pool, written in place by whoever makes a frame and handed to the
+ * stream by offset: no copy, no view. It is taken for the first frame, doubles up to twice the
+ * bound, and is given back when the lane runs empty. Twice, so that bytes are moved to the front
+ * only once as many have been sent as wait: at most one move a byte.
  */
 import { assert } from "../core/assert.ts";
+import { type BufferPool, NO_BUFFER, type PooledBuffer } from "../core/buffer-pool.ts";
 import { HEADER_BYTES, LANE_BYTES_MAX } from "../core/limits.ts";
 
-const BYTES_AT_FIRST = 64 * 1024;
-/**
- * An empty lane keeps this much: the longest frame fits, so that a steady flow of them allocates
- * nothing.
- */
-const BYTES_KEPT = 2 * 1024 * 1024;
 const CAPACITY_MAX = 2 * LANE_BYTES_MAX;
 /** In a frame's header: where the length of its body stands (src/wire/PROTOCOL.md). */
 const BODY_BYTES_OFFSET = 4;
 
 export class Lane {
-  bytes = new Uint8Array(BYTES_AT_FIRST);
-  view = new DataView(this.bytes.buffer);
+  private readonly pool: BufferPool;
+  private buffer: PooledBuffer = NO_BUFFER;
   head = 0;
   tail = 0;
   /** The start of some frame: walked on from by `frameEnd` until it is not before `head`. */
   private boundary = 0;
+
+  constructor(pool: BufferPool) {
+    this.pool = pool;
+  }
+
+  /** Good until the lane runs empty, or has to make room. */
+  get bytes(): Uint8Array {
+    return this.buffer.bytes;
+  }
+
+  get view(): DataView {
+    return this.buffer.view;
+  }
 
   /** Bytes that wait to go out. */
   get pendingBytes(): number {
@@ -60,10 +68,7 @@ export class Lane {
     this.head += byteCount;
     assert(this.head <= this.tail);
     if (this.head < this.tail) return;
-    this.head = 0;
-    this.tail = 0;
-    this.boundary = 0;
-    if (this.bytes.byteLength > BYTES_KEPT) this.replace(BYTES_AT_FIRST);
+    this.close();
   }
 
   /** Where the frame that `head` lies inside of ends; `head` itself when it is between frames. */
@@ -80,32 +85,39 @@ export class Lane {
     this.sent(0);
   }
 
-  /** Gives the memory back. Nothing may be appended afterwards. */
+  /** Drops what waits, and gives the buffer back. */
   close(): void {
+    this.pool.give(this.emptied());
+  }
+
+  /** The same while somebody may still write to the buffer. */
+  abandon(): void {
+    this.pool.forget(this.emptied());
+  }
+
+  private emptied(): PooledBuffer {
+    const { buffer } = this;
     this.head = 0;
     this.tail = 0;
     this.boundary = 0;
-    this.replace(0);
+    this.buffer = NO_BUFFER;
+    return buffer;
   }
 
   private makeRoom(byteCount: number): void {
     this.boundary = this.frameEnd() - this.head;
     const pending = this.pendingBytes;
-    let capacity = this.bytes.byteLength;
-    while (capacity < CAPACITY_MAX && capacity < 2 * (pending + byteCount)) capacity *= 2;
     const { bytes, head, tail } = this;
-    if (capacity === bytes.byteLength) {
+    if (pending > 0 && bytes.byteLength >= Math.min(CAPACITY_MAX, 2 * (pending + byteCount))) {
       bytes.copyWithin(0, head, tail);
     } else {
-      this.replace(capacity);
-      this.bytes.set(bytes.subarray(head, tail));
+      const wanted = pending === 0 ? byteCount : 2 * (pending + byteCount);
+      const larger = this.pool.take(Math.min(CAPACITY_MAX, wanted));
+      if (pending > 0) larger.bytes.set(bytes.subarray(head, tail));
+      this.pool.give(this.buffer);
+      this.buffer = larger;
     }
     this.head = 0;
     this.tail = pending;
-  }
-
-  private replace(capacity: number): void {
-    this.bytes = new Uint8Array(capacity);
-    this.view = new DataView(this.bytes.buffer);
   }
 }

@@ -17,6 +17,7 @@
  *
  * Not here: which peers there are, which of two links to keep, when to dial (links.ts).
  */
+import type { BufferPool } from "../core/buffer-pool.ts";
 import type { Clock, TimerId } from "../core/clock.ts";
 import { KEEPALIVE_MS_MIN } from "../core/limits.ts";
 import type { Memory } from "../core/memory.ts";
@@ -72,6 +73,7 @@ export interface LinkOwner {
 export interface LinkEnv {
   readonly clock: Clock;
   readonly memory: Memory;
+  readonly pool: BufferPool;
 }
 
 export interface LinkOptions {
@@ -127,6 +129,7 @@ export class Link implements ChannelHandler, ReplySink {
     this.unusedMs = options.unusedMs;
     this.state = options.isDialled ? LINK_STATE.DIALLING : LINK_STATE.GREETING;
     this.channel = new Channel(env, this, options.counters);
+    if (!options.isDialled) this.channel.expectGreeting();
     this.timer = this.clock.after(this.handshakeMs, () => this.onHandshakeLate());
   }
 
@@ -267,6 +270,7 @@ export class Link implements ChannelHandler, ReplySink {
     this.keepaliveMs = Math.max(times.keepaliveMs, KEEPALIVE_MS_MIN);
     this.idleMs = Math.max(times.idleMs, 2 * this.keepaliveMs);
     this.state = LINK_STATE.UP;
+    this.channel.setGreeted();
     this.wasUp = true;
     this.heardAtMs = this.clock.now();
     this.usedAtMs = this.heardAtMs;

@@ -24,6 +24,7 @@
  * Not here: the messages of peers (ramster), gossip on who is alive, clients (src/doors).
  */
 import { assert } from "../core/assert.ts";
+import { BufferPool } from "../core/buffer-pool.ts";
 import type { Clock, TimerId } from "../core/clock.ts";
 import {
   HANDSHAKE_TIMEOUT_MS,
@@ -159,7 +160,7 @@ export class Links implements LinkOwner {
   connectionsRefused = 0;
   /** Counters of connections that never became a peer's. */
   readonly strangers = new LinkCounters();
-  private readonly env: LinksEnv;
+  private readonly env: LinksEnv & { readonly pool: BufferPool };
   private readonly identity: LinksIdentity;
   private readonly settings: LinksSettings;
   private readonly handler: LinkHandler;
@@ -178,7 +179,7 @@ export class Links implements LinkOwner {
     settings: Partial<LinksSettings>,
     handler: LinkHandler,
   ) {
-    this.env = env;
+    this.env = { ...env, pool: new BufferPool() };
     this.identity = identity;
     this.settings = { ...LINKS_DEFAULTS, ...settings };
     this.handler = handler;

@@ -13,9 +13,11 @@
  *   1. Each sink is told of each of its requests exactly once: reply, TIMED_OUT or DIED.
  *   2. replyBytes is the sum over all slots taken; `take` keeps it at REPLY_BYTES_OUTSTANDING_MAX.
  *
- * One table a channel, all typed arrays: a request allocates nothing.
+ * One table a channel, all typed arrays: a request allocates nothing. It is made for the first
+ * request, since many channels never make one, and freed with the channel.
  */
 import { assert } from "../core/assert.ts";
+import { freeBuffer } from "../core/buffers.ts";
 import { REPLY_BYTES_OUTSTANDING_MAX, REQUESTS_OUTSTANDING_MAX } from "../core/limits.ts";
 import type { Frame } from "../wire/framer.ts";
 import { TRANSPORT_STATUS } from "../wire/status.ts";
@@ -40,25 +42,41 @@ export class Requests {
   waitingCount = 0;
   abandonedCount = 0;
   replyBytes = 0;
-  private readonly numbers = new Uint32Array(REQUESTS_OUTSTANDING_MAX);
-  private readonly states = new Uint8Array(REQUESTS_OUTSTANDING_MAX);
-  private readonly types = new Uint8Array(REQUESTS_OUTSTANDING_MAX);
-  private readonly contexts = new Float64Array(REQUESTS_OUTSTANDING_MAX);
-  private readonly deadlines = new Float64Array(REQUESTS_OUTSTANDING_MAX);
-  private readonly replySizes = new Int32Array(REQUESTS_OUTSTANDING_MAX);
-  private readonly counts = new Int32Array(REQUESTS_OUTSTANDING_MAX);
-  private readonly sinks: Array<ReplySink | null> = new Array(REQUESTS_OUTSTANDING_MAX).fill(null);
+  private numbers = new Uint32Array(0);
+  private states = new Uint8Array(0);
+  private types = new Uint8Array(0);
+  private contexts = new Float64Array(0);
+  private deadlines = new Float64Array(0);
+  private replySizes = new Int32Array(0);
+  private counts = new Int32Array(0);
+  private sinks: Array<ReplySink | null> = [];
   /** A stack of free slots. */
-  private readonly free = new Int32Array(REQUESTS_OUTSTANDING_MAX);
+  private free = new Int32Array(0);
   private freeCount = REQUESTS_OUTSTANDING_MAX;
   /** No deadline is earlier than this. */
   private deadlineMin = Infinity;
 
-  constructor() {
-    for (let slot = 0; slot < REQUESTS_OUTSTANDING_MAX; slot += 1) {
-      this.free[slot] = SLOT_MASK - slot;
-      this.numbers[slot] = slot; // The first take adds a generation: no number is 0.
+  private makeTable(): void {
+    const count = REQUESTS_OUTSTANDING_MAX;
+    this.numbers = new Uint32Array(count).map((_, slot) => slot); // No number is 0: see take.
+    this.states = new Uint8Array(count);
+    this.types = new Uint8Array(count);
+    this.contexts = new Float64Array(count);
+    this.deadlines = new Float64Array(count);
+    this.replySizes = new Int32Array(count);
+    this.counts = new Int32Array(count);
+    this.sinks = new Array(count).fill(null);
+    this.free = new Int32Array(count).map((_, slot) => SLOT_MASK - slot);
+  }
+
+  /** Nothing is asked any more, and nothing waits. */
+  close(): void {
+    assert(this.waitingCount === 0);
+    const { numbers, states, types, contexts, deadlines, replySizes, counts, free } = this;
+    for (const column of [numbers, states, types, contexts, deadlines, replySizes, counts, free]) {
+      freeBuffer(column);
     }
+    this.freeCount = 0;
   }
 
   /** @returns the request number, or 0 when the table or the window of replies is full. */
@@ -74,6 +92,7 @@ export class Requests {
     // A reply longer than the window is let through when nothing else is asked for.
     const replyBytes = this.replyBytes + replyBytesMax;
     if (replyBytes > REPLY_BYTES_OUTSTANDING_MAX && this.replyBytes > 0) return 0;
+    if (this.states.length === 0) this.makeTable();
     this.freeCount -= 1;
     const slot = this.free[this.freeCount] ?? 0;
     let number = ((this.numbers[slot] ?? 0) + GENERATION_STEP) >>> 0;
@@ -136,7 +155,7 @@ export class Requests {
     let expired = 0;
     // Sinks may make new requests meanwhile, which `take` accounts for in the new minimum.
     this.deadlineMin = Infinity;
-    for (let slot = 0; slot < REQUESTS_OUTSTANDING_MAX; slot += 1) {
+    for (let slot = 0; slot < this.states.length; slot += 1) {
       if (this.states[slot] !== WAITING) continue;
       const deadlineMs = this.deadlines[slot] ?? 0;
       if (deadlineMs > nowMs) {
@@ -156,7 +175,7 @@ export class Requests {
    * Tells every sink that waits, once each, and empties the table. Nothing may be taken meanwhile.
    */
   failAll(transportStatus: number): void {
-    for (let slot = 0; slot < REQUESTS_OUTSTANDING_MAX; slot += 1) {
+    for (let slot = 0; slot < this.states.length; slot += 1) {
       const state = this.states[slot];
       if (state === FREE) continue;
       if (state === ABANDONED) {

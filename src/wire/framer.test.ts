@@ -2,8 +2,9 @@ import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { atEndOfBuffer, cutAt, deliver } from "../../harness/wire/deliver.ts";
 import { goodFixtures } from "../../harness/wire/fixtures.ts";
+import { BufferPool } from "../core/buffer-pool.ts";
 import { WireError } from "../core/errors.ts";
-import { ASSEMBLY_KEEP_BYTES, BODY_BYTES_MAX, HEADER_BYTES } from "../core/limits.ts";
+import { HEADER_BYTES } from "../core/limits.ts";
 import { HeapMemory } from "../memory/heap-memory.ts";
 import { type Frame, Framer } from "./framer.ts";
 import { FLAG_REPLY, writeHeader } from "./header.ts";
@@ -26,7 +27,8 @@ class Recorder {
   readonly buffers: Uint8Array[] = [];
   readonly requests: number[] = [];
   throwAt = -1;
-  readonly framer = new Framer(this, new HeapMemory());
+  readonly pool = new BufferPool();
+  readonly framer = new Framer(this, new HeapMemory(), this.pool);
 
   onFrame(frame: Frame): void {
     this.frame = frame;
@@ -127,24 +129,32 @@ describe("Framer memory", () => {
     expect(recorder.buffers[2]).toBe(rest);
   });
 
-  test("the buffer for split frames is used again", () => {
+  test("the buffer for split frames is given back, and used again", () => {
     const recorder = new Recorder();
-    const longest = frameOf(ASSEMBLY_KEEP_BYTES - HEADER_BYTES);
-    for (const frame of [longest, frameOf(10), frameOf(5000)]) {
-      for (const chunk of cutAt(frame, 25)) recorder.framer.push(chunk);
+    for (const frame of [frameOf(4000), frameOf(3000), frameOf(3500)]) {
+      const [start, rest] = cutAt(frame, 25);
+      recorder.framer.push(start ?? new Uint8Array(0));
+      expect(recorder.pool.usedBytes).toBeGreaterThanOrEqual(frame.byteLength);
+      recorder.framer.push(rest ?? new Uint8Array(0));
+      expect(recorder.pool.usedBytes).toBe(0);
     }
     expect(recorder.buffers).toHaveLength(3);
     expect(recorder.buffers[1]).toBe(recorder.buffers[0]);
     expect(recorder.buffers[2]).toBe(recorder.buffers[0]);
   });
 
-  test("the buffer of an unusually long frame is given up, by the frame object too", () => {
+  test("a stream that ends within a frame keeps no buffer", () => {
     const recorder = new Recorder();
-    for (const chunk of cutAt(frameOf(BODY_BYTES_MAX), 25, 700_000)) recorder.framer.push(chunk);
-    expect(recorder.buffers[0]?.byteLength).toBe(HEADER_BYTES + BODY_BYTES_MAX);
-    expect(recorder.frame?.bytes.byteLength).toBe(HEADER_BYTES);
-    for (const chunk of cutAt(frameOf(10), 25)) recorder.framer.push(chunk);
-    expect(recorder.buffers[1]?.byteLength).toBe(HEADER_BYTES + 10);
+    recorder.framer.push(frameOf(4000).subarray(0, 100));
+    recorder.framer.close();
+    expect(recorder.pool.usedBytes).toBe(0);
+  });
+
+  test("before the other side is known no long message is taken", () => {
+    const recorder = new Recorder();
+    recorder.framer.bodyBytesMax = 100;
+    recorder.framer.push(frameOf(100));
+    expect(() => recorder.framer.push(frameOf(101))).toThrow("101 bytes");
   });
 
   test("one frame object serves for all frames", () => {
@@ -210,7 +220,11 @@ describe("Framer errors", () => {
   });
 
   test("a sink that pushes is told so", () => {
-    const framer: Framer = new Framer({ onFrame: () => framer.push(frameOf(0)) }, new HeapMemory());
+    const framer: Framer = new Framer(
+      { onFrame: () => framer.push(frameOf(0)) },
+      new HeapMemory(),
+      new BufferPool(),
+    );
     expect(() => framer.push(frameOf(0))).toThrow(WireError);
   });
 

@@ -5,16 +5,17 @@
  *               to assembly        in place         to assembly
  *
  * A frame that lies whole in a chunk is given out in place, without a copy. One that is split is
- * put together in one buffer, which is made no longer than a header that was found valid declares,
- * is used again, and is given up after an unusually long frame.
+ * put together in one buffer of a pool, which is taken when a header was found valid, no longer
+ * than that declares, and given back when the frame has been read.
  *
  * After a throw, its own or the sink's, the place in the stream is lost: every later push throws
  * too.
  *
  * Not here: what the body of a type must look like (messages.ts).
  */
+import { type BufferPool, NO_BUFFER, type PooledBuffer } from "../core/buffer-pool.ts";
 import { WireError } from "../core/errors.ts";
-import { ASSEMBLY_KEEP_BYTES, HEADER_BYTES } from "../core/limits.ts";
+import { BODY_BYTES_MAX, HEADER_BYTES } from "../core/limits.ts";
 import type { Memory } from "../core/memory.ts";
 import { HEADER, invalidHeader } from "./header.ts";
 
@@ -25,8 +26,8 @@ export interface FrameSink {
 
 /** A message in the bytes that it came in. */
 export class Frame {
-  bytes: Uint8Array = new Uint8Array(0);
-  view: DataView = new DataView(this.bytes.buffer);
+  bytes: Uint8Array = NO_BUFFER.bytes;
+  view: DataView = NO_BUFFER.view;
   /** Where the header starts. */
   at = 0;
   type = 0;
@@ -40,11 +41,16 @@ export class Frame {
 }
 
 export class Framer {
+  /** A header that declares a longer body is refused. */
+  bodyBytesMax = BODY_BYTES_MAX;
   private readonly sink: FrameSink;
   private readonly memory: Memory;
+  private readonly pool: BufferPool;
   private readonly frame = new Frame();
-  private assembly = new Uint8Array(HEADER_BYTES);
-  private assemblyView = new DataView(this.assembly.buffer);
+  private readonly header = new Uint8Array(HEADER_BYTES);
+  private readonly headerView = new DataView(this.header.buffer);
+  /** Of a frame with a body that is being put together. */
+  private buffer: PooledBuffer = NO_BUFFER;
   /**
    * Bytes in assembly, and how many there must be: of the header, or, once that is valid, of the
    * frame.
@@ -53,10 +59,13 @@ export class Framer {
   private want = HEADER_BYTES;
   /** Within push; still set afterwards when push was left by a throw. */
   private isOutOfStep = false;
+  private isPushing = false;
+  private isClosed = false;
 
-  constructor(sink: FrameSink, memory: Memory) {
+  constructor(sink: FrameSink, memory: Memory, pool: BufferPool) {
     this.sink = sink;
     this.memory = memory;
+    this.pool = pool;
   }
 
   /**
@@ -68,8 +77,25 @@ export class Framer {
       throw new WireError("BAD_FRAME", "Cannot read message: an earlier one was not read");
     }
     this.isOutOfStep = true;
-    this.take(chunk);
-    this.isOutOfStep = false;
+    this.isPushing = true;
+    try {
+      this.take(chunk);
+      this.isOutOfStep = false;
+    } finally {
+      this.isPushing = false;
+      if (this.isClosed) this.giveBack();
+    }
+  }
+
+  /** Whether a frame has begun and is not whole. */
+  get isWithin(): boolean {
+    return this.have > 0;
+  }
+
+  /** Nothing more is read. The frame that the sink is looking at stays until it is done with it. */
+  close(): void {
+    this.isClosed = true;
+    if (!this.isPushing) this.giveBack();
   }
 
   private take(chunk: Uint8Array): void {
@@ -91,48 +117,50 @@ export class Framer {
   private assemble(chunk: Uint8Array, start = 0): number {
     let at = start;
     while (at < chunk.byteLength) {
+      const isHeader = this.want === HEADER_BYTES;
+      const target = isHeader ? this.header : this.buffer.bytes;
       const count = Math.min(this.want - this.have, chunk.byteLength - at);
-      this.memory.copy(this.assembly, this.have, chunk, at, count);
+      this.memory.copy(target, this.have, chunk, at, count);
       this.have += count;
       at += count;
       if (this.have < this.want) return at;
-      if (this.want === HEADER_BYTES) {
-        this.want = this.checkedFrameBytes(this.assemblyView, 0);
-        this.growAssembly();
-        if (this.have < this.want) continue;
+      if (isHeader) {
+        this.want = this.checkedFrameBytes(this.headerView, 0);
+        if (this.want > HEADER_BYTES) {
+          this.buffer = this.pool.take(this.want);
+          this.memory.copy(this.buffer.bytes, 0, this.header, 0, HEADER_BYTES);
+          continue;
+        }
+        this.give(this.header, this.headerView, 0);
+      } else {
+        this.give(this.buffer.bytes, this.buffer.view, 0);
       }
-      this.give(this.assembly, this.assemblyView, 0);
       this.have = 0;
       this.want = HEADER_BYTES;
-      if (this.assembly.byteLength > ASSEMBLY_KEEP_BYTES) this.giveUpAssembly();
+      this.giveBack();
       return at;
     }
     return at;
   }
 
-  private growAssembly(): void {
-    if (this.assembly.byteLength >= this.want) return;
-    const header = this.assembly;
-    this.setAssembly(this.want);
-    this.memory.copy(this.assembly, 0, header, 0, HEADER_BYTES);
-  }
-
-  private giveUpAssembly(): void {
-    this.setAssembly(HEADER_BYTES);
-    // Else the frame that was given out last would keep the long buffer until the next one.
-    this.frame.bytes = this.assembly;
-    this.frame.view = this.assemblyView;
-  }
-
-  private setAssembly(byteCount: number): void {
-    this.assembly = new Uint8Array(byteCount);
-    this.assemblyView = new DataView(this.assembly.buffer);
+  private giveBack(): void {
+    const { buffer } = this;
+    this.buffer = NO_BUFFER;
+    this.pool.give(buffer);
+    // Nobody reads the frame that was given out last any more, wherever it was.
+    this.frame.bytes = NO_BUFFER.bytes;
+    this.frame.view = NO_BUFFER.view;
   }
 
   private checkedFrameBytes(view: DataView, at: number): number {
     const reason = invalidHeader(view, at);
     if (reason !== null) throw new WireError("BAD_FRAME", `Cannot read message: ${reason}`);
-    return HEADER_BYTES + view.getUint32(at + HEADER.BODY_BYTES);
+    const bodyBytes = view.getUint32(at + HEADER.BODY_BYTES);
+    if (bodyBytes > this.bodyBytesMax) {
+      const most = `more than ${this.bodyBytesMax} are not taken now`;
+      throw new WireError("BAD_FRAME", `Cannot read message: ${bodyBytes} bytes, ${most}`);
+    }
+    return HEADER_BYTES + bodyBytes;
   }
 
   private give(bytes: Uint8Array, view: DataView, at: number): void {
