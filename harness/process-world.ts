@@ -47,13 +47,24 @@ export class ProcessWorld implements AsyncDisposable {
   }
 
   /** Starts a node or server on free ports, and waits until it is ready. */
-  async start(command: "node" | "server", number: number, flags: readonly string[] = []) {
-    const node = this.startUnready(command, number, flags);
+  async start(
+    command: "node" | "server",
+    number: number,
+    flags: readonly string[] = [],
+    under: readonly string[] = [],
+  ) {
+    const node = this.startUnready(command, number, flags, under);
     await node.ready();
     return node;
   }
 
-  startUnready(command: "node" | "server", number: number, flags: readonly string[]): NodeProcess {
+  /** `under`: a command that replaces itself by the one that follows: `prlimit --nofile=9`. */
+  startUnready(
+    command: "node" | "server",
+    number: number,
+    flags: readonly string[],
+    under: readonly string[] = [],
+  ): NodeProcess {
     const given = flags.some((flag) => flag.startsWith("--client=") || flag === "--no-client");
     const client = given ? [] : [`--client=unix:${this.path(`${number}.sock`)}`];
     const listen = flags.some((flag) => flag.startsWith("--listen=")) ? [] : ["127.0.0.1:0"];
@@ -64,7 +75,7 @@ export class ProcessWorld implements AsyncDisposable {
     // What is lent is not to depend on what else runs on this machine, unless the test is of that.
     if (!flags.some((flag) => flag.startsWith("--reserve="))) own.push("--reserve=0");
     const argv = [
-      ...[...PROGRAM, command, ...(named ? [] : [`--name=n${number}`]), ...own],
+      ...[...under, ...PROGRAM, command, ...(named ? [] : [`--name=n${number}`]), ...own],
       ...[...listen.map((address) => `--listen=${address}`), ...client, ...flags],
     ];
     const node = new NodeProcess(number, argv, { verbose: false });

@@ -178,10 +178,12 @@ test("with no room anywhere nothing moves to and fro", async () => {
 });
 
 test("a disk that is full refuses puts, and no page is lost", async () => {
-  for (const full of ["its size", "the file system"]) {
+  for (const full of ["its size", "the file system", "a quota"]) {
     const small = full === "its size" ? { spillBytes: MIB } : {};
     const { sim, owner } = await world({ ...SPILLS, ...small });
-    if (full === "the file system") owner.disk.troubles.bytesMax = MIB / 2;
+    if (full !== "its size") owner.disk.troubles.bytesMax = MIB / 2;
+    owner.disk.troubles.hidesRoom = full === "a quota";
+    sim.run(2000); // It has looked.
     const pool = owner.newPool({ persistent: true });
     const stored = new Set<number>();
     let refused = 0;
@@ -198,7 +200,12 @@ test("a disk that is full refuses puts, and no page is lost", async () => {
       expect(owner.get(pool, number)).toBe(stored.has(number) ? 1 : "miss");
     }
     rest(sim);
-    if (full === "the file system") expect(owner.counter("spill_failed_writes")).toBeGreaterThan(0);
+    // Only of a quota it is not known that there is no more.
+    expect(owner.counter("spill_failed_writes") > 0).toBe(full === "a quota");
+    const bytesMax = owner.counter("spill_bytes_max");
+    expect(bytesMax).toBeLessThanOrEqual(full === "its size" ? MIB : MIB / 2);
+    expect(bytesMax).toBeGreaterThan(MIB / 4);
+    expect(owner.counter("spill_bytes_asked")).toBe(full === "its size" ? MIB : 16 * MIB);
     expect(owner.node.ramster.mustWait()).toBe(false);
     for (const number of [...stored].slice(0, stored.size / 2)) owner.flush(pool, number);
     sim.until("there is room again", () => owner.put(pool, 9000, 1) === STATUS.OK);

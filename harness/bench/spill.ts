@@ -45,7 +45,8 @@ class Course implements SpillSink, SpillReadSink {
 
   constructor(pageCount: number) {
     this.pageCount = pageCount;
-    const parts = { memory: openMemory(), disk: openDisk(tmpdir()), clock: new BunClock() };
+    const disk = openDisk(tmpdir(), { inSwapMode: false, warn: () => {} });
+    const parts = { memory: openMemory(), disk, clock: new BunClock() };
     const rest = { log: new Log(() => {}), counters: new SpillCounters(), backoffMs: () => 50 };
     const options = { byteCount: 1024 * MIB, pageCountMax: pageCount + 1 };
     this.spill = new Spill({ ...parts, ...rest, onReady: () => {} }, options);

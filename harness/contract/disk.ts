@@ -1,6 +1,6 @@
 /** The contract of Disk (src/core/disk.ts) as a suite, for the real one and the simulated one. */
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import type { Disk, DiskSink } from "../../src/core/disk.ts";
+import type { Disk, DiskError, DiskRoom, DiskSink } from "../../src/core/disk.ts";
 
 export interface DiskBench {
   /** Empty. */
@@ -12,10 +12,12 @@ export interface DiskBench {
 /** Above what 32 bits can say, signed or not. */
 const FAR = 5 * 2 ** 30;
 
-class Told implements DiskSink {
-  readonly errors = new Map<number, string | null>();
+const ENDS_BEFORE: DiskError = { isFull: false, reason: "the file ends before" };
 
-  onDisk(token: number, error: string | null): void {
+class Told implements DiskSink {
+  readonly errors = new Map<number, DiskError | null>();
+
+  onDisk(token: number, error: DiskError | null): void {
     expect(this.errors.has(token)).toBe(false);
     this.errors.set(token, error);
   }
@@ -35,7 +37,7 @@ export function diskContract(name: string, open: () => DiskBench): void {
     });
     afterEach(() => bench.disk.close());
 
-    async function done(token: number): Promise<string | null> {
+    async function done(token: number): Promise<DiskError | null> {
       await bench.until(() => told.errors.has(token));
       return told.errors.get(token) ?? null;
     }
@@ -82,7 +84,7 @@ export function diskContract(name: string, open: () => DiskBench): void {
       bench.disk.write(0, pattern(100, 1), 0, 100, told, 1);
       expect(await done(1)).toBeNull();
       bench.disk.read(50, new Uint8Array(51), 0, 51, told, 2);
-      expect(await done(2)).toBe("the file ends before");
+      expect(await done(2)).toEqual(ENDS_BEFORE);
     });
 
     test("gives back what is cut off, which is zeros when it is there again", async () => {
@@ -91,7 +93,7 @@ export function diskContract(name: string, open: () => DiskBench): void {
       bench.disk.truncate(0, told, 2);
       expect(await done(2)).toBeNull();
       bench.disk.read(0, new Uint8Array(1), 0, 1, told, 3);
-      expect(await done(3)).toBe("the file ends before");
+      expect(await done(3)).toEqual(ENDS_BEFORE);
       bench.disk.write(4000, pattern(10, 2), 0, 10, told, 4);
       expect(await done(4)).toBeNull();
       expect(await read(0, 4010)).toEqual(
@@ -99,16 +101,41 @@ export function diskContract(name: string, open: () => DiskBench): void {
       );
     });
 
+    async function look(): Promise<DiskRoom | null> {
+      const rooms: Array<DiskRoom | null> = [];
+      bench.disk.look((room) => rooms.push(room));
+      expect(rooms).toEqual([]);
+      await bench.until(() => rooms.length > 0);
+      return rooms[0] ?? null;
+    }
+
+    test("says what the file has and may have, and tells nobody within the call", async () => {
+      const before = await look();
+      expect(before?.allocatedBytes).toBe(0);
+      expect(before?.availableBytes).toBeGreaterThan(0);
+      expect(before?.lengthMax).toBeGreaterThan(0);
+      bench.disk.write(0, pattern(500_000, 1), 0, 500_000, told, 1);
+      expect(await done(1)).toBeNull();
+      expect((await look())?.allocatedBytes).toBeGreaterThanOrEqual(500_000);
+      bench.disk.truncate(0, told, 2);
+      expect(await done(2)).toBeNull();
+      expect((await look())?.allocatedBytes).toBe(0);
+    });
+
     test("tells nobody after it is closed, and may be closed twice", async () => {
       const other = open();
       bench.disk.write(0, pattern(100_000, 1), 0, 100_000, told, 1);
+      let isLookTold = false;
+      bench.disk.look(() => {
+        isLookTold = true;
+      });
       bench.disk.close();
       bench.disk.close();
       const later = new Told();
       other.disk.write(0, pattern(10, 1), 0, 10, later, 1);
       await other.until(() => later.errors.size === 1);
       other.disk.close();
-      expect(told.errors.size).toBe(0);
+      expect([told.errors.size, isLookTold]).toEqual([0, false]);
     });
   });
 }

@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import type { DiskSink } from "../../src/core/disk.ts";
 import { SeededRandom } from "../../src/core/random.ts";
 import { diskContract } from "../contract/disk.ts";
 import { SimClock } from "./clock.ts";
@@ -18,7 +19,7 @@ diskContract("SimDisk", open);
 test("SimDisk fails, is full and flips bits when it is told to", async () => {
   const { clock, disk } = open();
   const said: Array<string | null> = [];
-  const sink = { onDisk: (_: number, error: string | null) => void said.push(error) };
+  const sink: DiskSink = { onDisk: (_, error) => void said.push(error?.reason ?? null) };
   const bytes = new Uint8Array(1000).fill(1);
   disk.troubles.bytesMax = 500;
   disk.write(0, bytes, 0, 1000, sink, 0);

@@ -8,7 +8,7 @@
  */
 import { assert } from "../../src/core/assert.ts";
 import type { Clock } from "../../src/core/clock.ts";
-import type { Disk, DiskSink } from "../../src/core/disk.ts";
+import type { Disk, DiskError, DiskRoom, DiskSink } from "../../src/core/disk.ts";
 import { below, type Random } from "../../src/core/random.ts";
 
 export interface DiskTroubles {
@@ -19,6 +19,8 @@ export interface DiskTroubles {
   writeFailPercent: number;
   /** No byte is written from here on: the file system is full. */
   bytesMax: number;
+  /** It does not say that it is full: a quota. */
+  hidesRoom: boolean;
 }
 
 export const NO_TROUBLES: DiskTroubles = {
@@ -26,9 +28,15 @@ export const NO_TROUBLES: DiskTroubles = {
   readFailPercent: 0,
   writeFailPercent: 0,
   bytesMax: Number.POSITIVE_INFINITY,
+  hidesRoom: false,
 };
 
+const BROKEN: DiskError = { isFull: false, reason: "input/output error" };
+const ENDS_BEFORE: DiskError = { isFull: false, reason: "the file ends before" };
+const FULL: DiskError = { isFull: true, reason: "no space left on the device" };
+
 const BLOCK_BYTES = 64 * 1024;
+const PLENTY_BYTES = 2 ** 44;
 
 export class SimDisk implements Disk {
   readonly troubles: DiskTroubles = { ...NO_TROUBLES };
@@ -55,8 +63,8 @@ export class SimDisk implements Disk {
   ): void {
     assert(at + byteCount <= target.byteLength);
     this.later(sink, token, () => {
-      if (this.fails(this.troubles.readFailPercent)) return "input/output error";
-      if (position + byteCount > this.byteCount) return "the file ends before";
+      if (this.fails(this.troubles.readFailPercent)) return BROKEN;
+      if (position + byteCount > this.byteCount) return ENDS_BEFORE;
       for (let i = 0; i < byteCount; i += 1) target[at + i] = this.byteAt(position + i);
       return null;
     });
@@ -78,8 +86,8 @@ export class SimDisk implements Disk {
       for (let i = 0; i < written; i += 1) this.setByte(position + i, source[at + i] ?? 0);
       this.byteCount = Math.max(this.byteCount, written === 0 ? 0 : position + written);
       this.byteCountMax = Math.max(this.byteCountMax, this.byteCount);
-      if (fails) return "input/output error";
-      return written < byteCount ? "no space left on the device" : null;
+      if (fails) return BROKEN;
+      return written < byteCount ? FULL : null;
     });
   }
 
@@ -92,6 +100,15 @@ export class SimDisk implements Disk {
       const last = this.blocks.get(Math.floor(byteCount / BLOCK_BYTES));
       last?.fill(0, byteCount % BLOCK_BYTES);
       return null;
+    });
+  }
+
+  look(onRoom: (room: DiskRoom | null) => void): void {
+    this.clock.after(this.troubles.latencyMs, () => {
+      const { bytesMax, hidesRoom } = this.troubles;
+      const availableBytes = Math.max(0, (hidesRoom ? PLENTY_BYTES : bytesMax) - this.byteCount);
+      const room = { allocatedBytes: this.byteCount, availableBytes };
+      if (!this.isClosed) onRoom({ ...room, lengthMax: Number.POSITIVE_INFINITY });
     });
   }
 
@@ -112,7 +129,7 @@ export class SimDisk implements Disk {
     return percent > 0 && below(this.random, 100) < percent;
   }
 
-  private later(sink: DiskSink, token: number, work: () => string | null): void {
+  private later(sink: DiskSink, token: number, work: () => DiskError | null): void {
     const { latencyMs } = this.troubles;
     const delayMs = latencyMs * (1 + below(this.random, 1000) / 1000);
     this.clock.after(delayMs, () => {

@@ -12,6 +12,7 @@ function stats(number: number, counters: Record<string, number>, peers: Peers): 
     latencies: {},
     members: [],
     exports: [],
+    spill: { trouble: null },
     knobs: {},
     repair: { pages_at_risk: 0, pages_per_second: null, seconds_left: null },
     zbud: { eph_cumul_chunk_counts: [], pers_cumul_chunk_counts: [] },

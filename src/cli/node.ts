@@ -55,7 +55,9 @@ export async function run(config: NodeConfig, { out, err }: Streams): Promise<Ex
   const hostMemory = new LinuxMemory();
   const availableBytes = () => holdableBytes(hostMemory.look());
   const memory = openMemory(swapMode === null ? null : { availableBytes });
-  const disk = config.spillPath === null ? null : openDisk(config.spillPath);
+  const inSwapMode = swapMode !== null;
+  const warn = (line: string): void => log.write("warn", "ramster", line);
+  const disk = config.spillPath === null ? null : openDisk(config.spillPath, { inSwapMode, warn });
   const plain = key === null ? {} : { plain: { transport: outside.transport, tls: key.tls } };
   const env = { ...outside, ...plain, transport, memory, hostMemory, log, disk };
   // A node that waits for a cluster can be told not to.

@@ -26,6 +26,7 @@ function textOf(repair: RepairStats, own: Partial<NodeStats> = {}): string {
     zbud,
     members: [],
     exports: [],
+    spill: { trouble: null },
     peers: [],
   };
   return statusText({ node, repair, ...rest, ...own } satisfies NodeStats);
@@ -35,6 +36,22 @@ test("says how many copies are out of reach", () => {
   const repair = { pages_at_risk: 0, pages_per_second: null, seconds_left: 0 };
   const lines = textOf(repair, { counters: { absent_copies: 1 } }).split("\n");
   expect(lines[2]).toBe("out of reach: 1 copy, at nodes that are dead and may come back");
+});
+
+test("says how much of the disk can be had, and why not more", () => {
+  const repair = { pages_at_risk: 0, pages_per_second: null, seconds_left: 0 };
+  const MIB = 2 ** 20;
+  const spilled = (most: number, trouble: string | null) => {
+    const bytes = { spill_bytes: 5 * MIB, spill_bytes_max: most, spill_bytes_asked: 40 * MIB };
+    const counters = { spilled_pages: 12, ...bytes };
+    return textOf(repair, { counters, spill: { trouble } }).split("\n").slice(2, -2);
+  };
+  expect(spilled(40 * MIB, null)).toEqual(["spilled: 12 pages, 5MiB of 40MiB"]);
+  expect(spilled(6 * MIB, "no space left on the device")).toEqual([
+    "spilled: 12 pages, 5MiB of 6MiB",
+    "warning: no more can be had of the 40MiB of --spill-size",
+    "warning: cannot write to the spill file: no space left on the device",
+  ]);
 });
 
 test("says how many pages are lost, where there are any", () => {

@@ -8,6 +8,7 @@ import type {
   NodeStats,
   PeerStats,
   RepairStats,
+  SpillStats,
 } from "../client/client.ts";
 import { FRAME_BYTES } from "../core/limits.ts";
 import { withClient } from "./door.ts";
@@ -18,8 +19,8 @@ import { formatCount, formatDuration, formatSize } from "./units.ts";
 
 export async function run(options: StatsOptions): Promise<ExitCode> {
   const stats = await withClient(options, (client) => client.stats());
-  const { node, repair, exports, members, peers } = stats;
-  const shown = { node, repair, exports, members, peers };
+  const { node, repair, exports, spill, members, peers } = stats;
+  const shown = { node, repair, exports, spill, members, peers };
   const text = options.json ? JSON.stringify(shown, null, 2) : statusText(stats);
   await print(`${text}\n`);
   return EXIT.DONE;
@@ -29,13 +30,14 @@ export async function run(options: StatsOptions): Promise<ExitCode> {
  * Fits 80 columns while names are short and sizes round. `ours`: pages of this node that are there;
  * `theirs`: pages of that node that are here.
  */
-export function statusText({ node, repair, exports, members, peers, counters }: NodeStats): string {
+export function statusText(stats: NodeStats): string {
+  const { node, repair, exports, members, peers, counters, spill } = stats;
   const lines = [
     `node ${node.number} "${node.name}" of cluster "${node.cluster}", listens on ${node.listen}`,
     `at risk: ${riskText(repair)}`,
     ...absentLines(counters),
     ...lostLines(counters),
-    ...spillLines(counters),
+    ...spillLines(counters, spill),
     ...exportLines(exports, counters),
     "",
   ];
@@ -78,11 +80,18 @@ function lostLines({ remote_pers_pages_lost: pages }: Counters): string[] {
   return [`lost: ${formatCount(pages)} ${pages === 1 ? "page" : "pages"} since it started`];
 }
 
-/** Of a node with a disk for pages. */
-function spillLines({ spilled_pages, spill_bytes, spill_bytes_max }: Counters): string[] {
-  if (spilled_pages === undefined || !spill_bytes_max) return [];
-  const used = formatSize(spill_bytes ?? 0);
-  return [`spilled: ${spilled_pages} pages, ${used} of ${formatSize(spill_bytes_max)}`];
+/** Of a node with a disk for pages: how much of it can really be had, and why not all. */
+function spillLines(counters: Counters, { trouble }: SpillStats): string[] {
+  const { spilled_pages, spill_bytes = 0, spill_bytes_max = 0, spill_bytes_asked = 0 } = counters;
+  if (spilled_pages === undefined || spill_bytes_asked === 0) return [];
+  const used = `${formatSize(spill_bytes)} of ${formatSize(spill_bytes_max)}`;
+  const lines = [`spilled: ${spilled_pages} pages, ${used}`];
+  if (spill_bytes_max < spill_bytes_asked) {
+    const asked = formatSize(spill_bytes_asked);
+    lines.push(`warning: no more can be had of the ${asked} of --spill-size`);
+  }
+  if (trouble !== null) lines.push(`warning: cannot write to the spill file: ${trouble}`);
+  return lines;
 }
 
 /** Of a node that serves block devices, and how near it is to having no place for what they hold. */

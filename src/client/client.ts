@@ -285,6 +285,8 @@ export interface NodeStats {
   repair: RepairStats;
   /** Its block devices. */
   exports: ExportStats[];
+  /** Its disk for pages. How much of it can be had is in the counters. */
+  spill: SpillStats;
   /** What can be set while it runs, with the values in force. */
   knobs: Record<string, string>;
   counters: Record<string, number>;
@@ -302,6 +304,11 @@ export interface ExportStats {
   pages: number;
   used_bytes: number;
   connections: number;
+}
+
+export interface SpillStats {
+  /** Why pages cannot be written there; null: they can, or there is no disk. */
+  trouble: string | null;
 }
 
 export interface RepairStats {

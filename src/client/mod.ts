@@ -11,6 +11,7 @@ export {
   type PeerStats,
   type PoolOptions,
   type RepairStats,
+  type SpillStats,
 } from "./client.ts";
 export { PageError } from "./errors.ts";
 export type { GetOptions, PageKey, Pool, PutEntry, PutResult } from "./pool.ts";

@@ -5,9 +5,27 @@
  * What goes wrong is told, not thrown: a disk that fails is no reason to stop.
  */
 
+/** Why not. */
+export interface DiskError {
+  /** There is no space for it: on the disk, in a quota, or in a file as long as it may be. */
+  readonly isFull: boolean;
+  /** In a few words, for a person. */
+  readonly reason: string;
+}
+
+/** How much the file can have, in bytes. */
+export interface DiskRoom {
+  /** What the file has of the file system. */
+  readonly allocatedBytes: number;
+  /** What the file system would give it beyond that. A quota need not show in it. */
+  readonly availableBytes: number;
+  /** The file may be no longer. */
+  readonly lengthMax: number;
+}
+
 export interface DiskSink {
-  /** It is done. `error`: why not, in a few words, or null. */
-  onDisk(token: number, error: string | null): void;
+  /** It is done. `error`: why not, or null. */
+  onDisk(token: number, error: DiskError | null): void;
 }
 
 /**
@@ -35,6 +53,8 @@ export interface Disk {
   ): void;
   /** What is beyond `byteCount` is given back to the file system. */
   truncate(byteCount: number, sink: DiskSink, token: number): void;
+  /** Tells once, never before the call returns, what room there is; null: nobody knows. */
+  look(onRoom: (room: DiskRoom | null) => void): void;
   /** What is under way ends, and nobody is told of it. */
   close(): void;
 }

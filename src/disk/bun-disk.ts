@@ -8,15 +8,24 @@
  * Not here: which file that is (open-disk.ts).
  */
 import * as fs from "node:fs";
-import type { Disk, DiskSink } from "../core/disk.ts";
+import type { Disk, DiskError, DiskRoom, DiskSink } from "../core/disk.ts";
 
 /** What a person is told in place of the operating system's code. */
 const REASONS: Readonly<Record<string, string>> = {
   EDQUOT: "the quota is used up",
-  EFBIG: "the file would be too large",
+  EFBIG: "the file may be no larger",
   EIO: "input/output error",
   ENOSPC: "no space left on the device",
+  EROFS: "the file system is read-only",
 };
+
+/** Codes that say that there is no space. */
+const FULL: ReadonlySet<string> = new Set(["EDQUOT", "EFBIG", "ENOSPC"]);
+
+/** A block of st_blocks, whatever those of the file system are (stat(2)). */
+const STAT_BLOCK_BYTES = 512;
+
+const ENDS_BEFORE: DiskError = { isFull: false, reason: "the file ends before" };
 
 /** One read or write, until all of it is done. */
 class Operation {
@@ -72,7 +81,22 @@ export class BunDisk implements Disk {
     this.busy += 1;
     fs.ftruncate(this.fd, byteCount, (error) => {
       this.ended();
-      if (!this.isClosed) sink.onDisk(token, error === null ? null : reasonOf(error));
+      if (!this.isClosed) sink.onDisk(token, error === null ? null : diskErrorOf(error));
+    });
+  }
+
+  look(onRoom: (room: DiskRoom | null) => void): void {
+    this.busy += 1;
+    const done = (room: DiskRoom | null): void => {
+      this.ended();
+      if (!this.isClosed) onRoom(room);
+    };
+    fs.fstat(this.fd, (error, stats) => {
+      if (error !== null || this.isClosed) return done(null);
+      // The file has no name: where it is says its descriptor.
+      fs.statfs(`/proc/self/fd/${this.fd}`, (noSystem, system) => {
+        done(noSystem === null ? roomOf(stats.blocks, system) : null);
+      });
     });
   }
 
@@ -110,8 +134,8 @@ export class BunDisk implements Disk {
   }
 
   private onStep(operation: Operation, error: Error | null, count: number): void {
-    if (error !== null) return this.finish(operation, reasonOf(error));
-    if (count === 0) return this.finish(operation, "the file ends before");
+    if (error !== null) return this.finish(operation, diskErrorOf(error));
+    if (count === 0) return this.finish(operation, ENDS_BEFORE);
     operation.position += count;
     operation.at += count;
     operation.left -= count;
@@ -119,7 +143,7 @@ export class BunDisk implements Disk {
     else this.finish(operation, null);
   }
 
-  private finish(operation: Operation, error: string | null): void {
+  private finish(operation: Operation, error: DiskError | null): void {
     const { sink, token } = operation;
     operation.sink = null;
     this.idle.push(operation);
@@ -134,7 +158,35 @@ export class BunDisk implements Disk {
 }
 
 /** Of an error of node:fs. */
-export function reasonOf(error: Error): string {
+function diskErrorOf(error: Error): DiskError {
   const code = "code" in error ? String(error.code) : "";
-  return REASONS[code] ?? (code === "" ? error.message : code);
+  return { isFull: FULL.has(code), reason: REASONS[code] ?? (code === "" ? error.message : code) };
+}
+
+/** Null where a file system says nothing of its size: some of those in user space. */
+function roomOf(blocks: number, { bavail, blocks: all, frsize }: fs.StatsFs): DiskRoom | null {
+  if (all === 0) return null;
+  const availableBytes = Math.max(0, bavail * frsize);
+  const lengthMax = fileSizeMax();
+  return { allocatedBytes: blocks * STAT_BLOCK_BYTES, availableBytes, lengthMax };
+}
+
+/** RLIMIT_FSIZE, which may be changed while the program runs (prlimit(1)). */
+export function fileSizeMax(): number {
+  return parseFileSizeMax(readText("/proc/self/limits"));
+}
+
+/** Of `/proc/self/limits`, in bytes; infinite where there is no limit, or none is told. */
+export function parseFileSizeMax(text: string): number {
+  const [, soft] = /^Max file size +(\d{1,20}) /m.exec(text) ?? [];
+  return soft === undefined ? Number.POSITIVE_INFINITY : Number(soft);
+}
+
+/** A small file of the kernel, which is never on a disk; "" where it is not. */
+function readText(path: string): string {
+  try {
+    return fs.readFileSync(path, "utf8");
+  } catch {
+    return "";
+  }
 }

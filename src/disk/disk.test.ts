@@ -3,14 +3,17 @@ import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { diskContract } from "../../harness/contract/disk.ts";
+import { parseFileSizeMax } from "./bun-disk.ts";
 import { openDisk } from "./open-disk.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "ramster-disk-"));
 afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
+const USE = { inSwapMode: false, warn: () => {} };
+
 diskContract("BunDisk", () => {
   return {
-    disk: openDisk(directory),
+    disk: openDisk(directory, USE),
     until: async (condition) => {
       for (let turns = 0; !condition(); turns += 1) {
         if (turns > 20_000) throw new Error("it never holds");
@@ -23,7 +26,7 @@ diskContract("BunDisk", () => {
 test("openDisk() leaves no name behind, of a file or in a directory, and two never share one", () => {
   const empty = join(directory, "empty");
   mkdirSync(empty);
-  const disks = [openDisk(empty), openDisk(empty), openDisk(join(empty, "a")), openDisk(empty)];
+  const disks = [empty, empty, join(empty, "a"), empty].map((it) => openDisk(it, USE));
   expect(readdirSync(empty)).toEqual([]);
   for (const disk of disks) disk.close();
 });
@@ -32,10 +35,24 @@ test("openDisk() says in one line why not, and leaves what is there alone", () =
   const file = join(directory, "file");
   writeFileSync(file, "mine");
   const missing = join(directory, "no", "such");
-  expect(() => openDisk(file)).toThrow(
+  expect(() => openDisk(file, USE)).toThrow(
     `Cannot use --spill "${file}": the file is there already, name one that is not, or a directory`,
   );
-  expect(() => openDisk(missing)).toThrow("there is no such directory");
-  expect(() => openDisk(join(file, "below"))).toThrow("part of the path is no directory");
+  expect(() => openDisk(missing, USE)).toThrow("there is no such directory");
+  expect(() => openDisk(join(file, "below"), USE)).toThrow("part of the path is no directory");
   expect(readdirSync(directory)).toContain("file");
+});
+
+test("how long a file may be is read from /proc", () => {
+  const limits = (soft: string): string => {
+    return `Limit                     Soft Limit           Hard Limit           Units     
+Max cpu time              unlimited            unlimited            seconds   
+Max file size             ${soft.padEnd(20)} unlimited            bytes     
+Max data size             5                    unlimited            bytes     
+`;
+  };
+  expect(parseFileSizeMax(limits("4194304"))).toBe(4194304);
+  for (const text of [limits("unlimited"), "", limits("x"), limits("-1"), "Max file size"]) {
+    expect(parseFileSizeMax(text)).toBe(Number.POSITIVE_INFINITY);
+  }
 });

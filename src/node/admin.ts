@@ -107,6 +107,7 @@ export class NodeAdmin implements Admin {
       members: this.members(),
       repair: this.repair(),
       exports: nbdDoor.stats(),
+      spill: { trouble: ramster.spillTrouble },
       knobs: Object.fromEntries([...this.knobs].map(([name, knob]) => [name, knob.get()])),
       counters,
       latencies: ramster.latencies.snapshot(),

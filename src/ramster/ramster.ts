@@ -172,6 +172,7 @@ export class Ramster implements PamOps {
   }
 
   start(): void {
+    this.spill?.step();
     const { trickle } = this.settings;
     this.timers.every("tick", TICK_MS, TICK_MS, () => this.tick());
     this.timers.every("trickle", trickle.firstMs, trickle.periodMs, () => {
@@ -447,12 +448,19 @@ export class Ramster implements PamOps {
     return this.remotePages.pageCount(node);
   }
 
+  /** Why pages cannot be written to the disk; null: they can, or there is none. */
+  get spillTrouble(): string | null {
+    return this.spill?.trouble ?? null;
+  }
+
   /** Kernel names to values. */
   snapshot(into: Record<string, number>): void {
     this.zcache.snapshot(into);
     Object.assign(into, this.counters, this.spillCounters);
     into.spill_bytes = this.spill?.bytesUsed ?? 0;
     into.spill_bytes_max = this.spill?.bytesMax ?? 0;
+    into.spill_bytes_asked = this.spill?.bytesAsked ?? 0;
+    into.spill_failing_count = Number(this.spillTrouble !== null);
     into.flnodes = this.remotePages.owedTotal();
     into.fetches_in_flight = this.repatriate.fetchCount;
     into.frames_in_flight = this.remotify.framesInFlight;
@@ -546,6 +554,7 @@ export class Ramster implements PamOps {
     this.repatriate.expire(TICK_MS);
     this.losses.step();
     this.repair.step();
+    this.spill?.step();
     this.remotePages.sendAllOwed();
     this.remotify.pump();
     this.tellRoom();

@@ -161,11 +161,17 @@ export class Remotify implements ReplySink, SpillSink {
    * the disk is full or fails, it may not.
    */
   get isProgressing(): boolean {
-    if (this.batchesInFlight > 0) return true;
+    if (this.areBatchesHopeful) return true;
     if (this.isHeld) return false;
     const isRecent = this.clock.now() - this.progressAtMs < REMOTIFY_PATIENCE_MS;
     if (!isRecent) return false;
-    return this.lenders.hasUsable(this.lenders.copiesWanted) || this.spill?.isUsable === true;
+    return this.lenders.hasUsable(this.lenders.copiesWanted) || this.spill?.isTaking === true;
+  }
+
+  /** Of one that only finds out whether the disk is still full nobody expects a frame. */
+  private get areBatchesHopeful(): boolean {
+    if (this.batchesInFlight === 0) return false;
+    return this.batches.some(({ waiting, spilled }) => waiting > 0 && spilled?.isProbe !== true);
   }
 
   /** Whether there is reason to keep links to lenders. */

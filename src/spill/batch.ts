@@ -31,6 +31,8 @@ export class SpillBatch {
   runCount = 0;
   writesLeft = 0;
   hasFailed = false;
+  /** Whether it is written to see if there is room again. */
+  isProbe = false;
   sink: SpillSink | null = null;
   context = 0;
   readonly bytes = new Uint8Array(BYTES_MAX);
@@ -41,12 +43,18 @@ export class SpillBatch {
   private readonly runSectorCounts = new Int32Array(REMOTIFY_BATCH_COUNT_MAX);
   private sectorTotal = 0;
 
-  begin(): void {
+  begin(isProbe: boolean): void {
     this.state = "filling";
+    this.isProbe = isProbe;
     this.count = 0;
     this.runCount = 0;
     this.sectorTotal = 0;
     this.hasFailed = false;
+  }
+
+  /** Of all pages that are the batch's. */
+  get byteCount(): number {
+    return this.sectorTotal * SECTOR_BYTES;
   }
 
   /** The first sector of the page, or NO_SECTOR: it is not, or no longer, the batch's. */

@@ -14,7 +14,7 @@
  * there is, further on; the next one passes over those that were looked at in vain.
  */
 import { assert } from "../core/assert.ts";
-import { FRAME_BYTES, SECTORS_PER_PAGE_MAX } from "../core/limits.ts";
+import { FRAME_BYTES, SECTOR_BYTES, SECTORS_PER_PAGE_MAX } from "../core/limits.ts";
 import type { Memory, Region } from "../core/memory.ts";
 
 /** 1 MiB of the file. */
@@ -37,10 +37,13 @@ export class Sectors {
   private used = 0;
   private cursor = 0;
   private endGroup = 0;
+  /** None is taken from here on. */
+  private groupLimit: number;
 
   constructor(memory: Memory, sectorCount: number) {
     this.groupCount = Math.floor(sectorCount / GROUP_SECTORS);
     assert(this.groupCount >= 1);
+    this.groupLimit = this.groupCount;
     this.sectorCount = this.groupCount * GROUP_SECTORS;
     const byteCount = this.sectorCount / 8;
     this.region = memory.reserve(Math.ceil(byteCount / FRAME_BYTES) * FRAME_BYTES);
@@ -62,9 +65,10 @@ export class Sectors {
     if (this.freeCount < count) return NO_SECTOR;
     const group = Math.floor(this.cursor / GROUP_SECTORS);
     const isDense = this.used >= this.endGroup * GROUP_SECTORS * DENSE;
-    let sector = this.scan(group, this.endGroup, this.cursor, count);
+    const endGroup = Math.min(this.endGroup, this.groupLimit);
+    let sector = this.scan(group, endGroup, this.cursor, count);
     if (sector === NO_SECTOR && isDense) sector = this.fresh();
-    if (sector === NO_SECTOR) sector = this.scan(0, Math.min(group + 1, this.endGroup), 0, count);
+    if (sector === NO_SECTOR) sector = this.scan(0, Math.min(group + 1, endGroup), 0, count);
     if (sector === NO_SECTOR) sector = this.fresh();
     if (sector !== NO_SECTOR) this.use(sector, count);
     return sector;
@@ -83,6 +87,17 @@ export class Sectors {
     this.cursor = 0;
     this.endGroup = 0;
     return true;
+  }
+
+  /** From now on none is taken beyond so many bytes of the file. */
+  limitTo(byteCount: number): void {
+    const groups = Math.floor(byteCount / SECTOR_BYTES / GROUP_SECTORS);
+    this.groupLimit = Math.min(this.groupCount, groups);
+  }
+
+  /** The search goes on at the start, where the file has been written before. */
+  rewind(): void {
+    this.cursor = 0;
   }
 
   close(): void {
@@ -108,7 +123,7 @@ export class Sectors {
 
   /** The first sector of a group that was never in use. */
   private fresh(): number {
-    return this.endGroup < this.groupCount ? this.endGroup * GROUP_SECTORS : NO_SECTOR;
+    return this.endGroup < this.groupLimit ? this.endGroup * GROUP_SECTORS : NO_SECTOR;
   }
 
   /** Looks into groups `group` .. `endGroup - 1`, from sector `start` of the first one on. */

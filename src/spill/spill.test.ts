@@ -12,6 +12,7 @@ import { type ReadOutcome, Spill, type SpillReadSink } from "./spill.ts";
 
 const MIB = 1024 * 1024;
 const PAGES = 200;
+const HOPE = ": its pages stay where they are, and it is tried again";
 /** More than fit. */
 const PAGES_MAX = 3000;
 
@@ -166,8 +167,8 @@ test("after a failed write nothing of the batch is kept, and it is left alone, l
   world.disk.troubles.writeFailPercent = 0;
   expect(world.store([1])).toBe(1);
   expect(world.lines).toEqual([
-    "Cannot write to the spill file: input/output error",
-    "the spill file is written to again",
+    `Cannot write to the spill file: input/output error${HOPE}`,
+    "The spill file is written to again",
   ]);
   expect(world.counters.spill_failed_writes).toBe(4);
   world.verify();
@@ -187,4 +188,135 @@ test("a file that is full takes pages again when a part of it has come free", ()
   for (const page of others.slice(0, 40)) world.free(page);
   expect([world.spill.isReady]).toEqual([true]);
   world.verify();
+});
+
+/** Stores pages, ten at a time, until the disk takes no more. @returns the next page. */
+function storeAll(world: World, from = 1): number {
+  let page = from;
+  while (world.spill.isTaking) {
+    const length = Math.min(10, world.spill.countMax);
+    world.store(Array.from({ length }, (_, i) => page + i));
+    page += length;
+  }
+  return page;
+}
+
+/** Lets it look at its disk. */
+function look(world: World): void {
+  world.clock.run(world.clock.now() + 1001);
+  world.spill.step();
+  world.clock.run(world.clock.now() + 1);
+}
+
+test("a quota that shows nowhere: what was refused is no room, until a probe is written", () => {
+  const world = new World(1, 4 * MIB);
+  const { spill, disk } = world;
+  Object.assign(disk.troubles, { bytesMax: MIB, hidesRoom: true });
+  look(world);
+  expect(spill.bytesMax).toBe(4 * MIB);
+  const next = storeAll(world);
+  expect([spill.hasRoom, spill.isUsable, spill.isWell]).toEqual([false, false, false]);
+  expect(spill.bytesMax).toBeLessThanOrEqual(MIB);
+  expect(spill.bytesMax).toBeGreaterThan(0.9 * MIB);
+  expect(spill.trouble).toBe("no space left on the device");
+  // Looks change nothing, nor does a probe that fails.
+  for (let i = 0; i < 3; i += 1) {
+    look(world);
+    expect([spill.hasRoom, spill.isTaking, spill.isReady]).toEqual([false, false, true]);
+    const batch = spill.begin();
+    expect([batch.isProbe, spill.isReady]).toEqual([true, false]);
+    spill.finish(batch);
+    expect(world.store(Array.from({ length: 40 }, (_, i) => next + i))).toBe(0);
+  }
+  // What comes free may be had again.
+  for (const page of [...world.pages.keys()].slice(0, 40)) world.free(page);
+  look(world);
+  expect([spill.hasRoom, spill.isTaking]).toEqual([true, true]);
+  const before = world.pages.size;
+  const after = storeAll(world, next);
+  expect(world.pages.size).toBeGreaterThan(before + 10);
+  disk.troubles.bytesMax = 8 * MIB;
+  look(world);
+  expect(spill.isTaking).toBe(false);
+  expect(world.store([after, after + 1])).toBe(2);
+  expect([spill.isTaking, spill.bytesMax, spill.trouble]).toEqual([true, 4 * MIB, null]);
+  expect(world.lines).toEqual([
+    `Cannot write to the spill file: no space left on the device${HOPE}`,
+    "The spill file is written to again",
+  ]);
+  world.verify();
+});
+
+test("room is what the file system gives, as others fill it and leave it, and nothing is tried in vain", () => {
+  const world = new World(2, 4 * MIB);
+  const { spill, disk } = world;
+  look(world);
+  expect(spill.bytesMax).toBe(4 * MIB);
+  disk.troubles.bytesMax = 2 * MIB + 5000;
+  look(world);
+  expect(spill.bytesMax).toBe(2 * MIB + 5000);
+  let next = storeAll(world);
+  expect([spill.hasRoom, spill.isWell]).toEqual([false, false]);
+  expect(spill.bytesUsed).toBeGreaterThan(1.9 * MIB);
+  expect(world.counters.spill_failed_writes).toBe(0);
+  disk.troubles.bytesMax = 3 * MIB;
+  look(world);
+  next = storeAll(world, next);
+  expect(spill.bytesUsed).toBeGreaterThan(2.9 * MIB);
+  disk.troubles.bytesMax = 64 * MIB;
+  look(world);
+  expect([spill.bytesMax, spill.isTaking]).toEqual([4 * MIB, true]);
+  storeAll(world, next);
+  expect(world.lines).toEqual([
+    "The file system of the spill file has room for 2MiB of the 4MiB of --spill-size",
+    "The file system of the spill file has room for all of it",
+  ]);
+});
+
+test("what a write was refused is forgotten when the file system has more than it had", () => {
+  const world = new World(3, 4 * MIB);
+  const { spill, disk } = world;
+  look(world);
+  disk.troubles.bytesMax = MIB; // Filled by others since then.
+  storeAll(world);
+  look(world);
+  expect([spill.hasRoom, spill.trouble]).toEqual([false, "no space left on the device"]);
+  disk.troubles.bytesMax = MIB + MIB / 8;
+  look(world);
+  expect([spill.hasRoom, spill.trouble]).toEqual([true, null]);
+  expect(world.lines.at(-1)).toBe("The spill file has room again");
+});
+
+test("no page has a place beyond what the file may be", () => {
+  const world = new World(4, 4 * MIB);
+  const { spill, disk } = world;
+  const { look: ask } = disk;
+  disk.look = (onRoom) => {
+    ask.call(disk, (room) => onRoom(room === null ? null : { ...room, lengthMax: 2.5 * MIB }));
+  };
+  disk.troubles.bytesMax = 2.5 * MIB; // A write there would fail.
+  disk.troubles.hidesRoom = true;
+  look(world);
+  storeAll(world);
+  expect(world.counters.spill_failed_writes).toBeLessThan(10); // For want of a place.
+  expect(spill.trouble).toBeNull();
+  expect(disk.byteCountMax).toBeLessThanOrEqual(2 * MIB);
+  expect(spill.bytesUsed).toBeGreaterThan(1.9 * MIB);
+});
+
+test("a disk that fails is no room at all, and is all of it again when a probe is written", () => {
+  const world = new World(5);
+  const { spill, disk } = world;
+  expect(world.store([1, 2, 3])).toBe(3);
+  disk.troubles.writeFailPercent = 100;
+  for (let i = 0; i < 3; i += 1) {
+    world.clock.run(world.clock.now() + 500);
+    expect(world.store([10, 11])).toBe(0);
+  }
+  expect([spill.hasRoom, spill.bytesMax]).toEqual([false, spill.bytesUsed]);
+  world.clock.run(world.clock.now() + 500);
+  expect([spill.hasRoom, spill.isTaking, spill.isReady]).toEqual([false, false, true]);
+  disk.troubles.writeFailPercent = 0;
+  expect(world.store([10, 11])).toBe(2);
+  expect([spill.hasRoom, spill.bytesMax, spill.trouble]).toEqual([true, MIB, null]);
 });

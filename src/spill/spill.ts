@@ -16,15 +16,19 @@
  *
  * When the last page leaves, the file is cut to nothing.
  *
+ * It `hasRoom` for as much as can really be had (room.ts). A write that fails loses nothing: its
+ * pages are still where they were.
+ *
  * Not here: which pages come here and when they leave (ramster), whether bytes are right.
  */
 import { assert } from "../core/assert.ts";
 import type { Clock } from "../core/clock.ts";
-import type { Disk, DiskSink } from "../core/disk.ts";
+import type { Disk, DiskError, DiskRoom, DiskSink } from "../core/disk.ts";
 import {
   SECTOR_BYTES,
   SECTORS_PER_PAGE_MAX,
   SPILL_HEADER_BYTES,
+  SPILL_LOOK_MS,
   SPILL_READS_MAX,
   SPILL_WRITES_MAX,
   TABLE_KEEP_BYTES,
@@ -34,6 +38,7 @@ import type { Memory } from "../core/memory.ts";
 import { Rows } from "../core/table.ts";
 import { SpillBatch, type SpillSink } from "./batch.ts";
 import type { SpillCounters } from "./counters.ts";
+import { SpillRoom } from "./room.ts";
 import { NO_SECTOR, Sectors } from "./sectors.ts";
 
 /** What became of a read. `stale`: the page is not there any more, or not in that place. */
@@ -48,8 +53,6 @@ export interface SpillReadSink {
 const SECTORS_FREE_MIN = 2 * SECTORS_PER_PAGE_MAX;
 /** A full file takes pages again when such a part of it has come free. */
 const RECOVERED = 1 / 64;
-/** Failed writes in a row after which the disk counts as broken, until it has had a pause. */
-const FAILURES_BROKEN = 3;
 const READ_BYTES = SECTORS_PER_PAGE_MAX * SECTOR_BYTES;
 /** Tokens of the disk: reads by their number, then batches, then the truncation. */
 const TOKEN_TRUNCATE = SPILL_READS_MAX + SPILL_WRITES_MAX;
@@ -69,8 +72,8 @@ export class Spill implements DiskSink {
   private readonly clock: Clock;
   private readonly log: Log;
   private readonly counters: SpillCounters;
-  private readonly backoffMs: (failures: number) => number;
   private readonly onReady: () => void;
+  private readonly room: SpillRoom;
   private readonly sectors: Sectors;
   /** By page: its first sector, plus one; 0: it is not here. */
   private readonly places: Rows;
@@ -83,9 +86,9 @@ export class Spill implements DiskSink {
   private isFull = false;
   private givenSinceFull = 0;
   private isTruncating = false;
-  private failures = 0;
   private readFailures = 0;
-  private pausedUntilMs = 0;
+  private isLooking = false;
+  private nextLookAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(
     parts: {
@@ -106,9 +109,9 @@ export class Spill implements DiskSink {
     this.clock = parts.clock;
     this.log = parts.log;
     this.counters = parts.counters;
-    this.backoffMs = parts.backoffMs;
     this.onReady = parts.onReady;
     this.sectors = new Sectors(parts.memory, Math.floor(options.byteCount / SECTOR_BYTES));
+    this.room = new SpillRoom(parts, this.sectors.sectorCount * SECTOR_BYTES);
     const { pageCountMax: rowCountMax, heldPages: heldRows } = options;
     this.places = new Rows(parts.memory, { rowCountMax, wordsPerRow: 1, heldRows });
   }
@@ -117,13 +120,29 @@ export class Spill implements DiskSink {
     return this.sectors.usedCount * SECTOR_BYTES;
   }
 
+  /** What can be had, used and free. */
   get bytesMax(): number {
-    return this.sectors.sectorCount * SECTOR_BYTES;
+    return this.room.bytesMax(this.bytesUsed);
   }
 
-  /** Whether it takes pages, now or in a moment. */
+  /** What was asked for. */
+  get bytesAsked(): number {
+    return this.room.askedBytes;
+  }
+
+  /** Why writes fail; null: they do not. */
+  get trouble(): string | null {
+    return this.room.trouble;
+  }
+
+  /** Whether it takes pages: there is room, and no write has just failed. */
+  get isTaking(): boolean {
+    return this.hasRoom && !this.room.isPaused;
+  }
+
+  /** Whether a batch is worth a try, now or in a moment. */
   get isUsable(): boolean {
-    return this.hasRoom && this.clock.now() >= this.pausedUntilMs;
+    return (this.hasRoom || this.mayProbe) && !this.room.isPaused;
   }
 
   /** Whether a batch can be begun now. */
@@ -133,14 +152,19 @@ export class Spill implements DiskSink {
     return this.batches.some(({ state }) => state === "free");
   }
 
-  /** Whether it is worth waiting for it: it has room, and is not broken. */
+  /** Whether it is worth waiting for it. */
   get isWell(): boolean {
-    return this.hasRoom && (this.failures < FAILURES_BROKEN || this.isUsable);
+    return this.hasRoom || this.isUsable;
+  }
+
+  get hasRoom(): boolean {
+    return !this.isFull && this.sectorsTo(this.bytesMax) >= SECTORS_FREE_MIN;
   }
 
   /** So many pages have a place for sure, but for fragments. */
   get countMax(): number {
-    return Math.floor(this.sectors.freeCount / SECTORS_PER_PAGE_MAX);
+    const bytes = this.hasRoom ? this.bytesMax : this.room.probeBytes(this.bytesUsed);
+    return Math.floor(this.sectorsTo(bytes) / SECTORS_PER_PAGE_MAX);
   }
 
   has(page: number): boolean {
@@ -155,7 +179,7 @@ export class Spill implements DiskSink {
       batch = new SpillBatch();
       this.batches.push(batch);
     }
-    batch.begin();
+    batch.begin(!this.hasRoom);
     return batch;
   }
 
@@ -255,8 +279,25 @@ export class Spill implements DiskSink {
     this.rowEnd = 1;
   }
 
+  /** Called now and then: asks the disk how much it has. */
+  step(): void {
+    const now = this.clock.now();
+    if (this.isLooking || now < this.nextLookAtMs) return;
+    this.isLooking = true;
+    this.nextLookAtMs = now + SPILL_LOOK_MS;
+    this.disk.look((room) => this.onRoom(room));
+  }
+
+  private onRoom(room: DiskRoom | null): void {
+    this.isLooking = false;
+    const hadRoom = this.hasRoom;
+    this.room.seen(room, this.bytesUsed);
+    this.sectors.limitTo(this.room.lengthMax);
+    if (!hadRoom && this.hasRoom) this.onReady();
+  }
+
   /** DiskSink. */
-  onDisk(token: number, error: string | null): void {
+  onDisk(token: number, error: DiskError | null): void {
     if (token < SPILL_READS_MAX) this.onReadDone(token, error);
     else if (token < TOKEN_TRUNCATE) this.onWriteDone(token - SPILL_READS_MAX, error);
     else this.onTruncated();
@@ -288,8 +329,17 @@ export class Spill implements DiskSink {
     }
   }
 
-  get hasRoom(): boolean {
-    return !this.isFull && this.sectors.freeCount >= SECTORS_FREE_MIN;
+  /** Whether one batch may find out if there is room again. */
+  private get mayProbe(): boolean {
+    const bytes = this.room.probeBytes(this.bytesUsed);
+    if (this.isFull || this.sectorsTo(bytes) < SECTORS_FREE_MIN) return false;
+    return !this.batches.some((it) => it.isProbe && it.state !== "free");
+  }
+
+  /** Sectors that are free until so many bytes are used. */
+  private sectorsTo(bytesMax: number): number {
+    const sectors = Math.floor(bytesMax / SECTOR_BYTES) - this.sectors.usedCount;
+    return Math.min(sectors, this.sectors.freeCount);
   }
 
   private placeOf(page: number): number {
@@ -299,7 +349,7 @@ export class Spill implements DiskSink {
   private give(sector: number, count: number): void {
     const isEmpty = this.sectors.give(sector, count);
     this.givenSinceFull += count;
-    if (this.givenSinceFull >= this.sectors.sectorCount * RECOVERED) this.isFull = false;
+    if (this.givenSinceFull >= (this.bytesMax / SECTOR_BYTES) * RECOVERED) this.isFull = false;
     if (!isEmpty) return;
     this.isFull = false;
     this.isTruncating = true;
@@ -312,7 +362,7 @@ export class Spill implements DiskSink {
     this.onReady();
   }
 
-  private onWriteDone(index: number, error: string | null): void {
+  private onWriteDone(index: number, error: DiskError | null): void {
     const batch = this.batches[index];
     assert(batch?.state === "sent", "a write that nobody asked for");
     batch.writesLeft -= 1;
@@ -324,32 +374,31 @@ export class Spill implements DiskSink {
   }
 
   private written(batch: SpillBatch): void {
-    if (this.failures > 0) this.log.write("info", "ramster", "the spill file is written to again");
-    this.failures = 0;
+    this.room.written(batch.isProbe);
     for (let i = 0; i < batch.count; i += 1) {
       if (batch.sector(i) !== NO_SECTOR) this.counters.spill_writes += 1;
     }
   }
 
-  private writeFailed(batch: SpillBatch, error: string): void {
+  private writeFailed(batch: SpillBatch, error: DiskError): void {
     if (batch.hasFailed) return;
     batch.hasFailed = true;
     for (let i = 0; i < batch.count; i += 1) {
       if (batch.sector(i) !== NO_SECTOR) this.counters.spill_failed_writes += 1;
     }
-    if (this.failures === 0) {
-      this.log.write("warn", "ramster", `Cannot write to the spill file: ${error}`);
-    }
-    this.failures += 1;
-    this.pausedUntilMs = this.clock.now() + this.backoffMs(this.failures);
+    // What is under way may not be written either.
+    const sent = this.batches.filter(({ state }) => state === "sent");
+    const sentBytes = sent.reduce((sum, it) => sum + it.byteCount, 0);
+    this.room.failed(error, Math.max(0, this.bytesUsed - sentBytes));
+    if (error.isFull) this.sectors.rewind();
   }
 
-  private onReadDone(index: number, error: string | null): void {
+  private onReadDone(index: number, error: DiskError | null): void {
     const read = this.reads[index];
     assert(read !== undefined && read.page !== 0, "a read that nobody asked for");
     const { sink, isStale } = read;
     if (error === null) this.readFailures = 0;
-    else if (!isStale) this.readFailed(error);
+    else if (!isStale) this.readFailed(error.reason);
     if (!isStale && error === null) this.counters.spill_reads += 1;
     const outcome = isStale ? "stale" : error === null ? "read" : "failed";
     const at = index * READ_BYTES;
@@ -361,10 +410,10 @@ export class Spill implements DiskSink {
     this.readsInFlight -= 1;
   }
 
-  private readFailed(error: string): void {
+  private readFailed(reason: string): void {
     this.counters.spill_failed_reads += 1;
     if (this.readFailures === 0) {
-      this.log.write("warn", "ramster", `Cannot read from the spill file: ${error}`);
+      this.log.write("warn", "ramster", `Cannot read from the spill file: ${reason}`);
     }
     this.readFailures += 1;
   }

@@ -1,0 +1,132 @@
+/**
+ * SpillRoom: how much of the file can really be had, and how its writes go.
+ *
+ *     asked      --spill-size
+ *     system     what the file system lets it come to, which changes as others fill that
+ *     refused    what it had come to when a write found no space: a quota need not show
+ *     broken     nothing, while writes fail for another reason
+ *
+ * The least counts. After a failed write the file is left alone, longer each time in a row. What
+ * was refused, or is broken, is then tried again with one batch, a probe: when that is written all
+ * is well. What was refused is forgotten, too, when the file system has more than it had.
+ */
+import type { Clock } from "../core/clock.ts";
+import type { DiskError, DiskRoom } from "../core/disk.ts";
+import { BYTES_PER_MIB } from "../core/limits.ts";
+import type { Log } from "../core/log.ts";
+
+/** Failed writes in a row after which the disk counts as broken. */
+const FAILURES_BROKEN = 3;
+/** Of what was asked for: when so much more is there than before, there is room again. */
+const MORE = 1 / 64;
+/** A file that is full, has a little room and is full again says so once in that time. */
+const SAY_MS = 60_000;
+const UNLIMITED = Number.POSITIVE_INFINITY;
+
+export class SpillRoom {
+  readonly askedBytes: number;
+  /** How long the file may be. */
+  lengthMax = UNLIMITED;
+  /** Why writes fail, since the last one that went well; null: they do not. */
+  trouble: string | null = null;
+  private readonly clock: Clock;
+  private readonly log: Log;
+  private readonly backoffMs: (failures: number) => number;
+  private systemBytes = UNLIMITED;
+  private refusedBytes = UNLIMITED;
+  /** The least that the file system has had since then. */
+  private systemLow = UNLIMITED;
+  private failures = 0;
+  private isBroken = false;
+  private isShort = false;
+  private pausedUntilMs = 0;
+  private saidAtMs = Number.NEGATIVE_INFINITY;
+  /** The log has the trouble, and is to have its end. */
+  private isSaid = false;
+
+  constructor(
+    parts: { clock: Clock; log: Log; backoffMs: (failures: number) => number },
+    askedBytes: number,
+  ) {
+    this.clock = parts.clock;
+    this.log = parts.log;
+    this.backoffMs = parts.backoffMs;
+    this.askedBytes = askedBytes;
+  }
+
+  /** What there is, used and free. */
+  bytesMax(usedBytes: number): number {
+    const { askedBytes, systemBytes, lengthMax } = this;
+    const tried = this.isBroken ? 0 : this.refusedBytes;
+    return Math.max(usedBytes, Math.min(askedBytes, systemBytes, lengthMax, tried));
+  }
+
+  /** What there would be if a probe went well. */
+  probeBytes(usedBytes: number): number {
+    if (!this.isBroken && this.refusedBytes === UNLIMITED) return usedBytes;
+    return Math.max(usedBytes, Math.min(this.askedBytes, this.systemBytes, this.lengthMax));
+  }
+
+  get isPaused(): boolean {
+    return this.clock.now() < this.pausedUntilMs;
+  }
+
+  /** The disk says what it has. */
+  seen(room: DiskRoom | null, usedBytes: number): void {
+    // What was written a moment ago may not be allocated yet.
+    const has = room === null ? 0 : Math.max(room.allocatedBytes, usedBytes);
+    this.systemBytes = room === null ? UNLIMITED : has + room.availableBytes;
+    this.lengthMax = room?.lengthMax ?? UNLIMITED;
+    const bytes = Math.min(this.systemBytes, this.lengthMax);
+    this.systemLow = Math.min(this.systemLow, bytes);
+    const hasMore = bytes !== UNLIMITED && bytes >= this.systemLow + this.askedBytes * MORE;
+    if (hasMore && this.refusedBytes !== UNLIMITED) this.recovered("has room again");
+    const isAmple = bytes >= this.askedBytes * (1 + MORE);
+    if (!this.isShort && bytes < this.askedBytes) {
+      this.isShort = true;
+      const what = `has room for ${mibOf(bytes)} of the ${mibOf(this.askedBytes)} of --spill-size`;
+      this.log.write("warn", "ramster", `The file system of the spill file ${what}`);
+    } else if (this.isShort && isAmple) {
+      this.isShort = false;
+      this.log.write("info", "ramster", "The file system of the spill file has room for all of it");
+    }
+  }
+
+  /** A write failed. `usedBytes`: without what it was to write. */
+  failed({ isFull, reason }: DiskError, usedBytes: number): void {
+    this.failures += 1;
+    if (isFull) {
+      this.refusedBytes = usedBytes;
+      this.systemLow = UNLIMITED;
+    } else if (this.failures >= FAILURES_BROKEN) this.isBroken = true;
+    const now = this.clock.now();
+    this.pausedUntilMs = now + this.backoffMs(this.failures);
+    if (this.trouble === null && now - this.saidAtMs >= SAY_MS) {
+      this.saidAtMs = now;
+      this.isSaid = true;
+      const hope = "its pages stay where they are, and it is tried again";
+      this.log.write("warn", "ramster", `Cannot write to the spill file: ${reason}: ${hope}`);
+    }
+    this.trouble = reason;
+  }
+
+  /** A write went well. `isProbe`: although there was no room for it, as far as was known. */
+  written(isProbe: boolean): void {
+    this.failures = 0;
+    this.isBroken = false;
+    const isStillFull = this.refusedBytes !== UNLIMITED && !isProbe;
+    if (this.trouble !== null && !isStillFull) this.recovered("is written to again");
+  }
+
+  private recovered(what: string): void {
+    this.refusedBytes = UNLIMITED;
+    if (this.isBroken) return;
+    this.trouble = null;
+    if (this.isSaid) this.log.write("info", "ramster", `The spill file ${what}`);
+    this.isSaid = false;
+  }
+}
+
+function mibOf(bytes: number): string {
+  return `${Math.floor(bytes / BYTES_PER_MIB)}MiB`;
+}
