@@ -12,6 +12,10 @@ import { decodeMsgpack, encodeMsgpack, textOf } from "./msgpack.ts";
 
 const MAGIC = 255;
 
+export function tagsFit(tags: Readonly<Record<string, string>>): boolean {
+  return withId(MAGIC, encodeMsgpack(tags)).byteLength <= META_BYTES_MAX;
+}
+
 /** Throws ConfigError BAD_CONFIG when they do not fit META_BYTES_MAX. */
 export function encodeTags(tags: Readonly<Record<string, string>>): Uint8Array {
   const meta = withId(MAGIC, encodeMsgpack(tags));

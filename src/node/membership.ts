@@ -26,7 +26,7 @@ import type { Transport } from "../net/transport.ts";
 import { newBootId } from "./boot-id.ts";
 import { CODECS_DECOMPRESSED, gossipTuningOf, type NodeConfig } from "./config.ts";
 import { type Claimant, NumberClaim } from "./number-claim.ts";
-import { type NodeTags, pageAddress, readTags, tagsOf } from "./tags.ts";
+import { checkTagsFit, fittingTags, type NodeTags, pageAddress, readTags, tagsOf } from "./tags.ts";
 
 /** Another node of the cluster, as it says of itself. */
 export interface NodeSeen {
@@ -114,6 +114,8 @@ export class Membership {
   /** Those that the node was told of. */
   private readonly nodes = new Map<string, Node>();
   private conflict: string | null = null;
+  /** Of its tags, as it was logged. */
+  private leftOut = "";
 
   constructor(env: MembershipEnv, settings: MembershipSettings) {
     this.env = env;
@@ -126,7 +128,7 @@ export class Membership {
       ...{ codecs: settings.codecs, target: "none", zone: settings.zone },
     };
     const { gossip, bootId, number } = settings;
-    const identity = { name: settings.name, tags: tagsOf(this.own) };
+    const identity = { name: settings.name, tags: fittingTags(this.own)?.tags ?? {} };
     const events = {
       onJoin: (member: Member): void => {
         env.log.write("info", "cluster", `member "${member.name}" has joined`);
@@ -168,7 +170,7 @@ export class Membership {
       await this.join();
       const number = await this.settle();
       this.own = { ...this.own, number, claim: null };
-      this.cluster.setTags(tagsOf(this.own));
+      this.tell();
       return { gossip, number };
     } catch (error) {
       // Whoever has the name would be taken for gone.
@@ -203,7 +205,19 @@ export class Membership {
     if (clock.now() - this.announcedAtMs < waitMs || sameTags(next, this.own)) return;
     this.announcedAtMs = clock.now();
     this.own = next;
-    this.cluster.setTags(tagsOf(next), { toEach });
+    this.tell({ toEach });
+  }
+
+  /** What does not fit is left out: a cluster that knows less is better than a node that ends. */
+  private tell({ toEach } = { toEach: false }): void {
+    const fitting = fittingTags(this.own);
+    const leftOut = fitting?.leftOut.join(", ") ?? "all that is new";
+    if (leftOut !== this.leftOut && leftOut !== "") {
+      const what = `the tags of this node are too long: ${leftOut} is left out`;
+      this.env.log.write("warn", "cluster", what);
+    }
+    this.leftOut = leftOut;
+    if (fitting !== null) this.cluster.setTags(fitting.tags, { toEach });
   }
 
   /** Null when gossip is in clear. */
@@ -290,7 +304,7 @@ export class Membership {
       }
       if (this.own.claim !== result.number) {
         this.own = { ...this.own, claim: result.number };
-        this.cluster.setTags(tagsOf(this.own));
+        this.tell();
       }
       await this.wait(CLAIM_POLL_MS);
     }
@@ -358,6 +372,7 @@ export function openMembership(env: MembershipEnv, config: NodeConfig): Membersh
   const { role, name, cluster, number, seeds, gossip, gossipAdvertise } = config;
   const { gossipLabel: label, zone } = config;
   if (gossip === null) return null;
+  checkTagsFit({ cluster, zone }, longestHost(config));
   const { random } = env;
   return new Membership(env, {
     ...{ role, name, cluster, number, seeds, zone },
@@ -365,6 +380,12 @@ export function openMembership(env: MembershipEnv, config: NodeConfig): Membersh
     bootId: newBootId(random),
     gossip: { ...gossipTuningOf(config), bind: gossip, advertise: gossipAdvertise, label },
   });
+}
+
+/** Of what it may tell others of where it takes links: which one is not known yet. */
+function longestHost({ advertise, listen }: NodeConfig): string {
+  const hosts = [advertise?.host ?? "", listen.host];
+  return hosts.reduce((longest, host) => (host.length > longest.length ? host : longest));
 }
 
 /** Frames rounded down to steps of what is lent, pressure to tens. */

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { type NodeTags, pageAddress, readTags, tagsOf } from "./tags.ts";
+import { checkTagsFit, fittingTags, type NodeTags, pageAddress, readTags, tagsOf } from "./tags.ts";
 
 const SERVER: NodeTags = {
   role: "server",
@@ -78,4 +78,30 @@ test("page links go to the member's own host unless it names another", () => {
   const other = { ...SERVER, page: { host: "10.9.9.9", port: 5 } };
   expect(address(other)).toEqual({ kind: "tcp", host: "10.9.9.9", port: 5 });
   expect(address({ ...SERVER, page: null })).toBeNull();
+});
+
+test("tags that are too long lose what nobody needs first, and stay those of a node", () => {
+  const hosted = (length: number) => ({ ...SERVER, page: { host: "h".repeat(length), port: 1 } });
+  expect(fittingTags(hosted(10))?.leftOut).toEqual([]);
+  const seen = new Set<string>();
+  for (let length = 200; length <= 450; length += 1) {
+    const fitting = fittingTags(hosted(length));
+    seen.add(fitting?.leftOut.join() ?? "none");
+    if (fitting === null || length > 253) continue;
+    const node = read(fitting.tags);
+    expect(node).toMatchObject({ page: hosted(length).page, freeFrames: SERVER.freeFrames });
+  }
+  const orders = [
+    "",
+    "granted_frames",
+    "granted_frames,pressure",
+    "granted_frames,pressure,target",
+  ];
+  expect([...seen]).toEqual([...orders, "none"]);
+});
+
+test("a node whose names could ever be too long is refused before it has pages", () => {
+  const names = { cluster: "c".repeat(64), zone: "z".repeat(32) };
+  checkTagsFit(names, "fe80:ffff:ffff:ffff:ffff:ffff:ffff:ffff");
+  expect(() => checkTagsFit(names, "h".repeat(253))).toThrow("shorter --cluster");
 });

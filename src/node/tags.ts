@@ -10,7 +10,9 @@
  *
  * Not here: their encoding (src/gossip/serf-tags.ts), when they change (membership.ts).
  */
-import { NODES_MAX, PAGE_BYTES, ZONE_BYTES_MAX } from "../core/limits.ts";
+import { ConfigError } from "../core/errors.ts";
+import { NODES_MAX, PAGE_BYTES, PROTOCOL_VERSION, ZONE_BYTES_MAX } from "../core/limits.ts";
+import { tagsFit } from "../gossip/serf-tags.ts";
 import { parseAddress, type TcpAddress } from "../net/address.ts";
 
 export const ROLES = ["node", "server"] as const;
@@ -70,6 +72,45 @@ export function tagsOf(node: NodeTags): Record<string, string> {
 }
 
 /**
+ * What no other node decides anything by: left out, one after the other, when all of it is too
+ * long. A reader takes them for 0 and "none".
+ */
+const DISPENSABLE = ["granted_frames", "pressure", "target"] as const;
+
+/**
+ * As many of the tags as fit the metadata of a member. Null when not even those fit that others
+ * need.
+ */
+export function fittingTags(
+  node: NodeTags,
+): { tags: Record<string, string>; leftOut: readonly string[] } | null {
+  const all = Object.entries(tagsOf(node));
+  for (let count = 0; count <= DISPENSABLE.length; count += 1) {
+    const leftOut = DISPENSABLE.slice(0, count);
+    const tags = Object.fromEntries(all.filter(([name]) => !leftOut.some((it) => it === name)));
+    if (tagsFit(tags)) return { tags, leftOut };
+  }
+  return null;
+}
+
+/**
+ * Throws ConfigError BAD_CONFIG when a node could come to say more of itself than fits: it says so
+ * before it has pages.
+ */
+export function checkTagsFit(fixed: Pick<NodeTags, "cluster" | "zone">, pageHost: string): void {
+  const longest = fittingTags({
+    ...{ role: "server", cluster: fixed.cluster, zone: fixed.zone, protocol: PROTOCOL_VERSION },
+    ...{ bootId: 2n ** 64n - 1n, number: NODES_MAX - 1, claim: null },
+    page: { host: pageHost, port: 65_535 },
+    ...{ lendFrames: COUNT_MAX, freeFrames: COUNT_MAX, grantedFrames: COUNT_MAX },
+    ...{ pressure: 100, codecs: COUNT_MAX, target: String(NODES_MAX - 1) },
+  });
+  if (longest !== null) return;
+  const detail = "take a shorter --cluster, --zone, or host of --advertise or --listen";
+  throw new ConfigError("BAD_CONFIG", `Cannot tell a cluster all of this node's names: ${detail}`);
+}
+
+/**
  * @returns the node behind the tags, or why it is none: a member of another program, of another
  * version, or one with tags that make no sense.
  */
@@ -85,8 +126,8 @@ export function readTags(tags: ReadonlyMap<string, string>): NodeTags | string {
   const protocol = count(tags.get("protocol"), 255);
   const lendFrames = count(tags.get("lend_frames"), COUNT_MAX);
   const freeFrames = count(tags.get("free_frames"), COUNT_MAX);
-  const grantedFrames = count(tags.get("granted_frames"), COUNT_MAX);
-  const pressure = count(tags.get("pressure"), 100);
+  const grantedFrames = count(tags.get("granted_frames") ?? "0", COUNT_MAX);
+  const pressure = count(tags.get("pressure") ?? "0", 100);
   const zone = tags.get("zone") ?? null;
   if (zone !== null && (zone === "" || zone.length > ZONE_BYTES_MAX)) return "tags out of range";
   const codecs = count(tags.get("codecs"), COUNT_MAX);
