@@ -67,8 +67,9 @@ function startServer(world: ProcessWorld, number: number, seed?: NodeProcess, go
 async function atRest(client: Client): Promise<void> {
   await until("nothing is on its way", async () => {
     const { counters } = await client.stats();
-    const { frames_in_flight, fetches_in_flight, pages_at_risk } = counters;
-    return [frames_in_flight, fetches_in_flight, pages_at_risk].every((it) => it === 0);
+    const { frames_in_flight, fetches_in_flight, pages_at_risk, reclaims_pending } = counters;
+    const left = [frames_in_flight, fetches_in_flight, pages_at_risk, reclaims_pending];
+    return left.every((it) => it === 0);
   });
 }
 

@@ -170,7 +170,10 @@ test("how many pages are at risk is known, and how long they will be once it has
   const [owner, first] = sim.nodes as [SimNode, SimNode];
   sim.until("all know all", () => sim.nodes.every((it) => it.alive().length === 4));
   fill(sim, owner);
-  const state = () => owner.node.ramster.repairState();
+  const state = () => {
+    const { pagesAtRisk, pagesPerSecond, secondsLeft } = owner.node.ramster.copyState();
+    return { pagesAtRisk, pagesPerSecond, secondsLeft };
+  };
   expect(state()).toEqual({ pagesAtRisk: 0, pagesPerSecond: null, secondsLeft: 0 });
   const lost = first.counter("foreign_pers_pages");
   first.crash();
@@ -181,6 +184,31 @@ test("how many pages are at risk is known, and how long they will be once it has
   expect(secondsLeft).toBeCloseTo(pagesAtRisk / (pagesPerSecond ?? 0));
   untilRepaired(sim, owner);
   expect(state()).toEqual({ pagesAtRisk: 0, pagesPerSecond: null, secondsLeft: 0 });
+  await sim.stop();
+});
+
+test("pages whose copies are at dead nodes are at risk until these are back, also with nobody to mend them", async () => {
+  const auto = { ...OWNER, replicas: "auto" } as const;
+  const { sim, owner, lenders, pool } = await filled([auto, LENDER, LENDER]);
+  const pages = owner.counter("remote_pers_pages");
+  const state = () => ["pages_at_risk", "pages_out_of_reach"].map((it) => owner.counter(it));
+  expect([...state(), owner.counter("copies_possible")]).toEqual([0, 0, 2]);
+  const [first, second] = lenders as [SimNode, SimNode];
+  const rest = [owner];
+  sim.partition([first], [second, owner]);
+  untilDead(sim, owner, "n1");
+  sim.run(20_000);
+  expect([...state(), owner.counter("copies_possible")]).toEqual([pages, 0, 1]);
+  sim.partition([second], rest);
+  untilDead(sim, owner, "n2");
+  expect([...state(), owner.counter("copies_possible")]).toEqual([pages, pages, 0]);
+  sim.heal([first], [second, owner]);
+  sim.heal([second], rest);
+  sim.until("all know all", () => sim.nodes.every((it) => it.alive().length === 3));
+  untilRepaired(sim, owner);
+  expect(state()).toEqual([0, 0]);
+  checkAll(owner, pool);
+  sim.verify();
   await sim.stop();
 });
 
@@ -249,7 +277,9 @@ test("pages that went away when there was one lender get a second copy when ther
   const pool = fill(sim, owner);
   const pages = owner.counter("remote_pers_pages");
   expect(owner.counter("remote_copies")).toBe(pages);
-  expect(owner.counter("pages_at_risk")).toBe(0);
+  // Each has one copy, and should have two, although there is nobody to take another one.
+  expect(owner.counter("pages_at_risk")).toBe(pages);
+  expect([owner.counter("copies_intended"), owner.counter("copies_possible")]).toEqual([2, 1]);
   await late.restart([owner]);
   sim.until("there are more copies", () => late.counter("foreign_pers_pages") > 0);
   untilRepaired(sim, owner);

@@ -39,9 +39,10 @@ export function settle(sim: SimCluster): void {
   sim.until("nothing is under way", () => busy.every((name) => total(sim, name) === 0));
 }
 
-/** Every page that is away has two copies at holders that are there. */
+/** Every page that is away has two copies at holders that are there and keep them. */
 export function untilRepaired(sim: SimCluster, owner: SimNode): void {
-  sim.until("all pages are repaired", () => owner.counter("pages_at_risk") === 0);
+  const left = ["pages_at_risk", "reclaims_pending"];
+  sim.until("all pages are repaired", () => left.every((it) => owner.counter(it) === 0));
 }
 
 export function untilDead(sim: SimCluster, by: SimNode, name: string): void {

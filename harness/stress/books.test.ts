@@ -14,7 +14,10 @@ function stats(number: number, counters: Record<string, number>, peers: Peers): 
     exports: [],
     spill: { trouble: null },
     knobs: {},
-    repair: { pages_at_risk: 0, pages_per_second: null, seconds_left: null },
+    repair: {
+      ...{ pages_at_risk: 0, pages_out_of_reach: 0, pages_per_second: null, seconds_left: null },
+      ...{ copies_intended: 2, copies_possible: 2 },
+    },
     zbud: { eph_cumul_chunk_counts: [], pers_cumul_chunk_counts: [] },
     peers: Object.entries(peers).map(([node, { remote = 0, foreign = 0 }]) => ({
       node: Number(node),

@@ -188,7 +188,9 @@ function isWhole(stats: NodeStats, holder: number, bootId: string): boolean {
   const member = stats.members.find(({ number }) => number === holder);
   const peer = stats.peers.find(({ node }) => node === holder);
   if (member?.state !== "alive" || member.boot_id !== bootId) return false;
-  if (stats.node.number === holder) return (stats.counters.pages_at_risk ?? 0) === 0;
+  const { pages_at_risk, reclaims_pending } = stats.counters;
+  const isMended = pages_at_risk === 0 && reclaims_pending === 0;
+  if (stats.node.number === holder) return isMended;
   if (peer === undefined || (peer.remote_pages > 0 && peer.boot_id !== bootId)) return false;
-  return (stats.counters.pages_at_risk ?? 0) === 0;
+  return isMended;
 }

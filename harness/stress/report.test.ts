@@ -15,7 +15,10 @@ import {
 } from "./report.ts";
 import { noLatencies } from "./workload.ts";
 
-const NO_REPAIR = { pages_at_risk: 0, pages_per_second: null, seconds_left: null };
+const NO_REPAIR = {
+  ...{ pages_at_risk: 0, pages_out_of_reach: 0, pages_per_second: null, seconds_left: null },
+  ...{ copies_intended: 2, copies_possible: 2 },
+};
 const PLAIN = { good: String, bad: String };
 
 function stats(

@@ -5,9 +5,8 @@ import { statusText } from "./status.ts";
 test("says of block devices how full they are, and when room runs out", () => {
   const swap = { name: "swap", size_bytes: 2 ** 30, pages: 3, used_bytes: 2 ** 20, connections: 1 };
   const counters = { space_percent_used: 85, space_warn_count: 1, nbd_enospc: 2 };
-  const repair = { pages_at_risk: 0, pages_per_second: null, seconds_left: 0 };
   expect(
-    textOf(repair, { exports: [swap], counters })
+    textOf({}, { exports: [swap], counters })
       .split("\n")
       .slice(2, 4),
   ).toEqual([
@@ -16,7 +15,12 @@ test("says of block devices how full they are, and when room runs out", () => {
   ]);
 });
 
-function textOf(repair: RepairStats, own: Partial<NodeStats> = {}): string {
+const NONE_AT_RISK: RepairStats = {
+  ...{ pages_at_risk: 0, pages_out_of_reach: 0, pages_per_second: null, seconds_left: 0 },
+  ...{ copies_intended: 2, copies_possible: 2 },
+};
+
+function textOf(repair: Partial<RepairStats>, own: Partial<NodeStats> = {}): string {
   const node = { number: 1, name: "n1", cluster: "ramster", boot_id: "1", listen: "10.0.0.1:7777" };
   const zbud = { eph_cumul_chunk_counts: [], pers_cumul_chunk_counts: [] };
   const rest = {
@@ -29,22 +33,21 @@ function textOf(repair: RepairStats, own: Partial<NodeStats> = {}): string {
     spill: { trouble: null },
     peers: [],
   };
-  return statusText({ node, repair, ...rest, ...own } satisfies NodeStats);
+  const whole = { ...NONE_AT_RISK, ...repair };
+  return statusText({ node, repair: whole, ...rest, ...own } satisfies NodeStats);
 }
 
 test("says how many copies are out of reach", () => {
-  const repair = { pages_at_risk: 0, pages_per_second: null, seconds_left: 0 };
-  const lines = textOf(repair, { counters: { absent_copies: 1 } }).split("\n");
+  const lines = textOf({}, { counters: { absent_copies: 1 } }).split("\n");
   expect(lines[2]).toBe("out of reach: 1 copy, at nodes that are dead and may come back");
 });
 
 test("says how much of the disk can be had, and why not more", () => {
-  const repair = { pages_at_risk: 0, pages_per_second: null, seconds_left: 0 };
   const MIB = 2 ** 20;
   const spilled = (most: number, trouble: string | null) => {
     const bytes = { spill_bytes: 5 * MIB, spill_bytes_max: most, spill_bytes_asked: 40 * MIB };
     const counters = { spilled_pages: 12, ...bytes };
-    return textOf(repair, { counters, spill: { trouble } }).split("\n").slice(2, -2);
+    return textOf({}, { counters, spill: { trouble } }).split("\n").slice(2, -2);
   };
   expect(spilled(40 * MIB, null)).toEqual(["spilled: 12 pages, 5MiB of 40MiB"]);
   expect(spilled(6 * MIB, "no space left on the device")).toEqual([
@@ -54,10 +57,34 @@ test("says how much of the disk can be had, and why not more", () => {
   ]);
 });
 
+test("says how many pages have no copy that could be asked for, and how many are leaving a lender", () => {
+  const counters = { absent_copies: 1234, reclaims_pending: 12 };
+  const lines = textOf({ pages_out_of_reach: 1200 }, { counters }).split("\n");
+  expect(lines.slice(2, 5)).toEqual([
+    "out of reach: 1,234 copies, at nodes that are dead and may come back",
+    "NO COPY in reach: 1,200 pages, a get fails until its node is back",
+    "leaving: 12 pages, which a lender wants to be rid of",
+  ]);
+});
+
+test.each([
+  [2, 2, {}, ""],
+  [2, 0, {}, ""],
+  [2, 1, {}, "copies: ONE of each page, not 2: start a lender of another zone"],
+  [3, 2, {}, "copies: 2 of each page, not 3: start a lender of another zone"],
+  [1, 1, { replicas: "1" }, "copies: ONE of each page, as --replicas says"],
+  [1, 1, {}, 'copies: ONE of each page: all go to the node of --target, "auto" makes two'],
+] as const)(
+  "of %d copies that a page should have, and %d that it can, says what to do",
+  (wanted, possible, knobs, line) => {
+    const lines = textOf({ copies_intended: wanted, copies_possible: possible }, { knobs });
+    expect(lines.split("\n")[2]).toBe(line);
+  },
+);
+
 test("says how many pages are lost, where there are any", () => {
-  const repair = { pages_at_risk: 0, pages_per_second: null, seconds_left: 0 };
   const lines = (lost: number) => {
-    return textOf(repair, { counters: { remote_pers_pages_lost: lost } })
+    return textOf({}, { counters: { remote_pers_pages_lost: lost } })
       .split("\n")
       .slice(1, 3);
   };

@@ -31,11 +31,13 @@ export async function run(options: StatsOptions): Promise<ExitCode> {
  * `theirs`: pages of that node that are here.
  */
 export function statusText(stats: NodeStats): string {
-  const { node, repair, exports, members, peers, counters, spill } = stats;
+  const { node, repair, exports, members, peers, counters, spill, knobs } = stats;
   const lines = [
     `node ${node.number} "${node.name}" of cluster "${node.cluster}", listens on ${node.listen}`,
     `at risk: ${riskText(repair)}`,
-    ...absentLines(counters),
+    ...copiesLines(repair, knobs),
+    ...absentLines(counters, repair),
+    ...leavingLines(counters),
     ...lostLines(counters),
     ...spillLines(counters, spill),
     ...exportLines(exports, counters),
@@ -50,7 +52,7 @@ export function statusText(stats: NodeStats): string {
   return [...lines, ...table(rows, MEMBER_HEAD)].join("\n");
 }
 
-/** Of its own pages: those that lack a copy, or whose holder needs the memory itself. */
+/** Of its own pages: those that lack a copy. */
 function riskText({ pages_at_risk: pages, pages_per_second, seconds_left }: RepairStats): string {
   if (pages === 0) return "no page";
   const count = `${formatCount(pages)} ${pages === 1 ? "page" : "pages"}`;
@@ -67,11 +69,39 @@ const MEMBER_HEAD = [
 ];
 const PEER_HEAD = ["node", "link", "ours", "theirs"];
 
+/** Where a page that moves away has fewer copies than it should, or just one: why, and what helps. */
+function copiesLines(repair: RepairStats, knobs: NodeStats["knobs"]): string[] {
+  const { copies_intended: intended, copies_possible: possible } = repair;
+  if (possible === 0 || (possible >= intended && possible > 1)) return [];
+  const count = possible === 1 ? "ONE" : String(possible);
+  if (possible < intended) {
+    return [`copies: ${count} of each page, not ${intended}: start a lender of another zone`];
+  }
+  if (knobs.replicas === "1") return [`copies: ${count} of each page, as --replicas says`];
+  const why = 'all go to the node of --target, "auto" makes two';
+  return [`copies: ${count} of each page: ${why}`];
+}
+
 /** Of a page that has no other copy a get fails, until that node is back, or is gone for good. */
-function absentLines({ absent_copies: copies }: Counters): string[] {
-  if (!copies) return [];
-  const what = `${formatCount(copies)} ${copies === 1 ? "copy" : "copies"}`;
-  return [`out of reach: ${what}, at nodes that are dead and may come back`];
+function absentLines({ absent_copies: copies }: Counters, repair: RepairStats): string[] {
+  const { pages_out_of_reach: pages } = repair;
+  const lines: string[] = [];
+  if (copies) {
+    const what = `${formatCount(copies)} ${copies === 1 ? "copy" : "copies"}`;
+    lines.push(`out of reach: ${what}, at nodes that are dead and may come back`);
+  }
+  if (pages > 0) {
+    const what = `${formatCount(pages)} ${pages === 1 ? "page" : "pages"}`;
+    lines.push(`NO COPY in reach: ${what}, a get fails until its node is back`);
+  }
+  return lines;
+}
+
+/** Of a node whose lenders need their memory themselves, or are about to stop. */
+function leavingLines({ reclaims_pending: pages }: Counters): string[] {
+  if (!pages) return [];
+  const what = `${formatCount(pages)} ${pages === 1 ? "page" : "pages"}`;
+  return [`leaving: ${what}, which a lender wants to be rid of`];
 }
 
 /** Of a node that has lost what nobody else had. */

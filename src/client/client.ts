@@ -312,7 +312,13 @@ export interface SpillStats {
 }
 
 export interface RepairStats {
+  /** Pages that are away and have fewer copies in reach than they should, or none. */
   pages_at_risk: number;
+  /** Of them, those of which no copy is in reach. */
+  pages_out_of_reach: number;
+  /** Copies that a page should have, and that there are places for now. */
+  copies_intended: number;
+  copies_possible: number;
   /** How many are mended a second, and how long the rest will take; null: not known. */
   pages_per_second: number | null;
   seconds_left: number | null;

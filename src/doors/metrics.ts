@@ -30,6 +30,7 @@ const GAUGES: ReadonlySet<string> = new Set([
   ...["foreign_zbytes", "flnodes", "same_filled_pages", "obj_count", "page_count"],
   ...["remote_pages", "foreign_pages", "owed_flushes", "connected", "gossip_health"],
   ...["remote_copies", "absent_copies", "pages_at_risk", "repair_pages_per_second"],
+  ...["pages_out_of_reach", "copies_intended", "copies_possible", "reclaims_pending"],
   ...["spilled_pages", "spill_bytes", "spill_bytes_asked"],
   ...["foreign_granted_pages", "credit_pages", "granted_pages", "lend_limit_frames"],
   ...["machine_total_bytes", "machine_available_bytes", "machine_reserve_bytes"],

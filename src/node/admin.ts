@@ -36,6 +36,9 @@ interface MemberStats {
 
 interface RepairStats {
   pages_at_risk: number;
+  pages_out_of_reach: number;
+  copies_intended: number;
+  copies_possible: number;
   pages_per_second: number | null;
   seconds_left: number | null;
 }
@@ -134,9 +137,13 @@ export class NodeAdmin implements Admin {
 
   /** Pages that lack a copy, and how long it will take until none does. */
   private repair(): RepairStats {
-    const { pagesAtRisk, pagesPerSecond, secondsLeft } = this.parts.ramster.repairState();
+    const state = this.parts.ramster.copyState();
+    const { pagesPerSecond, secondsLeft } = state;
     return {
-      pages_at_risk: pagesAtRisk,
+      pages_at_risk: state.pagesAtRisk,
+      pages_out_of_reach: state.pagesOutOfReach,
+      copies_intended: state.copiesIntended,
+      copies_possible: state.copiesPossible,
       pages_per_second: pagesPerSecond === null ? null : Math.round(pagesPerSecond),
       seconds_left: secondsLeft === null ? null : Math.ceil(secondsLeft),
     };

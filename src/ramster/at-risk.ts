@@ -1,8 +1,8 @@
 /**
- * AtRisk: pages that need a copy elsewhere, in the order in which that was found: the oldest risk
- * is mended first. Rows of the index, each with the holder that wants to be rid of its copy, if
- * that is why, in a ring that grows. What is in it may be mended, or gone, by the time it is looked
- * at.
+ * AtRisk: pages that are to get a copy elsewhere, in the order in which that was found: the oldest
+ * risk is mended first. Rows of the index, each with the holder that wants to be rid of its copy,
+ * if that is why, in a ring that grows. What is in it may be mended, or gone, by the time it is
+ * looked at.
  */
 import { AT_RISK_MAX } from "../core/limits.ts";
 import { SPILL } from "./copies.ts";
@@ -23,6 +23,7 @@ export class AtRisk {
   private used = 0;
   private hasOverflowed = false;
   private onDisk = 0;
+  private leaving = 0;
 
   get count(): number {
     return this.used;
@@ -31,6 +32,11 @@ export class AtRisk {
   /** Entries of pages that are to leave the disk, where they are safe. */
   get onDiskCount(): number {
     return this.onDisk;
+  }
+
+  /** Entries of pages that a holder wants to be rid of. */
+  get leavingCount(): number {
+    return this.leaving;
   }
 
   /** Past AT_RISK_MAX a page is forgotten here, and `takeOverflow` says so. */
@@ -43,7 +49,7 @@ export class AtRisk {
     this.words[at] = page;
     this.words[at + 1] = from;
     this.used += 1;
-    if (from === SPILL) this.onDisk += 1;
+    this.tally(from, 1);
   }
 
   /** Takes the oldest into `page` and `from`. Only while there is one. */
@@ -53,7 +59,7 @@ export class AtRisk {
     this.from = this.words[at + 1] ?? NOBODY;
     this.head = (this.head + 1) % this.room;
     this.used -= 1;
-    if (this.from === SPILL) this.onDisk -= 1;
+    this.tally(this.from, -1);
     if (this.used === 0 && this.room > ENTRIES_MIN) {
       this.words = new Int32Array(ENTRIES_MIN * WORDS_PER_ENTRY);
       this.head = 0;
@@ -65,6 +71,11 @@ export class AtRisk {
     const { hasOverflowed } = this;
     this.hasOverflowed = false;
     return hasOverflowed;
+  }
+
+  private tally(from: number, count: number): void {
+    if (from === SPILL) this.onDisk += count;
+    else if (from !== NOBODY) this.leaving += count;
   }
 
   private get room(): number {

@@ -47,6 +47,21 @@ export function withCopy(copies: Copies, node: number): Copies {
   return nodes | (node << (count * NODE_BITS)) | ((count + 1) << COUNT_SHIFT);
 }
 
+/** The same copies in order of their nodes: one word for each set of nodes. */
+export function sortedCopies(copies: Copies): Copies {
+  let sorted: Copies = NO_COPIES;
+  for (let last = -1; copyCount(sorted) < copyCount(copies); ) {
+    let next = NODE_MASK;
+    for (let i = 0; i < copyCount(copies); i += 1) {
+      const node = copyAt(copies, i);
+      if (node > last && node < next) next = node;
+    }
+    sorted = withCopy(sorted, next);
+    last = next;
+  }
+  return sorted;
+}
+
 /** The others, in their order. */
 export function withoutCopy(copies: Copies, node: number): Copies {
   let rest: Copies = NO_COPIES;

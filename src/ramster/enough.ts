@@ -12,6 +12,17 @@ interface Wanted {
   readonly wantsDiskCopy: boolean;
 }
 
+/**
+ * Whether a page with these copies, of which `present` are in reach, is at risk: it has fewer than
+ * `copiesMin`, or one at most of those that it had. One on the disk is safe: no other node can take
+ * it along.
+ */
+export function isAtRisk(copies: Copies, present: Copies, copiesMin: number): boolean {
+  if (hasCopy(present, SPILL)) return false;
+  const count = copyCount(present);
+  return count < copiesMin || (count <= 1 && count < copyCount(copies));
+}
+
 /** Whether lenders have too few of these, or the disk has none and should. */
 export function isShort(copies: Copies, { copiesWanted, wantsDiskCopy }: Wanted): boolean {
   if (copyCount(withoutCopy(copies, SPILL)) < copiesWanted) return true;

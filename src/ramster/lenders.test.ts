@@ -11,14 +11,17 @@ const OPEN = (): boolean => true;
 
 function world(target: Target, frames: readonly number[] = [], zones: readonly string[] = []) {
   const clock = new SimClock();
+  /** Frames that this node has at each lender. */
+  const had: number[] = [];
+  const held = { framesAt: (node: number) => had[node] ?? 0 };
   const lenders = new Lenders(
-    { clock, random: new SeededRandom(1), log: new Log(() => {}) },
+    { clock, random: new SeededRandom(1), log: new Log(() => {}), held },
     { target, replicas: "auto", replicasOnDisk: false },
   );
   for (const [node, count] of frames.entries()) {
     lenders.setOffer(node, offer(count, count, zones[node] ?? `host${node}`));
   }
-  return { clock, lenders };
+  return { clock, lenders, had };
 }
 
 /** Of a node with a disk for copies: what it wants of lenders, and of the disk. */
@@ -28,7 +31,8 @@ function wants(
   isWell = true,
   target: Target = "auto",
 ) {
-  const env = { clock: new SimClock(), random: new SeededRandom(1), log: new Log(() => {}) };
+  const outside = { clock: new SimClock(), random: new SeededRandom(1), log: new Log(() => {}) };
+  const env = { ...outside, held: { framesAt: () => 0 } };
   const lenders = new Lenders(env, { target, replicas, replicasOnDisk: true }, { isWell });
   for (const [node, zone] of zones.entries()) lenders.setOffer(node, offer(100, 100, zone));
   return [lenders.copiesWanted, lenders.wantsDiskCopy];
@@ -53,6 +57,11 @@ test("on a disk that is full or broken it is wanted only where a number says so"
 
 function offer(lendFrames: number, freeFrames: number, zone: string) {
   return { lendFrames, freeFrames, zone };
+}
+
+function refuse(lenders: Lenders, node: number): void {
+  lenders.noteSent(node, BATCH);
+  lenders.noteAnswered(node, BATCH.byteCount, "refused");
 }
 
 /** How many of `count` batches each of the lenders gets. */
@@ -93,18 +102,56 @@ test("a full one gets nothing, and all together no more than they have", () => {
   expect((got[0] ?? 0) * 16).toBeLessThanOrEqual(320);
   expect((got[1] ?? 0) * 16).toBeLessThanOrEqual(3200);
   expect(lenders.hasUsable(1)).toBe(false);
-  lenders.setOffer(0, offer(320, 320, "host0"));
-  lenders.setOffer(0, offer(320, 320, "host0")); // What was sent has been counted.
+  for (let batch = 0; batch < (got[0] ?? 0); batch += 1) {
+    lenders.noteAnswered(0, BATCH.byteCount, "accepted"); // And none is kept there any more.
+  }
   expect(lenders.hasUsable(1)).toBe(true);
+});
+
+test("pages that are put over and over use nothing up: what is there counts, and not what was sent", () => {
+  const { lenders, had } = world("auto", [1000, 1000]);
+  had[0] = 400;
+  for (let i = 0; i < 1000; i += 1) {
+    lenders.noteSent(0, BATCH);
+    expect(lenders.freeFrames).toBe(2000 - 400 - 16);
+    lenders.noteAnswered(0, BATCH.byteCount, "accepted");
+  }
+  expect(lenders.freeFrames).toBe(2000 - 400);
+  had[0] = 100; // Most of them were flushed.
+  expect(lenders.freeFrames).toBe(2000 - 100);
+});
+
+test("from an offer on only what went there since is taken off it", () => {
+  const { clock, lenders, had } = world("auto", [1000]);
+  had[0] = 400;
+  lenders.setOffer(0, offer(1000, 600, "host0"));
+  expect(lenders.freeFrames).toBe(200); // It may be from before they came.
+  clock.run(clock.now() + 2000);
+  expect(lenders.freeFrames).toBe(600);
+  had[0] = 500;
+  expect(lenders.freeFrames).toBe(500);
+  lenders.setOffer(0, offer(1000, 600, "host0")); // Told once more, and not measured once more.
+  expect(lenders.freeFrames).toBe(500);
+  had[0] = 0;
+  expect(lenders.freeFrames).toBe(1000);
+});
+
+test("the room of a fixed target is what it says that it has, else what it has granted", () => {
+  const { lenders, had } = world(0, [1000]);
+  had[0] = 400;
+  expect(lenders.freeFrames).toBe(600);
+  lenders.remove(0);
+  lenders.onGrant(0, 60);
+  expect(lenders.freeFrames).toBe(30);
 });
 
 test("one that refuses is left alone for a while, longer each time, and others go on", () => {
   const { clock, lenders } = world("auto", [1000, 1000]);
-  lenders.noteRefused(0);
+  refuse(lenders, 0);
   for (let i = 0; i < 20; i += 1) expect(lenders.choose(OPEN)).toBe(1);
   clock.run(clock.now() + 50);
   expect(new Set(Array.from({ length: 50 }, () => lenders.choose(OPEN)))).toEqual(new Set([0, 1]));
-  lenders.noteRefused(0);
+  refuse(lenders, 0);
   clock.run(clock.now() + 50);
   expect(lenders.choose((node) => node === 0)).toBe(-1);
   lenders.setTarget("auto");
@@ -118,7 +165,7 @@ test("no more is sent than was granted on this link, by a fixed target neither",
     expect([lenders.credit(0), lenders.hasUsable(1)]).toEqual([0, true]); // It has not spoken yet.
     lenders.onGrant(0, 60);
     expect(spread(lenders, 9)).toEqual([3]); // 24 each: the third was cut short by remotify.
-    lenders.noteAccepted(0);
+    lenders.noteAnswered(0, BATCH.byteCount, "accepted");
     expect([lenders.hasUsable(1), lenders.choose(OPEN)]).toEqual([true, -1]); // It may grant more.
     clock.run(clock.now() + 50);
     expect(lenders.hasUsable(1)).toBe(false);
@@ -181,7 +228,7 @@ test("copies go to different zones, and as many as there are zones, two at most"
     expect(lenders.choose(OPEN, both)).toBe(-1);
   }
   expect([lenders.hasUsable(2), lenders.hasUsable(3)]).toEqual([true, false]);
-  lenders.noteRefused(2);
+  refuse(lenders, 2);
   expect([lenders.hasUsable(1), lenders.hasUsable(2)]).toEqual([true, false]);
   lenders.remove(2);
   expect(lenders.copiesWanted).toBe(1);
@@ -199,6 +246,6 @@ test("a number of copies that was asked for is kept to, however few lenders ther
 test("where few have room the one that has is found, whatever is drawn", () => {
   const frames = Array.from({ length: 40 }, () => 1000);
   const { lenders } = world("auto", [...frames, 20]);
-  for (let node = 0; node < 40; node += 1) lenders.noteRefused(node);
+  for (let node = 0; node < 40; node += 1) refuse(lenders, node);
   for (let i = 0; i < 20; i += 1) expect(lenders.choose(OPEN)).toBe(40);
 });

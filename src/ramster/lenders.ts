@@ -9,9 +9,10 @@
  * Copies of a page go to lenders of different zones: what fails together is one zone, a machine
  * unless somebody says otherwise.
  *
- * What a lender has free is what it said last, less what was sent to it since: news of it comes
- * once a second at most. That is for the choice alone. How much may be sent is what it has granted
- * on the link there is, counted in pages (grants.ts), and never more.
+ * What a lender has free is what it said last, less what this node has there now beyond what it
+ * had there then: pages that went there since, less those that were flushed or came home. That is
+ * for the choice, and for reports. How much may be sent is what it has granted on the link there
+ * is, counted in pages (grants.ts), and never more.
  *
  * As long as LENDERS_LINKED_MAX lenders take pages on links that are up, it draws from these alone,
  * so that many nodes do not all have links to each other.
@@ -22,6 +23,7 @@
  *
  * Not here: sending (remotify.ts), who is alive (the node tells).
  */
+import { assert } from "../core/assert.ts";
 import type { Clock } from "../core/clock.ts";
 import { COPIES_MAX, FRAME_BYTES, REMOTIFY_BATCH_BYTES } from "../core/limits.ts";
 import type { Log } from "../core/log.ts";
@@ -43,6 +45,14 @@ export interface Offer {
   readonly zone: string;
 }
 
+/** What this node has at its lenders, as its own records say. */
+interface Held {
+  framesAt(node: number): number;
+}
+
+/** Of a lender that was sent pages: it took all, or not, or nobody knows. */
+export type Answer = "accepted" | "refused" | "none";
+
 /** Copies with "auto": any one machine may fail. */
 const REPLICAS_AUTO = 2;
 /** Enough to be spread well, and few enough that links stay few. */
@@ -56,15 +66,25 @@ export const PAGES_PER_FRAME = 2;
 /** A lender with less free is full: the batches of others are on their way to it, too. */
 const FREE_FRAMES_MIN = REMOTIFY_BATCH_BYTES / FRAME_BYTES;
 
+/**
+ * An offer tells of its lender a moment before, and takes a while to come: what went there in that
+ * time is counted for so long, be it twice.
+ */
+const OFFER_LATE_MS = 2000;
+
 class Lender {
   readonly node: number;
   /** Null: known as a fixed target only. */
   offer: Offer | null = null;
   /** "": never told. */
   zone = "";
-  /** Sent before the offer came, and since: the offer may not count the former yet. */
-  sentBefore = 0;
-  sentSince = 0;
+  /** Frames that this node had there when the offer came. */
+  framesThen = 0;
+  /** Frames that went there shortly before the offer, which may not count them, and until when. */
+  framesLate = 0;
+  lateUntilMs = 0;
+  /** Bytes on their way there: no record names them yet. */
+  bytesUnderWay = 0;
   /** Pages: granted so far on the link there is, and sent. Without a link both are 0. */
   granted = 0;
   sent = 0;
@@ -79,15 +99,6 @@ class Lender {
   /** Whether it has granted anything, and all of it is used. */
   get isExhausted(): boolean {
     return this.granted > 0 && this.granted - this.sent < PAGES_PER_FRAME;
-  }
-
-  get freeFrames(): number {
-    return (this.offer?.freeFrames ?? 0) - (this.sentBefore + this.sentSince) / FRAME_BYTES;
-  }
-
-  /** 0: empty, 1: full. */
-  get fullness(): number {
-    return 1 - this.freeFrames / Math.max(1, this.offer?.lendFrames ?? 0);
   }
 }
 
@@ -104,12 +115,13 @@ export class Lenders {
   /** Of those with an offer. */
   private zoneCount = 0;
   private lendFramesMax = 0;
+  private readonly held: Held;
   private replicas: Replicas;
   /** Null: no copy there is wanted. */
   private readonly disk: { readonly isWell: boolean } | null;
 
   constructor(
-    env: { clock: Clock; random: Random; log: Log },
+    env: { clock: Clock; random: Random; log: Log; held: Held },
     settings: { target: Target; replicas: Replicas; replicasOnDisk: boolean },
     /** The disk, as far as copies depend on it; null: there is none. */
     disk: { readonly isWell: boolean } | null = null,
@@ -117,6 +129,7 @@ export class Lenders {
     this.clock = env.clock;
     this.log = env.log;
     this.random = env.random;
+    this.held = env.held;
     this.target = settings.target;
     this.replicas = settings.replicas;
     this.disk = settings.replicasOnDisk ? disk : null;
@@ -132,6 +145,19 @@ export class Lenders {
 
   setReplicas(replicas: Replicas): void {
     this.replicas = replicas;
+  }
+
+  /** Copies that a page should have, whether there are lenders for them or not. */
+  get copiesIntended(): number {
+    return typeof this.target === "number" && this.disk === null ? 1 : this.replicasMax;
+  }
+
+  /** How many of these there are places for, at lenders and on the disk. 0: nowhere. */
+  get copiesPossible(): number {
+    const { target } = this;
+    const zones = target === "auto" ? this.zoneCount : target === null ? 0 : 1;
+    const atLenders = Math.min(zones, this.copiesIntended);
+    return Math.min(this.copiesIntended, atLenders + (this.disk?.isWell === true ? 1 : 0));
   }
 
   /** Copies at lenders that a persistent page is to have now. One with a fixed target. */
@@ -169,10 +195,10 @@ export class Lenders {
     if (lender.offer === null) this.offering.push(lender);
     // It has room again, or more of it: what it refused before it may take now.
     if (offer.freeFrames > (lender.offer?.freeFrames ?? 0)) lender.pausedUntilMs = 0;
-    lender.offer = offer;
     lender.zone = offer.zone;
-    lender.sentBefore = lender.sentSince;
-    lender.sentSince = 0;
+    // The same figures again are no news: the first of them count.
+    if (!isSame(lender.offer, offer)) this.noteFrames(lender);
+    lender.offer = offer;
     this.lookAround();
   }
 
@@ -209,17 +235,21 @@ export class Lenders {
   /** What those that pages may go to have free, as far as they say. */
   get freeFrames(): number {
     if (this.target === null) return 0;
-    if (this.target !== "auto") return Math.max(0, this.credit(this.target)) / PAGES_PER_FRAME;
-    let count = 0;
-    for (const lender of this.offering) count += Math.max(0, lender.freeFrames);
-    return count;
+    if (this.target === "auto") {
+      return this.offering.reduce((sum, it) => sum + Math.max(0, this.freeFramesOf(it)), 0);
+    }
+    const lender = this.byNode.get(this.target);
+    if (lender === undefined) return 0;
+    // One that says nothing of itself has what it has granted.
+    const free = lender.offer === null ? lender.granted - lender.sent : this.freeFramesOf(lender);
+    return Math.max(0, free / (lender.offer === null ? PAGES_PER_FRAME : 1));
   }
 
   /** Whether any may take a page, be it after a pause or once there is a link to it. */
   get isHopeful(): boolean {
     const { target } = this;
     if (target === null) return false;
-    if (target === "auto") return this.offering.some(mayHaveRoom);
+    if (target === "auto") return this.offering.some((it) => this.mayHaveRoom(it));
     return this.byNode.get(target)?.isExhausted !== true;
   }
 
@@ -243,7 +273,7 @@ export class Lenders {
       if (lender === null || lender === best) continue;
       if (!this.mayTake(lender, taken, now) || !isOpen(lender.node)) continue;
       found += 1;
-      if (best === null || lender.fullness < best.fullness) best = lender;
+      if (best === null || this.fullness(lender) < this.fullness(best)) best = lender;
     }
     if (best === null) best = this.anyOf(from, taken, now, isOpen);
     return best?.node ?? -1;
@@ -278,26 +308,65 @@ export class Lenders {
   noteSent(node: number, batch: { pageCount: number; byteCount: number }): void {
     const lender = this.lender(node);
     lender.sent += batch.pageCount;
-    lender.sentSince += batch.byteCount;
+    lender.bytesUnderWay += batch.byteCount;
   }
 
-  noteAccepted(node: number): void {
+  /** What became of so many bytes that were sent there. */
+  noteAnswered(node: number, byteCount: number, answer: Answer): void {
     const lender = this.lender(node);
+    lender.bytesUnderWay -= byteCount;
+    assert(lender.bytesUnderWay >= 0);
+    if (answer === "refused") this.noteRefused(lender);
+    if (answer !== "accepted") return;
     lender.refusals = 0;
     lender.acceptedAtMs = this.clock.now();
   }
 
-  /** It refused, or did not answer: others have their turn. */
-  noteRefused(node: number): void {
-    const lender = this.lender(node);
+  /** Others have their turn. */
+  private noteRefused(lender: Lender): void {
     lender.refusals += 1;
     const pauseMs = remotifyBackoffMs(lender.refusals);
     lender.pausedUntilMs = this.clock.now() + pauseMs;
-    this.log.write("debug", "ramster", `node ${node} refused, left alone for ${pauseMs} ms`);
+    const what = `node ${lender.node} refused, left alone for ${pauseMs} ms`;
+    this.log.write("debug", "ramster", what);
   }
 
   private isReady(lender: Lender | undefined, now: number): boolean {
     return lender === undefined || (now >= lender.pausedUntilMs && !lender.isExhausted);
+  }
+
+  /** Frames that this node has there, and that are on their way. */
+  private framesNow(lender: Lender): number {
+    return this.held.framesAt(lender.node) + lender.bytesUnderWay / FRAME_BYTES;
+  }
+
+  /** An offer has come: what it counts is not counted again. */
+  private noteFrames(lender: Lender): void {
+    const now = this.framesNow(lender);
+    lender.framesLate = lender.offer === null ? 0 : Math.max(0, now - lender.framesThen);
+    lender.lateUntilMs = this.clock.now() + OFFER_LATE_MS;
+    lender.framesThen = now;
+  }
+
+  /** Of what it lends. Below 0 when more went there than it had. */
+  private freeFramesOf(lender: Lender): number {
+    if (lender.offer === null) return 0;
+    const { freeFrames, lendFrames } = lender.offer;
+    const late = this.clock.now() < lender.lateUntilMs ? lender.framesLate : 0;
+    const since = this.framesNow(lender) - lender.framesThen;
+    return Math.min(lendFrames, freeFrames - since - late);
+  }
+
+  /** 0: empty, 1: full. */
+  private fullness(lender: Lender): number {
+    return 1 - this.freeFramesOf(lender) / Math.max(1, lender.offer?.lendFrames ?? 0);
+  }
+
+  /** What it has granted says so better than what it told everybody. */
+  private mayHaveRoom(lender: Lender): boolean {
+    if (lender.granted > 0) return !lender.isExhausted;
+    const enough = Math.min(FREE_FRAMES_MIN, (lender.offer?.lendFrames ?? 0) / 8);
+    return this.freeFramesOf(lender) >= enough;
   }
 
   /** One lender, the likelier the more it lends. */
@@ -325,7 +394,7 @@ export class Lenders {
   }
 
   private mayTake(lender: Lender, taken: Copies, now: number): boolean {
-    return this.isReady(lender, now) && mayHaveRoom(lender) && !this.isTaken(lender, taken);
+    return this.isReady(lender, now) && this.mayHaveRoom(lender) && !this.isTaken(lender, taken);
   }
 
   private isTaken(lender: Lender, taken: Copies): boolean {
@@ -339,7 +408,7 @@ export class Lenders {
   private isUsable(lender: Lender, now: number): boolean {
     if (now < lender.pausedUntilMs) return false;
     if (lender.isExhausted) return now - lender.acceptedAtMs < GRANT_WAIT_MS;
-    return this.target !== "auto" || mayHaveRoom(lender);
+    return this.target !== "auto" || this.mayHaveRoom(lender);
   }
 
   /** Zones with a lender that meets the condition; more than `max`, of COPIES_MAX, do not count. */
@@ -391,8 +460,6 @@ export class Lenders {
   }
 }
 
-/** What it has granted says so better than what it told everybody. */
-function mayHaveRoom(lender: Lender): boolean {
-  if (lender.granted > 0) return !lender.isExhausted;
-  return lender.freeFrames >= Math.min(FREE_FRAMES_MIN, (lender.offer?.lendFrames ?? 0) / 8);
+function isSame(a: Offer | null, b: Offer): boolean {
+  return a !== null && a.lendFrames === b.lendFrames && a.freeFrames === b.freeFrames;
 }

@@ -101,7 +101,6 @@ export class Losses {
     const copies = this.repatriate.copiesOf(page);
     if (!hasCopy(copies, node)) return true;
     if (copyCount(copies) > 1) {
-      this.remotePages.copyRemoved(node);
       this.repatriate.setCopies(page, withoutCopy(copies, node));
       this.counters.copies_lost += 1;
       this.onCopyLost(page);
@@ -109,7 +108,7 @@ export class Losses {
     }
     if (tmem.inTransit(page)) return false;
     const { persistent } = tmem.poolOf(page);
-    this.remotePages.removed(copies, persistent);
+    this.remotePages.removed(copies, persistent, tmem.zpageBytes(page));
     tmem.describe(page, TAG.LOST, 0, 0, CODEC.RAW);
     if (persistent) this.counters.remote_pers_pages_lost += 1;
     else tmem.flush(page);

@@ -16,7 +16,6 @@
  */
 
 import type { Codec } from "../compress/codec.ts";
-import { assert } from "../core/assert.ts";
 import type { Buggify } from "../core/buggify.ts";
 import type { Clock } from "../core/clock.ts";
 import type { Disk } from "../core/disk.ts";
@@ -40,6 +39,7 @@ import { FLUSH_SCOPE, type FlushScope, type Grant } from "../wire/peer-entries.t
 import { EPHEMERAL } from "../zbud/zbud.ts";
 import { Zcache, type ZcacheOptions } from "../zcache/zcache.ts";
 import { type Copies, copyAt, copyCount, hasCopy, SPILL } from "./copies.ts";
+import { type CopyState, copyStateOf } from "./copy-state.ts";
 import { RamsterCounters } from "./counters.ts";
 import { DevicePages } from "./device-pages.ts";
 import { Homecoming } from "./homecoming.ts";
@@ -55,7 +55,7 @@ import {
 } from "./policy.ts";
 import { RemotePages } from "./remote-pages.ts";
 import { Remotify, type RemotifySettings } from "./remotify.ts";
-import { Repair, type RepairState } from "./repair.ts";
+import { Repair } from "./repair.ts";
 import { Repatriate } from "./repatriate.ts";
 import { Seals } from "./seals.ts";
 import { type Space, spaceOf } from "./space.ts";
@@ -144,7 +144,7 @@ export class Ramster implements PamOps {
     const onRoom = (): void => this.tellRoom();
     this.spill = this.openSpill(parts, settings);
     const { spill } = this;
-    this.lenders = new Lenders(parts, settings, spill);
+    this.lenders = new Lenders({ ...parts, held: remotePages }, settings, spill);
     const { lenders } = this;
     const { latencies } = this;
     const held = { memory, zcache, counters };
@@ -247,7 +247,7 @@ export class Ramster implements PamOps {
 
   /** How much there is for pages of this node, here and elsewhere. */
   space(): Space {
-    return spaceOf(this.zcache, this.counters, this.lenders, this.spill, this.remotePages);
+    return spaceOf(this.zcache, this.lenders, this.spill, this.remotePages);
   }
 
   /** Calls `listener` whenever frames may have come free. */
@@ -465,16 +465,18 @@ export class Ramster implements PamOps {
     into.fetches_in_flight = this.repatriate.fetchCount;
     into.frames_in_flight = this.remotify.framesInFlight;
     into.absent_copies = this.remotePages.absentTotal;
-    into.pages_at_risk = this.repair.pagesAtRisk;
+    const { pagesAtRisk, pagesOutOfReach, copiesIntended, copiesPossible } = this.copyState();
+    into.pages_at_risk = pagesAtRisk;
+    into.pages_out_of_reach = pagesOutOfReach;
+    into.copies_intended = copiesIntended;
+    into.copies_possible = copiesPossible;
+    into.reclaims_pending = this.repair.pagesLeaving;
     into.repair_pages_per_second = Math.round(this.repair.pagesPerSecond ?? 0);
   }
 
-  /** Of pages that lack a copy: how many, and how long it will take; null where it is not known. */
-  repairState(): RepairState {
-    const { pagesAtRisk, pagesPerSecond } = this.repair;
-    const isMoving = pagesPerSecond !== null && pagesPerSecond > 0;
-    const secondsLeft = pagesAtRisk === 0 ? 0 : isMoving ? pagesAtRisk / pagesPerSecond : null;
-    return { pagesAtRisk, pagesPerSecond, secondsLeft };
+  /** How its remote pages stand, at this moment. */
+  copyState(): CopyState {
+    return copyStateOf(this.lenders, this.remotePages, this.repair);
   }
 
   /** PamOps: a remote page leaves the index or is put anew. Its holders are owed a flush. */
@@ -482,7 +484,7 @@ export class Ramster implements PamOps {
     const { tmem } = this.zcache;
     const copies = this.repatriate.copiesOf(page);
     if (tmem.inTransit(page)) this.repatriate.detach(page);
-    this.remotePages.removed(copies, tmem.poolOf(page).persistent);
+    this.remotePages.removed(copies, tmem.poolOf(page).persistent, tmem.zpageBytes(page));
     tmem.readHandle(page, this.handle);
     const version = tmem.version(page);
     for (let i = 0; i < copyCount(copies); i += 1) {
@@ -502,14 +504,16 @@ export class Ramster implements PamOps {
   verify(): void {
     this.zcache.verify();
     const { tmem } = this.zcache;
-    const onDisk: Array<{ page: number; zpageBytes: number }> = [];
+    const away: Array<{ page: number; copies: Copies; zpageBytes: number; persistent: boolean }> =
+      [];
     for (let page = 1; page < tmem.pageEnd; page += 1) {
       if (!tmem.isLive(page) || tmem.tag(page) !== TAG.REMOTE) continue;
-      if (!hasCopy(this.repatriate.copiesOf(page), SPILL)) continue;
-      onDisk.push({ page, zpageBytes: tmem.zpageBytes(page) });
+      const copies = this.repatriate.copiesOf(page);
+      const { persistent } = tmem.poolOf(page);
+      away.push({ page, copies, zpageBytes: tmem.zpageBytes(page), persistent });
     }
-    assert(onDisk.length === this.counters.spilled_pages, "spilled_pages");
-    this.spill?.verify(onDisk);
+    this.remotePages.verify(away);
+    this.spill?.verify(away.filter(({ copies }) => hasCopy(copies, SPILL)));
   }
 
   private openSpill(

@@ -1,26 +1,35 @@
 /**
- * RemotePages: what this node keeps of its own pages on each holder: how many, and what it owes
- * them to flush. One row a holder, made at first use.
+ * RemotePages: what this node keeps of its own pages on each holder: how many, what they take
+ * there, and what it owes them to flush. One row a holder, made at first use.
  *
  * Its own disk is no holder here: what is on it is counted, freed at once, and owed nothing.
  */
 import { assert } from "../core/assert.ts";
 import type { Buggify } from "../core/buggify.ts";
 import { Handle } from "../core/handle.ts";
-import { FLUSH_BATCH_COUNT_MAX, OWED_FLUSHES_MAX, POOLS_PER_CLIENT_MAX } from "../core/limits.ts";
+import {
+  FLUSH_BATCH_COUNT_MAX,
+  FRAME_BYTES,
+  OWED_FLUSHES_MAX,
+  POOLS_PER_CLIENT_MAX,
+} from "../core/limits.ts";
 import type { Memory } from "../core/memory.ts";
 import { STATUS } from "../core/status.ts";
 import { LANE, type ReplySink } from "../net/channel.ts";
 import type { Frame } from "../wire/framer.ts";
 import { MESSAGE } from "../wire/messages.ts";
 import { FLUSH_ENTRY_BYTES, FLUSH_SCOPE, type FlushScope } from "../wire/peer-entries.ts";
-import { type Copies, copyAt, copyCount, SPILL, withoutCopy } from "./copies.ts";
-import type { RamsterCounters } from "./counters.ts";
+import { type Copies, copyAt, copyCount, NO_COPIES, SPILL, withoutCopy } from "./copies.ts";
+import { CopyTally } from "./copy-tally.ts";
+import { RamsterCounters } from "./counters.ts";
+import { isAtRisk } from "./enough.ts";
 import { OwedFlushes } from "./owed-flushes.ts";
 import type { Peers } from "./peers.ts";
 
 class Holder {
   pageCount = 0;
+  /** What they take there, in halves of a frame. */
+  halfFrames = 0;
   bootId = 0n;
   /** The boot in which it left, or was said to have. */
   leftBootId = 0n;
@@ -49,6 +58,7 @@ export class RemotePages implements ReplySink {
   private readonly buggify: Buggify;
   private readonly requestTimeoutMs: number;
   private readonly holders: Array<Holder | undefined> = [];
+  private readonly tally = new CopyTally();
   private readonly poolHandle = new Handle();
 
   constructor(
@@ -80,6 +90,28 @@ export class RemotePages implements ReplySink {
     return this.holders[node]?.pageCount ?? 0;
   }
 
+  /** Frames that its pages take there: two to a frame where they fit. An estimate. */
+  framesAt(node: number): number {
+    return (this.holders[node]?.halfFrames ?? 0) / 2;
+  }
+
+  /** The same of all holders. */
+  get framesTotal(): number {
+    return this.holders.reduce((sum, holder) => sum + (holder?.halfFrames ?? 0) / 2, 0);
+  }
+
+  /**
+   * Persistent pages that are at risk (see enough.ts) when they should have `copiesMin` copies;
+   * and those of them of which no copy is in reach.
+   */
+  countAtRisk(copiesMin: number): { atRisk: number; outOfReach: number } {
+    const { tally } = this;
+    return {
+      atRisk: tally.count((copies) => isAtRisk(copies, this.presentOf(copies), copiesMin)),
+      outOfReach: tally.count((copies) => this.presentOf(copies) === NO_COPIES),
+    };
+  }
+
   /** Copies that are out of reach, at nodes that are dead and may come back. */
   get absentTotal(): number {
     return this.holders.reduce((sum, holder) => {
@@ -102,38 +134,38 @@ export class RemotePages implements ReplySink {
     });
   }
 
-  /** A page is remote from now on, with these copies. */
-  added(copies: Copies, persistent: boolean): void {
-    for (let i = 0; i < copyCount(copies); i += 1) this.copyAdded(copyAt(copies, i));
+  /** A page of `zpageBytes` is remote from now on, with these copies. */
+  added(copies: Copies, persistent: boolean, zpageBytes: number): void {
+    this.changed(NO_COPIES, copies, persistent, zpageBytes);
     if (persistent) this.counters.remote_pers_pages += 1;
     else this.counters.remote_eph_pages += 1;
   }
 
   /** The page is no longer kept there on our behalf: its record is gone, or points home. */
-  removed(copies: Copies, persistent: boolean): void {
-    for (let i = 0; i < copyCount(copies); i += 1) this.copyRemoved(copyAt(copies, i));
+  removed(copies: Copies, persistent: boolean, zpageBytes: number): void {
+    this.changed(copies, NO_COPIES, persistent, zpageBytes);
     if (persistent) this.counters.remote_pers_pages -= 1;
     else this.counters.remote_eph_pages -= 1;
   }
 
-  /** One more copy of a page that is remote already. */
-  copyAdded(node: number): void {
-    if (node === SPILL) {
-      this.counters.spilled_pages += 1;
-      return;
-    }
-    this.counters.remote_copies += 1;
-    this.holderOf(node).pageCount += 1;
+  /** A page has other copies than before. */
+  changed(before: Copies, after: Copies, persistent: boolean, zpageBytes: number): void {
+    for (let i = 0; i < copyCount(before); i += 1) this.count(copyAt(before, i), -1, zpageBytes);
+    for (let i = 0; i < copyCount(after); i += 1) this.count(copyAt(after, i), 1, zpageBytes);
+    if (!persistent) return;
+    if (before !== NO_COPIES) this.tally.remove(before);
+    if (after !== NO_COPIES) this.tally.add(after);
   }
 
-  /** One copy less; the page is remote still. */
-  copyRemoved(node: number): void {
+  private count(node: number, copies: 1 | -1, zpageBytes: number): void {
     if (node === SPILL) {
-      this.counters.spilled_pages -= 1;
+      this.counters.spilled_pages += copies;
       return;
     }
-    this.counters.remote_copies -= 1;
-    this.holderOf(node).pageCount -= 1;
+    this.counters.remote_copies += copies;
+    const holder = this.holderOf(node);
+    holder.pageCount += copies;
+    holder.halfFrames += zpageBytes > FRAME_BYTES / 2 ? 2 * copies : copies;
   }
 
   /**
@@ -334,6 +366,26 @@ export class RemotePages implements ReplySink {
   onFailure(node: number): void {
     this.counters.remote_page_flushes_failed += 1;
     this.holderOf(node).owed.rewind();
+  }
+
+  /** Whether it counts just these pages. For tests. */
+  verify(pages: Iterable<{ copies: Copies; zpageBytes: number; persistent: boolean }>): void {
+    const { memory, peers, buggify, requestTimeoutMs, holders, tally } = this;
+    const counters = new RamsterCounters();
+    const parts = { memory, peers, buggify, counters, onFlushed: () => {} };
+    const anew = new RemotePages(parts, { requestTimeoutMs });
+    for (const { copies, zpageBytes, persistent } of pages) {
+      anew.added(copies, persistent, zpageBytes);
+    }
+    for (const name of ["remote_pers_pages", "remote_copies", "spilled_pages"] as const) {
+      assert(counters[name] === this.counters[name], name);
+    }
+    for (const [node, holder] of holders.entries()) {
+      const pageCount = holder?.pageCount ?? 0;
+      assert(pageCount === anew.pageCount(node), `pages at node ${node}`);
+      assert(this.framesAt(node) === anew.framesAt(node), `frames at node ${node}`);
+    }
+    tally.verify(anew.tally);
   }
 
   /** A flush of all pools, which no put overtakes. */

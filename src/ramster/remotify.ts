@@ -286,8 +286,7 @@ export class Remotify implements ReplySink, SpillSink {
       else if (status === STATUS.CORRUPT) batch.taken[i] = (batch.taken[i] ?? 0) | DAMAGED;
       else refused += 1;
     }
-    if (refused === 0) this.lenders.noteAccepted(node);
-    else this.lenders.noteRefused(node);
+    this.lenders.noteAnswered(node, batch.bodyBytes, refused === 0 ? "accepted" : "refused");
     this.answered(batch);
     this.remotePages.sendOwed(node);
     this.pump();
@@ -307,7 +306,8 @@ export class Remotify implements ReplySink, SpillSink {
       for (let i = 0; i < batch.count; i += 1) this.oweAgain(batch, i, node);
     }
     // A lost link has a back-off of its own.
-    if (transportStatus !== TRANSPORT_STATUS.DIED) this.lenders.noteRefused(node);
+    const answer = transportStatus === TRANSPORT_STATUS.DIED ? "none" : "refused";
+    this.lenders.noteAnswered(node, batch.bodyBytes, answer);
     this.answered(batch);
   }
 
@@ -547,7 +547,7 @@ export class Remotify implements ReplySink, SpillSink {
     this.zcache.freeLocal(tmem.place(page));
     tmem.describe(page, TAG.REMOTE, holders, zpageBytes, tmem.codec(page));
     if (batch.spilled !== null) this.spill?.keep(batch.spilled, i, page);
-    this.remotePages.added(holders, batch.kind === PERSISTENT);
+    this.remotePages.added(holders, batch.kind === PERSISTENT, zpageBytes);
     this.counters.remoted_zbytes += zpageBytes;
     if (batch.kind === EPHEMERAL) {
       this.counters.eph_pages_remoted += 1;

@@ -148,8 +148,8 @@ export class RepairSends implements ReplySink, SpillSink {
         this.sink.onNotTaken(batch, i);
       }
     }
-    if (refused === 0) this.lenders.noteAccepted(batch.node);
-    else this.lenders.noteRefused(batch.node);
+    const answer = refused === 0 ? "accepted" : "refused";
+    this.lenders.noteAnswered(batch.node, batch.bodyBytes, answer);
     this.finish(batch);
   }
 
@@ -157,7 +157,8 @@ export class RepairSends implements ReplySink, SpillSink {
   onFailure(context: number, transportStatus: number): void {
     const batch = this.batchOf(context);
     for (let i = 0; i < batch.count; i += 1) this.sink.onUnknown(batch, i);
-    if (transportStatus !== TRANSPORT_STATUS.DIED) this.lenders.noteRefused(batch.node);
+    const answer = transportStatus === TRANSPORT_STATUS.DIED ? "none" : "refused";
+    this.lenders.noteAnswered(batch.node, batch.bodyBytes, answer);
     this.finish(batch);
   }
 

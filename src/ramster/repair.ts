@@ -39,12 +39,6 @@ const HOMEWARD_LOOKS = 65_536;
 /** Pages in a row that nobody takes, before it is left at that for a moment. */
 const BLOCKED_MAX = 16;
 
-export interface RepairState {
-  readonly pagesAtRisk: number;
-  readonly pagesPerSecond: number | null;
-  readonly secondsLeft: number | null;
-}
-
 export class Repair implements RepairSink {
   private readonly zcache: Zcache;
   private readonly lenders: Lenders;
@@ -62,8 +56,9 @@ export class Repair implements RepairSink {
   private readonly handle = new Handle();
   /** Pages that are fetched or copied. */
   private inFlight = 0;
-  /** Of them, those that are to leave the disk. */
+  /** Of them, those that are to leave the disk, and those that a holder wants to be rid of. */
   private inFlightOnDisk = 0;
+  private inFlightLeaving = 0;
   /** RepairSink: of these, those that are fetched. */
   fetchesFromDisk = 0;
   /** Pages that were ever found to be at risk: those that are so no more tell how fast it goes. */
@@ -117,15 +112,20 @@ export class Repair implements RepairSink {
     this.rate = new RecentRate(parts.clock);
   }
 
-  /** Pages that are known to have fewer copies than they should, or that a holder wants rid of. */
-  get pagesAtRisk(): number {
+  /** Pages that it has found and has not dealt with: to be copied, or to leave their holder. */
+  private get pagesLeft(): number {
     const { atRisk } = this;
     return atRisk.count - atRisk.onDiskCount + this.inFlight - this.inFlightOnDisk;
   }
 
-  /** Of them, how many a second are no more, lately; null: not known. */
+  /** Of them, how many a second are dealt with, lately; null: not known, or none is left. */
   get pagesPerSecond(): number | null {
-    return this.pagesAtRisk === 0 ? null : this.rate.perSecond;
+    return this.pagesLeft === 0 ? null : this.rate.perSecond;
+  }
+
+  /** Of them, those that a holder wants to be rid of. */
+  get pagesLeaving(): number {
+    return this.atRisk.leavingCount + this.inFlightLeaving;
   }
 
   /** Whether there is reason to keep links to lenders. */
@@ -194,8 +194,8 @@ export class Repair implements RepairSink {
     else if (this.atRisk.count === 0 && this.atRisk.takeOverflow()) this.sweepAt = 1;
     this.unspill?.step();
     this.pump();
-    if (this.pagesAtRisk === 0) this.rate.reset();
-    else this.rate.note(this.found - this.pagesAtRisk);
+    if (this.pagesLeft === 0) this.rate.reset();
+    else this.rate.note(this.found - this.pagesLeft);
   }
 
   /** Fetches pages while there is somebody to copy them to. */
@@ -437,6 +437,7 @@ export class Repair implements RepairSink {
   private fly(from: number, count: number): void {
     this.inFlight += count;
     if (from === SPILL) this.inFlightOnDisk += count;
+    else if (from !== NOBODY) this.inFlightLeaving += count;
   }
 
   private get hasRoomAtHome(): boolean {
@@ -456,7 +457,6 @@ export class Repair implements RepairSink {
 
   /** Without the copy there, of the page under `handle`, which is owed a flush. */
   private without(copies: Copies, page: number, node: number, version: number): Copies {
-    this.remotePages.copyRemoved(node);
     // It may be chosen again for the same version one day.
     if (node === SPILL) this.spill?.free(page, this.zcache.tmem.zpageBytes(page));
     else this.remotePages.oweBeforePut(node, this.handle, version);
@@ -517,7 +517,6 @@ export class Repair implements RepairSink {
     else if (from !== SPILL) this.counters.copies_reclaimed += 1;
     else if (isLeaving) this.counters.pages_unspilled += 1;
     if (batch.spilled !== null) this.spill?.keep(batch.spilled, i, page);
-    this.remotePages.copyAdded(node);
     this.repatriate.setCopies(page, withCopy(next, node));
     if (isShort(known, this.lenders)) this.push(page, NOBODY);
     return true;

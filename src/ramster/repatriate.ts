@@ -170,9 +170,12 @@ export class Repatriate implements AskSink {
     return this.zcache.tmem.inTransit(page) ? this.fetches.copies(place) : place;
   }
 
-  /** Other copies of it. */
+  /** Other copies of it from now on. */
   setCopies(page: number, copies: Copies): void {
     const { tmem } = this.zcache;
+    const { persistent } = tmem.poolOf(page);
+    const before = this.copiesOf(page);
+    this.remotePages.changed(before, copies, persistent, tmem.zpageBytes(page));
     if (tmem.inTransit(page)) this.fetches.setCopies(tmem.place(page), copies);
     else tmem.setPlace(page, copies);
   }
@@ -391,11 +394,11 @@ export class Repatriate implements AskSink {
     const node = fetches.askNode(ask);
     const copies = fetches.copies(fetch);
     if (copyCount(copies) > 1 && hasCopy(copies, node)) {
-      fetches.setCopies(fetch, withoutCopy(copies, node));
-      this.remotePages.copyRemoved(node);
-      if (node === SPILL) this.freeOnDisk(fetches.page(fetch));
+      const page = fetches.page(fetch);
+      this.setCopies(page, withoutCopy(copies, node));
+      if (node === SPILL) this.freeOnDisk(page);
       this.counters.copies_lost += 1;
-      this.onCopyLost(fetches.page(fetch));
+      this.onCopyLost(page);
     }
     this.unserved(ask);
   }
@@ -498,9 +501,10 @@ export class Repatriate implements AskSink {
     // With nobody waiting it was not checked yet, and the holder's copy may be the only good one.
     const isChecked = this.fetches.waiterFirst(fetch) !== 0 || copyCount(copies) > 1;
     if (!isChecked && !this.isIntact(zpage)) return;
+    const zpageBytes = tmem.zpageBytes(page);
     if (!this.zcache.localify(page, zpage)) return;
     this.counters.pages_repatriated += 1;
-    this.remotePages.removed(copies, persistent);
+    this.remotePages.removed(copies, persistent, zpageBytes);
     const version = tmem.version(page);
     for (let i = 0; i < copyCount(copies); i += 1) {
       const node = copyAt(copies, i);

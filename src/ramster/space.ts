@@ -1,12 +1,12 @@
 /**
  * Space: how much there is for the pages of this node, in its memory, at its lenders and on its
- * disk, and how much of that is used. An estimate: what lenders have free is what they said last.
+ * disk, and how much of that is used. An estimate: what lenders have free is what they said last,
+ * less what went there since.
  */
 import { FRAME_BYTES } from "../core/limits.ts";
 import type { Spill } from "../spill/spill.ts";
 import type { Zcache } from "../zcache/zcache.ts";
-import type { RamsterCounters } from "./counters.ts";
-import { type Lenders, PAGES_PER_FRAME } from "./lenders.ts";
+import type { Lenders } from "./lenders.ts";
 import type { RemotePages } from "./remote-pages.ts";
 
 export interface Space {
@@ -19,12 +19,11 @@ export interface Space {
 
 export function spaceOf(
   { frames, budget }: Zcache,
-  { remote_copies }: RamsterCounters,
   lenders: Lenders,
   spill: Spill | null,
   remotePages: RemotePages,
 ): Space {
-  const framesUsed = frames.framesUsed + remote_copies / PAGES_PER_FRAME;
+  const framesUsed = frames.framesUsed + remotePages.framesTotal;
   const framesFree = Math.max(0, budget.frameCountMax - frames.framesUsed) + lenders.freeFrames;
   const spillFree = spill === null ? 0 : spill.bytesMax - spill.bytesUsed;
   const bytesUsed = framesUsed * FRAME_BYTES + (spill?.bytesUsed ?? 0);
