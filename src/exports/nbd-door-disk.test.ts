@@ -69,3 +69,23 @@ test.each([
   },
   120_000,
 );
+
+test("a disk that is full, and must have a copy of each page, leaves no room at lenders either", async () => {
+  const copies = { target: 1, replicas: 2, replicasOnDisk: true };
+  const world = await World.start({ ...SPILLS, ...copies });
+  const { disk, node } = world.sim.node(0);
+  disk.troubles.bytesMax = 2 * MIB;
+  world.sim.run(2000);
+  const client = await world.connect();
+  const { stored, error, tookMs } = await writeAll(world, client);
+  expect(error).toBe(ERRNO.ENOSPC);
+  expect(tookMs).toBeLessThan(2 * NBD_FULL_MS);
+  const counters: Record<string, number> = {};
+  node.nbdDoor.snapshot(counters);
+  expect(counters.space_percent_used).toBeGreaterThan(90);
+  // By itself a node goes without the copy on the disk, rather than with no room.
+  node.admin.setKnob("replicas", "auto");
+  world.sim.run(2000);
+  expect((await writeAll(world, client, stored + 1)).stored).toBeGreaterThan(stored + 500);
+  await world.stop();
+}, 120_000);

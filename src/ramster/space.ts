@@ -24,14 +24,17 @@ export function spaceOf(
   remotePages: RemotePages,
 ): Space {
   const framesUsed = frames.framesUsed + remotePages.framesTotal;
-  const framesFree = Math.max(0, budget.frameCountMax - frames.framesUsed) + lenders.freeFrames;
+  const isDiskFull = spill === null || !spill.hasRoom;
+  // A page that is to have a copy on the disk as well goes nowhere without it.
+  const mayLeave = !(isDiskFull && lenders.wantsDiskCopy);
+  const framesLent = mayLeave ? lenders.freeFrames : 0;
+  const framesFree = Math.max(0, budget.frameCountMax - frames.framesUsed) + framesLent;
   const spillFree = spill === null ? 0 : spill.bytesMax - spill.bytesUsed;
   const bytesUsed = framesUsed * FRAME_BYTES + (spill?.bytesUsed ?? 0);
   const bytesMax = bytesUsed + framesFree * FRAME_BYTES + spillFree;
-  const isDiskFull = spill === null || !spill.hasRoom;
   const isFull =
     frames.framesUsed >= budget.frameCountMax &&
-    !lenders.isHopeful &&
+    !(lenders.isHopeful && mayLeave) &&
     isDiskFull &&
     !remotePages.hasAbsent;
   return { bytesUsed, bytesMax, isFull };
