@@ -208,6 +208,7 @@ test("a lender that cannot see the limit of its cgroup lends nothing, says so on
   sim.run(20_000);
   expect(lender.counter("foreign_pers_pages")).toBe(0);
   expect(said("Cannot see the memory limit")).toBe(1);
+  expect((JSON.parse(lender.node.admin.stats()) as NodeStats).lending.unseen).toEqual(["limit"]);
   machine.unseen = [];
   sim.until("it lends all", () => lender.counter("lend_limit_frames") === 1024);
   machine.unseen = ["limit"];

@@ -13,6 +13,7 @@ function stats(number: number, counters: Record<string, number>, peers: Peers): 
     members: [],
     exports: [],
     spill: { trouble: null },
+    lending: { unseen: [] },
     knobs: {},
     repair: {
       ...{ pages_at_risk: 0, pages_out_of_reach: 0, pages_per_second: null, seconds_left: null },

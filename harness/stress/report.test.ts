@@ -42,7 +42,8 @@ function stats(
   const node = { number, name: `n${number}`, cluster: "c", boot_id: "0", listen: "" };
   const zbud = { eph_cumul_chunk_counts: [], pers_cumul_chunk_counts: [] };
   const spill = { trouble: null };
-  const nothing = { latencies: {}, members: [], exports: [], knobs: {}, spill };
+  const lending = { unseen: [] };
+  const nothing = { latencies: {}, members: [], exports: [], knobs: {}, spill, lending };
   return { node, counters, zbud, peers, repair: NO_REPAIR, ...nothing };
 }
 

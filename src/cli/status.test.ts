@@ -31,6 +31,7 @@ function textOf(repair: Partial<RepairStats>, own: Partial<NodeStats> = {}): str
     members: [],
     exports: [],
     spill: { trouble: null },
+    lending: { unseen: [] },
     peers: [],
   };
   const whole = { ...NONE_AT_RISK, ...repair };
@@ -81,6 +82,13 @@ test.each([
     expect(lines.split("\n")[2]).toBe(line);
   },
 );
+
+test("says what a lender cannot see, where it lends less for it than it might", () => {
+  const lines = textOf({}, { lending: { unseen: ["limit", "waits"] } }).split("\n");
+  expect(lines.slice(2, -2)).toEqual([
+    "warning: cannot see the memory limit of its cgroup: lends nothing more",
+  ]);
+});
 
 test("says how many pages are lost, where there are any", () => {
   const lines = (lost: number) => {

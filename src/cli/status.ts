@@ -4,6 +4,7 @@
  */
 import type {
   ExportStats,
+  LendingStats,
   MemberStats,
   NodeStats,
   PeerStats,
@@ -19,8 +20,8 @@ import { formatCount, formatDuration, formatSize } from "./units.ts";
 
 export async function run(options: StatsOptions): Promise<ExitCode> {
   const stats = await withClient(options, (client) => client.stats());
-  const { node, repair, exports, spill, members, peers } = stats;
-  const shown = { node, repair, exports, spill, members, peers };
+  const { node, repair, exports, spill, lending, members, peers } = stats;
+  const shown = { node, repair, exports, spill, lending, members, peers };
   const text = options.json ? JSON.stringify(shown, null, 2) : statusText(stats);
   await print(`${text}\n`);
   return EXIT.DONE;
@@ -31,7 +32,7 @@ export async function run(options: StatsOptions): Promise<ExitCode> {
  * `theirs`: pages of that node that are here.
  */
 export function statusText(stats: NodeStats): string {
-  const { node, repair, exports, members, peers, counters, spill, knobs } = stats;
+  const { node, repair, exports, members, peers, counters, spill, lending, knobs } = stats;
   const lines = [
     `node ${node.number} "${node.name}" of cluster "${node.cluster}", listens on ${node.listen}`,
     `at risk: ${riskText(repair)}`,
@@ -40,6 +41,7 @@ export function statusText(stats: NodeStats): string {
     ...leavingLines(counters),
     ...lostLines(counters),
     ...spillLines(counters, spill),
+    ...lendingLines(lending),
     ...exportLines(exports, counters),
     "",
   ];
@@ -122,6 +124,17 @@ function spillLines(counters: Counters, { trouble }: SpillStats): string[] {
   }
   if (trouble !== null) lines.push(`warning: cannot write to the spill file: ${trouble}`);
   return lines;
+}
+
+/** Of a lender that is not told all of its machine: what it then lends. */
+const UNSEEN: Readonly<Partial<Record<LendingStats["unseen"][number], string>>> = {
+  available: "warning: cannot read /proc/meminfo: lends only what is free outright",
+  limit: "warning: cannot see the memory limit of its cgroup: lends nothing more",
+  machine: "warning: cannot see the memory of its machine: lends nothing more",
+};
+
+function lendingLines({ unseen }: LendingStats): string[] {
+  return unseen.flatMap((what) => UNSEEN[what] ?? []);
 }
 
 /** Of a node that serves block devices, and how near it is to having no place for what they hold. */

@@ -287,6 +287,8 @@ export interface NodeStats {
   exports: ExportStats[];
   /** Its disk for pages. How much of it can be had is in the counters. */
   spill: SpillStats;
+  /** What it lends to others. How much that is now is in the counters. */
+  lending: LendingStats;
   /** What can be set while it runs, with the values in force. */
   knobs: Record<string, string>;
   counters: Record<string, number>;
@@ -304,6 +306,11 @@ export interface ExportStats {
   pages: number;
   used_bytes: number;
   connections: number;
+}
+
+export interface LendingStats {
+  /** What it cannot see of its machine, and so lends with care. Empty: all, or it lends nothing. */
+  unseen: Array<"available" | "limit" | "waits" | "machine">;
 }
 
 export interface SpillStats {

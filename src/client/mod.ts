@@ -6,6 +6,7 @@ export {
   type Client,
   type ConnectOptions,
   connect,
+  type LendingStats,
   type MemberStats,
   type NodeStats,
   type PeerStats,

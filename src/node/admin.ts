@@ -111,6 +111,7 @@ export class NodeAdmin implements Admin {
       repair: this.repair(),
       exports: nbdDoor.stats(),
       spill: { trouble: ramster.spillTrouble },
+      lending: { unseen: lending?.unseen ?? [] },
       knobs: Object.fromEntries([...this.knobs].map(([name, knob]) => [name, knob.get()])),
       counters,
       latencies: ramster.latencies.snapshot(),

@@ -116,6 +116,12 @@ export class Lending {
     this.look();
   }
 
+  /** What it cannot see, while that makes it lend less than it might. */
+  get unseen(): ReadonlyArray<Unseen | "machine"> {
+    if (isNoReserve(this.currentReserve)) return [];
+    return this.seen?.unseen ?? ["machine"];
+  }
+
   /** While the node is drained it lends nothing, whatever the machine has. */
   setDrained(isDrained: boolean): void {
     this.drained = isDrained;
@@ -135,7 +141,7 @@ export class Lending {
   private look(): void {
     this.seen = this.host.look();
     this.decide(this.seen);
-    if (!isNoReserve(this.currentReserve)) this.say(this.seen);
+    this.say();
     this.apply();
     this.watchGiving();
   }
@@ -165,15 +171,16 @@ export class Lending {
   }
 
   /** What cannot be seen, and whose limit it is that can be. */
-  private say(seen: MemorySeen | null): void {
-    for (const what of seen?.unseen ?? ["machine" as const]) this.sayOnce("warn", UNSEEN[what]);
-    if (seen?.cgroup == null) return;
-    const limit = `${mibOf(seen.totalBytes)} MiB`;
-    this.sayOnce("info", `lends what the limit of cgroup "${seen.cgroup}" leaves: ${limit}`);
+  private say(): void {
+    for (const what of this.unseen) this.sayOnce("warn", UNSEEN[what]);
+    const { cgroup = null, totalBytes = 0 } = this.seen ?? {};
+    if (cgroup === null || isNoReserve(this.currentReserve)) return;
+    const limit = `${mibOf(totalBytes)} MiB`;
+    this.sayOnce("info", `lends what the limit of cgroup "${cgroup}" leaves: ${limit}`);
   }
 
   private sayOnce(level: "warn" | "info", line: string): void {
-    if (this.said.has(line) || this.said.size >= SAID_MAX) return;
+    if (this.said.has(line) || (level === "info" && this.said.size >= SAID_MAX)) return;
     this.said.add(line);
     this.log.write(level, "ramster", line);
   }
