@@ -1,5 +1,6 @@
 /** Lenders that take their memory back, or leave: whole nodes under virtual time. */
 import { expect, test } from "bun:test";
+import type { NodeStats } from "../src/client/client.ts";
 import { checkAll, filled, LENDER, OWNER, settle, total, untilRepaired } from "./sim/borrowing.ts";
 import type { SimNode } from "./sim/cluster.ts";
 import { drive } from "./sim/drive.ts";
@@ -51,12 +52,21 @@ test("where there is no other lender pages come home as far as there is room, an
 });
 
 test("a node that is drained keeps its own pages at home, if there is room", async () => {
-  const { sim, owner, pool } = await filled([OWNER, LENDER, LENDER]);
+  const { sim, owner, lenders, pool } = await filled([OWNER, LENDER, LENDER]);
+  const [lender] = lenders as [SimNode];
   for (let number = 300; number < 1500; number += 1) owner.flush(pool, number);
   settle(sim);
   owner.node.admin.setKnob("draining", "1");
   sim.until("all is at home", () => owner.counter("remote_pers_pages") === 0);
   sim.until("nobody keeps anything", () => total(sim, "foreign_frames_used") === 0);
+  const { admin } = lender.node;
+  const drained = (): string[] => {
+    const { members } = JSON.parse(admin.stats()) as Pick<NodeStats, "members">;
+    return members.filter((it) => it.drained).map(({ name }) => name);
+  };
+  sim.until("the others see that it is drained", () => drained().join() === "n0");
+  owner.node.admin.setKnob("draining", "0");
+  sim.until("and that it is not any more", () => drained().length === 0);
   for (let number = 0; number < 300; number += 1) expect(owner.get(pool, number)).toBe(1);
   await sim.stop();
 });

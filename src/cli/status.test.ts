@@ -58,6 +58,23 @@ test("says how much of the disk can be had, and why not more", () => {
   ]);
 });
 
+test("a drained node is told from the others, in its own status and in that of others", () => {
+  const zeros = { lend_frames: 0, free_frames: 0, pressure: 0, incarnation: 1 };
+  const texts = { address: "10.0.0.2:7946", role: "server", target: "none", note: "" } as const;
+  const nulls = { rtt_ms: null, boot_id: null, zone: null };
+  const member = { name: "n2", number: 2, drained: true, ...zeros, ...texts, ...nulls };
+  const states = (state: "alive" | "dead", drained: boolean) => {
+    const text = textOf({}, { members: [{ ...member, state, drained }] });
+    return text.split("\n").at(-1)?.split(/ {2,}/)[2];
+  };
+  expect(states("alive", true)).toBe("drained");
+  expect(states("alive", false)).toBe("alive");
+  expect(states("dead", true)).toBe("dead");
+  expect(textOf({}, { knobs: { draining: "1" } }).split("\n")[1]).toBe(
+    'drained: lends nothing, moves no page away, until "ramster set draining 0"',
+  );
+});
+
 test("says how many pages have no copy that could be asked for, and how many are leaving a lender", () => {
   const counters = { absent_copies: 1234, reclaims_pending: 12 };
   const lines = textOf({ pages_out_of_reach: 1200 }, { counters }).split("\n");

@@ -35,6 +35,7 @@ export function statusText(stats: NodeStats): string {
   const { node, repair, exports, members, peers, counters, spill, lending, knobs } = stats;
   const lines = [
     `node ${node.number} "${node.name}" of cluster "${node.cluster}", listens on ${node.listen}`,
+    ...drainedLines(knobs),
     `at risk: ${riskText(repair)}`,
     ...copiesLines(repair, knobs),
     ...absentLines(counters, repair),
@@ -52,6 +53,11 @@ export function statusText(stats: NodeStats): string {
   const sorted = [...members].sort((a, b) => (a.number ?? 1e9) - (b.number ?? 1e9));
   const rows = sorted.map((member) => memberRow(member, peerOf(member.number)));
   return [...lines, ...table(rows, MEMBER_HEAD)].join("\n");
+}
+
+function drainedLines({ draining }: NodeStats["knobs"]): string[] {
+  if (draining !== "1") return [];
+  return ['drained: lends nothing, moves no page away, until "ramster set draining 0"'];
 }
 
 /** Of its own pages: those that lack a copy. */
@@ -152,7 +158,8 @@ function exportLines(exports: readonly ExportStats[], counters: Counters): strin
 }
 
 function memberRow(member: MemberStats, peer: PeerStats | undefined): string[] {
-  const { number, name, state, role, target, note } = member;
+  const { number, name, role, target, note } = member;
+  const state = member.drained && member.state === "alive" ? "drained" : member.state;
   const size = (frames: number): string => formatSize(frames * FRAME_BYTES);
   const rtt = member.rtt_ms === null ? "-" : `${member.rtt_ms.toFixed(1)}ms`;
   return [

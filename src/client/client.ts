@@ -351,6 +351,8 @@ export interface MemberStats {
   pressure: number;
   /** Where its own pages go. */
   target: string | null;
+  /** Whether it lends nothing any more and gets ready to leave. */
+  drained: boolean;
   note: string;
 }
 

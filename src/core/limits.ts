@@ -471,6 +471,11 @@ export const FOREIGN_GRACE_MS_DEFAULT = 10 * 60 * 1000;
  * rounds of gossip, with losses.
  */
 export const LEFT_GRACE_MS = 10_000;
+/**
+ * A node that stops, and does not gossip, waits so long for links to those that keep its pages: a
+ * dial on a local network takes a hundredth of it.
+ */
+export const FAREWELL_MS = 1000;
 /** How long moving pages away may take: 1 GiB at a tenth of what a slow network does. */
 export const DRAIN_TIMEOUT_MS_DEFAULT = 60_000;
 /** What a memory server lends unless told otherwise. */

@@ -100,8 +100,9 @@ export class Channel implements StreamEvents, FrameSink {
   at = 0;
   /** The other side as the stream names it, for logs. */
   remote = "";
-  /** Moves whenever there is a sign of life from the other side. */
+  /** Moves whenever there is a sign of life from the other side, and when that was. */
   progress = 0;
+  heardAtMs = 0;
   /** Moves with each message that is asked of the other side or of this one, but KEEPALIVE. */
   uses = 0;
   /** May be replaced once it is known whose channel this is. */
@@ -354,7 +355,7 @@ export class Channel implements StreamEvents, FrameSink {
 
   onData(_stream: Stream, chunk: Uint8Array): void {
     this.counters.bytes_received += chunk.byteLength;
-    this.progress += 1;
+    this.heard();
     this.movedBytes += chunk.byteLength;
     if (this.state !== OPEN) return freeBuffer(chunk);
     this.isReceiving = true;
@@ -380,9 +381,14 @@ export class Channel implements StreamEvents, FrameSink {
     this.flush();
     // While reading is paused nothing can be heard; that the other side takes what was stuck is a
     // sign of life, too.
-    if (wasBlocked && this.counters.bytes_sent > sentBefore) this.progress += 1;
+    if (wasBlocked && this.counters.bytes_sent > sentBefore) this.heard();
     this.serveHeld();
     this.tellRoom();
+  }
+
+  private heard(): void {
+    this.progress += 1;
+    this.heardAtMs = this.clock.now();
   }
 
   onClose(_stream: Stream, reason: string): void {

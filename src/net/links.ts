@@ -98,6 +98,8 @@ export interface LinkHandler {
   onLinkUp(node: number, bootId: bigint, channel: Channel): void;
   /** After every outstanding request on it has been completed. `channelOf(node)` gives null. */
   onLinkDown(node: number, reason: string): void;
+  /** Before its `onLinkDown`: the node has said that it ends, in this boot of it. */
+  onLeft?(node: number, bootId: bigint): void;
   /** See ChannelHandler.onRequest. */
   onRequest(node: number, channel: Channel, frame: Frame): void;
   /** There may be room again on the link, after `begin` or `commitRequest` said no. */
@@ -297,7 +299,7 @@ export class Links implements LinkOwner {
     }
     const gone = new Promise<void>((resolve) => (this.onAllGone = resolve));
     for (const link of [...this.all]) {
-      link.goodbye(GOODBYE.STOPPING, `node ${this.identity.node} is stopping`);
+      link.goodbye(GOODBYE.LEFT, `node ${this.identity.node} is stopping`);
     }
     this.checkAllGone();
     return gone;
@@ -416,7 +418,7 @@ export class Links implements LinkOwner {
     }
     for (const peer of this.byNode.values()) {
       if (peer.dial === link) return this.onDialDown(peer, link, reason);
-      if (peer.link === link) return this.onPeerDown(peer, reason);
+      if (peer.link === link) return this.onPeerDown(peer, link, reason);
     }
     // A peer that was removed, or a dial that gave way to another link.
     const node = link.wasUp ? link.hello?.node : undefined;
@@ -442,13 +444,15 @@ export class Links implements LinkOwner {
     this.dialWhenDue(peer);
   }
 
-  private onPeerDown(peer: Peer, reason: string): void {
+  private onPeerDown(peer: Peer, { goodbyeCode, hello }: Link, reason: string): void {
     peer.link = null;
     peer.counters.links_down += 1;
     // A link that lasted is no failed attempt; one that falls as soon as it stands is.
     const lastedMs = this.env.clock.now() - peer.upAtMs;
     if (lastedMs >= this.settings.redialMaxMs) peer.attempt = 0;
     this.backOff(peer);
+    const hasLeft = goodbyeCode === GOODBYE.LEFT && !this.isStopping;
+    if (hasLeft && hello !== null) this.handler.onLeft?.(peer.node, hello.bootId);
     this.handler.onLinkDown(peer.node, reason);
   }
 

@@ -31,6 +31,7 @@ interface MemberStats {
   free_frames: number;
   pressure: number;
   target: string | null;
+  drained: boolean;
   note: string;
 }
 
@@ -180,6 +181,7 @@ export class NodeAdmin implements Admin {
       free_frames: tags?.freeFrames ?? 0,
       pressure: tags?.pressure ?? 0,
       target: tags?.target ?? null,
+      drained: tags?.isDrained ?? false,
       note,
     }));
   }

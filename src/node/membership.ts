@@ -50,7 +50,7 @@ export interface MembershipEvents {
 /** What changes while a node runs, and others are told. */
 export type LocalState = Pick<
   NodeTags,
-  "freeFrames" | "grantedFrames" | "lendFrames" | "page" | "pressure" | "target"
+  "freeFrames" | "grantedFrames" | "isDrained" | "lendFrames" | "page" | "pressure" | "target"
 >;
 
 export interface MembershipEnv {
@@ -125,7 +125,7 @@ export class Membership {
       ...{ role: settings.role, cluster: settings.cluster, protocol: PROTOCOL_VERSION },
       ...{ bootId: settings.bootId, number: null, claim: null, page: null },
       ...{ lendFrames: 0, freeFrames: 0, grantedFrames: 0, pressure: 0 },
-      ...{ codecs: settings.codecs, target: "none", zone: settings.zone },
+      ...{ isDrained: false, codecs: settings.codecs, target: "none", zone: settings.zone },
     };
     const { gossip, bootId, number } = settings;
     const identity = { name: settings.name, tags: fittingTags(this.own)?.tags ?? {} };

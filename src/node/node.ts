@@ -17,6 +17,7 @@ import type { Clock, TimerId } from "../core/clock.ts";
 import type { Disk } from "../core/disk.ts";
 import type { HostMemory } from "../core/host-memory.ts";
 import {
+  FAREWELL_MS,
   FRAME_BYTES,
   HELD_PAGES_MIN,
   LEFT_GRACE_MS,
@@ -65,6 +66,8 @@ export interface NodeEnvironment {
   /** Of a simulation; else nothing awkward is done. */
   buggify?: Buggify;
 }
+
+const FAREWELL_POLL_MS = 20;
 
 export class Node implements LinkHandler, MembershipEvents {
   readonly bootId: bigint;
@@ -199,11 +202,24 @@ export class Node implements LinkHandler, MembershipEvents {
     await this.membership?.leave();
     this.ramster.stop();
     this.lending?.stop();
+    // Nobody else tells those that keep its pages.
+    if (this.membership === null) await this.reachHolders();
     await this.links.stop();
     // What was put off to the end of the turn is done before there is no memory any more.
     await new Promise<void>((resolve) => this.clock.soon(resolve));
     this.ramster.close();
     this.foreign?.zcache.close();
+  }
+
+  /** Has links to all that keep its pages, as far as they are there: each hears that it stops. */
+  private async reachHolders(): Promise<void> {
+    const { clock, links, ramster } = this;
+    const untilMs = clock.now() + FAREWELL_MS;
+    const isMissing = (node: number): boolean => links.channelOf(node) === null;
+    for (const node of ramster.holders()) links.want(node);
+    while (clock.now() < untilMs && ramster.holders().some(isMissing)) {
+      await new Promise<void>((resolve) => void clock.after(FAREWELL_POLL_MS, resolve));
+    }
   }
 
   // Membership events.
@@ -263,6 +279,15 @@ export class Node implements LinkHandler, MembershipEvents {
     this.boots.set(node, bootId);
     this.foreign?.linkUp(node, bootId, channel);
     this.ramster.linkUp(node, bootId);
+  }
+
+  /** It has said so itself: there is nothing to wait for. */
+  onLeft(node: number, bootId: bigint): void {
+    const count = this.foreign?.ownerLeft(node, bootId) ?? 0;
+    const what = `dropped ${count} pages of node ${node}, which has stopped`;
+    if (count > 0) this.log.write("info", "ramster", what);
+    this.ramster.holderDead(node);
+    this.ramster.holderLeft(node, bootId);
   }
 
   onLinkDown(node: number, reason: string): void {
@@ -338,6 +363,7 @@ export class Node implements LinkHandler, MembershipEvents {
       grantedFrames: foreign?.grants.outstanding ?? 0,
       pressure: Math.min(100, Math.floor((100 * used) / ramster.zcache.budget.frameCountMax)),
       target: String(ramster.target ?? "none"),
+      isDrained: this.drain.isOn,
     };
   }
 

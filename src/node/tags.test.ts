@@ -13,6 +13,7 @@ const SERVER: NodeTags = {
   freeFrames: 90_112,
   grantedFrames: 40_960,
   pressure: 12,
+  isDrained: false,
   codecs: 3,
   zone: "rack7",
   target: "auto",
@@ -24,6 +25,12 @@ test("tags are read back as they were written, whatever is left out", () => {
   const claiming = { ...SERVER, number: null, claim: 7, page: null };
   const elsewhere = { ...SERVER, page: { host: "fe80::1", port: 1 } };
   for (const node of [SERVER, claiming, elsewhere]) expect(read(tagsOf(node))).toEqual(node);
+});
+
+test("a drained node says so, and one that is not says nothing", () => {
+  const drained = { ...SERVER, isDrained: true };
+  expect([tagsOf(drained).drained, tagsOf(SERVER).drained]).toEqual(["1", undefined]);
+  expect(read(tagsOf(drained))).toEqual(drained);
 });
 
 test("all tags of a node fit the 512 bytes of a member's metadata, at their longest", () => {
@@ -39,6 +46,7 @@ test("all tags of a node fit the 512 bytes of a member's metadata, at their long
     freeFrames: 2 ** 32 - 1,
     grantedFrames: 2 ** 32 - 1,
     pressure: 100,
+    isDrained: true,
     codecs: 2 ** 32 - 1,
     target: "1022",
     zone: "z".repeat(32),

@@ -3,7 +3,7 @@
  *
  *     role=server number=3 page_port=7777 lend_frames=131072 free_frames=90112 granted_frames=40960
  *     pressure=0 boot_id=9f.. cluster=ramster protocol=1 page_bytes=4096 codecs=3 target=auto
- *     zone=rack7
+ *     zone=rack7 drained=1
  *
  * A node that has not settled on a number yet says `claim` in place of `number`. Values come from
  * outside and are checked: a member whose tags are not whole is shown and never used.
@@ -37,6 +37,8 @@ export interface NodeTags {
   readonly pressure: number;
   /** Bit `id` for each codec that it can decompress. */
   readonly codecs: number;
+  /** Whether it lends nothing any more and gets ready to leave. */
+  readonly isDrained: boolean;
   /** Where its own pages go: a number, "auto" or "none". */
   readonly target: string;
   /** What it may fail together with; null: its host. */
@@ -67,6 +69,7 @@ export function tagsOf(node: NodeTags): Record<string, string> {
     tags.page_port = String(node.page.port);
     if (node.page.host !== null) tags.page_host = node.page.host;
   }
+  if (node.isDrained) tags.drained = "1";
   if (node.zone !== null) tags.zone = node.zone;
   return tags;
 }
@@ -146,6 +149,7 @@ export function readTags(tags: ReadonlyMap<string, string>): NodeTags | string {
     grantedFrames,
     pressure,
     codecs,
+    isDrained: tags.get("drained") === "1",
     target: tags.get("target") ?? "none",
     zone,
   };

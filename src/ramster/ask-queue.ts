@@ -1,11 +1,21 @@
 /**
- * AskQueue: asks of one holder that are not sent yet, and how quick it is. They are linked in the
- * rows of their fetches.
+ * AskQueue: asks of one holder that are not sent yet, how quick it is, and whether it answers at
+ * all. They are linked in the rows of their fetches.
+ *
+ * A holder is silent when an ask of it ended without an answer, and nothing was heard from it for
+ * half of that time. What is asked of it then ends at once, until there is a sign of life: else
+ * each get would wait for its whole time.
  */
 import type { Fetches } from "./fetches.ts";
 
 /** How long a holder is remembered to be slow: the half of it. */
 const SLOW_MS = 5000;
+
+/** Of the channel to the holder. */
+interface Link {
+  /** When anything last came from it. */
+  readonly heardAtMs: number;
+}
 
 export class AskQueue {
   head = 0;
@@ -14,6 +24,8 @@ export class AskQueue {
   flushSoon = false;
   /** Sent, and not answered. */
   sent = 0;
+  /** Since when it is; null: it is not, as far as is known. */
+  private silentSinceMs: number | null = null;
   /** What an answer takes, a moving mean, and when that was last seen. */
   private usualMs = 0;
   private seenMs = 0;
@@ -32,6 +44,22 @@ export class AskQueue {
     if (this.head === 0) this.tail = 0;
     this.count -= 1;
     return ask;
+  }
+
+  /** An ask ended without an answer after so long. */
+  unanswered(link: Link | null, waitedMs: number, nowMs: number): void {
+    if (link === null || nowMs - link.heardAtMs >= waitedMs / 2) this.silentSinceMs = nowMs;
+  }
+
+  /** `link`: the one that there is to it. */
+  isSilent(link: Link | null): boolean {
+    if (this.silentSinceMs === null) return false;
+    if (link !== null && link.heardAtMs > this.silentSinceMs) this.silentSinceMs = null;
+    return this.silentSinceMs !== null;
+  }
+
+  signOfLife(): void {
+    this.silentSinceMs = null;
   }
 
   /** An answer came after so long. */

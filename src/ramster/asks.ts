@@ -7,6 +7,8 @@
  *                        |                        +--> no answer: onNoAnswer, for each
  *                        +-- enqueue again, if the owner of the fetch so decides
  *
+ * A holder that is silent (ask-queue.ts) is not waited for.
+ *
  * What is on the node's own disk goes another way (disk-asks.ts).
  *
  * Not here: whom to ask, and what an answer is worth (repatriate.ts).
@@ -96,8 +98,10 @@ export class Asks implements ReplySink {
    */
   costOf(node: number): number {
     if (node === SPILL) return this.disk?.costMs(this.elapsedMs) ?? Number.POSITIVE_INFINITY;
-    if (this.peers.channelOf(node) === null) return Number.POSITIVE_INFINITY;
-    return this.queues[node]?.costMs(this.elapsedMs) ?? 0;
+    const channel = this.peers.channelOf(node);
+    const queue = this.queues[node];
+    if (channel === null || queue?.isSilent(channel) === true) return Number.POSITIVE_INFINITY;
+    return queue?.costMs(this.elapsedMs) ?? 0;
   }
 
   enqueue(ask: number): void {
@@ -124,9 +128,16 @@ export class Asks implements ReplySink {
     this.sendQueue(node);
   }
 
-  /** Whether something waits for a link to the node. */
+  /** Whether something waits for a link to the node, or did until it was found to be silent. */
   isWaitingFor(node: number): boolean {
-    return (this.queues[node]?.count ?? 0) > 0;
+    const queue = this.queues[node];
+    if (queue === undefined) return false;
+    return queue.count > 0 || queue.isSilent(this.peers.channelOf(node));
+  }
+
+  /** There is news of the node, from elsewhere. */
+  signOfLife(node: number): void {
+    this.queues[node]?.signOfLife();
   }
 
   /** Nobody needs to wait for a link to it any more: what is queued ends. */
@@ -146,16 +157,21 @@ export class Asks implements ReplySink {
     for (const [node, queue] of this.queues.entries()) {
       if (queue === undefined) continue;
       while (queue.head !== 0 && this.isOver(queue.head, periodMs)) {
+        const isLate = this.fetches.isLive(fetchOf(queue.head));
+        const channel = this.peers.channelOf(node);
+        if (isLate && channel === null) queue.unanswered(null, 0, this.clock.now());
         this.sink.onNoAnswer(queue.shift(this.fetches), false);
       }
-      if (queue.count > 0) this.peers.want(node);
+      if (queue.count === 0) continue;
+      if (queue.isSilent(this.peers.channelOf(node))) this.holderDead(node);
+      else this.peers.want(node);
     }
     this.disk?.expire((ask) => this.isOver(ask, periodMs));
   }
 
   /** ReplySink: one entry for each ask of the message, in order. `head` is the first of them. */
   onReply(head: number, reply: Frame): void {
-    const tookMs = ((this.elapsedUs() - this.fetches.askSentUs(head)) >>> 0) / 1000;
+    const tookMs = this.msSince(head);
     this.latencies.fetch.add(tookMs);
     this.recent.add(tookMs);
     const queue = this.queues[this.fetches.askNode(head)];
@@ -185,7 +201,11 @@ export class Asks implements ReplySink {
     const linkLost =
       transportStatus === TRANSPORT_STATUS.DIED ||
       transportStatus === TRANSPORT_STATUS.NOT_CONNECTED;
-    const queue = this.queues[this.fetches.askNode(head)];
+    const node = this.fetches.askNode(head);
+    const queue = this.queues[node];
+    if (queue !== undefined && transportStatus === TRANSPORT_STATUS.TIMED_OUT) {
+      queue.unanswered(this.peers.channelOf(node), this.msSince(head), this.clock.now());
+    }
     let ask = head;
     while (ask !== 0) {
       const next = this.fetches.nextAsk(ask);
@@ -205,10 +225,9 @@ export class Asks implements ReplySink {
     if (queue === undefined) return;
     queue.flushSoon = false;
     const channel = this.peers.channelOf(node);
-    if (channel === null) {
-      if (!this.peers.isPeer(node)) this.holderDead(node);
-      return;
-    }
+    const isGone = channel === null && !this.peers.isPeer(node);
+    if (isGone || queue.isSilent(channel)) this.holderDead(node);
+    if (channel === null) return;
     while (queue.count > 0) {
       const count = Math.min(queue.count, FETCH_BATCH_COUNT_MAX);
       if (!channel.begin(LANE.URGENT, count * GET_ENTRY_BYTES)) return; // linkReady goes on.
@@ -237,6 +256,11 @@ export class Asks implements ReplySink {
       queue.sent += count;
       if (queue.head === 0) queue.tail = 0;
     }
+  }
+
+  /** Since the message was sent that begins with the ask. */
+  private msSince(head: number): number {
+    return ((this.elapsedUs() - this.fetches.askSentUs(head)) >>> 0) / 1000;
   }
 
   private elapsedUs(): number {

@@ -182,6 +182,11 @@ export class Foreign {
     return this.ownerGone(node);
   }
 
+  /** The owner says that it ends, in this boot of it. @returns how many pages were dropped. */
+  ownerLeft(node: number, bootId: bigint): number {
+    return this.owners.get(node)?.bootId === bootId ? this.ownerGone(node) : 0;
+  }
+
   /** The node is gone for good, and its index with it. @returns how many pages were dropped. */
   ownerGone(node: number): number {
     const count = this.purge(node);

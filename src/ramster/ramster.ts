@@ -336,6 +336,7 @@ export class Ramster implements PamOps {
   /** News of a node: it has this boot id. On a link it says for sure whether it still has pages. */
   holderBooted(node: number, bootId: bigint): void {
     const wasAbsent = this.remotePages.isAbsent(node);
+    this.repatriate.signOfLife(node);
     this.remotePages.booted(node, bootId);
     if (this.remotePages.isInDoubt(node)) this.peers.want(node);
     else if (wasAbsent) this.repair.sweep();
@@ -442,6 +443,11 @@ export class Ramster implements PamOps {
 
   owedCount(node: number): number {
     return this.remotePages.owedCount(node);
+  }
+
+  /** Nodes that keep pages of this one, or are owed a flush. */
+  holders(): number[] {
+    return this.remotePages.holderNodes();
   }
 
   remotePageCount(node: number): number {

@@ -134,6 +134,12 @@ export class RemotePages implements ReplySink {
     });
   }
 
+  /** Those that keep pages, or are owed a flush. */
+  holderNodes(): number[] {
+    const isNeeded = (node: number): boolean => this.pageCount(node) + this.owedCount(node) > 0;
+    return [...this.holders.keys()].filter(isNeeded);
+  }
+
   /** A page of `zpageBytes` is remote from now on, with these copies. */
   added(copies: Copies, persistent: boolean, zpageBytes: number): void {
     this.changed(NO_COPIES, copies, persistent, zpageBytes);

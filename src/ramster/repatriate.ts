@@ -245,6 +245,11 @@ export class Repatriate implements AskSink {
     return this.asks.isWaitingFor(node);
   }
 
+  /** There is news of the node: it may answer again. */
+  signOfLife(node: number): void {
+    this.asks.signOfLife(node);
+  }
+
   /** Nobody needs to wait for a link to it any more. */
   holderDead(node: number): void {
     this.asks.holderDead(node);

@@ -92,6 +92,8 @@ export const GOODBYE = {
   BUSY: 7,
   /** Nothing was asked for on the link for long: it is dialled again when there is something. */
   UNUSED: 8,
+  /** The node ends: the pages that it owns, and those that it keeps, end with it. */
+  LEFT: 9,
 } as const;
 
 /** One line on why not, in UTF-8. */

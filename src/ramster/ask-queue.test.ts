@@ -1,0 +1,24 @@
+import { expect, test } from "bun:test";
+import { AskQueue } from "./ask-queue.ts";
+
+test("silent is who was not heard of for half of the time that an ask was waited for", () => {
+  const queue = new AskQueue();
+  const link = { heardAtMs: 9500 };
+  queue.unanswered(link, 2000, 10_000); // It answers others.
+  expect(queue.isSilent(link)).toBe(false);
+  link.heardAtMs = 8900;
+  queue.unanswered(link, 2000, 10_000);
+  expect([queue.isSilent(link), queue.isSilent(null)]).toEqual([true, true]);
+  link.heardAtMs = 10_001;
+  expect([queue.isSilent(link), queue.isSilent(null)]).toEqual([false, false]);
+});
+
+test("who has no link is silent until there is one, or other news of it", () => {
+  const queue = new AskQueue();
+  queue.unanswered(null, 0, 10_000);
+  expect(queue.isSilent(null)).toBe(true);
+  expect(queue.isSilent({ heardAtMs: 10_500 })).toBe(false);
+  queue.unanswered(null, 0, 11_000);
+  queue.signOfLife();
+  expect(queue.isSilent(null)).toBe(false);
+});
