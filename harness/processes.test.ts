@@ -126,7 +126,7 @@ describe("a node", () => {
   test("says so when its target has no address here", async () => {
     await using world = new ProcessWorld();
     const node = await world.start("node", 1, ["--memory=1MiB", "--target=5"]);
-    await logged(node, /target 5 is not among --peers/);
+    await logged(node, /pages have nowhere to go: node 5 of --target is not known/);
   });
 
   test.each(["SIGTERM", "SIGINT"] as const)("ends with 0 on %s, its socket gone", async (name) => {

@@ -15,6 +15,7 @@ function stats(number: number, counters: Record<string, number>, peers: Peers): 
     spill: { trouble: null },
     lending: { unseen: [] },
     knobs: {},
+    nowhere: null,
     repair: {
       ...{ pages_at_risk: 0, pages_out_of_reach: 0, pages_per_second: null, seconds_left: null },
       ...{ copies_intended: 2, copies_possible: 2 },

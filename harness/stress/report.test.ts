@@ -43,8 +43,9 @@ function stats(
   const zbud = { eph_cumul_chunk_counts: [], pers_cumul_chunk_counts: [] };
   const spill = { trouble: null };
   const lending = { unseen: [] };
-  const nothing = { latencies: {}, members: [], exports: [], knobs: {}, spill, lending };
-  return { node, counters, zbud, peers, repair: NO_REPAIR, ...nothing };
+  const told = { repair: NO_REPAIR, nowhere: null, spill, lending };
+  const nothing = { latencies: {}, members: [], exports: [], knobs: {} };
+  return { node, counters, zbud, peers, ...told, ...nothing };
 }
 
 const CLUSTER = [

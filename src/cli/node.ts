@@ -71,7 +71,7 @@ export async function run(config: NodeConfig, { out, err }: Streams): Promise<Ex
   try {
     const node = await Node.create(env, { ...config, number }, membership);
     swapMode?.lock();
-    return await serve(node, { config, number, gossip: joined?.gossip ?? null, stopped, log, out });
+    return await serve(node, { config, number, gossip: joined?.gossip ?? null, stopped, out });
   } catch (error) {
     await membership?.leave(); // Or the others would take it for dead.
     throw error;
@@ -92,14 +92,13 @@ interface Served {
   number: number;
   gossip: TcpAddress | null;
   stopped: Promise<void>;
-  log: Log;
   out: Output;
 }
 
 /** Opens all ports, says so, and closes them in order once `stopped` is resolved. */
 async function serve(
   node: Node,
-  { config, number, gossip, stopped, log, out }: Served,
+  { config, number, gossip, stopped, out }: Served,
 ): Promise<ExitCode> {
   const httpDoor = new HttpDoor(() => node.admin.stats());
   const answer = (method: string, path: string) => httpDoor.answer(method, path);
@@ -112,17 +111,10 @@ async function serve(
   if (clients.length > 0) words.push(`client=${clients.join(",")}`);
   if (nbd.length > 0) words.push(`nbd=${nbd.join(",")}`);
   out.write(words.join(" "));
-  if (gossip === null) warnOfTarget(config, log);
   await stopped;
   httpDoor.isReady = false;
   const isEmpty = await node.drain.emptyForeign(config.drainTimeoutMs);
   await node.stop();
   await http?.close();
   return isEmpty ? EXIT.DONE : EXIT.FAILED;
-}
-
-/** A target without an address may still connect by itself, or be named later: no error yet. */
-function warnOfTarget({ target, peers }: NodeConfig, log: Log): void {
-  if (typeof target !== "number" || peers.some((peer) => peer.number === target)) return;
-  log.write("warn", "ramster", `target ${target} is not among --peers: no page moves there yet`);
 }

@@ -25,6 +25,7 @@ function textOf(repair: Partial<RepairStats>, own: Partial<NodeStats> = {}): str
   const zbud = { eph_cumul_chunk_counts: [], pers_cumul_chunk_counts: [] };
   const rest = {
     knobs: {},
+    nowhere: null,
     counters: {},
     latencies: {},
     zbud,
@@ -73,6 +74,11 @@ test("a drained node is told from the others, in its own status and in that of o
   expect(textOf({}, { knobs: { draining: "1" } }).split("\n")[1]).toBe(
     'drained: lends nothing, moves no page away, until "ramster set draining 0"',
   );
+});
+
+test("says that pages have nowhere to go, why, and what helps", () => {
+  const line = textOf({}, { nowhere: "the target is none, use another" }).split("\n")[1];
+  expect(line).toBe("pages have nowhere to go: the target is none, use another");
 });
 
 test("says how many pages have no copy that could be asked for, and how many are leaving a lender", () => {

@@ -20,8 +20,8 @@ import { formatCount, formatDuration, formatSize } from "./units.ts";
 
 export async function run(options: StatsOptions): Promise<ExitCode> {
   const stats = await withClient(options, (client) => client.stats());
-  const { node, repair, exports, spill, lending, members, peers } = stats;
-  const shown = { node, repair, exports, spill, lending, members, peers };
+  const { node, repair, nowhere, exports, spill, lending, members, peers } = stats;
+  const shown = { node, repair, nowhere, exports, spill, lending, members, peers };
   const text = options.json ? JSON.stringify(shown, null, 2) : statusText(stats);
   await print(`${text}\n`);
   return EXIT.DONE;
@@ -36,6 +36,7 @@ export function statusText(stats: NodeStats): string {
   const lines = [
     `node ${node.number} "${node.name}" of cluster "${node.cluster}", listens on ${node.listen}`,
     ...drainedLines(knobs),
+    ...(stats.nowhere === null ? [] : [`pages have nowhere to go: ${stats.nowhere}`]),
     `at risk: ${riskText(repair)}`,
     ...copiesLines(repair, knobs),
     ...absentLines(counters, repair),

@@ -283,6 +283,8 @@ export interface NodeStats {
   members: MemberStats[];
   /** Of its pages that lack a copy elsewhere. */
   repair: RepairStats;
+  /** Why its pages have nowhere to go, and what helps; null: they have, or there are none. */
+  nowhere: string | null;
   /** Its block devices. */
   exports: ExportStats[];
   /** Its disk for pages. How much of it can be had is in the counters. */

@@ -15,6 +15,7 @@ import type { Drain } from "./drain.ts";
 import { type Knob, knobsOf } from "./knobs.ts";
 import type { Lending } from "./lending.ts";
 import type { Membership } from "./membership.ts";
+import type { Nowhere } from "./nowhere.ts";
 
 /** A member in the stats; names are part of what scripts read. */
 interface MemberStats {
@@ -55,6 +56,7 @@ export interface AdminParts {
   foreign: Foreign | null;
   lending: Lending | null;
   drain: Drain;
+  nowhere: Nowhere;
   nbdDoor: NbdDoor;
   links: Links;
   log: Log;
@@ -110,6 +112,7 @@ export class NodeAdmin implements Admin {
       },
       members: this.members(),
       repair: this.repair(),
+      nowhere: this.parts.nowhere.reason,
       exports: nbdDoor.stats(),
       spill: { trouble: ramster.spillTrouble },
       lending: { unseen: lending?.unseen ?? [] },

@@ -50,6 +50,7 @@ import { CODECS_DECOMPRESSED, type NumberedConfig } from "./config.ts";
 import { Drain } from "./drain.ts";
 import { Lending } from "./lending.ts";
 import type { LocalState, Membership, MembershipEvents, NodeSeen } from "./membership.ts";
+import { Nowhere } from "./nowhere.ts";
 
 export interface NodeEnvironment {
   clock: Clock;
@@ -77,6 +78,7 @@ export class Node implements LinkHandler, MembershipEvents {
   readonly lending: Lending | null;
   readonly links: Links;
   readonly drain: Drain;
+  readonly nowhere: Nowhere;
   readonly admin: NodeAdmin;
   readonly door: ClientDoor;
   readonly nbdDoor: NbdDoor;
@@ -143,6 +145,7 @@ export class Node implements LinkHandler, MembershipEvents {
     const lends = foreign === null ? null : { ...env, foreign, announce };
     this.lending = lends === null ? null : new Lending(lends, config);
     const { lending } = this;
+    this.nowhere = new Nowhere({ clock, log, ramster, links: this.links }, config);
     this.drain = new Drain({ clock, log, ramster, foreign, lending });
     const { transport, tls } = env.plain ?? { transport: env.transport, tls: null };
     this.nbdDoor = new NbdDoor({ ...env, ramster, transport, tls }, config);
@@ -154,6 +157,7 @@ export class Node implements LinkHandler, MembershipEvents {
       foreign: this.foreign,
       lending: this.lending,
       drain: this.drain,
+      nowhere: this.nowhere,
       nbdDoor: this.nbdDoor,
       links: this.links,
       log: env.log,
@@ -187,6 +191,7 @@ export class Node implements LinkHandler, MembershipEvents {
     this.ramster.start();
     this.membership?.attach(this, () => this.localState());
     this.lending?.start();
+    this.nowhere.start();
     return { listen: this.listenAddress, clients, nbd };
   }
 
@@ -202,6 +207,7 @@ export class Node implements LinkHandler, MembershipEvents {
     await this.membership?.leave();
     this.ramster.stop();
     this.lending?.stop();
+    this.nowhere.stop();
     // Nobody else tells those that keep its pages.
     if (this.membership === null) await this.reachHolders();
     await this.links.stop();

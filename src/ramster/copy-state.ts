@@ -32,3 +32,13 @@ export function copyStateOf(
     ...{ copiesIntended, copiesPossible },
   };
 }
+
+/** By the names that they have in the stats. */
+export function copyCounters(state: CopyState): Record<string, number> {
+  return {
+    pages_at_risk: state.pagesAtRisk,
+    pages_out_of_reach: state.pagesOutOfReach,
+    copies_intended: state.copiesIntended,
+    copies_possible: state.copiesPossible,
+  };
+}

@@ -152,6 +152,11 @@ export class Lenders {
     return typeof this.target === "number" && this.disk === null ? 1 : this.replicasMax;
   }
 
+  /** Zones that have a lender; more than a page can have copies do not count. */
+  get zones(): number {
+    return this.zoneCount;
+  }
+
   /** How many of these there are places for, at lenders and on the disk. 0: nowhere. */
   get copiesPossible(): number {
     const { target } = this;

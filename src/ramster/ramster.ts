@@ -39,7 +39,7 @@ import { FLUSH_SCOPE, type FlushScope, type Grant } from "../wire/peer-entries.t
 import { EPHEMERAL } from "../zbud/zbud.ts";
 import { Zcache, type ZcacheOptions } from "../zcache/zcache.ts";
 import { type Copies, copyAt, copyCount, hasCopy, SPILL } from "./copies.ts";
-import { type CopyState, copyStateOf } from "./copy-state.ts";
+import { type CopyState, copyCounters, copyStateOf } from "./copy-state.ts";
 import { RamsterCounters } from "./counters.ts";
 import { DevicePages } from "./device-pages.ts";
 import { Homecoming } from "./homecoming.ts";
@@ -398,6 +398,16 @@ export class Ramster implements PamOps {
     return this.lenders.copiesWanted;
   }
 
+  /** Zones with a lender. */
+  get lenderZones(): number {
+    return this.lenders.zones;
+  }
+
+  /** Whether what no lender takes goes to a disk. */
+  get hasDisk(): boolean {
+    return this.spill !== null;
+  }
+
   get replicas(): Replicas {
     return this.lenders.currentReplicas;
   }
@@ -471,11 +481,7 @@ export class Ramster implements PamOps {
     into.fetches_in_flight = this.repatriate.fetchCount;
     into.frames_in_flight = this.remotify.framesInFlight;
     into.absent_copies = this.remotePages.absentTotal;
-    const { pagesAtRisk, pagesOutOfReach, copiesIntended, copiesPossible } = this.copyState();
-    into.pages_at_risk = pagesAtRisk;
-    into.pages_out_of_reach = pagesOutOfReach;
-    into.copies_intended = copiesIntended;
-    into.copies_possible = copiesPossible;
+    Object.assign(into, copyCounters(this.copyState()));
     into.reclaims_pending = this.repair.pagesLeaving;
     into.repair_pages_per_second = Math.round(this.repair.pagesPerSecond ?? 0);
   }
