@@ -56,7 +56,12 @@ describe("a node", () => {
   test("ends with 3 and one line when its port is in use", async () => {
     await using world = new ProcessWorld();
     const first = await world.start("node", 0);
-    const second = await world.run(["node", "--number=1", `--listen=${first.listen}`]);
+    const second = await world.run([
+      "node",
+      "--number=1",
+      "--gossip=none",
+      `--listen=${first.listen}`,
+    ]);
     expect(second).toEqual({
       stdout: "",
       stderr: `ramster: Cannot listen on "${first.listen}": the address is in use\n`,
@@ -87,7 +92,7 @@ describe("a node", () => {
     await using world = new ProcessWorld();
     writeFileSync(world.path("file"), "precious");
     const flags = ["--listen=127.0.0.1:0", `--client=unix:${world.path("file")}`];
-    const { stderr, code } = await world.run(["node", "--number=1", ...flags]);
+    const { stderr, code } = await world.run(["node", "--number=1", "--gossip=none", ...flags]);
     expect(stderr).toMatch(
       /^ramster: Cannot listen on [^\n]+: the path exists and is no socket\n$/,
     );
@@ -99,7 +104,7 @@ describe("a node", () => {
     await using world = new ProcessWorld();
     const door = ["--export=a=1MiB", `--nbd=unix:${world.path("nowhere/nbd.sock")}`, "--no-swap"];
     const flags = ["--listen=127.0.0.1:0", `--client=unix:${world.path("client.sock")}`, ...door];
-    const { stderr, code } = await world.run(["node", "--number=1", ...flags]);
+    const { stderr, code } = await world.run(["node", "--number=1", "--gossip=none", ...flags]);
     expect(stderr).toMatch(/^ramster: Cannot listen on [^\n]+: no such file or directory\n$/);
     expect(code).toBe(3);
     expect(existsSync(world.path("client.sock"))).toBe(false);

@@ -7,6 +7,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "n
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "../src/cli/args.ts";
+import { EXIT } from "../src/cli/exit.ts";
 
 const FOLDER = join(import.meta.dir, "../systemd");
 const UNITS = ["ramster-node.service", "ramster-swap.service"] as const;
@@ -84,6 +85,15 @@ describe("the units", () => {
     expect(values("ramster-node.service", "Restart")).toEqual(["no"]);
     // The mark that lets a process live until the very end of a shutdown.
     expect(values("ramster-node.service", "ExecStart")[0]).toStartWith(`@${PROGRAM} @ramster node`);
+  });
+
+  test("a node whose seeds are late is tried again, before systemd ends it, and swap comes along", () => {
+    const one = (key: string): string => values("ramster-node.service", key).join();
+    expect(one("RestartForceExitStatus")).toBe(String(EXIT.NOT_STARTED));
+    expect(one("StartLimitIntervalSec")).toBe("0");
+    expect(one("Wants")).toContain("ramster-swap.service");
+    const [, joinSeconds] = /--join-timeout (\d+)s/.exec(one("ExecStart")) ?? [];
+    expect(Number(joinSeconds)).toBeLessThan(Number(one("TimeoutStartSec").replace("s", "")));
   });
 
   test("call this program as it wants to be called", () => {

@@ -77,7 +77,7 @@ describe("parseArgs() of a node", () => {
       --request-timeout 1.5s --keepalive 1s --idle 10s --reconnect 5s --selfshrink off
       --selfshrink-interval 1m --selfshrink-hysteresis 10 --selfshrink-inertia 0 --codec raw
       --selfshrink-pages 50 --reserve 5%
-      --gossip 10.0.0.9:0 --join 10.0.0.1:7946,seeds:7946 --network wan
+      --gossip 10.0.0.9:0 --join 10.0.0.1:7946,seeds:7946 --join-timeout 90s --network wan
       --advertise 10.0.0.8:7777 --gossip-advertise 10.0.0.8:7946 --insecure
       --quota 1GiB --foreign-grace 1m --drain-timeout 5s --http 127.0.0.1:9100
       --gossip-tune probe-timeout=1s,gossip-nodes=5
@@ -143,6 +143,7 @@ describe("parseArgs() of a node", () => {
           { kind: "tcp", host: "10.0.0.1", port: 7946 },
           { kind: "tcp", host: "seeds", port: 7946 },
         ],
+        joinTimeoutMs: 90_000,
         network: "wan",
         gossipTuning: { probeTimeoutMs: 1000, gossipNodes: 5 },
         gossipLabel: "blue",

@@ -242,6 +242,9 @@ function readCommon(flags: GivenFlags, machine: Machine): NodeSettings {
     gossip: readGossip(flags, listen),
     gossipAdvertise: readOptional(flags.optional("gossip-advertise"), readTcp),
     seeds: flags.list("join").map(readTcp),
+    joinTimeoutMs: readOptional(flags.optional("join-timeout"), (it) =>
+      parseDuration(it, NODE_BOUNDS.joinTimeoutMs),
+    ),
     quotaBytes: readOptional(flags.optional("quota"), (it) =>
       parseSize(it, NODE_BOUNDS.quotaBytes),
     ),

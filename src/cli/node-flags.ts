@@ -138,6 +138,12 @@ export const CLUSTER: FlagGroup = {
       help: "where nodes of the cluster gossip; one that lives is enough",
     },
     {
+      name: "join-timeout",
+      value: "DURATION",
+      defaultNote: "none, it keeps trying",
+      help: "ends with 3 when none of --join has answered by then",
+    },
+    {
       name: "gossip",
       value: "HOST:PORT|none",
       defaultNote: `port ${GOSSIP_PORT_DEFAULT}; none with --peers`,

@@ -27,6 +27,7 @@ import { formatAddress, type TcpAddress } from "../net/address.ts";
 import { BunClock, BunRandom, BunTransport } from "../net/bun.ts";
 import { serveHttp } from "../net/bun-http.ts";
 import { secured } from "../net/secured.ts";
+import { withAdvertised } from "../node/advertise.ts";
 import type { NodeConfig } from "../node/config.ts";
 import { openMembership } from "../node/membership.ts";
 import { Node } from "../node/node.ts";
@@ -34,12 +35,14 @@ import { SwapMode } from "../node/swap-mode.ts";
 import { EXIT, type ExitCode } from "./exit.ts";
 import { readKey } from "./key.ts";
 import { LogWriter, type WhoWrites } from "./log-writer.ts";
+import { MACHINE_NETWORK } from "./machine-network.ts";
 import type { Output } from "./output.ts";
 import { aborted, stopSignal } from "./stop-signal.ts";
 import type { Streams } from "./streams.ts";
 
-export async function run(config: NodeConfig, { out, err }: Streams): Promise<ExitCode> {
+export async function run(settings: NodeConfig, { out, err }: Streams): Promise<ExitCode> {
   const stopped = aborted(stopSignal());
+  const config = await withAdvertised(settings, MACHINE_NETWORK);
   let number = config.number;
   const { name } = config;
   const outside = { clock: new BunClock(), transport: new BunTransport(), random: new BunRandom() };

@@ -37,7 +37,8 @@ describe("join", () => {
     world.until("all know all", () => world.agreeOn(world.nodes), 10_000);
     const stranger = world.stranger(9, [new Uint8Array(32).fill(8)]);
     await stranger.cluster.start();
-    expect(await world.wait(stranger.cluster.join([world.node(0).address]))).toBe(0);
+    const joined = await world.wait(stranger.cluster.join([world.node(0).address]));
+    expect(joined).toMatchObject({ answered: 0 });
     const { port } = stranger.address;
     const inClear = await world.network
       .transport("spy")
@@ -76,8 +77,26 @@ describe("join", () => {
     world.nodes.push(late);
     await late.start();
     const seeds = [{ kind: "tcp", host: "seeds", port: late.address.port }] as const;
-    expect(await world.wait(late.cluster.join(seeds))).toBe(1);
+    expect(await world.wait(late.cluster.join(seeds))).toEqual({
+      answered: 1,
+      failures: ["10.7.7.7:7946: connection refused"],
+    });
     world.until("all know all", () => world.agreeOn(world.nodes), 5000);
+    await world.stop();
+  });
+
+  test("a seed that is gone is looked up again, and found where its name has moved to", async () => {
+    const world = new GossipWorld();
+    const late = new GossipNode(world, 9);
+    const seeds = [{ kind: "tcp", host: "seed", port: late.address.port }] as const;
+    world.network.names.set("seed", ["10.7.7.7"]);
+    await late.start();
+    expect(await world.wait(late.cluster.join(seeds))).toMatchObject({ answered: 0 });
+    await world.grow(2);
+    world.network.names.set("seed", [world.node(1).host]);
+    world.nodes.push(late);
+    await world.wait(new Promise<void>((resolve) => world.clock.after(60_000, resolve)));
+    expect(world.agreeOn(world.nodes)).toBe(true);
     await world.stop();
   });
 

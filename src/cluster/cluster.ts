@@ -38,7 +38,7 @@ import {
 } from "../gossip/packet.ts";
 import { encodeTags } from "../gossip/serf-tags.ts";
 import { formatAddress, parseAddress, type TcpAddress } from "../net/address.ts";
-import { ipBytes } from "../net/ip.ts";
+import { ipBytes, withZoneOf } from "../net/ip.ts";
 import type { DatagramPort, Transport } from "../net/transport.ts";
 import { Awareness } from "./awareness.ts";
 import { BroadcastQueue } from "./broadcast-queue.ts";
@@ -62,6 +62,13 @@ const GREET_MS = 10_000;
 const TOLD_PER_TICK = 64;
 /** How long the news of one's leaving takes to get about, in rounds of gossip. */
 const LEAVE_ROUNDS = 5;
+
+export interface JoinResult {
+  readonly answered: number;
+  readonly failures: readonly string[];
+}
+
+type Rest<T extends readonly unknown[]> = T extends readonly [unknown, ...infer R] ? R : never;
 
 export class Cluster {
   readonly counters = new ClusterCounters();
@@ -143,7 +150,7 @@ export class Cluster {
     );
     const output = {
       send: (to: TcpAddress, messages: readonly Uint8Array[]) => this.send(to, messages),
-      request: this.streams.request.bind(this.streams),
+      request: this.request.bind(this),
     };
     const prober = new Prober(
       { clock, random, members, awareness, counters, output },
@@ -160,20 +167,26 @@ export class Cluster {
 
   /**
    * Exchanges all with each of the seeds, HOST:PORT; a name with many addresses counts as many.
+   * Those that are no members are tried again from time to time, and names looked up again.
    *
-   * @returns how many answered.
+   * @returns how many answered, and for each that did not a phrase that says why.
    */
-  async join(seeds: readonly TcpAddress[]): Promise<number> {
+  async join(seeds: readonly TcpAddress[]): Promise<JoinResult> {
+    this.seeds = seeds;
+    const failures: string[] = [];
     const addresses = new Map<string, TcpAddress>();
     for (const seed of seeds) {
-      for (const host of await this.env.transport.lookup(seed.host).catch(() => [])) {
-        const address: TcpAddress = { kind: "tcp", host, port: seed.port };
+      for (const address of await this.seedAddresses(seed, (reason) => failures.push(reason))) {
         addresses.set(formatAddress(address), address);
       }
     }
-    this.seeds = [...addresses.values()];
-    const answers = this.seeds.map((seed) => this.pushPull(seed, { join: true }));
-    return (await Promise.all(answers)).filter((reason) => reason === null).length;
+    const asked = [...addresses.values()];
+    const reasons = await Promise.all(asked.map((seed) => this.pushPull(seed, { join: true })));
+    for (const [i, seed] of asked.entries()) {
+      const reason = reasons[i] ?? null;
+      if (reason !== null) failures.push(`${formatAddress(seed)}: ${reason}`);
+    }
+    return { answered: reasons.filter((reason) => reason === null).length, failures };
   }
 
   /** All members, the dead and this one as well. */
@@ -350,7 +363,7 @@ export class Cluster {
     const packet = encodePacket(all, this.options);
     this.counters.packets_sent += 1;
     this.counters.packet_bytes_sent += packet.byteLength;
-    port.send(packet, packet.byteLength, to);
+    port.send(packet, packet.byteLength, this.reachable(to));
   }
 
   private announce(kind: "join" | "leave"): Uint8Array {
@@ -402,13 +415,44 @@ export class Cluster {
   private reconnect(): void {
     const { members } = this.running;
     for (const name of members.reap()) this.serf.forget(name);
-    const known = new Set(members.all.filter((it) => it.isThere).map((it) => it.addressText));
-    const lost = [
-      ...members.all.filter((it) => it.stateCode === MEMBER_STATE.DEAD).map((it) => it.address),
-      ...this.seeds.filter((seed) => !known.has(formatAddress(seed))),
-    ];
+    const dead = members.all.filter((it) => it.stateCode === MEMBER_STATE.DEAD);
+    const chosen = below(this.env.random, dead.length + this.seeds.length);
+    const member = dead[chosen];
+    const seed = this.seeds[chosen - dead.length];
+    if (member !== undefined) void this.pushPull(member.address, { join: true });
+    else if (seed !== undefined) void this.rejoin(seed);
+  }
+
+  /** Tries an address of a seed that is no member's, or not that of one who is there. */
+  private async rejoin(seed: TcpAddress): Promise<void> {
+    const addresses = await this.seedAddresses(seed, (reason) => this.warn(reason));
+    if (this.port === null) return; // It was stopped meanwhile.
+    const there = this.running.members.all.filter((it) => it.isThere);
+    const known = new Set(there.map((it) => formatAddress(this.reachable(it.address))));
+    const lost = addresses.filter((address) => !known.has(formatAddress(address)));
     const address = lost[below(this.env.random, lost.length)];
     if (address !== undefined) void this.pushPull(address, { join: true });
+  }
+
+  /** Where a seed is at this moment. */
+  private async seedAddresses(
+    seed: TcpAddress,
+    onFailure: (reason: string) => void,
+  ): Promise<TcpAddress[]> {
+    try {
+      const hosts = await this.env.transport.lookup(seed.host);
+      return hosts.map((host) => this.reachable({ ...seed, host }));
+    } catch (error) {
+      if (!(error instanceof ConfigError)) throw error;
+      onFailure(error.message);
+      return [];
+    }
+  }
+
+  /** As this machine reaches it: see withZoneOf. */
+  private reachable(address: TcpAddress): TcpAddress {
+    const host = withZoneOf(address.host, this.settings.bind.host);
+    return host === address.host ? address : { ...address, host };
   }
 
   /** Resolves to null when all was exchanged, else to the reason why not. */
@@ -430,8 +474,13 @@ export class Cluster {
         this.merge(answer, address.host);
         resolve(null);
       };
-      this.streams.request(address, this.state(options), { onMessage, onFailure: fail });
+      this.request(address, this.state(options), { onMessage, onFailure: fail });
     });
+  }
+
+  /** As Streams.request. */
+  private request(address: TcpAddress, ...rest: Rest<Parameters<Streams["request"]>>): void {
+    this.streams.request(this.reachable(address), ...rest);
   }
 
   private state({ join }: { join: boolean }): PushPull {
@@ -463,7 +512,8 @@ export class Cluster {
   /** Where the others find this node: an IP address. */
   private async advertised(bound: TcpAddress): Promise<TcpAddress> {
     const { advertise } = this.settings;
-    if (advertise !== null) return advertise;
+    if (advertise !== null)
+      return advertise.port === 0 ? { ...advertise, port: bound.port } : advertise;
     if (ipBytes(bound.host) !== null) return bound;
     const [host] = await this.env.transport.lookup(bound.host);
     if (host === undefined) throw notAnAddress(bound.host);

@@ -10,7 +10,9 @@ import type { TcpAddress } from "../net/address.ts";
 export interface ClusterSettings {
   /** Datagrams and streams, on one port. Port 0 takes any port that is free for both. */
   readonly bind: TcpAddress;
-  /** Where the others reach it, when that is elsewhere: an IP address. */
+  /**
+   * Where the others reach it, when that is elsewhere: an IP address. Port 0: the port of `bind`.
+   */
   readonly advertise: TcpAddress | null;
   /** In clear in front of all gossip, and authenticated with it. "" for none, as Serf needs it. */
   readonly label: string;

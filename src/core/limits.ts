@@ -169,8 +169,14 @@ export const MEMBERS_GONE_MAX = MEMBERS_MAX;
 
 /** memberlist's and Serf's. */
 export const GOSSIP_PORT_DEFAULT = 7946;
-/** How long seeds are tried at the start before the node gives up. */
-export const JOIN_TIMEOUT_MS = 10_000;
+/**
+ * Between two attempts to join at the start, doubled up to the longest: a seed that boots late is
+ * found soon, and one that was mistyped is not asked four times a second for ever.
+ */
+export const JOIN_RETRY_MS_MIN = 250;
+export const JOIN_RETRY_MS_MAX = 5000;
+/** How often a node that waits for its seeds says so. */
+export const JOIN_NOTICE_MS = 60_000;
 /** Addresses to join at: each may be a name with many behind it. */
 export const SEEDS_MAX = 64;
 /** memberlist's MetaMaxSize, which Serf's tags must fit. */

@@ -1,5 +1,5 @@
 /**
- * Datagrams on Bun's UDP sockets, and host names.
+ * Datagrams on Bun's UDP sockets, host names, and routes.
  *
  * What Bun 1.4.5 does, tried before it was relied upon:
  *   - send() copies, and returns false when the kernel has no room: that datagram is lost.
@@ -10,6 +10,7 @@
 import { lookup as lookupHost } from "node:dns/promises";
 import { ConfigError, RamsterError } from "../core/errors.ts";
 import { formatAddress, type TcpAddress } from "./address.ts";
+import { ipBytes } from "./ip.ts";
 import type { DatagramPort, OnDatagram } from "./transport.ts";
 
 /** Transport.bind. */
@@ -35,12 +36,34 @@ export async function bindDatagrams(
 
 /** Transport.lookup. */
 export async function lookupAddresses(host: string): Promise<string[]> {
+  if (ipBytes(host) !== null) return [host]; // The resolver drops the zone of one that has it.
   try {
     const found = await lookupHost(host, { all: true });
     return found.map(({ address }) => address);
   } catch (error) {
+    const code = error instanceof Error && "code" in error ? String(error.code) : "";
+    const reason = LOOKUP_REASONS[code] ?? `the look-up failed (${code})`;
     const options = { cause: error };
-    throw new ConfigError("BAD_CONFIG", `Cannot find host "${host}": unknown host name`, options);
+    throw new ConfigError("BAD_CONFIG", `Cannot find host "${host}": ${reason}`, options);
+  }
+}
+
+const LOOKUP_REASONS: Readonly<Record<string, string>> = {
+  EAI_AGAIN: "no name server answers",
+  ENODATA: "it has no address",
+  ENOTFOUND: "unknown host name",
+};
+
+/** The address that this machine sends to `to` from, or null without a route. Sends nothing. */
+export async function sourceTo({ host, port }: TcpAddress): Promise<string | null> {
+  try {
+    const connect = { hostname: host, port };
+    const socket = await Bun.udpSocket({ connect, socket: { data: () => {} } });
+    const { address } = socket.address;
+    socket.close();
+    return address;
+  } catch {
+    return null;
   }
 }
 

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { ipBytes, ipText } from "./ip.ts";
+import { ipBytes, ipText, isLinkLocal, isWildcard, withoutZone, withZoneOf } from "./ip.ts";
 
 test.each([
   ["127.0.0.1", 4],
@@ -25,4 +25,21 @@ test("what is no address is null", () => {
 test("an IPv4 address that travels as IPv6 is IPv4", () => {
   const mapped = Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 10, 0, 0, 1);
   expect(ipText(mapped)).toBe("10.0.0.1");
+});
+
+test("what stands for all addresses is no other one", () => {
+  for (const text of ["0.0.0.0", "::", "0:0:0:0:0:0:0:0"]) expect(isWildcard(text)).toBe(true);
+  for (const text of ["0.0.0.1", "::1", "localhost"]) expect(isWildcard(text)).toBe(false);
+});
+
+test("a link-local address has the zone of the machine that uses it, and no other address has one", () => {
+  expect(withZoneOf("fe80::2", "fe80::1%eth0")).toBe("fe80::2%eth0");
+  expect(withZoneOf("FEBF::2", "fe80::1%eth0")).toBe("FEBF::2%eth0");
+  expect(withZoneOf("fe80::2%eth1", "fe80::1%eth0")).toBe("fe80::2%eth1");
+  expect(withZoneOf("fe80::2", "10.0.0.1")).toBe("fe80::2");
+  for (const other of ["10.0.0.2", "2001:db8::1", "fec0::1"]) {
+    expect(isLinkLocal(other)).toBe(false);
+    expect(withZoneOf(other, "fe80::1%eth0")).toBe(other);
+  }
+  expect(withoutZone("fe80::2%eth0")).toBe("fe80::2");
 });

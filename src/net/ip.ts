@@ -17,6 +17,31 @@ export function ipText(bytes: Uint8Array): string {
   return shortened(groups);
 }
 
+/** Whether it means something on one link alone, to those on it: fe80::/10. */
+export function isLinkLocal(host: string): boolean {
+  return /^fe[89ab][0-9a-f]:/i.test(host);
+}
+
+/** Whether it stands for every address of the machine, and so is none that others can use. */
+export function isWildcard(host: string): boolean {
+  const bytes = ipBytes(host);
+  return bytes?.every((byte) => byte === 0) === true;
+}
+
+/** Without the zone, which is the name of a device of one machine. */
+export function withoutZone(host: string): string {
+  return host.replace(/%.*$/, "");
+}
+
+/**
+ * A link-local address of another machine as this one reaches it: by the device that `own`, an
+ * address of this machine on the same link, names as its zone.
+ */
+export function withZoneOf(host: string, own: string): string {
+  const zone = own.indexOf("%");
+  return zone < 0 || !isLinkLocal(host) || host.includes("%") ? host : host + own.slice(zone);
+}
+
 function ipv4Bytes(text: string): Uint8Array | null {
   const parts = text.split(".");
   if (parts.length !== 4) return null;

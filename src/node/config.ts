@@ -103,6 +103,8 @@ export interface NodeConfig {
   readonly gossipAdvertise: TcpAddress | null;
   /** HOST:PORT of nodes that are in the cluster already; one that lives is enough. */
   readonly seeds: readonly TcpAddress[];
+  /** How long seeds are tried at the start; null: until one answers. */
+  readonly joinTimeoutMs: number | null;
   readonly network: NetworkName;
   /** Over what `network` says. */
   readonly gossipTuning: Partial<Tuning>;
@@ -198,6 +200,7 @@ export const NODE_DEFAULTS: Omit<NodeConfig, "number" | "name"> = {
   gossip: null,
   gossipAdvertise: null,
   seeds: [],
+  joinTimeoutMs: null,
   network: "lan",
   gossipTuning: {},
   gossipLabel: "",
@@ -261,6 +264,7 @@ export const NODE_BOUNDS = {
   quotaBytes: { flag: "quota", min: PAGE_BYTES, max: MEMORY_BYTES_MAX },
   foreignGraceMs: { flag: "foreign-grace", ...TIME, min: 0 },
   drainTimeoutMs: { flag: "drain-timeout", ...TIME, min: 0 },
+  joinTimeoutMs: { flag: "join-timeout", ...TIME },
   target: { flag: "target", min: 0, max: NODES_MAX - 1 },
   replicas: { flag: "replicas", min: 1, max: COPIES_MAX },
   spillBytes: { flag: "spill-size", min: SPILL_BYTES_MIN, max: SPILL_BYTES_MAX },

@@ -17,11 +17,18 @@ import type { ClusterSettings } from "../cluster/settings.ts";
 import { assert } from "../core/assert.ts";
 import type { Clock, TimerId } from "../core/clock.ts";
 import { RamsterError } from "../core/errors.ts";
-import { JOIN_TIMEOUT_MS, PROTOCOL_VERSION } from "../core/limits.ts";
+import {
+  GOSSIP_PORT_DEFAULT,
+  JOIN_NOTICE_MS,
+  JOIN_RETRY_MS_MAX,
+  JOIN_RETRY_MS_MIN,
+  PROTOCOL_VERSION,
+} from "../core/limits.ts";
 import type { Log, LogLevel } from "../core/log.ts";
 import type { Random } from "../core/random.ts";
 import type { Keyring } from "../gossip/keyring.ts";
 import { formatAddress, type TcpAddress } from "../net/address.ts";
+import { withZoneOf } from "../net/ip.ts";
 import type { Transport } from "../net/transport.ts";
 import { newBootId } from "./boot-id.ts";
 import { CODECS_DECOMPRESSED, gossipTuningOf, type NodeConfig } from "./config.ts";
@@ -72,6 +79,8 @@ export interface MembershipSettings {
   /** Given by hand, or null: one that is free. */
   readonly number: number | null;
   readonly seeds: readonly TcpAddress[];
+  /** How long seeds are tried at the start; null: until one answers. */
+  readonly joinTimeoutMs: number | null;
   /** Null: its host. */
   readonly zone: string | null;
   readonly gossip: ClusterSettings;
@@ -91,7 +100,6 @@ const ANNOUNCE_MS = 1000;
 const ANNOUNCE_MS_PER_MEMBER = 100;
 /** What is lent is told in steps of this share, so that small changes make no gossip. */
 const FRAME_STEPS = 64;
-const JOIN_RETRY_MS = 250;
 const CLAIM_POLL_MS = 50;
 
 interface Node {
@@ -162,10 +170,12 @@ export class Membership {
    *
    * @returns where it gossips, and its number. Rejects with ADDRESS_IN_USE, with BAD_HANDSHAKE when
    * name or number are taken or the seeds are another cluster, and with ADDRESS_UNREACHABLE when no
-   * seed answers in JOIN_TIMEOUT_MS.
+   * seed answers in `joinTimeoutMs`.
    */
   async start(): Promise<{ gossip: TcpAddress; number: number }> {
-    const gossip = await this.cluster.start();
+    const gossip = await this.cluster.start().catch((error: unknown) => {
+      throw explained(error, this.settings.gossip.bind);
+    });
     try {
       await this.join();
       const number = await this.settle();
@@ -265,16 +275,23 @@ export class Membership {
   private async join(): Promise<void> {
     const { seeds } = this.settings;
     if (seeds.length === 0) return;
-    const until = this.env.clock.now() + JOIN_TIMEOUT_MS;
-    while ((await this.cluster.join(seeds)) === 0) {
-      if (this.env.clock.now() >= until) {
-        const list = seeds.map(formatAddress).join(", ");
-        const what = `Cannot join the cluster at ${list}`;
-        const how =
-          this.env.keyring === null ? "nobody answers in clear" : "nobody answers this key";
-        throw new RamsterError("ADDRESS_UNREACHABLE", `${what}: ${how}`);
+    const { clock, log } = this.env;
+    const startMs = clock.now();
+    const untilMs = startMs + (this.settings.joinTimeoutMs ?? Number.POSITIVE_INFINITY);
+    let noticeMs = startMs;
+    let retryMs = JOIN_RETRY_MS_MIN;
+    for (;;) {
+      const { answered, failures } = await this.cluster.join(seeds);
+      if (answered > 0) break;
+      const what = `Cannot join the cluster: ${[...new Set(failures)].join("; ")}`;
+      const now = clock.now();
+      if (now >= untilMs) throw new RamsterError("ADDRESS_UNREACHABLE", what);
+      if (now >= noticeMs) {
+        noticeMs = now + JOIN_NOTICE_MS;
+        log.write("warn", "cluster", `${what}; tries again until a node of --join answers`);
       }
-      await this.wait(JOIN_RETRY_MS);
+      await this.wait(Math.min(retryMs, untilMs - now));
+      retryMs = Math.min(2 * retryMs, JOIN_RETRY_MS_MAX);
     }
     this.refuseWrongCluster();
   }
@@ -336,8 +353,9 @@ export class Membership {
       this.env.log.write("warn", "cluster", `Cannot use member "${member.name}": ${reason}`);
       return;
     }
-    const address = pageAddress(tags, member.addr);
-    if (address === null) return;
+    const said = pageAddress(tags, member.addr);
+    if (said === null) return;
+    const address = { ...said, host: withZoneOf(said.host, this.settings.gossip.bind.host) };
     const known = this.nodes.get(member.name);
     if (known !== undefined && known.number !== tags.number) this.lose(member, "left");
     const { name } = member;
@@ -369,13 +387,13 @@ export class Membership {
 
 /** As the settings of a node say: null when it does not gossip. */
 export function openMembership(env: MembershipEnv, config: NodeConfig): Membership | null {
-  const { role, name, cluster, number, seeds, gossip, gossipAdvertise } = config;
+  const { role, name, cluster, number, seeds, joinTimeoutMs, gossip, gossipAdvertise } = config;
   const { gossipLabel: label, zone } = config;
   if (gossip === null) return null;
   checkTagsFit({ cluster, zone }, longestHost(config));
   const { random } = env;
   return new Membership(env, {
-    ...{ role, name, cluster, number, seeds, zone },
+    ...{ role, name, cluster, number, seeds, joinTimeoutMs, zone },
     codecs: CODECS_DECOMPRESSED,
     bootId: newBootId(random),
     gossip: { ...gossipTuningOf(config), bind: gossip, advertise: gossipAdvertise, label },
@@ -386,6 +404,18 @@ export function openMembership(env: MembershipEnv, config: NodeConfig): Membersh
 function longestHost({ advertise, listen }: NodeConfig): string {
   const hosts = [advertise?.host ?? "", listen.host];
   return hosts.reduce((longest, host) => (host.length > longest.length ? host : longest));
+}
+
+/** A port that others use as well is explained, with what to write. */
+function explained(error: unknown, { host, port }: TcpAddress): unknown {
+  if (!(error instanceof RamsterError) || error.code !== "ADDRESS_IN_USE" || port === 0) {
+    return error;
+  }
+  const others =
+    port === GOSSIP_PORT_DEFAULT ? "Serf, Docker Swarm and MetalLB gossip on it too, " : "";
+  const example = formatAddress({ kind: "tcp", host, port: port === 65_535 ? port - 1 : port + 1 });
+  const how = `${others}use another one, as in --gossip ${example}`;
+  return new RamsterError("ADDRESS_IN_USE", `${error.message}: ${how}`, { cause: error });
 }
 
 /** Frames rounded down to steps of what is lent, pressure to tens. */

@@ -33,6 +33,7 @@ import { ClientDoor } from "../doors/client-door.ts";
 import { NbdDoor } from "../exports/nbd-door.ts";
 import { parseAddress, type TcpAddress } from "../net/address.ts";
 import { type Channel, LANE } from "../net/channel.ts";
+import { isWildcard, withoutZone } from "../net/ip.ts";
 import { type LinkHandler, Links } from "../net/links.ts";
 import type { TlsMaterial, Transport } from "../net/transport.ts";
 import { Foreign, NEVER_REMOTE } from "../ramster/foreign.ts";
@@ -376,9 +377,9 @@ export class Node implements LinkHandler, MembershipEvents {
   /** Where peers find it, if that is another host than the one that gossips. */
   private pageHost(): string | null {
     const { advertise, listen, gossip } = this.config;
-    if (advertise !== null) return advertise.host;
-    const isWildcard = listen.host === "0.0.0.0" || listen.host === "::";
-    return isWildcard || listen.host === gossip?.host ? null : listen.host;
+    if (advertise !== null) return withoutZone(advertise.host);
+    const isSame = isWildcard(listen.host) || listen.host === gossip?.host;
+    return isSame ? null : withoutZone(listen.host);
   }
 
   private identity() {

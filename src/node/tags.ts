@@ -169,6 +169,7 @@ function pageOf(tags: ReadonlyMap<string, string>): NodeTags["page"] | undefined
   if (Number.isNaN(port) || port === 0) return undefined;
   const host = tags.get("page_host");
   if (host === undefined) return { host: null, port };
+  if (host.includes("%")) return undefined; // A device of that machine.
   const bracketed = host.includes(":") ? `[${host}]` : host;
   try {
     parseAddress(`${bracketed}:${port}`);

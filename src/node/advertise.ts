@@ -1,0 +1,104 @@
+/**
+ * The address that other nodes are told, of a node that listens on all addresses of its machine
+ * ("0.0.0.0" or "[::]"), which is none that they could use:
+ *
+ *     --advertise            what a person says
+ *     --listen, one address  the pages go there, so gossip can as well
+ *     --join                 the address that this machine sends to a seed from
+ *     neither                the only address of this machine, if it has one alone
+ *
+ * In doubt the node does not start: nodes with a wrong address of it would dial somebody else.
+ */
+import { ConfigError, RamsterError } from "../core/errors.ts";
+import { formatAddress, isLoopback, type TcpAddress } from "../net/address.ts";
+import { ipBytes, isWildcard } from "../net/ip.ts";
+import type { NodeConfig } from "./config.ts";
+
+/** What the operating system says of the network. */
+export interface MachineNetwork {
+  /** As Transport.lookup. */
+  lookup(host: string): Promise<string[]>;
+  /** The address that this machine sends to another one from, or null without a route. */
+  sourceTo(address: TcpAddress): Promise<string | null>;
+  /** Its own addresses, without those that only it or one link of it can use. */
+  addresses(): string[];
+}
+
+/**
+ * The settings with an address of gossip to tell, its port 0 for "the same". Rejects with
+ * ConfigError BAD_CONFIG when it is not clear which, and with CANNOT_LISTEN while there is none.
+ */
+export async function withAdvertised(
+  config: NodeConfig,
+  network: MachineNetwork,
+): Promise<NodeConfig> {
+  const { gossip, gossipAdvertise } = config;
+  if (gossip === null || gossipAdvertise !== null || !isWildcard(gossip.host)) return config;
+  const host = await hostToTell(config, gossip, network);
+  return { ...config, gossipAdvertise: { kind: "tcp", host, port: 0 } };
+}
+
+async function hostToTell(
+  { advertise, listen, seeds }: NodeConfig,
+  gossip: TcpAddress,
+  network: MachineNetwork,
+): Promise<string> {
+  const fits = (host: string): boolean => hears(gossip.host, host);
+  if (advertise !== null) {
+    const host = (await network.lookup(advertise.host)).find(fits);
+    if (host !== undefined) return host;
+    throw refuse("advertise", advertise, "gossip does not listen there: write --gossip-advertise");
+  }
+  if (ipBytes(listen.host) !== null && !isWildcard(listen.host)) return listen.host;
+  const source = await sourceToSeed(seeds, fits, network);
+  if (source !== null && !isLoopback(source)) return source;
+  return onlyAddress({ listen, source, hosts: network.addresses().filter(fits) });
+}
+
+/** The address that the first seed with a route to it sees. */
+async function sourceToSeed(
+  seeds: readonly TcpAddress[],
+  fits: (host: string) => boolean,
+  network: MachineNetwork,
+): Promise<string | null> {
+  for (const seed of seeds) {
+    const hosts = await network.lookup(seed.host).catch(() => []);
+    for (const host of hosts.filter(fits)) {
+      const source = await network.sourceTo({ ...seed, host });
+      if (source !== null) return source;
+    }
+  }
+  return null;
+}
+
+/** `source`: null, or what only nodes of this machine can use. */
+function onlyAddress(found: {
+  listen: TcpAddress;
+  source: string | null;
+  hosts: readonly string[];
+}): string {
+  const { listen, source, hosts } = found;
+  const [host] = hosts;
+  if (host !== undefined && hosts.length === 1) return host;
+  if (host === undefined && source !== null) return source;
+  if (host === undefined) {
+    const where = `Cannot listen on "${formatAddress(listen)}"`;
+    const detail = "this machine has no address that other nodes could be told";
+    throw new RamsterError("CANNOT_LISTEN", `${where}: ${detail}`);
+  }
+  const it = { ...listen, host };
+  const example =
+    listen.port === 0 ? `--listen ${formatAddress(it)}` : `--advertise ${formatAddress(it)}`;
+  const many = `this machine has the addresses ${hosts.join(", ")}`;
+  throw refuse("listen", listen, `${many}: say which one others are told, as in ${example}`);
+}
+
+/** Whether a socket on `wildcard` hears what is sent to `host`: "::" takes IPv4 as well. */
+function hears(wildcard: string, host: string): boolean {
+  return wildcard.includes(":") || !host.includes(":");
+}
+
+function refuse(flag: string, address: TcpAddress, detail: string): ConfigError {
+  const text = formatAddress(address);
+  return new ConfigError("BAD_CONFIG", `Cannot use --${flag} "${text}": ${detail}`);
+}
