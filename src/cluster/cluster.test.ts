@@ -383,7 +383,9 @@ describe("a push/pull", () => {
     expect(world.node(0).cluster.memberCount).toBe(MEMBERS_MAX);
     const late = new GossipNode(world, 7, "late");
     await late.cluster.start();
-    expect(await world.wait(late.cluster.join([world.node(0).address]))).toBe(0);
+    expect(await world.wait(late.cluster.join([world.node(0).address]))).toMatchObject({
+      answered: 0,
+    });
     const what = "the cluster has 1024 members, which is the most";
     expect(world.node(0).notices).toContain(`Cannot take member "late": ${what}`);
     expect(late.notices).toContain(`Cannot join at "10.0.0.0:7946": ${what}`);
@@ -392,7 +394,9 @@ describe("a push/pull", () => {
       return { ...fit, name: i < 10 ? `m${i}` : `gone${i}`, state: 3 as const };
     });
     expect((await join(world, left))?.kind).toBe("push-pull");
-    expect(await world.wait(late.cluster.join([world.node(0).address]))).toBe(1);
+    expect(await world.wait(late.cluster.join([world.node(0).address]))).toMatchObject({
+      answered: 1,
+    });
     expect(world.node(0).member("late")?.state).toBe("alive");
     await late.cluster.stop();
     await world.stop();

@@ -425,7 +425,7 @@ export class Cluster {
 
   /** Tries an address of a seed that is no member's, or not that of one who is there. */
   private async rejoin(seed: TcpAddress): Promise<void> {
-    const addresses = await this.seedAddresses(seed, (reason) => this.warn(reason));
+    const addresses = await this.seedAddresses(seed, (reason) => this.notice("warn", reason));
     if (this.port === null) return; // It was stopped meanwhile.
     const there = this.running.members.all.filter((it) => it.isThere);
     const known = new Set(there.map((it) => formatAddress(this.reachable(it.address))));
