@@ -131,7 +131,7 @@ export class SimNode {
     this.process.kill();
     this.simDisk?.close();
     this.node.ramster.close();
-    this.node.foreign?.zcache.close();
+    this.node.foreign?.close();
   }
 
   /** Its process stands still for so long, as with SIGSTOP; what is sent to it waits. */

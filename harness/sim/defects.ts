@@ -100,8 +100,8 @@ export const DEFECTS: readonly Defect[] = [
     about: "a holder flushes a page whatever its version",
     edits: [
       {
-        file: FOREIGN,
-        find: "if (page === 0 || tmem.version(page) > version) return 0;",
+        file: "src/ramster/foreign-flushes.ts",
+        find: "if (page === 0 || this.tmem.version(page) > version) return 0;",
         replace: "if (page === 0) return 0;",
       },
     ],

@@ -28,6 +28,8 @@ export const BUGGIFY_POINTS = [
   "repair-short-batch",
   /** A step of a walk over the index is of a few records. */
   "short-walk",
+  /** A turn frees a few pages of what was flushed, or comes late. */
+  "short-flush",
   /** A holder refuses a page. */
   "foreign-refused",
   /** A holder evicts an ephemeral frame. */

@@ -42,6 +42,10 @@ export class Handle {
     return this;
   }
 
+  copy(other: Handle): this {
+    return Object.assign(this, other);
+  }
+
   read(view: DataView, offset: number): void {
     this.oid0hi = view.getInt32(offset);
     this.oid0lo = view.getInt32(offset + 4);

@@ -59,6 +59,11 @@ export const HELD_OBJECTS = 4096;
 /** Records of pages that it holds at least: 1 GiB of pages in 10 MiB, wherever they are. */
 export const HELD_PAGES_MIN = 256 * 1024;
 /**
+ * Pages of objects and pools that one turn frees, or looks at to free them: a millisecond or two.
+ * Gossip, links and other programs have their turn in between.
+ */
+export const FLUSH_SLICE = 2048;
+/**
  * Versions stay below this: exact as a number, 46 bits in a page's record, two years at a million
  * puts a second.
  */

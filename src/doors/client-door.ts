@@ -63,8 +63,12 @@ export interface Admin {
   setKnob(name: string, value: string): string;
 }
 
-/** A put batch of which some entries still wait for frames. */
-interface ParkedPut {
+/**
+ * A batch of which some entries are still to be done: puts that wait for frames, or flushes of
+ * objects, of which a turn does only so many.
+ */
+interface Parked {
+  type: number;
   /** The entries, as they came. */
   buffer: PooledBuffer;
   count: number;
@@ -72,12 +76,15 @@ interface ParkedPut {
   startMs: number;
   statuses: Uint8Array;
   request: number;
-  timer: TimerId;
+  /** Of puts: until then they wait. */
+  timer: TimerId | null;
+  /** It goes on in the next turn. */
+  isNext: boolean;
 }
 
 class Client {
   greeted = false;
-  parked: ParkedPut | null = null;
+  parked: Parked | null = null;
   readonly pools = new PoolSet();
   handshakeTimer: TimerId;
   /** Bytes that had come and gone when it was last seen to move, and when that was. */
@@ -196,9 +203,9 @@ export class ClientDoor implements ChannelHandler {
       case MESSAGE.OPEN_POOL:
         return this.replyEmpty(channel, frame, this.openPool(client, frame));
       case MESSAGE.DESTROY_POOL:
-        return this.replyEmpty(channel, frame, this.destroyPool(client, frame));
+        return this.flushPool(channel, client, frame, { destroy: true });
       case MESSAGE.FLUSH_POOL:
-        return this.replyEmpty(channel, frame, this.flushPool(client, frame));
+        return this.flushPool(channel, client, frame, { destroy: false });
       case MESSAGE.PAGE_PUT:
         return this.putMany(channel, client, frame);
       case MESSAGE.PAGE_GET:
@@ -296,18 +303,23 @@ export class ClientDoor implements ChannelHandler {
     return STATUS.OK;
   }
 
-  private destroyPool(client: Client, frame: Frame): Status {
+  /** Answered when the memory of its pages is free; they are gone before. */
+  private flushPool(
+    channel: Channel,
+    client: Client,
+    frame: Frame,
+    options: { destroy: boolean },
+  ): void {
     const id = frame.view.getUint16(frame.bodyAt);
-    if (!client.pools.has(id)) return STATUS.UNKNOWN_POOL;
-    for (const it of this.clients.values()) it.pools.remove(id);
-    this.pools.destroyed(id);
-    return this.ramster.flushPool(id, { destroy: true });
-  }
-
-  private flushPool(client: Client, frame: Frame): Status {
-    const id = frame.view.getUint16(frame.bodyAt);
-    if (!client.pools.has(id)) return STATUS.UNKNOWN_POOL;
-    return this.ramster.flushPool(id, { destroy: false });
+    if (!client.pools.has(id)) return this.replyEmpty(channel, frame, STATUS.UNKNOWN_POOL);
+    if (options.destroy) {
+      for (const it of this.clients.values()) it.pools.remove(id);
+      this.pools.destroyed(id);
+    }
+    const { type, request } = frame;
+    this.ramster.flushPool(id, options, () => {
+      this.replyEmpty(channel, { type, request }, STATUS.OK);
+    });
   }
 
   private putMany(channel: Channel, client: Client, frame: Frame): void {
@@ -316,7 +328,8 @@ export class ClientDoor implements ChannelHandler {
     const startMs = this.clock.now();
     for (let entry = 0; entry < count; entry += 1) {
       if (this.ramster.mustWait()) {
-        this.park(channel, client, frame, { next: entry, startMs });
+        const parked = this.park(channel, client, frame, { next: entry, startMs });
+        parked.timer = this.clock.after(this.putWaitMs, () => this.goOn(channel, client, true));
         return;
       }
       const { pools } = client;
@@ -340,30 +353,22 @@ export class ClientDoor implements ChannelHandler {
     return this.ramster.put(this.handle, bytes, at + HANDLE_BYTES);
   }
 
-  /**
-   * Keeps the batch from `next` on, and what comes after it on this channel, until frames come
-   * free.
-   */
+  /** Keeps the batch from `next` on, and what comes after it on this channel, until `goOn`. */
   private park(
     channel: Channel,
     client: Client,
     frame: Frame,
     { next, startMs }: { next: number; startMs: number },
-  ): void {
+  ): Parked {
     const statuses = new Uint8Array(frame.count);
     this.memory.copy(statuses, 0, channel.bytes, channel.at, next);
     const buffer = this.buffers.take(frame.bodyBytes);
     this.memory.copy(buffer.bytes, 0, frame.bytes, frame.bodyAt, frame.bodyBytes);
-    client.parked = {
-      buffer,
-      count: frame.count,
-      next,
-      startMs,
-      statuses,
-      request: frame.request,
-      timer: this.clock.after(this.putWaitMs, () => this.goOn(channel, client, true)),
-    };
+    const { type, count, request } = frame;
+    const parked = { type, buffer, count, next, startMs, statuses, request };
+    client.parked = { ...parked, timer: null, isNext: false };
     channel.holdRequests();
+    return client.parked;
   }
 
   private goOnWithPuts(): void {
@@ -379,42 +384,59 @@ export class ClientDoor implements ChannelHandler {
   private goOn(channel: Channel, client: Client, timeIsUp: boolean): void {
     const { parked } = client;
     if (parked === null) return;
-    const { bytes, view } = parked.buffer;
-    while (parked.next < parked.count) {
-      if (!timeIsUp && this.ramster.mustWait()) return;
+    const { type, buffer, request, count } = parked;
+    const { bytes, view } = buffer;
+    const isPut = type === MESSAGE.PAGE_PUT;
+    while (parked.next < count) {
+      if (isPut && !timeIsUp && this.ramster.mustWait()) return;
+      if (!isPut && this.ramster.flushes.isSpent) return this.goOnNextTurn(channel, client, parked);
       const { next } = parked;
-      parked.statuses[next] = this.putOne(client.pools, bytes, view, 0, next);
+      parked.statuses[next] = isPut
+        ? this.putOne(client.pools, bytes, view, 0, next)
+        : this.flushOne(client.pools, view, next * HANDLE_BYTES, type);
       parked.next += 1;
     }
-    if (!channel.begin(LANE.URGENT, parked.count)) return; // onRoom comes back to it.
-    const { request, count } = parked;
+    if (!channel.begin(LANE.URGENT, count)) return; // onRoom comes back to it.
     this.memory.copy(channel.bytes, channel.at, parked.statuses, 0, count);
-    this.ramster.latencies.put.add(this.clock.now() - parked.startMs);
-    channel.commitReply(MESSAGE.PAGE_PUT, request, STATUS.OK, count, count);
+    if (isPut) this.ramster.latencies.put.add(this.clock.now() - parked.startMs);
+    channel.commitReply(type, request, STATUS.OK, count, count);
     client.parked = null;
     this.endParked(parked);
     channel.releaseRequests();
   }
 
-  private endParked({ buffer, timer }: ParkedPut): void {
+  private endParked({ buffer, timer }: Parked): void {
     this.buffers.give(buffer);
-    this.clock.cancel(timer);
+    if (timer !== null) this.clock.cancel(timer);
+  }
+
+  private goOnNextTurn(channel: Channel, client: Client, parked: Parked): void {
+    if (parked.isNext) return;
+    parked.isNext = true;
+    this.ramster.flushes.nextTurn(() => {
+      parked.isNext = false;
+      if (client.parked === parked) this.goOn(channel, client, false);
+    });
   }
 
   private flushMany(channel: Channel, client: Client, frame: Frame): void {
     const { count, type } = frame;
     if (!channel.begin(LANE.URGENT, count)) return;
     for (let entry = 0; entry < count; entry += 1) {
-      this.handle.read(frame.view, frame.bodyAt + entry * HANDLE_BYTES);
-      const status = client.pools.has(this.handle.pool)
-        ? this.flushOne(type === MESSAGE.OBJECT_FLUSH)
-        : STATUS.UNKNOWN_POOL;
-      channel.bytes[channel.at + entry] = status;
+      if (this.ramster.flushes.isSpent) {
+        const parked = this.park(channel, client, frame, { next: entry, startMs: 0 });
+        return this.goOnNextTurn(channel, client, parked);
+      }
+      const at = frame.bodyAt + entry * HANDLE_BYTES;
+      channel.bytes[channel.at + entry] = this.flushOne(client.pools, frame.view, at, type);
     }
     channel.commitReply(type, frame.request, STATUS.OK, count, count);
   }
 
-  private flushOne(isWhole: boolean): Status {
+  private flushOne(pools: PoolSet, view: DataView, at: number, type: number): Status {
+    this.handle.read(view, at);
+    if (!pools.has(this.handle.pool)) return STATUS.UNKNOWN_POOL;
+    const isWhole = type === MESSAGE.OBJECT_FLUSH;
     return isWhole ? this.ramster.flushObject(this.handle) : this.ramster.flushPage(this.handle);
   }
 
@@ -437,7 +459,11 @@ export class ClientDoor implements ChannelHandler {
     }
   }
 
-  private replyEmpty(channel: Channel, frame: Frame, status: Status): void {
+  private replyEmpty(
+    channel: Channel,
+    frame: Pick<Frame, "type" | "request">,
+    status: Status,
+  ): void {
     if (!channel.begin(LANE.URGENT, 0)) return;
     channel.commitReply(frame.type, frame.request, status, 0, 0);
   }

@@ -215,7 +215,7 @@ export class Node implements LinkHandler, MembershipEvents {
     // What was put off to the end of the turn is done before there is no memory any more.
     await new Promise<void>((resolve) => this.clock.soon(resolve));
     this.ramster.close();
-    this.foreign?.zcache.close();
+    this.foreign?.close();
   }
 
   /** Has links to all that keep its pages, as far as they are there: each hears that it stops. */

@@ -6,11 +6,12 @@ import { Lz4 } from "../compress/lz4.ts";
 import { Raw } from "../compress/raw.ts";
 import { NEVER } from "../core/buggify.ts";
 import { HANDLE_BYTES, Handle } from "../core/handle.ts";
-import { PAGE_BYTES } from "../core/limits.ts";
+import { FLUSH_SLICE, PAGE_BYTES } from "../core/limits.ts";
 import { STATUS } from "../core/status.ts";
 import { writeVersion } from "../core/version.ts";
 import { HeapMemory } from "../memory/heap-memory.ts";
 import { LANE } from "../net/channel.ts";
+import { TAG } from "../tmem/pampd.ts";
 import type { Frame } from "../wire/framer.ts";
 import { MESSAGE } from "../wire/messages.ts";
 import {
@@ -41,15 +42,22 @@ interface Holder {
   /** Status and first byte of what is held. */
   get(handle: Handle, version: number): number[];
   flush(handle: Handle, version: number, scope: FlushScope): number;
+  /** The status of each of `count` flushes of the same in one message, while `onStep` looks on. */
+  flushMany(handle: Handle, version: number, scope: FlushScope, many: Many): Set<number>;
+}
+
+interface Many {
+  count: number;
+  onStep: () => void;
 }
 
 /** A holder at the far end of a channel, and its owner at the near one. */
-async function holder(pagesPerOwnerMax: number | null = null): Promise<Holder> {
+async function holder(pagesPerOwnerMax: number | null = null, pageCountMax = 100): Promise<Holder> {
   const { clock, near, far } = await channelPair(1);
   const parts = { memory, codec: lz4, codecs: [new Raw(memory), lz4], remote: NEVER_REMOTE };
   const marks = { frameCountMax: 4, highMarkPercent: 90, lowMarkPercent: 80 };
   const sizes = { persZpageBytesMax: 3584, persZpageMeanBytes: 2560 };
-  const bounds = { pageCountMax: 100, objectCountMax: 100 };
+  const bounds = { pageCountMax, objectCountMax: 100 };
   const zcache = new Zcache({ ...parts, seed: 0 }, { ...marks, ...sizes, ...bounds });
   const foreign = new Foreign(
     { zcache, clock, want: () => {}, seedOf: ownerSeed, buggify: NEVER },
@@ -62,7 +70,12 @@ async function holder(pagesPerOwnerMax: number | null = null): Promise<Holder> {
   };
   foreign.linkUp(OWNER, BOOT_ID, far.channel);
   const { channel } = near;
-  const ask = (type: number, bodyBytes: number, read: (reply: Frame) => number[]): number[] => {
+  const ask = (
+    type: number,
+    bodyBytes: number,
+    read: (reply: Frame) => number[],
+    { count, onStep }: Many = { count: 1, onStep: () => {} },
+  ): number[] => {
     let result: number[] | null = null;
     const sink = {
       onReply: (_: number, reply: Frame): void => {
@@ -72,8 +85,11 @@ async function holder(pagesPerOwnerMax: number | null = null): Promise<Holder> {
         result = [];
       },
     };
-    channel.commitRequest(type, 1, bodyBytes, sink, 0, 1000);
-    clock.runUntil(() => result !== null, 2000);
+    channel.commitRequest(type, count, bodyBytes, sink, 0, 1000);
+    clock.runUntil(() => {
+      onStep();
+      return result !== null;
+    }, 2000);
     zcache.verify();
     return result ?? [];
   };
@@ -103,6 +119,17 @@ async function holder(pagesPerOwnerMax: number | null = null): Promise<Holder> {
       channel.begin(LANE.BULK, FLUSH_ENTRY_BYTES);
       writeFlushEntry(channel.view, channel.at, handle, version, scope);
       return ask(MESSAGE.FLUSH, FLUSH_ENTRY_BYTES, status)[0] ?? -1;
+    },
+    flushMany: (handle, version, scope, many) => {
+      channel.begin(LANE.BULK, many.count * FLUSH_ENTRY_BYTES);
+      for (let i = 0; i < many.count; i += 1) {
+        const entryAt = channel.at + i * FLUSH_ENTRY_BYTES;
+        writeFlushEntry(channel.view, entryAt, handle, version, scope);
+      }
+      const statuses = ({ bytes, bodyAt, count }: Frame): number[] => [
+        ...bytes.subarray(bodyAt, bodyAt + count),
+      ];
+      return new Set(ask(MESSAGE.FLUSH, many.count * FLUSH_ENTRY_BYTES, statuses, many));
     },
   };
 }
@@ -209,4 +236,98 @@ test("news of a restart drops what is held, unless a link knows better or the ne
   linkUp(BOOT_ID + 2n);
   foreign.linkDown(OWNER);
   expect(foreign.ownerBooted(OWNER, BOOT_ID)).toBe(0); // From before what the link said.
+});
+
+/** Pretends that the owner has put pages 0 .. count - 1 of pool 0, from the version on. */
+function pretend({ zcache }: Foreign, count: number, version: number): void {
+  const options = { persistent: true, storeWhole: true };
+  const pool = zcache.tmem.autocreatePool(OWNER, 0, options);
+  if (typeof pool === "number") throw new Error("no pool");
+  for (let index = 0; index < count; index += 1) {
+    const page = zcache.tmem.claim(pool, at(index), version + index);
+    zcache.tmem.describe(page, TAG.SAME_FILLED, 7, 0, CODEC.RAW);
+    zcache.counters.same_filled_pages += 1;
+  }
+}
+
+/** How many versions of pages are looked at from now on: in all, and in one turn at most. */
+function watch({ zcache: { tmem } }: Foreign): { all: number; most: number; onStep: () => void } {
+  const onStep = (): void => {
+    seen.turn = 0;
+  };
+  const seen = { all: 0, most: 0, turn: 0, onStep };
+  const version = tmem.version.bind(tmem);
+  tmem.version = (page) => {
+    seen.all += 1;
+    seen.turn += 1;
+    seen.most = Math.max(seen.most, seen.turn);
+    return version(page);
+  };
+  return seen;
+}
+
+const COUNT = 5 * FLUSH_SLICE;
+
+test.each([FLUSH_SCOPE.POOL, FLUSH_SCOPE.OBJECT])(
+  "1024 flushes that mean nothing of what is held look at nothing (scope %d)",
+  async (scope) => {
+    const { foreign, flushMany } = await holder(null, 2 * COUNT);
+    pretend(foreign, COUNT, 1000);
+    const seen = watch(foreign);
+    const { onStep } = seen;
+    expect(flushMany(at(0), 999, scope, { count: 1024, onStep })).toEqual(
+      new Set([STATUS.NOT_FOUND]),
+    );
+    expect([seen.all, foreign.pageCount(OWNER)]).toEqual([0, COUNT]);
+  },
+);
+
+test.each([FLUSH_SCOPE.POOL, FLUSH_SCOPE.OBJECT])(
+  "1024 flushes of all that is held cost what they free, once (scope %d)",
+  async (scope) => {
+    const { foreign, flushMany, put, get } = await holder(null, 2 * COUNT);
+    pretend(foreign, COUNT, 1000);
+    const seen = watch(foreign);
+    const { onStep } = seen;
+    flushMany(at(0), 1000 + COUNT, scope, { count: 1024, onStep });
+    expect([seen.all, foreign.pageCount(OWNER)]).toEqual([0, 0]);
+    expect(put(at(3), 2000 + COUNT, PERSISTENT)).toBe(STATUS.OK);
+    expect(get(at(3), 2000 + COUNT)[0]).toBe(STATUS.OK);
+    expect(foreign.counters.foreign_flushes).toBe(COUNT);
+  },
+);
+
+test.each([FLUSH_SCOPE.POOL, FLUSH_SCOPE.OBJECT])(
+  "a flush that means some of what is held goes on in slices before it is answered (scope %d)",
+  async (scope) => {
+    const { foreign, flushMany, get } = await holder(null, 2 * COUNT);
+    pretend(foreign, COUNT, 1000);
+    const seen = watch(foreign);
+    const { onStep } = seen;
+    const version = 1000 + COUNT / 2;
+    expect(flushMany(at(0), version, scope, { count: 1, onStep })).toEqual(new Set([STATUS.OK]));
+    expect([seen.most, seen.all]).toEqual([FLUSH_SLICE, COUNT]);
+    expect(foreign.pageCount(OWNER)).toBe(COUNT / 2 - 1);
+    expect(get(at(COUNT / 2), version)).toEqual([STATUS.NOT_FOUND]);
+    if (scope === FLUSH_SCOPE.OBJECT) return;
+    // The next one knows that there is nothing so old.
+    seen.all = 0;
+    flushMany(at(0), version, scope, { count: 1024, onStep });
+    expect(seen.all).toBe(0);
+  },
+);
+
+test("a link that is lost in the middle of a flush leaves the rest, which is sent again", async () => {
+  const { foreign, flushMany } = await holder(null, 2 * COUNT);
+  pretend(foreign, COUNT, 1000);
+  const version = 1000 + COUNT / 2;
+  let left = COUNT;
+  const cut = (): void => {
+    if (left < COUNT || foreign.pageCount(OWNER) === COUNT) return;
+    left = foreign.pageCount(OWNER);
+    foreign.linkDown(OWNER);
+  };
+  flushMany(at(0), version, FLUSH_SCOPE.POOL, { count: 2, onStep: cut });
+  expect(left).toBeGreaterThan(COUNT / 2);
+  expect(foreign.pageCount(OWNER)).toBe(left);
 });

@@ -22,17 +22,14 @@ import { STATUS, type Status } from "../core/status.ts";
 import { type Channel, LANE } from "../net/channel.ts";
 import type { PamOps } from "../tmem/pamops.ts";
 import type { Pool } from "../tmem/pool.ts";
+import { NO_JOB, Reaper } from "../tmem/reaper.ts";
 import type { Frame } from "../wire/framer.ts";
 import { MESSAGE } from "../wire/messages.ts";
 import {
-  FLUSH_ENTRY_BYTES,
-  FLUSH_SCOPE,
   GET_ENTRY_BYTES,
   GET_REPLY_ENTRY_BYTES,
   GRANT_BYTES,
   PUT_ENTRY_BYTES,
-  readFlushScope,
-  readFlushVersion,
   readGetVersion,
   readPutEntry,
   readPutKind,
@@ -43,6 +40,7 @@ import {
 import { PERSISTENT } from "../zbud/zbud.ts";
 import type { Zcache } from "../zcache/zcache.ts";
 import { ForeignCounters } from "./counters.ts";
+import { ForeignFlushes } from "./foreign-flushes.ts";
 import { Grants } from "./grants.ts";
 import { Reclaim } from "./reclaim.ts";
 
@@ -77,6 +75,8 @@ export class Foreign {
   /** Frames that it was given to lend; `limit` may be less. */
   readonly frameCountLent: number;
   private readonly reclaim: Reclaim;
+  private readonly reaper: Reaper;
+  private readonly flushes: ForeignFlushes;
   private readonly seedOf: (bootId: bigint) => number;
   private readonly buggify: Buggify;
   private readonly owners = new Map<number, Owner>();
@@ -104,6 +104,14 @@ export class Foreign {
     this.frameCountLent = parts.zcache.budget.frameCountMax;
     const channelOf = (node: number): Channel | null => this.owners.get(node)?.channel ?? null;
     this.reclaim = new Reclaim({ ...parts, channelOf, counters: this.counters }, settings);
+    const { tmem } = this.zcache;
+    this.reaper = new Reaper({ ...parts, tmem, onSlice: () => this.onFreed() });
+    const { reaper } = this;
+    const onFlushed = (pageCount: number): void => {
+      this.counters.foreign_flushes += pageCount;
+      this.onFreed();
+    };
+    this.flushes = new ForeignFlushes({ tmem, reaper, onFlushed });
     this.grants = new Grants(parts.zcache, parts.buggify);
     this.seedOf = parts.seedOf;
     this.buggify = parts.buggify;
@@ -158,6 +166,7 @@ export class Foreign {
   }
 
   linkDown(node: number): void {
+    this.flushes.drop(node);
     this.grants.close(node);
     const owner = this.owners.get(node);
     if (owner !== undefined) owner.channel = null;
@@ -194,13 +203,13 @@ export class Foreign {
     return count;
   }
 
-  /** Drops every page held for the node. @returns how many. */
+  /** Drops every page held for the node, at once for all who may ask. @returns how many. */
   purge(node: number): number {
-    const { tmem } = this.zcache;
-    const before = tmem.pageCount;
-    for (const pool of tmem.poolsOf(node)) tmem.destroyPool(pool);
+    const count = this.pageCount(node);
+    this.flushes.drop(node);
+    for (const pool of this.zcache.tmem.poolsOf(node)) this.reaper.destroyPool(pool, NO_JOB);
     this.owners.delete(node);
-    return before - tmem.pageCount;
+    return count;
   }
 
   /** PUT: a status for each zpage. */
@@ -260,20 +269,19 @@ export class Foreign {
 
   /** FLUSH: page, object or pool, each up to a version. */
   onFlush(node: number, channel: Channel, frame: Frame): boolean {
-    if (!channel.begin(LANE.URGENT, frame.count)) return false;
-    for (let i = 0; i < frame.count; i += 1) {
-      const at = frame.bodyAt + i * FLUSH_ENTRY_BYTES;
-      this.handle.read(frame.view, at);
-      const scope = readFlushScope(frame.view, at);
-      const found = this.flush(node, scope, readFlushVersion(frame.view, at));
-      this.counters.foreign_flushes += found;
-      const status = found > 0 ? STATUS.OK : STATUS.NOT_FOUND;
-      channel.view.setUint8(channel.at + i, status);
-    }
-    channel.commitReply(MESSAGE.FLUSH, frame.request, STATUS.OK, frame.count, frame.count);
+    return this.flushes.serve(node, channel, frame);
+  }
+
+  /** Gives all memory back. Nothing may be called afterwards. */
+  close(): void {
+    this.reaper.close();
+    this.zcache.close();
+  }
+
+  /** What has come free is promised to others, or is less than must be given back. */
+  private onFreed(): void {
     if (this.zcache.frames.framesUsed > this.limit) this.reclaim.step(this.limit);
     else this.grantAll();
-    return true;
   }
 
   /** Pages held for the node, of both kinds. */
@@ -326,7 +334,7 @@ export class Foreign {
 
   /** As a put that finds no room: what was there before is gone. */
   private refuse(node: number): Status {
-    this.flush(node, FLUSH_SCOPE.PAGE, this.entry.version);
+    this.flushes.flushPage(node, this.handle, this.entry.version);
     return STATUS.NO_ROOM;
   }
 
@@ -346,7 +354,7 @@ export class Foreign {
     if (status !== STATUS.POOL_MISMATCH || pool === null || pool.pageCount > 0) return status;
     // The owner has destroyed its pool and used the id again for the other kind: an empty one may
     // follow.
-    this.zcache.tmem.destroyPool(pool);
+    this.zcache.tmem.removePool(pool);
     return this.zcache.tmem.autocreatePool(node, this.handle.pool, options);
   }
 
@@ -356,18 +364,6 @@ export class Foreign {
     const pool = tmem.pool(node, this.handle.pool);
     const page = pool === null ? 0 : tmem.find(pool, this.handle);
     return page !== 0 && tmem.version(page) === version ? page : 0;
-  }
-
-  private flush(node: number, scope: number, version: number): number {
-    const { tmem } = this.zcache;
-    const pool = tmem.pool(node, this.handle.pool);
-    if (pool === null) return 0;
-    if (scope === FLUSH_SCOPE.POOL) return tmem.flushPoolUpTo(pool, version);
-    if (scope === FLUSH_SCOPE.OBJECT) return tmem.flushObjectUpTo(pool, this.handle, version);
-    const page = tmem.find(pool, this.handle);
-    if (page === 0 || tmem.version(page) > version) return 0;
-    tmem.flush(page);
-    return 1;
   }
 
   private countPeaks(): void {

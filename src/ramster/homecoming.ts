@@ -2,6 +2,7 @@
  * Homecoming: remote pages that are brought home although nobody waits for them, as far as there is
  * room below the low mark.
  */
+import { INDEX_ROWS_PER_STEP } from "../core/limits.ts";
 import { TAG } from "../tmem/pampd.ts";
 import type { Zcache } from "../zcache/zcache.ts";
 import type { Repatriate } from "./repatriate.ts";
@@ -29,11 +30,15 @@ export class Homecoming {
     this.repatriate.bringHome(page);
   }
 
-  /** At most so many, and as there is room for, a hand going round over the records. */
+  /**
+   * At most so many, and as there is room for, a hand going round over the records,
+   * INDEX_ROWS_PER_STEP at most.
+   */
   bring(count: number): void {
     const { tmem } = this.zcache;
     let left = Math.min(count, this.room);
-    for (let seen = tmem.pageEnd; left > 0 && seen > 0; seen -= 1) {
+    const rows = Math.min(tmem.pageEnd, INDEX_ROWS_PER_STEP);
+    for (let seen = rows; left > 0 && seen > 0; seen -= 1) {
       if (this.hand >= tmem.pageEnd) this.hand = 1;
       const page = this.hand;
       this.hand += 1;

@@ -97,7 +97,7 @@ export class Losses {
   /** @returns whether it is done with. */
   private look(page: number, node: number): boolean {
     const { tmem } = this.zcache;
-    if (!tmem.isLive(page) || tmem.tag(page) !== TAG.REMOTE) return true;
+    if (!tmem.isTaken(page) || tmem.tag(page) !== TAG.REMOTE) return true;
     const copies = this.repatriate.copiesOf(page);
     if (!hasCopy(copies, node)) return true;
     if (copyCount(copies) > 1) {
@@ -107,10 +107,10 @@ export class Losses {
       return true;
     }
     if (tmem.inTransit(page)) return false;
-    const { persistent } = tmem.poolOf(page);
+    const { persistent, isDoomed } = tmem.poolOf(page);
     this.remotePages.removed(copies, persistent, tmem.zpageBytes(page));
     tmem.describe(page, TAG.LOST, 0, 0, CODEC.RAW);
-    if (persistent) this.counters.remote_pers_pages_lost += 1;
+    if (persistent && !isDoomed) this.counters.remote_pers_pages_lost += 1;
     else tmem.flush(page);
     return true;
   }

@@ -35,13 +35,14 @@ import { TAG } from "../tmem/pampd.ts";
 import type { Pool, PoolOptions } from "../tmem/pool.ts";
 import { LOCAL_CLIENT } from "../tmem/tmem.ts";
 import type { Frame } from "../wire/framer.ts";
-import { FLUSH_SCOPE, type FlushScope, type Grant } from "../wire/peer-entries.ts";
+import { FLUSH_SCOPE, type Grant } from "../wire/peer-entries.ts";
 import { EPHEMERAL } from "../zbud/zbud.ts";
 import { Zcache, type ZcacheOptions } from "../zcache/zcache.ts";
 import { type Copies, copyAt, copyCount, hasCopy, SPILL } from "./copies.ts";
 import { type CopyState, copyCounters, copyStateOf } from "./copy-state.ts";
 import { RamsterCounters } from "./counters.ts";
 import { DevicePages } from "./device-pages.ts";
+import { Flushes } from "./flushes.ts";
 import { Homecoming } from "./homecoming.ts";
 import { Latencies } from "./latencies.ts";
 import { Lenders, type Offer, type Replicas, type Target } from "./lenders.ts";
@@ -93,6 +94,7 @@ export class Ramster implements PamOps {
   readonly latencies = new Latencies();
   readonly zcache: Zcache;
   readonly devicePages: DevicePages;
+  readonly flushes: Flushes;
   readonly settings: RamsterSettings;
   private readonly peers: Peers;
   private readonly clock: Clock;
@@ -109,8 +111,6 @@ export class Ramster implements PamOps {
   private readonly shrinkState: SelfshrinkState = { lastPages: 0, inertiaLeft: 0 };
   private readonly timers: Timers;
   private readonly roomListeners: Array<() => void> = [];
-  /** While an object or pool is flushed as a whole: the nodes that hold some of it. Else null. */
-  private flushedAt: Set<number> | null = null;
   private pumpSoon = false;
 
   constructor(
@@ -142,6 +142,8 @@ export class Ramster implements PamOps {
     this.remotePages = new RemotePages({ memory, peers, counters, onFlushed, buggify }, settings);
     const { zcache, remotePages } = this;
     const onRoom = (): void => this.tellRoom();
+    const onOwed = (): void => this.pumpAtEndOfTurn();
+    this.flushes = new Flushes({ ...parts, zcache, remotePages, onSlice: onRoom, onOwed });
     this.spill = this.openSpill(parts, settings);
     const { spill } = this;
     this.lenders = new Lenders({ ...parts, held: remotePages }, settings, spill);
@@ -194,6 +196,7 @@ export class Ramster implements PamOps {
   /** Gives all memory back. Nothing may be called afterwards. */
   close(): void {
     this.stop();
+    this.flushes.close();
     this.repatriate.close();
     this.seals?.close();
     this.spill?.close();
@@ -206,6 +209,7 @@ export class Ramster implements PamOps {
   newPool(options: PoolOptions): Pool | null {
     const busy = new Uint8Array(POOLS_PER_CLIENT_MAX);
     this.repatriate.markPools(busy);
+    this.flushes.markPools(LOCAL_CLIENT, busy);
     return this.zcache.tmem.newPool(LOCAL_CLIENT, options, busy);
   }
 
@@ -236,7 +240,7 @@ export class Ramster implements PamOps {
   mustWait(): boolean {
     if (this.hasFrame) return false;
     this.remotify.pump();
-    return this.remotify.isProgressing;
+    return this.remotify.isProgressing || this.flushes.isBusy;
   }
 
   /** Whether a put finds a frame, or room in one, for sure. */
@@ -301,22 +305,17 @@ export class Ramster implements PamOps {
   flushObject(handle: Handle): Status {
     const pool = this.pool(handle.pool);
     if (pool === null) return STATUS.UNKNOWN_POOL;
-    let status: Status = STATUS.OK;
-    this.flushWhole(handle, FLUSH_SCOPE.OBJECT, () => {
-      status = this.zcache.flushObject(pool, handle);
-    });
-    return status;
+    return this.flushes.flushObject(pool, handle);
   }
 
-  /** Removes every page of the pool, and the pool itself when `destroy`. */
-  flushPool(id: number, options: { destroy: boolean }): Status {
+  /**
+   * Removes every page of the pool, and the pool itself when `destroy`. They are gone at once;
+   * `onDone` is called, maybe before this returns, when their memory is free, too.
+   */
+  flushPool(id: number, options: { destroy: boolean }, onDone: () => void = () => {}): Status {
     const pool = this.pool(id);
     if (pool === null) return STATUS.UNKNOWN_POOL;
-    this.handle.set(id, [0n, 0n, 0n], 0);
-    this.flushWhole(this.handle, FLUSH_SCOPE.POOL, () => {
-      if (options.destroy) this.zcache.tmem.destroyPool(pool);
-      else this.zcache.tmem.flushPool(pool);
-    });
+    this.flushes.flushPool(pool, options, onDone);
     return STATUS.OK;
   }
 
@@ -502,8 +501,8 @@ export class Ramster implements PamOps {
     for (let i = 0; i < copyCount(copies); i += 1) {
       const holder = copyAt(copies, i);
       if (holder === SPILL) this.spill?.free(page, tmem.zpageBytes(page));
-      else if (this.flushedAt !== null) this.flushedAt.add(holder);
-      else this.remotePages.owe(holder, this.handle, version, FLUSH_SCOPE.PAGE);
+      else if (!this.flushes.takes(holder))
+        this.remotePages.owe(holder, this.handle, version, FLUSH_SCOPE.PAGE);
     }
   }
 
@@ -518,12 +517,11 @@ export class Ramster implements PamOps {
     const { tmem } = this.zcache;
     const away: Array<{ page: number; copies: Copies; zpageBytes: number; persistent: boolean }> =
       [];
-    for (let page = 1; page < tmem.pageEnd; page += 1) {
-      if (!tmem.isLive(page) || tmem.tag(page) !== TAG.REMOTE) continue;
+    tmem.verify((page, { persistent }) => {
+      if (tmem.tag(page) !== TAG.REMOTE) return;
       const copies = this.repatriate.copiesOf(page);
-      const { persistent } = tmem.poolOf(page);
       away.push({ page, copies, zpageBytes: tmem.zpageBytes(page), persistent });
-    }
+    });
     this.remotePages.verify(away);
     this.spill?.verify(away.filter(({ copies }) => hasCopy(copies, SPILL)));
   }
@@ -538,17 +536,6 @@ export class Ramster implements PamOps {
     const { spillCounters: counters } = this;
     const ways = { ...parts, disk, counters, backoffMs: remotifyBackoffMs, onReady };
     return new Spill(ways, { byteCount: spillBytes, pageCountMax, heldPages });
-  }
-
-  /** Flushes many pages with one message for each holder: every version so far is meant. */
-  private flushWhole(handle: Handle, scope: FlushScope, flush: () => void): void {
-    this.flushedAt = new Set();
-    flush();
-    const holders = this.flushedAt;
-    this.flushedAt = null;
-    const version = this.zcache.tmem.newestVersion;
-    for (const holder of holders) this.remotePages.owe(holder, handle, version, scope);
-    this.pumpAtEndOfTurn();
   }
 
   /** Gathers the pages of one turn before anything is sent. */

@@ -176,11 +176,13 @@ export class RemotePages implements ReplySink {
 
   /**
    * The holder must flush what it has under the handle up to `version`. Sent at the next
-   * `sendOwed`.
+   * `sendOwed`. One that has left is owed nothing: if it had not, all is flushed there at its link.
    */
   owe(node: number, handle: Handle, version: number, scope: FlushScope): void {
+    const holder = this.holderOf(node);
+    if (holder.bootId === 0n && holder.leftBootId !== 0n) return;
     this.peers.want(node);
-    this.holderOf(node).owed.owe(handle, version, scope);
+    holder.owed.owe(handle, version, scope);
   }
 
   /**

@@ -442,22 +442,22 @@ export class Remotify implements ReplySink, SpillSink {
   }
 
   private fill(batch: RemotifyBatch, holders: Copies, entries: Entries, kind: Kind): void {
-    const { zbud, budget } = this.zcache;
+    const { zbud, budget, tmem } = this.zcache;
     batch.count = 0;
     batch.frameCount = 0;
     batch.bodyBytes = 0;
     batch.holders = holders;
     batch.kind = kind;
     const frameBytesMax = PAGES_PER_FRAME * (PUT_ENTRY_BYTES + PAGE_BYTES);
-    let countMax = this.buggify("remotify-short-batch")
-      ? PAGES_PER_FRAME
-      : REMOTIFY_BATCH_COUNT_MAX;
+    const isShort = this.buggify("remotify-short-batch");
+    let countMax = isShort ? PAGES_PER_FRAME : REMOTIFY_BATCH_COUNT_MAX;
     for (let i = 0; i < copyCount(holders); i += 1) {
       const node = copyAt(holders, i);
       const room = node === SPILL ? (this.spill?.countMax ?? 0) : this.lenders.credit(node);
       countMax = Math.min(countMax, room);
     }
     while (
+      batch.frameCount < REMOTIFY_BATCH_COUNT_MAX &&
       batch.bodyBytes + frameBytesMax <= REMOTIFY_BATCH_BYTES &&
       batch.count + PAGES_PER_FRAME <= countMax
     ) {
@@ -468,7 +468,10 @@ export class Remotify implements ReplySink, SpillSink {
       if (!relieve) this.trickle[kind] -= 1;
       batch.frameCount += 1;
       for (let ref = frame * 2; ref <= frame * 2 + 1; ref += 1) {
-        if (zbud.zpageBytes(ref) > 0) this.append(batch, entries, ref);
+        if (zbud.zpageBytes(ref) === 0) continue;
+        const page = zbud.ownerOf(ref);
+        if (tmem.isLive(page)) this.append(batch, entries, ref);
+        else tmem.flush(page); // It is doomed: there is no need to send it.
       }
     }
   }

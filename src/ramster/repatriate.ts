@@ -268,7 +268,7 @@ export class Repatriate implements AskSink {
       fetches.endAsk(ask);
       return;
     }
-    const page = fetches.page(fetch);
+    const page = this.pageOf(fetch);
     if (page === 0) {
       counters.fetch_raced += 1;
       this.endAsk(ask);
@@ -322,6 +322,16 @@ export class Repatriate implements AskSink {
     if (this.hedgeTimer !== null) this.clock.cancel(this.hedgeTimer);
     this.fetches.close();
     this.waiters.close();
+  }
+
+  /** The page that is fetched; 0: it has left the index, or nobody can name it any more. */
+  private pageOf(fetch: number): number {
+    const { tmem } = this.zcache;
+    const page = this.fetches.page(fetch);
+    if (page === 0 || tmem.isLive(page)) return page;
+    tmem.endTransit(page, this.fetches.copies(fetch));
+    this.fetches.detach(fetch);
+    return 0;
   }
 
   /** The fetch under way for the page, or a new one. 0 when there is no row. */
@@ -381,7 +391,7 @@ export class Repatriate implements AskSink {
     let waiting = 0;
     for (let fetch = 1; fetch < fetches.end; fetch += 1) {
       if (!fetches.isLive(fetch) || !fetches.hasUntried(fetch)) continue;
-      if (fetches.page(fetch) === 0) continue;
+      if (this.pageOf(fetch) === 0) continue;
       if (((fetches.patience(fetch) - nowMs) | 0) <= 0) {
         this.counters.fetch_hedged += 1;
         this.ask(fetch);
@@ -416,11 +426,12 @@ export class Repatriate implements AskSink {
     const { fetches } = this;
     const fetch = fetchOf(ask);
     const isAsked = this.endAsk(ask);
-    if (fetches.page(fetch) !== 0) {
+    const isThere = this.pageOf(fetch) !== 0;
+    if (isThere) {
       if (fetches.hasUntried(fetch) && this.asks.msLeft(fetch) > 0) return this.ask(fetch);
       if (isAsked) return;
     }
-    if (fetches.page(fetch) !== 0 && fetches.has(fetch, FETCH_FLAG.COPIED | FETCH_FLAG.DISK_ONLY)) {
+    if (isThere && fetches.has(fetch, FETCH_FLAG.COPIED | FETCH_FLAG.DISK_ONLY)) {
       this.beginAgain(fetch);
       return;
     }
@@ -543,7 +554,7 @@ export class Repatriate implements AskSink {
 
   /** The fetch failed: all its waiters hear of it. An ephemeral page is then a miss, for good. */
   private end(fetch: number, status: Status): void {
-    const page = this.fetches.page(fetch);
+    const page = this.pageOf(fetch);
     const first = this.fetches.waiterFirst(fetch);
     this.tellRepair(fetch, status === STATUS.LOST ? 0 : page, null);
     if (page === 0) {

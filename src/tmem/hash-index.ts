@@ -101,3 +101,20 @@ export class HashIndex {
     this.levelMask = BUCKETS_MIN - 1;
   }
 }
+
+/**
+ * Mixes an object's row and an index. Sixteen neighbouring indexes share a cache line of bucket
+ * heads, since pages are often used in the order in which they were stored; where in the line they
+ * start is the object's, so that objects of one page spread too.
+ */
+export function pageHashOf(object: number, index: number): number {
+  const own = Math.imul(object, 0x85ebca6b);
+  let h = Math.imul(index >> 4, 0x9e3779b1) ^ own;
+  h = Math.imul(h ^ (h >>> 15), 0xc2b2ae35);
+  return ((h ^ (h >>> 13)) << 4) | ((index ^ (own >>> 28)) & 15);
+}
+
+/** Mixes the hash of an oid and its pool's row. */
+export function objectHashOf(oidHash: number, poolRow: number): number {
+  return Math.imul(oidHash ^ Math.imul(poolRow, 0x27d4eb2f), 0x9e3779b1);
+}

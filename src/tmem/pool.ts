@@ -16,11 +16,16 @@ export class Pool {
   /** Node number of the owner, or LOCAL_CLIENT. */
   readonly client: number;
   /** Within this tmem: what object records hold. From 1. */
-  readonly row: number;
+  row: number;
   readonly persistent: boolean;
   readonly storeWhole: boolean;
-  readonly objects: RowList;
+  objects: RowList;
   pageCount = 0;
+  /** Bounds of the versions of its pages: none is older, or newer. */
+  oldest = Number.POSITIVE_INFINITY;
+  newest = 0;
+  /** Nobody can name it: its pages are gone, and are being freed. */
+  isDoomed = false;
 
   constructor(
     place: { id: number; client: number; row: number; objects: RowList },
@@ -32,5 +37,19 @@ export class Pool {
     this.objects = place.objects;
     this.persistent = options.persistent;
     this.storeWhole = options.storeWhole;
+  }
+
+  /** A page of that version is in it from now on. */
+  noteVersion(version: number): void {
+    if (version < this.oldest) this.oldest = version;
+    if (version > this.newest) this.newest = version;
+  }
+
+  /** A page has left it. */
+  removed(count: number): void {
+    this.pageCount -= count;
+    if (this.pageCount > 0) return;
+    this.oldest = Number.POSITIVE_INFINITY;
+    this.newest = 0;
   }
 }

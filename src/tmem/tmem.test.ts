@@ -129,25 +129,29 @@ test("tmem.flushObject() frees every page of the oid and no other", () => {
   tmem.verify(() => {});
 });
 
-test("tmem.flushObjectUpTo() and flushPoolUpTo() leave what is newer", () => {
+test("a walk frees what is old enough, of one object or of all, and leaves what is newer", () => {
   const { tmem } = makeTmem();
   const pool = newPool(tmem);
   for (let index = 0; index < 4; index += 1) put(tmem, pool, at(pool, [1n, 0n, 0n], index), index);
   for (let index = 0; index < 4; index += 1) put(tmem, pool, at(pool, [2n, 0n, 0n], index), index);
-  expect(tmem.flushObjectUpTo(pool, at(pool, [1n, 0n, 0n], 0), 2)).toBe(2);
-  expect(tmem.flushPoolUpTo(pool, 6)).toBe(4);
+  const one = tmem.beginWalk(pool, at(pool, [1n, 0n, 0n], 0), 2);
+  expect([tmem.walks.step(one, 1000), one.freed]).toEqual([4, 2]);
+  const all = tmem.beginWalk(pool, null, 6);
+  tmem.walks.step(all, 1000);
+  expect(all.freed).toBe(4);
   expect(tmem.pageCount).toBe(2);
   tmem.verify(() => {});
 });
 
-test("tmem.flushPool() keeps the pool, and destroyPool() frees its id, which comes again last", () => {
+test("tmem.flushSome() keeps the pool, and removePool() frees its id, which comes again last", () => {
   const { tmem, freed } = makeTmem();
   const pool = newPool(tmem);
   put(tmem, pool, at(pool, [1n, 0n, 0n], 0), 1);
-  tmem.flushPool(pool);
+  tmem.flushSome(pool, Number.POSITIVE_INFINITY);
   expect(freed).toEqual([1]);
   expect(tmem.pool(LOCAL_CLIENT, pool.id)).toBe(pool);
-  tmem.destroyPool(pool);
+  put(tmem, pool, at(pool, [1n, 0n, 0n], 0), 2);
+  tmem.removePool(pool);
   expect(tmem.pool(LOCAL_CLIENT, pool.id)).toBeNull();
   for (let id = 1; id < 256; id += 1) expect(newPool(tmem).id).toBe(id);
   expect(newPool(tmem, EPHEMERAL).id).toBe(pool.id);
@@ -199,7 +203,7 @@ test("tmem agrees with a plain Map over random operations", () => {
       const prefix = key.slice(0, key.lastIndexOf("/") + 1);
       for (const name of [...model.keys()]) if (name.startsWith(prefix)) model.delete(name);
     } else {
-      tmem.flushPool(pool);
+      tmem.flushSome(pool, Number.POSITIVE_INFINITY);
       for (const name of [...model.keys()]) if (name.startsWith(`${pool.id}/`)) model.delete(name);
     }
     if (step % 5000 === 0) tmem.verify(() => {});

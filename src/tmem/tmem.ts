@@ -19,6 +19,9 @@
  *      under pool and oid.
  *   2. An object has at least one page. Counts of pools and objects are those of their lists.
  *
+ * What is flushed as a whole may be *doomed* first (reaper.ts): its pages are in a pool that nobody
+ * can name, until they are freed.
+ *
  * Not here: bytes, frames, peers. Storage is released through PamOps.
  */
 import { assert } from "../core/assert.ts";
@@ -28,7 +31,7 @@ import { RowList } from "../core/list.ts";
 import type { Memory } from "../core/memory.ts";
 import { STATUS, type Status } from "../core/status.ts";
 import { Table } from "../core/table.ts";
-import { HashIndex } from "./hash-index.ts";
+import { HashIndex, objectHashOf, pageHashOf } from "./hash-index.ts";
 import type { PamOps } from "./pamops.ts";
 import {
   codecOfWord,
@@ -40,31 +43,30 @@ import {
   VERSION_HI_SHIFT,
 } from "./pampd.ts";
 import { Pool, type PoolOptions } from "./pool.ts";
+import {
+  OBJECT_FIRST,
+  OBJECT_NEXT,
+  OBJECT_OID,
+  OBJECT_PAGES,
+  OBJECT_POOL,
+  OBJECT_PREV,
+  PAGE_A,
+  PAGE_B,
+  PAGE_INDEX,
+  PAGE_NEXT,
+  PAGE_OBJECT,
+  PAGE_PREV,
+  PAGE_VERSION_LO,
+  WORDS_PER_OBJECT,
+  WORDS_PER_PAGE,
+} from "./rows.ts";
+import { type Walk, Walks } from "./walk.ts";
 
 /** What `claim` says of a version that is too old. */
 export const CLAIM_STALE = -1;
 
 /** The client that is the node itself (reference 1). */
 export const LOCAL_CLIENT = 0xffff;
-
-// Words of a page's row. Word 0 is the chain of its hash bucket, and the free list's link.
-const PAGE_OBJECT = 1;
-const PAGE_INDEX = 2;
-const PAGE_PREV = 3;
-const PAGE_NEXT = 4;
-const PAGE_VERSION_LO = 5;
-const PAGE_A = 6;
-const PAGE_B = 7;
-const WORDS_PER_PAGE = 8;
-
-// Words of an object's row.
-const OBJECT_OID = 1;
-const OBJECT_POOL = 7;
-const OBJECT_FIRST = 8;
-const OBJECT_PAGES = 9;
-const OBJECT_PREV = 10;
-const OBJECT_NEXT = 11;
-const WORDS_PER_OBJECT = 12;
 
 export interface TmemOptions {
   pageCountMax: number;
@@ -87,6 +89,7 @@ export class Tmem {
   private readonly scratch = new Handle();
   private lastVersion = 0;
   private nextPoolId = 0;
+  readonly walks: Walks;
 
   constructor(memory: Memory, options: TmemOptions, pamops: PamOps) {
     this.pamops = pamops;
@@ -100,6 +103,7 @@ export class Tmem {
       wordsPerRow: WORDS_PER_OBJECT,
       heldRows: Math.min(options.heldPages ?? 0, HELD_OBJECTS),
     });
+    this.walks = new Walks(this.pages, this.objects, this);
     this.pageHash = new HashIndex(memory, this.pages, (page) => {
       return pageHashOf(this.pages.get(page, PAGE_OBJECT), this.pages.get(page, PAGE_INDEX));
     });
@@ -155,15 +159,61 @@ export class Tmem {
     return this.slotsOf(client).filter((pool) => pool !== null);
   }
 
-  /** Removes every page of the pool and keeps the pool. */
-  flushPool(pool: Pool): void {
-    while (pool.objects.head !== 0) this.flushPagesOf(pool.objects.head);
+  /** Frees and removes up to `countMax` pages of the pool. @returns how many. */
+  flushSome(pool: Pool, countMax: number): number {
+    let count = 0;
+    while (count < countMax && pool.objects.head !== 0) {
+      this.flush(this.objects.get(pool.objects.head, OBJECT_FIRST));
+      count += 1;
+    }
+    return count;
   }
 
-  destroyPool(pool: Pool): void {
-    this.flushPool(pool);
-    this.pools[pool.row] = null;
+  /** The pool cannot be named any more. What pages it has are doomed, until it is forgotten. */
+  removePool(pool: Pool): void {
     this.slotsOf(pool.client)[pool.id] = null;
+    pool.isDoomed = true;
+    if (pool.pageCount === 0) this.forget(pool);
+  }
+
+  /** Takes all pages of the pool out of it. @returns a doomed pool that has them. */
+  detach(pool: Pool): Pool {
+    const { id, client, row, objects } = pool;
+    const doomed = new Pool({ id, client, row, objects }, pool);
+    doomed.isDoomed = true;
+    doomed.pageCount = pool.pageCount;
+    this.pools[row] = doomed;
+    pool.row = this.freePoolRow();
+    pool.objects = this.newObjectList();
+    pool.removed(pool.pageCount);
+    this.pools[pool.row] = pool;
+    return doomed;
+  }
+
+  /** Takes all pages under the oid out of the pool. @returns a doomed pool that has them. */
+  detachObject(pool: Pool, handle: Handle): Pool {
+    const object = this.findObject(pool, handle);
+    const count = this.objects.get(object, OBJECT_PAGES);
+    const { id, client } = pool;
+    const row = this.freePoolRow();
+    const doomed = new Pool({ id, client, row, objects: this.newObjectList() }, pool);
+    doomed.isDoomed = true;
+    doomed.pageCount = count;
+    this.pools[row] = doomed;
+    this.walks.objectLeaves(object);
+    this.objectHash.remove(object, this.hashOfObject(object));
+    pool.objects.remove(object);
+    pool.removed(count);
+    this.objects.set(object, OBJECT_POOL, row);
+    doomed.objects.append(object);
+    this.objectHash.insert(object, this.hashOfObject(object));
+    return doomed;
+  }
+
+  /** A doomed pool that has no pages is no more. */
+  forget(pool: Pool): void {
+    assert(pool.isDoomed && pool.pageCount === 0);
+    this.pools[pool.row] = null;
   }
 
   // Pages by handle.
@@ -203,6 +253,7 @@ export class Tmem {
       }
     }
     assert(version > 0 && version < VERSION_END);
+    pool.noteVersion(version);
     this.pages.set(page, PAGE_VERSION_LO, version | 0);
     const versionHi = Math.floor(version / 4294967296);
     this.pages.set(page, PAGE_A, (versionHi << VERSION_HI_SHIFT) | TAG.NONE);
@@ -226,36 +277,25 @@ export class Tmem {
     this.remove(page);
   }
 
+  /** How many pages there are under the oid. */
+  pagesUnder(pool: Pool, handle: Handle): number {
+    const object = this.findObject(pool, handle);
+    return object === 0 ? 0 : this.objects.get(object, OBJECT_PAGES);
+  }
+
   /** Frees and removes every page under the oid. @returns how many there were. */
   flushObject(pool: Pool, handle: Handle): number {
     const object = this.findObject(pool, handle);
     if (object === 0) return 0;
+    // The object goes with its last page.
     const count = this.objects.get(object, OBJECT_PAGES);
-    this.flushPagesOf(object);
+    for (let left = count; left > 0; left -= 1) this.flush(this.objects.get(object, OBJECT_FIRST));
     return count;
   }
 
-  /**
-   * Frees and removes the pages of the object whose version is at most `version`. @returns how
-   * many.
-   */
-  flushObjectUpTo(pool: Pool, handle: Handle, version: number): number {
-    const object = this.findObject(pool, handle);
-    return object === 0 ? 0 : this.flushPagesUpTo(object, version);
-  }
-
-  /**
-   * Frees and removes the pages of the pool whose version is at most `version`. @returns how many.
-   */
-  flushPoolUpTo(pool: Pool, version: number): number {
-    let count = 0;
-    let object = pool.objects.head;
-    while (object !== 0) {
-      const next = pool.objects.next(object);
-      count += this.flushPagesUpTo(object, version);
-      object = next;
-    }
-    return count;
+  /** Begins to flush what is at most `version`: of the pool, or of the one object. */
+  beginWalk(pool: Pool, handle: Handle | null, version: number): Walk {
+    return this.walks.begin(pool, version, handle && this.findObject(pool, handle));
   }
 
   /**
@@ -264,6 +304,7 @@ export class Tmem {
    */
   remove(page: number): void {
     const object = this.pages.get(page, PAGE_OBJECT);
+    this.walks.pageLeaves(page);
     const hash = pageHashOf(object, this.pages.get(page, PAGE_INDEX));
     const prev = this.pages.get(page, PAGE_PREV);
     const next = this.pages.get(page, PAGE_NEXT);
@@ -273,7 +314,7 @@ export class Tmem {
     this.pageHash.remove(page, hash);
     this.pages.set(page, PAGE_OBJECT, 0);
     this.pages.give(page);
-    this.poolOfObject(object).pageCount -= 1;
+    this.poolOfObject(object).removed(1);
     const left = this.objects.get(object, OBJECT_PAGES) - 1;
     this.objects.set(object, OBJECT_PAGES, left);
     if (left === 0) this.removeObject(object);
@@ -282,9 +323,15 @@ export class Tmem {
   // Pages by record.
 
   /**
-   * Whether the number is a page's now: for scans, and for numbers that were kept across a wait.
+   * Whether the number is that of a page that can be named: for scans, and for numbers that were
+   * kept across a wait.
    */
   isLive(page: number): boolean {
+    return this.isTaken(page) && !this.poolOf(page).isDoomed;
+  }
+
+  /** Whether the number is a page's, be it that of a doomed one. */
+  isTaken(page: number): boolean {
     return page < this.pages.rowEnd && this.pages.get(page, PAGE_OBJECT) !== 0;
   }
 
@@ -419,15 +466,22 @@ export class Tmem {
   }
 
   private addPool(client: number, id: number, options: PoolOptions): Pool {
-    const free = this.pools.indexOf(null, 1);
-    const row = free === -1 ? this.pools.length : free;
-    const objects = new RowList(this.objects, { prev: OBJECT_PREV, next: OBJECT_NEXT });
-    const pool = new Pool({ id, client, row, objects }, options);
+    const row = this.freePoolRow();
+    const pool = new Pool({ id, client, row, objects: this.newObjectList() }, options);
     this.pools[row] = pool;
     const slots = this.slotsOf(client);
     while (slots.length < id) slots.push(null);
     slots[id] = pool;
     return pool;
+  }
+
+  private freePoolRow(): number {
+    const free = this.pools.indexOf(null, 1);
+    return free === -1 ? this.pools.length : free;
+  }
+
+  private newObjectList(): RowList {
+    return new RowList(this.objects, { prev: OBJECT_PREV, next: OBJECT_NEXT });
   }
 
   private findObject(pool: Pool, handle: Handle): number {
@@ -505,26 +559,6 @@ export class Tmem {
     return page;
   }
 
-  /** The object goes with its last page, so the number of pages is read before. */
-  private flushPagesOf(object: number): void {
-    let left = this.objects.get(object, OBJECT_PAGES);
-    for (; left > 0; left -= 1) this.flush(this.objects.get(object, OBJECT_FIRST));
-  }
-
-  private flushPagesUpTo(object: number, version: number): number {
-    let count = 0;
-    let page = this.objects.get(object, OBJECT_FIRST);
-    while (page !== 0) {
-      const next = this.pages.get(page, PAGE_NEXT);
-      if (this.version(page) <= version) {
-        this.flush(page);
-        count += 1;
-      }
-      page = next;
-    }
-    return count;
-  }
-
   private poolOfObject(object: number): Pool {
     const pool = this.pools[this.objects.get(object, OBJECT_POOL)];
     assert(pool !== undefined && pool !== null, "object without a pool");
@@ -544,20 +578,4 @@ export class Tmem {
     this.readOid(object, this.scratch);
     return objectHashOf(this.scratch.oidHash(), this.objects.get(object, OBJECT_POOL));
   }
-}
-
-/**
- * Mixes an object's row and an index. Sixteen neighbouring indexes share a cache line of bucket
- * heads, since pages are often used in the order in which they were stored; where in the line they
- * start is the object's, so that objects of one page spread too.
- */
-function pageHashOf(object: number, index: number): number {
-  const own = Math.imul(object, 0x85ebca6b);
-  let h = Math.imul(index >> 4, 0x9e3779b1) ^ own;
-  h = Math.imul(h ^ (h >>> 15), 0xc2b2ae35);
-  return ((h ^ (h >>> 13)) << 4) | ((index ^ (own >>> 28)) & 15);
-}
-
-function objectHashOf(oidHash: number, poolRow: number): number {
-  return Math.imul(oidHash ^ Math.imul(poolRow, 0x27d4eb2f), 0x9e3779b1);
 }

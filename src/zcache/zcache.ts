@@ -291,14 +291,6 @@ export class Zcache implements PamOps, EvictSink {
     return STATUS.OK;
   }
 
-  /** @returns OK when there was a page under the oid, else NOT_FOUND. */
-  flushObject(pool: Pool, handle: Handle): Status {
-    this.counters.flobj_total += 1;
-    if (this.tmem.flushObject(pool, handle) === 0) return STATUS.NOT_FOUND;
-    this.counters.flobj_found += 1;
-    return STATUS.OK;
-  }
-
   /** PamOps: releases what the page's descriptor points at. */
   free(page: number): void {
     const tag = this.tmem.tag(page);
