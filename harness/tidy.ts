@@ -53,7 +53,8 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   security: ["gossip", "net", "core"],
   ramster: ["spill", "zcache", "tmem", "zbud", "compress", "net", "wire", "core"],
   nbd: ["net", "core"],
-  doors: ["ramster", "net", "wire", "core"],
+  http: ["net", "core"],
+  doors: ["http", "ramster", "net", "wire", "core"],
   exports: ["ramster", "nbd", "net", "core"],
   client: ["security", "net", "wire", "memory", "core"],
   node: [
@@ -112,7 +113,7 @@ const OUTSIDE: readonly { readonly name: RegExp; readonly homes: readonly string
 
 /** Where time, chance, the process and the console may be touched. */
 const EFFECT_HOMES = [
-  ...["src/net/bun.ts", "src/net/bun-datagrams.ts", "src/net/bun-http.ts"],
+  ...["src/net/bun.ts", "src/net/bun-datagrams.ts"],
   ...["src/memory/", "src/disk/", "src/cli/", "src/main.ts"],
 ];
 

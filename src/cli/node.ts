@@ -18,14 +18,12 @@ import { holdableBytes } from "../core/host-memory.ts";
 import { Log, LogCounters, type LogSink } from "../core/log.ts";
 import { LogLimiter } from "../core/log-limiter.ts";
 import { openDisk } from "../disk/open-disk.ts";
-import { HttpDoor } from "../doors/http-door.ts";
 import { Keyring } from "../gossip/keyring.ts";
 import { LinuxMemory } from "../memory/linux-memory.ts";
 import { openMemory } from "../memory/open-memory.ts";
 import { openProcess } from "../memory/open-process.ts";
 import { formatAddress, type TcpAddress } from "../net/address.ts";
 import { BunClock, BunRandom, BunTransport } from "../net/bun.ts";
-import { serveHttp } from "../net/bun-http.ts";
 import { secured } from "../net/secured.ts";
 import { withAdvertised } from "../node/advertise.ts";
 import type { NodeConfig } from "../node/config.ts";
@@ -103,21 +101,16 @@ async function serve(
   node: Node,
   { config, number, gossip, stopped, out }: Served,
 ): Promise<ExitCode> {
-  const httpDoor = new HttpDoor(() => node.admin.stats());
-  const answer = (method: string, path: string) => httpDoor.answer(method, path);
-  const http = config.http === null ? null : serveHttp(config.http, answer);
-  const { listen, clients, nbd } = await node.start();
-  httpDoor.isReady = true;
+  const { listen, http, clients, nbd } = await node.start();
   const words = [`ready node=${number} name=${config.name} listen=${listen}`];
   if (gossip !== null) words.push(`gossip=${formatAddress(gossip)}`);
-  if (http !== null) words.push(`http=${http.address}`);
+  if (http !== null) words.push(`http=${http}`);
   if (clients.length > 0) words.push(`client=${clients.join(",")}`);
   if (nbd.length > 0) words.push(`nbd=${nbd.join(",")}`);
   out.write(words.join(" "));
   await stopped;
-  httpDoor.isReady = false;
+  node.httpDoor.isReady = false;
   const isEmpty = await node.drain.emptyForeign(config.drainTimeoutMs);
   await node.stop();
-  await http?.close();
   return isEmpty ? EXIT.DONE : EXIT.FAILED;
 }

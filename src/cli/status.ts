@@ -12,6 +12,7 @@ import type {
   SpillStats,
 } from "../client/client.ts";
 import { FRAME_BYTES } from "../core/limits.ts";
+import { statusJson } from "../doors/status-json.ts";
 import { withClient } from "./door.ts";
 import { EXIT, type ExitCode } from "./exit.ts";
 import type { StatsOptions } from "./options.ts";
@@ -20,9 +21,7 @@ import { formatCount, formatDuration, formatSize } from "./units.ts";
 
 export async function run(options: StatsOptions): Promise<ExitCode> {
   const stats = await withClient(options, (client) => client.stats());
-  const { node, repair, nowhere, exports, spill, lending, members, peers } = stats;
-  const shown = { node, repair, nowhere, exports, spill, lending, members, peers };
-  const text = options.json ? JSON.stringify(shown, null, 2) : statusText(stats);
+  const text = options.json ? statusJson(stats) : statusText(stats);
   await print(`${text}\n`);
   return EXIT.DONE;
 }

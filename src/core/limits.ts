@@ -464,6 +464,32 @@ export const OUTPUT_RETRY_MS = 20;
 /** When a process ends, so long a reader has for what is queued. */
 export const OUTPUT_END_MS = 500;
 
+// HTTP door.
+
+/** Connections at once: a few systems that watch, with a few each. With more the oldest idle goes. */
+export const HTTP_CONNECTIONS_MAX = 32;
+/** Of the head of a request, and of its first line. A browser with many cookies sends 4 KiB. */
+export const HTTP_HEAD_BYTES_MAX = 8192;
+export const HTTP_LINE_BYTES_MAX = 1024;
+/** What is kept of a connection that sends requests before it has its answers. */
+export const HTTP_INPUT_BYTES = 2 * HTTP_HEAD_BYTES_MAX;
+/** From the connection, or the first byte, to the end of the head. */
+export const HTTP_HEAD_TIMEOUT_MS = 10_000;
+/** Between two requests: monitoring that asks once a minute keeps its connection. */
+export const HTTP_IDLE_TIMEOUT_MS = 120_000;
+/** An answer has to be taken whole in so long. */
+export const HTTP_SEND_TIMEOUT_MS = 30_000;
+/** After the last answer: how long the other side has to close. */
+export const HTTP_LINGER_MS = 1000;
+/** Of answers that have not been taken, over all connections; past it the answer is 503. */
+export const HTTP_UNSENT_BYTES_MAX = 8 * 1024 * 1024;
+/**
+ * What the texts of counters may take of the node's one thread: so much at once, and then that part
+ * of the time. Whoever asks more often gets the text of before.
+ */
+export const HTTP_TEXT_BURST_MS = 250;
+export const HTTP_TEXT_SHARE = 0.05;
+
 // Settings of a node (node/config.ts). What the original had is in the reference, sections 4 to 6.
 
 /** About 30,000 pages: enough to see everything happen, little enough to start many nodes. */
@@ -572,3 +598,4 @@ assert(
 assert(NBD_GATHER_BYTES <= NBD_LONG_BYTES && NBD_LONG_BYTES < NBD_CONNECTION_BYTES_MAX);
 assert(NBD_LONG_BYTES_MAX >= 32 * 1024 * 1024);
 assert(REQUEST_TIMEOUT_MS_DEFAULT < NBD_IO_TIMEOUT_MS_DEFAULT);
+assert(HTTP_LINE_BYTES_MAX < HTTP_HEAD_BYTES_MAX && HTTP_HEAD_BYTES_MAX < HTTP_INPUT_BYTES);

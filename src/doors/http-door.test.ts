@@ -1,10 +1,26 @@
 import { expect, test } from "bun:test";
+import { HttpClient } from "../../harness/http-client.ts";
+import { SimClock } from "../../harness/sim/clock.ts";
+import { SimNetwork } from "../../harness/sim/network.ts";
+import { HTTP_TEXT_BURST_MS } from "../core/limits.ts";
+import { Log } from "../core/log.ts";
+import { SeededRandom } from "../core/random.ts";
+import type { TcpAddress } from "../net/address.ts";
 import { HttpDoor } from "./http-door.ts";
 
 const STATS = {
   node: { number: 3, name: 'a "name"', cluster: "c" },
-  counters: { foreign_puts: 12, frames_used: 7, remote_pers_pages: 0, pages_at_risk: 3 },
+  counters: {
+    foreign_puts: 12,
+    obj_count: 4,
+    frames_used: 7,
+    remote_pers_pages: 0,
+    pages_at_risk: 3,
+  },
   repair: { pages_at_risk: 3, pages_per_second: null, seconds_left: null },
+  nowhere: null,
+  spill: { trouble: "no space left on the device" },
+  lending: { unseen: [] },
   latencies: { put: { counts: [0, 0, 5, 1], sum_us: 24 } },
   exports: [{ name: "swap", size_bytes: 8192, pages: 1, used_bytes: 4096, connections: 2 }],
   members: [{ state: "alive" }, { state: "alive" }, { state: "dead" }],
@@ -14,14 +30,51 @@ const STATS = {
   ],
 };
 
-const door = () => new HttpDoor(() => JSON.stringify(STATS));
+const AT: TcpAddress = { kind: "tcp", host: "10.0.0.1", port: 9100 };
+
+/** A door that listens, under virtual time. */
+class DoorWorld {
+  readonly clock = new SimClock();
+  readonly door: HttpDoor;
+  /** How often the stats were asked for. */
+  asked = 0;
+  private readonly network = new SimNetwork(this.clock, new SeededRandom(1));
+
+  private constructor(costMs: number) {
+    const transport = this.network.transport(AT.host);
+    const parts = { clock: this.clock, log: new Log(() => {}), transport };
+    this.door = new HttpDoor(parts, () => {
+      this.asked += 1;
+      if (costMs > 0) this.clock.run(this.clock.now() + costMs);
+      return STATS;
+    });
+  }
+
+  static async listen(costMs = 0): Promise<DoorWorld> {
+    const world = new DoorWorld(costMs);
+    await world.door.listen(AT);
+    return world;
+  }
+
+  async get(path: string, method = "GET") {
+    const client = new HttpClient(this.network.transport("10.0.0.2"), AT);
+    client.send(`${method} ${path} HTTP/1.0\r\n\r\n`);
+    while (!client.isClosed) {
+      await new Promise<void>((resolve) => setImmediate(resolve));
+      if (!this.clock.step()) throw new Error(`no answer to ${path}`);
+    }
+    const [, type] = /^Content-Type: (.*)\r$/m.exec(client.text) ?? [];
+    return { status: client.statuses[0], type, body: client.body };
+  }
+}
 
 /** A line of the exposition format: a comment of its two kinds, or a sample. */
 const LINE =
   /^(# (HELP|TYPE) [a-z_]+ .+|[a-z_]+(\{[a-z]+="(\\.|[^"\\])*"(,[a-z]+="(\\.|[^"\\])*")*\})? -?\d+(\.\d+)?)$/;
 
 test("/metrics is in Prometheus' format, counters and gauges told apart", async () => {
-  const { status, type, body } = await door().answer("GET", "/metrics");
+  const world = await DoorWorld.listen();
+  const { status, type, body } = await world.get("/metrics");
   expect([status, type]).toEqual([200, "text/plain; version=0.0.4; charset=utf-8"]);
   for (const line of body.split("\n").filter((it) => it !== "")) expect(line).toMatch(LINE);
   for (const line of [
@@ -51,21 +104,41 @@ test("/metrics is in Prometheus' format, counters and gauges told apart", async 
   ]) {
     expect(body.split("\n")).toContain(line);
   }
-  expect((await door().answer("GET", "/metrics")).body).toBe(body);
+  expect((await world.get("/metrics")).body).toBe(body);
 });
 
 test("/status.json is what status --json shows", async () => {
-  const { type, body } = await door().answer("GET", "/status.json");
-  const { node, repair, exports, members, peers } = STATS;
-  const shown = { node, repair, exports, members, peers };
+  const world = await DoorWorld.listen();
+  const { type, body } = await world.get("/status.json");
+  const { counters: _, latencies: __, ...shown } = STATS;
   expect([type, JSON.parse(body)]).toEqual(["application/json", shown]);
 });
 
 test("/healthz says that it runs, /readyz whether it serves, and others that they are not there", async () => {
-  const http = door();
-  const statusOf = async (method: string, path: string) => (await http.answer(method, path)).status;
-  expect([await statusOf("GET", "/healthz"), await statusOf("GET", "/readyz")]).toEqual([200, 503]);
-  http.isReady = true;
-  expect(await statusOf("GET", "/readyz")).toBe(200);
-  expect([await statusOf("GET", "/"), await statusOf("POST", "/metrics")]).toEqual([404, 405]);
+  const world = await DoorWorld.listen();
+  const statusOf = async (path: string, method = "GET") => (await world.get(path, method)).status;
+  expect([await statusOf("/healthz"), await statusOf("/readyz")]).toEqual([200, 503]);
+  world.door.isReady = true;
+  expect(await statusOf("/readyz")).toBe(200);
+  expect([await statusOf("/"), await statusOf("/metrics", "POST")]).toEqual([404, 405]);
+});
+
+test("names that the format reserves are not used, and each metric has a help text", async () => {
+  const { body } = await (await DoorWorld.listen()).get("/metrics");
+  for (const [, name = "", kind] of body.matchAll(/^# TYPE (\S+) (\S+)$/gm)) {
+    expect(name.endsWith("_total")).toBe(kind === "counter");
+    expect(name).not.toMatch(/_(count|sum|bucket|info_total)$/);
+  }
+  expect(body).toContain("# HELP ramster_objects Objects");
+  expect(body).toContain("# HELP ramster_foreign_puts_total Pages");
+});
+
+test("whoever asks without pause gets the text of before, and a fresh one later", async () => {
+  const world = await DoorWorld.listen(HTTP_TEXT_BURST_MS / 5);
+  for (let i = 0; i < 20; i += 1) await world.get("/metrics");
+  expect(world.asked).toBeLessThan(8);
+  world.clock.run(world.clock.now() + 20 * HTTP_TEXT_BURST_MS);
+  const before = world.asked;
+  await world.get("/metrics");
+  expect(world.asked).toBe(before + 1);
 });

@@ -5,47 +5,90 @@
  *     /status.json   the cluster as this node sees it, as `ramster status --json`
  *     /healthz       200 while the process runs
  *     /readyz        200 once it serves, 503 before and while it stops
+ *
+ * The texts of the first two are made anew for each request as long as that costs little of the
+ * node's time; whoever asks without pause gets the text of before.
  */
-import type { HttpAnswer } from "../net/http.ts";
-import type { StatsForMetrics } from "./metrics.ts";
-
-const TEXT = "text/plain; charset=utf-8";
+import type { Clock } from "../core/clock.ts";
+import { HTTP_TEXT_BURST_MS, HTTP_TEXT_SHARE } from "../core/limits.ts";
+import { type HttpAnswer, textAnswer } from "../http/answer.ts";
+import { HttpServer, type HttpServerParts } from "../http/server.ts";
+import type { TcpAddress } from "../net/address.ts";
+import { METRICS_TYPE, metricsText, type StatsForMetrics } from "./metrics.ts";
+import { type StatsForStatus, statusJson } from "./status-json.ts";
 
 export class HttpDoor {
   isReady = false;
-  private readonly stats: () => string;
+  private readonly server: HttpServer;
+  private readonly metrics: PacedText;
+  private readonly status: PacedText;
 
-  /** `stats`: the node's counters and state as JSON (Admin). */
-  constructor(stats: () => string) {
-    this.stats = stats;
+  /** `stats`: the node's counters and state (NodeAdmin). */
+  constructor(parts: HttpServerParts, stats: () => StatsForMetrics & StatsForStatus) {
+    this.server = new HttpServer(parts, (path) => this.answer(path));
+    this.metrics = new PacedText(parts.clock, () => metricsText(stats()));
+    this.status = new PacedText(parts.clock, async () => `${statusJson(stats())}\n`);
   }
 
-  async answer(method: string, path: string): Promise<HttpAnswer> {
-    if (method !== "GET" && method !== "HEAD") return said(405, `${method} is not for this door`);
+  /** @returns the address with its real port. Rejects as Transport.listen does. */
+  listen(address: TcpAddress): Promise<string> {
+    return this.server.listen(address);
+  }
+
+  /** Resolves when no connection is left. */
+  stop(): Promise<void> {
+    return this.server.stop();
+  }
+
+  snapshot(into: Record<string, number>): void {
+    Object.assign(into, this.server.counters);
+  }
+
+  private async answer(path: string): Promise<HttpAnswer> {
     switch (path) {
-      case "/metrics": {
-        // Loaded when somebody asks: most nodes never need the library.
-        const { METRICS_TYPE, metricsText } = await import("./metrics.ts");
-        const stats = JSON.parse(this.stats()) as StatsForMetrics;
-        return { status: 200, type: METRICS_TYPE, body: await metricsText(stats) };
-      }
-      case "/status.json": {
-        const { node, repair, exports, members, peers } = JSON.parse(
-          this.stats(),
-        ) as StatsForMetrics;
-        const body = `${JSON.stringify({ node, repair, exports, members, peers }, null, 2)}\n`;
-        return { status: 200, type: "application/json", body };
-      }
+      case "/metrics":
+        return { status: 200, type: METRICS_TYPE, body: await this.metrics.read() };
+      case "/status.json":
+        return { status: 200, type: "application/json", body: await this.status.read() };
       case "/healthz":
-        return said(200, "it runs");
+        return textAnswer(200, "it runs");
       case "/readyz":
-        return this.isReady ? said(200, "it serves") : said(503, "it does not serve now");
+        return this.isReady
+          ? textAnswer(200, "it serves")
+          : textAnswer(503, "it does not serve now");
       default:
-        return said(404, "there are /metrics, /status.json, /healthz and /readyz");
+        return textAnswer(404, "there are /metrics, /status.json, /healthz and /readyz");
     }
   }
 }
 
-function said(status: number, line: string): HttpAnswer {
-  return { status, type: TEXT, body: `${line}\n` };
+/** A text that is made anew when it is read, within a share of the time. */
+class PacedText {
+  private readonly clock: Clock;
+  private readonly make: () => Promise<string>;
+  private text: Promise<string> | null = null;
+  /** What may still be spent, as of `countedMs`. Below 0 the text stays as it is. */
+  private creditMs = HTTP_TEXT_BURST_MS;
+  private countedMs: number;
+
+  constructor(clock: Clock, make: () => Promise<string>) {
+    this.clock = clock;
+    this.make = make;
+    this.countedMs = clock.now();
+  }
+
+  read(): Promise<string> {
+    const startMs = this.clock.now();
+    const earnedMs = (startMs - this.countedMs) * HTTP_TEXT_SHARE;
+    this.creditMs = Math.min(HTTP_TEXT_BURST_MS, this.creditMs + earnedMs);
+    this.countedMs = startMs;
+    if (this.text === null || this.creditMs > 0) this.text = this.makeText(startMs);
+    return this.text;
+  }
+
+  private async makeText(startMs: number): Promise<string> {
+    const text = await this.make();
+    this.creditMs -= this.clock.now() - startMs;
+    return text;
+  }
 }

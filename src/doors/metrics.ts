@@ -1,22 +1,23 @@
 /**
  * Metrics: a node's counters in the exposition format of Prometheus, written by prom-client.
  *
- * Every counter is `ramster_` and its name in the stats. What can go down is a gauge, the rest are
- * counters, whose names then end in `_total` as the format wants. What is kept for each peer has
- * the label `peer`, its number, and for each export `export`, its name.
+ * Every counter is `ramster_` and its name in the stats. What can go down is a gauge. The rest are
+ * counters, and their names end in `_total` as the format wants. Names that the format reserves are
+ * changed (RENAMED). What is kept for each peer has the label `peer`, its number, and for each
+ * export `export`, its name.
  */
 import { Counter, Gauge, type Histogram, Registry } from "prom-client";
 import { bucketEndUs, HISTOGRAM_BUCKETS, type HistogramSnapshot } from "../core/histogram.ts";
+import { HELP, RENAMED } from "./metric-help.ts";
 
 /** What of the stats is read here. */
 export interface StatsForMetrics {
   readonly node: { readonly number: number; readonly name: string; readonly cluster: string };
-  readonly repair: unknown;
   readonly counters: Readonly<Record<string, number>>;
   readonly latencies: Readonly<Record<string, HistogramSnapshot>>;
   readonly members: ReadonlyArray<{ readonly state: string }>;
-  readonly exports: ReadonlyArray<{ readonly name: string; readonly [field: string]: unknown }>;
-  readonly peers: ReadonlyArray<{ readonly node: number; readonly [name: string]: unknown }>;
+  readonly exports: readonly object[];
+  readonly peers: readonly object[];
 }
 
 export const METRICS_TYPE = Registry.PROMETHEUS_CONTENT_TYPE;
@@ -27,14 +28,14 @@ const MEMBER_STATES = ["alive", "suspect", "dead", "left"] as const;
 const GAUGE =
   /_max$|_used$|_in_flight$|_count$|^(remote|foreign)_(eph|pers)_pages$|^(eph|pers)_(zpages|zbytes|pageframes)$/;
 const GAUGES: ReadonlySet<string> = new Set([
-  ...["foreign_zbytes", "flnodes", "same_filled_pages", "obj_count", "page_count"],
+  ...["foreign_zbytes", "flnodes", "same_filled_pages"],
   ...["remote_pages", "foreign_pages", "owed_flushes", "connected", "gossip_health"],
   ...["remote_copies", "absent_copies", "pages_at_risk", "repair_pages_per_second"],
   ...["pages_out_of_reach", "copies_intended", "copies_possible", "reclaims_pending"],
   ...["spilled_pages", "spill_bytes", "spill_bytes_asked"],
   ...["foreign_granted_pages", "credit_pages", "granted_pages", "lend_limit_frames"],
   ...["machine_total_bytes", "machine_available_bytes", "machine_reserve_bytes"],
-  ...["machine_stall_percent", "space_percent_used", "nbd_connections"],
+  ...["machine_stall_percent", "space_percent_used", "nbd_connections", "http_connections"],
   ...["size_bytes", "pages", "used_bytes", "connections"],
 ]);
 
@@ -49,7 +50,7 @@ export async function metricsText(stats: StatsForMetrics): Promise<string> {
     1,
   );
   for (const [counter, value] of Object.entries(stats.counters)) {
-    metric(registry, counter, []).set({}, value);
+    metric(registry, "", counter, []).set({}, value);
   }
   for (const [name, latency] of Object.entries(stats.latencies)) histogram(registry, name, latency);
   const members = new Gauge({
@@ -69,19 +70,16 @@ export async function metricsText(stats: StatsForMetrics): Promise<string> {
 }
 
 /** What is kept for each of many: one metric a field, with a label that says whose it is. */
-function labelled(
-  registry: Registry,
-  label: string,
-  key: string,
-  many: ReadonlyArray<{ readonly [field: string]: unknown }>,
-): void {
+function labelled(registry: Registry, label: string, key: string, many: readonly object[]): void {
   const metrics = new Map<string, Metric>();
   for (const one of many) {
-    for (const [field, value] of Object.entries(one)) {
+    const fields = new Map<string, unknown>(Object.entries(one));
+    const labels = { [label]: String(fields.get(key)) };
+    for (const [field, value] of fields) {
       if (field === key || (typeof value !== "number" && typeof value !== "boolean")) continue;
-      const known = metrics.get(field) ?? metric(registry, `${label}_${field}`, [label], field);
+      const known = metrics.get(field) ?? metric(registry, `${label}_`, field, [label]);
       metrics.set(field, known);
-      known.set({ [label]: String(one[key]) }, Number(value));
+      known.set(labels, Number(value));
     }
   }
 }
@@ -92,7 +90,7 @@ function labelled(
  */
 function histogram(registry: Registry, latency: string, snapshot: HistogramSnapshot): void {
   const name = `ramster_${latency}_seconds`;
-  const help = `${latency} of ramster stats`;
+  const help = HELP[latency] ?? `"${latency}" of ramster stats.`;
   let count = 0;
   const buckets = Array.from({ length: HISTOGRAM_BUCKETS }, (_, bucket) => {
     count += snapshot.counts[bucket] ?? 0;
@@ -113,11 +111,12 @@ interface Metric {
   set(labels: Record<string, string>, value: number): void;
 }
 
-function metric(registry: Registry, name: string, labelNames: string[], field = name): Metric {
-  const help = `${field} of ramster stats`;
+/** `prefix`: in front of the field's name, for what is kept for each of many. */
+function metric(registry: Registry, prefix: string, field: string, labelNames: string[]): Metric {
+  const help = HELP[`${prefix}${field}`] ?? `"${field}" of ramster stats.`;
   const options = { help, labelNames, registers: [registry] };
-  if (GAUGE.test(field) || GAUGES.has(field))
-    return new Gauge({ ...options, name: `ramster_${name}` });
-  const counter = new Counter({ ...options, name: `ramster_${name}_total` });
+  const name = `ramster_${prefix}${RENAMED[field] ?? field.replace(/_(count|total)$/, "")}`;
+  if (GAUGE.test(field) || GAUGES.has(field)) return new Gauge({ ...options, name });
+  const counter = new Counter({ ...options, name: `${name}_total` });
   return { set: (labels, value) => counter.inc(labels, value) };
 }

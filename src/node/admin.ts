@@ -5,6 +5,7 @@
 import { ConfigError } from "../core/errors.ts";
 import type { Log } from "../core/log.ts";
 import type { Admin } from "../doors/client-door.ts";
+import type { HttpDoor } from "../doors/http-door.ts";
 import type { NbdDoor } from "../exports/nbd-door.ts";
 import type { Links } from "../net/links.ts";
 import type { Foreign } from "../ramster/foreign.ts";
@@ -58,6 +59,7 @@ export interface AdminParts {
   drain: Drain;
   nowhere: Nowhere;
   nbdDoor: NbdDoor;
+  httpDoor: HttpDoor;
   links: Links;
   log: Log;
   peers: PeerConfig[];
@@ -94,15 +96,20 @@ export class NodeAdmin implements Admin {
   }
 
   stats(): string {
-    const { identity, ramster, foreign, lending, nbdDoor, links } = this.parts;
+    return JSON.stringify(this.snapshot());
+  }
+
+  snapshot() {
+    const { identity, ramster, foreign, lending, nbdDoor, httpDoor, links } = this.parts;
     const counters: Record<string, number> = {};
     ramster.snapshot(counters);
     foreign?.snapshot(counters);
     lending?.snapshot(counters);
     nbdDoor.snapshot(counters);
+    httpDoor.snapshot(counters);
     this.snapshotNetwork(counters);
     Object.assign(counters, this.parts.log.counters);
-    return JSON.stringify({
+    return {
       node: {
         number: identity.number,
         name: identity.name,
@@ -137,7 +144,7 @@ export class NodeAdmin implements Admin {
         foreign_pages: foreign?.pageCount(peer.node) ?? 0,
         ...peer.counters.snapshot(),
       })),
-    });
+    };
   }
 
   /** Pages that lack a copy, and how long it will take until none does. */

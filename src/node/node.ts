@@ -30,6 +30,7 @@ import type { Memory } from "../core/memory.ts";
 import type { Random } from "../core/random.ts";
 import { STATUS } from "../core/status.ts";
 import { ClientDoor } from "../doors/client-door.ts";
+import { HttpDoor } from "../doors/http-door.ts";
 import { NbdDoor } from "../exports/nbd-door.ts";
 import { parseAddress, type TcpAddress } from "../net/address.ts";
 import { type Channel, LANE } from "../net/channel.ts";
@@ -71,6 +72,14 @@ export interface NodeEnvironment {
 
 const FAREWELL_POLL_MS = 20;
 
+/** Where a node listens, with real ports. */
+export interface Listening {
+  listen: string;
+  http: string | null;
+  clients: string[];
+  nbd: string[];
+}
+
 export class Node implements LinkHandler, MembershipEvents {
   readonly bootId: bigint;
   readonly ramster: Ramster;
@@ -83,6 +92,7 @@ export class Node implements LinkHandler, MembershipEvents {
   readonly admin: NodeAdmin;
   readonly door: ClientDoor;
   readonly nbdDoor: NbdDoor;
+  readonly httpDoor: HttpDoor;
   private readonly config: NumberedConfig;
   private readonly membership: Membership | null;
   private readonly log: Log;
@@ -150,6 +160,7 @@ export class Node implements LinkHandler, MembershipEvents {
     this.drain = new Drain({ clock, log, ramster, foreign, lending });
     const { transport, tls } = env.plain ?? { transport: env.transport, tls: null };
     this.nbdDoor = new NbdDoor({ ...env, ramster, transport, tls }, config);
+    this.httpDoor = new HttpDoor({ clock, transport, log }, () => this.admin.snapshot());
     const peers = [...config.peers];
     for (const peer of peers) this.links.setPeer(peer.number, peer.address);
     this.admin = new NodeAdmin({
@@ -160,6 +171,7 @@ export class Node implements LinkHandler, MembershipEvents {
       drain: this.drain,
       nowhere: this.nowhere,
       nbdDoor: this.nbdDoor,
+      httpDoor: this.httpDoor,
       links: this.links,
       log: env.log,
       membership,
@@ -176,31 +188,36 @@ export class Node implements LinkHandler, MembershipEvents {
   }
 
   /** @returns where it listens, with real ports. Rejects when an address is taken. */
-  async start(): Promise<{ listen: string; clients: string[]; nbd: string[] }> {
-    this.listenAddress = await this.links.listen(this.config.listen);
+  async start(): Promise<Listening> {
+    const { http: httpAddress } = this.config;
+    const http = httpAddress === null ? null : await this.httpDoor.listen(httpAddress);
     const clients: string[] = [];
     const nbd: string[] = [];
     try {
+      this.listenAddress = await this.links.listen(this.config.listen);
       for (const address of this.config.clients) clients.push(await this.door.listen(address));
       for (const address of this.config.nbd) nbd.push(await this.nbdDoor.listen(address));
     } catch (error) {
       // A socket that is left behind would be taken for a node's.
       await this.door.stop();
       await this.nbdDoor.stop();
+      await this.httpDoor.stop();
       throw error;
     }
     this.ramster.start();
     this.membership?.attach(this, () => this.localState());
     this.lending?.start();
     this.nowhere.start();
-    return { listen: this.listenAddress, clients, nbd };
+    this.httpDoor.isReady = true;
+    return { listen: this.listenAddress, http, clients, nbd };
   }
 
   /**
-   * Clients first, then the cluster, then peers. Resolves when no stream is left. Memory goes back
-   * to the operating system.
+   * Clients first, then the cluster, then peers, and monitoring last. Resolves when no stream is
+   * left. Memory goes back to the operating system.
    */
   async stop(): Promise<void> {
+    this.httpDoor.isReady = false;
     await this.door.stop();
     await this.nbdDoor.stop();
     for (const timer of this.absences.values()) this.clock.cancel(timer);
@@ -212,6 +229,7 @@ export class Node implements LinkHandler, MembershipEvents {
     // Nobody else tells those that keep its pages.
     if (this.membership === null) await this.reachHolders();
     await this.links.stop();
+    await this.httpDoor.stop();
     // What was put off to the end of the turn is done before there is no memory any more.
     await new Promise<void>((resolve) => this.clock.soon(resolve));
     this.ramster.close();

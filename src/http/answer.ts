@@ -1,0 +1,51 @@
+/** Answers of HTTP/1.1 as bytes, with all that stands before the body. */
+import type { HttpRefusal, HttpRequest } from "./request.ts";
+
+export interface HttpAnswer {
+  readonly status: number;
+  readonly type: string;
+  readonly body: string;
+}
+
+const PLAIN_TEXT = "text/plain; charset=utf-8";
+
+/** Of every status that is ever answered (RFC 9110, 15). */
+const REASONS: Readonly<Record<number, string>> = {
+  200: "OK",
+  400: "Bad Request",
+  404: "Not Found",
+  405: "Method Not Allowed",
+  408: "Request Timeout",
+  414: "URI Too Long",
+  421: "Misdirected Request",
+  431: "Request Header Fields Too Large",
+  503: "Service Unavailable",
+};
+
+/** One line that a person reads. */
+export function textAnswer(status: number, line: string): HttpAnswer {
+  return { status, type: PLAIN_TEXT, body: `${line}\n` };
+}
+
+/** `isLast`: the connection closes behind it. HEAD gets all but the body. */
+export function writeAnswer(
+  { method }: Pick<HttpRequest, "method">,
+  { status, type, body }: HttpAnswer,
+  isLast: boolean,
+): Uint8Array {
+  const head = [
+    `HTTP/1.1 ${status} ${REASONS[status] ?? ""}`,
+    `Content-Type: ${type}`,
+    `Content-Length: ${Buffer.byteLength(body)}`,
+    "Cache-Control: no-store",
+    "X-Content-Type-Options: nosniff",
+    ...(status === 405 ? ["Allow: GET, HEAD"] : []),
+    `Connection: ${isLast ? "close" : "keep-alive"}`,
+  ];
+  const text = `${head.join("\r\n")}\r\n\r\n${method === "HEAD" ? "" : body}`;
+  return new TextEncoder().encode(text);
+}
+
+export function writeRefusal({ status, reason }: HttpRefusal): Uint8Array {
+  return writeAnswer({ method: "" }, textAnswer(status, reason), true);
+}

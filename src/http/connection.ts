@@ -1,0 +1,308 @@
+/**
+ * One HTTP connection: requests of GET and HEAD without a body, each answered before the next is
+ * looked at.
+ *
+ *     WAITING  for a head; nothing has come, or a part of one
+ *     ANSWERING  a request has come whole, and its answer is being made
+ *     SENDING  an answer that the stream has not taken whole; reading is paused
+ *     ENDING   no more answers: what comes is dropped until the other side closes
+ *     CLOSED
+ *
+ * Whatever comes is answered in the protocol: what is no request gets a 4xx and the end of the
+ * connection. Each state has a deadline, so a client that is silent, slow or gone is not kept.
+ *
+ * One request a turn: a client that sends many at once waits for itself, and nobody else does.
+ */
+import { freeBuffer } from "../core/buffers.ts";
+import type { Clock, TimerId } from "../core/clock.ts";
+import {
+  HTTP_HEAD_BYTES_MAX,
+  HTTP_HEAD_TIMEOUT_MS,
+  HTTP_IDLE_TIMEOUT_MS,
+  HTTP_INPUT_BYTES,
+  HTTP_LINGER_MS,
+  HTTP_SEND_TIMEOUT_MS,
+} from "../core/limits.ts";
+import type { Stream, StreamEvents } from "../net/transport.ts";
+import { type HttpAnswer, writeAnswer, writeRefusal } from "./answer.ts";
+import {
+  type HttpRefusal,
+  type HttpRequest,
+  isRefusal,
+  mayBegin,
+  parseHead,
+  refusalOfLine,
+} from "./request.ts";
+
+export interface HttpHandler {
+  /** Never rejects. */
+  answer(request: HttpRequest): Promise<HttpAnswer>;
+  /** Bytes of no request, or of one that took too long. */
+  onRefused(connection: HttpConnection, refusal: HttpRefusal): void;
+  onClosed(connection: HttpConnection): void;
+}
+
+/** States, in this order but for the first two. */
+const WAITING = 0;
+const ANSWERING = 1;
+const SENDING = 2;
+const ENDING = 3;
+const CLOSED = 4;
+
+const CR = 0x0d;
+const LF = 0x0a;
+
+export class HttpConnection implements StreamEvents {
+  /** When something last came, or was taken. */
+  usedMs = 0;
+  private readonly clock: Clock;
+  private readonly handler: HttpHandler;
+  private readonly stream: Stream;
+  private state: number = WAITING;
+  private readonly input = new Uint8Array(HTTP_INPUT_BYTES);
+  private inputBytes = 0;
+  /** More came than there was room for, and is lost: there is no request after the next answer. */
+  private hasLost = false;
+  private output: Uint8Array | null = null;
+  private sentBytes = 0;
+  private endsAfter = false;
+  private isPaused = false;
+  private isServeScheduled = false;
+  private timer: TimerId | null = null;
+  private isHeadTimed = false;
+
+  /** `stream`: not open yet. */
+  constructor(stream: Stream, clock: Clock, handler: HttpHandler) {
+    this.stream = stream;
+    this.clock = clock;
+    this.handler = handler;
+    this.usedMs = clock.now();
+  }
+
+  get remote(): string {
+    return this.stream.remote;
+  }
+
+  get isSending(): boolean {
+    return this.state === SENDING;
+  }
+
+  /** Of the answer that is under way. */
+  get unsentBytes(): number {
+    return (this.output?.byteLength ?? 0) - this.sentBytes;
+  }
+
+  /** Drops it at once. */
+  terminate(): void {
+    this.stream.terminate();
+  }
+
+  /** In order: an answer that is under way still goes out. */
+  stop(): void {
+    if (this.state === ANSWERING || this.state === SENDING) this.endsAfter = true;
+    else this.end();
+  }
+
+  // Stream events.
+
+  onOpen(): void {
+    this.armForHead();
+  }
+
+  onData(_stream: Stream, chunk: Uint8Array): void {
+    this.usedMs = this.clock.now();
+    if (this.state < ENDING) this.keep(chunk);
+    freeBuffer(chunk);
+    if (this.state === WAITING && !this.isServeScheduled) this.serve();
+  }
+
+  onDrain(): void {
+    if (this.state === SENDING) this.send();
+  }
+
+  onClose(): void {
+    this.state = CLOSED;
+    this.disarm();
+    this.dropOutput();
+    this.handler.onClosed(this);
+  }
+
+  // Requests.
+
+  private keep(chunk: Uint8Array): void {
+    const room = this.input.byteLength - this.inputBytes;
+    const taken = Math.min(room, chunk.byteLength);
+    this.input.set(chunk.subarray(0, taken), this.inputBytes);
+    this.inputBytes += taken;
+    if (taken < chunk.byteLength) this.hasLost = true;
+    if (this.state === WAITING && !this.isHeadTimed) this.armForHead();
+  }
+
+  /** Answers the first request there is, or waits for the rest of it. */
+  private serve(): void {
+    this.dropEmptyLines();
+    if (this.inputBytes === 0) return this.resume();
+    const headBytes = this.findHead();
+    if (headBytes > HTTP_HEAD_BYTES_MAX) return this.refuseLongHead();
+    if (headBytes > 0) {
+      const head = this.textOf(headBytes);
+      this.drop(headBytes);
+      const request = parseHead(head);
+      if (isRefusal(request)) return this.refuse(request);
+      void this.answer(request);
+      return;
+    }
+    const refused = this.refusalSoFar();
+    if (refused !== null) return this.refuse(refused);
+    if (this.inputBytes > HTTP_HEAD_BYTES_MAX) return this.refuseLongHead();
+    this.resume();
+  }
+
+  /** Before a request they mean nothing (RFC 9112, 2.2). */
+  private dropEmptyLines(): void {
+    let at = 0;
+    while (at < this.inputBytes && (this.input[at] === CR || this.input[at] === LF)) at += 1;
+    if (at > 0) this.drop(at);
+  }
+
+  private drop(byteCount: number): void {
+    this.input.copyWithin(0, byteCount, this.inputBytes);
+    this.inputBytes -= byteCount;
+  }
+
+  /** Bytes of the head with the empty line behind it; 0 while that has not come. */
+  private findHead(): number {
+    const { input } = this;
+    for (let at = this.lineEnd(0); at >= 0; at = this.lineEnd(at + 1)) {
+      const next = input[at + 1] === CR ? at + 2 : at + 1;
+      if (next < this.inputBytes && input[next] === LF) return next + 1;
+    }
+    return 0;
+  }
+
+  private lineEnd(from: number): number {
+    const at = this.input.indexOf(LF, from);
+    return at < this.inputBytes ? at : -1;
+  }
+
+  /** What can be said before the head is there: that it never will be one. */
+  private refusalSoFar(): HttpRefusal | null {
+    if (!mayBegin(this.input[0] ?? 0)) return { status: 400, reason: "this port speaks HTTP" };
+    const end = this.lineEnd(0);
+    const line = this.textOf(end < 0 ? this.inputBytes : end).replace(/\r$/, "");
+    const refused = refusalOfLine(line);
+    // A line that has not ended may still become one, but no shorter.
+    return end < 0 && refused?.status === 400 ? null : refused;
+  }
+
+  private textOf(byteCount: number): string {
+    return new TextDecoder("latin1").decode(this.input.subarray(0, byteCount));
+  }
+
+  private refuseLongHead(): void {
+    const reason = `the head of the request is longer than ${HTTP_HEAD_BYTES_MAX} bytes`;
+    this.refuse({ status: 431, reason });
+  }
+
+  private refuse(refusal: HttpRefusal): void {
+    this.handler.onRefused(this, refusal);
+    this.begin(writeRefusal(refusal), true);
+  }
+
+  // Answers.
+
+  private async answer(request: HttpRequest): Promise<void> {
+    this.disarm();
+    this.state = ANSWERING;
+    const answer = await this.handler.answer(request);
+    if (this.state !== ANSWERING) return; // It was closed meanwhile.
+    const isLast = this.endsAfter || !request.keepsOpen || this.hasLost;
+    this.begin(writeAnswer(request, answer, isLast), isLast);
+  }
+
+  private begin(output: Uint8Array, isLast: boolean): void {
+    this.output = output;
+    this.sentBytes = 0;
+    this.endsAfter = isLast;
+    this.state = SENDING;
+    this.arm(HTTP_SEND_TIMEOUT_MS);
+    this.send();
+  }
+
+  private send(): void {
+    const { output } = this;
+    if (output === null) return;
+    const taken = this.stream.write(output, this.sentBytes, this.unsentBytes);
+    this.sentBytes += taken;
+    if (taken > 0) this.usedMs = this.clock.now();
+    if (this.unsentBytes > 0) return this.pause();
+    this.dropOutput();
+    if (this.endsAfter) return this.end();
+    this.state = WAITING;
+    if (this.inputBytes > 0) return this.serveSoon();
+    this.arm(HTTP_IDLE_TIMEOUT_MS);
+    this.resume();
+  }
+
+  private serveSoon(): void {
+    this.armForHead();
+    this.pause();
+    this.isServeScheduled = true;
+    this.clock.soon(() => {
+      this.isServeScheduled = false;
+      if (this.state === WAITING) this.serve();
+    });
+  }
+
+  private dropOutput(): void {
+    if (this.output !== null) freeBuffer(this.output);
+    this.output = null;
+    this.sentBytes = 0;
+  }
+
+  private end(): void {
+    if (this.state >= ENDING) return;
+    this.state = ENDING;
+    this.inputBytes = 0;
+    this.arm(HTTP_LINGER_MS);
+    this.stream.end();
+  }
+
+  private pause(): void {
+    if (this.isPaused) return;
+    this.isPaused = true;
+    this.stream.pause();
+  }
+
+  private resume(): void {
+    if (!this.isPaused) return;
+    this.isPaused = false;
+    this.stream.resume();
+  }
+
+  // Deadlines.
+
+  /** Once for each request: a client that sends a byte now and then has no longer than others. */
+  private armForHead(): void {
+    this.arm(HTTP_HEAD_TIMEOUT_MS);
+    this.isHeadTimed = true;
+  }
+
+  private arm(delayMs: number): void {
+    this.disarm();
+    this.isHeadTimed = false;
+    this.timer = this.clock.after(delayMs, () => this.onDeadline());
+  }
+
+  private disarm(): void {
+    if (this.timer !== null) this.clock.cancel(this.timer);
+    this.timer = null;
+  }
+
+  private onDeadline(): void {
+    this.timer = null;
+    if (this.state !== WAITING) return this.terminate();
+    if (this.inputBytes === 0) return this.end();
+    this.refuse({ status: 408, reason: `no whole request within ${HTTP_HEAD_TIMEOUT_MS} ms` });
+  }
+}

@@ -1,0 +1,147 @@
+/**
+ * HttpServer: HTTP/1.1 and 1.0 on streams, for a port that is only ever asked: GET and HEAD, whole
+ * answers, no bodies of requests.
+ *
+ * Bounded: connections, bytes that come and bytes that wait to be taken. When there may be no more
+ * connections, whoever has most of them gives up the one that was idle for longest, so a client
+ * that opens many takes no place from the others.
+ *
+ * Not here: what is answered (doors/http-door.ts).
+ */
+import type { Clock } from "../core/clock.ts";
+import { GOODBYE_TIMEOUT_MS, HTTP_CONNECTIONS_MAX, HTTP_UNSENT_BYTES_MAX } from "../core/limits.ts";
+import type { Log } from "../core/log.ts";
+import { isLoopback, type TcpAddress } from "../net/address.ts";
+import type { Listener, Stream, Transport } from "../net/transport.ts";
+import { type HttpAnswer, textAnswer } from "./answer.ts";
+import { isUnnamed } from "./authority.ts";
+import { HttpConnection } from "./connection.ts";
+import type { HttpRefusal, HttpRequest } from "./request.ts";
+
+export class HttpCounters {
+  http_connections = 0;
+  /** Closed to make room for another. */
+  http_connections_evicted = 0;
+  /** Requests that were understood, whatever the answer. */
+  http_requests = 0;
+  /** Bytes that were no request, or no whole one in time. */
+  http_refused = 0;
+}
+
+/** A GET or HEAD of `path`. Never rejects. */
+export type Answer = (path: string) => Promise<HttpAnswer>;
+
+export interface HttpServerParts {
+  clock: Clock;
+  /** Of streams in clear. */
+  transport: Transport;
+  log: Log;
+}
+
+export class HttpServer {
+  readonly counters = new HttpCounters();
+  private readonly parts: HttpServerParts;
+  private readonly answer: Answer;
+  private readonly connections = new Map<HttpConnection, string>();
+  private listener: Listener | null = null;
+  private isOnLoopback = false;
+  private isStopping = false;
+  private onEmpty: () => void = () => {};
+
+  constructor(parts: HttpServerParts, answer: Answer) {
+    this.parts = parts;
+    this.answer = answer;
+  }
+
+  /** @returns the address with its real port. Rejects as Transport.listen does. */
+  async listen(address: TcpAddress): Promise<string> {
+    this.isOnLoopback = isLoopback(address.host);
+    this.listener = await this.parts.transport.listen(address, (stream) => this.accept(stream));
+    return this.listener.address;
+  }
+
+  /** Resolves when all connections are gone, answers that are under way having been sent. */
+  async stop(): Promise<void> {
+    this.isStopping = true;
+    this.listener?.close();
+    for (const connection of [...this.connections.keys()]) connection.stop();
+    if (this.connections.size === 0) return;
+    const { clock } = this.parts;
+    const isEmpty = new Promise<void>((resolve) => {
+      this.onEmpty = resolve;
+    });
+    const timer = clock.after(GOODBYE_TIMEOUT_MS, () => {
+      for (const connection of [...this.connections.keys()]) connection.terminate();
+    });
+    await isEmpty;
+    clock.cancel(timer);
+  }
+
+  private accept(stream: Stream): HttpConnection {
+    const connection = new HttpConnection(stream, this.parts.clock, {
+      answer: (request) => this.answerTo(request),
+      onRefused: (refused, refusal) => this.onRefused(refused, refusal),
+      onClosed: (closed) => this.onClosed(closed),
+    });
+    if (this.connections.size >= HTTP_CONNECTIONS_MAX) this.makeWay();
+    this.connections.set(connection, hostOf(stream.remote));
+    this.counters.http_connections = this.connections.size;
+    return connection;
+  }
+
+  /** Of the host that has most connections, the one that was idle for longest is dropped. */
+  private makeWay(): void {
+    const counts = new Map<string, number>();
+    for (const host of this.connections.values()) counts.set(host, (counts.get(host) ?? 0) + 1);
+    const most = Math.max(...counts.values());
+    let worst: HttpConnection | null = null;
+    for (const [connection, host] of this.connections) {
+      if (counts.get(host) !== most) continue;
+      if (worst === null || isIdler(connection, worst)) worst = connection;
+    }
+    this.counters.http_connections_evicted += 1;
+    worst?.terminate();
+  }
+
+  private async answerTo({ method, path, authority }: HttpRequest): Promise<HttpAnswer> {
+    this.counters.http_requests += 1;
+    if (method !== "GET" && method !== "HEAD") {
+      return textAnswer(405, `this port answers GET and HEAD, not ${method}`);
+    }
+    if (this.isOnLoopback && authority !== null && !isUnnamed(authority)) {
+      const host = JSON.stringify(authority.host);
+      return textAnswer(421, `use "localhost" or an IP address in place of the host name ${host}`);
+    }
+    if (this.unsentBytes() > HTTP_UNSENT_BYTES_MAX) {
+      return textAnswer(503, "too many clients do not take their answers");
+    }
+    return this.answer(path);
+  }
+
+  private unsentBytes(): number {
+    let sum = 0;
+    for (const connection of this.connections.keys()) sum += connection.unsentBytes;
+    return sum;
+  }
+
+  private onRefused({ remote }: HttpConnection, { status, reason }: HttpRefusal): void {
+    this.counters.http_refused += 1;
+    const what = `Refused an HTTP request from "${remote}" with ${status}: ${reason}`;
+    this.parts.log.write("debug", "doors", what);
+  }
+
+  private onClosed(connection: HttpConnection): void {
+    this.connections.delete(connection);
+    this.counters.http_connections = this.connections.size;
+    if (this.isStopping && this.connections.size === 0) this.onEmpty();
+  }
+}
+
+function hostOf(remote: string): string {
+  return remote.slice(0, remote.lastIndexOf(":"));
+}
+
+function isIdler(connection: HttpConnection, than: HttpConnection): boolean {
+  if (connection.isSending !== than.isSending) return than.isSending;
+  return connection.usedMs < than.usedMs;
+}
