@@ -7,9 +7,15 @@ import { describe, expect, test } from "bun:test";
 import { chmodSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import type { Client } from "../src/client/client.ts";
 import type { PageError } from "../src/client/errors.ts";
+import { BODY_BYTES_MAX } from "../src/core/limits.ts";
 import { SeededRandom } from "../src/core/random.ts";
+import { MEMBER_STATE } from "../src/gossip/messages.ts";
+import { encodeTags } from "../src/gossip/serf-tags.ts";
+import { encodeStream } from "../src/gossip/stream.ts";
+import { tagsOf } from "../src/node/tags.ts";
 import type { NodeProcess } from "./node-process.ts";
 import {
+  answerTo,
   counter,
   countRight,
   fill,
@@ -326,4 +332,51 @@ async function clusterOverTcp(world: ProcessWorld, flags: readonly string[]) {
   const client = await world.connect(node, 30_000, readFileSync(world.path("cluster.key"), "utf8"));
   await until("it knows the server", async () => (await client.stats()).peers.length === 1);
   return { node, client };
+}
+
+test(
+  "a node that knows of a thousand members with long names tells all of them",
+  async () => {
+    await using world = new ProcessWorld();
+    const node = await world.start("node", 1, [GOSSIP, "--memory=1MiB"]);
+    const client = await world.connect(node);
+    const names = Array.from({ length: 1020 }, (_, i) => `${i}-${'"'.repeat(120)}`);
+    for (let from = 0; from < names.length; from += 250) {
+      await tellOf(node.gossip, names.slice(from, from + 250));
+    }
+    const { members, peers } = await client.stats();
+    expect(members.map((member) => member.name).sort()).toEqual(["n1", ...names].sort());
+    expect(peers).toEqual([]);
+    const { code } = await world.run(["status", `--client=${node.client}`]);
+    expect(code).toBe(0);
+    expect(JSON.stringify(members).length).toBeGreaterThan(BODY_BYTES_MAX);
+  },
+  TEST_MS,
+);
+
+/** As a member does that joins: all that it knows. Resolves once that was answered. */
+async function tellOf(gossip: string, names: readonly string[]): Promise<void> {
+  const vsn = [2, 5, 5, 2, 5, 4] as const;
+  const addr = Uint8Array.from([127, 0, 0, 1]);
+  const counts = {
+    lendFrames: 0,
+    freeFrames: 0,
+    grantedFrames: 0,
+    pressure: 0,
+    codecs: 3,
+    isDrained: false,
+  };
+  const facts = { ...counts, number: null, claim: null, page: null, zone: null, target: "none" };
+  const cluster = '"'.repeat(330); // Twice as long as JSON.
+  const tags = tagsOf({ ...facts, role: "node", protocol: 1, bootId: 1n, cluster });
+  const meta = encodeTags(tags);
+  const members = names.map((name) => ({
+    ...{ name, addr, port: 9, incarnation: 1, state: MEMBER_STATE.ALIVE, vsn, meta },
+  }));
+  const options = { keyring: null, label: "" };
+  const userState = new Uint8Array(0);
+  await answerTo(
+    gossip,
+    encodeStream({ kind: "push-pull", members, userState, join: true }, options, "dialled"),
+  );
 }

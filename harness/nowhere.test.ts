@@ -23,7 +23,7 @@ function said(node: SimNode): string[] {
 }
 
 function reason(node: SimNode): string | null {
-  return (JSON.parse(node.node.admin.stats()) as { nowhere: string | null }).nowhere;
+  return node.node.admin.snapshot().nowhere;
 }
 
 const NO_LENDER = "no lender is known, start one (ramster server) and join it";

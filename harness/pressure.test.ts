@@ -1,6 +1,5 @@
 /** Lenders whose machine is short of memory: whole nodes under virtual time. */
 import { expect, test } from "bun:test";
-import type { NodeStats } from "../src/client/client.ts";
 import { FRAME_BYTES } from "../src/core/limits.ts";
 import { STATUS } from "../src/core/status.ts";
 import type { NodeConfig } from "../src/node/config.ts";
@@ -75,7 +74,7 @@ test("it lends again, step by step, when the machine has had room for a while, a
   sim.until("it lends all again", () => short.counter("lend_limit_frames") === 1024);
   expect(short.counter("lend_pressure_shrinks")).toBe(1);
   sim.until("others know", () => {
-    const { members } = JSON.parse(owner.node.admin.stats()) as NodeStats;
+    const { members } = owner.node.admin.snapshot();
     return members.filter(({ lend_frames }) => lend_frames === 1024).length === 3;
   });
   checkAll(owner, pool);
@@ -208,7 +207,7 @@ test("a lender that cannot see the limit of its cgroup lends nothing, says so on
   sim.run(20_000);
   expect(lender.counter("foreign_pers_pages")).toBe(0);
   expect(said("Cannot see the memory limit")).toBe(1);
-  expect((JSON.parse(lender.node.admin.stats()) as NodeStats).lending.unseen).toEqual(["limit"]);
+  expect(lender.node.admin.snapshot().lending.unseen).toEqual(["limit"]);
   machine.unseen = [];
   sim.until("it lends all", () => lender.counter("lend_limit_frames") === 1024);
   machine.unseen = ["limit"];

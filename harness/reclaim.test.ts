@@ -1,6 +1,5 @@
 /** Lenders that take their memory back, or leave: whole nodes under virtual time. */
 import { expect, test } from "bun:test";
-import type { NodeStats } from "../src/client/client.ts";
 import { checkAll, filled, LENDER, OWNER, settle, total, untilRepaired } from "./sim/borrowing.ts";
 import type { SimNode } from "./sim/cluster.ts";
 import { drive } from "./sim/drive.ts";
@@ -61,7 +60,7 @@ test("a node that is drained keeps its own pages at home, if there is room", asy
   sim.until("nobody keeps anything", () => total(sim, "foreign_frames_used") === 0);
   const { admin } = lender.node;
   const drained = (): string[] => {
-    const { members } = JSON.parse(admin.stats()) as Pick<NodeStats, "members">;
+    const { members } = admin.snapshot();
     return members.filter((it) => it.drained).map(({ name }) => name);
   };
   sim.until("the others see that it is drained", () => drained().join() === "n0");

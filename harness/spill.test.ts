@@ -1,6 +1,5 @@
 /** The disk tier: whole nodes with a disk of their own, under virtual time. */
 import { expect, test } from "bun:test";
-import type { NodeStats } from "../src/client/client.ts";
 import { STATUS } from "../src/core/status.ts";
 import type { NodeConfig } from "../src/node/config.ts";
 import {
@@ -37,7 +36,7 @@ async function come(sim: SimCluster, owner: SimNode, lender: SimNode): Promise<v
   await lender.restart([owner]);
   sim.until("it is there", () => owner.alive().length === count + 1);
   sim.until("it lends", () => {
-    const { members } = JSON.parse(owner.node.admin.stats()) as NodeStats;
+    const { members } = owner.node.admin.snapshot();
     return members.filter((it) => it.state === "alive" && it.lend_frames > 0).length === count;
   });
 }

@@ -497,6 +497,13 @@ const PAGES: readonly GoodFrame[] = [
 
 const KNOBS: readonly GoodFrame[] = [
   request("stats-request", "STATS", { type: 39 }, [], { message: "STATS", body: null }),
+  request(
+    "stats-request-rest",
+    "STATS, members and peers from the 301st on",
+    { type: 39, count: 300 },
+    [],
+    { message: "STATS", body: null },
+  ),
   reply("stats-reply", "STATS answered", { type: 39 }, [utf8('{"counters":{}}', "JSON")], {
     message: "STATS",
     body: '{"counters":{}}',

@@ -168,7 +168,23 @@ export class Client implements ChannelHandler {
 
   /** The node's counters and state. */
   async stats(): Promise<NodeStats> {
-    return JSON.parse(await this.text(MESSAGE.STATS, new Uint8Array(0))) as NodeStats;
+    let { more, ...stats } = await this.statsPart(0);
+    // Of a large cluster the rest comes in parts. Nobody is there twice, whoever joins meanwhile.
+    for (let from = 0; more > 0; ) {
+      const listed = stats.members.length + stats.peers.length;
+      if (listed === from) break;
+      from = listed;
+      const part = await this.statsPart(from);
+      const members = byKey([...stats.members, ...part.members], ({ name }) => name);
+      const peers = byKey([...stats.peers, ...part.peers], ({ node }) => node);
+      stats = { ...stats, members, peers };
+      more = part.more;
+    }
+    return stats;
+  }
+
+  private async statsPart(from: number): Promise<NodeStats & { more: number }> {
+    return JSON.parse(await this.text(MESSAGE.STATS, new Uint8Array(0), from));
   }
 
   /** The value of a knob. Throws REFUSED when there is none of that name. */
@@ -258,11 +274,11 @@ export class Client implements ChannelHandler {
     throw new PeerError("BAD_HANDSHAKE", `Cannot connect to "${address}": ${reason}`);
   }
 
-  private async text(type: number, body: Uint8Array): Promise<string> {
+  private async text(type: number, body: Uint8Array, count = 0): Promise<string> {
     let text = "";
     await this.requester.request(
       type,
-      { count: 0, bodyBytesMax: body.byteLength },
+      { count, bodyBytesMax: body.byteLength },
       (bytes, _view, at) => {
         bytes.set(body, at);
         return body.byteLength;
@@ -389,6 +405,10 @@ function openPoolBody(id: number, token: string): Uint8Array {
   new DataView(body.buffer).setUint16(0, id);
   body.set(Uint8Array.fromHex(token), OPEN_POOL_TOKEN_OFFSET);
   return body;
+}
+
+function byKey<T>(all: readonly T[], key: (one: T) => unknown): T[] {
+  return [...new Map(all.map((one) => [key(one), one])).values()];
 }
 
 function textOf(reply: Frame): string {

@@ -360,6 +360,9 @@ export const CLIENT_STALL_TIMEOUT_MS = 1000;
 /** How often that is looked at. */
 export const CLIENT_STALL_LOOK_MS = 250;
 
+/** A part of the stats, with at least one member or peer: far below what a message may have. */
+export const STATS_PART_BYTES = 192 * 1024;
+
 // NBD door.
 
 /** Each is a pool. */
@@ -575,6 +578,7 @@ assert(PERS_ZPAGE_BYTES_MAX_DEFAULT <= ZPAGE_BYTES_MAX);
 assert(PERS_ZPAGE_MEAN_BYTES_DEFAULT <= PERS_ZPAGE_BYTES_MAX_DEFAULT);
 assert((REQUESTS_OUTSTANDING_MAX & (REQUESTS_OUTSTANDING_MAX - 1)) === 0);
 assert(LANE_BYTES_MAX >= 2 * (HEADER_BYTES + BODY_BYTES_MAX));
+assert(2 * STATS_PART_BYTES <= BODY_BYTES_MAX);
 assert(BODY_BYTES_MAX >= 256 * (PAGE_BYTES + 40));
 assert(REPLY_BYTES_OUTSTANDING_MAX < OUTPUT_PAUSE_BYTES);
 assert(OUTPUT_RESUME_BYTES < OUTPUT_PAUSE_BYTES);

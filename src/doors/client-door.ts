@@ -49,15 +49,18 @@ import {
   type Hello,
   ROLE,
 } from "../wire/handshake.ts";
-import { GOODBYE, MESSAGE } from "../wire/messages.ts";
+import { GOODBYE, MESSAGE, replyBytesMax } from "../wire/messages.ts";
 import { TRANSPORT_STATUS } from "../wire/status.ts";
 import { ClientGets } from "./client-gets.ts";
 import { ClientPools, PoolSet } from "./client-pools.ts";
 
 /** What a client may ask of the node beside pages. Values and results are text. */
 export interface Admin {
-  /** The node's counters and state as JSON. */
-  stats(): string;
+  /**
+   * The node's counters and state as JSON, with as many of members and peers as fit a message, from
+   * the one with this place on. `more` in it: how many are left.
+   */
+  statsPart(from: number): string;
   /** Throws ConfigError when there is no such knob, or the value is not allowed. */
   getKnob(name: string): string;
   setKnob(name: string, value: string): string;
@@ -214,7 +217,7 @@ export class ClientDoor implements ChannelHandler {
       case MESSAGE.OBJECT_FLUSH:
         return this.flushMany(channel, client, frame);
       case MESSAGE.STATS:
-        return this.replyText(channel, frame, STATUS.OK, this.admin.stats());
+        return this.replyText(channel, frame, STATUS.OK, this.admin.statsPart(frame.count));
       case MESSAGE.KNOB_GET:
       case MESSAGE.KNOB_SET:
         return this.knob(channel, frame);
@@ -470,9 +473,15 @@ export class ClientDoor implements ChannelHandler {
 
   private replyText(channel: Channel, frame: Frame, status: Status, text: string): void {
     const body = this.encoder.encode(text);
+    if (body.byteLength > replyBytesMax(frame.type, 0)) {
+      freeBuffer(body);
+      const reason = `the answer is ${body.byteLength} bytes long, which is too much for a message`;
+      return this.replyText(channel, frame, STATUS.BAD_REQUEST, reason);
+    }
     if (!channel.begin(LANE.URGENT, body.byteLength)) return;
     this.memory.copy(channel.bytes, channel.at, body, 0, body.byteLength);
-    channel.commitReply(frame.type, frame.request, status, 0, body.byteLength);
+    const count = status === STATUS.OK ? frame.count : 0;
+    channel.commitReply(frame.type, frame.request, status, count, body.byteLength);
     freeBuffer(body);
   }
 

@@ -3,6 +3,7 @@
  * (knobs.ts). A value that is refused is an error with its reason, never silently ignored.
  */
 import { ConfigError } from "../core/errors.ts";
+import { STATS_PART_BYTES } from "../core/limits.ts";
 import type { Log } from "../core/log.ts";
 import type { Admin } from "../doors/client-door.ts";
 import type { HttpDoor } from "../doors/http-door.ts";
@@ -95,8 +96,22 @@ export class NodeAdmin implements Admin {
     return knob.get();
   }
 
-  stats(): string {
-    return JSON.stringify(this.snapshot());
+  statsPart(from: number): string {
+    const { members, peers, ...rest } = this.snapshot();
+    const part = { ...rest, members: [] as unknown[], peers: [] as unknown[], more: 0 };
+    let room = STATS_PART_BYTES - Buffer.byteLength(JSON.stringify(part));
+    const places = members.length + peers.length;
+    for (let place = from; place < places; place += 1) {
+      const isMember = place < members.length;
+      const one = isMember ? members[place] : peers[place - members.length];
+      room -= Buffer.byteLength(JSON.stringify(one)) + 1;
+      if (room < 0 && place > from) {
+        part.more = places - place;
+        break;
+      }
+      (isMember ? part.members : part.peers).push(one);
+    }
+    return JSON.stringify(part);
   }
 
   snapshot() {
@@ -177,6 +192,8 @@ export class NodeAdmin implements Admin {
   /** As gossip has it: this node too, and those that died, left, or are no nodes of ours. */
   private members(): MemberStats[] {
     const views = this.parts.membership?.views() ?? [];
+    // In an order that stays, since gossip shuffles them: who asks may ask for one after the other.
+    views.sort((a, b) => (a.member.name < b.member.name ? -1 : 1));
     return views.map(({ member, tags, note }) => ({
       name: member.name,
       number: tags?.number ?? null,

@@ -247,7 +247,10 @@ const ROWS: { readonly [name in MessageName]: MessageRow } = {
   ),
   PAGE_FLUSH: batchWithStatuses(batch(BATCH_COUNT_MAX, HANDLE_BYTES, invalidHandlesBody)),
   OBJECT_FLUSH: batchWithStatuses(batch(BATCH_COUNT_MAX, HANDLE_BYTES, invalidHandlesBody)),
-  STATS: single(EMPTY, textShape(STATS_BYTES_MAX)),
+  STATS: single(
+    { ...EMPTY, countMax: BATCH_COUNT_MAX },
+    { ...textShape(STATS_BYTES_MAX), countMax: BATCH_COUNT_MAX },
+  ),
   KNOB_GET: single(knobShape, knobReplyShape, knobReplyShape),
   KNOB_SET: single({ ...knobShape, invalid: invalidKnobSetBody }, knobReplyShape, knobReplyShape),
   POOL_TOKEN: single(POOL, poolTokenShape),
