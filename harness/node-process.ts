@@ -84,7 +84,7 @@ export class NodeProcess {
   }
 
   /** SIGTERM, and SIGKILL when that does not end it. @returns its exit code. */
-  async stop(signal: "SIGTERM" | "SIGINT" = "SIGTERM"): Promise<number> {
+  async stop(signal: "SIGTERM" | "SIGINT" | "SIGQUIT" = "SIGTERM"): Promise<number> {
     this.ending = true;
     this.child.kill(signal);
     const timer = setTimeout(() => this.child.kill("SIGKILL"), STOP_TIMEOUT_MS);

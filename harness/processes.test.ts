@@ -134,13 +134,28 @@ describe("a node", () => {
     await logged(node, /pages have nowhere to go: node 5 of --target is not known/);
   });
 
-  test.each(["SIGTERM", "SIGINT"] as const)("ends with 0 on %s, its socket gone", async (name) => {
+  test("outlives signals that mean nothing to it", async () => {
     await using world = new ProcessWorld();
-    const { node, pool } = await pair(world);
-    expect(await fill(pool, PAGES)).toBe(PAGES);
-    expect(await node.stop(name)).toBe(0);
-    expect(existsSync(world.path("1.sock"))).toBe(false);
+    const node = await world.start("node", 1);
+    const others = ["SIGUSR1", "SIGUSR2", "SIGALRM", "SIGVTALRM", "SIGPROF", "SIGIO", "SIGXCPU"];
+    for (const name of [...others, "SIGPIPE", "SIGXFSZ", "SIGPWR"]) {
+      await ended(world.spawnCommand(["kill", `-${name.slice(3)}`, String(node.pid)]));
+    }
+    for (const name of others) await logged(node, new RegExp(`signal ${name} means nothing`));
+    expect((await (await world.connect(node)).stats()).node.number).toBe(1);
+    expect(await node.stop()).toBe(0);
   });
+
+  test.each(["SIGTERM", "SIGINT", "SIGQUIT"] as const)(
+    "ends with 0 on %s, its socket gone",
+    async (name) => {
+      await using world = new ProcessWorld();
+      const { node, pool } = await pair(world);
+      expect(await fill(pool, PAGES)).toBe(PAGES);
+      expect(await node.stop(name)).toBe(0);
+      expect(existsSync(world.path("1.sock"))).toBe(false);
+    },
+  );
 
   test.each([
     ["ends with the terminal that it was started from", ["env", "--default-signal=HUP"]],

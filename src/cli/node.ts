@@ -6,9 +6,9 @@
  *     ready node=3 name=n3 listen=127.0.0.1:41234 gossip=127.0.0.1:7946 http=127.0.0.1:9100
  *         client=unix:/tmp/a.sock nbd=unix:/tmp/n.sock
  *
- * SIGTERM, SIGINT and SIGHUP stop it in order, once the pages of others are moved away; a second
- * one stops it at once. It ends with 1 when some could not be moved: the log says how many, and
- * whose.
+ * SIGTERM, SIGINT, SIGQUIT and SIGHUP stop it in order, once the pages of others are moved away; a
+ * second one stops it at once. Others, as SIGUSR1, mean nothing to it and are logged. It ends with
+ * 1 when some pages could not be moved: the log says how many, and whose.
  *
  * Its log goes to stderr, a line an event.
  */
@@ -35,16 +35,17 @@ import { readKey } from "./key.ts";
 import { LogWriter, type WhoWrites } from "./log-writer.ts";
 import { MACHINE_NETWORK } from "./machine-network.ts";
 import type { Output } from "./output.ts";
-import { aborted, stopSignal } from "./stop-signal.ts";
+import { aborted, stopSignal, surviveSignals } from "./stop-signal.ts";
 import type { Streams } from "./streams.ts";
 
 export async function run(settings: NodeConfig, { out, err }: Streams): Promise<ExitCode> {
-  const stopped = aborted(stopSignal());
+  const stopped = aborted(stopSignal(["SIGQUIT"]));
   const config = await withAdvertised(settings, MACHINE_NETWORK);
   let number = config.number;
   const { name } = config;
   const outside = { clock: new BunClock(), transport: new BunTransport(), random: new BunRandom() };
   const log = openLog(config, () => ({ number, name }), outside.clock, err);
+  surviveSignals((signal) => log.write("warn", "ramster", `signal ${signal} means nothing here`));
   const isStrict = config.swap === "strict";
   const swapMode = config.swap === "off" ? null : new SwapMode(openProcess(), log, { isStrict });
   swapMode?.begin();

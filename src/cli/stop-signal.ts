@@ -8,17 +8,26 @@ const SIGHUP_BIT = 1n;
 
 /**
  * Aborted, with the signal's name as the reason, at the first of them. The second one, of any kind,
- * ends the process as that signal would have ended it.
+ * ends the process as that signal would have ended it. `more`: signals that mean the same here.
  */
-export function stopSignal(): AbortSignal {
+export function stopSignal(more: readonly NodeJS.Signals[] = []): AbortSignal {
   const stop = new AbortController();
-  const signals = isHangupIgnored() ? USUAL : ([...USUAL, "SIGHUP"] as const);
+  const usual = [...USUAL, ...more];
+  const signals: readonly NodeJS.Signals[] = isHangupIgnored() ? usual : [...usual, "SIGHUP"];
   const onSignal = (signal: NodeJS.Signals): void => {
     for (const name of signals) process.off(name, onSignal);
     stop.abort(signal);
   };
   for (const name of signals) process.on(name, onSignal);
   return stop.signal;
+}
+
+/**
+ * Signals that end a process which knows nothing of them, and that mean nothing here: a node is not
+ * to end by one, with pages in it. `onSignal` is told of each.
+ */
+export function surviveSignals(onSignal: (name: NodeJS.Signals) => void): void {
+  for (const name of MEANINGLESS) process.on(name, onSignal);
 }
 
 /** Resolves when `stop` is aborted. */
@@ -30,6 +39,11 @@ export function aborted(stop: AbortSignal): Promise<void> {
 }
 
 const USUAL = ["SIGINT", "SIGTERM"] as const;
+
+/** The runtime has SIGPWR for itself, and ignores SIGPIPE and SIGXFSZ. */
+const MEANINGLESS = [
+  ...(["SIGUSR1", "SIGUSR2", "SIGALRM", "SIGVTALRM", "SIGPROF", "SIGIO", "SIGXCPU"] as const),
+];
 
 /** proc(5): the mask of ignored signals, which this process was started with. */
 function isHangupIgnored(): boolean {
