@@ -17,12 +17,6 @@ import {
   NBD_EXPORT_BYTES_MAX,
   PAGE_BYTES,
   SETTING_MS_MAX,
-  STRESS_DELAY_MS_MAX,
-  STRESS_LOSS_PERCENT_MAX,
-  STRESS_MEMORY_BYTES_ALL,
-  STRESS_MEMORY_BYTES_DEFAULT,
-  STRESS_NODES_MAX,
-  STRESS_WORKING_SET_RATIO,
 } from "../core/limits.ts";
 import { parseLogLevel } from "../core/log.ts";
 import type { ExportConfig } from "../exports/export.ts";
@@ -64,6 +58,14 @@ import {
   type StressOptions,
   TOPOLOGIES,
 } from "./options.ts";
+import {
+  STRESS_DELAY_MS_MAX,
+  STRESS_LOSS_PERCENT_MAX,
+  STRESS_MEMORY_BYTES_ALL,
+  STRESS_MEMORY_BYTES_DEFAULT,
+  STRESS_NODES_MAX,
+  STRESS_WORKING_SET_RATIO,
+} from "./stress-limits.ts";
 import { readSwap } from "./swap-args.ts";
 import {
   type Bounds,

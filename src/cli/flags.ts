@@ -5,17 +5,7 @@
  * types, so the help cannot promise another default than the one in force. flags.test.ts holds
  * them against the limits.
  */
-import {
-  KEY_DAYS_DEFAULT,
-  STRESS_CHAOS_MS_DEFAULT,
-  STRESS_DURATION_MS_DEFAULT,
-  STRESS_LOSS_PERCENT_MAX,
-  STRESS_MEMORY_BYTES_DEFAULT,
-  STRESS_NODES_DEFAULT,
-  STRESS_WORKING_SET_RATIO,
-  SWAP_PRIORITY_DEFAULT,
-  SWAP_PRIORITY_MAX,
-} from "../core/limits.ts";
+import { KEY_DAYS_DEFAULT, SWAP_PRIORITY_DEFAULT, SWAP_PRIORITY_MAX } from "../core/limits.ts";
 import type { CommandSpec, FlagGroup, FlagSpec } from "./flag-spec.ts";
 import {
   ADDRESSES,
@@ -37,6 +27,14 @@ import {
   SERVER_MEMORY,
 } from "./node-flags.ts";
 import { CHAOS_KINDS, STRESS_DATA_KINDS, TOPOLOGIES } from "./options.ts";
+import {
+  STRESS_CHAOS_MS_DEFAULT,
+  STRESS_DURATION_MS_DEFAULT,
+  STRESS_LOSS_PERCENT_MAX,
+  STRESS_MEMORY_BYTES_DEFAULT,
+  STRESS_NODES_DEFAULT,
+  STRESS_WORKING_SET_RATIO,
+} from "./stress-limits.ts";
 import { formatDuration, formatSize } from "./units.ts";
 
 /** All but those of `connect` are of no use to nodes that run already. */

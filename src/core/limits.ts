@@ -546,29 +546,6 @@ export const SELFSHRINK_COUNT_MAX = 10_000;
 export const SETTING_MS_MIN = 1;
 export const SETTING_MS_MAX = 24 * 60 * 60 * 1000;
 
-// Stress.
-
-export const STRESS_NODES_DEFAULT = 8;
-/** Processes on one machine, each with 30 MiB of its own before the first page. */
-export const STRESS_NODES_MAX = 128;
-/** A node of a stress run: small, so that its working set is soon several times as much. */
-export const STRESS_MEMORY_BYTES_DEFAULT = 4 * 1024 * 1024;
-/**
- * What the nodes of a stress run have between them where nobody says it: beyond 16 nodes each has
- * less, down to the least that a node can have, so that 64 are loaded and checked as soon as 16.
- */
-export const STRESS_MEMORY_BYTES_ALL = 64 * 1024 * 1024;
-/** Datagrams of the network between them; at half of it gossip still holds together. */
-export const STRESS_LOSS_PERCENT_MAX = 50;
-/** One way. There and back it is below a request's deadline, with room for the work. */
-export const STRESS_DELAY_MS_MAX = 500;
-/** Between two troubles of --chaos. */
-export const STRESS_CHAOS_MS_DEFAULT = 2000;
-/** Working set of a node in units of its memory: compressed, nine pages in ten are away. */
-export const STRESS_WORKING_SET_RATIO = 12;
-/** With the start, the stop and the proof at the end a default run stays well under a minute. */
-export const STRESS_DURATION_MS_DEFAULT = 20_000;
-
 assert(FRAME_BYTES % CHUNK_BYTES === 0);
 assert(OUTPUT_QUIET_BYTES_MAX < OUTPUT_QUEUE_BYTES_MAX);
 assert(2 * PUSH_PULL_MEMBERS_MAX * 1024 + USER_STATE_BYTES_MAX <= GOSSIP_STREAM_BYTES_MAX);
@@ -586,8 +563,6 @@ assert(OUTPUT_RESUME_BYTES < OUTPUT_PAUSE_BYTES);
 assert(OUTPUT_PAUSE_BYTES + HEADER_BYTES + BODY_BYTES_MAX <= LANE_BYTES_MAX);
 assert(KEEPALIVE_MS_DEFAULT < IDLE_MS_DEFAULT);
 assert(REDIAL_MS_MAX < REQUEST_TIMEOUT_MS_DEFAULT);
-assert(MEMORY_BYTES_MIN <= STRESS_MEMORY_BYTES_DEFAULT);
-assert(2 * STRESS_DELAY_MS_MAX < REQUEST_TIMEOUT_MS_DEFAULT);
 assert(MEMORY_BYTES_MIN <= MEMORY_BYTES_DEFAULT && MEMORY_BYTES_DEFAULT <= MEMORY_BYTES_MAX);
 assert(LOW_MARK_PERCENT_DEFAULT < HIGH_MARK_PERCENT_DEFAULT);
 assert(HOST_LOOK_MS <= LEND_GROW_MS && LEND_GROW_MS < LEND_CALM_MS);
