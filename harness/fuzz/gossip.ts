@@ -2,12 +2,13 @@
  * Gossip: datagrams and streams of real agents, spoiled. Whatever comes, the decoder reads it or
  * says why not, and what it reads it can write and read again.
  */
+import { Serf } from "../../src/cluster/serf.ts";
 import { WireError } from "../../src/core/errors.ts";
 import { below, type Random } from "../../src/core/random.ts";
 import { encodeMessage } from "../../src/gossip/body.ts";
 import type { PacketMessage, StreamMessage } from "../../src/gossip/messages.ts";
 import { decodePacket, encodePacket } from "../../src/gossip/packet.ts";
-import { decodeIntent, decodeSerfState } from "../../src/gossip/serf-messages.ts";
+import { decodeSerfState } from "../../src/gossip/serf-messages.ts";
 import { decodeTags } from "../../src/gossip/serf-tags.ts";
 import { encodeStream, StreamDecoder } from "../../src/gossip/stream.ts";
 import { type GossipFixture, gossipFixtures } from "../gossip/fixtures.ts";
@@ -83,7 +84,10 @@ function spoil(random: Random, bytes: Uint8Array): Uint8Array {
 /** Layers above, on what came through. */
 function lookInside(message: PacketMessage | StreamMessage): void {
   if (message.kind === "alive") decodeTags(message.meta);
-  if (message.kind === "user") refusedOr(() => void decodeIntent(message.bytes));
+  if (message.kind === "user") {
+    const serf = new Serf("self", { onLeave: () => {} });
+    refusedOr(() => void serf.onMessage(message.bytes));
+  }
   if (message.kind === "push-pull") refusedOr(() => void decodeSerfState(message.userState));
 }
 

@@ -139,7 +139,10 @@ class Recorder {
       state: MEMBER_STATE.ALIVE,
       vsn: [2, 5, 5, 2, 5, 4],
     } as const;
-    const userState = encodeSerfState({ ltime: 1n, statusLTimes: new Map(), leftMembers: [] });
+    const userState = encodeSerfState({
+      ...{ ltime: 1n, statusLTimes: new Map(), leftMembers: [] },
+      ...{ eventLTime: 1n, events: [], queryLTime: 1n },
+    });
     return { kind: "push-pull", members: [member], userState, join: true };
   }
 

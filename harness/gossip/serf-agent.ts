@@ -54,6 +54,32 @@ export class SerfAgent {
     return members;
   }
 
+  /** `serf COMMAND` of this agent. */
+  async run(command: string, ...flags: readonly string[]): Promise<{ code: number; text: string }> {
+    const list = ["serf", command, `-rpc-addr=${this.rpc}`, ...flags];
+    const child = Bun.spawn(list, { stdout: "pipe", stderr: "pipe" });
+    const [text, errors] = await Promise.all([child.stdout.text(), child.stderr.text()]);
+    return { code: await child.exited, text: text + errors };
+  }
+
+  /** What it hears from now on, as `serf monitor` prints it. */
+  monitor(): { text: string } & Disposable {
+    const list = ["serf", "monitor", `-rpc-addr=${this.rpc}`];
+    const child = Bun.spawn(list, { stdout: "pipe", stderr: "ignore" });
+    const heard = { text: "", [Symbol.dispose]: () => child.kill("SIGKILL") };
+    const read = async (): Promise<void> => {
+      const decoder = new TextDecoder();
+      for await (const chunk of child.stdout) heard.text += decoder.decode(chunk, { stream: true });
+    };
+    void read();
+    return heard;
+  }
+
+  /** It stands still, and its ports stay open. */
+  pause(): void {
+    this.child.kill("SIGSTOP");
+  }
+
   async statusOf(name: string): Promise<string | undefined> {
     return (await this.members()).find((member) => member.name === name)?.status;
   }

@@ -63,3 +63,78 @@ test.skipIf(!SerfAgent.isInstalled).each(cases)(
   },
   TEST_MS,
 );
+
+test.skipIf(!SerfAgent.isInstalled)(
+  "what agents of Serf tell and ask goes through ramster, and is answered",
+  async () => {
+    await using world = new ProcessWorld();
+    const path = world.path("key");
+    await world.run(["keygen", `--out=${path}`]);
+    const [first] = parseKeyFile(readFileSync(path, "utf8"), Date.now()).gossipKeys;
+    const key = Buffer.from(first ?? []).toString("base64");
+    const tune = "probe-interval=200ms,probe-timeout=100ms,reconnect-interval=500ms,reap=2s";
+    const flags = [GOSSIP, "--memory=8MiB", `--key=${path}`, `--gossip-tune=${tune}`];
+    const seed = await world.start("server", 0, flags);
+    const join = [...flags, `--join=${seed.gossip}`];
+    const others = await Promise.all([1, 2].map((it) => world.start("server", it, join)));
+    const agents = await Promise.all(
+      ["asker", "hearer"].map((name) => SerfAgent.start(name, { key, join: seed.gossip })),
+    );
+    const [asker, hearer] = agents;
+    if (asker === undefined || hearer === undefined) throw new Error("no agents");
+    try {
+      const alive = async (agent: SerfAgent): Promise<number> => {
+        return (await agent.members()).filter(({ status }) => status === "alive").length;
+      };
+      await until("all are there", async () => (await alive(asker)) + (await alive(hearer)) === 10);
+
+      using heard = hearer.monitor();
+      await until("it listens", async () => {
+        await asker.run("event", "-coalesce=false", "ready");
+        return heard.text.includes("ready");
+      });
+      const events = Array.from({ length: 12 }, (_, i) => `event-${i}.`);
+      for (const event of events) await asker.run("event", "-coalesce=false", event);
+      await until("all events are heard", async () =>
+        events.every((it) => heard.text.includes(it)),
+      );
+
+      await until("all are reached", async () => (await asker.run("reachability")).code === 0);
+
+      const next = Buffer.alloc(32, 9).toString("base64");
+      // Keys are exchanged by all at once, or the two kinds would not hear each other any more. A
+      // datagram may be lost: what was done is done again.
+      for (const [flag, value] of [
+        ...[["-install", next] as const, ["-use", next] as const, ["-remove", key] as const],
+      ]) {
+        await until(
+          `all ${flag} it`,
+          async () => (await asker.run("keys", flag, value)).code === 0,
+        );
+      }
+      await until("all have this key alone", async () => {
+        const { text } = await asker.run("keys", "-list");
+        return text.match(/\S+=\s+\[\d+\/\d+\]/g)?.join() === `${next}  [5/5]`;
+      });
+      await logged(seed, /gossip key \w+ is used to encrypt, as "asker" says/);
+
+      await others[0]?.kill();
+      await until("it has failed", async () => (await asker.statusOf("n1")) === "failed");
+      await asker.run("force-leave", "n1");
+      await until("it has left for all", async () => (await hearer.statusOf("n1")) === "left");
+      await logged(seed, /member "n1" has left/);
+
+      // One that stands still is dead, and is forgotten; then it is back.
+      hearer.pause();
+      await logged(seed, /member "hearer" is dead/);
+      const isListed = async (): Promise<boolean> => {
+        const { stdout } = await world.run(["status", `--client=${seed.client}`]);
+        return stdout.includes("hearer");
+      };
+      await until("it is forgotten", async () => !(await isListed()));
+    } finally {
+      for (const agent of agents) await agent.kill();
+    }
+  },
+  TEST_MS,
+);

@@ -46,7 +46,8 @@ import { ClusterCounters } from "./counters.ts";
 import type { Member } from "./member.ts";
 import { FULL, type MemberEvents, Members } from "./members.ts";
 import { Prober, shuffled } from "./prober.ts";
-import { Serf } from "./serf.ts";
+import { Serf, type SerfNews } from "./serf.ts";
+import { SerfAnswers } from "./serf-answers.ts";
 import { type ClusterSettings, pushPullMs, retransmitLimit } from "./settings.ts";
 import { Streams } from "./streams.ts";
 import { reasonNotToFit } from "./versions.ts";
@@ -79,10 +80,12 @@ export class Cluster {
   private readonly options: GossipOptions;
   private readonly awareness: Awareness;
   private readonly queue = new BroadcastQueue();
+  /** Events and queries of Serf: they wait for news of members. */
+  private readonly serfQueue = new BroadcastQueue();
   private readonly serf: Serf;
   private readonly streams: Streams;
   private port: DatagramPort | null = null;
-  private parts: { members: Members; prober: Prober } | null = null;
+  private parts: { members: Members; prober: Prober; answers: SerfAnswers } | null = null;
   private readonly timers: Timers;
   private readonly toldAtMs = new Map<string, number>();
   private seeds: readonly TcpAddress[] = [];
@@ -105,7 +108,9 @@ export class Cluster {
     this.events = events;
     this.options = { keyring, label: settings.label };
     this.awareness = new Awareness(settings.awarenessMax);
-    this.serf = new Serf(identity.name);
+    this.serf = new Serf(identity.name, {
+      onLeave: (name, prune) => this.parts?.members.giveUp(name, prune),
+    });
     const { counters } = this;
     const handler = {
       onStreamMessage: (message: StreamMessage, host: string) => {
@@ -156,7 +161,12 @@ export class Cluster {
       { clock, random, members, awareness, counters, output },
       this.settings,
     );
-    this.parts = { members, prober };
+    const answers = new SerfAnswers({
+      ...{ members, random, keyring: this.options.keyring },
+      send: (to, message) => this.send(to, [message]),
+      onNotice: (level, line) => this.notice(level, line),
+    });
+    this.parts = { members, prober, answers };
     this.announce("join");
     prober.start();
     this.every("gossip", this.settings.gossipIntervalMs, () => this.gossip());
@@ -238,7 +248,7 @@ export class Cluster {
     this.port = null;
   }
 
-  private get running(): { members: Members; prober: Prober } {
+  private get running(): { members: Members; prober: Prober; answers: SerfAnswers } {
     if (this.parts === null) throw new RamsterError("CLOSED", "The cluster has not been started");
     return this.parts;
   }
@@ -291,13 +301,33 @@ export class Cluster {
   /** What Serf says cannot spoil what memberlist says beside it. */
   private onUser(bytes: Uint8Array, from: string): void {
     try {
-      const subject = this.serf.onMessage(bytes);
+      const news = this.serf.onMessage(bytes);
       if (this.serf.isMistaken) this.announce("join");
-      else if (subject !== null) this.queue.add(subject, userMessage(bytes));
+      else if (news !== null) this.onSerfNews(news, userMessage(bytes));
     } catch (error) {
       if (!(error instanceof WireError)) throw error;
       this.noteUnread(`of what Serf says at "${from}"`, { count: 1, reason: error.message });
     }
+  }
+
+  private onSerfNews(news: SerfNews, message: Uint8Array): void {
+    switch (news.kind) {
+      case "intent":
+        return this.queue.add(news.subject, message);
+      case "event":
+        return this.passOn(news.subject, message);
+      case "query":
+        if (news.query.isBroadcast) this.passOn(news.subject, message);
+        return this.running.answers.answer(news.query);
+      case "relay":
+        return this.running.answers.forward(news.relay);
+    }
+  }
+
+  /** What does not fit a datagram travels by push/pull alone, as with Serf. */
+  private passOn(subject: string, message: Uint8Array): void {
+    const room = this.settings.packetBytesMax - packetOverhead(this.options) - COMPOUND_PART_BYTES;
+    if (message.byteLength <= room) this.serfQueue.add(subject, message);
   }
 
   private onStreamMessage(message: StreamMessage, from: string): StreamMessage | null {
@@ -353,13 +383,18 @@ export class Cluster {
     const used = messages.reduce((sum, message) => {
       return sum + message.byteLength + COMPOUND_PART_BYTES;
     }, packetOverhead(this.options));
-    const news = this.queue.take(this.settings.packetBytesMax - used, {
-      overhead: COMPOUND_PART_BYTES,
-      countMax: COMPOUND_PARTS_MAX - messages.length,
-      limit: retransmitLimit(this.settings, members.count),
-    });
-    if (messages.length + news.length === 0) return;
-    const all = news.length === 0 ? messages : [...messages, ...news];
+    const all = [...messages];
+    let left = this.settings.packetBytesMax - used;
+    for (const queue of [this.queue, this.serfQueue]) {
+      const news = queue.take(left, {
+        overhead: COMPOUND_PART_BYTES,
+        countMax: COMPOUND_PARTS_MAX - all.length,
+        limit: retransmitLimit(this.settings, members.count),
+      });
+      for (const message of news) left -= message.byteLength + COMPOUND_PART_BYTES;
+      all.push(...news);
+    }
+    if (all.length === 0) return;
     const packet = encodePacket(all, this.options);
     this.counters.packets_sent += 1;
     this.counters.packet_bytes_sent += packet.byteLength;
@@ -389,7 +424,7 @@ export class Cluster {
       const messages = this.farewell === null ? [own] : [this.farewell, own];
       for (const it of this.toTell.splice(0, TOLD_PER_TICK)) this.send(it.address, messages);
     }
-    if (this.queue.count === 0) return;
+    if (this.queue.count + this.serfQueue.count === 0) return;
     const deadSinceMs = this.env.clock.now() - this.settings.gossipToTheDeadMs;
     const listeners = shuffled(members.all, this.env.random)
       .filter((it) => !it.isSelf && (it.isThere || it.stateSinceMs > deadSinceMs))

@@ -7,9 +7,15 @@
  * say 2^32 - 1 of any member. By plain numbers nothing is ever newer, so that this member could not
  * object to anything again, and could not come back under its name. Here it says 1 and is heard.
  * A member of memberlist's own hears it when it has forgotten the old one: 30 s after it took it
- * for dead. A bound on how far one may jump would not do: who was away for long must be believed.
+ * for dead.
+ *
+ * In an order that goes round three claims can each be newer than the next one, and gossip would
+ * carry them in circles. So a claim that is far ahead (isNear) is believed and not gossiped: it
+ * travels by push/pull alone. A circle of near ones takes more claims than there are members.
  */
 const COUNT = 2 ** 32;
+/** Changes of one member while another one has it in mind: 12 days of one a second. */
+const NEAR = 2 ** 20;
 
 /** Never 0: to memberlist that is the incarnation of one that it does not know. */
 export function nextIncarnation(incarnation: number): number {
@@ -20,4 +26,9 @@ export function nextIncarnation(incarnation: number): number {
 export function isNewer(a: number, b: number): boolean {
   const ahead = (a - b) >>> 0;
   return ahead !== 0 && ahead < COUNT / 2;
+}
+
+/** Whether `a`, which is not older than `b`, is so by as much as it can be in good faith. */
+export function isNear(a: number, b: number): boolean {
+  return (a - b) >>> 0 < NEAR;
 }

@@ -1,34 +1,52 @@
 /**
- * LamportClock: orders what members of Serf say (hashicorp/serf, lamport.go), u64. Times go round:
- * of two the one is later that is less than half of all ahead. Serf compares them as plain numbers;
- * but whoever has the key can say the last one there is, and nothing would be later ever again.
+ * LamportClock: orders what members of Serf say (hashicorp/serf, lamport.go), u64. It goes round as
+ * that of Serf does: whoever has the key can say the last time there is, and after it comes 1.
+ *
+ * Of what is said of one member the later wins (isLater), and there the order goes round as well:
+ * of two times the one is later that is less than half of all ahead. Serf compares plain numbers,
+ * so that nothing would be later than the last one. But in an order that goes round three times can
+ * each be later than the next one. So what is far ahead (isNear) is believed and not passed on: it
+ * would travel in circles.
  */
 import type { LTime } from "../gossip/serf-messages.ts";
 
 const BITS = 64;
 const HALF = 2n ** 63n;
+/** More than all members of a cluster ever say. */
+const NEAR = 2n ** 32n;
 
 export class LamportClock {
-  time: LTime = 1n;
+  /** The time of what is said next. Never 0, which stands for no time at all. */
+  upcoming: LTime = 1n;
 
   /** The next own time is after every time that was seen. */
   witness(time: LTime): void {
-    if (isLater(time, this.time)) this.time = time;
+    if (time >= this.upcoming) this.upcoming = after(time);
   }
 
-  /** Never 0, which stands for no time at all. */
-  next(): LTime {
-    this.time = BigInt.asUintN(BITS, this.time + 1n) || 1n;
-    return this.time;
+  /** As another one's clock says that it comes next there; 0: it has none. */
+  witnessUpcoming(time: LTime): void {
+    if (time !== 0n) this.witness(time - 1n);
   }
+
+  /** The time of what is said now. */
+  tick(): LTime {
+    const now = this.upcoming;
+    this.upcoming = after(now);
+    return now;
+  }
+}
+
+function after(time: LTime): LTime {
+  return BigInt.asUintN(BITS, time + 1n) || 1n;
 }
 
 export function isLater(a: LTime, b: LTime): boolean {
-  const ahead = aheadOf(a, b);
+  const ahead = BigInt.asUintN(BITS, a - b);
   return ahead !== 0n && ahead < HALF;
 }
 
-/** How far `a` is ahead of `b`. */
-export function aheadOf(a: LTime, b: LTime): bigint {
-  return BigInt.asUintN(BITS, a - b);
+/** Whether `a`, which is later than `b`, is so by as much as can be. */
+export function isNear(a: LTime, b: LTime): boolean {
+  return BigInt.asUintN(BITS, a - b) < NEAR;
 }

@@ -209,6 +209,20 @@ describe("claims about others", () => {
     expect(state("a")).toBe("alive 21");
   });
 
+  test("one that died may be given up, and be forgotten at once; one that is there may not", () => {
+    for (const [i, name] of ["a", "b", "c"].entries()) alive(name, 1, 2 + i);
+    dead("a", 1);
+    dead("b", 1);
+    clock.run(1000);
+    for (const name of ["a", "c", "nobody"]) members.giveUp(name, false);
+    for (const name of ["b", "c"]) members.giveUp(name, true);
+    members.giveUp("a", false);
+    expect(["a", "b", "c"].map(state)).toEqual(["left 1", "unknown", "alive 1"]);
+    expect(events.filter((it) => it.startsWith("left"))).toEqual(["left a", "left b"]);
+    clock.run(LAN.reapMs + 1);
+    expect(members.reap()).toEqual(["a"]);
+  });
+
   test("no incarnation is the last: its member is heard after it", () => {
     alive("a", 5);
     for (const said of [2 ** 31 - 1, 2 ** 32 - 1, 2 ** 31 + 5]) {

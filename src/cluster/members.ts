@@ -29,7 +29,7 @@ import {
 import type { Awareness } from "./awareness.ts";
 import type { BroadcastQueue } from "./broadcast-queue.ts";
 import type { ClusterCounters } from "./counters.ts";
-import { isNewer, nextIncarnation } from "./incarnation.ts";
+import { isNear, isNewer, nextIncarnation } from "./incarnation.ts";
 import { Member, type MemberFacts, sameBytes } from "./member.ts";
 import { type ClusterSettings, suspicionMinMs } from "./settings.ts";
 import { Suspicion } from "./suspicion.ts";
@@ -157,9 +157,9 @@ export class Members {
     const wasThere = member.isThere;
     this.clearSuspicion(member);
     const changed = member.learn(facts);
+    this.spread(member, alive);
     member.incarnation = incarnation;
     this.setState(member, MEMBER_STATE.ALIVE);
-    this.queue.add(name, encodeMessage(alive));
     if (!wasThere) this.events.onJoin(member);
     else if (changed) this.events.onUpdate(member);
   }
@@ -170,7 +170,7 @@ export class Members {
     if (member === undefined || isNewer(member.incarnation, incarnation)) return;
     const message = { kind: "suspect", incarnation, node: name, from } as const;
     if (member.suspicion !== null) {
-      if (member.suspicion.confirm(from)) this.queue.add(name, encodeMessage(message));
+      if (member.suspicion.confirm(from)) this.spread(member, message);
       return;
     }
     if (member.stateCode !== MEMBER_STATE.ALIVE) return;
@@ -178,7 +178,7 @@ export class Members {
       this.refute(incarnation);
       return;
     }
-    this.queue.add(name, encodeMessage(message));
+    this.spread(member, message);
     member.incarnation = incarnation;
     this.setState(member, MEMBER_STATE.SUSPECT);
     this.counters.suspicions += 1;
@@ -196,7 +196,7 @@ export class Members {
     }
     this.clearSuspicion(member);
     if (!member.isThere) return;
-    this.queue.add(name, encodeMessage({ kind: "dead", incarnation, node: name, from }));
+    this.spread(member, { kind: "dead", incarnation, node: name, from });
     member.incarnation = incarnation;
     const left = from === name || this.isLeaving(name);
     this.setState(member, left ? MEMBER_STATE.LEFT : MEMBER_STATE.DEAD);
@@ -246,6 +246,21 @@ export class Members {
   suspect(member: Member): void {
     const { name: node, incarnation } = member;
     this.onSuspect({ kind: "suspect", incarnation, node, from: this.self.name });
+  }
+
+  /**
+   * It is said of one that died that it will not come back: it has left. `prune`: it is forgotten
+   * at once. Of one that is there it is not believed.
+   */
+  giveUp(name: string, prune: boolean): void {
+    const member = this.byName.get(name);
+    if (member === undefined || member.isThere) return;
+    if (member.stateCode === MEMBER_STATE.DEAD) {
+      // Since when it is gone stays: it is forgotten in time.
+      member.stateCode = MEMBER_STATE.LEFT;
+      this.events.onLeave(member, "left");
+    }
+    if (prune) this.forgetAt(this.list.indexOf(member));
   }
 
   /** Forgets those that are gone for longer than reapMs. @returns their names. */
@@ -324,6 +339,12 @@ export class Members {
     this.events.onNotice("debug", "objects to what was said of this node");
     this.awareness.apply(1);
     this.spreadSelf();
+  }
+
+  /** What is far ahead of what was known would travel in circles: incarnation.ts. */
+  private spread(member: Member, news: Alive | Suspect | Dead): void {
+    if (member.incarnation !== 0 && !isNear(news.incarnation, member.incarnation)) return;
+    this.queue.add(member.name, encodeMessage(news));
   }
 
   private spreadSelf(): void {

@@ -196,6 +196,12 @@ export const BROADCASTS_MAX = 2 * MEMBERS_MAX;
 export const PROBES_WAITING_MAX = 4 * MEMBERS_MAX;
 /** Streams of gossip that others have opened and not ended. */
 export const GOSSIP_STREAMS_MAX = 128;
+/** Times of a Lamport clock of Serf whose events, or queries, are remembered: Serf's own number. */
+export const SERF_TIMES_MAX = 512;
+/** Events, or queries, of Serf that are remembered: 512 of the 512 bytes that Serf lets one have. */
+export const SERF_RECENT_BYTES_MAX = 512 * 512;
+/** Members that the answer to one query of Serf goes through beside the direct way. */
+export const SERF_RELAYS_MAX = 8;
 /** How long the certificates of a new key are valid, and the longest that can be asked for. */
 export const KEY_DAYS_DEFAULT = 3650;
 export const KEY_DAYS_MAX = 36_500;

@@ -25,7 +25,13 @@ import {
   type GossipOptions,
   packetOverhead,
 } from "./packet.ts";
-import { decodeIntent, decodeSerfState, encodeIntent, encodeSerfState } from "./serf-messages.ts";
+import {
+  decodeIntent,
+  decodeSerfState,
+  encodeIntent,
+  encodeSerfState,
+  type SerfState,
+} from "./serf-messages.ts";
 import { decodeTags, encodeTags } from "./serf-tags.ts";
 import { encodeStream, StreamDecoder, type StreamSide } from "./stream.ts";
 
@@ -416,16 +422,19 @@ describe("serf", () => {
     }
   });
 
-  test("intents and states come back; events and queries are none", () => {
+  test("intents and states come back", () => {
     for (const kind of ["join", "leave"] as const) {
-      const intent = { kind, ltime: 2n ** 64n - 1n, node: "a" };
-      expect(decodeIntent(encodeIntent(intent))).toEqual(intent);
+      const intent = { kind, ltime: 2n ** 64n - 1n, node: "a", prune: kind === "leave" };
+      expect(decodeIntent(kind, encodeIntent(intent).subarray(1))).toEqual(intent);
     }
-    const state = { ltime: 9n, statusLTimes: new Map([["a", 2n ** 53n]]), leftMembers: ["b"] };
+    const events = [{ name: "deploy", payload: Uint8Array.of(1) }];
+    const state: SerfState = {
+      ...{ ltime: 9n, statusLTimes: new Map([["a", 2n ** 53n]]), leftMembers: ["b"] },
+      ...{ eventLTime: 2n ** 64n - 1n, events: [[2n ** 40n, events]], queryLTime: 7n },
+    };
     expect(decodeSerfState(encodeSerfState(state))).toEqual(state);
-    expect(decodeIntent(Uint8Array.of(3, 0x80))).toBeNull();
     expect(decodeSerfState(new Uint8Array(0))).toBeNull();
-    expect(() => decodeIntent(Uint8Array.of(0, 0xc1))).toThrow(WireError);
+    expect(() => decodeIntent("leave", Uint8Array.of(0xc1))).toThrow(WireError);
   });
 });
 

@@ -62,6 +62,11 @@ export class Fields {
     return textOf(this.bytes(name, bytesMax), name);
   }
 
+  /** A map of fields; none when it is missing. */
+  inner(name: string): Fields {
+    return new Fields(this.value(name) ?? {});
+  }
+
   /** A list; empty when it is missing. */
   list(name: string): readonly unknown[] {
     const value = this.value(name) ?? [];

@@ -1,17 +1,32 @@
 /**
- * What Serf says on top of memberlist, as far as membership goes (hashicorp/serf, messages.go and
- * delegate.go): that a member leaves on purpose, that it is back, and what was said so far.
+ * What Serf says on top of memberlist (hashicorp/serf, messages.go and delegate.go): that a member
+ * leaves on purpose, that it is back, events of its users, and what was said so far. Queries are in
+ * serf-queries.ts.
  *
  *     id, u8 | msgpack
  *
- * Times are Lamport times of Serf's own clock. Events and queries of Serf are for others: they are
- * skipped.
+ * Times are Lamport times of Serf's own clocks: one of members, one of events, one of queries.
  */
-import { FOREIGN_NAME_BYTES_MAX } from "../core/limits.ts";
+import { createHash } from "node:crypto";
+import { FOREIGN_NAME_BYTES_MAX, PACKET_BYTES_MAX } from "../core/limits.ts";
 import { withId } from "./body.ts";
 import { decodeMsgpack, encodeMsgpack, Fields, shortest, textOf, u64Of } from "./msgpack.ts";
 
-export const SERF = { LEAVE: 0, JOIN: 1, PUSH_PULL: 2 } as const;
+export const SERF = {
+  LEAVE: 0,
+  JOIN: 1,
+  PUSH_PULL: 2,
+  USER_EVENT: 3,
+  QUERY: 4,
+  QUERY_RESPONSE: 5,
+  CONFLICT_RESPONSE: 6,
+  KEY_REQUEST: 7,
+  KEY_RESPONSE: 8,
+  RELAY: 9,
+} as const;
+
+/** 128 bits of a digest in base64. */
+const DIGEST_CHARS = 22;
 
 /** A time of Serf's Lamport clocks, u64. */
 export type LTime = bigint;
@@ -21,57 +36,97 @@ export interface Intent {
   readonly kind: "leave" | "join";
   readonly ltime: LTime;
   readonly node: string;
+  /** Of one that leaves: to be forgotten at once. */
+  readonly prune: boolean;
 }
 
-/** All that Serf tells in a push/pull. */
+/** What a user of Serf tells all members. */
+export interface UserEvent {
+  readonly name: string;
+  readonly payload: Uint8Array;
+}
+
+/** All that Serf tells in a push/pull. The times are those that come next. */
 export interface SerfState {
   readonly ltime: LTime;
   /** When each member's status was last said. */
   readonly statusLTimes: ReadonlyMap<string, LTime>;
   readonly leftMembers: readonly string[];
+  readonly eventLTime: LTime;
+  readonly events: ReadonlyArray<readonly [LTime, readonly UserEvent[]]>;
+  readonly queryLTime: LTime;
 }
 
-export function encodeIntent({ kind, ltime, node }: Intent): Uint8Array {
+export function encodeIntent({ kind, ltime, node, prune }: Intent): Uint8Array {
   const fields = { LTime: shortest(ltime), Node: node };
   if (kind === "join") return withId(SERF.JOIN, encodeMsgpack(fields));
-  return withId(SERF.LEAVE, encodeMsgpack({ ...fields, Prune: false }));
+  return withId(SERF.LEAVE, encodeMsgpack({ ...fields, Prune: prune }));
 }
 
-/** Null for what is no intent. Throws WireError BAD_FRAME when it is one that cannot be read. */
-export function decodeIntent(message: Uint8Array): Intent | null {
-  const id = message[0];
-  if (id !== SERF.LEAVE && id !== SERF.JOIN) return null;
-  const fields = new Fields(decodeMsgpack(message.subarray(1)));
-  const kind = id === SERF.LEAVE ? "leave" : "join";
+/** The body of a LEAVE or a JOIN. Throws WireError BAD_FRAME, as all here that read. */
+export function decodeIntent(kind: Intent["kind"], body: Uint8Array): Intent {
+  const fields = new Fields(decodeMsgpack(body));
   const node = fields.text("Node", FOREIGN_NAME_BYTES_MAX);
-  return { kind, ltime: fields.u64("LTime"), node };
+  return { kind, ltime: fields.u64("LTime"), node, prune: fields.flag("Prune") };
 }
 
-export function encodeSerfState({ ltime, statusLTimes, leftMembers }: SerfState): Uint8Array {
-  const times = [...statusLTimes].map(([name, time]) => [name, shortest(time)] as const);
+/** The body of a USER_EVENT. */
+export function decodeUserEvent(body: Uint8Array): { ltime: LTime; event: UserEvent } {
+  const fields = new Fields(decodeMsgpack(body));
+  return { ltime: fields.u64("LTime"), event: eventOf(fields) };
+}
+
+/** No two events have the same one. */
+export function digestOf({ name, payload }: UserEvent): string {
+  const hash = createHash("sha256").update(`${name.length} ${name}`).update(payload);
+  return hash.digest("base64").slice(0, DIGEST_CHARS);
+}
+
+function eventOf(fields: Fields): UserEvent {
+  return {
+    name: fields.text("Name", PACKET_BYTES_MAX),
+    payload: fields.bytes("Payload", PACKET_BYTES_MAX),
+  };
+}
+
+export function encodeSerfState(state: SerfState): Uint8Array {
+  const times = [...state.statusLTimes].map(([name, time]) => [name, shortest(time)] as const);
+  const events = state.events.map(([ltime, said]) => ({
+    LTime: shortest(ltime),
+    Events: said.map(({ name, payload }) => ({ Name: name, Payload: payload })),
+  }));
   return withId(
     SERF.PUSH_PULL,
     encodeMsgpack({
-      LTime: shortest(ltime),
+      LTime: shortest(state.ltime),
       StatusLTimes: Object.fromEntries(times),
-      LeftMembers: leftMembers,
-      EventLTime: 0,
-      Events: null,
-      QueryLTime: 0,
+      LeftMembers: state.leftMembers,
+      EventLTime: shortest(state.eventLTime),
+      Events: events,
+      QueryLTime: shortest(state.queryLTime),
     }),
   );
 }
 
-/** Null for what is none. Throws WireError BAD_FRAME when it is one that cannot be read. */
+/** Null for what is none. */
 export function decodeSerfState(userState: Uint8Array): SerfState | null {
   if (userState[0] !== SERF.PUSH_PULL) return null;
   const fields = new Fields(decodeMsgpack(userState.subarray(1)));
   const times = fields.entries("StatusLTimes").map(([name, time]) => {
     return [name, u64Of(time) ?? 0n] as const;
   });
+  // Serf's buffer as it is: null where nothing was said.
+  const events = fields.list("Events").filter((it) => it !== null);
   return {
     ltime: fields.u64("LTime"),
     statusLTimes: new Map(times),
     leftMembers: fields.list("LeftMembers").map((name) => textOf(name, "LeftMembers")),
+    eventLTime: fields.u64("EventLTime"),
+    events: events.map((it) => {
+      const at = new Fields(it);
+      const said = at.list("Events").map((event) => eventOf(new Fields(event)));
+      return [at.u64("LTime"), said] as const;
+    }),
+    queryLTime: fields.u64("QueryLTime"),
   };
 }

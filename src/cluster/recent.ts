@@ -1,0 +1,80 @@
+/**
+ * Recent: what was said lately at the times of one Lamport clock of Serf, so that each of it is
+ * taken once (hashicorp/serf, handleUserEvent and handleQuery, eventBuffer and queryBuffer).
+ *
+ *     time    too old | 512 times | now
+ *
+ * What is too old is not looked at: it was here before, or it comes too late. Where memory would
+ * not do, all of the oldest time goes, and that time is too old from then on. So nothing goes round
+ * for ever, however much is said. Times are compared as Serf does, so that what its agents take
+ * goes through this node as well.
+ */
+import { SERF_RECENT_BYTES_MAX, SERF_TIMES_MAX } from "../core/limits.ts";
+import type { LTime } from "../gossip/serf-messages.ts";
+import { LamportClock } from "./lamport.ts";
+
+/** What an entry costs beside its bytes. */
+const ENTRY_BYTES = 64;
+const WINDOW = BigInt(SERF_TIMES_MAX);
+
+interface AtOneTime<T> {
+  readonly items: Map<string, T>;
+  byteCount: number;
+}
+
+export class Recent<T> {
+  readonly clock = new LamportClock();
+  private readonly times = new Map<LTime, AtOneTime<T>>();
+  private byteCount = 0;
+  /** The last time that had to go. */
+  private gone: LTime = 0n;
+
+  /** @returns whether it is new; `byteCount`: what `item` takes. */
+  add(time: LTime, id: string, item: T, byteCount: number): boolean {
+    this.clock.witness(time);
+    if (this.isOld(time)) return false;
+    let at = this.times.get(time);
+    if (at?.items.has(id) === true) return false;
+    if (at === undefined) {
+      for (const other of this.times.keys()) if (this.isOld(other)) this.forget(other);
+      at = { items: new Map(), byteCount: 0 };
+      this.times.set(time, at);
+    }
+    at.items.set(id, item);
+    at.byteCount += byteCount + ENTRY_BYTES;
+    this.byteCount += byteCount + ENTRY_BYTES;
+    while (this.byteCount > SERF_RECENT_BYTES_MAX) this.forgetOldest();
+    return true;
+  }
+
+  /** All of it, by time. */
+  *entries(): Generator<readonly [LTime, readonly T[]]> {
+    for (const [time, { items }] of this.times) yield [time, [...items.values()]];
+  }
+
+  private isOld(time: LTime): boolean {
+    const { upcoming } = this.clock;
+    // After the clock has gone round, what had to go before says nothing.
+    return time + WINDOW < upcoming || (time <= this.gone && this.gone < upcoming);
+  }
+
+  private forgetOldest(): void {
+    const { upcoming } = this.clock;
+    let oldest: LTime | null = null;
+    for (const time of this.times.keys()) {
+      if (oldest === null || time < oldest) oldest = time;
+      if (time < upcoming) continue;
+      // It is from before the clock has gone round.
+      oldest = time;
+      break;
+    }
+    if (oldest === null) return;
+    this.forget(oldest);
+    this.gone = oldest;
+  }
+
+  private forget(time: LTime): void {
+    this.byteCount -= this.times.get(time)?.byteCount ?? 0;
+    this.times.delete(time);
+  }
+}
