@@ -190,7 +190,6 @@ test("how many pages are at risk is known, and how long they will be once it has
 test("pages whose copies are at dead nodes are at risk until these are back, also with nobody to mend them", async () => {
   const auto = { ...OWNER, replicas: "auto" } as const;
   const { sim, owner, lenders, pool } = await filled([auto, LENDER, LENDER]);
-  const pages = owner.counter("remote_pers_pages");
   const state = () => ["pages_at_risk", "pages_out_of_reach"].map((it) => owner.counter(it));
   expect([...state(), owner.counter("copies_possible")]).toEqual([0, 0, 2]);
   const [first, second] = lenders as [SimNode, SimNode];
@@ -198,6 +197,8 @@ test("pages whose copies are at dead nodes are at risk until these are back, als
   sim.partition([first], [second, owner]);
   untilDead(sim, owner, "n1");
   sim.run(20_000);
+  const pages = owner.counter("remote_pers_pages");
+  expect(pages).toBeGreaterThan(PAGES / 2);
   expect([...state(), owner.counter("copies_possible")]).toEqual([pages, 0, 1]);
   sim.partition([second], rest);
   untilDead(sim, owner, "n2");
@@ -220,7 +221,10 @@ test("a holder that comes back empty gets its share again", async () => {
   await first.restart([owner]);
   sim.until("its copies are known to be lost", () => owner.counter("copies_lost") === pages);
   untilRepaired(sim, owner);
-  expect(first.counter("foreign_pers_pages")).toBe(pages);
+  // Mending needs frames, so a few more pages may have left meanwhile.
+  const now = owner.counter("remote_pers_pages");
+  expect(now).toBeGreaterThanOrEqual(pages);
+  expect(first.counter("foreign_pers_pages")).toBe(now);
   second.crash();
   checkAll(owner, pool);
   await sim.stop();

@@ -307,8 +307,9 @@ describe("scenario 9: holder restarted empty", () => {
     settle(sim);
     const before = remotePages(a);
     b.crash();
-    expect(["away", "lost"]).toContain(a.get(pool, 0) as string);
+    const early = a.startGet(pool, 0);
     await b.restart();
+    expect(["away", "lost"]).toContain(a.wait(early) as string);
     sim.until("the link is up again", () => a.get(pool, 0) === "lost");
     expect(a.get(pool, 0)).toBe("lost");
     expect(a.counter("remote_pers_pages_unsucc_get")).toBeGreaterThan(0);
