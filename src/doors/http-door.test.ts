@@ -39,9 +39,11 @@ class DoorWorld {
   /** How often the stats were asked for. */
   asked = 0;
   private readonly network = new SimNetwork(this.clock, new SeededRandom(1));
+  private readonly at: TcpAddress;
 
-  private constructor(costMs: number) {
-    const transport = this.network.transport(AT.host);
+  private constructor(costMs: number, at: TcpAddress) {
+    this.at = at;
+    const transport = this.network.transport(at.host);
     const parts = { clock: this.clock, log: new Log(() => {}), transport };
     this.door = new HttpDoor(parts, () => {
       this.asked += 1;
@@ -50,15 +52,15 @@ class DoorWorld {
     });
   }
 
-  static async listen(costMs = 0): Promise<DoorWorld> {
-    const world = new DoorWorld(costMs);
-    await world.door.listen(AT);
+  static async listen({ costMs = 0, at = AT } = {}): Promise<DoorWorld> {
+    const world = new DoorWorld(costMs, at);
+    await world.door.listen(at);
     return world;
   }
 
-  async get(path: string, method = "GET") {
-    const client = new HttpClient(this.network.transport("10.0.0.2"), AT);
-    client.send(`${method} ${path} HTTP/1.0\r\n\r\n`);
+  async get(path: string, { method = "GET", host = "10.0.0.1" } = {}) {
+    const client = new HttpClient(this.network.transport("10.0.0.2"), this.at);
+    client.send(`${method} ${path} HTTP/1.0\r\nHost: ${host}\r\n\r\n`);
     while (!client.isClosed) {
       await new Promise<void>((resolve) => setImmediate(resolve));
       if (!this.clock.step()) throw new Error(`no answer to ${path}`);
@@ -116,11 +118,22 @@ test("/status.json is what status --json shows", async () => {
 
 test("/healthz says that it runs, /readyz whether it serves, and others that they are not there", async () => {
   const world = await DoorWorld.listen();
-  const statusOf = async (path: string, method = "GET") => (await world.get(path, method)).status;
+  const statusOf = async (path: string, method = "GET") =>
+    (await world.get(path, { method })).status;
   expect([await statusOf("/healthz"), await statusOf("/readyz")]).toEqual([200, 503]);
   world.door.isReady = true;
   expect(await statusOf("/readyz")).toBe(200);
   expect([await statusOf("/"), await statusOf("/metrics", "POST")]).toEqual([404, 405]);
+});
+
+test("on loopback a web page's host name gets neither counters nor status, but a health check is answered", async () => {
+  const world = await DoorWorld.listen({ at: { ...AT, host: "127.0.0.1" } });
+  const statusOf = async (path: string, host: string) => (await world.get(path, { host })).status;
+  for (const path of ["/metrics", "/status.json"]) {
+    expect([path, await statusOf(path, "evil.example:9100")]).toEqual([path, 421]);
+    expect([path, await statusOf(path, "localhost:9100")]).toEqual([path, 200]);
+  }
+  expect(await statusOf("/healthz", "haproxy")).toBe(200);
 });
 
 test("names that the format reserves are not used, and each metric has a help text", async () => {
@@ -134,7 +147,7 @@ test("names that the format reserves are not used, and each metric has a help te
 });
 
 test("whoever asks without pause gets the text of before, and a fresh one later", async () => {
-  const world = await DoorWorld.listen(HTTP_TEXT_BURST_MS / 5);
+  const world = await DoorWorld.listen({ costMs: HTTP_TEXT_BURST_MS / 5 });
   for (let i = 0; i < 20; i += 1) await world.get("/metrics");
   expect(world.asked).toBeLessThan(8);
   world.clock.run(world.clock.now() + 20 * HTTP_TEXT_BURST_MS);

@@ -6,6 +6,9 @@
  *     /healthz       200 while the process runs
  *     /readyz        200 once it serves, 503 before and while it stops
  *
+ * The last two tell nothing that a web page could want, so they answer whatever host is asked for: a
+ * load balancer's health check may name any.
+ *
  * The texts of the first two are made anew for each request as long as that costs little of the
  * node's time; whoever asks without pause gets the text of before.
  */
@@ -25,7 +28,7 @@ export class HttpDoor {
 
   /** `stats`: the node's counters and state (NodeAdmin). */
   constructor(parts: HttpServerParts, stats: () => StatsForMetrics & StatsForStatus) {
-    this.server = new HttpServer(parts, (path) => this.answer(path));
+    this.server = new HttpServer(parts, (path, strangeHost) => this.answer(path, strangeHost));
     this.metrics = new PacedText(parts.clock, () => metricsText(stats()));
     this.status = new PacedText(parts.clock, async () => `${statusJson(stats())}\n`);
   }
@@ -44,11 +47,13 @@ export class HttpDoor {
     Object.assign(into, this.server.counters);
   }
 
-  private async answer(path: string): Promise<HttpAnswer> {
+  private async answer(path: string, strangeHost: string | null): Promise<HttpAnswer> {
     switch (path) {
       case "/metrics":
+        if (strangeHost !== null) return misdirected(strangeHost);
         return { status: 200, type: METRICS_TYPE, body: await this.metrics.read() };
       case "/status.json":
+        if (strangeHost !== null) return misdirected(strangeHost);
         return { status: 200, type: "application/json", body: await this.status.read() };
       case "/healthz":
         return textAnswer(200, "it runs");
@@ -60,6 +65,11 @@ export class HttpDoor {
         return textAnswer(404, "there are /metrics, /status.json, /healthz and /readyz");
     }
   }
+}
+
+function misdirected(host: string): HttpAnswer {
+  const name = JSON.stringify(host);
+  return textAnswer(421, `use "localhost" or an IP address in place of the host name ${name}`);
 }
 
 /** A text that is made anew when it is read, within a share of the time. */

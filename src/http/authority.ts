@@ -2,8 +2,8 @@
  * Whom an HTTP client means to talk to: the host and port of its Host header.
  *
  * A web page can give its own host name the address of this machine (DNS rebinding), and a browser
- * here would then read a port on loopback for it. Its Host is that name, so a port on loopback
- * answers to addresses and to "localhost" alone.
+ * here would then read a port on loopback for it. Its Host is that name, so what such a port has to
+ * tell goes to clients that say an address or "localhost".
  */
 import { ipBytes } from "../net/ip.ts";
 

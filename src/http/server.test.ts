@@ -31,7 +31,9 @@ async function listen(address: TcpAddress): Promise<void> {
   network = new SimNetwork(clock, new SeededRandom(3));
   padding = "";
   const parts = { clock, log: new Log(() => {}), transport: network.transport(address.host) };
-  server = new HttpServer(parts, async (path) => textAnswer(200, `it is ${path}${padding}`));
+  server = new HttpServer(parts, async (path, strangeHost) =>
+    textAnswer(strangeHost === null ? 200 : 421, `it is ${path}${padding}`),
+  );
   await server.listen(address);
 }
 
@@ -148,7 +150,7 @@ test("a client that takes nothing is dropped, and what it sends is not kept", as
   expect(server.counters.http_requests).toBeLessThan(HTTP_HEAD_BYTES_MAX / GET.length);
 });
 
-test("on loopback a host name is refused, as it may be a web page's", async () => {
+test("on loopback a host name is told, as it may be a web page's", async () => {
   await drive(clock, server.stop());
   await listen(LOOPBACK);
   for (const [host, status] of [

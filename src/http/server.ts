@@ -28,8 +28,12 @@ export class HttpCounters {
   http_refused = 0;
 }
 
-/** A GET or HEAD of `path`. Never rejects. */
-export type Answer = (path: string) => Promise<HttpAnswer>;
+/**
+ * A GET or HEAD of `path`. Never rejects. `strangeHost`: the host name by which the client calls a
+ * port on loopback, which is neither an address nor "localhost"; else null. It may be a web page's
+ * that reads the port through a browser here (DNS rebinding).
+ */
+export type Answer = (path: string, strangeHost: string | null) => Promise<HttpAnswer>;
 
 export interface HttpServerParts {
   clock: Clock;
@@ -108,14 +112,11 @@ export class HttpServer {
     if (method !== "GET" && method !== "HEAD") {
       return textAnswer(405, `this port answers GET and HEAD, not ${method}`);
     }
-    if (this.isOnLoopback && authority !== null && !isUnnamed(authority)) {
-      const host = JSON.stringify(authority.host);
-      return textAnswer(421, `use "localhost" or an IP address in place of the host name ${host}`);
-    }
     if (this.unsentBytes() > HTTP_UNSENT_BYTES_MAX) {
       return textAnswer(503, "too many clients do not take their answers");
     }
-    return this.answer(path);
+    const isStrange = this.isOnLoopback && authority !== null && !isUnnamed(authority);
+    return this.answer(path, isStrange ? authority.host : null);
   }
 
   private unsentBytes(): number {
