@@ -24,6 +24,7 @@ function stats(number: number, counters: Record<string, number>, peers: Peers): 
     peers: Object.entries(peers).map(([node, { remote = 0, foreign = 0 }]) => ({
       node: Number(node),
       connected: true,
+      failure: "",
       state: "up",
       boot_id: null,
       remote_pages: remote,

@@ -29,6 +29,7 @@ function stats(
   const peers = Object.entries(remoteAt).map(([node, remote_pages]) => ({
     node: Number(node),
     connected: true,
+    failure: "",
     state: "up",
     boot_id: null,
     remote_pages,

@@ -299,7 +299,7 @@ describe("parseArgs() of stress, stats and version", () => {
     });
     expect(parse("keygen --out k --days 30")).toEqual({
       command: "keygen",
-      options: { outPath: "k", days: 30 },
+      options: { outPath: "k", days: 30, renew: null },
     });
     expect(parse("version")).toEqual({ command: "version", options: {} });
     expect(parse("--version")).toEqual({ command: "version", options: {} });
@@ -352,7 +352,16 @@ describe("parseArgs() refuses", () => {
       'Cannot use --gossip "none": it joins by gossip, see --join',
     ],
     ["node --join a:0", 'Cannot use --join "a:0": port 0 is no address to connect to'],
-    ["key burn --client unix:/a", 'Cannot run key "burn": take one of list, add, use, remove'],
+    [
+      "key burn --client unix:/a",
+      'Cannot run key "burn": take one of list, add, use, remove, reload',
+    ],
+    [
+      "key reload k --client unix:/a",
+      'Cannot run "key reload" with a KEY: the node reads its own key file',
+    ],
+    ["keygen --step add", "Cannot use --step without --renew FILE: say which key it is for"],
+    ["keygen --renew k", "Cannot use --renew without --step: write --step add, use or remove"],
     [
       "key use --client unix:/a",
       'Cannot run "key use" without KEY: write a fingerprint, see ramster key list',

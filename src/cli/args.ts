@@ -35,6 +35,7 @@ import {
 import { parsePeer } from "../node/peers.ts";
 import { parseReserve } from "../node/reserve.ts";
 import { SWAP_SETTINGS } from "../node/swap-mode.ts";
+import { RENEW_STEPS } from "../security/renew-key.ts";
 import { readConfigText } from "./config-file.ts";
 import type { CommandSpec } from "./flag-spec.ts";
 import { COMMANDS, STRESS_CLUSTER } from "./flags.ts";
@@ -520,6 +521,9 @@ function readKeyCommand(flags: GivenFlags): KeyOptions {
       `Cannot run "key ${action}" without KEY: write a fingerprint, see ramster key list`,
     );
   }
+  if (key !== null && action === "reload") {
+    throw refuse('Cannot run "key reload" with a KEY: the node reads its own key file');
+  }
   return { ...readDoor(flags), action, key };
 }
 
@@ -534,5 +538,19 @@ function readKeygen(flags: GivenFlags): KeygenOptions {
   return {
     outPath: readPath(flags.optional("out")),
     days: parseCount(flags.value("days"), { min: 1, max: KEY_DAYS_MAX }),
+    renew: readRenew(flags),
   };
+}
+
+function readRenew(flags: GivenFlags): KeygenOptions["renew"] {
+  const path = readPath(flags.optional("renew"));
+  const step = flags.optional("step");
+  if (path === null && step === null) return null;
+  if (path === null) {
+    throw refuse("Cannot use --step without --renew FILE: say which key it is for");
+  }
+  if (step === null) {
+    throw refuse("Cannot use --renew without --step: write --step add, use or remove");
+  }
+  return { path, step: parseChoice(step, RENEW_STEPS) };
 }

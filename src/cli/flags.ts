@@ -6,6 +6,7 @@
  * them against the limits.
  */
 import { KEY_DAYS_DEFAULT, SWAP_PRIORITY_DEFAULT, SWAP_PRIORITY_MAX } from "../core/limits.ts";
+import { RENEW_STEPS } from "../security/renew-key.ts";
 import type { CommandSpec, FlagGroup, FlagSpec } from "./flag-spec.ts";
 import {
   ADDRESSES,
@@ -274,16 +275,31 @@ export const COMMANDS: readonly CommandSpec[] = [
             default: String(KEY_DAYS_DEFAULT),
             help: "how long it is valid",
           },
+          {
+            name: "renew",
+            value: "FILE",
+            defaultNote: "a new cluster",
+            help: "the key of a cluster whose certificate is exchanged while it runs",
+          },
+          {
+            name: "step",
+            value: RENEW_STEPS.join("|"),
+            defaultNote: "none",
+            help: "of --renew: trust a new certificate, show it, trust the old one no longer",
+          },
         ],
       },
     ],
-    examples: ["ramster keygen --out cluster.key"],
+    examples: [
+      "ramster keygen --out cluster.key",
+      "ramster keygen --renew cluster.key --step add --out both.key",
+    ],
   },
   {
     name: "key",
-    summary: "Exchanges the gossip keys of a running node: add, use, then remove",
+    summary: "Exchanges gossip keys of a running node, or reads its key file again",
     arguments: [
-      { name: "ACTION", required: true, help: "list, add, use or remove" },
+      { name: "ACTION", required: true, help: "list, add, use, remove or reload" },
       { name: "KEY", required: false, help: "base64 to add, else a new one; or a fingerprint" },
     ],
     groups: [{ title: "Flags", flags: DOOR }],

@@ -1,6 +1,7 @@
 /**
  * `ramster key`: exchanges the gossip keys of a node that runs. A key that is added without being
  * given is new, and printed, so that it can be added to the other nodes and to their key files.
+ * "reload" has the node read the certificate in its key file again.
  */
 import { GOSSIP_KEY_BYTES } from "../core/limits.ts";
 import { withClient } from "./door.ts";
@@ -12,6 +13,11 @@ const KNOB = "gossip_keys";
 
 export async function run(options: KeyOptions): Promise<ExitCode> {
   const { action } = options;
+  if (action === "reload") {
+    const end = await withClient(options, (client) => client.setKnob("certificate", "reload"));
+    await print(`valid until ${end}\n`);
+    return EXIT.DONE;
+  }
   const fresh = Buffer.from(crypto.getRandomValues(new Uint8Array(GOSSIP_KEY_BYTES)));
   const key = options.key ?? fresh.toString("base64");
   const fingerprints = await withClient(options, (client) => {

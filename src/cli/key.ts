@@ -9,8 +9,8 @@ import { badValue } from "./units.ts";
 const OTHERS_MODE = 0o077;
 
 /** The text of the file. Throws ConfigError BAD_CONFIG with one line that names it. */
-export function readKeyText(path: string): string {
-  const given = { flag: "key", text: path };
+export function readKeyText(path: string, flag = "key"): string {
+  const given = { flag, text: path };
   try {
     const { mode, size } = statSync(path);
     if ((mode & OTHERS_MODE) !== 0) {

@@ -1,15 +1,22 @@
-/** `ramster keygen`: the key of a new cluster, in a file that nobody else can read. */
+/**
+ * `ramster keygen`: the key of a new cluster, or the next step in the exchange of a certificate, in
+ * a file that nobody else can read.
+ */
 import { closeSync, openSync, writeSync } from "node:fs";
-import { formatKeyFile } from "../security/key-file.ts";
+import { ConfigError } from "../core/errors.ts";
+import { type ClusterKey, formatKeyFile, parseKeyFile } from "../security/key-file.ts";
 import { makeKey } from "../security/make-key.ts";
+import { renewKey } from "../security/renew-key.ts";
 import { describeError, EXIT, type ExitCode } from "./exit.ts";
+import { readKeyText } from "./key.ts";
 import type { KeygenOptions } from "./options.ts";
 import { print } from "./print.ts";
 import { badValue } from "./units.ts";
 
-export async function run({ outPath, days }: KeygenOptions): Promise<ExitCode> {
+export async function run(options: KeygenOptions): Promise<ExitCode> {
+  const { outPath } = options;
+  const text = formatKeyFile(await keyFor(options));
   const file = outPath === null ? null : create(outPath);
-  const text = formatKeyFile(await makeKey({ nowMs: Date.now(), days }));
   if (file === null) {
     await print(text);
     return EXIT.DONE;
@@ -17,6 +24,18 @@ export async function run({ outPath, days }: KeygenOptions): Promise<ExitCode> {
   writeSync(file, text);
   closeSync(file);
   return EXIT.DONE;
+}
+
+async function keyFor({ renew, days }: KeygenOptions): Promise<ClusterKey> {
+  const fresh = () => makeKey({ nowMs: Date.now(), days });
+  if (renew === null) return fresh();
+  const given = { flag: "renew", text: renew.path };
+  try {
+    return await renewKey(parseKeyFile(readKeyText(renew.path, "renew"), null), renew.step, fresh);
+  } catch (error) {
+    if (!(error instanceof ConfigError) || error.message.startsWith("Cannot use")) throw error;
+    throw badValue(given, error.message);
+  }
 }
 
 /** A new file, born with its mode; one that is there is somebody's key and stays. */

@@ -24,17 +24,16 @@ import { openMemory } from "../memory/open-memory.ts";
 import { openProcess } from "../memory/open-process.ts";
 import { formatAddress, type TcpAddress } from "../net/address.ts";
 import { BunClock, BunRandom, BunTransport } from "../net/bun.ts";
-import { secured } from "../net/secured.ts";
 import { withAdvertised } from "../node/advertise.ts";
 import type { NodeConfig } from "../node/config.ts";
 import { openMembership } from "../node/membership.ts";
 import { Node } from "../node/node.ts";
 import { SwapMode } from "../node/swap-mode.ts";
 import { EXIT, type ExitCode } from "./exit.ts";
-import { readKey } from "./key.ts";
 import { LogWriter, type WhoWrites } from "./log-writer.ts";
 import { MACHINE_NETWORK } from "./machine-network.ts";
 import type { Output } from "./output.ts";
+import { openOwnKey } from "./own-key.ts";
 import { aborted, stopSignal, surviveSignals } from "./stop-signal.ts";
 import type { Streams } from "./streams.ts";
 
@@ -50,18 +49,17 @@ export async function run(settings: NodeConfig, { out, err }: Streams): Promise<
   const swapMode = config.swap === "off" ? null : new SwapMode(openProcess(), log, { isStrict });
   swapMode?.begin();
   const { random } = outside;
-  const key = config.keyPath === null ? null : readKey(config.keyPath);
+  const { keyPath } = config;
+  const key = keyPath === null ? null : openOwnKey(keyPath, outside.transport, log);
   const keyring = key === null ? null : new Keyring(key.gossipKeys, random);
   const membership = openMembership({ ...outside, log, keyring }, config);
-  const transport = key === null ? outside.transport : secured(outside.transport, key.tls);
   const hostMemory = new LinuxMemory();
   const availableBytes = () => holdableBytes(hostMemory.look());
   const memory = openMemory(swapMode === null ? null : { availableBytes });
   const inSwapMode = swapMode !== null;
   const warn = (line: string): void => log.write("warn", "ramster", line);
   const disk = config.spillPath === null ? null : openDisk(config.spillPath, { inSwapMode, warn });
-  const plain = key === null ? {} : { plain: { transport: outside.transport, tls: key.tls } };
-  const env = { ...outside, ...plain, transport, memory, hostMemory, log, disk };
+  const env = { ...outside, ...key, memory, hostMemory, log, disk };
   // A node that waits for a cluster can be told not to.
   const joined = await Promise.race([membership?.start(), stopped]);
   if (membership !== null && joined === undefined) {

@@ -4,6 +4,7 @@
  */
 import type { Address } from "../net/address.ts";
 import type { NodeConfig } from "../node/config.ts";
+import type { RenewStep } from "../security/renew-key.ts";
 import type { SwapOffOptions, SwapOnOptions } from "./swap-steps.ts";
 
 export const TOPOLOGIES = ["auto", "server", "ring", "pair", "symmetric"] as const;
@@ -73,6 +74,8 @@ export interface KeygenOptions {
   /** Null: standard output. */
   readonly outPath: string | null;
   readonly days: number;
+  /** The file whose certificate is exchanged, and the step; null: the key of a new cluster. */
+  readonly renew: { readonly path: string; readonly step: RenewStep } | null;
 }
 
 /** A node that runs, and what it takes to talk to it. */
@@ -90,7 +93,7 @@ export interface GetOptions extends DoorOptions {
   readonly knob: string | null;
 }
 
-export const KEY_ACTIONS = ["list", "add", "use", "remove"] as const;
+export const KEY_ACTIONS = ["list", "add", "use", "remove", "reload"] as const;
 export type KeyAction = (typeof KEY_ACTIONS)[number];
 
 export interface KeyOptions extends DoorOptions {

@@ -137,3 +137,30 @@ test.each([
   expect(lines[1]).toBe(`at risk: ${text}`);
   for (const line of lines) expect(line.length).toBeLessThanOrEqual(80);
 });
+
+test("says that the certificate ends soon, or has ended", () => {
+  const lines = (days: number) => {
+    const knobs = { certificate: "2026-06-01T00:00:00.000Z" };
+    return textOf({}, { counters: { certificate_days_left: days }, knobs })
+      .split("\n")
+      .slice(2, -2);
+  };
+  expect(lines(30)).toEqual([]);
+  expect(lines(29)).toEqual(["certificate: ends on 2026-06-01T00:00:00.000Z, 29 days left"]);
+  expect(lines(-1)).toEqual([
+    "certificate: expired on 2026-06-01T00:00:00.000Z, no link can be made",
+  ]);
+});
+
+test("says why there is no link to a node, unless that has left", () => {
+  const numbers = { remote_pages: 0, owed_flushes: 0, credit_pages: 0, granted_pages: 0 };
+  const more = { foreign_pages: 0, bytes_sent: 0, bytes_received: 0, boot_id: null };
+  const failure = "no secured connection: its certificate has expired";
+  const link = { connected: false, state: "waiting", ...numbers, ...more };
+  const peers = [
+    { ...link, node: 2, failure },
+    { ...link, node: 3, failure: "" },
+  ];
+  expect(textOf({}, { peers })).toContain(`\nno link to node 2: ${failure}\n`);
+  expect(textOf({}, { peers })).not.toContain("no link to node 3");
+});

@@ -11,7 +11,7 @@ import type {
   RepairStats,
   SpillStats,
 } from "../client/client.ts";
-import { FRAME_BYTES } from "../core/limits.ts";
+import { CERTIFICATE_WARN_DAYS, FRAME_BYTES } from "../core/limits.ts";
 import { statusJson } from "../doors/status-json.ts";
 import { withClient } from "./door.ts";
 import { EXIT, type ExitCode } from "./exit.ts";
@@ -44,6 +44,8 @@ export function statusText(stats: NodeStats): string {
     ...spillLines(counters, spill),
     ...lendingLines(lending),
     ...exportLines(exports, counters),
+    ...certificateLines(stats),
+    ...failureLines(stats),
     "",
   ];
   if (members.length === 0) return [...lines, ...table(peers.map(peerRow), PEER_HEAD)].join("\n");
@@ -67,6 +69,25 @@ function riskText({ pages_at_risk: pages, pages_per_second, seconds_left }: Repa
   if (seconds_left === null) return `${count}, mended in -`;
   const rate = formatCount(pages_per_second ?? 0);
   return `${count}, mended in about ${formatDuration(seconds_left * 1000)}, ${rate} a second`;
+}
+
+/** Of a node whose certificate ends soon, or has ended. */
+function certificateLines({ counters, knobs }: NodeStats): string[] {
+  const days = counters.certificate_days_left;
+  if (days === undefined || days >= CERTIFICATE_WARN_DAYS) return [];
+  const end = knobs.certificate ?? "-";
+  if (days < 0) return [`certificate: expired on ${end}, no link can be made`];
+  return [`certificate: ends on ${end}, ${days} days left`];
+}
+
+/** Of peers that it could not link to when it had something to send. */
+function failureLines({ peers, members }: NodeStats): string[] {
+  const isThere = (number: number): boolean => {
+    const member = members.find((it) => it.number === number);
+    return member === undefined || member.state === "alive" || member.state === "suspect";
+  };
+  const failed = peers.filter((peer) => peer.failure !== "" && isThere(peer.node));
+  return failed.map(({ node, failure }) => `no link to node ${node}: ${failure}`);
 }
 
 type Counters = NodeStats["counters"];

@@ -378,6 +378,8 @@ export interface PeerStats {
   node: number;
   state: string;
   connected: boolean;
+  /** Why the last attempt to link to it failed; "" when there was none since the last link. */
+  failure: string;
   /** On the last link; null before the first. */
   boot_id: string | null;
   /** Pages of this node that the peer keeps, and flushes that it is owed. */

@@ -165,6 +165,9 @@ export const KEEPALIVE_MS_MIN = 10;
 export const REDIAL_MS_MIN = 50;
 export const REDIAL_MS_MAX = 1000;
 
+/** So long before the end of the certificate of the cluster a node begins to warn. */
+export const CERTIFICATE_WARN_DAYS = 30;
+
 // Membership.
 
 /** Members of a cluster that are there: nodes, and what else gossips with them. */

@@ -3,6 +3,7 @@ import { makeKey } from "../security/make-key.ts";
 import { parseAddress } from "./address.ts";
 import { BunTransport } from "./bun.ts";
 import { tlsReason } from "./bun-tls.ts";
+import { RenewableTls } from "./renewable-tls.ts";
 import { secured } from "./secured.ts";
 import type { Stream, StreamEvents, TlsMaterial, Transport } from "./transport.ts";
 
@@ -158,5 +159,51 @@ describe("TLS", () => {
     transport.connect({ kind: "unix", path: "/nowhere" }, new Side());
     transport.connect(ANY_PORT, new Side());
     expect(seen).toEqual([{}, { tls }]);
+  });
+});
+
+describe("a listener whose certificate is exchanged", () => {
+  /** Whether one who dials is let in. */
+  async function isOpenTo(client: Transport, address: string): Promise<boolean> {
+    const here = new Side();
+    const stream = client.connect(parseAddress(address), here);
+    await until(() => here.receivedBytes > 0 || here.reason !== "");
+    stream.terminate();
+    return here.receivedBytes > 0;
+  }
+
+  test("shows the new one at the same address, and keeps the streams that it has", async () => {
+    const own = new RenewableTls(tls);
+    const failures: string[] = [];
+    const there = new Side();
+    const transport = secured(clear, own, (line) => failures.push(line));
+    const listener = await transport.listen(ANY_PORT, () => there);
+    const { address } = listener;
+    const early = new Side();
+    const kept = ours.connect(parseAddress(address), early);
+    await until(() => early.receivedBytes > 0);
+    expect(await isOpenTo(secured(clear, otherTls), address)).toBe(false);
+    // Twice in one turn: the second must not meet the first at the address.
+    own.replace(tls);
+    own.replace({ ...otherTls, authority: `${tls.authority}\n${otherTls.authority}` });
+    await Bun.sleep(0);
+    expect(await isOpenTo(secured(clear, otherTls), address)).toBe(true);
+    expect(await isOpenTo(ours, address)).toBe(false);
+    expect(failures).toEqual([]);
+    expect(early.reason).toBe("");
+    kept.terminate();
+    listener.close();
+    own.replace(tls);
+    await Bun.sleep(0);
+    expect(await isOpenTo(ours, address)).toBe(false);
+  });
+
+  test("trusts all of its authorities", async () => {
+    const both = { ...tls, authority: `${tls.authority}\n${otherTls.authority}` };
+    const listener = await secured(clear, both).listen(ANY_PORT, () => new Side());
+    const trusting = { ...otherTls, authority: both.authority };
+    expect(await isOpenTo(secured(clear, trusting), listener.address)).toBe(true);
+    expect(await isOpenTo(ours, listener.address)).toBe(true);
+    listener.close();
   });
 });

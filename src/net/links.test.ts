@@ -37,7 +37,7 @@ describe("Links.want()", () => {
     expect(dials).toBeLessThan(28);
     expect(dials_failed).toBeGreaterThanOrEqual(dials - 1);
     expect(one.notices).toEqual(['Cannot link to node 2 at "host2:7777": connection refused']);
-    expect(one.peer(2).state).toBe("waiting");
+    expect(one.peer(2)).toMatchObject({ state: "waiting", failure: "connection refused" });
     one.links.unwant(2);
     world.run(10_000);
     expect(one.peer(2).counters.dials).toBeLessThanOrEqual(dials + 1);
@@ -46,6 +46,7 @@ describe("Links.want()", () => {
     one.links.want(2);
     const two = await world.start(2, [1]);
     world.until(() => one.isUp(2) && two.isUp(1), 4000);
+    expect(one.peer(2).failure).toBe("");
     await world.stop();
   });
 

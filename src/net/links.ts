@@ -116,6 +116,8 @@ export interface PeerReport {
   readonly state: LinkState | "waiting" | "idle";
   /** On the last link; null before the first. */
   readonly bootId: bigint | null;
+  /** Why the last dial failed; "" when none has since the last link. */
+  readonly failure: string;
   readonly counters: LinkCounters;
 }
 
@@ -144,6 +146,7 @@ class Peer {
    * dial, except at "debug".
    */
   lastNotice = "";
+  failure = "";
 
   constructor(node: number) {
     this.node = node;
@@ -256,6 +259,7 @@ export class Links implements LinkOwner {
       address: peer.address === null ? "" : formatAddress(peer.address),
       state: stateOf(peer),
       bootId: peer.bootId,
+      failure: peer.failure,
       counters: peer.counters,
     }));
   }
@@ -391,6 +395,7 @@ export class Links implements LinkOwner {
     peer.upAtMs = this.env.clock.now();
     peer.wanted = false;
     peer.lastNotice = "";
+    peer.failure = "";
     peer.counters.links_up += 1;
     this.cancelRetry(peer);
     this.handler.onLinkUp(peer.node, link.hello.bootId, link.channel);
@@ -437,6 +442,7 @@ export class Links implements LinkOwner {
     // The other side keeps a link that it dialled: that one is on its way, and nothing has failed.
     if (link.goodbyeCode !== GOODBYE.DUPLICATE) {
       peer.counters.dials_failed += 1;
+      peer.failure = reason;
       const line = `Cannot link to node ${peer.node} at "${link.channel.remote}": ${reason}`;
       this.notice(line === peer.lastNotice ? "debug" : "warn", line);
       peer.lastNotice = line;

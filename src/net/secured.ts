@@ -2,13 +2,26 @@
  * A transport whose TCP streams are all under TLS, for what must not be read or forged on the way.
  * Unix sockets, which the file system guards, and datagrams, which gossip seals itself, stay as
  * they are.
+ *
+ * When the material of RenewableTls changes, listeners are opened anew at their addresses: a socket
+ * that listens keeps the material that it was made with. Streams that are open stay.
  */
-import type { TlsMaterial, Transport } from "./transport.ts";
+import { parseAddress } from "./address.ts";
+import { RenewableTls } from "./renewable-tls.ts";
+import type { Listener, Stream, StreamEvents, TlsMaterial, Transport } from "./transport.ts";
 
-export function secured(transport: Transport, tls: TlsMaterial): Transport {
+/** `onFailure`: a listener could not be opened anew. One line. */
+export function secured(
+  transport: Transport,
+  tls: TlsMaterial,
+  onFailure: (line: string) => void = () => {},
+): Transport {
   return {
-    listen: (address, accept) => {
-      return transport.listen(address, accept, address.kind === "tcp" ? { tls } : {});
+    listen: async (address, accept) => {
+      if (address.kind !== "tcp") return transport.listen(address, accept, {});
+      const listener = await transport.listen(address, accept, { tls });
+      if (!(tls instanceof RenewableTls)) return listener;
+      return new RenewedListener({ transport, tls, accept, onFailure }, listener);
     },
     connect: (address, events) => {
       return transport.connect(address, events, address.kind === "tcp" ? { tls } : {});
@@ -16,4 +29,50 @@ export function secured(transport: Transport, tls: TlsMaterial): Transport {
     bind: (address, onDatagram) => transport.bind(address, onDatagram),
     lookup: (host) => transport.lookup(host),
   };
+}
+
+interface Renewal {
+  readonly transport: Transport;
+  readonly tls: RenewableTls;
+  readonly accept: (stream: Stream) => StreamEvents;
+  readonly onFailure: (line: string) => void;
+}
+
+class RenewedListener implements Listener {
+  readonly address: string;
+  private readonly renewal: Renewal;
+  private readonly forget: () => void;
+  private listener: Listener;
+  private isClosed = false;
+  /** One after the other: the address is free only when the one before is done with it. */
+  private renewed: Promise<void> = Promise.resolve();
+
+  constructor(renewal: Renewal, listener: Listener) {
+    this.renewal = renewal;
+    this.listener = listener;
+    this.address = listener.address;
+    this.forget = renewal.tls.onChange(() => {
+      this.renewed = this.renewed.then(() => this.renew());
+    });
+  }
+
+  close(): void {
+    this.isClosed = true;
+    this.forget();
+    this.listener.close();
+  }
+
+  private async renew(): Promise<void> {
+    const { transport, tls, accept, onFailure } = this.renewal;
+    if (this.isClosed) return;
+    this.listener.close();
+    try {
+      const listener = await transport.listen(parseAddress(this.address), accept, { tls });
+      if (this.isClosed) listener.close();
+      else this.listener = listener;
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      onFailure(`${reason}: nobody can connect there until this node is started again`);
+    }
+  }
 }

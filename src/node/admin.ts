@@ -12,6 +12,7 @@ import type { Links } from "../net/links.ts";
 import type { Foreign } from "../ramster/foreign.ts";
 import type { Ramster } from "../ramster/ramster.ts";
 import { EPHEMERAL, type Kind, PERSISTENT } from "../zbud/zbud.ts";
+import type { CertificateWatch } from "./certificate-watch.ts";
 import type { PeerConfig } from "./config.ts";
 import type { Drain } from "./drain.ts";
 import { type Knob, knobsOf } from "./knobs.ts";
@@ -66,6 +67,8 @@ export interface AdminParts {
   peers: PeerConfig[];
   /** Who is in the cluster; null: nobody gossips. */
   membership: Membership | null;
+  /** Null: nothing is secured. */
+  certificate: CertificateWatch | null;
   /** Where the node listens, once it does. */
   listenAddress: () => string;
 }
@@ -124,6 +127,8 @@ export class NodeAdmin implements Admin {
     httpDoor.snapshot(counters);
     this.snapshotNetwork(counters);
     Object.assign(counters, this.parts.log.counters);
+    const { certificate } = this.parts;
+    if (certificate !== null) counters.certificate_days_left = certificate.daysLeft;
     return {
       node: {
         number: identity.number,
@@ -150,6 +155,7 @@ export class NodeAdmin implements Admin {
         name: peer.name,
         address: peer.address,
         state: peer.state,
+        failure: peer.failure,
         connected: peer.state === "up",
         boot_id: peer.bootId?.toString(16) ?? null,
         remote_pages: ramster.remotePageCount(peer.node),

@@ -10,6 +10,7 @@
 import { ConfigError } from "../core/errors.ts";
 import type { Keyring } from "../gossip/keyring.ts";
 import { parseGossipKey } from "../security/key-file.ts";
+import type { CertificateWatch } from "./certificate-watch.ts";
 
 export function keyKnob(keyring: Keyring | null) {
   return {
@@ -27,3 +28,15 @@ export function keyKnob(keyring: Keyring | null) {
 }
 
 const HOW = 'it takes "add KEY", "use FINGERPRINT" or "remove FINGERPRINT"';
+
+/** The end of the certificate; set to "reload" the key file is read again. */
+export function certificateKnob(watch: CertificateWatch | null) {
+  return {
+    get: (): string => watch?.end ?? "none",
+    set: (value: string): void => {
+      if (watch === null) throw new ConfigError("BAD_CONFIG", "this node has no --key");
+      if (value !== "reload") throw new ConfigError("BAD_CONFIG", 'it takes "reload"');
+      watch.reload();
+    },
+  };
+}

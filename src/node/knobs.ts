@@ -12,7 +12,7 @@ import type { Ramster } from "../ramster/ramster.ts";
 import type { Budget } from "../zcache/budget.ts";
 import type { AdminParts } from "./admin.ts";
 import { NO_EXPORT, NODE_BOUNDS } from "./config.ts";
-import { keyKnob } from "./key-knob.ts";
+import { certificateKnob, keyKnob } from "./key-knob.ts";
 import type { Lending } from "./lending.ts";
 import { parsePeers } from "./peers.ts";
 import { formatReserve, parseReserve } from "./reserve.ts";
@@ -53,6 +53,7 @@ export function knobsOf(parts: AdminParts): ReadonlyMap<string, Knob> {
     ...(lending === null ? [] : [["reserve", reserveKnob(lending)] as const]),
     ["log", logKnob(parts.log)],
     ["gossip_keys", keyKnob(parts.membership?.keyring ?? null)],
+    ["certificate", certificateKnob(parts.certificate)],
   ]);
 }
 

@@ -48,6 +48,7 @@ import { TRANSPORT_STATUS } from "../wire/status.ts";
 import { Zcache, type ZcacheOptions } from "../zcache/zcache.ts";
 import { NodeAdmin } from "./admin.ts";
 import { newBootId } from "./boot-id.ts";
+import { type Certificate, CertificateWatch } from "./certificate-watch.ts";
 import { CODECS_DECOMPRESSED, type NumberedConfig } from "./config.ts";
 import { Drain } from "./drain.ts";
 import { Lending } from "./lending.ts";
@@ -64,6 +65,8 @@ export interface NodeEnvironment {
   log: Log;
   /** For pages that nobody takes; null: there is none. Closed when the node stops. */
   disk: Disk | null;
+  /** What it shows to the others, when it is secured. */
+  certificate?: Certificate;
   /** Where TLS is begun within the protocol: streams in clear, and what to prove oneself with. */
   plain?: { transport: Transport; tls: TlsMaterial };
   /** Of a simulation; else nothing awkward is done. */
@@ -90,6 +93,7 @@ export class Node implements LinkHandler, MembershipEvents {
   readonly drain: Drain;
   readonly nowhere: Nowhere;
   readonly admin: NodeAdmin;
+  private readonly certificate: CertificateWatch | null;
   readonly door: ClientDoor;
   readonly nbdDoor: NbdDoor;
   readonly httpDoor: HttpDoor;
@@ -161,6 +165,8 @@ export class Node implements LinkHandler, MembershipEvents {
     const { transport, tls } = env.plain ?? { transport: env.transport, tls: null };
     this.nbdDoor = new NbdDoor({ ...env, ramster, transport, tls }, config);
     this.httpDoor = new HttpDoor({ clock, transport, log }, () => this.admin.snapshot());
+    const { certificate } = env;
+    this.certificate = certificate === undefined ? null : new CertificateWatch(env, certificate);
     const peers = [...config.peers];
     for (const peer of peers) this.links.setPeer(peer.number, peer.address);
     this.admin = new NodeAdmin({
@@ -176,6 +182,7 @@ export class Node implements LinkHandler, MembershipEvents {
       log: env.log,
       membership,
       peers,
+      certificate: this.certificate,
       listenAddress: () => this.listenAddress,
     });
     this.door = new ClientDoor(
@@ -205,6 +212,7 @@ export class Node implements LinkHandler, MembershipEvents {
       throw error;
     }
     this.ramster.start();
+    this.certificate?.start();
     this.membership?.attach(this, () => this.localState());
     this.lending?.start();
     this.nowhere.start();
@@ -222,6 +230,7 @@ export class Node implements LinkHandler, MembershipEvents {
     await this.nbdDoor.stop();
     for (const timer of this.absences.values()) this.clock.cancel(timer);
     this.departures.clear();
+    this.certificate?.stop();
     await this.membership?.leave();
     this.ramster.stop();
     this.lending?.stop();

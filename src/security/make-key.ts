@@ -18,14 +18,17 @@ export async function makeKey(options: { nowMs: number; days: number }): Promise
   const dates = { notBefore, notAfter, signingAlgorithm: ALGORITHM };
   const authorityKeys = await newKeys();
   const nodeKeys = await newKeys();
+  const identifier = await x509.SubjectKeyIdentifierExtension.create(authorityKeys.publicKey);
   const authority = await x509.X509CertificateGenerator.createSelfSigned({
     ...dates,
     serialNumber: "01",
-    name: "CN=ramster authority",
+    // Where two are trusted, TLS finds the issuer of a certificate by its name.
+    name: `CN=ramster authority ${identifier.keyId}`,
     keys: authorityKeys,
     extensions: [
       new x509.BasicConstraintsExtension(true, 0, true),
       new x509.KeyUsagesExtension(x509.KeyUsageFlags.keyCertSign, true),
+      identifier,
     ],
   });
   const certificate = await x509.X509CertificateGenerator.create({
@@ -42,6 +45,7 @@ export async function makeKey(options: { nowMs: number; days: number }): Promise
         x509.ExtendedKeyUsage.clientAuth,
       ]),
       new x509.SubjectAlternativeNameExtension([{ type: "dns", value: TLS_NAME }]),
+      await x509.AuthorityKeyIdentifierExtension.create(authorityKeys.publicKey),
     ],
   });
   const pkcs8 = await crypto.subtle.exportKey("pkcs8", nodeKeys.privateKey);
@@ -52,6 +56,7 @@ export async function makeKey(options: { nowMs: number; days: number }): Promise
       certificate: certificate.toString("pem"),
       key: x509.PemConverter.encode(pkcs8, "PRIVATE KEY"),
     },
+    next: null,
   };
 }
 

@@ -1,0 +1,50 @@
+/**
+ * The key of a node that runs: what it proves itself with, and its key file read again when that is
+ * asked for (`ramster key reload`).
+ */
+import type { Log } from "../core/log.ts";
+import { RenewableTls } from "../net/renewable-tls.ts";
+import { secured } from "../net/secured.ts";
+import type { TlsMaterial, Transport } from "../net/transport.ts";
+import type { Certificate } from "../node/certificate-watch.ts";
+import { certificateEndMs, shareAuthority } from "../security/key-file.ts";
+import { readKey } from "./key.ts";
+import { badValue } from "./units.ts";
+
+export interface OwnKey {
+  readonly gossipKeys: readonly Uint8Array[];
+  /** Its TCP streams are under TLS. */
+  readonly transport: Transport;
+  readonly certificate: Certificate;
+  /** Where TLS is begun within a protocol. */
+  readonly plain: { readonly transport: Transport; readonly tls: TlsMaterial };
+}
+
+/** Throws ConfigError BAD_CONFIG with one line that names the file. */
+export function openOwnKey(path: string, transport: Transport, log: Log): OwnKey {
+  const key = readKey(path);
+  const tls = new RenewableTls(key.tls);
+  return {
+    gossipKeys: key.gossipKeys,
+    transport: secured(transport, tls, (line) => log.write("error", "net", line)),
+    certificate: certificateIn(path, tls),
+    plain: { transport, tls },
+  };
+}
+
+function certificateIn(path: string, tls: RenewableTls): Certificate {
+  let endMs = certificateEndMs(tls);
+  return {
+    endMs: () => endMs,
+    nowMs: () => Date.now(),
+    reload: () => {
+      const fresh = readKey(path).tls;
+      if (!shareAuthority(tls, fresh)) {
+        const why = "it is of another cluster: nothing that this node trusts is in it";
+        throw badValue({ flag: "key", text: path }, why);
+      }
+      tls.replace(fresh);
+      endMs = certificateEndMs(fresh);
+    },
+  };
+}
