@@ -96,3 +96,83 @@ test("of a holder that stands still the first get waits, and the others fail at 
   for (const { result } of timed(sim, owner, pool, numbers)) expect(result).toBe(1);
   await sim.stop();
 });
+
+const AUTO: Partial<NodeConfig> = { lendBytes: 0, target: "auto" };
+
+async function auto(settings: ReadonlyArray<Partial<NodeConfig>>) {
+  const sim = new SimCluster(1);
+  await sim.start(settings);
+  const [owner, ...lenders] = sim.nodes as [SimNode, ...SimNode[]];
+  sim.run(3000);
+  return { sim, owner, lenders };
+}
+
+test("a node with peers by hand and no target sends its pages to those that lend, two copies of each", async () => {
+  const { sim, owner, lenders } = await auto([AUTO, LENDER, LENDER, { ...LENDER, lendBytes: 0 }]);
+  expect([owner.counter("copies_possible"), owner.node.nowhere.reason]).toEqual([2, null]);
+  const pool = fill(sim, owner);
+  const pages = owner.counter("remote_pers_pages");
+  expect(pages).toBeGreaterThan(500);
+  expect(lenders.slice(0, 2).map((it) => it.counter("foreign_pers_pages"))).toEqual([pages, pages]);
+  sim.run(300_000); // Longer than any link goes unused.
+  expect(owner.node.offers.of(1)?.freeFrames).toBeLessThan(16 * 256);
+  for (const number of away(owner, pool)) expect(owner.get(pool, number)).toBe(1);
+  sim.verify();
+  await sim.stop();
+});
+
+test("lenders that are told to be of one zone have one copy between them", async () => {
+  const rack = { ...LENDER, zone: "rack" };
+  const { sim, owner } = await auto([AUTO, rack, rack]);
+  expect(owner.counter("copies_possible")).toBe(1);
+  await sim.stop();
+});
+
+test("one that is killed is taken for dead, and its pages get copies elsewhere; back, it lends again", async () => {
+  const { sim, owner, lenders } = await auto([AUTO, LENDER, LENDER, LENDER]);
+  fill(sim, owner);
+  const [first] = lenders as [SimNode];
+  const had = first.counter("foreign_pers_pages");
+  expect(had).toBeGreaterThan(0);
+  first.crash();
+  const line = "node 1 has no link for 5 s: it is taken for dead";
+  sim.until("it is dead", () => owner.log.some((it) => it.endsWith(line)));
+  sim.until("all have two copies", () => owner.counter("pages_at_risk") === 0);
+  expect(owner.counter("copies_repaired")).toBe(had);
+  await first.restart();
+  sim.until("it lends again", () => owner.node.offers.of(1) !== null);
+  await sim.stop();
+});
+
+test("a drained lender says so, and one that lends again as well", async () => {
+  const { sim, owner, lenders } = await auto([AUTO, LENDER, LENDER]);
+  const [first] = lenders as [SimNode];
+  first.node.admin.setKnob("draining", "1");
+  sim.until("it is told", () => owner.node.offers.of(1)?.isDrained === true);
+  expect(owner.counter("copies_possible")).toBe(1);
+  first.node.admin.setKnob("draining", "0");
+  sim.until("it is told", () => owner.counter("copies_possible") === 2);
+  await sim.stop();
+});
+
+test("peers that are named while the node runs lend to it, and none that is a peer no more", async () => {
+  const peers = "1@10.0.0.1:7777,2@10.0.0.2:7777";
+  const { sim, owner } = await auto([{ ...AUTO, peers: [] }, LENDER, LENDER]);
+  expect(owner.counter("copies_possible")).toBe(0);
+  owner.node.admin.setKnob("peers", peers);
+  sim.until("both lend", () => owner.counter("copies_possible") === 2);
+  owner.node.admin.setKnob("peers", "2@10.0.0.2:7777");
+  expect(owner.counter("copies_possible")).toBe(1);
+  await sim.stop();
+});
+
+test("who gossips asks those that it names by hand as well, and hears of the others by gossip", async () => {
+  const sim = new SimCluster(1);
+  const peers = [{ number: 9, address: { kind: "tcp", host: "10.0.0.2", port: 7777 } }] as const;
+  const byHand = { gossip: null, number: 9, name: "nine" };
+  await sim.startGossiping([{ ...AUTO, peers }, LENDER, { ...LENDER, ...byHand }]);
+  const owner = sim.node(0);
+  sim.until("both lend", () => owner.counter("copies_possible") === 2);
+  expect([owner.node.offers.of(1), owner.node.offers.of(9)?.lendFrames]).toEqual([null, 16 * 256]);
+  await sim.stop();
+});

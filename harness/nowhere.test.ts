@@ -44,7 +44,17 @@ test.each([
 ] as const)("a node that %s says so once", async (_, settings, why) => {
   const { sim, node } = await gossiping(settings);
   expect(reason(node)).toBe(why);
+  const { counters } = node.node.admin.snapshot();
+  expect(counters.nowhere_count).toBe(why === null ? 0 : 1);
   expect(said(node)).toEqual(why === null ? [] : [`pages have nowhere to go: ${why}`]);
+  await sim.stop();
+});
+
+test("a node with peers by hand is told to name a lender among them", async () => {
+  const sim = new SimCluster(1);
+  await sim.start([ALONE, ALONE]);
+  const why = "no lender is known, start one (ramster server) and name it in --peers";
+  expect(reason(sim.node(0))).toBe(why);
   await sim.stop();
 });
 

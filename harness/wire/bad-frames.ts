@@ -212,6 +212,41 @@ const PEER: readonly BadFrame[] = [
     frameOf({ type: 19, request: 0 }, [u64(9, "pages"), u64(2n ** 46n, "epoch")]),
   ),
   bad(
+    "offer-short",
+    "OFFER: fields are cut",
+    frameOf({ type: 21, request: 0 }, [u32(9, "lend frames"), u32(9, "free frames")]),
+  ),
+  bad(
+    "offer-flags",
+    "OFFER: unknown flags",
+    frameOf({ type: 21, request: 0 }, [
+      ...[u32(9, "lend frames"), u32(9, "free frames"), u8(2, "flags"), u8(0, "zone bytes")],
+    ]),
+  ),
+  bad(
+    "offer-zone-cut",
+    "OFFER: body does not end with the zone",
+    frameOf({ type: 21, request: 0 }, [
+      ...[u32(9, "lend frames"), u32(9, "free frames"), u8(0, "flags"), u8(3, "zone bytes")],
+      utf8("ab", "zone"),
+    ]),
+  ),
+  bad(
+    "offer-zone-long",
+    "OFFER: zone of 33 bytes is over 32",
+    frameOf({ type: 21, request: 0 }, [
+      ...[u32(9, "lend frames"), u32(9, "free frames"), u8(0, "flags"), u8(33, "zone bytes")],
+    ]),
+  ),
+  bad(
+    "offer-zone-not-utf8",
+    "OFFER: zone is not UTF-8",
+    frameOf({ type: 21, request: 0 }, [
+      ...[u32(9, "lend frames"), u32(9, "free frames"), u8(0, "flags"), u8(1, "zone bytes")],
+      u8(0xff, "zone"),
+    ]),
+  ),
+  bad(
     "grant-reply",
     "reply to GRANT, which has none",
     frameOf({ type: 19, flags: 1 }, [u64(9, "pages"), u64(1, "epoch")]),

@@ -323,6 +323,22 @@ const PEER: readonly GoodFrame[] = [
     [u64(VERSION_LAST, "pages"), u64(7, "epoch")],
     { message: "GRANT", body: { pages: VERSION_LAST, epoch: 7 } },
   ),
+  request(
+    "offer-request",
+    "OFFER of a drained node, which has no reply",
+    { type: 21, request: 0 },
+    [
+      u32(131_072, "lend frames"),
+      u32(4_294_967_295, "free frames"),
+      u8(1, "flags: drained"),
+      u8(5, "zone bytes"),
+      utf8("rack7", "zone"),
+    ],
+    {
+      message: "OFFER",
+      body: { lendFrames: 131_072, freeFrames: 4_294_967_295, isDrained: true, zone: "rack7" },
+    },
+  ),
 ];
 
 const TOKEN: readonly Field[] = [

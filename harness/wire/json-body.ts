@@ -12,6 +12,7 @@ import {
 import type { Frame } from "../../src/wire/framer.ts";
 import { decodeHello, encodeHello, HELLO_BYTES_MAX, type Hello } from "../../src/wire/handshake.ts";
 import type { MessageName } from "../../src/wire/messages.ts";
+import { OFFER_BYTES_MAX, type OfferBody, readOffer, writeOffer } from "../../src/wire/offer.ts";
 import {
   FLUSH_ENTRY_BYTES,
   type FlushScope,
@@ -323,6 +324,12 @@ const GRANT = fixed<Grant>(GRANT_BYTES, readGrant, (grant, view, at) => {
   writeGrant(view, at, grant);
 });
 
+const OFFER = codec<OfferBody>({
+  decode: ({ view, bodyAt }) => readOffer(view, bodyAt),
+  bytesMax: () => OFFER_BYTES_MAX,
+  encode: (offer, { view, at }) => writeOffer(view, at, offer),
+});
+
 export const REQUEST_BODIES: { readonly [name in MessageName]: BodyCodec<unknown> } = {
   HELLO,
   KEEPALIVE: EMPTY_BODY,
@@ -332,6 +339,7 @@ export const REQUEST_BODIES: { readonly [name in MessageName]: BodyCodec<unknown
   FLUSH,
   GRANT,
   RECLAIM: GET,
+  OFFER,
   NEW_POOL,
   DESTROY_POOL: POOL,
   FLUSH_POOL: POOL,
@@ -355,6 +363,7 @@ export const REPLY_BODIES: { readonly [name in MessageName]: BodyCodec<unknown> 
   GET: GET_REPLY,
   FLUSH: STATUSES,
   GRANT: null,
+  OFFER: null,
   RECLAIM: STATUSES,
   NEW_POOL: POOL,
   DESTROY_POOL: EMPTY_BODY,

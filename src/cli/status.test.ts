@@ -156,7 +156,8 @@ test("says why there is no link to a node, unless that has left", () => {
   const numbers = { remote_pages: 0, owed_flushes: 0, credit_pages: 0, granted_pages: 0 };
   const more = { foreign_pages: 0, bytes_sent: 0, bytes_received: 0, boot_id: null };
   const failure = "no secured connection: its certificate has expired";
-  const link = { connected: false, state: "waiting", ...numbers, ...more };
+  const offer = { lend_frames: 0, free_frames: 0, drained: false };
+  const link = { connected: false, state: "waiting", ...numbers, ...more, ...offer };
   const peers = [
     { ...link, node: 2, failure },
     { ...link, node: 3, failure: "" },

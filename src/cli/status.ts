@@ -96,7 +96,7 @@ const MEMBER_HEAD = [
   ...["node", "name", "state", "inc", "role", "lends", "free"],
   ...["target", "rtt", "link", "ours", "theirs"],
 ];
-const PEER_HEAD = ["node", "link", "ours", "theirs"];
+const PEER_HEAD = ["node", "link", "lends", "free", "ours", "theirs"];
 
 /** Where a page that moves away has fewer copies than it should, or just one: why, and what helps. */
 function copiesLines(repair: RepairStats, knobs: NodeStats["knobs"]): string[] {
@@ -193,7 +193,8 @@ function memberRow(member: MemberStats, peer: PeerStats | undefined): string[] {
 
 function peerRow(peer: PeerStats): string[] {
   return [
-    ...[String(peer.node), peer.state],
+    ...[String(peer.node), peer.drained ? `${peer.state}, drained` : peer.state],
+    ...[formatSize(peer.lend_frames * FRAME_BYTES), formatSize(peer.free_frames * FRAME_BYTES)],
     ...[String(peer.remote_pages), String(peer.foreign_pages)],
   ];
 }

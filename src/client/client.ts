@@ -390,6 +390,10 @@ export interface PeerStats {
   /** Pages that this node may still send there, and that the peer may still send here. */
   credit_pages: number;
   granted_pages: number;
+  /** What it says on the link that it lends, of that free, and whether it is drained: no gossip. */
+  lend_frames: number;
+  free_frames: number;
+  drained: boolean;
   bytes_sent: number;
   bytes_received: number;
 }

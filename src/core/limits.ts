@@ -521,6 +521,12 @@ export const FOREIGN_GRACE_MS_DEFAULT = 10 * 60 * 1000;
  */
 export const LEFT_GRACE_MS = 10_000;
 /**
+ * Of nodes that do not gossip: what is lent is told again after so long, so that the link counts as
+ * used; and a peer without a link for so long is dead, which gossip finds out in that time, too.
+ */
+export const OFFER_REFRESH_MS = 10_000;
+export const PEER_DEAD_MS = 5000;
+/**
  * A node that stops, and does not gossip, waits so long for links to those that keep its pages: a
  * dial on a local network takes a hundredth of it.
  */

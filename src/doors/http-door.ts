@@ -6,8 +6,8 @@
  *     /healthz       200 while the process runs
  *     /readyz        200 once it serves, 503 before and while it stops
  *
- * The last two tell nothing that a web page could want, so they answer whatever host is asked for: a
- * load balancer's health check may name any.
+ * The last two tell nothing that a web page could want, so they answer whatever host is asked for:
+ * a load balancer's health check may name any.
  *
  * The texts of the first two are made anew for each request as long as that costs little of the
  * node's time; whoever asks without pause gets the text of before.

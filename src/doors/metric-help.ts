@@ -15,6 +15,7 @@ export const RENAMED: Readonly<Record<string, string>> = {
   pers_zombie_count: "pers_zombie_frames",
   nbd_waiting_count: "nbd_waiting_requests",
   space_warn_count: "space_is_above_mark",
+  nowhere_count: "pages_have_nowhere_to_go",
 };
 
 const STORE: Readonly<Record<string, string>> = {
@@ -108,11 +109,17 @@ const AWAY: Readonly<Record<string, string>> = {
   spill_failed_writes: "Pages that the disk failed to write, or had no room for.",
   spill_failed_reads: "Pages that the disk failed to read.",
   spill_bytes: "Bytes of the disk in use.",
+  spill_bytes_asked: "Bytes that --spill-size says.",
   spill_bytes_max: "Bytes of the disk that may be used.",
   flnodes: "Flushes that holders have not acknowledged yet.",
   fetches_in_flight: "Fetches under way.",
   frames_in_flight: "Frames whose pages are being moved to a holder.",
   pages_at_risk: "Pages that lack a copy.",
+  pages_out_of_reach: "Pages that have no copy at a node that answers.",
+  copies_intended: "Copies that a page that moves away should have.",
+  copies_possible: "Copies that it can have, with the lenders there are.",
+  nowhere_count: "1 while pages have nowhere to go, see ramster status.",
+  reclaims_pending: "Pages that their holders asked to be rid of.",
   repair_pages_per_second: "Pages that get a copy that they lack, a second.",
 };
 
@@ -203,6 +210,9 @@ const PEERS: Readonly<Record<string, string>> = {
   peer_remote_pages: "Pages of this node that the peer holds.",
   peer_credit_pages: "Pages that the peer has granted and that were not sent yet.",
   peer_granted_pages: "Pages that were granted to the peer and did not come yet.",
+  peer_lend_frames: "Frames that the peer lends, told on the link; 0 of one that gossips.",
+  peer_free_frames: "Frames of these that are free.",
+  peer_drained: "1 while the peer is drained, told on the link; 0 of one that gossips.",
   peer_owed_flushes: "Flushes that the peer has not acknowledged.",
   peer_foreign_pages: "Pages held for the peer.",
   peer_bytes_sent: "Bytes sent to the peer.",

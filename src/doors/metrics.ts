@@ -36,7 +36,8 @@ const GAUGES: ReadonlySet<string> = new Set([
   ...["foreign_granted_pages", "credit_pages", "granted_pages", "lend_limit_frames"],
   ...["machine_total_bytes", "machine_available_bytes", "machine_reserve_bytes"],
   ...["machine_stall_percent", "space_percent_used", "nbd_connections", "http_connections"],
-  ...["certificate_days_left", "size_bytes", "pages", "used_bytes", "connections"],
+  ...["certificate_days_left", "lend_frames", "free_frames", "drained"],
+  ...["size_bytes", "pages", "used_bytes", "connections"],
 ]);
 
 /** One page of metrics. A registry of its own each time: nothing is kept between two scrapes. */

@@ -67,6 +67,8 @@ export interface LinksIdentity {
   readonly nodeName: string;
   /** Bit `id` is set for each codec that this node can decompress. */
   readonly codecs: number;
+  /** What it asks for in its HELLO: see FEATURE. */
+  readonly features?: number;
 }
 
 export interface LinksSettings {
@@ -93,9 +95,9 @@ export const LINKS_DEFAULTS: LinksSettings = {
 export interface LinkHandler {
   /**
    * `channelOf(node)` gives `channel` from now on. A boot id other than last time: the peer has
-   * lost what it held.
+   * lost what it held. `features`: what it asks for.
    */
-  onLinkUp(node: number, bootId: bigint, channel: Channel): void;
+  onLinkUp(node: number, bootId: bigint, channel: Channel, features: number): void;
   /** After every outstanding request on it has been completed. `channelOf(node)` gives null. */
   onLinkDown(node: number, reason: string): void;
   /** Before its `onLinkDown`: the node has said that it ends, in this boot of it. */
@@ -199,7 +201,7 @@ export class Links implements LinkOwner {
       pageBytes: PAGE_BYTES,
       node,
       bootId,
-      features: 0,
+      features: identity.features ?? 0,
       codecs,
       ...times,
       ...names,
@@ -398,7 +400,8 @@ export class Links implements LinkOwner {
     peer.failure = "";
     peer.counters.links_up += 1;
     this.cancelRetry(peer);
-    this.handler.onLinkUp(peer.node, link.hello.bootId, link.channel);
+    const { bootId, features } = link.hello;
+    this.handler.onLinkUp(peer.node, bootId, link.channel, features);
   }
 
   onRequest(link: Link, frame: Frame): void {

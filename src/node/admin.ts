@@ -19,6 +19,7 @@ import { type Knob, knobsOf } from "./knobs.ts";
 import type { Lending } from "./lending.ts";
 import type { Membership } from "./membership.ts";
 import type { Nowhere } from "./nowhere.ts";
+import type { Offers } from "./offers.ts";
 
 /** A member in the stats; names are part of what scripts read. */
 interface MemberStats {
@@ -60,6 +61,7 @@ export interface AdminParts {
   lending: Lending | null;
   drain: Drain;
   nowhere: Nowhere;
+  offers: Offers;
   nbdDoor: NbdDoor;
   httpDoor: HttpDoor;
   links: Links;
@@ -124,6 +126,7 @@ export class NodeAdmin implements Admin {
     foreign?.snapshot(counters);
     lending?.snapshot(counters);
     nbdDoor.snapshot(counters);
+    counters.nowhere_count = Number(this.parts.nowhere.reason !== null);
     httpDoor.snapshot(counters);
     this.snapshotNetwork(counters);
     Object.assign(counters, this.parts.log.counters);
@@ -163,6 +166,9 @@ export class NodeAdmin implements Admin {
         granted_pages: foreign?.grants.outstandingOf(peer.node) ?? 0,
         owed_flushes: ramster.owedCount(peer.node),
         foreign_pages: foreign?.pageCount(peer.node) ?? 0,
+        lend_frames: this.parts.offers.of(peer.node)?.lendFrames ?? 0,
+        free_frames: this.parts.offers.of(peer.node)?.freeFrames ?? 0,
+        drained: this.parts.offers.of(peer.node)?.isDrained ?? false,
         ...peer.counters.snapshot(),
       })),
     };

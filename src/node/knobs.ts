@@ -116,7 +116,7 @@ function peerOf(
   throw refused("it is not one of the peers");
 }
 
-function peersKnob({ links, identity, peers, ramster }: AdminParts): Knob {
+function peersKnob({ links, identity, peers, ramster, offers }: AdminParts): Knob {
   return {
     get: () => peers.map((peer) => `${peer.number}@${formatAddress(peer.address)}`).join(","),
     set: (value) => {
@@ -125,6 +125,7 @@ function peersKnob({ links, identity, peers, ramster }: AdminParts): Knob {
         if (next.some((other) => other.number === peer.number)) continue;
         if (ramster.target === peer.number) throw refused(`node ${peer.number} is the target`);
         links.removePeer(peer.number);
+        offers.forget(peer.number);
       }
       for (const peer of next) links.setPeer(peer.number, peer.address);
       peers.splice(0, peers.length, ...next);

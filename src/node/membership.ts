@@ -419,7 +419,7 @@ function explained(error: unknown, { host, port }: TcpAddress): unknown {
 }
 
 /** Frames rounded down to steps of what is lent, pressure to tens. */
-function inSteps(state: LocalState): LocalState {
+export function inSteps(state: LocalState): LocalState {
   const step = Math.max(1, Math.floor(state.lendFrames / FRAME_STEPS));
   const rounded = (count: number): number => Math.floor(count / step) * step;
   return {

@@ -41,8 +41,9 @@ import { Foreign, NEVER_REMOTE } from "../ramster/foreign.ts";
 import { Ramster } from "../ramster/ramster.ts";
 import { newSealKey, PageSeal } from "../security/page-seal.ts";
 import type { Frame } from "../wire/framer.ts";
-import { ROLE } from "../wire/handshake.ts";
+import { FEATURE, ROLE } from "../wire/handshake.ts";
 import { MESSAGE } from "../wire/messages.ts";
+import { type OfferBody, readOffer } from "../wire/offer.ts";
 import { readGrant } from "../wire/peer-entries.ts";
 import { TRANSPORT_STATUS } from "../wire/status.ts";
 import { Zcache, type ZcacheOptions } from "../zcache/zcache.ts";
@@ -52,8 +53,15 @@ import { type Certificate, CertificateWatch } from "./certificate-watch.ts";
 import { CODECS_DECOMPRESSED, type NumberedConfig } from "./config.ts";
 import { Drain } from "./drain.ts";
 import { Lending } from "./lending.ts";
-import type { LocalState, Membership, MembershipEvents, NodeSeen } from "./membership.ts";
+import {
+  inSteps,
+  type LocalState,
+  type Membership,
+  type MembershipEvents,
+  type NodeSeen,
+} from "./membership.ts";
 import { Nowhere } from "./nowhere.ts";
+import { Offers } from "./offers.ts";
 
 export interface NodeEnvironment {
   clock: Clock;
@@ -92,6 +100,7 @@ export class Node implements LinkHandler, MembershipEvents {
   readonly links: Links;
   readonly drain: Drain;
   readonly nowhere: Nowhere;
+  readonly offers: Offers;
   readonly admin: NodeAdmin;
   private readonly certificate: CertificateWatch | null;
   readonly door: ClientDoor;
@@ -137,7 +146,8 @@ export class Node implements LinkHandler, MembershipEvents {
     const seed = ownerSeed(this.bootId);
     const buggify = env.buggify ?? NEVER;
     const cipher = config.seal ? new PageSeal(newSealKey(env.random)) : null;
-    this.links = new Links(env, this.identity(), linkSettings(config), this);
+    const features = membership === null || config.peers.length > 0 ? FEATURE.OFFERS : 0;
+    this.links = new Links(env, { ...this.identity(), features }, linkSettings(config), this);
     this.ramster = new Ramster(
       { ...env, peers: this.links, codec, codecs, seed, cipher, buggify },
       { ...ownStoreOptions(config), ...ramsterSettings(config) },
@@ -161,13 +171,15 @@ export class Node implements LinkHandler, MembershipEvents {
     this.lending = lends === null ? null : new Lending(lends, config);
     const { lending } = this;
     this.nowhere = new Nowhere({ clock, log, ramster, links: this.links }, config);
+    const peers = [...config.peers];
+    const offerOf = (): OfferBody => this.offer();
+    this.offers = new Offers({ clock, log, ramster, links: this.links, offerOf }, peers);
     this.drain = new Drain({ clock, log, ramster, foreign, lending });
     const { transport, tls } = env.plain ?? { transport: env.transport, tls: null };
     this.nbdDoor = new NbdDoor({ ...env, ramster, transport, tls }, config);
     this.httpDoor = new HttpDoor({ clock, transport, log }, () => this.admin.snapshot());
     const { certificate } = env;
     this.certificate = certificate === undefined ? null : new CertificateWatch(env, certificate);
-    const peers = [...config.peers];
     for (const peer of peers) this.links.setPeer(peer.number, peer.address);
     this.admin = new NodeAdmin({
       identity: { ...config, bootId: this.bootId },
@@ -176,6 +188,7 @@ export class Node implements LinkHandler, MembershipEvents {
       lending: this.lending,
       drain: this.drain,
       nowhere: this.nowhere,
+      offers: this.offers,
       nbdDoor: this.nbdDoor,
       httpDoor: this.httpDoor,
       links: this.links,
@@ -216,6 +229,7 @@ export class Node implements LinkHandler, MembershipEvents {
     this.membership?.attach(this, () => this.localState());
     this.lending?.start();
     this.nowhere.start();
+    this.offers.start();
     this.httpDoor.isReady = true;
     return { listen: this.listenAddress, http, clients, nbd };
   }
@@ -235,6 +249,7 @@ export class Node implements LinkHandler, MembershipEvents {
     this.ramster.stop();
     this.lending?.stop();
     this.nowhere.stop();
+    this.offers.stop();
     // Nobody else tells those that keep its pages.
     if (this.membership === null) await this.reachHolders();
     await this.links.stop();
@@ -260,6 +275,7 @@ export class Node implements LinkHandler, MembershipEvents {
 
   onNode({ number, name, address, zone, tags }: NodeSeen): void {
     this.departures.delete(number);
+    this.offers.gossips(number);
     this.links.setPeer(number, address, name);
     this.isBack(number);
     this.foundBoot(number, tags.bootId);
@@ -307,12 +323,13 @@ export class Node implements LinkHandler, MembershipEvents {
 
   // Link events.
 
-  onLinkUp(node: number, bootId: bigint, channel: Channel): void {
+  onLinkUp(node: number, bootId: bigint, channel: Channel, features: number): void {
     this.log.write("info", "net", `link to node ${node} is up`);
     this.isBack(node);
     this.boots.set(node, bootId);
     this.foreign?.linkUp(node, bootId, channel);
     this.ramster.linkUp(node, bootId);
+    this.offers.linkUp(node, channel, features);
   }
 
   /** It has said so itself: there is nothing to wait for. */
@@ -320,6 +337,7 @@ export class Node implements LinkHandler, MembershipEvents {
     const count = this.foreign?.ownerLeft(node, bootId) ?? 0;
     const what = `dropped ${count} pages of node ${node}, which has stopped`;
     if (count > 0) this.log.write("info", "ramster", what);
+    this.offers.hasLeft(node);
     this.ramster.holderDead(node);
     this.ramster.holderLeft(node, bootId);
   }
@@ -327,6 +345,7 @@ export class Node implements LinkHandler, MembershipEvents {
   onLinkDown(node: number, reason: string): void {
     this.log.write("info", "net", `link to node ${node} is down: ${reason}`);
     this.foreign?.linkDown(node);
+    this.offers.linkDown(node);
     this.dropOfEarlierBoot(node); // The news of it may have come while the link seemed to be up.
     this.ramster.linkDown(node);
     // Another link may be about to take its place.
@@ -352,6 +371,8 @@ export class Node implements LinkHandler, MembershipEvents {
     const { foreign } = this;
     if (frame.type === MESSAGE.GRANT) {
       this.ramster.onGrant(node, readGrant(frame.view, frame.bodyAt));
+    } else if (frame.type === MESSAGE.OFFER) {
+      this.offers.onOffer(node, readOffer(frame.view, frame.bodyAt));
     } else if (frame.type === MESSAGE.RECLAIM) {
       this.ramster.onReclaim(node, channel, frame);
     } else if (foreign === null) {
@@ -382,6 +403,12 @@ export class Node implements LinkHandler, MembershipEvents {
     const count = this.foreign?.ownerGone(node) ?? 0;
     if (count === 0) return;
     this.log.write("warn", "ramster", `dropped ${count} pages of node ${node}, which is gone`);
+  }
+
+  /** What peers are told that do not gossip. */
+  private offer(): OfferBody {
+    const { lendFrames, freeFrames, isDrained } = inSteps(this.localState());
+    return { lendFrames, freeFrames, isDrained, zone: this.config.zone ?? "" };
   }
 
   /** What the others are told. */

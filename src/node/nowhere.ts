@@ -9,6 +9,7 @@ import type { Clock, TimerId } from "../core/clock.ts";
 import type { Log } from "../core/log.ts";
 import type { Links } from "../net/links.ts";
 import type { Ramster } from "../ramster/ramster.ts";
+import type { NodeConfig } from "./config.ts";
 
 const LOOK_MS = 1000;
 /** With "auto" it must have been so for so long: a join, or the start of a lender, takes a moment. */
@@ -20,6 +21,7 @@ export class Nowhere {
   private readonly ramster: Ramster;
   private readonly links: Links;
   private readonly isServer: boolean;
+  private readonly gossips: boolean;
   private timer: TimerId | null = null;
   /** Since when there has been a reason, and the one that was logged. */
   private sinceMs: number | null = null;
@@ -27,13 +29,14 @@ export class Nowhere {
 
   constructor(
     parts: { clock: Clock; log: Log; ramster: Ramster; links: Links },
-    settings: { role: "node" | "server" },
+    settings: Pick<NodeConfig, "role" | "gossip">,
   ) {
     this.clock = parts.clock;
     this.log = parts.log;
     this.ramster = parts.ramster;
     this.links = parts.links;
     this.isServer = settings.role === "server";
+    this.gossips = settings.gossip !== null;
   }
 
   start(): void {
@@ -72,7 +75,10 @@ export class Nowhere {
       if (this.links.isPeer(target)) return null;
       return `node ${target} of --target is not known, name it in --peers or join its cluster`;
     }
-    if (lenderZones === 0) return "no lender is known, start one (ramster server) and join it";
+    if (lenderZones === 0) {
+      const how = this.gossips ? "join it" : "name it in --peers";
+      return `no lender is known, start one (ramster server) and ${how}`;
+    }
     if (lenderZones >= copiesWanted) return null;
     const what = `--replicas ${copiesWanted} takes as many zones with a lender`;
     return `${what} and there are ${lenderZones}, start one or "ramster set replicas auto"`;

@@ -3,7 +3,7 @@
  * with its own, or with a handler status and one line on why not.
  *
  *      0   role, u8                 1   reserved, 0           2   node number, u16
- *      4   page size, u32           8   boot id, u64         16   features, u32, 0 now
+ *      4   page size, u32           8   boot id, u64         16   features, u32
  *     20   codecs, u32, bit `id` set for each that this side can decompress
  *     24   keepalive ms, u32       28   idle ms, u32
  *     32   cluster name: length u8, UTF-8                    then node name: the same
@@ -16,6 +16,12 @@ import { NAME_BYTES_MAX, PAGE_BYTES } from "../core/limits.ts";
 import type { Frame } from "./framer.ts";
 
 export const ROLE = { PEER: 1, CLIENT: 2, CLIENT_DOOR: 3 } as const;
+
+/** Bits of the features: what a side asks for that can be done without. */
+export const FEATURE = {
+  /** It does not gossip: it is told on the link what the other side lends. */
+  OFFERS: 1,
+} as const;
 
 export interface Hello {
   readonly role: number;

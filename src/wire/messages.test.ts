@@ -47,7 +47,7 @@ function frame(fields: Partial<Frame>): Frame {
   return Object.assign(new Frame(), fields);
 }
 
-const NOT_REPLIED_TO: readonly string[] = ["GOODBYE", "GRANT"];
+const NOT_REPLIED_TO: readonly string[] = ["GOODBYE", "GRANT", "OFFER"];
 
 /** A frame of zeros after its header, `bodyBytes` long, all of it in memory. */
 function zeros(type: number, bodyBytes: number, fields: Partial<Frame> = {}): Frame {
@@ -65,6 +65,7 @@ test("messages keep their numbers: they are protocol", () => {
     FLUSH: 18,
     GRANT: 19,
     RECLAIM: 20,
+    OFFER: 21,
     NEW_POOL: 32,
     DESTROY_POOL: 33,
     FLUSH_POOL: 34,
@@ -87,9 +88,9 @@ test("names and numbers round trip, and a strange number is its own name", () =>
   expect(messageName(255)).toBe("message 255");
 });
 
-test("peers send PUT, GET, FLUSH, GRANT and RECLAIM, and nothing else", () => {
+test("peers send PUT, GET, FLUSH, GRANT, RECLAIM and OFFER, and nothing else", () => {
   const names = NAMES.filter((name) => isPeerMessage(MESSAGE[name]));
-  expect(names).toEqual(["PUT", "GET", "FLUSH", "GRANT", "RECLAIM"]);
+  expect(names).toEqual(["PUT", "GET", "FLUSH", "GRANT", "RECLAIM", "OFFER"]);
 });
 
 describe("every message has a row:", () => {

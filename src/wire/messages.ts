@@ -33,6 +33,7 @@ import {
 } from "./client-entries.ts";
 import type { Frame } from "./framer.ts";
 import { HELLO_BYTES_MAX, invalidHelloBody } from "./handshake.ts";
+import { invalidOfferBody, OFFER_BYTES_MAX } from "./offer.ts";
 import {
   FLUSH_ENTRY_BYTES,
   GET_ENTRY_BYTES,
@@ -56,6 +57,7 @@ export const MESSAGE = {
   FLUSH: 18,
   GRANT: 19,
   RECLAIM: 20,
+  OFFER: 21,
   NEW_POOL: 32,
   DESTROY_POOL: 33,
   FLUSH_POOL: 34,
@@ -174,6 +176,11 @@ const goodbyeShape: Shape = {
   invalid: (frame) => (frame.bodyBytes >= 1 ? null : "no code"),
 };
 const grantShape: Shape = { countMax: 0, bodyBytesMax: GRANT_BYTES, invalid: invalidGrantBody };
+const offerShape: Shape = {
+  countMax: 0,
+  bodyBytesMax: OFFER_BYTES_MAX,
+  invalid: invalidOfferBody,
+};
 const newPoolShape: Shape = {
   ...POOL,
   invalid: (frame) => {
@@ -234,6 +241,7 @@ const ROWS: { readonly [name in MessageName]: MessageRow } = {
   FLUSH: batchWithStatuses(batch(FLUSH_BATCH_COUNT_MAX, FLUSH_ENTRY_BYTES, invalidFlushBody)),
   GRANT: notice(grantShape),
   RECLAIM: batchWithStatuses(batch(RECLAIM_BATCH_COUNT_MAX, GET_ENTRY_BYTES, invalidGetBody)),
+  OFFER: notice(offerShape),
   NEW_POOL: single(newPoolShape, POOL),
   DESTROY_POOL: single(POOL, EMPTY),
   FLUSH_POOL: single(POOL, EMPTY),
@@ -277,7 +285,7 @@ export function messageName(type: number): string {
 
 /** Whether nodes send it to each other, beside what opens and ends every channel. */
 export function isPeerMessage(type: number): boolean {
-  return type >= MESSAGE.PUT && type <= MESSAGE.RECLAIM;
+  return type >= MESSAGE.PUT && type <= MESSAGE.OFFER;
 }
 
 /** The longest body that a reply to a request of `count` entries can have. 0 for what has none. */
