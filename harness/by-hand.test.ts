@@ -136,11 +136,15 @@ test("one that is killed is taken for dead, and its pages get copies elsewhere; 
   expect(had).toBeGreaterThan(0);
   first.crash();
   const line = "node 1 has no link for 5 s: it is taken for dead";
+  const isGone = () => owner.node.admin.snapshot().peers.find(({ node }) => node === 1)?.gone;
+  expect(isGone()).toBe(false);
   sim.until("it is dead", () => owner.log.some((it) => it.endsWith(line)));
+  expect(isGone()).toBe(true);
   sim.until("all have two copies", () => owner.counter("pages_at_risk") === 0);
   expect(owner.counter("copies_repaired")).toBe(had);
   await first.restart();
   sim.until("it lends again", () => owner.node.offers.of(1) !== null);
+  expect(isGone()).toBe(false);
   await sim.stop();
 });
 

@@ -26,7 +26,7 @@ function reason(node: SimNode): string | null {
   return node.node.admin.snapshot().nowhere;
 }
 
-const NO_LENDER = "no lender is known, start one (ramster server) and join it";
+const NO_LENDER = "no node lends anything, start a lender (ramster server) and join it";
 const TWO_ZONES =
   '--replicas 2 takes as many zones with a lender and there are 1, start one or "ramster set replicas auto"';
 const NO_TARGET =
@@ -53,7 +53,7 @@ test.each([
 test("a node with peers by hand is told to name a lender among them", async () => {
   const sim = new SimCluster(1);
   await sim.start([ALONE, ALONE]);
-  const why = "no lender is known, start one (ramster server) and name it in --peers";
+  const why = "no node lends anything, start a lender (ramster server) and name it in --peers";
   expect(reason(sim.node(0))).toBe(why);
   await sim.stop();
 });

@@ -30,7 +30,7 @@ function stats(number: number, counters: Record<string, number>, peers: Peers): 
       remote_pages: remote,
       owed_flushes: 0,
       credit_pages: 0,
-      ...{ lend_frames: 0, free_frames: 0, drained: false },
+      ...{ lend_frames: 0, free_frames: 0, drained: false, gone: false },
       granted_pages: 0,
       foreign_pages: foreign,
       bytes_sent: 0,

@@ -35,7 +35,7 @@ function stats(
     remote_pages,
     owed_flushes: 0,
     credit_pages: 0,
-    ...{ lend_frames: 0, free_frames: 0, drained: false },
+    ...{ lend_frames: 0, free_frames: 0, drained: false, gone: false },
     granted_pages: 0,
     foreign_pages: 0,
     bytes_sent: 10,

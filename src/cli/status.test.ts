@@ -39,6 +39,24 @@ function textOf(repair: Partial<RepairStats>, own: Partial<NodeStats> = {}): str
   return statusText({ node, repair: whole, ...rest, ...own } satisfies NodeStats);
 }
 
+test("of peers without gossip it says what they lend, and which are drained, or gone", () => {
+  const counts = {
+    ...{ remote_pages: 7, foreign_pages: 0, owed_flushes: 0, credit_pages: 0, granted_pages: 0 },
+    ...{ lend_frames: 512, free_frames: 256, bytes_sent: 0, bytes_received: 0 },
+  };
+  const peer = { node: 4, state: "up", connected: true, boot_id: null, failure: "", ...counts };
+  const rows = (drained: boolean, gone: boolean) => {
+    const lines = textOf({}, { peers: [{ ...peer, drained, gone }] }).split("\n");
+    return lines.slice(-2).map((line) => line.split(/ {2,}/));
+  };
+  expect(rows(false, false)).toEqual([
+    ["node", "link", "lends", "free", "ours", "theirs"],
+    ["4", "up", "2MiB", "1MiB", "7", "0"],
+  ]);
+  expect(rows(true, false)[1]?.[1]).toBe("up, drained");
+  expect(rows(false, true)[1]?.[1]).toBe("gone");
+});
+
 test("says how many copies are out of reach", () => {
   const lines = textOf({}, { counters: { absent_copies: 1 } }).split("\n");
   expect(lines[2]).toBe("out of reach: 1 copy, at nodes that are dead and may come back");
@@ -156,7 +174,7 @@ test("says why there is no link to a node, unless that has left", () => {
   const numbers = { remote_pages: 0, owed_flushes: 0, credit_pages: 0, granted_pages: 0 };
   const more = { foreign_pages: 0, bytes_sent: 0, bytes_received: 0, boot_id: null };
   const failure = "no secured connection: its certificate has expired";
-  const offer = { lend_frames: 0, free_frames: 0, drained: false };
+  const offer = { lend_frames: 0, free_frames: 0, drained: false, gone: false };
   const link = { connected: false, state: "waiting", ...numbers, ...more, ...offer };
   const peers = [
     { ...link, node: 2, failure },

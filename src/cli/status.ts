@@ -192,8 +192,9 @@ function memberRow(member: MemberStats, peer: PeerStats | undefined): string[] {
 }
 
 function peerRow(peer: PeerStats): string[] {
+  const state = peer.gone ? "gone" : peer.state;
   return [
-    ...[String(peer.node), peer.drained ? `${peer.state}, drained` : peer.state],
+    ...[String(peer.node), peer.drained ? `${state}, drained` : state],
     ...[formatSize(peer.lend_frames * FRAME_BYTES), formatSize(peer.free_frames * FRAME_BYTES)],
     ...[String(peer.remote_pages), String(peer.foreign_pages)],
   ];

@@ -390,10 +390,11 @@ export interface PeerStats {
   /** Pages that this node may still send there, and that the peer may still send here. */
   credit_pages: number;
   granted_pages: number;
-  /** What it says on the link that it lends, of that free, and whether it is drained: no gossip. */
+  /** Of one that does not gossip: what it lends, of that free, whether it is drained, and gone. */
   lend_frames: number;
   free_frames: number;
   drained: boolean;
+  gone: boolean;
   bytes_sent: number;
   bytes_received: number;
 }

@@ -213,6 +213,7 @@ const PEERS: Readonly<Record<string, string>> = {
   peer_lend_frames: "Frames that the peer lends, told on the link; 0 of one that gossips.",
   peer_free_frames: "Frames of these that are free.",
   peer_drained: "1 while the peer is drained, told on the link; 0 of one that gossips.",
+  peer_gone: "1 while a peer that does not gossip is dead, or has left.",
   peer_owed_flushes: "Flushes that the peer has not acknowledged.",
   peer_foreign_pages: "Pages held for the peer.",
   peer_bytes_sent: "Bytes sent to the peer.",

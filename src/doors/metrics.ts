@@ -36,7 +36,7 @@ const GAUGES: ReadonlySet<string> = new Set([
   ...["foreign_granted_pages", "credit_pages", "granted_pages", "lend_limit_frames"],
   ...["machine_total_bytes", "machine_available_bytes", "machine_reserve_bytes"],
   ...["machine_stall_percent", "space_percent_used", "nbd_connections", "http_connections"],
-  ...["certificate_days_left", "lend_frames", "free_frames", "drained"],
+  ...["certificate_days_left", "lend_frames", "free_frames", "drained", "gone"],
   ...["size_bytes", "pages", "used_bytes", "connections"],
 ]);
 

@@ -166,9 +166,7 @@ export class NodeAdmin implements Admin {
         granted_pages: foreign?.grants.outstandingOf(peer.node) ?? 0,
         owed_flushes: ramster.owedCount(peer.node),
         foreign_pages: foreign?.pageCount(peer.node) ?? 0,
-        lend_frames: this.parts.offers.of(peer.node)?.lendFrames ?? 0,
-        free_frames: this.parts.offers.of(peer.node)?.freeFrames ?? 0,
-        drained: this.parts.offers.of(peer.node)?.isDrained ?? false,
+        ...this.parts.offers.statsOf(peer.node),
         ...peer.counters.snapshot(),
       })),
     };

@@ -77,7 +77,7 @@ export class Nowhere {
     }
     if (lenderZones === 0) {
       const how = this.gossips ? "join it" : "name it in --peers";
-      return `no lender is known, start one (ramster server) and ${how}`;
+      return `no node lends anything, start a lender (ramster server) and ${how}`;
     }
     if (lenderZones >= copiesWanted) return null;
     const what = `--replicas ${copiesWanted} takes as many zones with a lender`;

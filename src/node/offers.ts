@@ -78,6 +78,17 @@ export class Offers {
     return this.offers.get(node) ?? null;
   }
 
+  /** For reports. Names are part of what scripts read. */
+  statsOf(node: number) {
+    const offer = this.of(node);
+    return {
+      lend_frames: offer?.lendFrames ?? 0,
+      free_frames: offer?.freeFrames ?? 0,
+      drained: offer?.isDrained ?? false,
+      gone: this.gone.has(node) && !this.gossiping.has(node),
+    };
+  }
+
   linkUp(node: number, channel: Channel, features: number): void {
     this.missing.delete(node);
     this.gone.delete(node);
