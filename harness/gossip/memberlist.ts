@@ -86,8 +86,8 @@ describe.skipIf(isSkipped)("memberlist", () => {
         await expect(stranger.said("join n0")).rejects.toThrow();
       }
       const peer = await program.start("peer", { label: "green" });
-      const joined = world.start("server", 1, [...flags, `--join=${peer.address}`]);
-      await expect(joined).rejects.toThrow("Cannot join the cluster");
+      const joining = [...flags, `--join=${peer.address}`, "--join-timeout=1s"];
+      await expect(world.start("server", 1, joining)).rejects.toThrow("Cannot join the cluster");
     },
     TEST_MS,
   );
