@@ -8,6 +8,7 @@ import { below, type Random } from "../../src/core/random.ts";
 import { encodeMessage } from "../../src/gossip/body.ts";
 import type { PacketMessage, StreamMessage } from "../../src/gossip/messages.ts";
 import { decodePacket, encodePacket } from "../../src/gossip/packet.ts";
+import { decodeCoordinate } from "../../src/gossip/serf-coordinate.ts";
 import { decodeSerfState } from "../../src/gossip/serf-messages.ts";
 import { decodeTags } from "../../src/gossip/serf-tags.ts";
 import { encodeStream, StreamDecoder } from "../../src/gossip/stream.ts";
@@ -84,6 +85,7 @@ function spoil(random: Random, bytes: Uint8Array): Uint8Array {
 /** Layers above, on what came through. */
 function lookInside(message: PacketMessage | StreamMessage): void {
   if (message.kind === "alive") decodeTags(message.meta);
+  if (message.kind === "ack") decodeCoordinate(message.payload);
   if (message.kind === "user") {
     const serf = new Serf("self", { onLeave: () => {} });
     refusedOr(() => void serf.onMessage(message.bytes));

@@ -100,6 +100,9 @@ test.skipIf(!SerfAgent.isInstalled)(
       );
 
       await until("all are reached", async () => (await asker.run("reachability")).code === 0);
+      await until("how far two nodes are from each other is known", async () => {
+        return /n0 <-> n1 rtt: \d/.test((await asker.run("rtt", "n0", "n1")).text);
+      });
 
       const next = Buffer.alloc(32, 9).toString("base64");
       // Keys are exchanged by all at once, or the two kinds would not hear each other any more. A

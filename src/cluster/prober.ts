@@ -14,9 +14,11 @@ import { PROBES_WAITING_MAX } from "../core/limits.ts";
 import { below, type Random } from "../core/random.ts";
 import { encodeMessage } from "../gossip/body.ts";
 import type { Ack, IndirectPing, Nack, Ping, StreamMessage } from "../gossip/messages.ts";
+import { decodeCoordinate, encodeCoordinate } from "../gossip/serf-coordinate.ts";
 import type { TcpAddress } from "../net/address.ts";
 import { ipText } from "../net/ip.ts";
 import type { Awareness } from "./awareness.ts";
+import { Coordinates } from "./coordinates.ts";
 import type { ClusterCounters } from "./counters.ts";
 import type { Member } from "./member.ts";
 import type { Members } from "./members.ts";
@@ -48,6 +50,7 @@ export class Prober {
   private readonly counters: ClusterCounters;
   private readonly output: ProberOutput;
   private readonly settings: ClusterSettings;
+  private readonly coordinates: Coordinates;
   private readonly waiting = new Map<number, Waiting>();
   private order: Member[] = [];
   private seq = 0;
@@ -71,6 +74,7 @@ export class Prober {
     this.counters = parts.counters;
     this.output = parts.output;
     this.settings = settings;
+    this.coordinates = new Coordinates(parts.random);
   }
 
   /** Begins at a random point of the interval, so that nodes that start together do not pulse. */
@@ -92,7 +96,8 @@ export class Prober {
   onPing(ping: Ping, from: TcpAddress): void {
     // An old address of somebody else: the one that is meant must not pass for alive.
     if (ping.node !== "" && ping.node !== this.members.self.name) return;
-    const ack = encodeMessage({ kind: "ack", seq: ping.seq, payload: NO_BYTES });
+    const payload = encodeCoordinate(this.coordinates.own);
+    const ack = encodeMessage({ kind: "ack", seq: ping.seq, payload });
     this.output.send(answerTo(ping, from), [ack]);
   }
 
@@ -168,8 +173,8 @@ export class Prober {
       const timer = this.afterInTime(delayMs, seq, then);
       this.waiting.set(seq, {
         timer,
-        onAck: () => {
-          if (!state.helpersAsked) member.noteRoundTrip(this.clock.now() - startMs);
+        onAck: ({ payload }) => {
+          if (!state.helpersAsked) this.noteRoundTrip(member, this.clock.now() - startMs, payload);
           succeed();
         },
         onNack: () => {
@@ -196,6 +201,14 @@ export class Prober {
     // Buddy: one that is suspected hears so with the next ping, and can object at once.
     if (member.state === "suspect") messages.push(this.suspectMessage(member));
     this.output.send(member.address, messages);
+  }
+
+  private noteRoundTrip(member: Member, ms: number, payload: Uint8Array): void {
+    member.noteRoundTrip(ms);
+    const coordinate = decodeCoordinate(payload);
+    if (coordinate !== null && member.rttMs !== null) {
+      this.coordinates.observe(coordinate, member.rttMs);
+    }
   }
 
   /** Calls `then` after `delayMs`. When that comes late the answer may be in the queue: once more. */

@@ -16,7 +16,7 @@ import { decodeMsgpack, encodeMsgpack, Fields } from "./msgpack.ts";
 
 const IP_BYTES_MAX = 16;
 const PORT_MAX = 65_535;
-/** Serf's coordinates travel in an ack; nothing here reads them. */
+/** A coordinate of Serf (serf-coordinate.ts), or what another program has for an ack. */
 const PAYLOAD_BYTES_MAX = 1400;
 const ERROR_BYTES_MAX = 1024;
 

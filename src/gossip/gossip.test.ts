@@ -25,6 +25,7 @@ import {
   type GossipOptions,
   packetOverhead,
 } from "./packet.ts";
+import { decodeCoordinate, encodeCoordinate } from "./serf-coordinate.ts";
 import {
   decodeIntent,
   decodeSerfState,
@@ -419,6 +420,30 @@ describe("serf", () => {
     expect(decodeTags(new TextEncoder().encode("web"))).toEqual(new Map([["role", "web"]]));
     for (const rubbish of [[255], [255, 0xc1], [255, 0x91, 1], [0xff, 0x81, 0xa1, 0x61, 5]]) {
       expect(decodeTags(Uint8Array.from(rubbish)).size).toBe(0);
+    }
+  });
+
+  test("coordinates come back, and those that cannot be are none", () => {
+    const vec = [0, 1.5, -2, 3, 0, 0, 1e-9, 1000];
+    const coordinate = { vec, error: 0.5, adjustment: -0.001, height: 1e-5 };
+    expect(decodeCoordinate(encodeCoordinate(coordinate))).toEqual(coordinate);
+    for (const wrong of [
+      ...[{ vec: vec.slice(1) }, { vec: [...vec, 0] }, { vec: [...vec.slice(1), 1e300] }],
+      ...[{ vec: [...vec.slice(1), Number.NaN] }, { error: -1 }, { height: -1e-9 }],
+      ...[{ adjustment: Number.POSITIVE_INFINITY }, { error: Number.NaN }],
+    ]) {
+      expect(decodeCoordinate(encodeCoordinate({ ...coordinate, ...wrong }))).toBeNull();
+    }
+    const text = { Vec: ["a"], Error: "b" };
+    for (const rubbish of [
+      [],
+      [1],
+      [1, 0xc1],
+      [2, 0x80],
+      [1, 0x91, 1],
+      [1, ...encodeMsgpack(text)],
+    ]) {
+      expect(decodeCoordinate(Uint8Array.from(rubbish))).toBeNull();
     }
   });
 

@@ -36,6 +36,13 @@ export class Fields {
     return value;
   }
 
+  /** 0 when it is missing. */
+  float(name: string): number {
+    const value = this.value(name) ?? 0;
+    if (typeof value !== "number") throw malformed(`${name} is no number`);
+    return value;
+  }
+
   /** A whole number of 64 bits; 0 when it is missing. */
   u64(name: string): bigint {
     const value = u64Of(this.value(name) ?? 0);

@@ -1,0 +1,134 @@
+import { describe, expect, test } from "bun:test";
+import { GossipWorld } from "../../harness/sim/gossip-world.ts";
+import { encodeMessage } from "../gossip/body.ts";
+import type { PacketMessage } from "../gossip/messages.ts";
+import { encodeMsgpack } from "../gossip/msgpack.ts";
+import { decodePacket, encodePacket } from "../gossip/packet.ts";
+import { type Coordinate, decodeCoordinate } from "../gossip/serf-coordinate.ts";
+import { SERF } from "../gossip/serf-messages.ts";
+import type { TcpAddress } from "../net/address.ts";
+import { distance } from "./coordinates.ts";
+import { OWN_VERSIONS } from "./versions.ts";
+
+const CLEAR = { keyring: null, label: "" };
+
+describe("an agent of Serf", () => {
+  /** Gossip reaches nearly all members: with this, all of these few. */
+  const settings = { retransmitMult: 16 };
+
+  /** A member that only listens. @returns what Serf's messages it hears, by their id. */
+  async function agentIn(world: GossipWorld, name: string, last: number) {
+    const heard: number[] = [];
+    const coordinates: Coordinate[] = [];
+    const host = `10.0.0.${last}`;
+    const address = { kind: "tcp", host, port: 7946 } as const;
+    const port = await world.network.transport(host).bind(address, (bytes, from) => {
+      decodePacket(bytes, CLEAR, (message) => {
+        if (message.kind === "user") heard.push(message.bytes[0] ?? -1);
+        const where = message.kind === "ack" ? decodeCoordinate(message.payload) : null;
+        if (where !== null) coordinates.push(where);
+        if (message.kind !== "ping") return;
+        const ack = { kind: "ack", seq: message.seq, payload: new Uint8Array(0) } as const;
+        say(ack, from);
+      });
+    });
+    const say = (message: PacketMessage, to: TcpAddress): void => {
+      const packet = encodePacket([encodeMessage(message)], CLEAR);
+      port.send(packet, packet.byteLength, to);
+    };
+    const addr = Uint8Array.of(10, 0, 0, last);
+    const facts = { kind: "alive", node: name, incarnation: 1, addr, port: 7946 } as const;
+    say({ ...facts, meta: new Uint8Array(0), vsn: OWN_VERSIONS }, world.node(0).address);
+    world.until("it is known", () => world.nodes.every((it) => it.member(name) !== null), 5000);
+    const tell = (
+      id: number,
+      fields: Record<string, unknown>,
+      to = world.node(0).address,
+    ): void => {
+      say({ kind: "user", bytes: Uint8Array.from([id, ...encodeMsgpack(fields)]) }, to);
+    };
+    const ping = (to: TcpAddress): void => {
+      const source = { sourceAddr: addr, sourcePort: 7946, sourceNode: name };
+      say({ kind: "ping", seq: 1, node: "", ...source }, to);
+    };
+    return { heard, coordinates, addr, tell, ping, close: () => port.close() };
+  }
+
+  test("tells one member, and all others hear it, each once", async () => {
+    const world = new GossipWorld({ settings });
+    await world.grow(5);
+    const teller = await agentIn(world, "teller", 98);
+    const hearer = await agentIn(world, "hearer", 99);
+    const count = (id: number) => hearer.heard.filter((it) => it === id).length;
+    const query = { LTime: 1, Addr: teller.addr, Port: 7946, Name: "uptime", Flags: 1 };
+    for (let i = 0; i < 20; i += 1) {
+      teller.tell(SERF.USER_EVENT, { LTime: 1 + i, Name: "deploy", Payload: null, CC: false });
+    }
+    teller.tell(SERF.QUERY, { ...query, ID: 1 });
+    world.until("all is heard", () => count(SERF.USER_EVENT) >= 20 && count(SERF.QUERY) > 0, 5000);
+    const acks = () => teller.heard.filter((it) => it === SERF.QUERY_RESPONSE).length;
+    world.until("each node answers", () => acks() === 5, 5000);
+    // It comes to an end, also when it is said again.
+    world.run(10_000);
+    const before = [...hearer.heard];
+    teller.tell(SERF.USER_EVENT, { LTime: 20, Name: "deploy", Payload: null, CC: false });
+    teller.tell(SERF.QUERY, { ...query, ID: 1 });
+    world.run(5000);
+    expect(hearer.heard).toEqual(before);
+    expect(acks()).toBe(5);
+    // What is for one member alone does not travel.
+    teller.tell(SERF.QUERY, { ...query, ID: 2, Flags: 3 });
+    world.until("it is answered", () => acks() === 6, 5000);
+    world.run(5000);
+    expect(acks()).toBe(6);
+    // What does not fit a datagram is no news that stays in the queue.
+    const large = { LTime: 21, Name: "large", Payload: new Uint8Array(1390), CC: false };
+    teller.tell(SERF.USER_EVENT, large);
+    world.run(5000);
+    expect(hearer.heard.filter((it) => it === SERF.USER_EVENT).length).toBe(
+      before.filter((it) => it === SERF.USER_EVENT).length,
+    );
+    for (const it of [teller, hearer]) it.close();
+    await world.stop();
+  });
+
+  test("hears where nodes are, which they learn from each other's answers", async () => {
+    const world = new GossipWorld({ settings, network: { latencyMinMs: 5, latencyMaxMs: 5 } });
+    await world.grow(4);
+    const agent = await agentIn(world, "ops", 98);
+    world.run(300_000);
+    for (const { address } of world.nodes) agent.ping(address);
+    world.until("all answer", () => agent.coordinates.length === 4, 5000);
+    const [first, ...others] = agent.coordinates;
+    for (const other of others) {
+      const seconds = distance(first as Coordinate, other);
+      expect(seconds).toBeGreaterThan(0.008);
+      expect(seconds).toBeLessThan(0.012);
+    }
+    agent.close();
+    await world.stop();
+  });
+
+  test("gives one up that died, and all nodes do", async () => {
+    const world = new GossipWorld({ settings });
+    await world.grow(4);
+    const agent = await agentIn(world, "ops", 98);
+    world.node(3).crash();
+    const rest = world.nodes.slice(0, 3);
+    const is = (state: string) => rest.every((it) => it.member("n3")?.state === state);
+    world.until("it is dead", () => is("dead"), 20_000);
+    agent.tell(SERF.LEAVE, { LTime: 50, Node: "n3", Prune: false });
+    world.until("it has left", () => is("left"), 5000);
+    agent.tell(SERF.LEAVE, { LTime: 51, Node: "n3", Prune: true });
+    const isForgotten = () => rest.every((it) => it.member("n3") === null);
+    world.until("it is forgotten", isForgotten, 5000);
+    // Of one that is there it is not believed.
+    agent.tell(SERF.LEAVE, { LTime: 60, Node: "n2", Prune: true });
+    world.run(5000);
+    expect(rest.every((it) => it.member("n2")?.state === "alive")).toBe(true);
+    await world.node(3).restart([world.node(1)]);
+    world.until("it is back", () => world.nodes.every((it) => it.alive().includes("n3")), 10_000);
+    agent.close();
+    await world.stop();
+  });
+});
