@@ -67,9 +67,12 @@ class ThreadSink implements OutputSink {
     });
   }
 
-  /** A file takes it at once. Anything else could wait for ever, and gets nothing. */
+  /** A file takes it at once. Anything else could wait for ever, and so is left to a thread. */
   writeLast(bytes: Uint8Array): number {
-    return this.isFile ? writeNow(() => this.fd, bytes) : -1;
+    this.isBusy = !this.isFile;
+    if (this.isFile) return writeNow(() => this.fd, bytes);
+    this.writeRest(bytes, 0);
+    return bytes.byteLength;
   }
 }
 

@@ -29,6 +29,11 @@ describe("exitCodeOf()", () => {
     expect(exitCodeOf("text")).toBe(70);
     expect(exitCodeOf(systemError())).toBe(1);
   });
+
+  test("takes no memory for a failure, and a wrong length for a bug", () => {
+    expect(exitCodeOf(new RangeError("Out of memory"))).toBe(1);
+    expect(exitCodeOf(new RangeError("Invalid array length"))).toBe(70);
+  });
 });
 
 describe("describeError()", () => {

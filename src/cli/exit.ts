@@ -52,12 +52,17 @@ const EXIT_OF_ERROR: Readonly<Record<ErrorCode, ExitCode>> = {
 export function exitCodeOf(error: unknown): ExitCode {
   if (error instanceof AssertionError) return EXIT.ASSERTION;
   if (error instanceof RamsterError) return EXIT_OF_ERROR[error.code];
-  return isSystemError(error) ? EXIT.FAILED : EXIT.ASSERTION;
+  return isSystemError(error) || isOutOfMemory(error) ? EXIT.FAILED : EXIT.ASSERTION;
 }
 
 /** An error of the operating system, such as a file that cannot be written: it names the call. */
 function isSystemError(error: unknown): boolean {
   return error instanceof Error && "syscall" in error && "code" in error;
+}
+
+/** The runtime could not get memory for an object, which is all that it says. */
+function isOutOfMemory(error: unknown): boolean {
+  return error instanceof RangeError && error.message === "Out of memory";
 }
 
 /** One line for a failure from outside; for a bug, all that helps to find it. */

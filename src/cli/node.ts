@@ -27,6 +27,7 @@ import { BunClock, BunRandom, BunTransport } from "../net/bun.ts";
 import { withAdvertised } from "../node/advertise.ts";
 import type { NodeConfig } from "../node/config.ts";
 import { openMembership } from "../node/membership.ts";
+import { checkMemoryRoom } from "../node/memory-room.ts";
 import { Node } from "../node/node.ts";
 import { SwapMode } from "../node/swap-mode.ts";
 import { EXIT, type ExitCode } from "./exit.ts";
@@ -44,20 +45,23 @@ export async function run(settings: NodeConfig, { out, err }: Streams): Promise<
   const { name } = config;
   const outside = { clock: new BunClock(), transport: new BunTransport(), random: new BunRandom() };
   const log = openLog(config, () => ({ number, name }), outside.clock, err);
-  surviveSignals((signal) => log.write("warn", "ramster", `signal ${signal} means nothing here`));
+  const warn = (line: string): void => log.write("warn", "ramster", line);
+  surviveSignals((signal) => warn(`signal ${signal} means nothing here`));
   const isStrict = config.swap === "strict";
   const swapMode = config.swap === "off" ? null : new SwapMode(openProcess(), log, { isStrict });
   swapMode?.begin();
+  const hostMemory = new LinuxMemory();
+  const availableBytes = () => holdableBytes(hostMemory.look());
+  // Swap mode looks for itself, at each region that it holds.
+  const warning = swapMode === null ? checkMemoryRoom(config, hostMemory.look()) : null;
+  if (warning !== null) warn(warning);
   const { random } = outside;
   const { keyPath } = config;
   const key = keyPath === null ? null : openOwnKey(keyPath, outside.transport, log);
   const keyring = key === null ? null : new Keyring(key.gossipKeys, random);
   const membership = openMembership({ ...outside, log, keyring }, config);
-  const hostMemory = new LinuxMemory();
-  const availableBytes = () => holdableBytes(hostMemory.look());
   const memory = openMemory(swapMode === null ? null : { availableBytes });
   const inSwapMode = swapMode !== null;
-  const warn = (line: string): void => log.write("warn", "ramster", line);
   const disk = config.spillPath === null ? null : openDisk(config.spillPath, { inSwapMode, warn });
   const env = { ...outside, ...key, memory, hostMemory, log, disk };
   // A node that waits for a cluster can be told not to.

@@ -84,6 +84,7 @@ export class Output {
       if (taken < 0 || this.clock.now() > endMs) return;
       if (taken === 0) sleep(OUTPUT_RETRY_MS);
     }
+    if (this.opened?.isBusy === true) sleep(OUTPUT_END_MS); // Likewise: a thread writes it.
   }
 
   private get isEmpty(): boolean {

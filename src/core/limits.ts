@@ -81,6 +81,8 @@ export const NODES_MAX = 1023;
  * ArrayBuffer.
  */
 export const REGION_WORDS_BYTES_MAX = 2 ** 31;
+/** A table of many rows becomes usable in steps of this: each is a system call. */
+export const TABLE_GROW_BYTES = 16 * 1024 * 1024;
 
 /**
  * An emptied table up to this size keeps its memory: a store of a few pages must not call madvise

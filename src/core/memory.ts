@@ -7,6 +7,9 @@
  *
  *     | held: resident from the start to close() | resident as it is touched, until release() |
  *
+ * A region may also be one that grows: only its beginning may be used, up to what `grow` was asked
+ * for. The rest is nothing but addresses, which no limit of a process or a machine counts.
+ *
  * A node under a kernel's swap holds what its pages need (src/node/swap-mode.ts): a page must
  * never wait for memory that only its own coming would free.
  */
@@ -29,10 +32,17 @@ export interface Memory {
 export interface ReserveOptions {
   /** From the start of the region; a multiple of FRAME_BYTES. */
   readonly heldBytes: number;
+  /** Nothing of it may be used before `grow`, but for what is held. */
+  readonly grows?: boolean;
 }
 
 export interface Region {
   readonly byteCount: number;
+  /**
+   * The first `byteCount` bytes may be used from now on. @returns false when there is no memory for
+   * that, and nothing has changed.
+   */
+  grow(byteCount: number): boolean;
   /** Copies from the region at `offset` into `target`. */
   read(offset: number, target: Uint8Array, targetOffset: number, byteCount: number): void;
   /** Copies from `source` into the region at `offset`. */

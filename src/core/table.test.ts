@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
 import { openMemory } from "../memory/open-memory.ts";
+import { TABLE_GROW_BYTES } from "./limits.ts";
 import { RowList } from "./list.ts";
 import { Table } from "./table.ts";
 
@@ -9,6 +10,39 @@ test("Table.take() hands out each row once, then 0, and reuses what was given ba
   table.give(2);
   expect(table.take()).toBe(2);
   expect(table.rowCount).toBe(3);
+});
+
+test("a table for which there is no more memory is full until there is", () => {
+  const [row, rowCountMax] = [1024, 2 * (TABLE_GROW_BYTES / 1024)];
+  let isShort = false;
+  const memory = openMemory();
+  const table = new Table(
+    {
+      copy: () => {},
+      reserve: (byteCount, options) => {
+        const region = memory.reserve(byteCount, options);
+        const grow = region.grow.bind(region);
+        region.grow = (bytes) => !isShort && grow(bytes);
+        return region;
+      },
+    },
+    { rowCountMax, wordsPerRow: row / 4 },
+  );
+  isShort = true;
+  let taken = 0;
+  while (table.take() !== 0) taken += 1;
+  expect(taken).toBeGreaterThan(TABLE_GROW_BYTES / row - 2);
+  expect(taken).toBeLessThan(rowCountMax);
+  table.give(taken);
+  expect([table.take(), table.take()]).toEqual([taken, 0]);
+  isShort = false;
+  const next = table.take();
+  expect(next).toBe(taken + 1);
+  table.set(next, row / 4 - 1, 5);
+  while (table.take() !== 0) taken += 1;
+  expect(table.rowCount).toBe(rowCountMax);
+  table.set(rowCountMax, row / 4 - 1, 5);
+  table.close();
 });
 
 test("a large table that is emptied starts over with zeros", () => {

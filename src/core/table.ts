@@ -6,14 +6,15 @@
  *
  * Rows are numbered from 1; row 0 is the "none" of every link, so fresh memory (zeros) is an empty
  * list. A Table also says which rows are free: newest first, else from the untouched end of the
- * region, so that a table is only as resident as it ever was full. When the last row is given back,
- * a large one returns to the operating system.
+ * region, so that a table is only as resident as it ever was full; the region grows with it. When
+ * the last row is given back, a large one returns to the operating system.
  *
  * This and bytes.ts are the only files with raw index arithmetic: whoever holds a row number holds
  * it from `take`.
  */
 import { assert } from "./assert.ts";
-import { FRAME_BYTES, TABLE_KEEP_BYTES } from "./limits.ts";
+import { RamsterError } from "./errors.ts";
+import { FRAME_BYTES, TABLE_GROW_BYTES, TABLE_KEEP_BYTES } from "./limits.ts";
 import type { Memory, Region } from "./memory.ts";
 
 export interface RowsShape {
@@ -28,16 +29,16 @@ export class Rows {
   readonly rowCountMax: number;
   readonly heldRows: number;
   protected readonly wordsPerRow: number;
-  private readonly region: Region;
+  protected readonly region: Region;
   private readonly words: Int32Array;
 
-  constructor(memory: Memory, shape: RowsShape) {
+  constructor(memory: Memory, shape: RowsShape, { grows } = { grows: false }) {
     assert(shape.rowCountMax >= 1 && shape.wordsPerRow >= 1);
     this.rowCountMax = shape.rowCountMax;
     this.wordsPerRow = shape.wordsPerRow;
     this.heldRows = Math.min(shape.heldRows ?? 0, shape.rowCountMax);
     const heldBytes = this.heldRows === 0 ? 0 : this.bytesOf(this.heldRows);
-    this.region = memory.reserve(this.bytesOf(shape.rowCountMax), { heldBytes });
+    this.region = memory.reserve(this.bytesOf(shape.rowCountMax), { heldBytes, grows });
     this.words = this.region.words();
   }
 
@@ -55,7 +56,7 @@ export class Rows {
   }
 
   /** Rows 0 .. lastRow, in whole frames. */
-  private bytesOf(lastRow: number): number {
+  protected bytesOf(lastRow: number): number {
     return Math.ceil(((lastRow + 1) * this.wordsPerRow * 4) / FRAME_BYTES) * FRAME_BYTES;
   }
 
@@ -72,6 +73,15 @@ export class Table extends Rows {
   private freeHead = 0;
   private end = 1;
   private used = 0;
+  /** Rows before this one may be touched. */
+  private grownEnd = 0;
+
+  constructor(memory: Memory, shape: RowsShape) {
+    super(memory, shape, { grows: true });
+    if (this.grow()) return;
+    this.close();
+    throw new RamsterError("NO_MEMORY", "Cannot use the first rows of a table");
+  }
 
   get rowCount(): number {
     return this.used;
@@ -85,18 +95,28 @@ export class Table extends Rows {
     return this.end;
   }
 
-  /** A row of unspecified content, or 0 when the table is full. */
+  /** A row of unspecified content, or 0 when the table is full, or there is no memory for more. */
   take(): number {
     let row = this.freeHead;
     if (row !== 0) {
       this.freeHead = this.get(row, 0);
     } else {
       if (this.end > this.rowCountMax) return 0;
+      if (this.end >= this.grownEnd && !this.grow()) return 0;
       row = this.end;
       this.end += 1;
     }
     this.used += 1;
     return row;
+  }
+
+  /** By TABLE_GROW_BYTES, or to the end. */
+  private grow(): boolean {
+    const { byteCount } = this.region;
+    const bytes = Math.min(this.bytesOf(this.end) + TABLE_GROW_BYTES, byteCount);
+    if (!this.region.grow(bytes)) return false;
+    this.grownEnd = Math.floor(bytes / (this.wordsPerRow * 4));
+    return true;
   }
 
   give(row: number): void {

@@ -18,9 +18,10 @@ import { assert } from "../core/assert.ts";
 import { RamsterError } from "../core/errors.ts";
 import { BYTES_PER_MIB, FRAME_BYTES, REGION_WORDS_BYTES_MAX } from "../core/limits.ts";
 import type { Memory, Region, ReserveOptions } from "../core/memory.ts";
-import { assertRange } from "./heap-memory.ts";
+import { assertRange, noAddresses } from "./heap-memory.ts";
 
 // <sys/mman.h>, the same numbers on every Linux that Bun runs on.
+const PROT_NONE = 0x0;
 const PROT_READ_WRITE = 0x3;
 const MAP_PRIVATE_ANONYMOUS_NORESERVE = 0x4022;
 const MADV_DONTNEED = 4;
@@ -47,6 +48,7 @@ function openLibc(path: string) {
   return dlopen(path, {
     mmap: { args: ["ptr", "u64", "i32", "i32", "i32", "i64"], returns: "ptr" },
     munmap: { args: ["ptr", "u64"], returns: "i32" },
+    mprotect: { args: ["ptr", "u64", "i32"], returns: "i32" },
     madvise: { args: ["ptr", "u64", "i32"], returns: "i32" },
     memcpy: { args: ["ptr", "ptr", "u64"], returns: "void" },
     memset: { args: ["ptr", "i32", "u64"], returns: "void" },
@@ -99,7 +101,9 @@ export class FfiMemory implements Memory {
     if (options.heldBytes > HELD_WHOLE_BYTES_MAX) this.checkAvailable(options.heldBytes);
     const whole = this.holding !== null && byteCount <= HELD_WHOLE_BYTES_MAX;
     const heldBytes = whole ? byteCount : options.heldBytes;
-    return new FfiRegion(this.libc, this.addresses, { byteCount, heldBytes });
+    // Where memory is held, nothing is put off to when a page comes.
+    const grows = options.grows === true && this.holding === null && heldBytes === 0;
+    return new FfiRegion(this.libc, this.addresses, { byteCount, heldBytes, grows });
   }
 
   /** Touching more than there is ends the process, or the programs around it, without a word. */
@@ -136,6 +140,7 @@ export class FfiMemory implements Memory {
 interface RegionShape {
   readonly byteCount: number;
   readonly heldBytes: number;
+  readonly grows: boolean;
 }
 
 class FfiRegion implements Region {
@@ -145,29 +150,43 @@ class FfiRegion implements Region {
   private readonly address: number;
   private readonly heldBytes: number;
   private table: Int32Array | null = null;
+  /** From the start: what may be touched. The rest has PROT_NONE, and touching it is a SIGSEGV. */
+  private usableBytes: number;
 
-  constructor(libc: Libc, addresses: Addresses, { byteCount, heldBytes }: RegionShape) {
+  constructor(libc: Libc, addresses: Addresses, { byteCount, heldBytes, grows }: RegionShape) {
     assert(byteCount > 0 && byteCount % FRAME_BYTES === 0);
     assert(heldBytes >= 0 && heldBytes <= byteCount && heldBytes % FRAME_BYTES === 0);
     const flags = MAP_PRIVATE_ANONYMOUS_NORESERVE;
-    const address = libc.mmap(null, byteCount, PROT_READ_WRITE, flags, -1, 0) as number | null;
+    const protection = grows ? PROT_NONE : PROT_READ_WRITE;
+    const address = libc.mmap(null, byteCount, protection, flags, -1, 0) as number | null;
     // MAP_FAILED is the all-ones pointer, which arrives as a number far above any address.
     if (address === null || address <= 0 || address > Number.MAX_SAFE_INTEGER) {
-      throw new RamsterError("NO_MEMORY", `Cannot reserve ${byteCount} bytes of address space`);
+      throw noAddresses(byteCount);
     }
     this.libc = libc;
     this.addresses = addresses;
     this.address = address;
     this.byteCount = byteCount;
     this.heldBytes = heldBytes;
+    this.usableBytes = grows ? 0 : byteCount;
     // A huge page for a small table would take more than is held.
     const isSmall = heldBytes > 0 && heldBytes < HUGE_FROM_BYTES;
     this.advise(0, isSmall ? MADV_NOHUGEPAGE : MADV_HUGEPAGE);
     if (heldBytes > 0) this.clear(0, heldBytes);
   }
 
+  grow(byteCount: number): boolean {
+    assertRange(this.byteCount, 0, byteCount);
+    const more = Math.ceil(byteCount / FRAME_BYTES) * FRAME_BYTES - this.usableBytes;
+    if (more <= 0) return true;
+    const address = (this.address + this.usableBytes) as Pointer;
+    if (this.libc.mprotect(address, more, PROT_READ_WRITE) !== 0) return false;
+    this.usableBytes += more;
+    return true;
+  }
+
   read(offset: number, target: Uint8Array, targetOffset: number, byteCount: number): void {
-    assertRange(this.byteCount, offset, byteCount);
+    assertRange(this.usableBytes, offset, byteCount);
     assertRange(target.byteLength, targetOffset, byteCount);
     if (byteCount === 0) return;
     const to = this.addresses.of(target) + targetOffset;
@@ -175,7 +194,7 @@ class FfiRegion implements Region {
   }
 
   write(offset: number, source: Uint8Array, sourceOffset: number, byteCount: number): void {
-    assertRange(this.byteCount, offset, byteCount);
+    assertRange(this.usableBytes, offset, byteCount);
     assertRange(source.byteLength, sourceOffset, byteCount);
     if (byteCount === 0) return;
     const from = this.addresses.of(source) + sourceOffset;
@@ -193,7 +212,7 @@ class FfiRegion implements Region {
   }
 
   release(offset: number, byteCount: number): void {
-    assertRange(this.byteCount, offset, byteCount);
+    assertRange(this.usableBytes, offset, byteCount);
     assert(offset % FRAME_BYTES === 0 && byteCount % FRAME_BYTES === 0);
     const held = Math.min(Math.max(this.heldBytes - offset, 0), byteCount);
     if (held > 0) this.clear(offset, held);

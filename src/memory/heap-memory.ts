@@ -7,7 +7,8 @@
  * first written to.
  */
 import { assert } from "../core/assert.ts";
-import { FRAME_BYTES, REGION_WORDS_BYTES_MAX } from "../core/limits.ts";
+import { RamsterError } from "../core/errors.ts";
+import { BYTES_PER_MIB, FRAME_BYTES, REGION_WORDS_BYTES_MAX } from "../core/limits.ts";
 import type { Memory, Region } from "../core/memory.ts";
 
 /** 16 MiB: small enough that an idle node stays small, large enough that pieces are few. */
@@ -33,6 +34,15 @@ export class HeapMemory implements Memory {
 
 export function assertRange(available: number, offset: number, byteCount: number): void {
   assert(offset >= 0 && byteCount >= 0 && offset + byteCount <= available, "copy out of range");
+}
+
+/** Also where the runtime itself has too little, and goes without its compiler and bun:ffi. */
+export function noAddresses(byteCount: number, options?: { cause: unknown }): RamsterError {
+  const mib = Math.ceil(byteCount / BYTES_PER_MIB);
+  const how =
+    "raise RLIMIT_AS and RLIMIT_DATA (ulimit -v, ulimit -d), or set vm.overcommit_memory to 0";
+  const what = `Cannot reserve ${mib}MiB of address space: ${how}`;
+  return new RamsterError("NO_MEMORY", what, options);
 }
 
 class HeapRegion implements Region {
@@ -72,8 +82,22 @@ class HeapRegion implements Region {
   words(): Int32Array {
     assert(this.byteCount <= REGION_WORDS_BYTES_MAX);
     assert(this.pieces.length === 0, "words() comes before the first write");
-    this.whole ??= new Int32Array(this.byteCount / 4);
+    this.whole ??= this.newWords();
     return this.whole;
+  }
+
+  private newWords(): Int32Array {
+    try {
+      return new Int32Array(this.byteCount / 4);
+    } catch (error) {
+      // A RangeError, which is all that it says.
+      throw noAddresses(this.byteCount, { cause: error });
+    }
+  }
+
+  grow(byteCount: number): boolean {
+    assertRange(this.byteCount, 0, byteCount);
+    return true;
   }
 
   release(offset: number, byteCount: number): void {

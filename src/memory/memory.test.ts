@@ -1,10 +1,12 @@
 import { describe, expect, test } from "bun:test";
+import { readFileSync } from "node:fs";
 import { AssertionError } from "../core/assert.ts";
 import { RamsterError } from "../core/errors.ts";
 import { FRAME_BYTES } from "../core/limits.ts";
 import type { Memory } from "../core/memory.ts";
 import { HeapMemory } from "./heap-memory.ts";
 import { openMemory } from "./open-memory.ts";
+import { parseKib } from "./proc-text.ts";
 
 const MIB = 1024 * 1024;
 
@@ -12,6 +14,11 @@ const MEMORIES: ReadonlyArray<readonly [string, Memory]> = [
   ["of the operating system", openMemory()],
   ["on ArrayBuffers", new HeapMemory()],
 ];
+
+/** What RLIMIT_DATA limits. */
+function dataBytes(): number {
+  return parseKib(readFileSync("/proc/self/status", "utf8"), "VmData") ?? Number.NaN;
+}
 
 describe.each(MEMORIES)("Memory %s", (_name, memory) => {
   test("a region reads back what was written, across its pieces, and zeros elsewhere", () => {
@@ -62,6 +69,19 @@ describe.each(MEMORIES)("Memory %s", (_name, memory) => {
     region.close();
   });
 
+  test("a region that grows keeps what was written, and is zeros where it has grown", () => {
+    const region = memory.reserve(64 * MIB, { heldBytes: 0, grows: true });
+    const words = region.words();
+    expect(region.grow(FRAME_BYTES)).toBe(true);
+    words.fill(7, 0, FRAME_BYTES / 4);
+    expect(region.grow(64 * MIB)).toBe(true);
+    expect(region.grow(FRAME_BYTES)).toBe(true); // It is that large already.
+    expect([words[FRAME_BYTES / 4 - 1], words[FRAME_BYTES / 4], words.at(-1)]).toEqual([7, 0, 0]);
+    region.release(0, FRAME_BYTES);
+    expect(words[0]).toBe(0);
+    region.close();
+  });
+
   test("a copy out of range is caught before it happens", () => {
     const region = memory.reserve(FRAME_BYTES);
     const bytes = new Uint8Array(100);
@@ -83,6 +103,17 @@ describe.each(MEMORIES)("Memory %s", (_name, memory) => {
 
 test("memory that the operating system cannot reserve is a NO_MEMORY error", () => {
   expect(() => openMemory().reserve(2 ** 52)).toThrow(RamsterError);
+});
+
+test("what a region has not grown to counts for no limit, and cannot be used", () => {
+  const memory = openMemory();
+  const before = dataBytes();
+  const region = memory.reserve(2048 * MIB, { heldBytes: 0, grows: true });
+  expect(dataBytes() - before).toBeLessThan(256 * MIB);
+  expect(() => region.read(0, new Uint8Array(1), 0, 1)).toThrow(AssertionError);
+  expect(region.grow(1024 * MIB)).toBe(true);
+  expect(dataBytes() - before).toBeGreaterThan(768 * MIB);
+  region.close();
 });
 
 test("where memory is held, no more is than there is, but for 64 MiB of it", () => {

@@ -1,0 +1,46 @@
+import { expect, test } from "bun:test";
+import type { MemorySeen } from "../core/host-memory.ts";
+import { checkMemoryRoom } from "./memory-room.ts";
+
+const GIB = 2 ** 30;
+const SEEN: MemorySeen = {
+  ...{ totalBytes: 8 * GIB, availableBytes: 4 * GIB, stallPercent: 0, cgroup: null, unseen: [] },
+};
+const NODE = { memoryBytes: GIB, lendBytes: 0, reserve: "auto" } as const;
+
+test("memory that the machine has is used without a word", () => {
+  expect(checkMemoryRoom(NODE, SEEN)).toBeNull();
+  expect(checkMemoryRoom({ ...NODE, lendBytes: 7 * GIB }, SEEN)).toBeNull();
+});
+
+test("memory that nobody tells of is not refused", () => {
+  expect(checkMemoryRoom({ ...NODE, memoryBytes: 100 * GIB }, null)).toBeNull();
+});
+
+test("more than the machine, or the cgroup, has at all is refused", () => {
+  const node = { ...NODE, memoryBytes: 9 * GIB };
+  expect(() => checkMemoryRoom(node, SEEN)).toThrow(
+    "Cannot use 9216MiB: this machine has 8192MiB of memory, take less --memory",
+  );
+  const seen = { ...SEEN, cgroup: "/sys/fs/cgroup/a" };
+  expect(() => checkMemoryRoom(node, seen)).toThrow(
+    'Cannot use 9216MiB: cgroup "/sys/fs/cgroup/a" has 8192MiB of memory, take less --memory',
+  );
+});
+
+test("more than is available now is warned of", () => {
+  expect(checkMemoryRoom({ ...NODE, memoryBytes: 5 * GIB }, SEEN)).toBe(
+    "the node may come to use 5120MiB, but this machine has 4096MiB available of 8192MiB: " +
+      "take less --memory, or free some",
+  );
+});
+
+test("a lender lends what there is, and is refused only where it keeps no reserve", () => {
+  const lender = { memoryBytes: 0, lendBytes: 9 * GIB, reserve: "auto" } as const;
+  expect(checkMemoryRoom(lender, SEEN)).toBe(
+    "the node may lend no more than there is: 9216MiB is given, this machine has 8192MiB of memory",
+  );
+  expect(() => checkMemoryRoom({ ...lender, reserve: { bytes: 0 } }, SEEN)).toThrow(
+    "Cannot use 9216MiB: this machine has 8192MiB of memory",
+  );
+});
