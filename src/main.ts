@@ -7,7 +7,6 @@
  * socket, ends here: one line on stderr and the code that exit.ts has for it. Nobody who reads
  * these streams can keep it from ending.
  */
-import { readFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { parseArgs } from "./cli/args.ts";
 import { describeError, EXIT, exitCodeOf } from "./cli/exit.ts";
@@ -16,7 +15,9 @@ import type { CommandName, CommandOptions, Invocation } from "./cli/options.ts";
 import { paintFor } from "./cli/paint.ts";
 import { print } from "./cli/print.ts";
 import { drainStreams, finishStreams, openStreams, type Streams } from "./cli/streams.ts";
+import { readTextFile } from "./cli/text-file.ts";
 import { ConfigError } from "./core/errors.ts";
+import { CONFIG_BYTES_MAX } from "./core/limits.ts";
 
 interface CommandModule<Options> {
   run(options: Options, streams: Streams): Promise<number>;
@@ -54,7 +55,7 @@ async function dispatch<C extends CommandName>(invocation: Invocation<C>): Promi
 async function main(): Promise<number> {
   const invocation = parseArgs(process.argv.slice(2), {
     hostName: hostname(),
-    readText: (path) => readFileSync(path, "utf8"),
+    readText: (path) => readTextFile(path, CONFIG_BYTES_MAX),
   });
   if (invocation.command !== "help") return dispatch(invocation);
   const paint = paintFor(process.stdout, process.env);

@@ -1,8 +1,8 @@
 /** --key: the file that makes a node, or a program, one of the cluster. */
-import { readFileSync, statSync } from "node:fs";
+import { statSync } from "node:fs";
 import { ConfigError } from "../core/errors.ts";
 import { type ClusterKey, KEY_FILE_BYTES_MAX, parseKeyFile } from "../security/key-file.ts";
-import { describeError } from "./exit.ts";
+import { readTextFile } from "./text-file.ts";
 import { badValue } from "./units.ts";
 
 /** Whoever else may read or write the file has the cluster. */
@@ -12,15 +12,13 @@ const OTHERS_MODE = 0o077;
 export function readKeyText(path: string, flag = "key"): string {
   const given = { flag, text: path };
   try {
-    const { mode, size } = statSync(path);
-    if ((mode & OTHERS_MODE) !== 0) {
+    if ((statSync(path).mode & OTHERS_MODE) !== 0) {
       throw badValue(given, "others can read it, use chmod 600 on it and consider a new one");
     }
-    if (size > KEY_FILE_BYTES_MAX) throw badValue(given, "it is no key file");
-    return readFileSync(path, "utf8");
+    return readTextFile(path, KEY_FILE_BYTES_MAX);
   } catch (error) {
     if (error instanceof ConfigError) throw error;
-    throw badValue(given, describeError(error));
+    throw badValue(given, error instanceof Error ? error.message : String(error));
   }
 }
 

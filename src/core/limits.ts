@@ -559,6 +559,8 @@ export const SELFSHRINK_INERTIA_DEFAULT = 3;
 export const SELFSHRINK_PAGES_DEFAULT = FETCHES_MAX;
 /** Of hysteresis and inertia: far past any use, near enough that a slip of the finger is seen. */
 export const SELFSHRINK_COUNT_MAX = 10_000;
+/** A file of settings: all that there are take a thousandth of it. */
+export const CONFIG_BYTES_MAX = 1024 * 1024;
 /** Timers that an operator sets: at most a day, since those of the runtime end at 24.8 days. */
 export const SETTING_MS_MIN = 1;
 export const SETTING_MS_MAX = 24 * 60 * 60 * 1000;

@@ -1,0 +1,32 @@
+import { afterAll, expect, test } from "bun:test";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { readTextFile } from "./text-file.ts";
+
+const directory = mkdtempSync(join(tmpdir(), "ramster-test-"));
+const path = join(directory, "file");
+
+afterAll(() => rmSync(directory, { recursive: true }));
+
+test("a file up to the limit is read as it is, without its byte order mark", () => {
+  for (const text of ["", "a", "é".repeat(2048)]) {
+    writeFileSync(path, text);
+    expect(readTextFile(path, 4096)).toBe(text);
+  }
+  writeFileSync(path, "\ufeffa = 1");
+  expect(readTextFile(path, 4096)).toBe("a = 1");
+});
+
+test("what has no end, or is longer than the limit, is refused", () => {
+  expect(() => readTextFile("/dev/zero", 4096)).toThrow("it is longer than 4096 bytes");
+  writeFileSync(path, "a".repeat(4097));
+  expect(() => readTextFile(path, 4096)).toThrow("it is longer than 4096 bytes");
+});
+
+test("what is no text, or no file, is refused", () => {
+  writeFileSync(path, Uint8Array.of(0x61, 0xe9, 0x0a));
+  expect(() => readTextFile(path, 4096)).toThrow("it is no text in UTF-8");
+  expect(() => readTextFile(directory, 4096)).toThrow("EISDIR");
+  expect(() => readTextFile(join(directory, "none"), 4096)).toThrow("ENOENT");
+});
