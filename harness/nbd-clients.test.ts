@@ -6,7 +6,8 @@
 import { describe, expect, test } from "bun:test";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
-import { NBD_CONNECTIONS_MAX, PAGE_BYTES } from "../src/core/limits.ts";
+import { ADMISSION_SHARE_PART, NBD_HANDSHAKES_MAX } from "../src/core/admission-limits.ts";
+import { PAGE_BYTES } from "../src/core/limits.ts";
 import { parseAddress } from "../src/net/address.ts";
 import { BunTransport } from "../src/net/bun.ts";
 import { parseKeyFile } from "../src/security/key-file.ts";
@@ -265,7 +266,7 @@ describe("clients of NBD", () => {
     expect((await client.stats()).counters.nbd_waiting_count).toBe(0);
   });
 
-  test("of a thousand at once as many are served as there may be, the others closed", async () => {
+  test("of a thousand that choose no export the oldest are closed, the others served", async () => {
     const { world, node } = await serve();
     await using _ = world;
     const transport = new BunTransport();
@@ -286,11 +287,12 @@ describe("clients of NBD", () => {
       many.push(...Array.from({ length: 111 }, open));
       await until("all are greeted or closed", () => many.every(isAnswered));
     }
-    const refused = 1000 - NBD_CONNECTIONS_MAX;
+    const share = NBD_HANDSHAKES_MAX / ADMISSION_SHARE_PART;
+    const refused = 999 - share;
     expect(many.filter((it) => it.isClosed).length).toBe(refused);
     const { counters } = await (await world.connect(node)).stats();
     expect(counters).toMatchObject({
-      nbd_connections: NBD_CONNECTIONS_MAX,
+      nbd_connections: 1 + share,
       nbd_connections_refused: refused,
     });
     for (const client of [first, ...many.filter((it) => !it.isClosed)]) {

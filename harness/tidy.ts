@@ -99,8 +99,13 @@ const OUTSIDE: readonly { readonly name: RegExp; readonly homes: readonly string
   {
     name: /^node:fs/,
     homes: [
-      ...["src/net/bun.ts", "src/compress/lz4.ts", "src/memory/linux-memory.ts"],
-      "src/memory/linux-process.ts",
+      ...[
+        "src/net/bun.ts",
+        "src/net/bun-listener.ts",
+        "src/compress/lz4.ts",
+        "src/memory/linux-memory.ts",
+      ],
+      ...["src/memory/linux-process.ts", "src/memory/descriptors.ts"],
       "src/memory/libc-path.ts",
       ...["src/disk/", "src/cli/", "src/main.ts"],
     ],
@@ -113,7 +118,7 @@ const OUTSIDE: readonly { readonly name: RegExp; readonly homes: readonly string
 
 /** Where time, chance, the process and the console may be touched. */
 const EFFECT_HOMES = [
-  ...["src/net/bun.ts", "src/net/bun-datagrams.ts"],
+  ...["src/net/bun.ts", "src/net/bun-datagrams.ts", "src/net/bun-listener.ts"],
   ...["src/memory/", "src/disk/", "src/cli/", "src/main.ts"],
 ];
 

@@ -41,7 +41,7 @@ export const nbd: Fuzzer = {
 class NbdTarget implements FuzzTarget {
   private readonly clock = new SimClock();
   private node: Node | null = null;
-  private accept: (stream: Stream) => StreamEvents = () => {
+  private accept: (stream: Stream) => StreamEvents | null = () => {
     throw new Error("nobody listens");
   };
 
@@ -88,6 +88,7 @@ class NbdTarget implements FuzzTarget {
     const sent = isSpoiled ? mutate(random, bytes) : bytes;
     const stream = new FuzzStream(below(random, 4) === 0 ? random : null);
     const events = this.accept(stream);
+    if (events === null) throw new Error("the door takes nobody");
     stream.onTerminate = () => events.onClose(stream, "closed here");
     events.onOpen(stream);
     let at = 0;

@@ -177,7 +177,7 @@ export class SimNetwork {
   private async listen(
     host: string,
     address: Address,
-    accept: (stream: Stream) => StreamEvents,
+    accept: (stream: Stream) => StreamEvents | null,
   ): Promise<Listener> {
     const filled =
       address.kind === "tcp" ? { ...address, port: this.portFor(address.port) } : address;
@@ -222,8 +222,10 @@ export class SimNetwork {
     this.streams.add(other);
     stream.join(other);
     other.join(stream);
-    other.events = listener.accept(other);
+    const events = listener.accept(other);
+    if (events !== null) other.events = events;
     other.open();
+    if (events === null) other.terminate();
     this.clock.after(this.latencyMs(), () => stream.open());
   }
 }
@@ -232,14 +234,14 @@ class SimListener implements Listener {
   readonly address: string;
   readonly host: string;
   readonly key: string;
-  readonly accept: (stream: Stream) => StreamEvents;
+  readonly accept: (stream: Stream) => StreamEvents | null;
   private readonly network: SimNetwork;
 
   constructor(
     network: SimNetwork,
     host: string,
     address: string,
-    accept: (stream: Stream) => StreamEvents,
+    accept: (stream: Stream) => StreamEvents | null,
   ) {
     this.network = network;
     this.host = host;

@@ -4,7 +4,7 @@
  * end, as with the power: nothing of the process runs any more.
  */
 import type { Clock, TimerId } from "../../src/core/clock.ts";
-import type { StreamEvents, Transport } from "../../src/net/transport.ts";
+import type { Stream, StreamEvents, Transport } from "../../src/net/transport.ts";
 import type { SimClock } from "./clock.ts";
 
 /** No id of a SimClock. */
@@ -75,7 +75,11 @@ export class ProcessClock implements Clock {
   transport(transport: Transport): Transport {
     return {
       listen: (address, accept, options) => {
-        return transport.listen(address, (stream) => this.delayed(accept(stream)), options);
+        const delayed = (stream: Stream): StreamEvents | null => {
+          const events = accept(stream);
+          return events === null ? null : this.delayed(events);
+        };
+        return transport.listen(address, delayed, options);
       },
       connect: (address, events, options) => {
         return transport.connect(address, this.delayed(events), options);

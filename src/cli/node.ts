@@ -19,11 +19,13 @@ import { Log, LogCounters, type LogSink } from "../core/log.ts";
 import { LogLimiter } from "../core/log-limiter.ts";
 import { openDisk } from "../disk/open-disk.ts";
 import { Keyring } from "../gossip/keyring.ts";
+import { descriptorLimit, openDuplicate } from "../memory/descriptors.ts";
 import { LinuxMemory } from "../memory/linux-memory.ts";
 import { openMemory } from "../memory/open-memory.ts";
 import { openProcess } from "../memory/open-process.ts";
 import { formatAddress, type TcpAddress } from "../net/address.ts";
 import { BunClock, BunRandom, BunTransport } from "../net/bun.ts";
+import { doorLimits } from "../net/door-limits.ts";
 import { withAdvertised } from "../node/advertise.ts";
 import type { NodeConfig } from "../node/config.ts";
 import { openMembership } from "../node/membership.ts";
@@ -43,7 +45,8 @@ export async function run(settings: NodeConfig, { out, err }: Streams): Promise<
   const config = await withAdvertised(settings, MACHINE_NETWORK);
   let number = config.number;
   const { name } = config;
-  const outside = { clock: new BunClock(), transport: new BunTransport(), random: new BunRandom() };
+  const transportOfAll = new BunTransport(openDuplicate());
+  const outside = { clock: new BunClock(), transport: transportOfAll, random: new BunRandom() };
   const log = openLog(config, () => ({ number, name }), outside.clock, err);
   const warn = (line: string): void => log.write("warn", "ramster", line);
   surviveSignals((signal) => warn(`signal ${signal} means nothing here`));
@@ -59,11 +62,12 @@ export async function run(settings: NodeConfig, { out, err }: Streams): Promise<
   const { keyPath } = config;
   const key = keyPath === null ? null : openOwnKey(keyPath, outside.transport, log);
   const keyring = key === null ? null : new Keyring(key.gossipKeys, random);
-  const membership = openMembership({ ...outside, log, keyring }, config);
+    const limits = doorLimits(descriptorLimit());
+    const membership = openMembership({ ...outside, log, keyring, limits }, config);
   const memory = openMemory(swapMode === null ? null : { availableBytes });
   const inSwapMode = swapMode !== null;
   const disk = config.spillPath === null ? null : openDisk(config.spillPath, { inSwapMode, warn });
-  const env = { ...outside, ...key, memory, hostMemory, log, disk };
+  const env = { ...outside, ...key, limits, memory, hostMemory, log, disk };
   // A node that waits for a cluster can be told not to.
   const joined = await Promise.race([membership?.start(), stopped]);
   if (membership !== null && joined === undefined) {

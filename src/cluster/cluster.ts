@@ -38,6 +38,7 @@ import {
 } from "../gossip/packet.ts";
 import { encodeTags } from "../gossip/serf-tags.ts";
 import { formatAddress, parseAddress, type TcpAddress } from "../net/address.ts";
+import type { DoorLimits } from "../net/door-limits.ts";
 import { ipBytes, withZoneOf } from "../net/ip.ts";
 import type { DatagramPort, Transport } from "../net/transport.ts";
 import { Awareness } from "./awareness.ts";
@@ -95,7 +96,7 @@ export class Cluster {
   private farewell: Uint8Array | null = null;
 
   constructor(
-    env: { clock: Clock; transport: Transport; random: Random },
+    env: { clock: Clock; transport: Transport; random: Random; limits?: DoorLimits },
     settings: ClusterSettings,
     identity: { name: string; tags: Readonly<Record<string, string>> },
     events: MemberEvents,
@@ -123,7 +124,10 @@ export class Cluster {
         this.notice("warn", `${what}: ${withoutPrefix(reason)}`);
       },
     };
-    this.streams = new Streams({ ...env, counters, handler }, this.options, settings);
+    const isKnown = (host: string): boolean => {
+      return this.parts?.members.all.some((it) => it.addr === host) === true;
+    };
+    this.streams = new Streams({ ...env, counters, handler, isKnown }, this.options, settings);
   }
 
   /**

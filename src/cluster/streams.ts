@@ -12,11 +12,13 @@
 import { freeBuffer } from "../core/buffers.ts";
 import type { Clock, TimerId } from "../core/clock.ts";
 import { WireError } from "../core/errors.ts";
-import { GOSSIP_HELD_BYTES_MAX, GOSSIP_STREAMS_MAX } from "../core/limits.ts";
+import { GOSSIP_HELD_BYTES_MAX } from "../core/limits.ts";
 import type { StreamMessage } from "../gossip/messages.ts";
 import type { GossipOptions, Unread } from "../gossip/packet.ts";
 import { encodeStream, StreamDecoder, type StreamSide } from "../gossip/stream.ts";
 import type { TcpAddress } from "../net/address.ts";
+import { Admission } from "../net/admission.ts";
+import { DOOR_LIMITS, type DoorLimits } from "../net/door-limits.ts";
 import type { Listener, Stream, StreamEvents, Transport } from "../net/transport.ts";
 import type { ClusterCounters } from "./counters.ts";
 
@@ -42,8 +44,9 @@ export class Streams {
   private readonly counters: ClusterCounters;
   private readonly handler: StreamHandler;
   private readonly open = new Set<OneMessage>();
-  private accepted = 0;
+  private readonly admission: Admission;
   private listener: Listener | null = null;
+  private isStopping = false;
 
   constructor(
     parts: {
@@ -51,6 +54,9 @@ export class Streams {
       transport: Transport;
       counters: ClusterCounters;
       handler: StreamHandler;
+      /** Whether a member has this IP address. */
+      isKnown: (host: string) => boolean;
+      limits?: DoorLimits;
     },
     options: GossipOptions,
     settings: { streamTimeoutMs: number },
@@ -61,11 +67,17 @@ export class Streams {
     this.handler = parts.handler;
     this.options = options;
     this.timeoutMs = settings.streamTimeoutMs;
+    this.admission = new Admission(parts.clock, {
+      door: "gossip port",
+      places: (parts.limits ?? DOOR_LIMITS).gossipStreams,
+      isKnown: parts.isKnown,
+      onNotice: (line) => this.handler.onStreamRefused(line),
+    });
   }
 
   /** @returns the port. Rejects as Transport.listen does. */
   async listen(address: TcpAddress): Promise<string> {
-    this.listener = await this.transport.listen(address, () => this.accept());
+    this.listener = await this.transport.listen(address, (stream) => this.accept(stream));
     return this.listener.address;
   }
 
@@ -92,27 +104,33 @@ export class Streams {
 
   /** Takes no more streams, and ends those that there are. */
   stop(): void {
+    this.isStopping = true;
     this.listener?.close();
     this.listener = null;
     for (const stream of [...this.open]) stream.finish("this node is stopping");
   }
 
-  private accept(): StreamEvents {
-    if (this.accepted >= GOSSIP_STREAMS_MAX) {
-      this.counters.streams_refused += 1;
-      return REFUSE;
-    }
+  private accept(stream: Stream): StreamEvents | null {
+    if (this.isStopping) return null;
     this.counters.streams_accepted += 1;
-    this.accepted += 1;
-    return this.track("answered", this.timeoutMs, {
+    const message = this.track("answered", this.timeoutMs, {
       onMessage: (message, remote) => this.handler.onStreamMessage(message, hostOf(remote)),
       onEnd: (reason, remote) => {
-        this.accepted -= 1;
+        const hadPlace = this.admission.leave(stream);
         if (reason === "") return;
         this.counters.streams_refused += 1;
-        this.handler.onStreamRefused(`Cannot read gossip from "${hostOf(remote)}": ${reason}`);
+        const line = `Cannot read gossip from "${hostOf(remote)}": ${reason}`;
+        if (hadPlace) this.handler.onStreamRefused(line); // Else it has been told already.
       },
     });
+    this.admission.enter(stream, {
+      close: () => {
+        message.finish("too many streams");
+        stream.terminate();
+      },
+      isSilent: () => !message.hasHeard,
+    });
+    return message;
   }
 
   private endLargest(): void {
@@ -173,6 +191,8 @@ class OneMessage implements StreamEvents {
   private isOpen = false;
   private isRead = false;
   private isOver = false;
+  /** The other side has sent something. */
+  hasHeard = false;
   /** Within onData: what was read is still being looked at. */
   private isReading = false;
 
@@ -233,6 +253,7 @@ class OneMessage implements StreamEvents {
 
   private read(stream: Stream, chunk: Uint8Array): void {
     this.isReading = true;
+    this.hasHeard = true;
     try {
       const heldBytes = this.heldBytes;
       const message = this.decoder.push(chunk);
@@ -271,10 +292,3 @@ class OneMessage implements StreamEvents {
     if (this.isRead && this.written === this.output.byteLength) this.stream.end();
   }
 }
-
-const REFUSE: StreamEvents = {
-  onOpen: (stream) => stream.terminate(),
-  onData: () => {},
-  onDrain: () => {},
-  onClose: () => {},
-};

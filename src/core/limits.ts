@@ -145,8 +145,6 @@ export const DEADLINE_TICK_MS = 50;
 export const GOODBYE_TIMEOUT_MS = 1000;
 /** A link whose handshake takes longer is closed. */
 export const HANDSHAKE_TIMEOUT_MS = 5000;
-/** Accepted links that have not said who they are. Past it new ones are closed at once. */
-export const LINKS_UNIDENTIFIED_MAX = 64;
 /** Keepalive and idle defaults, those of the original (reference 6.1). */
 export const KEEPALIVE_MS_DEFAULT = 2000;
 export const IDLE_MS_DEFAULT = 30_000;
@@ -200,7 +198,7 @@ export const BROADCASTS_MAX = 2 * MEMBERS_MAX;
 /** Probes that wait for an answer, own ones and those made for others. Past it others' are not. */
 export const PROBES_WAITING_MAX = 4 * MEMBERS_MAX;
 /** Streams of gossip that others have opened and not ended. */
-export const GOSSIP_STREAMS_MAX = 128;
+export const GOSSIP_STREAMS_MAX = 256;
 /** Times of a Lamport clock of Serf whose events, or queries, are remembered: Serf's own number. */
 export const SERF_TIMES_MAX = 512;
 /** Events, or queries, of Serf that are remembered: 512 of the 512 bytes that Serf lets one have. */

@@ -5,6 +5,7 @@ import { drive } from "../../harness/sim/drive.ts";
 import { type Client, connect } from "../client/client.ts";
 import type { PageError } from "../client/errors.ts";
 import type { Pool } from "../client/pool.ts";
+import { HANDSHAKES_MAX } from "../core/admission-limits.ts";
 import type { Oid } from "../core/handle.ts";
 import { CLIENT_BUFFERS_BYTES_MAX, CLIENT_GET_COUNT_MAX, PAGE_BYTES } from "../core/limits.ts";
 import { HeapMemory } from "../memory/heap-memory.ts";
@@ -370,6 +371,21 @@ test("a client that says nothing is closed by the deadline of the handshake", as
   sim.run(10_000);
   expect(stranger.text).toMatch(/no HELLO within/);
   expect(sim.node(0).node.door.clientCount).toBe(1);
+  await sim.stop();
+});
+
+test("of too many that say nothing the oldest go, and a program gets in meanwhile", async () => {
+  const { sim, wait } = await world();
+  const strangers = Array.from({ length: 2 * HANDSHAKES_MAX }, () => new BarePeer());
+  for (const [i, it] of strangers.entries()) {
+    sim.network.transport(`stranger${i}`).connect(DOOR, it);
+  }
+  sim.run(100);
+  const open = strangers.filter((it) => it.closedFor === null);
+  expect(open).toHaveLength(HANDSHAKES_MAX);
+  const late = await wait(newClient(sim));
+  expect((await wait(late.newPool({ persistent: true }))).id).toBe(0);
+  expect(strangers.filter((it) => it.closedFor === null)).toHaveLength(HANDSHAKES_MAX - 1);
   await sim.stop();
 });
 

@@ -23,7 +23,6 @@ import {
   CLIENT_BUFFERS_BYTES_MAX,
   CLIENT_STALL_LOOK_MS,
   CLIENT_STALL_TIMEOUT_MS,
-  CLIENTS_MAX,
   HANDSHAKE_TIMEOUT_MS,
 } from "../core/limits.ts";
 import type { Log } from "../core/log.ts";
@@ -31,9 +30,11 @@ import type { Memory } from "../core/memory.ts";
 import type { Random } from "../core/random.ts";
 import { STATUS, type Status } from "../core/status.ts";
 import type { Address } from "../net/address.ts";
+import { Admission } from "../net/admission.ts";
 import { Channel, type ChannelHandler, LANE } from "../net/channel.ts";
 import { LinkCounters } from "../net/counters.ts";
-import type { Listener, Transport } from "../net/transport.ts";
+import { DOOR_LIMITS, type DoorLimits } from "../net/door-limits.ts";
+import type { Listener, Stream, StreamEvents, Transport } from "../net/transport.ts";
 import type { Ramster } from "../ramster/ramster.ts";
 import {
   OPEN_POOL_TOKEN_OFFSET,
@@ -112,6 +113,11 @@ export class ClientDoor implements ChannelHandler {
   private readonly gets: ClientGets;
   private readonly pools: ClientPools;
   private readonly clients = new Map<Channel, Client>();
+  private readonly limits: DoorLimits;
+  /** Those that have not said HELLO. */
+  private readonly handshakes = new Map<Channel, Stream>();
+  private readonly admission: Admission;
+  private greetedCount = 0;
   private readonly listeners: Listener[] = [];
   private readonly handle = new Handle();
   private readonly buffers = new BufferPool(CLIENT_BUFFERS_BYTES_MAX);
@@ -128,6 +134,7 @@ export class ClientDoor implements ChannelHandler {
       ramster: Ramster;
       admin: Admin;
       log: Log;
+      limits?: DoorLimits;
     },
     settings: { hello: Hello; putWaitMs: number },
   ) {
@@ -137,6 +144,12 @@ export class ClientDoor implements ChannelHandler {
     this.ramster = parts.ramster;
     this.admin = parts.admin;
     this.log = parts.log;
+    this.limits = parts.limits ?? DOOR_LIMITS;
+    this.admission = new Admission(parts.clock, {
+      door: "client door",
+      places: this.limits.handshakes,
+      onNotice: (line) => parts.log.write("warn", "doors", line),
+    });
     this.hello = settings.hello;
     this.putWaitMs = settings.putWaitMs;
     this.gets = new ClientGets({ ...parts, buffers: this.buffers });
@@ -146,12 +159,7 @@ export class ClientDoor implements ChannelHandler {
 
   /** @returns the address with its real port. Rejects as Transport.listen does. */
   async listen(address: Address): Promise<string> {
-    const { clock, memory, buffers: pool } = this;
-    const listener = await this.transport.listen(address, () => {
-      const channel = new Channel({ clock, memory, pool }, this, this.counters);
-      channel.expectGreeting();
-      return channel;
-    });
+    const listener = await this.transport.listen(address, (stream) => this.accept(stream));
     this.listeners.push(listener);
     return listener.address;
   }
@@ -173,15 +181,27 @@ export class ClientDoor implements ChannelHandler {
       channel.goodbye(GOODBYE.STOPPING, "the node stops");
   }
 
+  private accept(stream: Stream): StreamEvents {
+    const { clock, memory, buffers: pool } = this;
+    const channel = new Channel({ clock, memory, pool }, this, this.counters);
+    channel.expectGreeting();
+    this.handshakes.set(channel, stream);
+    this.admission.enter(stream, {
+      close: () => stream.terminate(),
+      isSilent: () => channel.progress === 0,
+    });
+    return channel;
+  }
+
+  private leaveHandshake(channel: Channel): void {
+    const stream = this.handshakes.get(channel);
+    if (stream !== undefined) this.admission.leave(stream);
+    this.handshakes.delete(channel);
+  }
+
   // Channel events.
 
   onOpen(channel: Channel): void {
-    if (this.clients.size >= CLIENTS_MAX) {
-      const reason = `more than ${CLIENTS_MAX} clients`;
-      this.log.write("warn", "doors", `Refused a client: ${reason}`);
-      channel.goodbye(GOODBYE.BUSY, reason);
-      return;
-    }
     const timer = this.clock.after(HANDSHAKE_TIMEOUT_MS, () => {
       channel.goodbye(GOODBYE.IDLE, `no HELLO within ${HANDSHAKE_TIMEOUT_MS} ms`);
     });
@@ -240,9 +260,11 @@ export class ClientDoor implements ChannelHandler {
 
   onClosed(channel: Channel, reason: string): void {
     this.log.write("debug", "doors", `a client has gone: ${reason}`);
+    this.leaveHandshake(channel);
     const client = this.clients.get(channel);
     if (client === undefined) return;
     this.clients.delete(channel);
+    if (client.greeted) this.greetedCount -= 1;
     this.clock.cancel(client.handshakeTimer);
     if (client.parked !== null) this.endParked(client.parked);
     client.parked = null;
@@ -269,6 +291,13 @@ export class ClientDoor implements ChannelHandler {
       return;
     }
     this.clock.cancel(client.handshakeTimer);
+    if (this.greetedCount >= this.limits.clients) {
+      this.admission.tellRefused(channel.remote);
+      channel.goodbye(GOODBYE.BUSY, `more than ${this.limits.clients} clients`);
+      return;
+    }
+    this.leaveHandshake(channel);
+    this.greetedCount += 1;
     client.greeted = true;
     channel.setGreeted();
     if (!channel.begin(LANE.URGENT, HELLO_BYTES_MAX)) return;

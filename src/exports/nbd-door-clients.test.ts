@@ -12,6 +12,7 @@ import {
   WRITE_ZEROES,
 } from "../../harness/nbd/bare-client.ts";
 import { DISK, NBD, read, DoorWorld as World } from "../../harness/nbd/door-world.ts";
+import { ADMISSION_SHARE_PART, NBD_HANDSHAKES_MAX } from "../core/admission-limits.ts";
 import { NBD_CHANGES_MAX, NBD_CONNECTIONS_MAX, PAGE_BYTES } from "../core/limits.ts";
 
 const MIB = 1024 * 1024;
@@ -76,19 +77,35 @@ test("of very many changes that wait for each other each client has one at a tim
   await world.stop();
 });
 
-test("more connections than there may be are closed, and the others served", async () => {
+/** Of the connections of one host that have chosen no export. */
+const SHARE = NBD_HANDSHAKES_MAX / ADMISSION_SHARE_PART;
+
+test("of too many connections that choose no export the oldest go, the others are served", async () => {
   const world = await World.start();
   const clients = Array.from({ length: 300 }, () => {
     const client = new BareClient();
     world.sim.network.transport("many").connect(NBD, client);
     return client;
   });
-  world.sim.clock.runUntil(() => clients.filter((it) => it.isClosed).length >= 44, 5000);
-  expect(clients.filter((it) => it.isClosed).length).toBe(44);
-  expect(world.door.counters.nbd_connections_refused).toBe(44);
+  const closed = (): number => clients.filter((it) => it.isClosed).length;
+  world.sim.clock.runUntil(() => closed() >= 300 - SHARE, 5000);
+  expect(closed()).toBe(300 - SHARE);
+  expect(world.door.counters.nbd_connections_refused).toBe(300 - SHARE);
   const open = clients.find((it) => !it.isClosed) as BareClient;
   await world.wait(open.negotiate({ form: "structured" }));
   expect((await world.wait(open.ask(read(0, 10)))).error).toBe(0);
+  await world.stop();
+});
+
+test("more clients than there may be are refused, and the others served", async () => {
+  const world = await World.start();
+  const clients: BareClient[] = [];
+  for (let i = 0; i < NBD_CONNECTIONS_MAX; i += 1) clients.push(await world.connect());
+  const late = new BareClient();
+  world.sim.network.transport("late").connect(NBD, late);
+  world.sim.clock.runUntil(() => late.isClosed, 1000);
+  expect(late.isClosed).toBe(true);
+  for (const it of clients.slice(-3)) expect((await world.wait(it.ask(read(0, 9)))).error).toBe(0);
   await world.stop();
 });
 
@@ -159,12 +176,12 @@ test("connections that say nothing make way for a client, those that are in use 
     typing.send(i === 0 ? bytesOf([4, 3], option(3)) : option(3));
     world.sim.clock.runUntil(() => false, 500);
   }
-  expect(world.door.connectionCount).toBe(NBD_CONNECTIONS_MAX);
+  expect(world.door.connectionCount).toBe(2 + SHARE);
   const others = await Promise.all(Array.from({ length: 20 }, () => world.connect()));
   for (const it of [client, ...others]) {
     expect((await world.wait(it.ask(read(0, 9)))).error).toBe(0);
   }
   expect(typing.isClosed).toBe(false);
-  expect(world.door.connectionCount).toBe(NBD_CONNECTIONS_MAX);
+  expect(world.door.connectionCount).toBe(2 + SHARE + 20);
   await world.stop();
 });

@@ -17,7 +17,6 @@ import { assert } from "../core/assert.ts";
 import type { Clock, TimerId } from "../core/clock.ts";
 import {
   GOODBYE_TIMEOUT_MS,
-  NBD_CONNECTIONS_MAX,
   NBD_TICK_MS,
   NBD_TICK_MS_MAX,
   PAGE_BYTES,
@@ -30,6 +29,8 @@ import type { TlsMode } from "../nbd/handshake.ts";
 import type { Request } from "../nbd/request.ts";
 import { Turns } from "../nbd/turns.ts";
 import { type Address, isLoopback } from "../net/address.ts";
+import { Admission } from "../net/admission.ts";
+import { DOOR_LIMITS, type DoorLimits } from "../net/door-limits.ts";
 import type { Listener, Stream, StreamEvents, TlsMaterial, Transport } from "../net/transport.ts";
 import type { Ramster } from "../ramster/ramster.ts";
 import { NbdCounters } from "./counters.ts";
@@ -53,6 +54,7 @@ export interface NbdDoorParts {
   tls: TlsMaterial | null;
   ramster: Ramster;
   log: Log;
+  limits?: DoorLimits;
 }
 
 export interface NbdDoorSettings {
@@ -82,6 +84,9 @@ export class NbdDoor implements NbdHandler {
   private readonly room: NbdRoom;
   private readonly listeners: Listener[] = [];
   private readonly connections = new Set<NbdConnection>();
+  /** Those of them that have not chosen an export. */
+  private readonly handshakes = new Map<NbdConnection, Stream>();
+  private readonly admission: Admission;
   private isStopping = false;
   private readonly longMemory = new LongMemory();
   private readonly turns = new Turns();
@@ -92,6 +97,11 @@ export class NbdDoor implements NbdHandler {
   constructor(parts: NbdDoorParts, settings: NbdDoorSettings) {
     this.parts = parts;
     this.settings = { ...settings };
+    this.admission = new Admission(parts.clock, {
+      door: "NBD port",
+      places: this.limits.nbdHandshakes,
+      onNotice: (line) => parts.log.write("warn", "doors", line),
+    });
     const warnAtPercent = (): number => this.settings.warnAtPercent;
     const ioTimeoutMs = (): number => this.settings.ioTimeoutMs;
     const { counters } = this;
@@ -117,7 +127,7 @@ export class NbdDoor implements NbdHandler {
   async listen(address: Address): Promise<string> {
     const { transport, tls } = this.parts;
     const mode = tlsMode(address, tls);
-    const accept = (): StreamEvents => this.accept(mode);
+    const accept = (stream: Stream): StreamEvents | null => this.accept(stream, mode);
     const listener = await transport.listen(address, accept);
     this.listeners.push(listener);
     this.tickedMs = this.parts.clock.now();
@@ -200,6 +210,7 @@ export class NbdDoor implements NbdHandler {
   // NbdHandler.
 
   onDevice(connection: NbdConnection): void {
+    this.leaveHandshake(connection);
     exportOf(connection).connectionCount += 1;
     const what = `a client of export "${exportOf(connection).name}" has connected`;
     this.parts.log.write("info", "doors", `${what} from "${connection.remote}"`);
@@ -218,6 +229,7 @@ export class NbdDoor implements NbdHandler {
   }
 
   onClosed(connection: NbdConnection, reason: string): void {
+    this.leaveHandshake(connection);
     this.connections.delete(connection);
     this.counters.nbd_connections = this.connections.size;
     this.longMemory.leave(connection);
@@ -240,10 +252,18 @@ export class NbdDoor implements NbdHandler {
     if (timer !== null) clock.cancel(timer);
   }
 
-  private accept(tls: TlsMode): StreamEvents {
-    const isFull = this.connections.size >= NBD_CONNECTIONS_MAX;
+  private get limits(): DoorLimits {
+    return this.parts.limits ?? DOOR_LIMITS;
+  }
+
+  private accept(stream: Stream, tls: TlsMode): StreamEvents | null {
+    const isFull = this.connections.size >= this.limits.nbdConnections;
     if (this.isStopping || isFull) this.counters.nbd_connections_refused += 1;
-    if (this.isStopping || (isFull && !this.makeWay())) return REFUSED;
+    if (this.isStopping) return null;
+    if (isFull && !this.makeWay() && !this.admission.closeOne()) {
+      this.admission.tellRefused(stream.remote);
+      return null;
+    }
     const door = this;
     const settings = {
       tls,
@@ -259,6 +279,14 @@ export class NbdDoor implements NbdHandler {
       this.parts.tls,
     );
     this.connections.add(connection);
+    this.handshakes.set(connection, stream);
+    this.admission.enter(stream, {
+      close: () => {
+        this.counters.nbd_connections_refused += 1;
+        stream.terminate();
+      },
+      isSilent: () => !connection.hasSpoken || connection.isIdling,
+    });
     this.counters.nbd_connections = this.connections.size;
     return connection;
   }
@@ -274,6 +302,12 @@ export class NbdDoor implements NbdHandler {
     return false;
   }
 
+  private leaveHandshake(connection: NbdConnection): void {
+    const stream = this.handshakes.get(connection);
+    if (stream !== undefined) this.admission.leave(stream);
+    this.handshakes.delete(connection);
+  }
+
   private tick(): void {
     this.timer = this.parts.clock.after(NBD_TICK_MS, () => this.tick());
     const now = this.parts.clock.now();
@@ -285,14 +319,6 @@ export class NbdDoor implements NbdHandler {
     for (const connection of [...this.connections]) connection.tick(elapsedMs, isShort);
   }
 }
-
-/** Of one client too many. */
-const REFUSED: StreamEvents = {
-  onOpen: (stream: Stream) => stream.terminate(),
-  onData: () => {},
-  onDrain: () => {},
-  onClose: () => {},
-};
 
 function exportOf(connection: NbdConnection): NbdExport {
   const { device } = connection;

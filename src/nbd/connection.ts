@@ -88,6 +88,8 @@ export class NbdConnection implements StreamEvents {
   readonly input: Input;
   /** The other side as the stream names it, for logs. */
   remote = "";
+  /** Something has come from the client. */
+  hasSpoken = false;
   private readonly clock: Clock;
   private readonly turns: Turns;
   private readonly handler: NbdHandler;
@@ -240,6 +242,7 @@ export class NbdConnection implements StreamEvents {
     }
     this.movedBytes += chunk.byteLength;
     this.quietMs = 0;
+    this.hasSpoken = true;
     this.input.push(chunk);
     this.serve();
   }

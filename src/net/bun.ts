@@ -28,6 +28,7 @@ import type { Random } from "../core/random.ts";
 import type { Address, TcpAddress, UnixAddress } from "./address.ts";
 import { formatAddress } from "./address.ts";
 import { bindDatagrams, lookupAddresses } from "./bun-datagrams.ts";
+import { type Duplicate, TcpListener } from "./bun-listener.ts";
 import { tlsOptions, tlsReason } from "./bun-tls.ts";
 import type {
   DatagramPort,
@@ -61,17 +62,25 @@ const REASONS: Readonly<Record<string, string>> = {
 const UNIX_SOCKET_MODE = 0o600;
 
 export class BunTransport implements Transport {
+  private readonly duplicate: Duplicate | null;
+
+  /** `duplicate`: what lets a port rest when very many connect at once (bun-listener.ts). */
+  constructor(duplicate: Duplicate | null = null) {
+    this.duplicate = duplicate;
+  }
+
   async listen(
     address: Address,
-    accept: (stream: Stream) => StreamEvents,
+    accept: (stream: Stream) => StreamEvents | null,
     options: StreamOptions = {},
   ): Promise<Listener> {
     if (address.kind === "unix") await clearStaleSocket(address);
-    const handlers = acceptHandlers(accept, formatAddress(address), options);
+    const socket = acceptHandlers(accept, formatAddress(address), options);
     try {
-      return address.kind === "unix"
-        ? new UnixListener(address, handlers)
-        : new TcpListener(address.host, address.port, handlers, options);
+      if (address.kind === "unix") return new UnixListener(address, socket);
+      const { host: hostname, port } = address;
+      const listenOptions = { socket, ...secureOptions(options) };
+      return new TcpListener({ hostname, port }, listenOptions, this.duplicate);
     } catch (error) {
       throw listenError(address, error);
     }
@@ -270,25 +279,35 @@ function secureOptions({ tls }: StreamOptions) {
 }
 
 function acceptHandlers(
-  accept: (stream: Stream) => StreamEvents,
+  accept: (stream: Stream) => StreamEvents | null,
   local: string,
   { tls }: StreamOptions,
 ): Handlers {
   return {
     ...dialHandlers({ tls }),
     open: (socket) => {
-      // A unix client has no address: it is named after the socket that it came through.
-      const host = socket.remoteAddress;
-      const remote =
-        host === undefined || local.startsWith("unix:")
-          ? local
-          : formatAddress({ kind: "tcp", host, port: socket.remotePort });
-      const stream = new BunStream(remote, NO_EVENTS);
-      stream.events = accept(stream);
+      const remote = remoteOf(socket, local);
+      const stream = new BunStream(remote ?? "", NO_EVENTS);
       socket.data = stream;
+      const events = remote === null ? null : accept(stream);
+      if (events === null) {
+        socket.terminate();
+        return;
+      }
+      stream.events = events;
       openStream(socket, tls);
     },
   };
+}
+
+/**
+ * Null: it was closed before it was accepted. A unix client has no address: it is named after the
+ * socket that it came through.
+ */
+function remoteOf({ remoteAddress, remotePort }: Socket, local: string): string | null {
+  if (local.startsWith("unix:")) return local;
+  if (remoteAddress === undefined) return null;
+  return formatAddress({ kind: "tcp", host: remoteAddress, port: remotePort });
 }
 
 /**
@@ -300,20 +319,6 @@ const NO_EVENTS: StreamEvents = {
   onDrain: () => {},
   onClose: () => {},
 };
-
-class TcpListener implements Listener {
-  readonly address: string;
-  private readonly server: Bun.TCPSocketListener<BunStream>;
-
-  constructor(hostname: string, port: number, socket: Handlers, options: StreamOptions) {
-    this.server = Bun.listen<BunStream>({ hostname, port, socket, ...secureOptions(options) });
-    this.address = formatAddress({ kind: "tcp", host: hostname, port: this.server.port });
-  }
-
-  close(): void {
-    this.server.stop(false);
-  }
-}
 
 class UnixListener implements Listener {
   readonly address: string;

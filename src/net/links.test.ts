@@ -1,7 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import { BarePeer, frameBytes } from "../../harness/sim/channel-pair.ts";
 import { addressOf, helloBytes, LinksWorld } from "../../harness/sim/links-world.ts";
-import { LINKS_UNIDENTIFIED_MAX, NODES_MAX } from "../core/limits.ts";
+import { HANDSHAKES_MAX } from "../core/admission-limits.ts";
+import { NODES_MAX } from "../core/limits.ts";
 import { type Hello, ROLE } from "../wire/handshake.ts";
 import { MESSAGE } from "../wire/messages.ts";
 import { TRANSPORT_STATUS } from "../wire/status.ts";
@@ -427,17 +428,21 @@ describe("Links: strangers", () => {
     await world.stop();
   });
 
-  test("too many of them are refused at once, and a peer gets in when they are gone", async () => {
+  test("of too many the oldest go, and a peer gets in meanwhile", async () => {
     const world = new LinksWorld(20);
     const one = await world.start(1, [2]);
-    const crowd = Array.from({ length: LINKS_UNIDENTIFIED_MAX + 10 }, () => new BarePeer());
-    for (const bare of crowd) world.network.transport("host9").connect(addressOf(1), bare);
+    const crowd = Array.from({ length: 2 * HANDSHAKES_MAX }, () => new BarePeer());
+    for (const [i, bare] of crowd.entries()) {
+      world.network.transport(`stranger${i}`).connect(addressOf(1), bare);
+    }
     world.run(100);
-    expect(crowd.filter((bare) => bare.closedFor === null)).toHaveLength(LINKS_UNIDENTIFIED_MAX);
-    expect(one.links.connectionsRefused).toBe(10);
+    const isThere = crowd.map((bare) => bare.closedFor === null);
+    expect(isThere.filter((it) => it)).toHaveLength(HANDSHAKES_MAX);
+    expect(one.links.connectionsRefused).toBe(HANDSHAKES_MAX);
+    expect(one.notices.filter((line) => line.includes("Too many connections"))).toHaveLength(1);
     const two = await world.start(2, [1]);
     two.links.want(1);
-    world.until(() => one.isUp(2), 20_000);
+    world.until(() => one.isUp(2), 1000);
     await world.stop();
   });
 

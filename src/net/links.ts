@@ -3,7 +3,7 @@
  * connect.
  *
  *     want(node) --> dial --refused, lost--> back-off --> dial ...   until up, or unwant(node)
- *     accept --> unidentified (bounded, with a deadline) --HELLO--> the peer's link
+ *     accept --> unidentified (admission.ts, with a deadline) --HELLO--> the peer's link
  *
  * When the other side's HELLO arrives and there is a link to that peer, or a dial to it, already:
  *   - another boot id: the peer has restarted. The newcomer stays.
@@ -30,7 +30,6 @@ import {
   HANDSHAKE_TIMEOUT_MS,
   IDLE_MS_DEFAULT,
   KEEPALIVE_MS_DEFAULT,
-  LINKS_UNIDENTIFIED_MAX,
   NODES_MAX,
   PAGE_BYTES,
   REDIAL_MS_MAX,
@@ -45,9 +44,11 @@ import { type Hello, ROLE } from "../wire/handshake.ts";
 import { GOODBYE, isPeerMessage } from "../wire/messages.ts";
 import { TRANSPORT_STATUS } from "../wire/status.ts";
 import { type Address, formatAddress } from "./address.ts";
+import { Admission } from "./admission.ts";
 import { backoffMs } from "./backoff.ts";
 import type { Channel } from "./channel.ts";
 import { LinkCounters } from "./counters.ts";
+import { DOOR_LIMITS, type DoorLimits } from "./door-limits.ts";
 import { LINK_STATE, Link, type LinkOwner, type LinkState, type Refusal } from "./link.ts";
 import { printable } from "./printable.ts";
 import type { Listener, Stream, StreamEvents, Transport } from "./transport.ts";
@@ -57,6 +58,7 @@ export interface LinksEnv {
   readonly transport: Transport;
   readonly random: Random;
   readonly memory: Memory;
+  readonly limits?: DoorLimits;
 }
 
 /** Who this node is, as its HELLO says. */
@@ -155,16 +157,7 @@ class Peer {
   }
 }
 
-const REFUSE_STREAM: StreamEvents = {
-  onOpen: (stream: Stream) => stream.terminate(),
-  onData: () => {},
-  onDrain: () => {},
-  onClose: () => {},
-};
-
 export class Links implements LinkOwner {
-  /** Connections closed because too many had not said who they are. */
-  connectionsRefused = 0;
   /** Counters of connections that never became a peer's. */
   readonly strangers = new LinkCounters();
   private readonly env: LinksEnv & { readonly pool: BufferPool };
@@ -174,7 +167,8 @@ export class Links implements LinkOwner {
   private readonly hello: Hello;
   private readonly byNode = new Map<number, Peer>();
   private readonly listeners: Listener[] = [];
-  private readonly unidentified = new Set<Link>();
+  private readonly unidentified = new Map<Link, Stream>();
+  private readonly admission: Admission;
   /** Every link that is not gone. */
   private readonly all = new Set<Link>();
   private isStopping = false;
@@ -190,6 +184,12 @@ export class Links implements LinkOwner {
     this.identity = identity;
     this.settings = { ...LINKS_DEFAULTS, ...settings };
     this.handler = handler;
+    this.admission = new Admission(env.clock, {
+      door: "peer port",
+      places: (env.limits ?? DOOR_LIMITS).handshakes,
+      isKnown: (host) => this.isPeerHost(host),
+      onNotice: (line) => this.notice("warn", line),
+    });
     const { keepaliveMs, idleMs } = this.settings;
     assert(keepaliveMs < idleMs, "keepalive must be shorter than idle");
     const { node, bootId, clusterName, nodeName, codecs } = identity;
@@ -212,7 +212,7 @@ export class Links implements LinkOwner {
    * Listens for peers. @returns the address with its real port. Rejects as Transport.listen does.
    */
   async listen(address: Address): Promise<string> {
-    const listener = await this.env.transport.listen(address, () => this.accept());
+    const listener = await this.env.transport.listen(address, (stream) => this.accept(stream));
     if (this.isStopping) listener.close();
     else this.listeners.push(listener);
     return listener.address;
@@ -348,17 +348,38 @@ export class Links implements LinkOwner {
 
   // Accepting.
 
-  private accept(): StreamEvents {
-    if (this.isStopping || this.unidentified.size >= LINKS_UNIDENTIFIED_MAX) {
-      this.connectionsRefused += 1;
-      return REFUSE_STREAM;
-    }
+  private accept(stream: Stream): StreamEvents | null {
+    if (this.isStopping) return null;
     const { handshakeMs, unusedMs } = this.settings;
     const options = { handshakeMs, unusedMs, counters: new LinkCounters() };
     const link = Link.accept(this.env, this.hello, this, options);
-    this.unidentified.add(link);
+    this.admission.enter(stream, {
+      close: () => stream.terminate(),
+      isSilent: () => link.channel.progress === 0,
+    });
+    this.unidentified.set(link, stream);
     this.all.add(link);
     return link.channel;
+  }
+
+  /** Connections closed because too many had not said who they are. */
+  get connectionsRefused(): number {
+    return this.admission.closedCount;
+  }
+
+  private isPeerHost(host: string): boolean {
+    for (const { address } of this.byNode.values()) {
+      if (address?.kind === "tcp" && address.host === host) return true;
+    }
+    return false;
+  }
+
+  /** It is a peer's, or gone. @returns whether it had made way for another. */
+  private leaveUnidentified(link: Link): boolean {
+    const stream = this.unidentified.get(link);
+    if (stream === undefined) return false;
+    this.unidentified.delete(link);
+    return !this.admission.leave(stream);
   }
 
   // Link events.
@@ -387,7 +408,8 @@ export class Links implements LinkOwner {
     const peer = this.peerOf(link);
     assert(peer !== null && link.hello !== null && peer.link === null);
     if (peer.dial === link) peer.dial = null;
-    if (this.unidentified.delete(link)) {
+    if (this.unidentified.has(link)) {
+      this.leaveUnidentified(link);
       peer.counters.add(link.counters);
       link.channel.counters = peer.counters;
     }
@@ -419,9 +441,11 @@ export class Links implements LinkOwner {
   }
 
   onDown(link: Link, reason: string): void {
-    if (this.unidentified.delete(link)) {
+    if (this.unidentified.has(link)) {
       this.strangers.add(link.counters);
-      this.notice("warn", `Closed a connection from "${link.channel.remote}": ${reason}`);
+      const remote = this.unidentified.get(link)?.remote;
+      const hasMadeWay = this.leaveUnidentified(link);
+      this.notice(hasMadeWay ? "debug" : "warn", `Closed a connection from "${remote}": ${reason}`);
       return;
     }
     for (const peer of this.byNode.values()) {

@@ -34,7 +34,7 @@ export function secured(
 interface Renewal {
   readonly transport: Transport;
   readonly tls: RenewableTls;
-  readonly accept: (stream: Stream) => StreamEvents;
+  readonly accept: (stream: Stream) => StreamEvents | null;
   readonly onFailure: (line: string) => void;
 }
 

@@ -86,14 +86,15 @@ export interface Listener {
 export interface Transport {
   /**
    * Listens on `address`. `accept` gives the events of each new stream and is followed by onOpen;
-   * it must not use the stream yet.
+   * it must not use the stream yet. With TLS it comes before anything is proved. Null: the stream
+   * is dropped at once.
    *
    * Rejects with RamsterError ADDRESS_IN_USE when the address or path is taken,
    * CANNOT_LISTEN when it is no address of this machine or not allowed.
    */
   listen(
     address: Address,
-    accept: (stream: Stream) => StreamEvents,
+    accept: (stream: Stream) => StreamEvents | null,
     options?: StreamOptions,
   ): Promise<Listener>;
   /**

@@ -28,6 +28,7 @@ import type { Log, LogLevel } from "../core/log.ts";
 import type { Random } from "../core/random.ts";
 import type { Keyring } from "../gossip/keyring.ts";
 import { formatAddress, type TcpAddress } from "../net/address.ts";
+import type { DoorLimits } from "../net/door-limits.ts";
 import { withZoneOf } from "../net/ip.ts";
 import type { Transport } from "../net/transport.ts";
 import { newBootId } from "./boot-id.ts";
@@ -68,6 +69,7 @@ export interface MembershipEnv {
   readonly log: Log;
   /** Null: gossip in clear. */
   readonly keyring: Keyring | null;
+  readonly limits?: DoorLimits;
 }
 
 export interface MembershipSettings {

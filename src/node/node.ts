@@ -34,6 +34,7 @@ import { HttpDoor } from "../doors/http-door.ts";
 import { NbdDoor } from "../exports/nbd-door.ts";
 import { parseAddress, type TcpAddress } from "../net/address.ts";
 import { type Channel, LANE } from "../net/channel.ts";
+import type { DoorLimits } from "../net/door-limits.ts";
 import { isWildcard, withoutZone } from "../net/ip.ts";
 import { type LinkHandler, Links } from "../net/links.ts";
 import type { TlsMaterial, Transport } from "../net/transport.ts";
@@ -75,6 +76,8 @@ export interface NodeEnvironment {
   disk: Disk | null;
   /** What it shows to the others, when it is secured. */
   certificate?: Certificate;
+  /** Connections that each door takes; as many as there may be unless said. */
+  limits?: DoorLimits;
   /** Where TLS is begun within the protocol: streams in clear, and what to prove oneself with. */
   plain?: { transport: Transport; tls: TlsMaterial };
   /** Of a simulation; else nothing awkward is done. */

@@ -1,0 +1,108 @@
+/**
+ * TcpListener: a port on Bun's sockets that takes a limited number of connections a turn.
+ *
+ *     open --ACCEPTS_PER_TURN_MAX in one turn--> resting --ACCEPT_REST_MS--> open
+ *
+ * Bun accepts connections until none is waiting. Somebody who connects faster than Bun accepts
+ * would keep the thread in that loop. Closing the listener is the one way out of it. So that no
+ * connection is lost, a second descriptor keeps the port while it rests: new connections wait in
+ * the kernel, and the next listener is made of that descriptor.
+ *
+ * What Bun 1.4.5 does, tried before it was relied upon: listen() takes a descriptor that listens
+ * already as `fd`, and a listener has its own as `fd`; its types know neither. When a listener is
+ * closed in `open`, nothing more is accepted, and its connections live on.
+ */
+import { closeSync } from "node:fs";
+import { ACCEPT_REST_MS, ACCEPTS_PER_TURN_MAX } from "../core/admission-limits.ts";
+import { formatAddress } from "./address.ts";
+import type { Listener } from "./transport.ts";
+
+/** Another descriptor of the same socket. @returns the new descriptor, or less than 0 when there is none left. */
+export type Duplicate = (fd: number) => number;
+
+/** What a port is made with beside its address. */
+export interface ListenOptions<Data> {
+  readonly socket: Bun.SocketHandler<Data>;
+  readonly tls?: Bun.TLSOptions;
+}
+
+interface Rest {
+  /** The port's. */
+  readonly fd: number;
+  timer: ReturnType<typeof setTimeout> | undefined;
+}
+
+export class TcpListener<Data> implements Listener {
+  readonly address: string;
+  private readonly options: ListenOptions<Data>;
+  private readonly duplicate: Duplicate | null;
+  private server: Bun.TCPSocketListener<Data> | null;
+  /** Connections of this turn. */
+  private acceptedCount = 0;
+  private rest: Rest | null = null;
+
+  /** Throws what Bun.listen() throws. `duplicate` null: the port never rests. */
+  constructor(
+    { hostname, port }: { hostname: string; port: number },
+    options: ListenOptions<Data>,
+    duplicate: Duplicate | null,
+  ) {
+    const { open } = options.socket;
+    const socket: Bun.SocketHandler<Data> = {
+      ...options.socket,
+      open: (it) => {
+        this.count();
+        return open?.(it);
+      },
+    };
+    this.options = { ...options, socket };
+    this.duplicate = duplicate;
+    this.server = Bun.listen<Data>({ hostname, port, ...this.options });
+    this.address = formatAddress({ kind: "tcp", host: hostname, port: this.server.port });
+  }
+
+  close(): void {
+    this.server?.stop(false);
+    this.server = null;
+    if (this.rest === null) return;
+    clearTimeout(this.rest.timer);
+    closeSync(this.rest.fd);
+    this.rest = null;
+  }
+
+  private count(): void {
+    if (this.acceptedCount === 0) {
+      setImmediate(() => {
+        this.acceptedCount = 0;
+      });
+    }
+    this.acceptedCount += 1;
+    if (this.acceptedCount >= ACCEPTS_PER_TURN_MAX) this.startRest();
+  }
+
+  private startRest(): void {
+    if (this.server === null || this.duplicate === null) return;
+    const { fd } = this.server as unknown as { readonly fd: number };
+    const kept = this.duplicate(fd);
+    if (kept < 0) return;
+    this.server.stop(false);
+    this.server = null;
+    this.rest = { fd: kept, timer: undefined };
+    this.startTimer(this.rest);
+  }
+
+  private endRest(rest: Rest): void {
+    const options = { fd: rest.fd, ...this.options };
+    try {
+      this.server = Bun.listen<Data>(options as unknown as Bun.TCPSocketListenOptions<Data>);
+      this.rest = null;
+    } catch {
+      // The system is short of something. The port is ours still, and there may be more later.
+      this.startTimer(rest);
+    }
+  }
+
+  private startTimer(rest: Rest): void {
+    rest.timer = setTimeout(() => this.endRest(rest), ACCEPT_REST_MS);
+  }
+}
