@@ -159,6 +159,22 @@ test("a drained lender says so, and one that lends again as well", async () => {
   await sim.stop();
 });
 
+test("only who waits for offers keeps links that are not used", async () => {
+  const { sim, owner } = await auto([{ ...AUTO, target: 1 }, LENDER, LENDER]);
+  fill(sim, owner);
+  expect(owner.node.links.channelOf(1)).not.toBeNull();
+  expect(owner.node.offers.of(1)?.lendFrames).toBe(16 * 256);
+  sim.run(120_000); // Twice --unused.
+  expect(owner.node.links.channelOf(1)).toBeNull();
+  owner.node.admin.setKnob("remote_target_nodenum", "auto");
+  sim.until("there are links again", () => owner.counter("copies_possible") === 2);
+  const linkOf = (node: number) => owner.node.links.channelOf(node);
+  const links = [linkOf(1), linkOf(2)];
+  sim.run(300_000);
+  expect([linkOf(1), linkOf(2)]).toEqual(links);
+  await sim.stop();
+});
+
 test("peers that are named while the node runs lend to it, and none that is a peer no more", async () => {
   const peers = "1@10.0.0.1:7777,2@10.0.0.2:7777";
   const { sim, owner } = await auto([{ ...AUTO, peers: [] }, LENDER, LENDER]);

@@ -39,12 +39,15 @@ function textOf(repair: Partial<RepairStats>, own: Partial<NodeStats> = {}): str
   return statusText({ node, repair: whole, ...rest, ...own } satisfies NodeStats);
 }
 
+const PEER = {
+  ...{ node: 0, state: "up", failure: "", connected: true, boot_id: null },
+  ...{ remote_pages: 0, foreign_pages: 0, owed_flushes: 0, credit_pages: 0, granted_pages: 0 },
+  ...{ lend_frames: 0, free_frames: 0, drained: false, gone: false },
+  ...{ bytes_sent: 0, bytes_received: 0 },
+};
+
 test("of peers without gossip it says what they lend, and which are drained, or gone", () => {
-  const counts = {
-    ...{ remote_pages: 7, foreign_pages: 0, owed_flushes: 0, credit_pages: 0, granted_pages: 0 },
-    ...{ lend_frames: 512, free_frames: 256, bytes_sent: 0, bytes_received: 0 },
-  };
-  const peer = { node: 4, state: "up", connected: true, boot_id: null, failure: "", ...counts };
+  const peer = { ...PEER, node: 4, remote_pages: 7, lend_frames: 512, free_frames: 256 };
   const rows = (drained: boolean, gone: boolean) => {
     const lines = textOf({}, { peers: [{ ...peer, drained, gone }] }).split("\n");
     return lines.slice(-2).map((line) => line.split(/ {2,}/));
@@ -171,11 +174,8 @@ test("says that the certificate ends soon, or has ended", () => {
 });
 
 test("says why there is no link to a node, unless that has left", () => {
-  const numbers = { remote_pages: 0, owed_flushes: 0, credit_pages: 0, granted_pages: 0 };
-  const more = { foreign_pages: 0, bytes_sent: 0, bytes_received: 0, boot_id: null };
   const failure = "no secured connection: its certificate has expired";
-  const offer = { lend_frames: 0, free_frames: 0, drained: false, gone: false };
-  const link = { connected: false, state: "waiting", ...numbers, ...more, ...offer };
+  const link = { ...PEER, connected: false, state: "waiting" };
   const peers = [
     { ...link, node: 2, failure },
     { ...link, node: 3, failure: "" },

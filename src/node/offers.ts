@@ -25,9 +25,11 @@ import type { PeerConfig } from "./config.ts";
 
 const LOOK_MS = 1000;
 
-/** One that asked for offers, and what it was told. */
+/** A peer with a link, and what it was told. */
 interface Listener {
   readonly channel: Channel;
+  /** Whether it asked to be told. */
+  readonly asks: boolean;
   told: OfferBody | null;
   toldAtMs: number;
 }
@@ -92,10 +94,10 @@ export class Offers {
   linkUp(node: number, channel: Channel, features: number): void {
     this.missing.delete(node);
     this.gone.delete(node);
-    if ((features & FEATURE.OFFERS) === 0) return;
-    const listener = { channel, told: null, toldAtMs: 0 };
+    const asks = (features & FEATURE.OFFERS) !== 0;
+    const listener = { channel, asks, told: null, toldAtMs: this.clock.now() };
     this.listeners.set(node, listener);
-    this.tell(listener);
+    if (asks) this.tell(listener, this.offerOf());
   }
 
   linkDown(node: number): void {
@@ -133,28 +135,32 @@ export class Offers {
   }
 
   private step(): void {
-    for (const listener of this.listeners.values()) this.tell(listener);
-    if (this.ramster.target === "auto") this.watch();
+    const offer = this.offerOf();
+    for (const listener of this.listeners.values()) {
+      const isNews = listener.told === null || !isSame(listener.told, offer);
+      if (listener.asks && isNews) this.tell(listener, offer);
+    }
+    if (this.ramster.target === "auto") this.watch(offer);
   }
 
-  /** When it has changed, or was told long ago. */
-  private tell(listener: Listener): void {
-    const { channel, told, toldAtMs } = listener;
-    const offer = this.offerOf();
-    const now = this.clock.now();
-    const isOld = now - toldAtMs >= OFFER_REFRESH_MS;
-    if (told !== null && !isOld && isSame(told, offer)) return;
+  private tell(listener: Listener, offer: OfferBody): void {
+    const { channel } = listener;
     if (!channel.isOpen || !channel.begin(LANE.URGENT, OFFER_BYTES_MAX)) return;
     channel.commitNotice(MESSAGE.OFFER, writeOffer(channel.view, channel.at, offer));
     listener.told = offer;
-    listener.toldAtMs = now;
+    listener.toldAtMs = this.clock.now();
   }
 
-  /** All have links, or are dead after a while. */
-  private watch(): void {
+  /** All have links, which are kept by being used, or are dead after a while. */
+  private watch(own: OfferBody): void {
     const now = this.clock.now();
     for (const { number: node } of this.peers) {
-      if (this.gossiping.has(node) || this.links.channelOf(node) !== null) continue;
+      if (this.gossiping.has(node)) continue;
+      const listener = this.listeners.get(node);
+      if (listener !== undefined && now - listener.toldAtMs >= OFFER_REFRESH_MS) {
+        this.tell(listener, own);
+      }
+      if (this.links.channelOf(node) !== null) continue;
       this.links.want(node);
       const sinceMs = this.missing.get(node) ?? now;
       this.missing.set(node, sinceMs);
