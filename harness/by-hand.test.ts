@@ -41,14 +41,15 @@ function timed(sim: SimCluster, owner: SimNode, pool: number, numbers: readonly 
 }
 
 test.each([
-  ["with a link", 600_000, 0],
-  ["whose link was closed for want of use", 1000, 10_000],
+  ["with a link", false],
+  ["whose link has just been lost", true],
 ] as const)(
   "an owner %s that stops in order takes its pages along: its holder need not drain them",
-  async (_, unusedMs, waitMs) => {
-    const { sim, owner, holder } = await pair({ unusedMs });
-    sim.run(waitMs);
-    expect(owner.node.links.channelOf(1) === null).toBe(waitMs > 0);
+  async (_, isCut) => {
+    const { sim, owner, holder } = await pair();
+    if (isCut) sim.network.cut(owner.host, holder.host);
+    sim.run(1);
+    expect(owner.node.links.channelOf(1) === null).toBe(isCut);
     await owner.stop();
     sim.until("it keeps nothing", () => holder.counter("foreign_pers_pages") === 0);
     expect(holder.log.some((it) => it.includes("of node 0, which has stopped"))).toBe(true);
@@ -159,19 +160,40 @@ test("a drained lender says so, and one that lends again as well", async () => {
   await sim.stop();
 });
 
-test("only who waits for offers keeps links that are not used", async () => {
-  const { sim, owner } = await auto([{ ...AUTO, target: 1 }, LENDER, LENDER]);
-  fill(sim, owner);
+test.each([
+  ["waits for offers", { target: "auto" }, [1, 2], 60_000],
+  [
+    "waits for offers, with links that are soon unused,",
+    { target: "auto", unusedMs: 1000 },
+    [1, 2],
+    0,
+  ],
+  ["has a target by number", { target: 1 }, [], 60_000],
+] as const)("a node that %s keeps the links that it needs", async (_, own, kept, unusedMs) => {
+  const { sim, owner } = await auto([{ ...AUTO, ...own }, LENDER, LENDER]);
+  for (const node of [1, 2]) owner.node.links.want(node);
+  sim.run(3000);
+  const links = () => [1, 2].map((node) => owner.node.links.channelOf(node));
+  const before = links();
+  sim.run(2 * unusedMs + 10_000);
+  const after = links();
+  expect([1, 2].filter((node) => after[node - 1] === before[node - 1])).toEqual([...kept]);
+  await sim.stop();
+});
+
+test("a holder by number that is killed is out of reach, and not without a word", async () => {
+  const { sim, owner, holder, pool } = await pair();
+  const pages = owner.counter("remote_pers_pages");
+  sim.run(300_000); // Longer than any link goes unused.
   expect(owner.node.links.channelOf(1)).not.toBeNull();
-  expect(owner.node.offers.of(1)?.lendFrames).toBe(16 * 256);
-  sim.run(120_000); // Twice --unused.
-  expect(owner.node.links.channelOf(1)).toBeNull();
-  owner.node.admin.setKnob("remote_target_nodenum", "auto");
-  sim.until("there are links again", () => owner.counter("copies_possible") === 2);
-  const linkOf = (node: number) => owner.node.links.channelOf(node);
-  const links = [linkOf(1), linkOf(2)];
-  sim.run(300_000);
-  expect([linkOf(1), linkOf(2)]).toEqual(links);
+  holder.crash();
+  sim.until("it is known", () => owner.counter("pages_out_of_reach") === pages);
+  expect(owner.counter("pages_at_risk")).toBe(pages);
+  const [number = 0] = away(owner, pool);
+  expect(owner.get(pool, number)).toBe("away");
+  await holder.restart();
+  sim.until("they are lost", () => owner.counter("pages_out_of_reach") === 0);
+  expect(owner.get(pool, number)).toBe("lost");
   await sim.stop();
 });
 

@@ -521,8 +521,8 @@ export const FOREIGN_GRACE_MS_DEFAULT = 10 * 60 * 1000;
  */
 export const LEFT_GRACE_MS = 10_000;
 /**
- * Of nodes that do not gossip: one that waits for offers says its own after so long, so that the
- * link counts as used; and a peer without a link for so long is dead: gossip takes as long.
+ * Of nodes that do not gossip: one that needs a link kept says its offer after so long, so that
+ * the link counts as used; and a peer without a link for so long is dead: gossip takes as long.
  */
 export const OFFER_REFRESH_MS = 10_000;
 export const PEER_DEAD_MS = 5000;

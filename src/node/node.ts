@@ -176,7 +176,7 @@ export class Node implements LinkHandler, MembershipEvents {
     this.nowhere = new Nowhere({ clock, log, ramster, links: this.links }, config);
     const peers = [...config.peers];
     const offerOf = (): OfferBody => this.offer();
-    this.offers = new Offers({ clock, log, ramster, links: this.links, offerOf }, peers);
+    this.offers = new Offers({ clock, log, ramster, links: this.links, offerOf }, peers, config);
     this.drain = new Drain({ clock, log, ramster, foreign, lending });
     const { transport, tls } = env.plain ?? { transport: env.transport, tls: null };
     this.nbdDoor = new NbdDoor({ ...env, ramster, transport, tls }, config);

@@ -4,9 +4,10 @@
  *     this node lends    HELLO of the other side asks for offers --> OFFER, now and when it changes
  *     this node borrows  links to all peers named by hand --> OFFER --> a lender, for "auto"
  *
- * With the target "auto" a borrower keeps these links, so that an offer is news. A link that does
- * not come back is news as well: after PEER_DEAD_MS without one the peer is taken for dead, as
- * gossip would say, and its pages get copies elsewhere. When it links again it has what it had.
+ * A borrower keeps the links to those that it hears of nowhere else: with the target "auto" all
+ * peers, so that an offer is news, and always those that keep its pages. A link that does not come
+ * back is news as well: after PEER_DEAD_MS without one the peer is taken for dead, as gossip would
+ * say, and its pages get copies elsewhere. When it links again it has what it had.
  *
  * Gossip knows more of a peer that is named by hand and gossips: then its offers are not needed.
  *
@@ -43,6 +44,7 @@ export class Offers {
   private readonly offerOf: () => OfferBody;
   /** As they are named by hand now. */
   private readonly peers: readonly PeerConfig[];
+  private readonly refreshMs: number;
   private readonly gossiping = new Set<number>();
   private readonly listeners = new Map<number, Listener>();
   /** Of the others. */
@@ -56,6 +58,7 @@ export class Offers {
   constructor(
     parts: { clock: Clock; log: Log; links: Links; ramster: Ramster; offerOf: () => OfferBody },
     peers: readonly PeerConfig[],
+    settings: { unusedMs: number },
   ) {
     this.clock = parts.clock;
     this.log = parts.log;
@@ -63,6 +66,7 @@ export class Offers {
     this.ramster = parts.ramster;
     this.offerOf = parts.offerOf;
     this.peers = peers;
+    this.refreshMs = Math.min(OFFER_REFRESH_MS, settings.unusedMs / 2);
   }
 
   start(): void {
@@ -140,7 +144,12 @@ export class Offers {
       const isNews = listener.told === null || !isSame(listener.told, offer);
       if (listener.asks && isNews) this.tell(listener, offer);
     }
-    if (this.ramster.target === "auto") this.watch(offer);
+    for (const { number } of this.peers) if (this.isKept(number)) this.keep(number, offer);
+  }
+
+  private isKept(node: number): boolean {
+    if (this.gossiping.has(node)) return false;
+    return this.ramster.target === "auto" || this.ramster.remotePageCount(node) > 0;
   }
 
   private tell(listener: Listener, offer: OfferBody): void {
@@ -151,27 +160,24 @@ export class Offers {
     listener.toldAtMs = this.clock.now();
   }
 
-  /** All have links, which are kept by being used, or are dead after a while. */
-  private watch(own: OfferBody): void {
+  /** Has a link, which is kept by being used, or is dead after a while. `own`: to use it with. */
+  private keep(node: number, own: OfferBody): void {
     const now = this.clock.now();
-    for (const { number: node } of this.peers) {
-      if (this.gossiping.has(node)) continue;
-      const listener = this.listeners.get(node);
-      if (listener !== undefined && now - listener.toldAtMs >= OFFER_REFRESH_MS) {
-        this.tell(listener, own);
-      }
-      if (this.links.channelOf(node) !== null) continue;
-      this.links.want(node);
-      const sinceMs = this.missing.get(node) ?? now;
-      this.missing.set(node, sinceMs);
-      if (now - sinceMs < PEER_DEAD_MS || this.gone.has(node)) continue;
-      this.gone.add(node);
-      this.offers.delete(node);
-      const line = `node ${node} has no link for ${PEER_DEAD_MS / 1000} s: it is taken for dead`;
-      this.log.write("warn", "ramster", line);
-      this.ramster.holderDead(node);
-      this.links.want(node); // It may come back.
+    const listener = this.listeners.get(node);
+    if (listener !== undefined) {
+      if (now - listener.toldAtMs >= this.refreshMs) this.tell(listener, own);
+      return;
     }
+    this.links.want(node);
+    const sinceMs = this.missing.get(node) ?? now;
+    this.missing.set(node, sinceMs);
+    if (now - sinceMs < PEER_DEAD_MS || this.gone.has(node)) return;
+    this.gone.add(node);
+    this.offers.delete(node);
+    const line = `node ${node} has no link for ${PEER_DEAD_MS / 1000} s: it is taken for dead`;
+    this.log.write("warn", "ramster", line);
+    this.ramster.holderDead(node);
+    this.links.want(node); // It may come back.
   }
 }
 
