@@ -62,8 +62,8 @@ export async function run(settings: NodeConfig, { out, err }: Streams): Promise<
   const { keyPath } = config;
   const key = keyPath === null ? null : openOwnKey(keyPath, outside.transport, log);
   const keyring = key === null ? null : new Keyring(key.gossipKeys, random);
-    const limits = doorLimits(descriptorLimit());
-    const membership = openMembership({ ...outside, log, keyring, limits }, config);
+  const limits = doorLimits(descriptorLimit());
+  const membership = openMembership({ ...outside, log, keyring, limits }, config);
   const memory = openMemory(swapMode === null ? null : { availableBytes });
   const inSwapMode = swapMode !== null;
   const disk = config.spillPath === null ? null : openDisk(config.spillPath, { inSwapMode, warn });
