@@ -268,8 +268,10 @@ export const FETCH_BATCH_COUNT_MAX = 256;
 /** Fetches under way on a node, and getters that wait for them. Past it a get is refused. */
 export const FETCHES_MAX = 65_536;
 export const WAITERS_MAX = 65_536;
-/** Records looked at in one step of a walk over the index: a millisecond or two. */
-export const INDEX_ROWS_PER_STEP = 262_144;
+/** Records that a search over the index passes in one step: a millisecond or two. */
+export const INDEX_ROWS_PER_STEP = 65_536;
+/** The same of a walk that may have to change each of them, and goes on in the next turn. */
+export const INDEX_SLICE = 4096;
 /** Pages that a holder asks their owner to take back in one message. */
 export const RECLAIM_BATCH_COUNT_MAX = 256;
 /** Frames that a holder waits for to come free: enough that owners always have something to do. */

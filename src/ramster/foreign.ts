@@ -17,7 +17,8 @@ import { assert } from "../core/assert.ts";
 import type { Buggify } from "../core/buggify.ts";
 import type { Clock } from "../core/clock.ts";
 import { Handle } from "../core/handle.ts";
-import { PAGE_BYTES } from "../core/limits.ts";
+import { FLUSH_SLICE, PAGE_BYTES } from "../core/limits.ts";
+import { Slices } from "../core/slices.ts";
 import { STATUS, type Status } from "../core/status.ts";
 import { type Channel, LANE } from "../net/channel.ts";
 import type { PamOps } from "../tmem/pamops.ts";
@@ -42,6 +43,7 @@ import type { Zcache } from "../zcache/zcache.ts";
 import { ForeignCounters } from "./counters.ts";
 import { ForeignFlushes } from "./foreign-flushes.ts";
 import { Grants } from "./grants.ts";
+import { PAGES_PER_FRAME } from "./lenders.ts";
 import { Reclaim } from "./reclaim.ts";
 
 interface Owner {
@@ -77,6 +79,7 @@ export class Foreign {
   private readonly reclaim: Reclaim;
   private readonly reaper: Reaper;
   private readonly flushes: ForeignFlushes;
+  private readonly steps: Slices;
   private readonly seedOf: (bootId: bigint) => number;
   private readonly buggify: Buggify;
   private readonly owners = new Map<number, Owner>();
@@ -113,6 +116,7 @@ export class Foreign {
     };
     this.flushes = new ForeignFlushes({ tmem, reaper, onFlushed });
     this.grants = new Grants(parts.zcache, parts.buggify);
+    this.steps = new Slices(parts.clock, () => this.stepSlice());
     this.seedOf = parts.seedOf;
     this.buggify = parts.buggify;
     const nothing = { zpageBytes: 0, codec: 0, checksum: 0, version: 0 };
@@ -132,15 +136,30 @@ export class Foreign {
 
   /** Gives back what is over the limit, and grants what is under it. Called now and then. */
   step(): void {
+    this.steps.go();
+  }
+
+  /** @returns whether more can be given back at once. */
+  private stepSlice(): boolean {
     const { frames } = this.zcache;
     if (this.buggify("foreign-evicted")) this.zcache.evictOldest();
-    while (frames.framesUsed > this.limit && this.zcache.evictOldest());
+    if (!this.evictOver(FLUSH_SLICE / PAGES_PER_FRAME)) return true;
     if (frames.framesUsed > this.limit) this.reclaim.step(this.limit);
     else if (this.buggify("foreign-reclaimed")) this.reclaim.step(frames.framesUsed >> 1);
     else this.reclaim.stop();
     if (this.limit === this.frameCountLent) this.zcache.trim();
     else if (this.mustTrim) frames.trim();
     this.grantAll();
+    return false;
+  }
+
+  /** Ephemeral pages make way. @returns whether no more of them have to, or can. */
+  private evictOver(frameCountMax: number): boolean {
+    for (let left = frameCountMax; this.zcache.frames.framesUsed > this.limit; left -= 1) {
+      if (left === 0) return false;
+      if (!this.zcache.evictOldest()) return true;
+    }
+    return true;
   }
 
   /** Over the limit each frame counts; under it a few make no system call. */
@@ -275,11 +294,13 @@ export class Foreign {
   /** Gives all memory back. Nothing may be called afterwards. */
   close(): void {
     this.reaper.close();
+    this.steps.close();
     this.zcache.close();
   }
 
   /** What has come free is promised to others, or is less than must be given back. */
   private onFreed(): void {
+    if (this.steps.isGoing) return;
     if (this.zcache.frames.framesUsed > this.limit) this.reclaim.step(this.limit);
     else this.grantAll();
   }

@@ -1,6 +1,6 @@
 /**
  * Losses: what a holder took with it when it came back empty, or dropped while it could not reach
- * this node. Its records are found by one walk over the index, a bounded piece at a time:
+ * this node. Its records are found by one walk over the index, INDEX_SLICE records a turn:
  * persistent pages are lost from then on, and a get of one is an error at once, without asking
  * anybody; ephemeral ones are gone.
  *
@@ -9,8 +9,10 @@
  */
 import { CODEC } from "../compress/codec.ts";
 import type { Buggify } from "../core/buggify.ts";
-import { INDEX_ROWS_PER_STEP } from "../core/limits.ts";
+import type { Clock } from "../core/clock.ts";
+import { INDEX_SLICE } from "../core/limits.ts";
 import type { Log } from "../core/log.ts";
+import { Slices } from "../core/slices.ts";
 import { TAG } from "../tmem/pampd.ts";
 import type { Zcache } from "../zcache/zcache.ts";
 import { copyCount, hasCopy, withoutCopy } from "./copies.ts";
@@ -36,8 +38,10 @@ export class Losses {
   private readonly log: Log;
   /** By node. */
   private readonly walks = new Map<number, Walk>();
+  private readonly slices: Slices;
 
   constructor(parts: {
+    clock: Clock;
     zcache: Zcache;
     remotePages: RemotePages;
     repatriate: Repatriate;
@@ -57,6 +61,7 @@ export class Losses {
     this.onEmptied = parts.onEmptied;
     this.buggify = parts.buggify;
     this.log = parts.log;
+    this.slices = new Slices(parts.clock, () => this.walkSlice());
   }
 
   isOpen(node: number): boolean {
@@ -72,20 +77,33 @@ export class Losses {
     this.step();
   }
 
-  /** Goes on with every walk. Called now and then. */
+  /** Goes on with every walk. Called now and then, for those that wait at a page. */
   step(): void {
+    this.slices.go();
+  }
+
+  close(): void {
+    this.slices.close();
+  }
+
+  /** @returns whether there is more to look at now. */
+  private walkSlice(): boolean {
     const { tmem } = this.zcache;
+    const isShort = this.buggify("short-walk");
+    let left = isShort ? 16 : INDEX_SLICE;
     for (const [node, walk] of this.walks) {
-      const rows = this.buggify("short-walk") ? 16 : INDEX_ROWS_PER_STEP;
-      const end = Math.min(tmem.pageEnd, walk.next + rows);
+      const first = walk.next;
+      const end = Math.min(tmem.pageEnd, first + left);
       const lostBefore = this.counters.remote_pers_pages_lost;
       while (walk.next < end && this.look(walk.next, node)) walk.next += 1;
+      left -= walk.next - first;
       walk.lostCount += this.counters.remote_pers_pages_lost - lostBefore;
       if (walk.next < tmem.pageEnd && this.remotePages.pageCount(node) > 0) continue;
       this.walks.delete(node);
       this.remotePages.setEmptied(node, false);
       this.report(node, walk.lostCount);
     }
+    return left === 0 && !isShort;
   }
 
   private report(node: number, lostCount: number): void {

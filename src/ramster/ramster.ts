@@ -197,6 +197,8 @@ export class Ramster implements PamOps {
   close(): void {
     this.stop();
     this.flushes.close();
+    this.losses.close();
+    this.repair.close();
     this.repatriate.close();
     this.seals?.close();
     this.spill?.close();

@@ -1,8 +1,9 @@
 import type { Buggify } from "../core/buggify.ts";
 import type { Clock } from "../core/clock.ts";
 import { HANDLE_BYTES, Handle } from "../core/handle.ts";
-import { COPIES_MAX, INDEX_ROWS_PER_STEP, REPAIR_PAGES_MAX } from "../core/limits.ts";
+import { COPIES_MAX, INDEX_SLICE, REPAIR_PAGES_MAX } from "../core/limits.ts";
 import type { Memory } from "../core/memory.ts";
+import { Slices } from "../core/slices.ts";
 import { STATUS, type Status } from "../core/status.ts";
 import { type Channel, LANE } from "../net/channel.ts";
 import type { Spill } from "../spill/spill.ts";
@@ -34,8 +35,6 @@ import { RepairSends, type RepairSink } from "./repair-sends.ts";
 import type { Repatriate } from "./repatriate.ts";
 import { Unspill } from "./unspill.ts";
 
-/** Pages at risk that are looked at in one step, for one to bring home: some milliseconds. */
-const HOMEWARD_LOOKS = 65_536;
 /** Pages in a row that nobody takes, before it is left at that for a moment. */
 const BLOCKED_MAX = 16;
 
@@ -66,6 +65,7 @@ export class Repair implements RepairSink {
   private readonly rate: RecentRate;
   /** The next record to look at for pages at risk; 0: all are known. */
   private sweepAt = 0;
+  private readonly looks: Slices;
   private pumpSoon = false;
   /** Not to be chosen: it wants to be rid of the page that is looked at. */
   private leaving = NOBODY;
@@ -110,6 +110,11 @@ export class Repair implements RepairSink {
     this.isSending = parts.isSending;
     this.sends = new RepairSends({ ...parts, sink: this }, settings);
     this.rate = new RecentRate(parts.clock);
+    this.looks = new Slices(parts.clock, () => this.look());
+  }
+
+  close(): void {
+    this.looks.close();
   }
 
   /** Pages that it has found and has not dealt with: to be copied, or to leave their holder. */
@@ -190,7 +195,7 @@ export class Repair implements RepairSink {
     if (wantsDiskCopy && !this.lastWantedDisk) this.sweepAt = 1;
     this.lastWanted = copiesWanted;
     this.lastWantedDisk = wantsDiskCopy;
-    if (this.sweepAt > 0) this.look();
+    if (this.sweepAt > 0) this.looks.go();
     else if (this.atRisk.count === 0 && this.atRisk.takeOverflow()) this.sweepAt = 1;
     this.unspill?.step();
     this.pump();
@@ -203,7 +208,8 @@ export class Repair implements RepairSink {
     const { atRisk } = this;
     let blocked = 0;
     if (atRisk.onDiskCount === 0) this.unspill?.find();
-    for (let left = atRisk.count; left > 0; left -= 1) {
+    const waiting = atRisk.count;
+    for (let left = Math.min(waiting, INDEX_SLICE); left > 0; left -= 1) {
       if (this.inFlight >= REPAIR_PAGES_MAX || blocked >= BLOCKED_MAX) return;
       atRisk.shift();
       const { page, from } = atRisk;
@@ -211,6 +217,7 @@ export class Repair implements RepairSink {
       blocked += 1;
       this.push(page, from);
     }
+    if (waiting > INDEX_SLICE) this.pumpAtEndOfTurn();
   }
 
   /**
@@ -220,11 +227,7 @@ export class Repair implements RepairSink {
   bringHome(countMax: number): number {
     const { atRisk } = this;
     let count = 0;
-    for (
-      let left = Math.min(atRisk.count, HOMEWARD_LOOKS);
-      left > 0 && count < countMax;
-      left -= 1
-    ) {
+    for (let left = Math.min(atRisk.count, INDEX_SLICE); left > 0 && count < countMax; left -= 1) {
       atRisk.shift();
       const { page, from } = atRisk;
       if (this.isStranded(page, from) && this.repatriate.bringHome(page)) count += 1;
@@ -389,11 +392,11 @@ export class Repair implements RepairSink {
     });
   }
 
-  /** Looks for pages at risk among the next records. */
-  private look(): void {
+  /** Looks for pages at risk among the next records. @returns whether to go on at once. */
+  private look(): boolean {
     const { tmem } = this.zcache;
-    const rows = this.buggify("short-walk") ? 16 : INDEX_ROWS_PER_STEP;
-    const end = Math.min(tmem.pageEnd, this.sweepAt + rows);
+    const isBrief = this.buggify("short-walk");
+    const end = Math.min(tmem.pageEnd, this.sweepAt + (isBrief ? 16 : INDEX_SLICE));
     for (let page = this.sweepAt; page < end; page += 1) {
       if (!this.isRemote(page)) continue;
       const present = this.keptOf(page, NOBODY);
@@ -401,6 +404,9 @@ export class Repair implements RepairSink {
       if (present !== NO_COPIES && isShort(present, this.lenders)) this.find(page, NOBODY);
     }
     this.sweepAt = end === tmem.pageEnd ? 0 : end;
+    if (this.sweepAt > 0) return !isBrief;
+    this.pumpAtEndOfTurn();
+    return false;
   }
 
   /** Whether the row is a persistent page that is away. */
