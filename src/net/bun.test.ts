@@ -152,6 +152,23 @@ describe("BunTransport.listen()", () => {
     expect(fs.readdirSync(path.dirname(address.path))).toEqual([]);
   });
 
+  test("closes a socket whose path has become another's to deal with", async () => {
+    const parent = path.join(freshDirectory(), "d");
+    fs.mkdirSync(parent);
+    const first = await listen({ kind: "unix", path: path.join(parent, "s") });
+    fs.renameSync(parent, `${parent}-old`);
+    fs.writeFileSync(parent, "");
+    first.close();
+
+    const taken = path.join(freshDirectory(), "s");
+    const second = await listen({ kind: "unix", path: taken });
+    fs.unlinkSync(taken);
+    fs.mkdirSync(taken);
+    fs.mkdirSync(path.join(`${taken}~`, "full"), { recursive: true }); // It cannot go there.
+    second.close();
+    expect(fs.statSync(taken).isDirectory()).toBe(true);
+  });
+
   test("says in one line what is wrong with an address", async () => {
     const elsewhere = await failureOf(listen({ kind: "tcp", host: "192.0.2.1", port: 0 }));
     expect(elsewhere.code).toBe("CANNOT_LISTEN");
@@ -161,6 +178,11 @@ describe("BunTransport.listen()", () => {
     const nowhere = await failureOf(listen({ kind: "unix", path: "/nonexistent/dir/s" }));
     expect(nowhere.code).toBe("CANNOT_LISTEN");
     expect(nowhere.message).toContain("no such file or directory");
+    const file = path.join(freshDirectory(), "file");
+    fs.writeFileSync(file, "");
+    const below = await failureOf(listen({ kind: "unix", path: path.join(file, "s") }));
+    expect(below.code).toBe("CANNOT_LISTEN");
+    expect(below.message).toContain("part of the path is no directory");
   });
 });
 

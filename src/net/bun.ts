@@ -74,10 +74,12 @@ export class BunTransport implements Transport {
     accept: (stream: Stream) => StreamEvents | null,
     options: StreamOptions = {},
   ): Promise<Listener> {
-    if (address.kind === "unix") await clearStaleSocket(address);
     const socket = acceptHandlers(accept, formatAddress(address), options);
     try {
-      if (address.kind === "unix") return new UnixListener(address, socket);
+      if (address.kind === "unix") {
+        await clearStaleSocket(address);
+        return new UnixListener(address, socket);
+      }
       const { host: hostname, port } = address;
       const listenOptions = { socket, ...secureOptions(options) };
       return new TcpListener({ hostname, port }, listenOptions, this.duplicate);
@@ -343,13 +345,31 @@ class UnixListener implements Listener {
   close(): void {
     if (this.closed) return;
     this.closed = true;
-    const found = fs.lstatSync(this.path, { throwIfNoEntry: false });
-    const foreign = found !== undefined && found.ino !== this.inode;
     // Bun unlinks by path. Another node's socket, made there since, is kept out of its way.
     const aside = `${this.path}~`;
-    if (foreign) fs.renameSync(this.path, aside);
+    const isMoved = isForeign(this.path, this.inode) && rename(this.path, aside);
     this.server.stop(false);
-    if (foreign) fs.renameSync(aside, this.path);
+    if (isMoved) rename(aside, this.path);
+  }
+}
+
+/** Whether there is a file that is another one by now. Not so where nobody may look. */
+function isForeign(path: string, inode: number): boolean {
+  try {
+    const found = fs.lstatSync(path, { throwIfNoEntry: false });
+    return found !== undefined && found.ino !== inode;
+  } catch {
+    return false; // A directory of the path is gone, or not for us to read.
+  }
+}
+
+/** @returns false where this user, or the file system, cannot. */
+function rename(from: string, to: string): boolean {
+  try {
+    fs.renameSync(from, to);
+    return true;
+  } catch {
+    return false;
   }
 }
 
@@ -381,6 +401,7 @@ async function isAnswered(path: string): Promise<boolean> {
 }
 
 function listenError(address: Address, error: unknown): RamsterError {
+  if (error instanceof RamsterError) return error;
   const where = `Cannot listen on "${formatAddress(address)}"`;
   const options = { cause: error };
   if (codeOf(error) === "EADDRINUSE") {
