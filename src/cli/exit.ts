@@ -5,6 +5,7 @@
  */
 import { AssertionError } from "../core/assert.ts";
 import { type ErrorCode, RamsterError } from "../core/errors.ts";
+import { oneLine } from "../core/printable.ts";
 
 export const EXIT = {
   DONE: 0,
@@ -67,7 +68,7 @@ function isOutOfMemory(error: unknown): boolean {
 
 /** One line for a failure from outside; for a bug, all that helps to find it. */
 export function describeError(error: unknown): string {
-  if (exitCodeOf(error) !== EXIT.ASSERTION) return (error as Error).message.replaceAll("\n", " ");
+  if (exitCodeOf(error) !== EXIT.ASSERTION) return oneLine((error as Error).message);
   if (error instanceof Error) return `A bug: ${error.stack ?? error.message}`;
   return `A bug: ${String(error)} was thrown`;
 }

@@ -1,4 +1,5 @@
 /** `ramster get`: a knob of a node that runs, or all of them, one a line. */
+import { allOneLine, oneLine } from "../core/printable.ts";
 import { withClient } from "./door.ts";
 import { EXIT, type ExitCode } from "./exit.ts";
 import type { GetOptions } from "./options.ts";
@@ -7,8 +8,8 @@ import { print } from "./print.ts";
 export async function run(options: GetOptions): Promise<ExitCode> {
   const { knob } = options;
   const text = await withClient(options, async (client) => {
-    if (knob !== null) return client.getKnob(knob);
-    const { knobs } = await client.stats();
+    if (knob !== null) return oneLine(await client.getKnob(knob));
+    const { knobs } = allOneLine(await client.stats());
     return Object.entries(knobs)
       .map(([name, value]) => `${name} ${value}`)
       .join("\n");

@@ -1,4 +1,5 @@
 /** `ramster set`: sets a knob of a node that runs, and shows the value that is in force then. */
+import { oneLine } from "../core/printable.ts";
 import { withClient } from "./door.ts";
 import { EXIT, type ExitCode } from "./exit.ts";
 import type { SetOptions } from "./options.ts";
@@ -7,6 +8,6 @@ import { print } from "./print.ts";
 export async function run(options: SetOptions): Promise<ExitCode> {
   const { knob, value } = options;
   const inForce = await withClient(options, (client) => client.setKnob(knob, value));
-  await print(`${inForce}\n`);
+  await print(`${oneLine(inForce)}\n`);
   return EXIT.DONE;
 }

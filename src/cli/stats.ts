@@ -1,6 +1,7 @@
 /** `ramster stats`: the counters of a node that runs, for people or as JSON. */
 import type { NodeStats } from "../client/client.ts";
 import { percentileUs } from "../core/histogram.ts";
+import { allOneLine } from "../core/printable.ts";
 import { withClient } from "./door.ts";
 import { EXIT, type ExitCode } from "./exit.ts";
 import type { StatsOptions } from "./options.ts";
@@ -17,7 +18,7 @@ export async function run(options: StatsOptions): Promise<ExitCode> {
  * The node, its peers, and each counter on a line of its own, so that it can be searched and cut.
  */
 export function statsText(stats: NodeStats): string {
-  const { node, counters, latencies, peers } = stats;
+  const { node, counters, latencies, peers } = allOneLine(stats);
   const lines = [
     `node ${node.number} "${node.name}" of cluster "${node.cluster}", boot id ${node.boot_id}`,
     `listens on ${node.listen}`,

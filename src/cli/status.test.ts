@@ -159,6 +159,16 @@ test.each([
   for (const line of lines) expect(line.length).toBeLessThanOrEqual(80);
 });
 
+test("a name of a member that another program made up stays in its cell", () => {
+  const zeros = { lend_frames: 0, free_frames: 0, pressure: 0, incarnation: 1 };
+  const texts = { address: "10.0.0.2:7946", role: "server", target: "none", note: "" } as const;
+  const nulls = { rtt_ms: null, boot_id: null, zone: null };
+  const name = "n2\n3  n3  alive\u001b[2J\u009b0m";
+  const member = { name, number: 2, drained: false, ...zeros, ...texts, ...nulls };
+  const lines = textOf({}, { members: [{ ...member, state: "alive" }] }).split("\n");
+  expect(lines.at(-1)).toMatch(/^2 {5}n2 3 {2}n3 {2}alive \[2J 0m {2}alive /);
+});
+
 test("says that the certificate ends soon, or has ended", () => {
   const lines = (days: number) => {
     const knobs = { certificate: "2026-06-01T00:00:00.000Z" };

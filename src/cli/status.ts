@@ -12,6 +12,7 @@ import type {
   SpillStats,
 } from "../client/client.ts";
 import { CERTIFICATE_WARN_DAYS, FRAME_BYTES } from "../core/limits.ts";
+import { allOneLine } from "../core/printable.ts";
 import { statusJson } from "../doors/status-json.ts";
 import { withClient } from "./door.ts";
 import { EXIT, type ExitCode } from "./exit.ts";
@@ -31,11 +32,12 @@ export async function run(options: StatsOptions): Promise<ExitCode> {
  * `theirs`: pages of that node that are here.
  */
 export function statusText(stats: NodeStats): string {
-  const { node, repair, exports, members, peers, counters, spill, lending, knobs } = stats;
+  const shown = allOneLine(stats);
+  const { node, repair, exports, members, peers, counters, spill, lending, knobs } = shown;
   const lines = [
     `node ${node.number} "${node.name}" of cluster "${node.cluster}", listens on ${node.listen}`,
     ...drainedLines(knobs),
-    ...(stats.nowhere === null ? [] : [`pages have nowhere to go: ${stats.nowhere}`]),
+    ...(shown.nowhere === null ? [] : [`pages have nowhere to go: ${shown.nowhere}`]),
     `at risk: ${riskText(repair)}`,
     ...copiesLines(repair, knobs),
     ...absentLines(counters, repair),
@@ -44,8 +46,8 @@ export function statusText(stats: NodeStats): string {
     ...spillLines(counters, spill),
     ...lendingLines(lending),
     ...exportLines(exports, counters),
-    ...certificateLines(stats),
-    ...failureLines(stats),
+    ...certificateLines(shown),
+    ...failureLines(shown),
     "",
   ];
   if (members.length === 0) return [...lines, ...table(peers.map(peerRow), PEER_HEAD)].join("\n");

@@ -39,6 +39,7 @@ describe("join", () => {
     await stranger.cluster.start();
     const joined = await world.wait(stranger.cluster.join([world.node(0).address]));
     expect(joined).toMatchObject({ answered: 0 });
+    expect(JSON.stringify(joined)).toContain("without an answer: its gossip key or label");
     const { port } = stranger.address;
     const inClear = await world.network
       .transport("spy")

@@ -95,7 +95,8 @@ export class Streams {
         return null;
       },
       onEnd: (reason) => {
-        if (reason !== "") result.onFailure(reason);
+        if (reason === "") return;
+        result.onFailure(request.isUnanswered ? `${reason}, ${UNANSWERED}` : reason);
       },
     });
     request.send(message);
@@ -159,6 +160,10 @@ export class Streams {
   }
 }
 
+/** One that cannot read a message says nothing, as memberlist's members do. */
+const UNANSWERED =
+  "without an answer: its gossip key or label may be another one, which its log then says";
+
 /** Its port is a new one each time, and of no use to anybody. */
 function hostOf(remote: string): string {
   return remote.replace(/:\d+$/, "");
@@ -193,6 +198,7 @@ class OneMessage implements StreamEvents {
   private isOver = false;
   /** The other side has sent something. */
   hasHeard = false;
+  private isClosedThere = false;
   /** Within onData: what was read is still being looked at. */
   private isReading = false;
 
@@ -218,6 +224,12 @@ class OneMessage implements StreamEvents {
     this.written = 0;
     this.counters.stream_bytes_sent += bytes.byteLength;
     this.pump();
+  }
+
+  /** All was sent, and the other side has closed the stream without a word. */
+  get isUnanswered(): boolean {
+    const isSent = this.isOpen && this.written === this.output.byteLength;
+    return isSent && this.isClosedThere && !this.hasHeard;
   }
 
   /** Until its message is whole. */
@@ -281,6 +293,7 @@ class OneMessage implements StreamEvents {
   }
 
   onClose(_stream: Stream, reason: string): void {
+    this.isClosedThere = true;
     this.finish(reason);
   }
 

@@ -35,3 +35,10 @@ test.each(["", "loud", "net=", "=debug", "nets=debug", "net=debug=info", "net"])
     expect(() => parseLogLevel(text)).toThrow(/^write LEVEL or AREA=LEVEL, of cluster, .*debug$/);
   },
 );
+
+test("a line is one line, and does nothing to a terminal, whoever made what is in it", () => {
+  const lines: string[] = [];
+  const log = new Log((_level, _area, line) => void lines.push(line));
+  log.write("info", "net", 'node "a\r\nramster[0] net: link\u001b[2J\u009b1m\u202e" has joined');
+  expect(lines).toEqual(['node "a ramster[0] net: link [2J 1m " has joined']);
+});

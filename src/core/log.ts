@@ -7,6 +7,7 @@
 import { ConfigError } from "./errors.ts";
 import { LOG_LINE_LENGTH_MAX } from "./limits.ts";
 import type { LogLimiter } from "./log-limiter.ts";
+import { oneLine } from "./printable.ts";
 
 /** From what stops something to what only its developers want to know. */
 export const LOG_LEVELS = ["error", "warn", "info", "debug"] as const;
@@ -47,13 +48,13 @@ export class Log {
   }
 
   /**
-   * `line` has no line end in it. What tells it from others of its kind is within quotes, a number,
-   * or behind ": ", as LogLimiter has it.
+   * Texts of others may be in `line` as they came. What tells it from others of its kind is within
+   * quotes, a number, or behind ": ", as LogLimiter has it.
    */
   write(level: LogLevel, area: LogArea, line: string): void {
     if (LOG_LEVELS.indexOf(level) > LOG_LEVELS.indexOf(this.levelOf(area))) return;
     const isLong = line.length > LOG_LINE_LENGTH_MAX;
-    const text = isLong ? `${line.slice(0, LOG_LINE_LENGTH_MAX)}...` : line;
+    const text = oneLine(isLong ? `${line.slice(0, LOG_LINE_LENGTH_MAX)}...` : line);
     if (this.limiter === null || this.limiter.admits(level, area, text)) {
       this.sink(level, area, text);
     } else {

@@ -182,6 +182,17 @@ test("knobs: the target can be changed and unset; what is refused says why", asy
   await sim.stop();
 });
 
+test("knobs: those of lenders say so on a node that lends nothing", async () => {
+  const { sim, client, wait } = await world({ lendBytes: 0 });
+  for (const name of ["reserve", "quota_pages"]) {
+    expect(await wait(client.getKnob(name))).toBe("none");
+    await expect(wait(client.setKnob(name, "none"))).rejects.toMatchObject({
+      message: expect.stringContaining("this node lends no memory: it takes a server, or"),
+    });
+  }
+  await sim.stop();
+});
+
 test("knobs: what is set is in force, and is read back", async () => {
   const { sim, client, wait } = await world({ lendBytes: MIB });
   const { ramster, foreign, links } = sim.node(0).node;

@@ -19,6 +19,6 @@ export class NbdCounters {
   nbd_prefetch_hits = 0;
   nbd_prefetch_wasted = 0;
   nbd_connections = 0;
-  /** Closed since there were too many. */
+  /** Closed before they had an export: there were too many, or what they asked for was refused. */
   nbd_connections_refused = 0;
 }

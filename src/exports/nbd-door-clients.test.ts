@@ -185,3 +185,32 @@ test("connections that say nothing make way for a client, those that are in use 
   expect(world.door.connectionCount).toBe(2 + SHARE + 20);
   await world.stop();
 });
+
+test("a client that gets no export is counted, and logged with the reason", async () => {
+  const world = await World.start();
+  const refused = async (...bytes: readonly Uint8Array[]): Promise<string> => {
+    const client = new BareClient();
+    const { log } = world.sim.node(0);
+    const { length } = log;
+    world.sim.network.transport("program").connect(NBD, client);
+    for (const it of bytes) client.send(it);
+    const isOver = (): boolean => client.isClosed && world.door.connectionCount === 0;
+    world.sim.clock.runUntil(isOver, 60_000);
+    const lines = log.slice(length).filter((line) => line.includes("Refused a client of exports"));
+    return lines.join("\n").replace(/.*from "[^"]+": /, "");
+  };
+  const flags = bytesOf([4, 3]);
+  const abort = option(2);
+  const unknown = option(7, [4, 4], "none", [2, 0]);
+  expect(await refused(flags, unknown, abort)).toBe('there is no export "none"');
+  expect(await refused(flags, option(1, "none"))).toBe('there is no export "none"');
+  expect(await refused(flags, option(5), abort)).toBe("no TLS here");
+  expect(await refused(bytesOf([4, 0xff]))).toBe("it is no client of this protocol");
+  expect(await refused(flags, bytesOf("GET / HTTP/1.1\r\n"))).toBe("bytes that are no option");
+  expect(await refused(flags)).toBe("it has chosen no export in time");
+  expect(world.door.counters.nbd_connections_refused).toBe(6);
+  // Nothing was refused to one that lists the exports, or asks for what is not known.
+  expect(await refused(flags, option(3), option(99), abort)).toBe("");
+  expect(world.door.counters.nbd_connections_refused).toBe(6);
+  await world.stop();
+});

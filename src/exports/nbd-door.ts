@@ -238,6 +238,10 @@ export class NbdDoor implements NbdHandler {
       exportOf(connection).connectionCount -= 1;
       const what = `a client of export "${exportOf(connection).name}" has gone`;
       this.parts.log.write("info", "doors", `${what}: ${reason}`);
+    } else if (connection.refusal !== "") {
+      this.counters.nbd_connections_refused += 1;
+      const what = `Refused a client of exports from "${connection.remote}"`;
+      this.parts.log.write("warn", "doors", `${what}: ${connection.refusal}`);
     }
     if (this.connections.size === 0) this.onEmpty();
   }

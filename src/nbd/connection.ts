@@ -116,6 +116,8 @@ export class NbdConnection implements StreamEvents {
   private isBlocked = false;
   private isSoon = false;
   private hasSaidGoodbye = false;
+  /** Why it was closed here; "" when it was not. */
+  private breached = "";
   /** Nothing is written any more. */
   private isEnded = false;
   /** How long the time limit of this phase runs, and the bytes that have come and gone since. */
@@ -150,6 +152,11 @@ export class NbdConnection implements StreamEvents {
   /** The export that the client has chosen, once it has. */
   get device(): Device | null {
     return this.handshake.device;
+  }
+
+  /** Why the client has got no export; "" when it has, or wanted none. */
+  get refusal(): string {
+    return this.device === null ? this.breached || this.handshake.refusal : "";
   }
 
   get isOpen(): boolean {
@@ -210,7 +217,10 @@ export class NbdConnection implements StreamEvents {
     this.quietMs += elapsedMs;
     this.limitedMs += elapsedMs;
     if (this.isOnTime(isLongShort)) this.startLimit();
-    else if (this.limitedMs > this.limitMs) return this.cut();
+    else if (this.limitedMs > this.limitMs) {
+      this.breach(this.phase < REQUEST ? "it has chosen no export in time" : "it stands still");
+      return;
+    }
     this.output.trim();
     this.input.trim();
   }
@@ -238,7 +248,8 @@ export class NbdConnection implements StreamEvents {
     if (this.phase >= ENDING) return freeBuffer(chunk);
     if (this.phase === SECURING) {
       freeBuffer(chunk);
-      return this.cut(); // It would be taken for secured.
+      this.breach("bytes in clear after TLS was agreed upon"); // They would be taken for secured.
+      return;
     }
     this.movedBytes += chunk.byteLength;
     this.quietMs = 0;
@@ -253,12 +264,16 @@ export class NbdConnection implements StreamEvents {
   }
 
   onClose(_stream: Stream, reason: string): void {
+    if (this.phase === SECURING) this.breached ||= reason;
     this.phase = CLOSED;
     this.stream = null;
     this.input.drop();
     if (this.longBytes > 0) this.handler.giveLong(this.longBytes);
     this.longBytes = 0;
-    this.handler.onClosed(this, this.hasSaidGoodbye ? "it has said goodbye" : reason);
+    this.handler.onClosed(
+      this,
+      this.hasSaidGoodbye ? "it has said goodbye" : this.breached || reason,
+    );
     this.output.drop();
   }
 
@@ -333,7 +348,9 @@ export class NbdConnection implements StreamEvents {
   private readClientFlags(): boolean {
     const { input, handshake } = this;
     if (!input.take(CLIENT_FLAGS_BYTES)) return false;
-    if (!handshake.onClientFlags(input.view.getUint32(input.at))) return this.breach();
+    if (!handshake.onClientFlags(input.view.getUint32(input.at))) {
+      return this.breach("it is no client of this protocol");
+    }
     this.phase = OPTION_HEADER;
     return true;
   }
@@ -345,7 +362,8 @@ export class NbdConnection implements StreamEvents {
     const isMagic =
       view.getUint32(at) === OPTION_MAGIC.hi && view.getUint32(at + 4) === OPTION_MAGIC.lo;
     this.optionCount += 1;
-    if (!isMagic || this.optionCount > NBD_OPTIONS_MAX) return this.breach();
+    if (!isMagic) return this.breach("bytes that are no option");
+    if (this.optionCount > NBD_OPTIONS_MAX) return this.breach("too many options");
     this.optionType = view.getUint32(at + 8);
     this.optionBytes = view.getUint32(at + 12);
     const isLong = this.optionBytes > NBD_OPTION_BYTES_MAX;
@@ -377,7 +395,7 @@ export class NbdConnection implements StreamEvents {
 
   /** Up to 4 GiB of it, none of which is kept. */
   private skipOption(): boolean {
-    if (this.optionType === OPTION.EXPORT_NAME) return this.breach();
+    if (this.optionType === OPTION.EXPORT_NAME) return this.breach("the name is too long");
     if (!this.input.skip(this.optionBytes)) return false;
     this.handshake.onLongOption(this.optionType);
     this.phase = OPTION_HEADER;
@@ -387,8 +405,10 @@ export class NbdConnection implements StreamEvents {
   /** What came in clear behind the option would be taken for secured: nothing may have. */
   private startTls(): boolean {
     const { stream, tls } = this;
-    if (stream === null || tls === null || !this.input.isEmpty) return this.breach();
-    if (!this.output.flush(stream)) return this.breach();
+    if (stream === null || tls === null || !this.input.isEmpty) {
+      return this.breach("bytes in clear after TLS was agreed upon");
+    }
+    if (!this.output.flush(stream)) return this.breach("it does not read");
     this.phase = SECURING;
     stream.startTls(tls);
     return false;
@@ -399,7 +419,7 @@ export class NbdConnection implements StreamEvents {
     const { form } = this.replies;
     assert(device !== null);
     if (!input.take(requestBytes(form))) return false;
-    if (!request.read(input.view, input.at, form)) return this.breach();
+    if (!request.read(input.view, input.at, form)) return this.breach("bytes that are no request");
     if (request.type === COMMAND.DISC) {
       this.hasSaidGoodbye = true;
       this.end();
@@ -455,7 +475,8 @@ export class NbdConnection implements StreamEvents {
   }
 
   /** The other side does not keep to the protocol. */
-  private breach(): boolean {
+  private breach(reason: string): boolean {
+    this.breached ||= reason;
     this.cut();
     return false;
   }

@@ -9,6 +9,7 @@
  *
  * Not here: cutting the stream into options (connection.ts), what an export holds.
  */
+import { quoted } from "../core/errors.ts";
 import { PAGE_BYTES } from "../core/limits.ts";
 import { BLOCK_BYTES_MAX, BLOCK_BYTES_MIN, type Device } from "./device.ts";
 import { OptionData } from "./option-data.ts";
@@ -59,6 +60,8 @@ export class Handshake {
   /** The export that was chosen, once it is "transmit". */
   device: Device | null = null;
   form: Form = FORM.SIMPLE;
+  /** Why what the client asked for last was refused; "" if nothing was. */
+  refusal = "";
   private isTls = false;
   private readonly settings: HandshakeSettings;
   private readonly output: Output;
@@ -163,7 +166,10 @@ export class Handshake {
   private exportName(): Outcome {
     const name = this.data.rest();
     const device = name === null ? null : this.find(name);
-    if (device === null || this.form === FORM.EXTENDED) return "close";
+    if (device === null || this.form === FORM.EXTENDED) {
+      this.refusal = device === null ? noExport(name) : "extended headers need the option GO";
+      return "close";
+    }
     const { output } = this;
     const byteCount = 10 + (this.noZeroes ? 0 : EXPORT_NAME_ZEROES);
     output.reserve(byteCount);
@@ -194,7 +200,7 @@ export class Handshake {
       return this.refuse(REPLY.ERR_INVALID, "the option is not well formed");
     }
     const device = this.find(name);
-    if (device === null) return this.refuse(REPLY.ERR_UNKNOWN, "there is no such export");
+    if (device === null) return this.refuse(REPLY.ERR_UNKNOWN, noExport(name));
     replies.infoExport(device.byteCount, this.deviceFlags());
     if (wanted.includes(INFO.NAME)) replies.infoText(INFO.NAME, device.name);
     if (wanted.includes(INFO.DESCRIPTION)) replies.infoText(INFO.DESCRIPTION, device.description);
@@ -242,7 +248,7 @@ export class Handshake {
       return this.refuse(REPLY.ERR_INVALID, "the option is not well formed");
     }
     const device = this.find(name);
-    if (device === null) return this.refuse(REPLY.ERR_UNKNOWN, "there is no such export");
+    if (device === null) return this.refuse(REPLY.ERR_UNKNOWN, noExport(name));
     const isAll = !isSet && queries.length === 0;
     if (isAll || queries.some((query) => matches(query, isSet))) {
       replies.metaContext(isSet ? BASE_ALLOCATION_ID : 0, BASE_ALLOCATION);
@@ -263,11 +269,16 @@ export class Handshake {
   }
 
   private refuse(type: number, reason: string): Outcome {
+    if (type !== REPLY.ERR_UNSUP) this.refusal = reason;
     // EXPORT_NAME has no replies.
     if (this.replies.option === OPTION.EXPORT_NAME) return "close";
     this.replies.error(type, reason);
     return "option";
   }
+}
+
+function noExport(name: string | null): string {
+  return name === null ? "the option is not well formed" : `there is no export ${quoted(name)}`;
 }
 
 /** A list may be asked for a whole namespace; what is set is named. */

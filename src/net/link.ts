@@ -21,6 +21,7 @@ import type { BufferPool } from "../core/buffer-pool.ts";
 import type { Clock, TimerId } from "../core/clock.ts";
 import { KEEPALIVE_MS_MIN } from "../core/limits.ts";
 import type { Memory } from "../core/memory.ts";
+import { printable } from "../core/printable.ts";
 import { STATUS } from "../core/status.ts";
 import type { Frame } from "../wire/framer.ts";
 import {
@@ -36,7 +37,6 @@ import { TRANSPORT_STATUS } from "../wire/status.ts";
 import type { Address } from "./address.ts";
 import { Channel, type ChannelHandler, LANE, type ReplySink } from "./channel.ts";
 import type { LinkCounters } from "./counters.ts";
-import { printable } from "./printable.ts";
 import type { Transport } from "./transport.ts";
 
 export const LINK_STATE = {

@@ -6,12 +6,15 @@ import { afterEach, describe, expect, test } from "bun:test";
 import { tmpdir } from "node:os";
 import type { LogLevel } from "../core/log.ts";
 import { openMemory } from "../memory/open-memory.ts";
+import { makeKey } from "../security/make-key.ts";
 import type { Frame } from "../wire/framer.ts";
 import { MESSAGE } from "../wire/messages.ts";
-import { parseAddress } from "./address.ts";
+import { parseAddress, type TcpAddress } from "./address.ts";
 import { BunClock, BunRandom, BunTransport } from "./bun.ts";
 import { type Channel, LANE, type ReplySink } from "./channel.ts";
 import { type LinkHandler, Links, type LinksSettings } from "./links.ts";
+import { secured } from "./secured.ts";
+import type { Transport } from "./transport.ts";
 
 const DEADLINE_MS = 10_000;
 const FLUSH_ENTRY_BYTES = 48;
@@ -24,6 +27,12 @@ async function until(condition: () => boolean): Promise<void> {
   }
 }
 
+interface NodeOptions {
+  bootId?: bigint;
+  settings?: Partial<LinksSettings>;
+  transport?: Transport;
+}
+
 class Node implements LinkHandler, ReplySink {
   readonly links: Links;
   readonly log: string[] = [];
@@ -32,10 +41,10 @@ class Node implements LinkHandler, ReplySink {
   replies = 0;
   failures = 0;
 
-  constructor(node: number, options: { bootId?: bigint; settings?: Partial<LinksSettings> }) {
+  constructor(node: number, options: NodeOptions) {
     const env = {
       clock: new BunClock(),
-      transport: new BunTransport(),
+      transport: options.transport ?? new BunTransport(),
       random: new BunRandom(),
       memory: openMemory(),
     };
@@ -88,7 +97,7 @@ const nodes: Node[] = [];
 
 async function start(
   number: number,
-  options: { bootId?: bigint; settings?: Partial<LinksSettings>; address?: string } = {},
+  options: NodeOptions & { address?: string } = {},
 ): Promise<Node> {
   const node = new Node(number, options);
   node.address = await node.links.listen(parseAddress(options.address ?? "127.0.0.1:0"));
@@ -212,4 +221,17 @@ describe("Links on sockets", () => {
     expect(one.log.at(-1)).toStartWith("down 2");
     expect(two.log.at(-1)).toStartWith("down 1");
   });
+});
+
+test("a connection that is closed before it is secured is told by its address", async () => {
+  const { tls } = await makeKey({ nowMs: Date.now(), days: 1 });
+  const one = await start(1, { transport: secured(new BunTransport(), tls) });
+  const { host, port } = parseAddress(one.address) as TcpAddress;
+  const socket = await Bun.connect({ hostname: host, port, socket: { data: () => {} } });
+  socket.write("GET / HTTP/1.1\r\n\r\n");
+  await until(() => one.notices.length > 0);
+  expect(one.notices).toEqual([
+    expect.stringMatching(/^Closed a connection from "127\.0\.0\.1:\d+": no secured connection: /),
+  ]);
+  socket.terminate();
 });

@@ -38,6 +38,7 @@ import {
 } from "../core/limits.ts";
 import type { LogLevel } from "../core/log.ts";
 import type { Memory } from "../core/memory.ts";
+import { printable } from "../core/printable.ts";
 import type { Random } from "../core/random.ts";
 import type { Frame } from "../wire/framer.ts";
 import { type Hello, ROLE } from "../wire/handshake.ts";
@@ -50,7 +51,6 @@ import type { Channel } from "./channel.ts";
 import { LinkCounters } from "./counters.ts";
 import { DOOR_LIMITS, type DoorLimits } from "./door-limits.ts";
 import { LINK_STATE, Link, type LinkOwner, type LinkState, type Refusal } from "./link.ts";
-import { printable } from "./printable.ts";
 import type { Listener, Stream, StreamEvents, Transport } from "./transport.ts";
 
 export interface LinksEnv {

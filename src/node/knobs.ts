@@ -49,8 +49,8 @@ export function knobsOf(parts: AdminParts): ReadonlyMap<string, Knob> {
     ["io_timeout_ms", nbdKnob(parts, "ioTimeoutMs")],
     ["warn_at_percent", nbdKnob(parts, "warnAtPercent")],
     ["frozen", switchKnob(zcache.tmem, "frozen")],
-    ...(foreign === null ? [] : [["quota_pages", quotaKnob(foreign)] as const]),
-    ...(lending === null ? [] : [["reserve", reserveKnob(lending)] as const]),
+    ["quota_pages", foreign === null ? LENDERS_ONLY : quotaKnob(foreign)],
+    ["reserve", lending === null ? LENDERS_ONLY : reserveKnob(lending)],
     ["log", logKnob(parts.log)],
     ["gossip_keys", keyKnob(parts.membership?.keyring ?? null)],
     ["certificate", certificateKnob(parts.certificate)],
@@ -164,6 +164,14 @@ const MARKS = {
   high: { bounds: NODE_BOUNDS.highMarkPercent, key: "highMarkPercent", other: "low" },
   low: { bounds: NODE_BOUNDS.lowMarkPercent, key: "lowMarkPercent", other: "high" },
 } as const;
+
+/** Of a node that lends nothing. */
+const LENDERS_ONLY: Knob = {
+  get: () => "none",
+  set: () => {
+    throw refused("this node lends no memory: it takes a server, or a node with --lend");
+  },
+};
 
 /** Pages held for one other node; "none" for as many as there is room for. */
 function quotaKnob(foreign: Foreign): Knob {
