@@ -164,8 +164,9 @@ test("when a holder is dead others get its copies, so that the next one may die,
 });
 
 test("how many pages are at risk is known, and how long they will be once it has gone on for a while", async () => {
-  // Far apart: there is time to look.
-  const sim = new SimCluster(4, { latencyMinMs: 150, latencyMaxMs: 200 });
+  // Far apart: there is time to look. What a pipe holds is sent within --request-timeout.
+  const far = { latencyMinMs: 150, latencyMaxMs: 200, pipeBytesMin: 64 * 1024 };
+  const sim = new SimCluster(4, far);
   await sim.startGossiping([OWNER, LENDER, LENDER, LENDER]);
   const [owner, first] = sim.nodes as [SimNode, SimNode];
   sim.until("all know all", () => sim.nodes.every((it) => it.alive().length === 4));
