@@ -4,7 +4,7 @@
  * virtual time (src/cluster, node/membership).
  */
 import { describe, expect, test } from "bun:test";
-import { chmodSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import type { Client } from "../src/client/client.ts";
 import type { PageError } from "../src/client/errors.ts";
 import { BODY_BYTES_MAX } from "../src/core/limits.ts";
@@ -18,10 +18,12 @@ import {
   answerTo,
   counter,
   countRight,
+  ended,
   fill,
   isPage,
   keys,
   logged,
+  PROGRAM,
   ProcessWorld,
   until,
 } from "./process-world.ts";
@@ -236,6 +238,18 @@ describe("a key", () => {
     },
     TEST_MS,
   );
+
+  test("that cannot be written whole leaves no file behind", async () => {
+    await using world = new ProcessWorld();
+    const path = world.path("cluster.key");
+    const short = ["prlimit", "--fsize=100", ...PROGRAM, "keygen", `--out=${path}`];
+    const { stderr, code } = await ended(world.spawnCommand(short));
+    expect([stderr, code]).toEqual([
+      `ramster: Cannot write ${JSON.stringify(path)}: EFBIG: file too large, write\n`,
+      1,
+    ]);
+    expect(existsSync(path)).toBe(false);
+  });
 
   test(
     "of gossip is exchanged while nodes run, one step after the other, and nobody is lost",

@@ -86,7 +86,17 @@ describe("--config in TOML", () => {
   });
 
   test("what is no TOML, and no file, is refused in one line", () => {
-    expect(refusal("memory = = 5")).toStartWith('Cannot use --config "f": ');
+    for (const [text, line] of [
+      ["memory = = 5", 1],
+      ["# comment\n\n\nmemory = 16MiB\nname = 'n'\n", 4],
+      ["memory = 5\r\n\r\nmemory = 6\r\n", 3],
+      ['join = [\n"a:1",\n"b:1"\nname = "n"\n', 4],
+      ['name = "n', 1],
+    ] as const) {
+      const message = refusal(text);
+      expect(message).toStartWith(`Cannot use --config "f", line ${line}: `);
+      expect(message).not.toContain("\n");
+    }
     expect(() => parse("node --config /nowhere/f")).toThrow(
       /^Cannot use --config "\/nowhere\/f": /,
     );

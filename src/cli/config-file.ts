@@ -85,12 +85,36 @@ function textsOf(flag: FlagSpec, value: unknown, place: KeyPlace): GivenText[] {
 }
 
 function parseToml(file: string, text: string): Record<string, unknown> {
+  const error = tomlError(text);
+  if (error === null) return Bun.TOML.parse(text) as Record<string, unknown>;
+  const place = placeText({ file, line: lineOfError(text, error) });
+  throw new ConfigError("BAD_CONFIG", `Cannot use --config ${place}: ${error}`);
+}
+
+/** What is wrong with it, or null. */
+function tomlError(text: string): string | null {
   try {
-    return Bun.TOML.parse(text) as Record<string, unknown>;
+    Bun.TOML.parse(text);
+    return null;
   } catch (error) {
-    const detail = error instanceof Error ? error.message.split("\n")[0] : String(error);
-    throw new ConfigError("BAD_CONFIG", `Cannot use --config ${JSON.stringify(file)}: ${detail}`);
+    const [detail = ""] = (error instanceof Error ? error.message : String(error)).split("\n");
+    return detail.replace(/^TOML Parse error: /, "");
   }
+}
+
+/**
+ * The parser does not say where it stopped: it reads no further than the line of the error, and so
+ * says the same of a text that ends there. With fewer lines it says something else, or nothing.
+ */
+function lineOfError(text: string, error: string): number {
+  const lines = text.split(/(?<=\n)/);
+  let [least, most] = [1, lines.length];
+  while (least < most) {
+    const middle = Math.floor((least + most) / 2);
+    if (tomlError(lines.slice(0, middle).join("")) === error) most = middle;
+    else least = middle + 1;
+  }
+  return least;
 }
 
 /** Where the key stands, from 1; 0 when it cannot be found, as in a table. */

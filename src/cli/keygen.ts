@@ -2,8 +2,8 @@
  * `ramster keygen`: the key of a new cluster, or the next step in the exchange of a certificate, in
  * a file that nobody else can read.
  */
-import { closeSync, openSync, writeSync } from "node:fs";
-import { ConfigError } from "../core/errors.ts";
+import { closeSync, fsyncSync, openSync, unlinkSync, writeFileSync } from "node:fs";
+import { ConfigError, quoted, RamsterError } from "../core/errors.ts";
 import { type ClusterKey, formatKeyFile, parseKeyFile } from "../security/key-file.ts";
 import { makeKey } from "../security/make-key.ts";
 import { renewKey } from "../security/renew-key.ts";
@@ -16,13 +16,23 @@ import { badValue } from "./units.ts";
 export async function run(options: KeygenOptions): Promise<ExitCode> {
   const { outPath } = options;
   const text = formatKeyFile(await keyFor(options));
-  const file = outPath === null ? null : create(outPath);
-  if (file === null) {
+  if (outPath === null) {
     await print(text);
     return EXIT.DONE;
   }
-  writeSync(file, text);
-  closeSync(file);
+  const file = create(outPath);
+  try {
+    writeFileSync(file, text);
+    fsyncSync(file); // A file system may say only now that it is full.
+    closeSync(file);
+  } catch (error) {
+    // What there is of it is no key, and the next one could not be written.
+    unlinkSync(outPath);
+    throw new RamsterError(
+      "OUTPUT_FAILED",
+      `Cannot write ${quoted(outPath)}: ${describeError(error)}`,
+    );
+  }
   return EXIT.DONE;
 }
 

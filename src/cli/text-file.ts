@@ -1,5 +1,8 @@
 /** A file that an operator names, as text. It may be anything: no more than is fit is read. */
+import { isUtf8 } from "node:buffer";
 import { closeSync, openSync, readSync } from "node:fs";
+
+const LINE_FEED = 0x0a;
 
 /** Throws an error of one line, of the system's or on what the file is. */
 export function readTextFile(path: string, bytesMax: number): string {
@@ -19,10 +22,31 @@ export function readTextFile(path: string, bytesMax: number): string {
   return textOf(bytes.subarray(0, byteCount));
 }
 
+/** What is no text, or would look like another text than it is; a line may end in CR LF. */
+const NO_TEXT = /\r(?!\n)|(?![\t\r\n])[\p{Cc}\p{Zl}\p{Zp}\ufeff]/u;
+
 function textOf(bytes: Uint8Array): string {
+  const decoder = new TextDecoder("utf-8", { fatal: true });
+  let text: string;
   try {
-    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+    text = decoder.decode(bytes);
   } catch {
-    throw new Error("it is no text in UTF-8");
+    throw new Error(`line ${firstUndecoded(bytes)} is no text in UTF-8`);
+  }
+  const found = NO_TEXT.exec(text);
+  if (found === null) return text;
+  const line = text.slice(0, found.index).split("\n").length;
+  const code = found[0].charCodeAt(0).toString(16).toUpperCase().padStart(4, "0");
+  throw new Error(`line ${line} has the character U+${code}, which is no text`);
+}
+
+/** From 1. */
+function firstUndecoded(bytes: Uint8Array): number {
+  let line = 1;
+  for (let at = 0; ; line += 1) {
+    const end = bytes.indexOf(LINE_FEED, at);
+    const part = bytes.subarray(at, end < 0 ? undefined : end);
+    if (end < 0 || !isUtf8(part)) return line;
+    at = end + 1;
   }
 }

@@ -23,7 +23,7 @@ export const ERROR_CODES = {
   NO_DEVICE: "the machine lacks what swap takes",
   NO_MEMORY: "there is no address space, or no memory, for what is to be reserved",
   NOT_SUPPORTED: "the other side does not know this request",
-  OUTPUT_FAILED: "standard output cannot be written",
+  OUTPUT_FAILED: "standard output, or the file that was to be made, cannot be written",
   REFUSED: "the other side understood and refused",
   TIMED_OUT: "no answer before the deadline",
   UNREACHABLE: "the holder of a remote page does not answer now; a later get may succeed",
