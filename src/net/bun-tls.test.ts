@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { constants } from "node:crypto";
 import { makeKey } from "../security/make-key.ts";
 import { parseAddress } from "./address.ts";
 import { BunTransport } from "./bun.ts";
@@ -204,6 +205,53 @@ describe("a listener whose certificate is exchanged", () => {
     const trusting = { ...otherTls, authority: both.authority };
     expect(await isOpenTo(secured(clear, trusting), listener.address)).toBe(true);
     expect(await isOpenTo(ours, listener.address)).toBe(true);
+    listener.close();
+  });
+});
+
+describe("versions and suites", () => {
+  const VERSION_1_2 = { secureOptions: constants.SSL_OP_NO_TLSv1_3 };
+  const GCM = { ...VERSION_1_2, ciphers: "ECDHE-ECDSA-AES128-GCM-SHA256" };
+  const CBC = { ...VERSION_1_2, ciphers: "ECDHE-ECDSA-AES128-SHA" };
+
+  /** Whether one who has the key and dials with these options is let in. */
+  async function isLetIn(address: string, options: object): Promise<boolean> {
+    const { host, port } = parseAddress(address) as typeof ANY_PORT;
+    const own = { ca: tls.authority, cert: tls.certificate, key: tls.key, serverName: "ramster" };
+    const { promise, resolve } = Promise.withResolvers<boolean>();
+    const socket = await Bun.connect({
+      hostname: host,
+      port,
+      tls: { ...own, ...options },
+      socket: { data: () => resolve(true), close: () => resolve(false), error: () => {} },
+    });
+    const isIn = await promise;
+    socket.terminate();
+    return isIn;
+  }
+
+  test("between its own ends TLS 1.3 alone is spoken", async () => {
+    const listener = await ours.listen(ANY_PORT, () => new Side());
+    expect(await isLetIn(listener.address, {})).toBe(true);
+    expect(await isLetIn(listener.address, GCM)).toBe(false);
+    expect(await isLetIn(listener.address, CBC)).toBe(false);
+    listener.close();
+  });
+
+  test("with others TLS 1.2 as well, without CBC", async () => {
+    class Upgraded extends Side {
+      private isSecured = false;
+
+      override onOpen(stream: Stream): void {
+        if (this.isSecured) return super.onOpen(stream);
+        this.isSecured = true;
+        stream.startTls(tls);
+      }
+    }
+    const listener = await clear.listen(ANY_PORT, () => new Upgraded());
+    expect(await isLetIn(listener.address, {})).toBe(true);
+    expect(await isLetIn(listener.address, GCM)).toBe(true);
+    expect(await isLetIn(listener.address, CBC)).toBe(false);
     listener.close();
   });
 });

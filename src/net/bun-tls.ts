@@ -8,12 +8,15 @@
  *     believed shows in the error beside it, and in `authorized`. The socket is closed afterwards.
  *   - `ca` takes the place of all other authorities, also of those in NODE_EXTRA_CA_CERTS and of
  *     the system's. NODE_TLS_REJECT_UNAUTHORIZED=0 changes nothing.
- *   - Nothing older than TLS 1.2 is spoken, and no session is ever resumed.
+ *   - Unless told otherwise it speaks TLS 1.2 and 1.3, with CBC suites too. No session is resumed.
+ *   - `secureOptions` and `ciphers` count, also in upgradeTLS(). One that has no version or suite in
+ *     common is told so by an alert.
  *   - The side that has seen the other's certificate fail is told why; the other one is told
  *     ECONNRESET. One that speaks no TLS at all is EPROTO.
  *   - A client without a certificate is told after its own handshake has gone well (TLS 1.3), by an
  *     alert that closes the socket.
  */
+import { constants as SSL } from "node:crypto";
 import type { TlsMaterial } from "./transport.ts";
 
 /**
@@ -22,8 +25,31 @@ import type { TlsMaterial } from "./transport.ts";
  */
 export const TLS_NAME = "ramster";
 
+/** Both ends are this program: TLS 1.3. */
+const OWN = {
+  secureOptions: SSL.SSL_OP_NO_TLSv1 | SSL.SSL_OP_NO_TLSv1_1 | SSL.SSL_OP_NO_TLSv1_2,
+} as const;
+
+/** Other programs may have TLS 1.2 alone: of that what is authenticated encryption. */
+const OTHERS = {
+  ciphers: [
+    "ECDHE-ECDSA-AES128-GCM-SHA256",
+    "ECDHE-ECDSA-AES256-GCM-SHA384",
+    "ECDHE-ECDSA-CHACHA20-POLY1305",
+  ].join(":"),
+} as const;
+
 /** For Bun.listen and Bun.connect. */
-export function tlsOptions({ authority, certificate, key }: TlsMaterial) {
+export function tlsOptions(material: TlsMaterial) {
+  return { ...sharedOptions(material), ...OWN };
+}
+
+/** For a protocol of others within which TLS is begun. */
+export function tlsOptionsForOthers(material: TlsMaterial) {
+  return { ...sharedOptions(material), ...OTHERS };
+}
+
+function sharedOptions({ authority, certificate, key }: TlsMaterial) {
   const own = { ca: authority, cert: certificate, key };
   return { ...own, requestCert: true, rejectUnauthorized: true, serverName: TLS_NAME };
 }

@@ -29,7 +29,7 @@ import type { Address, TcpAddress, UnixAddress } from "./address.ts";
 import { formatAddress } from "./address.ts";
 import { bindDatagrams, lookupAddresses } from "./bun-datagrams.ts";
 import { type Duplicate, TcpListener } from "./bun-listener.ts";
-import { tlsOptions, tlsReason } from "./bun-tls.ts";
+import { tlsOptions, tlsOptionsForOthers, tlsReason } from "./bun-tls.ts";
 import type {
   DatagramPort,
   Listener,
@@ -149,7 +149,12 @@ class BunStream implements Stream {
     if (raw === null || this.closed || this.ended) return;
     this.socket = null;
     const socket = securedHandlers();
-    const options = { data: this as BunStream, tls: tlsOptions(tls), socket, isServer: true };
+    const options = {
+      data: this as BunStream,
+      tls: tlsOptionsForOthers(tls),
+      socket,
+      isServer: true,
+    };
     const [below, secured] = raw.upgradeTLS<BunStream>(options);
     // What is below goes on telling what it hears, sealed as it is.
     const nobody = new BunStream(this.remote, NO_EVENTS);
