@@ -15,11 +15,14 @@ export const DESCRIPTORS_RESERVED = 16 + HTTP_CONNECTIONS_MAX;
 /** What a process has where the system does not say. */
 export const DESCRIPTORS_DEFAULT = 1024;
 /**
- * Connections that a port takes in one turn, and how long it then takes none. An accept with TLS
- * takes a tenth of a millisecond, so these are 6 ms of work in 26 ms, 2,400 connections a second.
+ * Connections that all ports take in one turn. A port that took one past them takes none for a
+ * while: for ACCEPT_REST_FACTOR times as long as these took, within bounds. An accept with TLS takes
+ * a tenth of a millisecond, so these are 6 ms of 26, and 2,400 connections a second.
  */
 export const ACCEPTS_PER_TURN_MAX = 64;
 export const ACCEPT_REST_MS = 20;
+export const ACCEPT_REST_MS_MAX = 100;
+export const ACCEPT_REST_FACTOR = 3;
 /** One source has at most a part in so many of them. */
 export const ADMISSION_SHARE_PART = 2;
 /** How often it is told that connections were closed for want of a place. */

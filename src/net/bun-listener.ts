@@ -1,7 +1,7 @@
 /**
  * TcpListener: a port on Bun's sockets that takes a limited number of connections a turn.
  *
- *     open --ACCEPTS_PER_TURN_MAX in one turn--> resting --ACCEPT_REST_MS--> open
+ *     open --all ports took ACCEPTS_PER_TURN_MAX in one turn--> resting --a while--> open
  *
  * Bun accepts connections until none is waiting. Somebody who connects faster than Bun accepts
  * would keep the thread in that loop. Closing the listener is the one way out of it. So that no
@@ -13,7 +13,12 @@
  * closed in `open`, nothing more is accepted, and its connections live on.
  */
 import { closeSync } from "node:fs";
-import { ACCEPT_REST_MS, ACCEPTS_PER_TURN_MAX } from "../core/admission-limits.ts";
+import {
+  ACCEPT_REST_FACTOR,
+  ACCEPT_REST_MS,
+  ACCEPT_REST_MS_MAX,
+  ACCEPTS_PER_TURN_MAX,
+} from "../core/admission-limits.ts";
 import { formatAddress } from "./address.ts";
 import type { Listener } from "./transport.ts";
 
@@ -32,30 +37,54 @@ interface Rest {
   timer: ReturnType<typeof setTimeout> | undefined;
 }
 
+/** Connections that all ports of a process have taken in this turn. */
+export class AcceptTurn {
+  private count = 0;
+  private startMs = 0;
+
+  /** One more. @returns whether it was one of too many. */
+  take(): boolean {
+    if (this.count === 0) {
+      this.startMs = performance.now();
+      setImmediate(() => {
+        this.count = 0;
+      });
+    }
+    this.count += 1;
+    return this.count >= ACCEPTS_PER_TURN_MAX;
+  }
+
+  /** How long to rest, so that accepting takes a limited part of the time on a slow machine too. */
+  get restMs(): number {
+    const tookMs = performance.now() - this.startMs;
+    return Math.min(Math.max(ACCEPT_REST_MS, ACCEPT_REST_FACTOR * tookMs), ACCEPT_REST_MS_MAX);
+  }
+}
+
 export class TcpListener<Data> implements Listener {
   readonly address: string;
   private readonly options: ListenOptions<Data>;
   private readonly duplicate: Duplicate | null;
   private server: Bun.TCPSocketListener<Data> | null;
-  /** Connections of this turn. */
-  private acceptedCount = 0;
+  private readonly turn: AcceptTurn;
   private rest: Rest | null = null;
 
   /** Throws what Bun.listen() throws. `duplicate` null: the port never rests. */
   constructor(
     { hostname, port }: { hostname: string; port: number },
     options: ListenOptions<Data>,
-    duplicate: Duplicate | null,
+    { turn, duplicate }: { turn: AcceptTurn; duplicate: Duplicate | null },
   ) {
     const { open } = options.socket;
     const socket: Bun.SocketHandler<Data> = {
       ...options.socket,
       open: (it) => {
-        this.count();
+        if (this.turn.take()) this.startRest();
         return open?.(it);
       },
     };
     this.options = { ...options, socket };
+    this.turn = turn;
     this.duplicate = duplicate;
     this.server = Bun.listen<Data>({ hostname, port, ...this.options });
     this.address = formatAddress({ kind: "tcp", host: hostname, port: this.server.port });
@@ -70,16 +99,6 @@ export class TcpListener<Data> implements Listener {
     this.rest = null;
   }
 
-  private count(): void {
-    if (this.acceptedCount === 0) {
-      setImmediate(() => {
-        this.acceptedCount = 0;
-      });
-    }
-    this.acceptedCount += 1;
-    if (this.acceptedCount >= ACCEPTS_PER_TURN_MAX) this.startRest();
-  }
-
   private startRest(): void {
     if (this.server === null || this.duplicate === null) return;
     const { fd } = this.server as unknown as { readonly fd: number };
@@ -88,7 +107,7 @@ export class TcpListener<Data> implements Listener {
     this.server.stop(false);
     this.server = null;
     this.rest = { fd: kept, timer: undefined };
-    this.startTimer(this.rest);
+    this.startTimer(this.rest, this.turn.restMs);
   }
 
   private endRest(rest: Rest): void {
@@ -98,11 +117,11 @@ export class TcpListener<Data> implements Listener {
       this.rest = null;
     } catch {
       // The system is short of something. The port is ours still, and there may be more later.
-      this.startTimer(rest);
+      this.startTimer(rest, ACCEPT_REST_MS);
     }
   }
 
-  private startTimer(rest: Rest): void {
-    rest.timer = setTimeout(() => this.endRest(rest), ACCEPT_REST_MS);
+  private startTimer(rest: Rest, delayMs: number): void {
+    rest.timer = setTimeout(() => this.endRest(rest), delayMs);
   }
 }

@@ -28,7 +28,7 @@ import type { Random } from "../core/random.ts";
 import type { Address, TcpAddress, UnixAddress } from "./address.ts";
 import { formatAddress } from "./address.ts";
 import { bindDatagrams, lookupAddresses } from "./bun-datagrams.ts";
-import { type Duplicate, TcpListener } from "./bun-listener.ts";
+import { AcceptTurn, type Duplicate, TcpListener } from "./bun-listener.ts";
 import { tlsOptions, tlsOptionsForOthers, tlsReason } from "./bun-tls.ts";
 import type {
   DatagramPort,
@@ -62,7 +62,9 @@ const REASONS: Readonly<Record<string, string>> = {
 const UNIX_SOCKET_MODE = 0o600;
 
 export class BunTransport implements Transport {
-  private readonly duplicate: Duplicate | null;
+  /** For its listeners. */
+  readonly duplicate: Duplicate | null;
+  readonly turn = new AcceptTurn();
 
   /** `duplicate`: what lets a port rest when very many connect at once (bun-listener.ts). */
   constructor(duplicate: Duplicate | null = null) {
@@ -82,7 +84,7 @@ export class BunTransport implements Transport {
       }
       const { host: hostname, port } = address;
       const listenOptions = { socket, ...secureOptions(options) };
-      return new TcpListener({ hostname, port }, listenOptions, this.duplicate);
+      return new TcpListener({ hostname, port }, listenOptions, this);
     } catch (error) {
       throw listenError(address, error);
     }
