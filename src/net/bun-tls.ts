@@ -8,15 +8,15 @@
  *     believed shows in the error beside it, and in `authorized`. The socket is closed afterwards.
  *   - `ca` takes the place of all other authorities, also of those in NODE_EXTRA_CA_CERTS and of
  *     the system's. NODE_TLS_REJECT_UNAUTHORIZED=0 changes nothing.
- *   - Unless told otherwise it speaks TLS 1.2 and 1.3, with CBC suites too. No session is resumed.
- *   - `secureOptions` and `ciphers` count, also in upgradeTLS(). One that has no version or suite in
- *     common is told so by an alert.
+ *   - Unless told otherwise it speaks TLS 1.2 and 1.3, with CBC suites too. No session is ever
+ *     resumed.
+ *   - `secureOptions` and `ciphers` count, also in upgradeTLS(). One that has no version or suite
+ *     in common is told so by an alert.
  *   - The side that has seen the other's certificate fail is told why; the other one is told
  *     ECONNRESET. One that speaks no TLS at all is EPROTO.
  *   - A client without a certificate is told after its own handshake has gone well (TLS 1.3), by an
  *     alert that closes the socket.
  */
-import { constants as SSL } from "node:crypto";
 import type { TlsMaterial } from "./transport.ts";
 
 /**
@@ -25,10 +25,13 @@ import type { TlsMaterial } from "./transport.ts";
  */
 export const TLS_NAME = "ramster";
 
+/** As OpenSSL numbers its options. */
+const SSL_OP_NO_TLSV1 = 0x0400_0000;
+const SSL_OP_NO_TLSV1_1 = 0x1000_0000;
+const SSL_OP_NO_TLSV1_2 = 0x0800_0000;
+
 /** Both ends are this program: TLS 1.3. */
-const OWN = {
-  secureOptions: SSL.SSL_OP_NO_TLSv1 | SSL.SSL_OP_NO_TLSv1_1 | SSL.SSL_OP_NO_TLSv1_2,
-} as const;
+const OWN = { secureOptions: SSL_OP_NO_TLSV1 | SSL_OP_NO_TLSV1_1 | SSL_OP_NO_TLSV1_2 } as const;
 
 /** Other programs may have TLS 1.2 alone: of that what is authenticated encryption. */
 const OTHERS = {
