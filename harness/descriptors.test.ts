@@ -1,38 +1,12 @@
 /** A node with few descriptors, at whose ports strangers hold more connections than it may have. */
 import { expect, test } from "bun:test";
-import { type Address, parseAddress, type TcpAddress } from "../src/net/address.ts";
+import { parseAddress, type TcpAddress } from "../src/net/address.ts";
 import { BunTransport } from "../src/net/bun.ts";
-import type { Stream } from "../src/net/transport.ts";
+import { Crowd, QUIET } from "./hostile/crowd.ts";
 import { logged, ProcessWorld, until } from "./process-world.ts";
 
 const DESCRIPTORS = 128;
-const QUIET = { onOpen: () => {}, onData: () => {}, onDrain: () => {}, onClose: () => {} };
 const transport = new BunTransport();
-
-/** Another for each that is closed, so there are always `count`. */
-class Flood {
-  private readonly address: Address;
-  private readonly streams = new Set<Stream>();
-  private isOver = false;
-
-  constructor(address: Address, count: number) {
-    this.address = address;
-    for (let i = 0; i < count; i += 1) this.dial();
-  }
-
-  stop(): void {
-    this.isOver = true;
-    for (const stream of [...this.streams]) stream.terminate();
-  }
-
-  private dial(): void {
-    const onClose = (stream: Stream): void => {
-      this.streams.delete(stream);
-      if (!this.isOver) setTimeout(() => this.dial(), 1);
-    };
-    this.streams.add(transport.connect(this.address, { ...QUIET, onClose }));
-  }
-}
 
 test("it serves its clients, links to its peers, and says that it refuses others", async () => {
   await using world = new ProcessWorld();
@@ -46,7 +20,7 @@ test("it serves its clients, links to its peers, and says that it refuses others
   const ports = `${node.listen},${node.gossip},${node.client},${node.nbd}`.split(",");
   const addresses = ports.map(parseAddress).filter((it): it is TcpAddress => it.kind === "tcp");
   expect(addresses).toHaveLength(4);
-  const floods = addresses.map((address) => new Flood(address, DESCRIPTORS));
+  const crowds = addresses.map((address) => new Crowd(transport, address, DESCRIPTORS));
   for (const door of ["peer port", "client door", "NBD port"]) {
     await logged(node, new RegExp(`Too many connections at the ${door}`));
   }
@@ -62,5 +36,5 @@ test("it serves its clients, links to its peers, and says that it refuses others
   ]);
   await logged(other, /link to node \d+ is up|member "n1" has joined/);
   client.terminate();
-  for (const flood of floods) flood.stop();
+  for (const crowd of crowds) crowd.stop();
 });

@@ -58,11 +58,11 @@ export class NodeProcess {
   }
 
   /** Reads its ready line. Rejects with NodeDiedError when it ends without one. */
-  async ready(): Promise<void> {
+  async ready(timeoutMs = READY_TIMEOUT_MS): Promise<void> {
     const reader = this.child.stdout.getReader();
     const decoder = new TextDecoder();
     let text = "";
-    const timer = setTimeout(() => this.child.kill("SIGKILL"), READY_TIMEOUT_MS);
+    const timer = setTimeout(() => this.child.kill("SIGKILL"), timeoutMs);
     while (!text.includes("\n")) {
       const { value, done } = await reader.read();
       if (done) break;

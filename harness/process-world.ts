@@ -33,9 +33,15 @@ export interface Ended {
 export class ProcessWorld implements AsyncDisposable {
   /** Also TMPDIR of what `spawn` starts. */
   readonly directory = mkdtempSync(join(tmpdir(), "ramster-test-"));
+  private readonly program: readonly string[];
   private readonly children: Bun.Subprocess[] = [];
   private readonly clients: Client[] = [];
   private readonly atEnd: Array<() => void> = [];
+
+  /** `program`: how it is run, if not from source. */
+  constructor(program: readonly string[] = PROGRAM) {
+    this.program = program;
+  }
 
   /** Has something done once all processes are gone. */
   onEnd(callback: () => void): void {
@@ -75,7 +81,7 @@ export class ProcessWorld implements AsyncDisposable {
     // What is lent is not to depend on what else runs on this machine, unless the test is of that.
     if (!flags.some((flag) => flag.startsWith("--reserve="))) own.push("--reserve=0");
     const argv = [
-      ...[...under, ...PROGRAM, command, ...(named ? [] : [`--name=n${number}`]), ...own],
+      ...[...under, ...this.program, command, ...(named ? [] : [`--name=n${number}`]), ...own],
       ...[...listen.map((address) => `--listen=${address}`), ...client, ...flags],
     ];
     const node = new NodeProcess(number, argv, { verbose: false });
@@ -91,7 +97,7 @@ export class ProcessWorld implements AsyncDisposable {
 
   /** Starts the program with its output in pipes. */
   spawn(argv: readonly string[]): Bun.Subprocess<"ignore", "pipe", "pipe"> {
-    return this.spawnCommand([...PROGRAM, ...argv]);
+    return this.spawnCommand([...this.program, ...argv]);
   }
 
   /** Starts any command likewise. */

@@ -5,11 +5,15 @@
  *
  * `bun harness/sim/soak.ts churn [--seeds N]`: whole nodes that come and go (churn.ts).
  *
+ * `bun harness/sim/soak.ts hostile [--minutes M] [--only ATTACK]`: real processes under attack
+ * (hostile/soak.ts).
+ *
  * Exit codes: 0 all held, 1 something did not (the line says the seed), 2 bad usage.
  */
 import { parseArgs } from "node:util";
 import { COPIES_MAX } from "../../src/core/limits.ts";
 import { below, SeededRandom } from "../../src/core/random.ts";
+import { soakHostile } from "../hostile/soak.ts";
 import { churn, type Trouble } from "./churn.ts";
 import { GossipWorld } from "./gossip-world.ts";
 
@@ -83,7 +87,7 @@ async function main(args: string[]): Promise<number> {
   const text = { type: "string" } as const;
   const { values, positionals } = parseArgs({
     args,
-    options: { hours: text, seeds: text, nodes: text, loss: text },
+    options: { hours: text, seeds: text, nodes: text, loss: text, minutes: text, only: text },
     allowPositionals: true,
   });
   const [hours, seeds, nodes, lossPercent] = [
@@ -91,16 +95,25 @@ async function main(args: string[]): Promise<number> {
     ...[values.nodes ?? "8", values.loss ?? "5"],
   ].map(Number);
   const [kind = "network", ...more] = positionals;
-  if (more.length > 0 || !["network", "churn"].includes(kind)) {
-    console.error(`Cannot soak ${positionals.join(" ")}: write "churn", or nothing`);
+  if (more.length > 0 || !["network", "churn", "hostile"].includes(kind)) {
+    const words = '"churn", "hostile", or nothing';
+    console.error(`Cannot soak ${positionals.join(" ")}: write ${words}`);
     return 2;
   }
+  const minutes = Number(values.minutes ?? "10");
   if (
-    !(Number(hours) > 0 && Number(seeds) >= 1 && Number(nodes) >= 2 && Number(lossPercent) >= 0)
+    !(
+      minutes > 0 &&
+      Number(hours) > 0 &&
+      Number(seeds) >= 1 &&
+      Number(nodes) >= 2 &&
+      Number(lossPercent) >= 0
+    )
   ) {
-    console.error("Cannot soak: --hours, --seeds, --nodes and --loss take numbers");
+    console.error("Cannot soak: --hours, --minutes, --seeds, --nodes and --loss take numbers");
     return 2;
   }
+  if (kind === "hostile") return soakHostile(minutes, values.only);
   if (kind === "churn") return soakChurn(Number(seeds));
   let failures = 0;
   for (let seed = 1; seed <= Number(seeds); seed += 1) {

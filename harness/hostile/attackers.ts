@@ -1,0 +1,39 @@
+/**
+ * `bun harness/hostile/attackers.ts TARGET NAMES`: a process that does the named attacks to a
+ * target, both in JSON, all at once, until its input ends. Then it prints the rounds of each.
+ */
+import { ATTACKS, type Target } from "./attacks.ts";
+
+const REST_MS = 10;
+
+async function attack(
+  name: string,
+  target: Target,
+  isOver: () => boolean,
+): Promise<[string, number]> {
+  const run = ATTACKS[name];
+  if (run === undefined) throw new Error(`There is no attack "${name}"`);
+  let count = 0;
+  while (!isOver()) {
+    try {
+      count += await run(target, isOver);
+    } catch {
+      count += 1; // It was refused, or cut off: it goes on.
+      await Bun.sleep(REST_MS);
+    }
+  }
+  return [name, count];
+}
+
+async function main([target = "", names = ""]: readonly string[]): Promise<void> {
+  let isEnded = false;
+  void Bun.stdin.text().then(() => {
+    isEnded = true;
+  });
+  const [to, all] = [JSON.parse(target) as Target, JSON.parse(names) as string[]];
+  const rounds = await Promise.all(all.map((name) => attack(name, to, () => isEnded)));
+  console.log(JSON.stringify(Object.fromEntries(rounds)));
+}
+
+await main(process.argv.slice(2));
+process.exit(0);

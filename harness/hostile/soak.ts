@@ -1,0 +1,303 @@
+/**
+ * `bun run soak hostile [--minutes M] [--only ATTACK]`: a small cluster of real processes, an owner
+ * whose export is under load and two lenders, while everything in attacks.ts is done to it at once.
+ * Halfway a lender is killed, and started again.
+ *
+ * Whatever happens: no node ends, every request of the export is answered with the right bytes, no
+ * node takes more than BESIDE_BYTES_MAX beside its frames, the lender comes back under attack, and
+ * afterwards every link is up and every member alive.
+ *
+ * Exit codes: 0 all held, 1 something did not, 2 bad usage.
+ */
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { type Client, connect } from "../../src/client/client.ts";
+import { PAGE_BYTES } from "../../src/core/limits.ts";
+import { parseAddress, type TcpAddress } from "../../src/net/address.ts";
+import { BunRandom } from "../../src/net/bun.ts";
+import { parseKeyFile } from "../../src/security/key-file.ts";
+import { makeKey } from "../../src/security/make-key.ts";
+import { compileProgram } from "../compiled.ts";
+import { memoryOf, type NodeProcess } from "../node-process.ts";
+import { ProcessWorld, until } from "../process-world.ts";
+import { ATTACKS, type Target } from "./attacks.ts";
+import { DeviceLoad } from "./device-load.ts";
+
+const MIB = 1024 * 1024;
+/** What a node may take beside its frames: the runtime, the program, its records and buffers. */
+export const BESIDE_BYTES_MAX = 96 * MIB;
+const OWNER_MIB = 8;
+const LENDER_MIB = 128;
+const DISK_MIB = 32;
+const PREY_MIB = 4;
+const REPORT_MS = 10_000;
+const WATCH_MS = 250;
+/** Within it a lender joins again under attack, also where the attackers have most of the machine. */
+const BACK_MS = 120_000;
+
+export interface HostileOptions {
+  readonly minutes: number;
+  /** Which attacks; all of them unless said. */
+  readonly attacks?: readonly string[];
+  /** Halfway a lender is killed, and started again. */
+  readonly restart: boolean;
+  readonly report: (line: string) => void;
+}
+
+export interface HostileResult {
+  /** What did not hold, a line each. */
+  readonly failures: readonly string[];
+  readonly requestCount: number;
+  /** The most that each node took beside its frames, in bytes. */
+  readonly mostBytes: Readonly<Record<string, number>>;
+  /** Rounds of each attack. */
+  readonly rounds: Readonly<Record<string, number>>;
+}
+
+/** A node of the cluster, and what asks it how it is. */
+interface Place {
+  readonly name: string;
+  node: NodeProcess;
+  client: Client;
+  /** What it takes beside its frames, as seen last. */
+  besideBytes: number;
+  readonly again: () => Promise<NodeProcess>;
+}
+
+class HostileSoak {
+  private readonly program = join(mkdtempSync(join(tmpdir(), "ramster-hostile-")), "ramster");
+  private readonly world = new ProcessWorld([this.program]);
+  private readonly options: HostileOptions;
+  private readonly load = new DeviceLoad(new BunRandom(), DISK_MIB * MIB);
+  private readonly places: Place[] = [];
+  private readonly failures: string[] = [];
+  private readonly mostBytes: Record<string, number> = {};
+  private isEnding = false;
+
+  constructor(options: HostileOptions) {
+    this.options = options;
+  }
+
+  async run(): Promise<HostileResult> {
+    await using _ = this.world;
+    this.world.onEnd(() => rmSync(dirname(this.program), { recursive: true, force: true }));
+    await compileProgram(this.program);
+    const target = await this.start();
+    const startMs = performance.now();
+    const endMs = startMs + this.options.minutes * 60_000;
+    const names = this.options.attacks ?? Object.keys(ATTACKS);
+    const attackers = this.spawnAttackers(target, names);
+    const halfway = this.untilTime(startMs + (endMs - startMs) / 2).then(() =>
+      this.restartLender(),
+    );
+    await Promise.all([this.use(endMs), this.watch(startMs, endMs), halfway]);
+    attackers.stdin.end();
+    const rounds: Record<string, number> = JSON.parse(await attackers.stdout.text());
+    await this.check();
+    this.isEnding = true;
+    await Promise.all(this.places.map(({ client }) => client.close()));
+    const { failures, mostBytes } = this;
+    return { failures, requestCount: this.load.requestCount, mostBytes, rounds };
+  }
+
+  /** A process of their own, so that what they do slows the load down as little as can be. */
+  private spawnAttackers(target: Target, names: readonly string[]) {
+    const program = [process.execPath, join(import.meta.dir, "attackers.ts")];
+    const argv = [...program, JSON.stringify(target), JSON.stringify(names)];
+    const child = Bun.spawn(argv, { stdin: "pipe", stdout: "pipe", stderr: "ignore" });
+    this.world.onEnd(() => child.kill("SIGKILL"));
+    return child;
+  }
+
+  // The cluster.
+
+  private async start(): Promise<Target> {
+    const { world } = this;
+    const key = world.path("cluster.key");
+    await world.run(["keygen", `--out=${key}`]);
+    const secure = [`--key=${key}`, "--gossip=127.0.0.1:0"];
+    const nbd = world.path("nbd");
+    const exports = `--export=disk=${DISK_MIB}MiB,prey=${PREY_MIB}MiB`;
+    const owner = await this.add("owner", "node", OWNER_MIB, [
+      ...[...secure, exports, `--nbd=unix:${nbd}`, "--nbd=127.0.0.1:0", "--no-swap"],
+      ...["--client=127.0.0.1:0", "--http=127.0.0.1:0"],
+    ]);
+    const join = `--join=${owner.gossip}`;
+    const lenders = [
+      await this.add("lender1", "server", LENDER_MIB, [...secure, join, "--zone=a"]),
+      await this.add("lender2", "server", LENDER_MIB, [...secure, join, "--zone=b"]),
+    ];
+    await this.load.start({ kind: "unix", path: nbd }, "disk");
+    await this.untilCopied();
+    const nodes = [owner, ...lenders];
+    const tcp = (text: string): TcpAddress[] => {
+      return text
+        .split(",")
+        .map(parseAddress)
+        .filter((it): it is TcpAddress => it.kind === "tcp");
+    };
+    const peers = nodes.flatMap((node) => tcp(node.listen));
+    const gossip = nodes.flatMap((node) => tcp(node.gossip));
+    const doors = [owner.client, owner.nbd, owner.http].flatMap(tcp);
+    return {
+      ...{ peers, gossip, ports: [...peers, ...gossip, ...doors], http: tcp(owner.http) },
+      ...{ client: `unix:${world.path("owner")}`, nbd: `unix:${nbd}` },
+      ...{ exportName: "prey", exportBytes: PREY_MIB * MIB },
+      tls: parseKeyFile(readFileSync(key, "utf8"), Date.now()).tls,
+      otherTls: (await makeKey({ nowMs: Date.now(), days: 1 })).tls,
+    };
+  }
+
+  private async add(
+    name: string,
+    command: "node" | "server",
+    memoryMib: number,
+    flags: readonly string[],
+  ): Promise<NodeProcess> {
+    const number = this.places.length;
+    const door = `unix:${this.world.path(name)}`;
+    const own = [`--name=${name}`, `--memory=${memoryMib}MiB`, `--client=${door}`];
+    const node = await this.world.start(command, number, [...flags, ...own]);
+    const ports = [`--listen=${node.listen}`, `--gossip=${node.gossip}`];
+    const rest = [...flags, ...own].filter((flag) => !flag.startsWith("--gossip="));
+    const again = async (): Promise<NodeProcess> => {
+      const next = this.world.startUnready(command, number, [...rest, ...ports]);
+      await next.ready(BACK_MS);
+      return next;
+    };
+    const client = await connect(door);
+    this.places.push({ name, node, client, besideBytes: 0, again });
+    this.watchEnd(name, node);
+    return node;
+  }
+
+  private watchEnd(name: string, node: NodeProcess): void {
+    node.died.catch((error: unknown) => {
+      if (!this.isEnding) this.fail(`${name} ended: ${error}: ${node.stderr.at(-1)}`);
+    });
+  }
+
+  private async restartLender(): Promise<void> {
+    const place = this.places.at(-1);
+    if (place === undefined || !this.options.restart || this.failures.length > 0) return;
+    try {
+      await this.untilCopied();
+      await place.node.kill();
+      await place.client.close();
+      this.options.report(`${place.name} is killed, and started again`);
+      place.node = await place.again();
+      place.client = await connect(place.node.client);
+      this.watchEnd(place.name, place.node);
+      this.options.report(`${place.name} has started`);
+    } catch (error) {
+      this.fail(`${place.name} did not come back under attack: ${error}`);
+    }
+  }
+
+  /** Each page that is away has two copies, so that one lender may end. */
+  private untilCopied(): Promise<void> {
+    return until("each page has two copies", async () => {
+      const { repair } = await this.owner.client.stats();
+      return repair.copies_intended === 2 && repair.pages_at_risk === 0;
+    });
+  }
+
+  private get owner(): Place {
+    const [owner] = this.places;
+    if (owner === undefined) throw new Error("nothing was started");
+    return owner;
+  }
+
+  // What goes on.
+
+  private async use(endMs: number): Promise<void> {
+    while (performance.now() < endMs && this.failures.length === 0) {
+      await this.load.step().catch((error: Error) => this.fail(error.message));
+    }
+  }
+
+  private async watch(startMs: number, endMs: number): Promise<void> {
+    let reportedMs = startMs;
+    while (performance.now() < endMs && this.failures.length === 0) {
+      await Bun.sleep(WATCH_MS);
+      for (const place of this.places) await this.lookAtMemory(place);
+      if (performance.now() - reportedMs < REPORT_MS) continue;
+      reportedMs = performance.now();
+      const beside = this.places.map((it) => `${it.name} ${inMib(it.besideBytes)}`).join(", ");
+      const { requestCount, slowestMs } = this.load;
+      const seconds = Math.round((reportedMs - startMs) / 1000);
+      const device = `${requestCount} requests, the slowest ${Math.round(slowestMs)} ms`;
+      this.options.report(`${seconds} s: ${device}; memory beside frames: ${beside}`);
+    }
+  }
+
+  private async lookAtMemory(place: Place): Promise<void> {
+    try {
+      const { frames_used = 0 } = (await place.client.stats()).counters;
+      const { anonymousBytes } = memoryOf(place.node.pid);
+      place.besideBytes = anonymousBytes - frames_used * PAGE_BYTES;
+    } catch {
+      return; // It is being started again.
+    }
+    const { name, besideBytes } = place;
+    this.mostBytes[name] = Math.max(this.mostBytes[name] ?? 0, besideBytes);
+    if (besideBytes > BESIDE_BYTES_MAX) {
+      this.fail(`${name} takes ${inMib(besideBytes)} beside its frames`);
+    }
+  }
+
+  private async untilTime(timeMs: number): Promise<void> {
+    while (performance.now() < timeMs && this.failures.length === 0) await Bun.sleep(50);
+  }
+
+  // Afterwards.
+
+  private async check(): Promise<void> {
+    if (this.failures.length > 0) return;
+    try {
+      await this.load.readAll();
+      const { client } = this.owner;
+      await until("all members are alive and all links up", async () => {
+        await this.load.step();
+        const { members, peers } = await client.stats();
+        const areAlive = members.every(({ state }) => state === "alive");
+        return members.length === 3 && areAlive && peers.every(({ connected }) => connected);
+      });
+    } catch (error) {
+      this.fail(`afterwards: ${error}`);
+    }
+    this.load.stop();
+  }
+
+  private fail(line: string): void {
+    this.failures.push(line);
+    this.options.report(`FAILED: ${line}`);
+  }
+}
+
+function inMib(bytes: number): string {
+  return `${Math.round(bytes / MIB)} MiB`;
+}
+
+export function hostile(options: HostileOptions): Promise<HostileResult> {
+  return new HostileSoak(options).run();
+}
+
+/** `only`: one attack, by its name. */
+export async function soakHostile(minutes: number, only?: string): Promise<number> {
+  if (only !== undefined && !(only in ATTACKS)) {
+    const known = Object.keys(ATTACKS).join(", ");
+    console.error(`Cannot soak with --only "${only}": there are ${known}`);
+    return 2;
+  }
+  const report = (line: string): void => console.log(line);
+  const attacks = only === undefined ? Object.keys(ATTACKS) : [only];
+  const result = await hostile({ minutes, attacks, restart: true, report });
+  const { failures, requestCount, mostBytes, rounds } = result;
+  for (const [name, count] of Object.entries(rounds)) console.log(`${name}: ${count} rounds`);
+  const most = Object.entries(mostBytes).map(([name, bytes]) => `${name} ${inMib(bytes)}`);
+  console.log(`${requestCount} requests of the export; the most beside frames: ${most.join(", ")}`);
+  console.log(failures.length === 0 ? "all held" : `${failures.length} failures`);
+  return failures.length === 0 ? 0 : 1;
+}
