@@ -53,7 +53,7 @@ for (let i = 0; i < PAGES; i += 1) {
 }
 const full = process.memoryUsage.rss() - before;
 zcache.tmem.flushSome(pool, Number.POSITIVE_INFINITY);
-zcache.trim();
+while (zcache.trim());
 Bun.gc(true);
 const empty = process.memoryUsage.rss() - before;
 console.log(JSON.stringify({ before, full, empty, isLocked }));

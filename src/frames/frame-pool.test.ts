@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
 import { FRAME_BYTES } from "../core/limits.ts";
+import { below, SeededRandom } from "../core/random.ts";
 import { openMemory } from "../memory/open-memory.ts";
 import { FramePool } from "./frame-pool.ts";
 
@@ -65,5 +66,59 @@ test("a held FramePool gives nothing back, and says so", () => {
   pool.read(8, 0, read, 0, FRAME_BYTES);
   expect([...read]).toEqual([...filled(8)]); // Still there: nothing has been cleared either.
   expect(new Set(frames.map(() => pool.take())).size).toBe(8);
+  pool.close();
+});
+
+test("FramePool.trim() gives a bounded piece back, and says whether there is more", () => {
+  const FRAMES = 16 * 512;
+  const pool = new FramePool(openMemory(), { frameCountMax: FRAMES });
+  for (let i = 0; i < FRAMES; i += 1) pool.write(pool.take(), 0, filled(1), 0, 8);
+  for (let frame = 1; frame <= FRAMES; frame += 2) pool.give(frame);
+  const read = new Uint8Array(8);
+  let most = 0;
+  let trims = 0;
+  for (let before = pool.framesWarm; before > 0; before = pool.framesWarm) {
+    expect(pool.trim()).toBe(pool.framesWarm > 0);
+    most = Math.max(most, before - pool.framesWarm);
+    trims += 1;
+  }
+  expect(most).toBeLessThanOrEqual(512); // Each of them is a run of its own.
+  expect(trims).toBeGreaterThan(8);
+  pool.read(1, 0, read, 0, 8);
+  expect(read[0]).toBe(0);
+  pool.read(FRAMES, 0, read, 0, 8);
+  expect(read[0]).toBe(1);
+  pool.close();
+});
+
+test("FramePool hands out no frame twice and keeps what is in use, trimmed or not", () => {
+  const random = new SeededRandom(5);
+  const pool = new FramePool(openMemory(), { frameCountMax: 1500 });
+  const used = new Map<number, number>();
+  const taken: number[] = [];
+  const read = new Uint8Array(1);
+  for (let i = 0; i < 20_000; i += 1) {
+    const isGrowing = Math.floor(i / 4000) % 2 === 0;
+    if (below(random, 8) < (isGrowing ? 6 : 2)) {
+      const frame = pool.take();
+      expect(frame === 0).toBe(used.size === 1500);
+      if (frame === 0) continue;
+      expect(used.has(frame)).toBe(false);
+      used.set(frame, i & 255);
+      taken.push(frame);
+      pool.write(frame, 0, new Uint8Array([i & 255]), 0, 1);
+    } else if (used.size > 0) {
+      const frame = taken.splice(below(random, taken.length), 1)[0] ?? 0;
+      pool.read(frame, 0, read, 0, 1);
+      expect(read[0]).toBe(used.get(frame) ?? -1);
+      used.delete(frame);
+      pool.give(frame);
+    }
+    if (i % 50 === 0) pool.trim();
+    expect(pool.framesUsed).toBe(used.size);
+  }
+  for (const frame of used.keys()) pool.give(frame);
+  while (pool.trim());
+  expect([pool.framesUsed, pool.framesWarm, pool.take()]).toEqual([0, 0, 1]);
   pool.close();
 });

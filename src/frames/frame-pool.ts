@@ -3,10 +3,12 @@
  *
  *     region:  | frame 1 | frame 2 | ... | frame end - 1 |   never touched   | frameCountMax |
  *
- * Frames are numbered from 1; 0 is "none". A frame that was given back is reused first, newest
- * first, since it is still resident and warm. `trim` returns the rest: runs of free frames go back
- * to the operating system with one madvise each, and the free list is rebuilt lowest frame first,
- * so that a shrinking store gathers at the low end.
+ * Frames are numbered from 1; 0 is "none". They belong to areas of AREA_FRAMES, each with its own
+ * list of free frames. A frame that was given back is reused first, since it is still resident and
+ * warm; else the lowest area that has one, so that a shrinking store gathers at the low end.
+ *
+ * `trim` returns warm frames to the operating system, a few areas at each call: runs of free frames
+ * go with one madvise each, and the area's list is rebuilt lowest frame first.
  *
  * A held pool is resident from the start to the end, whatever is in it: it gives nothing back.
  *
@@ -16,16 +18,29 @@ import { assert } from "../core/assert.ts";
 import { FRAME_BYTES } from "../core/limits.ts";
 import type { Memory, Region } from "../core/memory.ts";
 import { Rows } from "../core/table.ts";
+import { AreaSet } from "./area-set.ts";
 
 /** In the one word of a frame's row: it is in use. Otherwise the word is the next free frame. */
 const USED = -1;
+
+/** Frames of an area: 2 MiB. */
+const AREA_FRAMES = 512;
+/** Words of an area's row: its first free frame, and how many of its free frames are warm. */
+const HEAD = 0;
+const WARM = 1;
+/** After so many areas, or calls of the system, a trim has done its piece: a millisecond or two. */
+const TRIM_AREAS = 16;
+const TRIM_CALLS = 128;
 
 export class FramePool {
   readonly frameCountMax: number;
   readonly held: boolean;
   private readonly region: Region;
   private readonly links: Rows;
-  private freeHead = 0;
+  private readonly areas: Rows;
+  /** Areas that have a free frame, and a warm one. */
+  private readonly withFree: AreaSet;
+  private readonly withWarm: AreaSet;
   private end = 1;
   private used = 0;
   private warm = 0;
@@ -38,6 +53,12 @@ export class FramePool {
     this.region = memory.reserve(byteCount, { heldBytes: held ? byteCount : 0 });
     const heldRows = held ? frameCountMax : 0;
     this.links = new Rows(memory, { rowCountMax: frameCountMax, wordsPerRow: 1, heldRows });
+    const areaCount = Math.ceil(frameCountMax / AREA_FRAMES);
+    const heldAreas = held ? areaCount : 0;
+    const areas = { rowCountMax: areaCount, wordsPerRow: WARM + 1, heldRows: heldAreas };
+    this.areas = new Rows(memory, areas);
+    this.withFree = new AreaSet(areaCount);
+    this.withWarm = new AreaSet(areaCount);
   }
 
   get framesUsed(): number {
@@ -51,15 +72,12 @@ export class FramePool {
 
   /** A frame of unspecified content, or 0 when all are in use. */
   take(): number {
-    let frame = this.freeHead;
-    if (frame !== 0) {
-      this.freeHead = this.links.get(frame, 0);
-      if (this.warm > 0) this.warm -= 1;
-    } else {
-      if (this.end > this.frameCountMax) return 0;
-      frame = this.end;
-      this.end += 1;
-    }
+    const warmArea = this.withWarm.first();
+    const area = warmArea < 0 ? this.withFree.first() : warmArea;
+    const frame = area < 0 ? this.end : this.areas.get(area, HEAD);
+    if (frame > this.frameCountMax) return 0;
+    if (area < 0) this.end += 1;
+    else this.leaveArea(area, frame);
     this.links.set(frame, 0, USED);
     this.used += 1;
     return frame;
@@ -67,44 +85,74 @@ export class FramePool {
 
   give(frame: number): void {
     assert(frame > 0 && frame < this.end && this.links.get(frame, 0) === USED);
-    this.links.set(frame, 0, this.freeHead);
-    this.freeHead = frame;
+    const area = areaOf(frame);
+    this.links.set(frame, 0, this.areas.get(area, HEAD));
+    this.areas.set(area, HEAD, frame);
+    this.withFree.add(area);
     this.used -= 1;
-    if (!this.held) this.warm += 1;
+    if (this.held) return;
+    this.setWarm(area, this.areas.get(area, WARM) + 1);
+    this.withWarm.add(area);
   }
 
   /**
-   * Returns all free frames to the operating system. Cost: one pass over the frames ever used, a
-   * call for each run.
+   * Returns warm free frames to the operating system: a bounded piece of them. @returns whether
+   * there are more.
    */
-  trim(): void {
-    if (this.held) return;
-    if (this.used === 0) {
-      this.region.release(0, this.region.byteCount);
-      this.freeHead = 0;
-      this.end = 1;
-      this.warm = 0;
-      return;
+  trim(): boolean {
+    let calls = 0;
+    for (let left = TRIM_AREAS; left > 0 && this.warm > 0 && calls < TRIM_CALLS; left -= 1) {
+      calls += this.trimArea(this.withWarm.first());
     }
-    let frame = this.end - 1;
+    if (this.used === 0 && this.warm === 0 && !this.held) this.startOver();
+    return this.warm > 0;
+  }
+
+  /** The first free frame of the area is taken. Warm ones come before the others. */
+  private leaveArea(area: number, frame: number): void {
+    const next = this.links.get(frame, 0);
+    this.areas.set(area, HEAD, next);
+    if (next === 0) this.withFree.remove(area);
+    const warm = this.areas.get(area, WARM);
+    if (warm > 0) this.setWarm(area, warm - 1);
+  }
+
+  private setWarm(area: number, warm: number): void {
+    this.warm += warm - this.areas.get(area, WARM);
+    this.areas.set(area, WARM, warm);
+    if (warm === 0) this.withWarm.remove(area);
+  }
+
+  /** @returns how many calls of the system that took. */
+  private trimArea(area: number): number {
+    const first = area * AREA_FRAMES + 1;
+    let head = 0;
     let runEnd = 0;
-    this.freeHead = 0;
-    let end = 1;
-    for (; frame >= 0; frame -= 1) {
-      const free = frame > 0 && this.links.get(frame, 0) !== USED;
-      if (free && runEnd === 0) runEnd = frame + 1;
-      if (!free && runEnd !== 0) {
+    let calls = 0;
+    for (let frame = Math.min(first + AREA_FRAMES, this.end) - 1; frame >= first - 1; frame -= 1) {
+      const isFree = frame >= first && this.links.get(frame, 0) !== USED;
+      if (isFree) {
+        this.links.set(frame, 0, head);
+        head = frame;
+        if (runEnd === 0) runEnd = frame + 1;
+      } else if (runEnd !== 0) {
         this.region.release(frame * FRAME_BYTES, (runEnd - frame - 1) * FRAME_BYTES);
         runEnd = 0;
-      }
-      if (!free && end === 1) end = frame + 1;
-      if (free && end > 1) {
-        this.links.set(frame, 0, this.freeHead);
-        this.freeHead = frame;
+        calls += 1;
       }
     }
-    this.end = Math.max(end, 1);
-    this.warm = 0;
+    this.areas.set(area, HEAD, head);
+    this.setWarm(area, 0);
+    return calls;
+  }
+
+  /** All frames are as if they had never been touched. */
+  private startOver(): void {
+    if (this.end === 1) return;
+    this.links.clear(this.end);
+    this.areas.clear(areaOf(this.end - 1) + 1);
+    this.withFree.clear();
+    this.end = 1;
   }
 
   read(frame: number, offset: number, target: Uint8Array, at: number, byteCount: number): void {
@@ -118,5 +166,10 @@ export class FramePool {
   close(): void {
     this.region.close();
     this.links.close();
+    this.areas.close();
   }
+}
+
+function areaOf(frame: number): number {
+  return Math.floor((frame - 1) / AREA_FRAMES);
 }

@@ -147,10 +147,9 @@ export class Foreign {
     if (frames.framesUsed > this.limit) this.reclaim.step(this.limit);
     else if (this.buggify("foreign-reclaimed")) this.reclaim.step(frames.framesUsed >> 1);
     else this.reclaim.stop();
-    if (this.limit === this.frameCountLent) this.zcache.trim();
-    else if (this.mustTrim) frames.trim();
     this.grantAll();
-    return false;
+    if (this.limit === this.frameCountLent) return this.zcache.trim();
+    return this.mustTrim && frames.trim();
   }
 
   /** Ephemeral pages make way. @returns whether no more of them have to, or can. */

@@ -25,6 +25,7 @@ import type { Log } from "../core/log.ts";
 import type { Memory } from "../core/memory.ts";
 import type { Random } from "../core/random.ts";
 import type { Seal } from "../core/seal.ts";
+import { Slices } from "../core/slices.ts";
 import { STATUS, type Status } from "../core/status.ts";
 import { Timers } from "../core/timers.ts";
 import type { Channel } from "../net/channel.ts";
@@ -110,6 +111,7 @@ export class Ramster implements PamOps {
   private readonly handle = new Handle();
   private readonly shrinkState: SelfshrinkState = { lastPages: 0, inertiaLeft: 0 };
   private readonly timers: Timers;
+  private readonly trims: Slices;
   private readonly roomListeners: Array<() => void> = [];
   private pumpSoon = false;
 
@@ -160,6 +162,7 @@ export class Ramster implements PamOps {
     const found = { retryGet, onCopyLost, onZpage, onHome };
     this.repatriate = new Repatriate({ ...ways, ...found, memory }, settings);
     const { repatriate } = this;
+    this.trims = new Slices(parts.clock, () => zcache.trim());
     this.homecoming = new Homecoming(zcache, repatriate);
     this.devicePages = new DevicePages(zcache, this.homecoming);
     const onEmptied = (node: number): void => this.remotify.holderEmptied(node);
@@ -168,8 +171,7 @@ export class Ramster implements PamOps {
     const told = { onRoom, onCopyLost };
     this.remotify = new Remotify({ ...ways, ...told, memory, lenders, losses }, settings);
     const { isOpen, isSending } = this.remotify;
-    const isHeld = (): boolean => this.remotify.isHeld;
-    const asked = { isOpen, isSending, isHeld };
+    const asked = { isOpen, isSending, isHeld: (): boolean => this.remotify.isHeld };
     this.repair = new Repair({ ...ways, ...asked, memory, lenders, repatriate }, settings);
   }
 
@@ -197,6 +199,7 @@ export class Ramster implements PamOps {
   close(): void {
     this.stop();
     this.flushes.close();
+    this.trims.close();
     this.losses.close();
     this.repair.close();
     this.repatriate.close();
@@ -563,11 +566,10 @@ export class Ramster implements PamOps {
     this.remotePages.sendAllOwed();
     this.remotify.pump();
     this.tellRoom();
-    this.zcache.trim();
+    this.trims.go();
     if (this.isDraining) this.homecoming.bring(DRAIN_FETCHES - this.repatriate.fetchCount);
-    const { newestVersion } = this.zcache.tmem;
     this.remotePages.eachHolder((node, owed) => {
-      this.remotePages.owePools(node, newestVersion);
+      this.remotePages.owePools(node, this.zcache.tmem.newestVersion);
       const isWanted = this.remotify.wantsLender || this.repair.wantsLender;
       const lender = this.lenders.isCandidate(node) && isWanted;
       if (this.remotePages.isInDoubt(node)) this.peers.want(node);

@@ -320,11 +320,12 @@ export class Zcache implements PamOps, EvictSink {
   }
 
   /**
-   * Gives warm free frames back to the operating system when they are many: called now and then.
+   * Gives warm free frames back to the operating system when they are many: a bounded piece of
+   * them. @returns whether there is more to give.
    */
-  trim(): void {
+  trim(): boolean {
     const keep = Math.max(this.frames.framesUsed >>> 3, (1024 * 1024) / FRAME_BYTES);
-    if (this.frames.framesWarm > keep) this.frames.trim();
+    return this.frames.framesWarm > keep && this.frames.trim();
   }
 
   /** Kernel names to values. */
