@@ -67,6 +67,40 @@ test("a node whose lender comes late says that pages have somewhere to go again"
   await sim.stop();
 });
 
+test.each([
+  ["auto", "ONE copy, not 2: start a lender of another zone"],
+  [3, "ONE copy, not 3: start a lender of another zone"],
+  [1, "ONE copy, as --replicas or --target says"],
+] as const)(
+  "with one lender and --replicas %p it is said from the start",
+  async (replicas, why) => {
+    const { sim, node } = await gossiping([{ ...ALONE, replicas }, LENDER]);
+    const lines = node.log.filter((it) => it.includes("copies") || it.includes("copy"));
+    expect(lines.map((it) => it.replace(/^.*?ramster: /, ""))).toEqual([
+      `pages that move away have ${why}`,
+    ]);
+    await sim.stop();
+  },
+);
+
+test("when a second lender comes that is said, too", async () => {
+  const { sim, node } = await gossiping([ALONE, LENDER, LENDER]);
+  const copies = () => node.log.filter((it) => it.includes("pages that move away have"));
+  expect(copies()).toEqual([]);
+  const lenders = sim.nodes.slice(1);
+  for (const lender of lenders) lender.node.admin.setKnob("draining", "1");
+  lenders[0]?.node.admin.setKnob("draining", "0");
+  sim.run(60_000);
+  expect(copies().at(-1)).toEndWith("have ONE copy, not 2: start a lender of another zone");
+  lenders[0]?.node.admin.setKnob("draining", "1");
+  sim.run(60_000);
+  expect(copies()).toHaveLength(1); // None moves away.
+  for (const lender of lenders) lender.node.admin.setKnob("draining", "0");
+  sim.run(60_000);
+  expect(copies().at(-1)).toEndWith("have as many copies as they should");
+  await sim.stop();
+});
+
 test("a server says so as soon as a program puts pages on it, which it has one frame for", async () => {
   const { sim, node } = await gossiping([SERVER]);
   const pool = node.newPool({ persistent: true });

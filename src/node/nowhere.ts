@@ -3,11 +3,14 @@
  * log, and in status for as long as it is so. A node that merely fills up would say nothing of it
  * until programs are refused.
  *
+ * It says as well when pages that move away have fewer copies than they should, or just one.
+ *
  * It looks once a second.
  */
 import type { Clock, TimerId } from "../core/clock.ts";
-import type { Log } from "../core/log.ts";
+import type { Log, LogLevel } from "../core/log.ts";
 import type { Links } from "../net/links.ts";
+import type { CopyState } from "../ramster/copy-state.ts";
 import type { Ramster } from "../ramster/ramster.ts";
 import type { NodeConfig } from "./config.ts";
 
@@ -17,22 +20,28 @@ const SETTLE_MS = 5000;
 
 export class Nowhere {
   private readonly clock: Clock;
-  private readonly log: Log;
   private readonly ramster: Ramster;
   private readonly links: Links;
   private readonly isServer: boolean;
   private readonly gossips: boolean;
   private timer: TimerId | null = null;
-  /** Since when there has been a reason, and the one that was logged. */
-  private sinceMs: number | null = null;
-  private logged: string | null = null;
+  private readonly room: Condition;
+  private readonly copies: Condition;
 
   constructor(
     parts: { clock: Clock; log: Log; ramster: Ramster; links: Links },
     settings: Pick<NodeConfig, "role" | "gossip">,
   ) {
     this.clock = parts.clock;
-    this.log = parts.log;
+    const write = (level: LogLevel, line: string): void => parts.log.write(level, "ramster", line);
+    this.room = new Condition(parts.clock, (reason) => {
+      if (reason === null) write("info", "pages have somewhere to go again");
+      else write("warn", `pages have nowhere to go: ${reason}`);
+    });
+    this.copies = new Condition(parts.clock, (reason) => {
+      if (reason === null) write("info", "pages that move away have as many copies as they should");
+      else write("warn", `pages that move away have ${reason}`);
+    });
     this.ramster = parts.ramster;
     this.links = parts.links;
     this.isServer = settings.role === "server";
@@ -84,21 +93,46 @@ export class Nowhere {
     return `${what} and there are ${lenderZones}, start one or "ramster set replicas auto"`;
   }
 
+  private lookAtCopies(): void {
+    const state = this.ramster.copyState();
+    // Else none moves away, and nothing new can be said.
+    const isMoving = !this.isServer && !this.ramster.isDraining && state.copiesPossible > 0;
+    if (isMoving) this.copies.look(copiesReason(state), SETTLE_MS);
+  }
+
   private look(): void {
-    const { reason } = this;
+    this.room.look(this.reason, this.ramster.target === "auto" ? SETTLE_MS : 0);
+    this.lookAtCopies();
+  }
+}
+
+/** Null: as many as they should, and more than one. */
+function copiesReason({ copiesIntended, copiesPossible }: CopyState): string | null {
+  const count = copiesPossible === 1 ? "ONE copy" : `${copiesPossible} copies`;
+  if (copiesPossible < copiesIntended) {
+    return `${count}, not ${copiesIntended}: start a lender of another zone`;
+  }
+  return copiesPossible === 1 ? `${count}, as --replicas or --target says` : null;
+}
+
+/** What is not as it should be: said once it has been so for a while, and when that is over. */
+class Condition {
+  private readonly clock: Clock;
+  private readonly say: (reason: string | null) => void;
+  private sinceMs: number | null = null;
+  private said: string | null = null;
+
+  constructor(clock: Clock, say: (reason: string | null) => void) {
+    this.clock = clock;
+    this.say = say;
+  }
+
+  look(reason: string | null, settleMs: number): void {
     const now = this.clock.now();
-    if (reason === null) {
-      if (this.logged !== null) {
-        this.log.write("info", "ramster", "pages have somewhere to go again");
-      }
-      this.sinceMs = null;
-      this.logged = null;
-      return;
-    }
-    this.sinceMs ??= now;
-    const settleMs = this.ramster.target === "auto" ? SETTLE_MS : 0;
-    if (reason === this.logged || now - this.sinceMs < settleMs) return;
-    this.logged = reason;
-    this.log.write("warn", "ramster", `pages have nowhere to go: ${reason}`);
+    this.sinceMs = reason === null ? null : (this.sinceMs ?? now);
+    const isSettled = this.sinceMs === null || now - this.sinceMs >= settleMs;
+    if (reason === this.said || !isSettled) return;
+    this.said = reason;
+    this.say(reason);
   }
 }
