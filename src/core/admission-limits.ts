@@ -16,8 +16,8 @@ export const DESCRIPTORS_RESERVED = 16 + HTTP_CONNECTIONS_MAX;
 export const DESCRIPTORS_DEFAULT = 1024;
 /**
  * Connections that all ports take in one turn. A port that took one past them takes none for a
- * while: for ACCEPT_REST_FACTOR times as long as these took, within bounds. An accept with TLS takes
- * a tenth of a millisecond, so these are 6 ms of 26, and 2,400 connections a second.
+ * while: for ACCEPT_REST_FACTOR times as long as these took, within bounds. An accept with TLS
+ * takes a tenth of a millisecond, so these are 6 ms of 26, and 2,400 connections a second.
  */
 export const ACCEPTS_PER_TURN_MAX = 64;
 export const ACCEPT_REST_MS = 20;
