@@ -21,6 +21,7 @@ import { Truth } from "./truth.ts";
 const MIB = 1024 * 1024;
 /** Of each machine: what it lends, its reserve, and what other programs may take. */
 const MACHINE_BYTES = 64 * MIB;
+const JOIN_TIMEOUT_MS = 10_000;
 /** How long the cluster may take to be whole again: gossip looks for the dead every 30 s. */
 const CONVERGE_MS = 120_000;
 const LOOK_MS = 100;
@@ -113,7 +114,11 @@ class Run {
     this.sim.buggify = (point) => {
       return buggify.includes(point) && below(this.random, 100) < buggifyPercent;
     };
-    const settings = Array.from({ length: nodes }, (_, number) => ({ ...own, number }));
+    // One that is cut off gives up, since troubles wait for it, and is started again.
+    const joinTimeoutMs = JOIN_TIMEOUT_MS;
+    const settings = Array.from({ length: nodes }, (_, number) => {
+      return { ...own, joinTimeoutMs, number };
+    });
     this.sim.onLog = (node, line) => this.trace.write(`${node.index} ${line}`);
     await this.sim.startGossiping(settings);
     for (const node of this.sim.nodes) new SimMachine(node, MACHINE_BYTES);
