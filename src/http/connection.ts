@@ -42,6 +42,8 @@ export interface HttpHandler {
   onClosed(connection: HttpConnection): void;
 }
 
+const NOTHING = new Uint8Array(0);
+
 /** States, in this order but for the first two. */
 const WAITING = 0;
 const ANSWERING = 1;
@@ -59,7 +61,8 @@ export class HttpConnection implements StreamEvents {
   private readonly handler: HttpHandler;
   private readonly stream: Stream;
   private state: number = WAITING;
-  private readonly input = new Uint8Array(HTTP_INPUT_BYTES);
+  /** Made when something comes, and given back when the stream is gone. */
+  private input: Uint8Array = NOTHING;
   private inputBytes = 0;
   /** More came than there was room for, and is lost: there is no request after the next answer. */
   private hasLost = false;
@@ -124,12 +127,16 @@ export class HttpConnection implements StreamEvents {
     this.state = CLOSED;
     this.disarm();
     this.dropOutput();
+    freeBuffer(this.input);
+    this.input = NOTHING;
+    this.inputBytes = 0;
     this.handler.onClosed(this);
   }
 
   // Requests.
 
   private keep(chunk: Uint8Array): void {
+    if (this.input === NOTHING) this.input = new Uint8Array(HTTP_INPUT_BYTES);
     const room = this.input.byteLength - this.inputBytes;
     const taken = Math.min(room, chunk.byteLength);
     this.input.set(chunk.subarray(0, taken), this.inputBytes);
