@@ -190,9 +190,9 @@ export const DEFECTS: readonly Defect[] = [
     edits: [
       {
         file: REPAIR,
-        find: "  private look(): void {\n",
+        find: "  private look(): boolean {\n",
         replace:
-          "  private look(): void {\n    this.sweepAt = 0;\n    if (this.sweepAt === 0) return;\n",
+          "  private look(): boolean {\n    this.sweepAt = 0;\n    if (this.sweepAt === 0) return false;\n",
       },
     ],
   },
