@@ -197,8 +197,8 @@ export function keys(count: number, from = 0) {
 }
 
 /**
- * Puts pages 0 .. count - 1, again those that found no room in time, as long as more are stored: how
- * quickly room comes depends on what else runs on this machine. @returns how many were stored.
+ * Puts pages 0 .. count - 1, again those that found no room in time, as long as more are stored:
+ * how quickly room comes depends on what else runs on this machine. @returns how many were stored.
  */
 export async function fill(pool: Pool, count: number, owner = 0): Promise<number> {
   let refused = keys(count);

@@ -94,7 +94,7 @@ const OUTSIDE: readonly { readonly name: RegExp; readonly homes: readonly string
   { name: /^node:dns/, homes: ["src/net/bun-datagrams.ts"] },
   { name: /^(@peculiar\/x509|reflect-metadata)$/, homes: ["src/security/"] },
   { name: /^prom-client$/, homes: ["src/doors/metrics.ts"] },
-  { name: /^bun:ffi$/, homes: ["src/memory/"] },
+  { name: /^bun:(ffi|jsc)$/, homes: ["src/memory/"] },
   { name: /^node:buffer$/, homes: ["src/"] },
   {
     name: /^node:fs/,

@@ -14,6 +14,7 @@
  */
 import { assert } from "../core/assert.ts";
 import type { Clock } from "../core/clock.ts";
+import { Collector } from "../core/collector.ts";
 import { holdableBytes } from "../core/host-memory.ts";
 import { Log, LogCounters, type LogSink } from "../core/log.ts";
 import { LogLimiter } from "../core/log-limiter.ts";
@@ -21,6 +22,7 @@ import { openDisk } from "../disk/open-disk.ts";
 import { Keyring } from "../gossip/keyring.ts";
 import { descriptorLimit, openDuplicate } from "../memory/descriptors.ts";
 import { LinuxMemory } from "../memory/linux-memory.ts";
+import { OBJECT_HEAP } from "../memory/object-heap.ts";
 import { openMemory } from "../memory/open-memory.ts";
 import { openProcess } from "../memory/open-process.ts";
 import { formatAddress, type TcpAddress } from "../net/address.ts";
@@ -75,6 +77,8 @@ export async function run(settings: NodeConfig, { out, err }: Streams): Promise<
     return EXIT.DONE;
   }
   number = joined?.number ?? number;
+  const collector = new Collector(outside.clock, OBJECT_HEAP);
+  collector.start();
   assert(number !== null, "without gossip a node has its number by hand");
   try {
     const node = await Node.create(env, { ...config, number }, membership);
@@ -83,6 +87,8 @@ export async function run(settings: NodeConfig, { out, err }: Streams): Promise<
   } catch (error) {
     await membership?.leave(); // Or the others would take it for dead.
     throw error;
+  } finally {
+    collector.stop();
   }
 }
 
