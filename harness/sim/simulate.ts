@@ -184,7 +184,12 @@ class Run {
   /** No page lacks a copy or a lender, if there is room for all. */
   private isMended(): boolean {
     if (this.options.lendMib === LEND_MIB_SCARCE) return true;
-    if (this.sum("pages_at_risk") + this.sum("reclaims_pending") > 0) return false;
+    if (this.sum("reclaims_pending") > 0) return false;
+    // One whose last copy is damaged is at risk until it is put anew.
+    for (const node of this.sim.nodes) {
+      const atRisk = node.counter("pages_at_risk");
+      if (atRisk > 0 && atRisk > this.truth.damagedCount(node)) return false;
+    }
     // What is damaged on a disk stays there, so that nobody takes it for a miss.
     const sound = this.sim.nodes.filter((node) => !this.truth.isDiskFlipped(node));
     if (sound.some((node) => node.counter("spilled_pages") > 0)) return false;

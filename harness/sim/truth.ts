@@ -142,6 +142,15 @@ export class Truth {
     return whole;
   }
 
+  /** How many pages are away of which no copy is good: they can be had nowhere, nor copied. */
+  damagedCount(owner: SimNode): number {
+    let count = 0;
+    this.eachAway(owner, null, (_handle, good) => {
+      if (good === 0) count += 1;
+    });
+    return count;
+  }
+
   /**
    * Frames of its own that the node keeps from being moved, with nothing under way and but for
    * damaged pages: these stay where they are.
