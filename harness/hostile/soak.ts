@@ -4,8 +4,8 @@
  * Halfway a lender is killed, and started again.
  *
  * Whatever happens: no node ends, every request of the export is answered with the right bytes, no
- * node takes more than BESIDE_BYTES_MAX beside its frames, the lender comes back under attack, and
- * afterwards every link is up and every member alive.
+ * node takes more than ATTACKED_BYTES_MAX beside its frames, and the lender comes back under attack.
+ * Afterwards every link is up, every member alive, and no node takes more than BESIDE_BYTES_MAX.
  *
  * Exit codes: 0 all held, 1 something did not, 2 bad usage.
  */
@@ -26,7 +26,13 @@ import { DeviceLoad } from "./device-load.ts";
 
 const MIB = 1024 * 1024;
 /** What a node may take beside its frames: the runtime, the program, its records and buffers. */
-export const BESIDE_BYTES_MAX = 96 * MIB;
+const BESIDE_BYTES_MAX = 96 * MIB;
+/**
+ * While it is under attack all its pools may be full: 24 MiB of requests at the client door, 24 MiB
+ * of replies that NBD clients and monitoring do not take, 14 MiB of TLS for connections that have
+ * not said who they are, and the garbage of a second.
+ */
+const ATTACKED_BYTES_MAX = BESIDE_BYTES_MAX + 64 * MIB;
 const OWNER_MIB = 8;
 const LENDER_MIB = 128;
 const DISK_MIB = 32;
@@ -242,7 +248,7 @@ class HostileSoak {
     }
     const { name, besideBytes } = place;
     this.mostBytes[name] = Math.max(this.mostBytes[name] ?? 0, besideBytes);
-    if (besideBytes > BESIDE_BYTES_MAX) {
+    if (besideBytes > ATTACKED_BYTES_MAX) {
       this.fail(`${name} takes ${inMib(besideBytes)} beside its frames`);
     }
   }
@@ -264,6 +270,15 @@ class HostileSoak {
         const areAlive = members.every(({ state }) => state === "alive");
         return members.length === 3 && areAlive && peers.every(({ connected }) => connected);
       });
+      await until(
+        `no node takes more than ${inMib(BESIDE_BYTES_MAX)} beside its frames`,
+        async () => {
+          for (const place of this.places) await this.lookAtMemory(place);
+          return this.places.every(({ besideBytes }) => besideBytes <= BESIDE_BYTES_MAX);
+        },
+      );
+      const left = this.places.map((it) => `${it.name} ${inMib(it.besideBytes)}`).join(", ");
+      this.options.report(`afterwards, memory beside frames: ${left}`);
     } catch (error) {
       this.fail(`afterwards: ${error}`);
     }
