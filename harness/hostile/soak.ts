@@ -3,9 +3,10 @@
  * whose export is under load and two lenders, while everything in attacks.ts is done to it at once.
  * Halfway a lender is killed, and started again.
  *
- * Whatever happens: no node ends, every request of the export is answered with the right bytes, no
- * node takes more than ATTACKED_BYTES_MAX beside its frames, and the lender comes back under attack.
- * Afterwards every link is up, every member alive, and no node takes more than BESIDE_BYTES_MAX.
+ * Whatever happens: no node ends, every request of the export is answered with the right bytes,
+ * no node takes more than ATTACKED_BYTES_MAX beside its frames, and the lender comes back under
+ * attack. Afterwards every link is up, every member alive, and no node takes more than
+ * BESIDE_BYTES_MAX.
  *
  * Exit codes: 0 all held, 1 something did not, 2 bad usage.
  */
