@@ -342,7 +342,7 @@ export const SPILL_BYTES_MAX = SECTOR_BYTES * 2 ** 30;
 export const SPILL_BYTES_MIN = 1024 * 1024;
 /** Batches on their way to the disk: it is busy with two, and the others have their answers. */
 export const SPILL_WRITES_MAX = 4;
-/** How often the disk is asked how much room it has: as often as anything else is told of room. */
+/** How often the disk is asked how much room it has. */
 export const SPILL_LOOK_MS = 1000;
 /** Pages on their way from the disk: as many as the queues of disks take. */
 export const SPILL_READS_MAX = 32;

@@ -77,7 +77,9 @@ function parseHeaders(lines: readonly string[]): Map<string, string[]> | null {
     const [, name, value] = HEADER.exec(line) ?? [];
     if (name === undefined || value === undefined) return null;
     const key = name.toLowerCase();
-    headers.set(key, [...(headers.get(key) ?? []), value.trimEnd()]);
+    const values = headers.get(key);
+    if (values === undefined) headers.set(key, [value.trimEnd()]);
+    else values.push(value.trimEnd());
   }
   return headers;
 }

@@ -12,6 +12,7 @@ import type { Clock } from "../core/clock.ts";
 import { GOODBYE_TIMEOUT_MS, HTTP_CONNECTIONS_MAX, HTTP_UNSENT_BYTES_MAX } from "../core/limits.ts";
 import type { Log } from "../core/log.ts";
 import { isLoopback, type TcpAddress } from "../net/address.ts";
+import { sourceOf } from "../net/admission.ts";
 import type { Listener, Stream, Transport } from "../net/transport.ts";
 import { type HttpAnswer, textAnswer } from "./answer.ts";
 import { isUnnamed } from "./authority.ts";
@@ -88,19 +89,21 @@ export class HttpServer {
       onClosed: (closed) => this.onClosed(closed),
     });
     if (this.connections.size >= HTTP_CONNECTIONS_MAX) this.makeWay();
-    this.connections.set(connection, hostOf(stream.remote));
+    this.connections.set(connection, sourceOf(stream.remote));
     this.counters.http_connections = this.connections.size;
     return connection;
   }
 
-  /** Of the host that has most connections, the one that was idle for longest is dropped. */
+  /** Of the source that has most connections, the one that was idle for longest is dropped. */
   private makeWay(): void {
     const counts = new Map<string, number>();
-    for (const host of this.connections.values()) counts.set(host, (counts.get(host) ?? 0) + 1);
+    for (const source of this.connections.values()) {
+      counts.set(source, (counts.get(source) ?? 0) + 1);
+    }
     const most = Math.max(...counts.values());
     let worst: HttpConnection | null = null;
-    for (const [connection, host] of this.connections) {
-      if (counts.get(host) !== most) continue;
+    for (const [connection, source] of this.connections) {
+      if (counts.get(source) !== most) continue;
       if (worst === null || isIdler(connection, worst)) worst = connection;
     }
     this.counters.http_connections_evicted += 1;
@@ -136,10 +139,6 @@ export class HttpServer {
     this.counters.http_connections = this.connections.size;
     if (this.isStopping && this.connections.size === 0) this.onEmpty();
   }
-}
-
-function hostOf(remote: string): string {
-  return remote.slice(0, remote.lastIndexOf(":"));
 }
 
 function isIdler(connection: HttpConnection, than: HttpConnection): boolean {

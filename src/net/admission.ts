@@ -72,7 +72,7 @@ export class Admission {
   enter(stream: Stream, newcomer: Newcomer): void {
     const { places, isKnown } = this.settings;
     const host = hostOf(stream.remote);
-    const source = sourceOf(host);
+    const source = sourceOf(stream.remote);
     const queue = isKnown?.(host) === true ? this.known : this.strangers;
     const ofSource = queue.bySource.get(source);
     const share = Math.max(1, Math.floor(places / ADMISSION_SHARE_PART));
@@ -142,8 +142,12 @@ function hostOf(remote: string): string {
   return /^\[?(.*?)\]?:\d+$/.exec(remote)?.[1] ?? remote;
 }
 
-/** Whom an address belongs to: a network of IPv6 gives each of its machines 2^64 of them. */
-function sourceOf(host: string): string {
+/**
+ * Whom the address of a stream belongs to: a network of IPv6 gives each of its machines 2^64 of
+ * them.
+ */
+export function sourceOf(remote: string): string {
+  const host = hostOf(remote);
   const bytes = ipBytes(host);
   if (bytes === null) return host;
   const isMapped = bytes.subarray(0, 10).every((byte) => byte === 0) && bytes[10] === 0xff;
