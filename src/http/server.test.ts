@@ -139,6 +139,18 @@ test("a client that opens many connections takes no place from another", async (
   await until(() => polite.statuses.length === 2 && newcomer.statuses.length === 1);
 });
 
+test("all addresses of one network of IPv6 are one source", async () => {
+  const polite = connect();
+  polite.send(GET);
+  await until(() => polite.statuses.length === 1);
+  const greedy = Array.from({ length: 3 * HTTP_CONNECTIONS_MAX }, (_, i) => {
+    return connect(`2001:db8::${(i + 1).toString(16)}`);
+  });
+  await until(() => greedy.filter((it) => it.isClosed).length > 2 * HTTP_CONNECTIONS_MAX);
+  polite.send(GET);
+  await until(() => polite.statuses.length === 2);
+});
+
 test("a client that takes nothing is dropped, and what it sends is not kept", async () => {
   padding = "x".repeat(1_000_000);
   const client = connect();
