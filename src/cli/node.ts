@@ -22,9 +22,9 @@ import { openDisk } from "../disk/open-disk.ts";
 import { Keyring } from "../gossip/keyring.ts";
 import { descriptorLimit, openDuplicate } from "../memory/descriptors.ts";
 import { LinuxMemory } from "../memory/linux-memory.ts";
-import { OBJECT_HEAP } from "../memory/object-heap.ts";
 import { openMemory } from "../memory/open-memory.ts";
 import { openProcess } from "../memory/open-process.ts";
+import { RUNTIME_HEAP } from "../memory/runtime-heap.ts";
 import { formatAddress, type TcpAddress } from "../net/address.ts";
 import { BunClock, BunRandom, BunTransport } from "../net/bun.ts";
 import { doorLimits } from "../net/door-limits.ts";
@@ -77,7 +77,7 @@ export async function run(settings: NodeConfig, { out, err }: Streams): Promise<
     return EXIT.DONE;
   }
   number = joined?.number ?? number;
-  const collector = new Collector(outside.clock, OBJECT_HEAP);
+  const collector = new Collector(outside.clock, RUNTIME_HEAP);
   collector.start();
   assert(number !== null, "without gossip a node has its number by hand");
   try {

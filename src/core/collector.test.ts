@@ -1,49 +1,79 @@
 import { expect, test } from "bun:test";
 import { SimClock } from "../../harness/sim/clock.ts";
-import { COLLECT_BYTES_MIN, Collector } from "./collector.ts";
+import { BUFFER_GARBAGE_BYTES_MAX, Collector, OBJECT_GARBAGE_BYTES_MIN } from "./collector.ts";
 
-/** Garbage comes at a rate, and all of it goes at a collection. */
-function world(aliveBytes: number, bytesPerSecond: number) {
-  const clock = new SimClock();
-  let collections = 0;
-  let sinceMs = 0;
-  let most = 0;
-  const byteCount = () => {
-    const bytes = aliveBytes + (bytesPerSecond * (clock.now() - sinceMs)) / 1000;
-    most = Math.max(most, bytes);
-    return bytes;
-  };
-  const collect = () => {
-    collections += 1;
-    sinceMs = clock.now();
-  };
-  const collector = new Collector(clock, { byteCount, collect });
-  collector.start();
-  return { clock, collector, counts: () => ({ collections, most }) };
+interface Rates {
+  readonly objectsAlive: number;
+  /** Bytes of garbage a second. */
+  readonly objects: number;
+  readonly buffers: number;
 }
 
-test("garbage is bounded, and a node that makes none has nothing collected", () => {
-  const busy = world(8e6, 1e6);
-  busy.clock.run(100_000);
-  const { collections, most } = busy.counts();
-  expect(most).toBeLessThanOrEqual(8e6 + COLLECT_BYTES_MIN + 2e6);
-  expect(collections).toBeGreaterThan(10);
-  expect(collections).toBeLessThan(30);
-  const idle = world(8e6, 0);
-  idle.clock.run(100_000);
-  expect(idle.counts().collections).toBe(0);
+/**
+ * Garbage comes at a rate, and all of it goes at a collection: objects at a full one, and buffers at
+ * either.
+ */
+function world(rates: Rates) {
+  const clock = new SimClock();
+  const counts = { all: 0, new: 0, mostBlocks: 0, mostBuffers: 0 };
+  let allMs = 0;
+  let anyMs = 0;
+  const grown = (rate: number, sinceMs: number) => (rate * (clock.now() - sinceMs)) / 1000;
+  const use = () => {
+    const blockBytes = rates.objectsAlive + grown(rates.objects, allMs);
+    const bufferBytes = 4e9 + grown(rates.buffers, anyMs);
+    counts.mostBlocks = Math.max(counts.mostBlocks, blockBytes);
+    counts.mostBuffers = Math.max(counts.mostBuffers, bufferBytes);
+    return { blockBytes, objectBytes: rates.objectsAlive, bufferBytes };
+  };
+  const collectNew = () => {
+    counts.new += 1;
+    anyMs = clock.now();
+  };
+  const collectAll = () => {
+    counts.all += 1;
+    anyMs = clock.now();
+    allMs = anyMs;
+  };
+  const collector = new Collector(clock, { use, collectNew, collectAll });
+  collector.start();
+  return { clock, collector, counts };
+}
+
+test("garbage objects are bounded, and all objects are collected no more often than that takes", () => {
+  const { clock, counts } = world({ objectsAlive: 8e6, objects: 1e6, buffers: 0 });
+  clock.run(100_000);
+  expect(counts.mostBlocks).toBeLessThanOrEqual(8e6 + OBJECT_GARBAGE_BYTES_MIN + 1e6);
+  expect(counts.all).toBeGreaterThan(10);
+  expect(counts.all).toBeLessThan(13);
+  expect(counts.new).toBe(0);
 });
 
-test("where much is alive, garbage may be half of that", () => {
-  const { clock, counts } = world(100e6, 10e6);
+test("where much is alive, garbage objects may be half of that", () => {
+  const { clock, counts } = world({ objectsAlive: 100e6, objects: 10e6, buffers: 0 });
   clock.run(50_000);
-  expect(counts().most).toBeGreaterThan(149e6);
-  expect(counts().most).toBeLessThan(161e6);
+  expect(counts.mostBlocks).toBeGreaterThan(149e6);
+  expect(counts.mostBlocks).toBeLessThan(153e6);
 });
 
-test("one that is stopped looks no more", () => {
-  const { clock, collector, counts } = world(1e6, 10e6);
+test("garbage buffers are bounded beside gigabytes that are mapped, by collecting what is new", () => {
+  const { clock, counts } = world({ objectsAlive: 8e6, objects: 0, buffers: 10e6 });
+  clock.run(100_000);
+  expect(counts.mostBuffers).toBeLessThanOrEqual(4e9 + BUFFER_GARBAGE_BYTES_MAX + 3e6);
+  expect(counts.new).toBeGreaterThan(50);
+  expect(counts.new).toBeLessThan(60);
+  expect(counts.all).toBe(0);
+});
+
+test("a node that makes no garbage has nothing collected", () => {
+  const { clock, counts } = world({ objectsAlive: 8e6, objects: 0, buffers: 0 });
+  clock.run(100_000);
+  expect(counts.all + counts.new).toBe(0);
+});
+
+test("a collector that is stopped looks no more", () => {
+  const { clock, collector, counts } = world({ objectsAlive: 1e6, objects: 10e6, buffers: 90e6 });
   collector.stop();
   clock.run(10_000);
-  expect(counts().collections).toBe(0);
+  expect(counts.all + counts.new).toBe(0);
 });
