@@ -36,7 +36,7 @@ const COMMANDS: { readonly [C in CommandName]?: () => Promise<CommandModule<Comm
     stats: () => import("./cli/stats.ts"),
     status: () => import("./cli/status.ts"),
     stress: () => import("./cli/stress.ts"),
-    swap: () => import("./cli/swap.ts"),
+    swap: () => import("./cli/swap/swap.ts"),
     version: () => import("./cli/version.ts"),
   };
 

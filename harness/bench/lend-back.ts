@@ -14,8 +14,8 @@ import { type Client, connect } from "../../src/client/client.ts";
 import type { Pool } from "../../src/client/pool.ts";
 import { formatKeyFile } from "../../src/security/key-file.ts";
 import { makeKey } from "../../src/security/make-key.ts";
-import { memoryOf, NodeProcess } from "../node-process.ts";
-import { isPage, keys, pageOf } from "../process-world.ts";
+import { memoryOf, NodeProcess } from "../processes/node-process.ts";
+import { isPage, keys, pageOf } from "../processes/process-world.ts";
 import type { Bench, Figure } from "./bench.ts";
 
 const MAIN = new URL("../../src/main.ts", import.meta.url).pathname;

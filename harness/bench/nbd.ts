@@ -9,7 +9,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { connect } from "../../src/client/client.ts";
-import { memoryOf, NodeProcess } from "../node-process.ts";
+import { memoryOf, NodeProcess } from "../processes/node-process.ts";
 import { type Bench, type Figure, median } from "./bench.ts";
 
 const MAIN = new URL("../../src/main.ts", import.meta.url).pathname;

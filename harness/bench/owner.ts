@@ -17,9 +17,9 @@ import type { TlsMaterial } from "../../src/net/transport.ts";
 import { nodeConfig } from "../../src/node/config.ts";
 import { openMembership } from "../../src/node/membership.ts";
 import { Node } from "../../src/node/node.ts";
-import type { Target } from "../../src/ramster/lenders.ts";
-import type { GetSink } from "../../src/ramster/waiters.ts";
-import { NodeProcess } from "../node-process.ts";
+import type { Target } from "../../src/ramster/holders/lenders.ts";
+import type { GetSink } from "../../src/ramster/repatriate/waiters.ts";
+import { NodeProcess } from "../processes/node-process.ts";
 import { type Course, drive } from "./channel.ts";
 
 /** Gets in flight at most. */

@@ -10,7 +10,7 @@ import { PAGE_BYTES } from "../../src/core/limits.ts";
 import type { Memory } from "../../src/core/memory.ts";
 import { STATUS } from "../../src/core/status.ts";
 import { openMemory } from "../../src/memory/open-memory.ts";
-import { NEVER_REMOTE } from "../../src/ramster/foreign.ts";
+import { NEVER_REMOTE } from "../../src/ramster/foreign/foreign.ts";
 import type { Pool } from "../../src/tmem/pool.ts";
 import { LOCAL_CLIENT } from "../../src/tmem/tmem.ts";
 import { Zcache } from "../../src/zcache/zcache.ts";

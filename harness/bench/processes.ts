@@ -11,8 +11,8 @@ import { PageError } from "../../src/client/errors.ts";
 import type { Pool } from "../../src/client/pool.ts";
 import { formatKeyFile } from "../../src/security/key-file.ts";
 import { makeKey } from "../../src/security/make-key.ts";
-import { NodeProcess } from "../node-process.ts";
-import { keys, pageOf } from "../process-world.ts";
+import { NodeProcess } from "../processes/node-process.ts";
+import { keys, pageOf } from "../processes/process-world.ts";
 import type { Bench, Figure } from "./bench.ts";
 
 const MAIN = new URL("../../src/main.ts", import.meta.url).pathname;

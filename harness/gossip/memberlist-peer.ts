@@ -6,7 +6,7 @@ import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseAddress, type TcpAddress } from "../../src/net/address.ts";
-import { which } from "../tools.ts";
+import { which } from "../processes/tools.ts";
 
 /** Where Debian's packages of Go libraries are. */
 const GO_PATH = "/usr/share/gocode";

@@ -6,8 +6,8 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { parseKeyFile } from "../../src/security/key-file.ts";
-import { logged, ProcessWorld } from "../process-world.ts";
-import { areToolsRequired } from "../tools.ts";
+import { logged, ProcessWorld } from "../processes/process-world.ts";
+import { areToolsRequired } from "../processes/tools.ts";
 import { MemberlistProgram } from "./memberlist-peer.ts";
 
 const TEST_MS = 60_000;

@@ -5,7 +5,7 @@
 import { expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { parseKeyFile } from "../../src/security/key-file.ts";
-import { counter, fill, logged, ProcessWorld, until } from "../process-world.ts";
+import { counter, fill, logged, ProcessWorld, until } from "../processes/process-world.ts";
 import { SerfAgent } from "./serf-agent.ts";
 
 const TEST_MS = 60_000;

@@ -25,7 +25,7 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
-import { which } from "../tools.ts";
+import { which } from "../processes/tools.ts";
 
 export interface GuestImage {
   readonly kernel: string;

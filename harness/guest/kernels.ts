@@ -13,10 +13,10 @@ import { accessSync, constants, mkdtempSync, readFileSync, rmSync } from "node:f
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Client } from "../../src/client/client.ts";
-import { compileProgram } from "../compiled.ts";
-import type { NodeProcess } from "../node-process.ts";
-import { counter, ProcessWorld, until } from "../process-world.ts";
-import { areToolsRequired, TOOL_ENVIRONMENT, which } from "../tools.ts";
+import { compileProgram } from "../processes/compiled.ts";
+import type { NodeProcess } from "../processes/node-process.ts";
+import { counter, ProcessWorld, until } from "../processes/process-world.ts";
+import { areToolsRequired, TOOL_ENVIRONMENT, which } from "../processes/tools.ts";
 import { type ExportServer, Guest, type GuestOptions } from "./guest.ts";
 import { guestImage, guestImageWith, noGuestReason, walkProgram } from "./image.ts";
 

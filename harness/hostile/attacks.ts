@@ -15,7 +15,7 @@ import type { Stream, StreamEvents, TlsMaterial, Transport } from "../../src/net
 import { clientHello, encodeHello, HELLO_BYTES_MAX, ROLE } from "../../src/wire/handshake.ts";
 import { MESSAGE } from "../../src/wire/messages.ts";
 import { bytesOf, greetingOf, READ, request } from "../nbd/bare-client.ts";
-import { keys, OID, pageOf } from "../process-world.ts";
+import { keys, OID, pageOf } from "../processes/process-world.ts";
 import { frameBytes } from "../sim/channel-pair.ts";
 import { Crowd, QUIET } from "./crowd.ts";
 

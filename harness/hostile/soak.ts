@@ -19,9 +19,9 @@ import { parseAddress, type TcpAddress } from "../../src/net/address.ts";
 import { BunRandom } from "../../src/net/bun.ts";
 import { parseKeyFile } from "../../src/security/key-file.ts";
 import { makeKey } from "../../src/security/make-key.ts";
-import { compileProgram } from "../compiled.ts";
-import { memoryOf, type NodeProcess } from "../node-process.ts";
-import { ProcessWorld, until } from "../process-world.ts";
+import { compileProgram } from "../processes/compiled.ts";
+import { memoryOf, type NodeProcess } from "../processes/node-process.ts";
+import { ProcessWorld, until } from "../processes/process-world.ts";
 import { ATTACKS, type Target } from "./attacks.ts";
 import { DeviceLoad } from "./device-load.ts";
 

@@ -20,7 +20,7 @@ import type { TcpAddress } from "../../src/net/address.ts";
 import { type NodeConfig, nodeConfig } from "../../src/node/config.ts";
 import { type Membership, openMembership } from "../../src/node/membership.ts";
 import { Node } from "../../src/node/node.ts";
-import type { GetAndFree } from "../../src/ramster/waiters.ts";
+import type { GetAndFree } from "../../src/ramster/repatriate/waiters.ts";
 import { SimClock } from "./clock.ts";
 import { SimDisk } from "./disk.ts";
 import { drive } from "./drive.ts";

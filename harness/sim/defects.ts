@@ -25,12 +25,12 @@ export interface Defect {
   readonly heldBy?: { readonly file: string; readonly test: string };
 }
 
-const REMOTIFY = "src/ramster/remotify.ts";
-const REPAIR = "src/ramster/repair.ts";
-const REPATRIATE = "src/ramster/repatriate.ts";
+const REMOTIFY = "src/ramster/remotify/remotify.ts";
+const REPAIR = "src/ramster/repair/repair.ts";
+const REPATRIATE = "src/ramster/repatriate/repatriate.ts";
 const RAMSTER = "src/ramster/ramster.ts";
-const FOREIGN = "src/ramster/foreign.ts";
-const REMOTE_PAGES = "src/ramster/remote-pages.ts";
+const FOREIGN = "src/ramster/foreign/foreign.ts";
+const REMOTE_PAGES = "src/ramster/holders/remote-pages.ts";
 
 export const DEFECTS: readonly Defect[] = [
   {
@@ -100,7 +100,7 @@ export const DEFECTS: readonly Defect[] = [
     about: "a holder flushes a page whatever its version",
     edits: [
       {
-        file: "src/ramster/foreign-flushes.ts",
+        file: "src/ramster/foreign/foreign-flushes.ts",
         find: "if (page === 0 || this.tmem.version(page) > version) return 0;",
         replace: "if (page === 0) return 0;",
       },
@@ -199,7 +199,7 @@ export const DEFECTS: readonly Defect[] = [
   {
     name: "repair-without-compare",
     about: "a copy of a page that was put anew while it was made is taken for one of the new page",
-    heldBy: { file: "harness/repair.test.ts", test: "an answer to what was copied" },
+    heldBy: { file: "harness/scenarios/repair.test.ts", test: "an answer to what was copied" },
     edits: [
       {
         file: REPAIR,
@@ -213,7 +213,7 @@ export const DEFECTS: readonly Defect[] = [
     about: "a lender that needs memory drops pages as soon as their owner has heard of it",
     edits: [
       {
-        file: "src/ramster/reclaim.ts",
+        file: "src/ramster/foreign/reclaim.ts",
         find: "if (status === STATUS.OK) this.refusedInRow = 0;",
         replace: "if (status === STATUS.OK) this.dropOrphan(owner, batch, i);",
       },
@@ -224,7 +224,7 @@ export const DEFECTS: readonly Defect[] = [
     about: "both copies of a page go to one zone",
     edits: [
       {
-        file: "src/ramster/lenders.ts",
+        file: "src/ramster/holders/lenders.ts",
         find: "if (node === lender.node || this.byNode.get(node)?.zone === lender.zone) return true;",
         replace: "if (node === lender.node) return false;",
       },
@@ -256,7 +256,10 @@ export const DEFECTS: readonly Defect[] = [
   {
     name: "too-few-unnoticed",
     about: "a page that turns remote with fewer copies than are wanted by then stays so",
-    heldBy: { file: "harness/repair.test.ts", test: "a page that is on its way when more copies" },
+    heldBy: {
+      file: "harness/scenarios/repair.test.ts",
+      test: "a page that is on its way when more copies",
+    },
     edits: [
       {
         file: REMOTIFY,
@@ -268,7 +271,7 @@ export const DEFECTS: readonly Defect[] = [
   {
     name: "stopping-lender-takes",
     about: "a lender that keeps nothing when it stops takes pages while it says good-bye",
-    heldBy: { file: "harness/drain.test.ts", test: "moves what it holds to another one" },
+    heldBy: { file: "harness/processes/drain.test.ts", test: "moves what it holds to another one" },
     edits: [
       {
         file: "src/node/drain.ts",
@@ -281,7 +284,7 @@ export const DEFECTS: readonly Defect[] = [
     name: "wish-of-one-gone",
     about: "a page is whole once the holder that wanted to be rid of it is gone",
     heldBy: {
-      file: "harness/repair.test.ts",
+      file: "harness/scenarios/repair.test.ts",
       test: "a page is at risk still when its copy elsewhere fails",
     },
     edits: [
@@ -296,7 +299,7 @@ export const DEFECTS: readonly Defect[] = [
   {
     name: "link-lost-for-good",
     about: "a holder whose link was lost is not asked again when the others have no good copy",
-    heldBy: { file: "harness/repair.test.ts", test: "a holder whose link was lost" },
+    heldBy: { file: "harness/scenarios/repair.test.ts", test: "a holder whose link was lost" },
     edits: [
       {
         file: REPATRIATE,
@@ -309,7 +312,10 @@ export const DEFECTS: readonly Defect[] = [
   {
     name: "emptied-holder-counts",
     about: "a holder is counted on for pages that it took along, until all records say so",
-    heldBy: { file: "harness/repair.test.ts", test: "no copy is given up for one that a holder" },
+    heldBy: {
+      file: "harness/scenarios/repair.test.ts",
+      test: "no copy is given up for one that a holder",
+    },
     edits: [
       {
         file: REMOTE_PAGES,

@@ -3,7 +3,7 @@
  */
 import { assert } from "../../src/core/assert.ts";
 import { PAGE_BYTES } from "../../src/core/limits.ts";
-import type { LogLevel } from "../../src/core/log.ts";
+import type { LogLevel } from "../../src/core/log-line.ts";
 import { SeededRandom } from "../../src/core/random.ts";
 import { HeapMemory } from "../../src/memory/heap-memory.ts";
 import type { Address } from "../../src/net/address.ts";

@@ -4,7 +4,7 @@
  */
 import type { HostMemory, MemorySeen, Unseen } from "../../src/core/host-memory.ts";
 import { FRAME_BYTES } from "../../src/core/limits.ts";
-import type { SimNode } from "./cluster.ts";
+import type { Node } from "../../src/node/node.ts";
 
 /** One that has plenty, whatever is lent. */
 export const PLENTY: HostMemory = {
@@ -15,17 +15,23 @@ export const PLENTY: HostMemory = {
   },
 };
 
+/** A node that lends. */
+interface SimLender {
+  readonly node: Node;
+  machine: HostMemory;
+}
+
 export class SimMachine implements HostMemory {
   /** Of the other programs. */
   usedBytes = 0;
   stallPercent = 0;
   cgroup: string | null = null;
   unseen: readonly Unseen[] = [];
-  private readonly lender: SimNode;
+  private readonly lender: SimLender;
   private readonly totalBytes: number;
 
   /** The lender is on it from now on. */
-  constructor(lender: SimNode, totalBytes: number) {
+  constructor(lender: SimLender, totalBytes: number) {
     this.lender = lender;
     this.totalBytes = totalBytes;
     lender.machine = this;

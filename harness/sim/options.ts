@@ -5,7 +5,7 @@
 import { BUGGIFY_POINTS, type BuggifyPoint } from "../../src/core/buggify.ts";
 import { COPIES_MAX } from "../../src/core/limits.ts";
 import { below, SeededRandom } from "../../src/core/random.ts";
-import type { Replicas } from "../../src/ramster/lenders.ts";
+import type { Replicas } from "../../src/ramster/holders/lenders.ts";
 
 /** What may happen to a cluster: see troubles.ts. */
 export const TROUBLES = [

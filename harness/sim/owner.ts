@@ -16,7 +16,7 @@ import type { Handle } from "../../src/core/handle.ts";
 import { PAGE_BYTES } from "../../src/core/limits.ts";
 import { below, type Random } from "../../src/core/random.ts";
 import { STATUS, type Status, statusName } from "../../src/core/status.ts";
-import type { GetAndFree } from "../../src/ramster/waiters.ts";
+import type { GetAndFree } from "../../src/ramster/repatriate/waiters.ts";
 import type { SimClock } from "./clock.ts";
 import { fillTestPage, generationOf, type SimNode } from "./cluster.ts";
 

@@ -29,7 +29,7 @@ import {
 } from "../../src/core/limits.ts";
 import { below, type Random } from "../../src/core/random.ts";
 import { copyCount } from "../../src/ramster/copies.ts";
-import type { Replicas } from "../../src/ramster/lenders.ts";
+import type { Replicas } from "../../src/ramster/holders/lenders.ts";
 import { chunksOf } from "../../src/zbud/zbud.ts";
 import type { Zcache } from "../../src/zcache/zcache.ts";
 import type { SimCluster, SimNode } from "./cluster.ts";

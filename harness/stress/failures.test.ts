@@ -5,7 +5,7 @@
 import { expect, test } from "bun:test";
 import { readFileSync, writeFileSync } from "node:fs";
 import { SeededRandom } from "../../src/core/random.ts";
-import { counter, ended, ProcessWorld, until } from "../process-world.ts";
+import { counter, ended, ProcessWorld, until } from "../processes/process-world.ts";
 import type { StressReport } from "./report.ts";
 
 const TEST_MS = 30_000;

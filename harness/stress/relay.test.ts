@@ -4,7 +4,7 @@ import type { TcpAddress } from "../../src/net/address.ts";
 import { parseAddress } from "../../src/net/address.ts";
 import { BunClock, BunTransport } from "../../src/net/bun.ts";
 import type { DatagramPort, Listener, Stream } from "../../src/net/transport.ts";
-import { until } from "../process-world.ts";
+import { until } from "../processes/process-world.ts";
 import { originOf } from "./origin.ts";
 import { Relay, type RelayOptions } from "./relay.ts";
 

@@ -7,7 +7,14 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { TOPOLOGIES } from "../../src/cli/options.ts";
 import { connect } from "../../src/client/client.ts";
-import { childrenOf, counter, ended, isRunning, ProcessWorld, until } from "../process-world.ts";
+import {
+  childrenOf,
+  counter,
+  ended,
+  isRunning,
+  ProcessWorld,
+  until,
+} from "../processes/process-world.ts";
 import type { StressReport } from "./report.ts";
 
 const TEST_MS = 30_000;

@@ -14,10 +14,10 @@ import type { ChaosKind } from "../../src/cli/options.ts";
 import { type Client, connect } from "../../src/client/client.ts";
 import { RamsterError } from "../../src/core/errors.ts";
 import { SeededRandom } from "../../src/core/random.ts";
-import type { Replicas } from "../../src/ramster/lenders.ts";
+import type { Replicas } from "../../src/ramster/holders/lenders.ts";
 import { formatKeyFile } from "../../src/security/key-file.ts";
 import { makeKey } from "../../src/security/make-key.ts";
-import { NodeDiedError, NodeProcess } from "../node-process.ts";
+import { NodeDiedError, NodeProcess } from "../processes/node-process.ts";
 import { Detour, type DetouredNode } from "./detour.ts";
 import type { NodePlan } from "./topology.ts";
 

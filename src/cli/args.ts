@@ -67,7 +67,7 @@ import {
   STRESS_NODES_MAX,
   STRESS_WORKING_SET_RATIO,
 } from "./stress-limits.ts";
-import { readSwap } from "./swap-args.ts";
+import { readSwap } from "./swap/swap-args.ts";
 import {
   type Bounds,
   badValue,

@@ -14,14 +14,8 @@ import { ConfigError } from "../core/errors.ts";
 import { type CommandSpec, type FlagSpec, flagsOf } from "./flag-spec.ts";
 import type { GivenText, GivenTexts } from "./given.ts";
 import { nearest } from "./nearest.ts";
-import { isRamsterConf, readRamsterConf } from "./ramster-conf.ts";
+import { isRamsterConf, type OwnName, readRamsterConf } from "./ramster-conf.ts";
 import { placeText } from "./units.ts";
-
-/** Who the node says on the command line that it is: ramster.conf is the same on all nodes. */
-export interface OwnName {
-  readonly number: string | null;
-  readonly name: string;
-}
 
 /**
  * The flags of `command` that the text of a file sets. `file` is what it is called in errors.

@@ -6,7 +6,8 @@
  *     {"time":"2026-01-31T12:00:00.000Z","level":"info","area":"net","node":3,"name":"n3",
  *      "line":"link to node 1 is up"}        (on one line)
  */
-import { LOG_LEVELS, type LogArea, type LogCounters, type LogLevel } from "../core/log.ts";
+import type { LogCounters } from "../core/log.ts";
+import { LOG_LEVELS, type LogArea, type LogLevel } from "../core/log-line.ts";
 import type { LogFormat } from "../node/config.ts";
 import type { Output } from "./output.ts";
 

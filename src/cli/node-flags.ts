@@ -32,7 +32,7 @@ import {
   TRICKLE_PERIOD_MS_DEFAULT,
   UNUSED_MS_DEFAULT,
 } from "../core/limits.ts";
-import { LOG_AREAS, LOG_LEVELS } from "../core/log.ts";
+import { LOG_AREAS, LOG_LEVELS } from "../core/log-line.ts";
 import { formatAddress } from "../net/address.ts";
 import { CODEC_NAMES, LOG_FORMATS, NETWORK_NAMES, NODE_DEFAULTS } from "../node/config.ts";
 import { SWAP_SETTINGS } from "../node/swap-mode.ts";

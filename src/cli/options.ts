@@ -5,7 +5,7 @@
 import type { Address } from "../net/address.ts";
 import type { NodeConfig } from "../node/config.ts";
 import type { RenewStep } from "../security/renew-key.ts";
-import type { SwapOffOptions, SwapOnOptions } from "./swap-steps.ts";
+import type { SwapOffOptions, SwapOnOptions } from "./swap/swap-steps.ts";
 
 export const TOPOLOGIES = ["auto", "server", "ring", "pair", "symmetric"] as const;
 /**

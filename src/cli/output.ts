@@ -14,7 +14,7 @@ import {
   OUTPUT_QUIET_BYTES_MAX,
   OUTPUT_RETRY_MS,
 } from "../core/limits.ts";
-import type { LogLevel } from "../core/log.ts";
+import type { LogLevel } from "../core/log-line.ts";
 
 export interface OutputSink {
   /** What is given to it at once is no longer, unless it is one line. */

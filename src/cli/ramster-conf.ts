@@ -16,10 +16,15 @@
  * were then.
  */
 import { ConfigError } from "../core/errors.ts";
-import type { OwnName } from "./config-file.ts";
 import type { GivenText, GivenTexts } from "./given.ts";
 import { nearest } from "./nearest.ts";
 import { placeText } from "./units.ts";
+
+/** Who the node says on the command line that it is: ramster.conf is the same on all nodes. */
+export interface OwnName {
+  readonly number: string | null;
+  readonly name: string;
+}
 
 const KEYS = {
   cluster: ["name", "node_count"],

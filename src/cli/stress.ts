@@ -4,7 +4,7 @@
  * machine.
  */
 import { closeSync, openSync, writeFileSync } from "node:fs";
-import { NodeDiedError } from "../../harness/node-process.ts";
+import { NodeDiedError } from "../../harness/processes/node-process.ts";
 import { reportText, type StressReport } from "../../harness/stress/report.ts";
 import { NoProgressError } from "../../harness/stress/run.ts";
 import {

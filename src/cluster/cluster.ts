@@ -17,7 +17,7 @@ import { freeBuffer } from "../core/buffers.ts";
 import type { Clock } from "../core/clock.ts";
 import { ConfigError, RamsterError, WireError } from "../core/errors.ts";
 import { COMPOUND_PARTS_MAX } from "../core/limits.ts";
-import type { LogLevel } from "../core/log.ts";
+import type { LogLevel } from "../core/log-line.ts";
 import { below, type Random } from "../core/random.ts";
 import { Timers } from "../core/timers.ts";
 import { encodeMessage } from "../gossip/body.ts";

@@ -17,7 +17,7 @@
  */
 import type { Clock } from "../core/clock.ts";
 import { MEMBERS_GONE_MAX, MEMBERS_MAX } from "../core/limits.ts";
-import type { LogLevel } from "../core/log.ts";
+import type { LogLevel } from "../core/log-line.ts";
 import { encodeMessage } from "../gossip/body.ts";
 import {
   type Alive,

@@ -10,7 +10,7 @@
  */
 import { ConfigError } from "../core/errors.ts";
 import { SERF_RELAYS_MAX } from "../core/limits.ts";
-import type { LogLevel } from "../core/log.ts";
+import type { LogLevel } from "../core/log-line.ts";
 import type { Random } from "../core/random.ts";
 import { encodeMessage } from "../gossip/body.ts";
 import { fingerprintOf, type Keyring } from "../gossip/keyring.ts";

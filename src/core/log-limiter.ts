@@ -22,7 +22,7 @@ import {
   LOG_SOURCES_MAX,
   LOG_SUMMARY_MS,
 } from "./limits.ts";
-import type { LogArea, LogLevel, LogSink } from "./log.ts";
+import type { LogArea, LogLevel, LogSink } from "./log-line.ts";
 
 export class LogLimiter {
   private readonly clock: Clock;

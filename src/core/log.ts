@@ -7,18 +7,8 @@
 import { ConfigError } from "./errors.ts";
 import { LOG_LINE_LENGTH_MAX } from "./limits.ts";
 import type { LogLimiter } from "./log-limiter.ts";
+import { LOG_AREAS, LOG_LEVELS, type LogArea, type LogLevel, type LogSink } from "./log-line.ts";
 import { oneLine } from "./printable.ts";
-
-/** From what stops something to what only its developers want to know. */
-export const LOG_LEVELS = ["error", "warn", "info", "debug"] as const;
-export type LogLevel = (typeof LOG_LEVELS)[number];
-
-/** What a line is about, by the folder that it comes from. */
-export const LOG_AREAS = ["cluster", "net", "ramster", "doors"] as const;
-export type LogArea = (typeof LOG_AREAS)[number];
-
-/** Where lines go. */
-export type LogSink = (level: LogLevel, area: LogArea, line: string) => void;
 
 /** What was not written, and why; names are those of the stats. */
 export class LogCounters {

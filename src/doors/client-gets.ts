@@ -16,7 +16,7 @@ import type { Memory } from "../core/memory.ts";
 import { STATUS, type Status } from "../core/status.ts";
 import { type Channel, LANE } from "../net/channel.ts";
 import type { Ramster } from "../ramster/ramster.ts";
-import type { GetAndFree, GetSink } from "../ramster/waiters.ts";
+import type { GetAndFree, GetSink } from "../ramster/repatriate/waiters.ts";
 import { PAGE_GET_ENTRY_BYTES, readGetAndFree } from "../wire/client-entries.ts";
 import type { Frame } from "../wire/framer.ts";
 import { MESSAGE } from "../wire/messages.ts";

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { HttpClient } from "../../harness/http-client.ts";
+import { HttpClient } from "../../harness/processes/http-client.ts";
 import { SimClock } from "../../harness/sim/clock.ts";
 import { SimNetwork } from "../../harness/sim/network.ts";
 import { HTTP_TEXT_BURST_MS } from "../core/limits.ts";

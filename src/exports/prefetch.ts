@@ -16,7 +16,7 @@ import { NBD_PREFETCH_AHEAD_MAX, NBD_PREFETCH_PAGES, PAGE_BYTES } from "../core/
 import type { Memory } from "../core/memory.ts";
 import { STATUS, type Status } from "../core/status.ts";
 import type { Ramster } from "../ramster/ramster.ts";
-import type { GetSink } from "../ramster/waiters.ts";
+import type { GetSink } from "../ramster/repatriate/waiters.ts";
 import type { NbdCounters } from "./counters.ts";
 import type { NbdExport } from "./export.ts";
 import type { Trend } from "./trend.ts";

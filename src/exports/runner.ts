@@ -18,7 +18,7 @@ import { COMMAND, ERRNO, type Errno } from "../nbd/protocol.ts";
 import { READ_HEADER_BYTES_MAX } from "../nbd/replies.ts";
 import type { Request } from "../nbd/request.ts";
 import type { Ramster } from "../ramster/ramster.ts";
-import type { GetSink } from "../ramster/waiters.ts";
+import type { GetSink } from "../ramster/repatriate/waiters.ts";
 import type { NbdCounters } from "./counters.ts";
 import { errnoOf } from "./errors.ts";
 import { type NbdExport, OBJECTS_PER_EXPORT } from "./export.ts";

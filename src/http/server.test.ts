@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { HttpClient } from "../../harness/http-client.ts";
+import { HttpClient } from "../../harness/processes/http-client.ts";
 import { SimClock } from "../../harness/sim/clock.ts";
 import { drive } from "../../harness/sim/drive.ts";
 import { SimNetwork } from "../../harness/sim/network.ts";

@@ -1,6 +1,6 @@
 /** A port at which very many connect at once, on real sockets. */
 import { expect, test } from "bun:test";
-import { until } from "../../harness/process-world.ts";
+import { until } from "../../harness/processes/process-world.ts";
 import { ACCEPTS_PER_TURN_MAX } from "../core/admission-limits.ts";
 import { openDuplicate } from "../memory/descriptors.ts";
 import { makeKey } from "../security/make-key.ts";

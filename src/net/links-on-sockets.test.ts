@@ -4,7 +4,7 @@
  */
 import { afterEach, describe, expect, test } from "bun:test";
 import { tmpdir } from "node:os";
-import type { LogLevel } from "../core/log.ts";
+import type { LogLevel } from "../core/log-line.ts";
 import { openMemory } from "../memory/open-memory.ts";
 import { makeKey } from "../security/make-key.ts";
 import type { Frame } from "../wire/framer.ts";

@@ -36,7 +36,7 @@ import {
   REDIAL_MS_MIN,
   UNUSED_MS_DEFAULT,
 } from "../core/limits.ts";
-import type { LogLevel } from "../core/log.ts";
+import type { LogLevel } from "../core/log-line.ts";
 import type { Memory } from "../core/memory.ts";
 import { printable } from "../core/printable.ts";
 import type { Random } from "../core/random.ts";

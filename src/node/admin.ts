@@ -9,7 +9,7 @@ import type { Admin } from "../doors/client-door.ts";
 import type { HttpDoor } from "../doors/http-door.ts";
 import type { NbdDoor } from "../exports/nbd-door.ts";
 import type { Links } from "../net/links.ts";
-import type { Foreign } from "../ramster/foreign.ts";
+import type { Foreign } from "../ramster/foreign/foreign.ts";
 import type { Ramster } from "../ramster/ramster.ts";
 import { EPHEMERAL, type Kind, PERSISTENT } from "../zbud/zbud.ts";
 import type { CertificateWatch } from "./certificate-watch.ts";

@@ -62,8 +62,8 @@ import {
 import type { AreaLevel } from "../core/log.ts";
 import type { ExportConfig } from "../exports/export.ts";
 import { type Address, formatAddress, isLoopback, type TcpAddress } from "../net/address.ts";
-import type { Reserve } from "../ramster/lend-limit.ts";
-import type { Replicas, Target } from "../ramster/lenders.ts";
+import type { Reserve } from "../ramster/foreign/lend-limit.ts";
+import type { Replicas, Target } from "../ramster/holders/lenders.ts";
 import type { SwapSetting } from "./swap-mode.ts";
 
 /** Codecs that a node can be told to compress with. */

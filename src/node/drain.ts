@@ -7,7 +7,7 @@
  */
 import type { Clock } from "../core/clock.ts";
 import type { Log } from "../core/log.ts";
-import type { Foreign } from "../ramster/foreign.ts";
+import type { Foreign } from "../ramster/foreign/foreign.ts";
 import type { Ramster } from "../ramster/ramster.ts";
 import type { Lending } from "./lending.ts";
 

@@ -7,7 +7,7 @@ import { ConfigError } from "../core/errors.ts";
 import { NODES_MAX, PROTOCOL_VERSION } from "../core/limits.ts";
 import { type Log, parseLogLevel } from "../core/log.ts";
 import { formatAddress } from "../net/address.ts";
-import type { Foreign } from "../ramster/foreign.ts";
+import type { Foreign } from "../ramster/foreign/foreign.ts";
 import type { Ramster } from "../ramster/ramster.ts";
 import type { Budget } from "../zcache/budget.ts";
 import type { AdminParts } from "./admin.ts";

@@ -17,7 +17,7 @@ import type { Clock, TimerId } from "../core/clock.ts";
 import type { HostMemory, MemorySeen, Unseen } from "../core/host-memory.ts";
 import { FRAME_BYTES, HOST_LOOK_MS, LEND_STEPS } from "../core/limits.ts";
 import type { Log } from "../core/log.ts";
-import type { Foreign } from "../ramster/foreign.ts";
+import type { Foreign } from "../ramster/foreign/foreign.ts";
 import {
   isNoReserve,
   type LendState,
@@ -27,7 +27,7 @@ import {
   newLendState,
   type Reserve,
   reserveBytes,
-} from "../ramster/lend-limit.ts";
+} from "../ramster/foreign/lend-limit.ts";
 
 /** Others are told at once when the limit has moved by this part of what was given. */
 const TOLD_STEPS = LEND_STEPS / 8;

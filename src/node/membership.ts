@@ -24,7 +24,8 @@ import {
   JOIN_RETRY_MS_MIN,
   PROTOCOL_VERSION,
 } from "../core/limits.ts";
-import type { Log, LogLevel } from "../core/log.ts";
+import type { Log } from "../core/log.ts";
+import type { LogLevel } from "../core/log-line.ts";
 import type { Random } from "../core/random.ts";
 import type { Keyring } from "../gossip/keyring.ts";
 import { formatAddress, type TcpAddress } from "../net/address.ts";

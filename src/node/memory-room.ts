@@ -5,7 +5,7 @@
 import { RamsterError } from "../core/errors.ts";
 import type { MemorySeen } from "../core/host-memory.ts";
 import { BYTES_PER_MIB } from "../core/limits.ts";
-import { isNoReserve } from "../ramster/lend-limit.ts";
+import { isNoReserve } from "../ramster/foreign/lend-limit.ts";
 import type { NodeConfig } from "./config.ts";
 
 type Wanted = Pick<NodeConfig, "memoryBytes" | "lendBytes" | "reserve">;

@@ -25,7 +25,8 @@ import {
   PAGE_BYTES,
   PAGES_PER_NODE_MAX,
 } from "../core/limits.ts";
-import type { Log, LogLevel } from "../core/log.ts";
+import type { Log } from "../core/log.ts";
+import type { LogLevel } from "../core/log-line.ts";
 import type { Memory } from "../core/memory.ts";
 import type { Random } from "../core/random.ts";
 import { STATUS } from "../core/status.ts";
@@ -38,7 +39,7 @@ import type { DoorLimits } from "../net/door-limits.ts";
 import { isWildcard, withoutZone } from "../net/ip.ts";
 import { type LinkHandler, Links } from "../net/links.ts";
 import type { TlsMaterial, Transport } from "../net/transport.ts";
-import { Foreign, NEVER_REMOTE } from "../ramster/foreign.ts";
+import { Foreign, NEVER_REMOTE } from "../ramster/foreign/foreign.ts";
 import { Ramster } from "../ramster/ramster.ts";
 import { newSealKey, PageSeal } from "../security/page-seal.ts";
 import type { Frame } from "../wire/framer.ts";

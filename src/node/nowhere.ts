@@ -8,10 +8,11 @@
  * It looks once a second.
  */
 import type { Clock, TimerId } from "../core/clock.ts";
-import type { Log, LogLevel } from "../core/log.ts";
+import type { Log } from "../core/log.ts";
+import type { LogLevel } from "../core/log-line.ts";
 import type { Links } from "../net/links.ts";
-import type { CopyState } from "../ramster/copy-state.ts";
 import type { Ramster } from "../ramster/ramster.ts";
+import type { CopyState } from "../ramster/repair/copy-state.ts";
 import type { NodeConfig } from "./config.ts";
 
 const LOOK_MS = 1000;

@@ -1,6 +1,6 @@
 /** A reserve as it is written, in a flag and in a knob: `1GiB`, `10%`, `auto`. */
 import { ConfigError } from "../core/errors.ts";
-import type { Reserve } from "../ramster/lend-limit.ts";
+import type { Reserve } from "../ramster/foreign/lend-limit.ts";
 
 const UNIT_BYTES: Readonly<Record<string, number>> = {
   b: 1,

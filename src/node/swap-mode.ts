@@ -23,7 +23,7 @@
  * above all, is not held: it grows by some 14 MiB in the first minute under load, and would by 35
  * without that room.
  *
- * Not here: the order of a shutdown, swapoff before the node stops: src/cli/swap.ts and systemd/.
+ * Not here: the order of a shutdown, swapoff before the node stops (src/cli/swap/swap.ts, systemd/).
  */
 
 import { freeBuffer } from "../core/buffers.ts";

@@ -6,7 +6,7 @@ import type { Handle } from "../core/handle.ts";
 import { TAG } from "../tmem/pampd.ts";
 import { LOCAL_CLIENT } from "../tmem/tmem.ts";
 import type { Zcache } from "../zcache/zcache.ts";
-import type { Homecoming } from "./homecoming.ts";
+import type { Homecoming } from "./repatriate/homecoming.ts";
 
 export class DevicePages {
   private readonly zcache: Zcache;

@@ -40,14 +40,12 @@ import { FLUSH_SCOPE, type Grant } from "../wire/peer-entries.ts";
 import { EPHEMERAL } from "../zbud/zbud.ts";
 import { Zcache, type ZcacheOptions } from "../zcache/zcache.ts";
 import { type Copies, copyAt, copyCount, hasCopy, SPILL } from "./copies.ts";
-import { type CopyState, copyCounters, copyStateOf } from "./copy-state.ts";
 import { RamsterCounters } from "./counters.ts";
 import { DevicePages } from "./device-pages.ts";
-import { Flushes } from "./flushes.ts";
-import { Homecoming } from "./homecoming.ts";
+import { Flushes } from "./holders/flushes.ts";
+import { Lenders, type Offer, type Replicas, type Target } from "./holders/lenders.ts";
+import { RemotePages } from "./holders/remote-pages.ts";
 import { Latencies } from "./latencies.ts";
-import { Lenders, type Offer, type Replicas, type Target } from "./lenders.ts";
-import { Losses } from "./losses.ts";
 import type { Peers } from "./peers.ts";
 import {
   remotifyBackoffMs,
@@ -55,13 +53,15 @@ import {
   type SelfshrinkState,
   selfshrink,
 } from "./policy.ts";
-import { RemotePages } from "./remote-pages.ts";
-import { Remotify, type RemotifySettings } from "./remotify.ts";
-import { Repair } from "./repair.ts";
-import { Repatriate } from "./repatriate.ts";
+import { Remotify, type RemotifySettings } from "./remotify/remotify.ts";
+import { type CopyState, copyCounters, copyStateOf } from "./repair/copy-state.ts";
+import { Losses } from "./repair/losses.ts";
+import { Repair } from "./repair/repair.ts";
+import { Homecoming } from "./repatriate/homecoming.ts";
+import { Repatriate } from "./repatriate/repatriate.ts";
+import type { GetAndFree, GetSink } from "./repatriate/waiters.ts";
 import { Seals } from "./seals.ts";
 import { type Space, spaceOf } from "./space.ts";
-import type { GetAndFree, GetSink } from "./waiters.ts";
 
 export interface TrickleSettings {
   /** Frames of each kind a period, 0 for none. The original: 100. */

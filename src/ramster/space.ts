@@ -6,8 +6,8 @@
 import { FRAME_BYTES } from "../core/limits.ts";
 import type { Spill } from "../spill/spill.ts";
 import type { Zcache } from "../zcache/zcache.ts";
-import type { Lenders } from "./lenders.ts";
-import type { RemotePages } from "./remote-pages.ts";
+import type { Lenders } from "./holders/lenders.ts";
+import type { RemotePages } from "./holders/remote-pages.ts";
 
 export interface Space {
   readonly bytesUsed: number;

@@ -7,7 +7,7 @@ import { PAGE_BYTES } from "../core/limits.ts";
 import { SeededRandom } from "../core/random.ts";
 import { STATUS } from "../core/status.ts";
 import { openMemory } from "../memory/open-memory.ts";
-import { NEVER_REMOTE } from "../ramster/foreign.ts";
+import { NEVER_REMOTE } from "../ramster/foreign/foreign.ts";
 import { TAG } from "../tmem/pampd.ts";
 import type { Pool } from "../tmem/pool.ts";
 import { LOCAL_CLIENT } from "../tmem/tmem.ts";

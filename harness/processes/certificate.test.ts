@@ -1,0 +1,100 @@
+/** The certificate of a cluster of real processes: its end is told in time, and it is exchanged. */
+import { expect, test } from "bun:test";
+import { copyFileSync, readFileSync } from "node:fs";
+import type { Client } from "../../src/client/client.ts";
+import { parseAddress } from "../../src/net/address.ts";
+import { BunTransport } from "../../src/net/bun.ts";
+import { secured } from "../../src/net/secured.ts";
+import { parseKeyFile } from "../../src/security/key-file.ts";
+import { counter, countRight, fill, logged, ProcessWorld, until } from "./process-world.ts";
+
+const TEST_MS = 60_000;
+const PAGES = 1000;
+/** The oldest of them, which are away. */
+const SOME = 50;
+const GOSSIP = "--gossip=127.0.0.1:0";
+
+async function keygen(world: ProcessWorld, ...flags: string[]): Promise<void> {
+  expect(await world.run(["keygen", ...flags])).toEqual({ stdout: "", stderr: "", code: 0 });
+}
+
+/** A server and a node with one key file, `key`, and a client of the node. */
+async function startCluster(world: ProcessWorld) {
+  const flags = [GOSSIP, `--key=${world.path("key")}`, "--unused=100ms", "--keepalive=100ms"];
+  const server = await world.start("server", 0, [...flags, "--memory=32MiB"]);
+  const small = ["--memory=1MiB", "--selfshrink=off", "--http=127.0.0.1:0"];
+  const node = await world.start("node", 1, [...flags, ...small, `--join=${server.gossip}`]);
+  const client = await world.connect(node);
+  await until("it knows the server", async () => (await client.stats()).peers.length === 1);
+  return { server, node, client };
+}
+
+/** What comes of dialling a node with a key file: "open", or why not. */
+function outcomeOf(address: string, path: string): Promise<string> {
+  const { tls } = parseKeyFile(readFileSync(path, "utf8"), null);
+  const { promise, resolve } = Promise.withResolvers<string>();
+  const stream = secured(new BunTransport(), tls).connect(parseAddress(address), {
+    onOpen: () => resolve("open"),
+    onData: () => {},
+    onDrain: () => {},
+    onClose: (_stream, reason) => resolve(reason),
+  });
+  return promise.finally(() => stream.terminate());
+}
+
+function unlinked(client: Client): Promise<void> {
+  return until("the link is given up", async () => {
+    return (await client.stats()).peers.every((peer) => !peer.connected);
+  });
+}
+
+test(
+  "that ends soon is told in the log, in status and in metrics",
+  async () => {
+    await using world = new ProcessWorld();
+    await keygen(world, `--out=${world.path("key")}`, "--days=20");
+    const { node, server } = await startCluster(world);
+    await logged(server, /net warn: The certificate of the cluster ends on .*Z, in (19|20) days; /);
+    const status = await world.run(["status", `--client=${node.client}`]);
+    expect(status.stdout).toMatch(/^certificate: ends on .*Z, (19|20) days left$/m);
+    const metrics = await (await fetch(`http://${node.http}/metrics`)).text();
+    expect(metrics).toMatch(/^# TYPE ramster_certificate_days_left gauge$/m);
+    expect(metrics).toMatch(/^ramster_certificate_days_left (19|20)$/m);
+  },
+  TEST_MS,
+);
+
+test(
+  "is exchanged step by step while nodes run, and pages can be had between any two",
+  async () => {
+    await using world = new ProcessWorld();
+    const key = world.path("key");
+    await keygen(world, `--out=${key}`);
+    copyFileSync(key, world.path("old"));
+    const { server, node, client } = await startCluster(world);
+    const pool = await client.newPool({ persistent: true });
+    await until("all are stored", async () => (await fill(pool, PAGES)) === PAGES);
+    const doors = [await world.connect(server), client];
+    for (const step of ["add", "use", "remove"]) {
+      await keygen(world, `--renew=${key}`, `--step=${step}`, `--out=${world.path(step)}`);
+      copyFileSync(world.path(step), key);
+      for (const door of step === "use" ? doors.toReversed() : doors) {
+        await door.setKnob("certificate", "reload");
+        await unlinked(client);
+        const fetched = await counter(client, "remote_pers_pages_succ_get");
+        expect(await countRight(pool, SOME)).toBe(SOME);
+        expect(await counter(client, "remote_pers_pages_succ_get")).toBeGreaterThan(fetched);
+      }
+    }
+    expect(await outcomeOf(server.listen, key)).toBe("open");
+    expect(await outcomeOf(server.listen, world.path("old"))).toContain("of another cluster");
+    const reload = () => world.run(["key", "reload", `--client=${node.client}`]);
+    const again = await reload();
+    expect([again.stdout, again.code]).toEqual([expect.stringMatching(/^valid until .*Z\n$/), 0]);
+    copyFileSync(world.path("old"), key);
+    const { stderr, code } = await reload();
+    expect([stderr, code]).toEqual([expect.stringMatching(/ it is of another cluster: .*\n$/), 1]);
+    expect(await countRight(pool, PAGES)).toBe(PAGES);
+  },
+  TEST_MS,
+);

@@ -1,0 +1,255 @@
+/**
+ * Real processes that are drained, told to stop or to lend less: what they say, how they end, and
+ * that pages are still there afterwards.
+ */
+import { describe, expect, test } from "bun:test";
+import { existsSync } from "node:fs";
+import type { Client } from "../../src/client/client.ts";
+import type { NodeProcess } from "./node-process.ts";
+import {
+  counter,
+  countRight,
+  ended,
+  fill,
+  keys,
+  logged,
+  ProcessWorld,
+  pageOf,
+  until,
+} from "./process-world.ts";
+
+const TEST_MS = 30_000;
+/** So many pages are three times what a node with 1 MiB keeps. */
+const PAGES = 1500;
+const GOSSIP = ["--gossip=127.0.0.1:0", "--network=local"];
+
+/** Two servers, and a node that keeps one copy of each page at one of them. */
+async function cluster(world: ProcessWorld, flags: readonly string[] = []) {
+  const first = await world.start("server", 0, [...GOSSIP, "--memory=32MiB", ...flags]);
+  const join = [...GOSSIP, `--join=${first.gossip}`];
+  const second = await world.start("server", 1, [...join, "--memory=32MiB"]);
+  const small = ["--memory=1MiB", "--selfshrink=off", "--replicas=1"];
+  const node = await world.start("node", 2, [...join, ...small]);
+  const [client, atFirst] = [await world.connect(node), await world.connect(first)];
+  await until("all know all", async () => (await client.stats()).peers.length === 2);
+  const pool = await client.newPool({ persistent: true });
+  return { first, second, node, client, atFirst, pool };
+}
+
+/** One server, and a full node: nobody can take what the server holds. */
+async function stranded(world: ProcessWorld, flags: readonly string[] = []) {
+  const server = await world.start("server", 0, ["--memory=32MiB", ...flags]);
+  const wires = [`--peers=0@${server.listen}`, "--target=0", "--selfshrink=off"];
+  const node = await world.start("node", 1, ["--memory=1MiB", ...wires]);
+  const client = await world.connect(node);
+  const pool = await client.newPool({ persistent: true });
+  expect(await fill(pool, PAGES)).toBe(PAGES);
+  const atServer = await world.connect(server);
+  await settled(client);
+  return { server, node, client, atServer, pool };
+}
+
+async function settled(client: Client): Promise<void> {
+  await until("nothing is on its way", async () => {
+    const { frames_in_flight, fetches_in_flight } = (await client.stats()).counters;
+    return frames_in_flight === 0 && fetches_in_flight === 0;
+  });
+}
+
+function drain(world: ProcessWorld, node: NodeProcess, ...flags: string[]) {
+  return world.run(["drain", "--client", node.client, ...flags]);
+}
+
+describe("ramster drain", () => {
+  test(
+    "of a lender under load: it is empty, lends nothing, and every page is right",
+    async () => {
+      await using world = new ProcessWorld();
+      const { first, client, atFirst, pool } = await cluster(world);
+      expect(await fill(pool, PAGES)).toBe(PAGES);
+      expect(await counter(atFirst, "foreign_pers_pages")).toBeGreaterThan(100);
+      let isDrained = false;
+      const load = (async () => {
+        let stored = 0;
+        for (let round = 0; !isDrained; round += 1) {
+          const batch = keys(100, (round % 10) * 100);
+          const puts = await pool.putMany(
+            batch.map((key) => ({ ...key, page: pageOf(key.index) })),
+          );
+          stored += puts.filter((put) => put.stored).length;
+          expect(puts.every((put) => put.stored)).toBe(true);
+        }
+        return stored;
+      })();
+      const { stdout, stderr, code } = await drain(world, first);
+      isDrained = true;
+      expect(await load).toBeGreaterThan(0);
+      expect(stdout).toMatch(/^\d+ pages of others moved away, 0 of its own came home\n$/);
+      expect([stderr, code]).toEqual(["", 0]);
+      expect(await counter(atFirst, "foreign_pers_pages")).toBe(0);
+      await until("others know that it lends nothing", async () => {
+        const { members } = await client.stats();
+        return members.some(({ name, lend_frames }) => name === "n0" && lend_frames === 0);
+      });
+      expect(await countRight(pool, PAGES)).toBe(PAGES);
+      // Again, and while it is alone with that.
+      expect(await drain(world, first)).toEqual({
+        stdout: "0 pages of others moved away, 0 of its own came home\n",
+        stderr: "",
+        code: 0,
+      });
+      expect(await first.stop()).toBe(0);
+      expect(await countRight(pool, PAGES)).toBe(PAGES);
+    },
+    TEST_MS,
+  );
+
+  test("of a node that is alone has nothing to do", async () => {
+    await using world = new ProcessWorld();
+    const node = await world.start("node", 1, ["--memory=1MiB", "--lend=1MiB"]);
+    const pool = await (await world.connect(node)).newPool({ persistent: true });
+    await fill(pool, 10);
+    const { stdout, stderr, code } = await drain(world, node);
+    expect(stdout).toBe("0 pages of others moved away, 0 of its own came home\n");
+    expect([stderr, code]).toEqual(["", 0]);
+    expect(await countRight(pool, 10)).toBe(10);
+  });
+
+  test(
+    "ends at its deadline, and says what is still to move and that the node goes on",
+    async () => {
+      await using world = new ProcessWorld();
+      const { server, atServer, pool } = await stranded(world);
+      const { stdout, stderr, code } = await drain(world, server, "--drain-timeout=1s");
+      expect(stdout).toMatch(/^\d+ pages of others moved away, 0 of its own came home\n$/);
+      expect(stderr).toMatch(
+        /^ramster: Cannot drain all in 1s: [1-9]\d* pages of others and 0 of its own are still to move; the node goes on with it until "ramster set draining 0"\n$/,
+      );
+      expect(code).toBe(1);
+      expect(await atServer.getKnob("draining")).toBe("1");
+      expect(await countRight(pool, PAGES)).toBe(PAGES);
+    },
+    TEST_MS,
+  );
+
+  test(
+    "that has nowhere to move pages to says so, and they are still there",
+    async () => {
+      await using world = new ProcessWorld();
+      const { server, pool } = await stranded(world);
+      const { stderr, code } = await drain(world, server);
+      expect(stderr.trimEnd().split("\n").at(-1)).toMatch(
+        /^ramster: Cannot drain all: [1-9]\d* pages of others have nowhere to go, 0 of its own have no room here$/,
+      );
+      expect(stderr).toMatch(/^ramster: \d+ of others, 0 of its own are left\n/);
+      expect(code).toBe(1);
+      expect(await countRight(pool, PAGES)).toBe(PAGES);
+    },
+    TEST_MS,
+  );
+
+  test(
+    "that is interrupted says that the node goes on, and it does until it is told otherwise",
+    async () => {
+      await using world = new ProcessWorld();
+      const { server, atServer, pool } = await stranded(world);
+      const command = world.spawn(["drain", "--client", server.client]);
+      const end = ended(command);
+      await until("it drains", async () => (await atServer.getKnob("draining")) === "1");
+      command.kill("SIGINT");
+      const { stderr, code } = await end;
+      expect(stderr).toMatch(
+        /^ramster: Cannot wait any longer: interrupted, \d+ pages of others and 0 of its own are still to move; the node goes on with it until "ramster set draining 0"\n$/,
+      );
+      expect(code).toBe(1);
+      expect(await counter(atServer, "lend_limit_frames")).toBe(0);
+      const set = await world.run(["set", "draining", "0", "--client", server.client]);
+      expect(set.code).toBe(0);
+      expect(await counter(atServer, "lend_limit_frames")).toBe(8192);
+      expect(await fill(pool, PAGES)).toBe(PAGES);
+      expect(await countRight(pool, PAGES)).toBe(PAGES);
+    },
+    TEST_MS,
+  );
+});
+
+describe("a lender that is told to stop", () => {
+  test(
+    "moves what it holds to another one, ends with 0, and no page is lost",
+    async () => {
+      await using world = new ProcessWorld();
+      const { first, atFirst, pool } = await cluster(world);
+      expect(await fill(pool, PAGES)).toBe(PAGES);
+      expect(await counter(atFirst, "foreign_pers_pages")).toBeGreaterThan(100);
+      expect(await first.stop()).toBe(0);
+      await logged(first, /all \d+ pages of others were moved away/);
+      expect(await countRight(pool, PAGES)).toBe(PAGES);
+    },
+    TEST_MS,
+  );
+
+  test(
+    "and cannot move all ends with 1 at its deadline, and its log says how many, why and whose",
+    async () => {
+      await using world = new ProcessWorld();
+      const { server } = await stranded(world, ["--drain-timeout=1s"]);
+      expect(await server.stop()).toBe(1);
+      await logged(
+        server,
+        /Cannot move (\d+) of \d+ pages of others away: not within 1000 ms; they are of node 1 \(\1\)/,
+      );
+    },
+    TEST_MS,
+  );
+
+  test.each([
+    ["SIGTERM", "SIGTERM"],
+    ["SIGTERM", "SIGINT"],
+  ] as const)(
+    "by %s ends at once on a %s after it, with pages that nobody takes",
+    async (one, other) => {
+      await using world = new ProcessWorld();
+      const { server } = await stranded(world);
+      server.child.kill(one);
+      await logged(server, /pages of others are moved away before it stops/);
+      server.child.kill(other);
+      await server.child.exited;
+      expect(server.child.signalCode).toBe(other);
+    },
+    TEST_MS,
+  );
+
+  test("says how many pages of its own end with it, and waits for none of them", async () => {
+    await using world = new ProcessWorld();
+    const { node } = await stranded(world);
+    expect(await node.stop()).toBe(0);
+    await logged(node, new RegExp(`${PAGES} pages of its own end with it`));
+    expect(existsSync(world.path("1.sock"))).toBe(false);
+  });
+});
+
+describe("a lender whose machine is to keep more to itself", () => {
+  test(
+    "hands all back when nothing may be lent, says so, and lends again when told",
+    async () => {
+      await using world = new ProcessWorld();
+      const { first, atFirst, pool } = await cluster(world);
+      expect(await fill(pool, PAGES)).toBe(PAGES);
+      expect(await counter(atFirst, "foreign_pers_pages")).toBeGreaterThan(100);
+      const set = await world.run(["set", "reserve", "100%", "--client", first.client]);
+      expect(set).toMatchObject({ stderr: "", code: 0 });
+      await until("it holds nothing", async () => {
+        return (await counter(atFirst, "foreign_frames_used")) === 0;
+      });
+      await logged(first, /gives memory back to its machine: \d+ of \d+ MiB are available/);
+      await logged(first, /has given back \d+ MiB in /);
+      const { counters } = await atFirst.stats();
+      expect(counters).toMatchObject({ lend_limit_frames: 0, lend_pressure_shrinks: 1 });
+      expect(counters.machine_total_bytes).toBeGreaterThan(counters.machine_available_bytes ?? 0);
+      expect(await countRight(pool, PAGES)).toBe(PAGES);
+      expect(await atFirst.setKnob("reserve", "0")).toBe("0");
+      expect(await counter(atFirst, "lend_limit_frames")).toBe(8192);
+    },
+    TEST_MS,
+  );
+});

@@ -1,0 +1,72 @@
+/** What watches a node: other people's programs, and connections of nobody. */
+import { describe, expect, test } from "bun:test";
+import { HTTP_CONNECTIONS_MAX } from "../../src/core/limits.ts";
+import { answerTo, ProcessWorld, until } from "./process-world.ts";
+import { areToolsRequired, TOOL_ENVIRONMENT, which } from "./tools.ts";
+
+const TEST_MS = 60_000;
+
+test("a health check of HAProxy is answered, and no bytes make a line in the log", async () => {
+  await using world = new ProcessWorld();
+  const node = await world.start("node", 1, ["--http=127.0.0.1:0"]);
+  for (const [bytes, status] of [
+    ["OPTIONS / HTTP/1.0\r\n\r\n", 405],
+    ["GET /healthz HTTP/1.0\r\n\r\n", 200],
+    ["GET /healthz HTTP/1.1\r\nHost: \xff\r\n\r\n", 400],
+    ["\x16\x03\x01\r\n\r\n", 400],
+  ] as const) {
+    expect(await answerTo(node.http, Buffer.from(bytes, "latin1"))).toStartWith(
+      `HTTP/1.1 ${status} `,
+    );
+  }
+  expect(node.stderr.filter((line) => line.includes("HTTP"))).toEqual([]);
+});
+
+test("connections that say nothing are bounded, and take no place from who asks", async () => {
+  await using world = new ProcessWorld();
+  const { http } = await world.start("node", 1, ["--http=127.0.0.1:0"]);
+  const [hostname = "", port] = http.split(":");
+  let closed = 0;
+  const onClose = () => {
+    closed += 1;
+  };
+  const socket = { data: () => {}, close: onClose };
+  for (let i = 0; i < 4 * HTTP_CONNECTIONS_MAX; i += 1) {
+    await Bun.connect({ hostname, port: Number(port), socket });
+  }
+  await until("the oldest were closed", () => closed >= 3 * HTTP_CONNECTIONS_MAX);
+  const metrics = await (await fetch(`http://${http}/metrics`)).text();
+  expect(metrics).toContain(`\nramster_http_connections ${HTTP_CONNECTIONS_MAX}\n`);
+});
+
+const missing = !areToolsRequired && which("promtool") === null;
+
+describe.skipIf(missing)(`promtool${missing ? " (skipped: it is not here)" : ""}`, () => {
+  test(
+    "finds nothing to say of the metrics of a node that lends, exports and gossips",
+    async () => {
+      await using world = new ProcessWorld();
+      const lender = await world.start("server", 2, ["--gossip=127.0.0.1:0"]);
+      const flags = [
+        "--http=127.0.0.1:0",
+        "--gossip=127.0.0.1:0",
+        `--join=${lender.gossip}`,
+        "--export=disk=1MiB",
+      ];
+      const socket = `unix:${world.path("nbd")}`;
+      const { http } = await world.start("node", 1, [...flags, `--nbd=${socket}`, "--no-swap"]);
+      const metrics = await (await fetch(`http://${http}/metrics`)).text();
+      const check = Bun.spawn(["promtool", "check", "metrics"], {
+        ...{ env: TOOL_ENVIRONMENT, stdin: new Blob([metrics]) },
+        ...{ stdout: "pipe", stderr: "pipe" },
+      });
+      const [stdout, stderr] = await Promise.all([check.stdout.text(), check.stderr.text()]);
+      expect({ stdout, stderr, code: await check.exited }).toEqual({
+        stdout: "",
+        stderr: "",
+        code: 0,
+      });
+    },
+    TEST_MS,
+  );
+});

@@ -1,0 +1,113 @@
+/** What a node says whose pages have nowhere to go: whole nodes under virtual time. */
+import { expect, test } from "bun:test";
+import { STATUS } from "../../src/core/status.ts";
+import type { NodeConfig } from "../../src/node/config.ts";
+import { LENDER } from "../sim/borrowing.ts";
+import { SimCluster, type SimNode } from "../sim/cluster.ts";
+
+const ALONE: Partial<NodeConfig> = { lendBytes: 0 };
+const SERVER: Partial<NodeConfig> = {
+  ...{ role: "server", memoryBytes: 0, lendBytes: 16 * 1024 * 1024, target: null },
+};
+
+async function gossiping(settings: ReadonlyArray<Partial<NodeConfig>>) {
+  const sim = new SimCluster(1);
+  await sim.startGossiping(settings);
+  sim.run(60_000);
+  return { sim, node: sim.node(0) };
+}
+
+/** Lines of the log on it. */
+function said(node: SimNode): string[] {
+  return node.log.filter((it) => it.includes("to go")).map((it) => it.replace(/^.*?ramster: /, ""));
+}
+
+function reason(node: SimNode): string | null {
+  return node.node.admin.snapshot().nowhere;
+}
+
+const NO_LENDER = "no node lends anything, start a lender (ramster server) and join it";
+const TWO_ZONES =
+  '--replicas 2 takes as many zones with a lender and there are 1, start one or "ramster set replicas auto"';
+const NO_TARGET =
+  'the target is none, use --target auto or "ramster set remote_target_nodenum auto"';
+const HELD = 'they are kept from leaving, "ramster set pers_remotify_enable 1" lets them';
+
+test.each([
+  ["sees no lender", [ALONE], NO_LENDER],
+  ["wants lenders of more zones than there are", [{ ...ALONE, replicas: 2 }, LENDER], TWO_ZONES],
+  ["has no target", [{ ...ALONE, target: null }, LENDER], NO_TARGET],
+  ["keeps persistent pages", [{ ...ALONE, remotifyPers: false }, LENDER], HELD],
+  ["has a lender", [ALONE, LENDER], null],
+  ["has a disk", [{ ...ALONE, spillPath: "disk", spillBytes: 2 ** 20 }], null],
+  ["is a server that no program uses", [SERVER], null],
+] as const)("a node that %s says so once", async (_, settings, why) => {
+  const { sim, node } = await gossiping(settings);
+  expect(reason(node)).toBe(why);
+  const { counters } = node.node.admin.snapshot();
+  expect(counters.nowhere_count).toBe(why === null ? 0 : 1);
+  expect(said(node)).toEqual(why === null ? [] : [`pages have nowhere to go: ${why}`]);
+  await sim.stop();
+});
+
+test("a node with peers by hand is told to name a lender among them", async () => {
+  const sim = new SimCluster(1);
+  await sim.start([ALONE, ALONE]);
+  const why = "no node lends anything, start a lender (ramster server) and name it in --peers";
+  expect(reason(sim.node(0))).toBe(why);
+  await sim.stop();
+});
+
+test("a node whose lender comes late says that pages have somewhere to go again", async () => {
+  const { sim, node } = await gossiping([{ ...ALONE, target: null }, LENDER]);
+  node.node.admin.setKnob("remote_target_nodenum", "auto");
+  sim.run(2000);
+  expect(reason(node)).toBe(null);
+  expect(said(node).at(-1)).toBe("pages have somewhere to go again");
+  await sim.stop();
+});
+
+test.each([
+  ["auto", "ONE copy, not 2: start a lender of another zone"],
+  [3, "ONE copy, not 3: start a lender of another zone"],
+  [1, "ONE copy, as --replicas or --target says"],
+] as const)(
+  "with one lender and --replicas %p it is said from the start",
+  async (replicas, why) => {
+    const { sim, node } = await gossiping([{ ...ALONE, replicas }, LENDER]);
+    const lines = node.log.filter((it) => it.includes("copies") || it.includes("copy"));
+    expect(lines.map((it) => it.replace(/^.*?ramster: /, ""))).toEqual([
+      `pages that move away have ${why}`,
+    ]);
+    await sim.stop();
+  },
+);
+
+test("when a second lender comes that is said, too", async () => {
+  const { sim, node } = await gossiping([ALONE, LENDER, LENDER]);
+  const copies = () => node.log.filter((it) => it.includes("pages that move away have"));
+  expect(copies()).toEqual([]);
+  const lenders = sim.nodes.slice(1);
+  for (const lender of lenders) lender.node.admin.setKnob("draining", "1");
+  lenders[0]?.node.admin.setKnob("draining", "0");
+  sim.run(60_000);
+  expect(copies().at(-1)).toEndWith("have ONE copy, not 2: start a lender of another zone");
+  lenders[0]?.node.admin.setKnob("draining", "1");
+  sim.run(60_000);
+  expect(copies()).toHaveLength(1); // None moves away.
+  for (const lender of lenders) lender.node.admin.setKnob("draining", "0");
+  sim.run(60_000);
+  expect(copies().at(-1)).toEndWith("have as many copies as they should");
+  await sim.stop();
+});
+
+test("a server says so as soon as a program puts pages on it, which it has one frame for", async () => {
+  const { sim, node } = await gossiping([SERVER]);
+  const pool = node.newPool({ persistent: true });
+  expect(node.put(pool, 1, 1)).toBe(STATUS.OK);
+  sim.run(60_000);
+  const why = "a server keeps none for programs, have them connect to a node (ramster node)";
+  expect(reason(node)).toBe(why);
+  expect(said(node)).toEqual([`pages have nowhere to go: ${why}`]);
+  await sim.stop();
+});

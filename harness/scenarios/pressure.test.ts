@@ -1,0 +1,252 @@
+/** Lenders whose machine is short of memory: whole nodes under virtual time. */
+import { expect, test } from "bun:test";
+import { FRAME_BYTES } from "../../src/core/limits.ts";
+import { STATUS } from "../../src/core/status.ts";
+import type { NodeConfig } from "../../src/node/config.ts";
+import {
+  checkAll,
+  filled,
+  LENDER,
+  OWNER,
+  PAGES,
+  settle,
+  total,
+  untilRepaired,
+} from "../sim/borrowing.ts";
+import { SimCluster, type SimNode } from "../sim/cluster.ts";
+import { SimMachine } from "../sim/machine.ts";
+
+const MIB = 1024 * 1024;
+const KIB = 1024;
+const MACHINE = 64 * MIB;
+/** Its margin is 256 KiB; of what is lent a step is 64 KiB. */
+const RESERVE = 2 * MIB;
+const LENDS = { ...LENDER, lendBytes: 4 * MIB, reserve: { bytes: RESERVE } };
+
+/** An owner with its pages at three lenders; the first of them is on a machine. */
+async function onMachine() {
+  const borrowing = await filled([OWNER, LENDS, LENDS, LENDS]);
+  const [short, ...others] = borrowing.lenders as [SimNode, SimNode, SimNode];
+  const machine = new SimMachine(short, MACHINE);
+  borrowing.sim.run(1000);
+  expect(short.counter("lend_limit_frames")).toBe(1024);
+  return { ...borrowing, short, others, machine };
+}
+
+/** Others on the machine take so much that only `bytes` of what is lent can stay. */
+function leave(machine: SimMachine, bytes: number): void {
+  machine.usedBytes = MACHINE - RESERVE - bytes;
+}
+
+test("a lender gives back what its machine needs, soon, no more than that, and no page is lost", async () => {
+  const { sim, owner, pool, short, machine } = await onMachine();
+  leave(machine, machine.lentBytes / 2);
+  const startMs = sim.clock.now();
+  sim.until("it has begun", () => short.counter("lend_pressure_shrinks") === 1);
+  sim.until("the machine has its reserve", () => machine.availableBytes >= RESERVE);
+  expect(sim.clock.now() - startMs).toBeLessThan(3000);
+  sim.until("it says so", () => short.log.some((line) => / has given back \d+ MiB in /.test(line)));
+  sim.run(5000);
+  expect(short.counter("lend_pressure_shrinks")).toBe(1);
+  expect(machine.availableBytes).toBeLessThan(RESERVE + 400 * KIB);
+  expect(short.counter("foreign_pers_pages")).toBeGreaterThan(0);
+  untilRepaired(sim, owner);
+  settle(sim);
+  expect(owner.counter("remote_copies")).toBe(2 * owner.counter("remote_pers_pages"));
+  expect(total(sim, "foreign_pers_pages")).toBe(owner.counter("remote_copies"));
+  checkAll(owner, pool);
+  sim.verify();
+  await sim.stop();
+});
+
+test("it lends again, step by step, when the machine has had room for a while, and does not flap", async () => {
+  const { sim, owner, pool, short, machine } = await onMachine();
+  leave(machine, machine.lentBytes / 2);
+  sim.run(20_000);
+  const low = short.counter("lend_limit_frames");
+  machine.usedBytes = 0;
+  sim.run(8000);
+  expect(short.counter("lend_limit_frames")).toBe(low);
+  sim.run(5000);
+  const some = short.counter("lend_limit_frames");
+  expect(some).toBeGreaterThan(low);
+  expect(some).toBeLessThan(1024);
+  sim.until("it lends all again", () => short.counter("lend_limit_frames") === 1024);
+  expect(short.counter("lend_pressure_shrinks")).toBe(1);
+  sim.until("others know", () => {
+    const { members } = owner.node.admin.snapshot();
+    return members.filter(({ lend_frames }) => lend_frames === 1024).length === 3;
+  });
+  checkAll(owner, pool);
+  await sim.stop();
+});
+
+test("a machine that comes and goes by less than the margin moves no page", async () => {
+  const { sim, short, machine } = await onMachine();
+  leave(machine, machine.lentBytes / 2);
+  sim.run(20_000);
+  const asked = short.counter("foreign_reclaims");
+  const { usedBytes } = machine;
+  for (let i = 0; i < 60; i += 1) {
+    machine.usedBytes = usedBytes + (i % 2) * 200 * KIB;
+    sim.run(1000);
+  }
+  expect(short.counter("foreign_reclaims")).toBe(asked);
+  expect(short.counter("lend_pressure_shrinks")).toBe(1);
+  await sim.stop();
+});
+
+test("ephemeral pages go first, and nothing is granted, before any persistent page is handed back", async () => {
+  const sim = new SimCluster(5);
+  await sim.startGossiping([{ ...OWNER, replicas: 1, remotifyEph: true }, LENDS]);
+  const [owner, short] = sim.nodes as [SimNode, SimNode];
+  sim.until("all know all", () => sim.nodes.every((it) => it.alive().length === 2));
+  for (const persistent of [false, true]) {
+    const pool = owner.newPool({ persistent });
+    for (let number = 0; number < PAGES; number += 1) {
+      sim.until("it is stored", () => owner.put(pool, number, 1) === STATUS.OK);
+      sim.run(1);
+    }
+  }
+  settle(sim);
+  const pages = short.counter("foreign_pers_pages");
+  expect(pages).toBeGreaterThan(100);
+  expect(short.counter("foreign_eph_pages")).toBeGreaterThan(100);
+  const machine = new SimMachine(short, MACHINE);
+  leave(machine, machine.lentBytes - 500 * KIB);
+  sim.until("the machine has its reserve", () => machine.availableBytes >= RESERVE);
+  expect(short.counter("foreign_evicted_eph_zpages")).toBeGreaterThan(0);
+  expect(short.counter("foreign_reclaims")).toBe(0);
+  expect(short.counter("foreign_pers_pages")).toBe(pages);
+  const granted = short.counter("foreign_granted_pages");
+  sim.run(2000);
+  expect(short.counter("foreign_granted_pages")).toBeLessThanOrEqual(granted);
+  await sim.stop();
+});
+
+test("while programs wait for memory it gives back step by step, and ends when they do not", async () => {
+  const { sim, owner, pool, machine } = await onMachine();
+  leave(machine, machine.lentBytes + 3 * RESERVE - 300 * KIB);
+  const { lentBytes } = machine;
+  machine.stallPercent = 40;
+  sim.run(4000);
+  expect(machine.lentBytes).toBeLessThan(lentBytes * 0.9);
+  expect(machine.lentBytes).toBeGreaterThan(lentBytes * 0.5);
+  machine.stallPercent = 0;
+  sim.run(1000);
+  const left = machine.lentBytes;
+  sim.run(5000);
+  expect(machine.lentBytes).toBe(left);
+  checkAll(owner, pool);
+  await sim.stop();
+});
+
+test("drained and short of memory at once: the lesser counts, whichever ends first", async () => {
+  const { sim, owner, pool, short, machine } = await onMachine();
+  const { admin } = short.node;
+  admin.setKnob("draining", "1");
+  leave(machine, machine.lentBytes / 2);
+  sim.until("it is empty", () => short.counter("foreign_frames_used") === 0);
+  machine.usedBytes = MACHINE - RESERVE;
+  sim.run(2000);
+  admin.setKnob("draining", "0");
+  sim.run(5000);
+  expect(short.counter("lend_limit_frames")).toBe(0);
+  machine.usedBytes = 0;
+  sim.until("it lends again", () => short.counter("lend_limit_frames") > 0);
+  admin.setKnob("draining", "1");
+  expect(short.counter("lend_limit_frames")).toBe(0);
+  sim.run(60_000);
+  expect(short.counter("lend_limit_frames")).toBe(0);
+  admin.setKnob("draining", "0");
+  expect(short.counter("lend_limit_frames")).toBe(1024);
+  checkAll(owner, pool);
+  await sim.stop();
+});
+
+test("the reserve can be set while it runs, and counts at once; what is none is refused", async () => {
+  const { sim, owner, pool, short, machine } = await onMachine();
+  const { admin } = short.node;
+  expect(admin.getKnob("reserve")).toBe(String(RESERVE));
+  machine.usedBytes = MACHINE / 2;
+  expect(admin.setKnob("reserve", "20GiB")).toBe(String(20 * 1024 * MIB));
+  sim.until("nothing is lent", () => machine.lentBytes === 0);
+  sim.run(500);
+  expect(short.counter("machine_available_bytes")).toBe(MACHINE / 2);
+  expect(admin.setKnob("reserve", "auto")).toBe("auto");
+  expect(short.counter("machine_reserve_bytes")).toBe(Math.floor(MACHINE / 10));
+  expect(admin.setKnob("reserve", "0")).toBe("0");
+  expect(short.counter("lend_limit_frames")).toBe(1024);
+  expect(() => admin.setKnob("reserve", "20GB")).toThrow('Cannot set "reserve" to "20GB": write');
+  checkAll(owner, pool);
+  for (let number = 0; number < PAGES; number += 1) owner.flush(pool, number);
+  settle(sim);
+  await sim.stop();
+});
+
+/** A lender on a machine that is short of words, and what it says of that. */
+async function onSilent(unseen: SimMachine["unseen"], reserve: NodeConfig["reserve"] = "auto") {
+  const sim = new SimCluster(6);
+  await sim.start([
+    { ...LENDS, reserve },
+    { target: 0, lendBytes: 0, memoryBytes: MIB },
+  ]);
+  const [lender, owner] = sim.nodes as [SimNode, SimNode];
+  const machine = new SimMachine(lender, MACHINE);
+  machine.unseen = unseen;
+  sim.run(1000);
+  const said = (words: string) => lender.log.filter((line) => line.includes(words)).length;
+  return { sim, lender, owner, machine, said };
+}
+
+test("a lender that cannot see the limit of its cgroup lends nothing, says so once, and lends when it can", async () => {
+  const { sim, lender, owner, machine, said } = await onSilent(["limit"]);
+  expect(lender.counter("lend_limit_frames")).toBe(0);
+  const pool = owner.newPool({ persistent: true });
+  for (let number = 0; number < PAGES; number += 1) owner.put(pool, number, 1);
+  sim.run(20_000);
+  expect(lender.counter("foreign_pers_pages")).toBe(0);
+  expect(said("Cannot see the memory limit")).toBe(1);
+  expect(lender.node.admin.snapshot().lending.unseen).toEqual(["limit"]);
+  machine.unseen = [];
+  sim.until("it lends all", () => lender.counter("lend_limit_frames") === 1024);
+  machine.unseen = ["limit"];
+  sim.run(1000);
+  const held = machine.lentBytes / FRAME_BYTES;
+  expect(lender.counter("lend_limit_frames")).toBe(held); // Nothing that it has is given up for it.
+  expect(said("Cannot see the memory limit")).toBe(1);
+  lender.node.admin.setKnob("reserve", "0");
+  expect(lender.counter("lend_limit_frames")).toBe(1024);
+  await sim.stop();
+});
+
+test("a lender on a machine that says nothing at all lends nothing, unless it is told to", async () => {
+  const { sim, lender, said } = await onSilent([]);
+  lender.machine = { look: () => null };
+  sim.run(1000);
+  expect(lender.counter("lend_limit_frames")).toBe(0);
+  expect(said("Cannot see how much memory this machine has")).toBe(1);
+  await sim.stop();
+  const told = await onSilent(["available", "limit", "waits"], { bytes: 0 });
+  expect(told.lender.counter("lend_limit_frames")).toBe(1024);
+  expect(told.said("Cannot")).toBe(0);
+  await told.sim.stop();
+});
+
+test("a lender that does not see waits, or caches, says so once, and keeps twice the reserve", async () => {
+  const { sim, lender, said } = await onSilent(["available", "waits"]);
+  sim.run(5000);
+  expect(said("Cannot read /proc/meminfo")).toBe(1);
+  expect(said("Cannot see whether programs wait")).toBe(1);
+  expect(lender.counter("machine_reserve_bytes")).toBe(2 * Math.floor(MACHINE / 10));
+  expect(lender.counters.machine_stall_percent).toBeUndefined();
+  await sim.stop();
+});
+
+test("a lender in a cgroup with a limit says whose limit it is", async () => {
+  const { sim, machine, said } = await onSilent([]);
+  machine.cgroup = "/sys/fs/cgroup/a";
+  sim.run(1000);
+  expect(said('the limit of cgroup "/sys/fs/cgroup/a" leaves: 64 MiB')).toBe(1);
+  await sim.stop();
+});

@@ -1,0 +1,191 @@
+/**
+ * Repair where more than one thing happens at once: whole nodes under virtual time. What it does by
+ * itself is in copies.test.ts and reclaim.test.ts.
+ */
+import { expect, test } from "bun:test";
+import {
+  checkAll,
+  damageAll,
+  filled,
+  LENDER,
+  OWNER,
+  PAGES,
+  settle,
+  total,
+  untilDead,
+  untilRepaired,
+} from "../sim/borrowing.ts";
+import type { SimNode } from "../sim/cluster.ts";
+import { Truth } from "../sim/truth.ts";
+
+test("a holder that links once more after it has left, before it ends, is not counted on", async () => {
+  // It lends as well, and so takes links from nodes that it does not know.
+  const open = { ...OWNER, lendBytes: 1024 * 1024 };
+  const { sim, owner, lenders, pool } = await filled([open, LENDER, LENDER, LENDER]);
+  const [leaving] = lenders as [SimNode];
+  const had = leaving.counter("foreign_pers_pages");
+  const { links } = leaving.node;
+  let linkCount = 0;
+  sim.onLog = (node, line) => {
+    if (node !== owner) return;
+    if (line.endsWith('"n1" has left')) sim.clock.after(50, () => links.want(owner.number));
+    if (line.endsWith(`link to node ${leaving.number} is up`)) linkCount += 1;
+  };
+  await leaving.stop();
+  expect(linkCount).toBe(1);
+  sim.until("its copies are elsewhere", () => owner.counter("copies_repaired") === had);
+  checkAll(owner, pool);
+  await sim.stop();
+});
+
+test("a page that could not come home is still at risk", async () => {
+  const roomy = { ...OWNER, selfshrink: true };
+  const { sim, owner, lenders, pool } = await filled([roomy, LENDER, LENDER]);
+  const [first] = lenders as [SimNode];
+  first.crash();
+  sim.until("its copies are missed", () => owner.counter("pages_at_risk") > 0);
+  for (let number = 300; number < PAGES; number += 1) owner.flush(pool, number); // Room at home.
+  sim.buggify = (point) => point === "fetch-not-home";
+  sim.until("some were to come home", () => owner.counter("pers_pages_remote_nomem") > 0);
+  sim.run(1000);
+  owner.node.admin.setKnob("selfshrink", "0");
+  sim.until("no more do", () => owner.counter("fetches_in_flight") === 0);
+  sim.buggify = () => false;
+  expect(owner.counter("pages_at_risk")).toBeGreaterThan(0);
+  expect(owner.counter("pages_at_risk")).toBe(owner.counter("remote_pers_pages"));
+  await first.restart([owner]);
+  sim.until("it is back", () => owner.alive().length === 3);
+  untilRepaired(sim, owner);
+  settle(sim);
+  expect(owner.counter("remote_copies")).toBe(2 * owner.counter("remote_pers_pages"));
+  expect(total(sim, "foreign_pers_pages")).toBe(owner.counter("remote_copies"));
+  await sim.stop();
+});
+
+test("no copy is given up for one whose holder may be gone", async () => {
+  const { sim, owner, lenders, pool } = await filled([OWNER, LENDER, LENDER]);
+  const [drained, silent] = lenders as [SimNode, SimNode];
+  sim.partition([owner], [silent]);
+  sim.network.cut(owner.host, silent.host);
+  owner.node.ramster.setReplicas(1);
+  drained.node.admin.setKnob("draining", "1");
+  sim.run(500);
+  silent.crash();
+  drained.node.admin.setKnob("draining", "0");
+  checkAll(owner, pool);
+  expect(owner.counter("remote_pers_pages_lost")).toBe(0);
+  await sim.stop();
+});
+
+test("no copy is given up for one that a holder took along, and whose record is yet to say so", async () => {
+  const { sim, owner, lenders, pool } = await filled([OWNER, LENDER, LENDER]);
+  const [drained, emptied] = lenders as [SimNode, SimNode];
+  owner.node.ramster.setReplicas(1);
+  emptied.crash();
+  untilDead(sim, owner, "n2");
+  drained.node.admin.setKnob("draining", "1");
+  sim.buggify = (point) => point === "short-walk";
+  await emptied.restart([owner]);
+  const left = (): number => drained.counter("foreign_pers_pages");
+  sim.until("all is known, and the other one rid of them", () => left() === 0);
+  checkAll(owner, pool);
+  expect(owner.counter("remote_pers_pages_lost")).toBe(0);
+  await sim.stop();
+});
+
+test("a holder whose link was lost is asked again when the others have bad copies", async () => {
+  const { sim, owner, lenders, pool } = await filled([OWNER, LENDER, LENDER]);
+  const [lost, bad] = lenders as [SimNode, SimNode];
+  damageAll(bad);
+  sim.network.block(lost.host, owner.host);
+  const gets = Array.from({ length: 300 }, (_, number) => owner.startGet(pool, number));
+  sim.run(5);
+  sim.network.cut(lost.host, owner.host);
+  sim.network.unblock(lost.host, owner.host);
+  expect(gets.map((get) => owner.wait(get))).toEqual(gets.map(() => 1));
+  await sim.stop();
+});
+
+test("a page that is on its way when more copies are wanted has them, too", async () => {
+  const { sim, owner, lenders, pool } = await filled([{ ...OWNER, replicas: 1 }, LENDER, LENDER]);
+  const { ramster } = owner.node;
+  ramster.zcache.budget.setMarks(1, 0);
+  settle(sim);
+  for (const lender of lenders) sim.network.block(lender.host, owner.host);
+  for (let number = PAGES; number < PAGES + 100; number += 1) owner.put(pool, number, 1);
+  sim.until("some are on their way", () => owner.counter("frames_in_flight") > 20);
+  // Each lacks a copy, and nobody answers: all that are away already are known to by then.
+  ramster.setReplicas(2);
+  const away = owner.counter("remote_pers_pages");
+  sim.until("those that are away are looked at", () => owner.counter("pages_at_risk") === away);
+  for (const lender of lenders) sim.network.unblock(lender.host, owner.host);
+  sim.until("all that were on their way are away", () => owner.counter("frames_in_flight") === 0);
+  untilRepaired(sim, owner);
+  settle(sim);
+  expect(owner.counter("remote_pers_pages")).toBeGreaterThan(away);
+  expect(owner.counter("remote_copies")).toBe(2 * owner.counter("remote_pers_pages"));
+  checkAll(owner, pool);
+  await sim.stop();
+});
+
+test("an answer to what was copied speaks for no page that was put anew meanwhile", async () => {
+  // By this seed all of the first batch goes to the one that is slow.
+  const settings = [OWNER, LENDER, LENDER, LENDER, LENDER];
+  const { sim, owner, lenders, pool } = await filled(settings, 3);
+  const [gone, slow] = lenders as [SimNode, SimNode];
+  const { ramster } = owner.node;
+  const had = slow.counter("foreign_pers_pages");
+  sim.buggify = (point) => point === "repair-later";
+  gone.crash();
+  sim.until("its copies are missed", () => owner.counter("pages_at_risk") > 0);
+  sim.network.block(slow.host, owner.host);
+  sim.buggify = () => false;
+  sim.until("one got some, and says so to nobody", () => {
+    return slow.counter("foreign_pers_pages") > had;
+  });
+  // The same pages anew, which go to the other two at once and would take a third copy.
+  ramster.removeLender(slow.number);
+  ramster.zcache.budget.setMarks(1, 0);
+  for (let number = 0; number < 200; number += 1) owner.put(pool, number, 2);
+  const left = ["frames_used", "frames_in_flight"];
+  sim.until("all are away", () => left.every((it) => owner.counter(it) === 0));
+  ramster.setReplicas(3);
+  expect(owner.counter("copies_repaired")).toBe(0);
+  sim.network.unblock(slow.host, owner.host);
+  sim.run(5);
+  const atSlow = new Truth(sim)
+    .differences()
+    .filter((it) => it.includes(`at node ${slow.number} `));
+  expect(atSlow).toEqual([]);
+  await sim.stop();
+});
+
+test("a page is at risk still when its copy elsewhere fails, and who wanted it is gone", async () => {
+  const { sim, owner, lenders, pool } = await filled([OWNER, LENDER, LENDER, LENDER]);
+  // So few that none waits for another, and no room for them at home.
+  for (let number = 40; number < PAGES; number += 1) owner.flush(pool, number);
+  owner.node.ramster.zcache.budget.setMarks(1, 0);
+  settle(sim);
+  // One that has few of them can take those of one that has most.
+  const pagesAt = (node: SimNode) => node.counter("foreign_pers_pages");
+  lenders.sort((a, b) => pagesAt(a) - pagesAt(b));
+  const [slow, , leaving] = lenders as [SimNode, SimNode, SimNode];
+  expect(pagesAt(leaving)).toBeGreaterThan(pagesAt(slow));
+  const had = slow.counter("foreign_pers_pages");
+  sim.network.block(slow.host, owner.host);
+  leaving.node.admin.setKnob("draining", "1");
+  sim.until("one got some, and says so to nobody", () => {
+    return slow.counter("foreign_pers_pages") > had;
+  });
+  leaving.crash();
+  await leaving.restart([owner]);
+  sim.until("what it took along is known", () => owner.counter("copies_lost") > 0);
+  sim.run(100);
+  expect(owner.counter("copies_repaired")).toBe(0);
+  sim.network.cut(slow.host, owner.host);
+  sim.network.unblock(slow.host, owner.host);
+  untilRepaired(sim, owner);
+  settle(sim);
+  expect(owner.counter("remote_copies")).toBe(2 * owner.counter("remote_pers_pages"));
+  await sim.stop();
+});

@@ -1,0 +1,60 @@
+/** The simulator: seeds that once failed, the same trace for the same seed, and what it can see. */
+
+import { describe, expect, test } from "bun:test";
+import { readFileSync } from "node:fs";
+import { DEFECTS, editedText } from "../sim/defects.ts";
+import { drawOptions } from "../sim/options.ts";
+import { simulate } from "../sim/simulate.ts";
+
+const ROOT = new URL("../..", import.meta.url).pathname;
+/** Beside those that failed: any will do. */
+const SEEDS = [1, 2, 3, 4];
+
+/** The first word of each line; the rest says why. */
+function failedSeeds(): number[] {
+  const lines = readFileSync(`${ROOT}fixtures/seeds.txt`, "utf8").split("\n");
+  const words = lines.filter((line) => line !== "" && !line.startsWith("#"));
+  return words.map((line) => Number(line.split(" ")[0]));
+}
+
+describe("a simulated cluster", () => {
+  test.each([...new Set([...failedSeeds(), ...SEEDS])])("holds with seed %d", async (seed) => {
+    const { traceLines } = await simulate(drawOptions(seed));
+    expect(traceLines).toBeGreaterThan(1000);
+  });
+
+  test("does the same for the same seed, byte for byte, and else for another", async () => {
+    const traceOf = async (seed: number): Promise<string> => {
+      const lines: string[] = [];
+      await simulate(drawOptions(seed, { seconds: 20 }), (line) => void lines.push(line));
+      return lines.join("\n");
+    };
+    const trace = await traceOf(5);
+    expect(trace.length).toBeGreaterThan(100_000);
+    expect((await traceOf(5)) === trace).toBe(true);
+    expect((await traceOf(6)) === trace).toBe(false);
+  });
+});
+
+describe("the defects that it must find", () => {
+  test.each(DEFECTS.map((defect) => [defect.name, defect] as const))(
+    "%s can be put into the code as it is",
+    (_, defect) => {
+      for (const { file } of defect.edits) {
+        const text = readFileSync(`${ROOT}${file}`, "utf8");
+        expect(editedText(defect, file, text)).not.toBe(text);
+      }
+      if (defect.heldBy === undefined) return;
+      const { file, test: title } = defect.heldBy;
+      expect(readFileSync(`${ROOT}${file}`, "utf8")).toContain(`"${title}`);
+    },
+  );
+
+  // All of them, within 200 seeds: `bun run sim defects`.
+  test.each(["free-before-ack", "copies-on-one-machine"])("%s is found", async (name) => {
+    const command = [process.execPath, "harness/sim/main.ts", "--seeds", "1..20", "--defect", name];
+    const run = Bun.spawn(command, { cwd: ROOT, stdout: "pipe" });
+    expect(await new Response(run.stdout).text()).toContain(`--defect ${name}`);
+    expect(await run.exited).toBe(1);
+  });
+});

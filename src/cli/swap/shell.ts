@@ -1,0 +1,132 @@
+/**
+ * Shell: what `ramster swap` does to the machine, behind one interface, so that its order and its
+ * errors are tested without a kernel that has nbd.
+ */
+import { mkdirSync, readdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs";
+import { basename, dirname, join, resolve } from "node:path";
+import { RamsterError } from "../../core/errors.ts";
+import { BunTransport } from "../../net/bun.ts";
+import type { StreamEvents } from "../../net/transport.ts";
+import { describeError } from "../exit.ts";
+
+/** A program that has ended. */
+export interface Ended {
+  readonly code: number;
+  readonly stdout: string;
+  /** Its last words: the last line that is not empty. */
+  readonly said: string;
+}
+
+export interface Shell {
+  readonly isRoot: boolean;
+  /** Whether there is such a program. */
+  has(program: string): boolean;
+  /** Runs a program to its end, or until `stop`; whatever it ends with is an answer. */
+  run(argv: readonly string[], stop?: AbortSignal): Promise<Ended>;
+  /** The text of a small file of /proc or /sys; null where it is not there. */
+  read(path: string): string | null;
+  /** The names in a folder; none where it is not there. */
+  list(path: string): readonly string[];
+  /** Writes a small file, and the folder that it is in. */
+  write(path: string, text: string): void;
+  /** Removes a file, if it is there. */
+  remove(path: string): void;
+  /** Without symbolic links, as far as there is such a path. */
+  realPath(path: string): string;
+  /** Until this process ends. @returns whether no other one has it. */
+  lock(path: string): Promise<boolean>;
+  pause(ms: number): Promise<void>;
+  now(): number;
+}
+
+/** Where administrators' programs are, which is not in everybody's PATH. */
+const PATHS = "/usr/sbin:/sbin:/usr/bin:/bin";
+
+/** A lock is there to be held. */
+const SILENT: StreamEvents = { onOpen() {}, onData() {}, onDrain() {}, onClose() {} };
+
+export class BunShell implements Shell {
+  readonly isRoot = process.getuid?.() === 0;
+  private readonly path = `${process.env.PATH ?? ""}:${PATHS}`;
+
+  has(program: string): boolean {
+    return Bun.which(program, { PATH: this.path }) !== null;
+  }
+
+  async run(argv: readonly string[], stop?: AbortSignal): Promise<Ended> {
+    const [program = "", ...rest] = argv;
+    const found = Bun.which(program, { PATH: this.path });
+    if (found === null) return { code: 127, stdout: "", said: `${program}: not found` };
+    try {
+      const env = { ...process.env, PATH: this.path, LC_ALL: "C" };
+      const pipes = { stdin: "ignore", stdout: "pipe", stderr: "pipe" } as const;
+      // In a session of its own: a Ctrl-C ends the waiting for swapoff, and not swapoff.
+      const signal = stop === undefined ? {} : { signal: stop };
+      const child = Bun.spawn([found, ...rest], { ...pipes, ...signal, env, detached: true });
+      const output = [child.stdout.text(), child.stderr.text()];
+      const [stdout = "", stderr = ""] = await Promise.all(output);
+      return { code: await child.exited, stdout, said: lastLine(stderr) || lastLine(stdout) };
+    } catch (error) {
+      return { code: 126, stdout: "", said: describeError(error) };
+    }
+  }
+
+  read(path: string): string | null {
+    try {
+      return readFileSync(path, "utf8");
+    } catch {
+      return null; // It is not there, or went away meanwhile.
+    }
+  }
+
+  list(path: string): readonly string[] {
+    try {
+      return readdirSync(path);
+    } catch {
+      return []; // As above.
+    }
+  }
+
+  write(path: string, text: string): void {
+    mkdirSync(dirname(path), { recursive: true });
+    writeFileSync(path, text);
+  }
+
+  remove(path: string): void {
+    rmSync(path, { force: true });
+  }
+
+  realPath(path: string): string {
+    const whole = resolve(path);
+    try {
+      return realpathSync(whole);
+    } catch {
+      if (dirname(whole) === whole) return whole;
+      return join(this.realPath(dirname(whole)), basename(whole));
+    }
+  }
+
+  /** A socket that somebody listens on: what is left of it by one that was killed is no lock. */
+  async lock(path: string): Promise<boolean> {
+    mkdirSync(dirname(path), { recursive: true });
+    try {
+      await new BunTransport().listen({ kind: "unix", path }, () => SILENT);
+      return true;
+    } catch (error) {
+      if (error instanceof RamsterError && error.code === "ADDRESS_IN_USE") return false;
+      throw error;
+    }
+  }
+
+  pause(ms: number): Promise<void> {
+    return Bun.sleep(ms);
+  }
+
+  now(): number {
+    return performance.now();
+  }
+}
+
+function lastLine(text: string): string {
+  return text.trimEnd().split("\n").at(-1)?.trim() ?? "";
+}

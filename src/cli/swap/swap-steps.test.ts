@@ -1,0 +1,537 @@
+import { describe, expect, test } from "bun:test";
+import { RamsterError } from "../../core/errors.ts";
+import { parseAddress } from "../../net/address.ts";
+import { exitCodeOf } from "../exit.ts";
+import { Progress } from "../progress.ts";
+import type { Ended, Shell } from "./shell.ts";
+import { nbdDevices, parseSwaps } from "./swap-devices.ts";
+import { swapOff, swapOn, swapStatus } from "./swap-steps.ts";
+
+const MIB = 1024 * 1024;
+const NBD = "unix:/run/ramster/nbd.sock";
+const AT = { nbd: parseAddress(NBD), exportName: "swap" };
+const NEVER = new AbortController().signal;
+
+interface FakeDevice {
+  byteCount: number;
+  isConnected: boolean;
+  /** What it is attached to, by whatever address. */
+  exportName: string;
+  swapBytes: number | null;
+  usedBytes: number;
+  priority: number;
+}
+
+/** A machine with a kernel that has nbd, and where any program may fail. */
+class FakeShell implements Shell {
+  isRoot = true;
+  readonly commands: string[] = [];
+  readonly failing = new Map<string, string>();
+  readonly missing = new Set<string>();
+  readonly devices: FakeDevice[];
+  hasModule = true;
+  canLoadModule = true;
+  isLocked = false;
+  /** By export: the UUID of the swap that was made of it. */
+  readonly uuids = new Map<string, string>();
+  readonly files = new Map<string, string>();
+  /** Called before each command. */
+  onCommand: (line: string) => void = () => {};
+  /** From attaching a device until the kernel says who did. */
+  pollsUntilPid = 0;
+  /** What swapoff brings home in the time of one poll. */
+  bytesPerPoll = 100 * MIB;
+  /** Of the process that attached what is attached. */
+  pid = 812;
+  private time = 0;
+  private readonly waiting: Array<() => void> = [];
+
+  constructor(deviceCount = 2) {
+    this.devices = Array.from({ length: deviceCount }, () => ({
+      ...{ byteCount: 0, isConnected: false, exportName: "", swapBytes: null, usedBytes: 0 },
+      priority: 0,
+    }));
+  }
+
+  has(program: string): boolean {
+    return !this.missing.has(program);
+  }
+
+  async run(argv: readonly string[]): Promise<Ended> {
+    const [program = "", first = ""] = argv;
+    const line = argv.join(" ");
+    const isQuestion = line.startsWith("swapon --show") || program === "swaplabel";
+    if (!isQuestion) this.commands.push(line);
+    this.onCommand(line);
+    const said = this.failing.get(program === "nbd-client" && first === "-d" ? "detach" : program);
+    if (said !== undefined && program !== "swapoff") return { code: 1, stdout: "", said };
+    const device = this.devices[Number(/\/dev\/nbd(\d+)/.exec(line)?.[1])];
+    if (line.startsWith("swapon --show")) return { code: 0, stdout: this.shown(), said: "" };
+    if (program === "modprobe") this.hasModule = this.canLoadModule;
+    if (device === undefined) return { code: 0, stdout: "", said: "" };
+    if (program === "swaplabel") {
+      const uuid = this.uuids.get(device.exportName);
+      if (uuid === undefined) return { code: 1, stdout: "", said: "not a valid swap partition" };
+      return { code: 0, stdout: `LABEL: x\nUUID:  ${uuid}\n`, said: "" };
+    }
+    if (program === "mkswap") this.uuids.set(device.exportName, `uuid-${this.uuids.size}`);
+    if (program === "swapon") {
+      device.swapBytes = device.byteCount - 4096;
+      device.priority = Number(argv[3]);
+    }
+    if (program === "nbd-client") {
+      device.isConnected = first !== "-d";
+      device.byteCount = device.isConnected ? 1024 * MIB : 0;
+      device.exportName = /-N (.*) -b/.exec(line)?.[1] ?? "";
+      if (first === "-d" && device.swapBytes !== null) throw new Error("the kernel swaps there");
+    }
+    if (program === "swapoff") return this.swapoff(device, said);
+    return { code: 0, stdout: "", said: "" };
+  }
+
+  private async swapoff(device: FakeDevice, failure: string | undefined): Promise<Ended> {
+    while (device.usedBytes > 0) {
+      await new Promise<void>((resolve) => this.waiting.push(resolve));
+      device.usedBytes = Math.max(0, device.usedBytes - this.bytesPerPoll);
+      if (failure !== undefined) return { code: 255, stdout: "", said: failure };
+    }
+    device.swapBytes = null;
+    return { code: 0, stdout: "", said: "" };
+  }
+
+  private shown(): string {
+    const on = this.devices.flatMap(({ swapBytes, exportName }, i) => {
+      return swapBytes === null ? [] : [`/dev/nbd${i} ${this.uuids.get(exportName) ?? ""}`];
+    });
+    return ["/dev/sda2 11111111-2222-3333-4444-555555555555", ...on, ""].join("\n");
+  }
+
+  read(path: string): string | null {
+    if (path === "/proc/swaps") {
+      const lines = this.devices.flatMap(({ swapBytes, usedBytes, priority }, i) => {
+        if (swapBytes === null) return [];
+        return [
+          `/dev/nbd${i}\t\tpartition\t${swapBytes / 1024}\t\t${usedBytes / 1024}\t\t${priority}`,
+        ];
+      });
+      return ["Filename\t\t\tType\t\tSize\t\tUsed\t\tPriority", ...lines, ""].join("\n");
+    }
+    const device = this.devices[Number(/nbd(\d+)\/(?:size|pid)$/.exec(path)?.[1])];
+    if (device === undefined) return this.files.get(path) ?? null;
+    if (path.endsWith("/size")) return `${device.byteCount / 512}\n`;
+    return device.isConnected && this.pollsUntilPid === 0 ? `${this.pid}\n` : null;
+  }
+
+  list(): readonly string[] {
+    return this.hasModule ? ["sda", ...this.devices.map((_, i) => `nbd${i}`), "nbdx"] : ["sda"];
+  }
+
+  write(path: string, text: string): void {
+    this.files.set(path, text);
+  }
+
+  remove(path: string): void {
+    this.files.delete(path);
+  }
+
+  realPath(path: string): string {
+    return path.replace(/^\/var\/run\//, "/run/").replaceAll("//", "/");
+  }
+
+  async lock(): Promise<boolean> {
+    return !this.isLocked;
+  }
+
+  async pause(ms: number): Promise<void> {
+    this.time += ms;
+    this.pollsUntilPid = Math.max(0, this.pollsUntilPid - 1);
+    for (const go of this.waiting.splice(0)) go();
+    await Promise.resolve();
+  }
+
+  now(): number {
+    return this.time;
+  }
+}
+
+function quiet() {
+  const lines: string[] = [];
+  const stream = { isTTY: false, columns: 80, write: () => true };
+  const progress = new Progress(stream, { quiet: false });
+  return { lines, show: { progress, line: (text: string) => lines.push(text) } };
+}
+
+async function refusal(doing: Promise<unknown>): Promise<{ message: string; exit: number }> {
+  try {
+    await doing;
+  } catch (error) {
+    if (!(error instanceof RamsterError)) throw error;
+    return { message: error.message, exit: exitCodeOf(error) };
+  }
+  throw new Error("it was not refused");
+}
+
+const on = (shell: Shell, device: string | null = null) => {
+  return swapOn(shell, { ...AT, device, priority: 100 }, NEVER);
+};
+
+type Show = Parameters<typeof swapOff>[2];
+
+const off = (shell: Shell, device: string | null = null, show: Show = quiet().show) => {
+  return swapOff(shell, device === null ? { ...AT, device } : { device }, show, NEVER);
+};
+
+describe("swapOn()", () => {
+  test("attaches a free device, makes swap of it and switches it on", async () => {
+    const shell = new FakeShell();
+    expect(await on(shell)).toBe(
+      `swap is on: /dev/nbd0, 1024MiB, priority 100, export "swap" of ${NBD}`,
+    );
+    expect(shell.commands).toEqual([
+      "nbd-client -unix /run/ramster/nbd.sock /dev/nbd0 -N swap -b 4096 -swap -persist",
+      "mkswap /dev/nbd0",
+      "swapon --discard --priority 100 /dev/nbd0",
+    ]);
+  });
+
+  test("names host and port of a node that listens on TCP", async () => {
+    const shell = new FakeShell();
+    const nbd = parseAddress("127.0.0.1:10809");
+    const options = { nbd, exportName: "a b", device: "/dev/nbd1", priority: 5 };
+    await swapOn(shell, options, NEVER);
+    expect(shell.commands[0]).toBe(
+      "nbd-client 127.0.0.1 10809 /dev/nbd1 -N a b -b 4096 -swap -persist",
+    );
+  });
+
+  test("loads the module where there are no devices, and takes one that is free", async () => {
+    const shell = new FakeShell();
+    shell.hasModule = false;
+    shell.devices[0] = { ...(shell.devices[0] as FakeDevice), isConnected: true };
+    expect(await on(shell)).toStartWith("swap is on: /dev/nbd1");
+    expect(shell.commands[0]).toBe("modprobe nbd");
+  });
+
+  test("does not attach one export twice, however its address is written", async () => {
+    const shell = new FakeShell();
+    await on(shell);
+    for (const path of [
+      "/run/ramster/nbd.sock",
+      "/run//ramster/nbd.sock",
+      "/var/run/ramster/nbd.sock",
+    ]) {
+      const options = { ...AT, nbd: { kind: "unix", path }, device: null, priority: 1 } as const;
+      const { message, exit } = await refusal(swapOn(shell, options, NEVER));
+      expect(message).toBe(
+        `Cannot switch swap on: export "swap" of ${NBD} is on already, as /dev/nbd0`,
+      );
+      expect(exit).toBe(3);
+    }
+    expect(shell.commands.length).toBe(3);
+  });
+
+  test("makes no swap of an export that is swap by another address", async () => {
+    const shell = new FakeShell();
+    await on(shell);
+    const nbd = parseAddress("localhost:10809");
+    const options = { ...AT, nbd, device: null, priority: 1 };
+    const { message } = await refusal(swapOn(shell, options, NEVER));
+    expect(message).toBe(
+      'Cannot switch swap on: export "swap" of 127.0.0.1:10809 is on already, as /dev/nbd0',
+    );
+    expect(shell.commands.slice(3)).toEqual([
+      "nbd-client 127.0.0.1 10809 /dev/nbd1 -N swap -b 4096 -swap -persist",
+      "nbd-client -d /dev/nbd1",
+    ]);
+    await off(shell);
+    await swapOn(shell, options, NEVER); // The swap that it holds is nobody's now.
+    expect(shell.commands.at(-1)).toBe("swapon --discard --priority 1 /dev/nbd0");
+  });
+
+  test("leaves alone what is attached, and no swap, and says how to end that", async () => {
+    const shell = new FakeShell();
+    await on(shell);
+    Object.assign(shell.devices[0] as FakeDevice, { swapBytes: null });
+    const { message } = await refusal(on(shell));
+    expect(message).toBe(
+      `Cannot switch swap on: export "swap" of ${NBD} is attached as /dev/nbd0, and no swap: ` +
+        "ramster swap off detaches it",
+    );
+    expect(await off(shell)).toBe("swap is off: /dev/nbd0");
+  });
+
+  test.each([
+    ["nbd-client", 2],
+    ["mkswap", 3],
+  ])("stopped during %s it detaches again", async (program, commandCount) => {
+    const shell = new FakeShell();
+    const stop = new AbortController();
+    shell.onCommand = (line) => {
+      if (line.startsWith(`${program} `) && !line.includes(" -d ")) stop.abort("SIGINT");
+    };
+    const options = { ...AT, device: null, priority: 1 };
+    const { message, exit } = await refusal(swapOn(shell, options, stop.signal));
+    expect(message).toBe("Cannot switch swap on: stopped by SIGINT");
+    expect(exit).toBe(1);
+    expect(shell.commands.length).toBe(commandCount);
+    expect(nbdDevices(shell)[0]).toMatchObject({ byteCount: 0, swap: null, at: null });
+    expect(shell.files.size).toBe(0);
+  });
+
+  test("stopped when all is done it says that all is done", async () => {
+    const shell = new FakeShell();
+    const stop = new AbortController();
+    shell.onCommand = (line) => {
+      if (line.startsWith("swapon --discard")) stop.abort("SIGTERM");
+    };
+    const options = { ...AT, device: null, priority: 1 };
+    expect(await swapOn(shell, options, stop.signal)).toStartWith("swap is on: /dev/nbd0");
+  });
+
+  test.each([
+    ["this takes root", (shell: FakeShell) => Object.assign(shell, { isRoot: false })],
+    [
+      "there is no nbd-client, which is in the package nbd-client",
+      (shell: FakeShell) => shell.missing.add("nbd-client"),
+    ],
+    [
+      "there is no mkswap, which is in the package util-linux",
+      (shell: FakeShell) => shell.missing.add("mkswap"),
+    ],
+    [
+      "there is no modprobe, which is in the package kmod",
+      (shell: FakeShell) => {
+        shell.hasModule = false;
+        shell.missing.add("modprobe");
+      },
+    ],
+    [
+      "this kernel has no nbd devices: modprobe: FATAL: Module nbd not found",
+      (shell: FakeShell) => {
+        shell.hasModule = false;
+        shell.failing.set("modprobe", "modprobe: FATAL: Module nbd not found");
+      },
+    ],
+    [
+      "this kernel has no nbd devices: modprobe nbd",
+      (shell: FakeShell) => Object.assign(shell, { hasModule: false, canLoadModule: false }),
+    ],
+    [
+      "all 2 nbd devices are in use",
+      (shell: FakeShell) => {
+        for (const device of shell.devices) device.byteCount = MIB;
+      },
+    ],
+  ])("says %p before it does anything, and ends with 3", async (detail, spoil) => {
+    const shell = new FakeShell();
+    spoil(shell);
+    const { message, exit } = await refusal(on(shell));
+    expect({ message, exit }).toEqual({ message: `Cannot switch swap on: ${detail}`, exit: 3 });
+    expect(shell.commands.filter((it) => it !== "modprobe nbd")).toEqual([]);
+  });
+
+  test.each([
+    ["/dev/nbd7", "there is no /dev/nbd7"],
+    ["/dev/nbd0", "/dev/nbd0 is swap already"],
+    ["/dev/nbd1", "/dev/nbd1 is in use"],
+  ])("refuses %s when %s", async (device, detail) => {
+    const shell = new FakeShell();
+    Object.assign(shell.devices[0] as FakeDevice, { byteCount: MIB, swapBytes: MIB });
+    Object.assign(shell.devices[1] as FakeDevice, { isConnected: true });
+    const { message } = await refusal(on(shell, device));
+    expect(message).toBe(`Cannot switch swap on: ${detail}`);
+  });
+
+  test("says why it cannot attach, and leaves it at that", async () => {
+    const shell = new FakeShell();
+    shell.failing.set("nbd-client", "E: no such export");
+    const { message, exit } = await refusal(on(shell));
+    expect(message).toBe(`Cannot attach export "swap" of ${NBD} as /dev/nbd0: E: no such export`);
+    expect(exit).toBe(1);
+    expect(shell.commands.length).toBe(1);
+  });
+
+  test.each([
+    ["mkswap", "Cannot make swap of /dev/nbd0: no"],
+    ["swapon", "Cannot swap on /dev/nbd0: no"],
+  ])("detaches again when %s fails", async (program, expected) => {
+    const shell = new FakeShell();
+    shell.failing.set(program, "no");
+    const { message, exit } = await refusal(on(shell));
+    expect({ message, exit }).toEqual({ message: expected, exit: 1 });
+    expect(shell.commands.at(-1)).toBe("nbd-client -d /dev/nbd0");
+    expect(nbdDevices(shell)[0]?.byteCount).toBe(0);
+    expect(shell.files.size).toBe(0);
+  });
+
+  test("says what stays attached", async () => {
+    const shell = new FakeShell();
+    shell.failing.set("mkswap", "no");
+    shell.failing.set("detach", "neither");
+    const { message } = await refusal(on(shell));
+    expect(message).toBe("Cannot make swap of /dev/nbd0: no; /dev/nbd0 is still attached: neither");
+    shell.failing.clear();
+    expect(await off(shell)).toBe("swap is off: /dev/nbd0");
+  });
+
+  test("two at once exclude each other, which the unit for systemd takes for a failure", async () => {
+    const shell = new FakeShell();
+    await on(shell);
+    shell.isLocked = true;
+    for (const [doing, word] of [
+      [on(shell), "on"],
+      [off(shell), "off"],
+    ] as const) {
+      const { message, exit } = await refusal(doing);
+      expect(message).toBe(`Cannot switch swap ${word}: another ramster swap is at work`);
+      expect(exit).toBe(1);
+    }
+    expect(shell.commands.length).toBe(3);
+  });
+
+  test("waits for a client that goes on in the background", async () => {
+    const shell = new FakeShell();
+    shell.pollsUntilPid = 3;
+    await on(shell);
+    expect(await off(shell)).toBe("swap is off: /dev/nbd0");
+    shell.pollsUntilPid = 1000;
+    const { message } = await refusal(on(shell));
+    expect(message).toEndWith("as /dev/nbd0: it is not connected");
+  });
+
+  test("gives up a device that stays empty", async () => {
+    const shell = new FakeShell();
+    const device = shell.devices[0] as FakeDevice;
+    Object.defineProperty(device, "byteCount", { get: () => 0, set: () => {} });
+    const { message } = await refusal(on(shell));
+    expect(message).toEndWith("as /dev/nbd0: it is empty");
+    expect(shell.commands.at(-1)).toBe("nbd-client -d /dev/nbd0");
+  });
+});
+
+describe("swapOff()", () => {
+  async function swapping(usedBytes: number): Promise<FakeShell> {
+    const shell = new FakeShell();
+    await on(shell);
+    shell.commands.length = 0;
+    (shell.devices[0] as FakeDevice).usedBytes = usedBytes;
+    return shell;
+  }
+
+  test("brings all pages home before it detaches", async () => {
+    const shell = await swapping(1000 * MIB);
+    const { show } = quiet();
+    expect(await off(shell, null, show)).toBe("swap is off: /dev/nbd0");
+    expect(shell.commands).toEqual(["swapoff /dev/nbd0", "nbd-client -d /dev/nbd0"]);
+  });
+
+  test("shows how far it is on a terminal, and says it now and then elsewhere", async () => {
+    let shown = "";
+    const stream = { isTTY: true, columns: 80, write: (text: string) => (shown += text) };
+    const progress = new Progress(stream, { quiet: false });
+    await off(await swapping(1000 * MIB), "/dev/nbd0", { progress, line: () => {} });
+    expect(shown).toContain("swapoff  [############............] 500MiB of 1000MiB to come home");
+    const { lines, show } = quiet();
+    const shell = await swapping(1000 * MIB);
+    shell.bytesPerPoll = 10 * MIB;
+    await off(shell, "/dev/nbd0", show);
+    expect(lines).toEqual([
+      "750MiB of 1000MiB to come home",
+      "500MiB of 1000MiB to come home",
+      "250MiB of 1000MiB to come home",
+    ]);
+  });
+
+  test("leaves the device attached when swapoff fails", async () => {
+    const shell = await swapping(1000 * MIB);
+    shell.failing.set("swapoff", "swapoff: /dev/nbd0: swapoff failed: Cannot allocate memory");
+    const { message, exit } = await refusal(off(shell, "/dev/nbd0"));
+    expect(message).toBe(
+      "Cannot bring all pages of /dev/nbd0 home, 900MiB are still there, the device stays " +
+        "attached: swapoff: /dev/nbd0: swapoff failed: Cannot allocate memory",
+    );
+    expect(exit).toBe(1);
+    expect(shell.commands).toEqual(["swapoff /dev/nbd0"]);
+    expect(nbdDevices(shell)[0]?.isConnected).toBe(true);
+  });
+
+  test("detaches what is attached and no swap, and does nothing where there is nothing", async () => {
+    const shell = await swapping(0);
+    Object.assign(shell.devices[0] as FakeDevice, { swapBytes: null });
+    expect(await off(shell, "/dev/nbd0")).toBe("swap is off: /dev/nbd0");
+    expect(shell.commands).toEqual(["nbd-client -d /dev/nbd0"]);
+    expect(await off(shell)).toBe("swap is off already");
+    expect(await off(shell, "/dev/nbd0")).toBe("swap is off already");
+  });
+
+  test.each([
+    ["a name", { exportName: "swpa" }, 'export "swpa" of unix:/run/ramster/nbd.sock'],
+    ["an address", { nbd: parseAddress("unix:/nbd.sock") }, 'export "swap" of unix:/nbd.sock'],
+  ])("takes %s that nothing has for a mistake while there is swap", async (_, wrong, what) => {
+    const shell = await swapping(0);
+    const options = { ...AT, ...wrong, device: null };
+    const { message, exit } = await refusal(swapOff(shell, options, quiet().show, NEVER));
+    expect(message).toBe(
+      `Cannot switch swap off: ${what} is not on; what is: /dev/nbd0, export "swap" of ${NBD}`,
+    );
+    expect(exit).toBe(3);
+    expect((await refusal(off(shell, "/dev/nbd9"))).message).toBe(
+      "Cannot switch swap off: there is no /dev/nbd9",
+    );
+    expect(shell.commands).toEqual([]);
+  });
+
+  test("does not take a device for what was attached there before", async () => {
+    const shell = await swapping(0);
+    shell.pid = 1234;
+    const { message } = await refusal(off(shell));
+    expect(message).toEndWith("is not on; what is: /dev/nbd0");
+    Object.assign(shell.devices[0] as FakeDevice, { isConnected: false });
+    expect(await off(shell)).toBe("swap is off: /dev/nbd0"); // No other one could attach it.
+  });
+
+  test("stopped it leaves swapoff to go on, and detaches when it is called again", async () => {
+    const shell = await swapping(1000 * MIB);
+    const stop = new AbortController();
+    shell.onCommand = (line) => {
+      if (line.startsWith("swapoff")) stop.abort("SIGINT");
+    };
+    const options = { ...AT, device: null };
+    const { message } = await refusal(swapOff(shell, options, quiet().show, stop.signal));
+    expect(message).toBe(
+      "Cannot switch swap off: stopped by SIGINT, swapoff /dev/nbd0 goes on, " +
+        "ramster swap off once more detaches it then",
+    );
+    while (shell.devices[0]?.swapBytes !== null) await shell.pause(1);
+    expect(await off(shell)).toBe("swap is off: /dev/nbd0");
+  });
+
+  test("takes root, and says when it cannot detach", async () => {
+    const shell = await swapping(0);
+    shell.failing.set("detach", "no");
+    const { message } = await refusal(off(shell, "/dev/nbd0"));
+    expect(message).toBe("Cannot detach /dev/nbd0, which is no swap now: no");
+    shell.isRoot = false;
+    const { exit } = await refusal(off(shell, "/dev/nbd0"));
+    expect(exit).toBe(3);
+  });
+});
+
+test("swapStatus() says what is attached and how much of it is used", async () => {
+  const shell = new FakeShell();
+  expect(swapStatus(shell)).toEqual(["no nbd device is attached"]);
+  await on(shell);
+  Object.assign(shell.devices[0] as FakeDevice, { usedBytes: 3 * MIB, swapBytes: 1000 * MIB });
+  Object.assign(shell.devices[1] as FakeDevice, { byteCount: 2 * MIB });
+  expect(swapStatus(shell)).toEqual([
+    `/dev/nbd0: 3MiB of 1000MiB used, priority 100, connected, export "swap" of ${NBD}`,
+    "/dev/nbd1: 2MiB, not connected, no swap",
+  ]);
+});
+
+test("parseSwaps() takes whole lines only", () => {
+  const text = "Filename Type Size Used Priority\n/dev/sda2   partition 100 1 -2\n/swap file 8 0";
+  expect([...parseSwaps(text)]).toEqual([
+    ["/dev/sda2", { byteCount: 102_400, usedBytes: 1024, priority: -2 }],
+  ]);
+});

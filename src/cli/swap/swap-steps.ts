@@ -1,0 +1,286 @@
+/**
+ * The steps of `ramster swap on` and `off`, and what to do when one of them fails, or is stopped.
+ *
+ *     on:    nbd module -> free device -> nbd-client -> mkswap -> swapon
+ *                                            ^___________|_________|   detached again on failure
+ *     off:   swapoff, which brings every page home -> nbd-client -d
+ *
+ * The order of `off` is what matters: a device that is detached while the kernel swaps there takes
+ * the pages of all programs with it. So nothing is detached that is in /proc/swaps. And one export
+ * that is attached as two devices would have each overwrite the pages of the other: so no swap is
+ * made of one that holds the swap of another device, by whatever address it was reached.
+ */
+import { RamsterError } from "../../core/errors.ts";
+import type { Progress } from "../progress.ts";
+import { formatSize } from "../units.ts";
+import type { Ended, Shell } from "./shell.ts";
+import {
+  describe,
+  deviceOf,
+  type ExportAt,
+  findDevice,
+  forget,
+  type NbdDevice,
+  NOTES,
+  nbdDevices,
+  note,
+  settle,
+} from "./swap-devices.ts";
+
+export interface SwapOnOptions extends ExportAt {
+  /** `/dev/nbdN`; null: one that is free. */
+  readonly device: string | null;
+  readonly priority: number;
+}
+
+const POLL_MS = 200;
+/** A device that is attached is there at once, unless the machine is very busy. */
+const ATTACH_MS = 10_000;
+/** Between two lines that say how far swapoff is, where there is no terminal to show a bar on. */
+const LINE_MS = 5000;
+
+/** The packages of Debian that have them. */
+const PACKAGES = {
+  "nbd-client": "nbd-client",
+  mkswap: "util-linux",
+  swaplabel: "util-linux",
+  swapon: "mount",
+} as const;
+
+const CANNOT_ON = "Cannot switch swap on";
+const CANNOT_OFF = "Cannot switch swap off";
+
+/**
+ * Attaches the export and swaps on it.
+ *
+ * @returns one line: what is on now. Throws RamsterError NO_DEVICE or COMMAND_FAILED, which is also
+ * what `stop` leads to; then nothing is attached, unless the line says so.
+ */
+export async function swapOn(
+  shell: Shell,
+  options: SwapOnOptions,
+  stop: AbortSignal,
+): Promise<string> {
+  await begin(shell, CANNOT_ON);
+  for (const [program, name] of Object.entries(PACKAGES)) {
+    if (!shell.has(program)) throw lacking(CANNOT_ON, lacks(program, name));
+  }
+  await loadModule(shell);
+  const at = settle(shell, options);
+  const what = describe(at);
+  const already = deviceOf(shell, at);
+  if (already?.swap != null) throw lacking(CANNOT_ON, `${what} is on already, as ${already.path}`);
+  if (already !== null) {
+    const how = `is attached as ${already.path}, and no swap: ramster swap off detaches it`;
+    throw lacking(CANNOT_ON, `${what} ${how}`);
+  }
+  const device = chooseDevice(shell, options.device);
+  const attached = await shell.run(attachCommand(at, device), stop);
+  // One that failed has left the device to whoever was faster, unless it was stopped halfway.
+  if (!stop.aborted) must(attached, `Cannot attach ${what} as ${device}`);
+  try {
+    goOn(stop);
+    await waitForDevice(shell, device, what);
+    note(shell, device, at);
+    await refuseTwice(shell, device, what);
+    goOn(stop);
+    must(await shell.run(["mkswap", device], stop), `Cannot make swap of ${device}`);
+    goOn(stop);
+    // With --discard the node hears of every page that is free again.
+    const swapon = ["swapon", "--discard", "--priority", String(options.priority), device];
+    must(await shell.run(swapon), `Cannot swap on ${device}`);
+  } catch (error) {
+    throw await detached(shell, device, stop.aborted ? stopped(stop) : error);
+  }
+  const swap = findDevice(shell, device)?.swap ?? null;
+  const size = formatSize(swap?.byteCount ?? 0);
+  return `swap is on: ${device}, ${size}, priority ${options.priority}, ${what}`;
+}
+
+export type SwapOffOptions = (ExportAt & { readonly device: null }) | { readonly device: string };
+
+/**
+ * Brings all pages home and detaches the device.
+ *
+ * @returns one line. Throws RamsterError NO_DEVICE or COMMAND_FAILED, which is also what `stop`
+ * leads to; then the device is attached still, unless the line says that it is not.
+ */
+export async function swapOff(
+  shell: Shell,
+  options: SwapOffOptions,
+  show: { progress: Progress; line: (text: string) => void },
+  stop: AbortSignal,
+): Promise<string> {
+  await begin(shell, CANNOT_OFF);
+  const found = target(shell, options);
+  if (found === null || (found.byteCount === 0 && !found.isConnected)) return "swap is off already";
+  const { path } = found;
+  if (found.swap !== null) await emptied(shell, path, show, stop);
+  must(await shell.run(["nbd-client", "-d", path]), `Cannot detach ${path}, which is no swap now`);
+  forget(shell, path);
+  return `swap is off: ${path}`;
+}
+
+/** Null: nothing is on that could have been meant. */
+function target(shell: Shell, options: SwapOffOptions): NbdDevice | null {
+  if (options.device !== null) {
+    const device = findDevice(shell, options.device);
+    if (device !== null) return device;
+    throw lacking(CANNOT_OFF, `there is no ${options.device}`);
+  }
+  const at = settle(shell, options);
+  const device = deviceOf(shell, at);
+  if (device !== null) return device;
+  const others = nbdDevices(shell).filter(({ swap }) => swap !== null);
+  if (others.length === 0) return null;
+  const named = others.map((it) => `${it.path}${it.at === null ? "" : `, ${describe(it.at)}`}`);
+  throw lacking(CANNOT_OFF, `${describe(at)} is not on; what is: ${named.join("; ")}`);
+}
+
+/** swapoff, until /proc/swaps does not name the device any more. */
+async function emptied(
+  shell: Shell,
+  path: string,
+  show: { progress: Progress; line: (text: string) => void },
+  stop: AbortSignal,
+): Promise<void> {
+  const all = Math.max(1, findDevice(shell, path)?.swap?.usedBytes ?? 0);
+  const running: { ended: Ended | null } = { ended: null };
+  const swapoff = shell.run(["swapoff", path]).then((ended) => {
+    running.ended = ended;
+  });
+  let saidAt = shell.now();
+  while (running.ended === null && !stop.aborted) {
+    const left = findDevice(shell, path)?.swap?.usedBytes ?? 0;
+    const text = `${formatSize(left)} of ${formatSize(all)} to come home`;
+    show.progress.show("swapoff", 1 - left / all, text);
+    if (!show.progress.isShown && shell.now() - saidAt >= LINE_MS) {
+      saidAt = shell.now();
+      show.line(text);
+    }
+    await Promise.race([swapoff, shell.pause(POLL_MS)]);
+  }
+  show.progress.clear();
+  if (running.ended === null) {
+    const then = `swapoff ${path} goes on, ramster swap off once more detaches it then`;
+    throw failed(`${CANNOT_OFF}: stopped by ${stop.reason}, ${then}`);
+  }
+  const left = findDevice(shell, path)?.swap ?? null;
+  if (running.ended.code === 0 && left === null) return;
+  const still = left === null ? "" : `, ${formatSize(left.usedBytes)} are still there`;
+  const goesOn = left === null ? "" : ", the device stays attached";
+  must({ ...running.ended, code: 1 }, `Cannot bring all pages of ${path} home${still}${goesOn}`);
+}
+
+/** Lines of `ramster swap status`; one that says so where there is nothing. */
+export function swapStatus(shell: Shell): string[] {
+  const devices = nbdDevices(shell).filter((it) => it.byteCount > 0 || it.swap !== null);
+  if (devices.length === 0) return ["no nbd device is attached"];
+  return devices.map(({ path, byteCount, isConnected, swap, at }) => {
+    const connected = isConnected ? "connected" : "not connected";
+    const what = at === null ? "" : `, ${describe(at)}`;
+    if (swap === null) return `${path}: ${formatSize(byteCount)}, ${connected}, no swap${what}`;
+    const use = `${formatSize(swap.usedBytes)} of ${formatSize(swap.byteCount)} used`;
+    return `${path}: ${use}, priority ${swap.priority}, ${connected}${what}`;
+  });
+}
+
+/** Two of these at once could take one device, or attach one export twice. */
+async function begin(shell: Shell, failing: string): Promise<void> {
+  if (!shell.isRoot) throw lacking(failing, "this takes root");
+  if (await shell.lock(`${NOTES}/lock`)) return;
+  throw failed(`${failing}: another ramster swap is at work`);
+}
+
+async function loadModule(shell: Shell): Promise<void> {
+  if (nbdDevices(shell).length > 0) return;
+  if (!shell.has("modprobe")) throw lacking(CANNOT_ON, lacks("modprobe", "kmod"));
+  const { code, said } = await shell.run(["modprobe", "nbd"]);
+  if (code === 0 && nbdDevices(shell).length > 0) return;
+  const why = said === "" ? "modprobe nbd" : said;
+  throw lacking(CANNOT_ON, `this kernel has no nbd devices: ${why}`);
+}
+
+function chooseDevice(shell: Shell, wanted: string | null): string {
+  const devices = nbdDevices(shell);
+  const isFree = (it: NbdDevice): boolean => {
+    return it.byteCount === 0 && !it.isConnected && it.swap === null;
+  };
+  if (wanted === null) {
+    const free = devices.find(isFree);
+    if (free !== undefined) return free.path;
+    throw lacking(CANNOT_ON, `all ${devices.length} nbd devices are in use`);
+  }
+  const device = devices.find(({ path }) => path === wanted);
+  if (device === undefined) throw lacking(CANNOT_ON, `there is no ${wanted}`);
+  if (device.swap !== null) throw lacking(CANNOT_ON, `${wanted} is swap already`);
+  if (!isFree(device)) throw lacking(CANNOT_ON, `${wanted} is in use`);
+  return wanted;
+}
+
+/** Blocks of a page, or the kernel would read and write in pieces. */
+function attachCommand({ nbd, exportName }: ExportAt, device: string): string[] {
+  const server = nbd.kind === "unix" ? ["-unix", nbd.path] : [nbd.host, String(nbd.port)];
+  return ["nbd-client", ...server, device, "-N", exportName, "-b", "4096", "-swap", "-persist"];
+}
+
+/** nbd-client may go on in the background: until it has its size, and says who attached it. */
+async function waitForDevice(shell: Shell, device: string, what: string): Promise<void> {
+  const limit = shell.now() + ATTACH_MS;
+  for (;;) {
+    const { byteCount = 0, isConnected = false } = findDevice(shell, device) ?? {};
+    if (byteCount > 0 && isConnected) return;
+    const why = byteCount === 0 ? "it is empty" : "it is not connected";
+    if (shell.now() > limit) throw failed(`Cannot attach ${what} as ${device}: ${why}`);
+    await shell.pause(POLL_MS);
+  }
+}
+
+/** It may hold the swap of a device that is on: a node has several addresses. */
+async function refuseTwice(shell: Shell, device: string, what: string): Promise<void> {
+  const { stdout: label } = await shell.run(["swaplabel", device]);
+  const uuid = /^UUID:\s*(\S+)/m.exec(label)?.[1];
+  if (uuid === undefined) return; // No swap was ever made of it.
+  const columns = "--show=NAME,UUID";
+  const { stdout } = await shell.run(["swapon", columns, "--noheadings", "--raw"]);
+  const line = stdout.split("\n").find((it) => it.split(" ")[1] === uuid);
+  if (line === undefined) return;
+  throw lacking(CANNOT_ON, `${what} is on already, as ${line.split(" ")[0]}`);
+}
+
+/** @returns `error`, or one that says that the device is still attached. */
+async function detached(shell: Shell, device: string, error: unknown): Promise<unknown> {
+  const { code, said } = await shell.run(["nbd-client", "-d", device]);
+  const { byteCount = 0, isConnected = false } = findDevice(shell, device) ?? {};
+  if (byteCount === 0 && !isConnected) {
+    forget(shell, device);
+    return error;
+  }
+  const why = said === "" ? `nbd-client -d ended with ${code}` : said;
+  return failed(`${(error as Error).message}; ${device} is still attached: ${why}`);
+}
+
+function goOn(stop: AbortSignal): void {
+  if (stop.aborted) throw stopped(stop);
+}
+
+function stopped(stop: AbortSignal): RamsterError {
+  return failed(`${CANNOT_ON}: stopped by ${stop.reason}`);
+}
+
+function must(ended: Ended, failing: string): void {
+  if (ended.code === 0) return;
+  throw failed(`${failing}: ${ended.said === "" ? `it ended with ${ended.code}` : ended.said}`);
+}
+
+function failed(line: string): RamsterError {
+  return new RamsterError("COMMAND_FAILED", line);
+}
+
+function lacks(program: string, name: string): string {
+  return `there is no ${program}, which is in the package ${name}`;
+}
+
+function lacking(failing: string, detail: string): RamsterError {
+  return new RamsterError("NO_DEVICE", `${failing}: ${detail}`);
+}

@@ -1,0 +1,34 @@
+/**
+ * `ramster swap on|off|status`: lets this machine's kernel swap on an export of a node, and ends
+ * that again. The steps are in swap-steps.ts; systemd/ does the same at boot and at shutdown.
+ */
+import { unreachable } from "../../core/assert.ts";
+import { EXIT, type ExitCode } from "../exit.ts";
+import type { SwapOptions } from "../options.ts";
+import { print, printError } from "../print.ts";
+import { Progress } from "../progress.ts";
+import { stopSignal } from "../stop-signal.ts";
+import { BunShell } from "./shell.ts";
+import { swapOff, swapOn, swapStatus } from "./swap-steps.ts";
+
+export async function run(options: SwapOptions): Promise<ExitCode> {
+  await print(`${await outcome(options, stopSignal())}\n`);
+  return EXIT.DONE;
+}
+
+async function outcome(options: SwapOptions, stop: AbortSignal): Promise<string> {
+  const shell = new BunShell();
+  switch (options.action) {
+    case "on":
+      return swapOn(shell, options, stop);
+    case "off": {
+      const progress = new Progress(process.stderr, { quiet: false });
+      const line = (text: string): void => printError(`ramster: ${text}`);
+      return swapOff(shell, options, { progress, line }, stop);
+    }
+    case "status":
+      return swapStatus(shell).join("\n");
+    default:
+      return unreachable(options);
+  }
+}

@@ -1,0 +1,395 @@
+/**
+ * Foreign: pages held for other nodes. A holder is a dumb store under (owner, pool, oid, index) and
+ * version; it answers PUT, GET and FLUSH and decides nothing but that an ephemeral page may go when
+ * there is no frame.
+ *
+ * The owner is the node at the other end of the link, never a number in a payload. When an owner
+ * comes back with another boot id its pages are purged: nobody else can ask for them, and it no
+ * longer knows of them.
+ *
+ * A store of its own, with its own budget: what is lent can never eat what is used here, and a
+ * foreign page is never remotified again.
+ *
+ * What it lends may become less while it runs: then ephemeral pages go, nothing more is granted,
+ * and owners are asked to take persistent pages back (reclaim.ts), which stay until they have.
+ */
+import { assert } from "../../core/assert.ts";
+import type { Buggify } from "../../core/buggify.ts";
+import type { Clock } from "../../core/clock.ts";
+import { Handle } from "../../core/handle.ts";
+import { FLUSH_SLICE, PAGE_BYTES } from "../../core/limits.ts";
+import { Slices } from "../../core/slices.ts";
+import { STATUS, type Status } from "../../core/status.ts";
+import { type Channel, LANE } from "../../net/channel.ts";
+import type { PamOps } from "../../tmem/pamops.ts";
+import type { Pool } from "../../tmem/pool.ts";
+import { NO_JOB, Reaper } from "../../tmem/reaper.ts";
+import type { Frame } from "../../wire/framer.ts";
+import { MESSAGE } from "../../wire/messages.ts";
+import {
+  GET_ENTRY_BYTES,
+  GET_REPLY_ENTRY_BYTES,
+  GRANT_BYTES,
+  PUT_ENTRY_BYTES,
+  readGetVersion,
+  readPutEntry,
+  readPutKind,
+  writeGetReplyEntry,
+  writeGrant,
+  type ZpageEntry,
+} from "../../wire/peer-entries.ts";
+import { PERSISTENT } from "../../zbud/zbud.ts";
+import type { Zcache } from "../../zcache/zcache.ts";
+import { ForeignCounters } from "../counters.ts";
+import { PAGES_PER_FRAME } from "../holders/lenders.ts";
+import { ForeignFlushes } from "./foreign-flushes.ts";
+import { Grants } from "./grants.ts";
+import { Reclaim } from "./reclaim.ts";
+
+interface Owner {
+  bootId: bigint;
+  /** Of what is kept for it: see GRANT in the protocol. */
+  epoch: number;
+  /** The boot id before that one, whose pages are gone; null when there was none. */
+  bootIdBefore: bigint | null;
+  /** Null while there is no link. */
+  channel: Channel | null;
+  /** Where the checksums of its pages start. */
+  seed: number;
+}
+
+/** Free frames that a lender which lends less than it was given does not return: 1 MiB. */
+const WARM_FRAMES_MAX = 256;
+
+/** Nothing foreign is ever remote, so nothing remote is ever freed. */
+export const NEVER_REMOTE: PamOps = {
+  free(): void {
+    assert(false, "a foreign page is never remote");
+  },
+};
+
+export class Foreign {
+  readonly counters = new ForeignCounters();
+  readonly zcache: Zcache;
+  readonly grants: Grants;
+  /** Pages held for one node at once. May be changed: what is held over it stays. */
+  pagesPerOwnerMax: number;
+  /** Frames that it was given to lend; `limit` may be less. */
+  readonly frameCountLent: number;
+  private readonly reclaim: Reclaim;
+  private readonly reaper: Reaper;
+  private readonly flushes: ForeignFlushes;
+  private readonly steps: Slices;
+  private readonly seedOf: (bootId: bigint) => number;
+  private readonly buggify: Buggify;
+  private readonly owners = new Map<number, Owner>();
+  private lastEpoch = 0;
+  private readonly handle = new Handle();
+  private readonly entry: ZpageEntry;
+
+  constructor(
+    parts: {
+      zcache: Zcache;
+      clock: Clock;
+      seedOf: (bootId: bigint) => number;
+      /** Asks for a link to an owner. */
+      want: (node: number) => void;
+      buggify: Buggify;
+    },
+    settings: {
+      requestTimeoutMs: number;
+      /** Pages held for one node at once; null: as many as there is room for. */
+      pagesPerOwnerMax: number | null;
+    },
+  ) {
+    this.pagesPerOwnerMax = settings.pagesPerOwnerMax ?? Number.POSITIVE_INFINITY;
+    this.zcache = parts.zcache;
+    this.frameCountLent = parts.zcache.budget.frameCountMax;
+    const channelOf = (node: number): Channel | null => this.owners.get(node)?.channel ?? null;
+    this.reclaim = new Reclaim({ ...parts, channelOf, counters: this.counters }, settings);
+    const { tmem } = this.zcache;
+    this.reaper = new Reaper({ ...parts, tmem, onSlice: () => this.onFreed() });
+    const { reaper } = this;
+    const onFlushed = (pageCount: number): void => {
+      this.counters.foreign_flushes += pageCount;
+      this.onFreed();
+    };
+    this.flushes = new ForeignFlushes({ tmem, reaper, onFlushed });
+    this.grants = new Grants(parts.zcache, parts.buggify);
+    this.steps = new Slices(parts.clock, () => this.stepSlice());
+    this.seedOf = parts.seedOf;
+    this.buggify = parts.buggify;
+    const nothing = { zpageBytes: 0, codec: 0, checksum: 0, version: 0 };
+    this.entry = { bytes: new Uint8Array(0), at: 0, ...nothing };
+  }
+
+  /** Frames that it lends now. */
+  get limit(): number {
+    return this.zcache.budget.frameCountMax;
+  }
+
+  /** Lends no more than this from now on, at most what it was given. 0: nothing, and all goes. */
+  setLimit(frameCount: number): void {
+    this.zcache.budget.setFrameCountMax(Math.min(frameCount, this.frameCountLent));
+    this.step();
+  }
+
+  /** Gives back what is over the limit, and grants what is under it. Called now and then. */
+  step(): void {
+    this.steps.go();
+  }
+
+  /** @returns whether more can be given back at once. */
+  private stepSlice(): boolean {
+    const { frames } = this.zcache;
+    if (this.buggify("foreign-evicted")) this.zcache.evictOldest();
+    if (!this.evictOver(FLUSH_SLICE / PAGES_PER_FRAME)) return true;
+    if (frames.framesUsed > this.limit) this.reclaim.step(this.limit);
+    else if (this.buggify("foreign-reclaimed")) this.reclaim.step(frames.framesUsed >> 1);
+    else this.reclaim.stop();
+    this.grantAll();
+    if (this.limit === this.frameCountLent) return this.zcache.trim();
+    return this.mustTrim && frames.trim();
+  }
+
+  /** Ephemeral pages make way. @returns whether no more of them have to, or can. */
+  private evictOver(frameCountMax: number): boolean {
+    for (let left = frameCountMax; this.zcache.frames.framesUsed > this.limit; left -= 1) {
+      if (left === 0) return false;
+      if (!this.zcache.evictOldest()) return true;
+    }
+    return true;
+  }
+
+  /** Over the limit each frame counts; under it a few make no system call. */
+  private get mustTrim(): boolean {
+    const { framesUsed, framesWarm } = this.zcache.frames;
+    if (framesWarm === 0) return false;
+    return framesUsed + framesWarm > this.limit || framesWarm > WARM_FRAMES_MAX;
+  }
+
+  /** A node has linked: its pages from before a restart are purged. */
+  linkUp(node: number, bootId: bigint, channel: Channel): void {
+    const known = this.owners.get(node);
+    const isBack = known !== undefined && known.bootId === bootId;
+    if (known !== undefined && !isBack) this.counters.foreign_purged_pages += this.purge(node);
+    const bootIdBefore = known?.bootId ?? null;
+    const seed = this.seedOf(bootId);
+    if (!isBack) this.lastEpoch += 1;
+    const owner = isBack ? known : { bootId, epoch: this.lastEpoch, bootIdBefore, seed, channel };
+    owner.channel = channel;
+    this.owners.set(node, owner);
+    this.grants.open(node);
+    this.grantTo(node, channel, { isFirst: true });
+  }
+
+  linkDown(node: number): void {
+    this.flushes.drop(node);
+    this.grants.close(node);
+    const owner = this.owners.get(node);
+    if (owner !== undefined) owner.channel = null;
+  }
+
+  /** Promises what has come free to those who are short of it. */
+  private grantAll(): void {
+    for (const [node, { channel }] of this.owners)
+      if (channel !== null) this.grantTo(node, channel);
+  }
+
+  /**
+   * News of a node without a link: it has this boot id. Pages from before go, since it may never
+   * link here again. News may be late: a link knows better, and so does one that was there since.
+   *
+   * @returns how many pages were dropped.
+   */
+  ownerBooted(node: number, bootId: bigint): number {
+    const owner = this.owners.get(node);
+    if (owner === undefined || owner.channel !== null) return 0;
+    if (owner.bootId === bootId || owner.bootIdBefore === bootId) return 0;
+    return this.ownerGone(node);
+  }
+
+  /** The owner says that it ends, in this boot of it. @returns how many pages were dropped. */
+  ownerLeft(node: number, bootId: bigint): number {
+    return this.owners.get(node)?.bootId === bootId ? this.ownerGone(node) : 0;
+  }
+
+  /** The node is gone for good, and its index with it. @returns how many pages were dropped. */
+  ownerGone(node: number): number {
+    const count = this.purge(node);
+    this.counters.foreign_purged_pages += count;
+    return count;
+  }
+
+  /** Drops every page held for the node, at once for all who may ask. @returns how many. */
+  purge(node: number): number {
+    const count = this.pageCount(node);
+    this.flushes.drop(node);
+    for (const pool of this.zcache.tmem.poolsOf(node)) this.reaper.destroyPool(pool, NO_JOB);
+    this.owners.delete(node);
+    return count;
+  }
+
+  /** PUT: a status for each zpage. */
+  onPut(node: number, channel: Channel, frame: Frame): boolean {
+    const owner = this.owners.get(node);
+    if (owner === undefined || !channel.begin(LANE.URGENT, frame.count)) return false;
+    const { counters, entry, handle } = this;
+    const { view } = frame;
+    const granted = this.grants.take(node, frame.count);
+    counters.foreign_over_grant += frame.count - granted;
+    entry.bytes = frame.bytes;
+    let at = frame.bodyAt;
+    for (let i = 0; i < frame.count; i += 1) {
+      readPutEntry(view, at, handle, entry);
+      const persistent = readPutKind(view, at) === PERSISTENT;
+      entry.at = at + PUT_ENTRY_BYTES;
+      const status = i < granted ? this.put(node, owner, persistent) : this.refuse(node);
+      if (status === STATUS.OK) counters.foreign_puts += 1;
+      else counters.foreign_failed_puts += 1;
+      channel.view.setUint8(channel.at + i, status);
+      at = entry.at + entry.zpageBytes;
+    }
+    this.countPeaks();
+    channel.commitReply(MESSAGE.PUT, frame.request, STATUS.OK, frame.count, frame.count);
+    this.grantTo(node, channel);
+    return true;
+  }
+
+  /** GET: version, checksum and zpage of each. Nothing is removed (two phases). */
+  onGet(node: number, channel: Channel, frame: Frame): boolean {
+    const entryBytesMax = GET_REPLY_ENTRY_BYTES + PAGE_BYTES;
+    if (!channel.begin(LANE.URGENT, frame.count * entryBytesMax)) return false;
+    let at = channel.at;
+    for (let i = 0; i < frame.count; i += 1) {
+      const entryAt = frame.bodyAt + i * GET_ENTRY_BYTES;
+      this.handle.read(frame.view, entryAt);
+      const page = this.find(node, readGetVersion(frame.view, entryAt));
+      if (page === 0) {
+        this.counters.foreign_failed_gets += 1;
+        writeGetReplyEntry(channel.view, at, 0, 0, 0, 0, STATUS.NOT_FOUND);
+        at += GET_REPLY_ENTRY_BYTES;
+        continue;
+      }
+      this.counters.foreign_gets += 1;
+      const { version, checksum, zpageBytes, codec } = this.zcache.readZpage(
+        page,
+        channel.bytes,
+        at + GET_REPLY_ENTRY_BYTES,
+      );
+      writeGetReplyEntry(channel.view, at, version, checksum, zpageBytes, codec, STATUS.OK);
+      at += GET_REPLY_ENTRY_BYTES + zpageBytes;
+    }
+    const bodyBytes = at - channel.at;
+    channel.commitReply(MESSAGE.GET, frame.request, STATUS.OK, frame.count, bodyBytes);
+    return true;
+  }
+
+  /** FLUSH: page, object or pool, each up to a version. */
+  onFlush(node: number, channel: Channel, frame: Frame): boolean {
+    return this.flushes.serve(node, channel, frame);
+  }
+
+  /** Gives all memory back. Nothing may be called afterwards. */
+  close(): void {
+    this.reaper.close();
+    this.steps.close();
+    this.zcache.close();
+  }
+
+  /** What has come free is promised to others, or is less than must be given back. */
+  private onFreed(): void {
+    if (this.steps.isGoing) return;
+    if (this.zcache.frames.framesUsed > this.limit) this.reclaim.step(this.limit);
+    else this.grantAll();
+  }
+
+  /** Pages held for the node, of both kinds. */
+  pageCount(node: number): number {
+    return this.zcache.tmem.poolsOf(node).reduce((sum, pool) => sum + pool.pageCount, 0);
+  }
+
+  isLinked(node: number): boolean {
+    return this.owners.get(node)?.channel != null;
+  }
+
+  /** Of all owners. */
+  get persistentCount(): number {
+    return this.zcache.zbud.counters.zpages[PERSISTENT];
+  }
+
+  /** The boot in which an owner stored what is held for it; null: nothing is. For checks. */
+  bootIdOf(node: number): bigint | null {
+    return this.owners.get(node)?.bootId ?? null;
+  }
+
+  /** Nodes that pages are held for, and how many. */
+  pageCounts(): Map<number, number> {
+    return new Map([...this.owners.keys()].map((node) => [node, this.pageCount(node)]));
+  }
+
+  snapshot(into: Record<string, number>): void {
+    Object.assign(into, this.counters);
+    const { zpages, zbytes } = this.zcache.zbud.counters;
+    into.foreign_eph_pages = zpages[0];
+    into.foreign_pers_pages = zpages[1];
+    into.foreign_zbytes = zbytes[0] + zbytes[1];
+    into.foreign_frames_used = this.zcache.frames.framesUsed;
+    into.foreign_granted_pages = this.grants.outstanding;
+    into.foreign_frames_max = this.limit;
+    into.foreign_evicted_eph_zpages = this.zcache.counters.evicted_eph_zpages;
+    into.foreign_corrupt_pages = this.zcache.counters.corrupt_pages;
+  }
+
+  /** `isFirst`: on this link, and told in any case. */
+  private grantTo(node: number, channel: Channel, { isFirst } = { isFirst: false }): void {
+    const owner = this.owners.get(node);
+    if (owner === undefined || !this.grants.isShort(node)) return;
+    if (!channel.begin(LANE.URGENT, GRANT_BYTES)) return; // What is promised must be told.
+    const pages = this.grants.renew(node, this.pagesPerOwnerMax - this.pageCount(node));
+    if (pages === 0 && !isFirst) return;
+    writeGrant(channel.view, channel.at, { pages, epoch: owner.epoch });
+    channel.commitNotice(MESSAGE.GRANT, GRANT_BYTES);
+  }
+
+  /** As a put that finds no room: what was there before is gone. */
+  private refuse(node: number): Status {
+    this.flushes.flushPage(node, this.handle, this.entry.version);
+    return STATUS.NO_ROOM;
+  }
+
+  private put(node: number, owner: Owner, persistent: boolean): Status {
+    if (this.limit === 0 || this.buggify("foreign-refused")) return this.refuse(node);
+    const pool = this.poolFor(node, persistent);
+    if (typeof pool === "number") return pool;
+    return this.zcache.putZpage(pool, this.handle, this.entry, owner.seed);
+  }
+
+  /** The pool under the owner's id, made at the first put (zcache_autocreate_pool). */
+  private poolFor(node: number, persistent: boolean): Pool | Status {
+    const pool = this.zcache.tmem.pool(node, this.handle.pool);
+    if (pool !== null && pool.persistent === persistent) return pool;
+    const options = { persistent, storeWhole: true };
+    const status = this.zcache.tmem.autocreatePool(node, this.handle.pool, options);
+    if (status !== STATUS.POOL_MISMATCH || pool === null || pool.pageCount > 0) return status;
+    // The owner has destroyed its pool and used the id again for the other kind: an empty one may
+    // follow.
+    this.zcache.tmem.removePool(pool);
+    return this.zcache.tmem.autocreatePool(node, this.handle.pool, options);
+  }
+
+  /** The page under the handle if it is held in just this version, else 0. */
+  private find(node: number, version: number): number {
+    const { tmem } = this.zcache;
+    const pool = tmem.pool(node, this.handle.pool);
+    const page = pool === null ? 0 : tmem.find(pool, this.handle);
+    return page !== 0 && tmem.version(page) === version ? page : 0;
+  }
+
+  private countPeaks(): void {
+    const { zpages } = this.zcache.zbud.counters;
+    const { counters } = this;
+    counters.foreign_eph_pages_max = Math.max(counters.foreign_eph_pages_max, zpages[0]);
+    counters.foreign_pers_pages_max = Math.max(counters.foreign_pers_pages_max, zpages[1]);
+  }
+}

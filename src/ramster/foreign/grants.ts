@@ -1,0 +1,121 @@
+/**
+ * Grants: how many pages each borrower may still send here. A lender promises no more than it has
+ * frames for, so what is sent is not refused for want of room, however many send at once.
+ *
+ *     granted so far ----- taken so far = outstanding, each a frame that is kept free for it
+ *
+ * A page needs a frame at most, and most need half of one: a promise is worth more than it seems,
+ * and is renewed as pages come in. What is promised to one who does not use it is of no use to the
+ * others. So each gets a window that begins small and doubles as it is used (TCP's slow start, RFC
+ * 5681), and all windows together are half of what is free, whoever came first.
+ *
+ * Counted from when the link came up, as the message says it: nothing of it outlives the link.
+ *
+ * Not here: sending (foreign.ts), what a borrower makes of it (lenders.ts).
+ */
+import { assert } from "../../core/assert.ts";
+import type { Buggify } from "../../core/buggify.ts";
+import { GRANT_PAGES_FIRST, GRANT_PAGES_MAX, GRANT_PAGES_STEP } from "../../core/limits.ts";
+import { EPHEMERAL } from "../../zbud/zbud.ts";
+import type { Zcache } from "../../zcache/zcache.ts";
+
+interface Account {
+  granted: number;
+  taken: number;
+  /** `taken` when it was last granted something. */
+  takenBefore: number;
+  /** Pages ahead that it has shown use for. */
+  window: number;
+}
+
+export class Grants {
+  private readonly zcache: Zcache;
+  /** Fewer at a time are not worth a message, and make batches of a few; small stores may. */
+  private readonly step: number;
+  private readonly buggify: Buggify;
+  private readonly accounts = new Map<number, Account>();
+  /** Pages that were promised and have not come. */
+  private outstandingPages = 0;
+
+  constructor(zcache: Zcache, buggify: Buggify) {
+    this.zcache = zcache;
+    this.buggify = buggify;
+    const sixteenth = Math.ceil(zcache.budget.frameCountMax / 16);
+    this.step = Math.min(GRANT_PAGES_STEP, sixteenth);
+  }
+
+  /** Of all borrowers: pages, and so frames at most. */
+  get outstanding(): number {
+    return this.outstandingPages;
+  }
+
+  outstandingOf(node: number): number {
+    const account = this.accounts.get(node);
+    return account === undefined ? 0 : account.granted - account.taken;
+  }
+
+  /** A link to the borrower is up, with nothing granted. */
+  open(node: number): void {
+    this.close(node);
+    this.accounts.set(node, { granted: 0, taken: 0, takenBefore: 0, window: GRANT_PAGES_FIRST });
+  }
+
+  /** The link is down: what was promised on it is not. */
+  close(node: number): void {
+    this.outstandingPages -= this.outstandingOf(node);
+    this.accounts.delete(node);
+  }
+
+  /** The borrower sends `count` pages. @returns how many of them were promised. */
+  take(node: number, count: number): number {
+    const account = this.accounts.get(node);
+    if (account === undefined) return 0;
+    const taken = Math.min(count, account.granted - account.taken);
+    account.taken += taken;
+    this.outstandingPages -= taken;
+    assert(this.outstandingPages >= 0);
+    return taken;
+  }
+
+  /** Whether the borrower has used half of what it gets at once. Without a link it never has. */
+  isShort(node: number): boolean {
+    const account = this.accounts.get(node);
+    return account !== undefined && this.outstandingOf(node) <= this.windowOf(account) / 2;
+  }
+
+  /**
+   * Promises more when that is worth a message. `pagesMax`: how many more pages may be held for the
+   * borrower, what is outstanding included.
+   *
+   * @returns all that was granted on this link by now, or 0: no news.
+   */
+  renew(node: number, pagesMax: number): number {
+    const account = this.accounts.get(node);
+    if (account === undefined) return 0;
+    const outstanding = account.granted - account.taken;
+    const used = account.taken - account.takenBefore;
+    if (used >= account.window / 2) account.window = Math.min(2 * account.window, GRANT_PAGES_MAX);
+    const free = this.framesFree - this.outstandingPages;
+    const allowed = pagesMax - outstanding;
+    const window = this.buggify("small-grant") ? this.step : this.windowOf(account);
+    const more = Math.min(window - outstanding, free, allowed);
+    if (more <= 0 || (more < this.step && more < allowed)) return 0;
+    account.granted += more;
+    account.takenBefore = account.taken;
+    this.outstandingPages += more;
+    return account.granted;
+  }
+
+  /** No more than its share of what is free, but enough to be of use. */
+  private windowOf(account: Account): number {
+    const share = Math.floor(this.framesFree / (2 * this.accounts.size));
+    return Math.min(account.window, Math.max(this.step, share));
+  }
+
+  /** Frames of ephemeral pages count: they go when somebody needs them. */
+  private get framesFree(): number {
+    const { frames, budget, zbud } = this.zcache;
+    const framesHeld = frames.framesUsed - zbud.counters.pageframes[EPHEMERAL];
+    return budget.frameCountMax - framesHeld;
+  }
+}

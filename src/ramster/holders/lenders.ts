@@ -1,0 +1,470 @@
+/**
+ * Lenders: which nodes the next batch goes to, and how many.
+ *
+ *     a number    that node, always
+ *     "auto"      of two lenders drawn at random the emptier one (power of two choices), drawn in
+ *                 proportion to what they lend, so that large and small fill up alike
+ *     null        nowhere
+ *
+ * Copies of a page go to lenders of different zones: what fails together is one zone, a machine
+ * unless somebody says otherwise.
+ *
+ * What a lender has free is what it said last, less what this node has there now beyond what it
+ * had there then: pages that went there since, less those that were flushed or came home. That is
+ * for the choice, and for reports. How much may be sent is what it has granted on the link there
+ * is, counted in pages (grants.ts), and never more.
+ *
+ * As long as LENDERS_LINKED_MAX lenders take pages on links that are up, it draws from these alone,
+ * so that many nodes do not all have links to each other.
+ *
+ * A copy on the node's own disk, where it is wanted, stands for a zone that is missing.
+ *
+ * One that refused is left alone for a while, and longer each time in a row; the others go on.
+ *
+ * Not here: sending (remotify.ts), who is alive (the node tells).
+ */
+import { assert } from "../../core/assert.ts";
+import type { Clock } from "../../core/clock.ts";
+import { COPIES_MAX, FRAME_BYTES, REMOTIFY_BATCH_BYTES } from "../../core/limits.ts";
+import type { Log } from "../../core/log.ts";
+import { below, type Random } from "../../core/random.ts";
+import { type Copies, copyAt, copyCount, NO_COPIES } from "../copies.ts";
+import { remotifyBackoffMs } from "../policy.ts";
+
+/** remote_target_nodenum, and "auto". */
+export type Target = number | "auto" | null;
+
+/** How many remote copies of a persistent page: "auto" is two where there are two zones. */
+export type Replicas = number | "auto";
+
+/** What a lender says of itself. */
+export interface Offer {
+  readonly lendFrames: number;
+  readonly freeFrames: number;
+  /** What it may fail together with. */
+  readonly zone: string;
+}
+
+/** What this node has at its lenders, as its own records say. */
+interface Held {
+  framesAt(node: number): number;
+}
+
+/** Of a lender that was sent pages: it took all, or not, or nobody knows. */
+export type Answer = "accepted" | "refused" | "none";
+
+/** Copies with "auto": any one machine may fail. */
+const REPLICAS_AUTO = 2;
+/** Enough to be spread well, and few enough that links stay few. */
+export const LENDERS_LINKED_MAX = 32;
+/** A lender grants more right after it has answered, if it grants more. */
+const GRANT_WAIT_MS = 50;
+/** Draws for one batch before it gives up: with a few lenders every one has been tried. */
+const DRAWS_MAX = 16;
+/** What is sent is frames as they are, with two pages at most. */
+export const PAGES_PER_FRAME = 2;
+/** A lender with less free is full: the batches of others are on their way to it, too. */
+const FREE_FRAMES_MIN = REMOTIFY_BATCH_BYTES / FRAME_BYTES;
+
+/**
+ * An offer tells of its lender a moment before, and takes a while to come: what went there in that
+ * time is counted for so long, be it twice.
+ */
+const OFFER_LATE_MS = 2000;
+
+class Lender {
+  readonly node: number;
+  /** Null: known as a fixed target only. */
+  offer: Offer | null = null;
+  /** "": never told. */
+  zone = "";
+  /** Frames that this node had there when the offer came. */
+  framesThen = 0;
+  /** Frames that went there shortly before the offer, which may not count them, and until when. */
+  framesLate = 0;
+  lateUntilMs = 0;
+  /** Bytes on their way there: no record names them yet. */
+  bytesUnderWay = 0;
+  /** Pages: granted so far on the link there is, and sent. Without a link both are 0. */
+  granted = 0;
+  sent = 0;
+  refusals = 0;
+  acceptedAtMs = Number.NEGATIVE_INFINITY;
+  pausedUntilMs = 0;
+
+  constructor(node: number) {
+    this.node = node;
+  }
+
+  /** Whether it has granted anything, and all of it is used. */
+  get isExhausted(): boolean {
+    return this.granted > 0 && this.granted - this.sent < PAGES_PER_FRAME;
+  }
+}
+
+export class Lenders {
+  private readonly clock: Clock;
+  private readonly log: Log;
+  private readonly random: Random;
+  private target: Target;
+  private readonly byNode = new Map<number, Lender>();
+  /** Those with an offer: what "auto" draws from. */
+  private readonly offering: Lender[] = [];
+  /** Those of them that have granted something on the link there is. */
+  private readonly granting: Lender[] = [];
+  /** Of those with an offer. */
+  private zoneCount = 0;
+  private lendFramesMax = 0;
+  private readonly held: Held;
+  private replicas: Replicas;
+  /** Null: no copy there is wanted. */
+  private readonly disk: { readonly isWell: boolean } | null;
+
+  constructor(
+    env: { clock: Clock; random: Random; log: Log; held: Held },
+    settings: { target: Target; replicas: Replicas; replicasOnDisk: boolean },
+    /** The disk, as far as copies depend on it; null: there is none. */
+    disk: { readonly isWell: boolean } | null = null,
+  ) {
+    this.clock = env.clock;
+    this.log = env.log;
+    this.random = env.random;
+    this.held = env.held;
+    this.target = settings.target;
+    this.replicas = settings.replicas;
+    this.disk = settings.replicasOnDisk ? disk : null;
+  }
+
+  get currentTarget(): Target {
+    return this.target;
+  }
+
+  get currentReplicas(): Replicas {
+    return this.replicas;
+  }
+
+  setReplicas(replicas: Replicas): void {
+    this.replicas = replicas;
+  }
+
+  /** Copies that a page should have, whether there are lenders for them or not. */
+  get copiesIntended(): number {
+    return typeof this.target === "number" && this.disk === null ? 1 : this.replicasMax;
+  }
+
+  /** Zones that have a lender; more than a page can have copies do not count. */
+  get zones(): number {
+    return this.zoneCount;
+  }
+
+  /** How many of these there are places for, at lenders and on the disk. 0: nowhere. */
+  get copiesPossible(): number {
+    const { target } = this;
+    const zones = target === "auto" ? this.zoneCount : target === null ? 0 : 1;
+    const atLenders = Math.min(zones, this.copiesIntended);
+    return Math.min(this.copiesIntended, atLenders + (this.disk?.isWell === true ? 1 : 0));
+  }
+
+  /** Copies at lenders that a persistent page is to have now. One with a fixed target. */
+  get copiesWanted(): number {
+    if (this.target !== "auto") return 1;
+    if (this.replicas !== "auto" && this.disk === null) return this.replicas;
+    return Math.min(this.replicasMax, Math.max(1, this.zoneCount));
+  }
+
+  /**
+   * Whether it is to have one on the disk as well, for want of zones. By itself one goes without
+   * rather than to a disk that is full or broken; a number is a number.
+   */
+  get wantsDiskCopy(): boolean {
+    if (this.disk === null || this.copiesWanted >= this.replicasMax) return false;
+    return this.replicas !== "auto" || this.disk.isWell;
+  }
+
+  private get replicasMax(): number {
+    return this.replicas === "auto" ? REPLICAS_AUTO : this.replicas;
+  }
+
+  /** What held against a lender does not hold any more: somebody wants it tried. */
+  setTarget(target: Target): void {
+    this.target = target;
+    for (const lender of this.byNode.values()) {
+      lender.refusals = 0;
+      lender.pausedUntilMs = 0;
+    }
+  }
+
+  /** A lender says what it has. */
+  setOffer(node: number, offer: Offer): void {
+    const lender = this.lender(node);
+    if (lender.offer === null) this.offering.push(lender);
+    // It has room again, or more of it: what it refused before it may take now.
+    if (offer.freeFrames > (lender.offer?.freeFrames ?? 0)) lender.pausedUntilMs = 0;
+    lender.zone = offer.zone;
+    // The same figures again are no news: the first of them count.
+    if (!isSame(lender.offer, offer)) this.noteFrames(lender);
+    lender.offer = offer;
+    this.lookAround();
+  }
+
+  /** It lends no more, or is gone. */
+  remove(node: number): void {
+    const index = this.offering.findIndex((lender) => lender.node === node);
+    if (index < 0) return;
+    this.offering.splice(index, 1);
+    const lender = this.lender(node);
+    lender.offer = null;
+    this.updateGranting(lender);
+    this.lookAround();
+  }
+
+  /** Whether pages may go there at all. */
+  isCandidate(node: number): boolean {
+    if (this.target === "auto") return this.byNode.get(node)?.offer != null;
+    return this.target === node;
+  }
+
+  /**
+   * Whether as many as a batch needs may take it now, or will say in a moment that they do: of
+   * `count` zones.
+   */
+  hasUsable(count: number): boolean {
+    const { target } = this;
+    if (target === null) return false;
+    const now = this.clock.now();
+    if (target === "auto") return this.countZones(count, (it) => this.isUsable(it, now)) >= count;
+    const lender = this.byNode.get(target);
+    return lender === undefined || this.isUsable(lender, now);
+  }
+
+  /** What those that pages may go to have free, as far as they say. */
+  get freeFrames(): number {
+    if (this.target === null) return 0;
+    if (this.target === "auto") {
+      return this.offering.reduce((sum, it) => sum + Math.max(0, this.freeFramesOf(it)), 0);
+    }
+    const lender = this.byNode.get(this.target);
+    if (lender === undefined) return 0;
+    // One that says nothing of itself has what it has granted.
+    const free = lender.offer === null ? lender.granted - lender.sent : this.freeFramesOf(lender);
+    return Math.max(0, free / (lender.offer === null ? PAGES_PER_FRAME : 1));
+  }
+
+  /** Whether any may take a page, be it after a pause or once there is a link to it. */
+  get isHopeful(): boolean {
+    const { target } = this;
+    if (target === null) return false;
+    if (target === "auto") return this.offering.some((it) => this.mayHaveRoom(it));
+    return this.byNode.get(target)?.isExhausted !== true;
+  }
+
+  /**
+   * Where the next batch goes, or -1 for nowhere now: none that is in a zone with one of `taken`.
+   * `isOpen` says of a node whether anything can be sent to it at this moment. No allocation.
+   */
+  choose(isOpen: (node: number) => boolean, taken: Copies = NO_COPIES): number {
+    const { target } = this;
+    if (target === null) return -1;
+    const now = this.clock.now();
+    if (target !== "auto") {
+      const isFree = taken === NO_COPIES && this.isReady(this.byNode.get(target), now);
+      return isFree && isOpen(target) ? target : -1;
+    }
+    const from = this.hasEnough(taken) ? this.granting : this.offering;
+    let best: Lender | null = null;
+    let found = 0;
+    for (let draw = 0; draw < DRAWS_MAX && found < 2; draw += 1) {
+      const lender = this.draw(from);
+      if (lender === null || lender === best) continue;
+      if (!this.mayTake(lender, taken, now) || !isOpen(lender.node)) continue;
+      found += 1;
+      if (best === null || this.fullness(lender) < this.fullness(best)) best = lender;
+    }
+    if (best === null) best = this.anyOf(from, taken, now, isOpen);
+    return best?.node ?? -1;
+  }
+
+  /** Whether the node would fail with one of these. One of unknown zone fails with itself. */
+  sharesZone(node: number, copies: Copies): boolean {
+    return this.isTaken(this.lender(node), copies);
+  }
+
+  /** A link to it is up or down: what it granted on the last one is void. */
+  linkChanged(node: number): void {
+    const lender = this.lender(node);
+    lender.granted = 0;
+    lender.sent = 0;
+    this.updateGranting(lender);
+  }
+
+  /** GRANT: all that may be sent on this link since it came up, in pages. */
+  onGrant(node: number, pages: number): void {
+    const lender = this.lender(node);
+    lender.granted = Math.max(lender.granted, pages);
+    this.updateGranting(lender);
+  }
+
+  /** How many pages may be sent there now. */
+  credit(node: number): number {
+    const lender = this.byNode.get(node);
+    return lender === undefined ? 0 : lender.granted - lender.sent;
+  }
+
+  noteSent(node: number, batch: { pageCount: number; byteCount: number }): void {
+    const lender = this.lender(node);
+    lender.sent += batch.pageCount;
+    lender.bytesUnderWay += batch.byteCount;
+  }
+
+  /** What became of so many bytes that were sent there. */
+  noteAnswered(node: number, byteCount: number, answer: Answer): void {
+    const lender = this.lender(node);
+    lender.bytesUnderWay -= byteCount;
+    assert(lender.bytesUnderWay >= 0);
+    if (answer === "refused") this.noteRefused(lender);
+    if (answer !== "accepted") return;
+    lender.refusals = 0;
+    lender.acceptedAtMs = this.clock.now();
+  }
+
+  /** Others have their turn. */
+  private noteRefused(lender: Lender): void {
+    lender.refusals += 1;
+    const pauseMs = remotifyBackoffMs(lender.refusals);
+    lender.pausedUntilMs = this.clock.now() + pauseMs;
+    const what = `node ${lender.node} refused, left alone for ${pauseMs} ms`;
+    this.log.write("debug", "ramster", what);
+  }
+
+  private isReady(lender: Lender | undefined, now: number): boolean {
+    return lender === undefined || (now >= lender.pausedUntilMs && !lender.isExhausted);
+  }
+
+  /** Frames that this node has there, and that are on their way. */
+  private framesNow(lender: Lender): number {
+    return this.held.framesAt(lender.node) + lender.bytesUnderWay / FRAME_BYTES;
+  }
+
+  /** An offer has come: what it counts is not counted again. */
+  private noteFrames(lender: Lender): void {
+    const now = this.framesNow(lender);
+    lender.framesLate = lender.offer === null ? 0 : Math.max(0, now - lender.framesThen);
+    lender.lateUntilMs = this.clock.now() + OFFER_LATE_MS;
+    lender.framesThen = now;
+  }
+
+  /** Of what it lends. Below 0 when more went there than it had. */
+  private freeFramesOf(lender: Lender): number {
+    if (lender.offer === null) return 0;
+    const { freeFrames, lendFrames } = lender.offer;
+    const late = this.clock.now() < lender.lateUntilMs ? lender.framesLate : 0;
+    const since = this.framesNow(lender) - lender.framesThen;
+    return Math.min(lendFrames, freeFrames - since - late);
+  }
+
+  /** 0: empty, 1: full. */
+  private fullness(lender: Lender): number {
+    return 1 - this.freeFramesOf(lender) / Math.max(1, lender.offer?.lendFrames ?? 0);
+  }
+
+  /** What it has granted says so better than what it told everybody. */
+  private mayHaveRoom(lender: Lender): boolean {
+    if (lender.granted > 0) return !lender.isExhausted;
+    const enough = Math.min(FREE_FRAMES_MIN, (lender.offer?.lendFrames ?? 0) / 8);
+    return this.freeFramesOf(lender) >= enough;
+  }
+
+  /** One lender, the likelier the more it lends. */
+  private draw(from: readonly Lender[]): Lender | null {
+    const lender = from[below(this.random, from.length)];
+    if (lender === undefined) return null;
+    const kept = below(this.random, this.lendFramesMax) < (lender.offer?.lendFrames ?? 0);
+    return kept ? lender : null;
+  }
+
+  /** The next one that may take it, from one drawn on: where there are few, luck must not decide. */
+  private anyOf(
+    from: readonly Lender[],
+    taken: Copies,
+    now: number,
+    isOpen: (node: number) => boolean,
+  ): Lender | null {
+    const start = from.length === 0 ? 0 : below(this.random, from.length);
+    for (let i = 0; i < from.length; i += 1) {
+      const lender = from[(start + i) % from.length];
+      if (lender === undefined) continue;
+      if (this.mayTake(lender, taken, now) && isOpen(lender.node)) return lender;
+    }
+    return null;
+  }
+
+  private mayTake(lender: Lender, taken: Copies, now: number): boolean {
+    return this.isReady(lender, now) && this.mayHaveRoom(lender) && !this.isTaken(lender, taken);
+  }
+
+  private isTaken(lender: Lender, taken: Copies): boolean {
+    for (let i = 0; i < copyCount(taken); i += 1) {
+      const node = copyAt(taken, i);
+      if (node === lender.node || this.byNode.get(node)?.zone === lender.zone) return true;
+    }
+    return false;
+  }
+
+  private isUsable(lender: Lender, now: number): boolean {
+    if (now < lender.pausedUntilMs) return false;
+    if (lender.isExhausted) return now - lender.acceptedAtMs < GRANT_WAIT_MS;
+    return this.target !== "auto" || this.mayHaveRoom(lender);
+  }
+
+  /** Zones with a lender that meets the condition; more than `max`, of COPIES_MAX, do not count. */
+  private countZones(max: number, condition: (lender: Lender) => boolean): number {
+    let count = 0;
+    let first = "";
+    let second = "";
+    for (const lender of this.offering) {
+      if (count >= max) break;
+      if (lender.zone === first || lender.zone === second || !condition(lender)) continue;
+      if (count === 0) first = lender.zone;
+      else second = lender.zone;
+      count += 1;
+    }
+    return count;
+  }
+
+  /** Whether as many as there should be links to take such pages now. */
+  private hasEnough(taken: Copies): boolean {
+    let count = 0;
+    for (const lender of this.granting) {
+      if (!lender.isExhausted && !this.isTaken(lender, taken)) count += 1;
+    }
+    return count >= LENDERS_LINKED_MAX;
+  }
+
+  private updateGranting(lender: Lender): void {
+    const index = this.granting.indexOf(lender);
+    const belongs = lender.granted > 0 && lender.offer !== null;
+    if (belongs && index < 0) this.granting.push(lender);
+    if (!belongs && index >= 0) this.granting.splice(index, 1);
+  }
+
+  private lender(node: number): Lender {
+    let lender = this.byNode.get(node);
+    if (lender === undefined) {
+      lender = new Lender(node);
+      this.byNode.set(node, lender);
+    }
+    return lender;
+  }
+
+  /** After an offer has come or gone. */
+  private lookAround(): void {
+    this.lendFramesMax = this.offering.reduce((max, lender) => {
+      return Math.max(max, lender.offer?.lendFrames ?? 0);
+    }, 0);
+    this.zoneCount = this.countZones(COPIES_MAX, () => true);
+  }
+}
+
+function isSame(a: Offer | null, b: Offer): boolean {
+  return a !== null && a.lendFrames === b.lendFrames && a.freeFrames === b.freeFrames;
+}

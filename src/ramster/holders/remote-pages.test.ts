@@ -1,0 +1,121 @@
+import { expect, test } from "bun:test";
+import { type ChannelPair, channelPair } from "../../../harness/sim/channel-pair.ts";
+import { NEVER } from "../../core/buggify.ts";
+import { Handle } from "../../core/handle.ts";
+import { POOLS_PER_CLIENT_MAX } from "../../core/limits.ts";
+import { STATUS } from "../../core/status.ts";
+import { HeapMemory } from "../../memory/heap-memory.ts";
+import { type Channel, LANE } from "../../net/channel.ts";
+import type { Frame } from "../../wire/framer.ts";
+import { MESSAGE } from "../../wire/messages.ts";
+import { FLUSH_SCOPE } from "../../wire/peer-entries.ts";
+import { RamsterCounters } from "../counters.ts";
+import { RemotePages } from "./remote-pages.ts";
+
+const HOLDER = 1;
+const TIMEOUT_MS = 100;
+const handle = new Handle().set(0, [1n, 2n, 3n], 7);
+
+interface World extends ChannelPair {
+  pages: RemotePages;
+  counters: RamsterCounters;
+  /** How often puts were told that they may follow. */
+  flushed: number;
+}
+
+async function world(): Promise<World> {
+  const pair = await channelPair(1);
+  const counters = new RamsterCounters();
+  const channelOf = () => (pair.near.channel.isOpen ? pair.near.channel : null);
+  const peers = { channelOf, want: () => {}, isPeer: () => true, unwant: () => {} };
+  const onFlushed = (): void => {
+    result.flushed += 1;
+  };
+  const parts = { memory: new HeapMemory(), peers, counters, onFlushed, buggify: NEVER };
+  const pages = new RemotePages(parts, { requestTimeoutMs: TIMEOUT_MS });
+  const result: World = { ...pair, pages, counters, flushed: 0 };
+  return result;
+}
+
+function run(world: World, ms: number): void {
+  world.clock.run(world.clock.now() + ms);
+}
+
+test("a put may follow a flush that is sent, but one of that very version waits until it is done", async () => {
+  const w = await world();
+  const { pages } = w;
+  pages.owe(HOLDER, handle, 5, FLUSH_SCOPE.PAGE);
+  expect(pages.sendOwed(HOLDER)).toBe(true);
+  pages.oweBeforePut(HOLDER, handle, 6);
+  expect(pages.sendOwed(HOLDER)).toBe(false); // The first is under way.
+  w.clock.runUntil(() => pages.owedCount(HOLDER) === 1, 1000);
+  expect(pages.sendOwed(HOLDER)).toBe(false); // Sent, not done.
+  pages.owe(HOLDER, handle, 7, FLUSH_SCOPE.PAGE);
+  w.clock.runUntil(() => w.flushed > 0, 1000);
+  expect(pages.owedCount(HOLDER)).toBe(1); // That of version 7, which is sent.
+  expect(pages.sendOwed(HOLDER)).toBe(true);
+  run(w, 1000);
+  expect([pages.owedTotal(), w.counters.remote_pages_flushed]).toEqual([0, 3]);
+});
+
+test("a flush that times out is sent again; its late reply counts for nothing", async () => {
+  const w = await world();
+  const { pages } = w;
+  w.network.block("b", "a");
+  pages.oweBeforePut(HOLDER, handle, 5);
+  expect(pages.sendOwed(HOLDER)).toBe(false);
+  run(w, 2 * TIMEOUT_MS);
+  expect(w.counters.remote_page_flushes_failed).toBe(1);
+  pages.sendAllOwed();
+  w.network.unblock("b", "a");
+  run(w, TIMEOUT_MS / 2);
+  expect(w.near.counters.replies_late).toBe(1);
+  expect([pages.owedTotal(), w.counters.remote_pages_flushed]).toEqual([0, 1]);
+  expect(pages.sendOwed(HOLDER)).toBe(true);
+});
+
+test("a holder that came back empty, or lends nothing any more, is owed nothing", async () => {
+  const w = await world();
+  const { pages } = w;
+  pages.linkUp(HOLDER, 1n, 9);
+  w.network.block("a", "b");
+  pages.oweBeforePut(HOLDER, handle, 5);
+  pages.sendOwed(HOLDER);
+  run(w, 2 * TIMEOUT_MS);
+  pages.linkUp(HOLDER, 1n, 9);
+  expect(pages.owedCount(HOLDER)).toBe(1);
+  run(w, 2 * TIMEOUT_MS);
+  pages.linkUp(HOLDER, 2n, 9);
+  expect(pages.owedCount(HOLDER)).toBe(0);
+  expect(pages.sendOwed(HOLDER)).toBe(true);
+  w.network.unblock("a", "b");
+  run(w, TIMEOUT_MS);
+  w.far.answer = (channel: Channel, frame: Frame): void => {
+    channel.begin(LANE.URGENT, 0);
+    channel.commitReply(MESSAGE.FLUSH, frame.request, STATUS.DISABLED, 0, 0);
+  };
+  pages.oweBeforePut(HOLDER, handle, 6);
+  pages.sendOwed(HOLDER);
+  run(w, TIMEOUT_MS);
+  expect(pages.owedCount(HOLDER)).toBe(0);
+  expect(pages.sendOwed(HOLDER)).toBe(true);
+});
+
+test("a holder that was said to have left, and comes back in the same boot, is owed a flush of all", async () => {
+  const w = await world();
+  const { pages } = w;
+  pages.linkUp(HOLDER, 1n, 5);
+  expect(pages.holderLeft(HOLDER, 2n)).toBe(false); // Of another boot.
+  expect(pages.holderLeft(HOLDER, 1n)).toBe(true);
+  pages.booted(HOLDER, 2n);
+  expect(pages.isInDoubt(HOLDER)).toBe(false); // It has nothing of ours.
+  pages.booted(HOLDER, 1n);
+  expect(pages.isInDoubt(HOLDER)).toBe(true); // So a link is made, with no page to ask for.
+  w.network.block("a", "b");
+  expect(pages.linkUp(HOLDER, 1n, 9)).toBe(true);
+  expect(pages.owedCount(HOLDER)).toBe(POOLS_PER_CLIENT_MAX);
+  expect(pages.sendOwed(HOLDER)).toBe(false); // No put overtakes it.
+  w.network.unblock("a", "b");
+  w.clock.runUntil(() => w.flushed > 0, 1000);
+  expect([pages.owedTotal(), pages.sendOwed(HOLDER)]).toEqual([0, true]);
+});

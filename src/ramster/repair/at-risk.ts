@@ -1,0 +1,96 @@
+/**
+ * AtRisk: pages that are to get a copy elsewhere, in the order in which that was found: the oldest
+ * risk is mended first. Rows of the index, each with the holder that wants to be rid of its copy,
+ * if that is why, in a ring that grows. What is in it may be mended, or gone, by the time it is
+ * looked at.
+ */
+import { AT_RISK_MAX } from "../../core/limits.ts";
+import { SPILL } from "../copies.ts";
+
+const ENTRIES_MIN = 1024;
+/** Page, and holder. */
+const WORDS_PER_ENTRY = 2;
+
+/** No holder wants to be rid of it: it has too few copies. */
+export const NOBODY = -1;
+
+export class AtRisk {
+  /** Of the entry that `shift` took. */
+  page = 0;
+  from = NOBODY;
+  private words = new Int32Array(ENTRIES_MIN * WORDS_PER_ENTRY);
+  private head = 0;
+  private used = 0;
+  private hasOverflowed = false;
+  private onDisk = 0;
+  private leaving = 0;
+
+  get count(): number {
+    return this.used;
+  }
+
+  /** Entries of pages that are to leave the disk, where they are safe. */
+  get onDiskCount(): number {
+    return this.onDisk;
+  }
+
+  /** Entries of pages that a holder wants to be rid of. */
+  get leavingCount(): number {
+    return this.leaving;
+  }
+
+  /** Past AT_RISK_MAX a page is forgotten here, and `takeOverflow` says so. */
+  push(page: number, from: number): void {
+    if (this.used === this.room && !this.grow()) {
+      this.hasOverflowed = true;
+      return;
+    }
+    const at = ((this.head + this.used) % this.room) * WORDS_PER_ENTRY;
+    this.words[at] = page;
+    this.words[at + 1] = from;
+    this.used += 1;
+    this.tally(from, 1);
+  }
+
+  /** Takes the oldest into `page` and `from`. Only while there is one. */
+  shift(): void {
+    const at = this.head * WORDS_PER_ENTRY;
+    this.page = this.words[at] ?? 0;
+    this.from = this.words[at + 1] ?? NOBODY;
+    this.head = (this.head + 1) % this.room;
+    this.used -= 1;
+    this.tally(this.from, -1);
+    if (this.used === 0 && this.room > ENTRIES_MIN) {
+      this.words = new Int32Array(ENTRIES_MIN * WORDS_PER_ENTRY);
+      this.head = 0;
+    }
+  }
+
+  /** Whether pages were forgotten since the last call. */
+  takeOverflow(): boolean {
+    const { hasOverflowed } = this;
+    this.hasOverflowed = false;
+    return hasOverflowed;
+  }
+
+  private tally(from: number, count: number): void {
+    if (from === SPILL) this.onDisk += count;
+    else if (from !== NOBODY) this.leaving += count;
+  }
+
+  private get room(): number {
+    return this.words.length / WORDS_PER_ENTRY;
+  }
+
+  private grow(): boolean {
+    const { words, head } = this;
+    if (this.room >= AT_RISK_MAX) return false;
+    const grown = new Int32Array(words.length * 2);
+    const first = words.subarray(head * WORDS_PER_ENTRY);
+    grown.set(first);
+    grown.set(words.subarray(0, head * WORDS_PER_ENTRY), first.length);
+    this.words = grown;
+    this.head = 0;
+    return true;
+  }
+}

@@ -1,0 +1,262 @@
+/**
+ * Asks: fetches on their way to holders and back. Those of one turn for one holder go in one
+ * message; they wait here while there is no link to it, or no room on the link.
+ *
+ *     enqueue --> [ queue of the holder ] --> GET message --> onAnswer, for each
+ *                        ^                        |
+ *                        |                        +--> no answer: onNoAnswer, for each
+ *                        +-- enqueue again, if the owner of the fetch so decides
+ *
+ * A holder that is silent (ask-queue.ts) is not waited for.
+ *
+ * What is on the node's own disk goes another way (disk-asks.ts).
+ *
+ * Not here: whom to ask, and what an answer is worth (repatriate.ts).
+ */
+import type { Clock } from "../../core/clock.ts";
+import { Handle } from "../../core/handle.ts";
+import { FETCH_BATCH_COUNT_MAX } from "../../core/limits.ts";
+import { LANE, type ReplySink } from "../../net/channel.ts";
+import type { Spill } from "../../spill/spill.ts";
+import type { Frame } from "../../wire/framer.ts";
+import { MESSAGE } from "../../wire/messages.ts";
+import {
+  GET_ENTRY_BYTES,
+  GET_REPLY_ENTRY_BYTES,
+  readGetReplyEntry,
+  writeGetEntry,
+  type ZpageEntry,
+} from "../../wire/peer-entries.ts";
+import { TRANSPORT_STATUS } from "../../wire/status.ts";
+import type { Zcache } from "../../zcache/zcache.ts";
+import { SPILL } from "../copies.ts";
+import type { Latencies } from "../latencies.ts";
+import type { Peers } from "../peers.ts";
+import { AskQueue } from "./ask-queue.ts";
+import type { AskSink } from "./ask-sink.ts";
+import { DiskAsks } from "./disk-asks.ts";
+import { type Fetches, fetchOf } from "./fetches.ts";
+import type { RecentLatency } from "./recent-latency.ts";
+
+export class Asks implements ReplySink {
+  private readonly fetches: Fetches;
+  private readonly peers: Peers;
+  private readonly latencies: Latencies;
+  private readonly recent: RecentLatency;
+  private readonly clock: Clock;
+  private readonly sink: AskSink;
+  /** Null: there is no disk. */
+  private readonly disk: DiskAsks | null;
+  private readonly queues: Array<AskQueue | undefined> = [];
+  private readonly handle = new Handle();
+  private readonly entry: ZpageEntry;
+  private readonly originMs: number;
+
+  constructor(parts: {
+    fetches: Fetches;
+    peers: Peers;
+    latencies: Latencies;
+    recent: RecentLatency;
+    clock: Clock;
+    sink: AskSink;
+    zcache: Zcache;
+    spill: Spill | null;
+  }) {
+    this.fetches = parts.fetches;
+    this.peers = parts.peers;
+    this.latencies = parts.latencies;
+    this.recent = parts.recent;
+    this.clock = parts.clock;
+    this.sink = parts.sink;
+    this.originMs = parts.clock.now();
+    const { spill } = parts;
+    this.disk = spill === null ? null : new DiskAsks({ ...parts, spill });
+    const nothing = { zpageBytes: 0, codec: 0, checksum: 0, version: 0 };
+    this.entry = { bytes: new Uint8Array(0), at: 0, ...nothing };
+  }
+
+  /** Milliseconds that wrap after 49 days: differences do not care. */
+  get elapsedMs(): number {
+    return Math.floor(this.clock.now() - this.originMs) | 0;
+  }
+
+  /** Until the deadline of the fetch. */
+  msLeft(fetch: number): number {
+    return (this.fetches.deadline(fetch) - this.elapsedMs) | 0;
+  }
+
+  /**
+   * How long an answer of the node would take, more or less. For comparisons; without a link it is
+   * infinite.
+   */
+  costOf(node: number): number {
+    if (node === SPILL) return this.disk?.costMs(this.elapsedMs) ?? Number.POSITIVE_INFINITY;
+    const channel = this.peers.channelOf(node);
+    const queue = this.queues[node];
+    if (channel === null || queue?.isSilent(channel) === true) return Number.POSITIVE_INFINITY;
+    return queue?.costMs(this.elapsedMs) ?? 0;
+  }
+
+  enqueue(ask: number): void {
+    const { fetches } = this;
+    const node = fetches.askNode(ask);
+    if (node === SPILL) {
+      this.disk?.enqueue(ask);
+      return;
+    }
+    let queue = this.queues[node];
+    if (queue === undefined) {
+      queue = new AskQueue();
+      this.queues[node] = queue;
+    }
+    queue.push(fetches, ask);
+    if (queue.flushSoon) return;
+    queue.flushSoon = true;
+    this.peers.want(node);
+    this.clock.soon(() => this.sendQueue(node));
+  }
+
+  /** A link to the node is up, or has room again: what waited for it goes out. */
+  linkReady(node: number): void {
+    this.sendQueue(node);
+  }
+
+  /** Whether something waits for a link to the node, or did until it was found to be silent. */
+  isWaitingFor(node: number): boolean {
+    const queue = this.queues[node];
+    if (queue === undefined) return false;
+    return queue.count > 0 || queue.isSilent(this.peers.channelOf(node));
+  }
+
+  /** There is news of the node, from elsewhere. */
+  signOfLife(node: number): void {
+    this.queues[node]?.signOfLife();
+  }
+
+  /** Nobody needs to wait for a link to it any more: what is queued ends. */
+  holderDead(node: number): void {
+    const queue = this.queues[node];
+    while (queue !== undefined && queue.head !== 0) {
+      this.sink.onNoAnswer(queue.shift(this.fetches), false);
+    }
+  }
+
+  /**
+   * Ends what waits for a link and whose deadline comes before the next call, in `periodMs`. Asks
+   * again for the links that the others wait for, since a link that is lost is not dialled by
+   * itself.
+   */
+  expire(periodMs: number): void {
+    for (const [node, queue] of this.queues.entries()) {
+      if (queue === undefined) continue;
+      while (queue.head !== 0 && this.isOver(queue.head, periodMs)) {
+        const isLate = this.fetches.isLive(fetchOf(queue.head));
+        const channel = this.peers.channelOf(node);
+        if (isLate && channel === null) queue.unanswered(null, 0, this.clock.now());
+        this.sink.onNoAnswer(queue.shift(this.fetches), false);
+      }
+      if (queue.count === 0) continue;
+      if (queue.isSilent(this.peers.channelOf(node))) this.holderDead(node);
+      else this.peers.want(node);
+    }
+    this.disk?.expire((ask) => this.isOver(ask, periodMs));
+  }
+
+  /** ReplySink: one entry for each ask of the message, in order. `head` is the first of them. */
+  onReply(head: number, reply: Frame): void {
+    const tookMs = this.msSince(head);
+    this.latencies.fetch.add(tookMs);
+    this.recent.add(tookMs);
+    const queue = this.queues[this.fetches.askNode(head)];
+    queue?.took(tookMs, this.elapsedMs);
+    const { entry } = this;
+    let at = reply.bodyAt;
+    let ask = head;
+    for (let left = reply.count; ask !== 0; left -= 1) {
+      const next = this.fetches.nextAsk(ask);
+      if (queue !== undefined) queue.sent -= 1;
+      if (left <= 0) {
+        this.sink.onNoAnswer(ask, false);
+      } else {
+        const status = readGetReplyEntry(reply.view, at, entry);
+        at += GET_REPLY_ENTRY_BYTES;
+        entry.bytes = reply.bytes;
+        entry.at = at;
+        at += entry.zpageBytes;
+        this.sink.onAnswer(ask, status, entry);
+      }
+      ask = next;
+    }
+  }
+
+  /** ReplySink. */
+  onFailure(head: number, transportStatus: number): void {
+    const linkLost =
+      transportStatus === TRANSPORT_STATUS.DIED ||
+      transportStatus === TRANSPORT_STATUS.NOT_CONNECTED;
+    const node = this.fetches.askNode(head);
+    const queue = this.queues[node];
+    if (queue !== undefined && transportStatus === TRANSPORT_STATUS.TIMED_OUT) {
+      queue.unanswered(this.peers.channelOf(node), this.msSince(head), this.clock.now());
+    }
+    let ask = head;
+    while (ask !== 0) {
+      const next = this.fetches.nextAsk(ask);
+      if (queue !== undefined) queue.sent -= 1;
+      this.sink.onNoAnswer(ask, linkLost);
+      ask = next;
+    }
+  }
+
+  private isOver(ask: number, periodMs: number): boolean {
+    const fetch = fetchOf(ask);
+    return !this.fetches.isLive(fetch) || this.msLeft(fetch) <= periodMs;
+  }
+
+  private sendQueue(node: number): void {
+    const queue = this.queues[node];
+    if (queue === undefined) return;
+    queue.flushSoon = false;
+    const channel = this.peers.channelOf(node);
+    const isGone = channel === null && !this.peers.isPeer(node);
+    if (isGone || queue.isSilent(channel)) this.holderDead(node);
+    if (channel === null) return;
+    while (queue.count > 0) {
+      const count = Math.min(queue.count, FETCH_BATCH_COUNT_MAX);
+      if (!channel.begin(LANE.URGENT, count * GET_ENTRY_BYTES)) return; // linkReady goes on.
+      let at = channel.at;
+      let ask = queue.head;
+      let last = 0;
+      let timeoutMs = 1;
+      for (let i = 0; i < count; i += 1) {
+        const fetch = fetchOf(ask);
+        this.fetches.readHandle(fetch, this.handle);
+        writeGetEntry(channel.view, at, this.handle, this.fetches.version(fetch));
+        at += GET_ENTRY_BYTES;
+        timeoutMs = Math.max(timeoutMs, this.msLeft(fetch));
+        last = ask;
+        ask = this.fetches.nextAsk(ask);
+      }
+      const context = queue.head;
+      const bodyBytes = count * GET_ENTRY_BYTES;
+      if (channel.commitRequest(MESSAGE.GET, count, bodyBytes, this, context, timeoutMs) === 0) {
+        return;
+      }
+      this.fetches.setAskSentUs(context, this.elapsedUs());
+      this.fetches.setNextAsk(last, 0);
+      queue.head = ask;
+      queue.count -= count;
+      queue.sent += count;
+      if (queue.head === 0) queue.tail = 0;
+    }
+  }
+
+  /** Since the message was sent that begins with the ask. */
+  private msSince(head: number): number {
+    return ((this.elapsedUs() - this.fetches.askSentUs(head)) >>> 0) / 1000;
+  }
+
+  private elapsedUs(): number {
+    return Math.floor((this.clock.now() - this.originMs) * 1000) | 0;
+  }
+}

@@ -1,0 +1,148 @@
+/**
+ * DiskAsks: fetches on their way to the node's own disk and back, as asks.ts has them for nodes.
+ * What the disk does not take at once waits here.
+ *
+ *     enqueue --> [ queue ] --> read --> onAnswer
+ *                     ^           |
+ *                     |           +--> failed, or too late: onNoAnswer
+ *                     +-- stale, and the page is in another place there
+ */
+import type { Clock } from "../../core/clock.ts";
+import { SPILL_READS_MAX } from "../../core/limits.ts";
+import { STATUS } from "../../core/status.ts";
+import type { ReadOutcome, Spill, SpillReadSink } from "../../spill/spill.ts";
+import type { ZpageEntry } from "../../wire/peer-entries.ts";
+import type { Zcache } from "../../zcache/zcache.ts";
+import type { Latencies } from "../latencies.ts";
+import { AskQueue } from "./ask-queue.ts";
+import type { AskSink } from "./ask-sink.ts";
+import { type Fetches, fetchOf } from "./fetches.ts";
+import type { RecentLatency } from "./recent-latency.ts";
+
+export class DiskAsks implements SpillReadSink {
+  private readonly spill: Spill;
+  private readonly zcache: Zcache;
+  private readonly fetches: Fetches;
+  private readonly latencies: Latencies;
+  private readonly recent: RecentLatency;
+  private readonly clock: Clock;
+  private readonly sink: AskSink;
+  private readonly queue = new AskQueue();
+  /** By read of the disk: the ask that it is for; 0: nobody waits for it any more. */
+  private readonly reading = new Int32Array(SPILL_READS_MAX);
+  private readonly entry: ZpageEntry;
+  private readonly originMs: number;
+  private readonly pump = (): void => this.readNext();
+
+  constructor(parts: {
+    spill: Spill;
+    zcache: Zcache;
+    fetches: Fetches;
+    latencies: Latencies;
+    recent: RecentLatency;
+    clock: Clock;
+    sink: AskSink;
+  }) {
+    this.spill = parts.spill;
+    this.zcache = parts.zcache;
+    this.fetches = parts.fetches;
+    this.latencies = parts.latencies;
+    this.recent = parts.recent;
+    this.clock = parts.clock;
+    this.sink = parts.sink;
+    this.originMs = parts.clock.now();
+    const nothing = { zpageBytes: 0, codec: 0, checksum: 0, version: 0 };
+    this.entry = { bytes: new Uint8Array(0), at: 0, ...nothing };
+  }
+
+  costMs(nowMs: number): number {
+    return this.queue.costMs(nowMs);
+  }
+
+  /** The page of the ask is on the disk. Nobody is told anything before this returns. */
+  enqueue(ask: number): void {
+    this.queue.push(this.fetches, ask);
+    // Behind others it waits for what wakes them.
+    if (this.queue.count === 1) this.readNext();
+  }
+
+  /** Ends those for which `isOver`. A read goes on, for nobody. */
+  expire(isOver: (ask: number) => boolean): void {
+    const { queue, fetches, reading, sink } = this;
+    while (queue.head !== 0 && isOver(queue.head)) sink.onNoAnswer(queue.shift(fetches), false);
+    for (let read = 0; read < SPILL_READS_MAX; read += 1) {
+      const ask = reading[read] ?? 0;
+      if (ask === 0 || !isOver(ask)) continue;
+      reading[read] = 0;
+      queue.sent -= 1;
+      sink.onNoAnswer(ask, false);
+    }
+  }
+
+  /** SpillReadSink. */
+  onRead(
+    read: number,
+    outcome: ReadOutcome,
+    bytes: Uint8Array,
+    at: number,
+    checksum: number,
+  ): void {
+    const { fetches, entry } = this;
+    const ask = this.reading[read] ?? 0;
+    this.clock.soon(this.pump); // The disk takes another one as soon as this returns.
+    if (ask === 0) return;
+    this.reading[read] = 0;
+    this.queue.sent -= 1;
+    if (outcome === "failed") return this.sink.onNoAnswer(ask, false);
+    const fetch = fetchOf(ask);
+    const page = fetches.isLive(fetch) ? fetches.page(fetch) : 0;
+    if (outcome === "stale") {
+      if (page !== 0 && this.spill.has(page)) this.queue.push(fetches, ask);
+      else this.sink.onAnswer(ask, STATUS.NOT_FOUND, entry);
+      return;
+    }
+    this.measure(ask);
+    entry.bytes = bytes;
+    entry.at = at;
+    entry.checksum = checksum;
+    if (page !== 0) {
+      entry.zpageBytes = this.zcache.tmem.zpageBytes(page);
+      entry.codec = this.zcache.tmem.codec(page);
+      entry.version = fetches.version(fetch);
+    }
+    this.sink.onAnswer(ask, STATUS.OK, entry);
+  }
+
+  /** Starts reads while the disk takes them. */
+  private readNext(): void {
+    const { queue, fetches, spill } = this;
+    while (queue.head !== 0) {
+      const ask = queue.head;
+      const fetch = fetchOf(ask);
+      const page = fetches.isLive(fetch) ? fetches.page(fetch) : 0;
+      if (page === 0 || !spill.has(page)) {
+        // Not one that was just enqueued: that one is on the disk.
+        queue.shift(fetches);
+        this.sink.onAnswer(ask, STATUS.NOT_FOUND, this.entry);
+        continue;
+      }
+      const read = spill.read(page, this.zcache.tmem.zpageBytes(page), this);
+      if (read < 0) return;
+      queue.shift(fetches);
+      queue.sent += 1;
+      this.reading[read] = ask;
+      fetches.setAskSentUs(ask, this.elapsedUs());
+    }
+  }
+
+  private measure(ask: number): void {
+    const tookMs = ((this.elapsedUs() - this.fetches.askSentUs(ask)) >>> 0) / 1000;
+    this.latencies.spill_read.add(tookMs);
+    this.recent.add(tookMs);
+    this.queue.took(tookMs, Math.floor(this.clock.now() - this.originMs) | 0);
+  }
+
+  private elapsedUs(): number {
+    return Math.floor((this.clock.now() - this.originMs) * 1000) | 0;
+  }
+}

@@ -1,0 +1,274 @@
+/**
+ * Fetches: the pages whose bytes are being brought back, a row each, until nobody is asked for them
+ * any more. While a fetch is under way the record of its page is in transit and points here.
+ *
+ *     fetch --+-- ask 0 of a holder     asks of one holder wait in a queue, and are then linked in
+ *             +-- ask 1 of another      the message that they went in (asks.ts)
+ *             +-- waiter, waiter, ...   (waiters.ts)
+ *
+ * An ask is a number: fetch * COPIES_MAX + index. Not here: what is done with it (repatriate.ts).
+ */
+import type { Handle } from "../../core/handle.ts";
+import { COPIES_MAX, FETCHES_MAX } from "../../core/limits.ts";
+import type { Memory } from "../../core/memory.ts";
+import { Table } from "../../core/table.ts";
+import { type Copies, copyAt, copyCount, hasCopy, NO_COPIES, withoutCopy } from "../copies.ts";
+
+// Words of a row. Word 0 is the table's while the row is free.
+const IS_LIVE = 1;
+const PAGE = 2;
+const VERSION_HI = 3;
+const VERSION_LO = 4;
+const HANDLE = 5; // Eight words: what a getter is served again with when the page is gone.
+const COPIES = 13;
+const UNTRIED = 14;
+const WAITER_FIRST = 15;
+const WAITER_LAST = 16;
+const DEADLINE = 17;
+const PATIENCE = 18;
+const FLAGS = 19;
+const ASKED = 20;
+const OPEN = 21;
+const FROM = 22;
+const ASK_NEXT = 23; // One for each ask, as are those below.
+const ASK_NODE = ASK_NEXT + COPIES_MAX;
+const ASK_SENT = ASK_NODE + COPIES_MAX;
+const WORDS_PER_FETCH = ASK_SENT + COPIES_MAX;
+
+/** Why a page is fetched beside for those who wait, and what has come of it. */
+export const FETCH_FLAG = {
+  /** To bring it home. */
+  HOMEWARD: 1,
+  /** To make another copy of it. */
+  REPAIR: 2,
+  /** A holder that was asked may have it, and does not answer. */
+  AWAY: 4,
+  /** Another holder has got a copy meanwhile. */
+  COPIED: 8,
+  /** Only the copy on the disk is asked for, to see that it is good. */
+  DISK_ONLY: 16,
+} as const;
+
+export class Fetches {
+  private readonly rows: Table;
+
+  constructor(memory: Memory) {
+    this.rows = new Table(memory, { rowCountMax: FETCHES_MAX, wordsPerRow: WORDS_PER_FETCH });
+  }
+
+  get count(): number {
+    return this.rows.rowCount;
+  }
+
+  /** One past the highest row in use: rows from 1 on may be fetches. */
+  get end(): number {
+    return this.rows.rowEnd;
+  }
+
+  /** @returns a fetch of the page, with nobody asked yet, or 0 when there is no row. */
+  add(page: number, copies: Copies, version: number, handle: Handle, deadlineMs: number): number {
+    const { rows } = this;
+    const fetch = rows.take();
+    if (fetch === 0) return 0;
+    rows.set(fetch, IS_LIVE, 1);
+    rows.set(fetch, PAGE, page);
+    rows.set(fetch, VERSION_HI, Math.floor(version / 4294967296));
+    rows.set(fetch, VERSION_LO, version | 0);
+    this.storeHandle(fetch, handle);
+    rows.set(fetch, COPIES, copies);
+    rows.set(fetch, UNTRIED, copies);
+    rows.set(fetch, WAITER_FIRST, 0);
+    rows.set(fetch, WAITER_LAST, 0);
+    rows.set(fetch, DEADLINE, deadlineMs);
+    rows.set(fetch, FLAGS, 0);
+    rows.set(fetch, ASKED, 0);
+    rows.set(fetch, OPEN, 0);
+    return fetch;
+  }
+
+  /** It has ended. Its row stays for answers that are still to come. */
+  finish(fetch: number): void {
+    this.rows.set(fetch, IS_LIVE, 0);
+    this.giveIfUnused(fetch);
+  }
+
+  /** Whether it goes on. */
+  isLive(fetch: number): boolean {
+    return this.rows.get(fetch, IS_LIVE) === 1;
+  }
+
+  /** 0: its page has left the index, or was put anew. */
+  page(fetch: number): number {
+    return this.rows.get(fetch, PAGE);
+  }
+
+  /** The id of the pool that its page is of, or was. */
+  pool(fetch: number): number {
+    return this.rows.get(fetch, HANDLE + 7);
+  }
+
+  detach(fetch: number): void {
+    this.rows.set(fetch, PAGE, 0);
+  }
+
+  version(fetch: number): number {
+    return this.rows.get(fetch, VERSION_HI) * 4294967296 + (this.rows.get(fetch, VERSION_LO) >>> 0);
+  }
+
+  /** Those of the page's record, which has no room for them meanwhile. */
+  copies(fetch: number): Copies {
+    return this.rows.get(fetch, COPIES);
+  }
+
+  /** Who has none any more need not be asked. */
+  setCopies(fetch: number, copies: Copies): void {
+    const before = this.copies(fetch);
+    for (let i = 0; i < copyCount(copies); i += 1) {
+      if (!hasCopy(before, copyAt(copies, i))) this.set(fetch, FETCH_FLAG.COPIED);
+    }
+    let untried = this.untried(fetch);
+    for (let i = 0; i < copyCount(before); i += 1) {
+      const node = copyAt(before, i);
+      if (!hasCopy(copies, node)) untried = withoutCopy(untried, node);
+    }
+    this.setUntried(fetch, untried);
+    this.rows.set(fetch, COPIES, copies);
+  }
+
+  /** Those that were not asked. */
+  untried(fetch: number): Copies {
+    return this.rows.get(fetch, UNTRIED);
+  }
+
+  setUntried(fetch: number, copies: Copies): void {
+    this.rows.set(fetch, UNTRIED, copies);
+  }
+
+  hasUntried(fetch: number): boolean {
+    return this.untried(fetch) !== NO_COPIES;
+  }
+
+  has(fetch: number, flag: number): boolean {
+    return (this.rows.get(fetch, FLAGS) & flag) !== 0;
+  }
+
+  set(fetch: number, flag: number): void {
+    this.rows.set(fetch, FLAGS, this.rows.get(fetch, FLAGS) | flag);
+  }
+
+  /** Of one to be repaired: who wants to be rid of it. */
+  from(fetch: number): number {
+    return this.rows.get(fetch, FROM);
+  }
+
+  setFrom(fetch: number, node: number): void {
+    this.rows.set(fetch, FROM, node);
+  }
+
+  waiterFirst(fetch: number): number {
+    return this.rows.get(fetch, WAITER_FIRST);
+  }
+
+  waiterLast(fetch: number): number {
+    return this.rows.get(fetch, WAITER_LAST);
+  }
+
+  addWaiter(fetch: number, waiter: number): void {
+    if (this.waiterFirst(fetch) === 0) this.rows.set(fetch, WAITER_FIRST, waiter);
+    this.rows.set(fetch, WAITER_LAST, waiter);
+  }
+
+  /** In milliseconds that wrap, as is what it is compared with: only differences mean something. */
+  deadline(fetch: number): number {
+    return this.rows.get(fetch, DEADLINE);
+  }
+
+  /** When the next holder is asked, if none has answered by then. */
+  patience(fetch: number): number {
+    return this.rows.get(fetch, PATIENCE);
+  }
+
+  setPatience(fetch: number, untilMs: number): void {
+    this.rows.set(fetch, PATIENCE, untilMs);
+  }
+
+  // Asks.
+
+  /** Of the holders that are left, `untried`, `node` is asked. @returns the ask. */
+  addAsk(fetch: number, node: number, untried: Copies): number {
+    const { rows } = this;
+    const index = rows.get(fetch, ASKED);
+    rows.set(fetch, ASKED, index + 1);
+    rows.set(fetch, OPEN, rows.get(fetch, OPEN) + 1);
+    rows.set(fetch, UNTRIED, untried);
+    rows.set(fetch, ASK_NODE + index, node);
+    return fetch * COPIES_MAX + index;
+  }
+
+  /** It is answered, or never will be. @returns whether others of the same fetch are still open. */
+  endAsk(ask: number): boolean {
+    const fetch = fetchOf(ask);
+    const open = this.rows.get(fetch, OPEN) - 1;
+    this.rows.set(fetch, OPEN, open);
+    if (!this.isLive(fetch)) this.giveIfUnused(fetch);
+    return open > 0;
+  }
+
+  askNode(ask: number): number {
+    return this.rows.get(fetchOf(ask), ASK_NODE + (ask % COPIES_MAX));
+  }
+
+  /** The next ask of the same queue or message, or 0. */
+  nextAsk(ask: number): number {
+    return this.rows.get(fetchOf(ask), ASK_NEXT + (ask % COPIES_MAX));
+  }
+
+  setNextAsk(ask: number, next: number): void {
+    this.rows.set(fetchOf(ask), ASK_NEXT + (ask % COPIES_MAX), next);
+  }
+
+  /** When the message went that this ask is the first of; in microseconds that wrap. */
+  askSentUs(ask: number): number {
+    return this.rows.get(fetchOf(ask), ASK_SENT + (ask % COPIES_MAX));
+  }
+
+  setAskSentUs(ask: number, sentUs: number): void {
+    this.rows.set(fetchOf(ask), ASK_SENT + (ask % COPIES_MAX), sentUs);
+  }
+
+  close(): void {
+    this.rows.close();
+  }
+
+  readHandle(fetch: number, handle: Handle): void {
+    const { rows } = this;
+    handle.oid0hi = rows.get(fetch, HANDLE);
+    handle.oid0lo = rows.get(fetch, HANDLE + 1);
+    handle.oid1hi = rows.get(fetch, HANDLE + 2);
+    handle.oid1lo = rows.get(fetch, HANDLE + 3);
+    handle.oid2hi = rows.get(fetch, HANDLE + 4);
+    handle.oid2lo = rows.get(fetch, HANDLE + 5);
+    handle.index = rows.get(fetch, HANDLE + 6) >>> 0;
+    handle.pool = rows.get(fetch, HANDLE + 7);
+  }
+
+  private storeHandle(fetch: number, handle: Handle): void {
+    const { rows } = this;
+    rows.set(fetch, HANDLE, handle.oid0hi);
+    rows.set(fetch, HANDLE + 1, handle.oid0lo);
+    rows.set(fetch, HANDLE + 2, handle.oid1hi);
+    rows.set(fetch, HANDLE + 3, handle.oid1lo);
+    rows.set(fetch, HANDLE + 4, handle.oid2hi);
+    rows.set(fetch, HANDLE + 5, handle.oid2lo);
+    rows.set(fetch, HANDLE + 6, handle.index | 0);
+    rows.set(fetch, HANDLE + 7, handle.pool);
+  }
+
+  private giveIfUnused(fetch: number): void {
+    if (this.rows.get(fetch, OPEN) === 0) this.rows.give(fetch);
+  }
+}
+
+export function fetchOf(ask: number): number {
+  return Math.floor(ask / COPIES_MAX);
+}

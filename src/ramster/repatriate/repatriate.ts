@@ -1,0 +1,591 @@
+/**
+ * Repatriate: brings the bytes of remote pages back, for getters that wait, for pages that come
+ * home, and for those that need another copy.
+ *
+ *     getter --> waiter --\
+ *     getter --> waiter ---> fetch (one a page) --> [ GET to a holder ] --> verify, deliver
+ *                             |-- slow: the next holder as well; the first good answer wins
+ *                             |-- has not got it, or bad bytes: one copy less, the next holder
+ *                             +-- link lost: the next link is waited for, and the next holder asked
+ *
+ * The node's own disk is a holder like others, and asked when it is the quickest or the only one. A
+ * page that somebody asked for and that nobody else has comes home while there is any frame: the
+ * next get of it shall not wait for the disk.
+ *
+ * A get never takes the holder's copy away (two phases): the copies are owed a flush only once the
+ * page is in the hands of its getter, or home. While a fetch is under way the record is in transit:
+ * its place is the fetch's row, which keeps the copies. The version decides what an answer is
+ * worth: when the page was put anew or flushed meanwhile, the getters are served again from the
+ * index.
+ *
+ * Outcomes for a getter (the original's localify table, reference 5.4): OK; NOT_FOUND, an ephemeral
+ * page that the holder evicted or cannot be reached for; LOST, a persistent page that no holder
+ * has, or that fails its checksum, and whose record stays so that it is never taken for a miss;
+ * UNREACHABLE, no answer before the deadline of a holder that may have it.
+ *
+ * A sealed page is opened here, once a fetch. One that does not open is a copy with bad bytes.
+ */
+import { assert } from "../../core/assert.ts";
+import type { Buggify } from "../../core/buggify.ts";
+import type { Clock, TimerId } from "../../core/clock.ts";
+import { Handle } from "../../core/handle.ts";
+import type { Memory } from "../../core/memory.ts";
+import { STATUS, type Status } from "../../core/status.ts";
+import type { Spill } from "../../spill/spill.ts";
+import { TAG } from "../../tmem/pampd.ts";
+import type { ZpageEntry } from "../../wire/peer-entries.ts";
+import type { Zcache } from "../../zcache/zcache.ts";
+import {
+  type Copies,
+  copyAt,
+  copyCount,
+  hasCopy,
+  NO_COPIES,
+  SPILL,
+  withCopy,
+  withoutCopy,
+} from "../copies.ts";
+import type { RamsterCounters } from "../counters.ts";
+import type { RemotePages } from "../holders/remote-pages.ts";
+import type { Latencies } from "../latencies.ts";
+import type { Peers } from "../peers.ts";
+import { hedgeMs } from "../policy.ts";
+import type { Seals } from "../seals.ts";
+import type { AskSink } from "./ask-sink.ts";
+import { Asks } from "./asks.ts";
+import { FETCH_FLAG, Fetches, fetchOf } from "./fetches.ts";
+import { RecentLatency } from "./recent-latency.ts";
+import { type GetAndFree, type GetSink, type RetryGet, Waiters } from "./waiters.ts";
+
+/** See Repair.onZpage. */
+type OnZpage = (
+  page: number,
+  from: number,
+  handle: Handle,
+  zpage: ZpageEntry | null,
+  isOnDisk: boolean,
+) => void;
+
+/** How often it looks for holders that are slow, while there are others to ask. */
+const HEDGE_TICK_MS = 5;
+
+export class Repatriate implements AskSink {
+  private readonly zcache: Zcache;
+  private readonly peers: Peers;
+  private readonly remotePages: RemotePages;
+  private readonly seals: Seals | null;
+  private readonly counters: RamsterCounters;
+  private readonly clock: Clock;
+  private readonly buggify: Buggify;
+  private readonly onCopyLost: (page: number) => void;
+  private readonly onZpage: OnZpage;
+  private readonly onHome: () => void;
+  private readonly spill: Spill | null;
+  private readonly requestTimeoutMs: number;
+  private readonly fetches: Fetches;
+  private readonly asks: Asks;
+  private readonly waiters: Waiters;
+  private readonly recent: RecentLatency;
+  private readonly handle = new Handle();
+  private hedgeTimer: TimerId | null = null;
+
+  constructor(
+    parts: {
+      memory: Memory;
+      zcache: Zcache;
+      peers: Peers;
+      remotePages: RemotePages;
+      /** Null: what comes back is as it left. */
+      seals: Seals | null;
+      counters: RamsterCounters;
+      latencies: Latencies;
+      clock: Clock;
+      buggify: Buggify;
+      /** Serves a getter again from the index. */
+      retryGet: RetryGet;
+      /** One copy less of a page that has others. */
+      onCopyLost: (page: number) => void;
+      /** See Repair. */
+      onZpage: OnZpage;
+      /** A page came home whether there was much room or little. */
+      onHome: () => void;
+      spill: Spill | null;
+    },
+    settings: { requestTimeoutMs: number },
+  ) {
+    this.zcache = parts.zcache;
+    this.peers = parts.peers;
+    this.remotePages = parts.remotePages;
+    this.seals = parts.seals;
+    this.counters = parts.counters;
+    this.clock = parts.clock;
+    this.buggify = parts.buggify;
+    this.onCopyLost = parts.onCopyLost;
+    this.onZpage = parts.onZpage;
+    this.onHome = parts.onHome;
+    this.spill = parts.spill;
+    this.requestTimeoutMs = settings.requestTimeoutMs;
+    this.fetches = new Fetches(parts.memory);
+    this.waiters = new Waiters(parts.memory, parts.retryGet);
+    this.recent = new RecentLatency(parts.clock);
+    const { fetches, recent } = this;
+    this.asks = new Asks({ ...parts, fetches, recent, sink: this });
+  }
+
+  /** Those under way, and those that have ended while a holder may still answer. */
+  get fetchCount(): number {
+    return this.fetches.count;
+  }
+
+  /**
+   * Fetches the page to make another copy of it: `onZpage` is told once, with `from`. Joins a fetch
+   * that is under way. @returns whether it is on its way; false when it was already, or there is
+   * no room.
+   */
+  copyElsewhere(page: number, from: number): boolean {
+    const fetch = this.fetchOf(page);
+    if (fetch === 0 || this.fetches.has(fetch, FETCH_FLAG.REPAIR)) return false;
+    this.fetches.set(fetch, FETCH_FLAG.REPAIR);
+    this.fetches.setFrom(fetch, from);
+    return true;
+  }
+
+  /**
+   * Reads the page from the disk, and from nowhere else, before it is to be the only copy: as
+   * `copyElsewhere`, and `onZpage` knows that it came from there.
+   */
+  checkOnDisk(page: number, from: number): boolean {
+    if (this.zcache.tmem.inTransit(page)) return false;
+    const fetch = this.begin(page);
+    if (fetch === 0) return false;
+    this.fetches.setUntried(fetch, withCopy(NO_COPIES, SPILL));
+    this.fetches.set(fetch, FETCH_FLAG.REPAIR | FETCH_FLAG.DISK_ONLY);
+    this.fetches.setFrom(fetch, from);
+    this.ask(fetch);
+    return true;
+  }
+
+  /** Of a remote page, in transit or not. */
+  copiesOf(page: number): Copies {
+    const place = this.zcache.tmem.place(page);
+    return this.zcache.tmem.inTransit(page) ? this.fetches.copies(place) : place;
+  }
+
+  /** Other copies of it from now on. */
+  setCopies(page: number, copies: Copies): void {
+    const { tmem } = this.zcache;
+    const { persistent } = tmem.poolOf(page);
+    const before = this.copiesOf(page);
+    this.remotePages.changed(before, copies, persistent, tmem.zpageBytes(page));
+    if (tmem.inTransit(page)) this.fetches.setCopies(tmem.place(page), copies);
+    else tmem.setPlace(page, copies);
+  }
+
+  /**
+   * Has `sink` told of the remote page once it is in `target[at]`. Joins a fetch that is under way.
+   *
+   * @returns PENDING, or NO_ROOM when FETCHES_MAX or WAITERS_MAX are under way.
+   */
+  fetch(
+    page: number,
+    getAndFree: GetAndFree,
+    target: Uint8Array,
+    at: number,
+    sink: GetSink,
+    token: number,
+  ): Status {
+    if (!this.waiters.hasRoom) return STATUS.NO_ROOM;
+    const fetch = this.fetchOf(page);
+    if (fetch === 0) return STATUS.NO_ROOM;
+    const waiter = this.waiters.add(getAndFree, target, at, sink, token);
+    const last = this.fetches.waiterLast(fetch);
+    if (last !== 0) {
+      this.counters.fetch_shared += 1;
+      this.waiters.setNext(last, waiter);
+    }
+    this.fetches.addWaiter(fetch, waiter);
+    return STATUS.PENDING;
+  }
+
+  /** Fetches the page with nobody waiting, to bring it home. @returns whether it is on its way. */
+  bringHome(page: number): boolean {
+    if (this.zcache.tmem.inTransit(page)) return false;
+    const fetch = this.fetchOf(page);
+    if (fetch === 0) return false;
+    this.fetches.set(fetch, FETCH_FLAG.HOMEWARD);
+    return true;
+  }
+
+  /**
+   * A record that is in transit leaves the index or is put anew: its fetch no longer speaks for it.
+   */
+  detach(page: number): void {
+    const fetch = this.zcache.tmem.place(page);
+    assert(this.fetches.page(fetch) === page);
+    this.fetches.detach(fetch);
+  }
+
+  /**
+   * Sets `busy[id]` for each pool that a fetch is under way of: its getters may be served again
+   * from the index by their handles, and must not be given pages of another pool.
+   */
+  markPools(busy: Uint8Array): void {
+    const { fetches } = this;
+    for (let fetch = 1; fetch < fetches.end; fetch += 1) {
+      if (fetches.isLive(fetch)) busy[fetches.pool(fetch)] = 1;
+    }
+  }
+
+  /** A link to the node is up, or has room again: what waited for it goes out. */
+  linkReady(node: number): void {
+    this.asks.linkReady(node);
+  }
+
+  /** Whether fetches wait for a link to the node. */
+  isWaitingFor(node: number): boolean {
+    return this.asks.isWaitingFor(node);
+  }
+
+  /** There is news of the node: it may answer again. */
+  signOfLife(node: number): void {
+    this.asks.signOfLife(node);
+  }
+
+  /** Nobody needs to wait for a link to it any more. */
+  holderDead(node: number): void {
+    this.asks.holderDead(node);
+  }
+
+  /** Ends what waits for a link and whose deadline comes before the next call, in `periodMs`. */
+  expire(periodMs: number): void {
+    this.asks.expire(periodMs);
+  }
+
+  /** AskSink: what a holder said. */
+  onAnswer(ask: number, status: number, zpage: ZpageEntry): void {
+    const { fetches, counters } = this;
+    const fetch = fetchOf(ask);
+    if (!fetches.isLive(fetch)) {
+      fetches.endAsk(ask);
+      return;
+    }
+    const page = this.pageOf(fetch);
+    if (page === 0) {
+      counters.fetch_raced += 1;
+      this.endAsk(ask);
+      this.tellRepair(fetch, 0, null);
+      this.serveAgain(fetch, fetches.waiterFirst(fetch));
+      return;
+    }
+    if (status !== STATUS.OK || zpage.version !== fetches.version(fetch)) {
+      if (this.zcache.tmem.poolOf(page).persistent) counters.remote_pers_pages_unsucc_get += 1;
+      else counters.remote_eph_pages_unsucc_get += 1;
+      this.hasNoCopy(ask);
+      return;
+    }
+    fetches.readHandle(fetch, this.handle);
+    const hasOthers = copyCount(fetches.copies(fetch)) > 1;
+    const { seals } = this;
+    const isChecked = hasOthers || seals !== null || fetches.has(fetch, FETCH_FLAG.REPAIR);
+    const isGood = !isChecked || this.isIntact(zpage);
+    const opened = isGood && seals !== null ? seals.open(page, this.handle, zpage) : zpage;
+    if (!isGood || opened === null) {
+      // The holder has the record, and must not keep what nobody points at.
+      const version = fetches.version(fetch);
+      const node = fetches.askNode(ask);
+      if (hasOthers && node !== SPILL) this.remotePages.oweBeforePut(node, this.handle, version);
+      this.hasNoCopy(ask);
+      return;
+    }
+    this.endAsk(ask);
+    this.deliver(fetch, page, opened, zpage);
+  }
+
+  /** AskSink: others are asked. A link that is lost may come back, while there is time. */
+  onNoAnswer(ask: number, linkLost: boolean): void {
+    const { fetches } = this;
+    const fetch = fetchOf(ask);
+    if (!fetches.isLive(fetch)) {
+      fetches.endAsk(ask);
+      return;
+    }
+    if (linkLost && this.asks.msLeft(fetch) > 0) {
+      this.asks.enqueue(ask);
+      if (fetches.hasUntried(fetch)) this.ask(fetch);
+      return;
+    }
+    this.counters.fetch_unreachable += 1;
+    fetches.set(fetch, FETCH_FLAG.AWAY);
+    this.unserved(ask);
+  }
+
+  close(): void {
+    if (this.hedgeTimer !== null) this.clock.cancel(this.hedgeTimer);
+    this.fetches.close();
+    this.waiters.close();
+  }
+
+  /** The page that is fetched; 0: it has left the index, or nobody can name it any more. */
+  private pageOf(fetch: number): number {
+    const { tmem } = this.zcache;
+    const page = this.fetches.page(fetch);
+    if (page === 0 || tmem.isLive(page)) return page;
+    tmem.endTransit(page, this.fetches.copies(fetch));
+    this.fetches.detach(fetch);
+    return 0;
+  }
+
+  /** The fetch under way for the page, or a new one. 0 when there is no row. */
+  private fetchOf(page: number): number {
+    const { tmem } = this.zcache;
+    if (tmem.inTransit(page)) return tmem.place(page);
+    const fetch = this.begin(page);
+    if (fetch !== 0) this.ask(fetch);
+    return fetch;
+  }
+
+  /** A fetch with nobody asked yet. 0 when there is no row. */
+  private begin(page: number): number {
+    const { tmem } = this.zcache;
+    tmem.readHandle(page, this.handle);
+    const deadlineMs = (this.asks.elapsedMs + this.requestTimeoutMs) | 0;
+    const version = tmem.version(page);
+    const fetch = this.fetches.add(page, tmem.place(page), version, this.handle, deadlineMs);
+    if (fetch !== 0) tmem.startTransit(page, fetch);
+    return fetch;
+  }
+
+  /** Asks the next holder. */
+  private ask(fetch: number): void {
+    const { fetches } = this;
+    const untried = fetches.untried(fetch);
+    const node = this.nearest(untried);
+    const others = withoutCopy(untried, node);
+    if (copyCount(others) > 0) {
+      const patienceMs = this.buggify("fetch-hedged") ? 0 : hedgeMs(this.recent.p99Ms);
+      const untilMs = (this.asks.elapsedMs + patienceMs) | 0;
+      fetches.setPatience(fetch, untilMs);
+      this.hedgeTimer ??= this.clock.after(HEDGE_TICK_MS, () => this.hedge());
+    }
+    this.asks.enqueue(fetches.addAsk(fetch, node, others));
+  }
+
+  /** The one that will have answered first, as far as one can tell; else one that may get a link. */
+  private nearest(copies: Copies): number {
+    let best = copyAt(copies, 0);
+    let bestCost = this.asks.costOf(best);
+    for (let i = 1; i < copyCount(copies); i += 1) {
+      const node = copyAt(copies, i);
+      const cost = this.asks.costOf(node);
+      if (cost < bestCost || (cost === bestCost && best !== SPILL && !this.peers.isPeer(best))) {
+        best = node;
+        bestCost = cost;
+      }
+    }
+    return best;
+  }
+
+  /** Asks others for what a holder is slow with. */
+  private hedge(): void {
+    const { fetches } = this;
+    const nowMs = this.asks.elapsedMs;
+    let waiting = 0;
+    for (let fetch = 1; fetch < fetches.end; fetch += 1) {
+      if (!fetches.isLive(fetch) || !fetches.hasUntried(fetch)) continue;
+      if (this.pageOf(fetch) === 0) continue;
+      if (((fetches.patience(fetch) - nowMs) | 0) <= 0) {
+        this.counters.fetch_hedged += 1;
+        this.ask(fetch);
+      }
+      if (fetches.hasUntried(fetch)) waiting += 1;
+    }
+    this.hedgeTimer = null;
+    if (waiting > 0) this.hedgeTimer = this.clock.after(HEDGE_TICK_MS, () => this.hedge());
+  }
+
+  /** The holder has it no more. The last copy stays in the record, so that it is never a miss. */
+  private hasNoCopy(ask: number): void {
+    const { fetches } = this;
+    const fetch = fetchOf(ask);
+    const node = fetches.askNode(ask);
+    const copies = fetches.copies(fetch);
+    if (copyCount(copies) > 1 && hasCopy(copies, node)) {
+      const page = fetches.page(fetch);
+      this.setCopies(page, withoutCopy(copies, node));
+      if (node === SPILL) this.freeOnDisk(page);
+      this.counters.copies_lost += 1;
+      this.onCopyLost(page);
+    }
+    this.unserved(ask);
+  }
+
+  /**
+   * The holder that was asked has not served it. The next one is asked. When there is none the
+   * fetch ends; the page is lost only if nobody may have it.
+   */
+  private unserved(ask: number): void {
+    const { fetches } = this;
+    const fetch = fetchOf(ask);
+    const isAsked = this.endAsk(ask);
+    const isThere = this.pageOf(fetch) !== 0;
+    if (isThere) {
+      if (fetches.hasUntried(fetch) && this.asks.msLeft(fetch) > 0) return this.ask(fetch);
+      if (isAsked) return;
+    }
+    if (isThere && fetches.has(fetch, FETCH_FLAG.COPIED | FETCH_FLAG.DISK_ONLY)) {
+      this.beginAgain(fetch);
+      return;
+    }
+    const mayBeThere = fetches.has(fetch, FETCH_FLAG.AWAY) || fetches.hasUntried(fetch);
+    this.end(fetch, mayBeThere ? STATUS.UNREACHABLE : STATUS.LOST);
+  }
+
+  /** Nobody who was asked has it any more, and somebody else does. */
+  private beginAgain(fetch: number): void {
+    const page = this.fetches.page(fetch);
+    this.tellRepair(fetch, page, null);
+    this.zcache.tmem.endTransit(page, this.fetches.copies(fetch));
+    this.serveAgain(fetch, this.fetches.waiterFirst(fetch));
+  }
+
+  /** @returns whether another holder of the same fetch is still to answer. */
+  private endAsk(ask: number): boolean {
+    return this.fetches.endAsk(ask);
+  }
+
+  /**
+   * Serves the waiters in order until one of them takes the page away; the rest find it gone.
+   * `sealed`: as its holder has it.
+   */
+  private deliver(fetch: number, page: number, zpage: ZpageEntry, sealed: ZpageEntry): void {
+    const { fetches, counters, waiters } = this;
+    const { tmem } = this.zcache;
+    const version = fetches.version(fetch);
+    const { persistent } = tmem.poolOf(page);
+    tmem.endTransit(page, fetches.copies(fetch));
+    const first = fetches.waiterFirst(fetch);
+    let waiter = first;
+    let status: Status = STATUS.OK;
+    while (waiter !== 0) {
+      if (!tmem.isLive(page) || tmem.version(page) !== version) break;
+      const target = waiters.target(waiter);
+      if (!this.zcache.deliverZpage(this.handle, zpage, target, waiters.at(waiter))) {
+        counters.fetch_corrupt += 1;
+        status = persistent ? STATUS.LOST : STATUS.NOT_FOUND;
+        if (!persistent) tmem.flush(page);
+        break;
+      }
+      if (persistent) counters.remote_pers_pages_succ_get += 1;
+      else counters.remote_eph_pages_succ_get += 1;
+      const getAndFree = waiters.getAndFree(waiter);
+      if (getAndFree === 1 || (getAndFree === 0 && !persistent)) tmem.flush(page);
+      waiter = waiters.next(waiter);
+    }
+    if (status === STATUS.OK && tmem.isLive(page) && tmem.version(page) === version) {
+      this.comeHome(fetch, page, persistent, zpage);
+    }
+    this.tellRepair(fetch, page, sealed);
+    this.tell(fetch, waiter, status);
+  }
+
+  /** Once a fetch: whoever wants to copy it elsewhere. Only the page that it was, and is, remote. */
+  private tellRepair(fetch: number, page: number, zpage: ZpageEntry | null): void {
+    if (!this.fetches.has(fetch, FETCH_FLAG.REPAIR)) return;
+    const { tmem } = this.zcache;
+    const isSame =
+      page !== 0 && tmem.isLive(page) && tmem.version(page) === this.fetches.version(fetch);
+    const isThere = isSame && tmem.tag(page) === TAG.REMOTE;
+    const isOnDisk = this.fetches.has(fetch, FETCH_FLAG.DISK_ONLY);
+    this.onZpage(page, this.fetches.from(fetch), this.handle, isThere ? zpage : null, isOnDisk);
+  }
+
+  /**
+   * Keeps the page here from now on when there is room below the low mark, or, of one that is on
+   * the disk and wanted, a frame; else it stays away.
+   */
+  private comeHome(fetch: number, page: number, persistent: boolean, zpage: ZpageEntry): void {
+    const { tmem, budget, frames } = this.zcache;
+    const isOnlyOnDisk = withoutCopy(tmem.place(page), SPILL) === NO_COPIES;
+    const isHot = isOnlyOnDisk && this.fetches.waiterFirst(fetch) !== 0;
+    const isFull = budget.isOverLow(frames.framesUsed + 1) && !isHot;
+    if (isFull || this.buggify("fetch-not-home")) {
+      if (this.fetches.has(fetch, FETCH_FLAG.HOMEWARD)) {
+        this.counters.pers_pages_remote_nomem += 1;
+      }
+      return;
+    }
+    const copies = tmem.place(page);
+    // With nobody waiting it was not checked yet, and the holder's copy may be the only good one.
+    const isChecked = this.fetches.waiterFirst(fetch) !== 0 || copyCount(copies) > 1;
+    if (!isChecked && !this.isIntact(zpage)) return;
+    const zpageBytes = tmem.zpageBytes(page);
+    if (!this.zcache.localify(page, zpage)) return;
+    this.counters.pages_repatriated += 1;
+    this.remotePages.removed(copies, persistent, zpageBytes);
+    const version = tmem.version(page);
+    for (let i = 0; i < copyCount(copies); i += 1) {
+      const node = copyAt(copies, i);
+      if (node === SPILL) this.freeOnDisk(page);
+      else this.remotePages.oweBeforePut(node, this.handle, version);
+    }
+    if (isHot) this.onHome();
+  }
+
+  private freeOnDisk(page: number): void {
+    this.spill?.free(page, this.zcache.tmem.zpageBytes(page));
+  }
+
+  /** Whether the zpage is the one that was stored under `handle`. */
+  private isIntact(zpage: ZpageEntry): boolean {
+    const intact = this.zcache.isIntact(this.handle, zpage);
+    if (!intact) this.counters.fetch_corrupt += 1;
+    return intact;
+  }
+
+  /**
+   * Tells the waiters before `until` that they were served, and those from it on that they were
+   * not.
+   */
+  private tell(fetch: number, until: number, status: Status): void {
+    let waiter = this.fetches.waiterFirst(fetch);
+    while (waiter !== until) waiter = this.waiters.tell(waiter, STATUS.OK);
+    if (status === STATUS.OK) this.serveAgain(fetch, waiter);
+    else this.tellAll(fetch, waiter, status);
+  }
+
+  /** The fetch failed: all its waiters hear of it. An ephemeral page is then a miss, for good. */
+  private end(fetch: number, status: Status): void {
+    const page = this.pageOf(fetch);
+    const first = this.fetches.waiterFirst(fetch);
+    this.tellRepair(fetch, status === STATUS.LOST ? 0 : page, null);
+    if (page === 0) {
+      this.serveAgain(fetch, first);
+      return;
+    }
+    const { tmem } = this.zcache;
+    tmem.endTransit(page, this.fetches.copies(fetch));
+    if (tmem.poolOf(page).persistent) {
+      this.tellAll(fetch, first, status);
+    } else {
+      tmem.flush(page);
+      this.tellAll(fetch, first, STATUS.NOT_FOUND);
+    }
+  }
+
+  /** Tells the waiters from `first` on, and ends the fetch. */
+  private tellAll(fetch: number, first: number, status: Status): void {
+    let waiter = first;
+    while (waiter !== 0) waiter = this.waiters.tell(waiter, status);
+    this.fetches.finish(fetch);
+  }
+
+  /** Serves the waiters from `first` on again, and ends the fetch, which has the handle. */
+  private serveAgain(fetch: number, first: number): void {
+    let waiter = first;
+    while (waiter !== 0) {
+      this.fetches.readHandle(fetch, this.handle);
+      waiter = this.waiters.retry(waiter, this.handle);
+    }
+    this.fetches.finish(fetch);
+  }
+}
