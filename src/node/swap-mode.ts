@@ -19,10 +19,10 @@
  * stays. What it lends to others still comes and goes; that too is locked while it is there.
  *
  * What sockets read lies in the runtime's heap, and is freed within a turn or at the next
- * collection (src/core/buffers.ts, src/core/collector.ts): room for some of that is made, and
- * locked, before the first page, too. What else is in that heap, compiled code above all, is not held: it grows by
- * some 37 MiB in the first minute under load. Without that room it grows by 43, and with four times
- * as much by 29.
+ * collection (src/core/buffers.ts, src/core/collector.ts). Room for some of that is made, and
+ * locked, before the first page, too. What else is in that heap, compiled code above all, is not
+ * held: it grows by some 37 MiB in the first minute under load. Without that room it grows by 43,
+ * and with four times as much by 29.
  *
  * Not here: the order of a shutdown, swapoff before the node stops: src/cli/swap.ts and systemd/.
  */
