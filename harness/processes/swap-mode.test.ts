@@ -65,7 +65,7 @@ test(
     // And what sockets read, where it can be kept.
     const { lockedBytes, residentBytes } = memoryOf(held.pid);
     const isLocked = lockedBytes >= residentBytes;
-    if (isLocked) expect(before - anonymous(usual.pid)).toBeGreaterThan((64 + 32) * MIB);
+    if (isLocked) expect(before - anonymous(usual.pid)).toBeGreaterThan((64 + 8) * MIB);
     const client = await world.connect(held);
     const pool = await client.newPool({ persistent: true });
     expect(await fill(pool, 16_000)).toBeGreaterThan(8000);

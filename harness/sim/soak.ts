@@ -5,8 +5,8 @@
  *
  * `bun harness/sim/soak.ts churn [--seeds N]`: whole nodes that come and go (churn.ts).
  *
- * `bun harness/sim/soak.ts hostile [--minutes M] [--only ATTACK]`: real processes under attack
- * (hostile/soak.ts).
+ * `bun harness/sim/soak.ts hostile [--minutes M] [--only ATTACK] [--swap]`: real processes under
+ * attack (hostile/soak.ts).
  *
  * Exit codes: 0 all held, 1 something did not (the line says the seed), 2 bad usage.
  */
@@ -87,7 +87,10 @@ async function main(args: string[]): Promise<number> {
   const text = { type: "string" } as const;
   const { values, positionals } = parseArgs({
     args,
-    options: { hours: text, seeds: text, nodes: text, loss: text, minutes: text, only: text },
+    options: {
+      ...{ hours: text, seeds: text, nodes: text, loss: text, minutes: text, only: text },
+      swap: { type: "boolean" },
+    },
     allowPositionals: true,
   });
   const [hours, seeds, nodes, lossPercent] = [
@@ -113,7 +116,9 @@ async function main(args: string[]): Promise<number> {
     console.error("Cannot soak: --hours, --minutes, --seeds, --nodes and --loss take numbers");
     return 2;
   }
-  if (kind === "hostile") return soakHostile(minutes, values.only);
+  if (kind === "hostile") {
+    return soakHostile(minutes, { only: values.only, swap: values.swap === true });
+  }
   if (kind === "churn") return soakChurn(Number(seeds));
   let failures = 0;
   for (let seed = 1; seed <= Number(seeds); seed += 1) {
