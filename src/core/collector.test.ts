@@ -10,7 +10,7 @@ interface Rates {
 }
 
 /**
- * Garbage comes at a rate, and all of it goes at a collection: objects at a full one, and buffers at
+ * Garbage comes at a rate, and all of it goes at a collection: objects at a full one, buffers at
  * either.
  */
 function world(rates: Rates) {
