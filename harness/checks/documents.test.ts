@@ -29,10 +29,12 @@ const documents = documentPaths().map(readDocument);
 
 /** `## Names, and more` is linked to as `#names-and-more`. */
 function anchorsOf({ text }: Document): string[] {
-  return [...text.matchAll(/^#+ (.+)$/gm)].map(([, title = ""]) => {
-    const words = title.toLowerCase().replaceAll(/[^\p{L}\p{N} _-]/gu, "");
-    return words.replaceAll(" ", "-");
-  });
+  return [...text.matchAll(/^#+ (.+)$/gm)].map(([, title = ""]) => anchorOf(title));
+}
+
+function anchorOf(title: string): string {
+  const words = title.toLowerCase().replaceAll(/[^\p{L}\p{N} _-]/gu, "");
+  return words.replaceAll(" ", "-");
 }
 
 /** Links to files of this project, as written. */
@@ -77,6 +79,28 @@ test("README leads to every document in docs", () => {
   const paths = documents.map(({ path }) => path).filter((path) => path.startsWith("docs/"));
   expect(paths.length).toBeGreaterThan(5);
   for (const path of paths) expect(links).toContain(path);
+});
+
+test("comments that cite docs/original.md name a section of it", () => {
+  const sections = anchorsOf(readDocument("docs/original.md"));
+  const cited = ["src", "harness"].flatMap((folder) => {
+    const paths = [...new Bun.Glob(`${folder}/**/*.ts`).scanSync(ROOT)];
+    return paths
+      .filter((path) => !path.startsWith("harness/checks/"))
+      .flatMap((path) => {
+        // A comment may break in the middle.
+        const text = readFileSync(join(ROOT, path), "utf8").replaceAll(
+          /\s*\n\s*(?:\*|\/\/) ?/g,
+          " ",
+        );
+        const found = text.matchAll(/docs\/original\.md, "([^"]+)"/g);
+        return [...found].map(([, section = ""]) => ({ path, section }));
+      });
+  });
+  for (const { path, section } of cited) {
+    if (sections.includes(anchorOf(section))) continue;
+    throw new Error(`${path}: docs/original.md has no section "${section}"`);
+  }
 });
 
 describe("commands", () => {
