@@ -74,6 +74,20 @@ test("links lead to files and sections that are there", () => {
   expect(deadLink("README.md", "docs/none.md")).toContain("is not there");
 });
 
+test("files that README, docs and harness name are there", () => {
+  const paths = ["src", "harness"].flatMap((folder) => {
+    return [...new Bun.Glob(`${folder}/**/*`).scanSync(ROOT)].map((path) => `/${path}`);
+  });
+  // docs/original.md names files of Linux.
+  const ours = documents.filter(({ path }) => !/^src\/|original\.md$/.test(path));
+  const missing = ours.flatMap(({ path, text }) => {
+    const named = [...text.matchAll(/`([\w/-]+\.ts)`/g)].map(([, name = ""]) => name);
+    const unknown = named.filter((name) => !paths.some((it) => it.endsWith(`/${name}`)));
+    return unknown.map((name) => `${path}: ${name}`);
+  });
+  expect(missing).toEqual([]);
+});
+
 test("README leads to every document in docs", () => {
   const links = linksOf(readDocument("README.md"));
   const paths = documents.map(({ path }) => path).filter((path) => path.startsWith("docs/"));
