@@ -70,7 +70,7 @@ export class PagePath {
     const pool = this.zcache.tmem.newPool(LOCAL_CLIENT, { persistent: true, storeWhole: false });
     assert(pool !== null);
     this.pool = pool;
-    // 256 objects and the index beside, as the original spreads a swap device (reference 4.5).
+    // Spread over 256 objects, as a swap device of the original: docs/original.md, "swizzle".
     this.handle.pool = pool.id;
     for (let i = 0; i < PAGE_BYTES; i += 1) this.page[i] = i * 7;
   }

@@ -30,8 +30,8 @@ const MIB = 1024 * 1024;
 const SEED = 1;
 
 /**
- * Compressed sizes at which the policy of zcache changes its mind (reference 4.2), and one past the
- * last.
+ * Compressed sizes at which zcache changes from accepting to refusing (docs/original.md, "accept or
+ * refuse"), and one past the last.
  */
 const NEAR_LIMIT_BYTES = [
   PERS_ZPAGE_BYTES_MAX_DEFAULT,

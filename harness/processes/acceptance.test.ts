@@ -1,7 +1,7 @@
 /**
- * The original's acceptance scenarios 8 to 14 (reference 9) with real processes: what becomes of
- * pages when a machine dies, comes back, falls silent, or is told to stop. The same and more under
- * virtual time: scenarios.test.ts, sim.test.ts.
+ * Scenarios 8 to 14 of docs/original.md, "topologies and scenarios", with real processes: what
+ * becomes of pages when a machine dies, comes back, falls silent, or is told to stop. The same and
+ * more under virtual time: scenarios/scenarios.test.ts, scenarios/sim.test.ts.
  */
 import { expect, test } from "bun:test";
 import type { Client } from "../../src/client/client.ts";

@@ -1,7 +1,7 @@
 /**
  * Same-filled pages: a page that is one 32-bit word 1024 times over is stored as that word, in its
- * descriptor. Of these the page of zeros is by far the most common (reference 4.1; the original's
- * last version knew only that one).
+ * descriptor. The page of zeros is by far the most common. The last version of the original knew
+ * that one alone (docs/original.md, "zcache").
  *
  * A word is read least significant byte first whatever the machine, since it may travel.
  */

@@ -10,9 +10,9 @@ export const STATUS = {
   NOT_FOUND: 1,
   /** No frame, and nothing that may be evicted for it. */
   NO_ROOM: 2,
-  /** The page does not compress below the limit of its kind (reference 4.2). */
+  /** The page does not compress below the limit of its kind: docs/original.md, "accept or refuse". */
   COMPRESS_POOR: 3,
-  /** The page compresses badly and so does the store on average (reference 4.2). */
+  /** The page compresses badly, and so does the store on average: likewise. */
   MEAN_COMPRESS_POOR: 4,
   /** The store is frozen: the put acted as a flush. */
   FROZEN: 5,

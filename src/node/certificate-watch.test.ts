@@ -34,7 +34,7 @@ describe("the end of the certificate", () => {
     expect([watch.daysLeft, lines]).toEqual([31, []]);
     run(2.1);
     expect(lines).toEqual([
-      expect.stringMatching(/^warn .* ends on 2026-06-01T00:00:00.000Z, in 29 days; exchange it/),
+      expect.stringMatching(/^warn .* ends on 2026-06-01T00:00:00.000Z, in 29 days; renew it/),
     ]);
     run(3);
     expect(lines.length).toBe(4);

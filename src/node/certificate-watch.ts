@@ -21,7 +21,7 @@ export interface Certificate {
 
 const HOUR_MS = 60 * 60 * 1000;
 const DAY_MS = 24 * HOUR_MS;
-const HOW = "exchange it as the README says under What is trusted";
+const HOW = "renew it as docs/cluster.md describes";
 
 export class CertificateWatch {
   private readonly certificate: Certificate;

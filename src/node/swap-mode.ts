@@ -24,7 +24,8 @@
  * held: it grows by some 37 MiB in the first minute under load. Without that room it grows by 43,
  * and with four times as much by 29.
  *
- * Not here: the order of a shutdown, swapoff before the node stops (src/cli/swap/swap.ts, systemd/).
+ * Not here: the order of a shutdown, swapoff before the node stops (src/cli/swap/swap.ts, and the
+ * units in systemd/).
  */
 
 import { freeBuffer } from "../core/buffers.ts";

@@ -1,6 +1,6 @@
 /**
- * Counters of ramster under the kernel's names (reference 5.8), each with what it means that it
- * moved.
+ * Counters of ramster under the kernel's names (docs/original.md, "ramster counters"), each with
+ * the meaning of an increment.
  */
 export class RamsterCounters {
   /** A zpage was accepted by a holder and its local copy freed. */

@@ -2,7 +2,7 @@
  * The decisions of ramster as pure functions: when to move pages, how many, and when to try again.
  */
 
-/** Settings of selfshrink, with the original's defaults (reference 5.7). */
+/** Settings of selfshrink, with the original's defaults: docs/original.md, "selfshrink". */
 export interface SelfshrinkSettings {
   enabled: boolean;
   intervalMs: number;

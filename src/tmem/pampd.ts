@@ -10,8 +10,8 @@
  *     word B   local: the zbudref      same-filled: the word      remote: its copies
  *              lost: nothing
  *
- * The original packed node, size and an 8-bit checksum in 64 bits (reference 5.2); the checksum is
- * with the zpage here.
+ * The original packed node, size and an 8-bit checksum in 64 bits (docs/original.md, "stub"). Here
+ * the checksum is with the zpage.
  */
 
 import { assert } from "../core/assert.ts";

@@ -10,9 +10,9 @@
  * The original keeps a tree of objects and in each a radix tree of pages; a hash with intrusive
  * lists gives the same operations: flushing an object or a pool costs what it touches.
  *
- * Rules (reference 2.3): a put first frees what the handle held (`claim`) and never overwrites in
- * place, so that a put that fails leaves nothing; every put gets a new version; a frozen index
- * takes no put.
+ * Rules (docs/original.md, "coherency"): a put first frees what the handle held (`claim`) and never
+ * overwrites in place, so a put that fails leaves nothing. Every put gets a new version. A frozen
+ * index takes no put.
  *
  * Invariants, checked by verify():
  *   1. A page is in the hash under its object and index, and on its object's list; so is an object
@@ -65,7 +65,7 @@ import { type Walk, Walks } from "./walk.ts";
 /** What `claim` says of a version that is too old. */
 export const CLAIM_STALE = -1;
 
-/** The client that is the node itself (reference 1). */
+/** The client that is the node itself. */
 export const LOCAL_CLIENT = 0xffff;
 
 export interface TmemOptions {
@@ -76,7 +76,7 @@ export interface TmemOptions {
 }
 
 export class Tmem {
-  /** While true every put fails and acts as a flush of its handle (reference 2.3, rule 8). */
+  /** While true, every put fails and flushes its handle: docs/original.md, "coherency", rule 8. */
   frozen = false;
   private readonly pages: Table;
   private readonly objects: Table;

@@ -1,7 +1,7 @@
 /**
- * Transport status: the first of the two statuses of a reply, that of the original's `sys_status`
- * (reference 6.4): whether the request reached a handler at all. What the handler then said is the
- * second (core/status.ts).
+ * Transport status, the first of the two statuses of a reply: did the request reach a handler?
+ * It is `sys_status` of docs/original.md, "messages and ports". The second is the handler's answer
+ * (core/status.ts).
  *
  * The first three travel; the others are what a side concludes by itself.
  */

@@ -1,6 +1,6 @@
 /**
- * Counters of zbud, by kind (index 0 ephemeral, 1 persistent), reported under the kernel's names
- * (reference 3.6).
+ * Counters of zbud, by kind (index 0 ephemeral, 1 persistent), reported under the kernel's names:
+ * docs/original.md, "zbud counters".
  *
  * As in the kernel, buddied and unbuddied count frames, zombies included. Unlike there `zbytes` is
  * without headers, and whole frames, which the original lacks, are counted apart.

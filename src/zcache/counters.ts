@@ -1,7 +1,7 @@
 /**
- * Counters of zcache under the kernel's names (reference 4.8): one for each reason to refuse, each
- * with what it means that it moved. Gauges that can be read off the lists are not kept here, only
- * their peaks.
+ * Counters of zcache under the kernel's names (docs/original.md, "zcache counters"): one for each
+ * reason to refuse, each with the meaning of an increment. Gauges are read off the lists; only
+ * their peaks are kept here.
  */
 export class ZcacheCounters {
   /** Puts refused, by kind of the pool, whatever the reason. */

@@ -16,10 +16,10 @@
  *
  * A node has two of these: one for its own pages (client LOCAL_CLIENT) and one for what it holds
  * for others, each with a budget, an index and frames of its own, so that neither can eat the other
- * (reference 8.4, 25).
+ * (src/DEFECTS.md, 25).
  *
- * Policy of the original (reference 4.2): newest beats oldest, persistent beats ephemeral; a put
- * that is refused leaves nothing under its handle. Pages that are remote have their record in this
+ * Policy of docs/original.md, "accept or refuse": newest beats oldest, persistent beats ephemeral.
+ * A put that is refused leaves nothing under its handle. Remote pages have their record in this
  * index too; what is behind them is freed through `remote`.
  *
  * Not here: peers, and when to move pages (ramster).
@@ -58,7 +58,7 @@ export interface ZcacheOptions extends BudgetOptions {
   objectCountMax: number;
   /** Its frames, and records of so many pages, are held (core/memory.ts); 0 or not said: none. */
   heldPages?: number;
-  /** Persistent pages that compress to more are refused, or stored whole (reference 4.2). */
+  /** Persistent pages that compress to more are refused, or stored whole. */
   persZpageBytesMax: number;
   /** Above this a persistent page is taken only while the mean of the store is below it. */
   persZpageMeanBytes: number;

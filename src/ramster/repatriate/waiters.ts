@@ -17,7 +17,8 @@ export interface GetSink {
 }
 
 /**
- * The tri-state of get_and_free (reference 2.2): remove never, as the pool's kind says, or always.
+ * get_and_free of docs/original.md, "tmem": never remove the page, remove it if its pool is
+ * ephemeral, always remove it.
  */
 export type GetAndFree = -1 | 0 | 1;
 
