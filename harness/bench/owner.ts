@@ -17,6 +17,7 @@ import type { TlsMaterial } from "../../src/net/transport.ts";
 import { nodeConfig } from "../../src/node/config.ts";
 import { openMembership } from "../../src/node/membership.ts";
 import { Node } from "../../src/node/node.ts";
+import type { RamsterReport } from "../../src/ramster/counters.ts";
 import type { Target } from "../../src/ramster/holders/lenders.ts";
 import type { GetSink } from "../../src/ramster/repatriate/waiters.ts";
 import { NodeProcess } from "../processes/node-process.ts";
@@ -136,16 +137,14 @@ export class Owner implements GetSink {
     return (ramster.counters.remoted_zbytes - before) / seconds;
   }
 
-  counter(name: string): number {
-    const counters: Record<string, number> = {};
-    this.node.ramster.snapshot(counters);
-    return counters[name] ?? 0;
+  counter(name: keyof RamsterReport): number {
+    return this.node.ramster.snapshot()[name];
   }
 
   /** Over all links so far. */
   get bytesSent(): number {
     const peers = this.node.links.peers();
-    return peers.reduce((sum, { counters }) => sum + (counters.snapshot().bytes_sent ?? 0), 0);
+    return peers.reduce((sum, { counters }) => sum + counters.bytes_sent, 0);
   }
 
   /** Gets of random pages. They stay away: there is no room below a low mark of nothing. */

@@ -15,6 +15,7 @@ import type { Pool } from "../../src/client/pool.ts";
 import type { Oid } from "../../src/core/handle.ts";
 import { PAGE_BYTES } from "../../src/core/limits.ts";
 import { parseAddress } from "../../src/net/address.ts";
+import type { CounterName } from "../../src/wire/stats.ts";
 import { fillTestPage } from "../sim/cluster.ts";
 import { NodeProcess } from "./node-process.ts";
 
@@ -182,7 +183,7 @@ export function logged(node: NodeProcess, pattern: RegExp): Promise<void> {
   return until(`${pattern} in the log`, () => pattern.test(node.stderr.join("\n")));
 }
 
-export async function counter(client: Client, name: string): Promise<number> {
+export async function counter(client: Client, name: CounterName): Promise<number> {
   return (await client.stats()).counters[name] ?? 0;
 }
 

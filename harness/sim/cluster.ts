@@ -83,11 +83,8 @@ export class SimNode {
   }
 
   get counters(): Record<string, number> {
-    const counters: Record<string, number> = {};
-    this.node.ramster.snapshot(counters);
-    this.node.foreign?.snapshot(counters);
-    this.node.lending?.snapshot(counters);
-    return counters;
+    const { ramster, foreign, lending } = this.node;
+    return { ...ramster.snapshot(), ...foreign?.snapshot(), ...lending?.snapshot() };
   }
 
   counter(name: string): number {

@@ -1,42 +1,18 @@
 import { expect, test } from "bun:test";
-import type { NodeStats } from "../../src/client/client.ts";
+import type { Counters, NodeStats } from "../../src/wire/stats.ts";
 import { idleHoldersOf, imbalancesOf, owedFlushesOf } from "./books.ts";
+import { nodeStats, peerStats } from "./node-stats.ts";
 import { rowsOf } from "./report.ts";
 
 type Peers = Record<number, { remote?: number; foreign?: number }>;
 
-function stats(number: number, counters: Record<string, number>, peers: Peers): NodeStats {
-  return {
-    node: { number, name: `n${number}`, cluster: "c", boot_id: "0", listen: "" },
+function stats(number: number, counters: Counters, peers: Peers): NodeStats {
+  return nodeStats(number, {
     counters,
-    latencies: {},
-    members: [],
-    exports: [],
-    spill: { trouble: null },
-    lending: { unseen: [] },
-    knobs: {},
-    nowhere: null,
-    repair: {
-      ...{ pages_at_risk: 0, pages_out_of_reach: 0, pages_per_second: null, seconds_left: null },
-      ...{ copies_intended: 2, copies_possible: 2 },
-    },
-    zbud: { eph_cumul_chunk_counts: [], pers_cumul_chunk_counts: [] },
-    peers: Object.entries(peers).map(([node, { remote = 0, foreign = 0 }]) => ({
-      node: Number(node),
-      connected: true,
-      failure: "",
-      state: "up",
-      boot_id: null,
-      remote_pages: remote,
-      owed_flushes: 0,
-      credit_pages: 0,
-      ...{ lend_frames: 0, free_frames: 0, drained: false, gone: false },
-      granted_pages: 0,
-      foreign_pages: foreign,
-      bytes_sent: 0,
-      bytes_received: 0,
-    })),
-  };
+    peers: Object.entries(peers).map(([node, { remote = 0, foreign = 0 }]) => {
+      return peerStats(Number(node), { remote_pages: remote, foreign_pages: foreign });
+    }),
+  });
 }
 
 const server = stats(0, { foreign_pers_pages: 5 }, { 1: { foreign: 3 }, 2: { foreign: 2 } });

@@ -4,8 +4,9 @@
  *
  * Compared while nothing is on its way; before that they need not agree.
  */
-import type { NodeStats } from "../../src/client/client.ts";
+
 import { STATUS, statusName } from "../../src/core/status.ts";
+import type { NodeStats } from "../../src/wire/stats.ts";
 import type { NodeRow } from "./report.ts";
 
 /**

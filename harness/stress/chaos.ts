@@ -15,8 +15,9 @@
  */
 
 import type { ChaosKind } from "../../src/cli/options.ts";
-import type { Client, NodeStats } from "../../src/client/client.ts";
+import type { Client } from "../../src/client/client.ts";
 import { below, type Random } from "../../src/core/random.ts";
+import type { NodeStats } from "../../src/wire/stats.ts";
 import type { Supervisor } from "./supervisor.ts";
 
 /** How long all copies may take to be there again. */

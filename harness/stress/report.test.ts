@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
-import type { NodeStats } from "../../src/client/client.ts";
+import type { Counters, NodeStats } from "../../src/wire/stats.ts";
+import { nodeStats, peerStats } from "./node-stats.ts";
 import {
   compressionRatio,
   isBalanced,
@@ -15,39 +16,17 @@ import {
 } from "./report.ts";
 import { noLatencies } from "./workload.ts";
 
-const NO_REPAIR = {
-  ...{ pages_at_risk: 0, pages_out_of_reach: 0, pages_per_second: null, seconds_left: null },
-  ...{ copies_intended: 2, copies_possible: 2 },
-};
 const PLAIN = { good: String, bad: String };
 
 function stats(
   number: number,
-  counters: Record<string, number>,
+  counters: Counters,
   remoteAt: Record<number, number> = {},
 ): NodeStats {
-  const peers = Object.entries(remoteAt).map(([node, remote_pages]) => ({
-    node: Number(node),
-    connected: true,
-    failure: "",
-    state: "up",
-    boot_id: null,
-    remote_pages,
-    owed_flushes: 0,
-    credit_pages: 0,
-    ...{ lend_frames: 0, free_frames: 0, drained: false, gone: false },
-    granted_pages: 0,
-    foreign_pages: 0,
-    bytes_sent: 10,
-    bytes_received: 20,
-  }));
-  const node = { number, name: `n${number}`, cluster: "c", boot_id: "0", listen: "" };
-  const zbud = { eph_cumul_chunk_counts: [], pers_cumul_chunk_counts: [] };
-  const spill = { trouble: null };
-  const lending = { unseen: [] };
-  const told = { repair: NO_REPAIR, nowhere: null, spill, lending };
-  const nothing = { latencies: {}, members: [], exports: [], knobs: {} };
-  return { node, counters, zbud, peers, ...told, ...nothing };
+  const peers = Object.entries(remoteAt).map(([node, remote_pages]) => {
+    return peerStats(Number(node), { remote_pages, bytes_sent: 10, bytes_received: 20 });
+  });
+  return nodeStats(number, { counters, peers });
 }
 
 const CLUSTER = [

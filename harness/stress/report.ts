@@ -2,7 +2,7 @@
  * Report: what a stress run came to, as the JSON that scripts read (names are fixed, more may be
  * added) and as text that fits 80 columns.
  */
-import type { NodeStats } from "../../src/client/client.ts";
+import type { CounterName, Counters, NodeStats } from "../../src/wire/stats.ts";
 import type { ChaosReport } from "./chaos.ts";
 import type { LatencySummary } from "./latency.ts";
 import type { Latencies, WorkloadTotals } from "./workload.ts";
@@ -109,7 +109,7 @@ export function isQuiet(stats: readonly NodeStats[]): boolean {
 }
 
 export function leaksOf(stats: readonly NodeStats[]): StressReport["leaks"] {
-  const sum = (value: (counters: Record<string, number>) => number): number => {
+  const sum = (value: (counters: Counters) => number): number => {
     return stats.reduce((total, { counters }) => total + value(counters), 0);
   };
   return {
@@ -132,10 +132,10 @@ export function compressionRatio(
   stats: readonly NodeStats[],
   before: readonly NodeStats[] = [],
 ): number {
-  const total = (of: readonly NodeStats[], pers: string, eph: string): number => {
+  const total = (of: readonly NodeStats[], pers: CounterName, eph: CounterName): number => {
     return of.reduce((sum, { counters }) => sum + (counters[pers] ?? 0) + (counters[eph] ?? 0), 0);
   };
-  const since = (pers: string, eph: string): number => {
+  const since = (pers: CounterName, eph: CounterName): number => {
     return total(stats, pers, eph) - total(before, pers, eph);
   };
   const pages = since("pers_cumul_zpages", "eph_cumul_zpages");
@@ -265,6 +265,6 @@ function foreignAt(stats: NodeStats, owner: number): number {
   return stats.peers.find((peer) => peer.node === owner)?.foreign_pages ?? 0;
 }
 
-function foreignOf(counters: Record<string, number>): number {
+function foreignOf(counters: Counters): number {
   return (counters.foreign_pers_pages ?? 0) + (counters.foreign_eph_pages ?? 0);
 }

@@ -11,9 +11,10 @@
  */
 import type { StressOptions } from "../../src/cli/options.ts";
 import type { Progress } from "../../src/cli/progress.ts";
-import type { Client, NodeStats } from "../../src/client/client.ts";
+import type { Client } from "../../src/client/client.ts";
 import { RamsterError } from "../../src/core/errors.ts";
 import { PAGE_BYTES } from "../../src/core/limits.ts";
+import type { NodeStats } from "../../src/wire/stats.ts";
 import { idleHoldersOf, imbalancesOf, owedFlushesOf } from "./books.ts";
 import type { Chaos, ChaosReport } from "./chaos.ts";
 import { noVerdicts } from "./checker.ts";

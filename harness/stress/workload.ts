@@ -17,12 +17,13 @@
  * get at a time is made, and the node's counters are read around it: if a remote get was counted,
  * this was one. Under load that could not be told.
  */
-import type { Client, NodeStats } from "../../src/client/client.ts";
+import type { Client } from "../../src/client/client.ts";
 import { PageError } from "../../src/client/errors.ts";
 import type { Pool, PutResult } from "../../src/client/pool.ts";
 import { RamsterError } from "../../src/core/errors.ts";
 import type { Oid } from "../../src/core/handle.ts";
 import { below, SeededRandom } from "../../src/core/random.ts";
+import type { NodeStats } from "../../src/wire/stats.ts";
 import { Checker, type Got, type Verdicts } from "./checker.ts";
 import { Latency } from "./latency.ts";
 import type { PageSource } from "./page-source.ts";

@@ -4,7 +4,8 @@
  * moved. The node goes on, and lends nothing until `ramster set draining 0`, also when the command
  * is interrupted: its ending is no reason to move pages back.
  */
-import type { Client, NodeStats } from "../client/client.ts";
+import type { Client } from "../client/client.ts";
+import type { NodeStats } from "../wire/stats.ts";
 import { withClient } from "./door.ts";
 import { EXIT, type ExitCode } from "./exit.ts";
 import type { DrainOptions } from "./options.ts";

@@ -1,7 +1,8 @@
 /** `ramster stats`: the counters of a node that runs, for people or as JSON. */
-import type { NodeStats } from "../client/client.ts";
+
 import { percentileUs } from "../core/histogram.ts";
 import { allOneLine } from "../core/printable.ts";
+import type { NodeStats } from "../wire/stats.ts";
 import { withClient } from "./door.ts";
 import { EXIT, type ExitCode } from "./exit.ts";
 import type { StatsOptions } from "./options.ts";

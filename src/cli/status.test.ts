@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
-import type { NodeStats, RepairStats } from "../client/client.ts";
+import { nodeStats, peerStats } from "../../harness/stress/node-stats.ts";
+import type { NodeStats, RepairStats } from "../wire/stats.ts";
 import { statusText } from "./status.ts";
 
 test("says of block devices how full they are, and when room runs out", () => {
@@ -15,36 +16,11 @@ test("says of block devices how full they are, and when room runs out", () => {
   ]);
 });
 
-const NONE_AT_RISK: RepairStats = {
-  ...{ pages_at_risk: 0, pages_out_of_reach: 0, pages_per_second: null, seconds_left: 0 },
-  ...{ copies_intended: 2, copies_possible: 2 },
-};
-
 function textOf(repair: Partial<RepairStats>, own: Partial<NodeStats> = {}): string {
-  const node = { number: 1, name: "n1", cluster: "ramster", boot_id: "1", listen: "10.0.0.1:7777" };
-  const zbud = { eph_cumul_chunk_counts: [], pers_cumul_chunk_counts: [] };
-  const rest = {
-    knobs: {},
-    nowhere: null,
-    counters: {},
-    latencies: {},
-    zbud,
-    members: [],
-    exports: [],
-    spill: { trouble: null },
-    lending: { unseen: [] },
-    peers: [],
-  };
-  const whole = { ...NONE_AT_RISK, ...repair };
-  return statusText({ node, repair: whole, ...rest, ...own } satisfies NodeStats);
+  return statusText(nodeStats(1, { ...own, repair }));
 }
 
-const PEER = {
-  ...{ node: 0, state: "up", failure: "", connected: true, boot_id: null },
-  ...{ remote_pages: 0, foreign_pages: 0, owed_flushes: 0, credit_pages: 0, granted_pages: 0 },
-  ...{ lend_frames: 0, free_frames: 0, drained: false, gone: false },
-  ...{ bytes_sent: 0, bytes_received: 0 },
-};
+const PEER = peerStats(0);
 
 test("of peers without gossip it says what they lend, and which are drained, or gone", () => {
   const peer = { ...PEER, node: 4, remote_pages: 7, lend_frames: 512, free_frames: 256 };

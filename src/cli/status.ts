@@ -2,6 +2,10 @@
  * `ramster status`: the cluster as one node sees it, a line a member: who is there, what each lends
  * and has free, where its pages go, and what this node and that one keep for each other.
  */
+
+import { CERTIFICATE_WARN_DAYS, FRAME_BYTES } from "../core/limits.ts";
+import { allOneLine } from "../core/printable.ts";
+import { statusJson } from "../doors/status-json.ts";
 import type {
   ExportStats,
   LendingStats,
@@ -10,10 +14,7 @@ import type {
   PeerStats,
   RepairStats,
   SpillStats,
-} from "../client/client.ts";
-import { CERTIFICATE_WARN_DAYS, FRAME_BYTES } from "../core/limits.ts";
-import { allOneLine } from "../core/printable.ts";
-import { statusJson } from "../doors/status-json.ts";
+} from "../wire/stats.ts";
 import { withClient } from "./door.ts";
 import { EXIT, type ExitCode } from "./exit.ts";
 import type { StatsOptions } from "./options.ts";

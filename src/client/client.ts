@@ -9,7 +9,6 @@
 import { BufferPool } from "../core/buffer-pool.ts";
 import type { Clock } from "../core/clock.ts";
 import { PeerError, RamsterError } from "../core/errors.ts";
-import type { HistogramSnapshot } from "../core/histogram.ts";
 import { HANDSHAKE_TIMEOUT_MS } from "../core/limits.ts";
 import type { Memory } from "../core/memory.ts";
 import { STATUS } from "../core/status.ts";
@@ -29,6 +28,7 @@ import {
 import type { Frame } from "../wire/framer.ts";
 import { clientHello, decodeHello, encodeHello, HELLO_BYTES_MAX } from "../wire/handshake.ts";
 import { GOODBYE, MESSAGE } from "../wire/messages.ts";
+import type { NodeStats } from "../wire/stats.ts";
 import { TRANSPORT_STATUS } from "../wire/status.ts";
 import { Pool } from "./pool.ts";
 import { Requester } from "./requester.ts";
@@ -290,113 +290,6 @@ export class Client implements ChannelHandler {
     );
     return text;
   }
-}
-
-/** What `stats` gives: see the README for the names. */
-export interface NodeStats {
-  node: { number: number; name: string; cluster: string; boot_id: string; listen: string };
-  /** Everybody in the cluster, this node too; empty when it does not gossip. */
-  members: MemberStats[];
-  /** Of its pages that lack a copy elsewhere. */
-  repair: RepairStats;
-  /** Why its pages have nowhere to go, and what helps; null: they have, or there are none. */
-  nowhere: string | null;
-  /** Its block devices. */
-  exports: ExportStats[];
-  /** Its disk for pages. How much of it can be had is in the counters. */
-  spill: SpillStats;
-  /** What it lends to others. How much that is now is in the counters. */
-  lending: LendingStats;
-  /** What can be set while it runs, with the values in force. */
-  knobs: Record<string, string>;
-  counters: Record<string, number>;
-  /** How long things took: counts of buckets that end at 1, 2, 4, ... microseconds, and the sum. */
-  latencies: Record<string, HistogramSnapshot>;
-  /** How many zpages of 0, 1, 2, ... chunks of 64 bytes, header included, were ever stored. */
-  zbud: { eph_cumul_chunk_counts: number[]; pers_cumul_chunk_counts: number[] };
-  peers: PeerStats[];
-}
-
-export interface ExportStats {
-  name: string;
-  size_bytes: number;
-  /** Pages that were written and not trimmed since, and their bytes. */
-  pages: number;
-  used_bytes: number;
-  connections: number;
-}
-
-export interface LendingStats {
-  /** What it cannot see of its machine, and so lends with care. Empty: all, or it lends nothing. */
-  unseen: Array<"available" | "limit" | "waits" | "machine">;
-}
-
-export interface SpillStats {
-  /** Why pages cannot be written there; null: they can, or there is no disk. */
-  trouble: string | null;
-}
-
-export interface RepairStats {
-  /** Pages that are away and have fewer copies in reach than they should, or none. */
-  pages_at_risk: number;
-  /** Of them, those of which no copy is in reach. */
-  pages_out_of_reach: number;
-  /** Copies that a page should have, and that there are places for now. */
-  copies_intended: number;
-  copies_possible: number;
-  /** How many are mended a second, and how long the rest will take; null: not known. */
-  pages_per_second: number | null;
-  seconds_left: number | null;
-}
-
-export interface MemberStats {
-  name: string;
-  /** Null for one that is not used; `note` says why. */
-  number: number | null;
-  state: "alive" | "suspect" | "dead" | "left";
-  /** Where it gossips. */
-  address: string;
-  incarnation: number;
-  rtt_ms: number | null;
-  role: "node" | "server" | null;
-  boot_id: string | null;
-  /** What it may fail together with. */
-  zone: string | null;
-  /** Frames of 4 KiB that it lends, and those of them that are free. */
-  lend_frames: number;
-  free_frames: number;
-  /** How full its own memory is, in percent. */
-  pressure: number;
-  /** Where its own pages go. */
-  target: string | null;
-  /** Whether it lends nothing any more and gets ready to leave. */
-  drained: boolean;
-  note: string;
-}
-
-export interface PeerStats {
-  node: number;
-  state: string;
-  connected: boolean;
-  /** Why the last attempt to link to it failed; "" when there was none since the last link. */
-  failure: string;
-  /** On the last link; null before the first. */
-  boot_id: string | null;
-  /** Pages of this node that the peer keeps, and flushes that it is owed. */
-  remote_pages: number;
-  owed_flushes: number;
-  /** Pages of the peer that this node keeps. */
-  foreign_pages: number;
-  /** Pages that this node may still send there, and that the peer may still send here. */
-  credit_pages: number;
-  granted_pages: number;
-  /** Of one that does not gossip: what it lends, of that free, whether it is drained, and gone. */
-  lend_frames: number;
-  free_frames: number;
-  drained: boolean;
-  gone: boolean;
-  bytes_sent: number;
-  bytes_received: number;
 }
 
 function openPoolBody(id: number, token: string): Uint8Array {

@@ -5,18 +5,16 @@
  * (src/cli/log-writer.ts).
  */
 import { ConfigError } from "./errors.ts";
+import { countersOf } from "./figure.ts";
+import { LOG_COUNTED } from "./figures.ts";
 import { LOG_LINE_LENGTH_MAX } from "./limits.ts";
 import type { LogLimiter } from "./log-limiter.ts";
 import { LOG_AREAS, LOG_LEVELS, type LogArea, type LogLevel, type LogSink } from "./log-line.ts";
 import { oneLine } from "./printable.ts";
 
-/** What was not written, and why; names are those of the stats. */
-export class LogCounters {
-  /** There was no room: nobody reads. */
-  log_lines_dropped = 0;
-  /** There were too many of one kind. */
-  log_lines_suppressed = 0;
-}
+/** What was not written, and why. */
+export const LogCounters = countersOf(LOG_COUNTED);
+export type LogCounters = InstanceType<typeof LogCounters>;
 
 export interface LogOptions {
   /** Without one there is no limit. */

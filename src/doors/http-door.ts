@@ -13,11 +13,13 @@
  * node's time; whoever asks without pause gets the text of before.
  */
 import type { Clock } from "../core/clock.ts";
+import type { Report } from "../core/figure.ts";
+import type { HTTP_COUNTED } from "../core/figures.ts";
 import { HTTP_TEXT_BURST_MS, HTTP_TEXT_SHARE } from "../core/limits.ts";
 import { type HttpAnswer, textAnswer } from "../http/answer.ts";
 import { HttpServer, type HttpServerParts } from "../http/server.ts";
 import type { TcpAddress } from "../net/address.ts";
-import { METRICS_TYPE, metricsText, type StatsForMetrics } from "./metrics.ts";
+import { METRICS_TYPE, Metrics, type StatsForMetrics } from "./metrics.ts";
 import { type StatsForStatus, statusJson } from "./status-json.ts";
 
 export class HttpDoor {
@@ -29,7 +31,8 @@ export class HttpDoor {
   /** `stats`: the node's counters and state (NodeAdmin). */
   constructor(parts: HttpServerParts, stats: () => StatsForMetrics & StatsForStatus) {
     this.server = new HttpServer(parts, (path, strangeHost) => this.answer(path, strangeHost));
-    this.metrics = new PacedText(parts.clock, () => metricsText(stats()));
+    const metrics = new Metrics(stats);
+    this.metrics = new PacedText(parts.clock, () => metrics.text());
     this.status = new PacedText(parts.clock, async () => `${statusJson(stats())}\n`);
   }
 
@@ -43,8 +46,8 @@ export class HttpDoor {
     return this.server.stop();
   }
 
-  snapshot(into: Record<string, number>): void {
-    Object.assign(into, this.server.counters);
+  snapshot(): Report<typeof HTTP_COUNTED> {
+    return this.server.counters;
   }
 
   private async answer(path: string, strangeHost: string | null): Promise<HttpAnswer> {

@@ -1,123 +1,174 @@
 /**
- * Metrics: a node's counters in the exposition format of Prometheus, written by prom-client.
+ * Metrics: a node's figures in the exposition format of Prometheus, written by prom-client.
  *
- * Every counter is `ramster_` and its name in the stats. What can go down is a gauge. The rest are
- * counters, and their names end in `_total` as the format wants. Names that the format reserves are
- * changed (RENAMED). What is kept for each peer has the label `peer`, its number, and for each
- * export `export`, its name.
+ * Kind and help are those of the table (core/figures.ts). A metric is `ramster_` and the name in
+ * the stats; counters end in `_total`, and latencies in `_seconds`, as the format wants. What is
+ * kept for each peer has the label `peer`, its number, and for each export `export`, its name.
+ *
+ * A figure becomes a metric when the node first reports it: a node without exports has no metrics
+ * of exports. At each scrape the metrics collect their values from one report.
  */
-import { Counter, Gauge, type Histogram, Registry } from "prom-client";
+import { Counter, Gauge, Histogram, type HistogramConfiguration, Registry } from "prom-client";
+import { type Figure, type FigureTable, gauge } from "../core/figure.ts";
+import { COUNTERS, EXPORT, LATENCIES, PEER } from "../core/figures.ts";
 import { bucketEndUs, HISTOGRAM_BUCKETS, type HistogramSnapshot } from "../core/histogram.ts";
-import { HELP, RENAMED } from "./metric-help.ts";
+import type { Counters } from "../wire/stats.ts";
 
 /** What of the stats is read here. */
 export interface StatsForMetrics {
   readonly node: { readonly number: number; readonly name: string; readonly cluster: string };
-  readonly counters: Readonly<Record<string, number>>;
+  readonly counters: Counters;
   readonly latencies: Readonly<Record<string, HistogramSnapshot>>;
   readonly members: ReadonlyArray<{ readonly state: string }>;
-  readonly exports: readonly object[];
-  readonly peers: readonly object[];
+  readonly exports: readonly Entry[];
+  readonly peers: readonly Entry[];
 }
+
+/** A peer or an export: figures among other fields. */
+type Entry = Readonly<Record<string, unknown>>;
 
 export const METRICS_TYPE = Registry.PROMETHEUS_CONTENT_TYPE;
 
 const MEMBER_STATES = ["alive", "suspect", "dead", "left"] as const;
+const NODE_INFO = gauge("0 or 1", "Which node this is.");
+const MEMBERS = gauge("members", "Members of the cluster.");
 
-/** Names in the stats that say how much there is, not how often something happened. */
-const GAUGE =
-  /_max$|_used$|_in_flight$|_count$|^(remote|foreign)_(eph|pers)_pages$|^(eph|pers)_(zpages|zbytes|pageframes)$/;
-const GAUGES: ReadonlySet<string> = new Set([
-  ...["foreign_zbytes", "flnodes", "same_filled_pages"],
-  ...["remote_pages", "foreign_pages", "owed_flushes", "connected", "gossip_health"],
-  ...["remote_copies", "absent_copies", "pages_at_risk", "repair_pages_per_second"],
-  ...["pages_out_of_reach", "copies_intended", "copies_possible", "reclaims_pending"],
-  ...["spilled_pages", "spill_bytes", "spill_bytes_asked"],
-  ...["foreign_granted_pages", "credit_pages", "granted_pages", "lend_limit_frames"],
-  ...["machine_total_bytes", "machine_available_bytes", "machine_reserve_bytes"],
-  ...["machine_stall_percent", "space_percent_used", "nbd_connections", "http_connections"],
-  ...["certificate_days_left", "lend_frames", "free_frames", "drained", "gone"],
-  ...["size_bytes", "pages", "used_bytes", "connections"],
-]);
-
-/** One page of metrics. A registry of its own each time: nothing is kept between two scrapes. */
-export async function metricsText(stats: StatsForMetrics): Promise<string> {
-  const registry = new Registry();
-  const registers = [registry];
-  const info = { name: "ramster_node_info", help: "Which node this is", registers };
-  const { number, name, cluster } = stats.node;
-  new Gauge({ ...info, labelNames: ["number", "name", "cluster"] }).set(
-    { number: String(number), name, cluster },
-    1,
-  );
-  for (const [counter, value] of Object.entries(stats.counters)) {
-    metric(registry, "", counter, []).set({}, value);
-  }
-  for (const [name, latency] of Object.entries(stats.latencies)) histogram(registry, name, latency);
-  const members = new Gauge({
-    ...{
-      name: "ramster_members",
-      help: "Members of the cluster",
-      labelNames: ["state"],
-      registers,
-    },
-  });
-  for (const state of MEMBER_STATES) {
-    members.set({ state }, stats.members.filter((member) => member.state === state).length);
-  }
-  labelled(registry, "peer", "node", stats.peers);
-  labelled(registry, "export", "name", stats.exports);
-  return registry.metrics();
+interface Sample {
+  readonly labels: Record<string, string>;
+  readonly value: number;
 }
 
-/** What is kept for each of many: one metric a field, with a label that says whose it is. */
-function labelled(registry: Registry, label: string, key: string, many: readonly object[]): void {
-  const metrics = new Map<string, Metric>();
-  for (const one of many) {
-    const fields = new Map<string, unknown>(Object.entries(one));
-    const labels = { [label]: String(fields.get(key)) };
-    for (const [field, value] of fields) {
-      if (field === key || (typeof value !== "number" && typeof value !== "boolean")) continue;
-      const known = metrics.get(field) ?? metric(registry, `${label}_`, field, [label]);
-      metrics.set(field, known);
-      known.set(labels, Number(value));
+export class Metrics {
+  private readonly registry = new Registry();
+  private readonly report: () => StatsForMetrics;
+  /** What the metrics collect their values from. */
+  private stats: StatsForMetrics | null = null;
+
+  /** `report`: the node's counters and state (NodeAdmin). */
+  constructor(report: () => StatsForMetrics) {
+    this.report = report;
+  }
+
+  /** One page of metrics. */
+  text(): Promise<string> {
+    const stats = this.report();
+    this.stats = stats;
+    this.addNode(stats);
+    this.addTable("", COUNTERS, null, ({ counters }) => [counters]);
+    this.addTable("peer_", PEER, { label: "peer", key: "node" }, ({ peers }) => peers);
+    this.addTable("export_", EXPORT, { label: "export", key: "name" }, ({ exports }) => exports);
+    for (const [name, figure] of Object.entries(LATENCIES)) this.addLatency(stats, name, figure);
+    return this.registry.metrics();
+  }
+
+  private addNode(stats: StatsForMetrics): void {
+    this.add(stats, "ramster_node_info", NODE_INFO, ["number", "name", "cluster"], ({ node }) => {
+      const { number, name, cluster } = node;
+      return [{ labels: { number: String(number), name, cluster }, value: 1 }];
+    });
+    this.add(stats, "ramster_members", MEMBERS, ["state"], ({ members }) => {
+      return MEMBER_STATES.map((state) => {
+        return { labels: { state }, value: members.filter((it) => it.state === state).length };
+      });
+    });
+  }
+
+  /** `label`: says whose a sample is, by the field `key` of its entry. */
+  private addTable(
+    prefix: string,
+    table: FigureTable,
+    by: { label: string; key: string } | null,
+    entriesOf: (stats: StatsForMetrics) => readonly Entry[],
+  ): void {
+    const { stats } = this;
+    if (stats === null) return;
+    const labelsOf = (entry: Entry) => (by === null ? {} : { [by.label]: String(entry[by.key]) });
+    for (const [field, figure] of Object.entries(table)) {
+      const name = metricName(`${prefix}${field}`, figure);
+      this.add(stats, name, figure, by === null ? [] : [by.label], (now) => {
+        const having = entriesOf(now).filter((entry) => entry[field] !== undefined);
+        return having.map((entry) => ({ labels: labelsOf(entry), value: Number(entry[field]) }));
+      });
+    }
+  }
+
+  private addLatency({ latencies }: StatsForMetrics, latency: string, figure: Figure): void {
+    const name = metricName(latency, figure);
+    if (this.registry.getSingleMetric(name) !== undefined) return;
+    if (latencies[latency] === undefined) return;
+    const config = { name, help: figure.help, registers: [] };
+    const histogram = new CountedHistogram(config, () => this.stats?.latencies[latency]);
+    this.registry.registerMetric(histogram);
+  }
+
+  /** A metric that has samples now, and had none before. */
+  private add(
+    stats: StatsForMetrics,
+    name: string,
+    figure: Figure,
+    labelNames: string[],
+    samplesOf: (stats: StatsForMetrics) => Sample[],
+  ): void {
+    if (this.registry.getSingleMetric(name) !== undefined) return;
+    if (samplesOf(stats).length === 0) return;
+    const samples = (): Sample[] => (this.stats === null ? [] : samplesOf(this.stats));
+    const config = { name, help: figure.help, labelNames, registers: [] };
+    // A metric without labels has a sample of 0 when it is made, and when it is reset.
+    if (figure.kind === "gauge") {
+      const collect = function (this: Gauge): void {
+        this.reset();
+        this.remove({});
+        for (const { labels, value } of samples()) this.set(labels, value);
+      };
+      this.registry.registerMetric(new Gauge({ ...config, collect }));
+    } else {
+      const collect = function (this: Counter): void {
+        this.reset();
+        this.remove({});
+        for (const { labels, value } of samples()) this.inc(labels, value);
+      };
+      this.registry.registerMetric(new Counter({ ...config, collect }));
     }
   }
 }
 
 /**
- * Seconds, as Prometheus wants them. The library's own histograms take one value at a time, so it
- * gets what such a one would say.
+ * A histogram whose samples are counted already (core/histogram.ts): prom-client's takes them one
+ * by one, which the page path cannot afford.
  */
-function histogram(registry: Registry, latency: string, snapshot: HistogramSnapshot): void {
-  const name = `ramster_${latency}_seconds`;
-  const help = HELP[latency] ?? `"${latency}" of ramster stats.`;
-  let count = 0;
-  const buckets = Array.from({ length: HISTOGRAM_BUCKETS }, (_, bucket) => {
-    count += snapshot.counts[bucket] ?? 0;
-    const endUs = bucketEndUs(bucket);
-    const le = Number.isFinite(endUs) ? String(endUs / 1e6) : "+Inf";
-    return { metricName: `${name}_bucket`, labels: { le }, value: count };
-  });
-  const values = [
-    ...buckets,
-    { metricName: `${name}_sum`, value: snapshot.sum_us / 1e6 },
-    { metricName: `${name}_count`, value: count },
-  ];
-  const metric = { name, help, type: "histogram", values };
-  registry.registerMetric({ ...metric, get: async () => metric } as unknown as Histogram);
+class CountedHistogram extends Histogram {
+  private readonly config: HistogramConfiguration<string>;
+  private readonly snapshot: () => HistogramSnapshot | undefined;
+
+  constructor(
+    config: HistogramConfiguration<string>,
+    snapshot: () => HistogramSnapshot | undefined,
+  ) {
+    super(config);
+    this.config = config;
+    this.snapshot = snapshot;
+  }
+
+  /** What the registry writes: see lib/registry.js and lib/histogram.js of prom-client. */
+  async getForPromString() {
+    const { name, help } = this.config;
+    const { counts, sum_us } = this.snapshot() ?? { counts: [], sum_us: 0 };
+    let count = 0;
+    const buckets = Array.from({ length: HISTOGRAM_BUCKETS }, (_, bucket) => {
+      count += counts[bucket] ?? 0;
+      const endUs = bucketEndUs(bucket);
+      const le = Number.isFinite(endUs) ? String(endUs / 1e6) : "+Inf";
+      return { metricName: `${name}_bucket`, labels: { le }, value: count };
+    });
+    const sum = { metricName: `${name}_sum`, labels: {}, value: sum_us / 1e6 };
+    const values = [...buckets, sum, { metricName: `${name}_count`, labels: {}, value: count }];
+    return { name, help, type: "histogram", values };
+  }
 }
 
-interface Metric {
-  set(labels: Record<string, string>, value: number): void;
-}
-
-/** `prefix`: in front of the field's name, for what is kept for each of many. */
-function metric(registry: Registry, prefix: string, field: string, labelNames: string[]): Metric {
-  const help = HELP[`${prefix}${field}`] ?? `"${field}" of ramster stats.`;
-  const options = { help, labelNames, registers: [registry] };
-  const name = `ramster_${prefix}${RENAMED[field] ?? field.replace(/_(count|total)$/, "")}`;
-  if (GAUGE.test(field) || GAUGES.has(field)) return new Gauge({ ...options, name });
-  const counter = new Counter({ ...options, name: `${name}_total` });
-  return { set: (labels, value) => counter.inc(labels, value) };
+/** The format keeps endings such as `_count` for histograms. */
+export function metricName(name: string, { kind, metric }: Figure): string {
+  const base = `ramster_${metric ?? name.replace(/_(count|total)$/, "")}`;
+  if (kind === "counter") return `${base}_total`;
+  return kind === "histogram" ? `${base}_seconds` : base;
 }

@@ -33,7 +33,7 @@ import { Admission } from "../net/admission.ts";
 import { DOOR_LIMITS, type DoorLimits } from "../net/door-limits.ts";
 import type { Listener, Stream, StreamEvents, TlsMaterial, Transport } from "../net/transport.ts";
 import type { Ramster } from "../ramster/ramster.ts";
-import { NbdCounters } from "./counters.ts";
+import { type ExportReport, NbdCounters, type NbdReport } from "./counters.ts";
 import { type ExportConfig, NbdExport, OBJECTS_PER_EXPORT } from "./export.ts";
 import { NbdIo } from "./io.ts";
 import { LongMemory } from "./long-memory.ts";
@@ -61,15 +61,6 @@ export interface NbdDoorSettings {
   readonly exports: readonly ExportConfig[];
   ioTimeoutMs: number;
   warnAtPercent: number;
-}
-
-/** An export in the stats; names are part of what scripts read. */
-export interface ExportStats {
-  name: string;
-  size_bytes: number;
-  pages: number;
-  used_bytes: number;
-  connections: number;
 }
 
 export class NbdDoor implements NbdHandler {
@@ -159,7 +150,7 @@ export class NbdDoor implements NbdHandler {
     return this.runner.count;
   }
 
-  stats(): ExportStats[] {
+  stats(): ExportReport[] {
     return this.exports.map(({ name, byteCount, pool, connectionCount }) => ({
       name,
       size_bytes: byteCount,
@@ -197,14 +188,16 @@ export class NbdDoor implements NbdHandler {
     else this.parts.ramster.flushPool(exp.pool.id, { destroy: true });
   }
 
-  /** Kernel names to values. */
-  snapshot(into: Record<string, number>): void {
-    if (this.settings.exports.length === 0) return;
-    Object.assign(into, this.counters);
-    into.nbd_waiting_count = this.waitingCount;
-    into.nbd_long_bytes_used = this.longMemory.usedBytes;
-    into.space_percent_used = this.room.percentUsed;
-    into.space_warn_count = Number(this.room.isAboveMark);
+  /** Null: it has no exports. */
+  snapshot(): NbdReport | null {
+    if (this.settings.exports.length === 0) return null;
+    return {
+      ...this.counters,
+      nbd_waiting_count: this.waitingCount,
+      nbd_long_bytes_used: this.longMemory.usedBytes,
+      space_percent_used: this.room.percentUsed,
+      space_warn_count: Number(this.room.isAboveMark),
+    };
   }
 
   // NbdHandler.

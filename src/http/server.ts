@@ -9,6 +9,8 @@
  * Not here: what is answered (doors/http-door.ts).
  */
 import type { Clock } from "../core/clock.ts";
+import { countersOf } from "../core/figure.ts";
+import { HTTP_COUNTED } from "../core/figures.ts";
 import { GOODBYE_TIMEOUT_MS, HTTP_CONNECTIONS_MAX, HTTP_UNSENT_BYTES_MAX } from "../core/limits.ts";
 import type { Log } from "../core/log.ts";
 import { isLoopback, type TcpAddress } from "../net/address.ts";
@@ -19,15 +21,7 @@ import { isUnnamed } from "./authority.ts";
 import { HttpConnection } from "./connection.ts";
 import type { HttpRefusal, HttpRequest } from "./request.ts";
 
-export class HttpCounters {
-  http_connections = 0;
-  /** Closed to make room for another. */
-  http_connections_evicted = 0;
-  /** Requests that were understood, whatever the answer. */
-  http_requests = 0;
-  /** Bytes that were no request, or no whole one in time. */
-  http_refused = 0;
-}
+const HttpCounters = countersOf(HTTP_COUNTED);
 
 /**
  * A GET or HEAD of `path`. Never rejects. `strangeHost`: the host name by which the client calls a

@@ -3,6 +3,8 @@
  * (knobs.ts). A value that is refused is an error with its reason, never silently ignored.
  */
 import { ConfigError } from "../core/errors.ts";
+import { type Report, withPrefix } from "../core/figure.ts";
+import type { GOSSIP_COUNTED, STRANGERS_READ } from "../core/figures.ts";
 import { STATS_PART_BYTES } from "../core/limits.ts";
 import type { Log } from "../core/log.ts";
 import type { Admin } from "../doors/client-door.ts";
@@ -10,7 +12,10 @@ import type { HttpDoor } from "../doors/http-door.ts";
 import type { NbdDoor } from "../exports/nbd-door.ts";
 import type { Links } from "../net/links.ts";
 import type { Foreign } from "../ramster/foreign/foreign.ts";
+import { latencyReport } from "../ramster/latencies.ts";
 import type { Ramster } from "../ramster/ramster.ts";
+import { copyReport } from "../ramster/repair/copy-state.ts";
+import type { Counters, MemberStats, NodeStats, RepairStats } from "../wire/stats.ts";
 import { EPHEMERAL, type Kind, PERSISTENT } from "../zbud/zbud.ts";
 import type { CertificateWatch } from "./certificate-watch.ts";
 import type { PeerConfig } from "./config.ts";
@@ -20,34 +25,6 @@ import type { Lending } from "./lending.ts";
 import type { Membership } from "./membership.ts";
 import type { Nowhere } from "./nowhere.ts";
 import type { Offers } from "./offers.ts";
-
-/** A member in the stats; names are part of what scripts read. */
-interface MemberStats {
-  name: string;
-  number: number | null;
-  state: string;
-  address: string;
-  incarnation: number;
-  rtt_ms: number | null;
-  role: string | null;
-  boot_id: string | null;
-  zone: string | null;
-  lend_frames: number;
-  free_frames: number;
-  pressure: number;
-  target: string | null;
-  drained: boolean;
-  note: string;
-}
-
-interface RepairStats {
-  pages_at_risk: number;
-  pages_out_of_reach: number;
-  copies_intended: number;
-  copies_possible: number;
-  pages_per_second: number | null;
-  seconds_left: number | null;
-}
 
 export interface AdminParts {
   identity: {
@@ -119,19 +96,25 @@ export class NodeAdmin implements Admin {
     return JSON.stringify(part);
   }
 
-  snapshot() {
-    const { identity, ramster, foreign, lending, nbdDoor, httpDoor, links } = this.parts;
-    const counters: Record<string, number> = {};
-    ramster.snapshot(counters);
-    foreign?.snapshot(counters);
-    lending?.snapshot(counters);
-    nbdDoor.snapshot(counters);
-    counters.nowhere_count = Number(this.parts.nowhere.reason !== null);
-    httpDoor.snapshot(counters);
-    this.snapshotNetwork(counters);
-    Object.assign(counters, this.parts.log.counters);
-    const { certificate } = this.parts;
-    if (certificate !== null) counters.certificate_days_left = certificate.daysLeft;
+  /** Each part reports its own figures, or none. */
+  private counters(): Counters {
+    const { ramster, foreign, lending, nbdDoor, httpDoor, nowhere, certificate, log } = this.parts;
+    return {
+      ...ramster.snapshot(),
+      ...foreign?.snapshot(),
+      ...lending?.snapshot(),
+      ...nbdDoor.snapshot(),
+      nowhere_count: Number(nowhere.reason !== null),
+      ...httpDoor.snapshot(),
+      ...this.strangers(),
+      ...this.gossip(),
+      ...log.counters,
+      ...(certificate === null ? null : { certificate_days_left: certificate.daysLeft }),
+    };
+  }
+
+  snapshot(): NodeStats {
+    const { identity, ramster, foreign, lending, nbdDoor, links } = this.parts;
     return {
       node: {
         number: identity.number,
@@ -147,8 +130,8 @@ export class NodeAdmin implements Admin {
       spill: { trouble: ramster.spillTrouble },
       lending: { unseen: lending?.unseen ?? [] },
       knobs: Object.fromEntries([...this.knobs].map(([name, knob]) => [name, knob.get()])),
-      counters,
-      latencies: ramster.latencies.snapshot(),
+      counters: this.counters(),
+      latencies: latencyReport(ramster.latencies),
       zbud: {
         eph_cumul_chunk_counts: chunkCounts(ramster, EPHEMERAL),
         pers_cumul_chunk_counts: chunkCounts(ramster, PERSISTENT),
@@ -167,7 +150,7 @@ export class NodeAdmin implements Admin {
         owed_flushes: ramster.owedCount(peer.node),
         foreign_pages: foreign?.pageCount(peer.node) ?? 0,
         ...this.parts.offers.statsOf(peer.node),
-        ...peer.counters.snapshot(),
+        ...peer.counters,
       })),
     };
   }
@@ -177,26 +160,28 @@ export class NodeAdmin implements Admin {
     const state = this.parts.ramster.copyState();
     const { pagesPerSecond, secondsLeft } = state;
     return {
-      pages_at_risk: state.pagesAtRisk,
-      pages_out_of_reach: state.pagesOutOfReach,
-      copies_intended: state.copiesIntended,
-      copies_possible: state.copiesPossible,
+      ...copyReport(state),
       pages_per_second: pagesPerSecond === null ? null : Math.round(pagesPerSecond),
       seconds_left: secondsLeft === null ? null : Math.ceil(secondsLeft),
     };
   }
 
-  /** What came from whoever is no peer, or not one yet, and what gossip did. */
-  private snapshotNetwork(into: Record<string, number>): void {
-    const { links, membership } = this.parts;
-    const { handshakes_refused, malformed, idle_timeouts } = links.strangers;
-    into.stranger_connections_refused = links.connectionsRefused;
-    into.stranger_handshakes_refused = handshakes_refused;
-    into.stranger_malformed = malformed;
-    into.stranger_idle_timeouts = idle_timeouts;
-    if (membership === null) return;
-    for (const [name, value] of Object.entries(membership.counters)) into[`gossip_${name}`] = value;
-    into.gossip_health = membership.health;
+  /** Connections of whoever is no peer, or not one yet. */
+  private strangers(): Report<typeof STRANGERS_READ> {
+    const { strangers, connectionsRefused } = this.parts.links;
+    return {
+      stranger_connections_refused: connectionsRefused,
+      stranger_handshakes_refused: strangers.handshakes_refused,
+      stranger_malformed: strangers.malformed,
+      stranger_idle_timeouts: strangers.idle_timeouts,
+    };
+  }
+
+  private gossip(): Counters {
+    const { membership } = this.parts;
+    if (membership === null) return {};
+    const counters = withPrefix<"gossip_", typeof GOSSIP_COUNTED>("gossip_", membership.counters);
+    return { ...counters, gossip_health: membership.health };
   }
 
   /** As gossip has it: this node too, and those that died, left, or are no nodes of ours. */

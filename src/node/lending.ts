@@ -14,6 +14,8 @@
  * Not here: what is decided (ramster/lend-limit.ts), and how pages leave (ramster/foreign.ts).
  */
 import type { Clock, TimerId } from "../core/clock.ts";
+import type { Report } from "../core/figure.ts";
+import type { LENDING_READ, MACHINE_READ } from "../core/figures.ts";
 import type { HostMemory, MemorySeen, Unseen } from "../core/host-memory.ts";
 import { FRAME_BYTES, HOST_LOOK_MS, LEND_STEPS } from "../core/limits.ts";
 import type { Log } from "../core/log.ts";
@@ -128,14 +130,20 @@ export class Lending {
     this.apply();
   }
 
-  snapshot(into: Record<string, number>): void {
-    into.lend_limit_frames = this.foreign.limit;
-    into.lend_pressure_shrinks = this.pressureShrinks;
-    if (this.seen === null) return;
-    into.machine_total_bytes = this.seen.totalBytes;
-    into.machine_available_bytes = this.seen.availableBytes;
-    into.machine_reserve_bytes = this.reserveOf(this.seen);
-    if (areWaitsSeen(this.seen)) into.machine_stall_percent = this.seen.stallPercent;
+  snapshot(): Report<typeof LENDING_READ> & Partial<Report<typeof MACHINE_READ>> {
+    const { seen } = this;
+    const lends = {
+      lend_limit_frames: this.foreign.limit,
+      lend_pressure_shrinks: this.pressureShrinks,
+    };
+    if (seen === null) return lends;
+    return {
+      ...lends,
+      machine_total_bytes: seen.totalBytes,
+      machine_available_bytes: seen.availableBytes,
+      machine_reserve_bytes: this.reserveOf(seen),
+      ...(areWaitsSeen(seen) ? { machine_stall_percent: seen.stallPercent } : null),
+    };
   }
 
   private look(): void {

@@ -1,23 +1,22 @@
-/** How long things take on a node, in milliseconds with fractions. Doors add to the first three. */
+/** How long things take on a node, in milliseconds. The doors add to the first three. */
+import { LATENCIES } from "../core/figures.ts";
 import { Histogram, type HistogramSnapshot } from "../core/histogram.ts";
 
-export class Latencies {
-  /** A request to put pages, from its arrival to its answer: also while it waited for frames. */
-  readonly put = new Histogram();
-  /** A request to get pages that are all here. */
-  readonly local_get = new Histogram();
-  /** A request to get pages of which some are away. */
-  readonly remote_get = new Histogram();
-  /** A message that asks a holder for pages, from when it is handed to the channel to the answer. */
-  readonly fetch = new Histogram();
-  /** A batch of pages to a holder, likewise. */
-  readonly remotify = new Histogram();
-  /** A page from the disk, and a batch of pages to it. */
-  readonly spill_read = new Histogram();
-  readonly spill_write = new Histogram();
+export type LatencyName = keyof typeof LATENCIES;
 
-  snapshot(): Record<string, HistogramSnapshot> {
-    const all: Array<[string, Histogram]> = Object.entries(this);
-    return Object.fromEntries(all.map(([name, histogram]) => [name, histogram.snapshot()]));
-  }
+/** A histogram for each row of the table. */
+export type Latencies = Readonly<Record<LatencyName, Histogram>>;
+
+const NAMES = Object.keys(LATENCIES) as LatencyName[];
+
+export function newLatencies(): Latencies {
+  return byName(() => new Histogram());
+}
+
+export function latencyReport(latencies: Latencies): Record<LatencyName, HistogramSnapshot> {
+  return byName((name) => latencies[name].snapshot());
+}
+
+function byName<T>(make: (name: LatencyName) => T): Record<LatencyName, T> {
+  return Object.fromEntries(NAMES.map((name) => [name, make(name)])) as Record<LatencyName, T>;
 }

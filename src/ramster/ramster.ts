@@ -29,7 +29,7 @@ import { Slices } from "../core/slices.ts";
 import { STATUS, type Status } from "../core/status.ts";
 import { Timers } from "../core/timers.ts";
 import type { Channel } from "../net/channel.ts";
-import { SpillCounters } from "../spill/counters.ts";
+import { SpillCounters, spillReport } from "../spill/counters.ts";
 import { Spill } from "../spill/spill.ts";
 import type { PamOps } from "../tmem/pamops.ts";
 import { TAG } from "../tmem/pampd.ts";
@@ -40,12 +40,12 @@ import { FLUSH_SCOPE, type Grant } from "../wire/peer-entries.ts";
 import { EPHEMERAL } from "../zbud/zbud.ts";
 import { Zcache, type ZcacheOptions } from "../zcache/zcache.ts";
 import { type Copies, copyAt, copyCount, hasCopy, SPILL } from "./copies.ts";
-import { RamsterCounters } from "./counters.ts";
+import { RamsterCounters, type RamsterReport } from "./counters.ts";
 import { DevicePages } from "./device-pages.ts";
 import { Flushes } from "./holders/flushes.ts";
 import { Lenders, type Offer, type Replicas, type Target } from "./holders/lenders.ts";
 import { RemotePages } from "./holders/remote-pages.ts";
-import { Latencies } from "./latencies.ts";
+import { newLatencies } from "./latencies.ts";
 import type { Peers } from "./peers.ts";
 import {
   remotifyBackoffMs,
@@ -54,7 +54,7 @@ import {
   selfshrink,
 } from "./policy.ts";
 import { Remotify, type RemotifySettings } from "./remotify/remotify.ts";
-import { type CopyState, copyCounters, copyStateOf } from "./repair/copy-state.ts";
+import { type CopyState, copyReport, copyStateOf } from "./repair/copy-state.ts";
 import { Losses } from "./repair/losses.ts";
 import { Repair } from "./repair/repair.ts";
 import { Homecoming } from "./repatriate/homecoming.ts";
@@ -92,7 +92,7 @@ const TICK_MS = 100;
 export class Ramster implements PamOps {
   readonly counters = new RamsterCounters();
   readonly spillCounters = new SpillCounters();
-  readonly latencies = new Latencies();
+  readonly latencies = newLatencies();
   readonly zcache: Zcache;
   readonly devicePages: DevicePages;
   readonly flushes: Flushes;
@@ -473,21 +473,19 @@ export class Ramster implements PamOps {
     return this.spill?.trouble ?? null;
   }
 
-  /** Kernel names to values. */
-  snapshot(into: Record<string, number>): void {
-    this.zcache.snapshot(into);
-    Object.assign(into, this.counters, this.spillCounters);
-    into.spill_bytes = this.spill?.bytesUsed ?? 0;
-    into.spill_bytes_max = this.spill?.bytesMax ?? 0;
-    into.spill_bytes_asked = this.spill?.bytesAsked ?? 0;
-    into.spill_failing_count = Number(this.spillTrouble !== null);
-    into.flnodes = this.remotePages.owedTotal();
-    into.fetches_in_flight = this.repatriate.fetchCount;
-    into.frames_in_flight = this.remotify.framesInFlight;
-    into.absent_copies = this.remotePages.absentTotal;
-    Object.assign(into, copyCounters(this.copyState()));
-    into.reclaims_pending = this.repair.pagesLeaving;
-    into.repair_pages_per_second = Math.round(this.repair.pagesPerSecond ?? 0);
+  snapshot(): RamsterReport {
+    return {
+      ...this.zcache.snapshot(),
+      ...this.counters,
+      ...spillReport(this.spillCounters, this.spill),
+      ...copyReport(this.copyState()),
+      flnodes: this.remotePages.owedTotal(),
+      fetches_in_flight: this.repatriate.fetchCount,
+      frames_in_flight: this.remotify.framesInFlight,
+      absent_copies: this.remotePages.absentTotal,
+      reclaims_pending: this.repair.pagesLeaving,
+      repair_pages_per_second: Math.round(this.repair.pagesPerSecond ?? 0),
+    };
   }
 
   /** How its remote pages stand, at this moment. */

@@ -1,11 +1,27 @@
-/** Counters of the disk tier, in pages, each with what it means that it moved. */
-export class SpillCounters {
-  /** A zpage was written. */
-  spill_writes = 0;
-  /** A zpage was read, whatever it was needed for. */
-  spill_reads = 0;
-  /** A zpage that the disk failed to write, or had no room for: the page stayed where it was. */
-  spill_failed_writes = 0;
-  /** A zpage that the disk failed to read. That its bytes are wrong is in fetch_corrupt. */
-  spill_failed_reads = 0;
+/** Counters of the disk for pages. */
+import { countersOf, type Report } from "../core/figure.ts";
+import { SPILL_COUNTED, type SPILL_READ } from "../core/figures.ts";
+
+export const SpillCounters = countersOf(SPILL_COUNTED);
+export type SpillCounters = InstanceType<typeof SpillCounters>;
+
+export type SpillReport = Report<typeof SPILL_COUNTED & typeof SPILL_READ>;
+
+interface SpillState {
+  readonly bytesUsed: number;
+  readonly bytesMax: number;
+  readonly bytesAsked: number;
+  /** Why pages cannot be written; null: they can. */
+  readonly trouble: string | null;
+}
+
+/** `spill`: null when there is no disk. */
+export function spillReport(counters: SpillCounters, spill: SpillState | null): SpillReport {
+  return {
+    ...counters,
+    spill_bytes: spill?.bytesUsed ?? 0,
+    spill_bytes_max: spill?.bytesMax ?? 0,
+    spill_bytes_asked: spill?.bytesAsked ?? 0,
+    spill_failing_count: Number((spill?.trouble ?? null) !== null),
+  };
 }

@@ -1,10 +1,12 @@
 /**
- * Counters of zbud, by kind (index 0 ephemeral, 1 persistent), reported under the kernel's names:
- * docs/original.md, "zbud counters".
+ * Counters of zbud, by kind: index 0 ephemeral, 1 persistent. Reports have them under the names of
+ * the original: core/figures.ts.
  *
  * As in the kernel, buddied and unbuddied count frames, zombies included. Unlike there `zbytes` is
  * without headers, and whole frames, which the original lacks, are counted apart.
  */
+import type { Report } from "../core/figure.ts";
+import type { ZBUD_READ } from "../core/figures.ts";
 import { CHUNK_COUNT } from "../core/limits.ts";
 
 type PerKind = [number, number];
@@ -39,21 +41,31 @@ export class ZbudCounters {
     this.zbytes[kind] -= zpageBytes;
   }
 
-  /** Kernel names to values, for one kind: `eph_zbytes`, `pers_buddied_count`, ... */
-  snapshot(into: Record<string, number>): void {
-    for (const [kind, prefix] of [
-      [0, "eph"],
-      [1, "pers"],
-    ] as const) {
-      into[`${prefix}_zbytes`] = this.zbytes[kind];
-      into[`${prefix}_zpages`] = this.zpages[kind];
-      into[`${prefix}_pageframes`] = this.pageframes[kind];
-      into[`${prefix}_buddied_count`] = this.buddied[kind];
-      into[`${prefix}_unbuddied_count`] = this.unbuddied[kind];
-      into[`${prefix}_whole_count`] = this.whole[kind];
-      into[`${prefix}_cumul_zbytes`] = this.cumul_zbytes[kind];
-      into[`${prefix}_cumul_zpages`] = this.cumul_zpages[kind];
-      into[`${prefix}_evicted_pageframes`] = this.evicted_pageframes[kind];
-    }
+  /** `zombies`: frames on their way out, by kind. */
+  snapshot(zombies: readonly [number, number]): Report<typeof ZBUD_READ> {
+    const { zbytes, zpages, pageframes, buddied, unbuddied, whole } = this;
+    const { cumul_zbytes, cumul_zpages, evicted_pageframes } = this;
+    return {
+      eph_zbytes: zbytes[0],
+      pers_zbytes: zbytes[1],
+      eph_zpages: zpages[0],
+      pers_zpages: zpages[1],
+      eph_pageframes: pageframes[0],
+      pers_pageframes: pageframes[1],
+      eph_buddied_count: buddied[0],
+      pers_buddied_count: buddied[1],
+      eph_unbuddied_count: unbuddied[0],
+      pers_unbuddied_count: unbuddied[1],
+      eph_zombie_count: zombies[0],
+      pers_zombie_count: zombies[1],
+      eph_whole_count: whole[0],
+      pers_whole_count: whole[1],
+      eph_cumul_zbytes: cumul_zbytes[0],
+      pers_cumul_zbytes: cumul_zbytes[1],
+      eph_cumul_zpages: cumul_zpages[0],
+      pers_cumul_zpages: cumul_zpages[1],
+      eph_evicted_pageframes: evicted_pageframes[0],
+      pers_evicted_pageframes: evicted_pageframes[1],
+    };
   }
 }

@@ -26,6 +26,8 @@
  * tmem, peers.
  */
 import { assert } from "../core/assert.ts";
+import type { Report } from "../core/figure.ts";
+import type { ZBUD_READ } from "../core/figures.ts";
 import {
   CHUNK_BYTES,
   CHUNK_COUNT,
@@ -287,11 +289,8 @@ export class Zbud {
     return this.lru[kind].head !== 0;
   }
 
-  /** Kernel names to values. */
-  snapshot(into: Record<string, number>): void {
-    this.counters.snapshot(into);
-    into.eph_zombie_count = this.zombies[EPHEMERAL].count;
-    into.pers_zombie_count = this.zombies[PERSISTENT].count;
+  snapshot(): Report<typeof ZBUD_READ> {
+    return this.counters.snapshot([this.zombies[EPHEMERAL].count, this.zombies[PERSISTENT].count]);
   }
 
   isZombie(frame: number): boolean {

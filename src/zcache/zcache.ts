@@ -41,7 +41,7 @@ import type { Pool } from "../tmem/pool.ts";
 import { CLAIM_STALE, Tmem } from "../tmem/tmem.ts";
 import { EPHEMERAL, type EvictSink, type Kind, PERSISTENT, Zbud } from "../zbud/zbud.ts";
 import { Budget, type BudgetOptions } from "./budget.ts";
-import { ZcacheCounters } from "./counters.ts";
+import { ZcacheCounters, type ZcacheReport } from "./counters.ts";
 
 const HEADER_AT = CHECKSUM_ZPAGE_OFFSET - ZBUD_HEADER_BYTES;
 const VERSION_AT = HEADER_AT;
@@ -328,14 +328,15 @@ export class Zcache implements PamOps, EvictSink {
     return this.frames.framesWarm > keep && this.frames.trim();
   }
 
-  /** Kernel names to values. */
-  snapshot(into: Record<string, number>): void {
-    this.zbud.snapshot(into);
-    Object.assign(into, this.counters);
-    into.obj_count = this.tmem.objectCount;
-    into.page_count = this.tmem.pageCount;
-    into.frames_used = this.frames.framesUsed;
-    into.frames_max = this.budget.frameCountMax;
+  snapshot(): ZcacheReport {
+    return {
+      ...this.zbud.snapshot(),
+      ...this.counters,
+      obj_count: this.tmem.objectCount,
+      page_count: this.tmem.pageCount,
+      frames_used: this.frames.framesUsed,
+      frames_max: this.budget.frameCountMax,
+    };
   }
 
   /**

@@ -40,7 +40,7 @@ import {
 } from "../../wire/peer-entries.ts";
 import { PERSISTENT } from "../../zbud/zbud.ts";
 import type { Zcache } from "../../zcache/zcache.ts";
-import { ForeignCounters } from "../counters.ts";
+import { ForeignCounters, type ForeignReport } from "../counters.ts";
 import { PAGES_PER_FRAME } from "../holders/lenders.ts";
 import { ForeignFlushes } from "./foreign-flushes.ts";
 import { Grants } from "./grants.ts";
@@ -328,17 +328,19 @@ export class Foreign {
     return new Map([...this.owners.keys()].map((node) => [node, this.pageCount(node)]));
   }
 
-  snapshot(into: Record<string, number>): void {
-    Object.assign(into, this.counters);
+  snapshot(): ForeignReport {
     const { zpages, zbytes } = this.zcache.zbud.counters;
-    into.foreign_eph_pages = zpages[0];
-    into.foreign_pers_pages = zpages[1];
-    into.foreign_zbytes = zbytes[0] + zbytes[1];
-    into.foreign_frames_used = this.zcache.frames.framesUsed;
-    into.foreign_granted_pages = this.grants.outstanding;
-    into.foreign_frames_max = this.limit;
-    into.foreign_evicted_eph_zpages = this.zcache.counters.evicted_eph_zpages;
-    into.foreign_corrupt_pages = this.zcache.counters.corrupt_pages;
+    return {
+      ...this.counters,
+      foreign_eph_pages: zpages[0],
+      foreign_pers_pages: zpages[1],
+      foreign_zbytes: zbytes[0] + zbytes[1],
+      foreign_frames_used: this.zcache.frames.framesUsed,
+      foreign_granted_pages: this.grants.outstanding,
+      foreign_frames_max: this.limit,
+      foreign_evicted_eph_zpages: this.zcache.counters.evicted_eph_zpages,
+      foreign_corrupt_pages: this.zcache.counters.corrupt_pages,
+    };
   }
 
   /** `isFirst`: on this link, and told in any case. */

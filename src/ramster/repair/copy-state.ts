@@ -34,7 +34,7 @@ export function copyStateOf(
 }
 
 /** By the names that they have in the stats. */
-export function copyCounters(state: CopyState): Record<string, number> {
+export function copyReport(state: CopyState) {
   return {
     pages_at_risk: state.pagesAtRisk,
     pages_out_of_reach: state.pagesOutOfReach,

@@ -1,0 +1,397 @@
+/**
+ * Figures: every counter and gauge that a node reports, one row each. `ramster stats`, `/metrics`,
+ * `/status.json` and the client library take kind, unit and text from here.
+ *
+ * A new counter is a row in a table that ends in `_COUNTED`, and the line that counts: the part
+ * makes its counters from that table (figure.ts). What is read off lists and sizes when somebody
+ * asks is a row in a table that ends in `_READ`, and a line in the report of its part; the types
+ * demand both. Names never change: they are what scripts and dashboards know.
+ */
+import { asInOriginal, counter, gauge, latency, prefixed } from "./figure.ts";
+
+/** zbud: docs/original.md, "Zbud counters". Bytes are without the headers of zpages. */
+export const ZBUD_READ = {
+  ...asInOriginal({
+    eph_zbytes: gauge("bytes", "Bytes of compressed ephemeral pages in frames."),
+    pers_zbytes: gauge("bytes", "Bytes of compressed persistent pages in frames."),
+    eph_zpages: gauge("pages", "Ephemeral pages in frames."),
+    pers_zpages: gauge("pages", "Persistent pages in frames."),
+    eph_pageframes: gauge("frames", "Frames with ephemeral pages."),
+    pers_pageframes: gauge("frames", "Frames with persistent pages."),
+    eph_buddied_count: gauge("frames", "Frames with two ephemeral pages.", {
+      metric: "eph_buddied_frames",
+    }),
+    pers_buddied_count: gauge("frames", "Frames with two persistent pages.", {
+      metric: "pers_buddied_frames",
+    }),
+    eph_unbuddied_count: gauge("frames", "Frames with one ephemeral page and room for another.", {
+      metric: "eph_unbuddied_frames",
+    }),
+    pers_unbuddied_count: gauge("frames", "Frames with one persistent page and room for another.", {
+      metric: "pers_unbuddied_frames",
+    }),
+    eph_zombie_count: gauge("frames", "Frames whose ephemeral pages are moving to a holder.", {
+      metric: "eph_zombie_frames",
+    }),
+    pers_zombie_count: gauge("frames", "Frames whose persistent pages are moving to a holder.", {
+      metric: "pers_zombie_frames",
+    }),
+    eph_cumul_zbytes: counter("bytes", "Bytes of ephemeral pages ever stored, compressed."),
+    pers_cumul_zbytes: counter("bytes", "Bytes of persistent pages ever stored, compressed."),
+    eph_cumul_zpages: counter("pages", "Ephemeral pages ever stored in frames."),
+    pers_cumul_zpages: counter("pages", "Persistent pages ever stored in frames."),
+    eph_evicted_pageframes: counter("frames", "Frames of ephemeral pages that were evicted."),
+    pers_evicted_pageframes: counter("frames", "Always 0: persistent pages are never evicted."),
+  }),
+  eph_whole_count: gauge("frames", "Frames filled by one ephemeral page.", {
+    metric: "eph_whole_frames",
+  }),
+  pers_whole_count: gauge("frames", "Frames filled by one persistent page.", {
+    metric: "pers_whole_frames",
+  }),
+};
+
+/** zcache: docs/original.md, "Zcache counters". One for each reason to refuse a put. */
+export const ZCACHE_COUNTED = {
+  ...asInOriginal({
+    failed_eph_puts: counter("pages", "Puts of ephemeral pages that were refused."),
+    failed_pers_puts: counter("pages", "Puts of persistent pages that were refused."),
+    failed_getfreepages: counter("times", "How often a frame was wanted and none was left."),
+    failed_alloc: counter("pages", "Puts refused because the index is full."),
+    put_to_flush: counter("pages", "Puts on a frozen store, which act as flushes."),
+    compress_poor: counter("pages", "Puts refused because the page compresses badly."),
+    mean_compress_poor: counter("pages", "Puts refused because all pages together compress badly."),
+    eph_ate_tail: counter("pages", "Ephemeral pages that took the frame of the oldest ones."),
+    eph_ate_tail_failed: counter("pages", "Ephemeral pages that found no frame to take."),
+    pers_ate_eph: counter("pages", "Persistent pages that took a frame of ephemeral pages."),
+    pers_ate_eph_failed: counter("pages", "Persistent pages that found no frame to take."),
+    evicted_eph_zpages: counter("pages", "Ephemeral pages that were evicted."),
+    evicted_eph_pageframes: counter("frames", "Frames of ephemeral pages evicted for new pages."),
+    flush_total: counter("flushes", "Flushes of one page."),
+    flush_found: counter("flushes", "Flushes of one page that found it."),
+    flobj_total: counter("flushes", "Flushes of one object."),
+    flobj_found: counter("flushes", "Flushes of one object that found it."),
+    eph_pageframes_max: gauge("frames", "Most frames with ephemeral pages so far."),
+    pers_pageframes_max: gauge("frames", "Most frames with persistent pages so far."),
+    eph_zpages_max: gauge("pages", "Most ephemeral pages in frames so far."),
+    pers_zpages_max: gauge("pages", "Most persistent pages in frames so far."),
+    obj_count_max: gauge("objects", "Most objects in the index so far.", { metric: "objects_max" }),
+  }),
+  stored_whole: counter("pages", "Pages stored without compression, since they do not shrink."),
+  same_filled_puts: counter("pages", "Puts of pages of one repeated word, which take no frame."),
+  same_filled_pages: gauge("pages", "Pages of one repeated word, which take no frame.", {
+    original: "zero_filled_pages",
+  }),
+  same_filled_pages_max: gauge("pages", "Most pages of one repeated word so far."),
+  corrupt_pages: counter("pages", "Pages in memory that did not match their checksum."),
+};
+
+export const ZCACHE_READ = {
+  obj_count: gauge("objects", "Objects in the index.", {
+    original: "obj_count",
+    metric: "objects",
+  }),
+  page_count: gauge("pages", "Pages in the index, here or away.", { metric: "pages" }),
+  frames_used: gauge("frames", "Frames in use for the pages of this node."),
+  frames_max: gauge("frames", "Frames that the pages of this node may use."),
+};
+
+/** Pages that are away: docs/original.md, "Ramster counters". */
+export const RAMSTER_COUNTED = {
+  ...asInOriginal({
+    eph_pages_remoted: counter("pages", "Ephemeral pages that moved to a holder."),
+    pers_pages_remoted: counter("pages", "Persistent pages that moved to a holder."),
+    eph_pages_remote_failed: counter("pages", "Ephemeral pages sent that stayed here."),
+    pers_pages_remote_failed: counter("pages", "Persistent pages sent that stayed here."),
+    remote_eph_pages_succ_get: counter("pages", "Ephemeral pages fetched for a get."),
+    remote_pers_pages_succ_get: counter("pages", "Persistent pages fetched for a get."),
+    remote_eph_pages_unsucc_get: counter("pages", "Ephemeral pages that their holder had evicted."),
+    remote_pers_pages_unsucc_get: counter("pages", "Gets of persistent pages that no holder had."),
+    pers_pages_remote_nomem: counter("pages", "Pages that could not come home for want of frames."),
+    remote_pages_flushed: counter("flushes", "Flushes of a page that holders acknowledged."),
+    remote_page_flushes_failed: counter("times", "Messages with flushes that go out again."),
+    remote_objects_flushed: counter("flushes", "Flushes of an object that holders acknowledged."),
+    remote_pers_pages: gauge("pages", "Persistent pages of this node that are away."),
+  }),
+  remotify_raced: counter(
+    "pages",
+    "Pages that changed while they moved: their copies are flushed.",
+  ),
+  remoted_zbytes: counter("bytes", "Bytes of compressed pages that holders accepted."),
+  fetch_raced: counter("pages", "Fetches of pages that changed meanwhile: gets are served anew."),
+  fetch_shared: counter("pages", "Gets that waited for a fetch that was under way."),
+  fetch_hedged: counter("pages", "Fetches that asked another holder because one was slow."),
+  fetch_unreachable: counter("requests", "Requests for a page that a holder did not answer."),
+  fetch_corrupt: counter("pages", "Fetched pages that did not match their checksum."),
+  fetch_seal_broken: counter("pages", "Fetched pages that somebody forged: their seal is broken."),
+  pages_repatriated: counter("pages", "Pages that came home."),
+  remote_pers_pages_lost: counter("pages", "Persistent pages that are lost: all copies are gone."),
+  copies_lost: counter("copies", "Copies that went with their holder, or that were bad."),
+  copies_repaired: counter("copies", "Copies made of pages that had too few."),
+  copies_reclaimed: counter("copies", "Copies that lenders asked to give up, and could."),
+  pages_unspilled: counter("pages", "Pages that left the disk for other nodes."),
+  remote_eph_pages: gauge("pages", "Ephemeral pages of this node that are away."),
+  remote_copies: gauge("copies", "Copies of this node's pages, over all holders but the disk."),
+  spilled_pages: gauge("pages", "Pages that have a copy on this node's disk."),
+};
+
+export const RAMSTER_READ = {
+  flnodes: gauge("flushes", "Flushes that holders have not acknowledged yet.", {
+    original: "flnodes",
+  }),
+  fetches_in_flight: gauge("pages", "Fetches under way."),
+  frames_in_flight: gauge("frames", "Frames whose pages are moving to a holder."),
+  absent_copies: gauge("copies", "Copies at holders that do not answer."),
+  pages_at_risk: gauge("pages", "Pages with fewer copies than they should have."),
+  pages_out_of_reach: gauge("pages", "Pages without a copy at a node that answers."),
+  copies_intended: gauge("copies", "Copies that a page that moves away should have."),
+  copies_possible: gauge("copies", "Copies that a page can have with the lenders there are."),
+  reclaims_pending: gauge("pages", "Pages that a lender wants to give up and still has."),
+  repair_pages_per_second: gauge("pages/s", "Pages that get a missing copy each second."),
+};
+
+export const SPILL_COUNTED = {
+  spill_writes: counter("pages", "Pages written to the disk.", { original: "writtenback_pages" }),
+  spill_reads: counter("pages", "Pages read from the disk."),
+  spill_failed_writes: counter("pages", "Pages that the disk could not write, or had no room for."),
+  spill_failed_reads: counter("pages", "Pages that the disk could not read."),
+};
+
+export const SPILL_READ = {
+  spill_bytes: gauge("bytes", "Bytes of the disk in use for pages."),
+  spill_bytes_max: gauge("bytes", "Bytes of the disk that pages may use."),
+  spill_bytes_asked: gauge("bytes", "Bytes of the disk that --spill-size asks for."),
+  spill_failing_count: gauge("0 or 1", "1 while pages cannot be written to the disk."),
+};
+
+/** What is held for others. */
+export const FOREIGN_COUNTED = {
+  ...asInOriginal({
+    foreign_eph_pages_max: gauge("pages", "Most ephemeral pages held for other nodes so far."),
+    foreign_pers_pages_max: gauge("pages", "Most persistent pages held for other nodes so far."),
+  }),
+  foreign_puts: counter("pages", "Pages of other nodes that were taken."),
+  foreign_failed_puts: counter("pages", "Pages of other nodes that were refused."),
+  foreign_gets: counter("pages", "Pages that other nodes fetched."),
+  foreign_failed_gets: counter("pages", "Pages that other nodes asked for and that were not here."),
+  foreign_flushes: counter("pages", "Pages that other nodes flushed."),
+  foreign_reclaims: counter("pages", "Pages that owners were asked to move elsewhere."),
+  foreign_reclaims_refused: counter("pages", "Pages that owners could not move elsewhere."),
+  foreign_orphans: counter("pages", "Pages dropped because their owner did not know them."),
+  foreign_over_grant: counter("pages", "Pages that came beyond a grant: their sender is faulty."),
+  foreign_purged_pages: counter("pages", "Pages dropped because their owner restarted or is gone."),
+};
+
+export const FOREIGN_READ = {
+  ...asInOriginal({
+    foreign_eph_pages: gauge("pages", "Ephemeral pages held for other nodes."),
+    foreign_pers_pages: gauge("pages", "Persistent pages held for other nodes."),
+  }),
+  foreign_zbytes: gauge("bytes", "Bytes of compressed pages held for other nodes."),
+  foreign_frames_used: gauge("frames", "Frames in use for other nodes."),
+  foreign_granted_pages: gauge("pages", "Pages that other nodes may send and have not sent yet."),
+  foreign_frames_max: gauge("frames", "Frames that may be used for other nodes now."),
+  foreign_evicted_eph_zpages: counter("pages", "Ephemeral pages of other nodes that were evicted."),
+  foreign_corrupt_pages: counter(
+    "pages",
+    "Pages of other nodes that did not match their checksum.",
+  ),
+};
+
+export const LENDING_READ = {
+  lend_limit_frames: gauge("frames", "Frames that this node lends now."),
+  lend_pressure_shrinks: counter("times", "How often it lent less because its machine ran short."),
+};
+
+/** What a lender sees of its machine. Each is missing where it cannot see that. */
+export const MACHINE_READ = {
+  machine_total_bytes: gauge("bytes", "Memory of the machine, or of the node's control group."),
+  machine_available_bytes: gauge("bytes", "Memory of the machine that is available."),
+  machine_reserve_bytes: gauge("bytes", "Memory that a lender leaves to its machine."),
+  machine_stall_percent: gauge("percent", "Part of the time that programs wait for memory."),
+};
+
+/** Block devices. Pages are counted under the names of Linux' frontswap. */
+export const NBD_COUNTED = {
+  ...asInOriginal({
+    frontswap_loads: counter("pages", "Pages that block devices read and that had been written."),
+    frontswap_succ_stores: counter("pages", "Pages that block devices wrote."),
+    frontswap_failed_stores: counter("pages", "Pages that block devices wrote and were refused."),
+    frontswap_invalidates: counter("pages", "Pages that block devices discarded."),
+  }),
+  nbd_requests: counter("requests", "Requests of block devices."),
+  nbd_errors: counter("requests", "Requests of block devices answered with an error."),
+  nbd_enospc: counter("requests", "Requests of block devices refused for want of room."),
+  nbd_requests_waited: counter("requests", "Requests of block devices that had to wait."),
+  nbd_prefetches: counter("pages", "Pages fetched ahead of reads."),
+  nbd_prefetch_hits: counter("pages", "Pages fetched ahead and then read."),
+  nbd_prefetch_wasted: counter("pages", "Pages fetched ahead and never read."),
+  nbd_connections: gauge("connections", "Connections of block devices."),
+  nbd_connections_refused: counter("connections", "Connections to the NBD port that were refused."),
+};
+
+export const NBD_READ = {
+  nbd_waiting_count: gauge("requests", "Requests of block devices that wait now.", {
+    metric: "nbd_waiting_requests",
+  }),
+  nbd_long_bytes_used: gauge("bytes", "Memory in use for long requests of block devices."),
+  space_percent_used: gauge("percent", "Part of all space for pages that is used."),
+  space_warn_count: gauge("0 or 1", "1 while more of the space is used than --warn-at says.", {
+    metric: "space_is_above_mark",
+  }),
+};
+
+/** The port of monitoring. */
+export const HTTP_COUNTED = {
+  http_connections: gauge("connections", "Connections of monitoring."),
+  http_connections_evicted: counter("connections", "Connections closed to make room for others."),
+  http_requests: counter("requests", "Requests of monitoring."),
+  http_refused: counter("requests", "Bytes on the monitoring port that were no request."),
+};
+
+export const LOG_COUNTED = {
+  log_lines_dropped: counter("lines", "Log lines dropped because nobody read them."),
+  log_lines_suppressed: counter("lines", "Log lines left out because too many were alike."),
+};
+
+export const NODE_READ = {
+  nowhere_count: gauge("0 or 1", "1 while pages have nowhere to go: see ramster status.", {
+    metric: "pages_have_nowhere_to_go",
+  }),
+};
+
+export const CERTIFICATE_READ = {
+  certificate_days_left: gauge("days", "Days until the certificate ends and no link can be made."),
+};
+
+/** The links to one peer, over all connections. */
+export const LINK_COUNTED = {
+  bytes_sent: counter("bytes", "Bytes sent to the peer."),
+  bytes_received: counter("bytes", "Bytes received from the peer."),
+  messages_sent: counter("messages", "Messages sent to the peer."),
+  messages_received: counter("messages", "Messages received from the peer."),
+  requests_timed_out: counter("requests", "Requests that the peer did not answer in time."),
+  requests_died: counter("requests", "Requests under way when the link was lost."),
+  replies_late: counter("messages", "Replies that came after their request had timed out."),
+  requests_held: counter("requests", "Requests that waited because the peer reads no replies."),
+  malformed: counter("times", "How often the peer broke the protocol, which closes the link."),
+  keepalives_sent: counter("messages", "Keepalives sent to the peer."),
+  idle_timeouts: counter("connections", "Links closed because the peer was silent."),
+  dials: counter("connections", "Connections tried to the peer."),
+  dials_failed: counter("connections", "Connections to the peer that failed."),
+  handshakes_refused: counter("connections", "Handshakes with the peer that failed."),
+  duplicates_closed: counter("connections", "Links closed because there were two."),
+  links_up: counter("connections", "Links to the peer that came up."),
+  links_down: counter("connections", "Links to the peer that went down."),
+};
+
+/** What is read for each peer. */
+export const PEER_READ = {
+  connected: gauge("boolean", "1 while there is a link to the peer."),
+  remote_pages: gauge("pages", "Pages of this node that the peer holds."),
+  credit_pages: gauge("pages", "Pages that this node may still send to the peer."),
+  granted_pages: gauge("pages", "Pages that the peer may still send to this node."),
+  owed_flushes: gauge("flushes", "Flushes that the peer has not acknowledged yet."),
+  foreign_pages: gauge("pages", "Pages held for the peer."),
+  lend_frames: gauge("frames", "Frames that the peer lends; 0 of a peer that gossips."),
+  free_frames: gauge("frames", "Free frames of those; 0 of a peer that gossips."),
+  drained: gauge("boolean", "1 while the peer is drained; 0 of a peer that gossips."),
+  gone: gauge("boolean", "1 while a peer that does not gossip is dead, or has left."),
+};
+
+/** What a report has for each peer. Metrics begin with `peer_`. */
+export const PEER = { ...PEER_READ, ...LINK_COUNTED };
+
+/** What a report has for each export. Metrics begin with `export_`. */
+export const EXPORT = {
+  size_bytes: gauge("bytes", "Size of the block device."),
+  pages: gauge("pages", "Pages that were written to the block device and not discarded since."),
+  used_bytes: gauge("bytes", "Bytes of these pages."),
+  connections: gauge("connections", "Connections that use the block device."),
+};
+
+/** Connections of whoever is no peer, or not one yet. */
+export const STRANGERS_READ = {
+  stranger_connections_refused: counter("connections", "Connections refused: too many were new."),
+  stranger_handshakes_refused: counter("connections", "Handshakes with unknown nodes that failed."),
+  stranger_malformed: counter("times", "How often unknown nodes broke the protocol."),
+  stranger_idle_timeouts: counter("connections", "Connections of unknown nodes that were silent."),
+};
+
+/** Membership (src/cluster). Reports put `gossip_` in front of the names. */
+export const GOSSIP_COUNTED = {
+  packets_sent: counter("datagrams", "Datagrams of gossip sent."),
+  packets_received: counter("datagrams", "Datagrams of gossip received."),
+  packet_bytes_sent: counter("bytes", "Bytes of gossip sent in datagrams."),
+  packet_bytes_received: counter("bytes", "Bytes of gossip received in datagrams."),
+  packets_refused: counter("datagrams", "Datagrams that were no gossip, or of another cluster."),
+  messages_unread: counter("messages", "Parts of datagrams that could not be read."),
+  streams_opened: counter("streams", "Streams of gossip opened."),
+  streams_accepted: counter("streams", "Streams of gossip accepted."),
+  streams_refused: counter("streams", "Streams of gossip refused."),
+  stream_bytes_sent: counter("bytes", "Bytes of gossip sent in streams."),
+  stream_bytes_received: counter("bytes", "Bytes of gossip received in streams."),
+  probes: counter("times", "Probes of members."),
+  probes_failed: counter("times", "Probes without an answer."),
+  indirect_probes: counter("times", "Probes that other members were asked for."),
+  probes_by_stream: counter(
+    "times",
+    "Probes answered by stream alone: a firewall drops datagrams.",
+  ),
+  push_pulls: counter("times", "Exchanges of the whole list of members."),
+  push_pulls_failed: counter("times", "Exchanges of the list of members that failed."),
+  members_unread: counter("members", "Members of exchanges that could not be read."),
+  suspicions: counter("times", "How often a member was suspected."),
+  deaths: counter("times", "How often a member was found dead."),
+  refutes: counter("times", "How often this node was thought dead and objected."),
+  name_conflicts: counter("times", "How often a member had a name that is taken."),
+  members_refused: counter("members", "News of members that there is no room for."),
+  members_unfit: counter("members", "News of members whose versions of gossip do not fit."),
+};
+
+export const GOSSIP_READ = {
+  gossip_health: gauge("points", "How late this node answers: 0 is well, more is worse."),
+};
+
+/** How long things take. Metrics end in `_seconds`. */
+export const LATENCIES = {
+  put: latency("How long a request to put pages takes, waits for frames included."),
+  local_get: latency("How long a request to get pages that are all here takes."),
+  remote_get: latency("How long a request to get pages takes when some are away."),
+  fetch: latency("How long a holder takes to answer a fetch."),
+  remotify: latency("How long holders take to accept a batch of pages."),
+  spill_read: latency("How long the disk takes to read a page."),
+  spill_write: latency("How long the disk takes to write a batch of pages."),
+};
+
+/** All that `counters` of the stats may have. */
+export const COUNTERS = {
+  ...ZBUD_READ,
+  ...ZCACHE_COUNTED,
+  ...ZCACHE_READ,
+  ...RAMSTER_COUNTED,
+  ...RAMSTER_READ,
+  ...SPILL_COUNTED,
+  ...SPILL_READ,
+  ...FOREIGN_COUNTED,
+  ...FOREIGN_READ,
+  ...LENDING_READ,
+  ...MACHINE_READ,
+  ...NBD_COUNTED,
+  ...NBD_READ,
+  ...NODE_READ,
+  ...HTTP_COUNTED,
+  ...STRANGERS_READ,
+  ...prefixed("gossip_", GOSSIP_COUNTED),
+  ...GOSSIP_READ,
+  ...LOG_COUNTED,
+  ...CERTIFICATE_READ,
+};
+
+/** Every figure of the stats, by where it stands in them. */
+export const FIGURES = {
+  counters: COUNTERS,
+  latencies: LATENCIES,
+  peers: PEER,
+  exports: EXPORT,
+};

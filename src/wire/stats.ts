@@ -1,0 +1,103 @@
+/**
+ * Stats: what a node reports of itself, as JSON: the answer to STATS. Names are part of what
+ * scripts read.
+ *
+ * Not here: what each figure counts (core/figures.ts).
+ */
+import type { Report } from "../core/figure.ts";
+import type { COUNTERS, EXPORT, LATENCIES, PEER } from "../core/figures.ts";
+import type { HistogramSnapshot } from "../core/histogram.ts";
+
+export type CounterName = keyof typeof COUNTERS;
+
+/**
+ * What is not reported is missing: a node that lends nothing has no `foreign_` counters, one
+ * without exports no `nbd_` counters.
+ */
+export type Counters = Partial<Report<typeof COUNTERS>>;
+
+export interface NodeStats {
+  node: { number: number; name: string; cluster: string; boot_id: string; listen: string };
+  /** Everybody in the cluster, this node too; empty when it does not gossip. */
+  members: MemberStats[];
+  /** Its pages that have too few copies elsewhere. */
+  repair: RepairStats;
+  /** Why its pages have nowhere to go, and what helps; null: they have, or there are none. */
+  nowhere: string | null;
+  /** Its block devices. */
+  exports: ExportStats[];
+  /** Its disk for pages. How much of it is in use is in the counters. */
+  spill: SpillStats;
+  /** What it lends to others. How much that is now is in the counters. */
+  lending: LendingStats;
+  /** What can be set while it runs, with the values in force. */
+  knobs: Record<string, string>;
+  counters: Counters;
+  /** How long things took: counts of buckets that end at 1, 2, 4, ... microseconds, and the sum. */
+  latencies: Partial<Record<keyof typeof LATENCIES, HistogramSnapshot>>;
+  /** How many zpages of 0, 1, 2, ... chunks of 64 bytes, header included, were ever stored. */
+  zbud: { eph_cumul_chunk_counts: number[]; pers_cumul_chunk_counts: number[] };
+  peers: PeerStats[];
+}
+
+export type ExportStats = { readonly name: string } & Report<typeof EXPORT>;
+
+export interface LendingStats {
+  /** What it cannot see of its machine, and so lends with care. Empty: all, or it lends nothing. */
+  readonly unseen: ReadonlyArray<"available" | "limit" | "waits" | "machine">;
+}
+
+export interface SpillStats {
+  /** Why pages cannot be written there; null: they can, or there is no disk. */
+  trouble: string | null;
+}
+
+export interface RepairStats {
+  /** Pages that are away and have fewer copies in reach than they should, or none. */
+  pages_at_risk: number;
+  /** Those of them without a copy in reach. */
+  pages_out_of_reach: number;
+  /** Copies that a page should have, and that there are places for now. */
+  copies_intended: number;
+  copies_possible: number;
+  /** How many get a copy each second, and how long the rest will take; null: not known. */
+  pages_per_second: number | null;
+  seconds_left: number | null;
+}
+
+export interface MemberStats {
+  name: string;
+  /** Null for one that is not used; `note` says why. */
+  number: number | null;
+  state: "alive" | "suspect" | "dead" | "left";
+  /** Where it gossips. */
+  address: string;
+  incarnation: number;
+  rtt_ms: number | null;
+  role: "node" | "server" | null;
+  boot_id: string | null;
+  /** What it may fail together with. */
+  zone: string | null;
+  /** Frames of 4 KiB that it lends, and those of them that are free. */
+  lend_frames: number;
+  free_frames: number;
+  /** How full its own memory is, in percent. */
+  pressure: number;
+  /** Where its own pages go. */
+  target: string | null;
+  /** Whether it lends nothing any more and gets ready to leave. */
+  drained: boolean;
+  note: string;
+}
+
+export type PeerStats = {
+  readonly node: number;
+  /** "" while it is not known. */
+  readonly name: string;
+  readonly address: string;
+  readonly state: string;
+  /** Why the last attempt to link to it failed; "" when there was none since the last link. */
+  readonly failure: string;
+  /** On the last link; null before the first. */
+  readonly boot_id: string | null;
+} & Report<typeof PEER>;
