@@ -75,6 +75,8 @@ export const ZCACHE_COUNTED = {
     pers_pageframes_max: gauge("frames", "Most frames with persistent pages so far."),
     eph_zpages_max: gauge("pages", "Most ephemeral pages in frames so far."),
     pers_zpages_max: gauge("pages", "Most persistent pages in frames so far."),
+    eph_zbytes_max: gauge("bytes", "Most bytes of compressed ephemeral pages so far."),
+    pers_zbytes_max: gauge("bytes", "Most bytes of compressed persistent pages so far."),
     obj_count_max: gauge("objects", "Most objects in the index so far.", { metric: "objects_max" }),
   }),
   stored_whole: counter("pages", "Pages stored without compression, since they do not shrink."),
@@ -109,8 +111,11 @@ export const RAMSTER_COUNTED = {
     remote_pers_pages_unsucc_get: counter("pages", "Gets of persistent pages that no holder had."),
     pers_pages_remote_nomem: counter("pages", "Pages that could not come home for want of frames."),
     remote_pages_flushed: counter("flushes", "Flushes of a page that holders acknowledged."),
-    remote_page_flushes_failed: counter("times", "Messages with flushes that go out again."),
+    remote_page_flushes_failed: counter("flushes", "Flushes of a page that had to go out again."),
     remote_objects_flushed: counter("flushes", "Flushes of an object that holders acknowledged."),
+    remote_object_flushes_failed: counter("flushes", "Flushes of an object that went out again."),
+    flnodes: gauge("flushes", "Flushes that holders have not acknowledged yet."),
+    flnodes_max: gauge("flushes", "Most flushes that were not acknowledged so far."),
     remote_pers_pages: gauge("pages", "Persistent pages of this node that are away."),
   }),
   remotify_raced: counter(
@@ -136,9 +141,6 @@ export const RAMSTER_COUNTED = {
 };
 
 export const RAMSTER_READ = {
-  flnodes: gauge("flushes", "Flushes that holders have not acknowledged yet.", {
-    original: "flnodes",
-  }),
   fetches_in_flight: gauge("pages", "Fetches under way."),
   frames_in_flight: gauge("frames", "Frames whose pages are moving to a holder."),
   absent_copies: gauge("copies", "Copies at holders that do not answer."),
@@ -161,6 +163,9 @@ export const SPILL_READ = {
   spill_bytes: gauge("bytes", "Bytes of the disk in use for pages."),
   spill_bytes_max: gauge("bytes", "Bytes of the disk that pages may use."),
   spill_bytes_asked: gauge("bytes", "Bytes of the disk that --spill-size asks for."),
+  spill_pages_in_flight: gauge("pages", "Pages on their way to the disk.", {
+    original: "outstanding_writeback_pages",
+  }),
   spill_failing_count: gauge("0 or 1", "1 while pages cannot be written to the disk."),
 };
 
@@ -213,11 +218,17 @@ export const MACHINE_READ = {
 
 /** Block devices. Pages are counted under the names of Linux' frontswap. */
 export const NBD_COUNTED = {
-  ...asInOriginal({
-    frontswap_loads: counter("pages", "Pages that block devices read and that had been written."),
-    frontswap_succ_stores: counter("pages", "Pages that block devices wrote."),
-    frontswap_failed_stores: counter("pages", "Pages that block devices wrote and were refused."),
-    frontswap_invalidates: counter("pages", "Pages that block devices discarded."),
+  frontswap_loads: counter("pages", "Pages that block devices read and that had been written.", {
+    original: "frontswap/loads",
+  }),
+  frontswap_succ_stores: counter("pages", "Pages that block devices wrote.", {
+    original: "frontswap/succ_stores",
+  }),
+  frontswap_failed_stores: counter("pages", "Pages that block devices wrote and were refused.", {
+    original: "frontswap/failed_stores",
+  }),
+  frontswap_invalidates: counter("pages", "Pages that block devices discarded.", {
+    original: "frontswap/invalidates",
   }),
   nbd_requests: counter("requests", "Requests of block devices."),
   nbd_errors: counter("requests", "Requests of block devices answered with an error."),

@@ -479,7 +479,6 @@ export class Ramster implements PamOps {
       ...this.counters,
       ...spillReport(this.spillCounters, this.spill),
       ...copyReport(this.copyState()),
-      flnodes: this.remotePages.owedTotal(),
       fetches_in_flight: this.repatriate.fetchCount,
       frames_in_flight: this.remotify.framesInFlight,
       absent_copies: this.remotePages.absentTotal,

@@ -11,6 +11,7 @@ interface SpillState {
   readonly bytesUsed: number;
   readonly bytesMax: number;
   readonly bytesAsked: number;
+  readonly pagesInFlight: number;
   /** Why pages cannot be written; null: they can. */
   readonly trouble: string | null;
 }
@@ -22,6 +23,7 @@ export function spillReport(counters: SpillCounters, spill: SpillState | null): 
     spill_bytes: spill?.bytesUsed ?? 0,
     spill_bytes_max: spill?.bytesMax ?? 0,
     spill_bytes_asked: spill?.bytesAsked ?? 0,
+    spill_pages_in_flight: spill?.pagesInFlight ?? 0,
     spill_failing_count: Number((spill?.trouble ?? null) !== null),
   };
 }

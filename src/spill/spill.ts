@@ -130,6 +130,12 @@ export class Spill implements DiskSink {
     return this.room.askedBytes;
   }
 
+  /** Pages of batches that are being written. */
+  get pagesInFlight(): number {
+    const sent = this.batches.filter(({ state }) => state === "sent");
+    return sent.reduce((sum, { count }) => sum + count, 0);
+  }
+
   /** Why writes fail; null: they do not. */
   get trouble(): string | null {
     return this.room.trouble;

@@ -528,12 +528,14 @@ export class Zcache implements PamOps, EvictSink {
   }
 
   private countPeaks(): void {
-    const { pageframes, zpages } = this.zbud.counters;
+    const { pageframes, zpages, zbytes } = this.zbud.counters;
     const counters = this.counters;
     if (pageframes[0] > counters.eph_pageframes_max) counters.eph_pageframes_max = pageframes[0];
     if (pageframes[1] > counters.pers_pageframes_max) counters.pers_pageframes_max = pageframes[1];
     if (zpages[0] > counters.eph_zpages_max) counters.eph_zpages_max = zpages[0];
     if (zpages[1] > counters.pers_zpages_max) counters.pers_zpages_max = zpages[1];
+    if (zbytes[0] > counters.eph_zbytes_max) counters.eph_zbytes_max = zbytes[0];
+    if (zbytes[1] > counters.pers_zbytes_max) counters.pers_zbytes_max = zbytes[1];
     if (this.tmem.objectCount > counters.obj_count_max) {
       counters.obj_count_max = this.tmem.objectCount;
     }

@@ -2,6 +2,7 @@ import { expect, test } from "bun:test";
 import { Handle } from "../../core/handle.ts";
 import { HeapMemory } from "../../memory/heap-memory.ts";
 import { FLUSH_ENTRY_BYTES, FLUSH_SCOPE, readFlushVersion } from "../../wire/peer-entries.ts";
+import { RamsterCounters } from "../counters.ts";
 import { OwedFlushes } from "./owed-flushes.ts";
 
 const handle = new Handle().set(3, [1n, 2n, 3n], 7);
@@ -22,7 +23,7 @@ function send(owed: OwedFlushes, count: number): number[] {
 }
 
 test("what is owed goes out in order, and again from the oldest that was not acknowledged", () => {
-  const owed = new OwedFlushes(new HeapMemory());
+  const owed = new OwedFlushes(new HeapMemory(), new RamsterCounters());
   owe(owed, 1, 5);
   expect(send(owed, 3)).toEqual([1, 2, 3]);
   owed.acknowledge(2);
@@ -35,7 +36,7 @@ test("what is owed goes out in order, and again from the oldest that was not ack
 });
 
 test("the list grows past its room, and moves to the front, with entries under way", () => {
-  const owed = new OwedFlushes(new HeapMemory());
+  const owed = new OwedFlushes(new HeapMemory(), new RamsterCounters());
   let next = 1;
   let oldest = 1;
   for (let round = 0; round < 200; round += 1) {
@@ -52,8 +53,23 @@ test("the list grows past its room, and moves to the front, with entries under w
   expect(owed.doneCount).toBe(oldest - 1);
 });
 
+test("the lists of all holders are counted together, and how many there were at most", () => {
+  const counters = new RamsterCounters();
+  const [one, other] = [1, 2].map(() => new OwedFlushes(new HeapMemory(), counters));
+  if (one === undefined || other === undefined) throw new Error("no lists");
+  owe(one, 1, 5);
+  owe(other, 1, 3);
+  send(one, 2);
+  one.acknowledge(2);
+  expect([counters.flnodes, counters.flnodes_max]).toEqual([6, 8]);
+  one.clear();
+  send(other, 3);
+  other.acknowledge(3);
+  expect([counters.flnodes, counters.flnodes_max]).toEqual([0, 8]);
+});
+
 test("clear() counts what it drops as done", () => {
-  const owed = new OwedFlushes(new HeapMemory());
+  const owed = new OwedFlushes(new HeapMemory(), new RamsterCounters());
   owe(owed, 1, 100);
   send(owed, 10);
   owed.clear();

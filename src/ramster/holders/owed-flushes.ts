@@ -19,12 +19,14 @@ import {
   readFlushScope,
   writeFlushEntry,
 } from "../../wire/peer-entries.ts";
+import type { RamsterCounters } from "../counters.ts";
 
 /** Entries that an idle list keeps room for. */
 const ENTRIES_MIN = 64;
 
 export class OwedFlushes {
   private readonly memory: Memory;
+  private readonly counters: Pick<RamsterCounters, "flnodes" | "flnodes_max">;
   private bytes = new Uint8Array(ENTRIES_MIN * FLUSH_ENTRY_BYTES);
   private view = new DataView(this.bytes.buffer);
   /** Entries that were acknowledged or dropped since the start. */
@@ -33,8 +35,10 @@ export class OwedFlushes {
   private sent = 0;
   private tail = 0;
 
-  constructor(memory: Memory) {
+  /** `counters`: of the lists of all holders. */
+  constructor(memory: Memory, counters: Pick<RamsterCounters, "flnodes" | "flnodes_max">) {
     this.memory = memory;
+    this.counters = counters;
   }
 
   /** Entries that are not acknowledged. */
@@ -64,6 +68,9 @@ export class OwedFlushes {
     if ((this.tail + 1) * FLUSH_ENTRY_BYTES > this.bytes.byteLength) this.makeRoom();
     writeFlushEntry(this.view, this.tail * FLUSH_ENTRY_BYTES, handle, version, scope);
     this.tail += 1;
+    const { counters } = this;
+    counters.flnodes += 1;
+    if (counters.flnodes > counters.flnodes_max) counters.flnodes_max = counters.flnodes;
   }
 
   /** Copies the next `count` unsent entries to `target[at]` and marks them sent. */
@@ -85,6 +92,7 @@ export class OwedFlushes {
     assert(count <= this.inFlightCount);
     this.head += count;
     this.done += count;
+    this.counters.flnodes -= count;
     if (this.head === this.tail) this.clear();
   }
 
@@ -95,6 +103,7 @@ export class OwedFlushes {
 
   /** The holder is gone, and with it what it should flush. */
   clear(): void {
+    this.counters.flnodes -= this.count;
     this.done += this.count;
     this.head = 0;
     this.sent = 0;

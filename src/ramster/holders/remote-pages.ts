@@ -45,8 +45,8 @@ class Holder {
   /** No put before this many entries of `owed` are done: see `oweBeforePut`. */
   doneBeforePut = 0;
 
-  constructor(memory: Memory) {
-    this.owed = new OwedFlushes(memory);
+  constructor(memory: Memory, counters: RamsterCounters) {
+    this.owed = new OwedFlushes(memory, counters);
   }
 }
 
@@ -372,8 +372,13 @@ export class RemotePages implements ReplySink {
 
   /** ReplySink: sent again on the next link, or at the next tick. */
   onFailure(node: number): void {
-    this.counters.remote_page_flushes_failed += 1;
-    this.holderOf(node).owed.rewind();
+    const { owed } = this.holderOf(node);
+    for (let at = 0; at < owed.inFlightCount; at += 1) {
+      const scope = owed.scopeInFlight(at);
+      if (scope === FLUSH_SCOPE.PAGE) this.counters.remote_page_flushes_failed += 1;
+      else this.counters.remote_object_flushes_failed += 1;
+    }
+    owed.rewind();
   }
 
   /** Whether it counts just these pages. For tests. */
@@ -393,6 +398,7 @@ export class RemotePages implements ReplySink {
       assert(pageCount === anew.pageCount(node), `pages at node ${node}`);
       assert(this.framesAt(node) === anew.framesAt(node), `frames at node ${node}`);
     }
+    assert(this.counters.flnodes === this.owedTotal(), "flnodes");
     tally.verify(anew.tally);
   }
 
@@ -410,7 +416,7 @@ export class RemotePages implements ReplySink {
     assert(node !== SPILL, "the disk is no node");
     let holder = this.holders[node];
     if (holder === undefined) {
-      holder = new Holder(this.memory);
+      holder = new Holder(this.memory, this.counters);
       this.holders[node] = holder;
     }
     return holder;
