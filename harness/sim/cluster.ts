@@ -17,6 +17,7 @@ import { SeededRandom } from "../../src/core/random.ts";
 import { STATUS, type Status } from "../../src/core/status.ts";
 import { openMemory } from "../../src/memory/open-memory.ts";
 import type { TcpAddress } from "../../src/net/address.ts";
+import type { Certificate } from "../../src/node/certificate-watch.ts";
 import { type NodeConfig, nodeConfig } from "../../src/node/config.ts";
 import { type Membership, openMembership } from "../../src/node/membership.ts";
 import { Node } from "../../src/node/node.ts";
@@ -46,6 +47,8 @@ export class SimNode {
   isUp = false;
   /** What its machine says of its memory. */
   machine: HostMemory = PLENTY;
+  /** From its next start on; null: nothing is secured. */
+  certificate: Certificate | null = null;
   /** The one that it was given, or came by. */
   number = -1;
   private readonly cluster: SimCluster;
@@ -107,7 +110,8 @@ export class SimNode {
     const hostMemory = { look: () => this.machine.look() };
     this.simDisk = this.config.spillPath === null ? null : new SimDisk(clock, random);
     const { simDisk: disk } = this;
-    const env = { clock, transport, random, hostMemory, log, buggify, disk };
+    const secured = this.certificate === null ? null : { certificate: this.certificate };
+    const env = { clock, transport, random, hostMemory, log, buggify, disk, ...secured };
     const config = { ...this.config, seeds: seeds.map((seed) => seed.gossip) };
     this.membership = openMembership({ ...env, keyring: null }, config);
     const { membership } = this;

@@ -1,0 +1,94 @@
+/**
+ * Figures: what nodes report is what the table says (src/core/figures.ts), neither more nor less.
+ *
+ * Not here: names, kinds and texts of the table itself: src/core/figures.test.ts.
+ */
+import { beforeAll, describe, expect, test } from "bun:test";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import * as TABLES from "../../src/core/figures.ts";
+import { Metrics, metricName } from "../../src/doors/metrics.ts";
+import type { Address } from "../../src/net/address.ts";
+import type { NodeStats } from "../../src/wire/stats.ts";
+import { SimCluster } from "../sim/cluster.ts";
+
+const { COUNTERS, PEER, EXPORT, LATENCIES } = TABLES;
+const MIB = 1024 * 1024;
+const SRC = join(import.meta.dir, "../../src");
+const NBD: Address = { kind: "tcp", host: "10.0.0.0", port: 10809 };
+
+/** Of an owner with a disk and an export, of its lender, and of that once it is secured. */
+let reports: readonly NodeStats[] = [];
+
+beforeAll(async () => {
+  const sim = new SimCluster(3);
+  const owner = { lendBytes: 0, spillPath: "disk", spillBytes: MIB, nbd: [NBD] };
+  const exports = [{ name: "swap", byteCount: MIB }];
+  await sim.startGossiping([
+    { ...owner, exports },
+    { lendBytes: 16 * MIB, target: null },
+  ]);
+  sim.until("they know each other", () => sim.nodes.every((it) => it.alive().length === 2));
+  const lender = sim.node(1);
+  const report = (): NodeStats[] => sim.nodes.map(({ node }) => node.admin.snapshot());
+  const before = report();
+  await lender.stop();
+  lender.certificate = { endMs: () => 9e9, nowMs: () => 0, reload: () => {} };
+  await lender.restart([sim.node(0)]);
+  reports = [...before, ...report()];
+  await sim.stop();
+});
+
+/** Names in any of the objects, in order. */
+function namesIn(objects: readonly object[]): string[] {
+  return [...new Set(objects.flatMap((it) => Object.keys(it)))].sort();
+}
+
+const namesOf = (table: object): string[] => Object.keys(table).sort();
+
+describe("what nodes report, and the rows of the table, are the same", () => {
+  test("as counters", () => {
+    expect(namesIn(reports.map(({ counters }) => counters))).toEqual(namesOf(COUNTERS));
+  });
+
+  test("for each peer, beside who it is", () => {
+    const others = ["node", "name", "address", "state", "failure", "boot_id"];
+    const names = namesIn(reports.flatMap(({ peers }) => peers));
+    expect(names.filter((name) => !others.includes(name))).toEqual(namesOf(PEER));
+  });
+
+  test("for each export, beside its name", () => {
+    const names = namesIn(reports.flatMap(({ exports }) => exports));
+    expect(names.filter((name) => name !== "name")).toEqual(namesOf(EXPORT));
+  });
+
+  test("as latencies", () => {
+    expect(namesIn(reports.map(({ latencies }) => latencies))).toEqual(namesOf(LATENCIES));
+  });
+});
+
+test("each counter that is reported is a metric with the kind and the text of its row", async () => {
+  for (const stats of reports) {
+    const text = await new Metrics(() => stats).text();
+    for (const [name, figure] of Object.entries(COUNTERS)) {
+      const metric = metricName(name, figure);
+      const isReported = Object.hasOwn(stats.counters, name);
+      expect(text.includes(`# HELP ${metric} ${figure.help}\n`), name).toBe(isReported);
+      expect(text.includes(`# TYPE ${metric} ${figure.kind}\n`), name).toBe(isReported);
+    }
+  }
+});
+
+test("each counter that a part makes from the table is counted somewhere", () => {
+  const paths = [...new Bun.Glob("**/*.ts").scanSync(SRC)];
+  const source = paths
+    .filter((path) => !path.endsWith(".test.ts") && path !== "core/figures.ts")
+    .map((path) => readFileSync(join(SRC, path), "utf8"))
+    .join("\n");
+  const counted = Object.entries(TABLES).filter(([table]) => table.endsWith("_COUNTED"));
+  expect(counted.length).toBeGreaterThan(8);
+  const uncounted = counted.flatMap(([, table]) => {
+    return Object.keys(table).filter((name) => !new RegExp(`\\.${name} [+-]?= `).test(source));
+  });
+  expect(uncounted).toEqual([]);
+});
