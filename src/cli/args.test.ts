@@ -278,8 +278,9 @@ describe("parseArgs() of stress, stats and version", () => {
   test("reads stats and version", () => {
     expect(parse("stats --json --client unix:/a")).toEqual({
       command: "stats",
-      options: { client: { kind: "unix", path: "/a" }, keyPath: null, json: true },
+      options: { client: { kind: "unix", path: "/a" }, keyPath: null, json: true, explain: false },
     });
+    expect(parse("stats --explain --client unix:/a")).toMatchObject({ options: { explain: true } });
     const door = { client: { kind: "unix", path: "/a" }, keyPath: "k" } as const;
     expect(parse("status --client unix:/a --key k")).toEqual({
       command: "status",

@@ -55,6 +55,7 @@ import {
   type SetOptions,
   STRESS_DATA_KINDS,
   type StatsOptions,
+  type StatusOptions,
   type StressData,
   type StressOptions,
   TOPOLOGIES,
@@ -117,7 +118,7 @@ export function parseArgs(argv: readonly string[], machine: Machine): Invocation
     case "stress":
       return { command: "stress", options: readStress(flags) };
     case "status":
-      return { command: "status", options: readStats(flags) };
+      return { command: "status", options: readStatus(flags) };
     case "stats":
       return { command: "stats", options: readStats(flags) };
     case "get":
@@ -492,8 +493,12 @@ function readPath(given: Given | null): string | null {
   return given.text;
 }
 
-function readStats(flags: GivenFlags): StatsOptions {
+function readStatus(flags: GivenFlags): StatusOptions {
   return { ...readDoor(flags), json: flags.has("json") };
+}
+
+function readStats(flags: GivenFlags): StatsOptions {
+  return { ...readStatus(flags), explain: flags.has("explain") };
 }
 
 function readSet(flags: GivenFlags): SetOptions {

@@ -222,8 +222,20 @@ export const COMMANDS: readonly CommandSpec[] = [
   {
     name: "stats",
     summary: "Shows the counters of a running node",
-    groups: [{ title: "Flags", flags: [...DOOR, JSON_FLAG] }],
-    examples: ["ramster stats --client unix:/run/ramster.sock --json"],
+    groups: [
+      {
+        title: "Flags",
+        flags: [
+          ...DOOR,
+          JSON_FLAG,
+          { name: "explain", value: null, help: "with the unit and the meaning of each counter" },
+        ],
+      },
+    ],
+    examples: [
+      "ramster stats --client unix:/run/ramster.sock --json",
+      "ramster stats --client unix:/run/ramster.sock --explain",
+    ],
   },
   {
     name: "get",

@@ -84,8 +84,13 @@ export interface DoorOptions {
   readonly keyPath: string | null;
 }
 
-export interface StatsOptions extends DoorOptions {
+export interface StatusOptions extends DoorOptions {
   readonly json: boolean;
+}
+
+export interface StatsOptions extends StatusOptions {
+  /** Whether to say what each counter counts. */
+  readonly explain: boolean;
 }
 
 export interface GetOptions extends DoorOptions {
@@ -123,7 +128,7 @@ export interface CommandOptions {
   readonly node: NodeConfig;
   readonly server: NodeConfig;
   readonly stress: StressOptions;
-  readonly status: StatsOptions;
+  readonly status: StatusOptions;
   readonly stats: StatsOptions;
   readonly get: GetOptions;
   readonly set: SetOptions;

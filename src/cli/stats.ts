@@ -1,8 +1,10 @@
 /** `ramster stats`: the counters of a node that runs, for people or as JSON. */
 
+import type { Figure } from "../core/figure.ts";
+import { COUNTERS } from "../core/figures.ts";
 import { percentileUs } from "../core/histogram.ts";
 import { allOneLine } from "../core/printable.ts";
-import type { NodeStats } from "../wire/stats.ts";
+import type { Counters, NodeStats } from "../wire/stats.ts";
 import { withClient } from "./door.ts";
 import { EXIT, type ExitCode } from "./exit.ts";
 import type { StatsOptions } from "./options.ts";
@@ -11,14 +13,14 @@ import { formatDuration } from "./units.ts";
 
 export async function run(options: StatsOptions): Promise<ExitCode> {
   const stats = await withClient(options, (client) => client.stats());
-  await print(`${options.json ? JSON.stringify(stats, null, 2) : statsText(stats)}\n`);
+  await print(`${options.json ? JSON.stringify(stats, null, 2) : statsText(stats, options)}\n`);
   return EXIT.DONE;
 }
 
 /**
  * The node, its peers, and each counter on a line of its own, so that it can be searched and cut.
  */
-export function statsText(stats: NodeStats): string {
+export function statsText(stats: NodeStats, options: { explain: boolean }): string {
   const { node, counters, latencies, peers } = allOneLine(stats);
   const lines = [
     `node ${node.number} "${node.name}" of cluster "${node.cluster}", boot id ${node.boot_id}`,
@@ -39,11 +41,21 @@ export function statsText(stats: NodeStats): string {
     lines.push(`${name}: half within ${tookText(half)}, 99 % within ${tookText(nearlyAll)}`);
   }
   if (lines.at(-1) !== "") lines.push("");
-  const width = Math.max(...Object.keys(counters).map((name) => name.length));
-  for (const [name, value] of Object.entries(counters)) {
-    lines.push(`${name.padEnd(width)} ${value}`);
-  }
-  return lines.join("\n");
+  return [...lines, ...counterLines(counters, options)].join("\n");
+}
+
+/** `explain`: with unit and help from the table of figures. */
+function counterLines(counters: Counters, { explain }: { explain: boolean }): string[] {
+  const entries = Object.entries(counters);
+  const width = Math.max(...entries.map(([name]) => name.length));
+  const valueWidth = Math.max(...entries.map(([, value]) => String(value).length));
+  const figures = new Map<string, Figure>(Object.entries(COUNTERS));
+  return entries.map(([name, value]) => {
+    const line = `${name.padEnd(width)} ${value}`;
+    const figure = figures.get(name);
+    if (!explain || figure === undefined) return line;
+    return `${line.padEnd(width + 1 + valueWidth)}  ${figure.unit}: ${figure.help}`;
+  });
 }
 
 function tookText(us: number): string {

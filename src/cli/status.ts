@@ -17,11 +17,11 @@ import type {
 } from "../wire/stats.ts";
 import { withClient } from "./door.ts";
 import { EXIT, type ExitCode } from "./exit.ts";
-import type { StatsOptions } from "./options.ts";
+import type { StatusOptions } from "./options.ts";
 import { print } from "./print.ts";
 import { formatCount, formatDuration, formatSize } from "./units.ts";
 
-export async function run(options: StatsOptions): Promise<ExitCode> {
+export async function run(options: StatusOptions): Promise<ExitCode> {
   const stats = await withClient(options, (client) => client.stats());
   const text = options.json ? statusJson(stats) : statusText(stats);
   await print(`${text}\n`);
