@@ -118,6 +118,7 @@ export const RAMSTER_COUNTED = {
     flnodes_max: gauge("flushes", "Most flushes that were not acknowledged so far."),
     remote_pers_pages: gauge("pages", "Persistent pages of this node that are away."),
   }),
+  client_puts_waited: counter("requests", "Put requests of programs that waited for a frame."),
   remotify_raced: counter(
     "pages",
     "Pages that changed while they moved: their copies are flushed.",

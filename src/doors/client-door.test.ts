@@ -89,11 +89,14 @@ test("a program puts, gets and flushes pages, one at a time and in batches", asy
 test("pages that went to the holder come back through the door", async () => {
   const { sim, client, wait } = await world();
   const pool = await wait(client.newPool({ persistent: true }));
+  expect(await wait(putMany(pool, 10))).toBe(10);
+  expect((await wait(client.stats())).counters.client_puts_waited).toBe(0);
   // Eight times the memory: held back, not refused.
   expect(await wait(putMany(pool, 2000))).toBe(2000);
   const stats = await wait(client.stats());
   expect(stats.counters["remote_pers_pages"]).toBeGreaterThan(1000);
   expect(stats.peers[0]?.remote_pages).toBe(stats.counters["remote_pers_pages"] ?? -1);
+  expect(stats.counters.client_puts_waited).toBeGreaterThan(0);
   const pages = await wait(pool.getMany(keys(2000)));
   for (const [i, page] of pages.entries()) {
     expect(page !== null && Buffer.compare(page, pageOf(i)) === 0).toBe(true);

@@ -360,6 +360,7 @@ export class ClientDoor implements ChannelHandler {
     const startMs = this.clock.now();
     for (let entry = 0; entry < count; entry += 1) {
       if (this.ramster.mustWait()) {
+        this.ramster.counters.client_puts_waited += 1;
         const parked = this.park(channel, client, frame, { next: entry, startMs });
         parked.timer = this.clock.after(this.putWaitMs, () => this.goOn(channel, client, true));
         return;
