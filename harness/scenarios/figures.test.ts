@@ -14,6 +14,7 @@ import { SimCluster } from "../sim/cluster.ts";
 
 const { COUNTERS, PEER, EXPORT, LATENCIES } = TABLES;
 const MIB = 1024 * 1024;
+const PAGES = 1500;
 const SRC = join(import.meta.dir, "../../src");
 const NBD: Address = { kind: "tcp", host: "10.0.0.0", port: 10809 };
 
@@ -77,6 +78,40 @@ test("each counter that is reported is a metric with the kind and the text of it
       expect(text.includes(`# TYPE ${metric} ${figure.kind}\n`), name).toBe(isReported);
     }
   }
+});
+
+test("gets of ephemeral pages are hits or misses, here and at a holder that may have evicted them", async () => {
+  const sim = new SimCluster(5);
+  await sim.start([{ target: 1, remotifyEph: true, lendBytes: 0 }, { lendBytes: MIB / 2 }]);
+  const owner = sim.node(0);
+  const pool = owner.newPool({ persistent: false });
+  const names = ["puts", "succ_gets", "failed_gets", "invalidates"] as const;
+  const counts = () => names.map((name) => owner.counter(`cleancache_${name}`));
+  for (let number = 0; number < PAGES; number += 1) {
+    owner.put(pool, number, 1);
+    sim.run(1);
+  }
+  expect(counts()).toEqual([PAGES, 0, 0, 0]);
+  expect(owner.counter("eph_pages_remoted")).toBeGreaterThan(0);
+  let hits = 0;
+  for (let number = 0; number < PAGES; number += 1) {
+    if (owner.get(pool, number) !== "miss") hits += 1;
+  }
+  expect(counts()).toEqual([PAGES, hits, PAGES - hits, 0]);
+  expect(owner.counter("remote_eph_pages_succ_get")).toBeGreaterThan(0);
+  expect(owner.counter("remote_eph_pages_unsucc_get")).toBeGreaterThan(0);
+  expect(hits).toBeGreaterThan(owner.counter("remote_eph_pages_succ_get"));
+  // What a get took away misses, and what is persistent is not counted.
+  expect(owner.get(pool, 0)).toBe("miss");
+  owner.flush(pool, 0);
+  owner.flushObject(pool, 0);
+  const other = owner.newPool({ persistent: true });
+  owner.put(other, 0, 1);
+  owner.get(other, 0);
+  owner.get(other, 1);
+  owner.flush(other, 0);
+  expect(counts()).toEqual([PAGES, hits, PAGES - hits + 1, 2]);
+  await sim.stop();
 });
 
 test("each counter that a part makes from the table is counted somewhere", () => {

@@ -51,7 +51,10 @@ export const ZBUD_READ = {
   }),
 };
 
-/** zcache: docs/original.md, "Zcache counters". One for each reason to refuse a put. */
+/**
+ * zcache: docs/original.md, "Zcache counters". One for each reason to refuse a put. Ephemeral pages
+ * are counted under the names of Linux' cleancache, whoever puts them.
+ */
 export const ZCACHE_COUNTED = {
   ...asInOriginal({
     failed_eph_puts: counter("pages", "Puts of ephemeral pages that were refused."),
@@ -78,6 +81,16 @@ export const ZCACHE_COUNTED = {
     eph_zbytes_max: gauge("bytes", "Most bytes of compressed ephemeral pages so far."),
     pers_zbytes_max: gauge("bytes", "Most bytes of compressed persistent pages so far."),
     obj_count_max: gauge("objects", "Most objects in the index so far.", { metric: "objects_max" }),
+  }),
+  cleancache_puts: counter("pages", "Puts of ephemeral pages.", { original: "cleancache/puts" }),
+  cleancache_succ_gets: counter("pages", "Gets of ephemeral pages that found them.", {
+    original: "cleancache/succ_gets",
+  }),
+  cleancache_failed_gets: counter("pages", "Gets of ephemeral pages that missed.", {
+    original: "cleancache/failed_gets",
+  }),
+  cleancache_invalidates: counter("flushes", "Flushes of ephemeral pages, objects and pools.", {
+    original: "cleancache/invalidates",
   }),
   stored_whole: counter("pages", "Pages stored without compression, since they do not shrink."),
   same_filled_puts: counter("pages", "Puts of pages of one repeated word, which take no frame."),

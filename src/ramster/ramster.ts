@@ -283,7 +283,7 @@ export class Ramster implements PamOps {
     if (pool === null) return STATUS.UNKNOWN_POOL;
     const { tmem } = this.zcache;
     const page = tmem.find(pool, handle);
-    if (page === 0) return STATUS.NOT_FOUND;
+    if (page === 0) return this.zcache.missed(pool);
     if (tmem.tag(page) === TAG.LOST) return STATUS.LOST;
     if (tmem.tag(page) === TAG.REMOTE) {
       if (sink === null) return STATUS.PENDING;
@@ -293,8 +293,9 @@ export class Ramster implements PamOps {
     if (status !== STATUS.OK) {
       if (pool.persistent) return STATUS.LOST;
       tmem.flush(page);
-      return STATUS.NOT_FOUND;
+      return this.zcache.missed(pool);
     }
+    if (!pool.persistent) this.zcache.counters.cleancache_succ_gets += 1;
     if (getAndFree === 1 || (getAndFree === 0 && !pool.persistent)) tmem.flush(page);
     return STATUS.OK;
   }

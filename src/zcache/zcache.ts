@@ -130,6 +130,7 @@ export class Zcache implements PamOps, EvictSink {
    * there before.
    */
   put(pool: Pool, handle: Handle, source: Uint8Array, at: number): Status {
+    if (!pool.persistent) this.counters.cleancache_puts += 1;
     if (this.tmem.frozen) {
       this.counters.put_to_flush += 1;
       this.flushPage(pool, handle);
@@ -281,9 +282,16 @@ export class Zcache implements PamOps, EvictSink {
     if (page > 0) this.tmem.describe(page, TAG.LOST, 0, 0, CODEC.RAW);
   }
 
+  /** Counts a get that found no page. */
+  missed({ persistent }: Pool): Status {
+    if (!persistent) this.counters.cleancache_failed_gets += 1;
+    return STATUS.NOT_FOUND;
+  }
+
   /** @returns OK when there was a page, else NOT_FOUND. */
   flushPage(pool: Pool, handle: Handle): Status {
     this.counters.flush_total += 1;
+    if (!pool.persistent) this.counters.cleancache_invalidates += 1;
     const page = this.tmem.find(pool, handle);
     if (page === 0) return STATUS.NOT_FOUND;
     this.counters.flush_found += 1;

@@ -60,6 +60,7 @@ export class Flushes {
   flushObject(pool: Pool, handle: Handle): Status {
     const { counters } = this.zcache;
     counters.flobj_total += 1;
+    if (!pool.persistent) counters.cleancache_invalidates += 1;
     const job = this.job(handle, FLUSH_SCOPE.OBJECT, () => {});
     if (this.reaper.flushObject(pool, handle, job) === 0) return STATUS.NOT_FOUND;
     counters.flobj_found += 1;
@@ -68,6 +69,7 @@ export class Flushes {
 
   /** Removes every page of the pool, and the pool itself when `destroy`. */
   flushPool(pool: Pool, { destroy }: { destroy: boolean }, onDone: () => void): void {
+    if (!pool.persistent) this.zcache.counters.cleancache_invalidates += 1;
     const handle = new Handle().set(pool.id, [0n, 0n, 0n], 0);
     const job = this.job(handle, FLUSH_SCOPE.POOL, onDone);
     if (destroy) this.reaper.destroyPool(pool, job);

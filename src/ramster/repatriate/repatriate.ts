@@ -475,8 +475,12 @@ export class Repatriate implements AskSink {
         if (!persistent) tmem.flush(page);
         break;
       }
-      if (persistent) counters.remote_pers_pages_succ_get += 1;
-      else counters.remote_eph_pages_succ_get += 1;
+      if (persistent) {
+        counters.remote_pers_pages_succ_get += 1;
+      } else {
+        counters.remote_eph_pages_succ_get += 1;
+        this.zcache.counters.cleancache_succ_gets += 1;
+      }
       const getAndFree = waiters.getAndFree(waiter);
       if (getAndFree === 1 || (getAndFree === 0 && !persistent)) tmem.flush(page);
       waiter = waiters.next(waiter);
@@ -575,7 +579,10 @@ export class Repatriate implements AskSink {
   /** Tells the waiters from `first` on, and ends the fetch. */
   private tellAll(fetch: number, first: number, status: Status): void {
     let waiter = first;
-    while (waiter !== 0) waiter = this.waiters.tell(waiter, status);
+    while (waiter !== 0) {
+      if (status === STATUS.NOT_FOUND) this.zcache.counters.cleancache_failed_gets += 1;
+      waiter = this.waiters.tell(waiter, status);
+    }
     this.fetches.finish(fetch);
   }
 
