@@ -30,6 +30,7 @@ const REPAIR = "src/ramster/repair/repair.ts";
 const REPATRIATE = "src/ramster/repatriate/repatriate.ts";
 const RAMSTER = "src/ramster/ramster.ts";
 const FOREIGN = "src/ramster/foreign/foreign.ts";
+const PRESENCE = "src/ramster/holders/presence.ts";
 const REMOTE_PAGES = "src/ramster/holders/remote-pages.ts";
 
 export const DEFECTS: readonly Defect[] = [
@@ -139,9 +140,9 @@ export const DEFECTS: readonly Defect[] = [
     about: "a holder that comes back empty is taken to have all that it had",
     edits: [
       {
-        file: REMOTE_PAGES,
-        find: "const restarted = holder.bootId !== bootId;",
-        replace: "const restarted = false;",
+        file: PRESENCE,
+        find: '    if (row.bootId === bootId) return "same";\n',
+        replace: '    row.bootId = bootId;\n    if (row.bootId === bootId) return "same";\n',
       },
     ],
   },
@@ -318,9 +319,9 @@ export const DEFECTS: readonly Defect[] = [
     },
     edits: [
       {
-        file: REMOTE_PAGES,
-        find: "(!holder.isAbsent && !holder.isEmptied)",
-        replace: "!holder.isAbsent",
+        file: PRESENCE,
+        find: "return !(this.isAbsent(node) || this.isEmptied(node));",
+        replace: "return !this.isAbsent(node);",
       },
     ],
   },

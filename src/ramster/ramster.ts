@@ -8,9 +8,8 @@
  *
  * Pages that no lender takes go to the node's own disk, if it has one (src/spill).
  *
- * The index of the owner is the authority (DESIGN 1): a holder never decides anything about a page
- * but that an ephemeral one may go. Everything here is synchronous but a get of a page that is
- * away.
+ * The index of the owner is the authority (src/ARCHITECTURE.md, "One rule"): a holder may drop an
+ * ephemeral page and nothing else. Everything here is synchronous but a get of a remote page.
  *
  * Not here: sockets (net), what is held for others (foreign.ts).
  */
@@ -44,6 +43,7 @@ import { RamsterCounters } from "./counters.ts";
 import { DevicePages } from "./device-pages.ts";
 import { Flushes } from "./holders/flushes.ts";
 import { Lenders, type Offer, type Replicas, type Target } from "./holders/lenders.ts";
+import { Presence } from "./holders/presence.ts";
 import { RemotePages } from "./holders/remote-pages.ts";
 import { Latencies } from "./latencies.ts";
 import type { Peers } from "./peers.ts";
@@ -100,6 +100,7 @@ export class Ramster implements PamOps {
   private readonly peers: Peers;
   private readonly clock: Clock;
   private readonly spill: Spill | null;
+  private readonly presence = new Presence();
   private readonly remotePages: RemotePages;
   private readonly lenders: Lenders;
   private readonly losses: Losses;
@@ -138,23 +139,22 @@ export class Ramster implements PamOps {
     this.peers = peers;
     this.clock = clock;
     this.timers = new Timers(clock);
-    const { counters } = this;
+    const { counters, presence } = this;
     this.zcache = new Zcache({ ...parts, remote: this }, settings);
     const onFlushed = (): void => this.remotify.pump();
-    this.remotePages = new RemotePages({ memory, peers, counters, onFlushed, buggify }, settings);
+    this.remotePages = new RemotePages({ ...parts, presence, counters, onFlushed }, settings);
     const { zcache, remotePages } = this;
     const onRoom = (): void => this.tellRoom();
     const onOwed = (): void => this.pumpAtEndOfTurn();
     this.flushes = new Flushes({ ...parts, zcache, remotePages, onSlice: onRoom, onOwed });
     this.spill = this.openSpill(parts, settings);
-    const { spill } = this;
+    const { spill, latencies } = this;
     this.lenders = new Lenders({ ...parts, held: remotePages }, settings, spill);
-    const { lenders } = this;
-    const { latencies } = this;
-    const held = { memory, zcache, counters };
-    this.seals = cipher === null ? null : new Seals({ ...held, cipher }, settings);
-    const { seals } = this;
-    const ways = { zcache, peers, remotePages, seals, counters, latencies, clock, buggify, spill };
+    const store = { memory, zcache, counters };
+    this.seals = cipher === null ? null : new Seals({ ...store, cipher }, settings);
+    const { lenders, seals } = this;
+    const holders = { presence, remotePages };
+    const ways = { ...holders, zcache, peers, seals, counters, latencies, clock, buggify, spill };
     const retryGet = this.get.bind(this);
     const onCopyLost = (page: number): void => this.repair.copyLost(page);
     const onZpage: Repair["onZpage"] = (...zpage) => this.repair.onZpage(...zpage);
@@ -165,11 +165,10 @@ export class Ramster implements PamOps {
     this.trims = new Slices(parts.clock, () => zcache.trim());
     this.homecoming = new Homecoming(zcache, repatriate);
     this.devicePages = new DevicePages(zcache, this.homecoming);
+    const told = { onRoom, onCopyLost };
+    this.remotify = new Remotify({ ...ways, ...told, memory, lenders }, settings);
     const onEmptied = (node: number): void => this.remotify.holderEmptied(node);
     this.losses = new Losses({ ...ways, repatriate, onCopyLost, onEmptied, log });
-    const { losses } = this;
-    const told = { onRoom, onCopyLost };
-    this.remotify = new Remotify({ ...ways, ...told, memory, lenders, losses }, settings);
     const { isOpen, isSending } = this.remotify;
     const asked = { isOpen, isSending, isHeld: (): boolean => this.remotify.isHeld };
     this.repair = new Repair({ ...ways, ...asked, memory, lenders, repatriate }, settings);
@@ -328,9 +327,10 @@ export class Ramster implements PamOps {
 
   linkUp(node: number, bootId: bigint): void {
     this.lenders.linkChanged(node);
-    const wasAbsent = this.remotePages.isAbsent(node);
-    const { newestVersion } = this.zcache.tmem;
-    if (this.remotePages.linkUp(node, bootId, newestVersion)) this.losses.holderEmptied(node);
+    const wasAbsent = this.presence.isAbsent(node);
+    const boot = this.presence.linked(node, bootId);
+    this.remotePages.linkUp(node, boot, this.zcache.tmem.newestVersion);
+    if (boot !== "same") this.losses.holderEmptied(node);
     if (wasAbsent) this.repair.sweep();
     else this.repair.step();
     this.repatriate.linkReady(node);
@@ -339,10 +339,10 @@ export class Ramster implements PamOps {
 
   /** News of a node: it has this boot id. On a link it says for sure whether it still has pages. */
   holderBooted(node: number, bootId: bigint): void {
-    const wasAbsent = this.remotePages.isAbsent(node);
+    const wasAbsent = this.presence.isAbsent(node);
     this.repatriate.signOfLife(node);
-    this.remotePages.booted(node, bootId);
-    if (this.remotePages.isInDoubt(node)) this.peers.want(node);
+    this.presence.heard(node, bootId, this.remotePages.pageCount(node) > 0);
+    if (this.presence.isInDoubt(node)) this.peers.want(node);
     else if (wasAbsent) this.repair.sweep();
   }
 
@@ -352,7 +352,7 @@ export class Ramster implements PamOps {
 
   /** The node lets this one send so many pages, all that were sent on this link included. */
   onGrant(node: number, { pages, epoch }: Grant): void {
-    if (this.remotePages.onEpoch(node, epoch)) this.losses.holderEmptied(node);
+    if (this.presence.granted(node, epoch)) this.losses.holderEmptied(node);
     this.lenders.onGrant(node, pages);
     this.repair.pump();
     this.remotify.pump();
@@ -368,9 +368,7 @@ export class Ramster implements PamOps {
     return this.lenders.credit(node);
   }
 
-  /**
-   * remote_target_nodenum: where pages go from now on. What is elsewhere stays there.
-   */
+  /** remote_target_nodenum: where pages go from now on. What is elsewhere stays there. */
   setTarget(target: Target): void {
     this.lenders.setTarget(target);
     this.remotify.retarget();
@@ -435,7 +433,7 @@ export class Ramster implements PamOps {
   holderDead(node: number): void {
     this.lenders.remove(node);
     this.repatriate.holderDead(node);
-    this.remotePages.holderDead(node);
+    this.presence.died(node);
     this.peers.unwant(node);
     this.repair.sweep();
   }
@@ -445,7 +443,9 @@ export class Ramster implements PamOps {
    * again: a link knows better.
    */
   holderLeft(node: number, bootId: bigint): void {
-    if (this.remotePages.holderLeft(node, bootId)) this.losses.holderEmptied(node);
+    if (!this.presence.left(node, bootId)) return;
+    this.remotePages.holderLeft(node);
+    this.losses.holderEmptied(node);
   }
 
   /** A link that was full has room again. */
@@ -572,7 +572,7 @@ export class Ramster implements PamOps {
       this.remotePages.owePools(node, this.zcache.tmem.newestVersion);
       const isWanted = this.remotify.wantsLender || this.repair.wantsLender;
       const lender = this.lenders.isCandidate(node) && isWanted;
-      if (this.remotePages.isInDoubt(node)) this.peers.want(node);
+      if (this.presence.isInDoubt(node)) this.peers.want(node);
       else if (owed === 0 && !lender && !this.repatriate.isWaitingFor(node)) {
         this.peers.unwant(node);
       }

@@ -10,6 +10,7 @@ import type { Frame } from "../../wire/framer.ts";
 import { MESSAGE } from "../../wire/messages.ts";
 import { FLUSH_SCOPE } from "../../wire/peer-entries.ts";
 import { RamsterCounters } from "../counters.ts";
+import { type LinkedBoot, Presence } from "./presence.ts";
 import { RemotePages } from "./remote-pages.ts";
 
 const HOLDER = 1;
@@ -18,6 +19,7 @@ const handle = new Handle().set(0, [1n, 2n, 3n], 7);
 
 interface World extends ChannelPair {
   pages: RemotePages;
+  presence: Presence;
   counters: RamsterCounters;
   /** How often puts were told that they may follow. */
   flushed: number;
@@ -31,10 +33,18 @@ async function world(): Promise<World> {
   const onFlushed = (): void => {
     result.flushed += 1;
   };
-  const parts = { memory: new HeapMemory(), peers, counters, onFlushed, buggify: NEVER };
+  const presence = new Presence();
+  const parts = { memory: new HeapMemory(), peers, presence, counters, onFlushed, buggify: NEVER };
   const pages = new RemotePages(parts, { requestTimeoutMs: TIMEOUT_MS });
-  const result: World = { ...pair, pages, counters, flushed: 0 };
+  const result: World = { ...pair, pages, presence, counters, flushed: 0 };
   return result;
+}
+
+/** @returns what the link shows. */
+function linkUp(world: World, bootId: bigint, version: number): LinkedBoot {
+  const boot = world.presence.linked(HOLDER, bootId);
+  world.pages.linkUp(HOLDER, boot, version);
+  return boot;
 }
 
 function run(world: World, ms: number): void {
@@ -77,15 +87,15 @@ test("a flush that times out is sent again; its late reply counts for nothing", 
 test("a holder that came back empty, or lends nothing any more, is owed nothing", async () => {
   const w = await world();
   const { pages } = w;
-  pages.linkUp(HOLDER, 1n, 9);
+  linkUp(w, 1n, 9);
   w.network.block("a", "b");
   pages.oweBeforePut(HOLDER, handle, 5);
   pages.sendOwed(HOLDER);
   run(w, 2 * TIMEOUT_MS);
-  pages.linkUp(HOLDER, 1n, 9);
+  linkUp(w, 1n, 9);
   expect(pages.owedCount(HOLDER)).toBe(1);
   run(w, 2 * TIMEOUT_MS);
-  pages.linkUp(HOLDER, 2n, 9);
+  linkUp(w, 2n, 9);
   expect(pages.owedCount(HOLDER)).toBe(0);
   expect(pages.sendOwed(HOLDER)).toBe(true);
   w.network.unblock("a", "b");
@@ -103,16 +113,17 @@ test("a holder that came back empty, or lends nothing any more, is owed nothing"
 
 test("a holder that was said to have left, and comes back in the same boot, is owed a flush of all", async () => {
   const w = await world();
-  const { pages } = w;
-  pages.linkUp(HOLDER, 1n, 5);
-  expect(pages.holderLeft(HOLDER, 2n)).toBe(false); // Of another boot.
-  expect(pages.holderLeft(HOLDER, 1n)).toBe(true);
-  pages.booted(HOLDER, 2n);
-  expect(pages.isInDoubt(HOLDER)).toBe(false); // It has nothing of ours.
-  pages.booted(HOLDER, 1n);
-  expect(pages.isInDoubt(HOLDER)).toBe(true); // So a link is made, with no page to ask for.
+  const { pages, presence } = w;
+  linkUp(w, 1n, 5);
+  expect(presence.left(HOLDER, 2n)).toBe(false); // Of another boot.
+  expect(presence.left(HOLDER, 1n)).toBe(true);
+  pages.holderLeft(HOLDER);
+  presence.heard(HOLDER, 2n, pages.pageCount(HOLDER) > 0);
+  expect(presence.isInDoubt(HOLDER)).toBe(false); // It has nothing of ours.
+  presence.heard(HOLDER, 1n, pages.pageCount(HOLDER) > 0);
+  expect(presence.isInDoubt(HOLDER)).toBe(true); // So a link is made, with no page to ask for.
   w.network.block("a", "b");
-  expect(pages.linkUp(HOLDER, 1n, 9)).toBe(true);
+  expect(linkUp(w, 1n, 9)).toBe("left");
   expect(pages.owedCount(HOLDER)).toBe(POOLS_PER_CLIENT_MAX);
   expect(pages.sendOwed(HOLDER)).toBe(false); // No put overtakes it.
   w.network.unblock("a", "b");

@@ -19,28 +19,18 @@ import { LANE, type ReplySink } from "../../net/channel.ts";
 import type { Frame } from "../../wire/framer.ts";
 import { MESSAGE } from "../../wire/messages.ts";
 import { FLUSH_ENTRY_BYTES, FLUSH_SCOPE, type FlushScope } from "../../wire/peer-entries.ts";
-import { type Copies, copyAt, copyCount, NO_COPIES, SPILL, withoutCopy } from "../copies.ts";
+import { type Copies, copyAt, copyCount, NO_COPIES, SPILL } from "../copies.ts";
 import { RamsterCounters } from "../counters.ts";
 import type { Peers } from "../peers.ts";
 import { CopyTally } from "./copy-tally.ts";
 import { isAtRisk } from "./enough.ts";
 import { OwedFlushes } from "./owed-flushes.ts";
+import type { LinkedBoot, Presence } from "./presence.ts";
 
 class Holder {
   pageCount = 0;
   /** What they take there, in halves of a frame. */
   halfFrames = 0;
-  bootId = 0n;
-  /** The boot in which it left, or was said to have. */
-  leftBootId = 0n;
-  /** Of what it keeps for us; 0: not known in this boot of it. */
-  epoch = 0;
-  /** It is dead: what it keeps counts only once it is back, in the same boot. */
-  isAbsent = false;
-  /** It has nothing of ours, and not all records say so yet. */
-  isEmptied = false;
-  /** It may have been restarted, or not have left: a link will tell. */
-  inDoubt = false;
   readonly owed: OwedFlushes;
   /** No put before this many entries of `owed` are done: see `oweBeforePut`. */
   doneBeforePut = 0;
@@ -53,6 +43,7 @@ class Holder {
 export class RemotePages implements ReplySink {
   private readonly memory: Memory;
   private readonly peers: Peers;
+  private readonly presence: Presence;
   private readonly counters: RamsterCounters;
   private readonly onFlushed: () => void;
   private readonly buggify: Buggify;
@@ -65,6 +56,7 @@ export class RemotePages implements ReplySink {
     parts: {
       memory: Memory;
       peers: Peers;
+      presence: Presence;
       counters: RamsterCounters;
       /** A holder has flushed what it was told to: puts that had to wait behind may follow. */
       onFlushed: () => void;
@@ -74,6 +66,7 @@ export class RemotePages implements ReplySink {
   ) {
     this.memory = parts.memory;
     this.peers = parts.peers;
+    this.presence = parts.presence;
     this.counters = parts.counters;
     this.onFlushed = parts.onFlushed;
     this.buggify = parts.buggify;
@@ -105,18 +98,20 @@ export class RemotePages implements ReplySink {
    * and those of them of which no copy is in reach.
    */
   countAtRisk(copiesMin: number): { atRisk: number; outOfReach: number } {
-    const { tally } = this;
+    const { tally, presence } = this;
     return {
-      atRisk: tally.count((copies) => isAtRisk(copies, this.presentOf(copies), copiesMin)),
-      outOfReach: tally.count((copies) => this.presentOf(copies) === NO_COPIES),
+      atRisk: tally.count((copies) => isAtRisk(copies, presence.presentOf(copies), copiesMin)),
+      outOfReach: tally.count((copies) => presence.presentOf(copies) === NO_COPIES),
     };
   }
 
   /** Copies that are out of reach, at nodes that are dead and may come back. */
   get absentTotal(): number {
-    return this.holders.reduce((sum, holder) => {
-      return sum + (holder?.isAbsent === true ? holder.pageCount : 0);
-    }, 0);
+    let count = 0;
+    for (const [node, holder] of this.holders.entries()) {
+      if (holder !== undefined && this.presence.isAbsent(node)) count += holder.pageCount;
+    }
+    return count;
   }
 
   owedCount(node: number): number {
@@ -179,10 +174,9 @@ export class RemotePages implements ReplySink {
    * `sendOwed`. One that has left is owed nothing: if it had not, all is flushed there at its link.
    */
   owe(node: number, handle: Handle, version: number, scope: FlushScope): void {
-    const holder = this.holderOf(node);
-    if (holder.bootId === 0n && holder.leftBootId !== 0n) return;
+    if (this.presence.hasLeft(node)) return;
     this.peers.want(node);
-    holder.owed.owe(handle, version, scope);
+    this.holderOf(node).owed.owe(handle, version, scope);
   }
 
   /**
@@ -202,7 +196,7 @@ export class RemotePages implements ReplySink {
    */
   owePools(node: number, version: number): void {
     const holder = this.holders[node];
-    if (holder === undefined || !holder.isAbsent || holder.pageCount > 0) return;
+    if (holder === undefined || holder.pageCount > 0 || !this.presence.isAbsent(node)) return;
     if (holder.owed.count <= 2 * POOLS_PER_CLIENT_MAX || holder.owed.inFlightCount > 0) return;
     this.oweAll(holder, version);
   }
@@ -241,117 +235,32 @@ export class RemotePages implements ReplySink {
     }
   }
 
-  /** Those at holders that are there, and have what they are said to have. */
-  presentOf(copies: Copies): Copies {
-    let present = copies;
-    for (let i = 0; i < copyCount(copies); i += 1) {
-      const node = copyAt(copies, i);
-      if (!this.isPresent(node)) present = withoutCopy(present, node);
-    }
-    return present;
-  }
-
-  /** The first holder that `presentOf` leaves out, or -1. */
-  absentOf(copies: Copies): number {
-    for (let i = 0; i < copyCount(copies); i += 1) {
-      const node = copyAt(copies, i);
-      if (!this.isPresent(node)) return node;
-    }
-    return -1;
-  }
-
-  /**
-   * News: it has this boot id. In the same boot as before it has all that it had. In another it may
-   * have lost pages of ours, which a link will tell; and on a link one that was said to have left
-   * is told to flush what was given up.
-   */
-  booted(node: number, bootId: bigint): void {
-    const holder = this.holders[node];
-    if (holder === undefined) return;
-    if (holder.bootId === bootId) holder.isAbsent = false;
-    else holder.inDoubt = holder.pageCount > 0 || holder.leftBootId === bootId;
-  }
-
-  /** Whether one that keeps pages is dead, and may come back. */
+  /** Whether a holder that keeps pages is absent, and may come back. */
   get hasAbsent(): boolean {
-    return this.holders.some((holder) => holder?.isAbsent === true && holder.pageCount > 0);
+    return this.absentTotal > 0;
   }
 
-  isAbsent(node: number): boolean {
-    return this.holders[node]?.isAbsent ?? false;
-  }
-
-  private isPresent(node: number): boolean {
-    const holder = this.holders[node];
-    return holder === undefined || (!holder.isAbsent && !holder.isEmptied);
-  }
-
-  /** From when the holder has nothing of ours until no record says that it has. */
-  setEmptied(node: number, isEmptied: boolean): void {
-    this.holderOf(node).isEmptied = isEmptied;
-  }
-
-  /** Whether there is a link to it, by which it has all that it had; else one is made. */
+  /** Whether there is a link to it, by which it has all that it had. Asks for one if not. */
   isReached(node: number): boolean {
     const isLinked = this.peers.channelOf(node) !== null;
     if (!isLinked) this.peers.want(node);
-    return isLinked && !this.isInDoubt(node);
+    return isLinked && !this.presence.isInDoubt(node);
   }
 
-  isInDoubt(node: number): boolean {
-    return this.holders[node]?.inDoubt ?? false;
-  }
-
-  /**
-   * It has left for good, and what it kept is gone: so is what it should flush.
-   *
-   * @returns whether that was the boot of the last link.
-   */
-  holderLeft(node: number, bootId: bigint): boolean {
-    const holder = this.holders[node];
-    if (holder === undefined || holder.bootId !== bootId) return false;
-    holder.owed.clear();
-    holder.epoch = 0;
-    holder.leftBootId = bootId;
-    holder.bootId = 0n;
-    return true;
-  }
-
-  /** It is not there, and need not be asked anything for now. */
-  holderDead(node: number): void {
-    const holder = this.holders[node];
-    if (holder === undefined) return;
-    holder.inDoubt = false;
-    holder.isAbsent = true;
+  /** What the holder kept is gone: there is nothing to flush. */
+  holderLeft(node: number): void {
+    this.holders[node]?.owed.clear();
   }
 
   /**
-   * A link is up. A holder with a new boot id has nothing of ours any more, so nothing is owed to
-   * it; but one that was said to have left, and has not, has what was given up: up to `version`.
-   *
-   * @returns whether it is another boot than the last one.
+   * A link is up, to this boot. A restarted holder has nothing to flush. One that was said to have
+   * left, and did not, flushes all that was given up: up to `version`.
    */
-  linkUp(node: number, bootId: bigint, version: number): boolean {
+  linkUp(node: number, boot: LinkedBoot, version: number): void {
     const holder = this.holderOf(node);
-    const restarted = holder.bootId !== bootId;
-    if (restarted) {
-      holder.owed.clear();
-      holder.epoch = 0;
-      if (bootId === holder.leftBootId) this.oweAll(holder, version);
-    }
-    holder.bootId = bootId;
-    holder.inDoubt = false;
-    holder.isAbsent = false;
+    if (boot !== "same") holder.owed.clear();
+    if (boot === "left") this.oweAll(holder, version);
     this.sendOwed(node);
-    return restarted;
-  }
-
-  /** GRANT. @returns whether the holder has dropped what it kept for us, and starts anew. */
-  onEpoch(node: number, epoch: number): boolean {
-    const holder = this.holderOf(node);
-    const dropped = holder.epoch !== 0 && holder.epoch !== epoch;
-    holder.epoch = epoch;
-    return dropped;
   }
 
   /** ReplySink: the holder has flushed, or never had, the oldest entries. */
@@ -378,9 +287,9 @@ export class RemotePages implements ReplySink {
 
   /** Whether it counts just these pages. For tests. */
   verify(pages: Iterable<{ copies: Copies; zpageBytes: number; persistent: boolean }>): void {
-    const { memory, peers, buggify, requestTimeoutMs, holders, tally } = this;
+    const { memory, peers, presence, buggify, requestTimeoutMs, holders, tally } = this;
     const counters = new RamsterCounters();
-    const parts = { memory, peers, buggify, counters, onFlushed: () => {} };
+    const parts = { memory, peers, presence, buggify, counters, onFlushed: () => {} };
     const anew = new RemotePages(parts, { requestTimeoutMs });
     for (const { copies, zpageBytes, persistent } of pages) {
       anew.added(copies, persistent, zpageBytes);

@@ -56,10 +56,10 @@ import type { Zcache } from "../../zcache/zcache.ts";
 import { type Copies, copyAt, copyCount, hasCopy, NO_COPIES, SPILL, withCopy } from "../copies.ts";
 import type { RamsterCounters } from "../counters.ts";
 import { type Lenders, PAGES_PER_FRAME } from "../holders/lenders.ts";
+import type { Presence } from "../holders/presence.ts";
 import type { RemotePages } from "../holders/remote-pages.ts";
 import type { Latencies } from "../latencies.ts";
 import type { Peers } from "../peers.ts";
-import type { Losses } from "../repair/losses.ts";
 import type { Seals } from "../seals.ts";
 import { type Entries, spillEntries } from "../spill-entries.ts";
 import { DAMAGED, RemotifyBatch, Staging } from "./remotify-batch.ts";
@@ -82,7 +82,7 @@ export class Remotify implements ReplySink, SpillSink {
   private readonly zcache: Zcache;
   private readonly peers: Peers;
   private readonly lenders: Lenders;
-  private readonly losses: Losses;
+  private readonly presence: Presence;
   private readonly seals: Seals | null;
   private readonly spill: Spill | null;
   private readonly remotePages: RemotePages;
@@ -115,7 +115,7 @@ export class Remotify implements ReplySink, SpillSink {
       zcache: Zcache;
       peers: Peers;
       lenders: Lenders;
-      losses: Losses;
+      presence: Presence;
       /** Null: pages leave as they are. */
       seals: Seals | null;
       spill: Spill | null;
@@ -135,7 +135,7 @@ export class Remotify implements ReplySink, SpillSink {
     this.zcache = parts.zcache;
     this.peers = parts.peers;
     this.lenders = parts.lenders;
-    this.losses = parts.losses;
+    this.presence = parts.presence;
     this.seals = parts.seals;
     this.spill = parts.spill;
     this.remotePages = parts.remotePages;
@@ -216,7 +216,7 @@ export class Remotify implements ReplySink, SpillSink {
 
   /** Whether a put may be sent there now. Asks for a link where there is none. */
   readonly isOpen = (node: number): boolean => {
-    if (this.losses.isOpen(node)) return false;
+    if (this.presence.isEmptied(node)) return false;
     if (this.peers.channelOf(node) !== null) {
       return this.remotePages.sendOwed(node) && this.lenders.credit(node) >= PAGES_PER_FRAME;
     }
@@ -337,7 +337,7 @@ export class Remotify implements ReplySink, SpillSink {
     this.batchesInFlight -= 1;
     this.framesInFlight -= batch.frameCount;
     // One that died meanwhile has answered, and keeps nothing.
-    const areThere = this.remotePages.presentOf(batch.holders) === batch.holders;
+    const areThere = this.presence.presentOf(batch.holders) === batch.holders;
     const all = 2 ** copyCount(batch.holders) - 1;
     let accepted = 0;
     for (let i = 0; i < batch.count; i += 1) {

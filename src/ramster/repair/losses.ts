@@ -17,6 +17,7 @@ import { TAG } from "../../tmem/pampd.ts";
 import type { Zcache } from "../../zcache/zcache.ts";
 import { copyCount, hasCopy, withoutCopy } from "../copies.ts";
 import type { RamsterCounters } from "../counters.ts";
+import type { Presence } from "../holders/presence.ts";
 import type { RemotePages } from "../holders/remote-pages.ts";
 import type { Repatriate } from "../repatriate/repatriate.ts";
 
@@ -29,6 +30,7 @@ interface Walk {
 
 export class Losses {
   private readonly zcache: Zcache;
+  private readonly presence: Presence;
   private readonly remotePages: RemotePages;
   private readonly repatriate: Repatriate;
   private readonly counters: RamsterCounters;
@@ -36,13 +38,14 @@ export class Losses {
   private readonly onEmptied: (node: number) => void;
   private readonly buggify: Buggify;
   private readonly log: Log;
-  /** By node. */
+  /** Of each holder that is emptied. */
   private readonly walks = new Map<number, Walk>();
   private readonly slices: Slices;
 
   constructor(parts: {
     clock: Clock;
     zcache: Zcache;
+    presence: Presence;
     remotePages: RemotePages;
     repatriate: Repatriate;
     counters: RamsterCounters;
@@ -54,6 +57,7 @@ export class Losses {
     log: Log;
   }) {
     this.zcache = parts.zcache;
+    this.presence = parts.presence;
     this.remotePages = parts.remotePages;
     this.repatriate = parts.repatriate;
     this.counters = parts.counters;
@@ -64,15 +68,11 @@ export class Losses {
     this.slices = new Slices(parts.clock, () => this.walkSlice());
   }
 
-  isOpen(node: number): boolean {
-    return this.walks.has(node);
-  }
-
   /** The node has nothing of ours any more. */
   holderEmptied(node: number): void {
     this.onEmptied(node);
     if (this.remotePages.pageCount(node) === 0) return;
-    this.remotePages.setEmptied(node, true);
+    this.presence.setEmptied(node, true);
     this.walks.set(node, { next: 1, lostCount: 0 });
     this.step();
   }
@@ -100,7 +100,7 @@ export class Losses {
       walk.lostCount += this.counters.remote_pers_pages_lost - lostBefore;
       if (walk.next < tmem.pageEnd && this.remotePages.pageCount(node) > 0) continue;
       this.walks.delete(node);
-      this.remotePages.setEmptied(node, false);
+      this.presence.setEmptied(node, false);
       this.report(node, walk.lostCount);
     }
     return left === 0 && !isShort;

@@ -26,6 +26,7 @@ import {
 import type { RamsterCounters } from "../counters.ts";
 import { isEnough, isShort, mayLeaveDisk } from "../holders/enough.ts";
 import type { Lenders } from "../holders/lenders.ts";
+import type { Presence } from "../holders/presence.ts";
 import type { RemotePages } from "../holders/remote-pages.ts";
 import type { Peers } from "../peers.ts";
 import type { Repatriate } from "../repatriate/repatriate.ts";
@@ -42,6 +43,7 @@ export class Repair implements RepairSink {
   private readonly zcache: Zcache;
   private readonly lenders: Lenders;
   private readonly repatriate: Repatriate;
+  private readonly presence: Presence;
   private readonly remotePages: RemotePages;
   private readonly counters: RamsterCounters;
   private readonly clock: Clock;
@@ -81,6 +83,7 @@ export class Repair implements RepairSink {
       peers: Peers;
       lenders: Lenders;
       repatriate: Repatriate;
+      presence: Presence;
       remotePages: RemotePages;
       counters: RamsterCounters;
       clock: Clock;
@@ -98,6 +101,7 @@ export class Repair implements RepairSink {
     this.zcache = parts.zcache;
     this.lenders = parts.lenders;
     this.repatriate = parts.repatriate;
+    this.presence = parts.presence;
     this.remotePages = parts.remotePages;
     this.counters = parts.counters;
     this.clock = parts.clock;
@@ -242,7 +246,7 @@ export class Repair implements RepairSink {
     const copies = this.repatriate.copiesOf(page);
     const kept = this.keptOf(page, from);
     if (!isShort(kept, this.lenders)) return false;
-    return this.remotePages.presentOf(copies) !== NO_COPIES && this.placeFor(kept, from) < 0;
+    return this.presence.presentOf(copies) !== NO_COPIES && this.placeFor(kept, from) < 0;
   }
 
   /** @returns whether something is done about it, or need not be; else it is tried again. */
@@ -263,7 +267,7 @@ export class Repair implements RepairSink {
     }
     // It is there for good, until there are more lenders.
     if (from === SPILL && isEnough(kept, from, this.lenders)) return true;
-    if (this.remotePages.presentOf(copies) === NO_COPIES) return true; // A sweep finds it again.
+    if (this.presence.presentOf(copies) === NO_COPIES) return true; // A sweep finds it again.
     const place = this.placeFor(kept, from);
     if (place < 0) return this.mendWithoutPlace(page, from, kept);
     if (from === SPILL && !this.hasCreditFor(place)) return false;
@@ -359,7 +363,7 @@ export class Repair implements RepairSink {
   /** RepairSink: the new holder has it. What the record says decides what becomes of that. */
   onTaken(batch: RepairBatch, i: number): void {
     // One that died meanwhile keeps nothing.
-    if (this.remotePages.isAbsent(batch.node)) this.onNotTaken(batch, i);
+    if (this.presence.isAbsent(batch.node)) this.onNotTaken(batch, i);
     else this.taken(batch, i);
   }
 
@@ -431,7 +435,7 @@ export class Repair implements RepairSink {
   /** Copies at holders that are there, but for the one that wants to be rid of it. */
   private keptOf(page: number, from: number): Copies {
     const copies = this.repatriate.copiesOf(page);
-    return this.remotePages.presentOf(from === NOBODY ? copies : withoutCopy(copies, from));
+    return this.presence.presentOf(from === NOBODY ? copies : withoutCopy(copies, from));
   }
 
   /** A page that may have a copy on the disk, where it is safe. */
@@ -489,7 +493,7 @@ export class Repair implements RepairSink {
     // One that has come to the disk meanwhile may leave it for this.
     const onDisk = hasCopy(copies, SPILL) ? SPILL : NOBODY;
     const from = wished !== NOBODY && hasCopy(copies, wished) ? wished : onDisk;
-    const kept = this.remotePages.presentOf(withoutCopy(copies, from));
+    const kept = this.presence.presentOf(withoutCopy(copies, from));
     const isWanted = copies !== NO_COPIES && !isEnough(kept, from, this.lenders);
     if (isWanted && this.setTaken(batch, i, copies, kept, from)) return;
     this.surplus(batch, i);
@@ -514,7 +518,7 @@ export class Repair implements RepairSink {
     // The disk keeps its copy until there are enough without it.
     const isLeaving = from !== NOBODY && (from !== SPILL || mayLeaveDisk(known, this.lenders));
     if (isLeaving) next = this.without(next, page, from, version);
-    const gone = this.remotePages.absentOf(next);
+    const gone = this.presence.absentOf(next);
     if (gone >= 0 && (!isLeaving || copyCount(next) === COPIES_MAX)) {
       next = this.without(next, page, gone, version);
     }

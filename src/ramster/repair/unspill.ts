@@ -15,7 +15,7 @@ import type { Zcache } from "../../zcache/zcache.ts";
 import { NO_COPIES, SPILL, withoutCopy } from "../copies.ts";
 import { isEnough, mayLeaveDisk } from "../holders/enough.ts";
 import type { Lenders } from "../holders/lenders.ts";
-import type { RemotePages } from "../holders/remote-pages.ts";
+import type { Presence } from "../holders/presence.ts";
 import type { Repatriate } from "../repatriate/repatriate.ts";
 
 /** Found at once: enough that repair always has the next one. */
@@ -26,7 +26,7 @@ export class Unspill {
   private readonly zcache: Zcache;
   private readonly spill: Spill;
   private readonly lenders: Lenders;
-  private readonly remotePages: RemotePages;
+  private readonly presence: Presence;
   private readonly repatriate: Repatriate;
   private readonly clock: Clock;
   private readonly isHeld: () => boolean;
@@ -44,7 +44,7 @@ export class Unspill {
     zcache: Zcache;
     spill: Spill;
     lenders: Lenders;
-    remotePages: RemotePages;
+    presence: Presence;
     repatriate: Repatriate;
     clock: Clock;
     /** Nothing leaves the node. */
@@ -55,7 +55,7 @@ export class Unspill {
     this.zcache = parts.zcache;
     this.spill = parts.spill;
     this.lenders = parts.lenders;
-    this.remotePages = parts.remotePages;
+    this.presence = parts.presence;
     this.repatriate = parts.repatriate;
     this.clock = parts.clock;
     this.isHeld = parts.isHeld;
@@ -106,7 +106,7 @@ export class Unspill {
 
   private mayLeave(page: number): boolean {
     const atLenders = withoutCopy(this.repatriate.copiesOf(page), SPILL);
-    const present = this.remotePages.presentOf(atLenders);
+    const present = this.presence.presentOf(atLenders);
     if (isEnough(present, SPILL, this.lenders)) return mayLeaveDisk(present, this.lenders);
     if (this.areLendersUsable) return true;
     if (present !== NO_COPIES || this.homeLeft === 0) return false;
