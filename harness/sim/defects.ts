@@ -264,7 +264,7 @@ export const DEFECTS: readonly Defect[] = [
     edits: [
       {
         file: REMOTIFY,
-        find: "if (isShort && !hasCopy(holders, SPILL)) this.onCopyLost(page);",
+        find: "if (isShort && !hasCopy(holders, SPILL)) this.atRisk.found(page);",
         replace: "void isShort;",
       },
     ],

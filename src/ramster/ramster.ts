@@ -37,52 +37,30 @@ import { LOCAL_CLIENT } from "../tmem/tmem.ts";
 import type { Frame } from "../wire/framer.ts";
 import { FLUSH_SCOPE, type Grant } from "../wire/peer-entries.ts";
 import { EPHEMERAL } from "../zbud/zbud.ts";
-import { Zcache, type ZcacheOptions } from "../zcache/zcache.ts";
+import { Zcache } from "../zcache/zcache.ts";
 import { type Copies, copyAt, copyCount, hasCopy, SPILL } from "./copies.ts";
 import { RamsterCounters } from "./counters.ts";
 import { DevicePages } from "./device-pages.ts";
+import { CopyRecords } from "./holders/copy-records.ts";
 import { Flushes } from "./holders/flushes.ts";
 import { Lenders, type Offer, type Replicas, type Target } from "./holders/lenders.ts";
 import { Presence } from "./holders/presence.ts";
 import { RemotePages } from "./holders/remote-pages.ts";
 import { Latencies } from "./latencies.ts";
 import type { Peers } from "./peers.ts";
-import {
-  remotifyBackoffMs,
-  type SelfshrinkSettings,
-  type SelfshrinkState,
-  selfshrink,
-} from "./policy.ts";
-import { Remotify, type RemotifySettings } from "./remotify/remotify.ts";
+import { remotifyBackoffMs, type SelfshrinkState, selfshrink } from "./policy.ts";
+import { Remotify } from "./remotify/remotify.ts";
+import { AtRisk } from "./repair/at-risk.ts";
 import { type CopyState, copyCounters, copyStateOf } from "./repair/copy-state.ts";
 import { Losses } from "./repair/losses.ts";
 import { Repair } from "./repair/repair.ts";
+import { Fetches } from "./repatriate/fetches.ts";
 import { Homecoming } from "./repatriate/homecoming.ts";
 import { Repatriate } from "./repatriate/repatriate.ts";
 import type { GetAndFree, GetSink } from "./repatriate/waiters.ts";
 import { Seals } from "./seals.ts";
+import type { RamsterSettings } from "./settings.ts";
 import { type Space, spaceOf } from "./space.ts";
-
-export interface TrickleSettings {
-  /** Frames of each kind a period, 0 for none. The original: 100. */
-  frames: number;
-  periodMs: number;
-  /** Before the first period. */
-  firstMs: number;
-}
-
-export interface RamsterSettings extends ZcacheOptions, RemotifySettings {
-  /** Where pages go from the start. */
-  target: Target;
-  /** Remote copies of each persistent page. */
-  replicas: Replicas;
-  /** A copy on the disk stands for a zone that is missing. */
-  replicasOnDisk: boolean;
-  /** Of the disk, for pages that nobody takes; without one it means nothing. */
-  spillBytes: number;
-  trickle: TrickleSettings;
-  selfshrink: SelfshrinkSettings;
-}
 
 /** Pages on their way home at once while the node is drained. */
 const DRAIN_FETCHES = 1024;
@@ -102,6 +80,7 @@ export class Ramster implements PamOps {
   private readonly spill: Spill | null;
   private readonly presence = new Presence();
   private readonly remotePages: RemotePages;
+  private readonly records: CopyRecords;
   private readonly lenders: Lenders;
   private readonly losses: Losses;
   private readonly remotify: Remotify;
@@ -154,21 +133,36 @@ export class Ramster implements PamOps {
     this.seals = cipher === null ? null : new Seals({ ...store, cipher }, settings);
     const { lenders, seals } = this;
     const holders = { presence, remotePages };
-    const ways = { ...holders, zcache, peers, seals, counters, latencies, clock, buggify, spill };
+    const fetches = new Fetches(memory);
+    const atRisk = new AtRisk(spill);
+    this.records = new CopyRecords({ zcache, fetches, remotePages, atRisk, counters, spill });
+    const { records } = this;
+    const ways = {
+      ...holders,
+      fetches,
+      records,
+      atRisk,
+      zcache,
+      peers,
+      seals,
+      counters,
+      latencies,
+      clock,
+      buggify,
+      spill,
+    };
     const retryGet = this.get.bind(this);
-    const onCopyLost = (page: number): void => this.repair.copyLost(page);
     const onZpage: Repair["onZpage"] = (...zpage) => this.repair.onZpage(...zpage);
     const onHome = (): void => this.pumpAtEndOfTurn();
-    const found = { retryGet, onCopyLost, onZpage, onHome };
+    const found = { retryGet, onZpage, onHome };
     this.repatriate = new Repatriate({ ...ways, ...found, memory }, settings);
     const { repatriate } = this;
     this.trims = new Slices(parts.clock, () => zcache.trim());
     this.homecoming = new Homecoming(zcache, repatriate);
     this.devicePages = new DevicePages(zcache, this.homecoming);
-    const told = { onRoom, onCopyLost };
-    this.remotify = new Remotify({ ...ways, ...told, memory, lenders }, settings);
+    this.remotify = new Remotify({ ...ways, onRoom, memory, lenders }, settings);
     const onEmptied = (node: number): void => this.remotify.holderEmptied(node);
-    this.losses = new Losses({ ...ways, repatriate, onCopyLost, onEmptied, log });
+    this.losses = new Losses({ ...ways, onEmptied, log });
     const { isOpen, isSending } = this.remotify;
     const asked = { isOpen, isSending, isHeld: (): boolean => this.remotify.isHeld };
     this.repair = new Repair({ ...ways, ...asked, memory, lenders, repatriate }, settings);
@@ -498,14 +492,14 @@ export class Ramster implements PamOps {
   /** PamOps: a remote page leaves the index or is put anew. Its holders are owed a flush. */
   free(page: number): void {
     const { tmem } = this.zcache;
-    const copies = this.repatriate.copiesOf(page);
+    const copies = this.records.copiesOf(page);
     if (tmem.inTransit(page)) this.repatriate.detach(page);
-    this.remotePages.removed(copies, tmem.poolOf(page).persistent, tmem.zpageBytes(page));
+    this.records.removed(page, copies, tmem.zpageBytes(page));
     tmem.readHandle(page, this.handle);
     const version = tmem.version(page);
     for (let i = 0; i < copyCount(copies); i += 1) {
       const holder = copyAt(copies, i);
-      if (holder === SPILL) this.spill?.free(page, tmem.zpageBytes(page));
+      if (holder === SPILL) this.records.freeOnDisk(page);
       else if (!this.flushes.takes(holder))
         this.remotePages.owe(holder, this.handle, version, FLUSH_SCOPE.PAGE);
     }
@@ -513,7 +507,7 @@ export class Ramster implements PamOps {
 
   /** Which nodes a page is at, whose record says that it is remote. For checks from outside. */
   copiesOf(page: number): Copies {
-    return this.repatriate.copiesOf(page);
+    return this.records.copiesOf(page);
   }
 
   /** Deep check of the store and of what it says is remote. For tests. */
@@ -524,7 +518,7 @@ export class Ramster implements PamOps {
       [];
     tmem.verify((page, { persistent }) => {
       if (tmem.tag(page) !== TAG.REMOTE) return;
-      const copies = this.repatriate.copiesOf(page);
+      const copies = this.records.copiesOf(page);
       away.push({ page, copies, zpageBytes: tmem.zpageBytes(page), persistent });
     });
     this.remotePages.verify(away);

@@ -7,9 +7,8 @@
  *       -> refused, link lost: the frame goes back to the LRU
  *
  * The version in the record decides (compare-and-swap): a page that was put anew or flushed while
- * its zpage travelled is left as it is, and the copy that the holder just took is owed a flush.
- * Unlike the original a batch that fails leaves no zombie behind, and what the holder may have kept
- * of it is owed a flush too. So are those that took a page which another one did not.
+ * its zpage travelled is left as it is, and the holder is sent a flush of its copy. Unlike the
+ * original a batch that fails leaves no zombie, and whoever may have taken a page flushes it.
  *
  * Persistent pages that no lender takes, or that want a copy there, go to the node's own disk, if
  * it has one, in the same batches. It is the last resort, and only under pressure.
@@ -20,7 +19,6 @@
  *
  * Not here: which lenders, and how many (lenders.ts), and when to try: ramster.ts calls `pump`.
  */
-
 import { assert } from "../../core/assert.ts";
 import type { Buggify } from "../../core/buggify.ts";
 import type { Clock } from "../../core/clock.ts";
@@ -55,11 +53,13 @@ import { EPHEMERAL, type Kind, PERSISTENT } from "../../zbud/zbud.ts";
 import type { Zcache } from "../../zcache/zcache.ts";
 import { type Copies, copyAt, copyCount, hasCopy, NO_COPIES, SPILL, withCopy } from "../copies.ts";
 import type { RamsterCounters } from "../counters.ts";
+import type { CopyRecords } from "../holders/copy-records.ts";
 import { type Lenders, PAGES_PER_FRAME } from "../holders/lenders.ts";
 import type { Presence } from "../holders/presence.ts";
 import type { RemotePages } from "../holders/remote-pages.ts";
 import type { Latencies } from "../latencies.ts";
 import type { Peers } from "../peers.ts";
+import type { AtRisk } from "../repair/at-risk.ts";
 import type { Seals } from "../seals.ts";
 import { type Entries, spillEntries } from "../spill-entries.ts";
 import { DAMAGED, RemotifyBatch, Staging } from "./remotify-batch.ts";
@@ -92,7 +92,8 @@ export class Remotify implements ReplySink, SpillSink {
   private readonly buggify: Buggify;
   private readonly settings: RemotifySettings;
   private readonly onRoom: () => void;
-  private readonly onCopyLost: (page: number) => void;
+  private readonly atRisk: AtRisk;
+  private readonly records: CopyRecords;
   private readonly batches = Array.from(
     { length: REMOTIFY_BATCHES_MAX },
     () => new RemotifyBatch(),
@@ -126,8 +127,8 @@ export class Remotify implements ReplySink, SpillSink {
       buggify: Buggify;
       /** Called when frames came free. */
       onRoom: () => void;
-      /** A page has fewer copies than it should. */
-      onCopyLost: (page: number) => void;
+      atRisk: AtRisk;
+      records: CopyRecords;
     },
     settings: RemotifySettings,
   ) {
@@ -144,7 +145,8 @@ export class Remotify implements ReplySink, SpillSink {
     this.clock = parts.clock;
     this.buggify = parts.buggify;
     this.onRoom = parts.onRoom;
-    this.onCopyLost = parts.onCopyLost;
+    this.atRisk = parts.atRisk;
+    this.records = parts.records;
     this.settings = settings;
     const nothing = { zpageBytes: 0, codec: 0, checksum: 0, version: 0 };
     this.entry = { bytes: new Uint8Array(0), at: 0, ...nothing };
@@ -547,10 +549,8 @@ export class Remotify implements ReplySink, SpillSink {
     const { tmem } = this.zcache;
     const page = batch.pages[i] ?? 0;
     const zpageBytes = tmem.zpageBytes(page);
-    this.zcache.freeLocal(tmem.place(page));
-    tmem.describe(page, TAG.REMOTE, holders, zpageBytes, tmem.codec(page));
+    this.records.turnRemote(page, holders);
     if (batch.spilled !== null) this.spill?.keep(batch.spilled, i, page);
-    this.remotePages.added(holders, batch.kind === PERSISTENT, zpageBytes);
     this.counters.remoted_zbytes += zpageBytes;
     if (batch.kind === EPHEMERAL) {
       this.counters.eph_pages_remoted += 1;
@@ -559,7 +559,7 @@ export class Remotify implements ReplySink, SpillSink {
     this.counters.pers_pages_remoted += 1;
     // More are wanted than when it was sent.
     const isShort = copyCount(holders) < this.lenders.copiesWanted;
-    if (isShort && !hasCopy(holders, SPILL)) this.onCopyLost(page);
+    if (isShort && !hasCopy(holders, SPILL)) this.atRisk.found(page);
   }
 
   /**

@@ -15,11 +15,11 @@ import type { Log } from "../../core/log.ts";
 import { Slices } from "../../core/slices.ts";
 import { TAG } from "../../tmem/pampd.ts";
 import type { Zcache } from "../../zcache/zcache.ts";
-import { copyCount, hasCopy, withoutCopy } from "../copies.ts";
+import { copyCount, hasCopy } from "../copies.ts";
 import type { RamsterCounters } from "../counters.ts";
+import type { CopyRecords } from "../holders/copy-records.ts";
 import type { Presence } from "../holders/presence.ts";
 import type { RemotePages } from "../holders/remote-pages.ts";
-import type { Repatriate } from "../repatriate/repatriate.ts";
 
 interface Walk {
   /** The next record to look at. */
@@ -32,9 +32,8 @@ export class Losses {
   private readonly zcache: Zcache;
   private readonly presence: Presence;
   private readonly remotePages: RemotePages;
-  private readonly repatriate: Repatriate;
+  private readonly records: CopyRecords;
   private readonly counters: RamsterCounters;
-  private readonly onCopyLost: (page: number) => void;
   private readonly onEmptied: (node: number) => void;
   private readonly buggify: Buggify;
   private readonly log: Log;
@@ -47,10 +46,8 @@ export class Losses {
     zcache: Zcache;
     presence: Presence;
     remotePages: RemotePages;
-    repatriate: Repatriate;
+    records: CopyRecords;
     counters: RamsterCounters;
-    /** One copy less of a page that has others. */
-    onCopyLost: (page: number) => void;
     /** The holder has nothing of ours, also of what is on its way. */
     onEmptied: (node: number) => void;
     buggify: Buggify;
@@ -59,9 +56,8 @@ export class Losses {
     this.zcache = parts.zcache;
     this.presence = parts.presence;
     this.remotePages = parts.remotePages;
-    this.repatriate = parts.repatriate;
+    this.records = parts.records;
     this.counters = parts.counters;
-    this.onCopyLost = parts.onCopyLost;
     this.onEmptied = parts.onEmptied;
     this.buggify = parts.buggify;
     this.log = parts.log;
@@ -116,17 +112,15 @@ export class Losses {
   private look(page: number, node: number): boolean {
     const { tmem } = this.zcache;
     if (!tmem.isTaken(page) || tmem.tag(page) !== TAG.REMOTE) return true;
-    const copies = this.repatriate.copiesOf(page);
+    const copies = this.records.copiesOf(page);
     if (!hasCopy(copies, node)) return true;
     if (copyCount(copies) > 1) {
-      this.repatriate.setCopies(page, withoutCopy(copies, node));
-      this.counters.copies_lost += 1;
-      this.onCopyLost(page);
+      this.records.copyLost(page, node);
       return true;
     }
     if (tmem.inTransit(page)) return false;
     const { persistent, isDoomed } = tmem.poolOf(page);
-    this.remotePages.removed(copies, persistent, tmem.zpageBytes(page));
+    this.records.removed(page, copies, tmem.zpageBytes(page));
     tmem.describe(page, TAG.LOST, 0, 0, CODEC.RAW);
     if (persistent && !isDoomed) this.counters.remote_pers_pages_lost += 1;
     else tmem.flush(page);

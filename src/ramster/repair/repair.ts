@@ -24,13 +24,14 @@ import {
   withoutCopy,
 } from "../copies.ts";
 import type { RamsterCounters } from "../counters.ts";
+import type { CopyRecords } from "../holders/copy-records.ts";
 import { isEnough, isShort, mayLeaveDisk } from "../holders/enough.ts";
 import type { Lenders } from "../holders/lenders.ts";
 import type { Presence } from "../holders/presence.ts";
 import type { RemotePages } from "../holders/remote-pages.ts";
 import type { Peers } from "../peers.ts";
 import type { Repatriate } from "../repatriate/repatriate.ts";
-import { AtRisk, NOBODY } from "./at-risk.ts";
+import { type AtRisk, NOBODY } from "./at-risk.ts";
 import { RecentRate } from "./recent-rate.ts";
 import type { RepairBatch } from "./repair-batch.ts";
 import { RepairSends, type RepairSink } from "./repair-sends.ts";
@@ -53,7 +54,8 @@ export class Repair implements RepairSink {
   private readonly isOpen: (node: number) => boolean;
   private readonly isSending: (page: number, version: number, node: number) => boolean;
   private readonly sends: RepairSends;
-  private readonly atRisk = new AtRisk();
+  private readonly atRisk: AtRisk;
+  private readonly records: CopyRecords;
   private readonly handle = new Handle();
   /** Pages that are fetched or copied. */
   private inFlight = 0;
@@ -62,8 +64,6 @@ export class Repair implements RepairSink {
   private inFlightLeaving = 0;
   /** RepairSink: of these, those that are fetched. */
   fetchesFromDisk = 0;
-  /** Pages that were ever found to be at risk: those that are so no more tell how fast it goes. */
-  private found = 0;
   private readonly rate: RecentRate;
   /** The next record to look at for pages at risk; 0: all are known. */
   private sweepAt = 0;
@@ -82,6 +82,8 @@ export class Repair implements RepairSink {
       zcache: Zcache;
       peers: Peers;
       lenders: Lenders;
+      atRisk: AtRisk;
+      records: CopyRecords;
       repatriate: Repatriate;
       presence: Presence;
       remotePages: RemotePages;
@@ -100,6 +102,8 @@ export class Repair implements RepairSink {
   ) {
     this.zcache = parts.zcache;
     this.lenders = parts.lenders;
+    this.atRisk = parts.atRisk;
+    this.records = parts.records;
     this.repatriate = parts.repatriate;
     this.presence = parts.presence;
     this.remotePages = parts.remotePages;
@@ -142,16 +146,6 @@ export class Repair implements RepairSink {
     return this.atRisk.count + this.inFlight > 0 || this.unspill?.isBusy === true;
   }
 
-  /** A copy of the page is gone. */
-  copyLost(page: number): void {
-    this.find(page, NOBODY);
-  }
-
-  private find(page: number, from: number): void {
-    this.found += 1;
-    this.push(page, from);
-  }
-
   /** RECLAIM: a status for each page that the holder wants to be rid of. */
   onReclaim(node: number, channel: Channel, frame: Frame): void {
     if (!channel.begin(LANE.URGENT, frame.count)) return;
@@ -175,14 +169,14 @@ export class Repair implements RepairSink {
     // It is on its way there, and not all its holders have it yet.
     if (tag === TAG.LOCAL) return STATUS.OK;
     if (tag !== TAG.REMOTE) return STATUS.NOT_FOUND;
-    if (!hasCopy(this.repatriate.copiesOf(page), node)) {
+    if (!hasCopy(this.records.copiesOf(page), node)) {
       // It may have just got it, and its answer be on the way.
       return this.sends.has(page, version) ? STATUS.OK : STATUS.NOT_FOUND;
     }
     const kept = this.keptOf(page, node);
     const isSafe = isEnough(kept, node, this.lenders) || hasCopy(kept, SPILL) || this.hasRoomAtHome;
     if (!isSafe && this.placeFor(kept, node) < 0) return STATUS.NO_ROOM;
-    this.find(page, node);
+    this.atRisk.found(page, node);
     return STATUS.OK;
   }
 
@@ -204,7 +198,7 @@ export class Repair implements RepairSink {
     this.unspill?.step();
     this.pump();
     if (this.pagesLeft === 0) this.rate.reset();
-    else this.rate.note(this.found - this.pagesLeft);
+    else this.rate.note(this.atRisk.foundCount - this.pagesLeft);
   }
 
   /** Fetches pages while there is somebody to copy them to. */
@@ -219,7 +213,7 @@ export class Repair implements RepairSink {
       const { page, from } = atRisk;
       if (this.mend(page, from)) continue;
       blocked += 1;
-      this.push(page, from);
+      this.atRisk.pushAgain(page, from);
     }
     if (waiting > INDEX_SLICE) this.pumpAtEndOfTurn();
   }
@@ -235,7 +229,7 @@ export class Repair implements RepairSink {
       atRisk.shift();
       const { page, from } = atRisk;
       if (this.isStranded(page, from) && this.repatriate.bringHome(page)) count += 1;
-      this.push(page, from); // It may not get home.
+      this.atRisk.pushAgain(page, from); // It may not get home.
     }
     return count;
   }
@@ -243,7 +237,7 @@ export class Repair implements RepairSink {
   /** Whether it lacks a copy, some holder has it, and no lender takes one. */
   private isStranded(page: number, from: number): boolean {
     if (from === SPILL || !this.isRemote(page)) return false;
-    const copies = this.repatriate.copiesOf(page);
+    const copies = this.records.copiesOf(page);
     const kept = this.keptOf(page, from);
     if (!isShort(kept, this.lenders)) return false;
     return this.presence.presentOf(copies) !== NO_COPIES && this.placeFor(kept, from) < 0;
@@ -255,7 +249,7 @@ export class Repair implements RepairSink {
     const { tmem } = this.zcache;
     if (!this.isRemote(page) || this.sends.has(page, tmem.version(page))) return true;
     if (this.buggify("repair-later")) return false;
-    const copies = this.repatriate.copiesOf(page);
+    const copies = this.records.copiesOf(page);
     // Who wanted to be rid of it may be gone, and others with it that this entry stands for.
     const from = wished !== NOBODY && hasCopy(copies, wished) ? wished : NOBODY;
     const kept = this.keptOf(page, from);
@@ -343,7 +337,7 @@ export class Repair implements RepairSink {
     if (from === SPILL) this.fetchesFromDisk -= 1;
     if (page === 0 || !this.isRemote(page)) return;
     if (zpage === null) {
-      this.push(page, from);
+      this.atRisk.pushAgain(page, from);
       return;
     }
     const kept = this.keptOf(page, from);
@@ -352,8 +346,8 @@ export class Repair implements RepairSink {
     const batch = this.sends.batchFor(place, from, withoutCopy(kept, SPILL));
     if (batch === null) {
       const isKept = isOnDisk && place < 0 && hasCopy(kept, SPILL);
-      if (isKept && hasCopy(this.repatriate.copiesOf(page), from)) this.drop(page, from);
-      else this.push(page, from);
+      if (isKept && hasCopy(this.records.copiesOf(page), from)) this.drop(page, from);
+      else this.atRisk.pushAgain(page, from);
       return;
     }
     this.fly(from, 1);
@@ -369,7 +363,7 @@ export class Repair implements RepairSink {
 
   /** RepairSink. */
   onNotTaken(batch: RepairBatch, i: number): void {
-    this.push(batch.pages[i] ?? 0, batch.from[i] ?? NOBODY);
+    this.atRisk.pushAgain(batch.pages[i] ?? 0, batch.from[i] ?? NOBODY);
   }
 
   /** RepairSink: if it has it, nobody asks for it. */
@@ -405,7 +399,7 @@ export class Repair implements RepairSink {
       if (!this.isRemote(page)) continue;
       const present = this.keptOf(page, NOBODY);
       if (hasCopy(present, SPILL)) continue;
-      if (present !== NO_COPIES && isShort(present, this.lenders)) this.find(page, NOBODY);
+      if (present !== NO_COPIES && isShort(present, this.lenders)) this.atRisk.found(page);
     }
     this.sweepAt = end === tmem.pageEnd ? 0 : end;
     if (this.sweepAt > 0) return !isBrief;
@@ -434,14 +428,8 @@ export class Repair implements RepairSink {
 
   /** Copies at holders that are there, but for the one that wants to be rid of it. */
   private keptOf(page: number, from: number): Copies {
-    const copies = this.repatriate.copiesOf(page);
+    const copies = this.records.copiesOf(page);
     return this.presence.presentOf(from === NOBODY ? copies : withoutCopy(copies, from));
-  }
-
-  /** A page that may have a copy on the disk, where it is safe. */
-  private push(page: number, from: number): void {
-    const onDisk = from === NOBODY && this.spill?.has(page) === true;
-    this.atRisk.push(page, onDisk ? SPILL : from);
   }
 
   private fly(from: number, count: number): void {
@@ -459,8 +447,8 @@ export class Repair implements RepairSink {
   private drop(page: number, from: number): void {
     const { tmem } = this.zcache;
     tmem.readHandle(page, this.handle);
-    const next = this.without(this.repatriate.copiesOf(page), page, from, tmem.version(page));
-    this.repatriate.setCopies(page, next);
+    const next = this.without(this.records.copiesOf(page), page, from, tmem.version(page));
+    this.records.setCopies(page, next);
     if (from === SPILL) this.counters.pages_unspilled += 1;
     else this.counters.copies_reclaimed += 1;
   }
@@ -487,7 +475,7 @@ export class Repair implements RepairSink {
     this.handle.read(batch.handles, i * HANDLE_BYTES);
     const isThere = tmem.isLive(page) && tmem.version(page) === version;
     const copies =
-      isThere && tmem.tag(page) === TAG.REMOTE ? this.repatriate.copiesOf(page) : NO_COPIES;
+      isThere && tmem.tag(page) === TAG.REMOTE ? this.records.copiesOf(page) : NO_COPIES;
     if (hasCopy(copies, node)) return;
     const wished = batch.from[i] ?? NOBODY;
     // One that has come to the disk meanwhile may leave it for this.
@@ -527,8 +515,8 @@ export class Repair implements RepairSink {
     else if (from !== SPILL) this.counters.copies_reclaimed += 1;
     else if (isLeaving) this.counters.pages_unspilled += 1;
     if (batch.spilled !== null) this.spill?.keep(batch.spilled, i, page);
-    this.repatriate.setCopies(page, withCopy(next, node));
-    if (isShort(known, this.lenders)) this.push(page, NOBODY);
+    this.records.setCopies(page, withCopy(next, node));
+    if (isShort(known, this.lenders)) this.atRisk.pushAgain(page, NOBODY);
     return true;
   }
 

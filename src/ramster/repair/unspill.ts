@@ -13,6 +13,7 @@ import { INDEX_ROWS_PER_STEP, REPAIR_PAGES_MAX } from "../../core/limits.ts";
 import type { Spill } from "../../spill/spill.ts";
 import type { Zcache } from "../../zcache/zcache.ts";
 import { NO_COPIES, SPILL, withoutCopy } from "../copies.ts";
+import type { CopyRecords } from "../holders/copy-records.ts";
 import { isEnough, mayLeaveDisk } from "../holders/enough.ts";
 import type { Lenders } from "../holders/lenders.ts";
 import type { Presence } from "../holders/presence.ts";
@@ -27,6 +28,7 @@ export class Unspill {
   private readonly spill: Spill;
   private readonly lenders: Lenders;
   private readonly presence: Presence;
+  private readonly records: CopyRecords;
   private readonly repatriate: Repatriate;
   private readonly clock: Clock;
   private readonly isHeld: () => boolean;
@@ -45,6 +47,7 @@ export class Unspill {
     spill: Spill;
     lenders: Lenders;
     presence: Presence;
+    records: CopyRecords;
     repatriate: Repatriate;
     clock: Clock;
     /** Nothing leaves the node. */
@@ -56,6 +59,7 @@ export class Unspill {
     this.spill = parts.spill;
     this.lenders = parts.lenders;
     this.presence = parts.presence;
+    this.records = parts.records;
     this.repatriate = parts.repatriate;
     this.clock = parts.clock;
     this.isHeld = parts.isHeld;
@@ -105,7 +109,7 @@ export class Unspill {
   }
 
   private mayLeave(page: number): boolean {
-    const atLenders = withoutCopy(this.repatriate.copiesOf(page), SPILL);
+    const atLenders = withoutCopy(this.records.copiesOf(page), SPILL);
     const present = this.presence.presentOf(atLenders);
     if (isEnough(present, SPILL, this.lenders)) return mayLeaveDisk(present, this.lenders);
     if (this.areLendersUsable) return true;

@@ -46,6 +46,7 @@ import {
   withoutCopy,
 } from "../copies.ts";
 import type { RamsterCounters } from "../counters.ts";
+import type { CopyRecords } from "../holders/copy-records.ts";
 import type { RemotePages } from "../holders/remote-pages.ts";
 import type { Latencies } from "../latencies.ts";
 import type { Peers } from "../peers.ts";
@@ -53,7 +54,7 @@ import { hedgeMs } from "../policy.ts";
 import type { Seals } from "../seals.ts";
 import type { AskSink } from "./ask-sink.ts";
 import { Asks } from "./asks.ts";
-import { FETCH_FLAG, Fetches, fetchOf } from "./fetches.ts";
+import { FETCH_FLAG, type Fetches, fetchOf } from "./fetches.ts";
 import { RecentLatency } from "./recent-latency.ts";
 import { type GetAndFree, type GetSink, type RetryGet, Waiters } from "./waiters.ts";
 
@@ -77,12 +78,11 @@ export class Repatriate implements AskSink {
   private readonly counters: RamsterCounters;
   private readonly clock: Clock;
   private readonly buggify: Buggify;
-  private readonly onCopyLost: (page: number) => void;
   private readonly onZpage: OnZpage;
   private readonly onHome: () => void;
-  private readonly spill: Spill | null;
   private readonly requestTimeoutMs: number;
   private readonly fetches: Fetches;
+  private readonly records: CopyRecords;
   private readonly asks: Asks;
   private readonly waiters: Waiters;
   private readonly recent: RecentLatency;
@@ -93,6 +93,9 @@ export class Repatriate implements AskSink {
     parts: {
       memory: Memory;
       zcache: Zcache;
+      /** Closed with this. */
+      fetches: Fetches;
+      records: CopyRecords;
       peers: Peers;
       remotePages: RemotePages;
       /** Null: what comes back is as it left. */
@@ -103,8 +106,6 @@ export class Repatriate implements AskSink {
       buggify: Buggify;
       /** Serves a getter again from the index. */
       retryGet: RetryGet;
-      /** One copy less of a page that has others. */
-      onCopyLost: (page: number) => void;
       /** See Repair. */
       onZpage: OnZpage;
       /** A page came home whether there was much room or little. */
@@ -120,12 +121,11 @@ export class Repatriate implements AskSink {
     this.counters = parts.counters;
     this.clock = parts.clock;
     this.buggify = parts.buggify;
-    this.onCopyLost = parts.onCopyLost;
     this.onZpage = parts.onZpage;
     this.onHome = parts.onHome;
-    this.spill = parts.spill;
     this.requestTimeoutMs = settings.requestTimeoutMs;
-    this.fetches = new Fetches(parts.memory);
+    this.fetches = parts.fetches;
+    this.records = parts.records;
     this.waiters = new Waiters(parts.memory, parts.retryGet);
     this.recent = new RecentLatency(parts.clock);
     const { fetches, recent } = this;
@@ -163,22 +163,6 @@ export class Repatriate implements AskSink {
     this.fetches.setFrom(fetch, from);
     this.ask(fetch);
     return true;
-  }
-
-  /** Of a remote page, in transit or not. */
-  copiesOf(page: number): Copies {
-    const place = this.zcache.tmem.place(page);
-    return this.zcache.tmem.inTransit(page) ? this.fetches.copies(place) : place;
-  }
-
-  /** Other copies of it from now on. */
-  setCopies(page: number, copies: Copies): void {
-    const { tmem } = this.zcache;
-    const { persistent } = tmem.poolOf(page);
-    const before = this.copiesOf(page);
-    this.remotePages.changed(before, copies, persistent, tmem.zpageBytes(page));
-    if (tmem.inTransit(page)) this.fetches.setCopies(tmem.place(page), copies);
-    else tmem.setPlace(page, copies);
   }
 
   /**
@@ -410,11 +394,7 @@ export class Repatriate implements AskSink {
     const node = fetches.askNode(ask);
     const copies = fetches.copies(fetch);
     if (copyCount(copies) > 1 && hasCopy(copies, node)) {
-      const page = fetches.page(fetch);
-      this.setCopies(page, withoutCopy(copies, node));
-      if (node === SPILL) this.freeOnDisk(page);
-      this.counters.copies_lost += 1;
-      this.onCopyLost(page);
+      this.records.copyLost(fetches.page(fetch), node);
     }
     this.unserved(ask);
   }
@@ -482,7 +462,7 @@ export class Repatriate implements AskSink {
       waiter = waiters.next(waiter);
     }
     if (status === STATUS.OK && tmem.isLive(page) && tmem.version(page) === version) {
-      this.comeHome(fetch, page, persistent, zpage);
+      this.comeHome(fetch, page, zpage);
     }
     this.tellRepair(fetch, page, sealed);
     this.tell(fetch, waiter, status);
@@ -503,7 +483,7 @@ export class Repatriate implements AskSink {
    * Keeps the page here from now on when there is room below the low mark, or, of one that is on
    * the disk and wanted, a frame; else it stays away.
    */
-  private comeHome(fetch: number, page: number, persistent: boolean, zpage: ZpageEntry): void {
+  private comeHome(fetch: number, page: number, zpage: ZpageEntry): void {
     const { tmem, budget, frames } = this.zcache;
     const isOnlyOnDisk = withoutCopy(tmem.place(page), SPILL) === NO_COPIES;
     const isHot = isOnlyOnDisk && this.fetches.waiterFirst(fetch) !== 0;
@@ -521,18 +501,14 @@ export class Repatriate implements AskSink {
     const zpageBytes = tmem.zpageBytes(page);
     if (!this.zcache.localify(page, zpage)) return;
     this.counters.pages_repatriated += 1;
-    this.remotePages.removed(copies, persistent, zpageBytes);
+    this.records.removed(page, copies, zpageBytes);
     const version = tmem.version(page);
     for (let i = 0; i < copyCount(copies); i += 1) {
       const node = copyAt(copies, i);
-      if (node === SPILL) this.freeOnDisk(page);
+      if (node === SPILL) this.records.freeOnDisk(page);
       else this.remotePages.oweBeforePut(node, this.handle, version);
     }
     if (isHot) this.onHome();
-  }
-
-  private freeOnDisk(page: number): void {
-    this.spill?.free(page, this.zcache.tmem.zpageBytes(page));
   }
 
   /** Whether the zpage is the one that was stored under `handle`. */
