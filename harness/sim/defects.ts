@@ -49,7 +49,7 @@ export const DEFECTS: readonly Defect[] = [
     name: "free-before-ack",
     about: "the local copy goes although no holder has taken the page",
     edits: [
-      { file: REMOTIFY, find: "if (areThere && batch.taken[i] === all) {", replace: "if (true) {" },
+      { file: REMOTIFY, find: "if (areThere && batch.isTaken(i)) {", replace: "if (true) {" },
     ],
   },
   {
@@ -58,7 +58,7 @@ export const DEFECTS: readonly Defect[] = [
     edits: [
       {
         file: REMOTIFY,
-        find: "if (areThere && batch.taken[i] === all) {",
+        find: "if (areThere && batch.isTaken(i)) {",
         replace: "if (areThere && batch.taken[i] !== 0) {",
       },
     ],
@@ -69,7 +69,7 @@ export const DEFECTS: readonly Defect[] = [
     edits: [
       {
         file: REMOTIFY,
-        find: "this.remotePages.owe(node, this.handle, version, FLUSH_SCOPE.PAGE);",
+        find: "remotePages.owe(node, this.handle, version, FLUSH_SCOPE.PAGE);",
         replace: "void [version, FLUSH_SCOPE];",
       },
     ],
@@ -80,7 +80,7 @@ export const DEFECTS: readonly Defect[] = [
     edits: [
       {
         file: REMOTIFY,
-        find: "if (this.zcache.zbud.isZombie(frame)) this.zcache.zbud.resurrect(frame);",
+        find: "if (zcache.zbud.isZombie(frame)) zcache.zbud.resurrect(frame);",
         replace: "void frame;",
       },
     ],
@@ -90,9 +90,9 @@ export const DEFECTS: readonly Defect[] = [
     about: "a put is sent although flushes are owed to the holder",
     edits: [
       {
-        file: REMOTIFY,
-        find: "return this.remotePages.sendOwed(node) && this.lenders.credit(node)",
-        replace: "return this.lenders.credit(node)",
+        file: "src/ramster/holders/put-batches.ts",
+        find: "return remotePages.sendOwed(node) && lenders.credit(node)",
+        replace: "return lenders.credit(node)",
       },
     ],
   },
@@ -191,9 +191,9 @@ export const DEFECTS: readonly Defect[] = [
     edits: [
       {
         file: REPAIR,
-        find: "  private look(): boolean {\n",
+        find: "  private sweepSlice(): boolean {\n",
         replace:
-          "  private look(): boolean {\n    this.sweepAt = 0;\n    if (this.sweepAt === 0) return false;\n",
+          "  private sweepSlice(): boolean {\n    this.sweepAt = 0;\n    if (this.sweepAt === 0) return false;\n",
       },
     ],
   },
@@ -249,7 +249,7 @@ export const DEFECTS: readonly Defect[] = [
     edits: [
       {
         file: REPAIR,
-        find: "if (!this.isRemote(page) || this.sends.has(page, tmem.version(page))) return true;",
+        find: "if (!this.isRemote(page) || puts.has(page, tmem.version(page))) return true;",
         replace: "if (!this.isRemote(page)) return true;",
       },
     ],
@@ -264,7 +264,7 @@ export const DEFECTS: readonly Defect[] = [
     edits: [
       {
         file: REMOTIFY,
-        find: "if (isShort && !hasCopy(holders, SPILL)) this.atRisk.found(page);",
+        find: "if (isShort && !hasCopy(holders, SPILL)) atRisk.found(page);",
         replace: "void isShort;",
       },
     ],

@@ -45,6 +45,7 @@ import { CopyRecords } from "./holders/copy-records.ts";
 import { Flushes } from "./holders/flushes.ts";
 import { Lenders, type Offer, type Replicas, type Target } from "./holders/lenders.ts";
 import { Presence } from "./holders/presence.ts";
+import { PutBatches } from "./holders/put-batches.ts";
 import { RemotePages } from "./holders/remote-pages.ts";
 import { Latencies } from "./latencies.ts";
 import type { Peers } from "./peers.ts";
@@ -66,6 +67,22 @@ import { type Space, spaceOf } from "./space.ts";
 const DRAIN_FETCHES = 1024;
 /** Housekeeping: retries, expiries and trims are looked at this often. */
 const TICK_MS = 100;
+
+interface Environment {
+  readonly memory: Memory;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly peers: Peers;
+  readonly codec: Codec;
+  readonly codecs: readonly Codec[];
+  readonly seed: number;
+  /** What seals pages that leave; null: they leave as they are. */
+  readonly cipher: Seal | null;
+  readonly buggify: Buggify;
+  /** For pages that no lender takes; null: there is none. */
+  readonly disk: Disk | null;
+}
 
 export class Ramster implements PamOps {
   readonly counters = new RamsterCounters();
@@ -95,77 +112,42 @@ export class Ramster implements PamOps {
   private readonly roomListeners: Array<() => void> = [];
   private pumpSoon = false;
 
-  constructor(
-    parts: {
-      memory: Memory;
-      clock: Clock;
-      random: Random;
-      log: Log;
-      peers: Peers;
-      codec: Codec;
-      codecs: readonly Codec[];
-      seed: number;
-      /** What pages are sealed with that leave; null: nothing. */
-      cipher: Seal | null;
-      buggify: Buggify;
-      /** For pages that nobody takes; null: there is none. */
-      disk: Disk | null;
-    },
-    settings: RamsterSettings,
-  ) {
-    const { memory, clock, peers, cipher, buggify, log } = parts;
+  constructor(env: Environment, settings: RamsterSettings) {
     this.settings = settings;
-    this.peers = peers;
-    this.clock = clock;
-    this.timers = new Timers(clock);
-    const { counters, presence } = this;
-    this.zcache = new Zcache({ ...parts, remote: this }, settings);
-    const onFlushed = (): void => this.remotify.pump();
-    this.remotePages = new RemotePages({ ...parts, presence, counters, onFlushed }, settings);
-    const { zcache, remotePages } = this;
+    this.peers = env.peers;
+    this.clock = env.clock;
+    this.timers = new Timers(env.clock);
+    const { counters, latencies, presence } = this;
+    const pumpSoon = (): void => this.pumpAtEndOfTurn();
     const onRoom = (): void => this.tellRoom();
-    const onOwed = (): void => this.pumpAtEndOfTurn();
-    this.flushes = new Flushes({ ...parts, zcache, remotePages, onSlice: onRoom, onOwed });
-    this.spill = this.openSpill(parts, settings);
-    const { spill, latencies } = this;
-    this.lenders = new Lenders({ ...parts, held: remotePages }, settings, spill);
-    const store = { memory, zcache, counters };
-    this.seals = cipher === null ? null : new Seals({ ...store, cipher }, settings);
-    const { lenders, seals } = this;
-    const holders = { presence, remotePages };
-    const fetches = new Fetches(memory);
+    const zcache = new Zcache({ ...env, remote: this }, settings);
+    const spill = this.openSpill(env, settings);
+    const base = { ...env, counters, latencies, presence, zcache, spill };
+    const remotePages = new RemotePages({ ...base, onFlushed: pumpSoon }, settings);
+    this.flushes = new Flushes({ ...base, remotePages, onSlice: onRoom, onOwed: pumpSoon });
+    const lenders = new Lenders({ ...base, held: remotePages }, settings, spill);
+    const fetches = new Fetches(env.memory);
     const atRisk = new AtRisk(spill);
-    this.records = new CopyRecords({ zcache, fetches, remotePages, atRisk, counters, spill });
-    const { records } = this;
-    const ways = {
-      ...holders,
-      fetches,
-      records,
-      atRisk,
-      zcache,
-      peers,
-      seals,
-      counters,
-      latencies,
-      clock,
-      buggify,
-      spill,
-    };
+    const records = new CopyRecords({ ...base, fetches, remotePages, atRisk });
+    const { cipher } = env;
+    this.seals = cipher === null ? null : new Seals({ ...base, cipher }, settings);
+    const holders = { ...base, remotePages, lenders, fetches, atRisk, records, seals: this.seals };
+    const puts = new PutBatches(holders, settings);
     const retryGet = this.get.bind(this);
-    const onZpage: Repair["onZpage"] = (...zpage) => this.repair.onZpage(...zpage);
-    const onHome = (): void => this.pumpAtEndOfTurn();
-    const found = { retryGet, onZpage, onHome };
-    this.repatriate = new Repatriate({ ...ways, ...found, memory }, settings);
-    const { repatriate } = this;
-    this.trims = new Slices(parts.clock, () => zcache.trim());
+    const repatriate = new Repatriate({ ...holders, retryGet, onHome: pumpSoon }, settings);
+    const remotify = new Remotify({ ...holders, puts, onRoom }, settings);
+    this.losses = new Losses({ ...holders, puts });
+    this.repair = new Repair({ ...holders, puts, remotify, repatriate });
     this.homecoming = new Homecoming(zcache, repatriate);
     this.devicePages = new DevicePages(zcache, this.homecoming);
-    this.remotify = new Remotify({ ...ways, onRoom, memory, lenders }, settings);
-    const onEmptied = (node: number): void => this.remotify.holderEmptied(node);
-    this.losses = new Losses({ ...ways, onEmptied, log });
-    const { isOpen, isSending } = this.remotify;
-    const asked = { isOpen, isSending, isHeld: (): boolean => this.remotify.isHeld };
-    this.repair = new Repair({ ...ways, ...asked, memory, lenders, repatriate }, settings);
+    this.trims = new Slices(env.clock, () => zcache.trim());
+    this.zcache = zcache;
+    this.spill = spill;
+    this.remotePages = remotePages;
+    this.lenders = lenders;
+    this.records = records;
+    this.repatriate = repatriate;
+    this.remotify = remotify;
   }
 
   start(): void {
@@ -370,12 +352,12 @@ export class Ramster implements PamOps {
 
   /** Nothing leaves any more, and what is away comes home as far as there is room. */
   setDraining(isDraining: boolean): void {
-    this.remotify.isHeld = isDraining;
+    this.remotify.isDraining = isDraining;
     this.remotify.retarget();
   }
 
   get isDraining(): boolean {
-    return this.remotify.isHeld;
+    return this.remotify.isDraining;
   }
 
   get target(): Target {
@@ -525,16 +507,15 @@ export class Ramster implements PamOps {
     this.spill?.verify(away.filter(({ copies }) => hasCopy(copies, SPILL)));
   }
 
-  private openSpill(
-    parts: { memory: Memory; clock: Clock; log: Log; disk: Disk | null },
-    { spillBytes, pageCountMax, heldPages }: RamsterSettings,
-  ): Spill | null {
-    const { disk } = parts;
+  private openSpill(env: Environment, settings: RamsterSettings): Spill | null {
+    const { disk } = env;
     if (disk === null) return null;
-    const onReady = (): void => this.remotify.pump();
+    const onReady = (): void => this.pumpAtEndOfTurn();
     const { spillCounters: counters } = this;
-    const ways = { ...parts, disk, counters, backoffMs: remotifyBackoffMs, onReady };
-    return new Spill(ways, { byteCount: spillBytes, pageCountMax, heldPages });
+    return new Spill(
+      { ...env, disk, counters, backoffMs: remotifyBackoffMs, onReady },
+      { ...settings, byteCount: settings.spillBytes },
+    );
   }
 
   /** Gathers the pages of one turn before anything is sent. */

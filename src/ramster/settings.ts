@@ -13,6 +13,7 @@ export interface TrickleSettings {
 }
 
 export interface RamsterSettings extends ZcacheOptions, RemotifySettings {
+  requestTimeoutMs: number;
   /** Where pages go from the start. */
   target: Target;
   /** Remote copies of each persistent page. */

@@ -19,6 +19,7 @@ import { copyCount, hasCopy } from "../copies.ts";
 import type { RamsterCounters } from "../counters.ts";
 import type { CopyRecords } from "../holders/copy-records.ts";
 import type { Presence } from "../holders/presence.ts";
+import type { PutBatches } from "../holders/put-batches.ts";
 import type { RemotePages } from "../holders/remote-pages.ts";
 
 interface Walk {
@@ -34,7 +35,7 @@ export class Losses {
   private readonly remotePages: RemotePages;
   private readonly records: CopyRecords;
   private readonly counters: RamsterCounters;
-  private readonly onEmptied: (node: number) => void;
+  private readonly puts: PutBatches;
   private readonly buggify: Buggify;
   private readonly log: Log;
   /** Of each holder that is emptied. */
@@ -48,8 +49,7 @@ export class Losses {
     remotePages: RemotePages;
     records: CopyRecords;
     counters: RamsterCounters;
-    /** The holder has nothing of ours, also of what is on its way. */
-    onEmptied: (node: number) => void;
+    puts: PutBatches;
     buggify: Buggify;
     log: Log;
   }) {
@@ -58,7 +58,7 @@ export class Losses {
     this.remotePages = parts.remotePages;
     this.records = parts.records;
     this.counters = parts.counters;
-    this.onEmptied = parts.onEmptied;
+    this.puts = parts.puts;
     this.buggify = parts.buggify;
     this.log = parts.log;
     this.slices = new Slices(parts.clock, () => this.walkSlice());
@@ -66,7 +66,7 @@ export class Losses {
 
   /** The node has nothing of ours any more. */
   holderEmptied(node: number): void {
-    this.onEmptied(node);
+    this.puts.holderEmptied(node);
     if (this.remotePages.pageCount(node) === 0) return;
     this.presence.setEmptied(node, true);
     this.walks.set(node, { next: 1, lostCount: 0 });

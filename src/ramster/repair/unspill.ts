@@ -17,22 +17,28 @@ import type { CopyRecords } from "../holders/copy-records.ts";
 import { isEnough, mayLeaveDisk } from "../holders/enough.ts";
 import type { Lenders } from "../holders/lenders.ts";
 import type { Presence } from "../holders/presence.ts";
+import type { Remotify } from "../remotify/remotify.ts";
 import type { Repatriate } from "../repatriate/repatriate.ts";
+import type { AtRisk } from "./at-risk.ts";
 
 /** Found at once: enough that repair always has the next one. */
 const FOUND_MAX = 2 * REPAIR_PAGES_MAX;
 const PAUSE_MS = 1000;
 
+interface Parts {
+  readonly zcache: Zcache;
+  readonly spill: Spill;
+  readonly lenders: Lenders;
+  readonly presence: Presence;
+  readonly records: CopyRecords;
+  readonly remotify: Remotify;
+  readonly repatriate: Repatriate;
+  readonly atRisk: AtRisk;
+  readonly clock: Clock;
+}
+
 export class Unspill {
-  private readonly zcache: Zcache;
-  private readonly spill: Spill;
-  private readonly lenders: Lenders;
-  private readonly presence: Presence;
-  private readonly records: CopyRecords;
-  private readonly repatriate: Repatriate;
-  private readonly clock: Clock;
-  private readonly isHeld: () => boolean;
-  private readonly push: (page: number) => void;
+  private readonly parts: Parts;
   private hand = 1;
   private rowsLeft = 0;
   private nextRoundAtMs = 0;
@@ -42,49 +48,29 @@ export class Unspill {
   private homeLeft = 0;
   private areLendersUsable = false;
 
-  constructor(parts: {
-    zcache: Zcache;
-    spill: Spill;
-    lenders: Lenders;
-    presence: Presence;
-    records: CopyRecords;
-    repatriate: Repatriate;
-    clock: Clock;
-    /** Nothing leaves the node. */
-    isHeld: () => boolean;
-    /** Told of a page that may leave. */
-    push: (page: number) => void;
-  }) {
-    this.zcache = parts.zcache;
-    this.spill = parts.spill;
-    this.lenders = parts.lenders;
-    this.presence = parts.presence;
-    this.records = parts.records;
-    this.repatriate = parts.repatriate;
-    this.clock = parts.clock;
-    this.isHeld = parts.isHeld;
-    this.push = parts.push;
+  constructor(parts: Parts) {
+    this.parts = parts;
   }
 
   /** Whether pages leave the disk, or would if they could. */
   get isBusy(): boolean {
-    return this.spill.pageCount > 0 && this.foundInRound + this.foundLast > 0;
+    return this.parts.spill.pageCount > 0 && this.foundInRound + this.foundLast > 0;
   }
 
   /** Called now and then. */
   step(): void {
     this.rowsLeft = INDEX_ROWS_PER_STEP;
-    const { budget, frames } = this.zcache;
-    const room = budget.frameCountLow - frames.framesUsed - this.repatriate.fetchCount;
+    const { budget, frames } = this.parts.zcache;
+    const room = budget.frameCountLow - frames.framesUsed - this.parts.repatriate.fetchCount;
     this.homeLeft = Math.max(0, room);
   }
 
   /** What was found before has been looked at: finds more. */
   find(): void {
-    const { spill, lenders, clock } = this;
+    const { spill, lenders, clock, atRisk, remotify } = this.parts;
     if (spill.pageCount === 0 || clock.now() < this.nextRoundAtMs) return;
-    const { tmem } = this.zcache;
-    this.areLendersUsable = !this.isHeld() && lenders.hasUsable(lenders.copiesWanted);
+    const { tmem } = this.parts.zcache;
+    this.areLendersUsable = !remotify.isDraining && lenders.hasUsable(lenders.copiesWanted);
     let found = 0;
     while (found < FOUND_MAX && this.rowsLeft > 0) {
       if (this.hand >= tmem.pageEnd) {
@@ -92,7 +78,7 @@ export class Unspill {
         return;
       }
       if (spill.has(this.hand) && this.mayLeave(this.hand)) {
-        this.push(this.hand);
+        atRisk.push(this.hand, SPILL);
         found += 1;
         this.foundInRound += 1;
       }
@@ -105,13 +91,14 @@ export class Unspill {
     this.hand = 1;
     this.foundLast = this.foundInRound;
     this.foundInRound = 0;
-    this.nextRoundAtMs = this.clock.now() + PAUSE_MS;
+    this.nextRoundAtMs = this.parts.clock.now() + PAUSE_MS;
   }
 
   private mayLeave(page: number): boolean {
-    const atLenders = withoutCopy(this.records.copiesOf(page), SPILL);
-    const present = this.presence.presentOf(atLenders);
-    if (isEnough(present, SPILL, this.lenders)) return mayLeaveDisk(present, this.lenders);
+    const atLenders = withoutCopy(this.parts.records.copiesOf(page), SPILL);
+    const present = this.parts.presence.presentOf(atLenders);
+    if (isEnough(present, SPILL, this.parts.lenders))
+      return mayLeaveDisk(present, this.parts.lenders);
     if (this.areLendersUsable) return true;
     if (present !== NO_COPIES || this.homeLeft === 0) return false;
     this.homeLeft -= 1;

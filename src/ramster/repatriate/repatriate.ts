@@ -58,14 +58,21 @@ import { FETCH_FLAG, type Fetches, fetchOf } from "./fetches.ts";
 import { RecentLatency } from "./recent-latency.ts";
 import { type GetAndFree, type GetSink, type RetryGet, Waiters } from "./waiters.ts";
 
-/** See Repair.onZpage. */
-type OnZpage = (
-  page: number,
-  from: number,
-  handle: Handle,
-  zpage: ZpageEntry | null,
-  isOnDisk: boolean,
-) => void;
+/** Who copies fetched pages elsewhere. */
+export interface ZpageSink {
+  /**
+   * A page that was to be copied elsewhere is here, or, null, not yet; page 0: it never will be,
+   * since nobody has it, or it was put anew. `from`: the holder that gives its copy up. `isOnDisk`:
+   * the zpage came from the disk, and is good there.
+   */
+  onZpage(
+    page: number,
+    from: number,
+    handle: Handle,
+    zpage: ZpageEntry | null,
+    isOnDisk: boolean,
+  ): void;
+}
 
 /** How often it looks for holders that are slow, while there are others to ask. */
 const HEDGE_TICK_MS = 5;
@@ -78,7 +85,7 @@ export class Repatriate implements AskSink {
   private readonly counters: RamsterCounters;
   private readonly clock: Clock;
   private readonly buggify: Buggify;
-  private readonly onZpage: OnZpage;
+  private zpageSink: ZpageSink | null = null;
   private readonly onHome: () => void;
   private readonly requestTimeoutMs: number;
   private readonly fetches: Fetches;
@@ -106,8 +113,6 @@ export class Repatriate implements AskSink {
       buggify: Buggify;
       /** Serves a getter again from the index. */
       retryGet: RetryGet;
-      /** See Repair. */
-      onZpage: OnZpage;
       /** A page came home whether there was much room or little. */
       onHome: () => void;
       spill: Spill | null;
@@ -121,7 +126,6 @@ export class Repatriate implements AskSink {
     this.counters = parts.counters;
     this.clock = parts.clock;
     this.buggify = parts.buggify;
-    this.onZpage = parts.onZpage;
     this.onHome = parts.onHome;
     this.requestTimeoutMs = settings.requestTimeoutMs;
     this.fetches = parts.fetches;
@@ -138,11 +142,13 @@ export class Repatriate implements AskSink {
   }
 
   /**
-   * Fetches the page to make another copy of it: `onZpage` is told once, with `from`. Joins a fetch
-   * that is under way. @returns whether it is on its way; false when it was already, or there is
-   * no room.
+   * Fetches the page to make another copy of it: `sink` gets it once, with `from`. Joins a fetch
+   * that is under way. There is one sink for all pages.
+   *
+   * @returns whether it is on its way; false when it was already, or there is no room.
    */
-  copyElsewhere(page: number, from: number): boolean {
+  copyElsewhere(page: number, from: number, sink: ZpageSink): boolean {
+    this.zpageSink = sink;
     const fetch = this.fetchOf(page);
     if (fetch === 0 || this.fetches.has(fetch, FETCH_FLAG.REPAIR)) return false;
     this.fetches.set(fetch, FETCH_FLAG.REPAIR);
@@ -152,9 +158,10 @@ export class Repatriate implements AskSink {
 
   /**
    * Reads the page from the disk, and from nowhere else, before it is to be the only copy: as
-   * `copyElsewhere`, and `onZpage` knows that it came from there.
+   * `copyElsewhere`, with `isOnDisk`.
    */
-  checkOnDisk(page: number, from: number): boolean {
+  checkOnDisk(page: number, from: number, sink: ZpageSink): boolean {
+    this.zpageSink = sink;
     if (this.zcache.tmem.inTransit(page)) return false;
     const fetch = this.begin(page);
     if (fetch === 0) return false;
@@ -476,7 +483,8 @@ export class Repatriate implements AskSink {
       page !== 0 && tmem.isLive(page) && tmem.version(page) === this.fetches.version(fetch);
     const isThere = isSame && tmem.tag(page) === TAG.REMOTE;
     const isOnDisk = this.fetches.has(fetch, FETCH_FLAG.DISK_ONLY);
-    this.onZpage(page, this.fetches.from(fetch), this.handle, isThere ? zpage : null, isOnDisk);
+    const from = this.fetches.from(fetch);
+    this.zpageSink?.onZpage(page, from, this.handle, isThere ? zpage : null, isOnDisk);
   }
 
   /**
