@@ -62,14 +62,14 @@ function foreignPages(node: SimNode): number {
   return node.counter("foreign_pers_pages") + node.counter("foreign_eph_pages");
 }
 
-/** Nothing under way, nothing owed, and what one side says is remote the other holds. */
+/** Nothing under way, no flush pending, and what one side says is remote the other holds. */
 function settle(sim: SimCluster): void {
   sim.until("the cluster is quiet", () => {
-    const owed = sim.nodes.reduce((sum, node) => sum + node.counter("flnodes"), 0);
+    const pending = sim.nodes.reduce((sum, node) => sum + node.counter("flnodes"), 0);
     const inFlight = sim.nodes.reduce((sum, node) => {
       return sum + node.counter("frames_in_flight") + node.counter("fetches_in_flight");
     }, 0);
-    return owed + inFlight === 0;
+    return pending + inFlight === 0;
   });
   sim.verify();
   for (const node of sim.nodes) {
@@ -401,7 +401,7 @@ describe("scenario 11: link down", () => {
     await sim.stop();
   });
 
-  test("a target that lends nothing refuses, and nothing is lost or owed for it", async () => {
+  test("a target that lends nothing refuses, and nothing is lost, and no flush pending, for it", async () => {
     const sim = await cluster([{ target: 1 }, { lendBytes: 0 }]);
     const a = sim.node(0);
     const pool = a.newPool({ persistent: true });

@@ -69,7 +69,7 @@ export const DEFECTS: readonly Defect[] = [
     edits: [
       {
         file: REMOTIFY,
-        find: "remotePages.owe(node, this.handle, version, FLUSH_SCOPE.PAGE);",
+        find: "remotePages.addFlush(node, this.handle, version, FLUSH_SCOPE.PAGE);",
         replace: "void [version, FLUSH_SCOPE];",
       },
     ],
@@ -87,11 +87,11 @@ export const DEFECTS: readonly Defect[] = [
   },
   {
     name: "put-overtakes-flush",
-    about: "a put is sent although flushes are owed to the holder",
+    about: "a put is sent although flushes are pending for the holder",
     edits: [
       {
         file: "src/ramster/holders/put-batches.ts",
-        find: "return remotePages.sendOwed(node) && lenders.credit(node)",
+        find: "return remotePages.sendFlushes(node) && lenders.credit(node)",
         replace: "return lenders.credit(node)",
       },
     ],
@@ -152,9 +152,9 @@ export const DEFECTS: readonly Defect[] = [
     edits: [
       {
         file: REMOTE_PAGES,
-        find: "    this.holderOf(node).owed.rewind();\n",
+        find: "    this.holderOf(node).flushes.rewind();\n",
         replace:
-          "    const { owed } = this.holderOf(node);\n    owed.acknowledge(owed.inFlightCount);\n",
+          "    const { flushes } = this.holderOf(node);\n    flushes.acknowledge(flushes.inFlightCount);\n",
       },
     ],
   },

@@ -4,7 +4,7 @@
  *
  *     put   -> zcache -> over the high mark? -> remotify -> holder
  *     get   -> here: decompressed at once   away: repatriate -> holder -> the getter is told later
- *     flush -> here: freed at once             away: owed to the holder until it says that it did
+ *     flush -> here: freed at once          away: sent to the holder until it acknowledges it
  *
  * Pages that no lender takes go to the node's own disk, if it has one (src/spill).
  *
@@ -124,7 +124,7 @@ export class Ramster implements PamOps {
     const spill = this.openSpill(env, settings);
     const base = { ...env, counters, latencies, presence, zcache, spill };
     const remotePages = new RemotePages({ ...base, onFlushed: pumpSoon }, settings);
-    this.flushes = new Flushes({ ...base, remotePages, onSlice: onRoom, onOwed: pumpSoon });
+    this.flushes = new Flushes({ ...base, remotePages, onSlice: onRoom, onPending: pumpSoon });
     const lenders = new Lenders({ ...base, held: remotePages }, settings, spill);
     const fetches = new Fetches(env.memory);
     const atRisk = new AtRisk(spill);
@@ -427,15 +427,15 @@ export class Ramster implements PamOps {
   /** A link that was full has room again. */
   roomOnLink(node: number): void {
     this.repatriate.linkReady(node);
-    this.remotePages.sendOwed(node);
+    this.remotePages.sendFlushes(node);
     this.remotify.pump();
   }
 
-  owedCount(node: number): number {
-    return this.remotePages.owedCount(node);
+  pendingFlushCount(node: number): number {
+    return this.remotePages.pendingFlushCount(node);
   }
 
-  /** Nodes that keep pages of this one, or are owed a flush. */
+  /** Nodes that keep pages of this one, or have pending flushes. */
   holders(): number[] {
     return this.remotePages.holderNodes();
   }
@@ -457,7 +457,7 @@ export class Ramster implements PamOps {
     into.spill_bytes_max = this.spill?.bytesMax ?? 0;
     into.spill_bytes_asked = this.spill?.bytesAsked ?? 0;
     into.spill_failing_count = Number(this.spillTrouble !== null);
-    into.flnodes = this.remotePages.owedTotal();
+    into.flnodes = this.remotePages.pendingFlushTotal();
     into.fetches_in_flight = this.repatriate.fetchCount;
     into.frames_in_flight = this.remotify.framesInFlight;
     into.absent_copies = this.remotePages.absentTotal;
@@ -471,7 +471,7 @@ export class Ramster implements PamOps {
     return copyStateOf(this.lenders, this.remotePages, this.repair);
   }
 
-  /** PamOps: a remote page leaves the index or is put anew. Its holders are owed a flush. */
+  /** PamOps: a remote page leaves the index or is put anew. Its holders flush it. */
   free(page: number): void {
     const { tmem } = this.zcache;
     const copies = this.records.copiesOf(page);
@@ -483,7 +483,7 @@ export class Ramster implements PamOps {
       const holder = copyAt(copies, i);
       if (holder === SPILL) this.records.freeOnDisk(page);
       else if (!this.flushes.takes(holder))
-        this.remotePages.owe(holder, this.handle, version, FLUSH_SCOPE.PAGE);
+        this.remotePages.addFlush(holder, this.handle, version, FLUSH_SCOPE.PAGE);
     }
   }
 
@@ -524,7 +524,7 @@ export class Ramster implements PamOps {
     this.pumpSoon = true;
     this.clock.soon(() => {
       this.pumpSoon = false;
-      this.remotePages.sendAllOwed();
+      this.remotePages.sendAllFlushes();
       this.remotify.pump();
     });
   }
@@ -538,17 +538,17 @@ export class Ramster implements PamOps {
     this.losses.step();
     this.repair.step();
     this.spill?.step();
-    this.remotePages.sendAllOwed();
+    this.remotePages.sendAllFlushes();
     this.remotify.pump();
     this.tellRoom();
     this.trims.go();
     if (this.isDraining) this.homecoming.bring(DRAIN_FETCHES - this.repatriate.fetchCount);
-    this.remotePages.eachHolder((node, owed) => {
-      this.remotePages.owePools(node, this.zcache.tmem.newestVersion);
+    this.remotePages.eachHolder((node, flushCount) => {
+      this.remotePages.collapseFlushes(node, this.zcache.tmem.newestVersion);
       const isWanted = this.remotify.wantsLender || this.repair.wantsLender;
       const lender = this.lenders.isCandidate(node) && isWanted;
       if (this.presence.isInDoubt(node)) this.peers.want(node);
-      else if (owed === 0 && !lender && !this.repatriate.isWaitingFor(node)) {
+      else if (flushCount === 0 && !lender && !this.repatriate.isWaitingFor(node)) {
         this.peers.unwant(node);
       }
     });

@@ -17,7 +17,7 @@ import type { RemotePages } from "./remote-pages.ts";
 export class Flushes {
   private readonly zcache: Zcache;
   private readonly remotePages: RemotePages;
-  private readonly onOwed: () => void;
+  private readonly onPending: () => void;
   private readonly reaper: Reaper;
   /** In a slice: the nodes that hold some of it. Else null. */
   private holders: Set<number> | null = null;
@@ -28,13 +28,13 @@ export class Flushes {
       remotePages: RemotePages;
       /** Pages were freed in a turn of their own. */
       onSlice: () => void;
-      /** Holders are owed flushes. */
-      onOwed: () => void;
+      /** Holders have pending flushes. */
+      onPending: () => void;
     },
   ) {
     this.zcache = parts.zcache;
     this.remotePages = parts.remotePages;
-    this.onOwed = parts.onOwed;
+    this.onPending = parts.onPending;
     this.reaper = new Reaper({ ...parts, tmem: parts.zcache.tmem });
   }
 
@@ -95,8 +95,8 @@ export class Flushes {
         this.holders = null;
       },
       done: () => {
-        for (const holder of holders) this.remotePages.owe(holder, flushed, version, scope);
-        this.onOwed();
+        for (const holder of holders) this.remotePages.addFlush(holder, flushed, version, scope);
+        this.onPending();
         onDone();
       },
     };

@@ -132,7 +132,7 @@ export class PutBatches implements ReplySink, SpillSink {
     const { presence, peers, remotePages, lenders } = this.parts;
     if (presence.isEmptied(node)) return false;
     if (peers.channelOf(node) !== null) {
-      return remotePages.sendOwed(node) && lenders.credit(node) >= PAGES_PER_FRAME;
+      return remotePages.sendFlushes(node) && lenders.credit(node) >= PAGES_PER_FRAME;
     }
     peers.want(node);
     return false;
@@ -330,7 +330,7 @@ export class PutBatches implements ReplySink, SpillSink {
     }
     lenders.noteAnswered(node, batch.bodyBytes, refused === 0 ? "accepted" : "refused");
     this.answered(batch, true);
-    remotePages.sendOwed(node);
+    remotePages.sendFlushes(node);
   }
 
   /** ReplySink. After a lost link or a late answer nobody knows what the holder took. */

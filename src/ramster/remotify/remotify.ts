@@ -332,7 +332,7 @@ export class Remotify implements PutSink {
       for (let copy = 0; copy < copyCount(holders); copy += 1) {
         const node = copyAt(holders, copy);
         if (node === SPILL) continue; // It was not kept there.
-        remotePages.owe(node, this.handle, version, FLUSH_SCOPE.PAGE);
+        remotePages.addFlush(node, this.handle, version, FLUSH_SCOPE.PAGE);
       }
       return;
     }
@@ -378,6 +378,6 @@ export class Remotify implements PutSink {
   private flushBeforePut(batch: PutBatch, i: number, node: number): void {
     if (node === SPILL) return; // What is not kept there has no place any more.
     this.handle.read(batch.handles, i * HANDLE_BYTES);
-    this.parts.remotePages.oweBeforePut(node, this.handle, batch.versions[i] ?? 0);
+    this.parts.remotePages.addFlushBeforePut(node, this.handle, batch.versions[i] ?? 0);
   }
 }

@@ -365,7 +365,7 @@ export class Repair implements PutSink, ZpageSink {
 
   /** PutSink: holders that wait for their memory get it now, and not at the next tick. */
   onFree(): void {
-    this.parts.remotePages.sendAllOwed();
+    this.parts.remotePages.sendAllFlushes();
     this.pumpAtEndOfTurn();
   }
 
@@ -450,7 +450,7 @@ export class Repair implements PutSink, ZpageSink {
   private without(copies: Copies, page: number, node: number, version: number): Copies {
     if (node === SPILL) this.parts.records.freeOnDisk(page);
     // The holder may be chosen again for the same version.
-    else this.parts.remotePages.oweBeforePut(node, this.handle, version);
+    else this.parts.remotePages.addFlushBeforePut(node, this.handle, version);
     return withoutCopy(copies, node);
   }
 
@@ -526,6 +526,6 @@ export class Repair implements PutSink, ZpageSink {
     const version = batch.versions[i] ?? 0;
     if (this.parts.puts.hasInOther(batch, batch.pages[i] ?? 0, version, node)) return;
     this.handle.read(batch.handles, i * HANDLE_BYTES);
-    this.parts.remotePages.oweBeforePut(node, this.handle, version);
+    this.parts.remotePages.addFlushBeforePut(node, this.handle, version);
   }
 }

@@ -284,7 +284,8 @@ export class Repatriate implements AskSink {
       // The holder has the record, and must not keep what nobody points at.
       const version = fetches.version(fetch);
       const node = fetches.askNode(ask);
-      if (hasOthers && node !== SPILL) this.remotePages.oweBeforePut(node, this.handle, version);
+      if (hasOthers && node !== SPILL)
+        this.remotePages.addFlushBeforePut(node, this.handle, version);
       this.hasNoCopy(ask);
       return;
     }
@@ -514,7 +515,7 @@ export class Repatriate implements AskSink {
     for (let i = 0; i < copyCount(copies); i += 1) {
       const node = copyAt(copies, i);
       if (node === SPILL) this.records.freeOnDisk(page);
-      else this.remotePages.oweBeforePut(node, this.handle, version);
+      else this.remotePages.addFlushBeforePut(node, this.handle, version);
     }
     if (isHot) this.onHome();
   }
