@@ -102,7 +102,7 @@ export const DEFECTS: readonly Defect[] = [
     edits: [
       {
         file: "src/ramster/foreign/foreign-flushes.ts",
-        find: "if (page === 0 || this.tmem.version(page) > version) return 0;",
+        find: "if (page === 0 || tmem.version(page) > version) return 0;",
         replace: "if (page === 0) return 0;",
       },
     ],

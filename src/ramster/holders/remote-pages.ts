@@ -131,16 +131,18 @@ export class RemotePages implements ReplySink {
 
   /** A page of `zpageBytes` is remote from now on, with these copies. */
   added(copies: Copies, persistent: boolean, zpageBytes: number): void {
+    const { counters } = this.parts;
     this.changed(NO_COPIES, copies, persistent, zpageBytes);
-    if (persistent) this.parts.counters.remote_pers_pages += 1;
-    else this.parts.counters.remote_eph_pages += 1;
+    if (persistent) counters.remote_pers_pages += 1;
+    else counters.remote_eph_pages += 1;
   }
 
   /** No holder keeps the page for this node any more: its record is gone, lost, or points home. */
   removed(copies: Copies, persistent: boolean, zpageBytes: number): void {
+    const { counters } = this.parts;
     this.changed(copies, NO_COPIES, persistent, zpageBytes);
-    if (persistent) this.parts.counters.remote_pers_pages -= 1;
-    else this.parts.counters.remote_eph_pages -= 1;
+    if (persistent) counters.remote_pers_pages -= 1;
+    else counters.remote_eph_pages -= 1;
   }
 
   /** A page has other copies than before. */
@@ -153,11 +155,12 @@ export class RemotePages implements ReplySink {
   }
 
   private count(node: number, copies: 1 | -1, zpageBytes: number): void {
+    const { counters } = this.parts;
     if (node === SPILL) {
-      this.parts.counters.spilled_pages += copies;
+      counters.spilled_pages += copies;
       return;
     }
-    this.parts.counters.remote_copies += copies;
+    counters.remote_copies += copies;
     const holder = this.holderOf(node);
     holder.pageCount += copies;
     holder.halfFrames += zpageBytes > FRAME_BYTES / 2 ? 2 * copies : copies;
@@ -169,8 +172,9 @@ export class RemotePages implements ReplySink {
    * at its next link.
    */
   addFlush(node: number, handle: Handle, version: number, scope: FlushScope): void {
-    if (this.parts.presence.hasLeft(node)) return;
-    this.parts.peers.want(node);
+    const { presence, peers } = this.parts;
+    if (presence.hasLeft(node)) return;
+    peers.want(node);
     this.holderOf(node).flushes.add(handle, version, scope);
   }
 
@@ -238,9 +242,10 @@ export class RemotePages implements ReplySink {
 
   /** Whether there is a link to it, by which it has all that it had. Asks for one if not. */
   isReached(node: number): boolean {
-    const isLinked = this.parts.peers.channelOf(node) !== null;
-    if (!isLinked) this.parts.peers.want(node);
-    return isLinked && !this.parts.presence.isInDoubt(node);
+    const { peers, presence } = this.parts;
+    const isLinked = peers.channelOf(node) !== null;
+    if (!isLinked) peers.want(node);
+    return isLinked && !presence.isInDoubt(node);
   }
 
   /** What the holder kept is gone: there is nothing to flush. */
@@ -261,18 +266,19 @@ export class RemotePages implements ReplySink {
 
   /** ReplySink: the holder has flushed, or never had, the oldest entries. */
   onReply(node: number, reply: Frame): void {
-    if (this.parts.buggify("flush-again")) return this.onFailure(node);
+    const { buggify, counters, onFlushed } = this.parts;
+    if (buggify("flush-again")) return this.onFailure(node);
     const { flushes } = this.holderOf(node);
     // A holder that lends nothing any more has no page of this node either.
     const refused = reply.handlerStatus !== STATUS.OK;
     if (refused) flushes.clear();
     for (let at = 0; at < reply.count; at += 1) {
       const scope = flushes.scopeInFlight(at);
-      if (scope === FLUSH_SCOPE.PAGE) this.parts.counters.remote_pages_flushed += 1;
-      else this.parts.counters.remote_objects_flushed += 1;
+      if (scope === FLUSH_SCOPE.PAGE) counters.remote_pages_flushed += 1;
+      else counters.remote_objects_flushed += 1;
     }
     if (!refused) flushes.acknowledge(reply.count);
-    if (this.sendFlushes(node)) this.parts.onFlushed();
+    if (this.sendFlushes(node)) onFlushed();
   }
 
   /** ReplySink: sent again on the next link, or at the next tick. */

@@ -29,46 +29,35 @@ interface Walk {
   lostCount: number;
 }
 
+interface Parts {
+  readonly clock: Clock;
+  readonly zcache: Zcache;
+  readonly presence: Presence;
+  readonly remotePages: RemotePages;
+  readonly records: CopyRecords;
+  readonly counters: RamsterCounters;
+  readonly puts: PutBatches;
+  readonly buggify: Buggify;
+  readonly log: Log;
+}
+
 export class Losses {
-  private readonly zcache: Zcache;
-  private readonly presence: Presence;
-  private readonly remotePages: RemotePages;
-  private readonly records: CopyRecords;
-  private readonly counters: RamsterCounters;
-  private readonly puts: PutBatches;
-  private readonly buggify: Buggify;
-  private readonly log: Log;
+  private readonly parts: Parts;
   /** Of each holder that is emptied. */
   private readonly walks = new Map<number, Walk>();
   private readonly slices: Slices;
 
-  constructor(parts: {
-    clock: Clock;
-    zcache: Zcache;
-    presence: Presence;
-    remotePages: RemotePages;
-    records: CopyRecords;
-    counters: RamsterCounters;
-    puts: PutBatches;
-    buggify: Buggify;
-    log: Log;
-  }) {
-    this.zcache = parts.zcache;
-    this.presence = parts.presence;
-    this.remotePages = parts.remotePages;
-    this.records = parts.records;
-    this.counters = parts.counters;
-    this.puts = parts.puts;
-    this.buggify = parts.buggify;
-    this.log = parts.log;
+  constructor(parts: Parts) {
+    this.parts = parts;
     this.slices = new Slices(parts.clock, () => this.walkSlice());
   }
 
   /** The node has nothing of ours any more. */
   holderEmptied(node: number): void {
-    this.puts.holderEmptied(node);
-    if (this.remotePages.pageCount(node) === 0) return;
-    this.presence.setEmptied(node, true);
+    const { puts, remotePages, presence } = this.parts;
+    puts.holderEmptied(node);
+    if (remotePages.pageCount(node) === 0) return;
+    presence.setEmptied(node, true);
     this.walks.set(node, { next: 1, lostCount: 0 });
     this.step();
   }
@@ -84,19 +73,20 @@ export class Losses {
 
   /** @returns whether there is more to look at now. */
   private walkSlice(): boolean {
-    const { tmem } = this.zcache;
-    const isShort = this.buggify("short-walk");
+    const { zcache, buggify, counters, remotePages, presence } = this.parts;
+    const { tmem } = zcache;
+    const isShort = buggify("short-walk");
     let left = isShort ? 16 : INDEX_SLICE;
     for (const [node, walk] of this.walks) {
       const first = walk.next;
       const end = Math.min(tmem.pageEnd, first + left);
-      const lostBefore = this.counters.remote_pers_pages_lost;
+      const lostBefore = counters.remote_pers_pages_lost;
       while (walk.next < end && this.look(walk.next, node)) walk.next += 1;
       left -= walk.next - first;
-      walk.lostCount += this.counters.remote_pers_pages_lost - lostBefore;
-      if (walk.next < tmem.pageEnd && this.remotePages.pageCount(node) > 0) continue;
+      walk.lostCount += counters.remote_pers_pages_lost - lostBefore;
+      if (walk.next < tmem.pageEnd && remotePages.pageCount(node) > 0) continue;
       this.walks.delete(node);
-      this.presence.setEmptied(node, false);
+      presence.setEmptied(node, false);
       this.report(node, walk.lostCount);
     }
     return left === 0 && !isShort;
@@ -105,24 +95,25 @@ export class Losses {
   private report(node: number, lostCount: number): void {
     if (lostCount === 0) return;
     const what = `${lostCount} pages are lost: node ${node}, which kept them, has none of ours`;
-    this.log.write("error", "ramster", what);
+    this.parts.log.write("error", "ramster", what);
   }
 
   /** @returns whether it is done with. */
   private look(page: number, node: number): boolean {
-    const { tmem } = this.zcache;
+    const { zcache, records, counters } = this.parts;
+    const { tmem } = zcache;
     if (!tmem.isTaken(page) || tmem.tag(page) !== TAG.REMOTE) return true;
-    const copies = this.records.copiesOf(page);
+    const copies = records.copiesOf(page);
     if (!hasCopy(copies, node)) return true;
     if (copyCount(copies) > 1) {
-      this.records.copyLost(page, node);
+      records.copyLost(page, node);
       return true;
     }
     if (tmem.inTransit(page)) return false;
     const { persistent, isDoomed } = tmem.poolOf(page);
-    this.records.removed(page, copies, tmem.zpageBytes(page));
+    records.removed(page, copies, tmem.zpageBytes(page));
     tmem.describe(page, TAG.LOST, 0, 0, CODEC.RAW);
-    if (persistent && !isDoomed) this.counters.remote_pers_pages_lost += 1;
+    if (persistent && !isDoomed) counters.remote_pers_pages_lost += 1;
     else tmem.flush(page);
     return true;
   }

@@ -174,8 +174,8 @@ export class Repair implements PutSink, ZpageSink {
 
   /** Goes on with what is under way. Called now and then, and when a lender has room again. */
   step(): void {
-    const { atRisk } = this.parts;
-    const { copiesWanted, wantsDiskCopy } = this.parts.lenders;
+    const { atRisk, lenders } = this.parts;
+    const { copiesWanted, wantsDiskCopy } = lenders;
     if (copiesWanted > this.lastWanted) this.sweepAt = 1;
     if (wantsDiskCopy && !this.lastWantedDisk) this.sweepAt = 1;
     this.lastWanted = copiesWanted;
@@ -448,9 +448,10 @@ export class Repair implements PutSink, ZpageSink {
 
   /** Without the copy there, of the page under `handle`, which is flushed. */
   private without(copies: Copies, page: number, node: number, version: number): Copies {
-    if (node === SPILL) this.parts.records.freeOnDisk(page);
+    const { records, remotePages } = this.parts;
+    if (node === SPILL) records.freeOnDisk(page);
     // The holder may be chosen again for the same version.
-    else this.parts.remotePages.addFlushBeforePut(node, this.handle, version);
+    else remotePages.addFlushBeforePut(node, this.handle, version);
     return withoutCopy(copies, node);
   }
 
@@ -521,11 +522,12 @@ export class Repair implements PutSink, ZpageSink {
    * way there once more, a flush would take the copy that will be named.
    */
   private surplus(batch: PutBatch, i: number): void {
+    const { puts, remotePages } = this.parts;
     const node = copyAt(batch.holders, 0);
     if (node === SPILL) return;
     const version = batch.versions[i] ?? 0;
-    if (this.parts.puts.hasInOther(batch, batch.pages[i] ?? 0, version, node)) return;
+    if (puts.hasInOther(batch, batch.pages[i] ?? 0, version, node)) return;
     this.handle.read(batch.handles, i * HANDLE_BYTES);
-    this.parts.remotePages.addFlushBeforePut(node, this.handle, version);
+    remotePages.addFlushBeforePut(node, this.handle, version);
   }
 }

@@ -59,17 +59,18 @@ export class Unspill {
 
   /** Called now and then. */
   step(): void {
+    const { zcache, repatriate } = this.parts;
     this.rowsLeft = INDEX_ROWS_PER_STEP;
-    const { budget, frames } = this.parts.zcache;
-    const room = budget.frameCountLow - frames.framesUsed - this.parts.repatriate.fetchCount;
+    const { budget, frames } = zcache;
+    const room = budget.frameCountLow - frames.framesUsed - repatriate.fetchCount;
     this.homeLeft = Math.max(0, room);
   }
 
   /** What was found before has been looked at: finds more. */
   find(): void {
-    const { spill, lenders, clock, atRisk, remotify } = this.parts;
+    const { spill, lenders, clock, atRisk, remotify, zcache } = this.parts;
     if (spill.pageCount === 0 || clock.now() < this.nextRoundAtMs) return;
-    const { tmem } = this.parts.zcache;
+    const { tmem } = zcache;
     this.areLendersUsable = !remotify.isDraining && lenders.hasUsable(lenders.copiesWanted);
     let found = 0;
     while (found < FOUND_MAX && this.rowsLeft > 0) {
@@ -95,10 +96,10 @@ export class Unspill {
   }
 
   private mayLeave(page: number): boolean {
-    const atLenders = withoutCopy(this.parts.records.copiesOf(page), SPILL);
-    const present = this.parts.presence.presentOf(atLenders);
-    if (isEnough(present, SPILL, this.parts.lenders))
-      return mayLeaveDisk(present, this.parts.lenders);
+    const { records, presence, lenders } = this.parts;
+    const atLenders = withoutCopy(records.copiesOf(page), SPILL);
+    const present = presence.presentOf(atLenders);
+    if (isEnough(present, SPILL, lenders)) return mayLeaveDisk(present, lenders);
     if (this.areLendersUsable) return true;
     if (present !== NO_COPIES || this.homeLeft === 0) return false;
     this.homeLeft -= 1;

@@ -77,68 +77,50 @@ export interface ZpageSink {
 /** How often it looks for holders that are slow, while there are others to ask. */
 const HEDGE_TICK_MS = 5;
 
+interface Parts {
+  readonly memory: Memory;
+  readonly zcache: Zcache;
+  /** Closed with this. */
+  readonly fetches: Fetches;
+  readonly records: CopyRecords;
+  readonly peers: Peers;
+  readonly remotePages: RemotePages;
+  /** Null: what comes back is as it left. */
+  readonly seals: Seals | null;
+  readonly counters: RamsterCounters;
+  readonly latencies: Latencies;
+  readonly clock: Clock;
+  readonly buggify: Buggify;
+  /** Serves a getter again from the index. */
+  readonly retryGet: RetryGet;
+  /** A page came home whether there was much room or little. */
+  readonly onHome: () => void;
+  readonly spill: Spill | null;
+}
+
 export class Repatriate implements AskSink {
-  private readonly zcache: Zcache;
-  private readonly peers: Peers;
-  private readonly remotePages: RemotePages;
-  private readonly seals: Seals | null;
-  private readonly counters: RamsterCounters;
-  private readonly clock: Clock;
-  private readonly buggify: Buggify;
+  private readonly parts: Parts;
   private zpageSink: ZpageSink | null = null;
-  private readonly onHome: () => void;
   private readonly requestTimeoutMs: number;
-  private readonly fetches: Fetches;
-  private readonly records: CopyRecords;
   private readonly asks: Asks;
   private readonly waiters: Waiters;
   private readonly recent: RecentLatency;
   private readonly handle = new Handle();
   private hedgeTimer: TimerId | null = null;
 
-  constructor(
-    parts: {
-      memory: Memory;
-      zcache: Zcache;
-      /** Closed with this. */
-      fetches: Fetches;
-      records: CopyRecords;
-      peers: Peers;
-      remotePages: RemotePages;
-      /** Null: what comes back is as it left. */
-      seals: Seals | null;
-      counters: RamsterCounters;
-      latencies: Latencies;
-      clock: Clock;
-      buggify: Buggify;
-      /** Serves a getter again from the index. */
-      retryGet: RetryGet;
-      /** A page came home whether there was much room or little. */
-      onHome: () => void;
-      spill: Spill | null;
-    },
-    settings: { requestTimeoutMs: number },
-  ) {
-    this.zcache = parts.zcache;
-    this.peers = parts.peers;
-    this.remotePages = parts.remotePages;
-    this.seals = parts.seals;
-    this.counters = parts.counters;
-    this.clock = parts.clock;
-    this.buggify = parts.buggify;
-    this.onHome = parts.onHome;
+  constructor(parts: Parts, settings: { requestTimeoutMs: number }) {
+    this.parts = parts;
     this.requestTimeoutMs = settings.requestTimeoutMs;
-    this.fetches = parts.fetches;
-    this.records = parts.records;
     this.waiters = new Waiters(parts.memory, parts.retryGet);
     this.recent = new RecentLatency(parts.clock);
-    const { fetches, recent } = this;
+    const { fetches } = this.parts;
+    const { recent } = this;
     this.asks = new Asks({ ...parts, fetches, recent, sink: this });
   }
 
   /** Those under way, and those that have ended while a holder may still answer. */
   get fetchCount(): number {
-    return this.fetches.count;
+    return this.parts.fetches.count;
   }
 
   /**
@@ -148,11 +130,12 @@ export class Repatriate implements AskSink {
    * @returns whether it is on its way; false when it was already, or there is no room.
    */
   copyElsewhere(page: number, from: number, sink: ZpageSink): boolean {
+    const { fetches } = this.parts;
     this.zpageSink = sink;
     const fetch = this.fetchOf(page);
-    if (fetch === 0 || this.fetches.has(fetch, FETCH_FLAG.REPAIR)) return false;
-    this.fetches.set(fetch, FETCH_FLAG.REPAIR);
-    this.fetches.setFrom(fetch, from);
+    if (fetch === 0 || fetches.has(fetch, FETCH_FLAG.REPAIR)) return false;
+    fetches.set(fetch, FETCH_FLAG.REPAIR);
+    fetches.setFrom(fetch, from);
     return true;
   }
 
@@ -161,13 +144,14 @@ export class Repatriate implements AskSink {
    * `copyElsewhere`, with `isOnDisk`.
    */
   checkOnDisk(page: number, from: number, sink: ZpageSink): boolean {
+    const { zcache, fetches } = this.parts;
     this.zpageSink = sink;
-    if (this.zcache.tmem.inTransit(page)) return false;
+    if (zcache.tmem.inTransit(page)) return false;
     const fetch = this.begin(page);
     if (fetch === 0) return false;
-    this.fetches.setUntried(fetch, withCopy(NO_COPIES, SPILL));
-    this.fetches.set(fetch, FETCH_FLAG.REPAIR | FETCH_FLAG.DISK_ONLY);
-    this.fetches.setFrom(fetch, from);
+    fetches.setUntried(fetch, withCopy(NO_COPIES, SPILL));
+    fetches.set(fetch, FETCH_FLAG.REPAIR | FETCH_FLAG.DISK_ONLY);
+    fetches.setFrom(fetch, from);
     this.ask(fetch);
     return true;
   }
@@ -185,25 +169,27 @@ export class Repatriate implements AskSink {
     sink: GetSink,
     token: number,
   ): Status {
+    const { fetches, counters } = this.parts;
     if (!this.waiters.hasRoom) return STATUS.NO_ROOM;
     const fetch = this.fetchOf(page);
     if (fetch === 0) return STATUS.NO_ROOM;
     const waiter = this.waiters.add(getAndFree, target, at, sink, token);
-    const last = this.fetches.waiterLast(fetch);
+    const last = fetches.waiterLast(fetch);
     if (last !== 0) {
-      this.counters.fetch_shared += 1;
+      counters.fetch_shared += 1;
       this.waiters.setNext(last, waiter);
     }
-    this.fetches.addWaiter(fetch, waiter);
+    fetches.addWaiter(fetch, waiter);
     return STATUS.PENDING;
   }
 
   /** Fetches the page with nobody waiting, to bring it home. @returns whether it is on its way. */
   bringHome(page: number): boolean {
-    if (this.zcache.tmem.inTransit(page)) return false;
+    const { zcache, fetches } = this.parts;
+    if (zcache.tmem.inTransit(page)) return false;
     const fetch = this.fetchOf(page);
     if (fetch === 0) return false;
-    this.fetches.set(fetch, FETCH_FLAG.HOMEWARD);
+    fetches.set(fetch, FETCH_FLAG.HOMEWARD);
     return true;
   }
 
@@ -211,9 +197,10 @@ export class Repatriate implements AskSink {
    * A record that is in transit leaves the index or is put anew: its fetch no longer speaks for it.
    */
   detach(page: number): void {
-    const fetch = this.zcache.tmem.place(page);
-    assert(this.fetches.page(fetch) === page);
-    this.fetches.detach(fetch);
+    const { zcache, fetches } = this.parts;
+    const fetch = zcache.tmem.place(page);
+    assert(fetches.page(fetch) === page);
+    fetches.detach(fetch);
   }
 
   /**
@@ -221,7 +208,7 @@ export class Repatriate implements AskSink {
    * from the index by their handles, and must not be given pages of another pool.
    */
   markPools(busy: Uint8Array): void {
-    const { fetches } = this;
+    const { fetches } = this.parts;
     for (let fetch = 1; fetch < fetches.end; fetch += 1) {
       if (fetches.isLive(fetch)) busy[fetches.pool(fetch)] = 1;
     }
@@ -254,7 +241,7 @@ export class Repatriate implements AskSink {
 
   /** AskSink: what a holder said. */
   onAnswer(ask: number, status: number, zpage: ZpageEntry): void {
-    const { fetches, counters } = this;
+    const { fetches, counters, zcache, remotePages } = this.parts;
     const fetch = fetchOf(ask);
     if (!fetches.isLive(fetch)) {
       fetches.endAsk(ask);
@@ -269,14 +256,14 @@ export class Repatriate implements AskSink {
       return;
     }
     if (status !== STATUS.OK || zpage.version !== fetches.version(fetch)) {
-      if (this.zcache.tmem.poolOf(page).persistent) counters.remote_pers_pages_unsucc_get += 1;
+      if (zcache.tmem.poolOf(page).persistent) counters.remote_pers_pages_unsucc_get += 1;
       else counters.remote_eph_pages_unsucc_get += 1;
       this.hasNoCopy(ask);
       return;
     }
     fetches.readHandle(fetch, this.handle);
     const hasOthers = copyCount(fetches.copies(fetch)) > 1;
-    const { seals } = this;
+    const { seals } = this.parts;
     const isChecked = hasOthers || seals !== null || fetches.has(fetch, FETCH_FLAG.REPAIR);
     const isGood = !isChecked || this.isIntact(zpage);
     const opened = isGood && seals !== null ? seals.open(page, this.handle, zpage) : zpage;
@@ -284,8 +271,7 @@ export class Repatriate implements AskSink {
       // The holder has the record, and must not keep what nobody points at.
       const version = fetches.version(fetch);
       const node = fetches.askNode(ask);
-      if (hasOthers && node !== SPILL)
-        this.remotePages.addFlushBeforePut(node, this.handle, version);
+      if (hasOthers && node !== SPILL) remotePages.addFlushBeforePut(node, this.handle, version);
       this.hasNoCopy(ask);
       return;
     }
@@ -295,7 +281,7 @@ export class Repatriate implements AskSink {
 
   /** AskSink: others are asked. A link that is lost may come back, while there is time. */
   onNoAnswer(ask: number, linkLost: boolean): void {
-    const { fetches } = this;
+    const { fetches, counters } = this.parts;
     const fetch = fetchOf(ask);
     if (!fetches.isLive(fetch)) {
       fetches.endAsk(ask);
@@ -306,30 +292,32 @@ export class Repatriate implements AskSink {
       if (fetches.hasUntried(fetch)) this.ask(fetch);
       return;
     }
-    this.counters.fetch_unreachable += 1;
+    counters.fetch_unreachable += 1;
     fetches.set(fetch, FETCH_FLAG.AWAY);
     this.unserved(ask);
   }
 
   close(): void {
-    if (this.hedgeTimer !== null) this.clock.cancel(this.hedgeTimer);
-    this.fetches.close();
+    const { clock, fetches } = this.parts;
+    if (this.hedgeTimer !== null) clock.cancel(this.hedgeTimer);
+    fetches.close();
     this.waiters.close();
   }
 
   /** The page that is fetched; 0: it has left the index, or nobody can name it any more. */
   private pageOf(fetch: number): number {
-    const { tmem } = this.zcache;
-    const page = this.fetches.page(fetch);
+    const { zcache, fetches } = this.parts;
+    const { tmem } = zcache;
+    const page = fetches.page(fetch);
     if (page === 0 || tmem.isLive(page)) return page;
-    tmem.endTransit(page, this.fetches.copies(fetch));
-    this.fetches.detach(fetch);
+    tmem.endTransit(page, fetches.copies(fetch));
+    fetches.detach(fetch);
     return 0;
   }
 
   /** The fetch under way for the page, or a new one. 0 when there is no row. */
   private fetchOf(page: number): number {
-    const { tmem } = this.zcache;
+    const { tmem } = this.parts.zcache;
     if (tmem.inTransit(page)) return tmem.place(page);
     const fetch = this.begin(page);
     if (fetch !== 0) this.ask(fetch);
@@ -338,26 +326,27 @@ export class Repatriate implements AskSink {
 
   /** A fetch with nobody asked yet. 0 when there is no row. */
   private begin(page: number): number {
-    const { tmem } = this.zcache;
+    const { zcache, fetches } = this.parts;
+    const { tmem } = zcache;
     tmem.readHandle(page, this.handle);
     const deadlineMs = (this.asks.elapsedMs + this.requestTimeoutMs) | 0;
     const version = tmem.version(page);
-    const fetch = this.fetches.add(page, tmem.place(page), version, this.handle, deadlineMs);
+    const fetch = fetches.add(page, tmem.place(page), version, this.handle, deadlineMs);
     if (fetch !== 0) tmem.startTransit(page, fetch);
     return fetch;
   }
 
   /** Asks the next holder. */
   private ask(fetch: number): void {
-    const { fetches } = this;
+    const { fetches, buggify, clock } = this.parts;
     const untried = fetches.untried(fetch);
     const node = this.nearest(untried);
     const others = withoutCopy(untried, node);
     if (copyCount(others) > 0) {
-      const patienceMs = this.buggify("fetch-hedged") ? 0 : hedgeMs(this.recent.p99Ms);
+      const patienceMs = buggify("fetch-hedged") ? 0 : hedgeMs(this.recent.p99Ms);
       const untilMs = (this.asks.elapsedMs + patienceMs) | 0;
       fetches.setPatience(fetch, untilMs);
-      this.hedgeTimer ??= this.clock.after(HEDGE_TICK_MS, () => this.hedge());
+      this.hedgeTimer ??= clock.after(HEDGE_TICK_MS, () => this.hedge());
     }
     this.asks.enqueue(fetches.addAsk(fetch, node, others));
   }
@@ -369,7 +358,8 @@ export class Repatriate implements AskSink {
     for (let i = 1; i < copyCount(copies); i += 1) {
       const node = copyAt(copies, i);
       const cost = this.asks.costOf(node);
-      if (cost < bestCost || (cost === bestCost && best !== SPILL && !this.peers.isPeer(best))) {
+      const isTie = cost === bestCost && best !== SPILL;
+      if (cost < bestCost || (isTie && !this.parts.peers.isPeer(best))) {
         best = node;
         bestCost = cost;
       }
@@ -379,30 +369,30 @@ export class Repatriate implements AskSink {
 
   /** Asks others for what a holder is slow with. */
   private hedge(): void {
-    const { fetches } = this;
+    const { fetches, counters, clock } = this.parts;
     const nowMs = this.asks.elapsedMs;
     let waiting = 0;
     for (let fetch = 1; fetch < fetches.end; fetch += 1) {
       if (!fetches.isLive(fetch) || !fetches.hasUntried(fetch)) continue;
       if (this.pageOf(fetch) === 0) continue;
       if (((fetches.patience(fetch) - nowMs) | 0) <= 0) {
-        this.counters.fetch_hedged += 1;
+        counters.fetch_hedged += 1;
         this.ask(fetch);
       }
       if (fetches.hasUntried(fetch)) waiting += 1;
     }
     this.hedgeTimer = null;
-    if (waiting > 0) this.hedgeTimer = this.clock.after(HEDGE_TICK_MS, () => this.hedge());
+    if (waiting > 0) this.hedgeTimer = clock.after(HEDGE_TICK_MS, () => this.hedge());
   }
 
   /** The holder has it no more. The last copy stays in the record, so that it is never a miss. */
   private hasNoCopy(ask: number): void {
-    const { fetches } = this;
+    const { fetches, records } = this.parts;
     const fetch = fetchOf(ask);
     const node = fetches.askNode(ask);
     const copies = fetches.copies(fetch);
     if (copyCount(copies) > 1 && hasCopy(copies, node)) {
-      this.records.copyLost(fetches.page(fetch), node);
+      records.copyLost(fetches.page(fetch), node);
     }
     this.unserved(ask);
   }
@@ -412,7 +402,7 @@ export class Repatriate implements AskSink {
    * fetch ends; the page is lost only if nobody may have it.
    */
   private unserved(ask: number): void {
-    const { fetches } = this;
+    const { fetches } = this.parts;
     const fetch = fetchOf(ask);
     const isAsked = this.endAsk(ask);
     const isThere = this.pageOf(fetch) !== 0;
@@ -430,15 +420,16 @@ export class Repatriate implements AskSink {
 
   /** Nobody who was asked has it any more, and somebody else does. */
   private beginAgain(fetch: number): void {
-    const page = this.fetches.page(fetch);
+    const { fetches, zcache } = this.parts;
+    const page = fetches.page(fetch);
     this.tellRepair(fetch, page, null);
-    this.zcache.tmem.endTransit(page, this.fetches.copies(fetch));
-    this.serveAgain(fetch, this.fetches.waiterFirst(fetch));
+    zcache.tmem.endTransit(page, fetches.copies(fetch));
+    this.serveAgain(fetch, fetches.waiterFirst(fetch));
   }
 
   /** @returns whether another holder of the same fetch is still to answer. */
   private endAsk(ask: number): boolean {
-    return this.fetches.endAsk(ask);
+    return this.parts.fetches.endAsk(ask);
   }
 
   /**
@@ -446,8 +437,9 @@ export class Repatriate implements AskSink {
    * `sealed`: as its holder has it.
    */
   private deliver(fetch: number, page: number, zpage: ZpageEntry, sealed: ZpageEntry): void {
-    const { fetches, counters, waiters } = this;
-    const { tmem } = this.zcache;
+    const { fetches, counters, zcache } = this.parts;
+    const { waiters } = this;
+    const { tmem } = zcache;
     const version = fetches.version(fetch);
     const { persistent } = tmem.poolOf(page);
     tmem.endTransit(page, fetches.copies(fetch));
@@ -457,7 +449,7 @@ export class Repatriate implements AskSink {
     while (waiter !== 0) {
       if (!tmem.isLive(page) || tmem.version(page) !== version) break;
       const target = waiters.target(waiter);
-      if (!this.zcache.deliverZpage(this.handle, zpage, target, waiters.at(waiter))) {
+      if (!zcache.deliverZpage(this.handle, zpage, target, waiters.at(waiter))) {
         counters.fetch_corrupt += 1;
         status = persistent ? STATUS.LOST : STATUS.NOT_FOUND;
         if (!persistent) tmem.flush(page);
@@ -478,13 +470,13 @@ export class Repatriate implements AskSink {
 
   /** Once a fetch: whoever wants to copy it elsewhere. Only the page that it was, and is, remote. */
   private tellRepair(fetch: number, page: number, zpage: ZpageEntry | null): void {
-    if (!this.fetches.has(fetch, FETCH_FLAG.REPAIR)) return;
-    const { tmem } = this.zcache;
-    const isSame =
-      page !== 0 && tmem.isLive(page) && tmem.version(page) === this.fetches.version(fetch);
+    const { fetches, zcache } = this.parts;
+    if (!fetches.has(fetch, FETCH_FLAG.REPAIR)) return;
+    const { tmem } = zcache;
+    const isSame = page !== 0 && tmem.isLive(page) && tmem.version(page) === fetches.version(fetch);
     const isThere = isSame && tmem.tag(page) === TAG.REMOTE;
-    const isOnDisk = this.fetches.has(fetch, FETCH_FLAG.DISK_ONLY);
-    const from = this.fetches.from(fetch);
+    const isOnDisk = fetches.has(fetch, FETCH_FLAG.DISK_ONLY);
+    const from = fetches.from(fetch);
     this.zpageSink?.onZpage(page, from, this.handle, isThere ? zpage : null, isOnDisk);
   }
 
@@ -493,37 +485,39 @@ export class Repatriate implements AskSink {
    * the disk and wanted, a frame; else it stays away.
    */
   private comeHome(fetch: number, page: number, zpage: ZpageEntry): void {
-    const { tmem, budget, frames } = this.zcache;
+    const { zcache, fetches, buggify, counters, records, remotePages, onHome } = this.parts;
+    const { tmem, budget, frames } = zcache;
     const isOnlyOnDisk = withoutCopy(tmem.place(page), SPILL) === NO_COPIES;
-    const isHot = isOnlyOnDisk && this.fetches.waiterFirst(fetch) !== 0;
+    const isHot = isOnlyOnDisk && fetches.waiterFirst(fetch) !== 0;
     const isFull = budget.isOverLow(frames.framesUsed + 1) && !isHot;
-    if (isFull || this.buggify("fetch-not-home")) {
-      if (this.fetches.has(fetch, FETCH_FLAG.HOMEWARD)) {
-        this.counters.pers_pages_remote_nomem += 1;
+    if (isFull || buggify("fetch-not-home")) {
+      if (fetches.has(fetch, FETCH_FLAG.HOMEWARD)) {
+        counters.pers_pages_remote_nomem += 1;
       }
       return;
     }
     const copies = tmem.place(page);
     // With nobody waiting it was not checked yet, and the holder's copy may be the only good one.
-    const isChecked = this.fetches.waiterFirst(fetch) !== 0 || copyCount(copies) > 1;
+    const isChecked = fetches.waiterFirst(fetch) !== 0 || copyCount(copies) > 1;
     if (!isChecked && !this.isIntact(zpage)) return;
     const zpageBytes = tmem.zpageBytes(page);
-    if (!this.zcache.localify(page, zpage)) return;
-    this.counters.pages_repatriated += 1;
-    this.records.removed(page, copies, zpageBytes);
+    if (!zcache.localify(page, zpage)) return;
+    counters.pages_repatriated += 1;
+    records.removed(page, copies, zpageBytes);
     const version = tmem.version(page);
     for (let i = 0; i < copyCount(copies); i += 1) {
       const node = copyAt(copies, i);
-      if (node === SPILL) this.records.freeOnDisk(page);
-      else this.remotePages.addFlushBeforePut(node, this.handle, version);
+      if (node === SPILL) records.freeOnDisk(page);
+      else remotePages.addFlushBeforePut(node, this.handle, version);
     }
-    if (isHot) this.onHome();
+    if (isHot) onHome();
   }
 
   /** Whether the zpage is the one that was stored under `handle`. */
   private isIntact(zpage: ZpageEntry): boolean {
-    const intact = this.zcache.isIntact(this.handle, zpage);
-    if (!intact) this.counters.fetch_corrupt += 1;
+    const { zcache, counters } = this.parts;
+    const intact = zcache.isIntact(this.handle, zpage);
+    if (!intact) counters.fetch_corrupt += 1;
     return intact;
   }
 
@@ -532,7 +526,7 @@ export class Repatriate implements AskSink {
    * not.
    */
   private tell(fetch: number, until: number, status: Status): void {
-    let waiter = this.fetches.waiterFirst(fetch);
+    let waiter = this.parts.fetches.waiterFirst(fetch);
     while (waiter !== until) waiter = this.waiters.tell(waiter, STATUS.OK);
     if (status === STATUS.OK) this.serveAgain(fetch, waiter);
     else this.tellAll(fetch, waiter, status);
@@ -540,15 +534,16 @@ export class Repatriate implements AskSink {
 
   /** The fetch failed: all its waiters hear of it. An ephemeral page is then a miss, for good. */
   private end(fetch: number, status: Status): void {
+    const { fetches, zcache } = this.parts;
     const page = this.pageOf(fetch);
-    const first = this.fetches.waiterFirst(fetch);
+    const first = fetches.waiterFirst(fetch);
     this.tellRepair(fetch, status === STATUS.LOST ? 0 : page, null);
     if (page === 0) {
       this.serveAgain(fetch, first);
       return;
     }
-    const { tmem } = this.zcache;
-    tmem.endTransit(page, this.fetches.copies(fetch));
+    const { tmem } = zcache;
+    tmem.endTransit(page, fetches.copies(fetch));
     if (tmem.poolOf(page).persistent) {
       this.tellAll(fetch, first, status);
     } else {
@@ -561,16 +556,17 @@ export class Repatriate implements AskSink {
   private tellAll(fetch: number, first: number, status: Status): void {
     let waiter = first;
     while (waiter !== 0) waiter = this.waiters.tell(waiter, status);
-    this.fetches.finish(fetch);
+    this.parts.fetches.finish(fetch);
   }
 
   /** Serves the waiters from `first` on again, and ends the fetch, which has the handle. */
   private serveAgain(fetch: number, first: number): void {
+    const { fetches } = this.parts;
     let waiter = first;
     while (waiter !== 0) {
-      this.fetches.readHandle(fetch, this.handle);
+      fetches.readHandle(fetch, this.handle);
       waiter = this.waiters.retry(waiter, this.handle);
     }
-    this.fetches.finish(fetch);
+    fetches.finish(fetch);
   }
 }
