@@ -3,7 +3,7 @@
  * to the cluster.
  *
  *     put   -> zcache -> over the high mark? -> remotify -> holder
- *     get   -> here: decompressed at once   away: repatriate -> holder -> the getter is told later
+ *     get   -> here: decompressed at once   away: repatriate -> holder -> the getter is called
  *     flush -> here: freed at once          away: sent to the holder until it acknowledges it
  *
  * Pages that no lender takes go to the node's own disk, if it has one (src/spill).
@@ -125,7 +125,7 @@ export class Ramster implements PamOps {
     const base = { ...env, counters, latencies, presence, zcache, spill };
     const remotePages = new RemotePages({ ...base, onFlushed: pumpSoon }, settings);
     this.flushes = new Flushes({ ...base, remotePages, onSlice: onRoom, onPending: pumpSoon });
-    const lenders = new Lenders({ ...base, held: remotePages }, settings, spill);
+    const lenders = new Lenders({ ...base, remotePages }, settings);
     const fetches = new Fetches(env.memory);
     const atRisk = new AtRisk(spill);
     const records = new CopyRecords({ ...base, fetches, remotePages, atRisk });
@@ -214,8 +214,8 @@ export class Ramster implements PamOps {
   }
 
   /**
-   * Whether a put would find no frame now although frames are coming free: the door may then hold
-   * it back until `onRoom` calls, instead of having it refused.
+   * Whether a put would find no frame now, but frames are coming free: then the door may delay it
+   * until `onRoom` calls, instead of having it refused.
    */
   mustWait(): boolean {
     if (this.hasFrame) return false;
@@ -242,9 +242,9 @@ export class Ramster implements PamOps {
   /**
    * Gets the page into `target[at]`.
    *
-   * @returns OK, it is there; NOT_FOUND; LOST; or PENDING: `sink` is told under `token`, with any
+   * @returns OK, it is there; NOT_FOUND; LOST; or PENDING: `sink` is called with `token`, and any
    * of these or UNREACHABLE, and `target` must stay until then. NO_ROOM when too many wait. With no
-   * `sink` PENDING is all that is said of a page that is away.
+   * `sink` a remote page is PENDING, and not fetched.
    */
   get(
     handle: Handle,
@@ -313,7 +313,7 @@ export class Ramster implements PamOps {
     this.remotify.pump();
   }
 
-  /** News of a node: it has this boot id. On a link it says for sure whether it still has pages. */
+  /** News of a node: it runs in this boot. Only a link shows whether it still has pages. */
   holderBooted(node: number, bootId: bigint): void {
     const wasAbsent = this.presence.isAbsent(node);
     this.repatriate.signOfLife(node);
@@ -326,7 +326,7 @@ export class Ramster implements PamOps {
     this.lenders.linkChanged(node);
   }
 
-  /** The node lets this one send so many pages, all that were sent on this link included. */
+  /** The node grants so many pages in all on this link. */
   onGrant(node: number, { pages, epoch }: Grant): void {
     if (this.presence.granted(node, epoch)) this.losses.holderEmptied(node);
     this.lenders.onGrant(node, pages);
@@ -334,7 +334,7 @@ export class Ramster implements PamOps {
     this.remotify.pump();
   }
 
-  /** A holder wants to be rid of pages. */
+  /** A lender gives pages up. */
   onReclaim(node: number, channel: Channel, frame: Frame): void {
     this.repair.onReclaim(node, channel, frame);
   }
@@ -350,7 +350,7 @@ export class Ramster implements PamOps {
     this.remotify.retarget();
   }
 
-  /** Nothing leaves any more, and what is away comes home as far as there is room. */
+  /** While it is drained nothing leaves, and remote pages come home as far as there is room. */
   setDraining(isDraining: boolean): void {
     this.remotify.isDraining = isDraining;
     this.remotify.retarget();
@@ -397,13 +397,13 @@ export class Ramster implements PamOps {
     if (isNew) this.remotify.retarget();
   }
 
-  /** It lends no more, or is gone. What it holds is still asked for there. */
+  /** It lends no more, or is gone. Pages that it holds are still fetched from there. */
   removeLender(node: number): void {
     this.lenders.remove(node);
   }
 
   /**
-   * The node is dead: whatever waits for a link to it ends with UNREACHABLE now. What was sent on a
+   * The node is dead: gets that wait for a link to it end with UNREACHABLE now. What was sent on a
    * link ends with the link.
    */
   holderDead(node: number): void {
@@ -415,8 +415,8 @@ export class Ramster implements PamOps {
   }
 
   /**
-   * What the node kept in this boot will not come back. News may be late, and the node be there
-   * again: a link knows better.
+   * What the node kept in this boot will not come back. Ignored if the last link shows another
+   * boot: then the news is late.
    */
   holderLeft(node: number, bootId: bigint): void {
     if (!this.presence.left(node, bootId)) return;
@@ -471,7 +471,7 @@ export class Ramster implements PamOps {
     return copyStateOf(this.lenders, this.remotePages, this.repair);
   }
 
-  /** PamOps: a remote page leaves the index or is put anew. Its holders flush it. */
+  /** PamOps: a remote page leaves the index or is put anew. Its holders must flush it. */
   free(page: number): void {
     const { tmem } = this.zcache;
     const copies = this.records.copiesOf(page);
@@ -487,12 +487,12 @@ export class Ramster implements PamOps {
     }
   }
 
-  /** Which nodes a page is at, whose record says that it is remote. For checks from outside. */
+  /** Holders of a remote page. For checks from outside. */
   copiesOf(page: number): Copies {
     return this.records.copiesOf(page);
   }
 
-  /** Deep check of the store and of what it says is remote. For tests. */
+  /** Checks the store, and what is counted of remote pages. For tests. */
   verify(): void {
     this.zcache.verify();
     const { tmem } = this.zcache;
@@ -562,7 +562,7 @@ export class Ramster implements PamOps {
   }
 
   /**
-   * Selfshrink: brings some remote pages home. Those at risk that nobody takes a copy of do not
+   * Selfshrink: brings some remote pages home. Pages at risk of which no holder takes a copy do not
    * wait until all is quiet.
    */
   private shrink(): void {

@@ -25,10 +25,10 @@ import type { ForeignCounters } from "../counters.ts";
 
 /** How long a frame is waited for. */
 const PATIENCE_MS = 3000;
-/** After all owners said that there is nowhere to move anything. */
+/** Pause after all owners answered that they cannot move any page. */
 const PAUSE_MS = 500;
 
-/** What one owner is asked for in one message. */
+/** Pages that one owner is asked to take back, in one message. */
 class Batch {
   readonly refs = new Int32Array(RECLAIM_BATCH_COUNT_MAX);
   readonly versions = new Float64Array(RECLAIM_BATCH_COUNT_MAX);
@@ -72,7 +72,7 @@ export class Reclaim implements ReplySink {
   step(frameCountMax: number): void {
     const { zcache, clock } = this.parts;
     this.frameCountMax = frameCountMax;
-    this.look();
+    this.forgetDone();
     const { frames, zbud } = zcache;
     if (clock.now() < this.pausedUntilMs) return;
     let blocked = 0;
@@ -120,7 +120,7 @@ export class Reclaim implements ReplySink {
   }
 
   /** Forgets what has come free, or takes too long. */
-  private look(): void {
+  private forgetDone(): void {
     const { clock, zcache } = this.parts;
     const now = clock.now();
     let kept = 0;

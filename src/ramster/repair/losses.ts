@@ -1,11 +1,12 @@
 /**
- * Losses: what a holder took with it when it came back empty, or dropped while it could not reach
- * this node. Its records are found by one walk over the index, INDEX_SLICE records a turn:
- * persistent pages are lost from then on, and a get of one is an error at once, without asking
- * anybody; ephemeral ones are gone.
+ * Losses: the pages of a holder that is emptied (presence.ts): it came back in another boot, left,
+ * or dropped what it kept. One walk over the index finds their records, INDEX_SLICE of them a turn.
  *
- * While the walk for a node is under way nothing new goes there, or the walk would take it for
- * lost. It waits at a page that is being fetched, which takes no longer than a request does.
+ *     other copies: one copy less      persistent, the only copy: lost, a get of it is an error
+ *                                      ephemeral: gone
+ *
+ * During the walk nothing new is sent to the holder, or the walk would take it for lost. The walk
+ * waits at a page that is being fetched, which takes no longer than a request does.
  */
 import { CODEC } from "../../compress/codec.ts";
 import type { Buggify } from "../../core/buggify.ts";
@@ -25,7 +26,7 @@ import type { RemotePages } from "../holders/remote-pages.ts";
 interface Walk {
   /** The next record to look at. */
   next: number;
-  /** Pages that are lost with what it took. */
+  /** Pages whose only copy it had. */
   lostCount: number;
 }
 
@@ -43,7 +44,7 @@ interface Parts {
 
 export class Losses {
   private readonly parts: Parts;
-  /** Of each holder that is emptied. */
+  /** By holder that is emptied. */
   private readonly walks = new Map<number, Walk>();
   private readonly slices: Slices;
 
@@ -52,7 +53,7 @@ export class Losses {
     this.slices = new Slices(parts.clock, () => this.walkSlice());
   }
 
-  /** The node has nothing of ours any more. */
+  /** The node has no page of this one any more. */
   holderEmptied(node: number): void {
     const { puts, remotePages, presence } = this.parts;
     puts.holderEmptied(node);
@@ -62,7 +63,7 @@ export class Losses {
     this.step();
   }
 
-  /** Goes on with every walk. Called now and then, for those that wait at a page. */
+  /** Continues every walk. Called at each tick, for walks that wait at a page. */
   step(): void {
     this.slices.go();
   }
@@ -81,7 +82,7 @@ export class Losses {
       const first = walk.next;
       const end = Math.min(tmem.pageEnd, first + left);
       const lostBefore = counters.remote_pers_pages_lost;
-      while (walk.next < end && this.look(walk.next, node)) walk.next += 1;
+      while (walk.next < end && this.visit(walk.next, node)) walk.next += 1;
       left -= walk.next - first;
       walk.lostCount += counters.remote_pers_pages_lost - lostBefore;
       if (walk.next < tmem.pageEnd && remotePages.pageCount(node) > 0) continue;
@@ -94,12 +95,12 @@ export class Losses {
 
   private report(node: number, lostCount: number): void {
     if (lostCount === 0) return;
-    const what = `${lostCount} pages are lost: node ${node}, which kept them, has none of ours`;
+    const what = `${lostCount} pages are lost: node ${node} had their only copies, and has lost them`;
     this.parts.log.write("error", "ramster", what);
   }
 
-  /** @returns whether it is done with. */
-  private look(page: number, node: number): boolean {
+  /** @returns false when the page is being fetched: the walk comes back to it. */
+  private visit(page: number, node: number): boolean {
     const { zcache, records, counters } = this.parts;
     const { tmem } = zcache;
     if (!tmem.isTaken(page) || tmem.tag(page) !== TAG.REMOTE) return true;

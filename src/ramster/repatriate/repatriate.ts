@@ -6,24 +6,29 @@
  *     getter --> waiter ---> fetch (one a page) --> [ GET to a holder ] --> verify, deliver
  *                             |-- slow: the next holder as well; the first good answer wins
  *                             |-- has not got it, or bad bytes: one copy less, the next holder
- *                             +-- link lost: the next link is waited for, and the next holder asked
+ *                             +-- link lost: asked again on the next link, and the next holder now
  *
- * The node's own disk is a holder like others, and asked when it is the quickest or the only one. A
- * page that somebody asked for and that nobody else has comes home while there is any frame: the
- * next get of it shall not wait for the disk.
+ * The node's own disk is a holder like others: it is read when it is the quickest, or the only one.
+ * A page that is only on the disk comes home when a getter wants it and there is any frame, so that
+ * the next get of it does not wait for the disk.
  *
- * A get never takes the holder's copy away (two phases): the copies are owed a flush only once the
- * page is in the hands of its getter, or home. While a fetch is under way the record is in transit:
- * its place is the fetch's row, which keeps the copies. The version decides what an answer is
- * worth: when the page was put anew or flushed meanwhile, the getters are served again from the
+ * A get never takes the holder's copy away (two phases): the copies are flushed only once the page
+ * is in the hands of its getter, or home. While a fetch is under way the record is in transit: its
+ * place is the row of the fetch, which keeps the copies. The version decides whether an answer
+ * counts: when the page was put anew or flushed meanwhile, the getters are served again from the
  * index.
  *
- * Outcomes for a getter (the original's localify table, reference 5.4): OK; NOT_FOUND, an ephemeral
- * page that the holder evicted or cannot be reached for; LOST, a persistent page that no holder
- * has, or that fails its checksum, and whose record stays so that it is never taken for a miss;
- * UNREACHABLE, no answer before the deadline of a holder that may have it.
+ * Outcomes for a getter (as ramster_localify in the original, docs/original.md):
+ *
+ *     OK
+ *     NOT_FOUND     an ephemeral page that the holder evicted, or that cannot be reached
+ *     LOST          a persistent page that no holder has, or whose checksum fails; its record stays,
+ *                   so that it is never taken for a miss
+ *     UNREACHABLE   a holder that may have it did not answer before the deadline
  *
  * A sealed page is opened here, once a fetch. One that does not open is a copy with bad bytes.
+ *
+ * Not here: messages to holders (asks.ts), and reads of the disk (disk-asks.ts).
  */
 import { assert } from "../../core/assert.ts";
 import type { Buggify } from "../../core/buggify.ts";
@@ -93,7 +98,7 @@ interface Parts {
   readonly buggify: Buggify;
   /** Serves a getter again from the index. */
   readonly retryGet: RetryGet;
-  /** A page came home whether there was much room or little. */
+  /** A page came home although frames may be over the low mark. */
   readonly onHome: () => void;
   readonly spill: Spill | null;
 }
@@ -157,7 +162,7 @@ export class Repatriate implements AskSink {
   }
 
   /**
-   * Has `sink` told of the remote page once it is in `target[at]`. Joins a fetch that is under way.
+   * Gets the remote page into `target[at]`, then calls `sink`. Joins a fetch that is under way.
    *
    * @returns PENDING, or NO_ROOM when FETCHES_MAX or WAITERS_MAX are under way.
    */
@@ -224,12 +229,12 @@ export class Repatriate implements AskSink {
     return this.asks.isWaitingFor(node);
   }
 
-  /** There is news of the node: it may answer again. */
+  /** News of the node: it may answer again. */
   signOfLife(node: number): void {
     this.asks.signOfLife(node);
   }
 
-  /** Nobody needs to wait for a link to it any more. */
+  /** What waits for a link to it ends. */
   holderDead(node: number): void {
     this.asks.holderDead(node);
   }
@@ -239,7 +244,7 @@ export class Repatriate implements AskSink {
     this.asks.expire(periodMs);
   }
 
-  /** AskSink: what a holder said. */
+  /** AskSink. */
   onAnswer(ask: number, status: number, zpage: ZpageEntry): void {
     const { fetches, counters, zcache, remotePages } = this.parts;
     const fetch = fetchOf(ask);
@@ -251,7 +256,7 @@ export class Repatriate implements AskSink {
     if (page === 0) {
       counters.fetch_raced += 1;
       this.endAsk(ask);
-      this.tellRepair(fetch, 0, null);
+      this.giveToRepair(fetch, 0, null);
       this.serveAgain(fetch, fetches.waiterFirst(fetch));
       return;
     }
@@ -279,7 +284,7 @@ export class Repatriate implements AskSink {
     this.deliver(fetch, page, opened, zpage);
   }
 
-  /** AskSink: others are asked. A link that is lost may come back, while there is time. */
+  /** AskSink: the next holder is asked. A lost link may come back before the deadline. */
   onNoAnswer(ask: number, linkLost: boolean): void {
     const { fetches, counters } = this.parts;
     const fetch = fetchOf(ask);
@@ -351,7 +356,7 @@ export class Repatriate implements AskSink {
     this.asks.enqueue(fetches.addAsk(fetch, node, others));
   }
 
-  /** The one that will have answered first, as far as one can tell; else one that may get a link. */
+  /** The holder that is likely to answer first; without links one that may get a link. */
   private nearest(copies: Copies): number {
     let best = copyAt(copies, 0);
     let bestCost = this.asks.costOf(best);
@@ -367,7 +372,7 @@ export class Repatriate implements AskSink {
     return best;
   }
 
-  /** Asks others for what a holder is slow with. */
+  /** Asks other holders for pages that the first one is slow with. */
   private hedge(): void {
     const { fetches, counters, clock } = this.parts;
     const nowMs = this.asks.elapsedMs;
@@ -385,7 +390,7 @@ export class Repatriate implements AskSink {
     if (waiting > 0) this.hedgeTimer = clock.after(HEDGE_TICK_MS, () => this.hedge());
   }
 
-  /** The holder has it no more. The last copy stays in the record, so that it is never a miss. */
+  /** The holder has no good copy. The last one stays in the record: it is never a miss. */
   private hasNoCopy(ask: number): void {
     const { fetches, records } = this.parts;
     const fetch = fetchOf(ask);
@@ -418,11 +423,11 @@ export class Repatriate implements AskSink {
     this.end(fetch, mayBeThere ? STATUS.UNREACHABLE : STATUS.LOST);
   }
 
-  /** Nobody who was asked has it any more, and somebody else does. */
+  /** No holder that was asked has it any more, and another one does. */
   private beginAgain(fetch: number): void {
     const { fetches, zcache } = this.parts;
     const page = fetches.page(fetch);
-    this.tellRepair(fetch, page, null);
+    this.giveToRepair(fetch, page, null);
     zcache.tmem.endTransit(page, fetches.copies(fetch));
     this.serveAgain(fetch, fetches.waiterFirst(fetch));
   }
@@ -464,12 +469,12 @@ export class Repatriate implements AskSink {
     if (status === STATUS.OK && tmem.isLive(page) && tmem.version(page) === version) {
       this.comeHome(fetch, page, zpage);
     }
-    this.tellRepair(fetch, page, sealed);
-    this.tell(fetch, waiter, status);
+    this.giveToRepair(fetch, page, sealed);
+    this.endServed(fetch, waiter, status);
   }
 
-  /** Once a fetch: whoever wants to copy it elsewhere. Only the page that it was, and is, remote. */
-  private tellRepair(fetch: number, page: number, zpage: ZpageEntry | null): void {
+  /** Once a fetch that repair wants: only a page that is remote still, in the same version. */
+  private giveToRepair(fetch: number, page: number, zpage: ZpageEntry | null): void {
     const { fetches, zcache } = this.parts;
     if (!fetches.has(fetch, FETCH_FLAG.REPAIR)) return;
     const { tmem } = zcache;
@@ -481,8 +486,8 @@ export class Repatriate implements AskSink {
   }
 
   /**
-   * Keeps the page here from now on when there is room below the low mark, or, of one that is on
-   * the disk and wanted, a frame; else it stays away.
+   * Keeps the page here from now on when there is room below the low mark. For a page that is only
+   * on the disk, and that a getter wants, any frame will do.
    */
   private comeHome(fetch: number, page: number, zpage: ZpageEntry): void {
     const { zcache, fetches, buggify, counters, records, remotePages, onHome } = this.parts;
@@ -522,22 +527,22 @@ export class Repatriate implements AskSink {
   }
 
   /**
-   * Tells the waiters before `until` that they were served, and those from it on that they were
-   * not.
+   * Ends the waiters before `until`, which were served, with OK, and the others with `status`, or,
+   * if that is OK, by serving them again.
    */
-  private tell(fetch: number, until: number, status: Status): void {
+  private endServed(fetch: number, until: number, status: Status): void {
     let waiter = this.parts.fetches.waiterFirst(fetch);
-    while (waiter !== until) waiter = this.waiters.tell(waiter, STATUS.OK);
+    while (waiter !== until) waiter = this.waiters.end(waiter, STATUS.OK);
     if (status === STATUS.OK) this.serveAgain(fetch, waiter);
-    else this.tellAll(fetch, waiter, status);
+    else this.endAll(fetch, waiter, status);
   }
 
-  /** The fetch failed: all its waiters hear of it. An ephemeral page is then a miss, for good. */
+  /** The fetch failed, for all its waiters. An ephemeral page is a miss from then on. */
   private end(fetch: number, status: Status): void {
     const { fetches, zcache } = this.parts;
     const page = this.pageOf(fetch);
     const first = fetches.waiterFirst(fetch);
-    this.tellRepair(fetch, status === STATUS.LOST ? 0 : page, null);
+    this.giveToRepair(fetch, status === STATUS.LOST ? 0 : page, null);
     if (page === 0) {
       this.serveAgain(fetch, first);
       return;
@@ -545,17 +550,17 @@ export class Repatriate implements AskSink {
     const { tmem } = zcache;
     tmem.endTransit(page, fetches.copies(fetch));
     if (tmem.poolOf(page).persistent) {
-      this.tellAll(fetch, first, status);
+      this.endAll(fetch, first, status);
     } else {
       tmem.flush(page);
-      this.tellAll(fetch, first, STATUS.NOT_FOUND);
+      this.endAll(fetch, first, STATUS.NOT_FOUND);
     }
   }
 
-  /** Tells the waiters from `first` on, and ends the fetch. */
-  private tellAll(fetch: number, first: number, status: Status): void {
+  /** Ends the waiters from `first` on, and the fetch. */
+  private endAll(fetch: number, first: number, status: Status): void {
     let waiter = first;
-    while (waiter !== 0) waiter = this.waiters.tell(waiter, status);
+    while (waiter !== 0) waiter = this.waiters.end(waiter, status);
     this.parts.fetches.finish(fetch);
   }
 
