@@ -291,9 +291,9 @@ export const DEFECTS: readonly Defect[] = [
     edits: [
       {
         file: REPAIR,
-        find: "const from = wished !== NOBODY && hasCopy(copies, wished) ? wished : NOBODY;\n    const kept",
+        find: "const from = givenUpBy !== NOBODY && hasCopy(copies, givenUpBy) ? givenUpBy : NOBODY;\n    const kept",
         replace:
-          "if (wished !== NOBODY && !hasCopy(copies, wished)) return true;\n    const from = wished;\n    const kept",
+          "if (givenUpBy !== NOBODY && !hasCopy(copies, givenUpBy)) return true;\n    const from = givenUpBy;\n    const kept",
       },
     ],
   },

@@ -1,13 +1,13 @@
 /**
- * ForeignFlushes: FLUSH at a holder, entry after entry, no more in a turn than its share
- * (tmem/reaper.ts). The owner's next requests wait until all of a message is done, so that nobody
- * sees half of it; the others' do not.
+ * ForeignFlushes: FLUSH at a holder, entry by entry, and no more in a turn than its share
+ * (tmem/reaper.ts). The next requests of that owner wait until the whole message is done, so that
+ * it never sees half of one. Other owners do not wait.
  *
- *     a pool or object all of whose versions are meant    out of reach at once, freed in slices
- *     none is: the pool's oldest version is newer         nothing to look at
- *     some may be: flushed late, and put to since         a walk, in slices
+ *     a pool or object, all of whose versions are meant   out of reach at once, freed in slices
+ *     a pool that is newer than what is meant             nothing to look at
+ *     a pool or object with newer pages, too              a walk, in slices
  *
- * So an entry costs what it frees. Only the last kind looks at more, and makes its owner wait.
+ * So an entry costs what it frees. Only a walk looks at more pages, and makes its owner wait.
  */
 import { Handle } from "../../core/handle.ts";
 import { STATUS } from "../../core/status.ts";
@@ -34,7 +34,7 @@ interface FlushWork {
   view: DataView;
   at: number;
   next: number;
-  /** Of the entry `next`, if it has begun. */
+  /** The walk for the entry `next`, if it has begun. */
   walk: Walk | null;
 }
 
@@ -49,7 +49,7 @@ interface Parts {
 
 export class ForeignFlushes {
   private readonly parts: Parts;
-  /** By owner: what goes on in the next turn. */
+  /** By owner: the message that goes on in the next turn. */
   private readonly parked = new Map<number, FlushWork>();
   private readonly handle = new Handle();
 
@@ -72,7 +72,7 @@ export class ForeignFlushes {
     return true;
   }
 
-  /** The link is gone: what is not done will be sent again. */
+  /** The link is gone: entries that are not done will be sent again. */
   drop(node: number): void {
     const work = this.parked.get(node);
     if (work === undefined) return;

@@ -1,7 +1,7 @@
 /**
  * Reclaim: how a lender gets memory back that it has lent. It asks the owners of its coldest
- * persistent frames to take the pages elsewhere; they flush them here when that is done. Until then
- * they stay, so nothing is lost, however long it takes.
+ * persistent frames to move the pages elsewhere. They flush them here when that is done. Until then
+ * the pages stay, so nothing is lost, however long it takes.
  *
  *     oldest live frame -> zombie -> [ RECLAIM to the owners of its zpages ] -> flushed: frame free
  *                            |-> nowhere to move it: newest live frame again, and the next one
@@ -23,7 +23,7 @@ import { PERSISTENT } from "../../zbud/zbud.ts";
 import type { Zcache } from "../../zcache/zcache.ts";
 import type { ForeignCounters } from "../counters.ts";
 
-/** How long a frame is waited for. */
+/** How long it waits for a frame to come free. */
 const PATIENCE_MS = 3000;
 /** Pause after all owners answered that they cannot move any page. */
 const PAUSE_MS = 500;
@@ -52,7 +52,7 @@ export class Reclaim implements ReplySink {
   private readonly requestTimeoutMs: number;
   private readonly byOwner = new Map<number, Batch>();
   private readonly handle = new Handle();
-  /** Frames that are waited for, and since when. */
+  /** Frames that it waits for, and since when. */
   private readonly frames = new Int32Array(RECLAIM_FRAMES_MAX);
   private readonly askedAtMs = new Float64Array(RECLAIM_FRAMES_MAX);
   private waiting = 0;
@@ -66,8 +66,8 @@ export class Reclaim implements ReplySink {
   }
 
   /**
-   * Gets frames back until no more than `frameCountMax` are used. Called when that has changed,
-   * when pages were flushed, and now and then.
+   * Gets frames back until at most `frameCountMax` are used. Called when that has changed, when
+   * pages were flushed, and at each tick.
    */
   step(frameCountMax: number): void {
     const { zcache, clock } = this.parts;
@@ -92,13 +92,13 @@ export class Reclaim implements ReplySink {
     for (const [owner, batch] of this.byOwner) this.send(owner, batch);
   }
 
-  /** No more of it: what is waited for stays, unless it is flushed. */
+  /** Stops waiting: frames that owners have not flushed yet stay. */
   stop(): void {
     for (let i = 0; i < this.waiting; i += 1) this.giveUp(this.frames[i] ?? 0);
     this.waiting = 0;
   }
 
-  /** ReplySink: what will come of each page. */
+  /** ReplySink: what the owner does with each page. */
   onReply(owner: number, reply: Frame): void {
     const batch = this.sentBatch(owner);
     for (let i = 0; i < batch.count; i += 1) {
@@ -112,14 +112,14 @@ export class Reclaim implements ReplySink {
     if (this.waiting > 0) this.step(this.frameCountMax);
   }
 
-  /** ReplySink: it is asked again. */
+  /** ReplySink: the owner is asked again later. */
   onFailure(owner: number): void {
     const batch = this.sentBatch(owner);
     for (let i = 0; i < batch.count; i += 1) this.giveUp((batch.refs[i] ?? 0) >>> 1);
     this.finish(batch);
   }
 
-  /** Forgets what has come free, or takes too long. */
+  /** Forgets frames that came free, or take too long. */
   private forgetDone(): void {
     const { clock, zcache } = this.parts;
     const now = clock.now();
@@ -204,7 +204,7 @@ export class Reclaim implements ReplySink {
     this.onFailure(owner);
   }
 
-  /** There is nowhere to move it now. */
+  /** The owner cannot move it now. */
   private refused(frame: number): void {
     const { counters, clock } = this.parts;
     counters.foreign_reclaims_refused += 1;
@@ -215,7 +215,7 @@ export class Reclaim implements ReplySink {
     this.pausedUntilMs = clock.now() + PAUSE_MS;
   }
 
-  /** Its owner does not know of it: nobody will ever ask for it. */
+  /** The owner has no record of it: it will never be fetched, or flushed. */
   private dropOrphan(owner: number, batch: Batch, i: number): void {
     const { zcache, counters } = this.parts;
     const { tmem } = zcache;

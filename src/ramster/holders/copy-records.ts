@@ -7,7 +7,7 @@
  * Every change of a record is counted (remote-pages.ts). A page that loses one of several copies is
  * at risk (at-risk.ts).
  *
- * Not here: what a holder is told about it, and who decides.
+ * Not here: who decides about copies (remotify.ts, repair.ts), and flushes (remote-pages.ts).
  */
 
 import type { Spill } from "../../spill/spill.ts";
@@ -35,7 +35,7 @@ export class CopyRecords {
     this.parts = parts;
   }
 
-  /** Of a remote page, in transit or not. */
+  /** The copies of a remote page, in transit or not. */
   copiesOf(page: number): Copies {
     const { zcache, fetches } = this.parts;
     const place = zcache.tmem.place(page);

@@ -54,7 +54,7 @@ function presenceIn(state: PresenceState): Presence {
 describe.each(ROWS)("a holder that is $state", ({ state, cells }) => {
   test.each(EVENTS.map((event, i) => [event, cells[i]] as const))("%s: %s", (event, next) => {
     expect(nextPresence(state, event)).toBe(next as PresenceState);
-    // Whoever left has no boot any more that could be heard of, or leave, again.
+    // After it left there is no boot of a last link that could be heard of, or leave again.
     const hasNoBoot = state === "left" || state === "rejoining";
     if (hasNoBoot && (event === "heardSame" || event === "left")) return;
     const presence = presenceIn(state);

@@ -105,7 +105,7 @@ class Row {
   bootId = 0n;
   /** The last boot that left. */
   leftBootId = 0n;
-  /** Of the last GRANT in this boot; 0: none. */
+  /** Epoch of the last GRANT in this boot; 0: none. */
   epoch = 0;
 }
 

@@ -47,7 +47,7 @@ export class PutBatch {
   readonly handles: DataView;
   /** What the sender keeps with each page. */
   readonly tokens: Int32Array;
-  /** Of each page: bit i, the i-th holder has taken it; or DAMAGED. */
+  /** By page. Bit i: the i-th holder has taken it; or DAMAGED. */
   readonly taken: Uint8Array;
   state: "free" | "filling" | "sent" = "free";
   sink: PutSink | null = null;

@@ -67,7 +67,7 @@ export class PutBatches implements ReplySink, SpillSink {
   private readonly opened: readonly PutBatch[];
   private readonly gathered: readonly PutBatch[];
   private readonly batches: readonly PutBatch[];
-  /** Of an opened batch that goes to the disk alone, which copies it before `send` returns. */
+  /** For an opened batch that goes to the disk alone, which copies it before `send` returns. */
   private staging: Staging | null = null;
   private isSendSoon = false;
 
@@ -152,7 +152,7 @@ export class PutBatches implements ReplySink, SpillSink {
   open(sink: PutSink, holders: Copies, kind: Kind): PutBatch | null {
     const batch = this.opened.find(({ state }) => state === "free");
     if (batch === undefined) return null;
-    // The last that is begun is the first holder's.
+    // Ends with the first holder, whose message is written.
     let entries: Entries | null = null;
     for (let i = copyCount(holders) - 1; i >= 0; i -= 1) {
       entries = this.beginAt(copyAt(holders, i));
@@ -165,7 +165,7 @@ export class PutBatches implements ReplySink, SpillSink {
     return batch;
   }
 
-  /** Room for a batch in a message to the node; of the disk the staging. */
+  /** Room for a batch in a message to the node; for the disk the staging. */
   private beginAt(node: number): Entries | null {
     if (node === SPILL) {
       this.staging ??= new Staging();

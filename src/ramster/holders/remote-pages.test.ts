@@ -21,7 +21,7 @@ interface World extends ChannelPair {
   pages: RemotePages;
   presence: Presence;
   counters: RamsterCounters;
-  /** How often puts were told that they may follow. */
+  /** How often puts that waited were let go. */
   flushed: number;
 }
 
@@ -111,15 +111,15 @@ test("a holder that came back empty, or lends nothing any more, has nothing to f
   expect(pages.sendFlushes(HOLDER)).toBe(true);
 });
 
-test("a holder that was said to have left, and comes back in the same boot, flushes all", async () => {
+test("a holder that was reported to have left, and comes back in the same boot, flushes all", async () => {
   const w = await world();
   const { pages, presence } = w;
   linkUp(w, 1n, 5);
-  expect(presence.left(HOLDER, 2n)).toBe(false); // Of another boot.
+  expect(presence.left(HOLDER, 2n)).toBe(false); // News of another boot.
   expect(presence.left(HOLDER, 1n)).toBe(true);
   pages.holderLeft(HOLDER);
   presence.heard(HOLDER, 2n, pages.pageCount(HOLDER) > 0);
-  expect(presence.isInDoubt(HOLDER)).toBe(false); // It has nothing of ours.
+  expect(presence.isInDoubt(HOLDER)).toBe(false); // It has no page of this node.
   presence.heard(HOLDER, 1n, pages.pageCount(HOLDER) > 0);
   expect(presence.isInDoubt(HOLDER)).toBe(true); // So a link is made, with no page to ask for.
   w.network.block("a", "b");

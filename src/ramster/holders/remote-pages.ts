@@ -254,8 +254,8 @@ export class RemotePages implements ReplySink {
   }
 
   /**
-   * A link is up, to this boot. A restarted holder has nothing to flush. One that was said to have
-   * left, and did not, flushes all that was given up: up to `version`.
+   * A link is up, to this boot. A restarted holder has nothing to flush. One that was reported to
+   * have left, and did not, flushes all that was given up: up to `version`.
    */
   linkUp(node: number, boot: LinkedBoot, version: number): void {
     const holder = this.holderOf(node);

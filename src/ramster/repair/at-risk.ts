@@ -18,7 +18,7 @@ export const NOBODY = -1;
 export class AtRisk {
   /** Pages that were ever found to be at risk. */
   foundCount = 0;
-  /** Of the entry that `shift` took. */
+  /** The entry that `shift` took. */
   page = 0;
   from = NOBODY;
   private words = new Int32Array(ENTRIES_MIN * WORDS_PER_ENTRY);

@@ -95,7 +95,8 @@ export class Losses {
 
   private report(node: number, lostCount: number): void {
     if (lostCount === 0) return;
-    const what = `${lostCount} pages are lost: node ${node} had their only copies, and has lost them`;
+    const why = `node ${node} had their only copies, and has lost them`;
+    const what = `${lostCount} pages are lost: ${why}`;
     this.parts.log.write("error", "ramster", what);
   }
 

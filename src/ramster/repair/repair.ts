@@ -81,7 +81,7 @@ export class Repair implements PutSink, ZpageSink {
   private readonly handle = new Handle();
   /** Pages that are fetched or copied. */
   private inFlight = 0;
-  /** Of them, those that are to leave the disk, and those that a lender gives up. */
+  /** Those of them that are to leave the disk, and those that a lender gives up. */
   private inFlightOnDisk = 0;
   private inFlightLeaving = 0;
   /** Pages that are read from the disk, to go to lenders. */
@@ -116,12 +116,12 @@ export class Repair implements PutSink, ZpageSink {
     return atRisk.count - atRisk.onDiskCount + this.inFlight - this.inFlightOnDisk;
   }
 
-  /** Of them, how many a second are dealt with, lately; null: not known, or none is left. */
+  /** How many of them a second were dealt with lately; null: not known, or none is left. */
   get pagesPerSecond(): number | null {
     return this.pagesLeft === 0 ? null : this.rate.perSecond;
   }
 
-  /** Of them, those that a lender gives up. */
+  /** Those of them that a lender gives up. */
   get pagesLeaving(): number {
     return this.parts.atRisk.leavingCount + this.inFlightLeaving;
   }
@@ -232,7 +232,7 @@ export class Repair implements PutSink, ZpageSink {
   }
 
   /** @returns whether something is done about it, or need not be; else it is tried again. */
-  private mend(page: number, wished: number): boolean {
+  private mend(page: number, givenUpBy: number): boolean {
     const { zcache, puts, buggify, records, lenders, presence, repatriate } = this.parts;
     const { tmem } = zcache;
     // When it is on its way to a new holder the answer decides what else is to be done.
@@ -240,7 +240,7 @@ export class Repair implements PutSink, ZpageSink {
     if (buggify("repair-later")) return false;
     const copies = records.copiesOf(page);
     // The holder that gave it up may be gone: then the page may lack a copy all the more.
-    const from = wished !== NOBODY && hasCopy(copies, wished) ? wished : NOBODY;
+    const from = givenUpBy !== NOBODY && hasCopy(copies, givenUpBy) ? givenUpBy : NOBODY;
     const kept = this.keptOf(page, from);
     const isWhole = from === SPILL ? mayLeaveDisk(kept, lenders) : !isShort(kept, lenders);
     if (isWhole) {
@@ -473,10 +473,10 @@ export class Repair implements PutSink, ZpageSink {
     const isRemote = isThere && tmem.tag(page) === TAG.REMOTE;
     const copies = isRemote ? records.copiesOf(page) : NO_COPIES;
     if (hasCopy(copies, node)) return;
-    const wished = batch.tokens[i] ?? NOBODY;
+    const givenUpBy = batch.tokens[i] ?? NOBODY;
     // A page that came to the disk meanwhile may leave it for this.
     const onDisk = hasCopy(copies, SPILL) ? SPILL : NOBODY;
-    const from = wished !== NOBODY && hasCopy(copies, wished) ? wished : onDisk;
+    const from = givenUpBy !== NOBODY && hasCopy(copies, givenUpBy) ? givenUpBy : onDisk;
     const kept = presence.presentOf(withoutCopy(copies, from));
     const isWanted = copies !== NO_COPIES && !isEnough(kept, from, lenders);
     if (isWanted && this.setTaken(batch, i, copies, kept, from)) return;

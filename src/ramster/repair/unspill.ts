@@ -1,12 +1,12 @@
 /**
- * Unspill: finds pages on the disk that may leave it: lenders have room for them, or home is below
- * the low mark, or there are enough copies without it. Repair then moves them, at its pace.
+ * Unspill: finds pages on the disk that may leave it: lenders or home have room for them, or there
+ * are enough copies without it. Repair then moves them.
  *
- * A hand goes round over the index, INDEX_ROWS_PER_STEP records a step at most, while there are
- * pages on the disk. It stands still while enough of them were found that have not been looked at
- * yet, and after a round for a moment: what could not be moved then is found again.
+ * A hand goes round over the index, at most INDEX_ROWS_PER_STEP records a step, while there are
+ * pages on the disk. It rests while the pages that it found have not been looked at, and for a
+ * moment after each round.
  *
- * What can be moved nowhere is not found at all, so that nothing is read in vain.
+ * Pages that could be moved nowhere are left out, so that none is read in vain.
  */
 import type { Clock } from "../../core/clock.ts";
 import { INDEX_ROWS_PER_STEP, REPAIR_PAGES_MAX } from "../../core/limits.ts";

@@ -22,8 +22,8 @@
  *
  *     OK
  *     NOT_FOUND     an ephemeral page that the holder evicted, or that cannot be reached
- *     LOST          a persistent page that no holder has, or whose checksum fails; its record stays,
- *                   so that it is never taken for a miss
+ *     LOST          a persistent page that no holder has, or whose checksum fails; its record
+ *                   stays, so that it is never taken for a miss
  *     UNREACHABLE   a holder that may have it did not answer before the deadline
  *
  * A sealed page is opened here, once a fetch. One that does not open is a copy with bad bytes.
