@@ -1,15 +1,14 @@
 /**
  * Asks: fetches on their way to holders and back. Those of one turn for one holder go in one
- * message; they wait here while there is no link to it, or no room on the link.
+ * message. They wait here while there is no link to it, or no room on the link.
  *
  *     enqueue --> [ queue of the holder ] --> GET message --> onAnswer, for each
  *                        ^                        |
  *                        |                        +--> no answer: onNoAnswer, for each
- *                        +-- enqueue again, if the owner of the fetch so decides
+ *                        +-- enqueue again, if the sink so decides
  *
- * A holder that is silent (ask-queue.ts) is not waited for.
- *
- * What is on the node's own disk goes another way (disk-asks.ts).
+ * Asks of a silent holder (ask-queue.ts) end at once. Pages on the node's own disk are read by
+ * disk-asks.ts.
  *
  * Not here: whom to ask, and what an answer is worth (repatriate.ts).
  */
@@ -67,7 +66,7 @@ export class Asks implements ReplySink {
     this.entry = { bytes: new Uint8Array(0), at: 0, ...nothing };
   }
 
-  /** Milliseconds that wrap after 49 days: differences do not care. */
+  /** Milliseconds that wrap after 49 days: only differences mean something. */
   get elapsedMs(): number {
     return Math.floor(this.parts.clock.now() - this.originMs) | 0;
   }
@@ -78,8 +77,8 @@ export class Asks implements ReplySink {
   }
 
   /**
-   * How long an answer of the node would take, more or less. For comparisons; without a link it is
-   * infinite.
+   * An estimate of how long an answer of the node would take, for comparisons. Infinite without a
+   * link.
    */
   costOf(node: number): number {
     if (node === SPILL) return this.disk?.costMs(this.elapsedMs) ?? Number.POSITIVE_INFINITY;
@@ -113,19 +112,19 @@ export class Asks implements ReplySink {
     this.sendQueue(node);
   }
 
-  /** Whether something waits for a link to the node, or did until it was found to be silent. */
+  /** Whether asks wait for a link to the node, or did until it was found to be silent. */
   isWaitingFor(node: number): boolean {
     const queue = this.queues[node];
     if (queue === undefined) return false;
     return queue.count > 0 || queue.isSilent(this.parts.peers.channelOf(node));
   }
 
-  /** There is news of the node, from elsewhere. */
+  /** Another node has news of it. */
   signOfLife(node: number): void {
     this.queues[node]?.signOfLife();
   }
 
-  /** Nobody needs to wait for a link to it any more: what is queued ends. */
+  /** Ends the asks that wait for a link to it. */
   holderDead(node: number): void {
     const { sink, fetches } = this.parts;
     const queue = this.queues[node];
@@ -135,9 +134,8 @@ export class Asks implements ReplySink {
   }
 
   /**
-   * Ends what waits for a link and whose deadline comes before the next call, in `periodMs`. Asks
-   * again for the links that the others wait for, since a link that is lost is not dialled by
-   * itself.
+   * Ends asks that wait for a link and whose deadline comes before the next call, in `periodMs`.
+   * Asks for the links that the others wait for: a link that is lost is not dialled by itself.
    */
   expire(periodMs: number): void {
     const { fetches, peers, clock, sink } = this.parts;

@@ -1,6 +1,6 @@
 /**
  * DiskAsks: fetches on their way to the node's own disk and back, as asks.ts has them for nodes.
- * What the disk does not take at once waits here.
+ * Reads that the disk does not take at once wait here.
  *
  *     enqueue --> [ queue ] --> read --> onAnswer
  *                     ^           |
@@ -32,7 +32,7 @@ interface Parts {
 export class DiskAsks implements SpillReadSink {
   private readonly parts: Parts;
   private readonly queue = new AskQueue();
-  /** By read of the disk: the ask that it is for; 0: nobody waits for it any more. */
+  /** By read of the disk: its ask; 0: the ask has ended. */
   private readonly reading = new Int32Array(SPILL_READS_MAX);
   private readonly entry: ZpageEntry;
   private readonly originMs: number;
@@ -49,14 +49,14 @@ export class DiskAsks implements SpillReadSink {
     return this.queue.costMs(nowMs);
   }
 
-  /** The page of the ask is on the disk. Nobody is told anything before this returns. */
+  /** The page of the ask is on the disk. The sink is not called before this returns. */
   enqueue(ask: number): void {
     this.queue.push(this.parts.fetches, ask);
-    // Behind others it waits for what wakes them.
+    // Behind others it waits for their reads.
     if (this.queue.count === 1) this.readNext();
   }
 
-  /** Ends those for which `isOver`. A read goes on, for nobody. */
+  /** Ends the asks for which `isOver`. Their reads go on, and are ignored. */
   expire(isOver: (ask: number) => boolean): void {
     const { fetches, sink } = this.parts;
     const { queue, reading } = this;
@@ -114,7 +114,7 @@ export class DiskAsks implements SpillReadSink {
       const fetch = fetchOf(ask);
       const page = fetches.isLive(fetch) ? fetches.page(fetch) : 0;
       if (page === 0 || !spill.has(page)) {
-        // Not one that was just enqueued: that one is on the disk.
+        // Not an ask that was just enqueued: its page is on the disk.
         queue.shift(fetches);
         sink.onAnswer(ask, STATUS.NOT_FOUND, this.entry);
         continue;
