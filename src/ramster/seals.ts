@@ -25,21 +25,21 @@ import type { ZpageEntry } from "../wire/peer-entries.ts";
 import type { Zcache } from "../zcache/zcache.ts";
 import type { RamsterCounters } from "./counters.ts";
 
+interface Parts {
+  readonly memory: Memory;
+  readonly zcache: Zcache;
+  readonly counters: RamsterCounters;
+  readonly cipher: Seal;
+}
+
 export class Seals {
-  private readonly zcache: Zcache;
-  private readonly counters: RamsterCounters;
-  private readonly cipher: Seal;
+  private readonly parts: Parts;
   private readonly tags: Rows;
   private readonly tag = new Int32Array(SEAL_TAG_WORDS);
   private readonly opened: ZpageEntry;
 
-  constructor(
-    parts: { memory: Memory; zcache: Zcache; counters: RamsterCounters; cipher: Seal },
-    settings: { pageCountMax: number; heldPages?: number },
-  ) {
-    this.zcache = parts.zcache;
-    this.counters = parts.counters;
-    this.cipher = parts.cipher;
+  constructor(parts: Parts, settings: { pageCountMax: number; heldPages?: number }) {
+    this.parts = parts;
     const { pageCountMax: rowCountMax, heldPages: heldRows } = settings;
     this.tags = new Rows(parts.memory, { rowCountMax, wordsPerRow: SEAL_TAG_WORDS, heldRows });
     const nothing = { zpageBytes: 0, codec: 0, checksum: 0, version: 0 };
@@ -54,10 +54,11 @@ export class Seals {
    * would reveal both, and the new checksum would make the damage look good.
    */
   seal(page: number, handle: Handle, zpage: ZpageEntry): boolean {
-    if (!this.zcache.isIntact(handle, zpage)) return false;
-    this.cipher.seal(handle, zpage, this.tag);
+    const { zcache, cipher } = this.parts;
+    if (!zcache.isIntact(handle, zpage)) return false;
+    cipher.seal(handle, zpage, this.tag);
     for (let i = 0; i < SEAL_TAG_WORDS; i += 1) this.tags.set(page, i, this.tag[i] ?? 0);
-    zpage.checksum = this.zcache.checksumZpage(handle, zpage);
+    zpage.checksum = zcache.checksumZpage(handle, zpage);
     return true;
   }
 
@@ -68,16 +69,17 @@ export class Seals {
    * differs.
    */
   open(page: number, handle: Handle, zpage: ZpageEntry): ZpageEntry | null {
+    const { zcache, cipher, counters } = this.parts;
     const { opened } = this;
     for (let i = 0; i < SEAL_TAG_WORDS; i += 1) this.tag[i] = this.tags.get(page, i);
-    if (!this.cipher.open(handle, zpage, this.tag, opened.bytes)) {
-      this.counters.fetch_seal_broken += 1;
+    if (!cipher.open(handle, zpage, this.tag, opened.bytes)) {
+      counters.fetch_seal_broken += 1;
       return null;
     }
     opened.zpageBytes = zpage.zpageBytes;
     opened.codec = zpage.codec;
     opened.version = zpage.version;
-    opened.checksum = this.zcache.checksumZpage(handle, opened);
+    opened.checksum = zcache.checksumZpage(handle, opened);
     return opened;
   }
 

@@ -97,15 +97,15 @@ export class Remotify implements PutSink {
     this.entry = { bytes: new Uint8Array(0), at: 0, ...nothing };
   }
 
-  /** Frames in use that are not about to be freed. */
-  get framesHeld(): number {
+  /** Frames in use whose zpages are not under way. */
+  get framesKept(): number {
     return this.parts.zcache.frames.framesUsed - this.framesInFlight;
   }
 
   /**
-   * Whether frames are coming free, or did until a moment ago: a put that finds none may wait for
-   * them. When every lender is full or refuses, or none has answered for REMOTIFY_PATIENCE_MS, and
-   * the disk is full or fails, it may not.
+   * Whether frames are coming free, or did until a moment ago: then a put that finds none may wait.
+   * It may not when every lender is full or refuses, or none has answered for REMOTIFY_PATIENCE_MS,
+   * and the disk is full or fails.
    */
   get isProgressing(): boolean {
     const { puts, lenders, spill, clock } = this.parts;
@@ -127,7 +127,7 @@ export class Remotify implements PutSink {
     this.pump();
   }
 
-  /** There is another target, or a new lender: a new reason to hope. */
+  /** There is another target, or a new lender: puts may wait for it anew. */
   retarget(): void {
     this.progressAtMs = this.parts.clock.now();
     this.lendersWaitSinceMs = Number.POSITIVE_INFINITY;
@@ -135,16 +135,16 @@ export class Remotify implements PutSink {
   }
 
   /**
-   * Sends batches while there is a reason, a lender, and room under way. Called after puts, replies
+   * Sends batches while there is a reason, a lender, and a free batch. Called after puts, replies
    * and ticks.
    */
   pump(): void {
     const { zcache, clock, buggify } = this.parts;
     const { budget } = zcache;
-    if (budget.isOverHigh(this.framesHeld)) {
+    if (budget.isOverHigh(this.framesKept)) {
       if (!this.isRelieving) this.progressAtMs = clock.now();
       this.isRelieving = true;
-    } else if (!budget.isOverLow(this.framesHeld)) {
+    } else if (!budget.isOverLow(this.framesKept)) {
       this.isRelieving = false;
     }
     if (!this.wantsLender) return;
@@ -156,7 +156,7 @@ export class Remotify implements PutSink {
     }
   }
 
-  /** As many as the pages are to have copies; none when there are not so many now. */
+  /** A holder for each copy that the pages are to have; none when there are too few now. */
   private chooseHolders(kind: Kind): Copies {
     const { lenders, spill } = this.parts;
     const holders = this.chooseLenders(kind === PERSISTENT ? lenders.copiesWanted : 1);
@@ -190,7 +190,7 @@ export class Remotify implements PutSink {
     return now - this.lendersWaitSinceMs < SPILL_PATIENCE_MS;
   }
 
-  /** PutSink: the node may have any page of it, and be sent the same again. */
+  /** PutSink: the node may have any page of the batch, and be sent the same again. */
   onUnknown(batch: PutBatch, node: number): void {
     for (let i = 0; i < batch.count; i += 1) this.flushBeforePut(batch, i, node);
   }
@@ -224,14 +224,14 @@ export class Remotify implements PutSink {
   }
 
   /**
-   * Ephemeral pages first, as in the original; under pressure those that stay here are the first to
-   * be evicted.
+   * Ephemeral pages first, as in the original. Under pressure those that stay here are evicted
+   * first.
    */
   private kindToMove(): Kind | null {
     const { ephEnabled, persEnabled } = this.settings;
     if (this.isDraining) return null;
     const { zbud, budget } = this.parts.zcache;
-    const relieve = this.isRelieving && budget.isOverLow(this.framesHeld);
+    const relieve = this.isRelieving && budget.isOverLow(this.framesKept);
     const mayMove = (kind: Kind): boolean => {
       return (relieve || this.trickle[kind] > 0) && zbud.hasLive(kind);
     };
@@ -259,7 +259,7 @@ export class Remotify implements PutSink {
     const { zbud, budget, tmem } = this.parts.zcache;
     const { kind } = batch;
     while (batch.frameCount < REMOTIFY_BATCH_COUNT_MAX && batch.hasRoomFor(PAGES_PER_FRAME)) {
-      const relieve = this.isRelieving && budget.isOverLow(this.framesHeld - batch.frameCount);
+      const relieve = this.isRelieving && budget.isOverLow(this.framesKept - batch.frameCount);
       if (!relieve && this.trickle[kind] === 0) return;
       const frame = zbud.makeZombie(kind);
       if (frame === 0) return;
@@ -269,7 +269,7 @@ export class Remotify implements PutSink {
         if (zbud.zpageBytes(ref) === 0) continue;
         const page = zbud.ownerOf(ref);
         if (tmem.isLive(page)) this.append(batch, ref);
-        else tmem.flush(page); // It is doomed: there is no need to send it.
+        else tmem.flush(page); // Its pool is doomed: there is no need to send it.
       }
     }
   }
@@ -331,7 +331,7 @@ export class Remotify implements PutSink {
       const version = batch.versions[i] ?? 0;
       for (let copy = 0; copy < copyCount(holders); copy += 1) {
         const node = copyAt(holders, copy);
-        if (node === SPILL) continue; // It was not kept there.
+        if (node === SPILL) continue; // The disk has not kept it.
         remotePages.addFlush(node, this.handle, version, FLUSH_SCOPE.PAGE);
       }
       return;
@@ -345,13 +345,13 @@ export class Remotify implements PutSink {
       return;
     }
     counters.pers_pages_remoted += 1;
-    // More are wanted than when it was sent.
+    // More copies are wanted than when it was sent.
     const isShort = copyCount(holders) < lenders.copiesWanted;
     if (isShort && !hasCopy(holders, SPILL)) atRisk.found(page);
   }
 
   /**
-   * Not all have it, and those that do must not keep it. The local copy stays. Its frame is a
+   * Not all holders have it, and those that do must flush it. The local copy stays. Its frame is a
    * zombie only for this batch, so it goes back to the LRU.
    */
   private failed(batch: PutBatch, i: number): void {
@@ -368,7 +368,7 @@ export class Remotify implements PutSink {
     if (zcache.zbud.isZombie(frame)) zcache.zbud.resurrect(frame);
   }
 
-  /** One that is damaged where it lies would be refused over and over: it stays in its zombie. */
+  /** A zpage that is damaged here would be refused over and over: it stays in its zombie. */
   private isIntactHere(batch: PutBatch, i: number): boolean {
     this.handle.read(batch.handles, i * HANDLE_BYTES);
     return this.parts.zcache.isIntactHere(batch.pages[i] ?? 0, this.handle);
@@ -376,7 +376,7 @@ export class Remotify implements PutSink {
 
   /** The node may have the page, and may be sent the same again. */
   private flushBeforePut(batch: PutBatch, i: number, node: number): void {
-    if (node === SPILL) return; // What is not kept there has no place any more.
+    if (node === SPILL) return; // The disk has freed what it has not kept.
     this.handle.read(batch.handles, i * HANDLE_BYTES);
     this.parts.remotePages.addFlushBeforePut(node, this.handle, batch.versions[i] ?? 0);
   }
