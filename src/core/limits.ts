@@ -285,10 +285,10 @@ export const REPAIR_BATCHES_MAX = 4;
 /** Flushes in one message to a holder. */
 export const FLUSH_BATCH_COUNT_MAX = 1024;
 /**
- * Pages on one holder and flushes owed to it, together: a flush is then never refused for want of
+ * Pages on one holder and its pending flushes, together: a flush is then never refused for want of
  * room.
  */
-export const OWED_FLUSHES_MAX = 4_194_304;
+export const PENDING_FLUSHES_MAX = 4_194_304;
 
 // What a lender leaves to its own machine (ramster/lend-limit.ts).
 

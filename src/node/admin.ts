@@ -164,7 +164,7 @@ export class NodeAdmin implements Admin {
         remote_pages: ramster.remotePageCount(peer.node),
         credit_pages: ramster.credit(peer.node),
         granted_pages: foreign?.grants.outstandingOf(peer.node) ?? 0,
-        owed_flushes: ramster.owedCount(peer.node),
+        owed_flushes: ramster.pendingFlushCount(peer.node),
         foreign_pages: foreign?.pageCount(peer.node) ?? 0,
         ...this.parts.offers.statsOf(peer.node),
         ...peer.counters.snapshot(),

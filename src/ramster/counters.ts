@@ -33,11 +33,11 @@ export class RamsterCounters {
   fetch_shared = 0;
   /** Another holder was asked because one was slow. */
   fetch_hedged = 0;
-  /** Holders that were asked for a page and did not answer. */
+  /** Asks for a page that a holder did not answer. */
   fetch_unreachable = 0;
   /** A fetched zpage did not match its checksum. */
   fetch_corrupt = 0;
-  /** One did, and was not what had been sealed: its holder, or who speaks for it, has forged it. */
+  /** A fetched zpage matched its checksum, but did not open: its holder, or a link, forged it. */
   fetch_seal_broken = 0;
   /** A remote page came home. */
   pages_repatriated = 0;
@@ -47,20 +47,20 @@ export class RamsterCounters {
   copies_lost = 0;
   /** Another copy was made of a page that had too few. */
   copies_repaired = 0;
-  /** A copy was taken from a holder that asked for that. */
+  /** A lender got rid of a copy that it wanted to give up. */
   copies_reclaimed = 0;
-  /** A page that was on the disk is not any more, since others have it. */
+  /** A page left the disk, because other holders have it. */
   pages_unspilled = 0;
   /** A persistent remote page was to come home and there was no frame. */
   pers_pages_remote_nomem = 0;
-  /** Flushes that holders acknowledged, and sendings that failed and were tried again. */
+  /** Flushes that holders acknowledged, and messages with flushes that failed and go out again. */
   remote_pages_flushed = 0;
   remote_page_flushes_failed = 0;
   remote_objects_flushed = 0;
   /** Gauges: pages of this node that holders keep, or its disk. */
   remote_eph_pages = 0;
   remote_pers_pages = 0;
-  /** Gauge: copies of them, over all holders; those on the disk are no holder's. */
+  /** Gauge: copies of them, over all holders but the disk. */
   remote_copies = 0;
   /** Gauge: pages that have a copy on the disk. */
   spilled_pages = 0;
@@ -76,12 +76,12 @@ export class ForeignCounters {
   foreign_gets = 0;
   foreign_failed_gets = 0;
   foreign_flushes = 0;
-  /** Pages that owners were asked to take back, and those of them that they had no place for. */
+  /** Pages that owners were asked to take back, and those of them that they could not move. */
   foreign_reclaims = 0;
   foreign_reclaims_refused = 0;
   /** Pages that their owner did not know of, dropped. */
   foreign_orphans = 0;
-  /** Puts beyond what was granted: the other side does not keep to the protocol. */
+  /** Puts beyond what was granted: the other side breaks the protocol. */
   foreign_over_grant = 0;
   /** Pages purged because their owner came back with a new boot id, or is gone. */
   foreign_purged_pages = 0;
