@@ -340,7 +340,7 @@ describe("parseArgs() refuses", () => {
     ],
     [
       "node --gossip-tune gossip-nodes=0",
-      'Cannot use --gossip-tune gossip-nodes "0": it must be at least 1',
+      'Cannot use --gossip-tune "gossip-nodes=0": it must be at least 1',
     ],
     [
       "node --gossip-tune probe-interval=100ms",
@@ -468,7 +468,7 @@ describe("parseArgs() refuses", () => {
     ],
     [
       "node --number 1 --keepalive 30s",
-      'Cannot use --keepalive "30000ms": it must be below --idle "30000ms"',
+      'Cannot use --keepalive "30s": it must be below --idle "30s"',
     ],
     [
       "node --number 1 --listen 7777",

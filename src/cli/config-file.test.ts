@@ -123,7 +123,7 @@ describe("--config in the original's form", () => {
   const CONF = readFileSync(join(FIXTURES, "ramster.conf"), "utf8");
 
   test.each([
-    [CONF, 'no node of it has the name "pebble"'],
+    [CONF, 'none of its nodes has the name "pebble"'],
     [
       CONF.replace("node_count = 2", "node_count = 3"),
       'Cannot use node_count "3" in "f", line 2: there are 2 nodes',
@@ -132,7 +132,7 @@ describe("--config in the original's form", () => {
       CONF.replace("ip_adress", "x").replace("ip_address", "ip_adress"),
       'Cannot use "ip_adress" in "f", line 7: a node has no such key, did you mean "ip_address"?',
     ],
-    [CONF.replace("\tnumber = 0", "number = 0"), '"f", line 8: it is no "key = value", indented'],
+    [CONF.replace("\tnumber = 0", "number = 0"), '"f", line 8: write "key = value", indented'],
     [
       CONF.replace("\tnumber = 0", "\tnumber = 0\n\tnumber = 0"),
       'Cannot use "number" in "f", line 9: it is there twice',

@@ -5,13 +5,13 @@
  * is interrupted: its ending is no reason to move pages back.
  */
 import type { Client, NodeStats } from "../client/client.ts";
+import { formatDuration } from "../core/units.ts";
 import { withClient } from "./door.ts";
 import { EXIT, type ExitCode } from "./exit.ts";
 import type { DrainOptions } from "./options.ts";
 import { print, printError } from "./print.ts";
 import { Progress } from "./progress.ts";
 import { aborted, stopSignal } from "./stop-signal.ts";
-import { formatDuration } from "./units.ts";
 
 const POLL_MS = 200;
 /** Nothing moved for so long: there is nowhere to move it. */

@@ -1,33 +1,16 @@
 /**
  * Flags: the table of every command and every flag, from which the parser and the help are made.
+ * Those that are settings of a node come from the table of settings (setting-flags.ts).
  *
  * Defaults are written as a person writes them and read by the same parsers as what a person
- * types, so the help cannot promise another default than the one in force. flags.test.ts holds
- * them against the limits.
+ * types, so the help cannot promise another default than the one in force.
  */
 import { KEY_DAYS_DEFAULT, SWAP_PRIORITY_DEFAULT, SWAP_PRIORITY_MAX } from "../core/limits.ts";
+import { formatDuration, formatSize } from "../core/units.ts";
 import { RENEW_STEPS } from "../security/renew-key.ts";
 import type { CommandSpec, FlagGroup, FlagSpec } from "./flag-spec.ts";
-import {
-  ADDRESSES,
-  BLOCK_DEVICES,
-  CLIENT,
-  CLUSTER,
-  COMPRESSION,
-  DISK,
-  DRAIN_TIMEOUT,
-  IDENTITY,
-  KEY,
-  LINKS,
-  LOG,
-  MOVING,
-  NODE_MEMORY,
-  NODE_SECURITY,
-  REPLICAS,
-  SECURITY,
-  SERVER_MEMORY,
-} from "./node-flags.ts";
 import { CHAOS_KINDS, STRESS_DATA_KINDS, TOPOLOGIES } from "./options.ts";
+import { settingFlag, settingGroups } from "./setting-flags.ts";
 import {
   STRESS_CHAOS_MS_DEFAULT,
   STRESS_DURATION_MS_DEFAULT,
@@ -36,7 +19,6 @@ import {
   STRESS_NODES_DEFAULT,
   STRESS_WORKING_SET_RATIO,
 } from "./stress-limits.ts";
-import { formatDuration, formatSize } from "./units.ts";
 
 /** All but those of `connect` are of no use to nodes that run already. */
 export const STRESS_CLUSTER: FlagGroup = {
@@ -60,7 +42,7 @@ export const STRESS_CLUSTER: FlagGroup = {
       defaultNote: "auto: a quarter of them, server: 1",
       help: "how many of the nodes are memory servers",
     },
-    REPLICAS,
+    settingFlag("replicas"),
     {
       name: "memory",
       value: "SIZE",
@@ -73,7 +55,11 @@ export const STRESS_CLUSTER: FlagGroup = {
       list: true,
       help: "load nodes that already run, by their --client addresses",
     },
-    { ...KEY, defaultNote: "a new one", help: "of nodes that already run, for tcp addresses" },
+    {
+      ...settingFlag("keyPath"),
+      defaultNote: "a new one",
+      help: "of nodes that already run, for tcp addresses",
+    },
     { name: "insecure", value: null, help: "nodes talk in clear, to see what the key costs" },
     {
       name: "seal",
@@ -150,13 +136,17 @@ const STRESS_REPORT: FlagGroup = {
 /** A node that runs. */
 const DOOR: readonly FlagSpec[] = [
   {
-    ...CLIENT,
+    ...settingFlag("clients"),
     value: "ADDR",
     list: false,
     required: true,
     help: "where the node lets programs in",
   },
-  { ...KEY, defaultNote: "none, which does for unix sockets", help: "for tcp addresses" },
+  {
+    ...settingFlag("keyPath"),
+    defaultNote: "none, which does for unix sockets",
+    help: "for tcp addresses",
+  },
 ];
 
 const JSON_FLAG: FlagSpec = { name: "json", value: null, help: "as JSON" };
@@ -187,10 +177,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   {
     name: "node",
     summary: "Runs a node: keeps pages, and moves them away when memory is short",
-    groups: [
-      ...[IDENTITY, ADDRESSES, CLUSTER, NODE_SECURITY],
-      ...[NODE_MEMORY, DISK, BLOCK_DEVICES, COMPRESSION, MOVING, LINKS, LOG],
-    ],
+    groups: settingGroups("node"),
     examples: [
       "ramster node --listen 10.0.0.2:7777 --join 10.0.0.1:7946 --key cluster.key --client unix:/run/ramster.sock",
       "ramster node --number 1 --peers 0@127.0.0.1:7777 --target 0 --memory 256MiB --lend 1GiB",
@@ -199,7 +186,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   {
     name: "server",
     summary: "Runs a memory server: lends all of its memory to other nodes",
-    groups: [IDENTITY, ADDRESSES, CLUSTER, SECURITY, SERVER_MEMORY, LINKS, LOG],
+    groups: settingGroups("server"),
     examples: ["ramster server --listen 10.0.0.1:7777 --key cluster.key --memory 16GiB"],
   },
   {
@@ -250,7 +237,10 @@ export const COMMANDS: readonly CommandSpec[] = [
         title: "Flags",
         flags: [
           ...DOOR,
-          { ...DRAIN_TIMEOUT, help: "how long to wait; what has not moved then may still do" },
+          {
+            ...settingFlag("drainTimeoutMs"),
+            help: "how long to wait; what has not moved then may still do",
+          },
         ],
       },
     ],

@@ -8,7 +8,7 @@
  */
 import type { LogCounters } from "../core/log.ts";
 import { LOG_LEVELS, type LogArea, type LogLevel } from "../core/log-line.ts";
-import type { LogFormat } from "../node/config.ts";
+import type { LogFormat } from "../node/settings.ts";
 import type { Output } from "./output.ts";
 
 /** Who writes: asked for each line, since its number comes late. */

@@ -124,7 +124,7 @@ async function serve(
   out.write(words.join(" "));
   await stopped;
   node.httpDoor.isReady = false;
-  const isEmpty = await node.drain.emptyForeign(config.drainTimeoutMs);
+  const isEmpty = await node.drain.emptyForeign(node.config.drainTimeoutMs);
   await node.stop();
   return isEmpty ? EXIT.DONE : EXIT.FAILED;
 }

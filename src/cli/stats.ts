@@ -2,11 +2,11 @@
 import type { NodeStats } from "../client/client.ts";
 import { percentileUs } from "../core/histogram.ts";
 import { allOneLine } from "../core/printable.ts";
+import { formatDuration } from "../core/units.ts";
 import { withClient } from "./door.ts";
 import { EXIT, type ExitCode } from "./exit.ts";
 import type { StatsOptions } from "./options.ts";
 import { print } from "./print.ts";
-import { formatDuration } from "./units.ts";
 
 export async function run(options: StatsOptions): Promise<ExitCode> {
   const stats = await withClient(options, (client) => client.stats());

@@ -13,12 +13,12 @@ import type {
 } from "../client/client.ts";
 import { CERTIFICATE_WARN_DAYS, FRAME_BYTES } from "../core/limits.ts";
 import { allOneLine } from "../core/printable.ts";
+import { formatCount, formatDuration, formatSize } from "../core/units.ts";
 import { statusJson } from "../doors/status-json.ts";
 import { withClient } from "./door.ts";
 import { EXIT, type ExitCode } from "./exit.ts";
 import type { StatsOptions } from "./options.ts";
 import { print } from "./print.ts";
-import { formatCount, formatDuration, formatSize } from "./units.ts";
 
 export async function run(options: StatsOptions): Promise<ExitCode> {
   const stats = await withClient(options, (client) => client.stats());

@@ -10,8 +10,8 @@ interface Rates {
 }
 
 /**
- * Garbage comes at a rate, and all of it goes at a collection: objects at a full one, and buffers at
- * either.
+ * Garbage comes at a rate, and all of it goes at a collection: objects at a full one, and buffers
+ * at either.
  */
 function world(rates: Rates) {
   const clock = new SimClock();

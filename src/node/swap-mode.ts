@@ -23,7 +23,8 @@
  * above all, is not held: it grows by some 14 MiB in the first minute under load, and would by 35
  * without that room.
  *
- * Not here: the order of a shutdown, swapoff before the node stops (src/cli/swap/swap.ts, systemd/).
+ * Not here: the order of a shutdown, swapoff before the node stops (src/cli/swap/swap.ts and
+ * systemd/).
  */
 
 import { freeBuffer } from "../core/buffers.ts";

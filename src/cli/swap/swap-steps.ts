@@ -11,8 +11,8 @@
  * made of one that holds the swap of another device, by whatever address it was reached.
  */
 import { RamsterError } from "../../core/errors.ts";
+import { formatSize } from "../../core/units.ts";
 import type { Progress } from "../progress.ts";
-import { formatSize } from "../units.ts";
 import type { Ended, Shell } from "./shell.ts";
 import {
   describe,
