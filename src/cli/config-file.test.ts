@@ -141,6 +141,20 @@ describe("--config in the original's form", () => {
     expect(refusal(text)).toContain(message);
   });
 
+  test("the times of a link are the cluster's, in milliseconds", () => {
+    const text = CONF.replace(
+      "cluster:\n",
+      "cluster:\n\tidle_timeout_ms = 40000\n\tkeepalive_delay_ms = 3s\n\treconnect_delay_ms = 500\n",
+    );
+    expect(parse("node --config f --number 1 --gossip none", text)).toMatchObject({
+      options: { number: 1, idleMs: 40_000, keepaliveMs: 3000, reconnectMs: 500 },
+    });
+    const wrong = text.replace("40000", "0");
+    expect(refusal(wrong, "node --config f --number 1")).toBe(
+      'Cannot use idle_timeout_ms "0ms" in "f", line 2: it must be at least 1ms',
+    );
+  });
+
   test("a node without an address is refused", () => {
     const text = CONF.replace("\tip_port = 7778\n", "");
     expect(refusal(text, "node --config f --number 1")).toContain("in line 12 has no ip_port");

@@ -30,11 +30,19 @@ export interface ArgumentSpec {
   readonly help: string;
 }
 
+/** A word that an argument may be. */
+export interface NameSpec {
+  readonly name: string;
+  readonly help: string;
+}
+
 export interface CommandSpec {
   readonly name: CommandName;
   readonly summary: string;
   readonly arguments?: readonly ArgumentSpec[];
   readonly groups: readonly FlagGroup[];
+  /** What an argument may name. */
+  readonly names?: readonly NameSpec[];
   readonly examples: readonly string[];
 }
 

@@ -10,7 +10,7 @@ import { formatDuration, formatSize } from "../core/units.ts";
 import { RENEW_STEPS } from "../security/renew-key.ts";
 import type { CommandSpec, FlagGroup, FlagSpec } from "./flag-spec.ts";
 import { CHAOS_KINDS, STRESS_DATA_KINDS, TOPOLOGIES } from "./options.ts";
-import { settingFlag, settingGroups } from "./setting-flags.ts";
+import { knobNames, settingFlag, settingGroups } from "./setting-flags.ts";
 import {
   STRESS_CHAOS_MS_DEFAULT,
   STRESS_DURATION_MS_DEFAULT,
@@ -214,20 +214,31 @@ export const COMMANDS: readonly CommandSpec[] = [
   },
   {
     name: "get",
-    summary: "Shows what can be set on a running node, and its value",
-    arguments: [{ name: "NAME", required: false, help: "one of them; all without it" }],
+    summary: "Shows the settings of a running node",
+    arguments: [
+      {
+        name: "NAME",
+        required: false,
+        help: "a name below, a flag of the node, or a counter; without it all below",
+      },
+    ],
     groups: [{ title: "Flags", flags: DOOR }],
+    names: knobNames(),
     examples: ["ramster get remote_target_nodenum --client unix:/run/ramster.sock"],
   },
   {
     name: "set",
-    summary: "Sets something on a running node",
+    summary: "Changes a setting of a running node",
     arguments: [
-      { name: "NAME", required: true, help: "what, see ramster get" },
+      { name: "NAME", required: true, help: "a name below, or its flag" },
       { name: "VALUE", required: true, help: "its new value" },
     ],
     groups: [{ title: "Flags", flags: DOOR }],
-    examples: ["ramster set remote_target_nodenum auto --client unix:/run/ramster.sock"],
+    names: knobNames(),
+    examples: [
+      "ramster set remote_target_nodenum auto --client unix:/run/ramster.sock",
+      "ramster set idle 1m --client unix:/run/ramster.sock",
+    ],
   },
   {
     name: "drain",

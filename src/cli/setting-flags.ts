@@ -3,9 +3,10 @@
  * (src/node/settings.ts).
  */
 import { settingsOf } from "../node/config.ts";
-import type { Role, Setting } from "../node/setting.ts";
+import { CONTROLS } from "../node/controls.ts";
+import { nameOf, type Role, type Setting } from "../node/setting.ts";
 import { SETTINGS, type SettingKey } from "../node/settings.ts";
-import type { FlagGroup, FlagSpec } from "./flag-spec.ts";
+import type { FlagGroup, FlagSpec, NameSpec } from "./flag-spec.ts";
 
 /** The flag of the command line alone: it names the file of the others. */
 const CONFIG: FlagSpec = {
@@ -30,6 +31,15 @@ export function settingGroups(role: Role): readonly FlagGroup[] {
 /** The flag of one setting, for commands that have it beside others. */
 export function settingFlag(key: SettingKey): FlagSpec {
   return specOf(SETTINGS[key]);
+}
+
+/** What `ramster get` and `ramster set` know on a running node, in the order that they show. */
+export function knobNames(): readonly NameSpec[] {
+  const live = Object.values(SETTINGS).filter((setting: Setting) => setting.live === true);
+  return [
+    ...Object.entries(CONTROLS).map(([name, help]) => ({ name, help })),
+    ...live.map((setting) => ({ name: nameOf(setting), help: setting.help })),
+  ];
 }
 
 function specOf({ flag, help, type, default: value, defaultNote }: Setting): FlagSpec {

@@ -113,7 +113,8 @@ test("a put that finds no frame waits at most put-wait and is then refused with 
 });
 
 test("puts wait for a holder that stalls, and no longer than put-wait", async () => {
-  const { sim, client, wait } = await world({ putWaitMs: 300 });
+  const { sim, client, wait } = await world({ putWaitMs: 20_000 });
+  expect(await wait(client.setKnob("put_wait_ms", "300"))).toBe("300");
   const pool = await wait(client.newPool({ persistent: true }));
   expect(await wait(putMany(pool, 1000))).toBe(1000);
   sim.network.block(sim.node(0).host, sim.node(1).host);

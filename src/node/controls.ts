@@ -15,12 +15,12 @@ import { ON_OFF } from "./setting-types.ts";
 export const CONTROLS = {
   interface_revision: "version of the protocol between nodes; read-only",
   remote_pers_pages: "persistent pages of this node that are away; read-only",
-  manual_node_up: "nodes with a link; set to a node's number: connect to it now",
-  draining: "1: lend nothing, move pages of others away and bring its own home",
-  exports: 'names of the exports; set to fewer, "none" for none: the others are discarded',
+  manual_node_up: "nodes with a link; set it to a node's number to connect to that now",
+  draining: "1: lend nothing, move pages of others away, bring its own home",
+  exports: 'names of the exports; set it to fewer, or "none", to discard the others',
   frozen: "1: refuse every put",
   gossip_keys: "fingerprints of the gossip keys, see ramster key",
-  certificate: 'end of the certificate; set to "reload": read the key file again',
+  certificate: 'end of the certificate; set it to "reload" to read the key file again',
 } as const;
 
 export type ControlName = keyof typeof CONTROLS;

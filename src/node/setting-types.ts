@@ -93,7 +93,8 @@ export function size(bounds: Bounds, placeholder = "SIZE"): SettingType<number> 
 
 /** A few bytes, which are shown as they are. */
 export function bytes(bounds: Bounds): SettingType<number> {
-  return { ...size(bounds, "BYTES"), format: String };
+  const takes = `bytes from ${bounds.min} to ${bounds.max}`;
+  return { ...size(bounds, "BYTES"), takes, format: String };
 }
 
 /** A size that `ramster set` counts in pages of 4 KiB; null: no limit. */

@@ -357,7 +357,7 @@ export const SETTINGS = {
     flag: "io-timeout",
     default: NBD_IO_TIMEOUT_MS_DEFAULT,
     live: true,
-    help: "how long a request waits for the cluster before it fails",
+    help: "how long a request of a device waits for the cluster before it fails",
   }),
   /** Of what there is for pages; above it a warning is logged. */
   warnAtPercent: devices(types.percent({ min: 1, max: 100 }), {
@@ -386,7 +386,7 @@ export const SETTINGS = {
     default: PERS_ZPAGE_MEAN_BYTES_DEFAULT,
     live: true,
     original: "zv_max_mean_zsize",
-    help: "a larger one is taken only while the mean is below this",
+    help: "a larger zpage is taken only while the mean of all is below this",
   }),
 
   // Moving pages.
@@ -439,19 +439,19 @@ export const SETTINGS = {
     flag: "selfshrink-interval",
     default: SELFSHRINK_INTERVAL_MS_DEFAULT,
     live: true,
-    help: "time from one check to the next",
+    help: "time between two checks of selfshrink",
   }),
   selfshrinkHysteresis: moving(types.count({ min: 1, max: SELFSHRINK_COUNT_MAX }), {
     flag: "selfshrink-hysteresis",
     default: SELFSHRINK_HYSTERESIS_DEFAULT,
     live: true,
-    help: "a check brings home one part in N of what is away",
+    help: "a check brings home one part in N of the remote pages",
   }),
   selfshrinkInertia: moving(types.count({ min: 0, max: SELFSHRINK_COUNT_MAX }), {
     flag: "selfshrink-inertia",
     default: SELFSHRINK_INERTIA_DEFAULT,
     live: true,
-    help: "quiet checks before pages come home",
+    help: "quiet checks before selfshrink begins",
   }),
   /** Pages that come home at a time, at most. */
   selfshrinkPages: moving(types.count({ min: 1, max: FETCHES_MAX }), {
