@@ -83,6 +83,7 @@ describe("parseArgs() of a node", () => {
       --gossip-tune probe-timeout=1s,gossip-nodes=5
       --zone rack7 --replicas 2 --seal --spill /var/spill --spill-size 2GiB --replicas-on-disk
       --nbd unix:/run/n.sock --export swap=4GiB,a=b=64KiB --io-timeout 10s --warn-at 70%
+      --max-clients 20
       --gossip-label blue --unused 2m --swap strict --log warn,net=debug --log-format json`;
     expect(parse(line.replaceAll("\n", " "))).toEqual({
       command: "node",
@@ -126,6 +127,7 @@ describe("parseArgs() of a node", () => {
         persZpageBytesMax: 4000,
         persZpageMeanBytes: 2000,
         putWaitMs: 0,
+        maxClients: 20,
         requestTimeoutMs: 1500,
         keepaliveMs: 1000,
         idleMs: 10_000,

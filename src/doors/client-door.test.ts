@@ -218,6 +218,26 @@ test("knobs: what is set is in force, and is read back", async () => {
   await sim.stop();
 });
 
+test("no more programs than --max-clients are connected at once", async () => {
+  const { sim, client, wait } = await world({ maxClients: 2 });
+  const second = await wait(newClient(sim, "second"));
+  const refused = { message: expect.stringContaining("more than 2 clients") };
+  await expect(wait(newClient(sim, "third"))).rejects.toMatchObject(refused);
+  expect(await wait(client.setKnob("max_clients", "3"))).toBe("3");
+  const third = await wait(newClient(sim, "third"));
+  // Fewer: those that are connected stay.
+  expect(await wait(client.setKnob("max-clients", "1"))).toBe("1");
+  expect(await wait(third.getKnob("max_clients"))).toBe("1");
+  await wait(second.close());
+  await wait(third.close());
+  await expect(wait(newClient(sim, "fourth"))).rejects.toMatchObject({
+    message: expect.stringContaining("more than 1 clients"),
+  });
+  await wait(client.close());
+  await wait(newClient(sim, "fourth"));
+  await sim.stop();
+});
+
 /** A connection of raw bytes to the door. */
 function bare(sim: SimCluster): BarePeer {
   const peer = new BarePeer();

@@ -72,6 +72,8 @@ export interface ClientDoorSettings {
   /** What a client is greeted with. */
   hello: Hello;
   putWaitMs: number;
+  /** Programs at once; those that are connected stay when it becomes less. */
+  maxClients: number;
 }
 
 /**
@@ -298,9 +300,10 @@ export class ClientDoor implements ChannelHandler {
       return;
     }
     this.clock.cancel(client.handshakeTimer);
-    if (this.greetedCount >= this.limits.clients) {
+    const most = Math.min(this.settings.maxClients, this.limits.clients);
+    if (this.greetedCount >= most) {
       this.admission.tellRefused(channel.remote);
-      channel.goodbye(GOODBYE.BUSY, `more than ${this.limits.clients} clients`);
+      channel.goodbye(GOODBYE.BUSY, `more than ${most} clients`);
       return;
     }
     this.leaveHandshake(channel);

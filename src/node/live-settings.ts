@@ -30,6 +30,7 @@ export function liveSettings(parts: NodeParts): LiveSettings {
   const { selfshrink } = settings;
   return {
     peers: { get: () => parts.peers, set: (peers) => setPeers(parts, peers) },
+    maxClients: field(clientDoorSettings, "maxClients"),
     quotaBytes: foreign === null ? LENDERS_ONLY : quota(foreign),
     reserve:
       lending === null

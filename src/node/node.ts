@@ -187,7 +187,8 @@ export class Node implements LinkHandler, MembershipEvents {
     const { certificate } = env;
     this.certificate = certificate === undefined ? null : new CertificateWatch(env, certificate);
     for (const peer of peers) this.links.setPeer(peer.number, peer.address);
-    const clientDoorSettings = { hello: this.doorHello(), putWaitMs: config.putWaitMs };
+    const { putWaitMs, maxClients } = config;
+    const clientDoorSettings = { hello: this.doorHello(), putWaitMs, maxClients };
     this.admin = new NodeAdmin({
       config,
       bootId: this.bootId,

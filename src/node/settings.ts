@@ -15,6 +15,7 @@
  */
 import { PRESETS } from "../cluster/settings.ts";
 import {
+  CLIENTS_MAX,
   COPIES_MAX,
   DRAIN_TIMEOUT_MS_DEFAULT,
   FETCHES_MAX,
@@ -134,6 +135,13 @@ export const SETTINGS = {
     flag: "client",
     default: [],
     help: "addresses for programs: unix:PATH or tcp:HOST:PORT",
+  }),
+  /** Fewer where the process may not open as many files: src/net/door-limits.ts. */
+  maxClients: where(types.count({ min: 1, max: CLIENTS_MAX }), {
+    flag: "max-clients",
+    default: CLIENTS_MAX,
+    live: true,
+    help: "most programs that may be connected at once",
   }),
   /** Where monitoring asks; null: nowhere. */
   http: where(types.tcp(), {
