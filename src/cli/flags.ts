@@ -133,43 +133,43 @@ const STRESS_REPORT: FlagGroup = {
   ],
 };
 
-/** A node that runs. */
+/** How to reach a running node. */
 const DOOR: readonly FlagSpec[] = [
   {
     ...settingFlag("clients"),
     value: "ADDR",
     list: false,
     required: true,
-    help: "where the node lets programs in",
+    help: "client address of the node",
   },
   {
     ...settingFlag("keyPath"),
-    defaultNote: "none, which does for unix sockets",
-    help: "for tcp addresses",
+    defaultNote: "none; unix sockets need none",
+    help: "key file, for tcp addresses",
   },
 ];
 
-const JSON_FLAG: FlagSpec = { name: "json", value: null, help: "as JSON" };
+const JSON_FLAG: FlagSpec = { name: "json", value: null, help: "print JSON" };
 
 const SWAP_FLAGS: readonly FlagSpec[] = [
   {
     name: "nbd",
     value: "ADDR",
     defaultNote: "none",
-    help: "where the node lets NBD clients in: unix:PATH, or HOST:PORT if that takes no TLS",
+    help: "NBD address of the node: unix:PATH, or HOST:PORT without TLS",
   },
-  { name: "export", value: "NAME", defaultNote: "none", help: "which of its exports" },
+  { name: "export", value: "NAME", defaultNote: "none", help: "name of the export" },
   {
     name: "device",
     value: "/dev/nbdN",
     defaultNote: "on: a free one; off: that of --export",
-    help: "of this machine",
+    help: "nbd device of this machine",
   },
   {
     name: "priority",
     value: "N",
     default: String(SWAP_PRIORITY_DEFAULT),
-    help: `the kernel takes the highest first, 0 .. ${SWAP_PRIORITY_MAX}`,
+    help: `swap priority, 0 .. ${SWAP_PRIORITY_MAX}; the kernel uses the highest first`,
   },
 ];
 
@@ -242,7 +242,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   },
   {
     name: "drain",
-    summary: "Gets a node ready to leave: moves pages of others away, its own home",
+    summary: "Prepares a node to leave: moves pages of others away, its own home",
     groups: [
       {
         title: "Flags",
@@ -250,7 +250,7 @@ export const COMMANDS: readonly CommandSpec[] = [
           ...DOOR,
           {
             ...settingFlag("drainTimeoutMs"),
-            help: "how long to wait; what has not moved then may still do",
+            help: "how long to wait; pages go on moving after that",
           },
         ],
       },
@@ -259,7 +259,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   },
   {
     name: "keygen",
-    summary: "Makes the key of a cluster: one file, of which each node has a copy",
+    summary: "Makes the key file of a cluster, which every node gets a copy of",
     groups: [
       {
         title: "Flags",
@@ -268,25 +268,25 @@ export const COMMANDS: readonly CommandSpec[] = [
             name: "out",
             value: "FILE",
             defaultNote: "standard output",
-            help: "where to write it, readable for nobody else",
+            help: "file to write, readable by its owner alone",
           },
           {
             name: "days",
             value: "N",
             default: String(KEY_DAYS_DEFAULT),
-            help: "how long it is valid",
+            help: "days until it expires",
           },
           {
             name: "renew",
             value: "FILE",
             defaultNote: "a new cluster",
-            help: "the key of a cluster whose certificate is exchanged while it runs",
+            help: "key file of a cluster whose certificate is replaced while it runs",
           },
           {
             name: "step",
             value: RENEW_STEPS.join("|"),
             defaultNote: "none",
-            help: "of --renew: trust a new certificate, show it, trust the old one no longer",
+            help: "step of --renew: trust a new certificate, use it, drop the old one",
           },
         ],
       },
@@ -298,10 +298,14 @@ export const COMMANDS: readonly CommandSpec[] = [
   },
   {
     name: "key",
-    summary: "Exchanges gossip keys of a running node, or reads its key file again",
+    summary: "Replaces gossip keys of a running node, or rereads its key file",
     arguments: [
       { name: "ACTION", required: true, help: "list, add, use, remove or reload" },
-      { name: "KEY", required: false, help: "base64 to add, else a new one; or a fingerprint" },
+      {
+        name: "KEY",
+        required: false,
+        help: "base64 to add (default: a new key), or a fingerprint",
+      },
     ],
     groups: [{ title: "Flags", flags: DOOR }],
     examples: [
@@ -311,7 +315,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   },
   {
     name: "swap",
-    summary: "Lets the kernel swap on an export of a node, and ends that",
+    summary: "Switches swap on an export of a node on or off",
     arguments: [{ name: "ACTION", required: true, help: "on, off or status" }],
     groups: [{ title: "Flags", flags: SWAP_FLAGS }],
     examples: [

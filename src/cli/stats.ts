@@ -1,4 +1,4 @@
-/** `ramster stats`: the counters of a node that runs, for people or as JSON. */
+/** `ramster stats`: prints the counters of a running node, as text or as JSON. */
 import type { NodeStats } from "../client/client.ts";
 import { percentileUs } from "../core/histogram.ts";
 import { allOneLine } from "../core/printable.ts";
@@ -15,7 +15,7 @@ export async function run(options: StatsOptions): Promise<ExitCode> {
 }
 
 /**
- * The node, its peers, and each counter on a line of its own, so that it can be searched and cut.
+ * The node, its peers, and each counter on a line of its own, for grep(1) and cut(1).
  */
 export function statsText(stats: NodeStats): string {
   const { node, counters, latencies, peers } = allOneLine(stats);

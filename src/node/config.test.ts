@@ -93,9 +93,11 @@ describe("nodeConfig()", () => {
     const nbd = [tcp(10809)];
     const exports = [{ name: "swap", byteCount: 8192 }];
     expect(() => nodeConfig({ ...BASE, nbd, exports })).not.toThrow();
-    expect(refusal({ nbd })).toContain("takes --export");
-    expect(refusal({ exports })).toContain("takes --nbd");
-    expect(refusal({ nbd, exports: [...exports, ...exports] })).toContain("two of that name");
+    expect(refusal({ nbd })).toContain("add --export");
+    expect(refusal({ exports })).toContain("add --nbd");
+    expect(refusal({ nbd, exports: [...exports, ...exports] })).toContain(
+      "two exports have that name",
+    );
     for (const byteCount of [0, 4097, 2 ** 44 + 4096]) {
       const bad = refusal({ nbd, exports: [{ name: "swap", byteCount }] });
       expect(bad).toContain("a multiple of 4096");
@@ -104,11 +106,11 @@ describe("nodeConfig()", () => {
     expect(refusal({ nbd, exports: [{ name: "none", byteCount: 4096 }] })).toBe(
       'Cannot use --export "none": "none" is reserved for no export',
     );
-    expect(refusal({ nbd: [tcp(7777)], exports })).toContain("taken by this node itself");
+    expect(refusal({ nbd: [tcp(7777)], exports })).toContain("this node uses that address already");
     const many = Array.from({ length: 65 }, (_, i) => ({ name: `${i}`, byteCount: 4096 }));
     expect(refusal({ nbd, exports: many })).toContain("at most 64 exports");
     const anywhere = [{ kind: "tcp", host: "10.0.0.1", port: 10809 }] as const;
-    expect(refusal({ nbd: anywhere, exports })).toContain("secure it with --key");
+    expect(refusal({ nbd: anywhere, exports })).toContain("use --key, or --insecure");
   });
 
   test("refuses peers that cannot be", () => {
@@ -146,7 +148,7 @@ describe("nodeConfig()", () => {
   test("refuses client addresses that are taken", () => {
     const unix = { kind: "unix", path: "/run/r.sock" } as const;
     expect(refusal({ clients: [unix, unix] })).toContain('--client "unix:/run/r.sock"');
-    expect(refusal({ clients: [tcp(7777)] })).toContain("taken by this node");
+    expect(refusal({ clients: [tcp(7777)] })).toContain("this node uses that address");
     expect(refusal({ clients: Array.from({ length: 17 }, () => tcp(0)) })).toContain("at most 16");
     expect(() => nodeConfig({ ...BASE, clients: [tcp(0), tcp(0), unix] })).not.toThrow();
   });

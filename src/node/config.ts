@@ -114,7 +114,7 @@ function checkName(flag: string, name: string, bytesMax = NAME_BYTES_MAX): void 
   if (bytes === 0) throw bad(flag, name, "it is empty");
   if (bytes > bytesMax) throw bad(flag, name, `it is longer than ${bytesMax} bytes`);
   if (/\p{Cc}|\p{Cs}|[\u2028\u2029]/u.test(name)) {
-    throw bad(flag, name, "it holds a character that cannot be printed");
+    throw bad(flag, name, "it has a character that cannot be printed");
   }
 }
 
@@ -138,12 +138,15 @@ function checkPairs(config: NodeConfig): void {
 
 function checkSpill({ spillPath, spillBytes, replicasOnDisk }: NodeConfig): void {
   if (spillPath !== null && spillBytes === null) {
-    throw bad("spill", spillPath, "how large it may become takes --spill-size");
+    throw bad("spill", spillPath, "it needs a size, add --spill-size");
   }
   if (spillPath !== null) return;
-  if (spillBytes !== null) throw bad("spill-size", spillBytes, "where that is takes --spill");
+  if (spillBytes !== null) throw bad("spill-size", spillBytes, "it needs a file, add --spill");
   if (!replicasOnDisk) return;
-  throw new ConfigError("BAD_CONFIG", "Cannot use --replicas-on-disk: which disk takes --spill");
+  throw new ConfigError(
+    "BAD_CONFIG",
+    "Cannot use --replicas-on-disk: it needs a disk, add --spill",
+  );
 }
 
 function checkPeers(config: NodeConfig): void {
@@ -170,10 +173,10 @@ function checkGossip(config: NodeConfig): void {
   const { gossip, gossipAdvertise, seeds } = config;
   if (gossip === null) {
     if (config.number === null) {
-      const detail = "without gossip nobody gives a number, use --number";
+      const detail = "without gossip a node needs --number";
       throw bad("gossip", "none", detail);
     }
-    if (seeds.length > 0) throw bad("gossip", "none", "it joins by gossip, see --join");
+    if (seeds.length > 0) throw bad("gossip", "none", "--join needs gossip");
     return;
   }
   if (seeds.length > SEEDS_MAX) throw bad("join", seeds.length, `at most ${SEEDS_MAX} addresses`);
@@ -200,7 +203,7 @@ function checkGossip(config: NodeConfig): void {
   checkReach(config, gossip);
 }
 
-/** Others that it joins elsewhere must reach it, or they take it for dead. */
+/** Nodes on other machines must reach it, or they declare it dead. */
 function checkReach({ listen, advertise, gossipAdvertise, seeds }: NodeConfig, gossip: TcpAddress) {
   const elsewhere = seeds.find(({ host }) => !isLoopback(host));
   if (elsewhere === undefined) return;
@@ -215,12 +218,12 @@ function checkReach({ listen, advertise, gossipAdvertise, seeds }: NodeConfig, g
   }
 }
 
-/** What `network` says, and what was said by hand. */
+/** The preset of `network`, with the settings of `gossipTuning` in its place. */
 export function gossipTuningOf(config: NodeConfig): Tuning {
   return { ...PRESETS[config.network], ...config.gossipTuning };
 }
 
-/** Without a key this machine is the whole world, unless somebody says that it is not. */
+/** Without a key only this machine may connect, unless --insecure allows more. */
 function checkSecurity(config: NodeConfig): void {
   const { keyPath, insecure, listen, gossip, clients, nbd } = config;
   if (keyPath !== null || insecure) return;
@@ -232,15 +235,19 @@ function checkSecurity(config: NodeConfig): void {
   ];
   for (const { flag, address } of open) {
     if (address === null || address.kind === "unix" || isLoopback(address.host)) continue;
-    const detail = "others can connect there, secure it with --key, or say --insecure";
+    const detail = "other machines can connect there, use --key, or --insecure";
     throw bad(flag, formatAddress(address), detail);
   }
 }
 
-/** What monitoring is told is in clear, key or not. */
+/** Monitoring reads in clear, with a key or without. */
 function checkHttp({ http, insecure }: NodeConfig): void {
   if (http === null || insecure || isLoopback(http.host)) return;
-  throw bad("http", formatAddress(http), "others can read there in clear, which takes --insecure");
+  throw bad(
+    "http",
+    formatAddress(http),
+    "other machines can read it in clear, allow that with --insecure",
+  );
 }
 
 function checkClients(config: NodeConfig): void {
@@ -257,7 +264,7 @@ function checkClients(config: NodeConfig): void {
     // Any number of doors may have a free port each.
     if (address.kind === "tcp" && address.port === 0) continue;
     const text = formatAddress(address);
-    if (taken.has(text)) throw bad(flag, text, "the address is taken by this node itself");
+    if (taken.has(text)) throw bad(flag, text, "this node uses that address already");
     taken.add(text);
   }
 }
@@ -269,10 +276,10 @@ function checkNbd({ nbd, exports, role }: NodeConfig): void {
   const [address] = nbd;
   const [first] = exports;
   if (address !== undefined && first === undefined) {
-    throw bad("nbd", formatAddress(address), "what is served there takes --export");
+    throw bad("nbd", formatAddress(address), "it serves nothing, add --export");
   }
   if (first !== undefined && address === undefined) {
-    throw bad("export", first.name, "where it is served takes --nbd");
+    throw bad("export", first.name, "it needs an address, add --nbd");
   }
   if (first !== undefined && role === "server") {
     throw bad("export", first.name, "a server has no memory for pages of its own");
@@ -284,7 +291,7 @@ function checkNbd({ nbd, exports, role }: NodeConfig): void {
   for (const { name, byteCount } of exports) {
     checkName("export", name, NBD_NAME_BYTES_MAX);
     if (name === NO_EXPORT) throw bad("export", name, '"none" is reserved for no export');
-    if (names.has(name)) throw bad("export", name, "there are two of that name");
+    if (names.has(name)) throw bad("export", name, "two exports have that name");
     names.add(name);
     const isWhole = byteCount > 0 && byteCount % PAGE_BYTES === 0;
     if (!isWhole || byteCount > NBD_EXPORT_BYTES_MAX) {
