@@ -6,8 +6,8 @@
  *     a file, and all else           write(2) on a thread of the runtime, one at a time
  *
  * O_NONBLOCK on the inherited descriptor would count for all who share it, such as the shell in
- * that terminal. A file that is opened once more would have a position of its own. A write to a file may
- * wait, too: for a disk, or for memory that this very node has to free.
+ * that terminal. A file that is opened once more would have a position of its own. A write to a
+ * file may wait, too: for a disk, or for memory that this very node has to free.
  */
 import * as fs from "node:fs";
 import { OUTPUT_CHUNK_BYTES } from "../core/limits.ts";

@@ -6,9 +6,9 @@
  *     off:   swapoff, which brings every page home -> nbd-client -d
  *
  * The order of `off` matters: a device that is detached while the kernel swaps there takes the
- * pages of all programs with it. So no device in /proc/swaps is detached. An export that is attached as
- * two devices would let each overwrite the pages of the other. So no swap is made of an export that
- * holds the swap of another device, by whatever address it was reached.
+ * pages of all programs with it. So no device in /proc/swaps is detached. An export that is
+ * attached as two devices would let each overwrite the pages of the other. So no swap is made of an
+ * export that holds the swap of another device, by whatever address it was reached.
  */
 import { RamsterError } from "../../core/errors.ts";
 import { formatSize } from "../../core/units.ts";
