@@ -512,11 +512,10 @@ export const MEMORY_BYTES_DEFAULT = 64 * 1024 * 1024;
 export const MEMORY_BYTES_MIN = 1024 * 1024;
 /** 2^26 frames: a table of them with 32 bytes each still fits one region. */
 export const MEMORY_BYTES_MAX = FRAME_BYTES * 2 ** 26;
-/**
- * How long a holder keeps the pages of a node that is dead, which may be a partition: as long as
- * somebody takes to look after it.
- */
+/** How long pages of a dead node are kept: it may be cut off, and somebody has to look after it. */
 export const FOREIGN_GRACE_MS_DEFAULT = 10 * 60 * 1000;
+/** The highest quota: as many pages as a signed word counts, which is no limit in practice. */
+export const QUOTA_PAGES_MAX = 2 ** 31 - 1;
 /**
  * A node that is said to have left may object for so long: the news may be of an earlier boot. Some
  * rounds of gossip, with losses.

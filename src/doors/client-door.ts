@@ -67,6 +67,15 @@ export interface Admin {
   setKnob(name: string, value: string): string;
 }
 
+/** They may change while it runs. */
+export interface ClientDoorSettings {
+  /** What a client is greeted with. */
+  hello: Hello;
+  putWaitMs: number;
+  /** Programs at once; those that are connected stay when it becomes less. */
+  maxClients: number;
+}
+
 /**
  * A batch of which some entries are still to be done: puts that wait for frames, or flushes of
  * objects, of which a turn does only so many.
@@ -108,8 +117,7 @@ export class ClientDoor implements ChannelHandler {
   private readonly ramster: Ramster;
   private readonly admin: Admin;
   private readonly log: Log;
-  private readonly hello: Hello;
-  private readonly putWaitMs: number;
+  private readonly settings: ClientDoorSettings;
   private readonly gets: ClientGets;
   private readonly pools: ClientPools;
   private readonly clients = new Map<Channel, Client>();
@@ -136,7 +144,7 @@ export class ClientDoor implements ChannelHandler {
       log: Log;
       limits?: DoorLimits;
     },
-    settings: { hello: Hello; putWaitMs: number },
+    settings: ClientDoorSettings,
   ) {
     this.clock = parts.clock;
     this.memory = parts.memory;
@@ -150,8 +158,7 @@ export class ClientDoor implements ChannelHandler {
       places: this.limits.handshakes,
       onNotice: (line) => parts.log.write("warn", "doors", line),
     });
-    this.hello = settings.hello;
-    this.putWaitMs = settings.putWaitMs;
+    this.settings = settings;
     this.gets = new ClientGets({ ...parts, buffers: this.buffers });
     this.pools = new ClientPools(parts.random);
     this.ramster.onRoom(() => this.goOnWithPuts());
@@ -284,16 +291,19 @@ export class ClientDoor implements ChannelHandler {
     }
     const theirs = decodeHello(frame.view, frame.bodyAt, frame.bodyBytes);
     const isClient = theirs.role === ROLE.CLIENT;
-    const reason = isClient ? checkHello(this.hello, theirs) : "this address is for clients";
+    const reason = isClient
+      ? checkHello(this.settings.hello, theirs)
+      : "this address is for clients";
     if (reason !== null) {
       this.replyText(channel, frame, STATUS.BAD_REQUEST, reason);
       channel.close(reason);
       return;
     }
     this.clock.cancel(client.handshakeTimer);
-    if (this.greetedCount >= this.limits.clients) {
+    const most = Math.min(this.settings.maxClients, this.limits.clients);
+    if (this.greetedCount >= most) {
       this.admission.tellRefused(channel.remote);
-      channel.goodbye(GOODBYE.BUSY, `more than ${this.limits.clients} clients`);
+      channel.goodbye(GOODBYE.BUSY, `more than ${most} clients`);
       return;
     }
     this.leaveHandshake(channel);
@@ -301,7 +311,7 @@ export class ClientDoor implements ChannelHandler {
     client.greeted = true;
     channel.setGreeted();
     if (!channel.begin(LANE.URGENT, HELLO_BYTES_MAX)) return;
-    const bodyBytes = encodeHello(this.hello, channel.view, channel.at);
+    const bodyBytes = encodeHello(this.settings.hello, channel.view, channel.at);
     channel.commitReply(frame.type, frame.request, STATUS.OK, 0, bodyBytes);
   }
 
@@ -361,7 +371,9 @@ export class ClientDoor implements ChannelHandler {
     for (let entry = 0; entry < count; entry += 1) {
       if (this.ramster.mustWait()) {
         const parked = this.park(channel, client, frame, { next: entry, startMs });
-        parked.timer = this.clock.after(this.putWaitMs, () => this.goOn(channel, client, true));
+        parked.timer = this.clock.after(this.settings.putWaitMs, () =>
+          this.goOn(channel, client, true),
+        );
         return;
       }
       const { pools } = client;

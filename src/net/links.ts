@@ -73,13 +73,17 @@ export interface LinksIdentity {
   readonly features?: number;
 }
 
-export interface LinksSettings {
+/** Those that may change. */
+export interface LinkTimes {
   readonly keepaliveMs: number;
   readonly idleMs: number;
-  readonly handshakeMs: number;
   readonly unusedMs: number;
-  readonly redialMinMs: number;
   readonly redialMaxMs: number;
+}
+
+export interface LinksSettings extends LinkTimes {
+  readonly handshakeMs: number;
+  readonly redialMinMs: number;
   /** Any node number may connect: then the peer is known by its number and is never dialled. */
   readonly acceptUnknownPeers: boolean;
 }
@@ -162,9 +166,9 @@ export class Links implements LinkOwner {
   readonly strangers = new LinkCounters();
   private readonly env: LinksEnv & { readonly pool: BufferPool };
   private readonly identity: LinksIdentity;
-  private readonly settings: LinksSettings;
+  private settings: LinksSettings;
   private readonly handler: LinkHandler;
-  private readonly hello: Hello;
+  private hello: Hello;
   private readonly byNode = new Map<number, Peer>();
   private readonly listeners: Listener[] = [];
   private readonly unidentified = new Map<Link, Stream>();
@@ -242,6 +246,14 @@ export class Links implements LinkOwner {
     if (peer.link?.state === LINK_STATE.UP) peer.link.probe();
     this.cancelRetry(peer);
     this.dialWhenDue(peer);
+  }
+
+  /** For links that are made from now on. */
+  setTimes(times: Partial<LinkTimes>): void {
+    this.settings = { ...this.settings, ...times };
+    const { keepaliveMs, idleMs } = this.settings;
+    assert(keepaliveMs < idleMs, "keepalive must be shorter than idle");
+    this.hello = { ...this.hello, keepaliveMs, idleMs };
   }
 
   /** Closes the link to `node` and forgets it. */
