@@ -1,6 +1,6 @@
 /**
  * The original's /etc/ramster.conf, in the syntax of ocfs2.conf: the same file on all nodes, a
- * stanza for the cluster and one for each node (docs/original.md, "configuration file").
+ * stanza for the cluster and one for each node (docs/original.md, "ramster.conf").
  *
  *     cluster:
  *             node_count = 2
