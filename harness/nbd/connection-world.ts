@@ -6,10 +6,10 @@ import { NBD_TICK_MS } from "../../src/core/limits.ts";
 import { HeapMemory } from "../../src/memory/heap-memory.ts";
 import { NbdConnection, type NbdHandler } from "../../src/nbd/connection.ts";
 import type { Device } from "../../src/nbd/device.ts";
+import { FairShare } from "../../src/nbd/fair-share.ts";
 import type { TlsMode } from "../../src/nbd/handshake.ts";
 import { COMMAND, ERRNO } from "../../src/nbd/protocol.ts";
 import type { Request } from "../../src/nbd/request.ts";
-import { Turns } from "../../src/nbd/turns.ts";
 import type { Stream, TlsMaterial } from "../../src/net/transport.ts";
 import { SimClock } from "../sim/clock.ts";
 import { type BareForm, bytesOf, greetingOf, type Piece } from "./bare-client.ts";
@@ -74,8 +74,8 @@ export class ConnectionWorld implements NbdHandler {
   readonly connection: NbdConnection;
   isStopping = false;
   isClosed = false;
-  longBytes = 0;
-  longMax = 64 * MIB;
+  largeBytes = 0;
+  largeMax = 64 * MIB;
   keepsRequests = false;
   /** Of reads: in a buffer of its own. */
   sendsWhole = false;
@@ -91,7 +91,7 @@ export class ConnectionWorld implements NbdHandler {
         return world.isStopping;
       },
     };
-    const env = { clock: this.clock, memory: new HeapMemory(), turns: new Turns() };
+    const env = { clock: this.clock, memory: new HeapMemory(), fairShare: new FairShare() };
     this.connection = new NbdConnection(env, this, settings, TLS);
     this.stream.onTerminate = () => this.connection.onClose(this.stream, "closed here");
     this.connection.onOpen(this.stream);
@@ -104,7 +104,7 @@ export class ConnectionWorld implements NbdHandler {
     const shown = data.length <= 8 ? data.toString("hex") : `${data.length} bytes`;
     this.requests.push(`${it.type} ${it.offset}+${it.byteCount} ${shown}`.trim());
     if (it.byteCount > MIB && (it.type === COMMAND.READ || it.type === COMMAND.WRITE))
-      this.longBytes -= it.byteCount;
+      this.largeBytes -= it.byteCount;
     const { type, cookieHi, cookieLo } = it;
     connection.spend(this.units);
     if (this.keepsRequests) {
@@ -114,14 +114,14 @@ export class ConnectionWorld implements NbdHandler {
     else connection.replies.empty(it, ERRNO.OK);
   }
 
-  takeLong(_: NbdConnection, byteCount: number): boolean {
-    if (this.longBytes + byteCount > this.longMax) return false;
-    this.longBytes += byteCount;
+  reserveLarge(_: NbdConnection, byteCount: number): boolean {
+    if (this.largeBytes + byteCount > this.largeMax) return false;
+    this.largeBytes += byteCount;
     return true;
   }
 
-  giveLong(byteCount: number): void {
-    this.longBytes -= byteCount;
+  releaseLarge(byteCount: number): void {
+    this.largeBytes -= byteCount;
   }
 
   onClosed(): void {
@@ -144,11 +144,11 @@ export class ConnectionWorld implements NbdHandler {
   }
 
   /** So much time goes by, in which the door looks after its connections. */
-  tickFor(ms: number, isLongShort: boolean): void {
+  tickFor(ms: number, othersWait: boolean): void {
     const end = this.clock.now() + ms;
     while (this.clock.now() < end && !this.isClosed) {
       this.clock.run(this.clock.now() + NBD_TICK_MS);
-      this.connection.tick(NBD_TICK_MS, isLongShort);
+      this.connection.tick(NBD_TICK_MS, othersWait);
     }
   }
 
@@ -156,9 +156,9 @@ export class ConnectionWorld implements NbdHandler {
     const headerBytes = replies.readHeaderBytes;
     if (this.sendsWhole) {
       const bytes = new Uint8Array(headerBytes + it.byteCount);
-      const longBytes = it.byteCount > MIB ? it.byteCount : 0;
+      const largeBytes = it.byteCount > MIB ? it.byteCount : 0;
       const onWritten = () => {};
-      return output.addWhole({ bytes, at: 0, end: bytes.length, longBytes, onWritten });
+      return output.addWhole({ bytes, at: 0, end: bytes.length, largeBytes, onWritten });
     }
     output.reserve(headerBytes + it.byteCount);
     replies.writeReadHeader(output.view, output.tail, it);

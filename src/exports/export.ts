@@ -9,10 +9,10 @@
 import { Handle } from "../core/handle.ts";
 import { NBD_EXPORT_BYTES_MAX, PAGE_BYTES } from "../core/limits.ts";
 import type { Device } from "../nbd/device.ts";
-import { Changes } from "./changes.ts";
+import { AllocationMap } from "./allocation-map.ts";
+import type { PendingRequest } from "./pending-request.ts";
+import { RangeLocks } from "./range-locks.ts";
 import { Trend } from "./trend.ts";
-import type { NbdWork } from "./work.ts";
-import { Written } from "./written.ts";
 
 /** The original's SWIZ_BITS: objects of an export. */
 export const OBJECTS_PER_EXPORT = 256;
@@ -39,10 +39,10 @@ export class NbdExport implements Device {
   readonly pool: ExportPool;
   /** Connections that have chosen it. */
   connectionCount = 0;
-  readonly written: Written;
+  readonly allocation: AllocationMap;
   /** Of its reads. */
   readonly trend = new Trend();
-  readonly changes: Changes<NbdWork>;
+  readonly locks: RangeLocks<PendingRequest>;
   private readonly type: number;
   private readonly handle = new Handle();
 
@@ -51,14 +51,14 @@ export class NbdExport implements Device {
     { name, byteCount }: ExportConfig,
     type: number,
     pool: ExportPool,
-    onFree: (work: NbdWork) => void,
+    onFree: (pending: PendingRequest) => void,
   ) {
     this.name = name;
     this.description = "memory of a ramster cluster";
     this.byteCount = byteCount;
     this.pageCount = byteCount / PAGE_BYTES;
-    this.written = new Written(this.pageCount);
-    this.changes = new Changes(onFree);
+    this.allocation = new AllocationMap(this.pageCount);
+    this.locks = new RangeLocks(onFree);
     this.type = type;
     this.pool = pool;
     this.handle.pool = pool.id;

@@ -140,7 +140,7 @@ export class NbdIo {
     const last = Math.floor((request.offset + request.byteCount - 1) / PAGE_BYTES);
     let page = first;
     const isShort = last - first < CHANGE_PAGES_MAX;
-    if (isShort && exp.changes.isEmpty && !this.runner.isCrowded) {
+    if (isShort && exp.locks.isEmpty && !this.runner.isCrowded) {
       for (; page <= last; page += 1) {
         const step = this.pages.change(exp, request, page, null);
         if (step === STEP.FAILED) return this.answer(connection, request, this.pages.error);
@@ -173,7 +173,7 @@ export class NbdIo {
     const endPage = Math.ceil(end / PAGE_BYTES);
     for (let looked = 0; at < end && looked < NBD_STATUS_PAGES_MAX; looked += 1) {
       const page = Math.floor(at / PAGE_BYTES);
-      const blankUntil = exp.written.blankUntil(page, endPage);
+      const blankUntil = exp.allocation.nextAllocated(page, endPage);
       const isBlank = blankUntil > page || !this.pages.isThere(exp, page);
       const next = isBlank ? STATE.HOLE | STATE.ZERO : 0;
       state ??= next;

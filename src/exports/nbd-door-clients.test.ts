@@ -13,7 +13,7 @@ import {
 } from "../../harness/nbd/bare-client.ts";
 import { DISK, NBD, read, DoorWorld as World } from "../../harness/nbd/door-world.ts";
 import { ADMISSION_SHARE_PART, NBD_HANDSHAKES_MAX } from "../core/admission-limits.ts";
-import { NBD_CHANGES_MAX, NBD_CONNECTIONS_MAX, PAGE_BYTES } from "../core/limits.ts";
+import { NBD_CONNECTIONS_MAX, NBD_RANGE_LOCKS_MAX, PAGE_BYTES } from "../core/limits.ts";
 
 const MIB = 1024 * 1024;
 
@@ -33,7 +33,7 @@ test("a client that asks for much in one go leaves others their turns", async ()
   await world.stop();
 });
 
-test("works of many long requests have their slices a few at a time", async () => {
+test("many large requests have their slices a few at a time", async () => {
   const world = await World.start({ exports: [{ ...DISK, byteCount: 2 ** 32 }] });
   const client = await world.connect();
   const zeroes = { type: WRITE_ZEROES, flags: 2, length: 64 * MIB, cookie: 1n };
@@ -51,7 +51,7 @@ test("works of many long requests have their slices a few at a time", async () =
   await world.stop();
 });
 
-test("of very many changes that wait for each other each client has one at a time", async () => {
+test("a client has one change at a time while very many changes wait for each other", async () => {
   const world = await World.start();
   const { sim } = world;
   const clients = await Promise.all(Array.from({ length: 8 }, () => world.connect()));
@@ -59,7 +59,7 @@ test("of very many changes that wait for each other each client has one at a tim
   await world.fill(first);
   // All wait for one that waits for a page that is away.
   sim.network.block(sim.node(1).host, sim.node(0).host);
-  const most = NBD_CHANGES_MAX + clients.length;
+  const most = NBD_RANGE_LOCKS_MAX + clients.length;
   const replies = [first.ask({ type: WRITE_ZEROES, offset: 1, length: 16 * MIB - 1 })];
   sim.clock.runUntil(() => world.door.waitingCount === 1, 1000);
   for (const [i, client] of clients.entries()) {
@@ -69,7 +69,7 @@ test("of very many changes that wait for each other each client has one at a tim
     }
   }
   sim.clock.runUntil(() => false, 1000);
-  expect(world.door.waitingCount).toBeGreaterThan(NBD_CHANGES_MAX);
+  expect(world.door.waitingCount).toBeGreaterThan(NBD_RANGE_LOCKS_MAX);
   expect(world.door.waitingCount).toBeLessThanOrEqual(most);
   sim.network.unblock(sim.node(1).host, sim.node(0).host);
   const errors = (await world.wait(Promise.all(replies))).map(({ error }) => error);

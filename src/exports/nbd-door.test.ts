@@ -322,7 +322,7 @@ test("writes are ENOSPC when everything is full, which is logged before", async 
   expect(lost).toBeGreaterThan(0);
   const log = world.sim.node(0).log.join("\n");
   expect(log.match(/Cannot store pages of NBD exports/g)?.length).toBe(1);
-  expect(log.match(/% of what there is for pages is used/g)?.length).toBe(1);
+  expect(log.match(/% of the space for pages is used/g)?.length).toBe(1);
   expect(world.sim.node(0).node.admin.snapshot().counters).toHaveProperty("nbd_enospc");
   await world.stop();
 });

@@ -25,9 +25,9 @@ import {
 import type { Log } from "../core/log.ts";
 import type { Memory } from "../core/memory.ts";
 import { NbdConnection, type NbdHandler } from "../nbd/connection.ts";
+import { FairShare } from "../nbd/fair-share.ts";
 import type { TlsMode } from "../nbd/handshake.ts";
 import type { Request } from "../nbd/request.ts";
-import { Turns } from "../nbd/turns.ts";
 import { type Address, isLoopback } from "../net/address.ts";
 import { Admission } from "../net/admission.ts";
 import { DOOR_LIMITS, type DoorLimits } from "../net/door-limits.ts";
@@ -36,12 +36,12 @@ import type { Ramster } from "../ramster/ramster.ts";
 import { NbdCounters } from "./counters.ts";
 import { type ExportConfig, NbdExport, OBJECTS_PER_EXPORT } from "./export.ts";
 import { NbdIo } from "./io.ts";
-import { LongMemory } from "./long-memory.ts";
+import { LargeRequestBudget } from "./large-request-budget.ts";
 import { NbdPages } from "./pages.ts";
+import type { PendingRequest } from "./pending-request.ts";
 import { NbdPrefetch } from "./prefetch.ts";
-import { NbdRoom } from "./room.ts";
 import { NbdRunner } from "./runner.ts";
-import type { NbdWork } from "./work.ts";
+import { SpaceMonitor } from "./space-monitor.ts";
 
 const GIB = 2 ** 30;
 
@@ -81,15 +81,15 @@ export class NbdDoor implements NbdHandler {
   private readonly pages: NbdPages;
   private readonly io: NbdIo;
   private readonly runner: NbdRunner;
-  private readonly room: NbdRoom;
+  private readonly space: SpaceMonitor;
   private readonly listeners: Listener[] = [];
   private readonly connections = new Set<NbdConnection>();
   /** Those of them that have not chosen an export. */
   private readonly handshakes = new Map<NbdConnection, Stream>();
   private readonly admission: Admission;
   private isStopping = false;
-  private readonly longMemory = new LongMemory();
-  private readonly turns = new Turns();
+  private readonly largeRequests = new LargeRequestBudget();
+  private readonly fairShare = new FairShare();
   private timer: TimerId | null = null;
   private tickedMs = 0;
   private onEmpty: () => void = () => {};
@@ -105,17 +105,17 @@ export class NbdDoor implements NbdHandler {
     const warnAtPercent = (): number => this.settings.warnAtPercent;
     const ioTimeoutMs = (): number => this.settings.ioTimeoutMs;
     const { counters } = this;
-    this.room = new NbdRoom(parts, { warnAtPercent });
-    const { room } = this;
-    this.pages = new NbdPages({ ...parts, counters, room });
+    this.space = new SpaceMonitor({ ...parts, warnAtPercent });
+    const { space } = this;
+    this.pages = new NbdPages({ ...parts, counters, space });
     const { pages } = this;
-    const giveLong = (byteCount: number): void => this.giveLong(byteCount);
+    const releaseLarge = (byteCount: number): void => this.releaseLarge(byteCount);
     const prefetch = new NbdPrefetch({ ...parts, counters });
-    this.runner = new NbdRunner({ ...parts, counters, pages, prefetch, giveLong, ioTimeoutMs });
+    this.runner = new NbdRunner({ ...parts, counters, pages, prefetch, releaseLarge, ioTimeoutMs });
     const { runner } = this;
     this.io = new NbdIo({ ...parts, counters, pages, runner, prefetch });
     this.warnOfSize();
-    const onFree = (work: NbdWork): void => runner.later(work);
+    const onFree = (pending: PendingRequest): void => runner.later(pending);
     for (const [type, config] of settings.exports.entries()) {
       const pool = parts.ramster.newPool({ persistent: true, storeWhole: true });
       assert(pool !== null, "there are more pools than exports");
@@ -202,9 +202,9 @@ export class NbdDoor implements NbdHandler {
     if (this.settings.exports.length === 0) return;
     Object.assign(into, this.counters);
     into.nbd_waiting_count = this.waitingCount;
-    into.nbd_long_bytes_used = this.longMemory.usedBytes;
-    into.space_percent_used = this.room.percentUsed;
-    into.space_warn_count = Number(this.room.isAboveMark);
+    into.nbd_long_bytes_used = this.largeRequests.usedBytes;
+    into.space_percent_used = this.space.percentUsed;
+    into.space_warn_count = Number(this.space.isAboveMark);
   }
 
   // NbdHandler.
@@ -220,19 +220,19 @@ export class NbdDoor implements NbdHandler {
     this.io.serve(connection, exportOf(connection), request);
   }
 
-  takeLong(connection: NbdConnection, byteCount: number): boolean {
-    return this.longMemory.take(connection, byteCount);
+  reserveLarge(connection: NbdConnection, byteCount: number): boolean {
+    return this.largeRequests.reserve(connection, byteCount);
   }
 
-  giveLong(byteCount: number): void {
-    this.longMemory.give(byteCount);
+  releaseLarge(byteCount: number): void {
+    this.largeRequests.release(byteCount);
   }
 
   onClosed(connection: NbdConnection, reason: string): void {
     this.leaveHandshake(connection);
     this.connections.delete(connection);
     this.counters.nbd_connections = this.connections.size;
-    this.longMemory.leave(connection);
+    this.largeRequests.cancel(connection);
     this.runner.drop(connection);
     if (connection.device !== null) {
       exportOf(connection).connectionCount -= 1;
@@ -277,7 +277,7 @@ export class NbdDoor implements NbdHandler {
       },
     };
     const connection = new NbdConnection(
-      { ...this.parts, turns: this.turns },
+      { ...this.parts, fairShare: this.fairShare },
       this,
       settings,
       this.parts.tls,
@@ -318,9 +318,9 @@ export class NbdDoor implements NbdHandler {
     const elapsedMs = Math.min(now - this.tickedMs, NBD_TICK_MS_MAX);
     this.runner.tick(now - this.tickedMs - elapsedMs);
     this.tickedMs = now;
-    this.room.look();
-    const { isShort } = this.longMemory;
-    for (const connection of [...this.connections]) connection.tick(elapsedMs, isShort);
+    this.space.check();
+    const { hasWaiters } = this.largeRequests;
+    for (const connection of [...this.connections]) connection.tick(elapsedMs, hasWaiters);
   }
 }
 

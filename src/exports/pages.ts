@@ -14,7 +14,7 @@ import type { Ramster } from "../ramster/ramster.ts";
 import type { NbdCounters } from "./counters.ts";
 import { errnoOf } from "./errors.ts";
 import type { NbdExport } from "./export.ts";
-import type { NbdRoom } from "./room.ts";
+import type { SpaceMonitor } from "./space-monitor.ts";
 
 /** How it went with one page. */
 export const STEP = {
@@ -47,7 +47,7 @@ export class NbdPages {
   private readonly memory: Memory;
   private readonly ramster: Ramster;
   private readonly counters: NbdCounters;
-  private readonly room: NbdRoom;
+  private readonly space: SpaceMonitor;
   /** What a page holds of which a part is written, and what it is to hold. */
   private readonly before = new Uint8Array(PAGE_BYTES);
   private readonly after = new Uint8Array(PAGE_BYTES);
@@ -57,12 +57,12 @@ export class NbdPages {
     memory: Memory;
     ramster: Ramster;
     counters: NbdCounters;
-    room: NbdRoom;
+    space: SpaceMonitor;
   }) {
     this.memory = parts.memory;
     this.ramster = parts.ramster;
     this.counters = parts.counters;
-    this.room = parts.room;
+    this.space = parts.space;
   }
 
   /** Does to the page what the change says. `old`: what the page held, where it was away. */
@@ -77,7 +77,7 @@ export class NbdPages {
     // What is trimmed is what nobody cares for: not worth a fetch, nor a frame.
     if (change.type === COMMAND.TRIM) return STEP.NOTHING;
     if (frees && !this.isThere(exp, page)) return STEP.NOTHING;
-    if (!this.room.mayPut()) return STEP.NO_FRAME;
+    if (!this.space.mayPut()) return STEP.NO_FRAME;
     if (isWhole && !isWrite) return this.put(exp, page, this.zeros, 0);
     if (isWhole) return this.put(exp, page, change.bytes, change.at + (start - change.offset));
     const { before, after } = this;
@@ -114,7 +114,7 @@ export class NbdPages {
 
   private put(exp: NbdExport, page: number, bytes: Uint8Array, at: number): Step {
     // A put that is refused leaves nothing, and nothing would read as zeros.
-    exp.written.mark(page);
+    exp.allocation.mark(page);
     const isOverwrite = !this.ramster.hasFrame && this.isThere(exp, page);
     const status = this.ramster.put(exp.at(page), bytes, at);
     if (status === STATUS.OK) return this.stored();
@@ -145,7 +145,7 @@ export class NbdPages {
 
   private refused(status: Status): Step {
     this.counters.frontswap_failed_stores += 1;
-    if (status === STATUS.NO_ROOM) this.room.refused();
+    if (status === STATUS.NO_ROOM) this.space.onRefused();
     return this.failed(errnoOf(status));
   }
 

@@ -149,7 +149,7 @@ describe("the transmission", () => {
       const world = new World().begin();
       world.send(bytes.subarray(0, cut));
       world.connection.onClose(world.stream, "gone");
-      expect({ cut, longBytes: world.longBytes }).toEqual({ cut, longBytes: 0 });
+      expect({ cut, largeBytes: world.largeBytes }).toEqual({ cut, largeBytes: 0 });
       expect(world.requests).toEqual([]);
     }
   });
@@ -238,13 +238,13 @@ describe("the transmission", () => {
 
   test("a long request waits until there is memory for it", () => {
     const world = new World().begin();
-    world.longMax = 0;
+    world.largeMax = 0;
     world.send(request({ type: READ, cookie: 1n, offset: 0, length: 4 * MIB }));
     world.send(request({ type: READ, cookie: 2n, offset: 0, length: 1 }));
     expect(world.requests).toEqual([]);
     expect(world.stream.isPaused).toBe(true);
-    world.longMax = 64 * MIB;
-    world.connection.goOn();
+    world.largeMax = 64 * MIB;
+    world.connection.wake();
     world.soon();
     expect(world.requests).toEqual([`0 0+${4 * MIB}`, "0 0+1"]);
   });
@@ -262,7 +262,7 @@ describe("the transmission", () => {
       expect({ what, isClosed: world.isClosed }).toEqual({ what, isClosed: false });
       world.tickFor(NBD_STALL_TIMEOUT_MS + 1000, true);
       expect({ what, isClosed: world.isClosed }).toEqual({ what, isClosed: true });
-      expect(world.longBytes).toBe(0);
+      expect(world.largeBytes).toBe(0);
     }
   });
 

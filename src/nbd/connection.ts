@@ -27,7 +27,7 @@ import {
   NBD_CONNECTION_BYTES_MAX,
   NBD_HANDSHAKE_TIMEOUT_MS,
   NBD_IDLE_GRACE_MS,
-  NBD_LONG_BYTES,
+  NBD_LARGE_BYTES,
   NBD_OPTION_BYTES_MAX,
   NBD_OPTIONS_MAX,
   NBD_STALL_BYTES,
@@ -36,6 +36,7 @@ import {
 import type { Memory } from "../core/memory.ts";
 import type { Stream, StreamEvents, TlsMaterial } from "../net/transport.ts";
 import type { Device } from "./device.ts";
+import type { FairShare } from "./fair-share.ts";
 import { Handshake, type HandshakeSettings } from "./handshake.ts";
 import { Input } from "./input.ts";
 import { Output } from "./output.ts";
@@ -50,7 +51,6 @@ import {
 } from "./protocol.ts";
 import { Replies } from "./replies.ts";
 import { invalidRequest, Request, requestBytes } from "./request.ts";
-import type { Turns } from "./turns.ts";
 
 /** Who serves the requests of all connections. */
 export interface NbdHandler {
@@ -62,12 +62,12 @@ export interface NbdHandler {
    */
   onRequest(connection: NbdConnection, request: Request): void;
   /**
-   * Whether there is memory for a request of so many bytes, more than NBD_LONG_BYTES. If so it is
-   * taken; else `goOn` is to be called once there may be.
+   * Whether there is memory for a request of so many bytes, more than NBD_LARGE_BYTES. If so it is
+   * taken; else `wake` is to be called once there may be.
    */
-  takeLong(connection: NbdConnection, byteCount: number): boolean;
+  reserveLarge(connection: NbdConnection, byteCount: number): boolean;
   /** What was taken for a request that never came. */
-  giveLong(byteCount: number): void;
+  releaseLarge(byteCount: number): void;
   onClosed(connection: NbdConnection, reason: string): void;
 }
 
@@ -91,7 +91,7 @@ export class NbdConnection implements StreamEvents {
   /** Something has come from the client. */
   hasSpoken = false;
   private readonly clock: Clock;
-  private readonly turns: Turns;
+  private readonly fairShare: FairShare;
   private readonly handler: NbdHandler;
   private readonly settings: HandshakeSettings;
   private readonly tls: TlsMaterial | null;
@@ -105,7 +105,7 @@ export class NbdConnection implements StreamEvents {
   /** Why the request that is being read is refused. */
   private error: Errno = ERRNO.OK;
   /** Bytes taken for the request that is being read, if it is a long one. */
-  private longBytes = 0;
+  private largeBytes = 0;
   /** Requests that the handler keeps, and what they cost. */
   private keptCount = 0;
   private keptBytes = 0;
@@ -128,18 +128,18 @@ export class NbdConnection implements StreamEvents {
   // Made once: a closure a call would be an allocation a call.
   private readonly onSoon = (): void => {
     this.isSoon = false;
-    this.turns.waiting -= 1;
+    this.fairShare.waiting -= 1;
     this.serve();
   };
 
   constructor(
-    env: { clock: Clock; memory: Memory; turns: Turns },
+    env: { clock: Clock; memory: Memory; fairShare: FairShare },
     handler: NbdHandler,
     settings: HandshakeSettings,
     tls: TlsMaterial | null,
   ) {
     this.clock = env.clock;
-    this.turns = env.turns;
+    this.fairShare = env.fairShare;
     this.handler = handler;
     this.settings = settings;
     this.tls = tls;
@@ -187,14 +187,14 @@ export class NbdConnection implements StreamEvents {
     this.keptCount -= 1;
     this.keptBytes -= byteCount;
     assert(this.keptCount >= 0 && this.keptBytes >= 0);
-    this.goOn();
+    this.wake();
   }
 
   /** Serves and sends what there is at the end of this turn. */
-  goOn(): void {
+  wake(): void {
     if (this.isSoon || this.phase === CLOSED) return;
     this.isSoon = true;
-    this.turns.waiting += 1;
+    this.fairShare.waiting += 1;
     this.clock.soon(this.onSoon);
   }
 
@@ -205,18 +205,18 @@ export class NbdConnection implements StreamEvents {
   stop(): void {
     if (this.phase >= REQUEST) this.serveAll();
     this.end();
-    this.goOn();
+    this.wake();
   }
 
   /**
    * Called now and then: time limits, and memory that is not used. `elapsedMs`: since the last
-   * time, as far as the client could have been heard. `isLongShort`: others wait for memory for
+   * time, as far as the client could have been heard. `othersWait`: others wait for memory for
    * long requests.
    */
-  tick(elapsedMs: number, isLongShort: boolean): void {
+  tick(elapsedMs: number, othersWait: boolean): void {
     this.quietMs += elapsedMs;
     this.limitedMs += elapsedMs;
-    if (this.isOnTime(isLongShort)) this.startLimit();
+    if (this.isOnTime(othersWait)) this.startLimit();
     else if (this.limitedMs > this.limitMs) {
       this.breach(this.phase < REQUEST ? "it has chosen no export in time" : "it stands still");
       return;
@@ -268,8 +268,8 @@ export class NbdConnection implements StreamEvents {
     this.phase = CLOSED;
     this.stream = null;
     this.input.drop();
-    if (this.longBytes > 0) this.handler.giveLong(this.longBytes);
-    this.longBytes = 0;
+    if (this.largeBytes > 0) this.handler.releaseLarge(this.largeBytes);
+    this.largeBytes = 0;
     this.handler.onClosed(
       this,
       this.hasSaidGoodbye ? "it has said goodbye" : this.breached || reason,
@@ -284,7 +284,7 @@ export class NbdConnection implements StreamEvents {
     if (this.isServing || this.isSoon) return; // It is done there, or will be.
     if (this.isPaused && this.phase < ENDING && !this.reachesClient()) return;
     this.isServing = true;
-    this.unitsLeft = this.turns.units;
+    this.unitsLeft = this.fairShare.units;
     while (this.mayServe && this.step()) {
       if (this.output.gatheredBytes >= GATHER_BYTES) this.flush();
     }
@@ -294,7 +294,7 @@ export class NbdConnection implements StreamEvents {
     this.flush();
     this.pauseOrResume();
     // What held it back may be gone with what was sent, and then no event follows.
-    if (isHeldBack && this.hasRoom) this.goOn();
+    if (isHeldBack && this.hasRoom) this.wake();
   }
 
   /**
@@ -435,18 +435,18 @@ export class NbdConnection implements StreamEvents {
   private readRequestData(): boolean {
     const { input, request } = this;
     const { byteCount, type } = request;
-    const isLong = byteCount > NBD_LONG_BYTES && (type === COMMAND.READ || type === COMMAND.WRITE);
-    if (isLong && this.longBytes === 0) {
+    const isLong = byteCount > NBD_LARGE_BYTES && (type === COMMAND.READ || type === COMMAND.WRITE);
+    if (isLong && this.largeBytes === 0) {
       if (this.settings.isStopping) return this.refuse();
-      if (!this.handler.takeLong(this, byteCount)) return false;
-      this.longBytes = byteCount;
+      if (!this.handler.reserveLarge(this, byteCount)) return false;
+      this.largeBytes = byteCount;
     }
     if (!input.take(request.dataBytes)) return false;
     if (this.settings.isStopping) return this.refuseRead();
     request.bytes = input.bytes;
     request.at = input.at;
     this.phase = REQUEST;
-    this.longBytes = 0; // The handler's, from here on.
+    this.largeBytes = 0; // The handler's, from here on.
     this.handler.onRequest(this, request);
     return true;
   }
@@ -467,8 +467,8 @@ export class NbdConnection implements StreamEvents {
 
   /** All of it was read, and the node stops. */
   private refuseRead(): boolean {
-    if (this.longBytes > 0) this.handler.giveLong(this.longBytes);
-    this.longBytes = 0;
+    if (this.largeBytes > 0) this.handler.releaseLarge(this.largeBytes);
+    this.largeBytes = 0;
     this.replies.empty(this.request, ERRNO.ESHUTDOWN);
     this.phase = REQUEST;
     return true;
@@ -485,8 +485,8 @@ export class NbdConnection implements StreamEvents {
     if (this.phase >= ENDING) return;
     this.phase = ENDING;
     this.startLimit();
-    if (this.longBytes > 0) this.handler.giveLong(this.longBytes);
-    this.longBytes = 0;
+    if (this.largeBytes > 0) this.handler.releaseLarge(this.largeBytes);
+    this.largeBytes = 0;
     this.input.drop();
   }
 
@@ -512,15 +512,15 @@ export class NbdConnection implements StreamEvents {
   }
 
   /** Whether the client does its part, or it is not its turn. */
-  private isOnTime(isLongShort: boolean): boolean {
+  private isOnTime(othersWait: boolean): boolean {
     if (this.phase < REQUEST) return false;
     if (this.phase === ENDING) return this.keptCount > 0 || this.movedBytes > 0;
-    return !isLongShort || !this.holdsLong || this.movedBytes >= NBD_STALL_BYTES;
+    return !othersWait || !this.hasLargeMemory || this.movedBytes >= NBD_STALL_BYTES;
   }
 
   /** Whether memory for a long request is free only once the client has sent, or read. */
-  private get holdsLong(): boolean {
-    return (this.longBytes > 0 && this.hasRoom) || this.output.hasLong;
+  private get hasLargeMemory(): boolean {
+    return (this.largeBytes > 0 && this.hasRoom) || this.output.hasLarge;
   }
 
   private pauseOrResume(): void {

@@ -20,7 +20,7 @@ export interface WholeReply {
   readonly at: number;
   readonly end: number;
   /** What it holds of the memory for long requests. */
-  readonly longBytes: number;
+  readonly largeBytes: number;
   /** It is in the hands of the operating system, or will never be: the buffer is free. */
   onWritten(): void;
 }
@@ -55,8 +55,8 @@ export class Output {
   }
 
   /** Whether it holds memory for long requests. */
-  get hasLong(): boolean {
-    return this.wholes.some((reply) => reply.longBytes > 0);
+  get hasLarge(): boolean {
+    return this.wholes.some((reply) => reply.largeBytes > 0);
   }
 
   /** Makes room for `byteCount` bytes at `tail`; `commit` adds those that were written. */

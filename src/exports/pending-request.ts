@@ -1,6 +1,7 @@
 /**
- * NbdWork: one NBD request that could not be answered at once: it waits for pages that are away,
- * for frames, for an older request on its pages, or for its next slice. And NbdWorks: all of them.
+ * PendingRequest: one NBD request that could not be answered at once. It waits for pages that are
+ * away, for frames, for an older change of its pages, or for its next slice. PendingRequests: all
+ * of them.
  *
  *     buffer of a read:    | room for the header | page | page | ...     the reply leaves from it
  *     buffer of a write:   | what is to be written |
@@ -13,11 +14,11 @@ import { assert } from "../core/assert.ts";
 import { freeBuffer } from "../core/buffers.ts";
 import {
   NBD_CONNECTION_BYTES_MAX,
-  NBD_LONG_BYTES,
-  NBD_WORK_BYTES,
-  NBD_WORK_KEEP_BYTES,
-  NBD_WORKS_KEEP_BYTES,
-  NBD_WORKS_MAX,
+  NBD_LARGE_BYTES,
+  NBD_PENDING_BYTES,
+  NBD_PENDING_KEEP_BYTES,
+  NBD_PENDING_KEEP_BYTES_MAX,
+  NBD_PENDING_MAX,
   PAGE_BYTES,
 } from "../core/limits.ts";
 import type { NbdConnection } from "../nbd/connection.ts";
@@ -28,7 +29,7 @@ import type { NbdExport } from "./export.ts";
 
 const NOTHING = new Uint8Array(0);
 
-export class NbdWork implements WholeReply {
+export class PendingRequest implements WholeReply {
   readonly number: number;
   /** Null once the client has gone, or has its answer. */
   connection: NbdConnection | null = null;
@@ -50,23 +51,23 @@ export class NbdWork implements WholeReply {
   /** Gets under way. */
   waiting = 0;
   /** Pages to ask for again: their holders did not answer. */
-  again: number[] = [];
+  retryPages: number[] = [];
   error: Errno = ERRNO.OK;
   startMs = 0;
   deadlineMs = 0;
   /** Change: it waits while there are any. */
-  elders = 0;
+  blockers = 0;
   /** What the page at the edge held, once it has come. */
   edge: Uint8Array = NOTHING;
   hasEdge = false;
   /** What it costs its connection, and of the memory for long requests. */
   cost = 0;
-  longBytes = 0;
+  largeBytes = 0;
   /** Its next slice is due. */
   isDue = false;
-  private readonly onFree: (work: NbdWork) => void;
+  private readonly onFree: (pending: PendingRequest) => void;
 
-  constructor(number: number, onFree: (work: NbdWork) => void) {
+  constructor(number: number, onFree: (pending: PendingRequest) => void) {
     this.number = number;
     this.onFree = onFree;
   }
@@ -121,14 +122,14 @@ export class NbdWork implements WholeReply {
   }
 }
 
-export class NbdWorks {
-  private readonly all: NbdWork[] = [];
-  private readonly free: NbdWork[] = [];
-  private readonly onFree: (work: NbdWork) => void;
+export class PendingRequests {
+  private readonly all: PendingRequest[] = [];
+  private readonly free: PendingRequest[] = [];
+  private readonly onFree: (pending: PendingRequest) => void;
   private bytesKept = 0;
 
-  /** `onFree`: a reply that left from the work's buffer is on its way. */
-  constructor(onFree: (work: NbdWork) => void) {
+  /** `onFree`: a reply that left from the request's buffer is on its way. */
+  constructor(onFree: (pending: PendingRequest) => void) {
     this.onFree = onFree;
   }
 
@@ -136,63 +137,63 @@ export class NbdWorks {
     return this.all.length - this.free.length;
   }
 
-  at(number: number): NbdWork {
-    const work = this.all[number];
-    assert(work !== undefined);
-    return work;
+  at(number: number): PendingRequest {
+    const pending = this.all[number];
+    assert(pending !== undefined);
+    return pending;
   }
 
   /** Those that are not answered yet. */
-  unanswered(): NbdWork[] {
-    return this.all.filter((work) => work.connection !== null);
+  unanswered(): PendingRequest[] {
+    return this.all.filter((pending) => pending.connection !== null);
   }
 
   /** One for the request, which its connection keeps. The buffer is the caller's business. */
-  take(connection: NbdConnection, exp: NbdExport, request: Request): NbdWork {
-    let work = this.free.pop();
-    if (work === undefined) {
-      assert(this.all.length < NBD_WORKS_MAX); // What connections may keep sees to that.
-      work = new NbdWork(this.all.length, this.onFree);
-      this.all.push(work);
+  take(connection: NbdConnection, exp: NbdExport, request: Request): PendingRequest {
+    let pending = this.free.pop();
+    if (pending === undefined) {
+      assert(this.all.length < NBD_PENDING_MAX); // What connections may keep sees to that.
+      pending = new PendingRequest(this.all.length, this.onFree);
+      this.all.push(pending);
     }
-    this.bytesKept -= work.keptBytes;
-    work.connection = connection;
-    work.export = exp;
-    work.flags = request.flags;
-    work.type = request.type;
-    work.cookieHi = request.cookieHi;
-    work.cookieLo = request.cookieLo;
-    work.offset = request.offset;
-    work.byteCount = request.byteCount;
-    work.first = Math.floor(request.offset / PAGE_BYTES);
-    work.last = Math.floor((request.offset + request.byteCount - 1) / PAGE_BYTES);
-    work.next = work.first;
-    work.error = ERRNO.OK;
-    work.cost = Math.max(PAGE_BYTES, request.dataBytes, request.replyBytes) + NBD_WORK_BYTES;
+    this.bytesKept -= pending.keptBytes;
+    pending.connection = connection;
+    pending.export = exp;
+    pending.flags = request.flags;
+    pending.type = request.type;
+    pending.cookieHi = request.cookieHi;
+    pending.cookieLo = request.cookieLo;
+    pending.offset = request.offset;
+    pending.byteCount = request.byteCount;
+    pending.first = Math.floor(request.offset / PAGE_BYTES);
+    pending.last = Math.floor((request.offset + request.byteCount - 1) / PAGE_BYTES);
+    pending.next = pending.first;
+    pending.error = ERRNO.OK;
+    pending.cost = Math.max(PAGE_BYTES, request.dataBytes, request.replyBytes) + NBD_PENDING_BYTES;
     const dataBytes = request.dataBytes + request.replyBytes;
-    work.longBytes = dataBytes > NBD_LONG_BYTES ? dataBytes : 0;
+    pending.largeBytes = dataBytes > NBD_LARGE_BYTES ? dataBytes : 0;
     // Its connection has no other until it is answered.
-    if (work.type !== COMMAND.READ && exp.changes.isFull) {
-      work.cost = Math.max(work.cost, NBD_CONNECTION_BYTES_MAX);
+    if (pending.type !== COMMAND.READ && exp.locks.isFull) {
+      pending.cost = Math.max(pending.cost, NBD_CONNECTION_BYTES_MAX);
     }
-    connection.keep(work.cost);
-    return work;
+    connection.keep(pending.cost);
+    return pending;
   }
 
-  give(work: NbdWork): void {
-    assert(work.export !== null && work.waiting === 0);
-    work.connection = null;
-    work.export = null;
-    work.isDue = false;
-    work.hasEdge = false;
-    work.again.length = 0;
-    if (work.bytes.byteLength > NBD_WORK_KEEP_BYTES) work.freeBytes();
-    if (this.bytesKept + work.keptBytes > NBD_WORKS_KEEP_BYTES) {
-      work.freeBytes();
-      freeBuffer(work.edge);
-      work.edge = NOTHING;
+  give(pending: PendingRequest): void {
+    assert(pending.export !== null && pending.waiting === 0);
+    pending.connection = null;
+    pending.export = null;
+    pending.isDue = false;
+    pending.hasEdge = false;
+    pending.retryPages.length = 0;
+    if (pending.bytes.byteLength > NBD_PENDING_KEEP_BYTES) pending.freeBytes();
+    if (this.bytesKept + pending.keptBytes > NBD_PENDING_KEEP_BYTES_MAX) {
+      pending.freeBytes();
+      freeBuffer(pending.edge);
+      pending.edge = NOTHING;
     }
-    this.bytesKept += work.keptBytes;
-    this.free.push(work);
+    this.bytesKept += pending.keptBytes;
+    this.free.push(pending);
   }
 }

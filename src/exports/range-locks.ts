@@ -1,21 +1,22 @@
 /**
- * Changes: requests that change pages of one export and could not be done at once, in the order in
- * which they came. One whose pages an older one has waits for that, so that each page is always
+ * RangeLocks: requests that change pages of one export and could not be done at once, in the order
+ * in which they came. One whose pages an older one has waits for that, so that each page is always
  * what one of them made of it.
  *
- * Each looks at all others once when it comes and once when it leaves: NBD_CHANGES_MAX bounds that.
+ * Each is compared with all others once when it comes and once when it leaves:
+ * NBD_RANGE_LOCKS_MAX bounds that.
  */
-import { NBD_CHANGES_MAX } from "../core/limits.ts";
+import { NBD_RANGE_LOCKS_MAX } from "../core/limits.ts";
 
 /** Pages from `first` to `last`. */
 export interface PageRange {
   readonly first: number;
   readonly last: number;
   /** Older ones that have some of them. */
-  elders: number;
+  blockers: number;
 }
 
-export class Changes<T extends PageRange> {
+export class RangeLocks<T extends PageRange> {
   private readonly all = new Set<T>();
   /** Of those, that wait for older ones. */
   private blockedCount = 0;
@@ -32,23 +33,23 @@ export class Changes<T extends PageRange> {
 
   /** With so many each connection should have one at a time. */
   get isFull(): boolean {
-    return this.all.size >= NBD_CHANGES_MAX;
+    return this.all.size >= NBD_RANGE_LOCKS_MAX;
   }
 
   /** @returns whether it may go on. */
-  add(change: T): boolean {
-    change.elders = 0;
-    for (const older of this.all) if (overlap(older, change)) change.elders += 1;
-    if (change.elders > 0) this.blockedCount += 1;
+  acquire(change: T): boolean {
+    change.blockers = 0;
+    for (const older of this.all) if (overlap(older, change)) change.blockers += 1;
+    if (change.blockers > 0) this.blockedCount += 1;
     this.all.add(change);
-    return change.elders === 0;
+    return change.blockers === 0;
   }
 
   /** It is done, or given up: others have their turn on its pages. */
-  leave(change: T): void {
+  release(change: T): void {
     if (!this.all.has(change)) return;
-    if (change.elders > 0) this.blockedCount -= 1;
-    change.elders = 0;
+    if (change.blockers > 0) this.blockedCount -= 1;
+    change.blockers = 0;
     if (this.blockedCount > 0) this.freeYounger(change);
     this.all.delete(change);
   }
@@ -57,8 +58,8 @@ export class Changes<T extends PageRange> {
     let isYounger = false;
     for (const other of this.all) {
       if (isYounger && overlap(change, other)) {
-        other.elders -= 1;
-        if (other.elders > 0) continue;
+        other.blockers -= 1;
+        if (other.blockers > 0) continue;
         this.blockedCount -= 1;
         this.onFree(other);
       } else if (other === change) isYounger = true;
