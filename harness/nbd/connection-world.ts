@@ -8,6 +8,7 @@ import { NbdConnection, type NbdHandler } from "../../src/nbd/connection.ts";
 import type { Device } from "../../src/nbd/device.ts";
 import { FairShare } from "../../src/nbd/fair-share.ts";
 import type { TlsMode } from "../../src/nbd/handshake.ts";
+import { KeptRequest } from "../../src/nbd/kept-request.ts";
 import { COMMAND, ERRNO } from "../../src/nbd/protocol.ts";
 import type { Request } from "../../src/nbd/request.ts";
 import type { Stream, TlsMaterial } from "../../src/net/transport.ts";
@@ -70,15 +71,15 @@ export class ConnectionWorld implements NbdHandler {
   readonly clock = new SimClock();
   readonly stream = new FakeStream();
   readonly requests: string[] = [];
-  readonly kept: Array<{ type: number; cookieHi: number; cookieLo: number }> = [];
+  readonly kept: KeptRequest[] = [];
   readonly connection: NbdConnection;
   isStopping = false;
   isClosed = false;
   largeBytes = 0;
   largeMax = 64 * MIB;
   keepsRequests = false;
-  /** Of reads: in a buffer of its own. */
-  sendsWhole = false;
+  /** Replies to reads are sent from a buffer of their own. */
+  sendsSeparately = false;
   /** What each request costs of its turn. */
   units = 0;
 
@@ -105,12 +106,12 @@ export class ConnectionWorld implements NbdHandler {
     this.requests.push(`${it.type} ${it.offset}+${it.byteCount} ${shown}`.trim());
     if (it.byteCount > MIB && (it.type === COMMAND.READ || it.type === COMMAND.WRITE))
       this.largeBytes -= it.byteCount;
-    const { type, cookieHi, cookieLo } = it;
     connection.spend(this.units);
     if (this.keepsRequests) {
-      this.kept.push({ type, cookieHi, cookieLo });
-      connection.keep(it.byteCount);
-    } else if (type === COMMAND.READ) this.answerRead(connection, it);
+      const kept = new KeptRequest();
+      this.kept.push(kept);
+      connection.keep(kept, it, it.byteCount);
+    } else if (it.type === COMMAND.READ) this.answerRead(connection, it);
     else connection.replies.empty(it, ERRNO.OK);
   }
 
@@ -152,18 +153,16 @@ export class ConnectionWorld implements NbdHandler {
     }
   }
 
-  private answerRead({ output, replies }: NbdConnection, it: Request): void {
-    const headerBytes = replies.readHeaderBytes;
-    if (this.sendsWhole) {
-      const bytes = new Uint8Array(headerBytes + it.byteCount);
-      const largeBytes = it.byteCount > MIB ? it.byteCount : 0;
-      const onWritten = () => {};
-      return output.addWhole({ bytes, at: 0, end: bytes.length, largeBytes, onWritten });
+  private answerRead(connection: NbdConnection, it: Request): void {
+    if (this.sendsSeparately) {
+      const kept = new KeptRequest();
+      connection.keep(kept, it, 0);
+      kept.prepareRead(it.byteCount, 0);
+      connection.finish(kept, ERRNO.OK);
+      return;
     }
-    output.reserve(headerBytes + it.byteCount);
-    replies.writeReadHeader(output.view, output.tail, it);
-    const at = output.tail + headerBytes;
-    output.bytes.fill(0xab, at, at + it.byteCount);
-    output.commit(headerBytes + it.byteCount);
+    const { bytes, at } = connection.replies.beginRead(it.byteCount);
+    bytes.fill(0xab, at, at + it.byteCount);
+    connection.replies.finishRead(it, 0);
   }
 }

@@ -38,7 +38,6 @@ import { type ExportConfig, NbdExport, OBJECTS_PER_EXPORT } from "./export.ts";
 import { NbdIo } from "./io.ts";
 import { LargeRequestBudget } from "./large-request-budget.ts";
 import { NbdPages } from "./pages.ts";
-import type { PendingRequest } from "./pending-request.ts";
 import { NbdPrefetch } from "./prefetch.ts";
 import { NbdRunner } from "./runner.ts";
 import { SpaceMonitor } from "./space-monitor.ts";
@@ -115,11 +114,10 @@ export class NbdDoor implements NbdHandler {
     const { runner } = this;
     this.io = new NbdIo({ ...parts, counters, pages, runner, prefetch });
     this.warnOfSize();
-    const onFree = (pending: PendingRequest): void => runner.later(pending);
     for (const [type, config] of settings.exports.entries()) {
       const pool = parts.ramster.newPool({ persistent: true, storeWhole: true });
       assert(pool !== null, "there are more pools than exports");
-      this.exports.push(new NbdExport(config, type, pool, onFree));
+      this.exports.push(new NbdExport(config, type, pool));
     }
   }
 

@@ -82,7 +82,7 @@ export class NbdPages {
     if (isWhole) return this.put(exp, page, change.bytes, change.at + (start - change.offset));
     const { before, after } = this;
     if (old === null) {
-      const status = this.ramster.get(exp.at(page), -1, before, 0, null, 0);
+      const status = this.ramster.get(exp.handleOf(page), -1, before, 0, null, 0);
       if (status === STATUS.PENDING) return STEP.AWAY;
       if (status === STATUS.NOT_FOUND) before.fill(0);
       else if (status !== STATUS.OK) return this.failed(errnoOf(status));
@@ -98,16 +98,16 @@ export class NbdPages {
   /** Frees all pages of an object, here and elsewhere. */
   freeObject(exp: NbdExport, number: number): void {
     const before = exp.pool.pageCount;
-    this.ramster.flushObject(exp.at(number));
+    this.ramster.flushObject(exp.handleOf(number));
     this.counters.frontswap_invalidates += before - exp.pool.pageCount;
   }
 
   isThere(exp: NbdExport, page: number): boolean {
-    return this.ramster.devicePages.has(exp.at(page));
+    return this.ramster.devicePages.has(exp.handleOf(page));
   }
 
   private free(exp: NbdExport, page: number): Step {
-    if (this.ramster.flushPage(exp.at(page)) !== STATUS.OK) return STEP.NOTHING;
+    if (this.ramster.flushPage(exp.handleOf(page)) !== STATUS.OK) return STEP.NOTHING;
     this.counters.frontswap_invalidates += 1;
     return STEP.DONE;
   }
@@ -116,9 +116,9 @@ export class NbdPages {
     // A put that is refused leaves nothing, and nothing would read as zeros.
     exp.allocation.mark(page);
     const isOverwrite = !this.ramster.hasFrame && this.isThere(exp, page);
-    const status = this.ramster.put(exp.at(page), bytes, at);
+    const status = this.ramster.put(exp.handleOf(page), bytes, at);
     if (status === STATUS.OK) return this.stored();
-    if (isOverwrite) this.ramster.devicePages.lose(exp.at(page));
+    if (isOverwrite) this.ramster.devicePages.lose(exp.handleOf(page));
     return this.refused(status);
   }
 
@@ -130,11 +130,13 @@ export class NbdPages {
     const { ramster, before } = this;
     if (ramster.hasFrame || !this.isThere(exp, page)) return this.put(exp, page, this.after, 0);
     // Its copies are freed before it is put, and here is no room to have it back.
-    if (ramster.devicePages.versionAway(exp.at(page)) !== 0) return this.refused(STATUS.NO_ROOM);
-    const status = ramster.put(exp.at(page), this.after, 0);
+    if (ramster.devicePages.versionAway(exp.handleOf(page)) !== 0)
+      return this.refused(STATUS.NO_ROOM);
+    const status = ramster.put(exp.handleOf(page), this.after, 0);
     if (status === STATUS.OK) return this.stored();
     // It fits where it was.
-    if (ramster.put(exp.at(page), before, 0) !== STATUS.OK) ramster.devicePages.lose(exp.at(page));
+    if (ramster.put(exp.handleOf(page), before, 0) !== STATUS.OK)
+      ramster.devicePages.lose(exp.handleOf(page));
     return this.refused(status);
   }
 

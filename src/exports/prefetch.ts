@@ -78,7 +78,8 @@ export class NbdPrefetch implements GetSink {
   take(exp: NbdExport, page: number, target: Uint8Array, at: number): boolean {
     const slot = this.slots.get(exp.keyOf(page));
     if (slot === undefined) return false;
-    if (this.ramster.devicePages.versionAway(exp.at(page)) !== this.versions[slot]) return false;
+    if (this.ramster.devicePages.versionAway(exp.handleOf(page)) !== this.versions[slot])
+      return false;
     if (this.isRead[slot] === 0) {
       this.isRead[slot] = 1;
       this.counters.nbd_prefetch_hits += 1;
@@ -99,7 +100,7 @@ export class NbdPrefetch implements GetSink {
   /** @returns false when there is no slot for it. */
   private ask(exp: NbdExport, page: number): boolean {
     const key = exp.keyOf(page);
-    const version = this.ramster.devicePages.versionAway(exp.at(page));
+    const version = this.ramster.devicePages.versionAway(exp.handleOf(page));
     if (version === 0) return true; // It is here, or nowhere.
     const known = this.slots.get(key);
     if (known !== undefined) {
@@ -119,7 +120,7 @@ export class NbdPrefetch implements GetSink {
     this.slots.set(key, slot);
     this.counters.nbd_prefetches += 1;
     const at = slot * PAGE_BYTES;
-    const status = this.ramster.get(exp.at(page), -1, this.bytes, at, this, slot);
+    const status = this.ramster.get(exp.handleOf(page), -1, this.bytes, at, this, slot);
     if (status !== STATUS.PENDING) this.onGet(slot, status);
     return true;
   }

@@ -1,68 +1,67 @@
 /**
- * RangeLocks: requests that change pages of one export and could not be done at once, in the order
- * in which they came. One whose pages an older one has waits for that, so that each page is always
- * what one of them made of it.
+ * RangeLocks: pages of one export that unfinished changes have locked, in order of arrival. A
+ * change waits for every older one that shares a page with it (a blocker), so no page ever mixes
+ * two requests.
  *
- * Each is compared with all others once when it comes and once when it leaves:
- * NBD_RANGE_LOCKS_MAX bounds that.
+ *     acquire: no blockers --> runs
+ *     acquire: blockers > 0 --> waits --> the last blocker is released --> onUnblocked, runs
+ *
+ * Each range is compared with all others once when it comes and at most once when it goes.
+ * NBD_RANGE_LOCKS_MAX bounds that cost.
  */
 import { NBD_RANGE_LOCKS_MAX } from "../core/limits.ts";
 
-/** Pages from `first` to `last`. */
+/** Pages from `first` to `last`, and who wants them. */
 export interface PageRange {
   readonly first: number;
   readonly last: number;
-  /** Older ones that have some of them. */
+  /** Older ranges that share a page with this one. */
   blockers: number;
+  /** It had blockers and has none any more. */
+  onUnblocked(): void;
 }
 
-export class RangeLocks<T extends PageRange> {
-  private readonly all = new Set<T>();
-  /** Of those, that wait for older ones. */
+export class RangeLocks {
+  private readonly ranges = new Set<PageRange>();
+  /** How many of them have blockers. */
   private blockedCount = 0;
-  private readonly onFree: (change: T) => void;
-
-  /** `onFree`: it has waited for older ones, and need not any more. */
-  constructor(onFree: (change: T) => void) {
-    this.onFree = onFree;
-  }
 
   get isEmpty(): boolean {
-    return this.all.size === 0;
+    return this.ranges.size === 0;
   }
 
-  /** With so many each connection should have one at a time. */
+  /** From here on each connection should have only one change under way. */
   get isFull(): boolean {
-    return this.all.size >= NBD_RANGE_LOCKS_MAX;
+    return this.ranges.size >= NBD_RANGE_LOCKS_MAX;
   }
 
-  /** @returns whether it may go on. */
-  acquire(change: T): boolean {
-    change.blockers = 0;
-    for (const older of this.all) if (overlap(older, change)) change.blockers += 1;
-    if (change.blockers > 0) this.blockedCount += 1;
-    this.all.add(change);
-    return change.blockers === 0;
+  /** @returns whether the range may be changed now; else `onUnblocked` follows. */
+  acquire(range: PageRange): boolean {
+    range.blockers = 0;
+    for (const older of this.ranges) if (overlap(older, range)) range.blockers += 1;
+    if (range.blockers > 0) this.blockedCount += 1;
+    this.ranges.add(range);
+    return range.blockers === 0;
   }
 
-  /** It is done, or given up: others have their turn on its pages. */
-  release(change: T): void {
-    if (!this.all.has(change)) return;
-    if (change.blockers > 0) this.blockedCount -= 1;
-    change.blockers = 0;
-    if (this.blockedCount > 0) this.freeYounger(change);
-    this.all.delete(change);
+  /** The change is done, or was given up while it waited. */
+  release(range: PageRange): void {
+    if (!this.ranges.has(range)) return;
+    if (range.blockers > 0) this.blockedCount -= 1;
+    range.blockers = 0;
+    if (this.blockedCount > 0) this.unblockYounger(range);
+    this.ranges.delete(range);
   }
 
-  private freeYounger(change: T): void {
+  private unblockYounger(range: PageRange): void {
     let isYounger = false;
-    for (const other of this.all) {
-      if (isYounger && overlap(change, other)) {
+    for (const other of this.ranges) {
+      if (isYounger && overlap(range, other)) {
         other.blockers -= 1;
         if (other.blockers > 0) continue;
         this.blockedCount -= 1;
-        this.onFree(other);
-      } else if (other === change) isYounger = true;
+        other.onUnblocked();
+      } else if (other === range) isYounger = true;
     }
   }
 }

@@ -1,117 +1,120 @@
 /**
  * NbdRunner: requests of the NBD door that wait for something.
  *
- *     blocked by an older change of its pages --> running, slice by slice
- *     running --> a page is away: fetched, and asked for again as long as no holder answers
- *     running --> no frame: parked, first come first served, until there is one
- *     running --> answered, once: done; EIO when --io-timeout is over; ENOSPC when all is full
+ *     an older change has one of its pages --> waits until that is done --> runs slice by slice
+ *     a page is away  --> fetched; asked for again for as long as no holder answers
+ *     no frame        --> parked, first come first served, until there is one
  *
- * Not here: what can be done at once (io.ts).
+ * Each request is answered once. It fails with EIO when --io-timeout is over, and with ENOSPC when
+ * memory, lenders and disk are full.
+ *
+ * Not here: what can be done at once (io.ts), headers and sending (src/nbd).
  */
 import { assert } from "../core/assert.ts";
 import type { Clock } from "../core/clock.ts";
-import { NBD_PENDING_KEEP_BYTES, NBD_SLICE, PAGE_BYTES } from "../core/limits.ts";
-import type { Memory } from "../core/memory.ts";
+import { NBD_SLICE, PAGE_BYTES } from "../core/limits.ts";
 import { STATUS, type Status } from "../core/status.ts";
 import type { NbdConnection } from "../nbd/connection.ts";
 import { COMMAND, ERRNO, type Errno } from "../nbd/protocol.ts";
-import { READ_HEADER_BYTES_MAX } from "../nbd/replies.ts";
 import type { Request } from "../nbd/request.ts";
 import type { Ramster } from "../ramster/ramster.ts";
 import type { GetSink } from "../ramster/repatriate/waiters.ts";
+import { firstWholePage, wholePagesEnd } from "./byte-range.ts";
 import type { NbdCounters } from "./counters.ts";
-import { errnoOf } from "./errors.ts";
+import { countError, errnoOf } from "./errors.ts";
 import { type NbdExport, OBJECTS_PER_EXPORT } from "./export.ts";
 import { type NbdPages, STEP } from "./pages.ts";
-import { type PendingRequest, PendingRequests } from "./pending-request.ts";
+import {
+  type PendingRequest,
+  type PendingRequestOwner,
+  PendingRequests,
+} from "./pending-request.ts";
 import type { NbdPrefetch } from "./prefetch.ts";
 import { UNITS } from "./units.ts";
 
 /** A token is request number * TOKEN_STEP + page: 32 MiB that begin within a page are one more. */
 const TOKEN_STEP = 16_384;
-/** Works that have a slice before others have their turn, and pages of those that wait in line. */
+/** Requests that get a slice before others have their turn, and pages of parked requests. */
 const REQUESTS_PER_TURN = 4;
 const PARKED_PAGES_PER_TURN = 512;
 /** Pages of one read that are fetched at once. */
 const FETCHES_PER_READ = 1024;
 
 export interface RunnerParts {
-  memory: Memory;
-  clock: Clock;
-  ramster: Ramster;
-  counters: NbdCounters;
-  pages: NbdPages;
-  prefetch: NbdPrefetch;
-  /** Memory of a long request is free. */
-  releaseLarge: (byteCount: number) => void;
-  ioTimeoutMs: () => number;
+  readonly clock: Clock;
+  readonly ramster: Ramster;
+  readonly counters: NbdCounters;
+  readonly pages: NbdPages;
+  readonly prefetch: NbdPrefetch;
+  /** Memory of a large request is free again. */
+  readonly releaseLarge: (byteCount: number) => void;
+  readonly ioTimeoutMs: () => number;
 }
 
-export class NbdRunner implements GetSink {
+export class NbdRunner implements GetSink, PendingRequestOwner {
   private readonly parts: RunnerParts;
   private readonly requests: PendingRequests;
-  /** RangeLocks that wait for frames, and for nothing else. */
+  /** Changes that wait for frames, and for nothing else. */
   private readonly parked = new Set<PendingRequest>();
+  /** Requests that wait for their next slice. */
   private readonly due: PendingRequest[] = [];
-  private isSoon = false;
-  private readonly onSoon = (): void => this.runTurn();
+  private isTurnScheduled = false;
+  private readonly runScheduledTurn = (): void => this.runTurn();
 
   constructor(parts: RunnerParts) {
     this.parts = parts;
-    this.requests = new PendingRequests((pending) => this.free(pending));
-    parts.ramster.onRoom(() => this.goOnWithParked());
+    this.requests = new PendingRequests(this);
+    parts.ramster.onRoom(() => this.runParked());
   }
 
-  /** Requests that wait, those included whose replies leave from their buffers. */
+  /** Pending requests, and answered ones whose reply is still sent from their buffer. */
   get count(): number {
     return this.requests.count;
   }
 
-  /** Whether changes wait for frames: others have to wait behind them. */
-  get isCrowded(): boolean {
+  /** Whether changes wait for frames: later ones have to wait behind them. */
+  get hasParked(): boolean {
     return this.parked.size > 0;
   }
 
-  /** A read that is not done: of long ones, and of those with a page that is away. */
+  /** A read that is long, or has a page that is away. */
   read(connection: NbdConnection, exp: NbdExport, request: Request): void {
     const pending = this.take(connection, exp, request);
-    const byteCount = READ_HEADER_BYTES_MAX + pending.pageCount * PAGE_BYTES;
-    pending.makeRoom(byteCount);
-    pending.at = READ_HEADER_BYTES_MAX + (request.offset - pending.first * PAGE_BYTES);
-    pending.end = pending.at + request.byteCount;
+    const skippedBytes = request.offset - pending.first * PAGE_BYTES;
+    pending.prepareRead(pending.pageCount * PAGE_BYTES, skippedBytes);
     this.run(pending);
   }
 
-  /** A change that is done up to the page `next`. */
+  /** A change whose pages before `next` are done. */
   change(connection: NbdConnection, exp: NbdExport, request: Request, next: number): void {
     const pending = this.take(connection, exp, request);
-    pending.next = next;
-    if (request.type === COMMAND.WRITE) this.keepData(connection, pending, request);
-    if (this.isOfAll(pending, exp)) pending.next = 0;
+    pending.next = freesAll(pending, exp) ? 0 : next;
     if (exp.locks.acquire(pending)) this.run(pending);
   }
 
-  /** GetSink: a page that was away, or that it cannot be had. */
+  /** GetSink: a page that was away, or why it cannot be had. */
   onGet(token: number, status: Status): void {
     const pending = this.requests.at(Math.floor(token / TOKEN_STEP));
     assert(pending.waiting > 0, "page for a request that does not wait");
     pending.waiting -= 1;
     const isRead = pending.type === COMMAND.READ;
-    this.got(pending, isRead ? pending.first + (token % TOKEN_STEP) : pending.next, status);
+    this.onPage(pending, isRead ? pending.first + (token % TOKEN_STEP) : pending.next, status);
     this.run(pending);
   }
 
-  /** It has waited for older changes, or has had its slice: others have their turn first. */
-  later(pending: PendingRequest): void {
-    if (pending.isDue) return;
-    pending.isDue = true;
-    this.due.push(pending);
-    this.soon();
+  /** PendingRequestOwner. */
+  onUnblocked(pending: PendingRequest): void {
+    this.schedule(pending);
+  }
+
+  /** PendingRequestOwner. */
+  onSent(pending: PendingRequest): void {
+    this.free(pending);
   }
 
   /**
-   * Called now and then: what is to be asked for again, and what has waited too long. `lostMs`:
-   * time since the last call in which this node did not run, and none of it could be answered.
+   * Called every NBD_TICK_MS: retries, and time limits. `lostMs`: time since the last call in which
+   * this process did not run, so that nothing could be answered.
    */
   tick(lostMs: number): void {
     if (this.count === 0) return;
@@ -122,17 +125,17 @@ export class NbdRunner implements GetSink {
       if (isIdle && now >= pending.deadlineMs) this.finish(pending, ERRNO.EIO);
       else if (pending.retryPages.length > 0) this.retry(pending, now);
     }
-    this.goOnWithParked();
+    this.runParked();
   }
 
-  /** The client is gone: nobody wants to know. */
+  /** The client is gone: its requests need no answer. */
   drop(connection: NbdConnection): void {
     for (const pending of this.requests.unanswered()) {
       if (pending.connection === connection) this.abandon(pending);
     }
   }
 
-  /** The node stops: each request that waits is answered. */
+  /** The node stops: each pending request is answered. */
   stop(): void {
     for (const pending of this.requests.unanswered()) {
       this.answer(pending, ERRNO.ESHUTDOWN);
@@ -148,19 +151,6 @@ export class NbdRunner implements GetSink {
     return pending;
   }
 
-  /** What is to be written outlives the call. */
-  private keepData(connection: NbdConnection, pending: PendingRequest, request: Request): void {
-    pending.at = 0;
-    if (connection.input.giveAway()) {
-      pending.freeBytes();
-      pending.bytes = request.bytes;
-      return;
-    }
-    const { byteCount } = request;
-    pending.makeRoom(byteCount);
-    this.parts.memory.copy(pending.bytes, 0, request.bytes, request.at, byteCount);
-  }
-
   private run(pending: PendingRequest): void {
     if (pending.connection === null) {
       if (pending.waiting === 0) this.free(pending);
@@ -172,30 +162,29 @@ export class NbdRunner implements GetSink {
     let units = NBD_SLICE;
     while (pending.next <= pending.last && pending.error === ERRNO.OK) {
       if (pending.waiting >= FETCHES_PER_READ) return;
-      if (units <= 0) return this.later(pending);
+      if (units <= 0) return this.schedule(pending);
       units -= UNITS.READ;
       pending.next += 1;
       this.ask(pending, pending.next - 1);
     }
-    if (pending.waiting > 0 || (pending.retryPages.length > 0 && pending.error === ERRNO.OK))
-      return;
-    this.finish(pending, pending.error);
+    const hasRetries = pending.retryPages.length > 0 && pending.error === ERRNO.OK;
+    if (pending.waiting === 0 && !hasRetries) this.finish(pending, pending.error);
   }
 
   private runChange(pending: PendingRequest, exp: NbdExport | null): void {
     assert(exp !== null);
-    if (this.isOfAll(pending, exp)) return this.freeAll(pending, exp);
+    if (freesAll(pending, exp)) return this.freeAll(pending, exp);
     const { pages } = this.parts;
     let units: number = NBD_SLICE;
     while (pending.next <= pending.last) {
       if (pending.error !== ERRNO.OK) return this.finish(pending, pending.error);
       if (pending.waiting > 0 || pending.retryPages.length > 0) return;
-      if (units <= 0) return this.later(pending);
-      if (pending.frees && this.skipBlank(pending, exp)) {
+      if (units <= 0) return this.schedule(pending);
+      if (pending.frees && skipUnallocated(pending, exp)) {
         units -= UNITS.LOOK;
         continue;
       }
-      if (pending.type === COMMAND.WRITE && this.isCrowded && !this.parked.has(pending)) {
+      if (pending.type === COMMAND.WRITE && this.hasParked && !this.parked.has(pending)) {
         this.parked.add(pending);
         return;
       }
@@ -206,7 +195,7 @@ export class NbdRunner implements GetSink {
       }
       if (step === STEP.FAILED) return this.finish(pending, pages.error);
       if (step === STEP.AWAY) {
-        this.parked.delete(pending); // What it waits for now is nobody else's concern.
+        this.parked.delete(pending); // It waits for a page now: others need not wait behind it.
         this.ask(pending, pending.next);
       } else {
         pending.next += 1;
@@ -214,23 +203,15 @@ export class NbdRunner implements GetSink {
         units -= step === STEP.NOTHING ? UNITS.LOOK : pending.frees ? UNITS.FREE : UNITS.WRITE;
       }
     }
-    if (pending.frees) exp.allocation.clear(pending.firstWhole, pending.endOfWhole);
+    if (pending.frees) exp.allocation.clear(firstWholePage(pending), wholePagesEnd(pending));
     this.finish(pending, ERRNO.OK);
-  }
-
-  /** Passes over what was never written. @returns whether there was any of it. */
-  private skipBlank(pending: PendingRequest, exp: NbdExport): boolean {
-    const next = exp.allocation.nextAllocated(pending.next, pending.last + 1);
-    if (next === pending.next) return false;
-    pending.next = next;
-    return true;
   }
 
   /** Object by object, from the last one down, as the original invalidates an area. */
   private freeAll(pending: PendingRequest, exp: NbdExport): void {
     let units: number = NBD_SLICE;
     while (pending.next < OBJECTS_PER_EXPORT && exp.pool.pageCount > 0) {
-      if (units <= 0) return this.later(pending);
+      if (units <= 0) return this.schedule(pending);
       const before = exp.pool.pageCount;
       this.parts.pages.freeObject(exp, OBJECTS_PER_EXPORT - 1 - pending.next);
       units -= UNITS.FREE * (before - exp.pool.pageCount) + UNITS.LOOK;
@@ -240,32 +221,28 @@ export class NbdRunner implements GetSink {
     this.finish(pending, ERRNO.OK);
   }
 
-  private isOfAll(pending: PendingRequest, exp: NbdExport): boolean {
-    return pending.frees && pending.offset === 0 && pending.byteCount === exp.byteCount;
-  }
-
-  /** Gets a page: into its place in the reply, or, of a change, what its edge held. */
+  /** Gets a page: of a read into its reply, of a change into `edge`. */
   private ask(pending: PendingRequest, page: number): void {
     const { export: exp } = pending;
     assert(exp !== null);
     const isRead = pending.type === COMMAND.READ;
     if (!isRead && pending.edge.byteLength === 0) pending.edge = new Uint8Array(PAGE_BYTES);
     const target = isRead ? pending.bytes : pending.edge;
-    const at = isRead ? placeOf(pending, page) : 0;
+    const at = isRead ? targetOf(pending, page) : 0;
     if (isRead && this.parts.prefetch.take(exp, page, target, at)) {
-      this.got(pending, page, STATUS.OK);
+      this.onPage(pending, page, STATUS.OK);
       return;
     }
-    // A change, which may be 4 GiB long, waits for one page at a time: the next one.
-    const place = isRead ? page - pending.first : 0;
-    assert(place < TOKEN_STEP);
-    const token = pending.number * TOKEN_STEP + place;
-    const status = this.parts.ramster.get(exp.at(page), -1, target, at, this, token);
+    // A change may be 4 GiB long. It waits for one page at a time: the next one.
+    const pageOfRead = isRead ? page - pending.first : 0;
+    assert(pageOfRead < TOKEN_STEP);
+    const token = pending.number * TOKEN_STEP + pageOfRead;
+    const status = this.parts.ramster.get(exp.handleOf(page), -1, target, at, this, token);
     if (status === STATUS.PENDING) pending.waiting += 1;
-    else this.got(pending, page, status);
+    else this.onPage(pending, page, status);
   }
 
-  private got(pending: PendingRequest, page: number, status: Status): void {
+  private onPage(pending: PendingRequest, page: number, status: Status): void {
     const isRead = pending.type === COMMAND.READ;
     switch (status) {
       case STATUS.OK:
@@ -274,7 +251,7 @@ export class NbdRunner implements GetSink {
         return;
       case STATUS.NOT_FOUND:
         if (isRead) {
-          const at = placeOf(pending, page);
+          const at = targetOf(pending, page);
           pending.bytes.fill(0, at, at + PAGE_BYTES);
         } else {
           pending.edge.fill(0);
@@ -282,7 +259,7 @@ export class NbdRunner implements GetSink {
         }
         return;
       case STATUS.UNREACHABLE:
-      case STATUS.NO_ROOM: // Too many wait for pages.
+      case STATUS.NO_ROOM: // Too many gets wait for pages.
         pending.retryPages.push(page);
         return;
       default:
@@ -297,10 +274,35 @@ export class NbdRunner implements GetSink {
     this.run(pending);
   }
 
-  private goOnWithParked(): void {
+  /** It runs in a later turn, so that others have theirs first. */
+  private schedule(pending: PendingRequest): void {
+    if (pending.isDue) return;
+    pending.isDue = true;
+    this.due.push(pending);
+    this.scheduleTurn();
+  }
+
+  private scheduleTurn(): void {
+    if (this.isTurnScheduled) return;
+    this.isTurnScheduled = true;
+    this.parts.clock.soon(this.runScheduledTurn);
+  }
+
+  private runTurn(): void {
+    this.isTurnScheduled = false;
+    for (const pending of this.due.splice(0, REQUESTS_PER_TURN)) {
+      if (!pending.isDue) continue;
+      pending.isDue = false;
+      if (pending.connection !== null) this.run(pending);
+    }
+    this.runParked();
+    if (this.due.length > 0) this.scheduleTurn();
+  }
+
+  private runParked(): void {
     let pages = 0;
     for (const pending of this.parked) {
-      if (pages >= PARKED_PAGES_PER_TURN) return this.soon();
+      if (pages >= PARKED_PAGES_PER_TURN) return this.scheduleTurn();
       if (pending.isDue) continue;
       const { next } = pending;
       this.run(pending);
@@ -309,73 +311,34 @@ export class NbdRunner implements GetSink {
     }
   }
 
-  private soon(): void {
-    if (this.isSoon) return;
-    this.isSoon = true;
-    this.parts.clock.soon(this.onSoon);
-  }
-
-  private runTurn(): void {
-    this.isSoon = false;
-    for (const pending of this.due.splice(0, REQUESTS_PER_TURN)) {
-      if (!pending.isDue) continue;
-      pending.isDue = false;
-      if (pending.connection !== null) this.run(pending);
-    }
-    this.goOnWithParked();
-    if (this.due.length > 0) this.soon();
-  }
-
   private finish(pending: PendingRequest, error: Errno): void {
     const isRead = pending.type === COMMAND.READ;
     const { latencies } = this.parts.ramster;
     const ms = this.parts.clock.now() - pending.startMs;
     (isRead ? latencies.remote_get : latencies.put).add(ms);
-    const isLeaving = this.answer(pending, error);
-    this.leave(pending);
-    if (!isLeaving && pending.waiting === 0) this.free(pending);
+    const isBufferInUse = this.answer(pending, error);
+    this.unlock(pending);
+    if (!isBufferInUse && pending.waiting === 0) this.free(pending);
   }
 
-  /** @returns whether the reply leaves from the request's buffer, which is then not free yet. */
+  /** @returns whether the reply is sent from the request's buffer: `onSent` follows. */
   private answer(pending: PendingRequest, error: Errno): boolean {
     const { connection } = pending;
     assert(connection !== null);
     pending.connection = null;
-    if (error !== ERRNO.OK) this.parts.counters.nbd_errors += 1;
-    if (error === ERRNO.ENOSPC) this.parts.counters.nbd_enospc += 1;
-    const hasData = pending.type === COMMAND.READ && error === ERRNO.OK;
-    if (!hasData) connection.replies.empty(pending, error);
-    const isLeaving = hasData && this.answerRead(pending, connection);
-    connection.release(pending.cost);
-    return isLeaving;
+    countError(this.parts.counters, error);
+    return connection.finish(pending, error);
   }
 
-  private answerRead(pending: PendingRequest, connection: NbdConnection): boolean {
-    const { output, replies } = connection;
-    const headerBytes = replies.readHeaderBytes;
-    if (pending.byteCount <= NBD_PENDING_KEEP_BYTES) {
-      output.reserve(headerBytes + pending.byteCount);
-      replies.writeReadHeader(output.view, output.tail, pending);
-      const at = output.tail + headerBytes;
-      this.parts.memory.copy(output.bytes, at, pending.bytes, pending.at, pending.byteCount);
-      output.commit(headerBytes + pending.byteCount);
-      return false;
-    }
-    pending.at -= headerBytes;
-    replies.writeReadHeader(new DataView(pending.bytes.buffer), pending.at, pending);
-    output.addWhole(pending);
-    return true;
-  }
-
-  /** Its client has gone, or has its answer: it waits for nothing any more. */
+  /** It is answered, or its client has gone: it waits for nothing any more. */
   private abandon(pending: PendingRequest): void {
     pending.connection = null;
-    this.leave(pending);
+    this.unlock(pending);
     if (pending.waiting === 0) this.free(pending);
   }
 
-  /** Others have their turn on its pages. */
-  private leave(pending: PendingRequest): void {
+  /** Changes that waited for this one may run. */
+  private unlock(pending: PendingRequest): void {
     this.parked.delete(pending);
     pending.export?.locks.release(pending);
   }
@@ -387,7 +350,19 @@ export class NbdRunner implements GetSink {
   }
 }
 
-/** Of a page of a read, in its buffer. */
-function placeOf(pending: PendingRequest, page: number): number {
-  return READ_HEADER_BYTES_MAX + (page - pending.first) * PAGE_BYTES;
+/** Where a page of a read goes in its buffer. */
+function targetOf(pending: PendingRequest, page: number): number {
+  return pending.dataAt + (page - pending.first) * PAGE_BYTES;
+}
+
+function freesAll(pending: PendingRequest, exp: NbdExport): boolean {
+  return pending.frees && pending.offset === 0 && pending.byteCount === exp.byteCount;
+}
+
+/** Skips pages that were never written. @returns whether there were any. */
+function skipUnallocated(pending: PendingRequest, exp: NbdExport): boolean {
+  const next = exp.allocation.nextAllocated(pending.next, pending.last + 1);
+  if (next === pending.next) return false;
+  pending.next = next;
+  return true;
 }

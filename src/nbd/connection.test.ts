@@ -17,7 +17,6 @@ import { ERRNO } from "./protocol.ts";
 
 const MIB = 1024 * 1024;
 const COOKIE = "fedcba9876543210";
-const NOWHERE = { offsetHi: 0, offsetLo: 0, byteCount: 0 };
 const one = { cookie: 0xfedcba9876543210n, offset: 4096, length: 2 };
 
 describe("the transmission", () => {
@@ -162,7 +161,7 @@ describe("the transmission", () => {
     expect(world.stream.isPaused).toBe(true);
     const served = world.requests.length;
     expect(served).toBeLessThan(600);
-    expect(world.connection.output.pendingBytes).toBeLessThan(3 * MIB);
+    expect(world.connection.unsentBytes).toBeLessThan(3 * MIB);
     world.stream.room = Number.POSITIVE_INFINITY;
     world.connection.onDrain();
     world.soon();
@@ -173,7 +172,7 @@ describe("the transmission", () => {
 
   test("replies that were too many, and go out at once after all, hold nothing back", () => {
     const world = new World().begin();
-    world.sendsWhole = true;
+    world.sendsSeparately = true;
     const read = request({ type: READ, cookie: 1n, offset: 0, length: 256 * 1024 });
     world.send(...Array.from({ length: 20 }, () => read));
     world.soon();
@@ -205,8 +204,7 @@ describe("the transmission", () => {
     expect(world.requests.length).toBe(32);
     expect(world.stream.isPaused).toBe(true);
     for (const it of world.kept.toReversed()) {
-      world.connection.replies.empty({ ...it, ...NOWHERE }, ERRNO.OK);
-      world.connection.release(64 * 1024);
+      world.connection.finish(it, ERRNO.OK);
     }
     world.soon();
     expect(world.requests.length).toBe(40);
@@ -226,8 +224,7 @@ describe("the transmission", () => {
     world.stream.room = 0; // As of a stream that broke, too.
     const [it] = world.kept;
     if (it === undefined) throw new Error("nothing was kept");
-    world.connection.replies.empty({ ...it, ...NOWHERE }, ERRNO.OK);
-    world.connection.release(64 * 1024);
+    world.connection.finish(it, ERRNO.OK);
     world.soon();
     expect(world.requests.length).toBe(32);
     world.stream.room = Number.POSITIVE_INFINITY;
@@ -254,7 +251,7 @@ describe("the transmission", () => {
     for (const what of ["write", "read"]) {
       const world = new World().begin();
       if (what === "read") {
-        world.sendsWhole = true;
+        world.sendsSeparately = true;
         world.stream.room = 100;
         world.send(request({ ...one, type: READ, length: 2 * MIB }));
       } else world.send(half);
@@ -296,8 +293,7 @@ describe("the transmission", () => {
     expect(world.stream.isEnded).toBe(false);
     const [it] = world.kept;
     if (it === undefined) throw new Error("nothing was kept");
-    world.connection.replies.empty({ ...it, ...NOWHERE }, ERRNO.OK);
-    world.connection.release(0);
+    world.connection.finish(it, ERRNO.OK);
     world.soon();
     expect(world.stream.hex()).toBe("67446698" + "00000000" + "0000000000000007");
     expect(world.stream.isEnded).toBe(true);
@@ -309,8 +305,7 @@ describe("the transmission", () => {
     world.stream.room = 0;
     world.send(request({ ...one, type: TRIM }), request({ ...one, type: DISC }));
     world.tickFor(10 * NBD_STALL_TIMEOUT_MS, false);
-    for (const it of world.kept) world.connection.replies.empty({ ...it, ...NOWHERE }, ERRNO.OK);
-    world.connection.release(one.length);
+    for (const it of world.kept) world.connection.finish(it, ERRNO.OK);
     for (let i = 0; i < 16; i += 1) {
       world.stream.room = 1;
       world.connection.onDrain();

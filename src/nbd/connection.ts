@@ -27,7 +27,6 @@ import {
   NBD_CONNECTION_BYTES_MAX,
   NBD_HANDSHAKE_TIMEOUT_MS,
   NBD_IDLE_GRACE_MS,
-  NBD_LARGE_BYTES,
   NBD_OPTION_BYTES_MAX,
   NBD_OPTIONS_MAX,
   NBD_STALL_BYTES,
@@ -39,6 +38,7 @@ import type { Device } from "./device.ts";
 import type { FairShare } from "./fair-share.ts";
 import { Handshake, type HandshakeSettings } from "./handshake.ts";
 import { Input } from "./input.ts";
+import type { KeptRequest } from "./kept-request.ts";
 import { Output } from "./output.ts";
 import {
   CLIENT_FLAGS_BYTES,
@@ -83,14 +83,16 @@ const ENDING = 8;
 const CLOSED = 9;
 
 export class NbdConnection implements StreamEvents {
-  readonly output: Output;
+  /** For requests that are answered at once. */
   readonly replies: Replies;
-  readonly input: Input;
   /** The other side as the stream names it, for logs. */
   remote = "";
   /** Something has come from the client. */
   hasSpoken = false;
   private readonly clock: Clock;
+  private readonly memory: Memory;
+  private readonly input: Input;
+  private readonly output: Output;
   private readonly fairShare: FairShare;
   private readonly handler: NbdHandler;
   private readonly settings: HandshakeSettings;
@@ -139,13 +141,14 @@ export class NbdConnection implements StreamEvents {
     tls: TlsMaterial | null,
   ) {
     this.clock = env.clock;
+    this.memory = env.memory;
     this.fairShare = env.fairShare;
     this.handler = handler;
     this.settings = settings;
     this.tls = tls;
     this.output = new Output(env.memory);
     this.input = new Input(env.memory);
-    this.replies = new Replies(this.output);
+    this.replies = new Replies(this.output, env.memory);
     this.handshake = new Handshake(settings, this.output);
   }
 
@@ -169,25 +172,43 @@ export class NbdConnection implements StreamEvents {
     return !isInUse && this.quietMs > NBD_IDLE_GRACE_MS;
   }
 
+  /** Bytes of replies that the stream has not taken yet. */
+  get unsentBytes(): number {
+    return this.output.pendingBytes;
+  }
+
   // For the handler.
 
-  /** The request is answered later: it costs so many bytes until `release`. */
-  keep(byteCount: number): void {
+  /**
+   * The request is answered later, with `finish`: `kept` is set to it, with the data of a write. It
+   * costs its connection `cost` bytes until then.
+   */
+  keep(kept: KeptRequest, request: Request, cost: number): void {
+    kept.set(request);
+    kept.cost = cost;
+    if (request.type === COMMAND.WRITE) kept.keepData(request, this.input, this.memory);
     this.keptCount += 1;
-    this.keptBytes += byteCount;
+    this.keptBytes += cost;
+  }
+
+  /**
+   * Answers a kept request. @returns whether the reply is sent from its buffer: `onSent` follows,
+   * and until then the buffer is in use.
+   */
+  finish(kept: KeptRequest, error: Errno): boolean {
+    const hasData = kept.type === COMMAND.READ && error === ERRNO.OK;
+    if (!hasData) this.replies.empty(kept, error);
+    const isInUse = hasData && this.replies.keptRead(kept);
+    this.keptCount -= 1;
+    this.keptBytes -= kept.cost;
+    assert(this.keptCount >= 0 && this.keptBytes >= 0);
+    this.wake();
+    return isInUse;
   }
 
   /** What a request has cost of this turn, in the units of NBD_SLICE. */
   spend(units: number): void {
     this.unitsLeft -= units;
-  }
-
-  /** It has been answered, and its memory is free. */
-  release(byteCount: number): void {
-    this.keptCount -= 1;
-    this.keptBytes -= byteCount;
-    assert(this.keptCount >= 0 && this.keptBytes >= 0);
-    this.wake();
   }
 
   /** Serves and sends what there is at the end of this turn. */
@@ -319,8 +340,8 @@ export class NbdConnection implements StreamEvents {
   }
 
   private get hasRoom(): boolean {
-    const { pendingBytes } = this.output;
-    return this.phase < ENDING && this.keptBytes + pendingBytes < NBD_CONNECTION_BYTES_MAX;
+    const usedBytes = this.keptBytes + this.unsentBytes;
+    return this.phase < ENDING && usedBytes < NBD_CONNECTION_BYTES_MAX;
   }
 
   /** @returns false when there is nothing more to do with what there is. */
@@ -434,12 +455,11 @@ export class NbdConnection implements StreamEvents {
 
   private readRequestData(): boolean {
     const { input, request } = this;
-    const { byteCount, type } = request;
-    const isLong = byteCount > NBD_LARGE_BYTES && (type === COMMAND.READ || type === COMMAND.WRITE);
-    if (isLong && this.largeBytes === 0) {
+    const { largeBytes } = request;
+    if (largeBytes > 0 && this.largeBytes === 0) {
       if (this.settings.isStopping) return this.refuse();
-      if (!this.handler.reserveLarge(this, byteCount)) return false;
-      this.largeBytes = byteCount;
+      if (!this.handler.reserveLarge(this, largeBytes)) return false;
+      this.largeBytes = largeBytes;
     }
     if (!input.take(request.dataBytes)) return false;
     if (this.settings.isStopping) return this.refuseRead();

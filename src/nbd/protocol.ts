@@ -47,6 +47,8 @@ export const EXTENDED_REQUEST_BYTES = 32;
 export const EXTENDED_CHUNK_BYTES = 32;
 /** In front of the data of an OFFSET_DATA chunk: its offset. */
 export const CHUNK_OFFSET_BYTES = 8;
+/** The longest header in front of the data of a read. */
+export const READ_HEADER_BYTES_MAX = EXTENDED_CHUNK_BYTES + CHUNK_OFFSET_BYTES;
 /** What EXPORT_NAME ends with for clients that do not say NO_ZEROES. */
 export const EXPORT_NAME_ZEROES = 124;
 /** Of strings: names of exports, and queries. */

@@ -3,6 +3,7 @@
  *
  * Not here: what they do.
  */
+import { NBD_LARGE_BYTES } from "../core/limits.ts";
 import { BLOCK_BYTES_MAX, type Device } from "./device.ts";
 import {
   COMMAND,
@@ -17,14 +18,24 @@ import {
   REQUEST_MAGIC,
 } from "./protocol.ts";
 
-/** One request. A scratch object, filled again for each: good during the call that has it. */
-export class Request {
+/** What a reply has to know of its request. */
+export interface Answered {
+  readonly type: number;
+  /** What the client tells its requests apart by, as two words. */
+  readonly cookieHi: number;
+  readonly cookieLo: number;
+  readonly offsetHi: number;
+  readonly offsetLo: number;
+  readonly byteCount: number;
+}
+
+/** One request. A scratch object, filled again for each: valid during the call that has it. */
+export class Request implements Answered {
   flags = 0;
   type = 0;
-  /** What the client tells its requests apart by, as two words. */
   cookieHi = 0;
   cookieLo = 0;
-  /** As two words, since a reply has to repeat it also when it is no exact number. */
+  /** As two words: extended replies repeat it even where a number would not be exact. */
   offsetHi = 0;
   offsetLo = 0;
   byteCount = 0;
@@ -71,6 +82,12 @@ export class Request {
   /** What follows the header of the reply, if all goes well. */
   get replyBytes(): number {
     return this.type === COMMAND.READ ? this.byteCount : 0;
+  }
+
+  /** What it needs of the memory for large requests: 0 if it is not large. */
+  get largeBytes(): number {
+    const byteCount = this.dataBytes + this.replyBytes;
+    return byteCount > NBD_LARGE_BYTES ? byteCount : 0;
   }
 }
 
