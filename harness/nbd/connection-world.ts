@@ -1,7 +1,4 @@
-/**
- * A connection of the NBD door by itself: its stream and who serves its requests are played, and
- * what comes out is there to be looked at.
- */
+/** One NbdConnection with a fake stream and a fake handler; all that it sends is recorded. */
 import { NBD_TICK_MS } from "../../src/core/limits.ts";
 import { HeapMemory } from "../../src/memory/heap-memory.ts";
 import { NbdConnection, type NbdHandler } from "../../src/nbd/connection.ts";
@@ -20,7 +17,7 @@ export const DISK: Device = { name: "disk", description: "a disk", byteCount: 64
 export const OTHER: Device = { name: "ötherwise", description: "another", byteCount: 4096 };
 const TLS: TlsMaterial = { authority: "", certificate: "", key: "" };
 
-/** The connection's end of a stream, and all that came out of it. */
+/** The connection's end of a stream, and all that was written to it. */
 class FakeStream implements Stream {
   readonly remote = "test";
   written = new Uint8Array(0);
@@ -80,7 +77,7 @@ export class ConnectionWorld implements NbdHandler {
   keepsRequests = false;
   /** Replies to reads are sent from a buffer of their own. */
   sendsSeparately = false;
-  /** What each request costs of its turn. */
+  /** What each request costs, in the units of NBD_SLICE. */
   units = 0;
 
   constructor(tls: TlsMode = "none") {
@@ -134,7 +131,7 @@ export class ConnectionWorld implements NbdHandler {
     return this.stream.hex();
   }
 
-  /** Up to the first request. */
+  /** Goes through the handshake, up to the first request. */
   begin(form: BareForm = "simple"): this {
     for (const bytes of greetingOf({ form })) this.send(bytes);
     return this;
@@ -144,7 +141,7 @@ export class ConnectionWorld implements NbdHandler {
     while (this.clock.step());
   }
 
-  /** So much time goes by, in which the door looks after its connections. */
+  /** Lets `ms` pass, with the ticks that the door gives its connections. */
   tickFor(ms: number, othersWait: boolean): void {
     const end = this.clock.now() + ms;
     while (this.clock.now() < end && !this.isClosed) {
@@ -156,9 +153,9 @@ export class ConnectionWorld implements NbdHandler {
   private answerRead(connection: NbdConnection, it: Request): void {
     if (this.sendsSeparately) {
       const kept = new KeptRequest();
-      connection.keep(kept, it, 0);
+      kept.set(it);
       kept.prepareRead(it.byteCount, 0);
-      connection.finish(kept, ERRNO.OK);
+      connection.replies.keptRead(kept);
       return;
     }
     const { bytes, at } = connection.replies.beginRead(it.byteCount);

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { AllocationMap } from "./allocation-map.ts";
 
-test("what was never marked is passed over", () => {
+test("blocks that were never marked are skipped", () => {
   const map = new AllocationMap(10_000);
   expect(map.nextAllocated(0, 10_000)).toBe(10_000);
   map.mark(5000);
@@ -16,7 +16,7 @@ test("what was never marked is passed over", () => {
   expect(map.nextAllocated(5120, 10_000)).toBe(9216);
 });
 
-test("a block is forgotten when all of it is, the last one with the last page", () => {
+test("a block is cleared only as a whole, the last one up to the last page", () => {
   const map = new AllocationMap(10_000);
   for (const page of [0, 1024, 2048, 9999]) map.mark(page);
   map.clear(1, 3071);

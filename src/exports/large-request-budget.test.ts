@@ -21,7 +21,7 @@ class Waiter {
   }
 }
 
-test("who asked first is served first, also when less would fit", () => {
+test("first come, first served, even if a smaller request would fit", () => {
   const budget = new LargeRequestBudget();
   expect(new Waiter(budget, 7 * EIGHTH).has).toBe(true);
   const large = new Waiter(budget, 2 * EIGHTH);
@@ -37,7 +37,7 @@ test("who asked first is served first, also when less would fit", () => {
   ]);
 });
 
-test("what is given back is enough for several", () => {
+test("released memory can be enough for several waiters", () => {
   const budget = new LargeRequestBudget();
   new Waiter(budget, 8 * EIGHTH);
   const waiters = Array.from({ length: 8 }, () => new Waiter(budget, EIGHTH));
@@ -45,7 +45,7 @@ test("what is given back is enough for several", () => {
   expect(waiters.every((it) => it.has)).toBe(true);
 });
 
-test("who leaves makes way for those behind", () => {
+test("a waiter that cancels makes way for those behind it", () => {
   const budget = new LargeRequestBudget();
   new Waiter(budget, 7 * EIGHTH);
   const large = new Waiter(budget, 2 * EIGHTH);

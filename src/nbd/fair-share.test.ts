@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { NBD_SLICE, NBD_SLICE_MIN } from "../core/limits.ts";
 import { FairShare } from "./fair-share.ts";
 
-test("many share what eight have, down to a least", () => {
+test("many connections share what eight get, down to a minimum", () => {
   const share = new FairShare();
   const unitsOf = (waiting: number): number => {
     share.waiting = waiting;

@@ -36,7 +36,7 @@ export interface ReadTarget {
   readonly at: number;
 }
 
-/** Length and flags of each extent, by turns. */
+/** Length and flags of each extent, alternating. */
 export type Extents = readonly number[];
 
 export class Replies implements ReadTarget {
@@ -51,7 +51,7 @@ export class Replies implements ReadTarget {
     this.memory = memory;
   }
 
-  /** A reply without data: it is done, or why not. */
+  /** A reply without data: success, or an error. */
   empty(request: Answered, error: Errno): void {
     if (!this.needsChunk(request.type)) this.simple(request, error);
     else if (error === ERRNO.OK) this.chunk(CHUNK.NONE, request, 0);
@@ -145,7 +145,7 @@ export class Replies implements ReadTarget {
     writeOffset(view, at + this.chunkBytes, request);
   }
 
-  /** Two commands have replies with data, and have to be answered in chunks, errors included. */
+  /** Commands whose replies carry data are answered in chunks, and so are their errors. */
   private needsChunk(type: number): boolean {
     if (this.form === FORM.EXTENDED) return true;
     return this.isStructured && (type === COMMAND.READ || type === COMMAND.BLOCK_STATUS);
