@@ -266,7 +266,7 @@ export class NbdDoor implements NbdHandler {
     if (this.isStopping || isFull) this.counters.nbd_connections_refused += 1;
     if (this.isStopping) return null;
     if (isFull && !this.closeIdle() && !this.admission.closeOne()) {
-      this.admission.tellRefused(stream.remote);
+      this.admission.countRefused(stream.remote);
       return null;
     }
     const door = this;
