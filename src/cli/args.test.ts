@@ -476,7 +476,7 @@ describe("parseArgs() refuses", () => {
     ],
     [
       "node --number 1 --listen h:70000",
-      'Cannot use --listen "h:70000": "70000" is no port, it must be 0 .. 65535',
+      'Cannot use --listen "h:70000": "70000" is not a port: use 0 to 65535',
     ],
     [
       "node --number 1 --peers h:1",

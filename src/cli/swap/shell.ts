@@ -6,7 +6,7 @@ import { mkdirSync, readdirSync, readFileSync, realpathSync, rmSync, writeFileSy
 import { basename, dirname, join, resolve } from "node:path";
 import { RamsterError } from "../../core/errors.ts";
 import { BunTransport } from "../../net/bun.ts";
-import type { StreamEvents } from "../../net/transport.ts";
+import { NO_EVENTS } from "../../net/transport.ts";
 import { describeError } from "../exit.ts";
 
 /** A program that has ended. */
@@ -42,8 +42,7 @@ export interface Shell {
 /** Where administrators' programs are, which is not in everybody's PATH. */
 const PATHS = "/usr/sbin:/sbin:/usr/bin:/bin";
 
-/** The socket of a lock: nobody talks on it. */
-const SILENT: StreamEvents = { onOpen() {}, onData() {}, onDrain() {}, onClose() {} };
+/** A lock is there to be held. */
 
 export class BunShell implements Shell {
   readonly isRoot = process.getuid?.() === 0;
@@ -114,7 +113,7 @@ export class BunShell implements Shell {
   async lock(path: string): Promise<boolean> {
     mkdirSync(dirname(path), { recursive: true });
     try {
-      await new BunTransport().listen({ kind: "unix", path }, () => SILENT);
+      await new BunTransport().listen({ kind: "unix", path }, () => NO_EVENTS);
       return true;
     } catch (error) {
       if (error instanceof RamsterError && error.code === "ADDRESS_IN_USE") return false;

@@ -67,7 +67,7 @@ export class ForeignFlushes {
     work.view = new DataView(kept.buffer);
     work.at = 0;
     this.parked.set(node, work);
-    channel.holdRequests();
+    channel.deferRequests();
     this.parts.reaper.nextTurn(() => this.resume(node, work));
     return true;
   }
@@ -98,7 +98,7 @@ export class ForeignFlushes {
     }
     this.parked.delete(node);
     this.finish(work);
-    work.channel.releaseRequests();
+    work.channel.resumeRequests();
   }
 
   /** @returns whether it is done, or this turn has done its share. */
