@@ -105,15 +105,15 @@ async function act(
 
 describe("any range, with pages here and away, is as plain memory", () => {
   test.each([1, 2, 3, 4])("structured replies, seed %d", async (seed) => {
-    await compareWithModel({ form: "structured", seed, steps: 100 });
+    await compareWithModel({ form: "structured", seed, steps: 150 });
   });
 
   test.each([5, 6])("simple replies, seed %d", async (seed) => {
-    await compareWithModel({ form: "simple", seed, steps: 100 });
+    await compareWithModel({ form: "simple", seed, steps: 150 });
   });
 
   test.each([7, 8])("extended headers, seed %d", async (seed) => {
-    await compareWithModel({ form: "extended", seed, steps: 100 });
+    await compareWithModel({ form: "extended", seed, steps: 150 });
   });
 });
 
