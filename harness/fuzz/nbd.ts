@@ -168,7 +168,7 @@ class FuzzStream implements Stream {
 
 /** What the connection has not sent yet: it stands still whenever this is too much. */
 function pendingOf(events: StreamEvents): number {
-  return events instanceof NbdConnection ? events.output.pendingBytes : 0;
+  return events instanceof NbdConnection ? events.unsentBytes : 0;
 }
 
 /** As a client may send it, and how many requests it has that are answered without data. */

@@ -123,8 +123,10 @@ test.skipIf(!SerfAgent.isInstalled)(
 
       await others[0]?.kill();
       await until("it has failed", async () => (await asker.statusOf("n1")) === "failed");
-      await asker.run("force-leave", "n1");
-      await until("it has left for all", async () => (await hearer.statusOf("n1")) === "left");
+      await until("it has left for all", async () => {
+        await asker.run("force-leave", "n1");
+        return (await hearer.statusOf("n1")) === "left";
+      });
       await logged(seed, /member "n1" has left/);
 
       // One that stands still is dead, and is forgotten; then it is back.

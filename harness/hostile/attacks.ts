@@ -11,13 +11,19 @@ import { openMemory } from "../../src/memory/open-memory.ts";
 import { parseAddress, type TcpAddress } from "../../src/net/address.ts";
 import { BunClock, BunRandom, BunTransport } from "../../src/net/bun.ts";
 import { secured } from "../../src/net/secured.ts";
-import type { Stream, StreamEvents, TlsMaterial, Transport } from "../../src/net/transport.ts";
+import {
+  NO_EVENTS,
+  type Stream,
+  type StreamEvents,
+  type TlsMaterial,
+  type Transport,
+} from "../../src/net/transport.ts";
 import { clientHello, encodeHello, HELLO_BYTES_MAX, ROLE } from "../../src/wire/handshake.ts";
 import { MESSAGE } from "../../src/wire/messages.ts";
 import { bytesOf, greetingOf, READ, request } from "../nbd/bare-client.ts";
 import { keys, OID, pageOf } from "../processes/process-world.ts";
 import { frameBytes } from "../sim/channel-pair.ts";
-import { Crowd, QUIET } from "./crowd.ts";
+import { Crowd } from "./crowd.ts";
 
 /** What there is to attack. */
 export interface Target {
@@ -70,7 +76,7 @@ async function throwAt(
   const to = typeof address === "string" ? parseAddress(address) : address;
   const { promise, resolve } = Promise.withResolvers<void>();
   const stream = via.connect(to, {
-    ...{ ...QUIET, ...events },
+    ...{ ...NO_EVENTS, ...events },
     onOpen: (it) => void it.write(bytes, 0, bytes.byteLength),
     onClose: () => resolve(),
   });
@@ -95,7 +101,7 @@ async function silentCrowds({ ports }: Target, isOver: () => boolean): Promise<n
 function bursts({ ports }: Target, isOver: () => boolean): Promise<number> {
   return rounds(isOver, async () => {
     const streams = ports.flatMap((port) => {
-      return Array.from({ length: BURST }, () => transport.connect(port, QUIET));
+      return Array.from({ length: BURST }, () => transport.connect(port, NO_EVENTS));
     });
     await pause(20);
     for (const stream of streams) stream.terminate();

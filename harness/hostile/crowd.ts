@@ -1,16 +1,9 @@
 /** Crowd: somebody who keeps a number of connections open at a port, and says nothing on them. */
 import type { Address } from "../../src/net/address.ts";
-import type { Stream, StreamEvents, Transport } from "../../src/net/transport.ts";
+import { NO_EVENTS, type Stream, type Transport } from "../../src/net/transport.ts";
 
 /** Quick enough to fill all places again and again, slow enough to leave others the processor. */
 const REDIAL_MS = 250;
-
-export const QUIET: StreamEvents = {
-  onOpen: () => {},
-  onData: () => {},
-  onDrain: () => {},
-  onClose: () => {},
-};
 
 export class Crowd {
   /** Connections that were made, in all. */
@@ -39,6 +32,6 @@ export class Crowd {
       this.streams.delete(stream);
       setTimeout(() => this.dial(), REDIAL_MS);
     };
-    this.streams.add(this.transport.connect(this.address, { ...QUIET, onClose }));
+    this.streams.add(this.transport.connect(this.address, { ...NO_EVENTS, onClose }));
   }
 }

@@ -1,6 +1,6 @@
 /**
- * A client of NBD made of bare bytes, for tests: the second writer and reader of the protocol,
- * with nothing of src/nbd in it. It sends what it is told to, right or wrong, and keeps what comes.
+ * An NBD client for tests that writes and reads the protocol by itself, without src/nbd. It sends
+ * any bytes, valid or not, and keeps what it receives.
  */
 import type { Stream, StreamEvents } from "../../src/net/transport.ts";
 
@@ -13,7 +13,7 @@ export const CACHE = 5;
 export const WRITE_ZEROES = 6;
 export const BLOCK_STATUS = 7;
 
-/** Integers of so many bytes, and bytes or text as they are. */
+/** An integer of a given width, or bytes or text as they are. */
 export type Piece = readonly [bytes: 1 | 2 | 4 | 8, value: number | bigint] | Uint8Array | string;
 
 export function bytesOf(...pieces: readonly Piece[]): Uint8Array<ArrayBuffer> {
@@ -33,10 +33,10 @@ export function option(number: number, ...data: readonly Piece[]): Uint8Array<Ar
   return bytesOf("IHAVEOPT", [4, number], [4, body.length], body);
 }
 
-/** Which headers were agreed upon. */
+/** The negotiated headers. */
 export type BareForm = "simple" | "structured" | "extended";
 
-/** Flag of an extended request: data follows. */
+/** Flag of an extended request with data. */
 const PAYLOAD_LEN = 32;
 
 export interface BareRequest {
@@ -64,20 +64,20 @@ export function request(it: BareRequest, form: BareForm = "simple"): Uint8Array<
 
 export interface BareReply {
   error: number;
-  /** Of a read. */
+  /** The data of a read. */
   data: Uint8Array;
   /** Length and flags of each extent. */
   extents: Array<[number, number]>;
 }
 
-/** Both sides of the handshake for the first export; what follows are requests. */
+/** What a client sends to choose an export; requests follow it. */
 export function greetingOf(options: { form: BareForm; name?: string }): Uint8Array[] {
   const { form, name = "" } = options;
   const length: Piece = [4, name.length];
   const meta: readonly Piece[] = [length, name, [4, 1], [4, 15], "base:allocation"];
-  const agreed = form === "simple" ? [] : [option(form === "structured" ? 8 : 11)];
-  if (form !== "simple") agreed.push(option(10, ...meta));
-  return [bytesOf([4, 3]), ...agreed, option(7, length, name, [2, 0])];
+  const headers = form === "simple" ? [] : [option(form === "structured" ? 8 : 11)];
+  if (form !== "simple") headers.push(option(10, ...meta));
+  return [bytesOf([4, 3]), ...headers, option(7, length, name, [2, 0])];
 }
 
 export class BareClient implements StreamEvents {
@@ -123,11 +123,11 @@ export class BareClient implements StreamEvents {
     this.flush();
   }
 
-  /** Agrees on the form, and base:allocation if it is not the simple one; goes on to requests. */
+  /** Negotiates the form, and base:allocation if the form allows it, up to the first request. */
   async negotiate(options: { form: BareForm; name?: string }): Promise<void> {
     for (const bytes of greetingOf(options)) this.send(bytes);
     this.form = options.form;
-    // GO is told by NBD_INFO_EXPORT, NBD_INFO_BLOCK_SIZE and the last ACK.
+    // GO is answered with NBD_INFO_EXPORT, NBD_INFO_BLOCK_SIZE and an ACK.
     while (!this.isClosed && !hasAck(this.received, 7)) {
       await new Promise<void>((resolve) => {
         this.onReady = resolve;
@@ -137,7 +137,7 @@ export class BareClient implements StreamEvents {
     this.received = new Uint8Array(0);
   }
 
-  /** Resolves with its reply; error -1: the stream is gone. */
+  /** Resolves with the reply. Error -1: the stream is closed. */
   ask(it: Omit<BareRequest, "cookie">): Promise<BareReply> {
     this.lastCookie += 1n;
     // With all bits of the upper word in use, too.
@@ -174,7 +174,7 @@ export class BareClient implements StreamEvents {
     if (magic === 0x67446698 && this.form !== "extended") {
       const error = view.getUint32(4);
       const cookie = view.getBigUint64(8);
-      const { type, length } = this.asked(cookie);
+      const { type, length } = this.requestOf(cookie);
       if (this.form === "structured" && (type === READ || type === BLOCK_STATUS)) {
         throw new Error("a simple reply to a request that takes chunks");
       }
@@ -193,7 +193,10 @@ export class BareClient implements StreamEvents {
     const payloadBytes = isExtended ? Number(view.getBigUint64(24)) : view.getUint32(16);
     if (left < headerBytes + payloadBytes) return 0;
     if (view.getUint16(4) !== 1) throw new Error("a chunk that is not the last one");
-    if (isExtended && Number(view.getBigUint64(16)) !== this.asked(view.getBigUint64(8)).offset) {
+    if (
+      isExtended &&
+      Number(view.getBigUint64(16)) !== this.requestOf(view.getBigUint64(8)).offset
+    ) {
       throw new Error("a reply with another offset than its request");
     }
     this.readChunk(view, at + headerBytes, payloadBytes);
@@ -203,7 +206,7 @@ export class BareClient implements StreamEvents {
   /** `view` is from the header on, `at` of the payload in all that was received. */
   private readChunk(view: DataView, at: number, payloadBytes: number): void {
     const cookie = view.getBigUint64(8);
-    const { length, offset } = this.asked(cookie);
+    const { length, offset } = this.requestOf(cookie);
     const nothing = { error: 0, data: new Uint8Array(0), extents: [] };
     const payload = new DataView(this.received.buffer, at, payloadBytes);
     switch (view.getUint16(6)) {
@@ -243,12 +246,12 @@ export class BareClient implements StreamEvents {
     }
   }
 
-  private asked(cookie: bigint): { type: number; length: number; offset: number } {
-    const asked = this.lengths.get(cookie);
-    if (asked === undefined || !this.replies.has(cookie)) {
-      throw new Error(`a reply to nothing, or the second one: ${cookie}`);
+  private requestOf(cookie: bigint): { type: number; length: number; offset: number } {
+    const request = this.lengths.get(cookie);
+    if (request === undefined || !this.replies.has(cookie)) {
+      throw new Error(`a reply without a request, or a second one: ${cookie}`);
     }
-    return asked;
+    return request;
   }
 
   private answer(cookie: bigint, reply: BareReply): void {

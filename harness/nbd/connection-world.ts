@@ -1,15 +1,13 @@
-/**
- * A connection of the NBD door by itself: its stream and who serves its requests are played, and
- * what comes out is there to be looked at.
- */
+/** One NbdConnection with a fake stream and a fake handler; all that it sends is recorded. */
 import { NBD_TICK_MS } from "../../src/core/limits.ts";
 import { HeapMemory } from "../../src/memory/heap-memory.ts";
 import { NbdConnection, type NbdHandler } from "../../src/nbd/connection.ts";
 import type { Device } from "../../src/nbd/device.ts";
+import { FairShare } from "../../src/nbd/fair-share.ts";
 import type { TlsMode } from "../../src/nbd/handshake.ts";
+import { KeptRequest } from "../../src/nbd/kept-request.ts";
 import { COMMAND, ERRNO } from "../../src/nbd/protocol.ts";
 import type { Request } from "../../src/nbd/request.ts";
-import { Turns } from "../../src/nbd/turns.ts";
 import type { Stream, TlsMaterial } from "../../src/net/transport.ts";
 import { SimClock } from "../sim/clock.ts";
 import { type BareForm, bytesOf, greetingOf, type Piece } from "./bare-client.ts";
@@ -19,7 +17,7 @@ export const DISK: Device = { name: "disk", description: "a disk", byteCount: 64
 export const OTHER: Device = { name: "ötherwise", description: "another", byteCount: 4096 };
 const TLS: TlsMaterial = { authority: "", certificate: "", key: "" };
 
-/** The connection's end of a stream, and all that came out of it. */
+/** The connection's end of a stream, and all that was written to it. */
 class FakeStream implements Stream {
   readonly remote = "test";
   written = new Uint8Array(0);
@@ -70,16 +68,16 @@ export class ConnectionWorld implements NbdHandler {
   readonly clock = new SimClock();
   readonly stream = new FakeStream();
   readonly requests: string[] = [];
-  readonly kept: Array<{ type: number; cookieHi: number; cookieLo: number }> = [];
+  readonly kept: KeptRequest[] = [];
   readonly connection: NbdConnection;
   isStopping = false;
   isClosed = false;
-  longBytes = 0;
-  longMax = 64 * MIB;
+  largeBytes = 0;
+  largeMax = 64 * MIB;
   keepsRequests = false;
-  /** Of reads: in a buffer of its own. */
-  sendsWhole = false;
-  /** What each request costs of its turn. */
+  /** Replies to reads are sent from a buffer of their own. */
+  sendsSeparately = false;
+  /** What each request costs, in the units of NBD_SLICE. */
   units = 0;
 
   constructor(tls: TlsMode = "none") {
@@ -91,7 +89,7 @@ export class ConnectionWorld implements NbdHandler {
         return world.isStopping;
       },
     };
-    const env = { clock: this.clock, memory: new HeapMemory(), turns: new Turns() };
+    const env = { clock: this.clock, memory: new HeapMemory(), fairShare: new FairShare() };
     this.connection = new NbdConnection(env, this, settings, TLS);
     this.stream.onTerminate = () => this.connection.onClose(this.stream, "closed here");
     this.connection.onOpen(this.stream);
@@ -104,24 +102,24 @@ export class ConnectionWorld implements NbdHandler {
     const shown = data.length <= 8 ? data.toString("hex") : `${data.length} bytes`;
     this.requests.push(`${it.type} ${it.offset}+${it.byteCount} ${shown}`.trim());
     if (it.byteCount > MIB && (it.type === COMMAND.READ || it.type === COMMAND.WRITE))
-      this.longBytes -= it.byteCount;
-    const { type, cookieHi, cookieLo } = it;
+      this.largeBytes -= it.byteCount;
     connection.spend(this.units);
     if (this.keepsRequests) {
-      this.kept.push({ type, cookieHi, cookieLo });
-      connection.keep(it.byteCount);
-    } else if (type === COMMAND.READ) this.answerRead(connection, it);
+      const kept = new KeptRequest();
+      this.kept.push(kept);
+      connection.keep(kept, it, it.byteCount);
+    } else if (it.type === COMMAND.READ) this.answerRead(connection, it);
     else connection.replies.empty(it, ERRNO.OK);
   }
 
-  takeLong(_: NbdConnection, byteCount: number): boolean {
-    if (this.longBytes + byteCount > this.longMax) return false;
-    this.longBytes += byteCount;
+  reserveLarge(_: NbdConnection, byteCount: number): boolean {
+    if (this.largeBytes + byteCount > this.largeMax) return false;
+    this.largeBytes += byteCount;
     return true;
   }
 
-  giveLong(byteCount: number): void {
-    this.longBytes -= byteCount;
+  releaseLarge(byteCount: number): void {
+    this.largeBytes -= byteCount;
   }
 
   onClosed(): void {
@@ -133,7 +131,7 @@ export class ConnectionWorld implements NbdHandler {
     return this.stream.hex();
   }
 
-  /** Up to the first request. */
+  /** Goes through the handshake, up to the first request. */
   begin(form: BareForm = "simple"): this {
     for (const bytes of greetingOf({ form })) this.send(bytes);
     return this;
@@ -143,27 +141,25 @@ export class ConnectionWorld implements NbdHandler {
     while (this.clock.step());
   }
 
-  /** So much time goes by, in which the door looks after its connections. */
-  tickFor(ms: number, isLongShort: boolean): void {
+  /** Lets `ms` pass, with the ticks that the door gives its connections. */
+  tickFor(ms: number, othersWait: boolean): void {
     const end = this.clock.now() + ms;
     while (this.clock.now() < end && !this.isClosed) {
       this.clock.run(this.clock.now() + NBD_TICK_MS);
-      this.connection.tick(NBD_TICK_MS, isLongShort);
+      this.connection.tick(NBD_TICK_MS, othersWait);
     }
   }
 
-  private answerRead({ output, replies }: NbdConnection, it: Request): void {
-    const headerBytes = replies.readHeaderBytes;
-    if (this.sendsWhole) {
-      const bytes = new Uint8Array(headerBytes + it.byteCount);
-      const longBytes = it.byteCount > MIB ? it.byteCount : 0;
-      const onWritten = () => {};
-      return output.addWhole({ bytes, at: 0, end: bytes.length, longBytes, onWritten });
+  private answerRead(connection: NbdConnection, it: Request): void {
+    if (this.sendsSeparately) {
+      const kept = new KeptRequest();
+      kept.set(it);
+      kept.prepareRead(it.byteCount, 0);
+      connection.replies.keptRead(kept);
+      return;
     }
-    output.reserve(headerBytes + it.byteCount);
-    replies.writeReadHeader(output.view, output.tail, it);
-    const at = output.tail + headerBytes;
-    output.bytes.fill(0xab, at, at + it.byteCount);
-    output.commit(headerBytes + it.byteCount);
+    const { bytes, at } = connection.replies.beginRead(it.byteCount);
+    bytes.fill(0xab, at, at + it.byteCount);
+    connection.replies.finishRead(it, 0);
   }
 }

@@ -54,7 +54,7 @@ export class DoorWorld {
     return client;
   }
 
-  /** Writes all of the export: each MiB is of the seed that is its offset + 1. */
+  /** Writes the whole export. The seed of each MiB is its offset + 1. */
   async fill(client: BareClient): Promise<void> {
     for (let at = 0; at < DISK.byteCount; at += MIB) {
       const data = bytesFrom(new SeededRandom(at + 1), MIB);

@@ -93,7 +93,10 @@ test(
     expect([again.stdout, again.code]).toEqual([expect.stringMatching(/^valid until .*Z\n$/), 0]);
     copyFileSync(world.path("old"), key);
     const { stderr, code } = await reload();
-    expect([stderr, code]).toEqual([expect.stringMatching(/ it is of another cluster: .*\n$/), 1]);
+    expect([stderr, code]).toEqual([
+      expect.stringMatching(/ it belongs to another cluster: .*\n$/),
+      1,
+    ]);
     expect(await countRight(pool, PAGES)).toBe(PAGES);
   },
   TEST_MS,

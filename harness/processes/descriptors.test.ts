@@ -2,7 +2,8 @@
 import { expect, test } from "bun:test";
 import { parseAddress, type TcpAddress } from "../../src/net/address.ts";
 import { BunTransport } from "../../src/net/bun.ts";
-import { Crowd, QUIET } from "../hostile/crowd.ts";
+import { NO_EVENTS } from "../../src/net/transport.ts";
+import { Crowd } from "../hostile/crowd.ts";
 import { logged, ProcessWorld, until } from "./process-world.ts";
 
 const DESCRIPTORS = 128;
@@ -28,7 +29,7 @@ test("it serves its clients, links to its peers, and says that it refuses others
   let greeting = "";
   const client = transport.connect(
     { kind: "unix", path },
-    { ...QUIET, onData: (_stream, bytes) => (greeting += new TextDecoder().decode(bytes)) },
+    { ...NO_EVENTS, onData: (_stream, bytes) => (greeting += new TextDecoder().decode(bytes)) },
   );
   await until("an NBD client is greeted", () => greeting.startsWith("NBDMAGIC"));
   const other = await world.start("server", 2, [

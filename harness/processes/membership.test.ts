@@ -330,8 +330,8 @@ describe("a key", () => {
     const flags = ["--number=1", "--gossip=none", "--listen=0.0.0.0:0"];
     const { stderr, code } = await world.run(["node", ...flags]);
     expect([stderr, code]).toEqual([
-      'ramster: Cannot use --listen "0.0.0.0:0": others can connect there, secure it with --key, ' +
-        "or say --insecure\n",
+      'ramster: Cannot use --listen "0.0.0.0:0": other machines can connect there, use --key, ' +
+        "or --insecure\n",
       2,
     ]);
     await world.start("node", 1, ["--listen=0.0.0.0:0", "--insecure"]);

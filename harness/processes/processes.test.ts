@@ -94,7 +94,7 @@ describe("a node", () => {
     const flags = ["--listen=127.0.0.1:0", `--client=unix:${world.path("file")}`];
     const { stderr, code } = await world.run(["node", "--number=1", "--gossip=none", ...flags]);
     expect(stderr).toMatch(
-      /^ramster: Cannot listen on [^\n]+: the path exists and is no socket\n$/,
+      /^ramster: Cannot listen on [^\n]+: the path exists and is not a socket\n$/,
     );
     expect(code).toBe(3);
     expect(readFileSync(world.path("file"), "utf8")).toBe("precious");
@@ -115,7 +115,7 @@ describe("a node", () => {
     ["--memory=64MB", 'write "64MiB"'],
     ["--memory=1KiB", "at least 1MiB"],
     ["--listen=nowhere", "no port"],
-    ["--listen=127.0.0.1:65536", "is no port"],
+    ["--listen=127.0.0.1:65536", "is not a port"],
     ["--client=unix:", "the socket path is empty"],
     ["--client=/tmp/a.sock", "no port"],
     ["--peers=127.0.0.1:1", "write number and address"],
@@ -141,7 +141,7 @@ describe("a node", () => {
     for (const name of [...others, "SIGPIPE", "SIGXFSZ", "SIGPWR"]) {
       await ended(world.spawnCommand(["kill", `-${name.slice(3)}`, String(node.pid)]));
     }
-    for (const name of others) await logged(node, new RegExp(`signal ${name} means nothing`));
+    for (const name of others) await logged(node, new RegExp(`ignored signal ${name}:`));
     expect((await (await world.connect(node)).stats()).node.number).toBe(1);
     expect(await node.stop()).toBe(0);
   });

@@ -263,9 +263,9 @@ test("copies that were replaced while their holder was cut off are flushed there
   untilDead(sim, owner, "n1");
   untilRepaired(sim, owner);
   expect(owner.counter("copies_repaired")).toBe(had);
-  // Nobody knows whether it will ever be back: what it is owed does not grow with the pages.
+  // Nobody knows whether it will ever be back: its pending flushes do not grow with the pages.
   expect(had).toBeGreaterThan(2 * POOLS_PER_CLIENT_MAX);
-  sim.until("a flush a pool is owed", () => owner.counter("flnodes") === POOLS_PER_CLIENT_MAX);
+  sim.until("a flush a pool is pending", () => owner.counter("flnodes") === POOLS_PER_CLIENT_MAX);
   sim.heal([cut], rest);
   sim.until("it keeps none of them", () => cut.counter("foreign_pers_pages") === 0);
   settle(sim);

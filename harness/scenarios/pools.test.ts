@@ -130,7 +130,7 @@ test("pages that are away go with their pool a slice a turn, here and at the len
   }
   // Gets that were under way do not see what was flushed.
   expect(pending.map((it) => owner.wait(it))).toEqual(["miss", 9, "miss"]);
-  sim.until("nothing is owed", () => owner.counter("flnodes") === 0);
+  sim.until("no flush is pending", () => owner.counter("flnodes") === 0);
   expect(owner.get(pool, 2)).toBe(9);
   expect(owner.counter("remote_objects_flushed")).toBe(1);
   sim.verify();
@@ -163,7 +163,7 @@ test("a get that was under way sees nothing of what is still being freed", async
   }
   expect(owner.counter("page_count")).toBeGreaterThan(0);
   sim.until("all is freed", () => owner.counter("page_count") === 0);
-  sim.until("nothing is owed", () => owner.counter("flnodes") === 0);
+  sim.until("no flush is pending", () => owner.counter("flnodes") === 0);
   sim.verify();
   await sim.stop();
 });

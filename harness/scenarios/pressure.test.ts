@@ -177,7 +177,7 @@ test("the reserve can be set while it runs, and counts at once; what is none is 
   expect(short.counter("machine_reserve_bytes")).toBe(Math.floor(MACHINE / 10));
   expect(admin.setKnob("reserve", "0")).toBe("0");
   expect(short.counter("lend_limit_frames")).toBe(1024);
-  expect(() => admin.setKnob("reserve", "20GB")).toThrow('Cannot set "reserve" to "20GB": write');
+  expect(() => admin.setKnob("reserve", "20GB")).toThrow('to "20GB": there is no unit');
   checkAll(owner, pool);
   for (let number = 0; number < PAGES; number += 1) owner.flush(pool, number);
   settle(sim);

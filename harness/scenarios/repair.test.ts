@@ -131,7 +131,7 @@ test("a page that is on its way when more copies are wanted has them, too", asyn
 test("an answer to what was copied speaks for no page that was put anew meanwhile", async () => {
   // By this seed all of the first batch goes to the one that is slow.
   const settings = [OWNER, LENDER, LENDER, LENDER, LENDER];
-  const { sim, owner, lenders, pool } = await filled(settings, 3);
+  const { sim, owner, lenders, pool } = await filled(settings, 7);
   const [gone, slow] = lenders as [SimNode, SimNode];
   const { ramster } = owner.node;
   const had = slow.counter("foreign_pers_pages");

@@ -62,14 +62,14 @@ function foreignPages(node: SimNode): number {
   return node.counter("foreign_pers_pages") + node.counter("foreign_eph_pages");
 }
 
-/** Nothing under way, nothing owed, and what one side says is remote the other holds. */
+/** Nothing under way, no flush pending, and what one side says is remote the other holds. */
 function settle(sim: SimCluster): void {
   sim.until("the cluster is quiet", () => {
-    const owed = sim.nodes.reduce((sum, node) => sum + node.counter("flnodes"), 0);
+    const pending = sim.nodes.reduce((sum, node) => sum + node.counter("flnodes"), 0);
     const inFlight = sim.nodes.reduce((sum, node) => {
       return sum + node.counter("frames_in_flight") + node.counter("fetches_in_flight");
     }, 0);
-    return owed + inFlight === 0;
+    return pending + inFlight === 0;
   });
   sim.verify();
   for (const node of sim.nodes) {
@@ -315,8 +315,8 @@ describe("scenario 9: holder restarted empty", () => {
     expect(a.counter("remote_pers_pages_unsucc_get")).toBeGreaterThan(0);
     // The owner has learnt which pages are gone, without asking for each.
     sim.until("it knows what is gone", () => a.counter("remote_pers_pages_lost") === before);
-    const said = `${before} pages are lost: node 1, which kept them, has none of ours`;
-    expect(a.log.at(-1)).toEndWith(`ramster: ${said}`);
+    const report = `${before} pages are lost: node 1 had their only copies, and has lost them`;
+    expect(a.log.at(-1)).toEndWith(`ramster: ${report}`);
     for (const number of [1, 2, 500]) expect(a.get(pool, number)).toBe("lost");
     expect(a.get(pool, 1499)).toBe(1); // The youngest never left.
     a.put(pool, 0, 2);
@@ -401,7 +401,7 @@ describe("scenario 11: link down", () => {
     await sim.stop();
   });
 
-  test("a target that lends nothing refuses, and nothing is lost or owed for it", async () => {
+  test("a target that lends nothing refuses, and nothing is lost, and no flush pending, for it", async () => {
     const sim = await cluster([{ target: 1 }, { lendBytes: 0 }]);
     const a = sim.node(0);
     const pool = a.newPool({ persistent: true });

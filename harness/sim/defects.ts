@@ -30,6 +30,7 @@ const REPAIR = "src/ramster/repair/repair.ts";
 const REPATRIATE = "src/ramster/repatriate/repatriate.ts";
 const RAMSTER = "src/ramster/ramster.ts";
 const FOREIGN = "src/ramster/foreign/foreign.ts";
+const PRESENCE = "src/ramster/holders/presence.ts";
 const REMOTE_PAGES = "src/ramster/holders/remote-pages.ts";
 
 export const DEFECTS: readonly Defect[] = [
@@ -48,7 +49,7 @@ export const DEFECTS: readonly Defect[] = [
     name: "free-before-ack",
     about: "the local copy goes although no holder has taken the page",
     edits: [
-      { file: REMOTIFY, find: "if (areThere && batch.taken[i] === all) {", replace: "if (true) {" },
+      { file: REMOTIFY, find: "if (areThere && batch.isTaken(i)) {", replace: "if (true) {" },
     ],
   },
   {
@@ -57,7 +58,7 @@ export const DEFECTS: readonly Defect[] = [
     edits: [
       {
         file: REMOTIFY,
-        find: "if (areThere && batch.taken[i] === all) {",
+        find: "if (areThere && batch.isTaken(i)) {",
         replace: "if (areThere && batch.taken[i] !== 0) {",
       },
     ],
@@ -68,7 +69,7 @@ export const DEFECTS: readonly Defect[] = [
     edits: [
       {
         file: REMOTIFY,
-        find: "this.remotePages.owe(node, this.handle, version, FLUSH_SCOPE.PAGE);",
+        find: "remotePages.addFlush(node, this.handle, version, FLUSH_SCOPE.PAGE);",
         replace: "void [version, FLUSH_SCOPE];",
       },
     ],
@@ -79,19 +80,19 @@ export const DEFECTS: readonly Defect[] = [
     edits: [
       {
         file: REMOTIFY,
-        find: "if (this.zcache.zbud.isZombie(frame)) this.zcache.zbud.resurrect(frame);",
+        find: "if (zcache.zbud.isZombie(frame)) zcache.zbud.resurrect(frame);",
         replace: "void frame;",
       },
     ],
   },
   {
     name: "put-overtakes-flush",
-    about: "a put is sent although flushes are owed to the holder",
+    about: "a put is sent although flushes are pending for the holder",
     edits: [
       {
-        file: REMOTIFY,
-        find: "return this.remotePages.sendOwed(node) && this.lenders.credit(node)",
-        replace: "return this.lenders.credit(node)",
+        file: "src/ramster/holders/put-batches.ts",
+        find: "return remotePages.sendFlushes(node) && lenders.credit(node)",
+        replace: "return lenders.credit(node)",
       },
     ],
   },
@@ -101,7 +102,7 @@ export const DEFECTS: readonly Defect[] = [
     edits: [
       {
         file: "src/ramster/foreign/foreign-flushes.ts",
-        find: "if (page === 0 || this.tmem.version(page) > version) return 0;",
+        find: "if (page === 0 || tmem.version(page) > version) return 0;",
         replace: "if (page === 0) return 0;",
       },
     ],
@@ -139,9 +140,9 @@ export const DEFECTS: readonly Defect[] = [
     about: "a holder that comes back empty is taken to have all that it had",
     edits: [
       {
-        file: REMOTE_PAGES,
-        find: "const restarted = holder.bootId !== bootId;",
-        replace: "const restarted = false;",
+        file: PRESENCE,
+        find: '    if (row.bootId === bootId) return "same";\n',
+        replace: '    row.bootId = bootId;\n    if (row.bootId === bootId) return "same";\n',
       },
     ],
   },
@@ -151,9 +152,8 @@ export const DEFECTS: readonly Defect[] = [
     edits: [
       {
         file: REMOTE_PAGES,
-        find: "    this.holderOf(node).owed.rewind();\n",
-        replace:
-          "    const { owed } = this.holderOf(node);\n    owed.acknowledge(owed.inFlightCount);\n",
+        find: "    flushes.rewind();\n",
+        replace: "    flushes.acknowledge(flushes.inFlightCount);\n",
       },
     ],
   },
@@ -190,9 +190,9 @@ export const DEFECTS: readonly Defect[] = [
     edits: [
       {
         file: REPAIR,
-        find: "  private look(): boolean {\n",
+        find: "  private sweepSlice(): boolean {\n",
         replace:
-          "  private look(): boolean {\n    this.sweepAt = 0;\n    if (this.sweepAt === 0) return false;\n",
+          "  private sweepSlice(): boolean {\n    this.sweepAt = 0;\n    if (this.sweepAt === 0) return false;\n",
       },
     ],
   },
@@ -248,7 +248,7 @@ export const DEFECTS: readonly Defect[] = [
     edits: [
       {
         file: REPAIR,
-        find: "if (!this.isRemote(page) || this.sends.has(page, tmem.version(page))) return true;",
+        find: "if (!this.isRemote(page) || puts.has(page, tmem.version(page))) return true;",
         replace: "if (!this.isRemote(page)) return true;",
       },
     ],
@@ -263,7 +263,7 @@ export const DEFECTS: readonly Defect[] = [
     edits: [
       {
         file: REMOTIFY,
-        find: "if (isShort && !hasCopy(holders, SPILL)) this.onCopyLost(page);",
+        find: "if (isShort && !hasCopy(holders, SPILL)) atRisk.found(page);",
         replace: "void isShort;",
       },
     ],
@@ -290,9 +290,9 @@ export const DEFECTS: readonly Defect[] = [
     edits: [
       {
         file: REPAIR,
-        find: "const from = wished !== NOBODY && hasCopy(copies, wished) ? wished : NOBODY;\n    const kept",
+        find: "const from = givenUpBy !== NOBODY && hasCopy(copies, givenUpBy) ? givenUpBy : NOBODY;\n    const kept",
         replace:
-          "if (wished !== NOBODY && !hasCopy(copies, wished)) return true;\n    const from = wished;\n    const kept",
+          "if (givenUpBy !== NOBODY && !hasCopy(copies, givenUpBy)) return true;\n    const from = givenUpBy;\n    const kept",
       },
     ],
   },
@@ -318,9 +318,9 @@ export const DEFECTS: readonly Defect[] = [
     },
     edits: [
       {
-        file: REMOTE_PAGES,
-        find: "(!holder.isAbsent && !holder.isEmptied)",
-        replace: "!holder.isAbsent",
+        file: PRESENCE,
+        find: "return !(this.isAbsent(node) || this.isEmptied(node));",
+        replace: "return !this.isAbsent(node);",
       },
     ],
   },

@@ -23,7 +23,13 @@ import type { Random } from "../../src/core/random.ts";
 import { below } from "../../src/core/random.ts";
 import type { Address } from "../../src/net/address.ts";
 import { formatAddress } from "../../src/net/address.ts";
-import type { Listener, Stream, StreamEvents, Transport } from "../../src/net/transport.ts";
+import {
+  type Listener,
+  NO_EVENTS,
+  type Stream,
+  type StreamEvents,
+  type Transport,
+} from "../../src/net/transport.ts";
 import type { SimClock } from "./clock.ts";
 import { SimDatagrams } from "./datagrams.ts";
 
@@ -254,16 +260,6 @@ class SimListener implements Listener {
     this.network.removeListener(this);
   }
 }
-
-/**
- * The events of an accepted stream until `accept`, which wants the stream first, has given them.
- */
-const NO_EVENTS: StreamEvents = {
-  onOpen: () => {},
-  onData: () => {},
-  onDrain: () => {},
-  onClose: () => {},
-};
 
 /** One end of a stream. */
 class SimStream implements Stream {

@@ -247,10 +247,10 @@ class Run {
     assert(timers < TIMERS_PER_NODE_MAX * nodes.length, `${timers} timers`);
     for (const node of nodes) {
       if (!node.isUp) continue;
-      // What is owed is at most what was away: each page of its own, at each of its holders.
-      const owed = node.counter("flnodes");
+      // At most what was remote is flushed: each page of its own, at each of its holders.
+      const pending = node.counter("flnodes");
       const most = nodes.length * node.counter("pers_pages_remoted") + 2 * this.options.pages;
-      assert(owed <= most, `node ${node.index} owes ${owed} flushes`);
+      assert(pending <= most, `node ${node.index} has ${pending} pending flushes`);
     }
   }
 

@@ -114,7 +114,7 @@ export class Truth {
     for (let page = 1; page < tmem.pageEnd; page += 1) {
       if (!tmem.isLive(page) || !tmem.poolOf(page).persistent) continue;
       const tag = tmem.tag(page);
-      // One that is here and goes nowhere is owed a flush at most.
+      // A page that is here and goes nowhere has a pending flush at most.
       const isLeaving = tag === TAG.LOCAL && zbud.isZombie(tmem.place(page) >>> 1);
       const isAway = tag === TAG.REMOTE && !hasCopy(ramster.copiesOf(page), holder.number);
       if (!isLeaving && !isAway) continue;

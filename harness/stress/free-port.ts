@@ -7,7 +7,7 @@
 import { RamsterError } from "../../src/core/errors.ts";
 import { below, type Random } from "../../src/core/random.ts";
 import type { TcpAddress } from "../../src/net/address.ts";
-import type { Transport } from "../../src/net/transport.ts";
+import { NO_EVENTS, type Transport } from "../../src/net/transport.ts";
 
 /** Linux gives connections ports from 32768 on. */
 const PORT_MIN = 18_000;
@@ -46,5 +46,3 @@ async function isFree(transport: Transport, address: TcpAddress): Promise<boolea
     throw error;
   }
 }
-
-const NO_EVENTS = { onOpen: () => {}, onData: () => {}, onDrain: () => {}, onClose: () => {} };

@@ -48,7 +48,7 @@ test.each(RUNS)(
   async (topology, nodes) => {
     await using world = new ProcessWorld();
     const json = world.path("report.json");
-    const flags = [`--nodes=${nodes}`, `--topology=${topology}`, "--duration=2s", "--seed=11"];
+    const flags = [`--nodes=${nodes}`, `--topology=${topology}`, "--duration=1s", "--seed=11"];
     const run = await world.run(["stress", ...flags, ...SMALL, `--json=${json}`]);
     expect(run).toMatchObject({ stderr: "", code: 0 });
     expect(run.stdout).toStartWith(`stress: seed 11\nPASS  ${nodes} nodes, seed 11, `);

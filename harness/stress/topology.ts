@@ -6,9 +6,9 @@
  */
 
 import { hasServers, type Topology } from "../../src/cli/options.ts";
-import { formatSize } from "../../src/cli/units.ts";
 import { ConfigError } from "../../src/core/errors.ts";
 import { FRAME_BYTES, MEMORY_BYTES_MAX, MEMORY_BYTES_MIN } from "../../src/core/limits.ts";
+import { formatSize } from "../../src/core/units.ts";
 import type { Replicas } from "../../src/ramster/holders/lenders.ts";
 
 export interface NodePlan {

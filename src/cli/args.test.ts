@@ -83,6 +83,7 @@ describe("parseArgs() of a node", () => {
       --gossip-tune probe-timeout=1s,gossip-nodes=5
       --zone rack7 --replicas 2 --seal --spill /var/spill --spill-size 2GiB --replicas-on-disk
       --nbd unix:/run/n.sock --export swap=4GiB,a=b=64KiB --io-timeout 10s --warn-at 70%
+      --max-clients 20
       --gossip-label blue --unused 2m --swap strict --log warn,net=debug --log-format json`;
     expect(parse(line.replaceAll("\n", " "))).toEqual({
       command: "node",
@@ -126,6 +127,7 @@ describe("parseArgs() of a node", () => {
         persZpageBytesMax: 4000,
         persZpageMeanBytes: 2000,
         putWaitMs: 0,
+        maxClients: 20,
         requestTimeoutMs: 1500,
         keepaliveMs: 1000,
         idleMs: 10_000,
@@ -327,10 +329,7 @@ describe("parseArgs() refuses", () => {
       "--number 1",
       'Cannot run "--number": there is no such command, take one of node, server, stress, status, stats, get, set, drain, keygen, key, swap, version',
     ],
-    [
-      "node --gossip none",
-      'Cannot use --gossip "none": without gossip nobody gives a number, use --number',
-    ],
+    ["node --gossip none", 'Cannot use --gossip "none": without gossip a node needs --number'],
     [
       "node --gossip-tune probe-intervall=1s",
       'Cannot use --gossip-tune "probe-intervall=1s": did you mean "probe-interval"?',
@@ -341,17 +340,14 @@ describe("parseArgs() refuses", () => {
     ],
     [
       "node --gossip-tune gossip-nodes=0",
-      'Cannot use --gossip-tune gossip-nodes "0": it must be at least 1',
+      'Cannot use --gossip-tune "gossip-nodes=0": it must be at least 1',
     ],
     [
       "node --gossip-tune probe-interval=100ms",
       'Cannot use --gossip-tune "probe-timeout=200ms": it must be below probe-interval, ' +
         "which is 100ms",
     ],
-    [
-      "node --number 1 --gossip none --join a:1",
-      'Cannot use --gossip "none": it joins by gossip, see --join',
-    ],
+    ["node --number 1 --gossip none --join a:1", 'Cannot use --gossip "none": --join needs gossip'],
     ["node --join a:0", 'Cannot use --join "a:0": port 0 is no address to connect to'],
     [
       "key burn --client unix:/a",
@@ -451,11 +447,11 @@ describe("parseArgs() refuses", () => {
     ["node --swap --no-swap", 'Cannot use --swap twice: it is "on" and "off"'],
     ["node --no-swap=on", 'Cannot use --no-swap: "node" has no such flag, see ramster node --help'],
     ["node --no-seal", 'Cannot use --no-seal: "node" has no such flag, see ramster node --help'],
-    ["node --spill /x", 'Cannot use --spill "/x": how large it may become takes --spill-size'],
-    ["node --spill-size 1MiB", 'Cannot use --spill-size "1048576": where that is takes --spill'],
+    ["node --spill /x", 'Cannot use --spill "/x": it needs a size, add --spill-size'],
+    ["node --spill-size 1MiB", 'Cannot use --spill-size "1048576": it needs a file, add --spill'],
     ["node --export swap", 'Cannot use --export "swap": write NAME=SIZE, as in "swap=4GiB"'],
     ["node --export swap=1K", 'Cannot use --export "swap=1K": there is no unit "K", write "1KiB"'],
-    ["node --replicas-on-disk", "Cannot use --replicas-on-disk: which disk takes --spill"],
+    ["node --replicas-on-disk", "Cannot use --replicas-on-disk: it needs a disk, add --spill"],
     [
       "node --spill /x --spill-size 1KiB",
       'Cannot use --spill-size "1KiB": it must be at least 1MiB',
@@ -469,7 +465,7 @@ describe("parseArgs() refuses", () => {
     ],
     [
       "node --number 1 --keepalive 30s",
-      'Cannot use --keepalive "30000ms": it must be below --idle "30000ms"',
+      'Cannot use --keepalive "30s": it must be below --idle "30s"',
     ],
     [
       "node --number 1 --listen 7777",
@@ -481,7 +477,7 @@ describe("parseArgs() refuses", () => {
     ],
     [
       "node --number 1 --listen h:70000",
-      'Cannot use --listen "h:70000": "70000" is no port, it must be 0 .. 65535',
+      'Cannot use --listen "h:70000": "70000" is not a port: use 0 to 65535',
     ],
     [
       "node --number 1 --peers h:1",
@@ -566,7 +562,7 @@ describe("parseArgs() refuses", () => {
       'Cannot use --name "": it is empty',
     );
     expect(refusal(["node", "--number", "1", "--name", "a\nb"])).toBe(
-      'Cannot use --name "a\\nb": it holds a character that cannot be printed',
+      'Cannot use --name "a\\nb": it has a character that cannot be printed',
     );
   });
 

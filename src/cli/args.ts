@@ -1,12 +1,12 @@
 /**
  * Args: a command line to a checked invocation, before anything else happens.
  *
- * Text to flags is given.ts, the tables are flags.ts, units are units.ts. Here every flag gets its
- * meaning, flags that contradict each other are refused, and the result is one typed union.
+ * Text to flags is given.ts, the tables are flags.ts, settings of a node are read by
+ * read-settings.ts. Here the other flags get their meaning, flags that contradict each other are
+ * refused, and the result is one typed union.
  *
  * Not here: whether an address is free, a file exists or a peer answers; that is for the command.
  */
-import { TUNING, type Tuning } from "../cluster/settings.ts";
 import { assert, unreachable } from "../core/assert.ts";
 import {
   FRAME_BYTES,
@@ -14,33 +14,18 @@ import {
   KEY_DAYS_MAX,
   MEMORY_BYTES_MAX,
   MEMORY_BYTES_MIN,
-  NBD_EXPORT_BYTES_MAX,
   PAGE_BYTES,
   SETTING_MS_MAX,
 } from "../core/limits.ts";
-import { parseLogLevel } from "../core/log.ts";
-import type { ExportConfig } from "../exports/export.ts";
-import { type Address, parseAddress, type TcpAddress } from "../net/address.ts";
-import {
-  CODEC_NAMES,
-  LOG_FORMATS,
-  NETWORK_NAMES,
-  NODE_BOUNDS,
-  NODE_DEFAULTS,
-  type NodeConfig,
-  type NodeSettings,
-  nodeConfig,
-  type PeerConfig,
-} from "../node/config.ts";
-import { parsePeer } from "../node/peers.ts";
-import { parseReserve } from "../node/reserve.ts";
-import { SWAP_SETTINGS } from "../node/swap-mode.ts";
+import { nearest } from "../core/nearest.ts";
+import type { Bounds } from "../core/units.ts";
+import { type Address, parseAddress } from "../net/address.ts";
+import { type NodeConfig, type NodeSettings, nodeConfig } from "../node/config.ts";
 import { RENEW_STEPS } from "../security/renew-key.ts";
 import { readConfigText } from "./config-file.ts";
 import type { CommandSpec } from "./flag-spec.ts";
 import { COMMANDS, STRESS_CLUSTER } from "./flags.ts";
 import { type GivenFlags, readFlags } from "./given.ts";
-import { nearest } from "./nearest.ts";
 import {
   CHAOS_KINDS,
   type CommandName,
@@ -60,6 +45,7 @@ import {
   type StressOptions,
   TOPOLOGIES,
 } from "./options.ts";
+import { readSetting, readSettings } from "./read-settings.ts";
 import {
   STRESS_DELAY_MS_MAX,
   STRESS_LOSS_PERCENT_MAX,
@@ -70,23 +56,21 @@ import {
 } from "./stress-limits.ts";
 import { readSwap } from "./swap/swap-args.ts";
 import {
-  type Bounds,
   badValue,
   type Given,
   parseChoice,
   parseCount,
   parseDuration,
-  parsePercent,
+  parseGiven,
   parseRatio,
   parseSize,
   refuse,
-  said,
 } from "./units.ts";
 
-/** What a default depends on and the command line does not say. */
+/** The machine that the command line is for, as far as defaults depend on it. */
 export interface Machine {
   readonly hostName: string;
-  /** The text of a file. Throws what the operating system says. */
+  /** The text of a file. Throws the error of the operating system. */
   readText(path: string): string;
 }
 
@@ -140,7 +124,7 @@ export function parseArgs(argv: readonly string[], machine: Machine): Invocation
   }
 }
 
-/** The flags, and what --config says of those that are not given. */
+/** The flags, and those of the file of --config that are not given. */
 function configured(flags: GivenFlags, machine: Machine): GivenFlags {
   const config = flags.optional("config");
   if (config === null) return flags;
@@ -154,7 +138,7 @@ function configured(flags: GivenFlags, machine: Machine): GivenFlags {
   } catch (error) {
     throw badValue(config, error instanceof Error ? error.message : String(error));
   }
-  return flags.over(readConfigText(flags.command, config.text, text, own));
+  return flags.withFile(readConfigText(flags.command, config.text, text, own));
 }
 
 function commandNames(): string[] {
@@ -177,197 +161,33 @@ function helpTopic(rest: readonly string[]): CommandName | null {
 
 function readNode(flags: GivenFlags, machine: Machine): NodeConfig {
   return nodeConfig({
-    ...readCommon(flags, machine),
+    // A node with exports is made for a kernel that swaps there.
+    swap: flags.has("export") ? "on" : "off",
+    ...withMachine(flags, machine),
+    ...readSettings(flags, "node"),
     role: "node",
-    memoryBytes: parseSize(flags.value("memory"), NODE_BOUNDS.memoryBytes),
-    lendBytes: readLend(flags),
-    target: readTarget(flags.value("target")),
-    replicas: readReplicas(flags.value("replicas")),
-    spillPath: readPath(flags.optional("spill")),
-    spillBytes: readSpillBytes(flags),
-    replicasOnDisk: flags.has("replicas-on-disk"),
-    swap: readSwapSetting(flags),
-    nbd: flags.list("nbd").map(readAddress),
-    exports: flags.list("export").map(readExport),
-    ioTimeoutMs: parseDuration(flags.value("io-timeout"), NODE_BOUNDS.ioTimeoutMs),
-    warnAtPercent: parsePercent(flags.value("warn-at"), NODE_BOUNDS.warnAtPercent),
-    highMarkPercent: parsePercent(flags.value("high-mark"), NODE_BOUNDS.highMarkPercent),
-    lowMarkPercent: parsePercent(flags.value("low-mark"), NODE_BOUNDS.lowMarkPercent),
-    codec: parseChoice(flags.value("codec"), CODEC_NAMES),
-    persZpageBytesMax: parseSize(flags.value("pers-zpage-max"), NODE_BOUNDS.persZpageBytesMax),
-    persZpageMeanBytes: parseSize(flags.value("pers-zpage-mean"), NODE_BOUNDS.persZpageMeanBytes),
-    remotifyPers: readSwitch(flags.value("remotify-pers")),
-    remotifyEph: readSwitch(flags.value("remotify-eph")),
-    putWaitMs: parseDuration(flags.value("put-wait"), NODE_BOUNDS.putWaitMs),
-    trickleFrames: parseCount(flags.value("trickle"), NODE_BOUNDS.trickleFrames),
-    tricklePeriodMs: parseDuration(flags.value("trickle-period"), NODE_BOUNDS.tricklePeriodMs),
-    trickleFirstMs: parseDuration(flags.value("trickle-first"), NODE_BOUNDS.trickleFirstMs),
-    ...readSelfshrink(flags),
-    seal: flags.has("seal"),
   });
-}
-
-function readSelfshrink(flags: GivenFlags) {
-  const bounds = NODE_BOUNDS;
-  return {
-    selfshrink: readSwitch(flags.value("selfshrink")),
-    selfshrinkIntervalMs: parseDuration(
-      flags.value("selfshrink-interval"),
-      bounds.selfshrinkIntervalMs,
-    ),
-    selfshrinkHysteresis: parseCount(
-      flags.value("selfshrink-hysteresis"),
-      bounds.selfshrinkHysteresis,
-    ),
-    selfshrinkInertia: parseCount(flags.value("selfshrink-inertia"), bounds.selfshrinkInertia),
-    selfshrinkPages: parseCount(flags.value("selfshrink-pages"), bounds.selfshrinkPages),
-  };
 }
 
 function readServer(flags: GivenFlags, machine: Machine): NodeConfig {
   return nodeConfig({
-    ...readCommon(flags, machine),
+    ...withMachine(flags, machine),
+    ...readSettings(flags, "server"),
     role: "server",
-    lendBytes: parseSize(flags.value("memory"), NODE_BOUNDS.memoryBytes),
   });
 }
 
-/** What a node and a server share. */
-function readCommon(flags: GivenFlags, machine: Machine): NodeSettings {
-  const number = flags.optional("number");
-  const listen = readTcp(flags.value("listen"));
-  return {
-    number: number === null ? null : parseCount(number, NODE_BOUNDS.number),
-    name: flags.optional("name")?.text ?? machine.hostName,
-    cluster: flags.value("cluster").text,
-    listen,
-    advertise: readOptional(flags.optional("advertise"), readTcp),
-    peers: flags.list("peers").map(readPeer),
-    gossip: readGossip(flags, listen),
-    gossipAdvertise: readOptional(flags.optional("gossip-advertise"), readTcp),
-    seeds: flags.list("join").map(readTcp),
-    joinTimeoutMs: readOptional(flags.optional("join-timeout"), (it) =>
-      parseDuration(it, NODE_BOUNDS.joinTimeoutMs),
-    ),
-    quotaBytes: readOptional(flags.optional("quota"), (it) =>
-      parseSize(it, NODE_BOUNDS.quotaBytes),
-    ),
-    reserve: readReserve(flags.value("reserve")),
-    zone: flags.optional("zone")?.text ?? null,
-    foreignGraceMs: parseDuration(flags.value("foreign-grace"), NODE_BOUNDS.foreignGraceMs),
-    drainTimeoutMs: parseDuration(flags.value("drain-timeout"), NODE_BOUNDS.drainTimeoutMs),
-    network: parseChoice(flags.value("network"), NETWORK_NAMES),
-    gossipTuning: readTuning(flags.list("gossip-tune")),
-    gossipLabel: flags.optional("gossip-label")?.text ?? NODE_DEFAULTS.gossipLabel,
-    log: flags.list("log").map((given) => said(given, () => parseLogLevel(given.text))),
-    logFormat: parseChoice(flags.value("log-format"), LOG_FORMATS),
-    keyPath: readPath(flags.optional("key")),
-    insecure: flags.has("insecure"),
-    clients: flags.list("client").map((given) => readAddress(given)),
-    http: readOptional(flags.optional("http"), readTcp),
-    requestTimeoutMs: parseDuration(flags.value("request-timeout"), NODE_BOUNDS.requestTimeoutMs),
-    keepaliveMs: parseDuration(flags.value("keepalive"), NODE_BOUNDS.keepaliveMs),
-    idleMs: parseDuration(flags.value("idle"), NODE_BOUNDS.idleMs),
-    unusedMs: parseDuration(flags.value("unused"), NODE_BOUNDS.unusedMs),
-    reconnectMs: parseDuration(flags.value("reconnect"), NODE_BOUNDS.reconnectMs),
-  };
-}
-
-/** With peers named by hand there is no need of gossip, unless it is asked for. */
-function readGossip(flags: GivenFlags, listen: TcpAddress): TcpAddress | null {
-  const given = flags.optional("gossip");
-  if (given?.text === "none") return null;
-  if (given !== null) return readTcp(given);
-  if (flags.has("peers") && !flags.has("join")) return null;
-  return { kind: "tcp", host: listen.host, port: GOSSIP_PORT_DEFAULT };
-}
-
-function readTuning(list: readonly Given[]): Partial<Tuning> {
-  const tuning: Partial<Record<keyof Tuning, number>> = {};
-  for (const given of list) {
-    const [name = "", text] = given.text.split("=");
-    const spec = TUNING.find((it) => it.name === name);
-    if (spec === undefined || text === undefined) throw badValue(given, notTuning(name, text));
-    const value = { ...given, flag: `${given.flag} ${name}`, text };
-    const parse = spec.unit === "ms" ? parseDuration : parseCount;
-    tuning[spec.setting] = parse(value, spec);
-  }
-  return tuning;
-}
-
-function notTuning(name: string, value: string | undefined): string {
-  if (value === undefined) return 'write NAME=VALUE, as in "probe-interval=1s"';
-  const names = TUNING.map((spec) => spec.name);
-  const meant = nearest(name, names);
-  return meant === null ? `take one of ${names.join(", ")}` : `did you mean "${meant}"?`;
-}
-
-function readOptional<T>(given: Given | null, read: (given: Given) => T): T | null {
-  return given === null ? null : read(given);
-}
-
-/** What is lent is nothing, or enough to be of use. */
-function readLend(flags: GivenFlags): number {
-  const given = flags.value("lend");
-  const bytes = parseSize(given, NODE_BOUNDS.lendBytes);
-  if (bytes > 0 && bytes < MEMORY_BYTES_MIN) throw badValue(given, "it must be 0 or at least 1MiB");
-  return bytes;
-}
-
-function readTarget(given: Given): NodeConfig["target"] {
-  if (given.text === "none") return null;
-  if (given.text === "auto") return "auto";
-  if (!/^\d+$/.test(given.text)) {
-    throw badValue(given, 'write the number of a node, "auto" or "none"');
-  }
-  return parseCount(given, NODE_BOUNDS.target);
-}
-
-function readSpillBytes(flags: GivenFlags): number | null {
-  return readOptional(flags.optional("spill-size"), (it) => parseSize(it, NODE_BOUNDS.spillBytes));
-}
-
-function readReplicas(given: Given): NodeConfig["replicas"] {
-  return given.text === "auto" ? "auto" : parseCount(given, NODE_BOUNDS.replicas);
-}
-
-function readReserve(given: Given): NodeConfig["reserve"] {
-  return said(given, () => parseReserve(given.text));
-}
-
-/** A node with exports is made for a kernel that swaps there. */
-function readSwapSetting(flags: GivenFlags): NodeConfig["swap"] {
-  const given = flags.optional("swap");
-  if (given !== null) return parseChoice(given, SWAP_SETTINGS);
-  return flags.has("export") ? "on" : "off";
-}
-
-function readExport(given: Given): ExportConfig {
-  const at = given.text.lastIndexOf("=");
-  if (at <= 0) throw badValue(given, 'write NAME=SIZE, as in "swap=4GiB"');
-  const size = { ...given, text: given.text.slice(at + 1) };
-  const bounds = { min: PAGE_BYTES, max: NBD_EXPORT_BYTES_MAX };
-  const byteCount = said(given, () => parseSize(size, bounds));
-  if (byteCount % PAGE_BYTES !== 0) throw badValue(given, "a size is whole pages of 4KiB");
-  return { name: given.text.slice(0, at), byteCount };
-}
-
-function readSwitch(given: Given): boolean {
-  return parseChoice(given, ["on", "off"]) === "on";
-}
-
-function readPeer(given: Given): PeerConfig {
-  return said(given, () => parsePeer(given.text));
-}
-
-function readTcp(given: Given): TcpAddress {
-  const address = readAddress(given);
-  if (address.kind !== "tcp") throw badValue(given, 'nodes talk over TCP, write "HOST:PORT"');
-  return address;
+/** Defaults that depend on the machine and on other flags. */
+function withMachine(flags: GivenFlags, { hostName }: Machine): NodeSettings {
+  const { host } = readSetting(flags, "listen");
+  // With peers named by hand there is no need of gossip, unless it is asked for.
+  const isByHand = flags.has("peers") && !flags.has("join");
+  const gossip = { kind: "tcp", host, port: GOSSIP_PORT_DEFAULT } as const;
+  return { number: null, name: hostName, gossip: isByHand ? null : gossip };
 }
 
 function readAddress(given: Given): Address {
-  return said(given, () => parseAddress(given.text));
+  return parseGiven(given, parseAddress);
 }
 
 function readStress(flags: GivenFlags): StressOptions {
@@ -381,9 +201,9 @@ function readStress(flags: GivenFlags): StressOptions {
   if (put === 0) throw badValue(flags.value("mix"), "without puts there is nothing to check");
   return {
     ...cluster,
-    replicas: readReplicas(flags.value("replicas")),
+    replicas: readSetting(flags, "replicas"),
     seal: flags.has("seal"),
-    spillBytes: readSpillBytes(flags),
+    spillBytes: readSetting(flags, "spillBytes"),
     memoryBytes,
     workingSetBytes: readWorkingSet(flags, memoryBytes),
     durationMs: parseDuration(flags.value("duration"), { min: 1, max: SETTING_MS_MAX }),
@@ -463,7 +283,7 @@ function readStressCluster(
 
 function readStressMemory(flags: GivenFlags, nodes: number): number {
   const given = flags.optional("memory");
-  if (given !== null) return parseSize(given, NODE_BOUNDS.memoryBytes);
+  if (given !== null) return readSetting(flags, "memoryBytes");
   const share =
     Math.floor(STRESS_MEMORY_BYTES_ALL / Math.max(1, nodes) / FRAME_BYTES) * FRAME_BYTES;
   return Math.max(MEMORY_BYTES_MIN, Math.min(STRESS_MEMORY_BYTES_DEFAULT, share));
@@ -508,11 +328,7 @@ function readSet(flags: GivenFlags): SetOptions {
 }
 
 function readDrain(flags: GivenFlags): DrainOptions {
-  const bounds = NODE_BOUNDS.drainTimeoutMs;
-  return {
-    ...readDoor(flags),
-    drainTimeoutMs: parseDuration(flags.value("drain-timeout"), bounds),
-  };
+  return { ...readDoor(flags), drainTimeoutMs: readSetting(flags, "drainTimeoutMs") };
 }
 
 function readKeyCommand(flags: GivenFlags): KeyOptions {

@@ -123,7 +123,7 @@ describe("--config in the original's form", () => {
   const CONF = readFileSync(join(FIXTURES, "ramster.conf"), "utf8");
 
   test.each([
-    [CONF, 'no node of it has the name "pebble"'],
+    [CONF, 'none of its nodes has the name "pebble"'],
     [
       CONF.replace("node_count = 2", "node_count = 3"),
       'Cannot use node_count "3" in "f", line 2: there are 2 nodes',
@@ -132,13 +132,27 @@ describe("--config in the original's form", () => {
       CONF.replace("ip_adress", "x").replace("ip_address", "ip_adress"),
       'Cannot use "ip_adress" in "f", line 7: a node has no such key, did you mean "ip_address"?',
     ],
-    [CONF.replace("\tnumber = 0", "number = 0"), '"f", line 8: it is no "key = value", indented'],
+    [CONF.replace("\tnumber = 0", "number = 0"), '"f", line 8: write "key = value", indented'],
     [
       CONF.replace("\tnumber = 0", "\tnumber = 0\n\tnumber = 0"),
       'Cannot use "number" in "f", line 9: it is there twice',
     ],
   ])("what is wrong in it is said with its line", (text, message) => {
     expect(refusal(text)).toContain(message);
+  });
+
+  test("the times of a link are the cluster's, in milliseconds", () => {
+    const text = CONF.replace(
+      "cluster:\n",
+      "cluster:\n\tidle_timeout_ms = 40000\n\tkeepalive_delay_ms = 3s\n\treconnect_delay_ms = 500\n",
+    );
+    expect(parse("node --config f --number 1 --gossip none", text)).toMatchObject({
+      options: { number: 1, idleMs: 40_000, keepaliveMs: 3000, reconnectMs: 500 },
+    });
+    const wrong = text.replace("40000", "0");
+    expect(refusal(wrong, "node --config f --number 1")).toBe(
+      'Cannot use idle_timeout_ms "0ms" in "f", line 2: it must be at least 1ms',
+    );
   });
 
   test("a node without an address is refused", () => {

@@ -5,9 +5,9 @@
  *     a socket, as journald gives    send(2) with MSG_DONTWAIT
  *     a file, and all else           write(2) on a thread of the runtime, one at a time
  *
- * O_NONBLOCK on the descriptor that was inherited would be the flag of everybody who shares it: of
- * the shell in that terminal, too. A file that was opened once more would have a position of its
- * own. A file may wait as well, for a disk, or for memory that this very node has to free.
+ * O_NONBLOCK on the inherited descriptor would count for all who share it, such as the shell in
+ * that terminal. A file that is opened once more would have a position of its own. A write to a
+ * file may wait, too: for a disk, or for memory that this very node has to free.
  */
 import * as fs from "node:fs";
 import { OUTPUT_CHUNK_BYTES } from "../core/limits.ts";
@@ -27,7 +27,7 @@ export function openDescriptor(fd: number): OutputSink {
   return new ThreadSink(fd, stat.isFile());
 }
 
-/** A file takes as much at once as there is. */
+/** A file takes whole chunks. */
 const FILE_BYTES = 64 * 1024;
 
 function plain(write: (bytes: Uint8Array) => number): OutputSink {
@@ -67,7 +67,7 @@ class ThreadSink implements OutputSink {
     });
   }
 
-  /** A file takes it at once. Anything else could wait for ever, and so is left to a thread. */
+  /** A file is written at once. Anything else could block for ever, so a thread writes it. */
   writeLast(bytes: Uint8Array): number {
     this.isBusy = !this.isFile;
     if (this.isFile) return writeNow(() => this.fd, bytes);
@@ -77,8 +77,8 @@ class ThreadSink implements OutputSink {
 }
 
 /**
- * Null where it may not be opened, as a pipe of another user. One that nobody reads is opened when
- * somebody does.
+ * Null where it may not be opened, such as a pipe of another user. A pipe without a reader is
+ * opened once there is one.
  */
 function openAgain(fd: number): OutputSink | null {
   let own: number | null = null;

@@ -1,10 +1,10 @@
-/** The node that a command talks to. */
+/** The connection of a command to a running node. */
 import { type Client, connect } from "../client/client.ts";
 import { formatAddress } from "../net/address.ts";
 import { readKeyText } from "./key.ts";
 import type { DoorOptions } from "./options.ts";
 
-/** Connects, does `work`, and closes whatever comes of it. */
+/** Connects, does `work`, and closes the connection whether that fails or not. */
 export async function withClient<T>(
   { client: address, keyPath }: DoorOptions,
   work: (client: Client) => Promise<T>,

@@ -1,10 +1,11 @@
 /**
- * `ramster drain`: gets a node ready to leave: what others keep there moves away, and its own pages
- * come home. Shows how far it is, waits until nothing moves any more, and says what could not be
- * moved. The node goes on, and lends nothing until `ramster set draining 0`, also when the command
- * is interrupted: its ending is no reason to move pages back.
+ * `ramster drain`: prepares a node to leave. The pages of other nodes move away, and its own pages
+ * come home. The command shows the progress, waits until no page moves any more, and reports those
+ * that could not be moved. The node goes on lending nothing until `ramster set draining 0`, even
+ * after the command was interrupted, so that no page moves back.
  */
 import type { Client } from "../client/client.ts";
+import { formatDuration } from "../core/units.ts";
 import type { NodeStats } from "../wire/stats.ts";
 import { withClient } from "./door.ts";
 import { EXIT, type ExitCode } from "./exit.ts";
@@ -12,15 +13,14 @@ import type { DrainOptions } from "./options.ts";
 import { print, printError } from "./print.ts";
 import { Progress } from "./progress.ts";
 import { aborted, stopSignal } from "./stop-signal.ts";
-import { formatDuration } from "./units.ts";
 
 const POLL_MS = 200;
-/** Nothing moved for so long: there is nowhere to move it. */
+/** No page moved for so long: there is nowhere to move them. */
 const STUCK_MS = 5000;
-/** Between two lines that say how far it is, where there is no terminal to show a bar on. */
+/** Time between two lines of progress where no terminal shows a bar. */
 const LINE_MS = 5000;
 
-/** Why it waits no longer. */
+/** Why the wait ended. */
 type Ending = "empty" | "stuck" | "late" | "interrupted";
 
 export async function run(options: DrainOptions): Promise<ExitCode> {
@@ -29,9 +29,9 @@ export async function run(options: DrainOptions): Promise<ExitCode> {
   const { before, after, ending } = await withClient(options, async (client) => {
     const had = leftIn(await client.stats());
     await client.setKnob("draining", "1");
-    return { before: had, ...(await drained(client, had, drainTimeoutMs, stop)) };
+    return { before: had, ...(await waitUntilDrained(client, had, drainTimeoutMs, stop)) };
   });
-  // Others may have flushed or put pages meanwhile: what is left counts, more than what moved.
+  // Other nodes may have flushed or put pages meanwhile, so these counts are not exact.
   const away = Math.max(0, before.foreign - after.foreign);
   const home = Math.max(0, before.own - after.own);
   await print(`${away} pages of others moved away, ${home} of its own came home\n`);
@@ -51,7 +51,7 @@ function notDrained({ foreign, own }: Left, ending: Ending, timeoutMs: number): 
   return `Cannot drain all in ${formatDuration(timeoutMs)}: ${left}; ${goesOn}`;
 }
 
-/** Pages that are to move. */
+/** Pages that have to move. */
 interface Left {
   readonly foreign: number;
   readonly own: number;
@@ -64,7 +64,7 @@ function leftIn({ counters: c }: NodeStats): Left {
   };
 }
 
-async function drained(
+async function waitUntilDrained(
   client: Client,
   had: Left,
   timeoutMs: number,
@@ -76,7 +76,7 @@ async function drained(
   const stopped = aborted(stop);
   let fewest = had.foreign + had.own;
   let movedAt = startedAt;
-  let saidAt = startedAt;
+  let lineAt = startedAt;
   for (;;) {
     const left = leftIn(await client.stats());
     const now = performance.now();
@@ -86,8 +86,8 @@ async function drained(
     const ending = endingOf(count, now - movedAt, now - startedAt > timeoutMs, stop);
     const text = `${left.foreign} of others, ${left.own} of its own`;
     progress.show("drain", 1 - count / all, text);
-    if (process.stderr.isTTY !== true && now - saidAt >= LINE_MS) {
-      saidAt = now;
+    if (process.stderr.isTTY !== true && now - lineAt >= LINE_MS) {
+      lineAt = now;
       printError(`ramster: ${text} are left`);
     }
     if (ending === null) {

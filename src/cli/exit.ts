@@ -1,5 +1,5 @@
 /**
- * Exit codes. Those of a shell begin at 126; between 12 and 70 there is room for more.
+ * Exit codes. Shells use those from 126 on; 13 .. 69 are free for more.
  *
  * Only main.ts ends the process. A command returns its code, or throws what `exitCodeOf` reads.
  */
@@ -19,7 +19,7 @@ export const EXIT = {
   STRESS_WRONG_PAGE: 10,
   /** Stress made no progress. */
   STRESS_NO_PROGRESS: 11,
-  /** A node died that was not asked to. */
+  /** A node ended that was not to end. */
   STRESS_NODE_DIED: 12,
   /** An assertion failed: a bug. */
   ASSERTION: 70,
@@ -27,7 +27,7 @@ export const EXIT = {
 
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
 
-/** What the process ends with when a failure from outside reaches main.ts. */
+/** The exit code for each failure from outside that reaches main.ts. */
 const EXIT_OF_ERROR: Readonly<Record<ErrorCode, ExitCode>> = {
   ADDRESS_IN_USE: EXIT.NOT_STARTED,
   ADDRESS_UNREACHABLE: EXIT.NOT_STARTED,
@@ -49,7 +49,7 @@ const EXIT_OF_ERROR: Readonly<Record<ErrorCode, ExitCode>> = {
   UNREACHABLE: EXIT.FAILED,
 };
 
-/** The exit code for whatever was thrown. What is neither of ours nor the system's is a bug too. */
+/** The exit code for an error. One that is neither ours nor the system's is a bug. */
 export function exitCodeOf(error: unknown): ExitCode {
   if (error instanceof AssertionError) return EXIT.ASSERTION;
   if (error instanceof RamsterError) return EXIT_OF_ERROR[error.code];
@@ -61,7 +61,7 @@ function isSystemError(error: unknown): boolean {
   return error instanceof Error && "syscall" in error && "code" in error;
 }
 
-/** The runtime could not get memory for an object, which is all that it says. */
+/** The runtime could not get memory for an object. It reports no more than this message. */
 function isOutOfMemory(error: unknown): boolean {
   return error instanceof RangeError && error.message === "Out of memory";
 }

@@ -1,13 +1,13 @@
-/** What the tables of flags.ts and node-flags.ts are made of. */
+/** Entries of the tables of commands and flags (flags.ts, setting-flags.ts). */
 import type { CommandName } from "./options.ts";
 
 export interface FlagSpec {
   /** Without the dashes. */
   readonly name: string;
-  /** What stands for its value in the help, or null for a switch. */
+  /** Stands for its value in the help; null for a flag without one. */
   readonly value: string | null;
   readonly help: string;
-  /** What it means without a value; `--no-NAME` is "off" then. Otherwise a value must follow. */
+  /** Its value where none is written; `--no-NAME` is "off" then. Absent: a value must follow. */
   readonly bare?: string;
   /** The text that is used when the flag is not given. */
   readonly default?: string;
@@ -23,10 +23,16 @@ export interface FlagGroup {
   readonly flags: readonly FlagSpec[];
 }
 
-/** Of a command that takes words beside its flags. Those that are required come first. */
+/** A word that a command takes beside its flags. Required ones come first. */
 export interface ArgumentSpec {
   readonly name: string;
   readonly required: boolean;
+  readonly help: string;
+}
+
+/** A word that an argument may be. */
+export interface NameSpec {
+  readonly name: string;
   readonly help: string;
 }
 
@@ -35,6 +41,8 @@ export interface CommandSpec {
   readonly summary: string;
   readonly arguments?: readonly ArgumentSpec[];
   readonly groups: readonly FlagGroup[];
+  /** What an argument may name. */
+  readonly names?: readonly NameSpec[];
   readonly examples: readonly string[];
 }
 

@@ -1,33 +1,16 @@
 /**
  * Flags: the table of every command and every flag, from which the parser and the help are made.
+ * Those that are settings of a node come from the table of settings (setting-flags.ts).
  *
  * Defaults are written as a person writes them and read by the same parsers as what a person
- * types, so the help cannot promise another default than the one in force. flags.test.ts holds
- * them against the limits.
+ * types, so the help cannot promise another default than the one in force.
  */
 import { KEY_DAYS_DEFAULT, SWAP_PRIORITY_DEFAULT, SWAP_PRIORITY_MAX } from "../core/limits.ts";
+import { formatDuration, formatSize } from "../core/units.ts";
 import { RENEW_STEPS } from "../security/renew-key.ts";
 import type { CommandSpec, FlagGroup, FlagSpec } from "./flag-spec.ts";
-import {
-  ADDRESSES,
-  BLOCK_DEVICES,
-  CLIENT,
-  CLUSTER,
-  COMPRESSION,
-  DISK,
-  DRAIN_TIMEOUT,
-  IDENTITY,
-  KEY,
-  LINKS,
-  LOG,
-  MOVING,
-  NODE_MEMORY,
-  NODE_SECURITY,
-  REPLICAS,
-  SECURITY,
-  SERVER_MEMORY,
-} from "./node-flags.ts";
 import { CHAOS_KINDS, STRESS_DATA_KINDS, TOPOLOGIES } from "./options.ts";
+import { knobNames, settingFlag, settingGroups } from "./setting-flags.ts";
 import {
   STRESS_CHAOS_MS_DEFAULT,
   STRESS_DURATION_MS_DEFAULT,
@@ -36,7 +19,6 @@ import {
   STRESS_NODES_DEFAULT,
   STRESS_WORKING_SET_RATIO,
 } from "./stress-limits.ts";
-import { formatDuration, formatSize } from "./units.ts";
 
 /** All but those of `connect` are of no use to nodes that run already. */
 export const STRESS_CLUSTER: FlagGroup = {
@@ -60,7 +42,7 @@ export const STRESS_CLUSTER: FlagGroup = {
       defaultNote: "auto: a quarter of them, server: 1",
       help: "how many of the nodes are memory servers",
     },
-    REPLICAS,
+    settingFlag("replicas"),
     {
       name: "memory",
       value: "SIZE",
@@ -73,7 +55,11 @@ export const STRESS_CLUSTER: FlagGroup = {
       list: true,
       help: "load nodes that already run, by their --client addresses",
     },
-    { ...KEY, defaultNote: "a new one", help: "of nodes that already run, for tcp addresses" },
+    {
+      ...settingFlag("keyPath"),
+      defaultNote: "a new one",
+      help: "of nodes that already run, for tcp addresses",
+    },
     { name: "insecure", value: null, help: "nodes talk in clear, to see what the key costs" },
     {
       name: "seal",
@@ -147,39 +133,43 @@ const STRESS_REPORT: FlagGroup = {
   ],
 };
 
-/** A node that runs. */
+/** How to reach a running node. */
 const DOOR: readonly FlagSpec[] = [
   {
-    ...CLIENT,
+    ...settingFlag("clients"),
     value: "ADDR",
     list: false,
     required: true,
-    help: "where the node lets programs in",
+    help: "client address of the node",
   },
-  { ...KEY, defaultNote: "none, which does for unix sockets", help: "for tcp addresses" },
+  {
+    ...settingFlag("keyPath"),
+    defaultNote: "none; unix sockets need none",
+    help: "key file, for tcp addresses",
+  },
 ];
 
-const JSON_FLAG: FlagSpec = { name: "json", value: null, help: "as JSON" };
+const JSON_FLAG: FlagSpec = { name: "json", value: null, help: "print JSON" };
 
 const SWAP_FLAGS: readonly FlagSpec[] = [
   {
     name: "nbd",
     value: "ADDR",
     defaultNote: "none",
-    help: "where the node lets NBD clients in: unix:PATH, or HOST:PORT if that takes no TLS",
+    help: "NBD address of the node: unix:PATH, or HOST:PORT without TLS",
   },
-  { name: "export", value: "NAME", defaultNote: "none", help: "which of its exports" },
+  { name: "export", value: "NAME", defaultNote: "none", help: "name of the export" },
   {
     name: "device",
     value: "/dev/nbdN",
     defaultNote: "on: a free one; off: that of --export",
-    help: "of this machine",
+    help: "nbd device of this machine",
   },
   {
     name: "priority",
     value: "N",
     default: String(SWAP_PRIORITY_DEFAULT),
-    help: `the kernel takes the highest first, 0 .. ${SWAP_PRIORITY_MAX}`,
+    help: `swap priority, 0 .. ${SWAP_PRIORITY_MAX}; the kernel uses the highest first`,
   },
 ];
 
@@ -187,10 +177,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   {
     name: "node",
     summary: "Runs a node: keeps pages, and moves them away when memory is short",
-    groups: [
-      ...[IDENTITY, ADDRESSES, CLUSTER, NODE_SECURITY],
-      ...[NODE_MEMORY, DISK, BLOCK_DEVICES, COMPRESSION, MOVING, LINKS, LOG],
-    ],
+    groups: settingGroups("node"),
     examples: [
       "ramster node --listen 10.0.0.2:7777 --join 10.0.0.1:7946 --key cluster.key --client unix:/run/ramster.sock",
       "ramster node --number 1 --peers 0@127.0.0.1:7777 --target 0 --memory 256MiB --lend 1GiB",
@@ -199,7 +186,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   {
     name: "server",
     summary: "Runs a memory server: lends all of its memory to other nodes",
-    groups: [IDENTITY, ADDRESSES, CLUSTER, SECURITY, SERVER_MEMORY, LINKS, LOG],
+    groups: settingGroups("server"),
     examples: ["ramster server --listen 10.0.0.1:7777 --key cluster.key --memory 16GiB"],
   },
   {
@@ -239,30 +226,44 @@ export const COMMANDS: readonly CommandSpec[] = [
   },
   {
     name: "get",
-    summary: "Shows what can be set on a running node, and its value",
-    arguments: [{ name: "NAME", required: false, help: "one of them; all without it" }],
+    summary: "Shows the settings of a running node",
+    arguments: [
+      {
+        name: "NAME",
+        required: false,
+        help: "a name below, a flag of the node, or a counter; without it all below",
+      },
+    ],
     groups: [{ title: "Flags", flags: DOOR }],
+    names: knobNames(),
     examples: ["ramster get remote_target_nodenum --client unix:/run/ramster.sock"],
   },
   {
     name: "set",
-    summary: "Sets something on a running node",
+    summary: "Changes a setting of a running node",
     arguments: [
-      { name: "NAME", required: true, help: "what, see ramster get" },
+      { name: "NAME", required: true, help: "a name below, or its flag" },
       { name: "VALUE", required: true, help: "its new value" },
     ],
     groups: [{ title: "Flags", flags: DOOR }],
-    examples: ["ramster set remote_target_nodenum auto --client unix:/run/ramster.sock"],
+    names: knobNames(),
+    examples: [
+      "ramster set remote_target_nodenum auto --client unix:/run/ramster.sock",
+      "ramster set idle 1m --client unix:/run/ramster.sock",
+    ],
   },
   {
     name: "drain",
-    summary: "Gets a node ready to leave: moves pages of others away, its own home",
+    summary: "Prepares a node to leave: moves pages of others away, its own home",
     groups: [
       {
         title: "Flags",
         flags: [
           ...DOOR,
-          { ...DRAIN_TIMEOUT, help: "how long to wait; what has not moved then may still do" },
+          {
+            ...settingFlag("drainTimeoutMs"),
+            help: "how long to wait; pages go on moving after that",
+          },
         ],
       },
     ],
@@ -270,7 +271,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   },
   {
     name: "keygen",
-    summary: "Makes the key of a cluster: one file, of which each node has a copy",
+    summary: "Makes the key file of a cluster, which every node gets a copy of",
     groups: [
       {
         title: "Flags",
@@ -279,25 +280,25 @@ export const COMMANDS: readonly CommandSpec[] = [
             name: "out",
             value: "FILE",
             defaultNote: "standard output",
-            help: "where to write it, readable for nobody else",
+            help: "file to write, readable by its owner alone",
           },
           {
             name: "days",
             value: "N",
             default: String(KEY_DAYS_DEFAULT),
-            help: "how long it is valid",
+            help: "days until it expires",
           },
           {
             name: "renew",
             value: "FILE",
             defaultNote: "a new cluster",
-            help: "the key of a cluster whose certificate is exchanged while it runs",
+            help: "key file of a cluster whose certificate is replaced while it runs",
           },
           {
             name: "step",
             value: RENEW_STEPS.join("|"),
             defaultNote: "none",
-            help: "of --renew: trust a new certificate, show it, trust the old one no longer",
+            help: "step of --renew: trust a new certificate, use it, drop the old one",
           },
         ],
       },
@@ -309,10 +310,14 @@ export const COMMANDS: readonly CommandSpec[] = [
   },
   {
     name: "key",
-    summary: "Exchanges gossip keys of a running node, or reads its key file again",
+    summary: "Replaces gossip keys of a running node, or rereads its key file",
     arguments: [
       { name: "ACTION", required: true, help: "list, add, use, remove or reload" },
-      { name: "KEY", required: false, help: "base64 to add, else a new one; or a fingerprint" },
+      {
+        name: "KEY",
+        required: false,
+        help: "base64 to add (default: a new key), or a fingerprint",
+      },
     ],
     groups: [{ title: "Flags", flags: DOOR }],
     examples: [
@@ -322,7 +327,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   },
   {
     name: "swap",
-    summary: "Lets the kernel swap on an export of a node, and ends that",
+    summary: "Switches swap on an export of a node on or off",
     arguments: [{ name: "ACTION", required: true, help: "on, off or status" }],
     groups: [{ title: "Flags", flags: SWAP_FLAGS }],
     examples: [

@@ -1,13 +1,13 @@
 /**
  * Given: the flags of one command line as text, before their values mean anything.
  *
- * cac takes the line apart. Left to itself it turns "007" into 7, drops names such as
- * "constructor" and lets "--no-memory" pass for "--memory", so each token is looked at first: a
- * flag must be one of the command's, and a value gets a guard in front that keeps it text.
+ * cac splits the line. By itself it turns "007" into 7, drops names such as "constructor" and
+ * takes "--no-memory" for "--memory". So each token is checked first: a flag must be one of the
+ * command's, and a value gets a guard in front that keeps it text.
  *
- * A command that takes arguments names them in its table; they are text like the values. What a
- * configuration file says joins the flags as text too (config-file.ts), so that each value gets its
- * meaning in one place, args.ts, wherever it was written.
+ * A command that takes arguments names them in its table; they are text like the values. The keys
+ * of a configuration file join the flags as text, too (config-file.ts), so a value means the same
+ * wherever it was written.
  *
  * Refused here: unknown flags, arguments too many or too few, a missing value, a flag given twice.
  * Every refusal is a ConfigError BAD_CONFIG on one line that names the flag.
@@ -15,10 +15,10 @@
 import { cac } from "cac";
 import { assert } from "../core/assert.ts";
 import type { ConfigError } from "../core/errors.ts";
+import { nearest } from "../core/nearest.ts";
 import { type CommandSpec, type FlagSpec, flagsOf } from "./flag-spec.ts";
 import { COMMANDS } from "./flags.ts";
-import { nearest } from "./nearest.ts";
-import { badValue, type Given, type Place, refuse } from "./units.ts";
+import { badValue, type FileKey, type Given, refuse } from "./units.ts";
 
 const GUARD = ":";
 const HELP_FLAGS: readonly string[] = ["--help", "-h"];
@@ -26,8 +26,8 @@ const HELP_FLAGS: readonly string[] = ["--help", "-h"];
 /** The text of one value: of a flag on the command line, or of a key in a file. */
 export interface GivenText {
   readonly text: string;
-  /** Undefined on the command line. */
-  readonly place?: Place;
+  /** Absent on the command line. */
+  readonly source?: FileKey;
   /** A member of a list already: its commas are its own. */
   readonly isMember?: boolean;
 }
@@ -46,8 +46,8 @@ export class GivenFlags {
     this.args = args;
   }
 
-  /** The same, and what `file` says of flags that are not on the command line. */
-  over(file: GivenTexts): GivenFlags {
+  /** These, and those of `file` that are not on the command line. */
+  withFile(file: GivenTexts): GivenFlags {
     return new GivenFlags(this.command, new Map([...file, ...this.texts]), this.args);
   }
 
@@ -57,11 +57,6 @@ export class GivenFlags {
     const index = specs.findIndex((it) => it.name === name);
     assert(index >= 0, `no argument "${name}" in the table of "${this.command.name}"`);
     return this.args[index] ?? null;
-  }
-
-  /** Where the flag stands when it is not on the command line. */
-  place(flag: string): Place | undefined {
-    return this.texts.get(flag)?.[0]?.place;
   }
 
   /** Whether the flag is given. */
@@ -81,14 +76,14 @@ export class GivenFlags {
   /** Its value, or null when it is not given. */
   optional(flag: string): Given | null {
     const given = this.texts.get(this.spec(flag).name)?.[0];
-    return given === undefined ? null : { flag, text: given.text, place: given.place };
+    return given === undefined ? null : { flag, text: given.text, source: given.source };
   }
 
   /** The members of all its comma lists, in order. */
   list(flag: string): readonly Given[] {
     const texts = this.texts.get(this.spec(flag).name) ?? [];
-    const members = texts.flatMap(({ text, place, isMember }) =>
-      (isMember === true ? [text] : text.split(",")).map((it) => ({ flag, text: it, place })),
+    const members = texts.flatMap(({ text, source, isMember }) =>
+      (isMember === true ? [text] : text.split(",")).map((it) => ({ flag, text: it, source })),
     );
     const empty = members.find((member) => member.text === "");
     if (empty !== undefined) throw badValue(empty, "a member of the list is empty");

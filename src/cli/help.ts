@@ -74,6 +74,7 @@ function commandHelp(command: CommandSpec, paint: Paint): string[] {
       paint.title(group.title),
       ...group.flags.flatMap((flag) => flagLines(flag, paint)),
     ]),
+    ...nameLines(command, paint),
     ...(hasUnits ? ["", ...UNITS] : []),
     ...(command.examples.length > 0 ? ["", ...examples(command.examples, paint)] : []),
   ];
@@ -81,10 +82,14 @@ function commandHelp(command: CommandSpec, paint: Paint): string[] {
 
 function argumentLines({ arguments: words = [] }: CommandSpec, paint: Paint): string[] {
   if (words.length === 0) return [];
-  const lines = words.map(({ name, help }) => {
-    return `  ${paint.flag(name)}${" ".repeat(EXPLAIN_AT - 2 - name.length)}${help}`;
-  });
+  const lines = words.flatMap(({ name, help }) => entryLines(name, help.split(" "), paint));
   return ["", paint.title("Arguments"), ...lines];
+}
+
+function nameLines({ names = [] }: CommandSpec, paint: Paint): string[] {
+  if (names.length === 0) return [];
+  const lines = names.flatMap(({ name, help }) => entryLines(name, help.split(" "), paint));
+  return ["", paint.title("Names"), ...lines];
 }
 
 function examples(lines: readonly string[], paint: Paint): string[] {
@@ -94,7 +99,12 @@ function examples(lines: readonly string[], paint: Paint): string[] {
 function flagLines(flag: FlagSpec, paint: Paint): string[] {
   const value = flag.bare === undefined ? flag.value : `[${flag.value}]`;
   const written = value === null ? `--${flag.name}` : `--${flag.name} ${value}`;
-  const [first = "", ...rest] = wrap([...flag.help.split(" "), ...notes(flag)]);
+  return entryLines(written, [...flag.help.split(" "), ...notes(flag)], paint);
+}
+
+/** A word and its explanation, which begins below the word where that is long. */
+function entryLines(written: string, explanation: readonly string[], paint: Paint): string[] {
+  const [first = "", ...rest] = wrap(explanation);
   const indent = " ".repeat(EXPLAIN_AT);
   const painted = `  ${paint.flag(written)}`;
   const room = EXPLAIN_AT - 2 - written.length;

@@ -1,7 +1,7 @@
 /**
- * `ramster key`: exchanges the gossip keys of a node that runs. A key that is added without being
- * given is new, and printed, so that it can be added to the other nodes and to their key files.
- * "reload" has the node read the certificate in its key file again.
+ * `ramster key`: replaces the gossip keys of a running node. "add" without a key makes a new one
+ * and prints it, so that it can be added to the other nodes and to their key files. "reload" makes
+ * the node read the certificate in its key file again.
  */
 import { GOSSIP_KEY_BYTES } from "../core/limits.ts";
 import { withClient } from "./door.ts";

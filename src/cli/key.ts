@@ -1,11 +1,11 @@
-/** --key: the file that makes a node, or a program, one of the cluster. */
+/** --key: the key file that a node or a program proves its membership with. */
 import { statSync } from "node:fs";
 import { ConfigError } from "../core/errors.ts";
 import { type ClusterKey, KEY_FILE_BYTES_MAX, parseKeyFile } from "../security/key-file.ts";
 import { readTextFile } from "./text-file.ts";
 import { badValue } from "./units.ts";
 
-/** Whoever else may read or write the file has the cluster. */
+/** Anybody else who can read the file has access to the whole cluster. */
 const OTHERS_MODE = 0o077;
 
 /** The text of the file. Throws ConfigError BAD_CONFIG with one line that names it. */
@@ -13,7 +13,7 @@ export function readKeyText(path: string, flag = "key"): string {
   const given = { flag, text: path };
   try {
     if ((statSync(path).mode & OTHERS_MODE) !== 0) {
-      throw badValue(given, "others can read it, use chmod 600 on it and consider a new one");
+      throw badValue(given, "others can read it, run chmod 600 on it and consider a new key");
     }
     return readTextFile(path, KEY_FILE_BYTES_MAX);
   } catch (error) {

@@ -1,6 +1,6 @@
 /**
- * `ramster keygen`: the key of a new cluster, or the next step in the exchange of a certificate, in
- * a file that nobody else can read.
+ * `ramster keygen`: makes the key of a new cluster, or does the next step of replacing a
+ * certificate. The file is readable by its owner alone.
  */
 import { closeSync, fsyncSync, openSync, unlinkSync, writeFileSync } from "node:fs";
 import { ConfigError, quoted, RamsterError } from "../core/errors.ts";
@@ -26,7 +26,7 @@ export async function run(options: KeygenOptions): Promise<ExitCode> {
     fsyncSync(file); // A file system may say only now that it is full.
     closeSync(file);
   } catch (error) {
-    // What there is of it is no key, and the next one could not be written.
+    // Half a key is of no use, and the file would stop the next attempt.
     unlinkSync(outPath);
     throw new RamsterError(
       "OUTPUT_FAILED",
@@ -48,7 +48,7 @@ async function keyFor({ renew, days }: KeygenOptions): Promise<ClusterKey> {
   }
 }
 
-/** A new file, born with its mode; one that is there is somebody's key and stays. */
+/** A new file, created with its mode. One that exists may be somebody's key, so it stays. */
 function create(path: string): number {
   try {
     return openSync(path, "wx", 0o600);

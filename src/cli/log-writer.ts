@@ -8,17 +8,17 @@
  */
 import type { LogCounters } from "../core/log.ts";
 import { LOG_LEVELS, type LogArea, type LogLevel } from "../core/log-line.ts";
-import type { LogFormat } from "../node/config.ts";
+import type { LogFormat } from "../node/settings.ts";
 import type { Output } from "./output.ts";
 
-/** Who writes: asked for each line, since its number comes late. */
+/** The node that writes. It is called for each line, since the number comes late. */
 export type WhoWrites = () => { readonly number: number | null; readonly name: string };
 
 export class LogWriter {
   private readonly format: LogFormat;
   private readonly who: WhoWrites;
   private readonly output: Output;
-  /** Lines that nobody has taken, and that was not said yet. */
+  /** Lines that were dropped and not reported yet, by level. */
   private readonly dropped = new Map<LogLevel, number>();
 
   /** `counters`: where it counts what is dropped. */

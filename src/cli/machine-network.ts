@@ -1,4 +1,4 @@
-/** What the operating system says of the network of this machine, for a node that starts. */
+/** The network of this machine as the operating system reports it, for a node that starts. */
 import { networkInterfaces } from "node:os";
 import { lookupAddresses, sourceTo } from "../net/bun-datagrams.ts";
 import { isLinkLocal } from "../net/ip.ts";

@@ -1,14 +1,14 @@
 /**
- * `ramster node` and `ramster server`: one node until it is told to stop.
+ * `ramster node` and `ramster server`: run one node until a signal stops it.
  *
- * When it is ready it prints one line on stdout, with the ports that it was given in place of 0:
+ * When it is ready it prints one line on stdout, with real ports in place of 0:
  *
  *     ready node=3 name=n3 listen=127.0.0.1:41234 gossip=127.0.0.1:7946 http=127.0.0.1:9100
  *         client=unix:/tmp/a.sock nbd=unix:/tmp/n.sock
  *
- * SIGTERM, SIGINT, SIGQUIT and SIGHUP stop it in order, once the pages of others are moved away; a
- * second one stops it at once. Others, as SIGUSR1, mean nothing to it and are logged. It ends with
- * 1 when some pages could not be moved: the log says how many, and whose.
+ * SIGTERM, SIGINT, SIGQUIT and SIGHUP shut it down cleanly: pages of other nodes are moved away
+ * first. A second one ends it at once. Other signals, such as SIGUSR1, are logged and ignored. The
+ * exit code is 1 when some pages could not be moved; the log says how many, and whose.
  *
  * Its log goes to stderr, a line an event.
  */
@@ -52,13 +52,13 @@ export async function run(settings: NodeConfig, { out, err }: Streams): Promise<
   const outside = { clock: new BunClock(), transport: transportOfAll, random: new BunRandom() };
   const log = openLog(config, () => ({ number, name }), outside.clock, err);
   const warn = (line: string): void => log.write("warn", "ramster", line);
-  surviveSignals((signal) => warn(`signal ${signal} means nothing here`));
+  surviveSignals((signal) => warn(`ignored signal ${signal}: it has no meaning for a node`));
   const isStrict = config.swap === "strict";
   const swapMode = config.swap === "off" ? null : new SwapMode(openProcess(), log, { isStrict });
   swapMode?.begin();
   const hostMemory = new LinuxMemory();
   const availableBytes = () => holdableBytes(hostMemory.look());
-  // Swap mode looks for itself, at each region that it holds.
+  // Swap mode checks by itself, for each region that it locks.
   const warning = swapMode === null ? checkMemoryRoom(config, hostMemory.look()) : null;
   if (warning !== null) warn(warning);
   const { random } = outside;
@@ -71,7 +71,7 @@ export async function run(settings: NodeConfig, { out, err }: Streams): Promise<
   const inSwapMode = swapMode !== null;
   const disk = config.spillPath === null ? null : openDisk(config.spillPath, { inSwapMode, warn });
   const env = { ...outside, ...key, limits, memory, hostMemory, log, disk };
-  // A node that waits for a cluster can be told not to.
+  // A signal also ends the wait for a cluster.
   const joined = await Promise.race([membership?.start(), stopped]);
   if (membership !== null && joined === undefined) {
     await membership.leave();
@@ -86,7 +86,7 @@ export async function run(settings: NodeConfig, { out, err }: Streams): Promise<
     swapMode?.lock();
     return await serve(node, { config, number, gossip: joined?.gossip ?? null, stopped, out });
   } catch (error) {
-    await membership?.leave(); // Or the others would take it for dead.
+    await membership?.leave(); // Or the others would declare it dead.
     throw error;
   } finally {
     collector.stop();
@@ -110,7 +110,7 @@ interface Served {
   out: Output;
 }
 
-/** Opens all ports, says so, and closes them in order once `stopped` is resolved. */
+/** Opens all ports, prints them, and shuts the node down once `stopped` is resolved. */
 async function serve(
   node: Node,
   { config, number, gossip, stopped, out }: Served,
@@ -124,7 +124,7 @@ async function serve(
   out.write(words.join(" "));
   await stopped;
   node.httpDoor.isReady = false;
-  const isEmpty = await node.drain.emptyForeign(config.drainTimeoutMs);
+  const isEmpty = await node.drain.emptyForeign(node.config.drainTimeoutMs);
   await node.stop();
   return isEmpty ? EXIT.DONE : EXIT.FAILED;
 }

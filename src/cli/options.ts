@@ -1,6 +1,6 @@
 /**
- * Options: what a command line says, once it is known to be right. One type a command, and the
- * union of all of them that main.ts dispatches on.
+ * Options: a command line that was checked. One type for each command, and their union, which
+ * main.ts dispatches on.
  */
 import type { Address } from "../net/address.ts";
 import type { NodeConfig } from "../node/config.ts";

@@ -1,6 +1,6 @@
 /**
- * Output: lines on their way to a standard stream, in a queue of bounded length. A reader that
- * stands still costs lines and nothing else.
+ * Output: a bounded queue of lines for a standard stream. A reader that does not read costs lines
+ * and nothing else.
  *
  *     write(line) --> queue --> sink, at once
  *                       \______ sink, every OUTPUT_RETRY_MS while something waits
@@ -17,16 +17,16 @@ import {
 import type { LogLevel } from "../core/log-line.ts";
 
 export interface OutputSink {
-  /** What is given to it at once is no longer, unless it is one line. */
+  /** Longest chunk that is written at once, unless it is one line. */
   readonly chunkBytesMax: number;
-  /** It has taken bytes that are on their way still. */
+  /** A write has not ended yet. */
   readonly isBusy: boolean;
   /**
-   * Does not wait. @returns how many bytes were taken, 0 when there is no room now, -1 when nobody
-   * takes any.
+   * Does not wait. @returns how many bytes were taken, 0 when there is no room now, -1 when the
+   * stream is closed or broken.
    */
   write(bytes: Uint8Array): number;
-  /** Likewise, of a process that does nothing else any more. */
+  /** Likewise, in a process that does nothing else any more. */
   writeLast(bytes: Uint8Array): number;
 }
 
@@ -38,14 +38,14 @@ interface Entry {
 export class Output {
   /** Called for each line that is dropped. */
   onDrop: (level: LogLevel) => void = () => {};
-  /** Called when all is written again after lines were dropped. */
+  /** Called when everything is written after lines were dropped. */
   onFlow: () => void = () => {};
   private readonly open: () => OutputSink;
   private readonly clock: Clock;
   private opened: OutputSink | null = null;
   private queue: Entry[] = [];
   private queuedBytes = 0;
-  /** What the sink has taken a part of, or is to take next; and the levels of its lines. */
+  /** The chunk that is being written or is next, and the levels of its lines. */
   private chunk: Uint8Array | null = null;
   private chunkLevels: LogLevel[] = [];
   private isWaiting = false;
@@ -63,7 +63,7 @@ export class Output {
     if (!this.isWaiting) this.flow();
   }
 
-  /** Waits, though not for long, until all is written. */
+  /** Waits OUTPUT_END_MS at most until everything is written. */
   async drain(): Promise<void> {
     const endMs = this.clock.now() + OUTPUT_END_MS;
     while ((!this.isEmpty || this.opened?.isBusy === true) && this.clock.now() < endMs) {
@@ -72,8 +72,8 @@ export class Output {
   }
 
   /**
-   * Writes all that can be written, and `line` behind it, before it returns: no other code of this
-   * process is to run any more.
+   * Writes what can be written, then `line`, before it returns: no other code of this process runs
+   * any more.
    */
   finish(line: string | null, sleep: (delayMs: number) => void): void {
     if (line !== null) this.enqueue(line, "error");

@@ -1,6 +1,6 @@
 /**
- * The key of a node that runs: what it proves itself with, and its key file read again when that is
- * asked for (`ramster key reload`).
+ * The key of a running node: its certificate and gossip keys, and the key file read again for
+ * `ramster key reload`.
  */
 import type { Log } from "../core/log.ts";
 import { RenewableTls } from "../net/renewable-tls.ts";
@@ -13,10 +13,10 @@ import { badValue } from "./units.ts";
 
 export interface OwnKey {
   readonly gossipKeys: readonly Uint8Array[];
-  /** Its TCP streams are under TLS. */
+  /** With TLS on its TCP streams. */
   readonly transport: Transport;
   readonly certificate: Certificate;
-  /** Where TLS is begun within a protocol. */
+  /** For protocols that start TLS themselves, such as NBD. */
   readonly plain: { readonly transport: Transport; readonly tls: TlsMaterial };
 }
 
@@ -40,7 +40,7 @@ function certificateIn(path: string, tls: RenewableTls): Certificate {
     reload: () => {
       const fresh = readKey(path).tls;
       if (!shareAuthority(tls, fresh)) {
-        const why = "it is of another cluster: nothing that this node trusts is in it";
+        const why = "it belongs to another cluster: it has no certificate that this node trusts";
         throw badValue({ flag: "key", text: path }, why);
       }
       tls.replace(fresh);

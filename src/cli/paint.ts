@@ -1,8 +1,8 @@
 /**
  * Paint: colour for what a person reads, and nothing for what a program reads.
  *
- * kleur decides once, for stdout. Here each stream is asked, since stderr may be a terminal while
- * stdout is a file: NO_COLOR (no-color.org) and TERM=dumb switch colour off, FORCE_COLOR on.
+ * kleur decides once, for stdout. Here each stream is checked, since stderr may be a terminal
+ * while stdout is a file: NO_COLOR (no-color.org) and TERM=dumb switch colour off, FORCE_COLOR on.
  */
 import kleur from "kleur";
 

@@ -6,7 +6,7 @@
 import { writeSync } from "node:fs";
 import { RamsterError } from "../core/errors.ts";
 
-/** Writes `text` as it is. A reader that has left, as `head` does, has seen what it wanted. */
+/** Writes `text` as it is. A reader that leaves early, such as head(1), is no error. */
 export async function print(text: string): Promise<void> {
   try {
     await Bun.write(Bun.stdout, text);
@@ -20,7 +20,7 @@ export async function print(text: string): Promise<void> {
 
 const STDERR = 2;
 
-/** Writes a line at once. What nobody can take, on a full disk or a closed pipe, is dropped. */
+/** Writes a line at once. It is dropped on a full disk or a closed pipe. */
 export function printError(line: string): void {
   try {
     writeSync(STDERR, `${line}\n`);

@@ -1,11 +1,10 @@
 /**
- * A line that says how far a run is, rewritten in place; nothing at all where the output is no
- * terminal.
+ * Progress: a bar with the state of a run, redrawn in place. Without a terminal it shows nothing.
  */
 
 const BAR_WIDTH = 24;
 
-/** What is needed of process.stderr. */
+/** The part of process.stderr that it uses. */
 export interface ProgressStream {
   readonly isTTY?: boolean | undefined;
   readonly columns: number;
@@ -38,7 +37,7 @@ export class Progress {
     return !this.quiet;
   }
 
-  /** Takes the line away. */
+  /** Erases the bar. */
   clear(): void {
     if (this.shown) this.stream.write("\r\u001b[K");
     this.shown = false;

@@ -1,10 +1,11 @@
 /**
- * The original's /etc/ramster.conf (reference 7.2, the syntax of ocfs2.conf): the same file on all
- * nodes, a stanza for the cluster and one for each node.
+ * The original's /etc/ramster.conf, in the syntax of ocfs2.conf: the same file on all nodes, a
+ * stanza for the cluster and one for each node (docs/original.md, "ramster.conf").
  *
  *     cluster:
  *             node_count = 2
  *             name = ramster
+ *             idle_timeout_ms = 30000
  *     node:
  *             ip_port = 7777
  *             ip_address = 10.0.0.1
@@ -12,24 +13,32 @@
  *             name = first
  *             cluster = ramster
  *
- * A node finds itself by its number or its name; the others are its peers, named by hand as they
- * were then.
+ * The three times of a link, which the original read from configfs (fs/ocfs2/cluster/nodemanager.c
+ * of Linux), may stand with the cluster. The column `conf` of src/node/settings.ts lists the keys;
+ * those that are no setting by themselves are here.
+ *
+ * A node finds itself by its number or its name; the others are its peers, named by hand.
  */
 import { ConfigError } from "../core/errors.ts";
+import { nearest } from "../core/nearest.ts";
+import { settingsOf } from "../node/config.ts";
+import type { Setting } from "../node/setting.ts";
 import type { GivenText, GivenTexts } from "./given.ts";
-import { nearest } from "./nearest.ts";
-import { placeText } from "./units.ts";
+import { formatLine } from "./units.ts";
 
-/** Who the node says on the command line that it is: ramster.conf is the same on all nodes. */
+/** Who the node is by its command line: ramster.conf is the same on all nodes. */
 export interface OwnName {
   readonly number: string | null;
   readonly name: string;
 }
 
-const KEYS = {
-  cluster: ["name", "node_count"],
-  node: ["name", "number", "cluster", "ip_address", "ip_port"],
-} as const;
+type StanzaKind = "cluster" | "node";
+
+/** Keys that are no setting by themselves. */
+const OTHER_KEYS: Readonly<Record<StanzaKind, readonly string[]>> = {
+  cluster: ["node_count"],
+  node: ["cluster", "ip_address", "ip_port"],
+};
 
 interface Entry {
   readonly text: string;
@@ -37,7 +46,7 @@ interface Entry {
 }
 
 interface Stanza {
-  readonly kind: keyof typeof KEYS;
+  readonly kind: StanzaKind;
   readonly line: number;
   readonly entries: Map<string, Entry>;
 }
@@ -56,33 +65,55 @@ export function readRamsterConf(file: string, text: string, own: OwnName): Given
   const self = nodes.find((node) => isSelf(node, own));
   if (self === undefined) {
     const who = own.number === null ? `name "${own.name}"` : `number ${own.number}`;
-    throw refuse(file, `no node of it has the ${who}, use --number or --name`);
+    throw refuse(file, `none of its nodes has the ${who}, use --number or --name`);
   }
   const value = (node: Stanza, key: string): GivenText => {
     const entry = node.entries.get(key);
-    if (entry === undefined) {
-      throw refuse(`${file}`, `the node in line ${node.line} has no ${key}`);
-    }
-    return { text: entry.text, place: { file, line: entry.line, key }, isMember: true };
+    if (entry !== undefined) return given(file, key, entry);
+    throw refuse(file, `the node in line ${node.line} has no ${key}`);
   };
   const addressOf = (node: Stanza): string => {
     return `${value(node, "ip_address").text}:${value(node, "ip_port").text}`;
   };
-  const listen = { ...value(self, "ip_address"), text: addressOf(self) };
+  const texts = new Map<string, readonly GivenText[]>([
+    ["number", [value(self, "number")]],
+    ["name", [value(self, "name")]],
+    ["cluster", [value(self, "cluster")]],
+    ["listen", [{ ...value(self, "ip_address"), text: addressOf(self) }]],
+  ]);
+  for (const stanza of stanzas.filter(({ kind }) => kind === "cluster")) {
+    for (const { flag, type, conf = "" } of settings("cluster")) {
+      const key = keyOf(conf);
+      const entry = stanza.entries.get(key);
+      if (entry === undefined || texts.has(flag)) continue;
+      const { text: plain } = entry;
+      const hasUnit = type.unit !== "ms" || !/^\d+$/.test(plain);
+      texts.set(flag, [given(file, key, hasUnit ? entry : { ...entry, text: `${plain}ms` })]);
+    }
+  }
   const peers = nodes
     .filter((node) => node !== self)
     .map((node) => ({
       ...value(node, "ip_address"),
       text: `${value(node, "number").text}@${addressOf(node)}`,
     }));
-  const texts = new Map<string, readonly GivenText[]>([
-    ["number", [value(self, "number")]],
-    ["name", [value(self, "name")]],
-    ["cluster", [value(self, "cluster")]],
-    ["listen", [listen]],
-  ]);
   if (peers.length > 0) texts.set("peers", peers);
   return texts;
+}
+
+/** Rows with a key in this stanza. */
+function settings(kind: StanzaKind): Setting[] {
+  return settingsOf("node")
+    .map(([, setting]) => setting)
+    .filter(({ conf }) => conf?.startsWith(`${kind}.`) === true);
+}
+
+function keyOf(conf: string): string {
+  return conf.slice(conf.indexOf(".") + 1);
+}
+
+function given(file: string, key: string, { text, line }: Entry): GivenText {
+  return { text, source: { file, line, key }, isMember: true };
 }
 
 function isSelf(node: Stanza, own: OwnName): boolean {
@@ -104,8 +135,8 @@ function readStanzas(file: string, text: string): Stanza[] {
     const [, key, value] = /^\s+([\w]+)\s*=\s*(\S.*)$/.exec(content) ?? [];
     const stanza = stanzas.at(-1);
     if (key === undefined || value === undefined || stanza === undefined) {
-      const what = placeText({ file, line });
-      throw new ConfigError("BAD_CONFIG", `Cannot use ${what}: it is no "key = value", indented`);
+      const what = formatLine({ file, line });
+      throw new ConfigError("BAD_CONFIG", `Cannot use ${what}: write "key = value", indented`);
     }
     checkKey(file, line, stanza, key);
     stanza.entries.set(key, { text: value, line });
@@ -114,8 +145,8 @@ function readStanzas(file: string, text: string): Stanza[] {
 }
 
 function checkKey(file: string, line: number, { kind, entries }: Stanza, key: string): void {
-  const known: readonly string[] = KEYS[kind];
-  const what = `Cannot use "${key}" in ${placeText({ file, line })}`;
+  const known = [...OTHER_KEYS[kind], ...settings(kind).map(({ conf = "" }) => keyOf(conf))];
+  const what = `Cannot use "${key}" in ${formatLine({ file, line })}`;
   if (entries.has(key)) throw new ConfigError("BAD_CONFIG", `${what}: it is there twice`);
   if (known.includes(key)) return;
   const meant = nearest(key, known);
@@ -125,9 +156,9 @@ function checkKey(file: string, line: number, { kind, entries }: Stanza, key: st
 
 function checkCount(file: string, stanzas: readonly Stanza[], count: number): void {
   const cluster = stanzas.find((stanza) => stanza.kind === "cluster");
-  const told = cluster?.entries.get("node_count");
-  if (told === undefined || told.text === String(count)) return;
-  const what = `Cannot use node_count "${told.text}" in ${placeText({ file, line: told.line })}`;
+  const given = cluster?.entries.get("node_count");
+  if (given === undefined || given.text === String(count)) return;
+  const what = `Cannot use node_count "${given.text}" in ${formatLine({ file, line: given.line })}`;
   throw new ConfigError("BAD_CONFIG", `${what}: there are ${count} nodes`);
 }
 

@@ -1,2 +1,2 @@
-/** `ramster server`: a node that keeps nothing of its own and lends its memory. */
+/** `ramster server`: a node that keeps no pages of its own and lends its memory. */
 export { run } from "./node.ts";

@@ -1,4 +1,4 @@
-/** `ramster set`: sets a knob of a node that runs, and shows the value that is in force then. */
+/** `ramster set`: sets a knob of a running node, and prints the value that is now in force. */
 import { oneLine } from "../core/printable.ts";
 import { withClient } from "./door.ts";
 import { EXIT, type ExitCode } from "./exit.ts";

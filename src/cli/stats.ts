@@ -1,15 +1,15 @@
-/** `ramster stats`: the counters of a node that runs, for people or as JSON. */
+/** `ramster stats`: prints the counters of a running node, as text or as JSON. */
 
 import type { Figure } from "../core/figure.ts";
 import { COUNTERS } from "../core/figures.ts";
 import { percentileUs } from "../core/histogram.ts";
 import { allOneLine } from "../core/printable.ts";
+import { formatDuration } from "../core/units.ts";
 import type { Counters, NodeStats } from "../wire/stats.ts";
 import { withClient } from "./door.ts";
 import { EXIT, type ExitCode } from "./exit.ts";
 import type { StatsOptions } from "./options.ts";
 import { print } from "./print.ts";
-import { formatDuration } from "./units.ts";
 
 export async function run(options: StatsOptions): Promise<ExitCode> {
   const stats = await withClient(options, (client) => client.stats());
@@ -18,7 +18,7 @@ export async function run(options: StatsOptions): Promise<ExitCode> {
 }
 
 /**
- * The node, its peers, and each counter on a line of its own, so that it can be searched and cut.
+ * The node, its peers, and each counter on a line of its own, for grep(1) and cut(1).
  */
 export function statsText(stats: NodeStats, options: { explain: boolean }): string {
   const { node, counters, latencies, peers } = allOneLine(stats);

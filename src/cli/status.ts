@@ -5,6 +5,7 @@
 
 import { CERTIFICATE_WARN_DAYS, FRAME_BYTES } from "../core/limits.ts";
 import { allOneLine } from "../core/printable.ts";
+import { formatCount, formatDuration, formatSize } from "../core/units.ts";
 import { statusJson } from "../doors/status-json.ts";
 import type {
   ExportStats,
@@ -19,7 +20,6 @@ import { withClient } from "./door.ts";
 import { EXIT, type ExitCode } from "./exit.ts";
 import type { StatusOptions } from "./options.ts";
 import { print } from "./print.ts";
-import { formatCount, formatDuration, formatSize } from "./units.ts";
 
 export async function run(options: StatusOptions): Promise<ExitCode> {
   const stats = await withClient(options, (client) => client.stats());
@@ -65,7 +65,7 @@ function drainedLines({ draining }: NodeStats["knobs"]): string[] {
   return ['drained: lends nothing, moves no page away, until "ramster set draining 0"'];
 }
 
-/** Of its own pages: those that lack a copy. */
+/** Its own pages that lack a copy. */
 function riskText({ pages_at_risk: pages, pages_per_second, seconds_left }: RepairStats): string {
   if (pages === 0) return "no page";
   const count = `${formatCount(pages)} ${pages === 1 ? "page" : "pages"}`;
@@ -74,7 +74,7 @@ function riskText({ pages_at_risk: pages, pages_per_second, seconds_left }: Repa
   return `${count}, mended in about ${formatDuration(seconds_left * 1000)}, ${rate} a second`;
 }
 
-/** Of a node whose certificate ends soon, or has ended. */
+/** A certificate that ends soon, or has ended. */
 function certificateLines({ counters, knobs }: NodeStats): string[] {
   const days = counters.certificate_days_left;
   if (days === undefined || days >= CERTIFICATE_WARN_DAYS) return [];
@@ -83,7 +83,7 @@ function certificateLines({ counters, knobs }: NodeStats): string[] {
   return [`certificate: ends on ${end}, ${days} days left`];
 }
 
-/** Of peers that it could not link to when it had something to send. */
+/** Peers that it could not connect to when it had something to send. */
 function failureLines({ peers, members }: NodeStats): string[] {
   const isThere = (number: number): boolean => {
     const member = members.find((it) => it.number === number);
@@ -101,7 +101,7 @@ const MEMBER_HEAD = [
 ];
 const PEER_HEAD = ["node", "link", "lends", "free", "ours", "theirs"];
 
-/** Where a page that moves away has fewer copies than it should, or just one: why, and what helps. */
+/** Too few copies of pages that move away, or only one: the reason, and what to do. */
 function copiesLines(repair: RepairStats, knobs: NodeStats["knobs"]): string[] {
   const { copies_intended: intended, copies_possible: possible } = repair;
   if (possible === 0 || (possible >= intended && possible > 1)) return [];
@@ -114,7 +114,7 @@ function copiesLines(repair: RepairStats, knobs: NodeStats["knobs"]): string[] {
   return [`copies: ${count} of each page: ${why}`];
 }
 
-/** Of a page that has no other copy a get fails, until that node is back, or is gone for good. */
+/** Copies on dead nodes that may come back. A get of a page without another copy fails. */
 function absentLines({ absent_copies: copies }: Counters, repair: RepairStats): string[] {
   const { pages_out_of_reach: pages } = repair;
   const lines: string[] = [];
@@ -129,20 +129,20 @@ function absentLines({ absent_copies: copies }: Counters, repair: RepairStats): 
   return lines;
 }
 
-/** Of a node whose lenders need their memory themselves, or are about to stop. */
+/** Pages that a lender wants back: it needs the memory itself, or is about to stop. */
 function leavingLines({ reclaims_pending: pages }: Counters): string[] {
   if (!pages) return [];
   const what = `${formatCount(pages)} ${pages === 1 ? "page" : "pages"}`;
   return [`leaving: ${what}, which a lender wants to be rid of`];
 }
 
-/** Of a node that has lost what nobody else had. */
+/** Pages of which the last copy is lost. */
 function lostLines({ remote_pers_pages_lost: pages }: Counters): string[] {
   if (!pages) return [];
   return [`lost: ${formatCount(pages)} ${pages === 1 ? "page" : "pages"} since it started`];
 }
 
-/** Of a node with a disk for pages: how much of it can really be had, and why not all. */
+/** The disk for pages: how much of it can be used, and why not all. */
 function spillLines(counters: Counters, { trouble }: SpillStats): string[] {
   const { spilled_pages, spill_bytes = 0, spill_bytes_max = 0, spill_bytes_asked = 0 } = counters;
   if (spilled_pages === undefined || spill_bytes_asked === 0) return [];
@@ -156,7 +156,7 @@ function spillLines(counters: Counters, { trouble }: SpillStats): string[] {
   return lines;
 }
 
-/** Of a lender that is not told all of its machine: what it then lends. */
+/** A lender that cannot see all of its machine lends less. */
 const UNSEEN: Readonly<Partial<Record<LendingStats["unseen"][number], string>>> = {
   available: "warning: cannot read /proc/meminfo: lends only what is free outright",
   limit: "warning: cannot see the memory limit of its cgroup: lends nothing more",
@@ -167,7 +167,7 @@ function lendingLines({ unseen }: LendingStats): string[] {
   return unseen.flatMap((what) => UNSEEN[what] ?? []);
 }
 
-/** Of a node that serves block devices, and how near it is to having no place for what they hold. */
+/** Block devices, and how full the space for their pages is. */
 function exportLines(exports: readonly ExportStats[], counters: Counters): string[] {
   if (exports.length === 0) return [];
   const isWarned = counters.space_warn_count === 1 ? ", more than --warn-at" : "";

@@ -1,6 +1,6 @@
 /**
- * The signals that ask a command to stop: Ctrl-C, a service manager's, and the end of its terminal,
- * unless it was started to outlive that (nohup(1)).
+ * The signals that stop a command: Ctrl-C, those of a service manager, and the end of its terminal
+ * unless it was started with nohup(1).
  */
 import { readFileSync } from "node:fs";
 
@@ -23,8 +23,8 @@ export function stopSignal(more: readonly NodeJS.Signals[] = []): AbortSignal {
 }
 
 /**
- * Signals that end a process which knows nothing of them, and that mean nothing here: a node is not
- * to end by one, with pages in it. `onSignal` is told of each.
+ * Ignores signals that end a process by default and have no meaning for a node, which must not end
+ * with pages in it. `onSignal` is called for each.
  */
 export function surviveSignals(onSignal: (name: NodeJS.Signals) => void): void {
   for (const name of MEANINGLESS) process.on(name, onSignal);

@@ -1,4 +1,4 @@
-/** The standard streams of a process that must not wait for who reads them. */
+/** The standard streams of a process that must never wait for their readers. */
 import { BunClock } from "../net/bun.ts";
 import { openDescriptor } from "./descriptor.ts";
 import { Output } from "./output.ts";
@@ -19,12 +19,12 @@ export function openStreams(): Streams {
   };
 }
 
-/** Waits, though not for long, until all is written. */
+/** Waits a short time at most until everything is written. */
 export async function drainStreams({ out, err }: Streams): Promise<void> {
   await Promise.all([out.drain(), err.drain()]);
 }
 
-/** Writes what can be written, and `line` behind it, of a process that ends now. */
+/** Writes what can be written, then `line`, in a process that ends now. */
 export function finishStreams({ out, err }: Streams, line: string): void {
   const sleep = (delayMs: number): void => Bun.sleepSync(delayMs);
   err.finish(line, sleep);

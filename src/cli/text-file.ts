@@ -1,10 +1,10 @@
-/** A file that an operator names, as text. It may be anything: no more than is fit is read. */
+/** A text file that an operator names. It may be anything, so its size and content are checked. */
 import { isUtf8 } from "node:buffer";
 import { closeSync, openSync, readSync } from "node:fs";
 
 const LINE_FEED = 0x0a;
 
-/** Throws an error of one line, of the system's or on what the file is. */
+/** Throws an error of one line: the system's, or what is wrong with the file. */
 export function readTextFile(path: string, bytesMax: number): string {
   const bytes = new Uint8Array(bytesMax + 1);
   const file = openSync(path, "r");
@@ -22,7 +22,7 @@ export function readTextFile(path: string, bytesMax: number): string {
   return textOf(bytes.subarray(0, byteCount));
 }
 
-/** What is no text, or would look like another text than it is; a line may end in CR LF. */
+/** Characters that are no text, or look like other text. A line may end in CR LF. */
 const NO_TEXT = /\r(?!\n)|(?![\t\r\n])[\p{Cc}\p{Zl}\p{Zp}\ufeff]/u;
 
 function textOf(bytes: Uint8Array): string {

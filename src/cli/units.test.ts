@@ -3,14 +3,9 @@ import fc from "fast-check";
 import { ConfigError } from "../core/errors.ts";
 import {
   badValue,
-  formatCount,
-  formatDuration,
-  formatRatio,
-  formatSize,
   parseChoice,
   parseCount,
   parseDuration,
-  parsePercent,
   parseRatio,
   parseSize,
 } from "./units.ts";
@@ -135,13 +130,6 @@ test("a duration of 0 that is too short needs no unit", () => {
   expect(refusal(() => parseDuration(zero, { min: 1, max: 9 }))).toContain("at least 1ms");
 });
 
-test("parsePercent() reads 80 and 80%", () => {
-  const percent = (text: string) => parsePercent({ flag: "mark", text }, { min: 1, max: 100 });
-  expect([percent("80"), percent("80%")]).toEqual([80, 80]);
-  expect(refusal(() => percent("101%"))).toBe('Cannot use --mark "101%": it must be at most 100');
-  expect(refusal(() => percent("%"))).toContain("write a whole number");
-});
-
 describe("parseCount()", () => {
   test("reads whole numbers and nothing else", () => {
     expect(parseCount({ flag: "nodes", text: "8" })).toBe(8);
@@ -193,53 +181,6 @@ describe("parseChoice()", () => {
     expect(parseChoice({ flag: "codec", text: "raw" }, ["lz4", "raw"])).toBe("raw");
     expect(refusal(() => parseChoice({ flag: "codec", text: "LZ4" }, ["lz4", "raw"]))).toBe(
       'Cannot use --codec "LZ4": take one of lz4, raw',
-    );
-  });
-});
-
-describe("formats", () => {
-  test("write the largest unit that is reached", () => {
-    expect(["0", "4000", "4096", "1610612736"].map(Number).map(formatSize)).toEqual([
-      "0B",
-      "3.91KiB",
-      "4KiB",
-      "1.5GiB",
-    ]);
-    expect([0, 0.25, 500, 1500, 90_000, 3_600_000].map(formatDuration)).toEqual([
-      "0ms",
-      "0.25ms",
-      "500ms",
-      "1.5s",
-      "1.5m",
-      "1h",
-    ]);
-    expect([0, 999, 1000, 1_234_567].map(formatCount)).toEqual(["0", "999", "1,000", "1,234,567"]);
-    expect(formatRatio([60, 30, 10])).toBe("60:30:10");
-  });
-
-  test("of whole units are read back as they were", () => {
-    const unit = fc.constantFrom(1, 2 ** 10, 2 ** 20, 2 ** 30);
-    fc.assert(
-      fc.property(fc.integer({ min: 0, max: 1023 }), unit, (count, bytes) => {
-        expect(size(formatSize(count * bytes))).toBe(count * bytes);
-      }),
-    );
-    fc.assert(
-      fc.property(
-        fc.integer({ min: 0, max: 59 }),
-        fc.constantFrom(1, 1000, 60_000),
-        (count, ms) => {
-          expect(duration(formatDuration(count * ms))).toBe(count * ms);
-        },
-      ),
-    );
-  });
-
-  test("of any size are read back to within one percent", () => {
-    fc.assert(
-      fc.property(fc.integer({ min: 0, max: 2 ** 50 }), (bytes) => {
-        expect(Math.abs(size(formatSize(bytes)) - bytes)).toBeLessThanOrEqual(bytes / 100);
-      }),
     );
   });
 });

@@ -1,4 +1,4 @@
-/** `ramster version`: what has to agree between nodes, and what a report of a bug needs. */
+/** `ramster version`: the versions that nodes must agree on and that a bug report needs. */
 import { arch, platform } from "node:os";
 import { version } from "../../package.json" with { type: "json" };
 import { PROTOCOL_VERSION } from "../core/limits.ts";

@@ -1,8 +1,7 @@
 import { expect, test } from "bun:test";
 import { GossipWorld } from "../../harness/sim/gossip-world.ts";
 import { GOSSIP_STREAMS_MAX } from "../core/limits.ts";
-
-const SILENT = { onOpen: () => {}, onData: () => {}, onDrain: () => {} };
+import { NO_EVENTS } from "../net/transport.ts";
 
 test("of strangers that say nothing the oldest go, and a node joins meanwhile", async () => {
   const world = new GossipWorld();
@@ -12,7 +11,7 @@ test("of strangers that say nothing the oldest go, and a node joins meanwhile", 
     const onClose = (): void => {
       closed += 1;
     };
-    const events = { ...SILENT, onClose };
+    const events = { ...NO_EVENTS, onClose };
     world.network.transport(host).connect(world.node(0).address, events);
   };
   for (let i = 0; i < 2 * GOSSIP_STREAMS_MAX; i += 1) silent(`stranger${i}`);

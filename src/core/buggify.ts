@@ -12,12 +12,12 @@ export const BUGGIFY_POINTS = [
   "remotify-short-batch",
   /** Remotify is not begun now; the next pump does. */
   "remotify-later",
-  /** One flush that is owed goes out, and not all. */
-  "owed-flush-alone",
-  /** Flushes that are owed go out later. */
-  "owed-flush-later",
+  /** One pending flush goes out, and not all. */
+  "flush-alone",
+  /** Pending flushes go out later. */
+  "flush-later",
   /** Flushes go out again although they were answered, as when the answer is late. */
-  "owed-flush-again",
+  "flush-again",
   /** Another holder is asked at once. */
   "fetch-hedged",
   /** A page that was fetched does not come home. */

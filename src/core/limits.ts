@@ -285,10 +285,10 @@ export const REPAIR_BATCHES_MAX = 4;
 /** Flushes in one message to a holder. */
 export const FLUSH_BATCH_COUNT_MAX = 1024;
 /**
- * Pages on one holder and flushes owed to it, together: a flush is then never refused for want of
+ * Pages on one holder and its pending flushes, together: a flush is then never refused for want of
  * room.
  */
-export const OWED_FLUSHES_MAX = 4_194_304;
+export const PENDING_FLUSHES_MAX = 4_194_304;
 
 // What a lender leaves to its own machine (ramster/lend-limit.ts).
 
@@ -393,17 +393,17 @@ export const NBD_CONNECTIONS_MAX = 256;
  */
 export const NBD_CONNECTION_BYTES_MAX = 2 * 1024 * 1024;
 /** A longer request has to wait until there is memory for it, of that many bytes over all. */
-export const NBD_LONG_BYTES = 1024 * 1024;
-export const NBD_LONG_BYTES_MAX = 256 * 1024 * 1024;
+export const NBD_LARGE_BYTES = 1024 * 1024;
+export const NBD_LARGE_BYTES_MAX = 256 * 1024 * 1024;
 /** Requests that wait for something, of all connections. */
-export const NBD_WORKS_MAX = 131_072;
+export const NBD_PENDING_MAX = 131_072;
 /** Changes of one export that wait; with more each connection has one at a time. */
-export const NBD_CHANGES_MAX = 2048;
+export const NBD_RANGE_LOCKS_MAX = 2048;
 /** What one costs its connection beside its data: a page at least, and what goes with it. */
-export const NBD_WORK_BYTES = 256;
+export const NBD_PENDING_BYTES = 256;
 /** Buffers of finished requests that are kept for the next: each, and all of them. */
-export const NBD_WORK_KEEP_BYTES = 64 * 1024;
-export const NBD_WORKS_KEEP_BYTES = 16 * 1024 * 1024;
+export const NBD_PENDING_KEEP_BYTES = 64 * 1024;
+export const NBD_PENDING_KEEP_BYTES_MAX = 16 * 1024 * 1024;
 /** A connection keeps buffers up to these: 64 replies with a page each, and a piece of input. */
 export const NBD_OUTPUT_KEEP_BYTES = 512 * 1024;
 export const NBD_ASSEMBLY_KEEP_BYTES = 256 * 1024;
@@ -512,11 +512,10 @@ export const MEMORY_BYTES_DEFAULT = 64 * 1024 * 1024;
 export const MEMORY_BYTES_MIN = 1024 * 1024;
 /** 2^26 frames: a table of them with 32 bytes each still fits one region. */
 export const MEMORY_BYTES_MAX = FRAME_BYTES * 2 ** 26;
-/**
- * How long a holder keeps the pages of a node that is dead, which may be a partition: as long as
- * somebody takes to look after it.
- */
+/** How long pages of a dead node are kept: it may be cut off, and somebody has to look after it. */
 export const FOREIGN_GRACE_MS_DEFAULT = 10 * 60 * 1000;
+/** The highest quota: as many pages as a signed word counts, which is no limit in practice. */
+export const QUOTA_PAGES_MAX = 2 ** 31 - 1;
 /**
  * A node that is said to have left may object for so long: the news may be of an earlier boot. Some
  * rounds of gossip, with losses.
@@ -590,10 +589,10 @@ assert(SPILL_PATIENCE_MS < REMOTIFY_PATIENCE_MS && SPILL_PATIENCE_MS < PUT_WAIT_
 assert(PUT_WAIT_MS_DEFAULT < REQUEST_TIMEOUT_MS_DEFAULT);
 assert(NBD_EXPORTS_MAX < POOLS_PER_CLIENT_MAX);
 assert(
-  NBD_CONNECTIONS_MAX * (1 + NBD_CONNECTION_BYTES_MAX / (PAGE_BYTES + NBD_WORK_BYTES)) <=
-    NBD_WORKS_MAX,
+  NBD_CONNECTIONS_MAX * (1 + NBD_CONNECTION_BYTES_MAX / (PAGE_BYTES + NBD_PENDING_BYTES)) <=
+    NBD_PENDING_MAX,
 );
-assert(NBD_GATHER_BYTES <= NBD_LONG_BYTES && NBD_LONG_BYTES < NBD_CONNECTION_BYTES_MAX);
-assert(NBD_LONG_BYTES_MAX >= 32 * 1024 * 1024);
+assert(NBD_GATHER_BYTES <= NBD_LARGE_BYTES && NBD_LARGE_BYTES < NBD_CONNECTION_BYTES_MAX);
+assert(NBD_LARGE_BYTES_MAX >= 32 * 1024 * 1024);
 assert(REQUEST_TIMEOUT_MS_DEFAULT < NBD_IO_TIMEOUT_MS_DEFAULT);
 assert(HTTP_LINE_BYTES_MAX < HTTP_HEAD_BYTES_MAX && HTTP_HEAD_BYTES_MAX < HTTP_INPUT_BYTES);

@@ -26,7 +26,8 @@ test("writes info and what is more important, unless told otherwise for an area 
 test("says which levels are in force, as they are given", () => {
   const log = new Log(() => {});
   log.setLevels([parseLogLevel("warn"), parseLogLevel("net=debug")]);
-  expect(log.levelsText).toBe("cluster=warn,net=debug,ramster=warn,doors=warn");
+  const levels = log.areaLevels().map(({ areas, level }) => `${areas}=${level}`);
+  expect(levels.join()).toBe("cluster=warn,net=debug,ramster=warn,doors=warn");
 });
 
 test.each(["", "loud", "net=", "=debug", "nets=debug", "net=debug=info", "net"])(

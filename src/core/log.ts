@@ -54,9 +54,9 @@ export class Log {
     for (const { areas, level } of levels) for (const area of areas) this.levels.set(area, level);
   }
 
-  /** As parseLogLevel takes them, all areas with commas between them. */
-  get levelsText(): string {
-    return LOG_AREAS.map((area) => `${area}=${this.levelOf(area)}`).join(",");
+  /** What is written of each area. */
+  areaLevels(): AreaLevel[] {
+    return LOG_AREAS.map((area) => ({ areas: [area], level: this.levelOf(area) }));
   }
 
   private levelOf(area: LogArea): LogLevel {

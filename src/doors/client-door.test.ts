@@ -116,7 +116,8 @@ test("a put that finds no frame waits at most put-wait and is then refused with 
 });
 
 test("puts wait for a holder that stalls, and no longer than put-wait", async () => {
-  const { sim, client, wait } = await world({ putWaitMs: 300 });
+  const { sim, client, wait } = await world({ putWaitMs: 20_000 });
+  expect(await wait(client.setKnob("put_wait_ms", "300"))).toBe("300");
   const pool = await wait(client.newPool({ persistent: true }));
   expect(await wait(putMany(pool, 1000))).toBe(1000);
   sim.network.block(sim.node(0).host, sim.node(1).host);
@@ -169,8 +170,8 @@ test("knobs: the target can be changed and unset; what is refused says why", asy
     ["peers", "0@a:1", "node 0 is this node"],
     ["manual_node_up", "9", "not one of the peers"],
     ["remote_pers_pages", "0", "it can only be read"],
-    ["high_mark_percent", "10", "the low mark is 80"],
-    ["low_mark_percent", "95", "the high mark is 90"],
+    ["high_mark_percent", "10", "it must not be below low_mark_percent, which is 80"],
+    ["low_mark_percent", "95", "it must not be above high_mark_percent, which is 90"],
     ["high_mark_percent", "0", "it takes a number from 1 to 100"],
     ["quota_pages", "-1", "it takes a number"],
     ["log", "net=loud", "write LEVEL or AREA=LEVEL"],
@@ -217,6 +218,26 @@ test("knobs: what is set is in force, and is read back", async () => {
   sim.until("the link is up", () => links.channelOf(1) !== null);
   expect(await wait(client.getKnob("manual_node_up"))).toBe("1");
   expect(await wait(client.getKnob("interface_revision"))).toBe("1");
+  await sim.stop();
+});
+
+test("no more programs than --max-clients are connected at once", async () => {
+  const { sim, client, wait } = await world({ maxClients: 2 });
+  const second = await wait(newClient(sim, "second"));
+  const refused = { message: expect.stringContaining("more than 2 clients") };
+  await expect(wait(newClient(sim, "third"))).rejects.toMatchObject(refused);
+  expect(await wait(client.setKnob("max_clients", "3"))).toBe("3");
+  const third = await wait(newClient(sim, "third"));
+  // Fewer: those that are connected stay.
+  expect(await wait(client.setKnob("max-clients", "1"))).toBe("1");
+  expect(await wait(third.getKnob("max_clients"))).toBe("1");
+  await wait(second.close());
+  await wait(third.close());
+  await expect(wait(newClient(sim, "fourth"))).rejects.toMatchObject({
+    message: expect.stringContaining("more than 1 clients"),
+  });
+  await wait(client.close());
+  await wait(newClient(sim, "fourth"));
   await sim.stop();
 });
 

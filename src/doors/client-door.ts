@@ -1,18 +1,18 @@
 /**
- * ClientDoor: how programs come in: the operations of tmem over a unix socket or TCP, whole pages,
- * in batches.
+ * ClientDoor: serves programs: the operations of tmem, in batches of whole pages, over a unix
+ * socket or TCP.
  *
- *     accepted -> [HELLO as a client] -> requests, answered as they are done -> closed
+ *     accepted -> [HELLO as a client] -> requests, answered when they are done -> closed
  *
- * A put that finds no frame while frames are coming free is held back, and with it what this client
- * sends after it, until there is room or `putWaitMs` has passed: pressure goes back to the one who
- * makes it, and nobody else waits.
+ * A put that finds no frame while frames are coming free waits, and so do later requests of this
+ * client, until there is room or `putWaitMs` has passed. So backpressure reaches the client that
+ * causes it, and nobody else waits.
  *
- * Pools belong to the node, not to the connection: a client that vanishes loses nothing, and one
- * that knows a pool's token can go on with it (client-pools.ts). Every entry of every request is
- * checked, also of those that wait.
+ * Pools belong to the node, not to the connection. A client that vanishes loses nothing, and a
+ * client with a pool's token can use the pool again (client-pools.ts). Every entry of every request
+ * is checked, also when it has waited.
  *
- * Not here: what the operations do (ramster), what can be read and set (Admin: node/admin.ts).
+ * Not here: what the operations do (src/ramster), what can be read and set (node/admin.ts).
  */
 import { BufferPool, type PooledBuffer } from "../core/buffer-pool.ts";
 import { freeBuffer } from "../core/buffers.ts";
@@ -55,7 +55,7 @@ import { TRANSPORT_STATUS } from "../wire/status.ts";
 import { ClientGets } from "./client-gets.ts";
 import { ClientPools, PoolSet } from "./client-pools.ts";
 
-/** What a client may ask of the node beside pages. Values and results are text. */
+/** What a client may read and set beside pages. Values and results are text. */
 export interface Admin {
   /**
    * The node's counters and state as JSON, with as many of members and peers as fit a message, from
@@ -67,22 +67,31 @@ export interface Admin {
   setKnob(name: string, value: string): string;
 }
 
+/** They may change while it runs. */
+export interface ClientDoorSettings {
+  /** What a client is greeted with. */
+  hello: Hello;
+  putWaitMs: number;
+  /** Programs at once; those that are connected stay when it becomes less. */
+  maxClients: number;
+}
+
 /**
- * A batch of which some entries are still to be done: puts that wait for frames, or flushes of
- * objects, of which a turn does only so many.
+ * A batch with entries that are still to be done: puts that wait for frames, or flushes of objects,
+ * of which a turn does a limited number.
  */
 interface Parked {
   type: number;
-  /** The entries, as they came. */
+  /** The entries as they were received. */
   buffer: PooledBuffer;
   count: number;
   next: number;
   startMs: number;
   statuses: Uint8Array;
   request: number;
-  /** Of puts: until then they wait. */
+  /** Puts wait until it fires. */
   timer: TimerId | null;
-  /** It goes on in the next turn. */
+  /** It continues in the next turn. */
   isNext: boolean;
 }
 
@@ -91,7 +100,7 @@ class Client {
   parked: Parked | null = null;
   readonly pools = new PoolSet();
   handshakeTimer: TimerId;
-  /** Bytes that had come and gone when it was last seen to move, and when that was. */
+  /** Bytes moved at the last check, and when the client last made progress. */
   movedBytes = 0;
   movedMs = 0;
 
@@ -108,20 +117,19 @@ export class ClientDoor implements ChannelHandler {
   private readonly ramster: Ramster;
   private readonly admin: Admin;
   private readonly log: Log;
-  private readonly hello: Hello;
-  private readonly putWaitMs: number;
+  private readonly settings: ClientDoorSettings;
   private readonly gets: ClientGets;
   private readonly pools: ClientPools;
   private readonly clients = new Map<Channel, Client>();
   private readonly limits: DoorLimits;
-  /** Those that have not said HELLO. */
+  /** Connections without a HELLO yet. */
   private readonly handshakes = new Map<Channel, Stream>();
   private readonly admission: Admission;
   private greetedCount = 0;
   private readonly listeners: Listener[] = [];
   private readonly handle = new Handle();
   private readonly buffers = new BufferPool(CLIENT_BUFFERS_BYTES_MAX);
-  private lookTimer: TimerId | null = null;
+  private stallTimer: TimerId | null = null;
   private readonly encoder = new TextEncoder();
   private readonly decoder = new TextDecoder();
 
@@ -136,7 +144,7 @@ export class ClientDoor implements ChannelHandler {
       log: Log;
       limits?: DoorLimits;
     },
-    settings: { hello: Hello; putWaitMs: number },
+    settings: ClientDoorSettings,
   ) {
     this.clock = parts.clock;
     this.memory = parts.memory;
@@ -150,8 +158,7 @@ export class ClientDoor implements ChannelHandler {
       places: this.limits.handshakes,
       onNotice: (line) => parts.log.write("warn", "doors", line),
     });
-    this.hello = settings.hello;
-    this.putWaitMs = settings.putWaitMs;
+    this.settings = settings;
     this.gets = new ClientGets({ ...parts, buffers: this.buffers });
     this.pools = new ClientPools(parts.random);
     this.ramster.onRoom(() => this.goOnWithPuts());
@@ -168,15 +175,15 @@ export class ClientDoor implements ChannelHandler {
     return this.clients.size;
   }
 
-  /** Of all clients: requests and replies that wait. */
+  /** Bytes of waiting requests and replies of all clients. */
   get bufferBytes(): number {
     return this.buffers.usedBytes;
   }
 
-  /** Takes no more clients and says goodbye to those there are. */
+  /** Accepts no more clients and closes the others with a goodbye. */
   stop(): void {
     for (const listener of this.listeners) listener.close();
-    if (this.lookTimer !== null) this.clock.cancel(this.lookTimer);
+    if (this.stallTimer !== null) this.clock.cancel(this.stallTimer);
     for (const channel of [...this.clients.keys()])
       channel.goodbye(GOODBYE.STOPPING, "the node stops");
   }
@@ -206,7 +213,7 @@ export class ClientDoor implements ChannelHandler {
       channel.goodbye(GOODBYE.IDLE, `no HELLO within ${HANDSHAKE_TIMEOUT_MS} ms`);
     });
     this.clients.set(channel, new Client(timer));
-    this.log.write("debug", "doors", `a client has connected from "${channel.remote}"`);
+    this.log.write("debug", "doors", `client "${channel.remote}" connected`);
   }
 
   onRequest(channel: Channel, frame: Frame): void {
@@ -242,14 +249,14 @@ export class ClientDoor implements ChannelHandler {
       case MESSAGE.KNOB_SET:
         return this.knob(channel, frame);
       case MESSAGE.GOODBYE:
-        return channel.close("the client said goodbye");
+        return channel.close("goodbye from the client");
       default:
         channel.replyFailed(frame, TRANSPORT_STATUS.NO_HANDLER);
     }
   }
 
-  onHeld(): void {
-    this.lookAtStalled();
+  onDeferred(): void {
+    this.closeStalled();
   }
 
   onRoom(channel: Channel): void {
@@ -259,7 +266,7 @@ export class ClientDoor implements ChannelHandler {
   }
 
   onClosed(channel: Channel, reason: string): void {
-    this.log.write("debug", "doors", `a client has gone: ${reason}`);
+    this.log.write("debug", "doors", `client "${channel.remote}" disconnected: ${reason}`);
     this.leaveHandshake(channel);
     const client = this.clients.get(channel);
     if (client === undefined) return;
@@ -272,7 +279,7 @@ export class ClientDoor implements ChannelHandler {
   }
 
   onGone(): void {
-    // The stream was all there was.
+    // Nothing is left to clean up.
   }
 
   // Handlers.
@@ -284,16 +291,19 @@ export class ClientDoor implements ChannelHandler {
     }
     const theirs = decodeHello(frame.view, frame.bodyAt, frame.bodyBytes);
     const isClient = theirs.role === ROLE.CLIENT;
-    const reason = isClient ? checkHello(this.hello, theirs) : "this address is for clients";
+    const reason = isClient
+      ? checkHello(this.settings.hello, theirs)
+      : "this address is for clients";
     if (reason !== null) {
       this.replyText(channel, frame, STATUS.BAD_REQUEST, reason);
       channel.close(reason);
       return;
     }
     this.clock.cancel(client.handshakeTimer);
-    if (this.greetedCount >= this.limits.clients) {
-      this.admission.tellRefused(channel.remote);
-      channel.goodbye(GOODBYE.BUSY, `more than ${this.limits.clients} clients`);
+    const most = Math.min(this.settings.maxClients, this.limits.clients);
+    if (this.greetedCount >= most) {
+      this.admission.countRefused(channel.remote);
+      channel.goodbye(GOODBYE.BUSY, `more than ${most} clients`);
       return;
     }
     this.leaveHandshake(channel);
@@ -301,7 +311,7 @@ export class ClientDoor implements ChannelHandler {
     client.greeted = true;
     channel.setGreeted();
     if (!channel.begin(LANE.URGENT, HELLO_BYTES_MAX)) return;
-    const bodyBytes = encodeHello(this.hello, channel.view, channel.at);
+    const bodyBytes = encodeHello(this.settings.hello, channel.view, channel.at);
     channel.commitReply(frame.type, frame.request, STATUS.OK, 0, bodyBytes);
   }
 
@@ -335,7 +345,7 @@ export class ClientDoor implements ChannelHandler {
     return STATUS.OK;
   }
 
-  /** Answered when the memory of its pages is free; they are gone before. */
+  /** The pages are gone at once. The reply follows when their memory is free. */
   private flushPool(
     channel: Channel,
     client: Client,
@@ -346,7 +356,7 @@ export class ClientDoor implements ChannelHandler {
     if (!client.pools.has(id)) return this.replyEmpty(channel, frame, STATUS.UNKNOWN_POOL);
     if (options.destroy) {
       for (const it of this.clients.values()) it.pools.remove(id);
-      this.pools.destroyed(id);
+      this.pools.forget(id);
     }
     const { type, request } = frame;
     this.ramster.flushPool(id, options, () => {
@@ -362,7 +372,9 @@ export class ClientDoor implements ChannelHandler {
       if (this.ramster.mustWait()) {
         this.ramster.counters.client_puts_waited += 1;
         const parked = this.park(channel, client, frame, { next: entry, startMs });
-        parked.timer = this.clock.after(this.putWaitMs, () => this.goOn(channel, client, true));
+        parked.timer = this.clock.after(this.settings.putWaitMs, () =>
+          this.goOn(channel, client, true),
+        );
         return;
       }
       const { pools } = client;
@@ -386,7 +398,7 @@ export class ClientDoor implements ChannelHandler {
     return this.ramster.put(this.handle, bytes, at + HANDLE_BYTES);
   }
 
-  /** Keeps the batch from `next` on, and what comes after it on this channel, until `goOn`. */
+  /** Keeps the batch from `next` on, and defers later requests of this channel, until `goOn`. */
   private park(
     channel: Channel,
     client: Client,
@@ -400,7 +412,7 @@ export class ClientDoor implements ChannelHandler {
     const { type, count, request } = frame;
     const parked = { type, buffer, count, next, startMs, statuses, request };
     client.parked = { ...parked, timer: null, isNext: false };
-    channel.holdRequests();
+    channel.deferRequests();
     return client.parked;
   }
 
@@ -411,8 +423,8 @@ export class ClientDoor implements ChannelHandler {
   }
 
   /**
-   * Goes on with a parked batch: as far as there is room, or, when its time is up, to the end,
-   * refused or not.
+   * Continues a parked batch as far as there is room. When its time is up, it is done to the end,
+   * and puts without a frame are refused.
    */
   private goOn(channel: Channel, client: Client, timeIsUp: boolean): void {
     const { parked } = client;
@@ -429,13 +441,13 @@ export class ClientDoor implements ChannelHandler {
         : this.flushOne(client.pools, view, next * HANDLE_BYTES, type);
       parked.next += 1;
     }
-    if (!channel.begin(LANE.URGENT, count)) return; // onRoom comes back to it.
+    if (!channel.begin(LANE.URGENT, count)) return; // onRoom continues it.
     this.memory.copy(channel.bytes, channel.at, parked.statuses, 0, count);
     if (isPut) this.ramster.latencies.put.add(this.clock.now() - parked.startMs);
     channel.commitReply(type, request, STATUS.OK, count, count);
     client.parked = null;
     this.endParked(parked);
-    channel.releaseRequests();
+    channel.resumeRequests();
   }
 
   private endParked({ buffer, timer }: Parked): void {
@@ -516,23 +528,27 @@ export class ClientDoor implements ChannelHandler {
   }
 
   /**
-   * While requests wait for buffers: a client that keeps some, and neither takes its replies nor
-   * sends the rest of what it has begun, goes.
+   * While requests wait for buffers, closes clients that hold some and make no progress: they
+   * neither take their replies nor send the rest of a request.
    */
-  private lookAtStalled(): void {
-    if (this.lookTimer !== null || !this.buffers.isFull) return;
+  private closeStalled(): void {
+    if (this.stallTimer !== null || !this.buffers.isFull) return;
     const nowMs = this.clock.now();
     for (const [channel, client] of this.clients) {
       const isMoving = client.movedBytes !== channel.movedBytes || !channel.isOwed;
       if (isMoving) client.movedMs = nowMs;
       client.movedBytes = channel.movedBytes;
       if (nowMs - client.movedMs < CLIENT_STALL_TIMEOUT_MS) continue;
-      this.log.write("warn", "doors", `Closed a client that kept memory and stood still`);
-      channel.terminate("it stood still while others waited for memory");
+      this.log.write(
+        "warn",
+        "doors",
+        `Closed client "${channel.remote}": no progress while others waited for its memory`,
+      );
+      channel.terminate("no progress while others waited for its memory");
     }
-    this.lookTimer = this.clock.after(CLIENT_STALL_LOOK_MS, () => {
-      this.lookTimer = null;
-      this.lookAtStalled();
+    this.stallTimer = this.clock.after(CLIENT_STALL_LOOK_MS, () => {
+      this.stallTimer = null;
+      this.closeStalled();
     });
   }
 }

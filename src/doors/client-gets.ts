@@ -1,11 +1,11 @@
 /**
- * ClientGets: getMany requests of the client door between the first page and the reply.
+ * ClientGets: PAGE_GET requests of the client door, from the first page to the reply.
  *
- *     slot:  | statuses, a byte an entry | page 0 | page 1 | ...    each in its place, found or not
+ *     slot:  | statuses, a byte an entry | page 0 | page 1 | ...    each at its place, hit or miss
  *
- * A page that is here is there at once; one that is away is written by ramster when it comes, under
- * a token of slot and entry. When the last is in, the reply goes out: statuses, and the pages that
- * were found, in order.
+ * A page that is here is written at once. A page that is away is written by ramster when it comes,
+ * under a token of slot and entry. With the last page the reply is sent: all statuses, and the
+ * pages that exist, in order.
  */
 import { assert } from "../core/assert.ts";
 import { type BufferPool, NO_BUFFER, type PooledBuffer } from "../core/buffer-pool.ts";
@@ -28,15 +28,15 @@ assert(TOKEN_STEP >= CLIENT_GET_COUNT_MAX);
 
 class Slot {
   buffer: PooledBuffer = NO_BUFFER;
-  /** Null while the slot is free, and after its client has gone. */
+  /** Null while the slot is free, and when its client is gone. */
   channel: Channel | null = null;
   request = 0;
   count = 0;
   waiting = 0;
   startMs = 0;
-  /** Whether a page of it was away. */
+  /** Whether a page was away. */
   isRemote = false;
-  /** All pages are in, and the channel has no room for them yet. */
+  /** All pages are there, but the channel has no room for the reply yet. */
   ready = false;
 }
 
@@ -62,8 +62,8 @@ export class ClientGets implements GetSink {
   }
 
   /**
-   * Serves PAGE_GET to a connection that has these pools: at once when all pages are here, else
-   * when the last is.
+   * Serves PAGE_GET of a connection that has these pools: at once if all pages are here, else with
+   * the last page.
    */
   serve(channel: Channel, frame: Frame, pools: PoolSet): void {
     const index = this.take(frame.count);
@@ -75,7 +75,7 @@ export class ClientGets implements GetSink {
     slot.startMs = this.clock.now();
     slot.isRemote = false;
     const { bytes } = slot.buffer;
-    // Held by this call, so that nothing is sent before the last entry was asked for.
+    // This call counts as one page, so that no reply is sent before the last entry is processed.
     slot.waiting = 1;
     for (let entry = 0; entry < frame.count; entry += 1) {
       const at = frame.bodyAt + entry * PAGE_GET_ENTRY_BYTES;
@@ -96,7 +96,7 @@ export class ClientGets implements GetSink {
     this.settle(index, slot);
   }
 
-  /** GetSink: a page that was away, or that it cannot be had. */
+  /** GetSink: a page that was away, or why it cannot be had. */
   onGet(token: number, status: Status): void {
     const index = Math.floor(token / TOKEN_STEP);
     const slot = this.slots[index];
@@ -105,14 +105,14 @@ export class ClientGets implements GetSink {
     this.settle(index, slot);
   }
 
-  /** The channel has room again: replies that had none go out. */
+  /** The channel has room again: sends replies that are ready. */
   onRoom(channel: Channel): void {
     for (const [index, slot] of this.slots.entries()) {
       if (slot.ready && slot.channel === channel) this.finish(index, slot);
     }
   }
 
-  /** The client is gone: what is there, and what comes for it, is dropped. */
+  /** The client is gone: its pages are dropped, also those that are still to come. */
   drop(channel: Channel): void {
     for (const [index, slot] of this.slots.entries()) {
       if (slot.channel !== channel) continue;

@@ -165,6 +165,6 @@ test("PoolSet and ClientPools know what they were told, and numbers out of range
     expect(pools.isToken(3, view, 8)).toBe(false);
     view.setUint8(at, view.getUint8(at) ^ (1 << (bit & 7)));
   }
-  pools.destroyed(3);
+  pools.forget(3);
   expect(pools.isToken(3, view, 8)).toBe(false);
 });

@@ -1,14 +1,14 @@
 /**
- * ClientPools: which pools a connection of the client door may use. A pool is used through a
- * capability: a connection has the pools that it made, and those that it opened with their token.
- * Any other pool, such as that of an export, is one that does not exist for it.
+ * ClientPools: which pools a connection of the client door may use. Pools are capabilities: a
+ * connection has the pools that it created, and those that it opened with their token. All other
+ * pools, such as those of exports, do not exist for it.
  *
  *     NEW_POOL      the connection has the pool
- *     POOL_TOKEN    128 random bits, made when they are first asked for; for who has the pool
- *     OPEN_POOL     who knows number and token has the pool, too
- *     DESTROY_POOL  nobody has it any more, and the token is forgotten
+ *     POOL_TOKEN    128 random bits, created on the first request of a connection that has the pool
+ *     OPEN_POOL     a connection that knows number and token has the pool, too
+ *     DESTROY_POOL  no connection has the pool any more, and the token is void
  *
- * So a number that is given out again says nothing about the pool that had it before.
+ * So a reused pool number gives no access to an earlier or later pool.
  */
 import { POOLS_PER_CLIENT_MAX } from "../core/limits.ts";
 import type { Random } from "../core/random.ts";
@@ -17,11 +17,11 @@ import { POOL_TOKEN_BYTES } from "../wire/client-entries.ts";
 const BITS_PER_WORD = 32;
 const TOKEN_WORDS = POOL_TOKEN_BYTES / 4;
 
-/** The pools that one connection has, a bit each: asked for every page. */
+/** The pools of one connection, one bit each: checked for every page. */
 export class PoolSet {
   private readonly words = new Int32Array(Math.ceil(POOLS_PER_CLIENT_MAX / BITS_PER_WORD));
 
-  /** `pool` is any number that came in a message. */
+  /** `pool` may be any number from a message. */
   has(pool: number): boolean {
     const word = this.words[pool >>> 5];
     return word !== undefined && (word & (1 << (pool & 31))) !== 0;
@@ -54,7 +54,7 @@ export class ClientPools {
     for (const [i, word] of token.entries()) view.setUint32(at + 4 * i, word);
   }
 
-  /** Whether what is at `view[at]` is the token of the pool. Takes as long for any. */
+  /** Whether the token of the pool is at `view[at]`. Takes constant time. */
   isToken(pool: number, view: DataView, at: number): boolean {
     const token = this.tokens.get(pool);
     if (token === undefined) return false;
@@ -63,8 +63,8 @@ export class ClientPools {
     return difference === 0;
   }
 
-  /** The pool is no more. */
-  destroyed(pool: number): void {
+  /** The pool is destroyed: its token is void. */
+  forget(pool: number): void {
     this.tokens.delete(pool);
   }
 }

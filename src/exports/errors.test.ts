@@ -3,7 +3,7 @@ import { STATUS, type Status } from "../core/status.ts";
 import { ERRNO } from "../nbd/protocol.ts";
 import { errnoOf } from "./errors.ts";
 
-test("every status has its error, and only OK has none", () => {
+test("every status maps to an error, except OK", () => {
   for (const status of Object.values(STATUS) as Status[]) {
     expect(errnoOf(status) === ERRNO.OK).toBe(status === STATUS.OK);
   }

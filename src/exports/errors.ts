@@ -1,10 +1,11 @@
-/** Outcomes of the store as errors of NBD: the one table. */
+/** Statuses of the store as errors of NBD: the one table, and how errors are counted. */
 import { STATUS, type Status } from "../core/status.ts";
 import { ERRNO, type Errno } from "../nbd/protocol.ts";
+import type { NbdCounters } from "./counters.ts";
 
 const ERRNOS: Readonly<Record<Status, Errno>> = {
   [STATUS.OK]: ERRNO.OK,
-  // Of a put: everything is full. Of a get it is asked again.
+  // Of a put: everything is full. A get that has this status is retried.
   [STATUS.NO_ROOM]: ERRNO.ENOSPC,
   [STATUS.INDEX_FULL]: ERRNO.ENOSPC,
   [STATUS.POOLS_FULL]: ERRNO.ENOSPC,
@@ -13,7 +14,7 @@ const ERRNOS: Readonly<Record<Status, Errno>> = {
   [STATUS.UNREACHABLE]: ERRNO.EIO,
   [STATUS.FROZEN]: ERRNO.EIO,
   [STATUS.DISABLED]: ERRNO.EIO,
-  // What an export never gets from its own pool.
+  // Never returned for the pool of an export.
   [STATUS.NOT_FOUND]: ERRNO.EIO,
   [STATUS.COMPRESS_POOR]: ERRNO.EIO,
   [STATUS.MEAN_COMPRESS_POOR]: ERRNO.EIO,
@@ -26,4 +27,10 @@ const ERRNOS: Readonly<Record<Status, Errno>> = {
 
 export function errnoOf(status: Status): Errno {
   return ERRNOS[status];
+}
+
+/** Counts the outcome of a request, if it is an error. */
+export function countError(counters: NbdCounters, error: Errno): void {
+  if (error !== ERRNO.OK) counters.nbd_errors += 1;
+  if (error === ERRNO.ENOSPC) counters.nbd_enospc += 1;
 }

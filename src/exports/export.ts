@@ -1,25 +1,25 @@
 /**
- * NbdExport: one export of the NBD door: a swap device of the original, as a pool of its own.
+ * NbdExport: one export of the NBD door, with a pool of its own, as a swap device of the original.
  *
  *     byte offset >> 12 = page      oid word 0 = type << 8 | page & 0xff      index = page >> 8
  *
- * The swizzle is the original's (reference 4.5): consecutive pages are of 256 objects. A page that
+ * Consecutive pages are spread over 256 objects, as `oswiz` and `iswiz` of the original do
+ * (drivers/staging/zcache/zcache-main.c in Linux 3.9). Exports are thin-provisioned: a page that
  * was never written has no record and reads as zeros.
  */
 import { Handle } from "../core/handle.ts";
 import { NBD_EXPORT_BYTES_MAX, PAGE_BYTES } from "../core/limits.ts";
 import type { Device } from "../nbd/device.ts";
-import { Changes } from "./changes.ts";
+import { AllocationMap } from "./allocation-map.ts";
+import { RangeLocks } from "./range-locks.ts";
 import { Trend } from "./trend.ts";
-import type { NbdWork } from "./work.ts";
-import { Written } from "./written.ts";
 
-/** The original's SWIZ_BITS: objects of an export. */
+/** Objects of an export: the original's SWIZ_BITS is 8. */
 export const OBJECTS_PER_EXPORT = 256;
 
 const PAGES_PER_EXPORT_MAX = NBD_EXPORT_BYTES_MAX / PAGE_BYTES;
 
-/** What it has to know of its pool. */
+/** What an export needs to know about its pool. */
 interface ExportPool {
   readonly id: number;
   readonly pageCount: number;
@@ -33,45 +33,38 @@ export interface ExportConfig {
 
 export class NbdExport implements Device {
   readonly name: string;
-  readonly description: string;
+  readonly description = "memory of a ramster cluster";
   readonly byteCount: number;
   readonly pageCount: number;
   readonly pool: ExportPool;
   /** Connections that have chosen it. */
   connectionCount = 0;
-  readonly written: Written;
+  readonly allocation: AllocationMap;
   /** Of its reads. */
   readonly trend = new Trend();
-  readonly changes: Changes<NbdWork>;
+  /** Pages that unfinished changes have locked. */
+  readonly locks = new RangeLocks();
   private readonly type: number;
   private readonly handle = new Handle();
 
-  /** `onFree`: a change that has waited for older ones may go on. */
-  constructor(
-    { name, byteCount }: ExportConfig,
-    type: number,
-    pool: ExportPool,
-    onFree: (work: NbdWork) => void,
-  ) {
+  constructor({ name, byteCount }: ExportConfig, type: number, pool: ExportPool) {
     this.name = name;
-    this.description = "memory of a ramster cluster";
     this.byteCount = byteCount;
     this.pageCount = byteCount / PAGE_BYTES;
-    this.written = new Written(this.pageCount);
-    this.changes = new Changes(onFree);
+    this.allocation = new AllocationMap(this.pageCount);
     this.type = type;
     this.pool = pool;
     this.handle.pool = pool.id;
   }
 
   /** What the page is stored under. One object, valid until the next call. */
-  at(page: number): Handle {
+  handleOf(page: number): Handle {
     this.handle.oid0lo = (this.type << 8) | (page & 0xff);
     this.handle.index = Math.floor(page / OBJECTS_PER_EXPORT);
     return this.handle;
   }
 
-  /** A number for the page, of all exports' pages. */
+  /** A number of the page that is unique among the pages of all exports. */
   keyOf(page: number): number {
     return this.type * PAGES_PER_EXPORT_MAX + page;
   }

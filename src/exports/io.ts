@@ -1,15 +1,15 @@
 /**
  * NbdIo: what the requests of the NBD door do to the pages of an export.
  *
- *     read    pages that are here go straight into the reply
- *     write   whole pages go straight from what was received into the store; of a part of a page
- *             the old page is read first
- *     trim    whole pages are freed, here and where they are; parts of pages stay
+ *     read    pages that are here are decompressed straight into the reply
+ *     write   whole pages are stored straight from the received bytes; a page that is written in
+ *             part is read first
+ *     trim    whole pages are freed, here and at their holders; parts of pages stay
  *
- * What cannot be done in the same call goes on in NbdRunner.
+ * What cannot be done in the same call becomes a pending request of NbdRunner.
  *
- * A page that is lost is EIO and never other bytes: also one whose put was refused, since what it
- * held is gone.
+ * A page that is lost reads as EIO, never as other bytes. That includes a page whose overwrite was
+ * refused, because the old page is gone by then.
  *
  * Not here: connections (nbd-door.ts), bytes of the protocol (src/nbd).
  */
@@ -28,46 +28,39 @@ import type { NbdConnection } from "../nbd/connection.ts";
 import { COMMAND, COMMAND_FLAG, ERRNO, type Errno, STATE } from "../nbd/protocol.ts";
 import type { Request } from "../nbd/request.ts";
 import type { Ramster } from "../ramster/ramster.ts";
+import { firstPage, lastPage } from "./byte-range.ts";
 import type { NbdCounters } from "./counters.ts";
-import { errnoOf } from "./errors.ts";
+import { countError, errnoOf } from "./errors.ts";
 import type { NbdExport } from "./export.ts";
 import { type NbdPages, STEP } from "./pages.ts";
 import type { NbdPrefetch } from "./prefetch.ts";
 import type { NbdRunner } from "./runner.ts";
 import { UNITS, unitsOf } from "./units.ts";
 
-/** Pages of a change that is done in one go. */
+/** Pages of the longest change that is done in one go. */
 const CHANGE_PAGES_MAX = NBD_SLICE / UNITS.WRITE;
 
-export class NbdIo {
-  private readonly clock: Clock;
-  private readonly ramster: Ramster;
-  private readonly counters: NbdCounters;
-  private readonly pages: NbdPages;
-  private readonly runner: NbdRunner;
-  private readonly prefetch: NbdPrefetch;
+export interface IoParts {
+  readonly clock: Clock;
+  readonly ramster: Ramster;
+  readonly counters: NbdCounters;
+  readonly pages: NbdPages;
+  readonly runner: NbdRunner;
+  readonly prefetch: NbdPrefetch;
+}
 
-  constructor(parts: {
-    clock: Clock;
-    ramster: Ramster;
-    counters: NbdCounters;
-    pages: NbdPages;
-    runner: NbdRunner;
-    prefetch: NbdPrefetch;
-  }) {
-    this.clock = parts.clock;
-    this.ramster = parts.ramster;
-    this.counters = parts.counters;
-    this.pages = parts.pages;
-    this.runner = parts.runner;
-    this.prefetch = parts.prefetch;
+export class NbdIo {
+  private readonly parts: IoParts;
+
+  constructor(parts: IoParts) {
+    this.parts = parts;
   }
 
-  /** A valid request: answers it, or has it go on. */
+  /** Answers a valid request, or makes it a pending one. */
   serve(connection: NbdConnection, exp: NbdExport, request: Request): void {
-    this.counters.nbd_requests += 1;
+    this.parts.counters.nbd_requests += 1;
     connection.spend(unitsOf(request));
-    // A flush has nothing to wait for: what was answered is stored.
+    // A flush has nothing to wait for: a write is answered once it is stored.
     if (request.type === COMMAND.FLUSH || request.byteCount === 0) {
       return connection.replies.empty(request, ERRNO.OK);
     }
@@ -88,81 +81,80 @@ export class NbdIo {
   }
 
   private read(connection: NbdConnection, exp: NbdExport, request: Request): void {
-    const startMs = this.clock.now();
-    const isLong = request.byteCount > NBD_GATHER_BYTES;
-    if (isLong || !this.readNow(connection, exp, request)) {
-      this.runner.read(connection, exp, request);
-    } else this.ramster.latencies.local_get.add(this.clock.now() - startMs);
-    const first = Math.floor(request.offset / PAGE_BYTES);
-    const last = Math.floor((request.offset + request.byteCount - 1) / PAGE_BYTES);
-    if (!isLong) this.prefetch.onRead(exp, first, last - first + 1);
+    const { clock, ramster, runner, prefetch } = this.parts;
+    const startMs = clock.now();
+    const first = firstPage(request);
+    const count = lastPage(request) - first + 1;
+    if (request.byteCount > NBD_GATHER_BYTES) return runner.read(connection, exp, request);
+    if (this.readNow(connection, exp, request, first, count)) {
+      ramster.latencies.local_get.add(clock.now() - startMs);
+    } else runner.read(connection, exp, request);
+    prefetch.onRead(exp, first, count);
   }
 
-  /** @returns false when a page of it is away, and nothing was answered. */
-  private readNow(connection: NbdConnection, exp: NbdExport, request: Request): boolean {
-    const { output, replies } = connection;
-    const first = Math.floor(request.offset / PAGE_BYTES);
-    const count = Math.floor((request.offset + request.byteCount - 1) / PAGE_BYTES) - first + 1;
-    const headerBytes = replies.readHeaderBytes;
-    output.reserve(headerBytes + count * PAGE_BYTES);
-    const dataAt = output.tail + headerBytes;
+  /** @returns false when a page is away, and nothing was answered. */
+  private readNow(
+    connection: NbdConnection,
+    exp: NbdExport,
+    request: Request,
+    first: number,
+    count: number,
+  ): boolean {
+    const { ramster, prefetch, counters } = this.parts;
+    const { replies } = connection;
+    const target = replies.beginRead(count * PAGE_BYTES);
     let missing = 0;
     for (let i = 0; i < count; i += 1) {
-      const at = dataAt + i * PAGE_BYTES;
-      const status = this.ramster.get(exp.at(first + i), -1, output.bytes, at, null, 0);
+      const { bytes } = target;
+      const at = target.at + i * PAGE_BYTES;
+      const status = ramster.get(exp.handleOf(first + i), -1, bytes, at, null, 0);
       if (status === STATUS.OK) continue;
       if (status === STATUS.PENDING) {
-        if (this.prefetch.take(exp, first + i, output.bytes, at)) continue;
+        if (prefetch.take(exp, first + i, bytes, at)) continue;
         return false;
       }
       if (status !== STATUS.NOT_FOUND) {
         this.answer(connection, request, errnoOf(status));
         return true;
       }
-      output.bytes.fill(0, at, at + PAGE_BYTES);
+      bytes.fill(0, at, at + PAGE_BYTES);
       missing += 1;
     }
-    this.counters.frontswap_loads += count - missing;
-    if (missing === count && replies.isStructured && !request.has(COMMAND_FLAG.DF)) {
-      replies.hole(request);
-      return true;
-    }
-    const from = dataAt + (request.offset - first * PAGE_BYTES);
-    if (from > dataAt) output.bytes.copyWithin(dataAt, from, from + request.byteCount);
-    replies.writeReadHeader(output.view, output.tail, request);
-    output.commit(headerBytes + request.byteCount);
+    counters.frontswap_loads += count - missing;
+    if (missing === count && replies.hole(request)) return true;
+    replies.finishRead(request, request.offset - first * PAGE_BYTES);
     return true;
   }
 
   private change(connection: NbdConnection, exp: NbdExport, request: Request): void {
-    const startMs = this.clock.now();
-    const first = Math.floor(request.offset / PAGE_BYTES);
-    const last = Math.floor((request.offset + request.byteCount - 1) / PAGE_BYTES);
-    let page = first;
-    const isShort = last - first < CHANGE_PAGES_MAX;
-    if (isShort && exp.changes.isEmpty && !this.runner.isCrowded) {
+    const { clock, ramster, pages, runner } = this.parts;
+    const startMs = clock.now();
+    const last = lastPage(request);
+    let page = firstPage(request);
+    const isShort = last - page < CHANGE_PAGES_MAX;
+    if (isShort && exp.locks.isEmpty && !runner.hasParked) {
       for (; page <= last; page += 1) {
-        const step = this.pages.change(exp, request, page, null);
-        if (step === STEP.FAILED) return this.answer(connection, request, this.pages.error);
+        const step = pages.change(exp, request, page, null);
+        if (step === STEP.FAILED) return this.answer(connection, request, pages.error);
         if (step === STEP.AWAY || step === STEP.NO_FRAME) break;
       }
     }
-    if (page <= last) return this.runner.change(connection, exp, request, page);
+    if (page <= last) return runner.change(connection, exp, request, page);
     connection.replies.empty(request, ERRNO.OK);
-    this.ramster.latencies.put.add(this.clock.now() - startMs);
+    ramster.latencies.put.add(clock.now() - startMs);
   }
 
-  /** A hint: what is away begins to come home, as far as there is room. */
+  /** A hint: pages that are away begin to come home, as far as there is room. */
   private cache(connection: NbdConnection, exp: NbdExport, request: Request): void {
-    const first = Math.floor(request.offset / PAGE_BYTES);
-    const last = Math.floor((request.offset + request.byteCount - 1) / PAGE_BYTES);
-    for (let page = first; page <= last && page - first < NBD_CACHE_PAGES_MAX; page += 1) {
-      this.ramster.devicePages.bringCloser(exp.at(page));
+    const first = firstPage(request);
+    const last = Math.min(lastPage(request), first + NBD_CACHE_PAGES_MAX - 1);
+    for (let page = first; page <= last; page += 1) {
+      this.parts.ramster.devicePages.bringCloser(exp.handleOf(page));
     }
     this.answer(connection, request, ERRNO.OK);
   }
 
-  /** As far as it was looked; the client asks for the rest. */
+  /** Extents of at most NBD_STATUS_PAGES_MAX pages: the client asks for the rest. */
   private blockStatus(connection: NbdConnection, exp: NbdExport, request: Request): void {
     const end = request.offset + request.byteCount;
     const isOne = request.has(COMMAND_FLAG.REQ_ONE);
@@ -170,12 +162,12 @@ export class NbdIo {
     let at = request.offset;
     let start = at;
     let state: number | null = null;
-    const endPage = Math.ceil(end / PAGE_BYTES);
+    const endPage = lastPage(request) + 1;
     for (let looked = 0; at < end && looked < NBD_STATUS_PAGES_MAX; looked += 1) {
       const page = Math.floor(at / PAGE_BYTES);
-      const blankUntil = exp.written.blankUntil(page, endPage);
-      const isBlank = blankUntil > page || !this.pages.isThere(exp, page);
-      const next = isBlank ? STATE.HOLE | STATE.ZERO : 0;
+      const allocatedAt = exp.allocation.nextAllocated(page, endPage);
+      const isHole = allocatedAt > page || !this.parts.pages.isThere(exp, page);
+      const next = isHole ? STATE.HOLE | STATE.ZERO : 0;
       state ??= next;
       if (next !== state) {
         extents.push(at - start, state);
@@ -183,7 +175,7 @@ export class NbdIo {
         start = at;
         state = next;
       }
-      at = Math.min(end, Math.max(blankUntil, page + 1) * PAGE_BYTES);
+      at = Math.min(end, Math.max(allocatedAt, page + 1) * PAGE_BYTES);
     }
     if (extents.length === 0 || (!isOne && extents.length < 2 * NBD_EXTENTS_MAX)) {
       extents.push(at - start, state ?? 0);
@@ -192,8 +184,7 @@ export class NbdIo {
   }
 
   private answer(connection: NbdConnection, request: Request, error: Errno): void {
-    if (error !== ERRNO.OK) this.counters.nbd_errors += 1;
-    if (error === ERRNO.ENOSPC) this.counters.nbd_enospc += 1;
+    countError(this.parts.counters, error);
     connection.replies.empty(request, error);
   }
 }

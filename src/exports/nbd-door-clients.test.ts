@@ -1,4 +1,4 @@
-/** Clients of the NBD door that ask for much, or stand still, beside others. */
+/** Greedy, slow and silent clients of the NBD door, beside others. */
 import { expect, test } from "bun:test";
 import {
   BareClient,
@@ -13,11 +13,11 @@ import {
 } from "../../harness/nbd/bare-client.ts";
 import { DISK, NBD, read, DoorWorld as World } from "../../harness/nbd/door-world.ts";
 import { ADMISSION_SHARE_PART, NBD_HANDSHAKES_MAX } from "../core/admission-limits.ts";
-import { NBD_CHANGES_MAX, NBD_CONNECTIONS_MAX, PAGE_BYTES } from "../core/limits.ts";
+import { NBD_CONNECTIONS_MAX, NBD_RANGE_LOCKS_MAX, PAGE_BYTES } from "../core/limits.ts";
 
 const MIB = 1024 * 1024;
 
-test("a client that asks for much in one go leaves others their turns", async () => {
+test("a client with many requests leaves others their turns", async () => {
   const world = await World.start();
   const client = await world.connect();
   await world.fill(client);
@@ -33,7 +33,7 @@ test("a client that asks for much in one go leaves others their turns", async ()
   await world.stop();
 });
 
-test("works of many long requests have their slices a few at a time", async () => {
+test("many large requests have their slices a few at a time", async () => {
   const world = await World.start({ exports: [{ ...DISK, byteCount: 2 ** 32 }] });
   const client = await world.connect();
   const zeroes = { type: WRITE_ZEROES, flags: 2, length: 64 * MIB, cookie: 1n };
@@ -51,15 +51,15 @@ test("works of many long requests have their slices a few at a time", async () =
   await world.stop();
 });
 
-test("of very many changes that wait for each other each client has one at a time", async () => {
+test("a client has one change at a time while very many changes wait for each other", async () => {
   const world = await World.start();
   const { sim } = world;
   const clients = await Promise.all(Array.from({ length: 8 }, () => world.connect()));
   const [first] = clients as [BareClient];
   await world.fill(first);
-  // All wait for one that waits for a page that is away.
+  // All wait for a change that waits for a page that is away.
   sim.network.block(sim.node(1).host, sim.node(0).host);
-  const most = NBD_CHANGES_MAX + clients.length;
+  const most = NBD_RANGE_LOCKS_MAX + clients.length;
   const replies = [first.ask({ type: WRITE_ZEROES, offset: 1, length: 16 * MIB - 1 })];
   sim.clock.runUntil(() => world.door.waitingCount === 1, 1000);
   for (const [i, client] of clients.entries()) {
@@ -69,7 +69,7 @@ test("of very many changes that wait for each other each client has one at a tim
     }
   }
   sim.clock.runUntil(() => false, 1000);
-  expect(world.door.waitingCount).toBeGreaterThan(NBD_CHANGES_MAX);
+  expect(world.door.waitingCount).toBeGreaterThan(NBD_RANGE_LOCKS_MAX);
   expect(world.door.waitingCount).toBeLessThanOrEqual(most);
   sim.network.unblock(sim.node(1).host, sim.node(0).host);
   const errors = (await world.wait(Promise.all(replies))).map(({ error }) => error);
@@ -77,10 +77,10 @@ test("of very many changes that wait for each other each client has one at a tim
   await world.stop();
 });
 
-/** Of the connections of one host that have chosen no export. */
+/** Connections without an export that one host may have. */
 const SHARE = NBD_HANDSHAKES_MAX / ADMISSION_SHARE_PART;
 
-test("of too many connections that choose no export the oldest go, the others are served", async () => {
+test("the oldest of too many connections without an export are closed", async () => {
   const world = await World.start();
   const clients = Array.from({ length: 300 }, () => {
     const client = new BareClient();
@@ -97,7 +97,7 @@ test("of too many connections that choose no export the oldest go, the others ar
   await world.stop();
 });
 
-test("more clients than there may be are refused, and the others served", async () => {
+test("clients beyond the bound are refused, and the others are served", async () => {
   const world = await World.start();
   const clients: BareClient[] = [];
   for (let i = 0; i < NBD_CONNECTIONS_MAX; i += 1) clients.push(await world.connect());
@@ -109,7 +109,7 @@ test("more clients than there may be are refused, and the others served", async 
   await world.stop();
 });
 
-test("clients that stop in the middle of long writes do not keep their memory for ever", async () => {
+test("clients that stop within a large write do not keep its memory for ever", async () => {
   const world = await World.start({ exports: [{ ...DISK, byteCount: 64 * MIB }] });
   const stopped = await Promise.all(Array.from({ length: 8 }, () => world.connect()));
   const long = { type: WRITE, offset: 0, length: 32 * MIB, cookie: 1n };
@@ -122,7 +122,7 @@ test("clients that stop in the middle of long writes do not keep their memory fo
   await world.stop();
 });
 
-test("the time in which a node stood still is not taken for its clients', nor for theirs", async () => {
+test("time in which the node itself did not run counts against no client", async () => {
   const world = await World.start({ exports: [{ ...DISK, byteCount: 64 * MIB }] });
   const { sim } = world;
   const client = await world.connect();
@@ -146,7 +146,7 @@ test("the time in which a node stood still is not taken for its clients', nor fo
   await world.stop();
 });
 
-test("what was asked for before DISC is answered, also when its holder takes seconds", async () => {
+test("requests before DISC are answered, even if their holder takes seconds", async () => {
   const world = await World.start();
   const client = await world.connect();
   await world.fill(client);
@@ -163,10 +163,10 @@ test("what was asked for before DISC is answered, also when its holder takes sec
   await world.stop();
 });
 
-test("connections that say nothing make way for a client, those that are in use do not", async () => {
+test("silent connections are closed for a new client, connections in use are not", async () => {
   const world = await World.start();
   const client = await world.connect();
-  // The oldest is in the handshake all the while, and not silent.
+  // The oldest connection stays in the handshake, and is not silent.
   const typing = new BareClient();
   world.sim.network.transport("typing").connect(NBD, typing);
   world.sim.clock.runUntil(() => typing.received.length > 0, 1000);
@@ -186,7 +186,7 @@ test("connections that say nothing make way for a client, those that are in use 
   await world.stop();
 });
 
-test("a client that gets no export is counted, and logged with the reason", async () => {
+test("a client that gets no export is counted and logged, with the reason", async () => {
   const world = await World.start();
   const refused = async (...bytes: readonly Uint8Array[]): Promise<string> => {
     const client = new BareClient();
@@ -196,20 +196,22 @@ test("a client that gets no export is counted, and logged with the reason", asyn
     for (const it of bytes) client.send(it);
     const isOver = (): boolean => client.isClosed && world.door.connectionCount === 0;
     world.sim.clock.runUntil(isOver, 60_000);
-    const lines = log.slice(length).filter((line) => line.includes("Refused a client of exports"));
-    return lines.join("\n").replace(/.*from "[^"]+": /, "");
+    const lines = log.slice(length).filter((line) => line.includes("Refused NBD client"));
+    return lines.join("\n").replace(/.*NBD client "[^"]+": /, "");
   };
   const flags = bytesOf([4, 3]);
   const abort = option(2);
   const unknown = option(7, [4, 4], "none", [2, 0]);
-  expect(await refused(flags, unknown, abort)).toBe('there is no export "none"');
-  expect(await refused(flags, option(1, "none"))).toBe('there is no export "none"');
-  expect(await refused(flags, option(5), abort)).toBe("no TLS here");
-  expect(await refused(bytesOf([4, 0xff]))).toBe("it is no client of this protocol");
-  expect(await refused(flags, bytesOf("GET / HTTP/1.1\r\n"))).toBe("bytes that are no option");
-  expect(await refused(flags)).toBe("it has chosen no export in time");
+  expect(await refused(flags, unknown, abort)).toBe('no export "none"');
+  expect(await refused(flags, option(1, "none"))).toBe('no export "none"');
+  expect(await refused(flags, option(5), abort)).toBe("TLS is not available: the node has no key");
+  expect(await refused(bytesOf([4, 0xff]))).toBe("not an NBD client: unknown client flags");
+  expect(await refused(flags, bytesOf("GET / HTTP/1.1\r\n"))).toBe(
+    "not an NBD option: wrong magic number",
+  );
+  expect(await refused(flags)).toBe("no export chosen in time");
   expect(world.door.counters.nbd_connections_refused).toBe(6);
-  // Nothing was refused to one that lists the exports, or asks for what is not known.
+  // LIST and unknown options are not refusals.
   expect(await refused(flags, option(3), option(99), abort)).toBe("");
   expect(world.door.counters.nbd_connections_refused).toBe(6);
   await world.stop();

@@ -47,7 +47,7 @@ test.each([
     expect(first.tookMs).toBeLessThan(2 * NBD_FULL_MS);
     expect(first.tookMs).toBeLessThan(NBD_IO_TIMEOUT_MS_DEFAULT / 2);
     expect(node.nbdDoor.snapshot()?.space_percent_used).toBeGreaterThan(90);
-    // The next one is refused at once, also while the disk is tried again.
+    // The next write is refused at once, even while the disk is retried.
     for (let i = 0; i < 20; i += 1) {
       const next = await writeAll(world, client, first.stored + 1);
       expect([next.error, next.stored]).toEqual([ERRNO.ENOSPC, first.stored + 1]);
@@ -68,7 +68,7 @@ test.each([
   120_000,
 );
 
-test("a disk that is full, and must have a copy of each page, leaves no room at lenders either", async () => {
+test("a full disk that must have a copy of each page leaves no room at lenders", async () => {
   const copies = { target: 1, replicas: 2, replicasOnDisk: true };
   const world = await World.start({ ...SPILLS, ...copies });
   const { disk, node } = world.sim.node(0);
@@ -79,7 +79,7 @@ test("a disk that is full, and must have a copy of each page, leaves no room at 
   expect(error).toBe(ERRNO.ENOSPC);
   expect(tookMs).toBeLessThan(2 * NBD_FULL_MS);
   expect(node.nbdDoor.snapshot()?.space_percent_used).toBeGreaterThan(90);
-  // By itself a node goes without the copy on the disk, rather than with no room.
+  // By default a node gives up the copy on the disk before it runs out of room.
   node.admin.setKnob("replicas", "auto");
   world.sim.run(2000);
   expect((await writeAll(world, client, stored + 1)).stored).toBeGreaterThan(stored + 500);

@@ -27,7 +27,7 @@ import { ERRNO } from "../nbd/protocol.ts";
 
 const MIB = 1024 * 1024;
 
-test("what was never written reads as zeros and costs nothing", async () => {
+test("pages that were never written read as zeros and cost nothing", async () => {
   const world = await World.start();
   const client = await world.connect("simple");
   const reply = await world.wait(client.ask(read(1234, 100_000)));
@@ -39,7 +39,7 @@ test("what was never written reads as zeros and costs nothing", async () => {
   await world.stop();
 });
 
-/** Random requests of any range, a few at a time, against plain bytes. */
+/** Random requests of any range, a few at a time, compared with plain bytes. */
 async function compareWithModel(options: { form: BareForm; seed: number; steps: number }) {
   const { form, seed, steps } = options;
   const world = await World.start({}, seed);
@@ -48,7 +48,7 @@ async function compareWithModel(options: { form: BareForm; seed: number; steps: 
   const model = new Uint8Array(DISK.byteCount);
   for (let step = 0; step < steps; step += 1) {
     const replies: Array<Promise<void>> = [];
-    // Ranges that do not meet, so that the order in which they are done does not show.
+    // Disjoint ranges, so that the result does not depend on their order.
     let from = below(random, 20_000);
     for (const client of clients) {
       const isLong = below(random, 40) === 0;
@@ -86,7 +86,7 @@ async function act(
     expect((await client.ask(write(offset, data))).error).toBe(0);
   } else if (dice < 6) {
     const type = below(random, 2) === 0 ? TRIM : WRITE_ZEROES;
-    // Of what is trimmed only whole pages go.
+    // TRIM frees only whole pages.
     const start = type === TRIM ? Math.ceil(offset / PAGE_BYTES) * PAGE_BYTES : offset;
     const stop = offset + length - (type === TRIM ? (offset + length) % PAGE_BYTES : 0);
     if (start < stop) model.fill(0, start, stop);
@@ -133,7 +133,7 @@ test("overlapping writes from two connections never mix within a page", async ()
     });
     const replies = await world.wait(Promise.all(asked));
     expect(replies.map(({ error }) => error)).toEqual([0, 0, 0, 0, 0, 0]);
-    // The pages that all of them wrote whole are each of one of them.
+    // Each page that all of them wrote comes from exactly one of them.
     const first = Math.ceil((offset + 100) / PAGE_BYTES) * PAGE_BYTES;
     const { data } = await world.wait((clients[0] as BareClient).ask(read(first, 2 * PAGE_BYTES)));
     for (const at of [0, PAGE_BYTES]) {
@@ -144,7 +144,7 @@ test("overlapping writes from two connections never mix within a page", async ()
   await world.stop();
 });
 
-test("small writes to one page that is away are all there in the end", async () => {
+test("small writes to one page that is away are all applied", async () => {
   const world = await World.start();
   const client = await world.connect();
   await world.fill(client);
@@ -179,7 +179,7 @@ test("a long TRIM that ends within a page that is away", async () => {
   await world.stop();
 });
 
-test("TRIM of all frees pages here and away, and BLOCK_STATUS says what is there", async () => {
+test("TRIM of the whole export frees all pages, and BLOCK_STATUS shows what is there", async () => {
   const world = await World.start();
   const client = await world.connect();
   await world.fill(client);
@@ -221,7 +221,7 @@ test("one request of more than 4 GiB, with extended headers", async () => {
   for (const offset of [0, far, big.byteCount - PAGE_BYTES]) {
     expect((await world.wait(client.ask(write(offset, page)))).error).toBe(0);
   }
-  // What was never written is passed over: a page at a time it would take many requests.
+  // Unallocated ranges are skipped: page by page it would take many requests.
   expect(await status(0, big.byteCount)).toEqual([
     [PAGE_BYTES, 0],
     [far - PAGE_BYTES, 3],
@@ -239,7 +239,7 @@ test("one request of more than 4 GiB, with extended headers", async () => {
   await world.stop();
 });
 
-test("a page that is lost is EIO and never other bytes, until it is written anew", async () => {
+test("a lost page reads as EIO, never as other bytes, until it is written again", async () => {
   const world = await World.start();
   const client = await world.connect();
   await world.fill(client);
@@ -264,7 +264,7 @@ test("a page that is lost is EIO and never other bytes, until it is written anew
   await world.stop();
 });
 
-test("a holder that does not answer is waited for, at most --io-timeout", async () => {
+test("a request waits for a silent holder, at most --io-timeout", async () => {
   const world = await World.start({ ioTimeoutMs: 20_000 });
   const { sim } = world;
   const client = await world.connect();
@@ -292,14 +292,14 @@ test("a holder that does not answer is waited for, at most --io-timeout", async 
   await world.stop();
 });
 
-test("writes are ENOSPC when everything is full, which is logged before", async () => {
+test("writes fail with ENOSPC when everything is full, after a warning", async () => {
   const world = await World.start({ target: null, warnAtPercent: 50 });
   const client = await world.connect();
   const random = new SeededRandom(3);
   let refused = 0;
   const stored: number[] = [];
   for (let page = 0; page < 800; page += 1) {
-    // Two of them fill a frame; one that does not compress takes one by itself.
+    // Two compressible pages share a frame; an incompressible page needs its own.
     const data = new Uint8Array(PAGE_BYTES).map((_, at) => (at < 1500 ? random.u32() : 7));
     const { error } = await world.wait(client.ask(write(page * PAGE_BYTES, data)));
     if (error === 0) stored.push(page);
@@ -307,7 +307,7 @@ test("writes are ENOSPC when everything is full, which is logged before", async 
     refused += Number(error !== 0);
   }
   expect(refused).toBeGreaterThan(100);
-  // One that was there and was refused is an error, never zeros.
+  // A page whose overwrite was refused is an error, never zeros.
   let lost = 0;
   for (const page of stored.slice(0, 200)) {
     const whole = new Uint8Array(PAGE_BYTES).map(() => random.u32());
@@ -322,16 +322,16 @@ test("writes are ENOSPC when everything is full, which is logged before", async 
   expect(lost).toBeGreaterThan(0);
   const log = world.sim.node(0).log.join("\n");
   expect(log.match(/Cannot store pages of NBD exports/g)?.length).toBe(1);
-  expect(log.match(/% of what there is for pages is used/g)?.length).toBe(1);
+  expect(log.match(/% of the space for pages is used/g)?.length).toBe(1);
   expect(world.sim.node(0).node.admin.snapshot().counters).toHaveProperty("nbd_enospc");
   await world.stop();
 });
 
-test("a part of a page that cannot be written at a full store leaves the rest as it was", async () => {
+test("a refused write of a part of a page leaves the page as it was", async () => {
   const world = await World.start({ memoryBytes: MIB }, 5, 8 * MIB);
   const client = await world.connect();
   const { node } = world.sim.node(0);
-  const random = new SeededRandom(6); // Nothing of it compresses.
+  const random = new SeededRandom(6); // Incompressible.
   const pages: Uint8Array[] = [];
   for (let page = 0, refused = 0; refused === 0; page += 1) {
     const data = new Uint8Array(PAGE_BYTES).map(() => random.u32());
@@ -361,14 +361,14 @@ test("a part of a page that cannot be written at a full store leaves the rest as
   await world.stop();
 });
 
-test("a change of a page whose holder is away keeps none waiting but those of that page", async () => {
+test("a change whose holder is away blocks only changes of the same page", async () => {
   const world = await World.start({ ioTimeoutMs: 20_000, memoryBytes: MIB });
   const { sim } = world;
   const client = await world.connect();
   await world.fill(client);
   const { ramster } = sim.node(0).node;
   sim.network.block(sim.node(1).host, sim.node(0).host);
-  // All frames are on their way, so that what changes a part of a page is parked at first.
+  // All frames are being sent, so a change of a part of a page is parked at first.
   const whole = bytesFrom(new SeededRandom(4), MIB);
   const asked = [client.ask(write(8 * MIB, whole)), client.ask(write(9 * MIB, whole))];
   sim.clock.runUntil(() => !ramster.hasFrame, 1000);
@@ -376,7 +376,7 @@ test("a change of a page whose holder is away keeps none waiting but those of th
   const parts = [0, 1].map(() => client.ask(write(100, new Uint8Array(10))));
   const behind = client.ask(write(10 * MIB, whole));
   sim.network.unblock(sim.node(1).host, sim.node(0).host);
-  // The frames come free, and what was away stays so.
+  // The frames come free, and the page stays away.
   const { get } = ramster;
   ramster.get = (handle, ...rest) => {
     const isAway = handle.index === 0 && (handle.oid0lo & 0xff) === 0;
@@ -387,13 +387,13 @@ test("a change of a page whose holder is away keeps none waiting but those of th
     0, 0, 0,
   ]);
   expect(sim.clock.now() - before).toBeLessThan(5000);
-  // The second one waits for the first: for as long as any may, and no longer.
+  // The second change waits for the first one, and no longer than --io-timeout.
   expect((await world.wait(Promise.all(parts))).map(({ error }) => error)).toEqual([5, 5]);
   expect(sim.clock.now() - before).toBeLessThan(21_000);
   await world.stop();
 });
 
-test("writes wait while the one lender is away, and go on when it is back", async () => {
+test("writes wait while the only lender is away, and succeed when it is back", async () => {
   const world = await World.start();
   const { sim } = world;
   const client = await world.connect();
@@ -405,14 +405,14 @@ test("writes wait while the one lender is away, and go on when it is back", asyn
   const all = Promise.all(asked);
   sim.clock.runUntil(() => false, 12_000);
   expect(client.waitingCount).toBeGreaterThan(0);
-  // Reads are not behind them.
+  // Reads do not wait behind them.
   expect((await world.wait(client.ask(read(12 * MIB, 10)))).error).toBe(0);
   sim.network.unblock(sim.node(0).host, sim.node(1).host);
   expect((await world.wait(all)).every(({ error }) => error === 0)).toBe(true);
   await world.stop();
 });
 
-test("what was written is there for a client that connects again", async () => {
+test("a client that connects again finds its data", async () => {
   const world = await World.start();
   const first = await world.connect();
   await world.fill(first);
@@ -429,7 +429,7 @@ test("what was written is there for a client that connects again", async () => {
   await world.stop();
 });
 
-test("when the node stops each request is answered once, and the streams end", async () => {
+test("when the node stops, each request is answered once and the streams end", async () => {
   const world = await World.start();
   const { sim } = world;
   const client = await world.connect();
@@ -446,7 +446,7 @@ test("when the node stops each request is answered once, and the streams end", a
   expect(client.isClosed).toBe(true);
 });
 
-test("with two copies no request fails when a lender dies under it", async () => {
+test("with two copies, no request fails when a lender dies", async () => {
   const sim = new SimCluster(11);
   const lender = { lendBytes: 32 * MIB };
   const owner = { nbd: [NBD], exports: [DISK], lendBytes: 0, replicas: 2 } as const;
@@ -473,7 +473,7 @@ test("with two copies no request fails when a lender dies under it", async () =>
   }
   for (let round = 0; round < 40; round += 1) {
     if (round === 5) sim.node(2).crash();
-    // Each page once a round: what was asked for at once is done in any order.
+    // Each page once a round: concurrent requests are done in any order.
     const pages = new Set(Array.from({ length: 64 }, () => below(random, 4096)));
     const asked = [...pages].map((page) => (page % 3 === 0 ? put(page, round + 2) : get(page)));
     await drive(sim.clock, Promise.all(asked));
@@ -485,7 +485,7 @@ test("with two copies no request fails when a lender dies under it", async () =>
   await sim.stop();
 });
 
-test("an export that nobody uses can be removed, with all that it holds", async () => {
+test("an unused export can be removed, with all its pages", async () => {
   const world = await World.start({ exports: [DISK, { name: "b", byteCount: MIB }] });
   const { sim } = world;
   const client = await world.connect();
@@ -499,7 +499,7 @@ test("an export that nobody uses can be removed, with all that it holds", async 
   expect(() => admin.setKnob("exports", "")).toThrow('it takes names of exports, or "none"');
   expect(admin.setKnob("exports", "b")).toBe("b");
   expect(admin.setKnob("exports", "none")).toBe("none");
-  // What was counted is there still.
+  // The counters remain.
   expect(admin.snapshot().counters.nbd_requests).toBe(world.door.counters.nbd_requests);
   const isEmpty = (): boolean => sim.node(1).counter("foreign_pers_pages") === 0;
   expect(sim.clock.runUntil(isEmpty, 10_000)).toBe(true);

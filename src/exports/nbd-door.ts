@@ -1,15 +1,15 @@
 /**
- * NbdDoor: exports as network block devices: how a kernel, or a virtual machine, swaps on the
- * cluster without knowing.
+ * NbdDoor: serves exports as network block devices, so that a kernel or a virtual machine can swap
+ * to the cluster.
  *
- *     client -- connection (src/nbd) --> NbdIo --> ramster
- *                                          \-> NbdRunner: what waits
+ *     client -- NbdConnection (src/nbd) --> NbdIo --> ramster
+ *                                             \-> NbdRunner: pending requests
  *
- * An export is a pool of its own, made when the door is; it is there as long as the node runs, and
- * a client that connects again finds all of it.
+ * Each export has a pool of its own for as long as the node runs. A client that connects again
+ * finds its data.
  *
- * On TCP with the key of a cluster TLS is offered, and required unless both ends are on this
- * machine. On a unix socket the file system says who may connect.
+ * With a cluster key, TLS is offered on TCP, and required unless both ends are on this machine. On
+ * a unix socket, file permissions decide who may connect.
  *
  * Not here: bytes of the protocol (src/nbd), what requests do (io.ts).
  */
@@ -25,9 +25,9 @@ import {
 import type { Log } from "../core/log.ts";
 import type { Memory } from "../core/memory.ts";
 import { NbdConnection, type NbdHandler } from "../nbd/connection.ts";
+import { FairShare } from "../nbd/fair-share.ts";
 import type { TlsMode } from "../nbd/handshake.ts";
 import type { Request } from "../nbd/request.ts";
-import { Turns } from "../nbd/turns.ts";
 import { type Address, isLoopback } from "../net/address.ts";
 import { Admission } from "../net/admission.ts";
 import { DOOR_LIMITS, type DoorLimits } from "../net/door-limits.ts";
@@ -36,21 +36,20 @@ import type { Ramster } from "../ramster/ramster.ts";
 import { type ExportReport, NbdCounters, type NbdReport } from "./counters.ts";
 import { type ExportConfig, NbdExport, OBJECTS_PER_EXPORT } from "./export.ts";
 import { NbdIo } from "./io.ts";
-import { LongMemory } from "./long-memory.ts";
+import { LargeRequestBudget } from "./large-request-budget.ts";
 import { NbdPages } from "./pages.ts";
 import { NbdPrefetch } from "./prefetch.ts";
-import { NbdRoom } from "./room.ts";
 import { NbdRunner } from "./runner.ts";
-import type { NbdWork } from "./work.ts";
+import { SpaceMonitor } from "./space-monitor.ts";
 
 const GIB = 2 ** 30;
 
 export interface NbdDoorParts {
   clock: Clock;
   memory: Memory;
-  /** Of streams in clear: TLS is begun within the protocol. */
+  /** Plain streams: TLS is started within the NBD protocol. */
   transport: Transport;
-  /** The cluster's; null: the node has no key. */
+  /** From the cluster's key; null if the node has none. */
   tls: TlsMaterial | null;
   ramster: Ramster;
   log: Log;
@@ -66,21 +65,21 @@ export interface NbdDoorSettings {
 export class NbdDoor implements NbdHandler {
   readonly counters = new NbdCounters();
   readonly exports: NbdExport[] = [];
-  /** May change while it runs. */
+  /** May change while the node runs. */
   readonly settings: NbdDoorSettings;
   private readonly parts: NbdDoorParts;
   private readonly pages: NbdPages;
   private readonly io: NbdIo;
   private readonly runner: NbdRunner;
-  private readonly room: NbdRoom;
+  private readonly space: SpaceMonitor;
   private readonly listeners: Listener[] = [];
   private readonly connections = new Set<NbdConnection>();
-  /** Those of them that have not chosen an export. */
+  /** Connections that have not chosen an export yet. */
   private readonly handshakes = new Map<NbdConnection, Stream>();
   private readonly admission: Admission;
   private isStopping = false;
-  private readonly longMemory = new LongMemory();
-  private readonly turns = new Turns();
+  private readonly largeRequests = new LargeRequestBudget();
+  private readonly fairShare = new FairShare();
   private timer: TimerId | null = null;
   private tickedMs = 0;
   private onEmpty: () => void = () => {};
@@ -96,21 +95,20 @@ export class NbdDoor implements NbdHandler {
     const warnAtPercent = (): number => this.settings.warnAtPercent;
     const ioTimeoutMs = (): number => this.settings.ioTimeoutMs;
     const { counters } = this;
-    this.room = new NbdRoom(parts, { warnAtPercent });
-    const { room } = this;
-    this.pages = new NbdPages({ ...parts, counters, room });
+    this.space = new SpaceMonitor({ ...parts, warnAtPercent });
+    const { space } = this;
+    this.pages = new NbdPages({ ...parts, counters, space });
     const { pages } = this;
-    const giveLong = (byteCount: number): void => this.giveLong(byteCount);
+    const releaseLarge = (byteCount: number): void => this.releaseLarge(byteCount);
     const prefetch = new NbdPrefetch({ ...parts, counters });
-    this.runner = new NbdRunner({ ...parts, counters, pages, prefetch, giveLong, ioTimeoutMs });
+    this.runner = new NbdRunner({ ...parts, counters, pages, prefetch, releaseLarge, ioTimeoutMs });
     const { runner } = this;
     this.io = new NbdIo({ ...parts, counters, pages, runner, prefetch });
     this.warnOfSize();
-    const onFree = (work: NbdWork): void => runner.later(work);
     for (const [type, config] of settings.exports.entries()) {
       const pool = parts.ramster.newPool({ persistent: true, storeWhole: true });
       assert(pool !== null, "there are more pools than exports");
-      this.exports.push(new NbdExport(config, type, pool, onFree));
+      this.exports.push(new NbdExport(config, type, pool));
     }
   }
 
@@ -127,8 +125,8 @@ export class NbdDoor implements NbdHandler {
   }
 
   /**
-   * Takes no more clients and no more requests. Resolves when those that were read are answered and
-   * all streams are gone, or after GOODBYE_TIMEOUT_MS.
+   * Accepts no more clients and no more requests. Resolves when all requests that were read are
+   * answered and all streams are closed, or after GOODBYE_TIMEOUT_MS.
    */
   async stop(): Promise<void> {
     this.isStopping = true;
@@ -136,7 +134,7 @@ export class NbdDoor implements NbdHandler {
     for (const connection of [...this.connections]) connection.stop();
     this.runner.stop();
     if (this.connections.size > 0) await this.untilEmpty();
-    for (const connection of [...this.connections]) connection.cut();
+    for (const connection of [...this.connections]) connection.terminate();
     if (this.timer !== null) this.parts.clock.cancel(this.timer);
     this.timer = null;
   }
@@ -145,7 +143,7 @@ export class NbdDoor implements NbdHandler {
     return this.connections.size;
   }
 
-  /** Requests that wait for something. */
+  /** Requests that wait for something, or whose reply is still being sent. */
   get waitingCount(): number {
     return this.runner.count;
   }
@@ -161,28 +159,29 @@ export class NbdDoor implements NbdHandler {
   }
 
   /**
-   * Gives up an export that no client uses, and all that it holds: the original's "invalidate
-   * area", an object a turn.
+   * Removes an export that no client uses, with all its pages: one object a turn. Linux frontswap
+   * calls this "invalidate area" (mm/frontswap.c, __frontswap_invalidate_area).
    */
   remove(name: string): void {
     const index = this.exports.findIndex((exp) => exp.name === name);
     const [exp] = this.exports.splice(index, 1);
     assert(index >= 0 && exp !== undefined && exp.connectionCount === 0);
-    this.parts.log.write("info", "doors", `export "${name}" is removed`);
+    this.parts.log.write("info", "doors", `removed export "${name}" and its pages`);
     this.invalidateArea(exp, OBJECTS_PER_EXPORT - 1);
   }
 
-  /** A device is thin, but a node knows only so many pages. */
+  /** Exports are thin-provisioned, but the index of a node has a bound. */
   private warnOfSize(): void {
     const byteCount = this.settings.exports.reduce((sum, it) => sum + it.byteCount, 0);
     const most = PAGES_PER_NODE_MAX * PAGE_BYTES;
     if (byteCount <= most) return;
-    const what = `no more than ${Math.floor(most / GIB)}GiB of exports can be written`;
-    this.parts.log.write("warn", "doors", `${what}: they are ${Math.floor(byteCount / GIB)}GiB`);
+    const sizes = `exports have ${Math.floor(byteCount / GIB)}GiB`;
+    const what = `${sizes}, but a node stores at most ${Math.floor(most / GIB)}GiB of pages`;
+    this.parts.log.write("warn", "doors", `${what}: writes beyond that will fail`);
   }
 
   private invalidateArea(exp: NbdExport, object: number): void {
-    if (this.isStopping) return; // All of it goes with the node.
+    if (this.isStopping) return; // The pages are gone with the node.
     this.pages.freeObject(exp, object);
     if (object > 0) this.parts.clock.soon(() => this.invalidateArea(exp, object - 1));
     else this.parts.ramster.flushPool(exp.pool.id, { destroy: true });
@@ -194,9 +193,9 @@ export class NbdDoor implements NbdHandler {
     return {
       ...this.counters,
       nbd_waiting_count: this.waitingCount,
-      nbd_long_bytes_used: this.longMemory.usedBytes,
-      space_percent_used: this.room.percentUsed,
-      space_warn_count: Number(this.room.isAboveMark),
+      nbd_long_bytes_used: this.largeRequests.usedBytes,
+      space_percent_used: this.space.percentUsed,
+      space_warn_count: Number(this.space.isAboveMark),
     };
   }
 
@@ -205,35 +204,37 @@ export class NbdDoor implements NbdHandler {
   onDevice(connection: NbdConnection): void {
     this.leaveHandshake(connection);
     exportOf(connection).connectionCount += 1;
-    const what = `a client of export "${exportOf(connection).name}" has connected`;
-    this.parts.log.write("info", "doors", `${what} from "${connection.remote}"`);
+    const { name } = exportOf(connection);
+    const what = `client "${connection.remote}" connected to export "${name}"`;
+    this.parts.log.write("info", "doors", what);
   }
 
   onRequest(connection: NbdConnection, request: Request): void {
     this.io.serve(connection, exportOf(connection), request);
   }
 
-  takeLong(connection: NbdConnection, byteCount: number): boolean {
-    return this.longMemory.take(connection, byteCount);
+  reserveLarge(connection: NbdConnection, byteCount: number): boolean {
+    return this.largeRequests.reserve(connection, byteCount);
   }
 
-  giveLong(byteCount: number): void {
-    this.longMemory.give(byteCount);
+  releaseLarge(byteCount: number): void {
+    this.largeRequests.release(byteCount);
   }
 
   onClosed(connection: NbdConnection, reason: string): void {
     this.leaveHandshake(connection);
     this.connections.delete(connection);
     this.counters.nbd_connections = this.connections.size;
-    this.longMemory.leave(connection);
+    this.largeRequests.cancel(connection);
     this.runner.drop(connection);
     if (connection.device !== null) {
-      exportOf(connection).connectionCount -= 1;
-      const what = `a client of export "${exportOf(connection).name}" has gone`;
+      const exp = exportOf(connection);
+      exp.connectionCount -= 1;
+      const what = `client "${connection.remote}" disconnected from export "${exp.name}"`;
       this.parts.log.write("info", "doors", `${what}: ${reason}`);
     } else if (connection.refusal !== "") {
       this.counters.nbd_connections_refused += 1;
-      const what = `Refused a client of exports from "${connection.remote}"`;
+      const what = `Refused NBD client "${connection.remote}"`;
       this.parts.log.write("warn", "doors", `${what}: ${connection.refusal}`);
     }
     if (this.connections.size === 0) this.onEmpty();
@@ -257,8 +258,8 @@ export class NbdDoor implements NbdHandler {
     const isFull = this.connections.size >= this.limits.nbdConnections;
     if (this.isStopping || isFull) this.counters.nbd_connections_refused += 1;
     if (this.isStopping) return null;
-    if (isFull && !this.makeWay() && !this.admission.closeOne()) {
-      this.admission.tellRefused(stream.remote);
+    if (isFull && !this.closeIdle() && !this.admission.closeOne()) {
+      this.admission.countRefused(stream.remote);
       return null;
     }
     const door = this;
@@ -270,7 +271,7 @@ export class NbdDoor implements NbdHandler {
       },
     };
     const connection = new NbdConnection(
-      { ...this.parts, turns: this.turns },
+      { ...this.parts, fairShare: this.fairShare },
       this,
       settings,
       this.parts.tls,
@@ -282,18 +283,18 @@ export class NbdDoor implements NbdHandler {
         this.counters.nbd_connections_refused += 1;
         stream.terminate();
       },
-      isSilent: () => !connection.hasSpoken || connection.isIdling,
+      isSilent: () => !connection.hasSentBytes || connection.isIdle,
     });
     this.counters.nbd_connections = this.connections.size;
     return connection;
   }
 
-  /** Of those that connect and say nothing the oldest goes. @returns false when there is none. */
-  private makeWay(): boolean {
+  /** Closes the oldest connection that is idle. @returns false when there is none. */
+  private closeIdle(): boolean {
     for (const connection of this.connections) {
-      if (!connection.isOpen || !connection.isIdling) continue;
+      if (!connection.isOpen || !connection.isIdle) continue;
       this.connections.delete(connection); // Its stream may take a while to close.
-      connection.cut();
+      connection.terminate();
       return true;
     }
     return false;
@@ -311,9 +312,9 @@ export class NbdDoor implements NbdHandler {
     const elapsedMs = Math.min(now - this.tickedMs, NBD_TICK_MS_MAX);
     this.runner.tick(now - this.tickedMs - elapsedMs);
     this.tickedMs = now;
-    this.room.look();
-    const { isShort } = this.longMemory;
-    for (const connection of [...this.connections]) connection.tick(elapsedMs, isShort);
+    this.space.check();
+    const { hasWaiters } = this.largeRequests;
+    for (const connection of [...this.connections]) connection.tick(elapsedMs, hasWaiters);
   }
 }
 

@@ -1,28 +1,29 @@
 /**
- * NbdPages: one page of an export at a time, as far as that can be done at once.
+ * NbdPages: changes one page of an export, as far as that can be done at once.
  *
- * A part of a page is written over what the page held: that is read first, so it must be here, or
- * be given (`old`). Of what is trimmed parts of pages stay as they are.
+ * To write a part of a page, the old page is read first: it must be here, or be passed in (`old`).
+ * A page that is trimmed only in part stays as it is.
  *
- * Not here: what to do about pages that are away, or no frame (runner.ts).
+ * Not here: what happens when the old page is away or no frame is free (runner.ts).
  */
 import { PAGE_BYTES } from "../core/limits.ts";
 import type { Memory } from "../core/memory.ts";
 import { STATUS, type Status } from "../core/status.ts";
 import { COMMAND, COMMAND_FLAG, ERRNO, type Errno } from "../nbd/protocol.ts";
 import type { Ramster } from "../ramster/ramster.ts";
+import type { ByteRange } from "./byte-range.ts";
 import type { NbdCounters } from "./counters.ts";
 import { errnoOf } from "./errors.ts";
 import type { NbdExport } from "./export.ts";
-import type { NbdRoom } from "./room.ts";
+import type { SpaceMonitor } from "./space-monitor.ts";
 
-/** How it went with one page. */
+/** What became of one page. */
 export const STEP = {
   /** Stored, or freed. */
   DONE: 0,
   /** There was nothing to free. */
   NOTHING: 1,
-  /** What the page held is away. */
+  /** The old page is needed, and is away. */
   AWAY: 2,
   NO_FRAME: 3,
   /** See `error`. */
@@ -30,15 +31,20 @@ export const STEP = {
 } as const;
 export type Step = (typeof STEP)[keyof typeof STEP];
 
-/** A request, or the work that it became. */
-export interface Change {
+/** A request that changes pages, pending or not. */
+export interface Change extends ByteRange {
   readonly type: number;
   readonly flags: number;
-  readonly offset: number;
-  readonly byteCount: number;
-  /** What a WRITE writes: `bytes` from `at`. */
+  /** The data of a WRITE: `bytes` from `at`. */
   readonly bytes: Uint8Array;
   readonly at: number;
+}
+
+export interface PagesParts {
+  readonly memory: Memory;
+  readonly ramster: Ramster;
+  readonly counters: NbdCounters;
+  readonly space: SpaceMonitor;
 }
 
 export class NbdPages {
@@ -47,25 +53,20 @@ export class NbdPages {
   private readonly memory: Memory;
   private readonly ramster: Ramster;
   private readonly counters: NbdCounters;
-  private readonly room: NbdRoom;
-  /** What a page holds of which a part is written, and what it is to hold. */
+  private readonly space: SpaceMonitor;
+  /** A page that is written in part: as it was, and as it will be. */
   private readonly before = new Uint8Array(PAGE_BYTES);
   private readonly after = new Uint8Array(PAGE_BYTES);
   private readonly zeros = new Uint8Array(PAGE_BYTES);
 
-  constructor(parts: {
-    memory: Memory;
-    ramster: Ramster;
-    counters: NbdCounters;
-    room: NbdRoom;
-  }) {
+  constructor(parts: PagesParts) {
     this.memory = parts.memory;
     this.ramster = parts.ramster;
     this.counters = parts.counters;
-    this.room = parts.room;
+    this.space = parts.space;
   }
 
-  /** Does to the page what the change says. `old`: what the page held, where it was away. */
+  /** Applies the change to the page. `old`: the old page, if it was away and has been fetched. */
   change(exp: NbdExport, change: Change, page: number, old: Uint8Array | null): Step {
     const start = page * PAGE_BYTES;
     const from = Math.max(change.offset, start);
@@ -74,15 +75,15 @@ export class NbdPages {
     const isWrite = change.type === COMMAND.WRITE;
     const frees = !isWrite && (change.flags & COMMAND_FLAG.NO_HOLE) === 0;
     if (frees && isWhole) return this.free(exp, page);
-    // What is trimmed is what nobody cares for: not worth a fetch, nor a frame.
+    // Trimming a part of a page frees nothing: not worth a fetch, nor a frame.
     if (change.type === COMMAND.TRIM) return STEP.NOTHING;
     if (frees && !this.isThere(exp, page)) return STEP.NOTHING;
-    if (!this.room.mayPut()) return STEP.NO_FRAME;
+    if (!this.space.mayPut()) return STEP.NO_FRAME;
     if (isWhole && !isWrite) return this.put(exp, page, this.zeros, 0);
     if (isWhole) return this.put(exp, page, change.bytes, change.at + (start - change.offset));
     const { before, after } = this;
     if (old === null) {
-      const status = this.ramster.get(exp.at(page), -1, before, 0, null, 0);
+      const status = this.ramster.get(exp.handleOf(page), -1, before, 0, null, 0);
       if (status === STATUS.PENDING) return STEP.AWAY;
       if (status === STATUS.NOT_FOUND) before.fill(0);
       else if (status !== STATUS.OK) return this.failed(errnoOf(status));
@@ -95,46 +96,48 @@ export class NbdPages {
     return this.putPart(exp, page);
   }
 
-  /** Frees all pages of an object, here and elsewhere. */
+  /** Frees all pages of an object, here and at their holders. */
   freeObject(exp: NbdExport, number: number): void {
     const before = exp.pool.pageCount;
-    this.ramster.flushObject(exp.at(number));
+    this.ramster.flushObject(exp.handleOf(number));
     this.counters.frontswap_invalidates += before - exp.pool.pageCount;
   }
 
   isThere(exp: NbdExport, page: number): boolean {
-    return this.ramster.devicePages.has(exp.at(page));
+    return this.ramster.devicePages.has(exp.handleOf(page));
   }
 
   private free(exp: NbdExport, page: number): Step {
-    if (this.ramster.flushPage(exp.at(page)) !== STATUS.OK) return STEP.NOTHING;
+    if (this.ramster.flushPage(exp.handleOf(page)) !== STATUS.OK) return STEP.NOTHING;
     this.counters.frontswap_invalidates += 1;
     return STEP.DONE;
   }
 
   private put(exp: NbdExport, page: number, bytes: Uint8Array, at: number): Step {
-    // A put that is refused leaves nothing, and nothing would read as zeros.
-    exp.written.mark(page);
+    exp.allocation.mark(page);
+    // A refused put leaves no page, which would read as zeros. So a refused overwrite is a loss.
     const isOverwrite = !this.ramster.hasFrame && this.isThere(exp, page);
-    const status = this.ramster.put(exp.at(page), bytes, at);
+    const status = this.ramster.put(exp.handleOf(page), bytes, at);
     if (status === STATUS.OK) return this.stored();
-    if (isOverwrite) this.ramster.devicePages.lose(exp.at(page));
+    if (isOverwrite) this.ramster.devicePages.lose(exp.handleOf(page));
     return this.refused(status);
   }
 
   /**
-   * Puts `after` over `before`. The rest of the page is none of the request's business: where there
-   * is no room for `after`, the page stays what it was.
+   * Puts `after` in place of `before`. If there is no room for `after`, the page stays as it was:
+   * the request has no business with the rest of it.
    */
   private putPart(exp: NbdExport, page: number): Step {
     const { ramster, before } = this;
     if (ramster.hasFrame || !this.isThere(exp, page)) return this.put(exp, page, this.after, 0);
-    // Its copies are freed before it is put, and here is no room to have it back.
-    if (ramster.devicePages.versionAway(exp.at(page)) !== 0) return this.refused(STATUS.NO_ROOM);
-    const status = ramster.put(exp.at(page), this.after, 0);
+    // A put frees the copies at holders first, and there would be no room here to restore it.
+    if (ramster.devicePages.versionAway(exp.handleOf(page)) !== 0)
+      return this.refused(STATUS.NO_ROOM);
+    const status = ramster.put(exp.handleOf(page), this.after, 0);
     if (status === STATUS.OK) return this.stored();
-    // It fits where it was.
-    if (ramster.put(exp.at(page), before, 0) !== STATUS.OK) ramster.devicePages.lose(exp.at(page));
+    // The old page fits where it was.
+    if (ramster.put(exp.handleOf(page), before, 0) !== STATUS.OK)
+      ramster.devicePages.lose(exp.handleOf(page));
     return this.refused(status);
   }
 
@@ -145,7 +148,7 @@ export class NbdPages {
 
   private refused(status: Status): Step {
     this.counters.frontswap_failed_stores += 1;
-    if (status === STATUS.NO_ROOM) this.room.refused();
+    if (status === STATUS.NO_ROOM) this.space.onRefused();
     return this.failed(errnoOf(status));
   }
 

@@ -5,7 +5,7 @@ import { below, SeededRandom } from "../core/random.ts";
 
 const MIB = 1024 * 1024;
 
-test("reads in order are fetched ahead, and random ones are not", async () => {
+test("sequential reads are prefetched, and random reads are not", async () => {
   const world = await World.start();
   const client = await world.connect();
   await world.fill(client);
@@ -14,7 +14,7 @@ test("reads in order are fetched ahead, and random ones are not", async () => {
     const { data } = await world.wait(client.ask(read(at, 32 * 1024)));
     const block = bytesFrom(new SeededRandom(at - (at % MIB) + 1), MIB);
     expect(Buffer.compare(data, block.subarray(at % MIB, (at % MIB) + 32 * 1024))).toBe(0);
-    // What was fetched ahead of a page that is then written is not what it is.
+    // A prefetched page is stale once the page is written.
     const next = at + 48 * 1024;
     const own = new Uint8Array(PAGE_BYTES).fill(3);
     if (at % (256 * 1024) !== 0) continue;
@@ -31,11 +31,11 @@ test("reads in order are fetched ahead, and random ones are not", async () => {
   for (let i = 0; i < 200; i += 1) {
     await world.wait(client.ask(read(below(random, 4000) * PAGE_BYTES, PAGE_BYTES)));
   }
-  expect(counters.nbd_prefetches - before).toBeLessThan(250); // Of the course before.
+  expect(counters.nbd_prefetches - before).toBeLessThan(250); // Left from the trend before.
   await world.stop();
 });
 
-test("what came ahead of a page that was written since, and went away again, does not count", async () => {
+test("a prefetched page does not count once the page was written again", async () => {
   const world = await World.start();
   const client = await world.connect();
   await world.fill(client);

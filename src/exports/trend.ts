@@ -1,19 +1,20 @@
 /**
- * Trend: whether reads go through an export by even steps, as Leap finds it (Al Maruf and
- * Chowdhury, 2020): the step that most of the last reads have in common, however the others go
- * astray. Looked for in few of them first, so that a new course is seen at once.
+ * Trend: whether the reads of an export advance by a constant step. It uses the majority vote of
+ * Leap (Al Maruf and Chowdhury, "Effectively Prefetching Remote Memory with Leap", 2020): the step
+ * that most of the last reads have in common, whatever the others do. A few reads are looked at
+ * first, so a new step is found at once.
  */
 import { assert } from "../core/assert.ts";
 
-/** Steps that are remembered, and the fewest that are looked at. */
+/** Steps that are remembered, and how many of them are looked at first. */
 const STEPS = 32;
 const STEPS_MIN = 4;
 
 export class Trend {
-  /** Pages to be fetched ahead, and those of them that were read since that was decided. */
+  /** Pages to prefetch, and how many of them were read since the window was chosen. */
   window = 0;
   hits = 0;
-  /** Reads of that step and length that have been fetched beyond the last one. */
+  /** How many reads of this step and length are prefetched beyond the last read. */
   ahead = 0;
   private aheadStep = 0;
   private aheadCount = 0;
@@ -28,7 +29,7 @@ export class Trend {
     this.last = page;
   }
 
-  /** The last read went by this step, or did not: `ahead` is one less, or nothing. */
+  /** Updates `ahead` for the last read: one less if it followed the step, else zero. */
   follow(step: number, count: number): void {
     const isSame = step === this.aheadStep && count === this.aheadCount;
     const isNext = isSame && this.stepBefore(1) === step;
@@ -37,7 +38,7 @@ export class Trend {
     this.aheadCount = count;
   }
 
-  /** The step of more than half of the last reads, or 0: there is none. */
+  /** @returns the step of more than half of the last reads, or 0 if there is none. */
   find(): number {
     const known = Math.min(STEPS, this.count - 1);
     for (let width = STEPS_MIN; width <= known; width *= 2) {
@@ -47,7 +48,7 @@ export class Trend {
     return 0;
   }
 
-  /** Boyer and Moore: the one that remains when each pair of unlike ones is struck out. */
+  /** Boyer-Moore majority vote: a majority remains when unlike values cancel out in pairs. */
   private majority(width: number): number {
     let candidate = 0;
     let votes = 0;
@@ -56,9 +57,9 @@ export class Trend {
       if (votes === 0) candidate = step;
       votes += step === candidate ? 1 : -1;
     }
-    let found = 0;
-    for (let i = 1; i <= width; i += 1) if (this.stepBefore(i) === candidate) found += 1;
-    return 2 * found > width ? candidate : 0;
+    let count = 0;
+    for (let i = 1; i <= width; i += 1) if (this.stepBefore(i) === candidate) count += 1;
+    return 2 * count > width ? candidate : 0;
   }
 
   private stepBefore(back: number): number {

@@ -1,11 +1,9 @@
-/**
- * Units of work, of which NBD_SLICE are done in one go: a page that is looked up is one.
- */
+/** Units of work: looking up one page is one unit, and NBD_SLICE of them are done in one go. */
 import { NBD_SLICE, PAGE_BYTES } from "../core/limits.ts";
 import { COMMAND } from "../nbd/protocol.ts";
 import type { Request } from "../nbd/request.ts";
 
-/** Of a page, and what any request costs. */
+/** Cost of a page that is read, written, freed or looked up, and of any request. */
 export const UNITS = { READ: 8, WRITE: 16, FREE: 2, LOOK: 1, REQUEST: 2 } as const;
 
 const PER_PAGE: ReadonlyMap<number, number> = new Map([
@@ -17,7 +15,7 @@ const PER_PAGE: ReadonlyMap<number, number> = new Map([
   [COMMAND.BLOCK_STATUS, UNITS.LOOK],
 ]);
 
-/** What the request costs of its connection's turn, at most: the rest of it has turns of its own. */
+/** What the request costs its connection's turn; a pending request continues in its own turns. */
 export function unitsOf({ type, byteCount }: Request): number {
   const perPage = PER_PAGE.get(type) ?? 0;
   return UNITS.REQUEST + Math.min(NBD_SLICE, Math.ceil(byteCount / PAGE_BYTES) * perPage);

@@ -1,4 +1,4 @@
-/** Answers of HTTP/1.1 as bytes, with all that stands before the body. */
+/** Answers of HTTP/1.1 as bytes: status line, headers and body. */
 import type { HttpRefusal, HttpRequest } from "./request.ts";
 
 export interface HttpAnswer {
@@ -9,7 +9,7 @@ export interface HttpAnswer {
 
 const PLAIN_TEXT = "text/plain; charset=utf-8";
 
-/** Of every status that is ever answered (RFC 9110, 15). */
+/** Reason phrases of all statuses that are answered (RFC 9110, 15). */
 const REASONS: Readonly<Record<number, string>> = {
   200: "OK",
   400: "Bad Request",
@@ -22,12 +22,12 @@ const REASONS: Readonly<Record<number, string>> = {
   503: "Service Unavailable",
 };
 
-/** One line that a person reads. */
+/** An answer of one line for a person. */
 export function textAnswer(status: number, line: string): HttpAnswer {
   return { status, type: PLAIN_TEXT, body: `${line}\n` };
 }
 
-/** `isLast`: the connection closes behind it. HEAD gets all but the body. */
+/** `isLast`: the connection closes after it. HEAD gets everything but the body. */
 export function writeAnswer(
   { method }: Pick<HttpRequest, "method">,
   { status, type, body }: HttpAnswer,

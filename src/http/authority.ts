@@ -1,9 +1,9 @@
 /**
- * Whom an HTTP client means to talk to: the host and port of its Host header.
+ * Authority: the host and port of a Host header (RFC 9110, 7.2).
  *
- * A web page can give its own host name the address of this machine (DNS rebinding), and a browser
- * here would then read a port on loopback for it. Its Host is that name, so what such a port has to
- * tell goes to clients that say an address or "localhost".
+ * A web page can point its own host name at this machine (DNS rebinding), so that a browser here
+ * reads a port on loopback for it. The Host header then has that name. So such a port answers only
+ * clients that use an IP address or "localhost".
  */
 import { ipBytes } from "../net/ip.ts";
 
@@ -15,17 +15,17 @@ export interface Authority {
 const AUTHORITY = /^(\[[0-9A-Fa-f:.]+(?:%[\w.~%-]+)?\]|[\w.~!$&'()*+,;=%-]*)(?::(\d*))?$/;
 const PORT_MAX = 65535;
 
-/** Null when it is no host with or without a port. The host may be empty. */
+/** @returns null when the text is not a host with an optional port. The host may be empty. */
 export function parseAuthority(text: string): Authority | null {
-  const [, found, port = ""] = AUTHORITY.exec(text) ?? [];
-  if (found === undefined || Number(port) > PORT_MAX) return null;
-  const isBracketed = found.startsWith("[");
-  const host = isBracketed ? found.slice(1, -1) : found;
+  const [, name, port = ""] = AUTHORITY.exec(text) ?? [];
+  if (name === undefined || Number(port) > PORT_MAX) return null;
+  const isBracketed = name.startsWith("[");
+  const host = isBracketed ? name.slice(1, -1) : name;
   if (isBracketed && (!host.includes(":") || ipBytes(host) === null)) return null;
   return { host, port: port === "" ? null : Number(port) };
 }
 
-/** Whether it needs no name server: an IP address, "localhost", or nothing. */
+/** Whether the host is an IP address, "localhost", or empty. */
 export function isUnnamed({ host }: Authority): boolean {
   return host === "" || /^localhost\.?$/i.test(host) || ipBytes(host) !== null;
 }

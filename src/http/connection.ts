@@ -1,17 +1,16 @@
 /**
- * One HTTP connection: requests of GET and HEAD without a body, each answered before the next is
- * looked at.
+ * HttpConnection: GET and HEAD requests without a body, each answered before the next is read.
  *
- *     WAITING  for a head; nothing has come, or a part of one
- *     ANSWERING  a request has come whole, and its answer is being made
- *     SENDING  an answer that the stream has not taken whole; reading is paused
- *     ENDING   no more answers: what comes is dropped until the other side closes
+ *     WAITING    for a complete head
+ *     ANSWERING  the head is complete, and the handler makes the answer
+ *     SENDING    the stream has not taken the whole answer; reading is paused
+ *     ENDING     no more answers: input is dropped until the other side closes
  *     CLOSED
  *
- * Whatever comes is answered in the protocol: what is no request gets a 4xx and the end of the
- * connection. Each state has a deadline, so a client that is silent, slow or gone is not kept.
+ * A malformed request gets a 4xx answer, and the connection is closed. Each state has a deadline,
+ * so a client that is silent, slow or gone is not kept.
  *
- * One request a turn: a client that sends many at once waits for itself, and nobody else does.
+ * One request a turn: a client that sends many at once delays nobody else.
  */
 import { freeBuffer } from "../core/buffers.ts";
 import type { Clock, TimerId } from "../core/clock.ts";
@@ -37,14 +36,14 @@ import {
 export interface HttpHandler {
   /** Never rejects. */
   answer(request: HttpRequest): Promise<HttpAnswer>;
-  /** Bytes of no request, or of one that took too long. */
+  /** A malformed request, or one that took too long. */
   onRefused(connection: HttpConnection, refusal: HttpRefusal): void;
   onClosed(connection: HttpConnection): void;
 }
 
 const NOTHING = new Uint8Array(0);
 
-/** States, in this order but for the first two. */
+/** States; only the first three repeat. */
 const WAITING = 0;
 const ANSWERING = 1;
 const SENDING = 2;
@@ -55,16 +54,16 @@ const CR = 0x0d;
 const LF = 0x0a;
 
 export class HttpConnection implements StreamEvents {
-  /** When something last came, or was taken. */
+  /** When bytes were last received or taken. */
   usedMs = 0;
   private readonly clock: Clock;
   private readonly handler: HttpHandler;
   private readonly stream: Stream;
   private state: number = WAITING;
-  /** Made when something comes, and given back when the stream is gone. */
+  /** Allocated with the first bytes, and freed with the stream. */
   private input: Uint8Array = NOTHING;
   private inputBytes = 0;
-  /** More came than there was room for, and is lost: there is no request after the next answer. */
+  /** Input did not fit and was dropped: the connection ends after the next answer. */
   private hasLost = false;
   private output: Uint8Array | null = null;
   private sentBytes = 0;
@@ -90,17 +89,17 @@ export class HttpConnection implements StreamEvents {
     return this.state === SENDING;
   }
 
-  /** Of the answer that is under way. */
+  /** Unsent bytes of the current answer. */
   get unsentBytes(): number {
     return (this.output?.byteLength ?? 0) - this.sentBytes;
   }
 
-  /** Drops it at once. */
+  /** Closes the stream at once. */
   terminate(): void {
     this.stream.terminate();
   }
 
-  /** In order: an answer that is under way still goes out. */
+  /** Closes after the answer that is under way. */
   stop(): void {
     if (this.state === ANSWERING || this.state === SENDING) this.endsAfter = true;
     else this.end();
@@ -145,7 +144,7 @@ export class HttpConnection implements StreamEvents {
     if (this.state === WAITING && !this.isHeadTimed) this.armForHead();
   }
 
-  /** Answers the first request there is, or waits for the rest of it. */
+  /** Answers the first request if it is complete. */
   private serve(): void {
     this.dropEmptyLines();
     if (this.inputBytes === 0) return this.resume();
@@ -165,7 +164,7 @@ export class HttpConnection implements StreamEvents {
     this.resume();
   }
 
-  /** Before a request they mean nothing (RFC 9112, 2.2). */
+  /** Empty lines before a request are ignored (RFC 9112, 2.2). */
   private dropEmptyLines(): void {
     let at = 0;
     while (at < this.inputBytes && (this.input[at] === CR || this.input[at] === LF)) at += 1;
@@ -177,7 +176,7 @@ export class HttpConnection implements StreamEvents {
     this.inputBytes -= byteCount;
   }
 
-  /** Bytes of the head with the empty line behind it; 0 while that has not come. */
+  /** Bytes of the head including its empty line; 0 while it is incomplete. */
   private findHead(): number {
     const { input } = this;
     for (let at = this.lineEnd(0); at >= 0; at = this.lineEnd(at + 1)) {
@@ -192,13 +191,13 @@ export class HttpConnection implements StreamEvents {
     return at < this.inputBytes ? at : -1;
   }
 
-  /** What can be said before the head is there: that it never will be one. */
+  /** Why an incomplete head can never become a request, or null. */
   private refusalSoFar(): HttpRefusal | null {
     if (!mayBegin(this.input[0] ?? 0)) return { status: 400, reason: "this port speaks HTTP" };
     const end = this.lineEnd(0);
     const line = this.textOf(end < 0 ? this.inputBytes : end).replace(/\r$/, "");
     const refused = refusalOfLine(line);
-    // A line that has not ended may still become one, but no shorter.
+    // An incomplete line may still become valid, but not shorter.
     return end < 0 && refused?.status === 400 ? null : refused;
   }
 
@@ -289,7 +288,7 @@ export class HttpConnection implements StreamEvents {
 
   // Deadlines.
 
-  /** Once for each request: a client that sends a byte now and then has no longer than others. */
+  /** Once for each request, so that a client cannot extend it byte by byte. */
   private armForHead(): void {
     this.arm(HTTP_HEAD_TIMEOUT_MS);
     this.isHeadTimed = true;
@@ -310,6 +309,6 @@ export class HttpConnection implements StreamEvents {
     this.timer = null;
     if (this.state !== WAITING) return this.terminate();
     if (this.inputBytes === 0) return this.end();
-    this.refuse({ status: 408, reason: `no whole request within ${HTTP_HEAD_TIMEOUT_MS} ms` });
+    this.refuse({ status: 408, reason: `no complete request within ${HTTP_HEAD_TIMEOUT_MS} ms` });
   }
 }

@@ -1,24 +1,24 @@
 /**
- * The head of an HTTP/1 request: bytes to a request, or to the reason why they are none (RFC 9112).
+ * The head of an HTTP/1 request: text to a request, or to the reason for a refusal (RFC 9112).
  *
- * Strict, since whoever is answered here is a machine: what the standard allows and no client sends
- * (folded headers, a space before a colon) is refused.
+ * The parser is strict, since its clients are programs: obsolete forms that no client sends (folded
+ * headers, a space before a colon) are refused.
  */
 import { HTTP_LINE_BYTES_MAX } from "../core/limits.ts";
 import { type Authority, parseAuthority } from "./authority.ts";
 
 export interface HttpRequest {
   readonly method: string;
-  /** Without the query; not decoded. */
+  /** Without the query, not decoded. */
   readonly path: string;
-  /** Whom the client means to talk to. Null: it does not say, as HTTP/1.0 may. */
+  /** The host that the client addresses; null if HTTP/1.0 names none. */
   readonly authority: Authority | null;
   readonly isHttp10: boolean;
   /** Whether another request may follow on the connection. */
   readonly keepsOpen: boolean;
 }
 
-/** Why there is no request, as an answer. */
+/** Why a request is refused, as an answer. */
 export interface HttpRefusal {
   readonly status: number;
   readonly reason: string;
@@ -30,7 +30,7 @@ const HEADER = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*((?:\t|\P{Cc})*)$/u;
 /** A target with scheme and authority, as a proxy sends it. */
 const ABSOLUTE = /^https?:\/\/([^/?#]*)([^#]*)$/i;
 
-/** Whether a request may begin with this byte: one of a token. Bytes of TLS do not. */
+/** Whether a request may begin with this byte, a token character. TLS begins with others. */
 export function mayBegin(byte: number): boolean {
   return TOKEN_CHARACTER.test(String.fromCharCode(byte));
 }
@@ -39,18 +39,18 @@ export function isRefusal(result: HttpRequest | HttpRefusal): result is HttpRefu
   return "status" in result;
 }
 
-/** Why `line` is no request line, or null. It may be looked at before the rest is there. */
+/** Why `line` is refused as a request line, or null. Needs no other line. */
 export function refusalOfLine(line: string): HttpRefusal | null {
   if (line.length > HTTP_LINE_BYTES_MAX) {
     return refusal(414, `the request line is longer than ${HTTP_LINE_BYTES_MAX} bytes`);
   }
   const [, , , major] = REQUEST_LINE.exec(line) ?? [];
-  if (major === undefined) return refusal(400, "the first line is no request line of HTTP/1.1");
+  if (major === undefined) return refusal(400, "the first line is not a request line of HTTP/1.1");
   if (major !== "1") return refusal(400, "this port speaks HTTP/1.1 and HTTP/1.0");
   return null;
 }
 
-/** `head`: the lines up to the empty one, with that, a character for each byte. */
+/** `head`: the lines up to and including the empty line, one character a byte. */
 export function parseHead(head: string): HttpRequest | HttpRefusal {
   const [line = "", ...rest] = head.replace(/\r?\n\r?\n$/, "").split(/\r?\n/);
   const refused = refusalOfLine(line);
@@ -59,18 +59,18 @@ export function parseHead(head: string): HttpRequest | HttpRefusal {
   const headers = parseHeaders(rest);
   if (headers === null) return refusal(400, "one of the headers is malformed");
   const isHttp10 = minor === "0";
-  const found = readTarget(target, headers.get("host"), isHttp10);
-  if ("status" in found) return found;
+  const addressed = readTarget(target, headers.get("host"), isHttp10);
+  if ("status" in addressed) return addressed;
   const body = hasBody(headers);
-  if (body === null) return refusal(400, "the Content-Length is no number");
+  if (body === null) return refusal(400, "the Content-Length is not a number");
   const options = (headers.get("connection") ?? []).flatMap((it) => it.toLowerCase().split(","));
   const says = (option: string): boolean => options.some((it) => it.trim() === option);
-  // A body is not read, so nothing behind it can be.
+  // A body is never read, so neither is a request behind it.
   const keepsOpen = !body && !says("close") && (!isHttp10 || says("keep-alive"));
-  return { method, ...found, isHttp10, keepsOpen };
+  return { method, ...addressed, isHttp10, keepsOpen };
 }
 
-/** Names in lower case to their values; null when a line is no header. */
+/** Values by lower-case name; null when a line is not a header. */
 function parseHeaders(lines: readonly string[]): Map<string, string[]> | null {
   const headers = new Map<string, string[]>();
   for (const line of lines) {
@@ -89,19 +89,19 @@ function readTarget(
   hosts: readonly string[] | undefined,
   isHttp10: boolean,
 ): Pick<HttpRequest, "path" | "authority"> | HttpRefusal {
-  if (hosts === undefined && !isHttp10) return refusal(400, "there is no Host");
+  if (hosts === undefined && !isHttp10) return refusal(400, "the Host header is missing");
   const [host = "", ...more] = hosts ?? [];
-  if (more.length > 0) return refusal(400, "there is more than one Host");
+  if (more.length > 0) return refusal(400, "there is more than one Host header");
   const ofHost = host === "" ? null : parseAuthority(host);
-  if (host !== "" && ofHost === null) return refusal(400, "the Host is no host and port");
+  if (host !== "" && ofHost === null) return refusal(400, "the Host header is not a host and port");
   if (target.startsWith("/")) return { path: pathOf(target), authority: ofHost };
   const [, named, rest = ""] = ABSOLUTE.exec(target) ?? [];
   if (named !== undefined) {
-    // It takes the place of the Host (RFC 9112, 3.2.2).
+    // It replaces the Host header (RFC 9112, 3.2.2).
     const authority = parseAuthority(named);
     if (authority !== null && named !== "") return { path: pathOf(rest), authority };
   }
-  return refusal(400, "the request's target is no path");
+  return refusal(400, "the request target is not a path");
 }
 
 function pathOf(target: string): string {
@@ -109,7 +109,7 @@ function pathOf(target: string): string {
   return path === "" ? "/" : path;
 }
 
-/** Null when its length is malformed. */
+/** @returns null when the Content-Length is malformed. */
 function hasBody(headers: ReadonlyMap<string, readonly string[]>): boolean | null {
   const lengths = headers.get("content-length") ?? [];
   if (!lengths.every((length) => /^\d+$/.test(length))) return null;

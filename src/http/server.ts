@@ -1,12 +1,12 @@
 /**
- * HttpServer: HTTP/1.1 and 1.0 on streams, for a port that is only ever asked: GET and HEAD, whole
- * answers, no bodies of requests.
+ * HttpServer: HTTP/1.1 and 1.0 on streams, read only: GET and HEAD, complete answers, no request
+ * bodies.
  *
- * Bounded: connections, bytes that come and bytes that wait to be taken. When there may be no more
- * connections, whoever has most of them gives up the one that was idle for longest, so a client
- * that opens many takes no place from the others.
+ * Connections, received bytes and unsent bytes are bounded. At the bound, the source with most
+ * connections loses the one that was idle for longest. So a client that opens many connections
+ * takes no place from others.
  *
- * Not here: what is answered (doors/http-door.ts).
+ * Not here: the answers (doors/http-door.ts).
  */
 import type { Clock } from "../core/clock.ts";
 import { countersOf } from "../core/figure.ts";
@@ -24,15 +24,15 @@ import type { HttpRefusal, HttpRequest } from "./request.ts";
 const HttpCounters = countersOf(HTTP_COUNTED);
 
 /**
- * A GET or HEAD of `path`. Never rejects. `strangeHost`: the host name by which the client calls a
- * port on loopback, which is neither an address nor "localhost"; else null. It may be a web page's
+ * Answers a GET or HEAD of `path`. Never rejects. `strangeHost`: the Host of a request to a port on
+ * loopback if it is neither an IP address nor "localhost", else null. It may belong to a web page
  * that reads the port through a browser here (DNS rebinding).
  */
 export type Answer = (path: string, strangeHost: string | null) => Promise<HttpAnswer>;
 
 export interface HttpServerParts {
   clock: Clock;
-  /** Of streams in clear. */
+  /** Plain streams. */
   transport: Transport;
   log: Log;
 }
@@ -59,7 +59,7 @@ export class HttpServer {
     return this.listener.address;
   }
 
-  /** Resolves when all connections are gone, answers that are under way having been sent. */
+  /** Sends answers that are under way. Resolves when all connections are closed. */
   async stop(): Promise<void> {
     this.isStopping = true;
     this.listener?.close();
@@ -82,14 +82,14 @@ export class HttpServer {
       onRefused: (refused, refusal) => this.onRefused(refused, refusal),
       onClosed: (closed) => this.onClosed(closed),
     });
-    if (this.connections.size >= HTTP_CONNECTIONS_MAX) this.makeWay();
+    if (this.connections.size >= HTTP_CONNECTIONS_MAX) this.evictOne();
     this.connections.set(connection, sourceOf(stream.remote));
     this.counters.http_connections = this.connections.size;
     return connection;
   }
 
-  /** Of the source that has most connections, the one that was idle for longest is dropped. */
-  private makeWay(): void {
+  /** Closes the connection that was idle for longest, of the source with most connections. */
+  private evictOne(): void {
     const counts = new Map<string, number>();
     for (const source of this.connections.values()) {
       counts.set(source, (counts.get(source) ?? 0) + 1);
@@ -110,7 +110,7 @@ export class HttpServer {
       return textAnswer(405, `this port answers GET and HEAD, not ${method}`);
     }
     if (this.unsentBytes() > HTTP_UNSENT_BYTES_MAX) {
-      return textAnswer(503, "too many clients do not take their answers");
+      return textAnswer(503, "too many answers wait for slow clients");
     }
     const isStrange = this.isOnLoopback && authority !== null && !isUnnamed(authority);
     return this.answer(path, isStrange ? authority.host : null);

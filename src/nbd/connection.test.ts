@@ -17,7 +17,6 @@ import { ERRNO } from "./protocol.ts";
 
 const MIB = 1024 * 1024;
 const COOKIE = "fedcba9876543210";
-const NOWHERE = { offsetHi: 0, offsetLo: 0, byteCount: 0 };
 const one = { cookie: 0xfedcba9876543210n, offset: 4096, length: 2 };
 
 describe("the transmission", () => {
@@ -54,14 +53,14 @@ describe("the transmission", () => {
     expect(ask({ ...one, type: WRITE, data })).toBe(head("0000", "1000", "0"));
     expect(ask({ ...one, type: TRIM })).toBe(head("0000", "1000", "0"));
     expect(world.requests).toEqual(["0 4096+2", "1 4096+2 0102", "4 4096+2"]);
-    // An offset that is no exact number is repeated all the same.
+    // An offset that no number holds exactly is repeated exactly.
     expect(ask({ ...one, type: READ, offset: 0xffff_ffff_ffff_fffdn })).toBe(
       error("fffffffffffffffd", ERRNO.EINVAL),
     );
     expect(ask({ ...one, type: TRIM, length: 0xffff_ffff_ffff_ffffn })).toBe(
       error("1000", ERRNO.EINVAL),
     );
-    // What says that data follows is good for one command, and may be missing there.
+    // PAYLOAD_LEN is valid for WRITE only, and may be missing there.
     expect(world.send(request({ ...one, type: WRITE }, "extended"), data)).toBe(
       head("0000", "1000", "0"),
     );
@@ -73,7 +72,7 @@ describe("the transmission", () => {
     expect(world.isClosed).toBe(true);
   });
 
-  test("a request without the headers that were agreed upon closes the stream", () => {
+  test("a request with other headers than negotiated closes the stream", () => {
     for (const [form, other] of [
       ["structured", "extended"],
       ["extended", "simple"],
@@ -84,7 +83,7 @@ describe("the transmission", () => {
     }
   });
 
-  test("what is not allowed is answered with its error, and its data is passed over", () => {
+  test("an invalid request is answered with its error, and its data is skipped", () => {
     const world = new World().begin();
     const big = 33 * MIB;
     const cases: ReadonlyArray<readonly [Parameters<typeof request>[0], number]> = [
@@ -142,19 +141,19 @@ describe("the transmission", () => {
     expect(reply).toBe(expected);
   });
 
-  test("a client that goes at any byte of a request leaves nothing behind", () => {
+  test("a client that leaves at any byte of a request leaves nothing behind", () => {
     const bytes = request({ ...one, type: WRITE, length: 2 * MIB, data: new Uint8Array(2 * MIB) });
     const places = [...Array(29).keys(), 1000, MIB, 2 * MIB, bytes.length - 1];
     for (const cut of places) {
       const world = new World().begin();
       world.send(bytes.subarray(0, cut));
       world.connection.onClose(world.stream, "gone");
-      expect({ cut, longBytes: world.longBytes }).toEqual({ cut, longBytes: 0 });
+      expect({ cut, largeBytes: world.largeBytes }).toEqual({ cut, largeBytes: 0 });
       expect(world.requests).toEqual([]);
     }
   });
 
-  test("a client that never reads is no longer read from, and goes on when it does", () => {
+  test("a client that never reads is no longer read from, until it reads again", () => {
     const world = new World().begin();
     world.stream.room = 0;
     const read = request({ type: READ, cookie: 1n, offset: 0, length: 4096 });
@@ -162,7 +161,7 @@ describe("the transmission", () => {
     expect(world.stream.isPaused).toBe(true);
     const served = world.requests.length;
     expect(served).toBeLessThan(600);
-    expect(world.connection.output.pendingBytes).toBeLessThan(3 * MIB);
+    expect(world.connection.unsentBytes).toBeLessThan(3 * MIB);
     world.stream.room = Number.POSITIVE_INFINITY;
     world.connection.onDrain();
     world.soon();
@@ -171,9 +170,9 @@ describe("the transmission", () => {
     expect(world.stream.written.length).toBe(2000 * (16 + 4096));
   });
 
-  test("replies that were too many, and go out at once after all, hold nothing back", () => {
+  test("replies beyond the bound that are sent at once block no request", () => {
     const world = new World().begin();
-    world.sendsWhole = true;
+    world.sendsSeparately = true;
     const read = request({ type: READ, cookie: 1n, offset: 0, length: 256 * 1024 });
     world.send(...Array.from({ length: 20 }, () => read));
     world.soon();
@@ -181,7 +180,7 @@ describe("the transmission", () => {
     expect(world.stream.isPaused).toBe(false);
   });
 
-  test("what is left after a turn's work waits for the next, and what came meanwhile behind it", () => {
+  test("what exceeds the share of a turn waits for the next, and later bytes behind it", () => {
     const world = new World().begin();
     world.units = 1000;
     const first = request({ type: FLUSH, cookie: 1n, offset: 0, length: 0 });
@@ -196,7 +195,7 @@ describe("the transmission", () => {
     expect(world.stream.isPaused).toBe(false);
   });
 
-  test("requests that are kept hold back others, and replies go out in any order", () => {
+  test("kept requests block others at the bound, and replies are sent in any order", () => {
     const world = new World().begin();
     world.keepsRequests = true;
     for (let i = 0n; i < 40n; i += 1n) {
@@ -205,8 +204,7 @@ describe("the transmission", () => {
     expect(world.requests.length).toBe(32);
     expect(world.stream.isPaused).toBe(true);
     for (const it of world.kept.toReversed()) {
-      world.connection.replies.empty({ ...it, ...NOWHERE }, ERRNO.OK);
-      world.connection.release(64 * 1024);
+      world.connection.finish(it, ERRNO.OK);
     }
     world.soon();
     expect(world.requests.length).toBe(40);
@@ -217,17 +215,16 @@ describe("the transmission", () => {
     expect(cookies).toEqual(Array.from({ length: 32 }, (_, i) => 31 - i));
   });
 
-  test("a client that was held back is served on once it has taken a reply: it may have gone", () => {
+  test("a paused client is served again only once it has taken a reply: it may be gone", () => {
     const world = new World().begin();
     world.keepsRequests = true;
     const trim = request({ type: TRIM, cookie: 1n, offset: 0, length: 64 * 1024 });
     world.send(...Array.from({ length: 40 }, () => trim));
     expect(world.requests.length).toBe(32);
-    world.stream.room = 0; // As of a stream that broke, too.
+    world.stream.room = 0; // A broken stream looks the same.
     const [it] = world.kept;
     if (it === undefined) throw new Error("nothing was kept");
-    world.connection.replies.empty({ ...it, ...NOWHERE }, ERRNO.OK);
-    world.connection.release(64 * 1024);
+    world.connection.finish(it, ERRNO.OK);
     world.soon();
     expect(world.requests.length).toBe(32);
     world.stream.room = Number.POSITIVE_INFINITY;
@@ -236,25 +233,25 @@ describe("the transmission", () => {
     expect(world.requests.length).toBe(33);
   });
 
-  test("a long request waits until there is memory for it", () => {
+  test("a large request waits until there is memory for it", () => {
     const world = new World().begin();
-    world.longMax = 0;
+    world.largeMax = 0;
     world.send(request({ type: READ, cookie: 1n, offset: 0, length: 4 * MIB }));
     world.send(request({ type: READ, cookie: 2n, offset: 0, length: 1 }));
     expect(world.requests).toEqual([]);
     expect(world.stream.isPaused).toBe(true);
-    world.longMax = 64 * MIB;
-    world.connection.goOn();
+    world.largeMax = 64 * MIB;
+    world.connection.wake();
     world.soon();
     expect(world.requests).toEqual([`0 0+${4 * MIB}`, "0 0+1"]);
   });
 
-  test("a client that stands still with memory that others wait for is cut off", () => {
+  test("a client without progress is closed while others wait for its memory", () => {
     const half = request({ ...one, type: WRITE, length: 2 * MIB, data: new Uint8Array(MIB) });
     for (const what of ["write", "read"]) {
       const world = new World().begin();
       if (what === "read") {
-        world.sendsWhole = true;
+        world.sendsSeparately = true;
         world.stream.room = 100;
         world.send(request({ ...one, type: READ, length: 2 * MIB }));
       } else world.send(half);
@@ -262,11 +259,11 @@ describe("the transmission", () => {
       expect({ what, isClosed: world.isClosed }).toEqual({ what, isClosed: false });
       world.tickFor(NBD_STALL_TIMEOUT_MS + 1000, true);
       expect({ what, isClosed: world.isClosed }).toEqual({ what, isClosed: true });
-      expect(world.longBytes).toBe(0);
+      expect(world.largeBytes).toBe(0);
     }
   });
 
-  test("one that goes on slowly, or only waits itself, is not", () => {
+  test("a client that is slow, or only waits itself, is not closed", () => {
     const slow = new World().begin();
     slow.send(request({ ...one, type: WRITE, length: 9 * MIB }));
     for (let i = 0; i < 8; i += 1) {
@@ -274,7 +271,7 @@ describe("the transmission", () => {
       slow.send(new Uint8Array(MIB));
     }
     expect(slow.isClosed).toBe(false);
-    // What counts is the time in which others wait.
+    // Only time in which others wait counts.
     const alone = new World().begin();
     alone.send(request({ ...one, type: WRITE, length: 2 * MIB }));
     alone.tickFor(10 * NBD_STALL_TIMEOUT_MS, false);
@@ -288,7 +285,7 @@ describe("the transmission", () => {
     expect(kept.isClosed).toBe(false);
   });
 
-  test("DISC ends the stream once what is kept is answered, without a reply of its own", () => {
+  test("DISC ends the stream once kept requests are answered, without a reply of its own", () => {
     const world = new World().begin();
     world.keepsRequests = true;
     world.send(request({ type: FLUSH, cookie: 7n, offset: 0, length: 0 }));
@@ -296,21 +293,19 @@ describe("the transmission", () => {
     expect(world.stream.isEnded).toBe(false);
     const [it] = world.kept;
     if (it === undefined) throw new Error("nothing was kept");
-    world.connection.replies.empty({ ...it, ...NOWHERE }, ERRNO.OK);
-    world.connection.release(0);
+    world.connection.finish(it, ERRNO.OK);
     world.soon();
     expect(world.stream.hex()).toBe("67446698" + "00000000" + "0000000000000007");
     expect(world.stream.isEnded).toBe(true);
   });
 
-  test("what is under way at DISC is answered however long it takes, and read as slowly", () => {
+  test("requests under way at DISC are answered, however slow the store and the client", () => {
     const world = new World().begin();
     world.keepsRequests = true;
     world.stream.room = 0;
     world.send(request({ ...one, type: TRIM }), request({ ...one, type: DISC }));
     world.tickFor(10 * NBD_STALL_TIMEOUT_MS, false);
-    for (const it of world.kept) world.connection.replies.empty({ ...it, ...NOWHERE }, ERRNO.OK);
-    world.connection.release(one.length);
+    for (const it of world.kept) world.connection.finish(it, ERRNO.OK);
     for (let i = 0; i < 16; i += 1) {
       world.stream.room = 1;
       world.connection.onDrain();
@@ -324,7 +319,7 @@ describe("the transmission", () => {
     expect(world.isClosed).toBe(true);
   });
 
-  test("when the node stops each request that was read is answered, and the stream ends", () => {
+  test("when the node stops, each received request is answered and the stream ends", () => {
     const world = new World().begin();
     world.stream.room = 0;
     const read = request({ type: READ, cookie: 1n, offset: 0, length: MIB });

@@ -1,21 +1,21 @@
 /**
- * NbdConnection: one client, from the greeting to the last reply.
+ * NbdConnection: one client, from the greeting to its last reply.
  *
  *     GREETING -> OPTION <-> OPTION_DATA -> REQUEST <-> REQUEST_DATA -> ENDING -> CLOSED
  *                   \-> SECURING (TLS) -> OPTION
  *
- * Bytes in are cut into options and requests; what is valid goes to the handler, which answers at
- * once, or keeps the request (`keep`) and answers later, in any order. Replies of one turn leave in
- * one write.
+ * The received bytes are cut into options and requests. The handler answers a valid request at
+ * once (`replies`), or keeps it and answers later, in any order (`keep`, `finish`). Replies of one
+ * turn leave in one write.
  *
- * Bounded by bytes: while what is kept and what waits to be sent are more than
- * NBD_CONNECTION_BYTES_MAX, or the handler has no memory for a long request, nothing is served and
- * the stream is paused. So a client that never reads is no longer read from. Bounded by work: after
- * its share (turns.ts) the rest of what was read waits for the next turn.
+ * Bounded by bytes: no request is served, and the stream is paused, while kept requests and unsent
+ * replies exceed NBD_CONNECTION_BYTES_MAX, or while a large request waits for memory. So a client
+ * that never reads is no longer read from. Bounded by work: after its share (fair-share.ts) the
+ * rest of the received bytes waits for the next turn.
  *
- * A request that has been read whole is answered once, whatever happens, as long as there is a
- * stream. The stream is closed by the client, by a breach of the protocol, when the node stops, and
- * when the client stands still with memory that others wait for; never because a request failed.
+ * A request that was read completely is answered exactly once, as long as the stream is open. The
+ * stream is closed by the client, on a protocol violation, when the node stops, and when the client
+ * makes no progress with memory that others wait for. It is never closed because a request failed.
  *
  * Not here: what requests do (exports/nbd-door.ts), sockets.
  */
@@ -27,7 +27,6 @@ import {
   NBD_CONNECTION_BYTES_MAX,
   NBD_HANDSHAKE_TIMEOUT_MS,
   NBD_IDLE_GRACE_MS,
-  NBD_LONG_BYTES,
   NBD_OPTION_BYTES_MAX,
   NBD_OPTIONS_MAX,
   NBD_STALL_BYTES,
@@ -36,8 +35,10 @@ import {
 import type { Memory } from "../core/memory.ts";
 import type { Stream, StreamEvents, TlsMaterial } from "../net/transport.ts";
 import type { Device } from "./device.ts";
+import type { FairShare } from "./fair-share.ts";
 import { Handshake, type HandshakeSettings } from "./handshake.ts";
 import { Input } from "./input.ts";
+import type { KeptRequest } from "./kept-request.ts";
 import { Output } from "./output.ts";
 import {
   CLIENT_FLAGS_BYTES,
@@ -50,24 +51,20 @@ import {
 } from "./protocol.ts";
 import { Replies } from "./replies.ts";
 import { invalidRequest, Request, requestBytes } from "./request.ts";
-import type { Turns } from "./turns.ts";
 
-/** Who serves the requests of all connections. */
+/** Serves the requests of all connections. */
 export interface NbdHandler {
   /** The client has chosen an export. */
   onDevice(connection: NbdConnection): void;
-  /**
-   * A valid request, all of it here; good during the call. Answered within it through `replies`,
-   * or kept.
-   */
+  /** A valid and complete request: to be answered through `replies`, or kept, during the call. */
   onRequest(connection: NbdConnection, request: Request): void;
   /**
-   * Whether there is memory for a request of so many bytes, more than NBD_LONG_BYTES. If so it is
-   * taken; else `goOn` is to be called once there may be.
+   * Reserves memory for a large request, one of more than NBD_LARGE_BYTES. @returns false when
+   * there is none: the handler then calls `wake` when there may be.
    */
-  takeLong(connection: NbdConnection, byteCount: number): boolean;
-  /** What was taken for a request that never came. */
-  giveLong(byteCount: number): void;
+  reserveLarge(connection: NbdConnection, byteCount: number): boolean;
+  /** Releases the memory of a large request that never became complete. */
+  releaseLarge(byteCount: number): void;
   onClosed(connection: NbdConnection, reason: string): void;
 }
 
@@ -83,15 +80,17 @@ const ENDING = 8;
 const CLOSED = 9;
 
 export class NbdConnection implements StreamEvents {
-  readonly output: Output;
+  /** For requests that are answered at once. */
   readonly replies: Replies;
-  readonly input: Input;
-  /** The other side as the stream names it, for logs. */
+  /** Address of the client, for logs. */
   remote = "";
-  /** Something has come from the client. */
-  hasSpoken = false;
+  /** The client has sent something. */
+  hasSentBytes = false;
   private readonly clock: Clock;
-  private readonly turns: Turns;
+  private readonly memory: Memory;
+  private readonly input: Input;
+  private readonly output: Output;
+  private readonly fairShare: FairShare;
   private readonly handler: NbdHandler;
   private readonly settings: HandshakeSettings;
   private readonly tls: TlsMaterial | null;
@@ -104,8 +103,8 @@ export class NbdConnection implements StreamEvents {
   private optionCount = 0;
   /** Why the request that is being read is refused. */
   private error: Errno = ERRNO.OK;
-  /** Bytes taken for the request that is being read, if it is a long one. */
-  private longBytes = 0;
+  /** Memory reserved for the request that is being read, if it is a large one. */
+  private largeBytes = 0;
   /** Requests that the handler keeps, and what they cost. */
   private keptCount = 0;
   private keptBytes = 0;
@@ -115,37 +114,39 @@ export class NbdConnection implements StreamEvents {
   private isPaused = false;
   private isBlocked = false;
   private isSoon = false;
-  private hasSaidGoodbye = false;
-  /** Why it was closed here; "" when it was not. */
-  private breached = "";
-  /** Nothing is written any more. */
+  /** The client has sent DISC. */
+  private hasDisconnected = false;
+  /** Why this side closed the stream; "" if it did not. */
+  private closeReason = "";
+  /** All replies are sent and the stream is ended. */
   private isEnded = false;
-  /** How long the time limit of this phase runs, and the bytes that have come and gone since. */
+  /** Time since the limit of this phase was started, and bytes read and sent since then. */
   private limitedMs = 0;
   private movedBytes = 0;
-  /** How long nothing has come. */
-  private quietMs = 0;
+  /** Time since the client last sent something. */
+  private silentMs = 0;
   // Made once: a closure a call would be an allocation a call.
   private readonly onSoon = (): void => {
     this.isSoon = false;
-    this.turns.waiting -= 1;
+    this.fairShare.waiting -= 1;
     this.serve();
   };
 
   constructor(
-    env: { clock: Clock; memory: Memory; turns: Turns },
+    env: { clock: Clock; memory: Memory; fairShare: FairShare },
     handler: NbdHandler,
     settings: HandshakeSettings,
     tls: TlsMaterial | null,
   ) {
     this.clock = env.clock;
-    this.turns = env.turns;
+    this.memory = env.memory;
+    this.fairShare = env.fairShare;
     this.handler = handler;
     this.settings = settings;
     this.tls = tls;
     this.output = new Output(env.memory);
     this.input = new Input(env.memory);
-    this.replies = new Replies(this.output);
+    this.replies = new Replies(this.output, env.memory);
     this.handshake = new Handshake(settings, this.output);
   }
 
@@ -154,27 +155,53 @@ export class NbdConnection implements StreamEvents {
     return this.handshake.device;
   }
 
-  /** Why the client has got no export; "" when it has, or wanted none. */
+  /** Why the client got no export; "" if it got one, or asked for none. */
   get refusal(): string {
-    return this.device === null ? this.breached || this.handshake.refusal : "";
+    return this.device === null ? this.closeReason || this.handshake.refusal : "";
   }
 
   get isOpen(): boolean {
     return this.phase < CLOSED && this.stream !== null;
   }
 
-  /** Whether it is not at requests yet, or not any more, and has said nothing for a while. */
-  get isIdling(): boolean {
+  /** Whether the client uses no export, and has sent nothing for NBD_IDLE_GRACE_MS. */
+  get isIdle(): boolean {
     const isInUse = this.phase >= REQUEST && !this.isEnded;
-    return !isInUse && this.quietMs > NBD_IDLE_GRACE_MS;
+    return !isInUse && this.silentMs > NBD_IDLE_GRACE_MS;
+  }
+
+  /** Bytes of replies that the stream has not taken yet. */
+  get unsentBytes(): number {
+    return this.output.pendingBytes;
   }
 
   // For the handler.
 
-  /** The request is answered later: it costs so many bytes until `release`. */
-  keep(byteCount: number): void {
+  /**
+   * The request is answered later, with `finish`: `kept` is set to it, with the data of a write. It
+   * costs its connection `cost` bytes until then.
+   */
+  keep(kept: KeptRequest, request: Request, cost: number): void {
+    kept.set(request);
+    kept.cost = cost;
+    if (request.type === COMMAND.WRITE) kept.keepData(request, this.input, this.memory);
     this.keptCount += 1;
-    this.keptBytes += byteCount;
+    this.keptBytes += cost;
+  }
+
+  /**
+   * Answers a kept request. @returns whether the reply is sent from its buffer: `onSent` follows,
+   * and until then the buffer is in use.
+   */
+  finish(kept: KeptRequest, error: Errno): boolean {
+    const hasData = kept.type === COMMAND.READ && error === ERRNO.OK;
+    if (!hasData) this.replies.empty(kept, error);
+    const isInUse = hasData && this.replies.keptRead(kept);
+    this.keptCount -= 1;
+    this.keptBytes -= kept.cost;
+    assert(this.keptCount >= 0 && this.keptBytes >= 0);
+    this.wake();
+    return isInUse;
   }
 
   /** What a request has cost of this turn, in the units of NBD_SLICE. */
@@ -182,51 +209,45 @@ export class NbdConnection implements StreamEvents {
     this.unitsLeft -= units;
   }
 
-  /** It has been answered, and its memory is free. */
-  release(byteCount: number): void {
-    this.keptCount -= 1;
-    this.keptBytes -= byteCount;
-    assert(this.keptCount >= 0 && this.keptBytes >= 0);
-    this.goOn();
-  }
-
-  /** Serves and sends what there is at the end of this turn. */
-  goOn(): void {
+  /** Serves requests and sends replies at the end of this turn. */
+  wake(): void {
     if (this.isSoon || this.phase === CLOSED) return;
     this.isSoon = true;
-    this.turns.waiting += 1;
+    this.fairShare.waiting += 1;
     this.clock.soon(this.onSoon);
   }
 
   /**
-   * Takes no more requests: those that have been read are answered with ESHUTDOWN, and once the
-   * handler has answered those that it keeps, the stream ends.
+   * Accepts no more requests. Those that were received are answered with ESHUTDOWN, and the stream
+   * ends when the handler has answered those that it keeps.
    */
   stop(): void {
     if (this.phase >= REQUEST) this.serveAll();
     this.end();
-    this.goOn();
+    this.wake();
   }
 
   /**
-   * Called now and then: time limits, and memory that is not used. `elapsedMs`: since the last
-   * time, as far as the client could have been heard. `isLongShort`: others wait for memory for
-   * long requests.
+   * Called every NBD_TICK_MS: checks time limits and frees unused buffers. `elapsedMs`: time since
+   * the last call in which this process ran. `othersWait`: other connections wait for memory for
+   * large requests.
    */
-  tick(elapsedMs: number, isLongShort: boolean): void {
-    this.quietMs += elapsedMs;
+  tick(elapsedMs: number, othersWait: boolean): void {
+    this.silentMs += elapsedMs;
     this.limitedMs += elapsedMs;
-    if (this.isOnTime(isLongShort)) this.startLimit();
+    if (this.isOnTime(othersWait)) this.startLimit();
     else if (this.limitedMs > this.limitMs) {
-      this.breach(this.phase < REQUEST ? "it has chosen no export in time" : "it stands still");
+      this.fail(
+        this.phase < REQUEST ? "no export chosen in time" : "no progress with a large request",
+      );
       return;
     }
     this.output.trim();
     this.input.trim();
   }
 
-  /** Drops the stream at once. */
-  cut(): void {
+  /** Closes the stream at once. */
+  terminate(): void {
     this.stream?.terminate();
   }
 
@@ -248,12 +269,12 @@ export class NbdConnection implements StreamEvents {
     if (this.phase >= ENDING) return freeBuffer(chunk);
     if (this.phase === SECURING) {
       freeBuffer(chunk);
-      this.breach("bytes in clear after TLS was agreed upon"); // They would be taken for secured.
+      this.fail("plain bytes after STARTTLS"); // They would be taken for encrypted ones.
       return;
     }
     this.movedBytes += chunk.byteLength;
-    this.quietMs = 0;
-    this.hasSpoken = true;
+    this.silentMs = 0;
+    this.hasSentBytes = true;
     this.input.push(chunk);
     this.serve();
   }
@@ -264,42 +285,39 @@ export class NbdConnection implements StreamEvents {
   }
 
   onClose(_stream: Stream, reason: string): void {
-    if (this.phase === SECURING) this.breached ||= reason;
+    if (this.phase === SECURING) this.closeReason ||= reason;
     this.phase = CLOSED;
     this.stream = null;
     this.input.drop();
-    if (this.longBytes > 0) this.handler.giveLong(this.longBytes);
-    this.longBytes = 0;
-    this.handler.onClosed(
-      this,
-      this.hasSaidGoodbye ? "it has said goodbye" : this.breached || reason,
-    );
+    if (this.largeBytes > 0) this.handler.releaseLarge(this.largeBytes);
+    this.largeBytes = 0;
+    this.handler.onClosed(this, this.hasDisconnected ? "NBD_CMD_DISC" : this.closeReason || reason);
     this.output.drop();
   }
 
   // What has been read.
 
-  /** As much as a turn has: others have theirs. */
+  /** Serves as much as the share of one turn allows. */
   private serve(): void {
-    if (this.isServing || this.isSoon) return; // It is done there, or will be.
+    if (this.isServing || this.isSoon) return; // It is done further up, or at the end of the turn.
     if (this.isPaused && this.phase < ENDING && !this.reachesClient()) return;
     this.isServing = true;
-    this.unitsLeft = this.turns.units;
+    this.unitsLeft = this.fairShare.units;
     while (this.mayServe && this.step()) {
       if (this.output.gatheredBytes >= GATHER_BYTES) this.flush();
     }
     this.isServing = false;
-    const isHeldBack = !this.mayServe;
+    const wasBlocked = !this.mayServe;
     if (this.input.isEmpty) this.input.release();
     this.flush();
     this.pauseOrResume();
-    // What held it back may be gone with what was sent, and then no event follows.
-    if (isHeldBack && this.hasRoom) this.goOn();
+    // Sending may have made room, and then no event would follow.
+    if (wasBlocked && this.hasRoom) this.wake();
   }
 
   /**
-   * That a paused client has gone shows when something is written. What it had sent is then not
-   * done any more: it may have sent it again on another connection, and something newer behind.
+   * A write shows whether a paused client is still there. If it is gone, its requests must not be
+   * served: it may have sent them again on another connection, followed by newer ones.
    */
   private reachesClient(): boolean {
     this.flush();
@@ -310,7 +328,7 @@ export class NbdConnection implements StreamEvents {
     return this.unitsLeft > 0 && this.hasRoom;
   }
 
-  /** Regardless of room: no more is read. */
+  /** Serves what was received, regardless of bounds: no more is read. */
   private serveAll(): void {
     assert(!this.isServing);
     this.isServing = true;
@@ -319,11 +337,11 @@ export class NbdConnection implements StreamEvents {
   }
 
   private get hasRoom(): boolean {
-    const { pendingBytes } = this.output;
-    return this.phase < ENDING && this.keptBytes + pendingBytes < NBD_CONNECTION_BYTES_MAX;
+    const usedBytes = this.keptBytes + this.unsentBytes;
+    return this.phase < ENDING && usedBytes < NBD_CONNECTION_BYTES_MAX;
   }
 
-  /** @returns false when there is nothing more to do with what there is. */
+  /** @returns false when more bytes are needed, or no more can be served. */
   private step(): boolean {
     switch (this.phase) {
       case GREETING:
@@ -341,7 +359,7 @@ export class NbdConnection implements StreamEvents {
       case REQUEST_SKIPPED:
         return this.skipRequestData();
       default:
-        return false; // While TLS is set up nothing is to come in clear.
+        return false; // Nothing is read while TLS is set up.
     }
   }
 
@@ -349,7 +367,7 @@ export class NbdConnection implements StreamEvents {
     const { input, handshake } = this;
     if (!input.take(CLIENT_FLAGS_BYTES)) return false;
     if (!handshake.onClientFlags(input.view.getUint32(input.at))) {
-      return this.breach("it is no client of this protocol");
+      return this.fail("not an NBD client: unknown client flags");
     }
     this.phase = OPTION_HEADER;
     return true;
@@ -362,8 +380,9 @@ export class NbdConnection implements StreamEvents {
     const isMagic =
       view.getUint32(at) === OPTION_MAGIC.hi && view.getUint32(at + 4) === OPTION_MAGIC.lo;
     this.optionCount += 1;
-    if (!isMagic) return this.breach("bytes that are no option");
-    if (this.optionCount > NBD_OPTIONS_MAX) return this.breach("too many options");
+    if (!isMagic) return this.fail("not an NBD option: wrong magic number");
+    if (this.optionCount > NBD_OPTIONS_MAX)
+      return this.fail(`more than ${NBD_OPTIONS_MAX} options`);
     this.optionType = view.getUint32(at + 8);
     this.optionBytes = view.getUint32(at + 12);
     const isLong = this.optionBytes > NBD_OPTION_BYTES_MAX;
@@ -393,22 +412,22 @@ export class NbdConnection implements StreamEvents {
     }
   }
 
-  /** Up to 4 GiB of it, none of which is kept. */
+  /** Skips the data of an option, up to 4 GiB, without storing it. */
   private skipOption(): boolean {
-    if (this.optionType === OPTION.EXPORT_NAME) return this.breach("the name is too long");
+    if (this.optionType === OPTION.EXPORT_NAME) return this.fail("the export name is too long");
     if (!this.input.skip(this.optionBytes)) return false;
     this.handshake.onLongOption(this.optionType);
     this.phase = OPTION_HEADER;
     return true;
   }
 
-  /** What came in clear behind the option would be taken for secured: nothing may have. */
+  /** Plain bytes behind the option would be taken for encrypted ones, so there must be none. */
   private startTls(): boolean {
     const { stream, tls } = this;
     if (stream === null || tls === null || !this.input.isEmpty) {
-      return this.breach("bytes in clear after TLS was agreed upon");
+      return this.fail("plain bytes after STARTTLS");
     }
-    if (!this.output.flush(stream)) return this.breach("it does not read");
+    if (!this.output.flush(stream)) return this.fail("the client does not read its replies");
     this.phase = SECURING;
     stream.startTls(tls);
     return false;
@@ -419,9 +438,10 @@ export class NbdConnection implements StreamEvents {
     const { form } = this.replies;
     assert(device !== null);
     if (!input.take(requestBytes(form))) return false;
-    if (!request.read(input.view, input.at, form)) return this.breach("bytes that are no request");
+    if (!request.read(input.view, input.at, form))
+      return this.fail("not an NBD request: wrong magic number, or too long");
     if (request.type === COMMAND.DISC) {
-      this.hasSaidGoodbye = true;
+      this.hasDisconnected = true;
       this.end();
       return false;
     }
@@ -434,19 +454,18 @@ export class NbdConnection implements StreamEvents {
 
   private readRequestData(): boolean {
     const { input, request } = this;
-    const { byteCount, type } = request;
-    const isLong = byteCount > NBD_LONG_BYTES && (type === COMMAND.READ || type === COMMAND.WRITE);
-    if (isLong && this.longBytes === 0) {
+    const { largeBytes } = request;
+    if (largeBytes > 0 && this.largeBytes === 0) {
       if (this.settings.isStopping) return this.refuse();
-      if (!this.handler.takeLong(this, byteCount)) return false;
-      this.longBytes = byteCount;
+      if (!this.handler.reserveLarge(this, largeBytes)) return false;
+      this.largeBytes = largeBytes;
     }
     if (!input.take(request.dataBytes)) return false;
     if (this.settings.isStopping) return this.refuseRead();
     request.bytes = input.bytes;
     request.at = input.at;
     this.phase = REQUEST;
-    this.longBytes = 0; // The handler's, from here on.
+    this.largeBytes = 0; // The handler releases them from here on.
     this.handler.onRequest(this, request);
     return true;
   }
@@ -458,26 +477,26 @@ export class NbdConnection implements StreamEvents {
     return true;
   }
 
-  /** Not begun, and the node stops. */
+  /** The node stops: the data of the request is skipped. */
   private refuse(): boolean {
     this.error = ERRNO.ESHUTDOWN;
     this.phase = REQUEST_SKIPPED;
     return true;
   }
 
-  /** All of it was read, and the node stops. */
+  /** The node stops: the request is complete, but is not served. */
   private refuseRead(): boolean {
-    if (this.longBytes > 0) this.handler.giveLong(this.longBytes);
-    this.longBytes = 0;
+    if (this.largeBytes > 0) this.handler.releaseLarge(this.largeBytes);
+    this.largeBytes = 0;
     this.replies.empty(this.request, ERRNO.ESHUTDOWN);
     this.phase = REQUEST;
     return true;
   }
 
-  /** The other side does not keep to the protocol. */
-  private breach(reason: string): boolean {
-    this.breached ||= reason;
-    this.cut();
+  /** Closes the stream: the client violates the protocol, or misses a time limit. */
+  private fail(reason: string): boolean {
+    this.closeReason ||= reason;
+    this.terminate();
     return false;
   }
 
@@ -485,8 +504,8 @@ export class NbdConnection implements StreamEvents {
     if (this.phase >= ENDING) return;
     this.phase = ENDING;
     this.startLimit();
-    if (this.longBytes > 0) this.handler.giveLong(this.longBytes);
-    this.longBytes = 0;
+    if (this.largeBytes > 0) this.handler.releaseLarge(this.largeBytes);
+    this.largeBytes = 0;
     this.input.drop();
   }
 
@@ -506,21 +525,21 @@ export class NbdConnection implements StreamEvents {
     this.movedBytes = 0;
   }
 
-  /** How long this phase may take, or the client may stand still in it. */
+  /** How long the handshake may take, and the client may make no progress after it. */
   private get limitMs(): number {
     return this.phase < REQUEST ? NBD_HANDSHAKE_TIMEOUT_MS : NBD_STALL_TIMEOUT_MS;
   }
 
-  /** Whether the client does its part, or it is not its turn. */
-  private isOnTime(isLongShort: boolean): boolean {
+  /** Whether the client makes progress, or waits for this side. */
+  private isOnTime(othersWait: boolean): boolean {
     if (this.phase < REQUEST) return false;
     if (this.phase === ENDING) return this.keptCount > 0 || this.movedBytes > 0;
-    return !isLongShort || !this.holdsLong || this.movedBytes >= NBD_STALL_BYTES;
+    return !othersWait || !this.hasLargeMemory || this.movedBytes >= NBD_STALL_BYTES;
   }
 
-  /** Whether memory for a long request is free only once the client has sent, or read. */
-  private get holdsLong(): boolean {
-    return (this.longBytes > 0 && this.hasRoom) || this.output.hasLong;
+  /** Whether the client must send or read before memory for a large request is free again. */
+  private get hasLargeMemory(): boolean {
+    return (this.largeBytes > 0 && this.hasRoom) || this.output.hasLarge;
   }
 
   private pauseOrResume(): void {

@@ -1,8 +1,8 @@
-/** What the protocol has to know of an export. */
+/** What the protocol needs to know about an export. */
 
 /** Requests may begin and end at any byte. */
 export const BLOCK_BYTES_MIN = 1;
-/** Of one request: what the protocol lets a client send without asking. */
+/** The longest request: what clients may send by default (doc/proto.md, "Size constraints"). */
 export const BLOCK_BYTES_MAX = 32 * 1024 * 1024;
 
 export interface Device {

@@ -54,14 +54,14 @@ function exportInfo(flags: number): readonly Piece[] {
 }
 
 describe("the handshake", () => {
-  test("greets, and drops a client with flags that nobody offered", () => {
+  test("greets, and closes a client with flags that were not offered", () => {
     const world = new World();
     expect(world.stream.hex()).toBe(GREETING);
     world.send([4, 4]);
     expect(world.isClosed).toBe(true);
   });
 
-  test("EXPORT_NAME answers with size and flags, and with zeros unless told not to", () => {
+  test("EXPORT_NAME answers with size and flags, and with zeros unless NO_ZEROES is set", () => {
     const short = new World();
     short.stream.hex();
     short.send([4, 3]);
@@ -76,7 +76,7 @@ describe("the handshake", () => {
     expect(wrong.stream.isEnded).toBe(true);
   });
 
-  test("GO and INFO tell the export, its block sizes, and what else is asked for", () => {
+  test("GO and INFO describe the export, its block sizes, and what the client requests", () => {
     const world = new World();
     world.stream.hex();
     world.send([4, 3]);
@@ -141,7 +141,7 @@ describe("the handshake", () => {
     expect(world.requests).toEqual(["7 0+4096"]);
   });
 
-  test("extended headers do for structured replies, which cannot be had any more", () => {
+  test("extended headers include structured replies, which are refused afterwards", () => {
     const world = new World();
     world.stream.hex();
     world.send([4, 3], option(8));
@@ -160,7 +160,7 @@ describe("the handshake", () => {
     expect(old.stream.isEnded).toBe(true);
   });
 
-  test("contexts of another export than the one that is chosen do not count", () => {
+  test("contexts of another export than the chosen one do not count", () => {
     const world = new World();
     world.send([4, 3], option(8));
     world.send(option(10, [4, 4], "disk", [4, 1], [4, 15], "base:allocation"));
@@ -171,7 +171,7 @@ describe("the handshake", () => {
     );
   });
 
-  test("options that are unknown, malformed or for other exports are refused, and it goes on", () => {
+  test("unknown and malformed options are refused, and the handshake goes on", () => {
     const world = new World();
     world.send([4, 3]);
     const refusals: ReadonlyArray<readonly [Uint8Array, number]> = [
@@ -197,7 +197,7 @@ describe("the handshake", () => {
     expect(world.send(option(3))).not.toBe("");
   });
 
-  test("an option of 4 GiB is thrown away as it comes, and refused", () => {
+  test("an option of 4 GiB is skipped and refused", () => {
     const world = new World();
     world.send([4, 3]);
     expect(world.send("IHAVEOPT", [4, 7], [4, 0xffff_ffff])).toBe("");
@@ -212,7 +212,7 @@ describe("the handshake", () => {
     expect(world.send(option(8))).toBe(optionReply(8, 1));
   });
 
-  test("a wrong magic, and options without end, close the stream", () => {
+  test("a wrong magic, or too many options, close the stream", () => {
     const wrong = new World();
     wrong.send([4, 3], "IHAVEOPS", [4, 3], [4, 0]);
     expect(wrong.isClosed).toBe(true);
@@ -227,7 +227,7 @@ describe("the handshake", () => {
     expect(silent.isClosed).toBe(true);
   });
 
-  test("many options in one chunk, of which the last ends with its header", () => {
+  test("many options in one chunk, the last without data", () => {
     const world = new World();
     const options = Array.from({ length: 200 }, () => option(3));
     world.send([4, 3], ...options);
@@ -237,7 +237,7 @@ describe("the handshake", () => {
     expect(world.send(option(8))).toBe(one.send(option(8)));
   });
 
-  test("TLS where it is required comes before everything else", () => {
+  test("where TLS is required, it comes before everything else", () => {
     const world = new World("required");
     world.send([4, 3]);
     for (const bytes of [option(3), option(8), option(7, [4, 0], [2, 0])]) {
@@ -253,7 +253,7 @@ describe("the handshake", () => {
     expect(named.stream.isEnded).toBe(true);
   });
 
-  test("what comes in clear behind STARTTLS is not taken for secured", () => {
+  test("plain bytes behind STARTTLS are not taken for encrypted ones", () => {
     const world = new World("offered");
     world.send([4, 3]);
     world.send(option(5), option(7, [4, 0], [2, 0]));
@@ -261,19 +261,19 @@ describe("the handshake", () => {
     expect(world.stream.isSecured).toBe(false);
   });
 
-  test("what was agreed upon in clear counts for nothing under TLS", () => {
+  test("what was negotiated before TLS is void", () => {
     const world = new World("offered");
     const set = option(10, [4, 4], "disk", [4, 1], [4, 15], "base:allocation");
     world.send([4, 3], option(8), set);
     expect(world.send(option(5))).toBe(optionReply(5, 1));
     world.connection.onOpen(world.stream);
-    expect(errorOf(world.send(set))).toBe(INVALID); // It needs structured replies.
+    expect(errorOf(world.send(set))).toBe(INVALID); // Contexts need structured replies.
     world.send(option(7, [4, 4], "disk", [2, 0]));
     expect(world.send(request({ ...one, type: READ }))).toBe(`6744669800000000${COOKIE}abab`);
     expect(world.send(request({ ...one, type: READ, flags: 4 }))).toBe(`6744669800000016${COOKIE}`);
   });
 
-  test("nobody is taken in while the node stops", () => {
+  test("every option is refused while the node stops", () => {
     const world = new World();
     world.send([4, 3]);
     world.isStopping = true;

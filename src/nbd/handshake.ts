@@ -1,13 +1,13 @@
 /**
- * Handshake: the fixed newstyle negotiation, one method an option. Bytes of options in, replies
- * written to the output, and what comes next.
+ * Handshake: the fixed newstyle negotiation of doc/proto.md, one method an option. It reads the
+ * data of an option, writes the replies to the output, and returns what comes next.
  *
  *     greet() --> onClientFlags() --> onOption() ... --> "transmit" | "start tls" | "close"
  *
- * TLS is none, offered, or required; where it is required every option but STARTTLS and ABORT is
- * refused until it is there.
+ * TLS is none, offered or required. Where it is required, every option but STARTTLS and ABORT is
+ * refused until the stream is encrypted.
  *
- * Not here: cutting the stream into options (connection.ts), what an export holds.
+ * Not here: cutting the stream into options (connection.ts), the pages of an export.
  */
 import { quoted } from "../core/errors.ts";
 import { PAGE_BYTES } from "../core/limits.ts";
@@ -35,9 +35,9 @@ export type TlsMode = "none" | "offered" | "required";
 
 export interface HandshakeSettings {
   readonly tls: TlsMode;
-  /** The exports, in the order in which they are listed. The first also goes by the empty name. */
+  /** The exports, in the order of LIST. The empty name stands for the first one. */
   devices(): readonly Device[];
-  /** No client is wanted any more. */
+  /** The node stops: options and requests are refused. */
   readonly isStopping: boolean;
 }
 
@@ -57,10 +57,10 @@ const DEVICE_FLAGS =
 const CLIENT_FLAGS = HANDSHAKE_FLAG.FIXED_NEWSTYLE | HANDSHAKE_FLAG.NO_ZEROES;
 
 export class Handshake {
-  /** The export that was chosen, once it is "transmit". */
+  /** The export that the client has chosen, once an option returned "transmit". */
   device: Device | null = null;
   form: Form = FORM.SIMPLE;
-  /** Why what the client asked for last was refused; "" if nothing was. */
+  /** Why the last option was refused; "" if none was. */
   refusal = "";
   private isTls = false;
   private readonly settings: HandshakeSettings;
@@ -68,7 +68,7 @@ export class Handshake {
   private readonly replies: OptionReplies;
   private readonly data = new OptionData();
   private noZeroes = false;
-  /** The export whose base:allocation was asked for. */
+  /** The export for which the client has set base:allocation. */
   private allocationOf: Device | null = null;
 
   constructor(settings: HandshakeSettings, output: Output) {
@@ -77,7 +77,7 @@ export class Handshake {
     this.replies = new OptionReplies(output);
   }
 
-  /** Whether BLOCK_STATUS of the chosen export was agreed upon. */
+  /** Whether the client may send BLOCK_STATUS for the chosen export. */
   get hasAllocation(): boolean {
     return (
       this.form >= FORM.STRUCTURED && this.device !== null && this.allocationOf === this.device
@@ -96,15 +96,15 @@ export class Handshake {
     output.commit(GREETING_BYTES);
   }
 
-  /** @returns false when the client wants what nobody offered: the stream is to be closed. */
+  /** @returns false for flags that were not offered: the stream is to be closed. */
   onClientFlags(flags: number): boolean {
     this.noZeroes = (flags & HANDSHAKE_FLAG.NO_ZEROES) !== 0;
     return (flags & ~CLIENT_FLAGS) === 0;
   }
 
   /**
-   * TLS is there. What was agreed upon before it counts for nothing: somebody between the two may
-   * have said it (doc/proto.md, NBD_OPT_STARTTLS; CVE-2021-3716).
+   * The stream is encrypted now. What was negotiated before is void: an attacker between the two
+   * may have sent it (doc/proto.md, NBD_OPT_STARTTLS; CVE-2021-3716).
    */
   secured(): void {
     this.isTls = true;
@@ -118,10 +118,10 @@ export class Handshake {
     replies.option = option;
     data.set(bytes, at, byteCount);
     if (option === OPTION.ABORT) return this.abort();
-    if (settings.isStopping) return this.refuse(REPLY.ERR_SHUTDOWN, "the node stops");
+    if (settings.isStopping) return this.refuse(REPLY.ERR_SHUTDOWN, "the node is stopping");
     if (option === OPTION.STARTTLS) return this.startTls();
     if (settings.tls === "required" && !this.isTls) {
-      return this.refuse(REPLY.ERR_TLS_REQD, "TLS is required here");
+      return this.refuse(REPLY.ERR_TLS_REQD, "TLS is required: start with STARTTLS");
     }
     switch (option) {
       case OPTION.EXPORT_NAME:
@@ -139,14 +139,14 @@ export class Handshake {
       case OPTION.EXTENDED_HEADERS:
         return this.extendedHeaders();
       default:
-        return this.refuse(REPLY.ERR_UNSUP, "this option is not known here");
+        return this.refuse(REPLY.ERR_UNSUP, "option not supported");
     }
   }
 
-  /** One whose data is longer than any that is known; it has been thrown away. */
+  /** An option whose data was too long, and was skipped. */
   onLongOption(option: number): Outcome {
     this.replies.option = option;
-    return this.refuse(REPLY.ERR_TOO_BIG, "the data of the option is too long");
+    return this.refuse(REPLY.ERR_TOO_BIG, "option data too long");
   }
 
   private abort(): Outcome {
@@ -155,9 +155,10 @@ export class Handshake {
   }
 
   private startTls(): Outcome {
-    if (this.settings.tls === "none") return this.refuse(REPLY.ERR_POLICY, "no TLS here");
-    if (this.isTls) return this.refuse(REPLY.ERR_INVALID, "TLS is there already");
-    if (this.data.byteCount > 0) return this.refuse(REPLY.ERR_INVALID, "the option has no data");
+    if (this.settings.tls === "none")
+      return this.refuse(REPLY.ERR_POLICY, "TLS is not available: the node has no key");
+    if (this.isTls) return this.refuse(REPLY.ERR_INVALID, "TLS is active already");
+    if (this.data.byteCount > 0) return this.refuse(REPLY.ERR_INVALID, "this option takes no data");
     this.replies.ack();
     return "start tls";
   }
@@ -167,7 +168,8 @@ export class Handshake {
     const name = this.data.rest();
     const device = name === null ? null : this.find(name);
     if (device === null || this.form === FORM.EXTENDED) {
-      this.refusal = device === null ? noExport(name) : "extended headers need the option GO";
+      this.refusal =
+        device === null ? noExport(name) : "with extended headers, use GO instead of EXPORT_NAME";
       return "close";
     }
     const { output } = this;
@@ -183,7 +185,7 @@ export class Handshake {
   }
 
   private list(): Outcome {
-    if (this.data.byteCount > 0) return this.refuse(REPLY.ERR_INVALID, "the option has no data");
+    if (this.data.byteCount > 0) return this.refuse(REPLY.ERR_INVALID, "this option takes no data");
     for (const { name } of this.settings.devices()) this.replies.server(name);
     this.replies.ack();
     return "option";
@@ -197,14 +199,14 @@ export class Handshake {
     const wanted: number[] = [];
     for (let i = 0; i < (count ?? 0); i += 1) wanted.push(data.u16() ?? -1);
     if (name === null || count === null || !data.isAtEnd || wanted.includes(-1)) {
-      return this.refuse(REPLY.ERR_INVALID, "the option is not well formed");
+      return this.refuse(REPLY.ERR_INVALID, "malformed option data");
     }
     const device = this.find(name);
     if (device === null) return this.refuse(REPLY.ERR_UNKNOWN, noExport(name));
     replies.infoExport(device.byteCount, this.deviceFlags());
     if (wanted.includes(INFO.NAME)) replies.infoText(INFO.NAME, device.name);
     if (wanted.includes(INFO.DESCRIPTION)) replies.infoText(INFO.DESCRIPTION, device.description);
-    // Whether it was asked for or not: one that can use it gains by it.
+    // Sent even if it was not requested: clients that know it choose better block sizes.
     replies.infoBlockSize(BLOCK_BYTES_MIN, PAGE_BYTES, BLOCK_BYTES_MAX);
     replies.ack();
     if (option === OPTION.INFO) return "option";
@@ -213,9 +215,9 @@ export class Handshake {
   }
 
   private structuredReply(): Outcome {
-    if (this.data.byteCount > 0) return this.refuse(REPLY.ERR_INVALID, "the option has no data");
+    if (this.data.byteCount > 0) return this.refuse(REPLY.ERR_INVALID, "this option takes no data");
     if (this.form === FORM.EXTENDED) {
-      return this.refuse(REPLY.ERR_EXT_HEADER_REQD, "there are extended headers already");
+      return this.refuse(REPLY.ERR_EXT_HEADER_REQD, "extended headers are active already");
     }
     this.form = FORM.STRUCTURED;
     this.replies.ack();
@@ -223,7 +225,7 @@ export class Handshake {
   }
 
   private extendedHeaders(): Outcome {
-    if (this.data.byteCount > 0) return this.refuse(REPLY.ERR_INVALID, "the option has no data");
+    if (this.data.byteCount > 0) return this.refuse(REPLY.ERR_INVALID, "this option takes no data");
     this.form = FORM.EXTENDED;
     this.replies.ack();
     return "option";
@@ -232,7 +234,7 @@ export class Handshake {
   private metaContext(option: number): Outcome {
     const { data, replies } = this;
     if (this.form === FORM.SIMPLE) {
-      return this.refuse(REPLY.ERR_INVALID, "it needs structured replies");
+      return this.refuse(REPLY.ERR_INVALID, "negotiate structured replies first");
     }
     const isSet = option === OPTION.SET_META_CONTEXT;
     if (isSet) this.allocationOf = null;
@@ -245,7 +247,7 @@ export class Handshake {
       queries.push(query);
     }
     if (name === null || queries.length !== count || !data.isAtEnd) {
-      return this.refuse(REPLY.ERR_INVALID, "the option is not well formed");
+      return this.refuse(REPLY.ERR_INVALID, "malformed option data");
     }
     const device = this.find(name);
     if (device === null) return this.refuse(REPLY.ERR_UNKNOWN, noExport(name));
@@ -264,13 +266,13 @@ export class Handshake {
 
   private find(name: string): Device | null {
     const devices = this.settings.devices();
-    const found = devices.find((device) => device.name === name);
-    return found ?? (name === "" ? devices[0] : null) ?? null;
+    const device = devices.find((it) => it.name === name);
+    return device ?? (name === "" ? devices[0] : null) ?? null;
   }
 
   private refuse(type: number, reason: string): Outcome {
     if (type !== REPLY.ERR_UNSUP) this.refusal = reason;
-    // EXPORT_NAME has no replies.
+    // EXPORT_NAME cannot be answered with an error.
     if (this.replies.option === OPTION.EXPORT_NAME) return "close";
     this.replies.error(type, reason);
     return "option";
@@ -278,10 +280,10 @@ export class Handshake {
 }
 
 function noExport(name: string | null): string {
-  return name === null ? "the option is not well formed" : `there is no export ${quoted(name)}`;
+  return name === null ? "malformed option data" : `no export ${quoted(name)}`;
 }
 
-/** A list may be asked for a whole namespace; what is set is named. */
+/** LIST may name a whole namespace ("base:"); SET must name the context. */
 function matches(query: string, isSet: boolean): boolean {
   return query === BASE_ALLOCATION || (!isSet && query === "base:");
 }

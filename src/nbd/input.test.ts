@@ -6,7 +6,7 @@ function chunksOf(...lengths: number[]): Uint8Array[] {
   return lengths.map((length, i) => new Uint8Array(length).fill(i + 1));
 }
 
-test("a chunk is freed when the last piece that lies in it is done with", () => {
+test("a chunk is freed with the last piece that lies in it", () => {
   const [chunk = new Uint8Array(0)] = chunksOf(8192);
   const input = new Input(new HeapMemory());
   input.push(chunk);
@@ -16,7 +16,7 @@ test("a chunk is freed when the last piece that lies in it is done with", () => 
   expect(chunk.byteLength).toBe(0);
 });
 
-test("or when there is nothing more to read", () => {
+test("a chunk is freed when nothing is left to read", () => {
   const [chunk = new Uint8Array(0)] = chunksOf(8192);
   const input = new Input(new HeapMemory());
   input.push(chunk);
@@ -25,7 +25,7 @@ test("or when there is nothing more to read", () => {
   expect(chunk.byteLength).toBe(0);
 });
 
-test("a long piece that was put together is freed when it is done with, a short one when idle", () => {
+test("a long assembled piece is freed after use, a short one when the client is idle", () => {
   for (const byteCount of [1024 * 1024, 8192]) {
     const input = new Input(new HeapMemory());
     for (const chunk of chunksOf(byteCount / 2, byteCount / 2)) input.push(chunk);
@@ -39,7 +39,7 @@ test("a long piece that was put together is freed when it is done with, a short 
   }
 });
 
-test("a piece that has begun stays", () => {
+test("a piece that is being assembled stays", () => {
   const input = new Input(new HeapMemory());
   const [first = new Uint8Array(0), second = new Uint8Array(0)] = chunksOf(600_000, 600_000);
   input.push(first);
@@ -51,7 +51,7 @@ test("a piece that has begun stays", () => {
   expect([input.bytes[0], input.bytes.at(-1)]).toEqual([1, 2]);
 });
 
-test("a piece of nothing lies nowhere, also when the one before it ended its chunk", () => {
+test("an empty piece lies nowhere, even if the piece before it ended its chunk", () => {
   const [chunk = new Uint8Array(0)] = chunksOf(8192);
   const input = new Input(new HeapMemory());
   input.push(chunk);
@@ -62,7 +62,7 @@ test("a piece of nothing lies nowhere, also when the one before it ended its chu
   ]);
 });
 
-test("those that a long piece was put together from, or that are skipped, are freed on the way", () => {
+test("chunks are freed as they are assembled or skipped", () => {
   const chunks = chunksOf(4096, 4096, 4096, 4096);
   const input = new Input(new HeapMemory());
   for (const chunk of chunks) input.push(chunk);

@@ -1,11 +1,9 @@
 /**
- * Input: the bytes of a stream as pieces of the length that is asked for, however they were cut on
- * the way.
+ * Input: the bytes of a stream as pieces of the requested length, however the chunks were cut.
  *
- *     chunks --> take(28): header --> take(length): what is written --> take(28) ...
+ *     chunks --> take(28): header --> take(length): data to be written --> take(28) ...
  *
- * A piece that came in one chunk stays there; one that did not is put together. Chunks that wait
- * are those that came before the stream stopped.
+ * A piece that came in one chunk stays there. One that spans chunks is assembled in a buffer.
  */
 import { assert } from "../core/assert.ts";
 import { freeBuffer } from "../core/buffers.ts";
@@ -16,26 +14,26 @@ const NOTHING = new Uint8Array(0);
 const NOTHING_VIEW = new DataView(NOTHING.buffer);
 
 export class Input {
-  /** The piece that `take` found: `bytes` or `view` from `at`. Good until the next `take`. */
+  /** The last piece that was taken: `bytes` or `view` from `at`. Valid until the next `take`. */
   bytes: Uint8Array = NOTHING;
   view: DataView = NOTHING_VIEW;
   at = 0;
   private readonly memory: Memory;
   private readonly chunks: Uint8Array[] = [];
   private chunkView: DataView = NOTHING_VIEW;
-  /** The last chunk that was read to its end, which the piece may lie in. */
+  /** The last chunk that was read to its end: the piece may lie in it. */
   private spent: Uint8Array = NOTHING;
   /** How far the first chunk has been read. */
   private position = 0;
   private assembly: Uint8Array = NOTHING;
-  /** Bytes of the piece that is being put together, or skipped. */
+  /** Bytes of the current piece that are assembled, or skipped, so far. */
   private have = 0;
 
   constructor(memory: Memory) {
     this.memory = memory;
   }
 
-  /** The chunk is this one's from now on. */
+  /** Takes over the chunk. */
   push(chunk: Uint8Array): void {
     this.chunks.push(chunk);
     if (this.chunks.length === 1) this.begin(chunk);
@@ -45,12 +43,7 @@ export class Input {
     return this.chunks.length === 0;
   }
 
-  /** Whether a piece has begun: a stream that ends here ends within it. */
-  get isWithin(): boolean {
-    return this.have > 0;
-  }
-
-  /** @returns whether all of the piece is here; else ask for the same again when more has come. */
+  /** @returns whether the piece is complete; else take the same again when more bytes have come. */
   take(byteCount: number): boolean {
     this.freeSpent();
     if (byteCount === 0) return this.takeNothing();
@@ -66,7 +59,7 @@ export class Input {
     return this.assemble(byteCount);
   }
 
-  /** The piece before it may lie in a chunk that is freed by now. */
+  /** The previous piece may lie in a chunk that is freed by now, so an empty one lies nowhere. */
   private takeNothing(): boolean {
     this.bytes = NOTHING;
     this.view = NOTHING_VIEW;
@@ -74,7 +67,7 @@ export class Input {
     return true;
   }
 
-  /** Throws away so many bytes. @returns whether all of them have come; else ask again. */
+  /** Skips bytes. @returns whether all of them have come; else skip the same again. */
   skip(byteCount: number): boolean {
     this.freeSpent();
     while (this.have < byteCount) {
@@ -88,7 +81,7 @@ export class Input {
     return true;
   }
 
-  /** Whether the piece is in an array of its own, that may be kept: it is not used here again. */
+  /** @returns whether the piece fills an array of its own, which then belongs to the caller. */
   giveAway(): boolean {
     if (this.bytes !== this.assembly || this.assembly.byteLength <= NBD_ASSEMBLY_KEEP_BYTES) {
       return false;
@@ -97,7 +90,7 @@ export class Input {
     return true;
   }
 
-  /** The piece is done with: what it was in need not be kept. */
+  /** The piece is not needed any more: frees what is not worth keeping. */
   release(): void {
     this.freeSpent();
     if (this.chunks.length > 0) return;
@@ -108,7 +101,7 @@ export class Input {
     this.chunkView = NOTHING_VIEW;
   }
 
-  /** An idle client needs no buffer. */
+  /** Frees the buffer of an idle client. */
   trim(): void {
     if (this.have > 0) return;
     freeBuffer(this.assembly);
@@ -117,7 +110,7 @@ export class Input {
     this.view = NOTHING_VIEW;
   }
 
-  /** Nothing more is read. */
+  /** Frees everything: no more is read. */
   drop(): void {
     this.freeSpent();
     for (const chunk of this.chunks.splice(0)) freeBuffer(chunk);

@@ -1,6 +1,6 @@
 /**
- * OptionData: the data of one option, field by field. What does not fit, or is no text, is null,
- * and so is all that follows.
+ * OptionData: reads the data of one option, field by field. A field that does not fit, or is not
+ * valid UTF-8, is null, and so is every field after it.
  */
 import { STRING_BYTES_MAX } from "./protocol.ts";
 
@@ -20,7 +20,7 @@ export class OptionData {
     this.isBroken = false;
   }
 
-  /** Whether all of it was read, and all of it was well. */
+  /** Whether all data was read, and all fields were valid. */
   get isAtEnd(): boolean {
     return !this.isBroken && this.at === this.byteCount;
   }
@@ -35,13 +35,13 @@ export class OptionData {
     return at === null ? null : this.view.getUint32(at);
   }
 
-  /** Its length as u32, and the text. */
+  /** A u32 length, and as many bytes of text. */
   string(): string | null {
     const byteCount = this.u32();
     return byteCount === null ? null : this.text(byteCount);
   }
 
-  /** All that is left, as text. */
+  /** The remaining data as text. */
   rest(): string | null {
     return this.text(this.byteCount - this.at);
   }
@@ -53,7 +53,7 @@ export class OptionData {
     try {
       return this.decoder.decode(this.bytes.subarray(at, at + byteCount));
     } catch {
-      this.isBroken = true; // No UTF-8.
+      this.isBroken = true; // Not UTF-8.
       return null;
     }
   }

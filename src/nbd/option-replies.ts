@@ -1,9 +1,9 @@
-/** OptionReplies: the replies to one option, written to the output. */
+/** OptionReplies: writes the replies to one option to the output. */
 import type { Output } from "./output.ts";
 import { INFO, OPTION_REPLY_BYTES, OPTION_REPLY_MAGIC, REPLY } from "./protocol.ts";
 
 export class OptionReplies {
-  /** What is replied to. */
+  /** The option that is answered. */
   option = 0;
   private readonly output: Output;
   private readonly encoder = new TextEncoder();
@@ -16,7 +16,7 @@ export class OptionReplies {
     this.begin(REPLY.ACK, 0);
   }
 
-  /** `reason` is for a person. */
+  /** `reason` is text for a person. */
   error(type: number, reason: string): void {
     const text = this.encoder.encode(reason);
     const at = this.begin(type, text.byteLength);
@@ -59,7 +59,7 @@ export class OptionReplies {
     this.output.bytes.set(text, at + 4);
   }
 
-  /** Header and room for the data. @returns where that goes. */
+  /** Writes the header and makes room for the data. @returns where the data goes. */
   private begin(type: number, byteCount: number): number {
     const { output } = this;
     output.reserve(OPTION_REPLY_BYTES + byteCount);

@@ -1,28 +1,28 @@
 /**
  * Output: replies on their way to one client.
  *
- *     [ gathered: small replies, one behind the other ]   [ whole ] [ whole ] ...
+ *     [ gathered: short replies, one behind the other ]   [ separate ] [ separate ] ...
  *
- * Small replies are written in place and leave together in one write. A long one stays in the
- * buffer that it was made in. Only whole replies are ever behind each other, so their order is
- * free: what is gathered goes first.
+ * Short replies are written in place and leave together in one write. A long reply stays in the
+ * buffer that it was made in. NBD allows replies in any order, so what is gathered goes first;
+ * a separate reply that has begun is finished before anything else.
  *
- * Bounded by who fills it: a connection takes no request while too much waits here.
+ * Not here: bounds. The connection takes no request while too much waits here.
  */
 import { freeBuffer } from "../core/buffers.ts";
 import { NBD_OUTPUT_KEEP_BYTES } from "../core/limits.ts";
 import type { Memory } from "../core/memory.ts";
 import type { Stream } from "../net/transport.ts";
 
-/** A reply in a buffer of its own. */
-export interface WholeReply {
+/** A reply in a buffer of its own: `bytes` from `at` to `end`. */
+export interface SeparateReply {
   readonly bytes: Uint8Array;
   readonly at: number;
   readonly end: number;
-  /** What it holds of the memory for long requests. */
-  readonly longBytes: number;
-  /** It is in the hands of the operating system, or will never be: the buffer is free. */
-  onWritten(): void;
+  /** What it uses of the memory for large requests. */
+  readonly largeBytes: number;
+  /** The operating system has all of it, or the stream is gone: the buffer is free again. */
+  onSent(): void;
 }
 
 const NOTHING = new Uint8Array(0);
@@ -36,10 +36,10 @@ export class Output {
   tail = 0;
   private readonly memory: Memory;
   private head = 0;
-  private readonly wholes: WholeReply[] = [];
-  private wholesBytes = 0;
-  /** How far the first of `wholes` has gone; 0: not begun. */
-  private wholeAt = 0;
+  private readonly separate: SeparateReply[] = [];
+  private separateBytes = 0;
+  /** How far the first separate reply has been sent; 0: not begun. */
+  private sentTo = 0;
 
   constructor(memory: Memory) {
     this.memory = memory;
@@ -47,16 +47,16 @@ export class Output {
 
   /** Bytes that the stream has not taken yet. */
   get pendingBytes(): number {
-    return this.tail - this.head + this.wholesBytes;
+    return this.tail - this.head + this.separateBytes;
   }
 
   get gatheredBytes(): number {
     return this.tail - this.head;
   }
 
-  /** Whether it holds memory for long requests. */
-  get hasLong(): boolean {
-    return this.wholes.some((reply) => reply.longBytes > 0);
+  /** Whether a reply that waits here uses memory for large requests. */
+  get hasLarge(): boolean {
+    return this.separate.some((reply) => reply.largeBytes > 0);
   }
 
   /** Makes room for `byteCount` bytes at `tail`; `commit` adds those that were written. */
@@ -66,7 +66,7 @@ export class Output {
     let size = Math.max(FIRST_BYTES, this.bytes.byteLength);
     while (size < pending + byteCount) size *= 2;
     const before = this.bytes;
-    // What is little moves to the front; else twice the space spares moving it time and again.
+    // A little is moved to the front. For more than half, a new buffer avoids repeated moves.
     if (size > before.byteLength || pending > size / 2) this.bytes = new Uint8Array(size);
     if (this.bytes !== before) this.view = new DataView(this.bytes.buffer);
     if (pending > 0 && this.bytes !== before) {
@@ -83,24 +83,24 @@ export class Output {
     this.tail += byteCount;
   }
 
-  addWhole(reply: WholeReply): void {
-    this.wholes.push(reply);
-    this.wholesBytes += reply.end - reply.at;
+  addSeparate(reply: SeparateReply): void {
+    this.separate.push(reply);
+    this.separateBytes += reply.end - reply.at;
   }
 
   /** Hands over as much as the stream takes. @returns whether nothing is left. */
   flush(stream: Stream): boolean {
     for (;;) {
-      if (this.wholeAt > 0 && !this.writeWhole(stream)) return false;
+      if (this.sentTo > 0 && !this.sendSeparate(stream)) return false;
       if (this.tail > this.head) {
         this.head += stream.write(this.bytes, this.head, this.tail - this.head);
         if (this.head < this.tail) return false;
-        this.emptied();
+        this.onEmptied();
       }
-      const [next] = this.wholes;
+      const [next] = this.separate;
       if (next === undefined) return true;
-      this.wholeAt = next.at;
-      if (!this.writeWhole(stream)) return false;
+      this.sentTo = next.at;
+      if (!this.sendSeparate(stream)) return false;
     }
   }
 
@@ -109,12 +109,12 @@ export class Output {
     this.head = 0;
     this.tail = 0;
     this.trim();
-    this.wholeAt = 0;
-    this.wholesBytes = 0;
-    for (const reply of this.wholes.splice(0)) reply.onWritten();
+    this.sentTo = 0;
+    this.separateBytes = 0;
+    for (const reply of this.separate.splice(0)) reply.onSent();
   }
 
-  /** An idle client needs no buffer. */
+  /** Frees the buffer of an idle client. */
   trim(): void {
     if (this.tail > this.head || this.bytes.byteLength === 0) return;
     freeBuffer(this.bytes);
@@ -122,21 +122,21 @@ export class Output {
     this.view = NOTHING_VIEW;
   }
 
-  /** @returns whether all of it is gone. */
-  private writeWhole(stream: Stream): boolean {
-    const [reply] = this.wholes;
+  /** @returns whether all of the first separate reply is sent. */
+  private sendSeparate(stream: Stream): boolean {
+    const [reply] = this.separate;
     if (reply === undefined) return true;
-    const taken = stream.write(reply.bytes, this.wholeAt, reply.end - this.wholeAt);
-    this.wholeAt += taken;
-    this.wholesBytes -= taken;
-    if (this.wholeAt < reply.end) return false;
-    this.wholeAt = 0;
-    this.wholes.shift();
-    reply.onWritten();
+    const taken = stream.write(reply.bytes, this.sentTo, reply.end - this.sentTo);
+    this.sentTo += taken;
+    this.separateBytes -= taken;
+    if (this.sentTo < reply.end) return false;
+    this.sentTo = 0;
+    this.separate.shift();
+    reply.onSent();
     return true;
   }
 
-  private emptied(): void {
+  private onEmptied(): void {
     this.head = 0;
     this.tail = 0;
     if (this.bytes.byteLength > NBD_OUTPUT_KEEP_BYTES) this.trim();

@@ -1,6 +1,6 @@
 /**
- * Numbers and layouts of the NBD protocol, as NetworkBlockDevice/nbd doc/proto.md has them, under
- * the names that it gives them. All fields are big-endian.
+ * Numbers and layouts of the NBD protocol, with the names of doc/proto.md in
+ * NetworkBlockDevice/nbd. All fields are big-endian.
  *
  *     greeting     S: NBDMAGIC u64 | IHAVEOPT u64 | handshake flags u16     C: client flags u32
  *     option       C: IHAVEOPT u64 | option u32 | length u32 | data
@@ -10,14 +10,14 @@
  *     simple reply S: magic u32 | error u32 | cookie u64 | data
  *     chunk        S: magic u32 | flags u16 | type u16 | cookie u64 | length u32 | payload
  *
- * With extended headers (the branch extension-ext-header of the same) there are two in their place:
+ * Extended headers (branch extension-ext-header of the same repository) replace two of them:
  *
  *     request      C: magic u32 | flags u16 | type u16 | cookie u64 | offset u64 | length u64
  *                     data
  *     chunk        S: magic u32 | flags u16 | type u16 | cookie u64 | offset u64 | length u64
  *                     payload
  *
- * Which of it is supported is in README.md.
+ * README.md lists what is supported.
  */
 
 /** A magic of 64 bits, as two words. */
@@ -47,9 +47,11 @@ export const EXTENDED_REQUEST_BYTES = 32;
 export const EXTENDED_CHUNK_BYTES = 32;
 /** In front of the data of an OFFSET_DATA chunk: its offset. */
 export const CHUNK_OFFSET_BYTES = 8;
-/** What EXPORT_NAME ends with for clients that do not say NO_ZEROES. */
+/** The longest header in front of the data of a read. */
+export const READ_HEADER_BYTES_MAX = EXTENDED_CHUNK_BYTES + CHUNK_OFFSET_BYTES;
+/** Zeros at the end of the reply to EXPORT_NAME, unless the client has set NO_ZEROES. */
 export const EXPORT_NAME_ZEROES = 124;
-/** Of strings: names of exports, and queries. */
+/** The longest string: the name of an export, or a query. */
 export const STRING_BYTES_MAX = 4096;
 
 /** Handshake flags, and those that a client answers with. */
@@ -85,7 +87,7 @@ export const REPLY = {
 
 export const INFO = { EXPORT: 0, NAME: 1, DESCRIPTION: 2, BLOCK_SIZE: 3 } as const;
 
-/** What an export can do, told when it is chosen. */
+/** Transmission flags: what an export supports. */
 export const DEVICE_FLAG = {
   HAS_FLAGS: 1 << 0,
   SEND_FLUSH: 1 << 2,
@@ -98,7 +100,7 @@ export const DEVICE_FLAG = {
   SEND_FAST_ZERO: 1 << 11,
 } as const;
 
-/** Headers of requests and replies, as agreed: with each there is all that the one before has. */
+/** The negotiated headers of requests and replies. Each form includes the one before it. */
 export const FORM = { SIMPLE: 0, STRUCTURED: 1, EXTENDED: 2 } as const;
 export type Form = (typeof FORM)[keyof typeof FORM];
 
@@ -130,10 +132,10 @@ export const CHUNK = {
   BLOCK_STATUS_EXT: 6,
   ERROR: 0x8001,
 } as const;
-/** Of a chunk: the last one of its reply. */
+/** On the last chunk of a reply. */
 export const CHUNK_FLAG_DONE = 1;
 
-/** The metadata context that the protocol defines, the number that it has here, and its flags. */
+/** The metadata context that the protocol defines, its number here, and its flags. */
 export const BASE_ALLOCATION = "base:allocation";
 export const BASE_ALLOCATION_ID = 1;
 export const STATE = { HOLE: 1, ZERO: 2 } as const;

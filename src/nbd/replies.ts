@@ -1,10 +1,14 @@
 /**
- * Replies of the transmission phase, written to the output: simple ones, and chunks where these
- * were agreed upon and are called for.
+ * Replies of the transmission phase, written to the output: simple replies, and chunks where the
+ * client negotiated structured replies or extended headers.
  *
- * A reply with data is one chunk: it is complete before its first byte leaves, so that an error can
- * never come too late.
+ *     read    beginRead --> the handler fills the target --> finishRead
+ *
+ * A reply with data is always one chunk. It is complete before its first byte is sent, so an error
+ * can never come too late. Only this file knows how long headers are, and where they go.
  */
+import type { Memory } from "../core/memory.ts";
+import type { KeptRequest } from "./kept-request.ts";
 import type { Output } from "./output.ts";
 import {
   BASE_ALLOCATION_ID,
@@ -14,6 +18,7 @@ import {
   CHUNK_MAGIC,
   CHUNK_OFFSET_BYTES,
   COMMAND,
+  COMMAND_FLAG,
   ERRNO,
   type Errno,
   EXTENDED_CHUNK_BYTES,
@@ -23,62 +28,81 @@ import {
   SIMPLE_REPLY_BYTES,
   SIMPLE_REPLY_MAGIC,
 } from "./protocol.ts";
+import type { Answered, Request } from "./request.ts";
 
-/** Which request is answered. */
-export interface Answered {
-  readonly type: number;
-  readonly cookieHi: number;
-  readonly cookieLo: number;
-  readonly offsetHi: number;
-  readonly offsetLo: number;
-  readonly byteCount: number;
+/** Where the data of a read goes: `bytes` from `at` on. */
+export interface ReadTarget {
+  readonly bytes: Uint8Array;
+  readonly at: number;
 }
 
-/** In front of the data of a read, at most. */
-export const READ_HEADER_BYTES_MAX = EXTENDED_CHUNK_BYTES + CHUNK_OFFSET_BYTES;
-
-/** Length and flags of each extent, by turns. */
+/** Length and flags of each extent, alternating. */
 export type Extents = readonly number[];
 
-export class Replies {
+export class Replies implements ReadTarget {
   form: Form = FORM.SIMPLE;
+  /** ReadTarget, after `beginRead`. */
+  at = 0;
   private readonly output: Output;
+  private readonly memory: Memory;
 
-  constructor(output: Output) {
+  constructor(output: Output, memory: Memory) {
     this.output = output;
+    this.memory = memory;
   }
 
-  get isStructured(): boolean {
-    return this.form >= FORM.STRUCTURED;
-  }
-
-  /** A reply without data: it is done, or why not. */
+  /** A reply without data: success, or an error. */
   empty(request: Answered, error: Errno): void {
     if (!this.needsChunk(request.type)) this.simple(request, error);
     else if (error === ERRNO.OK) this.chunk(CHUNK.NONE, request, 0);
     else this.errorChunk(request, error);
   }
 
-  /** What stands in front of the data of a read. */
-  get readHeaderBytes(): number {
-    return this.isStructured ? this.chunkBytes + CHUNK_OFFSET_BYTES : SIMPLE_REPLY_BYTES;
+  get bytes(): Uint8Array {
+    return this.output.bytes;
   }
 
-  /** Writes that: `view` at `at`. The data follows it. */
-  writeReadHeader(view: DataView, at: number, request: Answered): void {
-    if (!this.isStructured) {
-      writeSimple(view, at, request, ERRNO.OK);
-      return;
+  /**
+   * Begins the reply to a read. @returns a target with room for `byteCount` bytes, valid until the
+   * next reply. Nothing is sent before `finishRead`, so a reply can also be given up.
+   */
+  beginRead(byteCount: number): ReadTarget {
+    const { readHeaderBytes } = this;
+    this.output.reserve(readHeaderBytes + byteCount);
+    this.at = this.output.tail + readHeaderBytes;
+    return this;
+  }
+
+  /** Sends what is in the target: the requested bytes behind the first `skippedBytes` of it. */
+  finishRead(request: Answered, skippedBytes: number): void {
+    const { output, at } = this;
+    const from = at + skippedBytes;
+    if (from > at) output.bytes.copyWithin(at, from, from + request.byteCount);
+    this.writeReadHeader(output.view, output.tail, request);
+    output.commit(this.readHeaderBytes + request.byteCount);
+  }
+
+  /** Sends the data of a kept read. @returns whether from its buffer: `onSent` follows. */
+  keptRead(kept: KeptRequest): boolean {
+    if (kept.isShort) {
+      const { bytes, at } = this.beginRead(kept.byteCount);
+      this.memory.copy(bytes, at, kept.bytes, kept.at, kept.byteCount);
+      this.finishRead(kept, 0);
+      return false;
     }
-    this.writeChunk(view, at, CHUNK.OFFSET_DATA, request, CHUNK_OFFSET_BYTES + request.byteCount);
-    writeOffset(view, at + this.chunkBytes, request);
+    kept.at -= this.readHeaderBytes;
+    this.writeReadHeader(new DataView(kept.bytes.buffer), kept.at, kept);
+    this.output.addSeparate(kept);
+    return true;
   }
 
-  /** To a read, where chunks are agreed upon: all of it is zeros. */
-  hole(request: Answered): void {
+  /** Answers a read of nothing but zeros. @returns false where the client takes no holes. */
+  hole(request: Request): boolean {
+    if (!this.isStructured || request.has(COMMAND_FLAG.DF)) return false;
     const at = this.chunk(CHUNK.OFFSET_HOLE, request, CHUNK_OFFSET_BYTES + 4);
     writeOffset(this.output.view, at, request);
     this.output.view.setUint32(at + CHUNK_OFFSET_BYTES, request.byteCount);
+    return true;
   }
 
   blockStatus(request: Answered, extents: Extents): void {
@@ -103,7 +127,25 @@ export class Replies {
     }
   }
 
-  /** Two commands have replies with data, and have to be answered in chunks, errors included. */
+  private get isStructured(): boolean {
+    return this.form >= FORM.STRUCTURED;
+  }
+
+  /** Bytes in front of the data of a read. */
+  private get readHeaderBytes(): number {
+    return this.isStructured ? this.chunkBytes + CHUNK_OFFSET_BYTES : SIMPLE_REPLY_BYTES;
+  }
+
+  private writeReadHeader(view: DataView, at: number, request: Answered): void {
+    if (!this.isStructured) {
+      writeSimple(view, at, request, ERRNO.OK);
+      return;
+    }
+    this.writeChunk(view, at, CHUNK.OFFSET_DATA, request, CHUNK_OFFSET_BYTES + request.byteCount);
+    writeOffset(view, at + this.chunkBytes, request);
+  }
+
+  /** Commands whose replies carry data are answered in chunks, and so are their errors. */
   private needsChunk(type: number): boolean {
     if (this.form === FORM.EXTENDED) return true;
     return this.isStructured && (type === COMMAND.READ || type === COMMAND.BLOCK_STATUS);

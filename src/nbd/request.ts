@@ -1,8 +1,9 @@
 /**
- * Requests of the transmission phase: bytes to fields, and whether the protocol allows them.
+ * Requests of the transmission phase: bytes to fields, and whether the protocol allows a request.
  *
- * Not here: what they do.
+ * Not here: what requests do (src/exports).
  */
+import { NBD_LARGE_BYTES } from "../core/limits.ts";
 import { BLOCK_BYTES_MAX, type Device } from "./device.ts";
 import {
   COMMAND,
@@ -17,23 +18,33 @@ import {
   REQUEST_MAGIC,
 } from "./protocol.ts";
 
-/** One request. A scratch object, filled again for each: good during the call that has it. */
-export class Request {
+/** What a reply has to know of its request. */
+export interface Answered {
+  readonly type: number;
+  /** Identifies the request to its client; 64 bits as two words. */
+  readonly cookieHi: number;
+  readonly cookieLo: number;
+  readonly offsetHi: number;
+  readonly offsetLo: number;
+  readonly byteCount: number;
+}
+
+/** One request. A scratch object, filled again for each: valid during the call that has it. */
+export class Request implements Answered {
   flags = 0;
   type = 0;
-  /** What the client tells its requests apart by, as two words. */
   cookieHi = 0;
   cookieLo = 0;
-  /** As two words, since a reply has to repeat it also when it is no exact number. */
+  /** As two words: extended replies repeat it even where a number would not be exact. */
   offsetHi = 0;
   offsetLo = 0;
   byteCount = 0;
   private isExtended = false;
-  /** What is to be written: `bytes` from `at`. */
+  /** The data of a write: `bytes` from `at`. */
   bytes: Uint8Array = new Uint8Array(0);
   at = 0;
 
-  /** @returns false when it is no request, or one too long to pass over: the stream is no use. */
+  /** @returns false for a wrong magic number or too much data: the stream is to be closed. */
   read(view: DataView, at: number, form: Form): boolean {
     this.isExtended = form === FORM.EXTENDED;
     const magic = this.isExtended ? EXTENDED_REQUEST_MAGIC : REQUEST_MAGIC;
@@ -50,7 +61,7 @@ export class Request {
     return this.dataBytes <= BLOCK_BYTES_MAX;
   }
 
-  /** Past 2^53 it is no longer exact, and beyond the end of everything all the same. */
+  /** Not exact from 2^53 on, but then it is beyond the end of any export. */
   get offset(): number {
     return this.offsetHi * 0x1_0000_0000 + this.offsetLo;
   }
@@ -60,36 +71,42 @@ export class Request {
   }
 
   /**
-   * What follows the header. A write has data also where PAYLOAD_LEN should say so and does not:
-   * QEMU leaves it out (seen with 10.0).
+   * Bytes of data behind the header. A write has data even without PAYLOAD_LEN, which QEMU 10.0
+   * leaves out.
    */
   get dataBytes(): number {
     const hasData = this.type === COMMAND.WRITE || (this.isExtended && this.has(PAYLOAD_LEN));
     return hasData ? this.byteCount : 0;
   }
 
-  /** What follows the header of the reply, if all goes well. */
+  /** Bytes of data behind the header of the reply, if it is no error. */
   get replyBytes(): number {
     return this.type === COMMAND.READ ? this.byteCount : 0;
   }
+
+  /** What it needs of the memory for large requests: 0 if it is not large. */
+  get largeBytes(): number {
+    const byteCount = this.dataBytes + this.replyBytes;
+    return byteCount > NBD_LARGE_BYTES ? byteCount : 0;
+  }
 }
 
-/** Of its header. */
+/** Bytes of a request's header. */
 export function requestBytes(form: Form): number {
   return form === FORM.EXTENDED ? EXTENDED_REQUEST_BYTES : REQUEST_BYTES;
 }
 
 interface Rule {
   readonly flags: number;
-  /** Of a range that ends beyond the export. */
+  /** The error for a range that ends beyond the export. */
   readonly beyond: Errno;
-  /** Its data is in the request or in the reply. */
+  /** Whether the request or its reply carries data. */
   readonly hasData: boolean;
 }
 
 const { FUA, NO_HOLE, DF, REQ_ONE, FAST_ZERO, PAYLOAD_LEN } = COMMAND_FLAG;
 
-/** FUA is allowed with every command: there is nothing that it would have to wait for. */
+/** Commands and their allowed flags. FUA is allowed with all: answered data is always stored. */
 const RULES: ReadonlyMap<number, Rule> = new Map<number, Rule>([
   [COMMAND.READ, { flags: FUA | DF, beyond: ERRNO.EINVAL, hasData: true }],
   [COMMAND.WRITE, { flags: FUA | PAYLOAD_LEN, beyond: ERRNO.ENOSPC, hasData: true }],
@@ -103,25 +120,25 @@ const RULES: ReadonlyMap<number, Rule> = new Map<number, Rule>([
   [COMMAND.BLOCK_STATUS, { flags: FUA | REQ_ONE, beyond: ERRNO.EINVAL, hasData: false }],
 ]);
 
-/** What was agreed upon. */
-export interface Agreed {
+/** What client and server have negotiated. */
+export interface Negotiated {
   readonly form: Form;
   readonly hasAllocation: boolean;
 }
 
 /** @returns why the request is not allowed, or OK. */
-export function invalidRequest(request: Request, device: Device, agreed: Agreed): Errno {
+export function invalidRequest(request: Request, device: Device, negotiated: Negotiated): Errno {
   const rule = RULES.get(request.type);
   if (rule === undefined || (request.flags & ~rule.flags) !== 0) return ERRNO.EINVAL;
   const { offset, byteCount, type } = request;
-  if (request.has(DF) && agreed.form === FORM.SIMPLE) return ERRNO.EINVAL;
-  if (request.has(PAYLOAD_LEN) && agreed.form !== FORM.EXTENDED) return ERRNO.EINVAL;
+  if (request.has(DF) && negotiated.form === FORM.SIMPLE) return ERRNO.EINVAL;
+  if (request.has(PAYLOAD_LEN) && negotiated.form !== FORM.EXTENDED) return ERRNO.EINVAL;
   if (type === COMMAND.FLUSH) return offset === 0 && byteCount === 0 ? ERRNO.OK : ERRNO.EINVAL;
   if (offset > device.byteCount || byteCount > device.byteCount - offset) return rule.beyond;
   if (rule.hasData && byteCount > BLOCK_BYTES_MAX) {
     return request.has(DF) ? ERRNO.EOVERFLOW : ERRNO.EINVAL;
   }
-  if (type === COMMAND.BLOCK_STATUS && (!agreed.hasAllocation || byteCount === 0)) {
+  if (type === COMMAND.BLOCK_STATUS && (!negotiated.hasAllocation || byteCount === 0)) {
     return ERRNO.EINVAL;
   }
   return ERRNO.OK;

@@ -1,13 +1,15 @@
 /**
- * Addresses of streams: one text form for flags, settings and reports, one parsed form for a
- * Transport.
+ * Addresses: one text form for flags, settings and reports, one parsed form for a Transport.
  *
  *     tcp:HOST:PORT   HOST:PORT   [IPV6]:PORT   tcp:[IPV6]:PORT   unix:PATH
  *
- * HOST is a name or an IPv4 address and is not looked up here. Port 0 means "any free port" and is
- * good for listening only: `parseAddress` takes it, a connect to it fails like any other.
+ * HOST is a name or an IPv4 address. It is not looked up here. Port 0 stands for any free port when
+ * listening; a connect to it fails.
+ *
+ * Not here: the bytes of IP addresses (ip.ts).
  */
 import { ConfigError } from "../core/errors.ts";
+import { ipBytes } from "./ip.ts";
 
 export interface TcpAddress {
   readonly kind: "tcp";
@@ -28,7 +30,7 @@ const UNIX_PATH_BYTES_MAX = 107;
 const HOST_LENGTH_MAX = 253;
 const PORT_MAX = 65535;
 
-/** Throws ConfigError BAD_CONFIG with a line that quotes `text` and says what is wrong with it. */
+/** Throws ConfigError BAD_CONFIG with a line that quotes `text` and names what is wrong. */
 export function parseAddress(text: string): Address {
   if (text.startsWith("unix:")) return parseUnix(text, text.slice("unix:".length));
   const rest = text.startsWith("tcp:") ? text.slice("tcp:".length) : text;
@@ -45,14 +47,14 @@ export function formatAddress(address: Address): string {
   return `${host}:${address.port}`;
 }
 
-/** Whether only this machine reaches it. */
+/** Whether the host can be reached from this machine only. */
 export function isLoopback(host: string): boolean {
   return host === "localhost" || host === "::1" || /^127(\.\d+){3}$/.test(host);
 }
 
 function parseUnix(text: string, path: string): UnixAddress {
   if (path.length === 0) throw bad(text, "the socket path is empty");
-  if (path.includes("\0")) throw bad(text, "the socket path holds a zero byte");
+  if (path.includes("\0")) throw bad(text, "the socket path contains a zero byte");
   if (new TextEncoder().encode(path).length > UNIX_PATH_BYTES_MAX) {
     throw bad(text, `the socket path is longer than ${UNIX_PATH_BYTES_MAX} bytes`);
   }
@@ -64,28 +66,25 @@ function parseHost(text: string, host: string): string {
   if (host.startsWith("[")) {
     if (!host.endsWith("]")) throw bad(text, "the bracket is not closed");
     const inner = host.slice(1, -1);
-    // Only the characters: whether it is an address is for the operating system to say.
+    // Only the characters are checked: the operating system knows its own zones.
     if (!inner.includes(":") || !/^[0-9a-fA-F:.]+(%[0-9A-Za-z_.-]+)?$/.test(inner)) {
-      throw bad(text, `"${inner}" is no IPv6 address`);
+      throw bad(text, `"${inner}" is not an IPv6 address`);
     }
     return inner;
   }
   if (host.includes(":")) throw bad(text, 'an IPv6 address needs brackets, as in "[::1]:7777"');
   if (host.length > HOST_LENGTH_MAX || !/^[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9.])?$/.test(host)) {
-    throw bad(text, `"${host}" is no host name`);
+    throw bad(text, `"${host}" is not a host name`);
   }
-  if (/^[0-9.]+$/.test(host) && !isIpv4(host)) throw bad(text, `"${host}" is no IPv4 address`);
+  if (/^[0-9.]+$/.test(host) && ipBytes(host) === null) {
+    throw bad(text, `"${host}" is not an IPv4 address`);
+  }
   return host;
-}
-
-function isIpv4(host: string): boolean {
-  const parts = host.split(".");
-  return parts.length === 4 && parts.every((part) => /^\d{1,3}$/.test(part) && Number(part) <= 255);
 }
 
 function parsePort(text: string, port: string): number {
   if (!/^\d{1,5}$/.test(port) || Number(port) > PORT_MAX) {
-    throw bad(text, `"${port}" is no port, it must be 0 .. ${PORT_MAX}`);
+    throw bad(text, `"${port}" is not a port: use 0 to ${PORT_MAX}`);
   }
   return Number(port);
 }

@@ -41,7 +41,7 @@ test("when all places are taken the oldest makes way", () => {
   expect(admission.count).toBe(PLACES);
 });
 
-test("one that has said something outlives those that say nothing", () => {
+test("a connection that has sent something outlives silent ones", () => {
   enter("10.1.0.1:1", false);
   for (let i = 2; i <= 100; i += 1) enter(`10.1.0.${i}:1`);
   expect(closed).not.toContain("10.1.0.1:1");
@@ -75,7 +75,7 @@ test("strangers do not take the places of members", () => {
   expect(closed.filter((remote) => remote.startsWith("10.0.0.1:"))).toEqual(["10.0.0.1:1"]);
 });
 
-test("that some were closed is told now and then, in one line", () => {
+test("closed connections are logged now and then, in one line", () => {
   for (let i = 0; i < PLACES + 50; i += 1) enter(`10.1.0.${i}:1`);
   clock.run(ADMISSION_NOTICE_MS);
   enter("10.2.0.1:1");

@@ -1,38 +1,37 @@
 /**
- * Admission: connections that have not said who they are, at one door: from the accept, before TLS,
- * until the other side is known, or gone.
+ * Admission: bounds the connections of one door that are not identified yet: from the accept,
+ * before TLS, until the other side is identified, or gone.
  *
- *     accept --> enter --> waiting, oldest first --> leave     known: a bound of the door's own
- *                             \--> the next one needs its place: closed
+ *     accept --> enter --> waiting, oldest first --> leave     identified: the door's own bound
+ *                             \--> closed, when another connection needs its place
  *
- * Nobody can keep a place by saying nothing: when all are taken the oldest of those makes way, or,
- * where all have said something, the oldest of all. One source (IPv4 address, IPv6 /64) has a share
- * of the places at most, and makes way for itself. Addresses of known members have places of their
- * own, so that strangers cannot take them.
+ * A silent connection cannot keep its place. When all places are taken, the oldest silent one is
+ * closed, or else the oldest of all. One source (IPv4 address, IPv6 /64) gets at most a share of
+ * the places; beyond it, its own oldest is closed. Addresses of known members have places of their
+ * own, so strangers cannot take them.
  *
- * Who is refused or makes way is counted, and told in one line now and then.
+ * Closed connections are counted, and logged in one line now and then.
  */
-
 import { ADMISSION_NOTICE_MS, ADMISSION_SHARE_PART } from "../core/admission-limits.ts";
 import type { Clock } from "../core/clock.ts";
 import { ipBytes } from "./ip.ts";
 import type { Stream } from "./transport.ts";
 
 export interface AdmissionSettings {
-  /** What it is at, for the log: "peer port". */
+  /** Name of the door for the log: "peer port". */
   readonly door: string;
-  /** Places of strangers, and as many of known members. */
+  /** Places for strangers, and as many for known members. */
   readonly places: number;
   /** Whether a member of the cluster has this IP address. */
   readonly isKnown?: (host: string) => boolean;
   readonly onNotice: (line: string) => void;
 }
 
-/** A connection as its door has it. */
+/** A connection that is not identified yet. */
 export interface Newcomer {
-  /** It makes way: its stream is to be dropped. */
+  /** Closes it, for want of a place. */
   close(): void;
-  /** Nothing has come from the other side, as far as can be seen. */
+  /** Whether nothing has come from the other side. */
   isSilent(): boolean;
 }
 
@@ -49,7 +48,7 @@ class Queue {
 }
 
 export class Admission {
-  /** Connections that were closed to make way for others. */
+  /** Connections that were closed or refused for want of a place. */
   closedCount = 0;
   private readonly clock: Clock;
   private readonly settings: AdmissionSettings;
@@ -85,7 +84,7 @@ export class Admission {
     this.waiting.set(stream, { source, queue, newcomer });
   }
 
-  /** It is known now, or gone. @returns whether it had a place still. */
+  /** It is identified, or gone. @returns whether it still had its place. */
   leave(stream: Stream): boolean {
     const waiting = this.waiting.get(stream);
     if (waiting === undefined) return false;
@@ -105,8 +104,8 @@ export class Admission {
     return true;
   }
 
-  /** A stream was not accepted, or closed, for want of a place. */
-  tellRefused(remote: string): void {
+  /** Counts a connection that was refused or closed for want of a place, and logs now and then. */
+  countRefused(remote: string): void {
     this.closedCount += 1;
     const nowMs = this.clock.now();
     if (nowMs - this.noticeMs < ADMISSION_NOTICE_MS) return;
@@ -120,7 +119,7 @@ export class Admission {
     );
   }
 
-  /** Of those that have said nothing, if there are any. */
+  /** Closes the oldest silent stream, or the oldest of all if none is silent. */
   private closeOldest(streams: ReadonlySet<Stream>): void {
     let oldest: Stream | null = null;
     for (const stream of streams) {
@@ -132,20 +131,17 @@ export class Admission {
     if (oldest === null) return;
     const waiting = this.waiting.get(oldest);
     this.leave(oldest);
-    this.tellRefused(oldest.remote);
+    this.countRefused(oldest.remote);
     waiting?.newcomer.close();
   }
 }
 
-/** Without the port, which is a new one each time, and the brackets. */
+/** The host without brackets and port: each connection has another port. */
 function hostOf(remote: string): string {
   return /^\[?(.*?)\]?:\d+$/.exec(remote)?.[1] ?? remote;
 }
 
-/**
- * Whom the address of a stream belongs to: a network of IPv6 gives each of its machines 2^64 of
- * them.
- */
+/** The source of a stream: its IPv4 address, or its IPv6 /64, of which a machine may use all. */
 export function sourceOf(remote: string): string {
   const host = hostOf(remote);
   const bytes = ipBytes(host);

@@ -1,7 +1,7 @@
 /**
- * How long to wait before dialling again: doubled with each failure up to a ceiling, the upper half
- * of it drawn at random, so that nodes that lost the same peer at the same instant do not come back
- * at the same instant.
+ * How long to wait before the next dial. The ceiling doubles with each failure up to a maximum, and
+ * the upper half is drawn at random. So nodes that lost a peer at the same instant do not all dial
+ * it at the same instant.
  */
 import { assert } from "../core/assert.ts";
 
@@ -16,7 +16,7 @@ export function backoffMs(
   bounds: { readonly minMs: number; readonly maxMs: number },
 ): number {
   assert(attempt >= 0 && bounds.minMs > 0 && bounds.minMs <= bounds.maxMs);
-  // The exponent is bounded, since 2 ** attempt would overflow to Infinity after 1024 failures.
+  // The exponent is bounded: 2 ** attempt would be Infinity after 1024 failures.
   const ceilingMs = Math.min(bounds.maxMs, bounds.minMs * 2 ** Math.min(attempt, 30));
   return ceilingMs / 2 + (ceilingMs / 2) * (draw / 4294967296);
 }

@@ -1,11 +1,11 @@
 /**
  * Datagrams on Bun's UDP sockets, host names, and routes.
  *
- * What Bun 1.4.5 does, tried before it was relied upon:
- *   - send() copies, and returns false when the kernel has no room: that datagram is lost.
- *   - When nobody listened where an earlier datagram went, the next send throws ECONNREFUSED,
- *     wherever it goes, and sends nothing. The one after that is itself again.
- *   - The buffer of a data event is a Buffer over memory of its own.
+ * Behaviour of Bun 1.4.5 that this file relies on, each tried:
+ *   - send() copies. It returns false when the kernel has no room: that datagram is lost.
+ *   - When nobody listened at the target of an earlier datagram, the next send throws ECONNREFUSED,
+ *     whatever its target, and sends nothing. The send after that works again.
+ *   - The buffer of a data event is a Buffer with memory of its own.
  */
 import { lookup as lookupHost } from "node:dns/promises";
 import { ConfigError, RamsterError } from "../core/errors.ts";
@@ -25,7 +25,7 @@ export async function bindDatagrams(
       binaryType: "uint8array",
       socket: {
         data: (_socket, bytes, port, host) => onDatagram(bytes, { kind: "tcp", host, port }),
-        error: () => {}, // A datagram that did not get there: nobody was promised that it would.
+        error: () => {}, // A datagram that did not arrive counts as lost.
       },
     });
     return new BunDatagrams(socket, { ...address, port: socket.port });
@@ -36,10 +36,10 @@ export async function bindDatagrams(
 
 /** Transport.lookup. */
 export async function lookupAddresses(host: string): Promise<string[]> {
-  if (ipBytes(host) !== null) return [host]; // The resolver drops the zone of one that has it.
+  if (ipBytes(host) !== null) return [host]; // The resolver would drop a zone.
   try {
-    const found = await lookupHost(host, { all: true });
-    return found.map(({ address }) => address);
+    const addresses = await lookupHost(host, { all: true });
+    return addresses.map(({ address }) => address);
   } catch (error) {
     const code = error instanceof Error && "code" in error ? String(error.code) : "";
     const reason = LOOKUP_REASONS[code] ?? `the look-up failed (${code})`;
@@ -50,11 +50,11 @@ export async function lookupAddresses(host: string): Promise<string[]> {
 
 const LOOKUP_REASONS: Readonly<Record<string, string>> = {
   EAI_AGAIN: "no name server answers",
-  ENODATA: "it has no address",
+  ENODATA: "the name has no address",
   ENOTFOUND: "unknown host name",
 };
 
-/** The address that this machine sends to `to` from, or null without a route. Sends nothing. */
+/** @returns the own address that is used to reach the target, or null without a route. */
 export async function sourceTo({ host, port }: TcpAddress): Promise<string | null> {
   try {
     const connect = { hostname: host, port };
@@ -78,7 +78,7 @@ class BunDatagrams implements DatagramPort {
 
   send(bytes: Uint8Array, byteCount: number, to: TcpAddress): void {
     const datagram = bytes.subarray(0, byteCount);
-    // The first error may be that of an earlier datagram.
+    // The first error may belong to an earlier datagram.
     if (!this.trySend(datagram, to)) this.trySend(datagram, to);
   }
 

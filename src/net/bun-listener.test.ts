@@ -7,12 +7,10 @@ import { makeKey } from "../security/make-key.ts";
 import { parseAddress } from "./address.ts";
 import { BunTransport } from "./bun.ts";
 import { secured } from "./secured.ts";
-import type { Stream, Transport } from "./transport.ts";
+import { NO_EVENTS, type Stream, type Transport } from "./transport.ts";
 
 const COUNT = 5 * ACCEPTS_PER_TURN_MAX;
 const { tls } = await makeKey({ nowMs: Date.now(), days: 1 });
-
-const QUIET = { onOpen: () => {}, onData: () => {}, onDrain: () => {}, onClose: () => {} };
 
 class Port {
   /** The most that were accepted in one turn. */
@@ -32,13 +30,13 @@ class Port {
       this.ofTurn += 1;
       this.acceptedCount += 1;
       this.most = Math.max(this.most, this.ofTurn);
-      return { ...QUIET, onOpen: () => (this.openCount += 1) };
+      return { ...NO_EVENTS, onOpen: () => (this.openCount += 1) };
     });
   }
 }
 
 function dialMany(transport: Transport, address: string): Stream[] {
-  return Array.from({ length: COUNT }, () => transport.connect(parseAddress(address), QUIET));
+  return Array.from({ length: COUNT }, () => transport.connect(parseAddress(address), NO_EVENTS));
 }
 
 const clear = new BunTransport(openDuplicate());

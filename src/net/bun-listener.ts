@@ -3,14 +3,14 @@
  *
  *     open --all ports took ACCEPTS_PER_TURN_MAX in one turn--> resting --a while--> open
  *
- * Bun accepts connections until none is waiting. Somebody who connects faster than Bun accepts
- * would keep the thread in that loop. Closing the listener is the one way out of it. So that no
- * connection is lost, a second descriptor keeps the port while it rests: new connections wait in
- * the kernel, and the next listener is made of that descriptor.
+ * Bun accepts connections until none is waiting. A client that connects faster than Bun accepts
+ * would keep the thread in that loop, and closing the listener is the only way out. To lose no
+ * connection, a second descriptor keeps the port while it rests: new connections wait in the
+ * kernel, and the next listener is made from that descriptor.
  *
- * What Bun 1.4.5 does, tried before it was relied upon: listen() takes a descriptor that listens
- * already as `fd`, and a listener has its own as `fd`; its types know neither. When a listener is
- * closed in `open`, nothing more is accepted, and its connections live on.
+ * Behaviour of Bun 1.4.5 that this file relies on, each tried: listen() takes a listening
+ * descriptor as `fd`, and a listener has its own as `fd`; the types lack both. When a listener is
+ * closed within `open`, nothing more is accepted, and its connections stay open.
  */
 import { closeSync } from "node:fs";
 import {
@@ -22,27 +22,27 @@ import {
 import { formatAddress } from "./address.ts";
 import type { Listener } from "./transport.ts";
 
-/** Another descriptor of the same socket. @returns the new descriptor, or less than 0 when there is none left. */
+/** Duplicates a descriptor. @returns the new one, or a negative number when none is left. */
 export type Duplicate = (fd: number) => number;
 
-/** What a port is made with beside its address. */
+/** Options of a port beside its address. */
 export interface ListenOptions<Data> {
   readonly socket: Bun.SocketHandler<Data>;
   readonly tls?: Bun.TLSOptions;
 }
 
 interface Rest {
-  /** The port's. */
+  /** The descriptor that keeps the port. */
   readonly fd: number;
   timer: ReturnType<typeof setTimeout> | undefined;
 }
 
-/** Connections that all ports of a process have taken in this turn. */
+/** Counts the connections that all ports of a process accept in one turn. */
 export class AcceptTurn {
   private count = 0;
   private startMs = 0;
 
-  /** One more. @returns whether it was one of too many. */
+  /** Counts a connection. @returns whether the bound of this turn is reached. */
   take(): boolean {
     if (this.count === 0) {
       this.startMs = performance.now();
@@ -54,7 +54,7 @@ export class AcceptTurn {
     return this.count >= ACCEPTS_PER_TURN_MAX;
   }
 
-  /** How long to rest, so that accepting takes a limited part of the time on a slow machine too. */
+  /** How long to rest, so that accepting takes a bounded share of the time on any machine. */
   get restMs(): number {
     const tookMs = performance.now() - this.startMs;
     return Math.min(Math.max(ACCEPT_REST_MS, ACCEPT_REST_FACTOR * tookMs), ACCEPT_REST_MS_MAX);
@@ -116,7 +116,7 @@ export class TcpListener<Data> implements Listener {
       this.server = Bun.listen<Data>(options as unknown as Bun.TCPSocketListenOptions<Data>);
       this.rest = null;
     } catch {
-      // The system is short of something. The port is ours still, and there may be more later.
+      // The system is short of a resource. The port is kept; try again later.
       this.startTimer(rest, ACCEPT_REST_MS);
     }
   }

@@ -9,7 +9,7 @@ import { makeKey } from "../security/make-key.ts";
 import type { Address } from "./address.ts";
 import { BunClock, BunRandom, BunTransport } from "./bun.ts";
 import { secured } from "./secured.ts";
-import type { StreamEvents } from "./transport.ts";
+import { NO_EVENTS } from "./transport.ts";
 
 const DEADLINE_MS = 10_000;
 
@@ -20,13 +20,6 @@ async function until(condition: () => boolean): Promise<void> {
     await new Promise((resolve) => setTimeout(resolve, 1));
   }
 }
-
-const QUIET: StreamEvents = {
-  onOpen: () => {},
-  onData: () => {},
-  onDrain: () => {},
-  onClose: () => {},
-};
 
 const directories: string[] = [];
 
@@ -91,7 +84,7 @@ async function failureOf(promise: Promise<unknown>): Promise<RamsterError> {
 
 describe("BunTransport.listen()", () => {
   const transport = new BunTransport();
-  const listen = (address: Address) => transport.listen(address, () => QUIET);
+  const listen = (address: Address) => transport.listen(address, () => NO_EVENTS);
 
   test("fills in the real port and frees it on close", async () => {
     const listener = await listen({ kind: "tcp", host: "127.0.0.1", port: 0 });
@@ -122,7 +115,7 @@ describe("BunTransport.listen()", () => {
     listener.close();
   });
 
-  test("never removes what is no socket", async () => {
+  test("never removes a file that is not a socket", async () => {
     const file = path.join(freshDirectory(), "precious");
     fs.writeFileSync(file, "data");
     const link = `${file}-link`;
@@ -131,13 +124,13 @@ describe("BunTransport.listen()", () => {
       const error = await failureOf(listen({ kind: "unix", path: taken }));
       expect(error.code).toBe("ADDRESS_IN_USE");
       expect(error.message).toBe(
-        `Cannot listen on "unix:${taken}": the path exists and is no socket`,
+        `Cannot listen on "unix:${taken}": the path exists and is not a socket`,
       );
     }
     expect(fs.readFileSync(file, "utf8")).toBe("data");
   });
 
-  test("leaves a socket alone that somebody else has put in the place of its own", async () => {
+  test("leaves a socket alone that replaced its own", async () => {
     const address: Address = { kind: "unix", path: path.join(freshDirectory(), "s") };
     const first = await listen(address);
     fs.unlinkSync(address.path);
@@ -145,7 +138,7 @@ describe("BunTransport.listen()", () => {
     first.close();
     expect(fs.lstatSync(address.path).isSocket()).toBe(true);
     let opened = false;
-    const stream = transport.connect(address, { ...QUIET, onOpen: () => (opened = true) });
+    const stream = transport.connect(address, { ...NO_EVENTS, onOpen: () => (opened = true) });
     await until(() => opened);
     stream.terminate();
     second.close();
@@ -182,7 +175,7 @@ describe("BunTransport.listen()", () => {
     fs.writeFileSync(file, "");
     const below = await failureOf(listen({ kind: "unix", path: path.join(file, "s") }));
     expect(below.code).toBe("CANNOT_LISTEN");
-    expect(below.message).toContain("part of the path is no directory");
+    expect(below.message).toContain("part of the path is not a directory");
   });
 });
 

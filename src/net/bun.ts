@@ -1,11 +1,11 @@
 /**
- * The production set of the outside world: streams on Bun's sockets, time from its timers,
- * randomness from the operating system. Apart from memory and the command line this is the only
+ * Production implementations of Transport, Clock and Random: streams on Bun's sockets, Bun's
+ * timers, and the operating system's random numbers. With src/memory and src/cli this is the only
  * place that touches them.
  *
- * What Bun 1.4.5 does, tried before it was relied upon:
- *   - write(bytes, offset, count) copies, takes what the kernel has room for and keeps nothing
- *     back: the rest is ours, and `drain` follows. On a closed socket it gives -1.
+ * Behaviour of Bun 1.4.5 that this file relies on, each tried:
+ *   - write(bytes, offset, count) copies, takes what the kernel has room for and keeps no rest:
+ *     the caller writes the rest after `drain`. On a closed socket it returns -1.
  *   - Every data event carries an array of its own: a Buffer, whose slice() is no copy, unless
  *     binaryType asks for a Uint8Array.
  *   - A connect that fails at once (no such path, no route) calls connectError within the call.
@@ -13,11 +13,11 @@
  *     well, so an orderly end is shutdown(), upon which the other side's socket closes itself.
  *   - pause() stops reading; a reset is still reported, but on a unix socket nothing is until a
  *     write fails.
- *   - Without an `error` handler what a handler throws becomes an uncaught exception: as it should
- *     be, since only assertions throw there.
- *   - upgradeTLS() takes `isServer`, which its types do not know; the socket in clear goes on
- *     having its events, `data` with the sealed bytes among them.
- *   - Stopping a unix listener unlinks its path, whatever lies there by then.
+ *   - Without an `error` handler, an exception of a handler is uncaught. That is wanted, since only
+ *     assertions throw there.
+ *   - upgradeTLS() takes `isServer`, which its types lack. The plain socket keeps its events,
+ *     `data` with the encrypted bytes among them.
+ *   - Stopping a unix listener unlinks its path, whatever is there by then.
  */
 import * as fs from "node:fs";
 import { freeBuffer } from "../core/buffers.ts";
@@ -30,20 +30,21 @@ import { formatAddress } from "./address.ts";
 import { bindDatagrams, lookupAddresses } from "./bun-datagrams.ts";
 import { AcceptTurn, type Duplicate, TcpListener } from "./bun-listener.ts";
 import { tlsOptions, tlsOptionsForOthers, tlsReason } from "./bun-tls.ts";
-import type {
-  DatagramPort,
-  Listener,
-  OnDatagram,
-  Stream,
-  StreamEvents,
-  StreamOptions,
-  TlsMaterial,
-  Transport,
+import {
+  type DatagramPort,
+  type Listener,
+  NO_EVENTS,
+  type OnDatagram,
+  type Stream,
+  type StreamEvents,
+  type StreamOptions,
+  type TlsMaterial,
+  type Transport,
 } from "./transport.ts";
 
 type Socket = Bun.Socket<BunStream>;
 
-/** What a person is told in place of the operating system's code. */
+/** Texts for codes of the operating system. */
 const REASONS: Readonly<Record<string, string>> = {
   EACCES: "permission denied",
   EADDRNOTAVAIL: "not an address of this machine",
@@ -52,13 +53,13 @@ const REASONS: Readonly<Record<string, string>> = {
   EHOSTUNREACH: "no route to the host",
   ENETUNREACH: "no route to the network",
   ENOENT: "no such file or directory",
-  ENOTDIR: "part of the path is no directory",
+  ENOTDIR: "part of the path is not a directory",
   ENOTFOUND: "unknown host name",
   EPIPE: "connection closed by the other side",
   ETIMEDOUT: "connection timed out",
 };
 
-/** Access for the owner alone: who may open the socket may use the node. */
+/** Access for the owner only: whoever can open the socket can use the node. */
 const UNIX_SOCKET_MODE = 0o600;
 
 export class BunTransport implements Transport {
@@ -66,7 +67,7 @@ export class BunTransport implements Transport {
   readonly duplicate: Duplicate | null;
   readonly turn = new AcceptTurn();
 
-  /** `duplicate`: what lets a port rest when very many connect at once (bun-listener.ts). */
+  /** `duplicate`: lets a port rest when very many clients connect at once (bun-listener.ts). */
   constructor(duplicate: Duplicate | null = null) {
     this.duplicate = duplicate;
   }
@@ -120,7 +121,7 @@ class BunStream implements Stream {
   private closedHere = false;
   /** A write has failed; the close follows. */
   private broken = false;
-  /** The socket while it is not secured yet. */
+  /** The socket during its TLS handshake. */
   private handshaking: Socket | null = null;
   private deadline: ReturnType<typeof setTimeout> | undefined;
 
@@ -158,10 +159,10 @@ class BunStream implements Stream {
       isServer: true,
     };
     const [below, secured] = raw.upgradeTLS<BunStream>(options);
-    // What is below goes on telling what it hears, sealed as it is.
-    const nobody = new BunStream(this.remote, NO_EVENTS);
-    raw.data = nobody;
-    below.data = nobody;
+    // The plain socket keeps its events, with encrypted bytes: they are ignored.
+    const ignored = new BunStream(this.remote, NO_EVENTS);
+    raw.data = ignored;
+    below.data = ignored;
     this.secure(secured);
   }
 
@@ -182,7 +183,7 @@ class BunStream implements Stream {
     this.closeOnce("closed here");
   }
 
-  /** The socket is connected, and nothing is proved: the stream opens at `handshake`. */
+  /** The socket is connected but not authenticated: the stream opens with `handshake`. */
   secure(socket: Socket): void {
     this.handshaking = socket;
     this.deadline = setTimeout(() => {
@@ -194,7 +195,7 @@ class BunStream implements Stream {
   handshake(socket: Socket, ok: boolean, error: unknown): void {
     clearTimeout(this.deadline);
     this.handshaking = null;
-    // The side that accepts is told ok for a certificate that it does not believe.
+    // The accepting side gets ok even for a certificate that it does not trust.
     if (ok && error === null && socket.authorized) {
       this.attach(socket);
       return;
@@ -256,7 +257,7 @@ function dialHandlers({ tls }: StreamOptions): Handlers {
     data: (socket, chunk) => socket.data.data(chunk),
     drain: (socket) => socket.data.drain(),
     close: (socket, error) => socket.data.close(error),
-    // The promise of connect says so, too, and never before connect has returned.
+    // The promise of connect rejects too, and never before connect has returned.
     connectError: () => {},
   };
 }
@@ -266,14 +267,14 @@ function openStream(socket: Socket, tls: TlsMaterial | undefined): void {
   else socket.data.secure(socket);
 }
 
-/** Of a stream that was connected in clear before. */
+/** Handlers of a stream that was plain before. */
 function securedHandlers(): Handlers {
   return { ...dialHandlers({}), ...HANDSHAKE_HANDLERS, open: () => {} };
 }
 
 const HANDSHAKE_HANDLERS: Pick<Handlers, "handshake" | "error"> = {
   handshake: (socket, ok, error) => socket.data.handshake(socket, ok, error),
-  // An alert of the other side; the close that follows ends the stream.
+  // A TLS alert of the other side; the close that follows ends the stream.
   error: (socket, error) => {
     if (codeOf(error).startsWith("ERR_SSL") || error.message.includes("SSL routines")) {
       socket.data.fail(tlsReason("ECONNRESET"));
@@ -296,7 +297,7 @@ function acceptHandlers(
     ...dialHandlers({ tls }),
     open: (socket) => {
       const remote = remoteOf(socket, local);
-      const stream = new BunStream(remote ?? "", NO_EVENTS);
+      const stream = new BunStream(remote ?? "", NO_EVENTS); // `accept` needs the stream first.
       socket.data = stream;
       const events = remote === null ? null : accept(stream);
       if (events === null) {
@@ -310,24 +311,14 @@ function acceptHandlers(
 }
 
 /**
- * Null: it was closed before it was accepted. A unix client has no address: it is named after the
- * socket that it came through.
+ * @returns null when the socket was closed before it was accepted. A unix client has no address and
+ * is named after the listening socket.
  */
 function remoteOf({ remoteAddress, remotePort }: Socket, local: string): string | null {
   if (local.startsWith("unix:")) return local;
   if (remoteAddress === undefined) return null;
   return formatAddress({ kind: "tcp", host: remoteAddress, port: remotePort });
 }
-
-/**
- * The events of an accepted stream until `accept`, which wants the stream first, has given them.
- */
-const NO_EVENTS: StreamEvents = {
-  onOpen: () => {},
-  onData: (_stream, chunk) => freeBuffer(chunk),
-  onDrain: () => {},
-  onClose: () => {},
-};
 
 class UnixListener implements Listener {
   readonly address: string;
@@ -339,7 +330,7 @@ class UnixListener implements Listener {
   constructor(address: UnixAddress, socket: Handlers) {
     this.address = formatAddress(address);
     this.path = address.path;
-    // The file is born with its final mode: between bind and a later chmod anyone could connect.
+    // The file is created with its final mode: before a later chmod anyone could connect.
     const maskBefore = process.umask(0o777 & ~UNIX_SOCKET_MODE);
     try {
       this.server = Bun.listen<BunStream>({ unix: address.path, socket });
@@ -352,7 +343,7 @@ class UnixListener implements Listener {
   close(): void {
     if (this.closed) return;
     this.closed = true;
-    // Bun unlinks by path. Another node's socket, made there since, is kept out of its way.
+    // Bun unlinks by path. A socket that another node has created there since is moved aside.
     const aside = `${this.path}~`;
     const isMoved = isForeign(this.path, this.inode) && rename(this.path, aside);
     this.server.stop(false);
@@ -360,17 +351,17 @@ class UnixListener implements Listener {
   }
 }
 
-/** Whether there is a file that is another one by now. Not so where nobody may look. */
+/** Whether another file is at the path by now; false if that cannot be read. */
 function isForeign(path: string, inode: number): boolean {
   try {
-    const found = fs.lstatSync(path, { throwIfNoEntry: false });
-    return found !== undefined && found.ino !== inode;
+    const file = fs.lstatSync(path, { throwIfNoEntry: false });
+    return file !== undefined && file.ino !== inode;
   } catch {
-    return false; // A directory of the path is gone, or not for us to read.
+    return false; // A directory of the path is gone, or not readable.
   }
 }
 
-/** @returns false where this user, or the file system, cannot. */
+/** @returns false when this user, or the file system, cannot rename. */
 function rename(from: string, to: string): boolean {
   try {
     fs.renameSync(from, to);
@@ -380,23 +371,23 @@ function rename(from: string, to: string): boolean {
   }
 }
 
-/** Removes a socket file that nobody listens on any more. Throws when the path is taken. */
+/** Removes the file of a socket that nobody listens on any more. Throws when the path is taken. */
 async function clearStaleSocket(address: UnixAddress): Promise<void> {
-  const found = fs.lstatSync(address.path, { throwIfNoEntry: false });
-  if (found === undefined) return;
+  const file = fs.lstatSync(address.path, { throwIfNoEntry: false });
+  if (file === undefined) return;
   const where = `Cannot listen on "${formatAddress(address)}"`;
-  if (!found.isSocket()) {
-    throw new RamsterError("ADDRESS_IN_USE", `${where}: the path exists and is no socket`);
+  if (!file.isSocket()) {
+    throw new RamsterError("ADDRESS_IN_USE", `${where}: the path exists and is not a socket`);
   }
   if (await isAnswered(address.path)) {
     throw new RamsterError("ADDRESS_IN_USE", `${where}: another process listens there`);
   }
-  // Only the very file that was tried: someone may have come in between.
+  // Only the file that was tried: another process may have replaced it.
   const now = fs.lstatSync(address.path, { throwIfNoEntry: false });
-  if (now !== undefined && now.ino === found.ino) fs.unlinkSync(address.path);
+  if (now !== undefined && now.ino === file.ino) fs.unlinkSync(address.path);
 }
 
-/** Whether a process listens on the socket at `path`. In doubt it does. */
+/** Whether a process listens on the socket at `path`. Any doubt counts as yes. */
 async function isAnswered(path: string): Promise<boolean> {
   try {
     const socket = await Bun.connect({ unix: path, socket: { data: () => {} } });
@@ -434,8 +425,8 @@ export class BunClock implements Clock {
   }
 
   after(delayMs: number, callback: () => void): TimerId {
-    // Timers count whole milliseconds and would otherwise fire early. A Timeout converts to its
-    // number.
+    // Timers count whole milliseconds and would otherwise fire early. Number() of a Timeout is its
+    // id.
     return Number(setTimeout(callback, Math.ceil(delayMs)));
   }
 
@@ -444,7 +435,7 @@ export class BunClock implements Clock {
   }
 
   soon(callback: () => void): void {
-    // Not a microtask: those run before the other waiters of the same turn have had their say.
+    // Not a microtask: those run before other events of the same turn.
     setImmediate(callback);
   }
 }

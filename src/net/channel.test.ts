@@ -106,7 +106,7 @@ describe("Channel requests", () => {
     expect(flush(near.channel, sink, 4000)).not.toBe(0);
   });
 
-  test("commitRequest() says 0 when the replies asked for would fill the window", async () => {
+  test("commitRequest() returns 0 when its reply would exceed the window", async () => {
     const { clock, near } = await channelPair(6);
     const sink = new Outcomes();
     let sent = 0;
@@ -259,10 +259,10 @@ describe("Channel against a slow reader", () => {
     }
   });
 
-  test("holdRequests() keeps requests waiting, and in order, until releaseRequests()", async () => {
+  test("deferRequests() keeps requests waiting, and in order, until resumeRequests()", async () => {
     const { clock, near, far } = await channelPair(24);
     const sink = new Outcomes();
-    far.channel.holdRequests();
+    far.channel.deferRequests();
     for (let i = 0; i < 50; i += 1) flush(near.channel, sink, i, { count: 1 + i });
     clock.run(clock.now() + 1000);
     expect([far.requests.length, sink.count]).toEqual([0, 0]);
@@ -270,12 +270,12 @@ describe("Channel against a slow reader", () => {
     far.answer = (channel, frame) => {
       order.push(frame.count);
       answerWithPages(channel, frame);
-      if (frame.count === 10) channel.holdRequests(); // Again, from within.
+      if (frame.count === 10) channel.deferRequests(); // Again, from within.
     };
-    far.channel.releaseRequests();
+    far.channel.resumeRequests();
     clock.run(clock.now() + 1000);
     expect(order).toEqual(upTo(10).map((i) => i + 1));
-    far.channel.releaseRequests();
+    far.channel.resumeRequests();
     clock.run(clock.now() + 1000);
     expect(order).toEqual(upTo(50).map((i) => i + 1));
     expect(sink.contexts()).toEqual(upTo(50));
@@ -362,7 +362,7 @@ describe("Channel close", () => {
     }
   });
 
-  test("a goodbye to a side that has gone silent ends by its deadline", async () => {
+  test("a goodbye to a silent side ends by its deadline", async () => {
     const { clock, network, near } = await channelPair(18);
     network.block("b", "a");
     network.block("a", "b");

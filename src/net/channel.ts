@@ -1,29 +1,28 @@
 /**
  * Channel: framed messages with request numbers over one stream. Peer links, the client door and
- * the client library all speak through it.
+ * the client library use it.
  *
  *     begin > body written in place > commit --> [ URGENT lane ] --\
  *                                            \-> [ BULK lane   ] ---> gathered writes --> stream
  *     stream --> framer --> reply:   table of requests --> its sink, once
- *                      \--> request: handler, or held back while replies pile up
+ *                      \--> request: handler, or deferred while replies pile up
  *
- * Lanes: gets, replies and control go in URGENT, puts and flushes in BULK. URGENT frames overtake
- * BULK frames at frame boundaries; within a lane order is strict.
+ * Lanes: gets, replies and control messages use URGENT, puts and flushes use BULK. URGENT frames
+ * overtake BULK frames at frame boundaries. Within a lane the order is strict.
  *
- * Bounded both ways: `begin` says no over LANE_BYTES_MAX; commitRequest says no when the table of
- * requests or the window of replies is full; while more than OUTPUT_PAUSE_BYTES of replies wait,
- * requests that have been read are held back and the stream is paused. Replies are not held back:
- * serving them makes no output.
+ * Bounded both ways: `begin` fails beyond LANE_BYTES_MAX. commitRequest fails when the table of
+ * requests or the window of replies is full. While more than OUTPUT_PAUSE_BYTES of replies wait,
+ * received requests are deferred and the stream is paused. Replies are never deferred: serving them
+ * makes no output.
  *
- * States: OPENING until the stream is connected, OPEN, ENDING from a goodbye of ours until the
- * stream is gone (what comes in is dropped), CLOSED. Whatever ends it, every outstanding request is
- * completed with DIED, then onClosed is called, and onGone when the stream is gone and no timer is
- * left; each once.
+ * States: OPENING until the stream is connected; OPEN; ENDING from this side's goodbye until the
+ * stream is closed (input is dropped); CLOSED. In the end, every outstanding request completes with
+ * DIED, then onClosed is called, and then onGone, when the stream is closed and no timer is left.
  *
- * A request or a reply allocates nothing: bodies are written in place, the table is typed arrays,
- * writes are by offset.
+ * A request or a reply allocates nothing: bodies are written in place, the table consists of typed
+ * arrays, and writes are by offset.
  *
- * Not here: handshake, keepalive, who the other side is (link.ts); byte layouts (src/wire).
+ * Not here: handshake, keepalive, identity of the other side (link.ts); byte layouts (src/wire).
  */
 import { assert } from "../core/assert.ts";
 import { type BufferPool, NO_BUFFER } from "../core/buffer-pool.ts";
@@ -49,7 +48,7 @@ import { FLAG_REPLY, HEADER, writeHeader } from "../wire/header.ts";
 import { GOODBYE, invalidReply, invalidRequest, MESSAGE, replyBytesMax } from "../wire/messages.ts";
 import { TRANSPORT_STATUS } from "../wire/status.ts";
 import type { LinkCounters } from "./counters.ts";
-import { HeldFrames } from "./held-frames.ts";
+import { DeferredFrames } from "./deferred-frames.ts";
 import { Lane } from "./lane.ts";
 import { type ReplySink, Requests } from "./requests.ts";
 import type { Stream, StreamEvents } from "./transport.ts";
@@ -59,25 +58,23 @@ export type { ReplySink } from "./requests.ts";
 export const LANE = { URGENT: 0, BULK: 1 } as const;
 export type LaneId = (typeof LANE)[keyof typeof LANE];
 
-/** What a channel tells whoever made it. */
+/** Events of a channel. */
 export interface ChannelHandler {
-  /** The stream is connected: the first message may go out. */
+  /** The stream is connected: messages can be sent. */
   onOpen(channel: Channel): void;
   /**
-   * A request of the other side, well formed. `frame` is good during the call only. When
-   * `frame.request` is not 0, exactly one commitReply or replyFailed is owed, now or later. A reply
-   * made during the call always finds room in the urgent lane.
+   * A valid request of the other side. `frame` is valid during the call only. If `frame.request` is
+   * not 0, exactly one commitReply or replyFailed must follow, now or later. The urgent lane always
+   * has room for a reply during the call.
    */
   onRequest(channel: Channel, frame: Frame): void;
-  /** There may be room again after `begin` or `commitRequest` said no. */
+  /** There may be room again after `begin` or `commitRequest` has failed. */
   onRoom(channel: Channel): void;
-  /**
-   * Nothing can be sent or will arrive any more, and all outstanding requests have been completed.
-   */
+  /** Nothing can be sent or received any more. All outstanding requests have been completed. */
   onClosed(channel: Channel, reason: string): void;
-  /** A request has to wait: the other side takes no replies, or there are no buffers. */
-  onHeld?(channel: Channel): void;
-  /** The stream is gone too, and no timer is left. Comes last. */
+  /** A request is deferred: the other side takes no replies, or there are no buffers. */
+  onDeferred?(channel: Channel): void;
+  /** The stream is closed, and no timer is left. Called last. */
   onGone(channel: Channel): void;
 }
 
@@ -87,27 +84,24 @@ const OPEN = 1;
 const ENDING = 2;
 const CLOSED = 3;
 
-/** In bytes of UTF-8: one line that a person reads. */
+/** Bytes of UTF-8 in the reason of a goodbye: one line for a person. */
 const GOODBYE_REASON_BYTES_MAX = 1000;
 
 export class Channel implements StreamEvents, FrameSink {
-  /**
-   * Where the body goes: `bytes` or `view` from `at`. Good between `begin` and the commit that
-   * follows.
-   */
+  /** Where the body is written: `bytes` or `view` from `at`. Valid from `begin` to the commit. */
   bytes: Uint8Array = NO_BUFFER.bytes;
   view: DataView = NO_BUFFER.view;
   at = 0;
-  /** The other side as the stream names it, for logs. */
+  /** Address of the other side, for logs. */
   remote = "";
-  /** Moves whenever there is a sign of life from the other side, and when that was. */
+  /** Counts signs of life of the other side; and the time of the last one. */
   progress = 0;
   heardAtMs = 0;
-  /** Moves with each message that is asked of the other side or of this one, but KEEPALIVE. */
+  /** Counts requests and notices in both directions, except KEEPALIVE. */
   uses = 0;
-  /** May be replaced once it is known whose channel this is. */
+  /** Replaced once the peer is identified. */
   counters: LinkCounters;
-  /** Bytes that have come and gone. */
+  /** Bytes received and sent. */
   movedBytes = 0;
   private readonly clock: Clock;
   private readonly handler: ChannelHandler;
@@ -116,30 +110,30 @@ export class Channel implements StreamEvents, FrameSink {
   private readonly bulk: Lane;
   private readonly requests = new Requests();
   private readonly framer: Framer;
-  private readonly held: HeldFrames;
+  private readonly deferred: DeferredFrames;
   private stream: Stream | null = null;
   private state: number = OPENING;
   /** The lane between `begin` and its commit. */
   private building: Lane | null = null;
   private bodyBytesLimit = 0;
-  /** The stream took less than it was given: nothing goes out before onDrain. */
+  /** The stream is full: nothing is sent before onDrain. */
   private isBlocked = false;
-  /** Reading is paused since replies pile up. */
+  /** Reading is paused because replies pile up. */
   private isPaused = false;
-  /** Within onData, at the end of which everything is written out. */
+  /** Within onData, which flushes at its end. */
   private isReceiving = false;
-  private isServingHeld = false;
-  /** How often the handler asked for requests to be held back and has not released them. */
-  private holdCount = 0;
+  private isServingDeferred = false;
+  /** Calls of deferRequests without a resumeRequests. */
+  private deferCount = 0;
   private isFlushScheduled = false;
   private wantsRoom = false;
   private deadlineTimer: TimerId | null = null;
   private goodbyeTimer: TimerId | null = null;
-  // Made once: a closure a call would be an allocation a call.
+  // Made once: a closure for each call would be an allocation for each call.
   private readonly flushSoon = (): void => this.onSoon();
   private readonly deadlineTick = (): void => this.onDeadlineTick();
-  private readonly heldSoon = (): void => this.serveHeld();
-  private readonly poolRoom = (): void => this.clock.soon(this.heldSoon);
+  private readonly serveDeferredSoon = (): void => this.serveDeferred();
+  private readonly poolRoom = (): void => this.clock.soon(this.serveDeferredSoon);
 
   constructor(
     env: { clock: Clock; memory: Memory; pool: BufferPool },
@@ -154,14 +148,14 @@ export class Channel implements StreamEvents, FrameSink {
     this.urgent = new Lane(pool);
     this.bulk = new Lane(pool);
     this.framer = new Framer(this, memory, pool);
-    this.held = new HeldFrames({ onFrame: (frame) => this.serve(frame) }, memory, pool);
+    this.deferred = new DeferredFrames({ onFrame: (frame) => this.serve(frame) }, memory, pool);
   }
 
   get isOpen(): boolean {
     return this.state === OPEN;
   }
 
-  /** Requests of ours that wait for a reply. */
+  /** Requests of this side that wait for a reply. */
   get outstandingCount(): number {
     return this.requests.waitingCount;
   }
@@ -171,12 +165,12 @@ export class Channel implements StreamEvents, FrameSink {
     return this.urgent.pendingBytes + this.bulk.pendingBytes;
   }
 
-  /** Whether buffers are taken until the other side sends the rest, or takes what it asked for. */
+  /** Whether buffers are used until the other side sends the rest, or takes its replies. */
   get isOwed(): boolean {
     return this.isBlocked || (this.framer.isWithin && !this.isPaused);
   }
 
-  /** Nobody knows who the other side is: only a short message may come, until `setGreeted`. */
+  /** The other side is not identified: only a short message is accepted until `setGreeted`. */
   expectGreeting(): void {
     this.framer.bodyBytesMax = GREETING_BODY_BYTES_MAX;
   }
@@ -188,11 +182,11 @@ export class Channel implements StreamEvents, FrameSink {
   // Sending.
 
   /**
-   * Makes room for a message with a body of at most `bodyBytesMax`, to be written at `bytes[at]` or
-   * `view` at `at`. A `begin` without a commit is forgotten by the next one.
+   * Makes room for a message with a body of at most `bodyBytesMax` bytes, written to `bytes` or
+   * `view` at `at`. A `begin` without a commit is void with the next `begin`.
    *
-   * @returns false when the lane is over its bound or the channel is not open; onRoom tells when to
-   * try again.
+   * @returns false when the lane is full or the channel is not open; onRoom follows when there is
+   * room.
    */
   begin(lane: LaneId, bodyBytesMax: number): boolean {
     assert(bodyBytesMax <= BODY_BYTES_MAX);
@@ -211,8 +205,8 @@ export class Channel implements StreamEvents, FrameSink {
   }
 
   /**
-   * Sends the request whose body was written. `sink` is told of its end exactly once, and never
-   * during this call.
+   * Sends the request whose body was written. `sink` is called exactly once, never during this
+   * call.
    *
    * @returns the request number, or 0 when nothing was sent: the table of requests or the window of
    * replies is full, or the channel has closed since `begin`.
@@ -239,7 +233,7 @@ export class Channel implements StreamEvents, FrameSink {
     return number;
   }
 
-  /** Sends the message whose body was written, which has no reply. */
+  /** Sends the message whose body was written. It has no reply. */
   commitNotice(type: number, bodyBytes: number): void {
     if (this.state !== OPEN) return;
     this.uses += 1;
@@ -247,8 +241,8 @@ export class Channel implements StreamEvents, FrameSink {
   }
 
   /**
-   * Sends the reply whose body was written. Nothing happens when the request expects none, or the
-   * channel has closed.
+   * Sends the reply whose body was written. Does nothing if the request expects no reply, or the
+   * channel is closed.
    */
   commitReply(
     type: number,
@@ -262,31 +256,31 @@ export class Channel implements StreamEvents, FrameSink {
   }
 
   /**
-   * For a handler that cannot take more yet: holds back the requests that come from now on, and
-   * stops reading once there is one, until `releaseRequests`, which serves them in order.
+   * For a handler that cannot take more requests yet. Defers requests from now on, and stops
+   * reading with the first one, until `resumeRequests` serves them in order.
    */
-  holdRequests(): void {
-    this.holdCount += 1;
+  deferRequests(): void {
+    this.deferCount += 1;
   }
 
-  releaseRequests(): void {
-    assert(this.holdCount > 0);
-    this.holdCount -= 1;
-    this.serveHeld();
+  resumeRequests(): void {
+    assert(this.deferCount > 0);
+    this.deferCount -= 1;
+    this.serveDeferred();
   }
 
-  /** Replies that the request did not reach a handler: NO_HANDLER or OVERFLOW. */
+  /** Replies that the request reached no handler: NO_HANDLER or OVERFLOW. */
   replyFailed(frame: Frame, transportStatus: number): void {
     const { request, type } = frame;
     if (request === 0 || !this.begin(LANE.URGENT, 0)) return;
     this.commit(type, 0, request, FLAG_REPLY, transportStatus, 0, 0);
   }
 
-  /** Writes out what waits, as far as the stream takes it. The end of the turn does it anyway. */
+  /** Sends as much as the stream takes. Called at the end of each turn, too. */
   flush(): void {
     if (this.isBlocked || this.stream === null || this.state === CLOSED) return;
     const { urgent, bulk } = this;
-    // A BULK frame that went out in part has to be finished before anything may overtake.
+    // A BULK frame that was sent in part must be finished before anything may overtake it.
     const unfinished = bulk.frameEnd() - bulk.head;
     if (unfinished > 0 && !this.writeOut(bulk, unfinished)) return;
     if (urgent.pendingBytes > 0 && !this.writeOut(urgent, urgent.pendingBytes)) return;
@@ -296,10 +290,7 @@ export class Channel implements StreamEvents, FrameSink {
 
   // Closing.
 
-  /**
-   * Tells the other side why, and closes: what waits in the urgent lane still goes out, BULK does
-   * not.
-   */
+  /** Tells the other side why, and closes. The urgent lane is still sent, the BULK lane is not. */
   goodbye(code: number, reason: string): void {
     if (this.state === OPENING) this.terminate(reason);
     if (this.state !== OPEN) return;
@@ -313,7 +304,7 @@ export class Channel implements StreamEvents, FrameSink {
     this.close(reason);
   }
 
-  /** Closes without a word: the other side has said goodbye, or would not understand one. */
+  /** Closes without a goodbye: the other side has sent one, or would not understand it. */
   close(reason: string): void {
     if (this.state === OPENING) this.terminate(reason);
     if (this.state !== OPEN) return;
@@ -324,14 +315,14 @@ export class Channel implements StreamEvents, FrameSink {
     this.flush();
   }
 
-  /** Closes at once, whatever is on its way. */
+  /** Closes at once and drops unsent bytes. */
   terminate(reason: string): void {
     const { stream } = this;
     this.finish(reason);
     stream?.terminate();
   }
 
-  /** Bytes of the other side broke the protocol: says so and closes. */
+  /** The other side has violated the protocol: tells it why and closes. */
   malformed(reason: string): void {
     if (this.state !== OPEN) return;
     this.counters.malformed += 1;
@@ -340,7 +331,7 @@ export class Channel implements StreamEvents, FrameSink {
 
   // Stream events.
 
-  /** The stream, before it is open: so that `terminate` gives up a connect in progress. */
+  /** Sets the stream before it is open, so that `terminate` can give up a connect in progress. */
   attach(stream: Stream): void {
     this.stream = stream;
     this.remote = stream.remote;
@@ -379,10 +370,10 @@ export class Channel implements StreamEvents, FrameSink {
     const sentBefore = this.counters.bytes_sent;
     this.isBlocked = false;
     this.flush();
-    // While reading is paused nothing can be heard; that the other side takes what was stuck is a
-    // sign of life, too.
+    // Nothing is received while reading is paused. That the other side takes bytes is a sign of
+    // life, too.
     if (wasBlocked && this.counters.bytes_sent > sentBefore) this.heard();
-    this.serveHeld();
+    this.serveDeferred();
     this.tellRoom();
   }
 
@@ -402,22 +393,22 @@ export class Channel implements StreamEvents, FrameSink {
     if (this.state !== OPEN) return; // Closed by an earlier frame of the same chunk.
     this.counters.messages_received += 1;
     if ((frame.flags & FLAG_REPLY) !== 0) return this.onReply(frame);
-    if (this.held.count > 0 || this.mustHold(frame.view, frame.at)) this.hold(frame);
+    if (this.deferred.count > 0 || this.mustDefer(frame.view, frame.at)) this.defer(frame);
     else this.serve(frame);
   }
 
   private onReply(frame: Frame): void {
     const { request, type } = frame;
     if (!this.requests.isExpected(request, type)) {
-      this.malformed(`reply of type ${type} to request ${request}, which was not made`);
+      this.malformed(`reply of type ${type} to request ${request}, which does not exist`);
       return;
     }
     const invalid = invalidReply(frame);
     if (invalid !== null) return this.malformed(invalid);
     const succeeded = (frame.transportStatus | frame.handlerStatus) === 0;
     if (succeeded && frame.count !== this.requests.countOf(request)) {
-      const asked = this.requests.countOf(request);
-      return this.malformed(`reply with ${frame.count} entries to a request with ${asked}`);
+      const expected = this.requests.countOf(request);
+      return this.malformed(`reply with ${frame.count} entries to a request with ${expected}`);
     }
     if (this.requests.isAbandoned(request)) {
       this.counters.replies_late += 1;
@@ -436,9 +427,9 @@ export class Channel implements StreamEvents, FrameSink {
   }
 
   /** `view` at `at`: the header of a request. */
-  private mustHold(view: DataView, at: number): boolean {
-    if (this.holdCount > 0 || this.urgent.pendingBytes > OUTPUT_PAUSE_BYTES) return true;
-    // Who does not take what it has asked for gets no more while others may need the memory.
+  private mustDefer(view: DataView, at: number): boolean {
+    if (this.deferCount > 0 || this.urgent.pendingBytes > OUTPUT_PAUSE_BYTES) return true;
+    // A client that takes no replies gets no more while others may need the memory.
     const isGreedy = this.isBlocked && this.pool.isBusy;
     if (!this.pool.isFull && !isGreedy) return false;
     const reply = replyBytesMax(view.getUint8(at + HEADER.TYPE), view.getUint32(at + HEADER.COUNT));
@@ -447,10 +438,10 @@ export class Channel implements StreamEvents, FrameSink {
     return true;
   }
 
-  private hold(frame: Frame): void {
+  private defer(frame: Frame): void {
     this.counters.requests_held += 1;
-    this.handler.onHeld?.(this);
-    if (!this.held.push(frame)) {
+    this.handler.onDeferred?.(this);
+    if (!this.deferred.push(frame)) {
       this.malformed(`more than ${LANE_BYTES_MAX} bytes of requests while no reply is taken`);
     } else if (!this.isPaused) {
       this.isPaused = true;
@@ -458,16 +449,18 @@ export class Channel implements StreamEvents, FrameSink {
     }
   }
 
-  /** Goes on with the requests that were held back, once enough of the replies is out. */
-  private serveHeld(): void {
-    if (!this.isPaused || this.isServingHeld || this.holdCount > 0) return;
+  /** Serves deferred requests once enough of the replies is sent. */
+  private serveDeferred(): void {
+    if (!this.isPaused || this.isServingDeferred || this.deferCount > 0) return;
     if (this.urgent.pendingBytes > OUTPUT_RESUME_BYTES) return;
-    this.isServingHeld = true;
-    const { held } = this;
-    while (held.count > 0 && !this.mustHold(held.nextView, held.nextAt)) held.serveNext();
-    this.isServingHeld = false;
+    this.isServingDeferred = true;
+    const { deferred } = this;
+    while (deferred.count > 0 && !this.mustDefer(deferred.nextView, deferred.nextAt)) {
+      deferred.serveNext();
+    }
+    this.isServingDeferred = false;
     this.flush();
-    if (this.held.count > 0 || this.holdCount > 0 || this.state !== OPEN) return;
+    if (this.deferred.count > 0 || this.deferCount > 0 || this.state !== OPEN) return;
     this.isPaused = false;
     this.stream?.resume();
   }
@@ -485,7 +478,7 @@ export class Channel implements StreamEvents, FrameSink {
   ): void {
     const lane = this.building;
     assert(lane !== null && lane.tail + HEADER_BYTES === this.at, "commit without begin");
-    assert(bodyBytes <= this.bodyBytesLimit, "body longer than begin was told");
+    assert(bodyBytes <= this.bodyBytesLimit, "body longer than announced to begin");
     this.building = null;
     const { view, tail } = lane;
     writeHeader(view, tail, type, bodyBytes, request, flags, transportStatus, handlerStatus, count);
@@ -500,7 +493,7 @@ export class Channel implements StreamEvents, FrameSink {
     }
   }
 
-  /** A message that was begun while a chunk was read, and never sent, needs no buffer. */
+  /** A message that was begun but not sent during onData needs no buffer. */
   private forgetBegun(): void {
     const { building } = this;
     this.building = null;
@@ -512,7 +505,7 @@ export class Channel implements StreamEvents, FrameSink {
     this.flush();
   }
 
-  /** @returns whether the stream took all of it. */
+  /** @returns whether the stream took all bytes. */
   private writeOut(lane: Lane, byteCount: number): boolean {
     const taken = this.stream?.write(lane.bytes, lane.head, byteCount) ?? 0;
     lane.sent(taken);
@@ -548,7 +541,7 @@ export class Channel implements StreamEvents, FrameSink {
     if (this.requests.waitingCount > 0) this.armDeadlines();
   }
 
-  /** The stream is gone, or as good as gone. */
+  /** The stream is closed, or is about to be. */
   private finish(reason: string): void {
     if (this.state === CLOSED) return;
     const isWrappedUp = this.state === ENDING;
@@ -567,11 +560,11 @@ export class Channel implements StreamEvents, FrameSink {
   private wrapUp(reason: string): void {
     if (this.deadlineTimer !== null) this.clock.cancel(this.deadlineTimer);
     this.deadlineTimer = null;
-    // Whoever began a message may still write it.
+    // A caller that has begun a message may still write it.
     this.building?.abandon();
     this.building = null;
     this.pool.leave(this.poolRoom);
-    this.held.clear();
+    this.deferred.clear();
     this.framer.close();
     this.counters.requests_died += this.requests.waitingCount;
     this.requests.failAll(TRANSPORT_STATUS.DIED);

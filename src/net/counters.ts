@@ -5,7 +5,7 @@ import { LINK_COUNTED } from "../core/figures.ts";
 type LinkCount = keyof typeof LINK_COUNTED;
 
 export class LinkCounters extends countersOf(LINK_COUNTED) {
-  /** Adds what was counted before it was known whose link it is. */
+  /** Adds what a connection counted before its peer was identified. */
   add(other: LinkCounters): void {
     for (const name of Object.keys(LINK_COUNTED) as LinkCount[]) this[name] += other[name];
   }

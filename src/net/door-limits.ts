@@ -1,9 +1,9 @@
 /**
- * DoorLimits: how many connections each door takes, so that all of them together leave descriptors
- * for links to peers, for the spill file and for what the runtime needs. At the limit of
- * descriptors the runtime spins in accept(2) and serves nobody, so it is never reached.
+ * DoorLimits: how many connections each door accepts. Together they leave descriptors for links to
+ * peers, for the spill file and for the runtime. At the limit of descriptors the runtime would spin
+ * in accept(2) and serve nobody, so the limit must never be reached.
  *
- * The runtime raises the soft limit to the hard one when it starts.
+ * The runtime raises the soft limit to the hard limit when it starts.
  */
 import {
   DESCRIPTORS_RESERVED,
@@ -13,7 +13,7 @@ import {
 import { CLIENTS_MAX, GOSSIP_STREAMS_MAX, NBD_CONNECTIONS_MAX, NODES_MAX } from "../core/limits.ts";
 
 export interface DoorLimits {
-  /** Connections that have not said who they are: at the peer port, and at the client door. */
+  /** Unidentified connections: at the peer port, and at the client door. */
   readonly handshakes: number;
   readonly clients: number;
   readonly gossipStreams: number;
@@ -29,7 +29,7 @@ export const DOOR_LIMITS: DoorLimits = {
   nbdConnections: NBD_CONNECTIONS_MAX,
 };
 
-/** Strangers and known members have as many places each: see admission.ts. */
+/** Strangers and known members have as many places each (admission.ts). */
 const DESCRIPTORS_WANTED =
   NODES_MAX +
   CLIENTS_MAX +
@@ -38,7 +38,7 @@ const DESCRIPTORS_WANTED =
   2 * NBD_HANDSHAKES_MAX +
   NBD_CONNECTIONS_MAX;
 
-/** With fewer descriptors than all doors want each has its part, and one at least. */
+/** With too few descriptors each door gets its share of them, and at least one connection. */
 export function doorLimits(descriptors: number): DoorLimits {
   const part = Math.max(0, (descriptors - DESCRIPTORS_RESERVED) / DESCRIPTORS_WANTED);
   if (part >= 1) return DOOR_LIMITS;

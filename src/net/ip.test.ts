@@ -16,23 +16,23 @@ test.each([
   expect(ipText(bytes ?? new Uint8Array(4))).toBe(text);
 });
 
-test("what is no address is null", () => {
+test("other text is null", () => {
   for (const text of ["", "localhost", "1.2.3", "1.2.3.256", "1::2::3", "1:2", "12345::", "g::"]) {
     expect(ipBytes(text)).toBeNull();
   }
 });
 
-test("an IPv4 address that travels as IPv6 is IPv4", () => {
+test("an IPv4-mapped IPv6 address is written as IPv4", () => {
   const mapped = Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 10, 0, 0, 1);
   expect(ipText(mapped)).toBe("10.0.0.1");
 });
 
-test("what stands for all addresses is no other one", () => {
+test("only the unspecified addresses are wildcards", () => {
   for (const text of ["0.0.0.0", "::", "0:0:0:0:0:0:0:0"]) expect(isWildcard(text)).toBe(true);
   for (const text of ["0.0.0.1", "::1", "localhost"]) expect(isWildcard(text)).toBe(false);
 });
 
-test("a link-local address has the zone of the machine that uses it, and no other address has one", () => {
+test("only a link-local address gets a zone, the one of the machine that uses it", () => {
   expect(withZoneOf("fe80::2", "fe80::1%eth0")).toBe("fe80::2%eth0");
   expect(withZoneOf("FEBF::2", "fe80::1%eth0")).toBe("FEBF::2%eth0");
   expect(withZoneOf("fe80::2%eth1", "fe80::1%eth0")).toBe("fe80::2%eth1");

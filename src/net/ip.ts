@@ -1,13 +1,17 @@
-/** IP addresses: text for people and sockets, bytes for gossip. */
+/**
+ * IP addresses: text for people and sockets, bytes for gossip and comparison.
+ *
+ * Not here: addresses with ports and paths (address.ts).
+ */
 
-/** Four or sixteen bytes, or null when it is no IP address. */
+/** @returns four or sixteen bytes, or null when the text is not an IP address. */
 export function ipBytes(text: string): Uint8Array | null {
   const v4 = ipv4Bytes(text);
   if (v4 !== null) return v4;
   return ipv6Bytes(text);
 }
 
-/** As the sockets write it. `bytes` has four or sixteen bytes. */
+/** The text as sockets write it. `bytes` has four or sixteen bytes. */
 export function ipText(bytes: Uint8Array): string {
   if (bytes.byteLength === 4) return bytes.join(".");
   const mapped = bytes.subarray(0, 10).every((byte) => byte === 0);
@@ -17,25 +21,25 @@ export function ipText(bytes: Uint8Array): string {
   return shortened(groups);
 }
 
-/** Whether it means something on one link alone, to those on it: fe80::/10. */
+/** Whether the address is valid on one link only: fe80::/10 (RFC 4291, 2.5.6). */
 export function isLinkLocal(host: string): boolean {
   return /^fe[89ab][0-9a-f]:/i.test(host);
 }
 
-/** Whether it stands for every address of the machine, and so is none that others can use. */
+/** Whether the host stands for every address of the machine, so that others cannot use it. */
 export function isWildcard(host: string): boolean {
   const bytes = ipBytes(host);
   return bytes?.every((byte) => byte === 0) === true;
 }
 
-/** Without the zone, which is the name of a device of one machine. */
+/** The host without its zone, which names a network device of one machine (RFC 4007). */
 export function withoutZone(host: string): string {
   return host.replace(/%.*$/, "");
 }
 
 /**
- * A link-local address of another machine as this one reaches it: by the device that `own`, an
- * address of this machine on the same link, names as its zone.
+ * Gives a link-local address of another machine the zone by which this machine reaches it. `own` is
+ * an address of this machine on the same link.
  */
 export function withZoneOf(host: string, own: string): string {
   const zone = own.indexOf("%");

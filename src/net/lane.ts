@@ -1,21 +1,21 @@
 /**
- * One output lane of a channel: whole frames in the order in which they go out.
+ * Lane: one output queue of a channel, whole frames in the order in which they are sent.
  *
  *     0          head                     tail       end
  *     | sent      | frames that wait       | room     |
  *                 ^ may lie inside a frame after a write that was taken in part
  *
- * The bytes are one buffer of a pool, written in place by whoever makes a frame and handed to the
- * stream by offset: no copy, no view. It is taken for the first frame, doubles up to twice the
- * bound, and is given back when the lane runs empty. Twice, so that bytes are moved to the front
- * only once as many have been sent as wait: at most one move a byte.
+ * The bytes are in one pooled buffer. Frames are written in place and handed to the stream by
+ * offset: no copy, no view. The buffer is taken for the first frame, doubles up to twice the bound,
+ * and is given back when the lane is empty. With twice the bound, bytes are moved to the front only
+ * when at least as many were sent as wait, so each byte is moved at most once.
  */
 import { assert } from "../core/assert.ts";
 import { type BufferPool, NO_BUFFER, type PooledBuffer } from "../core/buffer-pool.ts";
 import { HEADER_BYTES, LANE_BYTES_MAX } from "../core/limits.ts";
 
 const CAPACITY_MAX = 2 * LANE_BYTES_MAX;
-/** In a frame's header: where the length of its body stands (src/wire/PROTOCOL.md). */
+/** Offset of the body length in a frame's header (src/wire/PROTOCOL.md). */
 const BODY_BYTES_OFFSET = 4;
 
 export class Lane {
@@ -23,14 +23,14 @@ export class Lane {
   private buffer: PooledBuffer = NO_BUFFER;
   head = 0;
   tail = 0;
-  /** The start of some frame: walked on from by `frameEnd` until it is not before `head`. */
+  /** The start of some frame; `frameEnd` moves it on until it is not before `head`. */
   private boundary = 0;
 
   constructor(pool: BufferPool) {
     this.pool = pool;
   }
 
-  /** Good until the lane runs empty, or has to make room. */
+  /** Valid until the lane is empty, or makes room. */
   get bytes(): Uint8Array {
     return this.buffer.bytes;
   }
@@ -39,13 +39,13 @@ export class Lane {
     return this.buffer.view;
   }
 
-  /** Bytes that wait to go out. */
+  /** Bytes that wait to be sent. */
   get pendingBytes(): number {
     return this.tail - this.head;
   }
 
   /**
-   * Makes room for `byteCount` more at `tail`. @returns false when the lane would grow over its
+   * Makes room for `byteCount` more bytes at `tail`. @returns false when the lane would exceed its
    * bound.
    */
   reserve(byteCount: number): boolean {
@@ -57,7 +57,7 @@ export class Lane {
     return true;
   }
 
-  /** Takes the frame that was written at `tail`. */
+  /** Adds the frame that was written at `tail`. */
   append(byteCount: number): void {
     this.tail += byteCount;
     assert(this.tail <= this.bytes.byteLength);
@@ -71,7 +71,7 @@ export class Lane {
     this.close();
   }
 
-  /** Where the frame that `head` lies inside of ends; `head` itself when it is between frames. */
+  /** The end of the frame that is sent in part; `head` itself when none is. */
   frameEnd(): number {
     while (this.boundary < this.head) {
       this.boundary += HEADER_BYTES + this.view.getUint32(this.boundary + BODY_BYTES_OFFSET);
@@ -85,12 +85,12 @@ export class Lane {
     this.sent(0);
   }
 
-  /** Drops what waits, and gives the buffer back. */
+  /** Drops all frames and gives the buffer back. */
   close(): void {
     this.pool.give(this.emptied());
   }
 
-  /** The same while somebody may still write to the buffer. */
+  /** Drops all frames and the buffer, which a caller may still be writing to. */
   abandon(): void {
     this.pool.forget(this.emptied());
   }

@@ -1,19 +1,19 @@
 /**
- * Link: one connection from its handshake to its end: a Channel plus who the other side is and
- * whether it still lives. It knows no peers: what differs from one use to another is in LinkOwner.
+ * Link: one connection with another node, from its handshake to its end: a Channel plus the
+ * identity of the other side and whether it is alive. Its LinkOwner decides what to do with it.
  *
  *     DIALLING --connected--> GREETING --hellos fit--> UP --goodbye, silence, bad bytes--> LEAVING
  *        \_______________________\______________ refused, deadline, reset ____________________/^
  *                                                              the stream is gone: GONE
  *
- * The dialling side sends HELLO as its first request; the accepting side answers with its own, or
- * with the reason why not. Before that nothing else is taken. The deadline for the handshake runs
- * from the dial, or the accept.
+ * The dialling side sends HELLO as its first request. The accepting side replies with its own
+ * HELLO, or with a reason why not. Until then no other message is accepted. The deadline of the
+ * handshake runs from the dial, or the accept.
  *
- * Once UP, keepalive: after `keepaliveMs` without a byte from the other side it is asked for a sign
- * of life; after `idleMs` the link is closed. Both are the smaller of what the two sides want
- * (src/wire/handshake.ts). A link that either side has not used for its `unusedMs` is closed too,
- * so that there are as many as are needed, and not one for each pair of nodes.
+ * While UP, a KEEPALIVE is sent after `keepaliveMs` without a byte from the other side, and the
+ * link is closed after `idleMs`. Both are the smaller value of the two sides
+ * (src/wire/handshake.ts). A link that is unused for `unusedMs` is closed too, so that not every
+ * pair of nodes keeps one.
  *
  * Not here: which peers there are, which of two links to keep, when to dial (links.ts).
  */
@@ -48,25 +48,23 @@ export const LINK_STATE = {
 } as const;
 export type LinkState = (typeof LINK_STATE)[keyof typeof LINK_STATE];
 
-/** Why a link is not wanted: `code` for the other program, `reason` for a person. */
+/** Why a link is refused: `code` for the other program, `reason` for a person. */
 export interface Refusal {
   readonly code: number;
   readonly reason: string;
 }
 
 export interface LinkOwner {
-  /**
-   * The other side has said who it is, and fits our version and cluster. @returns null to go on.
-   */
+  /** The other side is identified, with a matching version and cluster. @returns null to accept. */
   onHello(link: Link, hello: Hello): Refusal | null;
-  /** Both hellos fit; requests may be made. `link.hello` is the other side's. */
+  /** The handshake is complete: requests can be made. `link.hello` is the other side's. */
   onUp(link: Link): void;
-  /** Any request but those that the link serves itself. See ChannelHandler.onRequest. */
+  /** A request that the link does not serve itself. See ChannelHandler.onRequest. */
   onRequest(link: Link, frame: Frame): void;
   onRoom(link: Link): void;
-  /** Over, for the reason given as one line; all outstanding requests have been completed. Once. */
+  /** The link is down; `reason` is one line. All outstanding requests are completed. Once. */
   onDown(link: Link, reason: string): void;
-  /** Nothing is left of it. Once, and last. */
+  /** The stream is closed. Called once, and last. */
   onGone(link: Link): void;
 }
 
@@ -82,12 +80,12 @@ export interface LinkOptions {
   readonly counters: LinkCounters;
 }
 
-/** Contexts of the link's own requests. */
+/** Contexts of requests that the link makes itself. */
 const CONTEXT_HELLO = 0;
 const CONTEXT_KEEPALIVE = 1;
 const CONTEXT_PROBE = 2;
 
-/** A reason in a frame, in bytes of UTF-8. */
+/** Bytes of UTF-8 of a reason in a frame. */
 const REASON_BYTES_MAX = 900;
 
 export class Link implements ChannelHandler, ReplySink {
@@ -95,11 +93,11 @@ export class Link implements ChannelHandler, ReplySink {
   /** Whether this side made the connection. */
   readonly isDialled: boolean;
   state: LinkState;
-  /** What the other side said of itself; null until it has. */
+  /** The HELLO of the other side; null until it has come. */
   hello: Hello | null = null;
-  /** Whether it ever was UP. */
+  /** Whether the link has ever been UP. */
   wasUp = false;
-  /** Code of the goodbye or refusal that ended it, whichever side spoke; null when nobody did. */
+  /** Code of the goodbye or refusal that ended the link, from either side; null if none did. */
   goodbyeCode: number | null = null;
   private readonly clock: Clock;
   private readonly mine: Hello;
@@ -133,7 +131,7 @@ export class Link implements ChannelHandler, ReplySink {
     this.timer = this.clock.after(this.handshakeMs, () => this.onHandshakeLate());
   }
 
-  /** Connects to `address`. Everything else is told to `owner`, after this call has returned. */
+  /** Connects to `address`. Calls of `owner` follow after this call has returned. */
   static dial(
     env: LinkEnv & { readonly transport: Transport },
     address: Address,
@@ -146,7 +144,7 @@ export class Link implements ChannelHandler, ReplySink {
     return link;
   }
 
-  /** For a stream that was accepted: `link.channel` is what its `accept` returns. */
+  /** For an accepted stream: `accept` of Transport.listen returns `link.channel`. */
   static accept(env: LinkEnv, mine: Hello, owner: LinkOwner, options: LinkOptions): Link {
     return new Link(env, mine, owner, { ...options, isDialled: false });
   }
@@ -155,15 +153,13 @@ export class Link implements ChannelHandler, ReplySink {
     return this.channel.counters;
   }
 
-  /** Closes in order, telling the other side why. */
+  /** Closes the link and tells the other side why. */
   goodbye(code: number, reason: string): void {
     this.goodbyeCode ??= code;
     this.channel.goodbye(code, reason);
   }
 
-  /**
-   * Asks for a sign of life at once: for when there is reason to think that the other side is gone.
-   */
+  /** Sends a KEEPALIVE at once: there is reason to think that the other side is gone. */
   probe(): void {
     this.sendKeepalive(CONTEXT_PROBE, this.keepaliveMs);
   }
@@ -208,7 +204,7 @@ export class Link implements ChannelHandler, ReplySink {
   // Replies to the link's own requests.
 
   onReply(context: number, reply: Frame): void {
-    if (context !== CONTEXT_HELLO) return; // A sign of life: that it came is all.
+    if (context !== CONTEXT_HELLO) return; // A KEEPALIVE: the reply itself is the sign of life.
     if (reply.handlerStatus !== STATUS.OK) {
       this.counters.handshakes_refused += 1;
       this.goodbyeCode ??= GOODBYE.REFUSED;
@@ -222,11 +218,11 @@ export class Link implements ChannelHandler, ReplySink {
   }
 
   onFailure(context: number, transportStatus: number): void {
-    if (transportStatus === TRANSPORT_STATUS.DIED) return; // onClosed says the same.
+    if (transportStatus === TRANSPORT_STATUS.DIED) return; // onClosed follows.
     if (context === CONTEXT_HELLO && transportStatus === TRANSPORT_STATUS.TIMED_OUT) return;
     if (context === CONTEXT_KEEPALIVE && transportStatus === TRANSPORT_STATUS.TIMED_OUT) return;
     this.counters.idle_timeouts += 1;
-    this.goodbye(GOODBYE.IDLE, "no answer when asked for a sign of life");
+    this.goodbye(GOODBYE.IDLE, "no reply to a keepalive");
   }
 
   // Handshake.
@@ -241,7 +237,7 @@ export class Link implements ChannelHandler, ReplySink {
       this.goUp();
       return;
     }
-    // Of two links at once one goes by the rule: that is a goodbye and no refusal.
+    // One of two links is closed by rule: that is a goodbye, not a refusal.
     if (refusal.code === GOODBYE.DUPLICATE) return this.goodbye(refusal.code, refusal.reason);
     this.counters.handshakes_refused += 1;
     this.goodbyeCode ??= refusal.code;
@@ -253,7 +249,7 @@ export class Link implements ChannelHandler, ReplySink {
     channel.close(refusal.reason);
   }
 
-  /** Reads the other side's hello. @returns what is wrong with it, if anything. */
+  /** Reads the HELLO of the other side. @returns why it is refused, or null. */
   private judge(frame: Frame): Refusal | null {
     const hello = decodeHello(frame.view, frame.bodyAt, frame.bodyBytes);
     const reason = checkHello(this.mine, hello);
@@ -266,7 +262,7 @@ export class Link implements ChannelHandler, ReplySink {
     const { hello } = this;
     if (hello === null || !this.channel.isOpen) return;
     const times = negotiate(this.mine, hello);
-    // The other side's wish may be 0: no timer of ours runs faster than the floor.
+    // The other side may ask for 0: no timer here runs faster than the minimum.
     this.keepaliveMs = Math.max(times.keepaliveMs, KEEPALIVE_MS_MIN);
     this.idleMs = Math.max(times.idleMs, 2 * this.keepaliveMs);
     this.state = LINK_STATE.UP;
@@ -306,7 +302,7 @@ export class Link implements ChannelHandler, ReplySink {
     this.channel.close(`closed by the other side: ${foreignText(frame, 1)}`);
   }
 
-  /** Looks every `keepaliveMs` whether anything was heard since it last looked. */
+  /** Checks every `keepaliveMs` whether anything was received since the last check. */
   private onTick(): void {
     this.timer = null;
     const nowMs = this.clock.now();
@@ -321,11 +317,11 @@ export class Link implements ChannelHandler, ReplySink {
       this.heardAtMs = nowMs;
     } else if (nowMs - this.heardAtMs >= this.idleMs) {
       this.counters.idle_timeouts += 1;
-      return this.goodbye(GOODBYE.IDLE, `nothing heard for ${this.idleMs} ms`);
+      return this.goodbye(GOODBYE.IDLE, `nothing received for ${this.idleMs} ms`);
     } else {
       this.sendKeepalive(CONTEXT_KEEPALIVE, this.idleMs);
     }
-    // A rest that rounding left would be no time at all.
+    // Rounding may leave a remainder of 0 ms.
     const untilIdleMs = Math.max(1, this.heardAtMs + this.idleMs - nowMs);
     this.setTimer(Math.min(this.keepaliveMs, untilIdleMs));
   }
@@ -342,7 +338,7 @@ export class Link implements ChannelHandler, ReplySink {
   }
 }
 
-/** Text from outside as one printable line of bounded length. */
+/** A reason from the other side, as one printable line of bounded length. */
 function foreignText(frame: Frame, skip = 0): string {
   const start = frame.bodyAt + skip;
   const byteCount = Math.min(frame.bodyBytes - skip, REASON_BYTES_MAX);

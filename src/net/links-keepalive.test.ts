@@ -32,8 +32,8 @@ describe("Links: keepalive", () => {
     world.run(800);
     expect(one.isUp(2) && two.isUp(1)).toBe(true);
     world.run(500);
-    expect(one.log.at(-1)).toBe("down 2: nothing heard for 1000 ms");
-    expect(two.log.at(-1)).toBe("down 1: nothing heard for 1000 ms");
+    expect(one.log.at(-1)).toBe("down 2: nothing received for 1000 ms");
+    expect(two.log.at(-1)).toBe("down 1: nothing received for 1000 ms");
     expect(one.outcomes.failures).toEqual([{ context: 1, status: TRANSPORT_STATUS.DIED }]);
     expect(one.peer(2).counters.idle_timeouts).toBe(1);
     world.network.unblock("host1", "host2");
@@ -49,7 +49,7 @@ describe("Links: keepalive", () => {
     bare.send(helloBytes({ keepaliveMs: 0, idleMs: 0 }));
     world.run(1000);
     // It answers none of them, so that is the end of it: after twice the floor.
-    expect(one.log).toEqual(["up 2/102", "down 2: nothing heard for 20 ms"]);
+    expect(one.log).toEqual(["up 2/102", "down 2: nothing received for 20 ms"]);
     expect(one.peer(2).counters.keepalives_sent).toBeLessThan(3);
     await world.stop();
   });

@@ -194,10 +194,10 @@ describe("Links on sockets", () => {
     const [one, two] = await pair({ keepaliveMs: 20, idleMs: 100 });
     one.links.want(2);
     await until(() => one.isUp(2) && two.isUp(1));
-    two.links.channelOf(1)?.holdRequests();
+    two.links.channelOf(1)?.deferRequests();
     one.ask(2); // Held there, which stops reading: from now on two hears nothing.
     await until(() => !one.isUp(2) && !two.isUp(1));
-    expect(two.log[1]).toBe("down 1: nothing heard for 100 ms");
+    expect(two.log[1]).toBe("down 1: nothing received for 100 ms");
     expect(one.failures).toBe(1);
   });
 

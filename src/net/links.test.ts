@@ -251,7 +251,7 @@ describe("Links: who is refused", () => {
     ["another page size", { pageBytes: 16384 }, "page size is 16384 there and 4096 here"],
     ["no codec in common", { codecs: 4 }, "no codec in common"],
     ["a client", { role: ROLE.CLIENT }, "this address is for peers, not for clients"],
-    ["its own number", { node: 1 }, "node number 1 is taken: two nodes say that it is theirs"],
+    ["its own number", { node: 1 }, "node number 1 is taken: two nodes claim it"],
     ["a number that is not a peer's", { node: 9 }, "node 9 is not one of the peers of node 1"],
     ["a number out of range", { node: NODES_MAX }, `node number ${NODES_MAX} is over`],
   ];
@@ -310,7 +310,7 @@ describe("Links: who is refused", () => {
       if (dialler === "the impostor") two.links.want(1);
       else one.links.want(2);
       world.run(1000);
-      const reason = 'node number 2 is that of "owner", not of "n2"';
+      const reason = 'node number 2 belongs to "owner", not to "n2"';
       expect([...one.notices, ...one.log, ...two.notices, ...two.log].join("\n")).toContain(reason);
       expect(one.isUp(2) || two.isUp(1)).toBe(false);
       await world.stop();
@@ -324,7 +324,7 @@ describe("Links: who is refused", () => {
     one.links.want(2);
     world.run(1000);
     expect(one.log).toEqual([]);
-    expect(one.notices.join("\n")).toContain("two nodes say that it is theirs");
+    expect(one.notices.join("\n")).toContain("two nodes claim it");
     await world.stop();
   });
 
@@ -467,7 +467,7 @@ describe("Links: strangers", () => {
 });
 
 describe("Links: the end", () => {
-  test("removePeer() says goodbye and forgets, and the peer is then refused", async () => {
+  test("removePeer() sends a goodbye, and the peer is then refused", async () => {
     const world = new LinksWorld(22);
     const one = await world.start(1, [2]);
     const two = await world.start(2, [1]);

@@ -1,18 +1,17 @@
 /**
- * Links: at most one link to each peer, made when there is something to send, and whoever else may
- * connect.
+ * Links: at most one link with each peer, dialled when there is something to send, and the
+ * connections that others make.
  *
  *     want(node) --> dial --refused, lost--> back-off --> dial ...   until up, or unwant(node)
  *     accept --> unidentified (admission.ts, with a deadline) --HELLO--> the peer's link
  *
- * When the other side's HELLO arrives and there is a link to that peer, or a dial to it, already:
- *   - another boot id: the peer has restarted. The newcomer stays.
- *   - dialled by the same side: the newcomer stays, since that side would not dial if it still had
+ * When a HELLO arrives and there is a link with that peer, or a dial to it, already:
+ *   - another boot id: the peer has restarted. The new link stays.
+ *   - dialled by the same side: the new link stays, since that side would not dial if it still had
  *     the old one.
- *   - dialled by different sides: the one that the HIGHER node number dialled stays; the other gets
- *     a GOODBYE. The link that stays is asked for a sign of life, so that one that is dead does not
- *     keep the peer out.
- *   - only a dial of ours that has not said HELLO: it is given up, whoever is higher. Nothing
+ *   - dialled by different sides: the link that the HIGHER node number dialled stays, and the other
+ *     gets a GOODBYE. The link that stays is probed, so that a dead one cannot keep the peer out.
+ *   - only a dial of this side that has not sent HELLO: it is given up, whoever is higher. Nothing
  *     depends on it yet.
  *
  * Invariants:
@@ -21,7 +20,7 @@
  *      when it is not wanted.
  *   3. After `stop` has resolved there are no streams, no timers and no listeners.
  *
- * Not here: the messages of peers (ramster), gossip on who is alive, clients (src/doors).
+ * Not here: messages of peers (src/ramster), who is alive (src/cluster), clients (src/doors).
  */
 import { assert } from "../core/assert.ts";
 import { BufferPool } from "../core/buffer-pool.ts";
@@ -61,7 +60,7 @@ export interface LinksEnv {
   readonly limits?: DoorLimits;
 }
 
-/** Who this node is, as its HELLO says. */
+/** The identity of this node in its HELLO. */
 export interface LinksIdentity {
   readonly node: number;
   readonly bootId: bigint;
@@ -69,18 +68,22 @@ export interface LinksIdentity {
   readonly nodeName: string;
   /** Bit `id` is set for each codec that this node can decompress. */
   readonly codecs: number;
-  /** What it asks for in its HELLO: see FEATURE. */
+  /** The features that it requests in its HELLO: see FEATURE. */
   readonly features?: number;
 }
 
-export interface LinksSettings {
+/** Those that may change. */
+export interface LinkTimes {
   readonly keepaliveMs: number;
   readonly idleMs: number;
-  readonly handshakeMs: number;
   readonly unusedMs: number;
-  readonly redialMinMs: number;
   readonly redialMaxMs: number;
-  /** Any node number may connect: then the peer is known by its number and is never dialled. */
+}
+
+export interface LinksSettings extends LinkTimes {
+  readonly handshakeMs: number;
+  readonly redialMinMs: number;
+  /** Accepts any node number. Such a peer is known by its number only, and is never dialled. */
   readonly acceptUnknownPeers: boolean;
 }
 
@@ -96,19 +99,19 @@ export const LINKS_DEFAULTS: LinksSettings = {
 
 export interface LinkHandler {
   /**
-   * `channelOf(node)` gives `channel` from now on. A boot id other than last time: the peer has
-   * lost what it held. `features`: what it asks for.
+   * `channelOf(node)` returns `channel` from now on. Another boot id than last time: the peer has
+   * lost its pages. `features`: what it requests.
    */
   onLinkUp(node: number, bootId: bigint, channel: Channel, features: number): void;
-  /** After every outstanding request on it has been completed. `channelOf(node)` gives null. */
+  /** All outstanding requests are completed. `channelOf(node)` returns null from now on. */
   onLinkDown(node: number, reason: string): void;
-  /** Before its `onLinkDown`: the node has said that it ends, in this boot of it. */
+  /** The node leaves for good, under this boot id. Called before its `onLinkDown`. */
   onLeft?(node: number, bootId: bigint): void;
   /** See ChannelHandler.onRequest. */
   onRequest(node: number, channel: Channel, frame: Frame): void;
-  /** There may be room again on the link, after `begin` or `commitRequest` said no. */
+  /** There may be room again on the link after `begin` or `commitRequest` has failed. */
   onRoom?(node: number, channel: Channel): void;
-  /** One line for the log: a peer refused, a dial that failed, a stranger. */
+  /** One line for the log: a refused peer, a failed dial, a stranger. */
   onNotice?(level: LogLevel, line: string): void;
 }
 
@@ -118,9 +121,9 @@ export interface PeerReport {
   readonly name: string;
   readonly address: string;
   readonly state: LinkState | "waiting" | "idle";
-  /** On the last link; null before the first. */
+  /** Of the last link; null before the first. */
   readonly bootId: bigint | null;
-  /** Why the last dial failed; "" when none has since the last link. */
+  /** Why the last dial failed; "" if none has failed since the last link. */
   readonly failure: string;
   readonly counters: LinkCounters;
 }
@@ -129,15 +132,15 @@ class Peer {
   readonly node: number;
   readonly counters = new LinkCounters();
   bootId: bigint | null = null;
-  /** Null for one that connected by itself. */
+  /** Null for a peer that connected by itself. */
   address: Address | null = null;
-  /** What it called itself on the last link. */
+  /** Its name in the last HELLO. */
   name = "";
-  /** What it must call itself; null: anything. */
+  /** The name that it must have; null: any. */
   expectedName: string | null = null;
   /** The link that is UP. */
   link: Link | null = null;
-  /** A link of ours that is not UP yet. */
+  /** A dialled link that is not UP yet. */
   dial: Link | null = null;
   wanted = false;
   retryTimer: TimerId | null = null;
@@ -146,8 +149,7 @@ class Peer {
   notBeforeMs = 0;
   upAtMs = 0;
   /**
-   * The last warning about it, so that a peer that stays away is mentioned once and not with every
-   * dial, except at "debug".
+   * The last warning about it: repeated failures are logged at "debug" only.
    */
   lastNotice = "";
   failure = "";
@@ -158,18 +160,18 @@ class Peer {
 }
 
 export class Links implements LinkOwner {
-  /** Counters of connections that never became a peer's. */
+  /** Counters of connections that were never identified as a peer's. */
   readonly strangers = new LinkCounters();
   private readonly env: LinksEnv & { readonly pool: BufferPool };
   private readonly identity: LinksIdentity;
-  private readonly settings: LinksSettings;
+  private settings: LinksSettings;
   private readonly handler: LinkHandler;
-  private readonly hello: Hello;
+  private hello: Hello;
   private readonly byNode = new Map<number, Peer>();
   private readonly listeners: Listener[] = [];
   private readonly unidentified = new Map<Link, Stream>();
   private readonly admission: Admission;
-  /** Every link that is not gone. */
+  /** Every link whose stream is not closed. */
   private readonly all = new Set<Link>();
   private isStopping = false;
   private onAllGone: (() => void) | null = null;
@@ -208,9 +210,7 @@ export class Links implements LinkOwner {
     };
   }
 
-  /**
-   * Listens for peers. @returns the address with its real port. Rejects as Transport.listen does.
-   */
+  /** Listens for peers. @returns the address with its real port. Rejects as Transport.listen. */
   async listen(address: Address): Promise<string> {
     const listener = await this.env.transport.listen(address, (stream) => this.accept(stream));
     if (this.isStopping) listener.close();
@@ -219,11 +219,11 @@ export class Links implements LinkOwner {
   }
 
   /**
-   * Makes `node` a peer, or gives it another address for its next dial. `name`: what it must be
-   * called, or null; two nodes under one number are not taken for each other.
+   * Makes `node` a peer, or changes its address for the next dial. `name`: the name that it must
+   * have, or null for any. It keeps two nodes with one number apart.
    */
   setPeer(node: number, address: Address, name: string | null = null): void {
-    assert(node !== this.identity.node, "a node is no peer of its own");
+    assert(node !== this.identity.node, "a node cannot be its own peer");
     const peer = this.peer(node);
     peer.address = address;
     peer.expectedName = name;
@@ -231,8 +231,8 @@ export class Links implements LinkOwner {
   }
 
   /**
-   * There is reason to think that the node is there again: what failed before does not count, and a
-   * link from before must show that it lives.
+   * There is reason to think that the node is back: failures are forgotten, and an existing link is
+   * probed.
    */
   forgetFailures(node: number): void {
     const peer = this.byNode.get(node);
@@ -242,6 +242,14 @@ export class Links implements LinkOwner {
     if (peer.link?.state === LINK_STATE.UP) peer.link.probe();
     this.cancelRetry(peer);
     this.dialWhenDue(peer);
+  }
+
+  /** For links that are made from now on. */
+  setTimes(times: Partial<LinkTimes>): void {
+    this.settings = { ...this.settings, ...times };
+    const { keepaliveMs, idleMs } = this.settings;
+    assert(keepaliveMs < idleMs, "keepalive must be shorter than idle");
+    this.hello = { ...this.hello, keepaliveMs, idleMs };
   }
 
   /** Closes the link to `node` and forgets it. */
@@ -277,8 +285,8 @@ export class Links implements LinkOwner {
   }
 
   /**
-   * There is something to send to `node`: dials, with back-off, until the link is up or `unwant` is
-   * called. Ask again after onLinkDown. Without effect on a node that has no address.
+   * There is something to send to `node`: dials with back-off until the link is up, or `unwant` is
+   * called. Call it again after onLinkDown. Does nothing for a node without an address.
    */
   want(node: number): void {
     const peer = this.byNode.get(node);
@@ -287,7 +295,7 @@ export class Links implements LinkOwner {
     this.dialWhenDue(peer);
   }
 
-  /** Nothing to send any more: a dial under way may still come up, but there is no further one. */
+  /** Nothing to send any more: a dial under way may still succeed, but no other follows. */
   unwant(node: number): void {
     const peer = this.byNode.get(node);
     if (peer === undefined) return;
@@ -295,7 +303,7 @@ export class Links implements LinkOwner {
     this.cancelRetry(peer);
   }
 
-  /** Closes everything with a goodbye. Resolves when nothing is left. */
+  /** Closes everything with a goodbye. Resolves when all streams are closed. */
   stop(): Promise<void> {
     this.isStopping = true;
     for (const listener of this.listeners.splice(0)) listener.close();
@@ -326,7 +334,7 @@ export class Links implements LinkOwner {
 
   private dial(peer: Peer, address: Address): void {
     peer.counters.dials += 1;
-    this.notice("debug", `dials node ${peer.node} at "${formatAddress(address)}"`);
+    this.notice("debug", `dialling node ${peer.node} at "${formatAddress(address)}"`);
     const { handshakeMs, unusedMs } = this.settings;
     const options = { handshakeMs, unusedMs, counters: peer.counters };
     const link = Link.dial(this.env, address, this.hello, this, options);
@@ -362,7 +370,7 @@ export class Links implements LinkOwner {
     return link.channel;
   }
 
-  /** Connections closed because too many had not said who they are. */
+  /** Connections that were closed because too many were unidentified. */
   get connectionsRefused(): number {
     return this.admission.closedCount;
   }
@@ -374,7 +382,7 @@ export class Links implements LinkOwner {
     return false;
   }
 
-  /** It is a peer's, or gone. @returns whether it had made way for another. */
+  /** The link is identified, or gone. @returns whether it was closed for want of a place. */
   private leaveUnidentified(link: Link): boolean {
     const stream = this.unidentified.get(link);
     if (stream === undefined) return false;
@@ -396,7 +404,7 @@ export class Links implements LinkOwner {
       return { code: GOODBYE.DUPLICATE, reason: "there is a link between us already" };
     }
     if (rival.hello !== null && rival.hello.bootId !== hello.bootId) {
-      this.notice("info", `Node ${peer.node} has a new boot id: its link is replaced`);
+      this.notice("info", `Node ${peer.node} has restarted: its link is replaced`);
     }
     if (rival === peer.dial) peer.dial = null;
     peer.counters.duplicates_closed += 1;
@@ -452,7 +460,7 @@ export class Links implements LinkOwner {
       if (peer.dial === link) return this.onDialDown(peer, link, reason);
       if (peer.link === link) return this.onPeerDown(peer, link, reason);
     }
-    // A peer that was removed, or a dial that gave way to another link.
+    // The peer was removed, or the dial was replaced by another link.
     const node = link.wasUp ? link.hello?.node : undefined;
     if (node !== undefined) this.handler.onLinkDown(node, reason);
   }
@@ -466,7 +474,7 @@ export class Links implements LinkOwner {
     peer.dial = null;
     if (this.isStopping) return;
     this.backOff(peer);
-    // The other side keeps a link that it dialled: that one is on its way, and nothing has failed.
+    // The other side keeps the link that it dialled itself: nothing has failed.
     if (link.goodbyeCode !== GOODBYE.DUPLICATE) {
       peer.counters.dials_failed += 1;
       peer.failure = reason;
@@ -480,7 +488,7 @@ export class Links implements LinkOwner {
   private onPeerDown(peer: Peer, { goodbyeCode, hello }: Link, reason: string): void {
     peer.link = null;
     peer.counters.links_down += 1;
-    // A link that lasted is no failed attempt; one that falls as soon as it stands is.
+    // A link that was up for long is no failed attempt; one that fails at once is.
     const lastedMs = this.env.clock.now() - peer.upAtMs;
     if (lastedMs >= this.settings.redialMaxMs) peer.attempt = 0;
     this.backOff(peer);
@@ -491,19 +499,19 @@ export class Links implements LinkOwner {
 
   // Rules.
 
-  /** Whether the other side may be a peer at all, and is the one that was dialled. */
+  /** @returns why the other side is refused, or null if it may be a peer and was expected. */
   private invalidPeer(link: Link, hello: Hello): Refusal | null {
     const refuse = (reason: string): Refusal => ({ code: GOODBYE.REFUSED, reason });
     if (hello.role !== ROLE.PEER) return refuse("this address is for peers, not for clients");
     if (hello.node >= NODES_MAX)
       return refuse(`node number ${hello.node} is over ${NODES_MAX - 1}`);
     if (hello.node === this.identity.node) {
-      return refuse(`node number ${hello.node} is taken: two nodes say that it is theirs`);
+      return refuse(`node number ${hello.node} is taken: two nodes claim it`);
     }
     const expected = this.byNode.get(hello.node)?.expectedName ?? null;
     if (expected !== null && expected !== hello.nodeName) {
-      const found = printable(hello.nodeName);
-      return refuse(`node number ${hello.node} is that of "${expected}", not of "${found}"`);
+      const name = printable(hello.nodeName);
+      return refuse(`node number ${hello.node} belongs to "${expected}", not to "${name}"`);
     }
     if (link.isDialled) {
       const dialled = this.dialledNode(link);
@@ -514,7 +522,7 @@ export class Links implements LinkOwner {
     return refuse(`node ${hello.node} is not one of the peers of node ${this.identity.node}`);
   }
 
-  /** Whether `rival` gives way to `link`, whose hello has just come. See the rules at the top. */
+  /** Whether `link`, whose HELLO has just come, replaces `rival`. See the rules at the top. */
   private isReplacedBy(rival: Link, link: Link, hello: Hello): boolean {
     if (rival.state === LINK_STATE.DIALLING) return true;
     if (rival.hello !== null && rival.hello.bootId !== hello.bootId) return true;

@@ -1,6 +1,6 @@
 /**
- * TlsMaterial that can be exchanged while sockets use it: whoever reads it has what is in force at
- * that moment. Who has made something of it is told.
+ * RenewableTls: TlsMaterial that can be replaced while sockets use it. Readers always get the
+ * current material, and users that have derived something from it are notified.
  */
 import type { TlsMaterial } from "./transport.ts";
 
@@ -26,12 +26,12 @@ export class RenewableTls implements TlsMaterial {
 
   replace(material: TlsMaterial): void {
     this.material = material;
-    for (const tell of [...this.users]) tell();
+    for (const notify of [...this.users]) notify();
   }
 
-  /** Calls `tell` after each change, until what is returned is called. */
-  onChange(tell: () => void): () => void {
-    this.users.add(tell);
-    return () => void this.users.delete(tell);
+  /** Calls `notify` after each change. @returns a function that ends this. */
+  onChange(notify: () => void): () => void {
+    this.users.add(notify);
+    return () => void this.users.delete(notify);
   }
 }

@@ -5,8 +5,8 @@ import { Frame } from "../wire/framer.ts";
 import { TRANSPORT_STATUS } from "../wire/status.ts";
 import { Requests } from "./requests.ts";
 
-/** Counts how often each context was told. */
-class Told {
+/** Counts how often each context was outcomes. */
+class Outcomes {
   readonly replies = new Map<number, number>();
   readonly failures = new Map<number, number[]>();
 
@@ -25,7 +25,7 @@ describe("Requests", () => {
   test("a random life: each request is told once, and no number comes again", () => {
     const random = new SeededRandom(1);
     const requests = new Requests();
-    const told = new Told();
+    const outcomes = new Outcomes();
     const frame = new Frame();
     const open = new Map<number, number>(); // number -> context
     const abandoned = new Set<number>();
@@ -36,7 +36,7 @@ describe("Requests", () => {
       nowMs += below(random, 3);
       const draw = below(random, 10);
       if (draw < 6) {
-        const number = requests.take(TYPE, 1, 100, told, context, nowMs + below(random, 2000));
+        const number = requests.take(TYPE, 1, 100, outcomes, context, nowMs + below(random, 2000));
         expect(number === 0).toBe(open.size + abandoned.size === REQUESTS_OUTSTANDING_MAX);
         if (number === 0) continue;
         expect(seen.has(number)).toBe(false);
@@ -55,7 +55,7 @@ describe("Requests", () => {
         requests.expire(nowMs);
         for (const [number, which] of open) {
           if (!requests.isAbandoned(number)) continue;
-          expect(told.failures.get(which)).toEqual([TRANSPORT_STATUS.TIMED_OUT]);
+          expect(outcomes.failures.get(which)).toEqual([TRANSPORT_STATUS.TIMED_OUT]);
           open.delete(number);
           abandoned.add(number);
         }
@@ -71,39 +71,40 @@ describe("Requests", () => {
     }
     requests.failAll(TRANSPORT_STATUS.DIED);
     for (const which of open.values()) {
-      expect(told.failures.get(which)).toEqual([TRANSPORT_STATUS.DIED]);
+      expect(outcomes.failures.get(which)).toEqual([TRANSPORT_STATUS.DIED]);
     }
     for (let which = 0; which < context; which += 1) {
-      const times = (told.replies.get(which) ?? 0) + (told.failures.get(which)?.length ?? 0);
+      const times =
+        (outcomes.replies.get(which) ?? 0) + (outcomes.failures.get(which)?.length ?? 0);
       expect(times).toBe(1);
     }
   });
 
   test("expire() tells exactly those whose deadline has come, also one made meanwhile", () => {
     const requests = new Requests();
-    const told = new Told();
-    requests.take(TYPE, 1, 0, told, 1, 100);
-    requests.take(TYPE, 1, 0, told, 2, 101);
-    requests.take(TYPE, 1, 0, told, 3, Infinity);
+    const outcomes = new Outcomes();
+    requests.take(TYPE, 1, 0, outcomes, 1, 100);
+    requests.take(TYPE, 1, 0, outcomes, 2, 101);
+    requests.take(TYPE, 1, 0, outcomes, 3, Infinity);
     expect(requests.expire(99)).toBe(0);
     expect(requests.expire(100)).toBe(1);
-    expect([...told.failures.keys()]).toEqual([1]);
-    requests.take(TYPE, 1, 0, told, 4, 50);
+    expect([...outcomes.failures.keys()]).toEqual([1]);
+    requests.take(TYPE, 1, 0, outcomes, 4, 50);
     expect(requests.expire(100)).toBe(1);
     expect(requests.expire(101)).toBe(1);
-    expect([...told.failures.keys()]).toEqual([1, 4, 2]);
+    expect([...outcomes.failures.keys()]).toEqual([1, 4, 2]);
     expect(requests.waitingCount).toBe(1);
   });
 
   test("take() keeps to the window of replies, but lets one through when it is empty", () => {
     const requests = new Requests();
-    const told = new Told();
-    const first = requests.take(TYPE, 1, REPLY_BYTES_OUTSTANDING_MAX + 1, told, 1, 100);
+    const outcomes = new Outcomes();
+    const first = requests.take(TYPE, 1, REPLY_BYTES_OUTSTANDING_MAX + 1, outcomes, 1, 100);
     expect(first).not.toBe(0);
-    expect(requests.take(TYPE, 1, 1, told, 2, 100)).toBe(0);
+    expect(requests.take(TYPE, 1, 1, outcomes, 2, 100)).toBe(0);
     requests.complete(first, new Frame());
-    expect(requests.take(TYPE, 1, REPLY_BYTES_OUTSTANDING_MAX - 1, told, 3, 100)).not.toBe(0);
-    expect(requests.take(TYPE, 1, 1, told, 4, 100)).not.toBe(0);
-    expect(requests.take(TYPE, 1, 1, told, 5, 100)).toBe(0);
+    expect(requests.take(TYPE, 1, REPLY_BYTES_OUTSTANDING_MAX - 1, outcomes, 3, 100)).not.toBe(0);
+    expect(requests.take(TYPE, 1, 1, outcomes, 4, 100)).not.toBe(0);
+    expect(requests.take(TYPE, 1, 1, outcomes, 5, 100)).toBe(0);
   });
 });

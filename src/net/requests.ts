@@ -1,20 +1,20 @@
 /**
- * The requests of one channel that wait for a reply: who is to be told, and until when.
+ * Requests: the requests of one channel that wait for a reply, with their sinks and deadlines.
  *
  *     free --take--> waiting --reply, close--> free
  *                       \--deadline--> abandoned --late reply, close--> free
  *
- * A request number is its slot plus a generation in the high bits, so that a number is not used
- * again until the generations wrap, and never 0. A slot whose request timed out stays taken until
- * its reply comes: only so can a late reply, which is ignored, be told from a reply to a request
- * that nobody made, which is a broken peer.
+ * A request number is the slot plus a generation in the high bits. It is never 0, and is not used
+ * again until the generations wrap. The slot of a request that timed out stays taken until its
+ * reply comes. So a late reply, which is ignored, differs from a reply to no request, which is a
+ * protocol violation.
  *
  * Invariants:
- *   1. Each sink is told of each of its requests exactly once: reply, TIMED_OUT or DIED.
+ *   1. Each sink gets the outcome of each of its requests exactly once: reply, TIMED_OUT or DIED.
  *   2. replyBytes is the sum over all slots taken; `take` keeps it at REPLY_BYTES_OUTSTANDING_MAX.
  *
- * One table a channel, all typed arrays: a request allocates nothing. It is made for the first
- * request, since many channels never make one, and freed with the channel.
+ * Each channel has one table of typed arrays, so a request allocates nothing. It is created with
+ * the first request, since many channels make none, and freed with the channel.
  */
 import { assert } from "../core/assert.ts";
 import { freeBuffer } from "../core/buffers.ts";
@@ -22,11 +22,11 @@ import { REPLY_BYTES_OUTSTANDING_MAX, REQUESTS_OUTSTANDING_MAX } from "../core/l
 import type { Frame } from "../wire/framer.ts";
 import { TRANSPORT_STATUS } from "../wire/status.ts";
 
-/** Told once what became of a request. `context` is what the caller gave with it. */
+/** Gets the outcome of a request, once. `context` is the value that was passed with it. */
 export interface ReplySink {
-  /** The reply; `reply` is good during the call only. */
+  /** The reply, valid during the call only. */
   onReply(context: number, reply: Frame): void;
-  /** There is no reply: a transport status. The request may have been served all the same. */
+  /** There is no reply; `transportStatus` says why. The request may still have been served. */
   onFailure(context: number, transportStatus: number): void;
 }
 
@@ -69,7 +69,7 @@ export class Requests {
     this.free = new Int32Array(count).map((_, slot) => SLOT_MASK - slot);
   }
 
-  /** Nothing is asked any more, and nothing waits. */
+  /** Frees the table. Nothing may wait, and nothing is taken afterwards. */
   close(): void {
     assert(this.waitingCount === 0);
     const { numbers, states, types, contexts, deadlines, replySizes, counts, free } = this;
@@ -89,14 +89,14 @@ export class Requests {
     deadlineMs: number,
   ): number {
     if (this.freeCount === 0) return 0;
-    // A reply longer than the window is let through when nothing else is asked for.
+    // A reply longer than the window is allowed when no other is expected.
     const replyBytes = this.replyBytes + replyBytesMax;
     if (replyBytes > REPLY_BYTES_OUTSTANDING_MAX && this.replyBytes > 0) return 0;
     if (this.states.length === 0) this.makeTable();
     this.freeCount -= 1;
     const slot = this.free[this.freeCount] ?? 0;
     let number = ((this.numbers[slot] ?? 0) + GENERATION_STEP) >>> 0;
-    // After the generations have wrapped: generation 0 would hold number 0.
+    // Generations wrap: generation 0 is skipped, since it contains number 0.
     if (number < GENERATION_STEP) number += GENERATION_STEP;
     this.numbers[slot] = number;
     this.states[slot] = WAITING;
@@ -118,17 +118,17 @@ export class Requests {
     return this.numbers[slot] === number && this.states[slot] !== FREE && this.types[slot] === type;
   }
 
-  /** How many entries the request had: a reply that succeeds answers each. */
+  /** Entries of the request: a successful reply has as many. */
   countOf(number: number): number {
     return this.counts[number & SLOT_MASK] ?? 0;
   }
 
-  /** Whether the request has timed out: its reply is to be ignored. */
+  /** Whether the request has timed out, so that its reply is ignored. */
   isAbandoned(number: number): boolean {
     return this.states[number & SLOT_MASK] === ABANDONED;
   }
 
-  /** Frees the slot of a request that was abandoned. */
+  /** Frees the slot of an abandoned request. */
   forget(number: number): void {
     const slot = number & SLOT_MASK;
     assert(this.states[slot] === ABANDONED);
@@ -136,7 +136,7 @@ export class Requests {
     this.give(slot);
   }
 
-  /** Frees the slot of a request that waits, and tells its sink. */
+  /** Frees the slot of a waiting request, and calls its sink. */
   complete(number: number, reply: Frame): void {
     const slot = number & SLOT_MASK;
     assert(this.states[slot] === WAITING);
@@ -144,12 +144,12 @@ export class Requests {
     const context = this.contexts[slot] ?? 0;
     assert(sink !== null && sink !== undefined);
     this.waitingCount -= 1;
-    this.give(slot); // First, since the sink may ask again at once.
+    this.give(slot); // First, since the sink may make a request at once.
     if (reply.transportStatus === TRANSPORT_STATUS.NONE) sink.onReply(context, reply);
     else sink.onFailure(context, reply.transportStatus);
   }
 
-  /** Tells the sinks of requests whose deadline has come. @returns how many. */
+  /** Fails requests past their deadline with TIMED_OUT. @returns how many. */
   expire(nowMs: number): number {
     if (nowMs < this.deadlineMin) return 0;
     let expired = 0;
@@ -166,14 +166,12 @@ export class Requests {
       this.waitingCount -= 1;
       this.abandonedCount += 1;
       expired += 1;
-      this.tell(slot, TRANSPORT_STATUS.TIMED_OUT);
+      this.fail(slot, TRANSPORT_STATUS.TIMED_OUT);
     }
     return expired;
   }
 
-  /**
-   * Tells every sink that waits, once each, and empties the table. Nothing may be taken meanwhile.
-   */
+  /** Fails all waiting requests and empties the table. Nothing may be taken meanwhile. */
   failAll(transportStatus: number): void {
     for (let slot = 0; slot < this.states.length; slot += 1) {
       const state = this.states[slot];
@@ -192,7 +190,7 @@ export class Requests {
     assert(this.waitingCount === 0 && this.abandonedCount === 0 && this.replyBytes === 0);
   }
 
-  private tell(slot: number, transportStatus: number): void {
+  private fail(slot: number, transportStatus: number): void {
     const sink = this.sinks[slot];
     this.sinks[slot] = null;
     sink?.onFailure(this.contexts[slot] ?? 0, transportStatus);

@@ -1,16 +1,15 @@
 /**
- * A transport whose TCP streams are all under TLS, for what must not be read or forged on the way.
- * Unix sockets, which the file system guards, and datagrams, which gossip seals itself, stay as
- * they are.
+ * A transport whose TCP streams all use TLS. Unix sockets, which file permissions protect, and
+ * datagrams, which gossip encrypts itself, stay as they are.
  *
- * When the material of RenewableTls changes, listeners are opened anew at their addresses: a socket
- * that listens keeps the material that it was made with. Streams that are open stay.
+ * When the material of RenewableTls changes, listeners are reopened at their addresses, since a
+ * listening socket keeps the material that it was made with. Open streams stay open.
  */
 import { parseAddress } from "./address.ts";
 import { RenewableTls } from "./renewable-tls.ts";
 import type { Listener, Stream, StreamEvents, TlsMaterial, Transport } from "./transport.ts";
 
-/** `onFailure`: a listener could not be opened anew. One line. */
+/** `onFailure`: a listener could not be reopened, as one line. */
 export function secured(
   transport: Transport,
   tls: TlsMaterial,
@@ -44,7 +43,7 @@ class RenewedListener implements Listener {
   private readonly forget: () => void;
   private listener: Listener;
   private isClosed = false;
-  /** One after the other: the address is free only when the one before is done with it. */
+  /** Renewals run one after the other: the address is free only when the last one is done. */
   private renewed: Promise<void> = Promise.resolve();
 
   constructor(renewal: Renewal, listener: Listener) {
@@ -72,7 +71,7 @@ class RenewedListener implements Listener {
       else this.listener = listener;
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
-      onFailure(`${reason}: nobody can connect there until this node is started again`);
+      onFailure(`${reason}: nobody can connect there until this node is restarted`);
     }
   }
 }

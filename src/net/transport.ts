@@ -1,21 +1,22 @@
 /**
- * Transport: streams and datagrams between processes, given from outside so that the same code runs
- * on real sockets (bun.ts) and in memory under virtual time (harness/sim/network.ts). One suite
- * holds both to what is written here: harness/contract/transport.ts.
+ * Transport: streams and datagrams between processes. It is an interface, so the same code runs on
+ * real sockets (bun.ts) and in memory under virtual time (harness/sim/network.ts). The test suite
+ * harness/contract/transport.ts holds both to the rules below.
  *
- * A stream is a pair of byte sequences. It keeps order and content, and nothing else: data arrives
- * cut anywhere, a write may be taken in part, and either direction may stop for ever without a
- * word. There is no half-open state to use: when one side ends, the other side's stream closes too.
+ * A stream is a pair of byte sequences. It preserves order and content only: data arrives cut
+ * anywhere, a write may be taken in part, and either direction may stop for ever without notice.
+ * There is no half-open state: when one side ends, the other side's stream closes too.
  *
  * A datagram arrives whole or not at all, late, twice or out of order.
  *
- * A stream made with TLS material is mutually authenticated before onOpen: both sides have shown a
- * certificate of the same authority, or the stream closes with a reason. Which node it is, is said
- * by the handshake above. Datagrams are secured by what is in them (src/gossip).
+ * A stream with TLS material is mutually authenticated before onOpen: both sides have presented a
+ * certificate of the same authority, or the stream closes with a reason. The HELLO of the protocol
+ * above identifies the node. Datagrams carry their own encryption (src/gossip).
  */
+import { freeBuffer } from "../core/buffers.ts";
 import type { Address, TcpAddress } from "./address.ts";
 
-/** What a stream proves itself with, and whom it believes. PEM texts. */
+/** The own certificate and key, and the authority of the other side's. PEM texts. */
 export interface TlsMaterial {
   readonly authority: string;
   readonly certificate: string;
@@ -23,74 +24,78 @@ export interface TlsMaterial {
 }
 
 export interface StreamOptions {
-  /** In clear without it. Never with a unix socket. */
+  /** Encrypts the stream. Never used with a unix socket. */
   readonly tls?: TlsMaterial | undefined;
 }
 
-/**
- * What a stream tells its user. Calls never nest, except that `end` and `terminate` may call
- * onClose.
- */
+/** Events of a stream. Calls never nest, except that `end` and `terminate` may call onClose. */
 export interface StreamEvents {
-  /** Connected. Called once, and first; a connect that fails goes straight to onClose. */
+  /** The stream is connected. Called once and first; a failed connect calls only onClose. */
   onOpen(stream: Stream): void;
-  /** Bytes in order, at least one. `chunk` is the receiver's, who frees it (chunks.ts). */
+  /** Bytes in order, at least one. The receiver owns `chunk` and frees it (core/buffers.ts). */
   onData(stream: Stream, chunk: Uint8Array): void;
-  /** There may be room again after a write that was not taken whole. May also come unasked. */
+  /** There may be room again after a write that was taken in part. May also come at other times. */
   onDrain(stream: Stream): void;
-  /** The stream is gone, for the reason given as a phrase. Called exactly once, and last. */
+  /** The stream is closed; `reason` is a phrase. Called exactly once, and last. */
   onClose(stream: Stream, reason: string): void;
 }
 
+/** For a stream whose events do not matter. */
+export const NO_EVENTS: StreamEvents = {
+  onOpen: () => {},
+  onData: (_stream, chunk) => freeBuffer(chunk),
+  onDrain: () => {},
+  onClose: () => {},
+};
+
 export interface Stream {
-  /** The other side, for logs. Nothing may be concluded from it. */
+  /** Address of the other side, for logs only. */
   readonly remote: string;
   /**
    * Hands `byteCount` bytes from `offset` to the operating system, which copies them: the array may
    * be used again at once.
    *
-   * @returns how many were taken. Fewer than asked means full: the rest is for after onDrain.
-   * Nothing is taken before onOpen, after `end`, or from a closed stream.
+   * @returns how many were taken. Fewer means the stream is full: write the rest after onDrain.
+   * Nothing is taken before onOpen, after `end`, or by a closed stream.
    */
   write(bytes: Uint8Array, offset: number, byteCount: number): number;
   /**
-   * No onData until `resume`, but for what has been read already. The other side is slowed down.
-   * That it has closed may go unseen until `resume` or the next write; from that write on `pause`
+   * No onData until `resume`, except for bytes that are read already. The other side is slowed
+   * down. Its close may go unnoticed until `resume` or the next write. After that write `pause`
    * does nothing, and onClose follows.
    */
   pause(): void;
   resume(): void;
   /**
-   * No more writes. What was taken reaches the other side, whose stream then closes; onClose here
-   * follows once it has. Data may still arrive meanwhile. Resumes a paused stream. Where the other
-   * side may be silent, a deadline and `terminate` are the caller's business.
+   * No more writes. Bytes that were taken reach the other side, whose stream then closes; onClose
+   * here follows. Data may still arrive meanwhile. Resumes a paused stream. The caller sets a
+   * deadline and calls `terminate` if the other side may be silent.
    */
   end(): void;
   /**
-   * Goes on under TLS, as the side that accepted: from here on nothing is written or heard before
-   * onOpen comes again, with the other side proven, or onClose. What was written before is in clear
-   * and must have been taken whole.
+   * Continues under TLS, as the accepting side. Nothing is written or received until onOpen comes
+   * again, with the other side authenticated, or onClose. Earlier writes are in plain text and must
+   * have been taken completely.
    */
   startTls(tls: TlsMaterial): void;
-  /** Drops the stream at once, with whatever is on its way. Also gives up a connect in progress. */
+  /** Closes the stream at once and drops unsent bytes. Also gives up a connect in progress. */
   terminate(): void;
 }
 
 export interface Listener {
-  /** Where it listens, as parseAddress reads it, with the real port in place of 0. */
+  /** The address in the form of parseAddress, with the real port in place of 0. */
   readonly address: string;
-  /** Takes no more streams. Those that were accepted live on. A unix socket's file is removed. */
+  /** Accepts no more streams; accepted ones stay open. Removes the file of a unix socket. */
   close(): void;
 }
 
 export interface Transport {
   /**
-   * Listens on `address`. `accept` gives the events of each new stream and is followed by onOpen;
-   * it must not use the stream yet. With TLS it comes before anything is proved. Null: the stream
-   * is dropped at once.
+   * Listens on `address`. `accept` returns the events of a new stream, or null to close it at once.
+   * It must not use the stream yet; onOpen follows. With TLS it is called before authentication.
    *
-   * Rejects with RamsterError ADDRESS_IN_USE when the address or path is taken,
-   * CANNOT_LISTEN when it is no address of this machine or not allowed.
+   * Rejects with RamsterError ADDRESS_IN_USE when the address or path is taken, and CANNOT_LISTEN
+   * when the address is not one of this machine, or is not permitted.
    */
   listen(
     address: Address,
@@ -98,18 +103,18 @@ export interface Transport {
     options?: StreamOptions,
   ): Promise<Listener>;
   /**
-   * Starts to connect; onOpen or onClose tells how it went, never during the call. The stream is
-   * there to be terminated.
+   * Starts to connect. onOpen or onClose follows, never during the call. Until then the stream can
+   * only be terminated.
    */
   connect(address: Address, events: StreamEvents, options?: StreamOptions): Stream;
   /**
-   * Sends and receives datagrams at `address`; rejects as `listen` does. `onDatagram` is called
-   * with bytes that belong to the receiver of the call.
+   * Sends and receives datagrams at `address`; rejects as `listen` does. The bytes that
+   * `onDatagram` gets belong to its receiver.
    */
   bind(address: TcpAddress, onDatagram: OnDatagram): Promise<DatagramPort>;
   /**
-   * The addresses behind a host name, IPv4 and IPv6; an address is its own. Rejects with
-   * ConfigError BAD_CONFIG when the name is unknown.
+   * Looks up the IPv4 and IPv6 addresses of a host name; an address is returned as it is. Rejects
+   * with ConfigError BAD_CONFIG when the name is unknown.
    */
   lookup(host: string): Promise<string[]>;
 }
@@ -117,11 +122,11 @@ export interface Transport {
 export type OnDatagram = (bytes: Uint8Array, from: TcpAddress) => void;
 
 export interface DatagramPort {
-  /** Where it is bound, with the real port in place of 0. */
+  /** The bound address, with the real port in place of 0. */
   readonly address: TcpAddress;
   /**
-   * Sends the first `byteCount` bytes to an address whose host is an IP address. Copied at once.
-   * Whether it arrives is nobody's promise; one that the kernel refuses counts as lost.
+   * Sends the first `byteCount` bytes, copied at once. The host must be an IP address. A datagram
+   * may be lost, and one that the kernel refuses counts as lost.
    */
   send(bytes: Uint8Array, byteCount: number, to: TcpAddress): void;
   close(): void;

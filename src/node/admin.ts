@@ -1,97 +1,83 @@
 /**
  * Admin: what programs read and set on a running node: its counters and state, and its knobs
  * (knobs.ts). A value that is refused is an error with its reason, never silently ignored.
+ *
+ * The original had a file for each counter; here each can be read by its name like a knob.
  */
-import { ConfigError } from "../core/errors.ts";
+import { ConfigError, quoted } from "../core/errors.ts";
 import { type Report, withPrefix } from "../core/figure.ts";
 import type { GOSSIP_COUNTED, STRANGERS_READ } from "../core/figures.ts";
 import { STATS_PART_BYTES } from "../core/limits.ts";
-import type { Log } from "../core/log.ts";
+import { nearest } from "../core/nearest.ts";
+import { refused } from "../core/units.ts";
 import type { Admin } from "../doors/client-door.ts";
-import type { HttpDoor } from "../doors/http-door.ts";
-import type { NbdDoor } from "../exports/nbd-door.ts";
-import type { Links } from "../net/links.ts";
-import type { Foreign } from "../ramster/foreign/foreign.ts";
 import { latencyReport } from "../ramster/latencies.ts";
 import type { Ramster } from "../ramster/ramster.ts";
 import { copyReport } from "../ramster/repair/copy-state.ts";
 import type { Counters, MemberStats, NodeStats, RepairStats } from "../wire/stats.ts";
 import { EPHEMERAL, type Kind, PERSISTENT } from "../zbud/zbud.ts";
-import type { CertificateWatch } from "./certificate-watch.ts";
-import type { PeerConfig } from "./config.ts";
-import type { Drain } from "./drain.ts";
-import { type Knob, knobsOf } from "./knobs.ts";
-import type { Lending } from "./lending.ts";
-import type { Membership } from "./membership.ts";
-import type { Nowhere } from "./nowhere.ts";
-import type { Offers } from "./offers.ts";
-
-export interface AdminParts {
-  identity: {
-    number: number;
-    name: string;
-    cluster: string;
-    bootId: bigint;
-  };
-  ramster: Ramster;
-  foreign: Foreign | null;
-  lending: Lending | null;
-  drain: Drain;
-  nowhere: Nowhere;
-  offers: Offers;
-  nbdDoor: NbdDoor;
-  httpDoor: HttpDoor;
-  links: Links;
-  log: Log;
-  peers: PeerConfig[];
-  /** Who is in the cluster; null: nobody gossips. */
-  membership: Membership | null;
-  /** Null: nothing is secured. */
-  certificate: CertificateWatch | null;
-  /** Where the node listens, once it does. */
-  listenAddress: () => string;
-}
+import { type Knobs, knobsOf } from "./knobs.ts";
+import type { NodeParts } from "./node-parts.ts";
 
 export class NodeAdmin implements Admin {
-  private readonly parts: AdminParts;
-  private readonly knobs: ReadonlyMap<string, Knob>;
+  private readonly parts: NodeParts;
+  private readonly knobs: Knobs;
 
-  constructor(parts: AdminParts) {
+  constructor(parts: NodeParts) {
     this.parts = parts;
     this.knobs = knobsOf(parts);
   }
 
   getKnob(name: string): string {
-    return this.knob(name).get();
+    const knob = this.knobs.all.get(name);
+    if (knob !== undefined) return knob.get();
+    const count = this.count(name);
+    if (count !== undefined) return String(count);
+    throw this.unknown(name);
   }
 
   setKnob(name: string, value: string): string {
-    const knob = this.knob(name);
+    const knob = this.knobs.all.get(name);
+    if (knob === undefined && this.count(name) === undefined) throw this.unknown(name);
     try {
+      if (knob === undefined) throw refused("it can only be read");
       knob.set(value);
+      return knob.get();
     } catch (error) {
       if (!(error instanceof ConfigError)) throw error;
       // A key must not end up in a log.
-      const to = name === "gossip_keys" ? "" : ` to "${value}"`;
+      const to = knob?.isSecret === true ? "" : ` to ${quoted(value)}`;
       throw new ConfigError("BAD_CONFIG", `Cannot set "${name}"${to}: ${error.message}`);
     }
-    return knob.get();
+  }
+
+  private count(name: string): number | undefined {
+    const all: Readonly<Record<string, number | undefined>> = this.counters();
+    return all[name];
+  }
+
+  private unknown(name: string): ConfigError {
+    const { listed, all } = this.knobs;
+    const names = [...listed.keys()];
+    const meant = nearest(name, [...all.keys(), ...Object.keys(this.counters())]);
+    const hint = meant === null ? `there are ${names.join(", ")}` : `did you mean "${meant}"?`;
+    return new ConfigError("BAD_CONFIG", `Cannot find knob ${quoted(name)}: ${hint}`);
   }
 
   statsPart(from: number): string {
     const { members, peers, ...rest } = this.snapshot();
     const part = { ...rest, members: [] as unknown[], peers: [] as unknown[], more: 0 };
-    let room = STATS_PART_BYTES - Buffer.byteLength(JSON.stringify(part));
-    const places = members.length + peers.length;
-    for (let place = from; place < places; place += 1) {
-      const isMember = place < members.length;
-      const one = isMember ? members[place] : peers[place - members.length];
-      room -= Buffer.byteLength(JSON.stringify(one)) + 1;
-      if (room < 0 && place > from) {
-        part.more = places - place;
+    let bytesLeft = STATS_PART_BYTES - Buffer.byteLength(JSON.stringify(part));
+    const count = members.length + peers.length;
+    for (let index = from; index < count; index += 1) {
+      const isMember = index < members.length;
+      const entry = isMember ? members[index] : peers[index - members.length];
+      bytesLeft -= Buffer.byteLength(JSON.stringify(entry)) + 1;
+      if (bytesLeft < 0 && index > from) {
+        part.more = count - index;
         break;
       }
-      (isMember ? part.members : part.peers).push(one);
+      (isMember ? part.members : part.peers).push(entry);
     }
     return JSON.stringify(part);
   }
@@ -114,13 +100,13 @@ export class NodeAdmin implements Admin {
   }
 
   snapshot(): NodeStats {
-    const { identity, ramster, foreign, lending, nbdDoor, links } = this.parts;
+    const { config, ramster, foreign, lending, nbdDoor, links } = this.parts;
     return {
       node: {
-        number: identity.number,
-        name: identity.name,
-        cluster: identity.cluster,
-        boot_id: identity.bootId.toString(16),
+        number: config.number,
+        name: config.name,
+        cluster: config.cluster,
+        boot_id: this.parts.bootId.toString(16),
         listen: this.parts.listenAddress(),
       },
       members: this.members(),
@@ -129,7 +115,7 @@ export class NodeAdmin implements Admin {
       exports: nbdDoor.stats(),
       spill: { trouble: ramster.spillTrouble },
       lending: { unseen: lending?.unseen ?? [] },
-      knobs: Object.fromEntries([...this.knobs].map(([name, knob]) => [name, knob.get()])),
+      knobs: Object.fromEntries([...this.knobs.listed].map(([name, knob]) => [name, knob.get()])),
       counters: this.counters(),
       latencies: latencyReport(ramster.latencies),
       zbud: {
@@ -147,7 +133,7 @@ export class NodeAdmin implements Admin {
         remote_pages: ramster.remotePageCount(peer.node),
         credit_pages: ramster.credit(peer.node),
         granted_pages: foreign?.grants.outstandingOf(peer.node) ?? 0,
-        owed_flushes: ramster.owedCount(peer.node),
+        owed_flushes: ramster.pendingFlushCount(peer.node),
         foreign_pages: foreign?.pageCount(peer.node) ?? 0,
         ...this.parts.offers.statsOf(peer.node),
         ...peer.counters,
@@ -206,13 +192,6 @@ export class NodeAdmin implements Admin {
       drained: tags?.isDrained ?? false,
       note,
     }));
-  }
-
-  private knob(name: string): Knob {
-    const knob = this.knobs.get(name);
-    if (knob !== undefined) return knob;
-    const names = [...this.knobs.keys()].join(", ");
-    throw new ConfigError("BAD_CONFIG", `Cannot find knob "${name}": there are ${names}`);
   }
 }
 

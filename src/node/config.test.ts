@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { ConfigError } from "../core/errors.ts";
 import { formatAddress, type TcpAddress } from "../net/address.ts";
-import { checkNodeConfig, NODE_BOUNDS, type NodeSettings, nodeConfig } from "./config.ts";
+import { checkNodeConfig, type NodeSettings, nodeConfig, settingsOf } from "./config.ts";
 
 const BASE: NodeSettings = { number: 1, name: "left" };
 
@@ -52,13 +52,18 @@ describe("nodeConfig()", () => {
     const config = nodeConfig({ ...BASE, role: "server" });
     expect(config).toMatchObject({ memoryBytes: 0, lendBytes: 1_073_741_824 });
     expect(refusal({ role: "server", memoryBytes: 1_048_576 })).toContain("--memory");
-    expect(refusal({ role: "server", lendBytes: 4096 })).toContain("a server lends at least");
+    expect(refusal({ role: "server", lendBytes: 4096 })).toStartWith(
+      'Cannot use --memory "4096": it must be a whole number, 1048576 .. ',
+    );
     expect(refusal({ role: "server", target: 2 })).toContain("a server has no target");
     expect(refusal({ role: "server", seal: true })).toContain("no page leaves a server");
   });
 
   test("takes both ends of every bound and nothing beyond", () => {
-    for (const [key, { flag, min, max }] of Object.entries(NODE_BOUNDS)) {
+    const bounded = settingsOf("node").filter(([, { type }]) => type.bounds !== undefined);
+    expect(bounded.length).toBeGreaterThan(20);
+    for (const [key, { flag, type }] of bounded) {
+      const { min = 0, max = 0 } = type.bounds ?? {};
       for (const value of [min - 1, max + 1, min + 0.5, Number.NaN]) {
         expect(refusal({ [key]: value })).toStartWith(
           `Cannot use --${flag} "${value}": it must be`,
@@ -88,22 +93,24 @@ describe("nodeConfig()", () => {
     const nbd = [tcp(10809)];
     const exports = [{ name: "swap", byteCount: 8192 }];
     expect(() => nodeConfig({ ...BASE, nbd, exports })).not.toThrow();
-    expect(refusal({ nbd })).toContain("takes --export");
-    expect(refusal({ exports })).toContain("takes --nbd");
-    expect(refusal({ nbd, exports: [...exports, ...exports] })).toContain("two of that name");
+    expect(refusal({ nbd })).toContain("add --export");
+    expect(refusal({ exports })).toContain("add --nbd");
+    expect(refusal({ nbd, exports: [...exports, ...exports] })).toContain(
+      "two exports have that name",
+    );
     for (const byteCount of [0, 4097, 2 ** 44 + 4096]) {
       const bad = refusal({ nbd, exports: [{ name: "swap", byteCount }] });
       expect(bad).toContain("a multiple of 4096");
     }
     expect(refusal({ nbd, exports: [{ name: "", byteCount: 4096 }] })).toContain("it is empty");
     expect(refusal({ nbd, exports: [{ name: "none", byteCount: 4096 }] })).toBe(
-      'Cannot use --export "none": that is what no export is called',
+      'Cannot use --export "none": "none" is reserved for no export',
     );
-    expect(refusal({ nbd: [tcp(7777)], exports })).toContain("taken by this node itself");
+    expect(refusal({ nbd: [tcp(7777)], exports })).toContain("this node uses that address already");
     const many = Array.from({ length: 65 }, (_, i) => ({ name: `${i}`, byteCount: 4096 }));
     expect(refusal({ nbd, exports: many })).toContain("at most 64 exports");
     const anywhere = [{ kind: "tcp", host: "10.0.0.1", port: 10809 }] as const;
-    expect(refusal({ nbd: anywhere, exports })).toContain("secure it with --key");
+    expect(refusal({ nbd: anywhere, exports })).toContain("use --key, or --insecure");
   });
 
   test("refuses peers that cannot be", () => {
@@ -141,7 +148,7 @@ describe("nodeConfig()", () => {
   test("refuses client addresses that are taken", () => {
     const unix = { kind: "unix", path: "/run/r.sock" } as const;
     expect(refusal({ clients: [unix, unix] })).toContain('--client "unix:/run/r.sock"');
-    expect(refusal({ clients: [tcp(7777)] })).toContain("taken by this node");
+    expect(refusal({ clients: [tcp(7777)] })).toContain("this node uses that address");
     expect(refusal({ clients: Array.from({ length: 17 }, () => tcp(0)) })).toContain("at most 16");
     expect(() => nodeConfig({ ...BASE, clients: [tcp(0), tcp(0), unix] })).not.toThrow();
   });

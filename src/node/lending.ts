@@ -66,8 +66,8 @@ export class Lending {
   private currentReserve: Reserve;
   private seen: MemorySeen | null = null;
   private drained = false;
-  /** While it gives memory back: since when, and what was held then. */
-  private giving: { sinceMs: number; held: number } | null = null;
+  /** While it gives memory back: since when, and what was resident then. */
+  private giving: { sinceMs: number; resident: number } | null = null;
   private limitTold: number;
   /** What was said of it, once each. */
   private readonly said = new Set<string>();
@@ -157,12 +157,12 @@ export class Lending {
   private decide(seen: MemorySeen | null): void {
     const { frames } = this.foreign.zcache;
     const nowMs = this.clock.now();
-    const held = frames.framesUsed + frames.framesWarm;
+    const resident = frames.framesUsed + frames.framesWarm;
     const isAll = isNoReserve(this.currentReserve);
     const reserve = isAll || seen === null ? 0 : this.reserveOf(seen);
     if (isAll || seen !== null) {
       lendLimit(this.state, {
-        ...{ nowMs, held, given: this.foreign.frameCountLent },
+        ...{ nowMs, resident, given: this.foreign.frameCountLent },
         total: inFrames(seen?.totalBytes ?? 0),
         available: inFrames(seen?.availableBytes ?? 0),
         reserve: Math.ceil(reserve / FRAME_BYTES),
@@ -171,7 +171,7 @@ export class Lending {
       });
     }
     const isKnown = seen?.unseen.includes("limit") === false;
-    if (!isAll && !isKnown) lendNoMore(this.state, { nowMs, held });
+    if (!isAll && !isKnown) lendNoMore(this.state, { nowMs, resident });
   }
 
   private reserveOf(seen: MemorySeen): number {
@@ -208,15 +208,15 @@ export class Lending {
   private watchGiving(): void {
     const { frames } = this.foreign.zcache;
     const { giving } = this;
-    const held = frames.framesUsed + frames.framesWarm;
+    const resident = frames.framesUsed + frames.framesWarm;
     const isOver = frames.framesUsed > this.state.limit;
     if (isOver && giving === null) {
-      this.giving = { sinceMs: this.clock.now(), held };
+      this.giving = { sinceMs: this.clock.now(), resident };
       this.pressureShrinks += 1;
       this.log.write("warn", "ramster", `gives memory back to its machine: ${this.reason()}`);
     } else if (!isOver && giving !== null) {
       this.giving = null;
-      const mib = Math.max(0, mibOf((giving.held - held) * FRAME_BYTES));
+      const mib = Math.max(0, mibOf((giving.resident - resident) * FRAME_BYTES));
       const seconds = ((this.clock.now() - giving.sinceMs) / 1000).toFixed(1);
       this.log.write("info", "ramster", `has given back ${mib} MiB in ${seconds} s`);
     }

@@ -52,7 +52,7 @@ import { Zcache, type ZcacheOptions } from "../zcache/zcache.ts";
 import { NodeAdmin } from "./admin.ts";
 import { newBootId } from "./boot-id.ts";
 import { type Certificate, CertificateWatch } from "./certificate-watch.ts";
-import { CODECS_DECOMPRESSED, type NumberedConfig } from "./config.ts";
+import { CODECS_DECOMPRESSED, type LiveConfig, type NumberedConfig } from "./config.ts";
 import { Drain } from "./drain.ts";
 import { Lending } from "./lending.ts";
 import {
@@ -110,7 +110,8 @@ export class Node implements LinkHandler, MembershipEvents {
   readonly door: ClientDoor;
   readonly nbdDoor: NbdDoor;
   readonly httpDoor: HttpDoor;
-  private readonly config: NumberedConfig;
+  /** What is in force. */
+  readonly config: Readonly<LiveConfig>;
   private readonly membership: Membership | null;
   private readonly log: Log;
   private readonly clock: Clock;
@@ -137,10 +138,11 @@ export class Node implements LinkHandler, MembershipEvents {
    */
   constructor(
     env: NodeEnvironment,
-    config: NumberedConfig,
+    start: NumberedConfig,
     codecs: readonly [Codec, Codec],
     membership: Membership | null = null,
   ) {
+    const config: LiveConfig = { ...start };
     this.config = config;
     this.membership = membership;
     this.clock = env.clock;
@@ -185,8 +187,11 @@ export class Node implements LinkHandler, MembershipEvents {
     const { certificate } = env;
     this.certificate = certificate === undefined ? null : new CertificateWatch(env, certificate);
     for (const peer of peers) this.links.setPeer(peer.number, peer.address);
+    const { putWaitMs, maxClients } = config;
+    const clientDoorSettings = { hello: this.doorHello(), putWaitMs, maxClients };
     this.admin = new NodeAdmin({
-      identity: { ...config, bootId: this.bootId },
+      config,
+      bootId: this.bootId,
       ramster: this.ramster,
       foreign: this.foreign,
       lending: this.lending,
@@ -195,6 +200,7 @@ export class Node implements LinkHandler, MembershipEvents {
       offers: this.offers,
       nbdDoor: this.nbdDoor,
       httpDoor: this.httpDoor,
+      clientDoorSettings,
       links: this.links,
       log: env.log,
       membership,
@@ -204,10 +210,7 @@ export class Node implements LinkHandler, MembershipEvents {
     });
     this.door = new ClientDoor(
       { ...env, ramster: this.ramster, admin: this.admin },
-      {
-        hello: this.doorHello(),
-        putWaitMs: config.putWaitMs,
-      },
+      clientDoorSettings,
     );
   }
 

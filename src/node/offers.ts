@@ -22,7 +22,7 @@ import type { Ramster } from "../ramster/ramster.ts";
 import { FEATURE } from "../wire/handshake.ts";
 import { MESSAGE } from "../wire/messages.ts";
 import { OFFER_BYTES_MAX, type OfferBody, writeOffer } from "../wire/offer.ts";
-import type { PeerConfig } from "./config.ts";
+import type { PeerConfig } from "./peers.ts";
 
 const LOOK_MS = 1000;
 
@@ -44,7 +44,7 @@ export class Offers {
   private readonly offerOf: () => OfferBody;
   /** As they are named by hand now. */
   private readonly peers: readonly PeerConfig[];
-  private readonly refreshMs: number;
+  private readonly settings: { readonly unusedMs: number };
   private readonly gossiping = new Set<number>();
   private readonly listeners = new Map<number, Listener>();
   /** Of the others. */
@@ -58,7 +58,7 @@ export class Offers {
   constructor(
     parts: { clock: Clock; log: Log; links: Links; ramster: Ramster; offerOf: () => OfferBody },
     peers: readonly PeerConfig[],
-    settings: { unusedMs: number },
+    settings: { readonly unusedMs: number },
   ) {
     this.clock = parts.clock;
     this.log = parts.log;
@@ -66,7 +66,7 @@ export class Offers {
     this.ramster = parts.ramster;
     this.offerOf = parts.offerOf;
     this.peers = peers;
-    this.refreshMs = Math.min(OFFER_REFRESH_MS, settings.unusedMs / 2);
+    this.settings = settings;
   }
 
   start(): void {
@@ -165,7 +165,8 @@ export class Offers {
     const now = this.clock.now();
     const listener = this.listeners.get(node);
     if (listener !== undefined) {
-      if (now - listener.toldAtMs >= this.refreshMs) this.tell(listener, own);
+      const refreshMs = Math.min(OFFER_REFRESH_MS, this.settings.unusedMs / 2);
+      if (now - listener.toldAtMs >= refreshMs) this.tell(listener, own);
       return;
     }
     this.links.want(node);

@@ -1,11 +1,11 @@
 /**
- * Copies: which nodes hold a remote page, packed into the one word that its record has for a place.
+ * Copies: which nodes hold a remote page, packed into one word: the place in its record.
  *
  *     31 30 | 29 ... 20 | 19 ... 10 | 9 ... 0
  *     count |   third   |  second   |  first       node numbers, 10 bits each
  *
- * The highest number is no node's: it stands for the disk of the owner, which keeps a copy as a
- * holder does.
+ * The highest number is no node's: it is the disk of the owner, which keeps a copy as a holder
+ * does.
  *
  * A word is signed, as the tables have it. All functions are pure.
  */
@@ -22,7 +22,7 @@ const COUNT_SHIFT = 3 * NODE_BITS;
 export const SPILL = NODE_MASK;
 assert(NODES_MAX <= SPILL);
 
-/** Nobody. Of a record only while it is made. */
+/** No node. A record has it only while it is made. */
 export const NO_COPIES: Copies = 0;
 
 export function copyCount(copies: Copies): number {

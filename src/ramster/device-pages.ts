@@ -1,6 +1,6 @@
 /**
  * DevicePages: what a block device asks of the index beyond put, get and flush: whether a page is
- * there, whether it is away, that it comes home, that it is lost.
+ * there, or remote; and has a page brought home, or marked as lost.
  */
 import type { Handle } from "../core/handle.ts";
 import { TAG } from "../tmem/pampd.ts";
@@ -22,14 +22,14 @@ export class DevicePages {
     return this.find(handle) !== 0;
   }
 
-  /** The version of a page that is away; 0: it is not. */
+  /** The version of a remote page; 0: it is not remote. */
   versionAway(handle: Handle): number {
     const { tmem } = this.zcache;
     const page = this.find(handle);
     return page !== 0 && tmem.tag(page) === TAG.REMOTE ? tmem.version(page) : 0;
   }
 
-  /** Begins to bring the page home, if it is away and there is room. */
+  /** Begins to bring the page home, if it is remote and there is room. */
   bringCloser(handle: Handle): void {
     this.homecoming.begin(this.find(handle));
   }

@@ -1,15 +1,12 @@
-/**
- * What ramster needs of the network: the established channel to a node, and a way to ask for one.
- * Links provides it.
- */
+/** Peers: the established channel to a node, and a way to ask for one. net/links.ts implements it. */
 import type { Channel } from "../net/channel.ts";
 
 export interface Peers {
   /** The established channel, or null. */
   channelOf(node: number): Channel | null;
-  /** False for one that is gone: nothing brings a link to it now. */
+  /** False for a node that is gone: it will have no link now. */
   isPeer(node: number): boolean;
-  /** There is something to send: dial until it is up or `unwant`. */
+  /** Something is to be sent: dial until the link is up, or until `unwant`. */
   want(node: number): void;
   unwant(node: number): void;
 }

@@ -50,9 +50,9 @@ export function remotifyBackoffMs(refusals: number): number {
 }
 
 /**
- * How long a holder is waited for before the next one is asked as well: what 99 of 100 answers took
- * lately, null when that is not known. At least what a busy event loop may take, at most a part of
- * a request's deadline.
+ * How long a fetch waits for a holder before the next one is asked as well. `p99Ms`: the time that
+ * 99 of 100 answers took lately, null when that is not known. The bounds are what a busy event loop
+ * may take, and a part of a request's deadline.
  */
 export function hedgeMs(p99Ms: number | null): number {
   return Math.min(500, Math.max(10, p99Ms ?? 100));

@@ -3,14 +3,13 @@
  * to the cluster.
  *
  *     put   -> zcache -> over the high mark? -> remotify -> holder
- *     get   -> here: decompressed at once   away: repatriate -> holder -> the getter is told later
- *     flush -> here: freed at once             away: owed to the holder until it says that it did
+ *     get   -> here: decompressed at once   away: repatriate -> holder -> the getter is called
+ *     flush -> here: freed at once          away: sent to the holder until it acknowledges it
  *
  * Pages that no lender takes go to the node's own disk, if it has one (src/spill).
  *
- * The index of the owner is the authority (DESIGN 1): a holder never decides anything about a page
- * but that an ephemeral one may go. Everything here is synchronous but a get of a page that is
- * away.
+ * The index of the owner is the authority (src/ARCHITECTURE.md, "One rule"): a holder may drop an
+ * ephemeral page and nothing else. Everything here is synchronous but a get of a remote page.
  *
  * Not here: sockets (net), what is held for others (foreign.ts).
  */
@@ -38,56 +37,52 @@ import { LOCAL_CLIENT } from "../tmem/tmem.ts";
 import type { Frame } from "../wire/framer.ts";
 import { FLUSH_SCOPE, type Grant } from "../wire/peer-entries.ts";
 import { EPHEMERAL } from "../zbud/zbud.ts";
-import { Zcache, type ZcacheOptions } from "../zcache/zcache.ts";
+import { Zcache } from "../zcache/zcache.ts";
 import { type Copies, copyAt, copyCount, hasCopy, SPILL } from "./copies.ts";
 import { RamsterCounters, type RamsterReport } from "./counters.ts";
 import { DevicePages } from "./device-pages.ts";
+import { CopyRecords } from "./holders/copy-records.ts";
 import { Flushes } from "./holders/flushes.ts";
 import { Lenders, type Offer, type Replicas, type Target } from "./holders/lenders.ts";
+import { Presence } from "./holders/presence.ts";
+import { PutBatches } from "./holders/put-batches.ts";
 import { RemotePages } from "./holders/remote-pages.ts";
 import { newLatencies } from "./latencies.ts";
 import type { Peers } from "./peers.ts";
-import {
-  remotifyBackoffMs,
-  type SelfshrinkSettings,
-  type SelfshrinkState,
-  selfshrink,
-} from "./policy.ts";
-import { Remotify, type RemotifySettings } from "./remotify/remotify.ts";
+import { remotifyBackoffMs, type SelfshrinkState, selfshrink } from "./policy.ts";
+import { Remotify } from "./remotify/remotify.ts";
+import { AtRisk } from "./repair/at-risk.ts";
 import { type CopyState, copyReport, copyStateOf } from "./repair/copy-state.ts";
 import { Losses } from "./repair/losses.ts";
 import { Repair } from "./repair/repair.ts";
+import { Fetches } from "./repatriate/fetches.ts";
 import { Homecoming } from "./repatriate/homecoming.ts";
 import { Repatriate } from "./repatriate/repatriate.ts";
 import type { GetAndFree, GetSink } from "./repatriate/waiters.ts";
 import { Seals } from "./seals.ts";
+import type { RamsterSettings } from "./settings.ts";
 import { type Space, spaceOf } from "./space.ts";
-
-export interface TrickleSettings {
-  /** Frames of each kind a period, 0 for none. The original: 100. */
-  frames: number;
-  periodMs: number;
-  /** Before the first period. */
-  firstMs: number;
-}
-
-export interface RamsterSettings extends ZcacheOptions, RemotifySettings {
-  /** Where pages go from the start. */
-  target: Target;
-  /** Remote copies of each persistent page. */
-  replicas: Replicas;
-  /** A copy on the disk stands for a zone that is missing. */
-  replicasOnDisk: boolean;
-  /** Of the disk, for pages that nobody takes; without one it means nothing. */
-  spillBytes: number;
-  trickle: TrickleSettings;
-  selfshrink: SelfshrinkSettings;
-}
 
 /** Pages on their way home at once while the node is drained. */
 const DRAIN_FETCHES = 1024;
 /** Housekeeping: retries, expiries and trims are looked at this often. */
 const TICK_MS = 100;
+
+interface Environment {
+  readonly memory: Memory;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly peers: Peers;
+  readonly codec: Codec;
+  readonly codecs: readonly Codec[];
+  readonly seed: number;
+  /** What seals pages that leave; null: they leave as they are. */
+  readonly cipher: Seal | null;
+  readonly buggify: Buggify;
+  /** For pages that no lender takes; null: there is none. */
+  readonly disk: Disk | null;
+}
 
 export class Ramster implements PamOps {
   readonly counters = new RamsterCounters();
@@ -100,7 +95,9 @@ export class Ramster implements PamOps {
   private readonly peers: Peers;
   private readonly clock: Clock;
   private readonly spill: Spill | null;
+  private readonly presence = new Presence();
   private readonly remotePages: RemotePages;
+  private readonly records: CopyRecords;
   private readonly lenders: Lenders;
   private readonly losses: Losses;
   private readonly remotify: Remotify;
@@ -115,64 +112,42 @@ export class Ramster implements PamOps {
   private readonly roomListeners: Array<() => void> = [];
   private pumpSoon = false;
 
-  constructor(
-    parts: {
-      memory: Memory;
-      clock: Clock;
-      random: Random;
-      log: Log;
-      peers: Peers;
-      codec: Codec;
-      codecs: readonly Codec[];
-      seed: number;
-      /** What pages are sealed with that leave; null: nothing. */
-      cipher: Seal | null;
-      buggify: Buggify;
-      /** For pages that nobody takes; null: there is none. */
-      disk: Disk | null;
-    },
-    settings: RamsterSettings,
-  ) {
-    const { memory, clock, peers, cipher, buggify, log } = parts;
+  constructor(env: Environment, settings: RamsterSettings) {
     this.settings = settings;
-    this.peers = peers;
-    this.clock = clock;
-    this.timers = new Timers(clock);
-    const { counters } = this;
-    this.zcache = new Zcache({ ...parts, remote: this }, settings);
-    const onFlushed = (): void => this.remotify.pump();
-    this.remotePages = new RemotePages({ memory, peers, counters, onFlushed, buggify }, settings);
-    const { zcache, remotePages } = this;
+    this.peers = env.peers;
+    this.clock = env.clock;
+    this.timers = new Timers(env.clock);
+    const { counters, latencies, presence } = this;
+    const pumpSoon = (): void => this.pumpAtEndOfTurn();
     const onRoom = (): void => this.tellRoom();
-    const onOwed = (): void => this.pumpAtEndOfTurn();
-    this.flushes = new Flushes({ ...parts, zcache, remotePages, onSlice: onRoom, onOwed });
-    this.spill = this.openSpill(parts, settings);
-    const { spill } = this;
-    this.lenders = new Lenders({ ...parts, held: remotePages }, settings, spill);
-    const { lenders } = this;
-    const { latencies } = this;
-    const held = { memory, zcache, counters };
-    this.seals = cipher === null ? null : new Seals({ ...held, cipher }, settings);
-    const { seals } = this;
-    const ways = { zcache, peers, remotePages, seals, counters, latencies, clock, buggify, spill };
+    const zcache = new Zcache({ ...env, remote: this }, settings);
+    const spill = this.openSpill(env, settings);
+    const base = { ...env, counters, latencies, presence, zcache, spill };
+    const remotePages = new RemotePages({ ...base, onFlushed: pumpSoon }, settings);
+    this.flushes = new Flushes({ ...base, remotePages, onSlice: onRoom, onPending: pumpSoon });
+    const lenders = new Lenders({ ...base, remotePages }, settings);
+    const fetches = new Fetches(env.memory);
+    const atRisk = new AtRisk(spill);
+    const records = new CopyRecords({ ...base, fetches, remotePages, atRisk });
+    const { cipher } = env;
+    this.seals = cipher === null ? null : new Seals({ ...base, cipher }, settings);
+    const holders = { ...base, remotePages, lenders, fetches, atRisk, records, seals: this.seals };
+    const puts = new PutBatches(holders, settings);
     const retryGet = this.get.bind(this);
-    const onCopyLost = (page: number): void => this.repair.copyLost(page);
-    const onZpage: Repair["onZpage"] = (...zpage) => this.repair.onZpage(...zpage);
-    const onHome = (): void => this.pumpAtEndOfTurn();
-    const found = { retryGet, onCopyLost, onZpage, onHome };
-    this.repatriate = new Repatriate({ ...ways, ...found, memory }, settings);
-    const { repatriate } = this;
-    this.trims = new Slices(parts.clock, () => zcache.trim());
+    const repatriate = new Repatriate({ ...holders, retryGet, onHome: pumpSoon }, settings);
+    const remotify = new Remotify({ ...holders, puts, onRoom }, settings);
+    this.losses = new Losses({ ...holders, puts });
+    this.repair = new Repair({ ...holders, puts, remotify, repatriate });
     this.homecoming = new Homecoming(zcache, repatriate);
     this.devicePages = new DevicePages(zcache, this.homecoming);
-    const onEmptied = (node: number): void => this.remotify.holderEmptied(node);
-    this.losses = new Losses({ ...ways, repatriate, onCopyLost, onEmptied, log });
-    const { losses } = this;
-    const told = { onRoom, onCopyLost };
-    this.remotify = new Remotify({ ...ways, ...told, memory, lenders, losses }, settings);
-    const { isOpen, isSending } = this.remotify;
-    const asked = { isOpen, isSending, isHeld: (): boolean => this.remotify.isHeld };
-    this.repair = new Repair({ ...ways, ...asked, memory, lenders, repatriate }, settings);
+    this.trims = new Slices(env.clock, () => zcache.trim());
+    this.zcache = zcache;
+    this.spill = spill;
+    this.remotePages = remotePages;
+    this.lenders = lenders;
+    this.records = records;
+    this.repatriate = repatriate;
+    this.remotify = remotify;
   }
 
   start(): void {
@@ -239,8 +214,8 @@ export class Ramster implements PamOps {
   }
 
   /**
-   * Whether a put would find no frame now although frames are coming free: the door may then hold
-   * it back until `onRoom` calls, instead of having it refused.
+   * Whether a put would find no frame now, but frames are coming free: then the door may delay it
+   * until `onRoom` calls, instead of having it refused.
    */
   mustWait(): boolean {
     if (this.hasFrame) return false;
@@ -267,9 +242,9 @@ export class Ramster implements PamOps {
   /**
    * Gets the page into `target[at]`.
    *
-   * @returns OK, it is there; NOT_FOUND; LOST; or PENDING: `sink` is told under `token`, with any
+   * @returns OK, it is there; NOT_FOUND; LOST; or PENDING: `sink` is called with `token`, and any
    * of these or UNREACHABLE, and `target` must stay until then. NO_ROOM when too many wait. With no
-   * `sink` PENDING is all that is said of a page that is away.
+   * `sink` a remote page is PENDING, and not fetched.
    */
   get(
     handle: Handle,
@@ -329,21 +304,22 @@ export class Ramster implements PamOps {
 
   linkUp(node: number, bootId: bigint): void {
     this.lenders.linkChanged(node);
-    const wasAbsent = this.remotePages.isAbsent(node);
-    const { newestVersion } = this.zcache.tmem;
-    if (this.remotePages.linkUp(node, bootId, newestVersion)) this.losses.holderEmptied(node);
+    const wasAbsent = this.presence.isAbsent(node);
+    const boot = this.presence.linked(node, bootId);
+    this.remotePages.linkUp(node, boot, this.zcache.tmem.newestVersion);
+    if (boot !== "same") this.losses.holderEmptied(node);
     if (wasAbsent) this.repair.sweep();
     else this.repair.step();
     this.repatriate.linkReady(node);
     this.remotify.pump();
   }
 
-  /** News of a node: it has this boot id. On a link it says for sure whether it still has pages. */
+  /** News of a node: it runs in this boot. Only a link shows whether it still has pages. */
   holderBooted(node: number, bootId: bigint): void {
-    const wasAbsent = this.remotePages.isAbsent(node);
+    const wasAbsent = this.presence.isAbsent(node);
     this.repatriate.signOfLife(node);
-    this.remotePages.booted(node, bootId);
-    if (this.remotePages.isInDoubt(node)) this.peers.want(node);
+    this.presence.heard(node, bootId, this.remotePages.pageCount(node) > 0);
+    if (this.presence.isInDoubt(node)) this.peers.want(node);
     else if (wasAbsent) this.repair.sweep();
   }
 
@@ -351,15 +327,15 @@ export class Ramster implements PamOps {
     this.lenders.linkChanged(node);
   }
 
-  /** The node lets this one send so many pages, all that were sent on this link included. */
+  /** The node grants so many pages in all on this link. */
   onGrant(node: number, { pages, epoch }: Grant): void {
-    if (this.remotePages.onEpoch(node, epoch)) this.losses.holderEmptied(node);
+    if (this.presence.granted(node, epoch)) this.losses.holderEmptied(node);
     this.lenders.onGrant(node, pages);
     this.repair.pump();
     this.remotify.pump();
   }
 
-  /** A holder wants to be rid of pages. */
+  /** A lender gives pages up. */
   onReclaim(node: number, channel: Channel, frame: Frame): void {
     this.repair.onReclaim(node, channel, frame);
   }
@@ -369,22 +345,20 @@ export class Ramster implements PamOps {
     return this.lenders.credit(node);
   }
 
-  /**
-   * remote_target_nodenum: where pages go from now on. What is elsewhere stays there.
-   */
+  /** remote_target_nodenum: where pages go from now on. What is elsewhere stays there. */
   setTarget(target: Target): void {
     this.lenders.setTarget(target);
     this.remotify.retarget();
   }
 
-  /** Nothing leaves any more, and what is away comes home as far as there is room. */
+  /** While it is drained nothing leaves, and remote pages come home as far as there is room. */
   setDraining(isDraining: boolean): void {
-    this.remotify.isHeld = isDraining;
+    this.remotify.isDraining = isDraining;
     this.remotify.retarget();
   }
 
   get isDraining(): boolean {
-    return this.remotify.isHeld;
+    return this.remotify.isDraining;
   }
 
   get target(): Target {
@@ -424,43 +398,45 @@ export class Ramster implements PamOps {
     if (isNew) this.remotify.retarget();
   }
 
-  /** It lends no more, or is gone. What it holds is still asked for there. */
+  /** It lends no more, or is gone. Pages that it holds are still fetched from there. */
   removeLender(node: number): void {
     this.lenders.remove(node);
   }
 
   /**
-   * The node is dead: whatever waits for a link to it ends with UNREACHABLE now. What was sent on a
+   * The node is dead: gets that wait for a link to it end with UNREACHABLE now. What was sent on a
    * link ends with the link.
    */
   holderDead(node: number): void {
     this.lenders.remove(node);
     this.repatriate.holderDead(node);
-    this.remotePages.holderDead(node);
+    this.presence.died(node);
     this.peers.unwant(node);
     this.repair.sweep();
   }
 
   /**
-   * What the node kept in this boot will not come back. News may be late, and the node be there
-   * again: a link knows better.
+   * What the node kept in this boot will not come back. Ignored if the last link shows another
+   * boot: then the news is late.
    */
   holderLeft(node: number, bootId: bigint): void {
-    if (this.remotePages.holderLeft(node, bootId)) this.losses.holderEmptied(node);
+    if (!this.presence.left(node, bootId)) return;
+    this.remotePages.holderLeft(node);
+    this.losses.holderEmptied(node);
   }
 
   /** A link that was full has room again. */
   roomOnLink(node: number): void {
     this.repatriate.linkReady(node);
-    this.remotePages.sendOwed(node);
+    this.remotePages.sendFlushes(node);
     this.remotify.pump();
   }
 
-  owedCount(node: number): number {
-    return this.remotePages.owedCount(node);
+  pendingFlushCount(node: number): number {
+    return this.remotePages.pendingFlushCount(node);
   }
 
-  /** Nodes that keep pages of this one, or are owed a flush. */
+  /** Nodes that keep pages of this one, or have pending flushes. */
   holders(): number[] {
     return this.remotePages.holderNodes();
   }
@@ -493,28 +469,28 @@ export class Ramster implements PamOps {
     return copyStateOf(this.lenders, this.remotePages, this.repair);
   }
 
-  /** PamOps: a remote page leaves the index or is put anew. Its holders are owed a flush. */
+  /** PamOps: a remote page leaves the index or is put anew. Its holders must flush it. */
   free(page: number): void {
     const { tmem } = this.zcache;
-    const copies = this.repatriate.copiesOf(page);
+    const copies = this.records.copiesOf(page);
     if (tmem.inTransit(page)) this.repatriate.detach(page);
-    this.remotePages.removed(copies, tmem.poolOf(page).persistent, tmem.zpageBytes(page));
+    this.records.removed(page, copies, tmem.zpageBytes(page));
     tmem.readHandle(page, this.handle);
     const version = tmem.version(page);
     for (let i = 0; i < copyCount(copies); i += 1) {
       const holder = copyAt(copies, i);
-      if (holder === SPILL) this.spill?.free(page, tmem.zpageBytes(page));
+      if (holder === SPILL) this.records.freeOnDisk(page);
       else if (!this.flushes.takes(holder))
-        this.remotePages.owe(holder, this.handle, version, FLUSH_SCOPE.PAGE);
+        this.remotePages.addFlush(holder, this.handle, version, FLUSH_SCOPE.PAGE);
     }
   }
 
-  /** Which nodes a page is at, whose record says that it is remote. For checks from outside. */
+  /** Holders of a remote page. For checks from outside. */
   copiesOf(page: number): Copies {
-    return this.repatriate.copiesOf(page);
+    return this.records.copiesOf(page);
   }
 
-  /** Deep check of the store and of what it says is remote. For tests. */
+  /** Checks the store, and what is counted of remote pages. For tests. */
   verify(): void {
     this.zcache.verify();
     const { tmem } = this.zcache;
@@ -522,23 +498,22 @@ export class Ramster implements PamOps {
       [];
     tmem.verify((page, { persistent }) => {
       if (tmem.tag(page) !== TAG.REMOTE) return;
-      const copies = this.repatriate.copiesOf(page);
+      const copies = this.records.copiesOf(page);
       away.push({ page, copies, zpageBytes: tmem.zpageBytes(page), persistent });
     });
     this.remotePages.verify(away);
     this.spill?.verify(away.filter(({ copies }) => hasCopy(copies, SPILL)));
   }
 
-  private openSpill(
-    parts: { memory: Memory; clock: Clock; log: Log; disk: Disk | null },
-    { spillBytes, pageCountMax, heldPages }: RamsterSettings,
-  ): Spill | null {
-    const { disk } = parts;
+  private openSpill(env: Environment, settings: RamsterSettings): Spill | null {
+    const { disk } = env;
     if (disk === null) return null;
-    const onReady = (): void => this.remotify.pump();
+    const onReady = (): void => this.pumpAtEndOfTurn();
     const { spillCounters: counters } = this;
-    const ways = { ...parts, disk, counters, backoffMs: remotifyBackoffMs, onReady };
-    return new Spill(ways, { byteCount: spillBytes, pageCountMax, heldPages });
+    return new Spill(
+      { ...env, disk, counters, backoffMs: remotifyBackoffMs, onReady },
+      { ...settings, byteCount: settings.spillBytes },
+    );
   }
 
   /** Gathers the pages of one turn before anything is sent. */
@@ -547,7 +522,7 @@ export class Ramster implements PamOps {
     this.pumpSoon = true;
     this.clock.soon(() => {
       this.pumpSoon = false;
-      this.remotePages.sendAllOwed();
+      this.remotePages.sendAllFlushes();
       this.remotify.pump();
     });
   }
@@ -561,17 +536,17 @@ export class Ramster implements PamOps {
     this.losses.step();
     this.repair.step();
     this.spill?.step();
-    this.remotePages.sendAllOwed();
+    this.remotePages.sendAllFlushes();
     this.remotify.pump();
     this.tellRoom();
     this.trims.go();
     if (this.isDraining) this.homecoming.bring(DRAIN_FETCHES - this.repatriate.fetchCount);
-    this.remotePages.eachHolder((node, owed) => {
-      this.remotePages.owePools(node, this.zcache.tmem.newestVersion);
+    this.remotePages.eachHolder((node, flushCount) => {
+      this.remotePages.collapseFlushes(node, this.zcache.tmem.newestVersion);
       const isWanted = this.remotify.wantsLender || this.repair.wantsLender;
       const lender = this.lenders.isCandidate(node) && isWanted;
-      if (this.remotePages.isInDoubt(node)) this.peers.want(node);
-      else if (owed === 0 && !lender && !this.repatriate.isWaitingFor(node)) {
+      if (this.presence.isInDoubt(node)) this.peers.want(node);
+      else if (flushCount === 0 && !lender && !this.repatriate.isWaitingFor(node)) {
         this.peers.unwant(node);
       }
     });
@@ -585,7 +560,7 @@ export class Ramster implements PamOps {
   }
 
   /**
-   * Selfshrink: brings some remote pages home. Those at risk that nobody takes a copy of do not
+   * Selfshrink: brings some remote pages home. Pages at risk of which no holder takes a copy do not
    * wait until all is quiet.
    */
   private shrink(): void {

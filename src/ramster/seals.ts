@@ -1,16 +1,17 @@
 /**
- * Seals: with --seal every zpage is sealed when it leaves, and opened when it has come back.
+ * Seals: with --seal every zpage is sealed when it leaves, and opened when it comes back.
  *
  *     zpage, its checksum  --> checked, sealed -->  sealed zpage, a checksum of that  --> holders
  *     zpage, its checksum  <-- opened          <--  sealed zpage, checksum checked    <-- a holder
  *
- * The holder checks a checksum on arrival, so what travels has one of its own, and the zpage gets
- * its own back when it is opened. Repair copies sealed bytes from holder to holder as they are.
+ * The holder checks a checksum on arrival, so the sealed zpage has one of its own. The zpage gets
+ * its first checksum back when it is opened. Repair copies sealed bytes from holder to holder as
+ * they are.
  *
- * The tag of each stays here, in a row with the number of the page's record, so a holder cannot
- * even give back an older version with the tag that it had. A row is never cleared: it is only read
- * for the version that a record says is away, and that one was sealed after whatever was in the row
- * before. Versions only grow, so nothing seals an older one into the row later.
+ * The tag of each page stays here, in a row with the number of its record. So a holder cannot even
+ * give back an older version with the tag of that version. A row is never cleared: it is only read
+ * for the version that is remote by its record, and that one was sealed last. Versions only grow,
+ * so no older one is sealed into the row later.
  *
  * Not here: the cipher (security/page-seal.ts), and what is done about a page that does not open
  * (repatriate.ts).
@@ -24,21 +25,21 @@ import type { ZpageEntry } from "../wire/peer-entries.ts";
 import type { Zcache } from "../zcache/zcache.ts";
 import type { RamsterCounters } from "./counters.ts";
 
+interface Parts {
+  readonly memory: Memory;
+  readonly zcache: Zcache;
+  readonly counters: RamsterCounters;
+  readonly cipher: Seal;
+}
+
 export class Seals {
-  private readonly zcache: Zcache;
-  private readonly counters: RamsterCounters;
-  private readonly cipher: Seal;
+  private readonly parts: Parts;
   private readonly tags: Rows;
   private readonly tag = new Int32Array(SEAL_TAG_WORDS);
   private readonly opened: ZpageEntry;
 
-  constructor(
-    parts: { memory: Memory; zcache: Zcache; counters: RamsterCounters; cipher: Seal },
-    settings: { pageCountMax: number; heldPages?: number },
-  ) {
-    this.zcache = parts.zcache;
-    this.counters = parts.counters;
-    this.cipher = parts.cipher;
+  constructor(parts: Parts, settings: { pageCountMax: number; heldPages?: number }) {
+    this.parts = parts;
     const { pageCountMax: rowCountMax, heldPages: heldRows } = settings;
     this.tags = new Rows(parts.memory, { rowCountMax, wordsPerRow: SEAL_TAG_WORDS, heldRows });
     const nothing = { zpageBytes: 0, codec: 0, checksum: 0, version: 0 };
@@ -49,34 +50,36 @@ export class Seals {
    * Seals a zpage of this node that leaves, where it is, and puts the checksum of what came of it
    * in place of its own.
    *
-   * @returns false, and nothing has changed, when the zpage is damaged: two texts under one nonce
-   * would tell both, and the new checksum would make it look good.
+   * @returns false, and changes nothing, when the zpage is damaged: two plaintexts under one nonce
+   * would reveal both, and the new checksum would make the damage look good.
    */
   seal(page: number, handle: Handle, zpage: ZpageEntry): boolean {
-    if (!this.zcache.isIntact(handle, zpage)) return false;
-    this.cipher.seal(handle, zpage, this.tag);
+    const { zcache, cipher } = this.parts;
+    if (!zcache.isIntact(handle, zpage)) return false;
+    cipher.seal(handle, zpage, this.tag);
     for (let i = 0; i < SEAL_TAG_WORDS; i += 1) this.tags.set(page, i, this.tag[i] ?? 0);
-    zpage.checksum = this.zcache.checksumZpage(handle, zpage);
+    zpage.checksum = zcache.checksumZpage(handle, zpage);
     return true;
   }
 
   /**
-   * Opens what a holder gave for the page, in the version that its record has.
+   * Opens the zpage that a holder gave for the page, in the version of its record.
    *
-   * @returns the zpage as it was before it left, valid until the next call; null when it is not
-   * that, to the last bit.
+   * @returns the zpage as it was before it left, valid until the next call; null when any bit
+   * differs.
    */
   open(page: number, handle: Handle, zpage: ZpageEntry): ZpageEntry | null {
+    const { zcache, cipher, counters } = this.parts;
     const { opened } = this;
     for (let i = 0; i < SEAL_TAG_WORDS; i += 1) this.tag[i] = this.tags.get(page, i);
-    if (!this.cipher.open(handle, zpage, this.tag, opened.bytes)) {
-      this.counters.fetch_seal_broken += 1;
+    if (!cipher.open(handle, zpage, this.tag, opened.bytes)) {
+      counters.fetch_seal_broken += 1;
       return null;
     }
     opened.zpageBytes = zpage.zpageBytes;
     opened.codec = zpage.codec;
     opened.version = zpage.version;
-    opened.checksum = this.zcache.checksumZpage(handle, opened);
+    opened.checksum = zcache.checksumZpage(handle, opened);
     return opened;
   }
 

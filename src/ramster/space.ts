@@ -1,7 +1,6 @@
 /**
- * Space: how much there is for the pages of this node, in its memory, at its lenders and on its
- * disk, and how much of that is used. An estimate: what lenders have free is what they said last,
- * less what went there since.
+ * Space: how much room there is for the pages of this node, in its memory, at its lenders and on
+ * its disk, and how much of that is used. The free room of lenders is an estimate (lenders.ts).
  */
 import { FRAME_BYTES } from "../core/limits.ts";
 import type { Spill } from "../spill/spill.ts";
@@ -13,7 +12,7 @@ export interface Space {
   readonly bytesUsed: number;
   /** Used and free. */
   readonly bytesMax: number;
-  /** Nothing is free, and there is nobody whose return would change that. */
+  /** Nothing is free, and no absent holder could change that by coming back. */
   readonly isFull: boolean;
 }
 
@@ -25,7 +24,7 @@ export function spaceOf(
 ): Space {
   const framesUsed = frames.framesUsed + remotePages.framesTotal;
   const isDiskFull = spill === null || !spill.hasRoom;
-  // A page that is to have a copy on the disk as well goes nowhere without it.
+  // A page that needs a copy on the disk as well goes nowhere while the disk is full.
   const mayLeave = !(isDiskFull && lenders.wantsDiskCopy);
   const framesLent = mayLeave ? lenders.freeFrames : 0;
   const framesFree = Math.max(0, budget.frameCountMax - frames.framesUsed) + framesLent;

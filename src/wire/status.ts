@@ -19,8 +19,6 @@ export const TRANSPORT_STATUS = {
   NOT_CONNECTED: 5,
 } as const;
 
-export type TransportStatus = (typeof TRANSPORT_STATUS)[keyof typeof TRANSPORT_STATUS];
-
 /** The highest that may be on the wire. */
 export const TRANSPORT_STATUS_WIRE_MAX = TRANSPORT_STATUS.OVERFLOW;
 

@@ -1,27 +1,27 @@
 /**
- * Shell: what `ramster swap` does to the machine, behind one interface, so that its order and its
- * errors are tested without a kernel that has nbd.
+ * Shell: everything that `ramster swap` does to the machine, behind one interface. So the order of
+ * its steps and their errors are tested without a kernel that has nbd.
  */
 import { mkdirSync, readdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { RamsterError } from "../../core/errors.ts";
 import { BunTransport } from "../../net/bun.ts";
-import type { StreamEvents } from "../../net/transport.ts";
+import { NO_EVENTS } from "../../net/transport.ts";
 import { describeError } from "../exit.ts";
 
 /** A program that has ended. */
 export interface Ended {
   readonly code: number;
   readonly stdout: string;
-  /** Its last words: the last line that is not empty. */
-  readonly said: string;
+  /** The last line that it wrote and that is not empty. */
+  readonly lastLine: string;
 }
 
 export interface Shell {
   readonly isRoot: boolean;
   /** Whether there is such a program. */
   has(program: string): boolean;
-  /** Runs a program to its end, or until `stop`; whatever it ends with is an answer. */
+  /** Runs a program to its end, or until `stop`. Any exit code is a result. */
   run(argv: readonly string[], stop?: AbortSignal): Promise<Ended>;
   /** The text of a small file of /proc or /sys; null where it is not there. */
   read(path: string): string | null;
@@ -43,7 +43,6 @@ export interface Shell {
 const PATHS = "/usr/sbin:/sbin:/usr/bin:/bin";
 
 /** A lock is there to be held. */
-const SILENT: StreamEvents = { onOpen() {}, onData() {}, onDrain() {}, onClose() {} };
 
 export class BunShell implements Shell {
   readonly isRoot = process.getuid?.() === 0;
@@ -55,19 +54,23 @@ export class BunShell implements Shell {
 
   async run(argv: readonly string[], stop?: AbortSignal): Promise<Ended> {
     const [program = "", ...rest] = argv;
-    const found = Bun.which(program, { PATH: this.path });
-    if (found === null) return { code: 127, stdout: "", said: `${program}: not found` };
+    const file = Bun.which(program, { PATH: this.path });
+    if (file === null) return { code: 127, stdout: "", lastLine: `${program}: not found` };
     try {
       const env = { ...process.env, PATH: this.path, LC_ALL: "C" };
       const pipes = { stdin: "ignore", stdout: "pipe", stderr: "pipe" } as const;
-      // In a session of its own: a Ctrl-C ends the waiting for swapoff, and not swapoff.
+      // In a session of its own: Ctrl-C ends the wait for swapoff, but not swapoff.
       const signal = stop === undefined ? {} : { signal: stop };
-      const child = Bun.spawn([found, ...rest], { ...pipes, ...signal, env, detached: true });
+      const child = Bun.spawn([file, ...rest], { ...pipes, ...signal, env, detached: true });
       const output = [child.stdout.text(), child.stderr.text()];
       const [stdout = "", stderr = ""] = await Promise.all(output);
-      return { code: await child.exited, stdout, said: lastLine(stderr) || lastLine(stdout) };
+      return {
+        code: await child.exited,
+        stdout,
+        lastLine: lastLineOf(stderr) || lastLineOf(stdout),
+      };
     } catch (error) {
-      return { code: 126, stdout: "", said: describeError(error) };
+      return { code: 126, stdout: "", lastLine: describeError(error) };
     }
   }
 
@@ -106,11 +109,11 @@ export class BunShell implements Shell {
     }
   }
 
-  /** A socket that somebody listens on: what is left of it by one that was killed is no lock. */
+  /** A socket that a process listens on. The file that a killed process leaves is no lock. */
   async lock(path: string): Promise<boolean> {
     mkdirSync(dirname(path), { recursive: true });
     try {
-      await new BunTransport().listen({ kind: "unix", path }, () => SILENT);
+      await new BunTransport().listen({ kind: "unix", path }, () => NO_EVENTS);
       return true;
     } catch (error) {
       if (error instanceof RamsterError && error.code === "ADDRESS_IN_USE") return false;
@@ -127,6 +130,6 @@ export class BunShell implements Shell {
   }
 }
 
-function lastLine(text: string): string {
+function lastLineOf(text: string): string {
   return text.trimEnd().split("\n").at(-1)?.trim() ?? "";
 }

@@ -3,7 +3,7 @@ import { SWAP_PRIORITY_MAX } from "../../core/limits.ts";
 import { parseAddress } from "../../net/address.ts";
 import type { GivenFlags } from "../given.ts";
 import { SWAP_ACTIONS, type SwapOptions } from "../options.ts";
-import { badValue, parseCount, refuse, said } from "../units.ts";
+import { badValue, parseCount, parseGiven, refuse } from "../units.ts";
 
 /** By action. */
 const FLAGS: Record<(typeof SWAP_ACTIONS)[number], readonly string[]> = {
@@ -42,7 +42,7 @@ export function readSwap(flags: GivenFlags): SwapOptions {
   if (name.text === "") throw badValue(name, "the name is empty");
   const bare = /^(.*)=\d+[KMGT]iB$/.exec(name.text)?.[1];
   if (bare !== undefined) throw badValue(name, `write its name alone, ${JSON.stringify(bare)}`);
-  const at = { nbd: said(nbd, () => parseAddress(nbd.text)), exportName: name.text };
+  const at = { nbd: parseGiven(nbd, parseAddress), exportName: name.text };
   if (action === "off") return { action, ...at, device: null };
   const bounds = { min: 0, max: SWAP_PRIORITY_MAX };
   return { action, ...at, device, priority: parseCount(flags.value("priority"), bounds) };

@@ -1,19 +1,19 @@
 /**
- * What the kernel says of its nbd devices and of its swap, /sys/block/nbdN and /proc/swaps; and
- * what `ramster swap on` has noted of those that it attached, which the kernel does not say.
+ * The nbd devices and the swap of the kernel, /sys/block/nbdN and /proc/swaps; and the notes of
+ * `ramster swap on` about the devices that it attached, since the kernel does not know the export.
  *
  *     /proc/swaps              Filename    Type        Size       Used    Priority
  *                              /dev/nbd0   partition   4194300    1024    100
  *     /run/ramster-swap/nbd0   {"nbd":"unix:/run/nbd.sock","exportName":"swap","pid":"812"}
  *
- * A device that is attached has a size, and a `pid` while a connection is there: of the process
- * that attached it. A note with another pid is of an earlier use of the device.
+ * An attached device has a size and, while it is connected, the `pid` of the process that attached
+ * it. A note with another pid belongs to an earlier use of the device.
  */
 import { type Address, formatAddress, parseAddress } from "../../net/address.ts";
 import type { Shell } from "./shell.ts";
 
 const SECTOR_BYTES = 512;
-/** Root's, and gone when the machine starts again, as devices are. */
+/** Only root writes there, and it is empty after a boot, as the devices are. */
 export const NOTES = "/run/ramster-swap";
 
 /** Where an export is, and which. */
@@ -54,7 +54,7 @@ export function nbdDevices(shell: Shell): NbdDevice[] {
       return {
         ...{ path: `/dev/${name}`, byteCount, isConnected: pid !== null },
         swap: swaps.get(`/dev/${name}`) ?? null,
-        at: byteCount === 0 && pid === null ? null : noted(shell, name, pid),
+        at: byteCount === 0 && pid === null ? null : readNote(shell, name, pid),
       };
     });
 }
@@ -74,34 +74,34 @@ export function describe({ nbd, exportName }: ExportAt): string {
   return `export "${exportName}" of ${formatAddress(nbd)}`;
 }
 
-/** One address has one form, however it was written. */
-export function settle(shell: Shell, { nbd, exportName }: ExportAt): ExportAt {
+/** One form for each address, however it was written. */
+export function normalize(shell: Shell, { nbd, exportName }: ExportAt): ExportAt {
   if (nbd.kind === "unix") return { nbd: { ...nbd, path: shell.realPath(nbd.path) }, exportName };
   const host = nbd.host.toLowerCase();
   return { nbd: { ...nbd, host: host === "localhost" ? "127.0.0.1" : host }, exportName };
 }
 
-/** Of a device that is attached now. */
-export function note(shell: Shell, device: string, { nbd, exportName }: ExportAt): void {
+/** Notes what is attached as the device now. */
+export function writeNote(shell: Shell, device: string, { nbd, exportName }: ExportAt): void {
   const name = nameOf(device);
   const pid = pidOf(shell, name);
   shell.write(notePath(name), JSON.stringify({ nbd: formatAddress(nbd), exportName, pid }));
 }
 
-export function forget(shell: Shell, device: string): void {
+export function removeNote(shell: Shell, device: string): void {
   shell.remove(notePath(nameOf(device)));
 }
 
-function noted(shell: Shell, name: string, pid: string | null): ExportAt | null {
+function readNote(shell: Shell, name: string, pid: string | null): ExportAt | null {
   const text = shell.read(notePath(name));
   if (text === null) return null;
   try {
-    const found = JSON.parse(text);
-    // A device whose connection is lost is the same, since nobody else could attach it.
-    if (pid !== null && found.pid !== pid) return null;
-    return { nbd: parseAddress(found.nbd), exportName: String(found.exportName) };
+    const saved = JSON.parse(text);
+    // Without a connection it is still the same device: nobody else could attach it.
+    if (pid !== null && saved.pid !== pid) return null;
+    return { nbd: parseAddress(saved.nbd), exportName: String(saved.exportName) };
   } catch {
-    return null; // Half a note is none.
+    return null; // A note that was not written to its end.
   }
 }
 
@@ -117,13 +117,13 @@ function notePath(name: string): string {
   return `${NOTES}/${name}`;
 }
 
-/** By device. What is no such line is left out. */
+/** By device. Other lines are skipped. */
 export function parseSwaps(text: string): Map<string, SwapUse> {
   const swaps = new Map<string, SwapUse>();
   for (const line of text.split("\n")) {
-    const found = /^(\/\S+)\s+\w+\s+(\d+)\s+(\d+)\s+(-?\d+)$/.exec(line.trim());
-    if (found === null) continue;
-    const [, path = "", size, used, priority] = found;
+    const match = /^(\/\S+)\s+\w+\s+(\d+)\s+(\d+)\s+(-?\d+)$/.exec(line.trim());
+    if (match === null) continue;
+    const [, path = "", size, used, priority] = match;
     const [byteCount, usedBytes] = [Number(size) * 1024, Number(used) * 1024];
     swaps.set(path, { byteCount, usedBytes, priority: Number(priority) });
   }

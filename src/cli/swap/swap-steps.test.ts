@@ -63,16 +63,19 @@ class FakeShell implements Shell {
     const isQuestion = line.startsWith("swapon --show") || program === "swaplabel";
     if (!isQuestion) this.commands.push(line);
     this.onCommand(line);
-    const said = this.failing.get(program === "nbd-client" && first === "-d" ? "detach" : program);
-    if (said !== undefined && program !== "swapoff") return { code: 1, stdout: "", said };
+    const lastLine = this.failing.get(
+      program === "nbd-client" && first === "-d" ? "detach" : program,
+    );
+    if (lastLine !== undefined && program !== "swapoff") return { code: 1, stdout: "", lastLine };
     const device = this.devices[Number(/\/dev\/nbd(\d+)/.exec(line)?.[1])];
-    if (line.startsWith("swapon --show")) return { code: 0, stdout: this.shown(), said: "" };
+    if (line.startsWith("swapon --show")) return { code: 0, stdout: this.shown(), lastLine: "" };
     if (program === "modprobe") this.hasModule = this.canLoadModule;
-    if (device === undefined) return { code: 0, stdout: "", said: "" };
+    if (device === undefined) return { code: 0, stdout: "", lastLine: "" };
     if (program === "swaplabel") {
       const uuid = this.uuids.get(device.exportName);
-      if (uuid === undefined) return { code: 1, stdout: "", said: "not a valid swap partition" };
-      return { code: 0, stdout: `LABEL: x\nUUID:  ${uuid}\n`, said: "" };
+      if (uuid === undefined)
+        return { code: 1, stdout: "", lastLine: "not a valid swap partition" };
+      return { code: 0, stdout: `LABEL: x\nUUID:  ${uuid}\n`, lastLine: "" };
     }
     if (program === "mkswap") this.uuids.set(device.exportName, `uuid-${this.uuids.size}`);
     if (program === "swapon") {
@@ -85,18 +88,18 @@ class FakeShell implements Shell {
       device.exportName = /-N (.*) -b/.exec(line)?.[1] ?? "";
       if (first === "-d" && device.swapBytes !== null) throw new Error("the kernel swaps there");
     }
-    if (program === "swapoff") return this.swapoff(device, said);
-    return { code: 0, stdout: "", said: "" };
+    if (program === "swapoff") return this.swapoff(device, lastLine);
+    return { code: 0, stdout: "", lastLine: "" };
   }
 
   private async swapoff(device: FakeDevice, failure: string | undefined): Promise<Ended> {
     while (device.usedBytes > 0) {
       await new Promise<void>((resolve) => this.waiting.push(resolve));
       device.usedBytes = Math.max(0, device.usedBytes - this.bytesPerPoll);
-      if (failure !== undefined) return { code: 255, stdout: "", said: failure };
+      if (failure !== undefined) return { code: 255, stdout: "", lastLine: failure };
     }
     device.swapBytes = null;
-    return { code: 0, stdout: "", said: "" };
+    return { code: 0, stdout: "", lastLine: "" };
   }
 
   private shown(): string {

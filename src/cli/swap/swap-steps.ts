@@ -5,26 +5,26 @@
  *                                            ^___________|_________|   detached again on failure
  *     off:   swapoff, which brings every page home -> nbd-client -d
  *
- * The order of `off` is what matters: a device that is detached while the kernel swaps there takes
- * the pages of all programs with it. So nothing is detached that is in /proc/swaps. And one export
- * that is attached as two devices would have each overwrite the pages of the other: so no swap is
- * made of one that holds the swap of another device, by whatever address it was reached.
+ * The order of `off` matters: a device that is detached while the kernel swaps there takes the
+ * pages of all programs with it. So no device in /proc/swaps is detached. An export that is
+ * attached as two devices would let each overwrite the pages of the other. So no swap is made of an
+ * export that holds the swap of another device, by whatever address it was reached.
  */
 import { RamsterError } from "../../core/errors.ts";
+import { formatSize } from "../../core/units.ts";
 import type { Progress } from "../progress.ts";
-import { formatSize } from "../units.ts";
 import type { Ended, Shell } from "./shell.ts";
 import {
   describe,
   deviceOf,
   type ExportAt,
   findDevice,
-  forget,
   type NbdDevice,
   NOTES,
   nbdDevices,
-  note,
-  settle,
+  normalize,
+  removeNote,
+  writeNote,
 } from "./swap-devices.ts";
 
 export interface SwapOnOptions extends ExportAt {
@@ -36,7 +36,7 @@ export interface SwapOnOptions extends ExportAt {
 const POLL_MS = 200;
 /** A device that is attached is there at once, unless the machine is very busy. */
 const ATTACH_MS = 10_000;
-/** Between two lines that say how far swapoff is, where there is no terminal to show a bar on. */
+/** Time between two lines of progress where no terminal shows a bar. */
 const LINE_MS = 5000;
 
 /** The packages of Debian that have them. */
@@ -53,44 +53,44 @@ const CANNOT_OFF = "Cannot switch swap off";
 /**
  * Attaches the export and swaps on it.
  *
- * @returns one line: what is on now. Throws RamsterError NO_DEVICE or COMMAND_FAILED, which is also
- * what `stop` leads to; then nothing is attached, unless the line says so.
+ * @returns one line: what is on now. Throws RamsterError NO_DEVICE or COMMAND_FAILED, also when it
+ * is stopped; nothing is attached then, unless the error says so.
  */
 export async function swapOn(
   shell: Shell,
   options: SwapOnOptions,
   stop: AbortSignal,
 ): Promise<string> {
-  await begin(shell, CANNOT_ON);
+  await checkRootAndLock(shell, CANNOT_ON);
   for (const [program, name] of Object.entries(PACKAGES)) {
-    if (!shell.has(program)) throw lacking(CANNOT_ON, lacks(program, name));
+    if (!shell.has(program)) throw noDevice(CANNOT_ON, lacks(program, name));
   }
   await loadModule(shell);
-  const at = settle(shell, options);
+  const at = normalize(shell, options);
   const what = describe(at);
   const already = deviceOf(shell, at);
-  if (already?.swap != null) throw lacking(CANNOT_ON, `${what} is on already, as ${already.path}`);
+  if (already?.swap != null) throw noDevice(CANNOT_ON, `${what} is on already, as ${already.path}`);
   if (already !== null) {
     const how = `is attached as ${already.path}, and no swap: ramster swap off detaches it`;
-    throw lacking(CANNOT_ON, `${what} ${how}`);
+    throw noDevice(CANNOT_ON, `${what} ${how}`);
   }
   const device = chooseDevice(shell, options.device);
   const attached = await shell.run(attachCommand(at, device), stop);
-  // One that failed has left the device to whoever was faster, unless it was stopped halfway.
-  if (!stop.aborted) must(attached, `Cannot attach ${what} as ${device}`);
+  // When it failed the device may be another program's; when it was stopped it is ours.
+  if (!stop.aborted) requireSuccess(attached, `Cannot attach ${what} as ${device}`);
   try {
-    goOn(stop);
+    checkNotStopped(stop);
     await waitForDevice(shell, device, what);
-    note(shell, device, at);
-    await refuseTwice(shell, device, what);
-    goOn(stop);
-    must(await shell.run(["mkswap", device], stop), `Cannot make swap of ${device}`);
-    goOn(stop);
-    // With --discard the node hears of every page that is free again.
+    writeNote(shell, device, at);
+    await refuseSecondAttach(shell, device, what);
+    checkNotStopped(stop);
+    requireSuccess(await shell.run(["mkswap", device], stop), `Cannot make swap of ${device}`);
+    checkNotStopped(stop);
+    // With --discard the kernel tells the node about each page that is free again.
     const swapon = ["swapon", "--discard", "--priority", String(options.priority), device];
-    must(await shell.run(swapon), `Cannot swap on ${device}`);
+    requireSuccess(await shell.run(swapon), `Cannot swap on ${device}`);
   } catch (error) {
-    throw await detached(shell, device, stop.aborted ? stopped(stop) : error);
+    throw await detachAfter(shell, device, stop.aborted ? stopped(stop) : error);
   }
   const swap = findDevice(shell, device)?.swap ?? null;
   const size = formatSize(swap?.byteCount ?? 0);
@@ -102,8 +102,8 @@ export type SwapOffOptions = (ExportAt & { readonly device: null }) | { readonly
 /**
  * Brings all pages home and detaches the device.
  *
- * @returns one line. Throws RamsterError NO_DEVICE or COMMAND_FAILED, which is also what `stop`
- * leads to; then the device is attached still, unless the line says that it is not.
+ * @returns one line. Throws RamsterError NO_DEVICE or COMMAND_FAILED, also when it is stopped; the
+ * device is still attached then, unless the error says that it is not.
  */
 export async function swapOff(
   shell: Shell,
@@ -111,34 +111,38 @@ export async function swapOff(
   show: { progress: Progress; line: (text: string) => void },
   stop: AbortSignal,
 ): Promise<string> {
-  await begin(shell, CANNOT_OFF);
-  const found = target(shell, options);
-  if (found === null || (found.byteCount === 0 && !found.isConnected)) return "swap is off already";
-  const { path } = found;
-  if (found.swap !== null) await emptied(shell, path, show, stop);
-  must(await shell.run(["nbd-client", "-d", path]), `Cannot detach ${path}, which is no swap now`);
-  forget(shell, path);
+  await checkRootAndLock(shell, CANNOT_OFF);
+  const device = deviceToDetach(shell, options);
+  if (device === null || (device.byteCount === 0 && !device.isConnected))
+    return "swap is off already";
+  const { path } = device;
+  if (device.swap !== null) await runSwapoff(shell, path, show, stop);
+  requireSuccess(
+    await shell.run(["nbd-client", "-d", path]),
+    `Cannot detach ${path}, which is no swap now`,
+  );
+  removeNote(shell, path);
   return `swap is off: ${path}`;
 }
 
-/** Null: nothing is on that could have been meant. */
-function target(shell: Shell, options: SwapOffOptions): NbdDevice | null {
+/** Null: no swap is on that could be meant. */
+function deviceToDetach(shell: Shell, options: SwapOffOptions): NbdDevice | null {
   if (options.device !== null) {
     const device = findDevice(shell, options.device);
     if (device !== null) return device;
-    throw lacking(CANNOT_OFF, `there is no ${options.device}`);
+    throw noDevice(CANNOT_OFF, `there is no ${options.device}`);
   }
-  const at = settle(shell, options);
+  const at = normalize(shell, options);
   const device = deviceOf(shell, at);
   if (device !== null) return device;
   const others = nbdDevices(shell).filter(({ swap }) => swap !== null);
   if (others.length === 0) return null;
   const named = others.map((it) => `${it.path}${it.at === null ? "" : `, ${describe(it.at)}`}`);
-  throw lacking(CANNOT_OFF, `${describe(at)} is not on; what is: ${named.join("; ")}`);
+  throw noDevice(CANNOT_OFF, `${describe(at)} is not on; what is: ${named.join("; ")}`);
 }
 
-/** swapoff, until /proc/swaps does not name the device any more. */
-async function emptied(
+/** Runs swapoff until /proc/swaps does not list the device any more. */
+async function runSwapoff(
   shell: Shell,
   path: string,
   show: { progress: Progress; line: (text: string) => void },
@@ -149,13 +153,13 @@ async function emptied(
   const swapoff = shell.run(["swapoff", path]).then((ended) => {
     running.ended = ended;
   });
-  let saidAt = shell.now();
+  let lineAt = shell.now();
   while (running.ended === null && !stop.aborted) {
     const left = findDevice(shell, path)?.swap?.usedBytes ?? 0;
     const text = `${formatSize(left)} of ${formatSize(all)} to come home`;
     show.progress.show("swapoff", 1 - left / all, text);
-    if (!show.progress.isShown && shell.now() - saidAt >= LINE_MS) {
-      saidAt = shell.now();
+    if (!show.progress.isShown && shell.now() - lineAt >= LINE_MS) {
+      lineAt = shell.now();
       show.line(text);
     }
     await Promise.race([swapoff, shell.pause(POLL_MS)]);
@@ -169,10 +173,13 @@ async function emptied(
   if (running.ended.code === 0 && left === null) return;
   const still = left === null ? "" : `, ${formatSize(left.usedBytes)} are still there`;
   const goesOn = left === null ? "" : ", the device stays attached";
-  must({ ...running.ended, code: 1 }, `Cannot bring all pages of ${path} home${still}${goesOn}`);
+  requireSuccess(
+    { ...running.ended, code: 1 },
+    `Cannot bring all pages of ${path} home${still}${goesOn}`,
+  );
 }
 
-/** Lines of `ramster swap status`; one that says so where there is nothing. */
+/** Lines of `ramster swap status`. */
 export function swapStatus(shell: Shell): string[] {
   const devices = nbdDevices(shell).filter((it) => it.byteCount > 0 || it.swap !== null);
   if (devices.length === 0) return ["no nbd device is attached"];
@@ -185,20 +192,20 @@ export function swapStatus(shell: Shell): string[] {
   });
 }
 
-/** Two of these at once could take one device, or attach one export twice. */
-async function begin(shell: Shell, failing: string): Promise<void> {
-  if (!shell.isRoot) throw lacking(failing, "this takes root");
+/** Two commands at once could take one device, or attach one export twice. */
+async function checkRootAndLock(shell: Shell, failing: string): Promise<void> {
+  if (!shell.isRoot) throw noDevice(failing, "this takes root");
   if (await shell.lock(`${NOTES}/lock`)) return;
   throw failed(`${failing}: another ramster swap is at work`);
 }
 
 async function loadModule(shell: Shell): Promise<void> {
   if (nbdDevices(shell).length > 0) return;
-  if (!shell.has("modprobe")) throw lacking(CANNOT_ON, lacks("modprobe", "kmod"));
-  const { code, said } = await shell.run(["modprobe", "nbd"]);
+  if (!shell.has("modprobe")) throw noDevice(CANNOT_ON, lacks("modprobe", "kmod"));
+  const { code, lastLine } = await shell.run(["modprobe", "nbd"]);
   if (code === 0 && nbdDevices(shell).length > 0) return;
-  const why = said === "" ? "modprobe nbd" : said;
-  throw lacking(CANNOT_ON, `this kernel has no nbd devices: ${why}`);
+  const why = lastLine === "" ? "modprobe nbd" : lastLine;
+  throw noDevice(CANNOT_ON, `this kernel has no nbd devices: ${why}`);
 }
 
 function chooseDevice(shell: Shell, wanted: string | null): string {
@@ -209,22 +216,22 @@ function chooseDevice(shell: Shell, wanted: string | null): string {
   if (wanted === null) {
     const free = devices.find(isFree);
     if (free !== undefined) return free.path;
-    throw lacking(CANNOT_ON, `all ${devices.length} nbd devices are in use`);
+    throw noDevice(CANNOT_ON, `all ${devices.length} nbd devices are in use`);
   }
   const device = devices.find(({ path }) => path === wanted);
-  if (device === undefined) throw lacking(CANNOT_ON, `there is no ${wanted}`);
-  if (device.swap !== null) throw lacking(CANNOT_ON, `${wanted} is swap already`);
-  if (!isFree(device)) throw lacking(CANNOT_ON, `${wanted} is in use`);
+  if (device === undefined) throw noDevice(CANNOT_ON, `there is no ${wanted}`);
+  if (device.swap !== null) throw noDevice(CANNOT_ON, `${wanted} is swap already`);
+  if (!isFree(device)) throw noDevice(CANNOT_ON, `${wanted} is in use`);
   return wanted;
 }
 
-/** Blocks of a page, or the kernel would read and write in pieces. */
+/** Blocks are one page long, or the kernel would read and write pages in parts. */
 function attachCommand({ nbd, exportName }: ExportAt, device: string): string[] {
   const server = nbd.kind === "unix" ? ["-unix", nbd.path] : [nbd.host, String(nbd.port)];
   return ["nbd-client", ...server, device, "-N", exportName, "-b", "4096", "-swap", "-persist"];
 }
 
-/** nbd-client may go on in the background: until it has its size, and says who attached it. */
+/** nbd-client may go on in the background, until the device has a size and a pid. */
 async function waitForDevice(shell: Shell, device: string, what: string): Promise<void> {
   const limit = shell.now() + ATTACH_MS;
   for (;;) {
@@ -236,8 +243,8 @@ async function waitForDevice(shell: Shell, device: string, what: string): Promis
   }
 }
 
-/** It may hold the swap of a device that is on: a node has several addresses. */
-async function refuseTwice(shell: Shell, device: string, what: string): Promise<void> {
+/** Refuses an export that is swap already by another address of its node. */
+async function refuseSecondAttach(shell: Shell, device: string, what: string): Promise<void> {
   const { stdout: label } = await shell.run(["swaplabel", device]);
   const uuid = /^UUID:\s*(\S+)/m.exec(label)?.[1];
   if (uuid === undefined) return; // No swap was ever made of it.
@@ -245,22 +252,22 @@ async function refuseTwice(shell: Shell, device: string, what: string): Promise<
   const { stdout } = await shell.run(["swapon", columns, "--noheadings", "--raw"]);
   const line = stdout.split("\n").find((it) => it.split(" ")[1] === uuid);
   if (line === undefined) return;
-  throw lacking(CANNOT_ON, `${what} is on already, as ${line.split(" ")[0]}`);
+  throw noDevice(CANNOT_ON, `${what} is on already, as ${line.split(" ")[0]}`);
 }
 
 /** @returns `error`, or one that says that the device is still attached. */
-async function detached(shell: Shell, device: string, error: unknown): Promise<unknown> {
-  const { code, said } = await shell.run(["nbd-client", "-d", device]);
+async function detachAfter(shell: Shell, device: string, error: unknown): Promise<unknown> {
+  const { code, lastLine } = await shell.run(["nbd-client", "-d", device]);
   const { byteCount = 0, isConnected = false } = findDevice(shell, device) ?? {};
   if (byteCount === 0 && !isConnected) {
-    forget(shell, device);
+    removeNote(shell, device);
     return error;
   }
-  const why = said === "" ? `nbd-client -d ended with ${code}` : said;
+  const why = lastLine === "" ? `nbd-client -d ended with ${code}` : lastLine;
   return failed(`${(error as Error).message}; ${device} is still attached: ${why}`);
 }
 
-function goOn(stop: AbortSignal): void {
+function checkNotStopped(stop: AbortSignal): void {
   if (stop.aborted) throw stopped(stop);
 }
 
@@ -268,9 +275,11 @@ function stopped(stop: AbortSignal): RamsterError {
   return failed(`${CANNOT_ON}: stopped by ${stop.reason}`);
 }
 
-function must(ended: Ended, failing: string): void {
+function requireSuccess(ended: Ended, failing: string): void {
   if (ended.code === 0) return;
-  throw failed(`${failing}: ${ended.said === "" ? `it ended with ${ended.code}` : ended.said}`);
+  throw failed(
+    `${failing}: ${ended.lastLine === "" ? `it ended with ${ended.code}` : ended.lastLine}`,
+  );
 }
 
 function failed(line: string): RamsterError {
@@ -281,6 +290,6 @@ function lacks(program: string, name: string): string {
   return `there is no ${program}, which is in the package ${name}`;
 }
 
-function lacking(failing: string, detail: string): RamsterError {
+function noDevice(failing: string, detail: string): RamsterError {
   return new RamsterError("NO_DEVICE", `${failing}: ${detail}`);
 }

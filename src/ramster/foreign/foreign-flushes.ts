@@ -1,13 +1,13 @@
 /**
- * ForeignFlushes: FLUSH at a holder, entry after entry, no more in a turn than its share
- * (tmem/reaper.ts). The owner's next requests wait until all of a message is done, so that nobody
- * sees half of it; the others' do not.
+ * ForeignFlushes: FLUSH at a holder, entry by entry, and no more in a turn than its share
+ * (tmem/reaper.ts). The next requests of that owner wait until the whole message is done, so that
+ * it never sees half of one. Other owners do not wait.
  *
- *     a pool or object all of whose versions are meant    out of reach at once, freed in slices
- *     none is: the pool's oldest version is newer         nothing to look at
- *     some may be: flushed late, and put to since         a walk, in slices
+ *     a pool or object, all of whose versions are meant   out of reach at once, freed in slices
+ *     a pool that is newer than what is meant             nothing to look at
+ *     a pool or object with newer pages, too              a walk, in slices
  *
- * So an entry costs what it frees. Only the last kind looks at more, and makes its owner wait.
+ * So an entry costs what it frees. Only a walk looks at more pages, and makes its owner wait.
  */
 import { Handle } from "../../core/handle.ts";
 import { STATUS } from "../../core/status.ts";
@@ -34,29 +34,27 @@ interface FlushWork {
   view: DataView;
   at: number;
   next: number;
-  /** Of the entry `next`, if it has begun. */
+  /** The walk for the entry `next`, if it has begun. */
   walk: Walk | null;
 }
 
 const NOT_DONE = -1;
 
+interface Parts {
+  readonly tmem: Tmem;
+  readonly reaper: Reaper;
+  /** A message is done. */
+  readonly onFlushed: (pageCount: number) => void;
+}
+
 export class ForeignFlushes {
-  private readonly tmem: Tmem;
-  private readonly reaper: Reaper;
-  private readonly onFlushed: (pageCount: number) => void;
-  /** By owner: what goes on in the next turn. */
+  private readonly parts: Parts;
+  /** By owner: the message that goes on in the next turn. */
   private readonly parked = new Map<number, FlushWork>();
   private readonly handle = new Handle();
 
-  constructor(parts: {
-    tmem: Tmem;
-    reaper: Reaper;
-    /** A message is done. */
-    onFlushed: (pageCount: number) => void;
-  }) {
-    this.tmem = parts.tmem;
-    this.reaper = parts.reaper;
-    this.onFlushed = parts.onFlushed;
+  constructor(parts: Parts) {
+    this.parts = parts;
   }
 
   /** FLUSH: page, object or pool, each up to a version. @returns false when it has no reply. */
@@ -69,55 +67,58 @@ export class ForeignFlushes {
     work.view = new DataView(kept.buffer);
     work.at = 0;
     this.parked.set(node, work);
-    channel.holdRequests();
-    this.reaper.nextTurn(() => this.resume(node, work));
+    channel.deferRequests();
+    this.parts.reaper.nextTurn(() => this.resume(node, work));
     return true;
   }
 
-  /** The link is gone: what is not done will be sent again. */
+  /** The link is gone: entries that are not done will be sent again. */
   drop(node: number): void {
     const work = this.parked.get(node);
     if (work === undefined) return;
-    if (work.walk !== null) this.tmem.walks.end(work.walk);
+    if (work.walk !== null) this.parts.tmem.walks.end(work.walk);
     this.parked.delete(node);
   }
 
   /** Frees the page under the handle if it is no newer. @returns how many that was. */
   flushPage(node: number, handle: Handle, version: number): number {
-    const pool = this.tmem.pool(node, handle.pool);
-    const page = pool === null ? 0 : this.tmem.find(pool, handle);
-    if (page === 0 || this.tmem.version(page) > version) return 0;
-    this.tmem.flush(page);
+    const { tmem } = this.parts;
+    const pool = tmem.pool(node, handle.pool);
+    const page = pool === null ? 0 : tmem.find(pool, handle);
+    if (page === 0 || tmem.version(page) > version) return 0;
+    tmem.flush(page);
     return 1;
   }
 
   private resume(node: number, work: FlushWork): void {
     if (this.parked.get(node) !== work) return;
     if (!this.goOn(node, work)) {
-      this.reaper.nextTurn(() => this.resume(node, work));
+      this.parts.reaper.nextTurn(() => this.resume(node, work));
       return;
     }
     this.parked.delete(node);
     this.finish(work);
-    work.channel.releaseRequests();
+    work.channel.resumeRequests();
   }
 
   /** @returns whether it is done, or this turn has done its share. */
   private goOn(node: number, work: FlushWork): boolean {
+    const { reaper, onFlushed } = this.parts;
     let flushed = 0;
-    while (work.next < work.count && !this.reaper.isSpent) {
+    while (work.next < work.count && !reaper.isSpent) {
       const found = this.flushEntry(node, work);
       if (found === NOT_DONE) break;
       work.statuses[work.next] = found > 0 ? STATUS.OK : STATUS.NOT_FOUND;
       work.next += 1;
       flushed += found;
     }
-    this.onFlushed(flushed);
+    onFlushed(flushed);
     return work.next === work.count;
   }
 
   /** @returns how many pages that were, or NOT_DONE. */
   private flushEntry(node: number, work: FlushWork): number {
+    const { tmem, reaper } = this.parts;
     const { view } = work;
     const { handle } = this;
     const at = work.at + work.next * FLUSH_ENTRY_BYTES;
@@ -126,22 +127,23 @@ export class ForeignFlushes {
     const version = readFlushVersion(view, at);
     if (scope === FLUSH_SCOPE.PAGE) return this.flushPage(node, handle, version);
     if (work.walk === null) {
-      const pool = this.tmem.pool(node, handle.pool);
+      const pool = tmem.pool(node, handle.pool);
       if (pool === null || version < pool.oldest) return 0;
       if (version >= pool.newest) return this.flushAll(pool, handle, scope);
       const object = scope === FLUSH_SCOPE.OBJECT ? handle : null;
-      work.walk = this.tmem.beginWalk(pool, object, version);
+      work.walk = tmem.beginWalk(pool, object, version);
     }
     const { walk } = work;
-    if (!this.reaper.step(walk)) return NOT_DONE;
+    if (!reaper.step(walk)) return NOT_DONE;
     work.walk = null;
     return walk.freed;
   }
 
   private flushAll(pool: Pool, handle: Handle, scope: number): number {
-    if (scope === FLUSH_SCOPE.OBJECT) return this.reaper.flushObject(pool, handle, NO_JOB);
+    const { reaper } = this.parts;
+    if (scope === FLUSH_SCOPE.OBJECT) return reaper.flushObject(pool, handle, NO_JOB);
     const { pageCount } = pool;
-    this.reaper.flushPool(pool, NO_JOB);
+    reaper.flushPool(pool, NO_JOB);
     return pageCount;
   }
 

@@ -1,17 +1,17 @@
 /**
  * Foreign: pages held for other nodes. A holder is a dumb store under (owner, pool, oid, index) and
- * version; it answers PUT, GET and FLUSH and decides nothing but that an ephemeral page may go when
+ * version. It answers PUT, GET and FLUSH, and decides one thing: an ephemeral page may go when
  * there is no frame.
  *
  * The owner is the node at the other end of the link, never a number in a payload. When an owner
- * comes back with another boot id its pages are purged: nobody else can ask for them, and it no
- * longer knows of them.
+ * comes back with another boot id its pages are purged: its index, which named them, is gone.
  *
- * A store of its own, with its own budget: what is lent can never eat what is used here, and a
- * foreign page is never remotified again.
+ * Foreign pages have a store of their own, with its own budget. So they never take the room of
+ * pages of this node, and are never remotified again.
  *
- * What it lends may become less while it runs: then ephemeral pages go, nothing more is granted,
- * and owners are asked to take persistent pages back (reclaim.ts), which stay until they have.
+ * The limit of what it lends may shrink while it runs: then ephemeral pages go, nothing more is
+ * granted, and owners are asked to take persistent pages back (reclaim.ts), which stay until they
+ * have.
  */
 import { assert } from "../../core/assert.ts";
 import type { Buggify } from "../../core/buggify.ts";
@@ -48,7 +48,7 @@ import { Reclaim } from "./reclaim.ts";
 
 interface Owner {
   bootId: bigint;
-  /** Of what is kept for it: see GRANT in the protocol. */
+  /** Names what is kept for it: see GRANT in wire/PROTOCOL.md. */
   epoch: number;
   /** The boot id before that one, whose pages are gone; null when there was none. */
   bootIdBefore: bigint | null;
@@ -58,7 +58,7 @@ interface Owner {
   seed: number;
 }
 
-/** Free frames that a lender which lends less than it was given does not return: 1 MiB. */
+/** Free frames that a lender below its full limit keeps from the operating system: 1 MiB. */
 const WARM_FRAMES_MAX = 256;
 
 /** Nothing foreign is ever remote, so nothing remote is ever freed. */
@@ -72,9 +72,9 @@ export class Foreign {
   readonly counters = new ForeignCounters();
   readonly zcache: Zcache;
   readonly grants: Grants;
-  /** Pages held for one node at once. May be changed: what is held over it stays. */
+  /** Pages held for one node at most. May be lowered: pages over it stay. */
   pagesPerOwnerMax: number;
-  /** Frames that it was given to lend; `limit` may be less. */
+  /** Frames that it may lend by its configuration; `limit` may be less. */
   readonly frameCountLent: number;
   private readonly reclaim: Reclaim;
   private readonly reaper: Reaper;
@@ -128,13 +128,13 @@ export class Foreign {
     return this.zcache.budget.frameCountMax;
   }
 
-  /** Lends no more than this from now on, at most what it was given. 0: nothing, and all goes. */
+  /** Lends at most this from now on. 0: nothing, and owners take all pages back. */
   setLimit(frameCount: number): void {
     this.zcache.budget.setFrameCountMax(Math.min(frameCount, this.frameCountLent));
     this.step();
   }
 
-  /** Gives back what is over the limit, and grants what is under it. Called now and then. */
+  /** Gives frames over the limit back, or grants those under it. Called at each tick. */
   step(): void {
     this.steps.go();
   }
@@ -161,7 +161,7 @@ export class Foreign {
     return true;
   }
 
-  /** Over the limit each frame counts; under it a few make no system call. */
+  /** Over the limit each free frame is returned; under it a few are kept, to save system calls. */
   private get mustTrim(): boolean {
     const { framesUsed, framesWarm } = this.zcache.frames;
     if (framesWarm === 0) return false;
@@ -190,15 +190,15 @@ export class Foreign {
     if (owner !== undefined) owner.channel = null;
   }
 
-  /** Promises what has come free to those who are short of it. */
+  /** Grants frames that came free to borrowers that have used half of their grant. */
   private grantAll(): void {
     for (const [node, { channel }] of this.owners)
       if (channel !== null) this.grantTo(node, channel);
   }
 
   /**
-   * News of a node without a link: it has this boot id. Pages from before go, since it may never
-   * link here again. News may be late: a link knows better, and so does one that was there since.
+   * News of a node without a link: it runs in this boot. Pages of earlier boots go, since it may
+   * never link here again. Late news, of a boot before that of the last link, is ignored.
    *
    * @returns how many pages were dropped.
    */
@@ -209,7 +209,7 @@ export class Foreign {
     return this.ownerGone(node);
   }
 
-  /** The owner says that it ends, in this boot of it. @returns how many pages were dropped. */
+  /** The owner stops, in this boot of it. @returns how many pages were dropped. */
   ownerLeft(node: number, bootId: bigint): number {
     return this.owners.get(node)?.bootId === bootId ? this.ownerGone(node) : 0;
   }
@@ -221,7 +221,7 @@ export class Foreign {
     return count;
   }
 
-  /** Drops every page held for the node, at once for all who may ask. @returns how many. */
+  /** Drops every page held for the node. They are out of reach at once. @returns how many. */
   purge(node: number): number {
     const count = this.pageCount(node);
     this.flushes.drop(node);
@@ -297,7 +297,7 @@ export class Foreign {
     this.zcache.close();
   }
 
-  /** What has come free is promised to others, or is less than must be given back. */
+  /** Frames came free: they are granted, or over the limit still. */
   private onFreed(): void {
     if (this.steps.isGoing) return;
     if (this.zcache.frames.framesUsed > this.limit) this.reclaim.step(this.limit);
@@ -313,12 +313,12 @@ export class Foreign {
     return this.owners.get(node)?.channel != null;
   }
 
-  /** Of all owners. */
+  /** Persistent pages of all owners. */
   get persistentCount(): number {
     return this.zcache.zbud.counters.zpages[PERSISTENT];
   }
 
-  /** The boot in which an owner stored what is held for it; null: nothing is. For checks. */
+  /** The boot in which an owner stored its pages here; null: none. For checks. */
   bootIdOf(node: number): bigint | null {
     return this.owners.get(node)?.bootId ?? null;
   }
@@ -343,18 +343,18 @@ export class Foreign {
     };
   }
 
-  /** `isFirst`: on this link, and told in any case. */
+  /** `isFirst`: the first on this link, which is sent even if it grants nothing. */
   private grantTo(node: number, channel: Channel, { isFirst } = { isFirst: false }): void {
     const owner = this.owners.get(node);
     if (owner === undefined || !this.grants.isShort(node)) return;
-    if (!channel.begin(LANE.URGENT, GRANT_BYTES)) return; // What is promised must be told.
+    if (!channel.begin(LANE.URGENT, GRANT_BYTES)) return; // A grant that is counted must be sent.
     const pages = this.grants.renew(node, this.pagesPerOwnerMax - this.pageCount(node));
     if (pages === 0 && !isFirst) return;
     writeGrant(channel.view, channel.at, { pages, epoch: owner.epoch });
     channel.commitNotice(MESSAGE.GRANT, GRANT_BYTES);
   }
 
-  /** As a put that finds no room: what was there before is gone. */
+  /** As a put that finds no room: the version that was there before is gone. */
   private refuse(node: number): Status {
     this.flushes.flushPage(node, this.handle, this.entry.version);
     return STATUS.NO_ROOM;
@@ -374,8 +374,7 @@ export class Foreign {
     const options = { persistent, storeWhole: true };
     const status = this.zcache.tmem.autocreatePool(node, this.handle.pool, options);
     if (status !== STATUS.POOL_MISMATCH || pool === null || pool.pageCount > 0) return status;
-    // The owner has destroyed its pool and used the id again for the other kind: an empty one may
-    // follow.
+    // The owner destroyed its pool, and used the id again for the other kind. The old one is empty.
     this.zcache.tmem.removePool(pool);
     return this.zcache.tmem.autocreatePool(node, this.handle.pool, options);
   }

@@ -1,15 +1,15 @@
 /**
- * Grants: how many pages each borrower may still send here. A lender promises no more than it has
- * frames for, so what is sent is not refused for want of room, however many send at once.
+ * Grants: how many pages each borrower may still send here. A lender grants no more than it has
+ * frames for, so no put is refused for want of room, however many nodes send at once.
  *
  *     granted so far ----- taken so far = outstanding, each a frame that is kept free for it
  *
- * A page needs a frame at most, and most need half of one: a promise is worth more than it seems,
- * and is renewed as pages come in. What is promised to one who does not use it is of no use to the
- * others. So each gets a window that begins small and doubles as it is used (TCP's slow start, RFC
- * 5681), and all windows together are half of what is free, whoever came first.
+ * A page needs a frame at most, and most need half of one, so a grant is renewed as pages come in.
+ * A grant that a borrower does not use is lost to the others. So each borrower has a window that
+ * begins small and doubles as it is used (TCP's slow start, RFC 5681), and all windows together are
+ * half of the free frames, whoever came first.
  *
- * Counted from when the link came up, as the message says it: nothing of it outlives the link.
+ * Figures count from when the link came up, and end with it.
  *
  * Not here: sending (foreign.ts), what a borrower makes of it (lenders.ts).
  */
@@ -22,19 +22,19 @@ import type { Zcache } from "../../zcache/zcache.ts";
 interface Account {
   granted: number;
   taken: number;
-  /** `taken` when it was last granted something. */
+  /** `taken` at the last grant. */
   takenBefore: number;
-  /** Pages ahead that it has shown use for. */
+  /** Pages granted ahead: grows as they are used. */
   window: number;
 }
 
 export class Grants {
   private readonly zcache: Zcache;
-  /** Fewer at a time are not worth a message, and make batches of a few; small stores may. */
+  /** The smallest grant: fewer pages are not worth a message, except in a small store. */
   private readonly step: number;
   private readonly buggify: Buggify;
   private readonly accounts = new Map<number, Account>();
-  /** Pages that were promised and have not come. */
+  /** Pages that were granted and have not come. */
   private outstandingPages = 0;
 
   constructor(zcache: Zcache, buggify: Buggify) {
@@ -44,7 +44,7 @@ export class Grants {
     this.step = Math.min(GRANT_PAGES_STEP, sixteenth);
   }
 
-  /** Of all borrowers: pages, and so frames at most. */
+  /** Pages granted to all borrowers that have not come: as many frames at most. */
   get outstanding(): number {
     return this.outstandingPages;
   }
@@ -60,13 +60,13 @@ export class Grants {
     this.accounts.set(node, { granted: 0, taken: 0, takenBefore: 0, window: GRANT_PAGES_FIRST });
   }
 
-  /** The link is down: what was promised on it is not. */
+  /** The link is down: what was granted on it is void. */
   close(node: number): void {
     this.outstandingPages -= this.outstandingOf(node);
     this.accounts.delete(node);
   }
 
-  /** The borrower sends `count` pages. @returns how many of them were promised. */
+  /** The borrower sends `count` pages. @returns how many of them were granted. */
   take(node: number, count: number): number {
     const account = this.accounts.get(node);
     if (account === undefined) return 0;
@@ -77,15 +77,15 @@ export class Grants {
     return taken;
   }
 
-  /** Whether the borrower has used half of what it gets at once. Without a link it never has. */
+  /** Whether the borrower has used half of its window. False without a link. */
   isShort(node: number): boolean {
     const account = this.accounts.get(node);
     return account !== undefined && this.outstandingOf(node) <= this.windowOf(account) / 2;
   }
 
   /**
-   * Promises more when that is worth a message. `pagesMax`: how many more pages may be held for the
-   * borrower, what is outstanding included.
+   * Grants more when that is worth a message. `pagesMax`: how many more pages may be held for the
+   * borrower, outstanding ones included.
    *
    * @returns all that was granted on this link by now, or 0: no news.
    */
@@ -106,16 +106,16 @@ export class Grants {
     return account.granted;
   }
 
-  /** No more than its share of what is free, but enough to be of use. */
+  /** At most its share of the free frames, but enough to be of use. */
   private windowOf(account: Account): number {
     const share = Math.floor(this.framesFree / (2 * this.accounts.size));
     return Math.min(account.window, Math.max(this.step, share));
   }
 
-  /** Frames of ephemeral pages count: they go when somebody needs them. */
+  /** Frames of ephemeral pages count as free: they are evicted when frames are needed. */
   private get framesFree(): number {
     const { frames, budget, zbud } = this.zcache;
-    const framesHeld = frames.framesUsed - zbud.counters.pageframes[EPHEMERAL];
-    return budget.frameCountMax - framesHeld;
+    const framesPersistent = frames.framesUsed - zbud.counters.pageframes[EPHEMERAL];
+    return budget.frameCountMax - framesPersistent;
   }
 }

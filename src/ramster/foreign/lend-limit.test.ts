@@ -16,7 +16,7 @@ const MIB = 2 ** 20;
 const SEEN: LendSeen = {
   ...{ nowMs: 0, available: 100_000, reserve: 1000, margin: 100, stallPercent: 0 },
   total: 200_000,
-  ...{ given: 6400, held: 3000 },
+  ...{ given: 6400, resident: 3000 },
 };
 
 test.each([
@@ -45,21 +45,29 @@ test("where waits are not seen auto is twice as much, and what was asked for is 
 
 test("steps are of what there can be, so that a small machine is never lent beyond it", () => {
   const given = 1_000_000; // In steps of 15625, three times of what is there.
-  const seen = { ...SEEN, given, held: 0, total: 6400, available: 5000, reserve: 640, margin: 80 };
+  const seen = {
+    ...SEEN,
+    given,
+    resident: 0,
+    total: 6400,
+    available: 5000,
+    reserve: 640,
+    margin: 80,
+  };
   const limit = lendLimit(newLendState(given), seen);
   expect(limit).toBe(4300);
 });
 
-test("what is not known is not lent: what is held stays, and it grows slowly when it is known", () => {
+test("what is not known is not lent: what is resident stays, and it grows slowly when it is known", () => {
   const state = newLendState(6400);
-  lendNoMore(state, { nowMs: 0, held: 0 });
+  lendNoMore(state, { nowMs: 0, resident: 0 });
   expect(state.limit).toBe(0);
-  const held = newLendState(6400);
-  lendNoMore(held, { nowMs: 0, held: 3000 });
-  expect(held.limit).toBe(3000);
+  const stateAtWork = newLendState(6400);
+  lendNoMore(stateAtWork, { nowMs: 0, resident: 3000 });
+  expect(stateAtWork.limit).toBe(3000);
   const { nowMs: _, ...seen } = SEEN;
-  expect(lendLimit(held, { ...seen, nowMs: LEND_CALM_MS - 1 })).toBe(3000);
-  expect(lendLimit(held, { ...seen, nowMs: LEND_CALM_MS })).toBe(3100);
+  expect(lendLimit(stateAtWork, { ...seen, nowMs: LEND_CALM_MS - 1 })).toBe(3000);
+  expect(lendLimit(stateAtWork, { ...seen, nowMs: LEND_CALM_MS })).toBe(3100);
 });
 
 test("the margin is an eighth, and no more than it takes", () => {
@@ -68,16 +76,16 @@ test("the margin is an eighth, and no more than it takes", () => {
 
 test.each([
   ["room for all: all", {}, 6400],
-  ["no room for all: what is held and what is left over", { available: 2100 }, 4000],
+  ["no room for all: what is resident and what is left over", { available: 2100 }, 4000],
   ["in whole steps", { available: 2101 }, 4100],
-  ["in the margin: what is held", { available: 1050 }, 3000],
-  ["just the reserve: what is held", { available: 1000 }, 3000],
+  ["in the margin: what is resident", { available: 1050 }, 3000],
+  ["just the reserve: what is resident", { available: 1000 }, 3000],
   ["below it: less by what is missing, and the margin", { available: 500 }, 2400],
   ["in whole steps, downward", { available: 501 }, 2400],
   ["far below it: nothing", { available: 0, reserve: 9000 }, 0],
-  ["nothing is held and nothing is left: nothing", { available: 0, held: 0 }, 0],
+  ["nothing is resident and nothing is left: nothing", { available: 0, resident: 0 }, 0],
   ["no reserve: all, whatever is available", { available: 0, reserve: 0, stallPercent: 99 }, 6400],
-  ["waits: what is held, less a part", { stallPercent: 10, available: 3900 }, 2800],
+  ["waits: what is resident, less a part", { stallPercent: 10, available: 3900 }, 2800],
   ["few waits: all", { stallPercent: 9, available: 100_000 }, 6400],
   ["waits while there is plenty: all", { stallPercent: 99, available: 4000 }, 5900],
 ] as const)("%s", (_name, seen, limit) => {
@@ -86,7 +94,7 @@ test.each([
 
 /** A machine on which others use `used` of `total`, and the lender gives back what it is told to. */
 class Machine {
-  held = 3000;
+  resident = 3000;
   nowMs = 0;
   stallPercent = 0;
   readonly limits: number[] = [];
@@ -101,11 +109,11 @@ class Machine {
 
   run(ms: number, framesPerLook = 100): void {
     for (const endMs = this.nowMs + ms; this.nowMs < endMs; this.nowMs += 250) {
-      const available = Math.max(0, this.total - this.used - this.held);
-      const { nowMs, held, stallPercent } = this;
-      const limit = lendLimit(this.state, { ...SEEN, nowMs, available, held, stallPercent });
+      const available = Math.max(0, this.total - this.used - this.resident);
+      const { nowMs, resident, stallPercent } = this;
+      const limit = lendLimit(this.state, { ...SEEN, nowMs, available, resident, stallPercent });
       this.limits.push(limit);
-      this.held -= Math.min(framesPerLook, Math.max(0, held - limit));
+      this.resident -= Math.min(framesPerLook, Math.max(0, resident - limit));
     }
   }
 
@@ -118,7 +126,7 @@ test("while frames are on their way out the limit stays where it is", () => {
   const machine = new Machine(8000, 4500);
   machine.run(10_000);
   expect(new Set(machine.limits)).toEqual(new Set([2400]));
-  expect(machine.held).toBe(2400);
+  expect(machine.resident).toBe(2400);
 });
 
 test("afterwards it stays there, and grows step by step once there is room, up to all", () => {

@@ -1,20 +1,21 @@
 /**
- * How many frames a lender lends, given what its machine has available: pure decisions, of which
- * node/lending.ts keeps the state.
+ * How many frames a lender lends, given what its machine has available. Pure decisions;
+ * node/lending.ts keeps their state.
  *
  *     available:  0 ......... reserve ...... + margin ...... + 2 margins .........>
  *                 gives back  |  grants what is left over    | lends more again, slowly,
- *                 at once     |  and no more                 | when it was so for LEND_CALM_MS
+ *                 at once     |  and no more                 | after LEND_CALM_MS of that
  *
- * Down at once and up slowly, with a margin between the two, so that nothing flaps. What is given
- * back ends in the middle of it.
+ * Down at once and up slowly, with a margin between the two, so that nothing flaps. Giving back
+ * ends in the middle of the margin.
  *
- * Available counts what is free now. What is promised and not used yet is not taken from it, so the
- * limit is what is held now and what is left over. While frames are on their way out each look
- * comes to the same limit: what is held less is available more.
+ * Available counts what is free now. Frames that are granted and not used yet are not subtracted,
+ * so the limit is what is resident now plus what is left over. While frames are on their way out
+ * each look comes to the same limit: fewer resident frames are more available ones.
  *
- * Programs that wait for memory (PSI) tell what the count does not: that what is available is in
- * use all the same. Then it shrinks step by step, as long as that gets no better.
+ * Programs that wait for memory (PSI, Documentation/accounting/psi.rst in Linux) show what that
+ * count does not: available memory that is in use all the same. Then it shrinks step by step, as
+ * long as the waits get no better.
  */
 import {
   LEND_CALM_MS,
@@ -40,7 +41,7 @@ export function isNoReserve(reserve: Reserve): boolean {
   return "bytes" in reserve ? reserve.bytes === 0 : reserve.percent === 0;
 }
 
-/** "auto" is a tenth, and no more than it takes; twice that where waits are not seen. */
+/** "auto" is a tenth, up to a bound; twice that where waits for memory cannot be seen. */
 export function reserveBytes(reserve: Reserve, totalBytes: number, areWaitsSeen = true): number {
   if (isNoReserve(reserve)) return 0;
   if (reserve === "auto") {
@@ -60,21 +61,21 @@ export function marginBytes(reserve: number): number {
 /** Counts are frames. */
 export interface LendSeen {
   readonly nowMs: number;
-  /** Of the machine, or of the cgroup that is tighter. */
+  /** What the machine has, or the cgroup that is tighter. */
   readonly total: number;
   readonly available: number;
   readonly reserve: number;
   readonly margin: number;
   readonly stallPercent: number;
-  /** Frames that it was given to lend. */
+  /** Frames that it may lend by its configuration. */
   readonly given: number;
-  /** Of these, those that are memory now: used, or free and not returned. */
-  readonly held: number;
+  /** Those of them that are memory now: used, or free and not returned. */
+  readonly resident: number;
 }
 
 export interface LendState {
   limit: number;
-  /** Since when all has been well. */
+  /** Since when there has been enough. */
   calmSinceMs: number;
   grownAtMs: number;
   stallShrunkAtMs: number;
@@ -95,17 +96,17 @@ export function newLendState(given: number): LendState {
 
 /** The frames that it lends from now on; `state.limit` too. Updates `state`. */
 export function lendLimit(state: LendState, seen: LendSeen): number {
-  const { nowMs, total, available, reserve, margin, given, held } = seen;
+  const { nowMs, total, available, reserve, margin, given, resident } = seen;
   if (reserve === 0) {
     Object.assign(state, newLendState(given));
     return given;
   }
-  // Of what there can be: a step of what was given may be more than all there is.
+  // A step of the configured size could be more than the machine has.
   const step = Math.max(1, Math.floor(Math.min(given, total) / LEND_STEPS));
   const over = available - reserve - margin;
-  if (available < reserve) lower(state, down(held + over, step));
-  // In whole steps, so that what others are told of it changes seldom.
-  else lower(state, Math.ceil((held + Math.max(0, over)) / step) * step);
+  if (available < reserve) lower(state, down(resident + over, step));
+  // In whole steps, so that the announced figure changes seldom.
+  else lower(state, Math.ceil((resident + Math.max(0, over)) / step) * step);
   const waits = isStalled(seen);
   if (waits) shrinkForStall(state, seen, step);
   state.lastStallPercent = seen.stallPercent;
@@ -117,12 +118,12 @@ export function lendLimit(state: LendState, seen: LendSeen): number {
   return state.limit;
 }
 
-/** It is not known what there is: what is held stays, nothing more is granted. */
+/** What is available is not known: resident frames stay, nothing more is granted. */
 export function lendNoMore(
   state: LendState,
-  { nowMs, held }: { nowMs: number; held: number },
+  { nowMs, resident }: { nowMs: number; resident: number },
 ): void {
-  lower(state, held);
+  lower(state, resident);
   state.calmSinceMs = nowMs;
 }
 
@@ -138,19 +139,23 @@ function isStalled({ stallPercent, available, reserve }: LendSeen, percent = STA
   return stallPercent >= percent && available < STALL_RESERVES_MAX * reserve;
 }
 
-/** Grants nothing more; and gives back while the waits, told over ten seconds, do not get fewer. */
-function shrinkForStall(state: LendState, { nowMs, held, stallPercent }: LendSeen, step: number) {
-  lower(state, Math.ceil(held / step) * step);
+/** Grants nothing more, and gives back while the ten-second average of waits does not fall. */
+function shrinkForStall(
+  state: LendState,
+  { nowMs, resident, stallPercent }: LendSeen,
+  step: number,
+) {
+  lower(state, Math.ceil(resident / step) * step);
   if (nowMs - state.stallShrunkAtMs < STALL_SHRINK_MS) return;
   if (stallPercent < state.lastStallPercent) return;
   state.stallShrunkAtMs = nowMs;
-  lower(state, down(held - Math.max(1, Math.floor(held / STALL_SHRINK_PART)), step));
+  lower(state, down(resident - Math.max(1, Math.floor(resident / STALL_SHRINK_PART)), step));
 }
 
-/** By a step, when there is room for two. The last one is what is left. */
+/** By a step, when there is room for two. The last step may be a smaller one. */
 function grow(state: LendState, seen: LendSeen, step: number): void {
-  const { available, reserve, margin, given, held, nowMs } = seen;
-  const room = held + available - reserve - margin;
+  const { available, reserve, margin, given, resident, nowMs } = seen;
+  const room = resident + available - reserve - margin;
   if (state.limit + 2 * step > room) return;
   const next = state.limit + step;
   state.limit = next + step > given ? given : next;

@@ -1,7 +1,7 @@
 /**
  * Reclaim: how a lender gets memory back that it has lent. It asks the owners of its coldest
- * persistent frames to take the pages elsewhere; they flush them here when that is done. Until then
- * they stay, so nothing is lost, however long it takes.
+ * persistent frames to move the pages elsewhere. They flush them here when that is done. Until then
+ * the pages stay, so nothing is lost, however long it takes.
  *
  *     oldest live frame -> zombie -> [ RECLAIM to the owners of its zpages ] -> flushed: frame free
  *                            |-> nowhere to move it: newest live frame again, and the next one
@@ -23,12 +23,12 @@ import { PERSISTENT } from "../../zbud/zbud.ts";
 import type { Zcache } from "../../zcache/zcache.ts";
 import type { ForeignCounters } from "../counters.ts";
 
-/** How long a frame is waited for. */
+/** How long it waits for a frame to come free. */
 const PATIENCE_MS = 3000;
-/** After all owners said that there is nowhere to move anything. */
+/** Pause after all owners answered that they cannot move any page. */
 const PAUSE_MS = 500;
 
-/** What one owner is asked for in one message. */
+/** Pages that one owner is asked to take back, in one message. */
 class Batch {
   readonly refs = new Int32Array(RECLAIM_BATCH_COUNT_MAX);
   readonly versions = new Float64Array(RECLAIM_BATCH_COUNT_MAX);
@@ -37,16 +37,22 @@ class Batch {
   isSent = false;
 }
 
+interface Parts {
+  readonly zcache: Zcache;
+  /** The link to an owner, or null. */
+  readonly channelOf: (owner: number) => Channel | null;
+  /** Asks for a link to it. */
+  readonly want: (owner: number) => void;
+  readonly counters: ForeignCounters;
+  readonly clock: Clock;
+}
+
 export class Reclaim implements ReplySink {
-  private readonly zcache: Zcache;
-  private readonly channelOf: (owner: number) => Channel | null;
-  private readonly want: (owner: number) => void;
-  private readonly counters: ForeignCounters;
-  private readonly clock: Clock;
+  private readonly parts: Parts;
   private readonly requestTimeoutMs: number;
   private readonly byOwner = new Map<number, Batch>();
   private readonly handle = new Handle();
-  /** Frames that are waited for, and since when. */
+  /** Frames that it waits for, and since when. */
   private readonly frames = new Int32Array(RECLAIM_FRAMES_MAX);
   private readonly askedAtMs = new Float64Array(RECLAIM_FRAMES_MAX);
   private waiting = 0;
@@ -54,35 +60,21 @@ export class Reclaim implements ReplySink {
   private frameCountMax = 0;
   private pausedUntilMs = 0;
 
-  constructor(
-    parts: {
-      zcache: Zcache;
-      /** The link to an owner, or null. */
-      channelOf: (owner: number) => Channel | null;
-      /** Asks for a link to it. */
-      want: (owner: number) => void;
-      counters: ForeignCounters;
-      clock: Clock;
-    },
-    settings: { requestTimeoutMs: number },
-  ) {
-    this.zcache = parts.zcache;
-    this.channelOf = parts.channelOf;
-    this.want = parts.want;
-    this.counters = parts.counters;
-    this.clock = parts.clock;
+  constructor(parts: Parts, settings: { requestTimeoutMs: number }) {
+    this.parts = parts;
     this.requestTimeoutMs = settings.requestTimeoutMs;
   }
 
   /**
-   * Gets frames back until no more than `frameCountMax` are used. Called when that has changed,
-   * when pages were flushed, and now and then.
+   * Gets frames back until at most `frameCountMax` are used. Called when that has changed, when
+   * pages were flushed, and at each tick.
    */
   step(frameCountMax: number): void {
+    const { zcache, clock } = this.parts;
     this.frameCountMax = frameCountMax;
-    this.look();
-    const { frames, zbud } = this.zcache;
-    if (this.clock.now() < this.pausedUntilMs) return;
+    this.forgetDone();
+    const { frames, zbud } = zcache;
+    if (clock.now() < this.pausedUntilMs) return;
     let blocked = 0;
     while (this.waiting < RECLAIM_FRAMES_MAX) {
       if (frames.framesUsed - this.waiting <= frameCountMax || blocked > this.byOwner.size) break;
@@ -90,7 +82,7 @@ export class Reclaim implements ReplySink {
       if (frame === 0) break;
       if (this.ask(frame)) {
         this.frames[this.waiting] = frame;
-        this.askedAtMs[this.waiting] = this.clock.now();
+        this.askedAtMs[this.waiting] = clock.now();
         this.waiting += 1;
       } else {
         blocked += 1;
@@ -100,13 +92,13 @@ export class Reclaim implements ReplySink {
     for (const [owner, batch] of this.byOwner) this.send(owner, batch);
   }
 
-  /** No more of it: what is waited for stays, unless it is flushed. */
+  /** Stops waiting: frames that owners have not flushed yet stay. */
   stop(): void {
     for (let i = 0; i < this.waiting; i += 1) this.giveUp(this.frames[i] ?? 0);
     this.waiting = 0;
   }
 
-  /** ReplySink: what will come of each page. */
+  /** ReplySink: what the owner does with each page. */
   onReply(owner: number, reply: Frame): void {
     const batch = this.sentBatch(owner);
     for (let i = 0; i < batch.count; i += 1) {
@@ -120,21 +112,22 @@ export class Reclaim implements ReplySink {
     if (this.waiting > 0) this.step(this.frameCountMax);
   }
 
-  /** ReplySink: it is asked again. */
+  /** ReplySink: the owner is asked again later. */
   onFailure(owner: number): void {
     const batch = this.sentBatch(owner);
     for (let i = 0; i < batch.count; i += 1) this.giveUp((batch.refs[i] ?? 0) >>> 1);
     this.finish(batch);
   }
 
-  /** Forgets what has come free, or takes too long. */
-  private look(): void {
-    const now = this.clock.now();
+  /** Forgets frames that came free, or take too long. */
+  private forgetDone(): void {
+    const { clock, zcache } = this.parts;
+    const now = clock.now();
     let kept = 0;
     for (let i = 0; i < this.waiting; i += 1) {
       const frame = this.frames[i] ?? 0;
       const askedAtMs = this.askedAtMs[i] ?? 0;
-      if (!this.zcache.zbud.isZombie(frame)) continue;
+      if (!zcache.zbud.isZombie(frame)) continue;
       if (now - askedAtMs > PATIENCE_MS) {
         this.giveUp(frame);
         continue;
@@ -148,23 +141,25 @@ export class Reclaim implements ReplySink {
 
   /** @returns whether all its owners can be asked now. */
   private ask(frame: number): boolean {
+    const { zcache } = this.parts;
     for (let ref = frame * 2; ref <= frame * 2 + 1; ref += 1) {
-      if (this.zcache.zbud.zpageBytes(ref) > 0 && !this.hasRoomFor(this.ownerOf(ref))) return false;
+      if (zcache.zbud.zpageBytes(ref) > 0 && !this.hasRoomFor(this.ownerOf(ref))) return false;
     }
     for (let ref = frame * 2; ref <= frame * 2 + 1; ref += 1) {
-      if (this.zcache.zbud.zpageBytes(ref) > 0) this.append(ref);
+      if (zcache.zbud.zpageBytes(ref) > 0) this.append(ref);
     }
     return true;
   }
 
   private ownerOf(ref: number): number {
-    const { tmem, zbud } = this.zcache;
+    const { tmem, zbud } = this.parts.zcache;
     return tmem.poolOf(zbud.ownerOf(ref)).client;
   }
 
   private hasRoomFor(owner: number): boolean {
-    if (this.channelOf(owner) === null) {
-      this.want(owner);
+    const { channelOf, want } = this.parts;
+    if (channelOf(owner) === null) {
+      want(owner);
       return false;
     }
     const batch = this.byOwner.get(owner);
@@ -172,7 +167,7 @@ export class Reclaim implements ReplySink {
   }
 
   private append(ref: number): void {
-    const { tmem, zbud } = this.zcache;
+    const { tmem, zbud } = this.parts.zcache;
     const page = zbud.ownerOf(ref);
     const owner = tmem.poolOf(page).client;
     let batch = this.byOwner.get(owner);
@@ -188,8 +183,9 @@ export class Reclaim implements ReplySink {
   }
 
   private send(owner: number, batch: Batch): void {
+    const { channelOf, counters } = this.parts;
     if (batch.isSent || batch.count === 0) return;
-    const channel = this.channelOf(owner);
+    const channel = channelOf(owner);
     const bodyBytes = batch.count * GET_ENTRY_BYTES;
     batch.isSent = true;
     if (channel?.begin(LANE.BULK, bodyBytes) === true) {
@@ -201,36 +197,39 @@ export class Reclaim implements ReplySink {
       const { requestTimeoutMs: timeoutMs } = this;
       const type = MESSAGE.RECLAIM;
       if (channel.commitRequest(type, batch.count, bodyBytes, this, owner, timeoutMs) !== 0) {
-        this.counters.foreign_reclaims += batch.count;
+        counters.foreign_reclaims += batch.count;
         return;
       }
     }
     this.onFailure(owner);
   }
 
-  /** There is nowhere to move it now. */
+  /** The owner cannot move it now. */
   private refused(frame: number): void {
-    this.counters.foreign_reclaims_refused += 1;
+    const { counters, clock } = this.parts;
+    counters.foreign_reclaims_refused += 1;
     this.refusedInRow += 1;
     this.giveUp(frame);
     if (this.refusedInRow < 2 * RECLAIM_BATCH_COUNT_MAX) return;
     this.refusedInRow = 0;
-    this.pausedUntilMs = this.clock.now() + PAUSE_MS;
+    this.pausedUntilMs = clock.now() + PAUSE_MS;
   }
 
-  /** Its owner does not know of it: nobody will ever ask for it. */
+  /** The owner has no record of it: it will never be fetched, or flushed. */
   private dropOrphan(owner: number, batch: Batch, i: number): void {
-    const { tmem } = this.zcache;
+    const { zcache, counters } = this.parts;
+    const { tmem } = zcache;
     this.handle.read(batch.handles, i * HANDLE_BYTES);
     const pool = tmem.pool(owner, this.handle.pool);
     const page = pool === null ? 0 : tmem.find(pool, this.handle);
     if (page === 0 || tmem.version(page) !== batch.versions[i]) return;
-    this.counters.foreign_orphans += 1;
+    counters.foreign_orphans += 1;
     tmem.flush(page);
   }
 
   private giveUp(frame: number): void {
-    if (this.zcache.zbud.isZombie(frame)) this.zcache.zbud.resurrect(frame, "newest");
+    const { zcache } = this.parts;
+    if (zcache.zbud.isZombie(frame)) zcache.zbud.resurrect(frame, "newest");
   }
 
   private sentBatch(owner: number): Batch {

@@ -1,10 +1,10 @@
 /**
- * CopyTally: how many persistent pages have their copies at which set of nodes. With it the number
- * of pages that lack a copy is known at any moment, whoever has just died or come back, and without
- * a walk over the index.
+ * CopyTally: how many persistent pages have their copies at which set of nodes. It tells at any
+ * moment how many pages lack a copy, without a walk over the index, even when a node has just died
+ * or come back.
  *
- * All pages of one batch go to the same nodes, so there are at most as many sets as batches that
- * are away, and as a rule as many as there are pairs of linked lenders.
+ * All pages of one batch go to the same nodes. So there are rarely more sets than pairs of linked
+ * lenders.
  */
 import { assert } from "../../core/assert.ts";
 import { type Copies, sortedCopies } from "../copies.ts";

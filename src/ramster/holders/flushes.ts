@@ -2,9 +2,9 @@
  * Flushes: objects and pools of this node's own pages that are flushed as a whole, wherever their
  * pages are. They are out of reach at once, and freed in slices (tmem/reaper.ts).
  *
- * The holders of what was freed are told when the last page is: one entry for each, which means
- * every version up to that of the flush. So it takes no page that was put since, although that may
- * have got there first.
+ * When the last page is freed each holder of any of them gets one entry to flush, which means every
+ * version up to that of the flush. So it takes no page that was put since, even if that page gets
+ * there first.
  */
 import { Handle } from "../../core/handle.ts";
 import { STATUS, type Status } from "../../core/status.ts";
@@ -14,27 +14,23 @@ import { FLUSH_SCOPE, type FlushScope } from "../../wire/peer-entries.ts";
 import type { Zcache } from "../../zcache/zcache.ts";
 import type { RemotePages } from "./remote-pages.ts";
 
+interface Parts extends Pick<ReaperParts, "clock" | "buggify"> {
+  readonly zcache: Zcache;
+  readonly remotePages: RemotePages;
+  /** Pages were freed in a turn of their own. */
+  readonly onSlice: () => void;
+  /** Holders have pending flushes. */
+  readonly onPending: () => void;
+}
+
 export class Flushes {
-  private readonly zcache: Zcache;
-  private readonly remotePages: RemotePages;
-  private readonly onOwed: () => void;
+  private readonly parts: Parts;
   private readonly reaper: Reaper;
-  /** In a slice: the nodes that hold some of it. Else null. */
+  /** Nodes that hold some of the pages, while a slice frees them; otherwise null. */
   private holders: Set<number> | null = null;
 
-  constructor(
-    parts: Pick<ReaperParts, "clock" | "buggify"> & {
-      zcache: Zcache;
-      remotePages: RemotePages;
-      /** Pages were freed in a turn of their own. */
-      onSlice: () => void;
-      /** Holders are owed flushes. */
-      onOwed: () => void;
-    },
-  ) {
-    this.zcache = parts.zcache;
-    this.remotePages = parts.remotePages;
-    this.onOwed = parts.onOwed;
+  constructor(parts: Parts) {
+    this.parts = parts;
     this.reaper = new Reaper({ ...parts, tmem: parts.zcache.tmem });
   }
 
@@ -43,7 +39,7 @@ export class Flushes {
     return this.reaper.isBusy;
   }
 
-  /** Whether enough was flushed in this turn: what else there is goes on at `nextTurn`. */
+  /** Whether enough was flushed in this turn: the rest goes on at `nextTurn`. */
   get isSpent(): boolean {
     return this.reaper.isSpent;
   }
@@ -58,7 +54,7 @@ export class Flushes {
   }
 
   flushObject(pool: Pool, handle: Handle): Status {
-    const { counters } = this.zcache;
+    const { counters } = this.parts.zcache;
     counters.flobj_total += 1;
     if (!pool.persistent) counters.cleancache_invalidates += 1;
     const job = this.job(handle, FLUSH_SCOPE.OBJECT, () => {});
@@ -69,14 +65,14 @@ export class Flushes {
 
   /** Removes every page of the pool, and the pool itself when `destroy`. */
   flushPool(pool: Pool, { destroy }: { destroy: boolean }, onDone: () => void): void {
-    if (!pool.persistent) this.zcache.counters.cleancache_invalidates += 1;
+    if (!pool.persistent) this.parts.zcache.counters.cleancache_invalidates += 1;
     const handle = new Handle().set(pool.id, [0n, 0n, 0n], 0);
     const job = this.job(handle, FLUSH_SCOPE.POOL, onDone);
     if (destroy) this.reaper.destroyPool(pool, job);
     else this.reaper.flushPool(pool, job);
   }
 
-  /** A page that the node holds is freed. @returns whether that is told with the whole. */
+  /** A page that the node holds is freed. @returns whether the flush of the whole covers it. */
   takes(holder: number): boolean {
     this.holders?.add(holder);
     return this.holders !== null;
@@ -89,7 +85,8 @@ export class Flushes {
   private job(handle: Handle, scope: FlushScope, onDone: () => void): FlushJob {
     const holders = new Set<number>();
     const flushed = new Handle().copy(handle);
-    const version = this.zcache.tmem.newestVersion;
+    const { zcache, remotePages, onPending } = this.parts;
+    const version = zcache.tmem.newestVersion;
     return {
       around: (slice) => {
         this.holders = holders;
@@ -97,8 +94,8 @@ export class Flushes {
         this.holders = null;
       },
       done: () => {
-        for (const holder of holders) this.remotePages.owe(holder, flushed, version, scope);
-        this.onOwed();
+        for (const holder of holders) remotePages.addFlush(holder, flushed, version, scope);
+        onPending();
         onDone();
       },
     };

@@ -13,9 +13,9 @@ function world(target: Target, frames: readonly number[] = [], zones: readonly s
   const clock = new SimClock();
   /** Frames that this node has at each lender. */
   const had: number[] = [];
-  const held = { framesAt: (node: number) => had[node] ?? 0 };
+  const remotePages = { framesAt: (node: number) => had[node] ?? 0 };
   const lenders = new Lenders(
-    { clock, random: new SeededRandom(1), log: new Log(() => {}), held },
+    { clock, random: new SeededRandom(1), log: new Log(() => {}), remotePages, spill: null },
     { target, replicas: "auto", replicasOnDisk: false },
   );
   for (const [node, count] of frames.entries()) {
@@ -24,7 +24,7 @@ function world(target: Target, frames: readonly number[] = [], zones: readonly s
   return { clock, lenders, had };
 }
 
-/** Of a node with a disk for copies: what it wants of lenders, and of the disk. */
+/** What a node with a disk for copies wants of lenders, and of the disk. */
 function wants(
   replicas: Replicas,
   zones: readonly string[],
@@ -32,8 +32,8 @@ function wants(
   target: Target = "auto",
 ) {
   const outside = { clock: new SimClock(), random: new SeededRandom(1), log: new Log(() => {}) };
-  const env = { ...outside, held: { framesAt: () => 0 } };
-  const lenders = new Lenders(env, { target, replicas, replicasOnDisk: true }, { isWell });
+  const parts = { ...outside, remotePages: { framesAt: () => 0 }, spill: { isWell } };
+  const lenders = new Lenders(parts, { target, replicas, replicasOnDisk: true });
   for (const [node, zone] of zones.entries()) lenders.setOffer(node, offer(100, 100, zone));
   return [lenders.copiesWanted, lenders.wantsDiskCopy];
 }
@@ -192,20 +192,20 @@ test("of many lenders a node keeps links to some, and to others when these are f
     Array.from({ length: 1000 }, () => 1000),
   );
   const linked = new Set<number>();
-  const isOpen = (node: number): boolean => {
+  const mayPutTo = (node: number): boolean => {
     if (!linked.has(node)) lenders.onGrant(node, 1000);
     linked.add(node);
     return true;
   };
   for (let i = 0; i < 1000; i += 1) {
-    const node = lenders.choose(isOpen);
+    const node = lenders.choose(mayPutTo);
     lenders.noteSent(node, { pageCount: 2, byteCount: 4096 });
   }
   expect(linked.size).toBeGreaterThanOrEqual(LENDERS_LINKED_MAX);
   expect(linked.size).toBeLessThanOrEqual(LENDERS_LINKED_MAX + 1);
   const [full = -1] = linked;
   lenders.noteSent(full, { pageCount: lenders.credit(full), byteCount: 4096 });
-  for (let i = 0; i < 100; i += 1) expect(lenders.choose(isOpen)).not.toBe(full);
+  for (let i = 0; i < 100; i += 1) expect(lenders.choose(mayPutTo)).not.toBe(full);
   expect(linked.size).toBeGreaterThan(LENDERS_LINKED_MAX);
 });
 

@@ -1,27 +1,27 @@
 /**
- * Lenders: which nodes the next batch goes to, and how many.
+ * Lenders: which nodes the next batch goes to, and how many of them.
  *
  *     a number    that node, always
  *     "auto"      of two lenders drawn at random the emptier one (power of two choices), drawn in
  *                 proportion to what they lend, so that large and small fill up alike
  *     null        nowhere
  *
- * Copies of a page go to lenders of different zones: what fails together is one zone, a machine
- * unless somebody says otherwise.
+ * Copies of a page go to lenders of different zones. Lenders of one zone may fail together; a zone
+ * is one machine unless it is configured.
  *
- * What a lender has free is what it said last, less what this node has there now beyond what it
- * had there then: pages that went there since, less those that were flushed or came home. That is
- * for the choice, and for reports. How much may be sent is what it has granted on the link there
- * is, counted in pages (grants.ts), and never more.
+ * The free room of a lender is estimated: what its last offer said, less the pages that went there
+ * since, plus those that were flushed or came home. The estimate serves the choice, and reports.
+ * The limit for sending is another figure: what the lender granted on the present link, in pages
+ * (grants.ts).
  *
  * As long as LENDERS_LINKED_MAX lenders take pages on links that are up, it draws from these alone,
  * so that many nodes do not all have links to each other.
  *
- * A copy on the node's own disk, where it is wanted, stands for a zone that is missing.
+ * Where it is wanted, a copy on the node's own disk replaces one for which there is no zone.
  *
- * One that refused is left alone for a while, and longer each time in a row; the others go on.
+ * A lender that refused is left alone for a while, longer each time in a row (policy.ts).
  *
- * Not here: sending (remotify.ts), who is alive (the node tells).
+ * Not here: sending (put-batches.ts), who is alive (presence.ts).
  */
 import { assert } from "../../core/assert.ts";
 import type { Clock } from "../../core/clock.ts";
@@ -37,7 +37,7 @@ export type Target = number | "auto" | null;
 /** How many remote copies of a persistent page: "auto" is two where there are two zones. */
 export type Replicas = number | "auto";
 
-/** What a lender says of itself. */
+/** What a lender announces. */
 export interface Offer {
   readonly lendFrames: number;
   readonly freeFrames: number;
@@ -45,12 +45,17 @@ export interface Offer {
   readonly zone: string;
 }
 
-/** What this node has at its lenders, as its own records say. */
-interface Held {
-  framesAt(node: number): number;
+interface Parts {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  /** What this node has at its lenders, as its own records say. */
+  readonly remotePages: { framesAt(node: number): number };
+  /** The disk, as far as copies depend on it; null: there is none. */
+  readonly spill: { readonly isWell: boolean } | null;
 }
 
-/** Of a lender that was sent pages: it took all, or not, or nobody knows. */
+/** A lender took all pages that it was sent, or not, or gave no answer. */
 export type Answer = "accepted" | "refused" | "none";
 
 /** Copies with "auto": any one machine may fail. */
@@ -59,16 +64,16 @@ const REPLICAS_AUTO = 2;
 export const LENDERS_LINKED_MAX = 32;
 /** A lender grants more right after it has answered, if it grants more. */
 const GRANT_WAIT_MS = 50;
-/** Draws for one batch before it gives up: with a few lenders every one has been tried. */
+/** Draws for one batch at most: with a few lenders every one has been tried by then. */
 const DRAWS_MAX = 16;
-/** What is sent is frames as they are, with two pages at most. */
+/** Frames are sent as they are, with two pages at most. */
 export const PAGES_PER_FRAME = 2;
-/** A lender with less free is full: the batches of others are on their way to it, too. */
+/** A lender with fewer free frames counts as full: others send batches to it, too. */
 const FREE_FRAMES_MIN = REMOTIFY_BATCH_BYTES / FRAME_BYTES;
 
 /**
- * An offer tells of its lender a moment before, and takes a while to come: what went there in that
- * time is counted for so long, be it twice.
+ * An offer is of a moment ago when it comes. Pages that went there in between are counted for so
+ * long, even if the offer counts them already.
  */
 const OFFER_LATE_MS = 2000;
 
@@ -76,7 +81,7 @@ class Lender {
   readonly node: number;
   /** Null: known as a fixed target only. */
   offer: Offer | null = null;
-  /** "": never told. */
+  /** "": not known. */
   zone = "";
   /** Frames that this node had there when the offer came. */
   framesThen = 0;
@@ -103,36 +108,28 @@ class Lender {
 }
 
 export class Lenders {
-  private readonly clock: Clock;
-  private readonly log: Log;
-  private readonly random: Random;
+  private readonly parts: Parts;
   private target: Target;
   private readonly byNode = new Map<number, Lender>();
   /** Those with an offer: what "auto" draws from. */
   private readonly offering: Lender[] = [];
   /** Those of them that have granted something on the link there is. */
   private readonly granting: Lender[] = [];
-  /** Of those with an offer. */
+  /** Zones of the lenders with an offer. */
   private zoneCount = 0;
   private lendFramesMax = 0;
-  private readonly held: Held;
   private replicas: Replicas;
   /** Null: no copy there is wanted. */
   private readonly disk: { readonly isWell: boolean } | null;
 
   constructor(
-    env: { clock: Clock; random: Random; log: Log; held: Held },
+    parts: Parts,
     settings: { target: Target; replicas: Replicas; replicasOnDisk: boolean },
-    /** The disk, as far as copies depend on it; null: there is none. */
-    disk: { readonly isWell: boolean } | null = null,
   ) {
-    this.clock = env.clock;
-    this.log = env.log;
-    this.random = env.random;
-    this.held = env.held;
+    this.parts = parts;
     this.target = settings.target;
     this.replicas = settings.replicas;
-    this.disk = settings.replicasOnDisk ? disk : null;
+    this.disk = settings.replicasOnDisk ? parts.spill : null;
   }
 
   get currentTarget(): Target {
@@ -157,7 +154,7 @@ export class Lenders {
     return this.zoneCount;
   }
 
-  /** How many of these there are places for, at lenders and on the disk. 0: nowhere. */
+  /** How many of these can be made now, at lenders and on the disk. */
   get copiesPossible(): number {
     const { target } = this;
     const zones = target === "auto" ? this.zoneCount : target === null ? 0 : 1;
@@ -173,8 +170,8 @@ export class Lenders {
   }
 
   /**
-   * Whether it is to have one on the disk as well, for want of zones. By itself one goes without
-   * rather than to a disk that is full or broken; a number is a number.
+   * Whether a page is to have a copy on the disk as well, because zones are missing. With "auto"
+   * none is wanted while the disk is full or broken; a number of copies is always wanted.
    */
   get wantsDiskCopy(): boolean {
     if (this.disk === null || this.copiesWanted >= this.replicasMax) return false;
@@ -185,7 +182,7 @@ export class Lenders {
     return this.replicas === "auto" ? REPLICAS_AUTO : this.replicas;
   }
 
-  /** What held against a lender does not hold any more: somebody wants it tried. */
+  /** Refusals of earlier targets are forgotten: an operator wants the lender tried. */
   setTarget(target: Target): void {
     this.target = target;
     for (const lender of this.byNode.values()) {
@@ -194,17 +191,17 @@ export class Lenders {
     }
   }
 
-  /** A lender says what it has. */
+  /** A lender announces what it has. */
   setOffer(node: number, offer: Offer): void {
     const lender = this.lender(node);
     if (lender.offer === null) this.offering.push(lender);
-    // It has room again, or more of it: what it refused before it may take now.
+    // It has more room than before: it may take now what it refused.
     if (offer.freeFrames > (lender.offer?.freeFrames ?? 0)) lender.pausedUntilMs = 0;
     lender.zone = offer.zone;
-    // The same figures again are no news: the first of them count.
+    // The same figures again are no news: the first ones count.
     if (!isSame(lender.offer, offer)) this.noteFrames(lender);
     lender.offer = offer;
-    this.lookAround();
+    this.updateOffering();
   }
 
   /** It lends no more, or is gone. */
@@ -215,7 +212,7 @@ export class Lenders {
     const lender = this.lender(node);
     lender.offer = null;
     this.updateGranting(lender);
-    this.lookAround();
+    this.updateOffering();
   }
 
   /** Whether pages may go there at all. */
@@ -224,20 +221,17 @@ export class Lenders {
     return this.target === node;
   }
 
-  /**
-   * Whether as many as a batch needs may take it now, or will say in a moment that they do: of
-   * `count` zones.
-   */
+  /** Whether lenders of `count` zones may take a batch now, or in a moment. */
   hasUsable(count: number): boolean {
     const { target } = this;
     if (target === null) return false;
-    const now = this.clock.now();
+    const now = this.parts.clock.now();
     if (target === "auto") return this.countZones(count, (it) => this.isUsable(it, now)) >= count;
     const lender = this.byNode.get(target);
     return lender === undefined || this.isUsable(lender, now);
   }
 
-  /** What those that pages may go to have free, as far as they say. */
+  /** Free frames of the lenders that pages may go to. An estimate. */
   get freeFrames(): number {
     if (this.target === null) return 0;
     if (this.target === "auto") {
@@ -245,12 +239,12 @@ export class Lenders {
     }
     const lender = this.byNode.get(this.target);
     if (lender === undefined) return 0;
-    // One that says nothing of itself has what it has granted.
+    // A lender that announces nothing has what it has granted.
     const free = lender.offer === null ? lender.granted - lender.sent : this.freeFramesOf(lender);
     return Math.max(0, free / (lender.offer === null ? PAGES_PER_FRAME : 1));
   }
 
-  /** Whether any may take a page, be it after a pause or once there is a link to it. */
+  /** Whether any lender may take a page, now, after a pause, or once there is a link to it. */
   get isHopeful(): boolean {
     const { target } = this;
     if (target === null) return false;
@@ -259,16 +253,16 @@ export class Lenders {
   }
 
   /**
-   * Where the next batch goes, or -1 for nowhere now: none that is in a zone with one of `taken`.
-   * `isOpen` says of a node whether anything can be sent to it at this moment. No allocation.
+   * Where the next batch goes; -1: nowhere now. The zones of `taken` are left out. `mayPutTo`:
+   * whether a put may be sent to the node at this moment. No allocation.
    */
-  choose(isOpen: (node: number) => boolean, taken: Copies = NO_COPIES): number {
+  choose(mayPutTo: (node: number) => boolean, taken: Copies = NO_COPIES): number {
     const { target } = this;
     if (target === null) return -1;
-    const now = this.clock.now();
+    const now = this.parts.clock.now();
     if (target !== "auto") {
       const isFree = taken === NO_COPIES && this.isReady(this.byNode.get(target), now);
-      return isFree && isOpen(target) ? target : -1;
+      return isFree && mayPutTo(target) ? target : -1;
     }
     const from = this.hasEnough(taken) ? this.granting : this.offering;
     let best: Lender | null = null;
@@ -276,15 +270,15 @@ export class Lenders {
     for (let draw = 0; draw < DRAWS_MAX && found < 2; draw += 1) {
       const lender = this.draw(from);
       if (lender === null || lender === best) continue;
-      if (!this.mayTake(lender, taken, now) || !isOpen(lender.node)) continue;
+      if (!this.mayTake(lender, taken, now) || !mayPutTo(lender.node)) continue;
       found += 1;
       if (best === null || this.fullness(lender) < this.fullness(best)) best = lender;
     }
-    if (best === null) best = this.anyOf(from, taken, now, isOpen);
+    if (best === null) best = this.anyOf(from, taken, now, mayPutTo);
     return best?.node ?? -1;
   }
 
-  /** Whether the node would fail with one of these. One of unknown zone fails with itself. */
+  /** Whether the node is in a zone with one of these, or is one of them. */
   sharesZone(node: number, copies: Copies): boolean {
     return this.isTaken(this.lender(node), copies);
   }
@@ -316,7 +310,7 @@ export class Lenders {
     lender.bytesUnderWay += batch.byteCount;
   }
 
-  /** What became of so many bytes that were sent there. */
+  /** So many bytes that were sent there are answered. */
   noteAnswered(node: number, byteCount: number, answer: Answer): void {
     const lender = this.lender(node);
     lender.bytesUnderWay -= byteCount;
@@ -324,16 +318,15 @@ export class Lenders {
     if (answer === "refused") this.noteRefused(lender);
     if (answer !== "accepted") return;
     lender.refusals = 0;
-    lender.acceptedAtMs = this.clock.now();
+    lender.acceptedAtMs = this.parts.clock.now();
   }
 
-  /** Others have their turn. */
   private noteRefused(lender: Lender): void {
     lender.refusals += 1;
     const pauseMs = remotifyBackoffMs(lender.refusals);
-    lender.pausedUntilMs = this.clock.now() + pauseMs;
-    const what = `node ${lender.node} refused, left alone for ${pauseMs} ms`;
-    this.log.write("debug", "ramster", what);
+    lender.pausedUntilMs = this.parts.clock.now() + pauseMs;
+    const what = `lender ${lender.node} refused pages: nothing is sent to it for ${pauseMs} ms`;
+    this.parts.log.write("debug", "ramster", what);
   }
 
   private isReady(lender: Lender | undefined, now: number): boolean {
@@ -342,22 +335,22 @@ export class Lenders {
 
   /** Frames that this node has there, and that are on their way. */
   private framesNow(lender: Lender): number {
-    return this.held.framesAt(lender.node) + lender.bytesUnderWay / FRAME_BYTES;
+    return this.parts.remotePages.framesAt(lender.node) + lender.bytesUnderWay / FRAME_BYTES;
   }
 
-  /** An offer has come: what it counts is not counted again. */
+  /** An offer has come: frames that it counts are not counted again. */
   private noteFrames(lender: Lender): void {
     const now = this.framesNow(lender);
     lender.framesLate = lender.offer === null ? 0 : Math.max(0, now - lender.framesThen);
-    lender.lateUntilMs = this.clock.now() + OFFER_LATE_MS;
+    lender.lateUntilMs = this.parts.clock.now() + OFFER_LATE_MS;
     lender.framesThen = now;
   }
 
-  /** Of what it lends. Below 0 when more went there than it had. */
+  /** Below 0 when more frames went there than it had. */
   private freeFramesOf(lender: Lender): number {
     if (lender.offer === null) return 0;
     const { freeFrames, lendFrames } = lender.offer;
-    const late = this.clock.now() < lender.lateUntilMs ? lender.framesLate : 0;
+    const late = this.parts.clock.now() < lender.lateUntilMs ? lender.framesLate : 0;
     const since = this.framesNow(lender) - lender.framesThen;
     return Math.min(lendFrames, freeFrames - since - late);
   }
@@ -367,7 +360,7 @@ export class Lenders {
     return 1 - this.freeFramesOf(lender) / Math.max(1, lender.offer?.lendFrames ?? 0);
   }
 
-  /** What it has granted says so better than what it told everybody. */
+  /** What it has granted to this node is newer than what it announced to all. */
   private mayHaveRoom(lender: Lender): boolean {
     if (lender.granted > 0) return !lender.isExhausted;
     const enough = Math.min(FREE_FRAMES_MIN, (lender.offer?.lendFrames ?? 0) / 8);
@@ -376,24 +369,24 @@ export class Lenders {
 
   /** One lender, the likelier the more it lends. */
   private draw(from: readonly Lender[]): Lender | null {
-    const lender = from[below(this.random, from.length)];
+    const lender = from[below(this.parts.random, from.length)];
     if (lender === undefined) return null;
-    const kept = below(this.random, this.lendFramesMax) < (lender.offer?.lendFrames ?? 0);
+    const kept = below(this.parts.random, this.lendFramesMax) < (lender.offer?.lendFrames ?? 0);
     return kept ? lender : null;
   }
 
-  /** The next one that may take it, from one drawn on: where there are few, luck must not decide. */
+  /** The next one that may take it, from a random one on: chance must not miss one of a few. */
   private anyOf(
     from: readonly Lender[],
     taken: Copies,
     now: number,
-    isOpen: (node: number) => boolean,
+    mayPutTo: (node: number) => boolean,
   ): Lender | null {
-    const start = from.length === 0 ? 0 : below(this.random, from.length);
+    const start = from.length === 0 ? 0 : below(this.parts.random, from.length);
     for (let i = 0; i < from.length; i += 1) {
       const lender = from[(start + i) % from.length];
       if (lender === undefined) continue;
-      if (this.mayTake(lender, taken, now) && isOpen(lender.node)) return lender;
+      if (this.mayTake(lender, taken, now) && mayPutTo(lender.node)) return lender;
     }
     return null;
   }
@@ -431,7 +424,7 @@ export class Lenders {
     return count;
   }
 
-  /** Whether as many as there should be links to take such pages now. */
+  /** Whether LENDERS_LINKED_MAX lenders with links take such pages now. */
   private hasEnough(taken: Copies): boolean {
     let count = 0;
     for (const lender of this.granting) {
@@ -456,8 +449,7 @@ export class Lenders {
     return lender;
   }
 
-  /** After an offer has come or gone. */
-  private lookAround(): void {
+  private updateOffering(): void {
     this.lendFramesMax = this.offering.reduce((max, lender) => {
       return Math.max(max, lender.offer?.lendFrames ?? 0);
     }, 0);

@@ -10,6 +10,7 @@ import type { Frame } from "../../wire/framer.ts";
 import { MESSAGE } from "../../wire/messages.ts";
 import { FLUSH_SCOPE } from "../../wire/peer-entries.ts";
 import { RamsterCounters } from "../counters.ts";
+import { type LinkedBoot, Presence } from "./presence.ts";
 import { RemotePages } from "./remote-pages.ts";
 
 const HOLDER = 1;
@@ -18,8 +19,9 @@ const handle = new Handle().set(0, [1n, 2n, 3n], 7);
 
 interface World extends ChannelPair {
   pages: RemotePages;
+  presence: Presence;
   counters: RamsterCounters;
-  /** How often puts were told that they may follow. */
+  /** How often puts that waited were let go. */
   flushed: number;
 }
 
@@ -31,10 +33,18 @@ async function world(): Promise<World> {
   const onFlushed = (): void => {
     result.flushed += 1;
   };
-  const parts = { memory: new HeapMemory(), peers, counters, onFlushed, buggify: NEVER };
+  const presence = new Presence();
+  const parts = { memory: new HeapMemory(), peers, presence, counters, onFlushed, buggify: NEVER };
   const pages = new RemotePages(parts, { requestTimeoutMs: TIMEOUT_MS });
-  const result: World = { ...pair, pages, counters, flushed: 0 };
+  const result: World = { ...pair, pages, presence, counters, flushed: 0 };
   return result;
+}
+
+/** @returns what the link shows. */
+function linkUp(world: World, bootId: bigint, version: number): LinkedBoot {
+  const boot = world.presence.linked(HOLDER, bootId);
+  world.pages.linkUp(HOLDER, boot, version);
+  return boot;
 }
 
 function run(world: World, ms: number): void {
@@ -44,80 +54,81 @@ function run(world: World, ms: number): void {
 test("a put may follow a flush that is sent, but one of that very version waits until it is done", async () => {
   const w = await world();
   const { pages } = w;
-  pages.owe(HOLDER, handle, 5, FLUSH_SCOPE.PAGE);
-  expect(pages.sendOwed(HOLDER)).toBe(true);
-  pages.oweBeforePut(HOLDER, handle, 6);
-  expect(pages.sendOwed(HOLDER)).toBe(false); // The first is under way.
-  w.clock.runUntil(() => pages.owedCount(HOLDER) === 1, 1000);
-  expect(pages.sendOwed(HOLDER)).toBe(false); // Sent, not done.
-  pages.owe(HOLDER, handle, 7, FLUSH_SCOPE.PAGE);
+  pages.addFlush(HOLDER, handle, 5, FLUSH_SCOPE.PAGE);
+  expect(pages.sendFlushes(HOLDER)).toBe(true);
+  pages.addFlushBeforePut(HOLDER, handle, 6);
+  expect(pages.sendFlushes(HOLDER)).toBe(false); // The first is under way.
+  w.clock.runUntil(() => pages.pendingFlushCount(HOLDER) === 1, 1000);
+  expect(pages.sendFlushes(HOLDER)).toBe(false); // Sent, not done.
+  pages.addFlush(HOLDER, handle, 7, FLUSH_SCOPE.PAGE);
   w.clock.runUntil(() => w.flushed > 0, 1000);
-  expect(pages.owedCount(HOLDER)).toBe(1); // That of version 7, which is sent.
-  expect(pages.sendOwed(HOLDER)).toBe(true);
+  expect(pages.pendingFlushCount(HOLDER)).toBe(1); // That of version 7, which is sent.
+  expect(pages.sendFlushes(HOLDER)).toBe(true);
   run(w, 1000);
-  expect([pages.owedTotal(), w.counters.remote_pages_flushed]).toEqual([0, 3]);
+  expect([pages.pendingFlushTotal(), w.counters.remote_pages_flushed]).toEqual([0, 3]);
 });
 
 test("a flush that times out is sent again; its late reply counts for nothing", async () => {
   const w = await world();
   const { pages } = w;
   w.network.block("b", "a");
-  pages.oweBeforePut(HOLDER, handle, 5);
-  pages.owe(HOLDER, handle, 6, FLUSH_SCOPE.OBJECT);
-  expect(pages.sendOwed(HOLDER)).toBe(false);
+  pages.addFlushBeforePut(HOLDER, handle, 5);
+  pages.addFlush(HOLDER, handle, 6, FLUSH_SCOPE.OBJECT);
+  expect(pages.sendFlushes(HOLDER)).toBe(false);
   run(w, 2 * TIMEOUT_MS);
   const { remote_page_flushes_failed, remote_object_flushes_failed } = w.counters;
   expect([remote_page_flushes_failed, remote_object_flushes_failed]).toEqual([1, 1]);
-  pages.sendAllOwed();
+  pages.sendAllFlushes();
   w.network.unblock("b", "a");
   run(w, TIMEOUT_MS / 2);
   expect(w.near.counters.replies_late).toBe(1);
-  expect([pages.owedTotal(), w.counters.remote_pages_flushed]).toEqual([0, 1]);
-  expect(pages.sendOwed(HOLDER)).toBe(true);
+  expect([pages.pendingFlushTotal(), w.counters.remote_pages_flushed]).toEqual([0, 1]);
+  expect(pages.sendFlushes(HOLDER)).toBe(true);
 });
 
-test("a holder that came back empty, or lends nothing any more, is owed nothing", async () => {
+test("a holder that came back empty, or lends nothing any more, has nothing to flush", async () => {
   const w = await world();
   const { pages } = w;
-  pages.linkUp(HOLDER, 1n, 9);
+  linkUp(w, 1n, 9);
   w.network.block("a", "b");
-  pages.oweBeforePut(HOLDER, handle, 5);
-  pages.sendOwed(HOLDER);
+  pages.addFlushBeforePut(HOLDER, handle, 5);
+  pages.sendFlushes(HOLDER);
   run(w, 2 * TIMEOUT_MS);
-  pages.linkUp(HOLDER, 1n, 9);
-  expect(pages.owedCount(HOLDER)).toBe(1);
+  linkUp(w, 1n, 9);
+  expect(pages.pendingFlushCount(HOLDER)).toBe(1);
   run(w, 2 * TIMEOUT_MS);
-  pages.linkUp(HOLDER, 2n, 9);
-  expect(pages.owedCount(HOLDER)).toBe(0);
-  expect(pages.sendOwed(HOLDER)).toBe(true);
+  linkUp(w, 2n, 9);
+  expect(pages.pendingFlushCount(HOLDER)).toBe(0);
+  expect(pages.sendFlushes(HOLDER)).toBe(true);
   w.network.unblock("a", "b");
   run(w, TIMEOUT_MS);
   w.far.answer = (channel: Channel, frame: Frame): void => {
     channel.begin(LANE.URGENT, 0);
     channel.commitReply(MESSAGE.FLUSH, frame.request, STATUS.DISABLED, 0, 0);
   };
-  pages.oweBeforePut(HOLDER, handle, 6);
-  pages.sendOwed(HOLDER);
+  pages.addFlushBeforePut(HOLDER, handle, 6);
+  pages.sendFlushes(HOLDER);
   run(w, TIMEOUT_MS);
-  expect(pages.owedCount(HOLDER)).toBe(0);
-  expect(pages.sendOwed(HOLDER)).toBe(true);
+  expect(pages.pendingFlushCount(HOLDER)).toBe(0);
+  expect(pages.sendFlushes(HOLDER)).toBe(true);
 });
 
-test("a holder that was said to have left, and comes back in the same boot, is owed a flush of all", async () => {
+test("a holder that was reported to have left, and comes back in the same boot, flushes all", async () => {
   const w = await world();
-  const { pages } = w;
-  pages.linkUp(HOLDER, 1n, 5);
-  expect(pages.holderLeft(HOLDER, 2n)).toBe(false); // Of another boot.
-  expect(pages.holderLeft(HOLDER, 1n)).toBe(true);
-  pages.booted(HOLDER, 2n);
-  expect(pages.isInDoubt(HOLDER)).toBe(false); // It has nothing of ours.
-  pages.booted(HOLDER, 1n);
-  expect(pages.isInDoubt(HOLDER)).toBe(true); // So a link is made, with no page to ask for.
+  const { pages, presence } = w;
+  linkUp(w, 1n, 5);
+  expect(presence.left(HOLDER, 2n)).toBe(false); // News of another boot.
+  expect(presence.left(HOLDER, 1n)).toBe(true);
+  pages.holderLeft(HOLDER);
+  presence.heard(HOLDER, 2n, pages.pageCount(HOLDER) > 0);
+  expect(presence.isInDoubt(HOLDER)).toBe(false); // It has no page of this node.
+  presence.heard(HOLDER, 1n, pages.pageCount(HOLDER) > 0);
+  expect(presence.isInDoubt(HOLDER)).toBe(true); // So a link is made, with no page to ask for.
   w.network.block("a", "b");
-  expect(pages.linkUp(HOLDER, 1n, 9)).toBe(true);
-  expect(pages.owedCount(HOLDER)).toBe(POOLS_PER_CLIENT_MAX);
-  expect(pages.sendOwed(HOLDER)).toBe(false); // No put overtakes it.
+  expect(linkUp(w, 1n, 9)).toBe("left");
+  expect(pages.pendingFlushCount(HOLDER)).toBe(POOLS_PER_CLIENT_MAX);
+  expect(pages.sendFlushes(HOLDER)).toBe(false); // No put overtakes it.
   w.network.unblock("a", "b");
   w.clock.runUntil(() => w.flushed > 0, 1000);
-  expect([pages.owedTotal(), pages.sendOwed(HOLDER)]).toEqual([0, true]);
+  expect([pages.pendingFlushTotal(), pages.sendFlushes(HOLDER)]).toEqual([0, true]);
 });

@@ -1,8 +1,11 @@
 /**
  * RemotePages: what this node keeps of its own pages on each holder: how many, what they take
- * there, and what it owes them to flush. One row a holder, made at first use.
+ * there, and its pending flushes. One row a holder, made at first use.
  *
- * Its own disk is no holder here: what is on it is counted, freed at once, and owed nothing.
+ * The node's own disk is no holder here: pages on it are counted, and freed at once without a
+ * flush.
+ *
+ * Not here: which holders have which page (copy-records.ts), and who is there (presence.ts).
  */
 import { assert } from "../../core/assert.ts";
 import type { Buggify } from "../../core/buggify.ts";
@@ -10,7 +13,7 @@ import { Handle } from "../../core/handle.ts";
 import {
   FLUSH_BATCH_COUNT_MAX,
   FRAME_BYTES,
-  OWED_FLUSHES_MAX,
+  PENDING_FLUSHES_MAX,
   POOLS_PER_CLIENT_MAX,
 } from "../../core/limits.ts";
 import type { Memory } from "../../core/memory.ts";
@@ -19,71 +22,53 @@ import { LANE, type ReplySink } from "../../net/channel.ts";
 import type { Frame } from "../../wire/framer.ts";
 import { MESSAGE } from "../../wire/messages.ts";
 import { FLUSH_ENTRY_BYTES, FLUSH_SCOPE, type FlushScope } from "../../wire/peer-entries.ts";
-import { type Copies, copyAt, copyCount, NO_COPIES, SPILL, withoutCopy } from "../copies.ts";
+import { type Copies, copyAt, copyCount, NO_COPIES, SPILL } from "../copies.ts";
 import { RamsterCounters } from "../counters.ts";
 import type { Peers } from "../peers.ts";
 import { CopyTally } from "./copy-tally.ts";
 import { isAtRisk } from "./enough.ts";
-import { OwedFlushes } from "./owed-flushes.ts";
+import { PendingFlushes } from "./pending-flushes.ts";
+import type { LinkedBoot, Presence } from "./presence.ts";
 
 class Holder {
   pageCount = 0;
   /** What they take there, in halves of a frame. */
   halfFrames = 0;
-  bootId = 0n;
-  /** The boot in which it left, or was said to have. */
-  leftBootId = 0n;
-  /** Of what it keeps for us; 0: not known in this boot of it. */
-  epoch = 0;
-  /** It is dead: what it keeps counts only once it is back, in the same boot. */
-  isAbsent = false;
-  /** It has nothing of ours, and not all records say so yet. */
-  isEmptied = false;
-  /** It may have been restarted, or not have left: a link will tell. */
-  inDoubt = false;
-  readonly owed: OwedFlushes;
-  /** No put before this many entries of `owed` are done: see `oweBeforePut`. */
+  readonly flushes: PendingFlushes;
+  /** No put before so many entries of `flushes` are done: see `addFlushBeforePut`. */
   doneBeforePut = 0;
 
   constructor(memory: Memory, counters: RamsterCounters) {
-    this.owed = new OwedFlushes(memory, counters);
+    this.flushes = new PendingFlushes(memory, counters);
   }
 }
 
+interface Parts {
+  readonly memory: Memory;
+  readonly peers: Peers;
+  readonly presence: Presence;
+  readonly counters: RamsterCounters;
+  readonly buggify: Buggify;
+  /** A holder has flushed: puts that had to wait behind may follow. */
+  readonly onFlushed: () => void;
+}
+
 export class RemotePages implements ReplySink {
-  private readonly memory: Memory;
-  private readonly peers: Peers;
-  private readonly counters: RamsterCounters;
-  private readonly onFlushed: () => void;
-  private readonly buggify: Buggify;
+  private readonly parts: Parts;
   private readonly requestTimeoutMs: number;
   private readonly holders: Array<Holder | undefined> = [];
   private readonly tally = new CopyTally();
   private readonly poolHandle = new Handle();
 
-  constructor(
-    parts: {
-      memory: Memory;
-      peers: Peers;
-      counters: RamsterCounters;
-      /** A holder has flushed what it was told to: puts that had to wait behind may follow. */
-      onFlushed: () => void;
-      buggify: Buggify;
-    },
-    settings: { requestTimeoutMs: number },
-  ) {
-    this.memory = parts.memory;
-    this.peers = parts.peers;
-    this.counters = parts.counters;
-    this.onFlushed = parts.onFlushed;
-    this.buggify = parts.buggify;
+  constructor(parts: Parts, settings: { requestTimeoutMs: number }) {
+    this.parts = parts;
     this.requestTimeoutMs = settings.requestTimeoutMs;
   }
 
-  /** Whether another page may turn remote there: its flush, one day, has a place. */
+  /** Whether so many more pages may turn remote there: their flushes, one day, have a place. */
   hasRoom(node: number, count: number): boolean {
     const holder = this.holderOf(node);
-    return holder.pageCount + holder.owed.count + count <= OWED_FLUSHES_MAX;
+    return holder.pageCount + holder.flushes.count + count <= PENDING_FLUSHES_MAX;
   }
 
   pageCount(node: number): number {
@@ -106,52 +91,58 @@ export class RemotePages implements ReplySink {
    */
   countAtRisk(copiesMin: number): { atRisk: number; outOfReach: number } {
     const { tally } = this;
+    const { presence } = this.parts;
     return {
-      atRisk: tally.count((copies) => isAtRisk(copies, this.presentOf(copies), copiesMin)),
-      outOfReach: tally.count((copies) => this.presentOf(copies) === NO_COPIES),
+      atRisk: tally.count((copies) => isAtRisk(copies, presence.presentOf(copies), copiesMin)),
+      outOfReach: tally.count((copies) => presence.presentOf(copies) === NO_COPIES),
     };
   }
 
   /** Copies that are out of reach, at nodes that are dead and may come back. */
   get absentTotal(): number {
-    return this.holders.reduce((sum, holder) => {
-      return sum + (holder?.isAbsent === true ? holder.pageCount : 0);
-    }, 0);
+    let count = 0;
+    for (const [node, holder] of this.holders.entries()) {
+      if (holder !== undefined && this.parts.presence.isAbsent(node)) count += holder.pageCount;
+    }
+    return count;
   }
 
-  owedCount(node: number): number {
-    return this.holders[node]?.owed.count ?? 0;
+  pendingFlushCount(node: number): number {
+    return this.holders[node]?.flushes.count ?? 0;
   }
 
-  owedTotal(): number {
-    return this.holders.reduce((sum, holder) => sum + (holder?.owed.count ?? 0), 0);
+  pendingFlushTotal(): number {
+    return this.holders.reduce((sum, holder) => sum + (holder?.flushes.count ?? 0), 0);
   }
 
-  /** Calls `visit` for each node that ever held a page, with how many flushes it is owed. */
-  eachHolder(visit: (node: number, owedCount: number) => void): void {
+  /** Calls `visit` for each node that ever kept a page, with how many flushes are pending. */
+  eachHolder(visit: (node: number, flushCount: number) => void): void {
     this.holders.forEach((holder, node) => {
-      if (holder !== undefined) visit(node, holder.owed.count);
+      if (holder !== undefined) visit(node, holder.flushes.count);
     });
   }
 
-  /** Those that keep pages, or are owed a flush. */
+  /** Those that keep pages, or have pending flushes. */
   holderNodes(): number[] {
-    const isNeeded = (node: number): boolean => this.pageCount(node) + this.owedCount(node) > 0;
+    const isNeeded = (node: number): boolean =>
+      this.pageCount(node) + this.pendingFlushCount(node) > 0;
     return [...this.holders.keys()].filter(isNeeded);
   }
 
   /** A page of `zpageBytes` is remote from now on, with these copies. */
   added(copies: Copies, persistent: boolean, zpageBytes: number): void {
+    const { counters } = this.parts;
     this.changed(NO_COPIES, copies, persistent, zpageBytes);
-    if (persistent) this.counters.remote_pers_pages += 1;
-    else this.counters.remote_eph_pages += 1;
+    if (persistent) counters.remote_pers_pages += 1;
+    else counters.remote_eph_pages += 1;
   }
 
-  /** The page is no longer kept there on our behalf: its record is gone, or points home. */
+  /** No holder keeps the page for this node any more: its record is gone, lost, or points home. */
   removed(copies: Copies, persistent: boolean, zpageBytes: number): void {
+    const { counters } = this.parts;
     this.changed(copies, NO_COPIES, persistent, zpageBytes);
-    if (persistent) this.counters.remote_pers_pages -= 1;
-    else this.counters.remote_eph_pages -= 1;
+    if (persistent) counters.remote_pers_pages -= 1;
+    else counters.remote_eph_pages -= 1;
   }
 
   /** A page has other copies than before. */
@@ -164,11 +155,12 @@ export class RemotePages implements ReplySink {
   }
 
   private count(node: number, copies: 1 | -1, zpageBytes: number): void {
+    const { counters } = this.parts;
     if (node === SPILL) {
-      this.counters.spilled_pages += copies;
+      counters.spilled_pages += copies;
       return;
     }
-    this.counters.remote_copies += copies;
+    counters.remote_copies += copies;
     const holder = this.holderOf(node);
     holder.pageCount += copies;
     holder.halfFrames += zpageBytes > FRAME_BYTES / 2 ? 2 * copies : copies;
@@ -176,247 +168,166 @@ export class RemotePages implements ReplySink {
 
   /**
    * The holder must flush what it has under the handle up to `version`. Sent at the next
-   * `sendOwed`. One that has left is owed nothing: if it had not, all is flushed there at its link.
+   * `sendFlushes`. Nothing is pending for a holder that left: if it did not, it flushes everything
+   * at its next link.
    */
-  owe(node: number, handle: Handle, version: number, scope: FlushScope): void {
-    const holder = this.holderOf(node);
-    if (holder.bootId === 0n && holder.leftBootId !== 0n) return;
-    this.peers.want(node);
-    holder.owed.owe(handle, version, scope);
+  addFlush(node: number, handle: Handle, version: number, scope: FlushScope): void {
+    const { presence, peers } = this.parts;
+    if (presence.hasLeft(node)) return;
+    peers.want(node);
+    this.holderOf(node).flushes.add(handle, version, scope);
   }
 
   /**
-   * As `owe`, for a page that is here in that very version and may be put there again. No put
+   * As `addFlush`, for a page that is here in that very version and may be put there again. No put
    * follows until the holder has acknowledged it: a flush that times out is sent again, and behind
    * the put it would take the new copy.
    */
-  oweBeforePut(node: number, handle: Handle, version: number): void {
-    this.owe(node, handle, version, FLUSH_SCOPE.PAGE);
+  addFlushBeforePut(node: number, handle: Handle, version: number): void {
+    this.addFlush(node, handle, version, FLUSH_SCOPE.PAGE);
     const holder = this.holderOf(node);
-    holder.doneBeforePut = holder.owed.oweCount;
+    holder.doneBeforePut = holder.flushes.addedCount;
   }
 
   /**
-   * Of a holder that is not there, and may never be again, and of whose pages none is counted on:
-   * what it is owed page by page becomes a flush of each pool up to `version`.
+   * Collapses the pending flushes of an absent holder without pages to one for each pool, up to
+   * `version`: it may never be back.
    */
-  owePools(node: number, version: number): void {
+  collapseFlushes(node: number, version: number): void {
     const holder = this.holders[node];
-    if (holder === undefined || !holder.isAbsent || holder.pageCount > 0) return;
-    if (holder.owed.count <= 2 * POOLS_PER_CLIENT_MAX || holder.owed.inFlightCount > 0) return;
-    this.oweAll(holder, version);
+    if (holder === undefined || holder.pageCount > 0 || !this.parts.presence.isAbsent(node)) return;
+    if (holder.flushes.count <= 2 * POOLS_PER_CLIENT_MAX || holder.flushes.inFlightCount > 0)
+      return;
+    this.addFlushOfAll(holder, version);
   }
 
   /**
-   * Sends what is owed to the node, as far as it is connected and one message is under way at a
-   * time.
+   * Sends the pending flushes of the node, if it has a link. One message is under way at a time.
    *
-   * @returns whether a put may follow on the same channel: all of it is at least sent, and what
-   * must be done before is done.
+   * @returns whether a put may follow on the same channel: all of them are at least sent, and those
+   * that must be done before it are done.
    */
-  sendOwed(node: number): boolean {
-    const { owed, doneBeforePut } = this.holderOf(node);
-    if (owed.unsentCount === 0) return owed.doneCount >= doneBeforePut;
-    const channel = this.peers.channelOf(node);
-    if (channel === null) this.peers.want(node);
-    if (channel === null || owed.inFlightCount > 0) return false;
-    if (this.buggify("owed-flush-later")) return false;
-    const countMax = this.buggify("owed-flush-alone") ? 1 : FLUSH_BATCH_COUNT_MAX;
-    const count = Math.min(owed.unsentCount, countMax);
+  sendFlushes(node: number): boolean {
+    const { peers, buggify } = this.parts;
+    const { flushes, doneBeforePut } = this.holderOf(node);
+    if (flushes.unsentCount === 0) return flushes.doneCount >= doneBeforePut;
+    const channel = peers.channelOf(node);
+    if (channel === null) peers.want(node);
+    if (channel === null || flushes.inFlightCount > 0) return false;
+    if (buggify("flush-later")) return false;
+    const countMax = buggify("flush-alone") ? 1 : FLUSH_BATCH_COUNT_MAX;
+    const count = Math.min(flushes.unsentCount, countMax);
     const bodyBytes = count * FLUSH_ENTRY_BYTES;
     if (!channel.begin(LANE.BULK, bodyBytes)) return false;
-    owed.send(count, channel.bytes, channel.at);
+    flushes.send(count, channel.bytes, channel.at);
     const timeoutMs = this.requestTimeoutMs;
     if (channel.commitRequest(MESSAGE.FLUSH, count, bodyBytes, this, node, timeoutMs) === 0) {
-      owed.rewind();
+      flushes.rewind();
       return false;
     }
-    return owed.unsentCount === 0 && owed.doneCount >= doneBeforePut;
+    return flushes.unsentCount === 0 && flushes.doneCount >= doneBeforePut;
   }
 
-  /** Sends what is owed to every holder that is connected. */
-  sendAllOwed(): void {
+  /** The same for every holder. */
+  sendAllFlushes(): void {
     for (let node = 0; node < this.holders.length; node += 1) {
-      if ((this.holders[node]?.owed.unsentCount ?? 0) > 0) this.sendOwed(node);
+      if ((this.holders[node]?.flushes.unsentCount ?? 0) > 0) this.sendFlushes(node);
     }
   }
 
-  /** Those at holders that are there, and have what they are said to have. */
-  presentOf(copies: Copies): Copies {
-    let present = copies;
-    for (let i = 0; i < copyCount(copies); i += 1) {
-      const node = copyAt(copies, i);
-      if (!this.isPresent(node)) present = withoutCopy(present, node);
-    }
-    return present;
-  }
-
-  /** The first holder that `presentOf` leaves out, or -1. */
-  absentOf(copies: Copies): number {
-    for (let i = 0; i < copyCount(copies); i += 1) {
-      const node = copyAt(copies, i);
-      if (!this.isPresent(node)) return node;
-    }
-    return -1;
-  }
-
-  /**
-   * News: it has this boot id. In the same boot as before it has all that it had. In another it may
-   * have lost pages of ours, which a link will tell; and on a link one that was said to have left
-   * is told to flush what was given up.
-   */
-  booted(node: number, bootId: bigint): void {
-    const holder = this.holders[node];
-    if (holder === undefined) return;
-    if (holder.bootId === bootId) holder.isAbsent = false;
-    else holder.inDoubt = holder.pageCount > 0 || holder.leftBootId === bootId;
-  }
-
-  /** Whether one that keeps pages is dead, and may come back. */
+  /** Whether a holder that keeps pages is absent, and may come back. */
   get hasAbsent(): boolean {
-    return this.holders.some((holder) => holder?.isAbsent === true && holder.pageCount > 0);
+    return this.absentTotal > 0;
   }
 
-  isAbsent(node: number): boolean {
-    return this.holders[node]?.isAbsent ?? false;
-  }
-
-  private isPresent(node: number): boolean {
-    const holder = this.holders[node];
-    return holder === undefined || (!holder.isAbsent && !holder.isEmptied);
-  }
-
-  /** From when the holder has nothing of ours until no record says that it has. */
-  setEmptied(node: number, isEmptied: boolean): void {
-    this.holderOf(node).isEmptied = isEmptied;
-  }
-
-  /** Whether there is a link to it, by which it has all that it had; else one is made. */
+  /** Whether there is a link to it, by which it has all that it had. Asks for one if not. */
   isReached(node: number): boolean {
-    const isLinked = this.peers.channelOf(node) !== null;
-    if (!isLinked) this.peers.want(node);
-    return isLinked && !this.isInDoubt(node);
+    const { peers, presence } = this.parts;
+    const isLinked = peers.channelOf(node) !== null;
+    if (!isLinked) peers.want(node);
+    return isLinked && !presence.isInDoubt(node);
   }
 
-  isInDoubt(node: number): boolean {
-    return this.holders[node]?.inDoubt ?? false;
-  }
-
-  /**
-   * It has left for good, and what it kept is gone: so is what it should flush.
-   *
-   * @returns whether that was the boot of the last link.
-   */
-  holderLeft(node: number, bootId: bigint): boolean {
-    const holder = this.holders[node];
-    if (holder === undefined || holder.bootId !== bootId) return false;
-    holder.owed.clear();
-    holder.epoch = 0;
-    holder.leftBootId = bootId;
-    holder.bootId = 0n;
-    return true;
-  }
-
-  /** It is not there, and need not be asked anything for now. */
-  holderDead(node: number): void {
-    const holder = this.holders[node];
-    if (holder === undefined) return;
-    holder.inDoubt = false;
-    holder.isAbsent = true;
+  /** What the holder kept is gone: there is nothing to flush. */
+  holderLeft(node: number): void {
+    this.holders[node]?.flushes.clear();
   }
 
   /**
-   * A link is up. A holder with a new boot id has nothing of ours any more, so nothing is owed to
-   * it; but one that was said to have left, and has not, has what was given up: up to `version`.
-   *
-   * @returns whether it is another boot than the last one.
+   * A link is up, to this boot. A restarted holder has nothing to flush. One that was reported to
+   * have left, and did not, flushes all that was given up: up to `version`.
    */
-  linkUp(node: number, bootId: bigint, version: number): boolean {
+  linkUp(node: number, boot: LinkedBoot, version: number): void {
     const holder = this.holderOf(node);
-    const restarted = holder.bootId !== bootId;
-    if (restarted) {
-      holder.owed.clear();
-      holder.epoch = 0;
-      if (bootId === holder.leftBootId) this.oweAll(holder, version);
-    }
-    holder.bootId = bootId;
-    holder.inDoubt = false;
-    holder.isAbsent = false;
-    this.sendOwed(node);
-    return restarted;
-  }
-
-  /** GRANT. @returns whether the holder has dropped what it kept for us, and starts anew. */
-  onEpoch(node: number, epoch: number): boolean {
-    const holder = this.holderOf(node);
-    const dropped = holder.epoch !== 0 && holder.epoch !== epoch;
-    holder.epoch = epoch;
-    return dropped;
+    if (boot !== "same") holder.flushes.clear();
+    if (boot === "left") this.addFlushOfAll(holder, version);
+    this.sendFlushes(node);
   }
 
   /** ReplySink: the holder has flushed, or never had, the oldest entries. */
   onReply(node: number, reply: Frame): void {
-    if (this.buggify("owed-flush-again")) return this.onFailure(node);
-    const { owed } = this.holderOf(node);
-    // One that lends nothing any more has nothing of ours either.
+    const { buggify, counters, onFlushed } = this.parts;
+    if (buggify("flush-again")) return this.onFailure(node);
+    const { flushes } = this.holderOf(node);
+    // A holder that lends nothing any more has no page of this node either.
     const refused = reply.handlerStatus !== STATUS.OK;
-    if (refused) owed.clear();
+    if (refused) flushes.clear();
     for (let at = 0; at < reply.count; at += 1) {
-      const scope = owed.scopeInFlight(at);
-      if (scope === FLUSH_SCOPE.PAGE) this.counters.remote_pages_flushed += 1;
-      else this.counters.remote_objects_flushed += 1;
+      const scope = flushes.scopeInFlight(at);
+      if (scope === FLUSH_SCOPE.PAGE) counters.remote_pages_flushed += 1;
+      else counters.remote_objects_flushed += 1;
     }
-    if (!refused) owed.acknowledge(reply.count);
-    if (this.sendOwed(node)) this.onFlushed();
+    if (!refused) flushes.acknowledge(reply.count);
+    if (this.sendFlushes(node)) onFlushed();
   }
 
   /** ReplySink: sent again on the next link, or at the next tick. */
   onFailure(node: number): void {
-    const { owed } = this.holderOf(node);
-    for (let at = 0; at < owed.inFlightCount; at += 1) {
-      const scope = owed.scopeInFlight(at);
-      if (scope === FLUSH_SCOPE.PAGE) this.counters.remote_page_flushes_failed += 1;
-      else this.counters.remote_object_flushes_failed += 1;
+    const { counters } = this.parts;
+    const { flushes } = this.holderOf(node);
+    for (let at = 0; at < flushes.inFlightCount; at += 1) {
+      const scope = flushes.scopeInFlight(at);
+      if (scope === FLUSH_SCOPE.PAGE) counters.remote_page_flushes_failed += 1;
+      else counters.remote_object_flushes_failed += 1;
     }
-    owed.rewind();
+    flushes.rewind();
   }
 
   /** Whether it counts just these pages. For tests. */
   verify(pages: Iterable<{ copies: Copies; zpageBytes: number; persistent: boolean }>): void {
-    const { memory, peers, buggify, requestTimeoutMs, holders, tally } = this;
+    const { requestTimeoutMs, holders, tally } = this;
     const counters = new RamsterCounters();
-    const parts = { memory, peers, buggify, counters, onFlushed: () => {} };
-    const anew = new RemotePages(parts, { requestTimeoutMs });
+    const anew = new RemotePages({ ...this.parts, counters }, { requestTimeoutMs });
     for (const { copies, zpageBytes, persistent } of pages) {
       anew.added(copies, persistent, zpageBytes);
     }
     for (const name of ["remote_pers_pages", "remote_copies", "spilled_pages"] as const) {
-      assert(counters[name] === this.counters[name], name);
+      assert(counters[name] === this.parts.counters[name], name);
     }
     for (const [node, holder] of holders.entries()) {
       const pageCount = holder?.pageCount ?? 0;
       assert(pageCount === anew.pageCount(node), `pages at node ${node}`);
       assert(this.framesAt(node) === anew.framesAt(node), `frames at node ${node}`);
     }
-    assert(this.counters.flnodes === this.owedTotal(), "flnodes");
+    assert(this.parts.counters.flnodes === this.pendingFlushTotal(), "flnodes");
     tally.verify(anew.tally);
   }
 
   /** A flush of all pools, which no put overtakes. */
-  private oweAll(holder: Holder, version: number): void {
-    holder.owed.clear();
+  private addFlushOfAll(holder: Holder, version: number): void {
+    holder.flushes.clear();
     for (let pool = 0; pool < POOLS_PER_CLIENT_MAX; pool += 1) {
       this.poolHandle.set(pool, [0n, 0n, 0n], 0);
-      holder.owed.owe(this.poolHandle, version, FLUSH_SCOPE.POOL);
+      holder.flushes.add(this.poolHandle, version, FLUSH_SCOPE.POOL);
     }
-    holder.doneBeforePut = holder.owed.oweCount;
+    holder.doneBeforePut = holder.flushes.addedCount;
   }
 
   private holderOf(node: number): Holder {
     assert(node !== SPILL, "the disk is no node");
     let holder = this.holders[node];
     if (holder === undefined) {
-      holder = new Holder(this.memory, this.counters);
+      holder = new Holder(this.parts.memory, this.parts.counters);
       this.holders[node] = holder;
     }
     return holder;

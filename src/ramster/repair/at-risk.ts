@@ -1,8 +1,9 @@
 /**
- * AtRisk: pages that are to get a copy elsewhere, in the order in which that was found: the oldest
- * risk is mended first. Rows of the index, each with the holder that wants to be rid of its copy,
- * if that is why, in a ring that grows. What is in it may be mended, or gone, by the time it is
- * looked at.
+ * AtRisk: the queue of pages that need a copy at another holder, oldest first, in a ring that
+ * grows. An entry is a row of the index, and the holder that gives its copy up, if there is one. A
+ * page may be repaired, or gone, by the time its entry is taken.
+ *
+ * Not here: what is done about a page (repair.ts).
  */
 import { AT_RISK_MAX } from "../../core/limits.ts";
 import { SPILL } from "../copies.ts";
@@ -11,11 +12,13 @@ const ENTRIES_MIN = 1024;
 /** Page, and holder. */
 const WORDS_PER_ENTRY = 2;
 
-/** No holder wants to be rid of it: it has too few copies. */
+/** No holder gives its copy up: the page has too few copies. */
 export const NOBODY = -1;
 
 export class AtRisk {
-  /** Of the entry that `shift` took. */
+  /** Pages that were ever found to be at risk. */
+  foundCount = 0;
+  /** The entry that `shift` took. */
   page = 0;
   from = NOBODY;
   private words = new Int32Array(ENTRIES_MIN * WORDS_PER_ENTRY);
@@ -24,6 +27,12 @@ export class AtRisk {
   private hasOverflowed = false;
   private onDisk = 0;
   private leaving = 0;
+  private readonly spill: { has(page: number): boolean } | null;
+
+  /** `spill`: tells which pages have a copy on the disk. */
+  constructor(spill: { has(page: number): boolean } | null = null) {
+    this.spill = spill;
+  }
 
   get count(): number {
     return this.used;
@@ -39,7 +48,19 @@ export class AtRisk {
     return this.leaving;
   }
 
-  /** Past AT_RISK_MAX a page is forgotten here, and `takeOverflow` says so. */
+  /** News: the page lacks a copy, or the holder `from` gives its copy up. */
+  found(page: number, from = NOBODY): void {
+    this.foundCount += 1;
+    this.pushAgain(page, from);
+  }
+
+  /** As `push`, for a page that may have a copy on the disk, where it is safe. */
+  pushAgain(page: number, from: number): void {
+    const isOnDisk = from === NOBODY && this.spill?.has(page) === true;
+    this.push(page, isOnDisk ? SPILL : from);
+  }
+
+  /** Past AT_RISK_MAX a page is forgotten here, and `takeOverflow` reports it. */
   push(page: number, from: number): void {
     if (this.used === this.room && !this.grow()) {
       this.hasOverflowed = true;

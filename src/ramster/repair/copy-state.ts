@@ -1,6 +1,6 @@
 /**
- * CopyState: how the remote pages of this node stand: how many have fewer copies than they should
- * (enough.ts), whether that is being mended, and how many copies there can be at all.
+ * CopyState: how many remote pages of this node have fewer copies than they should (enough.ts), how
+ * fast that is repaired, and how many copies there can be.
  */
 import type { Lenders } from "../holders/lenders.ts";
 import type { RemotePages } from "../holders/remote-pages.ts";
@@ -8,12 +8,12 @@ import type { Repair } from "./repair.ts";
 
 export interface CopyState {
   readonly pagesAtRisk: number;
-  /** Of them, those of which no copy is in reach. */
+  /** Those of them without any copy in reach. */
   readonly pagesOutOfReach: number;
-  /** How many are mended a second, and how long the rest will take; null: not known. */
+  /** How many are repaired a second, and how long the rest will take; null: not known. */
   readonly pagesPerSecond: number | null;
   readonly secondsLeft: number | null;
-  /** Copies that a page should have, and that lenders, and the disk, are there for. */
+  /** Copies that a page should have, and those for which there are lenders, or the disk. */
   readonly copiesIntended: number;
   readonly copiesPossible: number;
 }

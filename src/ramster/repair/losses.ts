@@ -1,11 +1,12 @@
 /**
- * Losses: what a holder took with it when it came back empty, or dropped while it could not reach
- * this node. Its records are found by one walk over the index, INDEX_SLICE records a turn:
- * persistent pages are lost from then on, and a get of one is an error at once, without asking
- * anybody; ephemeral ones are gone.
+ * Losses: the pages of a holder that is emptied (presence.ts): it came back in another boot, left,
+ * or dropped what it kept. One walk over the index finds their records, INDEX_SLICE of them a turn.
  *
- * While the walk for a node is under way nothing new goes there, or the walk would take it for
- * lost. It waits at a page that is being fetched, which takes no longer than a request does.
+ *     other copies: one copy less      persistent, the only copy: lost, a get of it is an error
+ *                                      ephemeral: gone
+ *
+ * During the walk nothing new is sent to the holder, or the walk would take it for lost. The walk
+ * waits at a page that is being fetched, which takes no longer than a request does.
  */
 import { CODEC } from "../../compress/codec.ts";
 import type { Buggify } from "../../core/buggify.ts";
@@ -15,69 +16,54 @@ import type { Log } from "../../core/log.ts";
 import { Slices } from "../../core/slices.ts";
 import { TAG } from "../../tmem/pampd.ts";
 import type { Zcache } from "../../zcache/zcache.ts";
-import { copyCount, hasCopy, withoutCopy } from "../copies.ts";
+import { copyCount, hasCopy } from "../copies.ts";
 import type { RamsterCounters } from "../counters.ts";
+import type { CopyRecords } from "../holders/copy-records.ts";
+import type { Presence } from "../holders/presence.ts";
+import type { PutBatches } from "../holders/put-batches.ts";
 import type { RemotePages } from "../holders/remote-pages.ts";
-import type { Repatriate } from "../repatriate/repatriate.ts";
 
 interface Walk {
   /** The next record to look at. */
   next: number;
-  /** Pages that are lost with what it took. */
+  /** Pages whose only copy it had. */
   lostCount: number;
 }
 
+interface Parts {
+  readonly clock: Clock;
+  readonly zcache: Zcache;
+  readonly presence: Presence;
+  readonly remotePages: RemotePages;
+  readonly records: CopyRecords;
+  readonly counters: RamsterCounters;
+  readonly puts: PutBatches;
+  readonly buggify: Buggify;
+  readonly log: Log;
+}
+
 export class Losses {
-  private readonly zcache: Zcache;
-  private readonly remotePages: RemotePages;
-  private readonly repatriate: Repatriate;
-  private readonly counters: RamsterCounters;
-  private readonly onCopyLost: (page: number) => void;
-  private readonly onEmptied: (node: number) => void;
-  private readonly buggify: Buggify;
-  private readonly log: Log;
-  /** By node. */
+  private readonly parts: Parts;
+  /** By holder that is emptied. */
   private readonly walks = new Map<number, Walk>();
   private readonly slices: Slices;
 
-  constructor(parts: {
-    clock: Clock;
-    zcache: Zcache;
-    remotePages: RemotePages;
-    repatriate: Repatriate;
-    counters: RamsterCounters;
-    /** One copy less of a page that has others. */
-    onCopyLost: (page: number) => void;
-    /** The holder has nothing of ours, also of what is on its way. */
-    onEmptied: (node: number) => void;
-    buggify: Buggify;
-    log: Log;
-  }) {
-    this.zcache = parts.zcache;
-    this.remotePages = parts.remotePages;
-    this.repatriate = parts.repatriate;
-    this.counters = parts.counters;
-    this.onCopyLost = parts.onCopyLost;
-    this.onEmptied = parts.onEmptied;
-    this.buggify = parts.buggify;
-    this.log = parts.log;
+  constructor(parts: Parts) {
+    this.parts = parts;
     this.slices = new Slices(parts.clock, () => this.walkSlice());
   }
 
-  isOpen(node: number): boolean {
-    return this.walks.has(node);
-  }
-
-  /** The node has nothing of ours any more. */
+  /** The node has no page of this one any more. */
   holderEmptied(node: number): void {
-    this.onEmptied(node);
-    if (this.remotePages.pageCount(node) === 0) return;
-    this.remotePages.setEmptied(node, true);
+    const { puts, remotePages, presence } = this.parts;
+    puts.holderEmptied(node);
+    if (remotePages.pageCount(node) === 0) return;
+    presence.setEmptied(node, true);
     this.walks.set(node, { next: 1, lostCount: 0 });
     this.step();
   }
 
-  /** Goes on with every walk. Called now and then, for those that wait at a page. */
+  /** Continues every walk. Called at each tick, for walks that wait at a page. */
   step(): void {
     this.slices.go();
   }
@@ -88,19 +74,20 @@ export class Losses {
 
   /** @returns whether there is more to look at now. */
   private walkSlice(): boolean {
-    const { tmem } = this.zcache;
-    const isShort = this.buggify("short-walk");
+    const { zcache, buggify, counters, remotePages, presence } = this.parts;
+    const { tmem } = zcache;
+    const isShort = buggify("short-walk");
     let left = isShort ? 16 : INDEX_SLICE;
     for (const [node, walk] of this.walks) {
       const first = walk.next;
       const end = Math.min(tmem.pageEnd, first + left);
-      const lostBefore = this.counters.remote_pers_pages_lost;
-      while (walk.next < end && this.look(walk.next, node)) walk.next += 1;
+      const lostBefore = counters.remote_pers_pages_lost;
+      while (walk.next < end && this.visit(walk.next, node)) walk.next += 1;
       left -= walk.next - first;
-      walk.lostCount += this.counters.remote_pers_pages_lost - lostBefore;
-      if (walk.next < tmem.pageEnd && this.remotePages.pageCount(node) > 0) continue;
+      walk.lostCount += counters.remote_pers_pages_lost - lostBefore;
+      if (walk.next < tmem.pageEnd && remotePages.pageCount(node) > 0) continue;
       this.walks.delete(node);
-      this.remotePages.setEmptied(node, false);
+      presence.setEmptied(node, false);
       this.report(node, walk.lostCount);
     }
     return left === 0 && !isShort;
@@ -108,27 +95,27 @@ export class Losses {
 
   private report(node: number, lostCount: number): void {
     if (lostCount === 0) return;
-    const what = `${lostCount} pages are lost: node ${node}, which kept them, has none of ours`;
-    this.log.write("error", "ramster", what);
+    const why = `node ${node} had their only copies, and has lost them`;
+    const what = `${lostCount} pages are lost: ${why}`;
+    this.parts.log.write("error", "ramster", what);
   }
 
-  /** @returns whether it is done with. */
-  private look(page: number, node: number): boolean {
-    const { tmem } = this.zcache;
+  /** @returns false when the page is being fetched: the walk comes back to it. */
+  private visit(page: number, node: number): boolean {
+    const { zcache, records, counters } = this.parts;
+    const { tmem } = zcache;
     if (!tmem.isTaken(page) || tmem.tag(page) !== TAG.REMOTE) return true;
-    const copies = this.repatriate.copiesOf(page);
+    const copies = records.copiesOf(page);
     if (!hasCopy(copies, node)) return true;
     if (copyCount(copies) > 1) {
-      this.repatriate.setCopies(page, withoutCopy(copies, node));
-      this.counters.copies_lost += 1;
-      this.onCopyLost(page);
+      records.copyLost(page, node);
       return true;
     }
     if (tmem.inTransit(page)) return false;
     const { persistent, isDoomed } = tmem.poolOf(page);
-    this.remotePages.removed(copies, persistent, tmem.zpageBytes(page));
+    records.removed(page, copies, tmem.zpageBytes(page));
     tmem.describe(page, TAG.LOST, 0, 0, CODEC.RAW);
-    if (persistent && !isDoomed) this.counters.remote_pers_pages_lost += 1;
+    if (persistent && !isDoomed) counters.remote_pers_pages_lost += 1;
     else tmem.flush(page);
     return true;
   }

@@ -1,14 +1,14 @@
 /**
- * RecentRate: how many a second there were in the last seconds, of something that is counted up:
- * how fast repair goes, and so how long it will take.
+ * RecentRate: how fast a count grew in the last seconds. It tells how fast repair goes, and so how
+ * long it will take.
  */
 import type { Clock } from "../../core/clock.ts";
 
-/** Looked back over so much: a pause of a second does not make an hour of what is left. */
+/** The span that it looks at: long enough that a pause of a second makes little difference. */
 const SPAN_MS = 5000;
 const SAMPLE_MS = 500;
 const SAMPLES = SPAN_MS / SAMPLE_MS + 1;
-/** Before that it says nothing. */
+/** Before that the rate is not known. */
 const KNOWN_AFTER_MS = 1000;
 
 export class RecentRate {

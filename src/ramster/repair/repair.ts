@@ -1,8 +1,27 @@
+/**
+ * Repair: gives pages that lack a copy another one, and moves copies away from a holder that gives
+ * them up: a lender that needs its memory (RECLAIM), or the disk, when lenders have room.
+ *
+ *     copy lost, RECLAIM, sweep, unspill --> AtRisk, oldest first
+ *         --> mend --> nothing to do any more, or enough copies without that holder's: dropped
+ *                  |-> fetched (repatriate.ts) --> onZpage --> [ gathered, PUT ] --> onDone:
+ *                  |                               the record names the new holder, if it needs it
+ *                  |-> no holder takes it: comes home, if a holder gives it up and there is room
+ *                  '-> none of these: back into the queue
+ *
+ * Copies are never given up for others that may be gone: the old one is flushed once the new one is
+ * confirmed, or another holder that has a link has one. The version in the record decides whether
+ * an answer still counts (compare-and-swap).
+ *
+ * All records are looked at, a slice a turn, when holders went or came back, when more copies are
+ * wanted, and when the queue overflowed. At most REPAIR_PAGES_MAX pages are under way.
+ *
+ * Not here: which copies are enough (enough.ts), which pages may leave the disk (unspill.ts).
+ */
 import type { Buggify } from "../../core/buggify.ts";
 import type { Clock } from "../../core/clock.ts";
 import { HANDLE_BYTES, Handle } from "../../core/handle.ts";
 import { COPIES_MAX, INDEX_SLICE, REPAIR_PAGES_MAX } from "../../core/limits.ts";
-import type { Memory } from "../../core/memory.ts";
 import { Slices } from "../../core/slices.ts";
 import { STATUS, type Status } from "../../core/status.ts";
 import { type Channel, LANE } from "../../net/channel.ts";
@@ -24,131 +43,95 @@ import {
   withoutCopy,
 } from "../copies.ts";
 import type { RamsterCounters } from "../counters.ts";
+import type { CopyRecords } from "../holders/copy-records.ts";
 import { isEnough, isShort, mayLeaveDisk } from "../holders/enough.ts";
 import type { Lenders } from "../holders/lenders.ts";
+import type { Presence } from "../holders/presence.ts";
+import type { PutBatch, PutSink } from "../holders/put-batch.ts";
+import type { PutBatches } from "../holders/put-batches.ts";
 import type { RemotePages } from "../holders/remote-pages.ts";
-import type { Peers } from "../peers.ts";
-import type { Repatriate } from "../repatriate/repatriate.ts";
-import { AtRisk, NOBODY } from "./at-risk.ts";
+import type { Remotify } from "../remotify/remotify.ts";
+import type { Repatriate, ZpageSink } from "../repatriate/repatriate.ts";
+import { type AtRisk, NOBODY } from "./at-risk.ts";
 import { RecentRate } from "./recent-rate.ts";
-import type { RepairBatch } from "./repair-batch.ts";
-import { RepairSends, type RepairSink } from "./repair-sends.ts";
 import { Unspill } from "./unspill.ts";
 
-/** Pages in a row that nobody takes, before it is left at that for a moment. */
+/** Pages in a row that no holder takes, before it waits for the next step. */
 const BLOCKED_MAX = 16;
 
-export class Repair implements RepairSink {
-  private readonly zcache: Zcache;
-  private readonly lenders: Lenders;
-  private readonly repatriate: Repatriate;
-  private readonly remotePages: RemotePages;
-  private readonly counters: RamsterCounters;
-  private readonly clock: Clock;
-  private readonly buggify: Buggify;
-  private readonly spill: Spill | null;
+interface Parts {
+  readonly zcache: Zcache;
+  readonly lenders: Lenders;
+  readonly presence: Presence;
+  readonly records: CopyRecords;
+  readonly remotePages: RemotePages;
+  readonly puts: PutBatches;
+  readonly remotify: Remotify;
+  readonly repatriate: Repatriate;
+  readonly atRisk: AtRisk;
+  readonly spill: Spill | null;
+  readonly counters: RamsterCounters;
+  readonly clock: Clock;
+  readonly buggify: Buggify;
+}
+
+export class Repair implements PutSink, ZpageSink {
+  private readonly parts: Parts;
   private readonly unspill: Unspill | null;
-  private readonly isOpen: (node: number) => boolean;
-  private readonly isSending: (page: number, version: number, node: number) => boolean;
-  private readonly sends: RepairSends;
-  private readonly atRisk = new AtRisk();
   private readonly handle = new Handle();
   /** Pages that are fetched or copied. */
   private inFlight = 0;
-  /** Of them, those that are to leave the disk, and those that a holder wants to be rid of. */
+  /** Those of them that are to leave the disk, and those that a lender gives up. */
   private inFlightOnDisk = 0;
   private inFlightLeaving = 0;
-  /** RepairSink: of these, those that are fetched. */
-  fetchesFromDisk = 0;
-  /** Pages that were ever found to be at risk: those that are so no more tell how fast it goes. */
-  private found = 0;
+  /** Pages that are read from the disk, to go to lenders. */
+  private fetchesFromDisk = 0;
   private readonly rate: RecentRate;
   /** The next record to look at for pages at risk; 0: all are known. */
   private sweepAt = 0;
-  private readonly looks: Slices;
-  private pumpSoon = false;
-  /** Not to be chosen: it wants to be rid of the page that is looked at. */
+  private readonly sweeps: Slices;
+  private isPumpSoon = false;
+  /** Not to be chosen: it gives up the page that is looked at. */
   private leaving = NOBODY;
   /** The lender that was chosen last, until a batch is over; -1: none. */
-  private lastPlace = -1;
+  private lastNode = -1;
   private lastWanted = 1;
   private lastWantedDisk = false;
 
-  constructor(
-    parts: {
-      memory: Memory;
-      zcache: Zcache;
-      peers: Peers;
-      lenders: Lenders;
-      repatriate: Repatriate;
-      remotePages: RemotePages;
-      counters: RamsterCounters;
-      clock: Clock;
-      buggify: Buggify;
-      spill: Spill | null;
-      /** Whether a put may be sent there now. */
-      isOpen: (node: number) => boolean;
-      /** Whether remotify has sent the page there in that version, and waits for the answer. */
-      isSending: (page: number, version: number, node: number) => boolean;
-      /** Nothing leaves the node. */
-      isHeld: () => boolean;
-    },
-    settings: { requestTimeoutMs: number },
-  ) {
-    this.zcache = parts.zcache;
-    this.lenders = parts.lenders;
-    this.repatriate = parts.repatriate;
-    this.remotePages = parts.remotePages;
-    this.counters = parts.counters;
-    this.clock = parts.clock;
-    this.buggify = parts.buggify;
-    this.spill = parts.spill;
+  constructor(parts: Parts) {
+    this.parts = parts;
     const { spill } = parts;
-    const push = (page: number): void => this.atRisk.push(page, SPILL);
-    this.unspill = spill === null ? null : new Unspill({ ...parts, spill, push });
-    this.isOpen = parts.isOpen;
-    this.isSending = parts.isSending;
-    this.sends = new RepairSends({ ...parts, sink: this }, settings);
+    this.unspill = spill === null ? null : new Unspill({ ...parts, spill });
     this.rate = new RecentRate(parts.clock);
-    this.looks = new Slices(parts.clock, () => this.look());
+    this.sweeps = new Slices(parts.clock, () => this.sweepSlice());
   }
 
   close(): void {
-    this.looks.close();
+    this.sweeps.close();
   }
 
   /** Pages that it has found and has not dealt with: to be copied, or to leave their holder. */
   private get pagesLeft(): number {
-    const { atRisk } = this;
+    const { atRisk } = this.parts;
     return atRisk.count - atRisk.onDiskCount + this.inFlight - this.inFlightOnDisk;
   }
 
-  /** Of them, how many a second are dealt with, lately; null: not known, or none is left. */
+  /** How many of them a second were dealt with lately; null: not known, or none is left. */
   get pagesPerSecond(): number | null {
     return this.pagesLeft === 0 ? null : this.rate.perSecond;
   }
 
-  /** Of them, those that a holder wants to be rid of. */
+  /** Those of them that a lender gives up. */
   get pagesLeaving(): number {
-    return this.atRisk.leavingCount + this.inFlightLeaving;
+    return this.parts.atRisk.leavingCount + this.inFlightLeaving;
   }
 
   /** Whether there is reason to keep links to lenders. */
   get wantsLender(): boolean {
-    return this.atRisk.count + this.inFlight > 0 || this.unspill?.isBusy === true;
+    return this.parts.atRisk.count + this.inFlight > 0 || this.unspill?.isBusy === true;
   }
 
-  /** A copy of the page is gone. */
-  copyLost(page: number): void {
-    this.find(page, NOBODY);
-  }
-
-  private find(page: number, from: number): void {
-    this.found += 1;
-    this.push(page, from);
-  }
-
-  /** RECLAIM: a status for each page that the holder wants to be rid of. */
+  /** RECLAIM: a status for each page that the lender gives up. */
   onReclaim(node: number, channel: Channel, frame: Frame): void {
     if (!channel.begin(LANE.URGENT, frame.count)) return;
     for (let i = 0; i < frame.count; i += 1) {
@@ -161,9 +144,10 @@ export class Repair implements RepairSink {
     this.pumpAtEndOfTurn();
   }
 
-  /** What will come of the page under `handle`. */
+  /** What will become of the page under `handle`. */
   private reclaimed(node: number, version: number): Status {
-    const { tmem } = this.zcache;
+    const { zcache, records, puts, lenders, atRisk } = this.parts;
+    const { tmem } = zcache;
     const pool = tmem.pool(LOCAL_CLIENT, this.handle.pool);
     const page = pool === null ? 0 : tmem.find(pool, this.handle);
     if (page === 0 || tmem.version(page) !== version) return STATUS.NOT_FOUND;
@@ -171,18 +155,18 @@ export class Repair implements RepairSink {
     // It is on its way there, and not all its holders have it yet.
     if (tag === TAG.LOCAL) return STATUS.OK;
     if (tag !== TAG.REMOTE) return STATUS.NOT_FOUND;
-    if (!hasCopy(this.repatriate.copiesOf(page), node)) {
-      // It may have just got it, and its answer be on the way.
-      return this.sends.has(page, version) ? STATUS.OK : STATUS.NOT_FOUND;
+    if (!hasCopy(records.copiesOf(page), node)) {
+      // It may have just got the page, and its answer be on the way.
+      return puts.has(page, version) ? STATUS.OK : STATUS.NOT_FOUND;
     }
     const kept = this.keptOf(page, node);
-    const isSafe = isEnough(kept, node, this.lenders) || hasCopy(kept, SPILL) || this.hasRoomAtHome;
-    if (!isSafe && this.placeFor(kept, node) < 0) return STATUS.NO_ROOM;
-    this.find(page, node);
+    const isSafe = isEnough(kept, node, lenders) || hasCopy(kept, SPILL) || this.hasRoomAtHome;
+    if (!isSafe && this.holderFor(kept, node) < 0) return STATUS.NO_ROOM;
+    atRisk.found(page, node);
     return STATUS.OK;
   }
 
-  /** Who is there has changed: all records are looked at, a bounded piece at a time. */
+  /** Holders went or came back: all records are looked at, a slice at a time. */
   sweep(): void {
     this.sweepAt = 1;
     this.step();
@@ -190,22 +174,23 @@ export class Repair implements RepairSink {
 
   /** Goes on with what is under way. Called now and then, and when a lender has room again. */
   step(): void {
-    const { copiesWanted, wantsDiskCopy } = this.lenders;
+    const { atRisk, lenders } = this.parts;
+    const { copiesWanted, wantsDiskCopy } = lenders;
     if (copiesWanted > this.lastWanted) this.sweepAt = 1;
     if (wantsDiskCopy && !this.lastWantedDisk) this.sweepAt = 1;
     this.lastWanted = copiesWanted;
     this.lastWantedDisk = wantsDiskCopy;
-    if (this.sweepAt > 0) this.looks.go();
-    else if (this.atRisk.count === 0 && this.atRisk.takeOverflow()) this.sweepAt = 1;
+    if (this.sweepAt > 0) this.sweeps.go();
+    else if (atRisk.count === 0 && atRisk.takeOverflow()) this.sweepAt = 1;
     this.unspill?.step();
     this.pump();
     if (this.pagesLeft === 0) this.rate.reset();
-    else this.rate.note(this.found - this.pagesLeft);
+    else this.rate.note(atRisk.foundCount - this.pagesLeft);
   }
 
   /** Fetches pages while there is somebody to copy them to. */
   pump(): void {
-    const { atRisk } = this;
+    const { atRisk } = this.parts;
     let blocked = 0;
     if (atRisk.onDiskCount === 0) this.unspill?.find();
     const waiting = atRisk.count;
@@ -215,23 +200,23 @@ export class Repair implements RepairSink {
       const { page, from } = atRisk;
       if (this.mend(page, from)) continue;
       blocked += 1;
-      this.push(page, from);
+      atRisk.pushAgain(page, from);
     }
     if (waiting > INDEX_SLICE) this.pumpAtEndOfTurn();
   }
 
   /**
-   * Brings pages home that are at risk and that nobody takes a copy of: at most so many, oldest
+   * Brings pages home that are at risk and of which no holder takes a copy: at most so many, oldest
    * risk first. @returns how many are on their way.
    */
   bringHome(countMax: number): number {
-    const { atRisk } = this;
+    const { atRisk, repatriate } = this.parts;
     let count = 0;
     for (let left = Math.min(atRisk.count, INDEX_SLICE); left > 0 && count < countMax; left -= 1) {
       atRisk.shift();
       const { page, from } = atRisk;
-      if (this.isStranded(page, from) && this.repatriate.bringHome(page)) count += 1;
-      this.push(page, from); // It may not get home.
+      if (this.isStranded(page, from) && repatriate.bringHome(page)) count += 1;
+      atRisk.pushAgain(page, from); // It may not get home.
     }
     return count;
   }
@@ -239,35 +224,38 @@ export class Repair implements RepairSink {
   /** Whether it lacks a copy, some holder has it, and no lender takes one. */
   private isStranded(page: number, from: number): boolean {
     if (from === SPILL || !this.isRemote(page)) return false;
-    const copies = this.repatriate.copiesOf(page);
+    const { records, presence, lenders } = this.parts;
     const kept = this.keptOf(page, from);
-    if (!isShort(kept, this.lenders)) return false;
-    return this.remotePages.presentOf(copies) !== NO_COPIES && this.placeFor(kept, from) < 0;
+    if (!isShort(kept, lenders)) return false;
+    const present = presence.presentOf(records.copiesOf(page));
+    return present !== NO_COPIES && this.holderFor(kept, from) < 0;
   }
 
   /** @returns whether something is done about it, or need not be; else it is tried again. */
-  private mend(page: number, wished: number): boolean {
-    // Of one that is on its way to a new holder the answer decides what else is to be done.
-    const { tmem } = this.zcache;
-    if (!this.isRemote(page) || this.sends.has(page, tmem.version(page))) return true;
-    if (this.buggify("repair-later")) return false;
-    const copies = this.repatriate.copiesOf(page);
-    // Who wanted to be rid of it may be gone, and others with it that this entry stands for.
-    const from = wished !== NOBODY && hasCopy(copies, wished) ? wished : NOBODY;
+  private mend(page: number, givenUpBy: number): boolean {
+    const { zcache, puts, buggify, records, lenders, presence, repatriate } = this.parts;
+    const { tmem } = zcache;
+    // When it is on its way to a new holder the answer decides what else is to be done.
+    if (!this.isRemote(page) || puts.has(page, tmem.version(page))) return true;
+    if (buggify("repair-later")) return false;
+    const copies = records.copiesOf(page);
+    // The holder that gave it up may be gone: then the page may lack a copy all the more.
+    const from = givenUpBy !== NOBODY && hasCopy(copies, givenUpBy) ? givenUpBy : NOBODY;
     const kept = this.keptOf(page, from);
-    if (from === SPILL ? mayLeaveDisk(kept, this.lenders) : !isShort(kept, this.lenders)) {
+    const isWhole = from === SPILL ? mayLeaveDisk(kept, lenders) : !isShort(kept, lenders);
+    if (isWhole) {
       if (from === NOBODY) return true;
       if (!this.isReached(kept)) return false;
       this.drop(page, from);
       return true;
     }
-    // It is there for good, until there are more lenders.
-    if (from === SPILL && isEnough(kept, from, this.lenders)) return true;
-    if (this.remotePages.presentOf(copies) === NO_COPIES) return true; // A sweep finds it again.
-    const place = this.placeFor(kept, from);
-    if (place < 0) return this.mendWithoutPlace(page, from, kept);
-    if (from === SPILL && !this.hasCreditFor(place)) return false;
-    if (this.repatriate.copyElsewhere(page, from)) {
+    // It stays on the disk until there are more lenders.
+    if (from === SPILL && isEnough(kept, from, lenders)) return true;
+    if (presence.presentOf(copies) === NO_COPIES) return true; // A sweep finds it again.
+    const node = this.holderFor(kept, from);
+    if (node < 0) return this.mendWithoutHolder(page, from, kept);
+    if (from === SPILL && !this.hasCreditFor(node)) return false;
+    if (repatriate.copyElsewhere(page, from, this)) {
       this.fly(from, 1);
       if (from === SPILL) this.fetchesFromDisk += 1;
       return true;
@@ -275,42 +263,44 @@ export class Repair implements RepairSink {
     return tmem.inTransit(page);
   }
 
-  /** Nobody takes another copy. What a holder wants to be rid of may be on the disk, or come home. */
-  private mendWithoutPlace(page: number, from: number, kept: Copies): boolean {
+  /** No holder takes another copy. A page that one gives up may be on the disk, or come home. */
+  private mendWithoutHolder(page: number, from: number, kept: Copies): boolean {
+    const { lenders, repatriate } = this.parts;
     if (from === NOBODY) return false;
     if (from !== SPILL && hasCopy(kept, SPILL)) return this.leaveToDisk(page, from, kept);
-    // One that a lender has need not come home from the disk.
+    // A page that a lender has as well need not come home from the disk.
     const isWanted = from !== SPILL || kept === NO_COPIES;
-    if (isWanted && this.hasRoomAtHome) return this.repatriate.bringHome(page);
-    // What is on the disk is well kept there, and found there again.
-    return from === SPILL && !this.lenders.hasUsable(this.lenders.copiesWanted);
+    if (isWanted && this.hasRoomAtHome) return repatriate.bringHome(page);
+    // A page on the disk is safe there, and unspill.ts finds it again.
+    return from === SPILL && !lenders.hasUsable(lenders.copiesWanted);
   }
 
-  /** The copy on the disk is enough. One that is to be the only one is read first: see onZpage. */
+  /** The copy on the disk is enough. It is read first if it becomes the only one: see onZpage. */
   private leaveToDisk(page: number, from: number, kept: Copies): boolean {
     if (copyCount(kept) > 1) {
       this.drop(page, from);
       return true;
     }
-    if (!this.repatriate.checkOnDisk(page, from)) return false;
+    if (!this.parts.repatriate.checkOnDisk(page, from, this)) return false;
     this.fly(from, 1);
     return true;
   }
 
   /** Whether one more page may be sent there when it has been read: none is read in vain. */
   private hasCreditFor(node: number): boolean {
-    return this.fetchesFromDisk + this.sends.fillingCount(node) < this.lenders.credit(node);
+    const { puts, lenders } = this.parts;
+    return this.fetchesFromDisk + puts.gatheredCount(node) < lenders.credit(node);
   }
 
   /** Where another copy goes, beside these: to a lender, else to the disk; -1: nowhere now. */
-  private placeFor(kept: Copies, from: number): number {
-    const { lenders, spill } = this;
+  private holderFor(kept: Copies, from: number): number {
+    const { lenders, spill } = this.parts;
     const atLenders = withoutCopy(kept, SPILL);
     this.leaving = from;
     if (copyCount(atLenders) < lenders.copiesWanted) {
-      if (this.isStillPlace(atLenders)) return this.lastPlace;
+      if (this.mayFollow(atLenders)) return this.lastNode;
       const node = lenders.choose(this.mayCopyTo, atLenders);
-      this.lastPlace = node;
+      this.lastNode = node;
       if (node >= 0) return node;
     }
     if (from === SPILL || hasCopy(kept, SPILL) || spill?.isReady !== true) return -1;
@@ -319,15 +309,12 @@ export class Repair implements RepairSink {
   }
 
   /** The pages of one batch go to the lender that was chosen for the first of them. */
-  private isStillPlace(atLenders: Copies): boolean {
-    const node = this.lastPlace;
-    return node >= 0 && this.mayCopyTo(node) && !this.lenders.sharesZone(node, atLenders);
+  private mayFollow(atLenders: Copies): boolean {
+    const node = this.lastNode;
+    return node >= 0 && this.mayCopyTo(node) && !this.parts.lenders.sharesZone(node, atLenders);
   }
 
-  /**
-   * A page that was to be copied elsewhere is here, or, null, not yet; page 0: it never will be,
-   * since nobody has it, or it was put anew. `isOnDisk`: it came from the disk, and is good there.
-   */
+  /** ZpageSink. */
   onZpage(
     page: number,
     from: number,
@@ -335,73 +322,78 @@ export class Repair implements RepairSink {
     zpage: ZpageEntry | null,
     isOnDisk: boolean,
   ): void {
+    const { atRisk, lenders, puts, records } = this.parts;
     this.fly(from, -1);
     if (from === SPILL) this.fetchesFromDisk -= 1;
     if (page === 0 || !this.isRemote(page)) return;
     if (zpage === null) {
-      this.push(page, from);
+      atRisk.pushAgain(page, from);
       return;
     }
     const kept = this.keptOf(page, from);
-    if (isEnough(kept, from, this.lenders)) return;
-    const place = this.placeFor(kept, from);
-    const batch = this.sends.batchFor(place, from, withoutCopy(kept, SPILL));
+    if (isEnough(kept, from, lenders)) return;
+    const node = this.holderFor(kept, from);
+    const batch = puts.gather(this, node, from, withoutCopy(kept, SPILL));
     if (batch === null) {
-      const isKept = isOnDisk && place < 0 && hasCopy(kept, SPILL);
-      if (isKept && hasCopy(this.repatriate.copiesOf(page), from)) this.drop(page, from);
-      else this.push(page, from);
+      const isKept = isOnDisk && node < 0 && hasCopy(kept, SPILL);
+      if (isKept && hasCopy(records.copiesOf(page), from)) this.drop(page, from);
+      else atRisk.pushAgain(page, from);
       return;
     }
     this.fly(from, 1);
-    this.sends.append(batch, page, from, handle, zpage);
+    puts.append(batch, page, from, handle, zpage);
   }
 
-  /** RepairSink: the new holder has it. What the record says decides what becomes of that. */
-  onTaken(batch: RepairBatch, i: number): void {
-    // One that died meanwhile keeps nothing.
-    if (this.remotePages.isAbsent(batch.node)) this.onNotTaken(batch, i);
-    else this.taken(batch, i);
+  /** PutSink: if the holder has a page, no record names it there. */
+  onUnknown(batch: PutBatch): void {
+    for (let i = 0; i < batch.count; i += 1) this.surplus(batch, i);
   }
 
-  /** RepairSink. */
-  onNotTaken(batch: RepairBatch, i: number): void {
-    this.push(batch.pages[i] ?? 0, batch.from[i] ?? NOBODY);
+  /** PutSink: the record decides what becomes of a page that the new holder has. */
+  onDone(batch: PutBatch): void {
+    const { presence, atRisk } = this.parts;
+    // A holder that died meanwhile keeps nothing.
+    const isThere = !presence.isAbsent(copyAt(batch.holders, 0));
+    for (let i = 0; i < batch.count; i += 1) {
+      const from = batch.tokens[i] ?? NOBODY;
+      if (isThere && batch.isTaken(i)) this.taken(batch, i);
+      else atRisk.pushAgain(batch.pages[i] ?? 0, from);
+      this.fly(from, -1);
+    }
+    this.lastNode = -1;
   }
 
-  /** RepairSink: if it has it, nobody asks for it. */
-  onUnknown(batch: RepairBatch, i: number): void {
-    this.surplus(batch, i);
-    this.onNotTaken(batch, i);
-  }
-
-  /** RepairSink. */
-  onOver(batch: RepairBatch): void {
-    this.lastPlace = -1;
-    for (let i = 0; i < batch.count; i += 1) this.fly(batch.from[i] ?? NOBODY, -1);
-    // Those that wait for their memory get it now, and not at the next tick.
-    this.remotePages.sendAllOwed();
+  /** PutSink: holders that wait for their memory get it now, and not at the next tick. */
+  onFree(): void {
+    this.parts.remotePages.sendAllFlushes();
     this.pumpAtEndOfTurn();
   }
 
+  /** PutSink: pages come from the disk one by one. */
+  mayGrow(batch: PutBatch): boolean {
+    return batch.tokens[0] === SPILL && this.fetchesFromDisk > 0;
+  }
+
   private pumpAtEndOfTurn(): void {
-    if (this.pumpSoon) return;
-    this.pumpSoon = true;
-    this.clock.soon(() => {
-      this.pumpSoon = false;
+    if (this.isPumpSoon) return;
+    this.isPumpSoon = true;
+    this.parts.clock.soon(() => {
+      this.isPumpSoon = false;
       this.pump();
     });
   }
 
   /** Looks for pages at risk among the next records. @returns whether to go on at once. */
-  private look(): boolean {
-    const { tmem } = this.zcache;
-    const isBrief = this.buggify("short-walk");
+  private sweepSlice(): boolean {
+    const { zcache, buggify, lenders, atRisk } = this.parts;
+    const { tmem } = zcache;
+    const isBrief = buggify("short-walk");
     const end = Math.min(tmem.pageEnd, this.sweepAt + (isBrief ? 16 : INDEX_SLICE));
     for (let page = this.sweepAt; page < end; page += 1) {
       if (!this.isRemote(page)) continue;
       const present = this.keptOf(page, NOBODY);
       if (hasCopy(present, SPILL)) continue;
-      if (present !== NO_COPIES && isShort(present, this.lenders)) this.find(page, NOBODY);
+      if (present !== NO_COPIES && isShort(present, lenders)) atRisk.found(page);
     }
     this.sweepAt = end === tmem.pageEnd ? 0 : end;
     if (this.sweepAt > 0) return !isBrief;
@@ -409,35 +401,27 @@ export class Repair implements RepairSink {
     return false;
   }
 
-  /** Whether the row is a persistent page that is away. */
+  /** Whether the row is a persistent page that is remote. */
   private isRemote(page: number): boolean {
-    const { tmem } = this.zcache;
+    const { tmem } = this.parts.zcache;
     return tmem.isLive(page) && tmem.tag(page) === TAG.REMOTE && tmem.poolOf(page).persistent;
   }
 
-  /**
-   * Whether one of these is on the disk, or at a holder with a link, which tells whether it has
-   * been restarted: no copy is given up for others that may be gone.
-   */
+  /** Whether one of these is on the disk, or at a holder whose link shows that it has it still. */
   private isReached(kept: Copies): boolean {
     let isReached = false;
     for (let i = 0; i < copyCount(kept); i += 1) {
       const node = copyAt(kept, i);
-      if (node === SPILL || this.remotePages.isReached(node)) isReached = true;
+      if (node === SPILL || this.parts.remotePages.isReached(node)) isReached = true;
     }
     return isReached;
   }
 
-  /** Copies at holders that are there, but for the one that wants to be rid of it. */
+  /** Copies that count, but for that of the holder that gives it up. */
   private keptOf(page: number, from: number): Copies {
-    const copies = this.repatriate.copiesOf(page);
-    return this.remotePages.presentOf(from === NOBODY ? copies : withoutCopy(copies, from));
-  }
-
-  /** A page that may have a copy on the disk, where it is safe. */
-  private push(page: number, from: number): void {
-    const onDisk = from === NOBODY && this.spill?.has(page) === true;
-    this.atRisk.push(page, onDisk ? SPILL : from);
+    const { records, presence } = this.parts;
+    const copies = records.copiesOf(page);
+    return presence.presentOf(from === NOBODY ? copies : withoutCopy(copies, from));
   }
 
   private fly(from: number, count: number): void {
@@ -447,96 +431,103 @@ export class Repair implements RepairSink {
   }
 
   private get hasRoomAtHome(): boolean {
-    const { budget, frames } = this.zcache;
+    const { budget, frames } = this.parts.zcache;
     return !budget.isOverLow(frames.framesUsed + 1);
   }
 
   /** There are enough without it. */
   private drop(page: number, from: number): void {
-    const { tmem } = this.zcache;
+    const { zcache, records, counters } = this.parts;
+    const { tmem } = zcache;
     tmem.readHandle(page, this.handle);
-    const next = this.without(this.repatriate.copiesOf(page), page, from, tmem.version(page));
-    this.repatriate.setCopies(page, next);
-    if (from === SPILL) this.counters.pages_unspilled += 1;
-    else this.counters.copies_reclaimed += 1;
+    const next = this.without(records.copiesOf(page), page, from, tmem.version(page));
+    records.setCopies(page, next);
+    if (from === SPILL) counters.pages_unspilled += 1;
+    else counters.copies_reclaimed += 1;
   }
 
-  /** Without the copy there, of the page under `handle`, which is owed a flush. */
+  /** Without the copy there, of the page under `handle`, which is flushed. */
   private without(copies: Copies, page: number, node: number, version: number): Copies {
-    // It may be chosen again for the same version one day.
-    if (node === SPILL) this.spill?.free(page, this.zcache.tmem.zpageBytes(page));
-    else this.remotePages.oweBeforePut(node, this.handle, version);
+    const { records, remotePages } = this.parts;
+    if (node === SPILL) records.freeOnDisk(page);
+    // The holder may be chosen again for the same version.
+    else remotePages.addFlushBeforePut(node, this.handle, version);
     return withoutCopy(copies, node);
   }
 
-  /** Its flush, one day, has a place, too. */
+  /** Whether the node may get another copy now. Its flush, one day, must have a place, too. */
   private readonly mayCopyTo = (node: number): boolean => {
-    if (node === this.leaving || !this.isOpen(node)) return false;
-    return this.remotePages.hasRoom(node, REPAIR_PAGES_MAX);
+    const { puts } = this.parts;
+    if (node === this.leaving || !puts.mayPutTo(node)) return false;
+    return puts.hasFlushRoom(node, REPAIR_PAGES_MAX);
   };
 
-  private taken(batch: RepairBatch, i: number): void {
-    const { tmem } = this.zcache;
-    const { node } = batch;
+  private taken(batch: PutBatch, i: number): void {
+    const { zcache, records, presence, lenders } = this.parts;
+    const { tmem } = zcache;
+    const node = copyAt(batch.holders, 0);
     const page = batch.pages[i] ?? 0;
     const version = batch.versions[i] ?? 0;
     this.handle.read(batch.handles, i * HANDLE_BYTES);
     const isThere = tmem.isLive(page) && tmem.version(page) === version;
-    const copies =
-      isThere && tmem.tag(page) === TAG.REMOTE ? this.repatriate.copiesOf(page) : NO_COPIES;
+    const isRemote = isThere && tmem.tag(page) === TAG.REMOTE;
+    const copies = isRemote ? records.copiesOf(page) : NO_COPIES;
     if (hasCopy(copies, node)) return;
-    const wished = batch.from[i] ?? NOBODY;
-    // One that has come to the disk meanwhile may leave it for this.
+    const givenUpBy = batch.tokens[i] ?? NOBODY;
+    // A page that came to the disk meanwhile may leave it for this.
     const onDisk = hasCopy(copies, SPILL) ? SPILL : NOBODY;
-    const from = wished !== NOBODY && hasCopy(copies, wished) ? wished : onDisk;
-    const kept = this.remotePages.presentOf(withoutCopy(copies, from));
-    const isWanted = copies !== NO_COPIES && !isEnough(kept, from, this.lenders);
+    const from = givenUpBy !== NOBODY && hasCopy(copies, givenUpBy) ? givenUpBy : onDisk;
+    const kept = presence.presentOf(withoutCopy(copies, from));
+    const isWanted = copies !== NO_COPIES && !isEnough(kept, from, lenders);
     if (isWanted && this.setTaken(batch, i, copies, kept, from)) return;
     this.surplus(batch, i);
   }
 
   /**
-   * The page has another copy, in place of one that is gone or wants to be. @returns whether its
+   * The page has another copy, in place of one that is gone or given up. @returns whether its
    * record has room for it.
    */
   private setTaken(
-    batch: RepairBatch,
+    batch: PutBatch,
     i: number,
     copies: Copies,
     kept: Copies,
     from: number,
   ): boolean {
-    const { node } = batch;
+    const { presence, records, counters, lenders, spill, atRisk } = this.parts;
+    const node = copyAt(batch.holders, 0);
     const page = batch.pages[i] ?? 0;
     const version = batch.versions[i] ?? 0;
     const known = withCopy(kept, node);
     let next = copies;
     // The disk keeps its copy until there are enough without it.
-    const isLeaving = from !== NOBODY && (from !== SPILL || mayLeaveDisk(known, this.lenders));
+    const isLeaving = from !== NOBODY && (from !== SPILL || mayLeaveDisk(known, lenders));
     if (isLeaving) next = this.without(next, page, from, version);
-    const gone = this.remotePages.absentOf(next);
+    const gone = presence.absentOf(next);
     if (gone >= 0 && (!isLeaving || copyCount(next) === COPIES_MAX)) {
       next = this.without(next, page, gone, version);
     }
     if (copyCount(next) === COPIES_MAX) return false;
-    if (from === NOBODY) this.counters.copies_repaired += 1;
-    else if (from !== SPILL) this.counters.copies_reclaimed += 1;
-    else if (isLeaving) this.counters.pages_unspilled += 1;
-    if (batch.spilled !== null) this.spill?.keep(batch.spilled, i, page);
-    this.repatriate.setCopies(page, withCopy(next, node));
-    if (isShort(known, this.lenders)) this.push(page, NOBODY);
+    if (from === NOBODY) counters.copies_repaired += 1;
+    else if (from !== SPILL) counters.copies_reclaimed += 1;
+    else if (isLeaving) counters.pages_unspilled += 1;
+    if (batch.spilled !== null) spill?.keep(batch.spilled, i, page);
+    records.setCopies(page, withCopy(next, node));
+    if (isShort(known, lenders)) atRisk.pushAgain(page, NOBODY);
     return true;
   }
 
   /**
-   * Nobody asks for what the holder has, or may have. If it came home and is on its way there once
-   * more, a flush would take what is named after that.
+   * The holder has, or may have, a copy that no record names. If the page came home and is on its
+   * way there once more, a flush would take the copy that will be named.
    */
-  private surplus(batch: RepairBatch, i: number): void {
-    if (batch.node === SPILL) return;
+  private surplus(batch: PutBatch, i: number): void {
+    const { puts, remotePages } = this.parts;
+    const node = copyAt(batch.holders, 0);
+    if (node === SPILL) return;
     const version = batch.versions[i] ?? 0;
-    if (this.isSending(batch.pages[i] ?? 0, version, batch.node)) return;
+    if (puts.hasInOther(batch, batch.pages[i] ?? 0, version, node)) return;
     this.handle.read(batch.handles, i * HANDLE_BYTES);
-    this.remotePages.oweBeforePut(batch.node, this.handle, version);
+    remotePages.addFlushBeforePut(node, this.handle, version);
   }
 }

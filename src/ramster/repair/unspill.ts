@@ -1,36 +1,44 @@
 /**
- * Unspill: finds pages on the disk that may leave it: lenders have room for them, or home is below
- * the low mark, or there are enough copies without it. Repair then moves them, at its pace.
+ * Unspill: finds pages on the disk that may leave it: lenders or home have room for them, or there
+ * are enough copies without it. Repair then moves them.
  *
- * A hand goes round over the index, INDEX_ROWS_PER_STEP records a step at most, while there are
- * pages on the disk. It stands still while enough of them were found that have not been looked at
- * yet, and after a round for a moment: what could not be moved then is found again.
+ * A hand goes round over the index, at most INDEX_ROWS_PER_STEP records a step, while there are
+ * pages on the disk. It rests while the pages that it found have not been looked at, and for a
+ * moment after each round.
  *
- * What can be moved nowhere is not found at all, so that nothing is read in vain.
+ * Pages that could be moved nowhere are left out, so that none is read in vain.
  */
 import type { Clock } from "../../core/clock.ts";
 import { INDEX_ROWS_PER_STEP, REPAIR_PAGES_MAX } from "../../core/limits.ts";
 import type { Spill } from "../../spill/spill.ts";
 import type { Zcache } from "../../zcache/zcache.ts";
 import { NO_COPIES, SPILL, withoutCopy } from "../copies.ts";
+import type { CopyRecords } from "../holders/copy-records.ts";
 import { isEnough, mayLeaveDisk } from "../holders/enough.ts";
 import type { Lenders } from "../holders/lenders.ts";
-import type { RemotePages } from "../holders/remote-pages.ts";
+import type { Presence } from "../holders/presence.ts";
+import type { Remotify } from "../remotify/remotify.ts";
 import type { Repatriate } from "../repatriate/repatriate.ts";
+import type { AtRisk } from "./at-risk.ts";
 
 /** Found at once: enough that repair always has the next one. */
 const FOUND_MAX = 2 * REPAIR_PAGES_MAX;
 const PAUSE_MS = 1000;
 
+interface Parts {
+  readonly zcache: Zcache;
+  readonly spill: Spill;
+  readonly lenders: Lenders;
+  readonly presence: Presence;
+  readonly records: CopyRecords;
+  readonly remotify: Remotify;
+  readonly repatriate: Repatriate;
+  readonly atRisk: AtRisk;
+  readonly clock: Clock;
+}
+
 export class Unspill {
-  private readonly zcache: Zcache;
-  private readonly spill: Spill;
-  private readonly lenders: Lenders;
-  private readonly remotePages: RemotePages;
-  private readonly repatriate: Repatriate;
-  private readonly clock: Clock;
-  private readonly isHeld: () => boolean;
-  private readonly push: (page: number) => void;
+  private readonly parts: Parts;
   private hand = 1;
   private rowsLeft = 0;
   private nextRoundAtMs = 0;
@@ -40,47 +48,30 @@ export class Unspill {
   private homeLeft = 0;
   private areLendersUsable = false;
 
-  constructor(parts: {
-    zcache: Zcache;
-    spill: Spill;
-    lenders: Lenders;
-    remotePages: RemotePages;
-    repatriate: Repatriate;
-    clock: Clock;
-    /** Nothing leaves the node. */
-    isHeld: () => boolean;
-    /** Told of a page that may leave. */
-    push: (page: number) => void;
-  }) {
-    this.zcache = parts.zcache;
-    this.spill = parts.spill;
-    this.lenders = parts.lenders;
-    this.remotePages = parts.remotePages;
-    this.repatriate = parts.repatriate;
-    this.clock = parts.clock;
-    this.isHeld = parts.isHeld;
-    this.push = parts.push;
+  constructor(parts: Parts) {
+    this.parts = parts;
   }
 
   /** Whether pages leave the disk, or would if they could. */
   get isBusy(): boolean {
-    return this.spill.pageCount > 0 && this.foundInRound + this.foundLast > 0;
+    return this.parts.spill.pageCount > 0 && this.foundInRound + this.foundLast > 0;
   }
 
   /** Called now and then. */
   step(): void {
+    const { zcache, repatriate } = this.parts;
     this.rowsLeft = INDEX_ROWS_PER_STEP;
-    const { budget, frames } = this.zcache;
-    const room = budget.frameCountLow - frames.framesUsed - this.repatriate.fetchCount;
+    const { budget, frames } = zcache;
+    const room = budget.frameCountLow - frames.framesUsed - repatriate.fetchCount;
     this.homeLeft = Math.max(0, room);
   }
 
   /** What was found before has been looked at: finds more. */
   find(): void {
-    const { spill, lenders, clock } = this;
+    const { spill, lenders, clock, atRisk, remotify, zcache } = this.parts;
     if (spill.pageCount === 0 || clock.now() < this.nextRoundAtMs) return;
-    const { tmem } = this.zcache;
-    this.areLendersUsable = !this.isHeld() && lenders.hasUsable(lenders.copiesWanted);
+    const { tmem } = zcache;
+    this.areLendersUsable = !remotify.isDraining && lenders.hasUsable(lenders.copiesWanted);
     let found = 0;
     while (found < FOUND_MAX && this.rowsLeft > 0) {
       if (this.hand >= tmem.pageEnd) {
@@ -88,7 +79,7 @@ export class Unspill {
         return;
       }
       if (spill.has(this.hand) && this.mayLeave(this.hand)) {
-        this.push(this.hand);
+        atRisk.push(this.hand, SPILL);
         found += 1;
         this.foundInRound += 1;
       }
@@ -101,13 +92,14 @@ export class Unspill {
     this.hand = 1;
     this.foundLast = this.foundInRound;
     this.foundInRound = 0;
-    this.nextRoundAtMs = this.clock.now() + PAUSE_MS;
+    this.nextRoundAtMs = this.parts.clock.now() + PAUSE_MS;
   }
 
   private mayLeave(page: number): boolean {
-    const atLenders = withoutCopy(this.repatriate.copiesOf(page), SPILL);
-    const present = this.remotePages.presentOf(atLenders);
-    if (isEnough(present, SPILL, this.lenders)) return mayLeaveDisk(present, this.lenders);
+    const { records, presence, lenders } = this.parts;
+    const atLenders = withoutCopy(records.copiesOf(page), SPILL);
+    const present = presence.presentOf(atLenders);
+    if (isEnough(present, SPILL, lenders)) return mayLeaveDisk(present, lenders);
     if (this.areLendersUsable) return true;
     if (present !== NO_COPIES || this.homeLeft === 0) return false;
     this.homeLeft -= 1;

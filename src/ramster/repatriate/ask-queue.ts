@@ -1,17 +1,17 @@
 /**
- * AskQueue: asks of one holder that are not sent yet, how quick it is, and whether it answers at
- * all. They are linked in the rows of their fetches.
+ * AskQueue: asks of one holder that are not sent yet, how quick the holder is, and whether it
+ * answers at all. They are linked in the rows of their fetches.
  *
- * A holder is silent when an ask of it ended without an answer, and nothing was heard from it for
- * half of that time. What is asked of it then ends at once, until there is a sign of life: else
- * each get would wait for its whole time.
+ * A holder is silent when one of its asks ended without an answer, and nothing was heard from it
+ * for half of that time. Its asks then end at once, until there is a sign of life: otherwise each
+ * get would wait for its whole deadline.
  */
 import type { Fetches } from "./fetches.ts";
 
-/** How long a holder is remembered to be slow: the half of it. */
+/** Half-life of what is known of a holder's slowness. */
 const SLOW_MS = 5000;
 
-/** Of the channel to the holder. */
+/** What is needed of the channel to the holder. */
 interface Link {
   /** When anything last came from it. */
   readonly heardAtMs: number;
@@ -24,9 +24,9 @@ export class AskQueue {
   flushSoon = false;
   /** Sent, and not answered. */
   sent = 0;
-  /** Since when it is; null: it is not, as far as is known. */
+  /** Since when it is silent; null: it is not, as far as is known. */
   private silentSinceMs: number | null = null;
-  /** What an answer takes, a moving mean, and when that was last seen. */
+  /** A moving mean of how long an answer takes, and when the last one came. */
   private usualMs = 0;
   private seenMs = 0;
 
@@ -69,8 +69,8 @@ export class AskQueue {
   }
 
   /**
-   * How long an answer would take, more or less, with all that is asked for already (Envoy's peak
-   * EWMA). For comparisons.
+   * An estimate of how long an answer would take, behind the asks that are queued or sent (Envoy's
+   * peak EWMA). For comparisons.
    */
   costMs(nowMs: number): number {
     const idleMs = (nowMs - this.seenMs) | 0;

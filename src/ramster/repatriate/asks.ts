@@ -1,15 +1,14 @@
 /**
  * Asks: fetches on their way to holders and back. Those of one turn for one holder go in one
- * message; they wait here while there is no link to it, or no room on the link.
+ * message. They wait here while there is no link to it, or no room on the link.
  *
  *     enqueue --> [ queue of the holder ] --> GET message --> onAnswer, for each
  *                        ^                        |
  *                        |                        +--> no answer: onNoAnswer, for each
- *                        +-- enqueue again, if the owner of the fetch so decides
+ *                        +-- enqueue again, if the sink so decides
  *
- * A holder that is silent (ask-queue.ts) is not waited for.
- *
- * What is on the node's own disk goes another way (disk-asks.ts).
+ * Asks of a silent holder (ask-queue.ts) end at once. Pages on the node's own disk are read by
+ * disk-asks.ts.
  *
  * Not here: whom to ask, and what an answer is worth (repatriate.ts).
  */
@@ -38,13 +37,19 @@ import { DiskAsks } from "./disk-asks.ts";
 import { type Fetches, fetchOf } from "./fetches.ts";
 import type { RecentLatency } from "./recent-latency.ts";
 
+interface Parts {
+  readonly fetches: Fetches;
+  readonly peers: Peers;
+  readonly latencies: Latencies;
+  readonly recent: RecentLatency;
+  readonly clock: Clock;
+  readonly sink: AskSink;
+  readonly zcache: Zcache;
+  readonly spill: Spill | null;
+}
+
 export class Asks implements ReplySink {
-  private readonly fetches: Fetches;
-  private readonly peers: Peers;
-  private readonly latencies: Latencies;
-  private readonly recent: RecentLatency;
-  private readonly clock: Clock;
-  private readonly sink: AskSink;
+  private readonly parts: Parts;
   /** Null: there is no disk. */
   private readonly disk: DiskAsks | null;
   private readonly queues: Array<AskQueue | undefined> = [];
@@ -52,22 +57,8 @@ export class Asks implements ReplySink {
   private readonly entry: ZpageEntry;
   private readonly originMs: number;
 
-  constructor(parts: {
-    fetches: Fetches;
-    peers: Peers;
-    latencies: Latencies;
-    recent: RecentLatency;
-    clock: Clock;
-    sink: AskSink;
-    zcache: Zcache;
-    spill: Spill | null;
-  }) {
-    this.fetches = parts.fetches;
-    this.peers = parts.peers;
-    this.latencies = parts.latencies;
-    this.recent = parts.recent;
-    this.clock = parts.clock;
-    this.sink = parts.sink;
+  constructor(parts: Parts) {
+    this.parts = parts;
     this.originMs = parts.clock.now();
     const { spill } = parts;
     this.disk = spill === null ? null : new DiskAsks({ ...parts, spill });
@@ -75,30 +66,30 @@ export class Asks implements ReplySink {
     this.entry = { bytes: new Uint8Array(0), at: 0, ...nothing };
   }
 
-  /** Milliseconds that wrap after 49 days: differences do not care. */
+  /** Milliseconds that wrap after 49 days: only differences mean something. */
   get elapsedMs(): number {
-    return Math.floor(this.clock.now() - this.originMs) | 0;
+    return Math.floor(this.parts.clock.now() - this.originMs) | 0;
   }
 
   /** Until the deadline of the fetch. */
   msLeft(fetch: number): number {
-    return (this.fetches.deadline(fetch) - this.elapsedMs) | 0;
+    return (this.parts.fetches.deadline(fetch) - this.elapsedMs) | 0;
   }
 
   /**
-   * How long an answer of the node would take, more or less. For comparisons; without a link it is
-   * infinite.
+   * An estimate of how long an answer of the node would take, for comparisons. Infinite without a
+   * link.
    */
   costOf(node: number): number {
     if (node === SPILL) return this.disk?.costMs(this.elapsedMs) ?? Number.POSITIVE_INFINITY;
-    const channel = this.peers.channelOf(node);
+    const channel = this.parts.peers.channelOf(node);
     const queue = this.queues[node];
     if (channel === null || queue?.isSilent(channel) === true) return Number.POSITIVE_INFINITY;
     return queue?.costMs(this.elapsedMs) ?? 0;
   }
 
   enqueue(ask: number): void {
-    const { fetches } = this;
+    const { fetches, peers, clock } = this.parts;
     const node = fetches.askNode(ask);
     if (node === SPILL) {
       this.disk?.enqueue(ask);
@@ -112,8 +103,8 @@ export class Asks implements ReplySink {
     queue.push(fetches, ask);
     if (queue.flushSoon) return;
     queue.flushSoon = true;
-    this.peers.want(node);
-    this.clock.soon(() => this.sendQueue(node));
+    peers.want(node);
+    clock.soon(() => this.sendQueue(node));
   }
 
   /** A link to the node is up, or has room again: what waited for it goes out. */
@@ -121,69 +112,71 @@ export class Asks implements ReplySink {
     this.sendQueue(node);
   }
 
-  /** Whether something waits for a link to the node, or did until it was found to be silent. */
+  /** Whether asks wait for a link to the node, or did until it was found to be silent. */
   isWaitingFor(node: number): boolean {
     const queue = this.queues[node];
     if (queue === undefined) return false;
-    return queue.count > 0 || queue.isSilent(this.peers.channelOf(node));
+    return queue.count > 0 || queue.isSilent(this.parts.peers.channelOf(node));
   }
 
-  /** There is news of the node, from elsewhere. */
+  /** Another node has news of it. */
   signOfLife(node: number): void {
     this.queues[node]?.signOfLife();
   }
 
-  /** Nobody needs to wait for a link to it any more: what is queued ends. */
+  /** Ends the asks that wait for a link to it. */
   holderDead(node: number): void {
+    const { sink, fetches } = this.parts;
     const queue = this.queues[node];
     while (queue !== undefined && queue.head !== 0) {
-      this.sink.onNoAnswer(queue.shift(this.fetches), false);
+      sink.onNoAnswer(queue.shift(fetches), false);
     }
   }
 
   /**
-   * Ends what waits for a link and whose deadline comes before the next call, in `periodMs`. Asks
-   * again for the links that the others wait for, since a link that is lost is not dialled by
-   * itself.
+   * Ends asks that wait for a link and whose deadline comes before the next call, in `periodMs`.
+   * Asks for the links that the others wait for: a link that is lost is not dialled by itself.
    */
   expire(periodMs: number): void {
+    const { fetches, peers, clock, sink } = this.parts;
     for (const [node, queue] of this.queues.entries()) {
       if (queue === undefined) continue;
       while (queue.head !== 0 && this.isOver(queue.head, periodMs)) {
-        const isLate = this.fetches.isLive(fetchOf(queue.head));
-        const channel = this.peers.channelOf(node);
-        if (isLate && channel === null) queue.unanswered(null, 0, this.clock.now());
-        this.sink.onNoAnswer(queue.shift(this.fetches), false);
+        const isLate = fetches.isLive(fetchOf(queue.head));
+        const channel = peers.channelOf(node);
+        if (isLate && channel === null) queue.unanswered(null, 0, clock.now());
+        sink.onNoAnswer(queue.shift(fetches), false);
       }
       if (queue.count === 0) continue;
-      if (queue.isSilent(this.peers.channelOf(node))) this.holderDead(node);
-      else this.peers.want(node);
+      if (queue.isSilent(peers.channelOf(node))) this.holderDead(node);
+      else peers.want(node);
     }
     this.disk?.expire((ask) => this.isOver(ask, periodMs));
   }
 
   /** ReplySink: one entry for each ask of the message, in order. `head` is the first of them. */
   onReply(head: number, reply: Frame): void {
+    const { latencies, recent, fetches, sink } = this.parts;
     const tookMs = this.msSince(head);
-    this.latencies.fetch.add(tookMs);
-    this.recent.add(tookMs);
-    const queue = this.queues[this.fetches.askNode(head)];
+    latencies.fetch.add(tookMs);
+    recent.add(tookMs);
+    const queue = this.queues[fetches.askNode(head)];
     queue?.took(tookMs, this.elapsedMs);
     const { entry } = this;
     let at = reply.bodyAt;
     let ask = head;
     for (let left = reply.count; ask !== 0; left -= 1) {
-      const next = this.fetches.nextAsk(ask);
+      const next = fetches.nextAsk(ask);
       if (queue !== undefined) queue.sent -= 1;
       if (left <= 0) {
-        this.sink.onNoAnswer(ask, false);
+        sink.onNoAnswer(ask, false);
       } else {
         const status = readGetReplyEntry(reply.view, at, entry);
         at += GET_REPLY_ENTRY_BYTES;
         entry.bytes = reply.bytes;
         entry.at = at;
         at += entry.zpageBytes;
-        this.sink.onAnswer(ask, status, entry);
+        sink.onAnswer(ask, status, entry);
       }
       ask = next;
     }
@@ -191,34 +184,36 @@ export class Asks implements ReplySink {
 
   /** ReplySink. */
   onFailure(head: number, transportStatus: number): void {
+    const { fetches, peers, clock, sink } = this.parts;
     const linkLost =
       transportStatus === TRANSPORT_STATUS.DIED ||
       transportStatus === TRANSPORT_STATUS.NOT_CONNECTED;
-    const node = this.fetches.askNode(head);
+    const node = fetches.askNode(head);
     const queue = this.queues[node];
     if (queue !== undefined && transportStatus === TRANSPORT_STATUS.TIMED_OUT) {
-      queue.unanswered(this.peers.channelOf(node), this.msSince(head), this.clock.now());
+      queue.unanswered(peers.channelOf(node), this.msSince(head), clock.now());
     }
     let ask = head;
     while (ask !== 0) {
-      const next = this.fetches.nextAsk(ask);
+      const next = fetches.nextAsk(ask);
       if (queue !== undefined) queue.sent -= 1;
-      this.sink.onNoAnswer(ask, linkLost);
+      sink.onNoAnswer(ask, linkLost);
       ask = next;
     }
   }
 
   private isOver(ask: number, periodMs: number): boolean {
     const fetch = fetchOf(ask);
-    return !this.fetches.isLive(fetch) || this.msLeft(fetch) <= periodMs;
+    return !this.parts.fetches.isLive(fetch) || this.msLeft(fetch) <= periodMs;
   }
 
   private sendQueue(node: number): void {
+    const { peers, fetches } = this.parts;
     const queue = this.queues[node];
     if (queue === undefined) return;
     queue.flushSoon = false;
-    const channel = this.peers.channelOf(node);
-    const isGone = channel === null && !this.peers.isPeer(node);
+    const channel = peers.channelOf(node);
+    const isGone = channel === null && !peers.isPeer(node);
     if (isGone || queue.isSilent(channel)) this.holderDead(node);
     if (channel === null) return;
     while (queue.count > 0) {
@@ -230,20 +225,20 @@ export class Asks implements ReplySink {
       let timeoutMs = 1;
       for (let i = 0; i < count; i += 1) {
         const fetch = fetchOf(ask);
-        this.fetches.readHandle(fetch, this.handle);
-        writeGetEntry(channel.view, at, this.handle, this.fetches.version(fetch));
+        fetches.readHandle(fetch, this.handle);
+        writeGetEntry(channel.view, at, this.handle, fetches.version(fetch));
         at += GET_ENTRY_BYTES;
         timeoutMs = Math.max(timeoutMs, this.msLeft(fetch));
         last = ask;
-        ask = this.fetches.nextAsk(ask);
+        ask = fetches.nextAsk(ask);
       }
       const context = queue.head;
       const bodyBytes = count * GET_ENTRY_BYTES;
       if (channel.commitRequest(MESSAGE.GET, count, bodyBytes, this, context, timeoutMs) === 0) {
         return;
       }
-      this.fetches.setAskSentUs(context, this.elapsedUs());
-      this.fetches.setNextAsk(last, 0);
+      fetches.setAskSentUs(context, this.elapsedUs());
+      fetches.setNextAsk(last, 0);
       queue.head = ask;
       queue.count -= count;
       queue.sent += count;
@@ -253,10 +248,10 @@ export class Asks implements ReplySink {
 
   /** Since the message was sent that begins with the ask. */
   private msSince(head: number): number {
-    return ((this.elapsedUs() - this.fetches.askSentUs(head)) >>> 0) / 1000;
+    return ((this.elapsedUs() - this.parts.fetches.askSentUs(head)) >>> 0) / 1000;
   }
 
   private elapsedUs(): number {
-    return Math.floor((this.clock.now() - this.originMs) * 1000) | 0;
+    return Math.floor((this.parts.clock.now() - this.originMs) * 1000) | 0;
   }
 }

@@ -1,6 +1,6 @@
 /**
  * DiskAsks: fetches on their way to the node's own disk and back, as asks.ts has them for nodes.
- * What the disk does not take at once waits here.
+ * Reads that the disk does not take at once wait here.
  *
  *     enqueue --> [ queue ] --> read --> onAnswer
  *                     ^           |
@@ -19,37 +19,27 @@ import type { AskSink } from "./ask-sink.ts";
 import { type Fetches, fetchOf } from "./fetches.ts";
 import type { RecentLatency } from "./recent-latency.ts";
 
+interface Parts {
+  readonly spill: Spill;
+  readonly zcache: Zcache;
+  readonly fetches: Fetches;
+  readonly latencies: Latencies;
+  readonly recent: RecentLatency;
+  readonly clock: Clock;
+  readonly sink: AskSink;
+}
+
 export class DiskAsks implements SpillReadSink {
-  private readonly spill: Spill;
-  private readonly zcache: Zcache;
-  private readonly fetches: Fetches;
-  private readonly latencies: Latencies;
-  private readonly recent: RecentLatency;
-  private readonly clock: Clock;
-  private readonly sink: AskSink;
+  private readonly parts: Parts;
   private readonly queue = new AskQueue();
-  /** By read of the disk: the ask that it is for; 0: nobody waits for it any more. */
+  /** By read of the disk: its ask; 0: the ask has ended. */
   private readonly reading = new Int32Array(SPILL_READS_MAX);
   private readonly entry: ZpageEntry;
   private readonly originMs: number;
   private readonly pump = (): void => this.readNext();
 
-  constructor(parts: {
-    spill: Spill;
-    zcache: Zcache;
-    fetches: Fetches;
-    latencies: Latencies;
-    recent: RecentLatency;
-    clock: Clock;
-    sink: AskSink;
-  }) {
-    this.spill = parts.spill;
-    this.zcache = parts.zcache;
-    this.fetches = parts.fetches;
-    this.latencies = parts.latencies;
-    this.recent = parts.recent;
-    this.clock = parts.clock;
-    this.sink = parts.sink;
+  constructor(parts: Parts) {
+    this.parts = parts;
     this.originMs = parts.clock.now();
     const nothing = { zpageBytes: 0, codec: 0, checksum: 0, version: 0 };
     this.entry = { bytes: new Uint8Array(0), at: 0, ...nothing };
@@ -59,16 +49,17 @@ export class DiskAsks implements SpillReadSink {
     return this.queue.costMs(nowMs);
   }
 
-  /** The page of the ask is on the disk. Nobody is told anything before this returns. */
+  /** The page of the ask is on the disk. The sink is not called before this returns. */
   enqueue(ask: number): void {
-    this.queue.push(this.fetches, ask);
-    // Behind others it waits for what wakes them.
+    this.queue.push(this.parts.fetches, ask);
+    // Behind others it waits for their reads.
     if (this.queue.count === 1) this.readNext();
   }
 
-  /** Ends those for which `isOver`. A read goes on, for nobody. */
+  /** Ends the asks for which `isOver`. Their reads go on, and are ignored. */
   expire(isOver: (ask: number) => boolean): void {
-    const { queue, fetches, reading, sink } = this;
+    const { fetches, sink } = this.parts;
+    const { queue, reading } = this;
     while (queue.head !== 0 && isOver(queue.head)) sink.onNoAnswer(queue.shift(fetches), false);
     for (let read = 0; read < SPILL_READS_MAX; read += 1) {
       const ask = reading[read] ?? 0;
@@ -87,18 +78,19 @@ export class DiskAsks implements SpillReadSink {
     at: number,
     checksum: number,
   ): void {
-    const { fetches, entry } = this;
+    const { fetches, clock, sink, spill, zcache } = this.parts;
+    const { entry } = this;
     const ask = this.reading[read] ?? 0;
-    this.clock.soon(this.pump); // The disk takes another one as soon as this returns.
+    clock.soon(this.pump); // The disk takes another one as soon as this returns.
     if (ask === 0) return;
     this.reading[read] = 0;
     this.queue.sent -= 1;
-    if (outcome === "failed") return this.sink.onNoAnswer(ask, false);
+    if (outcome === "failed") return sink.onNoAnswer(ask, false);
     const fetch = fetchOf(ask);
     const page = fetches.isLive(fetch) ? fetches.page(fetch) : 0;
     if (outcome === "stale") {
-      if (page !== 0 && this.spill.has(page)) this.queue.push(fetches, ask);
-      else this.sink.onAnswer(ask, STATUS.NOT_FOUND, entry);
+      if (page !== 0 && spill.has(page)) this.queue.push(fetches, ask);
+      else sink.onAnswer(ask, STATUS.NOT_FOUND, entry);
       return;
     }
     this.measure(ask);
@@ -106,27 +98,28 @@ export class DiskAsks implements SpillReadSink {
     entry.at = at;
     entry.checksum = checksum;
     if (page !== 0) {
-      entry.zpageBytes = this.zcache.tmem.zpageBytes(page);
-      entry.codec = this.zcache.tmem.codec(page);
+      entry.zpageBytes = zcache.tmem.zpageBytes(page);
+      entry.codec = zcache.tmem.codec(page);
       entry.version = fetches.version(fetch);
     }
-    this.sink.onAnswer(ask, STATUS.OK, entry);
+    sink.onAnswer(ask, STATUS.OK, entry);
   }
 
   /** Starts reads while the disk takes them. */
   private readNext(): void {
-    const { queue, fetches, spill } = this;
+    const { fetches, spill, sink, zcache } = this.parts;
+    const { queue } = this;
     while (queue.head !== 0) {
       const ask = queue.head;
       const fetch = fetchOf(ask);
       const page = fetches.isLive(fetch) ? fetches.page(fetch) : 0;
       if (page === 0 || !spill.has(page)) {
-        // Not one that was just enqueued: that one is on the disk.
+        // Not an ask that was just enqueued: its page is on the disk.
         queue.shift(fetches);
-        this.sink.onAnswer(ask, STATUS.NOT_FOUND, this.entry);
+        sink.onAnswer(ask, STATUS.NOT_FOUND, this.entry);
         continue;
       }
-      const read = spill.read(page, this.zcache.tmem.zpageBytes(page), this);
+      const read = spill.read(page, zcache.tmem.zpageBytes(page), this);
       if (read < 0) return;
       queue.shift(fetches);
       queue.sent += 1;
@@ -136,13 +129,14 @@ export class DiskAsks implements SpillReadSink {
   }
 
   private measure(ask: number): void {
-    const tookMs = ((this.elapsedUs() - this.fetches.askSentUs(ask)) >>> 0) / 1000;
-    this.latencies.spill_read.add(tookMs);
-    this.recent.add(tookMs);
-    this.queue.took(tookMs, Math.floor(this.clock.now() - this.originMs) | 0);
+    const { fetches, latencies, recent, clock } = this.parts;
+    const tookMs = ((this.elapsedUs() - fetches.askSentUs(ask)) >>> 0) / 1000;
+    latencies.spill_read.add(tookMs);
+    recent.add(tookMs);
+    this.queue.took(tookMs, Math.floor(clock.now() - this.originMs) | 0);
   }
 
   private elapsedUs(): number {
-    return Math.floor((this.clock.now() - this.originMs) * 1000) | 0;
+    return Math.floor((this.parts.clock.now() - this.originMs) * 1000) | 0;
   }
 }

@@ -1,6 +1,6 @@
 /**
- * Fetches: the pages whose bytes are being brought back, a row each, until nobody is asked for them
- * any more. While a fetch is under way the record of its page is in transit and points here.
+ * Fetches: the pages whose bytes are being brought back, a row each, until the last ask of each has
+ * ended. While a fetch is under way the record of its page is in transit and points here.
  *
  *     fetch --+-- ask 0 of a holder     asks of one holder wait in a queue, and are then linked in
  *             +-- ask 1 of another      the message that they went in (asks.ts)
@@ -35,17 +35,17 @@ const ASK_NODE = ASK_NEXT + COPIES_MAX;
 const ASK_SENT = ASK_NODE + COPIES_MAX;
 const WORDS_PER_FETCH = ASK_SENT + COPIES_MAX;
 
-/** Why a page is fetched beside for those who wait, and what has come of it. */
+/** Why a page is fetched, apart from getters that wait, and what became of it. */
 export const FETCH_FLAG = {
   /** To bring it home. */
   HOMEWARD: 1,
   /** To make another copy of it. */
   REPAIR: 2,
-  /** A holder that was asked may have it, and does not answer. */
+  /** A holder that was asked may have it, and did not answer. */
   AWAY: 4,
-  /** Another holder has got a copy meanwhile. */
+  /** Another holder got a copy meanwhile. */
   COPIED: 8,
-  /** Only the copy on the disk is asked for, to see that it is good. */
+  /** Only the copy on the disk is read, to see that it is good. */
   DISK_ONLY: 16,
 } as const;
 
@@ -65,7 +65,7 @@ export class Fetches {
     return this.rows.rowEnd;
   }
 
-  /** @returns a fetch of the page, with nobody asked yet, or 0 when there is no row. */
+  /** @returns a fetch of the page without asks, or 0 when there is no row. */
   add(page: number, copies: Copies, version: number, handle: Handle, deadlineMs: number): number {
     const { rows } = this;
     const fetch = rows.take();
@@ -86,7 +86,7 @@ export class Fetches {
     return fetch;
   }
 
-  /** It has ended. Its row stays for answers that are still to come. */
+  /** It has ended. Its row stays until all its asks have ended. */
   finish(fetch: number): void {
     this.rows.set(fetch, IS_LIVE, 0);
     this.giveIfUnused(fetch);
@@ -115,12 +115,12 @@ export class Fetches {
     return this.rows.get(fetch, VERSION_HI) * 4294967296 + (this.rows.get(fetch, VERSION_LO) >>> 0);
   }
 
-  /** Those of the page's record, which has no room for them meanwhile. */
+  /** The copies of the page: its record has no room for them meanwhile. */
   copies(fetch: number): Copies {
     return this.rows.get(fetch, COPIES);
   }
 
-  /** Who has none any more need not be asked. */
+  /** Holders without a copy need not be asked any more. */
   setCopies(fetch: number, copies: Copies): void {
     const before = this.copies(fetch);
     for (let i = 0; i < copyCount(copies); i += 1) {
@@ -135,7 +135,7 @@ export class Fetches {
     this.rows.set(fetch, COPIES, copies);
   }
 
-  /** Those that were not asked. */
+  /** Holders that were not asked. */
   untried(fetch: number): Copies {
     return this.rows.get(fetch, UNTRIED);
   }
@@ -156,7 +156,7 @@ export class Fetches {
     this.rows.set(fetch, FLAGS, this.rows.get(fetch, FLAGS) | flag);
   }
 
-  /** Of one to be repaired: who wants to be rid of it. */
+  /** For repair: the holder that gives its copy up. */
   from(fetch: number): number {
     return this.rows.get(fetch, FROM);
   }
@@ -194,7 +194,7 @@ export class Fetches {
 
   // Asks.
 
-  /** Of the holders that are left, `untried`, `node` is asked. @returns the ask. */
+  /** `node` is asked, `untried` are left. @returns the ask. */
   addAsk(fetch: number, node: number, untried: Copies): number {
     const { rows } = this;
     const index = rows.get(fetch, ASKED);
@@ -205,7 +205,7 @@ export class Fetches {
     return fetch * COPIES_MAX + index;
   }
 
-  /** It is answered, or never will be. @returns whether others of the same fetch are still open. */
+  /** It was answered, or never will be. @returns whether others of its fetch are still open. */
   endAsk(ask: number): boolean {
     const fetch = fetchOf(ask);
     const open = this.rows.get(fetch, OPEN) - 1;

@@ -1,6 +1,6 @@
 /**
- * Homecoming: remote pages that are brought home although nobody waits for them, as far as there is
- * room below the low mark.
+ * Homecoming: brings remote pages home without a getter, as far as there is room below the low
+ * mark.
  */
 import { INDEX_ROWS_PER_STEP } from "../../core/limits.ts";
 import { TAG } from "../../tmem/pampd.ts";
@@ -24,15 +24,15 @@ export class Homecoming {
     return Math.max(0, budget.frameCountLow - frames.framesUsed);
   }
 
-  /** The page, if it is one that is away. */
+  /** Begins to bring the page home, if it is remote. */
   begin(page: number): void {
     if (page === 0 || this.zcache.tmem.tag(page) !== TAG.REMOTE || this.room === 0) return;
     this.repatriate.bringHome(page);
   }
 
   /**
-   * At most so many, and as there is room for, a hand going round over the records,
-   * INDEX_ROWS_PER_STEP at most.
+   * Brings at most so many pages home, if there is room. A hand goes round over the index, over at
+   * most INDEX_ROWS_PER_STEP records.
    */
   bring(count: number): void {
     const { tmem } = this.zcache;

@@ -1,12 +1,12 @@
 /**
- * RecentLatency: what an answer took in the last seconds, so that one that takes far longer is
- * noticed. Two histograms take turns: the one that is filled now, and the one from before.
+ * RecentLatency: how long answers took in the last seconds, so that a far slower one is noticed.
+ * Two histograms take turns: one is filled now, the other is from before.
  */
 import type { Clock } from "../../core/clock.ts";
 import { bucketEndUs, bucketOf, HISTOGRAM_BUCKETS } from "../../core/histogram.ts";
 
 const TURN_MS = 2000;
-/** With fewer there is no saying what the slowest of a hundred takes. */
+/** With fewer answers the slowest of a hundred is not known. */
 const COUNT_MIN = 100;
 
 export class RecentLatency {

@@ -6,24 +6,29 @@
  *     getter --> waiter ---> fetch (one a page) --> [ GET to a holder ] --> verify, deliver
  *                             |-- slow: the next holder as well; the first good answer wins
  *                             |-- has not got it, or bad bytes: one copy less, the next holder
- *                             +-- link lost: the next link is waited for, and the next holder asked
+ *                             +-- link lost: asked again on the next link, and the next holder now
  *
- * The node's own disk is a holder like others, and asked when it is the quickest or the only one. A
- * page that somebody asked for and that nobody else has comes home while there is any frame: the
- * next get of it shall not wait for the disk.
+ * The node's own disk is a holder like others: it is read when it is the quickest, or the only one.
+ * A page that is only on the disk comes home when a getter wants it and there is any frame, so that
+ * the next get of it does not wait for the disk.
  *
- * A get never takes the holder's copy away (two phases): the copies are owed a flush only once the
- * page is in the hands of its getter, or home. While a fetch is under way the record is in transit:
- * its place is the fetch's row, which keeps the copies. The version decides what an answer is
- * worth: when the page was put anew or flushed meanwhile, the getters are served again from the
+ * A get never takes the holder's copy away (two phases): the copies are flushed only once the page
+ * is in the hands of its getter, or home. While a fetch is under way the record is in transit: its
+ * place is the row of the fetch, which keeps the copies. The version decides whether an answer
+ * counts: when the page was put anew or flushed meanwhile, the getters are served again from the
  * index.
  *
- * Outcomes for a getter (the original's localify table, reference 5.4): OK; NOT_FOUND, an ephemeral
- * page that the holder evicted or cannot be reached for; LOST, a persistent page that no holder
- * has, or that fails its checksum, and whose record stays so that it is never taken for a miss;
- * UNREACHABLE, no answer before the deadline of a holder that may have it.
+ * Outcomes for a getter (as ramster_localify in the original, docs/original.md):
+ *
+ *     OK
+ *     NOT_FOUND     an ephemeral page that the holder evicted, or that cannot be reached
+ *     LOST          a persistent page that no holder has, or whose checksum fails; its record
+ *                   stays, so that it is never taken for a miss
+ *     UNREACHABLE   a holder that may have it did not answer before the deadline
  *
  * A sealed page is opened here, once a fetch. One that does not open is a copy with bad bytes.
+ *
+ * Not here: messages to holders (asks.ts), and reads of the disk (disk-asks.ts).
  */
 import { assert } from "../../core/assert.ts";
 import type { Buggify } from "../../core/buggify.ts";
@@ -46,6 +51,7 @@ import {
   withoutCopy,
 } from "../copies.ts";
 import type { RamsterCounters } from "../counters.ts";
+import type { CopyRecords } from "../holders/copy-records.ts";
 import type { RemotePages } from "../holders/remote-pages.ts";
 import type { Latencies } from "../latencies.ts";
 import type { Peers } from "../peers.ts";
@@ -53,136 +59,110 @@ import { hedgeMs } from "../policy.ts";
 import type { Seals } from "../seals.ts";
 import type { AskSink } from "./ask-sink.ts";
 import { Asks } from "./asks.ts";
-import { FETCH_FLAG, Fetches, fetchOf } from "./fetches.ts";
+import { FETCH_FLAG, type Fetches, fetchOf } from "./fetches.ts";
 import { RecentLatency } from "./recent-latency.ts";
 import { type GetAndFree, type GetSink, type RetryGet, Waiters } from "./waiters.ts";
 
-/** See Repair.onZpage. */
-type OnZpage = (
-  page: number,
-  from: number,
-  handle: Handle,
-  zpage: ZpageEntry | null,
-  isOnDisk: boolean,
-) => void;
+/** Who copies fetched pages elsewhere. */
+export interface ZpageSink {
+  /**
+   * A page that was to be copied elsewhere is here, or, null, not yet; page 0: it never will be,
+   * since nobody has it, or it was put anew. `from`: the holder that gives its copy up. `isOnDisk`:
+   * the zpage came from the disk, and is good there.
+   */
+  onZpage(
+    page: number,
+    from: number,
+    handle: Handle,
+    zpage: ZpageEntry | null,
+    isOnDisk: boolean,
+  ): void;
+}
 
 /** How often it looks for holders that are slow, while there are others to ask. */
 const HEDGE_TICK_MS = 5;
 
+interface Parts {
+  readonly memory: Memory;
+  readonly zcache: Zcache;
+  /** Closed with this. */
+  readonly fetches: Fetches;
+  readonly records: CopyRecords;
+  readonly peers: Peers;
+  readonly remotePages: RemotePages;
+  /** Null: what comes back is as it left. */
+  readonly seals: Seals | null;
+  readonly counters: RamsterCounters;
+  readonly latencies: Latencies;
+  readonly clock: Clock;
+  readonly buggify: Buggify;
+  /** Serves a getter again from the index. */
+  readonly retryGet: RetryGet;
+  /** A page came home although frames may be over the low mark. */
+  readonly onHome: () => void;
+  readonly spill: Spill | null;
+}
+
 export class Repatriate implements AskSink {
-  private readonly zcache: Zcache;
-  private readonly peers: Peers;
-  private readonly remotePages: RemotePages;
-  private readonly seals: Seals | null;
-  private readonly counters: RamsterCounters;
-  private readonly clock: Clock;
-  private readonly buggify: Buggify;
-  private readonly onCopyLost: (page: number) => void;
-  private readonly onZpage: OnZpage;
-  private readonly onHome: () => void;
-  private readonly spill: Spill | null;
+  private readonly parts: Parts;
+  private zpageSink: ZpageSink | null = null;
   private readonly requestTimeoutMs: number;
-  private readonly fetches: Fetches;
   private readonly asks: Asks;
   private readonly waiters: Waiters;
   private readonly recent: RecentLatency;
   private readonly handle = new Handle();
   private hedgeTimer: TimerId | null = null;
 
-  constructor(
-    parts: {
-      memory: Memory;
-      zcache: Zcache;
-      peers: Peers;
-      remotePages: RemotePages;
-      /** Null: what comes back is as it left. */
-      seals: Seals | null;
-      counters: RamsterCounters;
-      latencies: Latencies;
-      clock: Clock;
-      buggify: Buggify;
-      /** Serves a getter again from the index. */
-      retryGet: RetryGet;
-      /** One copy less of a page that has others. */
-      onCopyLost: (page: number) => void;
-      /** See Repair. */
-      onZpage: OnZpage;
-      /** A page came home whether there was much room or little. */
-      onHome: () => void;
-      spill: Spill | null;
-    },
-    settings: { requestTimeoutMs: number },
-  ) {
-    this.zcache = parts.zcache;
-    this.peers = parts.peers;
-    this.remotePages = parts.remotePages;
-    this.seals = parts.seals;
-    this.counters = parts.counters;
-    this.clock = parts.clock;
-    this.buggify = parts.buggify;
-    this.onCopyLost = parts.onCopyLost;
-    this.onZpage = parts.onZpage;
-    this.onHome = parts.onHome;
-    this.spill = parts.spill;
+  constructor(parts: Parts, settings: { requestTimeoutMs: number }) {
+    this.parts = parts;
     this.requestTimeoutMs = settings.requestTimeoutMs;
-    this.fetches = new Fetches(parts.memory);
     this.waiters = new Waiters(parts.memory, parts.retryGet);
     this.recent = new RecentLatency(parts.clock);
-    const { fetches, recent } = this;
+    const { fetches } = this.parts;
+    const { recent } = this;
     this.asks = new Asks({ ...parts, fetches, recent, sink: this });
   }
 
   /** Those under way, and those that have ended while a holder may still answer. */
   get fetchCount(): number {
-    return this.fetches.count;
+    return this.parts.fetches.count;
   }
 
   /**
-   * Fetches the page to make another copy of it: `onZpage` is told once, with `from`. Joins a fetch
-   * that is under way. @returns whether it is on its way; false when it was already, or there is
-   * no room.
+   * Fetches the page to make another copy of it: `sink` gets it once, with `from`. Joins a fetch
+   * that is under way. There is one sink for all pages.
+   *
+   * @returns whether it is on its way; false when it was already, or there is no room.
    */
-  copyElsewhere(page: number, from: number): boolean {
+  copyElsewhere(page: number, from: number, sink: ZpageSink): boolean {
+    const { fetches } = this.parts;
+    this.zpageSink = sink;
     const fetch = this.fetchOf(page);
-    if (fetch === 0 || this.fetches.has(fetch, FETCH_FLAG.REPAIR)) return false;
-    this.fetches.set(fetch, FETCH_FLAG.REPAIR);
-    this.fetches.setFrom(fetch, from);
+    if (fetch === 0 || fetches.has(fetch, FETCH_FLAG.REPAIR)) return false;
+    fetches.set(fetch, FETCH_FLAG.REPAIR);
+    fetches.setFrom(fetch, from);
     return true;
   }
 
   /**
    * Reads the page from the disk, and from nowhere else, before it is to be the only copy: as
-   * `copyElsewhere`, and `onZpage` knows that it came from there.
+   * `copyElsewhere`, with `isOnDisk`.
    */
-  checkOnDisk(page: number, from: number): boolean {
-    if (this.zcache.tmem.inTransit(page)) return false;
+  checkOnDisk(page: number, from: number, sink: ZpageSink): boolean {
+    const { zcache, fetches } = this.parts;
+    this.zpageSink = sink;
+    if (zcache.tmem.inTransit(page)) return false;
     const fetch = this.begin(page);
     if (fetch === 0) return false;
-    this.fetches.setUntried(fetch, withCopy(NO_COPIES, SPILL));
-    this.fetches.set(fetch, FETCH_FLAG.REPAIR | FETCH_FLAG.DISK_ONLY);
-    this.fetches.setFrom(fetch, from);
+    fetches.setUntried(fetch, withCopy(NO_COPIES, SPILL));
+    fetches.set(fetch, FETCH_FLAG.REPAIR | FETCH_FLAG.DISK_ONLY);
+    fetches.setFrom(fetch, from);
     this.ask(fetch);
     return true;
   }
 
-  /** Of a remote page, in transit or not. */
-  copiesOf(page: number): Copies {
-    const place = this.zcache.tmem.place(page);
-    return this.zcache.tmem.inTransit(page) ? this.fetches.copies(place) : place;
-  }
-
-  /** Other copies of it from now on. */
-  setCopies(page: number, copies: Copies): void {
-    const { tmem } = this.zcache;
-    const { persistent } = tmem.poolOf(page);
-    const before = this.copiesOf(page);
-    this.remotePages.changed(before, copies, persistent, tmem.zpageBytes(page));
-    if (tmem.inTransit(page)) this.fetches.setCopies(tmem.place(page), copies);
-    else tmem.setPlace(page, copies);
-  }
-
   /**
-   * Has `sink` told of the remote page once it is in `target[at]`. Joins a fetch that is under way.
+   * Gets the remote page into `target[at]`, then calls `sink`. Joins a fetch that is under way.
    *
    * @returns PENDING, or NO_ROOM when FETCHES_MAX or WAITERS_MAX are under way.
    */
@@ -194,25 +174,27 @@ export class Repatriate implements AskSink {
     sink: GetSink,
     token: number,
   ): Status {
+    const { fetches, counters } = this.parts;
     if (!this.waiters.hasRoom) return STATUS.NO_ROOM;
     const fetch = this.fetchOf(page);
     if (fetch === 0) return STATUS.NO_ROOM;
     const waiter = this.waiters.add(getAndFree, target, at, sink, token);
-    const last = this.fetches.waiterLast(fetch);
+    const last = fetches.waiterLast(fetch);
     if (last !== 0) {
-      this.counters.fetch_shared += 1;
+      counters.fetch_shared += 1;
       this.waiters.setNext(last, waiter);
     }
-    this.fetches.addWaiter(fetch, waiter);
+    fetches.addWaiter(fetch, waiter);
     return STATUS.PENDING;
   }
 
   /** Fetches the page with nobody waiting, to bring it home. @returns whether it is on its way. */
   bringHome(page: number): boolean {
-    if (this.zcache.tmem.inTransit(page)) return false;
+    const { zcache, fetches } = this.parts;
+    if (zcache.tmem.inTransit(page)) return false;
     const fetch = this.fetchOf(page);
     if (fetch === 0) return false;
-    this.fetches.set(fetch, FETCH_FLAG.HOMEWARD);
+    fetches.set(fetch, FETCH_FLAG.HOMEWARD);
     return true;
   }
 
@@ -220,9 +202,10 @@ export class Repatriate implements AskSink {
    * A record that is in transit leaves the index or is put anew: its fetch no longer speaks for it.
    */
   detach(page: number): void {
-    const fetch = this.zcache.tmem.place(page);
-    assert(this.fetches.page(fetch) === page);
-    this.fetches.detach(fetch);
+    const { zcache, fetches } = this.parts;
+    const fetch = zcache.tmem.place(page);
+    assert(fetches.page(fetch) === page);
+    fetches.detach(fetch);
   }
 
   /**
@@ -230,7 +213,7 @@ export class Repatriate implements AskSink {
    * from the index by their handles, and must not be given pages of another pool.
    */
   markPools(busy: Uint8Array): void {
-    const { fetches } = this;
+    const { fetches } = this.parts;
     for (let fetch = 1; fetch < fetches.end; fetch += 1) {
       if (fetches.isLive(fetch)) busy[fetches.pool(fetch)] = 1;
     }
@@ -246,12 +229,12 @@ export class Repatriate implements AskSink {
     return this.asks.isWaitingFor(node);
   }
 
-  /** There is news of the node: it may answer again. */
+  /** News of the node: it may answer again. */
   signOfLife(node: number): void {
     this.asks.signOfLife(node);
   }
 
-  /** Nobody needs to wait for a link to it any more. */
+  /** What waits for a link to it ends. */
   holderDead(node: number): void {
     this.asks.holderDead(node);
   }
@@ -261,9 +244,9 @@ export class Repatriate implements AskSink {
     this.asks.expire(periodMs);
   }
 
-  /** AskSink: what a holder said. */
+  /** AskSink. */
   onAnswer(ask: number, status: number, zpage: ZpageEntry): void {
-    const { fetches, counters } = this;
+    const { fetches, counters, zcache, remotePages } = this.parts;
     const fetch = fetchOf(ask);
     if (!fetches.isLive(fetch)) {
       fetches.endAsk(ask);
@@ -273,19 +256,19 @@ export class Repatriate implements AskSink {
     if (page === 0) {
       counters.fetch_raced += 1;
       this.endAsk(ask);
-      this.tellRepair(fetch, 0, null);
+      this.giveToRepair(fetch, 0, null);
       this.serveAgain(fetch, fetches.waiterFirst(fetch));
       return;
     }
     if (status !== STATUS.OK || zpage.version !== fetches.version(fetch)) {
-      if (this.zcache.tmem.poolOf(page).persistent) counters.remote_pers_pages_unsucc_get += 1;
+      if (zcache.tmem.poolOf(page).persistent) counters.remote_pers_pages_unsucc_get += 1;
       else counters.remote_eph_pages_unsucc_get += 1;
       this.hasNoCopy(ask);
       return;
     }
     fetches.readHandle(fetch, this.handle);
     const hasOthers = copyCount(fetches.copies(fetch)) > 1;
-    const { seals } = this;
+    const { seals } = this.parts;
     const isChecked = hasOthers || seals !== null || fetches.has(fetch, FETCH_FLAG.REPAIR);
     const isGood = !isChecked || this.isIntact(zpage);
     const opened = isGood && seals !== null ? seals.open(page, this.handle, zpage) : zpage;
@@ -293,7 +276,7 @@ export class Repatriate implements AskSink {
       // The holder has the record, and must not keep what nobody points at.
       const version = fetches.version(fetch);
       const node = fetches.askNode(ask);
-      if (hasOthers && node !== SPILL) this.remotePages.oweBeforePut(node, this.handle, version);
+      if (hasOthers && node !== SPILL) remotePages.addFlushBeforePut(node, this.handle, version);
       this.hasNoCopy(ask);
       return;
     }
@@ -301,9 +284,9 @@ export class Repatriate implements AskSink {
     this.deliver(fetch, page, opened, zpage);
   }
 
-  /** AskSink: others are asked. A link that is lost may come back, while there is time. */
+  /** AskSink: the next holder is asked. A lost link may come back before the deadline. */
   onNoAnswer(ask: number, linkLost: boolean): void {
-    const { fetches } = this;
+    const { fetches, counters } = this.parts;
     const fetch = fetchOf(ask);
     if (!fetches.isLive(fetch)) {
       fetches.endAsk(ask);
@@ -314,30 +297,32 @@ export class Repatriate implements AskSink {
       if (fetches.hasUntried(fetch)) this.ask(fetch);
       return;
     }
-    this.counters.fetch_unreachable += 1;
+    counters.fetch_unreachable += 1;
     fetches.set(fetch, FETCH_FLAG.AWAY);
     this.unserved(ask);
   }
 
   close(): void {
-    if (this.hedgeTimer !== null) this.clock.cancel(this.hedgeTimer);
-    this.fetches.close();
+    const { clock, fetches } = this.parts;
+    if (this.hedgeTimer !== null) clock.cancel(this.hedgeTimer);
+    fetches.close();
     this.waiters.close();
   }
 
   /** The page that is fetched; 0: it has left the index, or nobody can name it any more. */
   private pageOf(fetch: number): number {
-    const { tmem } = this.zcache;
-    const page = this.fetches.page(fetch);
+    const { zcache, fetches } = this.parts;
+    const { tmem } = zcache;
+    const page = fetches.page(fetch);
     if (page === 0 || tmem.isLive(page)) return page;
-    tmem.endTransit(page, this.fetches.copies(fetch));
-    this.fetches.detach(fetch);
+    tmem.endTransit(page, fetches.copies(fetch));
+    fetches.detach(fetch);
     return 0;
   }
 
   /** The fetch under way for the page, or a new one. 0 when there is no row. */
   private fetchOf(page: number): number {
-    const { tmem } = this.zcache;
+    const { tmem } = this.parts.zcache;
     if (tmem.inTransit(page)) return tmem.place(page);
     const fetch = this.begin(page);
     if (fetch !== 0) this.ask(fetch);
@@ -346,38 +331,40 @@ export class Repatriate implements AskSink {
 
   /** A fetch with nobody asked yet. 0 when there is no row. */
   private begin(page: number): number {
-    const { tmem } = this.zcache;
+    const { zcache, fetches } = this.parts;
+    const { tmem } = zcache;
     tmem.readHandle(page, this.handle);
     const deadlineMs = (this.asks.elapsedMs + this.requestTimeoutMs) | 0;
     const version = tmem.version(page);
-    const fetch = this.fetches.add(page, tmem.place(page), version, this.handle, deadlineMs);
+    const fetch = fetches.add(page, tmem.place(page), version, this.handle, deadlineMs);
     if (fetch !== 0) tmem.startTransit(page, fetch);
     return fetch;
   }
 
   /** Asks the next holder. */
   private ask(fetch: number): void {
-    const { fetches } = this;
+    const { fetches, buggify, clock } = this.parts;
     const untried = fetches.untried(fetch);
     const node = this.nearest(untried);
     const others = withoutCopy(untried, node);
     if (copyCount(others) > 0) {
-      const patienceMs = this.buggify("fetch-hedged") ? 0 : hedgeMs(this.recent.p99Ms);
+      const patienceMs = buggify("fetch-hedged") ? 0 : hedgeMs(this.recent.p99Ms);
       const untilMs = (this.asks.elapsedMs + patienceMs) | 0;
       fetches.setPatience(fetch, untilMs);
-      this.hedgeTimer ??= this.clock.after(HEDGE_TICK_MS, () => this.hedge());
+      this.hedgeTimer ??= clock.after(HEDGE_TICK_MS, () => this.hedge());
     }
     this.asks.enqueue(fetches.addAsk(fetch, node, others));
   }
 
-  /** The one that will have answered first, as far as one can tell; else one that may get a link. */
+  /** The holder that is likely to answer first; without links one that may get a link. */
   private nearest(copies: Copies): number {
     let best = copyAt(copies, 0);
     let bestCost = this.asks.costOf(best);
     for (let i = 1; i < copyCount(copies); i += 1) {
       const node = copyAt(copies, i);
       const cost = this.asks.costOf(node);
-      if (cost < bestCost || (cost === bestCost && best !== SPILL && !this.peers.isPeer(best))) {
+      const isTie = cost === bestCost && best !== SPILL;
+      if (cost < bestCost || (isTie && !this.parts.peers.isPeer(best))) {
         best = node;
         bestCost = cost;
       }
@@ -385,36 +372,32 @@ export class Repatriate implements AskSink {
     return best;
   }
 
-  /** Asks others for what a holder is slow with. */
+  /** Asks other holders for pages that the first one is slow with. */
   private hedge(): void {
-    const { fetches } = this;
+    const { fetches, counters, clock } = this.parts;
     const nowMs = this.asks.elapsedMs;
     let waiting = 0;
     for (let fetch = 1; fetch < fetches.end; fetch += 1) {
       if (!fetches.isLive(fetch) || !fetches.hasUntried(fetch)) continue;
       if (this.pageOf(fetch) === 0) continue;
       if (((fetches.patience(fetch) - nowMs) | 0) <= 0) {
-        this.counters.fetch_hedged += 1;
+        counters.fetch_hedged += 1;
         this.ask(fetch);
       }
       if (fetches.hasUntried(fetch)) waiting += 1;
     }
     this.hedgeTimer = null;
-    if (waiting > 0) this.hedgeTimer = this.clock.after(HEDGE_TICK_MS, () => this.hedge());
+    if (waiting > 0) this.hedgeTimer = clock.after(HEDGE_TICK_MS, () => this.hedge());
   }
 
-  /** The holder has it no more. The last copy stays in the record, so that it is never a miss. */
+  /** The holder has no good copy. The last one stays in the record: it is never a miss. */
   private hasNoCopy(ask: number): void {
-    const { fetches } = this;
+    const { fetches, records } = this.parts;
     const fetch = fetchOf(ask);
     const node = fetches.askNode(ask);
     const copies = fetches.copies(fetch);
     if (copyCount(copies) > 1 && hasCopy(copies, node)) {
-      const page = fetches.page(fetch);
-      this.setCopies(page, withoutCopy(copies, node));
-      if (node === SPILL) this.freeOnDisk(page);
-      this.counters.copies_lost += 1;
-      this.onCopyLost(page);
+      records.copyLost(fetches.page(fetch), node);
     }
     this.unserved(ask);
   }
@@ -424,7 +407,7 @@ export class Repatriate implements AskSink {
    * fetch ends; the page is lost only if nobody may have it.
    */
   private unserved(ask: number): void {
-    const { fetches } = this;
+    const { fetches } = this.parts;
     const fetch = fetchOf(ask);
     const isAsked = this.endAsk(ask);
     const isThere = this.pageOf(fetch) !== 0;
@@ -440,17 +423,18 @@ export class Repatriate implements AskSink {
     this.end(fetch, mayBeThere ? STATUS.UNREACHABLE : STATUS.LOST);
   }
 
-  /** Nobody who was asked has it any more, and somebody else does. */
+  /** No holder that was asked has it any more, and another one does. */
   private beginAgain(fetch: number): void {
-    const page = this.fetches.page(fetch);
-    this.tellRepair(fetch, page, null);
-    this.zcache.tmem.endTransit(page, this.fetches.copies(fetch));
-    this.serveAgain(fetch, this.fetches.waiterFirst(fetch));
+    const { fetches, zcache } = this.parts;
+    const page = fetches.page(fetch);
+    this.giveToRepair(fetch, page, null);
+    zcache.tmem.endTransit(page, fetches.copies(fetch));
+    this.serveAgain(fetch, fetches.waiterFirst(fetch));
   }
 
   /** @returns whether another holder of the same fetch is still to answer. */
   private endAsk(ask: number): boolean {
-    return this.fetches.endAsk(ask);
+    return this.parts.fetches.endAsk(ask);
   }
 
   /**
@@ -458,8 +442,9 @@ export class Repatriate implements AskSink {
    * `sealed`: as its holder has it.
    */
   private deliver(fetch: number, page: number, zpage: ZpageEntry, sealed: ZpageEntry): void {
-    const { fetches, counters, waiters } = this;
-    const { tmem } = this.zcache;
+    const { fetches, counters, zcache } = this.parts;
+    const { waiters } = this;
+    const { tmem } = zcache;
     const version = fetches.version(fetch);
     const { persistent } = tmem.poolOf(page);
     tmem.endTransit(page, fetches.copies(fetch));
@@ -469,7 +454,7 @@ export class Repatriate implements AskSink {
     while (waiter !== 0) {
       if (!tmem.isLive(page) || tmem.version(page) !== version) break;
       const target = waiters.target(waiter);
-      if (!this.zcache.deliverZpage(this.handle, zpage, target, waiters.at(waiter))) {
+      if (!zcache.deliverZpage(this.handle, zpage, target, waiters.at(waiter))) {
         counters.fetch_corrupt += 1;
         status = persistent ? STATUS.LOST : STATUS.NOT_FOUND;
         if (!persistent) tmem.flush(page);
@@ -479,120 +464,121 @@ export class Repatriate implements AskSink {
         counters.remote_pers_pages_succ_get += 1;
       } else {
         counters.remote_eph_pages_succ_get += 1;
-        this.zcache.counters.cleancache_succ_gets += 1;
+        zcache.counters.cleancache_succ_gets += 1;
       }
       const getAndFree = waiters.getAndFree(waiter);
       if (getAndFree === 1 || (getAndFree === 0 && !persistent)) tmem.flush(page);
       waiter = waiters.next(waiter);
     }
     if (status === STATUS.OK && tmem.isLive(page) && tmem.version(page) === version) {
-      this.comeHome(fetch, page, persistent, zpage);
+      this.comeHome(fetch, page, zpage);
     }
-    this.tellRepair(fetch, page, sealed);
-    this.tell(fetch, waiter, status);
+    this.giveToRepair(fetch, page, sealed);
+    this.endServed(fetch, waiter, status);
   }
 
-  /** Once a fetch: whoever wants to copy it elsewhere. Only the page that it was, and is, remote. */
-  private tellRepair(fetch: number, page: number, zpage: ZpageEntry | null): void {
-    if (!this.fetches.has(fetch, FETCH_FLAG.REPAIR)) return;
-    const { tmem } = this.zcache;
-    const isSame =
-      page !== 0 && tmem.isLive(page) && tmem.version(page) === this.fetches.version(fetch);
+  /** Once a fetch that repair wants: only a page that is remote still, in the same version. */
+  private giveToRepair(fetch: number, page: number, zpage: ZpageEntry | null): void {
+    const { fetches, zcache } = this.parts;
+    if (!fetches.has(fetch, FETCH_FLAG.REPAIR)) return;
+    const { tmem } = zcache;
+    const isSame = page !== 0 && tmem.isLive(page) && tmem.version(page) === fetches.version(fetch);
     const isThere = isSame && tmem.tag(page) === TAG.REMOTE;
-    const isOnDisk = this.fetches.has(fetch, FETCH_FLAG.DISK_ONLY);
-    this.onZpage(page, this.fetches.from(fetch), this.handle, isThere ? zpage : null, isOnDisk);
+    const isOnDisk = fetches.has(fetch, FETCH_FLAG.DISK_ONLY);
+    const from = fetches.from(fetch);
+    this.zpageSink?.onZpage(page, from, this.handle, isThere ? zpage : null, isOnDisk);
   }
 
   /**
-   * Keeps the page here from now on when there is room below the low mark, or, of one that is on
-   * the disk and wanted, a frame; else it stays away.
+   * Keeps the page here from now on when there is room below the low mark. For a page that is only
+   * on the disk, and that a getter wants, any frame will do.
    */
-  private comeHome(fetch: number, page: number, persistent: boolean, zpage: ZpageEntry): void {
-    const { tmem, budget, frames } = this.zcache;
+  private comeHome(fetch: number, page: number, zpage: ZpageEntry): void {
+    const { zcache, fetches, buggify, counters, records, remotePages, onHome } = this.parts;
+    const { tmem, budget, frames } = zcache;
     const isOnlyOnDisk = withoutCopy(tmem.place(page), SPILL) === NO_COPIES;
-    const isHot = isOnlyOnDisk && this.fetches.waiterFirst(fetch) !== 0;
+    const isHot = isOnlyOnDisk && fetches.waiterFirst(fetch) !== 0;
     const isFull = budget.isOverLow(frames.framesUsed + 1) && !isHot;
-    if (isFull || this.buggify("fetch-not-home")) {
-      if (this.fetches.has(fetch, FETCH_FLAG.HOMEWARD)) {
-        this.counters.pers_pages_remote_nomem += 1;
+    if (isFull || buggify("fetch-not-home")) {
+      if (fetches.has(fetch, FETCH_FLAG.HOMEWARD)) {
+        counters.pers_pages_remote_nomem += 1;
       }
       return;
     }
     const copies = tmem.place(page);
     // With nobody waiting it was not checked yet, and the holder's copy may be the only good one.
-    const isChecked = this.fetches.waiterFirst(fetch) !== 0 || copyCount(copies) > 1;
+    const isChecked = fetches.waiterFirst(fetch) !== 0 || copyCount(copies) > 1;
     if (!isChecked && !this.isIntact(zpage)) return;
     const zpageBytes = tmem.zpageBytes(page);
-    if (!this.zcache.localify(page, zpage)) return;
-    this.counters.pages_repatriated += 1;
-    this.remotePages.removed(copies, persistent, zpageBytes);
+    if (!zcache.localify(page, zpage)) return;
+    counters.pages_repatriated += 1;
+    records.removed(page, copies, zpageBytes);
     const version = tmem.version(page);
     for (let i = 0; i < copyCount(copies); i += 1) {
       const node = copyAt(copies, i);
-      if (node === SPILL) this.freeOnDisk(page);
-      else this.remotePages.oweBeforePut(node, this.handle, version);
+      if (node === SPILL) records.freeOnDisk(page);
+      else remotePages.addFlushBeforePut(node, this.handle, version);
     }
-    if (isHot) this.onHome();
-  }
-
-  private freeOnDisk(page: number): void {
-    this.spill?.free(page, this.zcache.tmem.zpageBytes(page));
+    if (isHot) onHome();
   }
 
   /** Whether the zpage is the one that was stored under `handle`. */
   private isIntact(zpage: ZpageEntry): boolean {
-    const intact = this.zcache.isIntact(this.handle, zpage);
-    if (!intact) this.counters.fetch_corrupt += 1;
+    const { zcache, counters } = this.parts;
+    const intact = zcache.isIntact(this.handle, zpage);
+    if (!intact) counters.fetch_corrupt += 1;
     return intact;
   }
 
   /**
-   * Tells the waiters before `until` that they were served, and those from it on that they were
-   * not.
+   * Ends the waiters before `until`, which were served, with OK, and the others with `status`, or,
+   * if that is OK, by serving them again.
    */
-  private tell(fetch: number, until: number, status: Status): void {
-    let waiter = this.fetches.waiterFirst(fetch);
-    while (waiter !== until) waiter = this.waiters.tell(waiter, STATUS.OK);
+  private endServed(fetch: number, until: number, status: Status): void {
+    let waiter = this.parts.fetches.waiterFirst(fetch);
+    while (waiter !== until) waiter = this.waiters.end(waiter, STATUS.OK);
     if (status === STATUS.OK) this.serveAgain(fetch, waiter);
-    else this.tellAll(fetch, waiter, status);
+    else this.endAll(fetch, waiter, status);
   }
 
-  /** The fetch failed: all its waiters hear of it. An ephemeral page is then a miss, for good. */
+  /** The fetch failed, for all its waiters. An ephemeral page is a miss from then on. */
   private end(fetch: number, status: Status): void {
+    const { fetches, zcache } = this.parts;
     const page = this.pageOf(fetch);
-    const first = this.fetches.waiterFirst(fetch);
-    this.tellRepair(fetch, status === STATUS.LOST ? 0 : page, null);
+    const first = fetches.waiterFirst(fetch);
+    this.giveToRepair(fetch, status === STATUS.LOST ? 0 : page, null);
     if (page === 0) {
       this.serveAgain(fetch, first);
       return;
     }
-    const { tmem } = this.zcache;
-    tmem.endTransit(page, this.fetches.copies(fetch));
+    const { tmem } = zcache;
+    tmem.endTransit(page, fetches.copies(fetch));
     if (tmem.poolOf(page).persistent) {
-      this.tellAll(fetch, first, status);
+      this.endAll(fetch, first, status);
     } else {
       tmem.flush(page);
-      this.tellAll(fetch, first, STATUS.NOT_FOUND);
+      this.endAll(fetch, first, STATUS.NOT_FOUND);
     }
   }
 
-  /** Tells the waiters from `first` on, and ends the fetch. */
-  private tellAll(fetch: number, first: number, status: Status): void {
+  /** Ends the waiters from `first` on, and the fetch. */
+  private endAll(fetch: number, first: number, status: Status): void {
     let waiter = first;
     while (waiter !== 0) {
-      if (status === STATUS.NOT_FOUND) this.zcache.counters.cleancache_failed_gets += 1;
-      waiter = this.waiters.tell(waiter, status);
+      if (status === STATUS.NOT_FOUND) this.parts.zcache.counters.cleancache_failed_gets += 1;
+      waiter = this.waiters.end(waiter, status);
     }
-    this.fetches.finish(fetch);
+    this.parts.fetches.finish(fetch);
   }
 
   /** Serves the waiters from `first` on again, and ends the fetch, which has the handle. */
   private serveAgain(fetch: number, first: number): void {
+    const { fetches } = this.parts;
     let waiter = first;
     while (waiter !== 0) {
-      this.fetches.readHandle(fetch, this.handle);
+      fetches.readHandle(fetch, this.handle);
       waiter = this.waiters.retry(waiter, this.handle);
     }
-    this.fetches.finish(fetch);
+    fetches.finish(fetch);
   }
 }

@@ -1,6 +1,6 @@
 /**
  * Waiters: getters that wait for a remote page, in the order in which they came. One row each in a
- * table, linked by the fetch that they wait for; what is not a number is kept beside it.
+ * table, linked by the fetch that they wait for. Sinks and targets are kept beside the table.
  *
  * Not here: when the page is there (repatriate.ts).
  */
@@ -11,7 +11,7 @@ import type { Memory } from "../../core/memory.ts";
 import { STATUS, type Status } from "../../core/status.ts";
 import { Table } from "../../core/table.ts";
 
-/** Who waits for a page. The page is in the target that was given when this is called with OK. */
+/** A getter that waits for a page. With OK the page is in the target that was given. */
 export interface GetSink {
   onGet(token: number, status: Status): void;
 }
@@ -96,8 +96,8 @@ export class Waiters {
     return this.rows.get(waiter, GET_AND_FREE) as GetAndFree;
   }
 
-  /** Tells it, and forgets it. @returns the next one. */
-  tell(waiter: number, status: Status): number {
+  /** Ends it with this status. @returns the next one. */
+  end(waiter: number, status: Status): number {
     const next = this.next(waiter);
     const token = this.rows.get(waiter, TOKEN);
     const sink = this.forget(waiter);
@@ -106,8 +106,8 @@ export class Waiters {
   }
 
   /**
-   * Serves it again from the index; `handle` is the page's, until its sink is told and may start
-   * another fetch. @returns the next one.
+   * Serves it again from the index. `handle` is the page's, until the sink is called, which may
+   * start another fetch. @returns the next one.
    */
   retry(waiter: number, handle: Handle): number {
     const next = this.next(waiter);

@@ -1,18 +1,18 @@
 /**
- * Written: where an export may have pages at all, in blocks of BLOCK_PAGES. A device is thin: what
- * was never written, or was freed, is passed over in one step.
+ * AllocationMap: which blocks of BLOCK_PAGES pages of an export may have pages. Exports are
+ * thin-provisioned, so ranges that were never written, or were freed, are skipped in one step.
  *
- *     mark(page)                 it is written
- *     forget(from, to)           no page from `from` up to `to` is there any more
- *     blankUntil(page, end)      the first page from here on that may be there
+ *     mark(page)                 the page is written
+ *     clear(from, to)            no page from `from` up to `to` is left
+ *     nextAllocated(page, end)   the first page from here on that may be there
  *
- * A block counts until all of it is forgotten at once.
+ * A block is cleared only when one call covers all of it.
  */
 
 /** 4 MiB: 256 KiB of blocks to a TiB of device. */
 const BLOCK_PAGES = 1024;
 
-export class Written {
+export class AllocationMap {
   private readonly pageCount: number;
   /** 1: marked. */
   private readonly blocks: Uint8Array;
@@ -26,14 +26,14 @@ export class Written {
     this.blocks[Math.floor(page / BLOCK_PAGES)] = 1;
   }
 
-  forget(from: number, to: number): void {
+  clear(from: number, to: number): void {
     const end = to === this.pageCount ? this.blocks.length : Math.floor(to / BLOCK_PAGES);
     const first = Math.ceil(from / BLOCK_PAGES);
     if (first < end) this.blocks.fill(0, first, end);
   }
 
-  /** `page` itself if it may be there; `end` if none before it is. */
-  blankUntil(page: number, end: number): number {
+  /** @returns `page` itself if it may be there, and `end` if no page before `end` is. */
+  nextAllocated(page: number, end: number): number {
     const block = Math.floor(page / BLOCK_PAGES);
     if (this.blocks[block] === 1) return page;
     const next = this.blocks.subarray(block, Math.ceil(end / BLOCK_PAGES)).indexOf(1);

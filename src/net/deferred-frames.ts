@@ -1,9 +1,9 @@
 /**
- * Requests that were read but must wait: the other side does not take its replies, or there is no
- * memory for more of them.
+ * DeferredFrames: requests that were received but must wait, because the other side does not take
+ * its replies, or because there is no memory for more of them.
  *
- * The rare path: each frame is copied out of the chunk that it came in, behind those before it, and
- * served later by a framer of its own.
+ * This is the rare path. Each frame is copied from its chunk behind the frames before it, and is
+ * served later through a framer of its own.
  */
 import type { BufferPool } from "../core/buffer-pool.ts";
 import { HEADER_BYTES } from "../core/limits.ts";
@@ -12,7 +12,7 @@ import { type Frame, Framer, type FrameSink } from "../wire/framer.ts";
 import { HEADER } from "../wire/header.ts";
 import { Lane } from "./lane.ts";
 
-export class HeldFrames {
+export class DeferredFrames {
   count = 0;
   private readonly lane: Lane;
   private readonly memory: Memory;
@@ -26,7 +26,7 @@ export class HeldFrames {
     this.framer = new Framer(sink, memory, pool);
   }
 
-  /** Keeps a copy. @returns false when too much is held already. */
+  /** Keeps a copy. @returns false when too many bytes wait already. */
   push(frame: Frame): boolean {
     const frameBytes = HEADER_BYTES + frame.bodyBytes;
     if (!this.lane.reserve(frameBytes)) return false;
@@ -36,7 +36,7 @@ export class HeldFrames {
     return true;
   }
 
-  /** The header of the oldest, if there is one. */
+  /** The header of the oldest frame, if there is one. */
   get nextView(): DataView {
     return this.lane.view;
   }
@@ -45,7 +45,7 @@ export class HeldFrames {
     return this.lane.head;
   }
 
-  /** Gives the oldest to the sink. */
+  /** Gives the oldest frame to the sink. */
   serveNext(): void {
     if (this.count === 0) return;
     const { lane } = this;
@@ -58,7 +58,7 @@ export class HeldFrames {
     else lane.sent(frameBytes);
   }
 
-  /** For good. A frame that is being served stays until it is. */
+  /** Drops all frames for good, except one that is being served until that is done. */
   clear(): void {
     this.count = 0;
     this.isCleared = true;

@@ -1,14 +1,15 @@
 /**
- * OwedFlushes: what one holder must be told to flush, oldest first, until it says that it did (the
- * original's flush list).
+ * PendingFlushes: what one holder must flush and has not acknowledged, oldest first (the original's
+ * flush list).
  *
  *     | head: sent, not acknowledged | sent: not sent yet | tail
  *
- * Entries are kept as they go on the wire, so that sending is one copy. An entry names its version,
- * so one that is sent twice, or late, can never hurt a newer page; that the same version is not put
- * again before it is done is the caller's (remote-pages.ts). Room is bounded by the caller, too:
- * ramster lets a page turn remote only while the pages on a holder and the flushes owed to it fit
- * OWED_FLUSHES_MAX, so that `owe` never has to refuse.
+ * Entries are kept as they go on the wire, so sending is one copy. An entry names a version: one
+ * that is sent twice, or late, never hurts a newer page. The caller sees to it that a page is not
+ * put again in the same version before its flush is done (remote-pages.ts).
+ *
+ * The caller bounds the list, too: a page turns remote only while the pages on a holder and its
+ * pending flushes fit PENDING_FLUSHES_MAX, so `add` never has to refuse.
  */
 import { assert } from "../../core/assert.ts";
 import type { Handle } from "../../core/handle.ts";
@@ -24,7 +25,7 @@ import type { RamsterCounters } from "../counters.ts";
 /** Entries that an idle list keeps room for. */
 const ENTRIES_MIN = 64;
 
-export class OwedFlushes {
+export class PendingFlushes {
   private readonly memory: Memory;
   private readonly counters: Pick<RamsterCounters, "flnodes" | "flnodes_max">;
   private bytes = new Uint8Array(ENTRIES_MIN * FLUSH_ENTRY_BYTES);
@@ -55,8 +56,8 @@ export class OwedFlushes {
     return this.sent - this.head;
   }
 
-  /** Entries until now. Once `doneCount` is as high, all of them are done. */
-  get oweCount(): number {
+  /** Entries ever added. Once `doneCount` is as high, all of them are done. */
+  get addedCount(): number {
     return this.done + this.count;
   }
 
@@ -64,7 +65,7 @@ export class OwedFlushes {
     return this.done;
   }
 
-  owe(handle: Handle, version: number, scope: FlushScope): void {
+  add(handle: Handle, version: number, scope: FlushScope): void {
     if ((this.tail + 1) * FLUSH_ENTRY_BYTES > this.bytes.byteLength) this.makeRoom();
     writeFlushEntry(this.view, this.tail * FLUSH_ENTRY_BYTES, handle, version, scope);
     this.tail += 1;
@@ -81,7 +82,7 @@ export class OwedFlushes {
     this.sent += count;
   }
 
-  /** Scope of the sent entry that is `at` places behind the oldest. */
+  /** Scope of the sent entry that is `at` entries behind the oldest. */
   scopeInFlight(at: number): number {
     assert(at < this.inFlightCount);
     return readFlushScope(this.view, (this.head + at) * FLUSH_ENTRY_BYTES);
@@ -101,7 +102,7 @@ export class OwedFlushes {
     this.sent = this.head;
   }
 
-  /** The holder is gone, and with it what it should flush. */
+  /** The holder has nothing to flush any more. */
   clear(): void {
     this.counters.flnodes -= this.count;
     this.done += this.count;

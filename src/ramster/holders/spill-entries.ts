@@ -1,7 +1,7 @@
-/** From entries of a PUT, as holders get them, to a batch for the disk. */
-import type { SpillBatch } from "../spill/batch.ts";
-import type { Spill } from "../spill/spill.ts";
-import { PUT_ENTRY_BYTES, readPutChecksum, readPutSize } from "../wire/peer-entries.ts";
+/** Entries of a PUT message, and a batch for the disk made from them. */
+import type { SpillBatch } from "../../spill/batch.ts";
+import type { Spill } from "../../spill/spill.ts";
+import { PUT_ENTRY_BYTES, readPutChecksum, readPutSize } from "../../wire/peer-entries.ts";
 
 /** Where entries are. */
 export interface Entries {

@@ -1,0 +1,18 @@
+/** harness/sim/defects.ts replaces source text: each text that it replaces is there just once. */
+import { expect, test } from "bun:test";
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { DEFECTS, editedText } from "../sim/defects.ts";
+
+const ROOT = join(import.meta.dir, "../..");
+
+test.each(DEFECTS.map((defect) => [defect.name, defect] as const))("%s", (_, defect) => {
+  for (const file of new Set(defect.edits.map((edit) => edit.file))) {
+    const text = readFileSync(join(ROOT, file), "utf8");
+    expect(editedText(defect, file, text)).not.toBe(text);
+  }
+  const { heldBy } = defect;
+  if (heldBy === undefined) return;
+  expect(existsSync(join(ROOT, heldBy.file))).toBe(true);
+  expect(readFileSync(join(ROOT, heldBy.file), "utf8")).toContain(heldBy.test);
+});

@@ -1,0 +1,57 @@
+/**
+ * The flags of `ramster node` and `ramster server`, made from the table of settings
+ * (src/node/settings.ts).
+ */
+import { settingsOf } from "../node/config.ts";
+import { CONTROLS } from "../node/controls.ts";
+import { nameOf, type Role, type Setting } from "../node/setting.ts";
+import { SETTINGS, type SettingKey } from "../node/settings.ts";
+import type { FlagGroup, FlagSpec, NameSpec } from "./flag-spec.ts";
+
+/** The flag of the command line alone: it names the file of the others. */
+const CONFIG: FlagSpec = {
+  name: "config",
+  value: "FILE",
+  defaultNote: "none",
+  help: "TOML file with these flags as keys, or the original's ramster.conf",
+};
+
+/** In the groups and the order of the table. */
+export function settingGroups(role: Role): readonly FlagGroup[] {
+  const groups = new Map<string, FlagSpec[]>();
+  for (const [key, setting] of settingsOf(role)) {
+    const flags = groups.get(setting.group) ?? [];
+    groups.set(setting.group, flags);
+    flags.push(specOf(setting));
+    if (key === "name") flags.push(CONFIG);
+  }
+  return [...groups].map(([title, flags]) => ({ title, flags }));
+}
+
+/** The flag of one setting, for commands that have it beside others. */
+export function settingFlag(key: SettingKey): FlagSpec {
+  return specOf(SETTINGS[key]);
+}
+
+/** What `ramster get` and `ramster set` know on a running node, in the order that they show. */
+export function knobNames(): readonly NameSpec[] {
+  const live = Object.values(SETTINGS).filter((setting: Setting) => setting.live === true);
+  return [
+    ...Object.entries(CONTROLS).map(([name, help]) => ({ name, help })),
+    ...live.map((setting) => ({ name: nameOf(setting), help: setting.help })),
+  ];
+}
+
+function specOf({ flag, help, type, default: value, defaultNote }: Setting): FlagSpec {
+  const isList = type.join !== undefined;
+  const text = value === null || isList || type.placeholder === null ? null : type.format(value);
+  return {
+    name: flag,
+    value: type.placeholder,
+    help,
+    ...(isList ? { list: true } : {}),
+    ...(type.bare === undefined ? {} : { bare: type.bare }),
+    ...(defaultNote === undefined ? {} : { defaultNote }),
+    ...(text === null || defaultNote !== undefined ? {} : { default: text }),
+  };
+}

@@ -1,0 +1,215 @@
+/**
+ * Presence: whether each holder is there, and still has what the records say, as a named state.
+ *
+ *     present     its copies count
+ *     doubted     heard of in another boot: its copies count until the next link shows a restart
+ *     dead        its copies do not count, unless it comes back in the same boot
+ *     returning   dead, and heard of in another boot
+ *     left        it stopped for good: what it kept is gone
+ *     rejoining   left, and heard of again
+ *
+ * A link is wanted to a holder that is doubted, returning or rejoining, because only a link shows
+ * for sure which boot it is. The events, and the state that follows each of them:
+ *
+ *     state     | linked  heardSame heardOther heardEmpty died left
+ *     ----------+---------------------------------------------------
+ *     present   | present present   doubted    present    dead left
+ *     doubted   | present doubted   doubted    present    dead left
+ *     dead      | present present   returning  dead       dead left
+ *     returning | present doubted   returning  dead       dead left
+ *     left      | present left      rejoining  left       left left
+ *     rejoining | present rejoining rejoining  left       left left
+ *
+ *     linked       a link is up
+ *     heardSame    news: it runs in the boot of the last link
+ *     heardOther   news: it runs in another boot, and may have, or have lost, pages of this node
+ *     heardEmpty   news: it runs in another boot, and no record names it
+ *     died         news: it is dead
+ *     left         it said that it stopped, in the boot of the last link
+ *
+ * Beside that a holder is *emptied* from the moment it is known to have lost all pages of this
+ * node until no record names it (losses.ts). Three events empty it: a link in another boot, `left`,
+ * and a GRANT with another epoch than the last one. Copies at an emptied holder do not count.
+ *
+ * Not here: how news comes (node/node.ts), and what is done about it (ramster.ts).
+ */
+import { type Copies, copyAt, copyCount, withoutCopy } from "../copies.ts";
+
+export type PresenceState = "present" | "doubted" | "dead" | "returning" | "left" | "rejoining";
+
+export type PresenceEvent = "linked" | "heardSame" | "heardOther" | "heardEmpty" | "died" | "left";
+
+const NEXT: Readonly<Record<PresenceState, Readonly<Record<PresenceEvent, PresenceState>>>> = {
+  present: {
+    linked: "present",
+    heardSame: "present",
+    heardOther: "doubted",
+    heardEmpty: "present",
+    died: "dead",
+    left: "left",
+  },
+  doubted: {
+    linked: "present",
+    heardSame: "doubted",
+    heardOther: "doubted",
+    heardEmpty: "present",
+    died: "dead",
+    left: "left",
+  },
+  dead: {
+    linked: "present",
+    heardSame: "present",
+    heardOther: "returning",
+    heardEmpty: "dead",
+    died: "dead",
+    left: "left",
+  },
+  returning: {
+    linked: "present",
+    heardSame: "doubted",
+    heardOther: "returning",
+    heardEmpty: "dead",
+    died: "dead",
+    left: "left",
+  },
+  left: {
+    linked: "present",
+    heardSame: "left",
+    heardOther: "rejoining",
+    heardEmpty: "left",
+    died: "left",
+    left: "left",
+  },
+  rejoining: {
+    linked: "present",
+    heardSame: "rejoining",
+    heardOther: "rejoining",
+    heardEmpty: "left",
+    died: "left",
+    left: "left",
+  },
+};
+
+/** The state that follows `state` after `event`. Pure. */
+export function nextPresence(state: PresenceState, event: PresenceEvent): PresenceState {
+  return NEXT[state][event];
+}
+
+/** What a new link shows: the boot of the last link, another one, or the one that had left. */
+export type LinkedBoot = "same" | "other" | "left";
+
+class Row {
+  state: PresenceState = "present";
+  isEmptied = false;
+  /** Boot of the last link; 0: none, or it left since. */
+  bootId = 0n;
+  /** The last boot that left. */
+  leftBootId = 0n;
+  /** Epoch of the last GRANT in this boot; 0: none. */
+  epoch = 0;
+}
+
+export class Presence {
+  /** By node. A node that never had a link has no row: it counts as present. */
+  private readonly rows: Array<Row | undefined> = [];
+
+  linked(node: number, bootId: bigint): LinkedBoot {
+    const row = this.rows[node] ?? new Row();
+    this.rows[node] = row;
+    row.state = nextPresence(row.state, "linked");
+    if (row.bootId === bootId) return "same";
+    row.bootId = bootId;
+    row.epoch = 0;
+    return bootId === row.leftBootId ? "left" : "other";
+  }
+
+  /** `isNamed`: whether a record names the node as a holder. */
+  heard(node: number, bootId: bigint, isNamed: boolean): void {
+    const row = this.rows[node];
+    if (row === undefined) return;
+    // A boot that left, and did not, still has the pages that were given up.
+    const mayHavePages = isNamed || bootId === row.leftBootId;
+    const other = mayHavePages ? "heardOther" : "heardEmpty";
+    row.state = nextPresence(row.state, row.bootId === bootId ? "heardSame" : other);
+  }
+
+  died(node: number): void {
+    const row = this.rows[node];
+    if (row !== undefined) row.state = nextPresence(row.state, "died");
+  }
+
+  /** @returns whether that is the boot of the last link. Otherwise it is old news. */
+  left(node: number, bootId: bigint): boolean {
+    const row = this.rows[node];
+    if (row === undefined || row.bootId !== bootId) return false;
+    row.state = nextPresence(row.state, "left");
+    row.leftBootId = bootId;
+    row.bootId = 0n;
+    row.epoch = 0;
+    return true;
+  }
+
+  /** A GRANT with this epoch. @returns whether the holder dropped what it kept for this node. */
+  granted(node: number, epoch: number): boolean {
+    const row = this.rows[node];
+    if (row === undefined) return false;
+    const isDropped = row.epoch !== 0 && row.epoch !== epoch;
+    row.epoch = epoch;
+    return isDropped;
+  }
+
+  /** It has lost all pages of this node, or, false, no record names it any more. */
+  setEmptied(node: number, isEmptied: boolean): void {
+    const row = this.rows[node];
+    if (row !== undefined) row.isEmptied = isEmptied;
+  }
+
+  isEmptied(node: number): boolean {
+    return this.rows[node]?.isEmptied ?? false;
+  }
+
+  stateOf(node: number): PresenceState {
+    return this.rows[node]?.state ?? "present";
+  }
+
+  /** Dead, or it left: none of its copies is in reach. */
+  isAbsent(node: number): boolean {
+    const state = this.stateOf(node);
+    return state !== "present" && state !== "doubted";
+  }
+
+  /** Whether only a link can show what it has. */
+  isInDoubt(node: number): boolean {
+    const state = this.stateOf(node);
+    return state === "doubted" || state === "returning" || state === "rejoining";
+  }
+
+  hasLeft(node: number): boolean {
+    const state = this.stateOf(node);
+    return state === "left" || state === "rejoining";
+  }
+
+  /** Whether its copies count. */
+  isPresent(node: number): boolean {
+    return !(this.isAbsent(node) || this.isEmptied(node));
+  }
+
+  /** The copies that count. */
+  presentOf(copies: Copies): Copies {
+    let present = copies;
+    for (let i = 0; i < copyCount(copies); i += 1) {
+      const node = copyAt(copies, i);
+      if (!this.isPresent(node)) present = withoutCopy(present, node);
+    }
+    return present;
+  }
+
+  /** The first holder that `presentOf` leaves out, or -1. */
+  absentOf(copies: Copies): number {
+    for (let i = 0; i < copyCount(copies); i += 1) {
+      const node = copyAt(copies, i);
+      if (!this.isPresent(node)) return node;
+    }
+    return -1;
+  }
+}
