@@ -152,8 +152,8 @@ export const DEFECTS: readonly Defect[] = [
     edits: [
       {
         file: REMOTE_PAGES,
-        find: "    flushes.rewind();\n",
-        replace: "    flushes.acknowledge(flushes.inFlightCount);\n",
+        find: "    }\n    flushes.rewind();\n",
+        replace: "    }\n    flushes.acknowledge(flushes.inFlightCount);\n",
       },
     ],
   },
