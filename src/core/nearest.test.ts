@@ -24,4 +24,9 @@ describe("nearest()", () => {
     expect(nearest("low-markk", FLAGS)).toBe("low-mark");
     expect(nearest("nam", ["names", "name"])).toBe("name");
   });
+
+  test("is done with a word of millions of letters at once", () => {
+    const many = Array.from({ length: 200 }, (_, i) => `${FLAGS[i % FLAGS.length]}-${i}`);
+    expect(nearest("memory".repeat(1_000_000), many)).toBeNull();
+  });
 });

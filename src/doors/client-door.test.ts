@@ -157,6 +157,42 @@ test("a page of another size, an oid or an index out of range never leaves the p
   await sim.stop();
 });
 
+test("knobs: no name from outside means a property of every object", async () => {
+  const { sim, client, wait } = await world();
+  for (const name of ["constructor", "__proto__", "toString", "hasOwnProperty"]) {
+    await expect(wait(client.getKnob(name))).rejects.toMatchObject({ code: "REFUSED" });
+    await expect(wait(client.setKnob(name, "1"))).rejects.toMatchObject({ code: "REFUSED" });
+  }
+  await sim.stop();
+});
+
+test("a client that asks for many reports at once gets one a turn", async () => {
+  const { sim, client, wait } = await world();
+  const { admin } = sim.node(0).node;
+  let most = 0;
+  let inTurn = 0;
+  const noteReport = (): void => {
+    if (inTurn === 0) sim.clock.soon(() => void (inTurn = 0));
+    inTurn += 1;
+    most = Math.max(most, inTurn);
+  };
+  const { getKnob, statsPart } = admin;
+  admin.getKnob = (name) => {
+    noteReport();
+    return getKnob.call(admin, name);
+  };
+  admin.statsPart = (from) => {
+    noteReport();
+    return statsPart.call(admin, from);
+  };
+  const asked = Array.from({ length: 40 }, (_, i) => {
+    return i % 2 === 0 ? client.getKnob("replicas") : client.stats().then(() => "1");
+  });
+  expect(await wait(Promise.all(asked))).toHaveLength(40);
+  expect(most).toBe(1);
+  await sim.stop();
+});
+
 test("knobs: the target can be changed and unset; what is refused says why", async () => {
   const { sim, client, wait } = await world({ lendBytes: MIB });
   expect(await wait(client.getKnob("remote_target_nodenum"))).toBe("1");

@@ -244,10 +244,12 @@ export class ClientDoor implements ChannelHandler {
       case MESSAGE.OBJECT_FLUSH:
         return this.flushMany(channel, client, frame);
       case MESSAGE.STATS:
-        return this.replyText(channel, frame, STATUS.OK, this.admin.statsPart(frame.count));
+        this.replyText(channel, frame, STATUS.OK, this.admin.statsPart(frame.count));
+        return this.deferToNextTurn(channel);
       case MESSAGE.KNOB_GET:
       case MESSAGE.KNOB_SET:
-        return this.knob(channel, frame);
+        this.knob(channel, frame);
+        return this.deferToNextTurn(channel);
       case MESSAGE.GOODBYE:
         return channel.close("goodbye from the client");
       default:
@@ -461,6 +463,14 @@ export class ClientDoor implements ChannelHandler {
     this.ramster.flushes.nextTurn(() => {
       parked.isNext = false;
       if (client.parked === parked) this.goOn(channel, client, false);
+    });
+  }
+
+  /** A report walks over all figures and peers, so a client gets one a turn. */
+  private deferToNextTurn(channel: Channel): void {
+    channel.deferRequests();
+    this.ramster.flushes.nextTurn(() => {
+      if (this.clients.has(channel)) channel.resumeRequests();
     });
   }
 

@@ -6,7 +6,7 @@
  */
 import { ConfigError, quoted } from "../core/errors.ts";
 import { type Report, withPrefix } from "../core/figure.ts";
-import type { GOSSIP_COUNTED, STRANGERS_READ } from "../core/figures.ts";
+import { COUNTERS, type GOSSIP_COUNTED, type STRANGERS_READ } from "../core/figures.ts";
 import { STATS_PART_BYTES } from "../core/limits.ts";
 import { nearest } from "../core/nearest.ts";
 import { refused } from "../core/units.ts";
@@ -51,7 +51,9 @@ export class NodeAdmin implements Admin {
     }
   }
 
+  /** The counter of that name; undefined: this node has none. Names come from outside. */
   private count(name: string): number | undefined {
+    if (!Object.hasOwn(COUNTERS, name)) return undefined;
     const all: Readonly<Record<string, number | undefined>> = this.counters();
     return all[name];
   }
