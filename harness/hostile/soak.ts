@@ -260,16 +260,16 @@ class HostileSoak {
     }
     const { name, besideBytes } = place;
     this.mostBytes[name] = Math.max(this.mostBytes[name] ?? 0, besideBytes);
-    if (besideBytes > this.bytesMax(place, this.options.attacks?.length !== 0)) {
+    if (besideBytes > this.bytesMax(place, { during: true })) {
       this.fail(`${name} takes ${inMib(besideBytes)} beside its frames`);
     }
   }
 
-  private bytesMax(place: Place, isAttacked: boolean): number {
-    if (this.isLocked(place) && this.options.attacks?.length !== 0) {
-      return ATTACKED_LOCKED_BYTES_MAX;
-    }
-    return isAttacked ? ATTACKED_BYTES_MAX : BESIDE_BYTES_MAX;
+  /** `during`: while attacks go on. */
+  private bytesMax(place: Place, { during }: { during: boolean }): number {
+    if (this.options.attacks?.length === 0) return BESIDE_BYTES_MAX;
+    if (this.isLocked(place)) return ATTACKED_LOCKED_BYTES_MAX;
+    return during ? ATTACKED_BYTES_MAX : BESIDE_BYTES_MAX;
   }
 
   private isLocked(place: Place): boolean {
@@ -295,7 +295,9 @@ class HostileSoak {
       });
       await until("the memory of the attacks is given back", async () => {
         for (const place of this.places) await this.lookAtMemory(place);
-        return this.places.every((place) => place.besideBytes <= this.bytesMax(place, false));
+        return this.places.every(
+          (place) => place.besideBytes <= this.bytesMax(place, { during: false }),
+        );
       });
       const left = this.places.map((it) => `${it.name} ${inMib(it.besideBytes)}`).join(", ");
       this.options.report(`afterwards, memory beside frames: ${left}`);
