@@ -3,6 +3,7 @@
  * any bytes, valid or not, and keeps what it receives.
  */
 import type { Stream, StreamEvents } from "../../src/net/transport.ts";
+import { ByteQueue } from "./byte-queue.ts";
 
 export const READ = 0;
 export const WRITE = 1;
@@ -85,9 +86,8 @@ export class BareClient implements StreamEvents {
   isClosed = false;
   /** Nothing is taken off the stream while it is set. */
   isDeaf = false;
-  /** What came and was not understood yet. */
-  received = new Uint8Array(0);
-  private unsent = new Uint8Array(0);
+  private readonly arrived = new ByteQueue();
+  private readonly unsent = new ByteQueue();
   private readonly replies = new Map<bigint, (reply: BareReply) => void>();
   private readonly lengths = new Map<bigint, { type: number; length: number; offset: number }>();
   private lastCookie = 0n;
@@ -95,13 +95,18 @@ export class BareClient implements StreamEvents {
   private form: BareForm = "simple";
   private onReady: () => void = () => {};
 
+  /** What came and was not understood yet. Valid until more comes. */
+  get received(): Uint8Array<ArrayBuffer> {
+    return this.arrived.bytes;
+  }
+
   onOpen(stream: Stream): void {
     this.stream = stream;
     this.flush();
   }
 
   onData(_stream: Stream, chunk: Uint8Array): void {
-    this.received = bytesOf(this.received, chunk);
+    this.arrived.push(chunk);
     if (this.isTransmitting) this.readReplies();
     else this.onReady();
   }
@@ -119,7 +124,7 @@ export class BareClient implements StreamEvents {
   }
 
   send(bytes: Uint8Array): void {
-    this.unsent = bytesOf(this.unsent, bytes);
+    this.unsent.push(bytes);
     this.flush();
   }
 
@@ -134,7 +139,7 @@ export class BareClient implements StreamEvents {
       });
     }
     this.isTransmitting = true;
-    this.received = new Uint8Array(0);
+    this.arrived.drop(this.received.length);
   }
 
   /** Resolves with the reply. Error -1: the stream is closed. */
@@ -156,20 +161,18 @@ export class BareClient implements StreamEvents {
   }
 
   private readReplies(): void {
-    let at = 0;
     for (;;) {
-      const used = this.readReply(at);
+      const used = this.readReply();
       if (used === 0) break;
-      at += used;
+      this.arrived.drop(used);
     }
-    this.received = this.received.slice(at);
   }
 
   /** @returns its length, or 0 when it is not all here. Throws when it is no reply. */
-  private readReply(at: number): number {
-    const left = this.received.length - at;
-    const view = new DataView(this.received.buffer, at);
-    if (left < 16) return 0;
+  private readReply(): number {
+    const { received } = this;
+    const view = viewOf(received);
+    if (received.length < 16) return 0;
     const magic = view.getUint32(0);
     if (magic === 0x67446698 && this.form !== "extended") {
       const error = view.getUint32(4);
@@ -179,8 +182,8 @@ export class BareClient implements StreamEvents {
         throw new Error("a simple reply to a request that takes chunks");
       }
       const dataBytes = type === READ && error === 0 ? length : 0;
-      if (left < 16 + dataBytes) return 0;
-      const data = this.received.slice(at + 16, at + 16 + dataBytes);
+      if (received.length < 16 + dataBytes) return 0;
+      const data = received.slice(16, 16 + dataBytes);
       this.answer(cookie, { error, data, extents: [] });
       return 16 + dataBytes;
     }
@@ -189,9 +192,9 @@ export class BareClient implements StreamEvents {
       throw new Error(`no reply: ${magic.toString(16)}`);
     }
     const headerBytes = isExtended ? 32 : 20;
-    if (left < headerBytes) return 0;
+    if (received.length < headerBytes) return 0;
     const payloadBytes = isExtended ? Number(view.getBigUint64(24)) : view.getUint32(16);
-    if (left < headerBytes + payloadBytes) return 0;
+    if (received.length < headerBytes + payloadBytes) return 0;
     if (view.getUint16(4) !== 1) throw new Error("a chunk that is not the last one");
     if (
       isExtended &&
@@ -199,41 +202,39 @@ export class BareClient implements StreamEvents {
     ) {
       throw new Error("a reply with another offset than its request");
     }
-    this.readChunk(view, at + headerBytes, payloadBytes);
+    this.readChunk(view, received.subarray(headerBytes, headerBytes + payloadBytes));
     return headerBytes + payloadBytes;
   }
 
-  /** `view` is from the header on, `at` of the payload in all that was received. */
-  private readChunk(view: DataView, at: number, payloadBytes: number): void {
+  private readChunk(view: DataView, body: Uint8Array<ArrayBuffer>): void {
     const cookie = view.getBigUint64(8);
     const { length, offset } = this.requestOf(cookie);
     const nothing = { error: 0, data: new Uint8Array(0), extents: [] };
-    const payload = new DataView(this.received.buffer, at, payloadBytes);
+    const payload = viewOf(body);
     switch (view.getUint16(6)) {
       case 0:
         return this.answer(cookie, nothing);
       case 1: {
-        const isRight = Number(payload.getBigUint64(0)) === offset && payloadBytes === length + 8;
+        const isRight = Number(payload.getBigUint64(0)) === offset && body.length === length + 8;
         if (!isRight) throw new Error("a chunk of another range");
-        const data = this.received.slice(at + 8, at + payloadBytes);
-        return this.answer(cookie, { ...nothing, data });
+        return this.answer(cookie, { ...nothing, data: body.slice(8) });
       }
       case 2: {
         const isRight =
           Number(payload.getBigUint64(0)) === offset && payload.getUint32(8) === length;
-        if (!isRight || payloadBytes !== 12) throw new Error("a hole of another range");
+        if (!isRight || body.length !== 12) throw new Error("a hole of another range");
         return this.answer(cookie, { ...nothing, data: new Uint8Array(length) });
       }
       case 5: {
         const extents: Array<[number, number]> = [];
-        for (let i = 4; i < payloadBytes; i += 8) {
+        for (let i = 4; i < body.length; i += 8) {
           extents.push([payload.getUint32(i), payload.getUint32(i + 4)]);
         }
         return this.answer(cookie, { ...nothing, extents });
       }
       case 6: {
         const extents: Array<[number, number]> = [];
-        for (let i = 8; i < payloadBytes; i += 16) {
+        for (let i = 8; i < body.length; i += 16) {
           extents.push([Number(payload.getBigUint64(i)), Number(payload.getBigUint64(i + 8))]);
         }
         if (extents.length !== payload.getUint32(4)) throw new Error("not as many as it says");
@@ -261,9 +262,13 @@ export class BareClient implements StreamEvents {
 
   private flush(): void {
     if (this.stream === null) return;
-    const taken = this.stream.write(this.unsent, 0, this.unsent.length);
-    this.unsent = this.unsent.slice(taken);
+    const { bytes } = this.unsent;
+    this.unsent.drop(this.stream.write(bytes, 0, bytes.length));
   }
+}
+
+function viewOf(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
 /** Whether the option was acknowledged. */

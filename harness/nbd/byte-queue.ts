@@ -1,0 +1,34 @@
+/** Bytes of a stream that wait, first come, first out. A byte is copied few times, however many wait. */
+export class ByteQueue {
+  private buffer = new Uint8Array(4096);
+  private start = 0;
+  private end = 0;
+
+  /** All that waits. Valid until the next change. */
+  get bytes(): Uint8Array<ArrayBuffer> {
+    return this.buffer.subarray(this.start, this.end);
+  }
+
+  push(bytes: Uint8Array): void {
+    const needed = this.end - this.start + bytes.length;
+    if (this.end + bytes.length > this.buffer.length) {
+      // Twice what is needed, so that room is made for as many bytes as are copied.
+      const isLarge = 2 * needed <= this.buffer.length;
+      const next = isLarge ? this.buffer : new Uint8Array(2 * needed);
+      next.set(this.bytes);
+      this.buffer = next;
+      this.end -= this.start;
+      this.start = 0;
+    }
+    this.buffer.set(bytes, this.end);
+    this.end += bytes.length;
+  }
+
+  /** Takes the first `byteCount` bytes out. */
+  drop(byteCount: number): void {
+    this.start += byteCount;
+    if (this.start < this.end) return;
+    this.start = 0;
+    this.end = 0;
+  }
+}
