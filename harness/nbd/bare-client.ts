@@ -3,7 +3,7 @@
  * any bytes, valid or not, and keeps what it receives.
  */
 import type { Stream, StreamEvents } from "../../src/net/transport.ts";
-import { ByteQueue } from "./byte-queue.ts";
+import { ByteQueue } from "../sim/byte-queue.ts";
 
 export const READ = 0;
 export const WRITE = 1;

@@ -30,6 +30,7 @@ import {
   type StreamEvents,
   type Transport,
 } from "../../src/net/transport.ts";
+import { ByteQueue } from "./byte-queue.ts";
 import type { SimClock } from "./clock.ts";
 import { SimDatagrams } from "./datagrams.ts";
 
@@ -395,10 +396,8 @@ class Pipe {
   private readonly from: SimStream;
   private readonly to: SimStream;
   private readonly capacity: number;
-  /** A ring. Pieces are cut from it without regard to the writes that filled it. */
-  private readonly ring: Uint8Array;
-  private ringStart = 0;
-  private queuedBytes = 0;
+  /** Pieces are cut from it without regard to the writes that filled it. */
+  private readonly queue = new ByteQueue();
   private bytesUntilCut = Infinity;
   private isPumping = false;
   private wantsDrain = false;
@@ -412,19 +411,14 @@ class Pipe {
     this.from = from;
     this.to = to;
     this.capacity = pipeBytesMin + below(network.random, pipeBytesMax - pipeBytesMin + 1);
-    this.ring = new Uint8Array(this.capacity);
   }
 
   take(bytes: Uint8Array, offset: number, byteCount: number): number {
-    let count = Math.min(byteCount, this.capacity - this.queuedBytes);
+    let count = Math.min(byteCount, this.capacity - this.queue.byteCount);
     const { random } = this.network;
     if (count > 1 && below(random, SHORT_WRITE_ONE_IN) === 0) count = 1 + below(random, count - 1);
     if (count < byteCount) this.wantsDrain = true;
-    const end = (this.ringStart + this.queuedBytes) % this.capacity;
-    const first = Math.min(count, this.capacity - end);
-    this.ring.set(bytes.subarray(offset, offset + first), end);
-    this.ring.set(bytes.subarray(offset + first, offset + count), 0);
-    this.queuedBytes += count;
+    this.queue.push(bytes.subarray(offset, offset + count));
     this.pumpSoon();
     return count;
   }
@@ -441,7 +435,7 @@ class Pipe {
 
   vanish(): void {
     this.isGone = true;
-    this.queuedBytes = 0;
+    this.queue.drop(this.queue.byteCount);
   }
 
   cutAfter(byteCount: number): void {
@@ -481,7 +475,7 @@ class Pipe {
       this.pumpSoon();
     }
     // As in Linux a writer is woken only once a third is free, or it would be fed by the byte.
-    if (this.queuedBytes <= (this.capacity * 2) / 3) this.wake();
+    if (this.queue.byteCount <= (this.capacity * 2) / 3) this.wake();
   }
 
   /** Tells the writer that it may go on, if it waits. */
@@ -496,24 +490,21 @@ class Pipe {
    * through.
    */
   private answerClosed(): void {
-    if (this.queuedBytes === 0 && !this.isFinished) return;
+    if (this.queue.byteCount === 0 && !this.isFinished) return;
     if (this.network.isBlocked(this.to.host, this.from.host)) return this.network.noteStalled(this);
     this.from.breakOff(this.isFinished ? "closed here" : "connection reset by the other side");
   }
 
   private nextPiece(): Uint8Array | null {
-    if (this.queuedBytes === 0) return null;
+    const { bytes } = this.queue;
+    if (bytes.length === 0) return null;
     const { random } = this.network;
     const isTiny = below(random, this.network.settings.tinyPieceOneIn) === 0;
     const most = Math.min(isTiny ? TINY_PIECE_BYTES_MAX : PIECE_BYTES_MAX, this.bytesUntilCut);
-    let count = Math.min(this.queuedBytes, most);
+    let count = Math.min(bytes.length, most);
     if (count > 1 && below(random, 2) === 0) count = 1 + below(random, count);
-    const piece = new Uint8Array(count);
-    const first = Math.min(count, this.capacity - this.ringStart);
-    piece.set(this.ring.subarray(this.ringStart, this.ringStart + first));
-    piece.set(this.ring.subarray(0, count - first), first);
-    this.ringStart = (this.ringStart + count) % this.capacity;
-    this.queuedBytes -= count;
+    const piece = bytes.slice(0, count);
+    this.queue.drop(count);
     return piece;
   }
 }

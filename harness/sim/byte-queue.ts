@@ -9,8 +9,12 @@ export class ByteQueue {
     return this.buffer.subarray(this.start, this.end);
   }
 
+  get byteCount(): number {
+    return this.end - this.start;
+  }
+
   push(bytes: Uint8Array): void {
-    const needed = this.end - this.start + bytes.length;
+    const needed = this.byteCount + bytes.length;
     if (this.end + bytes.length > this.buffer.length) {
       // Twice what is needed, so that room is made for as many bytes as are copied.
       const isLarge = 2 * needed <= this.buffer.length;
