@@ -13,7 +13,7 @@ import { accessSync, constants, mkdtempSync, readFileSync, rmSync } from "node:f
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Client } from "../../src/client/client.ts";
-import { compileProgram } from "../processes/compiled.ts";
+import { compiledProgram } from "../processes/compiled.ts";
 import type { NodeProcess } from "../processes/node-process.ts";
 import { counter, ProcessWorld, until } from "../processes/process-world.ts";
 import { areToolsRequired, TOOL_ENVIRONMENT, which } from "../processes/tools.ts";
@@ -88,9 +88,7 @@ test.skipIf(reason !== null && !areToolsRequired)(
   `a kernel swaps on the node that runs on it, and swap is switched on and off${title}`,
   async () => {
     await using world = new ProcessWorld();
-    const program = world.path("ramster");
-    await compileProgram(program);
-    const image = await guestImageWith(program, world.directory);
+    const image = await guestImageWith(compiledProgram(), world.directory);
     // Who lends to the guest's node, which finds it by its address.
     const lender = await world.start("server", 2, ["--memory=256MiB"]);
     const at = new URL(`tcp://${lender.listen}`);

@@ -10,16 +10,14 @@
  *
  * Exit codes: 0 all held, 1 something did not, 2 bad usage.
  */
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { type Client, connect } from "../../src/client/client.ts";
 import { PAGE_BYTES } from "../../src/core/limits.ts";
 import { parseAddress, type TcpAddress } from "../../src/net/address.ts";
 import { BunRandom } from "../../src/net/bun.ts";
 import { parseKeyFile } from "../../src/security/key-file.ts";
 import { makeKey } from "../../src/security/make-key.ts";
-import { compileProgram } from "../processes/compiled.ts";
 import { memoryOf, type NodeProcess } from "../processes/node-process.ts";
 import { ProcessWorld, until } from "../processes/process-world.ts";
 import { ATTACKS, type Target } from "./attacks.ts";
@@ -81,8 +79,7 @@ interface Place {
 }
 
 class HostileSoak {
-  private readonly program = join(mkdtempSync(join(tmpdir(), "ramster-hostile-")), "ramster");
-  private readonly world = new ProcessWorld([this.program]);
+  private readonly world = new ProcessWorld();
   private readonly options: HostileOptions;
   private readonly load = new DeviceLoad(new BunRandom(), DISK_MIB * MIB);
   private readonly places: Place[] = [];
@@ -96,8 +93,6 @@ class HostileSoak {
 
   async run(): Promise<HostileResult> {
     await using _ = this.world;
-    this.world.onEnd(() => rmSync(dirname(this.program), { recursive: true, force: true }));
-    await compileProgram(this.program);
     const target = await this.start();
     const startMs = performance.now();
     const endMs = startMs + this.options.minutes * 60_000;

@@ -3,10 +3,18 @@
  * root must not take code or settings from where it happens to be started.
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { compileProgram } from "./compiled.ts";
+import { compiledProgram } from "./compiled.ts";
 import { type Ended, ended } from "./process-world.ts";
 import { areToolsRequired, TOOL_ENVIRONMENT, which } from "./tools.ts";
 
@@ -29,8 +37,8 @@ const HOSTILE: Readonly<Record<string, string>> = {
   "libc.musl-x86_64.so.1": "not a library",
 };
 
-beforeAll(async () => {
-  await compileProgram(PROGRAM);
+beforeAll(() => {
+  copyFileSync(compiledProgram(), PROGRAM);
   mkdirSync(HERE);
   for (const [name, text] of Object.entries(HOSTILE)) writeFileSync(join(HERE, name), text);
 }, TEST_MS);

@@ -1,6 +1,6 @@
 /**
  * README.md and docs/swap.md as a new user follows them: their commands run in the order in which
- * they stand, against the program from source, in a directory of their own.
+ * they stand, against the compiled program, in a directory of their own.
  *
  * What is changed in them: machines become 127.0.0.1, each of their ports a free one, and /run a
  * directory. A command that takes root is run by a user who is not root, to the point where it says

@@ -1,6 +1,6 @@
 /**
- * ProcessWorld: real processes of this program, run from source, for tests. A directory of its own
- * for sockets and files; at its end every process that was started is gone, and the directory too.
+ * ProcessWorld: real processes of the compiled program, for tests. A directory of its own for
+ * sockets and files; at its end every process that was started is gone, and the directory too.
  *
  *     await using world = new ProcessWorld();
  *     const node = await world.start(["node", "--number=1", ...]);
@@ -17,9 +17,10 @@ import { PAGE_BYTES } from "../../src/core/limits.ts";
 import { parseAddress } from "../../src/net/address.ts";
 import type { CounterName } from "../../src/wire/stats.ts";
 import { fillTestPage } from "../sim/cluster.ts";
+import { compiledProgram } from "./compiled.ts";
 import { NodeProcess } from "./node-process.ts";
 
-export const PROGRAM = [process.execPath, join(import.meta.dir, "../../src/main.ts")];
+export const PROGRAM = [compiledProgram()];
 export const OID: Oid = [1n, 2n, 3n];
 
 const UNTIL_MS = 15_000;
@@ -39,7 +40,7 @@ export class ProcessWorld implements AsyncDisposable {
   private readonly clients: Client[] = [];
   private readonly atEnd: Array<() => void> = [];
 
-  /** `program`: how it is run, if not from source. */
+  /** `program`: how it is run, if not as PROGRAM. */
   constructor(program: readonly string[] = PROGRAM) {
     this.program = program;
   }

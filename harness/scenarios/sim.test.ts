@@ -8,7 +8,7 @@ import { simulate } from "../sim/simulate.ts";
 
 const ROOT = new URL("../..", import.meta.url).pathname;
 /** Beside those that failed: any will do. */
-const SEEDS = [1, 2, 3, 4];
+const SEEDS = [1, 2];
 
 /** The first word of each line; the rest says why. */
 function failedSeeds(): number[] {
@@ -26,7 +26,7 @@ describe("a simulated cluster", () => {
   test("does the same for the same seed, byte for byte, and else for another", async () => {
     const traceOf = async (seed: number): Promise<string> => {
       const lines: string[] = [];
-      await simulate(drawOptions(seed, { seconds: 20 }), (line) => void lines.push(line));
+      await simulate(drawOptions(seed, { seconds: 10 }), (line) => void lines.push(line));
       return lines.join("\n");
     };
     const trace = await traceOf(5);
