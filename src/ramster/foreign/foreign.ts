@@ -13,6 +13,7 @@
  * granted, and owners are asked to take persistent pages back (reclaim.ts), which stay until they
  * have.
  */
+
 import { assert } from "../../core/assert.ts";
 import type { Buggify } from "../../core/buggify.ts";
 import type { Clock } from "../../core/clock.ts";
@@ -38,10 +39,9 @@ import {
   writeGrant,
   type ZpageEntry,
 } from "../../wire/peer-entries.ts";
-import { PERSISTENT } from "../../zbud/zbud.ts";
+import { PAGES_PER_FRAME, PERSISTENT } from "../../zbud/zbud.ts";
 import type { Zcache } from "../../zcache/zcache.ts";
 import { ForeignCounters } from "../counters.ts";
-import { PAGES_PER_FRAME } from "../holders/lenders.ts";
 import { ForeignFlushes } from "./foreign-flushes.ts";
 import { Grants } from "./grants.ts";
 import { Reclaim } from "./reclaim.ts";

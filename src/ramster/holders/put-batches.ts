@@ -17,6 +17,7 @@
  * Not here: which pages and which holders, and what an answer means for a page (remotify.ts,
  * repair.ts).
  */
+
 import { assert } from "../../core/assert.ts";
 import type { Buggify } from "../../core/buggify.ts";
 import type { Clock } from "../../core/clock.ts";
@@ -39,11 +40,11 @@ import type { Frame } from "../../wire/framer.ts";
 import { MESSAGE } from "../../wire/messages.ts";
 import { PUT_ENTRY_BYTES, writePutEntry, type ZpageEntry } from "../../wire/peer-entries.ts";
 import { TRANSPORT_STATUS } from "../../wire/status.ts";
-import { type Kind, PERSISTENT } from "../../zbud/zbud.ts";
+import { type Kind, PAGES_PER_FRAME, PERSISTENT } from "../../zbud/zbud.ts";
 import { type Copies, copyAt, copyCount, hasCopy, NO_COPIES, SPILL, withCopy } from "../copies.ts";
 import type { Latencies } from "../latencies.ts";
 import type { Peers } from "../peers.ts";
-import { type Lenders, PAGES_PER_FRAME } from "./lenders.ts";
+import type { Lenders } from "./lenders.ts";
 import type { Presence } from "./presence.ts";
 import { DAMAGED, PutBatch, type PutSink, Staging } from "./put-batch.ts";
 import type { RemotePages } from "./remote-pages.ts";

@@ -43,6 +43,7 @@ import {
   withoutCopy,
 } from "../copies.ts";
 import type { RamsterCounters } from "../counters.ts";
+import { type AtRisk, NOBODY } from "../holders/at-risk.ts";
 import type { CopyRecords } from "../holders/copy-records.ts";
 import { isEnough, isShort, mayLeaveDisk } from "../holders/enough.ts";
 import type { Lenders } from "../holders/lenders.ts";
@@ -52,7 +53,6 @@ import type { PutBatches } from "../holders/put-batches.ts";
 import type { RemotePages } from "../holders/remote-pages.ts";
 import type { Remotify } from "../remotify/remotify.ts";
 import type { Repatriate, ZpageSink } from "../repatriate/repatriate.ts";
-import { type AtRisk, NOBODY } from "./at-risk.ts";
 import { RecentRate } from "./recent-rate.ts";
 import { Unspill } from "./unspill.ts";
 
