@@ -32,13 +32,14 @@ import {
 } from "../../core/limits.ts";
 import type { Memory } from "../../core/memory.ts";
 import { STATUS } from "../../core/status.ts";
+import type { Zpage } from "../../core/zpage.ts";
 import { type Channel, LANE, type ReplySink } from "../../net/channel.ts";
 import type { SpillSink } from "../../spill/batch.ts";
 import { NO_SECTOR } from "../../spill/sectors.ts";
 import type { Spill } from "../../spill/spill.ts";
 import type { Frame } from "../../wire/framer.ts";
 import { MESSAGE } from "../../wire/messages.ts";
-import { PUT_ENTRY_BYTES, writePutEntry, type ZpageEntry } from "../../wire/peer-entries.ts";
+import { PUT_ENTRY_BYTES, writePutEntry } from "../../wire/peer-entries.ts";
 import { TRANSPORT_STATUS } from "../../wire/status.ts";
 import { type Kind, PAGES_PER_FRAME, PERSISTENT } from "../../zbud/zbud.ts";
 import { type Copies, copyAt, copyCount, hasCopy, NO_COPIES, SPILL, withCopy } from "../copies.ts";
@@ -217,7 +218,7 @@ export class PutBatches implements ReplySink, SpillSink {
    * Adds the page. Its zpage is copied, unless it is in its place already: behind the entries there
    * are, and the header of its own.
    */
-  append(batch: PutBatch, page: number, token: number, handle: Handle, zpage: ZpageEntry): void {
+  append(batch: PutBatch, page: number, token: number, handle: Handle, zpage: Zpage): void {
     const { entries, count, kind } = batch;
     const { version, checksum, zpageBytes, codec } = zpage;
     assert(entries !== null);
