@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { version } from "../package.json" with { type: "json" };
 import { helpText } from "./cli/help.ts";
 import { PLAIN } from "./cli/paint.ts";
+import { COMMANDS } from "./commands.ts";
 import { PROTOCOL_VERSION } from "./core/limits.ts";
 
 const MAIN = join(import.meta.dir, "main.ts");
@@ -26,18 +27,18 @@ async function ramster(argv: readonly string[], environment: Record<string, stri
 describe("ramster", () => {
   test("shows help on stdout, plain in a pipe", async () => {
     expect(await ramster(["--help"])).toEqual({
-      stdout: helpText(null, PLAIN),
+      stdout: helpText(null, COMMANDS, PLAIN),
       stderr: "",
       code: 0,
     });
-    expect((await ramster(["help", "stress"])).stdout).toBe(helpText("stress", PLAIN));
+    expect((await ramster(["help", "stress"])).stdout).toBe(helpText("stress", COMMANDS, PLAIN));
   });
 
   test("shows colour only where it is wanted", async () => {
     const wanted = await ramster(["--help"], { FORCE_COLOR: "1" });
     expect(wanted.stdout).toContain("\u001b[");
     const unwanted = await ramster(["--help"], { FORCE_COLOR: "1", NO_COLOR: "1" });
-    expect(unwanted.stdout).toBe(helpText(null, PLAIN));
+    expect(unwanted.stdout).toBe(helpText(null, COMMANDS, PLAIN));
   });
 
   test("version names the version, the protocol and the machine", async () => {

@@ -6,7 +6,7 @@ import { join } from "node:path";
 const ROOT = join(import.meta.dir, "../..");
 const text = readFileSync(join(ROOT, "src/DEFECTS.md"), "utf8");
 const rows = text.split("\n").filter((line) => /^\| \d+ \|/.test(line));
-/** `src/a.ts`, and the quoted titles that follow it. */
+/** A path in src or harness, and the quoted titles that follow it. */
 const CITED = /`((?:src|harness)\/[^`]+)`((?:,? "[^"]+")*)/g;
 
 test("there are rows 1 to 42, in order, and each says what became of it", () => {

@@ -9,7 +9,7 @@ import { dirname, join, normalize } from "node:path";
 import packageJson from "../../package.json" with { type: "json" };
 import { parseArgs } from "../../src/cli/args.ts";
 import { flagsOf } from "../../src/cli/flag-spec.ts";
-import { COMMANDS } from "../../src/cli/flags.ts";
+import { COMMANDS } from "../../src/commands.ts";
 import {
   type Block,
   commandsOf,
@@ -55,7 +55,7 @@ function deadLink(from: string, link: string): string | null {
 /** Why this program does not take a command; null: it does. */
 function refusal(block: Block, words: readonly string[]): string | null {
   try {
-    parseArgs(words, MACHINE);
+    parseArgs(words, MACHINE, COMMANDS);
     return null;
   } catch (error) {
     return `${block.at}: ${(error as Error).message}`;

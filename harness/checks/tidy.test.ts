@@ -3,44 +3,14 @@
  * forbids.
  */
 import { describe, expect, test } from "bun:test";
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
-import packageJson from "../../package.json" with { type: "json" };
-import { blank, deadFiles, type Finding, importsOf, RULES, type SourceFile } from "./tidy.ts";
-
-const ROOT = join(import.meta.dir, "../..");
-
-/**
- * Where programs and packages begin: the entry of the binary, workers beside it, and the exports.
- */
-const ENTRIES = [
-  ...(packageJson.scripts.build.match(/\bsrc\/\S+\.ts\b/g) ?? []),
-  packageJson.exports["."].default.replace(/^\.\//, ""),
-];
-
-function sources(): SourceFile[] {
-  return [...new Bun.Glob("{src,harness}/**/*.ts").scanSync(ROOT)]
-    .map((path) => path.replaceAll("\\", "/"))
-    .sort()
-    .map((path) => ({ path, text: readFileSync(join(ROOT, path), "utf8") }));
-}
-
-/** One line each, as a compiler would write it. */
-function describeFindings(findings: readonly Finding[]): string[] {
-  return findings.map(({ path, line, message }) => `${path}:${line}: ${message}`);
-}
+import { describeFindings, readSources, sample } from "./sources.ts";
+import { RULES } from "./tidy.ts";
 
 describe("the tree", () => {
-  const files = sources();
+  const files = readSources();
 
   test.each(RULES.map((rule) => [rule.name, rule] as const))("%s", (_, rule) => {
     expect(describeFindings(files.flatMap((file) => [...rule.check(file)]))).toEqual([]);
-  });
-
-  test("dead files", () => {
-    expect(ENTRIES).toContain("src/main.ts");
-    expect(ENTRIES).toContain("src/client/mod.ts");
-    expect(describeFindings(deadFiles(files, ENTRIES))).toEqual([]);
   });
 });
 
@@ -57,16 +27,35 @@ const SAMPLES: Readonly<Record<string, { bad: readonly string[]; good: readonly 
       'src/ramster/a.ts|import {\n  Node,\n} from "../node/node.ts";',
       'src/node/a.ts|import "../cli/args.ts";',
       'src/cli/node.ts|import { run } from "../../harness/stress/stress.ts";',
+      'src/main.ts|import { run } from "../harness/stress/stress.ts";',
+      'harness/sim/a.ts|import { COMMANDS } from "../../src/commands.ts";',
       'src/client/a.ts|import { Zcache } from "../zcache/zcache.ts";',
       'src/attic/a.ts|import { assert } from "../core/assert.ts";',
     ],
     good: [
       'src/tmem/a.ts|import { assert } from "../core/assert.ts";\nimport "./pool.ts";',
-      'src/cli/stress.ts|import { run } from "../../harness/stress/stress.ts";',
+      'src/commands.ts|import { stress } from "../harness/stress/command.ts";',
       'src/tmem/a.test.ts|import { openMemory } from "../memory/open-memory.ts";',
       'harness/sim/a.ts|import { Node } from "../../src/node/node.ts";',
       'src/core/a.ts|// As import { Clock } from "../net/clock.ts" would do.',
       'src/core/a.ts|const text = `see import x from "../net/bun.ts"`;',
+    ],
+  },
+  "rooms of src/ramster": {
+    bad: [
+      'src/ramster/holders/a.ts|import { Fetches } from "../repatriate/fetches.ts";',
+      'src/ramster/remotify/a.ts|import type { Repair } from "../repair/repair.ts";',
+      'src/ramster/foreign/a.ts|import { Lenders } from "../holders/lenders.ts";',
+      'src/ramster/holders/a.ts|import { Ramster } from "../ramster.ts";',
+      'src/ramster/copies.ts|import { Lenders } from "./holders/lenders.ts";',
+      'src/ramster/attic/a.ts|import { copyAt } from "../copies.ts";',
+    ],
+    good: [
+      'src/ramster/repair/a.ts|import { Remotify } from "../remotify/remotify.ts";',
+      'src/ramster/holders/a.ts|import { copyAt } from "../copies.ts";\nimport "./lenders.ts";',
+      'src/ramster/ramster.ts|import { Lenders } from "./holders/lenders.ts";',
+      'src/ramster/holders/a.test.ts|import { Ramster } from "../ramster.ts";',
+      'src/doors/a.ts|import { Lenders } from "../ramster/holders/lenders.ts";',
     ],
   },
   "outside imports": {
@@ -163,11 +152,6 @@ const SAMPLES: Readonly<Record<string, { bad: readonly string[]; good: readonly 
   },
 };
 
-function sample(text: string): SourceFile {
-  const bar = text.indexOf("|");
-  return { path: text.slice(0, bar), text: text.slice(bar + 1) };
-}
-
 describe.each(RULES.map((rule) => [rule.name, rule] as const))("the rule %s", (name, rule) => {
   const samples = SAMPLES[name];
 
@@ -183,48 +167,5 @@ describe.each(RULES.map((rule) => [rule.name, rule] as const))("the rule %s", (n
     for (const good of samples?.good ?? []) {
       expect({ good, findings: rule.check(sample(good)) }).toEqual({ good, findings: [] });
     }
-  });
-});
-
-describe("deadFiles()", () => {
-  const files = [
-    'src/main.ts|import "./cli/a.ts";\nconst b = () => import("./cli/b.ts");',
-    'src/cli/a.ts|export * from "../core/c.ts";',
-    "src/cli/b.ts|",
-    'src/core/c.ts|import type { D } from "./d.ts";',
-    "src/core/d.ts|",
-    'src/core/dead.ts|import "./d.ts";',
-    'src/core/dead.test.ts|import "./dead.ts";',
-    "src/core/shapes.d.ts|",
-  ].map(sample);
-
-  test("finds the file that only its test imports", () => {
-    const dead = deadFiles(files, ["src/main.ts"]).map((finding) => finding.path);
-    expect(dead).toEqual(["src/core/dead.ts"]);
-  });
-});
-
-describe("blank()", () => {
-  test("keeps lines, columns and code", () => {
-    const text = 'a("b") /* c\nd */ + `e${f("g")}h`; // i\n/j"k/.test(l) / 2 / m';
-    const expected = 'a(" ")     \n     + ` ${f(" ")} `;     \n/   /.test(l) / 2 / m';
-    expect(blank(text)).toBe(expected);
-  });
-
-  test("of every source file has as many characters, and braces that match", () => {
-    for (const { path, text } of sources()) {
-      const code = blank(text);
-      expect({ path, length: code.length }).toEqual({ path, length: text.length });
-      const opened = code.split("{").length;
-      expect({ path, opened }).toEqual({ path, opened: code.split("}").length });
-    }
-  });
-
-  test("lets importsOf() name the line of an import", () => {
-    const file = sample('src/core/a.ts|// one\nimport {\n  b,\n} from "./b.ts";\nimport "cac";');
-    expect(importsOf(file)).toEqual([
-      { specifier: "./b.ts", target: "src/core/b.ts", line: 4 },
-      { specifier: "cac", target: null, line: 5 },
-    ]);
   });
 });

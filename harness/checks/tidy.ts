@@ -1,27 +1,21 @@
 /**
  * Tidy: the style of this project as rules that can fail, for what no linter knows.
  *
- * A rule takes one source file and says what is wrong in it, as lines of text. Dead files are
- * found over all files at once. tidy.test.ts runs the rules over the tree, and each rule over a
- * bad snippet.
+ * A rule takes one source file and reports what is wrong in it. tidy.test.ts runs the rules over
+ * the tree, and each rule over a bad snippet. Rules about all files together are in tree.ts.
  *
  * Rules look at the text, not at a syntax tree. `blank` first puts spaces in place of comments and
  * of what is inside quotes, so that a word in a sentence is no call.
  */
-import { dirname, join, normalize } from "node:path";
-
-export interface SourceFile {
-  /** From the root of the project, with forward slashes. */
-  readonly path: string;
-  readonly text: string;
-}
-
-export interface Finding {
-  readonly path: string;
-  /** From 1; 0 is the file as a whole. */
-  readonly line: number;
-  readonly message: string;
-}
+import {
+  blank,
+  type Finding,
+  importsOf,
+  isProduct,
+  isTest,
+  linesOf,
+  type SourceFile,
+} from "./source.ts";
 
 export interface Rule {
   readonly name: string;
@@ -75,13 +69,23 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
     "wire",
     "core",
   ],
-  main: ["cli", "core"],
+  commands: ["cli", "harness/stress"],
+  main: ["commands", "cli", "core"],
 };
 
-/** Single files that a room may import although the room that they are in is closed to it. */
-const FILES: Readonly<Record<string, readonly string[]>> = {
-  "src/cli/stress.ts": ["harness/"],
+/** Above the harness: what it may not import. */
+const ABOVE_HARNESS = ["commands", "main"];
+
+/** What each folder of src/ramster may import of the others, besides itself. */
+const RAMSTER_ROOMS: Readonly<Record<string, readonly string[]>> = {
+  holders: [],
+  foreign: [],
+  remotify: ["holders"],
+  repatriate: ["holders"],
+  repair: ["holders", "remotify", "repatriate"],
 };
+/** Files on the top floor of src/ramster that import no folder, so each folder may import them. */
+const RAMSTER_SHARED = ["copies", "counters", "latencies", "peers", "policy", "seals"];
 
 /**
  * What is not ours: each has the rooms or files that may import it. Types of tests are no matter.
@@ -152,6 +156,7 @@ const BANNED: readonly {
 
 export const RULES: readonly Rule[] = [
   { name: "layering", check: layering },
+  { name: "rooms of src/ramster", check: roomsOfRamster },
   { name: "outside imports", check: outsideImports },
   { name: "file length", check: fileLength },
   { name: "line length", check: lineLength },
@@ -163,18 +168,17 @@ export const RULES: readonly Rule[] = [
   { name: "imports with extension", check: importsWithExtension },
 ];
 
-function isTest(path: string): boolean {
-  return path.endsWith(".test.ts") || path.endsWith(".d.ts");
-}
-
-function isProduct(path: string): boolean {
-  return path.startsWith("src/") && !isTest(path);
-}
-
-/** `core` for src/core/list.ts, `main` for src/main.ts. */
+/** `core` for src/core/list.ts, `main` for src/main.ts, `harness/sim` for harness/sim/drive.ts. */
 function roomOf(path: string): string {
-  const [, first = ""] = path.split("/");
-  return first.replace(/\.ts$/, "");
+  const [top = "", first = ""] = path.split("/");
+  const room = first.replace(/\.ts$/, "");
+  return top === "src" ? room : `${top}/${room}`;
+}
+
+/** `holders` for src/ramster/holders/lenders.ts, `copies` for src/ramster/copies.ts. */
+function ramsterRoomOf(path: string): string | null {
+  const [, room = ""] = /^src\/ramster\/(\w[\w-]*)/.exec(path) ?? [];
+  return room === "" ? null : room;
 }
 
 function isAt(homes: readonly string[], path: string): boolean {
@@ -182,19 +186,44 @@ function isAt(homes: readonly string[], path: string): boolean {
 }
 
 function layering(file: SourceFile): Finding[] {
-  if (!isProduct(file.path)) return [];
+  if (isTest(file.path)) return [];
+  if (!isProduct(file.path)) return harnessLayering(file);
   const room = roomOf(file.path);
   const allowed = ROOMS[room];
   if (allowed === undefined) {
     return [{ path: file.path, line: 0, message: `"src/${room}" is not in the table of rooms` }];
   }
   return importsOf(file).flatMap(({ target, line }) => {
-    if (target === null || isAt(FILES[file.path] ?? [], target)) return [];
-    if (target === "package.json" && room === "cli") return [];
-    const other = target.startsWith("src/") ? roomOf(target) : target;
+    if (target === null || (target === "package.json" && room === "cli")) return [];
+    const other = roomOf(target);
     if (other === room || allowed.includes(other)) return [];
     const known = allowed.length === 0 ? "nothing" : allowed.join(", ");
     return [{ path: file.path, line, message: `"${room}" imports "${target}", may: ${known}` }];
+  });
+}
+
+function harnessLayering(file: SourceFile): Finding[] {
+  return importsOf(file).flatMap(({ target, line }) => {
+    if (target === null || !ABOVE_HARNESS.includes(roomOf(target))) return [];
+    return [{ path: file.path, line, message: `the harness imports "${target}", which uses it` }];
+  });
+}
+
+function roomsOfRamster(file: SourceFile): Finding[] {
+  const room = ramsterRoomOf(file.path);
+  if (room === null || isTest(file.path)) return [];
+  const isFolder = file.path.startsWith(`src/ramster/${room}/`);
+  if (!isFolder && !RAMSTER_SHARED.includes(room)) return []; // It ties the folders together.
+  const known = isFolder ? RAMSTER_ROOMS[room] : [];
+  if (known === undefined) {
+    return [{ path: file.path, line: 0, message: `"${room}" is not in the table of rooms` }];
+  }
+  const allowed = [...known, ...RAMSTER_SHARED];
+  return importsOf(file).flatMap(({ target, line }) => {
+    const other = target === null ? null : ramsterRoomOf(target);
+    if (other === null || other === room || allowed.includes(other)) return [];
+    const message = `"${room}" imports "${target}", may: ${allowed.join(", ")}`;
+    return [{ path: file.path, line, message }];
   });
 }
 
@@ -284,130 +313,4 @@ function matches(file: SourceFile, text: string, pattern: RegExp, message: strin
   return linesOf(text)
     .filter((it) => pattern.test(it.text))
     .map(({ line }) => ({ path: file.path, line, message }));
-}
-
-/** Files of src that nothing reaches from `entries`, over imports of any kind. */
-export function deadFiles(files: readonly SourceFile[], entries: readonly string[]): Finding[] {
-  const byPath = new Map(files.map((file) => [file.path, file]));
-  const reached = new Set<string>();
-  const open = [...entries];
-  for (let path = open.pop(); path !== undefined; path = open.pop()) {
-    const file = byPath.get(path);
-    if (file === undefined || reached.has(path)) continue;
-    reached.add(path);
-    for (const { target } of importsOf(file)) if (target !== null) open.push(target);
-  }
-  return files
-    .filter((file) => isProduct(file.path) && !reached.has(file.path))
-    .map(({ path }) => ({
-      path,
-      line: 0,
-      message: `nothing reaches it from ${entries.join(", ")}`,
-    }));
-}
-
-export interface Import {
-  readonly specifier: string;
-  /** Path from the root of the project; null for a package or a module of the runtime. */
-  readonly target: string | null;
-  readonly line: number;
-}
-
-/** Every import and re-export of a file, also of types and in `import()`. */
-export function importsOf(file: SourceFile): Import[] {
-  // Comments are blank and quotes keep what they hold, so a specifier is still there.
-  const text = blank(file.text, { quotes: "keep" });
-  const found = /(?:\bfrom\s*|\bimport\s*\(\s*|^\s*import\s+)"([^"\n]+)"/gm;
-  return [...text.matchAll(found)]
-    .filter((match) => isCode(file.text, match.index))
-    .map((match) => {
-      const specifier = match[1] ?? "";
-      const start = match.index + match[0].search(/\S/);
-      return {
-        specifier,
-        target: specifier.startsWith(".") ? normalize(join(dirname(file.path), specifier)) : null,
-        line: text.slice(0, start).split("\n").length,
-      };
-    });
-}
-
-/** Whether the first word at `index` stands outside of quotes. */
-function isCode(text: string, index: number): boolean {
-  const at = index + (/\S/.exec(text.slice(index))?.index ?? 0);
-  return blank(text)[at] === text[at];
-}
-
-function linesOf(text: string): { text: string; line: number }[] {
-  return text.split("\n").map((it, index) => ({ text: it, line: index + 1 }));
-}
-
-/**
- * The text with spaces in place of comments and of what quotes hold, line by line as long as
- * before. Code in `${}` of a template stays code. A slash begins a regular expression where a
- * value may begin.
- */
-export function blank(text: string, options: { comments?: "keep"; quotes?: "keep" } = {}): string {
-  const token =
-    /\/\/[^\n]*|\/\*[\s\S]*?\*\/|"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'|[`{}]|\/(?![/*])(?:[^/\\[\n]|\\.|\[(?:[^\]\\\n]|\\.)*\])+\//y;
-  let result = "";
-  let at = 0;
-  // One entry for each open brace: true where it is the `${` of a template.
-  const braces: boolean[] = [];
-  while (at < text.length) {
-    token.lastIndex = at;
-    const found = token.exec(text)?.[0];
-    if (found === undefined || (isRegExp(found) && !mayBeginValue(result))) {
-      result += text[at];
-      at += 1;
-      continue;
-    }
-    at += found.length;
-    if (found === "{") braces.push(false);
-    if (found === "`" || (found === "}" && braces.pop() === true)) {
-      const end = templateEnd(text, at);
-      const inside = text.slice(at, end.at);
-      result += found + (options.quotes === "keep" ? inside : spaces(inside)) + end.mark;
-      at = end.at + end.mark.length;
-      if (end.mark === "${") braces.push(true);
-      continue;
-    }
-    result += isMark(found) ? found : blankToken(found, options);
-  }
-  return result;
-}
-
-function isMark(found: string): boolean {
-  return found === "{" || found === "}";
-}
-
-function isRegExp(found: string): boolean {
-  return found.startsWith("/") && !found.startsWith("//") && !found.startsWith("/*");
-}
-
-/** A slash after a name, a number or a closing bracket divides. */
-function mayBeginValue(before: string): boolean {
-  const code = before.trimEnd();
-  return /(^|[=(,:[!&|?{};+\-*%<>~^]|\b(return|typeof|case|in|of))$/.test(code.slice(-20));
-}
-
-/** Where the text of a template stops: at its closing quote, or at the next `${`. */
-function templateEnd(text: string, from: number): { at: number; mark: string } {
-  for (let at = from; at < text.length; at++) {
-    if (text[at] === "\\") at += 1;
-    else if (text[at] === "`") return { at, mark: "`" };
-    else if (text.startsWith("${", at)) return { at, mark: "${" };
-  }
-  return { at: text.length, mark: "" };
-}
-
-function blankToken(found: string, options: { comments?: "keep"; quotes?: "keep" }): string {
-  const isComment = found.startsWith("//") || found.startsWith("/*");
-  if ((isComment ? options.comments : options.quotes) === "keep") return found;
-  if (isComment) return spaces(found);
-  const quote = found[0] ?? "";
-  return quote + spaces(found.slice(1, -1)) + quote;
-}
-
-function spaces(text: string): string {
-  return text.replace(/[^\n]/g, " ");
 }

@@ -8,8 +8,7 @@
 
 import { heapStats } from "bun:jsc";
 import { beforeAll, describe, expect, test } from "bun:test";
-import { type Codec, codecName, decompressOrThrow } from "../../src/compress/codec.ts";
-import { CodecError } from "../../src/core/errors.ts";
+import { type Codec, codecName } from "../../src/compress/codec.ts";
 import { PAGE_BYTES } from "../../src/core/limits.ts";
 import { below, SeededRandom } from "../../src/core/random.ts";
 import { loadPages } from "../pages/load.ts";
@@ -200,24 +199,6 @@ function hostileBytes(rigOf: () => CodecRig, pages: readonly Uint8Array[]): void
     }
     expectGood(page, zpage);
   });
-
-  test("decompressOrThrow() throws CodecError BAD_ZPAGE where decompress() says false", () => {
-    const { codec, page } = rigOf();
-    const empty = new Uint8Array(1);
-    const thrown = thrownBy(() => decompressOrThrow(codec, empty, 0, 1, page, PAGE_AT));
-    expect(thrown).toBeInstanceOf(CodecError);
-    expect(thrown).toMatchObject({ code: "BAD_ZPAGE" });
-    expect(String(thrown)).toContain(`codec "${codec.name}"`);
-  });
-}
-
-function thrownBy(action: () => void): unknown {
-  try {
-    action();
-  } catch (error) {
-    return error;
-  }
-  return null;
 }
 
 function steadyState(rigOf: () => CodecRig, pages: readonly Uint8Array[]): void {

@@ -1,3 +1,4 @@
+/** The recorded pages are those of their manifest, and hold nothing private. */
 import { expect, test } from "bun:test";
 import { readdirSync, statSync } from "node:fs";
 import { join } from "node:path";

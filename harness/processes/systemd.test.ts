@@ -8,6 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "../../src/cli/args.ts";
 import { EXIT } from "../../src/cli/exit.ts";
+import { COMMANDS } from "../../src/commands.ts";
 
 const FOLDER = join(import.meta.dir, "../../systemd");
 const UNITS = ["ramster-node.service", "ramster-swap.service"] as const;
@@ -100,7 +101,7 @@ describe("the units", () => {
     const machine = { hostName: "pebble", readText: () => "" };
     const [node = ""] = values("ramster-node.service", "ExecStart");
     const words = node.split(" ").filter((word) => word !== "");
-    expect(parseArgs(words.slice(2), machine)).toMatchObject({
+    expect(parseArgs(words.slice(2), machine, COMMANDS)).toMatchObject({
       command: "node",
       options: { swap: "strict", exports: [{ name: "swap" }] },
     });
@@ -111,7 +112,7 @@ describe("the units", () => {
     const swaps = lines.flatMap((line) => /\/usr\/bin\/ramster swap [^;]*/.exec(line)?.[0] ?? []);
     expect(swaps.length).toBe(3);
     for (const line of swaps) {
-      const { command } = parseArgs(line.slice(PROGRAM.length + 1).split(" "), machine);
+      const { command } = parseArgs(line.slice(PROGRAM.length + 1).split(" "), machine, COMMANDS);
       expect(command).toBe("swap");
     }
   });

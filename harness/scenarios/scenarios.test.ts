@@ -9,6 +9,8 @@ import { PAGE_BYTES } from "../../src/core/limits.ts";
 import { STATUS } from "../../src/core/status.ts";
 import { HeapMemory } from "../../src/memory/heap-memory.ts";
 import type { NodeConfig } from "../../src/node/config.ts";
+import { TAG } from "../../src/tmem/pampd.ts";
+import { LOCAL_CLIENT } from "../../src/tmem/tmem.ts";
 import { loadPageClass } from "../pages/load.ts";
 import { SimCluster, type SimNode } from "../sim/cluster.ts";
 
@@ -535,6 +537,10 @@ describe("scenario 13: the largest zpage", () => {
     }
     settle(sim);
     expect(foreignPages(b)).toBeGreaterThan(200);
+    expect(a.counter("stored_whole")).toBe(300); // The others are zpages.
+    for (const bytes of [4000, PAGE_BYTES]) {
+      expect(remoteZpages(a, pool, 600, bytes)).toBeGreaterThan(100);
+    }
     for (let number = 0; number < 600; number += 1) {
       const pending = a.startGet(pool, number);
       sim.until("the page is here", () => a.results.has(pending.token));
@@ -545,6 +551,16 @@ describe("scenario 13: the largest zpage", () => {
     await sim.stop();
   });
 });
+
+/** How many of the first `count` pages are remote as zpages of so many bytes. */
+function remoteZpages(node: SimNode, poolId: number, count: number, bytes: number): number {
+  const { tmem } = node.node.ramster.zcache;
+  const pool = tmem.pool(LOCAL_CLIENT, poolId);
+  if (pool === null) throw new Error(`no pool ${poolId}`);
+  return Array.from({ length: count }, (_, number) => tmem.find(pool, node.at(poolId, number)))
+    .filter((page) => tmem.tag(page) === TAG.REMOTE)
+    .filter((page) => tmem.zpageBytes(page) === bytes).length;
+}
 
 function incompressible(): Uint8Array {
   const page = new Uint8Array(4096);

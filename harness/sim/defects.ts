@@ -32,6 +32,8 @@ const RAMSTER = "src/ramster/ramster.ts";
 const FOREIGN = "src/ramster/foreign/foreign.ts";
 const PRESENCE = "src/ramster/holders/presence.ts";
 const REMOTE_PAGES = "src/ramster/holders/remote-pages.ts";
+const LIVE = "src/node/live-settings.ts";
+const SETTINGS_TEST = "harness/scenarios/settings.test.ts";
 
 export const DEFECTS: readonly Defect[] = [
   {
@@ -321,6 +323,172 @@ export const DEFECTS: readonly Defect[] = [
         file: PRESENCE,
         find: "return !(this.isAbsent(node) || this.isEmptied(node));",
         replace: "return !this.isAbsent(node);",
+      },
+    ],
+  },
+  // Settings, controls and counters, which no seed looks at.
+  {
+    name: "no-trickle",
+    about: "the periodic trickle moves nothing",
+    heldBy: { file: SETTINGS_TEST, test: "so many frames a period" },
+    edits: [
+      {
+        file: RAMSTER,
+        find: "if (this.target !== null) this.remotify.allowTrickle(this.settings.trickle.frames);",
+        replace: "void this.settings;",
+      },
+    ],
+  },
+  {
+    name: "remotify-pers-ignored",
+    about: "--remotify-pers off moves persistent pages all the same",
+    heldBy: { file: SETTINGS_TEST, test: "persistent pages leave when it is set" },
+    edits: [
+      {
+        file: "src/node/node.ts",
+        find: "persEnabled: config.remotifyPers,",
+        replace: "persEnabled: true,",
+      },
+    ],
+  },
+  {
+    name: "pers-remotify-enable-ignored",
+    about: "`set pers_remotify_enable` changes nothing",
+    heldBy: { file: SETTINGS_TEST, test: "persistent pages stay when it is cleared" },
+    edits: [
+      {
+        file: LIVE,
+        find: 'remotifyPers: field(settings, "persEnabled"),',
+        replace: 'remotifyPers: field({ persEnabled: true }, "persEnabled"),',
+      },
+    ],
+  },
+  {
+    name: "eph-remotify-enable-ignored",
+    about: "`set eph_remotify_enable` changes nothing",
+    heldBy: { file: SETTINGS_TEST, test: "ephemeral pages stay when it is cleared" },
+    edits: [
+      {
+        file: LIVE,
+        find: 'remotifyEph: field(settings, "ephEnabled"),',
+        replace: 'remotifyEph: field({ ephEnabled: true }, "ephEnabled"),',
+      },
+    ],
+  },
+  {
+    name: "pers-remotify-enable-renamed",
+    about: "the original's pers_remotify_enable has another name",
+    heldBy: { file: SETTINGS_TEST, test: "persistent pages stay when it is cleared" },
+    edits: [
+      {
+        file: "src/node/settings.ts",
+        find: 'original: "pers_remotify_enable",',
+        replace: 'original: "pers_remotify",',
+      },
+    ],
+  },
+  {
+    name: "eph-remotify-enable-renamed",
+    about: "the original's eph_remotify_enable has another name",
+    heldBy: { file: SETTINGS_TEST, test: "ephemeral pages stay when it is cleared" },
+    edits: [
+      {
+        file: "src/node/settings.ts",
+        find: 'original: "eph_remotify_enable",',
+        replace: 'original: "eph_remotify",',
+      },
+    ],
+  },
+  {
+    name: "frozen-ignored",
+    about: "`set frozen` refuses no put",
+    heldBy: { file: SETTINGS_TEST, test: "frozen: puts are refused" },
+    edits: [
+      { file: "src/node/controls.ts", find: "tmem.frozen = isFrozen;", replace: "void isFrozen;" },
+    ],
+  },
+  {
+    name: "persistent-first",
+    about: "persistent pages leave before ephemeral ones",
+    heldBy: { file: SETTINGS_TEST, test: "ephemeral pages leave before" },
+    edits: [
+      {
+        file: REMOTIFY,
+        find: "if (ephEnabled && mayMove(EPHEMERAL)) return EPHEMERAL;\n    if (persEnabled && mayMove(PERSISTENT)) return PERSISTENT;",
+        replace:
+          "if (persEnabled && mayMove(PERSISTENT)) return PERSISTENT;\n    if (ephEnabled && mayMove(EPHEMERAL)) return EPHEMERAL;",
+      },
+    ],
+  },
+  {
+    name: "flush-found-uncounted",
+    about: "a flush of a page that is there is not counted",
+    heldBy: { file: SETTINGS_TEST, test: "flush_found and flobj_found" },
+    edits: [
+      {
+        file: "src/zcache/zcache.ts",
+        find: "this.counters.flush_found += 1;",
+        replace: "void this.counters;",
+      },
+    ],
+  },
+  {
+    name: "flobj-found-uncounted",
+    about: "a flush of an object that is there is not counted",
+    heldBy: { file: SETTINGS_TEST, test: "flush_found and flobj_found" },
+    edits: [
+      {
+        file: "src/ramster/holders/flushes.ts",
+        find: "counters.flobj_found += 1;",
+        replace: "void counters;",
+      },
+    ],
+  },
+  {
+    name: "foreign-peak-forgotten",
+    about: "foreign_pers_pages_max falls with what is held",
+    heldBy: { file: SETTINGS_TEST, test: "foreign_pers_pages_max stays" },
+    edits: [
+      {
+        file: FOREIGN,
+        find: "Math.max(counters.foreign_pers_pages_max, zpages[1])",
+        replace: "zpages[1]",
+      },
+    ],
+  },
+  {
+    name: "zpage-mean-ignored",
+    about: "--pers-zpage-mean changes nothing",
+    heldBy: { file: SETTINGS_TEST, test: "a larger zpage is taken only" },
+    edits: [
+      {
+        file: "src/node/node.ts",
+        find: "persZpageMeanBytes: config.persZpageMeanBytes,",
+        replace: "persZpageMeanBytes: 2560,",
+      },
+    ],
+  },
+  {
+    name: "zpage-max-ignored",
+    about: "--pers-zpage-max changes nothing",
+    heldBy: { file: "harness/scenarios/scenarios.test.ts", test: "zpages of 4000 bytes" },
+    edits: [
+      {
+        file: "src/node/node.ts",
+        find: "persZpageBytesMax: config.persZpageBytesMax,",
+        replace: "persZpageBytesMax: 3584,",
+      },
+    ],
+  },
+  {
+    name: "match-keeps-age",
+    about: "a frame that gets its second zpage keeps its place in the LRU list",
+    heldBy: { file: "src/zbud/zbud.test.ts", test: "makes its frame the newest" },
+    edits: [
+      {
+        file: "src/zbud/zbud.ts",
+        find: "      lru.remove(frame);\n      lru.append(frame);\n      this.counters.unbuddied",
+        replace: "      void lru;\n      this.counters.unbuddied",
       },
     ],
   },

@@ -2,13 +2,15 @@
  * Traitor: a lender that gives other bytes than it was given, and makes their checksum right. It
  * can do that: it knows the boot id of the owner, and with it where the owner's checksums start.
  */
+
 import { crc32 } from "node:zlib";
 import { ownerSeed } from "../../src/compress/checksum.ts";
 import { assert } from "../../src/core/assert.ts";
 import { HANDLE_BYTES, Handle } from "../../src/core/handle.ts";
 import { PAGE_BYTES } from "../../src/core/limits.ts";
 import { writeVersion } from "../../src/core/version.ts";
-import type { StagedZpage, Zcache } from "../../src/zcache/zcache.ts";
+import type { Zpage } from "../../src/core/zpage.ts";
+import type { Zcache } from "../../src/zcache/zcache.ts";
 import type { SimNode } from "./cluster.ts";
 
 /**
@@ -51,7 +53,7 @@ export class Traitor {
     zcache.readZpage = (page, target, at) => this.lie(page, readZpage(page, target, at));
   }
 
-  private lie(page: number, zpage: StagedZpage): StagedZpage {
+  private lie(page: number, zpage: Zpage): Zpage {
     this.zcache.tmem.readHandle(page, this.handle);
     const other = this.other(page, zpage);
     if (other === null) return zpage;
@@ -69,7 +71,7 @@ export class Traitor {
   }
 
   /** What it gives instead, or null: it has nothing better. */
-  private other(page: number, zpage: StagedZpage): Kept | null {
+  private other(page: number, zpage: Zpage): Kept | null {
     const real = keep(zpage);
     switch (this.treason) {
       case "alter": {
@@ -91,7 +93,7 @@ export class Traitor {
   }
 }
 
-function keep({ bytes, at, zpageBytes, codec, version }: StagedZpage): Kept {
+function keep({ bytes, at, zpageBytes, codec, version }: Zpage): Kept {
   return { bytes: bytes.slice(at, at + zpageBytes), codec, version };
 }
 

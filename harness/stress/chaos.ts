@@ -14,10 +14,10 @@
  * meanwhile, and sometimes they do not notice.
  */
 
-import type { ChaosKind } from "../../src/cli/options.ts";
 import type { Client } from "../../src/client/client.ts";
 import { below, type Random } from "../../src/core/random.ts";
 import type { NodeStats } from "../../src/wire/stats.ts";
+import type { ChaosKind } from "./options.ts";
 import type { Supervisor } from "./supervisor.ts";
 
 /** How long all copies may take to be there again. */

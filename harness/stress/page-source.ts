@@ -9,11 +9,11 @@
  */
 import { closeSync, openSync, readFileSync, readSync } from "node:fs";
 import { describeError } from "../../src/cli/exit.ts";
-import { STRESS_DATA_KINDS, type StressData } from "../../src/cli/options.ts";
 import { ConfigError } from "../../src/core/errors.ts";
 import { PAGE_BYTES } from "../../src/core/limits.ts";
 import { SeededRandom } from "../../src/core/random.ts";
 import { loadPages, REAL_CLASSES } from "../pages/load.ts";
+import { STRESS_DATA_KINDS, type StressData } from "./options.ts";
 
 /** Base pages that are made or read at most. */
 const BASE_PAGES_MAX = 4096;

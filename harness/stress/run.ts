@@ -9,8 +9,7 @@
  * Not here: starting and ending nodes (supervisor.ts), what is put and got (workload.ts), what the
  * counters say (report.ts).
  */
-import type { StressOptions } from "../../src/cli/options.ts";
-import type { Progress } from "../../src/cli/progress.ts";
+
 import type { Client } from "../../src/client/client.ts";
 import { RamsterError } from "../../src/core/errors.ts";
 import { PAGE_BYTES } from "../../src/core/limits.ts";
@@ -18,6 +17,7 @@ import type { NodeStats } from "../../src/wire/stats.ts";
 import { idleHoldersOf, imbalancesOf, owedFlushesOf } from "./books.ts";
 import type { Chaos, ChaosReport } from "./chaos.ts";
 import { noVerdicts } from "./checker.ts";
+import type { StressOptions } from "./options.ts";
 import type { PageSource } from "./page-source.ts";
 import {
   compressionRatio,
@@ -45,6 +45,13 @@ const PROBE_GETS_ALL = 3200;
 /** Nothing moved that should have, or nothing was there to check. */
 export class NoProgressError extends Error {
   override readonly name = "NoProgressError";
+}
+
+/** Shows how far the run is, to whoever watches. */
+export interface Progress {
+  /** `done` of 0 .. 1. */
+  show(phase: string, done: number, detail: string): void;
+  clear(): void;
 }
 
 export interface RunParts {

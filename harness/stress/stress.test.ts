@@ -5,7 +5,6 @@
 import { expect, test } from "bun:test";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { TOPOLOGIES } from "../../src/cli/options.ts";
 import { connect } from "../../src/client/client.ts";
 import {
   childrenOf,
@@ -15,6 +14,7 @@ import {
   ProcessWorld,
   until,
 } from "../processes/process-world.ts";
+import { TOPOLOGIES } from "./options.ts";
 import type { StressReport } from "./report.ts";
 
 const TEST_MS = 30_000;

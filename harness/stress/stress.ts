@@ -10,16 +10,15 @@
  */
 
 import { readKeyText } from "../../src/cli/key.ts";
-import type { StressOptions } from "../../src/cli/options.ts";
-import type { Progress } from "../../src/cli/progress.ts";
 import { connect } from "../../src/client/client.ts";
 import { ConfigError, RamsterError } from "../../src/core/errors.ts";
 import { SeededRandom } from "../../src/core/random.ts";
 import { formatAddress } from "../../src/net/address.ts";
 import { Chaos } from "./chaos.ts";
+import type { StressOptions } from "./options.ts";
 import { PageSource } from "./page-source.ts";
 import type { StressReport } from "./report.ts";
-import { Run } from "./run.ts";
+import { type Progress, Run } from "./run.ts";
 import { Supervisor } from "./supervisor.ts";
 import { type NodePlan, planTopology } from "./topology.ts";
 

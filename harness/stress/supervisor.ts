@@ -10,7 +10,6 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { ChaosKind } from "../../src/cli/options.ts";
 import { type Client, connect } from "../../src/client/client.ts";
 import { RamsterError } from "../../src/core/errors.ts";
 import { SeededRandom } from "../../src/core/random.ts";
@@ -19,6 +18,7 @@ import { formatKeyFile } from "../../src/security/key-file.ts";
 import { makeKey } from "../../src/security/make-key.ts";
 import { NodeDiedError, NodeProcess } from "../processes/node-process.ts";
 import { Detour, type DetouredNode } from "./detour.ts";
+import type { ChaosKind } from "./options.ts";
 import type { NodePlan } from "./topology.ts";
 
 const GOSSIP = ["--gossip=127.0.0.1:0", "--network=local"];

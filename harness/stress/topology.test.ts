@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
-import { TOPOLOGIES, type Topology } from "../../src/cli/options.ts";
 import { FRAME_BYTES } from "../../src/core/limits.ts";
+import { TOPOLOGIES, type Topology } from "./options.ts";
 import { planTopology } from "./topology.ts";
 
 const MIB = 1024 * 1024;

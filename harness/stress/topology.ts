@@ -5,11 +5,11 @@
  *     ring       each -> the next                              symmetric   0 <-> 1, 2 <-> 3, ...
  */
 
-import { hasServers, type Topology } from "../../src/cli/options.ts";
 import { ConfigError } from "../../src/core/errors.ts";
 import { FRAME_BYTES, MEMORY_BYTES_MAX, MEMORY_BYTES_MIN } from "../../src/core/limits.ts";
 import { formatSize } from "../../src/core/units.ts";
 import type { Replicas } from "../../src/ramster/holders/lenders.ts";
+import { hasServers, type Topology } from "./options.ts";
 
 export interface NodePlan {
   number: number;

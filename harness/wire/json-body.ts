@@ -1,7 +1,9 @@
 /** Bodies of messages as JSON, one codec a layout, on the readers and writers of src/wire. */
+
 import { HANDLE_BYTES, Handle, type Oid } from "../../src/core/handle.ts";
 import { PAGE_BYTES } from "../../src/core/limits.ts";
 import { STATUS } from "../../src/core/status.ts";
+import { emptyZpage, type Zpage } from "../../src/core/zpage.ts";
 import {
   PAGE_GET_ENTRY_BYTES,
   PAGE_PUT_ENTRY_BYTES,
@@ -33,7 +35,6 @@ import {
   writeGetReplyEntry,
   writeGrant,
   writePutEntry,
-  type ZpageEntry,
 } from "../../src/wire/peer-entries.ts";
 import { formatHex, parseHex } from "./hex.ts";
 
@@ -379,12 +380,7 @@ export const REPLY_BODIES: { readonly [name in MessageName]: BodyCodec<unknown> 
   OPEN_POOL: EMPTY_BODY,
 };
 
-function emptyZpage(): ZpageEntry {
-  return { bytes: new Uint8Array(0), at: 0, zpageBytes: 0, codec: 0, checksum: 0, version: 0 };
-}
-
-/** `end` is where the zpage ends. */
-function jsonZpage(frame: Frame, zpage: ZpageEntry, end: number): JsonZpage {
+function jsonZpage(frame: Frame, zpage: Zpage, end: number): JsonZpage {
   const { version, checksum, codec, zpageBytes } = zpage;
   return {
     version,

@@ -1,10 +1,10 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
+import { COMMANDS } from "../commands.ts";
 import { ConfigError } from "../core/errors.ts";
 import { nodeConfig } from "../node/config.ts";
 import { parseArgs } from "./args.ts";
 import { flagsOf } from "./flag-spec.ts";
-import { COMMANDS } from "./flags.ts";
 
 const MACHINE = {
   hostName: "pebble",
@@ -15,12 +15,12 @@ const MACHINE = {
 
 /** Arguments as a shell would split them, no quotes. */
 function parse(line: string) {
-  return parseArgs(line.split(" ").filter(Boolean), MACHINE);
+  return parseArgs(line.split(" ").filter(Boolean), MACHINE, COMMANDS);
 }
 
 function refusal(argv: string | readonly string[]): string {
   try {
-    parseArgs(typeof argv === "string" ? argv.split(" ").filter(Boolean) : argv, MACHINE);
+    parseArgs(typeof argv === "string" ? argv.split(" ").filter(Boolean) : argv, MACHINE, COMMANDS);
   } catch (error) {
     expect(error).toBeInstanceOf(ConfigError);
     expect((error as ConfigError).message).not.toContain("\n");
@@ -573,7 +573,7 @@ describe("parseArgs() refuses", () => {
     fc.assert(
       fc.property(command, fc.array(token, { maxLength: 6 }), (name, tokens) => {
         try {
-          parseArgs([name, ...tokens], MACHINE);
+          parseArgs([name, ...tokens], MACHINE, COMMANDS);
         } catch (error) {
           expect(error).toBeInstanceOf(ConfigError);
           expect((error as ConfigError).message).toMatch(/^Cannot [^\n]+[^.]$/);

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { COMMANDS } from "../commands.ts";
 import { ConfigError } from "../core/errors.ts";
 import { parseArgs } from "./args.ts";
 
@@ -8,10 +9,11 @@ const FIXTURES = join(import.meta.dir, "../../fixtures/config");
 
 /** Parses a command line whose --config FILE holds `text`, or is a fixture. */
 function parse(line: string, text?: string) {
-  return parseArgs(line.split(" "), {
+  const machine = {
     hostName: "pebble",
-    readText: (path) => text ?? readFileSync(join(FIXTURES, path), "utf8"),
-  });
+    readText: (path: string) => text ?? readFileSync(join(FIXTURES, path), "utf8"),
+  };
+  return parseArgs(line.split(" "), machine, COMMANDS);
 }
 
 function refusal(text: string, line = "node --config f"): string {

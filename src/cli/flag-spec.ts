@@ -1,5 +1,4 @@
-/** Entries of the tables of commands and flags (flags.ts, setting-flags.ts). */
-import type { CommandName } from "./options.ts";
+/** Entries of the tables of commands and flags (commands.ts, setting-flags.ts). */
 
 export interface FlagSpec {
   /** Without the dashes. */
@@ -37,7 +36,7 @@ export interface NameSpec {
 }
 
 export interface CommandSpec {
-  readonly name: CommandName;
+  readonly name: string;
   readonly summary: string;
   readonly arguments?: readonly ArgumentSpec[];
   readonly groups: readonly FlagGroup[];

@@ -17,7 +17,6 @@ import { assert } from "../core/assert.ts";
 import type { ConfigError } from "../core/errors.ts";
 import { nearest } from "../core/nearest.ts";
 import { type CommandSpec, type FlagSpec, flagsOf } from "./flag-spec.ts";
-import { COMMANDS } from "./flags.ts";
 import { badValue, type FileKey, type Given, refuse } from "./units.ts";
 
 const GUARD = ":";
@@ -109,18 +108,23 @@ function example(spec: FlagSpec): string {
     : `--${spec.name} ${spec.value.replace(",...", "")}`;
 }
 
-/** The flags of `tokens`, or null when help is asked for. Throws ConfigError BAD_CONFIG. */
-export function readFlags(command: CommandSpec, tokens: readonly string[]): GivenFlags | null {
+/**
+ * The flags of `tokens`, or null when help is asked for. Throws ConfigError BAD_CONFIG, which names
+ * one of `commands` where a flag belongs to another than `command`.
+ */
+export function readFlags(
+  command: CommandSpec,
+  tokens: readonly string[],
+  commands: readonly CommandSpec[],
+): GivenFlags | null {
   const guarded: string[] = [];
   for (const token of tokens) {
     if (HELP_FLAGS.includes(token)) return null;
-    guarded.push(guard(command, token));
+    guarded.push(guard(command, token, commands));
   }
   const cli = cac("ramster");
-  for (const spec of COMMANDS) {
-    const cacCommand = cli.command(spec.name, spec.summary);
-    for (const flag of flagsOf(spec)) cacCommand.option(rawName(flag), flag.help);
-  }
+  const cacCommand = cli.command(command.name, command.summary);
+  for (const flag of flagsOf(command)) cacCommand.option(rawName(flag), flag.help);
   cli.parse(["", "ramster", command.name, ...guarded], { run: false });
   const args = cli.args.map(unguard);
   checkArguments(command, args);
@@ -166,7 +170,7 @@ function optionName(flag: FlagSpec): string {
   return flag.name.replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase());
 }
 
-function guard(command: CommandSpec, token: string): string {
+function guard(command: CommandSpec, token: string, commands: readonly CommandSpec[]): string {
   if (!token.startsWith("--")) return GUARD + token;
   const equals = token.indexOf("=");
   const name = token.slice(2, equals < 0 ? undefined : equals);
@@ -174,7 +178,7 @@ function guard(command: CommandSpec, token: string): string {
   if (spec === undefined) {
     const off = flagsOf(command).find((flag) => `no-${flag.name}` === name);
     if (off?.bare !== undefined && equals < 0) return `--${off.name}=${GUARD}off`;
-    throw unknownFlag(command, name);
+    throw unknownFlag(command, name, commands);
   }
   if (spec.value === null && equals >= 0) throw refuse(`Cannot use --${name} with a value`);
   return equals < 0 ? token : `--${name}=${GUARD}${token.slice(equals + 1)}`;
@@ -202,14 +206,18 @@ function textsOf(flag: FlagSpec, parsed: unknown): readonly string[] {
   return texts;
 }
 
-function unknownFlag(command: CommandSpec, name: string): ConfigError {
+function unknownFlag(
+  command: CommandSpec,
+  name: string,
+  commands: readonly CommandSpec[],
+): ConfigError {
   const what = `Cannot use --${name}: "${command.name}" has no such flag`;
   const meant = nearest(
     name,
     flagsOf(command).map((flag) => flag.name),
   );
   if (meant !== null) return refuse(`${what}, did you mean --${meant}?`);
-  const others = COMMANDS.filter((spec) => flagsOf(spec).some((flag) => flag.name === name));
+  const others = commands.filter((spec) => flagsOf(spec).some((flag) => flag.name === name));
   if (others.length === 0) return refuse(`${what}, see ramster ${command.name} --help`);
   return refuse(`${what}, it belongs to ${others.map((spec) => `"${spec.name}"`).join(" and ")}`);
 }

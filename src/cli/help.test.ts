@@ -1,27 +1,27 @@
 import { describe, expect, test } from "bun:test";
-import { COMMANDS } from "./flags.ts";
+import { COMMANDS } from "../commands.ts";
 import { helpText } from "./help.ts";
 import { PLAIN, paintFor } from "./paint.ts";
 
 describe("helpText()", () => {
   test("of all commands", () => {
-    expect(helpText(null, PLAIN)).toMatchSnapshot();
+    expect(helpText(null, COMMANDS, PLAIN)).toMatchSnapshot();
   });
 
   test.each(COMMANDS.map((command) => command.name))("of %s", (name) => {
-    expect(helpText(name, PLAIN)).toMatchSnapshot();
+    expect(helpText(name, COMMANDS, PLAIN)).toMatchSnapshot();
   });
 
   test("fits a terminal of 80 columns but for the examples", () => {
     for (const about of [null, ...COMMANDS.map((command) => command.name)]) {
-      const [body = ""] = helpText(about, PLAIN).split("\nExamples\n");
+      const [body = ""] = helpText(about, COMMANDS, PLAIN).split("\nExamples\n");
       for (const line of body.split("\n")) expect(line.length).toBeLessThanOrEqual(80);
     }
   });
 
   test("says the same in colour", () => {
-    const coloured = helpText("node", paintFor({ isTTY: true }, {}));
-    expect(coloured).not.toBe(helpText("node", PLAIN));
-    expect(Bun.stripANSI(coloured)).toBe(helpText("node", PLAIN));
+    const coloured = helpText("node", COMMANDS, paintFor({ isTTY: true }, {}));
+    expect(coloured).not.toBe(helpText("node", COMMANDS, PLAIN));
+    expect(Bun.stripANSI(coloured)).toBe(helpText("node", COMMANDS, PLAIN));
   });
 });

@@ -1,10 +1,9 @@
 /**
- * Help: the text for a person, made from the tables in flags.ts. Fits 80 columns but for examples.
+ * Help: the text for a person, made from the tables of the commands. It fits 80 columns, but for
+ * examples.
  */
 import { assert } from "../core/assert.ts";
 import { type CommandSpec, type FlagSpec, flagsOf } from "./flag-spec.ts";
-import { COMMANDS } from "./flags.ts";
-import type { CommandName } from "./options.ts";
 import type { Paint } from "./paint.ts";
 
 const COLUMNS = 80;
@@ -22,19 +21,24 @@ const UNITS = [
 ] as const;
 
 /** The help about one command, or about all of them. Ends with a line feed. */
-export function helpText(about: CommandName | null, paint: Paint): string {
-  const lines = about === null ? overview(paint) : commandHelp(specOf(about), paint);
+export function helpText(
+  about: string | null,
+  commands: readonly CommandSpec[],
+  paint: Paint,
+): string {
+  const lines =
+    about === null ? overview(commands, paint) : commandHelp(specOf(about, commands), paint);
   return `${lines.join("\n")}\n`;
 }
 
-function specOf(name: CommandName): CommandSpec {
-  const spec = COMMANDS.find((it) => it.name === name);
+function specOf(name: string, commands: readonly CommandSpec[]): CommandSpec {
+  const spec = commands.find((it) => it.name === name);
   assert(spec !== undefined);
   return spec;
 }
 
-function overview(paint: Paint): string[] {
-  const width = Math.max(...COMMANDS.map((command) => command.name.length));
+function overview(commands: readonly CommandSpec[], paint: Paint): string[] {
+  const width = Math.max(...commands.map((command) => command.name.length));
   return [
     ...INTRODUCTION,
     "",
@@ -42,7 +46,7 @@ function overview(paint: Paint): string[] {
     "  ramster COMMAND [FLAGS]",
     "",
     paint.title("Commands"),
-    ...COMMANDS.map(
+    ...commands.map(
       ({ name, summary }) =>
         `  ${paint.flag(name)}${" ".repeat(width - name.length + 2)}${summary}`,
     ),

@@ -6,6 +6,7 @@
  */
 import { ConfigError, quoted } from "../core/errors.ts";
 import * as units from "../core/units.ts";
+import * as addresses from "../net/address.ts";
 
 /** Where a value stands that is not on the command line. */
 export interface FileKey {
@@ -73,4 +74,15 @@ export const parseRatio = forGiven(units.parseRatio);
 
 export function parseChoice<T extends string>(given: Given, choices: readonly T[]): T {
   return parseGiven(given, (text) => units.parseChoice(text, choices));
+}
+
+export function parseAddress(given: Given): addresses.Address {
+  return parseGiven(given, addresses.parseAddress);
+}
+
+/** Null for a path that is not given. */
+export function parsePath(given: Given | null): string | null {
+  if (given === null) return null;
+  if (given.text === "") throw badValue(given, "the path is empty");
+  return given.text;
 }

@@ -1,3 +1,4 @@
+/** Nodes of a cluster, and one agent of Serf among them. */
 import { describe, expect, test } from "bun:test";
 import { GossipWorld } from "../../harness/sim/gossip-world.ts";
 import { encodeMessage } from "../gossip/body.ts";

@@ -7,7 +7,6 @@
  *
  * Not here: when to compress, and what to refuse (zcache).
  */
-import { CodecError } from "../core/errors.ts";
 
 /**
  * Codec ids. They are in every frame and on the wire: only ever added, never reused, at most 31.
@@ -60,18 +59,4 @@ export interface Codec {
     target: Uint8Array,
     targetOffset: number,
   ): boolean;
-}
-
-/** As `codec.decompress`, for callers that have no other answer. Throws CodecError BAD_ZPAGE. */
-export function decompressOrThrow(
-  codec: Codec,
-  source: Uint8Array,
-  sourceOffset: number,
-  sourceBytes: number,
-  target: Uint8Array,
-  targetOffset: number,
-): void {
-  if (codec.decompress(source, sourceOffset, sourceBytes, target, targetOffset)) return;
-  const what = `zpage of ${sourceBytes} bytes with codec "${codec.name}"`;
-  throw new CodecError("BAD_ZPAGE", `Cannot decompress ${what}: the bytes do not make one page`);
 }

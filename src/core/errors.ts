@@ -14,7 +14,6 @@ export const ERROR_CODES = {
   BAD_FRAME: "bytes that are no frame of the protocol",
   BAD_HANDSHAKE:
     "the other side speaks another protocol, version or page size, or is not who was expected",
-  BAD_ZPAGE: "stored bytes that do not decompress to one page",
   CANNOT_LISTEN: "the address to listen on is none of this machine's, or not for this user",
   CLOSED: "the connection or client was closed",
   COMMAND_FAILED: "a program that was started has failed",
@@ -49,11 +48,6 @@ export class WireError extends RamsterError {
 /** A peer, or the link to it, that cannot do what was asked of it. */
 export class PeerError extends RamsterError {
   override readonly name = "PeerError";
-}
-
-/** Stored bytes that a codec cannot turn back into a page. */
-export class CodecError extends RamsterError {
-  override readonly name = "CodecError";
 }
 
 /** A flag, a setting or an environment that the user can mend. */

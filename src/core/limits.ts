@@ -290,7 +290,7 @@ export const FLUSH_BATCH_COUNT_MAX = 1024;
  */
 export const PENDING_FLUSHES_MAX = 4_194_304;
 
-// What a lender leaves to its own machine (ramster/lend-limit.ts).
+// What a lender leaves to its own machine (ramster/foreign/lend-limit.ts).
 
 /**
  * Of all memory, and at most so much: enough for a login, a compiler that starts or a cache that

@@ -9,8 +9,7 @@
  * region, so that a table is only as resident as it ever was full; the region grows with it. When
  * the last row is given back, a large one returns to the operating system.
  *
- * This and bytes.ts are the only files with raw index arithmetic: whoever holds a row number holds
- * it from `take`.
+ * This is the only file with raw index arithmetic: whoever holds a row number holds it from `take`.
  */
 import { assert } from "./assert.ts";
 import { RamsterError } from "./errors.ts";

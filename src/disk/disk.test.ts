@@ -1,3 +1,4 @@
+/** Files of openDisk(): they have no name, and are as long as Linux allows. */
 import { afterAll, expect, test } from "bun:test";
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";

@@ -1,3 +1,4 @@
+/** Packets that Serf sent, in fixtures/gossip: read, written, cut and damaged. */
 import { describe, expect, test } from "bun:test";
 import { type GossipFixture, gossipFixtures } from "../../harness/gossip/fixtures.ts";
 import { type JsonMessage, messageToJson } from "../../harness/gossip/json-message.ts";

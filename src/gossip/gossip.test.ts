@@ -1,3 +1,4 @@
+/** Gossip messages to bytes and back, at the edges of each layer. */
 import { describe, expect, test } from "bun:test";
 import { ConfigError, WireError } from "../core/errors.ts";
 import {

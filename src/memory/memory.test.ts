@@ -1,3 +1,4 @@
+/** Memory on mmap and on ArrayBuffers: both do the same. */
 import { describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { AssertionError } from "../core/assert.ts";

@@ -1,3 +1,4 @@
+/** Links (links.ts) that nobody uses: keepalives, idle times, silent peers. */
 import { describe, expect, test } from "bun:test";
 import { BarePeer } from "../../harness/sim/channel-pair.ts";
 import { addressOf, helloBytes, LinksWorld } from "../../harness/sim/links-world.ts";

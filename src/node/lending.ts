@@ -11,7 +11,8 @@
  * node's cgroup cannot be seen, nothing, since beyond it the node is ended with all that it holds.
  * A reserve of 0 lends all, whatever is seen.
  *
- * Not here: what is decided (ramster/lend-limit.ts), and how pages leave (ramster/foreign.ts).
+ * Not here: what is decided (ramster/foreign/lend-limit.ts), and how pages
+ * leave (ramster/foreign/foreign.ts).
  */
 import type { Clock, TimerId } from "../core/clock.ts";
 import type { Report } from "../core/figure.ts";

@@ -11,7 +11,7 @@
  *
  * Gossip knows more of a peer that is named by hand and gossips: then its offers are not needed.
  *
- * Not here: which lenders are chosen (ramster/lenders.ts), what is lent (lending.ts).
+ * Not here: which lenders are chosen (ramster/holders/lenders.ts), what is lent (lending.ts).
  */
 import type { Clock, TimerId } from "../core/clock.ts";
 import { OFFER_REFRESH_MS, PEER_DEAD_MS } from "../core/limits.ts";

@@ -16,12 +16,13 @@
  * Not here: the cipher (security/page-seal.ts), and what is done about a page that does not open
  * (repatriate.ts).
  */
+
 import type { Handle } from "../core/handle.ts";
 import { PAGE_BYTES } from "../core/limits.ts";
 import type { Memory } from "../core/memory.ts";
 import { SEAL_TAG_WORDS, type Seal } from "../core/seal.ts";
 import { Rows } from "../core/table.ts";
-import type { ZpageEntry } from "../wire/peer-entries.ts";
+import { emptyZpage, type Zpage } from "../core/zpage.ts";
 import type { Zcache } from "../zcache/zcache.ts";
 import type { RamsterCounters } from "./counters.ts";
 
@@ -36,14 +37,13 @@ export class Seals {
   private readonly parts: Parts;
   private readonly tags: Rows;
   private readonly tag = new Int32Array(SEAL_TAG_WORDS);
-  private readonly opened: ZpageEntry;
+  private readonly opened: Zpage;
 
   constructor(parts: Parts, settings: { pageCountMax: number; heldPages?: number }) {
     this.parts = parts;
     const { pageCountMax: rowCountMax, heldPages: heldRows } = settings;
     this.tags = new Rows(parts.memory, { rowCountMax, wordsPerRow: SEAL_TAG_WORDS, heldRows });
-    const nothing = { zpageBytes: 0, codec: 0, checksum: 0, version: 0 };
-    this.opened = { bytes: new Uint8Array(PAGE_BYTES), at: 0, ...nothing };
+    this.opened = emptyZpage(new Uint8Array(PAGE_BYTES));
   }
 
   /**
@@ -53,7 +53,7 @@ export class Seals {
    * @returns false, and changes nothing, when the zpage is damaged: two plaintexts under one nonce
    * would reveal both, and the new checksum would make the damage look good.
    */
-  seal(page: number, handle: Handle, zpage: ZpageEntry): boolean {
+  seal(page: number, handle: Handle, zpage: Zpage): boolean {
     const { zcache, cipher } = this.parts;
     if (!zcache.isIntact(handle, zpage)) return false;
     cipher.seal(handle, zpage, this.tag);
@@ -68,7 +68,7 @@ export class Seals {
    * @returns the zpage as it was before it left, valid until the next call; null when any bit
    * differs.
    */
-  open(page: number, handle: Handle, zpage: ZpageEntry): ZpageEntry | null {
+  open(page: number, handle: Handle, zpage: Zpage): Zpage | null {
     const { zcache, cipher, counters } = this.parts;
     const { opened } = this;
     for (let i = 0; i < SEAL_TAG_WORDS; i += 1) this.tag[i] = this.tags.get(page, i);

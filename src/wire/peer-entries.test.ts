@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { HANDLE_BYTES, Handle } from "../core/handle.ts";
 import { VERSION_END } from "../core/limits.ts";
+import { emptyZpage, type Zpage } from "../core/zpage.ts";
 import {
   FLUSH_ENTRY_BYTES,
   FLUSH_SCOPE,
@@ -18,7 +19,6 @@ import {
   writeGetEntry,
   writeGetReplyEntry,
   writePutEntry,
-  type ZpageEntry,
 } from "./peer-entries.ts";
 
 /** An entry in the middle of bytes that are all 0xff, so that what is not written shows. */
@@ -47,10 +47,6 @@ function expectHandle(view: DataView): void {
   expect(view.getUint32(AT + 24)).toBe(0xf1f2f3f4);
   expect(view.getUint16(AT + 28)).toBe(0x0102);
   expect(view.getUint16(AT + 30)).toBe(0);
-}
-
-function emptyEntry(): ZpageEntry {
-  return { bytes: new Uint8Array(0), at: 0, zpageBytes: 0, codec: 0, checksum: 0, version: 0 };
 }
 
 describe("each field of an entry is at its offset:", () => {
@@ -111,7 +107,7 @@ describe("what is written is what is read:", () => {
 
   test("PUT", () => {
     const fields = fc.tuple(handles, versions, u32, fc.nat(0xffff), u8, u8);
-    const entry = emptyEntry();
+    const entry = emptyZpage();
     fc.assert(
       fc.property(fields, ([handle, version, checksum, zpageBytes, codec, kind]) => {
         const view = viewOf(PUT_ENTRY_BYTES);
@@ -126,7 +122,7 @@ describe("what is written is what is read:", () => {
   });
 
   test("GET and its reply", () => {
-    const entry = emptyEntry();
+    const entry = emptyZpage();
     const fields = fc.tuple(handles, versions, u32, fc.nat(0xffff), u8, u8);
     fc.assert(
       fc.property(fields, ([handle, version, checksum, zpageBytes, codec, status]) => {
@@ -160,7 +156,7 @@ test("reading an entry leaves to its reader where the zpage is", () => {
   const view = viewOf(PUT_ENTRY_BYTES);
   writePutEntry(view, AT, HANDLE, 1, 2, 3, 1, 0);
   const bytes = new Uint8Array(1);
-  const entry: ZpageEntry = { ...emptyEntry(), bytes, at: 77 };
+  const entry: Zpage = emptyZpage(bytes, 77);
   readPutEntry(view, AT, new Handle(), entry);
   expect(entry.bytes).toBe(bytes);
   expect(entry.at).toBe(77);

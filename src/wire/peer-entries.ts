@@ -5,21 +5,13 @@
  * Reading and writing allocates nothing and checks nothing: a body has passed its validator here,
  * which looks at every bound once, before anybody reads an entry.
  */
+
 import { HANDLE_BYTES, type Handle } from "../core/handle.ts";
 import { PAGE_BYTES, VERSION_END, ZPAGE_BYTES_MAX } from "../core/limits.ts";
 import { STATUS } from "../core/status.ts";
 import { readVersion, writeVersion } from "../core/version.ts";
+import type { Zpage } from "../core/zpage.ts";
 import type { Frame } from "./framer.ts";
-
-/** A zpage on its way, and where its bytes are. One object is filled again for every entry. */
-export interface ZpageEntry {
-  bytes: Uint8Array;
-  at: number;
-  zpageBytes: number;
-  codec: number;
-  checksum: number;
-  version: number;
-}
 
 /** What a FLUSH entry means: the page, its object or its pool, each up to a version. */
 export const FLUSH_SCOPE = { PAGE: 0, OBJECT: 1, POOL: 2 } as const;
@@ -84,7 +76,7 @@ export function writePutEntry(
 }
 
 /** Fills `handle` and all of `entry` but where its bytes are. */
-export function readPutEntry(view: DataView, at: number, handle: Handle, entry: ZpageEntry): void {
+export function readPutEntry(view: DataView, at: number, handle: Handle, entry: Zpage): void {
   handle.read(view, at);
   entry.version = readVersion(view, at + PUT_VERSION);
   entry.checksum = view.getUint32(at + PUT_CHECKSUM);
@@ -166,7 +158,7 @@ export function writeGetReplyEntry(
 }
 
 /** Fills `entry` but for where its bytes are. @returns the status. */
-export function readGetReplyEntry(view: DataView, at: number, entry: ZpageEntry): number {
+export function readGetReplyEntry(view: DataView, at: number, entry: Zpage): number {
   entry.version = readVersion(view, at);
   entry.checksum = view.getUint32(at + GOT_CHECKSUM);
   entry.zpageBytes = view.getUint16(at + GOT_SIZE);

@@ -126,6 +126,16 @@ test("zbud.evict() takes the oldest ephemeral frame and tells of both zpages", (
   parts.zbud.verify();
 });
 
+test("zbud.match() makes its frame the newest, so that the other is evicted first", () => {
+  const parts = makeZbud();
+  const first = store(parts, 1, 2000, EPHEMERAL) >>> 1;
+  const second = store(parts, 2, 3900, EPHEMERAL) >>> 1;
+  expect(store(parts, 3, 1900, EPHEMERAL) >>> 1).toBe(first);
+  const onEvict = (_: number, ref: number): number => parts.zbud.free(ref);
+  expect(parts.zbud.evict({ onEvict })).toBe(second);
+  expect(parts.zbud.evict({ onEvict })).toBe(first);
+});
+
 test("zbud.evict() never takes a persistent frame", () => {
   const parts = makeZbud();
   store(parts, 1, 2000, PERSISTENT);

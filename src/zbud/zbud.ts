@@ -42,6 +42,8 @@ import { Rows } from "../core/table.ts";
 import type { FramePool } from "../frames/frame-pool.ts";
 import { ZbudCounters } from "./counters.ts";
 
+/** At most. */
+export const PAGES_PER_FRAME = 2;
 /** The two kinds of page. Used as an index. */
 export const EPHEMERAL = 0;
 export const PERSISTENT = 1;

@@ -34,6 +34,7 @@ import { FRAME_BYTES, PAGE_BYTES, ZBUD_HEADER_BYTES, ZPAGE_BYTES_MAX } from "../
 import type { Memory } from "../core/memory.ts";
 import { STATUS, type Status } from "../core/status.ts";
 import { writeVersion } from "../core/version.ts";
+import { emptyZpage, type Zpage } from "../core/zpage.ts";
 import { FramePool } from "../frames/frame-pool.ts";
 import type { PamOps } from "../tmem/pamops.ts";
 import { TAG } from "../tmem/pampd.ts";
@@ -76,16 +77,6 @@ export interface ZcacheParts {
   seed: number;
 }
 
-/** A zpage as it travels: where it is staged for the caller to copy, and what goes with it. */
-export interface StagedZpage {
-  bytes: Uint8Array;
-  at: number;
-  zpageBytes: number;
-  codec: number;
-  checksum: number;
-  version: number;
-}
-
 export class Zcache implements PamOps, EvictSink {
   readonly counters = new ZcacheCounters();
   readonly tmem: Tmem;
@@ -102,7 +93,7 @@ export class Zcache implements PamOps, EvictSink {
   private readonly staging: Uint8Array;
   private readonly view: DataView;
   private readonly scratchHandle = new Handle();
-  private readonly staged: StagedZpage;
+  private readonly staged: Zpage;
 
   constructor(parts: ZcacheParts, options: ZcacheOptions) {
     this.memory = parts.memory;
@@ -119,8 +110,7 @@ export class Zcache implements PamOps, EvictSink {
     this.checksummer = new Checksummer(parts.memory);
     this.staging = this.checksummer.scratch;
     this.view = new DataView(this.staging.buffer, this.staging.byteOffset);
-    const nothing = { zpageBytes: 0, codec: 0, checksum: 0, version: 0 };
-    this.staged = { bytes: this.staging, at: ZPAGE_AT, ...nothing };
+    this.staged = emptyZpage(this.staging, ZPAGE_AT);
   }
 
   /**
@@ -161,7 +151,7 @@ export class Zcache implements PamOps, EvictSink {
    * @returns OK, CORRUPT, STALE when a newer version is held, or why it was refused: then nothing
    * is left.
    */
-  putZpage(pool: Pool, handle: Handle, zpage: StagedZpage, seed: number): Status {
+  putZpage(pool: Pool, handle: Handle, zpage: Zpage, seed: number): Status {
     const size = zpage.zpageBytes;
     const whole = zpage.codec === CODEC.RAW;
     if (whole ? size !== PAGE_BYTES : size < 1 || size > ZPAGE_BYTES_MAX) return STATUS.BAD_REQUEST;
@@ -188,7 +178,7 @@ export class Zcache implements PamOps, EvictSink {
    * Brings the zpage of a remote page home: the record, handle and version stay, the descriptor
    * becomes local. Never evicts for it. @returns whether there was a frame.
    */
-  localify(page: number, zpage: StagedZpage): boolean {
+  localify(page: number, zpage: Zpage): boolean {
     const pool = this.tmem.poolOf(page);
     this.memory.copy(this.staging, ZPAGE_AT, zpage.bytes, zpage.at, zpage.zpageBytes);
     writeVersion(this.view, VERSION_AT, zpage.version);
@@ -225,7 +215,7 @@ export class Zcache implements PamOps, EvictSink {
    * Verifies a zpage that came back against handle and version, and decompresses it into
    * `target[at]`.
    */
-  deliverZpage(handle: Handle, zpage: StagedZpage, target: Uint8Array, at: number): boolean {
+  deliverZpage(handle: Handle, zpage: Zpage, target: Uint8Array, at: number): boolean {
     this.memory.copy(this.staging, ZPAGE_AT, zpage.bytes, zpage.at, zpage.zpageBytes);
     return this.unpack(handle, zpage, target, at);
   }
@@ -237,14 +227,14 @@ export class Zcache implements PamOps, EvictSink {
   }
 
   /** Whether a zpage that came back matches its checksum, for handle and version. */
-  isIntact(handle: Handle, zpage: StagedZpage): boolean {
+  isIntact(handle: Handle, zpage: Zpage): boolean {
     if (this.checksumZpage(handle, zpage) === zpage.checksum) return true;
     this.counters.corrupt_pages += 1;
     return false;
   }
 
   /** What the checksum of these bytes is, for handle and version, as one of the node's own. */
-  checksumZpage(handle: Handle, zpage: StagedZpage): number {
+  checksumZpage(handle: Handle, zpage: Zpage): number {
     this.memory.copy(this.staging, ZPAGE_AT, zpage.bytes, zpage.at, zpage.zpageBytes);
     return this.checksumOf(handle, zpage.version, zpage.zpageBytes, this.seed);
   }
@@ -253,7 +243,7 @@ export class Zcache implements PamOps, EvictSink {
    * Copies the zpage of a local page to `target[at]`, unchecked. The result is one object, valid
    * until the next call.
    */
-  readZpage(page: number, target: Uint8Array, at: number): StagedZpage {
+  readZpage(page: number, target: Uint8Array, at: number): Zpage {
     assert(this.tmem.tag(page) === TAG.LOCAL);
     const ref = this.tmem.place(page);
     const staged = this.staged;
@@ -483,7 +473,7 @@ export class Zcache implements PamOps, EvictSink {
   }
 
   /** Brings header and zpage of a local page into staging with one copy. */
-  private stage(page: number): StagedZpage {
+  private stage(page: number): Zpage {
     const ref = this.tmem.place(page);
     const staged = this.staged;
     staged.zpageBytes = this.tmem.zpageBytes(page);
@@ -496,7 +486,7 @@ export class Zcache implements PamOps, EvictSink {
   }
 
   /** The staged zpage, checked and decompressed into `target[at]`. */
-  private unpack(handle: Handle, zpage: StagedZpage, target: Uint8Array, at: number): boolean {
+  private unpack(handle: Handle, zpage: Zpage, target: Uint8Array, at: number): boolean {
     const { zpageBytes } = zpage;
     const codec = this.codecs[zpage.codec];
     if (

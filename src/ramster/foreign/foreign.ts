@@ -13,6 +13,7 @@
  * granted, and owners are asked to take persistent pages back (reclaim.ts), which stay until they
  * have.
  */
+
 import { assert } from "../../core/assert.ts";
 import type { Buggify } from "../../core/buggify.ts";
 import type { Clock } from "../../core/clock.ts";
@@ -20,6 +21,7 @@ import { Handle } from "../../core/handle.ts";
 import { FLUSH_SLICE, PAGE_BYTES } from "../../core/limits.ts";
 import { Slices } from "../../core/slices.ts";
 import { STATUS, type Status } from "../../core/status.ts";
+import { emptyZpage, type Zpage } from "../../core/zpage.ts";
 import { type Channel, LANE } from "../../net/channel.ts";
 import type { PamOps } from "../../tmem/pamops.ts";
 import type { Pool } from "../../tmem/pool.ts";
@@ -36,12 +38,10 @@ import {
   readPutKind,
   writeGetReplyEntry,
   writeGrant,
-  type ZpageEntry,
 } from "../../wire/peer-entries.ts";
-import { PERSISTENT } from "../../zbud/zbud.ts";
+import { PAGES_PER_FRAME, PERSISTENT } from "../../zbud/zbud.ts";
 import type { Zcache } from "../../zcache/zcache.ts";
 import { ForeignCounters, type ForeignReport } from "../counters.ts";
-import { PAGES_PER_FRAME } from "../holders/lenders.ts";
 import { ForeignFlushes } from "./foreign-flushes.ts";
 import { Grants } from "./grants.ts";
 import { Reclaim } from "./reclaim.ts";
@@ -85,7 +85,7 @@ export class Foreign {
   private readonly owners = new Map<number, Owner>();
   private lastEpoch = 0;
   private readonly handle = new Handle();
-  private readonly entry: ZpageEntry;
+  private readonly entry: Zpage;
 
   constructor(
     parts: {
@@ -119,8 +119,7 @@ export class Foreign {
     this.steps = new Slices(parts.clock, () => this.stepSlice());
     this.seedOf = parts.seedOf;
     this.buggify = parts.buggify;
-    const nothing = { zpageBytes: 0, codec: 0, checksum: 0, version: 0 };
-    this.entry = { bytes: new Uint8Array(0), at: 0, ...nothing };
+    this.entry = emptyZpage();
   }
 
   /** Frames that it lends now. */

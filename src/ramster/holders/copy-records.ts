@@ -15,13 +15,18 @@ import { TAG } from "../../tmem/pampd.ts";
 import type { Zcache } from "../../zcache/zcache.ts";
 import { type Copies, SPILL, withoutCopy } from "../copies.ts";
 import type { RamsterCounters } from "../counters.ts";
-import type { AtRisk } from "../repair/at-risk.ts";
-import type { Fetches } from "../repatriate/fetches.ts";
+import type { AtRisk } from "./at-risk.ts";
 import type { RemotePages } from "./remote-pages.ts";
+
+/** The copies of pages that are in transit, by the row of the fetch (repatriate/fetches.ts). */
+interface CopiesInTransit {
+  copies(fetch: number): Copies;
+  setCopies(fetch: number, copies: Copies): void;
+}
 
 interface Parts {
   readonly zcache: Zcache;
-  readonly fetches: Fetches;
+  readonly fetches: CopiesInTransit;
   readonly remotePages: RemotePages;
   readonly atRisk: AtRisk;
   readonly counters: RamsterCounters;

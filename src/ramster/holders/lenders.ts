@@ -23,11 +23,13 @@
  *
  * Not here: sending (put-batches.ts), who is alive (presence.ts).
  */
+
 import { assert } from "../../core/assert.ts";
 import type { Clock } from "../../core/clock.ts";
 import { COPIES_MAX, FRAME_BYTES, REMOTIFY_BATCH_BYTES } from "../../core/limits.ts";
 import type { Log } from "../../core/log.ts";
 import { below, type Random } from "../../core/random.ts";
+import { PAGES_PER_FRAME } from "../../zbud/zbud.ts";
 import { type Copies, copyAt, copyCount, NO_COPIES } from "../copies.ts";
 import { remotifyBackoffMs } from "../policy.ts";
 
@@ -66,8 +68,6 @@ export const LENDERS_LINKED_MAX = 32;
 const GRANT_WAIT_MS = 50;
 /** Draws for one batch at most: with a few lenders every one has been tried by then. */
 const DRAWS_MAX = 16;
-/** Frames are sent as they are, with two pages at most. */
-export const PAGES_PER_FRAME = 2;
 /** A lender with fewer free frames counts as full: others send batches to it, too. */
 const FREE_FRAMES_MIN = REMOTIFY_BATCH_BYTES / FRAME_BYTES;
 

@@ -17,6 +17,7 @@
  * Not here: which pages and which holders, and what an answer means for a page (remotify.ts,
  * repair.ts).
  */
+
 import { assert } from "../../core/assert.ts";
 import type { Buggify } from "../../core/buggify.ts";
 import type { Clock } from "../../core/clock.ts";
@@ -31,19 +32,20 @@ import {
 } from "../../core/limits.ts";
 import type { Memory } from "../../core/memory.ts";
 import { STATUS } from "../../core/status.ts";
+import type { Zpage } from "../../core/zpage.ts";
 import { type Channel, LANE, type ReplySink } from "../../net/channel.ts";
 import type { SpillSink } from "../../spill/batch.ts";
 import { NO_SECTOR } from "../../spill/sectors.ts";
 import type { Spill } from "../../spill/spill.ts";
 import type { Frame } from "../../wire/framer.ts";
 import { MESSAGE } from "../../wire/messages.ts";
-import { PUT_ENTRY_BYTES, writePutEntry, type ZpageEntry } from "../../wire/peer-entries.ts";
+import { PUT_ENTRY_BYTES, writePutEntry } from "../../wire/peer-entries.ts";
 import { TRANSPORT_STATUS } from "../../wire/status.ts";
-import { type Kind, PERSISTENT } from "../../zbud/zbud.ts";
+import { type Kind, PAGES_PER_FRAME, PERSISTENT } from "../../zbud/zbud.ts";
 import { type Copies, copyAt, copyCount, hasCopy, NO_COPIES, SPILL, withCopy } from "../copies.ts";
 import type { Latencies } from "../latencies.ts";
 import type { Peers } from "../peers.ts";
-import { type Lenders, PAGES_PER_FRAME } from "./lenders.ts";
+import type { Lenders } from "./lenders.ts";
 import type { Presence } from "./presence.ts";
 import { DAMAGED, PutBatch, type PutSink, Staging } from "./put-batch.ts";
 import type { RemotePages } from "./remote-pages.ts";
@@ -216,7 +218,7 @@ export class PutBatches implements ReplySink, SpillSink {
    * Adds the page. Its zpage is copied, unless it is in its place already: behind the entries there
    * are, and the header of its own.
    */
-  append(batch: PutBatch, page: number, token: number, handle: Handle, zpage: ZpageEntry): void {
+  append(batch: PutBatch, page: number, token: number, handle: Handle, zpage: Zpage): void {
     const { entries, count, kind } = batch;
     const { version, checksum, zpageBytes, codec } = zpage;
     assert(entries !== null);

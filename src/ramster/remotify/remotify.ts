@@ -19,6 +19,7 @@
  * Not here: which lenders (lenders.ts), how a batch gets there (put-batches.ts), and when to try:
  * ramster.ts calls `pump`.
  */
+
 import type { Buggify } from "../../core/buggify.ts";
 import type { Clock } from "../../core/clock.ts";
 import { HANDLE_BYTES, Handle } from "../../core/handle.ts";
@@ -30,20 +31,21 @@ import {
   SPILL_PATIENCE_MS,
   ZBUD_HEADER_BYTES,
 } from "../../core/limits.ts";
+import { emptyZpage, type Zpage } from "../../core/zpage.ts";
 import type { Spill } from "../../spill/spill.ts";
 import { TAG } from "../../tmem/pampd.ts";
-import { FLUSH_SCOPE, PUT_ENTRY_BYTES, type ZpageEntry } from "../../wire/peer-entries.ts";
-import { EPHEMERAL, type Kind, PERSISTENT } from "../../zbud/zbud.ts";
+import { FLUSH_SCOPE, PUT_ENTRY_BYTES } from "../../wire/peer-entries.ts";
+import { EPHEMERAL, type Kind, PAGES_PER_FRAME, PERSISTENT } from "../../zbud/zbud.ts";
 import type { Zcache } from "../../zcache/zcache.ts";
 import { type Copies, copyAt, copyCount, hasCopy, NO_COPIES, SPILL, withCopy } from "../copies.ts";
 import type { RamsterCounters } from "../counters.ts";
+import type { AtRisk } from "../holders/at-risk.ts";
 import type { CopyRecords } from "../holders/copy-records.ts";
-import { type Lenders, PAGES_PER_FRAME } from "../holders/lenders.ts";
+import type { Lenders } from "../holders/lenders.ts";
 import type { Presence } from "../holders/presence.ts";
 import { DAMAGED, type PutBatch, type PutSink } from "../holders/put-batch.ts";
 import type { PutBatches } from "../holders/put-batches.ts";
 import type { RemotePages } from "../holders/remote-pages.ts";
-import type { AtRisk } from "../repair/at-risk.ts";
 import type { Seals } from "../seals.ts";
 
 /** In the zbud header, as zcache writes it. */
@@ -80,7 +82,7 @@ export class Remotify implements PutSink {
   private readonly parts: Parts;
   private readonly settings: RemotifySettings;
   private readonly handle = new Handle();
-  private readonly entry: ZpageEntry;
+  private readonly entry: Zpage;
   private batchesInFlight = 0;
   private isRelieving = false;
   /** Frames of each kind that the trickle may still take in this period. */
@@ -93,8 +95,7 @@ export class Remotify implements PutSink {
   constructor(parts: Parts, settings: RemotifySettings) {
     this.parts = parts;
     this.settings = settings;
-    const nothing = { zpageBytes: 0, codec: 0, checksum: 0, version: 0 };
-    this.entry = { bytes: new Uint8Array(0), at: 0, ...nothing };
+    this.entry = emptyZpage();
   }
 
   /** Frames in use whose zpages are not under way. */

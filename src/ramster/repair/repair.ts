@@ -18,19 +18,21 @@
  *
  * Not here: which copies are enough (enough.ts), which pages may leave the disk (unspill.ts).
  */
+
 import type { Buggify } from "../../core/buggify.ts";
 import type { Clock } from "../../core/clock.ts";
 import { HANDLE_BYTES, Handle } from "../../core/handle.ts";
 import { COPIES_MAX, INDEX_SLICE, REPAIR_PAGES_MAX } from "../../core/limits.ts";
 import { Slices } from "../../core/slices.ts";
 import { STATUS, type Status } from "../../core/status.ts";
+import type { Zpage } from "../../core/zpage.ts";
 import { type Channel, LANE } from "../../net/channel.ts";
 import type { Spill } from "../../spill/spill.ts";
 import { TAG } from "../../tmem/pampd.ts";
 import { LOCAL_CLIENT } from "../../tmem/tmem.ts";
 import type { Frame } from "../../wire/framer.ts";
 import { MESSAGE } from "../../wire/messages.ts";
-import { GET_ENTRY_BYTES, readGetVersion, type ZpageEntry } from "../../wire/peer-entries.ts";
+import { GET_ENTRY_BYTES, readGetVersion } from "../../wire/peer-entries.ts";
 import type { Zcache } from "../../zcache/zcache.ts";
 import {
   type Copies,
@@ -43,6 +45,7 @@ import {
   withoutCopy,
 } from "../copies.ts";
 import type { RamsterCounters } from "../counters.ts";
+import { type AtRisk, NOBODY } from "../holders/at-risk.ts";
 import type { CopyRecords } from "../holders/copy-records.ts";
 import { isEnough, isShort, mayLeaveDisk } from "../holders/enough.ts";
 import type { Lenders } from "../holders/lenders.ts";
@@ -52,7 +55,6 @@ import type { PutBatches } from "../holders/put-batches.ts";
 import type { RemotePages } from "../holders/remote-pages.ts";
 import type { Remotify } from "../remotify/remotify.ts";
 import type { Repatriate, ZpageSink } from "../repatriate/repatriate.ts";
-import { type AtRisk, NOBODY } from "./at-risk.ts";
 import { RecentRate } from "./recent-rate.ts";
 import { Unspill } from "./unspill.ts";
 
@@ -319,7 +321,7 @@ export class Repair implements PutSink, ZpageSink {
     page: number,
     from: number,
     handle: Handle,
-    zpage: ZpageEntry | null,
+    zpage: Zpage | null,
     isOnDisk: boolean,
   ): void {
     const { atRisk, lenders, puts, records } = this.parts;

@@ -13,13 +13,13 @@ import { INDEX_ROWS_PER_STEP, REPAIR_PAGES_MAX } from "../../core/limits.ts";
 import type { Spill } from "../../spill/spill.ts";
 import type { Zcache } from "../../zcache/zcache.ts";
 import { NO_COPIES, SPILL, withoutCopy } from "../copies.ts";
+import type { AtRisk } from "../holders/at-risk.ts";
 import type { CopyRecords } from "../holders/copy-records.ts";
 import { isEnough, mayLeaveDisk } from "../holders/enough.ts";
 import type { Lenders } from "../holders/lenders.ts";
 import type { Presence } from "../holders/presence.ts";
 import type { Remotify } from "../remotify/remotify.ts";
 import type { Repatriate } from "../repatriate/repatriate.ts";
-import type { AtRisk } from "./at-risk.ts";
 
 /** Found at once: enough that repair always has the next one. */
 const FOUND_MAX = 2 * REPAIR_PAGES_MAX;

@@ -1,10 +1,10 @@
 /** AskSink: gets the answers of holders and of the disk. */
-import type { ZpageEntry } from "../../wire/peer-entries.ts";
+import type { Zpage } from "../../core/zpage.ts";
 
 /** Called once for each ask. The fetch may have ended meanwhile. */
 export interface AskSink {
   /** The answer: a Status, and the zpage if that is OK. `zpage` is valid until it returns. */
-  onAnswer(ask: number, status: number, zpage: ZpageEntry): void;
+  onAnswer(ask: number, status: number, zpage: Zpage): void;
   /** There is none. `linkLost`: the holder may answer on the next link. */
   onNoAnswer(ask: number, linkLost: boolean): void;
 }

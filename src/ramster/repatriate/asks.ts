@@ -12,9 +12,11 @@
  *
  * Not here: whom to ask, and what an answer is worth (repatriate.ts).
  */
+
 import type { Clock } from "../../core/clock.ts";
 import { Handle } from "../../core/handle.ts";
 import { FETCH_BATCH_COUNT_MAX } from "../../core/limits.ts";
+import { emptyZpage, type Zpage } from "../../core/zpage.ts";
 import { LANE, type ReplySink } from "../../net/channel.ts";
 import type { Spill } from "../../spill/spill.ts";
 import type { Frame } from "../../wire/framer.ts";
@@ -24,7 +26,6 @@ import {
   GET_REPLY_ENTRY_BYTES,
   readGetReplyEntry,
   writeGetEntry,
-  type ZpageEntry,
 } from "../../wire/peer-entries.ts";
 import { TRANSPORT_STATUS } from "../../wire/status.ts";
 import type { Zcache } from "../../zcache/zcache.ts";
@@ -54,7 +55,7 @@ export class Asks implements ReplySink {
   private readonly disk: DiskAsks | null;
   private readonly queues: Array<AskQueue | undefined> = [];
   private readonly handle = new Handle();
-  private readonly entry: ZpageEntry;
+  private readonly entry: Zpage;
   private readonly originMs: number;
 
   constructor(parts: Parts) {
@@ -62,8 +63,7 @@ export class Asks implements ReplySink {
     this.originMs = parts.clock.now();
     const { spill } = parts;
     this.disk = spill === null ? null : new DiskAsks({ ...parts, spill });
-    const nothing = { zpageBytes: 0, codec: 0, checksum: 0, version: 0 };
-    this.entry = { bytes: new Uint8Array(0), at: 0, ...nothing };
+    this.entry = emptyZpage();
   }
 
   /** Milliseconds that wrap after 49 days: only differences mean something. */

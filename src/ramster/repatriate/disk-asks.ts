@@ -7,11 +7,12 @@
  *                     |           +--> failed, or too late: onNoAnswer
  *                     +-- stale, and the page is in another place there
  */
+
 import type { Clock } from "../../core/clock.ts";
 import { SPILL_READS_MAX } from "../../core/limits.ts";
 import { STATUS } from "../../core/status.ts";
+import { emptyZpage, type Zpage } from "../../core/zpage.ts";
 import type { ReadOutcome, Spill, SpillReadSink } from "../../spill/spill.ts";
-import type { ZpageEntry } from "../../wire/peer-entries.ts";
 import type { Zcache } from "../../zcache/zcache.ts";
 import type { Latencies } from "../latencies.ts";
 import { AskQueue } from "./ask-queue.ts";
@@ -34,15 +35,14 @@ export class DiskAsks implements SpillReadSink {
   private readonly queue = new AskQueue();
   /** By read of the disk: its ask; 0: the ask has ended. */
   private readonly reading = new Int32Array(SPILL_READS_MAX);
-  private readonly entry: ZpageEntry;
+  private readonly entry: Zpage;
   private readonly originMs: number;
   private readonly pump = (): void => this.readNext();
 
   constructor(parts: Parts) {
     this.parts = parts;
     this.originMs = parts.clock.now();
-    const nothing = { zpageBytes: 0, codec: 0, checksum: 0, version: 0 };
-    this.entry = { bytes: new Uint8Array(0), at: 0, ...nothing };
+    this.entry = emptyZpage();
   }
 
   costMs(nowMs: number): number {

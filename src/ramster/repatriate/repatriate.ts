@@ -30,15 +30,16 @@
  *
  * Not here: messages to holders (asks.ts), and reads of the disk (disk-asks.ts).
  */
+
 import { assert } from "../../core/assert.ts";
 import type { Buggify } from "../../core/buggify.ts";
 import type { Clock, TimerId } from "../../core/clock.ts";
 import { Handle } from "../../core/handle.ts";
 import type { Memory } from "../../core/memory.ts";
 import { STATUS, type Status } from "../../core/status.ts";
+import type { Zpage } from "../../core/zpage.ts";
 import type { Spill } from "../../spill/spill.ts";
 import { TAG } from "../../tmem/pampd.ts";
-import type { ZpageEntry } from "../../wire/peer-entries.ts";
 import type { Zcache } from "../../zcache/zcache.ts";
 import {
   type Copies,
@@ -70,13 +71,7 @@ export interface ZpageSink {
    * since nobody has it, or it was put anew. `from`: the holder that gives its copy up. `isOnDisk`:
    * the zpage came from the disk, and is good there.
    */
-  onZpage(
-    page: number,
-    from: number,
-    handle: Handle,
-    zpage: ZpageEntry | null,
-    isOnDisk: boolean,
-  ): void;
+  onZpage(page: number, from: number, handle: Handle, zpage: Zpage | null, isOnDisk: boolean): void;
 }
 
 /** How often it looks for holders that are slow, while there are others to ask. */
@@ -245,7 +240,7 @@ export class Repatriate implements AskSink {
   }
 
   /** AskSink. */
-  onAnswer(ask: number, status: number, zpage: ZpageEntry): void {
+  onAnswer(ask: number, status: number, zpage: Zpage): void {
     const { fetches, counters, zcache, remotePages } = this.parts;
     const fetch = fetchOf(ask);
     if (!fetches.isLive(fetch)) {
@@ -441,7 +436,7 @@ export class Repatriate implements AskSink {
    * Serves the waiters in order until one of them takes the page away; the rest find it gone.
    * `sealed`: as its holder has it.
    */
-  private deliver(fetch: number, page: number, zpage: ZpageEntry, sealed: ZpageEntry): void {
+  private deliver(fetch: number, page: number, zpage: Zpage, sealed: Zpage): void {
     const { fetches, counters, zcache } = this.parts;
     const { waiters } = this;
     const { tmem } = zcache;
@@ -478,7 +473,7 @@ export class Repatriate implements AskSink {
   }
 
   /** Once a fetch that repair wants: only a page that is remote still, in the same version. */
-  private giveToRepair(fetch: number, page: number, zpage: ZpageEntry | null): void {
+  private giveToRepair(fetch: number, page: number, zpage: Zpage | null): void {
     const { fetches, zcache } = this.parts;
     if (!fetches.has(fetch, FETCH_FLAG.REPAIR)) return;
     const { tmem } = zcache;
@@ -493,7 +488,7 @@ export class Repatriate implements AskSink {
    * Keeps the page here from now on when there is room below the low mark. For a page that is only
    * on the disk, and that a getter wants, any frame will do.
    */
-  private comeHome(fetch: number, page: number, zpage: ZpageEntry): void {
+  private comeHome(fetch: number, page: number, zpage: Zpage): void {
     const { zcache, fetches, buggify, counters, records, remotePages, onHome } = this.parts;
     const { tmem, budget, frames } = zcache;
     const isOnlyOnDisk = withoutCopy(tmem.place(page), SPILL) === NO_COPIES;
@@ -523,7 +518,7 @@ export class Repatriate implements AskSink {
   }
 
   /** Whether the zpage is the one that was stored under `handle`. */
-  private isIntact(zpage: ZpageEntry): boolean {
+  private isIntact(zpage: Zpage): boolean {
     const { zcache, counters } = this.parts;
     const intact = zcache.isIntact(this.handle, zpage);
     if (!intact) counters.fetch_corrupt += 1;

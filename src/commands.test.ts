@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
-import { flagsOf } from "./flag-spec.ts";
-import { COMMANDS } from "./flags.ts";
+import { flagsOf } from "./cli/flag-spec.ts";
+import { COMMANDS } from "./commands.ts";
 
 describe("COMMANDS", () => {
   test.each(COMMANDS.map((command) => [command.name, command] as const))(

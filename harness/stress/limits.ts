@@ -1,8 +1,8 @@
 /**
  * The bounds and constants of `ramster stress`, as core/limits.ts has those of a node.
  */
-import { assert } from "../core/assert.ts";
-import { MEMORY_BYTES_MIN, REQUEST_TIMEOUT_MS_DEFAULT } from "../core/limits.ts";
+import { assert } from "../../src/core/assert.ts";
+import { MEMORY_BYTES_MIN, REQUEST_TIMEOUT_MS_DEFAULT } from "../../src/core/limits.ts";
 
 export const STRESS_NODES_DEFAULT = 8;
 /** Processes on one machine, each with 30 MiB of its own before the first page. */

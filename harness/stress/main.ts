@@ -1,26 +1,18 @@
-/**
- * `ramster stress`: starts real nodes of this program, loads them and checks every page. The only
- * command that uses the harness, since it is a test of the installed binary on the user's own
- * machine.
- */
+/** `ramster stress`: starts real nodes of this program, loads them and checks every page. */
 import { closeSync, openSync, writeFileSync } from "node:fs";
-import { NodeDiedError } from "../../harness/processes/node-process.ts";
-import { reportText, type StressReport } from "../../harness/stress/report.ts";
-import { NoProgressError } from "../../harness/stress/run.ts";
-import {
-  InterruptedError,
-  runStress,
-  type StressEnvironment,
-} from "../../harness/stress/stress.ts";
-import { ConfigError } from "../core/errors.ts";
-import { BunRandom } from "../net/bun.ts";
-import { describeError, EXIT, type ExitCode, exitCodeOf } from "./exit.ts";
+import { describeError, EXIT, type ExitCode, exitCodeOf } from "../../src/cli/exit.ts";
+import { paintFor } from "../../src/cli/paint.ts";
+import { print, printError } from "../../src/cli/print.ts";
+import { Progress } from "../../src/cli/progress.ts";
+import { aborted, stopSignal } from "../../src/cli/stop-signal.ts";
+import { badValue } from "../../src/cli/units.ts";
+import { ConfigError } from "../../src/core/errors.ts";
+import { BunRandom } from "../../src/net/bun.ts";
+import { NodeDiedError } from "../processes/node-process.ts";
 import type { StressOptions } from "./options.ts";
-import { paintFor } from "./paint.ts";
-import { print, printError } from "./print.ts";
-import { Progress } from "./progress.ts";
-import { aborted, stopSignal } from "./stop-signal.ts";
-import { badValue } from "./units.ts";
+import { reportText, type StressReport } from "./report.ts";
+import { NoProgressError } from "./run.ts";
+import { InterruptedError, runStress, type StressEnvironment } from "./stress.ts";
 
 /**
  * Runs it. Whatever makes it fail once it has begun, the last line on stdout is the command that

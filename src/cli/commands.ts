@@ -1,0 +1,265 @@
+/**
+ * The commands of this folder: the tables of their flags, from which the parser and the help are
+ * made. Those that are settings of a node come from the table of settings (setting-flags.ts).
+ *
+ * Defaults are written as a person writes them and read by the same parsers as what a person
+ * types, so the help cannot promise another default than the one in force.
+ */
+import { KEY_DAYS_DEFAULT, SWAP_PRIORITY_DEFAULT, SWAP_PRIORITY_MAX } from "../core/limits.ts";
+import type { NodeConfig } from "../node/config.ts";
+import { RENEW_STEPS } from "../security/renew-key.ts";
+import type { Command } from "./command.ts";
+import type { FlagSpec } from "./flag-spec.ts";
+import type {
+  DrainOptions,
+  GetOptions,
+  KeygenOptions,
+  KeyOptions,
+  SetOptions,
+  StatsOptions,
+  StatusOptions,
+  SwapOptions,
+} from "./options.ts";
+import {
+  readDrain,
+  readGet,
+  readKeyCommand,
+  readKeygen,
+  readNode,
+  readServer,
+  readSet,
+  readStats,
+  readStatus,
+} from "./read-options.ts";
+import { knobNames, settingFlag, settingGroups } from "./setting-flags.ts";
+import { readSwap } from "./swap/swap-args.ts";
+
+/** How to reach a running node. */
+const DOOR: readonly FlagSpec[] = [
+  {
+    ...settingFlag("clients"),
+    value: "ADDR",
+    list: false,
+    required: true,
+    help: "client address of the node",
+  },
+  {
+    ...settingFlag("keyPath"),
+    defaultNote: "none; unix sockets need none",
+    help: "key file, for tcp addresses",
+  },
+];
+
+const JSON_FLAG: FlagSpec = { name: "json", value: null, help: "print JSON" };
+
+const SWAP_FLAGS: readonly FlagSpec[] = [
+  {
+    name: "nbd",
+    value: "ADDR",
+    defaultNote: "none",
+    help: "NBD address of the node: unix:PATH, or HOST:PORT without TLS",
+  },
+  { name: "export", value: "NAME", defaultNote: "none", help: "name of the export" },
+  {
+    name: "device",
+    value: "/dev/nbdN",
+    defaultNote: "on: a free one; off: that of --export",
+    help: "nbd device of this machine",
+  },
+  {
+    name: "priority",
+    value: "N",
+    default: String(SWAP_PRIORITY_DEFAULT),
+    help: `swap priority, 0 .. ${SWAP_PRIORITY_MAX}; the kernel uses the highest first`,
+  },
+];
+
+export const node: Command<NodeConfig> = {
+  name: "node",
+  summary: "Runs a node: keeps pages, and moves them away when memory is short",
+  groups: settingGroups("node"),
+  examples: [
+    "ramster node --listen 10.0.0.2:7777 --join 10.0.0.1:7946 --key cluster.key --client unix:/run/ramster.sock",
+    "ramster node --number 1 --peers 0@127.0.0.1:7777 --target 0 --memory 256MiB --lend 1GiB",
+  ],
+  read: readNode,
+  load: () => import("./node.ts"),
+};
+
+export const server: Command<NodeConfig> = {
+  name: "server",
+  summary: "Runs a memory server: lends all of its memory to other nodes",
+  groups: settingGroups("server"),
+  examples: ["ramster server --listen 10.0.0.1:7777 --key cluster.key --memory 16GiB"],
+  read: readServer,
+  load: () => import("./server.ts"),
+};
+
+export const status: Command<StatusOptions> = {
+  name: "status",
+  summary: "Shows the cluster as a running node sees it",
+  groups: [{ title: "Flags", flags: [...DOOR, JSON_FLAG] }],
+  examples: ["ramster status --client unix:/run/ramster.sock"],
+  read: readStatus,
+  load: () => import("./status.ts"),
+};
+
+export const stats: Command<StatsOptions> = {
+  name: "stats",
+  summary: "Shows the counters of a running node",
+  groups: [
+    {
+      title: "Flags",
+      flags: [
+        ...DOOR,
+        JSON_FLAG,
+        { name: "explain", value: null, help: "with the unit and the meaning of each counter" },
+      ],
+    },
+  ],
+  examples: [
+    "ramster stats --client unix:/run/ramster.sock --json",
+    "ramster stats --client unix:/run/ramster.sock --explain",
+  ],
+  read: readStats,
+  load: () => import("./stats.ts"),
+};
+
+export const get: Command<GetOptions> = {
+  name: "get",
+  summary: "Shows the settings of a running node",
+  arguments: [
+    {
+      name: "NAME",
+      required: false,
+      help: "a name below, a flag of the node, or a counter; without it all below",
+    },
+  ],
+  groups: [{ title: "Flags", flags: DOOR }],
+  names: knobNames(),
+  examples: ["ramster get remote_target_nodenum --client unix:/run/ramster.sock"],
+  read: readGet,
+  load: () => import("./get.ts"),
+};
+
+export const set: Command<SetOptions> = {
+  name: "set",
+  summary: "Changes a setting of a running node",
+  arguments: [
+    { name: "NAME", required: true, help: "a name below, or its flag" },
+    { name: "VALUE", required: true, help: "its new value" },
+  ],
+  groups: [{ title: "Flags", flags: DOOR }],
+  names: knobNames(),
+  examples: [
+    "ramster set remote_target_nodenum auto --client unix:/run/ramster.sock",
+    "ramster set idle 1m --client unix:/run/ramster.sock",
+  ],
+  read: readSet,
+  load: () => import("./set.ts"),
+};
+
+export const drain: Command<DrainOptions> = {
+  name: "drain",
+  summary: "Prepares a node to leave: moves pages of others away, its own home",
+  groups: [
+    {
+      title: "Flags",
+      flags: [
+        ...DOOR,
+        {
+          ...settingFlag("drainTimeoutMs"),
+          help: "how long to wait; pages go on moving after that",
+        },
+      ],
+    },
+  ],
+  examples: ["ramster drain --client unix:/run/ramster.sock"],
+  read: readDrain,
+  load: () => import("./drain.ts"),
+};
+
+export const keygen: Command<KeygenOptions> = {
+  name: "keygen",
+  summary: "Makes the key file of a cluster, which every node gets a copy of",
+  groups: [
+    {
+      title: "Flags",
+      flags: [
+        {
+          name: "out",
+          value: "FILE",
+          defaultNote: "standard output",
+          help: "file to write, readable by its owner alone",
+        },
+        {
+          name: "days",
+          value: "N",
+          default: String(KEY_DAYS_DEFAULT),
+          help: "days until it expires",
+        },
+        {
+          name: "renew",
+          value: "FILE",
+          defaultNote: "a new cluster",
+          help: "key file of a cluster whose certificate is replaced while it runs",
+        },
+        {
+          name: "step",
+          value: RENEW_STEPS.join("|"),
+          defaultNote: "none",
+          help: "step of --renew: trust a new certificate, use it, drop the old one",
+        },
+      ],
+    },
+  ],
+  examples: [
+    "ramster keygen --out cluster.key",
+    "ramster keygen --renew cluster.key --step add --out both.key",
+  ],
+  read: readKeygen,
+  load: () => import("./keygen.ts"),
+};
+
+export const key: Command<KeyOptions> = {
+  name: "key",
+  summary: "Replaces gossip keys of a running node, or rereads its key file",
+  arguments: [
+    { name: "ACTION", required: true, help: "list, add, use, remove or reload" },
+    {
+      name: "KEY",
+      required: false,
+      help: "base64 to add (default: a new key), or a fingerprint",
+    },
+  ],
+  groups: [{ title: "Flags", flags: DOOR }],
+  examples: [
+    "ramster key add --client unix:/run/ramster.sock",
+    "ramster key use 0123456789ab --client unix:/run/ramster.sock",
+  ],
+  read: readKeyCommand,
+  load: () => import("./key-ring.ts"),
+};
+
+export const swap: Command<SwapOptions> = {
+  name: "swap",
+  summary: "Switches swap on an export of a node on or off",
+  arguments: [{ name: "ACTION", required: true, help: "on, off or status" }],
+  groups: [{ title: "Flags", flags: SWAP_FLAGS }],
+  examples: [
+    "ramster swap on --nbd unix:/run/ramster/nbd.sock --export swap",
+    "ramster swap off --nbd unix:/run/ramster/nbd.sock --export swap",
+    "ramster swap off --device /dev/nbd0",
+  ],
+  read: readSwap,
+  load: () => import("./swap/swap.ts"),
+};
+
+export const version: Command<Readonly<Record<string, never>>> = {
+  name: "version",
+  summary: "Shows the version of the program and of the protocol",
+  groups: [],
+  examples: [],
+  read: () => ({}),
+  load: () => import("./version.ts"),
+};

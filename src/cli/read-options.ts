@@ -1,0 +1,138 @@
+/**
+ * The meaning of the flags of each command. Settings of a node are read by read-settings.ts.
+ *
+ * Flags that contradict each other are refused: ConfigError BAD_CONFIG on one line.
+ */
+import { assert } from "../core/assert.ts";
+import { GOSSIP_PORT_DEFAULT, KEY_DAYS_MAX } from "../core/limits.ts";
+import { type NodeConfig, type NodeSettings, nodeConfig } from "../node/config.ts";
+import { RENEW_STEPS } from "../security/renew-key.ts";
+import type { Machine } from "./command.ts";
+import { readConfigText } from "./config-file.ts";
+import type { GivenFlags } from "./given.ts";
+import {
+  type DoorOptions,
+  type DrainOptions,
+  type GetOptions,
+  KEY_ACTIONS,
+  type KeygenOptions,
+  type KeyOptions,
+  type SetOptions,
+  type StatsOptions,
+  type StatusOptions,
+} from "./options.ts";
+import { readSetting, readSettings } from "./read-settings.ts";
+import { badValue, parseAddress, parseChoice, parseCount, parsePath, refuse } from "./units.ts";
+
+/** The flags, and those of the file of --config that are not given. */
+function configured(flags: GivenFlags, machine: Machine): GivenFlags {
+  const config = flags.optional("config");
+  if (config === null) return flags;
+  const own = {
+    number: flags.optional("number")?.text ?? null,
+    name: flags.optional("name")?.text ?? machine.hostName,
+  };
+  let text: string;
+  try {
+    text = machine.readText(config.text);
+  } catch (error) {
+    throw badValue(config, error instanceof Error ? error.message : String(error));
+  }
+  return flags.withFile(readConfigText(flags.command, config.text, text, own));
+}
+
+export function readNode(given: GivenFlags, machine: Machine): NodeConfig {
+  const flags = configured(given, machine);
+  return nodeConfig({
+    // A node with exports is made for a kernel that swaps there.
+    swap: flags.has("export") ? "on" : "off",
+    ...withMachine(flags, machine),
+    ...readSettings(flags, "node"),
+    role: "node",
+  });
+}
+
+export function readServer(given: GivenFlags, machine: Machine): NodeConfig {
+  const flags = configured(given, machine);
+  return nodeConfig({
+    ...withMachine(flags, machine),
+    ...readSettings(flags, "server"),
+    role: "server",
+  });
+}
+
+/** Defaults that depend on the machine and on other flags. */
+function withMachine(flags: GivenFlags, { hostName }: Machine): NodeSettings {
+  const { host } = readSetting(flags, "listen");
+  // With peers named by hand there is no need of gossip, unless it is asked for.
+  const isByHand = flags.has("peers") && !flags.has("join");
+  const gossip = { kind: "tcp", host, port: GOSSIP_PORT_DEFAULT } as const;
+  return { number: null, name: hostName, gossip: isByHand ? null : gossip };
+}
+
+export function readStatus(flags: GivenFlags): StatusOptions {
+  return { ...readDoor(flags), json: flags.has("json") };
+}
+
+export function readStats(flags: GivenFlags): StatsOptions {
+  return { ...readStatus(flags), explain: flags.has("explain") };
+}
+
+export function readGet(flags: GivenFlags): GetOptions {
+  return { ...readDoor(flags), knob: flags.argument("NAME") };
+}
+
+export function readSet(flags: GivenFlags): SetOptions {
+  const [knob, value] = [flags.argument("NAME"), flags.argument("VALUE")];
+  assert(knob !== null && value !== null, "both are required");
+  return { ...readDoor(flags), knob, value };
+}
+
+export function readDrain(flags: GivenFlags): DrainOptions {
+  return { ...readDoor(flags), drainTimeoutMs: readSetting(flags, "drainTimeoutMs") };
+}
+
+export function readKeyCommand(flags: GivenFlags): KeyOptions {
+  const [word, key] = [flags.argument("ACTION"), flags.argument("KEY")];
+  const action = KEY_ACTIONS.find((it) => it === word);
+  if (action === undefined) {
+    throw refuse(`Cannot run key ${JSON.stringify(word)}: take one of ${KEY_ACTIONS.join(", ")}`);
+  }
+  if (key === null && (action === "use" || action === "remove")) {
+    throw refuse(
+      `Cannot run "key ${action}" without KEY: write a fingerprint, see ramster key list`,
+    );
+  }
+  if (key !== null && action === "reload") {
+    throw refuse('Cannot run "key reload" with a KEY: the node reads its own key file');
+  }
+  return { ...readDoor(flags), action, key };
+}
+
+function readDoor(flags: GivenFlags): DoorOptions {
+  return {
+    client: parseAddress(flags.value("client")),
+    keyPath: parsePath(flags.optional("key")),
+  };
+}
+
+export function readKeygen(flags: GivenFlags): KeygenOptions {
+  return {
+    outPath: parsePath(flags.optional("out")),
+    days: parseCount(flags.value("days"), { min: 1, max: KEY_DAYS_MAX }),
+    renew: readRenew(flags),
+  };
+}
+
+function readRenew(flags: GivenFlags): KeygenOptions["renew"] {
+  const path = parsePath(flags.optional("renew"));
+  const step = flags.optional("step");
+  if (path === null && step === null) return null;
+  if (path === null) {
+    throw refuse("Cannot use --step without --renew FILE: say which key it is for");
+  }
+  if (step === null) {
+    throw refuse("Cannot use --renew without --step: write --step add, use or remove");
+  }
+  return { path, step: parseChoice(step, RENEW_STEPS) };
+}
