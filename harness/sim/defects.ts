@@ -330,7 +330,7 @@ export const DEFECTS: readonly Defect[] = [
   {
     name: "no-trickle",
     about: "the periodic trickle moves nothing",
-    heldBy: { file: SETTINGS_TEST, test: "so many frames a period" },
+    heldBy: { file: SETTINGS_TEST, test: "--trickle moves so many frames a period" },
     edits: [
       {
         file: RAMSTER,
@@ -342,7 +342,7 @@ export const DEFECTS: readonly Defect[] = [
   {
     name: "remotify-pers-ignored",
     about: "--remotify-pers off moves persistent pages all the same",
-    heldBy: { file: SETTINGS_TEST, test: "persistent pages leave when it is set" },
+    heldBy: { file: SETTINGS_TEST, test: "pers_remotify_enable: persistent pages leave when it is set" },
     edits: [
       {
         file: "src/node/node.ts",
@@ -354,7 +354,7 @@ export const DEFECTS: readonly Defect[] = [
   {
     name: "pers-remotify-enable-ignored",
     about: "`set pers_remotify_enable` changes nothing",
-    heldBy: { file: SETTINGS_TEST, test: "persistent pages stay when it is cleared" },
+    heldBy: { file: SETTINGS_TEST, test: "pers_remotify_enable: persistent pages stay when it is cleared" },
     edits: [
       {
         file: LIVE,
@@ -366,7 +366,7 @@ export const DEFECTS: readonly Defect[] = [
   {
     name: "eph-remotify-enable-ignored",
     about: "`set eph_remotify_enable` changes nothing",
-    heldBy: { file: SETTINGS_TEST, test: "ephemeral pages stay when it is cleared" },
+    heldBy: { file: SETTINGS_TEST, test: "eph_remotify_enable: ephemeral pages stay when it is cleared" },
     edits: [
       {
         file: LIVE,
@@ -378,7 +378,7 @@ export const DEFECTS: readonly Defect[] = [
   {
     name: "pers-remotify-enable-renamed",
     about: "the original's pers_remotify_enable has another name",
-    heldBy: { file: SETTINGS_TEST, test: "persistent pages stay when it is cleared" },
+    heldBy: { file: SETTINGS_TEST, test: "pers_remotify_enable: persistent pages stay when it is cleared" },
     edits: [
       {
         file: "src/node/settings.ts",
@@ -390,7 +390,7 @@ export const DEFECTS: readonly Defect[] = [
   {
     name: "eph-remotify-enable-renamed",
     about: "the original's eph_remotify_enable has another name",
-    heldBy: { file: SETTINGS_TEST, test: "ephemeral pages stay when it is cleared" },
+    heldBy: { file: SETTINGS_TEST, test: "eph_remotify_enable: ephemeral pages stay when it is cleared" },
     edits: [
       {
         file: "src/node/settings.ts",
@@ -459,7 +459,7 @@ export const DEFECTS: readonly Defect[] = [
   {
     name: "zpage-mean-ignored",
     about: "--pers-zpage-mean changes nothing",
-    heldBy: { file: SETTINGS_TEST, test: "a larger zpage is taken only" },
+    heldBy: { file: SETTINGS_TEST, test: "--pers-zpage-mean: a larger zpage is taken only" },
     edits: [
       {
         file: "src/node/node.ts",
@@ -483,7 +483,7 @@ export const DEFECTS: readonly Defect[] = [
   {
     name: "match-keeps-age",
     about: "a frame that gets its second zpage keeps its place in the LRU list",
-    heldBy: { file: "src/zbud/zbud.test.ts", test: "makes its frame the newest" },
+    heldBy: { file: "src/zbud/zbud.test.ts", test: "zbud.match() makes its frame the newest" },
     edits: [
       {
         file: "src/zbud/zbud.ts",
