@@ -107,7 +107,7 @@ export class SimNode {
     });
     const transport = clock.transport(network.transport(this.host));
     const buggify: Buggify = (point) => this.cluster.buggify(point);
-    const hostMemory = { look: () => this.machine.look() };
+    const hostMemory = { read: () => this.machine.read() };
     this.simDisk = this.config.spillPath === null ? null : new SimDisk(clock, random);
     const { simDisk: disk } = this;
     const env = { clock, transport, random, hostMemory, log, buggify, disk };

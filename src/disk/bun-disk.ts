@@ -85,7 +85,7 @@ export class BunDisk implements Disk {
     });
   }
 
-  look(onRoom: (room: DiskRoom | null) => void): void {
+  readRoom(onRoom: (room: DiskRoom | null) => void): void {
     this.busy += 1;
     const done = (room: DiskRoom | null): void => {
       this.ended();

@@ -63,7 +63,7 @@ export class LinuxMemory implements HostMemory {
     this.freeMemory = freeMemory;
   }
 
-  look(): MemorySeen | null {
+  read(): MemorySeen | null {
     const unseen: Unseen[] = [];
     const { limits, waits, isHidden } = this.findPlaces();
     if (isHidden) unseen.push("limit");
@@ -79,7 +79,7 @@ export class LinuxMemory implements HostMemory {
   }
 
   private machine(unseen: Unseen[]): Available | null {
-    const memory = this.read("/proc/meminfo", parseMeminfo);
+    const memory = this.readFile("/proc/meminfo", parseMeminfo);
     if (memory !== null) return { ...memory, cgroup: null };
     unseen.push("available");
     const { totalBytes, freeBytes } = this.freeMemory();
@@ -91,15 +91,15 @@ export class LinuxMemory implements HostMemory {
   private stallPercent(folders: readonly string[]): number | null {
     const files = folders.map((folder) => `${folder}/memory.pressure`);
     const all = ["/proc/pressure/memory", ...files].flatMap((file) => {
-      return this.read(file, parsePressure) ?? [];
+      return this.readFile(file, parsePressure) ?? [];
     });
     return all.length === 0 ? null : Math.max(...all);
   }
 
   /** `up`: how far it is above the group of this process. */
   private v1At(folder: string, up: number): Available | null {
-    const read = (name: string) => this.read(`${folder}/memory.${name}`, parseCgroupBytes);
-    const readStat = () => this.read(`${folder}/memory.stat`, (text) => text) ?? "";
+    const read = (name: string) => this.readFile(`${folder}/memory.${name}`, parseCgroupBytes);
+    const readStat = () => this.readFile(`${folder}/memory.stat`, (text) => text) ?? "";
     // What it says of groups above is the same in each of them.
     let stat = up === 0 ? readStat() : null;
     const ofAbove = (name: string) => parseStat(stat ?? "", `hierarchical_${name}_limit`);
@@ -117,19 +117,19 @@ export class LinuxMemory implements HostMemory {
   }
 
   private v2At(folder: string): Available | null {
-    const read = (name: string) => this.read(`${folder}/memory.${name}`, parseCgroupBytes);
+    const read = (name: string) => this.readFile(`${folder}/memory.${name}`, parseCgroupBytes);
     const limitBytes = least(read("max"), read("high"));
     if (limitBytes === UNLIMITED) return null;
-    const idle = this.read(`${folder}/memory.stat`, (text) => parseStat(text, "inactive_file"));
+    const idle = this.readFile(`${folder}/memory.stat`, (text) => parseStat(text, "inactive_file"));
     return within(folder, limitBytes, read("current"), idle ?? 0);
   }
 
   private findPlaces(): Places {
-    const text = this.read("/proc/self/cgroup", (it) => it);
+    const text = this.readFile("/proc/self/cgroup", (it) => it);
     const isKnown = text !== null && text === this.cgroupText;
     if (isKnown && !this.places.isHidden) return this.places;
     this.cgroupText = text;
-    const mounts = this.read("/proc/self/mountinfo", (it) => it);
+    const mounts = this.readFile("/proc/self/mountinfo", (it) => it);
     if (text !== null) this.places = this.placesOf(text, parseMounts(mounts ?? ""));
     // A kernel without cgroups has no such file; without /proc there is none either.
     else this.places = { limits: null, waits: null, isHidden: mounts === null };
@@ -155,7 +155,7 @@ export class LinuxMemory implements HostMemory {
     }
   }
 
-  private read<T>(path: string, parse: (text: string) => T | null): T | null {
+  private readFile<T>(path: string, parse: (text: string) => T | null): T | null {
     try {
       return parse(readFileSync(this.root + path, "utf8"));
     } catch {

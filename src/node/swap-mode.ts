@@ -42,8 +42,8 @@ export type SwapSetting = (typeof SWAP_SETTINGS)[number];
 const OOM_SCORE_NEVER = -1000;
 
 /** 8 MiB: more of it costs more memory than it saves later. */
-const CHUNKS_HELD = 128;
-const CHUNK_HELD_BYTES = 64 * 1024;
+const CHUNKS_TOUCHED = 128;
+const CHUNK_BYTES = 64 * 1024;
 
 /** One thing that was asked for: what holds, or why it does not. */
 interface Finding {
@@ -75,8 +75,8 @@ export class SwapMode {
   /** To be called when all memory is there, before the node is open to anybody. Throws likewise. */
   lock(): void {
     if (this.host === null) return;
-    const chunks = Array.from({ length: CHUNKS_HELD }, () => {
-      return new Uint8Array(CHUNK_HELD_BYTES).fill(1);
+    const chunks = Array.from({ length: CHUNKS_TOUCHED }, () => {
+      return new Uint8Array(CHUNK_BYTES).fill(1);
     });
     this.report([locking(this.host)]);
     for (const chunk of chunks) freeBuffer(chunk);
