@@ -36,7 +36,7 @@ test(
     const { lockedBytes, residentBytes, areFlushers, oomScore } = seen(node.pid);
     expect(log.includes("memory is locked")).toBe(lockedBytes >= residentBytes);
     expect(log.includes("all threads are IO flushers")).toBe(areFlushers);
-    expect(log.includes("the OOM killer leaves it alone")).toBe(oomScore === -1000);
+    expect(log.includes("the OOM killer spares this process")).toBe(oomScore === -1000);
     expect(log.match(/swap mode:/g)?.length).toBe(3);
   },
   TEST_MS,

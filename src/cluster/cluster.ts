@@ -120,7 +120,7 @@ export class Cluster {
       onStreamRefused: (line: string) => this.notice("warn", line),
       onMembersUnread: ({ count, reason }: Unread, host: string) => {
         counters.members_unread += count;
-        const what = `Cannot read ${count} of the members told by "${host}"`;
+        const what = `Cannot read ${count} of the members sent by "${host}"`;
         this.notice("warn", `${what}: ${withoutPrefix(reason)}`);
       },
     };

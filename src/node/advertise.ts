@@ -73,25 +73,25 @@ async function sourceToSeed(
 }
 
 /** `source`: null, or an address that only nodes of this machine can use. */
-function onlyAddress(found: {
+function onlyAddress(candidates: {
   listen: TcpAddress;
   source: string | null;
   hosts: readonly string[];
 }): string {
-  const { listen, source, hosts } = found;
+  const { listen, source, hosts } = candidates;
   const [host] = hosts;
   if (host !== undefined && hosts.length === 1) return host;
   if (host === undefined && source !== null) return source;
   if (host === undefined) {
     const where = `Cannot listen on "${formatAddress(listen)}"`;
-    const detail = "this machine has no address that other nodes could be told";
+    const detail = "this machine has no address that other nodes could use";
     throw new RamsterError("CANNOT_LISTEN", `${where}: ${detail}`);
   }
   const it = { ...listen, host };
   const example =
     listen.port === 0 ? `--listen ${formatAddress(it)}` : `--advertise ${formatAddress(it)}`;
   const many = `this machine has the addresses ${hosts.join(", ")}`;
-  throw refuse("listen", listen, `${many}: say which one others are told, as in ${example}`);
+  throw refuse("listen", listen, `${many}: write which one other nodes use, as in ${example}`);
 }
 
 /** Whether a socket on `wildcard` hears what is sent to `host`: "::" takes IPv4 as well. */

@@ -81,7 +81,7 @@ export class CertificateWatch {
     const { daysLeft } = this;
     if (daysLeft < 0) {
       const what = `The certificate of the cluster expired on ${this.end}: no link can be made`;
-      this.log.write("error", "net", `${what}, and no page that is away can be had; ${HOW}`);
+      this.log.write("error", "net", `${what}, and no remote page can be fetched; ${HOW}`);
     } else if (daysLeft < CERTIFICATE_WARN_DAYS) {
       const what = `The certificate of the cluster ends on ${this.end}, in ${days(daysLeft)}`;
       this.log.write("warn", "net", `${what}; ${HOW}`);

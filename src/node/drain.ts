@@ -74,7 +74,7 @@ export class Drain {
     log.write("info", "ramster", `${had} pages of others are moved away before it stops`);
     let left = had;
     let movedAtMs = startMs;
-    let saidAtMs = startMs;
+    let loggedAtMs = startMs;
     let isLate = false;
     while (left > 0 && !isLate && clock.now() - movedAtMs < STUCK_MS) {
       await new Promise<void>((resolve) => void clock.after(POLL_MS, resolve));
@@ -82,8 +82,8 @@ export class Drain {
       if (foreign.persistentCount < left) movedAtMs = clock.now();
       left = foreign.persistentCount;
       isLate = clock.now() - startMs >= timeoutMs;
-      if (clock.now() - saidAtMs < PROGRESS_MS) continue;
-      saidAtMs = clock.now();
+      if (clock.now() - loggedAtMs < PROGRESS_MS) continue;
+      loggedAtMs = clock.now();
       log.write("info", "ramster", `${left} of ${had} pages of others are left`);
     }
     if (left === 0) {
@@ -99,7 +99,7 @@ export class Drain {
   /** Logs how many own pages end with the node. Copies elsewhere are useless without its index. */
   private logOwnPages(): void {
     const count = this.ramster.zcache.tmem.pageCount;
-    if (count > 0) this.log.write("info", "ramster", `${count} pages of its own end with it`);
+    if (count > 0) this.log.write("info", "ramster", `discards ${count} own pages`);
   }
 
   /** `node 3 (12), node 5 (1, no link)`. */

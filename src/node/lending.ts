@@ -68,7 +68,7 @@ export class Lending {
   private drained = false;
   /** While it gives memory back: the start, and the resident bytes then. */
   private giving: { sinceMs: number; resident: number } | null = null;
-  private limitTold: number;
+  private announcedLimit: number;
   /** Lines that were logged. */
   private readonly loggedLines = new Set<string>();
   private timer: TimerId | null = null;
@@ -90,7 +90,7 @@ export class Lending {
     this.announce = parts.announce;
     this.currentReserve = settings.reserve;
     this.state = newLendState(parts.foreign.frameCountLent);
-    this.limitTold = parts.foreign.frameCountLent;
+    this.announcedLimit = parts.foreign.frameCountLent;
   }
 
   /** Reads the memory now, and then every HOST_LOOK_MS. */
@@ -193,9 +193,9 @@ export class Lending {
     const limit = this.drained ? 0 : this.state.limit;
     if (limit === foreign.limit) foreign.step();
     else foreign.setLimit(limit);
-    const told = Math.abs(limit - this.limitTold);
-    if (told === 0 || (told * ANNOUNCE_STEPS < foreign.frameCountLent && limit > 0)) return;
-    this.limitTold = limit;
+    const moved = Math.abs(limit - this.announcedLimit);
+    if (moved === 0 || (moved * ANNOUNCE_STEPS < foreign.frameCountLent && limit > 0)) return;
+    this.announcedLimit = limit;
     this.announce();
   }
 

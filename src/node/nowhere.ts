@@ -119,21 +119,21 @@ function copiesReason({ copiesIntended, copiesPossible }: CopyState): string | n
 /** A condition that is logged when it has lasted for a while, and when it is over. */
 class Condition {
   private readonly clock: Clock;
-  private readonly say: (reason: string | null) => void;
+  private readonly report: (reason: string | null) => void;
   private sinceMs: number | null = null;
-  private said: string | null = null;
+  private reported: string | null = null;
 
-  constructor(clock: Clock, say: (reason: string | null) => void) {
+  constructor(clock: Clock, report: (reason: string | null) => void) {
     this.clock = clock;
-    this.say = say;
+    this.report = report;
   }
 
   update(reason: string | null, settleMs: number): void {
     const now = this.clock.now();
     this.sinceMs = reason === null ? null : (this.sinceMs ?? now);
     const isSettled = this.sinceMs === null || now - this.sinceMs >= settleMs;
-    if (reason === this.said || !isSettled) return;
-    this.said = reason;
-    this.say(reason);
+    if (reason === this.reported || !isSettled) return;
+    this.reported = reason;
+    this.report(reason);
   }
 }

@@ -31,8 +31,8 @@ interface Listener {
   readonly channel: Channel;
   /** Whether it asked for offers. */
   readonly asks: boolean;
-  told: OfferBody | null;
-  toldAtMs: number;
+  sent: OfferBody | null;
+  sentAtMs: number;
 }
 
 export class Offers {
@@ -99,9 +99,9 @@ export class Offers {
     this.missing.delete(node);
     this.gone.delete(node);
     const asks = (features & FEATURE.OFFERS) !== 0;
-    const listener = { channel, asks, told: null, toldAtMs: this.clock.now() };
+    const listener = { channel, asks, sent: null, sentAtMs: this.clock.now() };
     this.listeners.set(node, listener);
-    if (asks) this.tell(listener, this.offerOf());
+    if (asks) this.send(listener, this.offerOf());
   }
 
   linkDown(node: number): void {
@@ -141,8 +141,8 @@ export class Offers {
   private step(): void {
     const offer = this.offerOf();
     for (const listener of this.listeners.values()) {
-      const isNews = listener.told === null || !isSame(listener.told, offer);
-      if (listener.asks && isNews) this.tell(listener, offer);
+      const isNews = listener.sent === null || !isSame(listener.sent, offer);
+      if (listener.asks && isNews) this.send(listener, offer);
     }
     for (const { number } of this.peers) if (this.isKept(number)) this.keep(number, offer);
   }
@@ -152,12 +152,12 @@ export class Offers {
     return this.ramster.target === "auto" || this.ramster.remotePageCount(node) > 0;
   }
 
-  private tell(listener: Listener, offer: OfferBody): void {
+  private send(listener: Listener, offer: OfferBody): void {
     const { channel } = listener;
     if (!channel.isOpen || !channel.begin(LANE.URGENT, OFFER_BYTES_MAX)) return;
     channel.commitNotice(MESSAGE.OFFER, writeOffer(channel.view, channel.at, offer));
-    listener.told = offer;
-    listener.toldAtMs = this.clock.now();
+    listener.sent = offer;
+    listener.sentAtMs = this.clock.now();
   }
 
   /** Keeps the link in use by sending `own`, or counts the peer as dead after a while without. */
@@ -166,7 +166,7 @@ export class Offers {
     const listener = this.listeners.get(node);
     if (listener !== undefined) {
       const refreshMs = Math.min(OFFER_REFRESH_MS, this.settings.unusedMs / 2);
-      if (now - listener.toldAtMs >= refreshMs) this.tell(listener, own);
+      if (now - listener.sentAtMs >= refreshMs) this.send(listener, own);
       return;
     }
     this.links.want(node);
@@ -175,7 +175,7 @@ export class Offers {
     if (now - sinceMs < PEER_DEAD_MS || this.gone.has(node)) return;
     this.gone.add(node);
     this.offers.delete(node);
-    const line = `node ${node} has no link for ${PEER_DEAD_MS / 1000} s: it is taken for dead`;
+    const line = `node ${node} has no link for ${PEER_DEAD_MS / 1000} s: it counts as dead`;
     this.log.write("warn", "ramster", line);
     this.ramster.holderDead(node);
     this.links.want(node); // The node may come back.

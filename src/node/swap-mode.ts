@@ -95,7 +95,7 @@ export class SwapMode {
 
 const NO_HOST: Finding = {
   holds: false,
-  line: "nothing holds: bun:ffi has no C library here",
+  line: "unavailable: no C library for bun:ffi",
 };
 
 function locking(host: HostProcess): Finding {
@@ -121,9 +121,9 @@ function flushing(host: HostProcess): Finding {
   const holds = seen !== null && seen.threads === seen.flushers;
   if (holds) return { holds, line: "all threads are IO flushers" };
   const count =
-    seen === null ? "nobody knows which are" : `${seen.flushers} of ${seen.threads} are`;
+    seen === null ? "none known" : `${seen.flushers} of ${seen.threads}`;
   const why = refusal === null ? "" : `: ${refusal}`;
-  const line = `threads may wait for their own swap, ${count} IO flushers${why}`;
+  const line = `not all threads are IO flushers (${count}), swap may deadlock${why}`;
   return { holds, line };
 }
 
@@ -132,8 +132,8 @@ function sparing(host: HostProcess): Finding {
   if (host.oomScore() !== OOM_SCORE_NEVER) refusal = host.setOomScore(OOM_SCORE_NEVER);
   const score = host.oomScore();
   if (score === OOM_SCORE_NEVER) {
-    return { holds: true, line: "the OOM killer leaves it alone" };
+    return { holds: true, line: "the OOM killer spares this process" };
   }
   const why = refusal ?? `oom_score_adj is ${score}`;
-  return { holds: false, line: `the OOM killer may take it: ${why}` };
+  return { holds: false, line: `the OOM killer may end this process: ${why}` };
 }
