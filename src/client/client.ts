@@ -1,9 +1,9 @@
 /**
  * The client library: `connect` to a node's client door, then pools of pages.
  *
- * One connection carries any number of operations at once. It is not redialled: when it is lost
- * every operation rejects with CLOSED, and the pools are still there for the next connection that
- * knows their tokens (`openPool`).
+ * One connection carries any number of operations at once. It is not redialled. When it is lost,
+ * every operation rejects with CLOSED. The pools stay, and another connection opens them with their
+ * tokens (`openPool`).
  */
 
 import { BufferPool } from "../core/buffer-pool.ts";
@@ -43,7 +43,7 @@ export interface ConnectOptions {
   key?: string | undefined;
 }
 
-/** Where time, sockets and memory come from: tests bring their own. */
+/** Time, sockets and memory, which tests replace. */
 export interface ClientEnvironment {
   clock: Clock;
   transport: Transport;
@@ -61,7 +61,7 @@ const TIMEOUT_MS_DEFAULT = 30_000;
 /**
  * Connects to `unix:/path` or `tcp:host:port`.
  *
- * Rejects with ADDRESS_UNREACHABLE when nobody answers, BAD_HANDSHAKE when it is no client door of
+ * Rejects with ADDRESS_UNREACHABLE when nothing answers, BAD_HANDSHAKE when it is no client door of
  * this protocol, BAD_CONFIG when `key` is no key file.
  */
 export async function connect(
@@ -83,7 +83,7 @@ export async function connect(
 }
 
 export class Client implements ChannelHandler {
-  /** The node's name and number, as it said hello. */
+  /** The node's name and number, from its HELLO. */
   nodeName = "";
   nodeNumber = 0;
   private readonly env: ClientEnvironment;
@@ -145,8 +145,8 @@ export class Client implements ChannelHandler {
   }
 
   /**
-   * A pool that another connection made: what `pool.token()` gave there opens it here. Rejects with
-   * BAD_CONFIG for what is no number or token of a pool, REFUSED when there is no such pool.
+   * Opens a pool that another connection made, with the result of `pool.token()` there. Rejects
+   * with BAD_CONFIG for an invalid number or token, and with REFUSED when there is no such pool.
    */
   async openPool(id: number, token: string): Promise<Pool> {
     const body = openPoolBody(id, token);
@@ -169,7 +169,7 @@ export class Client implements ChannelHandler {
   /** The node's counters and state. */
   async stats(): Promise<NodeStats> {
     let { more, ...stats } = await this.statsPart(0);
-    // Of a large cluster the rest comes in parts. Nobody is there twice, whoever joins meanwhile.
+    // A large cluster comes in several parts. No member is listed twice, even if others join.
     for (let from = 0; more > 0; ) {
       const listed = stats.members.length + stats.peers.length;
       if (listed === from) break;
@@ -187,14 +187,14 @@ export class Client implements ChannelHandler {
     return JSON.parse(await this.text(MESSAGE.STATS, new Uint8Array(0), from));
   }
 
-  /** The value of a knob. Throws REFUSED when there is none of that name. */
+  /** The value of a setting. Throws REFUSED when none has that name. */
   getKnob(name: string): Promise<string> {
     return this.text(MESSAGE.KNOB_GET, new TextEncoder().encode(name));
   }
 
   /**
-   * Sets a knob. @returns the value now in force. Throws REFUSED, with the node's reason, when it
-   * is not allowed.
+   * Changes a setting. @returns the value now in force. Throws REFUSED, with the node's reason,
+   * when the value is not allowed.
    */
   setKnob(name: string, value: string): Promise<string> {
     const nameBytes = new TextEncoder().encode(name);
@@ -292,27 +292,27 @@ export class Client implements ChannelHandler {
   }
 }
 
-/** What `stats` gives: see the README for the names. */
+/** The result of `stats`. docs/operations.md explains the most important counters. */
 export interface NodeStats {
   node: { number: number; name: string; cluster: string; boot_id: string; listen: string };
-  /** Everybody in the cluster, this node too; empty when it does not gossip. */
+  /** All members of the cluster, with this node; empty when it does not gossip. */
   members: MemberStats[];
-  /** Of its pages that lack a copy elsewhere. */
+  /** The repair of its pages that have too few copies. */
   repair: RepairStats;
-  /** Why its pages have nowhere to go, and what helps; null: they have, or there are none. */
+  /** Why its pages have nowhere to go, and what helps; null: they have somewhere to go. */
   nowhere: string | null;
   /** Its block devices. */
   exports: ExportStats[];
-  /** Its disk for pages. How much of it can be had is in the counters. */
+  /** Its disk for pages. The usable size is in the counters. */
   spill: SpillStats;
-  /** What it lends to others. How much that is now is in the counters. */
+  /** Its lending. How much it lends now is in the counters. */
   lending: LendingStats;
-  /** What can be set while it runs, with the values in force. */
+  /** The settings that can change while it runs, with the values in force. */
   knobs: Record<string, string>;
   counters: Record<string, number>;
-  /** How long things took: counts of buckets that end at 1, 2, 4, ... microseconds, and the sum. */
+  /** Times: counts of buckets that end at 1, 2, 4, ... microseconds, and the sum. */
   latencies: Record<string, HistogramSnapshot>;
-  /** How many zpages of 0, 1, 2, ... chunks of 64 bytes, header included, were ever stored. */
+  /** How many zpages of 0, 1, 2, ... chunks of 64 bytes, with header, were ever stored. */
   zbud: { eph_cumul_chunk_counts: number[]; pers_cumul_chunk_counts: number[] };
   peers: PeerStats[];
 }
@@ -327,49 +327,49 @@ export interface ExportStats {
 }
 
 export interface LendingStats {
-  /** What it cannot see of its machine, and so lends with care. Empty: all, or it lends nothing. */
+  /** What the machine does not show, so that the node lends less. */
   unseen: Array<"available" | "limit" | "waits" | "machine">;
 }
 
 export interface SpillStats {
-  /** Why pages cannot be written there; null: they can, or there is no disk. */
+  /** Why pages cannot be written to the disk; null: they can, or there is no disk. */
   trouble: string | null;
 }
 
 export interface RepairStats {
-  /** Pages that are away and have fewer copies in reach than they should, or none. */
+  /** Remote pages with fewer copies in reach than they should have, or none. */
   pages_at_risk: number;
-  /** Of them, those of which no copy is in reach. */
+  /** How many of these have no copy in reach. */
   pages_out_of_reach: number;
-  /** Copies that a page should have, and that there are places for now. */
+  /** How many copies a page should have, and how many it can have now. */
   copies_intended: number;
   copies_possible: number;
-  /** How many are mended a second, and how long the rest will take; null: not known. */
+  /** Pages repaired a second, and the time for the rest; null: not known. */
   pages_per_second: number | null;
   seconds_left: number | null;
 }
 
 export interface MemberStats {
   name: string;
-  /** Null for one that is not used; `note` says why. */
+  /** Null for a member that is not used; `note` says why. */
   number: number | null;
   state: "alive" | "suspect" | "dead" | "left";
-  /** Where it gossips. */
+  /** Its gossip address. */
   address: string;
   incarnation: number;
   rtt_ms: number | null;
   role: "node" | "server" | null;
   boot_id: string | null;
-  /** What it may fail together with. */
+  /** Its zone: what fails together with it. */
   zone: string | null;
-  /** Frames of 4 KiB that it lends, and those of them that are free. */
+  /** Frames of 4 KiB that it lends, and how many of them are free. */
   lend_frames: number;
   free_frames: number;
   /** How full its own memory is, in percent. */
   pressure: number;
   /** Where its own pages go. */
   target: string | null;
-  /** Whether it lends nothing any more and gets ready to leave. */
+  /** Whether it is drained: it lends nothing. */
   drained: boolean;
   note: string;
 }
@@ -378,19 +378,21 @@ export interface PeerStats {
   node: number;
   state: string;
   connected: boolean;
-  /** Why the last attempt to link to it failed; "" when there was none since the last link. */
+  /** Why the last attempt to link failed; "" when there was none since the last link. */
   failure: string;
-  /** On the last link; null before the first. */
+  /** The boot id on the last link; null before the first. */
   boot_id: string | null;
-  /** Pages of this node that the peer keeps, and flushes that it is owed. */
+  /** Pages of this node at the peer, and pending flushes to it. */
   remote_pages: number;
   owed_flushes: number;
-  /** Pages of the peer that this node keeps. */
+  /** Pages of the peer at this node. */
   foreign_pages: number;
   /** Pages that this node may still send there, and that the peer may still send here. */
   credit_pages: number;
   granted_pages: number;
-  /** Of one that does not gossip: what it lends, of that free, whether it is drained, and gone. */
+  /**
+   * For a peer that does not gossip: what it lends and has free; whether it is drained, or gone.
+   */
   lend_frames: number;
   free_frames: number;
   drained: boolean;

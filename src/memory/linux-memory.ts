@@ -7,9 +7,9 @@
  *                 that of groups which are not mounted here
  *     cgroup v2   memory.max, above which it is ended; memory.high, above which it is slowed down
  *
- * Of what a cgroup uses, file pages that nobody has touched lately go when memory is wanted. What
- * it may swap out (memory.swap.max) is no memory, and adds nothing. What memory and swap may come
- * to together (memsw) is a limit.
+ * Inactive file pages of a cgroup count as available, since the kernel reclaims them. Swap
+ * (memory.swap.max) is no memory, and adds nothing. The limit on memory and swap together (memsw)
+ * counts.
  *
  * Read when asked, a few small files of the kernel that are never on a disk: some 200 us.
  */
@@ -164,7 +164,7 @@ export class LinuxMemory implements HostMemory {
   }
 }
 
-/** A limit that is not told is none. */
+/** A limit that is not shown is none. */
 function least(a: number | null, b: number | null): number {
   return Math.min(a ?? UNLIMITED, b ?? UNLIMITED);
 }
@@ -176,8 +176,8 @@ function within(
   idleBytes: number,
 ): Available | null {
   if (limitBytes === UNLIMITED || usedBytes === null) return null;
-  const heldBytes = Math.max(0, usedBytes - idleBytes);
-  const availableBytes = Math.max(0, limitBytes - heldBytes);
+  const busyBytes = Math.max(0, usedBytes - idleBytes);
+  const availableBytes = Math.max(0, limitBytes - busyBytes);
   return { totalBytes: limitBytes, availableBytes, cgroup };
 }
 

@@ -56,7 +56,7 @@ describe.each(MEMORIES)("Memory %s", (_name, memory) => {
     region.close();
   });
 
-  test("what is held reads as zeros from the start, and after release()", () => {
+  test("pinned memory reads as zeros from the start, and after release()", () => {
     const region = memory.reserve(8 * FRAME_BYTES, { pinnedBytes: 4 * FRAME_BYTES });
     const all = new Uint8Array(8 * FRAME_BYTES);
     region.read(0, all, 0, all.length);
@@ -116,10 +116,10 @@ test("what a region has not grown to counts for no limit, and cannot be used", (
   region.close();
 });
 
-test("where memory is held, no more is than there is, but for 64 MiB of it", () => {
+test("in swap mode all but 64 MiB of the available memory can be pinned", () => {
   const memory = openMemory({ availableBytes: () => 80 * MIB });
   expect(() => memory.reserve(64 * MIB, { pinnedBytes: 17 * MIB })).toThrow(
-    "Cannot hold another 17MiB in memory for swap mode: 16MiB may be, take less --memory, ",
+    "Cannot pin another 17MiB of memory for swap mode: 16MiB are available, use less --memory, ",
   );
   memory.reserve(64 * MIB, { pinnedBytes: 16 * MIB }).close();
 });

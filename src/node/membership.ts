@@ -356,9 +356,9 @@ export class Membership {
       this.env.log.write("warn", "cluster", `Cannot use member "${member.name}": ${reason}`);
       return;
     }
-    const published = pageAddress(tags, member.addr);
-    if (published === null) return;
-    const address = { ...published, host: withZoneOf(published.host, this.settings.gossip.bind.host) };
+    const page = pageAddress(tags, member.addr);
+    if (page === null) return;
+    const address = { ...page, host: withZoneOf(page.host, this.settings.gossip.bind.host) };
     const known = this.nodes.get(member.name);
     if (known !== undefined && known.number !== tags.number) this.lose(member, "left");
     const { name } = member;

@@ -120,8 +120,7 @@ function flushing(host: HostProcess): Finding {
   const seen = host.ioFlushers();
   const holds = seen !== null && seen.threads === seen.flushers;
   if (holds) return { holds, line: "all threads are IO flushers" };
-  const count =
-    seen === null ? "none known" : `${seen.flushers} of ${seen.threads}`;
+  const count = seen === null ? "none known" : `${seen.flushers} of ${seen.threads}`;
   const why = refusal === null ? "" : `: ${refusal}`;
   const line = `not all threads are IO flushers (${count}), swap may deadlock${why}`;
   return { holds, line };
