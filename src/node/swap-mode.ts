@@ -120,9 +120,9 @@ function flushing(host: HostProcess): Finding {
   const seen = host.ioFlushers();
   const holds = seen !== null && seen.threads === seen.flushers;
   if (holds) return { holds, line: "all threads are IO flushers" };
-  const count = seen === null ? "none known" : `${seen.flushers} of ${seen.threads}`;
+  const count = seen === null ? "unknown which" : `${seen.flushers} of ${seen.threads}`;
   const why = refusal === null ? "" : `: ${refusal}`;
-  const line = `not all threads are IO flushers (${count}), swap may deadlock${why}`;
+  const line = `some threads are no IO flushers (${count} are), swap may deadlock${why}`;
   return { holds, line };
 }
 
