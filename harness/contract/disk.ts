@@ -101,32 +101,32 @@ export function diskContract(name: string, open: () => DiskBench): void {
       );
     });
 
-    async function look(): Promise<DiskRoom | null> {
+    async function readRoom(): Promise<DiskRoom | null> {
       const rooms: Array<DiskRoom | null> = [];
-      bench.disk.look((room) => rooms.push(room));
+      bench.disk.readRoom((room) => rooms.push(room));
       expect(rooms).toEqual([]);
       await bench.until(() => rooms.length > 0);
       return rooms[0] ?? null;
     }
 
     test("says what the file has and may have, and tells nobody within the call", async () => {
-      const before = await look();
+      const before = await readRoom();
       expect(before?.allocatedBytes).toBe(0);
       expect(before?.availableBytes).toBeGreaterThan(0);
       expect(before?.lengthMax).toBeGreaterThan(0);
       bench.disk.write(0, pattern(500_000, 1), 0, 500_000, told, 1);
       expect(await done(1)).toBeNull();
-      expect((await look())?.allocatedBytes).toBeGreaterThanOrEqual(500_000);
+      expect((await readRoom())?.allocatedBytes).toBeGreaterThanOrEqual(500_000);
       bench.disk.truncate(0, told, 2);
       expect(await done(2)).toBeNull();
-      expect((await look())?.allocatedBytes).toBe(0);
+      expect((await readRoom())?.allocatedBytes).toBe(0);
     });
 
     test("tells nobody after it is closed, and may be closed twice", async () => {
       const other = open();
       bench.disk.write(0, pattern(100_000, 1), 0, 100_000, told, 1);
       let isLookTold = false;
-      bench.disk.look(() => {
+      bench.disk.readRoom(() => {
         isLookTold = true;
       });
       bench.disk.close();

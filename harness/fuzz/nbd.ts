@@ -72,7 +72,7 @@ class NbdTarget implements FuzzTarget {
     });
     const env = {
       ...{ clock: this.clock, transport, random: new SeededRandom(2), memory, disk: null },
-      ...{ hostMemory: { look: () => null }, log: new Log(() => {}) },
+      ...{ hostMemory: { read: () => null }, log: new Log(() => {}) },
     };
     const codecs = [new Raw(memory), await Lz4.load(memory)] as const;
     this.node = new Node(env, { ...config, number: 1 }, codecs);

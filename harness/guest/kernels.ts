@@ -101,7 +101,7 @@ test.skipIf(reason !== null && !areToolsRequired)(
     expect(Number(away)).toBeGreaterThan(1000);
     const text = Bun.stripANSI(guest.lines.join("\n"));
     const inOrder = [
-      ...["all threads are IO flushers", "the OOM killer leaves it alone", "memory is locked"],
+      ...["all threads are IO flushers", "the OOM killer spares this process", "memory is locked"],
       ...["oom score -1000", "swap is on: /dev/nbd0", "is on already, as /dev/nbd0"],
       ...[`export "x${EXPORT}" of unix:/run/nbd.sock is not on; what is: /dev/nbd0, export "`],
       ...["0B of 512MiB used", `connected, export "${EXPORT}" of unix:/run/nbd.sock`, "WALK OK"],

@@ -219,11 +219,11 @@ describe("a lender that is told to stop", () => {
     TEST_MS,
   );
 
-  test("says how many pages of its own end with it, and waits for none of them", async () => {
+  test("logs how many own pages it discards, and waits for none of them", async () => {
     await using world = new ProcessWorld();
     const { node } = await stranded(world);
     expect(await node.stop()).toBe(0);
-    await logged(node, new RegExp(`${PAGES} pages of its own end with it`));
+    await logged(node, new RegExp(`discards ${PAGES} own pages`));
     expect(existsSync(world.path("1.sock"))).toBe(false);
   });
 });

@@ -31,7 +31,7 @@ const zcache = new Zcache(
   {
     ...{ frameCountMax: PAGES, highMarkPercent: 90, lowMarkPercent: 80 },
     ...{ pageCountMax: PAGES, objectCountMax: 1000 },
-    heldPages: process.argv.includes("held") ? PAGES : 0,
+    pinnedPages: process.argv.includes("held") ? PAGES : 0,
     ...{ persZpageBytesMax: 3584, persZpageMeanBytes: 3584 },
   },
 );

@@ -36,18 +36,18 @@ test(
     const { lockedBytes, residentBytes, areFlushers, oomScore } = seen(node.pid);
     expect(log.includes("memory is locked")).toBe(lockedBytes >= residentBytes);
     expect(log.includes("all threads are IO flushers")).toBe(areFlushers);
-    expect(log.includes("the OOM killer leaves it alone")).toBe(oomScore === -1000);
+    expect(log.includes("the OOM killer spares this process")).toBe(oomScore === -1000);
     expect(log.match(/swap mode:/g)?.length).toBe(3);
   },
   TEST_MS,
 );
 
-test("holds no more than the machine has", async () => {
+test("pins no more than the machine has", async () => {
   await using world = new ProcessWorld();
   const flags = ["--number=1", "--listen=127.0.0.1:0", "--gossip=none", "--memory=256GiB"];
   const { stdout, stderr, code } = await world.run(["node", ...flags, "--swap"]);
   expect(stderr).toMatch(
-    /\nramster: Cannot hold another 262144MiB in memory for swap mode: \d+MiB may be/,
+    /\nramster: Cannot pin another 262144MiB of memory for swap mode: \d+MiB are available/,
   );
   expect([stdout, code]).toEqual(["", 3]);
 });

@@ -136,7 +136,7 @@ test("one that is killed is taken for dead, and its pages get copies elsewhere; 
   const had = first.counter("foreign_pers_pages");
   expect(had).toBeGreaterThan(0);
   first.crash();
-  const line = "node 1 has no link for 5 s: it is taken for dead";
+  const line = "node 1 has no link for 5 s: it counts as dead";
   const isGone = () => owner.node.admin.snapshot().peers.find(({ node }) => node === 1)?.gone;
   expect(isGone()).toBe(false);
   sim.until("it is dead", () => owner.log.some((it) => it.endsWith(line)));

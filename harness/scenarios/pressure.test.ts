@@ -222,7 +222,7 @@ test("a lender that cannot see the limit of its cgroup lends nothing, says so on
 
 test("a lender on a machine that says nothing at all lends nothing, unless it is told to", async () => {
   const { sim, lender, said } = await onSilent([]);
-  lender.machine = { look: () => null };
+  lender.machine = { read: () => null };
   sim.run(1000);
   expect(lender.counter("lend_limit_frames")).toBe(0);
   expect(said("Cannot see how much memory this machine has")).toBe(1);

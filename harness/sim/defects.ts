@@ -342,7 +342,10 @@ export const DEFECTS: readonly Defect[] = [
   {
     name: "remotify-pers-ignored",
     about: "--remotify-pers off moves persistent pages all the same",
-    heldBy: { file: SETTINGS_TEST, test: "pers_remotify_enable: persistent pages leave when it is set" },
+    heldBy: {
+      file: SETTINGS_TEST,
+      test: "pers_remotify_enable: persistent pages leave when it is set",
+    },
     edits: [
       {
         file: "src/node/node.ts",
@@ -354,7 +357,10 @@ export const DEFECTS: readonly Defect[] = [
   {
     name: "pers-remotify-enable-ignored",
     about: "`set pers_remotify_enable` changes nothing",
-    heldBy: { file: SETTINGS_TEST, test: "pers_remotify_enable: persistent pages stay when it is cleared" },
+    heldBy: {
+      file: SETTINGS_TEST,
+      test: "pers_remotify_enable: persistent pages stay when it is cleared",
+    },
     edits: [
       {
         file: LIVE,
@@ -366,7 +372,10 @@ export const DEFECTS: readonly Defect[] = [
   {
     name: "eph-remotify-enable-ignored",
     about: "`set eph_remotify_enable` changes nothing",
-    heldBy: { file: SETTINGS_TEST, test: "eph_remotify_enable: ephemeral pages stay when it is cleared" },
+    heldBy: {
+      file: SETTINGS_TEST,
+      test: "eph_remotify_enable: ephemeral pages stay when it is cleared",
+    },
     edits: [
       {
         file: LIVE,
@@ -378,7 +387,10 @@ export const DEFECTS: readonly Defect[] = [
   {
     name: "pers-remotify-enable-renamed",
     about: "the original's pers_remotify_enable has another name",
-    heldBy: { file: SETTINGS_TEST, test: "pers_remotify_enable: persistent pages stay when it is cleared" },
+    heldBy: {
+      file: SETTINGS_TEST,
+      test: "pers_remotify_enable: persistent pages stay when it is cleared",
+    },
     edits: [
       {
         file: "src/node/settings.ts",
@@ -390,7 +402,10 @@ export const DEFECTS: readonly Defect[] = [
   {
     name: "eph-remotify-enable-renamed",
     about: "the original's eph_remotify_enable has another name",
-    heldBy: { file: SETTINGS_TEST, test: "eph_remotify_enable: ephemeral pages stay when it is cleared" },
+    heldBy: {
+      file: SETTINGS_TEST,
+      test: "eph_remotify_enable: ephemeral pages stay when it is cleared",
+    },
     edits: [
       {
         file: "src/node/settings.ts",

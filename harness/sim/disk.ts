@@ -103,7 +103,7 @@ export class SimDisk implements Disk {
     });
   }
 
-  look(onRoom: (room: DiskRoom | null) => void): void {
+  readRoom(onRoom: (room: DiskRoom | null) => void): void {
     this.clock.after(this.troubles.latencyMs, () => {
       const { bytesMax, hidesRoom } = this.troubles;
       const availableBytes = Math.max(0, (hidesRoom ? PLENTY_BYTES : bytesMax) - this.byteCount);

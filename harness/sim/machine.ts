@@ -8,7 +8,7 @@ import type { Node } from "../../src/node/node.ts";
 
 /** One that has plenty, whatever is lent. */
 export const PLENTY: HostMemory = {
-  look: () => {
+  read: () => {
     const bytes = 2 ** 44;
     const all = { totalBytes: bytes, availableBytes: bytes, stallPercent: 0 };
     return { ...all, cgroup: null, unseen: [] };
@@ -47,7 +47,7 @@ export class SimMachine implements HostMemory {
     return Math.max(0, this.totalBytes - this.usedBytes - this.lentBytes);
   }
 
-  look(): MemorySeen {
+  read(): MemorySeen {
     const { totalBytes, availableBytes, stallPercent, cgroup, unseen } = this;
     return { totalBytes, availableBytes, stallPercent, cgroup, unseen };
   }

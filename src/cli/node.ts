@@ -57,9 +57,9 @@ export async function run(settings: NodeConfig, { out, err }: Streams): Promise<
   const swapMode = config.swap === "off" ? null : new SwapMode(openProcess(), log, { isStrict });
   swapMode?.begin();
   const hostMemory = new LinuxMemory();
-  const availableBytes = () => holdableBytes(hostMemory.look());
+  const availableBytes = () => holdableBytes(hostMemory.read());
   // Swap mode checks by itself, for each region that it locks.
-  const warning = swapMode === null ? checkMemoryRoom(config, hostMemory.look()) : null;
+  const warning = swapMode === null ? checkMemoryRoom(config, hostMemory.read()) : null;
   if (warning !== null) warn(warning);
   const { random } = outside;
   const { keyPath } = config;

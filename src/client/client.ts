@@ -1,9 +1,9 @@
 /**
  * The client library: `connect` to a node's client door, then pools of pages.
  *
- * One connection carries any number of operations at once. It is not redialled: when it is lost
- * every operation rejects with CLOSED, and the pools are still there for the next connection that
- * knows their tokens (`openPool`).
+ * One connection carries any number of operations at once. It is not redialled. When it is lost,
+ * every operation rejects with CLOSED. The pools stay, and another connection opens them with their
+ * tokens (`openPool`).
  */
 
 import { BufferPool } from "../core/buffer-pool.ts";
@@ -43,7 +43,7 @@ export interface ConnectOptions {
   key?: string | undefined;
 }
 
-/** Where time, sockets and memory come from: tests bring their own. */
+/** Time, sockets and memory, which tests replace. */
 export interface ClientEnvironment {
   clock: Clock;
   transport: Transport;
@@ -61,7 +61,7 @@ const TIMEOUT_MS_DEFAULT = 30_000;
 /**
  * Connects to `unix:/path` or `tcp:host:port`.
  *
- * Rejects with ADDRESS_UNREACHABLE when nobody answers, BAD_HANDSHAKE when it is no client door of
+ * Rejects with ADDRESS_UNREACHABLE when nothing answers, BAD_HANDSHAKE when it is no client door of
  * this protocol, BAD_CONFIG when `key` is no key file.
  */
 export async function connect(
@@ -83,7 +83,7 @@ export async function connect(
 }
 
 export class Client implements ChannelHandler {
-  /** The node's name and number, as it said hello. */
+  /** The node's name and number, from its HELLO. */
   nodeName = "";
   nodeNumber = 0;
   private readonly env: ClientEnvironment;
@@ -145,8 +145,8 @@ export class Client implements ChannelHandler {
   }
 
   /**
-   * A pool that another connection made: what `pool.token()` gave there opens it here. Rejects with
-   * BAD_CONFIG for what is no number or token of a pool, REFUSED when there is no such pool.
+   * Opens a pool that another connection made, with the result of `pool.token()` there. Rejects
+   * with BAD_CONFIG for an invalid number or token, and with REFUSED when there is no such pool.
    */
   async openPool(id: number, token: string): Promise<Pool> {
     const body = openPoolBody(id, token);
@@ -169,7 +169,7 @@ export class Client implements ChannelHandler {
   /** The node's counters and state. */
   async stats(): Promise<NodeStats> {
     let { more, ...stats } = await this.statsPart(0);
-    // Of a large cluster the rest comes in parts. Nobody is there twice, whoever joins meanwhile.
+    // A large cluster comes in several parts. No member is listed twice, even if others join.
     for (let from = 0; more > 0; ) {
       const listed = stats.members.length + stats.peers.length;
       if (listed === from) break;
@@ -187,14 +187,14 @@ export class Client implements ChannelHandler {
     return JSON.parse(await this.text(MESSAGE.STATS, new Uint8Array(0), from));
   }
 
-  /** The value of a knob. Throws REFUSED when there is none of that name. */
+  /** The value of a setting. Throws REFUSED when none has that name. */
   getKnob(name: string): Promise<string> {
     return this.text(MESSAGE.KNOB_GET, new TextEncoder().encode(name));
   }
 
   /**
-   * Sets a knob. @returns the value now in force. Throws REFUSED, with the node's reason, when it
-   * is not allowed.
+   * Changes a setting. @returns the value now in force. Throws REFUSED, with the node's reason,
+   * when the value is not allowed.
    */
   setKnob(name: string, value: string): Promise<string> {
     const nameBytes = new TextEncoder().encode(name);

@@ -2,12 +2,12 @@
 import { RamsterError } from "../core/errors.ts";
 
 /**
- * A persistent page that was accepted cannot be had: code LOST when it is gone, UNREACHABLE when
- * its holder does not answer now and a later get may succeed. Never thrown for a miss.
+ * A persistent page that was accepted cannot be read. Code LOST: it has no copy left. UNREACHABLE:
+ * no holder answers now, and a later get may succeed. Never thrown for a miss.
  */
 export class PageError extends RamsterError {
   override readonly name = "PageError";
-  /** For getMany: what became of each key, in order; the pages that were found are here. */
+  /** For getMany: the result of each key, in order, with the pages that were read. */
   readonly results: ReadonlyArray<Uint8Array | null | "lost" | "unreachable">;
 
   constructor(

@@ -20,7 +20,7 @@ import { MESSAGE } from "../wire/messages.ts";
 import { PageError } from "./errors.ts";
 import type { Requester } from "./requester.ts";
 
-/** Stored, or why not: then nothing is stored under the handle, not even what was there before. */
+/** "ok", or why the put was refused. A refused put leaves nothing under the handle. */
 export type PutResult = { stored: true } | { stored: false; reason: string };
 
 export interface PutEntry {
@@ -60,15 +60,15 @@ export class Pool {
   }
 
   /**
-   * Stores one page. Throws RamsterError BAD_CONFIG for what is no oid, index or page, CLOSED when
-   * the node is gone.
+   * Stores one page. Throws RamsterError BAD_CONFIG for an invalid oid, index or page, and CLOSED
+   * when the node is gone.
    */
   async put(oid: Oid, index: number, page: Uint8Array): Promise<PutResult> {
     const [result] = await this.putMany([{ oid, index, page }]);
     return result ?? { stored: false, reason: statusName(STATUS.BAD_REQUEST) };
   }
 
-  /** Stores pages. Each result stands alone: one that is refused does not hurt the others. */
+  /** Stores pages. A page that is refused does not affect the others. */
   async putMany(entries: readonly PutEntry[]): Promise<PutResult[]> {
     for (const entry of entries) {
       checkKey(entry);
@@ -103,15 +103,15 @@ export class Pool {
     return results;
   }
 
-  /** Gets one page, or null when there is none. Throws PageError for one that cannot be had. */
+  /** Gets one page, or null when there is none. Throws PageError for a page without a good copy. */
   async get(oid: Oid, index: number, options: GetOptions = {}): Promise<Uint8Array | null> {
     const [page] = await this.getMany([{ oid, index }], options);
     return page ?? null;
   }
 
   /**
-   * Gets pages, in order; null for what is not there. Throws PageError, with all results, when one
-   * cannot be had.
+   * Gets pages, in order; null for a miss. Throws PageError, with all results, when a page has no
+   * good copy in reach.
    */
   async getMany(
     keys: readonly PageKey[],
@@ -178,8 +178,8 @@ export class Pool {
   }
 
   /**
-   * What opens the pool for another connection (`Client.openPool`), as hexadecimal digits. Whoever
-   * has it can read, change and destroy the pool. Good as long as the pool is.
+   * The token that opens the pool for another connection (`Client.openPool`), in hexadecimal.
+   * Whoever has it can read, change and destroy the pool. It is valid as long as the pool exists.
    */
   async token(): Promise<string> {
     let token = "";

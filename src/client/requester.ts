@@ -15,7 +15,7 @@ export interface RequestShape {
 
 /** Writes the body. @returns its length. */
 type WriteBody = (bytes: Uint8Array, view: DataView, at: number) => number;
-/** Reads the reply, which is good during the call only. What it throws is thrown by the request. */
+/** Reads the reply, which is valid only during the call. The request throws what this throws. */
 type ReadReply = (reply: Frame) => void;
 
 interface Waiting {
@@ -32,7 +32,7 @@ export class Requester implements ReplySink {
   private readonly forRoom: Array<() => boolean> = [];
   private lastContext = 0;
   private closedReason: string | null = null;
-  /** What the node said when it said goodbye; requests under way fail with that. */
+  /** The reason of the node's goodbye. Requests under way fail with it. */
   private farewell: string | null = null;
 
   constructor(channel: Channel, options: { timeoutMs: number }) {
@@ -63,7 +63,7 @@ export class Requester implements ReplySink {
     this.onRoom();
   }
 
-  /** The node says goodbye. What is under way fails once the channel is closed. */
+  /** The node says goodbye. Requests under way fail when the channel is closed. */
   onGoodbye(reason: string): void {
     this.farewell = reason;
   }
@@ -85,7 +85,7 @@ export class Requester implements ReplySink {
     this.take(context)?.reject(errorOf(transportStatus, this.farewell));
   }
 
-  /** @returns whether it is done with: sent, or failed. */
+  /** @returns whether the request was sent, or has failed. */
   private send(type: number, shape: RequestShape, write: WriteBody, waiting: Waiting): boolean {
     if (this.closedReason !== null) {
       const message = `Cannot send to the node: ${this.closedReason}`;

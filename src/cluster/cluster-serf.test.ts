@@ -123,7 +123,7 @@ describe("an agent of Serf", () => {
     agent.tell(SERF.LEAVE, { LTime: 51, Node: "n3", Prune: true });
     const isForgotten = () => rest.every((it) => it.member("n3") === null);
     world.until("it is forgotten", isForgotten, 5000);
-    // Of one that is there it is not believed.
+    // It is ignored for a member that is alive.
     agent.tell(SERF.LEAVE, { LTime: 60, Node: "n2", Prune: true });
     world.run(5000);
     expect(rest.every((it) => it.member("n2")?.state === "alive")).toBe(true);

@@ -1,17 +1,17 @@
 /**
- * Cluster: one member of a memberlist cluster, put together from its parts.
+ * Cluster: one member of a memberlist cluster, built from its parts.
  *
  *     datagrams --> Prober (who answers?) --+
  *     streams   --> push/pull --------------+--> Members (who is alive) --> events
  *     users     --> Serf (who leaves?) -----+         |
  *     datagrams <-- BroadcastQueue <-- news ----------+
  *
- * Spread: every packet takes along the news that fits; the gossip tick sends what is left; a
- * push/pull now and then tells all of it, which mends what was lost. What matters most (it has
- * joined, how it is used, it leaves) a member also says to each other one itself: gossip alone
- * misses one now and then, which would not know of it until the next push/pull.
+ * How news spreads: every packet takes along the news that fits, and the gossip tick sends the
+ * rest. A push/pull now and then sends everything, which repairs losses. A member sends its most
+ * important news (it joins, its tags, it leaves) to each other member itself. Gossip alone misses a
+ * member now and then until its next push/pull.
  *
- * Not here: what tags mean, and what is done about a death (src/node).
+ * Not here: the meaning of tags, and what follows a death (src/node).
  */
 import { freeBuffer } from "../core/buffers.ts";
 import type { Clock } from "../core/clock.ts";
@@ -57,12 +57,12 @@ export type { Member } from "./member.ts";
 
 /** Both on one port: how often another port is tried when the kernel gave one that is half free. */
 const BIND_ATTEMPTS = 16;
-/** The same warning is told once in this time. */
+/** The same warning is logged once in this time. */
 const NOTICE_QUIET_MS = 10_000;
-/** For so long after its start a node says to each member that it learns of that it is there. */
+/** For this long after its start a node greets each member that it hears of. */
 const GREET_MS = 10_000;
 const TOLD_PER_TICK = 64;
-/** How long the news of one's leaving takes to get about, in rounds of gossip. */
+/** How long the news that a member leaves takes to spread, in rounds of gossip. */
 const LEAVE_ROUNDS = 5;
 
 export interface JoinResult {
@@ -88,7 +88,7 @@ export class Cluster {
   private port: DatagramPort | null = null;
   private parts: { members: Members; prober: Prober; answers: SerfAnswers } | null = null;
   private readonly timers: Timers;
-  private readonly toldAtMs = new Map<string, number>();
+  private readonly noticedAtMs = new Map<string, number>();
   private seeds: readonly TcpAddress[] = [];
   private startMs = 0;
   /** Members that this one is about to tell itself how it is. */
@@ -120,7 +120,7 @@ export class Cluster {
       onStreamRefused: (line: string) => this.notice("warn", line),
       onMembersUnread: ({ count, reason }: Unread, host: string) => {
         counters.members_unread += count;
-        const what = `Cannot read ${count} of the members told by "${host}"`;
+        const what = `Cannot read ${count} of the members sent by "${host}"`;
         this.notice("warn", `${what}: ${withoutPrefix(reason)}`);
       },
     };
@@ -194,9 +194,9 @@ export class Cluster {
         addresses.set(formatAddress(address), address);
       }
     }
-    const asked = [...addresses.values()];
-    const reasons = await Promise.all(asked.map((seed) => this.pushPull(seed, { join: true })));
-    for (const [i, seed] of asked.entries()) {
+    const endpoints = [...addresses.values()];
+    const reasons = await Promise.all(endpoints.map((seed) => this.pushPull(seed, { join: true })));
+    for (const [i, seed] of endpoints.entries()) {
       const reason = reasons[i] ?? null;
       if (reason !== null) failures.push(`${formatAddress(seed)}: ${reason}`);
     }
@@ -355,11 +355,11 @@ export class Cluster {
     }
   }
 
-  /** One that joins, and is taken by nobody, is told so: else it takes itself for a member. */
-  private reasonToRefuse({ members: told, join }: PushPull): string {
-    const [newcomer] = told;
+  /** Why a member that joins is refused. Without an answer it would count itself as a member. */
+  private reasonToRefuse({ members: sent, join }: PushPull): string {
+    const [newcomer] = sent;
     const { members } = this.running;
-    if (!join || told.length !== 1 || newcomer === undefined) return "";
+    if (!join || sent.length !== 1 || newcomer === undefined) return "";
     const misfit = reasonNotToFit(newcomer.vsn);
     if (misfit !== "") return misfit;
     const isKnown = members.get(newcomer.name)?.isThere === true;
@@ -563,19 +563,20 @@ export class Cluster {
     this.timers.every(name, below(this.env.random, periodMs), periodMs, work);
   }
 
-  /** A warning is told once in NOTICE_QUIET_MS. */
+  /** Logs a warning once in NOTICE_QUIET_MS. */
   private notice(level: LogLevel, line: string): void {
     if (level !== "warn" || this.isNews(line)) this.events.onNotice(level, line);
   }
 
   private isNews(line: string): boolean {
     const now = this.env.clock.now();
-    if (now - (this.toldAtMs.get(line) ?? Number.NEGATIVE_INFINITY) < NOTICE_QUIET_MS) return false;
-    for (const [told, atMs] of this.toldAtMs) {
-      if (now - atMs >= NOTICE_QUIET_MS) this.toldAtMs.delete(told);
+    if (now - (this.noticedAtMs.get(line) ?? Number.NEGATIVE_INFINITY) < NOTICE_QUIET_MS)
+      return false;
+    for (const [notice, atMs] of this.noticedAtMs) {
+      if (now - atMs >= NOTICE_QUIET_MS) this.noticedAtMs.delete(notice);
     }
-    if (this.toldAtMs.size >= NOTICES_MAX) return false;
-    this.toldAtMs.set(line, now);
+    if (this.noticedAtMs.size >= NOTICES_MAX) return false;
+    this.noticedAtMs.set(line, now);
     return true;
   }
 }
@@ -587,7 +588,7 @@ function userMessage(bytes: Uint8Array): Uint8Array {
   return encodeMessage({ kind: "user", bytes });
 }
 
-/** Of the error of a decoder. */
+/** The message of a decoder's error, without its prefix. */
 function withoutPrefix(message: string): string {
   return message.replace(/^Cannot \w+ gossip: /, "");
 }

@@ -36,7 +36,7 @@ function medianError(nodes: readonly Coordinates[]): number {
   return errors.sort((a, b) => a - b)[errors.length >> 1] ?? 1;
 }
 
-test("round trips can be told from coordinates, also of two that never met", () => {
+test("coordinates give round trips, also between nodes that never met", () => {
   const nodes = places.map((_, i) => new Coordinates(new SeededRandom(i + 1)));
   expect(medianError(nodes)).toBeGreaterThan(0.9);
   observeAll(nodes, 500);
@@ -44,7 +44,7 @@ test("round trips can be told from coordinates, also of two that never met", () 
   expect(nodes.every(({ own }) => own.error < 0.3)).toBe(true);
 });
 
-test("whatever others say of themselves, a node finds its place again", () => {
+test("a node recovers its coordinate, whatever coordinates others send", () => {
   const nodes = places.map((_, i) => new Coordinates(new SeededRandom(i + 1)));
   observeAll(nodes, 500);
   const far: Coordinate = {

@@ -1,7 +1,7 @@
 /**
- * Coordinates: where this node is among the others, so that the time that a round trip between any
- * two of them takes can be told from their coordinates (Dabek and others, "Vivaldi", 2004; with
- * what hashicorp/serf adds: heights, adjustments, and a pull to the origin).
+ * Coordinates: the position of this node among the others. From the coordinates of any two nodes
+ * follows the time of a round trip between them (Dabek and others, "Vivaldi", 2004). Serf adds
+ * heights, adjustments, and a pull to the origin (hashicorp/serf, coordinate/client.go).
  *
  *     distance = |a.vec - b.vec| + a.height + b.height + a.adjustment + b.adjustment
  *
@@ -36,7 +36,7 @@ const ORIGIN: Coordinate = {
 
 export class Coordinates {
   private readonly random: Random;
-  private place = ORIGIN;
+  private coordinate = ORIGIN;
   /** By how much distances were too short lately. */
   private readonly misses: number[] = [];
 
@@ -45,7 +45,7 @@ export class Coordinates {
   }
 
   get own(): Coordinate {
-    return this.place;
+    return this.coordinate;
   }
 
   /** A round trip to one that says that it is at `other`. */
@@ -54,40 +54,40 @@ export class Coordinates {
     if (rtt > RTT_SECONDS_MAX) return;
     this.follow(other, rtt);
     this.adjust(other, rtt);
-    this.push(ORIGIN, -((distance(ORIGIN, this.place) / GRAVITY) ** 2));
-    if (isPlausible(this.place)) return;
-    this.place = ORIGIN;
+    this.push(ORIGIN, -((distance(ORIGIN, this.coordinate) / GRAVITY) ** 2));
+    if (isPlausible(this.coordinate)) return;
+    this.coordinate = ORIGIN;
     this.misses.length = 0;
   }
 
   private follow(other: Coordinate, rtt: number): void {
-    const { error } = this.place;
-    const missing = rtt - distance(this.place, other);
+    const { error } = this.coordinate;
+    const missing = rtt - distance(this.coordinate, other);
     const weight = error / Math.max(NEAREST, error + other.error);
     const share = ERROR_SHARE * weight;
     const now = (Math.abs(missing) / rtt) * share + error * (1 - share);
-    this.place = { ...this.place, error: Math.min(ERROR_MAX, now) };
+    this.coordinate = { ...this.coordinate, error: Math.min(ERROR_MAX, now) };
     this.push(other, WAY_SHARE * weight * missing);
   }
 
   private adjust(other: Coordinate, rtt: number): void {
-    this.misses.push(rtt - rawDistance(this.place, other));
+    this.misses.push(rtt - rawDistance(this.coordinate, other));
     if (this.misses.length > ADJUSTMENT_COUNT) this.misses.shift();
     const sum = this.misses.reduce((a, b) => a + b, 0);
     // Half of it is the other one's.
-    this.place = { ...this.place, adjustment: sum / (2 * ADJUSTMENT_COUNT) };
+    this.coordinate = { ...this.coordinate, adjustment: sum / (2 * ADJUSTMENT_COUNT) };
   }
 
   /** Moves away from `other`; by less than nothing: towards it. */
   private push(other: Coordinate, seconds: number): void {
-    const { vec, height } = this.place;
+    const { vec, height } = this.coordinate;
     const way = vec.map((it, i) => it - (other.vec[i] ?? 0));
     const length = lengthOf(way);
     const isApart = length > NEAREST;
     const along = isApart ? way.map((it) => it / length) : this.anyWay();
     const raised = isApart ? height + ((height + other.height) * seconds) / length : height;
-    this.place = {
-      ...this.place,
+    this.coordinate = {
+      ...this.coordinate,
       vec: vec.map((it, i) => it + (along[i] ?? 0) * seconds),
       height: Math.max(HEIGHT_MIN, raised),
     };

@@ -2,11 +2,11 @@
  * LamportClock: orders what members of Serf say (hashicorp/serf, lamport.go), u64. It goes round as
  * that of Serf does: whoever has the key can say the last time there is, and after it comes 1.
  *
- * Of what is said of one member the later wins (isLater), and there the order goes round as well:
- * of two times the one is later that is less than half of all ahead. Serf compares plain numbers,
- * so that nothing would be later than the last one. But in an order that goes round three times can
- * each be later than the next one. So what is far ahead (isNear) is believed and not passed on: it
- * would travel in circles.
+ * The later of two statements about a member wins (isLater). That order wraps around as well: a
+ * time is later if it is ahead by less than half of all times. Serf compares plain numbers, by
+ * which nothing would be later than the last one. In an order that wraps around, three times can
+ * each be later than the next one. So a statement that is far ahead (isNear) is accepted and not
+ * passed on, since it would travel in circles.
  */
 import type { LTime } from "../gossip/serf-messages.ts";
 

@@ -6,14 +6,13 @@
  *     suspect(i) beats   alive(j)              when i >= j
  *     dead(i)    beats   alive(j), suspect(j)  when i >= j
  *
- * Only a member itself raises its incarnation, and does so when it hears that it is not alive. So a
- * replayed message is an old claim, and changes nothing. What is said of a member takes along the
- * incarnation that it is said with.
+ * Only a member itself raises its incarnation, when it hears that it is not alive. So a replayed
+ * message is an old claim, and changes nothing. A member takes the incarnation of a claim with it.
  *
- * MEMBERS_MAX members are there at most: a newcomer past that is not taken, and said so. Of those
- * that are gone the ones that went last are remembered.
+ * At most MEMBERS_MAX members are alive. A further one is refused, and the log says so. The members
+ * that were the last to go are remembered.
  *
- * Not here: packets, probes, clocks other than that of suspicion.
+ * Not here: packets, probes, and clocks other than that of suspicion.
  */
 import type { Clock } from "../core/clock.ts";
 import { MEMBERS_GONE_MAX, MEMBERS_MAX } from "../core/limits.ts";
@@ -43,7 +42,7 @@ export interface MemberEvents {
   /** Its metadata have changed. */
   onUpdate(member: Member): void;
   onLeave(member: Member, how: "dead" | "left"): void;
-  /** Somebody else has the name, at another address. `reason` is one line. */
+  /** Another member has the name, at another address. `reason` is one line. */
   onConflict(reason: string): void;
   /** One line for the log. */
   onNotice(level: LogLevel, line: string): void;
@@ -249,8 +248,8 @@ export class Members {
   }
 
   /**
-   * It is said of one that died that it will not come back: it has left. `prune`: it is forgotten
-   * at once. Of one that is there it is not believed.
+   * A dead member will not come back: it counts as left. `prune`: it is forgotten at once. Ignored
+   * for a member that is alive.
    */
   giveUp(name: string, prune: boolean): void {
     const member = this.byName.get(name);
@@ -276,7 +275,7 @@ export class Members {
     return names;
   }
 
-  /** Of those that are gone, the ones that went first. */
+  /** Forgets the members that went first. */
   private forgetPast(goneMax: number): void {
     while (this.list.length - this.thereCount > goneMax) {
       let oldest = -1;

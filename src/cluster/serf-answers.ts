@@ -72,7 +72,9 @@ export class SerfAnswers {
     if (payload !== null) this.respond(query, asker, payload);
   }
 
-  /** A message that goes through this node, so that it arrives when the direct way does not work. */
+  /**
+   * A message that goes through this node, so that it arrives when the direct way does not work.
+   */
   forward(relay: Relay): void {
     const member = this.memberAt(relay);
     if (member !== null) this.send(member.address, userMessage(relay.message));
@@ -166,8 +168,8 @@ export class SerfAnswers {
 }
 
 /**
- * Of regular expressions those that are words, with "^", "$" and "|" between them: an expression
- * from outside could keep this process busy for hours. No other one matches.
+ * Only regular expressions of words with "^", "$" and "|" between them are matched. Another one
+ * could keep this process busy for hours, and never matches.
  */
 export function matches(expression: string, text: string): boolean {
   if (!/^[\w ./:@,^$|-]*$/.test(expression)) return false;

@@ -183,7 +183,7 @@ export class Serf {
     return this.events.add(ltime, subject, event, byteCount) ? subject : null;
   }
 
-  /** Of those that were told of, and may be no members. */
+  /** Names in messages that may be of no member. */
   private dropOldest(): void {
     for (const name of this.statuses.keys()) {
       if (name === this.self) continue;

@@ -6,13 +6,13 @@
  *     theirs:  accept > read > write the answer > end
  *
  * Every stream has a deadline from its first moment, and those of others are bounded in number and
- * in bytes: past GOSSIP_HELD_BYTES_MAX the one that keeps most of them is ended.
+ * in bytes: past GOSSIP_BUFFERED_BYTES_MAX the one that keeps most of them is ended.
  */
 
 import { freeBuffer } from "../core/buffers.ts";
 import type { Clock, TimerId } from "../core/clock.ts";
 import { WireError } from "../core/errors.ts";
-import { GOSSIP_HELD_BYTES_MAX } from "../core/limits.ts";
+import { GOSSIP_BUFFERED_BYTES_MAX } from "../core/limits.ts";
 import type { StreamMessage } from "../gossip/messages.ts";
 import type { GossipOptions, Unread } from "../gossip/packet.ts";
 import { encodeStream, StreamDecoder, type StreamSide } from "../gossip/stream.ts";
@@ -135,20 +135,22 @@ export class Streams {
   }
 
   private endLargest(): void {
-    let heldBytes = 0;
+    let bufferedBytes = 0;
     let largest: OneMessage | null = null;
     for (const stream of this.open) {
-      heldBytes += stream.heldBytes;
-      if (largest === null || stream.heldBytes > largest.heldBytes) largest = stream;
+      bufferedBytes += stream.bufferedBytes;
+      if (largest === null || stream.bufferedBytes > largest.bufferedBytes) largest = stream;
     }
-    if (heldBytes > GOSSIP_HELD_BYTES_MAX) largest?.finish("too many bytes of gossip at once");
+    if (bufferedBytes > GOSSIP_BUFFERED_BYTES_MAX) {
+      largest?.finish("too many bytes of gossip at once");
+    }
   }
 
   private track(side: StreamSide, timeoutMs: number, uses: StreamUses): OneMessage {
     const { clock, options, counters } = this;
     const stream = new OneMessage({ clock, options, counters, side }, timeoutMs, {
       onMessage: uses.onMessage,
-      onHeld: () => this.endLargest(),
+      onBuffered: () => this.endLargest(),
       onUnread: (unread, remote) => this.handler.onMembersUnread(unread, hostOf(remote)),
       onEnd: (reason, remote) => {
         this.open.delete(stream);
@@ -171,7 +173,7 @@ function hostOf(remote: string): string {
 
 interface MessageUses extends StreamUses {
   /** It keeps more bytes than before. */
-  onHeld(): void;
+  onBuffered(): void;
   onUnread(unread: Unread, remote: string): void;
 }
 
@@ -233,8 +235,8 @@ class OneMessage implements StreamEvents {
   }
 
   /** Until its message is whole. */
-  get heldBytes(): number {
-    return this.isRead ? 0 : this.decoder.heldBytes;
+  get bufferedBytes(): number {
+    return this.isRead ? 0 : this.decoder.bufferedBytes;
   }
 
   /** Over, whatever state it is in. */
@@ -267,10 +269,10 @@ class OneMessage implements StreamEvents {
     this.isReading = true;
     this.hasHeard = true;
     try {
-      const heldBytes = this.heldBytes;
+      const bufferedBytes = this.bufferedBytes;
       const message = this.decoder.push(chunk);
       if (message === null) {
-        if (this.heldBytes > heldBytes) this.uses.onHeld();
+        if (this.bufferedBytes > bufferedBytes) this.uses.onBuffered();
         return;
       }
       this.isRead = true;

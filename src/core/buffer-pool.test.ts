@@ -12,7 +12,7 @@ test("a buffer that is given back is taken again", () => {
   expect(pool.take(8000)).not.toBe(buffer);
 });
 
-test("what is more than is kept is freed at once", () => {
+test("a buffer beyond those that are kept is freed at once", () => {
   const pool = new BufferPool();
   const buffers = Array.from({ length: 3 }, () => pool.take(BUFFERS_KEPT_BYTES / 2));
   for (const buffer of buffers) pool.give(buffer);
@@ -20,23 +20,23 @@ test("what is more than is kept is freed at once", () => {
   expect(bytes).toEqual([BUFFERS_KEPT_BYTES / 2, BUFFERS_KEPT_BYTES / 2, 0]);
 });
 
-test("who waits is told once, when there is room again", () => {
+test("a waiter is called once, when there is room again", () => {
   const pool = new BufferPool(100_000);
   const first = pool.take(60_000);
   const second = pool.take(60_000);
   expect([pool.isFull, pool.isOverflowing]).toEqual([true, false]);
-  let told = 0;
+  let calls = 0;
   const waiter = (): void => {
-    told += 1;
+    calls += 1;
   };
   pool.whenRoom(waiter);
   pool.give(first);
-  expect([told, pool.isFull]).toEqual([1, false]);
+  expect([calls, pool.isFull]).toEqual([1, false]);
   pool.give(second);
-  expect(told).toBe(1);
+  expect(calls).toBe(1);
 });
 
-test("one that somebody may still write to is not given to another", () => {
+test("a buffer that may still be written to is not given to anybody else", () => {
   const pool = new BufferPool();
   const buffer = pool.take(10);
   pool.forget(buffer);

@@ -1,17 +1,17 @@
 /**
- * BufferPool: buffers of a door or of all links, taken for as long as bytes wait in them and given
- * back at once. A stream that is idle has none.
+ * BufferPool: the buffers of a door, or of all links. A buffer is taken while bytes wait in it, and
+ * given back at once. An idle stream has none.
  *
  *     sizes:   4 KiB | 8 KiB | 16 KiB | ... | 8 MiB       powers of two
  *
- * A few that were given back are kept for the next who takes one; the others are freed, and not
+ * A few buffers are kept for the next caller. The others are freed at once and not
  * left to the collector (buffers.ts says why).
  */
 import { assert } from "./assert.ts";
 import { freeBuffer } from "./buffers.ts";
 import { BUFFER_BYTES_MIN, BUFFERS_KEPT_BYTES } from "./limits.ts";
 
-/** A pool is busy when a part in so many of its limit is taken. */
+/** A pool is busy when one part in this many of its limit is taken. */
 const BUSY_PART = 4;
 
 export class PooledBuffer {
@@ -24,13 +24,13 @@ export class PooledBuffer {
   }
 }
 
-/** Of who has none: no byte fits. */
+/** Stands for no buffer: no byte fits. */
 export const NO_BUFFER = new PooledBuffer(0);
 
 export class BufferPool {
   /** Bytes of the buffers that are taken. */
   usedBytes = 0;
-  /** With more than `limitBytes` taken, those who wait are told when it is less again. */
+  /** Waiters are called when what is taken falls to this again. */
   private readonly limitBytes: number;
   private readonly kept = new Map<number, PooledBuffer[]>();
   private keptBytes = 0;
@@ -40,22 +40,22 @@ export class BufferPool {
     this.limitBytes = limitBytes;
   }
 
-  /** So much is taken that one who keeps some for long should not take more. */
+  /** Whether a caller that keeps buffers for long should take no more. */
   get isBusy(): boolean {
     return this.usedBytes >= this.limitBytes / BUSY_PART;
   }
 
-  /** No more should be taken now. Who has to may: nothing is refused here. */
+  /** Whether no more should be taken now. Nothing is refused here. */
   get isFull(): boolean {
     return this.usedBytes >= this.limitBytes;
   }
 
-  /** Far more is taken than there should be. */
+  /** Whether far more is taken than the limit. */
   get isOverflowing(): boolean {
     return this.usedBytes >= 2 * this.limitBytes;
   }
 
-  /** Its bytes are whatever was in it before. */
+  /** Takes a buffer of unspecified content. */
   take(byteCount: number): PooledBuffer {
     const size = sizeFor(byteCount);
     this.usedBytes += size;
@@ -76,7 +76,7 @@ export class BufferPool {
     this.keptBytes += size;
   }
 
-  /** It is taken no longer, but somebody may still write to it: it is left to the collector. */
+  /** Gives up a buffer that may still be written to. It is left to the collector. */
   forget(buffer: PooledBuffer): void {
     this.usedBytes -= buffer.bytes.byteLength;
     assert(this.usedBytes >= 0);
@@ -86,12 +86,12 @@ export class BufferPool {
     for (const waiter of waiters) waiter();
   }
 
-  /** `waiter` is called once, when it is full no longer. */
+  /** Calls `waiter` once, when the pool is no longer full. */
   whenRoom(waiter: () => void): void {
     this.waiters.add(waiter);
   }
 
-  /** `waiter` waits no more. */
+  /** Removes `waiter`, which is then not called. */
   leave(waiter: () => void): void {
     this.waiters.delete(waiter);
   }

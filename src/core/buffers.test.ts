@@ -8,7 +8,7 @@ test("a chunk that is freed is empty", () => {
   expect(chunk.buffer.byteLength).toBe(0);
 });
 
-test("a part of something larger, and a few bytes, stay as they are", () => {
+test("freeBuffer() leaves a part of a larger buffer, and a short buffer, as they are", () => {
   const whole = new Uint8Array(65_536).fill(7);
   freeBuffer(whole.subarray(4096));
   freeBuffer(whole.subarray(0, 4096));

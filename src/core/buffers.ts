@@ -1,16 +1,16 @@
 /**
- * Buffers: arrays that the runtime makes for each chunk that a stream reads, and those that are
- * made for a long request.
+ * Buffers: the arrays that the runtime makes for chunks of a stream, and those of long requests.
  *
- * The collector frees them late, since it looks at its own small heap and not at these: a node
- * under load keeps 60 to 140 MiB of chunks, hundreds for a few requests of 32 MiB, and one whose
- * memory is locked never gives those back. So who has a buffer (Stream.onData) frees it.
+ * The collector frees them late, because it counts its own small heap and not these. A node under
+ * load would keep 60 to 140 MiB of chunks, and hundreds of MiB for a few requests of 32 MiB. A node
+ * whose memory is locked would never give them back. So the receiver of a buffer (Stream.onData)
+ * frees it.
  */
 
-/** A shorter one lies in the heap itself, or is hardly worth it. */
+/** A shorter buffer is in the heap itself, or not worth the call. */
 const FREE_BYTES_MIN = 2048;
 
-/** The buffer is done with, and reads as empty from now on. */
+/** Frees the buffer, which is empty from now on. */
 export function freeBuffer(bytes: ArrayBufferView): void {
   if (bytes.byteLength < FREE_BYTES_MIN) return;
   const { buffer } = bytes;

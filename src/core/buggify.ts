@@ -1,42 +1,41 @@
 /**
- * Buggify: places where a node may do something awkward that it may always do, such as send a batch
- * of one page or answer that there is no room. Inert, but for the simulator, which arms some of
- * them in a run and has them fire now and then, so that paths which are rare in life are walked all
- * the time (FoundationDB's BUGGIFY).
+ * Buggify: points where a node may do something rare and allowed, such as send a batch of one page
+ * or refuse for want of room. Only the simulator arms them: some in each run, which then fire now
+ * and then. So rare paths are tested all the time (BUGGIFY of FoundationDB).
  *
- * None of them is on the path of a single page.
+ * No point is on the path of a single page.
  */
 
 export const BUGGIFY_POINTS = [
-  /** A batch of remotify is of one frame. */
+  /** A remotify batch has one frame. */
   "remotify-short-batch",
-  /** Remotify is not begun now; the next pump does. */
+  /** Remotify does not begin now, but at the next pump. */
   "remotify-later",
-  /** One pending flush goes out, and not all. */
+  /** One pending flush is sent, and not all. */
   "flush-alone",
-  /** Pending flushes go out later. */
+  /** Pending flushes are sent later. */
   "flush-later",
-  /** Flushes go out again although they were answered, as when the answer is late. */
+  /** Flushes are sent again although they were answered, as after a late answer. */
   "flush-again",
   /** Another holder is asked at once. */
   "fetch-hedged",
-  /** A page that was fetched does not come home. */
+  /** A page that was fetched does not stay home. */
   "fetch-not-home",
-  /** A page at risk has its turn later. */
+  /** A page at risk is repaired later. */
   "repair-later",
   /** A copy is sent by itself. */
   "repair-short-batch",
-  /** A step of a walk over the index is of a few records. */
+  /** A step of a walk over the index reads a few records. */
   "short-walk",
-  /** A turn frees a few pages of what was flushed, or comes late. */
+  /** A turn frees few of the flushed pages, or comes late. */
   "short-flush",
   /** A holder refuses a page. */
   "foreign-refused",
   /** A holder evicts an ephemeral frame. */
   "foreign-evicted",
-  /** A holder asks for pages to be taken back that it could keep. */
+  /** A holder reclaims pages that it could keep. */
   "foreign-reclaimed",
-  /** A borrower is granted no more than a few pages. */
+  /** An owner is granted only a few pages. */
   "small-grant",
 ] as const;
 export type BuggifyPoint = (typeof BUGGIFY_POINTS)[number];
@@ -44,5 +43,5 @@ export type BuggifyPoint = (typeof BUGGIFY_POINTS)[number];
 /** Whether to do the awkward thing now. */
 export type Buggify = (point: BuggifyPoint) => boolean;
 
-/** Outside of a simulation. */
+/** Outside a simulation: no point fires. */
 export const NEVER: Buggify = () => false;

@@ -49,14 +49,14 @@ test("garbage objects are bounded, by collecting all objects now and then", () =
   expect(counts.new).toBe(0);
 });
 
-test("where much is alive, garbage objects may be half of that", () => {
+test("garbage objects may be half as large as what is alive", () => {
   const { clock, counts } = world({ objectsAlive: 100e6, objects: 10e6, buffers: 0 });
   clock.run(50_000);
   expect(counts.mostBlocks).toBeGreaterThan(149e6);
   expect(counts.mostBlocks).toBeLessThan(153e6);
 });
 
-test("garbage buffers are bounded beside gigabytes that are mapped, by collecting what is new", () => {
+test("garbage buffers are bounded by collecting new objects, however much is mapped", () => {
   const { clock, counts } = world({ objectsAlive: 8e6, objects: 0, buffers: 10e6 });
   clock.run(100_000);
   expect(counts.mostBuffers).toBeLessThanOrEqual(4e9 + BUFFER_GARBAGE_BYTES_MAX + 3e6);
@@ -65,13 +65,13 @@ test("garbage buffers are bounded beside gigabytes that are mapped, by collectin
   expect(counts.all).toBe(0);
 });
 
-test("a node that makes no garbage has nothing collected", () => {
+test("nothing is collected without garbage", () => {
   const { clock, counts } = world({ objectsAlive: 8e6, objects: 0, buffers: 0 });
   clock.run(100_000);
   expect(counts.all + counts.new).toBe(0);
 });
 
-test("a collector that is stopped looks no more", () => {
+test("a stopped collector checks no more", () => {
   const { clock, collector, counts } = world({ objectsAlive: 1e6, objects: 10e6, buffers: 90e6 });
   collector.stop();
   clock.run(10_000);

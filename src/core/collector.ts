@@ -3,7 +3,7 @@
  *
  * JavaScriptCore collects once the heap has grown by a share of its size, and counts what is mapped
  * for frames and tables as heap. Those are gigabytes, so what is left of connections and messages
- * could grow by hundreds of MiB before it is collected. Therefore the heap is looked at four times
+ * could grow by hundreds of MiB before it is collected. Therefore the heap is checked four times
  * a second:
  *
  * - Objects lie in blocks, and a block is free once nothing in it is alive. All objects are
@@ -33,7 +33,7 @@ export interface HeapUse {
   readonly bufferBytes: number;
 }
 
-const LOOK_MS = 250;
+const CHECK_MS = 250;
 const MIB = 1024 * 1024;
 export const OBJECT_GARBAGE_BYTES_MIN = 8 * MIB;
 export const BUFFER_GARBAGE_BYTES_MAX = 16 * MIB;
@@ -42,11 +42,11 @@ const ALIVE_PART = 2;
 export class Collector {
   private readonly heap: RuntimeHeap;
   private readonly timers: Timers;
-  /** The fewest since all objects were collected: blocks are freed a while after it. */
+  /** The least since all objects were collected. Blocks are freed a while after that. */
   private blockBytes: number;
-  /** The fewest since a collection. */
+  /** The least since a collection. */
   private bufferBytes: number;
-  /** What blocks may grow by. */
+  /** How much blocks may grow. */
   private growthBytes: number;
 
   constructor(clock: Clock, heap: RuntimeHeap) {
@@ -59,14 +59,14 @@ export class Collector {
   }
 
   start(): void {
-    this.timers.every("look", LOOK_MS, LOOK_MS, () => this.look());
+    this.timers.every("check", CHECK_MS, CHECK_MS, () => this.check());
   }
 
   stop(): void {
     this.timers.stop();
   }
 
-  private look(): void {
+  private check(): void {
     const { heap } = this;
     // The runtime may have collected by itself.
     const { blockBytes, bufferBytes } = heap.use();

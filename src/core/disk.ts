@@ -1,35 +1,35 @@
 /**
- * A disk, given from outside: one file that is read and written at positions. Production has a real
- * one (src/disk), the simulator one that is slow, full or broken when a test wants it to be.
+ * A disk, given from outside: one file that is read and written at positions. A node has a real one
+ * (src/disk). The simulator's is slow, full or broken as a test wants.
  *
- * What goes wrong is told, not thrown: a disk that fails is no reason to stop.
+ * Errors are passed to the sink and not thrown: a disk that fails does not stop a node.
  */
 
-/** Why not. */
+/** Why an operation failed. */
 export interface DiskError {
-  /** There is no space for it: on the disk, in a quota, or in a file as long as it may be. */
+  /** There is no space left: on the disk, in a quota, or in a file of the greatest length. */
   readonly isFull: boolean;
-  /** In a few words, for a person. */
+  /** A few words for a person. */
   readonly reason: string;
 }
 
-/** How much the file can have, in bytes. */
+/** How much space the file has and can get, in bytes. */
 export interface DiskRoom {
-  /** What the file has of the file system. */
+  /** Space that the file has in the file system. */
   readonly allocatedBytes: number;
-  /** What the file system would give it beyond that. A quota need not show in it. */
+  /** Space that the file system would add to that. It may ignore a quota. */
   readonly availableBytes: number;
-  /** The file may be no longer. */
+  /** The greatest length of the file. */
   readonly lengthMax: number;
 }
 
 export interface DiskSink {
-  /** It is done. `error`: why not, or null. */
+  /** An operation has ended. `error`: null when it was done. */
   onDisk(token: number, error: DiskError | null): void;
 }
 
 /**
- * Any number of operations may be under way, in any order. Each is told to its sink once, never
+ * Any number of operations may be under way, in any order. Each calls its sink once, never
  * before the call returns. The array belongs to the disk until then.
  */
 export interface Disk {
@@ -51,10 +51,10 @@ export interface Disk {
     sink: DiskSink,
     token: number,
   ): void;
-  /** What is beyond `byteCount` is given back to the file system. */
+  /** Gives the space beyond `byteCount` back to the file system. */
   truncate(byteCount: number, sink: DiskSink, token: number): void;
-  /** Tells once, never before the call returns, what room there is; null: nobody knows. */
-  look(onRoom: (room: DiskRoom | null) => void): void;
-  /** What is under way ends, and nobody is told of it. */
+  /** Calls back once, never before the call returns. Null: the room is not known. */
+  readRoom(onRoom: (room: DiskRoom | null) => void): void;
+  /** Ends what is under way, without calling its sinks. */
   close(): void;
 }

@@ -2,8 +2,8 @@
  * Failures that come from outside: sockets, peers, bytes, settings. Handle them by `code`, never by
  * text.
  *
- * Three kinds of trouble are never mixed: a bug is an assertion (assert.ts), an expected outcome
- * such as a miss or a refusal is a `Status` (status.ts), and everything else is one of these.
+ * Three kinds of failure are never mixed. A bug is an assertion (assert.ts). An expected outcome,
+ * such as a miss or a refusal, is a `Status` (status.ts). Everything else is one of these.
  */
 
 /** Every code there is, with what it means. Codes are only ever added. */
@@ -45,20 +45,20 @@ export class WireError extends RamsterError {
   override readonly name = "WireError";
 }
 
-/** A peer, or the link to it, that cannot do what was asked of it. */
+/** A peer, or the link to it, cannot do what was requested. */
 export class PeerError extends RamsterError {
   override readonly name = "PeerError";
 }
 
-/** A flag, a setting or an environment that the user can mend. */
+/** A flag, a setting or an environment that the user can correct. */
 export class ConfigError extends RamsterError {
   override readonly name = "ConfigError";
 }
 
-/** More of a value would hide what is said about it. */
+/** A longer value would hide the rest of the message. */
 const QUOTED_LENGTH_MAX = 100;
 
-/** A value that somebody gave, within quotes, for a message. */
+/** A value from outside, within quotes, for a message. */
 export function quoted(text: string): string {
   const isLong = text.length > QUOTED_LENGTH_MAX;
   return JSON.stringify(isLong ? `${text.slice(0, QUOTED_LENGTH_MAX)}...` : text);

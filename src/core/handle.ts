@@ -1,9 +1,9 @@
 /**
  * Handle: what identifies a page within one client: pool, object id (oid, 192 bits) and index.
  *
- * A Handle is a scratch object: one is made per connection or caller and filled again for every
- * page, so that naming a page allocates nothing. The oid is kept as six 32-bit halves, since a
- * bigint would allocate.
+ * A Handle is a scratch object. Each connection or caller has one and fills it again for every
+ * page, so naming a page allocates nothing. The oid is kept as six 32-bit halves, since a bigint
+ * would allocate.
  *
  * Wire form, 32 bytes, big-endian (that of the original's `struct tmem_handle`, without the client,
  * which is never taken from a payload):

@@ -22,7 +22,7 @@ test.each([
   expect(ms * 1000).toBeLessThan(bucketEndUs(bucket));
 });
 
-test("counts, sums, and says what most stay within", () => {
+test("Histogram counts, sums, and gives percentiles", () => {
   const histogram = new Histogram();
   expect(percentileUs(histogram.snapshot(), 0.99)).toBe(0);
   histogram.add(0.003, 98);

@@ -1,16 +1,16 @@
 /**
- * Histogram: how long something took, in buckets of doubling width, as Prometheus has them. One of
- * a fixed size; adding to it allocates nothing.
+ * Histogram: how long something took, in buckets of doubling width, as Prometheus has them. Its
+ * size is fixed, and adding to it allocates nothing.
  *
  *     bucket      0        1          2          ...   i                  ...  23
  *     holds     < 1 us   < 2 us    2 .. 4 us         2^(i-1) .. 2^i us        the rest
  */
 
-/** The last but one ends at 4.2 s, twice the deadline of a request. */
+/** The last but one bucket ends at 4.2 s, twice the deadline of a request. */
 export const HISTOGRAM_BUCKETS = 24;
 
 export interface HistogramSnapshot {
-  /** By bucket; trailing zeros left out. */
+  /** By bucket, without trailing zeros. */
   readonly counts: readonly number[];
   readonly sum_us: number;
 }
@@ -19,7 +19,7 @@ export class Histogram {
   private readonly counts = new Float64Array(HISTOGRAM_BUCKETS);
   private sumUs = 0;
 
-  /** `ms`: milliseconds, with fractions. `times`: how many took as long. */
+  /** `ms`: milliseconds, with a fraction. `times`: how many took that long. */
   add(ms: number, times = 1): void {
     const bucket = bucketOf(ms);
     this.counts[bucket] = (this.counts[bucket] ?? 0) + times;
@@ -32,7 +32,7 @@ export class Histogram {
   }
 }
 
-/** The bucket of something that took so many milliseconds. */
+/** The bucket for `ms` milliseconds. */
 export function bucketOf(ms: number): number {
   const us = Math.max(0, ms * 1000);
   // Beyond 2^31 us the shift below would wrap.
@@ -44,7 +44,7 @@ export function bucketEndUs(i: number): number {
   return i === HISTOGRAM_BUCKETS - 1 ? Number.POSITIVE_INFINITY : 2 ** i;
 }
 
-/** The end of the bucket that `fraction` of all are within, in microseconds; 0 when there are none. */
+/** The end of the bucket that holds the percentile, in microseconds; 0 when there are no values. */
 export function percentileUs({ counts }: HistogramSnapshot, fraction: number): number {
   let left = counts.reduce((sum, count) => sum + count, 0) * fraction;
   if (left === 0) return 0;

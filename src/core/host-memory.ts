@@ -1,34 +1,34 @@
 /**
- * The memory of the machine that a node is on, given from outside: what a lender looks at to see
- * whether its machine needs back what is lent.
+ * The memory of the machine that a node runs on, given from outside. From it a lender decides
+ * whether its machine needs memory back.
  */
 
 /**
- * What a machine does not tell.
+ * What a machine does not show.
  *
- *     available   what caches would give back: only what is free outright is counted
- *     limit       which limit the cgroup of the node has: there may be a tighter one than is known
+ *     available   what caches would give back: only free memory is counted
+ *     limit       the limit of the node's cgroup: it may be lower than is known
  *     waits       how long programs wait for memory
  */
 export type Unseen = "available" | "limit" | "waits";
 
 export interface MemorySeen {
   readonly totalBytes: number;
-  /** What programs could still get without anything being swapped out. */
+  /** What programs could still allocate before anything is swapped out. */
   readonly availableBytes: number;
   /** Percent of the last ten seconds in which some program waited for memory; 0 if unseen. */
   readonly stallPercent: number;
-  /** The cgroup whose limit this is; null: it is what the machine has. */
+  /** The cgroup whose limit this is; null: the machine's own memory. */
   readonly cgroup: string | null;
   readonly unseen: readonly Unseen[];
 }
 
 export interface HostMemory {
-  /** Null where the machine does not say. */
-  look(): MemorySeen | null;
+  /** Null where the machine does not show it. */
+  read(): MemorySeen | null;
 }
 
-/** What may be held for good: a refusal must not rest on a guess that is too low. */
+/** How much may be pinned. When in doubt it is much: no refusal may rest on too low a guess. */
 export function holdableBytes(seen: MemorySeen | null): number {
   if (seen === null) return Number.POSITIVE_INFINITY;
   const isGuess = seen.cgroup === null && seen.unseen.includes("available");

@@ -1,31 +1,30 @@
 /**
- * What a process may ask of its kernel so that it can answer while the machine has no free memory,
- * given from outside: src/node/swap-mode.ts says what it takes, src/memory/linux-process.ts asks
- * Linux for it.
+ * What a process may ask of its kernel to keep serving while the machine has no free memory, given
+ * from outside. src/node/swap-mode.ts explains it. src/memory/linux-process.ts does it on Linux.
  */
 
-/** Null: done. Else why not, as a person reads it: "mlockall: ENOMEM". */
+/** Null: done. Otherwise the reason for a person: "mlockall: ENOMEM". */
 export type Refusal = string | null;
 
 export interface HostProcess {
   /**
-   * What is resident stays so. What of the program and its memory is mapped becomes resident at
-   * once; address space that is only reserved stays resident from its first touch on. To be called
-   * when all is there.
+   * Locks resident memory. What is mapped of the program and its memory becomes resident at once.
+   * Address space that is only reserved is locked from its first touch on. Call it when everything
+   * is allocated.
    */
   lockMemory(): Refusal;
-  /** What /proc says of it; null where it says nothing. */
+  /** The state that /proc shows; null where it shows none. */
   residence(): Residence | null;
-  /** Where the kernel needs memory for this thread it does not wait for pages to be written out. */
+  /** Memory for this thread is then found without waiting for pages to be written (prctl(2)). */
   becomeIoFlusher(): Refusal;
-  /** How many threads there are, and for how many of them that holds. */
+  /** How many threads there are, and how many are IO flushers. */
   ioFlushers(): { readonly threads: number; readonly flushers: number } | null;
   /**
-   * Starts the program once more in its own place, with the same arguments: each of its threads is
-   * then what the calling one is now. Comes back only when that is refused.
+   * Replaces the process with a new start of the program, with the same arguments. Each new thread
+   * then has the state of the calling one. Returns only when that is refused.
    */
   startAgain(): Refusal;
-  /** -1000 .. 1000, what the OOM killer adds; at -1000 it leaves the process alone. */
+  /** -1000 .. 1000, which the OOM killer adds. At -1000 it never ends the process (proc(5)). */
   setOomScore(score: number): Refusal;
   oomScore(): number | null;
 }

@@ -30,7 +30,7 @@ function closed(host: string, port: number, why = "no such cluster"): string {
   return `Closed a connection from "${host}:${port}": ${why}`;
 }
 
-test("a source that is loud is cut short, whatever its port and its reason; others are not", () => {
+test("a source with too many lines is limited, whatever its port and reason, and others are not", () => {
   for (let i = 0; i < 1000; i += 1) log.write("warn", "net", closed("10.0.0.9", i, `reason ${i}`));
   log.write("warn", "net", closed("10.0.0.8", 1));
   log.write("info", "net", "link to node 3 is up");
@@ -39,7 +39,7 @@ test("a source that is loud is cut short, whatever its port and its reason; othe
   expect(log.counters.log_lines_suppressed).toBe(1000 - LOG_SOURCE_BURST);
 });
 
-test("many sources of one kind are cut short together, and other kinds are not", () => {
+test("many sources of one kind are limited together, and other kinds are not", () => {
   for (let i = 0; i < 5000; i += 1)
     log.write("warn", "net", closed(`10.0.${i >> 8}.${i & 255}`, 1));
   expect(lines.length).toBe(LOG_KIND_BURST);
@@ -48,7 +48,7 @@ test("many sources of one kind are cut short together, and other kinds are not",
   expect(lines.length).toBe(LOG_KIND_BURST + 2);
 });
 
-test("kinds that somebody makes up are as one when there are too many", () => {
+test("kinds beyond LOG_KINDS_MAX share one limit", () => {
   for (let i = 0; i < 100_000; i += 1)
     log.write("warn", "net", `${"a".repeat(1 + (i % 1000))}${i}`);
   const others = LOG_KIND_BURST;
@@ -58,7 +58,7 @@ test("kinds that somebody makes up are as one when there are too many", () => {
   expect(lines.length).toBe(before);
 });
 
-test("what was left out is said once, with an example, and what comes later is written", () => {
+test("lines left out are counted in one line, and later lines are written", () => {
   for (let i = 0; i < 120; i += 1) log.write("warn", "net", closed("10.0.0.9", i));
   lines.length = 0;
   pass(LOG_SUMMARY_MS);

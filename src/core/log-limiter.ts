@@ -1,16 +1,16 @@
 /**
- * LogLimiter: how often a line may come, so that nobody outside can fill a log.
+ * LogLimiter: limits how often a line is written, so that nobody outside can fill a log.
  *
- * Lines of one kind differ in what is within quotes, in numbers, and in what follows a ": ". The
- * first two say what a line is about:
+ * Lines of one kind differ only within quotes, in numbers, and after a ": ". The quotes and numbers
+ * are what a line is about:
  *
  *     Closed a connection from "10.0.0.9:4711": no such cluster
  *     kind:   Closed a connection from "":
  *     about:  10.0.0.9
  *
- * A line has to get past two token buckets (RFC 2697 has them for networks): that of its kind and
- * what it is about, and that of its kind. So one that is loud hides itself, not the others. What is
- * left out is counted, and said later, with the last such line for an example.
+ * A line must pass two token buckets (RFC 2697 describes them for networks): one for its kind and
+ * what it is about, and one for its kind. So a source with many lines hides itself, not the others.
+ * Lines left out are counted, and the count is logged later with the last such line.
  */
 import type { Clock } from "./clock.ts";
 import {
@@ -31,7 +31,7 @@ export class LogLimiter {
   private readonly sources = new Map<string, Bucket>();
   private isSummaryDue = false;
 
-  /** `sink`: where it says what was left out. */
+  /** `sink` gets the lines that count what was left out. */
   constructor(clock: Clock, sink: LogSink) {
     this.clock = clock;
     this.sink = sink;
@@ -49,7 +49,7 @@ export class LogLimiter {
     return false;
   }
 
-  /** Says what was left out so far. */
+  /** Logs how many lines were left out so far. */
   private summarize(): void {
     for (const kind of this.kinds.values()) {
       const { last, leftOut } = kind;
@@ -81,7 +81,7 @@ export class LogLimiter {
     return this.kinds.size >= LOG_KINDS_MAX;
   }
 
-  /** The one that was used least lately makes room. */
+  /** The least recently used bucket makes room for a new one. */
   private sourceOf(name: string, now: number): Bucket {
     const bucket = this.sources.get(name) ?? newSource(now);
     this.sources.delete(name);
@@ -94,7 +94,7 @@ export class LogLimiter {
   }
 }
 
-/** Kinds beyond LOG_KINDS_MAX, which no line is like. */
+/** The kind of all lines beyond LOG_KINDS_MAX kinds. No line has it by itself. */
 const OTHERS = "";
 
 interface LeftOut {
@@ -149,11 +149,11 @@ function newSource(now: number): Bucket {
   return new Bucket(LOG_SOURCE_BURST, LOG_SOURCE_PERIOD_MS, now);
 }
 
-/** A quoted text, in which a quote of its own has a backslash before it; or a number. */
+/** A quoted text, in which a quote has a backslash before it; or a number. */
 const VALUE = /"(?:[^"\\]|\\.)*"|\d+/g;
-/** Of an address, the port: each connection has another one. */
+/** The port of an address, which is another one for each connection. */
 const PORT = /:\d+"$/;
-/** More of what a line is about is not told apart. */
+/** What lines are about is compared up to this length. */
 const ABOUT_LENGTH_MAX = 100;
 
 function partsOf(line: string): { shape: string; about: string } {

@@ -1,10 +1,10 @@
-/** A log line: how important it is, what it is about, and where it goes. */
+/** A log line: its level, its area, and where it goes. */
 
-/** From what stops something to what only its developers want to know. */
+/** From the most to the least important. */
 export const LOG_LEVELS = ["error", "warn", "info", "debug"] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
-/** What a line is about, by the folder that it comes from. */
+/** The folder that a line comes from. */
 export const LOG_AREAS = ["cluster", "net", "ramster", "doors"] as const;
 export type LogArea = (typeof LOG_AREAS)[number];
 

@@ -11,7 +11,7 @@ function written(levels: string): string[] {
   return lines;
 }
 
-test("writes info and what is more important, unless told otherwise for an area or for all", () => {
+test("Log writes info and above, unless another level is set for an area or for all", () => {
   expect(written("")).toEqual([
     ...["net error", "net warn", "net info"],
     ...["doors error", "doors warn", "doors info"],
@@ -23,7 +23,7 @@ test("writes info and what is more important, unless told otherwise for an area 
   expect(written("net=debug,error")).toEqual(["net error", "doors error"]);
 });
 
-test("says which levels are in force, as they are given", () => {
+test("areaLevels() gives the levels in force", () => {
   const log = new Log(() => {});
   log.setLevels([parseLogLevel("warn"), parseLogLevel("net=debug")]);
   const levels = log.areaLevels().map(({ areas, level }) => `${areas}=${level}`);
@@ -31,13 +31,13 @@ test("says which levels are in force, as they are given", () => {
 });
 
 test.each(["", "loud", "net=", "=debug", "nets=debug", "net=debug=info", "net"])(
-  "refuses %p with what would be right",
+  "parseLogLevel() refuses %p and says what to write",
   (text) => {
     expect(() => parseLogLevel(text)).toThrow(/^write LEVEL or AREA=LEVEL, of cluster, .*debug$/);
   },
 );
 
-test("a line is one line, and does nothing to a terminal, whoever made what is in it", () => {
+test("a log line is one line without terminal sequences, whatever text is in it", () => {
   const lines: string[] = [];
   const log = new Log((_level, _area, line) => void lines.push(line));
   log.write("info", "net", 'node "a\r\nramster[0] net: link\u001b[2J\u009b1m\u202e" has joined');

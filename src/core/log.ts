@@ -1,7 +1,7 @@
 /**
- * Log: where a node says what happens to it, one line an event, and how much of it.
+ * Log: what happens to a node, one line an event, and the level that is written for each area.
  *
- * Not here: how often a kind of line may come (log-limiter.ts), and what becomes of a line
+ * Not here: how often a kind of line is written (log-limiter.ts), and where lines go
  * (src/cli/log-writer.ts).
  */
 import { ConfigError } from "./errors.ts";
@@ -12,12 +12,12 @@ import type { LogLimiter } from "./log-limiter.ts";
 import { LOG_AREAS, LOG_LEVELS, type LogArea, type LogLevel, type LogSink } from "./log-line.ts";
 import { oneLine } from "./printable.ts";
 
-/** What was not written, and why. */
+/** Lines that were not written, and why. */
 export const LogCounters = countersOf(LOG_COUNTED);
 export type LogCounters = InstanceType<typeof LogCounters>;
 
 export interface LogOptions {
-  /** Without one there is no limit. */
+  /** None: no limit. */
   readonly limiter?: LogLimiter;
   readonly counters?: LogCounters;
 }
@@ -36,8 +36,8 @@ export class Log {
   }
 
   /**
-   * Texts of others may be in `line` as they came. What tells it from others of its kind is within
-   * quotes, a number, or behind ": ", as LogLimiter has it.
+   * `line` may have text from outside as it came. The part that differs from other lines of its
+   * kind is within quotes, a number, or after ": " (log-limiter.ts).
    */
   write(level: LogLevel, area: LogArea, line: string): void {
     if (LOG_LEVELS.indexOf(level) > LOG_LEVELS.indexOf(this.levelOf(area))) return;
@@ -54,7 +54,7 @@ export class Log {
     for (const { areas, level } of levels) for (const area of areas) this.levels.set(area, level);
   }
 
-  /** What is written of each area. */
+  /** The level of each area. */
   areaLevels(): AreaLevel[] {
     return LOG_AREAS.map((area) => ({ areas: [area], level: this.levelOf(area) }));
   }
@@ -70,8 +70,7 @@ export interface AreaLevel {
 }
 
 /**
- * `LEVEL` for all areas, or `AREA=LEVEL`. Throws ConfigError BAD_CONFIG, which says what would have
- * been right.
+ * `LEVEL` for all areas, or `AREA=LEVEL`. Throws ConfigError BAD_CONFIG, which says what to write.
  */
 export function parseLogLevel(text: string): AreaLevel {
   const parts = text.split("=");

@@ -5,17 +5,17 @@
  * `release` gives resident memory back to the operating system and leaves zeros. Callers pass
  * offsets, not views: a `subarray` costs more than the copy it is made for.
  *
- *     | held: resident from the start to close() | resident as it is touched, until release() |
+ *     | pinned: resident from the start to close() | resident as it is touched, until release() |
  *
- * A region may also be one that grows: only its beginning may be used, up to what `grow` was asked
- * for. The rest is nothing but addresses, which no limit of a process or a machine counts.
+ * A region may also grow: only its beginning may be used, up to the last `grow`. The rest is only
+ * addresses, which no limit of a process or a machine counts.
  *
- * A node under a kernel's swap holds what its pages need (src/node/swap-mode.ts): a page must
- * never wait for memory that only its own coming would free.
+ * A node under a kernel's swap pins what its pages need (src/node/swap-mode.ts). Otherwise storing
+ * a page could wait for memory that only storing it would free.
  */
 export interface Memory {
   /**
-   * Reserves `byteCount` bytes of zeros, the first `heldBytes` of them held. Throws RamsterError
+   * Reserves `byteCount` bytes of zeros and pins the first `pinnedBytes`. Throws RamsterError
    * NO_MEMORY.
    */
   reserve(byteCount: number, options?: ReserveOptions): Region;
@@ -31,16 +31,16 @@ export interface Memory {
 
 export interface ReserveOptions {
   /** From the start of the region; a multiple of FRAME_BYTES. */
-  readonly heldBytes: number;
-  /** Nothing of it may be used before `grow`, but for what is held. */
+  readonly pinnedBytes: number;
+  /** Only pinned bytes may be used before `grow`. */
   readonly grows?: boolean;
 }
 
 export interface Region {
   readonly byteCount: number;
   /**
-   * The first `byteCount` bytes may be used from now on. @returns false when there is no memory for
-   * that, and nothing has changed.
+   * Makes the first `byteCount` bytes usable. @returns false when there is no memory for that; then
+   * nothing has changed.
    */
   grow(byteCount: number): boolean;
   /** Copies from the region at `offset` into `target`. */
@@ -53,7 +53,7 @@ export interface Region {
    */
   words(): Int32Array;
   /**
-   * Gives the range back to the operating system, but for what is held: it reads as zeros
+   * Gives the range back to the operating system, except pinned bytes. It reads as zeros
    * afterwards. Both ends on FRAME_BYTES.
    */
   release(offset: number, byteCount: number): void;

@@ -13,7 +13,7 @@ test("a line of mountinfo, with optional fields and without", () => {
   expect(parseMounts(LINE.replace(" master:1 shared:2", ""))).toEqual([mount]);
 });
 
-test("what would end a word is written in octal, and a source may be empty", () => {
+test("parseMounts() reads spaces in octal, and an empty source", () => {
   const [mount] = parseMounts("1 0 0:9 /a\\040b /c\\134d\\011e rw - tmpfs  rw");
   expect(mount).toMatchObject({ root: "/a b", point: "/c\\d\te", type: "tmpfs", source: "" });
 });

@@ -12,11 +12,11 @@ export interface Mount {
   readonly type: string;
   /** "/dev/vda1", or any word. */
   readonly source: string;
-  /** Of the file system, not of the mount: "rw", "memory", "upperdir=/a". */
+  /** Options of the file system, not of the mount: "rw", "memory", "upperdir=/a". */
   readonly options: readonly string[];
 }
 
-/** Lines that do not look as they should are left out. */
+/** Malformed lines are left out. */
 export function parseMounts(text: string): Mount[] {
   return text.split("\n").flatMap((line) => parseMount(line) ?? []);
 }
@@ -36,7 +36,7 @@ function parseMount(line: string): Mount | null {
   };
 }
 
-/** Spaces, and what else would end a word, are three octal digits. */
+/** Spaces, and other ends of a word, are written as three octal digits. */
 function unquote(word: string): string {
   return word.replace(/\\([0-3][0-7]{2})/g, (_, digits: string) => {
     return String.fromCharCode(Number.parseInt(digits, 8));

@@ -1,8 +1,8 @@
 /** Nearest: the known word that a misspelt one was probably meant to be. */
 
 /**
- * The word of `known` with the fewest slips of the finger between it and `word`, or null when even
- * that one has more than one slip in three letters.
+ * The word of `known` with the fewest typing errors between it and `word`, or null when even that
+ * one has more than one error in three letters.
  */
 export function nearest(word: string, known: readonly string[]): string | null {
   let best: string | null = null;

@@ -7,7 +7,7 @@ test("printable() gives one line without control characters, of bounded length",
   expect(printable("x".repeat(5000))).toHaveLength(300);
 });
 
-test("allOneLine() does so for all texts of a value, and for names", () => {
+test("allOneLine() puts every text and name of a value on one line", () => {
   const value = { a: ["x\ny", 1, null, { "k\u001b": "\u0007" }], b: true };
   expect<unknown>(allOneLine(value)).toEqual({ a: ["x y", 1, null, { "k ": " " }], b: true });
 });

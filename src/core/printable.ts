@@ -1,24 +1,24 @@
 /**
- * Text that another program may have made, fit for a log and a terminal: no line end in it, and no
- * sequence that moves the cursor, paints, or turns the direction of writing.
+ * Makes text from outside fit for a log and a terminal: without line ends, and without sequences
+ * that move the cursor, colour, or change the direction of writing.
  */
 
-/** Of a text that another program sent, this much is shown. */
+/** How much is shown of a text that another program sent. */
 const FOREIGN_TEXT_LENGTH_MAX = 300;
 
 const UNPRINTABLE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]+/gu;
 
-/** All of it, on one line. */
+/** The whole text on one line. */
 export function oneLine(text: string): string {
   return text.replace(UNPRINTABLE, " ");
 }
 
-/** Likewise, of bounded length. */
+/** The text on one line, of bounded length. */
 export function printable(text: string): string {
   return oneLine(text).slice(0, FOREIGN_TEXT_LENGTH_MAX);
 }
 
-/** A copy of a value as JSON has them, in which all texts are on one line. */
+/** A copy of a JSON value in which every text is on one line. */
 export function allOneLine<T>(value: T): T {
   if (typeof value === "string") return oneLine(value) as T;
   if (Array.isArray(value)) return value.map(allOneLine) as T;

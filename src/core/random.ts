@@ -6,8 +6,7 @@ export interface Random {
 }
 
 /**
- * A uniform integer in 0 .. limit - 1, without modulo bias worth speaking of for limits far below
- * 2^32.
+ * A uniform integer in 0 .. limit - 1. The modulo bias is negligible for limits far below 2^32.
  */
 export function below(random: Random, limit: number): number {
   return Math.floor((random.u32() / 4294967296) * limit);

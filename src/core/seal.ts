@@ -1,16 +1,16 @@
 /**
- * Seal: what makes a zpage unreadable and unforgeable for whoever keeps it. Given from outside, so
- * that what moves pages knows no cipher; the implementation is security/page-seal.ts.
+ * Seal: makes a zpage unreadable and unforgeable for its holders. It is given from outside, so that
+ * the code that moves pages knows no cipher. The implementation is security/page-seal.ts.
  *
- * A seal binds the bytes to handle, version, codec and length. It is as long as what it seals: the
- * tag, which tells whether anything was changed, stays with the owner, SEAL_TAG_WORDS words a page.
+ * A seal binds the bytes to handle, version, codec and length. A sealed zpage keeps its length.
+ * Its tag, which proves that nothing was changed, stays with the owner: SEAL_TAG_WORDS words.
  */
 import type { Handle } from "./handle.ts";
 
 /** 96 bits: what NIST SP 800-38D, 5.2.1.2, allows, and what fits whole words. */
 export const SEAL_TAG_WORDS = 3;
 
-/** A zpage, and what it is bound to beside its handle. */
+/** A zpage, and what its seal binds beside the handle. */
 export interface Sealable {
   readonly bytes: Uint8Array;
   readonly at: number;
@@ -21,14 +21,14 @@ export interface Sealable {
 
 export interface Seal {
   /**
-   * Seals the zpage where it is, and leaves its tag in `tag`. A version must always come with the
-   * same bytes, codec and handle; then it gives the same sealed bytes and tag every time.
+   * Seals the zpage in place and writes its tag to `tag`. A version must always have the same
+   * bytes, codec and handle. It then gives the same sealed bytes and tag every time.
    */
   seal(handle: Handle, zpage: Sealable, tag: Int32Array): void;
   /**
-   * Opens the sealed zpage into `target`, from its start. The zpage stays as it is.
+   * Opens the sealed zpage into the start of `target`. The zpage stays as it is.
    *
-   * @returns false, with nothing in `target`, when it is not what was sealed to the last bit.
+   * @returns false, with nothing in `target`, when any bit differs from what was sealed.
    */
   open(handle: Handle, zpage: Sealable, tag: Int32Array, target: Uint8Array): boolean;
 }

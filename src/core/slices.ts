@@ -1,6 +1,6 @@
 /**
- * Slices: work that may be long, a slice a turn, so that messages, timers and other work have their
- * turns in between.
+ * Slices: long work, one slice a turn of the loop, so that messages, timers and other work have
+ * their turns in between.
  *
  *     go() -> [ slice ] --more--> next turn: [ slice ] --more--> ... --no more--> next go()
  */
@@ -12,18 +12,18 @@ export class Slices {
   private isWaiting = false;
   private isClosed = false;
 
-  /** `slice` does a bounded piece of the work. It returns whether more can be done at once. */
+  /** `slice` does a bounded piece of the work and returns whether there is more. */
   constructor(clock: Clock, slice: () => boolean) {
     this.clock = clock;
     this.slice = slice;
   }
 
-  /** Whether the next slice comes by itself. */
+  /** Whether the next slice is already scheduled. */
   get isGoing(): boolean {
     return this.isWaiting;
   }
 
-  /** Does a slice now and the others in the turns that follow, unless they are on their way. */
+  /** Does one slice now and the others in later turns, unless they are already scheduled. */
   go(): void {
     if (this.isWaiting || this.isClosed || !this.slice()) return;
     this.isWaiting = true;

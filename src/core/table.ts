@@ -4,12 +4,13 @@
  *
  *     row r:  | word 0 | word 1 | ... | word wordsPerRow - 1 |
  *
- * Rows are numbered from 1; row 0 is the "none" of every link, so fresh memory (zeros) is an empty
- * list. A Table also says which rows are free: newest first, else from the untouched end of the
- * region, so that a table is only as resident as it ever was full; the region grows with it. When
- * the last row is given back, a large one returns to the operating system.
+ * Rows are numbered from 1. Row 0 is the "none" of every link, so fresh memory (zeros) is an empty
+ * list. A Table also knows its free rows: `take` gives the one that was freed last, else the next
+ * one that was never used. So a table is only as resident as it ever was full, and its region
+ * grows with it. When the last row is given back, a large table returns its memory to the
+ * operating system.
  *
- * This is the only file with raw index arithmetic: whoever holds a row number holds it from `take`.
+ * Callers get row numbers from `take`; only this file turns them into positions.
  */
 import { assert } from "./assert.ts";
 import { RamsterError } from "./errors.ts";
@@ -19,14 +20,14 @@ import type { Memory, Region } from "./memory.ts";
 export interface RowsShape {
   rowCountMax: number;
   wordsPerRow: number;
-  /** So many rows are held: resident from the start on (memory.ts). None unless said. */
-  heldRows?: number | undefined;
+  /** This many rows are pinned (memory.ts). None by default. */
+  pinnedRows?: number | undefined;
 }
 
 /** Words addressed by row; the caller knows which rows mean something. */
 export class Rows {
   readonly rowCountMax: number;
-  readonly heldRows: number;
+  readonly pinnedRows: number;
   protected readonly wordsPerRow: number;
   protected readonly region: Region;
   private readonly words: Int32Array;
@@ -35,9 +36,9 @@ export class Rows {
     assert(shape.rowCountMax >= 1 && shape.wordsPerRow >= 1);
     this.rowCountMax = shape.rowCountMax;
     this.wordsPerRow = shape.wordsPerRow;
-    this.heldRows = Math.min(shape.heldRows ?? 0, shape.rowCountMax);
-    const heldBytes = this.heldRows === 0 ? 0 : this.bytesOf(this.heldRows);
-    this.region = memory.reserve(this.bytesOf(shape.rowCountMax), { heldBytes, grows });
+    this.pinnedRows = Math.min(shape.pinnedRows ?? 0, shape.rowCountMax);
+    const pinnedBytes = this.pinnedRows === 0 ? 0 : this.bytesOf(this.pinnedRows);
+    this.region = memory.reserve(this.bytesOf(shape.rowCountMax), { pinnedBytes, grows });
     this.words = this.region.words();
   }
 
@@ -65,8 +66,7 @@ export class Rows {
 }
 
 /**
- * Rows with a free list. Word 0 of a free row is the link of that list; the other words keep what
- * was left in them.
+ * Rows with a free list. Word 0 of a free row links that list; the other words keep their content.
  */
 export class Table extends Rows {
   private freeHead = 0;
@@ -87,14 +87,14 @@ export class Table extends Rows {
   }
 
   /**
-   * One past the highest row that was ever taken since the table was last cleared: the bound of a
+   * One past the highest row that was taken since the table was last cleared: the bound of a
    * scan.
    */
   get rowEnd(): number {
     return this.end;
   }
 
-  /** A row of unspecified content, or 0 when the table is full, or there is no memory for more. */
+  /** A row of unspecified content; 0 when the table is full or there is no more memory. */
   take(): number {
     let row = this.freeHead;
     if (row !== 0) {
@@ -109,7 +109,7 @@ export class Table extends Rows {
     return row;
   }
 
-  /** By TABLE_GROW_BYTES, or to the end. */
+  /** Grows by TABLE_GROW_BYTES, or to the end. */
   private grow(): boolean {
     const { byteCount } = this.region;
     const bytes = Math.min(this.bytesOf(this.end) + TABLE_GROW_BYTES, byteCount);

@@ -1,4 +1,4 @@
-/** Timers: what is done later, or again and again, each under a name. */
+/** Timers: work that is done later, once or repeatedly, each under a name. */
 import type { Clock, TimerId } from "./clock.ts";
 
 export class Timers {
@@ -13,7 +13,7 @@ export class Timers {
     return this.timers.has(name);
   }
 
-  /** Once. In place of what was under the name before. */
+  /** Runs `work` once. A timer of the same name is cancelled. */
   after(name: string, delayMs: number, work: () => void): void {
     const before = this.timers.get(name);
     if (before !== undefined) this.clock.cancel(before);
@@ -24,7 +24,7 @@ export class Timers {
     this.timers.set(name, this.clock.after(delayMs, run));
   }
 
-  /** Likewise, and again in each period. */
+  /** Runs `work` after `firstMs` and then in each period. A timer of the same name is cancelled. */
   every(name: string, firstMs: number, periodMs: number, work: () => void): void {
     this.after(name, firstMs, () => {
       this.every(name, periodMs, periodMs, work);

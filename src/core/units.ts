@@ -7,7 +7,7 @@
  *     ratios      60:30:10                     parts, of which at least one is not zero
  *     counts      8                            whole numbers
  *
- * Every parser throws ConfigError BAD_CONFIG with the reason alone, on one line. The caller adds
+ * Every parser throws ConfigError BAD_CONFIG with only the reason, on one line. The caller adds
  * what the value is for: a flag (src/cli/units.ts) or a setting of a running node
  * (src/node/knobs.ts).
  */
@@ -21,7 +21,7 @@ export interface Bounds {
 
 const ANY: Bounds = { min: 0, max: Number.MAX_SAFE_INTEGER };
 
-/** Largest first: a value is written in the largest unit that it reaches. */
+/** Largest first: a value is written in the largest unit that it fills. */
 const SIZE_UNITS = [
   { name: "TiB", bytes: 2 ** 40 },
   { name: "GiB", bytes: 2 ** 30 },
@@ -44,7 +44,7 @@ export function refused(reason: string): ConfigError {
   return new ConfigError("BAD_CONFIG", reason);
 }
 
-/** Bytes; a part of a byte is cut off. Units in any case; a number alone counts bytes. */
+/** Bytes; a fraction of a byte is cut off. The case of units does not count. No unit: bytes. */
 export function parseSize(text: string, bounds: Bounds = ANY): number {
   const [, digits, name = ""] = NUMBER.exec(text) ?? [];
   if (digits === undefined) throw refused('write a size, such as "64MiB" or "4096"');
@@ -82,7 +82,7 @@ export function parseCount(text: string, bounds: Bounds = ANY): number {
   return bounded(Number(text), bounds, String);
 }
 
-/** Of a hundred: `80`, or `80%`. */
+/** Percent: `80`, or `80%`. */
 export function parsePercent(text: string, bounds: Bounds = ANY): number {
   return parseCount(text.replace(/%$/, ""), bounds);
 }
@@ -105,7 +105,7 @@ export function parseChoice<T extends string>(text: string, choices: readonly T[
   return choice;
 }
 
-/** `digits` may have a fraction. The point is moved first, so that 1.1 times 1000 is 1100. */
+/** `digits` may have a fraction. The point is moved first, so 1.1 times 1000 is exactly 1100. */
 function multiply(digits: string, factor: number): number {
   const [whole = "", fraction = ""] = digits.split(".");
   return (Number(whole + fraction) * factor) / 10 ** fraction.length;
@@ -117,7 +117,7 @@ function bounded(value: number, { min, max }: Bounds, format: (value: number) =>
   return value;
 }
 
-/** `"64MiB"`, `"1.5GiB"`, `"3.91KiB"`: rounded to two decimals where three are not exact. */
+/** `"64MiB"`, `"1.5GiB"`, `"3.91KiB"`: rounded to two decimals unless three are exact. */
 export function formatSize(bytes: number): string {
   const unit = SIZE_UNITS.find((it) => bytes >= it.bytes) ?? { name: "B", bytes: 1 };
   return `${decimal(bytes / unit.bytes)}${unit.name}`;

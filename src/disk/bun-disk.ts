@@ -85,7 +85,7 @@ export class BunDisk implements Disk {
     });
   }
 
-  look(onRoom: (room: DiskRoom | null) => void): void {
+  readRoom(onRoom: (room: DiskRoom | null) => void): void {
     this.busy += 1;
     const done = (room: DiskRoom | null): void => {
       this.ended();
@@ -157,7 +157,7 @@ export class BunDisk implements Disk {
   }
 }
 
-/** Of an error of node:fs. */
+/** The DiskError of an error of node:fs. */
 function diskErrorOf(error: Error): DiskError {
   const code = "code" in error ? String(error.code) : "";
   return { isFull: FULL.has(code), reason: REASONS[code] ?? (code === "" ? error.message : code) };
@@ -176,7 +176,7 @@ export function fileSizeMax(): number {
   return parseFileSizeMax(readText("/proc/self/limits"));
 }
 
-/** Of `/proc/self/limits`, in bytes; infinite where there is no limit, or none is told. */
+/** The limit of `/proc/self/limits`, in bytes; infinite where there is none, or none is shown. */
 export function parseFileSizeMax(text: string): number {
   const [, soft] = /^Max file size +(\d{1,20}) /m.exec(text) ?? [];
   return soft === undefined ? Number.POSITIVE_INFINITY : Number(soft);

@@ -1,11 +1,11 @@
 /**
- * What an open file is kept on, as far as pages must not be kept there.
+ * Finds out whether an open file is on a medium that must not store pages.
  *
- *     tmpfs, zram        memory: nothing is won by moving pages there, and in swap mode the kernel
- *                        swaps it out, to this very node
- *     /dev/nbd0          maybe the swap of this node, or of one that swaps here
+ *     tmpfs, zram        memory: moving pages there saves nothing, and in swap mode the kernel
+ *                        swaps it out to this very node
+ *     /dev/nbd0          perhaps the swap of this node, or of a node that swaps here
  *
- * Of a file system in layers the upper one counts; of a device on devices, those below.
+ * In an overlay the upper file system counts. For a device on other devices, those below count.
  *
  *     fdinfo -> mount -> device -> /sys/class/block/NAME/slaves, loop/backing_file -> ...
  */
@@ -16,7 +16,7 @@ import { below, type Mount, parseMounts } from "../core/mounts.ts";
 const MEMORY_TYPES: ReadonlySet<string> = new Set([
   ...["tmpfs", "ramfs", "devtmpfs", "hugetlbfs", "rootfs"],
 ]);
-/** Layers and devices on each other that are looked at: more than anybody stacks. */
+/** Layers and devices on each other that are followed: more than anybody stacks. */
 const DEPTH_MAX = 8;
 
 export class MediumFinder {

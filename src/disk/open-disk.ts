@@ -5,7 +5,7 @@
  *
  * Its space is taken as it is written, not beforehand: a spill is the last resort, most of it is
  * seldom used, and a page leaves memory only when it is written, so a disk that turns out to be
- * full costs nothing. How much it can have the spill asks again and again (Disk.look).
+ * full costs nothing. How much it can have the spill asks again and again (Disk.readRoom).
  */
 import * as fs from "node:fs";
 import { join } from "node:path";

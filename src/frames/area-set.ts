@@ -1,9 +1,9 @@
-/** AreaSet: which areas of a frame pool have something, a bit each; the lowest is found first. */
+/** AreaSet: a set of areas of a frame pool, a bit each, which finds the lowest one first. */
 const WORD_BITS = 32;
 
 export class AreaSet {
   private readonly words: Int32Array;
-  /** No bit is set in a word below. */
+  /** No bit is set in a word below this one. */
   private low = 0;
 
   constructor(areaCount: number) {
@@ -21,7 +21,7 @@ export class AreaSet {
     this.words[word] = (this.words[word] ?? 0) & ~(1 << (area & 31));
   }
 
-  /** The lowest, or -1. */
+  /** The lowest area, or -1. */
   first(): number {
     const { words } = this;
     for (; this.low < words.length; this.low += 1) {

@@ -8,7 +8,7 @@ function filled(byte: number): Uint8Array {
   return new Uint8Array(FRAME_BYTES).fill(byte);
 }
 
-test("FramePool.take() hands out each frame once and then says 0", () => {
+test("FramePool.take() gives each frame once and then 0", () => {
   const pool = new FramePool(openMemory(), { frameCountMax: 3 });
   const taken = [pool.take(), pool.take(), pool.take()];
   expect(new Set(taken).size).toBe(3);
@@ -18,7 +18,7 @@ test("FramePool.take() hands out each frame once and then says 0", () => {
   pool.close();
 });
 
-test("FramePool.trim() keeps what is in use and zeroes what is free", () => {
+test("FramePool.trim() keeps frames in use and zeroes free ones", () => {
   const pool = new FramePool(openMemory(), { frameCountMax: 64 });
   const frames = Array.from({ length: 64 }, () => pool.take());
   for (const frame of frames) pool.write(frame, 0, filled(frame), 0, FRAME_BYTES);
@@ -55,8 +55,8 @@ test("FramePool.trim() of an empty pool starts over", () => {
   pool.close();
 });
 
-test("a held FramePool gives nothing back, and says so", () => {
-  const pool = new FramePool(openMemory(), { frameCountMax: 8, held: true });
+test("a pinned FramePool gives nothing back, and trim() returns false", () => {
+  const pool = new FramePool(openMemory(), { frameCountMax: 8, pinned: true });
   const frames = Array.from({ length: 8 }, () => pool.take());
   for (const frame of frames) pool.write(frame, 0, filled(frame), 0, FRAME_BYTES);
   for (const frame of frames) pool.give(frame);
@@ -64,12 +64,12 @@ test("a held FramePool gives nothing back, and says so", () => {
   pool.trim();
   const read = new Uint8Array(FRAME_BYTES);
   pool.read(8, 0, read, 0, FRAME_BYTES);
-  expect([...read]).toEqual([...filled(8)]); // Still there: nothing has been cleared either.
+  expect([...read]).toEqual([...filled(8)]); // Nothing was cleared either.
   expect(new Set(frames.map(() => pool.take())).size).toBe(8);
   pool.close();
 });
 
-test("FramePool.trim() gives a bounded piece back, and says whether there is more", () => {
+test("FramePool.trim() gives a bounded number of frames back, and says whether there are more", () => {
   const FRAMES = 16 * 512;
   const pool = new FramePool(openMemory(), { frameCountMax: FRAMES });
   for (let i = 0; i < FRAMES; i += 1) pool.write(pool.take(), 0, filled(1), 0, 8);
@@ -91,7 +91,7 @@ test("FramePool.trim() gives a bounded piece back, and says whether there is mor
   pool.close();
 });
 
-test("FramePool hands out no frame twice and keeps what is in use, trimmed or not", () => {
+test("FramePool gives no frame twice and keeps frames in use, trimmed or not", () => {
   const random = new SeededRandom(5);
   const pool = new FramePool(openMemory(), { frameCountMax: 1500 });
   const used = new Map<number, number>();

@@ -1,16 +1,17 @@
 /**
- * FramePool: the frames of one store, in one region of memory that is as resident as it is used.
+ * FramePool: the frames of one store, in one region of memory. Only used frames are resident.
  *
  *     region:  | frame 1 | frame 2 | ... | frame end - 1 |   never touched   | frameCountMax |
  *
  * Frames are numbered from 1; 0 is "none". They belong to areas of AREA_FRAMES, each with its own
- * list of free frames. A frame that was given back is reused first, since it is still resident and
- * warm; else the lowest area that has one, so that a shrinking store gathers at the low end.
+ * list of free frames. A warm frame, which was given back and is still resident, is reused first.
+ * Otherwise the lowest area with a free frame serves, so that a shrinking store moves to the low
+ * end.
  *
- * `trim` returns warm frames to the operating system, a few areas at each call: runs of free frames
- * go with one madvise each, and the area's list is rebuilt lowest frame first.
+ * `trim` returns warm frames to the operating system, a few areas at each call. Each run of free
+ * frames takes one madvise, and the area's list is rebuilt with the lowest frame first.
  *
- * A held pool is resident from the start to the end, whatever is in it: it gives nothing back.
+ * A pinned pool is resident from the start to the end, and gives nothing back.
  *
  * Not here: what is in a frame (zbud), and how many frames may be used (zcache's budget).
  */
@@ -20,42 +21,42 @@ import type { Memory, Region } from "../core/memory.ts";
 import { Rows } from "../core/table.ts";
 import { AreaSet } from "./area-set.ts";
 
-/** In the one word of a frame's row: it is in use. Otherwise the word is the next free frame. */
+/** The one word of a frame's row when it is in use. Otherwise the word is the next free frame. */
 const USED = -1;
 
 /** Frames of an area: 2 MiB. */
 const AREA_FRAMES = 512;
-/** Words of an area's row: its first free frame, and how many of its free frames are warm. */
+/** Words of an area's row: the first free frame, and how many of the free frames are warm. */
 const HEAD = 0;
 const WARM = 1;
-/** After so many areas, or calls of the system, a trim has done its piece: a millisecond or two. */
+/** One trim ends after this many areas, or system calls: a millisecond or two. */
 const TRIM_AREAS = 16;
 const TRIM_CALLS = 128;
 
 export class FramePool {
   readonly frameCountMax: number;
-  readonly held: boolean;
+  readonly pinned: boolean;
   private readonly region: Region;
   private readonly links: Rows;
   private readonly areas: Rows;
-  /** Areas that have a free frame, and a warm one. */
+  /** Areas with a free frame, and areas with a warm one. */
   private readonly withFree: AreaSet;
   private readonly withWarm: AreaSet;
   private end = 1;
   private used = 0;
   private warm = 0;
 
-  constructor(memory: Memory, options: { frameCountMax: number; held?: boolean }) {
-    const { frameCountMax, held = false } = options;
+  constructor(memory: Memory, options: { frameCountMax: number; pinned?: boolean }) {
+    const { frameCountMax, pinned = false } = options;
     const byteCount = frameCountMax * FRAME_BYTES;
     this.frameCountMax = frameCountMax;
-    this.held = held;
-    this.region = memory.reserve(byteCount, { heldBytes: held ? byteCount : 0 });
-    const heldRows = held ? frameCountMax : 0;
-    this.links = new Rows(memory, { rowCountMax: frameCountMax, wordsPerRow: 1, heldRows });
+    this.pinned = pinned;
+    this.region = memory.reserve(byteCount, { pinnedBytes: pinned ? byteCount : 0 });
+    const pinnedRows = pinned ? frameCountMax : 0;
+    this.links = new Rows(memory, { rowCountMax: frameCountMax, wordsPerRow: 1, pinnedRows });
     const areaCount = Math.ceil(frameCountMax / AREA_FRAMES);
-    const heldAreas = held ? areaCount : 0;
-    const areas = { rowCountMax: areaCount, wordsPerRow: WARM + 1, heldRows: heldAreas };
+    const pinnedAreas = pinned ? areaCount : 0;
+    const areas = { rowCountMax: areaCount, wordsPerRow: WARM + 1, pinnedRows: pinnedAreas };
     this.areas = new Rows(memory, areas);
     this.withFree = new AreaSet(areaCount);
     this.withWarm = new AreaSet(areaCount);
@@ -65,7 +66,7 @@ export class FramePool {
     return this.used;
   }
 
-  /** Free frames that still hold memory: what `trim` would give back. */
+  /** Free frames that are still resident, which `trim` would give back. */
   get framesWarm(): number {
     return this.warm;
   }
@@ -90,25 +91,25 @@ export class FramePool {
     this.areas.set(area, HEAD, frame);
     this.withFree.add(area);
     this.used -= 1;
-    if (this.held) return;
+    if (this.pinned) return;
     this.setWarm(area, this.areas.get(area, WARM) + 1);
     this.withWarm.add(area);
   }
 
   /**
-   * Returns warm free frames to the operating system: a bounded piece of them. @returns whether
-   * there are more.
+   * Returns a bounded number of warm free frames to the operating system. @returns whether there
+   * are more.
    */
   trim(): boolean {
     let calls = 0;
     for (let left = TRIM_AREAS; left > 0 && this.warm > 0 && calls < TRIM_CALLS; left -= 1) {
       calls += this.trimArea(this.withWarm.first());
     }
-    if (this.used === 0 && this.warm === 0 && !this.held) this.startOver();
+    if (this.used === 0 && this.warm === 0 && !this.pinned) this.startOver();
     return this.warm > 0;
   }
 
-  /** The first free frame of the area is taken. Warm ones come before the others. */
+  /** Takes the first free frame of the area. Warm ones are first in its list. */
   private leaveArea(area: number, frame: number): void {
     const next = this.links.get(frame, 0);
     this.areas.set(area, HEAD, next);
@@ -123,7 +124,7 @@ export class FramePool {
     if (warm === 0) this.withWarm.remove(area);
   }
 
-  /** @returns how many calls of the system that took. */
+  /** @returns how many system calls that took. */
   private trimArea(area: number): number {
     const first = area * AREA_FRAMES + 1;
     let head = 0;
@@ -146,7 +147,7 @@ export class FramePool {
     return calls;
   }
 
-  /** All frames are as if they had never been touched. */
+  /** Makes all frames as if they had never been touched. */
   private startOver(): void {
     if (this.end === 1) return;
     this.links.clear(this.end);

@@ -170,7 +170,7 @@ function address(fields: Fields, name: string): Uint8Array {
   throw malformed(`${name} is no address`);
 }
 
-/** Of somebody who is not looked up by it: whatever it is, the message is good without it. */
+/** An address that nobody uses: the message is valid whatever it is. */
 function anyName(fields: Fields, name: string): string {
   return new TextDecoder().decode(fields.bytes(name, PACKET_BYTES_MAX));
 }

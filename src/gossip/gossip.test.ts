@@ -374,7 +374,7 @@ describe("streams", () => {
     expect(read.members.length).toBe(2000 + PUSH_PULL_MEMBERS_MAX);
     expect(decoder.unread.count).toBe(4000 - PUSH_PULL_MEMBERS_MAX);
     // What was read is not kept.
-    expect(decoder.heldBytes).toBeLessThan(bytes.length / 2);
+    expect(decoder.bufferedBytes).toBeLessThan(bytes.length / 2);
   });
 
   test("a user state of 20 MiB is skipped, in clear without keeping it; a longer one is refused", () => {
@@ -383,12 +383,12 @@ describe("streams", () => {
     const empty = { ...message, userState: new Uint8Array(0) };
     const clear = new StreamDecoder(CLEAR, "dialled");
     expect(readStream(clear, encodeStream(message, CLEAR, "dialled"), 65_536)).toEqual(empty);
-    expect(clear.heldBytes).toBeLessThan(200_000);
+    expect(clear.bufferedBytes).toBeLessThan(200_000);
     const blue = { keyring: ringOf(keyOf(1)), label: "blue" };
     const sealed = encodeStream(message, blue, "dialled");
     const decoder = new StreamDecoder(blue, "dialled");
     expect(readStream(decoder, sealed, 2 ** 20)).toEqual(empty);
-    expect(decoder.heldBytes).toBeLessThanOrEqual(GOSSIP_STREAM_BYTES_MAX);
+    expect(decoder.bufferedBytes).toBeLessThanOrEqual(GOSSIP_STREAM_BYTES_MAX);
     const longer = { Nodes: 0, UserStateLen: USER_STATE_TOLD_BYTES_MAX + 1 };
     const bytes = withId(GOSSIP.PUSH_PULL, encodeMsgpack(longer));
     expect(() => new StreamDecoder(CLEAR, "dialled").push(bytes)).toThrow("UserStateLen");

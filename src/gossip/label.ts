@@ -4,7 +4,7 @@
  *
  *     244 | length, u8, 1 .. 255 | label | the rest
  *
- * Every packet has it. Of a stream only the side that dials writes it: an answer has none, and
+ * Every packet has it. In a stream only the side that dials writes it: an answer has none, and
  * authenticates the label all the same.
  *
  * Serf does not know labels, so a cluster that Serf is to join has none.

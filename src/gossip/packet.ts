@@ -59,7 +59,7 @@ export function encodePacket(messages: readonly Uint8Array[], options: GossipOpt
 /** What was passed over because it could not be read. */
 export interface Unread {
   readonly count: number;
-  /** Of the first one; "" when there is none. */
+  /** Why the first one cannot be read; "" when there is none. */
   readonly reason: string;
 }
 
@@ -172,9 +172,9 @@ function withChecksum(bytes: Uint8Array): Uint8Array {
 
 function withoutChecksum(bytes: Uint8Array): Uint8Array {
   if (bytes.byteLength < CHECKSUM_BYTES) throw malformed("it is cut short");
-  const told = new DataView(bytes.buffer, bytes.byteOffset).getUint32(1);
+  const expected = new DataView(bytes.buffer, bytes.byteOffset).getUint32(1);
   const rest = bytes.subarray(CHECKSUM_BYTES);
-  if (crc32(rest) !== told) throw malformed("its checksum is wrong");
+  if (crc32(rest) !== expected) throw malformed("its checksum is wrong");
   return rest;
 }
 

@@ -36,7 +36,7 @@ export interface Intent {
   readonly kind: "leave" | "join";
   readonly ltime: LTime;
   readonly node: string;
-  /** Of one that leaves: to be forgotten at once. */
+  /** The member leaves and shall be forgotten at once. */
   readonly prune: boolean;
 }
 
@@ -91,9 +91,9 @@ function eventOf(fields: Fields): UserEvent {
 
 export function encodeSerfState(state: SerfState): Uint8Array {
   const times = [...state.statusLTimes].map(([name, time]) => [name, shortest(time)] as const);
-  const events = state.events.map(([ltime, said]) => ({
+  const events = state.events.map(([ltime, entries]) => ({
     LTime: shortest(ltime),
-    Events: said.map(({ name, payload }) => ({ Name: name, Payload: payload })),
+    Events: entries.map(({ name, payload }) => ({ Name: name, Payload: payload })),
   }));
   return withId(
     SERF.PUSH_PULL,
@@ -124,8 +124,8 @@ export function decodeSerfState(userState: Uint8Array): SerfState | null {
     eventLTime: fields.u64("EventLTime"),
     events: events.map((it) => {
       const at = new Fields(it);
-      const said = at.list("Events").map((event) => eventOf(new Fields(event)));
-      return [at.u64("LTime"), said] as const;
+      const entries = at.list("Events").map((event) => eventOf(new Fields(event)));
+      return [at.u64("LTime"), entries] as const;
     }),
     queryLTime: fields.u64("QueryLTime"),
   };

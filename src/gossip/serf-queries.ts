@@ -25,7 +25,7 @@ export type Filter =
   | { readonly kind: "nodes"; readonly names: readonly string[] }
   /** `expression`: a regular expression of Go's. */
   | { readonly kind: "tag"; readonly tag: string; readonly expression: string }
-  /** Of a later version: nobody passes it. */
+  /** A filter of a later version, which no member passes. */
   | { readonly kind: "unknown" };
 
 export interface Query {

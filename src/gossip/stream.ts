@@ -98,7 +98,7 @@ export class StreamDecoder {
   }
 
   /** Bytes that are kept until the message is whole. */
-  get heldBytes(): number {
+  get bufferedBytes(): number {
     return this.bytes.byteLength;
   }
 

@@ -5,9 +5,9 @@
  * A region is address space without a reservation (MAP_NORESERVE): it costs nothing until a page of
  * it is touched, and `madvise(MADV_DONTNEED)` makes that page free and zero again (madvise(2)).
  *
- * Of memory that is locked (mlockall, src/memory/linux-process.ts) the kernel takes nothing back
- * that way; MADV_DONTNEED_LOCKED does it, since Linux 5.18. What is held is never given back at
- * all: it is touched when it is reserved, and released by writing zeros.
+ * The kernel refuses that for locked memory (mlockall, src/memory/linux-process.ts).
+ * MADV_DONTNEED_LOCKED does it, since Linux 5.18. Pinned memory is never given back: it is touched
+ * when it is reserved, and released by writing zeros.
  *
  * Copies go through memcpy on plain addresses, which needs no view: 4 ns for 64 bytes and 23 ns for
  * 4 KiB where `subarray` and `set` cost 60 to 150.
@@ -32,15 +32,17 @@ const MADV_DONTNEED_LOCKED = 24;
 /** A table smaller than this stays on small pages: a node that keeps little is to stay small. */
 const HUGE_FROM_BYTES = 2 * 1024 * 1024;
 
-/** Where memory is held, a region up to this size is so whole: tables of requests, batches, heads. */
-const HELD_WHOLE_BYTES_MAX = 4 * 1024 * 1024;
+/**
+ * In swap mode a region up to this size is pinned whole: tables of requests, batches, heads.
+ */
+const PINNED_WHOLE_BYTES_MAX = 4 * 1024 * 1024;
 
-/** Of what is available, what is left to everybody else. */
+/** What is left of the available memory to other programs. */
 const LEFT_BYTES = 64 * BYTES_PER_MIB;
 
-/** Of a node under a kernel's swap. */
+/** For a node under a kernel's swap. */
 export interface Holding {
-  /** What could be held now: what programs could still get without anything being swapped out. */
+  /** What can be pinned now: what programs can still get before anything is swapped out. */
   readonly availableBytes: () => number;
 }
 
@@ -90,34 +92,34 @@ export class FfiMemory implements Memory {
 
   /**
    * Throws where the C library cannot be opened at `path` or bun:ffi is missing: see
-   * open-memory.ts. `holding`: null where only what asks for it is held.
+   * open-memory.ts. `holding` null: only what `reserve` asks for is pinned.
    */
   constructor(path: string, holding: Holding | null) {
     this.libc = openLibc(path);
     this.holding = holding;
   }
 
-  reserve(byteCount: number, options: ReserveOptions = { heldBytes: 0 }): Region {
-    if (options.heldBytes > HELD_WHOLE_BYTES_MAX) this.checkAvailable(options.heldBytes);
-    const whole = this.holding !== null && byteCount <= HELD_WHOLE_BYTES_MAX;
-    const heldBytes = whole ? byteCount : options.heldBytes;
-    // Where memory is held, nothing is put off to when a page comes.
-    const grows = options.grows === true && this.holding === null && heldBytes === 0;
-    return new FfiRegion(this.libc, this.addresses, { byteCount, heldBytes, grows });
+  reserve(byteCount: number, options: ReserveOptions = { pinnedBytes: 0 }): Region {
+    if (options.pinnedBytes > PINNED_WHOLE_BYTES_MAX) this.checkAvailable(options.pinnedBytes);
+    const whole = this.holding !== null && byteCount <= PINNED_WHOLE_BYTES_MAX;
+    const pinnedBytes = whole ? byteCount : options.pinnedBytes;
+    // In swap mode all memory is there before a page comes.
+    const grows = options.grows === true && this.holding === null && pinnedBytes === 0;
+    return new FfiRegion(this.libc, this.addresses, { byteCount, pinnedBytes, grows });
   }
 
   /** Touching more than there is ends the process, or the programs around it, without a word. */
-  private checkAvailable(heldBytes: number): void {
+  private checkAvailable(pinnedBytes: number): void {
     if (this.holding === null) return;
     const availableBytes = Math.max(0, this.holding.availableBytes() - LEFT_BYTES);
-    if (heldBytes <= availableBytes) return;
-    const [held, available] = [heldBytes, availableBytes].map((it) => {
+    if (pinnedBytes <= availableBytes) return;
+    const [wanted, available] = [pinnedBytes, availableBytes].map((it) => {
       return `${Math.floor(it / BYTES_PER_MIB)}MiB`;
     });
-    const detail = `${available} may be, take less --memory, smaller exports, or --no-swap`;
+    const detail = `${available} are available, use less --memory, smaller exports, or --no-swap`;
     throw new RamsterError(
       "NO_MEMORY",
-      `Cannot hold another ${held} in memory for swap mode: ${detail}`,
+      `Cannot pin another ${wanted} of memory for swap mode: ${detail}`,
     );
   }
 
@@ -139,7 +141,7 @@ export class FfiMemory implements Memory {
 
 interface RegionShape {
   readonly byteCount: number;
-  readonly heldBytes: number;
+  readonly pinnedBytes: number;
   readonly grows: boolean;
 }
 
@@ -148,14 +150,14 @@ class FfiRegion implements Region {
   private readonly libc: Libc;
   private readonly addresses: Addresses;
   private readonly address: number;
-  private readonly heldBytes: number;
+  private readonly pinnedBytes: number;
   private table: Int32Array | null = null;
   /** From the start: what may be touched. The rest has PROT_NONE, and touching it is a SIGSEGV. */
   private usableBytes: number;
 
-  constructor(libc: Libc, addresses: Addresses, { byteCount, heldBytes, grows }: RegionShape) {
+  constructor(libc: Libc, addresses: Addresses, { byteCount, pinnedBytes, grows }: RegionShape) {
     assert(byteCount > 0 && byteCount % FRAME_BYTES === 0);
-    assert(heldBytes >= 0 && heldBytes <= byteCount && heldBytes % FRAME_BYTES === 0);
+    assert(pinnedBytes >= 0 && pinnedBytes <= byteCount && pinnedBytes % FRAME_BYTES === 0);
     const flags = MAP_PRIVATE_ANONYMOUS_NORESERVE;
     const protection = grows ? PROT_NONE : PROT_READ_WRITE;
     const address = libc.mmap(null, byteCount, protection, flags, -1, 0) as number | null;
@@ -167,12 +169,12 @@ class FfiRegion implements Region {
     this.addresses = addresses;
     this.address = address;
     this.byteCount = byteCount;
-    this.heldBytes = heldBytes;
+    this.pinnedBytes = pinnedBytes;
     this.usableBytes = grows ? 0 : byteCount;
-    // A huge page for a small table would take more than is held.
-    const isSmall = heldBytes > 0 && heldBytes < HUGE_FROM_BYTES;
+    // A huge page for a small table would take more than is pinned.
+    const isSmall = pinnedBytes > 0 && pinnedBytes < HUGE_FROM_BYTES;
     this.advise(0, isSmall ? MADV_NOHUGEPAGE : MADV_HUGEPAGE);
-    if (heldBytes > 0) this.clear(0, heldBytes);
+    if (pinnedBytes > 0) this.clear(0, pinnedBytes);
   }
 
   grow(byteCount: number): boolean {
@@ -214,9 +216,9 @@ class FfiRegion implements Region {
   release(offset: number, byteCount: number): void {
     assertRange(this.usableBytes, offset, byteCount);
     assert(offset % FRAME_BYTES === 0 && byteCount % FRAME_BYTES === 0);
-    const held = Math.min(Math.max(this.heldBytes - offset, 0), byteCount);
-    if (held > 0) this.clear(offset, held);
-    if (held < byteCount) this.giveBack(offset + held, byteCount - held);
+    const pinned = Math.min(Math.max(this.pinnedBytes - offset, 0), byteCount);
+    if (pinned > 0) this.clear(offset, pinned);
+    if (pinned < byteCount) this.giveBack(offset + pinned, byteCount - pinned);
   }
 
   private giveBack(offset: number, byteCount: number): void {
@@ -229,7 +231,7 @@ class FfiRegion implements Region {
     if (this.table !== null) return; // A table is released as a whole.
     // The kernel would make holes into huge pages again, and give the memory back to us.
     const whole = byteCount === this.byteCount;
-    this.advise(this.heldBytes, whole ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
+    this.advise(this.pinnedBytes, whole ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
   }
 
   /** Writes zeros, which makes the range resident. */

@@ -1,7 +1,7 @@
 /**
  * Memory on plain ArrayBuffers: for systems without bun:ffi, and for the simulator. The same
  * behaviour as ffi-memory.ts except that `release` only writes zeros: what was touched stays
- * resident until the region is closed, and nothing is held from the start.
+ * resident until the region is closed, and nothing is pinned.
  *
  * One ArrayBuffer holds at most 4 GiB, so a region is cut into pieces of PIECE_BYTES, made when
  * first written to.

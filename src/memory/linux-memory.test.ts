@@ -38,7 +38,7 @@ function looksAt(looks: readonly Files[], free = FREE): Array<MemorySeen | null>
         if (path.startsWith("proc/self/ns/")) symlinkSync(text, join(root, path));
         else writeFileSync(join(root, path), text);
       }
-      return memory.look();
+      return memory.read();
     });
   } finally {
     rmSync(root, { recursive: true });
@@ -78,11 +78,11 @@ const V1 = {
 const V1_AT = "sys/fs/cgroup/memory";
 
 test("this machine says something that can be true, and the tightest of its groups counts", () => {
-  const seen = new LinuxMemory().look();
+  const seen = new LinuxMemory().read();
   expect(seen?.totalBytes).toBeGreaterThan(2 ** 26);
   expect(seen?.availableBytes).toBeLessThanOrEqual(seen?.totalBytes ?? 0);
   // Without its cgroups it has as much, or more.
-  const free = new LinuxMemory("/proc/self/no-such-file").look();
+  const free = new LinuxMemory("/proc/self/no-such-file").read();
   expect(free?.totalBytes).toBeGreaterThanOrEqual(seen?.totalBytes ?? Number.POSITIVE_INFINITY);
   expect(free?.unseen).toEqual(["limit", "available", "waits"]);
 });

@@ -7,9 +7,9 @@
  *                 that of groups which are not mounted here
  *     cgroup v2   memory.max, above which it is ended; memory.high, above which it is slowed down
  *
- * Of what a cgroup uses, file pages that nobody has touched lately go when memory is wanted. What
- * it may swap out (memory.swap.max) is no memory, and adds nothing. What memory and swap may come
- * to together (memsw) is a limit.
+ * Inactive file pages of a cgroup count as available, since the kernel reclaims them. Swap
+ * (memory.swap.max) is no memory, and adds nothing. The limit on memory and swap together (memsw)
+ * counts.
  *
  * Read when asked, a few small files of the kernel that are never on a disk: some 200 us.
  */
@@ -63,7 +63,7 @@ export class LinuxMemory implements HostMemory {
     this.freeMemory = freeMemory;
   }
 
-  look(): MemorySeen | null {
+  read(): MemorySeen | null {
     const unseen: Unseen[] = [];
     const { limits, waits, isHidden } = this.findPlaces();
     if (isHidden) unseen.push("limit");
@@ -79,7 +79,7 @@ export class LinuxMemory implements HostMemory {
   }
 
   private machine(unseen: Unseen[]): Available | null {
-    const memory = this.read("/proc/meminfo", parseMeminfo);
+    const memory = this.readFile("/proc/meminfo", parseMeminfo);
     if (memory !== null) return { ...memory, cgroup: null };
     unseen.push("available");
     const { totalBytes, freeBytes } = this.freeMemory();
@@ -91,15 +91,15 @@ export class LinuxMemory implements HostMemory {
   private stallPercent(folders: readonly string[]): number | null {
     const files = folders.map((folder) => `${folder}/memory.pressure`);
     const all = ["/proc/pressure/memory", ...files].flatMap((file) => {
-      return this.read(file, parsePressure) ?? [];
+      return this.readFile(file, parsePressure) ?? [];
     });
     return all.length === 0 ? null : Math.max(...all);
   }
 
   /** `up`: how far it is above the group of this process. */
   private v1At(folder: string, up: number): Available | null {
-    const read = (name: string) => this.read(`${folder}/memory.${name}`, parseCgroupBytes);
-    const readStat = () => this.read(`${folder}/memory.stat`, (text) => text) ?? "";
+    const read = (name: string) => this.readFile(`${folder}/memory.${name}`, parseCgroupBytes);
+    const readStat = () => this.readFile(`${folder}/memory.stat`, (text) => text) ?? "";
     // What it says of groups above is the same in each of them.
     let stat = up === 0 ? readStat() : null;
     const ofAbove = (name: string) => parseStat(stat ?? "", `hierarchical_${name}_limit`);
@@ -117,19 +117,19 @@ export class LinuxMemory implements HostMemory {
   }
 
   private v2At(folder: string): Available | null {
-    const read = (name: string) => this.read(`${folder}/memory.${name}`, parseCgroupBytes);
+    const read = (name: string) => this.readFile(`${folder}/memory.${name}`, parseCgroupBytes);
     const limitBytes = least(read("max"), read("high"));
     if (limitBytes === UNLIMITED) return null;
-    const idle = this.read(`${folder}/memory.stat`, (text) => parseStat(text, "inactive_file"));
+    const idle = this.readFile(`${folder}/memory.stat`, (text) => parseStat(text, "inactive_file"));
     return within(folder, limitBytes, read("current"), idle ?? 0);
   }
 
   private findPlaces(): Places {
-    const text = this.read("/proc/self/cgroup", (it) => it);
+    const text = this.readFile("/proc/self/cgroup", (it) => it);
     const isKnown = text !== null && text === this.cgroupText;
     if (isKnown && !this.places.isHidden) return this.places;
     this.cgroupText = text;
-    const mounts = this.read("/proc/self/mountinfo", (it) => it);
+    const mounts = this.readFile("/proc/self/mountinfo", (it) => it);
     if (text !== null) this.places = this.placesOf(text, parseMounts(mounts ?? ""));
     // A kernel without cgroups has no such file; without /proc there is none either.
     else this.places = { limits: null, waits: null, isHidden: mounts === null };
@@ -155,7 +155,7 @@ export class LinuxMemory implements HostMemory {
     }
   }
 
-  private read<T>(path: string, parse: (text: string) => T | null): T | null {
+  private readFile<T>(path: string, parse: (text: string) => T | null): T | null {
     try {
       return parse(readFileSync(this.root + path, "utf8"));
     } catch {
@@ -164,7 +164,7 @@ export class LinuxMemory implements HostMemory {
   }
 }
 
-/** A limit that is not told is none. */
+/** A limit that is not shown is none. */
 function least(a: number | null, b: number | null): number {
   return Math.min(a ?? UNLIMITED, b ?? UNLIMITED);
 }
@@ -176,8 +176,8 @@ function within(
   idleBytes: number,
 ): Available | null {
   if (limitBytes === UNLIMITED || usedBytes === null) return null;
-  const heldBytes = Math.max(0, usedBytes - idleBytes);
-  const availableBytes = Math.max(0, limitBytes - heldBytes);
+  const busyBytes = Math.max(0, usedBytes - idleBytes);
+  const availableBytes = Math.max(0, limitBytes - busyBytes);
   return { totalBytes: limitBytes, availableBytes, cgroup };
 }
 

@@ -73,7 +73,7 @@ export class LinuxProcess implements HostProcess {
       if (!mapping.isFile && byteCount >= RESERVATION_BYTES_MIN) continue;
       if (this.libc.mlock(start, byteCount) === 0) continue;
       const why = this.errno();
-      // Of the kernel's own pages among them, such as [vvar], some cannot be touched.
+      // Some of the kernel's own mappings, such as [vvar], cannot be touched.
       if (!mapping.isSpecial) return `mlock: ${why}${limitText()}`;
     }
     if (this.libc.mlockall(MCL_CURRENT_ON_FAULT) === 0) return null;

@@ -57,8 +57,8 @@ describe.each(MEMORIES)("Memory %s", (_name, memory) => {
     region.close();
   });
 
-  test("what is held reads as zeros from the start, and after release()", () => {
-    const region = memory.reserve(8 * FRAME_BYTES, { heldBytes: 4 * FRAME_BYTES });
+  test("pinned memory reads as zeros from the start, and after release()", () => {
+    const region = memory.reserve(8 * FRAME_BYTES, { pinnedBytes: 4 * FRAME_BYTES });
     const all = new Uint8Array(8 * FRAME_BYTES);
     region.read(0, all, 0, all.length);
     expect(all).toEqual(new Uint8Array(8 * FRAME_BYTES));
@@ -71,7 +71,7 @@ describe.each(MEMORIES)("Memory %s", (_name, memory) => {
   });
 
   test("a region that grows keeps what was written, and is zeros where it has grown", () => {
-    const region = memory.reserve(64 * MIB, { heldBytes: 0, grows: true });
+    const region = memory.reserve(64 * MIB, { pinnedBytes: 0, grows: true });
     const words = region.words();
     expect(region.grow(FRAME_BYTES)).toBe(true);
     words.fill(7, 0, FRAME_BYTES / 4);
@@ -109,7 +109,7 @@ test("memory that the operating system cannot reserve is a NO_MEMORY error", () 
 test("what a region has not grown to counts for no limit, and cannot be used", () => {
   const memory = openMemory();
   const before = dataBytes();
-  const region = memory.reserve(2048 * MIB, { heldBytes: 0, grows: true });
+  const region = memory.reserve(2048 * MIB, { pinnedBytes: 0, grows: true });
   expect(dataBytes() - before).toBeLessThan(256 * MIB);
   expect(() => region.read(0, new Uint8Array(1), 0, 1)).toThrow(AssertionError);
   expect(region.grow(1024 * MIB)).toBe(true);
@@ -117,12 +117,12 @@ test("what a region has not grown to counts for no limit, and cannot be used", (
   region.close();
 });
 
-test("where memory is held, no more is than there is, but for 64 MiB of it", () => {
+test("in swap mode all but 64 MiB of the available memory can be pinned", () => {
   const memory = openMemory({ availableBytes: () => 80 * MIB });
-  expect(() => memory.reserve(64 * MIB, { heldBytes: 17 * MIB })).toThrow(
-    "Cannot hold another 17MiB in memory for swap mode: 16MiB may be, take less --memory, ",
+  expect(() => memory.reserve(64 * MIB, { pinnedBytes: 17 * MIB })).toThrow(
+    "Cannot pin another 17MiB of memory for swap mode: 16MiB are available, use less --memory, ",
   );
-  memory.reserve(64 * MIB, { heldBytes: 16 * MIB }).close();
+  memory.reserve(64 * MIB, { pinnedBytes: 16 * MIB }).close();
 });
 
 test("resident memory falls when a touched region is released", () => {

@@ -6,8 +6,8 @@ import { libcPath } from "./libc-path.ts";
 
 /**
  * Memory from the operating system where bun:ffi and a C library are at hand, else ArrayBuffers.
- * `holding`: for a node under a kernel's swap. Small regions are held whole, and none is held that
- * would not fit.
+ * `holding` is for a node under a kernel's swap: small regions are pinned whole, and pinning more
+ * than is available is an error.
  */
 export function openMemory(holding: Holding | null = null): Memory {
   const path = libcPath();

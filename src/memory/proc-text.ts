@@ -71,9 +71,9 @@ export interface Mapping {
   readonly start: number;
   readonly byteCount: number;
   readonly isReadable: boolean;
-  /** Of a file: the program and its libraries. */
+  /** A mapping of a file: the program or a library. */
   readonly isFile: boolean;
-  /** Of the kernel, not of the program: `[vvar]`, `[vdso]`, `[vsyscall]`. */
+  /** A mapping of the kernel: `[vvar]`, `[vdso]`, `[vsyscall]`. */
   readonly isSpecial: boolean;
 }
 
@@ -99,7 +99,9 @@ export function parseMapping(line: string): Mapping | null {
   return { start, byteCount, isReadable: readable === "r", isFile, isSpecial };
 }
 
-/** The flags of `/proc/self/task/N/stat`: the ninth word, where the second is a name in brackets. */
+/**
+ * The flags of `/proc/self/task/N/stat`: the ninth word, where the second is a name in brackets.
+ */
 export function parseTaskFlags(text: string): number | null {
   const end = text.lastIndexOf(") ");
   const word = end < 0 ? undefined : text.slice(end + 2).split(" ")[6];

@@ -16,8 +16,8 @@ interface Given {
   routes?: Record<string, string>;
 }
 
-/** The host that is told in place of the wildcard; "" when the settings stay as they are. */
-async function told(given: Given): Promise<string> {
+/** The host that is published instead of the wildcard; "" when the settings stay as they are. */
+async function hostOf(given: Given): Promise<string> {
   const network: MachineNetwork = {
     lookup: async (host) => given.names?.[host] ?? [host],
     sourceTo: async ({ host }) => given.routes?.[host] ?? null,
@@ -35,7 +35,7 @@ async function told(given: Given): Promise<string> {
   return result.gossipAdvertise?.host ?? "";
 }
 
-describe("a node that listens on all addresses tells", () => {
+describe("a node that listens on all addresses publishes", () => {
   test.each<[string, Given, string]>([
     ["the only one that its machine has", { addresses: ["10.9.0.1"] }, "10.9.0.1"],
     [
@@ -74,26 +74,26 @@ describe("a node that listens on all addresses tells", () => {
     ["an IPv4 address", { listen: "[::]:7777", addresses: ["10.9.0.1"] }, "10.9.0.1"],
     ["nothing else when it listens on one", { listen: "10.9.0.1:7777" }, ""],
   ])("%s", async (_, given, host) => {
-    expect(await told(given)).toBe(host);
+    expect(await hostOf(given)).toBe(host);
   });
 
   test("nothing in doubt: it says what to write", async () => {
     const addresses = ["10.9.0.1", "172.17.0.1"];
-    await expect(told({ addresses })).rejects.toThrow(
+    await expect(hostOf({ addresses })).rejects.toThrow(
       'Cannot use --listen "0.0.0.0:7777": this machine has the addresses 10.9.0.1, 172.17.0.1: ' +
-        "say which one others are told, as in --advertise 10.9.0.1:7777",
+        "write which one other nodes use, as in --advertise 10.9.0.1:7777",
     );
-    await expect(told({ listen: "0.0.0.0:0", gossip: "0.0.0.0:0", addresses })).rejects.toThrow(
+    await expect(hostOf({ listen: "0.0.0.0:0", gossip: "0.0.0.0:0", addresses })).rejects.toThrow(
       "as in --listen 10.9.0.1:0",
     );
   });
 
   test("nothing while the machine has no address: a later start may find one", async () => {
-    await expect(told({})).rejects.toMatchObject({ code: "CANNOT_LISTEN" });
+    await expect(hostOf({})).rejects.toMatchObject({ code: "CANNOT_LISTEN" });
   });
 
   test("no address of a name that it does not listen on", async () => {
     const names = { here: ["2001:db8::1"] };
-    await expect(told({ advertise: "here:7000", names })).rejects.toThrow("--gossip-advertise");
+    await expect(hostOf({ advertise: "here:7000", names })).rejects.toThrow("--gossip-advertise");
   });
 });

@@ -1,32 +1,33 @@
 /**
- * The address that other nodes are told, of a node that listens on all addresses of its machine
- * ("0.0.0.0" or "[::]"), which is none that they could use:
+ * The address that a node publishes when it listens on all addresses of its machine ("0.0.0.0" or
+ * "[::]"), since other nodes cannot connect to those. The first that is there counts:
  *
- *     --advertise            what a person says
- *     --listen, one address  the pages go there, so gossip can as well
- *     --join                 the address that this machine sends to a seed from
- *     neither                the only address of this machine, if it has one alone
+ *     --advertise            that address
+ *     --listen, one address  page links go there, so gossip can too
+ *     --join                 the address from which this machine sends to a seed
+ *     neither                the address of this machine, if it has only one
  *
- * In doubt the node does not start: nodes with a wrong address of it would dial somebody else.
+ * In doubt the node does not start: with a wrong address other nodes would dial another machine.
  */
 import { ConfigError, RamsterError } from "../core/errors.ts";
 import { formatAddress, isLoopback, type TcpAddress } from "../net/address.ts";
 import { ipBytes, isWildcard } from "../net/ip.ts";
 import type { NodeConfig } from "./config.ts";
 
-/** What the operating system says of the network. */
+/** What the operating system knows of the network. */
 export interface MachineNetwork {
   /** As Transport.lookup. */
   lookup(host: string): Promise<string[]>;
-  /** The address that this machine sends to another one from, or null without a route. */
+  /** The address from which this machine sends to another one; null without a route. */
   sourceTo(address: TcpAddress): Promise<string | null>;
-  /** Its own addresses, without those that only it or one link of it can use. */
+  /** Its own addresses, without loopback and link-local ones. */
   addresses(): string[];
 }
 
 /**
- * The settings with an address of gossip to tell, its port 0 for "the same". Rejects with
- * ConfigError BAD_CONFIG when it is not clear which, and with CANNOT_LISTEN while there is none.
+ * The settings with the gossip address to publish; port 0 stands for the port of gossip. Rejects
+ * with ConfigError BAD_CONFIG when several addresses are possible, and with CANNOT_LISTEN when
+ * there is none.
  */
 export async function withAdvertised(
   config: NodeConfig,
@@ -71,26 +72,26 @@ async function sourceToSeed(
   return null;
 }
 
-/** `source`: null, or what only nodes of this machine can use. */
-function onlyAddress(found: {
+/** `source`: null, or an address that only nodes of this machine can use. */
+function onlyAddress(candidates: {
   listen: TcpAddress;
   source: string | null;
   hosts: readonly string[];
 }): string {
-  const { listen, source, hosts } = found;
+  const { listen, source, hosts } = candidates;
   const [host] = hosts;
   if (host !== undefined && hosts.length === 1) return host;
   if (host === undefined && source !== null) return source;
   if (host === undefined) {
     const where = `Cannot listen on "${formatAddress(listen)}"`;
-    const detail = "this machine has no address that other nodes could be told";
+    const detail = "this machine has no address that other nodes could use";
     throw new RamsterError("CANNOT_LISTEN", `${where}: ${detail}`);
   }
   const it = { ...listen, host };
   const example =
     listen.port === 0 ? `--listen ${formatAddress(it)}` : `--advertise ${formatAddress(it)}`;
   const many = `this machine has the addresses ${hosts.join(", ")}`;
-  throw refuse("listen", listen, `${many}: say which one others are told, as in ${example}`);
+  throw refuse("listen", listen, `${many}: write which one other nodes use, as in ${example}`);
 }
 
 /** Whether a socket on `wildcard` hears what is sent to `host`: "::" takes IPv4 as well. */

@@ -29,7 +29,7 @@ function watchAt(days: number) {
 }
 
 describe("the end of the certificate", () => {
-  test("is told once a day from 30 days on, and at the start", () => {
+  test("is logged once a day in the last 30 days, and at the start", () => {
     const { lines, run, watch } = watchAt(31.5);
     expect([watch.daysLeft, lines]).toEqual([31, []]);
     run(2.1);

@@ -1,21 +1,21 @@
 /**
- * CertificateWatch: tells in time that the certificate of the cluster ends. After its end no link
- * can be made, and pages that are away cannot be had.
+ * CertificateWatch: warns before the certificate of the cluster ends. After its end no link can be
+ * made, and remote pages are out of reach.
  *
- * Not here: what is in the file (src/security), and where it is (src/cli).
+ * Not here: the content of the file (src/security), and its path (src/cli).
  */
 import type { Clock } from "../core/clock.ts";
 import { CERTIFICATE_WARN_DAYS } from "../core/limits.ts";
 import type { Log } from "../core/log.ts";
 import { Timers } from "../core/timers.ts";
 
-/** What a node shows to the others. */
+/** The certificate of a node's links. */
 export interface Certificate {
-  /** Unix time of its end. */
+  /** The Unix time of its end. */
   endMs(): number;
-  /** Unix time. */
+  /** The Unix time now. */
   nowMs(): number;
-  /** Takes it from its file again. Throws ConfigError BAD_CONFIG, and nothing has changed. */
+  /** Reads its file again. Throws ConfigError BAD_CONFIG, and then nothing has changed. */
   reload(): void;
 }
 
@@ -34,7 +34,7 @@ export class CertificateWatch {
     this.timers = new Timers(env.clock);
   }
 
-  /** Warns at once, once a day, and when it ends. */
+  /** Warns at once, once a day, and when the certificate ends. */
   start(): void {
     this.warn();
     this.timers.every("day", DAY_MS, DAY_MS, () => this.warn());
@@ -52,12 +52,12 @@ export class CertificateWatch {
     this.awaitEnd();
   }
 
-  /** As ISO 8601 has it. */
+  /** The end, as in ISO 8601. */
   get end(): string {
     return new Date(this.certificate.endMs()).toISOString();
   }
 
-  /** Whole days; below 0 from the end on. */
+  /** Whole days until the end; below 0 after it. */
   get daysLeft(): number {
     const { msLeft } = this;
     return msLeft === 0 ? -1 : Math.floor(msLeft / DAY_MS);
@@ -67,7 +67,7 @@ export class CertificateWatch {
     return this.certificate.endMs() - this.certificate.nowMs();
   }
 
-  /** Looks once an hour as well: the time of day may be set, and a timer is not told. */
+  /** Checks once an hour as well: when the time of day is set, timers do not notice. */
   private awaitEnd(): void {
     const leftMs = this.msLeft;
     if (leftMs <= 0) return;
@@ -81,7 +81,7 @@ export class CertificateWatch {
     const { daysLeft } = this;
     if (daysLeft < 0) {
       const what = `The certificate of the cluster expired on ${this.end}: no link can be made`;
-      this.log.write("error", "net", `${what}, and no page that is away can be had; ${HOW}`);
+      this.log.write("error", "net", `${what}, and no remote page can be fetched; ${HOW}`);
     } else if (daysLeft < CERTIFICATE_WARN_DAYS) {
       const what = `The certificate of the cluster ends on ${this.end}, in ${days(daysLeft)}`;
       this.log.write("warn", "net", `${what}; ${HOW}`);

@@ -37,7 +37,7 @@ export type NodeConfig = SettingValues & { readonly role: Role };
 /** What a node has no default for, and whatever else is to differ from its default. */
 export type NodeSettings = Pick<NodeConfig, "number" | "name"> & Partial<NodeConfig>;
 
-/** Of a node that has its number. */
+/** The settings of a node that has its number. */
 export type NumberedConfig = NodeConfig & { readonly number: number };
 
 /** What is in force on a node that runs. */

@@ -1,9 +1,8 @@
 /**
- * Drain: a node gets ready to leave, or to be on its own. It lends nothing any more and moves no
- * page away; the owners of what it holds take that elsewhere, and its own pages come home as far
- * as there is room.
+ * Drain: prepares a node for its end. A drained node lends nothing and moves no page away. Owners
+ * move its foreign pages elsewhere, and its own pages come home as far as there is room.
  *
- * Before it stops a node drains what it holds for others, and only that: its own pages end with it.
+ * A node that stops drains only its foreign pages. Its own pages are discarded at its end.
  */
 import type { Clock } from "../core/clock.ts";
 import type { Log } from "../core/log.ts";
@@ -12,10 +11,10 @@ import type { Ramster } from "../ramster/ramster.ts";
 import type { Lending } from "./lending.ts";
 
 const POLL_MS = 100;
-/** Nothing moved for so long: there is nowhere to move it. */
+/** When no page moved for this long, there is nowhere to move them. */
 const STUCK_MS = 5000;
-/** How often the log says how far it is. */
-const SAY_MS = 5000;
+/** How often the progress is logged. */
+const PROGRESS_MS = 5000;
 
 export class Drain {
   private readonly clock: Clock;
@@ -50,7 +49,7 @@ export class Drain {
     this.lending?.setDrained(true);
   }
 
-  /** It stays after all. */
+  /** Ends the drain: the node stays. */
   stop(): void {
     if (!this.on) return;
     this.on = false;
@@ -59,15 +58,15 @@ export class Drain {
   }
 
   /**
-   * Moves away what others keep here. Resolves when nothing is left, nothing moves any more, or
-   * after `timeoutMs`; 0: at once, and what is here is given up.
+   * Moves the foreign pages away. Resolves when none is left, when none moves any more, or after
+   * `timeoutMs`. With 0 it resolves at once, and the pages are given up.
    *
-   * @returns whether all was moved that should be.
+   * @returns whether all foreign pages were moved.
    */
   async emptyForeign(timeoutMs: number): Promise<boolean> {
     const { foreign, clock, log } = this;
-    this.tellOwn();
-    // Also one that is empty: what it took now would end with it.
+    this.logOwnPages();
+    // An empty node too: pages that it accepted now would end with it.
     this.lending?.setDrained(true);
     if (foreign === null || timeoutMs === 0 || foreign.persistentCount === 0) return true;
     const startMs = clock.now();
@@ -75,7 +74,7 @@ export class Drain {
     log.write("info", "ramster", `${had} pages of others are moved away before it stops`);
     let left = had;
     let movedAtMs = startMs;
-    let saidAtMs = startMs;
+    let loggedAtMs = startMs;
     let isLate = false;
     while (left > 0 && !isLate && clock.now() - movedAtMs < STUCK_MS) {
       await new Promise<void>((resolve) => void clock.after(POLL_MS, resolve));
@@ -83,8 +82,8 @@ export class Drain {
       if (foreign.persistentCount < left) movedAtMs = clock.now();
       left = foreign.persistentCount;
       isLate = clock.now() - startMs >= timeoutMs;
-      if (clock.now() - saidAtMs < SAY_MS) continue;
-      saidAtMs = clock.now();
+      if (clock.now() - loggedAtMs < PROGRESS_MS) continue;
+      loggedAtMs = clock.now();
       log.write("info", "ramster", `${left} of ${had} pages of others are left`);
     }
     if (left === 0) {
@@ -97,10 +96,10 @@ export class Drain {
     return false;
   }
 
-  /** Its own pages end with it, wherever they are: nobody else knows what they are. */
-  private tellOwn(): void {
+  /** Logs how many own pages end with the node. Copies elsewhere are useless without its index. */
+  private logOwnPages(): void {
     const count = this.ramster.zcache.tmem.pageCount;
-    if (count > 0) this.log.write("info", "ramster", `${count} pages of its own end with it`);
+    if (count > 0) this.log.write("info", "ramster", `discards ${count} own pages`);
   }
 
   /** `node 3 (12), node 5 (1, no link)`. */

@@ -1,18 +1,19 @@
 /**
- * Lending: how much of what it was given a lender lends now. The one place that decides it, from
- * two sides: what its machine needs itself, and whether the node is drained. The lesser counts.
+ * Lending: decides how much of its memory a lender lends now. Two things count: what its machine
+ * needs itself, and whether the node is drained.
  *
- *     HostMemory --look--> lendLimit() --\
- *                                         min --> Foreign.setLimit, and what the others are told
+ *     HostMemory --read--> lendLimit() --\
+ *                                         min --> Foreign.setLimit, and offers to other nodes
  *     drained: nothing ------------------/
  *
- * What the machine does not tell is said once, and lent with care: without a word on caches only
- * what is free outright; without a word on waits with twice the reserve; and where the limit of the
- * node's cgroup cannot be seen, nothing, since beyond it the node is ended with all that it holds.
- * A reserve of 0 lends all, whatever is seen.
+ * What the machine does not show is logged once, and the node lends less:
+ *   - unknown caches: it lends only free memory
+ *   - unknown waits: it keeps twice the reserve
+ *   - unknown cgroup limit: it lends nothing more, since beyond the limit the kernel would end the
+ *     node with all its pages
+ * With a reserve of 0 it lends everything, whatever is known.
  *
- * Not here: what is decided (ramster/foreign/lend-limit.ts), and how pages
- * leave (ramster/foreign/foreign.ts).
+ * Not here: the formula (ramster/foreign/lend-limit.ts), and how pages leave (ramster/foreign).
  */
 import type { Clock, TimerId } from "../core/clock.ts";
 import type { Report } from "../core/figure.ts";
@@ -32,13 +33,13 @@ import {
   reserveBytes,
 } from "../ramster/foreign/lend-limit.ts";
 
-/** Others are told at once when the limit has moved by this part of what was given. */
-const TOLD_STEPS = LEND_STEPS / 8;
+/** Other nodes hear at once when the limit has moved by this part of what may be lent. */
+const ANNOUNCE_STEPS = LEND_STEPS / 8;
 
-/** Lines that are said once: a limit that is changed over and over is not worth more. */
-const SAID_MAX = 16;
+/** Lines that are logged once each. A limit that keeps changing is not worth more. */
+const LINES_MAX = 16;
 
-/** "machine": nothing of it is known. */
+/** "machine": nothing is known of its memory. */
 const UNSEEN: Readonly<Record<Unseen | "machine", string>> = {
   available:
     "Cannot read /proc/meminfo: lends only memory that is free outright, not what caches hold. " +
@@ -55,23 +56,23 @@ const UNSEEN: Readonly<Record<Unseen | "machine", string>> = {
 };
 
 export class Lending {
-  /** How often it began to give memory back because the machine was short of it. */
+  /** How often it began to give memory back because the machine was short of memory. */
   pressureShrinks = 0;
   private readonly clock: Clock;
   private readonly log: Log;
   private readonly host: HostMemory;
   private readonly foreign: Foreign;
-  /** Has the others told how much is lent. */
+  /** Tells other nodes how much is lent. */
   private readonly announce: () => void;
   private readonly state: LendState;
   private currentReserve: Reserve;
   private seen: MemorySeen | null = null;
   private drained = false;
-  /** While it gives memory back: since when, and what was resident then. */
+  /** While it gives memory back: the start, and the resident bytes then. */
   private giving: { sinceMs: number; resident: number } | null = null;
-  private limitTold: number;
-  /** What was said of it, once each. */
-  private readonly said = new Set<string>();
+  private announcedLimit: number;
+  /** Lines that were logged. */
+  private readonly loggedLines = new Set<string>();
   private timer: TimerId | null = null;
 
   constructor(
@@ -91,15 +92,15 @@ export class Lending {
     this.announce = parts.announce;
     this.currentReserve = settings.reserve;
     this.state = newLendState(parts.foreign.frameCountLent);
-    this.limitTold = parts.foreign.frameCountLent;
+    this.announcedLimit = parts.foreign.frameCountLent;
   }
 
-  /** Looks now, and from then on. */
+  /** Reads the memory now, and then every HOST_LOOK_MS. */
   start(): void {
-    this.look();
+    this.check();
     const tick = (): void => {
       this.timer = this.clock.after(HOST_LOOK_MS, tick);
-      this.look();
+      this.check();
     };
     this.timer = this.clock.after(HOST_LOOK_MS, tick);
   }
@@ -113,19 +114,19 @@ export class Lending {
     return this.currentReserve;
   }
 
-  /** Counts at once. */
+  /** Changes the reserve, with effect at once. */
   setReserve(reserve: Reserve): void {
     this.currentReserve = reserve;
-    this.look();
+    this.check();
   }
 
-  /** What it cannot see, while that makes it lend less than it might. */
+  /** What the machine does not show, if that makes the node lend less. */
   get unseen(): ReadonlyArray<Unseen | "machine"> {
     if (isNoReserve(this.currentReserve)) return [];
     return this.seen?.unseen ?? ["machine"];
   }
 
-  /** While the node is drained it lends nothing, whatever the machine has. */
+  /** A drained node lends nothing. */
   setDrained(isDrained: boolean): void {
     this.drained = isDrained;
     this.apply();
@@ -147,10 +148,10 @@ export class Lending {
     };
   }
 
-  private look(): void {
-    this.seen = this.host.look();
+  private check(): void {
+    this.seen = this.host.read();
     this.decide(this.seen);
-    this.say();
+    this.logUnseen();
     this.apply();
     this.watchGiving();
   }
@@ -179,18 +180,19 @@ export class Lending {
     return reserveBytes(this.currentReserve, seen.totalBytes, areWaitsSeen(seen));
   }
 
-  /** What cannot be seen, and whose limit it is that can be. */
-  private say(): void {
-    for (const what of this.unseen) this.sayOnce("warn", UNSEEN[what]);
+  /** Logs what the machine does not show, and which cgroup's limit counts. */
+  private logUnseen(): void {
+    for (const what of this.unseen) this.logOnce("warn", UNSEEN[what]);
     const { cgroup = null, totalBytes = 0 } = this.seen ?? {};
     if (cgroup === null || isNoReserve(this.currentReserve)) return;
     const limit = `${mibOf(totalBytes)} MiB`;
-    this.sayOnce("info", `lends what the limit of cgroup "${cgroup}" leaves: ${limit}`);
+    this.logOnce("info", `lends what the limit of cgroup "${cgroup}" leaves: ${limit}`);
   }
 
-  private sayOnce(level: "warn" | "info", line: string): void {
-    if (this.said.has(line) || (level === "info" && this.said.size >= SAID_MAX)) return;
-    this.said.add(line);
+  private logOnce(level: "warn" | "info", line: string): void {
+    if (this.loggedLines.has(line) || (level === "info" && this.loggedLines.size >= LINES_MAX))
+      return;
+    this.loggedLines.add(line);
     this.log.write(level, "ramster", line);
   }
 
@@ -199,13 +201,13 @@ export class Lending {
     const limit = this.drained ? 0 : this.state.limit;
     if (limit === foreign.limit) foreign.step();
     else foreign.setLimit(limit);
-    const told = Math.abs(limit - this.limitTold);
-    if (told === 0 || (told * TOLD_STEPS < foreign.frameCountLent && limit > 0)) return;
-    this.limitTold = limit;
+    const moved = Math.abs(limit - this.announcedLimit);
+    if (moved === 0 || (moved * ANNOUNCE_STEPS < foreign.frameCountLent && limit > 0)) return;
+    this.announcedLimit = limit;
     this.announce();
   }
 
-  /** Says when it begins to give memory back to its machine, and when that is done. */
+  /** Logs when the node begins to give memory back, and when that is done. */
   private watchGiving(): void {
     const { frames } = this.foreign.zcache;
     const { giving } = this;

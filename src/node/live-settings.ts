@@ -141,7 +141,7 @@ function setPeers(parts: NodeParts, next: readonly PeerConfig[]): void {
   peers.splice(0, peers.length, ...next);
 }
 
-/** Of links to peers, and to programs. */
+/** Settings of links to peers, and of the client door. */
 function setLinkTimes(
   { links, clientDoorSettings }: NodeParts,
   times: { keepaliveMs?: number; idleMs?: number },

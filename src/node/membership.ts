@@ -1,15 +1,15 @@
 /**
- * Membership: this node in the cluster. It joins, comes by its number, says through its tags what
- * it lends, and tells the node what the others say.
+ * Membership: this node in the cluster. It joins, gets a number, publishes what it lends in its
+ * tags, and passes the news of other nodes on.
  *
  *     start: gossip --> join --> claim a number   (then the node is built and listens)
  *     run:   tags of others --> peers, offers, losses      own state --> own tags
- *     stop:  leave, so that nobody takes it for dead
+ *     stop:  leave, so that it does not count as dead
  *
- * A member that is no ramster node, is of another cluster or version, or has a number that is
- * taken, is shown in reports and never used.
+ * Some members are shown in reports and never used: those that are no ramster node, or have another
+ * cluster or version, or a number that is taken.
  *
- * Not here: who is alive (src/cluster), what becomes of pages (node.ts, src/ramster).
+ * Not here: who is alive (src/cluster), and what happens to pages (node.ts, src/ramster).
  */
 import { Cluster, type Member } from "../cluster/cluster.ts";
 import type { ClusterCounters } from "../cluster/counters.ts";
@@ -37,26 +37,26 @@ import { CODECS_DECOMPRESSED, gossipTuningOf, type NodeConfig } from "./config.t
 import { type Claimant, NumberClaim } from "./number-claim.ts";
 import { checkTagsFit, fittingTags, type NodeTags, pageAddress, readTags, tagsOf } from "./tags.ts";
 
-/** Another node of the cluster, as it says of itself. */
+/** Another node of the cluster, by its own tags. */
 export interface NodeSeen {
   readonly number: number;
   readonly name: string;
-  /** Where it takes links. */
+  /** The address for page links. */
   readonly address: TcpAddress;
-  /** What it may fail together with: what it says, or the host that it gossips from. */
+  /** Its zone: from its tags, or the host that it gossips from. */
   readonly zone: string;
   readonly tags: NodeTags;
 }
 
-/** What the node learns of the others. */
+/** News of other nodes. */
 export interface MembershipEvents {
-  /** A node is there; also when what it says of itself has changed. */
+  /** A node is alive, or its tags have changed. */
   onNode(node: NodeSeen): void;
-  /** It does not answer any more, or has left. */
+  /** A node does not answer any more, or has left. */
   onNodeGone(number: number, how: "dead" | "left"): void;
 }
 
-/** What changes while a node runs, and others are told. */
+/** The tags that change while a node runs. */
 export type LocalState = Pick<
   NodeTags,
   "freeFrames" | "grantedFrames" | "isDrained" | "lendFrames" | "page" | "pressure" | "target"
@@ -65,10 +65,10 @@ export type LocalState = Pick<
 export interface MembershipEnv {
   readonly clock: Clock;
   readonly random: Random;
-  /** In clear: gossip seals what it sends itself. */
+  /** Without TLS: gossip encrypts its messages itself. */
   readonly transport: Transport;
   readonly log: Log;
-  /** Null: gossip in clear. */
+  /** Null: gossip is not encrypted. */
   readonly keyring: Keyring | null;
   readonly limits?: DoorLimits;
 }
@@ -79,12 +79,12 @@ export interface MembershipSettings {
   readonly cluster: string;
   readonly codecs: number;
   readonly bootId: bigint;
-  /** Given by hand, or null: one that is free. */
+  /** The number of `--number`; null: a free one. */
   readonly number: number | null;
   readonly seeds: readonly TcpAddress[];
   /** How long seeds are tried at the start; null: until one answers. */
   readonly joinTimeoutMs: number | null;
-  /** Null: its host. */
+  /** Null: the host of the node. */
   readonly zone: string | null;
   readonly gossip: ClusterSettings;
 }
@@ -92,21 +92,21 @@ export interface MembershipSettings {
 /** A member for reports, ramster node or not. */
 export interface MemberView {
   readonly member: Member;
-  /** Null when it is not used; then `note` says why. */
+  /** Null when the member is not used; then `note` says why. */
   readonly tags: NodeTags | null;
   readonly note: string;
 }
 
-/** How often its own state is looked at. */
+/** How often the node's own state is checked. */
 const ANNOUNCE_MS = 1000;
-/** Between two changes of tags, for each member: however many there are, the sum stays the same. */
+/** Time between two changes of tags, times the members, so that a cluster's sum stays the same. */
 const ANNOUNCE_MS_PER_MEMBER = 100;
-/** What is lent is told in steps of this share, so that small changes make no gossip. */
+/** Frames are published in steps of this part, so that small changes make no gossip. */
 const FRAME_STEPS = 64;
 const CLAIM_POLL_MS = 50;
 
 interface Node {
-  /** By name: two members never share one. */
+  /** Two members never have the same name. */
   readonly name: string;
   readonly number: number;
 }
@@ -122,10 +122,10 @@ export class Membership {
   private own: NodeTags;
   private announcedAtMs = 0;
   private timer: TimerId | null = null;
-  /** Those that the node was told of. */
+  /** By name: the nodes passed to `onNode`. */
   private readonly nodes = new Map<string, Node>();
   private conflict: string | null = null;
-  /** Of its tags, as it was logged. */
+  /** The tags that did not fit, as they were logged. */
   private leftOut = "";
 
   constructor(env: MembershipEnv, settings: MembershipSettings) {
@@ -143,9 +143,9 @@ export class Membership {
     const events = {
       onJoin: (member: Member): void => {
         env.log.write("info", "cluster", `member "${member.name}" has joined`);
-        this.look(member);
+        this.noteMember(member);
       },
-      onUpdate: (member: Member): void => this.look(member),
+      onUpdate: (member: Member): void => this.noteMember(member),
       onLeave: (member: Member, how: "dead" | "left"): void => {
         if (how === "dead") env.log.write("warn", "cluster", `member "${member.name}" is dead`);
         else env.log.write("info", "cluster", `member "${member.name}" has left`);
@@ -158,7 +158,7 @@ export class Membership {
       },
     };
     this.cluster = new Cluster(env, gossip, identity, events, env.keyring);
-    // News of a claim reaches nearly everyone within a few rounds of gossip.
+    // News of a claim reaches nearly every node within a few rounds of gossip.
     const settleMs = 5 * gossip.gossipIntervalMs;
     this.claim = new NumberClaim(env.clock, {
       name: settings.name,
@@ -169,11 +169,11 @@ export class Membership {
   }
 
   /**
-   * Joins, and comes by a number.
+   * Joins, and gets a number.
    *
-   * @returns where it gossips, and its number. Rejects with ADDRESS_IN_USE, with BAD_HANDSHAKE when
-   * name or number are taken or the seeds are another cluster, and with ADDRESS_UNREACHABLE when no
-   * seed answers in `joinTimeoutMs`.
+   * @returns where it gossips, and its number. Rejects with ADDRESS_IN_USE; with BAD_HANDSHAKE when
+   * the name or number is taken, or the seeds are of another cluster; and with ADDRESS_UNREACHABLE
+   * when no seed answers in `joinTimeoutMs`.
    */
   async start(): Promise<{ gossip: TcpAddress; number: number }> {
     const gossip = await this.cluster.start().catch((error: unknown) => {
@@ -183,31 +183,31 @@ export class Membership {
       await this.join();
       const number = await this.settle();
       this.own = { ...this.own, number, claim: null };
-      this.tell();
+      this.publish();
       return { gossip, number };
     } catch (error) {
-      // Whoever has the name would be taken for gone.
+      // To leave would make the other member of this name count as gone.
       await (this.conflict === null ? this.leave() : this.stop());
       throw error;
     }
   }
 
-  /** The node is ready to hear of the others, at once of those that are known, and to be asked. */
+  /** The node is built. It hears of the nodes that are known, and of all later news. */
   attach(events: MembershipEvents, stateOf: () => LocalState): void {
     this.events = events;
     this.stateOf = stateOf;
-    for (const member of this.cluster.members()) this.look(member);
+    for (const member of this.cluster.members()) this.noteMember(member);
     this.announce({ toEach: true });
   }
 
-  /** Tells the others of its state, however little ago that was done. */
+  /** Publishes the node's state at once. */
   announceNow(): void {
     if (this.stateOf === null) return;
     this.announcedAtMs = Number.NEGATIVE_INFINITY;
     this.announce();
   }
 
-  /** Tells the others of its state when that has changed by enough. */
+  /** Publishes the node's state when it has changed enough. */
   announce({ toEach } = { toEach: false }): void {
     const { clock } = this.env;
     if (this.timer !== null) clock.cancel(this.timer);
@@ -218,11 +218,11 @@ export class Membership {
     if (clock.now() - this.announcedAtMs < waitMs || sameTags(next, this.own)) return;
     this.announcedAtMs = clock.now();
     this.own = next;
-    this.tell({ toEach });
+    this.publish({ toEach });
   }
 
-  /** What does not fit is left out: a cluster that knows less is better than a node that ends. */
-  private tell({ toEach } = { toEach: false }): void {
+  /** Tags that do not fit are left out: the node should not end because of them. */
+  private publish({ toEach } = { toEach: false }): void {
     const fitting = fittingTags(this.own);
     const leftOut = fitting?.leftOut.join(", ") ?? "all that is new";
     if (leftOut !== this.leftOut && leftOut !== "") {
@@ -233,7 +233,7 @@ export class Membership {
     if (fitting !== null) this.cluster.setTags(fitting.tags, { toEach });
   }
 
-  /** Null when gossip is in clear. */
+  /** Null when gossip is not encrypted. */
   get keyring(): Keyring | null {
     return this.env.keyring;
   }
@@ -242,12 +242,12 @@ export class Membership {
     return this.cluster.counters;
   }
 
-  /** 0: all is well with this node itself; up to awarenessMax. */
+  /** 0: this node itself is healthy; up to awarenessMax (Lifeguard). */
   get health(): number {
     return this.cluster.health;
   }
 
-  /** All members, oneself included. */
+  /** All members, with this node. */
   views(): MemberView[] {
     return [...this.cluster.members()].map((member) => {
       const tags = readTags(member.tags);
@@ -256,14 +256,14 @@ export class Membership {
     });
   }
 
-  /** Says good-bye. */
+  /** Leaves the cluster. */
   async leave(): Promise<void> {
     this.detach();
     await this.cluster.leave();
     await this.cluster.stop();
   }
 
-  /** Ends without a word: the others find out by themselves. */
+  /** Ends without leaving: other members detect that by their probes. */
   async stop(): Promise<void> {
     this.detach();
     await this.cluster.stop();
@@ -299,7 +299,7 @@ export class Membership {
     this.refuseWrongCluster();
   }
 
-  /** Seeds of another cluster are no place for this node. */
+  /** Refuses seeds of another cluster. */
   private refuseWrongCluster(): void {
     for (const { member, note } of this.views()) {
       if (member.isSelf || member.state === "left" || note === "") continue;
@@ -324,7 +324,7 @@ export class Membership {
       }
       if (this.own.claim !== result.number) {
         this.own = { ...this.own, claim: result.number };
-        this.tell();
+        this.publish();
       }
       await this.wait(CLAIM_POLL_MS);
     }
@@ -346,7 +346,7 @@ export class Membership {
     return new Promise((resolve) => void this.env.clock.after(delayMs, resolve));
   }
 
-  private look(member: Member): void {
+  private noteMember(member: Member): void {
     if (this.events === null || member.isSelf) return;
     if (member.state === "dead" || member.state === "left") return;
     const tags = readTags(member.tags);
@@ -356,9 +356,9 @@ export class Membership {
       this.env.log.write("warn", "cluster", `Cannot use member "${member.name}": ${reason}`);
       return;
     }
-    const said = pageAddress(tags, member.addr);
-    if (said === null) return;
-    const address = { ...said, host: withZoneOf(said.host, this.settings.gossip.bind.host) };
+    const page = pageAddress(tags, member.addr);
+    if (page === null) return;
+    const address = { ...page, host: withZoneOf(page.host, this.settings.gossip.bind.host) };
     const known = this.nodes.get(member.name);
     if (known !== undefined && known.number !== tags.number) this.lose(member, "left");
     const { name } = member;
@@ -374,7 +374,7 @@ export class Membership {
     this.events?.onNodeGone(node.number, how);
   }
 
-  /** "" when there is none. */
+  /** "" when the node can be used. */
   private reasonNotToUse(member: Member, tags: NodeTags): string {
     if (tags.cluster !== this.settings.cluster) return `cluster "${tags.cluster}"`;
     if (tags.protocol !== PROTOCOL_VERSION) return `protocol ${tags.protocol}`;
@@ -388,7 +388,7 @@ export class Membership {
   }
 }
 
-/** As the settings of a node say: null when it does not gossip. */
+/** Null when the settings are for a node that does not gossip. */
 export function openMembership(env: MembershipEnv, config: NodeConfig): Membership | null {
   const { role, name, cluster, number, seeds, joinTimeoutMs, gossip, gossipAdvertise } = config;
   const { gossipLabel: label, zone } = config;
@@ -403,13 +403,13 @@ export function openMembership(env: MembershipEnv, config: NodeConfig): Membersh
   });
 }
 
-/** Of what it may tell others of where it takes links: which one is not known yet. */
+/** The longest host that the page address may have. Which host it will be is not known yet. */
 function longestHost({ advertise, listen }: NodeConfig): string {
   const hosts = [advertise?.host ?? "", listen.host];
   return hosts.reduce((longest, host) => (host.length > longest.length ? host : longest));
 }
 
-/** A port that others use as well is explained, with what to write. */
+/** Adds to the error of a taken port which other programs use it, and what to write. */
 function explained(error: unknown, { host, port }: TcpAddress): unknown {
   if (!(error instanceof RamsterError) || error.code !== "ADDRESS_IN_USE" || port === 0) {
     return error;

@@ -1,10 +1,10 @@
 /**
- * Node: one node of the cluster, put together from its parts. A memory server is a node with little
- * of its own and much to lend; there is no other difference.
+ * Node: one node of the cluster, built from its parts. A memory server is a node with little memory
+ * of its own and much to lend. There is no other difference.
  *
  *     doors --> Ramster (own pages) --> Links <-- Foreign (pages of others)
  *
- * Start: listen for peers, then for clients, so that nobody is served before pages can go anywhere.
+ * Start: listen for peers, then for clients, so that no client is served before pages can move.
  * Stop: the reverse.
  */
 
@@ -19,11 +19,11 @@ import type { HostMemory } from "../core/host-memory.ts";
 import {
   FAREWELL_MS,
   FRAME_BYTES,
-  HELD_PAGES_MIN,
   LEFT_GRACE_MS,
   OBJECTS_PER_NODE_MAX,
   PAGE_BYTES,
   PAGES_PER_NODE_MAX,
+  PINNED_PAGES_MIN,
 } from "../core/limits.ts";
 import type { Log } from "../core/log.ts";
 import type { LogLevel } from "../core/log-line.ts";
@@ -70,18 +70,18 @@ export interface NodeEnvironment {
   transport: Transport;
   random: Random;
   memory: Memory;
-  /** The memory of the machine, which a lender leaves some of. */
+  /** The memory of the machine. A lender leaves a reserve of it. */
   hostMemory: HostMemory;
   log: Log;
-  /** For pages that nobody takes; null: there is none. Closed when the node stops. */
+  /** For pages that no lender takes; null: no disk. Closed when the node stops. */
   disk: Disk | null;
-  /** What it shows to the others, when it is secured. */
+  /** The certificate of the links, when there is a key. */
   certificate?: Certificate;
-  /** Connections that each door takes; as many as there may be unless said. */
+  /** Connections that each door accepts. Default: the limits of core/limits.ts. */
   limits?: DoorLimits;
-  /** Where TLS is begun within the protocol: streams in clear, and what to prove oneself with. */
+  /** For protocols that begin TLS themselves: plain streams, and the certificate. */
   plain?: { transport: Transport; tls: TlsMaterial };
-  /** Of a simulation; else nothing awkward is done. */
+  /** Only in a simulation (core/buggify.ts). */
   buggify?: Buggify;
 }
 
@@ -110,17 +110,17 @@ export class Node implements LinkHandler, MembershipEvents {
   readonly door: ClientDoor;
   readonly nbdDoor: NbdDoor;
   readonly httpDoor: HttpDoor;
-  /** What is in force. */
+  /** The settings in force. */
   readonly config: Readonly<LiveConfig>;
   private readonly membership: Membership | null;
   private readonly log: Log;
   private readonly clock: Clock;
-  /** What the cluster says, by node. */
-  private readonly boots = new Map<number, bigint>();
-  /** Of nodes that are gone: until when they may come back and find all as it was. */
-  private readonly absences = new Map<number, TimerId>();
-  /** Of nodes that are gone, as gossip has it: how they went. */
-  private readonly departures = new Map<number, "dead" | "left">();
+  /** By node: the boot id of the last link or news. */
+  private readonly bootIds = new Map<number, bigint>();
+  /** By node that is gone: runs out when its pages here are dropped. */
+  private readonly graceTimers = new Map<number, TimerId>();
+  /** By node that gossip knows as gone: whether it died or left. */
+  private readonly goneBy = new Map<number, "dead" | "left">();
   private listenAddress = "";
 
   /** Loads the codec and builds the node; nothing is listening yet. */
@@ -134,7 +134,7 @@ export class Node implements LinkHandler, MembershipEvents {
   }
 
   /**
-   * `membership`: has joined, and its number is that of `config`. Null: peers are named by hand.
+   * `membership` has joined, with the number of `config`. Null: `--peers` names the peers.
    */
   constructor(
     env: NodeEnvironment,
@@ -225,7 +225,7 @@ export class Node implements LinkHandler, MembershipEvents {
       for (const address of this.config.clients) clients.push(await this.door.listen(address));
       for (const address of this.config.nbd) nbd.push(await this.nbdDoor.listen(address));
     } catch (error) {
-      // A socket that is left behind would be taken for a node's.
+      // Other programs would take a socket that is left for that of a running node.
       await this.door.stop();
       await this.nbdDoor.stop();
       await this.httpDoor.stop();
@@ -242,32 +242,32 @@ export class Node implements LinkHandler, MembershipEvents {
   }
 
   /**
-   * Clients first, then the cluster, then peers, and monitoring last. Resolves when no stream is
-   * left. Memory goes back to the operating system.
+   * Stops clients first, then gossip, then links, and monitoring last. Resolves when no stream is
+   * open. Memory is given back to the operating system.
    */
   async stop(): Promise<void> {
     this.httpDoor.isReady = false;
     await this.door.stop();
     await this.nbdDoor.stop();
-    for (const timer of this.absences.values()) this.clock.cancel(timer);
-    this.departures.clear();
+    for (const timer of this.graceTimers.values()) this.clock.cancel(timer);
+    this.goneBy.clear();
     this.certificate?.stop();
     await this.membership?.leave();
     this.ramster.stop();
     this.lending?.stop();
     this.nowhere.stop();
     this.offers.stop();
-    // Nobody else tells those that keep its pages.
+    // Without gossip the holders of its pages hear of its end on links only.
     if (this.membership === null) await this.reachHolders();
     await this.links.stop();
     await this.httpDoor.stop();
-    // What was put off to the end of the turn is done before there is no memory any more.
+    // Work that waits for the end of the turn still needs the memory.
     await new Promise<void>((resolve) => this.clock.soon(resolve));
     this.ramster.close();
     this.foreign?.close();
   }
 
-  /** Has links to all that keep its pages, as far as they are there: each hears that it stops. */
+  /** Makes links to the holders of its pages, as far as they answer: each hears that it stops. */
   private async reachHolders(): Promise<void> {
     const { clock, links, ramster } = this;
     const untilMs = clock.now() + FAREWELL_MS;
@@ -281,27 +281,29 @@ export class Node implements LinkHandler, MembershipEvents {
   // Membership events.
 
   onNode({ number, name, address, zone, tags }: NodeSeen): void {
-    this.departures.delete(number);
+    this.goneBy.delete(number);
     this.offers.gossips(number);
     this.links.setPeer(number, address, name);
-    this.isBack(number);
-    this.foundBoot(number, tags.bootId);
+    this.cancelGrace(number);
+    this.noteBootId(number, tags.bootId);
     const { lendFrames, freeFrames } = tags;
     if (lendFrames > 0) this.ramster.setLender(number, { lendFrames, freeFrames, zone });
     else this.ramster.removeLender(number);
   }
 
-  /** A restart is noticed at once: what it kept of ours, and what is kept for it, is gone. */
-  private foundBoot(number: number, bootId: bigint): void {
-    if (this.boots.get(number) === bootId) return;
-    this.boots.set(number, bootId);
+  /**
+   * A node runs in this boot. After a restart, pages that it owned and copies that it had are gone.
+   */
+  private noteBootId(number: number, bootId: bigint): void {
+    if (this.bootIds.get(number) === bootId) return;
+    this.bootIds.set(number, bootId);
     this.links.forgetFailures(number);
     this.dropOfEarlierBoot(number);
     this.ramster.holderBooted(number, bootId);
   }
 
   private dropOfEarlierBoot(number: number): void {
-    const bootId = this.boots.get(number);
+    const bootId = this.bootIds.get(number);
     if (bootId === undefined) return;
     const count = this.foreign?.ownerBooted(number, bootId) ?? 0;
     if (count === 0) return;
@@ -310,16 +312,16 @@ export class Node implements LinkHandler, MembershipEvents {
   }
 
   /**
-   * What is held for one that left is garbage, since its index is gone; and what it held is gone.
-   * One that is dead may be on the far side of a partition, and has its time to come back.
+   * The foreign pages of a node that left are garbage, since its index is gone; the copies that it
+   * had are lost. A dead node may be cut off, and has time to come back.
    */
   onNodeGone(number: number, how: "dead" | "left"): void {
     this.ramster.holderDead(number);
-    const bootId = this.boots.get(number);
-    this.boots.delete(number);
-    this.departures.set(number, how);
+    const bootId = this.bootIds.get(number);
+    this.bootIds.delete(number);
+    this.goneBy.set(number, how);
     const hasLeft = how === "left";
-    this.awaitReturn(number, hasLeft ? LEFT_GRACE_MS : this.config.foreignGraceMs, () => {
+    this.startGrace(number, hasLeft ? LEFT_GRACE_MS : this.config.foreignGraceMs, () => {
       if (hasLeft && bootId !== undefined) this.ramster.holderLeft(number, bootId);
       this.purge(number);
     });
@@ -332,14 +334,14 @@ export class Node implements LinkHandler, MembershipEvents {
 
   onLinkUp(node: number, bootId: bigint, channel: Channel, features: number): void {
     this.log.write("info", "net", `link to node ${node} is up`);
-    this.isBack(node);
-    this.boots.set(node, bootId);
+    this.cancelGrace(node);
+    this.bootIds.set(node, bootId);
     this.foreign?.linkUp(node, bootId, channel);
     this.ramster.linkUp(node, bootId);
     this.offers.linkUp(node, channel, features);
   }
 
-  /** It has said so itself: there is nothing to wait for. */
+  /** The node itself said that it stops. So there is no grace. */
   onLeft(node: number, bootId: bigint): void {
     const count = this.foreign?.ownerLeft(node, bootId) ?? 0;
     const what = `dropped ${count} pages of node ${node}, which has stopped`;
@@ -353,17 +355,19 @@ export class Node implements LinkHandler, MembershipEvents {
     this.log.write("info", "net", `link to node ${node} is down: ${reason}`);
     this.foreign?.linkDown(node);
     this.offers.linkDown(node);
-    this.dropOfEarlierBoot(node); // The news of it may have come while the link seemed to be up.
+    this.dropOfEarlierBoot(node); // The news may have come while the link still seemed to be up.
     this.ramster.linkDown(node);
-    // Another link may be about to take its place.
-    if (this.departures.has(node)) this.clock.soon(() => this.checkDeparted(node));
+    // Another link may replace it in this turn.
+    if (this.goneBy.has(node)) this.clock.soon(() => this.checkGone(node));
   }
 
-  /** It had linked once more, as one that leaves may: there will be no other news of its end. */
-  private checkDeparted(node: number): void {
-    const departure = this.departures.get(node);
-    if (departure === undefined || !this.boots.has(node)) return;
-    if (this.links.channelOf(node) === null) this.onNodeGone(node, departure);
+  /**
+   * A node that is gone may link once more. No further news says when that link's end is its own.
+   */
+  private checkGone(node: number): void {
+    const how = this.goneBy.get(node);
+    if (how === undefined || !this.bootIds.has(node)) return;
+    if (this.links.channelOf(node) === null) this.onNodeGone(node, how);
   }
 
   onNotice(level: LogLevel, line: string): void {
@@ -390,20 +394,20 @@ export class Node implements LinkHandler, MembershipEvents {
     }
   }
 
-  private awaitReturn(node: number, graceMs: number, onGone: () => void): void {
-    this.isBack(node);
+  private startGrace(node: number, graceMs: number, onGone: () => void): void {
+    this.cancelGrace(node);
     const gone = (): void => {
-      this.absences.delete(node);
+      this.graceTimers.delete(node);
       onGone();
     };
-    this.absences.set(node, this.clock.after(graceMs, gone));
+    this.graceTimers.set(node, this.clock.after(graceMs, gone));
   }
 
-  /** In time, if it was away. */
-  private isBack(node: number): void {
-    const timer = this.absences.get(node);
+  /** The node is back, or gone again. */
+  private cancelGrace(node: number): void {
+    const timer = this.graceTimers.get(node);
     if (timer !== undefined) this.clock.cancel(timer);
-    this.absences.delete(node);
+    this.graceTimers.delete(node);
   }
 
   private purge(node: number): void {
@@ -412,13 +416,13 @@ export class Node implements LinkHandler, MembershipEvents {
     this.log.write("warn", "ramster", `dropped ${count} pages of node ${node}, which is gone`);
   }
 
-  /** What peers are told that do not gossip. */
+  /** What this node lends, for peers that do not gossip. */
   private offer(): OfferBody {
     const { lendFrames, freeFrames, isDrained } = inSteps(this.localState());
     return { lendFrames, freeFrames, isDrained, zone: this.config.zone ?? "" };
   }
 
-  /** What the others are told. */
+  /** What this node lends and needs, for its tags. */
   private localState(): LocalState {
     const { foreign, ramster, config } = this;
     const { port } = parseAddress(this.listenAddress) as TcpAddress;
@@ -435,7 +439,7 @@ export class Node implements LinkHandler, MembershipEvents {
     };
   }
 
-  /** Where peers find it, if that is another host than the one that gossips. */
+  /** The host for page links; null: the host that gossips. */
   private pageHost(): string | null {
     const { advertise, listen, gossip } = this.config;
     if (advertise !== null) return withoutZone(advertise.host);
@@ -481,11 +485,11 @@ function linkSettings(config: NumberedConfig) {
 }
 
 /**
- * Pages beyond the frames are remote, or same-filled, so the index is far larger than the store.
+ * Pages beyond the frames are remote or same-filled, so the index is far larger than the store.
  */
 function storeOptions(config: NumberedConfig, bytes: number): ZcacheOptions {
   return {
-    frameCountMax: Math.max(1, Math.floor(bytes / FRAME_BYTES)), // A server has none of its own.
+    frameCountMax: Math.max(1, Math.floor(bytes / FRAME_BYTES)), // A server's own store has one.
     highMarkPercent: config.highMarkPercent,
     lowMarkPercent: config.lowMarkPercent,
     pageCountMax: PAGES_PER_NODE_MAX,
@@ -495,13 +499,15 @@ function storeOptions(config: NumberedConfig, bytes: number): ZcacheOptions {
   };
 }
 
-/** In swap mode its frames are held, and records of what they hold and of what may be away. */
+/**
+ * In swap mode frames are pinned, and records of the pages in them and of those that are remote.
+ */
 function ownStoreOptions(config: NumberedConfig): ZcacheOptions {
   const options = storeOptions(config, config.memoryBytes);
   if (config.swap === "off") return options;
   const exported = config.exports.reduce((sum, it) => sum + it.byteCount / PAGE_BYTES, 0);
-  const heldPages = Math.max(HELD_PAGES_MIN, exported, 2 * options.frameCountMax);
-  return { ...options, heldPages: Math.min(heldPages, PAGES_PER_NODE_MAX) };
+  const pinnedPages = Math.max(PINNED_PAGES_MIN, exported, 2 * options.frameCountMax);
+  return { ...options, pinnedPages: Math.min(pinnedPages, PAGES_PER_NODE_MAX) };
 }
 
 function ramsterSettings(config: NumberedConfig) {

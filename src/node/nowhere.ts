@@ -1,11 +1,11 @@
 /**
- * Nowhere: says when the pages of this node have nowhere to go, why, and what helps: once in the
- * log, and in status for as long as it is so. A node that merely fills up would say nothing of it
- * until programs are refused.
+ * Nowhere: detects that pages of this node have nowhere to go, with the reason and what helps. That
+ * is logged once, and shown in status while it lasts. Otherwise an operator would notice it only
+ * when programs are refused.
  *
- * It says as well when pages that move away have fewer copies than they should, or just one.
+ * It also detects that pages move away with fewer copies than they should, or with one copy.
  *
- * It looks once a second.
+ * It checks once a second.
  */
 import type { Clock, TimerId } from "../core/clock.ts";
 import type { Log } from "../core/log.ts";
@@ -16,7 +16,7 @@ import type { CopyState } from "../ramster/repair/copy-state.ts";
 import type { NodeConfig } from "./config.ts";
 
 const LOOK_MS = 1000;
-/** With "auto" it must have been so for so long: a join, or the start of a lender, takes a moment. */
+/** With "auto" it must last this long: a join, or the start of a lender, takes a moment. */
 const SETTLE_MS = 5000;
 
 export class Nowhere {
@@ -51,7 +51,7 @@ export class Nowhere {
 
   start(): void {
     this.timer = this.clock.after(LOOK_MS, () => {
-      this.look();
+      this.check();
       this.start();
     });
   }
@@ -61,14 +61,14 @@ export class Nowhere {
     this.timer = null;
   }
 
-  /** Why, and what helps; null: they have, or there are none. */
+  /** The reason, and what helps; null: pages have somewhere to go, or there are none. */
   get reason(): string | null {
     const { ramster, isServer } = this;
     if (isServer) {
       if (ramster.pools().length === 0) return null;
       return "a server keeps none for programs, have them connect to a node (ramster node)";
     }
-    // What no lender takes is on the disk; and what a drained node does it was told to.
+    // Pages that no lender takes go to the disk. A drained node keeps its pages on purpose.
     if (ramster.hasDisk || ramster.isDraining) return null;
     if (!ramster.settings.persEnabled) {
       return 'they are kept from leaving, "ramster set pers_remotify_enable 1" lets them';
@@ -96,18 +96,18 @@ export class Nowhere {
 
   private lookAtCopies(): void {
     const state = this.ramster.copyState();
-    // Else none moves away, and nothing new can be said.
+    // Otherwise no page moves away, and nothing is known.
     const isMoving = !this.isServer && !this.ramster.isDraining && state.copiesPossible > 0;
-    if (isMoving) this.copies.look(copiesReason(state), SETTLE_MS);
+    if (isMoving) this.copies.update(copiesReason(state), SETTLE_MS);
   }
 
-  private look(): void {
-    this.room.look(this.reason, this.ramster.target === "auto" ? SETTLE_MS : 0);
+  private check(): void {
+    this.room.update(this.reason, this.ramster.target === "auto" ? SETTLE_MS : 0);
     this.lookAtCopies();
   }
 }
 
-/** Null: as many as they should, and more than one. */
+/** Null: as many copies as there should be, and more than one. */
 function copiesReason({ copiesIntended, copiesPossible }: CopyState): string | null {
   const count = copiesPossible === 1 ? "ONE copy" : `${copiesPossible} copies`;
   if (copiesPossible < copiesIntended) {
@@ -116,24 +116,24 @@ function copiesReason({ copiesIntended, copiesPossible }: CopyState): string | n
   return copiesPossible === 1 ? `${count}, as --replicas or --target says` : null;
 }
 
-/** What is not as it should be: said once it has been so for a while, and when that is over. */
+/** A condition that is logged when it has lasted for a while, and when it is over. */
 class Condition {
   private readonly clock: Clock;
-  private readonly say: (reason: string | null) => void;
+  private readonly report: (reason: string | null) => void;
   private sinceMs: number | null = null;
-  private said: string | null = null;
+  private reported: string | null = null;
 
-  constructor(clock: Clock, say: (reason: string | null) => void) {
+  constructor(clock: Clock, report: (reason: string | null) => void) {
     this.clock = clock;
-    this.say = say;
+    this.report = report;
   }
 
-  look(reason: string | null, settleMs: number): void {
+  update(reason: string | null, settleMs: number): void {
     const now = this.clock.now();
     this.sinceMs = reason === null ? null : (this.sinceMs ?? now);
     const isSettled = this.sinceMs === null || now - this.sinceMs >= settleMs;
-    if (reason === this.said || !isSettled) return;
-    this.said = reason;
-    this.say(reason);
+    if (reason === this.reported || !isSettled) return;
+    this.reported = reason;
+    this.report(reason);
   }
 }

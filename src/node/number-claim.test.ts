@@ -73,7 +73,7 @@ test("many that start together, and hear of each other late, end with numbers of
   for (let seed = 1; seed <= 20; seed += 1) {
     const clock = new SimClock();
     const claims = Array.from({ length: 64 }, (_, i) => {
-      // Of each name two, which want the same number.
+      // Two nodes for each name, which want the same number.
       const name = `${seed} ${i % 32}`;
       const options = { name, bootId: BigInt(i + 1), given: null, settleMs: SETTLE_MS };
       return new NumberClaim(clock, options);

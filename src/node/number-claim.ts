@@ -1,25 +1,25 @@
 /**
- * NumberClaim: how a node comes by its number, without anybody to hand them out.
+ * NumberClaim: how a node gets its number without a central authority.
  *
  *     choose --tag claim=N--> wait --nobody objects for settleMs--> N is its own: tag number=N
  *                ^              |
  *                +--N is taken, or claimed by a lower boot id
  *
- * It chooses the number that its name stands for, or the next one that is free. So a node that
- * restarts has its number again, and two that cannot hear of each other, on both sides of a network
- * that is cut, hardly ever choose the same. If they do, links keep them apart (Links.setPeer).
+ * A node's number is derived from its name, so it stays the same across restarts. If that number is
+ * taken, the next free one is used. Two nodes on both sides of a cut network can hardly choose the
+ * same number. If they do, links keep them apart (Links.setPeer).
  *
- * A number that was given by hand is its own at once, unless another member has it: then the
- * newcomer is refused. Of two that claim the same number, which happens when they start together,
- * the one with the lower boot id stays; boot ids are random, so that is as good as any rule.
+ * A number from `--number` is used at once. If another member has it, the new node is refused. When
+ * two nodes start together and claim the same number, the one with the lower boot id gets it. Boot
+ * ids are random, so that is fair.
  *
- * Not here: gossip. It is called with what is known of the others whenever that changes, and when
- * `settleMs` are over.
+ * Not here: gossip. The caller calls `update` whenever its knowledge of the others changes, and
+ * after `settleMs`.
  */
 import type { Clock } from "../core/clock.ts";
 import { NODES_MAX } from "../core/limits.ts";
 
-/** Another member, as far as numbers go. */
+/** Another member, with its number or claim. */
 export interface Claimant {
   readonly name: string;
   readonly bootId: bigint;
@@ -41,7 +41,7 @@ export class NumberClaim {
   private claimed: number | null = null;
   private sinceMs = 0;
 
-  /** `given`: the number that a person chose, or null. `settleMs`: what news takes to get about. */
+  /** `given`: the number of `--number`, or null. `settleMs`: how long news takes to spread. */
   constructor(
     clock: Clock,
     options: { name: string; bootId: bigint; given: number | null; settleMs: number },
@@ -53,7 +53,7 @@ export class NumberClaim {
     this.settleMs = options.settleMs;
   }
 
-  /** Looks at the others once more. Cost: one pass over them. */
+  /** Checks the claim against the others. Cost: one pass over them. */
   update(others: readonly Claimant[]): ClaimResult {
     if (this.given !== null) return this.checkGiven(this.given, others);
     if (this.claimed === null || this.rivalOf(this.claimed, others) !== null) {
@@ -72,7 +72,7 @@ export class NumberClaim {
     return { state: "refused", reason: `number ${given} is taken by node "${rival.name}"` };
   }
 
-  /** Who has the number, or a better claim to it. */
+  /** The member that has the number, or a better claim to it. */
   private rivalOf(number: number, others: readonly Claimant[]): Claimant | null {
     const rival = others.find((other) => {
       if (other.number === number) return true;
@@ -82,12 +82,11 @@ export class NumberClaim {
   }
 
   /**
-   * The first free one from where the name says. So a node that restarts has its number again, and
-   * two that cannot hear of each other hardly ever choose the same.
+   * The first free number, counted from the one of the node's name.
    */
   private choose(others: readonly Claimant[]): number | null {
     const taken = new Set(others.flatMap(({ number, claim }) => [number, claim]));
-    // Ten bits, as before there was a number that is none: names keep theirs.
+    // Ten bits, and then modulo NODES_MAX: so names keep the numbers of earlier versions.
     const first = (hashOf(this.name) & 1023) % NODES_MAX;
     for (let i = 0; i < NODES_MAX; i += 1) {
       const number = (first + i) % NODES_MAX;

@@ -1,15 +1,15 @@
 /**
- * Offers: what nodes lend, told on links, for those that do not gossip: peers named by hand.
+ * Offers: what nodes lend, sent on links. This is for peers of `--peers`, which do not gossip.
  *
  *     this node lends    HELLO of the other side asks for offers --> OFFER, now and when it changes
- *     this node borrows  links to all peers named by hand --> OFFER --> a lender, for "auto"
+ *     this node borrows  links to all peers of --peers --> OFFER --> a lender, for "auto"
  *
- * A borrower keeps the links to those that it hears of nowhere else: with the target "auto" all
- * peers, so that an offer is news, and always those that keep its pages. A link that does not come
- * back is news as well: after PEER_DEAD_MS without one the peer is taken for dead, as gossip would
- * say, and its pages get copies elsewhere. When it links again it has what it had.
+ * A borrower keeps links to the peers that it hears of only there. With the target "auto" these are
+ * all peers, so that their offers arrive. With another target they are the holders of its pages. A
+ * link that stays down is news too: after PEER_DEAD_MS without a link a peer counts as dead, as
+ * gossip would say, and its pages get copies elsewhere. When it links again its copies count again.
  *
- * Gossip knows more of a peer that is named by hand and gossips: then its offers are not needed.
+ * A peer of `--peers` may gossip. Then gossip knows more, and its offers are not used.
  *
  * Not here: which lenders are chosen (ramster/holders/lenders.ts), what is lent (lending.ts).
  */
@@ -26,13 +26,13 @@ import type { PeerConfig } from "./peers.ts";
 
 const LOOK_MS = 1000;
 
-/** A peer with a link, and what it was told. */
+/** A peer with a link, and the last offer to it. */
 interface Listener {
   readonly channel: Channel;
-  /** Whether it asked to be told. */
+  /** Whether it asked for offers. */
   readonly asks: boolean;
-  told: OfferBody | null;
-  toldAtMs: number;
+  sent: OfferBody | null;
+  sentAtMs: number;
 }
 
 export class Offers {
@@ -40,18 +40,18 @@ export class Offers {
   private readonly log: Log;
   private readonly links: Links;
   private readonly ramster: Ramster;
-  /** What this node lends, in steps. */
+  /** What this node lends, rounded to steps. */
   private readonly offerOf: () => OfferBody;
-  /** As they are named by hand now. */
+  /** The peers of `--peers` now. */
   private readonly peers: readonly PeerConfig[];
   private readonly settings: { readonly unusedMs: number };
   private readonly gossiping = new Set<number>();
   private readonly listeners = new Map<number, Listener>();
-  /** Of the others. */
+  /** By node: its last offer. */
   private readonly offers = new Map<number, OfferBody>();
-  /** Without a link, and since when. */
+  /** By node without a link: since when. */
   private readonly missing = new Map<number, number>();
-  /** Dead, or left. */
+  /** Nodes that are dead or have left. */
   private readonly gone = new Set<number>();
   private timer: TimerId | null = null;
 
@@ -79,12 +79,12 @@ export class Offers {
     this.timer = null;
   }
 
-  /** Null: it has told nothing. */
+  /** Null: it has sent no offer. */
   of(node: number): OfferBody | null {
     return this.offers.get(node) ?? null;
   }
 
-  /** For reports. Names are part of what scripts read. */
+  /** For reports. Scripts read these names. */
   statsOf(node: number) {
     const offer = this.of(node);
     return {
@@ -99,16 +99,16 @@ export class Offers {
     this.missing.delete(node);
     this.gone.delete(node);
     const asks = (features & FEATURE.OFFERS) !== 0;
-    const listener = { channel, asks, told: null, toldAtMs: this.clock.now() };
+    const listener = { channel, asks, sent: null, sentAtMs: this.clock.now() };
     this.listeners.set(node, listener);
-    if (asks) this.tell(listener, this.offerOf());
+    if (asks) this.send(listener, this.offerOf());
   }
 
   linkDown(node: number): void {
     this.listeners.delete(node);
   }
 
-  /** OFFER. Of peers that nobody named there is no address to ask for the pages again. */
+  /** OFFER. Only for peers of `--peers`: others have no address from which to fetch pages again. */
   onOffer(node: number, offer: OfferBody): void {
     const peer = this.peers.find(({ number }) => number === node);
     if (peer === undefined || this.gossiping.has(node)) return;
@@ -119,20 +119,20 @@ export class Offers {
     else this.ramster.removeLender(node);
   }
 
-  /** Gossip says what it lends, and whether it is there. */
+  /** Gossip knows this node. */
   gossips(node: number): void {
     this.gossiping.add(node);
     this.offers.delete(node);
   }
 
-  /** It is no peer any more. */
+  /** The node is no longer in `--peers`. */
   forget(node: number): void {
     this.missing.delete(node);
     this.gone.delete(node);
     if (this.offers.delete(node)) this.ramster.removeLender(node);
   }
 
-  /** It has said itself that it ends. */
+  /** The node said that it stops. */
   hasLeft(node: number): void {
     this.offers.delete(node);
     this.gone.add(node);
@@ -141,8 +141,8 @@ export class Offers {
   private step(): void {
     const offer = this.offerOf();
     for (const listener of this.listeners.values()) {
-      const isNews = listener.told === null || !isSame(listener.told, offer);
-      if (listener.asks && isNews) this.tell(listener, offer);
+      const isNews = listener.sent === null || !isSame(listener.sent, offer);
+      if (listener.asks && isNews) this.send(listener, offer);
     }
     for (const { number } of this.peers) if (this.isKept(number)) this.keep(number, offer);
   }
@@ -152,21 +152,21 @@ export class Offers {
     return this.ramster.target === "auto" || this.ramster.remotePageCount(node) > 0;
   }
 
-  private tell(listener: Listener, offer: OfferBody): void {
+  private send(listener: Listener, offer: OfferBody): void {
     const { channel } = listener;
     if (!channel.isOpen || !channel.begin(LANE.URGENT, OFFER_BYTES_MAX)) return;
     channel.commitNotice(MESSAGE.OFFER, writeOffer(channel.view, channel.at, offer));
-    listener.told = offer;
-    listener.toldAtMs = this.clock.now();
+    listener.sent = offer;
+    listener.sentAtMs = this.clock.now();
   }
 
-  /** Has a link, which is kept by being used, or is dead after a while. `own`: to use it with. */
+  /** Keeps the link in use by sending `own`, or counts the peer as dead after a while without. */
   private keep(node: number, own: OfferBody): void {
     const now = this.clock.now();
     const listener = this.listeners.get(node);
     if (listener !== undefined) {
       const refreshMs = Math.min(OFFER_REFRESH_MS, this.settings.unusedMs / 2);
-      if (now - listener.toldAtMs >= refreshMs) this.tell(listener, own);
+      if (now - listener.sentAtMs >= refreshMs) this.send(listener, own);
       return;
     }
     this.links.want(node);
@@ -175,10 +175,10 @@ export class Offers {
     if (now - sinceMs < PEER_DEAD_MS || this.gone.has(node)) return;
     this.gone.add(node);
     this.offers.delete(node);
-    const line = `node ${node} has no link for ${PEER_DEAD_MS / 1000} s: it is taken for dead`;
+    const line = `node ${node} has no link for ${PEER_DEAD_MS / 1000} s: it counts as dead`;
     this.log.write("warn", "ramster", line);
     this.ramster.holderDead(node);
-    this.links.want(node); // It may come back.
+    this.links.want(node); // The node may come back.
   }
 }
 

@@ -42,9 +42,9 @@ export interface SettingType<T> extends Form<T> {
   readonly placeholder: string | null;
   /** The end of "it takes ...", with the bounds; absent: the parser's own words say it. */
   readonly takes?: string;
-  /** Of a number. */
+  /** The bounds of a number. */
   readonly bounds?: Bounds;
-  /** Of a list, which `parse` reads one member of: puts two of them together. */
+  /** For a list, of which `parse` reads one member: joins two of them. */
   join?(first: T, second: T): T;
   /** What the flag means without a value; `--no-FLAG` is "off" then. */
   readonly bare?: string;

@@ -367,7 +367,7 @@ export const SETTINGS = {
     live: true,
     help: "how long a request of a device waits for the cluster before it fails",
   }),
-  /** Of what there is for pages; above it a warning is logged. */
+  /** Percent of the room for pages. Above it a warning is logged. */
   warnAtPercent: devices(types.percent({ min: 1, max: 100 }), {
     flag: "warn-at",
     default: NBD_WARN_AT_PERCENT_DEFAULT,

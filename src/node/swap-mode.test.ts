@@ -71,7 +71,7 @@ function entered(host: HostProcess | null, options = { isStrict: false }) {
 
 const ALL_HOLDS = [
   "info: swap mode: all threads are IO flushers",
-  "info: swap mode: the OOM killer leaves it alone",
+  "info: swap mode: the OOM killer spares this process",
   "info: swap mode: memory is locked, 40MiB of it",
 ];
 
@@ -82,7 +82,7 @@ describe("SwapMode", () => {
     expect(host.calls).toEqual(["flusher", "again", "score -1000", "lock"]);
   });
 
-  test("asks for nothing that holds already, so that it does not start again for ever", () => {
+  test("asks for nothing that is so already, and so does not restart for ever", () => {
     const host = new FakeHost();
     host.flushers = host.threads;
     host.score = -1000;
@@ -90,15 +90,15 @@ describe("SwapMode", () => {
     expect(host.calls).toEqual(["lock"]);
   });
 
-  test("says of each thing why it does not hold, and goes on", () => {
+  test("logs why each condition does not hold, and goes on", () => {
     const host = new FakeHost();
     host.flusherRefusal = "prctl(PR_SET_IO_FLUSHER): EPERM";
     host.oomRefusal = "writing /proc/self/oom_score_adj: EACCES";
     host.lockRefusal = "mlockall: ENOMEM, RLIMIT_MEMLOCK is 8388608";
     expect(entered(host)).toEqual({
       lines: [
-        "warn: swap mode: threads may wait for their own swap, 0 of 8 are IO flushers: prctl(PR_SET_IO_FLUSHER): EPERM",
-        "warn: swap mode: the OOM killer may take it: writing /proc/self/oom_score_adj: EACCES",
+        "warn: swap mode: some threads are no IO flushers (0 of 8 are), swap may deadlock: prctl(PR_SET_IO_FLUSHER): EPERM",
+        "warn: swap mode: the OOM killer may end this process: writing /proc/self/oom_score_adj: EACCES",
         "warn: swap mode: memory may be swapped out: mlockall: ENOMEM, RLIMIT_MEMLOCK is 8388608",
       ],
       error: null,
@@ -106,14 +106,14 @@ describe("SwapMode", () => {
     expect(host.calls).toEqual(["flusher", "score -1000", "lock"]);
   });
 
-  test("believes what it sees, not what it was told", () => {
+  test("believes what /proc shows, not what the calls return", () => {
     const host = new FakeHost();
     host.setOomScore = () => null;
     host.lockMemory = () => null;
     host.startAgain = () => null;
     expect(entered(host).lines).toEqual([
-      "warn: swap mode: threads may wait for their own swap, 1 of 8 are IO flushers",
-      "warn: swap mode: the OOM killer may take it: oom_score_adj is 0",
+      "warn: swap mode: some threads are no IO flushers (1 of 8 are), swap may deadlock",
+      "warn: swap mode: the OOM killer may end this process: oom_score_adj is 0",
       "warn: swap mode: memory may be swapped out: the kernel says that it is not locked",
     ]);
   });
@@ -125,7 +125,7 @@ describe("SwapMode", () => {
     expect(error).toMatchObject({
       code: "NO_DEVICE",
       message:
-        'Cannot run with --swap "strict": the OOM killer may take it: writing /proc/self/oom_score_adj: EACCES',
+        'Cannot run with --swap "strict": the OOM killer may end this process: writing /proc/self/oom_score_adj: EACCES',
     });
     expect(host.calls).not.toContain("lock");
   });
@@ -137,9 +137,9 @@ describe("SwapMode", () => {
     expect(String(error)).toContain("memory may be swapped out: mlockall: EPERM");
   });
 
-  test("without a kernel to ask nothing holds", () => {
+  test("is unavailable without a C library", () => {
     const { lines, error } = entered(null, { isStrict: true });
-    expect(lines).toEqual(["warn: swap mode: nothing holds: bun:ffi has no C library here"]);
+    expect(lines).toEqual(["warn: swap mode: unavailable: no C library for bun:ffi"]);
     expect(error).toMatchObject({ code: "NO_DEVICE" });
   });
 });

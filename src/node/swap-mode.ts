@@ -42,8 +42,8 @@ export type SwapSetting = (typeof SWAP_SETTINGS)[number];
 const OOM_SCORE_NEVER = -1000;
 
 /** 8 MiB: more of it costs more memory than it saves later. */
-const CHUNKS_HELD = 128;
-const CHUNK_HELD_BYTES = 64 * 1024;
+const CHUNKS_TOUCHED = 128;
+const CHUNK_BYTES = 64 * 1024;
 
 /** One thing that was asked for: what holds, or why it does not. */
 interface Finding {
@@ -75,8 +75,8 @@ export class SwapMode {
   /** To be called when all memory is there, before the node is open to anybody. Throws likewise. */
   lock(): void {
     if (this.host === null) return;
-    const chunks = Array.from({ length: CHUNKS_HELD }, () => {
-      return new Uint8Array(CHUNK_HELD_BYTES).fill(1);
+    const chunks = Array.from({ length: CHUNKS_TOUCHED }, () => {
+      return new Uint8Array(CHUNK_BYTES).fill(1);
     });
     this.report([locking(this.host)]);
     for (const chunk of chunks) freeBuffer(chunk);
@@ -95,7 +95,7 @@ export class SwapMode {
 
 const NO_HOST: Finding = {
   holds: false,
-  line: "nothing holds: bun:ffi has no C library here",
+  line: "unavailable: no C library for bun:ffi",
 };
 
 function locking(host: HostProcess): Finding {
@@ -120,10 +120,9 @@ function flushing(host: HostProcess): Finding {
   const seen = host.ioFlushers();
   const holds = seen !== null && seen.threads === seen.flushers;
   if (holds) return { holds, line: "all threads are IO flushers" };
-  const count =
-    seen === null ? "nobody knows which are" : `${seen.flushers} of ${seen.threads} are`;
+  const count = seen === null ? "unknown which" : `${seen.flushers} of ${seen.threads}`;
   const why = refusal === null ? "" : `: ${refusal}`;
-  const line = `threads may wait for their own swap, ${count} IO flushers${why}`;
+  const line = `some threads are no IO flushers (${count} are), swap may deadlock${why}`;
   return { holds, line };
 }
 
@@ -132,8 +131,8 @@ function sparing(host: HostProcess): Finding {
   if (host.oomScore() !== OOM_SCORE_NEVER) refusal = host.setOomScore(OOM_SCORE_NEVER);
   const score = host.oomScore();
   if (score === OOM_SCORE_NEVER) {
-    return { holds: true, line: "the OOM killer leaves it alone" };
+    return { holds: true, line: "the OOM killer spares this process" };
   }
   const why = refusal ?? `oom_score_adj is ${score}`;
-  return { holds: false, line: `the OOM killer may take it: ${why}` };
+  return { holds: false, line: `the OOM killer may end this process: ${why}` };
 }

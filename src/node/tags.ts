@@ -1,12 +1,13 @@
 /**
- * Tags: what a node says of itself to the cluster, as Serf tags, so that `serf members` shows it.
+ * Tags: what a node publishes of itself in the cluster. They are Serf tags, so that `serf members`
+ * shows them.
  *
  *     role=server number=3 page_port=7777 lend_frames=131072 free_frames=90112 granted_frames=40960
  *     pressure=0 boot_id=9f.. cluster=ramster protocol=1 page_bytes=4096 codecs=3 target=auto
  *     zone=rack7 drained=1
  *
- * A node that has not settled on a number yet says `claim` in place of `number`. Values come from
- * outside and are checked: a member whose tags are not whole is shown and never used.
+ * A node without a settled number has `claim` in place of `number`. Values come from outside and
+ * are checked. A member with incomplete tags is shown and never used.
  *
  * Not here: their encoding (src/gossip/serf-tags.ts), when they change (membership.ts).
  */
@@ -23,32 +24,32 @@ export interface NodeTags {
   /** Version of the page protocol. */
   readonly protocol: number;
   readonly bootId: bigint;
-  /** Null until it is settled. */
+  /** Null until the number is settled. */
   readonly number: number | null;
-  /** The number that it asks for meanwhile. */
+  /** The number that the node claims until then. */
   readonly claim: number | null;
-  /** Where page links go; null before it listens. Without a host it is the member's. */
+  /** The address for page links; null before it listens. Host null: the member's own. */
   readonly page: { readonly host: string | null; readonly port: number } | null;
-  /** Frames that it lends in all, that are free of these, and that borrowers were promised. */
+  /** Frames that the node lends, how many of them are free, and how many are granted. */
   readonly lendFrames: number;
   readonly freeFrames: number;
   readonly grantedFrames: number;
-  /** How full its own memory is, in percent. */
+  /** How full the node's own memory is, in percent. */
   readonly pressure: number;
-  /** Bit `id` for each codec that it can decompress. */
+  /** Bit `id` is set for each codec that the node can decompress. */
   readonly codecs: number;
-  /** Whether it lends nothing any more and gets ready to leave. */
+  /** Whether the node is drained: it lends nothing. */
   readonly isDrained: boolean;
-  /** Where its own pages go: a number, "auto" or "none". */
+  /** Where the node's own pages go: a number, "auto" or "none". */
   readonly target: string;
-  /** What it may fail together with; null: its host. */
+  /** Null: the host of the node. */
   readonly zone: string | null;
 }
 
-/** Frames are told in 32 bits: 16 TiB. */
+/** Frames are numbers of 32 bits, for 16 TiB. */
 const COUNT_MAX = 2 ** 32 - 1;
 
-/** As text, keys as above. What is null is left out. */
+/** The tags as text, with the keys above. A tag that is null is left out. */
 export function tagsOf(node: NodeTags): Record<string, string> {
   const tags: Record<string, string> = {
     role: node.role,
@@ -75,14 +76,13 @@ export function tagsOf(node: NodeTags): Record<string, string> {
 }
 
 /**
- * What no other node decides anything by: left out, one after the other, when all of it is too
- * long. A reader takes them for 0 and "none".
+ * Tags on which no other node bases a decision. They are left out, one after the other, when all
+ * tags together are too long. A reader takes them as 0 and "none".
  */
 const DISPENSABLE = ["granted_frames", "pressure", "target"] as const;
 
 /**
- * As many of the tags as fit the metadata of a member. Null when not even those fit that others
- * need.
+ * As many tags as fit the metadata of a member. Null when not even the necessary ones fit.
  */
 export function fittingTags(
   node: NodeTags,
@@ -97,8 +97,8 @@ export function fittingTags(
 }
 
 /**
- * Throws ConfigError BAD_CONFIG when a node could come to say more of itself than fits: it says so
- * before it has pages.
+ * Throws ConfigError BAD_CONFIG when the tags of a node might not fit later. The node then does not
+ * start, so that it never has pages and tags that are too long.
  */
 export function checkTagsFit(fixed: Pick<NodeTags, "cluster" | "zone">, pageHost: string): void {
   const longest = fittingTags({
@@ -114,8 +114,8 @@ export function checkTagsFit(fixed: Pick<NodeTags, "cluster" | "zone">, pageHost
 }
 
 /**
- * @returns the node behind the tags, or why it is none: a member of another program, of another
- * version, or one with tags that make no sense.
+ * @returns the node behind the tags, or why there is none: the member is another program, has
+ * another version, or its tags are invalid.
  */
 export function readTags(tags: ReadonlyMap<string, string>): NodeTags | string {
   const role = ROLES.find((it) => it === tags.get("role"));
@@ -155,13 +155,13 @@ export function readTags(tags: ReadonlyMap<string, string>): NodeTags | string {
   };
 }
 
-/** Where a member's page links go, or null when it does not say. */
+/** The address for page links of a member, or null when its tags have none. */
 export function pageAddress(node: NodeTags, memberHost: string): TcpAddress | null {
   if (node.page === null) return null;
   return { kind: "tcp", host: node.page.host ?? memberHost, port: node.page.port };
 }
 
-/** Undefined when it makes no sense. */
+/** Undefined when the tag is invalid. */
 function pageOf(tags: ReadonlyMap<string, string>): NodeTags["page"] | undefined {
   const text = tags.get("page_port");
   if (text === undefined) return null;
@@ -169,12 +169,12 @@ function pageOf(tags: ReadonlyMap<string, string>): NodeTags["page"] | undefined
   if (Number.isNaN(port) || port === 0) return undefined;
   const host = tags.get("page_host");
   if (host === undefined) return { host: null, port };
-  if (host.includes("%")) return undefined; // A device of that machine.
+  if (host.includes("%")) return undefined; // It names a network device of that machine.
   const bracketed = host.includes(":") ? `[${host}]` : host;
   try {
     parseAddress(`${bracketed}:${port}`);
   } catch {
-    return undefined; // No host: the one error there is.
+    return undefined; // parseAddress throws only when there is no host.
   }
   return { host, port };
 }
@@ -183,7 +183,7 @@ function optionalCount(text: string | undefined, max: number): number | null {
   return text === undefined ? null : count(text, max);
 }
 
-/** NaN when it is no whole number up to `max`. */
+/** NaN when the text is no whole number up to `max`. */
 function count(text: string | undefined, max: number): number {
   if (text === undefined || !/^\d{1,10}$/.test(text)) return Number.NaN;
   const value = Number(text);

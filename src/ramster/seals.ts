@@ -39,10 +39,10 @@ export class Seals {
   private readonly tag = new Int32Array(SEAL_TAG_WORDS);
   private readonly opened: Zpage;
 
-  constructor(parts: Parts, settings: { pageCountMax: number; heldPages?: number }) {
+  constructor(parts: Parts, settings: { pageCountMax: number; pinnedPages?: number }) {
     this.parts = parts;
-    const { pageCountMax: rowCountMax, heldPages: heldRows } = settings;
-    this.tags = new Rows(parts.memory, { rowCountMax, wordsPerRow: SEAL_TAG_WORDS, heldRows });
+    const { pageCountMax: rowCountMax, pinnedPages: pinnedRows } = settings;
+    this.tags = new Rows(parts.memory, { rowCountMax, wordsPerRow: SEAL_TAG_WORDS, pinnedRows });
     this.opened = emptyZpage(new Uint8Array(PAGE_BYTES));
   }
 

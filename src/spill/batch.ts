@@ -52,7 +52,7 @@ export class SpillBatch {
     this.hasFailed = false;
   }
 
-  /** Of all pages that are the batch's. */
+  /** Bytes of all pages that are still in the batch. */
   get byteCount(): number {
     return this.sectorTotal * SECTOR_BYTES;
   }

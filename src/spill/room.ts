@@ -2,13 +2,13 @@
  * SpillRoom: how much of the file can really be had, and how its writes go.
  *
  *     asked      --spill-size
- *     system     what the file system lets it come to, which changes as others fill that
- *     refused    what it had come to when a write found no space: a quota need not show
+ *     system     what the file system has room for, which changes as other files grow
+ *     refused    the size at which a write found no space: a quota may not be visible
  *     broken     nothing, while writes fail for another reason
  *
- * The least counts. After a failed write the file is left alone, longer each time in a row. What
- * was refused, or is broken, is then tried again with one batch, a probe: when that is written all
- * is well. What was refused is forgotten, too, when the file system has more than it had.
+ * The least counts. After a failed write nothing is written for a while, longer with each failure
+ * in a row. Then one batch, a probe, is written. When it succeeds, `refused` and `broken` end.
+ * `refused` also ends when the file system has more room than before.
  */
 import type { Clock } from "../core/clock.ts";
 import type { DiskError, DiskRoom } from "../core/disk.ts";
@@ -17,9 +17,9 @@ import type { Log } from "../core/log.ts";
 
 /** Failed writes in a row after which the disk counts as broken. */
 const FAILURES_BROKEN = 3;
-/** Of what was asked for: when so much more is there than before, there is room again. */
+/** There is room again when the file system has this part of --spill-size more than before. */
 const MORE = 1 / 64;
-/** A file that is full, has a little room and is full again says so once in that time. */
+/** A file that is full again and again is logged once in this time. */
 const SAY_MS = 60_000;
 const UNLIMITED = Number.POSITIVE_INFINITY;
 

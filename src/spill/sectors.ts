@@ -5,13 +5,13 @@
  *     | group 0: 2048 bits | group 1 | ... |      1: in use
  *            cursor ^                  ^ end: nothing from here on was ever in use
  *
- * Next fit: the search goes on where the last run ended, so that the pages of one batch lie side by
- * side. While a fair part below `end` is free it goes round there, else the file grows. Of each
- * group it is known how long its free runs are at most, as far as a search has found out, so that
- * what is full is passed over at the price of one byte a MiB.
+ * Next fit: the search starts where the last run ended, so that the pages of one batch lie side by
+ * side. While enough is free below `end` it starts over there; otherwise the file grows. Each group
+ * has a bound on its longest free run, as far as searches have found out. So full groups are
+ * skipped at the cost of one byte a MiB.
  *
- * One search looks into a bounded number of groups. It may then say that there is nothing although
- * there is, further on; the next one passes over those that were looked at in vain.
+ * One search examines a bounded number of groups. It may then find nothing although a later group
+ * has room. The next search skips the groups that were examined in vain.
  */
 import { assert } from "../core/assert.ts";
 import { FRAME_BYTES, SECTOR_BYTES, SECTORS_PER_PAGE_MAX } from "../core/limits.ts";

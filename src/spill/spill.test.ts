@@ -202,7 +202,7 @@ function storeAll(world: World, from = 1): number {
 }
 
 /** Lets it look at its disk. */
-function look(world: World): void {
+function checkRoom(world: World): void {
   world.clock.run(world.clock.now() + 1001);
   world.spill.step();
   world.clock.run(world.clock.now() + 1);
@@ -212,7 +212,7 @@ test("a quota that shows nowhere: what was refused is no room, until a probe is 
   const world = new World(1, 4 * MIB);
   const { spill, disk } = world;
   Object.assign(disk.troubles, { bytesMax: MIB, hidesRoom: true });
-  look(world);
+  checkRoom(world);
   expect(spill.bytesMax).toBe(4 * MIB);
   const next = storeAll(world);
   expect([spill.hasRoom, spill.isUsable, spill.isWell]).toEqual([false, false, false]);
@@ -221,7 +221,7 @@ test("a quota that shows nowhere: what was refused is no room, until a probe is 
   expect(spill.trouble).toBe("no space left on the device");
   // Looks change nothing, nor does a probe that fails.
   for (let i = 0; i < 3; i += 1) {
-    look(world);
+    checkRoom(world);
     expect([spill.hasRoom, spill.isTaking, spill.isReady]).toEqual([false, false, true]);
     const batch = spill.begin();
     expect([batch.isProbe, spill.isReady]).toEqual([true, false]);
@@ -230,13 +230,13 @@ test("a quota that shows nowhere: what was refused is no room, until a probe is 
   }
   // What comes free may be had again.
   for (const page of [...world.pages.keys()].slice(0, 40)) world.free(page);
-  look(world);
+  checkRoom(world);
   expect([spill.hasRoom, spill.isTaking]).toEqual([true, true]);
   const before = world.pages.size;
   const after = storeAll(world, next);
   expect(world.pages.size).toBeGreaterThan(before + 10);
   disk.troubles.bytesMax = 8 * MIB;
-  look(world);
+  checkRoom(world);
   expect(spill.isTaking).toBe(false);
   expect(world.store([after, after + 1])).toBe(2);
   expect([spill.isTaking, spill.bytesMax, spill.trouble]).toEqual([true, 4 * MIB, null]);
@@ -250,21 +250,21 @@ test("a quota that shows nowhere: what was refused is no room, until a probe is 
 test("room is what the file system gives, as others fill it and leave it, and nothing is tried in vain", () => {
   const world = new World(2, 4 * MIB);
   const { spill, disk } = world;
-  look(world);
+  checkRoom(world);
   expect(spill.bytesMax).toBe(4 * MIB);
   disk.troubles.bytesMax = 2 * MIB + 5000;
-  look(world);
+  checkRoom(world);
   expect(spill.bytesMax).toBe(2 * MIB + 5000);
   let next = storeAll(world);
   expect([spill.hasRoom, spill.isWell]).toEqual([false, false]);
   expect(spill.bytesUsed).toBeGreaterThan(1.9 * MIB);
   expect(world.counters.spill_failed_writes).toBe(0);
   disk.troubles.bytesMax = 3 * MIB;
-  look(world);
+  checkRoom(world);
   next = storeAll(world, next);
   expect(spill.bytesUsed).toBeGreaterThan(2.9 * MIB);
   disk.troubles.bytesMax = 64 * MIB;
-  look(world);
+  checkRoom(world);
   expect([spill.bytesMax, spill.isTaking]).toEqual([4 * MIB, true]);
   storeAll(world, next);
   expect(world.lines).toEqual([
@@ -276,13 +276,13 @@ test("room is what the file system gives, as others fill it and leave it, and no
 test("what a write was refused is forgotten when the file system has more than it had", () => {
   const world = new World(3, 4 * MIB);
   const { spill, disk } = world;
-  look(world);
+  checkRoom(world);
   disk.troubles.bytesMax = MIB; // Filled by others since then.
   storeAll(world);
-  look(world);
+  checkRoom(world);
   expect([spill.hasRoom, spill.trouble]).toEqual([false, "no space left on the device"]);
   disk.troubles.bytesMax = MIB + MIB / 8;
-  look(world);
+  checkRoom(world);
   expect([spill.hasRoom, spill.trouble]).toEqual([true, null]);
   expect(world.lines.at(-1)).toBe("The spill file has room again");
 });
@@ -290,13 +290,13 @@ test("what a write was refused is forgotten when the file system has more than i
 test("no page has a place beyond what the file may be", () => {
   const world = new World(4, 4 * MIB);
   const { spill, disk } = world;
-  const { look: ask } = disk;
-  disk.look = (onRoom) => {
+  const { readRoom: ask } = disk;
+  disk.readRoom = (onRoom) => {
     ask.call(disk, (room) => onRoom(room === null ? null : { ...room, lengthMax: 2.5 * MIB }));
   };
   disk.troubles.bytesMax = 2.5 * MIB; // A write there would fail.
   disk.troubles.hidesRoom = true;
-  look(world);
+  checkRoom(world);
   storeAll(world);
   expect(world.counters.spill_failed_writes).toBeLessThan(10); // For want of a place.
   expect(spill.trouble).toBeNull();

@@ -102,7 +102,7 @@ export class Spill implements DiskSink {
       /** It takes pages again. */
       onReady: () => void;
     },
-    options: { byteCount: number; pageCountMax: number; heldPages?: number | undefined },
+    options: { byteCount: number; pageCountMax: number; pinnedPages?: number | undefined },
   ) {
     this.memory = parts.memory;
     this.disk = parts.disk;
@@ -112,8 +112,8 @@ export class Spill implements DiskSink {
     this.onReady = parts.onReady;
     this.sectors = new Sectors(parts.memory, Math.floor(options.byteCount / SECTOR_BYTES));
     this.room = new SpillRoom(parts, this.sectors.sectorCount * SECTOR_BYTES);
-    const { pageCountMax: rowCountMax, heldPages: heldRows } = options;
-    this.places = new Rows(parts.memory, { rowCountMax, wordsPerRow: 1, heldRows });
+    const { pageCountMax: rowCountMax, pinnedPages: pinnedRows } = options;
+    this.places = new Rows(parts.memory, { rowCountMax, wordsPerRow: 1, pinnedRows });
   }
 
   get bytesUsed(): number {
@@ -189,7 +189,9 @@ export class Spill implements DiskSink {
     return batch;
   }
 
-  /** Copies the zpage into the batch. One that there is no place for is not written, that is all. */
+  /**
+   * Copies the zpage into the batch. One that there is no place for is not written, that is all.
+   */
   add(
     batch: SpillBatch,
     checksum: number,
@@ -291,7 +293,7 @@ export class Spill implements DiskSink {
     if (this.isLooking || now < this.nextLookAtMs) return;
     this.isLooking = true;
     this.nextLookAtMs = now + SPILL_LOOK_MS;
-    this.disk.look((room) => this.onRoom(room));
+    this.disk.readRoom((room) => this.onRoom(room));
   }
 
   private onRoom(room: DiskRoom | null): void {

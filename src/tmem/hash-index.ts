@@ -1,13 +1,13 @@
 /**
  * HashIndex: from a hash to a chain of rows of a Table, linked through word 0 of each row.
  *
- * Linear hashing (Litwin, "Linear Hashing", 1980): the table grows by one bucket at each insert
- * past one row a bucket, by splitting the bucket at `split`, so that no insert ever pays for a
- * rehash of everything. A bucket costs four bytes.
+ * Linear hashing (Litwin, "Linear Hashing", 1980). With more rows than buckets, each insert adds
+ * one bucket by splitting the one at `split`. So no insert ever rehashes everything. A bucket costs
+ * four bytes.
  *
  *     | 0 .. split-1: split already | split .. 2^level-1 | 2^level .. 2^level+split-1: new halves |
  *
- * Walking a chain is the caller's, who knows what equality is: `for (row = headOf(h); row; row =
+ * The caller walks a chain, since it knows what equality is: `for (row = headOf(h); row; row =
  * table.get(row, 0))`.
  */
 import { assert } from "../core/assert.ts";
@@ -30,8 +30,8 @@ export class HashIndex {
     this.table = table;
     this.hashOf = hashOf;
     const rowCountMax = Math.max(table.rowCountMax, BUCKETS_MIN) + 1;
-    // A bucket a row; each is held as its row is.
-    this.heads = new Rows(memory, { rowCountMax, wordsPerRow: 1, heldRows: table.heldRows });
+    // There is a bucket for each row, and it is pinned if the row is.
+    this.heads = new Rows(memory, { rowCountMax, wordsPerRow: 1, pinnedRows: table.pinnedRows });
   }
 
   headOf(hash: number): number {
@@ -104,8 +104,8 @@ export class HashIndex {
 
 /**
  * Mixes an object's row and an index. Sixteen neighbouring indexes share a cache line of bucket
- * heads, since pages are often used in the order in which they were stored; where in the line they
- * start is the object's, so that objects of one page spread too.
+ * heads, since pages are often used in the order in which they were stored. Their position in the
+ * line depends on the object, so that objects of one page spread too.
  */
 export function pageHashOf(object: number, index: number): number {
   const own = Math.imul(object, 0x85ebca6b);

@@ -1,13 +1,13 @@
 /**
- * PamOps: how tmem has the storage behind a page released (the original's `struct tmem_pamops`).
- * tmem knows where a page is only as far as its descriptor says; what it takes to free a zbud, or
- * to tell a holder, is known above.
+ * PamOps: how tmem frees the storage of a page (the original's `struct tmem_pamops`). tmem knows
+ * only the descriptor of a page. How to free a zbud, or to flush a copy at a holder, is known
+ * above.
  */
 export interface PamOps {
   /**
-   * The page is about to leave the index, or to be put anew: release what its descriptor points at.
-   * The record, with handle, version and descriptor, may be read during the call. A page without
-   * storage yet (TAG.NONE) is not announced.
+   * The page is about to be removed or replaced: free what its descriptor points at. Its handle,
+   * version and descriptor may be read during the call. It is not called for a page without storage
+   * (TAG.NONE).
    */
   free(page: number): void;
 }

@@ -10,7 +10,7 @@
  *     word B   local: the zbudref      same-filled: the word      remote: its copies
  *              lost: nothing
  *
- * The original packed node, size and an 8-bit checksum in 64 bits (docs/original.md, "stub"). Here
+ * The original packs node, size and an 8-bit checksum in 64 bits (docs/original.md, "Stub"). Here
  * the checksum is with the zpage.
  */
 

@@ -1,51 +1,51 @@
-/** A tmem pool: the top of the key, ephemeral or persistent, with the objects that live in it. */
+/** A tmem pool: the first part of a handle. It is ephemeral or persistent, and has objects. */
 import type { RowList } from "../core/list.ts";
 
 export interface PoolOptions {
   persistent: boolean;
   /**
-   * Pages that do not compress are stored whole instead of refused: for callers that have nowhere
-   * else to put a page, such as a block device. The original refuses.
+   * Pages that do not compress are stored whole instead of refused. This is for callers without
+   * another place for a page, such as a block device. The original refuses them.
    */
   storeWhole: boolean;
 }
 
 export class Pool {
-  /** Within the client: what the caller names. */
+  /** The number within the client, which callers use. */
   readonly id: number;
   /** Node number of the owner, or LOCAL_CLIENT. */
   readonly client: number;
-  /** Within this tmem: what object records hold. From 1. */
+  /** The number within this tmem, from 1, which object records contain. */
   row: number;
   readonly persistent: boolean;
   readonly storeWhole: boolean;
   objects: RowList;
   pageCount = 0;
-  /** Bounds of the versions of its pages: none is older, or newer. */
+  /** Bounds of the versions of its pages. */
   oldest = Number.POSITIVE_INFINITY;
   newest = 0;
-  /** Nobody can name it: its pages are gone, and are being freed. */
+  /** It has no name: its pages are flushed, and are being freed. */
   isDoomed = false;
 
   constructor(
-    place: { id: number; client: number; row: number; objects: RowList },
+    identity: { id: number; client: number; row: number; objects: RowList },
     options: PoolOptions,
   ) {
-    this.id = place.id;
-    this.client = place.client;
-    this.row = place.row;
-    this.objects = place.objects;
+    this.id = identity.id;
+    this.client = identity.client;
+    this.row = identity.row;
+    this.objects = identity.objects;
     this.persistent = options.persistent;
     this.storeWhole = options.storeWhole;
   }
 
-  /** A page of that version is in it from now on. */
+  /** A page of this version was added. */
   noteVersion(version: number): void {
     if (version < this.oldest) this.oldest = version;
     if (version > this.newest) this.newest = version;
   }
 
-  /** A page has left it. */
+  /** `count` pages were removed. */
   removed(count: number): void {
     this.pageCount -= count;
     if (this.pageCount > 0) return;

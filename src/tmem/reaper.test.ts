@@ -64,7 +64,7 @@ class World {
   }
 }
 
-/** Counts how often it is told that all is done. */
+/** Counts the calls of `done`. */
 function counted(): FlushJob & { count: number } {
   const done = (): void => {
     job.count += 1;
@@ -73,7 +73,7 @@ function counted(): FlushJob & { count: number } {
   return job;
 }
 
-test("a large pool is out of reach at once, and freed a slice a turn", () => {
+test("a large pool is flushed at once, and freed one slice a turn", () => {
   const world = new World();
   const { tmem, reaper } = world;
   const other = world.newPool();
@@ -98,7 +98,7 @@ test("a large pool is out of reach at once, and freed a slice a turn", () => {
   tmem.verify(() => {});
 });
 
-test("what is put after a flush of a pool or an object stays, whatever is still being freed", () => {
+test("a page put after a flush of its pool or object stays while the flushed ones are freed", () => {
   const world = new World();
   const { tmem, reaper } = world;
   const pool = world.newPool();
@@ -121,7 +121,7 @@ test("what is put after a flush of a pool or an object stays, whatever is still 
   }
 });
 
-test("many flushes in one turn are seen to be too many, and another turn has its own share", () => {
+test("isSpent says when one turn has freed its share, and each turn has a new share", () => {
   const world = new World();
   const { reaper } = world;
   const pool = world.newPool();
@@ -141,7 +141,7 @@ test("many flushes in one turn are seen to be too many, and another turn has its
   expect([turns, pool.pageCount]).toEqual([3, 0]);
 });
 
-test("a walk goes on in slices, while pages before, under and behind it leave the index", () => {
+test("a walk goes on in slices while pages before, at and after its position are removed", () => {
   const world = new World();
   const { tmem, reaper, clock } = world;
   const pool = world.newPool();
@@ -152,7 +152,7 @@ test("a walk goes on in slices, while pages before, under and behind it leave th
   const walk = tmem.beginWalk(pool, null, version);
   expect(reaper.step(walk)).toBe(false);
   expect(world.freed).toBe(FLUSH_SLICE);
-  tmem.flush(walk.page); // What it stands on.
+  tmem.flush(walk.page); // The page that the walk points at.
   reaper.flushObject(pool, handle.set(pool.id, [BigInt(3 * FLUSH_SLICE), 0n, 0n], 0), NO_JOB);
   let over = false;
   for (let i = 0; i < 8 && !over; i += 1) {
@@ -164,11 +164,11 @@ test("a walk goes on in slices, while pages before, under and behind it leave th
     clock.step();
   }
   expect([over, pool.pageCount, walk.freed]).toEqual([true, 1, 4 * FLUSH_SLICE - 2]);
-  expect(pool.oldest).toBe(version + 1); // There is nothing to look for any more.
+  expect(pool.oldest).toBe(version + 1); // No older page is left.
   tmem.verify(() => {});
 });
 
-test("an object that a walk stands on may be flushed as a whole", () => {
+test("an object that a walk points at may be flushed as a whole", () => {
   const world = new World();
   const { tmem, reaper } = world;
   const pool = world.newPool();

@@ -1,15 +1,15 @@
 /**
- * Reaper: flushes of objects and pools, however large, without a long turn. What is flushed is out
- * of reach when the call returns: no get finds it, and a new page under its handle is another one.
- * Its rows, and what they point at, are freed a slice of FLUSH_SLICE pages a turn.
+ * Reaper: flushes objects and pools of any size without a long turn of the loop. When the call
+ * returns, no get finds the flushed pages, and a new page under their handles is another page.
+ * Their rows, and what they point at, are freed in slices of FLUSH_SLICE pages, one a turn.
  *
  *     flushPool      this turn's share at once; the rest is detached: a slice a turn, then `done`
- *     flushObject    at once, if it is small; else it is detached, likewise
- *     destroyPool    as flushPool, and the pool cannot be named any more
+ *     flushObject    at once if it is small, else detached in the same way
+ *     destroyPool    as flushPool, and the pool loses its name
  *
- * Callers that do many small flushes in one turn ask `isSpent`, and go on in the `nextTurn`.
+ * Callers with many small flushes in one turn check `isSpent` and go on in the `nextTurn`.
  *
- * Not here: who is told of what was flushed (ramster, foreign).
+ * Not here: flushes of the copies at holders (ramster).
  */
 import type { Buggify } from "../core/buggify.ts";
 import type { Clock } from "../core/clock.ts";
@@ -19,22 +19,22 @@ import type { Pool } from "./pool.ts";
 import type { Tmem } from "./tmem.ts";
 import type { Walk } from "./walk.ts";
 
-/** What the caller of a flush does beside. */
+/** What the caller of a flush adds to it. */
 export interface FlushJob {
-  /** Calls `slice`, which frees pages. */
+  /** Must call `slice`, which frees pages. */
   around(slice: () => void): void;
-  /** All of it is freed. Called once, maybe before the flush returns. */
+  /** All is freed. Called once, possibly before the flush returns. */
   done(): void;
 }
 
-/** Nothing. */
+/** Adds nothing. */
 export const NO_JOB: FlushJob = { around: (slice) => slice(), done: () => {} };
 
 export interface ReaperParts {
   tmem: Tmem;
   clock: Clock;
   buggify: Buggify;
-  /** Pages were freed in a turn of their own. */
+  /** Pages were freed in a later turn. */
   onSlice: () => void;
 }
 
@@ -46,7 +46,7 @@ export class Reaper {
   /** Detached pools, oldest first. */
   private readonly jobs: Array<{ pool: Pool; job: FlushJob }> = [];
   private readonly waiting: Array<() => void> = [];
-  /** Pages that may still be freed, or looked at, by calls of this turn. */
+  /** Pages that this turn may still free or examine. */
   private left = FLUSH_SLICE;
   private isAwake = false;
   private isClosed = false;
@@ -58,7 +58,7 @@ export class Reaper {
     this.onSlice = parts.onSlice;
   }
 
-  /** Whether pages that were flushed are still to be freed. */
+  /** Whether flushed pages are still to be freed. */
   get isBusy(): boolean {
     return this.jobs.length > 0;
   }
@@ -74,7 +74,9 @@ export class Reaper {
     this.wake();
   }
 
-  /** Sets `busy[id]` for each pool, or pool before, of the client that pages are still freed of. */
+  /**
+   * Sets `busy[id]` for each pool of the client, also a former one, whose pages are not freed yet.
+   */
   markPools(client: number, busy: Uint8Array): void {
     for (const { pool } of this.jobs) if (pool.client === client) busy[pool.id] = 1;
   }
@@ -94,7 +96,7 @@ export class Reaper {
     else this.later(pool, job);
   }
 
-  /** Removes every page under the oid. @returns how many; with 0 `job` is not used. */
+  /** Removes every page under the oid. @returns how many. With 0 `job` is not called. */
   flushObject(pool: Pool, handle: Handle, job: FlushJob): number {
     const count = this.tmem.pagesUnder(pool, handle);
     if (count === 0) return 0;
@@ -105,13 +107,13 @@ export class Reaper {
     return count;
   }
 
-  /** Goes on with the walk, as far as this turn allows. @returns whether it is over. */
+  /** Continues the walk as far as this turn allows. @returns whether it has ended. */
   step(walk: Walk): boolean {
     this.spend(this.tmem.walks.step(walk, this.left));
     return walk.page === 0;
   }
 
-  /** Nothing is freed any more. */
+  /** Frees nothing from now on. */
   close(): void {
     this.isClosed = true;
   }
@@ -133,7 +135,7 @@ export class Reaper {
   private wake(): void {
     if (this.isAwake) return;
     this.isAwake = true;
-    // A turn that is late has messages and timers before it.
+    // In a late turn messages and timers come first.
     if (this.buggify("short-flush")) this.clock.after(1, () => this.turn());
     else this.clock.soon(() => this.turn());
   }

@@ -1,6 +1,6 @@
-/** Words of the rows that the index is made of (tmem.ts). Word 0 is the chain of the hash bucket. */
+/** Words of the index's rows (tmem.ts). Word 0 links the chain of the hash bucket. */
 
-// Of a page.
+// Rows of pages.
 export const PAGE_OBJECT = 1;
 export const PAGE_INDEX = 2;
 export const PAGE_PREV = 3;
@@ -10,7 +10,7 @@ export const PAGE_A = 6;
 export const PAGE_B = 7;
 export const WORDS_PER_PAGE = 8;
 
-// Of an object.
+// Rows of objects.
 export const OBJECT_OID = 1;
 export const OBJECT_POOL = 7;
 export const OBJECT_FIRST = 8;

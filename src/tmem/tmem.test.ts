@@ -10,7 +10,7 @@ import { LOCAL_CLIENT, Tmem } from "./tmem.ts";
 const PERSISTENT = { persistent: true, storeWhole: false };
 const EPHEMERAL = { persistent: false, storeWhole: false };
 
-/** A tmem over pretended storage: `place` is a number, and what is freed is written down. */
+/** A tmem over pretended storage: `place` is any number, and `freed` records what is freed. */
 function makeTmem(options: { pageCountMax?: number; objectCountMax?: number } = {}) {
   const freed: number[] = [];
   const tmem = new Tmem(
@@ -67,7 +67,7 @@ test("tmem keeps all 64 bits of an oid word and all 32 of an index", () => {
   expect(tmem.objectCount).toBe(2);
 });
 
-test("tmem.claim() frees what the handle held before and gives a new version", () => {
+test("tmem.claim() frees the page under the handle and gives a new version", () => {
   const { tmem, freed } = makeTmem();
   const pool = newPool(tmem);
   const handle = at(pool, [1n, 1n, 1n], 1);
@@ -103,7 +103,7 @@ test("tmem.claim() while frozen is a flush", () => {
   expect(tmem.find(pool, handle)).toBe(0);
 });
 
-test("tmem.claim() says 0 when pages or objects run out, and leaves no empty object", () => {
+test("tmem.claim() returns 0 when pages or objects run out, and leaves no empty object", () => {
   const { tmem } = makeTmem({ pageCountMax: 3, objectCountMax: 2 });
   const pool = newPool(tmem);
   put(tmem, pool, at(pool, [1n, 0n, 0n], 1), 1);
@@ -129,7 +129,7 @@ test("tmem.flushObject() frees every page of the oid and no other", () => {
   tmem.verify(() => {});
 });
 
-test("a walk frees what is old enough, of one object or of all, and leaves what is newer", () => {
+test("a walk frees pages up to its version, of one object or of all, and leaves newer ones", () => {
   const { tmem } = makeTmem();
   const pool = newPool(tmem);
   for (let index = 0; index < 4; index += 1) put(tmem, pool, at(pool, [1n, 0n, 0n], index), index);
@@ -143,7 +143,7 @@ test("a walk frees what is old enough, of one object or of all, and leaves what 
   tmem.verify(() => {});
 });
 
-test("tmem.flushSome() keeps the pool, and removePool() frees its id, which comes again last", () => {
+test("tmem.flushSome() keeps the pool, and removePool() frees its id, which is reused last", () => {
   const { tmem, freed } = makeTmem();
   const pool = newPool(tmem);
   put(tmem, pool, at(pool, [1n, 0n, 0n], 0), 1);
@@ -158,7 +158,7 @@ test("tmem.flushSome() keeps the pool, and removePool() frees its id, which come
   expect(tmem.newPool(LOCAL_CLIENT, PERSISTENT)).toBeNull();
 });
 
-test("tmem.autocreatePool() makes the owner's pool id, and refuses the other kind", () => {
+test("tmem.autocreatePool() makes a pool with the owner's id, and refuses the other kind", () => {
   const { tmem } = makeTmem();
   const pool = tmem.autocreatePool(3, 9, PERSISTENT);
   expect(pool).toBeInstanceOf(Pool);
@@ -168,7 +168,7 @@ test("tmem.autocreatePool() makes the owner's pool id, and refuses the other kin
   expect(tmem.pool(4, 9)).toBeNull();
 });
 
-test("tmem.newPool() gives out POOLS_PER_CLIENT_MAX pools a client", () => {
+test("tmem.newPool() makes POOLS_PER_CLIENT_MAX pools for a client", () => {
   const { tmem } = makeTmem();
   for (let id = 0; id < 256; id += 1) expect(newPool(tmem).id).toBe(id);
   expect(tmem.newPool(LOCAL_CLIENT, PERSISTENT)).toBeNull();

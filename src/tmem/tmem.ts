@@ -7,26 +7,26 @@
  *     pages        rows of 32 bytes: object, index,      hash over object row and index
  *                  version, pampd; on its object's list
  *
- * The original keeps a tree of objects and in each a radix tree of pages; a hash with intrusive
- * lists gives the same operations: flushing an object or a pool costs what it touches.
+ * The original has a tree of objects, each with a radix tree of pages. Here hashes with intrusive
+ * lists give the same operations. Flushing an object or a pool costs only the pages in it.
  *
- * Rules (docs/original.md, "coherency"): a put first frees what the handle held (`claim`) and never
- * overwrites in place, so a put that fails leaves nothing. Every put gets a new version. A frozen
- * index takes no put.
+ * Rules (docs/original.md, "Coherency"): a put first removes the page under its handle (`claim`)
+ * and never overwrites it in place, so a put that fails leaves nothing. Every put gets a new
+ * version. A frozen index accepts no put.
  *
  * Invariants, checked by verify():
- *   1. A page is in the hash under its object and index, and on its object's list; so is an object
- *      under pool and oid.
+ *   1. A page is in the hash under its object and index, and on its object's list. An object is in
+ *      the hash under its pool and oid, and on its pool's list.
  *   2. An object has at least one page. Counts of pools and objects are those of their lists.
  *
- * What is flushed as a whole may be *doomed* first (reaper.ts): its pages are in a pool that nobody
- * can name, until they are freed.
+ * A flushed object or pool may first be *doomed* (reaper.ts): its pages are then in a pool without
+ * a name until they are freed.
  *
- * Not here: bytes, frames, peers. Storage is released through PamOps.
+ * Not here: bytes, frames, peers. Storage is freed through PamOps.
  */
 import { assert } from "../core/assert.ts";
 import { Handle } from "../core/handle.ts";
-import { HELD_OBJECTS, POOLS_PER_CLIENT_MAX, VERSION_END } from "../core/limits.ts";
+import { PINNED_OBJECTS, POOLS_PER_CLIENT_MAX, VERSION_END } from "../core/limits.ts";
 import { RowList } from "../core/list.ts";
 import type { Memory } from "../core/memory.ts";
 import { STATUS, type Status } from "../core/status.ts";
@@ -62,7 +62,7 @@ import {
 } from "./rows.ts";
 import { type Walk, Walks } from "./walk.ts";
 
-/** What `claim` says of a version that is too old. */
+/** The answer of `claim` to a version that is too old. */
 export const CLAIM_STALE = -1;
 
 /** The client that is the node itself. */
@@ -71,12 +71,12 @@ export const LOCAL_CLIENT = 0xffff;
 export interface TmemOptions {
   pageCountMax: number;
   objectCountMax: number;
-  /** Rows for so many pages are held (core/memory.ts), with their hash. */
-  heldPages?: number;
+  /** Rows and hash buckets of this many pages are pinned (core/memory.ts). */
+  pinnedPages?: number;
 }
 
 export class Tmem {
-  /** While true, every put fails and flushes its handle: docs/original.md, "coherency", rule 8. */
+  /** While true, every put fails and flushes its handle: docs/original.md, "Coherency", rule 8. */
   frozen = false;
   private readonly pages: Table;
   private readonly objects: Table;
@@ -85,7 +85,7 @@ export class Tmem {
   private readonly pools: Array<Pool | null> = [null];
   private readonly clients = new Map<number, Array<Pool | null>>();
   private readonly pamops: PamOps;
-  /** For hashing the oid of an object's row. */
+  /** For the hash of an object's oid. */
   private readonly scratch = new Handle();
   private lastVersion = 0;
   private nextPoolId = 0;
@@ -96,12 +96,12 @@ export class Tmem {
     this.pages = new Table(memory, {
       rowCountMax: options.pageCountMax,
       wordsPerRow: WORDS_PER_PAGE,
-      heldRows: options.heldPages ?? 0,
+      pinnedRows: options.pinnedPages ?? 0,
     });
     this.objects = new Table(memory, {
       rowCountMax: options.objectCountMax,
       wordsPerRow: WORDS_PER_OBJECT,
-      heldRows: Math.min(options.heldPages ?? 0, HELD_OBJECTS),
+      pinnedRows: Math.min(options.pinnedPages ?? 0, PINNED_OBJECTS),
     });
     this.walks = new Walks(this.pages, this.objects, this);
     this.pageHash = new HashIndex(memory, this.pages, (page) => {
@@ -118,7 +118,7 @@ export class Tmem {
     return this.objects.rowCount;
   }
 
-  /** One past the highest page number in use: bound of a scan with `isLive`. */
+  /** One past the highest page number in use: the bound of a scan with `isLive`. */
   get pageEnd(): number {
     return this.pages.rowEnd;
   }
@@ -126,8 +126,8 @@ export class Tmem {
   // Pools.
 
   /**
-   * @returns the new pool, or null when the client has POOLS_PER_CLIENT_MAX. Ids go round, so that
-   * one that was given up comes again late; those in `busy`, marked with 1, are passed over.
+   * @returns the new pool, or null when the client has POOLS_PER_CLIENT_MAX. Ids are used in turn,
+   * so that a freed id is reused last. Ids marked with 1 in `busy` are skipped.
    */
   newPool(client: number, options: PoolOptions, busy: Uint8Array | null = null): Pool | null {
     for (let i = 0; i < POOLS_PER_CLIENT_MAX; i += 1) {
@@ -140,7 +140,7 @@ export class Tmem {
   }
 
   /**
-   * The client's pool `id`, created when it is not there: a holder's pools carry the owner's ids.
+   * The client's pool `id`, created if it does not exist. A holder's pools have the owner's ids.
    */
   autocreatePool(client: number, id: number, options: PoolOptions): Pool | Status {
     const pool = this.pool(client, id);
@@ -169,14 +169,14 @@ export class Tmem {
     return count;
   }
 
-  /** The pool cannot be named any more. What pages it has are doomed, until it is forgotten. */
+  /** Takes the pool's name away. Its pages are doomed until `forget`. */
   removePool(pool: Pool): void {
     this.slotsOf(pool.client)[pool.id] = null;
     pool.isDoomed = true;
     if (pool.pageCount === 0) this.forget(pool);
   }
 
-  /** Takes all pages of the pool out of it. @returns a doomed pool that has them. */
+  /** Moves all pages of the pool to a doomed pool. @returns that pool. */
   detach(pool: Pool): Pool {
     const { id, client, row, objects } = pool;
     const doomed = new Pool({ id, client, row, objects }, pool);
@@ -190,7 +190,7 @@ export class Tmem {
     return doomed;
   }
 
-  /** Takes all pages under the oid out of the pool. @returns a doomed pool that has them. */
+  /** Moves all pages under the oid to a doomed pool. @returns that pool. */
   detachObject(pool: Pool, handle: Handle): Pool {
     const object = this.findObject(pool, handle);
     const count = this.objects.get(object, OBJECT_PAGES);
@@ -210,7 +210,7 @@ export class Tmem {
     return doomed;
   }
 
-  /** A doomed pool that has no pages is no more. */
+  /** Removes a doomed pool that has no pages. */
   forget(pool: Pool): void {
     assert(pool.isDoomed && pool.pageCount === 0);
     this.pools[pool.row] = null;
@@ -225,12 +225,12 @@ export class Tmem {
   }
 
   /**
-   * First half of a put: frees what the handle held and returns its record, without storage and
-   * with `version`; the caller then stores bytes and calls `describe`, or `remove` when they were
-   * refused. Nothing may wait in between.
+   * First half of a put. Frees the page under the handle and returns its record, with `version` and
+   * without storage. The caller then stores the bytes and calls `describe`, or `remove` if they
+   * were refused. It must not wait in between.
    *
-   * @returns the page; 0 when the index is full or frozen: then nothing is left under the handle;
-   * CLAIM_STALE, and nothing has changed, when the handle holds a newer version.
+   * @returns the page. 0: the index is full or frozen, and nothing is left under the handle.
+   * CLAIM_STALE: the handle has a newer version, and nothing has changed.
    */
   claim(pool: Pool, handle: Handle, version: number): number {
     let object = this.findObject(pool, handle);
@@ -260,13 +260,13 @@ export class Tmem {
     return page;
   }
 
-  /** The next version of a page owned here: monotonic for as long as this index lives. */
+  /** The next version of a page owned here. Versions only grow while this index lives. */
   nextVersion(): number {
     this.lastVersion += 1;
     return this.lastVersion;
   }
 
-  /** The newest version given out: every page owned here has at most this. */
+  /** The newest version so far. No page owned here has a newer one. */
   get newestVersion(): number {
     return this.lastVersion;
   }
@@ -277,7 +277,7 @@ export class Tmem {
     this.remove(page);
   }
 
-  /** How many pages there are under the oid. */
+  /** How many pages are under the oid. */
   pagesUnder(pool: Pool, handle: Handle): number {
     const object = this.findObject(pool, handle);
     return object === 0 ? 0 : this.objects.get(object, OBJECT_PAGES);
@@ -293,14 +293,14 @@ export class Tmem {
     return count;
   }
 
-  /** Begins to flush what is at most `version`: of the pool, or of the one object. */
+  /** Begins to flush the pages up to `version`, of the pool or of one object. */
   beginWalk(pool: Pool, handle: Handle | null, version: number): Walk {
     return this.walks.begin(pool, version, handle && this.findObject(pool, handle));
   }
 
   /**
-   * Removes the record, and its object with the last one. Its storage is the caller's, or freed
-   * already.
+   * Removes the record, and its object with its last page. The caller keeps or has freed the
+   * storage.
    */
   remove(page: number): void {
     const object = this.pages.get(page, PAGE_OBJECT);
@@ -323,14 +323,14 @@ export class Tmem {
   // Pages by record.
 
   /**
-   * Whether the number is that of a page that can be named: for scans, and for numbers that were
-   * kept across a wait.
+   * Whether the number is that of a page with a name. For scans, and for numbers that were kept
+   * across a wait.
    */
   isLive(page: number): boolean {
     return this.isTaken(page) && !this.poolOf(page).isDoomed;
   }
 
-  /** Whether the number is a page's, be it that of a doomed one. */
+  /** Whether the number is that of a page, doomed or not. */
   isTaken(page: number): boolean {
     return page < this.pages.rowEnd && this.pages.get(page, PAGE_OBJECT) !== 0;
   }
@@ -353,8 +353,8 @@ export class Tmem {
   }
 
   /**
-   * Word B of the pampd: zbudref, repeated word or copies, as the tag says, or the fetch while in
-   * transit.
+   * Where the page is: word B of the pampd. By the tag it is a zbudref, a repeated word, or the
+   * copies; while in transit, the row of the fetch.
    */
   place(page: number): number {
     return this.pages.get(page, PAGE_B);
@@ -364,25 +364,25 @@ export class Tmem {
     return (this.pages.get(page, PAGE_A) & IN_TRANSIT_BIT) !== 0;
   }
 
-  /** A fetch of the remote page is under way; its place is the fetch's row until `endTransit`. */
+  /** A fetch of the remote page begins. Until `endTransit` the page's place is the fetch's row. */
   startTransit(page: number, fetch: number): void {
     this.pages.set(page, PAGE_A, this.pages.get(page, PAGE_A) | IN_TRANSIT_BIT);
     this.pages.set(page, PAGE_B, fetch);
   }
 
-  /** The fetch is over; the page is remote, with these copies. */
+  /** The fetch has ended. The page is remote, with these copies. */
   endTransit(page: number, copies: number): void {
     this.pages.set(page, PAGE_A, this.pages.get(page, PAGE_A) & ~IN_TRANSIT_BIT);
     this.pages.set(page, PAGE_B, copies);
   }
 
-  /** Other copies of a page that is remote, and not in transit. */
+  /** Changes the copies of a page that is remote and not in transit. */
   setPlace(page: number, place: number): void {
     this.pages.set(page, PAGE_B, place);
   }
 
   /**
-   * Second half of a put, or a page that changed its place: writes the pampd. The version stays.
+   * Writes the pampd: the second half of a put, or a page that moved. The version stays.
    */
   describe(page: number, tag: number, place: number, zpageBytes: number, codec: number): void {
     const a = this.pages.get(page, PAGE_A);
@@ -394,7 +394,7 @@ export class Tmem {
     return this.poolOfObject(this.pages.get(page, PAGE_OBJECT));
   }
 
-  /** Fills `handle` with what the page is stored under. */
+  /** Fills `handle` with that of the page. */
   readHandle(page: number, handle: Handle): void {
     const object = this.pages.get(page, PAGE_OBJECT);
     this.readOid(object, handle);

@@ -1,7 +1,6 @@
 /**
- * Walks: flushes up to a version that are under way, of a pool or of one object, page after page. A
- * walk stands on the page that is to be looked at next, and is moved on when that page leaves the
- * index meanwhile.
+ * Walks: flushes up to a version, of a pool or of one object, page by page in several steps. A walk
+ * points at the page to be examined next. When that page leaves the index, the walk moves on.
  */
 import type { Table } from "../core/table.ts";
 import type { Pool } from "./pool.ts";
@@ -11,16 +10,16 @@ export interface Walk {
   readonly pool: Pool;
   readonly version: number;
   readonly isOneObject: boolean;
-  /** The next page, and its object; 0: it is over. */
+  /** The next page, and its object; 0: the walk has ended. */
   page: number;
   object: number;
-  /** Pages that it has freed. */
+  /** Pages that the walk has freed. */
   freed: number;
-  /** Of the pool, when it began. */
+  /** The pool's `oldest` when the walk began. */
   readonly oldestBefore: number;
 }
 
-/** What it has to do with pages. */
+/** What a walk does with pages. */
 interface WalkedPages {
   version(page: number): number;
   flush(page: number): void;
@@ -39,8 +38,7 @@ export class Walks {
   }
 
   /**
-   * Begins to free pages whose version is at most `version`: those of the pool, or of its `object`
-   * alone.
+   * Begins to free the pages with at most `version`: those of the pool, or only of its `object`.
    */
   begin(pool: Pool, version: number, object: number | null): Walk {
     const first = object ?? pool.objects.head;
@@ -52,7 +50,7 @@ export class Walks {
     return walk;
   }
 
-  /** Looks at the next pages of the walk, `countMax` at most. @returns how many. */
+  /** Examines the next pages of the walk, at most `countMax`. @returns how many. */
   step(walk: Walk, countMax: number): number {
     let count = 0;
     while (count < countMax && walk.page !== 0) {
@@ -67,19 +65,19 @@ export class Walks {
     return count;
   }
 
-  /** The walk goes no further. */
+  /** Ends the walk. */
   end(walk: Walk): void {
     const at = this.walks.indexOf(walk);
     if (at >= 0) this.walks.splice(at, 1);
   }
 
-  /** The page leaves the index. */
+  /** The page is about to leave the index. */
   pageLeaves(page: number): void {
     if (this.walks.length === 0) return; // The page path.
     for (const walk of this.walks) if (walk.page === page) this.passPage(walk);
   }
 
-  /** The object leaves its pool, with its pages. */
+  /** The object is about to leave its pool, with its pages. */
   objectLeaves(object: number): void {
     for (const walk of this.walks) if (walk.object === object) this.passObject(walk);
   }
@@ -96,7 +94,7 @@ export class Walks {
 
   private finish(walk: Walk): void {
     const { pool, version, isOneObject, oldestBefore } = walk;
-    // What has come meanwhile may be older than what the walk has left.
+    // Pages that were added meanwhile may be older than those that the walk left.
     const isKnown = !isOneObject && pool.pageCount > 0 && pool.oldest === oldestBefore;
     if (isKnown) pool.oldest = Math.max(pool.oldest, version + 1);
     this.end(walk);

@@ -39,7 +39,7 @@ test("get_and_free is the signed byte after the handle, and seven zeros follow",
   }
 });
 
-test("get_and_free takes no other value, and each reserved byte is looked at", () => {
+test("get_and_free has no other value, and each reserved byte is checked", () => {
   for (let value = 2; value <= 254; value += 1) {
     const body = new Uint8Array(PAGE_GET_ENTRY_BYTES);
     body[32] = value;

@@ -22,7 +22,7 @@ export function writeGetAndFree(view: DataView, at: number, getAndFree: number):
   view.setInt8(at + GET_AND_FREE, getAndFree);
 }
 
-/** -1 never remove, 0 as the pool's kind says, 1 always. */
+/** -1: never remove; 0: remove if the pool is ephemeral; 1: always remove. */
 export function readGetAndFree(view: DataView, at: number): number {
   return view.getInt8(at + GET_AND_FREE);
 }
@@ -48,7 +48,7 @@ export function invalidPageGetReplyBody(frame: Frame): string | null {
   return bodyBytes === expected ? null : `body of ${bodyBytes} bytes for ${found} pages`;
 }
 
-/** What opens a pool, beside its number: 128 random bits. */
+/** The token that opens a pool, beside its number: 128 random bits. */
 export const POOL_TOKEN_BYTES = 16;
 // OPEN_POOL: pool u16 | reserved u16 | token 16
 export const OPEN_POOL_TOKEN_OFFSET = 4;

@@ -13,7 +13,7 @@ import { MESSAGE } from "./messages.ts";
 const good = goodFixtures();
 const small = good.filter(({ bytes }) => bytes.length < 300);
 
-/** A frame whose body counts up, so that a byte in the wrong place shows. */
+/** A frame whose body counts up, so that a misplaced byte is seen. */
 function frameOf(bodyBytes: number, request = 1): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(HEADER_BYTES + bodyBytes);
   for (let i = 0; i < bodyBytes; i += 1) bytes[HEADER_BYTES + i] = i * 7 + (i >> 8);
@@ -21,7 +21,7 @@ function frameOf(bodyBytes: number, request = 1): Uint8Array<ArrayBuffer> {
   return bytes;
 }
 
-/** Keeps the very objects that the framer gives out. */
+/** Keeps the objects that the framer passes on. */
 class Recorder {
   frame: Frame | null = null;
   readonly buffers: Uint8Array[] = [];
@@ -111,7 +111,7 @@ describe("Framer.push() gives whole frames", () => {
 });
 
 describe("Framer memory", () => {
-  test("a frame that lies whole in a chunk is given in that chunk, without a copy", () => {
+  test("a frame that is whole in a chunk is passed on in that chunk, without a copy", () => {
     const recorder = new Recorder();
     const chunk = concat(frameOf(40), frameOf(0), frameOf(4096));
     recorder.framer.push(chunk);
@@ -119,7 +119,7 @@ describe("Framer memory", () => {
     for (const buffer of recorder.buffers) expect(buffer).toBe(chunk);
   });
 
-  test("so is what follows a frame that was split", () => {
+  test("so is a frame that follows a split one", () => {
     const recorder = new Recorder();
     const [start, rest] = cutAt(concat(frameOf(40), frameOf(50), frameOf(60)), 30);
     recorder.framer.push(start ?? new Uint8Array(0));
@@ -129,7 +129,7 @@ describe("Framer memory", () => {
     expect(recorder.buffers[2]).toBe(rest);
   });
 
-  test("the buffer for split frames is given back, and used again", () => {
+  test("the buffer of a split frame is given back and reused", () => {
     const recorder = new Recorder();
     for (const frame of [frameOf(4000), frameOf(3000), frameOf(3500)]) {
       const [start, rest] = cutAt(frame, 25);
@@ -150,7 +150,7 @@ describe("Framer memory", () => {
     expect(recorder.pool.usedBytes).toBe(0);
   });
 
-  test("before the other side is known no long message is taken", () => {
+  test("before the handshake no long message is accepted", () => {
     const recorder = new Recorder();
     recorder.framer.bodyBytesMax = 100;
     recorder.framer.push(frameOf(100));
@@ -180,7 +180,7 @@ describe("Framer errors", () => {
     }
   });
 
-  test("frames before a bad one are given, none after it", () => {
+  test("frames before a bad one are passed on, and none after it", () => {
     const bad = frameOf(0);
     bad[0] = 0;
     const stream = concat(frameOf(4, 1), frameOf(5, 2), bad, frameOf(6, 3));
@@ -191,7 +191,7 @@ describe("Framer errors", () => {
     }
   });
 
-  test("after a throw every push throws BAD_FRAME, whatever it brings", () => {
+  test("after an exception every push throws BAD_FRAME, whatever its bytes", () => {
     const recorder = new Recorder();
     expect(() => recorder.framer.push(new Uint8Array(HEADER_BYTES))).toThrow(WireError);
     for (const chunk of [frameOf(1), new Uint8Array(0)]) {
@@ -201,7 +201,7 @@ describe("Framer errors", () => {
     expect(recorder.requests).toEqual([]);
   });
 
-  test("what the sink throws goes through, and its frame is not given again", () => {
+  test("an exception of the sink passes through, and its frame is not passed on again", () => {
     const stream = concat(frameOf(8, 1), frameOf(9, 2), frameOf(0, 3));
     for (let at = 0; at <= stream.length; at += 1) {
       const recorder = new Recorder();
@@ -219,7 +219,7 @@ describe("Framer errors", () => {
     }
   });
 
-  test("a sink that pushes is told so", () => {
+  test("a sink that pushes gets an assertion", () => {
     const framer: Framer = new Framer(
       { onFrame: () => framer.push(frameOf(0)) },
       new HeapMemory(),

@@ -1,17 +1,17 @@
 /**
- * Framer: any split of bytes to whole frames.
+ * Framer: makes whole frames of a stream, however its bytes are split into chunks.
  *
  *     chunk:   | rest of a frame | frame | frame | first part of a frame |
  *               to assembly        in place         to assembly
  *
- * A frame that lies whole in a chunk is given out in place, without a copy. One that is split is
- * put together in one buffer of a pool, which is taken when a header was found valid, no longer
- * than that declares, and given back when the frame has been read.
+ * A frame that is whole in a chunk is passed on in place, without a copy. A split frame is
+ * assembled in one buffer of a pool. The buffer is taken after the header was found valid, is as
+ * long as the header declares, and is given back when the frame has been read.
  *
- * After a throw, its own or the sink's, the place in the stream is lost: every later push throws
- * too.
+ * After an exception, of the framer or the sink, the position in the stream is lost: every later
+ * push throws too.
  *
- * Not here: what the body of a type must look like (messages.ts).
+ * Not here: the bodies of messages (messages.ts).
  */
 import { type BufferPool, NO_BUFFER, type PooledBuffer } from "../core/buffer-pool.ts";
 import { WireError } from "../core/errors.ts";
@@ -20,11 +20,11 @@ import type { Memory } from "../core/memory.ts";
 import { HEADER, invalidHeader } from "./header.ts";
 
 export interface FrameSink {
-  /** `frame` is one object, filled again for every frame: it is good during the call only. */
+  /** `frame` is one object, filled again for every frame. It is valid only during the call. */
   onFrame(frame: Frame): void;
 }
 
-/** A message in the bytes that it came in. */
+/** A message, in the bytes that it came in. */
 export class Frame {
   bytes: Uint8Array = NO_BUFFER.bytes;
   view: DataView = NO_BUFFER.view;
@@ -49,15 +49,15 @@ export class Framer {
   private readonly frame = new Frame();
   private readonly header = new Uint8Array(HEADER_BYTES);
   private readonly headerView = new DataView(this.header.buffer);
-  /** Of a frame with a body that is being put together. */
+  /** The buffer of a frame that is being assembled. */
   private buffer: PooledBuffer = NO_BUFFER;
   /**
-   * Bytes in assembly, and how many there must be: of the header, or, once that is valid, of the
-   * frame.
+   * How many bytes are assembled, and how many there must be: those of the header, and then those
+   * of the frame.
    */
   private have = 0;
   private want = HEADER_BYTES;
-  /** Within push; still set afterwards when push was left by a throw. */
+  /** True within push, and for ever after an exception there. */
   private isOutOfStep = false;
   private isPushing = false;
   private isClosed = false;
@@ -69,8 +69,8 @@ export class Framer {
   }
 
   /**
-   * Takes the next bytes of the stream. Throws WireError BAD_FRAME, or what the sink throws: the
-   * stream must be closed then. The sink must not push.
+   * Takes the next bytes of the stream. Throws WireError BAD_FRAME, or what the sink throws. The
+   * stream must then be closed. The sink must not push.
    */
   push(chunk: Uint8Array): void {
     if (this.isOutOfStep) {
@@ -87,12 +87,12 @@ export class Framer {
     }
   }
 
-  /** Whether a frame has begun and is not whole. */
+  /** Whether a frame has begun and is not complete. */
   get isWithin(): boolean {
     return this.have > 0;
   }
 
-  /** Nothing more is read. The frame that the sink is looking at stays until it is done with it. */
+  /** Reads nothing more. The frame of the current call of the sink stays valid until it returns. */
   close(): void {
     this.isClosed = true;
     if (!this.isPushing) this.giveBack();
@@ -112,7 +112,7 @@ export class Framer {
   }
 
   /**
-   * Puts bytes of the chunk from `start` to what is in assembly. @returns where the chunk goes on.
+   * Adds bytes of the chunk from `start` to the frame in assembly. @returns where the rest begins.
    */
   private assemble(chunk: Uint8Array, start = 0): number {
     let at = start;
@@ -147,7 +147,7 @@ export class Framer {
     const { buffer } = this;
     this.buffer = NO_BUFFER;
     this.pool.give(buffer);
-    // Nobody reads the frame that was given out last any more, wherever it was.
+    // The last frame is not read any more, wherever its bytes were.
     this.frame.bytes = NO_BUFFER.bytes;
     this.frame.view = NO_BUFFER.view;
   }

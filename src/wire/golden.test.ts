@@ -1,4 +1,4 @@
-/** Frames of fixtures/wire, which src/wire did not write, whole and in hostile hands. */
+/** Frames of fixtures/wire, which a second writer made: as they are, and damaged. */
 import { describe, expect, test } from "bun:test";
 import { readdirSync, readFileSync } from "node:fs";
 import { atEndOfBuffer, cutAt, type Delivery, deliver } from "../../harness/wire/deliver.ts";
@@ -53,8 +53,8 @@ describe("bad frame", () => {
 });
 
 /**
- * Holds what arrived against what src/wire promises of any bytes: a reason, or a frame that comes
- * back from what was read in it, byte for byte. Every other exception has passed through `deliver`.
+ * Checks what src/wire promises for any bytes: a reason, or a frame whose content encodes to the
+ * same bytes. Every other exception has passed through `deliver`.
  */
 function expectKept({ frames, error }: Delivery): void {
   if (error?.startsWith("Cannot read message: ") === false) throw new Error(error);

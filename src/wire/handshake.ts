@@ -1,6 +1,6 @@
 /**
- * The handshake: HELLO, the first message each way. The side that connected asks, the other answers
- * with its own, or with a handler status and one line on why not.
+ * The handshake: HELLO, the first message each way. The side that connected sends it as a request.
+ * The other side replies with its own, or with a handler status and a reason in one line.
  *
  *      0   role, u8                 1   reserved, 0           2   node number, u16
  *      4   page size, u32           8   boot id, u64         16   features, u32
@@ -8,7 +8,7 @@
  *     24   keepalive ms, u32       28   idle ms, u32
  *     32   cluster name: length u8, UTF-8                    then node name: the same
  *
- * Where the original demanded equal timeouts, the smaller of both is used here.
+ * The smaller of both timeouts is used. The original requires equal ones.
  */
 import { assert } from "../core/assert.ts";
 import { WireError } from "../core/errors.ts";
@@ -17,9 +17,9 @@ import type { Frame } from "./framer.ts";
 
 export const ROLE = { PEER: 1, CLIENT: 2, CLIENT_DOOR: 3 } as const;
 
-/** Bits of the features: what a side asks for that can be done without. */
+/** Bits of the features: optional things that a side asks for. */
 export const FEATURE = {
-  /** It does not gossip: it is told on the link what the other side lends. */
+  /** The side does not gossip. The other side sends on the link what it lends. */
   OFFERS: 1,
 } as const;
 
@@ -28,8 +28,7 @@ export interface Hello {
   readonly node: number;
   readonly pageBytes: number;
   /**
-   * Chosen anew at each start: the same number with another boot id is a node that has forgotten
-   * everything.
+   * A random number of each start. The same node with another boot id has lost all its pages.
    */
   readonly bootId: bigint;
   readonly features: number;
@@ -43,7 +42,7 @@ export interface Hello {
 const FIXED_BYTES = 32;
 export const HELLO_BYTES_MAX = FIXED_BYTES + 2 * (1 + NAME_BYTES_MAX);
 
-/** What a program says to a client door: it is no node and belongs to no cluster. */
+/** The HELLO of a program to a client door. It is no node and belongs to no cluster. */
 export function clientHello(): Hello {
   return {
     role: ROLE.CLIENT,
@@ -60,7 +59,7 @@ export function clientHello(): Hello {
 }
 
 /**
- * Writes the body at `view[at]`, where HELLO_BYTES_MAX have room. Both names fit NAME_BYTES_MAX.
+ * Writes the body at `view[at]`, which has room for HELLO_BYTES_MAX. Both names fit NAME_BYTES_MAX.
  *
  * @returns its length.
  */
@@ -85,7 +84,7 @@ export function encodeHello(hello: Hello, view: DataView, at: number): number {
   return end - at;
 }
 
-/** Reads a body. Throws WireError BAD_HANDSHAKE when it is none. */
+/** Reads a body. Throws WireError BAD_HANDSHAKE when it is invalid. */
 export function decodeHello(view: DataView, at: number, bodyBytes: number): Hello {
   const names: string[] = [];
   const reason = readNames(view, at, bodyBytes, names);
@@ -105,14 +104,13 @@ export function decodeHello(view: DataView, at: number, bodyBytes: number): Hell
   };
 }
 
-/** What is wrong with the body of a HELLO, or null. */
+/** Why the body of a HELLO is invalid, or null. */
 export function invalidHelloBody(frame: Frame): string | null {
   return readNames(frame.view, frame.bodyAt, frame.bodyBytes, []);
 }
 
 /**
- * Appends both names to `names`. @returns what is wrong with the body, of which nothing else can
- * be.
+ * Appends both names to `names`. @returns why the body is invalid, or null. This checks all of it.
  */
 function readNames(view: DataView, at: number, bodyBytes: number, names: string[]): string | null {
   if (bodyBytes < FIXED_BYTES) return "fields are cut";
@@ -133,7 +131,7 @@ function readNames(view: DataView, at: number, bodyBytes: number, names: string[
   return nameAt === end ? null : "body goes on after its fields";
 }
 
-/** Two names that differ in bytes must differ as text, so nothing is replaced or left out. */
+/** Nothing is replaced or left out: names that differ in bytes must differ as text. */
 function utf8OrNull(bytes: Uint8Array): string | null {
   try {
     return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
@@ -143,8 +141,7 @@ function utf8OrNull(bytes: Uint8Array): string | null {
 }
 
 /**
- * Why these two cannot work together, as one line for both sides, or null. Roles are the caller's
- * business.
+ * Why these two sides cannot work together, as one line for both, or null. The caller checks roles.
  */
 export function checkHello(mine: Hello, theirs: Hello): string | null {
   if (theirs.pageBytes !== mine.pageBytes) {
@@ -158,7 +155,7 @@ export function checkHello(mine: Hello, theirs: Hello): string | null {
   return null;
 }
 
-/** The times that both sides go by: the smaller of each. The link has a floor for both. */
+/** The times that both sides use: the smaller of each. The link has a lower bound for both. */
 export function negotiate(mine: Hello, theirs: Hello): { keepaliveMs: number; idleMs: number } {
   const idleMs = Math.min(mine.idleMs, theirs.idleMs);
   const keepaliveMs = Math.min(mine.keepaliveMs, theirs.keepaliveMs);

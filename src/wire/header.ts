@@ -8,8 +8,8 @@
  *     15   reserved, 0
  *     16   count, u32, entries in the body
  *
- * Both statuses are 0 in requests. What a type may carry is in messages.ts; this file knows the
- * frame alone.
+ * Both statuses are 0 in requests. What a type may carry is in messages.ts. This file knows only
+ * the frame.
  */
 
 import { assert } from "../core/assert.ts";
@@ -17,7 +17,7 @@ import { BATCH_COUNT_MAX, BODY_BYTES_MAX, HEADER_BYTES, PROTOCOL_VERSION } from 
 import { TRANSPORT_STATUS_WIRE_MAX } from "./status.ts";
 
 export const HEADER_MAGIC = 0x524d;
-/** RFC 8446, 5.1: a record of type handshake, version 3.x, which is how TLS begins. */
+/** RFC 8446, 5.1: TLS begins with a record of type handshake, version 3.x. */
 const TLS_HANDSHAKE = 0x1603;
 
 /** Offsets of the fields. */
@@ -36,7 +36,7 @@ export const HEADER = {
 
 assert(HEADER.COUNT + 4 === HEADER_BYTES);
 
-/** In the flags: the message answers the request of its number. */
+/** Flag: the message is the reply to the request with its number. */
 export const FLAG_REPLY = 1;
 
 /** Writes a header at `view[offset]`. Positional, since it is written for every message. */
@@ -64,11 +64,11 @@ export function writeHeader(
 }
 
 /**
- * What is wrong with the header at `view[offset]`, or null. A header with a reason ends the stream.
+ * Why the header at `view[offset]` is invalid, or null. The stream of an invalid header is closed.
  */
 export function invalidHeader(view: DataView, offset: number): string | null {
   const magic = view.getUint16(offset);
-  if (magic === TLS_HANDSHAKE) return "it speaks TLS: it has a key, and here is none";
+  if (magic === TLS_HANDSHAKE) return "peer sent TLS, but this node has no --key";
   if (magic !== HEADER_MAGIC) return `magic is 0x${magic.toString(16)}, not 0x524d`;
   const version = view.getUint8(offset + HEADER.VERSION);
   if (version !== PROTOCOL_VERSION) {

@@ -55,7 +55,7 @@ function zeros(type: number, bodyBytes: number, fields: Partial<Frame> = {}): Fr
   return frame({ type, bytes, view: new DataView(bytes.buffer), bodyBytes, ...fields });
 }
 
-test("messages keep their numbers: they are protocol", () => {
+test("messages keep their numbers, which are part of the protocol", () => {
   expect(MESSAGE).toEqual({
     HELLO: 1,
     KEEPALIVE: 2,
@@ -82,7 +82,7 @@ test("messages keep their numbers: they are protocol", () => {
   expect(Object.values(GOODBYE)).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
 });
 
-test("names and numbers round trip, and a strange number is its own name", () => {
+test("names and numbers round trip, and an unknown number has a name", () => {
   for (const name of NAMES) expect(messageName(MESSAGE[name])).toBe(name);
   expect(messageName(0)).toBe("message 0");
   expect(messageName(255)).toBe("message 255");
@@ -143,11 +143,11 @@ describe("the bound of a reply", () => {
     }
   });
 
-  test("of a keepalive is nothing: a full window never keeps a sign of life back", () => {
+  test("to a keepalive is empty: a full window never delays it", () => {
     expect(replyBytesMax(MESSAGE.KEEPALIVE, 0)).toBe(0);
   });
 
-  test("to a message that is not defined is nothing", () => {
+  test("to an unknown message is empty", () => {
     expect(replyBytesMax(200, 5)).toBe(0);
   });
 });
@@ -158,7 +158,7 @@ test("a full remotify batch fits a PUT", () => {
   );
 });
 
-test("a request of a type that is not defined is no broken frame", () => {
+test("a request of an unknown type is a valid frame", () => {
   expect(invalidRequest(zeros(99, 1000, { count: 17 }))).toBeNull();
 });
 
@@ -196,7 +196,7 @@ test("an empty batch is valid, and so is its reply", () => {
   }
 });
 
-test("a goodbye of any code is taken: codes are added", () => {
+test("a goodbye of any code is accepted, since codes are added", () => {
   const fields = frameOf({ type: MESSAGE.GOODBYE, request: 0 }, [u8(200, "code")]);
   const { frames } = deliver(parseHex(fields.map(([hex]) => hex).join(" ")));
   expect(frames.map((each) => each.reason)).toEqual([null]);

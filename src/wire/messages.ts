@@ -1,10 +1,10 @@
 /**
- * THE table of messages: numbers, who may send them, how long they may be, what makes a body
- * invalid.
+ * The one table of messages: their numbers, who may send them, how long they may be, and what makes
+ * a body invalid.
  *
- * Numbers are only ever added; a changed layout raises PROTOCOL_VERSION. Byte tables are in
- * PROTOCOL.md, one section a message. A request of a type that is not here is no broken frame: it
- * is answered with transport status NO_HANDLER.
+ * Numbers are only ever added. A changed layout raises PROTOCOL_VERSION. Byte tables are in
+ * PROTOCOL.md, one section a message. A request of an unknown type is not an invalid frame. The
+ * reply to it has transport status NO_HANDLER.
  */
 import { assert } from "../core/assert.ts";
 import { HANDLE_BYTES } from "../core/handle.ts";
@@ -74,31 +74,31 @@ export const MESSAGE = {
 
 export type MessageName = keyof typeof MESSAGE;
 
-/** Why a side closes: the code of GOODBYE, for programs; the text beside it is for people. */
+/** Why a side closes: the code of GOODBYE, for programs. The text beside it is for people. */
 export const GOODBYE = {
-  /** Nothing is wrong: the side closes. */
+  /** The side stops. */
   STOPPING: 0,
-  /** Bytes that broke the protocol. */
+  /** Received bytes that break the protocol. */
   MALFORMED: 1,
-  /** The handshake does not fit. */
+  /** The sides cannot work together, by their HELLO. */
   REFUSED: 2,
-  /** Of two links between the same nodes this one goes. */
+  /** There are two links between the same nodes, and this one is closed. */
   DUPLICATE: 3,
-  /** Nothing was heard for too long. */
+  /** Nothing was received for too long. */
   IDLE: 4,
-  /** The peer was taken off the list. */
+  /** The peer was removed from the list. */
   REMOVED: 5,
-  /** Too many requests of this side were never answered. */
+  /** Too many requests of this side got no reply. */
   NO_REPLIES: 6,
-  /** This side takes no more connections now. */
+  /** This side accepts no more connections now. */
   BUSY: 7,
-  /** Nothing was asked for on the link for long: it is dialled again when there is something. */
+  /** The link had no requests for long. It is dialled again when it is needed. */
   UNUSED: 8,
-  /** The node ends: the pages that it owns, and those that it keeps, end with it. */
+  /** The node ends. Its own pages and its foreign pages are gone. */
   LEFT: 9,
 } as const;
 
-/** One line on why not, in UTF-8. */
+/** A reason in one line, in UTF-8. */
 const REASON_BYTES_MAX = 1024;
 const GOODBYE_BYTES_MAX = 1 + REASON_BYTES_MAX;
 /** Name and value. The longest value is the list of peers: NODES_MAX of them with 64 bytes each. */
@@ -111,19 +111,20 @@ const STATS_BYTES_MAX = BODY_BYTES_MAX;
 interface Shape {
   countMax: number;
   bodyBytesMax: number;
-  /** What is wrong with a body within these bounds, or null. */
+  /** Why a body within these bounds is invalid, or null. */
   invalid: (frame: Frame) => string | null;
 }
 
 interface MessageRow {
   request: Shape;
-  /** Of a reply whose handler status is OK. Null: no reply. */
+  /** The reply with handler status OK. Null: there is no reply. */
   reply: Shape | null;
   /**
-   * Of a reply with another handler status: a line on why. Empty for what has a status an entry.
+   * The reply with another handler status: a reason. Empty for a batch, which has a status an
+   * entry.
    */
   refusal: Shape;
-  /** For `count` entries in the request, how long the reply may become, whatever its status. */
+  /** The longest reply to a request of `count` entries, whatever its status. */
   replyBytesOf: (count: number) => number;
 }
 
@@ -133,7 +134,7 @@ const EMPTY: Shape = { countMax: 0, bodyBytesMax: 0, invalid: valid };
 const REASON: Shape = textShape(REASON_BYTES_MAX);
 const POOL: Shape = poolShape(4);
 
-/** A pool, and what follows it up to a fixed length. */
+/** A pool and its fields, of fixed length. */
 function poolShape(bodyBytes: number): Shape {
   return {
     countMax: 0,
@@ -201,24 +202,24 @@ const poolTokenShape: Shape = {
 const knobShape: Shape = textShape(KNOB_BYTES_MAX);
 const knobReplyShape: Shape = textShape(KNOB_REPLY_BYTES_MAX);
 
-/** Not replied to. */
+/** A message without a reply. */
 function notice(request: Shape): MessageRow {
   return { request, reply: null, refusal: EMPTY, replyBytesOf: () => 0 };
 }
 
-/** Replied to with bytes of their own, or with a reason. */
+/** A message with a reply of its own shape, or a reason. */
 function single(request: Shape, reply: Shape, refusal: Shape = REASON): MessageRow {
   const bytesMax = Math.max(reply.bodyBytesMax, refusal.bodyBytesMax);
   return { request, reply, refusal, replyBytesOf: () => bytesMax };
 }
 
-/** Replied to with a status an entry. */
+/** A batch whose reply has a status an entry. */
 function batchWithStatuses(request: Shape): MessageRow {
   const reply = statuses(request.countMax);
   return { request, reply, refusal: EMPTY, replyBytesOf: (count) => count };
 }
 
-/** Replied to with something longer an entry. */
+/** A batch whose reply has more than a status an entry. */
 function batchWithPages(request: Shape, reply: Shape, replyEntryBytes: number): MessageRow {
   return { request, reply, refusal: EMPTY, replyBytesOf: (count) => count * replyEntryBytes };
 }
@@ -265,7 +266,7 @@ const ROWS: { readonly [name in MessageName]: MessageRow } = {
   OPEN_POOL: single(poolShape(OPEN_POOL_BYTES), EMPTY),
 };
 
-/** By type, so that a frame finds its row without a search. */
+/** Rows by type, so that no search is needed. */
 const BY_TYPE: ReadonlyArray<MessageRow | undefined> = byType(ROWS);
 const NAMES: ReadonlyArray<MessageName | undefined> = byType(
   Object.fromEntries(Object.keys(MESSAGE).map((name) => [name, name])) as {
@@ -283,26 +284,25 @@ export function messageName(type: number): string {
   return NAMES[type] ?? `message ${type}`;
 }
 
-/** Whether nodes send it to each other, beside what opens and ends every channel. */
+/** Whether nodes send it to each other, apart from messages that open and end every channel. */
 export function isPeerMessage(type: number): boolean {
   return type >= MESSAGE.PUT && type <= MESSAGE.OFFER;
 }
 
-/** The longest body that a reply to a request of `count` entries can have. 0 for what has none. */
+/** The longest body of a reply to a request of `count` entries. 0 when there is no reply. */
 export function replyBytesMax(type: number, count: number): number {
   return BY_TYPE[type]?.replyBytesOf(count) ?? 0;
 }
 
 /**
- * What is wrong with a request, or null. A type that is not defined is not wrong: see the head
- * comment.
+ * Why a request is invalid, or null. An unknown type is not invalid: see the file's header.
  */
 export function invalidRequest(frame: Frame): string | null {
   const row = BY_TYPE[frame.type];
   return row === undefined ? null : invalidBody(frame, row.request);
 }
 
-/** What is wrong with a reply, or null. */
+/** Why a reply is invalid, or null. */
 export function invalidReply(frame: Frame): string | null {
   const row = BY_TYPE[frame.type];
   if (row === undefined || row.reply === null) {

@@ -1,6 +1,5 @@
 /**
- * OFFER: what a node lends, told on a link to one that does not hear it by gossip. Byte table:
- * PROTOCOL.md.
+ * OFFER: what a node lends, sent on a link to a node that does not gossip. Byte table: PROTOCOL.md.
  *
  *      0   lend frames, u32         4   free frames, u32
  *      8   flags, u8, bit 0: drained
@@ -24,7 +23,7 @@ const ZONE = 10;
 const FLAG_DRAINED = 1;
 export const OFFER_BYTES_MAX = ZONE + ZONE_BYTES_MAX;
 
-/** Writes the body at `view[at]`, where OFFER_BYTES_MAX have room. @returns its length. */
+/** Writes the body at `view[at]`, which has room for OFFER_BYTES_MAX. @returns its length. */
 export function writeOffer(view: DataView, at: number, offer: OfferBody): number {
   view.setUint32(at, offer.lendFrames);
   view.setUint32(at + FREE, offer.freeFrames);

@@ -21,7 +21,7 @@ import {
   writePutEntry,
 } from "./peer-entries.ts";
 
-/** An entry in the middle of bytes that are all 0xff, so that what is not written shows. */
+/** An entry in the middle of bytes that are all 0xff, so that missing writes are seen. */
 const AT = 5;
 const HANDLE = new Handle().set(0x0102, [0x1112131415161718n, 2n, 2n ** 64n - 1n], 0xf1f2f3f4);
 const VERSION = 0x2345_6789_abcd;
@@ -32,7 +32,7 @@ function viewOf(entryBytes: number): DataView {
   return view;
 }
 
-/** Both sides of the entry are as they were. */
+/** Checks that the bytes before and after the entry are unchanged. */
 function expectNothingElse(view: DataView, entryBytes: number): void {
   for (let i = 0; i < AT; i += 1) {
     expect(view.getUint8(i)).toBe(0xff);
@@ -96,7 +96,7 @@ describe("each field of an entry is at its offset:", () => {
   });
 });
 
-describe("what is written is what is read:", () => {
+describe("an entry reads as it was written:", () => {
   const u64 = fc.bigInt({ min: 0n, max: 2n ** 64n - 1n });
   const handles = fc
     .tuple(fc.nat(0xffff), fc.tuple(u64, u64, u64), fc.nat(0xffff_ffff))
@@ -152,7 +152,7 @@ describe("what is written is what is read:", () => {
   });
 });
 
-test("reading an entry leaves to its reader where the zpage is", () => {
+test("reading an entry does not set where the zpage is", () => {
   const view = viewOf(PUT_ENTRY_BYTES);
   writePutEntry(view, AT, HANDLE, 1, 2, 3, 1, 0);
   const bytes = new Uint8Array(1);

@@ -2,8 +2,8 @@
  * Bodies of the messages between nodes: entries of PUT, GET and its reply, and FLUSH; GRANT. Byte
  * tables: PROTOCOL.md.
  *
- * Reading and writing allocates nothing and checks nothing: a body has passed its validator here,
- * which looks at every bound once, before anybody reads an entry.
+ * Reading and writing allocates nothing and checks nothing. The validator here has checked every
+ * bound of a body before its entries are read.
  */
 
 import { HANDLE_BYTES, type Handle } from "../core/handle.ts";
@@ -22,9 +22,9 @@ export const GRANT_BYTES = 16;
 const GRANT_EPOCH = 8;
 
 export interface Grant {
-  /** That may be put on this link, counted from when it came up. */
+  /** Pages that may be put on this link, counted from its start. */
   readonly pages: number;
-  /** Of the store for the other side: with another one than before everything in it is gone. */
+  /** The epoch of the store for the other side. When it changes, all pages in it are gone. */
   readonly epoch: number;
 }
 
@@ -75,7 +75,7 @@ export function writePutEntry(
   view.setUint8(at + PUT_KIND, kind);
 }
 
-/** Fills `handle` and all of `entry` but where its bytes are. */
+/** Fills `handle`, and `entry` except where its bytes are. */
 export function readPutEntry(view: DataView, at: number, handle: Handle, entry: Zpage): void {
   handle.read(view, at);
   entry.version = readVersion(view, at + PUT_VERSION);
@@ -157,7 +157,7 @@ export function writeGetReplyEntry(
   view.setUint8(at + GOT_STATUS, status);
 }
 
-/** Fills `entry` but for where its bytes are. @returns the status. */
+/** Fills `entry` except where its bytes are. @returns the status. */
 export function readGetReplyEntry(view: DataView, at: number, entry: Zpage): number {
   entry.version = readVersion(view, at);
   entry.checksum = view.getUint32(at + GOT_CHECKSUM);
@@ -242,7 +242,8 @@ export function invalidHandle(view: DataView, at: number): string | null {
 }
 
 /**
- * Raw is the page itself. What is compressed fits a frame beside its header, else it is sent raw.
+ * Raw is the page itself. A compressed zpage fits a frame beside its header; otherwise the page is
+ * sent raw.
  */
 function invalidZpage(zpageBytes: number, codec: number): string | null {
   if (codec >= CODECS_END) return `codec ${codec} is not defined`;
@@ -253,7 +254,7 @@ function invalidZpage(zpageBytes: number, codec: number): string | null {
   return isFit ? null : `zpage of ${zpageBytes} bytes with codec ${codec}`;
 }
 
-/** What stands in the place of a zpage that was not found. */
+/** The fields of an entry without a zpage. */
 function invalidNoZpage(zpageBytes: number, codec: number): string | null {
   return (zpageBytes | codec) === 0 ? null : "a zpage that was not found has a size or a codec";
 }

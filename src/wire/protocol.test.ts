@@ -1,4 +1,4 @@
-/** PROTOCOL.md says what the code does: its numbers and names are held against the tables. */
+/** PROTOCOL.md describes the code: its numbers and names are compared with the tables. */
 import { describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { goodFixtures } from "../../harness/wire/fixtures.ts";

@@ -18,7 +18,7 @@ for (const { name, table, nameOf } of TABLES) {
   });
 }
 
-test("statuses that travel keep their numbers: they are protocol", () => {
+test("statuses on the wire keep their numbers, which are part of the protocol", () => {
   expect(TRANSPORT_STATUS).toEqual({
     NONE: 0,
     NO_HANDLER: 1,

@@ -1,21 +1,21 @@
 /**
- * Transport status, the first of the two statuses of a reply: did the request reach a handler?
- * It is `sys_status` of docs/original.md, "messages and ports". The second is the handler's answer
- * (core/status.ts).
+ * Transport status, the first of the two statuses of a reply: whether the request reached a
+ * handler. It is `sys_status` in docs/original.md, "Messages and ports". The second is the
+ * handler's answer (core/status.ts).
  *
- * The first three travel; the others are what a side concludes by itself.
+ * Only the first three are sent. The others are conclusions of one side.
  */
 export const TRANSPORT_STATUS = {
   NONE: 0,
-  /** Nobody there knows this type of request. */
+  /** The other side has no handler for this type of request. */
   NO_HANDLER: 1,
-  /** The request is longer, or has more entries, than the other side takes. */
+  /** The request is longer, or has more entries, than the other side accepts. */
   OVERFLOW: 2,
-  /** The link went before the reply came. The request may have been served. */
+  /** The link closed before the reply came. The request may have been served. */
   DIED: 3,
-  /** No reply before the deadline. The request may have been served, or still be. */
+  /** No reply before the deadline. The request may have been served, or be served later. */
   TIMED_OUT: 4,
-  /** There was no link to send it on. */
+  /** There was no link. */
   NOT_CONNECTED: 5,
 } as const;
 

@@ -17,7 +17,7 @@ function makeZbud(frameCountMax = 64): { zbud: Zbud; frames: FramePool } {
   return { zbud: new Zbud(memory, frames), frames };
 }
 
-/** Header and zpage of `zpageBytes`, filled from the owner's number so that a mix-up shows. */
+/** Header and zpage of `zpageBytes`, filled from the owner's number so that a mix-up is seen. */
 function zbudOf(owner: number, zpageBytes: number): Uint8Array {
   const bytes = new Uint8Array(ZBUD_HEADER_BYTES + zpageBytes).fill(owner & 0xff);
   new DataView(bytes.buffer).setInt32(ZBUD_OWNER_OFFSET, owner);
@@ -45,7 +45,7 @@ function contents(zbud: Zbud, ref: number): Uint8Array {
   return bytes;
 }
 
-test("zbud geometry is the original's", () => {
+test("the geometry is that of the original", () => {
   expect(ZPAGE_BYTES_MAX).toBe(4000);
   expect([1, 32, 33, 96, 97, 4000].map(chunksOf)).toEqual([1, 1, 2, 2, 3, 63]);
 });
@@ -89,7 +89,7 @@ test("zbud.read() returns what was stored, for both buddies and the largest zpag
   expect(refs.map((ref) => parts.zbud.ownerOf(ref))).toEqual([7, 8, 9]);
 });
 
-test("zbud.free() hands the frame back with its last zpage and keeps its place in the LRU before", () => {
+test("zbud.free() returns the frame with its last zpage, and keeps its place in the LRU until then", () => {
   const parts = makeZbud();
   const a = store(parts, 1, 2000, PERSISTENT);
   const b = store(parts, 2, 1900, PERSISTENT);
@@ -105,24 +105,24 @@ test("zbud.free() hands the frame back with its last zpage and keeps its place i
   expect(parts.zbud.counters.pageframes).toEqual([0, 0]);
 });
 
-test("zbud.evict() takes the oldest ephemeral frame and tells of both zpages", () => {
+test("zbud.evict() takes the oldest ephemeral frame and calls the sink for both zpages", () => {
   const parts = makeZbud();
   store(parts, 1, 2000, EPHEMERAL);
   store(parts, 2, 1900, EPHEMERAL);
   store(parts, 3, 3900, EPHEMERAL);
-  const told: number[] = [];
+  const evicted: number[] = [];
   const sink = {
     onEvict(owner: number, ref: number): void {
-      told.push(owner);
+      evicted.push(owner);
       expect(parts.zbud.free(ref)).toBe(0); // A dying frame ignores it.
     },
   };
   const frame = parts.zbud.evict(sink);
-  expect(told).toEqual([1, 2]);
+  expect(evicted).toEqual([1, 2]);
   parts.zbud.verify();
   expect(parts.zbud.create(frame, zbudOf(5, 10), 0, 10, EPHEMERAL)).toBe(frame * 2);
   parts.zbud.evict(sink);
-  expect(told).toEqual([1, 2, 3]);
+  expect(evicted).toEqual([1, 2, 3]);
   parts.zbud.verify();
 });
 
@@ -142,7 +142,7 @@ test("zbud.evict() never takes a persistent frame", () => {
   expect(parts.zbud.evict(NOBODY)).toBe(0);
 });
 
-test("a zombie is readable, not matched, not evicted, and can come back", () => {
+test("a zombie can be read and resurrected, and is neither matched nor evicted", () => {
   const parts = makeZbud();
   const lone = store(parts, 1, 2000, EPHEMERAL);
   const frame = parts.zbud.makeZombie(EPHEMERAL);
@@ -156,7 +156,7 @@ test("a zombie is readable, not matched, not evicted, and can come back", () => 
   expect(parts.zbud.match(zbudOf(2, 100), 0, 100, EPHEMERAL) >>> 1).toBe(frame);
 });
 
-test("a zombie that lost a buddy comes back as unbuddied, and one that lost both is free", () => {
+test("a zombie that lost a buddy is resurrected as unbuddied, and one that lost both is free", () => {
   const parts = makeZbud();
   const a = store(parts, 1, 2000, PERSISTENT);
   const b = store(parts, 2, 1900, PERSISTENT);

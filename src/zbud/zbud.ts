@@ -5,22 +5,26 @@
  *     | first buddy >          free chunks          < last buddy |   buddied; unbuddied: one of two
  *     | one whole page, as it is                                 |   whole: did not compress
  *
- * A zbud is a header (ZBUD_HEADER_BYTES, opaque here but for the owner's number) and the zpage
- * after it, rounded up to chunks. Two and no more: emptying a frame then moves at most two pages,
- * so eviction has a known cost. A zpage is named by a zbudref: frame * 2 + buddy. Geometry, lists
- * and order are those of the original's zbud.c.
+ * A zbud is a header of ZBUD_HEADER_BYTES and the zpage after it, rounded up to chunks. Only the
+ * owner's number in the header has a meaning here. With at most two zpages in a frame, evicting it
+ * has a known cost. A zpage is named by a zbudref: frame * 2 + buddy. Geometry, lists and order are
+ * those of the original (drivers/staging/zcache/zbud.c; docs/original.md, "Zbud").
  *
  * Invariants, checked by verify():
- *   1. A live frame with one buddy is on exactly one unbuddied list, the one of that buddy's chunk
- *      count; a live frame with two buddies, or a whole one, is on none.
- *   2. Every live frame is on the LRU of its kind, in order of insertion: reading moves nothing, a
- *      match moves to the newest end. A zombie is on the zombie list instead.
- *   3. The buddies never overlap. A frame is never mixed: both buddies are of one kind.
+ *   1. A live frame with one buddy is on exactly one unbuddied list, the one for the buddy's chunk
+ *      count. A live frame with two buddies, or with a whole page, is on none.
+ *   2. Every live frame is on the LRU of its kind, in order of insertion. A read moves nothing; a
+ *      match moves the frame to the newest end. A zombie is on the zombie list instead.
+ *   3. The buddies never overlap, and both are of one kind.
  *
- * States: live; zombie, being moved out: off the match and LRU lists, data still valid and
- * readable, and unlike the original there is a way back (`resurrect`); dying, being evicted: data
- * already invalid, a free of it is ignored. The original's `unevictable` count has no place here:
- * between taking space and entering it into tmem nothing waits.
+ * States of a frame:
+ *   - live
+ *   - zombie: its zpages are moving out. It is off the match and LRU lists, and readable. Unlike in
+ *     the original it can come back (`resurrect`).
+ *   - dying: it is being evicted. Its data is invalid, and freeing a buddy is ignored.
+ *
+ * The original's `unevictable` count is not needed: nothing waits between taking space for a zpage
+ * and entering it into tmem.
  *
  * Not here: compression, frame allocation (the caller brings frames and gets empty ones back),
  * tmem, peers.
@@ -44,16 +48,16 @@ import { ZbudCounters } from "./counters.ts";
 
 /** At most. */
 export const PAGES_PER_FRAME = 2;
-/** The two kinds of page. Used as an index. */
+/** The two kinds of page, used as an index. */
 export const EPHEMERAL = 0;
 export const PERSISTENT = 1;
 export type Kind = typeof EPHEMERAL | typeof PERSISTENT;
 
-/** Header layout: the owner's number comes first; the rest is the owner's. Big-endian. */
+/** Where the owner's number is in the header, big-endian. The caller defines the rest. */
 export const ZBUD_OWNER_OFFSET = 8;
 
-// Words of a frame's row. A whole frame is on no unbuddied list: its two link words hold owner and
-// checksum.
+// Words of a frame's row. A frame with a whole page is on no unbuddied list. Its two link words
+// contain owner and checksum.
 const LRU_PREV = 0;
 const LRU_NEXT = 1;
 const BUD_PREV = 2;
@@ -61,8 +65,7 @@ const BUD_NEXT = 3;
 const SHAPE = 4;
 const WORDS_PER_FRAME = 5;
 
-// Fields of SHAPE: sizes of the zpages (0 = no such buddy; a free buddy needs no branch), then
-// flags.
+// Fields of SHAPE: the sizes of the two zpages, 0 for a free buddy, and then flags.
 const SIZE_BITS = 13;
 const SIZE_MASK = (1 << SIZE_BITS) - 1;
 const KIND_BIT = 1 << 26;
@@ -72,8 +75,8 @@ const DYING_BIT = 1 << 29;
 
 export interface EvictSink {
   /**
-   * The zpage of `owner` is gone; its zbudref is `ref`. Called while the frame is dying: freeing
-   * `ref` is ignored.
+   * The zpage of `owner` was evicted; its zbudref was `ref`. The frame is dying, so freeing `ref`
+   * is ignored.
    */
   onEvict(owner: number, ref: number): void;
 }
@@ -97,7 +100,7 @@ export class Zbud {
     const rows = new Rows(memory, {
       rowCountMax: frames.frameCountMax,
       wordsPerRow: WORDS_PER_FRAME,
-      heldRows: frames.held ? frames.frameCountMax : 0,
+      pinnedRows: frames.pinned ? frames.frameCountMax : 0,
     });
     this.rows = rows;
     const byChunks = (): RowList[] =>
@@ -111,11 +114,11 @@ export class Zbud {
   }
 
   /**
-   * Stores the zbud at `source[at]` (header, then `zpageBytes`) beside a lone buddy: the fullest
-   * frame that still fits, the oldest such frame first (zbud_match_prep). Cost: at most CHUNK_COUNT
-   * list heads.
+   * Stores the zbud at `source[at]` (header, then `zpageBytes`) beside a lone buddy
+   * (zbud_match_prep of zbud.c). Takes the fullest frame that fits, and the oldest of these. Cost:
+   * at most CHUNK_COUNT list heads.
    *
-   * @returns the zbudref, or 0 when no frame has room: the caller obtains a frame and calls
+   * @returns the zbudref, or 0 when no frame has room. The caller then gets a frame and calls
    * `create`.
    */
   match(source: Uint8Array, at: number, zpageBytes: number, kind: Kind): number {
@@ -144,7 +147,7 @@ export class Zbud {
   }
 
   /**
-   * Stores the zbud at `source[at]` as the first buddy of an empty frame (zbud_create_prep).
+   * Stores the zbud at `source[at]` as first buddy of an empty frame (zbud_create_prep of zbud.c).
    * @returns the zbudref.
    */
   create(frame: number, source: Uint8Array, at: number, zpageBytes: number, kind: Kind): number {
@@ -161,8 +164,8 @@ export class Zbud {
   }
 
   /**
-   * Stores the whole page at `source[at]` in an empty frame; owner and checksum, signed, are what a
-   * header would hold.
+   * Stores the whole page at `source[at]` in an empty frame. Owner and checksum, signed, are the
+   * fields that a header would have.
    *
    * @returns the zbudref.
    */
@@ -187,11 +190,11 @@ export class Zbud {
   }
 
   /**
-   * Releases a zpage (zbud_free_and_delist). The frame keeps its place in the LRU while a buddy
-   * remains.
+   * Frees a zpage (zbud_free_and_delist of zbud.c). The frame keeps its place in the LRU while a
+   * buddy remains.
    *
-   * @returns the frame when it is now empty, for the caller to give back, else 0. A dying frame is
-   * left alone: 0.
+   * @returns the frame if it is now empty, for the caller to give back; else 0. For a dying frame
+   * it does nothing and returns 0.
    */
   free(ref: number): number {
     const frame = ref >>> 1;
@@ -224,9 +227,9 @@ export class Zbud {
   }
 
   /**
-   * Evicts the oldest ephemeral frame (zbud_evict_pageframe_lru): it dies, `sink` is told of each
-   * zpage, and the frame is the caller's to reuse at once. @returns the frame, or 0 when there is
-   * no ephemeral frame.
+   * Evicts the oldest ephemeral frame (zbud_evict_pageframe_lru of zbud.c) and calls `sink` for
+   * each of its zpages. @returns the frame, which the caller may reuse at once; 0 when there is
+   * none.
    */
   evict(sink: EvictSink): number {
     const frame = this.lru[EPHEMERAL].head;
@@ -254,8 +257,8 @@ export class Zbud {
   }
 
   /**
-   * Takes the oldest frame of the kind off all lists but the zombies' (zbud_make_zombie_lru).
-   * @returns it, or 0.
+   * Makes the oldest frame of the kind a zombie (zbud_make_zombie_lru of zbud.c). @returns the
+   * frame, or 0 when there is none.
    */
   makeZombie(kind: Kind): number {
     const frame = this.lru[kind].head;
@@ -269,8 +272,8 @@ export class Zbud {
   }
 
   /**
-   * The way back: a zombie becomes the oldest frame of its LRU again, as it was; or the newest, so
-   * that others have their turn before it.
+   * Makes a zombie live again: as the oldest frame of its LRU, as it was, or as the newest, so that
+   * other frames come first.
    */
   resurrect(frame: number, as: "oldest" | "newest" = "oldest"): void {
     const shape = this.rows.get(frame, SHAPE);
@@ -286,7 +289,7 @@ export class Zbud {
     this.unbuddied[kind][chunksOf(first + last)]?.append(frame);
   }
 
-  /** Whether there is a frame that `makeZombie` or `evict` could take. */
+  /** Whether there is a frame for `makeZombie` or `evict`. */
   hasLive(kind: Kind): boolean {
     return this.lru[kind].head !== 0;
   }
@@ -303,12 +306,12 @@ export class Zbud {
     return (this.rows.get(ref >>> 1, SHAPE) & WHOLE_BIT) !== 0;
   }
 
-  /** Bytes of the zpage, PAGE_BYTES for a whole one, 0 when that buddy is free. */
+  /** Bytes of the zpage: PAGE_BYTES for a whole page, 0 for a free buddy. */
   zpageBytes(ref: number): number {
     return this.sizeIn(this.rows.get(ref >>> 1, SHAPE), ref & 1);
   }
 
-  /** The owner's number that the header of this zpage holds. */
+  /** The owner's number in the header of this zpage. */
   ownerOf(ref: number): number {
     if (this.isWhole(ref)) return this.rows.get(ref >>> 1, BUD_PREV);
     this.readHeader(ref, this.zpageBytes(ref), this.header, 0);
@@ -316,16 +319,16 @@ export class Zbud {
   }
 
   /**
-   * The checksum that `createWhole` was given. Only for a whole page: other headers are read with
-   * the zpage.
+   * The checksum that `createWhole` was given. Only for a whole page; other pages have it in their
+   * header.
    */
   wholeChecksum(ref: number): number {
     return this.rows.get(ref >>> 1, BUD_NEXT);
   }
 
   /**
-   * Copies header and zpage to `target[at]`; of a whole page, which has no header in its frame, the
-   * page alone.
+   * Copies header and zpage to `target[at]`. A whole page has no header in its frame: only the page
+   * is copied.
    */
   read(ref: number, zpageBytes: number, target: Uint8Array, at: number): void {
     if (zpageBytes === PAGE_BYTES) {
@@ -350,7 +353,7 @@ export class Zbud {
     this.frames.read(ref >>> 1, offset + headerBytes, target, at, zpageBytes);
   }
 
-  /** Checks every invariant of the head comment. Cost: all frames. For tests. */
+  /** Checks every invariant of the file's header. Cost: all frames. For tests. */
   verify(): void {
     verifyLists(this.rows, {
       lru: this.lru,
@@ -409,7 +412,7 @@ interface ZbudLists {
   counters: ZbudCounters;
 }
 
-/** The body of verify(): walks every list from its head and counts what hangs on it. */
+/** The body of verify(): walks every list from its head and counts its frames. */
 function verifyLists(rows: Rows, lists: ZbudLists): void {
   for (const kind of [EPHEMERAL, PERSISTENT] as const) {
     const seen = { zpages: 0, zbytes: 0, unbuddied: 0, buddied: 0, whole: 0, lone: 0, frames: 0 };

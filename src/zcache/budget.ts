@@ -1,8 +1,8 @@
 /**
- * Budget: how many frames a store may use, and the two marks between which it moves pages away.
+ * Budget: how many frames a store may use, and the two marks at which remotify begins and ends.
  *
- * Two marks instead of one avoid flapping at the limit: over the high mark pages leave until the
- * low mark is reached.
+ * Above the high mark pages move away until the low mark is reached. One mark alone would make
+ * remotify start and stop with each page.
  */
 import { assert } from "../core/assert.ts";
 
@@ -27,7 +27,7 @@ export class Budget {
     this.setFrameCountMax(options.frameCountMax);
   }
 
-  /** What is used beyond it stays; there is no more of it. */
+  /** Frames in use beyond the new bound stay in use; no further frame is taken. */
   setFrameCountMax(frameCountMax: number): void {
     assert(frameCountMax >= 0);
     this.frameCountMax = frameCountMax;

@@ -46,7 +46,7 @@ function at(pool: Pool, index: number): Handle {
   return new Handle().set(pool.id, OID, index);
 }
 
-/** A page of which `randomBytes` do not compress, told apart by `seed`. */
+/** A page of which `randomBytes` do not compress. Another `seed` gives another page. */
 function pageOf(seed: number, randomBytes: number): Uint8Array {
   const random = new SeededRandom(seed);
   const page = new Uint8Array(PAGE_BYTES);
@@ -65,7 +65,7 @@ function get(zcache: Zcache, pool: Pool, index: number): Uint8Array | number {
   return status === STATUS.OK ? target.slice(8) : status;
 }
 
-test("zcache gives back the page that was put, whatever it is made of", () => {
+test("a get returns the page that was put, whatever its bytes", () => {
   const zcache = makeZcache({ frameCountMax: 1000 });
   const pool = poolOf(zcache, { persistent: true });
   for (let i = 0; i < 300; i += 1) {
@@ -76,7 +76,7 @@ test("zcache gives back the page that was put, whatever it is made of", () => {
   zcache.verify();
 });
 
-test("a same-filled page takes no frame and comes back", () => {
+test("a same-filled page takes no frame, and a get returns it", () => {
   const zcache = makeZcache();
   const pool = poolOf(zcache, { persistent: true });
   const page = new Uint8Array(PAGE_BYTES);
@@ -102,7 +102,7 @@ test("a persistent page over 7/8 is refused as compress_poor and leaves nothing 
   zcache.verify();
 });
 
-test("the mean rule refuses what compresses badly only while the whole store does", () => {
+test("the mean rule refuses a page only while the mean of the whole store is poor", () => {
   const zcache = makeZcache();
   const pool = poolOf(zcache, { persistent: true });
   // The first: no mean yet.
@@ -113,7 +113,7 @@ test("the mean rule refuses what compresses badly only while the whole store doe
   expect(zcache.counters.mean_compress_poor).toBe(1);
 });
 
-test("an ephemeral page is taken up to 4000 bytes, where a persistent one is not", () => {
+test("an ephemeral page may compress to 4000 bytes, a persistent one may not", () => {
   const zcache = makeZcache();
   const eph = poolOf(zcache, { persistent: false });
   const pers = poolOf(zcache, { persistent: true });
@@ -124,7 +124,7 @@ test("an ephemeral page is taken up to 4000 bytes, where a persistent one is not
   expect(get(zcache, eph, 1)).toEqual(page);
 });
 
-test("a pool that stores whole pages refuses none for its size", () => {
+test("a pool that stores whole pages refuses no page for its size", () => {
   const zcache = makeZcache();
   const pool = poolOf(zcache, { persistent: true, storeWhole: true });
   const page = pageOf(1, 4096);
@@ -159,7 +159,7 @@ test("newest ephemeral beats oldest, persistent beats ephemeral, and persistent 
   zcache.verify();
 });
 
-test("a put over a full store frees the old page first, so it succeeds in place", () => {
+test("a put to a full store frees the old page of its handle first, and succeeds", () => {
   const zcache = makeZcache({ frameCountMax: 2 });
   const pool = poolOf(zcache, { persistent: true });
   for (let i = 0; i < 2; i += 1) zcache.put(pool, at(pool, i), pageOf(i, 2500), 0);
@@ -168,7 +168,7 @@ test("a put over a full store frees the old page first, so it succeeds in place"
   expect(get(zcache, pool, 1)).toEqual(pageOf(7, 2500));
 });
 
-test("a frozen store takes no put, and the put acts as a flush", () => {
+test("a put to a frozen store fails and flushes its handle", () => {
   const zcache = makeZcache();
   const pool = poolOf(zcache, { persistent: true });
   zcache.put(pool, at(pool, 1), pageOf(1, 100), 0);
@@ -178,7 +178,7 @@ test("a frozen store takes no put, and the put acts as a flush", () => {
   expect(zcache.counters.put_to_flush).toBe(1);
 });
 
-test("bytes that changed in a frame are an error, never other bytes and never a miss", () => {
+test("damaged bytes in a frame are an error, never other bytes and never a miss", () => {
   const zcache = makeZcache();
   const pool = poolOf(zcache, { persistent: true });
   zcache.put(pool, at(pool, 1), pageOf(1, 1000), 0);
@@ -190,7 +190,7 @@ test("bytes that changed in a frame are an error, never other bytes and never a 
   expect(zcache.counters.corrupt_pages).toBe(2);
 });
 
-test("a zpage that travelled is taken under its own version, checked, and given out unchanged", () => {
+test("putZpage() checks a zpage and stores it unchanged under its own version", () => {
   const owner = makeZcache();
   const holder = makeZcache();
   const pool = poolOf(owner, { persistent: true });
@@ -203,16 +203,16 @@ test("a zpage that travelled is taken under its own version, checked, and given 
   const zpage = { ...owner.readZpage(page, bytes, 10), bytes, at: 10 };
   const foreign = poolOf(holder, { persistent: true, storeWhole: true });
   const handle = at(foreign, 5);
-  // Another owner's.
+  // With another owner's seed.
   expect(holder.putZpage(foreign, handle, zpage, SEED + 1)).toBe(STATUS.CORRUPT);
-  // Another handle's.
+  // Under another handle.
   expect(holder.putZpage(foreign, at(foreign, 6), zpage, SEED)).toBe(STATUS.CORRUPT);
   expect(holder.putZpage(foreign, handle, zpage, SEED)).toBe(STATUS.OK);
   expect(holder.putZpage(foreign, handle, older, SEED)).toBe(STATUS.STALE);
-  const held = holder.tmem.find(foreign, handle);
-  expect(holder.tmem.version(held)).toBe(zpage.version);
+  const copy = holder.tmem.find(foreign, handle);
+  expect(holder.tmem.version(copy)).toBe(zpage.version);
   const back = new Uint8Array(PAGE_BYTES);
-  const read = { ...holder.readZpage(held, back, 0) };
+  const read = { ...holder.readZpage(copy, back, 0) };
   expect(read.checksum).toBe(zpage.checksum);
   const target: Uint8Array = new Uint8Array(PAGE_BYTES);
   expect(owner.deliverZpage(at(pool, 5), read, target, 0)).toBe(true);

@@ -1,10 +1,9 @@
 /**
- * zcache: the one-machine store. Compresses a page, places it, accounts for it; accepts, refuses,
- * evicts.
+ * zcache: the store of one machine. It compresses pages, places them in frames and counts them. It
+ * accepts, refuses and evicts pages.
  *
- * One staging array serves every page. Its middle is at once the tail of what the checksum covers
- * first and the head of the zbud header, so that a page goes into its frame, and comes out, with
- * one copy:
+ * One staging array serves every page. The version in its middle ends what the checksum covers
+ * first, and begins the zbud header. So a page goes into its frame, and comes out, with one copy:
  *
  *      0        32                 64                                 64 + zpage bytes
  *      | handle | zbud header     | zpage                             |
@@ -14,13 +13,13 @@
  *     zbud header:   0 version u64   8 page record u32   12 checksum u32   16 zpage bytes u16
  *                    18 codec u8     19 .. 31 zero
  *
- * A node has two of these: one for its own pages (client LOCAL_CLIENT) and one for what it holds
- * for others, each with a budget, an index and frames of its own, so that neither can eat the other
+ * A node has two stores: one for its own pages (client LOCAL_CLIENT) and one for foreign pages.
+ * Each has its own budget, index and frames, so that neither can use up the other's
  * (src/DEFECTS.md, 25).
  *
- * Policy of docs/original.md, "accept or refuse": newest beats oldest, persistent beats ephemeral.
- * A put that is refused leaves nothing under its handle. Remote pages have their record in this
- * index too; what is behind them is freed through `remote`.
+ * The policy is that of docs/original.md, "Accept or refuse": newest beats oldest, persistent beats
+ * ephemeral. A refused put leaves nothing under its handle. Remote pages have their records in this
+ * index too. Their copies are freed through `remote`.
  *
  * Not here: peers, and when to move pages (ramster).
  */
@@ -57,11 +56,11 @@ assert(VERSION_AT + 8 === CHECKSUM_PREFIX_BYTES);
 export interface ZcacheOptions extends BudgetOptions {
   pageCountMax: number;
   objectCountMax: number;
-  /** Its frames, and records of so many pages, are held (core/memory.ts); 0 or not said: none. */
-  heldPages?: number;
+  /** Frames, and records of this many pages, are pinned (core/memory.ts). Default 0: nothing is. */
+  pinnedPages?: number;
   /** Persistent pages that compress to more are refused, or stored whole. */
   persZpageBytesMax: number;
-  /** Above this a persistent page is taken only while the mean of the store is below it. */
+  /** A larger persistent page is accepted only while the mean of the store is at most this. */
   persZpageMeanBytes: number;
 }
 
@@ -69,11 +68,11 @@ export interface ZcacheParts {
   memory: Memory;
   /** The codec that pages are compressed with. */
   codec: Codec;
-  /** By codec id: what can be decompressed. */
+  /** By codec id: the codecs that can decompress. */
   codecs: readonly Codec[];
-  /** Frees what is behind a page whose record says that it is remote. */
+  /** Frees the copies of a remote page. */
   remote: PamOps;
-  /** Where the checksums of the node's own pages start: see `ownerSeed`. */
+  /** The seed of the checksums of the node's own pages: see `ownerSeed`. */
   seed: number;
 }
 
@@ -103,8 +102,8 @@ export class Zcache implements PamOps, EvictSink {
     this.seed = parts.seed;
     this.options = options;
     this.budget = new Budget(options);
-    const { frameCountMax, heldPages = 0 } = options;
-    this.frames = new FramePool(parts.memory, { frameCountMax, held: heldPages > 0 });
+    const { frameCountMax, pinnedPages = 0 } = options;
+    this.frames = new FramePool(parts.memory, { frameCountMax, pinned: pinnedPages > 0 });
     this.zbud = new Zbud(parts.memory, this.frames);
     this.tmem = new Tmem(parts.memory, options, this);
     this.checksummer = new Checksummer(parts.memory);
@@ -116,8 +115,8 @@ export class Zcache implements PamOps, EvictSink {
   /**
    * Stores the page at `source[at]` under the handle.
    *
-   * @returns OK, or why it was refused: then nothing is stored under the handle, not even what was
-   * there before.
+   * @returns OK, or why it was refused. A refused put leaves nothing under the handle, and removes
+   * the page that was there.
    */
   put(pool: Pool, handle: Handle, source: Uint8Array, at: number): Status {
     if (!pool.persistent) this.counters.cleancache_puts += 1;
@@ -144,18 +143,18 @@ export class Zcache implements PamOps, EvictSink {
   }
 
   /**
-   * Stores a zpage that another node compressed (the original's "raw" put), under the version that
-   * it came with. The owner's rules on size were applied by the owner; here only the budget and the
-   * checksum say no.
+   * Stores a zpage that another node compressed (the original's "raw" put), with the version that
+   * it came with. The owner has already applied the rules on size. Here only the budget and the
+   * checksum can refuse it.
    *
-   * @returns OK, CORRUPT, STALE when a newer version is held, or why it was refused: then nothing
-   * is left.
+   * @returns OK; CORRUPT; STALE when a newer version is stored here; or why it was refused, and
+   * then nothing is left under the handle.
    */
   putZpage(pool: Pool, handle: Handle, zpage: Zpage, seed: number): Status {
     const size = zpage.zpageBytes;
     const whole = zpage.codec === CODEC.RAW;
     if (whole ? size !== PAGE_BYTES : size < 1 || size > ZPAGE_BYTES_MAX) return STATUS.BAD_REQUEST;
-    if (zpage.version === 0) return STATUS.BAD_REQUEST; // No put ever gave that one out.
+    if (zpage.version === 0) return STATUS.BAD_REQUEST; // No put gives this version.
     this.memory.copy(this.staging, ZPAGE_AT, zpage.bytes, zpage.at, size);
     if (this.checksumOf(handle, zpage.version, size, seed) !== zpage.checksum) {
       this.counters.corrupt_pages += 1;
@@ -167,7 +166,7 @@ export class Zcache implements PamOps, EvictSink {
       this.counters.failed_alloc += 1;
       return this.refused(pool, STATUS.INDEX_FULL);
     }
-    if (this.place(pool, page, size, zpage.codec, zpage.checksum) === 0) {
+    if (this.placeZpage(pool, page, size, zpage.codec, zpage.checksum) === 0) {
       this.tmem.remove(page);
       return this.refused(pool, STATUS.NO_ROOM);
     }
@@ -175,8 +174,8 @@ export class Zcache implements PamOps, EvictSink {
   }
 
   /**
-   * Brings the zpage of a remote page home: the record, handle and version stay, the descriptor
-   * becomes local. Never evicts for it. @returns whether there was a frame.
+   * Stores the zpage of a remote page here. The record, handle and version stay; the descriptor
+   * becomes local. Never evicts. @returns whether there was a frame.
    */
   localify(page: number, zpage: Zpage): boolean {
     const pool = this.tmem.poolOf(page);
@@ -197,11 +196,10 @@ export class Zcache implements PamOps, EvictSink {
   }
 
   /**
-   * Delivers a page that is here, one of the node's own, into `target[at]`. The handle is the
-   * page's.
+   * Writes a local page, one of the node's own, to `target[at]`. `handle` is that of the page.
    *
-   * @returns OK, or CORRUPT when the bytes fail their checksum: the page stays, so that it is not
-   * taken for a miss.
+   * @returns OK, or CORRUPT when the checksum does not match. The page then stays, so that it does
+   * not become a miss.
    */
   deliver(page: number, handle: Handle, target: Uint8Array, at: number): Status {
     if (this.tmem.tag(page) === TAG.SAME_FILLED) {
@@ -212,15 +210,14 @@ export class Zcache implements PamOps, EvictSink {
   }
 
   /**
-   * Verifies a zpage that came back against handle and version, and decompresses it into
-   * `target[at]`.
+   * Checks a zpage that came back against handle and version, and decompresses it to `target[at]`.
    */
   deliverZpage(handle: Handle, zpage: Zpage, target: Uint8Array, at: number): boolean {
     this.memory.copy(this.staging, ZPAGE_AT, zpage.bytes, zpage.at, zpage.zpageBytes);
     return this.unpack(handle, zpage, target, at);
   }
 
-  /** Whether the zpage of a local page, one of the node's own, is as it was stored. */
+  /** Whether the zpage of a local page, one of the node's own, matches its checksum. */
   isIntactHere(page: number, handle: Handle): boolean {
     const { version, zpageBytes, checksum } = this.stage(page);
     return this.checksumOf(handle, version, zpageBytes, this.seed) === checksum;
@@ -233,7 +230,7 @@ export class Zcache implements PamOps, EvictSink {
     return false;
   }
 
-  /** What the checksum of these bytes is, for handle and version, as one of the node's own. */
+  /** The checksum of the zpage with handle and version, as one of the node's own pages. */
   checksumZpage(handle: Handle, zpage: Zpage): number {
     this.memory.copy(this.staging, ZPAGE_AT, zpage.bytes, zpage.at, zpage.zpageBytes);
     return this.checksumOf(handle, zpage.version, zpage.zpageBytes, this.seed);
@@ -263,8 +260,8 @@ export class Zcache implements PamOps, EvictSink {
   }
 
   /**
-   * A page that cannot be brought back is under the handle from now on, unless one is already: for
-   * those whose put was refused and that must not read as never written.
+   * Stores a lost page under the handle, unless a page is there. A block whose write was refused
+   * must not read as never written.
    */
   lose(pool: Pool, handle: Handle): void {
     if (this.tmem.find(pool, handle) !== 0) return;
@@ -289,7 +286,7 @@ export class Zcache implements PamOps, EvictSink {
     return STATUS.OK;
   }
 
-  /** PamOps: releases what the page's descriptor points at. */
+  /** PamOps: frees what the page's descriptor points at. */
   free(page: number): void {
     const tag = this.tmem.tag(page);
     if (tag === TAG.LOCAL) this.freeLocal(this.tmem.place(page));
@@ -297,13 +294,13 @@ export class Zcache implements PamOps, EvictSink {
     else if (tag === TAG.REMOTE) this.remote.free(page);
   }
 
-  /** Releases a zpage and, with the last of it, its frame. */
+  /** Frees a zpage, and its frame with the last one. */
   freeLocal(ref: number): void {
     const frame = this.zbud.free(ref);
     if (frame !== 0) this.frames.give(frame);
   }
 
-  /** EvictSink: an ephemeral page went with its frame. */
+  /** EvictSink: an ephemeral page was evicted with its frame. */
   onEvict(owner: number, ref: number): void {
     assert(this.tmem.tag(owner) === TAG.LOCAL && this.tmem.place(owner) === ref);
     this.counters.evicted_eph_zpages += 1;
@@ -318,8 +315,8 @@ export class Zcache implements PamOps, EvictSink {
   }
 
   /**
-   * Gives warm free frames back to the operating system when they are many: a bounded piece of
-   * them. @returns whether there is more to give.
+   * Gives a bounded number of warm free frames back to the operating system, if there are many.
+   * @returns whether there are more.
    */
   trim(): boolean {
     const keep = Math.max(this.frames.framesUsed >>> 3, (1024 * 1024) / FRAME_BYTES);
@@ -338,8 +335,8 @@ export class Zcache implements PamOps, EvictSink {
   }
 
   /**
-   * Checks index, placement and what ties them: each local page's zbud names it as owner. Cost:
-   * everything.
+   * Checks the index, the placement, and that each local page's zbud has it as owner. Cost: all
+   * pages. For tests.
    */
   verify(): void {
     this.zbud.verify();
@@ -392,10 +389,10 @@ export class Zcache implements PamOps, EvictSink {
       return STATUS.MEAN_COMPRESS_POOR;
     }
     const checksum = this.checksumOf(handle, this.tmem.version(page), size, this.seed);
-    return this.place(pool, page, size, codec, checksum) === 0 ? STATUS.NO_ROOM : STATUS.OK;
+    return this.placeZpage(pool, page, size, codec, checksum) === 0 ? STATUS.NO_ROOM : STATUS.OK;
   }
 
-  /** Pages that compress well are always taken, so the mean can come back down. */
+  /** Pages that compress well are always accepted, so the mean can fall again. */
   private isMeanPoor(zpageBytes: number): boolean {
     if (zpageBytes <= this.options.persZpageMeanBytes) return false;
     const { zbytes, zpages } = this.zbud.counters;
@@ -405,7 +402,7 @@ export class Zcache implements PamOps, EvictSink {
     );
   }
 
-  /** Writes handle and version in front of the staged zpage and sums all of it. */
+  /** Writes handle and version in front of the staged zpage. @returns the checksum of all. */
   private checksumOf(handle: Handle, version: number, zpageBytes: number, seed: number): number {
     handle.write(this.view, 0);
     writeVersion(this.view, VERSION_AT, version);
@@ -417,7 +414,7 @@ export class Zcache implements PamOps, EvictSink {
    * Places the staged zpage and describes the page. @returns the zbudref, or 0 when there is no
    * room.
    */
-  private place(
+  private placeZpage(
     pool: Pool,
     page: number,
     zpageBytes: number,
@@ -429,7 +426,7 @@ export class Zcache implements PamOps, EvictSink {
     if (ref === 0) {
       this.counters.failed_getfreepages += 1;
       const frame = this.zbud.evict(this);
-      this.countEaten(kind, frame !== 0);
+      this.countEviction(kind, frame !== 0);
       if (frame === 0) return 0;
       ref = this.placeIn(frame, page, kind, zpageBytes, checksum);
     }
@@ -472,7 +469,7 @@ export class Zcache implements PamOps, EvictSink {
     return this.zbud.createWhole(frame, this.staging, ZPAGE_AT, kind, page, checksum | 0);
   }
 
-  /** Brings header and zpage of a local page into staging with one copy. */
+  /** Copies header and zpage of a local page to staging at once. */
   private stage(page: number): Zpage {
     const ref = this.tmem.place(page);
     const staged = this.staged;
@@ -485,7 +482,7 @@ export class Zcache implements PamOps, EvictSink {
     return staged;
   }
 
-  /** The staged zpage, checked and decompressed into `target[at]`. */
+  /** Checks the staged zpage and decompresses it to `target[at]`. */
   private unpack(handle: Handle, zpage: Zpage, target: Uint8Array, at: number): boolean {
     const { zpageBytes } = zpage;
     const codec = this.codecs[zpage.codec];
@@ -506,13 +503,13 @@ export class Zcache implements PamOps, EvictSink {
     return status;
   }
 
-  private countEaten(kind: Kind, found: boolean): void {
+  private countEviction(kind: Kind, evicted: boolean): void {
     const counters = this.counters;
-    if (found) counters.evicted_eph_pageframes += 1;
+    if (evicted) counters.evicted_eph_pageframes += 1;
     if (kind === PERSISTENT) {
-      if (found) counters.pers_ate_eph += 1;
+      if (evicted) counters.pers_ate_eph += 1;
       else counters.pers_ate_eph_failed += 1;
-    } else if (found) counters.eph_ate_tail += 1;
+    } else if (evicted) counters.eph_ate_tail += 1;
     else counters.eph_ate_tail_failed += 1;
   }
 
