@@ -102,11 +102,21 @@ export function fittingTags(
  */
 export function checkTagsFit(fixed: Pick<NodeTags, "cluster" | "zone">, pageHost: string): void {
   const longest = fittingTags({
-    ...{ role: "server", cluster: fixed.cluster, zone: fixed.zone, protocol: PROTOCOL_VERSION },
-    ...{ bootId: 2n ** 64n - 1n, number: NODES_MAX - 1, claim: null },
+    role: "server",
+    cluster: fixed.cluster,
+    zone: fixed.zone,
+    protocol: PROTOCOL_VERSION,
+    bootId: 2n ** 64n - 1n,
+    number: NODES_MAX - 1,
+    claim: null,
     page: { host: pageHost, port: 65_535 },
-    ...{ lendFrames: COUNT_MAX, freeFrames: COUNT_MAX, grantedFrames: COUNT_MAX },
-    ...{ pressure: 100, codecs: COUNT_MAX, isDrained: true, target: String(NODES_MAX - 1) },
+    lendFrames: COUNT_MAX,
+    freeFrames: COUNT_MAX,
+    grantedFrames: COUNT_MAX,
+    pressure: 100,
+    codecs: COUNT_MAX,
+    isDrained: true,
+    target: String(NODES_MAX - 1),
   });
   if (longest !== null) return;
   const detail = "take a shorter --cluster, --zone, or host of --advertise or --listen";
