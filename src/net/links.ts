@@ -87,7 +87,7 @@ export interface LinksSettings extends LinkTimes {
   readonly acceptUnknownPeers: boolean;
 }
 
-export const LINKS_DEFAULTS: LinksSettings = {
+const LINKS_DEFAULTS: LinksSettings = {
   keepaliveMs: KEEPALIVE_MS_DEFAULT,
   idleMs: IDLE_MS_DEFAULT,
   handshakeMs: HANDSHAKE_TIMEOUT_MS,

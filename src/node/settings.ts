@@ -65,10 +65,10 @@ import * as types from "./setting-types.ts";
 import { SWAP_SETTINGS } from "./swap-mode.ts";
 
 /** Codecs that a node can compress with. */
-export const CODEC_NAMES = ["lz4", "raw"] as const;
+const CODEC_NAMES = ["lz4", "raw"] as const;
 
 /** How the log is written. */
-export const LOG_FORMATS = ["text", "json"] as const;
+const LOG_FORMATS = ["text", "json"] as const;
 export type LogFormat = (typeof LOG_FORMATS)[number];
 
 const NETWORK_NAMES = Object.keys(PRESETS).sort() as (keyof typeof PRESETS)[];

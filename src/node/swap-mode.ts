@@ -36,7 +36,6 @@ import type { Log } from "../core/log.ts";
 
 /** "strict": a node for which one of them does not hold does not run. */
 export const SWAP_SETTINGS = ["off", "on", "strict"] as const;
-export type SwapSetting = (typeof SWAP_SETTINGS)[number];
 
 /** The OOM killer leaves a process with this alone. */
 const OOM_SCORE_NEVER = -1000;

@@ -16,7 +16,7 @@ import { NODES_MAX, PAGE_BYTES, PROTOCOL_VERSION, ZONE_BYTES_MAX } from "../core
 import { tagsFit } from "../gossip/serf-tags.ts";
 import { parseAddress, type TcpAddress } from "../net/address.ts";
 
-export const ROLES = ["node", "server"] as const;
+const ROLES = ["node", "server"] as const;
 
 export interface NodeTags {
   readonly role: (typeof ROLES)[number];
