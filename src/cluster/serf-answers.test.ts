@@ -205,7 +205,7 @@ describe("keys", () => {
     expect(bodies.map((it) => it?.["Message"])).toEqual([
       "Cannot use a key of 5 bytes: it must be 16, 24 or 32 bytes long",
       "Cannot use a key that is not in the keyring: add it first",
-      "Cannot remove the key that encrypts: use another one first",
+      "Cannot remove the key that encrypts: use another key first",
       "No keyring to modify (encryption not enabled)",
       "Keyring is empty (encryption not enabled)",
     ]);
