@@ -12,7 +12,7 @@ export interface DiskBench {
 /** Above what 32 bits can say, signed or not. */
 const FAR = 5 * 2 ** 30;
 
-const ENDS_BEFORE: DiskError = { isFull: false, reason: "the file ends before" };
+const ENDS_BEFORE: DiskError = { isFull: false, reason: "the file is too short" };
 
 class Told implements DiskSink {
   readonly errors = new Map<number, DiskError | null>();
@@ -80,7 +80,7 @@ export function diskContract(name: string, open: () => DiskBench): void {
       expect(targets).toEqual(sources);
     });
 
-    test("says so when the file ends before", async () => {
+    test("reports a file that is too short", async () => {
       bench.disk.write(0, pattern(100, 1), 0, 100, told, 1);
       expect(await done(1)).toBeNull();
       bench.disk.read(50, new Uint8Array(51), 0, 51, told, 2);

@@ -67,7 +67,7 @@ describe.skipIf(isSkipped)("memberlist", () => {
       const seed = await world.start("server", 0, ["--gossip=127.0.0.1:0", "--memory=8MiB"]);
       const plain = await program.start("plain", { join: seed.gossip, flags: ["-delegate=0"] });
       await expect(plain.said("join n0")).rejects.toThrow("it speaks delegate protocol 0");
-      await logged(seed, /Cannot take member "plain": it speaks delegate protocol 0/);
+      await logged(seed, /Cannot accept member "plain": it speaks delegate protocol 0/);
       const guest = await program.start("guest", { join: seed.gossip });
       await guest.said("join n0");
       await guest.leave();

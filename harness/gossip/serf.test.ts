@@ -119,7 +119,7 @@ test.skipIf(!SerfAgent.isInstalled)(
         const { text } = await asker.run("keys", "-list");
         return text.match(/\S+=\s+\[\d+\/\d+\]/g)?.join() === `${next}  [5/5]`;
       });
-      await logged(seed, /gossip key \w+ is used to encrypt, as "asker" says/);
+      await logged(seed, /gossip key \w+ is used to encrypt by member "asker"/);
 
       await others[0]?.kill();
       await until("it has failed", async () => (await asker.statusOf("n1")) === "failed");

@@ -274,7 +274,7 @@ describe("a key", () => {
       expect([last.code, last.stderr]).toEqual([
         1,
         'ramster: Cannot set "gossip_keys": Cannot remove the key that encrypts: ' +
-          "use another one first\n",
+          "use another key first\n",
       ]);
       // One that has the old key alone is out, one whose file has the new one is in.
       const seed = servers[0] as NodeProcess;
@@ -304,7 +304,10 @@ describe("a key", () => {
         await logged(late, /Cannot join at /);
         await late.kill();
       }
-      await logged(seed, /Cannot read gossip from .*none of the keys fits|it is not encrypted/);
+      await logged(
+        seed,
+        /Cannot read gossip from .*no gossip key of this node fits|it is not encrypted/,
+      );
       expect((await (await world.connect(seed)).stats()).peers).toEqual([]);
     },
     TEST_MS,
@@ -312,7 +315,7 @@ describe("a key", () => {
 
   test.each([
     ["others can read it", (path: string) => chmodSync(path, 0o644)],
-    ["it is no key file", (path: string) => Bun.write(path, "hello")],
+    ["it is not a key file", (path: string) => Bun.write(path, "hello")],
   ])("file is refused when %s", async (reason, spoil) => {
     await using world = new ProcessWorld();
     const path = world.path("key");

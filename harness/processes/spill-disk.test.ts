@@ -42,7 +42,7 @@ describe("a disk for pages that is short", () => {
       const under = ["unshare", "-m", "sh", "-c", `${mount} && ${filler} && exec "$@"`, "sh"];
       const node = await world.start("node", 0, [...SPILL, `--spill=${directory}`], under);
       const client = await world.connect(node);
-      await logged(node, /The spill file should be on a disk, and is on tmpfs, which is memory/);
+      await logged(node, /The spill file should be on a disk, but it is on tmpfs, which is memory/);
       await logged(node, /has room for 3MiB of the 40MiB of --spill-size/);
       const pool = await client.newPool({ persistent: true, storeWhole: true });
       const count = await fillUp(pool);
@@ -97,6 +97,6 @@ describe("a disk for pages that is short", () => {
     const flags = [...SPILL, `--spill=${world.path("spill")}`];
     const node = world.startUnready("node", 0, flags, ["prlimit", "--fsize=4096:"]);
     expect(await node.child.exited).toBe(3);
-    await logged(node, /no file may be larger than 4096 bytes \(ulimit -f\)/);
+    await logged(node, /files may have at most 4096 bytes: raise ulimit -f/);
   });
 });

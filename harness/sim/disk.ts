@@ -32,7 +32,7 @@ export const NO_TROUBLES: DiskTroubles = {
 };
 
 const BROKEN: DiskError = { isFull: false, reason: "input/output error" };
-const ENDS_BEFORE: DiskError = { isFull: false, reason: "the file ends before" };
+const ENDS_BEFORE: DiskError = { isFull: false, reason: "the file is too short" };
 const FULL: DiskError = { isFull: true, reason: "no space left on the device" };
 
 const BLOCK_BYTES = 64 * 1024;

@@ -62,7 +62,7 @@ const TIMEOUT_MS_DEFAULT = 30_000;
  * Connects to `unix:/path` or `tcp:host:port`.
  *
  * Rejects with ADDRESS_UNREACHABLE when nothing answers, BAD_HANDSHAKE when it is no client door of
- * this protocol, BAD_CONFIG when `key` is no key file.
+ * this protocol, BAD_CONFIG when `key` is not a key file.
  */
 export async function connect(
   address: string,

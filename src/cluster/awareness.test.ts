@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { Awareness } from "./awareness.ts";
 
-test("the score stays between 0 and one below the most, and stretches times", () => {
+test("the score stays from 0 to max - 1, and scales times", () => {
   const awareness = new Awareness(8);
   awareness.apply(-1);
   expect([awareness.health, awareness.scale(500)]).toEqual([0, 500]);

@@ -1,6 +1,6 @@
 /**
- * Awareness: how well this node itself does (Lifeguard, "Local Health Multiplier"; memberlist's
- * awareness.go). 0 is healthy. A node that is late or deaf itself waits longer before it accuses.
+ * Awareness: the health of this node (Lifeguard, "Local Health Multiplier"; memberlist's
+ * awareness.go). 0 is healthy. A node that is slow itself waits longer before it suspects others.
  */
 export class Awareness {
   private readonly max: number;
@@ -15,7 +15,7 @@ export class Awareness {
     return this.score;
   }
 
-  /** Better by a negative `delta`, worse by a positive one. */
+  /** A negative `delta` improves the health, a positive one worsens it. */
   apply(delta: number): void {
     this.score = Math.min(this.max - 1, Math.max(0, this.score + delta));
   }

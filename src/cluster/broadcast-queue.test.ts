@@ -12,14 +12,14 @@ function taken(queue: BroadcastQueue, byteCount = 1400, options = ROOM): number[
   return queue.take(byteCount, options).map((bytes) => bytes[0] ?? -1);
 }
 
-test("news goes out as often as the limit says, and is forgotten", () => {
+test("news is sent as often as the limit, then dropped", () => {
   const queue = new BroadcastQueue();
   queue.add("a", news(1));
   expect([taken(queue), taken(queue), taken(queue), taken(queue)]).toEqual([[1], [1], [1], []]);
   expect(queue.count).toBe(0);
 });
 
-test("what was sent less goes first, and of these the newest", () => {
+test("news that was sent less often goes first, then newer news", () => {
   const queue = new BroadcastQueue();
   queue.add("a", news(1));
   expect(taken(queue)).toEqual([1]);
@@ -29,7 +29,7 @@ test("what was sent less goes first, and of these the newest", () => {
   expect(taken(queue)).toEqual([2, 3, 1]);
 });
 
-test("newer news of a subject replaces the older, wherever that has got to", () => {
+test("newer news of a subject replaces older news on any tier", () => {
   const queue = new BroadcastQueue();
   queue.add("a", news(1));
   taken(queue);
@@ -37,7 +37,7 @@ test("newer news of a subject replaces the older, wherever that has got to", () 
   expect([taken(queue), taken(queue), taken(queue), taken(queue)]).toEqual([[2], [2], [2], []]);
 });
 
-test("a packet is filled to its last byte, and never past its count", () => {
+test("a packet is filled to its last byte, and holds at most countMax pieces", () => {
   const queue = new BroadcastQueue();
   for (let i = 0; i < 5; i += 1) queue.add(`s${i}`, news(i));
   expect(taken(queue, 96).length).toBe(3);
@@ -46,7 +46,7 @@ test("a packet is filled to its last byte, and never past its count", () => {
   expect(taken(queue, 0)).toEqual([]);
 });
 
-test("what is too long for the room is passed over and kept", () => {
+test("news that is too long for the packet is skipped and kept", () => {
   const queue = new BroadcastQueue();
   queue.add("short", news(1));
   queue.add("long", news(2, 500));
@@ -54,7 +54,7 @@ test("what is too long for the room is passed over and kept", () => {
   expect(taken(queue, 600)).toEqual([2, 1]);
 });
 
-test("it holds BROADCASTS_MAX pieces, of which the oldest goes", () => {
+test("past BROADCASTS_MAX pieces the oldest is dropped", () => {
   const queue = new BroadcastQueue();
   for (let i = 0; i <= BROADCASTS_MAX; i += 1) queue.add(`s${i}`, news(i === 0 ? 1 : 2));
   expect(queue.count).toBe(BROADCASTS_MAX);

@@ -3,18 +3,18 @@
  *
  *     tier 0: never sent | tier 1: sent once | ...            until the limit, then it is forgotten
  *
- * Lower tiers go first, newer before older in each. News about the same subject replaces what was
- * there: the older would be wrong by now.
+ * Lower tiers are sent first, and newer news before older in each. News replaces older news about
+ * the same subject, which is out of date.
  */
 import { BROADCASTS_MAX } from "../core/limits.ts";
 
-/** No news is shorter: with less room there is no need to look. */
+/** No news is shorter. With less room the queue is not searched. */
 const ITEM_BYTES_MIN = 24;
 
 interface Item {
   readonly subject: string;
   readonly bytes: Uint8Array;
-  /** Replaced, or on another tier meanwhile. */
+  /** Whether it was replaced, or moved to another tier. */
   gone: boolean;
 }
 
@@ -26,7 +26,7 @@ export class BroadcastQueue {
     return this.bySubject.size;
   }
 
-  /** Past BROADCASTS_MAX the oldest news is forgotten: a push/pull tells it again. */
+  /** Past BROADCASTS_MAX the oldest news is dropped: a push/pull sends it again. */
   add(subject: string, bytes: Uint8Array): void {
     const old = this.bySubject.get(subject);
     if (old !== undefined) old.gone = true;
@@ -42,8 +42,8 @@ export class BroadcastQueue {
   }
 
   /**
-   * News for one packet: as much as fits `byteCount` with `overhead` bytes for each and `countMax`
-   * pieces, each counted as sent once. What was sent `limit` times is forgotten.
+   * News for one packet: at most `countMax` pieces, each with `overhead` bytes, in `byteCount`.
+   * Each counts as sent once more. News that was sent `limit` times is dropped.
    */
   take(byteCount: number, options: { overhead: number; countMax: number; limit: number }) {
     const taken: Uint8Array[] = [];

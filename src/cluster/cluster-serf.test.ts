@@ -1,4 +1,4 @@
-/** Nodes of a cluster, and one agent of Serf among them. */
+/** A cluster of nodes and one agent of Serf. */
 import { describe, expect, test } from "bun:test";
 import { GossipWorld } from "../../harness/sim/gossip-world.ts";
 import { encodeMessage } from "../gossip/body.ts";
@@ -14,10 +14,10 @@ import { OWN_VERSIONS } from "./versions.ts";
 const CLEAR = { keyring: null, label: "" };
 
 describe("an agent of Serf", () => {
-  /** Gossip reaches nearly all members: with this, all of these few. */
+  /** Gossip misses few members. With this setting it misses none of these. */
   const settings = { retransmitMult: 16 };
 
-  /** A member that only listens. @returns what Serf's messages it hears, by their id. */
+  /** Adds a member that only listens. @returns the messages of Serf that it hears, by id. */
   async function agentIn(world: GossipWorld, name: string, last: number) {
     const heard: number[] = [];
     const coordinates: Coordinate[] = [];
@@ -55,7 +55,7 @@ describe("an agent of Serf", () => {
     return { heard, coordinates, addr, tell, ping, close: () => port.close() };
   }
 
-  test("tells one member, and all others hear it, each once", async () => {
+  test("sends a message to one member, and every other hears it once", async () => {
     const world = new GossipWorld({ settings });
     await world.grow(5);
     const teller = await agentIn(world, "teller", 98);
@@ -69,7 +69,7 @@ describe("an agent of Serf", () => {
     world.until("all is heard", () => count(SERF.USER_EVENT) >= 20 && count(SERF.QUERY) > 0, 5000);
     const acks = () => teller.heard.filter((it) => it === SERF.QUERY_RESPONSE).length;
     world.until("each node answers", () => acks() === 5, 5000);
-    // It comes to an end, also when it is said again.
+    // A repeated message is not gossiped again.
     world.run(10_000);
     const before = [...hearer.heard];
     teller.tell(SERF.USER_EVENT, { LTime: 20, Name: "deploy", Payload: null, CC: false });
@@ -77,12 +77,12 @@ describe("an agent of Serf", () => {
     world.run(5000);
     expect(hearer.heard).toEqual(before);
     expect(acks()).toBe(5);
-    // What is for one member alone does not travel.
+    // A message for one member is not gossiped.
     teller.tell(SERF.QUERY, { ...query, ID: 2, Flags: 3 });
     world.until("it is answered", () => acks() === 6, 5000);
     world.run(5000);
     expect(acks()).toBe(6);
-    // What does not fit a datagram is no news that stays in the queue.
+    // A message that does not fit a datagram is not queued.
     const large = { LTime: 21, Name: "large", Payload: new Uint8Array(1390), CC: false };
     teller.tell(SERF.USER_EVENT, large);
     world.run(5000);
@@ -93,7 +93,7 @@ describe("an agent of Serf", () => {
     await world.stop();
   });
 
-  test("hears where nodes are, which they learn from each other's answers", async () => {
+  test("hears the coordinates that nodes learn from each other's acks", async () => {
     const world = new GossipWorld({ settings, network: { latencyMinMs: 5, latencyMaxMs: 5 } });
     await world.grow(4);
     const agent = await agentIn(world, "ops", 98);
@@ -110,7 +110,7 @@ describe("an agent of Serf", () => {
     await world.stop();
   });
 
-  test("gives one up that died, and all nodes do", async () => {
+  test("gives up a dead member, and all nodes do so too", async () => {
     const world = new GossipWorld({ settings });
     await world.grow(4);
     const agent = await agentIn(world, "ops", 98);
@@ -123,7 +123,7 @@ describe("an agent of Serf", () => {
     agent.tell(SERF.LEAVE, { LTime: 51, Node: "n3", Prune: true });
     const isForgotten = () => rest.every((it) => it.member("n3") === null);
     world.until("it is forgotten", isForgotten, 5000);
-    // It is ignored for a member that is alive.
+    // That is ignored for a live member.
     agent.tell(SERF.LEAVE, { LTime: 60, Node: "n2", Prune: true });
     world.run(5000);
     expect(rest.every((it) => it.member("n2")?.state === "alive")).toBe(true);

@@ -20,7 +20,7 @@ const CLEAR = { keyring: null, label: "" };
 const SEEDS = [1, 2, 3, 4, 5];
 
 describe("join", () => {
-  test("through one seed all know all", async () => {
+  test("through one seed all members know each other", async () => {
     for (const seed of SEEDS) {
       const world = new GossipWorld({ seed });
       await world.grow(8);
@@ -30,7 +30,7 @@ describe("join", () => {
     }
   });
 
-  test("encrypted, and nobody without the key", async () => {
+  test("with encryption works for members with the key, and for no other", async () => {
     const keys = [new Uint8Array(32).fill(7)];
     const world = new GossipWorld({ keys });
     await world.grow(4);
@@ -39,7 +39,7 @@ describe("join", () => {
     await stranger.cluster.start();
     const joined = await world.wait(stranger.cluster.join([world.node(0).address]));
     expect(joined).toMatchObject({ answered: 0 });
-    expect(JSON.stringify(joined)).toContain("without an answer: its gossip key or label");
+    expect(JSON.stringify(joined)).toContain("without an answer: check its log");
     const { port } = stranger.address;
     const inClear = await world.network
       .transport("spy")
@@ -55,7 +55,7 @@ describe("join", () => {
     await world.stop();
   });
 
-  test("a name that is taken is refused to the newcomer, and nobody else is troubled", async () => {
+  test("with a taken name is refused, and no other member is affected", async () => {
     const world = new GossipWorld();
     await world.grow(4);
     world.until("all know all", () => world.agreeOn(world.nodes), 10_000);
@@ -70,7 +70,7 @@ describe("join", () => {
     await world.stop();
   });
 
-  test("a seed's name may have several addresses, one of which is live", async () => {
+  test("through a seed's name works when one of its addresses is live", async () => {
     const world = new GossipWorld();
     await world.grow(2);
     world.network.names.set("seeds", ["10.7.7.7", world.node(0).host]);
@@ -86,7 +86,7 @@ describe("join", () => {
     await world.stop();
   });
 
-  test("a seed that is gone is looked up again, and found where its name has moved to", async () => {
+  test("finds a lost seed again at the new address of its name", async () => {
     const world = new GossipWorld();
     const late = new GossipNode(world, 9);
     const seeds = [{ kind: "tcp", host: "seed", port: late.address.port }] as const;
@@ -109,12 +109,12 @@ describe("join", () => {
   });
 });
 
-test("no member misses what one says to each, nor that it leaves", async () => {
-  // Gossip alone misses somebody in several of these until the next push/pull.
+test("no member misses tags that are sent to each, nor a leave", async () => {
+  // In several of these seeds gossip alone misses a member until the next push/pull.
   for (let seed = 1; seed <= 300; seed += 1) {
     const world = new GossipWorld({ seed });
     await world.grow(5);
-    world.run(1000); // That they have come has been said.
+    world.run(1000); // The news of the joins has spread.
     const [teller, leaver] = [world.node(3), world.node(4)];
     teller.cluster.setTags({ boot: "as it is used" }, { toEach: true });
     world.run(5 * world.settings.gossipIntervalMs);
@@ -128,7 +128,7 @@ test("no member misses what one says to each, nor that it leaves", async () => {
 });
 
 describe("death", () => {
-  test("a node that crashes is dead for all within six seconds, and nobody else is", async () => {
+  test("a node that crashes is dead for all within six seconds, and no other is", async () => {
     for (const seed of SEEDS) {
       const world = new GossipWorld({ seed });
       await world.grow(8);
@@ -142,13 +142,13 @@ describe("death", () => {
     }
   });
 
-  test("one that comes back is taken back at once, with what it says now", async () => {
+  test("a node that restarts is taken back at once, with its new tags", async () => {
     const world = new GossipWorld();
     await world.grow(5);
     world.until("all know all", () => world.agreeOn(world.nodes), 10_000);
     const back = world.node(4);
     back.crash();
-    world.run(100); // Nobody has noticed yet.
+    world.run(100); // No member has noticed yet.
     await back.restart([world.node(0)]);
     const isKnown = () => world.nodes.every((node) => node.member("n4")?.tags.get("boot") === "2");
     expect(world.until("its second boot is known", isKnown, 5000)).toBeLessThan(2000);
@@ -160,7 +160,7 @@ describe("death", () => {
     await world.stop();
   });
 
-  test("one that leaves has left, and is not dead", async () => {
+  test("a node that leaves has left, and is not dead", async () => {
     const world = new GossipWorld();
     await world.grow(5);
     world.until("all know all", () => world.agreeOn(world.nodes), 10_000);
@@ -172,7 +172,7 @@ describe("death", () => {
   });
 });
 
-test("one that left, came back and crashed is dead, and has not left", async () => {
+test("a node that left, returned and crashed is dead, and has not left", async () => {
   const world = new GossipWorld();
   await world.grow(5);
   world.until("all know all", () => world.agreeOn(world.nodes), 10_000);
@@ -196,7 +196,7 @@ test("one that left, came back and crashed is dead, and has not left", async () 
 });
 
 for (const ms of [3_600_000, -3_600_000, 200, -200]) {
-  test(`a clock that jumps by ${ms} ms, again and again, kills nobody`, async () => {
+  test(`a clock that jumps by ${ms} ms repeatedly makes no member dead`, async () => {
     const world = new GossipWorld({ network: { lossPercent: 5 } });
     await world.grow(6);
     world.until("all know all", () => world.agreeOn(world.nodes), 10_000);
@@ -213,7 +213,7 @@ for (const ms of [3_600_000, -3_600_000, 200, -200]) {
   });
 }
 
-test("a process that stood still for a minute comes back, and has killed nobody", async () => {
+test("a process that was stopped for a minute returns, and makes no member dead", async () => {
   for (const seed of SEEDS) {
     const world = new GossipWorld({ seed, network: { lossPercent: 5 } });
     await world.grow(6);
@@ -227,7 +227,7 @@ test("a process that stood still for a minute comes back, and has killed nobody"
   }
 });
 
-test("a partition heals by itself, also after a minute", async () => {
+test("a partition heals by itself, even after a minute", async () => {
   for (const seed of SEEDS) {
     const world = new GossipWorld({ seed });
     await world.grow(6);
@@ -251,7 +251,7 @@ test("a partition heals by itself, also after a minute", async () => {
   }
 });
 
-test("a path that works one way only kills nobody: others vouch", async () => {
+test("a path that works one way only makes no member dead: helpers reach it", async () => {
   const world = new GossipWorld();
   await world.grow(5);
   world.until("all know all", () => world.agreeOn(world.nodes), 10_000);
@@ -261,14 +261,14 @@ test("a path that works one way only kills nobody: others vouch", async () => {
   await world.stop();
 });
 
-test("five percent of loss and pauses of 200 ms kill nobody in five minutes", async () => {
+test("5% loss and pauses of 200 ms make no member dead in five minutes", async () => {
   for (const seed of [1, 2, 3]) {
     const { deaths } = await soak({ seed, hours: 1 / 12, nodes: 8, lossPercent: 5 });
     expect(deaths).toEqual([]);
   }
 });
 
-test("what was said before, said again, changes nothing", async () => {
+test("replayed messages change nothing", async () => {
   const world = new GossipWorld();
   const packets: Array<{ bytes: Uint8Array; to: number }> = [];
   await world.grow(4);
@@ -320,7 +320,7 @@ describe("a push/pull", () => {
     });
   }
 
-  /** Joins the first node as a stranger does. @returns its answer, and null when it says nothing. */
+  /** Joins the first node with raw bytes. @returns its answer, or null for none. */
   async function join(
     world: GossipWorld,
     members: readonly PushPullMember[],
@@ -342,7 +342,7 @@ describe("a push/pull", () => {
     return answer;
   }
 
-  test("whose user state cannot be read is merged all the same", async () => {
+  test("whose user state cannot be read is merged without it", async () => {
     const world = new GossipWorld();
     await world.grow(1);
     const answer = await join(world, [{ ...fit, name: "a" }], Uint8Array.of(2, 0xc1));
@@ -352,16 +352,18 @@ describe("a push/pull", () => {
     await world.stop();
   });
 
-  test("with a newcomer whose versions do not fit is answered with why", async () => {
+  test("with a newcomer whose versions do not fit is answered with the reason", async () => {
     const world = new GossipWorld();
     await world.grow(1);
     const vsn = [1, 5, 2, 0, 0, 0] as const;
     expect(await join(world, [{ ...facts, name: "odd", vsn }])).toEqual({
       kind: "error",
-      error: "it speaks delegate protocol 0 and understands 0 to 0, and 2 to 5 are needed",
+      error:
+        "it speaks delegate protocol 0 and understands 0 to 0, but must understand 2 to 5: " +
+        "upgrade it",
     });
     expect(world.node(0).member("odd")).toBeNull();
-    // Beside others it is passed over, and nobody who comes later hears of it.
+    // Among other members it is skipped, and later newcomers do not hear of it.
     const told = [
       { ...facts, name: "odd", vsn },
       { ...fit, name: "even" },
@@ -373,7 +375,7 @@ describe("a push/pull", () => {
     await world.stop();
   });
 
-  test("with a newcomer that finds no room is answered so, and both sides log it", async () => {
+  test("with a newcomer to a full cluster is answered and logged on both sides", async () => {
     const world = new GossipWorld();
     await world.grow(1);
     const names = Array.from({ length: MEMBERS_MAX - 1 }, (_, i) => `m${i}`);
@@ -387,10 +389,10 @@ describe("a push/pull", () => {
     expect(await world.wait(late.cluster.join([world.node(0).address]))).toMatchObject({
       answered: 0,
     });
-    const what = "the cluster has 1024 members, which is the most";
-    expect(world.node(0).notices).toContain(`Cannot take member "late": ${what}`);
+    const what = "the cluster is full: it has 1024 members";
+    expect(world.node(0).notices).toContain(`Cannot accept member "late": ${what}`);
     expect(late.notices).toContain(`Cannot join at "10.0.0.0:7946": ${what}`);
-    // Those that have left are not counted.
+    // Members that have left do not count.
     const left = Array.from({ length: 2100 }, (_, i) => {
       return { ...fit, name: i < 10 ? `m${i}` : `gone${i}`, state: 3 as const };
     });
@@ -403,7 +405,7 @@ describe("a push/pull", () => {
     await world.stop();
   });
 
-  test("that never ends is ended when all of them keep too much, the longest first", async () => {
+  test("that never ends is closed when all keep too many bytes, the longest first", async () => {
     const world = new GossipWorld();
     await world.grow(1);
     const ends: string[] = [];
@@ -421,12 +423,12 @@ describe("a push/pull", () => {
     expect(ends).not.toContain("small");
     expect((await join(world, [{ ...fit, name: "a" }]))?.kind).toBe("push-pull");
     const { notices } = world.node(0);
-    expect(notices.some((it) => it.includes("too many bytes of gossip at once"))).toBe(true);
+    expect(notices.some((it) => it.includes("buffer too many bytes"))).toBe(true);
     await world.stop();
   });
 });
 
-test("news that Serf tells, and that cannot be read, spoils nothing beside it", async () => {
+test("a malformed message of Serf does not affect the messages beside it", async () => {
   const world = new GossipWorld();
   await world.grow(1);
   const spy = await world.network
@@ -448,7 +450,7 @@ test("news that Serf tells, and that cannot be read, spoils nothing beside it", 
   await world.stop();
 });
 
-test("nobody is lost for good, whatever whoever has the key says of it", async () => {
+test("no forged incarnation makes a member dead for good", async () => {
   const world = new GossipWorld();
   await world.grow(4);
   world.until("all know all", () => world.agreeOn(world.nodes), 10_000);
@@ -465,7 +467,7 @@ test("nobody is lost for good, whatever whoever has the key says of it", async (
     const intent = { kind: "leave", ltime: 2n ** 64n - 1n, node: "n2", prune: false } as const;
     say({ kind: "user", bytes: encodeIntent(intent) });
     world.run(200);
-    // By push/pull, when news of before is still under way.
+    // By push/pull, while older news still spreads.
     world.until("all know all again", () => world.agreeOn(world.nodes), 300_000);
   }
   const late = new GossipNode(world, 9);

@@ -3,13 +3,13 @@
  *
  *     datagrams --> Prober (who answers?) --+
  *     streams   --> push/pull --------------+--> Members (who is alive) --> events
- *     users     --> Serf (who leaves?) -----+         |
+ *     user data --> Serf (who leaves?) -----+         |
  *     datagrams <-- BroadcastQueue <-- news ----------+
  *
- * How news spreads: every packet takes along the news that fits, and the gossip tick sends the
- * rest. A push/pull now and then sends everything, which repairs losses. A member sends its most
- * important news (it joins, its tags, it leaves) to each other member itself. Gossip alone misses a
- * member now and then until its next push/pull.
+ * How news spreads: every packet carries the news that fits, and the gossip tick sends the rest. A
+ * periodic push/pull exchanges the whole state, which repairs losses. Gossip alone sometimes misses
+ * a member until then. So a member sends its own important news (it joins, its tags change, it
+ * leaves) directly to each other member.
  *
  * Not here: the meaning of tags, and what follows a death (src/node).
  */
@@ -55,14 +55,15 @@ import { reasonNotToFit } from "./versions.ts";
 
 export type { Member } from "./member.ts";
 
-/** Both on one port: how often another port is tried when the kernel gave one that is half free. */
+/** Streams and datagrams share a port: how many are tried when the kernel may choose it. */
 const BIND_ATTEMPTS = 16;
-/** The same warning is logged once in this time. */
+/** A warning is logged once in this time. */
 const NOTICE_QUIET_MS = 10_000;
-/** For this long after its start a node greets each member that it hears of. */
+/** For this long after its start a node sends its own news directly to each new member. */
 const GREET_MS = 10_000;
-const TOLD_PER_TICK = 64;
-/** How long the news that a member leaves takes to spread, in rounds of gossip. */
+/** Members that one gossip tick sends the own news to. */
+const OWN_NEWS_PER_TICK = 64;
+/** Rounds of gossip in which the news that this member leaves spreads. */
 const LEAVE_ROUNDS = 5;
 
 export interface JoinResult {
@@ -81,7 +82,7 @@ export class Cluster {
   private readonly options: GossipOptions;
   private readonly awareness: Awareness;
   private readonly queue = new BroadcastQueue();
-  /** Events and queries of Serf: they wait for news of members. */
+  /** Events and queries of Serf. News of members goes first. */
   private readonly serfQueue = new BroadcastQueue();
   private readonly serf: Serf;
   private readonly streams: Streams;
@@ -91,8 +92,8 @@ export class Cluster {
   private readonly noticedAtMs = new Map<string, number>();
   private seeds: readonly TcpAddress[] = [];
   private startMs = 0;
-  /** Members that this one is about to tell itself how it is. */
-  private toTell: Member[] = [];
+  /** Members that still get the own news directly. */
+  private ownNewsTo: Member[] = [];
   private farewell: Uint8Array | null = null;
 
   constructor(
@@ -130,9 +131,7 @@ export class Cluster {
     this.streams = new Streams({ ...env, counters, handler, isKnown }, this.options, settings);
   }
 
-  /**
-   * Binds both ports, and is a cluster of one. @returns where. Rejects as Transport.listen does.
-   */
+  /** Binds the port, as a cluster of one. @returns the address. Rejects as Transport.listen. */
   async start(): Promise<TcpAddress> {
     const bound = await this.bind();
     this.startMs = this.env.clock.now();
@@ -182,10 +181,10 @@ export class Cluster {
   }
 
   /**
-   * Exchanges all with each of the seeds, HOST:PORT; a name with many addresses counts as many.
-   * Those that are no members are tried again from time to time, and names looked up again.
+   * Exchanges the whole state with each seed, HOST:PORT. A name with several addresses counts as
+   * several seeds. Seeds that are not members are tried again periodically, with a new lookup.
    *
-   * @returns how many answered, and for each that did not a phrase that says why.
+   * @returns how many answered, and a reason for each that did not.
    */
   async join(seeds: readonly TcpAddress[]): Promise<JoinResult> {
     this.seeds = seeds;
@@ -205,7 +204,7 @@ export class Cluster {
     return { answered: reasons.filter((reason) => reason === null).length, failures };
   }
 
-  /** All members, the dead and this one as well. */
+  /** All members, with this one and the dead. */
   members(): readonly Member[] {
     return this.running.members.all;
   }
@@ -215,36 +214,36 @@ export class Cluster {
     return this.running.members.countThere;
   }
 
-  /** 0: all is well with this node itself. */
+  /** The health of this node: 0 is healthy. */
   get health(): number {
     return this.awareness.health;
   }
 
   /**
-   * This node says something else of itself; with `toEach` no member may miss it. Throws
-   * ConfigError when it does not fit.
+   * Changes the tags of this node. With `toEach` they are sent directly to each member. Throws
+   * ConfigError when they do not fit.
    */
   setTags(tags: Readonly<Record<string, string>>, { toEach } = { toEach: false }): void {
     this.running.members.setMeta(encodeTags(tags));
-    if (toEach) this.tellEach();
+    if (toEach) this.sendOwnNewsToEach();
   }
 
-  /** Says that this node leaves, and waits until that has got about. */
+  /** Announces that this node leaves, and waits until the news has spread. */
   async leave(): Promise<void> {
     if (this.parts === null) return;
     const { members } = this.parts;
     const wasAlone = members.countThere === 1;
     members.leave();
-    // Newer, so that it goes in front: Serf wants to know why first.
+    // Queued last, so sent first: Serf must hear of the leave before the death.
     this.farewell = this.announce("leave");
     if (wasAlone) return;
-    this.tellEach();
+    this.sendOwnNewsToEach();
     await new Promise<void>((resolve) => {
       this.env.clock.after(LEAVE_ROUNDS * this.settings.gossipIntervalMs, resolve);
     });
   }
 
-  /** Nothing is sent or heard any more. */
+  /** Ends all sending and receiving. */
   async stop(): Promise<void> {
     this.timers.stop();
     this.parts?.prober.stop();
@@ -259,7 +258,7 @@ export class Cluster {
     return this.parts;
   }
 
-  // Coming in.
+  // Input.
 
   private onDatagram(bytes: Uint8Array, from: TcpAddress): void {
     if (this.parts === null || this.port === null) return;
@@ -271,7 +270,7 @@ export class Cluster {
     } catch (error) {
       if (!(error instanceof WireError)) throw error;
       this.counters.packets_refused += 1;
-      this.notice("warn", `${error.message}, a datagram from ${from.host}`);
+      this.notice("warn", `${error.message} (a datagram from ${from.host})`);
     } finally {
       freeBuffer(bytes);
     }
@@ -304,7 +303,7 @@ export class Cluster {
     }
   }
 
-  /** What Serf says cannot spoil what memberlist says beside it. */
+  /** A bad message of Serf does not affect the messages of memberlist beside it. */
   private onUser(bytes: Uint8Array, from: string): void {
     try {
       const news = this.serf.onMessage(bytes);
@@ -312,7 +311,7 @@ export class Cluster {
       else if (news !== null) this.onSerfNews(news, userMessage(bytes));
     } catch (error) {
       if (!(error instanceof WireError)) throw error;
-      this.noteUnread(`of what Serf says at "${from}"`, { count: 1, reason: error.message });
+      this.noteUnread(`of a Serf message from "${from}"`, { count: 1, reason: error.message });
     }
   }
 
@@ -330,7 +329,7 @@ export class Cluster {
     }
   }
 
-  /** What does not fit a datagram travels by push/pull alone, as with Serf. */
+  /** A message that does not fit a datagram spreads by push/pull alone, as with Serf. */
   private passOn(subject: string, message: Uint8Array): void {
     const room = this.settings.packetBytesMax - packetOverhead(this.options) - COMPOUND_PART_BYTES;
     if (message.byteLength <= room) this.serfQueue.add(subject, message);
@@ -357,7 +356,7 @@ export class Cluster {
     }
   }
 
-  /** Why a member that joins is refused. Without an answer it would count itself as a member. */
+  /** Why a joining member is refused, or "". A refused member must know that it is not a member. */
   private reasonToRefuse({ members: sent, join }: PushPull): string {
     const [newcomer] = sent;
     const { members } = this.running;
@@ -379,9 +378,9 @@ export class Cluster {
     this.running.members.merge(members);
   }
 
-  // Going out.
+  // Output.
 
-  /** One datagram with `messages` and the news that fits beside them. */
+  /** Sends one datagram with `messages` and the news that fits beside them. */
   private send(to: TcpAddress, messages: readonly Uint8Array[]): void {
     const { port } = this;
     if (port === null) return;
@@ -415,20 +414,21 @@ export class Cluster {
 
   private onJoin(member: Member): void {
     this.serf.onAlive(member.name);
-    if (this.env.clock.now() - this.startMs < GREET_MS) this.toTell.push(member);
+    if (this.env.clock.now() - this.startMs < GREET_MS) this.ownNewsTo.push(member);
     this.events.onJoin(member);
   }
 
-  private tellEach(): void {
-    this.toTell = this.running.members.all.filter((it) => !it.isSelf && it.isThere);
+  private sendOwnNewsToEach(): void {
+    this.ownNewsTo = this.running.members.all.filter((it) => !it.isSelf && it.isThere);
   }
 
   private gossip(): void {
     const { members } = this.running;
-    if (this.toTell.length > 0) {
+    if (this.ownNewsTo.length > 0) {
       const own = members.ownMessage();
       const messages = this.farewell === null ? [own] : [this.farewell, own];
-      for (const it of this.toTell.splice(0, TOLD_PER_TICK)) this.send(it.address, messages);
+      const next = this.ownNewsTo.splice(0, OWN_NEWS_PER_TICK);
+      for (const { address } of next) this.send(address, messages);
     }
     if (this.queue.count + this.serfQueue.count === 0) return;
     const deadSinceMs = this.env.clock.now() - this.settings.gossipToTheDeadMs;
@@ -441,8 +441,7 @@ export class Cluster {
   private pushPullNowAndThen(): void {
     const { random } = this.env;
     const intervalMs = pushPullMs(this.settings, this.parts?.members.count ?? 1);
-    // At random times (exponential, cut off at four intervals), so that nodes that started together
-    // do not all do it at once.
+    // Exponential delays, cut off at four intervals: nodes must not exchange in step.
     const delayMs = intervalMs * Math.min(4, -Math.log((1 + below(random, 65_536)) / 65_537));
     this.timers.after("push-pull", delayMs, () => {
       this.pushPullNowAndThen();
@@ -452,7 +451,7 @@ export class Cluster {
     });
   }
 
-  /** Tries one that is dead, or a seed that is no member: it may be the rest of the cluster. */
+  /** Tries a dead member, or a seed that is not a member: the rest of the cluster may be there. */
   private reconnect(): void {
     const { members } = this.running;
     for (const name of members.reap()) this.serf.forget(name);
@@ -464,10 +463,10 @@ export class Cluster {
     else if (seed !== undefined) void this.rejoin(seed);
   }
 
-  /** Tries an address of a seed that is no member's, or not that of one who is there. */
+  /** Tries an address of a seed at which no live member is known. */
   private async rejoin(seed: TcpAddress): Promise<void> {
     const addresses = await this.seedAddresses(seed, (reason) => this.notice("warn", reason));
-    if (this.port === null) return; // It was stopped meanwhile.
+    if (this.port === null) return; // The cluster was stopped meanwhile.
     const there = this.running.members.all.filter((it) => it.isThere);
     const known = new Set(there.map((it) => formatAddress(this.reachable(it.address))));
     const lost = addresses.filter((address) => !known.has(formatAddress(address)));
@@ -475,7 +474,7 @@ export class Cluster {
     if (address !== undefined) void this.pushPull(address, { join: true });
   }
 
-  /** Where a seed is at this moment. */
+  /** The current addresses of a seed. */
   private async seedAddresses(
     seed: TcpAddress,
     onFailure: (reason: string) => void,
@@ -490,13 +489,13 @@ export class Cluster {
     }
   }
 
-  /** As this machine reaches it: see withZoneOf. */
+  /** The address as this machine reaches it: see withZoneOf. */
   private reachable(address: TcpAddress): TcpAddress {
     const host = withZoneOf(address.host, this.settings.bind.host);
     return host === address.host ? address : { ...address, host };
   }
 
-  /** Resolves to null when all was exchanged, else to the reason why not. */
+  /** Resolves to null when the states were exchanged, else to the reason for the failure. */
   private pushPull(address: TcpAddress, options: { join: boolean }): Promise<string | null> {
     return new Promise((resolve) => {
       const fail = (reason: string): void => {
@@ -511,7 +510,7 @@ export class Cluster {
           return;
         }
         this.counters.push_pulls += 1;
-        this.events.onNotice("debug", `exchanged all with "${formatAddress(address)}"`);
+        this.events.onNotice("debug", `exchanged the whole state with "${formatAddress(address)}"`);
         this.merge(answer, address.host);
         resolve(null);
       };
@@ -519,7 +518,7 @@ export class Cluster {
     });
   }
 
-  /** As Streams.request. */
+  /** See Streams.request. */
   private request(address: TcpAddress, ...rest: Rest<Parameters<Streams["request"]>>): void {
     this.streams.request(this.reachable(address), ...rest);
   }
@@ -550,7 +549,7 @@ export class Cluster {
     }
   }
 
-  /** Where the others find this node: an IP address. */
+  /** The IP address at which others reach this node. */
   private async advertised(bound: TcpAddress): Promise<TcpAddress> {
     const { advertise } = this.settings;
     if (advertise !== null)
@@ -583,18 +582,18 @@ export class Cluster {
   }
 }
 
-/** Different lines within NOTICE_QUIET_MS. Whoever sends rubbish must not fill the log. */
+/** Different warnings in NOTICE_QUIET_MS. Malformed gossip must not flood the log. */
 const NOTICES_MAX = 32;
 
 function userMessage(bytes: Uint8Array): Uint8Array {
   return encodeMessage({ kind: "user", bytes });
 }
 
-/** The message of a decoder's error, without its prefix. */
+/** A decoder's error message without its prefix. */
 function withoutPrefix(message: string): string {
   return message.replace(/^Cannot \w+ gossip: /, "");
 }
 
 function notAnAddress(host: string): ConfigError {
-  return new ConfigError("BAD_CONFIG", `Cannot gossip at "${host}": it is no IP address`);
+  return new ConfigError("BAD_CONFIG", `Cannot gossip at "${host}": it is not an IP address`);
 }

@@ -5,7 +5,7 @@ import { Coordinates, distance } from "./coordinates.ts";
 
 const NODES = 12;
 const random = new SeededRandom(1);
-/** Round trips in milliseconds: points on a plane, each behind a line of its own. */
+/** Round trips in milliseconds between points on a plane, each with an access line. */
 const places = Array.from({ length: NODES }, () => {
   return [below(random, 80), below(random, 80), 1 + below(random, 5)] as const;
 });
@@ -25,7 +25,7 @@ function observeAll(nodes: readonly Coordinates[], rounds: number): void {
   }
 }
 
-/** How far off distances are, as a part of the round trip: the median of all pairs. */
+/** The median over all pairs of the error of the distance, as a fraction of the round trip. */
 function medianError(nodes: readonly Coordinates[]): number {
   const errors = nodes.flatMap(({ own }, i) => {
     return nodes.slice(i + 1).map((other, j) => {
@@ -36,7 +36,7 @@ function medianError(nodes: readonly Coordinates[]): number {
   return errors.sort((a, b) => a - b)[errors.length >> 1] ?? 1;
 }
 
-test("coordinates give round trips, also between nodes that never met", () => {
+test("coordinates predict round trips, even between nodes that never met", () => {
   const nodes = places.map((_, i) => new Coordinates(new SeededRandom(i + 1)));
   expect(medianError(nodes)).toBeGreaterThan(0.9);
   observeAll(nodes, 500);
@@ -44,7 +44,7 @@ test("coordinates give round trips, also between nodes that never met", () => {
   expect(nodes.every(({ own }) => own.error < 0.3)).toBe(true);
 });
 
-test("a node recovers its coordinate, whatever coordinates others send", () => {
+test("a node recovers its coordinate after any coordinates of others", () => {
   const nodes = places.map((_, i) => new Coordinates(new SeededRandom(i + 1)));
   observeAll(nodes, 500);
   const far: Coordinate = {
@@ -58,7 +58,7 @@ test("a node recovers its coordinate, whatever coordinates others send", () => {
   expect(medianError(nodes)).toBeLessThan(0.1);
 });
 
-test("a round trip that cannot be is none", () => {
+test("implausible round trips are ignored", () => {
   const node = new Coordinates(new SeededRandom(1));
   node.observe({ vec: ZEROS, error: 1, adjustment: 0, height: 0.001 }, 20_000);
   expect(node.own.vec).toEqual(ZEROS);

@@ -1,27 +1,27 @@
 /**
- * Coordinates: the position of this node among the others. From the coordinates of any two nodes
- * follows the time of a round trip between them (Dabek and others, "Vivaldi", 2004). Serf adds
- * heights, adjustments, and a pull to the origin (hashicorp/serf, coordinate/client.go).
+ * Coordinates: the position of this node among the others. The coordinates of two nodes predict the
+ * round trip time between them (Dabek and others, "Vivaldi", 2004). Serf adds heights, adjustments,
+ * and a pull to the origin (hashicorp/serf, coordinate/client.go).
  *
  *     distance = |a.vec - b.vec| + a.height + b.height + a.adjustment + b.adjustment
  *
- * Each round trip is a spring between two nodes: this one moves until the spring is as long as the
- * round trip, by more the surer the other one is.
+ * Each measured round trip is a spring between two nodes. This node moves towards the spring's rest
+ * length, and moves more when the other's error is small.
  */
 import type { Random } from "../core/random.ts";
 import { COORDINATE_DIMENSIONS, type Coordinate, isPlausible } from "../gossip/serf-coordinate.ts";
 
-// Serf's own numbers.
+// The constants of Serf.
 const ERROR_MAX = 1.5;
-/** The most that one round trip counts for, of the error and of the way. */
+/** The largest weight of one round trip, for the error and for the move. */
 const ERROR_SHARE = 0.25;
 const WAY_SHARE = 0.25;
 const HEIGHT_MIN = 10e-6;
-/** Round trips that the adjustment is made of. */
+/** The adjustment is the mean error of this many round trips. */
 const ADJUSTMENT_COUNT = 20;
-/** How far from the origin, in seconds, the pull to it is one second. */
+/** At this distance from the origin, in seconds, the pull to it is one second. */
 const GRAVITY = 150;
-/** Nothing is shorter, in seconds: places that are nearer count as one. */
+/** The shortest distance, in seconds: nearer points count as one. */
 const NEAREST = 1e-6;
 const RTT_SECONDS_MAX = 10;
 
@@ -37,7 +37,7 @@ const ORIGIN: Coordinate = {
 export class Coordinates {
   private readonly random: Random;
   private coordinate = ORIGIN;
-  /** By how much distances were too short lately. */
+  /** The errors of recent distances, in seconds. */
   private readonly misses: number[] = [];
 
   constructor(random: Random) {
@@ -48,7 +48,7 @@ export class Coordinates {
     return this.coordinate;
   }
 
-  /** A round trip to one that says that it is at `other`. */
+  /** Learns from a round trip to a node whose coordinate is `other`. */
   observe(other: Coordinate, rttMs: number): void {
     const rtt = Math.max(NEAREST, rttMs / 1000);
     if (rtt > RTT_SECONDS_MAX) return;
@@ -74,11 +74,11 @@ export class Coordinates {
     this.misses.push(rtt - rawDistance(this.coordinate, other));
     if (this.misses.length > ADJUSTMENT_COUNT) this.misses.shift();
     const sum = this.misses.reduce((a, b) => a + b, 0);
-    // Half of it is the other one's.
+    // The other node adjusts by the other half.
     this.coordinate = { ...this.coordinate, adjustment: sum / (2 * ADJUSTMENT_COUNT) };
   }
 
-  /** Moves away from `other`; by less than nothing: towards it. */
+  /** Moves away from `other`, or towards it for negative `seconds`. */
   private push(other: Coordinate, seconds: number): void {
     const { vec, height } = this.coordinate;
     const way = vec.map((it, i) => it - (other.vec[i] ?? 0));
@@ -93,7 +93,7 @@ export class Coordinates {
     };
   }
 
-  /** Where two are at one place: a direction of length 1. */
+  /** A random direction of length 1, for two nodes at the same point. */
   private anyWay(): Vector {
     const way = ORIGIN.vec.map(() => this.random.u32() + 1 - 2 ** 31);
     const length = lengthOf(way);

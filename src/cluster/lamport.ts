@@ -1,8 +1,8 @@
 /**
- * LamportClock: orders what members of Serf say (hashicorp/serf, lamport.go), u64. It goes round as
- * that of Serf does: whoever has the key can say the last time there is, and after it comes 1.
+ * LamportClock: orders the messages of Serf (hashicorp/serf, lamport.go), u64. It wraps around as
+ * that of Serf does: anyone with the key can forge the last time, and 1 comes after it.
  *
- * The later of two statements about a member wins (isLater). That order wraps around as well: a
+ * The later of two statements about a member wins (isLater). That order wraps around too: a
  * time is later if it is ahead by less than half of all times. Serf compares plain numbers, by
  * which nothing would be later than the last one. In an order that wraps around, three times can
  * each be later than the next one. So a statement that is far ahead (isNear) is accepted and not
@@ -12,24 +12,24 @@ import type { LTime } from "../gossip/serf-messages.ts";
 
 const BITS = 64;
 const HALF = 2n ** 63n;
-/** More than all members of a cluster ever say. */
+/** More than all messages of a cluster. */
 const NEAR = 2n ** 32n;
 
 export class LamportClock {
-  /** The time of what is said next. Never 0, which stands for no time at all. */
+  /** The time of the next message. Never 0, which stands for no time. */
   upcoming: LTime = 1n;
 
-  /** The next own time is after every time that was seen. */
+  /** Moves the clock past a time that was seen. */
   witness(time: LTime): void {
     if (time >= this.upcoming) this.upcoming = after(time);
   }
 
-  /** As another one's clock says that it comes next there; 0: it has none. */
+  /** Moves the clock to the next time of another member's clock. 0: that has none. */
   witnessUpcoming(time: LTime): void {
     if (time !== 0n) this.witness(time - 1n);
   }
 
-  /** The time of what is said now. */
+  /** @returns the time of a message that is sent now. */
   tick(): LTime {
     const now = this.upcoming;
     this.upcoming = after(now);
@@ -46,7 +46,7 @@ export function isLater(a: LTime, b: LTime): boolean {
   return ahead !== 0n && ahead < HALF;
 }
 
-/** Whether `a`, which is later than `b`, is so by as much as can be. */
+/** Whether `a`, which is later than `b`, is ahead by no more than an honest cluster can be. */
 export function isNear(a: LTime, b: LTime): boolean {
   return BigInt.asUintN(BITS, a - b) < NEAR;
 }

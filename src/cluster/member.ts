@@ -1,4 +1,4 @@
-/** Member: what is known of one member of the cluster. */
+/** Member: what this node knows of one member of the cluster. */
 
 import { MEMBER_STATE, type MemberState, type Versions } from "../gossip/messages.ts";
 import { decodeTags } from "../gossip/serf-tags.ts";
@@ -15,7 +15,7 @@ const STATE_NAMES: Readonly<Record<MemberState, MemberStateName>> = {
   [MEMBER_STATE.LEFT]: "left",
 };
 
-/** What is heard of a member as alive. */
+/** The facts about a member in an "alive" message. */
 export interface MemberFacts {
   readonly name: string;
   readonly addr: Uint8Array;
@@ -28,11 +28,11 @@ export class Member {
   readonly name: string;
   readonly isSelf: boolean;
   incarnation = 0;
-  /** Since `stateSinceMs`. One that is new is dead until it is found alive. */
+  /** Since `stateSinceMs`. A new member is dead until it is found alive. */
   stateCode: MemberState = MEMBER_STATE.DEAD;
   stateSinceMs = 0;
   suspicion: Suspicion | null = null;
-  /** Smoothed round trip of its probes; null before the first. */
+  /** Smoothed round trip time of its probes. Null before the first. */
   rttMs: number | null = null;
   private facts: MemberFacts;
   private host = "";
@@ -49,7 +49,7 @@ export class Member {
     return STATE_NAMES[this.stateCode];
   }
 
-  /** Alive, or not yet given up. */
+  /** Alive or suspected. */
   get isThere(): boolean {
     return this.stateCode === MEMBER_STATE.ALIVE || this.stateCode === MEMBER_STATE.SUSPECT;
   }
@@ -101,14 +101,14 @@ export class Member {
     return port === this.facts.port && sameBytes(addr, this.facts.addr);
   }
 
-  /** A round trip of its own probe: an eighth of each new one counts (RFC 6298). */
+  /** A round trip of a direct probe. It counts for an eighth of the mean (RFC 6298). */
   noteRoundTrip(ms: number): void {
     if (ms < 0) return; // The clock has gone back.
     this.rttMs = this.rttMs === null ? ms : this.rttMs + (ms - this.rttMs) / 8;
   }
 }
 
-/** Bytes that were cut from a packet would keep all of it. */
+/** A copy of the facts: views would keep the whole packet. */
 function owned(facts: MemberFacts): MemberFacts {
   return { ...facts, addr: facts.addr.slice(), meta: facts.meta.slice() };
 }

@@ -68,7 +68,7 @@ function state(name: string): string {
 }
 
 describe("claims about others", () => {
-  test("alive takes a higher incarnation, suspect and dead one that is not lower", () => {
+  test("alive needs a higher incarnation; suspect and dead need one that is not lower", () => {
     alive("a", 3);
     suspect("a", 2);
     dead("a", 2);
@@ -89,7 +89,7 @@ describe("claims about others", () => {
     expect(events).toEqual(["join a", "dead a", "join a"]);
   });
 
-  test("a suspect that does not object is dead, one that does is not", () => {
+  test("a suspect that does not object is dead, and one that objects is alive", () => {
     for (const name of ["a", "b"]) alive(name, 1, name === "a" ? 2 : 3);
     suspect("a", 1);
     suspect("b", 1);
@@ -99,7 +99,7 @@ describe("claims about others", () => {
     expect(clock.pendingCount).toBe(0);
   });
 
-  test("one that says itself that it is dead has left, and so has one that said that it leaves", () => {
+  test("a member has left if it reports its own death, or announced its leave", () => {
     alive("a", 1);
     dead("a", 1, "a");
     alive("b", 1, 3);
@@ -109,7 +109,7 @@ describe("claims about others", () => {
     expect(events.slice(-1)).toEqual(["left b"]);
   });
 
-  test("other metadata are told once, with their incarnation", () => {
+  test("changed metadata are one event, with their incarnation", () => {
     alive("a", 1);
     alive("a", 1, 2, Uint8Array.of(1));
     alive("a", 2, 2, Uint8Array.of(1));
@@ -117,13 +117,13 @@ describe("claims about others", () => {
     expect(events).toEqual(["join a", "update a"]);
   });
 
-  test("of nobody known, suspect and dead are nothing", () => {
+  test("suspect and dead claims about unknown members are ignored", () => {
     suspect("ghost", 1);
     dead("ghost", 1);
     expect([state("ghost"), queue.count]).toEqual(["unknown", 0]);
   });
 
-  test("a name that is in use stays where it is, and one whose node is gone may move", () => {
+  test("a name in use keeps its address, and the name of a gone node may move", () => {
     alive("a", 1, 2);
     alive("a", 9, 7);
     expect([state("a"), members.get("a")?.addr]).toEqual(["alive 1", "10.0.0.2"]);
@@ -133,13 +133,13 @@ describe("claims about others", () => {
     expect([state("a"), members.get("a")?.addr]).toEqual(["alive 9", "10.0.0.7"]);
   });
 
-  test("MEMBERS_MAX are there at most: one more is not taken, and said so", () => {
+  test("past MEMBERS_MAX a new member is refused, with a warning", () => {
     for (let i = 0; i < MEMBERS_MAX + 5; i += 1) alive(`m${i}`, 1);
     expect([members.count, counters.members_refused]).toEqual([MEMBERS_MAX, 6]);
     expect(notices.at(-1)).toBe(
-      'Cannot take member "m1028": the cluster has 1024 members, which is the most',
+      'Cannot accept member "m1028": the cluster is full: it has 1024 members',
     );
-    // One that has left, or died, makes room.
+    // A member that left or died makes room.
     dead("m0", 1, "m0");
     dead("m1", 1);
     alive("m1023", 1);
@@ -147,14 +147,14 @@ describe("claims about others", () => {
     expect([state("m1023"), state("m1024"), members.count]).toEqual([
       ...["alive 1", "alive 1", MEMBERS_MAX + 2],
     ]);
-    // One that is back finds its place taken.
+    // A member that returns may find the cluster full.
     alive("m0", 2);
     expect(state("m0")).toBe("left 1");
     alive("m3", 2);
     expect(state("m3")).toBe("alive 2");
   });
 
-  test("those that are gone are forgotten in time, and the first of them when they are many", () => {
+  test("gone members are forgotten in time, or when many more are gone", () => {
     alive("m0", 1);
     dead("m0", 1);
     clock.run(LAN.reapMs - 1);
@@ -173,7 +173,7 @@ describe("claims about others", () => {
     expect(members.count).toBe(1 + MEMBERS_GONE_MAX);
   });
 
-  test("one whose versions do not fit all others is not taken, nor passed on", () => {
+  test("a member whose versions do not fit is refused, and not gossiped", () => {
     const vsns = [
       ...[[1, 5, 2, 0, 0, 0] as const, [0, 0, 0, 0, 0, 0] as const, [2, 4, 4, 2, 5, 4] as const],
       ...[[5, 5, 5, 2, 5, 4] as const, [1, 5, 1, 2, 5, 4] as const, [1, 6, 6, 2, 5, 4] as const],
@@ -184,17 +184,17 @@ describe("claims about others", () => {
     for (const [i, vsn] of vsns.entries()) members.onAlive({ ...facts, node: `u${i}`, vsn });
     expect([members.count, queue.count, counters.members_unfit]).toEqual([1, 0, vsns.length]);
     expect(notices[0]).toBe(
-      'Cannot take member "u0": it speaks delegate protocol 0 and understands 0 to 0, ' +
-        "and 2 to 5 are needed",
+      'Cannot accept member "u0": it speaks delegate protocol 0 and understands 0 to 0, ' +
+        "but must understand 2 to 5: upgrade it",
     );
-    // As Serf 0.8, 0.9 and 0.10 say it.
+    // The versions of Serf 0.8, 0.9 and 0.10.
     for (const vsn of [[1, 5, 2, 2, 5, 4] as const, [1, 5, 2, 2, 5, 5] as const]) {
       members.onAlive({ ...facts, node: `fit${vsn[5]}`, vsn });
     }
     expect([state("fit4"), state("fit5")]).toEqual(["alive 1", "alive 1"]);
   });
 
-  test("suspicion and death take along the incarnation that they are told with", () => {
+  test("suspicion and death set the incarnation of their claim", () => {
     alive("a", 1);
     suspect("a", 7);
     expect(state("a")).toBe("suspect 7");
@@ -209,7 +209,7 @@ describe("claims about others", () => {
     expect(state("a")).toBe("alive 21");
   });
 
-  test("one that died may be given up, and be forgotten at once; one that is there may not", () => {
+  test("a dead member can be given up or forgotten at once, and a live one cannot", () => {
     for (const [i, name] of ["a", "b", "c"].entries()) alive(name, 1, 2 + i);
     dead("a", 1);
     dead("b", 1);
@@ -223,23 +223,23 @@ describe("claims about others", () => {
     expect(members.reap()).toEqual(["a"]);
   });
 
-  test("no incarnation is the last: its member is heard after it", () => {
+  test("a member is heard even after the highest incarnation", () => {
     alive("a", 5);
     for (const said of [2 ** 31 - 1, 2 ** 32 - 1, 2 ** 31 + 5]) {
       dead("a", said);
       alive("a", said === 2 ** 32 - 1 ? 1 : said + 1);
       expect(members.get("a")?.state).toBe("alive");
     }
-    // Also of one that was never there: whoever comes by that name goes beyond it.
+    // Also for a member that was never there: one that joins with that name goes beyond it.
     alive("b", 2 ** 32 - 1, 3);
     alive("b", 1, 3);
     expect(state("b")).toBe("alive 1");
-    // And none of the old ones is news again.
+    // No old incarnation is news again.
     dead("b", 2 ** 32 - 1);
     expect(state("b")).toBe("alive 1");
   });
 
-  test("a push/pull cannot kill: its dead become suspects, its left have left", () => {
+  test("a push/pull makes no member dead: its dead become suspects, its left have left", () => {
     for (const [i, name] of ["a", "b", "c"].entries()) alive(name, 1, 2 + i);
     const facts = { addr: Uint8Array.of(10, 0, 0, 2), port: 7946, meta: new Uint8Array() };
     const member = { ...facts, incarnation: 1, vsn: OWN_VERSIONS };
@@ -254,7 +254,7 @@ describe("claims about others", () => {
 });
 
 describe("claims about oneself", () => {
-  test("that it is suspect or dead are objected to, with a higher incarnation", () => {
+  test("as suspect or dead are refuted with a higher incarnation", () => {
     suspect("self", 1);
     expect(state("self")).toBe("alive 2");
     dead("self", 7);
@@ -263,7 +263,7 @@ describe("claims about oneself", () => {
     expect([state("self"), counters.refutes]).toEqual(["alive 8", 2]);
   });
 
-  test("at the last incarnation there is, with the first one, which is newer", () => {
+  test("at the highest incarnation are refuted with 1, which is newer", () => {
     suspect("self", 2 ** 31 - 2);
     dead("self", 2 ** 32 - 3);
     expect(state("self")).toBe(`alive ${2 ** 32 - 2}`);
@@ -275,7 +275,7 @@ describe("claims about oneself", () => {
     expect(state("self")).toBe("alive 2");
   });
 
-  test("from before a restart, at once", () => {
+  test("from before a restart are refuted at once", () => {
     const meta = Uint8Array.of(255, 0x80);
     alive("self", 40, 1, meta);
     expect(state("self")).toBe("alive 41");
@@ -283,13 +283,13 @@ describe("claims about oneself", () => {
     expect(state("self")).toBe("alive 41");
   });
 
-  test("that it is at another address is a conflict", () => {
+  test("at another address are a conflict", () => {
     alive("self", 5, 66);
     expect(events).toEqual(['name "self" is taken by another node']);
     expect(state("self")).toBe("alive 1");
   });
 
-  test("once it leaves, none are objected to", () => {
+  test("are not refuted once the node leaves", () => {
     members.leave();
     suspect("self", 9);
     dead("self", 9);

@@ -1,16 +1,16 @@
 /**
- * Members: who is alive, by incarnation (SWIM; memberlist's state.go). The rules alone: what
- * comes in is a claim about a member, what goes out is news to spread and events to tell.
+ * Members: who is alive, by incarnation (SWIM; memberlist's state.go). It has only the rules:
+ * claims about members come in, and news to gossip and events go out.
  *
  *     alive(i)   beats   suspect(j), dead(j)   when i > j
  *     suspect(i) beats   alive(j)              when i >= j
  *     dead(i)    beats   alive(j), suspect(j)  when i >= j
  *
- * Only a member itself raises its incarnation, when it hears that it is not alive. So a replayed
- * message is an old claim, and changes nothing. A member takes the incarnation of a claim with it.
+ * Only a member itself raises its incarnation, when it hears that it is suspect or dead. So a
+ * replayed message is an old claim, and changes nothing. An accepted claim sets the incarnation.
  *
- * At most MEMBERS_MAX members are alive. A further one is refused, and the log says so. The members
- * that were the last to go are remembered.
+ * At most MEMBERS_MAX members are alive. More are refused with a warning. The members that died or
+ * left last are remembered.
  *
  * Not here: packets, probes, and clocks other than that of suspicion.
  */
@@ -34,12 +34,12 @@ import { type ClusterSettings, suspicionMinMs } from "./settings.ts";
 import { Suspicion } from "./suspicion.ts";
 import { OWN_VERSIONS, reasonNotToFit } from "./versions.ts";
 
-/** Why one that is not known is not taken. */
-export const FULL = `the cluster has ${MEMBERS_MAX} members, which is the most`;
+/** Why a new member is refused. */
+export const FULL = `the cluster is full: it has ${MEMBERS_MAX} members`;
 
 export interface MemberEvents {
   onJoin(member: Member): void;
-  /** Its metadata have changed. */
+  /** The metadata of the member have changed. */
   onUpdate(member: Member): void;
   onLeave(member: Member, how: "dead" | "left"): void;
   /** Another member has the name, at another address. `reason` is one line. */
@@ -56,11 +56,11 @@ export class Members {
   private readonly awareness: Awareness;
   private readonly counters: ClusterCounters;
   private readonly events: MemberEvents;
-  /** Whether a member has said that it leaves. */
+  /** Whether a member has announced that it leaves. */
   private readonly isLeaving: (name: string) => boolean;
   private readonly byName = new Map<string, Member>();
   private readonly list: Member[] = [];
-  /** Of `list`. */
+  /** How many members of `list` are there. */
   private thereCount = 0;
   private leaving = false;
 
@@ -90,7 +90,7 @@ export class Members {
     this.insert(this.self);
   }
 
-  /** All there are, those that died or left as well. */
+  /** All members, also those that died or left. */
   get all(): readonly Member[] {
     return this.list;
   }
@@ -99,7 +99,7 @@ export class Members {
     return this.byName.get(name) ?? null;
   }
 
-  /** What formulas count: all members that are not forgotten. */
+  /** All members that are not forgotten: n in the formulas of settings.ts. */
   get count(): number {
     return this.list.length;
   }
@@ -108,12 +108,12 @@ export class Members {
     return this.thereCount;
   }
 
-  /** Whether there is no place for one that is not known. */
+  /** Whether a new member would be refused. */
   get isFull(): boolean {
     return this.thereCount >= MEMBERS_MAX;
   }
 
-  /** This node says something else of itself from now on. */
+  /** Changes the metadata of this node. */
   setMeta(meta: Uint8Array): void {
     const { addrBytes, port, name, vsn } = this.self;
     if (!this.self.learn({ name, addr: addrBytes, port, meta, vsn })) return;
@@ -145,9 +145,9 @@ export class Members {
       member = new Member(facts, { isSelf: false });
       this.insert(member);
     } else {
-      // One that came back at a lower one hears of it in its first push/pull, and goes beyond.
+      // A member that restarted with a lower one learns that in its first push/pull, and raises it.
       if (!isNewer(incarnation, member.incarnation)) return;
-      // A name at another address is another node, unless the one that had it is gone.
+      // The same name at another address is another node, unless the member is gone.
       if (member.isThere && !member.isAt(addr, port)) {
         this.counters.name_conflicts += 1;
         return;
@@ -205,7 +205,7 @@ export class Members {
     this.forgetPast(MEMBERS_GONE_MAX);
   }
 
-  /** mergeState: what another member knows, from a push/pull. */
+  /** mergeState: the members in a push/pull. */
   merge(members: readonly PushPullMember[]): void {
     for (const { name, addr, port, meta, incarnation, state, vsn } of members) {
       switch (state) {
@@ -216,7 +216,7 @@ export class Members {
           this.onDead({ kind: "dead", incarnation, node: name, from: name });
           break;
         default:
-          // It may be a mistake, and is news here: the member gets its time to object.
+          // The claim may be wrong: the member gets its time to object.
           this.onSuspect({ kind: "suspect", incarnation, node: name, from: this.self.name });
       }
     }
@@ -235,7 +235,7 @@ export class Members {
     }));
   }
 
-  /** This node says that it leaves. */
+  /** Announces that this node leaves. */
   leave(): void {
     this.leaving = true;
     this.onDead(this.ownDeath);
@@ -248,21 +248,21 @@ export class Members {
   }
 
   /**
-   * A dead member will not come back: it counts as left. `prune`: it is forgotten at once. Ignored
-   * for a member that is alive.
+   * Counts a dead member as left: it will not return. With `prune` it is forgotten at once. A live
+   * member is not affected.
    */
   giveUp(name: string, prune: boolean): void {
     const member = this.byName.get(name);
     if (member === undefined || member.isThere) return;
     if (member.stateCode === MEMBER_STATE.DEAD) {
-      // Since when it is gone stays: it is forgotten in time.
+      // `stateSinceMs` stays, so that it is forgotten in time.
       member.stateCode = MEMBER_STATE.LEFT;
       this.events.onLeave(member, "left");
     }
     if (prune) this.forgetAt(this.list.indexOf(member));
   }
 
-  /** Forgets those that are gone for longer than reapMs. @returns their names. */
+  /** Forgets members that are gone for longer than reapMs. @returns their names. */
   reap(): string[] {
     const names: string[] = [];
     const beforeMs = this.clock.now() - this.settings.reapMs;
@@ -275,7 +275,7 @@ export class Members {
     return names;
   }
 
-  /** Forgets the members that went first. */
+  /** Forgets the members that are gone longest, past `goneMax`. */
   private forgetPast(goneMax: number): void {
     while (this.list.length - this.thereCount > goneMax) {
       let oldest = -1;
@@ -294,14 +294,14 @@ export class Members {
   }
 
   private refuse(name: string, reason: string): void {
-    this.events.onNotice("warn", `Cannot take member "${name}": ${reason}`);
+    this.events.onNotice("warn", `Cannot accept member "${name}": ${reason}`);
   }
 
   stop(): void {
     for (const member of this.list) this.clearSuspicion(member);
   }
 
-  /** How this member is: alive, or leaving. */
+  /** The own news of this member: it is alive, or leaves. */
   ownMessage(): Uint8Array {
     return this.leaving ? encodeMessage(this.ownDeath) : this.aliveMessage(this.self);
   }
@@ -316,7 +316,7 @@ export class Members {
     return encodeMessage({ kind: "alive", incarnation, node, addr, port, meta, vsn });
   }
 
-  /** Someone says how this node is: from before a restart, or with its name elsewhere. */
+  /** A claim that this node is alive: from before a restart, or of another node with its name. */
   private onAliveSelf({ addr, port, incarnation, meta, vsn }: Alive): void {
     const { self } = this;
     if (!self.isAt(addr, port)) {
@@ -335,12 +335,12 @@ export class Members {
     const { incarnation } = this.self;
     this.self.incarnation = nextIncarnation(isNewer(accused, incarnation) ? accused : incarnation);
     this.counters.refutes += 1;
-    this.events.onNotice("debug", "objects to what was said of this node");
+    this.events.onNotice("debug", "refuted a claim about this node");
     this.awareness.apply(1);
     this.spreadSelf();
   }
 
-  /** What is far ahead of what was known would travel in circles: incarnation.ts. */
+  /** Gossips news, unless it is far ahead and could go in circles: incarnation.ts. */
   private spread(member: Member, news: Alive | Suspect | Dead): void {
     if (member.incarnation !== 0 && !isNear(news.incarnation, member.incarnation)) return;
     this.queue.add(member.name, encodeMessage(news));
@@ -352,7 +352,7 @@ export class Members {
 
   private suspicionOf(member: Member, from: string): Suspicion {
     const { settings } = this;
-    // As many confirmations as there are members to give them.
+    // No more confirmations than there are other members.
     const wanted = settings.suspicionMult - 2;
     const expected = this.count - 2 < wanted ? 0 : wanted;
     const minMs = suspicionMinMs(settings, this.count);

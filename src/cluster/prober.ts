@@ -1,13 +1,13 @@
 /**
- * Prober: finds out who does not answer (SWIM's failure detector with Lifeguard's refinements;
+ * Prober: finds members that do not answer (SWIM's failure detector with Lifeguard's refinements;
  * memberlist's state.go, probeNode).
  *
  *     ping --no ack in probeTimeoutMs--> ping through others, and over a stream
  *          --nothing until the end of the interval--> suspect
  *
- * Members are probed in turn, in an order that is shuffled anew each time round, so that each is
- * probed once in n intervals and nobody is forgotten. A node whose own timers are late takes that
- * for its own fault: it waits as long again, and its health goes down.
+ * Members are probed in turn, in an order that is shuffled in each round. So each is probed once in
+ * n intervals. A node whose own timers are late blames itself: it waits as long again, and its
+ * health goes down.
  */
 import type { Clock, TimerId } from "../core/clock.ts";
 import { PROBES_WAITING_MAX } from "../core/limits.ts";
@@ -26,9 +26,9 @@ import type { ClusterSettings } from "./settings.ts";
 import type { StreamResult } from "./streams.ts";
 import { LAG_MS } from "./suspicion.ts";
 
-/** Sends for the prober. */
+/** What the prober sends through. */
 export interface ProberOutput {
-  /** A datagram with these messages, and whatever news fits. */
+  /** Sends a datagram with these messages, and the news that fits. */
   send(to: TcpAddress, messages: readonly Uint8Array[]): void;
   request(to: TcpAddress, message: StreamMessage, result: StreamResult, timeoutMs: number): void;
 }
@@ -77,7 +77,7 @@ export class Prober {
     this.coordinates = new Coordinates(parts.random);
   }
 
-  /** Begins at a random point of the interval, so that nodes that start together do not pulse. */
+  /** Begins at a random point of the interval: nodes that start together must not probe in step. */
   start(): void {
     this.timer = this.clock.after(below(this.random, this.settings.probeIntervalMs), () => {
       this.tick();
@@ -91,10 +91,10 @@ export class Prober {
     this.waiting.clear();
   }
 
-  // What others send.
+  // Messages of others.
 
   onPing(ping: Ping, from: TcpAddress): void {
-    // An old address of somebody else: the one that is meant must not pass for alive.
+    // The ping is for another node, which had this address: an ack would make it pass for alive.
     if (ping.node !== "" && ping.node !== this.members.self.name) return;
     const payload = encodeCoordinate(this.coordinates.own);
     const ack = encodeMessage({ kind: "ack", seq: ping.seq, payload });
@@ -165,7 +165,7 @@ export class Prober {
     const fail = (): void => {
       this.waiting.delete(seq);
       this.counters.probes_failed += 1;
-      // Helpers that say nothing at all: it may be this node that nobody hears.
+      // Helpers sent neither ack nor nack: this node itself may be cut off.
       this.awareness.apply(state.helpersAsked ? state.nacksMissing : 1);
       this.members.suspect(member);
     };
@@ -183,8 +183,8 @@ export class Prober {
       });
     };
     await_(this.settings.probeTimeoutMs, () => {
-      // Helpers get a time-out of their own even when this node is late, and never more than the
-      // interval has for them: the clock may have gone back.
+      // Helpers get a full time-out even when this node is late, but at most the rest of the
+      // interval, since the clock may have gone back.
       const restMs = Math.max(1, intervalMs - this.settings.probeTimeoutMs);
       const leftMs = clamp(
         intervalMs - (this.clock.now() - startMs),
@@ -198,7 +198,7 @@ export class Prober {
       this.pingByStream(member, seq, leftMs, succeed);
     });
     const messages = [this.pingMessage(seq, member.name)];
-    // Buddy: one that is suspected hears so with the next ping, and can object at once.
+    // Lifeguard's "buddy system": a suspect hears of it with the next ping, and can object at once.
     if (member.state === "suspect") messages.push(this.suspectMessage(member));
     this.output.send(member.address, messages);
   }
@@ -211,7 +211,10 @@ export class Prober {
     }
   }
 
-  /** Calls `then` after `delayMs`. When that comes late the answer may be in the queue: once more. */
+  /**
+   * Calls `then` after `delayMs`. A late timer waits once more: the answer may be received, but
+   * not read yet.
+   */
   private afterInTime(delayMs: number, seq: number, then: () => void): TimerId {
     const dueMs = this.clock.now() + delayMs;
     return this.clock.after(delayMs, () => {
@@ -254,7 +257,7 @@ export class Prober {
     return { count: helpers.length, nacksExpected };
   }
 
-  /** The fallback ping: a firewall may pass streams alone. */
+  /** The fallback ping: a firewall may block datagrams only. */
   private pingByStream(member: Member, seq: number, timeoutMs: number, succeed: () => void): void {
     const { self } = this.members;
     const source = { sourceAddr: self.addrBytes, sourcePort: self.port, sourceNode: self.name };
@@ -294,14 +297,14 @@ function clamp(value: number, min: number, max: number): number {
   return Math.max(min, Math.min(max, value));
 }
 
-/** Where the asker says that it is, or where the datagram came from. */
+/** The address in the message, or the one that the datagram came from. */
 function answerTo(message: Ping | IndirectPing, from: TcpAddress): TcpAddress {
   const { sourceAddr, sourcePort } = message;
   if (sourceAddr.byteLength === 0 || sourcePort === 0) return from;
   return { kind: "tcp", host: ipText(sourceAddr), port: sourcePort };
 }
 
-/** Fisher and Yates. */
+/** A shuffled copy (Fisher and Yates). */
 export function shuffled<T>(items: readonly T[], random: Random): T[] {
   const result = [...items];
   for (let i = result.length - 1; i > 0; i -= 1) {

@@ -4,7 +4,7 @@ import { Recent } from "./recent.ts";
 
 const WINDOW = BigInt(SERF_TIMES_MAX);
 
-test("each is new once; what is too old is not", () => {
+test("a message is new once, and never when it is too old", () => {
   const recent = new Recent<string>();
   expect(recent.add(5n, "a", "A", 1)).toBe(true);
   expect(recent.add(5n, "a", "A", 1)).toBe(false);
@@ -21,7 +21,7 @@ test("each is new once; what is too old is not", () => {
   expect([...recent.entries()].map(([time]) => time)).toEqual([5n, 4n + WINDOW]);
 });
 
-test("no time is the last", () => {
+test("the clock wraps around after the highest time", () => {
   const recent = new Recent<null>();
   for (const time of [2n ** 53n, 2n ** 63n + 5n, 2n ** 64n - 1n]) {
     expect(recent.add(time, "far", null, 1)).toBe(true);
@@ -33,7 +33,7 @@ test("no time is the last", () => {
   expect(recent.add(4999n, "next", null, 1000)).toBe(false);
 });
 
-test("memory is bounded, and what had to go is not new again", () => {
+test("memory is bounded, and a dropped message is not new again", () => {
   const recent = new Recent<null>();
   const kept = (): number => [...recent.entries()].reduce((sum, [, all]) => sum + all.length, 0);
   const many = 10_000;
@@ -42,7 +42,7 @@ test("memory is bounded, and what had to go is not new again", () => {
   for (let i = 0; i < many; i += 1) {
     expect(recent.add(BigInt(1 + (i >> 8)), `${i}`, null, 1000)).toBe(false);
   }
-  // Also when all of it is of one time: the next time is free.
+  // Also when all messages have one time: the next time is accepted.
   const now = recent.clock.upcoming;
   for (let i = 0; i < many; i += 1) recent.add(now, `more ${i}`, null, 1000);
   for (let i = 0; i < many; i += 1) expect(recent.add(now, `more ${i}`, null, 1000)).toBe(false);

@@ -1,19 +1,19 @@
 /**
- * Recent: what was said lately at the times of one Lamport clock of Serf, so that each of it is
- * taken once (hashicorp/serf, handleUserEvent and handleQuery, eventBuffer and queryBuffer).
+ * Recent: the recent messages of one Lamport clock of Serf, so that each is handled once
+ * (hashicorp/serf, handleUserEvent and handleQuery, eventBuffer and queryBuffer).
  *
  *     time    too old | 512 times | now
  *
- * What is too old is not looked at: it was here before, or it comes too late. Where memory would
- * not do, all of the oldest time goes, and that time is too old from then on. So nothing goes round
- * for ever, however much is said. Times are compared as Serf does, so that what its agents take
- * goes through this node as well.
+ * A message that is too old is ignored: it was handled before, or comes too late. When memory is
+ * full, the messages of the oldest time are dropped, and that time is too old from then on. So no
+ * message is gossiped for ever. Times are compared as in Serf, so that this node passes on what
+ * Serf's agents accept.
  */
 import { SERF_RECENT_BYTES_MAX, SERF_TIMES_MAX } from "../core/limits.ts";
 import type { LTime } from "../gossip/serf-messages.ts";
 import { LamportClock } from "./lamport.ts";
 
-/** What an entry costs beside its bytes. */
+/** The overhead of an entry, in bytes. */
 const ENTRY_BYTES = 64;
 const WINDOW = BigInt(SERF_TIMES_MAX);
 
@@ -26,10 +26,10 @@ export class Recent<T> {
   readonly clock = new LamportClock();
   private readonly times = new Map<LTime, AtOneTime<T>>();
   private byteCount = 0;
-  /** The last time that had to go. */
+  /** The last time that was dropped. */
   private gone: LTime = 0n;
 
-  /** @returns whether it is new; `byteCount`: what `item` takes. */
+  /** @returns whether the message is new. `byteCount`: the size of `item`. */
   add(time: LTime, id: string, item: T, byteCount: number): boolean {
     this.clock.witness(time);
     if (this.isOld(time)) return false;
@@ -47,14 +47,14 @@ export class Recent<T> {
     return true;
   }
 
-  /** All of it, by time. */
+  /** All items, by time. */
   *entries(): Generator<readonly [LTime, readonly T[]]> {
     for (const [time, { items }] of this.times) yield [time, [...items.values()]];
   }
 
   private isOld(time: LTime): boolean {
     const { upcoming } = this.clock;
-    // After the clock has gone round, what had to go before says nothing.
+    // A time that was dropped before the clock wrapped around does not count.
     return time + WINDOW < upcoming || (time <= this.gone && this.gone < upcoming);
   }
 
@@ -64,7 +64,7 @@ export class Recent<T> {
     for (const time of this.times.keys()) {
       if (oldest === null || time < oldest) oldest = time;
       if (time < upcoming) continue;
-      // It is from before the clock has gone round.
+      // The time is from before the clock wrapped around.
       oldest = time;
       break;
     }

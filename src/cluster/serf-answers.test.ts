@@ -67,7 +67,7 @@ function ask(fields: Record<string, unknown>): void {
   answers.answer(decodeQuery(encodeMsgpack(query)));
 }
 
-/** What has been sent: a user message with an answer in it, whose payload is read as well. */
+/** The message that was sent: a user message with an answer, whose payload is decoded too. */
 function answers() {
   return sent.map(({ to, bytes }) => {
     expect([bytes[0], bytes[1]]).toEqual([GOSSIP.USER, SERF.QUERY_RESPONSE]);
@@ -96,7 +96,7 @@ function filterOf(id: number, body: unknown): Uint8Array {
 describe("acknowledgement", () => {
   const ack = { to: "10.0.0.2:7946", LTime: 7, ID: 3, From: "self", Flags: 1, Payload: null };
 
-  test("goes to who asks for it", () => {
+  test("goes to the member that asks for it", () => {
     ask({ Flags: 1 });
     expect(answers()).toEqual([ack]);
     ask({ Flags: 1, Name: "uptime" });
@@ -105,7 +105,7 @@ describe("acknowledgement", () => {
     expect(sent.length).toBe(2);
   });
 
-  test("goes to members alone", () => {
+  test("goes to members only", () => {
     ask({ Flags: 1, Addr: Uint8Array.of(10, 9, 9, 9) });
     ask({ Flags: 1, Port: 53 });
     ask({ Flags: 1, Addr: Uint8Array.of(1) });
@@ -114,7 +114,7 @@ describe("acknowledgement", () => {
     expect(sent).toEqual([]);
   });
 
-  test("comes from those alone that pass all filters", () => {
+  test("comes only from members that pass all filters", () => {
     const tag = (expression: string) => filterOf(1, { Tag: "role", Expr: expression });
     for (const [filters, isAnswered] of [
       [[filterOf(0, ["self", "a"])], true],
@@ -131,7 +131,7 @@ describe("acknowledgement", () => {
     }
   });
 
-  test("goes through as many others as is asked, within bounds", () => {
+  test("goes through as many relays as the query asks for, within bounds", () => {
     ask({ Flags: 1, RelayFactor: 2 });
     const [direct, ...relayed] = sent;
     expect(direct?.to).toBe("10.0.0.2:7946");
@@ -153,7 +153,7 @@ describe("acknowledgement", () => {
   });
 });
 
-test("what is to go through this node goes to members alone", () => {
+test("this node relays to members only", () => {
   const forward = (last: number): void => {
     const parts = { members, keyring, random: new SeededRandom(1), onNotice: () => {} };
     const send = (to: Parameters<typeof formatAddress>[0], bytes: Uint8Array): void => {
@@ -172,7 +172,7 @@ describe("keys", () => {
   const [old = new Uint8Array(0), next = new Uint8Array(0)] = KEYS;
   const base64 = (key: Uint8Array): string => Buffer.from(key).toString("base64");
 
-  test("are exchanged in the order of Serf, and listed", () => {
+  test("are added, used, removed and listed as Serf does", () => {
     for (const name of ["install-key", "use-key", "remove-key", "list-keys"]) {
       const Payload = request(name === "remove-key" ? old : next);
       ask({ Name: `_serf_${name}`, Payload });
@@ -189,11 +189,11 @@ describe("keys", () => {
     expect(answers().map((it) => ("id" in it ? it.id : null))).toEqual([8, 8, 8, 8]);
     expect(notices.length).toBe(3);
     expect(notices[0]).toMatch(
-      /^gossip key [0-9a-f]{12} is added, as "m2" says: change the key file/,
+      /^gossip key [0-9a-f]{12} is added by member "m2": change the key file/,
     );
   });
 
-  test("that cannot be exchanged are refused with a reason", () => {
+  test("that cannot be changed are refused with a reason", () => {
     ask({ Name: "_serf_install-key", Payload: request(new Uint8Array(5)) });
     ask({ Name: "_serf_use-key", Payload: request(next) });
     ask({ Name: "_serf_remove-key", Payload: request(old) });
@@ -205,7 +205,7 @@ describe("keys", () => {
     expect(bodies.map((it) => it?.["Message"])).toEqual([
       "Cannot use a key of 5 bytes: it must be 16, 24 or 32 bytes long",
       "Cannot use a key that is not in the keyring: add it first",
-      "Cannot remove the key that encrypts: use another one first",
+      "Cannot remove the key that encrypts: use another key first",
       "No keyring to modify (encryption not enabled)",
       "Keyring is empty (encryption not enabled)",
     ]);
@@ -213,7 +213,7 @@ describe("keys", () => {
   });
 });
 
-test("who has a name that two claim is answered, but not about oneself", () => {
+test("a query about a claimed name is answered, except about this node", () => {
   const about = (name: string) => ({
     Name: "_serf_conflict",
     Payload: new TextEncoder().encode(name),
@@ -230,7 +230,7 @@ test("who has a name that two claim is answered, but not about oneself", () => {
   expect(unknown).toMatchObject({ id: SERF.CONFLICT_RESPONSE, body: null });
 });
 
-test("expressions that are words match as in Go, and no other one does", () => {
+test("expressions of words match as in Go, and no others match", () => {
   for (const [expression, text, is] of [
     ...[
       ["", "node", true] as const,

@@ -1,12 +1,11 @@
 /**
- * SerfAnswers: what a node answers to queries of Serf (hashicorp/serf, query.go and
- * internal_query.go), as far as its README says: that it has heard of one, who a member is whose
- * name two claim, and what is done with keys.
+ * SerfAnswers: answers to queries of Serf (hashicorp/serf, query.go and internal_query.go): the
+ * acknowledgement, the member behind a name that two nodes claim, and changes of keys.
  *
- *     query --filters--> acknowledgement, answer --directly, and through other members--> who asks
+ *     query --filters--> acknowledgement, answer --directly, and by relays--> the asking member
  *
- * Answers, and what is passed on for others, go to members alone: no stranger can have something
- * sent to somebody else.
+ * Answers and relayed messages go to members only: a stranger cannot make this node send anything
+ * to others.
  */
 import { ConfigError } from "../core/errors.ts";
 import { SERF_RELAYS_MAX } from "../core/limits.ts";
@@ -32,7 +31,7 @@ import type { Member } from "./member.ts";
 import type { Members } from "./members.ts";
 import { shuffled } from "./prober.ts";
 
-/** MemberStatus of Serf. */
+/** Serf's MemberStatus. */
 const STATUS: Readonly<Record<MemberState, number>> = {
   [MEMBER_STATE.ALIVE]: 1,
   [MEMBER_STATE.SUSPECT]: 1,
@@ -62,7 +61,7 @@ export class SerfAnswers {
     this.onNotice = parts.onNotice;
   }
 
-  /** Throws WireError BAD_FRAME when the query cannot be read. */
+  /** Answers a query. Throws WireError BAD_FRAME when its payload cannot be read. */
   answer(query: Query): void {
     const asker = this.memberAt(query);
     if (asker === null || !query.filters.every((filter) => this.passes(filter))) return;
@@ -73,7 +72,7 @@ export class SerfAnswers {
   }
 
   /**
-   * A message that goes through this node, so that it arrives when the direct way does not work.
+   * Relays a message to another member, in case the direct way does not work.
    */
   forward(relay: Relay): void {
     const member = this.memberAt(relay);
@@ -97,7 +96,7 @@ export class SerfAnswers {
     }
   }
 
-  /** Whose name it is; nobody is asked about itself. */
+  /** The member with this name. Null for this node, which does not answer about itself. */
   private conflict(name: string): Uint8Array | null {
     if (name === this.members.self.name) return null;
     const member = this.members.get(name);
@@ -107,8 +106,8 @@ export class SerfAnswers {
   }
 
   /**
-   * As Serf's agents do it at the same moment: else the cluster falls apart once they encrypt with
-   * a key that is not known here.
+   * Changes keys together with Serf's agents. Otherwise they would soon encrypt with a key that
+   * this node does not have, and the cluster would split.
    */
   private changeKeys(how: "add" | "use" | "remove", payload: Uint8Array, asker: Member) {
     const { keyring } = this;
@@ -121,8 +120,8 @@ export class SerfAnswers {
       return refusal(error.message);
     }
     const done = { add: "added", use: "used to encrypt", remove: "removed" }[how];
-    const what = `gossip key ${fingerprintOf(key)} is ${done}, as "${asker.name}" says`;
-    this.onNotice("info", `${what}: change the key file as well`);
+    const what = `gossip key ${fingerprintOf(key)} is ${done} by member "${asker.name}"`;
+    this.onNotice("info", `${what}: change the key file of this node too`);
     return encodeKeyResponse({ done: true, message: "", keys: [] });
   }
 
@@ -168,8 +167,8 @@ export class SerfAnswers {
 }
 
 /**
- * Only regular expressions of words with "^", "$" and "|" between them are matched. Another one
- * could keep this process busy for hours, and never matches.
+ * Matches regular expressions of words with "^", "$" and "|". Others never match: they could keep
+ * this process busy for hours.
  */
 export function matches(expression: string, text: string): boolean {
   if (!/^[\w ./:@,^$|-]*$/.test(expression)) return false;

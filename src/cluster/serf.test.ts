@@ -15,7 +15,7 @@ function serfOf(name: string, left: string[] = []): Serf {
   });
 }
 
-/** Whom a message tells news of. */
+/** The subject of the news in a message. */
 function subject(serf: Serf, message: Uint8Array): string | null {
   const news = serf.onMessage(message);
   return news !== null && "subject" in news ? news.subject : null;
@@ -29,7 +29,7 @@ function join(node: string, ltime: bigint): Uint8Array {
   return encodeIntent({ kind: "join", ltime, node, prune: false });
 }
 
-test("an intent is news once, and only when it is later than what is known", () => {
+test("an intent is news once, and only when it is later than the known one", () => {
   const serf = serfOf("self");
   expect(subject(serf, leave("a", 5n))).toBe("serf a");
   expect(subject(serf, leave("a", 5n))).toBeNull();
@@ -39,7 +39,7 @@ test("an intent is news once, and only when it is later than what is known", () 
   expect(serf.isLeaving("a")).toBe(false);
 });
 
-test("own intents are later than all that was heard", () => {
+test("own intents are later than all received ones", () => {
   const serf = serfOf("self");
   serf.onMessage(join("a", 1000n));
   const other = serfOf("other");
@@ -48,7 +48,7 @@ test("own intents are later than all that was heard", () => {
   expect(other.isLeaving("self")).toBe(true);
 });
 
-test("a push/pull tells who left", () => {
+test("a push/pull names the members that left", () => {
   const serf = serfOf("self");
   const statusLTimes = new Map([
     ["a", 3n],
@@ -61,7 +61,7 @@ test("a push/pull tells who left", () => {
   expect([far.isLeaving("a"), far.isLeaving("b")]).toEqual([false, true]);
 });
 
-test("one that is found alive leaves no longer, until it says so anew", () => {
+test("a member that is found alive no longer leaves, until a new intent", () => {
   const serf = serfOf("self");
   serf.onMessage(leave("a", 5n));
   serf.onAlive("a");
@@ -71,7 +71,7 @@ test("one that is found alive leaves no longer, until it says so anew", () => {
   expect(serf.isLeaving("a")).toBe(true);
 });
 
-test("a leave of its own from before a restart is a mistake, until it says that it is there", () => {
+test("an own leave from before a restart is a mistake, until the node announces itself", () => {
   const serf = serfOf("self");
   serf.announce("join");
   serf.onMessage(leave("self", 50n));
@@ -82,14 +82,14 @@ test("a leave of its own from before a restart is a mistake, until it says that 
   expect(serf.isMistaken).toBe(false);
 });
 
-test("any number of names that are no members do not crowd out those that are", () => {
+test("any number of unknown names leaves the status of members", () => {
   const serf = serfOf("self");
   for (let i = 0; i < 5000; i += 1) serf.onMessage(leave(`ghost${i}`, 1n));
   expect(subject(serf, leave("a", 2n))).toBe("serf a");
   expect(serf.isLeaving("a")).toBe(true);
 });
 
-test("a leave at the last time there is, is answered with a later one, and heard", () => {
+test("a leave at the highest time is answered with a later join, which is heard", () => {
   for (const last of [2n ** 64n - 1n, 2n ** 53n - 1n, 2n ** 63n]) {
     const serf = serfOf("self");
     const other = serfOf("other");
@@ -97,7 +97,7 @@ test("a leave at the last time there is, is answered with a later one, and heard
     expect([serf.isMistaken, other.isLeaving("self")]).toEqual([true, true]);
     expect(subject(other, serf.announce("join"))).toBe("serf self");
     expect(other.isLeaving("self")).toBe(false);
-    // And one that comes new hears of it in its first push/pull.
+    // A new member hears of it in its first push/pull.
     const late = serfOf("late");
     late.merge(serf.state([]));
     expect(subject(serf, late.announce("join"))).toBe("serf late");
@@ -105,7 +105,7 @@ test("a leave at the last time there is, is answered with a later one, and heard
   }
 });
 
-test("whose leave is news is told, once, and with whether it is to be forgotten", () => {
+test("a leave that is news is reported once, with its prune flag", () => {
   const left: string[] = [];
   const serf = serfOf("self", left);
   serf.onMessage(leave("a", 5n));
@@ -117,7 +117,7 @@ test("whose leave is news is told, once, and with whether it is to be forgotten"
   expect(left).toEqual(["a", "a pruned", "b"]);
 });
 
-test("events are news once, also when a push/pull told them, and are told in the next one", () => {
+test("events are news once, also from a push/pull, and are part of the next one", () => {
   const serf = serfOf("self");
   const event = (ltime: number, name: string): Uint8Array => {
     const fields = { LTime: ltime, Name: name, Payload: Uint8Array.of(1), CC: true };
@@ -138,7 +138,7 @@ test("events are news once, also when a push/pull told them, and are told in the
   ]);
 });
 
-test("queries are news once; what answers others, and what is of a later version, is none", () => {
+test("queries are news once; answers and messages of later versions are not", () => {
   const serf = serfOf("self");
   const query = (id: number): Uint8Array => {
     const fields = { LTime: 9, ID: id, Addr: Uint8Array.of(10, 0, 0, 1), Port: 1, Flags: 2 };

@@ -1,13 +1,13 @@
 /**
- * Serf's part of membership, on top of memberlist's: members say before they go that they go, so
- * that "left" and "failed" can be told apart; somebody may say so of one that has failed; and its
- * users' events and queries travel through all members (hashicorp/serf, serf.go and delegate.go).
+ * Serf's layer of membership, on top of memberlist's (hashicorp/serf, serf.go and delegate.go).
+ * Members announce that they leave, so that "left" and "failed" differ. Others may announce it for
+ * a failed member. Events and queries of users are gossiped to all members.
  *
- * Intents are ordered by Serf's Lamport clock. Each travels on when it is news. One that left and
- * is found alive again leaves no longer, whatever was said before; and a node that hears of an old
- * leave of its own says anew that it is there.
+ * Intents are ordered by Serf's Lamport clock, and are gossiped when they are news. A member that
+ * left and is found alive no longer counts as leaving, whatever came before. A node that hears of
+ * an old leave of its own announces again that it joins.
  *
- * Not here: what answers queries (serf-answers.ts).
+ * Not here: the answers to queries (serf-answers.ts).
  */
 import { MEMBERS_MAX } from "../core/limits.ts";
 import {
@@ -26,13 +26,13 @@ import { decodeQuery, decodeRelay, type Query, type Relay } from "../gossip/serf
 import { isLater, isNear, LamportClock } from "./lamport.ts";
 import { Recent } from "./recent.ts";
 
-/** What was last said of a member, and when. */
+/** The last intent about a member, and its time. */
 interface Status {
   readonly kind: Intent["kind"];
   readonly ltime: LTime;
 }
 
-/** What a message says that was not known. `subject`: newer news of it replaces this. */
+/** The news in a message. Newer news replaces it if it has the same `subject`. */
 export type SerfNews =
   | { readonly kind: "intent"; readonly subject: string }
   | { readonly kind: "event"; readonly subject: string }
@@ -40,14 +40,14 @@ export type SerfNews =
   | { readonly kind: "relay"; readonly relay: Relay };
 
 export interface SerfHooks {
-  /** It is said that the member leaves, or has left; `prune`: and is to be forgotten. */
+  /** The member leaves, or has left. `prune`: it is to be forgotten. */
   onLeave(name: string, prune: boolean): void;
 }
 
 export class Serf {
   private readonly self: string;
   private readonly hooks: SerfHooks;
-  /** Whether the leave of this node is its own doing. */
+  /** Whether this node itself has announced that it leaves. */
   private isLeavingItself = false;
   private readonly clock = new LamportClock();
   private readonly statuses = new Map<string, Status>();
@@ -59,23 +59,23 @@ export class Serf {
     this.hooks = hooks;
   }
 
-  /** Whether the member has said that it leaves. */
+  /** Whether the member has announced that it leaves. */
   isLeaving(name: string): boolean {
     return this.statuses.get(name)?.kind === "leave";
   }
 
-  /** A member is found alive: handleNodeJoin of Serf. What it said before is over. */
+  /** A member is found alive (Serf's handleNodeJoin): it no longer leaves. */
   onAlive(name: string): void {
     const known = this.statuses.get(name);
     if (known?.kind === "leave") this.statuses.set(name, { ...known, kind: "join" });
   }
 
-  /** A member is forgotten for good. */
+  /** Forgets a member. */
   forget(name: string): void {
     this.statuses.delete(name);
   }
 
-  /** This node says that it is there, or leaves. @returns the message to spread. */
+  /** Announces that this node joins or leaves. @returns the message to gossip. */
   announce(kind: Intent["kind"]): Uint8Array {
     this.isLeavingItself = kind === "leave";
     const intent = { kind, ltime: this.clock.tick(), node: this.self, prune: false };
@@ -84,7 +84,7 @@ export class Serf {
   }
 
   /**
-   * Whether others take this node for leaving, from before a restart: then it has to announce
+   * Whether others believe that this node leaves, from before a restart. Then it must announce
    * itself again.
    */
   get isMistaken(): boolean {
@@ -92,8 +92,9 @@ export class Serf {
   }
 
   /**
-   * A message of Serf has come. @returns what it says when that is news, else null: also for what
-   * is of a later version, or an answer to what this node never asks. Throws WireError BAD_FRAME.
+   * Takes a message of Serf. @returns its news, or null when it has none: also for messages of
+   * later versions, and answers to queries, which this node never sends. Throws WireError
+   * BAD_FRAME.
    */
   onMessage(bytes: Uint8Array): SerfNews | null {
     const body = bytes.subarray(1);
@@ -120,7 +121,7 @@ export class Serf {
     }
   }
 
-  /** For a push/pull; `left`: those that left for good. */
+  /** The state for a push/pull. `left`: the members that have left. */
   state(left: readonly string[]): Uint8Array {
     return encodeSerfState({
       ltime: this.clock.upcoming,
@@ -132,7 +133,7 @@ export class Serf {
     });
   }
 
-  /** The state of another member, from a push/pull. Throws WireError BAD_FRAME. */
+  /** Merges the state of another member's push/pull. Throws WireError BAD_FRAME. */
   merge(userState: Uint8Array): void {
     const state = decodeSerfState(userState);
     if (state === null) return;
@@ -169,21 +170,21 @@ export class Serf {
     return true;
   }
 
-  /** Agents of Serf take this node for leaving: by plain numbers it is later. It must object. */
+  /** Whether Serf's agents accept a leave of this node, by plain numbers: it must object. */
   private isHeardBySerf({ kind, node, ltime }: Intent, known: Status): boolean {
     return node === this.self && kind === "leave" && ltime > known.ltime;
   }
 
-  /** @returns its subject when it is new. */
+  /** @returns the subject of the event, or null when it is not new. */
   private noteEvent(ltime: LTime, { name, payload }: UserEvent): string | null {
     const subject = `event ${ltime} ${digestOf({ name, payload })}`;
-    // What is left of a packet would be kept whole.
+    // A copy: a view would keep the whole packet.
     const event = { name, payload: payload.slice() };
     const byteCount = subject.length + name.length + payload.byteLength;
     return this.events.add(ltime, subject, event, byteCount) ? subject : null;
   }
 
-  /** Names in messages that may be of no member. */
+  /** Bounds the names, which need not be names of members. */
   private dropOldest(): void {
     for (const name of this.statuses.keys()) {
       if (name === this.self) continue;

@@ -1,76 +1,77 @@
 /**
- * Settings of membership, under memberlist's names (config.go), each with its formula and with what
- * moving it costs. n is the number of members.
+ * Settings of membership, with memberlist's names (config.go). Each has its formula, and the cost
+ * of a change. n is the number of members.
  *
- * The defaults find a dead node faster than memberlist's own: what is lost with it is memory that
- * somebody waits for.
+ * The defaults find a dead node faster than memberlist's own, since programs wait for its pages.
  */
 import type { TcpAddress } from "../net/address.ts";
 
 export interface ClusterSettings {
-  /** Datagrams and streams, on one port. Port 0 takes any port that is free for both. */
+  /** The address for datagrams and streams. Port 0: any port that is free for both. */
   readonly bind: TcpAddress;
   /**
-   * Where the others reach it, when that is elsewhere: an IP address. Port 0: the port of `bind`.
+   * The IP address at which others reach this node. Null: that of `bind`. Port 0: the port of
+   * `bind`.
    */
   readonly advertise: TcpAddress | null;
-  /** In clear in front of all gossip, and authenticated with it. "" for none, as Serf needs it. */
+  /** Sent in clear with all gossip, and authenticated. Serf needs an empty label. */
   readonly label: string;
   /**
-   * One member is probed in each, all of them once in n intervals. A death is noticed by someone
-   * after one interval on average, whatever n is. Half of it doubles the traffic of probes.
+   * One member is probed in each interval, so each member once in n intervals. Some member notices
+   * a death after one interval on average, for any n. Half the interval doubles the probe traffic.
    */
   readonly probeIntervalMs: number;
   /**
-   * How long a probe waits for the answer before others are asked to try: above the 99th percentile
-   * of the round trip. The rest of the interval is theirs. Longer: fewer helpers are troubled,
-   * deaths are noticed later.
+   * How long a probe waits before it asks helpers: above the 99th percentile of the round trip.
+   * Helpers have the rest of the interval. Longer: fewer helpers are asked, deaths are noticed
+   * later.
    */
   readonly probeTimeoutMs: number;
-  /** Members that are asked to probe one that did not answer. Each costs four datagrams. */
+  /** How many helpers probe a member that did not answer. Each costs four datagrams. */
   readonly indirectChecks: number;
   /**
    * The shortest time between suspicion and death is
-   * suspicionMult * max(1, log10 n) * probeIntervalMs. Higher: slower to find the dead, and more
-   * time for the living to object.
+   * suspicionMult * max(1, log10 n) * probeIntervalMs. Higher: dead members are found later, live
+   * ones have more time to object.
    */
   readonly suspicionMult: number;
   /**
-   * The longest is this times the shortest. It goes down to that with each member that confirms.
+   * The longest time is this times the shortest. Each confirmation brings it nearer to the
+   * shortest.
    */
   readonly suspicionMaxTimeoutMult: number;
   /**
-   * News is sent retransmitMult * ceil(log10(n + 1)) times by each member. Higher: reaches all with
-   * more loss, and costs bytes in proportion.
+   * Each member sends a piece of news retransmitMult * ceil(log10(n + 1)) times. Higher: all
+   * members hear it at a higher loss rate, for proportionally more bytes.
    */
   readonly retransmitMult: number;
-  /** News goes out to gossipNodes members every gossipIntervalMs, and with each probe. */
+  /** News is sent to gossipNodes members every gossipIntervalMs, and with each probe. */
   readonly gossipIntervalMs: number;
   readonly gossipNodes: number;
-  /** Those that died are told so for this long: one that lives then objects. */
+  /** How long news is still sent to a dead member, so that it can object if it is alive. */
   readonly gossipToTheDeadMs: number;
   /**
-   * All is exchanged with one member every pushPullIntervalMs * max(1, n / 10), over a stream.
-   * Each time costs 300 bytes a member, so beyond 10 members a node sends the same however many
-   * there are: 200 bytes a second. Shorter: what gossip has missed is mended sooner.
+   * The whole state is exchanged with one member every pushPullIntervalMs * max(1, n / 10), over a
+   * stream. That costs 300 bytes a member: from 10 members on 200 bytes a second for any n.
+   * Shorter: missed gossip is repaired sooner.
    */
   readonly pushPullIntervalMs: number;
-  /** The longest datagram that is sent. What the path carries whole, on any network. */
+  /** The longest datagram that is sent: it must not be fragmented on the path. */
   readonly packetBytesMax: number;
-  /** A stream, from the connect to its end. */
+  /** The longest time of a stream, from its connect to its end. */
   readonly streamTimeoutMs: number;
-  /** The worst score of one's own health. All own time-outs are times score + 1. */
+  /** The worst health score. Time-outs of this node are multiplied by its score + 1. */
   readonly awarenessMax: number;
-  /** How often one that died is tried again, so that the halves of a partition find each other. */
+  /** How often a dead member or lost seed is tried, so that a partition heals. */
   readonly reconnectIntervalMs: number;
-  /** Those that died or left are forgotten after this. */
+  /** How long members that died or left are remembered. */
   readonly reapMs: number;
 }
 
-/** What is tuned to the network, and may be tuned by hand. */
+/** The settings that depend on the network. */
 export type Tuning = Omit<ClusterSettings, "bind" | "advertise" | "label">;
 
-/** One setting of Tuning under the name that a person writes. */
+/** One setting of Tuning, with its name in flags and files. */
 export interface TuningSpec {
   readonly name: string;
   readonly setting: keyof Tuning;
@@ -98,7 +99,7 @@ export const TUNING: readonly TuningSpec[] = [
   count("gossip-nodes", "gossipNodes", 1, 64),
   ms("gossip-to-the-dead", "gossipToTheDeadMs"),
   ms("push-pull-interval", "pushPullIntervalMs"),
-  // What holds the tags of a node; what memberlist reads at once.
+  // From the longest tags of a node to the receive buffer of memberlist.
   count("packet-bytes", "packetBytesMax", 1000, 65_000),
   ms("stream-timeout", "streamTimeoutMs"),
   count("awareness-max", "awarenessMax", 1, 100),
@@ -106,7 +107,7 @@ export const TUNING: readonly TuningSpec[] = [
   ms("reap", "reapMs", 30 * 24 * HOUR_MS),
 ];
 
-/** One room, or one building: round trips below 10 ms. */
+/** One room or building: round trips below 10 ms. */
 export const LAN: Tuning = {
   probeIntervalMs: 500,
   probeTimeoutMs: 200,
@@ -125,7 +126,7 @@ export const LAN: Tuning = {
   reapMs: 24 * 60 * 60 * 1000,
 };
 
-/** All on one machine: many processes that wait for a processor, and no distance. */
+/** One machine: many processes that wait for a processor, and no network delay. */
 export const LOCAL: Tuning = {
   ...LAN,
   indirectChecks: 1,
@@ -135,7 +136,7 @@ export const LOCAL: Tuning = {
   streamTimeoutMs: 5000,
 };
 
-/** Far apart: round trips of 100 ms and more. */
+/** Distant sites: round trips of 100 ms and more. */
 const WAN: Tuning = {
   ...LAN,
   probeIntervalMs: 5000,
@@ -150,24 +151,24 @@ const WAN: Tuning = {
 
 export const PRESETS = { lan: LAN, local: LOCAL, wan: WAN } as const;
 
-/** suspicionTimeout of memberlist: the shortest time from suspicion to death. */
+/** memberlist's suspicionTimeout: the shortest time from suspicion to death. */
 export function suspicionMinMs(settings: ClusterSettings, memberCount: number): number {
   const scale = Math.max(1, Math.log10(Math.max(1, memberCount)));
   return settings.suspicionMult * scale * settings.probeIntervalMs;
 }
 
-/** retransmitLimit of memberlist: how often each member sends one piece of news. */
+/** memberlist's retransmitLimit: how often each member sends one piece of news. */
 export function retransmitLimit(settings: ClusterSettings, memberCount: number): number {
   return settings.retransmitMult * Math.ceil(Math.log10(memberCount + 1));
 }
 
-/** A push/pull tells all of so many members at the interval of the settings. */
+/** Up to so many members the interval of push/pulls is that of the settings. */
 const PUSH_PULL_MEMBERS = 10;
 
 /**
- * Time between two push/pulls of a member. memberlist's pushPullScale grows with log2 n, and so
- * its bytes nearly with n; this grows with n, and they do not. Each member chooses its own, so it
- * is no matter of compatibility.
+ * Time between two push/pulls of a member. It grows with n, so that the bytes a second do not.
+ * memberlist's pushPullScale grows with log2 n, and its bytes nearly with n. Each member chooses
+ * its own interval, so this is compatible.
  */
 export function pushPullMs(settings: ClusterSettings, memberCount: number): number {
   return settings.pushPullIntervalMs * Math.max(1, memberCount / PUSH_PULL_MEMBERS);

@@ -3,7 +3,7 @@ import { GossipWorld } from "../../harness/sim/gossip-world.ts";
 import { GOSSIP_STREAMS_MAX } from "../core/limits.ts";
 import { NO_EVENTS } from "../net/transport.ts";
 
-test("of strangers that say nothing the oldest go, and a node joins meanwhile", async () => {
+test("the oldest silent strangers are closed, so that a node can join", async () => {
   const world = new GossipWorld();
   await world.grow(1);
   let closed = 0;

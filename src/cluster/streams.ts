@@ -1,12 +1,12 @@
 /**
- * Streams: gossip over TCP. One message each way, then it ends: push/pull, the fallback ping, and
- * Serf's messages that must arrive.
+ * Streams: gossip over TCP. A stream carries one message each way: push/pull, the fallback ping,
+ * and Serf's messages that must arrive.
  *
  *     ours:    connect > write > read the answer > end       onMessage, or onFailure with a reason
  *     theirs:  accept > read > write the answer > end
  *
- * Every stream has a deadline from its first moment, and those of others are bounded in number and
- * in bytes: past GOSSIP_BUFFERED_BYTES_MAX the one that keeps most of them is ended.
+ * Every stream has a deadline. Streams of others are bounded in number and in bytes: past
+ * GOSSIP_BUFFERED_BYTES_MAX the one that buffers most is closed.
  */
 
 import { freeBuffer } from "../core/buffers.ts";
@@ -23,11 +23,11 @@ import type { Listener, Stream, StreamEvents, Transport } from "../net/transport
 import type { ClusterCounters } from "./counters.ts";
 
 export interface StreamHandler {
-  /** A message on a stream of another's. @returns the answer, or null for none. */
+  /** A message on a stream that another member dialled. @returns the answer, or null for none. */
   onStreamMessage(message: StreamMessage, host: string): StreamMessage | null;
-  /** A stream that was not to be read. One line. */
+  /** A stream was refused. `line`: for the log. */
   onStreamRefused(line: string): void;
-  /** Members of a push/pull that were passed over. */
+  /** Members of a push/pull were skipped. */
   onMembersUnread(unread: Unread, host: string): void;
 }
 
@@ -75,13 +75,13 @@ export class Streams {
     });
   }
 
-  /** @returns the port. Rejects as Transport.listen does. */
+  /** @returns the bound address. Rejects as Transport.listen does. */
   async listen(address: TcpAddress): Promise<string> {
     this.listener = await this.transport.listen(address, (stream) => this.accept(stream));
     return this.listener.address;
   }
 
-  /** Sends one message and waits for the answer. `timeoutMs`: all of it. */
+  /** Sends one message and waits for the answer. `timeoutMs`: for the whole exchange. */
   request(
     address: TcpAddress,
     message: StreamMessage,
@@ -103,7 +103,7 @@ export class Streams {
     request.stream = this.transport.connect(address, request);
   }
 
-  /** Takes no more streams, and ends those that there are. */
+  /** Stops listening, and closes all streams. */
   stop(): void {
     this.isStopping = true;
     this.listener?.close();
@@ -121,7 +121,7 @@ export class Streams {
         if (reason === "") return;
         this.counters.streams_refused += 1;
         const line = `Cannot read gossip from "${hostOf(remote)}": ${reason}`;
-        if (hadPlace) this.handler.onStreamRefused(line); // Else it has been told already.
+        if (hadPlace) this.handler.onStreamRefused(line); // Else Admission has logged it.
       },
     });
     this.admission.enter(stream, {
@@ -142,7 +142,7 @@ export class Streams {
       if (largest === null || stream.bufferedBytes > largest.bufferedBytes) largest = stream;
     }
     if (bufferedBytes > GOSSIP_BUFFERED_BYTES_MAX) {
-      largest?.finish("too many bytes of gossip at once");
+      largest?.finish("all gossip streams together buffer too many bytes");
     }
   }
 
@@ -162,24 +162,23 @@ export class Streams {
   }
 }
 
-/** One that cannot read a message says nothing, as memberlist's members do. */
-const UNANSWERED =
-  "without an answer: its gossip key or label may be another one, which its log then says";
+/** A member that cannot read a message does not answer, as in memberlist. */
+const UNANSWERED = "without an answer: check its log, since its gossip key or label may be another";
 
-/** Its port is a new one each time, and of no use to anybody. */
+/** The address without its port, which is a new one for each stream. */
 function hostOf(remote: string): string {
   return remote.replace(/:\d+$/, "");
 }
 
 interface MessageUses extends StreamUses {
-  /** It keeps more bytes than before. */
+  /** The stream buffers more bytes than before. */
   onBuffered(): void;
   onUnread(unread: Unread, remote: string): void;
 }
 
 interface StreamUses {
   onMessage(message: StreamMessage, remote: string): StreamMessage | null;
-  /** Called once. `reason` is "" when a message was read before. */
+  /** Called once. `reason` is "" when a message was read. */
   onEnd(reason: string, remote: string): void;
 }
 
@@ -187,7 +186,7 @@ class OneMessage implements StreamEvents {
   stream: Stream | null = null;
   private readonly clock: Clock;
   private readonly options: GossipOptions;
-  /** This one's: whether it dialled. */
+  /** The side of this node. */
   private readonly side: StreamSide;
   private readonly counters: ClusterCounters;
   private readonly uses: MessageUses;
@@ -198,10 +197,10 @@ class OneMessage implements StreamEvents {
   private isOpen = false;
   private isRead = false;
   private isOver = false;
-  /** The other side has sent something. */
+  /** Whether the other side has sent anything. */
   hasHeard = false;
   private isClosedThere = false;
-  /** Within onData: what was read is still being looked at. */
+  /** Within onData: the bytes are still in use. */
   private isReading = false;
 
   constructor(
@@ -228,18 +227,18 @@ class OneMessage implements StreamEvents {
     this.pump();
   }
 
-  /** All was sent, and the other side has closed the stream without a word. */
+  /** Whether all was sent, and the other side has closed the stream without an answer. */
   get isUnanswered(): boolean {
     const isSent = this.isOpen && this.written === this.output.byteLength;
     return isSent && this.isClosedThere && !this.hasHeard;
   }
 
-  /** Until its message is whole. */
+  /** Bytes buffered until the message is whole. */
   get bufferedBytes(): number {
     return this.isRead ? 0 : this.decoder.bufferedBytes;
   }
 
-  /** Over, whatever state it is in. */
+  /** Ends the stream in any state. */
   finish(reason: string): void {
     if (this.isOver) return;
     this.isOver = true;
@@ -259,7 +258,7 @@ class OneMessage implements StreamEvents {
 
   onData(stream: Stream, chunk: Uint8Array): void {
     this.counters.stream_bytes_received += chunk.byteLength;
-    // One message: what follows is nothing to us.
+    // Bytes after the one message are ignored.
     if (!this.isRead && !this.isOver) this.read(stream, chunk);
     freeBuffer(chunk);
     if (this.isRead || this.isOver) this.decoder.free();
@@ -303,7 +302,7 @@ class OneMessage implements StreamEvents {
     if (!this.isOpen || this.stream === null) return;
     const left = this.output.byteLength - this.written;
     if (left > 0) this.written += this.stream.write(this.output, this.written, left);
-    // What answers is over once it is written; what asks waits for the answer.
+    // The answering side is done once its answer is written; the asking side waits for one.
     if (this.isRead && this.written === this.output.byteLength) this.stream.end();
   }
 }

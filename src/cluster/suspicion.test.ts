@@ -19,7 +19,7 @@ test("remainingSuspicionMs() is memberlist's table", () => {
   }
 });
 
-test("with nobody to confirm it takes the shortest time at once", () => {
+test("without members to confirm, suspicion takes the shortest time", () => {
   expect(remainingSuspicionMs(0, 0, 0, { minMs: 2000, maxMs: 12_000 })).toBe(2000);
 });
 
@@ -36,14 +36,14 @@ function suspicion(clock: SimClock, now: () => number = () => clock.now()) {
   return { died, it: new Suspicion(shifted, "a", options) };
 }
 
-test("each member confirms once, the first accuser never, and enough is enough", () => {
+test("each member confirms once, the first accuser never, and only as many as expected", () => {
   const { it } = suspicion(new SimClock());
   const news = ["a", "b", "b", "c", "d"].map((from) => it.confirm(from));
   expect(news).toEqual([false, true, false, true, false]);
   it.stop();
 });
 
-test("it ends at the latest time alone, and at the shortest when all confirm", () => {
+test("suspicion ends at the longest time without confirmations, at the shortest with all", () => {
   const alone = new SimClock();
   const first = suspicion(alone);
   alone.run(20_000);
@@ -60,7 +60,7 @@ test("it ends at the latest time alone, and at the shortest when all confirm", (
   expect(stopped.died).toEqual([]);
 });
 
-test("one that ends late, since nothing ran here, waits as long again", () => {
+test("a timer that is late, because the process stood still, waits as long again", () => {
   const clock = new SimClock();
   let lateMs = 0;
   const { died } = suspicion(clock, () => clock.now() + lateMs);

@@ -1,18 +1,18 @@
 /**
- * Suspicion: the time that a suspected member has to object, shorter with each other member that
- * suspects it too (Lifeguard, "LHA-Suspicion"; memberlist's suspicion.go).
+ * Suspicion: the time that a suspected member has to object. Each further member that suspects it
+ * shortens the time (Lifeguard, "LHA-Suspicion"; memberlist's suspicion.go).
  */
 import type { Clock, TimerId } from "../core/clock.ts";
 
 /**
- * A timer that is later than this is the fault of this process: its event loop stood still, and
- * the answer it waits for may be among what it has not read yet.
+ * A timer that is later than this shows that this process stood still. The awaited answer may be
+ * received, but not read yet.
  */
 export const LAG_MS = 30;
 
 /**
- * How long is left after `confirmations` of the `expected` ones, `elapsedMs` into it. Never below
- * what is left of `minMs`.
+ * The time left after `confirmations` of the `expected` ones and `elapsedMs`. At least the rest of
+ * `minMs`.
  */
 export function remainingSuspicionMs(
   confirmations: number,
@@ -34,7 +34,7 @@ export class Suspicion {
   private readonly confirmers: Set<string>;
   private timer: TimerId;
 
-  /** `from` suspects first, and does not count as a confirmation. `onDeath`: the time is over. */
+  /** `from` suspects first, and is not a confirmation. `onDeath`: the time is over. */
   constructor(
     clock: Clock,
     from: string,
@@ -49,7 +49,7 @@ export class Suspicion {
     this.timer = this.startTimer(options.expected < 1 ? options.minMs : options.maxMs);
   }
 
-  /** @returns whether this is news: another member than before, and still wanted. */
+  /** @returns whether it is news: a new member confirms, and more confirmations are wanted. */
   confirm(from: string): boolean {
     const confirmations = this.confirmers.size - 1;
     if (confirmations >= this.expected || this.confirmers.has(from)) return false;
@@ -65,7 +65,7 @@ export class Suspicion {
     this.clock.cancel(this.timer);
   }
 
-  /** One that fires late gives the member as much time again, at most the shortest there is. */
+  /** A late timer gives the member as much more time, at most `minMs`. */
   private startTimer(delayMs: number): TimerId {
     const dueMs = this.clock.now() + delayMs;
     return this.clock.after(delayMs, () => {

@@ -32,7 +32,7 @@ test("Checksummer.prefix() and zpage() continue a sum as zlib does, for every le
   }
 });
 
-test("Checksummer.update() sums bytes that lie elsewhere", () => {
+test("Checksummer.update() sums bytes of another array", () => {
   const sums = new Checksummer(openMemory());
   for (const [offset, length] of [
     [0, 1],
@@ -60,12 +60,12 @@ test("a page's checksum is the CRC-32 of handle, version and zpage in one", () =
 
 test("Checksummer refuses lengths outside its scratch array", () => {
   const sums = new Checksummer(openMemory());
-  expect(() => sums.prefix(CHECKSUM_ZPAGE_OFFSET + 1, 0)).toThrow("no checksum");
-  expect(() => sums.zpage(PAGE_BYTES + 1, 0)).toThrow("no checksum");
-  expect(() => sums.zpage(-1, 0)).toThrow("no checksum");
+  expect(() => sums.prefix(CHECKSUM_ZPAGE_OFFSET + 1, 0)).toThrow("Cannot sum");
+  expect(() => sums.zpage(PAGE_BYTES + 1, 0)).toThrow("Cannot sum");
+  expect(() => sums.zpage(-1, 0)).toThrow("Cannot sum");
 });
 
-test("Checksummer allocates nothing a page", () => {
+test("Checksummer allocates nothing for a page", () => {
   const sums = new Checksummer(openMemory());
   let sum = 0;
   const run = (): void => {
@@ -77,6 +77,6 @@ test("Checksummer allocates nothing a page", () => {
   Bun.gc(true);
   const before = heapStats().heapCapacity;
   run();
-  // Only the capacity tells before a collection: a view a page would take 6 MB of it.
+  // Before a collection only the capacity shows garbage: a view for each page would take 6 MB.
   expect(heapStats().heapCapacity - before).toBeLessThan(1024 * 1024);
 });

@@ -3,10 +3,10 @@
  *
  *     crc( handle, 32 bytes || version, u64 || zpage )       started from the seed of the owner
  *
- * The seed makes the same page of two owners, or of one owner before and after a restart, differ.
- * It finds damage and mix-ups; it is no protection against someone who wants to forge a page.
+ * The seed separates owners, and the starts of one owner: the same page has another checksum at
+ * each. The checksum finds damage and mix-ups. It does not protect against forgery: page-seal.ts.
  *
- * Everything is summed in one scratch array whose views are made once, one for each length: a view
+ * Everything is summed in one scratch array. Its views are made once, one for each length: a view
  * for each page would cost more than its sum.
  *
  *      0                    CHECKSUM_PREFIX_BYTES   CHECKSUM_ZPAGE_OFFSET
@@ -21,15 +21,15 @@ import type { Memory } from "../core/memory.ts";
 /** Handle and version. */
 export const CHECKSUM_PREFIX_BYTES = HANDLE_BYTES + 8;
 /**
- * Where in the scratch array the zpage starts: one chunk, so that what is stored in front of a
- * zpage fits too.
+ * Where in the scratch array the zpage starts: at a chunk, so that the header that is stored in
+ * front of a zpage fits too.
  */
 export const CHECKSUM_ZPAGE_OFFSET = 64;
 
 export class Checksummer {
   /**
-   * Where callers put what is to be summed. Two pages of room for the zpage, like the original's
-   * output buffer.
+   * Callers write here what is to be summed. The zpage has room for two pages, as in the output
+   * buffer of the original.
    */
   readonly scratch = new Uint8Array(CHECKSUM_ZPAGE_OFFSET + 2 * PAGE_BYTES);
   private readonly memory: Memory;
@@ -60,14 +60,14 @@ export class Checksummer {
     return Bun.hash.crc32(viewAt(this.zpageViews, length), seed);
   }
 
-  /** Continues `seed` over bytes that are not in the scratch array. Overwrites the zpage there. */
+  /** Continues `seed` over bytes of another array. Overwrites the zpage of the scratch array. */
   update(seed: number, source: Uint8Array, sourceOffset: number, length: number): number {
     this.memory.copy(this.scratch, CHECKSUM_ZPAGE_OFFSET, source, sourceOffset, length);
     return this.zpage(length, seed);
   }
 }
 
-/** Where the checksums of an owner start: the CRC-32 of its boot id, u64. */
+/** The seed of all checksums of an owner: the CRC-32 of its boot id, u64. */
 export function ownerSeed(bootId: bigint): number {
   const bytes = new DataView(new ArrayBuffer(8));
   bytes.setBigUint64(0, bootId);
@@ -81,6 +81,6 @@ function viewsOf(scratch: Uint8Array, offset: number, lengthMax: number): Uint8A
 
 function viewAt(views: readonly Uint8Array[], length: number): Uint8Array {
   const view = views[length];
-  if (view === undefined) throw new AssertionError(`no checksum over ${length} bytes at once`);
+  if (view === undefined) throw new AssertionError(`Cannot sum ${length} bytes at once`);
   return view;
 }

@@ -1,11 +1,11 @@
 import { expect, test } from "bun:test";
 import { CODEC, codecName } from "./codec.ts";
 
-test("CODEC ids are what is stored and sent", () => {
+test("CODEC ids never change: they are stored and sent", () => {
   expect(CODEC).toEqual({ RAW: 0, LZ4: 1 });
 });
 
-test("codecName() names every id, also one that it does not know", () => {
+test("codecName() names every id, known or not", () => {
   expect(codecName(CODEC.RAW)).toBe("raw");
   expect(codecName(CODEC.LZ4)).toBe("lz4");
   expect(codecName(31)).toBe("codec_31");

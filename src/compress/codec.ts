@@ -1,15 +1,15 @@
 /**
  * Codec: turns one page into a zpage, and a zpage back into one page.
  *
- * A zpage comes back from other nodes, so `decompress` trusts nothing: whatever the bytes are, it
- * writes inside its page or not at all, says so, and works for the next page. It cannot tell that
- * well-formed bytes are the wrong ones; that is what checksum.ts is for.
+ * A zpage comes back from other nodes, so `decompress` trusts nothing. Whatever the bytes are, it
+ * writes a whole page or nothing, reports which, and works for the next page. Well-formed bytes of
+ * the wrong page are found by their checksum (checksum.ts).
  *
  * Not here: when to compress, and what to refuse (zcache).
  */
 
 /**
- * Codec ids. They are in every frame and on the wire: only ever added, never reused, at most 31.
+ * Codec ids. They are in every frame and on the wire: ids are added, never reused, at most 31.
  */
 export const CODEC = {
   /** The 4096 bytes themselves. */
@@ -25,7 +25,7 @@ export function codecName(id: number): string {
   return NAMES[id] ?? `codec_${id}`;
 }
 
-/** What every codec does. One codec is one instance a process: none of them is re-entrant. */
+/** What every codec does. No codec is re-entrant. */
 export interface Codec {
   readonly id: number;
   readonly name: string;
@@ -34,8 +34,8 @@ export interface Codec {
    * Compresses the page at `source[sourceOffset]` into `target[targetOffset]`. The same page always
    * gives the same bytes. Allocates nothing.
    *
-   * @returns bytes written, or 0 when they would be more than `targetBytesMax`: then nothing was
-   * written.
+   * @returns the bytes written, or 0 when the zpage is longer than `targetBytesMax`. Then nothing
+   * was written.
    */
   compress(
     source: Uint8Array,
@@ -49,7 +49,7 @@ export interface Codec {
    * Decompresses the zpage at `source[sourceOffset]` into the page at `target[targetOffset]`.
    * Allocates nothing.
    *
-   * @returns true, or false when the bytes are no encoding of exactly one page: then nothing was
+   * @returns false when the bytes are not the encoding of exactly one page. Then nothing was
    * written.
    */
   decompress(

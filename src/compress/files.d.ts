@@ -1,6 +1,5 @@
 /**
- * Imported with `{ type: "file" }`: the module is the path of the file, also inside a compiled
- * binary.
+ * An import with `{ type: "file" }` is the path of the file, inside a compiled binary too.
  */
 declare module "lz4-wasm/lz4_wasm_bg.wasm" {
   const path: string;

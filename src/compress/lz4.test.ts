@@ -11,7 +11,7 @@ import { LZ4_BLOCK_BYTES_MAX, Lz4, type Lz4Exports } from "./lz4.ts";
 
 codecContract(CODEC.LZ4, () => Lz4.load(openMemory()));
 
-/** What is inside, for tests that break it. */
+/** Private fields of Lz4, for tests that break them. */
 interface Inside {
   wasm: Lz4Exports;
   bytes: Uint8Array;
@@ -39,7 +39,7 @@ function lengthTail(rest: number): number[] {
   return [...new Array<number>(Math.floor(rest / 255)).fill(255), rest % 255];
 }
 
-/** `literals`, a match of the rest at `offset`, and five literals as the last sequence. */
+/** A block: `literals`, one match at `offset`, and five literals as the last sequence. */
 function matchBlock(literals: readonly number[], offset: number, matchBytes: number): Uint8Array {
   const token = (literals.length << 4) | 15;
   const match = [offset & 0xff, offset >> 8, ...lengthTail(matchBytes - 19)];
@@ -47,7 +47,7 @@ function matchBlock(literals: readonly number[], offset: number, matchBytes: num
 }
 
 describe("Lz4.decompress()", () => {
-  test("takes a block that was written by hand", () => {
+  test("decompresses a block that was written by hand", () => {
     expect(rig.decompress(matchBlock([1, 2, 3, 4], 4, PAGE_BYTES - 9))).toBe(true);
     expect([...rig.decompressed().subarray(0, 10)]).toEqual([1, 2, 3, 4, 1, 2, 3, 4, 1, 2]);
     expect([...rig.decompressed().subarray(-6)]).toEqual([3, 1, 2, 3, 4, 5]);
@@ -63,7 +63,7 @@ describe("Lz4.decompress()", () => {
     expectGood();
   });
 
-  test("refuses lengths that run on to the end of the bytes", () => {
+  test("refuses lengths that continue to the end of the bytes", () => {
     for (const token of [0xf0, 0x0f, 0xff, 0x1f]) {
       for (const byte of [0, 1, 0xff]) {
         for (const length of [1, 2, 3, 20, 300, PAGE_BYTES, LZ4_BLOCK_BYTES_MAX]) {
@@ -76,7 +76,7 @@ describe("Lz4.decompress()", () => {
     expectGood();
   });
 
-  test("never believes a size that is claimed in front of a block", () => {
+  test("refuses a block with a size in front of it, whatever the size", () => {
     for (const claimed of [0, PAGE_BYTES, PAGE_BYTES + 1, 1 << 20, 0x7fff_ffff, 0xffff_ffff]) {
       const block = rig.zpageOf(compiled);
       const prefixed = new Uint8Array(4 + block.length);
@@ -88,7 +88,7 @@ describe("Lz4.decompress()", () => {
     expectGood();
   });
 
-  test("shows nothing of an earlier page, even with the forbidden offset of zero", () => {
+  test("shows no bytes of an earlier page, even for the forbidden offset of zero", () => {
     const marked = loadPageClass("incompressible").pages.slice(0, PAGE_BYTES).fill(0xee, 1024);
     const zpage = rig.zpageOf(marked);
     const zero = matchBlock([1, 2, 3, 4], 0, PAGE_BYTES - 9);
@@ -106,8 +106,8 @@ describe("Lz4.decompress()", () => {
   });
 });
 
-describe("Lz4 after trouble", () => {
-  test("neither leaks nor grows over 100,000 hostile zpages", () => {
+describe("Lz4 after faults", () => {
+  test("does not leak or grow over 100,000 hostile zpages", () => {
     const random = new SeededRandom(3);
     const zpage = rig.zpageOf(compiled);
     const hostile = zpage.slice();
@@ -134,13 +134,13 @@ describe("Lz4 after trouble", () => {
     expectGood();
   });
 
-  test("hostile zpages change nothing in the module's memory but what it works on", () => {
+  test("hostile zpages change only the module's own buffers", () => {
     const random = new SeededRandom(5);
     const zpage = rig.zpageOf(compiled);
-    // Both sides of all that the module allocates from now on.
+    // The module allocates between these two from now on.
     const fenceBytes = 8192;
     const fences = [0, 1].map(() => inside.wasm.__wbindgen_malloc(fenceBytes));
-    expectGood(); // The memory may have grown: let the shim notice.
+    expectGood(); // The memory may have grown: this renews the views.
     for (const fence of fences) inside.bytes.fill(0xc3, fence, fence + fenceBytes);
     const readOnly = Buffer.from(inside.bytes.slice(1_048_576, 1_048_576 + 1024));
     for (let round = 0; round < 20_000; round += 1) {
@@ -157,11 +157,11 @@ describe("Lz4 after trouble", () => {
     expectGood();
   });
 
-  test("a trap costs the instance and not the page", () => {
+  test("a page survives a trap, and the instance is replaced", () => {
     const zpage = rig.zpageOf(compiled);
     for (let round = 1; round <= 20; round += 1) {
       const broken = inside.wasm;
-      // The allocator's own variables lie behind the module's constants.
+      // The allocator's own variables come after the module's constants.
       inside.bytes.fill(0xff, 1_050_000, 1_051_000);
       if (round % 2 === 0) expect(rig.decompress(zpage)).toBe(true);
       else expect(rig.zpageOf(compiled)).toEqual(zpage);
@@ -182,7 +182,7 @@ describe("Lz4 after trouble", () => {
     expect(trapping.restarts).toBe(2);
   });
 
-  test("memory of the module that grows is noticed", () => {
+  test("views are renewed when the module's memory grows", () => {
     inside.wasm.memory.grow(1);
     expect(inside.bytes.length).toBe(0);
     expectGood();

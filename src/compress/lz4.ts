@@ -1,24 +1,22 @@
 /**
  * lz4: a shim over the raw exports of lz4-wasm 0.9.2 (lz4_flex compiled to WebAssembly).
  *
- * The package's own glue makes several views and one array for each call. Here the module's memory
- * is reached through two views that are kept, and bytes move by offset:
+ * The package's own glue makes several views and one array for each call. This shim keeps two views
+ * of the module's memory, and moves bytes by offset:
  *
  *     compress     malloc(4096)       copy in   compress     copy out from byte 4 on   free
  *     decompress   malloc(4 + bytes)  copy in   decompress   copy out                  free
  *
- * What the exports expect, and what follows:
- *   - Both free their input, and give a new output that the caller frees with its length.
- *   - A block has its size in front, u32. We neither store nor send it: `decompress` writes
- *     PAGE_BYTES there itself, so no size that somebody claims reaches the module's allocator.
+ * What the exports expect:
+ *   - Both free their input, and return a new output that the caller frees with its length.
+ *   - A block has its size in front, u32. The size is neither stored nor sent: `decompress` writes
+ *     PAGE_BYTES there itself, so that no foreign size reaches the module's allocator.
  *   - Both write (address, length, error, is error) through a result pointer: 16 bytes on the
  *     module's stack.
- *   - `malloc` may grow the memory. Views of the old one then have length 0, and are made again.
- *   - An offset of zero in a block, which the format forbids, is not refused but leaves bytes of
- *     the output as they were: once those of somebody else's page. So the place where the output
- *     will be is cleared first.
- *   - After a trap neither the stack pointer nor the allocator is in order, so the instance is
- *     replaced by a new one.
+ *   - `malloc` may grow the memory. Views of the old memory then have length 0, and are renewed.
+ *   - The format forbids an offset of zero in a block, but the module accepts it and leaves bytes
+ *     of an earlier page in the output. So the place of the output is cleared first.
+ *   - After a trap the stack pointer and the allocator are undefined, so the instance is replaced.
  *
  * Not here: checking that the page is the right one (checksum.ts).
  */
@@ -29,8 +27,8 @@ import type { Memory } from "../core/memory.ts";
 import { CODEC, type Codec, codecName } from "./codec.ts";
 
 /**
- * The longest block that one page can make: LZ4_compressBound of lz4.h. A longer one is refused
- * unread.
+ * The longest block that a page compresses to: LZ4_compressBound of lz4.h. A longer block is
+ * refused unread.
  */
 export const LZ4_BLOCK_BYTES_MAX = PAGE_BYTES + Math.floor(PAGE_BYTES / 255) + 16;
 
@@ -46,12 +44,12 @@ export interface Lz4Exports {
   __wbindgen_free(address: number, byteCount: number): void;
 }
 
-/** See Codec. Build it with `Lz4.load`. */
+/** See Codec. Made by `Lz4.load`. */
 export class Lz4 implements Codec {
   readonly id = CODEC.LZ4;
   readonly name = codecName(CODEC.LZ4);
   /**
-   * Instances that were replaced because they trapped. Zero unless there is a bug in the module.
+   * How often an instance was replaced after a trap. Zero unless the module has a bug.
    */
   restarts = 0;
   private readonly memory: Memory;
@@ -71,7 +69,7 @@ export class Lz4 implements Codec {
     this.result = this.wasm.__wbindgen_add_to_stack_pointer(-16) >> 2;
   }
 
-  /** Compiles the module; once a process is enough. Works inside a compiled binary too. */
+  /** Compiles the module: once in a process. Works inside a compiled binary too. */
   static async load(memory: Memory): Promise<Lz4> {
     return new Lz4(memory, await compileLz4());
   }
@@ -104,8 +102,7 @@ export class Lz4 implements Codec {
     } catch (error) {
       this.restart(error);
     }
-    // The page may be good and only the instance was not: a page is given up after a fresh one says
-    // so.
+    // The instance may have been at fault, not the zpage. Try once more with a new instance.
     try {
       return this.tryDecompress(source, sourceOffset, sourceBytes, target, targetOffset);
     } catch (error) {
@@ -149,8 +146,7 @@ export class Lz4 implements Codec {
     const wasm = this.wasm;
     const inputBytes = SIZE_PREFIX_BYTES + sourceBytes;
     const input = wasm.__wbindgen_malloc(inputBytes);
-    // The first thing that `decompress` does is malloc(PAGE_BYTES), which gives this same place
-    // again.
+    // `decompress` begins with malloc(PAGE_BYTES), which returns this same place again.
     const cleared = wasm.__wbindgen_malloc(PAGE_BYTES);
     if (this.bytes.length === 0) this.takeViews();
     this.words[input >> 2] = PAGE_BYTES;
@@ -162,7 +158,7 @@ export class Lz4 implements Codec {
     if (this.resultWord(3) !== 0) return false;
     const output = this.resultWord(0);
     const outputBytes = this.resultWord(1);
-    if (output !== cleared) throw new WebAssembly.RuntimeError("output where nothing was cleared");
+    if (output !== cleared) throw new WebAssembly.RuntimeError("The output was not cleared");
     const whole = outputBytes === PAGE_BYTES;
     if (whole) this.memory.copy(target, targetOffset, this.bytes, output, PAGE_BYTES);
     wasm.__wbindgen_free(output, outputBytes);
@@ -179,7 +175,7 @@ export class Lz4 implements Codec {
   }
 
   /**
-   * Replaces the instance after a trap. Anything else that was thrown is a bug of ours and goes on.
+   * Replaces the instance after a trap. Any other error is a bug of this program and is rethrown.
    */
   private restart(error: unknown): void {
     if (!(error instanceof WebAssembly.RuntimeError)) throw error;
@@ -195,7 +191,7 @@ export async function compileLz4(): Promise<WebAssembly.Module> {
   return WebAssembly.compile(await readFile(wasmPath));
 }
 
-/** A new instance: its one import makes a string of an error, and nobody reads that string. */
+/** A new instance. Its one import makes the string of an error, which nobody reads. */
 export function instantiateLz4(module: WebAssembly.Module): Lz4Exports {
   const imports = { "./lz4_wasm_bg.js": { __wbindgen_string_new: () => 0 } };
   const instance = new WebAssembly.Instance(module, imports);

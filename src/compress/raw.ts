@@ -1,11 +1,11 @@
 /**
- * raw: the codec of pages that do not shrink. The zpage is the page.
+ * raw: the codec of pages that do not compress. The zpage is the page.
  */
 import { PAGE_BYTES } from "../core/limits.ts";
 import type { Memory } from "../core/memory.ts";
 import { CODEC, type Codec, codecName } from "./codec.ts";
 
-/** See Codec. A zpage of any length but PAGE_BYTES is refused. */
+/** See Codec. A zpage must be PAGE_BYTES long. */
 export class Raw implements Codec {
   readonly id = CODEC.RAW;
   readonly name = codecName(CODEC.RAW);

@@ -5,7 +5,7 @@ import { fillPage, NOT_SAME_FILLED, sameFilledWord } from "./same-filled.ts";
 
 const WORDS = [0, 1, -1, 255, 0x0100_0000, 0x0101_0101, -0x8000_0000, 0x7fff_ffff, 0x1234_5678];
 
-test("fillPage() and sameFilledWord() are each other's reverse at any offset", () => {
+test("sameFilledWord() finds the word of fillPage() at any offset", () => {
   const random = new SeededRandom(1);
   const words = [...WORDS, ...Array.from({ length: 50 }, () => random.u32() | 0)];
   for (const word of words) {
@@ -26,7 +26,7 @@ test("fillPage() writes the least significant byte first", () => {
   expect(new Uint32Array(page.buffer).every((word) => word === 0x0403_0201)).toBe(true);
 });
 
-test("sameFilledWord() sees any single byte that differs", () => {
+test("sameFilledWord() finds any single byte that differs", () => {
   for (const word of [0, -1, 0x1234_5678]) {
     const page = new Uint8Array(PAGE_BYTES);
     fillPage(word, page, 0);
@@ -46,6 +46,6 @@ test("sameFilledWord() refuses a period longer than a word", () => {
   }
 });
 
-test("NOT_SAME_FILLED is no word", () => {
+test("NOT_SAME_FILLED is not a 32-bit word", () => {
   expect(NOT_SAME_FILLED | 0).not.toBe(NOT_SAME_FILLED);
 });

@@ -1,9 +1,9 @@
 /**
- * Same-filled pages: a page that is one 32-bit word 1024 times over is stored as that word, in its
- * descriptor. The page of zeros is by far the most common. The last version of the original knew
- * that one alone (docs/original.md, "zcache").
+ * Same-filled pages: a page of one repeated 32-bit word is stored as that word, in its record. The
+ * page of zeros is by far the most common. The last version of the original knew only that one
+ * (docs/original.md, "zcache").
  *
- * A word is read least significant byte first whatever the machine, since it may travel.
+ * A word is read least significant byte first on every machine, since it may be sent.
  */
 
 import { Buffer } from "node:buffer";
@@ -11,16 +11,15 @@ import { PAGE_BYTES } from "../core/limits.ts";
 
 const WORD_BYTES = 4;
 
-/** What `sameFilledWord` says of all other pages: no signed 32-bit integer. */
+/** The result of `sameFilledWord` for all other pages: not a signed 32-bit integer. */
 export const NOT_SAME_FILLED = 0x1_0000_0000;
 
 /**
- * The word, as a signed 32-bit integer, that the page at `source[offset]` consists of, or
- * NOT_SAME_FILLED. The offset needs no alignment. Cost: a few bytes for almost every page that is
- * not same-filled, else one memcmp.
+ * The signed 32-bit word that fills the page at `source[offset]`, or NOT_SAME_FILLED. The offset
+ * needs no alignment. Most pages are told apart by a few bytes, the others by one memcmp.
  */
 export function sameFilledWord(source: Uint8Array, offset: number): number {
-  // Three places far apart: a page that has the same bytes there is nearly always same-filled.
+  // Three places far apart: a page with the same bytes there is nearly always same-filled.
   const last = offset + PAGE_BYTES - WORD_BYTES;
   if (
     source[offset] !== source[offset + WORD_BYTES] ||

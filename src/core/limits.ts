@@ -219,17 +219,17 @@ export const PACKET_BYTES_MAX = 1024 * 1024;
 /** Members accepted from one push/pull: those that are alive, and as many that are gone. */
 export const PUSH_PULL_MEMBERS_MAX = 2 * MEMBERS_MAX;
 /** Members that one push/pull may list: more than the largest known memberlist cluster has. */
-export const PUSH_PULL_TOLD_MAX = 65_536;
+export const PUSH_PULL_DECLARED_MAX = 65_536;
 /** User state that is read: in Serf's a time and a line for each member, and events. */
 export const USER_STATE_BYTES_MAX = 1024 * 1024;
 /** maxPushStateBytes of memberlist: longer user state is refused, shorter is read or skipped. */
-export const USER_STATE_TOLD_BYTES_MAX = 20 * 1024 * 1024;
+export const USER_STATE_DECLARED_BYTES_MAX = 20 * 1024 * 1024;
 /** One encrypted or compressed message, which is buffered whole: memberlist's limit. */
-export const GOSSIP_WHOLE_BYTES_MAX = USER_STATE_TOLD_BYTES_MAX;
+export const GOSSIP_WHOLE_BYTES_MAX = USER_STATE_DECLARED_BYTES_MAX;
 /** Bytes kept of one stream: such a message, and its headers. */
 export const GOSSIP_STREAM_BYTES_MAX = GOSSIP_WHOLE_BYTES_MAX + 1024;
 /** One message after it is decompressed: the user state, and members. */
-export const GOSSIP_INFLATED_BYTES_MAX = USER_STATE_TOLD_BYTES_MAX + 6 * 1024 * 1024;
+export const GOSSIP_INFLATED_BYTES_MAX = USER_STATE_DECLARED_BYTES_MAX + 6 * 1024 * 1024;
 /** Bytes kept of all incomplete streams of others: the longest one, and ordinary ones. */
 export const GOSSIP_BUFFERED_BYTES_MAX = GOSSIP_STREAM_BYTES_MAX + 8 * 1024 * 1024;
 

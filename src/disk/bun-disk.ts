@@ -1,33 +1,32 @@
 /**
- * BunDisk: a Disk on an open file, through the thread pool behind node:fs: reads and writes never
- * hold up the event loop. What the kernel does in parts is put together here.
+ * BunDisk: a Disk on an open file. It uses the thread pool of node:fs, so that reads and writes
+ * never block the event loop. Reads and writes that the kernel does in part are continued.
  *
- * Operations are objects that are used over and over, each with a callback of its own, so that a
- * page on its way costs no closure.
+ * Operation objects are reused, each with its own callback, so that a page costs no closure.
  *
- * Not here: which file that is (open-disk.ts).
+ * Not here: opening the file (open-disk.ts).
  */
 import * as fs from "node:fs";
 import type { Disk, DiskError, DiskRoom, DiskSink } from "../core/disk.ts";
 
-/** What a person is told in place of the operating system's code. */
+/** Messages for the error codes of the operating system. */
 const REASONS: Readonly<Record<string, string>> = {
-  EDQUOT: "the quota is used up",
-  EFBIG: "the file may be no larger",
+  EDQUOT: "the disk quota is used up",
+  EFBIG: "the file has its largest size",
   EIO: "input/output error",
   ENOSPC: "no space left on the device",
   EROFS: "the file system is read-only",
 };
 
-/** Codes that say that there is no space. */
+/** The codes for a lack of space. */
 const FULL: ReadonlySet<string> = new Set(["EDQUOT", "EFBIG", "ENOSPC"]);
 
-/** A block of st_blocks, whatever those of the file system are (stat(2)). */
+/** The unit of st_blocks on every file system (stat(2)). */
 const STAT_BLOCK_BYTES = 512;
 
-const ENDS_BEFORE: DiskError = { isFull: false, reason: "the file ends before" };
+const ENDS_BEFORE: DiskError = { isFull: false, reason: "the file is too short" };
 
-/** One read or write, until all of it is done. */
+/** One read or write, until it is complete. */
 class Operation {
   isWrite = false;
   position = 0;
@@ -45,9 +44,9 @@ class Operation {
 
 export class BunDisk implements Disk {
   private readonly fd: number;
-  /** Operations that are not in use. */
+  /** Unused operations. */
   private readonly idle: Operation[] = [];
-  /** Under way, truncations included: while there are any the file stays open. */
+  /** Unfinished operations, truncations included. The file stays open while there are any. */
   private busy = 0;
   private isClosed = false;
 
@@ -93,7 +92,7 @@ export class BunDisk implements Disk {
     };
     fs.fstat(this.fd, (error, stats) => {
       if (error !== null || this.isClosed) return done(null);
-      // The file has no name: where it is says its descriptor.
+      // The file has no name, so it is found by its descriptor.
       fs.statfs(`/proc/self/fd/${this.fd}`, (noSystem, system) => {
         done(noSystem === null ? roomOf(stats.blocks, system) : null);
       });
@@ -103,7 +102,7 @@ export class BunDisk implements Disk {
   close(): void {
     if (this.isClosed) return;
     this.isClosed = true;
-    // A number that is closed while a thread works on it may be another file's by then.
+    // A descriptor must not be closed while a thread uses it: the number may become another file's.
     if (this.busy === 0) fs.closeSync(this.fd);
   }
 
@@ -163,7 +162,7 @@ function diskErrorOf(error: Error): DiskError {
   return { isFull: FULL.has(code), reason: REASONS[code] ?? (code === "" ? error.message : code) };
 }
 
-/** Null where a file system says nothing of its size: some of those in user space. */
+/** Null when the file system reports no size, as some in user space do. */
 function roomOf(blocks: number, { bavail, blocks: all, frsize }: fs.StatsFs): DiskRoom | null {
   if (all === 0) return null;
   const availableBytes = Math.max(0, bavail * frsize);
@@ -171,18 +170,18 @@ function roomOf(blocks: number, { bavail, blocks: all, frsize }: fs.StatsFs): Di
   return { allocatedBytes: blocks * STAT_BLOCK_BYTES, availableBytes, lengthMax };
 }
 
-/** RLIMIT_FSIZE, which may be changed while the program runs (prlimit(1)). */
+/** RLIMIT_FSIZE, which may change while the program runs (prlimit(1)). */
 export function fileSizeMax(): number {
   return parseFileSizeMax(readText("/proc/self/limits"));
 }
 
-/** The limit of `/proc/self/limits`, in bytes; infinite where there is none, or none is shown. */
+/** The limit in `/proc/self/limits`, in bytes. Infinite when none is shown. */
 export function parseFileSizeMax(text: string): number {
   const [, soft] = /^Max file size +(\d{1,20}) /m.exec(text) ?? [];
   return soft === undefined ? Number.POSITIVE_INFINITY : Number(soft);
 }
 
-/** A small file of the kernel, which is never on a disk; "" where it is not. */
+/** Reads a small file of the kernel, which is never on a disk. "" when it is missing. */
 function readText(path: string): string {
   try {
     return fs.readFileSync(path, "utf8");

@@ -1,4 +1,4 @@
-/** Files of openDisk(): they have no name, and are as long as Linux allows. */
+/** The files of openDisk(): they have no name, and are as long as Linux allows. */
 import { afterAll, expect, test } from "bun:test";
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -24,7 +24,7 @@ diskContract("BunDisk", () => {
   };
 });
 
-test("openDisk() leaves no name behind, of a file or in a directory, and two never share one", () => {
+test("openDisk() leaves no name behind, and two calls never share a file", () => {
   const empty = join(directory, "empty");
   mkdirSync(empty);
   const disks = [empty, empty, join(empty, "a"), empty].map((it) => openDisk(it, USE));
@@ -32,19 +32,19 @@ test("openDisk() leaves no name behind, of a file or in a directory, and two nev
   for (const disk of disks) disk.close();
 });
 
-test("openDisk() says in one line why not, and leaves what is there alone", () => {
+test("openDisk() refuses with a one-line reason, and does not touch existing files", () => {
   const file = join(directory, "file");
   writeFileSync(file, "mine");
   const missing = join(directory, "no", "such");
   expect(() => openDisk(file, USE)).toThrow(
-    `Cannot use --spill "${file}": the file is there already, name one that is not, or a directory`,
+    `Cannot use --spill "${file}": the file exists already: name a new file, or a directory`,
   );
-  expect(() => openDisk(missing, USE)).toThrow("there is no such directory");
-  expect(() => openDisk(join(file, "below"), USE)).toThrow("part of the path is no directory");
+  expect(() => openDisk(missing, USE)).toThrow("the directory does not exist");
+  expect(() => openDisk(join(file, "below"), USE)).toThrow("part of the path is not a directory");
   expect(readdirSync(directory)).toContain("file");
 });
 
-test("how long a file may be is read from /proc", () => {
+test("the longest file size is read from /proc", () => {
   const limits = (soft: string): string => {
     return `Limit                     Soft Limit           Hard Limit           Units     
 Max cpu time              unlimited            unlimited            seconds   

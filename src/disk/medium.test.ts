@@ -14,7 +14,7 @@ const MEMORY = "zram0 which is memory";
 const SYS = "sys/class/block";
 
 /**
- * A machine on which descriptor 7 is of mount 40. `devices`: by MAJOR:MINOR the path of the device
+ * A machine on which descriptor 7 is on mount 40. `devices`: by MAJOR:MINOR, the path of the device
  * below /sys/devices.
  */
 function machine(
@@ -111,7 +111,7 @@ test.each([
   else expect(found).toStartWith(unfit);
 });
 
-test("layers that lie on themselves, and devices without end, are no reason to hang", () => {
+test("layers on themselves and endless devices do not hang the search", () => {
   const overlay = "40 1 0:50 / / rw - overlay overlay rw,upperdir=/upper";
   expect(machine([overlay]).unfit(7)).toBeNull();
   const loop = { [`${SYS}/loop0/loop/backing_file`]: "/var/spill/a" };
@@ -119,18 +119,18 @@ test("layers that lie on themselves, and devices without end, are no reason to h
   expect(machine(itself, { "7:0": "virtual/block/loop0" }, loop).unfit(7)).toBeNull();
 });
 
-test("in swap mode such a file is refused, and nothing is left of it; else there is a warning", () => {
+test("in swap mode such a file is refused and removed; otherwise it is a warning", () => {
   const directory = mkdtempSync(join(tmpdir(), "ramster-medium-"));
   roots.push(directory);
   const lines: string[] = [];
   const warn = (line: string): void => void lines.push(line);
   const finder = { unfit: () => MEMORY };
   expect(() => openDisk(directory, { inSwapMode: true, warn }, finder)).toThrow(
-    `Cannot use --spill "${directory}": in swap mode it must be on a disk, and is on ${MEMORY}`,
+    `Cannot use --spill "${directory}": in swap mode it must be on a disk, but it is on ${MEMORY}`,
   );
   expect(lines).toEqual([]);
   openDisk(directory, { inSwapMode: false, warn }, finder).close();
-  expect(lines).toEqual([`The spill file should be on a disk, and is on ${MEMORY}`]);
+  expect(lines).toEqual([`The spill file should be on a disk, but it is on ${MEMORY}`]);
   openDisk(directory, { inSwapMode: true, warn }, { unfit: () => null }).close();
   expect(lines.length).toBe(1);
 });
@@ -139,5 +139,7 @@ test.skipIf(!existsSync("/dev/shm"))("/dev/shm of this machine is memory", () =>
   const lines: string[] = [];
   const use = { inSwapMode: false, warn: (line: string): void => void lines.push(line) };
   openDisk("/dev/shm", use).close();
-  expect(lines).toEqual(["The spill file should be on a disk, and is on tmpfs, which is memory"]);
+  expect(lines).toEqual([
+    "The spill file should be on a disk, but it is on tmpfs, which is memory",
+  ]);
 });

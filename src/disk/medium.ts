@@ -20,20 +20,20 @@ const MEMORY_TYPES: ReadonlySet<string> = new Set([
   "hugetlbfs",
   "rootfs",
 ]);
-/** Layers and devices on each other that are followed: more than anybody stacks. */
+/** Stacked layers and devices that are followed: more than any system stacks. */
 const DEPTH_MAX = 8;
 
 export class MediumFinder {
   private readonly root: string;
   private readonly mounts: readonly Mount[];
 
-  /** `root`: in front of /proc, /sys and /dev, for tests. */
+  /** `root`: prefix of /proc, /sys and /dev, for tests. */
   constructor(root = "") {
     this.root = root;
     this.mounts = parseMounts(this.read("/proc/self/mountinfo"));
   }
 
-  /** Why the file is not on a disk, to be read after "it is on"; null: it is, or nobody knows. */
+  /** The medium of a file that is not on a disk. Null: it is on a disk, or that is unknown. */
   unfit(fd: number): string | null {
     const [, id] = /^mnt_id:\s*(\d+)$/m.exec(this.read(`/proc/self/fdinfo/${fd}`)) ?? [];
     return this.ofMount(
@@ -48,7 +48,7 @@ export class MediumFinder {
     if (MEMORY_TYPES.has(type)) return `${type}, which is memory`;
     const upper = options.find((option) => option.startsWith("upperdir="));
     if (upper !== undefined) return this.ofPath(upper.slice("upperdir=".length), depth - 1);
-    // Some file systems, such as btrfs, have a number of their own, which no device has.
+    // Some file systems, such as btrfs, have a device number that no device has.
     const isDevice = source.startsWith("/dev/");
     const found = this.resolve(`/sys/dev/block/${device}`);
     const link = found ?? (isDevice ? this.resolve(source) : null);

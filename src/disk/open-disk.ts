@@ -1,11 +1,11 @@
 /**
- * Opens the file that --spill names: a new one, there or in the directory that it is, and without a
- * name as soon as it is open. So its space goes with the process, however that ends, two nodes can
- * never have the same, and nothing that was there before is touched.
+ * Opens the spill file: a new file at the path of --spill, or in the directory of that path. Its
+ * name is removed as soon as it is open. So the space is freed with the process, however that ends.
+ * Two nodes never share a file, and existing files are not touched.
  *
- * Its space is taken as it is written, not beforehand: a spill is the last resort, most of it is
- * seldom used, and a page leaves memory only when it is written, so a disk that turns out to be
- * full costs nothing. How much it can have the spill asks again and again (Disk.readRoom).
+ * Space is allocated as it is written, since most of it is seldom used. A page leaves memory only
+ * once it is written, so a full disk loses nothing. The spill checks regularly how much space it
+ * can have (Disk.readRoom).
  */
 import * as fs from "node:fs";
 import { join } from "node:path";
@@ -15,28 +15,28 @@ import { SPILL_BYTES_MIN } from "../core/limits.ts";
 import { BunDisk, fileSizeMax } from "./bun-disk.ts";
 import { MediumFinder } from "./medium.ts";
 
-/** Pages of programs are in it: nobody else's business while it has a name. */
+/** The file has pages of programs, so others must not read it while it has a name. */
 const MODE = 0o600;
-/** Names that are tried in a directory: one that died between opening and unlinking left one. */
+/** Names that are tried in a directory: a process that died before unlinking leaves one. */
 const NAMES_MAX = 100;
 
 const REASONS: Readonly<Record<string, string>> = {
   EACCES: "permission denied",
-  EEXIST: "the file is there already, name one that is not, or a directory",
+  EEXIST: "the file exists already: name a new file, or a directory",
   EISDIR: "it is a directory",
-  ENOENT: "there is no such directory",
+  ENOENT: "the directory does not exist",
   ENOSPC: "no space left on the device",
-  ENOTDIR: "part of the path is no directory",
+  ENOTDIR: "part of the path is not a directory",
   EROFS: "the file system is read-only",
 };
 
 export interface DiskUse {
-  /** Pages of the kernel's own swap come there. */
+  /** Whether the kernel swaps to this node. */
   readonly inSwapMode: boolean;
   readonly warn: (line: string) => void;
 }
 
-/** Throws ConfigError DISK_UNUSABLE with one line that says why. */
+/** Throws ConfigError DISK_UNUSABLE with a one-line reason. */
 export function openDisk(
   path: string,
   use: DiskUse,
@@ -55,10 +55,10 @@ export function openDisk(
   if (isTooShort || (unfit !== null && use.inSwapMode)) {
     fs.closeSync(fd);
     if (isTooShort)
-      throw refused(path, `no file may be larger than ${lengthMax} bytes (ulimit -f)`);
-    throw refused(path, `in swap mode it must be on a disk, and is on ${unfit}`);
+      throw refused(path, `files may have at most ${lengthMax} bytes: raise ulimit -f`);
+    throw refused(path, `in swap mode it must be on a disk, but it is on ${unfit}`);
   }
-  if (unfit !== null) use.warn(`The spill file should be on a disk, and is on ${unfit}`);
+  if (unfit !== null) use.warn(`The spill file should be on a disk, but it is on ${unfit}`);
   return new BunDisk(fd);
 }
 

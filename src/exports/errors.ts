@@ -5,7 +5,7 @@ import type { NbdCounters } from "./counters.ts";
 
 const ERRNOS: Readonly<Record<Status, Errno>> = {
   [STATUS.OK]: ERRNO.OK,
-  // Of a put: everything is full. A get that has this status is retried.
+  // A put has this status when everything is full. A get that has it is retried.
   [STATUS.NO_ROOM]: ERRNO.ENOSPC,
   [STATUS.INDEX_FULL]: ERRNO.ENOSPC,
   [STATUS.POOLS_FULL]: ERRNO.ENOSPC,

@@ -40,7 +40,7 @@ export class NbdExport implements Device {
   /** Connections that have chosen it. */
   connectionCount = 0;
   readonly allocation: AllocationMap;
-  /** Of its reads. */
+  /** The trend of its reads. */
   readonly trend = new Trend();
   /** Pages that unfinished changes have locked. */
   readonly locks = new RangeLocks();

@@ -1,7 +1,7 @@
 /**
  * Trend: whether the reads of an export advance by a constant step. It uses the majority vote of
  * Leap (Al Maruf and Chowdhury, "Effectively Prefetching Remote Memory with Leap", 2020): the step
- * that most of the last reads have in common, whatever the others do. A few reads are looked at
+ * that most of the last reads have in common, whatever the others do. A few reads are examined
  * first, so a new step is found at once.
  */
 import { assert } from "../core/assert.ts";

@@ -1,6 +1,6 @@
 /**
- * Bodies: each message of memberlist to bytes and back, without what packets and streams wrap
- * around them. The names of the fields are those of memberlist's Go structs (net.go).
+ * Bodies: encodes and decodes each message of memberlist, without the wrapping of packets and
+ * streams. Fields have the names of memberlist's Go structs (net.go).
  */
 import { WireError } from "../core/errors.ts";
 import { FOREIGN_NAME_BYTES_MAX, META_BYTES_MAX, PACKET_BYTES_MAX } from "../core/limits.ts";
@@ -16,11 +16,11 @@ import { decodeMsgpack, encodeMsgpack, Fields } from "./msgpack.ts";
 
 const IP_BYTES_MAX = 16;
 const PORT_MAX = 65_535;
-/** A coordinate of Serf (serf-coordinate.ts), or what another program has for an ack. */
+/** Of an ack: a coordinate of Serf (serf-coordinate.ts), or the payload of another program. */
 const PAYLOAD_BYTES_MAX = 1400;
 const ERROR_BYTES_MAX = 1024;
 
-/** A whole message: its id, then its body. */
+/** The bytes of a whole message: its id, then its body. */
 export function encodeMessage(message: PacketMessage): Uint8Array {
   switch (message.kind) {
     case "ping": {
@@ -52,7 +52,7 @@ export function encodeMessage(message: PacketMessage): Uint8Array {
   }
 }
 
-/** Reads a message with this id. Throws WireError BAD_FRAME. */
+/** Decodes the message with this id. Throws WireError BAD_FRAME. */
 export function decodeMessage(id: number, body: Uint8Array): PacketMessage {
   if (id === GOSSIP.USER) return { kind: "user", bytes: body };
   const fields = new Fields(decodeMsgpack(body));
@@ -92,7 +92,7 @@ export function decodeMessage(id: number, body: Uint8Array): PacketMessage {
         vsn: versions(fields),
       };
     default:
-      throw malformed(`message ${id} is not known`);
+      throw malformed(`message id ${id} is unknown`);
   }
 }
 
@@ -122,7 +122,7 @@ export function decodeMember(bytes: Uint8Array): PushPullMember {
   };
 }
 
-/** errResp: why there is no other answer. */
+/** errResp: why a request was refused. */
 export function encodeError(error: string): Uint8Array {
   return encodeBody(GOSSIP.ERR, { Error: error });
 }
@@ -131,7 +131,7 @@ export function decodeError(body: Uint8Array): string {
   return new Fields(decodeMsgpack(body)).text("Error", ERROR_BYTES_MAX);
 }
 
-/** `bytes` behind one byte of id. */
+/** One byte of id, then `bytes`. */
 export function withId(id: number, bytes: Uint8Array): Uint8Array {
   const message = new Uint8Array(1 + bytes.byteLength);
   message[0] = id;
@@ -163,21 +163,21 @@ function readSource(fields: Fields): Source {
   };
 }
 
-/** Four bytes, or sixteen. */
+/** An IP address: 4 or 16 bytes. */
 function address(fields: Fields, name: string): Uint8Array {
   const bytes = fields.bytes(name, IP_BYTES_MAX);
   if (bytes.byteLength === 4 || bytes.byteLength === IP_BYTES_MAX) return bytes;
-  throw malformed(`${name} is no address`);
+  throw malformed(`${name} is not an IP address`);
 }
 
-/** An address that nobody uses: the message is valid whatever it is. */
+/** A name that is not looked up: any text is valid. */
 function anyName(fields: Fields, name: string): string {
   return new TextDecoder().decode(fields.bytes(name, PACKET_BYTES_MAX));
 }
 
 function memberName(fields: Fields, name: string): string {
   const text = fields.text(name, FOREIGN_NAME_BYTES_MAX);
-  if (text === "" || /\p{Cc}/u.test(text)) throw malformed(`${name} is no name`);
+  if (text === "" || /\p{Cc}/u.test(text)) throw malformed(`${name} is not a name`);
   return text;
 }
 

@@ -1,4 +1,4 @@
-/** Packets that Serf sent, in fixtures/gossip: read, written, cut and damaged. */
+/** The packets of Serf in fixtures/gossip: read, written, cut and damaged. */
 import { describe, expect, test } from "bun:test";
 import { type GossipFixture, gossipFixtures } from "../../harness/gossip/fixtures.ts";
 import { type JsonMessage, messageToJson } from "../../harness/gossip/json-message.ts";
@@ -10,7 +10,7 @@ import { encodeStream, StreamDecoder } from "./stream.ts";
 
 const fixtures = gossipFixtures();
 
-/** What is in it, or null for a stream that is not whole. Throws what the decoder throws. */
+/** The messages of a fixture, or null for an incomplete stream. Throws what the decoder throws. */
 function read({ bytes, options, side }: GossipFixture, step = bytes.length): JsonMessage[] | null {
   if (side === null) {
     const messages: JsonMessage[] = [];
@@ -25,7 +25,7 @@ function read({ bytes, options, side }: GossipFixture, step = bytes.length): Jso
   return null;
 }
 
-/** Reads it, or is told why not; anything else is an error. */
+/** Reads the fixture. The decoder may refuse it with a reason; any other error is thrown. */
 function readOrRefuse(fixture: GossipFixture): void {
   try {
     read(fixture);
@@ -35,7 +35,7 @@ function readOrRefuse(fixture: GossipFixture): void {
   }
 }
 
-test("there are packets of every kind that serf sends", () => {
+test("the fixtures have every kind of packet that serf sends", () => {
   const kinds = fixtures.flatMap(({ messages }) => messages.map(({ kind }) => kind));
   for (const kind of ["ping", "indirect-ping", "suspect", "alive", "dead", "user", "push-pull"]) {
     expect(kinds).toContain(kind);
@@ -44,13 +44,13 @@ test("there are packets of every kind that serf sends", () => {
 
 describe("golden", () => {
   for (const fixture of fixtures) {
-    test(`${fixture.name} is read as it was meant`, () => {
+    test(`${fixture.name} is decoded to its messages`, () => {
       expect(read(fixture)).toEqual([...fixture.messages]);
     });
   }
 
   for (const fixture of fixtures) {
-    test(`${fixture.name}, written by us, is read as the same`, () => {
+    test(`${fixture.name}, encoded by us, is decoded to the same messages`, () => {
       const { options, side } = fixture;
       let bytes: Uint8Array;
       if (side !== null) {
@@ -70,7 +70,7 @@ describe("golden", () => {
 describe("hostile bytes", () => {
   for (const fixture of fixtures) {
     const { name, bytes, side } = fixture;
-    test(`${name}: cut short it is refused, or waits`, () => {
+    test(`${name}: cut short, a packet is refused and a stream waits`, () => {
       for (let length = 0; length < bytes.length; length += 1) {
         const cut = { ...fixture, bytes: bytes.slice(0, length) };
         if (side !== null) expect(read(cut)).toBeNull();
@@ -79,7 +79,7 @@ describe("hostile bytes", () => {
       if (side !== null) expect(read(fixture, 1)).toEqual([...fixture.messages]);
     });
 
-    test(`${name}: with any one bit flipped it is read or refused`, () => {
+    test(`${name}: with any bit flipped it is decoded or refused`, () => {
       const flipped = { ...fixture, bytes: bytes.slice() };
       for (let bit = 0; bit < bytes.length * 8; bit += 1) {
         const at = bit >> 3;

@@ -1,4 +1,4 @@
-/** Gossip messages to bytes and back, at the edges of each layer. */
+/** Gossip messages to bytes and back, at the limits of each layer. */
 import { describe, expect, test } from "bun:test";
 import { ConfigError, WireError } from "../core/errors.ts";
 import {
@@ -11,7 +11,7 @@ import {
   PACKET_BYTES_MAX,
   PACKET_MESSAGES_MAX,
   PUSH_PULL_MEMBERS_MAX,
-  USER_STATE_TOLD_BYTES_MAX,
+  USER_STATE_DECLARED_BYTES_MAX,
 } from "../core/limits.ts";
 import { SeededRandom } from "../core/random.ts";
 import { encodeMessage, withId } from "./body.ts";
@@ -51,7 +51,7 @@ function read(packet: Uint8Array, options = CLEAR): PacketMessage[] {
 }
 
 describe("msgpack", () => {
-  test("msgpackEnd() finds the end of any value, and says when it is not there yet", () => {
+  test("msgpackEnd() finds the end of any value, or that it is incomplete", () => {
     for (const value of [
       ...[0, -1, 200, -200, 70_000, 2 ** 40, 1.5, true, null, "", "x".repeat(40)],
       ...["y".repeat(300), "z".repeat(70_000), new Uint8Array(5), new Uint8Array(300)],
@@ -66,7 +66,7 @@ describe("msgpack", () => {
     }
   });
 
-  test("lengths that are not there, too many entries and too many levels are refused", () => {
+  test("lengths past the end, too many entries and too many levels are refused", () => {
     for (const bytes of [
       [0xdd, 0xff, 0xff, 0xff, 0xff],
       [0xdf, 0x00, 0x01, 0x00, 0x00],
@@ -78,7 +78,7 @@ describe("msgpack", () => {
     }
   });
 
-  test("fields have Go's zero values when they are missing, and their type when they are not", () => {
+  test("missing fields have Go's zero values, and others must have their type", () => {
     const fields = new Fields(decodeMsgpack(encodeMsgpack({ A: 5, B: "x", C: -1, __proto: 1 })));
     expect([fields.count("None"), fields.text("None", 9), fields.flag("None")]).toEqual([
       0,
@@ -86,34 +86,36 @@ describe("msgpack", () => {
       false,
     ]);
     expect(fields.count("A")).toBe(5);
-    expect(() => fields.count("A", 4)).toThrow("A is no number from 0 to 4");
+    expect(() => fields.count("A", 4)).toThrow("A must be a whole number from 0 to 4");
     expect(() => fields.count("B")).toThrow(WireError);
     expect(() => fields.count("C")).toThrow(WireError);
-    expect(() => fields.bytes("A", 9)).toThrow("A is not bytes");
-    expect(() => fields.text("B", 0)).toThrow("B is over 0 bytes");
-    expect(() => new Fields(5)).toThrow("a body is no map");
+    expect(() => fields.bytes("A", 9)).toThrow("A must be bytes");
+    expect(() => fields.text("B", 0)).toThrow("B has over 0 bytes");
+    expect(() => new Fields(5)).toThrow("a body is not a map");
     expect(fields.count("toString")).toBe(0);
   });
 });
 
 describe("keyring", () => {
-  test("the first key encrypts, every key decrypts, and nobody else reads", () => {
+  test("the first key encrypts, every key decrypts, and no other key does", () => {
     const plain = Uint8Array.from({ length: 100 }, (_, i) => i);
     const extra = Uint8Array.of(1, 2);
     const sealed = ringOf(keyOf(1), keyOf(2)).encrypt(plain, extra);
     expect(sealed.length).toBe(plain.length + ENCRYPTION_BYTES);
     expect([...ringOf(keyOf(9), keyOf(1)).decrypt(sealed, extra)]).toEqual([...plain]);
-    expect(() => ringOf(keyOf(2)).decrypt(sealed, extra)).toThrow("none of the keys fits");
+    expect(() => ringOf(keyOf(2)).decrypt(sealed, extra)).toThrow(
+      "no gossip key of this node fits",
+    );
     expect(() => ringOf(keyOf(1)).decrypt(sealed, Uint8Array.of(1))).toThrow(WireError);
     expect(() => ringOf(keyOf(1)).decrypt(plain.subarray(5), extra)).toThrow("it is not encrypted");
   });
 
-  test("keys come, change places and go; the one in use stays", () => {
+  test("keys can be added, used and removed, except the one in use", () => {
     const ring = ringOf(keyOf(1));
     ring.add(keyOf(2, 16));
     ring.add(keyOf(2, 16));
     expect(ring.keys().length).toBe(2);
-    expect(() => ring.remove(keyOf(1))).toThrow("use another one first");
+    expect(() => ring.remove(keyOf(1))).toThrow("use another key first");
     ring.use(keyOf(2, 16));
     ring.remove(keyOf(1));
     expect(ring.keys().map((key) => key.length)).toEqual([16]);
@@ -148,7 +150,7 @@ describe("packets", () => {
     ["encrypted", { keyring: ringOf(keyOf(1)), label: "" }],
     ["with a label", { keyring: null, label: "blue" }],
     ["encrypted with a label", { keyring: ringOf(keyOf(1)), label: "blue" }],
-  ] as const)("come back %s", (_, options) => {
+  ] as const)("are decoded as they were encoded %s", (_, options) => {
     const packet = encodePacket(all.map(encodeMessage), options);
     expect(read(packet, options)).toEqual(all);
     const bodies = all.reduce((sum, it) => sum + encodeMessage(it).length + COMPOUND_PART_BYTES, 0);
@@ -156,11 +158,11 @@ describe("packets", () => {
     expect(read(encodePacket([encodeMessage(NACK)], options), options)).toEqual([NACK]);
   });
 
-  test("without a checksum are read as well", () => {
+  test("without a checksum are read too", () => {
     expect(read(encodeMessage(NACK))).toEqual([NACK]);
   });
 
-  test("of another cluster are refused: another label, one too many, none, clear, another key", () => {
+  test("of another cluster are refused, by label, by encryption and by key", () => {
     const blue = { keyring: ringOf(keyOf(1)), label: "blue" };
     const packet = encodePacket([encodeMessage(NACK)], blue);
     for (const other of [
@@ -175,7 +177,7 @@ describe("packets", () => {
     expect(() => read(clear, { ...blue, label: "" })).toThrow("it is not encrypted");
   });
 
-  test("a part that cannot be read is passed over and counted, and spoils no other part", () => {
+  test("a part that cannot be read is skipped and counted, and the others are read", () => {
     const spoilt = [
       ...[withId(GOSSIP.PING, Uint8Array.of(0xc1)), encodeMessage(NACK), withId(99, keyOf(1, 3))],
       ...[encodeMessage({ ...alive, node: "x".repeat(256) }), encodeMessage(alive)],
@@ -195,7 +197,7 @@ describe("packets", () => {
     expect(seen.length).toBe(2);
   });
 
-  test("a name of 255 bytes is one, and whoever has a longer one is answered all the same", () => {
+  test("names have at most 255 bytes, but a sender with a longer name is answered", () => {
     const long = { ...alive, node: "n".repeat(255) };
     const ping: PacketMessage = {
       ...{ kind: "ping", seq: 1, node: "us", sourceAddr: Uint8Array.of(10, 0, 0, 1) },
@@ -211,7 +213,7 @@ describe("packets", () => {
     expect(read(packet)).toEqual([long, ping, suspect]);
   });
 
-  test("what a packet costs is bounded, whatever its parts are", () => {
+  test("the cost of a packet is bounded, whatever its parts are", () => {
     const zeros = packCodes([256, 0, ...Array.from({ length: 1000 }, (_, i) => 258 + i), 257]);
     const bomb = withId(GOSSIP.COMPRESS, encodeMsgpack({ Algo: 0, Buf: zeros }));
     const inside = decodeLzw(zeros, PACKET_BYTES_MAX).length;
@@ -227,7 +229,7 @@ describe("packets", () => {
     expect(decodePacket(nested, CLEAR, () => {}).count).toBe(5 * 250 + 6 - PACKET_MESSAGES_MAX);
   });
 
-  test("a checksum that is wrong, levels without end and too many parts are refused", () => {
+  test("a wrong checksum, too many levels and too many parts are refused", () => {
     const packet = encodePacket([encodeMessage(NACK)], CLEAR);
     packet[packet.length - 1] = 0;
     expect(() => read(packet)).toThrow("its checksum is wrong");
@@ -240,20 +242,20 @@ describe("packets", () => {
     expect(() => encodePacket(many, CLEAR)).toThrow(WireError);
   });
 
-  test("a small packet that would decompress to a large one is refused", () => {
-    // Literal 0, then the codes that are only being made: each is one zero longer than the last.
+  test("a small packet that decompresses to a large one is refused", () => {
+    // Literal 0, then codes that are not complete yet: each is one zero longer than the last.
     const codes = [256, 0, ...Array.from({ length: 3800 }, (_, i) => 258 + i)];
     const bomb = packCodes(codes);
     expect(bomb.length).toBeLessThan(6000);
     const packet = withId(GOSSIP.COMPRESS, encodeMsgpack({ Algo: 0, Buf: bomb }));
     expect(() => read(packet)).toThrow(`over ${PACKET_BYTES_MAX} bytes`);
     const other = withId(GOSSIP.COMPRESS, encodeMsgpack({ Algo: 1, Buf: bomb }));
-    expect(() => read(other)).toThrow("algorithm 1 is not known");
+    expect(() => read(other)).toThrow("algorithm 1 is unknown");
   });
 });
 
 describe("lzw", () => {
-  test("reads codes of every width, the table full and cleared", () => {
+  test("reads codes of every width, with the table full and cleared", () => {
     const zeros = [256, 0, ...Array.from({ length: 500 }, (_, i) => 258 + i), 257];
     expect(decodeLzw(packCodes(zeros), PACKET_BYTES_MAX).length).toBe((501 * 502) / 2);
     const literals = [256, ...Array.from({ length: 6000 }, (_, i) => i % 251), 256, 65, 66, 257];
@@ -262,9 +264,9 @@ describe("lzw", () => {
     expect([...text.subarray(6000)]).toEqual([65, 66]);
   });
 
-  test("what is cut short, or stands for nothing, is refused", () => {
+  test("input that is cut short, unknown codes and long output are refused", () => {
     expect(() => decodeLzw(new Uint8Array(0), 10)).toThrow("cut short");
-    expect(() => decodeLzw(packCodes([256, 0, 300, 257]), 10)).toThrow("stands for nothing");
+    expect(() => decodeLzw(packCodes([256, 0, 300, 257]), 10)).toThrow("not in the table");
     expect(() => decodeLzw(packCodes([256, 1, 2, 3, 257]), 2)).toThrow("over 2 bytes");
   });
 });
@@ -285,7 +287,7 @@ describe("streams", () => {
   test.each([
     ["in clear", CLEAR],
     ["encrypted with a label", { keyring: ringOf(keyOf(1)), label: "blue" }],
-  ] as const)("come back %s, however they are cut", (_, options) => {
+  ] as const)("are decoded as they were encoded %s, in chunks of any size", (_, options) => {
     for (const [message, side] of messages.flatMap((it) =>
       SIDES.map((side) => [it, side] as const),
     )) {
@@ -301,7 +303,7 @@ describe("streams", () => {
     }
   });
 
-  test("only who dials writes the label; both sides authenticate it", () => {
+  test("only the side that dials writes the label; both sides authenticate it", () => {
     const ping = { kind: "ack", seq: 3, payload: new Uint8Array(0) } as const;
     const header = [GOSSIP.HAS_LABEL, 4, ...new TextEncoder().encode("blue")];
     const clear = { keyring: null, label: "blue" };
@@ -310,7 +312,7 @@ describe("streams", () => {
     expect([...dialled]).toEqual([...header, ...answered]);
     expect(answered[0]).toBe(GOSSIP.ACK);
     expect(() => new StreamDecoder(clear, "dialled").push(answered)).toThrow("another cluster");
-    expect(() => new StreamDecoder(clear, "answered").push(dialled)).toThrow("message 244");
+    expect(() => new StreamDecoder(clear, "answered").push(dialled)).toThrow("message id 244");
 
     const blue = { keyring: ringOf(keyOf(1)), label: "blue" };
     const sealed = encodeStream(ping, blue, "answered");
@@ -318,11 +320,11 @@ describe("streams", () => {
     expect(new StreamDecoder(blue, "answered").push(sealed)).toEqual(ping);
     for (const label of ["", "green"]) {
       const other = { ...blue, label };
-      expect(() => new StreamDecoder(other, "answered").push(sealed)).toThrow("none of the keys");
+      expect(() => new StreamDecoder(other, "answered").push(sealed)).toThrow("no gossip key");
     }
   });
 
-  test("two labels are refused, and so is an empty one", () => {
+  test("two labels and an empty label are refused", () => {
     const header = [GOSSIP.HAS_LABEL, 4, ...new TextEncoder().encode("blue")];
     const ack = encodeMessage({ kind: "ack", seq: 3, payload: new Uint8Array(0) });
     const twice = Uint8Array.from([...header, ...header, ...ack]);
@@ -338,7 +340,7 @@ describe("streams", () => {
     }
   });
 
-  test("a member that cannot be read is passed over and counted, and spoils no other one", () => {
+  test("a member that cannot be read is skipped and counted, and the others are read", () => {
     const whole = { kind: "push-pull", userState: Uint8Array.of(1, 2), join: true } as const;
     const members = [
       ...[memberOf("a"), memberOf("x".repeat(256)), memberOf("two\nlines")],
@@ -351,11 +353,11 @@ describe("streams", () => {
       const read = ["a", "b", "c"].map(memberOf);
       expect(readStream(decoder, bytes, 100)).toEqual({ ...whole, members: read });
       expect(decoder.unread.count).toBe(4);
-      expect(decoder.unread.reason).toBe("Cannot read gossip: Name is over 255 bytes");
+      expect(decoder.unread.reason).toBe("Cannot read gossip: Name has over 255 bytes");
     }
   });
 
-  test("of 6,000 members the first are taken, those that are gone apart", () => {
+  test("the first of 6,000 members are kept, counted apart when alive and when gone", () => {
     const state = [0, 3, 2] as const;
     const members = Array.from({ length: 6000 }, (_, i) => {
       return { ...memberOf(`n${i}`), state: state[i % 3] ?? 0 };
@@ -373,12 +375,12 @@ describe("streams", () => {
     expect(read.members.filter((it) => it.state === 0).length).toBe(2000);
     expect(read.members.length).toBe(2000 + PUSH_PULL_MEMBERS_MAX);
     expect(decoder.unread.count).toBe(4000 - PUSH_PULL_MEMBERS_MAX);
-    // What was read is not kept.
+    // Decoded bytes are dropped.
     expect(decoder.bufferedBytes).toBeLessThan(bytes.length / 2);
   });
 
-  test("a user state of 20 MiB is skipped, in clear without keeping it; a longer one is refused", () => {
-    const userState = new Uint8Array(USER_STATE_TOLD_BYTES_MAX - 10_000);
+  test("a user state of 20 MiB is skipped, and a longer one is refused", () => {
+    const userState = new Uint8Array(USER_STATE_DECLARED_BYTES_MAX - 10_000);
     const message = { kind: "push-pull", members: [memberOf("a")], userState, join: true } as const;
     const empty = { ...message, userState: new Uint8Array(0) };
     const clear = new StreamDecoder(CLEAR, "dialled");
@@ -389,15 +391,15 @@ describe("streams", () => {
     const decoder = new StreamDecoder(blue, "dialled");
     expect(readStream(decoder, sealed, 2 ** 20)).toEqual(empty);
     expect(decoder.bufferedBytes).toBeLessThanOrEqual(GOSSIP_STREAM_BYTES_MAX);
-    const longer = { Nodes: 0, UserStateLen: USER_STATE_TOLD_BYTES_MAX + 1 };
+    const longer = { Nodes: 0, UserStateLen: USER_STATE_DECLARED_BYTES_MAX + 1 };
     const bytes = withId(GOSSIP.PUSH_PULL, encodeMsgpack(longer));
     expect(() => new StreamDecoder(CLEAR, "dialled").push(bytes)).toThrow("UserStateLen");
     const head = Uint8Array.of(GOSSIP.ENCRYPT, 0, 0, 0, 0);
     new DataView(head.buffer).setUint32(1, GOSSIP_WHOLE_BYTES_MAX + 1);
-    expect(() => new StreamDecoder(blue, "answered").push(head)).toThrow("bytes on a stream");
+    expect(() => new StreamDecoder(blue, "answered").push(head)).toThrow("a stream declares");
   });
 
-  test("a push/pull that claims a million members, or gigabytes, is refused before they come", () => {
+  test("a push/pull that declares a million members or gigabytes is refused at once", () => {
     for (const header of [
       { Nodes: 1_000_000, UserStateLen: 0 },
       { Nodes: 0, UserStateLen: 2 ** 31 },
@@ -409,12 +411,12 @@ describe("streams", () => {
     const sealed = Uint8Array.of(GOSSIP.ENCRYPT, 0xff, 0xff, 0xff, 0xff);
     const secured = { keyring: ringOf(keyOf(1)), label: "" };
     expect(() => new StreamDecoder(secured, "dialled").push(sealed)).toThrow(WireError);
-    expect(() => new StreamDecoder(CLEAR, "dialled").push(sealed)).toThrow("there is no key");
+    expect(() => new StreamDecoder(CLEAR, "dialled").push(sealed)).toThrow("has no gossip key");
   });
 });
 
 describe("serf", () => {
-  test("tags come back, and must fit", () => {
+  test("tags are decoded as they were encoded, and must fit", () => {
     const tags = { role: "server", empty: "", long: "x".repeat(300) };
     expect(decodeTags(encodeTags(tags))).toEqual(new Map(Object.entries(tags)));
     expect(() => encodeTags({ long: "x".repeat(600) })).toThrow(ConfigError);
@@ -424,7 +426,7 @@ describe("serf", () => {
     }
   });
 
-  test("coordinates come back, and those that cannot be are none", () => {
+  test("coordinates are decoded as they were encoded, and implausible ones are ignored", () => {
     const vec = [0, 1.5, -2, 3, 0, 0, 1e-9, 1000];
     const coordinate = { vec, error: 0.5, adjustment: -0.001, height: 1e-5 };
     expect(decodeCoordinate(encodeCoordinate(coordinate))).toEqual(coordinate);
@@ -448,7 +450,7 @@ describe("serf", () => {
     }
   });
 
-  test("intents and states come back", () => {
+  test("intents and states are decoded as they were encoded", () => {
     for (const kind of ["join", "leave"] as const) {
       const intent = { kind, ltime: 2n ** 64n - 1n, node: "a", prune: kind === "leave" };
       expect(decodeIntent(kind, encodeIntent(intent).subarray(1))).toEqual(intent);
@@ -470,7 +472,7 @@ function memberOf(name: string): PushPullMember {
   return { ...facts, incarnation: 3, state: 0, vsn: [1, 2, 3, 4, 5, 6] };
 }
 
-/** What comes of a stream in pieces. */
+/** Decodes a stream in chunks of `step` bytes. */
 function readStream(decoder: StreamDecoder, bytes: Uint8Array, step: number): StreamMessage | null {
   for (let at = 0; at < bytes.length; at += step) {
     const message = decoder.push(bytes.subarray(at, at + step));
@@ -479,7 +481,7 @@ function readStream(decoder: StreamDecoder, bytes: Uint8Array, step: number): St
   return null;
 }
 
-/** Codes as an encoder packs them: the width grows when the next string would not fit. */
+/** Packs codes as an encoder does: the width grows when the next string would not fit. */
 function packCodes(codes: readonly number[]): Uint8Array {
   const bits: number[] = [];
   let width = 9;

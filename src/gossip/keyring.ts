@@ -3,8 +3,8 @@
  *
  *     version, u8 | nonce, 12 bytes | ciphertext | tag, 16 bytes
  *
- * Version 1 is what is written. Version 0 pads with PKCS #7 and is read, too. The first key
- * encrypts, every key is tried to decrypt, so that keys can be exchanged while nodes run.
+ * Version 1 is written. Version 0, which pads with PKCS #7, is read too. The first key encrypts.
+ * Every key is tried to decrypt, so that keys can be replaced while nodes run.
  */
 import { createCipheriv, createDecipheriv, createHash } from "node:crypto";
 import { ConfigError, WireError } from "../core/errors.ts";
@@ -23,10 +23,10 @@ const CIPHERS: ReadonlyMap<number, "aes-128-gcm" | "aes-192-gcm" | "aes-256-gcm"
   [32, "aes-256-gcm"],
 ]);
 
-/** Enough to tell a handful of keys apart, and no help to guess one. */
+/** Enough to tell a few keys apart, and no help to guess one. */
 const FINGERPRINT_DIGITS = 12;
 
-/** What encryption adds to a message. */
+/** The bytes that encryption adds to a message. */
 export const ENCRYPTION_BYTES = 1 + NONCE_BYTES + TAG_BYTES;
 
 export class Keyring {
@@ -34,8 +34,8 @@ export class Keyring {
   private readonly ring: Uint8Array[] = [];
 
   /**
-   * The first of `keys` encrypts. `random` makes the nonces: for real use it must be the operating
-   * system's. Throws ConfigError BAD_CONFIG for a key that is no AES key.
+   * The first of `keys` encrypts. `random` makes the nonces: a real node must pass the random
+   * source of the system. Throws ConfigError BAD_CONFIG for a key of a wrong length.
    */
   constructor(keys: readonly Uint8Array[], random: Random) {
     this.random = random;
@@ -43,7 +43,7 @@ export class Keyring {
     if (this.ring.length === 0) throw refuse("a keyring without a key");
   }
 
-  /** What keys are called where they must not be shown. The one that encrypts is the first. */
+  /** Names of the keys that are safe to print. The key that encrypts is the first. */
   fingerprints(): string[] {
     return this.ring.map(fingerprintOf);
   }
@@ -51,43 +51,44 @@ export class Keyring {
   /** The key with this fingerprint. Throws ConfigError when there is none. */
   byFingerprint(fingerprint: string): Uint8Array {
     const key = this.ring.find((it) => fingerprintOf(it) === fingerprint);
-    if (key === undefined) throw refuse(`key "${fingerprint}": the keyring has none like it`);
+    if (key === undefined) throw refuse(`key "${fingerprint}": it is not in the keyring`);
     return key;
   }
 
-  /** The one that encrypts is the first. */
+  /** The key that encrypts is the first. */
   keys(): readonly Uint8Array[] {
     return this.ring;
   }
 
-  /** Also decrypts with `key` from now on. */
+  /** Adds a key that decrypts. */
   add(key: Uint8Array): void {
     if (!CIPHERS.has(key.byteLength)) {
       throw refuse(`a key of ${key.byteLength} bytes: it must be 16, 24 or 32 bytes long`);
     }
     if (this.indexOf(key) >= 0) return;
-    if (this.ring.length === GOSSIP_KEYS_MAX) throw refuse(`over ${GOSSIP_KEYS_MAX} keys`);
+    if (this.ring.length === GOSSIP_KEYS_MAX)
+      throw refuse(`more than ${GOSSIP_KEYS_MAX} keys: remove one first`);
     this.ring.push(key.slice());
   }
 
-  /** Encrypts with `key`, which must be there. */
+  /** Encrypts with `key` from now on. It must be in the keyring. */
   use(key: Uint8Array): void {
     const index = this.indexOf(key);
     if (index < 0) throw refuse("a key that is not in the keyring: add it first");
     this.ring.unshift(...this.ring.splice(index, 1));
   }
 
-  /** The key that encrypts cannot go. */
+  /** Removes a key, but never the one that encrypts. */
   remove(key: Uint8Array): void {
     const index = this.indexOf(key);
     if (index === 0) {
-      const what = "Cannot remove the key that encrypts: use another one first";
+      const what = "Cannot remove the key that encrypts: use another key first";
       throw new ConfigError("BAD_CONFIG", what);
     }
     if (index > 0) this.ring.splice(index, 1);
   }
 
-  /** `extra` is authenticated and not sent along. */
+  /** `extra` is authenticated, but is not part of the result. */
   encrypt(plain: Uint8Array, extra: Uint8Array): Uint8Array {
     const [key] = this.ring;
     const name = CIPHERS.get(key?.byteLength ?? 0);
@@ -104,7 +105,7 @@ export class Keyring {
     return sealed;
   }
 
-  /** Throws WireError BAD_FRAME when no key fits: forged, damaged, or of another cluster. */
+  /** Throws WireError BAD_FRAME when no key fits: it is forged, damaged, or of another cluster. */
   decrypt(sealed: Uint8Array, extra: Uint8Array): Uint8Array {
     const version = sealed[0];
     if (sealed.byteLength <= ENCRYPTION_BYTES || version === undefined || version > VERSION) {
@@ -114,7 +115,7 @@ export class Keyring {
       const plain = open(key, sealed, extra);
       if (plain !== null) return version === VERSION_PADDED ? unpad(plain) : plain;
     }
-    throw unreadable("none of the keys fits");
+    throw unreadable("no gossip key of this node fits");
   }
 
   private indexOf(key: Uint8Array): number {
@@ -139,7 +140,7 @@ function open(key: Uint8Array, sealed: Uint8Array, extra: Uint8Array): Uint8Arra
   try {
     decipher.final();
   } catch {
-    return null; // The tag does not fit: the one error there is.
+    return null; // The tag does not match: the only error that there is.
   }
   return plain;
 }
@@ -147,7 +148,7 @@ function open(key: Uint8Array, sealed: Uint8Array, extra: Uint8Array): Uint8Arra
 function unpad(plain: Uint8Array): Uint8Array {
   const count = plain.at(-1) ?? 0;
   if (count === 0 || count > BLOCK_BYTES || count > plain.byteLength) {
-    throw unreadable("its padding makes no sense");
+    throw unreadable("its padding is invalid");
   }
   return plain.subarray(0, plain.byteLength - count);
 }

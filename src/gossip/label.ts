@@ -4,17 +4,17 @@
  *
  *     244 | length, u8, 1 .. 255 | label | the rest
  *
- * Every packet has it. In a stream only the side that dials writes it: an answer has none, and
- * authenticates the label all the same.
+ * Every packet has it. In a stream only the side that dials writes it. The answer has no label, but
+ * its encryption authenticates the label too.
  *
- * Serf does not know labels, so a cluster that Serf is to join has none.
+ * Serf does not know labels, so a cluster with Serf agents has none.
  */
 import { WireError } from "../core/errors.ts";
 import { GOSSIP } from "./messages.ts";
 
 const HEADER_BYTES = 2;
 
-/** The bytes in front: none for an empty label. */
+/** The header of a label: no bytes for an empty one. */
 export function labelHeader(label: string): Uint8Array {
   const text = labelBytes(label);
   if (text.byteLength === 0) return text;
@@ -25,15 +25,14 @@ export function labelHeader(label: string): Uint8Array {
   return header;
 }
 
-/** What encryption authenticates. */
+/** The bytes that encryption authenticates. */
 export function labelBytes(label: string): Uint8Array {
   return new TextEncoder().encode(label);
 }
 
 /**
- * How many bytes the header takes at the front of `bytes`, once it is known to hold `label`; -1
- * when it is not all there yet. Throws WireError BAD_FRAME for another label, for one where there
- * should be none, and for two.
+ * Where the header of `label` ends in `bytes`; -1 while it is incomplete. Throws WireError
+ * BAD_FRAME for another label, an unexpected label, and two labels.
  */
 export function labelEnd(bytes: Uint8Array, label: string): number {
   const header = labelHeader(label);

@@ -1,8 +1,8 @@
 /**
- * LZW as memberlist compresses with it (Go's compress/lzw, LSB order, 8-bit literals): codes of 9
- * to 12 bits, least significant bit first; 256 forgets all strings, 257 ends.
+ * LZW as memberlist uses it (Go's compress/lzw, LSB order, 8-bit literals). Codes have 9 to 12
+ * bits, least significant bit first. Code 256 clears the table, code 257 ends.
  *
- * Only decoding: what this program sends fits a datagram as it is.
+ * There is no encoder: what this program sends fits a datagram uncompressed.
  */
 import { WireError } from "../core/errors.ts";
 
@@ -11,12 +11,12 @@ const END = 257;
 const WIDTH_MIN = 9;
 const WIDTH_MAX = 12;
 const CODES = 1 << WIDTH_MAX;
-/** No code before: the next one makes no new string. */
+/** No code came before: the next code makes no new string. */
 const NONE = -1;
 
 /**
- * @returns what was compressed, at most `bytesMax` bytes. Throws WireError BAD_FRAME when that is
- * not enough, or `source` is cut short or makes no sense.
+ * @returns the decompressed bytes, at most `bytesMax`. Throws WireError BAD_FRAME when there are
+ * more, or `source` is cut short or malformed.
  */
 export function decodeLzw(source: Uint8Array, bytesMax: number): Uint8Array {
   return new Decoder(source, bytesMax).run();
@@ -25,10 +25,10 @@ export function decodeLzw(source: Uint8Array, bytesMax: number): Uint8Array {
 class Decoder {
   private readonly source: Uint8Array;
   private readonly bytesMax: number;
-  /** A string is the one of its prefix with one byte more. A prefix is always a lower code. */
+  /** A string is its prefix and one more byte. The prefix is always a lower code. */
   private readonly prefix = new Uint16Array(CODES);
   private readonly suffix = new Uint8Array(CODES);
-  /** A string from its end. */
+  /** The bytes of a string, last byte first. */
   private readonly reversed = new Uint8Array(CODES);
   private target: Uint8Array;
   private length = 0;
@@ -75,8 +75,8 @@ class Decoder {
   }
 
   private take(code: number): void {
-    if (code > this.next) throw bad("a code that stands for nothing");
-    // The code that is only being made stands for the last string and that one's first byte.
+    if (code > this.next) throw bad("a code is not in the table");
+    // A code that is not complete yet is the last string and the first byte of that.
     const unfinished = code === this.next && this.last !== NONE;
     const first = unfinished ? this.firstOf(this.last) : this.firstOf(code);
     this.writeString(unfinished ? this.last : code);
@@ -115,7 +115,7 @@ class Decoder {
 
   private write(byte: number): void {
     if (this.length === this.target.byteLength) {
-      if (this.length >= this.bytesMax) throw bad(`over ${this.bytesMax} bytes`);
+      if (this.length >= this.bytesMax) throw bad(`it has over ${this.bytesMax} bytes`);
       const grown = new Uint8Array(Math.min(this.bytesMax, 2 * this.length + 64));
       grown.set(this.target);
       this.target = grown;

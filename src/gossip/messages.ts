@@ -1,14 +1,14 @@
 /**
  * Messages of memberlist's protocol (hashicorp/memberlist, net.go and state.go; protocol versions 2
- * to 5) as this program sees them. Ids are memberlist's and are only ever added.
+ * to 5) as this program sees them. Ids are memberlist's: ids are added, never reused.
  *
- * A body travels as msgpack, a map from the field names of memberlist's Go structs to values, after
- * one byte of id. Which bytes those are is body.ts's business; here are only the shapes.
+ * A message is one byte of id and a msgpack map, whose keys are the field names of memberlist's Go
+ * structs. body.ts knows the bytes; this file has only the types.
  *
- * Not here: what they mean for who is alive (src/cluster).
+ * Not here: what the messages mean for who is alive (src/cluster).
  */
 
-/** First byte of every message. */
+/** The first byte of every message. */
 export const GOSSIP = {
   PING: 0,
   INDIRECT_PING: 1,
@@ -27,19 +27,19 @@ export const GOSSIP = {
   HAS_LABEL: 244,
 } as const;
 
-/** State of a member as it travels in a push/pull. */
+/** The state of a member in a push/pull. */
 export const MEMBER_STATE = { ALIVE: 0, SUSPECT: 1, DEAD: 2, LEFT: 3 } as const;
 export type MemberState = (typeof MEMBER_STATE)[keyof typeof MEMBER_STATE];
 
-/** Vsn of memberlist: pmin, pmax, pcur (protocol), dmin, dmax, dcur (delegate). */
+/** memberlist's Vsn: pmin, pmax, pcur (protocol), dmin, dmax, dcur (delegate). */
 export type Versions = readonly [number, number, number, number, number, number];
 
 export interface Ping {
   readonly kind: "ping";
   readonly seq: number;
-  /** Whom it is meant for: another node at that address does not answer. "" from old versions. */
+  /** The member that is probed: no other node at its address answers. "" from old versions. */
   readonly node: string;
-  /** Where to answer; without them (old versions) the sender of the packet. */
+  /** Where to answer. Without it (old versions) the answer goes to the sender of the packet. */
   readonly sourceAddr: Uint8Array;
   readonly sourcePort: number;
   readonly sourceNode: string;
@@ -52,7 +52,7 @@ export interface IndirectPing {
   readonly target: Uint8Array;
   readonly port: number;
   readonly node: string;
-  /** Whether a nack is expected when the target stays silent. */
+  /** Whether a nack is expected when the target does not answer. */
   readonly nack: boolean;
   readonly sourceAddr: Uint8Array;
   readonly sourcePort: number;
@@ -74,7 +74,7 @@ export interface Suspect {
   readonly kind: "suspect";
   readonly incarnation: number;
   readonly node: string;
-  /** Who suspects. */
+  /** The member that suspects. */
   readonly from: string;
 }
 
@@ -84,7 +84,7 @@ export interface Alive {
   readonly node: string;
   readonly addr: Uint8Array;
   readonly port: number;
-  /** At most META_BYTES_MAX; Serf's tags. */
+  /** Serf's tags: at most META_BYTES_MAX. */
   readonly meta: Uint8Array;
   readonly vsn: Versions;
 }
@@ -93,11 +93,11 @@ export interface Dead {
   readonly kind: "dead";
   readonly incarnation: number;
   readonly node: string;
-  /** Who says so; the node itself when it leaves. */
+  /** The member that reports the death; the node itself when it leaves. */
   readonly from: string;
 }
 
-/** Bytes for the layer above: Serf's messages. */
+/** A message of the layer above, Serf. */
 export interface User {
   readonly kind: "user";
   readonly bytes: Uint8Array;
@@ -113,23 +113,23 @@ export interface PushPullMember {
   readonly vsn: Versions;
 }
 
-/** Whole state, over a stream. */
+/** The whole state of a member, over a stream. */
 export interface PushPull {
   readonly kind: "push-pull";
   readonly members: readonly PushPullMember[];
-  /** Bytes of the layer above: Serf's push/pull body, or empty. */
+  /** The state of the layer above: Serf's push/pull, or empty. */
   readonly userState: Uint8Array;
-  /** The sender is about to join, as opposed to its regular exchange. */
+  /** Whether the sender joins. False in its regular exchanges. */
   readonly join: boolean;
 }
 
-/** An answer over a stream that says why there is no other. */
+/** The answer over a stream to a request that was refused, with the reason. */
 export interface ErrorReply {
   readonly kind: "error";
   readonly error: string;
 }
 
-/** What travels in packets. */
+/** The messages in packets. */
 export type PacketMessage = Ping | IndirectPing | Ack | Nack | Suspect | Alive | Dead | User;
-/** What travels on streams: the fallback ping with its ack, push/pull, and reliable user bytes. */
+/** The messages on streams: fallback ping and its ack, push/pull, reliable user messages. */
 export type StreamMessage = Ping | Ack | PushPull | User | ErrorReply;

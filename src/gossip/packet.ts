@@ -1,13 +1,11 @@
 /**
- * Packets: the messages of one datagram, wrapped as memberlist wraps them (net.go,
- * rawSendMsgPacket):
+ * Packets: the messages of one datagram, in memberlist's wrapping (net.go, rawSendMsgPacket):
  *
  *     label ( encrypted ( checksum ( compound ( message, message ... ) ) ) )
  *
- * label and encryption where they are wanted, a compound for several messages. memberlist writes
- * the checksum to members that understand protocol 5, as all of ours do. Compressed messages are
- * read and not written. Everything that a packet declares is bounded, and checked before memory is
- * taken for it.
+ * Label and encryption are optional. A compound holds several messages. memberlist writes the
+ * checksum to members that understand protocol 5, as all of ours do. Compressed messages are read,
+ * never written. Every declared length is bounded, and is checked before memory is taken.
  */
 import { crc32 } from "node:zlib";
 import { WireError } from "../core/errors.ts";
@@ -31,17 +29,17 @@ export interface GossipOptions {
 }
 
 const CHECKSUM_BYTES = 5;
-/** In front of the parts of a compound, and of each of them. */
+/** The head of a compound, and of each part. */
 const COMPOUND_BYTES = 2;
 export const COMPOUND_PART_BYTES = 2;
 
-/** What a datagram with several messages has beside them and COMPOUND_PART_BYTES for each. */
+/** Bytes of a datagram of several messages, without these and COMPOUND_PART_BYTES for each. */
 export function packetOverhead(options: GossipOptions): number {
   const encryption = options.keyring === null ? 0 : ENCRYPTION_BYTES;
   return labelHeader(options.label).byteLength + encryption + CHECKSUM_BYTES + COMPOUND_BYTES;
 }
 
-/** One datagram. `messages` come from encodeMessage: one to COMPOUND_PARTS_MAX. */
+/** The bytes of one datagram. `messages`, 1 to COMPOUND_PARTS_MAX, are made by encodeMessage. */
 export function encodePacket(messages: readonly Uint8Array[], options: GossipOptions): Uint8Array {
   const [first] = messages;
   let bytes = first !== undefined && messages.length === 1 ? first : compound(messages);
@@ -56,17 +54,17 @@ export function encodePacket(messages: readonly Uint8Array[], options: GossipOpt
   return packet;
 }
 
-/** What was passed over because it could not be read. */
+/** Parts that were skipped because they could not be read. */
 export interface Unread {
   readonly count: number;
-  /** Why the first one cannot be read; "" when there is none. */
+  /** Why the first part could not be read. "" when every part was read. */
   readonly reason: string;
 }
 
 /**
- * Calls `visit` for each message in the packet. One that cannot be read is passed over: it may be
- * of a later version, and says nothing of its neighbours. Throws WireError BAD_FRAME when there is
- * nothing else, or the packet itself cannot be read; then `visit` was not called.
+ * Calls `visit` for each message in the packet. A message that cannot be read is skipped: it may be
+ * of a later version. Throws WireError BAD_FRAME when no message can be read. Then `visit` was not
+ * called.
  */
 export function decodePacket(
   packet: Uint8Array,
@@ -87,13 +85,13 @@ export function decodePacket(
   return { count: unwrapper.unreadCount, reason: firstError?.message ?? "" };
 }
 
-/** The messages of one packet. What it costs is bounded, whatever is in it. */
+/** Unwraps the messages of one packet. The cost is bounded, whatever is in it. */
 class Unwrapper {
   readonly messages: PacketMessage[] = [];
   unreadCount = 0;
   firstError: WireError | null = null;
   private takenCount = 0;
-  /** That may still be decompressed. */
+  /** How many more bytes the packet may decompress to. */
   private bytesLeft = PACKET_BYTES_MAX;
 
   take(bytes: Uint8Array, depth: number): void {
@@ -109,10 +107,10 @@ class Unwrapper {
   private unwrap(bytes: Uint8Array, depth: number): void {
     const id = bytes[0];
     if (id === undefined) throw malformed("it is empty");
-    if (depth > GOSSIP_NESTING_MAX) throw malformed(`over ${GOSSIP_NESTING_MAX} levels`);
+    if (depth > GOSSIP_NESTING_MAX) throw malformed(`it has over ${GOSSIP_NESTING_MAX} levels`);
     this.takenCount += 1;
     if (this.takenCount > PACKET_MESSAGES_MAX) {
-      throw malformed(`over ${PACKET_MESSAGES_MAX} messages`);
+      throw malformed(`it has over ${PACKET_MESSAGES_MAX} messages`);
     }
     const body = bytes.subarray(1);
     if (id === GOSSIP.COMPOUND) {
@@ -127,7 +125,7 @@ class Unwrapper {
   }
 }
 
-/** Count, u8; the length of each, u16; the parts. */
+/** The parts of a compound: count, u8; the length of each, u16; the bytes of each. */
 function parts(body: Uint8Array): Uint8Array[] {
   const count = body[0] ?? 0;
   let at = 1 + COMPOUND_PART_BYTES * count;

@@ -1,6 +1,6 @@
 /**
  * Serf's network coordinate, the payload of an ack (hashicorp/serf, ping_delegate.go and
- * coordinate/coordinate.go): where a member is by the time that round trips to it take.
+ * coordinate/coordinate.go). It places a member by its round trip times.
  *
  *     version 1, u8 | msgpack
  */
@@ -10,17 +10,17 @@ import { decodeMsgpack, encodeMsgpack, Fields } from "./msgpack.ts";
 
 const VERSION = 1;
 export const COORDINATE_DIMENSIONS = 8;
-/** No round trip is near that: with more, sums and squares could get out of hand. */
+/** Far above any round trip. Larger values could overflow in sums and squares. */
 const SECONDS_MAX = 1000;
 
-/** All but the error in seconds. */
+/** In seconds, except `error`. */
 export interface Coordinate {
   readonly vec: readonly number[];
-  /** How far off it may be, as a part of distances. */
+  /** The expected error, as a fraction of a distance. */
   readonly error: number;
-  /** What is added to distances, from how far they were off lately. */
+  /** Added to distances: the mean of their recent errors. */
   readonly adjustment: number;
-  /** The way to the network itself, which is part of each round trip. */
+  /** The way to the core of the network, which is part of each round trip. */
   readonly height: number;
 }
 
@@ -29,7 +29,7 @@ export function encodeCoordinate({ vec, error, adjustment, height }: Coordinate)
   return withId(VERSION, encodeMsgpack(fields));
 }
 
-/** Null when there is none that can be used: an ack is good without it. */
+/** Null when the payload has no usable coordinate: the ack is valid without it. */
 export function decodeCoordinate(payload: Uint8Array): Coordinate | null {
   if (payload[0] !== VERSION) return null;
   try {

@@ -1,11 +1,10 @@
 /**
- * What Serf says on top of memberlist (hashicorp/serf, messages.go and delegate.go): that a member
- * leaves on purpose, that it is back, events of its users, and what was said so far. Queries are in
- * serf-queries.ts.
+ * Serf's messages on top of memberlist (hashicorp/serf, messages.go and delegate.go): a member
+ * leaves or joins, a user event, and the state of a push/pull. Queries are in serf-queries.ts.
  *
  *     id, u8 | msgpack
  *
- * Times are Lamport times of Serf's own clocks: one of members, one of events, one of queries.
+ * Times are those of Serf's three Lamport clocks: for members, events and queries.
  */
 import { createHash } from "node:crypto";
 import { FOREIGN_NAME_BYTES_MAX, PACKET_BYTES_MAX } from "../core/limits.ts";
@@ -25,31 +24,31 @@ export const SERF = {
   RELAY: 9,
 } as const;
 
-/** 128 bits of a digest in base64. */
+/** 128 bits in base64. */
 const DIGEST_CHARS = 22;
 
 /** A time of Serf's Lamport clocks, u64. */
 export type LTime = bigint;
 
-/** A member leaves, or is there, as of this time. */
+/** A member leaves or joins at this time. */
 export interface Intent {
   readonly kind: "leave" | "join";
   readonly ltime: LTime;
   readonly node: string;
-  /** The member leaves and shall be forgotten at once. */
+  /** Whether the member that leaves is to be forgotten at once. */
   readonly prune: boolean;
 }
 
-/** What a user of Serf tells all members. */
+/** An event that a user of Serf sends to all members. */
 export interface UserEvent {
   readonly name: string;
   readonly payload: Uint8Array;
 }
 
-/** All that Serf tells in a push/pull. The times are those that come next. */
+/** Serf's state in a push/pull. Each clock's time is the next one. */
 export interface SerfState {
   readonly ltime: LTime;
-  /** When each member's status was last said. */
+  /** The time of the last status of each member. */
   readonly statusLTimes: ReadonlyMap<string, LTime>;
   readonly leftMembers: readonly string[];
   readonly eventLTime: LTime;
@@ -63,7 +62,7 @@ export function encodeIntent({ kind, ltime, node, prune }: Intent): Uint8Array {
   return withId(SERF.LEAVE, encodeMsgpack({ ...fields, Prune: prune }));
 }
 
-/** The body of a LEAVE or a JOIN. Throws WireError BAD_FRAME, as all here that read. */
+/** The body of a LEAVE or JOIN. Throws WireError BAD_FRAME, as every decoder here does. */
 export function decodeIntent(kind: Intent["kind"], body: Uint8Array): Intent {
   const fields = new Fields(decodeMsgpack(body));
   const node = fields.text("Node", FOREIGN_NAME_BYTES_MAX);
@@ -76,7 +75,7 @@ export function decodeUserEvent(body: Uint8Array): { ltime: LTime; event: UserEv
   return { ltime: fields.u64("LTime"), event: eventOf(fields) };
 }
 
-/** No two events have the same one. */
+/** Identifies an event by its name and payload. */
 export function digestOf({ name, payload }: UserEvent): string {
   const hash = createHash("sha256").update(`${name.length} ${name}`).update(payload);
   return hash.digest("base64").slice(0, DIGEST_CHARS);
@@ -108,14 +107,14 @@ export function encodeSerfState(state: SerfState): Uint8Array {
   );
 }
 
-/** Null for what is none. */
+/** Null when the user state is not Serf's. */
 export function decodeSerfState(userState: Uint8Array): SerfState | null {
   if (userState[0] !== SERF.PUSH_PULL) return null;
   const fields = new Fields(decodeMsgpack(userState.subarray(1)));
   const times = fields.entries("StatusLTimes").map(([name, time]) => {
     return [name, u64Of(time) ?? 0n] as const;
   });
-  // Serf's buffer as it is: null where nothing was said.
+  // Serf sends its buffer as it is: null where no event came.
   const events = fields.list("Events").filter((it) => it !== null);
   return {
     ltime: fields.u64("LTime"),

@@ -1,12 +1,12 @@
 /**
- * Queries of Serf, and what answers them (hashicorp/serf, messages.go and internal_query.go).
+ * Queries of Serf, and their answers (hashicorp/serf, messages.go and internal_query.go).
  *
- *     query     id 4 | msgpack        gossiped to all
- *     response  id 5 | msgpack        from each to the member that asks: an acknowledgement, or
- *                                     an answer with a message of its own in it
- *     relay     id 9 | msgpack | a message, for the member at the address in front of it
+ *     query     id 4 | msgpack        gossiped to all members
+ *     response  id 5 | msgpack        from each member to the asking one: an acknowledgement, or
+ *                                     an answer with a message in it
+ *     relay     id 9 | msgpack | a message, for the member at the address in the msgpack
  *
- * Queries whose names begin with "_serf_" are for the agents themselves, not for who runs them.
+ * Queries whose names begin with "_serf_" are answered by the agents themselves.
  */
 import { FOREIGN_NAME_BYTES_MAX, PACKET_BYTES_MAX } from "../core/limits.ts";
 import { withId } from "./body.ts";
@@ -20,32 +20,32 @@ const FILTER = { NODE: 0, TAG: 1 } as const;
 const IP_BYTES_MAX = 16;
 const PORT_MAX = 65_535;
 
-/** Only who passes all filters of a query answers it. */
+/** A member answers a query only if it passes all filters. */
 export type Filter =
   | { readonly kind: "nodes"; readonly names: readonly string[] }
-  /** `expression`: a regular expression of Go's. */
+  /** `expression`: a regular expression in Go's syntax. */
   | { readonly kind: "tag"; readonly tag: string; readonly expression: string }
-  /** A filter of a later version, which no member passes. */
+  /** A filter of a later version: no member passes it. */
   | { readonly kind: "unknown" };
 
 export interface Query {
   readonly ltime: LTime;
   readonly id: number;
-  /** Who asks. */
+  /** The asking member. */
   readonly addr: Uint8Array;
   readonly port: number;
   readonly source: string;
   readonly filters: readonly Filter[];
   readonly wantsAck: boolean;
-  /** Whether it travels on. */
+  /** Whether it is gossiped further. */
   readonly isBroadcast: boolean;
-  /** How many members each answer goes through beside the direct way. */
+  /** How many members relay each answer, beside the direct way. */
   readonly relays: number;
   readonly name: string;
   readonly payload: Uint8Array;
 }
 
-/** The answer to a query; null payload: the acknowledgement. */
+/** The answer to a query. A null payload is the acknowledgement. */
 export interface QueryResponse {
   readonly ltime: LTime;
   readonly id: number;
@@ -59,7 +59,7 @@ export interface Relay {
   readonly message: Uint8Array;
 }
 
-/** Throws WireError BAD_FRAME, as all here that read. */
+/** Throws WireError BAD_FRAME, as every decoder here does. */
 export function decodeQuery(body: Uint8Array): Query {
   const fields = new Fields(decodeMsgpack(body));
   const flags = fields.count("Flags");
@@ -103,7 +103,7 @@ export function encodeQueryResponse({ ltime, id, from, payload }: QueryResponse)
   return withId(SERF.QUERY_RESPONSE, encodeMsgpack(fields));
 }
 
-/** `message`: a whole one of Serf. */
+/** `message`: a whole message of Serf. */
 export function encodeRelay({ addr, port, message }: Relay, name: string): Uint8Array {
   const address = { IP: addr, Port: port, Zone: "" };
   const header = encodeMsgpack({ DestAddr: address, DestName: name });
@@ -121,12 +121,12 @@ export function decodeRelay(body: Uint8Array): Relay {
   return { addr, port: address.count("Port", PORT_MAX), message: body.subarray(end) };
 }
 
-/** The key that a query about keys is for; empty when it lists them. */
+/** The key in a query about keys. Empty in a query that lists them. */
 export function decodeKeyRequest(payload: Uint8Array): Uint8Array {
   return new Fields(decodeMsgpack(payload.subarray(1))).bytes("Key", PACKET_BYTES_MAX);
 }
 
-/** Whether it was done; `message` says why not. `keys`: base64, the one that encrypts first. */
+/** `message`: why it was not done. `keys`: in base64, the key that encrypts first. */
 export function encodeKeyResponse(answer: {
   readonly done: boolean;
   readonly message: string;
@@ -137,7 +137,7 @@ export function encodeKeyResponse(answer: {
   return withId(SERF.KEY_RESPONSE, encodeMsgpack(fields));
 }
 
-/** What is known of a member whose name two claim; null: nothing. `status`: SERF_STATUS. */
+/** What this node knows of a member whose name two nodes claim. Null: the name is unknown. */
 export function encodeConflictResponse(
   member: {
     readonly name: string;

@@ -3,7 +3,7 @@
  *
  *     255 | msgpack map
  *
- * Without the 255 all of it is the value of the one tag "role", as the oldest Serf wrote it.
+ * Metadata without the 255 are the value of the one tag "role", as the oldest Serf wrote them.
  */
 import { ConfigError, WireError } from "../core/errors.ts";
 import { META_BYTES_MAX } from "../core/limits.ts";
@@ -20,11 +20,11 @@ export function tagsFit(tags: Readonly<Record<string, string>>): boolean {
 export function encodeTags(tags: Readonly<Record<string, string>>): Uint8Array {
   const meta = withId(MAGIC, encodeMsgpack(tags));
   if (meta.byteLength <= META_BYTES_MAX) return meta;
-  const detail = `${meta.byteLength} bytes, ${META_BYTES_MAX} is the most`;
-  throw new ConfigError("BAD_CONFIG", `Cannot tell the tags of this node: ${detail}`);
+  const detail = `${meta.byteLength} bytes, at most ${META_BYTES_MAX} fit`;
+  throw new ConfigError("BAD_CONFIG", `Cannot send the tags of this node: ${detail}`);
 }
 
-/** No tags at all when the metadata make no sense. */
+/** No tags when the metadata are malformed. */
 export function decodeTags(meta: Uint8Array): ReadonlyMap<string, string> {
   if (meta.byteLength === 0) return new Map();
   try {

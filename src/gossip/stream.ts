@@ -10,8 +10,8 @@
  * Encryption authenticates the five bytes before it and then the text of the label, in both
  * directions.
  *
- * A push/pull is a header, as many members as it tells, and the user state, one after the other.
- * Nothing tells how long a message in clear is, so it is read value by value.
+ * A push/pull is a header, the members that it counts, and the user state. The length of a message
+ * in clear is not sent, so it is read value by value.
  */
 import { freeBuffer } from "../core/buffers.ts";
 import { WireError } from "../core/errors.ts";
@@ -19,10 +19,10 @@ import {
   GOSSIP_INFLATED_BYTES_MAX,
   GOSSIP_STREAM_BYTES_MAX,
   GOSSIP_WHOLE_BYTES_MAX,
+  PUSH_PULL_DECLARED_MAX,
   PUSH_PULL_MEMBERS_MAX,
-  PUSH_PULL_TOLD_MAX,
   USER_STATE_BYTES_MAX,
-  USER_STATE_TOLD_BYTES_MAX,
+  USER_STATE_DECLARED_BYTES_MAX,
 } from "../core/limits.ts";
 import {
   decodeError,
@@ -40,13 +40,13 @@ import { decodeMsgpack, encodeMsgpack, Fields, msgpackEnd } from "./msgpack.ts";
 import type { GossipOptions, Unread } from "./packet.ts";
 
 const ENCRYPTED_HEADER_BYTES = 5;
-/** What has been read is dropped in pieces of this size: each costs a copy of what has not. */
+/** Decoded bytes are dropped in pieces of this size: each time the rest is copied. */
 const DROPPED_BYTES = 64 * 1024;
 
-/** Who writes: the side that dialled, or the one that answers. */
+/** The side that writes: the one that dialled, or the one that answers. */
 export type StreamSide = "dialled" | "answered";
 
-/** All bytes of one message on a stream. */
+/** The bytes of one message on a stream. */
 export function encodeStream(
   message: StreamMessage,
   options: GossipOptions,
@@ -81,7 +81,7 @@ function encodePlain(message: StreamMessage): Uint8Array {
   }
 }
 
-/** Takes a stream as it comes, and gives its one message once that is whole. */
+/** Takes the chunks of a stream, and returns its one message once it is whole. */
 export class StreamDecoder {
   private readonly options: GossipOptions;
   private bytes = new Uint8Array(0);
@@ -91,29 +91,29 @@ export class StreamDecoder {
   private parser: Parser | null = null;
   private plain: Uint8Array | null = null;
 
-  /** `side`: who writes what this one reads. */
+  /** `side`: the side that wrote the stream. */
   constructor(options: GossipOptions, side: StreamSide) {
     this.options = options;
     this.start = side === "dialled" ? -1 : 0;
   }
 
-  /** Bytes that are kept until the message is whole. */
+  /** Bytes kept until the message is whole. */
   get bufferedBytes(): number {
     return this.bytes.byteLength;
   }
 
-  /** Members that were passed over because they could not be read, or were too many. */
+  /** Members that were skipped: they could not be read, or were too many. */
   get unread(): Unread {
     return this.parser?.unread ?? { count: 0, reason: "" };
   }
 
-  /** Frees what the message lay in: who wants to keep some of it has copied that. */
+  /** Frees the buffers of the message. Callers copy first what they keep of it. */
   free(): void {
     freeBuffer(this.bytes);
     if (this.plain !== null) freeBuffer(this.plain);
   }
 
-  /** @returns the message, or null while some of it is missing. Throws WireError BAD_FRAME. */
+  /** @returns the message, or null while it is incomplete. Throws WireError BAD_FRAME. */
   push(chunk: Uint8Array): StreamMessage | null {
     const { parser } = this;
     if (parser?.isSkipping === true) return parser.skip(chunk.byteLength);
@@ -133,7 +133,7 @@ export class StreamDecoder {
   private append(chunk: Uint8Array): void {
     const byteCount = this.byteCount + chunk.byteLength;
     if (byteCount > GOSSIP_STREAM_BYTES_MAX) {
-      throw malformed(`over ${GOSSIP_STREAM_BYTES_MAX} bytes on a stream`);
+      throw malformed(`a stream has over ${GOSSIP_STREAM_BYTES_MAX} bytes`);
     }
     if (byteCount > this.bytes.byteLength) {
       const grown = new Uint8Array(Math.min(GOSSIP_STREAM_BYTES_MAX, 2 * byteCount));
@@ -145,20 +145,20 @@ export class StreamDecoder {
     this.byteCount = byteCount;
   }
 
-  /** Null while some is missing. */
+  /** Null while bytes are missing. */
   private decrypted(bytes: Uint8Array): Uint8Array | null {
     const { keyring, label } = this.options;
     if (bytes[0] !== GOSSIP.ENCRYPT || keyring === null) throw malformed("it is not encrypted");
     if (bytes.byteLength < ENCRYPTED_HEADER_BYTES) return null;
     const length = new DataView(bytes.buffer, bytes.byteOffset).getUint32(1);
-    if (length > GOSSIP_WHOLE_BYTES_MAX) throw malformed(`${length} bytes on a stream`);
+    if (length > GOSSIP_WHOLE_BYTES_MAX) throw malformed(`a stream declares ${length} bytes`);
     const end = ENCRYPTED_HEADER_BYTES + length;
     if (bytes.byteLength < end) return null;
     const extra = joined([bytes.subarray(0, ENCRYPTED_HEADER_BYTES), labelBytes(label)]);
     return keyring.decrypt(bytes.subarray(ENCRYPTED_HEADER_BYTES, end), extra);
   }
 
-  /** What has been read is not kept: nothing says how long the whole of it is. */
+  /** Drops what was decoded: nothing says how long the whole message is. */
   private parseClear(plain: Uint8Array): StreamMessage | null {
     const message = this.parse(plain);
     const { parser } = this;
@@ -175,7 +175,7 @@ export class StreamDecoder {
     if (this.parser !== null) return this.parser.parse(plain);
     const id = plain[0];
     if (id === undefined) throw malformed("it is empty");
-    if (id === GOSSIP.ENCRYPT) throw malformed("it is encrypted, and there is no key");
+    if (id === GOSSIP.ENCRYPT) throw malformed("it is encrypted, but this node has no gossip key");
     if (id !== GOSSIP.COMPRESS) {
       this.parser = new Parser(id);
       return this.parser.parse(plain);
@@ -183,7 +183,7 @@ export class StreamDecoder {
     const end = msgpackEnd(plain, 1, GOSSIP_WHOLE_BYTES_MAX);
     if (end < 0) return null;
     const inside = decompress(plain.subarray(1, end), GOSSIP_INFLATED_BYTES_MAX);
-    if (inside[0] === GOSSIP.COMPRESS) throw malformed("compressed twice");
+    if (inside[0] === GOSSIP.COMPRESS) throw malformed("it is compressed twice");
     this.parser = new Parser(inside[0] ?? 0);
     const message = this.parser.parse(inside);
     if (message === null) throw malformed("it is cut short");
@@ -191,15 +191,15 @@ export class StreamDecoder {
   }
 }
 
-/** One message in clear. Keeps where it was, so that no byte is looked at for every chunk anew. */
+/** Parses one message in clear. It keeps its position, so that no byte is parsed twice. */
 class Parser {
-  /** The first byte that was not read, in what parse() is given. */
+  /** The first unread byte in the argument of parse(). */
   at = 1;
   private readonly id: number;
   private header: Fields | null = null;
   private readonly members: PushPullMember[] = [];
-  /** Members that were told so far, kept or not. */
-  private toldCount = 0;
+  /** Members parsed so far, kept or not. */
+  private parsedCount = 0;
   private thereCount = 0;
   private unreadCount = 0;
   private firstReason = "";
@@ -213,7 +213,7 @@ class Parser {
     return { count: this.unreadCount, reason: this.firstReason };
   }
 
-  /** Whether all that is missing is of no use: skip() is told how much of it has come. */
+  /** Whether the missing bytes are of no use: then skip() takes them, not parse(). */
   get isSkipping(): boolean {
     return this.skipped !== null;
   }
@@ -224,7 +224,7 @@ class Parser {
     return this.skipped.bytesLeft <= 0 ? this.skipped.message : null;
   }
 
-  /** `plain`: all bytes so far, from `at` on. Null while some are missing. */
+  /** `plain`: all bytes so far, from `at` on. Null while bytes are missing. */
   parse(plain: Uint8Array): StreamMessage | null {
     switch (this.id) {
       case GOSSIP.PUSH_PULL:
@@ -241,21 +241,21 @@ class Parser {
         return decodeMessage(this.id, body) as StreamMessage;
       }
       default:
-        throw malformed(`message ${this.id} on a stream`);
+        throw malformed(`message id ${this.id} is unexpected on a stream`);
     }
   }
 
   private pushPull(plain: Uint8Array): StreamMessage | null {
     const header = this.readHeader(plain);
     if (header === null) return null;
-    const memberCount = header.count("Nodes", PUSH_PULL_TOLD_MAX);
-    const userBytes = header.count("UserStateLen", USER_STATE_TOLD_BYTES_MAX);
-    while (this.toldCount < memberCount) {
+    const memberCount = header.count("Nodes", PUSH_PULL_DECLARED_MAX);
+    const userBytes = header.count("UserStateLen", USER_STATE_DECLARED_BYTES_MAX);
+    while (this.parsedCount < memberCount) {
       const end = msgpackEnd(plain, this.at);
       if (end < 0) return null;
       // A copy: `plain` moves when more bytes come.
       this.takeMember(plain.slice(this.at, end));
-      this.toldCount += 1;
+      this.parsedCount += 1;
       this.at = end;
     }
     const { members } = this;
@@ -265,15 +265,16 @@ class Parser {
     });
   }
 
-  /** One that cannot be read says nothing of the others. */
+  /** A member that cannot be read is skipped: the others are still good. */
   private takeMember(bytes: Uint8Array): void {
     try {
       const member = decodeMember(bytes);
       const isThere = member.state === MEMBER_STATE.ALIVE || member.state === MEMBER_STATE.SUSPECT;
       const count = isThere ? this.thereCount : this.members.length - this.thereCount;
-      if (count === PUSH_PULL_MEMBERS_MAX) throw malformed(`over ${PUSH_PULL_MEMBERS_MAX} members`);
+      if (count === PUSH_PULL_MEMBERS_MAX)
+        throw malformed(`it has over ${PUSH_PULL_MEMBERS_MAX} members`);
       if (isThere) this.thereCount += 1;
-      // A view would keep all that came with it.
+      // Copies: a view would keep the whole chunk.
       this.members.push({ ...member, addr: member.addr.slice(), meta: member.meta.slice() });
     } catch (error) {
       if (!(error instanceof WireError)) throw error;
@@ -285,11 +286,11 @@ class Parser {
   private user(plain: Uint8Array): StreamMessage | null {
     const header = this.readHeader(plain);
     if (header === null) return null;
-    const byteCount = header.count("UserMsgLen", USER_STATE_TOLD_BYTES_MAX);
+    const byteCount = header.count("UserMsgLen", USER_STATE_DECLARED_BYTES_MAX);
     return this.lastBytes(plain, byteCount, (bytes) => ({ kind: "user", bytes }));
   }
 
-  /** The end of a message. Over USER_STATE_BYTES_MAX it is skipped: then it is given as empty. */
+  /** The end of a message. Over USER_STATE_BYTES_MAX it is skipped, and counts as empty. */
   private lastBytes(
     plain: Uint8Array,
     byteCount: number,

@@ -1,30 +1,30 @@
 /**
- * The cgroups of this process that account for memory, and where their files are.
+ * Finds the files of the cgroups that account for the memory of this process.
  *
- *     /proc/self/cgroup      4:memory:/a/b          which group, in each hierarchy
+ *     /proc/self/cgroup      4:memory:/a/b          the group, in each hierarchy
  *                            0::/a/b
- *     /proc/self/mountinfo   root /a, at /mnt       what of a hierarchy is mounted, and where
+ *     /proc/self/mountinfo   root /a, at /mnt       the mounted part of a hierarchy, and where
  *
- *     -> /mnt/b, /mnt        its own first, then those above, as far as they are mounted
+ *     -> /mnt/b, /mnt        the own group first, then those above, as far as they are mounted
  *
- * The memory controller is in one hierarchy: in that of version 1 which names it, else in that of
- * version 2. On a hybrid system, where both are mounted, version 2 tells of waits all the same.
+ * The memory controller is in one hierarchy: that of version 1 which names it, else that of version
+ * 2. On a hybrid system, where both are mounted, version 2 still reports memory pressure.
  */
 import { below, type Mount } from "../core/mounts.ts";
 import type { Cgroups } from "./proc-text.ts";
 
-/** Cgroups within each other that are looked at: far more than anybody nests. */
+/** Nested cgroups that are read: far more than any system nests. */
 const DEPTH_MAX = 32;
 
 export interface CgroupFolders {
   readonly version: 1 | 2;
-  /** As /proc/self/cgroup has it. */
+  /** The path in /proc/self/cgroup. */
   readonly path: string;
-  /** Its own first. Empty: it is not in what is mounted. */
+  /** The folders of the group and those above. Empty: they are not mounted. */
   readonly folders: readonly string[];
 }
 
-/** Where limits are; null: no hierarchy accounts for memory. */
+/** The folders with limits. Null: no hierarchy accounts for memory. */
 export function memoryCgroup(
   { memory, unified }: Cgroups,
   mounts: readonly Mount[],
@@ -38,7 +38,7 @@ export function memoryCgroup(
   return unified === null ? null : unifiedCgroup(unified, mounts);
 }
 
-/** Where waits are told. */
+/** The folders with memory pressure. */
 export function unifiedCgroup(path: string, mounts: readonly Mount[]): CgroupFolders {
   const v2 = mounts.filter(({ type }) => type === "cgroup2");
   return { version: 2, path, folders: foldersOf(path, v2) };
@@ -48,9 +48,9 @@ function foldersOf(path: string, mounts: readonly Mount[]): string[] {
   let best: { point: string; rest: string } | null = null;
   for (const { root, point } of mounts) {
     const rest = below(root, path);
-    // A group outside of the namespace that it is seen from is "/../x".
+    // A group outside of the cgroup namespace of this process is "/../x".
     if (rest === null || rest.split("/").includes("..")) continue;
-    // The mount that shows most of the groups above; of equal ones the last is on top.
+    // The mount that shows most of the groups above. The last of several equal mounts is on top.
     if (best === null || rest.length >= best.rest.length) best = { point, rest };
   }
   if (best === null) return [];

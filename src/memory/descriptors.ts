@@ -1,13 +1,13 @@
-/** Descriptors: the files and sockets that the process has open, as Linux counts them. */
+/** Descriptors: the open files and sockets of the process, and their limit on Linux. */
 import { dlopen } from "bun:ffi";
 import { readFileSync } from "node:fs";
 import { DESCRIPTORS_DEFAULT } from "../core/admission-limits.ts";
 import { libcPath } from "./libc-path.ts";
 
-/** <fcntl.h>: children do not inherit it. */
+/** <fcntl.h>: child processes do not inherit the copy. */
 const F_DUPFD_CLOEXEC = 1030;
 
-/** How many there may be. The runtime has raised the soft limit to the hard one by now. */
+/** How many the process may have. The runtime has raised the soft limit to the hard one. */
 export function descriptorLimit(): number {
   try {
     const text = readFileSync("/proc/self/limits", "latin1");
@@ -19,7 +19,7 @@ export function descriptorLimit(): number {
   }
 }
 
-/** Another descriptor of the same file or socket. @returns less than 0 when there is none left. */
+/** Duplicates a descriptor. @returns the new one, or less than 0 when the limit is reached. */
 export type Duplicate = (fd: number) => number;
 
 /** fcntl(2) through bun:ffi. Null where bun:ffi or a C library is missing. */

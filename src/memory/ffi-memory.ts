@@ -1,16 +1,16 @@
 /**
- * Memory from the operating system: anonymous mmap, given back with madvise, through bun:ffi on the
+ * Memory from the operating system: anonymous mmap, returned with madvise, through bun:ffi and the
  * C library.
  *
- * A region is address space without a reservation (MAP_NORESERVE): it costs nothing until a page of
- * it is touched, and `madvise(MADV_DONTNEED)` makes that page free and zero again (madvise(2)).
+ * A region is address space without a reservation (MAP_NORESERVE). It costs nothing until a page of
+ * it is touched. `madvise(MADV_DONTNEED)` makes that page free and zero again (madvise(2)).
  *
- * The kernel refuses that for locked memory (mlockall, src/memory/linux-process.ts).
- * MADV_DONTNEED_LOCKED does it, since Linux 5.18. Pinned memory is never given back: it is touched
- * when it is reserved, and released by writing zeros.
+ * The kernel refuses that for locked memory (mlockall, src/memory/linux-process.ts), except with
+ * MADV_DONTNEED_LOCKED since Linux 5.18. Pinned memory is never returned: it is touched when it is
+ * reserved, and released by writing zeros.
  *
- * Copies go through memcpy on plain addresses, which needs no view: 4 ns for 64 bytes and 23 ns for
- * 4 KiB where `subarray` and `set` cost 60 to 150.
+ * Copies use memcpy on plain addresses, which needs no view: 4 ns for 64 bytes and 23 ns for 4 KiB.
+ * `subarray` and `set` take 60 to 150 ns.
  */
 
 import { dlopen, type Pointer, ptr, toArrayBuffer } from "bun:ffi";
@@ -20,7 +20,7 @@ import { BYTES_PER_MIB, FRAME_BYTES, REGION_WORDS_BYTES_MAX } from "../core/limi
 import type { Memory, Region, ReserveOptions } from "../core/memory.ts";
 import { assertRange, noAddresses } from "./heap-memory.ts";
 
-// <sys/mman.h>, the same numbers on every Linux that Bun runs on.
+// <sys/mman.h>: the same numbers on every Linux that Bun runs on.
 const PROT_NONE = 0x0;
 const PROT_READ_WRITE = 0x3;
 const MAP_PRIVATE_ANONYMOUS_NORESERVE = 0x4022;
@@ -29,20 +29,20 @@ const MADV_HUGEPAGE = 14;
 const MADV_NOHUGEPAGE = 15;
 const MADV_DONTNEED_LOCKED = 24;
 
-/** A table smaller than this stays on small pages: a node that keeps little is to stay small. */
+/** Smaller tables use small pages, so that a node with few pages stays small. */
 const HUGE_FROM_BYTES = 2 * 1024 * 1024;
 
 /**
- * In swap mode a region up to this size is pinned whole: tables of requests, batches, heads.
+ * In swap mode regions up to this size are pinned whole: tables of requests, batches, heads.
  */
 const PINNED_WHOLE_BYTES_MAX = 4 * 1024 * 1024;
 
-/** What is left of the available memory to other programs. */
+/** Available memory that is left to other programs. */
 const LEFT_BYTES = 64 * BYTES_PER_MIB;
 
-/** For a node under a kernel's swap. */
+/** For a node that a kernel swaps to. */
 export interface Holding {
-  /** What can be pinned now: what programs can still get before anything is swapped out. */
+  /** Available memory: what programs can still get before the kernel swaps. */
   readonly availableBytes: () => number;
 }
 
@@ -59,12 +59,12 @@ function openLibc(path: string) {
 
 type Libc = ReturnType<typeof openLibc>;
 
-/** An array this long has its bytes outside the collected heap, where they never move. */
+/** The bytes of an array this long are outside the collected heap, and never move. */
 const STEADY_BYTES_MIN = 4096;
 
 /**
- * Addresses of the arrays used last. Asking Bun for one costs as much as a short copy, and the page
- * path uses the same few arrays page after page: staging, and the chunk that a message came in.
+ * The addresses of the arrays used last. Bun needs as long for an address as for a short copy, and
+ * the page path uses few arrays again and again: staging, and the received chunk.
  */
 class Addresses {
   private newer: Uint8Array | null = null;
@@ -91,8 +91,8 @@ export class FfiMemory implements Memory {
   private readonly holding: Holding | null;
 
   /**
-   * Throws where the C library cannot be opened at `path` or bun:ffi is missing: see
-   * open-memory.ts. `holding` null: only what `reserve` asks for is pinned.
+   * Throws when bun:ffi is missing, or the C library cannot be opened at `path`: see
+   * open-memory.ts. `holding` null: only the `pinnedBytes` of `reserve` are pinned.
    */
   constructor(path: string, holding: Holding | null) {
     this.libc = openLibc(path);
@@ -103,12 +103,12 @@ export class FfiMemory implements Memory {
     if (options.pinnedBytes > PINNED_WHOLE_BYTES_MAX) this.checkAvailable(options.pinnedBytes);
     const whole = this.holding !== null && byteCount <= PINNED_WHOLE_BYTES_MAX;
     const pinnedBytes = whole ? byteCount : options.pinnedBytes;
-    // In swap mode all memory is there before a page comes.
+    // In swap mode all memory is resident before the first page is put.
     const grows = options.grows === true && this.holding === null && pinnedBytes === 0;
     return new FfiRegion(this.libc, this.addresses, { byteCount, pinnedBytes, grows });
   }
 
-  /** Touching more than there is ends the process, or the programs around it, without a word. */
+  /** Touching more than is available would end this process, or others, without an error. */
   private checkAvailable(pinnedBytes: number): void {
     if (this.holding === null) return;
     const availableBytes = Math.max(0, this.holding.availableBytes() - LEFT_BYTES);
@@ -116,7 +116,7 @@ export class FfiMemory implements Memory {
     const [wanted, available] = [pinnedBytes, availableBytes].map((it) => {
       return `${Math.floor(it / BYTES_PER_MIB)}MiB`;
     });
-    const detail = `${available} are available, use less --memory, smaller exports, or --no-swap`;
+    const detail = `${available} are available: use less --memory, smaller exports, or --no-swap`;
     throw new RamsterError(
       "NO_MEMORY",
       `Cannot pin another ${wanted} of memory for swap mode: ${detail}`,
@@ -152,7 +152,7 @@ class FfiRegion implements Region {
   private readonly address: number;
   private readonly pinnedBytes: number;
   private table: Int32Array | null = null;
-  /** From the start: what may be touched. The rest has PROT_NONE, and touching it is a SIGSEGV. */
+  /** Usable bytes from the start. The rest has PROT_NONE: touching it raises SIGSEGV. */
   private usableBytes: number;
 
   constructor(libc: Libc, addresses: Addresses, { byteCount, pinnedBytes, grows }: RegionShape) {
@@ -161,7 +161,7 @@ class FfiRegion implements Region {
     const flags = MAP_PRIVATE_ANONYMOUS_NORESERVE;
     const protection = grows ? PROT_NONE : PROT_READ_WRITE;
     const address = libc.mmap(null, byteCount, protection, flags, -1, 0) as number | null;
-    // MAP_FAILED is the all-ones pointer, which arrives as a number far above any address.
+    // MAP_FAILED is the all-ones pointer: as a number it is far above any address.
     if (address === null || address <= 0 || address > Number.MAX_SAFE_INTEGER) {
       throw noAddresses(byteCount);
     }
@@ -171,7 +171,7 @@ class FfiRegion implements Region {
     this.byteCount = byteCount;
     this.pinnedBytes = pinnedBytes;
     this.usableBytes = grows ? 0 : byteCount;
-    // A huge page for a small table would take more than is pinned.
+    // A huge page for a small table would take more memory than is pinned.
     const isSmall = pinnedBytes > 0 && pinnedBytes < HUGE_FROM_BYTES;
     this.advise(0, isSmall ? MADV_NOHUGEPAGE : MADV_HUGEPAGE);
     if (pinnedBytes > 0) this.clear(0, pinnedBytes);
@@ -224,12 +224,12 @@ class FfiRegion implements Region {
   private giveBack(offset: number, byteCount: number): void {
     const address = (this.address + offset) as Pointer;
     if (this.libc.madvise(address, byteCount, MADV_DONTNEED) !== 0) {
-      // It is locked. A kernel that does not know the other advice leaves it here, as zeros.
+      // The range is locked. A kernel without MADV_DONTNEED_LOCKED keeps it, as zeros.
       const isGone = this.libc.madvise(address, byteCount, MADV_DONTNEED_LOCKED) === 0;
       if (!isGone) this.clear(offset, byteCount);
     }
     if (this.table !== null) return; // A table is released as a whole.
-    // The kernel would make holes into huge pages again, and give the memory back to us.
+    // Otherwise the kernel would fill the holes with huge pages, which takes the memory again.
     const whole = byteCount === this.byteCount;
     this.advise(this.pinnedBytes, whole ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
   }
@@ -239,7 +239,7 @@ class FfiRegion implements Region {
     this.libc.memset((this.address + offset) as Pointer, 0, byteCount);
   }
 
-  /** From `offset` to the end. A kernel without huge pages refuses, which changes nothing. */
+  /** Advises from `offset` to the end. A kernel without huge pages refuses, which is harmless. */
   private advise(offset: number, advice: number): void {
     const address = (this.address + offset) as Pointer;
     this.libc.madvise(address, this.byteCount - offset, advice);

@@ -1,17 +1,17 @@
 /**
- * Memory on plain ArrayBuffers: for systems without bun:ffi, and for the simulator. The same
- * behaviour as ffi-memory.ts except that `release` only writes zeros: what was touched stays
- * resident until the region is closed, and nothing is pinned.
+ * Memory on plain ArrayBuffers: for systems without bun:ffi, and for the simulator. It behaves like
+ * ffi-memory.ts, with two exceptions. `release` only writes zeros, so that touched memory stays
+ * resident until the region is closed. Nothing is pinned.
  *
- * One ArrayBuffer holds at most 4 GiB, so a region is cut into pieces of PIECE_BYTES, made when
- * first written to.
+ * An ArrayBuffer has at most 4 GiB. So a region is cut into pieces of PIECE_BYTES, which are made
+ * when they are first written.
  */
 import { assert } from "../core/assert.ts";
 import { RamsterError } from "../core/errors.ts";
 import { BYTES_PER_MIB, FRAME_BYTES, REGION_WORDS_BYTES_MAX } from "../core/limits.ts";
 import type { Memory, Region } from "../core/memory.ts";
 
-/** 16 MiB: small enough that an idle node stays small, large enough that pieces are few. */
+/** 16 MiB: an idle node stays small, and pieces are few. */
 const PIECE_BYTES = 16 * 1024 * 1024;
 
 export class HeapMemory implements Memory {
@@ -33,10 +33,13 @@ export class HeapMemory implements Memory {
 }
 
 export function assertRange(available: number, offset: number, byteCount: number): void {
-  assert(offset >= 0 && byteCount >= 0 && offset + byteCount <= available, "copy out of range");
+  assert(
+    offset >= 0 && byteCount >= 0 && offset + byteCount <= available,
+    "The range of the copy is outside of the region",
+  );
 }
 
-/** Also where the runtime itself has too little, and goes without its compiler and bun:ffi. */
+/** Also thrown when the runtime has so little that it works without compiler and bun:ffi. */
 export function noAddresses(byteCount: number, options?: { cause: unknown }): RamsterError {
   const mib = Math.ceil(byteCount / BYTES_PER_MIB);
   const how =
@@ -81,7 +84,7 @@ class HeapRegion implements Region {
 
   words(): Int32Array {
     assert(this.byteCount <= REGION_WORDS_BYTES_MAX);
-    assert(this.pieces.length === 0, "words() comes before the first write");
+    assert(this.pieces.length === 0, "words() must be called before the first write");
     this.whole ??= this.newWords();
     return this.whole;
   }
@@ -90,7 +93,7 @@ class HeapRegion implements Region {
     try {
       return new Int32Array(this.byteCount / 4);
     } catch (error) {
-      // A RangeError, which is all that it says.
+      // The RangeError of the runtime has no details.
       throw noAddresses(this.byteCount, { cause: error });
     }
   }

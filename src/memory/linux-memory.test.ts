@@ -21,13 +21,13 @@ HugePages_Total:       0
 const PRESSURE = `some avg10=12.50 avg60=3.00 avg300=0.10 total=123456
 full avg10=1.00 avg60=0.50 avg300=0.00 total=23456
 `;
-/** What version 1 says of a group without a limit. */
+/** The limit of a version 1 group without one. */
 const NO_LIMIT = "9223372036854771712\n";
 const FREE = { totalBytes: 16 * GIB, freeBytes: GIB };
 
 type Files = Readonly<Record<string, string>>;
 
-/** What a machine with these files says, one look after the other. */
+/** The readings of a machine with these files, one after the other. */
 function looksAt(looks: readonly Files[], free = FREE): Array<MemorySeen | null> {
   const root = mkdtempSync(join(tmpdir(), "ramster-proc-"));
   const memory = new LinuxMemory(root, () => free);
@@ -49,7 +49,7 @@ function lookAt(files: Files, free = FREE): MemorySeen | null {
   return looksAt([files], free)[0] ?? null;
 }
 
-/** Files of one group. */
+/** The files of one group. */
 function group(folder: string, files: Files): Files {
   return Object.fromEntries(
     Object.entries(files).map(([name, text]) => [`${folder}/${name}`, text]),
@@ -68,7 +68,7 @@ const MACHINE = { "proc/meminfo": MEMINFO, "proc/pressure/memory": PRESSURE };
 const OF_MACHINE = { totalBytes: 16 * GIB, availableBytes: 8 * GIB, cgroup: null };
 const ALL_SEEN: MemorySeen = { ...OF_MACHINE, stallPercent: 12.5, unseen: [] };
 
-/** A machine with version 2 where it is everywhere. */
+/** A machine with version 2 at its usual place. */
 const V2 = { ...MACHINE, "proc/self/mountinfo": v2(), "proc/self/cgroup": "0::/a/b.scope\n" };
 const V1 = {
   ...MACHINE,
@@ -77,7 +77,7 @@ const V1 = {
 };
 const V1_AT = "sys/fs/cgroup/memory";
 
-test("this machine says something that can be true, and the tightest of its groups counts", () => {
+test("this machine has plausible figures, and the lowest limit counts", () => {
   const seen = new LinuxMemory().read();
   expect(seen?.totalBytes).toBeGreaterThan(2 ** 26);
   expect(seen?.availableBytes).toBeLessThanOrEqual(seen?.totalBytes ?? 0);
@@ -87,17 +87,17 @@ test("this machine says something that can be true, and the tightest of its grou
   expect(free?.unseen).toEqual(["limit", "available", "waits"]);
 });
 
-test("a machine without cgroups says what it has, what is available and how long programs wait", () => {
+test("a machine without cgroups has its memory, available memory and pressure", () => {
   const noCgroups = { ...MACHINE, "proc/self/mountinfo": "" };
   expect(lookAt(noCgroups)).toEqual(ALL_SEEN);
 });
 
-test("without PSI nothing is known of waits", () => {
+test("without PSI the pressure is unknown", () => {
   const files = { "proc/meminfo": MEMINFO, "proc/self/mountinfo": "" };
   expect(lookAt(files)).toEqual({ ...ALL_SEEN, stallPercent: 0, unseen: ["waits"] });
 });
 
-test("without meminfo only what is free outright counts, and only as far as it goes", () => {
+test("without meminfo only free memory counts as available", () => {
   const seen = lookAt({ ...V2, "proc/meminfo": "", "sys/fs/cgroup/a/b.scope/x": "" });
   const free = { totalBytes: 16 * GIB, availableBytes: GIB };
   expect(seen).toEqual({ ...ALL_SEEN, ...free, unseen: ["available"] });
@@ -109,7 +109,7 @@ test("without meminfo only what is free outright counts, and only as far as it g
   expect(holdableBytes(lookAt(V2))).toBe(8 * GIB);
 });
 
-test("version 2: max or high, less what is in use and is not idle, and its own waits", () => {
+test("version 2: max or high, less the memory in use without inactive files", () => {
   const own = "sys/fs/cgroup/a/b.scope";
   const files = {
     ...V2,
@@ -119,7 +119,7 @@ test("version 2: max or high, less what is in use and is not idle, and its own w
       "memory.current": `${2 * GIB}\n`,
       "memory.stat": `anon 1\ninactive_file ${GIB}\nactive_file 5\n`,
       "memory.pressure": PRESSURE.replace("12.50", "40.00"),
-      // What may be swapped out is no memory.
+      // Swap is not memory.
       "memory.swap.max": "max\n",
       "memory.swap.current": "0\n",
     }),
@@ -133,12 +133,12 @@ test("version 2: max or high, less what is in use and is not idle, and its own w
   const above = group("sys/fs/cgroup/a", { "memory.max": `${GIB}`, "memory.current": "0" });
   const ofAbove = { totalBytes: GIB, availableBytes: GIB, cgroup: "/sys/fs/cgroup/a" };
   expect(lookAt({ ...files, ...above })).toMatchObject(ofAbove);
-  // The machine may have less than the group may use.
+  // The machine may have less memory than the group may use.
   const roomy = { ...files, [`${own}/memory.high`]: `${12 * GIB}` };
   expect(lookAt(roomy)).toMatchObject(OF_MACHINE);
 });
 
-test("version 1: the limit less what it and those in it use, idle files of theirs left out", () => {
+test("version 1: the limit, less the memory of its subtree without inactive files", () => {
   const limited = group(`${V1_AT}/a/b`, {
     "memory.limit_in_bytes": `${2 * GIB}\n`,
     "memory.usage_in_bytes": `${1.5 * GIB}\n`,
@@ -156,7 +156,7 @@ test("version 1: the limit less what it and those in it use, idle files of their
   expect(lookAt({ ...V1, ...limited, ...none })).toEqual(ALL_SEEN);
 });
 
-test("version 1: groups above count, those included that are not mounted here", () => {
+test("version 1: groups above count, even those that are not mounted", () => {
   const own = group(`${V1_AT}/a/b`, {
     "memory.limit_in_bytes": NO_LIMIT,
     "memory.usage_in_bytes": `${GIB}`,
@@ -175,7 +175,7 @@ test("version 1: groups above count, those included that are not mounted here", 
   expect(lookAt({ ...V1, ...own, ...hidden })).toMatchObject(ofHidden);
 });
 
-test("version 1: what memory and swap may come to together is a limit", () => {
+test("version 1: the limit on memory and swap together counts", () => {
   const files = group(`${V1_AT}/a/b`, {
     "memory.limit_in_bytes": `${2 * GIB}`,
     "memory.usage_in_bytes": `${GIB}`,
@@ -187,7 +187,7 @@ test("version 1: what memory and swap may come to together is a limit", () => {
   expect(lookAt({ ...V1, ...files, ...plenty })).toMatchObject({ availableBytes: GIB });
 });
 
-test("hybrid: limits are where the memory controller is, waits where version 2 is", () => {
+test("hybrid: limits come from the memory controller, pressure from version 2", () => {
   const files = {
     "proc/meminfo": MEMINFO,
     "proc/self/mountinfo": v1() + v2("/", "/sys/fs/cgroup/unified"),
@@ -230,7 +230,7 @@ test.each([
   ["it is outside of the namespace", "0::/../x", v2()],
   ["its folder is not there", "0::/nowhere", v2()],
   ["it looks like the root, in a namespace that nobody knows", "0::/", ""],
-])("a group that cannot be seen is told so: %s", (_name, cgroup, mounts) => {
+])("a group that cannot be read is reported: %s", (_name, cgroup, mounts) => {
   const there = { "sys/fs/cgroup/memory.stat": "", "sys/fs/cgroup/a/memory.stat": "" };
   const files = { ...MACHINE, "proc/self/mountinfo": mounts, "proc/self/cgroup": cgroup, ...there };
   expect(lookAt(files)).toEqual({ ...ALL_SEEN, unseen: ["limit"] });
@@ -246,7 +246,7 @@ test("the root of all groups has no limit, mounted or not", () => {
   expect(lookAt(files)).toEqual(ALL_SEEN);
 });
 
-test("a process that is moved to another group, or whose group appears, is followed", () => {
+test("a process that moves to another group is followed", () => {
   const limit = (bytes: number) => ({ "memory.max": `${bytes}`, "memory.current": "0" });
   const both = {
     ...group("sys/fs/cgroup/a", limit(GIB)),
@@ -262,7 +262,7 @@ test("a process that is moved to another group, or whose group appears, is follo
   expect(seen.map((it) => it?.unseen.length)).toEqual([1, 0, 0, 0]);
 });
 
-test("a cgroup over its limit has nothing, also one that may have nothing", () => {
+test("a cgroup over its limit has nothing available, even with a limit of zero", () => {
   const at = "sys/fs/cgroup/a/b.scope";
   const files = { ...V2, [`${at}/memory.current`]: `${GIB}\n` };
   const over = lookAt({ ...files, [`${at}/memory.max`]: "1024" });
@@ -315,7 +315,7 @@ test.each([
   expect(parseCgroups(text)).toEqual({ memory: null, unified: null, ...cgroups });
 });
 
-test("bytes of a cgroup are a number or all", () => {
+test("bytes of a cgroup are a number or unlimited", () => {
   expect(parseCgroupBytes("max\n")).toBe(Number.POSITIVE_INFINITY);
   expect(parseCgroupBytes(NO_LIMIT)).toBe(Number.POSITIVE_INFINITY);
   expect(parseCgroupBytes("4096\n")).toBe(4096);

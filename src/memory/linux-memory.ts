@@ -1,17 +1,18 @@
 /**
- * HostMemory of a Linux machine: what the machine has, or what a cgroup of this process may have,
- * its own or one above it. The tightest of them counts.
+ * HostMemory of a Linux machine: the memory of the machine, or the limit of a cgroup of this
+ * process or above it. The lowest counts.
  *
- *     machine     /proc/meminfo; without it what is free outright, which sysinfo(2) tells
- *     cgroup v1   memory.limit_in_bytes, memory.memsw.limit_in_bytes; hierarchical_memory_limit is
- *                 that of groups which are not mounted here
- *     cgroup v2   memory.max, above which it is ended; memory.high, above which it is slowed down
+ *     machine     /proc/meminfo; without it the free memory of sysinfo(2)
+ *     cgroup v1   memory.limit_in_bytes, memory.memsw.limit_in_bytes; hierarchical_memory_limit for
+ *                 groups that are not mounted
+ *     cgroup v2   memory.max, above which processes are killed; memory.high, above which they are
+ *                 slowed down
  *
  * Inactive file pages of a cgroup count as available, since the kernel reclaims them. Swap
- * (memory.swap.max) is no memory, and adds nothing. The limit on memory and swap together (memsw)
- * counts.
+ * (memory.swap.max) is not memory, and does not count. The limit on memory and swap together
+ * (memsw) counts.
  *
- * Read when asked, a few small files of the kernel that are never on a disk: some 200 us.
+ * A read takes some 200 us: a few small files of the kernel, which are never on a disk.
  */
 import { existsSync, readFileSync, readlinkSync } from "node:fs";
 import { freemem, totalmem } from "node:os";
@@ -26,7 +27,7 @@ import {
   parseStat,
 } from "./proc-text.ts";
 
-/** The inode of the first cgroup namespace, in which "/" is the root of all groups. */
+/** The inode of the initial cgroup namespace, in which "/" is the root of all groups. */
 const FIRST_NAMESPACE = "cgroup:[4026531835]";
 const UNLIMITED = Number.POSITIVE_INFINITY;
 
@@ -36,15 +37,15 @@ interface Available {
   readonly cgroup: string | null;
 }
 
-/** Where to look. */
+/** The folders to read. */
 interface Places {
   readonly limits: CgroupFolders | null;
   readonly waits: CgroupFolders | null;
-  /** Its limit is somewhere else. */
+  /** Its limit cannot be read. */
   readonly isHidden: boolean;
 }
 
-/** sysinfo(2), which needs no file. */
+/** The figures of sysinfo(2), which needs no file. */
 export interface FreeMemory {
   readonly totalBytes: number;
   readonly freeBytes: number;
@@ -53,11 +54,11 @@ export interface FreeMemory {
 export class LinuxMemory implements HostMemory {
   private readonly root: string;
   private readonly freeMemory: () => FreeMemory;
-  /** `places` are those of this text: mounts may be many, and are read when it has changed. */
+  /** The text that `places` belong to. Mounts may be many, so they are read when it changes. */
   private cgroupText: string | null = null;
   private places: Places = { limits: null, waits: null, isHidden: true };
 
-  /** `root`: in front of /proc and of each mount, for tests. */
+  /** `root`: prefix of /proc and of each mount, for tests. */
   constructor(root = "", freeMemory = thisMachine) {
     this.root = root;
     this.freeMemory = freeMemory;
@@ -87,7 +88,7 @@ export class LinuxMemory implements HostMemory {
     return { totalBytes, availableBytes: Math.min(freeBytes, totalBytes), cgroup: null };
   }
 
-  /** The longest of the machine's and of its groups'; null: nobody tells. */
+  /** The highest pressure of the machine and its groups. Null: it is unknown. */
   private stallPercent(folders: readonly string[]): number | null {
     const files = folders.map((folder) => `${folder}/memory.pressure`);
     const all = ["/proc/pressure/memory", ...files].flatMap((file) => {
@@ -96,17 +97,17 @@ export class LinuxMemory implements HostMemory {
     return all.length === 0 ? null : Math.max(...all);
   }
 
-  /** `up`: how far it is above the group of this process. */
+  /** `up`: how many levels the group is above that of this process. */
   private v1At(folder: string, up: number): Available | null {
     const read = (name: string) => this.readFile(`${folder}/memory.${name}`, parseCgroupBytes);
     const readStat = () => this.readFile(`${folder}/memory.stat`, (text) => text) ?? "";
-    // What it says of groups above is the same in each of them.
+    // The hierarchical limits are the same in each group.
     let stat = up === 0 ? readStat() : null;
     const ofAbove = (name: string) => parseStat(stat ?? "", `hierarchical_${name}_limit`);
     const limitBytes = least(read("limit_in_bytes"), ofAbove("memory"));
     const bothBytes = least(read("memsw.limit_in_bytes"), ofAbove("memsw"));
     if (limitBytes === UNLIMITED && bothBytes === UNLIMITED) return null;
-    // Before Linux 5.11 a group could be told not to account for those in it.
+    // Before Linux 5.11 a group could be set not to account for the groups in it.
     if (up > 0 && read("use_hierarchy") === 0) return null;
     stat ??= readStat();
     const idleBytes = parseStat(stat, "total_inactive_file") ?? 0;
@@ -142,7 +143,7 @@ export class LinuxMemory implements HostMemory {
     const waits = cgroups.unified === null ? null : unifiedCgroup(cgroups.unified, mounts);
     const [own] = limits?.folders ?? [];
     const isThere = own !== undefined && existsSync(this.root + own);
-    // The root of all groups has no limit, and so need not be seen.
+    // The root of all groups has no limit, so it need not be visible.
     const isHidden = limits !== null && !isThere && !(limits.path === "/" && this.isFirst);
     return { limits, waits, isHidden };
   }
@@ -151,7 +152,7 @@ export class LinuxMemory implements HostMemory {
     try {
       return readlinkSync(`${this.root}/proc/self/ns/cgroup`) === FIRST_NAMESPACE;
     } catch {
-      return false; // There are no namespaces of cgroups, or no /proc.
+      return false; // Cgroup namespaces or /proc are missing.
     }
   }
 
@@ -159,12 +160,12 @@ export class LinuxMemory implements HostMemory {
     try {
       return parse(readFileSync(this.root + path, "utf8"));
     } catch {
-      return null; // It is not there, or not for us to read.
+      return null; // The file is missing, or may not be read.
     }
   }
 }
 
-/** A limit that is not shown is none. */
+/** The lower of two limits. Null: no limit. */
 function least(a: number | null, b: number | null): number {
   return Math.min(a ?? UNLIMITED, b ?? UNLIMITED);
 }

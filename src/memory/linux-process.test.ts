@@ -5,7 +5,7 @@ import { openProcess } from "./open-process.ts";
 import { parseKib, parseLibcPath, parseMapping, parseTaskFlags } from "./proc-text.ts";
 
 describe("parseMapping()", () => {
-  test("reads where a mapping is, and what of", () => {
+  test("reads the addresses, rights and name of a mapping", () => {
     expect(parseMapping("7f0100000000-7f0100003000 rw-p 00000000 00:00 0 ")).toEqual({
       start: 0x7f0100000000,
       byteCount: 0x3000,
@@ -42,7 +42,7 @@ describe("parseMapping()", () => {
 });
 
 describe("parseTaskFlags()", () => {
-  test("finds the flags behind a name that holds anything", () => {
+  test("finds the flags behind a name of any characters", () => {
     expect(parseTaskFlags("12 (a) R 1 (b) S 3 4 5 6 7 4194304 8 9")).toBe(4194304);
     expect(parseTaskFlags("12 (bun) S 1 2 3 0 -1 1077936128 9")).toBe(1077936128);
   });
@@ -81,7 +81,7 @@ describe("parseLibcPath()", () => {
 describe("this machine", () => {
   const host = openProcess();
 
-  test("says what this process is", () => {
+  test("describes this process", () => {
     const residence = host?.residence();
     expect(residence?.residentBytes).toBeGreaterThan(10 * 2 ** 20);
     expect(residence?.lockedBytes).toBe(0);
@@ -91,7 +91,7 @@ describe("this machine", () => {
     expect(Math.abs(host?.oomScore() ?? Number.NaN)).toBeLessThanOrEqual(1000);
   });
 
-  test("takes a score that changes nothing, and refuses one that there is not", () => {
+  test("accepts the current OOM score, and refuses an invalid one", () => {
     const score = host?.oomScore() ?? 0;
     expect(host?.setOomScore(score)).toBeNull();
     expect(host?.setOomScore(5000)).toBe("writing /proc/self/oom_score_adj: EINVAL");

@@ -1,24 +1,24 @@
 /**
- * HostProcess on Linux: mlockall, prctl and execve through bun:ffi, and what /proc/self says.
+ * HostProcess on Linux: mlockall, prctl and execve through bun:ffi, and files of /proc/self.
  *
- * Locking is two steps. The JavaScript engine reserves some 6 GiB of address space and uses a few
- * MiB of it; a plain mlockall(MCL_CURRENT) makes all of that resident. So the mappings that are no
- * reservation are locked one by one, which also touches them (mlock(2)), and then everything else
- * with MCL_ONFAULT, from the first touch on.
+ * Locking takes two steps. The JavaScript engine reserves some 6 GiB of address space and uses a
+ * few MiB of it. A plain mlockall(MCL_CURRENT) would make all of it resident. So mlock(2) locks and
+ * touches the mappings that are not reservations, one by one. Then mlockall with MCL_ONFAULT locks
+ * every other page from its first touch on.
  *
  *     | program, libraries, stack, malloc | heap, JIT, frames: reserved address space |
- *     | mlock: resident now               | MCL_ONFAULT: what is touched, and stays   |
+ *     | mlock: resident now               | MCL_ONFAULT: resident once touched        |
  *
- * mlock also writes to what may be written. A private page of a file would be copied by that, and
- * the program has 9 MiB of them, its code in JavaScript, that nobody writes. So these are locked
- * with MLOCK_ONFAULT and then read: the page cache has them once for all processes.
+ * mlock also writes to pages that may be written. It would copy private pages of a file. The
+ * program has 9 MiB of them that nothing writes: its JavaScript. So these are locked with
+ * MLOCK_ONFAULT and then read. All processes share them in the page cache.
  *
- * Once it is locked nothing goes back: the kernel refuses madvise(MADV_DONTNEED) on locked memory,
- * so the heap stays as large as it ever was (ffi-memory.ts knows another way for its regions).
+ * Locked memory is not returned: the kernel refuses madvise(MADV_DONTNEED) on it, so the heap never
+ * shrinks. ffi-memory.ts has another way for its regions.
  *
- * MCL_FUTURE is not asked for. The engine clears the fresh memory of a WebAssembly instance with
- * that same madvise, and ends the process when it is refused. What is mapped later is little: the
- * heap grows inside of what is reserved.
+ * MCL_FUTURE is not used. The engine clears the new memory of a WebAssembly instance with the same
+ * madvise, and ends the process when that is refused. Little is mapped later: the heap grows inside
+ * its reservation.
  */
 import { dlopen, type Pointer, ptr, read } from "bun:ffi";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
@@ -37,12 +37,12 @@ const PR_SET_IO_FLUSHER = 57;
 const PF_MEMALLOC_NOIO = 0x0008_0000;
 
 /**
- * Memory without a file that is as large is a reservation, of which little is used: heaps, tables,
- * stacks of the engine's threads. The program's variables are 1.8 MiB.
+ * An anonymous mapping of this size is a reservation, and little of it is used: heaps, tables,
+ * stacks of the engine's threads. The program's variables take 1.8 MiB.
  */
 const RESERVATION_BYTES_MIN = 2 * 1024 * 1024;
 
-/** <errno.h>: what these calls refuse with. */
+/** <errno.h>: the errors of these calls. */
 const ERRNO: Readonly<Record<number, string>> = {
   1: "EPERM",
   2: "ENOENT",
@@ -67,7 +67,7 @@ function openLibc(path: string) {
 export class LinuxProcess implements HostProcess {
   private readonly libc: ReturnType<typeof openLibc>;
 
-  /** Throws where the C library cannot be opened at `path`: see open-process.ts. */
+  /** Throws when the C library cannot be opened at `path`: see open-process.ts. */
   constructor(path: string) {
     this.libc = openLibc(path);
   }
@@ -86,7 +86,7 @@ export class LinuxProcess implements HostProcess {
         continue;
       }
       if (this.libc.mlock(start, byteCount) === 0) continue;
-      // Some of the kernel's own mappings, such as [vvar], cannot be touched.
+      // Some mappings of the kernel, such as [vvar], cannot be touched.
       if (!mapping.isSpecial) return this.refusal("mlock");
     }
     if (this.libc.mlockall(MCL_CURRENT_ON_FAULT) === 0) return null;
@@ -150,23 +150,23 @@ export class LinuxProcess implements HostProcess {
   }
 }
 
-/** An array of pointers to words that end in zero, and a null behind them, as execve wants it. */
+/** The arguments of execve: pointers to words that end in zero, then a null pointer. */
 function pointersTo(words: readonly Buffer[]): BigUint64Array {
   return BigUint64Array.from([...words.map((word) => BigInt(ptr(word))), 0n]);
 }
 
-/** The words of a file in which each ends in a zero. */
+/** The words of a file, each of which ends in a zero. */
 function readWords(path: string): Buffer[] | null {
   const text = readText(path);
   if (text === null) return null;
-  // A word is copied to memory of its own that does not move: short ones would lie in the heap.
+  // Each word is copied to memory that does not move: short arrays are in the collected heap.
   return text
     .split("\0")
     .slice(0, -1)
     .map((word) => Buffer.from(`${word}\0`));
 }
 
-/** What the kernel allows a process without CAP_IPC_LOCK. */
+/** The limit of a process without CAP_IPC_LOCK. */
 function limitText(): string {
   const line = readText("/proc/self/limits")?.match(/^Max locked memory +(\w+)/m);
   return line?.[1] === undefined ? "" : `, RLIMIT_MEMLOCK is ${line[1]}`;
@@ -176,7 +176,7 @@ function threadsOf(path: string): string[] {
   try {
     return readdirSync(path);
   } catch {
-    return []; // Without /proc nothing is known.
+    return []; // Without /proc.
   }
 }
 
@@ -184,7 +184,7 @@ function readText(path: string): string | null {
   try {
     return readFileSync(path, "latin1");
   } catch {
-    return null; // It is not there, or a thread that has ended meanwhile.
+    return null; // The file is missing, or its thread has ended meanwhile.
   }
 }
 

@@ -1,4 +1,4 @@
-/** Memory on mmap and on ArrayBuffers: both do the same. */
+/** Memory on mmap and on ArrayBuffers: both behave alike. */
 import { describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { AssertionError } from "../core/assert.ts";
@@ -16,7 +16,7 @@ const MEMORIES: ReadonlyArray<readonly [string, Memory]> = [
   ["on ArrayBuffers", new HeapMemory()],
 ];
 
-/** What RLIMIT_DATA limits. */
+/** The bytes that RLIMIT_DATA limits. */
 function dataBytes(): number {
   return parseKib(readFileSync("/proc/self/status", "utf8"), "VmData") ?? Number.NaN;
 }
@@ -36,7 +36,7 @@ describe.each(MEMORIES)("Memory %s", (_name, memory) => {
     region.close();
   });
 
-  test("release() leaves zeros in its range and nothing else", () => {
+  test("release() clears its range and nothing else", () => {
     const region = memory.reserve(4 * FRAME_BYTES);
     region.write(0, new Uint8Array(4 * FRAME_BYTES).fill(1), 0, 4 * FRAME_BYTES);
     region.release(FRAME_BYTES, 2 * FRAME_BYTES);
@@ -70,20 +70,20 @@ describe.each(MEMORIES)("Memory %s", (_name, memory) => {
     region.close();
   });
 
-  test("a region that grows keeps what was written, and is zeros where it has grown", () => {
+  test("a region that grows keeps its bytes, and reads as zeros where it has grown", () => {
     const region = memory.reserve(64 * MIB, { pinnedBytes: 0, grows: true });
     const words = region.words();
     expect(region.grow(FRAME_BYTES)).toBe(true);
     words.fill(7, 0, FRAME_BYTES / 4);
     expect(region.grow(64 * MIB)).toBe(true);
-    expect(region.grow(FRAME_BYTES)).toBe(true); // It is that large already.
+    expect(region.grow(FRAME_BYTES)).toBe(true); // It is already that large.
     expect([words[FRAME_BYTES / 4 - 1], words[FRAME_BYTES / 4], words.at(-1)]).toEqual([7, 0, 0]);
     region.release(0, FRAME_BYTES);
     expect(words[0]).toBe(0);
     region.close();
   });
 
-  test("a copy out of range is caught before it happens", () => {
+  test("a copy out of range is refused before it begins", () => {
     const region = memory.reserve(FRAME_BYTES);
     const bytes = new Uint8Array(100);
     expect(() => region.read(FRAME_BYTES - 50, bytes, 0, 51)).toThrow(AssertionError);
@@ -106,7 +106,7 @@ test("memory that the operating system cannot reserve is a NO_MEMORY error", () 
   expect(() => openMemory().reserve(2 ** 52)).toThrow(RamsterError);
 });
 
-test("what a region has not grown to counts for no limit, and cannot be used", () => {
+test("bytes that a region has not grown to count for no limit, and cannot be used", () => {
   const memory = openMemory();
   const before = dataBytes();
   const region = memory.reserve(2048 * MIB, { pinnedBytes: 0, grows: true });
@@ -120,7 +120,7 @@ test("what a region has not grown to counts for no limit, and cannot be used", (
 test("in swap mode all but 64 MiB of the available memory can be pinned", () => {
   const memory = openMemory({ availableBytes: () => 80 * MIB });
   expect(() => memory.reserve(64 * MIB, { pinnedBytes: 17 * MIB })).toThrow(
-    "Cannot pin another 17MiB of memory for swap mode: 16MiB are available, use less --memory, ",
+    "Cannot pin another 17MiB of memory for swap mode: 16MiB are available: use less --memory, ",
   );
   memory.reserve(64 * MIB, { pinnedBytes: 16 * MIB }).close();
 });

@@ -1,12 +1,12 @@
-/** Which Memory this process runs on. */
+/** Chooses the Memory of this process. */
 import type { Memory } from "../core/memory.ts";
 import { FfiMemory, type Holding } from "./ffi-memory.ts";
 import { HeapMemory } from "./heap-memory.ts";
 import { libcPath } from "./libc-path.ts";
 
 /**
- * Memory from the operating system where bun:ffi and a C library are at hand, else ArrayBuffers.
- * `holding` is for a node under a kernel's swap: small regions are pinned whole, and pinning more
+ * Memory from the operating system, or ArrayBuffers where bun:ffi or a C library is missing.
+ * `holding` is for a node that a kernel swaps to: small regions are pinned whole, and pinning more
  * than is available is an error.
  */
 export function openMemory(holding: Holding | null = null): Memory {

@@ -1,4 +1,4 @@
-/** The HostProcess of this machine. */
+/** Opens the HostProcess of this machine. */
 import type { HostProcess } from "../core/host-process.ts";
 import { libcPath } from "./libc-path.ts";
 import { LinuxProcess } from "./linux-process.ts";

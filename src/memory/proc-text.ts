@@ -1,7 +1,7 @@
 /**
- * What Linux says of its memory in /proc and in cgroups, as text, to numbers. Whatever does not
- * look as proc(5) and the kernel's documents of cgroup v1 and v2 say is null: a file that is
- * missing, cut off or of another system must not move a page.
+ * Parses the files of Linux about memory, in /proc and in cgroups. Text that does not match
+ * proc(5), or the kernel's documents of cgroup v1 and v2, is null. So a file that is missing, cut
+ * off or of another system cannot move a page.
  */
 
 /** `/proc/meminfo`. */
@@ -12,7 +12,7 @@ export function parseMeminfo(text: string): { totalBytes: number; availableBytes
   return { totalBytes, availableBytes: Math.min(availableBytes, totalBytes) };
 }
 
-/** Bytes of `MemTotal:       24683560 kB`; also of `/proc/self/status`. */
+/** The bytes in a line such as `MemTotal:       24683560 kB`, also of `/proc/self/status`. */
 export function parseKib(text: string, name: string): number | null {
   const [, digits] = new RegExp(`^${name}:[ \\t]+(\\d{1,12}) kB$`, "m").exec(text) ?? [];
   return digits === undefined ? null : Number(digits) * 1024;
@@ -25,11 +25,11 @@ export function parsePressure(text: string): number | null {
   return percent <= 100 ? percent : null;
 }
 
-/** Which cgroup a process is in; null: there is no such hierarchy. */
+/** The cgroups of a process. Null: the hierarchy is missing. */
 export interface Cgroups {
-  /** In the hierarchy of version 1 that accounts for memory. */
+  /** In the version 1 hierarchy of the memory controller. */
   readonly memory: string | null;
-  /** In the one hierarchy of version 2. */
+  /** In the version 2 hierarchy. */
   readonly unified: string | null;
 }
 
@@ -47,12 +47,12 @@ export function parseCgroups(text: string): Cgroups {
 }
 
 /**
- * Version 1 writes no limit as the largest number of pages that there is: LONG_MAX in bytes,
- * rounded down to a page. No machine has half of it.
+ * Version 1 shows "no limit" as the largest number of bytes: LONG_MAX, rounded down to a page. No
+ * machine has half of that.
  */
 const UNLIMITED_BYTES = 2 ** 62;
 
-/** A number of bytes; "max", or what stands for it in version 1, for as many as there are. */
+/** A number of bytes. "max", or its value in version 1, is infinite. */
 export function parseCgroupBytes(text: string): number | null {
   const word = text.trim();
   if (word === "max") return Number.POSITIVE_INFINITY;
@@ -71,18 +71,18 @@ export interface Mapping {
   readonly start: number;
   readonly byteCount: number;
   readonly isReadable: boolean;
-  /** A mapping of a file: the program or a library. */
+  /** Whether a file is mapped: the program or a library. */
   readonly isFile: boolean;
-  /** Private and writable: a page of a file is copied when it is first written. */
+  /** Whether it is private and writable: the first write to a page of a file copies the page. */
   readonly isCopiedOnWrite: boolean;
-  /** A mapping of the kernel: `[vvar]`, `[vdso]`, `[vsyscall]`. */
+  /** Whether it is a mapping of the kernel: `[vvar]`, `[vdso]`, `[vsyscall]`. */
   readonly isSpecial: boolean;
 }
 
-/** A file of the C library as it is mapped: glibc's, also before 2.34, or musl's loader. */
+/** The mapped file of the C library: glibc's, also before 2.34, or musl's loader. */
 const LIBC_FILE = /(\/\S*\/(?:libc\.so\.6|libc-2\.\d+\.so|(?:ld-musl|libc\.musl)-\w+\.so\.1))$/m;
 
-/** Where the C library of a process is, by its `/proc/self/maps`. */
+/** The path of the C library in `/proc/self/maps`. */
 export function parseLibcPath(maps: string): string | null {
   return LIBC_FILE.exec(maps)?.[1] ?? null;
 }
@@ -97,7 +97,7 @@ export function parseMapping(line: string): Mapping | null {
   const start = Number.parseInt(from, 16);
   const byteCount = Number.parseInt(to, 16) - start;
   const isSpecial = /^\[v\w+\]$/.test(name);
-  // Addresses above 2^53 are of the kernel.
+  // Addresses above 2^53 belong to the kernel.
   if (byteCount <= 0 || !Number.isSafeInteger(start)) return null;
   const isFile = name.startsWith("/");
   const isReadable = readable === "r";
@@ -106,7 +106,7 @@ export function parseMapping(line: string): Mapping | null {
 }
 
 /**
- * The flags of `/proc/self/task/N/stat`: the ninth word, where the second is a name in brackets.
+ * The flags in `/proc/self/task/N/stat`: the ninth word. The second word is a name in brackets.
  */
 export function parseTaskFlags(text: string): number | null {
   const end = text.lastIndexOf(") ");

@@ -25,7 +25,7 @@ afterEach(() => {
   if (there >= 0) closeSync(there);
 });
 
-test("a socket takes bytes until it is full, and again when somebody has read", () => {
+test("a socket takes bytes until it is full, and again after a read", () => {
   const bytes = Buffer.alloc(4096, "x");
   let total = 0;
   for (let count = 1; count > 0; total += count) {
@@ -39,7 +39,7 @@ test("a socket takes bytes until it is full, and again when somebody has read", 
   expect(read.toString("utf8", 0, readSync(there, read))).toBe("abc");
 });
 
-test("a socket that nobody reads any more takes nothing, and raises no signal", () => {
+test("a socket whose reader is gone takes nothing, and raises no signal", () => {
   closeSync(there);
   there = -1;
   expect(send(here, Buffer.from("abc"))).toBe(-1);

@@ -1,6 +1,6 @@
 /**
- * send(2) through bun:ffi: to a socket that another process has made, without waiting, and without
- * changing how it behaves for those who share it.
+ * send(2) through bun:ffi, to a socket that another process has made. It does not block, and does
+ * not change the socket for other processes that share it.
  */
 import { dlopen, type Pointer, ptr, read } from "bun:ffi";
 import { libcPath } from "./libc-path.ts";
@@ -10,7 +10,7 @@ const FLAGS = 0x40 | 0x4000;
 const EAGAIN = 11;
 const EINTR = 4;
 
-/** @returns how many bytes were taken, 0 when there is no room now, -1 when nobody takes any. */
+/** @returns how many bytes were taken, 0 when the socket is full, -1 when its reader is gone. */
 export type SocketSend = (fd: number, bytes: Uint8Array) => number;
 
 /** Null where bun:ffi or a C library is missing. */

@@ -93,7 +93,7 @@ export class KeptRequest implements Answered, SeparateReply {
   /** SeparateReply: the buffer is free again. */
   onSent(): void {}
 
-  /** What the buffer held is lost if it was too short. */
+  /** Replaces the buffer if it is too short: its bytes are lost then. */
   private makeRoom(byteCount: number): void {
     if (this.bytes.byteLength >= byteCount) return;
     this.freeBytes();

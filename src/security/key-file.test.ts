@@ -25,7 +25,7 @@ function refusal(changes: Partial<ClusterKey>, nowMs: number | null = NOW): stri
   return "";
 }
 
-test("a key comes back from its file, with all of its gossip keys", () => {
+test("a key file is read as it was written, with all gossip keys", () => {
   const two = { ...key, gossipKeys: [...key.gossipKeys, new Uint8Array(16).fill(3)] };
   const read = parseKeyFile(formatKeyFile(two), NOW);
   expect(read.gossipKeys.map((it) => [...it])).toEqual(two.gossipKeys.map((it) => [...it]));
@@ -34,7 +34,7 @@ test("a key comes back from its file, with all of its gossip keys", () => {
   expect(refusal({}, null)).toBe("");
 });
 
-test("all of its authorities are trusted, and the first certificate is shown", async () => {
+test("every authority of a key file is trusted, and its first certificate is shown", async () => {
   const add = await renewKey(key, "add", async () => other);
   const use = await renewKey(add, "use", async () => other);
   const remove = await renewKey(use, "remove", async () => other);
@@ -52,7 +52,7 @@ test("all of its authorities are trusted, and the first certificate is shown", a
   }
 });
 
-test("a step that is not the next one is refused", async () => {
+test("a step out of order is refused", async () => {
   const fresh = async () => other;
   const add = await renewKey(key, "add", fresh);
   const use = await renewKey(add, "use", fresh);
@@ -62,33 +62,33 @@ test("a step that is not the next one is refused", async () => {
     [use, "remove", ["add", "use"]],
   ] as const) {
     for (const step of wrong) {
-      await expect(renewKey(at, step, fresh)).rejects.toThrow(`the next step for it is "${next}"`);
+      await expect(renewKey(at, step, fresh)).rejects.toThrow(`its next step is "${next}"`);
     }
   }
 });
 
-test("it ends with the first that ends of its certificate and the authority of that", async () => {
+test("a key ends when its certificate or the issuer of that expires", async () => {
   const late = await makeKey({ nowMs: NOW, days: 300 });
   expect(certificateEndMs(key.tls)).toBe(NOW + 30 * DAY_MS);
   const both = await renewKey(key, "add", async () => late);
   expect(certificateEndMs(both.tls)).toBe(NOW + 30 * DAY_MS);
   const shown = await renewKey(both, "use", async () => late);
   expect(certificateEndMs(shown.tls)).toBe(NOW + 300 * DAY_MS);
-  // An old authority that has ended spoils nothing.
+  // An expired authority that did not sign the shown certificate does no harm.
   expect(parseKeyFile(formatKeyFile(shown), NOW + 200 * DAY_MS).tls.key).toBe(late.tls.key.trim());
 });
 
-test("dates are looked at: a day before it was made to the last of its days", () => {
+test("a certificate is valid from the day before it was made to its last day", () => {
   expect(refusal({}, NOW - DAY_MS + 1000)).toBe("");
   expect(refusal({}, NOW + 30 * DAY_MS - 1000)).toBe("");
   expect(refusal({}, NOW + 31 * DAY_MS)).toBe(
     "its certificate expired on Jan 31 00:00:00 2026 GMT",
   );
-  expect(refusal({}, NOW - 2 * DAY_MS)).toContain("is the clock right?");
+  expect(refusal({}, NOW - 2 * DAY_MS)).toContain("check the clock");
   expect(refusal({}, null)).toBe("");
 });
 
-test("parts of two files, parts that are damaged, and other files are refused", () => {
+test("parts of two files, damaged parts and other files are refused", () => {
   expect(refusal({ tls: { ...key.tls, authority: other.tls.authority } })).toContain("two files");
   expect(refusal({ tls: { ...key.tls, key: other.tls.key } })).toContain("two files");
   expect(refusal({ next: { certificate: other.tls.certificate, key: other.tls.key } })).toContain(
@@ -96,11 +96,11 @@ test("parts of two files, parts that are damaged, and other files are refused", 
   );
   const damaged = key.tls.certificate.replace(/[A-Za-z]{8}\n/, "AAAAAAAA\n");
   expect(refusal({ tls: { ...key.tls, certificate: damaged } })).not.toBe("");
-  expect(refusal({ gossipKeys: [] })).toBe("it has no gossip-key");
-  expect(refusal({ gossipKeys: [new Uint8Array(20)] })).toContain("one here has 20");
+  expect(refusal({ gossipKeys: [] })).toBe("it has no gossip-key line");
+  expect(refusal({ gossipKeys: [new Uint8Array(20)] })).toContain("has 20 bytes");
   const text = formatKeyFile(key);
-  expect(() => parseKeyFile("hello", NOW)).toThrow("it is no key file");
+  expect(() => parseKeyFile("hello", NOW)).toThrow("it is not a key file");
   expect(() => parseKeyFile(text.replace(/gossip-key = .*/, "gossip-key = ???"), NOW)).toThrow(
-    "no base64",
+    "not base64",
   );
 });

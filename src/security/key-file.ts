@@ -1,17 +1,17 @@
 /**
- * The key of a cluster: one text file, of which every node has a copy and nobody else. Who has it
- * belongs to the cluster.
+ * The key of a cluster: one text file, with a copy on every node. Who has the file belongs to the
+ * cluster, so nobody else may have it.
  *
  *     # comments
  *     gossip-key = BASE64            one or more; the first encrypts
- *     -----BEGIN CERTIFICATE-----    of the authority; all authorities here are trusted
- *     -----BEGIN CERTIFICATE-----    of the nodes, signed by one of them; the first is shown
+ *     -----BEGIN CERTIFICATE-----    of the authority; every authority in the file is trusted
+ *     -----BEGIN CERTIFICATE-----    of the nodes, signed by an authority; the first is shown
  *     -----BEGIN PRIVATE KEY-----    of the nodes, PKCS #8; one for each certificate, in order
  *
- * The authority's own private key is thrown away when the file is made: nothing more is ever signed
- * by it, and another file is another cluster. While the certificate of a cluster is exchanged
- * (renew-key.ts) a file has two authorities, and two certificates of nodes until the new one is
- * shown.
+ * The private key of the authority is discarded when the file is made. So it signs nothing more,
+ * and another file is another cluster. While the certificate of a cluster is replaced
+ * (renew-key.ts), a file has two authorities. It has two certificates of nodes until the new one
+ * is shown.
  */
 import { createPrivateKey, X509Certificate } from "node:crypto";
 import { ConfigError } from "../core/errors.ts";
@@ -21,17 +21,17 @@ export interface ClusterKey {
   /** AES keys of 16, 24 or 32 bytes; the first encrypts. */
   readonly gossipKeys: readonly Uint8Array[];
   readonly tls: TlsMaterial;
-  /** A certificate that is to be shown later; null: there is none. */
+  /** A certificate that is to be shown later, or null. */
   readonly next: Pick<TlsMaterial, "certificate" | "key"> | null;
 }
 
-/** Longer is no key file: two certificates and a few keys. */
+/** A key file, of four certificates and a few keys, is never longer. */
 export const KEY_FILE_BYTES_MAX = 64 * 1024;
 
 const BLOCK = /-----BEGIN ([A-Z ]+)-----[A-Za-z0-9+/=\s]+-----END \1-----/g;
 const GOSSIP_LINE = /^gossip-key\s*=\s*(\S+)\s*$/gm;
 
-/** As text, with a line on top that says what it is. */
+/** The text of a key file. Its first line says what the file is. */
 export function formatKeyFile({ gossipKeys, tls, next }: ClusterKey): string {
   const keys = gossipKeys.map((key) => `gossip-key = ${Buffer.from(key).toString("base64")}`);
   return [
@@ -46,9 +46,8 @@ export function formatKeyFile({ gossipKeys, tls, next }: ClusterKey): string {
 }
 
 /**
- * Reads a key file, as of `nowMs` (Unix time); with null its dates are left to who connects. Throws
- * ConfigError BAD_CONFIG with one line: no key file, a key that is damaged, a certificate that has
- * expired or is not of that authority.
+ * Reads a key file, and checks its dates at `nowMs` (Unix time; null: not at all). Throws
+ * ConfigError BAD_CONFIG with a one-line reason.
  */
 export function parseKeyFile(text: string, nowMs: number | null): ClusterKey {
   const blocks = [...text.matchAll(BLOCK)];
@@ -59,37 +58,37 @@ export function parseKeyFile(text: string, nowMs: number | null): ClusterKey {
   const pairs = own.map((certificate, i) => ({ certificate, key: keys[i] ?? "" }));
   const [shown, next = null, ...more] = pairs;
   if (authorities.length === 0 || shown === undefined || keys.length === 0) {
-    throw refuse("it is no key file, make one with ramster keygen");
+    throw refuse("it is not a key file: make one with ramster keygen");
   }
   if (more.length > 0 || keys.length !== pairs.length) {
-    throw refuse("it has a private key for each certificate of nodes, and at most two of them");
+    throw refuse("it needs one or two node certificates, each with its private key");
   }
   for (const pair of pairs) checkPair(pair, authorities);
   if (nowMs !== null) checkDates(shown.certificate, authorities, nowMs);
   const gossipKeys = [...text.matchAll(GOSSIP_LINE)].map(([, base64 = ""]) => {
     return parseGossipKey(base64);
   });
-  if (gossipKeys.length === 0) throw refuse("it has no gossip-key");
+  if (gossipKeys.length === 0) throw refuse("it has no gossip-key line");
   return { gossipKeys, tls: { authority: authorities.join("\n"), ...shown }, next };
 }
 
-/** PEM texts of the authorities that a node trusts. */
+/** The PEM texts of the authorities that a node trusts. */
 export function authoritiesOf({ authority }: Pick<TlsMaterial, "authority">): string[] {
   return [...authority.matchAll(BLOCK)].map(([pem]) => pem);
 }
 
-/** Whether there is one that both trust. */
+/** Whether both trust the same authority. */
 export function shareAuthority(one: TlsMaterial, other: TlsMaterial): boolean {
   const trusted = new Set(authoritiesOf(one));
   return authoritiesOf(other).some((authority) => trusted.has(authority));
 }
 
-/** The one of them that has signed a certificate, or null. */
+/** The authority that has signed a certificate, or null. */
 export function issuerOf(certificate: string, authorities: readonly string[]): string | null {
   return authorities.find((authority) => isSignedBy(certificate, authority)) ?? null;
 }
 
-/** Unix time from which on no connection can be made with what is shown. */
+/** The Unix time at which the certificate that is shown, or its issuer, expires. */
 export function certificateEndMs({ certificate, authority }: TlsMaterial): number {
   const issuer = issuerOf(certificate, authoritiesOf({ authority }));
   const all = issuer === null ? [certificate] : [certificate, issuer];
@@ -105,10 +104,10 @@ function checkPair(
   authorities: readonly string[],
 ): void {
   if (issuerOf(certificate, authorities) === null) {
-    throw refuse("its certificate is not of its authority: parts of two files");
+    throw refuse("its authority did not sign its certificate: it mixes two files");
   }
   if (!isKeyOf(certificate, key)) {
-    throw refuse("its private key is not that of its certificate: parts of two files");
+    throw refuse("its private key does not match its certificate: it mixes two files");
   }
 }
 
@@ -127,7 +126,9 @@ function checkDates(certificate: string, authorities: readonly string[], nowMs: 
     const it = certificateOf(pem);
     if (Date.parse(it.validTo) < nowMs) throw refuse(`its certificate expired on ${it.validTo}`);
     if (Date.parse(it.validFrom) > nowMs) {
-      throw refuse(`its certificate is valid from ${it.validFrom} on: is the clock right?`);
+      throw refuse(
+        `its certificate is valid from ${it.validFrom}: check the clock of this machine`,
+      );
     }
   }
 }
@@ -140,19 +141,19 @@ function certificateOf(pem: string): X509Certificate {
   }
 }
 
-/** A gossip key as it stands in the file. Throws ConfigError BAD_CONFIG. */
+/** Reads a gossip key in base64. Throws ConfigError BAD_CONFIG. */
 export function parseGossipKey(base64: string): Uint8Array {
   const bytes = new Uint8Array(Buffer.from(base64, "base64"));
   if (Buffer.from(bytes).toString("base64") !== base64) {
-    throw refuse("a gossip key is no base64");
+    throw refuse("a gossip key is not base64");
   }
   if (![16, 24, 32].includes(bytes.byteLength)) {
-    throw refuse(`a gossip key has 16, 24 or 32 bytes, one here has ${bytes.byteLength}`);
+    throw refuse(`a gossip key has ${bytes.byteLength} bytes: it must have 16, 24 or 32`);
   }
   return bytes;
 }
 
-/** The caller knows which file it is. */
+/** The caller adds the name of the file. */
 function refuse(reason: string): ConfigError {
   return new ConfigError("BAD_CONFIG", reason);
 }

@@ -1,15 +1,15 @@
-/** Makes the key of a new cluster: an authority, a certificate of it for all nodes, a gossip key. */
+/** Makes the key of a new cluster: an authority, one certificate for all nodes, a gossip key. */
 import { GOSSIP_KEY_BYTES } from "../core/limits.ts";
 import { TLS_NAME } from "../net/bun-tls.ts";
 import type { ClusterKey } from "./key-file.ts";
 
-/** P-256: quick, and known to every TLS there is. */
+/** P-256: fast, and every TLS library has it. */
 const ALGORITHM = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" } as const;
 const DAY_MS = 24 * 60 * 60 * 1000;
 
 /**
- * @param options `nowMs`: Unix time. Certificates are valid from a day before, for nodes whose
- * clocks are late, until `days` after.
+ * @param options `nowMs`: Unix time. Certificates are valid for `days`, and from a day earlier for
+ * nodes whose clocks are slow.
  */
 export async function makeKey(options: { nowMs: number; days: number }): Promise<ClusterKey> {
   const x509 = await loadX509();
@@ -22,7 +22,7 @@ export async function makeKey(options: { nowMs: number; days: number }): Promise
   const authority = await x509.X509CertificateGenerator.createSelfSigned({
     ...dates,
     serialNumber: "01",
-    // Where two are trusted, TLS finds the issuer of a certificate by its name.
+    // Each authority has a name of its own: TLS finds the issuer of a certificate by name.
     name: `CN=ramster authority ${identifier.keyId}`,
     keys: authorityKeys,
     extensions: [
@@ -61,8 +61,8 @@ export async function makeKey(options: { nowMs: number; days: number }): Promise
 }
 
 /**
- * Loaded when it is needed: a node never makes a key. The library wants reflect-metadata in place
- * before it is evaluated itself.
+ * Loads the library only when a key is made, which a node never does. reflect-metadata must be
+ * loaded before it.
  */
 async function loadX509() {
   await import("reflect-metadata");

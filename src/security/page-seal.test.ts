@@ -36,7 +36,7 @@ function handleBytes(handle: Handle): Uint8Array {
   return bytes;
 }
 
-/** As anybody would do it: the whole tag, of which the first 12 bytes are kept. */
+/** The plain way to seal: the whole tag, of which PageSeal keeps the first 12 bytes. */
 function plainSeal({ handle, zpage }: Sample): { text: Buffer; tag: Buffer } {
   const nonce = Buffer.alloc(12);
   nonce.writeBigUInt64BE(BigInt(zpage.version), 4);
@@ -56,7 +56,7 @@ function tagBytes(tag: Int32Array): Uint8Array {
   return new Uint8Array(view.buffer);
 }
 
-/** A copy of it, sealed. */
+/** A sealed copy of the sample. */
 function sealed({ handle, zpage }: Sample): { zpage: Sample["zpage"]; tag: Int32Array } {
   const tag = new Int32Array(SEAL_TAG_WORDS);
   const copy = { ...zpage, bytes: zpage.bytes.slice() };
@@ -82,7 +82,7 @@ test("a page is sealed as AES-256-GCM does it, with a tag of 96 bits", () => {
   );
 });
 
-test("it opens to what it was, as often as one likes, and stays sealed", () => {
+test("a sealed page can be opened again and again, and stays sealed", () => {
   fc.assert(
     fc.property(samples, (sample) => {
       const { zpage, tag } = sealed(sample);
@@ -97,7 +97,7 @@ test("it opens to what it was, as often as one likes, and stays sealed", () => {
   );
 });
 
-test("sealed twice it is the same; in another version, or under another key, it is not", () => {
+test("a page sealed twice is the same; another version or key changes it", () => {
   const handle = new Handle().set(1, [1n, 2n, 3n], 4);
   const zpage = { bytes: new Uint8Array(64), at: 0, zpageBytes: 64, codec: 1, version: 7 };
   const first = sealed({ handle, zpage });
@@ -109,7 +109,7 @@ test("sealed twice it is the same; in another version, or under another key, it 
   expect(other.bytes).not.toEqual(first.zpage.bytes);
 });
 
-test("only the zpage is touched, wherever it lies, up to a whole page", () => {
+test("sealing changes only the zpage, at any offset, up to a whole page", () => {
   const handle = new Handle().set(1, [1n, 2n, 3n], 4);
   const bytes = new Uint8Array(5000).fill(9);
   const zpage = { bytes, at: 500, zpageBytes: 4096, codec: 0, version: 7 };
@@ -122,7 +122,7 @@ test("only the zpage is touched, wherever it lies, up to a whole page", () => {
   expect(target.every((byte) => byte === 9)).toBe(true);
 });
 
-test("no bit of text, tag, handle, version, codec or length can be changed", () => {
+test("a changed bit of text, tag, handle, version, codec or length is found", () => {
   fc.assert(
     fc.property(samples, (sample) => {
       const { handle } = sample;
@@ -157,7 +157,7 @@ test("no bit of text, tag, handle, version, codec or length can be changed", () 
   );
 });
 
-test("a key is 32 bytes of the randomness that it is given", () => {
+test("a key is 32 bytes from the random source", () => {
   expect(KEY.length).toBe(SEAL_KEY_BYTES);
   expect(newSealKey(new SeededRandom(1))).toEqual(KEY);
   expect(newSealKey(new SeededRandom(2))).not.toEqual(KEY);

@@ -1,22 +1,21 @@
 /**
- * PageSeal: pages that leave a node, sealed with AES-256-GCM under a key that only this start of
- * the node has ever had. Whoever keeps one can neither read nor change it, nor give it for another
- * page or another version.
+ * PageSeal seals the pages that leave a node, with AES-256-GCM. The holder of a sealed page cannot
+ * read it, change it, or return it in place of another page or version.
  *
- *     key     32 random bytes, made when the node starts, in its memory only
+ *     key     32 random bytes, made at each start of the node, in its memory only
  *     nonce   0, u32 | version, u64
  *     bound   handle, 32 bytes | version, u64 | codec, u8 | zpage bytes, u16
- *     tag     the first 96 bits of GCM's, kept by the owner and never sent
+ *     tag     the first 96 bits of the tag of GCM, kept by the owner and never sent
  *
- * A nonce must never be used for two texts. A version is given out once while the node runs, for
- * one handle and one zpage, and the key is gone with the node; so whoever seals has to be sure that
- * the zpage is undamaged (ramster/seals.ts). The same zpage sealed twice gives the same bytes,
- * which is what several copies of it need.
+ * A nonce must never be used for two texts. A version belongs to one handle and one zpage while the
+ * node runs, and the key ends with the node. The zpage must be undamaged when it is sealed
+ * (ramster/seals.ts), since a damaged one would be a second text. The same zpage gives the same
+ * bytes each time, as its copies need.
  *
- * A tag of 96 bits is enough: a forger has one guess a fetch, and each comes true once in 2^87 at
- * most, since a text has no more than 259 blocks (NIST SP 800-38D, appendix B).
+ * A tag of 96 bits is enough. A forger has one guess for each fetch. A guess succeeds once in 2^87
+ * at most, since a text has at most 259 blocks (NIST SP 800-38D, appendix B).
  *
- * The cipher of node:crypto is an object for each page, the one place where a page allocates.
+ * node:crypto needs a cipher object for each page: the one place where a page allocates.
  */
 import {
   type CipherGCM,
@@ -60,7 +59,7 @@ export class PageSeal implements Seal {
     const cipher: CipherGCM = createCipheriv(ALGORITHM, this.key, this.nonce, OPTIONS);
     cipher.setAAD(this.bound);
     zpage.bytes.set(cipher.update(textOf(zpage)), zpage.at);
-    cipher.final(); // GCM has no padding: nothing comes of it but the tag.
+    cipher.final(); // GCM has no padding: this only makes the tag.
     this.tagBytes.set(cipher.getAuthTag());
     for (let i = 0; i < SEAL_TAG_WORDS; i += 1) tag[i] = this.tagView.getInt32(4 * i);
   }
@@ -75,7 +74,7 @@ export class PageSeal implements Seal {
     try {
       decipher.final();
     } catch {
-      return false; // The tag does not fit: the one error there is.
+      return false; // The tag does not match: the only error that there is.
     }
     target.set(text);
     return true;
@@ -90,7 +89,7 @@ export class PageSeal implements Seal {
   }
 }
 
-/** A key of a node that starts. `random`: for real use it must be the operating system's. */
+/** The key of a starting node. A real node must pass the random source of the system. */
 export function newSealKey(random: Random): Uint8Array {
   const key = new DataView(new ArrayBuffer(SEAL_KEY_BYTES));
   for (let at = 0; at < SEAL_KEY_BYTES; at += 4) key.setUint32(at, random.u32());

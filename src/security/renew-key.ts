@@ -1,12 +1,12 @@
 /**
- * Exchanges the certificate of a cluster that runs, in three steps. Each makes a new key file, and
- * every node has the file of one step before any has that of the next:
+ * Replaces the certificate of a running cluster, in three steps. Each step makes a new key file.
+ * Every node must have it before the next step:
  *
  *     add      the old certificate is shown, and both authorities are trusted
  *     use      the new certificate is shown, and both authorities are trusted
- *     remove   the old authority is trusted no longer
+ *     remove   the old authority is no longer trusted
  *
- * At each moment all nodes trust what any of them shows. Gossip keys stay: `ramster key` exchanges
+ * So at each moment every node trusts what any node shows. Gossip keys stay: `ramster key` replaces
  * those.
  */
 import { ConfigError } from "../core/errors.ts";
@@ -17,7 +17,7 @@ export type RenewStep = (typeof RENEW_STEPS)[number];
 
 /**
  * The key of the next step. `fresh` makes a new key, for "add". Rejects with ConfigError BAD_CONFIG
- * when `old` is at another step.
+ * when `step` is not the next one for `old`.
  */
 export async function renewKey(
   old: ClusterKey,
@@ -27,7 +27,7 @@ export async function renewKey(
   const authorities = authoritiesOf(old.tls);
   const expected = nextStep(old, authorities);
   if (step !== expected) {
-    throw new ConfigError("BAD_CONFIG", `the next step for it is "${expected}"`);
+    throw new ConfigError("BAD_CONFIG", `its next step is "${expected}"`);
   }
   if (step === "add") {
     const { tls } = await fresh();

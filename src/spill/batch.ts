@@ -1,11 +1,11 @@
 /**
- * SpillBatch: zpages on their way to the disk together, as they will lie there. Pages whose sectors
- * lie side by side are one run, and one write.
+ * SpillBatch: zpages that are written to the disk together, in the layout of the disk. Pages in
+ * consecutive sectors are one run, and one write.
  *
  *     bytes    | checksum, zpage, rest of the sector | checksum, zpage, rest | ...
  *     run 0    |-------------------------------------------------------------|
  *
- * Made once, used over and over; what is left in the rest of a sector means nothing.
+ * Batches are reused. The rest of a sector has arbitrary bytes.
  */
 import {
   REMOTIFY_BATCH_BYTES,
@@ -19,19 +19,19 @@ import { NO_SECTOR } from "./sectors.ts";
 const BYTES_MAX =
   REMOTIFY_BATCH_BYTES + REMOTIFY_BATCH_COUNT_MAX * (SPILL_HEADER_BYTES + SECTOR_BYTES);
 
-/** Told once what has become of a batch. */
+/** Is called once when a batch was written, or failed. */
 export interface SpillSink {
   onSpilled(context: number, isWritten: boolean): void;
 }
 
 export class SpillBatch {
   state: "free" | "filling" | "sent" | "done" = "free";
-  /** Pages, those included that have no place. */
+  /** Pages in the batch, also those without sectors. */
   count = 0;
   runCount = 0;
   writesLeft = 0;
   hasFailed = false;
-  /** Whether it is written to see if there is room again. */
+  /** Whether it is written to find out if there is room again. */
   isProbe = false;
   sink: SpillSink | null = null;
   context = 0;
@@ -52,12 +52,12 @@ export class SpillBatch {
     this.hasFailed = false;
   }
 
-  /** Bytes of all pages that are still in the batch. */
+  /** The bytes of all pages that are still in the batch. */
   get byteCount(): number {
     return this.sectorTotal * SECTOR_BYTES;
   }
 
-  /** The first sector of the page, or NO_SECTOR: it is not, or no longer, the batch's. */
+  /** The first sector of the page. NO_SECTOR: the batch has none for it. */
   sector(i: number): number {
     return this.sectors[i] ?? NO_SECTOR;
   }
@@ -66,7 +66,7 @@ export class SpillBatch {
     return this.sectorCounts[i] ?? 0;
   }
 
-  /** Somebody else has the sectors of the page from now on. */
+  /** The sectors of the page no longer belong to the batch. */
   forget(i: number): void {
     this.sectors[i] = NO_SECTOR;
   }
@@ -79,13 +79,13 @@ export class SpillBatch {
     return this.runSectorCounts[run] ?? 0;
   }
 
-  /** A page that there is no place for. It has a number all the same. */
+  /** Adds a page without sectors, so that numbers stay in step. */
   skip(): void {
     this.sectors[this.count] = NO_SECTOR;
     this.count += 1;
   }
 
-  /** A page, with the sectors that it is to have. */
+  /** Adds a page with its sectors. */
   append(
     memory: Memory,
     sector: number,

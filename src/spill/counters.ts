@@ -12,11 +12,11 @@ interface SpillState {
   readonly bytesMax: number;
   readonly bytesAsked: number;
   readonly pagesInFlight: number;
-  /** Why pages cannot be written; null: they can. */
+  /** Why writes fail. Null: they do not. */
   readonly trouble: string | null;
 }
 
-/** `spill`: null when there is no disk. */
+/** `spill`: null when the node has no disk. */
 export function spillReport(counters: SpillCounters, spill: SpillState | null): SpillReport {
   return {
     ...counters,

@@ -1,13 +1,13 @@
 /**
- * SpillRoom: how much of the file can really be had, and how its writes go.
+ * SpillRoom: how large the file can be, and whether its writes succeed.
  *
  *     asked      --spill-size
- *     system     what the file system has room for, which changes as other files grow
- *     refused    the size at which a write found no space: a quota may not be visible
- *     broken     nothing, while writes fail for another reason
+ *     system     the room in the file system, which changes as other files grow
+ *     refused    the size at which a write found no space: a quota may be invisible
+ *     broken     zero, while writes fail for another reason
  *
- * The least counts. After a failed write nothing is written for a while, longer with each failure
- * in a row. Then one batch, a probe, is written. When it succeeds, `refused` and `broken` end.
+ * The least counts. After a failed write there is a pause, longer with each failure in a row. Then
+ * one batch, a probe, is written. When it succeeds, `refused` and `broken` end.
  * `refused` also ends when the file system has more room than before.
  */
 import type { Clock } from "../core/clock.ts";
@@ -17,31 +17,31 @@ import type { Log } from "../core/log.ts";
 
 /** Failed writes in a row after which the disk counts as broken. */
 const FAILURES_BROKEN = 3;
-/** There is room again when the file system has this part of --spill-size more than before. */
+/** There is room again when the file system has this fraction of --spill-size more than before. */
 const MORE = 1 / 64;
-/** A file that is full again and again is logged once in this time. */
+/** A file that is full repeatedly is logged once in this time. */
 const SAY_MS = 60_000;
 const UNLIMITED = Number.POSITIVE_INFINITY;
 
 export class SpillRoom {
   readonly askedBytes: number;
-  /** How long the file may be. */
+  /** The longest that the file may be. */
   lengthMax = UNLIMITED;
-  /** Why writes fail, since the last one that went well; null: they do not. */
+  /** Why writes fail. Null: the last one succeeded. */
   trouble: string | null = null;
   private readonly clock: Clock;
   private readonly log: Log;
   private readonly backoffMs: (failures: number) => number;
   private systemBytes = UNLIMITED;
   private refusedBytes = UNLIMITED;
-  /** The least that the file system has had since then. */
+  /** The least room of the file system since then. */
   private systemLow = UNLIMITED;
   private failures = 0;
   private isBroken = false;
   private isShort = false;
   private pausedUntilMs = 0;
   private saidAtMs = Number.NEGATIVE_INFINITY;
-  /** The log has the trouble, and is to have its end. */
+  /** Whether the trouble was logged, so that its end must be logged too. */
   private isSaid = false;
 
   constructor(
@@ -54,14 +54,14 @@ export class SpillRoom {
     this.askedBytes = askedBytes;
   }
 
-  /** What there is, used and free. */
+  /** The room, used and free. */
   bytesMax(usedBytes: number): number {
     const { askedBytes, systemBytes, lengthMax } = this;
     const tried = this.isBroken ? 0 : this.refusedBytes;
     return Math.max(usedBytes, Math.min(askedBytes, systemBytes, lengthMax, tried));
   }
 
-  /** What there would be if a probe went well. */
+  /** The room after a probe that succeeds. */
   probeBytes(usedBytes: number): number {
     if (!this.isBroken && this.refusedBytes === UNLIMITED) return usedBytes;
     return Math.max(usedBytes, Math.min(this.askedBytes, this.systemBytes, this.lengthMax));
@@ -71,9 +71,9 @@ export class SpillRoom {
     return this.clock.now() < this.pausedUntilMs;
   }
 
-  /** The disk says what it has. */
+  /** Takes the room that the disk reports. */
   seen(room: DiskRoom | null, usedBytes: number): void {
-    // What was written a moment ago may not be allocated yet.
+    // Recent writes may not be allocated yet.
     const has = room === null ? 0 : Math.max(room.allocatedBytes, usedBytes);
     this.systemBytes = room === null ? UNLIMITED : has + room.availableBytes;
     this.lengthMax = room?.lengthMax ?? UNLIMITED;
@@ -92,7 +92,7 @@ export class SpillRoom {
     }
   }
 
-  /** A write failed. `usedBytes`: without what it was to write. */
+  /** A write failed. `usedBytes`: without its own bytes. */
   failed({ isFull, reason }: DiskError, usedBytes: number): void {
     this.failures += 1;
     if (isFull) {
@@ -104,13 +104,13 @@ export class SpillRoom {
     if (this.trouble === null && now - this.saidAtMs >= SAY_MS) {
       this.saidAtMs = now;
       this.isSaid = true;
-      const hope = "its pages stay where they are, and it is tried again";
-      this.log.write("warn", "ramster", `Cannot write to the spill file: ${reason}: ${hope}`);
+      const next = "its pages stay in memory, and it is tried again";
+      this.log.write("warn", "ramster", `Cannot write to the spill file: ${reason}: ${next}`);
     }
     this.trouble = reason;
   }
 
-  /** A write went well. `isProbe`: although there was no room for it, as far as was known. */
+  /** A write succeeded. `isProbe`: it was tried although the file had no room. */
   written(isProbe: boolean): void {
     this.failures = 0;
     this.isBroken = false;

@@ -9,7 +9,7 @@ interface Run {
   count: number;
 }
 
-/** Whether the sectors are all free, in the naive model: one boolean each. */
+/** Whether the sectors are all free in the model, which has a boolean for each. */
 function isFree(used: readonly boolean[], { sector, count }: Run): boolean {
   return used.slice(sector, sector + count).every((it) => !it);
 }
@@ -22,7 +22,7 @@ function hasRun(used: readonly boolean[], count: number): boolean {
   return false;
 }
 
-test("gives what is free, and says no only when there is no such run, as a naive model has it", () => {
+test("takes only free runs, and fails only when the model has no such run", () => {
   const step = fc.record({
     count: fc.integer({ min: 1, max: SECTORS_PER_PAGE_MAX }),
     times: fc.integer({ min: 1, max: 400 }),
@@ -59,7 +59,7 @@ test("gives what is free, and says no only when there is no such run, as a naive
   );
 });
 
-test("pages of one batch lie side by side", () => {
+test("pages of one batch are consecutive", () => {
   const sectors = new Sectors(new HeapMemory(), 4 * GROUP_SECTORS);
   let next = 0;
   for (const count of [3, 9, 1, 4, 4]) {
@@ -68,7 +68,7 @@ test("pages of one batch lie side by side", () => {
   }
 });
 
-test("uses again what came free before it goes further on", () => {
+test("reuses freed sectors before the file grows", () => {
   const sectors = new Sectors(new HeapMemory(), 64 * GROUP_SECTORS);
   const kept = Array.from({ length: 100 }, () => sectors.take(5));
   let last = 0;
@@ -79,5 +79,5 @@ test("uses again what came free before it goes further on", () => {
   }
   expect(last).toBeLessThan(GROUP_SECTORS);
   for (const [i, run] of kept.entries()) expect(sectors.give(run, 5)).toBe(i === kept.length - 1);
-  expect(sectors.take(1)).toBe(0); // Empty: it begins at the start.
+  expect(sectors.take(1)).toBe(0); // Empty, so it begins at the start.
 });

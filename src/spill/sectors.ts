@@ -1,6 +1,6 @@
 /**
- * Sectors: which sectors of the file are in use. A bit each, in groups; a run of sectors lies
- * within one group.
+ * Sectors: which sectors of the file are in use. Each has a bit. A run of sectors never crosses the
+ * border of a group.
  *
  *     | group 0: 2048 bits | group 1 | ... |      1: in use
  *            cursor ^                  ^ end: nothing from here on was ever in use
@@ -21,23 +21,23 @@ import type { Memory, Region } from "../core/memory.ts";
 export const GROUP_SECTORS = 2048;
 const BITS = 32;
 const SCAN_GROUPS_MAX = 32;
-/** While less than this part of what is below `end` is in use the search goes round there first. */
+/** While less than this fraction below `end` is in use, the search wraps around before it grows. */
 const DENSE = 3 / 4;
 
 export const NO_SECTOR = -1;
 
 export class Sectors {
-  /** All there are. */
+  /** All sectors of the file. */
   readonly sectorCount: number;
   private readonly region: Region;
   private readonly words: Int32Array;
-  /** By group: no free run in it is longer. */
+  /** By group: no free run in it is longer than this. */
   private readonly runMax: Uint8Array;
   private readonly groupCount: number;
   private used = 0;
   private cursor = 0;
   private endGroup = 0;
-  /** None is taken from here on. */
+  /** No sector is taken from here on. */
   private groupLimit: number;
 
   constructor(memory: Memory, sectorCount: number) {
@@ -59,7 +59,7 @@ export class Sectors {
     return this.sectorCount - this.used;
   }
 
-  /** Takes `count` sectors in a row. @returns the first of them, or NO_SECTOR. */
+  /** Takes `count` consecutive sectors. @returns the first, or NO_SECTOR. */
   take(count: number): number {
     assert(count >= 1 && count <= SECTORS_PER_PAGE_MAX);
     if (this.freeCount < count) return NO_SECTOR;
@@ -74,11 +74,11 @@ export class Sectors {
     return sector;
   }
 
-  /** Gives back what `take` gave. @returns whether nothing is in use any more. */
+  /** Frees a run of `take`. @returns whether no sector is in use any more. */
   give(sector: number, count: number): boolean {
     for (let at = sector; at < sector + count; at += 1) {
       const word = this.words[at >>> 5] ?? 0;
-      assert((word & (1 << (at & 31))) !== 0, "a sector that is not in use");
+      assert((word & (1 << (at & 31))) !== 0, "A sector is freed that is not in use");
       this.words[at >>> 5] = word & ~(1 << (at & 31));
     }
     this.used -= count;
@@ -89,13 +89,13 @@ export class Sectors {
     return true;
   }
 
-  /** From now on none is taken beyond so many bytes of the file. */
+  /** Limits the file to so many bytes for all further runs. */
   limitTo(byteCount: number): void {
     const groups = Math.floor(byteCount / SECTOR_BYTES / GROUP_SECTORS);
     this.groupLimit = Math.min(this.groupCount, groups);
   }
 
-  /** The search goes on at the start, where the file has been written before. */
+  /** Continues the search at the start, where the file was written before. */
   rewind(): void {
     this.cursor = 0;
   }
@@ -104,7 +104,7 @@ export class Sectors {
     this.region.close();
   }
 
-  /** The bits and what is said of them. Cost: everything. For tests. */
+  /** Checks the bits and the figures about them. Reads everything: for tests. */
   verify(): void {
     let used = 0;
     for (let group = 0; group < this.groupCount; group += 1) {
@@ -112,13 +112,16 @@ export class Sectors {
       let run = 0;
       for (let at = start; at < start + GROUP_SECTORS; at += 1) {
         const isFree = this.isFree(at);
-        assert(isFree || group < this.endGroup, "in use beyond the end");
+        assert(isFree || group < this.endGroup, "A group beyond the end is in use");
         used += isFree ? 0 : 1;
         run = isFree ? run + 1 : 0;
-        assert(Math.min(run, SECTORS_PER_PAGE_MAX) <= (this.runMax[group] ?? 0), "a longer run");
+        assert(
+          Math.min(run, SECTORS_PER_PAGE_MAX) <= (this.runMax[group] ?? 0),
+          "A free run is longer than the bound of its group",
+        );
       }
     }
-    assert(used === this.used, "sectors in use");
+    assert(used === this.used, "The number of used sectors is wrong");
   }
 
   /** The first sector of a group that was never in use. */
@@ -126,7 +129,7 @@ export class Sectors {
     return this.endGroup < this.groupLimit ? this.endGroup * GROUP_SECTORS : NO_SECTOR;
   }
 
-  /** Looks into groups `group` .. `endGroup - 1`, from sector `start` of the first one on. */
+  /** Searches groups `group` .. `endGroup - 1`, from sector `start` of the first one on. */
   private scan(group: number, endGroup: number, start: number, count: number): number {
     let scanned = 0;
     for (let at = group; at < endGroup; at += 1) {

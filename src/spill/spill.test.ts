@@ -12,11 +12,11 @@ import { type ReadOutcome, Spill, type SpillReadSink } from "./spill.ts";
 
 const MIB = 1024 * 1024;
 const PAGES = 200;
-const HOPE = ": its pages stay where they are, and it is tried again";
+const NEXT = ": its pages stay in memory, and it is tried again";
 /** More than fit. */
 const PAGES_MAX = 3000;
 
-/** Pages as a plain Map has them, and a Spill that must agree. */
+/** A Spill, and a Map of the same pages that it must agree with. */
 class World implements SpillSink, SpillReadSink {
   readonly clock = new SimClock();
   readonly random: SeededRandom;
@@ -64,7 +64,7 @@ class World implements SpillSink, SpillReadSink {
     ]);
   }
 
-  /** @returns how many of them are on the disk now. */
+  /** @returns how many of the pages are on the disk now. */
   store(pages: readonly number[]): number {
     const { spill } = this;
     const batch = spill.begin();
@@ -113,7 +113,7 @@ class World implements SpillSink, SpillReadSink {
   }
 }
 
-test("agrees with a plain Map, whatever is written, freed and read at the same time", () => {
+test("agrees with a Map while pages are written, freed and read at the same time", () => {
   for (let seed = 1; seed <= 5; seed += 1) {
     const world = new World(seed);
     const { random, spill, pages } = world;
@@ -137,7 +137,7 @@ test("agrees with a plain Map, whatever is written, freed and read at the same t
   }
 });
 
-test("a batch whose pages lie side by side is one write", () => {
+test("a batch of consecutive pages is one write", () => {
   const world = new World(1);
   let writes = 0;
   const write = world.disk.write.bind(world.disk);
@@ -150,7 +150,7 @@ test("a batch whose pages lie side by side is one write", () => {
   expect(world.counters.spill_writes).toBe(5);
 });
 
-test("after a failed write nothing of the batch is kept, and it is left alone, longer each time", () => {
+test("a failed write keeps no page of its batch, and pauses, longer each time", () => {
   const world = new World(1);
   world.disk.troubles.writeFailPercent = 100;
   expect(world.store([1, 2])).toBe(0);
@@ -167,14 +167,14 @@ test("after a failed write nothing of the batch is kept, and it is left alone, l
   world.disk.troubles.writeFailPercent = 0;
   expect(world.store([1])).toBe(1);
   expect(world.lines).toEqual([
-    `Cannot write to the spill file: input/output error${HOPE}`,
+    `Cannot write to the spill file: input/output error${NEXT}`,
     "The spill file is written to again",
   ]);
   expect(world.counters.spill_failed_writes).toBe(4);
   world.verify();
 });
 
-test("a file that is full takes pages again when a part of it has come free", () => {
+test("a full file takes pages again once a part of it is free", () => {
   const world = new World(1);
   const { spill } = world;
   for (let page = 1; spill.isReady; page += 10) {
@@ -201,14 +201,14 @@ function storeAll(world: World, from = 1): number {
   return page;
 }
 
-/** Lets it look at its disk. */
+/** Lets the spill check its disk. */
 function checkRoom(world: World): void {
   world.clock.run(world.clock.now() + 1001);
   world.spill.step();
   world.clock.run(world.clock.now() + 1);
 }
 
-test("a quota that shows nowhere: what was refused is no room, until a probe is written", () => {
+test("an invisible quota: refused room does not count until a probe succeeds", () => {
   const world = new World(1, 4 * MIB);
   const { spill, disk } = world;
   Object.assign(disk.troubles, { bytesMax: MIB, hidesRoom: true });
@@ -219,7 +219,7 @@ test("a quota that shows nowhere: what was refused is no room, until a probe is 
   expect(spill.bytesMax).toBeLessThanOrEqual(MIB);
   expect(spill.bytesMax).toBeGreaterThan(0.9 * MIB);
   expect(spill.trouble).toBe("no space left on the device");
-  // Looks change nothing, nor does a probe that fails.
+  // Checks of the disk change nothing, nor does a probe that fails.
   for (let i = 0; i < 3; i += 1) {
     checkRoom(world);
     expect([spill.hasRoom, spill.isTaking, spill.isReady]).toEqual([false, false, true]);
@@ -228,7 +228,7 @@ test("a quota that shows nowhere: what was refused is no room, until a probe is 
     spill.finish(batch);
     expect(world.store(Array.from({ length: 40 }, (_, i) => next + i))).toBe(0);
   }
-  // What comes free may be had again.
+  // Freed sectors can be used again.
   for (const page of [...world.pages.keys()].slice(0, 40)) world.free(page);
   checkRoom(world);
   expect([spill.hasRoom, spill.isTaking]).toEqual([true, true]);
@@ -241,13 +241,13 @@ test("a quota that shows nowhere: what was refused is no room, until a probe is 
   expect(world.store([after, after + 1])).toBe(2);
   expect([spill.isTaking, spill.bytesMax, spill.trouble]).toEqual([true, 4 * MIB, null]);
   expect(world.lines).toEqual([
-    `Cannot write to the spill file: no space left on the device${HOPE}`,
+    `Cannot write to the spill file: no space left on the device${NEXT}`,
     "The spill file is written to again",
   ]);
   world.verify();
 });
 
-test("room is what the file system gives, as others fill it and leave it, and nothing is tried in vain", () => {
+test("the room follows the file system, and no write is tried in vain", () => {
   const world = new World(2, 4 * MIB);
   const { spill, disk } = world;
   checkRoom(world);
@@ -273,11 +273,11 @@ test("room is what the file system gives, as others fill it and leave it, and no
   ]);
 });
 
-test("what a write was refused is forgotten when the file system has more than it had", () => {
+test("a refused size is forgotten when the file system has more room", () => {
   const world = new World(3, 4 * MIB);
   const { spill, disk } = world;
   checkRoom(world);
-  disk.troubles.bytesMax = MIB; // Filled by others since then.
+  disk.troubles.bytesMax = MIB; // Other files have filled it since.
   storeAll(world);
   checkRoom(world);
   expect([spill.hasRoom, spill.trouble]).toEqual([false, "no space left on the device"]);
@@ -287,24 +287,24 @@ test("what a write was refused is forgotten when the file system has more than i
   expect(world.lines.at(-1)).toBe("The spill file has room again");
 });
 
-test("no page has a place beyond what the file may be", () => {
+test("no page has sectors beyond the largest file size", () => {
   const world = new World(4, 4 * MIB);
   const { spill, disk } = world;
   const { readRoom: ask } = disk;
   disk.readRoom = (onRoom) => {
     ask.call(disk, (room) => onRoom(room === null ? null : { ...room, lengthMax: 2.5 * MIB }));
   };
-  disk.troubles.bytesMax = 2.5 * MIB; // A write there would fail.
+  disk.troubles.bytesMax = 2.5 * MIB; // A write beyond would fail.
   disk.troubles.hidesRoom = true;
   checkRoom(world);
   storeAll(world);
-  expect(world.counters.spill_failed_writes).toBeLessThan(10); // For want of a place.
+  expect(world.counters.spill_failed_writes).toBeLessThan(10); // They failed for lack of sectors.
   expect(spill.trouble).toBeNull();
   expect(disk.byteCountMax).toBeLessThanOrEqual(2 * MIB);
   expect(spill.bytesUsed).toBeGreaterThan(1.9 * MIB);
 });
 
-test("a disk that fails is no room at all, and is all of it again when a probe is written", () => {
+test("a failing disk has no room, and has all of it again once a probe succeeds", () => {
   const world = new World(5);
   const { spill, disk } = world;
   expect(world.store([1, 2, 3])).toBe(3);

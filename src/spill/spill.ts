@@ -1,25 +1,23 @@
 /**
- * Spill: the node's own persistent pages that are on its disk. To the rest of ramster it is one
- * more holder, under the number SPILL; here it is one file and the places of pages in it.
+ * Spill: the disk for persistent pages of this node. To the rest of ramster it is one more holder,
+ * with the number SPILL. Here it is a file and the sectors of each page.
  *
  *     begin, add, add, ... -> write -> onSpilled -> keep or discard, each page -> finish
  *     read -> onRead                    free
  *
- * By page, a row of the index, there is its first sector: one word, resident only where it is used.
- * How long it is, its codec and its version are in the index alone; on the disk a zpage has just
- * its checksum in front, which is over handle, version and zpage. So what is in the file means
- * nothing without the node, and whatever a disk may give in place of what was written does not pass
- * for a page.
+ * A table has the first sector of each page record: one word, resident only where it is used. The
+ * index has its length, codec and version. On the disk a zpage has only a checksum in front, over
+ * handle, version and zpage. So the file is useless without the node, and wrong bytes from the disk
+ * are found.
  *
- * Sectors that come free may be written to at once. A read of them that is under way is told so: it
- * is stale, whatever it brings.
+ * Freed sectors may be written again at once. A read of them that is under way becomes stale.
  *
- * When the last page leaves, the file is cut to nothing.
+ * When the last page leaves, the file is truncated.
  *
- * It `hasRoom` for as much as can really be had (room.ts). A write that fails loses nothing: its
- * pages are still where they were.
+ * The file has as much room as room.ts finds. A write that fails loses nothing: its pages are still
+ * in memory.
  *
- * Not here: which pages come here and when they leave (ramster), whether bytes are right.
+ * Not here: which pages come here and when they leave (ramster), the check of the checksum.
  */
 import { assert } from "../core/assert.ts";
 import type { Clock } from "../core/clock.ts";
@@ -41,17 +39,17 @@ import type { SpillCounters } from "./counters.ts";
 import { SpillRoom } from "./room.ts";
 import { NO_SECTOR, Sectors } from "./sectors.ts";
 
-/** What became of a read. `stale`: the page is not there any more, or not in that place. */
+/** The result of a read. `stale`: the page has left the disk, or has other sectors. */
 export type ReadOutcome = "read" | "failed" | "stale";
 
 export interface SpillReadSink {
-  /** `read` has ended. The zpage is at `bytes[at]` until this returns, if it was read. */
+  /** `read` has ended. If it succeeded, the zpage is at `bytes[at]` until this returns. */
   onRead(read: number, outcome: ReadOutcome, bytes: Uint8Array, at: number, checksum: number): void;
 }
 
-/** Below that there is room for no frame as it is: two pages. */
+/** Below this there is no room for a frame: two pages. */
 const SECTORS_FREE_MIN = 2 * SECTORS_PER_PAGE_MAX;
-/** A full file takes pages again when such a part of it has come free. */
+/** A full file takes pages again when this fraction of it is free. */
 const RECOVERED = 1 / 64;
 const READ_BYTES = SECTORS_PER_PAGE_MAX * SECTOR_BYTES;
 /** Tokens of the disk: reads by their number, then batches, then the truncation. */
@@ -59,7 +57,7 @@ const TOKEN_TRUNCATE = SPILL_READS_MAX + SPILL_WRITES_MAX;
 
 /** A read that is under way. */
 class Read {
-  /** 0: it is not in use. */
+  /** 0: this object is unused. */
   page = 0;
   isStale = false;
   sink: SpillReadSink | null = null;
@@ -75,7 +73,7 @@ export class Spill implements DiskSink {
   private readonly onReady: () => void;
   private readonly room: SpillRoom;
   private readonly sectors: Sectors;
-  /** By page: its first sector, plus one; 0: it is not here. */
+  /** By page: its first sector, plus one. 0: the page is not here. */
   private readonly places: Rows;
   private rowEnd = 1;
   private readonly batches: SpillBatch[] = [];
@@ -97,9 +95,9 @@ export class Spill implements DiskSink {
       clock: Clock;
       log: Log;
       counters: SpillCounters;
-      /** How long it is left alone after so many failures in a row. */
+      /** The pause after so many failures in a row. */
       backoffMs: (failures: number) => number;
-      /** It takes pages again. */
+      /** Called when the spill takes pages again. */
       onReady: () => void;
     },
     options: { byteCount: number; pageCountMax: number; pinnedPages?: number | undefined },
@@ -120,12 +118,12 @@ export class Spill implements DiskSink {
     return this.sectors.usedCount * SECTOR_BYTES;
   }
 
-  /** What can be had, used and free. */
+  /** The room, used and free. */
   get bytesMax(): number {
     return this.room.bytesMax(this.bytesUsed);
   }
 
-  /** What was asked for. */
+  /** --spill-size. */
   get bytesAsked(): number {
     return this.room.askedBytes;
   }
@@ -136,17 +134,17 @@ export class Spill implements DiskSink {
     return sent.reduce((sum, { count }) => sum + count, 0);
   }
 
-  /** Why writes fail; null: they do not. */
+  /** Why writes fail. Null: they do not. */
   get trouble(): string | null {
     return this.room.trouble;
   }
 
-  /** Whether it takes pages: there is room, and no write has just failed. */
+  /** Whether it takes pages: it has room, and no write has just failed. */
   get isTaking(): boolean {
     return this.hasRoom && !this.room.isPaused;
   }
 
-  /** Whether a batch is worth a try, now or in a moment. */
+  /** Whether a batch may succeed, now or soon. */
   get isUsable(): boolean {
     return (this.hasRoom || this.mayProbe) && !this.room.isPaused;
   }
@@ -158,7 +156,7 @@ export class Spill implements DiskSink {
     return this.batches.some(({ state }) => state === "free");
   }
 
-  /** Whether it is worth waiting for it. */
+  /** Whether it is worth waiting for the disk. */
   get isWell(): boolean {
     return this.hasRoom || this.isUsable;
   }
@@ -167,7 +165,7 @@ export class Spill implements DiskSink {
     return !this.isFull && this.sectorsTo(this.bytesMax) >= SECTORS_FREE_MIN;
   }
 
-  /** So many pages have a place for sure, but for fragments. */
+  /** How many pages of the largest size fit, apart from fragmentation. */
   get countMax(): number {
     const bytes = this.hasRoom ? this.bytesMax : this.room.probeBytes(this.bytesUsed);
     return Math.floor(this.sectorsTo(bytes) / SECTORS_PER_PAGE_MAX);
@@ -177,7 +175,7 @@ export class Spill implements DiskSink {
     return this.placeOf(page) !== NO_SECTOR;
   }
 
-  /** An empty batch. Only while it `isReady`. */
+  /** An empty batch. Only while `isReady`. */
   begin(): SpillBatch {
     let batch = this.batches.find(({ state }) => state === "free");
     if (batch === undefined) {
@@ -190,7 +188,7 @@ export class Spill implements DiskSink {
   }
 
   /**
-   * Copies the zpage into the batch. One that there is no place for is not written, that is all.
+   * Copies the zpage into the batch. Without free sectors it is not written, which is harmless.
    */
   add(
     batch: SpillBatch,
@@ -212,8 +210,8 @@ export class Spill implements DiskSink {
   }
 
   /**
-   * Writes the batch, and has `sink` told. @returns false when none of its pages has a place: then
-   * nobody is told.
+   * Writes the batch, then calls `sink`. @returns false when none of its pages has sectors: then
+   * `sink` is not called.
    */
   write(batch: SpillBatch, sink: SpillSink, context: number): boolean {
     if (batch.runCount === 0) return false;
@@ -232,7 +230,7 @@ export class Spill implements DiskSink {
     return true;
   }
 
-  /** Page `i` of a batch that is written is on the disk from now on. */
+  /** Page `i` of a written batch is on the disk from now on. */
   keep(batch: SpillBatch, i: number, page: number): void {
     const sector = batch.sector(i);
     assert(sector !== NO_SECTOR && !this.has(page));
@@ -242,7 +240,7 @@ export class Spill implements DiskSink {
     this.pageCount += 1;
   }
 
-  /** The batch is over: what was not kept has no place any more. */
+  /** Ends the batch: the sectors of pages that were not kept are freed. */
   finish(batch: SpillBatch): void {
     for (let i = 0; i < batch.count; i += 1) {
       const sector = batch.sector(i);
@@ -253,8 +251,8 @@ export class Spill implements DiskSink {
   }
 
   /**
-   * Reads the page, and has `sink` told. @returns the read, 0 .. SPILL_READS_MAX - 1; -1 when so
-   * many are under way.
+   * Reads the page, then calls `sink`. @returns the number of the read, below SPILL_READS_MAX; -1
+   * when as many are under way.
    */
   read(page: number, zpageBytes: number, sink: SpillReadSink): number {
     if (this.readsInFlight === SPILL_READS_MAX) return -1;
@@ -272,7 +270,7 @@ export class Spill implements DiskSink {
     return index;
   }
 
-  /** The page leaves the disk. */
+  /** Removes the page from the disk. */
   free(page: number, zpageBytes: number): void {
     const sector = this.placeOf(page);
     assert(sector !== NO_SECTOR);
@@ -287,7 +285,7 @@ export class Spill implements DiskSink {
     this.rowEnd = 1;
   }
 
-  /** Called now and then: asks the disk how much it has. */
+  /** Called periodically: asks the disk for its room. */
   step(): void {
     const now = this.clock.now();
     if (this.isLooking || now < this.nextLookAtMs) return;
@@ -317,34 +315,34 @@ export class Spill implements DiskSink {
     this.places.close();
   }
 
-  /** Each page that is said to be here has a place of its own. Cost: everything. For tests. */
+  /** Checks that each page has sectors of its own. Reads everything: for tests. */
   verify(pages: Iterable<{ page: number; zpageBytes: number }>): void {
     this.sectors.verify();
     const taken = new Set<number>();
     let count = 0;
     for (const { page, zpageBytes } of pages) {
       const sector = this.placeOf(page);
-      assert(sector !== NO_SECTOR, "a page on disk without a place");
+      assert(sector !== NO_SECTOR, "A page on the disk has no sectors");
       for (let i = 0; i < sectorsOf(zpageBytes); i += 1) {
-        assert(!taken.has(sector + i), "a sector of two pages");
+        assert(!taken.has(sector + i), "Two pages have the same sector");
         taken.add(sector + i);
       }
       count += 1;
     }
-    assert(count === this.pageCount, "pages on disk");
+    assert(count === this.pageCount, "The number of pages on the disk is wrong");
     if (this.batches.every(({ state }) => state === "free")) {
-      assert(taken.size === this.sectors.usedCount, "sectors that are nobody's");
+      assert(taken.size === this.sectors.usedCount, "Used sectors belong to no page");
     }
   }
 
-  /** Whether one batch may find out if there is room again. */
+  /** Whether one batch may be written to find out if there is room again. */
   private get mayProbe(): boolean {
     const bytes = this.room.probeBytes(this.bytesUsed);
     if (this.isFull || this.sectorsTo(bytes) < SECTORS_FREE_MIN) return false;
     return !this.batches.some((it) => it.isProbe && it.state !== "free");
   }
 
-  /** Sectors that are free until so many bytes are used. */
+  /** The free sectors until so many bytes are used. */
   private sectorsTo(bytesMax: number): number {
     const sectors = Math.floor(bytesMax / SECTOR_BYTES) - this.sectors.usedCount;
     return Math.min(sectors, this.sectors.freeCount);
@@ -364,7 +362,7 @@ export class Spill implements DiskSink {
     this.disk.truncate(0, this, TOKEN_TRUNCATE);
   }
 
-  /** Whether it was cut or not: what is in it means nothing, and is written over. */
+  /** A failed truncation is harmless: the bytes are unused, and are overwritten. */
   private onTruncated(): void {
     this.isTruncating = false;
     this.onReady();
@@ -372,7 +370,7 @@ export class Spill implements DiskSink {
 
   private onWriteDone(index: number, error: DiskError | null): void {
     const batch = this.batches[index];
-    assert(batch?.state === "sent", "a write that nobody asked for");
+    assert(batch?.state === "sent", "A write ended that was not begun");
     batch.writesLeft -= 1;
     if (error !== null) this.writeFailed(batch, error);
     if (batch.writesLeft > 0) return;
@@ -394,7 +392,7 @@ export class Spill implements DiskSink {
     for (let i = 0; i < batch.count; i += 1) {
       if (batch.sector(i) !== NO_SECTOR) this.counters.spill_failed_writes += 1;
     }
-    // What is under way may not be written either.
+    // Writes under way may fail too.
     const sent = this.batches.filter(({ state }) => state === "sent");
     const sentBytes = sent.reduce((sum, it) => sum + it.byteCount, 0);
     this.room.failed(error, Math.max(0, this.bytesUsed - sentBytes));
@@ -403,7 +401,7 @@ export class Spill implements DiskSink {
 
   private onReadDone(index: number, error: DiskError | null): void {
     const read = this.reads[index];
-    assert(read !== undefined && read.page !== 0, "a read that nobody asked for");
+    assert(read !== undefined && read.page !== 0, "A read ended that was not begun");
     const { sink, isStale } = read;
     if (error === null) this.readFailures = 0;
     else if (!isStale) this.readFailed(error.reason);
@@ -412,7 +410,7 @@ export class Spill implements DiskSink {
     const at = index * READ_BYTES;
     const checksum = this.readView.getUint32(at);
     sink?.onRead(index, outcome, this.readBytes, at + SPILL_HEADER_BYTES, checksum);
-    // Its bytes are used no more.
+    // The bytes of the read are no longer used.
     read.page = 0;
     read.sink = null;
     this.readsInFlight -= 1;
