@@ -45,7 +45,7 @@ test("a lender gives back what its machine needs, soon, no more than that, and n
   sim.until("it has begun", () => short.counter("lend_pressure_shrinks") === 1);
   sim.until("the machine has its reserve", () => machine.availableBytes >= RESERVE);
   expect(sim.clock.now() - startMs).toBeLessThan(3000);
-  sim.until("it says so", () => short.log.some((line) => / has given back \d+ MiB in /.test(line)));
+  sim.until("it says so", () => short.log.some((line) => / gave \d+ MiB back in /.test(line)));
   sim.run(5000);
   expect(short.counter("lend_pressure_shrinks")).toBe(1);
   expect(machine.availableBytes).toBeLessThan(RESERVE + 400 * KIB);

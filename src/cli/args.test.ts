@@ -483,7 +483,7 @@ describe("parseArgs() refuses", () => {
       "node --number 1 --peers h:1",
       'Cannot use --peers "h:1": write number and address, as in "0@10.0.0.1:7777"',
     ],
-    ["node --number 1 --peers 2@h:1,2@h:2", 'Cannot use --peers "2@h:2": node 2 is there twice'],
+    ["node --number 1 --peers 2@h:1,2@h:2", 'Cannot use --peers "2@h:2": node 2 occurs twice'],
     ["node --number 1 --peers 2@h:1,,", 'Cannot use --peers "": a member of the list is empty'],
     [
       "node --number 1 --peers 9999@h:1",

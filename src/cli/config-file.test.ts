@@ -71,11 +71,11 @@ describe("--config in TOML", () => {
       '\n\nmemory = "64MB"',
       'Cannot use memory "64MB" in "f", line 3: there is no unit "MB", write "64MiB"',
     ],
-    ["memory = [1, 2]", 'Cannot use "memory" in "f", line 1: it takes one value, no list'],
+    ["memory = [1, 2]", 'Cannot use "memory" in "f", line 1: it takes one value, not a list'],
     ["insecure = 1", 'Cannot use "insecure" in "f", line 1: it is true or false'],
     [
       "[memory]\nsize = 1",
-      'Cannot use "memory" in "f", line 1: it takes a text, a number, or true or false',
+      'Cannot use "memory" in "f", line 1: it takes a string, a number, true or false',
     ],
     ['config = "g"', 'Cannot use "config" in "f", line 1: "node" has no such setting'],
     ["number = 1.5", 'Cannot use number "1.5" in "f", line 1: write a whole number'],
@@ -137,7 +137,7 @@ describe("--config in the original's form", () => {
     [CONF.replace("\tnumber = 0", "number = 0"), '"f", line 8: write "key = value", indented'],
     [
       CONF.replace("\tnumber = 0", "\tnumber = 0\n\tnumber = 0"),
-      'Cannot use "number" in "f", line 9: it is there twice',
+      'Cannot use "number" in "f", line 9: it occurs twice',
     ],
   ])("what is wrong in it is said with its line", (text, message) => {
     expect(refusal(text)).toContain(message);

@@ -91,7 +91,7 @@ describe("a reader that stands still", () => {
     pass(OUTPUT_RETRY_MS);
     expect(reader.lines.length).toBe(OUTPUT_QUEUE_BYTES_MAX / 1024 + 1);
     const counts = `${urgent} warn, ${quiet} info`;
-    const what = `log lines dropped, since nobody read them: ${counts}`;
+    const what = `log lines dropped, since the reader did not read them: ${counts}`;
     expect(reader.lines.at(-1)).toBe(`ramster[3] doors warn: ${what}`);
     writer.write("info", "net", "next");
     expect(reader.lines.at(-1)).toBe("ramster[3] net: next");

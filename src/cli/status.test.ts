@@ -51,7 +51,7 @@ test("says how much of the disk can be had, and why not more", () => {
   expect(spilled(40 * MIB, null)).toEqual(["spilled: 12 pages, 5MiB of 40MiB"]);
   expect(spilled(6 * MIB, "no space left on the device")).toEqual([
     "spilled: 12 pages, 5MiB of 6MiB",
-    "warning: no more can be had of the 40MiB of --spill-size",
+    "warning: --spill-size asks for 40MiB, but the disk has no more",
     "warning: cannot write to the spill file: no space left on the device",
   ]);
 });
@@ -69,7 +69,7 @@ test("a drained node is told from the others, in its own status and in that of o
   expect(states("alive", false)).toBe("alive");
   expect(states("dead", true)).toBe("dead");
   expect(textOf({}, { knobs: { draining: "1" } }).split("\n")[1]).toBe(
-    'drained: lends nothing, moves no page away, until "ramster set draining 0"',
+    'drained: lends nothing and moves no page away until "ramster set draining 0"',
   );
 });
 
@@ -83,8 +83,8 @@ test("says how many pages have no copy that could be asked for, and how many are
   const lines = textOf({ pages_out_of_reach: 1200 }, { counters }).split("\n");
   expect(lines.slice(2, 5)).toEqual([
     "out of reach: 1,234 copies, at nodes that are dead and may come back",
-    "NO COPY in reach: 1,200 pages, a get fails until its node is back",
-    "leaving: 12 pages, which a lender wants to be rid of",
+    "NO COPY in reach: 1,200 pages, gets fail until its node is back",
+    "leaving: 12 pages, which a lender gives up",
   ]);
 });
 
@@ -106,7 +106,7 @@ test.each([
 test("says what a lender cannot see, where it lends less for it than it might", () => {
   const lines = textOf({}, { lending: { unseen: ["limit", "waits"] } }).split("\n");
   expect(lines.slice(2, -2)).toEqual([
-    "warning: cannot see the memory limit of its cgroup: lends nothing more",
+    "warning: cannot see the memory limit of its cgroup: lending nothing more",
   ]);
 });
 
@@ -122,9 +122,9 @@ test("says how many pages are lost, where there are any", () => {
 
 test.each([
   [0, null, 0, "no page"],
-  [1, null, null, "1 page, mended in -"],
-  [12_345, 4120, 3, "12,345 pages, mended in about 3s, 4,120 a second"],
-  [67_108_864, 100_000, 671, "67,108,864 pages, mended in about 11.18m, 100,000 a second"],
+  [1, null, null, "1 page, repair time -"],
+  [12_345, 4120, 3, "12,345 pages, repaired in about 3s, 4,120 a second"],
+  [67_108_864, 100_000, 671, "67,108,864 pages, repaired in about 11.18m, 100,000 a second"],
 ] as const)("says of %d pages at risk how long they will be", (pages, rate, seconds, text) => {
   const lines = textOf({
     pages_at_risk: pages,

@@ -6,7 +6,7 @@ import { EXIT } from "./exit.ts";
 import { print } from "./print.ts";
 
 /** `ramster 0.1.0, protocol 1, Bun 1.4.5, linux x64`. */
-export function versionText(): string {
+function versionText(): string {
   const machine = `${platform()} ${arch()}`;
   return `ramster ${version}, protocol ${PROTOCOL_VERSION}, Bun ${Bun.version}, ${machine}`;
 }

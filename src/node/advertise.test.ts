@@ -81,7 +81,7 @@ describe("a node that listens on all addresses publishes", () => {
     const addresses = ["10.9.0.1", "172.17.0.1"];
     await expect(hostOf({ addresses })).rejects.toThrow(
       'Cannot use --listen "0.0.0.0:7777": this machine has the addresses 10.9.0.1, 172.17.0.1: ' +
-        "write which one other nodes use, as in --advertise 10.9.0.1:7777",
+        "name the one that other nodes use, as in --advertise 10.9.0.1:7777",
     );
     await expect(hostOf({ listen: "0.0.0.0:0", gossip: "0.0.0.0:0", addresses })).rejects.toThrow(
       "as in --listen 10.9.0.1:0",

@@ -116,7 +116,7 @@ describe("nodeConfig()", () => {
   test("refuses peers that cannot be", () => {
     const peer = (number: number, port: number) => ({ number, address: tcp(port) });
     expect(refusal({ peers: [peer(1, 1)] })).toContain("the number of this node");
-    expect(refusal({ peers: [peer(2, 1), peer(2, 2)] })).toContain("node 2 is there twice");
+    expect(refusal({ peers: [peer(2, 1), peer(2, 2)] })).toContain("node 2 occurs twice");
     expect(refusal({ peers: [peer(2, 1), peer(3, 1)] })).toContain("the same address");
     expect(refusal({ peers: [peer(2, 0)] })).toContain("port 0");
     expect(refusal({ peers: [peer(1023, 1)] })).toContain("node numbers are 0 .. 1022");

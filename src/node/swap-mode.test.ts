@@ -97,7 +97,7 @@ describe("SwapMode", () => {
     host.lockRefusal = "mlockall: ENOMEM, RLIMIT_MEMLOCK is 8388608";
     expect(entered(host)).toEqual({
       lines: [
-        "warn: swap mode: some threads are no IO flushers (0 of 8 are), swap may deadlock: prctl(PR_SET_IO_FLUSHER): EPERM",
+        "warn: swap mode: some threads are not IO flushers (0 of 8 are), swap may deadlock: prctl(PR_SET_IO_FLUSHER): EPERM",
         "warn: swap mode: the OOM killer may end this process: writing /proc/self/oom_score_adj: EACCES",
         "warn: swap mode: memory may be swapped out: mlockall: ENOMEM, RLIMIT_MEMLOCK is 8388608",
       ],
@@ -112,9 +112,9 @@ describe("SwapMode", () => {
     host.lockMemory = () => null;
     host.startAgain = () => null;
     expect(entered(host).lines).toEqual([
-      "warn: swap mode: some threads are no IO flushers (1 of 8 are), swap may deadlock",
+      "warn: swap mode: some threads are not IO flushers (1 of 8 are), swap may deadlock",
       "warn: swap mode: the OOM killer may end this process: oom_score_adj is 0",
-      "warn: swap mode: memory may be swapped out: the kernel says that it is not locked",
+      "warn: swap mode: memory may be swapped out: the kernel reports that it is not locked",
     ]);
   });
 

@@ -257,8 +257,8 @@ describe("swapOn()", () => {
     Object.assign(shell.devices[0] as FakeDevice, { swapBytes: null });
     const { message } = await refusal(on(shell));
     expect(message).toBe(
-      `Cannot switch swap on: export "swap" of ${NBD} is attached as /dev/nbd0, and no swap: ` +
-        "ramster swap off detaches it",
+      `Cannot switch swap on: export "swap" of ${NBD} is attached as /dev/nbd0 without swap: ` +
+        "run ramster swap off to detach it",
     );
     expect(await off(shell)).toBe("swap is off: /dev/nbd0");
   });
@@ -502,8 +502,8 @@ describe("swapOff()", () => {
     const options = { ...AT, device: null };
     const { message } = await refusal(swapOff(shell, options, quiet().show, stop.signal));
     expect(message).toBe(
-      "Cannot switch swap off: stopped by SIGINT, swapoff /dev/nbd0 goes on, " +
-        "ramster swap off once more detaches it then",
+      "Cannot switch swap off: stopped by SIGINT, swapoff /dev/nbd0 continues, " +
+        "run ramster swap off again afterwards to detach it",
     );
     while (shell.devices[0]?.swapBytes !== null) await shell.pause(1);
     expect(await off(shell)).toBe("swap is off: /dev/nbd0");
@@ -513,7 +513,7 @@ describe("swapOff()", () => {
     const shell = await swapping(0);
     shell.failing.set("detach", "no");
     const { message } = await refusal(off(shell, "/dev/nbd0"));
-    expect(message).toBe("Cannot detach /dev/nbd0, which is no swap now: no");
+    expect(message).toBe("Cannot detach /dev/nbd0, whose swap is off: no");
     shell.isRoot = false;
     const { exit } = await refusal(off(shell, "/dev/nbd0"));
     expect(exit).toBe(3);
