@@ -247,6 +247,6 @@ test("a lender in a cgroup with a limit says whose limit it is", async () => {
   const { sim, machine, said } = await onSilent([]);
   machine.cgroup = "/sys/fs/cgroup/a";
   sim.run(1000);
-  expect(said('the limit of cgroup "/sys/fs/cgroup/a" leaves: 64 MiB')).toBe(1);
+  expect(said('lending is limited by cgroup "/sys/fs/cgroup/a", which has 64 MiB')).toBe(1);
   await sim.stop();
 });

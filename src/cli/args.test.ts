@@ -240,7 +240,7 @@ describe("parseArgs() of stress, stats and version", () => {
     [32, 2],
     [64, 1],
     [128, 1],
-  ])("stress with %i nodes has %i MiB a node, unless it is told", (nodes, mib) => {
+  ])("stress with %i nodes has %i MiB a node by default", (nodes, mib) => {
     expect(parse(`stress --nodes ${nodes}`)).toMatchObject({
       options: { memoryBytes: mib * 1_048_576, workingSetBytes: mib * 12 * 1_048_576 },
     });
@@ -566,7 +566,7 @@ describe("parseArgs() refuses", () => {
     );
   });
 
-  test("whatever is wrong with one clear error and nothing else", () => {
+  test("any wrong line with one clear error and nothing else", () => {
     const words = COMMANDS.flatMap((spec) => flagsOf(spec).map((flag) => `--${flag.name}`));
     const token = fc.oneof(fc.constantFrom(...words, "on", "1", "64MiB", "2s", "--"), fc.string());
     const command = fc.constantFrom(...COMMANDS.map((spec) => spec.name));

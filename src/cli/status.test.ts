@@ -73,12 +73,12 @@ test("a drained node is told from the others, in its own status and in that of o
   );
 });
 
-test("says that pages have nowhere to go, why, and what helps", () => {
+test("shows that pages have nowhere to go, why, and what to do", () => {
   const line = textOf({}, { nowhere: "the target is none, use another" }).split("\n")[1];
   expect(line).toBe("pages have nowhere to go: the target is none, use another");
 });
 
-test("says how many pages have no copy that could be asked for, and how many are leaving a lender", () => {
+test("shows how many pages have no copy in reach, and how many a lender gives up", () => {
   const counters = { absent_copies: 1234, reclaims_pending: 12 };
   const lines = textOf({ pages_out_of_reach: 1200 }, { counters }).split("\n");
   expect(lines.slice(2, 5)).toEqual([
@@ -96,21 +96,21 @@ test.each([
   [1, 1, { replicas: "1" }, "copies: ONE of each page, as --replicas says"],
   [1, 1, {}, 'copies: ONE of each page: all go to the node of --target, "auto" makes two'],
 ] as const)(
-  "of %d copies that a page should have, and %d that it can, says what to do",
+  "with %d copies intended and %d possible it shows what to do",
   (wanted, possible, knobs, line) => {
     const lines = textOf({ copies_intended: wanted, copies_possible: possible }, { knobs });
     expect(lines.split("\n")[2]).toBe(line);
   },
 );
 
-test("says what a lender cannot see, where it lends less for it than it might", () => {
+test("shows what a lender cannot see, if it lends less because of that", () => {
   const lines = textOf({}, { lending: { unseen: ["limit", "waits"] } }).split("\n");
   expect(lines.slice(2, -2)).toEqual([
     "warning: cannot see the memory limit of its cgroup: lending nothing more",
   ]);
 });
 
-test("says how many pages are lost, where there are any", () => {
+test("shows how many pages are lost, if any are", () => {
   const lines = (lost: number) => {
     return textOf({}, { counters: { remote_pers_pages_lost: lost } })
       .split("\n")
@@ -135,7 +135,7 @@ test.each([
   for (const line of lines) expect(line.length).toBeLessThanOrEqual(80);
 });
 
-test("a name of a member that another program made up stays in its cell", () => {
+test("any name of a member stays in its cell", () => {
   const zeros = { lend_frames: 0, free_frames: 0, pressure: 0, incarnation: 1 };
   const texts = { address: "10.0.0.2:7946", role: "server", target: "none", note: "" } as const;
   const nulls = { rtt_ms: null, boot_id: null, zone: null };
@@ -145,7 +145,7 @@ test("a name of a member that another program made up stays in its cell", () => 
   expect(lines.at(-1)).toMatch(/^2 {5}n2 3 {2}n3 {2}alive \[2J 0m {2}alive /);
 });
 
-test("says that the certificate ends soon, or has ended", () => {
+test("shows that the certificate expires soon, or has expired", () => {
   const lines = (days: number) => {
     const knobs = { certificate: "2026-06-01T00:00:00.000Z" };
     return textOf({}, { counters: { certificate_days_left: days }, knobs })
@@ -159,7 +159,7 @@ test("says that the certificate ends soon, or has ended", () => {
   ]);
 });
 
-test("says why there is no link to a node, unless that has left", () => {
+test("shows why there is no link to a node, unless the node has left", () => {
   const failure = "no secured connection: its certificate has expired";
   const link = { ...PEER, connected: false, state: "waiting" };
   const peers = [

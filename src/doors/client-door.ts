@@ -21,7 +21,7 @@ import { ConfigError } from "../core/errors.ts";
 import { HANDLE_BYTES, Handle } from "../core/handle.ts";
 import {
   CLIENT_BUFFERS_BYTES_MAX,
-  CLIENT_STALL_LOOK_MS,
+  CLIENT_STALL_CHECK_MS,
   CLIENT_STALL_TIMEOUT_MS,
   HANDSHAKE_TIMEOUT_MS,
 } from "../core/limits.ts";
@@ -558,7 +558,7 @@ export class ClientDoor implements ChannelHandler {
       );
       channel.terminate("no progress while others waited for its memory");
     }
-    this.stallTimer = this.clock.after(CLIENT_STALL_LOOK_MS, () => {
+    this.stallTimer = this.clock.after(CLIENT_STALL_CHECK_MS, () => {
       this.stallTimer = null;
       this.closeStalled();
     });

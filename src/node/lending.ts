@@ -19,7 +19,7 @@ import type { Clock, TimerId } from "../core/clock.ts";
 import type { Report } from "../core/figure.ts";
 import type { LENDING_READ, MACHINE_READ } from "../core/figures.ts";
 import type { HostMemory, MemorySeen, Unseen } from "../core/host-memory.ts";
-import { FRAME_BYTES, HOST_LOOK_MS, LEND_STEPS } from "../core/limits.ts";
+import { FRAME_BYTES, HOST_CHECK_MS, LEND_STEPS } from "../core/limits.ts";
 import type { Log } from "../core/log.ts";
 import type { Foreign } from "../ramster/foreign/foreign.ts";
 import {
@@ -98,14 +98,14 @@ export class Lending {
     this.announcedLimit = parts.foreign.frameCountLent;
   }
 
-  /** Reads the memory now, and then every HOST_LOOK_MS. */
+  /** Reads the memory now, and then every HOST_CHECK_MS. */
   start(): void {
     this.check();
     const tick = (): void => {
-      this.timer = this.clock.after(HOST_LOOK_MS, tick);
+      this.timer = this.clock.after(HOST_CHECK_MS, tick);
       this.check();
     };
-    this.timer = this.clock.after(HOST_LOOK_MS, tick);
+    this.timer = this.clock.after(HOST_CHECK_MS, tick);
   }
 
   stop(): void {

@@ -15,7 +15,7 @@ import type { Ramster } from "../ramster/ramster.ts";
 import type { CopyState } from "../ramster/repair/copy-state.ts";
 import type { NodeConfig } from "./config.ts";
 
-const LOOK_MS = 1000;
+const CHECK_MS = 1000;
 /**
  * With "auto" the condition must last this long, since a join or the start of a lender takes a
  * moment.
@@ -53,7 +53,7 @@ export class Nowhere {
   }
 
   start(): void {
-    this.timer = this.clock.after(LOOK_MS, () => {
+    this.timer = this.clock.after(CHECK_MS, () => {
       this.check();
       this.start();
     });
@@ -97,7 +97,7 @@ export class Nowhere {
     return `${what} and there are ${lenderZones}, start one or run "ramster set replicas auto"`;
   }
 
-  private lookAtCopies(): void {
+  private checkCopies(): void {
     const state = this.ramster.copyState();
     // Without these conditions no page moves away, and the copies are not known.
     const isMoving = !this.isServer && !this.ramster.isDraining && state.copiesPossible > 0;
@@ -106,7 +106,7 @@ export class Nowhere {
 
   private check(): void {
     this.room.update(this.reason, this.ramster.target === "auto" ? SETTLE_MS : 0);
-    this.lookAtCopies();
+    this.checkCopies();
   }
 }
 

@@ -27,7 +27,7 @@ import { MESSAGE } from "../wire/messages.ts";
 import { OFFER_BYTES_MAX, type OfferBody, writeOffer } from "../wire/offer.ts";
 import type { PeerConfig } from "./peers.ts";
 
-const LOOK_MS = 1000;
+const CHECK_MS = 1000;
 
 /** A peer with a link, and the last offer to it. */
 interface Listener {
@@ -74,7 +74,7 @@ export class Offers {
 
   start(): void {
     this.step();
-    this.timer = this.clock.after(LOOK_MS, () => this.start());
+    this.timer = this.clock.after(CHECK_MS, () => this.start());
   }
 
   stop(): void {
