@@ -143,7 +143,7 @@ test("a node waits for its seeds, as long as it is told to", async () => {
   const seeds = ["--advertise=10.9.0.1:7777", "--gossip-advertise=10.9.0.1:7946"];
   const absent = [...seeds, "--join=no-such-host.invalid:7946,127.0.0.1:1"];
   const patient = world.startUnready("node", 0, [...flags, ...absent]);
-  await logged(patient, /Cannot join the cluster: .*; tries again until a node of --join answers/);
+  await logged(patient, /Cannot join the cluster: .*; trying again until a node of --join answers/);
   const hasty = world.startUnready("node", 1, [...flags, ...absent, "--join-timeout=10ms"]);
   await expect(hasty.ready()).rejects.toThrow(
     'Cannot join the cluster: Cannot find host "no-such-host.invalid": ',

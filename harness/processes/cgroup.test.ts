@@ -48,6 +48,6 @@ it("a lender sees the limit of its own cgroup, also when it is moved there", asy
   const lent = 4096 * (await counter(client, "lend_limit_frames"));
   expect(lent).toBeLessThan(LIMIT_BYTES);
   expect(lender.stderr.join("\n")).toContain(
-    `lends what the limit of cgroup "${path}" leaves: 160 MiB`,
+    `lending is limited by cgroup "${path}", which has 160 MiB`,
   );
 });

@@ -84,7 +84,7 @@ describe("ramster drain", () => {
       const { stdout, stderr, code } = await drain(world, first);
       isDrained = true;
       expect(await load).toBeGreaterThan(0);
-      expect(stdout).toMatch(/^\d+ pages of others moved away, 0 of its own came home\n$/);
+      expect(stdout).toMatch(/^\d+ pages of other nodes moved away, 0 of its own came home\n$/);
       expect([stderr, code]).toEqual(["", 0]);
       expect(await counter(atFirst, "foreign_pers_pages")).toBe(0);
       await until("others know that it lends nothing", async () => {
@@ -94,7 +94,7 @@ describe("ramster drain", () => {
       expect(await countRight(pool, PAGES)).toBe(PAGES);
       // Again, and while it is alone with that.
       expect(await drain(world, first)).toEqual({
-        stdout: "0 pages of others moved away, 0 of its own came home\n",
+        stdout: "0 pages of other nodes moved away, 0 of its own came home\n",
         stderr: "",
         code: 0,
       });
@@ -110,7 +110,7 @@ describe("ramster drain", () => {
     const pool = await (await world.connect(node)).newPool({ persistent: true });
     await fill(pool, 10);
     const { stdout, stderr, code } = await drain(world, node);
-    expect(stdout).toBe("0 pages of others moved away, 0 of its own came home\n");
+    expect(stdout).toBe("0 pages of other nodes moved away, 0 of its own came home\n");
     expect([stderr, code]).toEqual(["", 0]);
     expect(await countRight(pool, 10)).toBe(10);
   });
@@ -121,9 +121,9 @@ describe("ramster drain", () => {
       await using world = new ProcessWorld();
       const { server, atServer, pool } = await stranded(world);
       const { stdout, stderr, code } = await drain(world, server, "--drain-timeout=1s");
-      expect(stdout).toMatch(/^\d+ pages of others moved away, 0 of its own came home\n$/);
+      expect(stdout).toMatch(/^\d+ pages of other nodes moved away, 0 of its own came home\n$/);
       expect(stderr).toMatch(
-        /^ramster: Cannot drain all in 1s: [1-9]\d* pages of others and 0 of its own are still to move; the node goes on with it until "ramster set draining 0"\n$/,
+        /^ramster: Cannot drain all in 1s: [1-9]\d* pages of other nodes and 0 of its own are still to move; the node continues until "ramster set draining 0"\n$/,
       );
       expect(code).toBe(1);
       expect(await atServer.getKnob("draining")).toBe("1");
@@ -139,7 +139,7 @@ describe("ramster drain", () => {
       const { server, pool } = await stranded(world);
       const { stderr, code } = await drain(world, server);
       expect(stderr.trimEnd().split("\n").at(-1)).toMatch(
-        /^ramster: Cannot drain all: [1-9]\d* pages of others have nowhere to go, 0 of its own have no room here$/,
+        /^ramster: Cannot drain all: [1-9]\d* pages of other nodes have nowhere to go, and 0 of its own have no room here$/,
       );
       expect(stderr).toMatch(/^ramster: \d+ of others, 0 of its own are left\n/);
       expect(code).toBe(1);
@@ -159,7 +159,7 @@ describe("ramster drain", () => {
       command.kill("SIGINT");
       const { stderr, code } = await end;
       expect(stderr).toMatch(
-        /^ramster: Cannot wait any longer: interrupted, \d+ pages of others and 0 of its own are still to move; the node goes on with it until "ramster set draining 0"\n$/,
+        /^ramster: Cannot wait for the drain: interrupted, \d+ pages of other nodes and 0 of its own are still to move; the node continues until "ramster set draining 0"\n$/,
       );
       expect(code).toBe(1);
       expect(await counter(atServer, "lend_limit_frames")).toBe(0);
@@ -182,7 +182,7 @@ describe("a lender that is told to stop", () => {
       expect(await fill(pool, PAGES)).toBe(PAGES);
       expect(await counter(atFirst, "foreign_pers_pages")).toBeGreaterThan(100);
       expect(await first.stop()).toBe(0);
-      await logged(first, /all \d+ pages of others were moved away/);
+      await logged(first, /all \d+ pages of other nodes were moved away/);
       expect(await countRight(pool, PAGES)).toBe(PAGES);
     },
     TEST_MS,
@@ -196,7 +196,7 @@ describe("a lender that is told to stop", () => {
       expect(await server.stop()).toBe(1);
       await logged(
         server,
-        /Cannot move (\d+) of \d+ pages of others away: not within 1000 ms; they are of node 1 \(\1\)/,
+        /Cannot move (\d+) of \d+ pages of other nodes away: not within 1000 ms; their owners are node 1 \(\1\)/,
       );
     },
     TEST_MS,
@@ -211,7 +211,7 @@ describe("a lender that is told to stop", () => {
       await using world = new ProcessWorld();
       const { server } = await stranded(world);
       server.child.kill(one);
-      await logged(server, /pages of others are moved away before it stops/);
+      await logged(server, /pages of other nodes away before this node stops/);
       server.child.kill(other);
       await server.child.exited;
       expect(server.child.signalCode).toBe(other);
@@ -223,7 +223,7 @@ describe("a lender that is told to stop", () => {
     await using world = new ProcessWorld();
     const { node } = await stranded(world);
     expect(await node.stop()).toBe(0);
-    await logged(node, new RegExp(`discards ${PAGES} own pages`));
+    await logged(node, new RegExp(`discarding ${PAGES} own pages`));
     expect(existsSync(world.path("1.sock"))).toBe(false);
   });
 });
@@ -241,8 +241,8 @@ describe("a lender whose machine is to keep more to itself", () => {
       await until("it holds nothing", async () => {
         return (await counter(atFirst, "foreign_frames_used")) === 0;
       });
-      await logged(first, /gives memory back to its machine: \d+ of \d+ MiB are available/);
-      await logged(first, /has given back \d+ MiB in /);
+      await logged(first, /giving memory back to the machine: \d+ of \d+ MiB are available/);
+      await logged(first, /gave \d+ MiB back in /);
       const { counters } = await atFirst.stats();
       expect(counters).toMatchObject({ lend_limit_frames: 0, lend_pressure_shrinks: 1 });
       expect(counters.machine_total_bytes).toBeGreaterThan(counters.machine_available_bytes ?? 0);

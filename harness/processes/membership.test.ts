@@ -314,7 +314,7 @@ describe("a key", () => {
   );
 
   test.each([
-    ["others can read it", (path: string) => chmodSync(path, 0o644)],
+    ["other users can read it", (path: string) => chmodSync(path, 0o644)],
     ["it is not a key file", (path: string) => Bun.write(path, "hello")],
   ])("file is refused when %s", async (reason, spoil) => {
     await using world = new ProcessWorld();

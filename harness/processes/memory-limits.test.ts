@@ -30,6 +30,6 @@ const more = Math.ceil(totalmem() / GIB) + 1;
 test.skipIf(more * GIB > MEMORY_BYTES_MAX)("a node of more than the machine has", async () => {
   await using world = new ProcessWorld();
   const { stdout, stderr, code } = await world.run(["node", ...FLAGS, `--memory=${more}GiB`]);
-  expect(stderr).toMatch(/^ramster: Cannot use \d+MiB: .* of memory, take less --memory\n$/);
+  expect(stderr).toMatch(/^ramster: Cannot use \d+MiB: .* of memory, lower --memory\n$/);
   expect([stdout, code]).toEqual(["", 3]);
 });

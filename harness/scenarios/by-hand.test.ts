@@ -52,7 +52,7 @@ test.each([
     expect(owner.node.links.channelOf(1) === null).toBe(isCut);
     await owner.stop();
     sim.until("it keeps nothing", () => holder.counter("foreign_pers_pages") === 0);
-    expect(holder.log.some((it) => it.includes("of node 0, which has stopped"))).toBe(true);
+    expect(holder.log.some((it) => it.includes("of node 0: it has stopped"))).toBe(true);
     expect(await drive(sim.clock, holder.node.drain.emptyForeign(60_000))).toBe(true);
     await sim.stop();
   },

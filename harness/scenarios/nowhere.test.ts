@@ -28,10 +28,10 @@ function reason(node: SimNode): string | null {
 
 const NO_LENDER = "no node lends anything, start a lender (ramster server) and join it";
 const TWO_ZONES =
-  '--replicas 2 takes as many zones with a lender and there are 1, start one or "ramster set replicas auto"';
+  '--replicas 2 needs lenders in 2 zones and there are 1, start one or run "ramster set replicas auto"';
 const NO_TARGET =
-  'the target is none, use --target auto or "ramster set remote_target_nodenum auto"';
-const HELD = 'they are kept from leaving, "ramster set pers_remotify_enable 1" lets them';
+  'the target is none, set --target auto or "ramster set remote_target_nodenum auto"';
+const HELD = 'moving pages away is off, switch it on with "ramster set pers_remotify_enable 1"';
 
 test.each([
   ["sees no lender", [ALONE], NO_LENDER],
@@ -106,7 +106,7 @@ test("a server says so as soon as a program puts pages on it, which it has one f
   const pool = node.newPool({ persistent: true });
   expect(node.put(pool, 1, 1)).toBe(STATUS.OK);
   sim.run(60_000);
-  const why = "a server keeps none for programs, have them connect to a node (ramster node)";
+  const why = "a server keeps no pages of programs, connect these to a node (ramster node)";
   expect(reason(node)).toBe(why);
   expect(said(node)).toEqual([`pages have nowhere to go: ${why}`]);
   await sim.stop();

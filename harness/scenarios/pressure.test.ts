@@ -45,7 +45,7 @@ test("a lender gives back what its machine needs, soon, no more than that, and n
   sim.until("it has begun", () => short.counter("lend_pressure_shrinks") === 1);
   sim.until("the machine has its reserve", () => machine.availableBytes >= RESERVE);
   expect(sim.clock.now() - startMs).toBeLessThan(3000);
-  sim.until("it says so", () => short.log.some((line) => / has given back \d+ MiB in /.test(line)));
+  sim.until("it says so", () => short.log.some((line) => / gave \d+ MiB back in /.test(line)));
   sim.run(5000);
   expect(short.counter("lend_pressure_shrinks")).toBe(1);
   expect(machine.availableBytes).toBeLessThan(RESERVE + 400 * KIB);
@@ -247,6 +247,6 @@ test("a lender in a cgroup with a limit says whose limit it is", async () => {
   const { sim, machine, said } = await onSilent([]);
   machine.cgroup = "/sys/fs/cgroup/a";
   sim.run(1000);
-  expect(said('the limit of cgroup "/sys/fs/cgroup/a" leaves: 64 MiB')).toBe(1);
+  expect(said('lending is limited by cgroup "/sys/fs/cgroup/a", which has 64 MiB')).toBe(1);
   await sim.stop();
 });

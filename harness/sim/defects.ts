@@ -239,8 +239,8 @@ export const DEFECTS: readonly Defect[] = [
     edits: [
       {
         file: "src/node/node.ts",
-        find: "    this.dropOfEarlierBoot(node); // The news",
-        replace: "    // The news",
+        find: "    this.dropOfEarlierBoot(node); // News of",
+        replace: "    // News of",
       },
     ],
   },

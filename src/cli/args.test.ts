@@ -240,7 +240,7 @@ describe("parseArgs() of stress, stats and version", () => {
     [32, 2],
     [64, 1],
     [128, 1],
-  ])("stress with %i nodes has %i MiB a node, unless it is told", (nodes, mib) => {
+  ])("stress with %i nodes has %i MiB a node by default", (nodes, mib) => {
     expect(parse(`stress --nodes ${nodes}`)).toMatchObject({
       options: { memoryBytes: mib * 1_048_576, workingSetBytes: mib * 12 * 1_048_576 },
     });
@@ -483,7 +483,7 @@ describe("parseArgs() refuses", () => {
       "node --number 1 --peers h:1",
       'Cannot use --peers "h:1": write number and address, as in "0@10.0.0.1:7777"',
     ],
-    ["node --number 1 --peers 2@h:1,2@h:2", 'Cannot use --peers "2@h:2": node 2 is there twice'],
+    ["node --number 1 --peers 2@h:1,2@h:2", 'Cannot use --peers "2@h:2": node 2 occurs twice'],
     ["node --number 1 --peers 2@h:1,,", 'Cannot use --peers "": a member of the list is empty'],
     [
       "node --number 1 --peers 9999@h:1",
@@ -566,7 +566,7 @@ describe("parseArgs() refuses", () => {
     );
   });
 
-  test("whatever is wrong with one clear error and nothing else", () => {
+  test("any wrong line with one clear error and nothing else", () => {
     const words = COMMANDS.flatMap((spec) => flagsOf(spec).map((flag) => `--${flag.name}`));
     const token = fc.oneof(fc.constantFrom(...words, "on", "1", "64MiB", "2s", "--"), fc.string());
     const command = fc.constantFrom(...COMMANDS.map((spec) => spec.name));

@@ -1,16 +1,17 @@
 /**
- * Args: a command line to a checked invocation, before anything else happens.
+ * Args: turns a command line into a checked invocation, before anything else happens.
  *
- * The command of the first word reads its own flags. Text to flags is given.ts.
+ * The first word names the command, which reads its own flags. given.ts turns text into flags.
  *
- * Not here: whether an address is free, a file exists or a peer answers; that is for the command.
+ * Not here: whether an address is free, a file exists or a peer answers. The command finds that
+ * out.
  */
 import { nearest } from "../core/nearest.ts";
 import type { Command, Machine } from "./command.ts";
 import { readFlags } from "./given.ts";
 import { refuse } from "./units.ts";
 
-/** A command with its options, checked. */
+/** A command with its checked options. */
 export interface Invocation {
   readonly command: string;
   readonly options: unknown;

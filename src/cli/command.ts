@@ -3,17 +3,19 @@ import type { CommandSpec } from "./flag-spec.ts";
 import type { GivenFlags } from "./given.ts";
 import type { Streams } from "./streams.ts";
 
-/** The machine that the command line is for, as far as defaults depend on it. */
+/** What defaults need to know about the machine. */
 export interface Machine {
   readonly hostName: string;
-  /** The text of a file. Throws the error of the operating system. */
+  /** @returns the text of a file. Throws the error of the operating system. */
   readText(path: string): string;
 }
 
 export interface Command<Options = unknown> extends CommandSpec {
-  /** The options that the flags mean. Throws ConfigError BAD_CONFIG in one line. */
+  /** @returns the options that the flags mean. Throws ConfigError BAD_CONFIG in one line. */
   read(flags: GivenFlags, machine: Machine): Options;
-  /** The module of the command, which is loaded only to run: `version` needs no sockets. */
+  /**
+   * Loads the module of the command. It is loaded only to run, since `version` needs no sockets.
+   */
   load(): Promise<CommandModule<Options>>;
 }
 

@@ -1,9 +1,9 @@
 /**
- * The commands of this folder: the tables of their flags, from which the parser and the help are
- * made. Those that are settings of a node come from the table of settings (setting-flags.ts).
+ * The commands of this folder, as tables of their flags. The parser and the help are made from
+ * these tables. Flags for settings of a node come from the table of settings (setting-flags.ts).
  *
- * Defaults are written as a person writes them and read by the same parsers as what a person
- * types, so the help cannot promise another default than the one in force.
+ * Defaults are written as a person types them, and read by the same parsers. So the help cannot
+ * show another default than the one in force.
  */
 import { KEY_DAYS_DEFAULT, SWAP_PRIORITY_DEFAULT, SWAP_PRIORITY_MAX } from "../core/limits.ts";
 import type { NodeConfig } from "../node/config.ts";
@@ -34,7 +34,7 @@ import {
 import { knobNames, settingFlag, settingGroups } from "./setting-flags.ts";
 import { readSwap } from "./swap/swap-args.ts";
 
-/** How to reach a running node. */
+/** The flags that say how to reach a running node. */
 const DOOR: readonly FlagSpec[] = [
   {
     ...settingFlag("clients"),
@@ -113,7 +113,7 @@ export const stats: Command<StatsOptions> = {
       flags: [
         ...DOOR,
         JSON_FLAG,
-        { name: "explain", value: null, help: "with the unit and the meaning of each counter" },
+        { name: "explain", value: null, help: "show the unit and the meaning of each counter" },
       ],
     },
   ],
@@ -132,7 +132,7 @@ export const get: Command<GetOptions> = {
     {
       name: "NAME",
       required: false,
-      help: "a name below, a flag of the node, or a counter; without it all below",
+      help: "a name below, a flag of the node, or a counter; default: all below",
     },
   ],
   groups: [{ title: "Flags", flags: DOOR }],
@@ -161,7 +161,7 @@ export const set: Command<SetOptions> = {
 
 export const drain: Command<DrainOptions> = {
   name: "drain",
-  summary: "Prepares a node to leave: moves pages of others away, its own home",
+  summary: "Prepares a node to leave: moves other nodes' pages away, its own home",
   groups: [
     {
       title: "Flags",
@@ -169,7 +169,7 @@ export const drain: Command<DrainOptions> = {
         ...DOOR,
         {
           ...settingFlag("drainTimeoutMs"),
-          help: "how long to wait; pages go on moving after that",
+          help: "how long to wait; pages go on moving afterwards",
         },
       ],
     },
@@ -181,7 +181,7 @@ export const drain: Command<DrainOptions> = {
 
 export const keygen: Command<KeygenOptions> = {
   name: "keygen",
-  summary: "Makes the key file of a cluster, which every node gets a copy of",
+  summary: "Makes the key file of a cluster; every node needs a copy",
   groups: [
     {
       title: "Flags",

@@ -49,13 +49,13 @@ describe("--config in TOML", () => {
     });
   });
 
-  test("the command line goes first", () => {
+  test("the command line overrides the file", () => {
     expect(parse("node --config node.toml --memory 64MiB --join localhost:1")).toMatchObject({
       options: { name: "laptop", memoryBytes: 64 * 1024 * 1024, seeds: [{ host: "localhost" }] },
     });
   });
 
-  test("lists may be arrays or have commas, switches are true or false", () => {
+  test("lists are arrays or have commas, switches are true or false", () => {
     const text = 'join = "a:1,b:2"\ninsecure = true\nlisten = "0.0.0.0:1"\nnumber = 7';
     expect(parse("server --config f", text)).toMatchObject({
       options: { seeds: [{ host: "a" }, { host: "b" }], insecure: true, number: 7 },
@@ -71,11 +71,11 @@ describe("--config in TOML", () => {
       '\n\nmemory = "64MB"',
       'Cannot use memory "64MB" in "f", line 3: there is no unit "MB", write "64MiB"',
     ],
-    ["memory = [1, 2]", 'Cannot use "memory" in "f", line 1: it takes one value, no list'],
+    ["memory = [1, 2]", 'Cannot use "memory" in "f", line 1: it takes one value, not a list'],
     ["insecure = 1", 'Cannot use "insecure" in "f", line 1: it is true or false'],
     [
       "[memory]\nsize = 1",
-      'Cannot use "memory" in "f", line 1: it takes a text, a number, or true or false',
+      'Cannot use "memory" in "f", line 1: it takes a string, a number, true or false',
     ],
     ['config = "g"', 'Cannot use "config" in "f", line 1: "node" has no such setting'],
     ["number = 1.5", 'Cannot use number "1.5" in "f", line 1: write a whole number'],
@@ -87,7 +87,7 @@ describe("--config in TOML", () => {
     expect(refusal(text)).toBe(message);
   });
 
-  test("what is no TOML, and no file, is refused in one line", () => {
+  test("text that is not TOML, or a missing file, is refused in one line", () => {
     for (const [text, line] of [
       ["memory = = 5", 1],
       ["# comment\n\n\nmemory = 16MiB\nname = 'n'\n", 4],
@@ -137,13 +137,13 @@ describe("--config in the original's form", () => {
     [CONF.replace("\tnumber = 0", "number = 0"), '"f", line 8: write "key = value", indented'],
     [
       CONF.replace("\tnumber = 0", "\tnumber = 0\n\tnumber = 0"),
-      'Cannot use "number" in "f", line 9: it is there twice',
+      'Cannot use "number" in "f", line 9: it occurs twice',
     ],
-  ])("what is wrong in it is said with its line", (text, message) => {
+  ])("an error names the line", (text, message) => {
     expect(refusal(text)).toContain(message);
   });
 
-  test("the times of a link are the cluster's, in milliseconds", () => {
+  test("the cluster stanza has the times of a link, in milliseconds", () => {
     const text = CONF.replace(
       "cluster:\n",
       "cluster:\n\tidle_timeout_ms = 40000\n\tkeepalive_delay_ms = 3s\n\treconnect_delay_ms = 500\n",

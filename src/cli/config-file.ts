@@ -1,14 +1,14 @@
 /**
- * --config FILE: settings of a node in a file. It is TOML whose keys are the flags, or the
- * original's ramster.conf (ramster-conf.ts); its first line tells which.
+ * --config FILE: settings of a node in a file. The file is TOML with the flags as keys, or the
+ * original's ramster.conf (ramster-conf.ts). Its first line shows which of the two it is.
  *
  *     memory = "256MiB"        # the same text as after --memory
  *     lend = "1GiB"
  *     join = ["10.0.0.1:7946", "10.0.0.2:7946"]
  *     selfshrink = false       # on|off; insecure = true is the flag without a value
  *
- * Values become text again, each with its file and line. So they are read like those of the command
- * line (read-settings.ts), and an error names the file, the line and the key.
+ * Values become text again, each with its file and line. So they are read like values of the
+ * command line (read-settings.ts), and an error names the file, the line and the key.
  */
 import { ConfigError } from "../core/errors.ts";
 import { nearest } from "../core/nearest.ts";
@@ -18,8 +18,8 @@ import { isRamsterConf, type OwnName, readRamsterConf } from "./ramster-conf.ts"
 import { type FileKey, formatLine } from "./units.ts";
 
 /**
- * The flags of `command` that the text of a file sets. `file` is what it is called in errors.
- * Throws ConfigError BAD_CONFIG with one line that names file, line and key.
+ * The flags of `command` that the text of a file sets. `file` is its name in errors. Throws
+ * ConfigError BAD_CONFIG with one line that names file, line and key.
  */
 export function readConfigText(
   command: CommandSpec,
@@ -33,8 +33,9 @@ export function readConfigText(
     const source = { file, line: lineOf(text, key), key };
     const flag = flagOf(command, source);
     const isList = Array.isArray(value);
-    if (isList && flag.list !== true) throw wrong(source, "it takes one value, no list");
-    // A text may be a list with commas, as on the command line. A member of an array is one value.
+    if (isList && flag.list !== true) throw wrong(source, "it takes one value, not a list");
+    // A text may be a list with commas, as on the command line. An element of an array is one
+    // value.
     const given = (isList ? value : [value])
       .flatMap((it) => textsOf(flag, it, source))
       .map((it) => ({ ...it, isMember: isList }));
@@ -67,7 +68,7 @@ function textsOf(flag: FlagSpec, value: unknown, source: FileKey): GivenText[] {
   if (typeof value === "number") return [{ text: String(value), source }];
   if (typeof value === "string") return [{ text: value, source }];
   const list = flag.list === true ? "a text, or a list of them" : null;
-  throw wrong(source, `it takes ${list ?? "a text, a number, or true or false"}`);
+  throw wrong(source, `it takes ${list ?? "a string, a number, true or false"}`);
 }
 
 function parseToml(file: string, text: string): Record<string, unknown> {
@@ -89,8 +90,8 @@ function tomlError(text: string): string | null {
 }
 
 /**
- * The parser does not report a line. It reads no further than the line of the error, so a text that
- * ends there has the same error, and one with fewer lines another error or none.
+ * The parser does not report a line, but it reads no further than the line of the error. So a text
+ * that ends with that line has the same error. A shorter text has another error, or none.
  */
 function lineOfError(text: string, error: string): number {
   const lines = text.split(/(?<=\n)/);
@@ -103,7 +104,7 @@ function lineOfError(text: string, error: string): number {
   return least;
 }
 
-/** The line of the key, from 1; 0 when it cannot be found, as in a table. */
+/** The line of the key, from 1. 0 when it cannot be found, as in a table. */
 function lineOf(text: string, key: string): number {
   const lines = text.split("\n");
   return 1 + lines.findIndex((line) => line.match(/^\s*\[?"?([\w-]+)/)?.[1] === key);

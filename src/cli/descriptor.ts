@@ -1,13 +1,13 @@
 /**
- * Descriptor: standard output or standard error, written without ever waiting for its reader.
+ * Descriptor: standard output or standard error. A write never waits for its reader.
  *
  *     a pipe, a terminal, a device   opened once more through /proc/self/fd, with O_NONBLOCK
  *     a socket, as journald gives    send(2) with MSG_DONTWAIT
  *     a file, and all else           write(2) on a thread of the runtime, one at a time
  *
- * O_NONBLOCK on the inherited descriptor would count for all who share it, such as the shell in
- * that terminal. A file that is opened once more would have a position of its own. A write to a
- * file may wait, too: for a disk, or for memory that this very node has to free.
+ * O_NONBLOCK on the inherited descriptor would apply to every process that shares it, such as the
+ * shell in that terminal. A file that is opened once more would have a position of its own. A write
+ * to a file may also wait: for a disk, or for memory that this node itself has to free.
  */
 import * as fs from "node:fs";
 import { OUTPUT_CHUNK_BYTES } from "../core/limits.ts";
@@ -34,7 +34,7 @@ function plain(write: (bytes: Uint8Array) => number): OutputSink {
   return { chunkBytesMax: OUTPUT_CHUNK_BYTES, isBusy: false, write, writeLast: write };
 }
 
-/** On a thread, so that one write may wait; the next one waits in the queue. */
+/** Writes on a thread, so that a write may wait. The next one waits in the queue. */
 class ThreadSink implements OutputSink {
   readonly chunkBytesMax = FILE_BYTES;
   isBusy = false;
@@ -67,7 +67,7 @@ class ThreadSink implements OutputSink {
     });
   }
 
-  /** A file is written at once. Anything else could block for ever, so a thread writes it. */
+  /** A file is written at once. Anything else could block for ever, so a thread writes to it. */
   writeLast(bytes: Uint8Array): number {
     this.isBusy = !this.isFile;
     if (this.isFile) return writeNow(() => this.fd, bytes);
@@ -77,8 +77,8 @@ class ThreadSink implements OutputSink {
 }
 
 /**
- * Null where it may not be opened, such as a pipe of another user. A pipe without a reader is
- * opened once there is one.
+ * @returns null when it may not be opened, such as a pipe of another user. A pipe without a reader
+ * is opened once it has one.
  */
 function openAgain(fd: number): OutputSink | null {
   let own: number | null = null;
@@ -113,6 +113,6 @@ function statOf(fd: number): fs.Stats | null {
   try {
     return fs.fstatSync(fd);
   } catch {
-    return null; // It is closed.
+    return null; // The descriptor is closed.
   }
 }

@@ -4,7 +4,7 @@ import { formatAddress } from "../net/address.ts";
 import { readKeyText } from "./key.ts";
 import type { DoorOptions } from "./options.ts";
 
-/** Connects, does `work`, and closes the connection whether that fails or not. */
+/** Connects, does `work`, and closes the connection, even when `work` fails. */
 export async function withClient<T>(
   { client: address, keyPath }: DoorOptions,
   work: (client: Client) => Promise<T>,

@@ -1,8 +1,8 @@
 /**
  * `ramster drain`: prepares a node to leave. The pages of other nodes move away, and its own pages
- * come home. The command shows the progress, waits until no page moves any more, and reports those
- * that could not be moved. The node goes on lending nothing until `ramster set draining 0`, even
- * after the command was interrupted, so that no page moves back.
+ * come home. The command shows the progress, waits until no page moves any more, and reports pages
+ * that could not be moved. The node lends nothing until `ramster set draining 0`, even after the
+ * command was interrupted, so that no page moves back.
  */
 import type { Client } from "../client/client.ts";
 import { formatDuration } from "../core/units.ts";
@@ -15,9 +15,9 @@ import { Progress } from "./progress.ts";
 import { aborted, stopSignal } from "./stop-signal.ts";
 
 const POLL_MS = 200;
-/** No page moved for so long: there is nowhere to move them. */
+/** When no page moved for this long, the rest has nowhere to go. */
 const STUCK_MS = 5000;
-/** Time between two lines of progress where no terminal shows a bar. */
+/** Time between two lines of progress when no terminal shows a bar. */
 const LINE_MS = 5000;
 
 /** Why the wait ended. */
@@ -34,7 +34,7 @@ export async function run(options: DrainOptions): Promise<ExitCode> {
   // Other nodes may have flushed or put pages meanwhile, so these counts are not exact.
   const away = Math.max(0, before.foreign - after.foreign);
   const home = Math.max(0, before.own - after.own);
-  await print(`${away} pages of others moved away, ${home} of its own came home\n`);
+  await print(`${away} pages of other nodes moved away, ${home} of its own came home\n`);
   if (ending === "empty") return EXIT.DONE;
   printError(`ramster: ${notDrained(after, ending, drainTimeoutMs)}`);
   return EXIT.FAILED;
@@ -42,16 +42,16 @@ export async function run(options: DrainOptions): Promise<ExitCode> {
 
 function notDrained({ foreign, own }: Left, ending: Ending, timeoutMs: number): string {
   if (ending === "stuck") {
-    const others = `${foreign} pages of others have nowhere to go`;
-    return `Cannot drain all: ${others}, ${own} of its own have no room here`;
+    const others = `${foreign} pages of other nodes have nowhere to go`;
+    return `Cannot drain all: ${others}, and ${own} of its own have no room here`;
   }
-  const left = `${foreign} pages of others and ${own} of its own are still to move`;
-  const goesOn = 'the node goes on with it until "ramster set draining 0"';
-  if (ending === "interrupted") return `Cannot wait any longer: interrupted, ${left}; ${goesOn}`;
+  const left = `${foreign} pages of other nodes and ${own} of its own are still to move`;
+  const goesOn = 'the node continues until "ramster set draining 0"';
+  if (ending === "interrupted") return `Cannot wait for the drain: interrupted, ${left}; ${goesOn}`;
   return `Cannot drain all in ${formatDuration(timeoutMs)}: ${left}; ${goesOn}`;
 }
 
-/** Pages that have to move. */
+/** The pages that still have to move. */
 interface Left {
   readonly foreign: number;
   readonly own: number;

@@ -18,26 +18,26 @@ describe("exitCodeOf()", () => {
     }
   });
 
-  test("tells bad usage, no start and a bug apart", () => {
+  test("has different codes for bad usage, no start and a bug", () => {
     expect(exitCodeOf(new ConfigError("BAD_CONFIG", "Cannot use it"))).toBe(2);
     expect(exitCodeOf(new RamsterError("ADDRESS_IN_USE", "Cannot listen"))).toBe(3);
     expect(exitCodeOf(new AssertionError("it broke"))).toBe(70);
   });
 
-  test("takes an unknown exception for a bug and a system error for a failure", () => {
+  test("treats an unknown exception as a bug and a system error as a failure", () => {
     expect(exitCodeOf(new TypeError("x is undefined"))).toBe(70);
     expect(exitCodeOf("text")).toBe(70);
     expect(exitCodeOf(systemError())).toBe(1);
   });
 
-  test("takes no memory for a failure, and a wrong length for a bug", () => {
+  test("treats missing memory as a failure, and a wrong length as a bug", () => {
     expect(exitCodeOf(new RangeError("Out of memory"))).toBe(1);
     expect(exitCodeOf(new RangeError("Invalid array length"))).toBe(70);
   });
 });
 
 describe("describeError()", () => {
-  test("is one line for what comes from outside", () => {
+  test("is one line for a failure from outside", () => {
     expect(describeError(new ConfigError("BAD_CONFIG", "Cannot use\nit"))).toBe("Cannot use it");
     expect(describeError(systemError())).toContain("permission denied");
   });

@@ -1,7 +1,8 @@
 /**
- * Exit codes. Shells use those from 126 on; 13 .. 69 are free for more.
+ * Exit codes. Shells use 126 and higher. 13 .. 69 are free for new codes.
  *
- * Only main.ts ends the process. A command returns its code, or throws what `exitCodeOf` reads.
+ * Only main.ts ends the process. A command returns its code, or throws an error that `exitCodeOf`
+ * maps.
  */
 import { AssertionError } from "../core/assert.ts";
 import { type ErrorCode, RamsterError } from "../core/errors.ts";
@@ -9,17 +10,17 @@ import { oneLine } from "../core/printable.ts";
 
 export const EXIT = {
   DONE: 0,
-  /** Failed while running. */
+  /** The command failed while it ran. */
   FAILED: 1,
   /** A flag or a setting is wrong. */
   BAD_USAGE: 2,
-  /** Could not start: an address is taken, nothing answers, no memory. */
+  /** The command could not start: an address is taken, nothing answers, or memory is missing. */
   NOT_STARTED: 3,
-  /** Stress found a page with other bytes than were put, or without any. */
+  /** Stress got a page with wrong bytes, or did not get a page. */
   STRESS_WRONG_PAGE: 10,
   /** Stress made no progress. */
   STRESS_NO_PROGRESS: 11,
-  /** A node ended that was not to end. */
+  /** Stress lost a node that was not to stop. */
   STRESS_NODE_DIED: 12,
   /** An assertion failed: a bug. */
   ASSERTION: 70,
@@ -48,24 +49,24 @@ const EXIT_OF_ERROR: Readonly<Record<ErrorCode, ExitCode>> = {
   UNREACHABLE: EXIT.FAILED,
 };
 
-/** The exit code for an error. One that is neither ours nor the system's is a bug. */
+/** The exit code for an error. An error that is neither ours nor the system's is a bug. */
 export function exitCodeOf(error: unknown): ExitCode {
   if (error instanceof AssertionError) return EXIT.ASSERTION;
   if (error instanceof RamsterError) return EXIT_OF_ERROR[error.code];
   return isSystemError(error) || isOutOfMemory(error) ? EXIT.FAILED : EXIT.ASSERTION;
 }
 
-/** An error of the operating system, such as a file that cannot be written: it names the call. */
+/** Whether it is an error of the operating system, which names the call. */
 function isSystemError(error: unknown): boolean {
   return error instanceof Error && "syscall" in error && "code" in error;
 }
 
-/** The runtime could not get memory for an object. It reports no more than this message. */
+/** Whether the runtime could not get memory for an object. It reports only this message. */
 function isOutOfMemory(error: unknown): boolean {
   return error instanceof RangeError && error.message === "Out of memory";
 }
 
-/** One line for a failure from outside; for a bug, all that helps to find it. */
+/** One line for a failure from outside. For a bug, everything that helps to find it. */
 export function describeError(error: unknown): string {
   if (exitCodeOf(error) !== EXIT.ASSERTION) return oneLine((error as Error).message);
   if (error instanceof Error) return `A bug: ${error.stack ?? error.message}`;

@@ -1,19 +1,19 @@
 /** Entries of the tables of commands and flags (commands.ts, setting-flags.ts). */
 
 export interface FlagSpec {
-  /** Without the dashes. */
+  /** The name without the dashes. */
   readonly name: string;
-  /** Stands for its value in the help; null for a flag without one. */
+  /** The placeholder for the value in the help. Null for a flag without a value. */
   readonly value: string | null;
   readonly help: string;
-  /** Its value where none is written; `--no-NAME` is "off" then. Absent: a value must follow. */
+  /** The value when none is written. `--no-NAME` then means "off". Absent: a value must follow. */
   readonly bare?: string;
-  /** The text that is used when the flag is not given. */
+  /** The value that is used when the flag is not given. */
   readonly default?: string;
-  /** Shown instead of `default` where that is not a fixed text. */
+  /** Shown instead of `default` when that is not a fixed text. */
   readonly defaultNote?: string;
   readonly required?: boolean;
-  /** A comma list, and the flag may be repeated. */
+  /** Whether the value is a comma list. The flag may then be repeated. */
   readonly list?: boolean;
 }
 
@@ -22,7 +22,7 @@ export interface FlagGroup {
   readonly flags: readonly FlagSpec[];
 }
 
-/** A word that a command takes beside its flags. Required ones come first. */
+/** A word that a command takes in addition to its flags. Required words come first. */
 export interface ArgumentSpec {
   readonly name: string;
   readonly required: boolean;
@@ -40,7 +40,7 @@ export interface CommandSpec {
   readonly summary: string;
   readonly arguments?: readonly ArgumentSpec[];
   readonly groups: readonly FlagGroup[];
-  /** What an argument may name. */
+  /** The names that an argument may have. */
   readonly names?: readonly NameSpec[];
   readonly examples: readonly string[];
 }

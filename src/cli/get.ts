@@ -1,4 +1,4 @@
-/** `ramster get`: prints a knob of a running node, or all of them, one a line. */
+/** `ramster get`: prints a knob of a running node, or all knobs, one on each line. */
 import { allOneLine, oneLine } from "../core/printable.ts";
 import { withClient } from "./door.ts";
 import { EXIT, type ExitCode } from "./exit.ts";

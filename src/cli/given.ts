@@ -1,15 +1,15 @@
 /**
- * Given: the flags of one command line as text, before their values mean anything.
+ * Given: the flags of one command line as text, before their values are read.
  *
- * cac splits the line. By itself it turns "007" into 7, drops names such as "constructor" and
- * takes "--no-memory" for "--memory". So each token is checked first: a flag must be one of the
- * command's, and a value gets a guard in front that keeps it text.
+ * cac splits the line. By itself it turns "007" into 7, drops names such as "constructor" and reads
+ * "--no-memory" as "--memory". So each token is checked first. A flag must belong to the command,
+ * and a value gets a guard in front that keeps it text.
  *
- * A command that takes arguments names them in its table; they are text like the values. The keys
- * of a configuration file join the flags as text, too (config-file.ts), so a value means the same
- * wherever it was written.
+ * A command that takes arguments names them in its table. Arguments are text like the values. The
+ * keys of a configuration file join the flags as text (config-file.ts), so a value means the same
+ * in both.
  *
- * Refused here: unknown flags, arguments too many or too few, a missing value, a flag given twice.
+ * Unknown flags, too many or too few arguments, missing values and repeated flags are refused here.
  * Every refusal is a ConfigError BAD_CONFIG on one line that names the flag.
  */
 import { cac } from "cac";
@@ -22,16 +22,16 @@ import { badValue, type FileKey, type Given, refuse } from "./units.ts";
 const GUARD = ":";
 const HELP_FLAGS: readonly string[] = ["--help", "-h"];
 
-/** The text of one value: of a flag on the command line, or of a key in a file. */
+/** The text of one value, from a flag on the command line or a key in a file. */
 export interface GivenText {
   readonly text: string;
   /** Absent on the command line. */
   readonly source?: FileKey;
-  /** A member of a list already: its commas are its own. */
+  /** Whether it is one member of a list, so that its commas do not separate members. */
   readonly isMember?: boolean;
 }
 
-/** By flag: its texts, in order. A switch that is on has one. */
+/** The texts of each flag, in order. A switch that is on has one text. */
 export type GivenTexts = ReadonlyMap<string, readonly GivenText[]>;
 
 export class GivenFlags {
@@ -45,7 +45,7 @@ export class GivenFlags {
     this.args = args;
   }
 
-  /** These, and those of `file` that are not on the command line. */
+  /** These flags, and those of `file` that are not on the command line. */
   withFile(file: GivenTexts): GivenFlags {
     return new GivenFlags(this.command, new Map([...file, ...this.texts]), this.args);
   }
@@ -63,7 +63,7 @@ export class GivenFlags {
     return this.texts.has(this.spec(flag).name);
   }
 
-  /** Its value, else its default. Throws ConfigError when it has neither. */
+  /** The value of the flag, else its default. Throws ConfigError when it has neither. */
   value(flag: string): Given {
     const given = this.optional(flag);
     if (given !== null) return given;
@@ -72,13 +72,13 @@ export class GivenFlags {
     return { flag, text };
   }
 
-  /** Its value, or null when it is not given. */
+  /** The value of the flag, or null when it is not given. */
   optional(flag: string): Given | null {
     const given = this.texts.get(this.spec(flag).name)?.[0];
     return given === undefined ? null : { flag, text: given.text, source: given.source };
   }
 
-  /** The members of all its comma lists, in order. */
+  /** The members of all comma lists of the flag, in order. */
   list(flag: string): readonly Given[] {
     const texts = this.texts.get(this.spec(flag).name) ?? [];
     const members = texts.flatMap(({ text, source, isMember }) =>
@@ -101,7 +101,7 @@ function missing(command: CommandSpec, spec: FlagSpec): ConfigError {
   return refuse(`Cannot run "${command.name}" without --${spec.name}: ${detail}`);
 }
 
-/** `--client ADDR`: one member where there may be several. */
+/** `--client ADDR`: one member of a list that may have several. */
 function example(spec: FlagSpec): string {
   return spec.value === null
     ? `--${spec.name}`
@@ -109,8 +109,8 @@ function example(spec: FlagSpec): string {
 }
 
 /**
- * The flags of `tokens`, or null when help is asked for. Throws ConfigError BAD_CONFIG, which names
- * one of `commands` where a flag belongs to another than `command`.
+ * The flags of `tokens`, or null when help is requested. Throws ConfigError BAD_CONFIG. If a flag
+ * belongs to another command, the error names that one of `commands`.
  */
 export function readFlags(
   command: CommandSpec,
@@ -165,7 +165,7 @@ function rawName(flag: FlagSpec): string {
   return flag.value === null ? `--${flag.name}` : `--${flag.name} <value>`;
 }
 
-/** cac files `--high-mark` under `highMark`. */
+/** cac stores `--high-mark` as `highMark`. */
 function optionName(flag: FlagSpec): string {
   return flag.name.replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase());
 }

@@ -12,14 +12,14 @@ describe("helpText()", () => {
     expect(helpText(name, COMMANDS, PLAIN)).toMatchSnapshot();
   });
 
-  test("fits a terminal of 80 columns but for the examples", () => {
+  test("fits a terminal of 80 columns, except for the examples", () => {
     for (const about of [null, ...COMMANDS.map((command) => command.name)]) {
       const [body = ""] = helpText(about, COMMANDS, PLAIN).split("\nExamples\n");
       for (const line of body.split("\n")) expect(line.length).toBeLessThanOrEqual(80);
     }
   });
 
-  test("says the same in colour", () => {
+  test("has the same text in colour", () => {
     const coloured = helpText("node", COMMANDS, paintFor({ isTTY: true }, {}));
     expect(coloured).not.toBe(helpText("node", COMMANDS, PLAIN));
     expect(Bun.stripANSI(coloured)).toBe(helpText("node", COMMANDS, PLAIN));

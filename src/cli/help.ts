@@ -1,5 +1,5 @@
 /**
- * Help: the text for a person, made from the tables of the commands. It fits 80 columns, but for
+ * Help: the text for a person, made from the tables of the commands. It fits 80 columns, except for
  * examples.
  */
 import { assert } from "../core/assert.ts";
@@ -7,7 +7,7 @@ import { type CommandSpec, type FlagSpec, flagsOf } from "./flag-spec.ts";
 import type { Paint } from "./paint.ts";
 
 const COLUMNS = 80;
-/** Where the explanation of a flag begins; a longer flag has it on the line below. */
+/** The column of explanations. A flag that is longer has its explanation on the line below. */
 const EXPLAIN_AT = 28;
 
 const INTRODUCTION = [
@@ -20,7 +20,7 @@ const UNITS = [
   "Lists: a,b or the flag more than once.",
 ] as const;
 
-/** The help about one command, or about all of them. Ends with a line feed. */
+/** The help about one command, or about all commands. It ends with a line feed. */
 export function helpText(
   about: string | null,
   commands: readonly CommandSpec[],
@@ -106,7 +106,7 @@ function flagLines(flag: FlagSpec, paint: Paint): string[] {
   return entryLines(written, [...flag.help.split(" "), ...notes(flag)], paint);
 }
 
-/** A word and its explanation, which begins below the word where that is long. */
+/** A word and its explanation, which begins below the word when that is long. */
 function entryLines(written: string, explanation: readonly string[], paint: Paint): string[] {
   const [first = "", ...rest] = wrap(explanation);
   const indent = " ".repeat(EXPLAIN_AT);
@@ -117,14 +117,16 @@ function entryLines(written: string, explanation: readonly string[], paint: Pain
   return [painted + " ".repeat(room) + first, ...below];
 }
 
-/** What follows the explanation; never broken. */
+/** What follows the explanation. It is never broken into lines. */
 function notes(flag: FlagSpec): string[] {
   if (flag.required === true) return ["(required)"];
   const text = flag.defaultNote ?? flag.default;
   return text === undefined ? [] : [`(default: ${text})`];
 }
 
-/** Fills the column of explanations. A word that is longer has a line of its own. */
+/**
+ * Fills the column of explanations. A word that is longer than the column has a line of its own.
+ */
 function wrap(words: readonly string[]): string[] {
   const lines: string[] = [];
   for (const word of words) {

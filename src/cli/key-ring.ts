@@ -1,6 +1,6 @@
 /**
- * `ramster key`: replaces the gossip keys of a running node. "add" without a key makes a new one
- * and prints it, so that it can be added to the other nodes and to their key files. "reload" makes
+ * `ramster key`: replaces the gossip keys of a running node. "add" without a key makes a new key
+ * and prints it. A person then adds it to the other nodes and to their key files. "reload" makes
  * the node read the certificate in its key file again.
  */
 import { GOSSIP_KEY_BYTES } from "../core/limits.ts";

@@ -1,19 +1,19 @@
-/** --key: the key file that a node or a program proves its membership with. */
+/** --key: the key file that proves that a node or a program belongs to the cluster. */
 import { statSync } from "node:fs";
 import { ConfigError } from "../core/errors.ts";
 import { type ClusterKey, KEY_FILE_BYTES_MAX, parseKeyFile } from "../security/key-file.ts";
 import { readTextFile } from "./text-file.ts";
 import { badValue } from "./units.ts";
 
-/** Anybody else who can read the file has access to the whole cluster. */
+/** Mode bits that let other users read the file, and so access the whole cluster. */
 const OTHERS_MODE = 0o077;
 
-/** The text of the file. Throws ConfigError BAD_CONFIG with one line that names it. */
+/** The text of the file. Throws ConfigError BAD_CONFIG with one line that names the file. */
 export function readKeyText(path: string, flag = "key"): string {
   const given = { flag, text: path };
   try {
     if ((statSync(path).mode & OTHERS_MODE) !== 0) {
-      throw badValue(given, "others can read it, run chmod 600 on it and consider a new key");
+      throw badValue(given, "other users can read it, run chmod 600 on it and consider a new key");
     }
     return readTextFile(path, KEY_FILE_BYTES_MAX);
   } catch (error) {

@@ -1,6 +1,6 @@
 /**
  * `ramster keygen`: makes the key of a new cluster, or does the next step of replacing a
- * certificate. The file is readable by its owner alone.
+ * certificate. Only its owner can read the file.
  */
 import { closeSync, fsyncSync, openSync, unlinkSync, writeFileSync } from "node:fs";
 import { ConfigError, quoted, RamsterError } from "../core/errors.ts";
@@ -23,10 +23,10 @@ export async function run(options: KeygenOptions): Promise<ExitCode> {
   const file = create(outPath);
   try {
     writeFileSync(file, text);
-    fsyncSync(file); // A file system may say only now that it is full.
+    fsyncSync(file); // A file system may report only now that it is full.
     closeSync(file);
   } catch (error) {
-    // Half a key is of no use, and the file would stop the next attempt.
+    // A partial key is useless, and the file would make the next attempt fail.
     unlinkSync(outPath);
     throw new RamsterError(
       "OUTPUT_FAILED",
@@ -48,7 +48,9 @@ async function keyFor({ renew, days }: KeygenOptions): Promise<ClusterKey> {
   }
 }
 
-/** A new file, created with its mode. One that exists may be somebody's key, so it stays. */
+/**
+ * Creates a new file with its final mode. A file that exists may be a key, so it is not replaced.
+ */
 function create(path: string): number {
   try {
     return openSync(path, "wx", 0o600);

@@ -11,17 +11,17 @@ import { LOG_LEVELS, type LogArea, type LogLevel } from "../core/log-line.ts";
 import type { LogFormat } from "../node/settings.ts";
 import type { Output } from "./output.ts";
 
-/** The node that writes. It is called for each line, since the number comes late. */
+/** Names the node that writes. Called for each line, since a node gets its number late. */
 export type WhoWrites = () => { readonly number: number | null; readonly name: string };
 
 export class LogWriter {
   private readonly format: LogFormat;
   private readonly who: WhoWrites;
   private readonly output: Output;
-  /** Lines that were dropped and not reported yet, by level. */
+  /** How many lines were dropped and not reported yet, by level. */
   private readonly dropped = new Map<LogLevel, number>();
 
-  /** `counters`: where it counts what is dropped. */
+  /** `counters` count the dropped lines. */
   constructor(format: LogFormat, who: WhoWrites, output: Output, counters: LogCounters) {
     this.format = format;
     this.who = who;
@@ -51,6 +51,10 @@ export class LogWriter {
     const levels = LOG_LEVELS.filter((level) => this.dropped.has(level));
     const counts = levels.map((level) => `${this.dropped.get(level)} ${level}`);
     this.dropped.clear();
-    this.write("warn", "doors", `log lines dropped, since nobody read them: ${counts.join(", ")}`);
+    this.write(
+      "warn",
+      "doors",
+      `log lines dropped, since the reader did not read them: ${counts.join(", ")}`,
+    );
   }
 }

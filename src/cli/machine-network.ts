@@ -1,4 +1,4 @@
-/** The network of this machine as the operating system reports it, for a node that starts. */
+/** The network of this machine as the operating system reports it. A node that starts uses it. */
 import { networkInterfaces } from "node:os";
 import { lookupAddresses, sourceTo } from "../net/bun-datagrams.ts";
 import { isLinkLocal } from "../net/ip.ts";

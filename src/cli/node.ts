@@ -1,16 +1,17 @@
 /**
  * `ramster node` and `ramster server`: run one node until a signal stops it.
  *
- * When it is ready it prints one line on stdout, with real ports in place of 0:
+ * When the node is ready, it prints one line on stdout, with real ports instead of 0:
  *
  *     ready node=3 name=n3 listen=127.0.0.1:41234 gossip=127.0.0.1:7946 http=127.0.0.1:9100
  *         client=unix:/tmp/a.sock nbd=unix:/tmp/n.sock
  *
  * SIGTERM, SIGINT, SIGQUIT and SIGHUP shut it down cleanly: pages of other nodes are moved away
- * first. A second one ends it at once. Other signals, such as SIGUSR1, are logged and ignored. The
- * exit code is 1 when some pages could not be moved; the log says how many, and whose.
+ * first. A second signal ends it at once. Other signals, such as SIGUSR1, are logged and ignored.
+ * The exit code is 1 when some pages could not be moved. The log then says how many, and whose they
+ * are.
  *
- * Its log goes to stderr, a line an event.
+ * Its log goes to stderr, with one line for each event.
  */
 import { assert } from "../core/assert.ts";
 import type { Clock } from "../core/clock.ts";
@@ -58,7 +59,7 @@ export async function run(settings: NodeConfig, { out, err }: Streams): Promise<
   swapMode?.begin();
   const hostMemory = new LinuxMemory();
   const availableBytes = () => holdableBytes(hostMemory.read());
-  // Swap mode checks by itself, for each region that it locks.
+  // Swap mode has a check of its own for each region that it locks.
   const warning = swapMode === null ? checkMemoryRoom(config, hostMemory.read()) : null;
   if (warning !== null) warn(warning);
   const { random } = outside;
@@ -71,7 +72,7 @@ export async function run(settings: NodeConfig, { out, err }: Streams): Promise<
   const inSwapMode = swapMode !== null;
   const disk = config.spillPath === null ? null : openDisk(config.spillPath, { inSwapMode, warn });
   const env = { ...outside, ...key, limits, memory, hostMemory, log, disk };
-  // A signal also ends the wait for a cluster.
+  // A signal also ends the wait for the cluster.
   const joined = await Promise.race([membership?.start(), stopped]);
   if (membership !== null && joined === undefined) {
     await membership.leave();
@@ -86,7 +87,7 @@ export async function run(settings: NodeConfig, { out, err }: Streams): Promise<
     swapMode?.lock();
     return await serve(node, { config, number, gossip: joined?.gossip ?? null, stopped, out });
   } catch (error) {
-    await membership?.leave(); // Or the others would declare it dead.
+    await membership?.leave(); // Otherwise the other members would declare it dead.
     throw error;
   } finally {
     collector.stop();

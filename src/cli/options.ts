@@ -1,4 +1,4 @@
-/** Options: a command line that was checked, one type for each command. */
+/** Options: a checked command line, with one type for each command. */
 import type { Address } from "../net/address.ts";
 import type { RenewStep } from "../security/renew-key.ts";
 import type { SwapOffOptions, SwapOnOptions } from "./swap/swap-steps.ts";
@@ -7,11 +7,11 @@ export interface KeygenOptions {
   /** Null: standard output. */
   readonly outPath: string | null;
   readonly days: number;
-  /** The file whose certificate is exchanged, and the step; null: the key of a new cluster. */
+  /** The file whose certificate is replaced, and the step. Null: make the key of a new cluster. */
   readonly renew: { readonly path: string; readonly step: RenewStep } | null;
 }
 
-/** A node that runs, and what it takes to talk to it. */
+/** A running node, and what is needed to connect to it. */
 export interface DoorOptions {
   readonly client: Address;
   readonly keyPath: string | null;
@@ -22,12 +22,12 @@ export interface StatusOptions extends DoorOptions {
 }
 
 export interface StatsOptions extends StatusOptions {
-  /** Whether to say what each counter counts. */
+  /** Whether to explain each counter. */
   readonly explain: boolean;
 }
 
 export interface GetOptions extends DoorOptions {
-  /** Null: all of them. */
+  /** Null: all knobs. */
   readonly knob: string | null;
 }
 
@@ -36,7 +36,7 @@ export type KeyAction = (typeof KEY_ACTIONS)[number];
 
 export interface KeyOptions extends DoorOptions {
   readonly action: KeyAction;
-  /** Base64 to add, null for a new one; a fingerprint to use or remove. */
+  /** To add: base64, or null for a new key. To use or remove: a fingerprint. */
   readonly key: string | null;
 }
 

@@ -10,7 +10,7 @@ import { LogCounters } from "../core/log.ts";
 import { LogWriter } from "./log-writer.ts";
 import { Output, type OutputSink } from "./output.ts";
 
-/** A reader with room for so many bytes. */
+/** A reader with room for this many bytes. */
 class Reader implements OutputSink {
   readonly chunkBytesMax = 4096;
   isBusy = false;
@@ -51,7 +51,7 @@ function pass(ms: number): void {
   clock.run(clock.now() + ms);
 }
 
-/** Likewise, for what is awaited and sets its next timer then. */
+/** The same, for a promise that sets its next timer when it continues. */
 async function passAwaited(ms: number): Promise<void> {
   for (const endMs = clock.now() + ms; clock.now() < endMs; ) {
     pass(OUTPUT_RETRY_MS);
@@ -59,8 +59,8 @@ async function passAwaited(ms: number): Promise<void> {
   }
 }
 
-describe("a reader that stands still", () => {
-  test("gets all later, in order and whole, wherever it stopped", () => {
+describe("a reader that has stopped", () => {
+  test("gets every line later, in order and whole, wherever it stopped", () => {
     reader.room = 7;
     const lines = Array.from({ length: 150 }, (_, i) => `line ${i} ${LINE}`);
     for (const line of lines) output.write(line);
@@ -77,7 +77,7 @@ describe("a reader that stands still", () => {
     expect(reader.text).toBe("a\n");
   });
 
-  test("costs lines beyond the queue, those first that are less than a warning", async () => {
+  test("loses lines beyond the queue, those below a warning first", async () => {
     const counters = new LogCounters();
     const writer = new LogWriter("text", () => ({ number: 3, name: "n" }), output, counters);
     reader.room = 0;
@@ -91,13 +91,13 @@ describe("a reader that stands still", () => {
     pass(OUTPUT_RETRY_MS);
     expect(reader.lines.length).toBe(OUTPUT_QUEUE_BYTES_MAX / 1024 + 1);
     const counts = `${urgent} warn, ${quiet} info`;
-    const what = `log lines dropped, since nobody read them: ${counts}`;
+    const what = `log lines dropped, since the reader did not read them: ${counts}`;
     expect(reader.lines.at(-1)).toBe(`ramster[3] doors warn: ${what}`);
     writer.write("info", "net", "next");
     expect(reader.lines.at(-1)).toBe("ramster[3] net: next");
   });
 
-  test("does not keep a process from its end", async () => {
+  test("does not keep a process from ending", async () => {
     reader.room = 2;
     output.write("abc");
     const drained = output.drain();
@@ -108,7 +108,7 @@ describe("a reader that stands still", () => {
   });
 });
 
-test("the end writes what waits, and the last line behind it", () => {
+test("finish() writes the waiting lines and then the last line", () => {
   reader.room = 2;
   output.write("abc");
   reader.room = 3;
@@ -120,7 +120,7 @@ test("the end writes what waits, and the last line behind it", () => {
   expect(reader.text).toBe("abc\nthe end\n");
 });
 
-test("a reader that has gone costs nothing, and one that comes again reads on", () => {
+test("a reader that is gone delays nothing, and a new one reads on", () => {
   reader.isGone = true;
   for (let i = 0; i < 1000; i += 1) output.write(LINE);
   expect(clock.pendingCount).toBe(0);
@@ -129,7 +129,7 @@ test("a reader that has gone costs nothing, and one that comes again reads on", 
   expect(reader.text).toBe("next\n");
 });
 
-test("waits for what is on its way when the process ends", async () => {
+test("waits for a write under way when the process ends", async () => {
   output.write("abc");
   reader.isBusy = true;
   let isDrained = false;

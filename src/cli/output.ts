@@ -1,11 +1,11 @@
 /**
- * Output: a bounded queue of lines for a standard stream. A reader that does not read costs lines
- * and nothing else.
+ * Output: a bounded queue of lines for a standard stream. A reader that does not read loses lines,
+ * and delays nothing.
  *
  *     write(line) --> queue --> sink, at once
  *                       \______ sink, every OUTPUT_RETRY_MS while something waits
  *
- * A line that finds no room is dropped and counted under its level.
+ * A line without room in the queue is dropped, and counted by its level.
  */
 import type { Clock } from "../core/clock.ts";
 import {
@@ -17,16 +17,16 @@ import {
 import type { LogLevel } from "../core/log-line.ts";
 
 export interface OutputSink {
-  /** Longest chunk that is written at once, unless it is one line. */
+  /** The longest chunk that is written at once, unless it is one line. */
   readonly chunkBytesMax: number;
-  /** A write has not ended yet. */
+  /** Whether a write is under way. */
   readonly isBusy: boolean;
   /**
-   * Does not wait. @returns how many bytes were taken, 0 when there is no room now, -1 when the
-   * stream is closed or broken.
+   * Writes without waiting. @returns how many bytes were taken, 0 when there is no room now, or -1
+   * when the stream is closed or broken.
    */
   write(bytes: Uint8Array): number;
-  /** Likewise, in a process that does nothing else any more. */
+  /** The same as `write`, in a process that does nothing else any more. */
   writeLast(bytes: Uint8Array): number;
 }
 
@@ -45,25 +45,25 @@ export class Output {
   private opened: OutputSink | null = null;
   private queue: Entry[] = [];
   private queuedBytes = 0;
-  /** The chunk that is being written or is next, and the levels of its lines. */
+  /** The chunk that is being written or comes next, and the levels of its lines. */
   private chunk: Uint8Array | null = null;
   private chunkLevels: LogLevel[] = [];
   private isWaiting = false;
   private hasDropped = false;
 
-  /** `open`: called when there is something to write for the first time. */
+  /** `open` is called when there is something to write for the first time. */
   constructor(open: () => OutputSink, clock: Clock) {
     this.open = open;
     this.clock = clock;
   }
 
-  /** Adds the line end. */
+  /** Queues the line and its line end. */
   write(line: string, level: LogLevel = "info"): void {
     this.enqueue(line, level);
     if (!this.isWaiting) this.flow();
   }
 
-  /** Waits OUTPUT_END_MS at most until everything is written. */
+  /** Waits until everything is written, for at most OUTPUT_END_MS. */
   async drain(): Promise<void> {
     const endMs = this.clock.now() + OUTPUT_END_MS;
     while ((!this.isEmpty || this.opened?.isBusy === true) && this.clock.now() < endMs) {
@@ -72,19 +72,19 @@ export class Output {
   }
 
   /**
-   * Writes what can be written, then `line`, before it returns: no other code of this process runs
+   * Writes what can be written, then `line`, before it returns. No other code of this process runs
    * any more.
    */
   finish(line: string | null, sleep: (delayMs: number) => void): void {
     if (line !== null) this.enqueue(line, "error");
-    if (this.opened?.isBusy === true) sleep(OUTPUT_RETRY_MS); // Its end would not be seen here.
+    if (this.opened?.isBusy === true) sleep(OUTPUT_RETRY_MS); // Else its end goes unnoticed.
     const endMs = this.clock.now() + OUTPUT_END_MS;
     while (!this.isEmpty) {
       const taken = this.offer((sink, bytes) => sink.writeLast(bytes));
       if (taken < 0 || this.clock.now() > endMs) return;
       if (taken === 0) sleep(OUTPUT_RETRY_MS);
     }
-    if (this.opened?.isBusy === true) sleep(OUTPUT_END_MS); // Likewise: a thread writes it.
+    if (this.opened?.isBusy === true) sleep(OUTPUT_END_MS); // A thread writes this line, too.
   }
 
   private get isEmpty(): boolean {
@@ -105,7 +105,7 @@ export class Output {
       const taken = this.offer((sink, bytes) => sink.write(bytes));
       if (taken > 0) continue;
       if (taken === 0) return this.retryLater();
-      return this.forget(); // Nobody reads. Somebody may later.
+      return this.forget(); // The stream has no reader now. It may get one later.
     }
     if (!this.hasDropped) return;
     this.hasDropped = false;
@@ -130,7 +130,7 @@ export class Output {
     return taken;
   }
 
-  /** As many whole lines as may go at once, and one at least. */
+  /** As many whole lines as may be written at once, and at least one. */
   private nextChunk(bytesMax: number): Uint8Array {
     let count = 0;
     let byteCount = 0;

@@ -1,6 +1,6 @@
 /**
- * The key of a running node: its certificate and gossip keys, and the key file read again for
- * `ramster key reload`.
+ * The key of a running node: its certificate and gossip keys. `ramster key reload` reads the key
+ * file again.
  */
 import type { Log } from "../core/log.ts";
 import { RenewableTls } from "../net/renewable-tls.ts";
@@ -13,7 +13,7 @@ import { badValue } from "./units.ts";
 
 export interface OwnKey {
   readonly gossipKeys: readonly Uint8Array[];
-  /** With TLS on its TCP streams. */
+  /** A transport with TLS on its TCP streams. */
   readonly transport: Transport;
   readonly certificate: Certificate;
   /** For protocols that start TLS themselves, such as NBD. */

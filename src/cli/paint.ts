@@ -1,8 +1,9 @@
 /**
- * Paint: colour for what a person reads, and nothing for what a program reads.
+ * Paint: colours text that a person reads, and leaves text for programs plain.
  *
- * kleur decides once, for stdout. Here each stream is checked, since stderr may be a terminal
- * while stdout is a file: NO_COLOR (no-color.org) and TERM=dumb switch colour off, FORCE_COLOR on.
+ * kleur decides once, for stdout. Here each stream is checked, since stderr may be a terminal while
+ * stdout is a file. NO_COLOR (no-color.org) and TERM=dumb switch colour off. FORCE_COLOR switches
+ * it on.
  */
 import kleur from "kleur";
 
@@ -15,7 +16,7 @@ export interface Paint {
   faint(text: string): string;
 }
 
-/** Leaves every text as it is. */
+/** Leaves every text plain. */
 export const PLAIN: Paint = {
   title: String,
   flag: String,
@@ -38,7 +39,7 @@ export interface Terminal {
   readonly isTTY?: boolean | undefined;
 }
 
-/** The paint for one stream under this environment. */
+/** The paint for one stream in this environment. */
 export function paintFor(
   stream: Terminal,
   environment: Readonly<Record<string, string | undefined>>,

@@ -1,7 +1,7 @@
 /**
- * Print: text to stdout, all of it, before a command ends; and lines to stderr.
+ * Print: writes a whole text to stdout before a command ends, and lines to stderr.
  *
- * console.error paints what it writes to a terminal, whatever that is.
+ * console.error is not used, since it always colours what it writes to a terminal.
  */
 import { writeSync } from "node:fs";
 import { RamsterError } from "../core/errors.ts";
@@ -25,6 +25,6 @@ export function printError(line: string): void {
   try {
     writeSync(STDERR, `${line}\n`);
   } catch {
-    // There is nobody to tell.
+    // The error cannot be reported anywhere.
   }
 }

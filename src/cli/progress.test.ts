@@ -7,7 +7,7 @@ function terminal(options: { isTTY: boolean; columns?: number }) {
   return { isTTY, columns, written, write: (text: string) => written.push(text) };
 }
 
-test("a line says phase, share and detail, is rewritten in place and taken away", () => {
+test("a line has phase, share and detail, is rewritten in place, and erased", () => {
   const stream = terminal({ isTTY: true });
   const progress = new Progress(stream, { quiet: false });
   progress.show("load", 0.5, "7 pages");
@@ -27,7 +27,7 @@ test("a line is never longer than the terminal is wide", () => {
   expect(stream.written[0]?.length).toBe("\r\u001b[K".length + 39);
 });
 
-test("nothing is shown where the output is no terminal, or the result goes to a program", () => {
+test("nothing is shown without a terminal, or when the result goes to a program", () => {
   for (const [isTTY, quiet] of [
     [false, false],
     [true, true],

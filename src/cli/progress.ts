@@ -4,7 +4,7 @@
 
 const BAR_WIDTH = 24;
 
-/** The part of process.stderr that it uses. */
+/** The part of process.stderr that Progress uses. */
 export interface ProgressStream {
   readonly isTTY?: boolean | undefined;
   readonly columns: number;
@@ -16,13 +16,13 @@ export class Progress {
   private readonly quiet: boolean;
   private shown = false;
 
-  /** `quiet`: shows nothing, since the result goes to a program. */
+  /** With `quiet` nothing is shown, since the result goes to a program. */
   constructor(stream: ProgressStream, options: { quiet: boolean }) {
     this.stream = stream;
     this.quiet = options.quiet || stream.isTTY !== true;
   }
 
-  /** `done` of 0 .. 1. */
+  /** `done` is a share, 0 .. 1. */
   show(phase: string, done: number, detail: string): void {
     if (this.quiet) return;
     const filled = Math.round(Math.min(Math.max(done, 0), 1) * BAR_WIDTH);
@@ -32,7 +32,7 @@ export class Progress {
     this.shown = true;
   }
 
-  /** Whether anybody sees it. */
+  /** Whether the bar is shown. */
   get isShown(): boolean {
     return !this.quiet;
   }

@@ -1,6 +1,6 @@
 /**
- * The original's /etc/ramster.conf, in the syntax of ocfs2.conf: the same file on all nodes, a
- * stanza for the cluster and one for each node (docs/original.md, "ramster.conf").
+ * The original's /etc/ramster.conf, in the syntax of ocfs2.conf. The file is the same on all nodes,
+ * with a stanza for the cluster and one for each node (docs/original.md, "ramster.conf").
  *
  *     cluster:
  *             node_count = 2
@@ -13,11 +13,12 @@
  *             name = first
  *             cluster = ramster
  *
- * The three times of a link, which the original read from configfs (fs/ocfs2/cluster/nodemanager.c
- * of Linux), may stand with the cluster. The column `conf` of src/node/settings.ts lists the keys;
- * those that are no setting by themselves are here.
+ * The cluster stanza may have the three times of a link, which the original read from configfs
+ * (fs/ocfs2/cluster/nodemanager.c of Linux). The column `conf` of src/node/settings.ts lists the
+ * keys. Keys that are not settings by themselves are here.
  *
- * A node finds itself by its number or its name; the others are its peers, named by hand.
+ * A node finds its own stanza by its number or its name. The other nodes are its peers, named by
+ * hand.
  */
 import { ConfigError } from "../core/errors.ts";
 import { nearest } from "../core/nearest.ts";
@@ -26,7 +27,9 @@ import type { Setting } from "../node/setting.ts";
 import type { GivenText, GivenTexts } from "./given.ts";
 import { formatLine } from "./units.ts";
 
-/** Who the node is by its command line: ramster.conf is the same on all nodes. */
+/**
+ * The number and name of the node on its command line, since ramster.conf is the same on all nodes.
+ */
 export interface OwnName {
   readonly number: string | null;
   readonly name: string;
@@ -34,7 +37,7 @@ export interface OwnName {
 
 type StanzaKind = "cluster" | "node";
 
-/** Keys that are no setting by themselves. */
+/** Keys that are not settings by themselves. */
 const OTHER_KEYS: Readonly<Record<StanzaKind, readonly string[]>> = {
   cluster: ["node_count"],
   node: ["cluster", "ip_address", "ip_port"],
@@ -51,7 +54,7 @@ interface Stanza {
   readonly entries: Map<string, Entry>;
 }
 
-/** By its form: a stanza begins it, which is no TOML. */
+/** Whether the text begins with a stanza, which is not TOML. */
 export function isRamsterConf(text: string): boolean {
   const first = text.split("\n").find((line) => line.trim() !== "" && !line.startsWith("#"));
   return first !== undefined && /^(cluster|node):\s*$/.test(first);
@@ -101,7 +104,7 @@ export function readRamsterConf(file: string, text: string, own: OwnName): Given
   return texts;
 }
 
-/** Rows with a key in this stanza. */
+/** The rows of settings with a key in this stanza. */
 function settings(kind: StanzaKind): Setting[] {
   return settingsOf("node")
     .map(([, setting]) => setting)
@@ -147,7 +150,7 @@ function readStanzas(file: string, text: string): Stanza[] {
 function checkKey(file: string, line: number, { kind, entries }: Stanza, key: string): void {
   const known = [...OTHER_KEYS[kind], ...settings(kind).map(({ conf = "" }) => keyOf(conf))];
   const what = `Cannot use "${key}" in ${formatLine({ file, line })}`;
-  if (entries.has(key)) throw new ConfigError("BAD_CONFIG", `${what}: it is there twice`);
+  if (entries.has(key)) throw new ConfigError("BAD_CONFIG", `${what}: it occurs twice`);
   if (known.includes(key)) return;
   const meant = nearest(key, known);
   const hint = meant === null ? "" : `, did you mean "${meant}"?`;

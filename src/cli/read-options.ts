@@ -1,7 +1,7 @@
 /**
- * The meaning of the flags of each command. Settings of a node are read by read-settings.ts.
+ * Reads the flags of each command. read-settings.ts reads the settings of a node.
  *
- * Flags that contradict each other are refused: ConfigError BAD_CONFIG on one line.
+ * Flags that contradict each other are refused with a ConfigError BAD_CONFIG on one line.
  */
 import { assert } from "../core/assert.ts";
 import { GOSSIP_PORT_DEFAULT, KEY_DAYS_MAX } from "../core/limits.ts";
@@ -24,7 +24,7 @@ import {
 import { readSetting, readSettings } from "./read-settings.ts";
 import { badValue, parseAddress, parseChoice, parseCount, parsePath, refuse } from "./units.ts";
 
-/** The flags, and those of the file of --config that are not given. */
+/** The flags, and those in the file of --config that are not on the command line. */
 function configured(flags: GivenFlags, machine: Machine): GivenFlags {
   const config = flags.optional("config");
   if (config === null) return flags;
@@ -44,7 +44,7 @@ function configured(flags: GivenFlags, machine: Machine): GivenFlags {
 export function readNode(given: GivenFlags, machine: Machine): NodeConfig {
   const flags = configured(given, machine);
   return nodeConfig({
-    // A node with exports is made for a kernel that swaps there.
+    // A node with exports usually holds the swap of its own kernel.
     swap: flags.has("export") ? "on" : "off",
     ...withMachine(flags, machine),
     ...readSettings(flags, "node"),
@@ -64,7 +64,7 @@ export function readServer(given: GivenFlags, machine: Machine): NodeConfig {
 /** Defaults that depend on the machine and on other flags. */
 function withMachine(flags: GivenFlags, { hostName }: Machine): NodeSettings {
   const { host } = readSetting(flags, "listen");
-  // With peers named by hand there is no need of gossip, unless it is asked for.
+  // With peers named by hand, gossip is needed only if --join asks for it.
   const isByHand = flags.has("peers") && !flags.has("join");
   const gossip = { kind: "tcp", host, port: GOSSIP_PORT_DEFAULT } as const;
   return { number: null, name: hostName, gossip: isByHand ? null : gossip };

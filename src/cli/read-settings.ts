@@ -1,11 +1,11 @@
-/** The values of the flags of `ramster node` and `ramster server`, and of a file in their place. */
+/** Reads the values of the flags of `ramster node` and `ramster server`, or of a file. */
 import { settingsOf } from "../node/config.ts";
 import type { Role, Setting } from "../node/setting.ts";
 import { SETTINGS, type SettingKey, type SettingValues } from "../node/settings.ts";
 import type { GivenFlags } from "./given.ts";
 import { parseGiven } from "./units.ts";
 
-/** The values of all settings of the command that are given. */
+/** The values of all given settings of the command. */
 export function readSettings(flags: GivenFlags, role: Role): Partial<SettingValues> {
   const values = settingsOf(role)
     .filter(([, { flag }]) => flags.has(flag))
@@ -13,7 +13,7 @@ export function readSettings(flags: GivenFlags, role: Role): Partial<SettingValu
   return Object.fromEntries(values) as Partial<SettingValues>;
 }
 
-/** The value of one setting, given or its default. */
+/** The value of one setting, or else its default. */
 export function readSetting<K extends SettingKey>(flags: GivenFlags, key: K): SettingValues[K] {
   const setting: Setting = SETTINGS[key];
   return (flags.has(setting.flag) ? read(flags, setting) : setting.default) as SettingValues[K];

@@ -8,7 +8,7 @@ import { nameOf, type Role, type Setting } from "../node/setting.ts";
 import { SETTINGS, type SettingKey } from "../node/settings.ts";
 import type { FlagGroup, FlagSpec, NameSpec } from "./flag-spec.ts";
 
-/** The flag of the command line alone: it names the file of the others. */
+/** The flag that only the command line has. It names the file with the other flags. */
 const CONFIG: FlagSpec = {
   name: "config",
   value: "FILE",
@@ -16,7 +16,7 @@ const CONFIG: FlagSpec = {
   help: "TOML file with these flags as keys, or the original's ramster.conf",
 };
 
-/** In the groups and the order of the table. */
+/** The flags of a command, in the groups and the order of the table. */
 export function settingGroups(role: Role): readonly FlagGroup[] {
   const groups = new Map<string, FlagSpec[]>();
   for (const [key, setting] of settingsOf(role)) {
@@ -28,12 +28,12 @@ export function settingGroups(role: Role): readonly FlagGroup[] {
   return [...groups].map(([title, flags]) => ({ title, flags }));
 }
 
-/** The flag of one setting, for commands that have it beside others. */
+/** The flag of one setting, for commands that have it among other flags. */
 export function settingFlag(key: SettingKey): FlagSpec {
   return specOf(SETTINGS[key]);
 }
 
-/** What `ramster get` and `ramster set` know on a running node, in the order that they show. */
+/** The knobs of `ramster get` and `ramster set`, in the order in which they are shown. */
 export function knobNames(): readonly NameSpec[] {
   const live = Object.values(SETTINGS).filter((setting: Setting) => setting.live === true);
   return [

@@ -17,9 +17,7 @@ export async function run(options: StatsOptions): Promise<ExitCode> {
   return EXIT.DONE;
 }
 
-/**
- * The node, its peers, and each counter on a line of its own, for grep(1) and cut(1).
- */
+/** The node, its peers and each counter, each on a line of its own for grep(1) and cut(1). */
 export function statsText(stats: NodeStats, options: { explain: boolean }): string {
   const { node, counters, latencies, peers } = allOneLine(stats);
   const lines = [
@@ -44,7 +42,7 @@ export function statsText(stats: NodeStats, options: { explain: boolean }): stri
   return [...lines, ...counterLines(counters, options)].join("\n");
 }
 
-/** `explain`: with unit and help from the table of figures. */
+/** `explain` adds unit and help from the table of figures. */
 function counterLines(counters: Counters, { explain }: { explain: boolean }): string[] {
   const entries = Object.entries(counters);
   const width = Math.max(...entries.map(([name]) => name.length));

@@ -51,7 +51,7 @@ test("says how much of the disk can be had, and why not more", () => {
   expect(spilled(40 * MIB, null)).toEqual(["spilled: 12 pages, 5MiB of 40MiB"]);
   expect(spilled(6 * MIB, "no space left on the device")).toEqual([
     "spilled: 12 pages, 5MiB of 6MiB",
-    "warning: no more can be had of the 40MiB of --spill-size",
+    "warning: --spill-size asks for 40MiB, but the disk has no more",
     "warning: cannot write to the spill file: no space left on the device",
   ]);
 });
@@ -69,22 +69,22 @@ test("a drained node is told from the others, in its own status and in that of o
   expect(states("alive", false)).toBe("alive");
   expect(states("dead", true)).toBe("dead");
   expect(textOf({}, { knobs: { draining: "1" } }).split("\n")[1]).toBe(
-    'drained: lends nothing, moves no page away, until "ramster set draining 0"',
+    'drained: lends nothing and moves no page away until "ramster set draining 0"',
   );
 });
 
-test("says that pages have nowhere to go, why, and what helps", () => {
+test("shows that pages have nowhere to go, why, and what to do", () => {
   const line = textOf({}, { nowhere: "the target is none, use another" }).split("\n")[1];
   expect(line).toBe("pages have nowhere to go: the target is none, use another");
 });
 
-test("says how many pages have no copy that could be asked for, and how many are leaving a lender", () => {
+test("shows how many pages have no copy in reach, and how many a lender gives up", () => {
   const counters = { absent_copies: 1234, reclaims_pending: 12 };
   const lines = textOf({ pages_out_of_reach: 1200 }, { counters }).split("\n");
   expect(lines.slice(2, 5)).toEqual([
     "out of reach: 1,234 copies, at nodes that are dead and may come back",
-    "NO COPY in reach: 1,200 pages, a get fails until its node is back",
-    "leaving: 12 pages, which a lender wants to be rid of",
+    "NO COPY in reach: 1,200 pages, gets fail until its node is back",
+    "leaving: 12 pages, which a lender gives up",
   ]);
 });
 
@@ -96,21 +96,21 @@ test.each([
   [1, 1, { replicas: "1" }, "copies: ONE of each page, as --replicas says"],
   [1, 1, {}, 'copies: ONE of each page: all go to the node of --target, "auto" makes two'],
 ] as const)(
-  "of %d copies that a page should have, and %d that it can, says what to do",
+  "with %d copies intended and %d possible it shows what to do",
   (wanted, possible, knobs, line) => {
     const lines = textOf({ copies_intended: wanted, copies_possible: possible }, { knobs });
     expect(lines.split("\n")[2]).toBe(line);
   },
 );
 
-test("says what a lender cannot see, where it lends less for it than it might", () => {
+test("shows what a lender cannot see, if it lends less because of that", () => {
   const lines = textOf({}, { lending: { unseen: ["limit", "waits"] } }).split("\n");
   expect(lines.slice(2, -2)).toEqual([
-    "warning: cannot see the memory limit of its cgroup: lends nothing more",
+    "warning: cannot see the memory limit of its cgroup: lending nothing more",
   ]);
 });
 
-test("says how many pages are lost, where there are any", () => {
+test("shows how many pages are lost, if any are", () => {
   const lines = (lost: number) => {
     return textOf({}, { counters: { remote_pers_pages_lost: lost } })
       .split("\n")
@@ -122,9 +122,9 @@ test("says how many pages are lost, where there are any", () => {
 
 test.each([
   [0, null, 0, "no page"],
-  [1, null, null, "1 page, mended in -"],
-  [12_345, 4120, 3, "12,345 pages, mended in about 3s, 4,120 a second"],
-  [67_108_864, 100_000, 671, "67,108,864 pages, mended in about 11.18m, 100,000 a second"],
+  [1, null, null, "1 page, repair time -"],
+  [12_345, 4120, 3, "12,345 pages, repaired in about 3s, 4,120 a second"],
+  [67_108_864, 100_000, 671, "67,108,864 pages, repaired in about 11.18m, 100,000 a second"],
 ] as const)("says of %d pages at risk how long they will be", (pages, rate, seconds, text) => {
   const lines = textOf({
     pages_at_risk: pages,
@@ -135,7 +135,7 @@ test.each([
   for (const line of lines) expect(line.length).toBeLessThanOrEqual(80);
 });
 
-test("a name of a member that another program made up stays in its cell", () => {
+test("any name of a member stays in its cell", () => {
   const zeros = { lend_frames: 0, free_frames: 0, pressure: 0, incarnation: 1 };
   const texts = { address: "10.0.0.2:7946", role: "server", target: "none", note: "" } as const;
   const nulls = { rtt_ms: null, boot_id: null, zone: null };
@@ -145,7 +145,7 @@ test("a name of a member that another program made up stays in its cell", () => 
   expect(lines.at(-1)).toMatch(/^2 {5}n2 3 {2}n3 {2}alive \[2J 0m {2}alive /);
 });
 
-test("says that the certificate ends soon, or has ended", () => {
+test("shows that the certificate expires soon, or has expired", () => {
   const lines = (days: number) => {
     const knobs = { certificate: "2026-06-01T00:00:00.000Z" };
     return textOf({}, { counters: { certificate_days_left: days }, knobs })
@@ -159,7 +159,7 @@ test("says that the certificate ends soon, or has ended", () => {
   ]);
 });
 
-test("says why there is no link to a node, unless that has left", () => {
+test("shows why there is no link to a node, unless the node has left", () => {
   const failure = "no secured connection: its certificate has expired";
   const link = { ...PEER, connected: false, state: "waiting" };
   const peers = [

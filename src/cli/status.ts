@@ -1,6 +1,7 @@
 /**
- * `ramster status`: the cluster as one node sees it, a line a member: who is there, what each lends
- * and has free, where its pages go, and what this node and that one keep for each other.
+ * `ramster status`: the cluster as one node sees it, with a line for each member. It shows the
+ * state of the member, what it lends and has free, where its pages go, and how many pages the two
+ * nodes keep for each other.
  */
 
 import { CERTIFICATE_WARN_DAYS, FRAME_BYTES } from "../core/limits.ts";
@@ -29,8 +30,8 @@ export async function run(options: StatusOptions): Promise<ExitCode> {
 }
 
 /**
- * Fits 80 columns while names are short and sizes round. `ours`: pages of this node that are there;
- * `theirs`: pages of that node that are here.
+ * Fits 80 columns while names are short and sizes are round. `ours` are pages of this node at the
+ * member. `theirs` are pages of the member at this node.
  */
 export function statusText(stats: NodeStats): string {
   const shown = allOneLine(stats);
@@ -62,19 +63,19 @@ export function statusText(stats: NodeStats): string {
 
 function drainedLines({ draining }: NodeStats["knobs"]): string[] {
   if (draining !== "1") return [];
-  return ['drained: lends nothing, moves no page away, until "ramster set draining 0"'];
+  return ['drained: lends nothing and moves no page away until "ramster set draining 0"'];
 }
 
-/** Its own pages that lack a copy. */
+/** The node's own pages that lack a copy. */
 function riskText({ pages_at_risk: pages, pages_per_second, seconds_left }: RepairStats): string {
   if (pages === 0) return "no page";
   const count = `${formatCount(pages)} ${pages === 1 ? "page" : "pages"}`;
-  if (seconds_left === null) return `${count}, mended in -`;
+  if (seconds_left === null) return `${count}, repair time -`;
   const rate = formatCount(pages_per_second ?? 0);
-  return `${count}, mended in about ${formatDuration(seconds_left * 1000)}, ${rate} a second`;
+  return `${count}, repaired in about ${formatDuration(seconds_left * 1000)}, ${rate} a second`;
 }
 
-/** A certificate that ends soon, or has ended. */
+/** A certificate that expires soon, or has expired. */
 function certificateLines({ counters, knobs }: NodeStats): string[] {
   const days = counters.certificate_days_left;
   if (days === undefined || days >= CERTIFICATE_WARN_DAYS) return [];
@@ -83,7 +84,7 @@ function certificateLines({ counters, knobs }: NodeStats): string[] {
   return [`certificate: ends on ${end}, ${days} days left`];
 }
 
-/** Peers that it could not connect to when it had something to send. */
+/** Peers that the node could not connect to when it had something to send. */
 function failureLines({ peers, members }: NodeStats): string[] {
   const isThere = (number: number): boolean => {
     const member = members.find((it) => it.number === number);
@@ -111,7 +112,7 @@ const MEMBER_HEAD = [
 ];
 const PEER_HEAD = ["node", "link", "lends", "free", "ours", "theirs"];
 
-/** Too few copies of pages that move away, or only one: the reason, and what to do. */
+/** Pages that move away have too few copies, or only one: the reason, and what to do. */
 function copiesLines(repair: RepairStats, knobs: NodeStats["knobs"]): string[] {
   const { copies_intended: intended, copies_possible: possible } = repair;
   if (possible === 0 || (possible >= intended && possible > 1)) return [];
@@ -134,25 +135,25 @@ function absentLines({ absent_copies: copies }: Counters, repair: RepairStats): 
   }
   if (pages > 0) {
     const what = `${formatCount(pages)} ${pages === 1 ? "page" : "pages"}`;
-    lines.push(`NO COPY in reach: ${what}, a get fails until its node is back`);
+    lines.push(`NO COPY in reach: ${what}, gets fail until its node is back`);
   }
   return lines;
 }
 
-/** Pages that a lender wants back: it needs the memory itself, or is about to stop. */
+/** Pages that a lender gives up, since it needs the memory itself or is about to stop. */
 function leavingLines({ reclaims_pending: pages }: Counters): string[] {
   if (!pages) return [];
   const what = `${formatCount(pages)} ${pages === 1 ? "page" : "pages"}`;
-  return [`leaving: ${what}, which a lender wants to be rid of`];
+  return [`leaving: ${what}, which a lender gives up`];
 }
 
-/** Pages of which the last copy is lost. */
+/** Pages whose last copy is lost. */
 function lostLines({ remote_pers_pages_lost: pages }: Counters): string[] {
   if (!pages) return [];
   return [`lost: ${formatCount(pages)} ${pages === 1 ? "page" : "pages"} since it started`];
 }
 
-/** The disk for pages: how much of it can be used, and why not all. */
+/** The disk for pages: how much of it is used, and why it cannot be used fully. */
 function spillLines(counters: Counters, { trouble }: SpillStats): string[] {
   const { spilled_pages, spill_bytes = 0, spill_bytes_max = 0, spill_bytes_asked = 0 } = counters;
   if (spilled_pages === undefined || spill_bytes_asked === 0) return [];
@@ -160,24 +161,24 @@ function spillLines(counters: Counters, { trouble }: SpillStats): string[] {
   const lines = [`spilled: ${spilled_pages} pages, ${used}`];
   if (spill_bytes_max < spill_bytes_asked) {
     const asked = formatSize(spill_bytes_asked);
-    lines.push(`warning: no more can be had of the ${asked} of --spill-size`);
+    lines.push(`warning: --spill-size asks for ${asked}, but the disk has no more`);
   }
   if (trouble !== null) lines.push(`warning: cannot write to the spill file: ${trouble}`);
   return lines;
 }
 
-/** A lender that cannot see all of its machine lends less. */
+/** The warning for each thing that a lender cannot see of its machine. It lends less then. */
 const UNSEEN: Readonly<Partial<Record<LendingStats["unseen"][number], string>>> = {
-  available: "warning: cannot read /proc/meminfo: lends only what is free outright",
-  limit: "warning: cannot see the memory limit of its cgroup: lends nothing more",
-  machine: "warning: cannot see the memory of its machine: lends nothing more",
+  available: "warning: cannot read /proc/meminfo: lending only free memory",
+  limit: "warning: cannot see the memory limit of its cgroup: lending nothing more",
+  machine: "warning: cannot see the memory of its machine: lending nothing more",
 };
 
 function lendingLines({ unseen }: LendingStats): string[] {
   return unseen.flatMap((what) => UNSEEN[what] ?? []);
 }
 
-/** Block devices, and how full the space for their pages is. */
+/** The block devices, and how full the space for pages is. */
 function exportLines(exports: readonly ExportStats[], counters: Counters): string[] {
   if (exports.length === 0) return [];
   const isWarned = counters.space_warn_count === 1 ? ", more than --warn-at" : "";

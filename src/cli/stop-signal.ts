@@ -1,14 +1,15 @@
 /**
- * The signals that stop a command: Ctrl-C, those of a service manager, and the end of its terminal
- * unless it was started with nohup(1).
+ * The signals that stop a command: Ctrl-C, the signals of a service manager, and the end of its
+ * terminal unless it was started with nohup(1).
  */
 import { readFileSync } from "node:fs";
 
 const SIGHUP_BIT = 1n;
 
 /**
- * Aborted, with the signal's name as the reason, at the first of them. The second one, of any kind,
- * ends the process as that signal would have ended it. `more`: signals that mean the same here.
+ * @returns a signal that is aborted at the first of them, with its name as the reason. The second
+ * one, of any kind, ends the process as that signal does by default. `more` are further signals
+ * that stop this command.
  */
 export function stopSignal(more: readonly NodeJS.Signals[] = []): AbortSignal {
   const stop = new AbortController();
@@ -23,8 +24,8 @@ export function stopSignal(more: readonly NodeJS.Signals[] = []): AbortSignal {
 }
 
 /**
- * Ignores signals that end a process by default and have no meaning for a node, which must not end
- * with pages in it. `onSignal` is called for each.
+ * Ignores signals that end a process by default and have no meaning for a node. A node must not end
+ * with pages in it. `onSignal` is called for each signal.
  */
 export function surviveSignals(onSignal: (name: NodeJS.Signals) => void): void {
   for (const name of MEANINGLESS) process.on(name, onSignal);
@@ -40,12 +41,17 @@ export function aborted(stop: AbortSignal): Promise<void> {
 
 const USUAL = ["SIGINT", "SIGTERM"] as const;
 
-/** The runtime has SIGPWR for itself, and ignores SIGPIPE and SIGXFSZ. */
+/**
+ * SIGPWR is missing, since the runtime uses it. SIGPIPE and SIGXFSZ are missing, since the runtime
+ * ignores them.
+ */
 const MEANINGLESS = [
   ...(["SIGUSR1", "SIGUSR2", "SIGALRM", "SIGVTALRM", "SIGPROF", "SIGIO", "SIGXCPU"] as const),
 ];
 
-/** proc(5): the mask of ignored signals, which this process was started with. */
+/**
+ * Whether this process was started with SIGHUP ignored. proc(5) shows the mask of ignored signals.
+ */
 function isHangupIgnored(): boolean {
   const mask = /^SigIgn:\s*([\da-f]+)/m.exec(readFileSync("/proc/self/status", "utf8"))?.[1];
   return mask !== undefined && (BigInt(`0x${mask}`) & SIGHUP_BIT) !== 0n;

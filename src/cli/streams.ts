@@ -19,7 +19,7 @@ export function openStreams(): Streams {
   };
 }
 
-/** Waits a short time at most until everything is written. */
+/** Waits until everything is written, but only a short time. */
 export async function drainStreams({ out, err }: Streams): Promise<void> {
   await Promise.all([out.drain(), err.drain()]);
 }

@@ -18,33 +18,33 @@ test("a file up to the limit is read as it is, without its byte order mark", () 
   expect(readTextFile(path, 4096)).toBe("a = 1");
 });
 
-test("what has no end, or is longer than the limit, is refused", () => {
+test("a file without an end, or longer than the limit, is refused", () => {
   expect(() => readTextFile("/dev/zero", 4096)).toThrow("it is longer than 4096 bytes");
   writeFileSync(path, "a".repeat(4097));
   expect(() => readTextFile(path, 4096)).toThrow("it is longer than 4096 bytes");
 });
 
-test("the line is named that has bytes, or a character, which are no text", () => {
+test("the error names the line with bytes or a character that are not text", () => {
   writeFileSync(path, Buffer.concat([Buffer.from("é\n\nb = "), Buffer.of(0xe9, 0x0a, 0x0a)]));
-  expect(() => readTextFile(path, 4096)).toThrow("line 3 is no text in UTF-8");
+  expect(() => readTextFile(path, 4096)).toThrow("line 3 is not UTF-8 text");
   for (const [text, refusal] of [
-    ["a\nb\0\n", "line 2 has the character U+0000, which is no text"],
-    ["a\r\nb\rc\n", "line 2 has the character U+000D, which is no text"],
-    ["a\n\n\ufeffb", "line 3 has the character U+FEFF, which is no text"],
-    ["a\u0085", "line 1 has the character U+0085, which is no text"],
+    ["a\nb\0\n", "line 2 has the character U+0000, which is not text"],
+    ["a\r\nb\rc\n", "line 2 has the character U+000D, which is not text"],
+    ["a\n\n\ufeffb", "line 3 has the character U+FEFF, which is not text"],
+    ["a\u0085", "line 1 has the character U+0085, which is not text"],
   ] as const) {
     writeFileSync(path, text);
     expect(() => readTextFile(path, 4096)).toThrow(refusal);
   }
   writeFileSync(path, Buffer.from("\ufeffa = 1\n", "utf16le"));
-  expect(() => readTextFile(path, 4096)).toThrow("line 1 is no text in UTF-8");
+  expect(() => readTextFile(path, 4096)).toThrow("line 1 is not UTF-8 text");
   writeFileSync(path, "a\tb\r\nc\r\n");
   expect(readTextFile(path, 4096)).toBe("a\tb\r\nc\r\n");
 });
 
-test("what is no text, or no file, is refused", () => {
+test("content that is not text, or a missing file, is refused", () => {
   writeFileSync(path, Uint8Array.of(0x61, 0xe9, 0x0a));
-  expect(() => readTextFile(path, 4096)).toThrow("line 1 is no text in UTF-8");
+  expect(() => readTextFile(path, 4096)).toThrow("line 1 is not UTF-8 text");
   expect(() => readTextFile(directory, 4096)).toThrow("EISDIR");
   expect(() => readTextFile(join(directory, "none"), 4096)).toThrow("ENOENT");
 });

@@ -1,10 +1,13 @@
-/** A text file that an operator names. It may be anything, so its size and content are checked. */
+/**
+ * Reads a text file that an operator names. The path may name anything, so size and content are
+ * checked.
+ */
 import { isUtf8 } from "node:buffer";
 import { closeSync, openSync, readSync } from "node:fs";
 
 const LINE_FEED = 0x0a;
 
-/** Throws an error of one line: the system's, or what is wrong with the file. */
+/** Throws an error of one line: that of the system, or what is wrong with the file. */
 export function readTextFile(path: string, bytesMax: number): string {
   const bytes = new Uint8Array(bytesMax + 1);
   const file = openSync(path, "r");
@@ -22,7 +25,7 @@ export function readTextFile(path: string, bytesMax: number): string {
   return textOf(bytes.subarray(0, byteCount));
 }
 
-/** Characters that are no text, or look like other text. A line may end in CR LF. */
+/** Characters that are not text, or look like other text. A line may end in CR LF. */
 const NO_TEXT = /\r(?!\n)|(?![\t\r\n])[\p{Cc}\p{Zl}\p{Zp}\ufeff]/u;
 
 function textOf(bytes: Uint8Array): string {
@@ -31,16 +34,16 @@ function textOf(bytes: Uint8Array): string {
   try {
     text = decoder.decode(bytes);
   } catch {
-    throw new Error(`line ${firstUndecoded(bytes)} is no text in UTF-8`);
+    throw new Error(`line ${firstUndecoded(bytes)} is not UTF-8 text`);
   }
   const found = NO_TEXT.exec(text);
   if (found === null) return text;
   const line = text.slice(0, found.index).split("\n").length;
   const code = found[0].charCodeAt(0).toString(16).toUpperCase().padStart(4, "0");
-  throw new Error(`line ${line} has the character U+${code}, which is no text`);
+  throw new Error(`line ${line} has the character U+${code}, which is not text`);
 }
 
-/** From 1. */
+/** The number of the first line that is not UTF-8, from 1. */
 function firstUndecoded(bytes: Uint8Array): number {
   let line = 1;
   for (let at = 0; ; line += 1) {

@@ -1,23 +1,23 @@
 /**
- * Values as they are given: the text of a flag, or of a key in a file. What is wrong with one is
- * reported with the flag, or with the file, the line and the key.
+ * Values as a person gives them: the text of a flag, or of a key in a file. An error names the
+ * flag, or the file, the line and the key.
  *
- * The units themselves are src/core/units.ts.
+ * src/core/units.ts parses the units.
  */
 import { ConfigError, quoted } from "../core/errors.ts";
 import * as units from "../core/units.ts";
 import * as addresses from "../net/address.ts";
 
-/** Where a value stands that is not on the command line. */
+/** Where a value is that is not on the command line. */
 export interface FileKey {
   readonly file: string;
-  /** From 1. */
+  /** The line, from 1. */
   readonly line: number;
-  /** What the value is called there. */
+  /** The key of the value. */
   readonly key: string;
 }
 
-/** A value as it was given: the flag without its dashes, and the text. */
+/** A given value: the flag without its dashes, and the text. */
 export interface Given {
   readonly flag: string;
   readonly text: string;
@@ -39,15 +39,15 @@ export function badValue(given: Given, reason: string): ConfigError {
   return new ConfigError("BAD_CONFIG", `Cannot use ${what}: ${reason}`.replaceAll("\n", " "));
 }
 
-/** On one line, whatever is quoted in it. */
+/** An error on one line, even if it quotes text with line ends. */
 export function refuse(message: string): ConfigError {
   return new ConfigError("BAD_CONFIG", message.replaceAll("\n", " "));
 }
 
-/** `Cannot use address "x": `, which some parsers put in front of the reason. */
+/** `Cannot use address "x": `, which some parsers put before the reason. */
 const PREFIX = /^Cannot use [^"]*"(?:[^"\\]|\\.)*": /;
 
-/** The value of `given` as `parse` reads it. An error of `parse` becomes one that names `given`. */
+/** The value of `given`, read by `parse`. An error of `parse` becomes one that names `given`. */
 export function parseGiven<T>(given: Given, parse: (text: string) => T): T {
   try {
     return parse(given.text);
@@ -62,7 +62,7 @@ export function formatLine({ file, line }: { file: string; line: number }): stri
   return `${JSON.stringify(file)}, line ${line}`;
 }
 
-/** A parser of text as one of a given value. */
+/** Turns a parser of text into a parser of a given value. */
 function forGiven<A extends unknown[], T>(parse: (text: string, ...rest: A) => T) {
   return (given: Given, ...rest: A): T => parseGiven(given, (text) => parse(text, ...rest));
 }
@@ -80,7 +80,7 @@ export function parseAddress(given: Given): addresses.Address {
   return parseGiven(given, addresses.parseAddress);
 }
 
-/** Null for a path that is not given. */
+/** @returns null when the path is not given. */
 export function parsePath(given: Given | null): string | null {
   if (given === null) return null;
   if (given.text === "") throw badValue(given, "the path is empty");

@@ -69,7 +69,7 @@ export class Streams {
     this.timeoutMs = settings.streamTimeoutMs;
     this.admission = new Admission(parts.clock, {
       door: "gossip port",
-      places: (parts.limits ?? DOOR_LIMITS).gossipStreams,
+      slots: (parts.limits ?? DOOR_LIMITS).gossipStreams,
       isKnown: parts.isKnown,
       onNotice: (line) => this.handler.onStreamRefused(line),
     });

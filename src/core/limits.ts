@@ -302,7 +302,7 @@ export const RESERVE_UNSEEN_FACTOR = 2;
 export const RESERVE_MARGIN_PART = 8;
 export const RESERVE_MARGIN_BYTES_MAX = 64 * 1024 * 1024;
 /** How often a lender checks its machine: a twelfth of the time to give memory back. */
-export const HOST_LOOK_MS = 250;
+export const HOST_CHECK_MS = 250;
 /**
  * Programs wait for memory this many percent of the time. A person notices that, and a machine that
  * swaps a little stays below. Below half of it the machine counts as calm.
@@ -337,7 +337,7 @@ export const SPILL_BYTES_MIN = 1024 * 1024;
 /** Batches on their way to the disk. Two keep it busy while the others complete. */
 export const SPILL_WRITES_MAX = 4;
 /** How often the room on the disk is read. */
-export const SPILL_LOOK_MS = 1000;
+export const SPILL_CHECK_MS = 1000;
 /** Pages that are being read from the disk: as many as a disk's queue takes. */
 export const SPILL_READS_MAX = 32;
 /**
@@ -363,7 +363,7 @@ export const CLIENT_LONG_BYTES = 64 * 1024;
 /** While others wait for buffers, a client that reads no reply for this long is closed. */
 export const CLIENT_STALL_TIMEOUT_MS = 1000;
 /** How often that is checked. */
-export const CLIENT_STALL_LOOK_MS = 250;
+export const CLIENT_STALL_CHECK_MS = 250;
 
 /** One part of the stats, with at least one member or peer: far shorter than a body may be. */
 export const STATS_PART_BYTES = 192 * 1024;
@@ -579,7 +579,7 @@ assert(KEEPALIVE_MS_DEFAULT < IDLE_MS_DEFAULT);
 assert(REDIAL_MS_MAX < REQUEST_TIMEOUT_MS_DEFAULT);
 assert(MEMORY_BYTES_MIN <= MEMORY_BYTES_DEFAULT && MEMORY_BYTES_DEFAULT <= MEMORY_BYTES_MAX);
 assert(LOW_MARK_PERCENT_DEFAULT < HIGH_MARK_PERCENT_DEFAULT);
-assert(HOST_LOOK_MS <= LEND_GROW_MS && LEND_GROW_MS < LEND_CALM_MS);
+assert(HOST_CHECK_MS <= LEND_GROW_MS && LEND_GROW_MS < LEND_CALM_MS);
 assert(PAGES_PER_NODE_MAX * SECTORS_PER_PAGE_MAX <= SPILL_BYTES_MAX / SECTOR_BYTES);
 assert(SPILL_PATIENCE_MS < REMOTIFY_PATIENCE_MS && SPILL_PATIENCE_MS < PUT_WAIT_MS_DEFAULT);
 assert(PUT_WAIT_MS_DEFAULT < REQUEST_TIMEOUT_MS_DEFAULT);

@@ -91,7 +91,7 @@ test("pages that went to the holder come back through the door", async () => {
   const pool = await wait(client.newPool({ persistent: true }));
   expect(await wait(putMany(pool, 10))).toBe(10);
   expect((await wait(client.stats())).counters.client_puts_waited).toBe(0);
-  // Eight times the memory: held back, not refused.
+  // Eight times the memory: the puts wait and are not refused.
   expect(await wait(putMany(pool, 2000))).toBe(2000);
   const stats = await wait(client.stats());
   expect(stats.counters["remote_pers_pages"]).toBeGreaterThan(1000);
@@ -129,7 +129,7 @@ test("puts wait for a holder that stalls, and no longer than put-wait", async ()
   await sim.stop();
 });
 
-test("a lost page throws and says which; the others are in the error", async () => {
+test("a lost page throws an error that names it and has the other pages", async () => {
   const { sim, client, wait } = await world();
   const pool = await wait(client.newPool({ persistent: true }));
   await wait(putMany(pool, 1500));
@@ -197,7 +197,7 @@ test("a client that asks for many reports at once gets one a turn", async () => 
   await sim.stop();
 });
 
-test("knobs: the target can be changed and unset; what is refused says why", async () => {
+test("knobs: the target can be changed and unset; a refusal has a reason", async () => {
   const { sim, client, wait } = await world({ lendBytes: MIB });
   expect(await wait(client.getKnob("remote_target_nodenum"))).toBe("1");
   expect(await wait(client.setKnob("remote_target_nodenum", "none"))).toBe("none");
@@ -226,7 +226,7 @@ test("knobs: the target can be changed and unset; what is refused says why", asy
   await sim.stop();
 });
 
-test("knobs: those of lenders say so on a node that lends nothing", async () => {
+test("knobs: those of lenders are refused with a reason on a node that lends nothing", async () => {
   const { sim, client, wait } = await world({ lendBytes: 0 });
   for (const name of ["reserve", "quota_pages"]) {
     expect(await wait(client.getKnob(name))).toBe("none");
@@ -237,7 +237,7 @@ test("knobs: those of lenders say so on a node that lends nothing", async () => 
   await sim.stop();
 });
 
-test("knobs: what is set is in force, and is read back", async () => {
+test("knobs: a value that is set is in force, and is read back", async () => {
   const { sim, client, wait } = await world({ lendBytes: MIB });
   const { ramster, foreign, links } = sim.node(0).node;
   for (const [name, value] of [
@@ -268,7 +268,7 @@ test("no more programs than --max-clients are connected at once", async () => {
   await expect(wait(newClient(sim, "third"))).rejects.toMatchObject(refused);
   expect(await wait(client.setKnob("max_clients", "3"))).toBe("3");
   const third = await wait(newClient(sim, "third"));
-  // Fewer: those that are connected stay.
+  // With a lower bound, connected clients stay.
   expect(await wait(client.setKnob("max-clients", "1"))).toBe("1");
   expect(await wait(third.getKnob("max_clients"))).toBe("1");
   await wait(second.close());
@@ -379,7 +379,7 @@ test("a client that vanishes while its pages are fetched, or its puts wait, leav
   await sim.stop();
 });
 
-test("what is asked for while earlier requests wait for room does not overtake them", async () => {
+test("a request does not overtake earlier ones that wait for room", async () => {
   const { sim, client, wait } = await world();
   const pool = await wait(client.newPool({ persistent: true }));
   const many = putMany(pool, 1500); // 6 MiB: more than the lane of the channel takes at once.
@@ -397,7 +397,7 @@ test("close() may be called twice, and both end", async () => {
   await sim.stop();
 });
 
-test("a pool is there for the next client that has its token", async () => {
+test("the next client with the token of a pool can use it", async () => {
   const { sim, client, wait } = await world();
   const pool = await wait(client.newPool({ persistent: true }));
   await wait(pool.put(OID, 1, pageOf(1)));
@@ -440,7 +440,7 @@ test("a pool is opened by its own token and no other, and the refusal does not s
   await sim.stop();
 });
 
-test("a client that says nothing is closed by the deadline of the handshake", async () => {
+test("a silent client is closed at the deadline of the handshake", async () => {
   const { sim } = await world();
   const stranger = bare(sim);
   sim.run(10_000);
@@ -449,7 +449,7 @@ test("a client that says nothing is closed by the deadline of the handshake", as
   await sim.stop();
 });
 
-test("of too many that say nothing the oldest go, and a program gets in meanwhile", async () => {
+test("the oldest of too many silent connections are closed, and a program gets in meanwhile", async () => {
   const { sim, wait } = await world();
   const strangers = Array.from({ length: 2 * HANDSHAKES_MAX }, () => new BarePeer());
   for (const [i, it] of strangers.entries()) {
@@ -468,7 +468,7 @@ test("more gets in flight than a reply lane holds are all answered, to a client 
   const { sim, client, wait } = await world();
   const pool = await wait(client.newPool({ persistent: true }));
   await wait(putMany(pool, 1000));
-  // 40 batches of 256 pages: ten times LANE_BYTES_MAX, and more than the network's small pipes.
+  // 40 batches of 256 pages are ten times LANE_BYTES_MAX, and more than the network's small pipes.
   const batches = Array.from({ length: 40 }, () => pool.getMany(keys(256)));
   for (const pages of await wait(Promise.all(batches))) {
     expect(pages.every((page, i) => page !== null && Buffer.compare(page, pageOf(i)) === 0)).toBe(
@@ -499,9 +499,9 @@ const HOARDERS: ReadonlyArray<readonly [string, () => Uint8Array[]]> = [
 ];
 
 test.each(HOARDERS)(
-  "of clients that %s the memory is bounded, and others are served",
+  "clients that %s take bounded memory, and others are served",
   async (...row) => {
-    const [, asked] = row;
+    const [, requests] = row;
     const { sim, client, wait } = await world();
     const pool = await wait(client.newPool({ persistent: true }));
     await wait(putMany(pool, CLIENT_GET_COUNT_MAX));
@@ -509,7 +509,7 @@ test.each(HOARDERS)(
     for (let i = 0; i < 200; i += 1) {
       const peer = bare(sim);
       peer.stream?.pause();
-      peer.send(helloBytes(ROLE.CLIENT), ...asked());
+      peer.send(helloBytes(ROLE.CLIENT), ...requests());
       sim.run(20);
       expect(door.bufferBytes).toBeLessThan(2 * CLIENT_BUFFERS_BYTES_MAX + 4 * MIB);
     }

@@ -1,16 +1,16 @@
 /**
- * ClientDoor: serves programs: the operations of tmem, in batches of whole pages, over a unix
- * socket or TCP.
+ * ClientDoor: serves programs. It offers the operations of tmem, in batches of whole pages, over a
+ * unix socket or TCP.
  *
  *     accepted -> [HELLO as a client] -> requests, answered when they are done -> closed
  *
- * A put that finds no frame while frames are coming free waits, and so do later requests of this
- * client, until there is room or `putWaitMs` has passed. So backpressure reaches the client that
- * causes it, and nobody else waits.
+ * A put that finds no frame waits if frames are about to come free. Later requests of this client
+ * wait behind it, until there is room or `putWaitMs` has passed. So backpressure reaches the client
+ * that causes it, and no other client waits.
  *
  * Pools belong to the node, not to the connection. A client that vanishes loses nothing, and a
  * client with a pool's token can use the pool again (client-pools.ts). Every entry of every request
- * is checked, also when it has waited.
+ * is checked, and again after it has waited.
  *
  * Not here: what the operations do (src/ramster), what can be read and set (node/admin.ts).
  */
@@ -21,7 +21,7 @@ import { ConfigError } from "../core/errors.ts";
 import { HANDLE_BYTES, Handle } from "../core/handle.ts";
 import {
   CLIENT_BUFFERS_BYTES_MAX,
-  CLIENT_STALL_LOOK_MS,
+  CLIENT_STALL_CHECK_MS,
   CLIENT_STALL_TIMEOUT_MS,
   HANDSHAKE_TIMEOUT_MS,
 } from "../core/limits.ts";
@@ -55,30 +55,32 @@ import { TRANSPORT_STATUS } from "../wire/status.ts";
 import { ClientGets } from "./client-gets.ts";
 import { ClientPools, PoolSet } from "./client-pools.ts";
 
-/** What a client may read and set beside pages. Values and results are text. */
+/** What a client may read and set in addition to pages. Values and results are text. */
 export interface Admin {
   /**
-   * The node's counters and state as JSON, with as many of members and peers as fit a message, from
-   * the one with this place on. `more` in it: how many are left.
+   * The node's counters and state as JSON. Members and peers are listed from position `from` on, as
+   * many as fit a message. The field `more` says how many are left.
    */
   statsPart(from: number): string;
-  /** Throws ConfigError when there is no such knob, or the value is not allowed. */
+  /** Throws ConfigError when the knob does not exist, or the value is not allowed. */
   getKnob(name: string): string;
   setKnob(name: string, value: string): string;
 }
 
-/** They may change while it runs. */
+/** Settings of the door. They may change while it runs. */
 export interface ClientDoorSettings {
-  /** What a client is greeted with. */
+  /** The HELLO that a client gets. */
   hello: Hello;
   putWaitMs: number;
-  /** Programs at once; those that are connected stay when it becomes less. */
+  /**
+   * The most programs that may be connected. Connected programs stay when the number is lowered.
+   */
   maxClients: number;
 }
 
 /**
- * A batch with entries that are still to be done: puts that wait for frames, or flushes of objects,
- * of which a turn does a limited number.
+ * A batch that is not finished. Its puts wait for frames, or its flushes of objects continue in the
+ * next turn, since a turn does a limited number of them.
  */
 interface Parked {
   type: number;
@@ -89,9 +91,9 @@ interface Parked {
   startMs: number;
   statuses: Uint8Array;
   request: number;
-  /** Puts wait until it fires. */
+  /** The timer that ends the wait of puts. */
   timer: TimerId | null;
-  /** It continues in the next turn. */
+  /** Whether the batch continues in the next turn. */
   isNext: boolean;
 }
 
@@ -122,7 +124,7 @@ export class ClientDoor implements ChannelHandler {
   private readonly pools: ClientPools;
   private readonly clients = new Map<Channel, Client>();
   private readonly limits: DoorLimits;
-  /** Connections without a HELLO yet. */
+  /** Connections that have sent no HELLO yet. */
   private readonly handshakes = new Map<Channel, Stream>();
   private readonly admission: Admission;
   private greetedCount = 0;
@@ -155,7 +157,7 @@ export class ClientDoor implements ChannelHandler {
     this.limits = parts.limits ?? DOOR_LIMITS;
     this.admission = new Admission(parts.clock, {
       door: "client door",
-      places: this.limits.handshakes,
+      slots: this.limits.handshakes,
       onNotice: (line) => parts.log.write("warn", "doors", line),
     });
     this.settings = settings;
@@ -175,7 +177,7 @@ export class ClientDoor implements ChannelHandler {
     return this.clients.size;
   }
 
-  /** Bytes of waiting requests and replies of all clients. */
+  /** The bytes of waiting requests and replies of all clients. */
   get bufferBytes(): number {
     return this.buffers.usedBytes;
   }
@@ -347,7 +349,7 @@ export class ClientDoor implements ChannelHandler {
     return STATUS.OK;
   }
 
-  /** The pages are gone at once. The reply follows when their memory is free. */
+  /** The pages are gone at once. The reply follows when their memory has been freed. */
   private flushPool(
     channel: Channel,
     client: Client,
@@ -400,7 +402,7 @@ export class ClientDoor implements ChannelHandler {
     return this.ramster.put(this.handle, bytes, at + HANDLE_BYTES);
   }
 
-  /** Keeps the batch from `next` on, and defers later requests of this channel, until `goOn`. */
+  /** Keeps the batch from `next` on, and defers later requests of this channel until `goOn`. */
   private park(
     channel: Channel,
     client: Client,
@@ -425,8 +427,8 @@ export class ClientDoor implements ChannelHandler {
   }
 
   /**
-   * Continues a parked batch as far as there is room. When its time is up, it is done to the end,
-   * and puts without a frame are refused.
+   * Continues a parked batch as far as there is room. When its time is up, the batch is finished at
+   * once, and puts without a frame are refused.
    */
   private goOn(channel: Channel, client: Client, timeIsUp: boolean): void {
     const { parked } = client;
@@ -466,7 +468,7 @@ export class ClientDoor implements ChannelHandler {
     });
   }
 
-  /** A report walks over all figures and peers, so a client gets one a turn. */
+  /** A report walks over all figures and peers, so each client gets at most one a turn. */
   private deferToNextTurn(channel: Channel): void {
     channel.deferRequests();
     this.ramster.flushes.nextTurn(() => {
@@ -538,14 +540,14 @@ export class ClientDoor implements ChannelHandler {
   }
 
   /**
-   * While requests wait for buffers, closes clients that hold some and make no progress: they
-   * neither take their replies nor send the rest of a request.
+   * While requests wait for buffers, closes clients that hold some and make no progress. Such a
+   * client neither takes its replies nor sends the rest of a request.
    */
   private closeStalled(): void {
     if (this.stallTimer !== null || !this.buffers.isFull) return;
     const nowMs = this.clock.now();
     for (const [channel, client] of this.clients) {
-      const isMoving = client.movedBytes !== channel.movedBytes || !channel.isOwed;
+      const isMoving = client.movedBytes !== channel.movedBytes || !channel.holdsBuffers;
       if (isMoving) client.movedMs = nowMs;
       client.movedBytes = channel.movedBytes;
       if (nowMs - client.movedMs < CLIENT_STALL_TIMEOUT_MS) continue;
@@ -556,7 +558,7 @@ export class ClientDoor implements ChannelHandler {
       );
       channel.terminate("no progress while others waited for its memory");
     }
-    this.stallTimer = this.clock.after(CLIENT_STALL_LOOK_MS, () => {
+    this.stallTimer = this.clock.after(CLIENT_STALL_CHECK_MS, () => {
       this.stallTimer = null;
       this.closeStalled();
     });

@@ -1,11 +1,11 @@
 /**
- * ClientGets: PAGE_GET requests of the client door, from the first page to the reply.
+ * ClientGets: serves PAGE_GET requests of the client door, from the first page to the reply.
  *
- *     slot:  | statuses, a byte an entry | page 0 | page 1 | ...    each at its place, hit or miss
+ *     slot:  | statuses, a byte an entry | page 0 | page 1 | ...    one area an entry, hit or miss
  *
- * A page that is here is written at once. A page that is away is written by ramster when it comes,
- * under a token of slot and entry. With the last page the reply is sent: all statuses, and the
- * pages that exist, in order.
+ * A local page is written at once. A remote page is written by ramster when it comes, under a token
+ * of slot and entry. The reply is sent with the last page. It has all statuses, and the pages that
+ * exist, in order.
  */
 import { assert } from "../core/assert.ts";
 import { type BufferPool, NO_BUFFER, type PooledBuffer } from "../core/buffer-pool.ts";
@@ -28,15 +28,15 @@ assert(TOKEN_STEP >= CLIENT_GET_COUNT_MAX);
 
 class Slot {
   buffer: PooledBuffer = NO_BUFFER;
-  /** Null while the slot is free, and when its client is gone. */
+  /** Null while the slot is free, and once its client is gone. */
   channel: Channel | null = null;
   request = 0;
   count = 0;
   waiting = 0;
   startMs = 0;
-  /** Whether a page was away. */
+  /** Whether any page of the request was remote. */
   isRemote = false;
-  /** All pages are there, but the channel has no room for the reply yet. */
+  /** All pages have come, but the channel has no room for the reply yet. */
   ready = false;
 }
 
@@ -56,14 +56,14 @@ export class ClientGets implements GetSink {
     this.buffers = parts.buffers;
   }
 
-  /** Requests that wait for pages that are away. */
+  /** How many requests wait for remote pages. */
   get waitingCount(): number {
     return this.slots.length - this.free.length;
   }
 
   /**
-   * Serves PAGE_GET of a connection that has these pools: at once if all pages are here, else with
-   * the last page.
+   * Serves PAGE_GET of a connection that has these pools. The reply is sent at once if all pages
+   * are local, else with the last page.
    */
   serve(channel: Channel, frame: Frame, pools: PoolSet): void {
     const index = this.take(frame.count);
@@ -75,7 +75,7 @@ export class ClientGets implements GetSink {
     slot.startMs = this.clock.now();
     slot.isRemote = false;
     const { bytes } = slot.buffer;
-    // This call counts as one page, so that no reply is sent before the last entry is processed.
+    // This call counts as one page, so no reply is sent before the last entry is processed.
     slot.waiting = 1;
     for (let entry = 0; entry < frame.count; entry += 1) {
       const at = frame.bodyAt + entry * PAGE_GET_ENTRY_BYTES;
@@ -96,7 +96,7 @@ export class ClientGets implements GetSink {
     this.settle(index, slot);
   }
 
-  /** GetSink: a page that was away, or why it cannot be had. */
+  /** GetSink: a remote page has come, or `status` says why not. */
   onGet(token: number, status: Status): void {
     const index = Math.floor(token / TOKEN_STEP);
     const slot = this.slots[index];
@@ -105,14 +105,14 @@ export class ClientGets implements GetSink {
     this.settle(index, slot);
   }
 
-  /** The channel has room again: sends replies that are ready. */
+  /** The channel has room again. Sends the replies that are ready. */
   onRoom(channel: Channel): void {
     for (const [index, slot] of this.slots.entries()) {
       if (slot.ready && slot.channel === channel) this.finish(index, slot);
     }
   }
 
-  /** The client is gone: its pages are dropped, also those that are still to come. */
+  /** The client is gone. Its pages are dropped, including those that are still to come. */
   drop(channel: Channel): void {
     for (const [index, slot] of this.slots.entries()) {
       if (slot.channel !== channel) continue;

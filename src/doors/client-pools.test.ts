@@ -1,4 +1,4 @@
-/** What a program can do to pools that are not its own: nothing, whatever number it writes. */
+/** A program can do nothing to pools that are not its own, with any number that it writes. */
 import { expect, test } from "bun:test";
 import { fillTestPage, SimCluster } from "../../harness/sim/cluster.ts";
 import { drive } from "../../harness/sim/drive.ts";
@@ -15,7 +15,7 @@ import { ClientPools, PoolSet } from "./client-pools.ts";
 
 const MIB = 1024 * 1024;
 const DOOR: Address = { kind: "tcp", host: "10.0.0.0", port: 7778 };
-/** As `SimNode.at` has it. */
+/** The type of `SimNode.at`. */
 const oidOf = (number: number): Oid => [1n, BigInt(number >> 6), 1n << 63n];
 
 async function start(settings: Partial<NodeConfig> = {}) {
@@ -37,13 +37,17 @@ function pageOf(pool: number, number: number, generation = 1): Uint8Array {
   return page;
 }
 
-/** A pool object that writes the number `id` in its messages, whoever may use that pool. */
+/**
+ * A pool object that writes the number `id` in its messages, whether or not it may use that pool.
+ */
 async function forged(client: Client, id: number): Promise<Pool> {
   const pool = await client.newPool({ persistent: true });
   return Object.assign(pool, { id });
 }
 
-/** Everything that a program can ask of a pool; each must be told that there is none. */
+/**
+ * Everything that a program can request from a pool. Each request must fail as for an unknown pool.
+ */
 async function expectUnknown(pool: Pool, wait: <T>(promise: Promise<T>) => Promise<T>) {
   const key = { oid: oidOf(7), index: 7 };
   const failed = (promise: Promise<unknown>): Promise<unknown> =>
@@ -71,7 +75,7 @@ test("a program cannot reach the pool of an export", async () => {
   const client = await newClient("program");
   await expectUnknown(await wait(forged(client, pool?.id ?? -1)), wait);
   expect(node.get(pool?.id ?? -1, 7, -1)).toBe(1);
-  // It looks the same as a pool that nobody has.
+  // The answer is the same as for a pool that does not exist.
   await expectUnknown(await wait(forged(client, POOLS_PER_CLIENT_MAX - 1)), wait);
   await expectUnknown(await wait(forged(client, 65_535)), wait);
   expect((await wait(client.newPool({ persistent: true }))).id).not.toBe(pool?.id ?? -1);
@@ -84,13 +88,13 @@ test("a program cannot reach the pool of another program", async () => {
   await wait(pool.put(oidOf(7), 7, pageOf(pool.id, 7)));
   const stranger = await newClient("another");
   await expectUnknown(await wait(forged(stranger, pool.id)), wait);
-  await wait(pool.token()); // That there is one opens nothing.
+  await wait(pool.token()); // A token that exists does not open the pool by itself.
   await expectUnknown(await wait(forged(stranger, pool.id)), wait);
   expect(await wait(pool.get(oidOf(7), 7))).toEqual(pageOf(pool.id, 7));
   await sim.stop();
 });
 
-test("a pool that is destroyed is gone for all who had it, also under the same number", async () => {
+test("a destroyed pool is gone for all its connections, also when its number is reused", async () => {
   const { sim, node, wait, newClient } = await start();
   const one = await newClient("one");
   const pool = await wait(one.newPool({ persistent: true }));
@@ -99,7 +103,7 @@ test("a pool that is destroyed is gone for all who had it, also under the same n
   const opened = await wait(two.openPool(pool.id, token));
   await wait(pool.destroy());
   await expectUnknown(opened, wait);
-  // The number comes round again, for somebody else.
+  // Another client gets the number again.
   const three = await newClient("three");
   let next = await wait(three.newPool({ persistent: true }));
   while (next.id !== pool.id) next = await wait(three.newPool({ persistent: true }));
@@ -113,14 +117,14 @@ test("a pool that is destroyed is gone for all who had it, also under the same n
   await sim.stop();
 });
 
-test("puts that wait do not go into a pool that has come by the number meanwhile", async () => {
+test("waiting puts do not go into a new pool that has got the number meanwhile", async () => {
   const { sim, node, wait, newClient } = await start({ putWaitMs: 20_000 });
   const one = await newClient("one");
   const pool = await wait(one.newPool({ persistent: true }));
   const token = await wait(pool.token());
   const two = await newClient("two");
   const opened = await wait(two.openPool(pool.id, token));
-  // All frames are in use, and nothing leaves.
+  // All frames are in use, and no page moves away.
   const full = node.newPool({ persistent: true });
   sim.network.block(node.host, sim.node(1).host);
   for (let number = 0; !node.node.ramster.mustWait(); number += 1) node.put(full, number, 1);
@@ -130,7 +134,7 @@ test("puts that wait do not go into a pool that has come by the number meanwhile
   const puts = pool.putMany(entries);
   sim.run(10);
   await wait(opened.destroy());
-  // One number is the filler's, and the last is that of the pool that was destroyed.
+  // The filler has one number, and the last is that of the destroyed pool.
   const makes = Array.from({ length: POOLS_PER_CLIENT_MAX - 1 }, () => {
     return two.newPool({ persistent: true });
   });
@@ -146,7 +150,7 @@ test("puts that wait do not go into a pool that has come by the number meanwhile
   await sim.stop();
 });
 
-test("PoolSet and ClientPools know what they were told, and numbers out of range are in no set", () => {
+test("PoolSet and ClientPools have what was added, and no set has a number out of range", () => {
   const set = new PoolSet();
   for (const id of [0, 31, 32, 255]) set.add(id);
   expect([0, 1, 31, 32, 33, 254, 255].map((id) => set.has(id))).toEqual([
@@ -156,7 +160,7 @@ test("PoolSet and ClientPools know what they were told, and numbers out of range
   expect([31, 256, 287, 65_535].map((id) => set.has(id))).toEqual([false, false, false, false]);
   const pools = new ClientPools(new SeededRandom(1));
   const view = new DataView(new ArrayBuffer(40));
-  expect(pools.isToken(3, view, 0)).toBe(false); // There is none yet, so zeros are none.
+  expect(pools.isToken(3, view, 0)).toBe(false); // The pool has no token yet, so zeros are not one.
   pools.writeToken(3, view, 8);
   expect([pools.isToken(3, view, 8), pools.isToken(4, view, 8)]).toEqual([true, false]);
   for (let bit = 0; bit < 128; bit += 1) {

@@ -1,11 +1,11 @@
 /**
- * ClientPools: which pools a connection of the client door may use. Pools are capabilities: a
- * connection has the pools that it created, and those that it opened with their token. All other
- * pools, such as those of exports, do not exist for it.
+ * ClientPools: which pools a connection of the client door may use. Pools are capabilities. A
+ * connection has the pools that it created, and the pools that it opened with their token. All
+ * other pools, such as those of exports, do not exist for it.
  *
  *     NEW_POOL      the connection has the pool
  *     POOL_TOKEN    128 random bits, created on the first request of a connection that has the pool
- *     OPEN_POOL     a connection that knows number and token has the pool, too
+ *     OPEN_POOL     a connection that knows number and token has the pool as well
  *     DESTROY_POOL  no connection has the pool any more, and the token is void
  *
  * So a reused pool number gives no access to an earlier or later pool.
@@ -17,7 +17,7 @@ import { POOL_TOKEN_BYTES } from "../wire/client-entries.ts";
 const BITS_PER_WORD = 32;
 const TOKEN_WORDS = POOL_TOKEN_BYTES / 4;
 
-/** The pools of one connection, one bit each: checked for every page. */
+/** The pools of one connection, one bit each. The set is checked for every page. */
 export class PoolSet {
   private readonly words = new Int32Array(Math.ceil(POOLS_PER_CLIENT_MAX / BITS_PER_WORD));
 
@@ -44,7 +44,10 @@ export class ClientPools {
     this.random = random;
   }
 
-  /** Writes the token of the pool to `view[at]`. Only for a connection that has the pool. */
+  /**
+   * Writes the token of the pool to `view[at]`. The caller has checked that the connection has the
+   * pool.
+   */
   writeToken(pool: number, view: DataView, at: number): void {
     let token = this.tokens.get(pool);
     if (token === undefined) {
@@ -63,7 +66,7 @@ export class ClientPools {
     return difference === 0;
   }
 
-  /** The pool is destroyed: its token is void. */
+  /** The pool is destroyed, and its token is void. */
   forget(pool: number): void {
     this.tokens.delete(pool);
   }

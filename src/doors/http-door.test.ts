@@ -36,8 +36,8 @@ const AT: TcpAddress = { kind: "tcp", host: "10.0.0.1", port: 9100 };
 class DoorWorld {
   readonly clock = new SimClock();
   readonly door: HttpDoor;
-  /** How often the stats were asked for. */
-  asked = 0;
+  /** How often the stats were read. */
+  readCount = 0;
   private readonly network = new SimNetwork(this.clock, new SeededRandom(1));
   private readonly at: TcpAddress;
 
@@ -46,7 +46,7 @@ class DoorWorld {
     const transport = this.network.transport(at.host);
     const parts = { clock: this.clock, log: new Log(() => {}), transport };
     this.door = new HttpDoor(parts, () => {
-      this.asked += 1;
+      this.readCount += 1;
       if (costMs > 0) this.clock.run(this.clock.now() + costMs);
       return STATS;
     });
@@ -74,7 +74,7 @@ class DoorWorld {
 const LINE =
   /^(# (HELP|TYPE) [a-z_]+ .+|[a-z_]+(\{[a-z]+="(\\.|[^"\\])*"(,[a-z]+="(\\.|[^"\\])*")*\})? -?\d+(\.\d+)?)$/;
 
-test("/metrics is in Prometheus' format, counters and gauges told apart", async () => {
+test("/metrics is in Prometheus' format, with counters and gauges", async () => {
   const world = await DoorWorld.listen();
   const { status, type, body } = await world.get("/metrics");
   expect([status, type]).toEqual([200, "text/plain; version=0.0.4; charset=utf-8"]);
@@ -116,7 +116,7 @@ test("/status.json is what status --json shows", async () => {
   expect([type, JSON.parse(body)]).toEqual(["application/json", shown]);
 });
 
-test("/healthz says that it runs, /readyz whether it serves, and others that they are not there", async () => {
+test("/healthz reports that it runs, /readyz whether it serves, and other paths are not found", async () => {
   const world = await DoorWorld.listen();
   const statusOf = async (path: string, method = "GET") =>
     (await world.get(path, { method })).status;
@@ -146,12 +146,12 @@ test("names that the format reserves are not used, and each metric has a help te
   expect(body).toContain("# HELP ramster_foreign_puts_total Pages");
 });
 
-test("whoever asks without pause gets the text of before, and a fresh one later", async () => {
+test("a client that asks without pause gets the previous text, and a fresh one later", async () => {
   const world = await DoorWorld.listen({ costMs: HTTP_TEXT_BURST_MS / 5 });
   for (let i = 0; i < 20; i += 1) await world.get("/metrics");
-  expect(world.asked).toBeLessThan(8);
+  expect(world.readCount).toBeLessThan(8);
   world.clock.run(world.clock.now() + 20 * HTTP_TEXT_BURST_MS);
-  const before = world.asked;
+  const before = world.readCount;
   await world.get("/metrics");
-  expect(world.asked).toBe(before + 1);
+  expect(world.readCount).toBe(before + 1);
 });

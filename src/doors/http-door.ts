@@ -1,16 +1,16 @@
 /**
- * HttpDoor: what monitoring asks a node, over HTTP and read only.
+ * HttpDoor: what monitoring can read from a node, over HTTP.
  *
  *     /metrics       every counter, for Prometheus
  *     /status.json   the cluster as this node sees it, as `ramster status --json`
  *     /healthz       200 while the process runs
  *     /readyz        200 once it serves, 503 before and while it stops
  *
- * The last two tell nothing that a web page could want, so they answer whatever host is asked for:
- * a load balancer's health check may name any.
+ * The last two reveal nothing that a web page could want. So they answer requests for any host,
+ * since a load balancer's health check may name any.
  *
- * The texts of the first two are made anew for each request as long as that costs little of the
- * node's time; whoever asks without pause gets the text of before.
+ * The texts of the first two are made for each request, as long as that costs little of the node's
+ * time. A client that asks without pause gets the previous text.
  */
 import type { Clock } from "../core/clock.ts";
 import type { Report } from "../core/figure.ts";
@@ -28,7 +28,7 @@ export class HttpDoor {
   private readonly metrics: PacedText;
   private readonly status: PacedText;
 
-  /** `stats`: the node's counters and state (NodeAdmin). */
+  /** `stats` reports the node's counters and state (NodeAdmin). */
   constructor(parts: HttpServerParts, stats: () => StatsForMetrics & StatsForStatus) {
     this.server = new HttpServer(parts, (path, strangeHost) => this.answer(path, strangeHost));
     const metrics = new Metrics(stats);
@@ -75,12 +75,12 @@ function misdirected(host: string): HttpAnswer {
   return textAnswer(421, `use "localhost" or an IP address in place of the host name ${name}`);
 }
 
-/** A text that is made anew when it is read, within a share of the time. */
+/** A text that is made when it is read, within a share of the node's time. */
 class PacedText {
   private readonly clock: Clock;
   private readonly make: () => Promise<string>;
   private text: Promise<string> | null = null;
-  /** What may still be spent, as of `countedMs`. Below 0 the text stays as it is. */
+  /** The time that may still be spent, as of `countedMs`. Below 0 the previous text is used. */
   private creditMs = HTTP_TEXT_BURST_MS;
   private countedMs: number;
 

@@ -3,7 +3,7 @@ import { nodeStats, peerStats } from "../../harness/stress/node-stats.ts";
 import type { NodeStats } from "../wire/stats.ts";
 import { Metrics } from "./metrics.ts";
 
-/** The samples of scrapes, one after the other, each of its own report. */
+/** The samples of successive scrapes. Each scrape has a report of its own. */
 async function scrapes(reports: readonly NodeStats[]): Promise<string[][]> {
   let [now] = reports;
   const metrics = new Metrics(() => now ?? nodeStats(1));
@@ -30,7 +30,7 @@ test("each scrape has the values of its report, and does not add to those of bef
   expect(second).toContain("ramster_put_seconds_count 6");
 });
 
-test("what is not reported, or not any more, has no sample", async () => {
+test("a figure that is not reported, or no longer, has no sample", async () => {
   const counters = { machine_stall_percent: 3, foreign_puts: 1 };
   const peers = [peerStats(2), peerStats(3)];
   const [first = [], second = [], third] = await scrapes([

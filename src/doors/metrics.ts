@@ -1,12 +1,13 @@
 /**
  * Metrics: a node's figures in the exposition format of Prometheus, written by prom-client.
  *
- * Kind and help are those of the table (core/figures.ts). A metric is `ramster_` and the name in
- * the stats; counters end in `_total`, and latencies in `_seconds`, as the format wants. What is
- * kept for each peer has the label `peer`, its number, and for each export `export`, its name.
+ * Kind and help come from the table of figures (core/figures.ts). The name of a metric is
+ * `ramster_` and the name in the stats. Counters end in `_total` and latencies in `_seconds`, as
+ * the format requires. Figures of a peer have the label `peer` with its number. Figures of an
+ * export have the label `export` with its name.
  *
- * A figure becomes a metric when the node first reports it: a node without exports has no metrics
- * of exports. At each scrape the metrics collect their values from one report.
+ * A figure becomes a metric when the node first reports it, so a node without exports has no
+ * metrics of exports. At each scrape the metrics collect their values from one report.
  */
 import { Counter, Gauge, Histogram, type HistogramConfiguration, Registry } from "prom-client";
 import { type Figure, type FigureTable, gauge } from "../core/figure.ts";
@@ -14,7 +15,7 @@ import { COUNTERS, EXPORT, LATENCIES, PEER } from "../core/figures.ts";
 import { bucketEndUs, HISTOGRAM_BUCKETS, type HistogramSnapshot } from "../core/histogram.ts";
 import type { Counters } from "../wire/stats.ts";
 
-/** What of the stats is read here. */
+/** The part of the stats that becomes metrics. */
 export interface StatsForMetrics {
   readonly node: { readonly number: number; readonly name: string; readonly cluster: string };
   readonly counters: Counters;
@@ -24,7 +25,7 @@ export interface StatsForMetrics {
   readonly peers: readonly Entry[];
 }
 
-/** A peer or an export: figures among other fields. */
+/** A peer or an export. It has figures among other fields. */
 type Entry = Readonly<Record<string, unknown>>;
 
 export const METRICS_TYPE = Registry.PROMETHEUS_CONTENT_TYPE;
@@ -41,10 +42,10 @@ interface Sample {
 export class Metrics {
   private readonly registry = new Registry();
   private readonly report: () => StatsForMetrics;
-  /** What the metrics collect their values from. */
+  /** The report that the metrics collect their values from. */
   private stats: StatsForMetrics | null = null;
 
-  /** `report`: the node's counters and state (NodeAdmin). */
+  /** `report` gives the node's counters and state (NodeAdmin). */
   constructor(report: () => StatsForMetrics) {
     this.report = report;
   }
@@ -73,7 +74,7 @@ export class Metrics {
     });
   }
 
-  /** `label`: says whose a sample is, by the field `key` of its entry. */
+  /** `label` names the peer or export of a sample, by the field `key` of its entry. */
   private addTable(
     prefix: string,
     table: FigureTable,
@@ -101,7 +102,7 @@ export class Metrics {
     this.registry.registerMetric(histogram);
   }
 
-  /** A metric that has samples now, and had none before. */
+  /** Adds a metric that has samples now, and had none before. */
   private add(
     stats: StatsForMetrics,
     name: string,
@@ -133,8 +134,8 @@ export class Metrics {
 }
 
 /**
- * A histogram whose samples are counted already (core/histogram.ts): prom-client's takes them one
- * by one, which the page path cannot afford.
+ * A histogram whose samples are already counted (core/histogram.ts). prom-client's own takes
+ * samples one by one, which the page path cannot afford.
  */
 class CountedHistogram extends Histogram {
   private readonly config: HistogramConfiguration<string>;
@@ -149,7 +150,9 @@ class CountedHistogram extends Histogram {
     this.snapshot = snapshot;
   }
 
-  /** What the registry writes: see lib/registry.js and lib/histogram.js of prom-client. */
+  /**
+   * The values that the registry writes: see lib/registry.js and lib/histogram.js of prom-client.
+   */
   async getForPromString() {
     const { name, help } = this.config;
     const { counts, sum_us } = this.snapshot() ?? { counts: [], sum_us: 0 };

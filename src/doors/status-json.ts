@@ -1,4 +1,4 @@
-/** Status as JSON: what of a node's stats is the cluster as it sees it, without counters. */
+/** Status as JSON: the cluster as a node sees it, from the node's stats without its counters. */
 
 const FIELDS = [
   "node",
@@ -13,7 +13,7 @@ const FIELDS = [
 
 export type StatsForStatus = Readonly<Record<(typeof FIELDS)[number], unknown>>;
 
-/** The text of `ramster status --json`, and of `/status.json`. Lines without the last line end. */
+/** The text of `ramster status --json` and of `/status.json`, without the last line end. */
 export function statusJson(stats: StatsForStatus): string {
   return JSON.stringify(Object.fromEntries(FIELDS.map((name) => [name, stats[name]])), null, 2);
 }

@@ -89,7 +89,7 @@ export class NbdDoor implements NbdHandler {
     this.settings = { ...settings };
     this.admission = new Admission(parts.clock, {
       door: "NBD port",
-      places: this.limits.nbdHandshakes,
+      slots: this.limits.nbdHandshakes,
       onNotice: (line) => parts.log.write("warn", "doors", line),
     });
     const warnAtPercent = (): number => this.settings.warnAtPercent;

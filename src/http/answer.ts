@@ -9,7 +9,7 @@ export interface HttpAnswer {
 
 const PLAIN_TEXT = "text/plain; charset=utf-8";
 
-/** Reason phrases of all statuses that are answered (RFC 9110, 15). */
+/** The reason phrase of each status that the server answers with (RFC 9110, 15). */
 const REASONS: Readonly<Record<number, string>> = {
   200: "OK",
   400: "Bad Request",
@@ -22,12 +22,12 @@ const REASONS: Readonly<Record<number, string>> = {
   503: "Service Unavailable",
 };
 
-/** An answer of one line for a person. */
+/** An answer that is one line of text for a person. */
 export function textAnswer(status: number, line: string): HttpAnswer {
   return { status, type: PLAIN_TEXT, body: `${line}\n` };
 }
 
-/** `isLast`: the connection closes after it. HEAD gets everything but the body. */
+/** `isLast`: the connection closes after this answer. HEAD gets everything but the body. */
 export function writeAnswer(
   { method }: Pick<HttpRequest, "method">,
   { status, type, body }: HttpAnswer,

@@ -1,9 +1,9 @@
 /**
  * Authority: the host and port of a Host header (RFC 9110, 7.2).
  *
- * A web page can point its own host name at this machine (DNS rebinding), so that a browser here
- * reads a port on loopback for it. The Host header then has that name. So such a port answers only
- * clients that use an IP address or "localhost".
+ * A web page can point its own host name at this machine (DNS rebinding). A browser here then reads
+ * a port on loopback for that page, with the page's name in the Host header. So a port on loopback
+ * answers only clients that use an IP address or "localhost".
  */
 import { ipBytes } from "../net/ip.ts";
 

@@ -8,9 +8,9 @@
  *     CLOSED
  *
  * A malformed request gets a 4xx answer, and the connection is closed. Each state has a deadline,
- * so a client that is silent, slow or gone is not kept.
+ * so clients that are silent, slow or gone do not keep their connections.
  *
- * One request a turn: a client that sends many at once delays nobody else.
+ * One request is served a turn, so a client that sends many at once delays no other client.
  */
 import { freeBuffer } from "../core/buffers.ts";
 import type { Clock, TimerId } from "../core/clock.ts";
@@ -36,7 +36,7 @@ import {
 export interface HttpHandler {
   /** Never rejects. */
   answer(request: HttpRequest): Promise<HttpAnswer>;
-  /** A malformed request, or one that took too long. */
+  /** The request was malformed, or took too long. */
   onRefused(connection: HttpConnection, refusal: HttpRefusal): void;
   onClosed(connection: HttpConnection): void;
 }
@@ -63,7 +63,7 @@ export class HttpConnection implements StreamEvents {
   /** Allocated with the first bytes, and freed with the stream. */
   private input: Uint8Array = NOTHING;
   private inputBytes = 0;
-  /** Input did not fit and was dropped: the connection ends after the next answer. */
+  /** Input did not fit and was dropped. The connection ends after the next answer. */
   private hasLost = false;
   private output: Uint8Array | null = null;
   private sentBytes = 0;
@@ -73,7 +73,7 @@ export class HttpConnection implements StreamEvents {
   private timer: TimerId | null = null;
   private isHeadTimed = false;
 
-  /** `stream`: not open yet. */
+  /** `stream` is not open yet. */
   constructor(stream: Stream, clock: Clock, handler: HttpHandler) {
     this.stream = stream;
     this.clock = clock;
@@ -89,7 +89,7 @@ export class HttpConnection implements StreamEvents {
     return this.state === SENDING;
   }
 
-  /** Unsent bytes of the current answer. */
+  /** Bytes of the current answer that are not sent yet. */
   get unsentBytes(): number {
     return (this.output?.byteLength ?? 0) - this.sentBytes;
   }
@@ -221,7 +221,7 @@ export class HttpConnection implements StreamEvents {
     this.disarm();
     this.state = ANSWERING;
     const answer = await this.handler.answer(request);
-    if (this.state !== ANSWERING) return; // It was closed meanwhile.
+    if (this.state !== ANSWERING) return; // The connection was closed meanwhile.
     const isLast = this.endsAfter || !request.keepsOpen || this.hasLost;
     this.begin(writeAnswer(request, answer, isLast), isLast);
   }
@@ -288,7 +288,7 @@ export class HttpConnection implements StreamEvents {
 
   // Deadlines.
 
-  /** Once for each request, so that a client cannot extend it byte by byte. */
+  /** Starts the deadline once for each request, so that a client cannot extend it byte by byte. */
   private armForHead(): void {
     this.arm(HTTP_HEAD_TIMEOUT_MS);
     this.isHeadTimed = true;

@@ -7,7 +7,7 @@ function parse(line: string, headers = HOST) {
   return parseHead(`${line}\r\n${headers}\r\n`);
 }
 
-test("a request says what is wanted, from whom, and whether another may follow", () => {
+test("a request has a path, a host, and whether another request may follow", () => {
   expect(parse("GET /metrics?x=/a#b HTTP/1.1", "Host: [::1]:9100\r\nAccept: */*\r\n")).toEqual({
     method: "GET",
     path: "/metrics",
@@ -29,7 +29,7 @@ test.each([
   expect(parse(`GET / ${version}`, HOST + headers)).toMatchObject({ keepsOpen });
 });
 
-test("HTTP/1.0 needs no Host, and a target with an authority takes its place", () => {
+test("HTTP/1.0 needs no Host, and a target with an authority replaces it", () => {
   expect(parse("GET /healthz HTTP/1.0", "")).toMatchObject({ path: "/healthz", authority: null });
   const { authority, path } = { authority: { host: "other", port: null }, path: "/a" };
   expect(parse("GET http://other/a?b HTTP/1.1")).toMatchObject({ authority, path });

@@ -1,24 +1,24 @@
 /**
  * The head of an HTTP/1 request: text to a request, or to the reason for a refusal (RFC 9112).
  *
- * The parser is strict, since its clients are programs: obsolete forms that no client sends (folded
- * headers, a space before a colon) are refused.
+ * The parser is strict, since its clients are programs. It refuses obsolete forms that no client
+ * sends, such as folded headers or a space before a colon.
  */
 import { HTTP_LINE_BYTES_MAX } from "../core/limits.ts";
 import { type Authority, parseAuthority } from "./authority.ts";
 
 export interface HttpRequest {
   readonly method: string;
-  /** Without the query, not decoded. */
+  /** The path without the query. It is not decoded. */
   readonly path: string;
-  /** The host that the client addresses; null if HTTP/1.0 names none. */
+  /** The host that the client addresses. Null if the request is HTTP/1.0 and names none. */
   readonly authority: Authority | null;
   readonly isHttp10: boolean;
   /** Whether another request may follow on the connection. */
   readonly keepsOpen: boolean;
 }
 
-/** Why a request is refused, as an answer. */
+/** Why a request is refused: the status and the reason of the answer. */
 export interface HttpRefusal {
   readonly status: number;
   readonly reason: string;
@@ -39,7 +39,7 @@ export function isRefusal(result: HttpRequest | HttpRefusal): result is HttpRefu
   return "status" in result;
 }
 
-/** Why `line` is refused as a request line, or null. Needs no other line. */
+/** Why `line` is refused as a request line, or null. The other lines do not matter. */
 export function refusalOfLine(line: string): HttpRefusal | null {
   if (line.length > HTTP_LINE_BYTES_MAX) {
     return refusal(414, `the request line is longer than ${HTTP_LINE_BYTES_MAX} bytes`);
@@ -65,7 +65,7 @@ export function parseHead(head: string): HttpRequest | HttpRefusal {
   if (body === null) return refusal(400, "the Content-Length is not a number");
   const options = (headers.get("connection") ?? []).flatMap((it) => it.toLowerCase().split(","));
   const says = (option: string): boolean => options.some((it) => it.trim() === option);
-  // A body is never read, so neither is a request behind it.
+  // A body is never read, so a request behind it is not read either.
   const keepsOpen = !body && !says("close") && (!isHttp10 || says("keep-alive"));
   return { method, ...addressed, isHttp10, keepsOpen };
 }
@@ -97,7 +97,7 @@ function readTarget(
   if (target.startsWith("/")) return { path: pathOf(target), authority: ofHost };
   const [, named, rest = ""] = ABSOLUTE.exec(target) ?? [];
   if (named !== undefined) {
-    // It replaces the Host header (RFC 9112, 3.2.2).
+    // The authority of the target replaces the Host header (RFC 9112, 3.2.2).
     const authority = parseAuthority(named);
     if (authority !== null && named !== "") return { path: pathOf(rest), authority };
   }

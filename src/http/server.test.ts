@@ -23,7 +23,7 @@ const GET = "GET /healthz HTTP/1.1\r\nHost: 10.0.0.1\r\n\r\n";
 let clock: SimClock;
 let network: SimNetwork;
 let server: HttpServer;
-/** What is answered, beside the path. */
+/** The body of an answer, after the path. */
 let padding: string;
 
 async function listen(address: TcpAddress): Promise<void> {
@@ -41,7 +41,7 @@ function connect(host = "10.0.0.2", address = AT): HttpClient {
   return new HttpClient(network.transport(host), address);
 }
 
-/** Until it holds, in virtual time. Promises are resolved between two steps. */
+/** Runs virtual time until the condition holds. Promises are resolved between two steps. */
 async function until(condition: () => boolean, withinMs = 1000): Promise<void> {
   const endMs = clock.now() + withinMs;
   while (!condition()) {
@@ -51,7 +51,7 @@ async function until(condition: () => boolean, withinMs = 1000): Promise<void> {
   }
 }
 
-/** All that one client gets for these bytes until the connection closes. */
+/** Everything that a client receives after these bytes, until the connection closes. */
 async function closedAfter(bytes: string, withinMs = 1000): Promise<HttpClient> {
   const client = connect();
   client.send(bytes);
@@ -87,7 +87,7 @@ describe("any bytes get an answer of the protocol", () => {
     expect(client.body).toMatch(/^[\x20-\x7e]+\n$/);
   });
 
-  test("half a request is refused when its time is up, however slowly it comes", async () => {
+  test("an incomplete request is refused at its deadline, however slowly it comes", async () => {
     const client = connect();
     for (let i = 0; i < HTTP_HEAD_TIMEOUT_MS / 1000; i += 1) {
       client.send(i === 0 ? "GET / HTTP/1.1\r\nHost: " : "x");
@@ -110,13 +110,13 @@ test("requests that come at once are answered in order, on one connection", asyn
   expect(client.isClosed).toBe(false);
 });
 
-test("HEAD gets the head of the answer alone", async () => {
+test("HEAD gets only the head of the answer", async () => {
   const client = await closedAfter("HEAD /healthz HTTP/1.0\r\n\r\n");
   expect(client.text).toContain("Content-Length: 15\r\n");
   expect(client.body).toBe("");
 });
 
-test("a connection that says nothing is closed, before its first request and after", async () => {
+test("a silent connection is closed, before its first request and after", async () => {
   const silent = connect();
   const client = connect();
   client.send(GET);
@@ -125,7 +125,7 @@ test("a connection that says nothing is closed, before its first request and aft
   await until(() => client.isClosed, HTTP_IDLE_TIMEOUT_MS);
 });
 
-test("a client that opens many connections takes no place from another", async () => {
+test("a client that opens many connections takes no room from another", async () => {
   const polite = connect();
   polite.send(GET);
   await until(() => polite.statuses.length === 1);
@@ -139,7 +139,7 @@ test("a client that opens many connections takes no place from another", async (
   await until(() => polite.statuses.length === 2 && newcomer.statuses.length === 1);
 });
 
-test("all addresses of one network of IPv6 are one source", async () => {
+test("all addresses of one IPv6 /64 are one source", async () => {
   const polite = connect();
   polite.send(GET);
   await until(() => polite.statuses.length === 1);
@@ -151,18 +151,18 @@ test("all addresses of one network of IPv6 are one source", async () => {
   await until(() => polite.statuses.length === 2);
 });
 
-test("a client that takes nothing is dropped, and what it sends is not kept", async () => {
+test("a client that reads nothing is dropped, and what it sends is not kept", async () => {
   padding = "x".repeat(1_000_000);
   const client = connect();
   client.stall();
   client.send(GET.repeat(400));
   await until(() => server.counters.http_connections === 1);
   await until(() => server.counters.http_connections === 0, HTTP_SEND_TIMEOUT_MS + 1000);
-  client.end(); // One that is paused does not hear that it is over.
+  client.end(); // A paused client does not notice the end.
   expect(server.counters.http_requests).toBeLessThan(HTTP_HEAD_BYTES_MAX / GET.length);
 });
 
-test("on loopback a host name is told, as it may be a web page's", async () => {
+test("on loopback the handler learns a host name, since it may be a web page's", async () => {
   await drive(clock, server.stop());
   await listen(LOOPBACK);
   for (const [host, status] of [
@@ -178,7 +178,7 @@ test("on loopback a host name is told, as it may be a web page's", async () => {
   }
 });
 
-test("a server that stops sends the answer that is under way", async () => {
+test("a server that stops still sends the answer under way", async () => {
   padding = "x".repeat(300_000);
   const client = connect();
   const idle = connect();

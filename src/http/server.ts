@@ -1,10 +1,10 @@
 /**
- * HttpServer: HTTP/1.1 and 1.0 on streams, read only: GET and HEAD, complete answers, no request
- * bodies.
+ * HttpServer: a read-only server of HTTP/1.1 and 1.0 on streams. It takes GET and HEAD without
+ * request bodies, and sends complete answers.
  *
- * Connections, received bytes and unsent bytes are bounded. At the bound, the source with most
+ * Connections, received bytes and unsent bytes are bounded. At the bound, the source with the most
  * connections loses the one that was idle for longest. So a client that opens many connections
- * takes no place from others.
+ * takes no room from other clients.
  *
  * Not here: the answers (doors/http-door.ts).
  */
@@ -24,15 +24,15 @@ import type { HttpRefusal, HttpRequest } from "./request.ts";
 const HttpCounters = countersOf(HTTP_COUNTED);
 
 /**
- * Answers a GET or HEAD of `path`. Never rejects. `strangeHost`: the Host of a request to a port on
- * loopback if it is neither an IP address nor "localhost", else null. It may belong to a web page
- * that reads the port through a browser here (DNS rebinding).
+ * Answers a GET or HEAD of `path`. Never rejects. `strangeHost` is the Host of a request to a port
+ * on loopback if that is neither an IP address nor "localhost", else null. Such a host may belong
+ * to a web page that reads the port through a browser here (DNS rebinding).
  */
 export type Answer = (path: string, strangeHost: string | null) => Promise<HttpAnswer>;
 
 export interface HttpServerParts {
   clock: Clock;
-  /** Plain streams. */
+  /** Makes streams without TLS. */
   transport: Transport;
   log: Log;
 }
@@ -88,7 +88,7 @@ export class HttpServer {
     return connection;
   }
 
-  /** Closes the connection that was idle for longest, of the source with most connections. */
+  /** Closes the connection that was idle for longest among those of the source with the most. */
   private evictOne(): void {
     const counts = new Map<string, number>();
     for (const source of this.connections.values()) {

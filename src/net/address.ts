@@ -1,10 +1,11 @@
 /**
- * Addresses: one text form for flags, settings and reports, one parsed form for a Transport.
+ * Addresses have one text form for flags, settings and reports, and one parsed form for a
+ * Transport.
  *
  *     tcp:HOST:PORT   HOST:PORT   [IPV6]:PORT   tcp:[IPV6]:PORT   unix:PATH
  *
- * HOST is a name or an IPv4 address. It is not looked up here. Port 0 stands for any free port when
- * listening; a connect to it fails.
+ * HOST is a name or an IPv4 address. It is not looked up here. Listening at port 0 takes any free
+ * port. A connect to port 0 fails.
  *
  * Not here: the bytes of IP addresses (ip.ts).
  */

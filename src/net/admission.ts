@@ -1,16 +1,16 @@
 /**
- * Admission: bounds the connections of one door that are not identified yet: from the accept,
- * before TLS, until the other side is identified, or gone.
+ * Admission: bounds the connections of one door that are not identified yet. A connection counts
+ * from its accept, before TLS, until the other side is identified or gone.
  *
  *     accept --> enter --> waiting, oldest first --> leave     identified: the door's own bound
- *                             \--> closed, when another connection needs its place
+ *                             \--> closed, when another connection needs its slot
  *
- * A silent connection cannot keep its place. When all places are taken, the oldest silent one is
- * closed, or else the oldest of all. One source (IPv4 address, IPv6 /64) gets at most a share of
- * the places; beyond it, its own oldest is closed. Addresses of known members have places of their
- * own, so strangers cannot take them.
+ * A silent connection cannot keep its slot. When all slots are taken, the oldest silent connection
+ * is closed. If none is silent, the oldest of all is closed. One source (IPv4 address or IPv6 /64)
+ * gets at most a share of the slots. Beyond its share, its own oldest connection is closed.
+ * Addresses of known members have slots of their own, so strangers cannot take them.
  *
- * Closed connections are counted, and logged in one line now and then.
+ * Closed connections are counted, and logged in one line from time to time.
  */
 import { ADMISSION_NOTICE_MS, ADMISSION_SHARE_PART } from "../core/admission-limits.ts";
 import type { Clock } from "../core/clock.ts";
@@ -20,8 +20,8 @@ import type { Stream } from "./transport.ts";
 export interface AdmissionSettings {
   /** Name of the door for the log: "peer port". */
   readonly door: string;
-  /** Places for strangers, and as many for known members. */
-  readonly places: number;
+  /** Slots for strangers. Known members have as many again. */
+  readonly slots: number;
   /** Whether a member of the cluster has this IP address. */
   readonly isKnown?: (host: string) => boolean;
   readonly onNotice: (line: string) => void;
@@ -29,9 +29,9 @@ export interface AdmissionSettings {
 
 /** A connection that is not identified yet. */
 export interface Newcomer {
-  /** Closes it, for want of a place. */
+  /** Closes the connection because its slot is needed. */
   close(): void;
-  /** Whether nothing has come from the other side. */
+  /** Whether the other side has sent nothing yet. */
   isSilent(): boolean;
 }
 
@@ -48,7 +48,7 @@ class Queue {
 }
 
 export class Admission {
-  /** Connections that were closed or refused for want of a place. */
+  /** How many connections were closed or refused because all slots were taken. */
   closedCount = 0;
   private readonly clock: Clock;
   private readonly settings: AdmissionSettings;
@@ -67,16 +67,16 @@ export class Admission {
     return this.waiting.size;
   }
 
-  /** A stream was accepted. It has a place until `leave`. */
+  /** A stream was accepted. It has a slot until `leave`. */
   enter(stream: Stream, newcomer: Newcomer): void {
-    const { places, isKnown } = this.settings;
+    const { slots, isKnown } = this.settings;
     const host = hostOf(stream.remote);
     const source = sourceOf(stream.remote);
     const queue = isKnown?.(host) === true ? this.known : this.strangers;
     const ofSource = queue.bySource.get(source);
-    const share = Math.max(1, Math.floor(places / ADMISSION_SHARE_PART));
+    const share = Math.max(1, Math.floor(slots / ADMISSION_SHARE_PART));
     if (ofSource !== undefined && ofSource.size >= share) this.closeOldest(ofSource);
-    else if (queue.all.size >= places) this.closeOldest(queue.all);
+    else if (queue.all.size >= slots) this.closeOldest(queue.all);
     const streams = queue.bySource.get(source) ?? new Set();
     if (streams.size === 0) queue.bySource.set(source, streams);
     streams.add(stream);
@@ -84,7 +84,7 @@ export class Admission {
     this.waiting.set(stream, { source, queue, newcomer });
   }
 
-  /** It is identified, or gone. @returns whether it still had its place. */
+  /** The other side is identified, or gone. @returns whether the stream still had its slot. */
   leave(stream: Stream): boolean {
     const waiting = this.waiting.get(stream);
     if (waiting === undefined) return false;
@@ -104,7 +104,7 @@ export class Admission {
     return true;
   }
 
-  /** Counts a connection that was refused or closed for want of a place, and logs now and then. */
+  /** Counts a connection that was refused or closed because all slots were taken, and logs it. */
   countRefused(remote: string): void {
     this.closedCount += 1;
     const nowMs = this.clock.now();
@@ -136,12 +136,14 @@ export class Admission {
   }
 }
 
-/** The host without brackets and port: each connection has another port. */
+/** The host without brackets and port, since each connection has another port. */
 function hostOf(remote: string): string {
   return /^\[?(.*?)\]?:\d+$/.exec(remote)?.[1] ?? remote;
 }
 
-/** The source of a stream: its IPv4 address, or its IPv6 /64, of which a machine may use all. */
+/**
+ * The source of a stream: its IPv4 address, or its IPv6 /64, since a machine may use a whole /64.
+ */
 export function sourceOf(remote: string): string {
   const host = hostOf(remote);
   const bytes = ipBytes(host);

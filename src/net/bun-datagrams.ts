@@ -1,5 +1,5 @@
 /**
- * Datagrams on Bun's UDP sockets, host names, and routes.
+ * Datagrams on Bun's UDP sockets, look-up of host names, and the source address of a route.
  *
  * Behaviour of Bun 1.4.5 that this file relies on, each tried:
  *   - send() copies. It returns false when the kernel has no room: that datagram is lost.
@@ -36,7 +36,7 @@ export async function bindDatagrams(
 
 /** Transport.lookup. */
 export async function lookupAddresses(host: string): Promise<string[]> {
-  if (ipBytes(host) !== null) return [host]; // The resolver would drop a zone.
+  if (ipBytes(host) !== null) return [host]; // The resolver would drop the zone of an address.
   try {
     const addresses = await lookupHost(host, { all: true });
     return addresses.map(({ address }) => address);
@@ -54,7 +54,7 @@ const LOOKUP_REASONS: Readonly<Record<string, string>> = {
   ENOTFOUND: "unknown host name",
 };
 
-/** @returns the own address that is used to reach the target, or null without a route. */
+/** @returns the own address that reaches the target, or null when there is no route. */
 export async function sourceTo({ host, port }: TcpAddress): Promise<string | null> {
   try {
     const connect = { hostname: host, port };
@@ -87,7 +87,7 @@ class BunDatagrams implements DatagramPort {
       this.socket.send(datagram, to.port, to.host);
       return true;
     } catch {
-      return false; // Too long, no route, or closed: lost, like any other.
+      return false; // Too long, no route, or closed: the datagram counts as lost.
     }
   }
 

@@ -1,4 +1,4 @@
-/** A port at which very many connect at once, on real sockets. */
+/** TcpListener on real sockets, with very many connects at once. */
 import { expect, test } from "bun:test";
 import { until } from "../../harness/processes/process-world.ts";
 import { ACCEPTS_PER_TURN_MAX } from "../core/admission-limits.ts";
@@ -13,7 +13,7 @@ const COUNT = 5 * ACCEPTS_PER_TURN_MAX;
 const { tls } = await makeKey({ nowMs: Date.now(), days: 1 });
 
 class Port {
-  /** The most that were accepted in one turn. */
+  /** The most connections that were accepted in one turn. */
   most = 0;
   openCount = 0;
   acceptedCount = 0;
@@ -44,17 +44,20 @@ const clear = new BunTransport(openDuplicate());
 test.each([
   ["in clear", clear],
   ["under TLS", secured(clear, tls)],
-])("all are taken, %s, and a limited number of them in one turn", async (_how, transport) => {
-  const port = new Port(transport);
-  const listener = await port.listen("127.0.0.1:0");
-  const streams = dialMany(transport, listener.address);
-  await until("all are open", () => port.openCount === COUNT);
-  expect(port.most).toBe(ACCEPTS_PER_TURN_MAX);
-  for (const stream of streams) stream.terminate();
-  listener.close();
-});
+])(
+  "all connections are accepted, %s, and a limited number of them in one turn",
+  async (_how, transport) => {
+    const port = new Port(transport);
+    const listener = await port.listen("127.0.0.1:0");
+    const streams = dialMany(transport, listener.address);
+    await until("all are open", () => port.openCount === COUNT);
+    expect(port.most).toBe(ACCEPTS_PER_TURN_MAX);
+    for (const stream of streams) stream.terminate();
+    listener.close();
+  },
+);
 
-test("a port that is closed while it rests is free", async () => {
+test("a port that is closed while it rests can be used again", async () => {
   const port = new Port(clear);
   const listener = await port.listen("127.0.0.1:0");
   const streams = dialMany(clear, listener.address);

@@ -1,11 +1,11 @@
 /**
- * TcpListener: a port on Bun's sockets that takes a limited number of connections a turn.
+ * TcpListener: a port on Bun's sockets that accepts a limited number of connections a turn.
  *
  *     open --all ports took ACCEPTS_PER_TURN_MAX in one turn--> resting --a while--> open
  *
  * Bun accepts connections until none is waiting. A client that connects faster than Bun accepts
- * would keep the thread in that loop, and closing the listener is the only way out. To lose no
- * connection, a second descriptor keeps the port while it rests: new connections wait in the
+ * would keep the thread in that loop, and closing the listener is the only way out. A second
+ * descriptor keeps the port while it rests, so no connection is lost. New connections wait in the
  * kernel, and the next listener is made from that descriptor.
  *
  * Behaviour of Bun 1.4.5 that this file relies on, each tried: listen() takes a listening
@@ -25,7 +25,7 @@ import type { Listener } from "./transport.ts";
 /** Duplicates a descriptor. @returns the new one, or a negative number when none is left. */
 export type Duplicate = (fd: number) => number;
 
-/** Options of a port beside its address. */
+/** Options of a port in addition to its address. */
 export interface ListenOptions<Data> {
   readonly socket: Bun.SocketHandler<Data>;
   readonly tls?: Bun.TLSOptions;
@@ -69,7 +69,7 @@ export class TcpListener<Data> implements Listener {
   private readonly turn: AcceptTurn;
   private rest: Rest | null = null;
 
-  /** Throws what Bun.listen() throws. `duplicate` null: the port never rests. */
+  /** Throws what Bun.listen() throws. If `duplicate` is null, the port never rests. */
   constructor(
     { hostname, port }: { hostname: string; port: number },
     options: ListenOptions<Data>,

@@ -21,7 +21,7 @@ async function until(condition: () => boolean): Promise<void> {
   }
 }
 
-/** What one side was told: nothing is lost by a test that looks at it late. */
+/** The events of one side, so that a test can check them later. */
 class Side implements StreamEvents {
   isOpen = false;
   receivedBytes = 0;
@@ -43,14 +43,14 @@ class Side implements StreamEvents {
   }
 }
 
-/** Connects, and leaves it at that. */
+/** Connects, and sends nothing. */
 class SilentSide extends Side {
   override onOpen(): void {
     this.isOpen = true;
   }
 }
 
-/** One dials the other and writes at once. `server` closes, or nothing comes of it. */
+/** One side dials the other and writes at once. `server` closes the stream, or it never opens. */
 async function meet(server: Transport, client: Transport): Promise<{ there: Side; here: Side }> {
   const there = new Side();
   const here = new Side();
@@ -68,13 +68,13 @@ const { tls } = await makeKey({ nowMs: Date.now(), days: 1 });
 const { tls: otherTls } = await makeKey({ nowMs: Date.now(), days: 1 });
 const ours = secured(clear, tls);
 
-/** Believes whom we believe, and shows what somebody else has signed. */
+/** Trusts our authority, and presents a certificate of another one. */
 function impostor(from: TlsMaterial): Transport {
   return secured(clear, { ...from, authority: tls.authority });
 }
 
 describe("TLS", () => {
-  test("refuses a node of another cluster on both sides, and says why where it is seen", async () => {
+  test("both sides refuse a node of another cluster, and the one that rejects it says why", async () => {
     const { there, here } = await meet(ours, secured(clear, otherTls));
     expect(here).toMatchObject({ isOpen: false, receivedBytes: 0, reason: FOREIGN });
     expect(there).toMatchObject({
@@ -84,19 +84,19 @@ describe("TLS", () => {
     });
   });
 
-  test("never opens for one who dials with a certificate of another cluster", async () => {
+  test("a stream never opens to a dialler with a certificate of another cluster", async () => {
     const { there, here } = await meet(ours, impostor(otherTls));
     expect(there).toMatchObject({ isOpen: false, receivedBytes: 0, reason: FOREIGN });
     expect(here.receivedBytes).toBe(0);
   });
 
-  test("never opens to one who listens with a certificate of another cluster", async () => {
+  test("a stream never opens to a listener with a certificate of another cluster", async () => {
     const { there, here } = await meet(impostor(otherTls), ours);
     expect(here).toMatchObject({ isOpen: false, receivedBytes: 0, reason: FOREIGN });
     expect(there).toMatchObject({ isOpen: false, receivedBytes: 0 });
   });
 
-  test("refuses a certificate that has expired, and one that is not valid yet", async () => {
+  test("refuses an expired certificate and one that is not valid yet", async () => {
     const old = secured(clear, (await makeKey({ nowMs: Date.now() - 10 * DAY_MS, days: 1 })).tls);
     const expired = await meet(old, old);
     expect(expired.here.reason).toBe("no secured connection: its certificate has expired");
@@ -107,17 +107,17 @@ describe("TLS", () => {
     expect(sides.some((side) => side.isOpen)).toBe(false);
   });
 
-  test("refuses one who dials in clear", async () => {
+  test("refuses a dialler without TLS", async () => {
     const { there } = await meet(ours, clear);
     expect(there).toMatchObject({ isOpen: false, reason: tlsReason("EPROTO") });
   });
 
-  test("refuses one who listens in clear", async () => {
+  test("refuses a listener without TLS", async () => {
     const { here } = await meet(clear, ours);
     expect(here).toMatchObject({ isOpen: false, reason: tlsReason("EPROTO") });
   });
 
-  test("refuses one who has no certificate", async () => {
+  test("refuses a side without a certificate", async () => {
     const there = new Side();
     const listener = await ours.listen(ANY_PORT, () => there);
     const { port } = parseAddress(listener.address) as typeof ANY_PORT;
@@ -142,7 +142,7 @@ describe("TLS", () => {
     listener.close();
   });
 
-  test("gives up one who connects and says nothing", async () => {
+  test("gives up a silent connection", async () => {
     const there = new Side();
     const listener = await ours.listen(ANY_PORT, () => there);
     const stream = clear.connect(parseAddress(listener.address), new SilentSide());
@@ -153,7 +153,7 @@ describe("TLS", () => {
     listener.close();
   });
 
-  test("secures no unix socket: its file says who may open it", () => {
+  test("a unix socket has no TLS: its file permissions protect it", () => {
     const seen: unknown[] = [];
     const recording = { connect: (...given: unknown[]) => seen.push(given[2]) };
     const transport = secured(recording as unknown as Transport, tls);
@@ -163,8 +163,8 @@ describe("TLS", () => {
   });
 });
 
-describe("a listener whose certificate is exchanged", () => {
-  /** Whether one who dials is let in. */
+describe("a listener whose certificate is replaced", () => {
+  /** Whether a dialler is accepted. */
   async function isOpenTo(client: Transport, address: string): Promise<boolean> {
     const here = new Side();
     const stream = client.connect(parseAddress(address), here);
@@ -173,7 +173,7 @@ describe("a listener whose certificate is exchanged", () => {
     return here.receivedBytes > 0;
   }
 
-  test("shows the new one at the same address, and keeps the streams that it has", async () => {
+  test("presents the new one at the same address, and keeps its streams", async () => {
     const own = new RenewableTls(tls);
     const failures: string[] = [];
     const there = new Side();
@@ -184,7 +184,7 @@ describe("a listener whose certificate is exchanged", () => {
     const kept = ours.connect(parseAddress(address), early);
     await until(() => early.receivedBytes > 0);
     expect(await isOpenTo(secured(clear, otherTls), address)).toBe(false);
-    // Twice in one turn: the second must not meet the first at the address.
+    // Twice in one turn: the second listener must not find the address taken by the first.
     own.replace(tls);
     own.replace({ ...otherTls, authority: `${tls.authority}\n${otherTls.authority}` });
     await Bun.sleep(0);
@@ -214,7 +214,7 @@ describe("versions and suites", () => {
   const GCM = { ...VERSION_1_2, ciphers: "ECDHE-ECDSA-AES128-GCM-SHA256" };
   const CBC = { ...VERSION_1_2, ciphers: "ECDHE-ECDSA-AES128-SHA" };
 
-  /** Whether one who has the key and dials with these options is let in. */
+  /** Whether a dialler with the key and these options is accepted. */
   async function isLetIn(address: string, options: object): Promise<boolean> {
     const { host, port } = parseAddress(address) as typeof ANY_PORT;
     const own = { ca: tls.authority, cert: tls.certificate, key: tls.key, serverName: "ramster" };
@@ -230,7 +230,7 @@ describe("versions and suites", () => {
     return isIn;
   }
 
-  test("between its own ends TLS 1.3 alone is spoken", async () => {
+  test("two ramster nodes use TLS 1.3 only", async () => {
     const listener = await ours.listen(ANY_PORT, () => new Side());
     expect(await isLetIn(listener.address, {})).toBe(true);
     expect(await isLetIn(listener.address, GCM)).toBe(false);
@@ -238,7 +238,7 @@ describe("versions and suites", () => {
     listener.close();
   });
 
-  test("with others TLS 1.2 as well, without CBC", async () => {
+  test("other programs may use TLS 1.2 as well, without CBC", async () => {
     class Upgraded extends Side {
       private isSecured = false;
 

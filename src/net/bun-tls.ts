@@ -19,8 +19,8 @@
 import type { TlsMaterial } from "./transport.ts";
 
 /**
- * The name in every certificate: it proves membership of the cluster, not a host name. The HELLO of
- * the protocol above identifies the node.
+ * The name in every certificate. A certificate proves membership of the cluster, not a host name.
+ * The HELLO of the protocol above TLS identifies the node.
  */
 export const TLS_NAME = "ramster";
 
@@ -29,10 +29,13 @@ const SSL_OP_NO_TLSV1 = 0x0400_0000;
 const SSL_OP_NO_TLSV1_1 = 0x1000_0000;
 const SSL_OP_NO_TLSV1_2 = 0x0800_0000;
 
-/** Both ends are ramster: TLS 1.3 only. */
+/** For streams with ramster at both ends: TLS 1.3 only. */
 const OWN = { secureOptions: SSL_OP_NO_TLSV1 | SSL_OP_NO_TLSV1_1 | SSL_OP_NO_TLSV1_2 } as const;
 
-/** Other programs may have only TLS 1.2: its suites with authenticated encryption. */
+/**
+ * For streams to other programs, which may have only TLS 1.2: its suites with authenticated
+ * encryption.
+ */
 const OTHERS = {
   ciphers: [
     "ECDHE-ECDSA-AES128-GCM-SHA256",

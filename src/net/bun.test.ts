@@ -34,7 +34,8 @@ afterEach(() => {
 });
 
 /**
- * Several turns of the loop: whatever loopback carries has arrived by then, or is held on purpose.
+ * Waits several turns of the loop. What loopback carries has arrived by then, or is kept on
+ * purpose.
  */
 async function quiet(): Promise<void> {
   for (let i = 0; i < 30; i += 1) await new Promise((resolve) => setTimeout(resolve, 1));
@@ -130,7 +131,7 @@ describe("BunTransport.listen()", () => {
     expect(fs.readFileSync(file, "utf8")).toBe("data");
   });
 
-  test("leaves a socket alone that replaced its own", async () => {
+  test("does not remove a socket that replaced its own", async () => {
     const address: Address = { kind: "unix", path: path.join(freshDirectory(), "s") };
     const first = await listen(address);
     fs.unlinkSync(address.path);
@@ -145,7 +146,7 @@ describe("BunTransport.listen()", () => {
     expect(fs.readdirSync(path.dirname(address.path))).toEqual([]);
   });
 
-  test("closes a socket whose path has become another's to deal with", async () => {
+  test("closes a socket although its path is no longer accessible", async () => {
     const parent = path.join(freshDirectory(), "d");
     fs.mkdirSync(parent);
     const first = await listen({ kind: "unix", path: path.join(parent, "s") });
@@ -157,12 +158,12 @@ describe("BunTransport.listen()", () => {
     const second = await listen({ kind: "unix", path: taken });
     fs.unlinkSync(taken);
     fs.mkdirSync(taken);
-    fs.mkdirSync(path.join(`${taken}~`, "full"), { recursive: true }); // It cannot go there.
+    fs.mkdirSync(path.join(`${taken}~`, "full"), { recursive: true }); // No socket can move there.
     second.close();
     expect(fs.statSync(taken).isDirectory()).toBe(true);
   });
 
-  test("says in one line what is wrong with an address", async () => {
+  test("reports in one line what is wrong with an address", async () => {
     const elsewhere = await failureOf(listen({ kind: "tcp", host: "192.0.2.1", port: 0 }));
     expect(elsewhere.code).toBe("CANNOT_LISTEN");
     expect(elsewhere.message).toBe(
@@ -209,7 +210,7 @@ datagramContract("BunTransport", () => ({
   until,
 }));
 
-test("lookup() of a name that nobody knows is a ConfigError", async () => {
+test("lookup() of an unknown name is a ConfigError", async () => {
   const error = await failureOf(new BunTransport().lookup("no-such-host.invalid"));
   expect(error.message).toBe('Cannot find host "no-such-host.invalid": unknown host name');
 });

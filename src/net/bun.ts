@@ -1,7 +1,6 @@
 /**
- * Production implementations of Transport, Clock and Random: streams on Bun's sockets, Bun's
- * timers, and the operating system's random numbers. With src/memory and src/cli this is the only
- * place that touches them.
+ * Production implementations of Transport, Clock and Random. They use Bun's sockets and timers, and
+ * the operating system's random numbers. Only this file, src/memory and src/cli touch these.
  *
  * Behaviour of Bun 1.4.5 that this file relies on, each tried:
  *   - write(bytes, offset, count) copies, takes what the kernel has room for and keeps no rest:
@@ -59,11 +58,11 @@ const REASONS: Readonly<Record<string, string>> = {
   ETIMEDOUT: "connection timed out",
 };
 
-/** Access for the owner only: whoever can open the socket can use the node. */
+/** Access for the owner only, since everybody who can open the socket can use the node. */
 const UNIX_SOCKET_MODE = 0o600;
 
 export class BunTransport implements Transport {
-  /** For its listeners. */
+  /** Duplicates the descriptors of listeners. Null: no port rests. */
   readonly duplicate: Duplicate | null;
   readonly turn = new AcceptTurn();
 
@@ -119,7 +118,7 @@ class BunStream implements Stream {
   private closed = false;
   private ended = false;
   private closedHere = false;
-  /** A write has failed; the close follows. */
+  /** A write has failed. The close follows. */
   private broken = false;
   /** The socket during its TLS handshake. */
   private handshaking: Socket | null = null;
@@ -135,7 +134,7 @@ class BunStream implements Stream {
     const taken = this.socket.write(bytes, offset, byteCount);
     if (taken >= 0) return taken;
     this.broken = true;
-    this.socket.resume(); // A paused socket would never see the close.
+    this.socket.resume(); // A paused socket would never notice the close.
     return 0;
   }
 
@@ -159,7 +158,7 @@ class BunStream implements Stream {
       isServer: true,
     };
     const [below, secured] = raw.upgradeTLS<BunStream>(options);
-    // The plain socket keeps its events, with encrypted bytes: they are ignored.
+    // The plain socket keeps getting events with encrypted bytes. They are ignored.
     const ignored = new BunStream(this.remote, NO_EVENTS);
     raw.data = ignored;
     below.data = ignored;
@@ -170,7 +169,7 @@ class BunStream implements Stream {
     if (this.closed || this.ended) return;
     if (this.socket === null) return this.terminate();
     this.ended = true;
-    this.socket.resume(); // A paused socket would never see the other side close.
+    this.socket.resume(); // A paused socket would never notice that the other side closes.
     this.socket.shutdown();
   }
 
@@ -257,7 +256,7 @@ function dialHandlers({ tls }: StreamOptions): Handlers {
     data: (socket, chunk) => socket.data.data(chunk),
     drain: (socket) => socket.data.drain(),
     close: (socket, error) => socket.data.close(error),
-    // The promise of connect rejects too, and never before connect has returned.
+    // The promise of connect rejects as well, and never before connect has returned.
     connectError: () => {},
   };
 }
@@ -267,14 +266,14 @@ function openStream(socket: Socket, tls: TlsMaterial | undefined): void {
   else socket.data.secure(socket);
 }
 
-/** Handlers of a stream that was plain before. */
+/** Handlers of a stream that began without TLS. */
 function securedHandlers(): Handlers {
   return { ...dialHandlers({}), ...HANDSHAKE_HANDLERS, open: () => {} };
 }
 
 const HANDSHAKE_HANDLERS: Pick<Handlers, "handshake" | "error"> = {
   handshake: (socket, ok, error) => socket.data.handshake(socket, ok, error),
-  // A TLS alert of the other side; the close that follows ends the stream.
+  // The other side sent a TLS alert. The close that follows ends the stream.
   error: (socket, error) => {
     if (codeOf(error).startsWith("ERR_SSL") || error.message.includes("SSL routines")) {
       socket.data.fail(tlsReason("ECONNRESET"));
@@ -343,7 +342,7 @@ class UnixListener implements Listener {
   close(): void {
     if (this.closed) return;
     this.closed = true;
-    // Bun unlinks by path. A socket that another node has created there since is moved aside.
+    // Bun unlinks by path. If another node has created a socket there since, that is moved aside.
     const aside = `${this.path}~`;
     const isMoved = isForeign(this.path, this.inode) && rename(this.path, aside);
     this.server.stop(false);
@@ -351,7 +350,7 @@ class UnixListener implements Listener {
   }
 }
 
-/** Whether another file is at the path by now; false if that cannot be read. */
+/** Whether another file is at the path by now. False if the path cannot be read. */
 function isForeign(path: string, inode: number): boolean {
   try {
     const file = fs.lstatSync(path, { throwIfNoEntry: false });
@@ -382,7 +381,7 @@ async function clearStaleSocket(address: UnixAddress): Promise<void> {
   if (await isAnswered(address.path)) {
     throw new RamsterError("ADDRESS_IN_USE", `${where}: another process listens there`);
   }
-  // Only the file that was tried: another process may have replaced it.
+  // Removes only the file that was tried, since another process may have replaced it.
   const now = fs.lstatSync(address.path, { throwIfNoEntry: false });
   if (now !== undefined && now.ino === file.ino) fs.unlinkSync(address.path);
 }

@@ -26,7 +26,7 @@ const FLUSH_ENTRY_BYTES = 48;
 const TIMEOUT_MS = 60_000;
 const LONG_MS = 600_000;
 
-/** Asks for `count` pages filled with `fill`. @returns the request number, or 0. */
+/** Requests `count` pages filled with `fill`. @returns the request number, or 0. */
 function get(channel: Channel, sink: Outcomes, context: number, count = 1, fill = 7): number {
   if (!channel.begin(LANE.URGENT, count * GET_ENTRY_BYTES)) return 0;
   channel.bytes.fill(0, channel.at, channel.at + count * GET_ENTRY_BYTES);
@@ -84,7 +84,7 @@ describe("Channel requests", () => {
     });
   }
 
-  test("commitRequest() says 0 and sends nothing when the table is full", async () => {
+  test("commitRequest() returns 0 and sends nothing when the table is full", async () => {
     const { clock, near, far } = await channelPair(5);
     const waiting: Frame["request"][] = [];
     far.answer = (_channel, frame) => waiting.push(frame.request);
@@ -117,7 +117,7 @@ describe("Channel requests", () => {
     expect(get(near.channel, sink, sent, 64)).not.toBe(0);
   });
 
-  test("past its deadline one fails with TIMED_OUT, and its late reply is ignored", async () => {
+  test("past its deadline a request fails with TIMED_OUT, and its late reply is ignored", async () => {
     const { clock, near, far } = await channelPair(7);
     let late: number | null = null;
     far.answer = (_channel, frame) => (late = frame.request);
@@ -184,7 +184,7 @@ describe("Channel lanes", () => {
     expect(sink.failures).toEqual([]);
   });
 
-  test("begin() says no over LANE_BYTES_MAX, and onRoom tells when to go on", async () => {
+  test("begin() fails over LANE_BYTES_MAX, and onRoom follows when there is room", async () => {
     const { clock, network, near, far } = await channelPair(11);
     network.block("a", "b");
     const sink = new Outcomes();
@@ -231,7 +231,7 @@ test("Channel frees what it has read", async () => {
 });
 
 describe("Channel against a slow reader", () => {
-  test("holds requests back while replies pile up, and serves them all later", async () => {
+  test("defers requests while replies pile up, and serves them all later", async () => {
     const { clock, bare, far } = await bareAndChannel(13);
     bare.stream?.pause();
     const body = new Uint8Array(GET_ENTRY_BYTES);
@@ -270,7 +270,7 @@ describe("Channel against a slow reader", () => {
     far.answer = (channel, frame) => {
       order.push(frame.count);
       answerWithPages(channel, frame);
-      if (frame.count === 10) channel.deferRequests(); // Again, from within.
+      if (frame.count === 10) channel.deferRequests(); // Deferred again, within a handler.
     };
     far.channel.resumeRequests();
     clock.run(clock.now() + 1000);
@@ -281,7 +281,7 @@ describe("Channel against a slow reader", () => {
     expect(sink.contexts()).toEqual(upTo(50));
   });
 
-  test("two peers that ask for all that their windows allow never lock up", async () => {
+  test("two peers that request all that their windows allow never deadlock", async () => {
     const { clock, near, far } = await channelPair(14);
     const sinks = [new Outcomes(), new Outcomes()];
     for (const [end, sink] of [
@@ -320,7 +320,8 @@ describe("Channel close", () => {
         const pair = await channelPair(seed);
         const { clock, network, near, far } = pair;
         const sinks = [new Outcomes(), new Outcomes()];
-        // A sink that asks again when told is refused, and must not be told twice.
+        // A sink that makes a request in its outcome is refused, and must not get the outcome
+        // twice.
         for (const [channelEnd, sink] of [
           [near, sinks[0]],
           [far, sinks[1]],
@@ -347,7 +348,7 @@ describe("Channel close", () => {
     });
   }
 
-  test("a cut anywhere completes what is outstanding and delivers no half frame", async () => {
+  test("a cut anywhere completes outstanding requests and delivers no half frame", async () => {
     const frame = HEADER_BYTES + GET_ENTRY_BYTES;
     for (let cutAt = 0; cutAt <= 2 * frame; cutAt += 1) {
       const { clock, network, near, far } = await channelPair(100 + cutAt);
@@ -362,7 +363,7 @@ describe("Channel close", () => {
     }
   });
 
-  test("a goodbye to a silent side ends by its deadline", async () => {
+  test("a goodbye to a silent side ends at its deadline", async () => {
     const { clock, network, near } = await channelPair(18);
     network.block("b", "a");
     network.block("a", "b");
@@ -371,7 +372,7 @@ describe("Channel close", () => {
     expect(near.gone).toBe(0);
     clock.run(clock.now() + GOODBYE_TIMEOUT_MS);
     expect(near.gone).toBe(1);
-    clock.run(clock.now() + 10); // What the network itself still had to do.
+    clock.run(clock.now() + 10); // The network finishes what is under way.
     expect(clock.pendingCount).toBe(0);
   });
 });

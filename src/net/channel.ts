@@ -1,6 +1,6 @@
 /**
- * Channel: framed messages with request numbers over one stream. Peer links, the client door and
- * the client library use it.
+ * Channel: framed messages with request numbers over one stream. It is used by peer links, the
+ * client door and the client library.
  *
  *     begin > body written in place > commit --> [ URGENT lane ] --\
  *                                            \-> [ BULK lane   ] ---> gathered writes --> stream
@@ -10,16 +10,17 @@
  * Lanes: gets, replies and control messages use URGENT, puts and flushes use BULK. URGENT frames
  * overtake BULK frames at frame boundaries. Within a lane the order is strict.
  *
- * Bounded both ways: `begin` fails beyond LANE_BYTES_MAX. commitRequest fails when the table of
- * requests or the window of replies is full. While more than OUTPUT_PAUSE_BYTES of replies wait,
- * received requests are deferred and the stream is paused. Replies are never deferred: serving them
- * makes no output.
+ * Both directions are bounded. `begin` fails beyond LANE_BYTES_MAX. commitRequest fails when the
+ * table of requests or the window of replies is full. While more than OUTPUT_PAUSE_BYTES of replies
+ * wait, received requests are deferred and the stream is paused. Replies are never deferred, since
+ * serving them makes no output.
  *
- * States: OPENING until the stream is connected; OPEN; ENDING from this side's goodbye until the
- * stream is closed (input is dropped); CLOSED. In the end, every outstanding request completes with
- * DIED, then onClosed is called, and then onGone, when the stream is closed and no timer is left.
+ * States: OPENING until the stream is connected, OPEN, ENDING from this side's goodbye until the
+ * stream is closed, CLOSED. While ENDING, input is dropped. In the end, every outstanding request
+ * completes with DIED, and onClosed is called. onGone follows when the stream is closed and no
+ * timer is left.
  *
- * A request or a reply allocates nothing: bodies are written in place, the table consists of typed
+ * A request or a reply allocates nothing. Bodies are written in place, the table consists of typed
  * arrays, and writes are by offset.
  *
  * Not here: handshake, keepalive, identity of the other side (link.ts); byte layouts (src/wire).
@@ -60,7 +61,7 @@ export type LaneId = (typeof LANE)[keyof typeof LANE];
 
 /** Events of a channel. */
 export interface ChannelHandler {
-  /** The stream is connected: messages can be sent. */
+  /** The stream is connected, and messages can be sent. */
   onOpen(channel: Channel): void;
   /**
    * A valid request of the other side. `frame` is valid during the call only. If `frame.request` is
@@ -72,34 +73,36 @@ export interface ChannelHandler {
   onRoom(channel: Channel): void;
   /** Nothing can be sent or received any more. All outstanding requests have been completed. */
   onClosed(channel: Channel, reason: string): void;
-  /** A request is deferred: the other side takes no replies, or there are no buffers. */
+  /**
+   * A request is deferred because the other side takes no replies, or because buffers are short.
+   */
   onDeferred?(channel: Channel): void;
   /** The stream is closed, and no timer is left. Called last. */
   onGone(channel: Channel): void;
 }
 
-/** States, in this order only. */
+/** The states follow each other in this order only. */
 const OPENING = 0;
 const OPEN = 1;
 const ENDING = 2;
 const CLOSED = 3;
 
-/** Bytes of UTF-8 in the reason of a goodbye: one line for a person. */
+/** Most bytes of UTF-8 in the reason of a goodbye, which is one line for a person. */
 const GOODBYE_REASON_BYTES_MAX = 1000;
 
 export class Channel implements StreamEvents, FrameSink {
-  /** Where the body is written: `bytes` or `view` from `at`. Valid from `begin` to the commit. */
+  /** The body is written to `bytes` or `view`, from `at` on. Valid from `begin` to the commit. */
   bytes: Uint8Array = NO_BUFFER.bytes;
   view: DataView = NO_BUFFER.view;
   at = 0;
   /** Address of the other side, for logs. */
   remote = "";
-  /** Counts signs of life of the other side; and the time of the last one. */
+  /** Counts signs of life of the other side. `heardAtMs` is the time of the last one. */
   progress = 0;
   heardAtMs = 0;
   /** Counts requests and notices in both directions, except KEEPALIVE. */
   uses = 0;
-  /** Replaced once the peer is identified. */
+  /** Replaced by the peer's counters once the peer is identified. */
   counters: LinkCounters;
   /** Bytes received and sent. */
   movedBytes = 0;
@@ -113,23 +116,23 @@ export class Channel implements StreamEvents, FrameSink {
   private readonly deferred: DeferredFrames;
   private stream: Stream | null = null;
   private state: number = OPENING;
-  /** The lane between `begin` and its commit. */
+  /** The lane of the message between `begin` and its commit. */
   private building: Lane | null = null;
   private bodyBytesLimit = 0;
-  /** The stream is full: nothing is sent before onDrain. */
+  /** The stream is full, so nothing is sent before onDrain. */
   private isBlocked = false;
   /** Reading is paused because replies pile up. */
   private isPaused = false;
-  /** Within onData, which flushes at its end. */
+  /** The channel is within onData, which flushes at its end. */
   private isReceiving = false;
   private isServingDeferred = false;
-  /** Calls of deferRequests without a resumeRequests. */
+  /** Calls of deferRequests that no resumeRequests has followed yet. */
   private deferCount = 0;
   private isFlushScheduled = false;
   private wantsRoom = false;
   private deadlineTimer: TimerId | null = null;
   private goodbyeTimer: TimerId | null = null;
-  // Made once: a closure for each call would be an allocation for each call.
+  // Made once, since a closure for each call would be an allocation for each call.
   private readonly flushSoon = (): void => this.onSoon();
   private readonly deadlineTick = (): void => this.onDeadlineTick();
   private readonly serveDeferredSoon = (): void => this.serveDeferred();
@@ -155,7 +158,7 @@ export class Channel implements StreamEvents, FrameSink {
     return this.state === OPEN;
   }
 
-  /** Requests of this side that wait for a reply. */
+  /** How many requests of this side wait for a reply. */
   get outstandingCount(): number {
     return this.requests.waitingCount;
   }
@@ -165,12 +168,14 @@ export class Channel implements StreamEvents, FrameSink {
     return this.urgent.pendingBytes + this.bulk.pendingBytes;
   }
 
-  /** Whether buffers are used until the other side sends the rest, or takes its replies. */
-  get isOwed(): boolean {
+  /**
+   * Whether buffers are in use until the other side sends the rest of a message, or takes replies.
+   */
+  get holdsBuffers(): boolean {
     return this.isBlocked || (this.framer.isWithin && !this.isPaused);
   }
 
-  /** The other side is not identified: only a short message is accepted until `setGreeted`. */
+  /** The other side is not identified yet. Only a short message is accepted until `setGreeted`. */
   expectGreeting(): void {
     this.framer.bodyBytesMax = GREETING_BODY_BYTES_MAX;
   }
@@ -256,8 +261,8 @@ export class Channel implements StreamEvents, FrameSink {
   }
 
   /**
-   * For a handler that cannot take more requests yet. Defers requests from now on, and stops
-   * reading with the first one, until `resumeRequests` serves them in order.
+   * For a handler that cannot take more requests yet. Requests are deferred from now on, until
+   * `resumeRequests` serves them in order. The first deferred request stops reading.
    */
   deferRequests(): void {
     this.deferCount += 1;
@@ -276,7 +281,7 @@ export class Channel implements StreamEvents, FrameSink {
     this.commit(type, 0, request, FLAG_REPLY, transportStatus, 0, 0);
   }
 
-  /** Sends as much as the stream takes. Called at the end of each turn, too. */
+  /** Sends as much as the stream takes. Also called at the end of each turn. */
   flush(): void {
     if (this.isBlocked || this.stream === null || this.state === CLOSED) return;
     const { urgent, bulk } = this;
@@ -290,7 +295,7 @@ export class Channel implements StreamEvents, FrameSink {
 
   // Closing.
 
-  /** Tells the other side why, and closes. The urgent lane is still sent, the BULK lane is not. */
+  /** Tells the other side why, and closes. The URGENT lane is still sent, the BULK lane is not. */
   goodbye(code: number, reason: string): void {
     if (this.state === OPENING) this.terminate(reason);
     if (this.state !== OPEN) return;
@@ -304,7 +309,7 @@ export class Channel implements StreamEvents, FrameSink {
     this.close(reason);
   }
 
-  /** Closes without a goodbye: the other side has sent one, or would not understand it. */
+  /** Closes without a goodbye, since the other side has sent one, or would not understand it. */
   close(reason: string): void {
     if (this.state === OPENING) this.terminate(reason);
     if (this.state !== OPEN) return;
@@ -322,7 +327,7 @@ export class Channel implements StreamEvents, FrameSink {
     stream?.terminate();
   }
 
-  /** The other side has violated the protocol: tells it why and closes. */
+  /** The other side has violated the protocol. Tells it why, and closes. */
   malformed(reason: string): void {
     if (this.state !== OPEN) return;
     this.counters.malformed += 1;
@@ -370,8 +375,8 @@ export class Channel implements StreamEvents, FrameSink {
     const sentBefore = this.counters.bytes_sent;
     this.isBlocked = false;
     this.flush();
-    // Nothing is received while reading is paused. That the other side takes bytes is a sign of
-    // life, too.
+    // Nothing is received while reading is paused. The other side also shows that it lives by
+    // taking bytes.
     if (wasBlocked && this.counters.bytes_sent > sentBefore) this.heard();
     this.serveDeferred();
     this.tellRoom();
@@ -388,9 +393,9 @@ export class Channel implements StreamEvents, FrameSink {
 
   // Frames.
 
-  /** Frame events; called by the framer. */
+  /** Events of the framer. */
   onFrame(frame: Frame): void {
-    if (this.state !== OPEN) return; // Closed by an earlier frame of the same chunk.
+    if (this.state !== OPEN) return; // An earlier frame of the same chunk has closed the channel.
     this.counters.messages_received += 1;
     if ((frame.flags & FLAG_REPLY) !== 0) return this.onReply(frame);
     if (this.deferred.count > 0 || this.mustDefer(frame.view, frame.at)) this.defer(frame);
@@ -426,10 +431,10 @@ export class Channel implements StreamEvents, FrameSink {
     else this.malformed(invalid);
   }
 
-  /** `view` at `at`: the header of a request. */
+  /** The header of a request is in `view` at `at`. */
   private mustDefer(view: DataView, at: number): boolean {
     if (this.deferCount > 0 || this.urgent.pendingBytes > OUTPUT_PAUSE_BYTES) return true;
-    // A client that takes no replies gets no more while others may need the memory.
+    // A client that takes no replies gets no more of them while others may need the memory.
     const isGreedy = this.isBlocked && this.pool.isBusy;
     if (!this.pool.isFull && !isGreedy) return false;
     const reply = replyBytesMax(view.getUint8(at + HEADER.TYPE), view.getUint32(at + HEADER.COUNT));

@@ -1,9 +1,9 @@
 /**
- * DeferredFrames: requests that were received but must wait, because the other side does not take
- * its replies, or because there is no memory for more of them.
+ * DeferredFrames: requests that were received but must wait. Either the other side does not take
+ * its replies, or there is no memory for more of them.
  *
- * This is the rare path. Each frame is copied from its chunk behind the frames before it, and is
- * served later through a framer of its own.
+ * This path is rare. Each frame is copied out of its chunk and put behind the earlier ones. A
+ * framer of its own serves it later.
  */
 import type { BufferPool } from "../core/buffer-pool.ts";
 import { HEADER_BYTES } from "../core/limits.ts";
@@ -58,7 +58,7 @@ export class DeferredFrames {
     else lane.sent(frameBytes);
   }
 
-  /** Drops all frames for good, except one that is being served until that is done. */
+  /** Drops all frames for good. A frame that is being served is dropped when that is done. */
   clear(): void {
     this.count = 0;
     this.isCleared = true;

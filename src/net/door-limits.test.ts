@@ -3,7 +3,7 @@ import { DESCRIPTORS_RESERVED } from "../core/admission-limits.ts";
 import { DOOR_LIMITS, doorLimits } from "./door-limits.ts";
 
 test.each([64, 128, 256, 1024, 4096])(
-  "of %d descriptors some are left to the node",
+  "with %d descriptors some are left to the node",
   (descriptors) => {
     const { handshakes, clients, gossipStreams, nbdHandshakes, nbdConnections } =
       doorLimits(descriptors);
@@ -16,6 +16,6 @@ test.each([64, 128, 256, 1024, 4096])(
   },
 );
 
-test("with many descriptors each door has all that it may have", () => {
+test("with many descriptors each door accepts as many connections as it may", () => {
   expect(doorLimits(20_000)).toEqual(DOOR_LIMITS);
 });

@@ -1,7 +1,7 @@
 /**
- * DoorLimits: how many connections each door accepts. Together they leave descriptors for links to
- * peers, for the spill file and for the runtime. At the limit of descriptors the runtime would spin
- * in accept(2) and serve nobody, so the limit must never be reached.
+ * DoorLimits: how many connections each door accepts. Together the doors leave descriptors for
+ * links to peers, for the spill file and for the runtime. At the limit of descriptors the runtime
+ * would spin in accept(2) and serve nobody. So the limit must never be reached.
  *
  * The runtime raises the soft limit to the hard limit when it starts.
  */
@@ -13,7 +13,7 @@ import {
 import { CLIENTS_MAX, GOSSIP_STREAMS_MAX, NBD_CONNECTIONS_MAX, NODES_MAX } from "../core/limits.ts";
 
 export interface DoorLimits {
-  /** Unidentified connections: at the peer port, and at the client door. */
+  /** Unidentified connections. The peer port has as many, and the client door has as many. */
   readonly handshakes: number;
   readonly clients: number;
   readonly gossipStreams: number;
@@ -29,7 +29,7 @@ export const DOOR_LIMITS: DoorLimits = {
   nbdConnections: NBD_CONNECTIONS_MAX,
 };
 
-/** Strangers and known members have as many places each (admission.ts). */
+/** Strangers and known members have as many slots each (admission.ts). */
 const DESCRIPTORS_WANTED =
   NODES_MAX +
   CLIENTS_MAX +

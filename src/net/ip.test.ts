@@ -10,13 +10,13 @@ test.each([
   ["2001:db8::", 16],
   ["1:2:3:4:5:6:7:8", 16],
   ["1:0:2::3", 16],
-])("%s is %i bytes, and comes back", (text, byteCount) => {
+])("%s is %i bytes, and the same text again", (text, byteCount) => {
   const bytes = ipBytes(text);
   expect(bytes?.byteLength).toBe(byteCount);
   expect(ipText(bytes ?? new Uint8Array(4))).toBe(text);
 });
 
-test("other text is null", () => {
+test("text that is not an IP address gives null", () => {
   for (const text of ["", "localhost", "1.2.3", "1.2.3.256", "1::2::3", "1:2", "12345::", "g::"]) {
     expect(ipBytes(text)).toBeNull();
   }

@@ -54,7 +54,7 @@ describe("Lane", () => {
     });
   }
 
-  test("dropUnsent() keeps only the frame of which a part is out", () => {
+  test("dropUnsent() keeps only the frame that is sent in part", () => {
     const lane = new Lane(new BufferPool());
     for (let i = 1; i <= 3; i += 1) append(lane, i, 100);
     lane.sent(HEADER_BYTES + 100 + 7);

@@ -1,14 +1,14 @@
 /**
- * Lane: one output queue of a channel, whole frames in the order in which they are sent.
+ * Lane: one output queue of a channel. It holds whole frames in the order in which they are sent.
  *
  *     0          head                     tail       end
  *     | sent      | frames that wait       | room     |
  *                 ^ may lie inside a frame after a write that was taken in part
  *
  * The bytes are in one pooled buffer. Frames are written in place and handed to the stream by
- * offset: no copy, no view. The buffer is taken for the first frame, doubles up to twice the bound,
- * and is given back when the lane is empty. With twice the bound, bytes are moved to the front only
- * when at least as many were sent as wait, so each byte is moved at most once.
+ * offset, so there is no copy and no view. The buffer is taken for the first frame, doubles up to
+ * twice the bound, and is given back when the lane is empty. With twice the bound, bytes are moved
+ * to the front only when at least as many were sent as wait. So each byte is moved at most once.
  */
 import { assert } from "../core/assert.ts";
 import { type BufferPool, NO_BUFFER, type PooledBuffer } from "../core/buffer-pool.ts";
@@ -71,7 +71,7 @@ export class Lane {
     this.close();
   }
 
-  /** The end of the frame that is sent in part; `head` itself when none is. */
+  /** The end of the frame that is sent in part. It is `head` when no frame is sent in part. */
   frameEnd(): number {
     while (this.boundary < this.head) {
       this.boundary += HEADER_BYTES + this.view.getUint32(this.boundary + BODY_BYTES_OFFSET);
@@ -79,7 +79,7 @@ export class Lane {
     return this.boundary;
   }
 
-  /** Drops the frames of which nothing was sent. */
+  /** Drops the frames that are not sent at all yet. */
   dropUnsent(): void {
     this.tail = this.frameEnd();
     this.sent(0);
@@ -90,7 +90,7 @@ export class Lane {
     this.pool.give(this.emptied());
   }
 
-  /** Drops all frames and the buffer, which a caller may still be writing to. */
+  /** Drops all frames and the buffer. A caller may still be writing to the buffer. */
   abandon(): void {
     this.pool.forget(this.emptied());
   }

@@ -1,17 +1,17 @@
 /**
- * Link: one connection with another node, from its handshake to its end: a Channel plus the
- * identity of the other side and whether it is alive. Its LinkOwner decides what to do with it.
+ * Link: one connection with another node, from its handshake to its end. It adds to a Channel who
+ * the other side is, and whether it is alive. Its LinkOwner decides what to do with it.
  *
  *     DIALLING --connected--> GREETING --hellos fit--> UP --goodbye, silence, bad bytes--> LEAVING
  *        \_______________________\______________ refused, deadline, reset ____________________/^
  *                                                              the stream is gone: GONE
  *
  * The dialling side sends HELLO as its first request. The accepting side replies with its own
- * HELLO, or with a reason why not. Until then no other message is accepted. The deadline of the
- * handshake runs from the dial, or the accept.
+ * HELLO, or with the reason why it refuses. Until then no other message is accepted. The deadline
+ * of the handshake runs from the dial or the accept.
  *
  * While UP, a KEEPALIVE is sent after `keepaliveMs` without a byte from the other side, and the
- * link is closed after `idleMs`. Both are the smaller value of the two sides
+ * link is closed after `idleMs`. Both times are the smaller value of the two sides
  * (src/wire/handshake.ts). A link that is unused for `unusedMs` is closed too, so that not every
  * pair of nodes keeps one.
  *
@@ -55,14 +55,19 @@ export interface Refusal {
 }
 
 export interface LinkOwner {
-  /** The other side is identified, with a matching version and cluster. @returns null to accept. */
+  /**
+   * The other side is identified, and its version and cluster match. @returns null to accept it.
+   */
   onHello(link: Link, hello: Hello): Refusal | null;
   /** The handshake is complete: requests can be made. `link.hello` is the other side's. */
   onUp(link: Link): void;
   /** A request that the link does not serve itself. See ChannelHandler.onRequest. */
   onRequest(link: Link, frame: Frame): void;
   onRoom(link: Link): void;
-  /** The link is down; `reason` is one line. All outstanding requests are completed. Once. */
+  /**
+   * The link is down, and `reason` is one line. All outstanding requests are completed. Called
+   * once.
+   */
   onDown(link: Link, reason: string): void;
   /** The stream is closed. Called once, and last. */
   onGone(link: Link): void;
@@ -80,12 +85,12 @@ export interface LinkOptions {
   readonly counters: LinkCounters;
 }
 
-/** Contexts of requests that the link makes itself. */
+/** The contexts of requests that the link itself makes. */
 const CONTEXT_HELLO = 0;
 const CONTEXT_KEEPALIVE = 1;
 const CONTEXT_PROBE = 2;
 
-/** Bytes of UTF-8 of a reason in a frame. */
+/** Most bytes of UTF-8 of a reason in a frame. */
 const REASON_BYTES_MAX = 900;
 
 export class Link implements ChannelHandler, ReplySink {
@@ -93,11 +98,11 @@ export class Link implements ChannelHandler, ReplySink {
   /** Whether this side made the connection. */
   readonly isDialled: boolean;
   state: LinkState;
-  /** The HELLO of the other side; null until it has come. */
+  /** The HELLO of the other side. Null until it has come. */
   hello: Hello | null = null;
   /** Whether the link has ever been UP. */
   wasUp = false;
-  /** Code of the goodbye or refusal that ended the link, from either side; null if none did. */
+  /** The code of the goodbye or refusal that ended the link, from either side. Null if none did. */
   goodbyeCode: number | null = null;
   private readonly clock: Clock;
   private readonly mine: Hello;
@@ -159,7 +164,7 @@ export class Link implements ChannelHandler, ReplySink {
     this.channel.goodbye(code, reason);
   }
 
-  /** Sends a KEEPALIVE at once: there is reason to think that the other side is gone. */
+  /** Sends a KEEPALIVE at once, when there is reason to think that the other side is gone. */
   probe(): void {
     this.sendKeepalive(CONTEXT_PROBE, this.keepaliveMs);
   }
@@ -204,7 +209,7 @@ export class Link implements ChannelHandler, ReplySink {
   // Replies to the link's own requests.
 
   onReply(context: number, reply: Frame): void {
-    if (context !== CONTEXT_HELLO) return; // A KEEPALIVE: the reply itself is the sign of life.
+    if (context !== CONTEXT_HELLO) return; // For a KEEPALIVE, the reply itself is the sign of life.
     if (reply.handlerStatus !== STATUS.OK) {
       this.counters.handshakes_refused += 1;
       this.goodbyeCode ??= GOODBYE.REFUSED;
@@ -237,7 +242,7 @@ export class Link implements ChannelHandler, ReplySink {
       this.goUp();
       return;
     }
-    // One of two links is closed by rule: that is a goodbye, not a refusal.
+    // One of two links is closed by rule. That is a goodbye, not a refusal.
     if (refusal.code === GOODBYE.DUPLICATE) return this.goodbye(refusal.code, refusal.reason);
     this.counters.handshakes_refused += 1;
     this.goodbyeCode ??= refusal.code;
@@ -262,7 +267,7 @@ export class Link implements ChannelHandler, ReplySink {
     const { hello } = this;
     if (hello === null || !this.channel.isOpen) return;
     const times = negotiate(this.mine, hello);
-    // The other side may ask for 0: no timer here runs faster than the minimum.
+    // The other side may ask for 0, but no timer here runs faster than the minimum.
     this.keepaliveMs = Math.max(times.keepaliveMs, KEEPALIVE_MS_MIN);
     this.idleMs = Math.max(times.idleMs, 2 * this.keepaliveMs);
     this.state = LINK_STATE.UP;

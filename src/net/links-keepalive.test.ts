@@ -1,4 +1,4 @@
-/** Links (links.ts) that nobody uses: keepalives, idle times, silent peers. */
+/** Unused links (links.ts): keepalives, idle times and silent peers. */
 import { describe, expect, test } from "bun:test";
 import { BarePeer } from "../../harness/sim/channel-pair.ts";
 import { addressOf, helloBytes, LinksWorld } from "../../harness/sim/links-world.ts";
@@ -42,20 +42,20 @@ describe("Links: keepalive", () => {
     await world.stop();
   });
 
-  test("a peer that asks for keepalives without end is held to a floor", async () => {
+  test("a peer that asks for too many keepalives gets them at the shortest interval", async () => {
     const world = new LinksWorld(10);
     const one = await world.start(1, [2]);
     const bare = new BarePeer();
     world.network.transport("host2").connect(addressOf(1), bare);
     bare.send(helloBytes({ keepaliveMs: 0, idleMs: 0 }));
     world.run(1000);
-    // It answers none of them, so that is the end of it: after twice the floor.
+    // The peer answers none of them, so its link ends after twice the shortest interval.
     expect(one.log).toEqual(["up 2/102", "down 2: nothing received for 20 ms"]);
     expect(one.peer(2).counters.keepalives_sent).toBeLessThan(3);
     await world.stop();
   });
 
-  test("a link that nobody uses is closed, and dialled again when it is wanted", async () => {
+  test("an unused link is closed, and dialled again when it is wanted", async () => {
     const world = new LinksWorld(5);
     const settings = { unusedMs: 10_000 };
     const one = await world.start(1, [2], { settings });
@@ -64,7 +64,7 @@ describe("Links: keepalive", () => {
     world.until(() => one.isUp(2));
     for (let i = 0; i < 5; i += 1) {
       world.run(8000);
-      two.ask(1); // Either side's use counts for both.
+      two.ask(1); // A request of either side counts as use for both.
       world.until(() => two.outcomes.count === i + 1);
     }
     expect([one.isUp(2), two.isUp(1)]).toEqual([true, true]);

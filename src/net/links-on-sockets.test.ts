@@ -1,6 +1,6 @@
 /**
- * The main rules of links again, on real sockets and real time: what the simulator proves must hold
- * there, too.
+ * The main rules of links on real sockets and in real time. They must hold here as in the
+ * simulator.
  */
 import { afterEach, describe, expect, test } from "bun:test";
 import { tmpdir } from "node:os";
@@ -118,7 +118,7 @@ afterEach(async () => {
 });
 
 describe("Links on sockets", () => {
-  test("two that dial at once end with one link, on which nothing is lost", async () => {
+  test("two nodes that dial at once end with one link, and lose nothing", async () => {
     for (const higherFirst of [false, true]) {
       const [one, two] = await pair();
       if (higherFirst) two.links.want(1);
@@ -135,7 +135,7 @@ describe("Links on sockets", () => {
     }
   });
 
-  test("a peer that comes back at its address is linked again, by its new boot id", async () => {
+  test("a peer that restarts at its address is linked again, with its new boot id", async () => {
     const [one, two] = await pair();
     one.links.want(2);
     await until(() => one.isUp(2) && two.isUp(1));
@@ -176,7 +176,7 @@ describe("Links on sockets", () => {
     await until(() => two.replies === 1);
   });
 
-  test("a silent connection is closed by the deadline of the handshake", async () => {
+  test("a silent connection is closed at the deadline of the handshake", async () => {
     const one = await start(1, { settings: { handshakeMs: 50 } });
     const { host, port } = parseAddress(one.address) as { host: string; port: number };
     let closed = false;
@@ -190,12 +190,12 @@ describe("Links on sockets", () => {
     expect(one.notices[0]).toContain("no handshake within 50 ms");
   });
 
-  test("a link on which nothing is heard any more is given up after the idle time", async () => {
+  test("a silent link is given up after the idle time", async () => {
     const [one, two] = await pair({ keepaliveMs: 20, idleMs: 100 });
     one.links.want(2);
     await until(() => one.isUp(2) && two.isUp(1));
     two.links.channelOf(1)?.deferRequests();
-    one.ask(2); // Held there, which stops reading: from now on two hears nothing.
+    one.ask(2); // The request is deferred, so node 2 stops reading.
     await until(() => !one.isUp(2) && !two.isUp(1));
     expect(two.log[1]).toBe("down 1: nothing received for 100 ms");
     expect(one.failures).toBe(1);
@@ -223,7 +223,7 @@ describe("Links on sockets", () => {
   });
 });
 
-test("a connection that is closed before it is secured is told by its address", async () => {
+test("a connection that is closed before its handshake is logged with its address", async () => {
   const { tls } = await makeKey({ nowMs: Date.now(), days: 1 });
   const one = await start(1, { transport: secured(new BunTransport(), tls) });
   const { host, port } = parseAddress(one.address) as TcpAddress;

@@ -27,7 +27,7 @@ describe("Links.want()", () => {
     await world.stop();
   });
 
-  test("redials with back-off while wanted, says so once, gives up on unwant()", async () => {
+  test("redials with back-off while wanted, logs that once, and gives up on unwant()", async () => {
     const world = new LinksWorld(2);
     const one = await world.start(1, [2]);
     one.links.want(2);
@@ -51,7 +51,7 @@ describe("Links.want()", () => {
     await world.stop();
   });
 
-  test("an address that comes later, or is another one, is used", async () => {
+  test("an address that is set later, or changed, is used", async () => {
     const world = new LinksWorld(3);
     const one = await world.start(1, []);
     await world.start(2, [1]);
@@ -64,7 +64,7 @@ describe("Links.want()", () => {
     await world.stop();
   });
 
-  test("what failed before does not count once there is reason to think that it is back", async () => {
+  test("forgetFailures() dials again without the back-off of earlier failures", async () => {
     const world = new LinksWorld(6);
     const one = await world.start(1, [2]);
     one.links.want(2);
@@ -75,7 +75,7 @@ describe("Links.want()", () => {
     await world.stop();
   });
 
-  test("a connect that is never answered is given up by the handshake deadline", async () => {
+  test("a connect without an answer is given up at the handshake deadline", async () => {
     const world = new LinksWorld(4);
     const one = await world.start(1, [2], { settings: { handshakeMs: 500 } });
     await world.start(2, [1]);
@@ -109,7 +109,7 @@ describe("Links: two dial at once", () => {
         world.until(() => one.isUp(2) && two.isUp(1));
         world.run(2000);
         expect(world.network.streams.size).toBe(2); // Both ends of one connection.
-        // Nothing that is asked from the moment of being up is lost.
+        // Every request that is made once the link is up gets its reply.
         for (let i = 0; i < 20; i += 1) {
           one.ask(2);
           two.ask(1);
@@ -122,7 +122,7 @@ describe("Links: two dial at once", () => {
     }
   }
 
-  test("hellos that cross: the link of the higher stays, the other gets a goodbye", async () => {
+  test("when hellos cross, the link of the higher number stays, and the other gets a goodbye", async () => {
     const world = new LinksWorld(1, { latencyMinMs: 1, latencyMaxMs: 1 });
     const one = await world.start(1, [2]);
     const two = await world.start(2, [1]);
@@ -140,7 +140,7 @@ describe("Links: two dial at once", () => {
   });
 
   for (const seed of SEEDS) {
-    test(`seed ${seed}: requests made on being up all end once, and links settle`, async () => {
+    test(`seed ${seed}: requests made at link up end once, and links settle`, async () => {
       const world = new LinksWorld(seed, { latencyMaxMs: 20 });
       const numbers = [1, 2, 3, 4, 5];
       for (const number of numbers) {
@@ -170,7 +170,7 @@ describe("Links: two dial at once", () => {
     });
   }
 
-  test("a dead link does not keep its peer out: it is probed and gives way", async () => {
+  test("a dead link does not keep its peer out: it is probed and closed", async () => {
     const world = new LinksWorld(5);
     // Node 2 dials; then node 1 loses its end and dials while node 2 still believes in the link.
     const one = await world.start(1, [2]);
@@ -206,7 +206,7 @@ describe("Links: a peer that restarts", () => {
     world.network.crash("host2");
     world.network.boot("host2");
     const fresh = await world.start(2, [1], { bootId: 999n });
-    fresh.links.want(1); // Before node 1 has noticed anything.
+    fresh.links.want(1); // Node 1 has not noticed the restart yet.
     world.until(() => fresh.isUp(1));
     expect(one.log).toEqual([
       "up 2/102",
@@ -220,7 +220,7 @@ describe("Links: a peer that restarts", () => {
     await world.stop();
   });
 
-  test("is dialled again as soon as it is there and wanted", async () => {
+  test("is dialled again as soon as it runs and is wanted", async () => {
     const world = new LinksWorld(7);
     const one = await world.start(1, [2]);
     const old = await world.start(2, [1]);
@@ -273,7 +273,7 @@ describe("Links: who is refused", () => {
     });
   }
 
-  test("the dialling side says what the other side has against it", async () => {
+  test("the dialling side reports why the other side refused it", async () => {
     const world = new LinksWorld(12);
     const one = await world.start(1, [2]);
     await world.start(2, [1], { clusterName: "other" });
@@ -305,7 +305,7 @@ describe("Links: who is refused", () => {
     for (const dialler of ["the peer's friend", "the impostor"]) {
       const world = new LinksWorld(16);
       const one = await world.start(1, []);
-      const two = await world.start(2, [1]); // It calls itself n2.
+      const two = await world.start(2, [1]); // Its name is n2.
       one.links.setPeer(2, addressOf(2), "owner");
       if (dialler === "the impostor") two.links.want(1);
       else one.links.want(2);
@@ -328,7 +328,7 @@ describe("Links: who is refused", () => {
     await world.stop();
   });
 
-  test("nobody, where unknown peers are accepted: they are known by number", async () => {
+  test("nobody, where unknown peers are accepted: their numbers identify them", async () => {
     const world = new LinksWorld(15);
     const server = await world.start(1, [], { settings: { acceptUnknownPeers: true } });
     const two = await world.start(2, [1]);
@@ -338,7 +338,7 @@ describe("Links: who is refused", () => {
     world.until(() => server.outcomes.replies.length === 1);
     two.links.channelOf(1)?.terminate("gone");
     world.until(() => !server.isUp(2));
-    server.links.want(2); // No address: nothing to do but wait for it.
+    server.links.want(2); // Without an address it can only wait for the peer.
     world.run(5000);
     expect(server.peer(2).counters.dials).toBe(0);
     await world.stop();
@@ -415,7 +415,7 @@ describe("Links: strangers", () => {
     });
   }
 
-  test("one that never says HELLO is closed by the deadline", async () => {
+  test("a connection that never sends HELLO is closed at the deadline", async () => {
     const world = new LinksWorld(19);
     const one = await world.start(1, [2]);
     const bare = new BarePeer();
@@ -428,7 +428,7 @@ describe("Links: strangers", () => {
     await world.stop();
   });
 
-  test("of too many the oldest go, and a peer gets in meanwhile", async () => {
+  test("the oldest of too many are closed, and a peer gets in meanwhile", async () => {
     const world = new LinksWorld(20);
     const one = await world.start(1, [2]);
     const crowd = Array.from({ length: 2 * HANDSHAKES_MAX }, () => new BarePeer());
@@ -506,7 +506,7 @@ describe("Links: the end", () => {
     }
   });
 
-  test("stop() ends although a peer has gone silent", async () => {
+  test("stop() ends even when a peer is silent", async () => {
     const world = new LinksWorld(23);
     const one = await world.start(1, [2]);
     const two = await world.start(2, [1]);
@@ -516,7 +516,7 @@ describe("Links: the end", () => {
     await world.stop();
   });
 
-  test("under cuts at random links come back, and every request has one outcome", async () => {
+  test("after random cuts links come back, and every request has one outcome", async () => {
     for (const seed of SEEDS) {
       const world = new LinksWorld(seed, { latencyMaxMs: 3 });
       const one = await world.start(1, [2]);

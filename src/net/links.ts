@@ -1,18 +1,18 @@
 /**
- * Links: at most one link with each peer, dialled when there is something to send, and the
- * connections that others make.
+ * Links: keeps at most one link with each peer. It dials when there is something to send, and takes
+ * the connections that others make.
  *
  *     want(node) --> dial --refused, lost--> back-off --> dial ...   until up, or unwant(node)
  *     accept --> unidentified (admission.ts, with a deadline) --HELLO--> the peer's link
  *
- * When a HELLO arrives and there is a link with that peer, or a dial to it, already:
- *   - another boot id: the peer has restarted. The new link stays.
- *   - dialled by the same side: the new link stays, since that side would not dial if it still had
- *     the old one.
- *   - dialled by different sides: the link that the HIGHER node number dialled stays, and the other
+ * When a HELLO arrives and there is already a link with that peer, or a dial to it:
+ *   - The boot id differs: the peer has restarted. The new link stays.
+ *   - The same side dialled both: the new link stays, since that side would not dial if it still
+ *     had the old one.
+ *   - Different sides dialled: the link that the HIGHER node number dialled stays, and the other
  *     gets a GOODBYE. The link that stays is probed, so that a dead one cannot keep the peer out.
- *   - only a dial of this side that has not sent HELLO: it is given up, whoever is higher. Nothing
- *     depends on it yet.
+ *   - There is only a dial of this side that has not sent HELLO: the dial is given up, whichever
+ *     number is higher, since nothing depends on it yet.
  *
  * Invariants:
  *   1. A peer has at most one link that is UP, and onLinkUp / onLinkDown alternate for each node.
@@ -68,11 +68,11 @@ export interface LinksIdentity {
   readonly nodeName: string;
   /** Bit `id` is set for each codec that this node can decompress. */
   readonly codecs: number;
-  /** The features that it requests in its HELLO: see FEATURE. */
+  /** The features that the node requests in its HELLO: see FEATURE. */
   readonly features?: number;
 }
 
-/** Those that may change. */
+/** The settings that may change. */
 export interface LinkTimes {
   readonly keepaliveMs: number;
   readonly idleMs: number;
@@ -99,8 +99,8 @@ const LINKS_DEFAULTS: LinksSettings = {
 
 export interface LinkHandler {
   /**
-   * `channelOf(node)` returns `channel` from now on. Another boot id than last time: the peer has
-   * lost its pages. `features`: what it requests.
+   * `channelOf(node)` returns `channel` from now on. If the boot id is not that of the last link,
+   * the peer has lost its pages. `features` is what the peer requests.
    */
   onLinkUp(node: number, bootId: bigint, channel: Channel, features: number): void;
   /** All outstanding requests are completed. `channelOf(node)` returns null from now on. */
@@ -115,15 +115,15 @@ export interface LinkHandler {
   onNotice?(level: LogLevel, line: string): void;
 }
 
-/** For reports. */
+/** What reports show about a peer. */
 export interface PeerReport {
   readonly node: number;
   readonly name: string;
   readonly address: string;
   readonly state: LinkState | "waiting" | "idle";
-  /** Of the last link; null before the first. */
+  /** The boot id of the last link. Null before the first link. */
   readonly bootId: bigint | null;
-  /** Why the last dial failed; "" if none has failed since the last link. */
+  /** Why the last dial failed. Empty if none has failed since the last link. */
   readonly failure: string;
   readonly counters: LinkCounters;
 }
@@ -134,9 +134,9 @@ class Peer {
   bootId: bigint | null = null;
   /** Null for a peer that connected by itself. */
   address: Address | null = null;
-  /** Its name in the last HELLO. */
+  /** The name in the last HELLO of the peer. */
   name = "";
-  /** The name that it must have; null: any. */
+  /** The name that the peer must have. Null: any name. */
   expectedName: string | null = null;
   /** The link that is UP. */
   link: Link | null = null;
@@ -144,13 +144,11 @@ class Peer {
   dial: Link | null = null;
   wanted = false;
   retryTimer: TimerId | null = null;
-  /** Failures in a row. */
+  /** How many dials in a row have failed. */
   attempt = 0;
   notBeforeMs = 0;
   upAtMs = 0;
-  /**
-   * The last warning about it: repeated failures are logged at "debug" only.
-   */
+  /** The last warning about the peer. A repeated failure is logged at "debug" only. */
   lastNotice = "";
   failure = "";
 
@@ -188,7 +186,7 @@ export class Links implements LinkOwner {
     this.handler = handler;
     this.admission = new Admission(env.clock, {
       door: "peer port",
-      places: (env.limits ?? DOOR_LIMITS).handshakes,
+      slots: (env.limits ?? DOOR_LIMITS).handshakes,
       isKnown: (host) => this.isPeerHost(host),
       onNotice: (line) => this.notice("warn", line),
     });
@@ -219,8 +217,8 @@ export class Links implements LinkOwner {
   }
 
   /**
-   * Makes `node` a peer, or changes its address for the next dial. `name`: the name that it must
-   * have, or null for any. It keeps two nodes with one number apart.
+   * Makes `node` a peer, or changes its address for the next dial. `name` is the name that the peer
+   * must have, or null for any. It keeps two nodes with the same number apart.
    */
   setPeer(node: number, address: Address, name: string | null = null): void {
     assert(node !== this.identity.node, "a node cannot be its own peer");
@@ -231,8 +229,8 @@ export class Links implements LinkOwner {
   }
 
   /**
-   * There is reason to think that the node is back: failures are forgotten, and an existing link is
-   * probed.
+   * There is reason to think that the node is back. Forgets its failures, and probes its link if
+   * there is one.
    */
   forgetFailures(node: number): void {
     const peer = this.byNode.get(node);
@@ -244,7 +242,7 @@ export class Links implements LinkOwner {
     this.dialWhenDue(peer);
   }
 
-  /** For links that are made from now on. */
+  /** Sets the times of links that are made from now on. */
   setTimes(times: Partial<LinkTimes>): void {
     this.settings = { ...this.settings, ...times };
     const { keepaliveMs, idleMs } = this.settings;
@@ -285,8 +283,9 @@ export class Links implements LinkOwner {
   }
 
   /**
-   * There is something to send to `node`: dials with back-off until the link is up, or `unwant` is
-   * called. Call it again after onLinkDown. Does nothing for a node without an address.
+   * There is something to send to `node`. Dials with back-off until the link is up, or until
+   * `unwant` is called. Call `want` again after onLinkDown. Does nothing for a node without an
+   * address.
    */
   want(node: number): void {
     const peer = this.byNode.get(node);
@@ -295,7 +294,9 @@ export class Links implements LinkOwner {
     this.dialWhenDue(peer);
   }
 
-  /** Nothing to send any more: a dial under way may still succeed, but no other follows. */
+  /**
+   * There is nothing to send any more. A dial under way may still succeed, but no other follows.
+   */
   unwant(node: number): void {
     const peer = this.byNode.get(node);
     if (peer === undefined) return;
@@ -382,7 +383,9 @@ export class Links implements LinkOwner {
     return false;
   }
 
-  /** The link is identified, or gone. @returns whether it was closed for want of a place. */
+  /**
+   * The link is identified, or gone. @returns whether it was closed because its slot was needed.
+   */
   private leaveUnidentified(link: Link): boolean {
     const stream = this.unidentified.get(link);
     if (stream === undefined) return false;
@@ -474,7 +477,7 @@ export class Links implements LinkOwner {
     peer.dial = null;
     if (this.isStopping) return;
     this.backOff(peer);
-    // The other side keeps the link that it dialled itself: nothing has failed.
+    // The other side keeps the link that it dialled itself, so nothing has failed.
     if (link.goodbyeCode !== GOODBYE.DUPLICATE) {
       peer.counters.dials_failed += 1;
       peer.failure = reason;
@@ -488,7 +491,7 @@ export class Links implements LinkOwner {
   private onPeerDown(peer: Peer, { goodbyeCode, hello }: Link, reason: string): void {
     peer.link = null;
     peer.counters.links_down += 1;
-    // A link that was up for long is no failed attempt; one that fails at once is.
+    // A link that was up for long is not a failed attempt. A link that fails at once is one.
     const lastedMs = this.env.clock.now() - peer.upAtMs;
     if (lastedMs >= this.settings.redialMaxMs) peer.attempt = 0;
     this.backOff(peer);

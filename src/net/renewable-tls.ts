@@ -1,6 +1,6 @@
 /**
  * RenewableTls: TlsMaterial that can be replaced while sockets use it. Readers always get the
- * current material, and users that have derived something from it are notified.
+ * current material. Users that derived something from it are notified of a change.
  */
 import type { TlsMaterial } from "./transport.ts";
 
@@ -29,7 +29,7 @@ export class RenewableTls implements TlsMaterial {
     for (const notify of [...this.users]) notify();
   }
 
-  /** Calls `notify` after each change. @returns a function that ends this. */
+  /** Calls `notify` after each change. @returns a function that ends these calls. */
   onChange(notify: () => void): () => void {
     this.users.add(notify);
     return () => void this.users.delete(notify);

@@ -5,7 +5,7 @@ import { Frame } from "../wire/framer.ts";
 import { TRANSPORT_STATUS } from "../wire/status.ts";
 import { Requests } from "./requests.ts";
 
-/** Counts how often each context was outcomes. */
+/** Counts the outcomes of each context. */
 class Outcomes {
   readonly replies = new Map<number, number>();
   readonly failures = new Map<number, number[]>();
@@ -22,7 +22,7 @@ class Outcomes {
 const TYPE = 17;
 
 describe("Requests", () => {
-  test("a random life: each request is told once, and no number comes again", () => {
+  test("under random use each request has one outcome, and no number is used twice", () => {
     const random = new SeededRandom(1);
     const requests = new Requests();
     const outcomes = new Outcomes();
@@ -80,7 +80,7 @@ describe("Requests", () => {
     }
   });
 
-  test("expire() tells exactly those whose deadline has come, also one made meanwhile", () => {
+  test("expire() fails exactly those whose deadline has come, also one made meanwhile", () => {
     const requests = new Requests();
     const outcomes = new Outcomes();
     requests.take(TYPE, 1, 0, outcomes, 1, 100);

@@ -6,8 +6,8 @@
  *
  * A request number is the slot plus a generation in the high bits. It is never 0, and is not used
  * again until the generations wrap. The slot of a request that timed out stays taken until its
- * reply comes. So a late reply, which is ignored, differs from a reply to no request, which is a
- * protocol violation.
+ * reply comes. So a late reply, which is ignored, differs from a reply to no request. The latter is
+ * a protocol violation.
  *
  * Invariants:
  *   1. Each sink gets the outcome of each of its requests exactly once: reply, TIMED_OUT or DIED.
@@ -26,7 +26,7 @@ import { TRANSPORT_STATUS } from "../wire/status.ts";
 export interface ReplySink {
   /** The reply, valid during the call only. */
   onReply(context: number, reply: Frame): void;
-  /** There is no reply; `transportStatus` says why. The request may still have been served. */
+  /** There is no reply, and `transportStatus` says why. The request may still have been served. */
   onFailure(context: number, transportStatus: number): void;
 }
 
@@ -58,7 +58,7 @@ export class Requests {
 
   private makeTable(): void {
     const count = REQUESTS_OUTSTANDING_MAX;
-    this.numbers = new Uint32Array(count).map((_, slot) => slot); // No number is 0: see take.
+    this.numbers = new Uint32Array(count).map((_, slot) => slot); // Never 0: see take.
     this.states = new Uint8Array(count);
     this.types = new Uint8Array(count);
     this.contexts = new Float64Array(count);
@@ -69,7 +69,7 @@ export class Requests {
     this.free = new Int32Array(count).map((_, slot) => SLOT_MASK - slot);
   }
 
-  /** Frees the table. Nothing may wait, and nothing is taken afterwards. */
+  /** Frees the table. No request may be waiting, and none is taken afterwards. */
   close(): void {
     assert(this.waitingCount === 0);
     const { numbers, states, types, contexts, deadlines, replySizes, counts, free } = this;
@@ -96,7 +96,7 @@ export class Requests {
     this.freeCount -= 1;
     const slot = this.free[this.freeCount] ?? 0;
     let number = ((this.numbers[slot] ?? 0) + GENERATION_STEP) >>> 0;
-    // Generations wrap: generation 0 is skipped, since it contains number 0.
+    // Generations wrap. Generation 0 is skipped, since it contains number 0.
     if (number < GENERATION_STEP) number += GENERATION_STEP;
     this.numbers[slot] = number;
     this.states[slot] = WAITING;
@@ -118,7 +118,7 @@ export class Requests {
     return this.numbers[slot] === number && this.states[slot] !== FREE && this.types[slot] === type;
   }
 
-  /** Entries of the request: a successful reply has as many. */
+  /** How many entries the request has. A successful reply has as many. */
   countOf(number: number): number {
     return this.counts[number & SLOT_MASK] ?? 0;
   }
@@ -144,7 +144,7 @@ export class Requests {
     const context = this.contexts[slot] ?? 0;
     assert(sink !== null && sink !== undefined);
     this.waitingCount -= 1;
-    this.give(slot); // First, since the sink may make a request at once.
+    this.give(slot); // Freed first, since the sink may make a request at once.
     if (reply.transportStatus === TRANSPORT_STATUS.NONE) sink.onReply(context, reply);
     else sink.onFailure(context, reply.transportStatus);
   }
@@ -153,7 +153,7 @@ export class Requests {
   expire(nowMs: number): number {
     if (nowMs < this.deadlineMin) return 0;
     let expired = 0;
-    // Sinks may make new requests meanwhile, which `take` accounts for in the new minimum.
+    // Sinks may make new requests meanwhile. `take` includes these in the new minimum.
     this.deadlineMin = Infinity;
     for (let slot = 0; slot < this.states.length; slot += 1) {
       if (this.states[slot] !== WAITING) continue;

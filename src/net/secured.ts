@@ -1,6 +1,6 @@
 /**
- * A transport whose TCP streams all use TLS. Unix sockets, which file permissions protect, and
- * datagrams, which gossip encrypts itself, stay as they are.
+ * A transport whose TCP streams all use TLS. Unix sockets stay plain, since file permissions
+ * protect them. Datagrams stay as they are, since gossip encrypts them itself.
  *
  * When the material of RenewableTls changes, listeners are reopened at their addresses, since a
  * listening socket keeps the material that it was made with. Open streams stay open.
@@ -9,7 +9,7 @@ import { parseAddress } from "./address.ts";
 import { RenewableTls } from "./renewable-tls.ts";
 import type { Listener, Stream, StreamEvents, TlsMaterial, Transport } from "./transport.ts";
 
-/** `onFailure`: a listener could not be reopened, as one line. */
+/** `onFailure` gets one line when a listener could not be reopened. */
 export function secured(
   transport: Transport,
   tls: TlsMaterial,
@@ -43,7 +43,7 @@ class RenewedListener implements Listener {
   private readonly forget: () => void;
   private listener: Listener;
   private isClosed = false;
-  /** Renewals run one after the other: the address is free only when the last one is done. */
+  /** Renewals run one after the other, since the address is free only when the last one is done. */
   private renewed: Promise<void> = Promise.resolve();
 
   constructor(renewal: Renewal, listener: Listener) {

@@ -16,7 +16,10 @@
 import { freeBuffer } from "../core/buffers.ts";
 import type { Address, TcpAddress } from "./address.ts";
 
-/** The own certificate and key, and the authority of the other side's. PEM texts. */
+/**
+ * The own certificate and key, and the authority that the other side's certificate must have. All
+ * are PEM texts.
+ */
 export interface TlsMaterial {
   readonly authority: string;
   readonly certificate: string;
@@ -40,7 +43,7 @@ export interface StreamEvents {
   onClose(stream: Stream, reason: string): void;
 }
 
-/** For a stream whose events do not matter. */
+/** The events of a stream that nobody handles. */
 export const NO_EVENTS: StreamEvents = {
   onOpen: () => {},
   onData: (_stream, chunk) => freeBuffer(chunk),
@@ -49,7 +52,7 @@ export const NO_EVENTS: StreamEvents = {
 };
 
 export interface Stream {
-  /** Address of the other side, for logs only. */
+  /** The address of the other side. For logs only. */
   readonly remote: string;
   /**
    * Hands `byteCount` bytes from `offset` to the operating system, which copies them: the array may
@@ -60,15 +63,15 @@ export interface Stream {
    */
   write(bytes: Uint8Array, offset: number, byteCount: number): number;
   /**
-   * No onData until `resume`, except for bytes that are read already. The other side is slowed
-   * down. Its close may go unnoticed until `resume` or the next write. After that write `pause`
-   * does nothing, and onClose follows.
+   * There is no onData until `resume`, except for bytes that are read already. The other side is
+   * slowed down. Its close may go unnoticed until `resume` or the next write. After that write
+   * `pause` does nothing, and onClose follows.
    */
   pause(): void;
   resume(): void;
   /**
-   * No more writes. Bytes that were taken reach the other side, whose stream then closes; onClose
-   * here follows. Data may still arrive meanwhile. Resumes a paused stream. The caller sets a
+   * No writes follow. Bytes that were taken reach the other side, whose stream then closes. onClose
+   * follows here. Data may still arrive meanwhile. Resumes a paused stream. The caller sets a
    * deadline and calls `terminate` if the other side may be silent.
    */
   end(): void;

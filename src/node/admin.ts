@@ -1,8 +1,8 @@
 /**
- * Admin: what programs read and set on a running node: its counters and state, and its knobs
- * (knobs.ts). A value that is refused is an error with its reason, never silently ignored.
+ * Admin: what programs read and set on a running node. They read its counters and state, and read
+ * and set its knobs (knobs.ts). A refused value is an error with its reason. It is never ignored.
  *
- * The original had a file for each counter; here each can be read by its name like a knob.
+ * The original had a file for each counter. Here each counter can be read by its name like a knob.
  */
 import { ConfigError, quoted } from "../core/errors.ts";
 import { type Report, withPrefix } from "../core/figure.ts";
@@ -51,7 +51,7 @@ export class NodeAdmin implements Admin {
     }
   }
 
-  /** The counter of that name; undefined: this node has none. Names come from outside. */
+  /** The counter of that name, or undefined if this node has none. Names come from outside. */
   private count(name: string): number | undefined {
     if (!Object.hasOwn(COUNTERS, name)) return undefined;
     const all: Readonly<Record<string, number | undefined>> = this.counters();
@@ -84,7 +84,7 @@ export class NodeAdmin implements Admin {
     return JSON.stringify(part);
   }
 
-  /** Each part reports its own figures, or none. */
+  /** Collects the figures that each part reports. */
   private counters(): Counters {
     const { ramster, foreign, lending, nbdDoor, httpDoor, nowhere, certificate, log } = this.parts;
     return {
@@ -143,7 +143,7 @@ export class NodeAdmin implements Admin {
     };
   }
 
-  /** Pages that lack a copy, and how long it will take until none does. */
+  /** How many pages lack a copy, and how long it will take to repair them. */
   private repair(): RepairStats {
     const state = this.parts.ramster.copyState();
     const { pagesPerSecond, secondsLeft } = state;
@@ -154,7 +154,7 @@ export class NodeAdmin implements Admin {
     };
   }
 
-  /** Connections of whoever is no peer, or not one yet. */
+  /** Counters of connections that were never identified as a peer's. */
   private strangers(): Report<typeof STRANGERS_READ> {
     const { strangers, connectionsRefused } = this.parts.links;
     return {
@@ -172,10 +172,13 @@ export class NodeAdmin implements Admin {
     return { ...counters, gossip_health: membership.health };
   }
 
-  /** As gossip has it: this node too, and those that died, left, or are no nodes of ours. */
+  /**
+   * The members as gossip knows them. They include this node, members that died or left, and
+   * members that are not nodes of this cluster.
+   */
   private members(): MemberStats[] {
     const views = this.parts.membership?.views() ?? [];
-    // In an order that stays, since gossip shuffles them: who asks may ask for one after the other.
+    // Sorted, since gossip shuffles the members and a client may read them in several parts.
     views.sort((a, b) => (a.member.name < b.member.name ? -1 : 1));
     return views.map(({ member, tags, note }) => ({
       name: member.name,
@@ -197,7 +200,7 @@ export class NodeAdmin implements Admin {
   }
 }
 
-/** How many zpages of 0, 1, 2, ... chunks were ever stored. */
+/** How many zpages of 0, 1, 2, ... chunks have been stored since the start. */
 function chunkCounts(ramster: Ramster, kind: Kind): number[] {
   return [...ramster.zcache.zbud.counters.cumul_chunk_counts[kind]];
 }

@@ -12,11 +12,11 @@ interface Given {
   join?: string[];
   addresses?: string[];
   names?: Record<string, string[]>;
-  /** By the address that is sent to. */
+  /** The source address for each target address. */
   routes?: Record<string, string>;
 }
 
-/** The host that is published instead of the wildcard; "" when the settings stay as they are. */
+/** The host that is published instead of the wildcard. Empty when the settings do not change. */
 async function hostOf(given: Given): Promise<string> {
   const network: MachineNetwork = {
     lookup: async (host) => given.names?.[host] ?? [host],
@@ -77,11 +77,11 @@ describe("a node that listens on all addresses publishes", () => {
     expect(await hostOf(given)).toBe(host);
   });
 
-  test("nothing in doubt: it says what to write", async () => {
+  test("nothing when several addresses are possible: the error says which flag to use", async () => {
     const addresses = ["10.9.0.1", "172.17.0.1"];
     await expect(hostOf({ addresses })).rejects.toThrow(
       'Cannot use --listen "0.0.0.0:7777": this machine has the addresses 10.9.0.1, 172.17.0.1: ' +
-        "write which one other nodes use, as in --advertise 10.9.0.1:7777",
+        "name the one that other nodes use, as in --advertise 10.9.0.1:7777",
     );
     await expect(hostOf({ listen: "0.0.0.0:0", gossip: "0.0.0.0:0", addresses })).rejects.toThrow(
       "as in --listen 10.9.0.1:0",

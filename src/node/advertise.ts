@@ -1,33 +1,34 @@
 /**
  * The address that a node publishes when it listens on all addresses of its machine ("0.0.0.0" or
- * "[::]"), since other nodes cannot connect to those. The first that is there counts:
+ * "[::]"). Other nodes cannot connect to these. The first of the following that exists is used:
  *
  *     --advertise            that address
  *     --listen, one address  page links go there, so gossip can too
  *     --join                 the address from which this machine sends to a seed
  *     neither                the address of this machine, if it has only one
  *
- * In doubt the node does not start: with a wrong address other nodes would dial another machine.
+ * In doubt the node does not start, since with a wrong address other nodes would dial another
+ * machine.
  */
 import { ConfigError, RamsterError } from "../core/errors.ts";
 import { formatAddress, isLoopback, type TcpAddress } from "../net/address.ts";
 import { ipBytes, isWildcard } from "../net/ip.ts";
 import type { NodeConfig } from "./config.ts";
 
-/** What the operating system knows of the network. */
+/** What the operating system knows about the network. */
 export interface MachineNetwork {
-  /** As Transport.lookup. */
+  /** The same as Transport.lookup. */
   lookup(host: string): Promise<string[]>;
-  /** The address from which this machine sends to another one; null without a route. */
+  /** The address from which this machine sends to another one. Null without a route. */
   sourceTo(address: TcpAddress): Promise<string | null>;
-  /** Its own addresses, without loopback and link-local ones. */
+  /** The addresses of this machine, without loopback and link-local ones. */
   addresses(): string[];
 }
 
 /**
- * The settings with the gossip address to publish; port 0 stands for the port of gossip. Rejects
- * with ConfigError BAD_CONFIG when several addresses are possible, and with CANNOT_LISTEN when
- * there is none.
+ * Returns the settings with the gossip address to publish. Port 0 stands for the port of gossip.
+ * Rejects with ConfigError BAD_CONFIG when several addresses are possible, and with CANNOT_LISTEN
+ * when there is none.
  */
 export async function withAdvertised(
   config: NodeConfig,
@@ -56,7 +57,7 @@ async function hostToTell(
   return onlyAddress({ listen, source, hosts: network.addresses().filter(fits) });
 }
 
-/** The address that the first seed with a route to it sees. */
+/** The own address that the first seed with a route to it sees. */
 async function sourceToSeed(
   seeds: readonly TcpAddress[],
   fits: (host: string) => boolean,
@@ -72,7 +73,7 @@ async function sourceToSeed(
   return null;
 }
 
-/** `source`: null, or an address that only nodes of this machine can use. */
+/** `source` is null, or an address that only nodes of this machine can use. */
 function onlyAddress(candidates: {
   listen: TcpAddress;
   source: string | null;
@@ -91,10 +92,10 @@ function onlyAddress(candidates: {
   const example =
     listen.port === 0 ? `--listen ${formatAddress(it)}` : `--advertise ${formatAddress(it)}`;
   const many = `this machine has the addresses ${hosts.join(", ")}`;
-  throw refuse("listen", listen, `${many}: write which one other nodes use, as in ${example}`);
+  throw refuse("listen", listen, `${many}: name the one that other nodes use, as in ${example}`);
 }
 
-/** Whether a socket on `wildcard` hears what is sent to `host`: "::" takes IPv4 as well. */
+/** Whether a socket on `wildcard` receives what is sent to `host`. "::" takes IPv4 as well. */
 function hears(wildcard: string, host: string): boolean {
   return wildcard.includes(":") || !host.includes(":");
 }

@@ -1,7 +1,10 @@
-/** Boot id: which start of a node it is that speaks. What others hold for another one is gone. */
+/**
+ * Boot id: a random number of each start of a node. Pages that belong to another boot id are
+ * useless.
+ */
 import type { Random } from "../core/random.ts";
 
-/** 64 random bits. */
+/** @returns 64 random bits. */
 export function newBootId(random: Random): bigint {
   return (BigInt(random.u32()) << 32n) | BigInt(random.u32());
 }

@@ -6,7 +6,7 @@ import { CertificateWatch } from "./certificate-watch.ts";
 const DAY_MS = 24 * 60 * 60 * 1000;
 const END = Date.UTC(2026, 5, 1);
 
-/** A watch at so many days before the end, and what it has logged. */
+/** A watch this many days before the certificate expires, and the lines that it logged. */
 function watchAt(days: number) {
   const clock = new SimClock();
   const startMs = END - days * DAY_MS - clock.now();

@@ -1,5 +1,5 @@
 /**
- * CertificateWatch: warns before the certificate of the cluster ends. After its end no link can be
+ * CertificateWatch: warns before the certificate of the cluster expires. After that no link can be
  * made, and remote pages are out of reach.
  *
  * Not here: the content of the file (src/security), and its path (src/cli).
@@ -11,9 +11,9 @@ import { Timers } from "../core/timers.ts";
 
 /** The certificate of a node's links. */
 export interface Certificate {
-  /** The Unix time of its end. */
+  /** The Unix time at which it expires. */
   endMs(): number;
-  /** The Unix time now. */
+  /** The current Unix time. */
   nowMs(): number;
   /** Reads its file again. Throws ConfigError BAD_CONFIG, and then nothing has changed. */
   reload(): void;
@@ -34,7 +34,7 @@ export class CertificateWatch {
     this.timers = new Timers(env.clock);
   }
 
-  /** Warns at once, once a day, and when the certificate ends. */
+  /** Warns at once, once a day, and when the certificate expires. */
   start(): void {
     this.warn();
     this.timers.every("day", DAY_MS, DAY_MS, () => this.warn());
@@ -52,12 +52,12 @@ export class CertificateWatch {
     this.awaitEnd();
   }
 
-  /** The end, as in ISO 8601. */
+  /** The time at which it expires, in ISO 8601. */
   get end(): string {
     return new Date(this.certificate.endMs()).toISOString();
   }
 
-  /** Whole days until the end; below 0 after it. */
+  /** Whole days until it expires. Below 0 afterwards. */
   get daysLeft(): number {
     const { msLeft } = this;
     return msLeft === 0 ? -1 : Math.floor(msLeft / DAY_MS);
@@ -67,7 +67,7 @@ export class CertificateWatch {
     return this.certificate.endMs() - this.certificate.nowMs();
   }
 
-  /** Checks once an hour as well: when the time of day is set, timers do not notice. */
+  /** Also checks once an hour, since timers do not notice when the time of day is set. */
   private awaitEnd(): void {
     const leftMs = this.msLeft;
     if (leftMs <= 0) return;

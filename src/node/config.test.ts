@@ -81,7 +81,7 @@ describe("nodeConfig()", () => {
     expect(refusal({ target: 1 })).toContain("the number of this node");
   });
 
-  test("refuses names that nobody could read", () => {
+  test("refuses unreadable names", () => {
     for (const name of ["", "x".repeat(65), "é".repeat(33), "a\nb", "\u0000", "\ud800"]) {
       expect(refusal({ name })).toStartWith("Cannot use --name ");
       expect(refusal({ cluster: name })).toStartWith("Cannot use --cluster ");
@@ -89,7 +89,7 @@ describe("nodeConfig()", () => {
     expect(() => nodeConfig({ ...BASE, name: "é".repeat(32) })).not.toThrow();
   });
 
-  test("refuses block devices that nobody could use, or that everybody could", () => {
+  test("refuses block devices that no client, or every client, could use", () => {
     const nbd = [tcp(10809)];
     const exports = [{ name: "swap", byteCount: 8192 }];
     expect(() => nodeConfig({ ...BASE, nbd, exports })).not.toThrow();
@@ -113,17 +113,17 @@ describe("nodeConfig()", () => {
     expect(refusal({ nbd: anywhere, exports })).toContain("use --key, or --insecure");
   });
 
-  test("refuses peers that cannot be", () => {
+  test("refuses impossible peers", () => {
     const peer = (number: number, port: number) => ({ number, address: tcp(port) });
     expect(refusal({ peers: [peer(1, 1)] })).toContain("the number of this node");
-    expect(refusal({ peers: [peer(2, 1), peer(2, 2)] })).toContain("node 2 is there twice");
+    expect(refusal({ peers: [peer(2, 1), peer(2, 2)] })).toContain("node 2 occurs twice");
     expect(refusal({ peers: [peer(2, 1), peer(3, 1)] })).toContain("the same address");
     expect(refusal({ peers: [peer(2, 0)] })).toContain("port 0");
     expect(refusal({ peers: [peer(1023, 1)] })).toContain("node numbers are 0 .. 1022");
     expect(refusal({ peers: [peer(2, 7777)] })).toContain("this node listens there");
   });
 
-  test("refuses to join elsewhere from where nobody else reaches it", () => {
+  test("refuses to join other machines with an address that they cannot reach", () => {
     const at = (host: string, port: number) => ({ kind: "tcp", host, port }) as const;
     const joining = (host: string, here: string): Partial<NodeSettings> => ({
       ...{ keyPath: "cluster.key", seeds: [tcp(7946), at(host, 7946)] },

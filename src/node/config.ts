@@ -1,11 +1,11 @@
 /**
  * Config: the settings of one node, with every default filled in, and checked.
  *
- * Settings, their defaults and their bounds are rows of settings.ts. Here values are checked
- * against the bounds and against each other. Errors call a setting by its flag, since that is where
- * a person mends it.
+ * Settings, their defaults and their bounds are rows of settings.ts. This file checks values
+ * against the bounds and against each other. An error names the flag of a setting, since a person
+ * corrects it there.
  *
- * A memory server is a node that keeps no pages of its own: `memoryBytes` is 0 and it lends.
+ * A memory server is a node without pages of its own. Its `memoryBytes` is 0, and it lends.
  *
  * Not here: how text becomes values (setting-types.ts), what `ramster set` changes (knobs.ts).
  */
@@ -34,19 +34,19 @@ export const CODECS_DECOMPRESSED = (1 << CODEC.RAW) | (1 << CODEC.LZ4);
 
 export type NodeConfig = SettingValues & { readonly role: Role };
 
-/** What a node has no default for, and whatever else is to differ from its default. */
+/** The settings without a default, and those that differ from their default. */
 export type NodeSettings = Pick<NodeConfig, "number" | "name"> & Partial<NodeConfig>;
 
 /** The settings of a node that has its number. */
 export type NumberedConfig = NodeConfig & { readonly number: number };
 
-/** What is in force on a node that runs. */
+/** The settings in force on a running node. */
 export type LiveConfig = { -readonly [K in keyof NumberedConfig]: NumberedConfig[K] };
 
-/** In place of the names of exports: see the knob. */
+/** Stands for no export in the control `exports`. */
 export const NO_EXPORT = "none";
 
-/** All rows as a command has them. */
+/** All rows of a command. */
 export function settingsOf(role: Role): [SettingKey, Setting][] {
   const rows = Object.entries(SETTINGS) as [SettingKey, Setting][];
   return rows
@@ -160,7 +160,7 @@ function checkPeers(config: NodeConfig): void {
     }
     if (peer.address.port === 0) throw bad("peers", text, "port 0 is no address to connect to");
     if (peer.number === config.number) throw bad("peers", text, "it has the number of this node");
-    if (numbers.has(peer.number)) throw bad("peers", text, `node ${peer.number} is there twice`);
+    if (numbers.has(peer.number)) throw bad("peers", text, `node ${peer.number} occurs twice`);
     if (addresses.has(address)) throw bad("peers", text, "another peer has the same address");
     if (address === formatAddress(config.listen))
       throw bad("peers", text, "this node listens there");
@@ -203,7 +203,7 @@ function checkGossip(config: NodeConfig): void {
   checkReach(config, gossip);
 }
 
-/** Nodes on other machines must reach it, or they declare it dead. */
+/** Checks that nodes on other machines reach this node. Otherwise they would declare it dead. */
 function checkReach({ listen, advertise, gossipAdvertise, seeds }: NodeConfig, gossip: TcpAddress) {
   const elsewhere = seeds.find(({ host }) => !isLoopback(host));
   if (elsewhere === undefined) return;
@@ -218,12 +218,12 @@ function checkReach({ listen, advertise, gossipAdvertise, seeds }: NodeConfig, g
   }
 }
 
-/** The preset of `network`, with the settings of `gossipTuning` in its place. */
+/** The preset of `network`, changed by the settings of `gossipTuning`. */
 export function gossipTuningOf(config: NodeConfig): Tuning {
   return { ...PRESETS[config.network], ...config.gossipTuning };
 }
 
-/** Without a key only this machine may connect, unless --insecure allows more. */
+/** Without a key, only programs on this machine may connect, unless --insecure allows more. */
 function checkSecurity(config: NodeConfig): void {
   const { keyPath, insecure, listen, gossip, clients, nbd } = config;
   if (keyPath !== null || insecure) return;
@@ -240,7 +240,7 @@ function checkSecurity(config: NodeConfig): void {
   }
 }
 
-/** Monitoring reads in clear, with a key or without. */
+/** Monitoring is not encrypted, with a key or without. */
 function checkHttp({ http, insecure }: NodeConfig): void {
   if (http === null || insecure || isLoopback(http.host)) return;
   throw bad(
@@ -261,7 +261,7 @@ function checkClients(config: NodeConfig): void {
     ...config.nbd.map((address) => ({ flag: "nbd", address })),
   ];
   for (const { flag, address } of doors) {
-    // Any number of doors may have a free port each.
+    // Several doors may each take a free port.
     if (address.kind === "tcp" && address.port === 0) continue;
     const text = formatAddress(address);
     if (taken.has(text)) throw bad(flag, text, "this node uses that address already");

@@ -1,6 +1,6 @@
 /**
- * Controls: what can be read or set only while a node runs, and is no setting of its start. Those
- * of the original's control files keep their names (docs/original.md, "control files").
+ * Controls: what can be read or set only while a node runs, and is not a setting. Controls that
+ * were files in the original keep their names (docs/original.md, "control files").
  */
 import { NODES_MAX, PROTOCOL_VERSION } from "../core/limits.ts";
 import { parseCount, refused } from "../core/units.ts";
@@ -11,12 +11,12 @@ import { checkIsPeer } from "./live-settings.ts";
 import type { NodeParts } from "./node-parts.ts";
 import { ON_OFF } from "./setting-types.ts";
 
-/** What each is for: for the help. */
+/** What each control does, as the help shows it. */
 export const CONTROLS = {
   interface_revision: "version of the protocol between nodes; read-only",
   remote_pers_pages: "persistent pages of this node that are away; read-only",
   manual_node_up: "nodes with a link; set it to a node's number to connect to that now",
-  draining: "1: lend nothing, move pages of others away, bring its own home",
+  draining: "1: lend nothing, move pages of other nodes away, bring its own home",
   exports: 'names of the exports; set it to fewer, or "none", to discard the others',
   frozen: "1: refuse every put",
   gossip_keys: "fingerprints of the gossip keys, see ramster key",
@@ -29,7 +29,7 @@ export interface Control {
   get(): string;
   /** Throws ConfigError BAD_CONFIG with the reason. */
   set(value: string): void;
-  /** The value must not be shown. */
+  /** Whether errors must not show the value. */
   readonly isSecret?: boolean;
 }
 
@@ -77,8 +77,8 @@ function onOff(get: () => boolean, set: (isOn: boolean) => void): Control {
 }
 
 /**
- * Who is up is found out without it. Setting it makes this node connect at once, as often as one
- * likes.
+ * A node connects to its peers without this control. Setting it makes the node connect at once. It
+ * may be set any number of times.
  */
 function nodeUpControl(parts: NodeParts): Control {
   const { links } = parts;
@@ -101,13 +101,13 @@ function nodeNumber(text: string): number {
   return parseCount(text, { min: 0, max: NODES_MAX - 1 });
 }
 
-/** Set to fewer names, the other exports and all that they hold are discarded. */
+/** When it is set to fewer names, the other exports are discarded with all their pages. */
 function exportsControl({ nbdDoor }: NodeParts): Control {
   const names = (): string[] => nbdDoor.exports.map(({ name }) => name);
   return {
     get: () => names().join(",") || NO_EXPORT,
     set: (value) => {
-      // Nothing is what a script sets whose variable is empty.
+      // An empty value may come from an empty variable of a script.
       if (value === "") throw refused(`it takes names of exports, or "${NO_EXPORT}"`);
       const kept = value === NO_EXPORT ? [] : value.split(",");
       const unknown = kept.find((name) => !names().includes(name));
@@ -120,7 +120,7 @@ function exportsControl({ nbdDoor }: NodeParts): Control {
   };
 }
 
-/** The end of the certificate; set to "reload" the key file is read again. */
+/** When the certificate expires. Setting it to "reload" reads the key file again. */
 function certificateControl(watch: CertificateWatch | null): Control {
   return {
     get: () => watch?.end ?? "none",

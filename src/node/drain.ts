@@ -1,8 +1,8 @@
 /**
- * Drain: prepares a node for its end. A drained node lends nothing and moves no page away. Owners
- * move its foreign pages elsewhere, and its own pages come home as far as there is room.
+ * Drain: prepares a node to stop. A drained node lends nothing and moves no page away. Owners move
+ * its foreign pages elsewhere, and its own pages come home as far as there is room.
  *
- * A node that stops drains only its foreign pages. Its own pages are discarded at its end.
+ * A node that stops drains only its foreign pages. Its own pages are discarded.
  */
 import type { Clock } from "../core/clock.ts";
 import type { Log } from "../core/log.ts";
@@ -11,7 +11,7 @@ import type { Ramster } from "../ramster/ramster.ts";
 import type { Lending } from "./lending.ts";
 
 const POLL_MS = 100;
-/** When no page moved for this long, there is nowhere to move them. */
+/** When no page moved for this long, the rest has nowhere to go. */
 const STUCK_MS = 5000;
 /** How often the progress is logged. */
 const PROGRESS_MS = 5000;
@@ -49,7 +49,7 @@ export class Drain {
     this.lending?.setDrained(true);
   }
 
-  /** Ends the drain: the node stays. */
+  /** Ends the drain, since the node is to stay. */
   stop(): void {
     if (!this.on) return;
     this.on = false;
@@ -59,19 +59,19 @@ export class Drain {
 
   /**
    * Moves the foreign pages away. Resolves when none is left, when none moves any more, or after
-   * `timeoutMs`. With 0 it resolves at once, and the pages are given up.
+   * `timeoutMs`. With a timeout of 0 it resolves at once, and the pages are given up.
    *
    * @returns whether all foreign pages were moved.
    */
   async emptyForeign(timeoutMs: number): Promise<boolean> {
     const { foreign, clock, log } = this;
     this.logOwnPages();
-    // An empty node too: pages that it accepted now would end with it.
+    // Also for an empty node, since pages that it accepted now would end with it.
     this.lending?.setDrained(true);
     if (foreign === null || timeoutMs === 0 || foreign.persistentCount === 0) return true;
     const startMs = clock.now();
     const had = foreign.persistentCount;
-    log.write("info", "ramster", `${had} pages of others are moved away before it stops`);
+    log.write("info", "ramster", `moving ${had} pages of other nodes away before this node stops`);
     let left = had;
     let movedAtMs = startMs;
     let loggedAtMs = startMs;
@@ -84,22 +84,23 @@ export class Drain {
       isLate = clock.now() - startMs >= timeoutMs;
       if (clock.now() - loggedAtMs < PROGRESS_MS) continue;
       loggedAtMs = clock.now();
-      log.write("info", "ramster", `${left} of ${had} pages of others are left`);
+      log.write("info", "ramster", `${left} of ${had} pages of other nodes are still here`);
     }
     if (left === 0) {
-      log.write("info", "ramster", `all ${had} pages of others were moved away`);
+      log.write("info", "ramster", `all ${had} pages of other nodes were moved away`);
       return true;
     }
-    const why = isLate ? `not within ${timeoutMs} ms` : "nobody takes them";
-    const line = `Cannot move ${left} of ${had} pages of others away: ${why}`;
-    log.write("warn", "ramster", `${line}; they are of ${this.ownersText(foreign)}`);
+    const why = isLate ? `not within ${timeoutMs} ms` : "no lender takes them";
+    const line = `Cannot move ${left} of ${had} pages of other nodes away: ${why}`;
+    log.write("warn", "ramster", `${line}; their owners are ${this.ownersText(foreign)}`);
     return false;
   }
 
-  /** Logs how many own pages end with the node. Copies elsewhere are useless without its index. */
+  /** Logs how many own pages are discarded. Their copies are useless without this node's index. */
   private logOwnPages(): void {
     const count = this.ramster.zcache.tmem.pageCount;
-    if (count > 0) this.log.write("info", "ramster", `discards ${count} own pages`);
+    if (count > 0)
+      this.log.write("info", "ramster", `discarding ${count} own pages: this node stops`);
   }
 
   /** `node 3 (12), node 5 (1, no link)`. */

@@ -5,7 +5,7 @@
  *     get   fingerprints, the one that encrypts first
  *     set   "add BASE64", "use FINGERPRINT", "remove FINGERPRINT"
  *
- * Only what a node has in memory changes: the key file is for its next start.
+ * Only the keys in memory change. The node reads the key file at its next start.
  */
 import { refused } from "../core/units.ts";
 import type { Keyring } from "../gossip/keyring.ts";

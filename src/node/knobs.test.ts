@@ -57,7 +57,7 @@ test("a setting has its flag as a second name, and takes both forms under either
   await sim.stop();
 });
 
-test("a setting of the start can be read, and says how it is changed", async () => {
+test("a setting of the start can be read, and its refusal says how to change it", async () => {
   const { sim, admin } = await start({ memoryBytes: 2 * MIB });
   expect(admin.getKnob("memory")).toBe("2MiB");
   expect(admin.getKnob("http")).toBe("none");
@@ -90,7 +90,7 @@ test("settings of a pair stay in order", async () => {
   await sim.stop();
 });
 
-test("links have the times that were set before they were made", async () => {
+test("a link has the times that were set before it was made", async () => {
   const { sim, admin } = await start({ lendBytes: 0 }, { lendBytes: MIB });
   const [borrower, lender] = [sim.node(0), sim.node(1)];
   const isUp = () => borrower.node.links.channelOf(1) !== null;
@@ -99,7 +99,7 @@ test("links have the times that were set before they were made", async () => {
   admin.setKnob("idle_timeout_ms", "400");
   sim.partition([borrower], [lender]);
   sim.run(5000);
-  expect(isUp()).toBe(true); // It was made with those of before.
+  expect(isUp()).toBe(true); // The link was made with the earlier times.
   sim.network.cut(borrower.host, lender.host);
   sim.heal([borrower], [lender]);
   sim.until("another link", isUp);
@@ -123,7 +123,7 @@ test("a page that compresses to more than zv_max_zsize is refused from then on",
   await sim.stop();
 });
 
-test("pages of a node that died are kept for as long as foreign_grace_ms says then", async () => {
+test("pages of a dead node are kept for foreign_grace_ms as set at that time", async () => {
   const sim = new SimCluster(1);
   await sim.startGossiping([{ lendBytes: 0 }, { lendBytes: 4 * MIB }]);
   const [borrower, lender] = [sim.node(0), sim.node(1)];

@@ -4,10 +4,10 @@
  *     settings that may change   under the original's names where it had them, in the plain form:
  *                                idle_timeout_ms 30000
  *     all settings               under their flags, in the form of flags: idle 30s, memory 64MiB
- *     controls                   what is no setting: draining, manual_node_up (controls.ts)
+ *     controls                   they are not settings: draining, manual_node_up (controls.ts)
  *
- * Each is made from its row in settings.ts. A value that is refused throws ConfigError BAD_CONFIG
- * with the reason, and nothing has changed then.
+ * The knob of a setting is made from its row in settings.ts. A refused value throws ConfigError
+ * BAD_CONFIG with the reason, and changes nothing.
  */
 import { ConfigError } from "../core/errors.ts";
 import { refused } from "../core/units.ts";
@@ -19,9 +19,9 @@ import { nameOf, type Setting } from "./setting.ts";
 import { ORDERED, SETTINGS, type SettingKey } from "./settings.ts";
 
 export interface Knobs {
-  /** Shown by `ramster get` without a name, in this order. */
+  /** The knobs that `ramster get` shows without a name, in this order. */
   readonly listed: ReadonlyMap<string, Control>;
-  /** These, and all settings under their flags. */
+  /** The listed knobs, and all settings under their flags. */
   readonly all: ReadonlyMap<string, Control>;
 }
 
@@ -47,7 +47,7 @@ export function knobsOf(parts: NodeParts): Knobs {
   return { listed, all };
 }
 
-/** A setting that may change. It takes both forms of its type. */
+/** The knob of a setting that may change. It takes both forms of its type. */
 function liveKnob(
   { config }: NodeParts,
   key: SettingKey,
@@ -76,7 +76,7 @@ function parse({ plain, parse: parseFlag, takes }: Setting["type"], text: string
   }
 }
 
-/** Throws when `value` would be on the wrong side of the setting that it is paired with. */
+/** Throws when `value` would be out of order with the setting that it is paired with. */
 function checkOrder(config: LiveConfig, key: SettingKey, value: unknown): void {
   for (const { lower, upper, mayEqual } of ORDERED) {
     if (key !== lower && key !== upper) continue;
@@ -90,7 +90,7 @@ function checkOrder(config: LiveConfig, key: SettingKey, value: unknown): void {
   }
 }
 
-/** A setting of the start. */
+/** The knob of a setting that is read only at the start. */
 function startKnob({ config }: NodeParts, key: SettingKey, { flag, type }: Setting): Control {
   return {
     get: () => show(config[key], type.format),

@@ -1,17 +1,17 @@
 /**
- * Lending: decides how much of its memory a lender lends now. Two things count: what its machine
- * needs itself, and whether the node is drained.
+ * Lending: decides how much memory a lender lends now. That depends on what its machine needs
+ * itself, and on whether the node is drained.
  *
  *     HostMemory --read--> lendLimit() --\
  *                                         min --> Foreign.setLimit, and offers to other nodes
  *     drained: nothing ------------------/
  *
- * What the machine does not show is logged once, and the node lends less:
+ * When the machine does not show something, that is logged once, and the node lends less:
  *   - unknown caches: it lends only free memory
  *   - unknown waits: it keeps twice the reserve
  *   - unknown cgroup limit: it lends nothing more, since beyond the limit the kernel would end the
  *     node with all its pages
- * With a reserve of 0 it lends everything, whatever is known.
+ * With a reserve of 0 the node lends everything, even if the machine shows nothing.
  *
  * Not here: the formula (ramster/foreign/lend-limit.ts), and how pages leave (ramster/foreign).
  */
@@ -19,7 +19,7 @@ import type { Clock, TimerId } from "../core/clock.ts";
 import type { Report } from "../core/figure.ts";
 import type { LENDING_READ, MACHINE_READ } from "../core/figures.ts";
 import type { HostMemory, MemorySeen, Unseen } from "../core/host-memory.ts";
-import { FRAME_BYTES, HOST_LOOK_MS, LEND_STEPS } from "../core/limits.ts";
+import { FRAME_BYTES, HOST_CHECK_MS, LEND_STEPS } from "../core/limits.ts";
 import type { Log } from "../core/log.ts";
 import type { Foreign } from "../ramster/foreign/foreign.ts";
 import {
@@ -33,25 +33,28 @@ import {
   reserveBytes,
 } from "../ramster/foreign/lend-limit.ts";
 
-/** Other nodes hear at once when the limit has moved by this part of what may be lent. */
+/** Other nodes are told at once when the limit has changed by this part of the memory to lend. */
 const ANNOUNCE_STEPS = LEND_STEPS / 8;
 
-/** Lines that are logged once each. A limit that keeps changing is not worth more. */
+/**
+ * The most lines that are logged once each, so that a limit that keeps changing cannot fill the
+ * log.
+ */
 const LINES_MAX = 16;
 
-/** "machine": nothing is known of its memory. */
+/** The line for each thing that is not shown. "machine": nothing is known about its memory. */
 const UNSEEN: Readonly<Record<Unseen | "machine", string>> = {
   available:
-    "Cannot read /proc/meminfo: lends only memory that is free outright, not what caches hold. " +
-    "A unit of systemd wants ProcSubset=all",
+    "Cannot read /proc/meminfo: lending only free memory, not that of caches. " +
+    "In a systemd unit, set ProcSubset=all",
   limit:
-    "Cannot see the memory limit of this node's cgroup: lends nothing more. " +
+    "Cannot see the memory limit of this node's cgroup: lending nothing more. " +
     "Mount the cgroup file system at /sys/fs/cgroup, or lend all of --memory with --reserve 0",
   waits:
-    "Cannot see whether programs wait for memory (/proc/pressure): keeps twice as much " +
-    "with --reserve auto. Linux wants psi=1 at its start",
+    "Cannot see whether programs wait for memory (/proc/pressure): keeping twice as much " +
+    "with --reserve auto. Boot Linux with psi=1",
   machine:
-    "Cannot see how much memory this machine has: lends nothing more. " +
+    "Cannot see how much memory this machine has: lending nothing more. " +
     "Mount /proc, or lend all of --memory with --reserve 0",
 };
 
@@ -68,10 +71,10 @@ export class Lending {
   private currentReserve: Reserve;
   private seen: MemorySeen | null = null;
   private drained = false;
-  /** While it gives memory back: the start, and the resident bytes then. */
+  /** While the node gives memory back: when that began, and the resident frames at that time. */
   private giving: { sinceMs: number; resident: number } | null = null;
   private announcedLimit: number;
-  /** Lines that were logged. */
+  /** The lines that were logged. */
   private readonly loggedLines = new Set<string>();
   private timer: TimerId | null = null;
 
@@ -95,14 +98,14 @@ export class Lending {
     this.announcedLimit = parts.foreign.frameCountLent;
   }
 
-  /** Reads the memory now, and then every HOST_LOOK_MS. */
+  /** Reads the memory now, and then every HOST_CHECK_MS. */
   start(): void {
     this.check();
     const tick = (): void => {
-      this.timer = this.clock.after(HOST_LOOK_MS, tick);
+      this.timer = this.clock.after(HOST_CHECK_MS, tick);
       this.check();
     };
-    this.timer = this.clock.after(HOST_LOOK_MS, tick);
+    this.timer = this.clock.after(HOST_CHECK_MS, tick);
   }
 
   stop(): void {
@@ -120,7 +123,7 @@ export class Lending {
     this.check();
   }
 
-  /** What the machine does not show, if that makes the node lend less. */
+  /** What the machine does not show, where that makes the node lend less. */
   get unseen(): ReadonlyArray<Unseen | "machine"> {
     if (isNoReserve(this.currentReserve)) return [];
     return this.seen?.unseen ?? ["machine"];
@@ -188,7 +191,7 @@ export class Lending {
     const { cgroup = null, totalBytes = 0 } = this.seen ?? {};
     if (cgroup === null || isNoReserve(this.currentReserve)) return;
     const limit = `${mibOf(totalBytes)} MiB`;
-    this.logOnce("info", `lends what the limit of cgroup "${cgroup}" leaves: ${limit}`);
+    this.logOnce("info", `lending is limited by cgroup "${cgroup}", which has ${limit}`);
   }
 
   private logOnce(level: "warn" | "info", line: string): void {
@@ -218,12 +221,12 @@ export class Lending {
     if (isOver && giving === null) {
       this.giving = { sinceMs: this.clock.now(), resident };
       this.pressureShrinks += 1;
-      this.log.write("warn", "ramster", `gives memory back to its machine: ${this.reason()}`);
+      this.log.write("warn", "ramster", `giving memory back to the machine: ${this.reason()}`);
     } else if (!isOver && giving !== null) {
       this.giving = null;
       const mib = Math.max(0, mibOf((giving.resident - resident) * FRAME_BYTES));
       const seconds = ((this.clock.now() - giving.sinceMs) / 1000).toFixed(1);
-      this.log.write("info", "ramster", `has given back ${mib} MiB in ${seconds} s`);
+      this.log.write("info", "ramster", `gave ${mib} MiB back in ${seconds} s`);
     }
   }
 

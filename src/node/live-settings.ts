@@ -1,9 +1,9 @@
 /**
- * Live settings: where the value of each setting that may change lies in a running node, and what
- * else has to happen when it changes. One entry for each `live` row of settings.ts.
+ * Live settings: where a running node keeps the value of each setting that may change, and what
+ * else must happen when it changes. There is one entry for each `live` row of settings.ts.
  *
- * `set` gets a value that is within the bounds of its row. It throws ConfigError BAD_CONFIG with
- * the reason when this node cannot have it, and nothing has changed then.
+ * `set` gets a value within the bounds of its row. If this node cannot use the value, `set` throws
+ * ConfigError BAD_CONFIG with the reason, and changes nothing.
  */
 import { PAGE_BYTES } from "../core/limits.ts";
 import { refused } from "../core/units.ts";
@@ -14,7 +14,7 @@ import { checkPeerNumbers, type PeerConfig } from "./peers.ts";
 import type { LiveKey, SettingValues } from "./settings.ts";
 
 export interface LiveSetting<T> {
-  /** Null: none. */
+  /** The value in force. Null: none. */
   get(): T | null;
   set(value: T): void;
   /** Why this node has no use for the setting. */
@@ -67,7 +67,7 @@ export function liveSettings(parts: NodeParts): LiveSettings {
     selfshrinkHysteresis: field(selfshrink, "hysteresis"),
     selfshrinkInertia: field(selfshrink, "inertia"),
     selfshrinkPages: field(selfshrink, "pagesMax"),
-    // Those of links count for links that are made from then on.
+    // A change of link times applies to links that are made afterwards.
     keepaliveMs: {
       get: () => config.keepaliveMs,
       set: (keepaliveMs) => setLinkTimes(parts, { keepaliveMs }),
@@ -85,7 +85,7 @@ export function liveSettings(parts: NodeParts): LiveSettings {
   };
 }
 
-/** A value that is read where it lies whenever it is needed. */
+/** A value that the owner reads from its field whenever it needs it. */
 function field<T, K extends keyof T>(owner: T, key: K): LiveSetting<T[K]> {
   return {
     get: () => owner[key],
@@ -114,7 +114,7 @@ function quota(foreign: Foreign): LiveSetting<number | null> {
   };
 }
 
-/** The target can be unset, and what is no peer is refused: unlike the original's file. */
+/** Unlike in the original, the target can be unset, and a node that is not a peer is refused. */
 function setTarget(parts: NodeParts, target: Target): void {
   if (typeof target === "number") checkIsPeer(parts, target);
   parts.ramster.setTarget(target);

@@ -1,13 +1,13 @@
 /**
- * Membership: this node in the cluster. It joins, gets a number, publishes what it lends in its
- * tags, and passes the news of other nodes on.
+ * Membership: this node in the cluster. It joins, gets a number, publishes in its tags what it
+ * lends, and passes on the news of other nodes.
  *
  *     start: gossip --> join --> claim a number   (then the node is built and listens)
  *     run:   tags of others --> peers, offers, losses      own state --> own tags
  *     stop:  leave, so that it does not count as dead
  *
- * Some members are shown in reports and never used: those that are no ramster node, or have another
- * cluster or version, or a number that is taken.
+ * Some members are shown in reports and never used. They are not ramster nodes, have another
+ * cluster or version, or have a number that is taken.
  *
  * Not here: who is alive (src/cluster), and what happens to pages (node.ts, src/ramster).
  */
@@ -37,13 +37,13 @@ import { CODECS_DECOMPRESSED, gossipTuningOf, type NodeConfig } from "./config.t
 import { type Claimant, NumberClaim } from "./number-claim.ts";
 import { checkTagsFit, fittingTags, type NodeTags, pageAddress, readTags, tagsOf } from "./tags.ts";
 
-/** Another node of the cluster, by its own tags. */
+/** Another node of the cluster, as its tags describe it. */
 export interface NodeSeen {
   readonly number: number;
   readonly name: string;
   /** The address for page links. */
   readonly address: TcpAddress;
-  /** Its zone: from its tags, or the host that it gossips from. */
+  /** The zone in its tags, or else the host that it gossips from. */
   readonly zone: string;
   readonly tags: NodeTags;
 }
@@ -52,7 +52,7 @@ export interface NodeSeen {
 export interface MembershipEvents {
   /** A node is alive, or its tags have changed. */
   onNode(node: NodeSeen): void;
-  /** A node does not answer any more, or has left. */
+  /** A node no longer answers, or has left. */
   onNodeGone(number: number, how: "dead" | "left"): void;
 }
 
@@ -65,7 +65,7 @@ export type LocalState = Pick<
 export interface MembershipEnv {
   readonly clock: Clock;
   readonly random: Random;
-  /** Without TLS: gossip encrypts its messages itself. */
+  /** A transport without TLS, since gossip encrypts its messages itself. */
   readonly transport: Transport;
   readonly log: Log;
   /** Null: gossip is not encrypted. */
@@ -79,17 +79,17 @@ export interface MembershipSettings {
   readonly cluster: string;
   readonly codecs: number;
   readonly bootId: bigint;
-  /** The number of `--number`; null: a free one. */
+  /** The number of `--number`. Null: any free number. */
   readonly number: number | null;
   readonly seeds: readonly TcpAddress[];
-  /** How long seeds are tried at the start; null: until one answers. */
+  /** How long seeds are tried at the start. Null: until one answers. */
   readonly joinTimeoutMs: number | null;
-  /** Null: the host of the node. */
+  /** Null: the host of the node is its zone. */
   readonly zone: string | null;
   readonly gossip: ClusterSettings;
 }
 
-/** A member for reports, ramster node or not. */
+/** A member as reports show it, ramster node or not. */
 export interface MemberView {
   readonly member: Member;
   /** Null when the member is not used; then `note` says why. */
@@ -99,9 +99,15 @@ export interface MemberView {
 
 /** How often the node's own state is checked. */
 const ANNOUNCE_MS = 1000;
-/** Time between two changes of tags, times the members, so that a cluster's sum stays the same. */
+/**
+ * Time between two changes of tags for each member, so that a larger cluster sends no more of them
+ * in all.
+ */
 const ANNOUNCE_MS_PER_MEMBER = 100;
-/** Frames are published in steps of this part, so that small changes make no gossip. */
+/**
+ * Frames are published in steps of this part of the lent memory, so that small changes cause no
+ * gossip.
+ */
 const FRAME_STEPS = 64;
 const CLAIM_POLL_MS = 50;
 
@@ -122,10 +128,10 @@ export class Membership {
   private own: NodeTags;
   private announcedAtMs = 0;
   private timer: TimerId | null = null;
-  /** By name: the nodes passed to `onNode`. */
+  /** The nodes that were passed to `onNode`, by name. */
   private readonly nodes = new Map<string, Node>();
   private conflict: string | null = null;
-  /** The tags that did not fit, as they were logged. */
+  /** The tags that did not fit, as the last log line names them. */
   private leftOut = "";
 
   constructor(env: MembershipEnv, settings: MembershipSettings) {
@@ -169,7 +175,7 @@ export class Membership {
       },
     };
     this.cluster = new Cluster(env, gossip, identity, events, env.keyring);
-    // News of a claim reaches nearly every node within a few rounds of gossip.
+    // A claim reaches nearly every node within a few rounds of gossip.
     const settleMs = 5 * gossip.gossipIntervalMs;
     this.claim = new NumberClaim(env.clock, {
       name: settings.name,
@@ -197,13 +203,13 @@ export class Membership {
       this.publish();
       return { gossip, number };
     } catch (error) {
-      // To leave would make the other member of this name count as gone.
+      // Leaving would make the other member of this name count as gone.
       await (this.conflict === null ? this.leave() : this.stop());
       throw error;
     }
   }
 
-  /** The node is built. It hears of the nodes that are known, and of all later news. */
+  /** The node is built. `events` gets the nodes that are known, and all later news. */
   attach(events: MembershipEvents, stateOf: () => LocalState): void {
     this.events = events;
     this.stateOf = stateOf;
@@ -232,12 +238,12 @@ export class Membership {
     this.publish({ toEach });
   }
 
-  /** Tags that do not fit are left out: the node should not end because of them. */
+  /** Tags that do not fit are left out, since the node should not stop because of them. */
   private publish({ toEach } = { toEach: false }): void {
     const fitting = fittingTags(this.own);
     const leftOut = fitting?.leftOut.join(", ") ?? "all that is new";
     if (leftOut !== this.leftOut && leftOut !== "") {
-      const what = `the tags of this node are too long: ${leftOut} is left out`;
+      const what = `the tags of this node are too long: ${leftOut} not published`;
       this.env.log.write("warn", "cluster", what);
     }
     this.leftOut = leftOut;
@@ -253,12 +259,12 @@ export class Membership {
     return this.cluster.counters;
   }
 
-  /** 0: this node itself is healthy; up to awarenessMax (Lifeguard). */
+  /** 0 when this node itself is healthy, else up to awarenessMax (Lifeguard). */
   get health(): number {
     return this.cluster.health;
   }
 
-  /** All members, with this node. */
+  /** All members, including this node. */
   views(): MemberView[] {
     return [...this.cluster.members()].map((member) => {
       const tags = readTags(member.tags);
@@ -274,7 +280,7 @@ export class Membership {
     await this.cluster.stop();
   }
 
-  /** Ends without leaving: other members detect that by their probes. */
+  /** Stops without leaving. Other members detect that by their probes. */
   async stop(): Promise<void> {
     this.detach();
     await this.cluster.stop();
@@ -302,7 +308,7 @@ export class Membership {
       if (now >= untilMs) throw new RamsterError("ADDRESS_UNREACHABLE", what);
       if (now >= noticeMs) {
         noticeMs = now + JOIN_NOTICE_MS;
-        log.write("warn", "cluster", `${what}; tries again until a node of --join answers`);
+        log.write("warn", "cluster", `${what}; trying again until a node of --join answers`);
       }
       await this.wait(Math.min(retryMs, untilMs - now));
       retryMs = Math.min(2 * retryMs, JOIN_RETRY_MS_MAX);
@@ -385,7 +391,7 @@ export class Membership {
     this.events?.onNodeGone(node.number, how);
   }
 
-  /** "" when the node can be used. */
+  /** The reason not to use the node. Empty when it can be used. */
   private reasonNotToUse(member: Member, tags: NodeTags): string {
     if (tags.cluster !== this.settings.cluster) return `cluster "${tags.cluster}"`;
     if (tags.protocol !== PROTOCOL_VERSION) return `protocol ${tags.protocol}`;
@@ -399,7 +405,7 @@ export class Membership {
   }
 }
 
-/** Null when the settings are for a node that does not gossip. */
+/** @returns null when the settings are for a node that does not gossip. */
 export function openMembership(env: MembershipEnv, config: NodeConfig): Membership | null {
   const { role, name, cluster, number, seeds, joinTimeoutMs, gossip, gossipAdvertise } = config;
   const { gossipLabel: label, zone } = config;
@@ -420,13 +426,13 @@ export function openMembership(env: MembershipEnv, config: NodeConfig): Membersh
   });
 }
 
-/** The longest host that the page address may have. Which host it will be is not known yet. */
+/** The longest host that the page address may have. The host itself is not known yet. */
 function longestHost({ advertise, listen }: NodeConfig): string {
   const hosts = [advertise?.host ?? "", listen.host];
   return hosts.reduce((longest, host) => (host.length > longest.length ? host : longest));
 }
 
-/** Adds to the error of a taken port which other programs use it, and what to write. */
+/** Adds to the error of a taken port which other programs use that port, and which flag helps. */
 function explained(error: unknown, { host, port }: TcpAddress): unknown {
   if (!(error instanceof RamsterError) || error.code !== "ADDRESS_IN_USE" || port === 0) {
     return error;

@@ -8,37 +8,37 @@ const SEEN: MemorySeen = {
 };
 const NODE = { memoryBytes: GIB, lendBytes: 0, reserve: "auto" } as const;
 
-test("memory that the machine has is used without a word", () => {
+test("memory that the machine has gives no warning", () => {
   expect(checkMemoryRoom(NODE, SEEN)).toBeNull();
   expect(checkMemoryRoom({ ...NODE, lendBytes: 7 * GIB }, SEEN)).toBeNull();
 });
 
-test("memory that nobody tells of is not refused", () => {
+test("unknown memory is not refused", () => {
   expect(checkMemoryRoom({ ...NODE, memoryBytes: 100 * GIB }, null)).toBeNull();
 });
 
-test("more than the machine, or the cgroup, has at all is refused", () => {
+test("more memory than the machine or the cgroup has is refused", () => {
   const node = { ...NODE, memoryBytes: 9 * GIB };
   expect(() => checkMemoryRoom(node, SEEN)).toThrow(
-    "Cannot use 9216MiB: this machine has 8192MiB of memory, take less --memory",
+    "Cannot use 9216MiB: this machine has 8192MiB of memory, lower --memory",
   );
   const seen = { ...SEEN, cgroup: "/sys/fs/cgroup/a" };
   expect(() => checkMemoryRoom(node, seen)).toThrow(
-    'Cannot use 9216MiB: cgroup "/sys/fs/cgroup/a" has 8192MiB of memory, take less --memory',
+    'Cannot use 9216MiB: cgroup "/sys/fs/cgroup/a" has 8192MiB of memory, lower --memory',
   );
 });
 
-test("more than is available now is warned of", () => {
+test("more memory than is available now gives a warning", () => {
   expect(checkMemoryRoom({ ...NODE, memoryBytes: 5 * GIB }, SEEN)).toBe(
-    "the node may come to use 5120MiB, but this machine has 4096MiB available of 8192MiB: " +
-      "take less --memory, or free some",
+    "the node may use up to 5120MiB, but this machine has 4096MiB available of 8192MiB: " +
+      "lower --memory, or free some",
   );
 });
 
-test("a lender lends what there is, and is refused only where it keeps no reserve", () => {
+test("a lender lends what there is, and is refused only without a reserve", () => {
   const lender = { memoryBytes: 0, lendBytes: 9 * GIB, reserve: "auto" } as const;
   expect(checkMemoryRoom(lender, SEEN)).toBe(
-    "the node may lend no more than there is: 9216MiB is given, this machine has 8192MiB of memory",
+    "the node may use up to 9216MiB, but this machine has 8192MiB of memory: it will lend less than --lend",
   );
   expect(() => checkMemoryRoom({ ...lender, reserve: { bytes: 0 } }, SEEN)).toThrow(
     "Cannot use 9216MiB: this machine has 8192MiB of memory",

@@ -1,6 +1,6 @@
 /**
- * Whether a machine has the memory that a node is told to use. The kernel promises any amount, and
- * ends the process when the pages come.
+ * Checks whether a machine has the memory that a node is configured to use. The kernel promises any
+ * amount, and kills the process when the memory is really used.
  */
 import { RamsterError } from "../core/errors.ts";
 import type { MemorySeen } from "../core/host-memory.ts";
@@ -11,8 +11,8 @@ import type { NodeConfig } from "./config.ts";
 type Wanted = Pick<NodeConfig, "memoryBytes" | "lendBytes" | "reserve">;
 
 /**
- * Throws NO_MEMORY where it would take more than there is at all. A lender that keeps a reserve
- * lends what there is, and is never refused.
+ * Throws NO_MEMORY when the node would take more memory than the machine has. A lender with a
+ * reserve lends no more than the machine can spare, so it is never refused.
  *
  * @returns a warning, or null.
  */
@@ -28,15 +28,15 @@ export function checkMemoryRoom(
   const who = cgroup === null ? "this machine" : `cgroup "${cgroup}"`;
   if (fixedBytes > totalBytes) {
     const has = `${who} has ${mib(totalBytes)} of memory`;
-    throw new RamsterError("NO_MEMORY", `Cannot use ${wanted}: ${has}, take less --memory`);
+    throw new RamsterError("NO_MEMORY", `Cannot use ${wanted}: ${has}, lower --memory`);
   }
   if (fixedBytes > availableBytes) {
     const has = `${who} has ${mib(availableBytes)} available of ${mib(totalBytes)}`;
-    return `the node may come to use ${wanted}, but ${has}: take less --memory, or free some`;
+    return `the node may use up to ${wanted}, but ${has}: lower --memory, or free some`;
   }
   if (wantedBytes <= totalBytes) return null;
   const has = `${who} has ${mib(totalBytes)} of memory`;
-  return `the node may lend no more than there is: ${wanted} is given, ${has}`;
+  return `the node may use up to ${wanted}, but ${has}: it will lend less than --lend`;
 }
 
 function mib(bytes: number): string {

@@ -1,4 +1,6 @@
-/** NodeParts: what a node is made of, for those who watch it and set it while it runs. */
+/**
+ * NodeParts: the parts of a node, for the code that reports and changes its state while it runs.
+ */
 import type { Log } from "../core/log.ts";
 import type { ClientDoorSettings } from "../doors/client-door.ts";
 import type { HttpDoor } from "../doors/http-door.ts";
@@ -16,11 +18,11 @@ import type { Offers } from "./offers.ts";
 import type { PeerConfig } from "./peers.ts";
 
 export interface NodeParts {
-  /** What is in force: `ramster set` changes it (live-settings.ts). */
+  /** The settings in force. `ramster set` changes them (live-settings.ts). */
   readonly config: LiveConfig;
   readonly bootId: bigint;
   readonly ramster: Ramster;
-  /** Null on a node that lends nothing, as `lending`. */
+  /** Null on a node that lends nothing, and so is `lending`. */
   readonly foreign: Foreign | null;
   readonly lending: Lending | null;
   readonly drain: Drain;
@@ -28,16 +30,16 @@ export interface NodeParts {
   readonly offers: Offers;
   readonly nbdDoor: NbdDoor;
   readonly httpDoor: HttpDoor;
-  /** The client door reads them when it needs them. */
+  /** The client door reads these settings when it needs them. */
   readonly clientDoorSettings: ClientDoorSettings;
   readonly links: Links;
   readonly log: Log;
-  /** Those named by hand. */
+  /** The peers that are named by hand. */
   readonly peers: PeerConfig[];
-  /** Who is in the cluster; null: nobody gossips. */
+  /** The members of the cluster. Null: the node does not gossip. */
   readonly membership: Membership | null;
-  /** Null: nothing is secured. */
+  /** Null: the node has no key. */
   readonly certificate: CertificateWatch | null;
-  /** Where the node listens, once it does. */
+  /** The address at which the node listens, once it does. */
   readonly listenAddress: () => string;
 }

@@ -1,11 +1,11 @@
 /**
- * Node: one node of the cluster, built from its parts. A memory server is a node with little memory
- * of its own and much to lend. There is no other difference.
+ * Node: one node of the cluster, built from its parts. A memory server is a node that keeps no
+ * pages of its own and only lends. There is no other difference.
  *
- *     doors --> Ramster (own pages) --> Links <-- Foreign (pages of others)
+ *     doors --> Ramster (own pages) --> Links <-- Foreign (pages of other nodes)
  *
- * Start: listen for peers, then for clients, so that no client is served before pages can move.
- * Stop: the reverse.
+ * At the start it listens for peers and then for clients, so that no client is served before pages
+ * can move. It stops in the reverse order.
  */
 
 import { ownerSeed } from "../compress/checksum.ts";
@@ -70,24 +70,24 @@ export interface NodeEnvironment {
   transport: Transport;
   random: Random;
   memory: Memory;
-  /** The memory of the machine. A lender leaves a reserve of it. */
+  /** The memory of the machine. A lender keeps a reserve of it free. */
   hostMemory: HostMemory;
   log: Log;
-  /** For pages that no lender takes; null: no disk. Closed when the node stops. */
+  /** The disk for pages that no lender takes, or null. Closed when the node stops. */
   disk: Disk | null;
-  /** The certificate of the links, when there is a key. */
+  /** The certificate of the links, if there is a key. */
   certificate?: Certificate;
-  /** Connections that each door accepts. Default: the limits of core/limits.ts. */
+  /** How many connections each door accepts. Default: the limits of core/limits.ts. */
   limits?: DoorLimits;
-  /** For protocols that begin TLS themselves: plain streams, and the certificate. */
+  /** For protocols that start TLS themselves: plain streams, and the certificate. */
   plain?: { transport: Transport; tls: TlsMaterial };
-  /** Only in a simulation (core/buggify.ts). */
+  /** Used only in a simulation (core/buggify.ts). */
   buggify?: Buggify;
 }
 
 const FAREWELL_POLL_MS = 20;
 
-/** Where a node listens, with real ports. */
+/** The addresses at which a node listens, with real ports. */
 export interface Listening {
   listen: string;
   http: string | null;
@@ -115,11 +115,11 @@ export class Node implements LinkHandler, MembershipEvents {
   private readonly membership: Membership | null;
   private readonly log: Log;
   private readonly clock: Clock;
-  /** By node: the boot id of the last link or news. */
+  /** The boot id of the last link or news of each node. */
   private readonly bootIds = new Map<number, bigint>();
-  /** By node that is gone: runs out when its pages here are dropped. */
+  /** The timers of nodes that are gone. When one fires, the node's pages here are dropped. */
   private readonly graceTimers = new Map<number, TimerId>();
-  /** By node that gossip knows as gone: whether it died or left. */
+  /** How each node that is gone went: whether it died or left. */
   private readonly goneBy = new Map<number, "dead" | "left">();
   private listenAddress = "";
 
@@ -133,9 +133,7 @@ export class Node implements LinkHandler, MembershipEvents {
     return new Node(env, config, codecs, membership);
   }
 
-  /**
-   * `membership` has joined, with the number of `config`. Null: `--peers` names the peers.
-   */
+  /** `membership` has joined with the number of `config`. Null: `--peers` names the peers. */
   constructor(
     env: NodeEnvironment,
     start: NumberedConfig,
@@ -225,7 +223,7 @@ export class Node implements LinkHandler, MembershipEvents {
       for (const address of this.config.clients) clients.push(await this.door.listen(address));
       for (const address of this.config.nbd) nbd.push(await this.nbdDoor.listen(address));
     } catch (error) {
-      // Other programs would take a socket that is left for that of a running node.
+      // Other programs would take a leftover socket for that of a running node.
       await this.door.stop();
       await this.nbdDoor.stop();
       await this.httpDoor.stop();
@@ -257,7 +255,7 @@ export class Node implements LinkHandler, MembershipEvents {
     this.lending?.stop();
     this.nowhere.stop();
     this.offers.stop();
-    // Without gossip the holders of its pages hear of its end on links only.
+    // Without gossip, the holders of its pages learn only on links that it stops.
     if (this.membership === null) await this.reachHolders();
     await this.links.stop();
     await this.httpDoor.stop();
@@ -267,7 +265,10 @@ export class Node implements LinkHandler, MembershipEvents {
     this.foreign?.close();
   }
 
-  /** Makes links to the holders of its pages, as far as they answer: each hears that it stops. */
+  /**
+   * Makes links to the holders of its pages, as far as they answer, so that each learns that it
+   * stops.
+   */
   private async reachHolders(): Promise<void> {
     const { clock, links, ramster } = this;
     const untilMs = clock.now() + FAREWELL_MS;
@@ -292,7 +293,8 @@ export class Node implements LinkHandler, MembershipEvents {
   }
 
   /**
-   * A node runs in this boot. After a restart, pages that it owned and copies that it had are gone.
+   * A node runs with this boot id. After a restart, its pages here are useless and its copies are
+   * gone.
    */
   private noteBootId(number: number, bootId: bigint): void {
     if (this.bootIds.get(number) === bootId) return;
@@ -307,13 +309,13 @@ export class Node implements LinkHandler, MembershipEvents {
     if (bootId === undefined) return;
     const count = this.foreign?.ownerBooted(number, bootId) ?? 0;
     if (count === 0) return;
-    const what = `dropped ${count} pages of node ${number}, which has restarted`;
+    const what = `dropped ${count} pages of node ${number}: it has restarted`;
     this.log.write("warn", "ramster", what);
   }
 
   /**
-   * The foreign pages of a node that left are garbage, since its index is gone; the copies that it
-   * had are lost. A dead node may be cut off, and has time to come back.
+   * The foreign pages of a node that left are garbage, since its index is gone. The copies that it
+   * had are lost. A dead node may only be cut off, so it gets time to come back.
    */
   onNodeGone(number: number, how: "dead" | "left"): void {
     this.ramster.holderDead(number);
@@ -341,10 +343,10 @@ export class Node implements LinkHandler, MembershipEvents {
     this.offers.linkUp(node, channel, features);
   }
 
-  /** The node itself said that it stops. So there is no grace. */
+  /** The node itself announced that it stops, so it gets no grace. */
   onLeft(node: number, bootId: bigint): void {
     const count = this.foreign?.ownerLeft(node, bootId) ?? 0;
-    const what = `dropped ${count} pages of node ${node}, which has stopped`;
+    const what = `dropped ${count} pages of node ${node}: it has stopped`;
     if (count > 0) this.log.write("info", "ramster", what);
     this.offers.hasLeft(node);
     this.ramster.holderDead(node);
@@ -355,14 +357,15 @@ export class Node implements LinkHandler, MembershipEvents {
     this.log.write("info", "net", `link to node ${node} is down: ${reason}`);
     this.foreign?.linkDown(node);
     this.offers.linkDown(node);
-    this.dropOfEarlierBoot(node); // The news may have come while the link still seemed to be up.
+    this.dropOfEarlierBoot(node); // News of a restart may have come before the end.
     this.ramster.linkDown(node);
-    // Another link may replace it in this turn.
+    // Another link may replace this one in the same turn.
     if (this.goneBy.has(node)) this.clock.soon(() => this.checkGone(node));
   }
 
   /**
-   * A node that is gone may link once more. No further news says when that link's end is its own.
+   * A node that is gone may link once more. No further news tells when it is gone again, so the end
+   * of that link counts.
    */
   private checkGone(node: number): void {
     const how = this.goneBy.get(node);
@@ -403,7 +406,7 @@ export class Node implements LinkHandler, MembershipEvents {
     this.graceTimers.set(node, this.clock.after(graceMs, gone));
   }
 
-  /** The node is back, or gone again. */
+  /** The node is back, or is gone again. */
   private cancelGrace(node: number): void {
     const timer = this.graceTimers.get(node);
     if (timer !== undefined) this.clock.cancel(timer);
@@ -413,16 +416,20 @@ export class Node implements LinkHandler, MembershipEvents {
   private purge(node: number): void {
     const count = this.foreign?.ownerGone(node) ?? 0;
     if (count === 0) return;
-    this.log.write("warn", "ramster", `dropped ${count} pages of node ${node}, which is gone`);
+    this.log.write(
+      "warn",
+      "ramster",
+      `dropped ${count} pages of node ${node}: it is dead and did not come back`,
+    );
   }
 
-  /** What this node lends, for peers that do not gossip. */
+  /** The offer of this node, for peers that do not gossip. */
   private offer(): OfferBody {
     const { lendFrames, freeFrames, isDrained } = inSteps(this.localState());
     return { lendFrames, freeFrames, isDrained, zone: this.config.zone ?? "" };
   }
 
-  /** What this node lends and needs, for its tags. */
+  /** The state of this node that its tags publish. */
   private localState(): LocalState {
     const { foreign, ramster, config } = this;
     const { port } = parseAddress(this.listenAddress) as TcpAddress;
@@ -439,7 +446,7 @@ export class Node implements LinkHandler, MembershipEvents {
     };
   }
 
-  /** The host for page links; null: the host that gossips. */
+  /** The host for page links. Null: the host that gossips. */
   private pageHost(): string | null {
     const { advertise, listen, gossip } = this.config;
     if (advertise !== null) return withoutZone(advertise.host);
@@ -484,9 +491,7 @@ function linkSettings(config: NumberedConfig) {
   };
 }
 
-/**
- * Pages beyond the frames are remote or same-filled, so the index is far larger than the store.
- */
+/** Remote and same-filled pages take no frames here, so the index is far larger than the store. */
 function storeOptions(config: NumberedConfig, bytes: number): ZcacheOptions {
   return {
     frameCountMax: Math.max(1, Math.floor(bytes / FRAME_BYTES)), // A server's own store has one.
@@ -500,7 +505,7 @@ function storeOptions(config: NumberedConfig, bytes: number): ZcacheOptions {
 }
 
 /**
- * In swap mode frames are pinned, and records of the pages in them and of those that are remote.
+ * In swap mode, frames are pinned, and so are the records of pages in frames and of remote pages.
  */
 function ownStoreOptions(config: NumberedConfig): ZcacheOptions {
   const options = storeOptions(config, config.memoryBytes);

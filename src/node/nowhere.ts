@@ -1,9 +1,9 @@
 /**
- * Nowhere: detects that pages of this node have nowhere to go, with the reason and what helps. That
+ * Nowhere: detects that pages of this node have nowhere to go, with the reason and what to do. That
  * is logged once, and shown in status while it lasts. Otherwise an operator would notice it only
- * when programs are refused.
+ * when puts are refused.
  *
- * It also detects that pages move away with fewer copies than they should, or with one copy.
+ * It also detects that pages move away with fewer copies than they should have, or with one copy.
  *
  * It checks once a second.
  */
@@ -15,8 +15,11 @@ import type { Ramster } from "../ramster/ramster.ts";
 import type { CopyState } from "../ramster/repair/copy-state.ts";
 import type { NodeConfig } from "./config.ts";
 
-const LOOK_MS = 1000;
-/** With "auto" it must last this long: a join, or the start of a lender, takes a moment. */
+const CHECK_MS = 1000;
+/**
+ * With "auto" the condition must last this long, since a join or the start of a lender takes a
+ * moment.
+ */
 const SETTLE_MS = 5000;
 
 export class Nowhere {
@@ -50,7 +53,7 @@ export class Nowhere {
   }
 
   start(): void {
-    this.timer = this.clock.after(LOOK_MS, () => {
+    this.timer = this.clock.after(CHECK_MS, () => {
       this.check();
       this.start();
     });
@@ -61,17 +64,17 @@ export class Nowhere {
     this.timer = null;
   }
 
-  /** The reason, and what helps; null: pages have somewhere to go, or there are none. */
+  /** The reason, and what to do. Null: pages have somewhere to go, or there are none. */
   get reason(): string | null {
     const { ramster, isServer } = this;
     if (isServer) {
       if (ramster.pools().length === 0) return null;
-      return "a server keeps none for programs, have them connect to a node (ramster node)";
+      return "a server keeps no pages of programs, connect these to a node (ramster node)";
     }
     // Pages that no lender takes go to the disk. A drained node keeps its pages on purpose.
     if (ramster.hasDisk || ramster.isDraining) return null;
     if (!ramster.settings.persEnabled) {
-      return 'they are kept from leaving, "ramster set pers_remotify_enable 1" lets them';
+      return 'moving pages away is off, switch it on with "ramster set pers_remotify_enable 1"';
     }
     return this.targetReason();
   }
@@ -79,7 +82,7 @@ export class Nowhere {
   private targetReason(): string | null {
     const { target, lenderZones, copiesWanted } = this.ramster;
     if (target === null) {
-      return 'the target is none, use --target auto or "ramster set remote_target_nodenum auto"';
+      return 'the target is none, set --target auto or "ramster set remote_target_nodenum auto"';
     }
     if (target !== "auto") {
       if (this.links.isPeer(target)) return null;
@@ -90,24 +93,24 @@ export class Nowhere {
       return `no node lends anything, start a lender (ramster server) and ${how}`;
     }
     if (lenderZones >= copiesWanted) return null;
-    const what = `--replicas ${copiesWanted} takes as many zones with a lender`;
-    return `${what} and there are ${lenderZones}, start one or "ramster set replicas auto"`;
+    const what = `--replicas ${copiesWanted} needs lenders in ${copiesWanted} zones`;
+    return `${what} and there are ${lenderZones}, start one or run "ramster set replicas auto"`;
   }
 
-  private lookAtCopies(): void {
+  private checkCopies(): void {
     const state = this.ramster.copyState();
-    // Otherwise no page moves away, and nothing is known.
+    // Without these conditions no page moves away, and the copies are not known.
     const isMoving = !this.isServer && !this.ramster.isDraining && state.copiesPossible > 0;
     if (isMoving) this.copies.update(copiesReason(state), SETTLE_MS);
   }
 
   private check(): void {
     this.room.update(this.reason, this.ramster.target === "auto" ? SETTLE_MS : 0);
-    this.lookAtCopies();
+    this.checkCopies();
   }
 }
 
-/** Null: as many copies as there should be, and more than one. */
+/** Why pages have too few copies, or only one. Null: they have enough. */
 function copiesReason({ copiesIntended, copiesPossible }: CopyState): string | null {
   const count = copiesPossible === 1 ? "ONE copy" : `${copiesPossible} copies`;
   if (copiesPossible < copiesIntended) {
@@ -116,7 +119,7 @@ function copiesReason({ copiesIntended, copiesPossible }: CopyState): string | n
   return copiesPossible === 1 ? `${count}, as --replicas or --target says` : null;
 }
 
-/** A condition that is logged when it has lasted for a while, and when it is over. */
+/** A condition that is reported when it has lasted for a while, and when it is over. */
 class Condition {
   private readonly clock: Clock;
   private readonly report: (reason: string | null) => void;

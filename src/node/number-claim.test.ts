@@ -5,7 +5,7 @@ import { type Claimant, NumberClaim } from "./number-claim.ts";
 
 const SETTLE_MS = 500;
 
-/** The number that its name stands for. */
+/** The number that the node's name gives. */
 const OWN = 588;
 
 function world(given: number | null = null, bootId = 50n) {
@@ -21,11 +21,11 @@ const member = (number: number | null, claim: number | null = null, bootId = 1n)
   claim,
 });
 
-test("alone it has the number that its name stands for, at once", () => {
+test("a node alone gets the number of its name at once", () => {
   expect(world().claim.update([])).toEqual({ state: "settled", number: OWN });
 });
 
-test("with others it takes the next free one, and has it when nobody objected", () => {
+test("with others it claims the next free number, and gets it without an objection", () => {
   const { clock, claim } = world();
   const others = [member(OWN), member(OWN + 1), member(OWN + 3)];
   expect(claim.update(others)).toEqual({ state: "claiming", number: OWN + 2 });
@@ -38,7 +38,7 @@ test("after the last number comes the first", () => {
   expect(world().claim.update(others)).toEqual({ state: "claiming", number: 0 });
 });
 
-test("of two claims to one number the lower boot id keeps it, the other begins anew", () => {
+test("the lower boot id keeps a number that two nodes claim, and the other starts again", () => {
   const { clock, claim } = world();
   expect(claim.update([member(0)])).toEqual({ state: "claiming", number: OWN });
   clock.run(clock.now() + SETTLE_MS - 1);
@@ -51,7 +51,7 @@ test("of two claims to one number the lower boot id keeps it, the other begins a
   expect(claim.update([member(0), member(OWN, null, 9n)]).state).toBe("settled");
 });
 
-test("a number that was given is its own at once, and refused when a member has it", () => {
+test("a number from --number is used at once, and refused when a member has it", () => {
   expect(world(5).claim.update([member(0)])).toEqual({ state: "settled", number: 5 });
   expect(world(5).claim.update([member(5)])).toEqual({
     state: "refused",
@@ -61,7 +61,7 @@ test("a number that was given is its own at once, and refused when a member has 
   expect(world(5).claim.update([member(null, 5, 99n)]).state).toBe("settled");
 });
 
-test("without a free number it is refused", () => {
+test("a node is refused without a free number", () => {
   const others = Array.from({ length: NODES_MAX }, (_, number) => member(number));
   expect(world().claim.update(others)).toEqual({
     state: "refused",
@@ -69,11 +69,11 @@ test("without a free number it is refused", () => {
   });
 });
 
-test("many that start together, and hear of each other late, end with numbers of their own", () => {
+test("many nodes that start together get different numbers, even with late news", () => {
   for (let seed = 1; seed <= 20; seed += 1) {
     const clock = new SimClock();
     const claims = Array.from({ length: 64 }, (_, i) => {
-      // Two nodes for each name, which want the same number.
+      // Two nodes for each number.
       const name = `${seed} ${i % 32}`;
       const options = { name, bootId: BigInt(i + 1), given: null, settleMs: SETTLE_MS };
       return new NumberClaim(clock, options);
@@ -82,7 +82,7 @@ test("many that start together, and hear of each other late, end with numbers of
     let settled = 0;
     for (let round = 0; round < 100 && settled < claims.length; round += 1) {
       clock.run(clock.now() + SETTLE_MS / 5);
-      const before = known; // Everyone acts on the state of one round ago.
+      const before = known; // Each node acts on the state of the round before.
       known = claims.map((claim, i) => {
         const result = claim.update(before.filter((_, other) => other !== i));
         if (result.state === "refused") throw new Error(result.reason);

@@ -1,7 +1,7 @@
 /**
  * NumberClaim: how a node gets its number without a central authority.
  *
- *     choose --tag claim=N--> wait --nobody objects for settleMs--> N is its own: tag number=N
+ *     choose --tag claim=N--> wait --no objection for settleMs--> N is its own: tag number=N
  *                ^              |
  *                +--N is taken, or claimed by a lower boot id
  *
@@ -13,8 +13,8 @@
  * two nodes start together and claim the same number, the one with the lower boot id gets it. Boot
  * ids are random, so that is fair.
  *
- * Not here: gossip. The caller calls `update` whenever its knowledge of the others changes, and
- * after `settleMs`.
+ * Not here: gossip. The caller calls `update` whenever its view of the others changes, and after
+ * `settleMs`.
  */
 import type { Clock } from "../core/clock.ts";
 import { NODES_MAX } from "../core/limits.ts";
@@ -41,7 +41,7 @@ export class NumberClaim {
   private claimed: number | null = null;
   private sinceMs = 0;
 
-  /** `given`: the number of `--number`, or null. `settleMs`: how long news takes to spread. */
+  /** `given` is the number of `--number`, or null. `settleMs` is how long news takes to spread. */
   constructor(
     clock: Clock,
     options: { name: string; bootId: bigint; given: number | null; settleMs: number },
@@ -81,12 +81,10 @@ export class NumberClaim {
     return rival ?? null;
   }
 
-  /**
-   * The first free number, counted from the one of the node's name.
-   */
+  /** The first free number, counted from the one that the node's name gives. */
   private choose(others: readonly Claimant[]): number | null {
     const taken = new Set(others.flatMap(({ number, claim }) => [number, claim]));
-    // Ten bits, and then modulo NODES_MAX: so names keep the numbers of earlier versions.
+    // Ten bits and then modulo NODES_MAX, so that names keep the numbers of earlier versions.
     const first = (hashOf(this.name) & 1023) % NODES_MAX;
     for (let i = 0; i < NODES_MAX; i += 1) {
       const number = (first + i) % NODES_MAX;

@@ -1,15 +1,18 @@
 /**
- * Offers: what nodes lend, sent on links. This is for peers of `--peers`, which do not gossip.
+ * Offers: messages on links that say what a node lends. They are for peers of `--peers`, which do
+ * not gossip.
  *
  *     this node lends    HELLO of the other side asks for offers --> OFFER, now and when it changes
  *     this node borrows  links to all peers of --peers --> OFFER --> a lender, for "auto"
  *
- * A borrower keeps links to the peers that it hears of only there. With the target "auto" these are
- * all peers, so that their offers arrive. With another target they are the holders of its pages. A
- * link that stays down is news too: after PEER_DEAD_MS without a link a peer counts as dead, as
- * gossip would say, and its pages get copies elsewhere. When it links again its copies count again.
+ * A borrower keeps links to peers that it has news of only on links. With the target "auto" these
+ * are all peers, so that their offers arrive. With another target they are the holders of its
+ * pages. A link that stays down is news as well. After PEER_DEAD_MS without a link a peer counts as
+ * dead, and pages with copies there get copies elsewhere. When it links again, its copies count
+ * again.
  *
- * A peer of `--peers` may gossip. Then gossip knows more, and its offers are not used.
+ * A peer of `--peers` may also gossip. Gossip then knows more, and the offers of the peer are not
+ * used.
  *
  * Not here: which lenders are chosen (ramster/holders/lenders.ts), what is lent (lending.ts).
  */
@@ -24,7 +27,7 @@ import { MESSAGE } from "../wire/messages.ts";
 import { OFFER_BYTES_MAX, type OfferBody, writeOffer } from "../wire/offer.ts";
 import type { PeerConfig } from "./peers.ts";
 
-const LOOK_MS = 1000;
+const CHECK_MS = 1000;
 
 /** A peer with a link, and the last offer to it. */
 interface Listener {
@@ -40,16 +43,16 @@ export class Offers {
   private readonly log: Log;
   private readonly links: Links;
   private readonly ramster: Ramster;
-  /** What this node lends, rounded to steps. */
+  /** What this node lends, in rounded figures. */
   private readonly offerOf: () => OfferBody;
-  /** The peers of `--peers` now. */
+  /** The current peers of `--peers`. */
   private readonly peers: readonly PeerConfig[];
   private readonly settings: { readonly unusedMs: number };
   private readonly gossiping = new Set<number>();
   private readonly listeners = new Map<number, Listener>();
-  /** By node: its last offer. */
+  /** The last offer of each node. */
   private readonly offers = new Map<number, OfferBody>();
-  /** By node without a link: since when. */
+  /** Since when each node without a link has had none. */
   private readonly missing = new Map<number, number>();
   /** Nodes that are dead or have left. */
   private readonly gone = new Set<number>();
@@ -71,7 +74,7 @@ export class Offers {
 
   start(): void {
     this.step();
-    this.timer = this.clock.after(LOOK_MS, () => this.start());
+    this.timer = this.clock.after(CHECK_MS, () => this.start());
   }
 
   stop(): void {
@@ -79,12 +82,12 @@ export class Offers {
     this.timer = null;
   }
 
-  /** Null: it has sent no offer. */
+  /** The last offer of the node. Null if it has sent none. */
   of(node: number): OfferBody | null {
     return this.offers.get(node) ?? null;
   }
 
-  /** For reports. Scripts read these names. */
+  /** The offer as reports show it. Scripts read these names. */
   statsOf(node: number) {
     const offer = this.of(node);
     return {
@@ -108,7 +111,10 @@ export class Offers {
     this.listeners.delete(node);
   }
 
-  /** OFFER. Only for peers of `--peers`: others have no address from which to fetch pages again. */
+  /**
+   * OFFER arrived. Only offers of `--peers` are used, since there is no address to fetch pages from
+   * other peers again.
+   */
   onOffer(node: number, offer: OfferBody): void {
     const peer = this.peers.find(({ number }) => number === node);
     if (peer === undefined || this.gossiping.has(node)) return;
@@ -119,7 +125,7 @@ export class Offers {
     else this.ramster.removeLender(node);
   }
 
-  /** Gossip knows this node. */
+  /** Gossip knows this node, so its offers are not used. */
   gossips(node: number): void {
     this.gossiping.add(node);
     this.offers.delete(node);
@@ -132,7 +138,7 @@ export class Offers {
     if (this.offers.delete(node)) this.ramster.removeLender(node);
   }
 
-  /** The node said that it stops. */
+  /** The node announced that it stops. */
   hasLeft(node: number): void {
     this.offers.delete(node);
     this.gone.add(node);
@@ -160,7 +166,9 @@ export class Offers {
     listener.sentAtMs = this.clock.now();
   }
 
-  /** Keeps the link in use by sending `own`, or counts the peer as dead after a while without. */
+  /**
+   * Keeps the link in use by sending `own`. Without a link for a while, the peer counts as dead.
+   */
   private keep(node: number, own: OfferBody): void {
     const now = this.clock.now();
     const listener = this.listeners.get(node);

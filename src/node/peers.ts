@@ -25,11 +25,13 @@ export function formatPeer({ number, address }: PeerConfig): string {
   return `${number}@${formatAddress(address)}`;
 }
 
-/** Each number once, and none of them `own`. Throws ConfigError BAD_CONFIG with the reason. */
+/**
+ * Checks that no number occurs twice or is `own`. Throws ConfigError BAD_CONFIG with the reason.
+ */
 export function checkPeerNumbers(peers: readonly PeerConfig[], own: number): void {
   for (const [i, { number }] of peers.entries()) {
     if (number === own) throw refused(`node ${number} is this node`);
     const first = peers.findIndex((peer) => peer.number === number);
-    if (first !== i) throw refused(`node ${number} is there twice`);
+    if (first !== i) throw refused(`node ${number} occurs twice`);
   }
 }

@@ -1,4 +1,4 @@
-/** A reserve as it is written, in a flag and in a knob: `1GiB`, `10%`, `auto`. */
+/** Parses a reserve as flags and knobs write it: `1GiB`, `10%`, `auto`. */
 import { parseSize, refused } from "../core/units.ts";
 import type { Reserve } from "../ramster/foreign/lend-limit.ts";
 

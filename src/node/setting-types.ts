@@ -1,12 +1,12 @@
 /**
  * Setting types: how a value of a setting is written, read and shown.
  *
- * A value has two forms. Flags and files write it with its unit: `2s`, `64MiB`, `on`. The original
- * RAMster's control files wrote bare numbers, and so do `ramster get` and `ramster set` under names
- * that carry the unit: `idle_timeout_ms 2000`, `quota_pages 7`, `selfshrink 1`. That is the plain
- * form. Both are read where either is expected.
+ * A value has two forms. Flags and files write it with its unit: `2s`, `64MiB`, `on`. The plain
+ * form is a bare number, as in the control files of the original RAMster. `ramster get` and
+ * `ramster set` use it under names that include the unit: `idle_timeout_ms 2000`, `quota_pages 7`,
+ * `selfshrink 1`. Both forms are accepted everywhere.
  *
- * Every parser throws ConfigError BAD_CONFIG with the reason alone.
+ * Every parser throws ConfigError BAD_CONFIG with only the reason.
  */
 import { TUNING, type Tuning } from "../cluster/settings.ts";
 import { MEMORY_BYTES_MIN, NBD_EXPORT_BYTES_MAX, PAGE_BYTES } from "../core/limits.ts";
@@ -38,19 +38,19 @@ export interface Form<T> {
 }
 
 export interface SettingType<T> extends Form<T> {
-  /** What stands for a value in the help; null: the flag has no value, and says true. */
+  /** The placeholder for a value in the help. Null: the flag has no value, and means true. */
   readonly placeholder: string | null;
-  /** The end of "it takes ...", with the bounds; absent: the parser's own words say it. */
+  /** The end of "it takes ...", with the bounds. Absent: the parser's error says it. */
   readonly takes?: string;
   /** The bounds of a number. */
   readonly bounds?: Bounds;
-  /** For a list, of which `parse` reads one member: joins two of them. */
+  /** Joins two lists, for a list setting whose `parse` reads one member. */
   join?(first: T, second: T): T;
-  /** What the flag means without a value; `--no-FLAG` is "off" then. */
+  /** What the flag means without a value. `--no-FLAG` then means "off". */
   readonly bare?: string;
-  /** The unit of the plain form, as the end of a name; absent: there is none. */
+  /** The unit of the plain form, which ends the name of the knob. Absent: there is none. */
   readonly unit?: "ms" | "bytes" | "pages" | "percent";
-  /** Absent: the same. */
+  /** The plain form. Absent: it is the same. */
   readonly plain?: Form<T>;
 }
 
@@ -91,13 +91,13 @@ export function size(bounds: Bounds, placeholder = "SIZE"): SettingType<number> 
   };
 }
 
-/** A few bytes, which are shown as they are. */
+/** A small number of bytes, which is shown without a unit. */
 export function bytes(bounds: Bounds): SettingType<number> {
   const takes = `bytes from ${bounds.min} to ${bounds.max}`;
   return { ...size(bounds, "BYTES"), takes, format: String };
 }
 
-/** A size that `ramster set` counts in pages of 4 KiB; null: no limit. */
+/** A size that `ramster set` counts in pages of 4 KiB. Null: no limit. */
 export function pages(bounds: Bounds): SettingType<number | null> {
   const { min, max } = { min: bounds.min / PAGE_BYTES, max: bounds.max / PAGE_BYTES };
   const parse = (text: string): number | null => {
@@ -121,7 +121,7 @@ function pagesToBytes(text: string): number {
   return Math.min(Number(text) * PAGE_BYTES, Number.MAX_SAFE_INTEGER);
 }
 
-/** What a node lends is nothing, or enough to be of use. */
+/** The size of what a node lends: 0, or at least enough to be useful. */
 export function lentSize(bounds: Bounds): SettingType<number> {
   const type = size(bounds);
   return {
@@ -145,7 +145,7 @@ export const ON_OFF: SettingType<boolean> = {
   },
 };
 
-/** True when the flag is there. In a file it is true or false. */
+/** True when the flag is given. In a file it is true or false. */
 export const PRESENCE: SettingType<boolean> = {
   placeholder: null,
   parse: () => true,
@@ -216,7 +216,7 @@ export const TCP_ADDRESSES: SettingType<readonly TcpAddress[]> = list("HOST:PORT
 
 const PEER_LIST = list<PeerConfig>("N@HOST:PORT,...", { parse: parsePeer, format: formatPeer });
 
-/** `ramster set peers ""`: none. */
+/** `ramster set peers ""` removes all peers. */
 export const PEERS: SettingType<readonly PeerConfig[]> = {
   ...PEER_LIST,
   plain: {

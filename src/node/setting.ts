@@ -1,24 +1,24 @@
-/** Setting: what one row of the table of settings says (settings.ts). */
+/** Setting: the type of a row in the table of settings (settings.ts). */
 import type { SettingType } from "./setting-types.ts";
 
-/** What runs a node: `ramster node` and `ramster server`. */
+/** The command that runs a node: `ramster node` or `ramster server`. */
 export type Role = "node" | "server";
 
-/** A row, but for the type of its values and the part of the help that it is in. */
+/** The part of a row that is written for each setting. */
 export interface SettingSpec<T> {
-  /** Without dashes. It is the key in the TOML file, too. */
+  /** The flag without dashes. It is also the key in the TOML file. */
   readonly flag: string;
   readonly help: string;
   readonly default: T;
-  /** Shown in the help in place of `default`, where that depends on something. */
+  /** Shown in the help instead of `default`, if the default depends on something. */
   readonly defaultNote?: string;
-  /** May change while the node runs. */
+  /** Whether the setting may change while the node runs. */
   readonly live?: boolean;
-  /** The original RAMster's name of it, which `ramster get` and `set` use then. */
+  /** The name in the original RAMster, which `ramster get` and `ramster set` then use. */
   readonly original?: string;
-  /** Its name in `ramster get` and `set`; absent: that of the flag, and the unit. */
+  /** The name in `ramster get` and `ramster set`. Absent: the flag and the unit. */
   readonly liveName?: string;
-  /** Its key in the original's ramster.conf, behind the stanza that it stands in. */
+  /** The stanza and key in the original's ramster.conf. */
   readonly conf?: `${"cluster" | "node"}.${string}`;
   /** What differs for a memory server. */
   readonly onServer?: {
@@ -31,9 +31,9 @@ export interface SettingSpec<T> {
 
 export interface Setting<T = unknown> extends SettingSpec<T> {
   readonly type: SettingType<T>;
-  /** The title of its part of the help. */
+  /** The title of the setting's part of the help. */
   readonly group: string;
-  /** The commands that have it; null: both. */
+  /** The command that has the setting. Null: both. */
   readonly role: Role | null;
 }
 
@@ -42,14 +42,14 @@ type Row<T, S extends SettingSpec<T | null>> = Setting<T | Extract<S["default"],
   readonly live: IsLive<S>;
 };
 
-/** Makes rows of one part of the help. Their values are those of the type, or a default of null. */
+/** Makes rows for one part of the help. Their values have the given type, or are null. */
 export function rowsOf(group: string, role: Role | null = null) {
   return <T, const S extends SettingSpec<T | null>>(type: SettingType<T>, spec: S): Row<T, S> => {
     return { ...spec, type, group, role } as unknown as Row<T, S>;
   };
 }
 
-/** The row as a command has it. */
+/** The row with the values for one command. */
 export function settingFor<T>(setting: Setting<T>, role: Role): Setting<T> {
   return role === "server" && setting.onServer !== undefined
     ? { ...setting, ...setting.onServer }

@@ -26,7 +26,7 @@ describe("the table of settings", () => {
     expect(new Set(flags).size).toBe(flags.length);
   });
 
-  test("no two names of ramster get are the same, and a name never means another flag", () => {
+  test("names of ramster get differ, and no name is another setting's flag", () => {
     const live = ROWS.filter(([, { live }]) => live === true);
     const names = [...live.map(([, setting]) => nameOf(setting)), ...Object.keys(CONTROLS)];
     expect(new Set(names).size).toBe(names.length);

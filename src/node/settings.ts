@@ -1,15 +1,16 @@
 /**
- * Settings: the table of everything about a node that a person can set, a row a setting.
+ * Settings: the table of everything about a node that a person can set, with one row for each
+ * setting.
  *
  *     flags --> src/cli/setting-flags.ts       files --> src/cli/config-file.ts, ramster-conf.ts
  *     types, defaults and bounds --> config.ts
  *     ramster get, ramster set --> knobs.ts    the help --> src/cli/help.ts
  *
- * All of these read the table, so a new setting is one row and the code that uses it. Where a row
- * that may change while the node runs (`live`) has its value says live-settings.ts; the compiler
- * asks for it.
+ * All of these read the table, so a new setting takes one row and the code that uses it. A row that
+ * may change while the node runs (`live`) also needs an entry in live-settings.ts. The compiler
+ * checks that.
  *
- * The order of rows is that of the help. Defaults come from core/limits.ts, with their reasons.
+ * Rows are in the order of the help. Defaults come from core/limits.ts, which gives their reasons.
  *
  * Not here: what can only be read or set while a node runs, such as `draining` (controls.ts).
  */
@@ -64,10 +65,10 @@ import { rowsOf, type Setting } from "./setting.ts";
 import * as types from "./setting-types.ts";
 import { SWAP_SETTINGS } from "./swap-mode.ts";
 
-/** Codecs that a node can compress with. */
+/** The codecs that a node can compress with. */
 const CODEC_NAMES = ["lz4", "raw"] as const;
 
-/** How the log is written. */
+/** The forms of the log. */
 const LOG_FORMATS = ["text", "json"] as const;
 export type LogFormat = (typeof LOG_FORMATS)[number];
 
@@ -92,13 +93,13 @@ const links = rowsOf("Links to other nodes");
 const logging = rowsOf("Log");
 
 export const SETTINGS = {
-  // Who it is.
+  // Identity.
 
-  /** 0 .. NODES_MAX - 1, and unique in the cluster. Null: the cluster gives it one. */
+  /** 0 .. NODES_MAX - 1, and unique in the cluster. Null: the node takes a free number. */
   number: who(types.count({ min: 0, max: NODES_MAX - 1 }), {
     flag: "number",
     default: null,
-    defaultNote: "one that is free",
+    defaultNote: "a free one",
     conf: "node.number",
     help: `number in the cluster, 0 .. ${NODES_MAX - 1}; no two nodes share one`,
   }),
@@ -116,7 +117,7 @@ export const SETTINGS = {
     help: "name of the cluster; nodes of another one are refused",
   }),
 
-  // Where it is.
+  // Addresses.
 
   /** Port 0 takes any free port. */
   listen: where(types.tcp(), {
@@ -130,20 +131,20 @@ export const SETTINGS = {
     live: true,
     help: "other nodes, named by hand: number and address of each",
   }),
-  /** Where programs come in. */
+  /** Where programs connect. */
   clients: where(types.ADDRESSES, {
     flag: "client",
     default: [],
     help: "addresses for programs: unix:PATH or tcp:HOST:PORT",
   }),
-  /** Fewer where the process may not open as many files: src/net/door-limits.ts. */
+  /** The bound is lower when the process may not open as many files: src/net/door-limits.ts. */
   maxClients: where(types.count({ min: 1, max: CLIENTS_MAX }), {
     flag: "max-clients",
     default: CLIENTS_MAX,
     live: true,
     help: "most programs that may be connected at once",
   }),
-  /** Where monitoring asks; null: nowhere. */
+  /** Where monitoring connects. Null: nowhere. */
   http: where(types.tcp(), {
     flag: "http",
     default: null,
@@ -153,60 +154,60 @@ export const SETTINGS = {
 
   // The cluster.
 
-  /** HOST:PORT of nodes that are in the cluster already; one that lives is enough. */
+  /** HOST:PORT of nodes that are already in the cluster. One that answers is enough. */
   seeds: cluster(types.TCP_ADDRESSES, {
     flag: "join",
     default: [],
     help: "gossip addresses of nodes in the cluster; one that answers is enough",
   }),
-  /** How long seeds are tried at the start; null: until one answers. */
+  /** How long seeds are tried at the start. Null: until one answers. */
   joinTimeoutMs: cluster(types.duration(TIME), {
     flag: "join-timeout",
     default: null,
     defaultNote: "none, it keeps trying",
     help: "exit with 3 if none of --join has answered by then",
   }),
-  /** Where it gossips; null: not at all, and all peers are named by hand. */
+  /** Where the node gossips. Null: it does not gossip, and all peers are named by hand. */
   gossip: cluster(types.TCP_OR_NONE, {
     flag: "gossip",
     default: null,
     defaultNote: `port ${GOSSIP_PORT_DEFAULT}; none with --peers`,
     help: "address for gossip with other nodes, over UDP and TCP",
   }),
-  /** What it may fail together with; null: the host that it is on. */
+  /** Nodes of one zone may fail together. Null: the zone is the host of the node. */
   zone: cluster(types.NAME, {
     flag: "zone",
     default: null,
     defaultNote: "its host",
-    help: "what it fails together with: copies of a page go to different zones",
+    help: "nodes that may fail together; copies of a page go to different zones",
   }),
-  /** What gossip is tuned for: the presets of src/cluster/settings.ts. */
+  /** The preset of gossip timing (src/cluster/settings.ts). */
   network: cluster(types.choice(NETWORK_NAMES), {
     flag: "network",
     default: "lan",
-    help: "what gossip is tuned for: one room, one machine, far apart",
+    help: "preset of gossip timing: one room, one machine, far apart",
   }),
-  /** Over what `network` says. */
+  /** Replaces single values of the preset of `network`. */
   gossipTuning: cluster(types.GOSSIP_TUNING, {
     flag: "gossip-tune",
     default: {},
     help: "replaces one gossip setting of --network, such as probe-interval=1s",
   }),
-  /** Where others reach `listen`; null: there. */
+  /** The address where others reach `listen`. Null: the same address. */
   advertise: cluster(types.tcp(), {
     flag: "advertise",
     default: null,
     defaultNote: "the same",
     help: "where others reach --listen, if that is elsewhere",
   }),
-  /** Where others reach `gossip`, an IP address; null: there. */
+  /** The IP address where others reach `gossip`. Null: the same address. */
   gossipAdvertise: cluster(types.tcp("IP:PORT"), {
     flag: "gossip-advertise",
     default: null,
     defaultNote: "the same",
     help: "where others reach --gossip, if that is elsewhere",
   }),
-  /** In clear in front of all gossip; "" for none. Members with another one are not heard. */
+  /** A label in clear at the front of all gossip, or "". Gossip with another label is ignored. */
   gossipLabel: cluster(types.TEXT, {
     flag: "gossip-label",
     default: "",
@@ -216,35 +217,37 @@ export const SETTINGS = {
 
   // Security.
 
-  /** The file that makes it one of the cluster; null: nothing is secured. */
+  /** The key file of the cluster. Null: connections are not secured. */
   keyPath: security(types.path(), {
     flag: "key",
     default: null,
-    defaultNote: "nothing is secured",
+    defaultNote: "none, not secured",
     help: "key file of the cluster, made by ramster keygen",
   }),
-  /** Whether others may connect although nothing is secured. */
+  /** Whether other machines may connect without a key. */
   insecure: security(types.PRESENCE, {
     flag: "insecure",
     default: false,
-    help: "let other machines connect without a key: anybody there may read and write pages",
+    help: "let other machines connect without a key; they can read and write pages",
   }),
-  /** Whether pages that leave are encrypted, so that lenders can neither read nor forge them. */
+  /**
+   * Whether pages that move away are encrypted, so that holders can neither read nor forge them.
+   */
   seal: nodeSecurity(types.PRESENCE, {
     flag: "seal",
     default: false,
-    help: "encrypt pages that leave: their holders can neither read nor forge them",
+    help: "encrypt pages that move away: holders can neither read nor forge them",
   }),
 
   // Memory.
 
-  /** Frames for its own pages; 0 on a server. */
+  /** Memory for the node's own pages. 0 on a server. */
   memoryBytes: nodeMemory(types.size(MEMORY), {
     flag: "memory",
     default: MEMORY_BYTES_DEFAULT,
     help: "memory for its own pages, at least 1MiB",
   }),
-  /** Frames for pages of other nodes; 0 lends nothing. */
+  /** Memory for pages of other nodes. With 0 the node lends nothing. */
   lendBytes: memory(types.lentSize({ ...MEMORY, min: 0 }), {
     flag: "lend",
     default: 0,
@@ -256,36 +259,36 @@ export const SETTINGS = {
       help: "memory for pages of other nodes, at least 1MiB",
     },
   }),
-  /** Pages held for one other node, 4 KiB each; null: as many as there is room for. */
+  /** The most pages held for one other node, counted as 4 KiB each. Null: as many as fit. */
   quotaBytes: memory(types.pages({ min: 0, max: QUOTA_PAGES_MAX * PAGE_BYTES }), {
     flag: "quota",
     default: null,
-    defaultNote: "what there is room for",
+    defaultNote: "as many as fit",
     live: true,
     help: "most pages to keep for one other node, counted as 4KiB each",
   }),
-  /** What stays available to the machine: it lends no more than what is left over. */
+  /** Memory that stays available to the machine. The node lends no more than the rest. */
   reserve: memory(types.RESERVE, {
     flag: "reserve",
     default: "auto",
     live: true,
     help: `memory that stays available to the machine; auto: ${RESERVE_PERCENT_DEFAULT}%, at most ${formatSize(RESERVE_BYTES_MAX_DEFAULT)}`,
   }),
-  /** How long pages of a node that died are kept for it. */
+  /** How long pages of a dead node are kept for it. */
   foreignGraceMs: memory(types.duration(TIME_OR_0), {
     flag: "foreign-grace",
     default: FOREIGN_GRACE_MS_DEFAULT,
     live: true,
     help: "how long to keep the pages of a node that died",
   }),
-  /** How long it may take to move pages of others away before it stops; 0: they are lost. */
+  /** How long a stop may take to move pages of other nodes away. 0: they are not moved. */
   drainTimeoutMs: memory(types.duration(TIME_OR_0), {
     flag: "drain-timeout",
     default: DRAIN_TIMEOUT_MS_DEFAULT,
     live: true,
-    help: "how long a stop may take to move pages of others away; its own pages are discarded",
+    help: "how long a stop may take to move pages of other nodes away; its own pages are discarded",
   }),
-  /** Where pages go when the memory is full; "auto": to whoever lends and has most room. */
+  /** Where pages go when the memory is full. "auto": to lenders with much room. */
   target: nodeMemory(types.target({ min: 0, max: NODES_MAX - 1 }), {
     flag: "target",
     default: "auto",
@@ -300,7 +303,7 @@ export const SETTINGS = {
     live: true,
     help: "copies of a page that is away; auto: 2 if lenders of two zones are alive",
   }),
-  /** Whether it can sit under the swap of its own kernel: src/node/swap-mode.ts. */
+  /** Whether the node may hold the swap of its own kernel: src/node/swap-mode.ts. */
   swap: nodeMemory(
     { ...types.choice(SWAP_SETTINGS), bare: "on" },
     {
@@ -314,26 +317,26 @@ export const SETTINGS = {
     flag: "high-mark",
     default: HIGH_MARK_PERCENT_DEFAULT,
     live: true,
-    help: "of --memory; above it pages are moved away",
+    help: "percent of --memory above which pages are moved away",
   }),
   lowMarkPercent: nodeMemory(types.percent({ min: 0, max: 100 }), {
     flag: "low-mark",
     default: LOW_MARK_PERCENT_DEFAULT,
     live: true,
-    help: "of --memory; moving away stops there",
+    help: "percent of --memory at which moving away stops",
   }),
 
   // Disk.
 
   /**
-   * Where its pages go that no lender takes: a new file, or a directory for one; null: nowhere.
-   * With it comes its size.
+   * Where pages go that no lender takes: a new file, or a directory for one. Null: there is no
+   * disk. `spillBytes` must be given as well.
    */
   spillPath: disk(types.path("FILE|DIR"), {
     flag: "spill",
     default: null,
     defaultNote: "none",
-    help: "file for pages that no lender takes: a new one, or one in a directory",
+    help: "for pages that no lender takes: a new file, or a directory for one",
   }),
   spillBytes: disk(types.size({ min: SPILL_BYTES_MIN, max: SPILL_BYTES_MAX }), {
     flag: "spill-size",
@@ -341,11 +344,11 @@ export const SETTINGS = {
     defaultNote: "none",
     help: "most bytes in that file, at least 1MiB",
   }),
-  /** A copy on that disk stands for a zone that is missing. */
+  /** Whether a copy on that disk replaces one in a missing zone. */
   replicasOnDisk: disk(types.PRESENCE, {
     flag: "replicas-on-disk",
     default: false,
-    help: "a copy there stands for a zone that is missing",
+    help: "a copy on this disk replaces one in a missing zone",
   }),
 
   // Block devices.
@@ -353,12 +356,12 @@ export const SETTINGS = {
   nbd: devices(types.ADDRESSES, {
     flag: "nbd",
     default: [],
-    help: "addresses that serve them with the NBD protocol: unix:PATH or HOST:PORT",
+    help: "addresses that serve devices with the NBD protocol: unix:PATH or HOST:PORT",
   }),
   exports: devices(types.EXPORTS, {
     flag: "export",
     default: [],
-    help: "name and size of each; all of them together can hold 256GiB",
+    help: "name and size of each device; all together can hold 256GiB",
   }),
   /** How long a request of a block device waits for the cluster before it fails. */
   ioTimeoutMs: devices(types.duration(TIME), {
@@ -367,12 +370,12 @@ export const SETTINGS = {
     live: true,
     help: "how long a request of a device waits for the cluster before it fails",
   }),
-  /** Percent of the room for pages. Above it a warning is logged. */
+  /** Percent of the space for pages. Above it a warning is logged. */
   warnAtPercent: devices(types.percent({ min: 1, max: 100 }), {
     flag: "warn-at",
     default: NBD_WARN_AT_PERCENT_DEFAULT,
     live: true,
-    help: "of the memory and disk for pages; above it a warning is logged",
+    help: "percent of the space for pages above which a warning is logged",
   }),
 
   // Compression.
@@ -419,7 +422,7 @@ export const SETTINGS = {
     live: true,
     help: "how long a put may wait while pages are moved away",
   }),
-  /** Frames of each kind a period; 0 is off. */
+  /** Frames of each kind that move away in each period. 0: none. */
   trickleFrames: moving(types.count({ min: 0, max: TRICKLE_FRAMES_MAX }, "FRAMES"), {
     flag: "trickle",
     default: TRICKLE_FRAMES_DEFAULT,
@@ -435,7 +438,7 @@ export const SETTINGS = {
   trickleFirstMs: moving(types.duration(TIME_OR_0), {
     flag: "trickle-first",
     default: TRICKLE_FIRST_MS_DEFAULT,
-    help: "from the start to the first period",
+    help: "time from the start to the first period",
   }),
   selfshrink: moving(types.ON_OFF, {
     flag: "selfshrink",
@@ -461,7 +464,7 @@ export const SETTINGS = {
     live: true,
     help: "quiet checks before selfshrink begins",
   }),
-  /** Pages that come home at a time, at most. */
+  /** The most pages that come home at a time. */
   selfshrinkPages: moving(types.count({ min: 1, max: FETCHES_MAX }), {
     flag: "selfshrink-pages",
     default: SELFSHRINK_PAGES_DEFAULT,
@@ -482,7 +485,7 @@ export const SETTINGS = {
     live: true,
     original: "keepalive_delay_ms",
     conf: "cluster.keepalive_delay_ms",
-    help: "a link that is silent for so long is probed",
+    help: "a link that is silent for this long is probed",
   }),
   idleMs: links(types.duration(TIME), {
     flag: "idle",
@@ -490,14 +493,14 @@ export const SETTINGS = {
     live: true,
     original: "idle_timeout_ms",
     conf: "cluster.idle_timeout_ms",
-    help: "a link that is silent for so long is closed",
+    help: "a link that is silent for this long is closed",
   }),
-  /** A link without a page on it for so long is closed. */
+  /** A link that carries no page for this long is closed. */
   unusedMs: links(types.duration(TIME), {
     flag: "unused",
     default: UNUSED_MS_DEFAULT,
     live: true,
-    help: "a link with no pages on it for so long is closed until it is needed",
+    help: "a link that carries no page for this long is closed until it is needed",
   }),
   /** The longest wait between two attempts to dial a peer. */
   reconnectMs: links(types.duration({ ...TIME, min: REDIAL_MS_MIN }), {
@@ -511,7 +514,7 @@ export const SETTINGS = {
 
   // Log.
 
-  /** What is logged of which area; later ones go over earlier ones. */
+  /** The level of each area. Later entries override earlier ones. */
   log: logging(types.LOG_AREA_LEVELS, {
     flag: "log",
     default: [],
@@ -534,12 +537,12 @@ export type SettingValues = {
   readonly [K in SettingKey]: Table[K] extends Setting<infer T> ? T : never;
 };
 
-/** Those that may change while the node runs. */
+/** The settings that may change while the node runs. */
 export type LiveKey = {
   [K in SettingKey]: Table[K] extends { readonly live: true } ? K : never;
 }[SettingKey];
 
-/** Pairs of settings of which one must stay below the other. */
+/** Pairs of settings. The first of a pair must stay below the second. */
 export const ORDERED = [
   { lower: "lowMarkPercent", upper: "highMarkPercent", mayEqual: true },
   { lower: "persZpageMeanBytes", upper: "persZpageBytesMax", mayEqual: true },

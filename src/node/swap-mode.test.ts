@@ -3,7 +3,7 @@ import type { HostProcess, Refusal } from "../core/host-process.ts";
 import { Log } from "../core/log.ts";
 import { SwapMode } from "./swap-mode.ts";
 
-/** A kernel as it may be: what it refuses, and what it says then. */
+/** A fake kernel: what it refuses, and with which error. */
 class FakeHost implements HostProcess {
   readonly calls: string[] = [];
   lockRefusal: Refusal = null;
@@ -36,7 +36,7 @@ class FakeHost implements HostProcess {
     return { threads: this.threads, flushers: this.flushers };
   }
 
-  /** A real one does not come back. */
+  /** A real call does not return. */
   startAgain(): Refusal {
     this.calls.push("again");
     if (this.startRefusal === null) this.flushers = this.threads;
@@ -54,7 +54,7 @@ class FakeHost implements HostProcess {
   }
 }
 
-/** The lines of its log, and what was thrown. */
+/** The lines of the log, and the error that was thrown. */
 function entered(host: HostProcess | null, options = { isStrict: false }) {
   const lines: string[] = [];
   const log = new Log((level, _area, line) => lines.push(`${level}: ${line}`));
@@ -76,13 +76,13 @@ const ALL_HOLDS = [
 ];
 
 describe("SwapMode", () => {
-  test("asks for everything, looks whether it holds, and says so", () => {
+  test("requests everything, checks that it holds, and logs that", () => {
     const host = new FakeHost();
     expect(entered(host, { isStrict: true })).toEqual({ lines: ALL_HOLDS, error: null });
     expect(host.calls).toEqual(["flusher", "again", "score -1000", "lock"]);
   });
 
-  test("asks for nothing that is so already, and so does not restart for ever", () => {
+  test("requests nothing that already holds, so it does not restart for ever", () => {
     const host = new FakeHost();
     host.flushers = host.threads;
     host.score = -1000;
@@ -97,7 +97,7 @@ describe("SwapMode", () => {
     host.lockRefusal = "mlockall: ENOMEM, RLIMIT_MEMLOCK is 8388608";
     expect(entered(host)).toEqual({
       lines: [
-        "warn: swap mode: some threads are no IO flushers (0 of 8 are), swap may deadlock: prctl(PR_SET_IO_FLUSHER): EPERM",
+        "warn: swap mode: some threads are not IO flushers (0 of 8 are), swap may deadlock: prctl(PR_SET_IO_FLUSHER): EPERM",
         "warn: swap mode: the OOM killer may end this process: writing /proc/self/oom_score_adj: EACCES",
         "warn: swap mode: memory may be swapped out: mlockall: ENOMEM, RLIMIT_MEMLOCK is 8388608",
       ],
@@ -106,19 +106,19 @@ describe("SwapMode", () => {
     expect(host.calls).toEqual(["flusher", "score -1000", "lock"]);
   });
 
-  test("believes what /proc shows, not what the calls return", () => {
+  test("trusts what /proc shows, not what the calls return", () => {
     const host = new FakeHost();
     host.setOomScore = () => null;
     host.lockMemory = () => null;
     host.startAgain = () => null;
     expect(entered(host).lines).toEqual([
-      "warn: swap mode: some threads are no IO flushers (1 of 8 are), swap may deadlock",
+      "warn: swap mode: some threads are not IO flushers (1 of 8 are), swap may deadlock",
       "warn: swap mode: the OOM killer may end this process: oom_score_adj is 0",
-      "warn: swap mode: memory may be swapped out: the kernel says that it is not locked",
+      "warn: swap mode: memory may be swapped out: the kernel reports that it is not locked",
     ]);
   });
 
-  test("strict, refuses in one line", () => {
+  test("with strict it refuses in one line", () => {
     const host = new FakeHost();
     host.oomRefusal = "writing /proc/self/oom_score_adj: EACCES";
     const { error } = entered(host, { isStrict: true });
@@ -130,7 +130,7 @@ describe("SwapMode", () => {
     expect(host.calls).not.toContain("lock");
   });
 
-  test("strict, refuses memory that is not locked", () => {
+  test("with strict it refuses memory that is not locked", () => {
     const host = new FakeHost();
     host.lockRefusal = "mlockall: EPERM";
     const { error } = entered(host, { isStrict: true });

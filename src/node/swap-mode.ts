@@ -1,31 +1,31 @@
 /**
- * Swap mode: what it takes to sit under the swap of the kernel that a node itself runs on.
+ * Swap mode: makes it safe for a node to hold the swap of the kernel that it runs on.
  *
  *     kernel needs memory -> writes a page out -> nbd -> this node -> needs memory? -> kernel ...
  *
- * A page that is swapped out comes here when no memory is free, so taking it must need none. Four
- * things are asked of the kernel and then looked at, since having asked is not having:
+ * A page is swapped out when no memory is free, so a node must take it without allocating memory.
+ * Four things are requested from the kernel and then checked, since a request may not be granted:
  *
- *     memory      program, heap, frames and records are resident and locked: nothing of the node is
- *                 ever swapped out, to itself, nor read from a disk while its kernel waits for it
- *     io flusher  where a thread of the node needs memory all the same, the kernel does not find it
- *                 by writing pages out, which would wait for the node
- *     oom killer  it takes the programs that fill the memory, not the one that empties it
- *     room        frames and records are touched before the first page comes (storeOptions in
- *                 node.ts): memory that is held, see core/memory.ts
+ *     memory      program, heap, frames and records are resident and locked. No part of the node is
+ *                 swapped out to itself, or read from a disk while the kernel waits for the node
+ *     io flusher  when a thread of the node needs memory, the kernel does not free any by writing
+ *                 pages out, since that write would wait for the node
+ *     oom killer  the kernel kills the programs that fill the memory, not the node
+ *     room        frames and records are touched before the first page comes (ownStoreOptions in
+ *                 node.ts). This memory is pinned, see core/memory.ts
  *
- * So a node in swap mode gives back no memory of its own: it is as large when it is empty as when
- * it is full, and what `FramePool.trim` and `Table.give` return to the operating system otherwise
- * stays. What it lends to others still comes and goes; that too is locked while it is there.
+ * So a node in swap mode gives back no memory of its own, and is as large when it is empty as when
+ * it is full. `FramePool.trim` and `Table.give` return nothing to the operating system. Memory that
+ * it lends still grows and shrinks. That memory is locked while it is in use.
  *
- * What sockets read lies in the runtime's heap, and is freed within a turn or at the next
- * collection (src/core/buffers.ts, src/core/collector.ts). Room for some of that is made, and
- * locked, before the first page, too. What else is in that heap, compiled code above all, is not
- * held: it grows by some 37 MiB in the first minute under load. Without that room it grows by 43,
- * and with four times as much by 29.
+ * Bytes that sockets read are in the runtime's heap, and are freed within a turn or at the next
+ * collection (src/core/buffers.ts, src/core/collector.ts). Room for some of them is also made and
+ * locked before the first page. The rest of that heap, mostly compiled code, is not pinned. It
+ * grows by some 37 MiB in the first minute under load. Without that room it grows by 43 MiB, and
+ * with four times the room by 29 MiB.
  *
- * Not here: the order of a shutdown, swapoff before the node stops (src/cli/swap/swap.ts, and the
- * units in systemd/).
+ * Not here: the order of a shutdown, with swapoff before the node stops (src/cli/swap/swap.ts, and
+ * the units in systemd/).
  */
 
 import { freeBuffer } from "../core/buffers.ts";
@@ -34,17 +34,17 @@ import type { HostProcess, Refusal } from "../core/host-process.ts";
 import { BYTES_PER_MIB } from "../core/limits.ts";
 import type { Log } from "../core/log.ts";
 
-/** "strict": a node for which one of them does not hold does not run. */
+/** With "strict" a node exits when one of the conditions does not hold. */
 export const SWAP_SETTINGS = ["off", "on", "strict"] as const;
 
-/** The OOM killer leaves a process with this alone. */
+/** The OOM killer never kills a process with this score. */
 const OOM_SCORE_NEVER = -1000;
 
-/** 8 MiB: more of it costs more memory than it saves later. */
+/** 8 MiB. More would cost more memory than it saves later. */
 const CHUNKS_TOUCHED = 128;
 const CHUNK_BYTES = 64 * 1024;
 
-/** One thing that was asked for: what holds, or why it does not. */
+/** The outcome of one request: what holds, or why it does not. */
 interface Finding {
   readonly holds: boolean;
   readonly line: string;
@@ -55,7 +55,7 @@ export class SwapMode {
   private readonly log: Log;
   private readonly isStrict: boolean;
 
-  /** `host`: null where there is none that this program can ask. */
+  /** `host` is null where this program cannot make requests to the kernel. */
   constructor(host: HostProcess | null, log: Log, options: { isStrict: boolean }) {
     this.host = host;
     this.log = log;
@@ -63,15 +63,18 @@ export class SwapMode {
   }
 
   /**
-   * To be called before there is anything else: the process may start once more
-   * (HostProcess.startAgain). Throws RamsterError NO_DEVICE in one line when one thing does not
-   * hold and it must.
+   * Must be called before everything else, since the process may start once more
+   * (HostProcess.startAgain). With "strict" it throws RamsterError NO_DEVICE in one line when a
+   * condition does not hold.
    */
   begin(): void {
     this.report(this.host === null ? [NO_HOST] : [flushing(this.host), sparing(this.host)]);
   }
 
-  /** To be called when all memory is there, before the node is open to anybody. Throws likewise. */
+  /**
+   * Must be called when all memory is allocated, and before the node listens. Throws as `begin`
+   * does.
+   */
   lock(): void {
     if (this.host === null) return;
     const chunks = Array.from({ length: CHUNKS_TOUCHED }, () => {
@@ -105,7 +108,7 @@ function locking(host: HostProcess): Finding {
     const mib = Math.ceil(seen.residentBytes / BYTES_PER_MIB);
     return { holds: true, line: `memory is locked, ${mib}MiB of it` };
   }
-  const why = refusal ?? "the kernel says that it is not locked";
+  const why = refusal ?? "the kernel reports that it is not locked";
   return { holds: false, line: `memory may be swapped out: ${why}` };
 }
 
@@ -113,7 +116,7 @@ function flushing(host: HostProcess): Finding {
   let refusal: Refusal = null;
   if (host.ioFlushers()?.flushers === 0) {
     refusal = host.becomeIoFlusher();
-    // Threads that the runtime has started before are none yet, so the program starts once more.
+    // Threads that the runtime started before are not IO flushers, so the program starts once more.
     if (refusal === null) refusal = host.startAgain();
   }
   const seen = host.ioFlushers();
@@ -121,7 +124,7 @@ function flushing(host: HostProcess): Finding {
   if (holds) return { holds, line: "all threads are IO flushers" };
   const count = seen === null ? "unknown which" : `${seen.flushers} of ${seen.threads}`;
   const why = refusal === null ? "" : `: ${refusal}`;
-  const line = `some threads are no IO flushers (${count} are), swap may deadlock${why}`;
+  const line = `some threads are not IO flushers (${count} are), swap may deadlock${why}`;
   return { holds, line };
 }
 

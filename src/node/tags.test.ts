@@ -27,7 +27,7 @@ test("tags are read back as they were written, whatever is left out", () => {
   for (const node of [SERVER, claiming, elsewhere]) expect(read(tagsOf(node))).toEqual(node);
 });
 
-test("a drained node says so, and one that is not says nothing", () => {
+test("only a drained node has the tag", () => {
   const drained = { ...SERVER, isDrained: true };
   expect([tagsOf(drained).drained, tagsOf(SERVER).drained]).toEqual(["1", undefined]);
   expect(read(tagsOf(drained))).toEqual(drained);
@@ -60,7 +60,7 @@ test("all tags of a node fit the 512 bytes of a member's metadata, at their long
   expect(bytes).toBeLessThanOrEqual(512);
 });
 
-test("a member of another program is no node, and one whose tags make no sense is not used", () => {
+test("a member of another program is not a node, and one with invalid tags is not used", () => {
   expect(read({})).toBe("no ramster node");
   expect(read({ role: "web", dc: "east" })).toBe("no ramster node");
   const tags = tagsOf(SERVER);
@@ -88,7 +88,7 @@ test("page links go to the member's own host unless it names another", () => {
   expect(address({ ...SERVER, page: null })).toBeNull();
 });
 
-test("tags that are too long lose what nobody needs first, and stay those of a node", () => {
+test("tags that are too long lose the dispensable ones first, and stay valid", () => {
   const hosted = (length: number) => ({ ...SERVER, page: { host: "h".repeat(length), port: 1 } });
   expect(fittingTags(hosted(10))?.leftOut).toEqual([]);
   const seen = new Set<string>();
@@ -108,7 +108,7 @@ test("tags that are too long lose what nobody needs first, and stay those of a n
   expect([...seen]).toEqual([...orders, "none"]);
 });
 
-test("a node whose names could ever be too long is refused before it has pages", () => {
+test("a node whose tags might not fit later is refused before it has pages", () => {
   const names = { cluster: "c".repeat(64), zone: "z".repeat(32) };
   checkTagsFit(names, "fe80:ffff:ffff:ffff:ffff:ffff:ffff:ffff");
   expect(() => checkTagsFit(names, "h".repeat(253))).toThrow("shorter --cluster");

@@ -1,13 +1,13 @@
 /**
- * Tags: what a node publishes of itself in the cluster. They are Serf tags, so that `serf members`
+ * Tags: what a node publishes about itself in the cluster. They are Serf tags, so `serf members`
  * shows them.
  *
  *     role=server number=3 page_port=7777 lend_frames=131072 free_frames=90112 granted_frames=40960
  *     pressure=0 boot_id=9f.. cluster=ramster protocol=1 page_bytes=4096 codecs=3 target=auto
  *     zone=rack7 drained=1
  *
- * A node without a settled number has `claim` in place of `number`. Values come from outside and
- * are checked. A member with incomplete tags is shown and never used.
+ * A node without a settled number has `claim` instead of `number`. Values come from outside and are
+ * checked. A member with incomplete tags is shown in reports and never used.
  *
  * Not here: their encoding (src/gossip/serf-tags.ts), when they change (membership.ts).
  */
@@ -21,14 +21,17 @@ const ROLES = ["node", "server"] as const;
 export interface NodeTags {
   readonly role: (typeof ROLES)[number];
   readonly cluster: string;
-  /** Version of the page protocol. */
+  /** The version of the page protocol. */
   readonly protocol: number;
   readonly bootId: bigint;
   /** Null until the number is settled. */
   readonly number: number | null;
   /** The number that the node claims until then. */
   readonly claim: number | null;
-  /** The address for page links; null before it listens. Host null: the member's own. */
+  /**
+   * The address for page links. Null before the node listens. If `host` is null, it is the member's
+   * host.
+   */
   readonly page: { readonly host: string | null; readonly port: number } | null;
   /** Frames that the node lends, how many of them are free, and how many are granted. */
   readonly lendFrames: number;
@@ -42,11 +45,11 @@ export interface NodeTags {
   readonly isDrained: boolean;
   /** Where the node's own pages go: a number, "auto" or "none". */
   readonly target: string;
-  /** Null: the host of the node. */
+  /** Null: the host of the node is its zone. */
   readonly zone: string | null;
 }
 
-/** Frames are numbers of 32 bits, for 16 TiB. */
+/** Counts of frames have 32 bits, which is enough for 16 TiB. */
 const COUNT_MAX = 2 ** 32 - 1;
 
 /** The tags as text, with the keys above. A tag that is null is left out. */
@@ -76,14 +79,12 @@ export function tagsOf(node: NodeTags): Record<string, string> {
 }
 
 /**
- * Tags on which no other node bases a decision. They are left out, one after the other, when all
- * tags together are too long. A reader takes them as 0 and "none".
+ * Tags that no other node bases a decision on. They are left out, one after the other, when all
+ * tags together are too long. Readers assume 0 and "none" for them.
  */
 const DISPENSABLE = ["granted_frames", "pressure", "target"] as const;
 
-/**
- * As many tags as fit the metadata of a member. Null when not even the necessary ones fit.
- */
+/** As many tags as fit the metadata of a member. Null when the necessary ones do not fit. */
 export function fittingTags(
   node: NodeTags,
 ): { tags: Record<string, string>; leftOut: readonly string[] } | null {
@@ -98,7 +99,7 @@ export function fittingTags(
 
 /**
  * Throws ConfigError BAD_CONFIG when the tags of a node might not fit later. The node then does not
- * start, so that it never has pages and tags that are too long.
+ * start, so it never holds pages while its tags do not fit.
  */
 export function checkTagsFit(fixed: Pick<NodeTags, "cluster" | "zone">, pageHost: string): void {
   const longest = fittingTags({
@@ -120,7 +121,7 @@ export function checkTagsFit(fixed: Pick<NodeTags, "cluster" | "zone">, pageHost
   });
   if (longest !== null) return;
   const detail = "take a shorter --cluster, --zone, or host of --advertise or --listen";
-  throw new ConfigError("BAD_CONFIG", `Cannot tell a cluster all of this node's names: ${detail}`);
+  throw new ConfigError("BAD_CONFIG", `Cannot publish the names of this node: ${detail}`);
 }
 
 /**
@@ -179,12 +180,12 @@ function pageOf(tags: ReadonlyMap<string, string>): NodeTags["page"] | undefined
   if (Number.isNaN(port) || port === 0) return undefined;
   const host = tags.get("page_host");
   if (host === undefined) return { host: null, port };
-  if (host.includes("%")) return undefined; // It names a network device of that machine.
+  if (host.includes("%")) return undefined; // Its zone names a device of that machine.
   const bracketed = host.includes(":") ? `[${host}]` : host;
   try {
     parseAddress(`${bracketed}:${port}`);
   } catch {
-    return undefined; // parseAddress throws only when there is no host.
+    return undefined; // parseAddress throws only when the host is missing.
   }
   return { host, port };
 }
@@ -193,7 +194,7 @@ function optionalCount(text: string | undefined, max: number): number | null {
   return text === undefined ? null : count(text, max);
 }
 
-/** NaN when the text is no whole number up to `max`. */
+/** @returns NaN when the text is not a whole number up to `max`. */
 function count(text: string | undefined, max: number): number {
   if (text === undefined || !/^\d{1,10}$/.test(text)) return Number.NaN;
   const value = Number(text);

@@ -1,28 +1,29 @@
 /**
- * Copies: which nodes hold a remote page, packed into one word: the place in its record.
+ * Copies: which nodes hold a remote page, packed into one word. The word is the `place` in the
+ * page's record.
  *
  *     31 30 | 29 ... 20 | 19 ... 10 | 9 ... 0
  *     count |   third   |  second   |  first       node numbers, 10 bits each
  *
- * The highest number is no node's: it is the disk of the owner, which keeps a copy as a holder
- * does.
+ * The highest number belongs to no node. It stands for the owner's disk, which keeps a copy as a
+ * holder does.
  *
- * A word is signed, as the tables have it. All functions are pure.
+ * A word is signed, as it is in the tables. All functions are pure.
  */
 import { assert } from "../core/assert.ts";
 import { COPIES_MAX, NODES_MAX } from "../core/limits.ts";
 
-/** A word as above. */
+/** A word with the layout above. */
 export type Copies = number;
 
 const NODE_BITS = 10;
 const NODE_MASK = 2 ** NODE_BITS - 1;
 const COUNT_SHIFT = 3 * NODE_BITS;
-/** The owner's own disk, where it has one. */
+/** Stands for the owner's own disk, if it has one. */
 export const SPILL = NODE_MASK;
 assert(NODES_MAX <= SPILL);
 
-/** No node. A record has it only while it is made. */
+/** No copies. A record has this value only while it is made. */
 export const NO_COPIES: Copies = 0;
 
 export function copyCount(copies: Copies): number {
@@ -39,7 +40,7 @@ export function hasCopy(copies: Copies, node: number): boolean {
   return false;
 }
 
-/** One more, behind the others. */
+/** @returns the copies with one more behind the others. */
 export function withCopy(copies: Copies, node: number): Copies {
   const count = copyCount(copies);
   assert(count < COPIES_MAX && node >= 0 && node <= NODE_MASK && !hasCopy(copies, node));
@@ -47,7 +48,7 @@ export function withCopy(copies: Copies, node: number): Copies {
   return nodes | (node << (count * NODE_BITS)) | ((count + 1) << COUNT_SHIFT);
 }
 
-/** The same copies in order of their nodes: one word for each set of nodes. */
+/** The same copies in order of their nodes, so that each set of nodes has one word. */
 export function sortedCopies(copies: Copies): Copies {
   let sorted: Copies = NO_COPIES;
   for (let last = -1; copyCount(sorted) < copyCount(copies); ) {
@@ -62,7 +63,7 @@ export function sortedCopies(copies: Copies): Copies {
   return sorted;
 }
 
-/** The others, in their order. */
+/** @returns the copies without that of `node`, in their order. */
 export function withoutCopy(copies: Copies, node: number): Copies {
   let rest: Copies = NO_COPIES;
   for (let i = 0; i < copyCount(copies); i += 1) {

@@ -1,4 +1,4 @@
-/** Counters of pages that are away, and of what is held for others. */
+/** Counters of remote pages, and of pages that are held for other nodes. */
 import { countersOf, type Report } from "../core/figure.ts";
 import {
   FOREIGN_COUNTED,

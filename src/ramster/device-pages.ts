@@ -1,6 +1,6 @@
 /**
- * DevicePages: what a block device asks of the index beyond put, get and flush: whether a page is
- * there, or remote; and has a page brought home, or marked as lost.
+ * DevicePages: what a block device needs from the index in addition to put, get and flush. It
+ * checks whether a page exists or is remote, brings a page home, and marks a page as lost.
  */
 import type { Handle } from "../core/handle.ts";
 import { TAG } from "../tmem/pampd.ts";
@@ -17,12 +17,12 @@ export class DevicePages {
     this.homecoming = homecoming;
   }
 
-  /** Whether anything is stored under the handle, here, away or lost. */
+  /** Whether a page is stored under the handle: here, remote or lost. */
   has(handle: Handle): boolean {
     return this.find(handle) !== 0;
   }
 
-  /** The version of a remote page; 0: it is not remote. */
+  /** The version of a remote page. 0: the page is not remote. */
   versionAway(handle: Handle): number {
     const { tmem } = this.zcache;
     const page = this.find(handle);
@@ -34,7 +34,7 @@ export class DevicePages {
     this.homecoming.begin(this.find(handle));
   }
 
-  /** See Zcache.lose. */
+  /** Marks the page as lost: see Zcache.lose. */
   lose(handle: Handle): void {
     const pool = this.zcache.tmem.pool(LOCAL_CLIENT, handle.pool);
     if (pool !== null) this.zcache.lose(pool, handle);

@@ -1,10 +1,10 @@
-/** How long things take on a node, in milliseconds. The doors add to the first three. */
+/** Latencies of a node's operations, in milliseconds. The doors add to the first three. */
 import { LATENCIES } from "../core/figures.ts";
 import { Histogram, type HistogramSnapshot } from "../core/histogram.ts";
 
 export type LatencyName = keyof typeof LATENCIES;
 
-/** A histogram for each row of the table. */
+/** One histogram for each latency in the table of figures. */
 export type Latencies = Readonly<Record<LatencyName, Histogram>>;
 
 const NAMES = Object.keys(LATENCIES) as LatencyName[];

@@ -35,7 +35,7 @@ test("selfshrink ends: from any number it reaches zero", () => {
   expect(pages).toBe(0);
 });
 
-test("selfshrink takes no more at a time than it may", () => {
+test("selfshrink takes at most its maximum at a time", () => {
   const settings = { ...SETTINGS, pagesMax: 7 };
   expect(selfshrink({ lastPages: 1000, inertiaLeft: 0 }, 1000, settings)).toBe(7);
   expect(selfshrink({ lastPages: 20, inertiaLeft: 0 }, 20, settings)).toBe(7);

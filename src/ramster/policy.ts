@@ -1,6 +1,4 @@
-/**
- * The decisions of ramster as pure functions: when to move pages, how many, and when to try again.
- */
+/** The decisions of ramster as pure functions: when to move pages, how many, and when to retry. */
 
 /** Settings of selfshrink, with the original's defaults: docs/original.md, "selfshrink". */
 export interface SelfshrinkSettings {
@@ -8,7 +6,7 @@ export interface SelfshrinkSettings {
   intervalMs: number;
   hysteresis: number;
   inertia: number;
-  /** At a time. */
+  /** The most pages at a time. */
   pagesMax: number;
 }
 
@@ -19,9 +17,9 @@ export interface SelfshrinkState {
 
 /**
  * One tick of selfshrink: how many remote pages to bring home now, given how many there are
- * (ramster.c, frontswap_selfshrink). Nothing while their number grows or until `inertia` ticks were
- * quiet; then one part in `hysteresis`, and the last `hysteresis` pages at once; never more than
- * `pagesMax`. Updates `state`.
+ * (ramster.c, frontswap_selfshrink). None while their number grows, or until `inertia` ticks were
+ * quiet. After that it is one part in `hysteresis`, and the last `hysteresis` pages at once. It is
+ * never more than `pagesMax`. Updates `state`.
  */
 export function selfshrink(
   state: SelfshrinkState,
@@ -50,9 +48,9 @@ export function remotifyBackoffMs(refusals: number): number {
 }
 
 /**
- * How long a fetch waits for a holder before the next one is asked as well. `p99Ms`: the time that
- * 99 of 100 answers took lately, null when that is not known. The bounds are what a busy event loop
- * may take, and a part of a request's deadline.
+ * How long a fetch waits for a holder before the next holder is asked as well. `p99Ms` is the time
+ * within which 99 of 100 recent answers came, or null when that is not known. The lower bound is
+ * what a busy event loop may take. The upper bound is a part of a request's deadline.
  */
 export function hedgeMs(p99Ms: number | null): number {
   return Math.min(500, Math.max(10, p99Ms ?? 100));

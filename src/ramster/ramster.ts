@@ -1,17 +1,17 @@
 /**
- * Ramster: the pages of this node, wherever they are. Doors call it; it ties the one-machine store
- * to the cluster.
+ * Ramster: the pages of this node, wherever they are. Doors call it. It connects the store of one
+ * machine to the cluster.
  *
  *     put   -> zcache -> over the high mark? -> remotify -> holder
- *     get   -> here: decompressed at once   away: repatriate -> holder -> the getter is called
- *     flush -> here: freed at once          away: sent to the holder until it acknowledges it
+ *     get   -> local: decompressed at once   remote: repatriate -> holder -> the getter is called
+ *     flush -> local: freed at once          remote: sent to the holder until it acknowledges it
  *
- * Pages that no lender takes go to the node's own disk, if it has one (src/spill).
+ * Pages that no lender takes go to the node's own disk, if there is one (src/spill).
  *
  * The index of the owner is the authority (src/ARCHITECTURE.md, "One rule"): a holder may drop an
- * ephemeral page and nothing else. Everything here is synchronous but a get of a remote page.
+ * ephemeral page and nothing else. Everything here is synchronous, except a get of a remote page.
  *
- * Not here: sockets (net), what is held for others (foreign.ts).
+ * Not here: sockets (net), pages that are held for other nodes (foreign.ts).
  */
 
 import type { Codec } from "../compress/codec.ts";
@@ -63,9 +63,9 @@ import { Seals } from "./seals.ts";
 import type { RamsterSettings } from "./settings.ts";
 import { type Space, spaceOf } from "./space.ts";
 
-/** Pages on their way home at once while the node is drained. */
+/** How many pages may be on their way home at the same time while the node is drained. */
 const DRAIN_FETCHES = 1024;
-/** Housekeeping: retries, expiries and trims are looked at this often. */
+/** The period of housekeeping: retries, expiries and trims. */
 const TICK_MS = 100;
 
 interface Environment {
@@ -77,10 +77,10 @@ interface Environment {
   readonly codec: Codec;
   readonly codecs: readonly Codec[];
   readonly seed: number;
-  /** What seals pages that leave; null: they leave as they are. */
+  /** Seals pages that move away. Null: they are not sealed. */
   readonly cipher: Seal | null;
   readonly buggify: Buggify;
-  /** For pages that no lender takes; null: there is none. */
+  /** The disk for pages that no lender takes. Null: there is none. */
   readonly disk: Disk | null;
 }
 
@@ -164,7 +164,7 @@ export class Ramster implements PamOps {
     this.timers.stop();
   }
 
-  /** How often selfshrink looks, from now on. */
+  /** Sets the period of selfshrink from now on. */
   setSelfshrinkInterval(intervalMs: number): void {
     this.settings.selfshrink.intervalMs = intervalMs;
     if (this.timers.has("selfshrink")) this.restartSelfshrink();
@@ -185,7 +185,7 @@ export class Ramster implements PamOps {
 
   // What doors call.
 
-  /** @returns null when there are too many, or their ids are still in use. */
+  /** @returns null when there are too many pools, or their ids are still in use. */
   newPool(options: PoolOptions): Pool | null {
     const busy = new Uint8Array(POOLS_PER_CLIENT_MAX);
     this.repatriate.markPools(busy);
@@ -202,8 +202,8 @@ export class Ramster implements PamOps {
   }
 
   /**
-   * Stores the page at `source[at]`. @returns OK, or why it was refused: then nothing is under the
-   * handle.
+   * Stores the page at `source[at]`. @returns OK, or why it was refused. After a refusal nothing is
+   * stored under the handle.
    */
   put(handle: Handle, source: Uint8Array, at: number): Status {
     const pool = this.pool(handle.pool);
@@ -214,8 +214,8 @@ export class Ramster implements PamOps {
   }
 
   /**
-   * Whether a put would find no frame now, but frames are coming free: then the door may delay it
-   * until `onRoom` calls, instead of having it refused.
+   * Whether a put would find no frame now, but frames are about to come free. The door may then
+   * delay the put until `onRoom` calls, so that it is not refused.
    */
   mustWait(): boolean {
     if (this.hasFrame) return false;
@@ -223,13 +223,13 @@ export class Ramster implements PamOps {
     return this.remotify.isProgressing || this.flushes.isBusy;
   }
 
-  /** Whether a put finds a frame, or room in one, for sure. */
+  /** Whether a put certainly finds a frame, or room in one. */
   get hasFrame(): boolean {
     const { frames, budget, zbud } = this.zcache;
     return frames.framesUsed < budget.frameCountMax || zbud.hasLive(EPHEMERAL);
   }
 
-  /** How much there is for pages of this node, here and elsewhere. */
+  /** The space for pages of this node, here and elsewhere. */
   space(): Space {
     return spaceOf(this.zcache, this.lenders, this.spill, this.remotePages);
   }
@@ -242,9 +242,10 @@ export class Ramster implements PamOps {
   /**
    * Gets the page into `target[at]`.
    *
-   * @returns OK, it is there; NOT_FOUND; LOST; or PENDING: `sink` is called with `token`, and any
-   * of these or UNREACHABLE, and `target` must stay until then. NO_ROOM when too many wait. With no
-   * `sink` a remote page is PENDING, and not fetched.
+   * @returns OK when the page is in `target`, NOT_FOUND, LOST, or PENDING. With PENDING, `sink` is
+   * called later with `token` and one of these or UNREACHABLE. `target` must stay valid until then.
+   * NO_ROOM when too many gets wait. Without a `sink`, a remote page is PENDING, and is not
+   * fetched.
    */
   get(
     handle: Handle,
@@ -290,8 +291,8 @@ export class Ramster implements PamOps {
   }
 
   /**
-   * Removes every page of the pool, and the pool itself when `destroy`. They are gone at once;
-   * `onDone` is called, maybe before this returns, when their memory is free, too.
+   * Removes every page of the pool, and the pool itself with `destroy`. The pages are gone at once.
+   * `onDone` is called when their memory is free. That may be before this returns.
    */
   flushPool(id: number, options: { destroy: boolean }, onDone: () => void = () => {}): Status {
     const pool = this.pool(id);
@@ -314,7 +315,7 @@ export class Ramster implements PamOps {
     this.remotify.pump();
   }
 
-  /** News of a node: it runs in this boot. Only a link shows whether it still has pages. */
+  /** News: the node runs with this boot id. Only a link shows whether it still has pages. */
   holderBooted(node: number, bootId: bigint): void {
     const wasAbsent = this.presence.isAbsent(node);
     this.repatriate.signOfLife(node);
@@ -327,7 +328,7 @@ export class Ramster implements PamOps {
     this.lenders.linkChanged(node);
   }
 
-  /** The node grants so many pages in all on this link. */
+  /** The node grants this many pages in all on this link. */
   onGrant(node: number, { pages, epoch }: Grant): void {
     if (this.presence.granted(node, epoch)) this.losses.holderEmptied(node);
     this.lenders.onGrant(node, pages);
@@ -335,23 +336,26 @@ export class Ramster implements PamOps {
     this.remotify.pump();
   }
 
-  /** A lender gives pages up. */
+  /** A lender gives up pages of this node. */
   onReclaim(node: number, channel: Channel, frame: Frame): void {
     this.repair.onReclaim(node, channel, frame);
   }
 
-  /** How many pages may be sent to the node now. */
+  /** How many pages may now be sent to the node. */
   credit(node: number): number {
     return this.lenders.credit(node);
   }
 
-  /** remote_target_nodenum: where pages go from now on. What is elsewhere stays there. */
+  /** remote_target_nodenum: where pages go from now on. Remote pages stay where they are. */
   setTarget(target: Target): void {
     this.lenders.setTarget(target);
     this.remotify.retarget();
   }
 
-  /** While it is drained nothing leaves, and remote pages come home as far as there is room. */
+  /**
+   * While the node is drained, no page moves away, and remote pages come home as far as there is
+   * room.
+   */
   setDraining(isDraining: boolean): void {
     this.remotify.isDraining = isDraining;
     this.remotify.retarget();
@@ -365,24 +369,24 @@ export class Ramster implements PamOps {
     return this.lenders.currentTarget;
   }
 
-  /** How many copies pages that turn remote from now on have. */
+  /** How many copies pages get that turn remote from now on. */
   setReplicas(replicas: Replicas): void {
     this.lenders.setReplicas(replicas);
     this.repair.step();
     this.remotify.retarget();
   }
 
-  /** Remote copies that a persistent page is to have now. */
+  /** How many remote copies a persistent page is to have now. */
   get copiesWanted(): number {
     return this.lenders.copiesWanted;
   }
 
-  /** Zones with a lender. */
+  /** How many zones have a lender. */
   get lenderZones(): number {
     return this.lenders.zones;
   }
 
-  /** Whether what no lender takes goes to a disk. */
+  /** Whether pages that no lender takes go to a disk. */
   get hasDisk(): boolean {
     return this.spill !== null;
   }
@@ -391,21 +395,21 @@ export class Ramster implements PamOps {
     return this.lenders.currentReplicas;
   }
 
-  /** A node lends: pages may go there under the target "auto". */
+  /** A node lends, so pages may go there with the target "auto". */
   setLender(node: number, offer: Offer): void {
     const isNew = !this.lenders.isCandidate(node);
     this.lenders.setOffer(node, offer);
     if (isNew) this.remotify.retarget();
   }
 
-  /** It lends no more, or is gone. Pages that it holds are still fetched from there. */
+  /** The node lends nothing any more, or is gone. Pages that it holds are still fetched from it. */
   removeLender(node: number): void {
     this.lenders.remove(node);
   }
 
   /**
-   * The node is dead: gets that wait for a link to it end with UNREACHABLE now. What was sent on a
-   * link ends with the link.
+   * The node is dead. Gets that wait for a link to it end with UNREACHABLE now. Requests that were
+   * sent on a link end with that link.
    */
   holderDead(node: number): void {
     this.lenders.remove(node);
@@ -416,8 +420,8 @@ export class Ramster implements PamOps {
   }
 
   /**
-   * What the node kept in this boot will not come back. Ignored if the last link shows another
-   * boot: then the news is late.
+   * The pages that the node kept with this boot id will not come back. Ignored if the last link had
+   * another boot id, since the news is then late.
    */
   holderLeft(node: number, bootId: bigint): void {
     if (!this.presence.left(node, bootId)) return;
@@ -436,7 +440,7 @@ export class Ramster implements PamOps {
     return this.remotePages.pendingFlushCount(node);
   }
 
-  /** Nodes that keep pages of this one, or have pending flushes. */
+  /** The nodes that keep pages of this node, or have pending flushes. */
   holders(): number[] {
     return this.remotePages.holderNodes();
   }
@@ -445,7 +449,7 @@ export class Ramster implements PamOps {
     return this.remotePages.pageCount(node);
   }
 
-  /** Why pages cannot be written to the disk; null: they can, or there is none. */
+  /** Why pages cannot be written to the disk. Null: they can, or there is no disk. */
   get spillTrouble(): string | null {
     return this.spill?.trouble ?? null;
   }
@@ -464,12 +468,12 @@ export class Ramster implements PamOps {
     };
   }
 
-  /** How its remote pages stand, at this moment. */
+  /** The current state of the copies of remote pages. */
   copyState(): CopyState {
     return copyStateOf(this.lenders, this.remotePages, this.repair);
   }
 
-  /** PamOps: a remote page leaves the index or is put anew. Its holders must flush it. */
+  /** PamOps: a remote page leaves the index or is replaced. Its holders must flush it. */
   free(page: number): void {
     const { tmem } = this.zcache;
     const copies = this.records.copiesOf(page);
@@ -485,12 +489,12 @@ export class Ramster implements PamOps {
     }
   }
 
-  /** Holders of a remote page. For checks from outside. */
+  /** The copies of a remote page. For checks in tests. */
   copiesOf(page: number): Copies {
     return this.records.copiesOf(page);
   }
 
-  /** Checks the store, and what is counted of remote pages. For tests. */
+  /** Checks the store and the counts of remote pages. For tests. */
   verify(): void {
     this.zcache.verify();
     const { tmem } = this.zcache;
@@ -516,7 +520,7 @@ export class Ramster implements PamOps {
     );
   }
 
-  /** Gathers the pages of one turn before anything is sent. */
+  /** Waits for the end of the turn, so that all pages of one turn are sent together. */
   private pumpAtEndOfTurn(): void {
     if (this.pumpSoon) return;
     this.pumpSoon = true;
@@ -560,8 +564,8 @@ export class Ramster implements PamOps {
   }
 
   /**
-   * Selfshrink: brings some remote pages home. Pages at risk of which no holder takes a copy do not
-   * wait until all is quiet.
+   * Selfshrink: brings some remote pages home. Pages at risk that no holder takes a copy of come
+   * home even while the number of remote pages grows.
    */
   private shrink(): void {
     const { selfshrink: settings } = this.settings;

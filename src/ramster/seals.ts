@@ -1,5 +1,5 @@
 /**
- * Seals: with --seal every zpage is sealed when it leaves, and opened when it comes back.
+ * Seals: with --seal every zpage is sealed when it moves away, and opened when it comes back.
  *
  *     zpage, its checksum  --> checked, sealed -->  sealed zpage, a checksum of that  --> holders
  *     zpage, its checksum  <-- opened          <--  sealed zpage, checksum checked    <-- a holder
@@ -8,12 +8,12 @@
  * its first checksum back when it is opened. Repair copies sealed bytes from holder to holder as
  * they are.
  *
- * The tag of each page stays here, in a row with the number of its record. So a holder cannot even
- * give back an older version with the tag of that version. A row is never cleared: it is only read
- * for the version that is remote by its record, and that one was sealed last. Versions only grow,
- * so no older one is sealed into the row later.
+ * The tag of each page stays here, in a row with the number of its record. So a holder cannot give
+ * back an older version with the tag of that version. A row is never cleared. It is read only for
+ * the version that is remote by its record, and that version was sealed last. Versions only grow,
+ * so no older version is sealed into the row later.
  *
- * Not here: the cipher (security/page-seal.ts), and what is done about a page that does not open
+ * Not here: the cipher (security/page-seal.ts), and what happens to a page that does not open
  * (repatriate.ts).
  */
 
@@ -47,11 +47,11 @@ export class Seals {
   }
 
   /**
-   * Seals a zpage of this node that leaves, where it is, and puts the checksum of what came of it
-   * in place of its own.
+   * Seals, in place, a zpage of this node that moves away. Its checksum becomes that of the sealed
+   * bytes.
    *
-   * @returns false, and changes nothing, when the zpage is damaged: two plaintexts under one nonce
-   * would reveal both, and the new checksum would make the damage look good.
+   * @returns false, and changes nothing, when the zpage is damaged. Two plaintexts under one nonce
+   * would reveal both, and the new checksum would hide the damage.
    */
   seal(page: number, handle: Handle, zpage: Zpage): boolean {
     const { zcache, cipher } = this.parts;
@@ -65,7 +65,7 @@ export class Seals {
   /**
    * Opens the zpage that a holder gave for the page, in the version of its record.
    *
-   * @returns the zpage as it was before it left, valid until the next call; null when any bit
+   * @returns the zpage as it was before it was sealed, valid until the next call. Null when any bit
    * differs.
    */
   open(page: number, handle: Handle, zpage: Zpage): Zpage | null {

@@ -1,14 +1,14 @@
-/** Settings of Ramster: what a node's configuration says of its own pages. */
+/** Settings of Ramster: the part of a node's configuration that concerns its own pages. */
 import type { ZcacheOptions } from "../zcache/zcache.ts";
 import type { Replicas, Target } from "./holders/lenders.ts";
 import type { SelfshrinkSettings } from "./policy.ts";
 import type { RemotifySettings } from "./remotify/remotify.ts";
 
 export interface TrickleSettings {
-  /** Frames of each kind a period; 0: none. The original: 100. */
+  /** Frames of each kind in each period. 0: none. The original has 100. */
   frames: number;
   periodMs: number;
-  /** Before the first period. */
+  /** The time before the first period. */
   firstMs: number;
 }
 
@@ -18,9 +18,9 @@ export interface RamsterSettings extends ZcacheOptions, RemotifySettings {
   target: Target;
   /** Remote copies of each persistent page. */
   replicas: Replicas;
-  /** A copy on the disk replaces one for which there is no zone. */
+  /** Whether a copy on the disk replaces one in a missing zone. */
   replicasOnDisk: boolean;
-  /** Size of the file on the disk. Ignored without a disk. */
+  /** The size of the file on the disk. Ignored without a disk. */
   spillBytes: number;
   trickle: TrickleSettings;
   selfshrink: SelfshrinkSettings;

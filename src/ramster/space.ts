@@ -1,6 +1,6 @@
 /**
- * Space: how much room there is for the pages of this node, in its memory, at its lenders and on
- * its disk, and how much of that is used. The free room of lenders is an estimate (lenders.ts).
+ * Space: how much space there is for the pages of this node, and how much of it is used. It counts
+ * memory, lenders and disk. The free space at lenders is an estimate (lenders.ts).
  */
 import { FRAME_BYTES } from "../core/limits.ts";
 import type { Spill } from "../spill/spill.ts";
@@ -10,9 +10,9 @@ import type { RemotePages } from "./holders/remote-pages.ts";
 
 export interface Space {
   readonly bytesUsed: number;
-  /** Used and free. */
+  /** Bytes in all, used and free. */
   readonly bytesMax: number;
-  /** Nothing is free, and no absent holder could change that by coming back. */
+  /** Nothing is free, and no absent holder could free any by coming back. */
   readonly isFull: boolean;
 }
 
@@ -24,7 +24,7 @@ export function spaceOf(
 ): Space {
   const framesUsed = frames.framesUsed + remotePages.framesTotal;
   const isDiskFull = spill === null || !spill.hasRoom;
-  // A page that needs a copy on the disk as well goes nowhere while the disk is full.
+  // A page that also needs a copy on the disk goes nowhere while the disk is full.
   const mayLeave = !(isDiskFull && lenders.wantsDiskCopy);
   const framesLent = mayLeave ? lenders.freeFrames : 0;
   const framesFree = Math.max(0, budget.frameCountMax - frames.framesUsed) + framesLent;

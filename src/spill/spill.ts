@@ -25,8 +25,8 @@ import type { Disk, DiskError, DiskRoom, DiskSink } from "../core/disk.ts";
 import {
   SECTOR_BYTES,
   SECTORS_PER_PAGE_MAX,
+  SPILL_CHECK_MS,
   SPILL_HEADER_BYTES,
-  SPILL_LOOK_MS,
   SPILL_READS_MAX,
   SPILL_WRITES_MAX,
   TABLE_KEEP_BYTES,
@@ -86,7 +86,7 @@ export class Spill implements DiskSink {
   private isTruncating = false;
   private readFailures = 0;
   private isLooking = false;
-  private nextLookAtMs = Number.NEGATIVE_INFINITY;
+  private nextCheckAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(
     parts: {
@@ -288,9 +288,9 @@ export class Spill implements DiskSink {
   /** Called periodically: asks the disk for its room. */
   step(): void {
     const now = this.clock.now();
-    if (this.isLooking || now < this.nextLookAtMs) return;
+    if (this.isLooking || now < this.nextCheckAtMs) return;
     this.isLooking = true;
-    this.nextLookAtMs = now + SPILL_LOOK_MS;
+    this.nextCheckAtMs = now + SPILL_CHECK_MS;
     this.disk.readRoom((room) => this.onRoom(room));
   }
 

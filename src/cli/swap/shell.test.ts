@@ -13,7 +13,7 @@ beforeAll(() => {
 
 afterAll(() => rmSync(folder, { recursive: true }));
 
-test("a lock is held by one process, and by none once that has ended, however it did", async () => {
+test("one process has a lock until it ends, however it ends", async () => {
   const path = join(folder, "of/lock");
   const program = `
     import { BunShell } from ${JSON.stringify(join(import.meta.dir, "shell.ts"))};
@@ -28,7 +28,7 @@ test("a lock is held by one process, and by none once that has ended, however it
   expect(await shell.lock(path)).toBe(true);
 });
 
-test("realPath() is one for all spellings, also where the end of it is not there", () => {
+test("realPath() is the same for all spellings, also when the end does not exist", () => {
   mkdirSync(join(folder, "run"));
   symlinkSync("run", join(folder, "link"));
   const real = shell.realPath(join(folder, "run/a.sock"));
@@ -38,7 +38,7 @@ test("realPath() is one for all spellings, also where the end of it is not there
   expect(shell.realPath(join(folder, "link/no/such.sock"))).toBe(join(real, "../no/such.sock"));
 });
 
-test("a program that is stopped ends, and one that is not there says so", async () => {
+test("a program that is stopped ends, and a missing one is reported", async () => {
   const stop = new AbortController();
   const running = shell.run(["sleep", "600"], stop.signal);
   stop.abort("SIGINT");

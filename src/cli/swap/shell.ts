@@ -1,6 +1,6 @@
 /**
- * Shell: everything that `ramster swap` does to the machine, behind one interface. So the order of
- * its steps and their errors are tested without a kernel that has nbd.
+ * Shell: everything that `ramster swap` does to the machine, behind one interface. So tests check
+ * the order of its steps and their errors without a kernel that has nbd.
  */
 import { mkdirSync, readdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
@@ -13,36 +13,34 @@ import { describeError } from "../exit.ts";
 export interface Ended {
   readonly code: number;
   readonly stdout: string;
-  /** The last line that it wrote and that is not empty. */
+  /** The last non-empty line that the program wrote. */
   readonly lastLine: string;
 }
 
 export interface Shell {
   readonly isRoot: boolean;
-  /** Whether there is such a program. */
+  /** Whether the machine has the program. */
   has(program: string): boolean;
-  /** Runs a program to its end, or until `stop`. Any exit code is a result. */
+  /** Runs a program to its end, or until `stop`. Every exit code is a result, not an error. */
   run(argv: readonly string[], stop?: AbortSignal): Promise<Ended>;
-  /** The text of a small file of /proc or /sys; null where it is not there. */
+  /** The text of a small file of /proc or /sys. Null if it does not exist. */
   read(path: string): string | null;
-  /** The names in a folder; none where it is not there. */
+  /** The names in a folder. Empty if it does not exist. */
   list(path: string): readonly string[];
-  /** Writes a small file, and the folder that it is in. */
+  /** Writes a small file, and makes its folder. */
   write(path: string, text: string): void;
-  /** Removes a file, if it is there. */
+  /** Removes a file, if it exists. */
   remove(path: string): void;
-  /** Without symbolic links, as far as there is such a path. */
+  /** The path without symbolic links, as far as it exists. */
   realPath(path: string): string;
-  /** Until this process ends. @returns whether no other one has it. */
+  /** Takes a lock until this process ends. @returns false when another process has it. */
   lock(path: string): Promise<boolean>;
   pause(ms: number): Promise<void>;
   now(): number;
 }
 
-/** Where administrators' programs are, which is not in everybody's PATH. */
+/** The folders of administrators' programs, which may be missing in PATH. */
 const PATHS = "/usr/sbin:/sbin:/usr/bin:/bin";
-
-/** A lock is there to be held. */
 
 export class BunShell implements Shell {
   readonly isRoot = process.getuid?.() === 0;
@@ -59,7 +57,8 @@ export class BunShell implements Shell {
     try {
       const env = { ...process.env, PATH: this.path, LC_ALL: "C" };
       const pipes = { stdin: "ignore", stdout: "pipe", stderr: "pipe" } as const;
-      // In a session of its own: Ctrl-C ends the wait for swapoff, but not swapoff.
+      // The program runs in a session of its own, so Ctrl-C ends the wait for swapoff, but not
+      // swapoff.
       const signal = stop === undefined ? {} : { signal: stop };
       const child = Bun.spawn([file, ...rest], { ...pipes, ...signal, env, detached: true });
       const output = [child.stdout.text(), child.stderr.text()];
@@ -78,7 +77,7 @@ export class BunShell implements Shell {
     try {
       return readFileSync(path, "utf8");
     } catch {
-      return null; // It is not there, or went away meanwhile.
+      return null; // The file does not exist, or has just been removed.
     }
   }
 
@@ -109,7 +108,10 @@ export class BunShell implements Shell {
     }
   }
 
-  /** A socket that a process listens on. The file that a killed process leaves is no lock. */
+  /**
+   * A lock is a socket that a process listens on. The file that a killed process leaves is not a
+   * lock.
+   */
   async lock(path: string): Promise<boolean> {
     mkdirSync(dirname(path), { recursive: true });
     try {

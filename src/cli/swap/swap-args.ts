@@ -1,11 +1,11 @@
-/** The meaning of the flags of `ramster swap`, which depends on its ACTION. */
+/** Reads the flags of `ramster swap`, whose meaning depends on its ACTION. */
 import { SWAP_PRIORITY_MAX } from "../../core/limits.ts";
 import { parseAddress } from "../../net/address.ts";
 import type { GivenFlags } from "../given.ts";
 import { SWAP_ACTIONS, type SwapOptions } from "../options.ts";
 import { badValue, parseCount, parseGiven, refuse } from "../units.ts";
 
-/** By action. */
+/** The flags of each action. */
 const FLAGS: Record<(typeof SWAP_ACTIONS)[number], readonly string[]> = {
   on: ["nbd", "export", "device", "priority"],
   off: ["nbd", "export", "device"],

@@ -1,22 +1,23 @@
 /**
- * The nbd devices and the swap of the kernel, /sys/block/nbdN and /proc/swaps; and the notes of
- * `ramster swap on` about the devices that it attached, since the kernel does not know the export.
+ * Reads the nbd devices and the swap of the kernel from /sys/block/nbdN and /proc/swaps. `ramster
+ * swap on` keeps notes about the devices that it attached, since the kernel does not know the
+ * export.
  *
  *     /proc/swaps              Filename    Type        Size       Used    Priority
  *                              /dev/nbd0   partition   4194300    1024    100
  *     /run/ramster-swap/nbd0   {"nbd":"unix:/run/nbd.sock","exportName":"swap","pid":"812"}
  *
- * An attached device has a size and, while it is connected, the `pid` of the process that attached
- * it. A note with another pid belongs to an earlier use of the device.
+ * An attached device has a size. While it is connected, it also has the `pid` of the process that
+ * attached it. A note with another pid belongs to an earlier use of the device.
  */
 import { type Address, formatAddress, parseAddress } from "../../net/address.ts";
 import type { Shell } from "./shell.ts";
 
 const SECTOR_BYTES = 512;
-/** Only root writes there, and it is empty after a boot, as the devices are. */
+/** Only root can write here, and the folder is empty after a boot, as the devices are. */
 export const NOTES = "/run/ramster-swap";
 
-/** Where an export is, and which. */
+/** The address of a node, and the name of its export. */
 export interface ExportAt {
   readonly nbd: Address;
   readonly exportName: string;
@@ -25,12 +26,12 @@ export interface ExportAt {
 export interface NbdDevice {
   /** `/dev/nbd0`. */
   readonly path: string;
-  /** 0: nothing is attached. */
+  /** The size of the device. 0: nothing is attached. */
   readonly byteCount: number;
   readonly isConnected: boolean;
-  /** Null: the kernel does not swap there. */
+  /** How the kernel swaps on it. Null: it does not. */
   readonly swap: SwapUse | null;
-  /** What is attached; null: nothing, or not by `ramster swap on`. */
+  /** The attached export. Null: nothing is attached, or not by `ramster swap on`. */
   readonly at: ExportAt | null;
 }
 
@@ -40,7 +41,7 @@ export interface SwapUse {
   readonly priority: number;
 }
 
-/** All that the kernel has, in the order of their numbers. */
+/** All nbd devices of the kernel, in the order of their numbers. */
 export function nbdDevices(shell: Shell): NbdDevice[] {
   const swaps = parseSwaps(shell.read("/proc/swaps") ?? "");
   return shell
@@ -65,7 +66,7 @@ export function findDevice(shell: Shell, path: string): NbdDevice | null {
   return nbdDevices(shell).find((device) => device.path === path) ?? null;
 }
 
-/** The device that the export is attached as. */
+/** The device that the export is attached to. */
 export function deviceOf(shell: Shell, at: ExportAt): NbdDevice | null {
   const what = describe(at);
   return nbdDevices(shell).find((it) => it.at !== null && describe(it.at) === what) ?? null;
@@ -76,14 +77,14 @@ export function describe({ nbd, exportName }: ExportAt): string {
   return `export "${exportName}" of ${formatAddress(nbd)}`;
 }
 
-/** One form for each address, however it was written. */
+/** The same export, with its address in one canonical form. */
 export function normalize(shell: Shell, { nbd, exportName }: ExportAt): ExportAt {
   if (nbd.kind === "unix") return { nbd: { ...nbd, path: shell.realPath(nbd.path) }, exportName };
   const host = nbd.host.toLowerCase();
   return { nbd: { ...nbd, host: host === "localhost" ? "127.0.0.1" : host }, exportName };
 }
 
-/** Notes what is attached as the device now. */
+/** Writes the note for an export that was just attached to the device. */
 export function writeNote(shell: Shell, device: string, { nbd, exportName }: ExportAt): void {
   const name = nameOf(device);
   const pid = pidOf(shell, name);
@@ -99,11 +100,12 @@ function readNote(shell: Shell, name: string, pid: string | null): ExportAt | nu
   if (text === null) return null;
   try {
     const saved = JSON.parse(text);
-    // Without a connection it is still the same device: nobody else could attach it.
+    // Without a connection it is still the same attachment, since nobody else could attach the
+    // device.
     if (pid !== null && saved.pid !== pid) return null;
     return { nbd: parseAddress(saved.nbd), exportName: String(saved.exportName) };
   } catch {
-    return null; // A note that was not written to its end.
+    return null; // The note was not written completely.
   }
 }
 
@@ -119,7 +121,7 @@ function notePath(name: string): string {
   return `${NOTES}/${name}`;
 }
 
-/** By device. Other lines are skipped. */
+/** The swap of each device. Other lines are skipped. */
 export function parseSwaps(text: string): Map<string, SwapUse> {
   const swaps = new Map<string, SwapUse>();
   for (const line of text.split("\n")) {

@@ -15,14 +15,14 @@ const NEVER = new AbortController().signal;
 interface FakeDevice {
   byteCount: number;
   isConnected: boolean;
-  /** What it is attached to, by whatever address. */
+  /** The export that the device is attached to, by any address. */
   exportName: string;
   swapBytes: number | null;
   usedBytes: number;
   priority: number;
 }
 
-/** A machine with a kernel that has nbd, and where any program may fail. */
+/** A machine whose kernel has nbd, and where any program may fail. */
 class FakeShell implements Shell {
   isRoot = true;
   readonly commands: string[] = [];
@@ -32,16 +32,16 @@ class FakeShell implements Shell {
   hasModule = true;
   canLoadModule = true;
   isLocked = false;
-  /** By export: the UUID of the swap that was made of it. */
+  /** The UUID of the swap that was made of each export. */
   readonly uuids = new Map<string, string>();
   readonly files = new Map<string, string>();
   /** Called before each command. */
   onCommand: (line: string) => void = () => {};
-  /** From attaching a device until the kernel says who did. */
+  /** The time from attaching a device until the kernel shows its pid. */
   pollsUntilPid = 0;
-  /** What swapoff brings home in the time of one poll. */
+  /** The bytes that swapoff brings home between two polls. */
   bytesPerPoll = 100 * MIB;
-  /** Of the process that attached what is attached. */
+  /** The pid of the process that attached the device. */
   pid = 812;
   private time = 0;
   private readonly waiting: Array<() => void> = [];
@@ -247,18 +247,18 @@ describe("swapOn()", () => {
       "nbd-client -d /dev/nbd1",
     ]);
     await off(shell);
-    await swapOn(shell, options, NEVER); // The swap that it holds is nobody's now.
+    await swapOn(shell, options, NEVER); // No device uses the swap on it now.
     expect(shell.commands.at(-1)).toBe("swapon --discard --priority 1 /dev/nbd0");
   });
 
-  test("leaves alone what is attached, and no swap, and says how to end that", async () => {
+  test("does not touch an attached device without swap, and says how to detach it", async () => {
     const shell = new FakeShell();
     await on(shell);
     Object.assign(shell.devices[0] as FakeDevice, { swapBytes: null });
     const { message } = await refusal(on(shell));
     expect(message).toBe(
-      `Cannot switch swap on: export "swap" of ${NBD} is attached as /dev/nbd0, and no swap: ` +
-        "ramster swap off detaches it",
+      `Cannot switch swap on: export "swap" of ${NBD} is attached as /dev/nbd0 without swap: ` +
+        "run ramster swap off to detach it",
     );
     expect(await off(shell)).toBe("swap is off: /dev/nbd0");
   });
@@ -266,7 +266,7 @@ describe("swapOn()", () => {
   test.each([
     ["nbd-client", 2],
     ["mkswap", 3],
-  ])("stopped during %s it detaches again", async (program, commandCount) => {
+  ])("detaches again when it is interrupted during %s", async (program, commandCount) => {
     const shell = new FakeShell();
     const stop = new AbortController();
     shell.onCommand = (line) => {
@@ -281,7 +281,7 @@ describe("swapOn()", () => {
     expect(shell.files.size).toBe(0);
   });
 
-  test("stopped when all is done it says that all is done", async () => {
+  test("succeeds when it is interrupted after the last step", async () => {
     const shell = new FakeShell();
     const stop = new AbortController();
     shell.onCommand = (line) => {
@@ -325,7 +325,7 @@ describe("swapOn()", () => {
         for (const device of shell.devices) device.byteCount = MIB;
       },
     ],
-  ])("says %p before it does anything, and ends with 3", async (detail, spoil) => {
+  ])("fails with %p before it does anything, with exit code 3", async (detail, spoil) => {
     const shell = new FakeShell();
     spoil(shell);
     const { message, exit } = await refusal(on(shell));
@@ -345,7 +345,7 @@ describe("swapOn()", () => {
     expect(message).toBe(`Cannot switch swap on: ${detail}`);
   });
 
-  test("says why it cannot attach, and leaves it at that", async () => {
+  test("reports why it cannot attach, and does nothing more", async () => {
     const shell = new FakeShell();
     shell.failing.set("nbd-client", "E: no such export");
     const { message, exit } = await refusal(on(shell));
@@ -367,7 +367,7 @@ describe("swapOn()", () => {
     expect(shell.files.size).toBe(0);
   });
 
-  test("says what stays attached", async () => {
+  test("reports a device that stays attached", async () => {
     const shell = new FakeShell();
     shell.failing.set("mkswap", "no");
     shell.failing.set("detach", "neither");
@@ -377,7 +377,7 @@ describe("swapOn()", () => {
     expect(await off(shell)).toBe("swap is off: /dev/nbd0");
   });
 
-  test("two at once exclude each other, which the unit for systemd takes for a failure", async () => {
+  test("two commands at once exclude each other, which the systemd unit treats as a failure", async () => {
     const shell = new FakeShell();
     await on(shell);
     shell.isLocked = true;
@@ -392,7 +392,7 @@ describe("swapOn()", () => {
     expect(shell.commands.length).toBe(3);
   });
 
-  test("waits for a client that goes on in the background", async () => {
+  test("waits for an nbd-client that continues in the background", async () => {
     const shell = new FakeShell();
     shell.pollsUntilPid = 3;
     await on(shell);
@@ -428,7 +428,7 @@ describe("swapOff()", () => {
     expect(shell.commands).toEqual(["swapoff /dev/nbd0", "nbd-client -d /dev/nbd0"]);
   });
 
-  test("shows how far it is on a terminal, and says it now and then elsewhere", async () => {
+  test("shows its progress on a terminal, and as lines elsewhere", async () => {
     let shown = "";
     const stream = { isTTY: true, columns: 80, write: (text: string) => (shown += text) };
     const progress = new Progress(stream, { quiet: false });
@@ -458,7 +458,7 @@ describe("swapOff()", () => {
     expect(nbdDevices(shell)[0]?.isConnected).toBe(true);
   });
 
-  test("detaches what is attached and no swap, and does nothing where there is nothing", async () => {
+  test("detaches a device without swap, and does nothing when nothing is attached", async () => {
     const shell = await swapping(0);
     Object.assign(shell.devices[0] as FakeDevice, { swapBytes: null });
     expect(await off(shell, "/dev/nbd0")).toBe("swap is off: /dev/nbd0");
@@ -470,7 +470,7 @@ describe("swapOff()", () => {
   test.each([
     ["a name", { exportName: "swpa" }, 'export "swpa" of unix:/run/ramster/nbd.sock'],
     ["an address", { nbd: parseAddress("unix:/nbd.sock") }, 'export "swap" of unix:/nbd.sock'],
-  ])("takes %s that nothing has for a mistake while there is swap", async (_, wrong, what) => {
+  ])("treats %s that does not match as a mistake while swap is on", async (_, wrong, what) => {
     const shell = await swapping(0);
     const options = { ...AT, ...wrong, device: null };
     const { message, exit } = await refusal(swapOff(shell, options, quiet().show, NEVER));
@@ -484,16 +484,16 @@ describe("swapOff()", () => {
     expect(shell.commands).toEqual([]);
   });
 
-  test("does not take a device for what was attached there before", async () => {
+  test("does not mistake a device for what was attached to it before", async () => {
     const shell = await swapping(0);
     shell.pid = 1234;
     const { message } = await refusal(off(shell));
     expect(message).toEndWith("is not on; what is: /dev/nbd0");
     Object.assign(shell.devices[0] as FakeDevice, { isConnected: false });
-    expect(await off(shell)).toBe("swap is off: /dev/nbd0"); // No other one could attach it.
+    expect(await off(shell)).toBe("swap is off: /dev/nbd0"); // No one else could attach it.
   });
 
-  test("stopped it leaves swapoff to go on, and detaches when it is called again", async () => {
+  test("lets swapoff continue when it is interrupted, and detaches when it is called again", async () => {
     const shell = await swapping(1000 * MIB);
     const stop = new AbortController();
     shell.onCommand = (line) => {
@@ -502,25 +502,25 @@ describe("swapOff()", () => {
     const options = { ...AT, device: null };
     const { message } = await refusal(swapOff(shell, options, quiet().show, stop.signal));
     expect(message).toBe(
-      "Cannot switch swap off: stopped by SIGINT, swapoff /dev/nbd0 goes on, " +
-        "ramster swap off once more detaches it then",
+      "Cannot switch swap off: stopped by SIGINT, swapoff /dev/nbd0 continues, " +
+        "run ramster swap off again afterwards to detach it",
     );
     while (shell.devices[0]?.swapBytes !== null) await shell.pause(1);
     expect(await off(shell)).toBe("swap is off: /dev/nbd0");
   });
 
-  test("takes root, and says when it cannot detach", async () => {
+  test("needs root, and reports when it cannot detach", async () => {
     const shell = await swapping(0);
     shell.failing.set("detach", "no");
     const { message } = await refusal(off(shell, "/dev/nbd0"));
-    expect(message).toBe("Cannot detach /dev/nbd0, which is no swap now: no");
+    expect(message).toBe("Cannot detach /dev/nbd0, whose swap is off: no");
     shell.isRoot = false;
     const { exit } = await refusal(off(shell, "/dev/nbd0"));
     expect(exit).toBe(3);
   });
 });
 
-test("swapStatus() says what is attached and how much of it is used", async () => {
+test("swapStatus() shows what is attached and how much of it is used", async () => {
   const shell = new FakeShell();
   expect(swapStatus(shell)).toEqual(["no nbd device is attached"]);
   await on(shell);
@@ -532,7 +532,7 @@ test("swapStatus() says what is attached and how much of it is used", async () =
   ]);
 });
 
-test("parseSwaps() takes whole lines only", () => {
+test("parseSwaps() reads whole lines only", () => {
   const text = "Filename Type Size Used Priority\n/dev/sda2   partition 100 1 -2\n/swap file 8 0";
   expect([...parseSwaps(text)]).toEqual([
     ["/dev/sda2", { byteCount: 102_400, usedBytes: 1024, priority: -2 }],

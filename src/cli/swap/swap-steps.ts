@@ -1,14 +1,14 @@
 /**
- * The steps of `ramster swap on` and `off`, and what to do when one of them fails, or is stopped.
+ * The steps of `ramster swap on` and `off`, and what to do when a step fails or is interrupted.
  *
  *     on:    nbd module -> free device -> nbd-client -> mkswap -> swapon
  *                                            ^___________|_________|   detached again on failure
  *     off:   swapoff, which brings every page home -> nbd-client -d
  *
- * The order of `off` matters: a device that is detached while the kernel swaps there takes the
- * pages of all programs with it. So no device in /proc/swaps is detached. An export that is
- * attached as two devices would let each overwrite the pages of the other. So no swap is made of an
- * export that holds the swap of another device, by whatever address it was reached.
+ * The order of `off` matters. If a device were detached while the kernel swaps on it, the pages of
+ * all programs there would be lost. So no device in /proc/swaps is detached. If an export were
+ * attached as two devices, each would overwrite the pages of the other. So an export that holds the
+ * swap of another device is not made swap again, whichever address it was reached by.
  */
 import { RamsterError } from "../../core/errors.ts";
 import { formatSize } from "../../core/units.ts";
@@ -28,18 +28,18 @@ import {
 } from "./swap-devices.ts";
 
 export interface SwapOnOptions extends ExportAt {
-  /** `/dev/nbdN`; null: one that is free. */
+  /** `/dev/nbdN`. Null: any free device. */
   readonly device: string | null;
   readonly priority: number;
 }
 
 const POLL_MS = 200;
-/** A device that is attached is there at once, unless the machine is very busy. */
+/** How long a device may take to appear. It appears at once, unless the machine is very busy. */
 const ATTACH_MS = 10_000;
-/** Time between two lines of progress where no terminal shows a bar. */
+/** Time between two lines of progress when no terminal shows a bar. */
 const LINE_MS = 5000;
 
-/** The packages of Debian that have them. */
+/** The Debian package of each program. */
 const PACKAGES = {
   "nbd-client": "nbd-client",
   mkswap: "util-linux",
@@ -53,8 +53,8 @@ const CANNOT_OFF = "Cannot switch swap off";
 /**
  * Attaches the export and swaps on it.
  *
- * @returns one line: what is on now. Throws RamsterError NO_DEVICE or COMMAND_FAILED, also when it
- * is stopped; nothing is attached then, unless the error says so.
+ * @returns one line that says what is on now. Throws RamsterError NO_DEVICE or COMMAND_FAILED, also
+ * when it is interrupted. Nothing is attached then, unless the error says so.
  */
 export async function swapOn(
   shell: Shell,
@@ -71,12 +71,13 @@ export async function swapOn(
   const already = deviceOf(shell, at);
   if (already?.swap != null) throw noDevice(CANNOT_ON, `${what} is on already, as ${already.path}`);
   if (already !== null) {
-    const how = `is attached as ${already.path}, and no swap: ramster swap off detaches it`;
+    const how = `is attached as ${already.path} without swap: run ramster swap off to detach it`;
     throw noDevice(CANNOT_ON, `${what} ${how}`);
   }
   const device = chooseDevice(shell, options.device);
   const attached = await shell.run(attachCommand(at, device), stop);
-  // When it failed the device may be another program's; when it was stopped it is ours.
+  // When nbd-client failed, the device may belong to another program. When it was interrupted, it
+  // is ours.
   if (!stop.aborted) requireSuccess(attached, `Cannot attach ${what} as ${device}`);
   try {
     checkNotStopped(stop);
@@ -102,8 +103,8 @@ export type SwapOffOptions = (ExportAt & { readonly device: null }) | { readonly
 /**
  * Brings all pages home and detaches the device.
  *
- * @returns one line. Throws RamsterError NO_DEVICE or COMMAND_FAILED, also when it is stopped; the
- * device is still attached then, unless the error says that it is not.
+ * @returns one line. Throws RamsterError NO_DEVICE or COMMAND_FAILED, also when it is interrupted.
+ * The device is still attached then, unless the error says that it is not.
  */
 export async function swapOff(
   shell: Shell,
@@ -119,13 +120,13 @@ export async function swapOff(
   if (device.swap !== null) await runSwapoff(shell, path, show, stop);
   requireSuccess(
     await shell.run(["nbd-client", "-d", path]),
-    `Cannot detach ${path}, which is no swap now`,
+    `Cannot detach ${path}, whose swap is off`,
   );
   removeNote(shell, path);
   return `swap is off: ${path}`;
 }
 
-/** Null: no swap is on that could be meant. */
+/** The device to detach. Null: no swap is on that the options could mean. */
 function deviceToDetach(shell: Shell, options: SwapOffOptions): NbdDevice | null {
   if (options.device !== null) {
     const device = findDevice(shell, options.device);
@@ -141,7 +142,7 @@ function deviceToDetach(shell: Shell, options: SwapOffOptions): NbdDevice | null
   throw noDevice(CANNOT_OFF, `${describe(at)} is not on; what is: ${named.join("; ")}`);
 }
 
-/** Runs swapoff until /proc/swaps does not list the device any more. */
+/** Runs swapoff until /proc/swaps no longer lists the device. */
 async function runSwapoff(
   shell: Shell,
   path: string,
@@ -166,7 +167,7 @@ async function runSwapoff(
   }
   show.progress.clear();
   if (running.ended === null) {
-    const then = `swapoff ${path} goes on, ramster swap off once more detaches it then`;
+    const then = `swapoff ${path} continues, run ramster swap off again afterwards to detach it`;
     throw failed(`${CANNOT_OFF}: stopped by ${stop.reason}, ${then}`);
   }
   const left = findDevice(shell, path)?.swap ?? null;
@@ -192,7 +193,7 @@ export function swapStatus(shell: Shell): string[] {
   });
 }
 
-/** Two commands at once could take one device, or attach one export twice. */
+/** Two commands at once could take the same device, or attach an export twice. */
 async function checkRootAndLock(shell: Shell, failing: string): Promise<void> {
   if (!shell.isRoot) throw noDevice(failing, "this takes root");
   if (await shell.lock(`${NOTES}/lock`)) return;
@@ -231,7 +232,9 @@ function attachCommand({ nbd, exportName }: ExportAt, device: string): string[] 
   return ["nbd-client", ...server, device, "-N", exportName, "-b", "4096", "-swap", "-persist"];
 }
 
-/** nbd-client may go on in the background, until the device has a size and a pid. */
+/**
+ * nbd-client may continue in the background, so this waits until the device has a size and a pid.
+ */
 async function waitForDevice(shell: Shell, device: string, what: string): Promise<void> {
   const limit = shell.now() + ATTACH_MS;
   for (;;) {
@@ -243,11 +246,11 @@ async function waitForDevice(shell: Shell, device: string, what: string): Promis
   }
 }
 
-/** Refuses an export that is swap already by another address of its node. */
+/** Refuses an export that is already swap through another address of its node. */
 async function refuseSecondAttach(shell: Shell, device: string, what: string): Promise<void> {
   const { stdout: label } = await shell.run(["swaplabel", device]);
   const uuid = /^UUID:\s*(\S+)/m.exec(label)?.[1];
-  if (uuid === undefined) return; // No swap was ever made of it.
+  if (uuid === undefined) return; // The device was never made swap.
   const columns = "--show=NAME,UUID";
   const { stdout } = await shell.run(["swapon", columns, "--noheadings", "--raw"]);
   const line = stdout.split("\n").find((it) => it.split(" ")[1] === uuid);

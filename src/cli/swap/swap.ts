@@ -1,6 +1,7 @@
 /**
- * `ramster swap on|off|status`: lets this machine's kernel swap on an export of a node, and ends
- * that again. The steps are in swap-steps.ts; systemd/ does the same at boot and at shutdown.
+ * `ramster swap on|off|status`: makes this machine's kernel swap on an export of a node, and ends
+ * that again. The steps are in swap-steps.ts. The units in systemd/ do the same at boot and at
+ * shutdown.
  */
 import { unreachable } from "../../core/assert.ts";
 import { EXIT, type ExitCode } from "../exit.ts";

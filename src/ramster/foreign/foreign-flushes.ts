@@ -1,13 +1,14 @@
 /**
- * ForeignFlushes: FLUSH at a holder, entry by entry, and no more in a turn than its share
- * (tmem/reaper.ts). The next requests of that owner wait until the whole message is done, so that
- * it never sees half of one. Other owners do not wait.
+ * ForeignFlushes: serves FLUSH at a holder, entry by entry, with a limited share of each turn
+ * (tmem/reaper.ts). The next requests of the owner wait until the whole message is done, so it
+ * never sees a part of its effect. Other owners do not wait.
  *
- *     a pool or object, all of whose versions are meant   out of reach at once, freed in slices
- *     a pool that is newer than what is meant             nothing to look at
- *     a pool or object with newer pages, too              a walk, in slices
+ *     a pool or object without newer pages       out of reach at once, freed in slices
+ *     a pool that was made after the flush       nothing to do
+ *     a pool or object that has newer pages too  a walk, in slices
  *
- * So an entry costs what it frees. Only a walk looks at more pages, and makes its owner wait.
+ * So the cost of an entry is what it frees. Only a walk visits more pages, and its owner waits for
+ * it.
  */
 import { Handle } from "../../core/handle.ts";
 import { STATUS } from "../../core/status.ts";
@@ -25,7 +26,7 @@ import {
   readFlushVersion,
 } from "../../wire/peer-entries.ts";
 
-/** A message, from its entry `next` on. */
+/** A message, to be served from its entry `next` on. */
 interface FlushWork {
   readonly channel: Channel;
   readonly request: number;
@@ -34,7 +35,7 @@ interface FlushWork {
   view: DataView;
   at: number;
   next: number;
-  /** The walk for the entry `next`, if it has begun. */
+  /** The walk for the entry `next`, if it has started. */
   walk: Walk | null;
 }
 
@@ -43,13 +44,13 @@ const NOT_DONE = -1;
 interface Parts {
   readonly tmem: Tmem;
   readonly reaper: Reaper;
-  /** A message is done. */
+  /** Called when a message is done. */
   readonly onFlushed: (pageCount: number) => void;
 }
 
 export class ForeignFlushes {
   private readonly parts: Parts;
-  /** By owner: the message that goes on in the next turn. */
+  /** The message of each owner that continues in the next turn. */
   private readonly parked = new Map<number, FlushWork>();
   private readonly handle = new Handle();
 
@@ -72,7 +73,7 @@ export class ForeignFlushes {
     return true;
   }
 
-  /** The link is gone: entries that are not done will be sent again. */
+  /** The link is gone. The owner will send the unfinished entries again. */
   drop(node: number): void {
     const work = this.parked.get(node);
     if (work === undefined) return;
@@ -80,7 +81,7 @@ export class ForeignFlushes {
     this.parked.delete(node);
   }
 
-  /** Frees the page under the handle if it is no newer. @returns how many that was. */
+  /** Frees the page under the handle, unless it is newer. @returns how many pages that was. */
   flushPage(node: number, handle: Handle, version: number): number {
     const { tmem } = this.parts;
     const pool = tmem.pool(node, handle.pool);
@@ -116,7 +117,7 @@ export class ForeignFlushes {
     return work.next === work.count;
   }
 
-  /** @returns how many pages that were, or NOT_DONE. */
+  /** @returns how many pages were freed, or NOT_DONE. */
   private flushEntry(node: number, work: FlushWork): number {
     const { tmem, reaper } = this.parts;
     const { view } = work;
@@ -148,7 +149,7 @@ export class ForeignFlushes {
   }
 
   private finish({ channel, request, count, statuses }: FlushWork): boolean {
-    if (!channel.begin(LANE.URGENT, count)) return false; // It is sent again.
+    if (!channel.begin(LANE.URGENT, count)) return false; // The owner sends it again.
     channel.bytes.set(statuses, channel.at);
     channel.commitReply(MESSAGE.FLUSH, request, STATUS.OK, count, count);
     return true;

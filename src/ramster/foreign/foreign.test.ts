@@ -37,12 +37,14 @@ const lz4 = await Lz4.load(memory);
 interface Holder {
   foreign: Foreign;
   linkUp(bootId: bigint): void;
-  /** Status of a put of a page full of `version`, or none when it was not served. */
+  /** The status of a put of a page full of `version`, or none when it was not served. */
   put(handle: Handle, version: number, kind: Kind): number;
-  /** Status and first byte of what is held. */
+  /** The status and first byte of a held page. */
   get(handle: Handle, version: number): number[];
   flush(handle: Handle, version: number, scope: FlushScope): number;
-  /** The status of each of `count` flushes of the same in one message, while `onStep` looks on. */
+  /**
+   * The status of each of `count` equal flushes in one message. `onStep` is called at each step.
+   */
   flushMany(handle: Handle, version: number, scope: FlushScope, many: Many): Set<number>;
 }
 
@@ -145,10 +147,10 @@ function checksum(handle: Handle, version: number, page: Uint8Array): number {
 
 const at = (index: number, pool = 0): Handle => new Handle().set(pool, [1n, 2n, 3n], index);
 
-test("a page is held in one version, and given out as often as it is asked for", async () => {
+test("a page is held in one version, and every get of it succeeds", async () => {
   const { foreign, put, get, flush } = await holder();
   expect(put(at(1), 5, PERSISTENT)).toBe(STATUS.OK);
-  expect(put(at(1), 5, PERSISTENT)).toBe(STATUS.OK); // Again, which changes nothing.
+  expect(put(at(1), 5, PERSISTENT)).toBe(STATUS.OK); // A repeated put changes nothing.
   expect(put(at(1), 4, PERSISTENT)).toBe(STATUS.STALE);
   expect([get(at(1), 5), get(at(1), 5)]).toEqual([
     [0, 5],
@@ -163,14 +165,14 @@ test("a page is held in one version, and given out as often as it is asked for",
   }
 });
 
-test("version 0, which no owner gives out, is refused and never reaches an assertion", async () => {
+test("version 0, which no owner uses, is refused and never reaches an assertion", async () => {
   const { foreign, put } = await holder();
   expect(put(at(1), 0, PERSISTENT)).toBe(STATUS.BAD_REQUEST);
   expect(foreign.pageCount(OWNER)).toBe(0);
   expect(put(at(1), 1, PERSISTENT)).toBe(STATUS.OK);
 });
 
-test("full: an ephemeral page makes room, a persistent one does not", async () => {
+test("in a full store an ephemeral page makes room, a persistent one does not", async () => {
   const { put, get } = await holder();
   expect(put(at(0, 1), 1, EPHEMERAL)).toBe(STATUS.OK);
   for (let i = 0; i < 4; i += 1) expect(put(at(i), 2 + i, PERSISTENT)).toBe(STATUS.OK);
@@ -189,7 +191,7 @@ test("a pool changes its kind only when it is empty; there are POOLS_PER_CLIENT_
   expect(put(at(1, 256), 3, PERSISTENT)).toBe(STATUS.POOLS_FULL);
 });
 
-test("over its quota a node is refused, and what was under the handle is gone", async () => {
+test("over its quota a node is refused, and the page under the handle is gone", async () => {
   const { foreign, put, get } = await holder(2);
   expect([1, 2, 3].map((i) => put(at(i), i, PERSISTENT))).toEqual([
     STATUS.OK,
@@ -219,11 +221,11 @@ test("an owner that comes back with another boot id finds nothing; with the same
   expect(get(at(1), 1)).toEqual([STATUS.OK, 1]);
   linkUp(BOOT_ID + 1n);
   expect(get(at(1), 1)).toEqual([STATUS.NOT_FOUND]);
-  expect(put(at(1), 1, PERSISTENT)).toBe(STATUS.CORRUPT); // Summed from another seed.
+  expect(put(at(1), 1, PERSISTENT)).toBe(STATUS.CORRUPT); // The checksum has another seed.
   expect(foreign.counters.foreign_purged_pages).toBe(1);
 });
 
-test("news of a restart drops what is held, unless a link knows better or the news is old", async () => {
+test("news of a restart drops the pages, unless a link shows otherwise or the news is old", async () => {
   const { foreign, linkUp, put } = await holder();
   put(at(1), 1, PERSISTENT);
   expect(foreign.ownerBooted(OWNER, BOOT_ID + 1n)).toBe(0); // There is a link.
@@ -235,10 +237,10 @@ test("news of a restart drops what is held, unless a link knows better or the ne
   linkUp(BOOT_ID);
   linkUp(BOOT_ID + 2n);
   foreign.linkDown(OWNER);
-  expect(foreign.ownerBooted(OWNER, BOOT_ID)).toBe(0); // From before what the link said.
+  expect(foreign.ownerBooted(OWNER, BOOT_ID)).toBe(0); // Older than the link.
 });
 
-/** Pretends that the owner has put pages 0 .. count - 1 of pool 0, from the version on. */
+/** Stores pages 0 .. count - 1 of pool 0 as the owner would, with versions from `version` on. */
 function pretend({ zcache }: Foreign, count: number, version: number): void {
   const options = { persistent: true, storeWhole: true };
   const pool = zcache.tmem.autocreatePool(OWNER, 0, options);
@@ -250,7 +252,7 @@ function pretend({ zcache }: Foreign, count: number, version: number): void {
   }
 }
 
-/** How many versions of pages are looked at from now on: in all, and in one turn at most. */
+/** Counts the page versions that are read from now on: in all, and the most in one turn. */
 function watch({ zcache: { tmem } }: Foreign): { all: number; most: number; onStep: () => void } {
   const onStep = (): void => {
     seen.turn = 0;
@@ -269,7 +271,7 @@ function watch({ zcache: { tmem } }: Foreign): { all: number; most: number; onSt
 const COUNT = 5 * FLUSH_SLICE;
 
 test.each([FLUSH_SCOPE.POOL, FLUSH_SCOPE.OBJECT])(
-  "1024 flushes that mean nothing of what is held look at nothing (scope %d)",
+  "1024 flushes that match no held page visit nothing (scope %d)",
   async (scope) => {
     const { foreign, flushMany } = await holder(null, 2 * COUNT);
     pretend(foreign, COUNT, 1000);
@@ -283,7 +285,7 @@ test.each([FLUSH_SCOPE.POOL, FLUSH_SCOPE.OBJECT])(
 );
 
 test.each([FLUSH_SCOPE.POOL, FLUSH_SCOPE.OBJECT])(
-  "1024 flushes of all that is held cost what they free, once (scope %d)",
+  "1024 flushes of all held pages cost what they free, once (scope %d)",
   async (scope) => {
     const { foreign, flushMany, put, get } = await holder(null, 2 * COUNT);
     pretend(foreign, COUNT, 1000);
@@ -298,7 +300,7 @@ test.each([FLUSH_SCOPE.POOL, FLUSH_SCOPE.OBJECT])(
 );
 
 test.each([FLUSH_SCOPE.POOL, FLUSH_SCOPE.OBJECT])(
-  "a flush that means some of what is held goes on in slices before it is answered (scope %d)",
+  "a flush of some of the held pages goes on in slices before it is answered (scope %d)",
   async (scope) => {
     const { foreign, flushMany, get } = await holder(null, 2 * COUNT);
     pretend(foreign, COUNT, 1000);
@@ -310,14 +312,14 @@ test.each([FLUSH_SCOPE.POOL, FLUSH_SCOPE.OBJECT])(
     expect(foreign.pageCount(OWNER)).toBe(COUNT / 2 - 1);
     expect(get(at(COUNT / 2), version)).toEqual([STATUS.NOT_FOUND]);
     if (scope === FLUSH_SCOPE.OBJECT) return;
-    // The next one knows that there is nothing so old.
+    // The next flush finds no page that is so old.
     seen.all = 0;
     flushMany(at(0), version, scope, { count: 1024, onStep });
     expect(seen.all).toBe(0);
   },
 );
 
-test("a link that is lost in the middle of a flush leaves the rest, which is sent again", async () => {
+test("a link lost in the middle of a flush leaves the rest, which is sent again", async () => {
   const { foreign, flushMany } = await holder(null, 2 * COUNT);
   pretend(foreign, COUNT, 1000);
   const version = 1000 + COUNT / 2;

@@ -1,17 +1,17 @@
 /**
- * Foreign: pages held for other nodes. A holder is a dumb store under (owner, pool, oid, index) and
- * version. It answers PUT, GET and FLUSH, and decides one thing: an ephemeral page may go when
- * there is no frame.
+ * Foreign: pages that are held for other nodes. A holder is a simple store under (owner, pool, oid,
+ * index) and version. It answers PUT, GET and FLUSH. It makes one decision: it may evict an
+ * ephemeral page when there is no frame.
  *
  * The owner is the node at the other end of the link, never a number in a payload. When an owner
- * comes back with another boot id its pages are purged: its index, which named them, is gone.
+ * comes back with another boot id, its pages are purged, since the index that named them is gone.
  *
- * Foreign pages have a store of their own, with its own budget. So they never take the room of
- * pages of this node, and are never remotified again.
+ * Foreign pages have a store of their own with its own budget. So they never take room from pages
+ * of this node, and are never remotified again.
  *
- * The limit of what it lends may shrink while it runs: then ephemeral pages go, nothing more is
- * granted, and owners are asked to take persistent pages back (reclaim.ts), which stay until they
- * have.
+ * The limit of what a lender lends may shrink while it runs. Then ephemeral pages are evicted,
+ * nothing more is granted, and owners are asked to move persistent pages elsewhere (reclaim.ts).
+ * Persistent pages stay until the owners have done so.
  */
 
 import { assert } from "../../core/assert.ts";
@@ -48,20 +48,22 @@ import { Reclaim } from "./reclaim.ts";
 
 interface Owner {
   bootId: bigint;
-  /** Names what is kept for it: see GRANT in wire/PROTOCOL.md. */
+  /** Identifies the pages kept for the owner: see GRANT in wire/PROTOCOL.md. */
   epoch: number;
-  /** The boot id before that one, whose pages are gone; null when there was none. */
+  /** The previous boot id, whose pages are gone. Null when there was none. */
   bootIdBefore: bigint | null;
   /** Null while there is no link. */
   channel: Channel | null;
-  /** Where the checksums of its pages start. */
+  /** The seed of the checksums of its pages. */
   seed: number;
 }
 
-/** Free frames that a lender below its full limit keeps from the operating system: 1 MiB. */
+/**
+ * Free frames that a lender below its full limit does not return to the operating system: 1 MiB.
+ */
 const WARM_FRAMES_MAX = 256;
 
-/** Nothing foreign is ever remote, so nothing remote is ever freed. */
+/** Foreign pages are never remote, so no remote page is ever freed here. */
 export const NEVER_REMOTE: PamOps = {
   free(): void {
     assert(false, "a foreign page is never remote");
@@ -72,9 +74,9 @@ export class Foreign {
   readonly counters = new ForeignCounters();
   readonly zcache: Zcache;
   readonly grants: Grants;
-  /** Pages held for one node at most. May be lowered: pages over it stay. */
+  /** The most pages held for one node. It may be lowered. Pages beyond it stay. */
   pagesPerOwnerMax: number;
-  /** Frames that it may lend by its configuration; `limit` may be less. */
+  /** The frames that the node may lend by its configuration. `limit` may be lower. */
   readonly frameCountLent: number;
   private readonly reclaim: Reclaim;
   private readonly reaper: Reaper;
@@ -92,13 +94,13 @@ export class Foreign {
       zcache: Zcache;
       clock: Clock;
       seedOf: (bootId: bigint) => number;
-      /** Asks for a link to an owner. */
+      /** Requests a link to an owner. */
       want: (node: number) => void;
       buggify: Buggify;
     },
     settings: {
       requestTimeoutMs: number;
-      /** Pages held for one node at once; null: as many as there is room for. */
+      /** The most pages held for one node. Null: as many as fit. */
       pagesPerOwnerMax: number | null;
     },
   ) {
@@ -122,18 +124,21 @@ export class Foreign {
     this.entry = emptyZpage();
   }
 
-  /** Frames that it lends now. */
+  /** The frames that the node lends now. */
   get limit(): number {
     return this.zcache.budget.frameCountMax;
   }
 
-  /** Lends at most this from now on. 0: nothing, and owners take all pages back. */
+  /**
+   * Lends at most this many frames from now on. With 0, owners are asked to move all pages
+   * elsewhere.
+   */
   setLimit(frameCount: number): void {
     this.zcache.budget.setFrameCountMax(Math.min(frameCount, this.frameCountLent));
     this.step();
   }
 
-  /** Gives frames over the limit back, or grants those under it. Called at each tick. */
+  /** Gives back frames over the limit, or grants frames under it. Called at each tick. */
   step(): void {
     this.steps.go();
   }
@@ -151,7 +156,10 @@ export class Foreign {
     return this.mustTrim && frames.trim();
   }
 
-  /** Ephemeral pages make way. @returns whether no more of them have to, or can. */
+  /**
+   * Evicts ephemeral pages over the limit. @returns whether no more of them have to be evicted, or
+   * can be.
+   */
   private evictOver(frameCountMax: number): boolean {
     for (let left = frameCountMax; this.zcache.frames.framesUsed > this.limit; left -= 1) {
       if (left === 0) return false;
@@ -160,14 +168,14 @@ export class Foreign {
     return true;
   }
 
-  /** Over the limit each free frame is returned; under it a few are kept, to save system calls. */
+  /** Over the limit, each free frame is returned. Under it, a few are kept to save system calls. */
   private get mustTrim(): boolean {
     const { framesUsed, framesWarm } = this.zcache.frames;
     if (framesWarm === 0) return false;
     return framesUsed + framesWarm > this.limit || framesWarm > WARM_FRAMES_MAX;
   }
 
-  /** A node has linked: its pages from before a restart are purged. */
+  /** A node has linked. Its pages from before a restart are purged. */
   linkUp(node: number, bootId: bigint, channel: Channel): void {
     const known = this.owners.get(node);
     const isBack = known !== undefined && known.bootId === bootId;
@@ -189,15 +197,16 @@ export class Foreign {
     if (owner !== undefined) owner.channel = null;
   }
 
-  /** Grants frames that came free to borrowers that have used half of their grant. */
+  /** Grants free frames to borrowers that have used half of their grant. */
   private grantAll(): void {
     for (const [node, { channel }] of this.owners)
       if (channel !== null) this.grantTo(node, channel);
   }
 
   /**
-   * News of a node without a link: it runs in this boot. Pages of earlier boots go, since it may
-   * never link here again. Late news, of a boot before that of the last link, is ignored.
+   * News of a node without a link: it runs with this boot id. Pages of earlier boots are dropped,
+   * since it may never link here again. Late news, of a boot before that of the last link, is
+   * ignored.
    *
    * @returns how many pages were dropped.
    */
@@ -208,19 +217,22 @@ export class Foreign {
     return this.ownerGone(node);
   }
 
-  /** The owner stops, in this boot of it. @returns how many pages were dropped. */
+  /** The owner with this boot id stops. @returns how many pages were dropped. */
   ownerLeft(node: number, bootId: bigint): number {
     return this.owners.get(node)?.bootId === bootId ? this.ownerGone(node) : 0;
   }
 
-  /** The node is gone for good, and its index with it. @returns how many pages were dropped. */
+  /** The node is gone for good, together with its index. @returns how many pages were dropped. */
   ownerGone(node: number): number {
     const count = this.purge(node);
     this.counters.foreign_purged_pages += count;
     return count;
   }
 
-  /** Drops every page held for the node. They are out of reach at once. @returns how many. */
+  /**
+   * Drops every page held for the node. The pages are out of reach at once. @returns how many there
+   * were.
+   */
   purge(node: number): number {
     const count = this.pageCount(node);
     this.flushes.drop(node);
@@ -258,7 +270,7 @@ export class Foreign {
     return true;
   }
 
-  /** GET: version, checksum and zpage of each. Nothing is removed (two phases). */
+  /** GET: sends version, checksum and zpage of each page. Nothing is removed (two phases). */
   onGet(node: number, channel: Channel, frame: Frame): boolean {
     const entryBytesMax = GET_REPLY_ENTRY_BYTES + PAGE_BYTES;
     if (!channel.begin(LANE.URGENT, frame.count * entryBytesMax)) return false;
@@ -287,7 +299,7 @@ export class Foreign {
     return true;
   }
 
-  /** FLUSH: page, object or pool, each up to a version. */
+  /** FLUSH: removes a page, object or pool, up to a version. */
   onFlush(node: number, channel: Channel, frame: Frame): boolean {
     return this.flushes.serve(node, channel, frame);
   }
@@ -299,14 +311,14 @@ export class Foreign {
     this.zcache.close();
   }
 
-  /** Frames came free: they are granted, or over the limit still. */
+  /** Frames came free. They are granted, or given back if the store is still over the limit. */
   private onFreed(): void {
     if (this.steps.isGoing) return;
     if (this.zcache.frames.framesUsed > this.limit) this.reclaim.step(this.limit);
     else this.grantAll();
   }
 
-  /** Pages held for the node, of both kinds. */
+  /** How many pages of both kinds are held for the node. */
   pageCount(node: number): number {
     return this.zcache.tmem.poolsOf(node).reduce((sum, pool) => sum + pool.pageCount, 0);
   }
@@ -315,17 +327,17 @@ export class Foreign {
     return this.owners.get(node)?.channel != null;
   }
 
-  /** Persistent pages of all owners. */
+  /** How many persistent pages are held for all owners. */
   get persistentCount(): number {
     return this.zcache.zbud.counters.zpages[PERSISTENT];
   }
 
-  /** The boot in which an owner stored its pages here; null: none. For checks. */
+  /** The boot id with which an owner stored its pages here. Null: there are none. For checks. */
   bootIdOf(node: number): bigint | null {
     return this.owners.get(node)?.bootId ?? null;
   }
 
-  /** Nodes that pages are held for, and how many. */
+  /** How many pages are held for each node. */
   pageCounts(): Map<number, number> {
     return new Map([...this.owners.keys()].map((node) => [node, this.pageCount(node)]));
   }
@@ -345,7 +357,7 @@ export class Foreign {
     };
   }
 
-  /** `isFirst`: the first on this link, which is sent even if it grants nothing. */
+  /** The first GRANT on a link (`isFirst`) is sent even if it grants nothing. */
   private grantTo(node: number, channel: Channel, { isFirst } = { isFirst: false }): void {
     const owner = this.owners.get(node);
     if (owner === undefined || !this.grants.isShort(node)) return;
@@ -356,7 +368,7 @@ export class Foreign {
     channel.commitNotice(MESSAGE.GRANT, GRANT_BYTES);
   }
 
-  /** As a put that finds no room: the version that was there before is gone. */
+  /** Refuses a put for lack of room. The earlier version under the handle is gone. */
   private refuse(node: number, handle: Handle, entry: Zpage): Status {
     this.flushes.flushPage(node, handle, entry.version);
     return STATUS.NO_ROOM;
@@ -376,19 +388,19 @@ export class Foreign {
     return this.zcache.putZpage(pool, handle, entry, owner.seed);
   }
 
-  /** The pool under the owner's id, made at the first put (zcache_autocreate_pool). */
+  /** The pool with the owner's id, made at the first put (zcache_autocreate_pool). */
   private poolFor(node: number, id: number, persistent: boolean): Pool | Status {
     const pool = this.zcache.tmem.pool(node, id);
     if (pool !== null && pool.persistent === persistent) return pool;
     const options = { persistent, storeWhole: true };
     const status = this.zcache.tmem.autocreatePool(node, id, options);
     if (status !== STATUS.POOL_MISMATCH || pool === null || pool.pageCount > 0) return status;
-    // The owner destroyed its pool, and used the id again for the other kind. The old one is empty.
+    // The owner destroyed its pool, and reused the id for the other kind. The old pool is empty.
     this.zcache.tmem.removePool(pool);
     return this.zcache.tmem.autocreatePool(node, id, options);
   }
 
-  /** The page under the handle if it is held in just this version, else 0. */
+  /** The page under the handle if it is held in exactly this version, else 0. */
   private find(node: number, handle: Handle, version: number): number {
     const { tmem } = this.zcache;
     const pool = tmem.pool(node, handle.pool);

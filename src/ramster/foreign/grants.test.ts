@@ -42,7 +42,7 @@ function fill(count: number, persistent: boolean): void {
   }
 }
 
-test("the window doubles as it is used, up to the most; nobody has one without a link", () => {
+test("the window doubles as it is used, up to its maximum; there is none without a link", () => {
   world(100_000);
   expect([grants.isShort(1), grants.renew(1, ANY)]).toEqual([false, 0]);
   grants.open(1);
@@ -58,7 +58,7 @@ test("the window doubles as it is used, up to the most; nobody has one without a
   expect(windows.at(-1)).toBe(GRANT_PAGES_MAX);
 });
 
-test("all windows together are half of what is free, whoever came first", () => {
+test("all windows together are half of the free frames, whoever came first", () => {
   const nodes = Array.from({ length: 8 }, (_, node) => node);
   for (const node of nodes) grants.open(node);
   for (let round = 0; round < 10; round += 1) {
@@ -71,16 +71,16 @@ test("all windows together are half of what is free, whoever came first", () => 
   expect(nodes.map((node) => grants.outstandingOf(node))).toEqual(nodes.map(() => 1024 / 2 / 8));
 });
 
-test("what comes in is taken off, what is beyond was never promised, and more is added", () => {
+test("pages that come in use up the grant, pages beyond it were never granted, and more is granted", () => {
   grants.open(1);
   grants.renew(1, ANY);
   expect([grants.take(1, 50), grants.take(1, 20), grants.take(1, 1)]).toEqual([50, 14, 0]);
   expect(grants.outstanding).toBe(0);
-  expect(grants.renew(1, ANY)).toBe(64 + 128); // It has used all of it: more the next time.
+  expect(grants.renew(1, ANY)).toBe(64 + 128); // All is used, so more follows.
   expect(grants.take(2, 1)).toBe(0);
 });
 
-test("promises are never more than the frames there are; ephemeral pages make room", () => {
+test("grants never exceed the frames; ephemeral pages make room", () => {
   fill(1000, true);
   for (const node of [1, 2]) grants.open(node);
   expect([1, 2].map((node) => grants.renew(node, ANY))).toEqual([16, 0]);
@@ -97,13 +97,13 @@ test("a quota is exhausted to its last page", () => {
   expect([grants.take(1, 3), grants.renew(1, 0), grants.renew(1, 1)]).toEqual([3, 0, 4]);
 });
 
-test("a link that is lost takes its promises with it", () => {
+test("a grant ends with its link", () => {
   grants.open(1);
   grants.renew(1, ANY);
   grants.close(1);
   expect([grants.outstanding, grants.take(1, 1)]).toEqual([0, 0]);
   grants.open(1);
-  expect(grants.renew(1, ANY)).toBe(64); // Counted from 0 again.
+  expect(grants.renew(1, ANY)).toBe(64); // The count starts at 0 again.
   grants.open(1);
   expect(grants.outstanding).toBe(0);
 });

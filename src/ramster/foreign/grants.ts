@@ -4,14 +4,14 @@
  *
  *     granted so far ----- taken so far = outstanding, each a frame that is kept free for it
  *
- * A page needs a frame at most, and most need half of one, so a grant is renewed as pages come in.
- * A grant that a borrower does not use is lost to the others. So each borrower has a window that
- * begins small and doubles as it is used (TCP's slow start, RFC 5681), and all windows together are
- * half of the free frames, whoever came first.
+ * A page needs at most a frame, and most pages need half of one, so a grant is renewed as pages
+ * come in. Other borrowers cannot use a grant that a borrower leaves unused. So each borrower has a
+ * window that starts small and doubles as it is used (TCP's slow start, RFC 5681). All windows
+ * together are half of the free frames, regardless of who came first.
  *
- * Figures count from when the link came up, and end with it.
+ * Counts start when the link comes up, and are void when it goes down.
  *
- * Not here: sending (foreign.ts), what a borrower makes of it (lenders.ts).
+ * Not here: sending (foreign.ts), how a borrower uses its grant (lenders.ts).
  */
 import { assert } from "../../core/assert.ts";
 import type { Buggify } from "../../core/buggify.ts";
@@ -24,17 +24,17 @@ interface Account {
   taken: number;
   /** `taken` at the last grant. */
   takenBefore: number;
-  /** Pages granted ahead: grows as they are used. */
+  /** How many pages are granted ahead. Grows as they are used. */
   window: number;
 }
 
 export class Grants {
   private readonly zcache: Zcache;
-  /** The smallest grant: fewer pages are not worth a message, except in a small store. */
+  /** The smallest grant. Fewer pages are not worth a message, except in a small store. */
   private readonly step: number;
   private readonly buggify: Buggify;
   private readonly accounts = new Map<number, Account>();
-  /** Pages that were granted and have not come. */
+  /** How many pages were granted and have not come. */
   private outstandingPages = 0;
 
   constructor(zcache: Zcache, buggify: Buggify) {
@@ -44,7 +44,10 @@ export class Grants {
     this.step = Math.min(GRANT_PAGES_STEP, sixteenth);
   }
 
-  /** Pages granted to all borrowers that have not come: as many frames at most. */
+  /**
+   * How many pages were granted to all borrowers and have not come. They need at most as many
+   * frames.
+   */
   get outstanding(): number {
     return this.outstandingPages;
   }
@@ -60,7 +63,7 @@ export class Grants {
     this.accounts.set(node, { granted: 0, taken: 0, takenBefore: 0, window: GRANT_PAGES_FIRST });
   }
 
-  /** The link is down: what was granted on it is void. */
+  /** The link is down. What was granted on it is void. */
   close(node: number): void {
     this.outstandingPages -= this.outstandingOf(node);
     this.accounts.delete(node);
@@ -84,10 +87,10 @@ export class Grants {
   }
 
   /**
-   * Grants more when that is worth a message. `pagesMax`: how many more pages may be held for the
-   * borrower, outstanding ones included.
+   * Grants more when that is worth a message. `pagesMax` is how many more pages may be held for the
+   * borrower, including outstanding ones.
    *
-   * @returns all that was granted on this link by now, or 0: no news.
+   * @returns how many pages are granted on this link by now, or 0 when that has not changed.
    */
   renew(node: number, pagesMax: number): number {
     const account = this.accounts.get(node);
@@ -106,13 +109,13 @@ export class Grants {
     return account.granted;
   }
 
-  /** At most its share of the free frames, but enough to be of use. */
+  /** The window is at most a share of the free frames, but enough to be useful. */
   private windowOf(account: Account): number {
     const share = Math.floor(this.framesFree / (2 * this.accounts.size));
     return Math.min(account.window, Math.max(this.step, share));
   }
 
-  /** Frames of ephemeral pages count as free: they are evicted when frames are needed. */
+  /** Frames of ephemeral pages count as free, since they are evicted when frames are needed. */
   private get framesFree(): number {
     const { frames, budget, zbud } = this.zcache;
     const framesPersistent = frames.framesUsed - zbud.counters.pageframes[EPHEMERAL];

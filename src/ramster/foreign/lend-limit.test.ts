@@ -29,22 +29,22 @@ test.each([
   expect(reserveBytes(reserve, total)).toBe(bytes);
 });
 
-test("only a reserve that is told to be nothing is none, however little there is", () => {
+test("only a reserve of 0 is no reserve, however small the machine is", () => {
   expect([{ bytes: 0 }, { percent: 0 }].map(isNoReserve)).toEqual([true, true]);
   const some = ["auto", { bytes: 1 }, { percent: 1 }] as const;
   expect(some.map(isNoReserve)).toEqual([false, false, false]);
   expect(some.map((reserve) => reserveBytes(reserve, 0))).toEqual([1, 1, 1]);
 });
 
-test("where waits are not seen auto is twice as much, and what was asked for is as it was", () => {
+test("without PSI the automatic reserve is twice as much, and a fixed one stays the same", () => {
   expect(reserveBytes("auto", 4 * GIB, false)).toBe(2 * Math.floor(0.4 * GIB));
   expect(reserveBytes("auto", 256 * GIB, false)).toBe(2 * GIB);
   expect(reserveBytes({ bytes: GIB }, 4 * GIB, false)).toBe(GIB);
   expect(reserveBytes({ percent: 10 }, 4 * GIB, false)).toBe(Math.floor(0.4 * GIB));
 });
 
-test("steps are of what there can be, so that a small machine is never lent beyond it", () => {
-  const given = 1_000_000; // In steps of 15625, three times of what is there.
+test("a step is a part of the memory of the machine, so a small one is never lent beyond it", () => {
+  const given = 1_000_000; // Steps of 15625, three times the memory.
   const seen = {
     ...SEEN,
     given,
@@ -58,7 +58,7 @@ test("steps are of what there can be, so that a small machine is never lent beyo
   expect(limit).toBe(4300);
 });
 
-test("what is not known is not lent: what is resident stays, and it grows slowly when it is known", () => {
+test("unknown memory is not lent: resident frames stay, and the limit grows slowly once it is known", () => {
   const state = newLendState(6400);
   lendNoMore(state, { nowMs: 0, resident: 0 });
   expect(state.limit).toBe(0);
@@ -70,7 +70,7 @@ test("what is not known is not lent: what is resident stays, and it grows slowly
   expect(lendLimit(stateAtWork, { ...seen, nowMs: LEND_CALM_MS })).toBe(3100);
 });
 
-test("the margin is an eighth, and no more than it takes", () => {
+test("the margin is an eighth of the reserve, within its bounds", () => {
   expect([0, 80 * MIB, GIB, 20 * GIB].map(marginBytes)).toEqual([0, 10 * MIB, 64 * MIB, 64 * MIB]);
 });
 
@@ -92,7 +92,7 @@ test.each([
   expect(lendLimit(newLendState(6400), { ...SEEN, ...seen })).toBe(limit);
 });
 
-/** A machine on which others use `used` of `total`, and the lender gives back what it is told to. */
+/** A machine where other programs use `used` of `total`, and the lender follows the limit. */
 class Machine {
   resident = 3000;
   nowMs = 0;
@@ -122,14 +122,14 @@ class Machine {
   }
 }
 
-test("while frames are on their way out the limit stays where it is", () => {
+test("while frames are given back the limit stays the same", () => {
   const machine = new Machine(8000, 4500);
   machine.run(10_000);
   expect(new Set(machine.limits)).toEqual(new Set([2400]));
   expect(machine.resident).toBe(2400);
 });
 
-test("afterwards it stays there, and grows step by step once there is room, up to all", () => {
+test("afterwards the limit stays, and grows step by step once there is room, up to all", () => {
   const machine = new Machine(20_000, 16_500);
   machine.run(60_000);
   expect(machine.limits.at(-1)).toBe(2400);
@@ -144,7 +144,7 @@ test("afterwards it stays there, and grows step by step once there is room, up t
   expect(Math.min(...steps)).toBe(0);
 });
 
-test("a machine that goes up and down by less than the margin moves nothing", () => {
+test("changes by less than the margin do not change the limit", () => {
   const machine = new Machine(8000, 4500);
   machine.run(30_000);
   machine.limits.length = 0;
@@ -155,17 +155,17 @@ test("a machine that goes up and down by less than the margin moves nothing", ()
   expect(machine.changes).toBe(0);
 });
 
-test("one that wants memory every few seconds gets it once, and it is not lent in between", () => {
+test("a machine that needs memory every few seconds gets it once, and it is not lent in between", () => {
   const machine = new Machine(20_000, 10_000);
   for (let i = 0; i < 50; i += 1) {
     machine.used = i % 2 === 0 ? 16_500 : 10_000;
     machine.run(4000);
   }
-  expect(machine.changes).toBe(0); // The first look was the one that shrank it.
+  expect(machine.changes).toBe(0); // Only the first check shrank it.
   expect(machine.limits.at(-1)).toBe(2400);
 });
 
-test("while programs wait it shrinks each second, and no more once they wait less", () => {
+test("while programs wait the limit shrinks each second, until they wait less", () => {
   const machine = new Machine(8000, 3500);
   machine.stallPercent = 30;
   machine.run(3 * STALL_SHRINK_MS);

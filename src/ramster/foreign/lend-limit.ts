@@ -1,21 +1,21 @@
 /**
- * How many frames a lender lends, given what its machine has available. Pure decisions;
- * node/lending.ts keeps their state.
+ * How many frames a lender lends, given what its machine has available. The decisions are pure
+ * functions. node/lending.ts keeps their state.
  *
  *     available:  0 ......... reserve ...... + margin ...... + 2 margins .........>
  *                 gives back  |  grants what is left over    | lends more again, slowly,
  *                 at once     |  and no more                 | after LEND_CALM_MS of that
  *
- * Down at once and up slowly, with a margin between the two, so that nothing flaps. Giving back
- * ends in the middle of the margin.
+ * The limit falls at once and rises slowly, with a margin between the two, so that it does not
+ * flap. Giving back ends in the middle of the margin.
  *
- * Available counts what is free now. Frames that are granted and not used yet are not subtracted,
- * so the limit is what is resident now plus what is left over. While frames are on their way out
- * each look comes to the same limit: fewer resident frames are more available ones.
+ * Available memory is what is free now. Frames that are granted and not used yet are not
+ * subtracted, so the limit is the resident frames plus what is left over. While frames are given
+ * back, each check finds the same limit, since fewer resident frames leave more available.
  *
- * Programs that wait for memory (PSI, Documentation/accounting/psi.rst in Linux) show what that
- * count does not: available memory that is in use all the same. Then it shrinks step by step, as
- * long as the waits get no better.
+ * Some memory that counts as available is in fact in use. Programs that wait for memory show that
+ * (PSI, Documentation/accounting/psi.rst in Linux). The limit then shrinks step by step, until the
+ * waits get better.
  */
 import {
   LEND_CALM_MS,
@@ -32,16 +32,21 @@ import {
   STALL_SHRINK_PART,
 } from "../../core/limits.ts";
 
-/** What must stay available to the machine itself; 0 of either: all may be lent. */
+/**
+ * Memory that must stay available to the machine itself. With 0 bytes or percent all may be lent.
+ */
 export type Reserve = { readonly bytes: number } | { readonly percent: number } | "auto";
 
-/** Whether all may be lent, whatever the machine has. */
+/** Whether all may be lent, regardless of what the machine has. */
 export function isNoReserve(reserve: Reserve): boolean {
   if (reserve === "auto") return false;
   return "bytes" in reserve ? reserve.bytes === 0 : reserve.percent === 0;
 }
 
-/** "auto" is a tenth, up to a bound; twice that where waits for memory cannot be seen. */
+/**
+ * The reserve in bytes. "auto" is a tenth, up to a bound, and twice that where waits for memory
+ * cannot be seen.
+ */
 export function reserveBytes(reserve: Reserve, totalBytes: number, areWaitsSeen = true): number {
   if (isNoReserve(reserve)) return 0;
   if (reserve === "auto") {
@@ -53,36 +58,36 @@ export function reserveBytes(reserve: Reserve, totalBytes: number, areWaitsSeen 
   return Math.max(1, Math.floor((totalBytes * reserve.percent) / 100));
 }
 
-/** All in bytes. */
+/** The margin for a reserve, both in bytes. */
 export function marginBytes(reserve: number): number {
   return Math.min(Math.floor(reserve / RESERVE_MARGIN_PART), RESERVE_MARGIN_BYTES_MAX);
 }
 
-/** Counts are frames. */
+/** What a lender sees of its memory, in frames. */
 export interface LendSeen {
   readonly nowMs: number;
-  /** What the machine has, or the cgroup that is tighter. */
+  /** The memory of the machine, or of its cgroup if that has less. */
   readonly total: number;
   readonly available: number;
   readonly reserve: number;
   readonly margin: number;
   readonly stallPercent: number;
-  /** Frames that it may lend by its configuration. */
+  /** The frames that the lender may lend by its configuration. */
   readonly given: number;
-  /** Those of them that are memory now: used, or free and not returned. */
+  /** Those of them that are resident: used, or free and not returned to the operating system. */
   readonly resident: number;
 }
 
 export interface LendState {
   limit: number;
-  /** Since when there has been enough. */
+  /** Since when enough memory has been available. */
   calmSinceMs: number;
   grownAtMs: number;
   stallShrunkAtMs: number;
   lastStallPercent: number;
 }
 
-/** At the start nothing is known to be short: it lends all. */
+/** At the start no shortage is known, so the lender lends everything. */
 export function newLendState(given: number): LendState {
   const never = Number.NEGATIVE_INFINITY;
   return {
@@ -94,18 +99,20 @@ export function newLendState(given: number): LendState {
   };
 }
 
-/** The frames that it lends from now on; `state.limit` too. Updates `state`. */
+/**
+ * @returns the frames that the lender lends from now on, as `state.limit` does. Updates `state`.
+ */
 export function lendLimit(state: LendState, seen: LendSeen): number {
   const { nowMs, total, available, reserve, margin, given, resident } = seen;
   if (reserve === 0) {
     Object.assign(state, newLendState(given));
     return given;
   }
-  // A step of the configured size could be more than the machine has.
+  // A step of the configured size could be larger than the machine's memory.
   const step = Math.max(1, Math.floor(Math.min(given, total) / LEND_STEPS));
   const over = available - reserve - margin;
   if (available < reserve) lower(state, down(resident + over, step));
-  // In whole steps, so that the announced figure changes seldom.
+  // The limit is a multiple of the step, so the announced figure changes rarely.
   else lower(state, Math.ceil((resident + Math.max(0, over)) / step) * step);
   const waits = isStalled(seen);
   if (waits) shrinkForStall(state, seen, step);
@@ -118,7 +125,7 @@ export function lendLimit(state: LendState, seen: LendSeen): number {
   return state.limit;
 }
 
-/** What is available is not known: resident frames stay, nothing more is granted. */
+/** The available memory is not known. Resident frames stay, and nothing more is granted. */
 export function lendNoMore(
   state: LendState,
   { nowMs, resident }: { nowMs: number; resident: number },
@@ -139,7 +146,9 @@ function isStalled({ stallPercent, available, reserve }: LendSeen, percent = STA
   return stallPercent >= percent && available < STALL_RESERVES_MAX * reserve;
 }
 
-/** Grants nothing more, and gives back while the ten-second average of waits does not fall. */
+/**
+ * Grants nothing more, and gives back frames while the ten-second average of waits does not fall.
+ */
 function shrinkForStall(
   state: LendState,
   { nowMs, resident, stallPercent }: LendSeen,
@@ -152,7 +161,7 @@ function shrinkForStall(
   lower(state, down(resident - Math.max(1, Math.floor(resident / STALL_SHRINK_PART)), step));
 }
 
-/** By a step, when there is room for two. The last step may be a smaller one. */
+/** Raises the limit by a step when there is room for two. The last step may be smaller. */
 function grow(state: LendState, seen: LendSeen, step: number): void {
   const { available, reserve, margin, given, resident, nowMs } = seen;
   const room = resident + available - reserve - margin;

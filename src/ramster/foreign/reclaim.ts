@@ -1,14 +1,14 @@
 /**
- * Reclaim: how a lender gets memory back that it has lent. It asks the owners of its coldest
- * persistent frames to move the pages elsewhere. They flush them here when that is done. Until then
- * the pages stay, so nothing is lost, however long it takes.
+ * Reclaim: how a lender gets lent memory back. It asks the owners of its coldest persistent frames
+ * to move the pages elsewhere. The owners flush the pages here when that is done. Until then the
+ * pages stay, so no page is lost, however long it takes.
  *
  *     oldest live frame -> zombie -> [ RECLAIM to the owners of its zpages ] -> flushed: frame free
- *                            |-> nowhere to move it: newest live frame again, and the next one
- *                            '-> nobody flushes it for PATIENCE_MS: likewise
+ *                            |-> owner cannot move it: newest live frame, and the next one
+ *                            '-> no flush for PATIENCE_MS: likewise
  *
- * As a zombie a frame gets no new zpage while it is emptied. Not here: how much, and why
- * (foreign.ts); what the owner does (repair.ts).
+ * A zombie gets no new zpage while it is emptied. Not here: how much is reclaimed and why
+ * (foreign.ts), what the owner does (repair.ts).
  */
 import { assert } from "../../core/assert.ts";
 import type { Clock } from "../../core/clock.ts";
@@ -23,12 +23,12 @@ import { PERSISTENT } from "../../zbud/zbud.ts";
 import type { Zcache } from "../../zcache/zcache.ts";
 import type { ForeignCounters } from "../counters.ts";
 
-/** How long it waits for a frame to come free. */
+/** How long Reclaim waits for a frame to come free. */
 const PATIENCE_MS = 3000;
-/** Pause after all owners answered that they cannot move any page. */
+/** The pause after all owners answered that they cannot move any page. */
 const PAUSE_MS = 500;
 
-/** Pages that one owner is asked to take back, in one message. */
+/** Pages that one message asks an owner to move elsewhere. */
 class Batch {
   readonly refs = new Int32Array(RECLAIM_BATCH_COUNT_MAX);
   readonly versions = new Float64Array(RECLAIM_BATCH_COUNT_MAX);
@@ -39,9 +39,9 @@ class Batch {
 
 interface Parts {
   readonly zcache: Zcache;
-  /** The link to an owner, or null. */
+  /** The channel to an owner, or null. */
   readonly channelOf: (owner: number) => Channel | null;
-  /** Asks for a link to it. */
+  /** Requests a link to an owner. */
   readonly want: (owner: number) => void;
   readonly counters: ForeignCounters;
   readonly clock: Clock;
@@ -52,7 +52,7 @@ export class Reclaim implements ReplySink {
   private readonly requestTimeoutMs: number;
   private readonly byOwner = new Map<number, Batch>();
   private readonly handle = new Handle();
-  /** Frames that it waits for, and since when. */
+  /** The frames that are waited for. `askedAtMs` has the time of each request. */
   private readonly frames = new Int32Array(RECLAIM_FRAMES_MAX);
   private readonly askedAtMs = new Float64Array(RECLAIM_FRAMES_MAX);
   private waiting = 0;
@@ -92,7 +92,7 @@ export class Reclaim implements ReplySink {
     for (const [owner, batch] of this.byOwner) this.send(owner, batch);
   }
 
-  /** Stops waiting: frames that owners have not flushed yet stay. */
+  /** Stops waiting. Frames that owners have not flushed yet stay. */
   stop(): void {
     for (let i = 0; i < this.waiting; i += 1) this.giveUp(this.frames[i] ?? 0);
     this.waiting = 0;
@@ -112,14 +112,14 @@ export class Reclaim implements ReplySink {
     if (this.waiting > 0) this.step(this.frameCountMax);
   }
 
-  /** ReplySink: the owner is asked again later. */
+  /** ReplySink: there is no answer, so the owner is asked again later. */
   onFailure(owner: number): void {
     const batch = this.sentBatch(owner);
     for (let i = 0; i < batch.count; i += 1) this.giveUp((batch.refs[i] ?? 0) >>> 1);
     this.finish(batch);
   }
 
-  /** Forgets frames that came free, or take too long. */
+  /** Forgets frames that came free, and frames that take too long. */
   private forgetDone(): void {
     const { clock, zcache } = this.parts;
     const now = clock.now();
@@ -204,7 +204,7 @@ export class Reclaim implements ReplySink {
     this.onFailure(owner);
   }
 
-  /** The owner cannot move it now. */
+  /** The owner cannot move a page of the frame now. */
   private refused(frame: number): void {
     const { counters, clock } = this.parts;
     counters.foreign_reclaims_refused += 1;
@@ -215,7 +215,7 @@ export class Reclaim implements ReplySink {
     this.pausedUntilMs = clock.now() + PAUSE_MS;
   }
 
-  /** The owner has no record of it: it will never be fetched, or flushed. */
+  /** The owner has no record of the page, so it will never fetch or flush the page. */
   private dropOrphan(owner: number, batch: Batch, i: number): void {
     const { zcache, counters } = this.parts;
     const { tmem } = zcache;

@@ -35,7 +35,7 @@ test("first in, first out, however it grows and empties", () => {
   );
 });
 
-test("beyond its bound it says that it has forgotten some, once", () => {
+test("beyond its bound it reports once that it has forgotten some", () => {
   const atRisk = new AtRisk();
   for (let page = 1; page <= AT_RISK_MAX + 1; page += 1) atRisk.push(page, NOBODY);
   expect(atRisk.count).toBe(AT_RISK_MAX);

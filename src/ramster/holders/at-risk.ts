@@ -1,24 +1,24 @@
 /**
  * AtRisk: the queue of pages that need a copy at another holder, oldest first, in a ring that
- * grows. An entry is a row of the index, and the holder that gives its copy up, if there is one. A
- * page may be repaired, or gone, by the time its entry is taken.
+ * grows. An entry has a row of the index, and the holder that gives its copy up, if there is one.
+ * By the time its entry is taken, a page may be repaired or gone.
  *
- * Not here: what is done about a page (repair.ts).
+ * Not here: how a page is repaired (repair.ts).
  */
 import { AT_RISK_MAX } from "../../core/limits.ts";
 import { SPILL } from "../copies.ts";
 
 const ENTRIES_MIN = 1024;
-/** Page, and holder. */
+/** The page and the holder. */
 const WORDS_PER_ENTRY = 2;
 
-/** No holder gives its copy up: the page has too few copies. */
+/** No holder gives its copy up, but the page has too few copies. */
 export const NOBODY = -1;
 
 export class AtRisk {
-  /** Pages that were ever found to be at risk. */
+  /** How many pages have been found at risk since the start. */
   foundCount = 0;
-  /** The entry that `shift` took. */
+  /** The page of the entry that `shift` took. `from` is its holder. */
   page = 0;
   from = NOBODY;
   private words = new Int32Array(ENTRIES_MIN * WORDS_PER_ENTRY);
@@ -29,7 +29,7 @@ export class AtRisk {
   private leaving = 0;
   private readonly spill: { has(page: number): boolean } | null;
 
-  /** `spill`: tells which pages have a copy on the disk. */
+  /** `spill` tells which pages have a copy on the disk. */
   constructor(spill: { has(page: number): boolean } | null = null) {
     this.spill = spill;
   }
@@ -38,29 +38,29 @@ export class AtRisk {
     return this.used;
   }
 
-  /** Entries of pages that are to leave the disk, where they are safe. */
+  /** How many entries are pages that are to leave the disk. They are safe there. */
   get onDiskCount(): number {
     return this.onDisk;
   }
 
-  /** Entries of pages that a holder wants to be rid of. */
+  /** How many entries are pages that a holder gives up. */
   get leavingCount(): number {
     return this.leaving;
   }
 
-  /** News: the page lacks a copy, or the holder `from` gives its copy up. */
+  /** The page is now known to lack a copy, or the holder `from` gives its copy up. */
   found(page: number, from = NOBODY): void {
     this.foundCount += 1;
     this.pushAgain(page, from);
   }
 
-  /** As `push`, for a page that may have a copy on the disk, where it is safe. */
+  /** The same as `push`, for a page that may have a copy on the disk, where it is safe. */
   pushAgain(page: number, from: number): void {
     const isOnDisk = from === NOBODY && this.spill?.has(page) === true;
     this.push(page, isOnDisk ? SPILL : from);
   }
 
-  /** Past AT_RISK_MAX a page is forgotten here, and `takeOverflow` reports it. */
+  /** Beyond AT_RISK_MAX pages, the page is forgotten, and `takeOverflow` reports that. */
   push(page: number, from: number): void {
     if (this.used === this.room && !this.grow()) {
       this.hasOverflowed = true;
@@ -73,7 +73,7 @@ export class AtRisk {
     this.tally(from, 1);
   }
 
-  /** Takes the oldest into `page` and `from`. Only while there is one. */
+  /** Takes the oldest entry into `page` and `from`. The queue must not be empty. */
   shift(): void {
     const at = this.head * WORDS_PER_ENTRY;
     this.page = this.words[at] ?? 0;

@@ -1,8 +1,8 @@
 /**
  * CopyRecords: which holders have a copy of each remote page of this node.
  *
- *     record of the page --- place: the copies (copies.ts)
- *                       \--- in transit, place: a fetch, whose row keeps the copies meanwhile
+ *     record of the page --- `place`: the copies (copies.ts)
+ *                       \--- in transit, `place`: a fetch, whose row keeps the copies
  *
  * Every change of a record is counted (remote-pages.ts). A page that loses one of several copies is
  * at risk (at-risk.ts).
@@ -47,7 +47,7 @@ export class CopyRecords {
     return zcache.tmem.inTransit(page) ? fetches.copies(place) : place;
   }
 
-  /** Other copies of it from now on. */
+  /** Replaces the copies of the page. */
   setCopies(page: number, copies: Copies): void {
     const { zcache, fetches, remotePages } = this.parts;
     const { tmem } = zcache;
@@ -57,7 +57,7 @@ export class CopyRecords {
     else tmem.setPlace(page, copies);
   }
 
-  /** The page is remote from now on, and its place here is free for another one. */
+  /** The page is remote from now on, and its zpage here can be freed. */
   turnRemote(page: number, copies: Copies): void {
     const { zcache, remotePages } = this.parts;
     const { tmem } = zcache;
@@ -67,13 +67,16 @@ export class CopyRecords {
     remotePages.added(copies, tmem.poolOf(page).persistent, zpageBytes);
   }
 
-  /** No holder keeps the page for this node any more: its record goes, is lost, or is home. */
+  /**
+   * No holder keeps the page for this node any more. Its record is removed or lost, or the page is
+   * home.
+   */
   removed(page: number, copies: Copies, zpageBytes: number): void {
     const { zcache, remotePages } = this.parts;
     remotePages.removed(copies, zcache.tmem.poolOf(page).persistent, zpageBytes);
   }
 
-  /** The holder has no copy any more, or a bad one. The page has others. */
+  /** The holder has no copy any more, or a bad one. The page has other copies. */
   copyLost(page: number, node: number): void {
     const { counters, atRisk } = this.parts;
     this.setCopies(page, withoutCopy(this.copiesOf(page), node));

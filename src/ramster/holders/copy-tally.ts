@@ -1,7 +1,7 @@
 /**
- * CopyTally: how many persistent pages have their copies at which set of nodes. It tells at any
- * moment how many pages lack a copy, without a walk over the index, even when a node has just died
- * or come back.
+ * CopyTally: how many persistent pages have their copies at each set of nodes. So the number of
+ * pages that lack a copy is known without a walk over the index, even when a node has just died or
+ * come back.
  *
  * All pages of one batch go to the same nodes. So there are rarely more sets than pairs of linked
  * lenders.
@@ -25,7 +25,7 @@ export class CopyTally {
     else this.pages.set(key, count - 1);
   }
 
-  /** Whether the other one counts the same. For tests. */
+  /** Checks that the other tally has the same counts. For tests. */
   verify(other: CopyTally): void {
     assert(this.pages.size === other.pages.size, "sets of holders");
     for (const [copies, count] of this.pages) {
@@ -33,7 +33,7 @@ export class CopyTally {
     }
   }
 
-  /** Pages whose copies meet the condition. */
+  /** How many pages have copies that meet the condition. */
   count(condition: (copies: Copies) => boolean): number {
     let sum = 0;
     for (const [copies, count] of this.pages) if (condition(copies)) sum += count;

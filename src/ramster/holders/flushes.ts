@@ -1,10 +1,10 @@
 /**
- * Flushes: objects and pools of this node's own pages that are flushed as a whole, wherever their
- * pages are. They are out of reach at once, and freed in slices (tmem/reaper.ts).
+ * Flushes: flushes whole objects and pools of this node's own pages, wherever the pages are. The
+ * pages are out of reach at once, and freed in slices (tmem/reaper.ts).
  *
- * When the last page is freed each holder of any of them gets one entry to flush, which means every
- * version up to that of the flush. So it takes no page that was put since, even if that page gets
- * there first.
+ * When the last page is freed, each holder of any of them gets one entry to flush. The entry covers
+ * every version up to that of the flush. So it removes no page that was put later, even if that
+ * page reaches the holder first.
  */
 import { Handle } from "../../core/handle.ts";
 import { STATUS, type Status } from "../../core/status.ts";
@@ -17,16 +17,16 @@ import type { RemotePages } from "./remote-pages.ts";
 interface Parts extends Pick<ReaperParts, "clock" | "buggify"> {
   readonly zcache: Zcache;
   readonly remotePages: RemotePages;
-  /** Pages were freed in a turn of their own. */
+  /** Called when a slice has freed pages in a later turn. */
   readonly onSlice: () => void;
-  /** Holders have pending flushes. */
+  /** Called when holders have pending flushes. */
   readonly onPending: () => void;
 }
 
 export class Flushes {
   private readonly parts: Parts;
   private readonly reaper: Reaper;
-  /** Nodes that hold some of the pages, while a slice frees them; otherwise null. */
+  /** The nodes that hold some of the pages, while a slice frees them. Otherwise null. */
   private holders: Set<number> | null = null;
 
   constructor(parts: Parts) {
@@ -34,12 +34,12 @@ export class Flushes {
     this.reaper = new Reaper({ ...parts, tmem: parts.zcache.tmem });
   }
 
-  /** Whether pages that were flushed are still to be freed. */
+  /** Whether flushed pages are still to be freed. */
   get isBusy(): boolean {
     return this.reaper.isBusy;
   }
 
-  /** Whether enough was flushed in this turn: the rest goes on at `nextTurn`. */
+  /** Whether this turn has flushed its share. The rest continues at `nextTurn`. */
   get isSpent(): boolean {
     return this.reaper.isSpent;
   }
@@ -72,7 +72,10 @@ export class Flushes {
     else this.reaper.flushPool(pool, job);
   }
 
-  /** A page that the node holds is freed. @returns whether the flush of the whole covers it. */
+  /**
+   * A page that the node holds is freed. @returns whether the flush of the whole object or pool
+   * covers it.
+   */
   takes(holder: number): boolean {
     this.holders?.add(holder);
     return this.holders !== null;

@@ -11,7 +11,7 @@ const OPEN = (): boolean => true;
 
 function world(target: Target, frames: readonly number[] = [], zones: readonly string[] = []) {
   const clock = new SimClock();
-  /** Frames that this node has at each lender. */
+  /** How many frames this node has at each lender. */
   const had: number[] = [];
   const remotePages = { framesAt: (node: number) => had[node] ?? 0 };
   const lenders = new Lenders(
@@ -24,7 +24,7 @@ function world(target: Target, frames: readonly number[] = [], zones: readonly s
   return { clock, lenders, had };
 }
 
-/** What a node with a disk for copies wants of lenders, and of the disk. */
+/** The copies that a node with a disk wants at lenders, and on the disk. */
 function wants(
   replicas: Replicas,
   zones: readonly string[],
@@ -38,7 +38,7 @@ function wants(
   return [lenders.copiesWanted, lenders.wantsDiskCopy];
 }
 
-test("a copy on the disk stands for a zone that is missing, and for no more than one", () => {
+test("a copy on the disk replaces one missing zone, and no more than one", () => {
   expect(wants("auto", [])).toEqual([1, true]);
   expect(wants("auto", ["a"])).toEqual([1, true]);
   expect(wants("auto", ["a", "a"])).toEqual([1, true]);
@@ -50,7 +50,7 @@ test("a copy on the disk stands for a zone that is missing, and for no more than
   expect(wants("auto", ["a"], true, 7)).toEqual([1, true]);
 });
 
-test("on a disk that is full or broken it is wanted only where a number says so", () => {
+test("with a full or broken disk, a copy on it is wanted only with a number of copies", () => {
   expect(wants("auto", ["a"], false)).toEqual([1, false]);
   expect(wants(2, ["a"], false)).toEqual([1, true]);
 });
@@ -64,7 +64,7 @@ function refuse(lenders: Lenders, node: number): void {
   lenders.noteAnswered(node, BATCH.byteCount, "refused");
 }
 
-/** How many of `count` batches each of the lenders gets. */
+/** How many of `count` batches each lender gets. */
 function spread(lenders: Lenders, count: number): number[] {
   const got: number[] = [];
   for (let i = 0; i < count; i += 1) {
@@ -76,39 +76,39 @@ function spread(lenders: Lenders, count: number): number[] {
   return got;
 }
 
-test("a fixed target needs no offer; none at all is nowhere", () => {
+test("a fixed target needs no offer; without a target pages go nowhere", () => {
   expect(world(7).lenders.choose(OPEN)).toBe(7);
   expect(world(7).lenders.choose(() => false)).toBe(-1);
   expect(world(null, [1000]).lenders.choose(OPEN)).toBe(-1);
   expect(world("auto").lenders.choose(OPEN)).toBe(-1);
 });
 
-test("equal lenders get alike: the fullest at most 1.2 times the emptiest", () => {
+test("equal lenders get similar amounts: the fullest at most 1.2 times the emptiest", () => {
   const got = spread(world("auto", [10_000, 10_000, 10_000, 10_000]).lenders, 1000);
   expect(got.reduce((a, b) => a + b)).toBe(1000);
   expect(Math.max(...got) / Math.min(...got)).toBeLessThan(1.2);
 });
 
-test("lenders of 1:2:4 get in proportion, within 20 percent", () => {
+test("lenders of 1:2:4 get pages in proportion, within 20 percent", () => {
   const got = spread(world("auto", [4000, 8000, 16_000]).lenders, 1000);
   for (const [node, share] of [1 / 7, 2 / 7, 4 / 7].entries()) {
     expect(Math.abs((got[node] ?? 0) / 1000 / share - 1)).toBeLessThan(0.2);
   }
 });
 
-test("a full one gets nothing, and all together no more than they have", () => {
+test("a full lender gets nothing, and all together get no more than they have", () => {
   const { lenders } = world("auto", [320, 3200]);
   const got = spread(lenders, 1000);
   expect((got[0] ?? 0) * 16).toBeLessThanOrEqual(320);
   expect((got[1] ?? 0) * 16).toBeLessThanOrEqual(3200);
   expect(lenders.hasUsable(1)).toBe(false);
   for (let batch = 0; batch < (got[0] ?? 0); batch += 1) {
-    lenders.noteAnswered(0, BATCH.byteCount, "accepted"); // And none is kept there any more.
+    lenders.noteAnswered(0, BATCH.byteCount, "accepted"); // No page is kept there any more.
   }
   expect(lenders.hasUsable(1)).toBe(true);
 });
 
-test("pages that are put over and over use nothing up: what is there counts, and not what was sent", () => {
+test("pages that are put again and again use up no room: stored pages count, not sent ones", () => {
   const { lenders, had } = world("auto", [1000, 1000]);
   had[0] = 400;
   for (let i = 0; i < 1000; i += 1) {
@@ -121,22 +121,22 @@ test("pages that are put over and over use nothing up: what is there counts, and
   expect(lenders.freeFrames).toBe(2000 - 100);
 });
 
-test("from an offer on only what went there since is taken off it", () => {
+test("the room of an offer shrinks only by pages that went there since", () => {
   const { clock, lenders, had } = world("auto", [1000]);
   had[0] = 400;
   lenders.setOffer(0, offer(1000, 600, "host0"));
-  expect(lenders.freeFrames).toBe(200); // It may be from before they came.
+  expect(lenders.freeFrames).toBe(200); // The offer may be older than the pages.
   clock.run(clock.now() + 2000);
   expect(lenders.freeFrames).toBe(600);
   had[0] = 500;
   expect(lenders.freeFrames).toBe(500);
-  lenders.setOffer(0, offer(1000, 600, "host0")); // Told once more, and not measured once more.
+  lenders.setOffer(0, offer(1000, 600, "host0")); // The same offer does not count again.
   expect(lenders.freeFrames).toBe(500);
   had[0] = 0;
   expect(lenders.freeFrames).toBe(1000);
 });
 
-test("the room of a fixed target is what it says that it has, else what it has granted", () => {
+test("the room of a fixed target is that of its offer, else its grant", () => {
   const { lenders, had } = world(0, [1000]);
   had[0] = 400;
   expect(lenders.freeFrames).toBe(600);
@@ -145,7 +145,7 @@ test("the room of a fixed target is what it says that it has, else what it has g
   expect(lenders.freeFrames).toBe(30);
 });
 
-test("one that refuses is left alone for a while, longer each time, and others go on", () => {
+test("a lender that refuses gets nothing for a while, longer each time; others go on", () => {
   const { clock, lenders } = world("auto", [1000, 1000]);
   refuse(lenders, 0);
   for (let i = 0; i < 20; i += 1) expect(lenders.choose(OPEN)).toBe(1);
@@ -158,18 +158,18 @@ test("one that refuses is left alone for a while, longer each time, and others g
   expect(lenders.choose((node) => node === 0)).toBe(0);
 });
 
-test("no more is sent than was granted on this link, by a fixed target neither", () => {
+test("no more is sent than was granted on this link, also to a fixed target", () => {
   for (const target of ["auto", 0] as const) {
     const { clock, lenders } = world(target, [1000]);
     lenders.linkChanged(0);
-    expect([lenders.credit(0), lenders.hasUsable(1)]).toEqual([0, true]); // It has not spoken yet.
+    expect([lenders.credit(0), lenders.hasUsable(1)]).toEqual([0, true]); // No grant yet.
     lenders.onGrant(0, 60);
     expect(spread(lenders, 9)).toEqual([3]); // 24 each: the third was cut short by remotify.
     lenders.noteAnswered(0, BATCH.byteCount, "accepted");
     expect([lenders.hasUsable(1), lenders.choose(OPEN)]).toEqual([true, -1]); // It may grant more.
     clock.run(clock.now() + 50);
     expect(lenders.hasUsable(1)).toBe(false);
-    lenders.onGrant(0, 40); // Older than what is known.
+    lenders.onGrant(0, 40); // An older grant.
     expect(lenders.hasUsable(1)).toBe(false);
     lenders.onGrant(0, 100);
     expect([lenders.credit(0), lenders.choose(OPEN)]).toEqual([28, 0]);
@@ -178,7 +178,7 @@ test("no more is sent than was granted on this link, by a fixed target neither",
   }
 });
 
-test("what was granted is believed before what was told to everybody", () => {
+test("a grant is newer than the offer to all nodes", () => {
   const { lenders } = world("auto", [1000]);
   lenders.setOffer(0, offer(1000, 0, "host0"));
   expect(lenders.choose(OPEN)).toBe(-1);
@@ -186,7 +186,7 @@ test("what was granted is believed before what was told to everybody", () => {
   expect(lenders.choose(OPEN)).toBe(0);
 });
 
-test("of many lenders a node keeps links to some, and to others when these are full", () => {
+test("with many lenders a node keeps links to some, and to others when these are full", () => {
   const { lenders } = world(
     "auto",
     Array.from({ length: 1000 }, () => 1000),
@@ -209,7 +209,7 @@ test("of many lenders a node keeps links to some, and to others when these are f
   expect(linked.size).toBeGreaterThan(LENDERS_LINKED_MAX);
 });
 
-test("one that is gone gets nothing", () => {
+test("a lender that is gone gets nothing", () => {
   const { lenders } = world("auto", [1000, 1000]);
   lenders.remove(1);
   for (let i = 0; i < 20; i += 1) expect(lenders.choose(OPEN)).toBe(0);
@@ -234,7 +234,7 @@ test("copies go to different zones, and as many as there are zones, two at most"
   expect(lenders.copiesWanted).toBe(1);
 });
 
-test("a number of copies that was asked for is kept to, however few lenders there are", () => {
+test("a fixed number of copies is kept to, however few lenders there are", () => {
   const { lenders } = world("auto", [1000]);
   expect(lenders.copiesWanted).toBe(1);
   lenders.setReplicas(3);
@@ -243,7 +243,7 @@ test("a number of copies that was asked for is kept to, however few lenders ther
   expect(lenders.copiesWanted).toBe(1);
 });
 
-test("where few have room the one that has is found, whatever is drawn", () => {
+test("a single lender with room is found, whatever is drawn", () => {
   const frames = Array.from({ length: 40 }, () => 1000);
   const { lenders } = world("auto", [...frames, 20]);
   for (let node = 0; node < 40; node += 1) refuse(lenders, node);

@@ -1,5 +1,5 @@
 /**
- * Lenders: which nodes the next batch goes to, and how many of them.
+ * Lenders: chooses the nodes that the next batch goes to, and how many.
  *
  *     a number    that node, always
  *     "auto"      of two lenders drawn at random the emptier one (power of two choices), drawn in
@@ -9,17 +9,18 @@
  * Copies of a page go to lenders of different zones. Lenders of one zone may fail together; a zone
  * is one machine unless it is configured.
  *
- * The free room of a lender is estimated: what its last offer said, less the pages that went there
- * since, plus those that were flushed or came home. The estimate serves the choice, and reports.
- * The limit for sending is another figure: what the lender granted on the present link, in pages
- * (grants.ts).
+ * The free room of a lender is an estimate. It is the room in its last offer, less the pages that
+ * went there since, plus those that were flushed or came home. The choice and reports use the
+ * estimate. The limit for sending is another figure: the pages that the lender granted on the
+ * current link (grants.ts).
  *
- * As long as LENDERS_LINKED_MAX lenders take pages on links that are up, it draws from these alone,
- * so that many nodes do not all have links to each other.
+ * While LENDERS_LINKED_MAX lenders take pages on links that are up, only these are drawn from. So
+ * many nodes do not all have links to each other.
  *
- * Where it is wanted, a copy on the node's own disk replaces one for which there is no zone.
+ * If it is wanted, a copy on the node's own disk replaces one in a missing zone.
  *
- * A lender that refused is left alone for a while, longer each time in a row (policy.ts).
+ * A lender that refuses pages gets none for a while, which is longer after each refusal in a row
+ * (policy.ts).
  *
  * Not here: sending (put-batches.ts), who is alive (presence.ts).
  */
@@ -33,17 +34,17 @@ import { PAGES_PER_FRAME } from "../../zbud/zbud.ts";
 import { type Copies, copyAt, copyCount, NO_COPIES } from "../copies.ts";
 import { remotifyBackoffMs } from "../policy.ts";
 
-/** remote_target_nodenum, and "auto". */
+/** The value of remote_target_nodenum, or "auto". */
 export type Target = number | "auto" | null;
 
-/** How many remote copies of a persistent page: "auto" is two where there are two zones. */
+/** How many remote copies a persistent page has. "auto" is two when there are two zones. */
 export type Replicas = number | "auto";
 
-/** What a lender announces. */
+/** The figures that a lender announces. */
 export interface Offer {
   readonly lendFrames: number;
   readonly freeFrames: number;
-  /** What it may fail together with. */
+  /** The lender may fail together with others of its zone. */
   readonly zone: string;
 }
 
@@ -51,46 +52,49 @@ interface Parts {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
-  /** What this node has at its lenders, as its own records say. */
+  /** The pages of this node at its lenders, by its own records. */
   readonly remotePages: { framesAt(node: number): number };
-  /** The disk, as far as copies depend on it; null: there is none. */
+  /** The disk, as far as copies depend on it. Null: there is none. */
   readonly spill: { readonly isWell: boolean } | null;
 }
 
-/** A lender took all pages that it was sent, or not, or gave no answer. */
+/** A lender accepted all pages that it was sent, refused some, or gave no answer. */
 export type Answer = "accepted" | "refused" | "none";
 
-/** Copies with "auto": any one machine may fail. */
+/** The copies with "auto", so that any one machine may fail. */
 const REPLICAS_AUTO = 2;
-/** Enough to be spread well, and few enough that links stay few. */
+/** Enough lenders to spread pages well, and few enough to keep few links. */
 export const LENDERS_LINKED_MAX = 32;
-/** A lender grants more right after it has answered, if it grants more. */
+/** How long to wait for a grant. A lender that grants more does so right after an answer. */
 const GRANT_WAIT_MS = 50;
-/** Draws for one batch at most: with a few lenders every one has been tried by then. */
+/** The most draws for one batch. With few lenders, each has been tried by then. */
 const DRAWS_MAX = 16;
-/** A lender with fewer free frames counts as full: others send batches to it, too. */
+/** A lender with fewer free frames counts as full, since other nodes send batches to it, too. */
 const FREE_FRAMES_MIN = REMOTIFY_BATCH_BYTES / FRAME_BYTES;
 
 /**
- * An offer is of a moment ago when it comes. Pages that went there in between are counted for so
- * long, even if the offer counts them already.
+ * An offer is a moment old when it comes. Pages that were sent shortly before are counted for this
+ * long, even if the offer already includes them.
  */
 const OFFER_LATE_MS = 2000;
 
 class Lender {
   readonly node: number;
-  /** Null: known as a fixed target only. */
+  /** Null: the node is known only as a fixed target. */
   offer: Offer | null = null;
-  /** "": not known. */
+  /** "": the zone is not known. */
   zone = "";
-  /** Frames that this node had there when the offer came. */
+  /** How many frames this node had there when the offer came. */
   framesThen = 0;
-  /** Frames that went there shortly before the offer, which may not count them, and until when. */
+  /** How many frames went there shortly before the offer, which may not include them. */
   framesLate = 0;
   lateUntilMs = 0;
-  /** Bytes on their way there: no record names them yet. */
+  /** How many bytes are on their way there. No record names them yet. */
   bytesUnderWay = 0;
-  /** Pages: granted so far on the link there is, and sent. Without a link both are 0. */
+  /**
+   * How many pages were granted on the current link. `sent` is how many were sent. Without a link
+   * both are 0.
+   */
   granted = 0;
   sent = 0;
   refusals = 0;
@@ -101,7 +105,7 @@ class Lender {
     this.node = node;
   }
 
-  /** Whether it has granted anything, and all of it is used. */
+  /** Whether the lender has granted pages, and all of the grant is used. */
   get isExhausted(): boolean {
     return this.granted > 0 && this.granted - this.sent < PAGES_PER_FRAME;
   }
@@ -111,15 +115,15 @@ export class Lenders {
   private readonly parts: Parts;
   private target: Target;
   private readonly byNode = new Map<number, Lender>();
-  /** Those with an offer: what "auto" draws from. */
+  /** The lenders with an offer. "auto" draws from these. */
   private readonly offering: Lender[] = [];
-  /** Those of them that have granted something on the link there is. */
+  /** Those of them that have granted pages on the current link. */
   private readonly granting: Lender[] = [];
-  /** Zones of the lenders with an offer. */
+  /** How many zones the lenders with an offer are in. */
   private zoneCount = 0;
   private lendFramesMax = 0;
   private replicas: Replicas;
-  /** Null: no copy there is wanted. */
+  /** The disk. Null: no copy there is wanted. */
   private readonly disk: { readonly isWell: boolean } | null;
 
   constructor(
@@ -144,17 +148,17 @@ export class Lenders {
     this.replicas = replicas;
   }
 
-  /** Copies that a page should have, whether there are lenders for them or not. */
+  /** How many copies a page should have, even if lenders are missing. */
   get copiesIntended(): number {
     return typeof this.target === "number" && this.disk === null ? 1 : this.replicasMax;
   }
 
-  /** Zones that have a lender; more than a page can have copies do not count. */
+  /** How many zones have a lender, up to the most copies that a page can have. */
   get zones(): number {
     return this.zoneCount;
   }
 
-  /** How many of these can be made now, at lenders and on the disk. */
+  /** How many of the intended copies can be made now, at lenders and on the disk. */
   get copiesPossible(): number {
     const { target } = this;
     const zones = target === "auto" ? this.zoneCount : target === null ? 0 : 1;
@@ -162,7 +166,7 @@ export class Lenders {
     return Math.min(this.copiesIntended, atLenders + (this.disk?.isWell === true ? 1 : 0));
   }
 
-  /** Copies at lenders that a persistent page is to have now. One with a fixed target. */
+  /** How many copies at lenders a persistent page is to have now. One with a fixed target. */
   get copiesWanted(): number {
     if (this.target !== "auto") return 1;
     if (this.replicas !== "auto" && this.disk === null) return this.replicas;
@@ -171,7 +175,7 @@ export class Lenders {
 
   /**
    * Whether a page is to have a copy on the disk as well, because zones are missing. With "auto"
-   * none is wanted while the disk is full or broken; a number of copies is always wanted.
+   * none is wanted while the disk is full or broken. A number of copies is always kept to.
    */
   get wantsDiskCopy(): boolean {
     if (this.disk === null || this.copiesWanted >= this.replicasMax) return false;
@@ -182,7 +186,7 @@ export class Lenders {
     return this.replicas === "auto" ? REPLICAS_AUTO : this.replicas;
   }
 
-  /** Refusals of earlier targets are forgotten: an operator wants the lender tried. */
+  /** Forgets refusals of the new target, since the operator wants that lender to be tried. */
   setTarget(target: Target): void {
     this.target = target;
     for (const lender of this.byNode.values()) {
@@ -191,20 +195,20 @@ export class Lenders {
     }
   }
 
-  /** A lender announces what it has. */
+  /** A lender announces its offer. */
   setOffer(node: number, offer: Offer): void {
     const lender = this.lender(node);
     if (lender.offer === null) this.offering.push(lender);
-    // It has more room than before: it may take now what it refused.
+    // It has more room than before, so it may take pages that it refused.
     if (offer.freeFrames > (lender.offer?.freeFrames ?? 0)) lender.pausedUntilMs = 0;
     lender.zone = offer.zone;
-    // The same figures again are no news: the first ones count.
+    // The same figures again are not news. The first ones count.
     if (!isSame(lender.offer, offer)) this.noteFrames(lender);
     lender.offer = offer;
     this.updateOffering();
   }
 
-  /** It lends no more, or is gone. */
+  /** The lender lends nothing any more, or is gone. */
   remove(node: number): void {
     const index = this.offering.findIndex((lender) => lender.node === node);
     if (index < 0) return;
@@ -215,13 +219,13 @@ export class Lenders {
     this.updateOffering();
   }
 
-  /** Whether pages may go there at all. */
+  /** Whether pages may ever go to the node. */
   isCandidate(node: number): boolean {
     if (this.target === "auto") return this.byNode.get(node)?.offer != null;
     return this.target === node;
   }
 
-  /** Whether lenders of `count` zones may take a batch now, or in a moment. */
+  /** Whether lenders in `count` zones may take a batch now, or very soon. */
   hasUsable(count: number): boolean {
     const { target } = this;
     if (target === null) return false;
@@ -231,7 +235,7 @@ export class Lenders {
     return lender === undefined || this.isUsable(lender, now);
   }
 
-  /** Free frames of the lenders that pages may go to. An estimate. */
+  /** An estimate of the free frames of the lenders that pages may go to. */
   get freeFrames(): number {
     if (this.target === null) return 0;
     if (this.target === "auto") {
@@ -239,12 +243,12 @@ export class Lenders {
     }
     const lender = this.byNode.get(this.target);
     if (lender === undefined) return 0;
-    // A lender that announces nothing has what it has granted.
+    // A lender without an offer has the room that it has granted.
     const free = lender.offer === null ? lender.granted - lender.sent : this.freeFramesOf(lender);
     return Math.max(0, free / (lender.offer === null ? PAGES_PER_FRAME : 1));
   }
 
-  /** Whether any lender may take a page, now, after a pause, or once there is a link to it. */
+  /** Whether any lender may take a page now, after a pause, or once there is a link to it. */
   get isHopeful(): boolean {
     const { target } = this;
     if (target === null) return false;
@@ -253,8 +257,8 @@ export class Lenders {
   }
 
   /**
-   * Where the next batch goes; -1: nowhere now. The zones of `taken` are left out. `mayPutTo`:
-   * whether a put may be sent to the node at this moment. No allocation.
+   * Where the next batch goes. -1: nowhere now. The zones of `taken` are left out. `mayPutTo` tells
+   * whether a put may be sent to the node now. Allocates nothing.
    */
   choose(mayPutTo: (node: number) => boolean, taken: Copies = NO_COPIES): number {
     const { target } = this;
@@ -278,12 +282,12 @@ export class Lenders {
     return best?.node ?? -1;
   }
 
-  /** Whether the node is in a zone with one of these, or is one of them. */
+  /** Whether the node is one of these copies, or shares a zone with one. */
   sharesZone(node: number, copies: Copies): boolean {
     return this.isTaken(this.lender(node), copies);
   }
 
-  /** A link to it is up or down: what it granted on the last one is void. */
+  /** A link to the node is up or down. What it granted on the last link is void. */
   linkChanged(node: number): void {
     const lender = this.lender(node);
     lender.granted = 0;
@@ -291,7 +295,7 @@ export class Lenders {
     this.updateGranting(lender);
   }
 
-  /** GRANT: all that may be sent on this link since it came up, in pages. */
+  /** GRANT: how many pages may be sent on this link in all, since it came up. */
   onGrant(node: number, pages: number): void {
     const lender = this.lender(node);
     lender.granted = Math.max(lender.granted, pages);
@@ -310,7 +314,7 @@ export class Lenders {
     lender.bytesUnderWay += batch.byteCount;
   }
 
-  /** So many bytes that were sent there are answered. */
+  /** The node has answered for this many bytes. */
   noteAnswered(node: number, byteCount: number, answer: Answer): void {
     const lender = this.lender(node);
     lender.bytesUnderWay -= byteCount;
@@ -325,7 +329,7 @@ export class Lenders {
     lender.refusals += 1;
     const pauseMs = remotifyBackoffMs(lender.refusals);
     lender.pausedUntilMs = this.parts.clock.now() + pauseMs;
-    const what = `lender ${lender.node} refused pages: nothing is sent to it for ${pauseMs} ms`;
+    const what = `lender ${lender.node} refused pages: it gets no more for ${pauseMs} ms`;
     this.parts.log.write("debug", "ramster", what);
   }
 
@@ -333,12 +337,12 @@ export class Lenders {
     return lender === undefined || (now >= lender.pausedUntilMs && !lender.isExhausted);
   }
 
-  /** Frames that this node has there, and that are on their way. */
+  /** How many frames this node has there or on their way there. */
   private framesNow(lender: Lender): number {
     return this.parts.remotePages.framesAt(lender.node) + lender.bytesUnderWay / FRAME_BYTES;
   }
 
-  /** An offer has come: frames that it counts are not counted again. */
+  /** An offer has come. Frames that it includes are not counted again. */
   private noteFrames(lender: Lender): void {
     const now = this.framesNow(lender);
     lender.framesLate = lender.offer === null ? 0 : Math.max(0, now - lender.framesThen);
@@ -346,7 +350,7 @@ export class Lenders {
     lender.framesThen = now;
   }
 
-  /** Below 0 when more frames went there than it had. */
+  /** Can be below 0, when more frames went there than the lender had. */
   private freeFramesOf(lender: Lender): number {
     if (lender.offer === null) return 0;
     const { freeFrames, lendFrames } = lender.offer;
@@ -360,14 +364,14 @@ export class Lenders {
     return 1 - this.freeFramesOf(lender) / Math.max(1, lender.offer?.lendFrames ?? 0);
   }
 
-  /** What it has granted to this node is newer than what it announced to all. */
+  /** A grant to this node is newer than the offer to all. */
   private mayHaveRoom(lender: Lender): boolean {
     if (lender.granted > 0) return !lender.isExhausted;
     const enough = Math.min(FREE_FRAMES_MIN, (lender.offer?.lendFrames ?? 0) / 8);
     return this.freeFramesOf(lender) >= enough;
   }
 
-  /** One lender, the likelier the more it lends. */
+  /** Draws a lender. One that lends more is more likely. */
   private draw(from: readonly Lender[]): Lender | null {
     const lender = from[below(this.parts.random, from.length)];
     if (lender === undefined) return null;
@@ -375,7 +379,10 @@ export class Lenders {
     return kept ? lender : null;
   }
 
-  /** The next one that may take it, from a random one on: chance must not miss one of a few. */
+  /**
+   * The next lender that may take it, starting at a random one, so that one of a few is not missed
+   * by chance.
+   */
   private anyOf(
     from: readonly Lender[],
     taken: Copies,
@@ -409,7 +416,9 @@ export class Lenders {
     return this.target !== "auto" || this.mayHaveRoom(lender);
   }
 
-  /** Zones with a lender that meets the condition; more than `max`, of COPIES_MAX, do not count. */
+  /**
+   * Counts zones with a lender that meets the condition, up to `max`, which is at most COPIES_MAX.
+   */
   private countZones(max: number, condition: (lender: Lender) => boolean): number {
     let count = 0;
     let first = "";

@@ -14,7 +14,7 @@ function add(flushes: PendingFlushes, from: number, to: number): void {
   }
 }
 
-/** Versions of the next `count` entries, which are sent. */
+/** Sends the next `count` entries. @returns their versions. */
 function send(flushes: PendingFlushes, count: number): number[] {
   const bytes = new Uint8Array(count * FLUSH_ENTRY_BYTES);
   flushes.send(count, bytes, 0);
@@ -65,7 +65,7 @@ test("clear() counts what it drops as done", () => {
   expect(send(flushes, 1)).toEqual([101]);
 });
 
-test("the lists of all holders are counted together, and how many there were at most", () => {
+test("the entries of all holders are counted together, with their maximum", () => {
   const counters = new RamsterCounters();
   const [one, other] = [1, 2].map(() => new PendingFlushes(new HeapMemory(), counters));
   if (one === undefined || other === undefined) throw new Error("no lists");

@@ -4,12 +4,12 @@
  *
  *     | head: sent, not acknowledged | sent: not sent yet | tail
  *
- * Entries are kept as they go on the wire, so sending is one copy. An entry names a version: one
- * that is sent twice, or late, never hurts a newer page. The caller sees to it that a page is not
+ * Entries are kept in their wire format, so sending is one copy. An entry names a version, so an
+ * entry that is sent twice or late never harms a newer page. The caller ensures that a page is not
  * put again in the same version before its flush is done (remote-pages.ts).
  *
- * The caller bounds the list, too: a page turns remote only while the pages on a holder and its
- * pending flushes fit PENDING_FLUSHES_MAX, so `add` never has to refuse.
+ * The caller also bounds the list. A page turns remote only while the pages on a holder and its
+ * pending flushes fit PENDING_FLUSHES_MAX. So `add` never has to refuse.
  */
 import { assert } from "../../core/assert.ts";
 import type { Handle } from "../../core/handle.ts";
@@ -22,7 +22,7 @@ import {
 } from "../../wire/peer-entries.ts";
 import type { RamsterCounters } from "../counters.ts";
 
-/** Entries that an idle list keeps room for. */
+/** How many entries an idle list keeps room for. */
 const ENTRIES_MIN = 64;
 
 export class PendingFlushes {
@@ -30,24 +30,24 @@ export class PendingFlushes {
   private readonly counters: Pick<RamsterCounters, "flnodes" | "flnodes_max">;
   private bytes = new Uint8Array(ENTRIES_MIN * FLUSH_ENTRY_BYTES);
   private view = new DataView(this.bytes.buffer);
-  /** Entries that were acknowledged or dropped since the start. */
+  /** How many entries were acknowledged or dropped since the start. */
   private done = 0;
   private head = 0;
   private sent = 0;
   private tail = 0;
 
-  /** `counters`: of the lists of all holders. */
+  /** `counters` count the lists of all holders. */
   constructor(memory: Memory, counters: Pick<RamsterCounters, "flnodes" | "flnodes_max">) {
     this.memory = memory;
     this.counters = counters;
   }
 
-  /** Entries that are not acknowledged. */
+  /** How many entries are not acknowledged. */
   get count(): number {
     return this.tail - this.head;
   }
 
-  /** Entries that are not sent, or must be sent again. */
+  /** How many entries are not sent, or must be sent again. */
   get unsentCount(): number {
     return this.tail - this.sent;
   }
@@ -56,7 +56,9 @@ export class PendingFlushes {
     return this.sent - this.head;
   }
 
-  /** Entries ever added. Once `doneCount` is as high, all of them are done. */
+  /**
+   * How many entries were added since the start. Once `doneCount` is as high, all of them are done.
+   */
   get addedCount(): number {
     return this.done + this.count;
   }
@@ -82,7 +84,7 @@ export class PendingFlushes {
     this.sent += count;
   }
 
-  /** Scope of the sent entry that is `at` entries behind the oldest. */
+  /** The scope of the sent entry that is `at` entries behind the oldest. */
   scopeInFlight(at: number): number {
     assert(at < this.inFlightCount);
     return readFlushScope(this.view, (this.head + at) * FLUSH_ENTRY_BYTES);
@@ -97,12 +99,12 @@ export class PendingFlushes {
     if (this.head === this.tail) this.clear();
   }
 
-  /** What was sent and not acknowledged must be sent again. */
+  /** Entries that were sent and not acknowledged must be sent again. */
   rewind(): void {
     this.sent = this.head;
   }
 
-  /** The holder has nothing to flush any more. */
+  /** The holder has nothing left to flush. */
   clear(): void {
     this.counters.flnodes -= this.count;
     this.done += this.count;
@@ -115,7 +117,7 @@ export class PendingFlushes {
     }
   }
 
-  /** Drops what is done, and doubles when less than half of the room came free by that. */
+  /** Drops entries that are done, and doubles the room when less than half of it is free then. */
   private makeRoom(): void {
     const from = this.head * FLUSH_ENTRY_BYTES;
     const used = this.count * FLUSH_ENTRY_BYTES;

@@ -54,7 +54,7 @@ function presenceIn(state: PresenceState): Presence {
 describe.each(ROWS)("a holder that is $state", ({ state, cells }) => {
   test.each(EVENTS.map((event, i) => [event, cells[i]] as const))("%s: %s", (event, next) => {
     expect(nextPresence(state, event)).toBe(next as PresenceState);
-    // After it left there is no boot of a last link that could be heard of, or leave again.
+    // After the holder left there is no last boot, so no news of that boot can come.
     const hasNoBoot = state === "left" || state === "rejoining";
     if (hasNoBoot && (event === "heardSame" || event === "left")) return;
     const presence = presenceIn(state);
@@ -89,7 +89,7 @@ test.each([
 
 test("a link shows the same boot, another one, or the one that left", () => {
   const presence = new Presence();
-  expect(presence.linked(HOLDER, 1n)).toBe("other"); // The first: nothing is there yet.
+  expect(presence.linked(HOLDER, 1n)).toBe("other"); // The first link: it has no pages yet.
   expect(presence.linked(HOLDER, 1n)).toBe("same");
   expect(presence.linked(HOLDER, 2n)).toBe("other");
   expect(presence.left(HOLDER, 1n)).toBe(false); // News of an earlier boot.
@@ -98,7 +98,7 @@ test("a link shows the same boot, another one, or the one that left", () => {
   expect(presence.linked(HOLDER, 2n)).toBe("same");
 });
 
-test("news of the boot that left puts it in doubt, though no record names it", () => {
+test("news of the boot that left puts the holder in doubt, though no record names it", () => {
   const presence = presenceIn("left");
   presence.heard(HOLDER, OTHER_BOOT, false);
   expect(presence.stateOf(HOLDER)).toBe("left");
@@ -106,7 +106,7 @@ test("news of the boot that left puts it in doubt, though no record names it", (
   expect(presence.stateOf(HOLDER)).toBe("rejoining");
 });
 
-test("another epoch in one boot means that it dropped all; the first of a boot means nothing", () => {
+test("another epoch in one boot means that the holder dropped all; the first one means nothing", () => {
   const presence = presenceIn("present");
   expect(presence.granted(HOLDER, 3)).toBe(false);
   expect(presence.granted(HOLDER, 3)).toBe(false);
@@ -130,7 +130,7 @@ test("copies at holders that are absent or emptied do not count; the disk is alw
   expect([presence.presentOf(copies), presence.absentOf(copies)]).toEqual([others, HOLDER]);
 });
 
-test("a node that never had a link is present, whatever is heard of it", () => {
+test("a node that never had a link is present, whatever the news", () => {
   const presence = new Presence();
   presence.heard(HOLDER, 1n, false);
   presence.died(HOLDER);

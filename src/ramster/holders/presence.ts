@@ -1,5 +1,6 @@
 /**
- * Presence: whether each holder is there, and still has what the records say, as a named state.
+ * Presence: whether each holder is there, and still has the copies that the records name. That is a
+ * named state.
  *
  *     present     its copies count
  *     doubted     heard of in another boot: its copies count until the next link shows a restart
@@ -25,13 +26,13 @@
  *     heardOther   news: it runs in another boot, and may have, or have lost, pages of this node
  *     heardEmpty   news: it runs in another boot, and no record names it
  *     died         news: it is dead
- *     left         it said that it stopped, in the boot of the last link
+ *     left         it announced its stop, in the boot of the last link
  *
- * Beside that a holder is *emptied* from the moment it is known to have lost all pages of this
- * node until no record names it (losses.ts). Three events empty it: a link in another boot, `left`,
- * and a GRANT with another epoch than the last one. Copies at an emptied holder do not count.
+ * In addition, a holder is *emptied* from when it is known to have lost all pages of this node
+ * until no record names it (losses.ts). Three events empty it: a link in another boot, `left`, and
+ * a GRANT with another epoch than the last one. Copies at an emptied holder do not count.
  *
- * Not here: how news comes (node/node.ts), and what is done about it (ramster.ts).
+ * Not here: where news comes from (node/node.ts), and what follows from it (ramster.ts).
  */
 import { type Copies, copyAt, copyCount, withoutCopy } from "../copies.ts";
 
@@ -90,27 +91,27 @@ const NEXT: Readonly<Record<PresenceState, Readonly<Record<PresenceEvent, Presen
   },
 };
 
-/** The state that follows `state` after `event`. Pure. */
+/** The state that follows `state` after `event`. A pure function. */
 export function nextPresence(state: PresenceState, event: PresenceEvent): PresenceState {
   return NEXT[state][event];
 }
 
-/** What a new link shows: the boot of the last link, another one, or the one that had left. */
+/** Which boot a new link shows: that of the last link, another one, or the one that had left. */
 export type LinkedBoot = "same" | "other" | "left";
 
 class Row {
   state: PresenceState = "present";
   isEmptied = false;
-  /** Boot of the last link; 0: none, or it left since. */
+  /** The boot id of the last link. 0: there was none, or the holder left since. */
   bootId = 0n;
-  /** The last boot that left. */
+  /** The last boot id that left. */
   leftBootId = 0n;
-  /** Epoch of the last GRANT in this boot; 0: none. */
+  /** The epoch of the last GRANT in this boot. 0: there was none. */
   epoch = 0;
 }
 
 export class Presence {
-  /** By node. A node that never had a link has no row: it counts as present. */
+  /** The rows by node. A node that never had a link has no row, and counts as present. */
   private readonly rows: Array<Row | undefined> = [];
 
   linked(node: number, bootId: bigint): LinkedBoot {
@@ -123,11 +124,11 @@ export class Presence {
     return bootId === row.leftBootId ? "left" : "other";
   }
 
-  /** `isNamed`: whether a record names the node as a holder. */
+  /** News of the node. `isNamed`: whether a record names it as a holder. */
   heard(node: number, bootId: bigint, isNamed: boolean): void {
     const row = this.rows[node];
     if (row === undefined) return;
-    // A boot that left, and did not, still has the pages that were given up.
+    // A node that was wrongly reported to have left still has the pages that were given up.
     const mayHavePages = isNamed || bootId === row.leftBootId;
     const other = mayHavePages ? "heardOther" : "heardEmpty";
     row.state = nextPresence(row.state, row.bootId === bootId ? "heardSame" : other);
@@ -138,7 +139,10 @@ export class Presence {
     if (row !== undefined) row.state = nextPresence(row.state, "died");
   }
 
-  /** @returns whether that is the boot of the last link. Otherwise it is old news. */
+  /**
+   * News that the node left. @returns whether that is the boot of the last link. Otherwise the news
+   * is old.
+   */
   left(node: number, bootId: bigint): boolean {
     const row = this.rows[node];
     if (row === undefined || row.bootId !== bootId) return false;
@@ -149,7 +153,10 @@ export class Presence {
     return true;
   }
 
-  /** A GRANT with this epoch. @returns whether the holder dropped what it kept for this node. */
+  /**
+   * A GRANT has this epoch. @returns whether the holder dropped the pages that it kept for this
+   * node.
+   */
   granted(node: number, epoch: number): boolean {
     const row = this.rows[node];
     if (row === undefined) return false;
@@ -158,7 +165,7 @@ export class Presence {
     return isDropped;
   }
 
-  /** It has lost all pages of this node, or, false, no record names it any more. */
+  /** True: the holder has lost all pages of this node. False: no record names it any more. */
   setEmptied(node: number, isEmptied: boolean): void {
     const row = this.rows[node];
     if (row !== undefined) row.isEmptied = isEmptied;
@@ -172,13 +179,13 @@ export class Presence {
     return this.rows[node]?.state ?? "present";
   }
 
-  /** Dead, or it left: none of its copies is in reach. */
+  /** Whether the holder is dead or left, so that none of its copies is in reach. */
   isAbsent(node: number): boolean {
     const state = this.stateOf(node);
     return state !== "present" && state !== "doubted";
   }
 
-  /** Whether only a link can show what it has. */
+  /** Whether only a link can show which copies it has. */
   isInDoubt(node: number): boolean {
     const state = this.stateOf(node);
     return state === "doubted" || state === "returning" || state === "rejoining";
@@ -194,7 +201,7 @@ export class Presence {
     return !(this.isAbsent(node) || this.isEmptied(node));
   }
 
-  /** The copies that count. */
+  /** Those of the copies that count. */
   presentOf(copies: Copies): Copies {
     let present = copies;
     for (let i = 0; i < copyCount(copies); i += 1) {

@@ -1,6 +1,6 @@
 /**
- * PutBatch: zpages on their way to the same holders, as entries of one PUT message, and what each
- * holder has answered so far. Made once, used over and over.
+ * PutBatch: zpages on their way to the same holders, as entries of one PUT message, with the
+ * answers of the holders so far. A batch is made once and reused.
  *
  *     free --> filling --> sent, `waiting` holders have not answered --> free
  */
@@ -13,23 +13,23 @@ import { type Kind, PERSISTENT } from "../../zbud/zbud.ts";
 import { type Copies, copyAt, copyCount, NO_COPIES } from "../copies.ts";
 import type { Entries } from "./spill-entries.ts";
 
-/** In `taken`: a holder found that the bytes do not match their checksum. */
+/** A bit of `taken`: a holder found that the bytes do not match their checksum. */
 export const DAMAGED = 1 << 7;
 assert(COPIES_MAX < 7);
 
-/** Who sends a batch, and decides what becomes of its pages. */
+/** The sender of a batch, which decides what happens to its pages. */
 export interface PutSink {
-  /** The node gave no answer. It may have any page of the batch. */
+  /** The node gave no answer, so it may have any page of the batch. */
   onUnknown(batch: PutBatch, node: number): void;
-  /** All holders have answered, or never will: `batch.taken` tells which of them has each page. */
+  /** All holders have answered, or never will. `batch.taken` tells which of them have each page. */
   onDone(batch: PutBatch): void;
-  /** The batch is free again. `isAnswered`: the last holder to end it gave an answer. */
+  /** The batch is free again. `isAnswered`: whether the last holder gave an answer. */
   onFree(isAnswered: boolean): void;
   /** Whether more pages for a batch that is filling are on their way. */
   mayGrow(batch: PutBatch): boolean;
 }
 
-/** A place for entries that is no message. */
+/** A buffer for entries outside a message. */
 export class Staging implements Entries {
   readonly bytes = new Uint8Array(REMOTIFY_BATCH_BYTES);
   readonly view = new DataView(this.bytes.buffer);
@@ -38,32 +38,35 @@ export class Staging implements Entries {
 
 export class PutBatch {
   readonly index: number;
-  /** Where entries are gathered over several turns; null: they go straight into a message. */
+  /** Where entries are gathered over several turns. Null: they are written into a message. */
   readonly staging: Staging | null;
-  /** Rows of the index. */
+  /** The rows of the index. */
   readonly pages: Int32Array;
   readonly versions: Float64Array;
-  /** A page may be gone when the reply comes, and with it its handle; a flush of it needs one. */
+  /**
+   * The handles, since a page and its handle may be gone when the reply comes, and a flush needs
+   * the handle.
+   */
   readonly handles: DataView;
-  /** What the sender keeps with each page. */
+  /** A value of the sender for each page. */
   readonly tokens: Int32Array;
-  /** By page. Bit i: the i-th holder has taken it; or DAMAGED. */
+  /** The answers for each page. Bit i: the i-th holder has taken it. DAMAGED may be set, too. */
   readonly taken: Uint8Array;
   state: "free" | "filling" | "sent" = "free";
   sink: PutSink | null = null;
   holders: Copies = NO_COPIES;
   kind: Kind = PERSISTENT;
-  /** Where the entries are written, `bodyBytes` of them so far. */
+  /** Where the entries are written. `bodyBytes` are written so far. */
   entries: Entries | null = null;
   count = 0;
   countMax = 0;
   bodyBytes = 0;
-  /** Frames that the sender empties with it. */
+  /** How many frames the sender empties with the batch. */
   frameCount = 0;
-  /** Holders that have not answered. */
+  /** How many holders have not answered. */
   waiting = 0;
   sentAtMs = 0;
-  /** The part of it that goes to the disk. */
+  /** The part of the batch that goes to the disk. */
   spilled: SpillBatch | null = null;
 
   constructor(index: number, pageCountMax: number, staging: Staging | null) {
@@ -104,7 +107,7 @@ export class PutBatch {
     return false;
   }
 
-  /** The holder lost what it took so far. */
+  /** The holder lost the pages that it took so far. */
   emptied(node: number): void {
     for (let copy = 0; copy < copyCount(this.holders); copy += 1) {
       if (copyAt(this.holders, copy) !== node) continue;

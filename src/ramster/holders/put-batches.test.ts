@@ -29,10 +29,10 @@ const TIMEOUT_MS = 100;
 const ZPAGE_BYTES = 100;
 const handle = new Handle().set(0, [1n, 2n, 3n], 7);
 
-/** Notes what it is called with. */
+/** A sink that notes its calls. */
 class Sink implements PutSink {
   readonly unknown: number[] = [];
-  /** By batch that is done: the pages that all holders have taken. */
+  /** For each batch that is done: the pages that all holders have taken. */
   readonly taken: number[][] = [];
   readonly free: boolean[] = [];
   isMoreComing = false;
@@ -95,7 +95,7 @@ function append(puts: PutBatches, batch: PutBatch, page: number, version = page)
   puts.append(batch, page, 0, handle, { ...zpage, codec: CODEC.LZ4, checksum: 0, version });
 }
 
-/** A batch to both nodes with these pages, which is sent. */
+/** Sends a batch with these pages to both nodes. */
 function sendToBoth(puts: PutBatches, sink: Sink, pages: readonly number[]): PutBatch {
   const batch = puts.open(sink, BOTH, PERSISTENT);
   if (batch === null) throw new Error("no room for a batch");
@@ -143,7 +143,7 @@ test("a holder that gives no answer may have any page of the batch", async () =>
   expect([sink.unknown, sink.taken, sink.free]).toEqual([[2], [[]], [false]]);
 });
 
-test("what a holder took is not there when it lost all before the others answered", async () => {
+test("pages of a holder that lost all before the others answered do not count", async () => {
   const { network, puts, sink, run } = await world();
   network.block("2", "0");
   sendToBoth(puts, sink, [11]);

@@ -1,5 +1,6 @@
 /**
- * PutBatches: zpages on their way to holders, lenders or the node's own disk, whoever sends them.
+ * PutBatches: zpages on their way to holders, which are lenders or the node's own disk. Remotify
+ * and repair share it.
  *
  *     remotify: open,   append...  send --+--> [ PUT to each holder, a write to the disk ]
  *     repair:   gather, append...  -------+      |--> a status for each page
@@ -7,14 +8,14 @@
  *                                                '--> no answer: PutSink.onUnknown
  *               after the last holder: PutSink.onDone, the batch is free, PutSink.onFree
  *
- * A batch that is opened is written straight into the message to its first holder, and copied into
- * those to the others. One that is gathered collects pages that come one by one.
+ * An opened batch is written into the message to its first holder, and copied into the messages to
+ * the others. A gathered batch collects pages that come one by one.
  *
- * It knows what is being sent, so that nobody sends a page twice to one holder, or flushes what is
+ * It knows what is being sent, so that no page is sent twice to one holder, or flushed while it is
  * on its way. A put goes out only behind the flushes of its holder (remote-pages.ts), and within
  * what the holder has granted (lenders.ts).
  *
- * Not here: which pages and which holders, and what an answer means for a page (remotify.ts,
+ * Not here: which pages go to which holders, and what an answer means for a page (remotify.ts,
  * repair.ts).
  */
 
@@ -69,7 +70,10 @@ export class PutBatches implements ReplySink, SpillSink {
   private readonly opened: readonly PutBatch[];
   private readonly gathered: readonly PutBatch[];
   private readonly batches: readonly PutBatch[];
-  /** For an opened batch that goes to the disk alone, which copies it before `send` returns. */
+  /**
+   * The buffer of an opened batch that goes only to the disk. The disk copies it before `send`
+   * returns.
+   */
   private staging: Staging | null = null;
   private isSendSoon = false;
 
@@ -102,7 +106,7 @@ export class PutBatches implements ReplySink, SpillSink {
     return false;
   }
 
-  /** Pages that are gathered for the node, and not sent. */
+  /** How many pages are gathered for the node and not sent. */
   gatheredCount(node: number): number {
     let count = 0;
     for (const { state, holders, count: pages } of this.gathered) {
@@ -112,8 +116,8 @@ export class PutBatches implements ReplySink, SpillSink {
   }
 
   /**
-   * Whether a batch of the sender is under way whose pages are likely to be taken. One that only
-   * finds out whether the disk is still full is not.
+   * Whether a batch of the sender is under way whose pages are likely to be taken. A batch that
+   * only tests whether the disk is still full does not count.
    */
   isHopeful(sink: PutSink): boolean {
     for (const { sink: sender, waiting, spilled } of this.batches) {
@@ -122,14 +126,16 @@ export class PutBatches implements ReplySink, SpillSink {
     return false;
   }
 
-  /** The node lost all that it took, also of batches whose other holders have not answered. */
+  /**
+   * The node lost all pages that it took, also in batches whose other holders have not answered.
+   */
   holderEmptied(node: number): void {
     for (const batch of this.batches) if (batch.waiting > 0) batch.emptied(node);
   }
 
   // Sending.
 
-  /** Whether a put may be sent to the node now. Asks for a link where there is none. */
+  /** Whether a put may be sent to the node now. Requests a link when there is none. */
   readonly mayPutTo = (node: number): boolean => {
     const { presence, peers, remotePages, lenders } = this.parts;
     if (presence.isEmptied(node)) return false;
@@ -140,7 +146,9 @@ export class PutBatches implements ReplySink, SpillSink {
     return false;
   };
 
-  /** Whether the holder has a place for so many more flushes, one for each page it is to get. */
+  /**
+   * Whether the holder has room for this many more flushes, one for each page that it is to get.
+   */
   hasFlushRoom(node: number, pageCount: number): boolean {
     let underWay = 0;
     for (const { waiting, count } of this.opened) if (waiting > 0) underWay += count;
@@ -154,7 +162,7 @@ export class PutBatches implements ReplySink, SpillSink {
   open(sink: PutSink, holders: Copies, kind: Kind): PutBatch | null {
     const batch = this.opened.find(({ state }) => state === "free");
     if (batch === undefined) return null;
-    // Ends with the first holder, whose message is written.
+    // Ends with the first holder, since its message is the one that is written.
     let entries: Entries | null = null;
     for (let i = copyCount(holders) - 1; i >= 0; i -= 1) {
       entries = this.beginAt(copyAt(holders, i));
@@ -167,7 +175,7 @@ export class PutBatches implements ReplySink, SpillSink {
     return batch;
   }
 
-  /** Room for a batch in a message to the node; for the disk the staging. */
+  /** @returns the entries of a new message to the node, or the staging for the disk. */
   private beginAt(node: number): Entries | null {
     if (node === SPILL) {
       this.staging ??= new Staging();
@@ -178,7 +186,7 @@ export class PutBatches implements ReplySink, SpillSink {
     return channel.begin(LANE.BULK, REMOTIFY_BATCH_BYTES) ? channel : null;
   }
 
-  /** Pages that all of them take now. */
+  /** How many pages all of these holders take now. */
   private roomAt(holders: Copies): number {
     const { spill, lenders } = this.parts;
     let room = REMOTIFY_BATCH_COUNT_MAX;
@@ -190,9 +198,9 @@ export class PutBatches implements ReplySink, SpillSink {
   }
 
   /**
-   * A batch that is being gathered, for a persistent page that goes to `node`, or to any other
-   * holder but `from` that may have a copy beside `atLenders`. `node` -1: only one that is there
-   * already. @returns null when there is none now.
+   * A batch that is being gathered, for a persistent page. The page goes to `node`, or to any
+   * holder but `from` that may have a copy in addition to `atLenders`. If `node` is -1, only an
+   * existing batch will do. @returns null when there is none now.
    */
   gather(sink: PutSink, node: number, from: number, atLenders: Copies): PutBatch | null {
     const { lenders, buggify } = this.parts;
@@ -215,8 +223,8 @@ export class PutBatches implements ReplySink, SpillSink {
   }
 
   /**
-   * Adds the page. Its zpage is copied, unless it is in its place already: behind the entries there
-   * are, and the header of its own.
+   * Adds the page. Its zpage is copied, unless it is already where it belongs: behind the entries
+   * so far, and behind the header of its own entry.
    */
   append(batch: PutBatch, page: number, token: number, handle: Handle, zpage: Zpage): void {
     const { entries, count, kind } = batch;
@@ -238,19 +246,22 @@ export class PutBatches implements ReplySink, SpillSink {
     if (batch.staging !== null) this.sendAtEndOfTurn();
   }
 
-  /** An opened batch that nothing was added to. */
+  /** Frees an opened batch that has no pages. */
   cancel(batch: PutBatch): void {
     assert(batch.count === 0);
     batch.state = "free";
   }
 
-  /** @returns whether it went out to all its holders. One that it cannot go to has refused it. */
+  /**
+   * Sends the batch. @returns whether it went out to all its holders. A holder that it cannot go to
+   * counts as refusing.
+   */
   send(batch: PutBatch): boolean {
     batch.state = "sent";
     batch.sentAtMs = this.parts.clock.now();
     batch.waiting = copyCount(batch.holders);
     let sentCount = 0;
-    // The message to the first is copied for the others, so it goes out last.
+    // The message to the first holder is copied for the others, so it goes out last.
     for (let i = batch.waiting - 1; i >= 0; i -= 1) {
       if (this.sendTo(batch, i)) sentCount += 1;
       else this.answered(batch, false);
@@ -274,7 +285,10 @@ export class PutBatches implements ReplySink, SpillSink {
     return true;
   }
 
-  /** Puts the entries into a message, unless they were written there. @returns whether there is room. */
+  /**
+   * Copies the entries into a message, unless they were written there. @returns whether there is
+   * room.
+   */
   private copyTo(channel: Channel, { entries, staging, bodyBytes }: PutBatch): boolean {
     assert(entries !== null);
     if (staging !== null && !channel.begin(LANE.BULK, bodyBytes)) return false;
@@ -302,8 +316,8 @@ export class PutBatches implements ReplySink, SpillSink {
   }
 
   /**
-   * Pages that come one by one would go in a message of their own each: while one is under way to
-   * the same holder the others are gathered (Nagle's algorithm, RFC 896).
+   * Pages that come one by one would each need a message. So while one message is under way to a
+   * holder, further pages are gathered (Nagle's algorithm, RFC 896).
    */
   private mayWait(batch: PutBatch): boolean {
     if (!batch.hasRoomFor(1) || batch.sink?.mayGrow(batch) !== true) return false;
@@ -325,7 +339,7 @@ export class PutBatches implements ReplySink, SpillSink {
       const status =
         handlerStatus === STATUS.OK ? reply.view.getUint8(reply.bodyAt + i) : handlerStatus;
       if (status === STATUS.OK) batch.taken[i] = (batch.taken[i] ?? 0) | (1 << replica);
-      // What is gathered was checked as it came: a holder that says otherwise refuses it.
+      // Gathered zpages were checked when they came. A holder that finds them corrupt refuses them.
       else if (status === STATUS.CORRUPT && batch.staging === null) {
         batch.taken[i] = (batch.taken[i] ?? 0) | DAMAGED;
       } else refused += 1;
@@ -335,7 +349,7 @@ export class PutBatches implements ReplySink, SpillSink {
     remotePages.sendFlushes(node);
   }
 
-  /** ReplySink. After a lost link or a late answer nobody knows what the holder took. */
+  /** ReplySink. After a lost link or a late answer it is not known what the holder took. */
   onFailure(context: number, transportStatus: number): void {
     const batch = this.batchOf(context);
     const node = copyAt(batch.holders, context % COPIES_MAX);
@@ -348,7 +362,7 @@ export class PutBatches implements ReplySink, SpillSink {
     this.answered(batch, false);
   }
 
-  /** SpillSink: all of the batch that had a place is on the disk, or none of it. */
+  /** SpillSink: all pages with a place are on the disk, or none of them are. */
   onSpilled(context: number, isWritten: boolean): void {
     const { latencies, clock } = this.parts;
     const batch = this.batchOf(context);
@@ -367,7 +381,7 @@ export class PutBatches implements ReplySink, SpillSink {
     return batch;
   }
 
-  /** A holder has answered, or never will. After the last it is known what became of each page. */
+  /** A holder has answered, or never will. After the last one the outcome of each page is known. */
   private answered(batch: PutBatch, isAnswered: boolean): void {
     batch.waiting -= 1;
     if (batch.waiting > 0) return;
@@ -377,6 +391,6 @@ export class PutBatches implements ReplySink, SpillSink {
     batch.spilled = null;
     batch.state = "free";
     sink?.onFree(isAnswered);
-    if (batch.staging !== null) this.sendAtEndOfTurn(); // Others may have waited for its answer.
+    if (batch.staging !== null) this.sendAtEndOfTurn(); // Others may have waited for this.
   }
 }

@@ -21,7 +21,7 @@ interface World extends ChannelPair {
   pages: RemotePages;
   presence: Presence;
   counters: RamsterCounters;
-  /** How often puts that waited were let go. */
+  /** How often waiting puts could continue. */
   flushed: number;
 }
 
@@ -40,7 +40,7 @@ async function world(): Promise<World> {
   return result;
 }
 
-/** @returns what the link shows. */
+/** @returns which boot the link shows. */
 function linkUp(world: World, bootId: bigint, version: number): LinkedBoot {
   const boot = world.presence.linked(HOLDER, bootId);
   world.pages.linkUp(HOLDER, boot, version);
@@ -51,7 +51,7 @@ function run(world: World, ms: number): void {
   world.clock.run(world.clock.now() + ms);
 }
 
-test("a put may follow a flush that is sent, but one of that very version waits until it is done", async () => {
+test("a put may follow a sent flush, but a put of the same version waits until it is done", async () => {
   const w = await world();
   const { pages } = w;
   pages.addFlush(HOLDER, handle, 5, FLUSH_SCOPE.PAGE);
@@ -68,7 +68,7 @@ test("a put may follow a flush that is sent, but one of that very version waits 
   expect([pages.pendingFlushTotal(), w.counters.remote_pages_flushed]).toEqual([0, 3]);
 });
 
-test("a flush that times out is sent again; its late reply counts for nothing", async () => {
+test("a flush that times out is sent again; its late reply is ignored", async () => {
   const w = await world();
   const { pages } = w;
   w.network.block("b", "a");
@@ -86,7 +86,7 @@ test("a flush that times out is sent again; its late reply counts for nothing", 
   expect(pages.sendFlushes(HOLDER)).toBe(true);
 });
 
-test("a holder that came back empty, or lends nothing any more, has nothing to flush", async () => {
+test("a holder that came back empty, or no longer lends, has nothing to flush", async () => {
   const w = await world();
   const { pages } = w;
   linkUp(w, 1n, 9);
@@ -123,7 +123,7 @@ test("a holder that was reported to have left, and comes back in the same boot, 
   presence.heard(HOLDER, 2n, pages.pageCount(HOLDER) > 0);
   expect(presence.isInDoubt(HOLDER)).toBe(false); // It has no page of this node.
   presence.heard(HOLDER, 1n, pages.pageCount(HOLDER) > 0);
-  expect(presence.isInDoubt(HOLDER)).toBe(true); // So a link is made, with no page to ask for.
+  expect(presence.isInDoubt(HOLDER)).toBe(true); // So a link is made without a page to get.
   w.network.block("a", "b");
   expect(linkUp(w, 1n, 9)).toBe("left");
   expect(pages.pendingFlushCount(HOLDER)).toBe(POOLS_PER_CLIENT_MAX);

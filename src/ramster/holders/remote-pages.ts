@@ -1,11 +1,12 @@
 /**
- * RemotePages: what this node keeps of its own pages on each holder: how many, what they take
- * there, and its pending flushes. One row a holder, made at first use.
+ * RemotePages: the pages of this node at each holder: how many there are, how much they take there,
+ * and the pending flushes. Each holder has a row, made at first use.
  *
- * The node's own disk is no holder here: pages on it are counted, and freed at once without a
+ * The node's own disk is not a holder here. Pages on it are counted, and freed at once without a
  * flush.
  *
- * Not here: which holders have which page (copy-records.ts), and who is there (presence.ts).
+ * Not here: which holders have which page (copy-records.ts), and which holders are there
+ * (presence.ts).
  */
 import { assert } from "../../core/assert.ts";
 import type { Buggify } from "../../core/buggify.ts";
@@ -32,10 +33,10 @@ import type { LinkedBoot, Presence } from "./presence.ts";
 
 class Holder {
   pageCount = 0;
-  /** What they take there, in halves of a frame. */
+  /** How much the pages take there, in halves of a frame. */
   halfFrames = 0;
   readonly flushes: PendingFlushes;
-  /** No put before so many entries of `flushes` are done: see `addFlushBeforePut`. */
+  /** No put follows before this many entries of `flushes` are done: see `addFlushBeforePut`. */
   doneBeforePut = 0;
 
   constructor(memory: Memory, counters: RamsterCounters) {
@@ -49,7 +50,7 @@ interface Parts {
   readonly presence: Presence;
   readonly counters: RamsterCounters;
   readonly buggify: Buggify;
-  /** A holder has flushed: puts that had to wait behind may follow. */
+  /** Called when a holder has flushed. Puts that waited behind the flush may follow. */
   readonly onFlushed: () => void;
 }
 
@@ -65,7 +66,10 @@ export class RemotePages implements ReplySink {
     this.requestTimeoutMs = settings.requestTimeoutMs;
   }
 
-  /** Whether so many more pages may turn remote there: their flushes, one day, have a place. */
+  /**
+   * Whether this many more pages may turn remote there, so that there will be room for their
+   * flushes.
+   */
   hasRoom(node: number, count: number): boolean {
     const holder = this.holderOf(node);
     return holder.pageCount + holder.flushes.count + count <= PENDING_FLUSHES_MAX;
@@ -75,19 +79,19 @@ export class RemotePages implements ReplySink {
     return this.holders[node]?.pageCount ?? 0;
   }
 
-  /** Frames that its pages take there: two to a frame where they fit. An estimate. */
+  /** An estimate of the frames that the pages take there, two to a frame if they fit. */
   framesAt(node: number): number {
     return (this.holders[node]?.halfFrames ?? 0) / 2;
   }
 
-  /** The same of all holders. */
+  /** The same for all holders together. */
   get framesTotal(): number {
     return this.holders.reduce((sum, holder) => sum + (holder?.halfFrames ?? 0) / 2, 0);
   }
 
   /**
-   * Persistent pages that are at risk (see enough.ts) when they should have `copiesMin` copies;
-   * and those of them of which no copy is in reach.
+   * How many persistent pages are at risk (see enough.ts) when they should have `copiesMin` copies,
+   * and how many of these have no copy in reach.
    */
   countAtRisk(copiesMin: number): { atRisk: number; outOfReach: number } {
     const { tally } = this;
@@ -98,7 +102,7 @@ export class RemotePages implements ReplySink {
     };
   }
 
-  /** Copies that are out of reach, at nodes that are dead and may come back. */
+  /** How many copies are out of reach, at nodes that are dead and may come back. */
   get absentTotal(): number {
     let count = 0;
     for (const [node, holder] of this.holders.entries()) {
@@ -115,14 +119,14 @@ export class RemotePages implements ReplySink {
     return this.holders.reduce((sum, holder) => sum + (holder?.flushes.count ?? 0), 0);
   }
 
-  /** Calls `visit` for each node that ever kept a page, with how many flushes are pending. */
+  /** Calls `visit` for each node that ever kept a page, with the number of its pending flushes. */
   eachHolder(visit: (node: number, flushCount: number) => void): void {
     this.holders.forEach((holder, node) => {
       if (holder !== undefined) visit(node, holder.flushes.count);
     });
   }
 
-  /** Those that keep pages, or have pending flushes. */
+  /** The holders that keep pages, or have pending flushes. */
   holderNodes(): number[] {
     const isNeeded = (node: number): boolean =>
       this.pageCount(node) + this.pendingFlushCount(node) > 0;
@@ -137,7 +141,10 @@ export class RemotePages implements ReplySink {
     else counters.remote_eph_pages += 1;
   }
 
-  /** No holder keeps the page for this node any more: its record is gone, lost, or points home. */
+  /**
+   * No holder keeps the page for this node any more. Its record is gone or lost, or the page is
+   * home.
+   */
   removed(copies: Copies, persistent: boolean, zpageBytes: number): void {
     const { counters } = this.parts;
     this.changed(copies, NO_COPIES, persistent, zpageBytes);
@@ -167,9 +174,9 @@ export class RemotePages implements ReplySink {
   }
 
   /**
-   * The holder must flush what it has under the handle up to `version`. Sent at the next
-   * `sendFlushes`. Nothing is pending for a holder that left: if it did not, it flushes everything
-   * at its next link.
+   * The holder must flush the page under the handle up to `version`. The entry is sent at the next
+   * `sendFlushes`. A holder that left has no pending flushes. If it was wrongly reported to have
+   * left, it flushes everything at its next link.
    */
   addFlush(node: number, handle: Handle, version: number, scope: FlushScope): void {
     const { presence, peers } = this.parts;
@@ -179,9 +186,9 @@ export class RemotePages implements ReplySink {
   }
 
   /**
-   * As `addFlush`, for a page that is here in that very version and may be put there again. No put
-   * follows until the holder has acknowledged it: a flush that times out is sent again, and behind
-   * the put it would take the new copy.
+   * The same as `addFlush`, for a page that is here in this version and may be put there again. No
+   * put follows until the holder has acknowledged the flush. A flush that times out is sent again.
+   * Behind the put it would remove the new copy.
    */
   addFlushBeforePut(node: number, handle: Handle, version: number): void {
     this.addFlush(node, handle, version, FLUSH_SCOPE.PAGE);
@@ -191,7 +198,7 @@ export class RemotePages implements ReplySink {
 
   /**
    * Collapses the pending flushes of an absent holder without pages to one for each pool, up to
-   * `version`: it may never be back.
+   * `version`. The holder may never come back.
    */
   collapseFlushes(node: number, version: number): void {
     const holder = this.holders[node];
@@ -202,10 +209,11 @@ export class RemotePages implements ReplySink {
   }
 
   /**
-   * Sends the pending flushes of the node, if it has a link. One message is under way at a time.
+   * Sends the pending flushes of the node, if it has a link. Only one message is under way at a
+   * time.
    *
-   * @returns whether a put may follow on the same channel: all of them are at least sent, and those
-   * that must be done before it are done.
+   * @returns whether a put may follow on the same channel. All flushes must be sent, and those that
+   * a put must wait for must be done.
    */
   sendFlushes(node: number): boolean {
     const { peers, buggify } = this.parts;
@@ -228,7 +236,7 @@ export class RemotePages implements ReplySink {
     return flushes.unsentCount === 0 && flushes.doneCount >= doneBeforePut;
   }
 
-  /** The same for every holder. */
+  /** Sends the pending flushes of every holder. */
   sendAllFlushes(): void {
     for (let node = 0; node < this.holders.length; node += 1) {
       if ((this.holders[node]?.flushes.unsentCount ?? 0) > 0) this.sendFlushes(node);
@@ -240,7 +248,10 @@ export class RemotePages implements ReplySink {
     return this.absentTotal > 0;
   }
 
-  /** Whether there is a link to it, by which it has all that it had. Asks for one if not. */
+  /**
+   * Whether there is a link to the holder, which shows that it still has its copies. Requests one
+   * if not.
+   */
   isReached(node: number): boolean {
     const { peers, presence } = this.parts;
     const isLinked = peers.channelOf(node) !== null;
@@ -248,14 +259,14 @@ export class RemotePages implements ReplySink {
     return isLinked && !presence.isInDoubt(node);
   }
 
-  /** What the holder kept is gone: there is nothing to flush. */
+  /** The pages of the holder are gone, so there is nothing to flush. */
   holderLeft(node: number): void {
     this.holders[node]?.flushes.clear();
   }
 
   /**
-   * A link is up, to this boot. A restarted holder has nothing to flush. One that was reported to
-   * have left, and did not, flushes all that was given up: up to `version`.
+   * A link to this boot is up. A restarted holder has nothing to flush. A holder that was wrongly
+   * reported to have left flushes all pages that were given up, up to `version`.
    */
   linkUp(node: number, boot: LinkedBoot, version: number): void {
     const holder = this.holderOf(node);
@@ -264,12 +275,12 @@ export class RemotePages implements ReplySink {
     this.sendFlushes(node);
   }
 
-  /** ReplySink: the holder has flushed, or never had, the oldest entries. */
+  /** ReplySink: the holder has flushed the oldest entries, or never had their pages. */
   onReply(node: number, reply: Frame): void {
     const { buggify, counters, onFlushed } = this.parts;
     if (buggify("flush-again")) return this.onFailure(node);
     const { flushes } = this.holderOf(node);
-    // A holder that lends nothing any more has no page of this node either.
+    // A holder that no longer lends has no page of this node either.
     const refused = reply.handlerStatus !== STATUS.OK;
     if (refused) flushes.clear();
     for (let at = 0; at < reply.count; at += 1) {
@@ -281,7 +292,7 @@ export class RemotePages implements ReplySink {
     if (this.sendFlushes(node)) onFlushed();
   }
 
-  /** ReplySink: sent again on the next link, or at the next tick. */
+  /** ReplySink: the entries are sent again on the next link, or at the next tick. */
   onFailure(node: number): void {
     const { counters } = this.parts;
     const { flushes } = this.holderOf(node);
@@ -293,7 +304,7 @@ export class RemotePages implements ReplySink {
     flushes.rewind();
   }
 
-  /** Whether it counts just these pages. For tests. */
+  /** Checks that exactly these pages are counted. For tests. */
   verify(pages: Iterable<{ copies: Copies; zpageBytes: number; persistent: boolean }>): void {
     const { requestTimeoutMs, holders, tally } = this;
     const counters = new RamsterCounters();
@@ -313,7 +324,7 @@ export class RemotePages implements ReplySink {
     tally.verify(anew.tally);
   }
 
-  /** A flush of all pools, which no put overtakes. */
+  /** Adds a flush of all pools. No put overtakes it. */
   private addFlushOfAll(holder: Holder, version: number): void {
     holder.flushes.clear();
     for (let pool = 0; pool < POOLS_PER_CLIENT_MAX; pool += 1) {

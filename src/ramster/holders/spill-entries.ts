@@ -1,16 +1,16 @@
-/** Entries of a PUT message, and a batch for the disk made from them. */
+/** Makes a batch for the disk from the entries of a PUT message. */
 import type { SpillBatch } from "../../spill/batch.ts";
 import type { Spill } from "../../spill/spill.ts";
 import { PUT_ENTRY_BYTES, readPutChecksum, readPutSize } from "../../wire/peer-entries.ts";
 
-/** Where entries are. */
+/** The location of entries in a buffer. */
 export interface Entries {
   readonly bytes: Uint8Array;
   readonly view: DataView;
   readonly at: number;
 }
 
-/** Copies `count` entries into a batch, page for page. Only while the disk is ready. */
+/** Copies `count` entries into a batch, page by page. The disk must be ready. */
 export function spillEntries(spill: Spill, entries: Entries, count: number): SpillBatch {
   const { bytes, view } = entries;
   const batch = spill.begin();

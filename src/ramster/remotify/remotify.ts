@@ -1,23 +1,24 @@
 /**
- * Remotify: copies the oldest zpages to holders in batches and, when these have them, turns their
- * records remote.
+ * Remotify: copies the oldest zpages to holders in batches. When the holders have a page, its
+ * record turns remote.
  *
  *     oldest live frame -> zombie -> [ PUT batch, to each of its holders; several under way ]
  *       -> accepted by all: the record turns remote, the zpage is freed
  *       -> refused, link lost: the frame goes back to the LRU
  *
- * The version in the record decides (compare-and-swap): a page that was put anew or flushed while
- * its zpage travelled is left as it is, and its holders are sent a flush. Unlike the original a
- * batch that fails leaves no zombie, and whoever may have taken a page of it flushes it.
+ * The version in the record decides (compare-and-swap). A page that was replaced or flushed while
+ * its zpage was under way is left as it is, and its holders are sent a flush. Unlike in the
+ * original, a failed batch leaves no zombie, and every holder that may have taken a page of it
+ * flushes that page.
  *
- * Persistent pages that no lender takes, or that want a copy there, go to the node's own disk, if
- * it has one, in the same batches. It is the last resort, and only under pressure.
+ * Persistent pages that no lender takes, or that need a copy on disk, go to the node's own disk in
+ * the same batches. The disk is the last resort, and is used only under pressure.
  *
- * Works while frames are over the high mark, until the low mark (frames under way count as gone),
- * and in the original's slow trickle when that is switched on.
+ * It starts when frames are over the high mark, and stops at the low mark. Frames under way count
+ * as gone. The original's slow trickle also moves pages when it is switched on.
  *
- * Not here: which lenders (lenders.ts), how a batch gets there (put-batches.ts), and when to try:
- * ramster.ts calls `pump`.
+ * Not here: which lenders get pages (lenders.ts), how a batch gets there (put-batches.ts), and when
+ * to try (ramster.ts calls `pump`).
  */
 
 import type { Buggify } from "../../core/buggify.ts";
@@ -48,7 +49,7 @@ import type { PutBatches } from "../holders/put-batches.ts";
 import type { RemotePages } from "../holders/remote-pages.ts";
 import type { Seals } from "../seals.ts";
 
-/** In the zbud header, as zcache writes it. */
+/** The offset in the zbud header that zcache writes. */
 const HEADER_CHECKSUM_OFFSET = 12;
 
 export interface RemotifySettings {
@@ -64,7 +65,7 @@ interface Parts {
   readonly remotePages: RemotePages;
   readonly puts: PutBatches;
   readonly atRisk: AtRisk;
-  /** Null: pages leave as they are. */
+  /** Null: pages are not sealed. */
   readonly seals: Seals | null;
   readonly spill: Spill | null;
   readonly counters: RamsterCounters;
@@ -75,9 +76,9 @@ interface Parts {
 }
 
 export class Remotify implements PutSink {
-  /** Frames that are zombies because their zpages are under way. */
+  /** How many frames are zombies because their zpages are under way. */
   framesInFlight = 0;
-  /** Nothing leaves while this is set; what is remote stays there. */
+  /** While this is set, no page moves away. Remote pages stay where they are. */
   isDraining = false;
   private readonly parts: Parts;
   private readonly settings: RemotifySettings;
@@ -85,11 +86,11 @@ export class Remotify implements PutSink {
   private readonly entry: Zpage;
   private batchesInFlight = 0;
   private isRelieving = false;
-  /** Frames of each kind that the trickle may still take in this period. */
+  /** How many frames of each kind the trickle may still move in this period. */
   private readonly trickle: [number, number] = [0, 0];
   /** When a batch was last accepted, or a new target or lender appeared. */
   private progressAtMs = 0;
-  /** Since when lenders that may take pages have taken none; infinite: they do. */
+  /** Since when lenders that may take pages have taken none. Infinite: they take pages. */
   private lendersWaitSinceMs = Number.POSITIVE_INFINITY;
 
   constructor(parts: Parts, settings: RemotifySettings) {
@@ -98,15 +99,15 @@ export class Remotify implements PutSink {
     this.entry = emptyZpage();
   }
 
-  /** Frames in use whose zpages are not under way. */
+  /** How many frames are in use and not under way. */
   get framesKept(): number {
     return this.parts.zcache.frames.framesUsed - this.framesInFlight;
   }
 
   /**
-   * Whether frames are coming free, or did until a moment ago: then a put that finds none may wait.
-   * It may not when every lender is full or refuses, or none has answered for REMOTIFY_PATIENCE_MS,
-   * and the disk is full or fails.
+   * Whether frames are coming free, or did so until a moment ago. A put that finds no frame may
+   * then wait. It may not wait when no lender or disk takes pages: lenders are full, refuse, or
+   * have not answered for REMOTIFY_PATIENCE_MS, and the disk is full or fails.
    */
   get isProgressing(): boolean {
     const { puts, lenders, spill, clock } = this.parts;
@@ -128,7 +129,7 @@ export class Remotify implements PutSink {
     this.pump();
   }
 
-  /** There is another target, or a new lender: puts may wait for it anew. */
+  /** There is another target or a new lender, so puts may wait again. */
   retarget(): void {
     this.progressAtMs = this.parts.clock.now();
     this.lendersWaitSinceMs = Number.POSITIVE_INFINITY;
@@ -136,7 +137,7 @@ export class Remotify implements PutSink {
   }
 
   /**
-   * Sends batches while there is a reason, a lender, and a free batch. Called after puts, replies
+   * Sends batches while there is a reason, a lender and a free batch. Called after puts, replies
    * and ticks.
    */
   pump(): void {
@@ -157,7 +158,7 @@ export class Remotify implements PutSink {
     }
   }
 
-  /** A holder for each copy that the pages are to have; none when there are too few now. */
+  /** Chooses a holder for each copy that the pages are to have. None when there are too few now. */
   private chooseHolders(kind: Kind): Copies {
     const { lenders, spill } = this.parts;
     const holders = this.chooseLenders(kind === PERSISTENT ? lenders.copiesWanted : 1);
@@ -182,7 +183,7 @@ export class Remotify implements PutSink {
     return holders;
   }
 
-  /** Whether lenders that take nothing now are worth waiting for, before the disk is used. */
+  /** Whether to wait for lenders that take nothing now, before the disk is used. */
   private mayLendersTake(): boolean {
     const { lenders, clock } = this.parts;
     if (!lenders.hasUsable(lenders.copiesWanted)) return false;
@@ -191,17 +192,17 @@ export class Remotify implements PutSink {
     return now - this.lendersWaitSinceMs < SPILL_PATIENCE_MS;
   }
 
-  /** PutSink: the node may have any page of the batch, and be sent the same again. */
+  /** PutSink: the node may have any page of the batch, and may be sent the same page again. */
   onUnknown(batch: PutBatch, node: number): void {
     for (let i = 0; i < batch.count; i += 1) this.flushBeforePut(batch, i, node);
   }
 
-  /** PutSink: it is known what becomes of each page. */
+  /** PutSink: the outcome of each page is known. */
   onDone(batch: PutBatch): void {
     const { presence, clock } = this.parts;
     this.batchesInFlight -= 1;
     this.framesInFlight -= batch.frameCount;
-    // A holder that died meanwhile has answered, and keeps nothing.
+    // A holder that died meanwhile has answered, but keeps nothing.
     const areThere = presence.presentOf(batch.holders) === batch.holders;
     let accepted = 0;
     for (let i = 0; i < batch.count; i += 1) {
@@ -219,14 +220,14 @@ export class Remotify implements PutSink {
     if (isAnswered) this.pump();
   }
 
-  /** PutSink: a batch is filled at once. */
+  /** PutSink: a batch is filled in one call, so it does not grow. */
   mayGrow(): boolean {
     return false;
   }
 
   /**
-   * Ephemeral pages first, as in the original. Under pressure those that stay here are evicted
-   * first.
+   * Moves ephemeral pages first, as in the original. Under pressure, ephemeral pages that stay here
+   * are evicted first.
    */
   private kindToMove(): Kind | null {
     const { ephEnabled, persEnabled } = this.settings;
@@ -241,7 +242,7 @@ export class Remotify implements PutSink {
     return null;
   }
 
-  /** @returns whether a batch went out, to all of them. */
+  /** @returns whether a batch went out to all holders. */
   private sendBatch(holders: Copies, kind: Kind): boolean {
     const { puts } = this.parts;
     const batch = puts.open(this, holders, kind);
@@ -270,17 +271,17 @@ export class Remotify implements PutSink {
         if (zbud.zpageBytes(ref) === 0) continue;
         const page = zbud.ownerOf(ref);
         if (tmem.isLive(page)) this.append(batch, ref);
-        else tmem.flush(page); // Its pool is doomed: there is no need to send it.
+        else tmem.flush(page); // Its pool is being destroyed, so the page is not sent.
       }
     }
   }
 
   /**
-   * Adds the zpage. It is read straight to where it goes: its zbud header lands in place of the
-   * header of the entry, which is written after that one was read.
+   * Adds the zpage. It is read into its final position. Its zbud header lands where the header of
+   * the entry will be, which is written after the zbud header was read.
    *
-   * A damaged zpage must not be sealed, or written to a disk: it stays here, in a zombie, until it
-   * is flushed, and whoever asks for it gets an error.
+   * A damaged zpage must not be sealed, or written to a disk. It stays here in a zombie until it is
+   * flushed, and a get of it is an error.
    */
   private append(batch: PutBatch, ref: number): void {
     const { entries } = batch;
@@ -303,14 +304,14 @@ export class Remotify implements PutSink {
       ? zbud.wholeChecksum(ref) >>> 0
       : entries.view.getUint32(headerAt + HEADER_CHECKSUM_OFFSET);
     tmem.readHandle(page, this.handle);
-    // A disk takes what it gets; lenders check it, and so does a seal.
+    // A disk does not check what it is given. Lenders check it, and so does a seal.
     const isChecked = hasCopy(batch.holders, SPILL);
     if (isChecked && !zcache.isIntact(this.handle, entry)) return;
     if (seals?.seal(page, this.handle, entry) === false) return;
     puts.append(batch, page, ref, this.handle, entry);
   }
 
-  /** Whether the record still is what was sent: the same page, version and place. */
+  /** Whether the record is unchanged since it was sent: the same page, version and place. */
   private isUnchanged(batch: PutBatch, i: number): boolean {
     const { tmem } = this.parts.zcache;
     const page = batch.pages[i] ?? 0;
@@ -322,7 +323,7 @@ export class Remotify implements PutSink {
     );
   }
 
-  /** All holders have it. */
+  /** All holders have the page. */
   private accepted(batch: PutBatch, i: number): void {
     const { zcache, records, remotePages, counters, spill, lenders, atRisk } = this.parts;
     const { holders } = batch;
@@ -332,7 +333,7 @@ export class Remotify implements PutSink {
       const version = batch.versions[i] ?? 0;
       for (let copy = 0; copy < copyCount(holders); copy += 1) {
         const node = copyAt(holders, copy);
-        if (node === SPILL) continue; // The disk has not kept it.
+        if (node === SPILL) continue; // The disk has not kept the page.
         remotePages.addFlush(node, this.handle, version, FLUSH_SCOPE.PAGE);
       }
       return;
@@ -346,14 +347,14 @@ export class Remotify implements PutSink {
       return;
     }
     counters.pers_pages_remoted += 1;
-    // More copies are wanted than when it was sent.
+    // More copies are wanted now than when the batch was sent.
     const isShort = copyCount(holders) < lenders.copiesWanted;
     if (isShort && !hasCopy(holders, SPILL)) atRisk.found(page);
   }
 
   /**
-   * Not all holders have it, and those that do must flush it. The local copy stays. Its frame is a
-   * zombie only for this batch, so it goes back to the LRU.
+   * Not all holders have the page, and those that do must flush it. The local copy stays. Its frame
+   * is a zombie only for this batch, so the frame goes back to the LRU.
    */
   private failed(batch: PutBatch, i: number): void {
     const { counters, zcache } = this.parts;
@@ -369,15 +370,15 @@ export class Remotify implements PutSink {
     if (zcache.zbud.isZombie(frame)) zcache.zbud.resurrect(frame);
   }
 
-  /** A zpage that is damaged here would be refused over and over: it stays in its zombie. */
+  /** A zpage that is damaged here would be refused again and again, so it stays in its zombie. */
   private isIntactHere(batch: PutBatch, i: number): boolean {
     this.handle.read(batch.handles, i * HANDLE_BYTES);
     return this.parts.zcache.isIntactHere(batch.pages[i] ?? 0, this.handle);
   }
 
-  /** The node may have the page, and may be sent the same again. */
+  /** The node may have the page, and may be sent the same page again. */
   private flushBeforePut(batch: PutBatch, i: number, node: number): void {
-    if (node === SPILL) return; // The disk has freed what it has not kept.
+    if (node === SPILL) return; // The disk has freed pages that it has not kept.
     this.handle.read(batch.handles, i * HANDLE_BYTES);
     this.parts.remotePages.addFlushBeforePut(node, this.handle, batch.versions[i] ?? 0);
   }

@@ -1,6 +1,6 @@
 /**
  * CopyState: how many remote pages of this node have fewer copies than they should (enough.ts), how
- * fast that is repaired, and how many copies there can be.
+ * fast they are repaired, and how many copies are possible.
  */
 import type { Lenders } from "../holders/lenders.ts";
 import type { RemotePages } from "../holders/remote-pages.ts";
@@ -8,12 +8,14 @@ import type { Repair } from "./repair.ts";
 
 export interface CopyState {
   readonly pagesAtRisk: number;
-  /** Those of them without any copy in reach. */
+  /** How many of them have no copy in reach. */
   readonly pagesOutOfReach: number;
-  /** How many are repaired a second, and how long the rest will take; null: not known. */
+  /** How many pages are repaired a second, and how long the rest will take. Null: not known. */
   readonly pagesPerSecond: number | null;
   readonly secondsLeft: number | null;
-  /** Copies that a page should have, and those for which there are lenders, or the disk. */
+  /**
+   * How many copies a page should have, and how many are possible with the lenders and the disk.
+   */
   readonly copiesIntended: number;
   readonly copiesPossible: number;
 }
@@ -37,7 +39,7 @@ export function copyStateOf(
   };
 }
 
-/** By the names that they have in the stats. */
+/** The state under its names in the stats. */
 export function copyReport(state: CopyState) {
   return {
     pages_at_risk: state.pagesAtRisk,

@@ -1,12 +1,13 @@
 /**
- * Losses: the pages of a holder that is emptied (presence.ts): it came back in another boot, left,
- * or dropped what it kept. One walk over the index finds their records, INDEX_SLICE of them a turn.
+ * Losses: handles the pages of a holder that is emptied (presence.ts). Such a holder came back with
+ * another boot id, left, or dropped its pages. A walk over the index finds their records,
+ * INDEX_SLICE records a turn.
  *
  *     other copies: one copy less      persistent, the only copy: lost, a get of it is an error
  *                                      ephemeral: gone
  *
- * During the walk nothing new is sent to the holder, or the walk would take it for lost. The walk
- * waits at a page that is being fetched, which takes no longer than a request does.
+ * During the walk no page is sent to the holder, since the walk would count it as lost. The walk
+ * waits at a page that is being fetched. That takes no longer than a request.
  */
 import { CODEC } from "../../compress/codec.ts";
 import type { Buggify } from "../../core/buggify.ts";
@@ -24,9 +25,9 @@ import type { PutBatches } from "../holders/put-batches.ts";
 import type { RemotePages } from "../holders/remote-pages.ts";
 
 interface Walk {
-  /** The next record to look at. */
+  /** The next record to visit. */
   next: number;
-  /** Pages whose only copy it had. */
+  /** How many pages had their only copy at the holder. */
   lostCount: number;
 }
 
@@ -44,7 +45,7 @@ interface Parts {
 
 export class Losses {
   private readonly parts: Parts;
-  /** By holder that is emptied. */
+  /** The walk for each holder that is emptied. */
   private readonly walks = new Map<number, Walk>();
   private readonly slices: Slices;
 
@@ -53,7 +54,7 @@ export class Losses {
     this.slices = new Slices(parts.clock, () => this.walkSlice());
   }
 
-  /** The node has no page of this one any more. */
+  /** The node has no page of this node any more. */
   holderEmptied(node: number): void {
     const { puts, remotePages, presence } = this.parts;
     puts.holderEmptied(node);
@@ -72,7 +73,7 @@ export class Losses {
     this.slices.close();
   }
 
-  /** @returns whether there is more to look at now. */
+  /** @returns whether there are more records to visit now. */
   private walkSlice(): boolean {
     const { zcache, buggify, counters, remotePages, presence } = this.parts;
     const { tmem } = zcache;
@@ -95,12 +96,12 @@ export class Losses {
 
   private report(node: number, lostCount: number): void {
     if (lostCount === 0) return;
-    const why = `node ${node} had their only copies, and has lost them`;
+    const why = `node ${node} had their only copies and lost them`;
     const what = `${lostCount} pages are lost: ${why}`;
     this.parts.log.write("error", "ramster", what);
   }
 
-  /** @returns false when the page is being fetched: the walk comes back to it. */
+  /** @returns false when the page is being fetched. The walk comes back to it. */
   private visit(page: number, node: number): boolean {
     const { zcache, records, counters } = this.parts;
     const { tmem } = zcache;

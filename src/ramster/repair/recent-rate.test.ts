@@ -15,7 +15,7 @@ function counted(perTick: number[], tickMs = 100) {
   return { clock, rate, total };
 }
 
-test("nothing is known at first, and then how many there were a second", () => {
+test("the rate is not known at first, and then it is that of the samples", () => {
   expect(counted([]).rate.perSecond).toBeNull();
   expect(counted([10, 10, 10]).rate.perSecond).toBeNull();
   expect(counted(Array(20).fill(10)).rate.perSecond).toBeCloseTo(100);
@@ -27,7 +27,7 @@ test("only the last seconds count", () => {
   expect(rate.perSecond).toBeCloseTo(10);
 });
 
-test("after a reset nothing is known", () => {
+test("after a reset the rate is not known", () => {
   const { clock, rate, total } = counted(Array(100).fill(10));
   rate.reset();
   expect(rate.perSecond).toBeNull();

@@ -1,28 +1,27 @@
 /**
- * RecentRate: how fast a count grew in the last seconds. It tells how fast repair goes, and so how
- * long it will take.
+ * RecentRate: how fast a count grew in the last seconds. It estimates how long a repair will take.
  */
 import type { Clock } from "../../core/clock.ts";
 
-/** The span that it looks at: long enough that a pause of a second makes little difference. */
+/** The span that is measured, long enough that a pause of a second makes little difference. */
 const SPAN_MS = 5000;
 const SAMPLE_MS = 500;
 const SAMPLES = SPAN_MS / SAMPLE_MS + 1;
-/** Before that the rate is not known. */
+/** The rate is not known before this time. */
 const KNOWN_AFTER_MS = 1000;
 
 export class RecentRate {
   private readonly clock: Clock;
   private readonly totals = new Float64Array(SAMPLES);
   private readonly atMs = new Float64Array(SAMPLES);
-  /** Samples taken since the last `reset`. */
+  /** How many samples were taken since the last `reset`. */
   private count = 0;
 
   constructor(clock: Clock) {
     this.clock = clock;
   }
 
-  /** The count so far; called often. */
+  /** Notes the count so far. Called often. */
   note(total: number): void {
     const now = this.clock.now();
     const last = (this.count - 1) % SAMPLES;
@@ -32,12 +31,12 @@ export class RecentRate {
     this.count += 1;
   }
 
-  /** What was before says nothing of what comes. */
+  /** Forgets earlier samples, since they say nothing about what follows. */
   reset(): void {
     this.count = 0;
   }
 
-  /** Null while it is not known. */
+  /** The rate. Null while it is not known. */
   get perSecond(): number | null {
     if (this.count < 2) return null;
     const last = (this.count - 1) % SAMPLES;

@@ -1,6 +1,6 @@
 /**
- * Repair: gives pages that lack a copy another one, and moves copies away from a holder that gives
- * them up: a lender that needs its memory (RECLAIM), or the disk, when lenders have room.
+ * Repair: gives another copy to pages that lack one, and moves copies away from a holder that gives
+ * them up. That is a lender that needs its memory (RECLAIM), or the disk when lenders have room.
  *
  *     copy lost, RECLAIM, sweep, unspill --> AtRisk, oldest first
  *         --> mend --> nothing to do any more, or enough copies without that holder's: dropped
@@ -9,12 +9,12 @@
  *                  |-> no holder takes it: comes home, if a holder gives it up and there is room
  *                  '-> none of these: back into the queue
  *
- * Copies are never given up for others that may be gone: the old one is flushed once the new one is
- * confirmed, or another holder that has a link has one. The version in the record decides whether
- * an answer still counts (compare-and-swap).
+ * A copy is flushed only once a new one is confirmed, or when another holder with a link has one.
+ * So it is never given up for a copy that may be gone. The version in the record decides whether an
+ * answer still counts (compare-and-swap).
  *
- * All records are looked at, a slice a turn, when holders went or came back, when more copies are
- * wanted, and when the queue overflowed. At most REPAIR_PAGES_MAX pages are under way.
+ * A sweep visits all records, a slice a turn. It runs when holders went or came back, when more
+ * copies are wanted, and when the queue overflowed. At most REPAIR_PAGES_MAX pages are under way.
  *
  * Not here: which copies are enough (enough.ts), which pages may leave the disk (unspill.ts).
  */
@@ -58,7 +58,7 @@ import type { Repatriate, ZpageSink } from "../repatriate/repatriate.ts";
 import { RecentRate } from "./recent-rate.ts";
 import { Unspill } from "./unspill.ts";
 
-/** Pages in a row that no holder takes, before it waits for the next step. */
+/** How many pages in a row may find no holder before repair waits for the next step. */
 const BLOCKED_MAX = 16;
 
 interface Parts {
@@ -81,21 +81,21 @@ export class Repair implements PutSink, ZpageSink {
   private readonly parts: Parts;
   private readonly unspill: Unspill | null;
   private readonly handle = new Handle();
-  /** Pages that are fetched or copied. */
+  /** How many pages are being fetched or copied. */
   private inFlight = 0;
-  /** Those of them that are to leave the disk, and those that a lender gives up. */
+  /** How many of them are to leave the disk, and how many a lender gives up. */
   private inFlightOnDisk = 0;
   private inFlightLeaving = 0;
-  /** Pages that are read from the disk, to go to lenders. */
+  /** How many pages are being read from the disk, to go to lenders. */
   private fetchesFromDisk = 0;
   private readonly rate: RecentRate;
-  /** The next record to look at for pages at risk; 0: all are known. */
+  /** The next record that the sweep visits. 0: there is no sweep. */
   private sweepAt = 0;
   private readonly sweeps: Slices;
   private isPumpSoon = false;
-  /** Not to be chosen: it gives up the page that is looked at. */
+  /** The holder that gives up the current page, so it must not be chosen. */
   private leaving = NOBODY;
-  /** The lender that was chosen last, until a batch is over; -1: none. */
+  /** The lender that was chosen last, until a batch is over. -1: none. */
   private lastNode = -1;
   private lastWanted = 1;
   private lastWantedDisk = false;
@@ -112,18 +112,18 @@ export class Repair implements PutSink, ZpageSink {
     this.sweeps.close();
   }
 
-  /** Pages that it has found and has not dealt with: to be copied, or to leave their holder. */
+  /** How many known pages are still to be copied, or to leave their holder. */
   private get pagesLeft(): number {
     const { atRisk } = this.parts;
     return atRisk.count - atRisk.onDiskCount + this.inFlight - this.inFlightOnDisk;
   }
 
-  /** How many of them a second were dealt with lately; null: not known, or none is left. */
+  /** How many of them a second were repaired lately. Null: not known, or none is left. */
   get pagesPerSecond(): number | null {
     return this.pagesLeft === 0 ? null : this.rate.perSecond;
   }
 
-  /** Those of them that a lender gives up. */
+  /** How many of them a lender gives up. */
   get pagesLeaving(): number {
     return this.parts.atRisk.leavingCount + this.inFlightLeaving;
   }
@@ -133,7 +133,7 @@ export class Repair implements PutSink, ZpageSink {
     return this.parts.atRisk.count + this.inFlight > 0 || this.unspill?.isBusy === true;
   }
 
-  /** RECLAIM: a status for each page that the lender gives up. */
+  /** RECLAIM: replies with a status for each page that the lender gives up. */
   onReclaim(node: number, channel: Channel, frame: Frame): void {
     if (!channel.begin(LANE.URGENT, frame.count)) return;
     for (let i = 0; i < frame.count; i += 1) {
@@ -146,7 +146,7 @@ export class Repair implements PutSink, ZpageSink {
     this.pumpAtEndOfTurn();
   }
 
-  /** What will become of the page under `handle`. */
+  /** The answer for the page under `handle`. */
   private reclaimed(node: number, handle: Handle, version: number): Status {
     const { zcache, records, puts, lenders, atRisk } = this.parts;
     const { tmem } = zcache;
@@ -154,11 +154,11 @@ export class Repair implements PutSink, ZpageSink {
     const page = pool === null ? 0 : tmem.find(pool, handle);
     if (page === 0 || tmem.version(page) !== version) return STATUS.NOT_FOUND;
     const tag = tmem.tag(page);
-    // It is on its way there, and not all its holders have it yet.
+    // The page is on its way to the lender, and not all its holders have it yet.
     if (tag === TAG.LOCAL) return STATUS.OK;
     if (tag !== TAG.REMOTE) return STATUS.NOT_FOUND;
     if (!hasCopy(records.copiesOf(page), node)) {
-      // It may have just got the page, and its answer be on the way.
+      // The lender may have just got the page, and its answer may be on the way.
       return puts.has(page, version) ? STATUS.OK : STATUS.NOT_FOUND;
     }
     const kept = this.keptOf(page, node);
@@ -168,13 +168,13 @@ export class Repair implements PutSink, ZpageSink {
     return STATUS.OK;
   }
 
-  /** Holders went or came back: all records are looked at, a slice at a time. */
+  /** Holders went or came back. Starts a sweep over all records. */
   sweep(): void {
     this.sweepAt = 1;
     this.step();
   }
 
-  /** Goes on with what is under way. Called now and then, and when a lender has room again. */
+  /** Continues the repair. Called regularly, and when a lender has room again. */
   step(): void {
     const { atRisk, lenders } = this.parts;
     const { copiesWanted, wantsDiskCopy } = lenders;
@@ -190,7 +190,7 @@ export class Repair implements PutSink, ZpageSink {
     else this.rate.note(atRisk.foundCount - this.pagesLeft);
   }
 
-  /** Fetches pages while there is somebody to copy them to. */
+  /** Fetches pages while a holder can take copies. */
   pump(): void {
     const { atRisk } = this.parts;
     let blocked = 0;
@@ -208,8 +208,8 @@ export class Repair implements PutSink, ZpageSink {
   }
 
   /**
-   * Brings pages home that are at risk and of which no holder takes a copy: at most so many, oldest
-   * risk first. @returns how many are on their way.
+   * Brings home pages at risk that no holder takes a copy of, at most `countMax`, oldest first.
+   * @returns how many are on their way.
    */
   bringHome(countMax: number): number {
     const { atRisk, repatriate } = this.parts;
@@ -218,12 +218,12 @@ export class Repair implements PutSink, ZpageSink {
       atRisk.shift();
       const { page, from } = atRisk;
       if (this.isStranded(page, from) && repatriate.bringHome(page)) count += 1;
-      atRisk.pushAgain(page, from); // It may not get home.
+      atRisk.pushAgain(page, from); // The page may not get home, so it stays in the queue.
     }
     return count;
   }
 
-  /** Whether it lacks a copy, some holder has it, and no lender takes one. */
+  /** Whether the page lacks a copy, some holder has one, and no lender takes one. */
   private isStranded(page: number, from: number): boolean {
     if (from === SPILL || !this.isRemote(page)) return false;
     const { records, presence, lenders } = this.parts;
@@ -233,15 +233,15 @@ export class Repair implements PutSink, ZpageSink {
     return present !== NO_COPIES && this.holderFor(kept, from) < 0;
   }
 
-  /** @returns whether something is done about it, or need not be; else it is tried again. */
+  /** @returns false when the page must be tried again. */
   private mend(page: number, givenUpBy: number): boolean {
     const { zcache, puts, buggify, records, lenders, presence, repatriate } = this.parts;
     const { tmem } = zcache;
-    // When it is on its way to a new holder the answer decides what else is to be done.
+    // When the page is on its way to a new holder, the answer decides what else to do.
     if (!this.isRemote(page) || puts.has(page, tmem.version(page))) return true;
     if (buggify("repair-later")) return false;
     const copies = records.copiesOf(page);
-    // The holder that gave it up may be gone: then the page may lack a copy all the more.
+    // The holder that gave it up may be gone. The page may then lack a copy.
     const from = givenUpBy !== NOBODY && hasCopy(copies, givenUpBy) ? givenUpBy : NOBODY;
     const kept = this.keptOf(page, from);
     const isWhole = from === SPILL ? mayLeaveDisk(kept, lenders) : !isShort(kept, lenders);
@@ -251,9 +251,9 @@ export class Repair implements PutSink, ZpageSink {
       this.drop(page, from);
       return true;
     }
-    // It stays on the disk until there are more lenders.
+    // The page stays on the disk until there are more lenders.
     if (from === SPILL && isEnough(kept, from, lenders)) return true;
-    if (presence.presentOf(copies) === NO_COPIES) return true; // A sweep finds it again.
+    if (presence.presentOf(copies) === NO_COPIES) return true; // A sweep will find the page again.
     const node = this.holderFor(kept, from);
     if (node < 0) return this.mendWithoutHolder(page, from, kept);
     if (from === SPILL && !this.hasCreditFor(node)) return false;
@@ -265,19 +265,21 @@ export class Repair implements PutSink, ZpageSink {
     return tmem.inTransit(page);
   }
 
-  /** No holder takes another copy. A page that one gives up may be on the disk, or come home. */
+  /**
+   * No holder takes another copy. A page that a holder gives up may stay on the disk, or come home.
+   */
   private mendWithoutHolder(page: number, from: number, kept: Copies): boolean {
     const { lenders, repatriate } = this.parts;
     if (from === NOBODY) return false;
     if (from !== SPILL && hasCopy(kept, SPILL)) return this.leaveToDisk(page, from, kept);
-    // A page that a lender has as well need not come home from the disk.
+    // A page on the disk that a lender also has need not come home.
     const isWanted = from !== SPILL || kept === NO_COPIES;
     if (isWanted && this.hasRoomAtHome) return repatriate.bringHome(page);
-    // A page on the disk is safe there, and unspill.ts finds it again.
+    // A page on the disk is safe, and unspill.ts will find it again.
     return from === SPILL && !lenders.hasUsable(lenders.copiesWanted);
   }
 
-  /** The copy on the disk is enough. It is read first if it becomes the only one: see onZpage. */
+  /** The copy on the disk is enough. If it becomes the only one, it is read first: see onZpage. */
   private leaveToDisk(page: number, from: number, kept: Copies): boolean {
     if (copyCount(kept) > 1) {
       this.drop(page, from);
@@ -288,13 +290,15 @@ export class Repair implements PutSink, ZpageSink {
     return true;
   }
 
-  /** Whether one more page may be sent there when it has been read: none is read in vain. */
+  /** Whether one more page may be sent there after it is read, so that none is read for nothing. */
   private hasCreditFor(node: number): boolean {
     const { puts, lenders } = this.parts;
     return this.fetchesFromDisk + puts.gatheredCount(node) < lenders.credit(node);
   }
 
-  /** Where another copy goes, beside these: to a lender, else to the disk; -1: nowhere now. */
+  /**
+   * Where another copy goes, in addition to these: to a lender, else to the disk. -1: nowhere now.
+   */
   private holderFor(kept: Copies, from: number): number {
     const { lenders, spill } = this.parts;
     const atLenders = withoutCopy(kept, SPILL);
@@ -346,12 +350,12 @@ export class Repair implements PutSink, ZpageSink {
     puts.append(batch, page, from, handle, zpage);
   }
 
-  /** PutSink: if the holder has a page, no record names it there. */
+  /** PutSink: the holder may have a page, but no record names that copy. */
   onUnknown(batch: PutBatch): void {
     for (let i = 0; i < batch.count; i += 1) this.surplus(batch, i);
   }
 
-  /** PutSink: the record decides what becomes of a page that the new holder has. */
+  /** PutSink: the record decides about a page that the new holder has. */
   onDone(batch: PutBatch): void {
     const { presence, atRisk } = this.parts;
     // A holder that died meanwhile keeps nothing.
@@ -365,13 +369,16 @@ export class Repair implements PutSink, ZpageSink {
     this.lastNode = -1;
   }
 
-  /** PutSink: holders that wait for their memory get it now, and not at the next tick. */
+  /**
+   * PutSink: sends flushes at once, so that lenders need not wait for the next tick to get memory
+   * back.
+   */
   onFree(): void {
     this.parts.remotePages.sendAllFlushes();
     this.pumpAtEndOfTurn();
   }
 
-  /** PutSink: pages come from the disk one by one. */
+  /** PutSink: a batch may grow, since pages come from the disk one by one. */
   mayGrow(batch: PutBatch): boolean {
     return batch.tokens[0] === SPILL && this.fetchesFromDisk > 0;
   }
@@ -385,7 +392,7 @@ export class Repair implements PutSink, ZpageSink {
     });
   }
 
-  /** Looks for pages at risk among the next records. @returns whether to go on at once. */
+  /** Looks for pages at risk among the next records. @returns whether to continue at once. */
   private sweepSlice(): boolean {
     const { zcache, buggify, lenders, atRisk } = this.parts;
     const { tmem } = zcache;
@@ -403,13 +410,16 @@ export class Repair implements PutSink, ZpageSink {
     return false;
   }
 
-  /** Whether the row is a persistent page that is remote. */
+  /** Whether the row is a remote persistent page. */
   private isRemote(page: number): boolean {
     const { tmem } = this.parts.zcache;
     return tmem.isLive(page) && tmem.tag(page) === TAG.REMOTE && tmem.poolOf(page).persistent;
   }
 
-  /** Whether one of these is on the disk, or at a holder whose link shows that it has it still. */
+  /**
+   * Whether one of these is on the disk, or at a holder whose link shows that it still has the
+   * copy.
+   */
   private isReached(kept: Copies): boolean {
     let isReached = false;
     for (let i = 0; i < copyCount(kept); i += 1) {
@@ -419,7 +429,7 @@ export class Repair implements PutSink, ZpageSink {
     return isReached;
   }
 
-  /** Copies that count, but for that of the holder that gives it up. */
+  /** The copies that count, except that of the holder that gives it up. */
   private keptOf(page: number, from: number): Copies {
     const { records, presence } = this.parts;
     const copies = records.copiesOf(page);
@@ -437,7 +447,7 @@ export class Repair implements PutSink, ZpageSink {
     return !budget.isOverLow(frames.framesUsed + 1);
   }
 
-  /** There are enough without it. */
+  /** Drops the copy at `from`, since there are enough without it. */
   private drop(page: number, from: number): void {
     const { zcache, records, counters } = this.parts;
     const { tmem } = zcache;
@@ -448,16 +458,18 @@ export class Repair implements PutSink, ZpageSink {
     else counters.copies_reclaimed += 1;
   }
 
-  /** Without the copy there, of the page under `handle`, which is flushed. */
+  /**
+   * @returns the copies without the one at the node, which is flushed. The page is under `handle`.
+   */
   private without(copies: Copies, page: number, node: number, handle: Handle): Copies {
     const { zcache, records, remotePages } = this.parts;
     if (node === SPILL) records.freeOnDisk(page);
-    // The holder may be chosen again for the same version.
+    // The holder may be chosen again for the same version, so a put must wait for the flush.
     else remotePages.addFlushBeforePut(node, handle, zcache.tmem.version(page));
     return withoutCopy(copies, node);
   }
 
-  /** Whether the node may get another copy now. Its flush, one day, must have a place, too. */
+  /** Whether the node may get another copy now. There must also be room for its later flush. */
   private readonly mayCopyTo = (node: number): boolean => {
     const { puts } = this.parts;
     if (node === this.leaving || !puts.mayPutTo(node)) return false;
@@ -474,7 +486,7 @@ export class Repair implements PutSink, ZpageSink {
     const copies = isRemote ? records.copiesOf(page) : NO_COPIES;
     if (hasCopy(copies, node)) return;
     const givenUpBy = batch.tokens[i] ?? NOBODY;
-    // A page that came to the disk meanwhile may leave it for this.
+    // A page that came to the disk meanwhile may leave it, now that it has this copy.
     const onDisk = hasCopy(copies, SPILL) ? SPILL : NOBODY;
     const from = givenUpBy !== NOBODY && hasCopy(copies, givenUpBy) ? givenUpBy : onDisk;
     const kept = presence.presentOf(withoutCopy(copies, from));
@@ -484,8 +496,8 @@ export class Repair implements PutSink, ZpageSink {
   }
 
   /**
-   * The page has another copy, in place of one that is gone or given up. @returns whether its
-   * record has room for it.
+   * The page has another copy, instead of one that is gone or given up. @returns whether its record
+   * has room for the copy.
    */
   private setTaken(
     batch: PutBatch,
@@ -500,7 +512,7 @@ export class Repair implements PutSink, ZpageSink {
     const known = withCopy(kept, node);
     this.handle.read(batch.handles, i * HANDLE_BYTES);
     let next = copies;
-    // The disk keeps its copy until there are enough without it.
+    // The disk keeps its copy until there are enough other copies.
     const isLeaving = from !== NOBODY && (from !== SPILL || mayLeaveDisk(known, lenders));
     if (isLeaving) next = this.without(next, page, from, this.handle);
     const gone = presence.absentOf(next);
@@ -518,8 +530,9 @@ export class Repair implements PutSink, ZpageSink {
   }
 
   /**
-   * The holder has, or may have, a copy that no record names. If the page came home and is on its
-   * way there once more, a flush would take the copy that will be named.
+   * The holder has, or may have, a copy that no record names, so it is flushed. But if the page
+   * came home and is on its way there again, a flush would remove the copy that the record will
+   * name.
    */
   private surplus(batch: PutBatch, i: number): void {
     const { puts, remotePages } = this.parts;

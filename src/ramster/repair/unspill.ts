@@ -1,12 +1,12 @@
 /**
- * Unspill: finds pages on the disk that may leave it: lenders or home have room for them, or there
- * are enough copies without it. Repair then moves them.
+ * Unspill: finds pages that may leave the disk, because lenders or home have room for them, or
+ * there are enough other copies. Repair then moves them.
  *
- * A hand goes round over the index, at most INDEX_ROWS_PER_STEP records a step, while there are
- * pages on the disk. It rests while the pages that it found have not been looked at, and for a
- * moment after each round.
+ * While there are pages on the disk, a hand goes round over the index, at most INDEX_ROWS_PER_STEP
+ * records a step. It rests until repair has taken the pages that it found, and for a moment after
+ * each round.
  *
- * Pages that could be moved nowhere are left out, so that none is read in vain.
+ * Pages that cannot be moved are left out, so that none is read for nothing.
  */
 import type { Clock } from "../../core/clock.ts";
 import { INDEX_ROWS_PER_STEP, REPAIR_PAGES_MAX } from "../../core/limits.ts";
@@ -21,7 +21,7 @@ import type { Presence } from "../holders/presence.ts";
 import type { Remotify } from "../remotify/remotify.ts";
 import type { Repatriate } from "../repatriate/repatriate.ts";
 
-/** Found at once: enough that repair always has the next one. */
+/** How many pages are found at once, so that repair always has the next one. */
 const FOUND_MAX = 2 * REPAIR_PAGES_MAX;
 const PAUSE_MS = 1000;
 
@@ -44,7 +44,7 @@ export class Unspill {
   private nextRoundAtMs = 0;
   private foundInRound = 0;
   private foundLast = 0;
-  /** Pages that home has room for, in this step. */
+  /** How many pages home has room for in this step. */
   private homeLeft = 0;
   private areLendersUsable = false;
 
@@ -57,7 +57,7 @@ export class Unspill {
     return this.parts.spill.pageCount > 0 && this.foundInRound + this.foundLast > 0;
   }
 
-  /** Called now and then. */
+  /** Called regularly. */
   step(): void {
     const { zcache, repatriate } = this.parts;
     this.rowsLeft = INDEX_ROWS_PER_STEP;
@@ -66,7 +66,7 @@ export class Unspill {
     this.homeLeft = Math.max(0, room);
   }
 
-  /** What was found before has been looked at: finds more. */
+  /** Repair has taken the pages that were found. Finds more. */
   find(): void {
     const { spill, lenders, clock, atRisk, remotify, zcache } = this.parts;
     if (spill.pageCount === 0 || clock.now() < this.nextRoundAtMs) return;

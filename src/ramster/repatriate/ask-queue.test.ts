@@ -1,10 +1,10 @@
 import { expect, test } from "bun:test";
 import { AskQueue } from "./ask-queue.ts";
 
-test("silent is who was not heard of for half of the time that an ask was waited for", () => {
+test("a holder is silent when nothing came from it for half of the wait for an ask", () => {
   const queue = new AskQueue();
   const link = { heardAtMs: 9500 };
-  queue.unanswered(link, 2000, 10_000); // It answers others.
+  queue.unanswered(link, 2000, 10_000); // It answers other asks.
   expect(queue.isSilent(link)).toBe(false);
   link.heardAtMs = 8900;
   queue.unanswered(link, 2000, 10_000);
@@ -13,7 +13,7 @@ test("silent is who was not heard of for half of the time that an ask was waited
   expect([queue.isSilent(link), queue.isSilent(null)]).toEqual([false, false]);
 });
 
-test("who has no link is silent until there is one, or other news of it", () => {
+test("a holder without a link is silent until there is a link, or other news of it", () => {
   const queue = new AskQueue();
   queue.unanswered(null, 0, 10_000);
   expect(queue.isSilent(null)).toBe(true);

@@ -1,19 +1,19 @@
 /**
- * AskQueue: asks of one holder that are not sent yet, how quick the holder is, and whether it
- * answers at all. They are linked in the rows of their fetches.
+ * AskQueue: the asks for one holder that are not sent yet, how fast the holder answers, and whether
+ * it answers at all. Asks are linked in the rows of their fetches.
  *
- * A holder is silent when one of its asks ended without an answer, and nothing was heard from it
- * for half of that time. Its asks then end at once, until there is a sign of life: otherwise each
- * get would wait for its whole deadline.
+ * A holder is silent when one of its asks ended without an answer, and nothing came from it for
+ * half of that time. Its asks then end at once, until there is a sign of life. Otherwise each get
+ * would wait for its whole deadline.
  */
 import type { Fetches } from "./fetches.ts";
 
-/** Half-life of what is known of a holder's slowness. */
+/** The half-life of the measured latency of a holder. */
 const SLOW_MS = 5000;
 
-/** What is needed of the channel to the holder. */
+/** The part of the channel to the holder that is used here. */
 interface Link {
-  /** When anything last came from it. */
+  /** When anything was last received from the holder. */
   readonly heardAtMs: number;
 }
 
@@ -22,11 +22,11 @@ export class AskQueue {
   tail = 0;
   count = 0;
   flushSoon = false;
-  /** Sent, and not answered. */
+  /** How many asks are sent and not answered. */
   sent = 0;
-  /** Since when it is silent; null: it is not, as far as is known. */
+  /** Since when the holder is silent. Null: it is not known to be silent. */
   private silentSinceMs: number | null = null;
-  /** A moving mean of how long an answer takes, and when the last one came. */
+  /** A moving mean of the time that an answer takes. `seenMs` is when the last one came. */
   private usualMs = 0;
   private seenMs = 0;
 
@@ -46,12 +46,12 @@ export class AskQueue {
     return ask;
   }
 
-  /** An ask ended without an answer after so long. */
+  /** An ask ended without an answer after this time. */
   unanswered(link: Link | null, waitedMs: number, nowMs: number): void {
     if (link === null || nowMs - link.heardAtMs >= waitedMs / 2) this.silentSinceMs = nowMs;
   }
 
-  /** `link`: the one that there is to it. */
+  /** `link` is the current link to the holder. */
   isSilent(link: Link | null): boolean {
     if (this.silentSinceMs === null) return false;
     if (link !== null && link.heardAtMs > this.silentSinceMs) this.silentSinceMs = null;
@@ -62,15 +62,15 @@ export class AskQueue {
     this.silentSinceMs = null;
   }
 
-  /** An answer came after so long. */
+  /** An answer came after this time. */
   took(ms: number, nowMs: number): void {
     this.usualMs += (ms - this.usualMs) / 8;
     this.seenMs = nowMs;
   }
 
   /**
-   * An estimate of how long an answer would take, behind the asks that are queued or sent (Envoy's
-   * peak EWMA). For comparisons.
+   * Estimates how long an answer would take, behind the asks that are queued or sent (Envoy's peak
+   * EWMA). For comparisons only.
    */
   costMs(nowMs: number): number {
     const idleMs = (nowMs - this.seenMs) | 0;

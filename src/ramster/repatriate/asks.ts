@@ -1,16 +1,16 @@
 /**
- * Asks: fetches on their way to holders and back. Those of one turn for one holder go in one
- * message. They wait here while there is no link to it, or no room on the link.
+ * Asks: fetches on their way to holders and back. All asks of one turn for one holder go in one
+ * message. They wait here while there is no link to the holder, or no room on it.
  *
  *     enqueue --> [ queue of the holder ] --> GET message --> onAnswer, for each
  *                        ^                        |
  *                        |                        +--> no answer: onNoAnswer, for each
- *                        +-- enqueue again, if the sink so decides
+ *                        +-- enqueue again, if the sink decides so
  *
  * Asks of a silent holder (ask-queue.ts) end at once. Pages on the node's own disk are read by
  * disk-asks.ts.
  *
- * Not here: whom to ask, and what an answer is worth (repatriate.ts).
+ * Not here: which holder to ask, and what an answer means (repatriate.ts).
  */
 
 import type { Clock } from "../../core/clock.ts";
@@ -66,18 +66,18 @@ export class Asks implements ReplySink {
     this.entry = emptyZpage();
   }
 
-  /** Milliseconds that wrap after 49 days: only differences mean something. */
+  /** Milliseconds that wrap after 49 days, so only differences are meaningful. */
   get elapsedMs(): number {
     return Math.floor(this.parts.clock.now() - this.originMs) | 0;
   }
 
-  /** Until the deadline of the fetch. */
+  /** The time until the deadline of the fetch. */
   msLeft(fetch: number): number {
     return (this.parts.fetches.deadline(fetch) - this.elapsedMs) | 0;
   }
 
   /**
-   * An estimate of how long an answer of the node would take, for comparisons. Infinite without a
+   * Estimates how long an answer of the node would take, for comparisons only. Infinite without a
    * link.
    */
   costOf(node: number): number {
@@ -107,24 +107,24 @@ export class Asks implements ReplySink {
     clock.soon(() => this.sendQueue(node));
   }
 
-  /** A link to the node is up, or has room again: what waited for it goes out. */
+  /** A link to the node is up, or has room again. Sends the asks that waited for it. */
   linkReady(node: number): void {
     this.sendQueue(node);
   }
 
-  /** Whether asks wait for a link to the node, or did until it was found to be silent. */
+  /** Whether asks wait for a link to the node, or waited until it was found silent. */
   isWaitingFor(node: number): boolean {
     const queue = this.queues[node];
     if (queue === undefined) return false;
     return queue.count > 0 || queue.isSilent(this.parts.peers.channelOf(node));
   }
 
-  /** Another node has news of it. */
+  /** Another node has news of the node. */
   signOfLife(node: number): void {
     this.queues[node]?.signOfLife();
   }
 
-  /** Ends the asks that wait for a link to it. */
+  /** Ends the asks that wait for a link to the node. */
   holderDead(node: number): void {
     const { sink, fetches } = this.parts;
     const queue = this.queues[node];
@@ -135,7 +135,7 @@ export class Asks implements ReplySink {
 
   /**
    * Ends asks that wait for a link and whose deadline comes before the next call, in `periodMs`.
-   * Asks for the links that the others wait for: a link that is lost is not dialled by itself.
+   * Requests the links that the others wait for, since a lost link is not dialled by itself.
    */
   expire(periodMs: number): void {
     const { fetches, peers, clock, sink } = this.parts;
@@ -218,7 +218,7 @@ export class Asks implements ReplySink {
     if (channel === null) return;
     while (queue.count > 0) {
       const count = Math.min(queue.count, FETCH_BATCH_COUNT_MAX);
-      if (!channel.begin(LANE.URGENT, count * GET_ENTRY_BYTES)) return; // linkReady goes on.
+      if (!channel.begin(LANE.URGENT, count * GET_ENTRY_BYTES)) return; // linkReady continues.
       let at = channel.at;
       let ask = queue.head;
       let last = 0;
@@ -246,7 +246,7 @@ export class Asks implements ReplySink {
     }
   }
 
-  /** Since the message was sent that begins with the ask. */
+  /** The time since the message that begins with this ask was sent. */
   private msSince(head: number): number {
     return ((this.elapsedUs() - this.parts.fetches.askSentUs(head)) >>> 0) / 1000;
   }

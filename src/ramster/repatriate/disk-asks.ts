@@ -1,11 +1,11 @@
 /**
- * DiskAsks: fetches on their way to the node's own disk and back, as asks.ts has them for nodes.
+ * DiskAsks: fetches on their way to the node's own disk and back. asks.ts does the same for nodes.
  * Reads that the disk does not take at once wait here.
  *
  *     enqueue --> [ queue ] --> read --> onAnswer
  *                     ^           |
  *                     |           +--> failed, or too late: onNoAnswer
- *                     +-- stale, and the page is in another place there
+ *                     +-- stale, since the page has moved on the disk
  */
 
 import type { Clock } from "../../core/clock.ts";
@@ -33,7 +33,7 @@ interface Parts {
 export class DiskAsks implements SpillReadSink {
   private readonly parts: Parts;
   private readonly queue = new AskQueue();
-  /** By read of the disk: its ask; 0: the ask has ended. */
+  /** The ask of each read of the disk. 0: the ask has ended. */
   private readonly reading = new Int32Array(SPILL_READS_MAX);
   private readonly entry: Zpage;
   private readonly originMs: number;
@@ -52,7 +52,7 @@ export class DiskAsks implements SpillReadSink {
   /** The page of the ask is on the disk. The sink is not called before this returns. */
   enqueue(ask: number): void {
     this.queue.push(this.parts.fetches, ask);
-    // Behind others it waits for their reads.
+    // If there are others, it waits for their reads.
     if (this.queue.count === 1) this.readNext();
   }
 
@@ -81,7 +81,7 @@ export class DiskAsks implements SpillReadSink {
     const { fetches, clock, sink, spill, zcache } = this.parts;
     const { entry } = this;
     const ask = this.reading[read] ?? 0;
-    clock.soon(this.pump); // The disk takes another one as soon as this returns.
+    clock.soon(this.pump); // The disk takes another read as soon as this returns.
     if (ask === 0) return;
     this.reading[read] = 0;
     this.queue.sent -= 1;
@@ -114,7 +114,7 @@ export class DiskAsks implements SpillReadSink {
       const fetch = fetchOf(ask);
       const page = fetches.isLive(fetch) ? fetches.page(fetch) : 0;
       if (page === 0 || !spill.has(page)) {
-        // Not an ask that was just enqueued: its page is on the disk.
+        // An ask that was just enqueued is never here, since its page is on the disk.
         queue.shift(fetches);
         sink.onAnswer(ask, STATUS.NOT_FOUND, this.entry);
         continue;

@@ -1,6 +1,6 @@
 /**
- * Fetches: the pages whose bytes are being brought back, a row each, until the last ask of each has
- * ended. While a fetch is under way the record of its page is in transit and points here.
+ * Fetches: the pages whose bytes are being brought back. Each has a row until its last ask has
+ * ended. While a fetch is under way, the record of its page is in transit and points here.
  *
  *     fetch --+-- ask 0 of a holder     asks of one holder wait in a queue, and are then linked in
  *             +-- ask 1 of another      the message that they went in (asks.ts)
@@ -14,12 +14,12 @@ import type { Memory } from "../../core/memory.ts";
 import { Table } from "../../core/table.ts";
 import { type Copies, copyAt, copyCount, hasCopy, NO_COPIES, withoutCopy } from "../copies.ts";
 
-// Words of a row. Word 0 is the table's while the row is free.
+// Words of a row. The table uses word 0 while the row is free.
 const IS_LIVE = 1;
 const PAGE = 2;
 const VERSION_HI = 3;
 const VERSION_LO = 4;
-const HANDLE = 5; // Eight words: what a getter is served again with when the page is gone.
+const HANDLE = 5; // Eight words. With the handle, getters are served again when the page is gone.
 const COPIES = 13;
 const UNTRIED = 14;
 const WAITER_FIRST = 15;
@@ -30,22 +30,22 @@ const FLAGS = 19;
 const ASKED = 20;
 const OPEN = 21;
 const FROM = 22;
-const ASK_NEXT = 23; // One for each ask, as are those below.
+const ASK_NEXT = 23; // One word for each ask, as for the words below.
 const ASK_NODE = ASK_NEXT + COPIES_MAX;
 const ASK_SENT = ASK_NODE + COPIES_MAX;
 const WORDS_PER_FETCH = ASK_SENT + COPIES_MAX;
 
-/** Why a page is fetched, apart from getters that wait, and what became of it. */
+/** Why a page is fetched, apart from waiting getters, and what happened to it meanwhile. */
 export const FETCH_FLAG = {
   /** To bring it home. */
   HOMEWARD: 1,
   /** To make another copy of it. */
   REPAIR: 2,
-  /** A holder that was asked may have it, and did not answer. */
+  /** A holder that was asked may have the page, but did not answer. */
   AWAY: 4,
   /** Another holder got a copy meanwhile. */
   COPIED: 8,
-  /** Only the copy on the disk is read, to see that it is good. */
+  /** Only the copy on the disk is read, to check that it is good. */
   DISK_ONLY: 16,
 } as const;
 
@@ -65,7 +65,7 @@ export class Fetches {
     return this.rows.rowEnd;
   }
 
-  /** @returns a fetch of the page without asks, or 0 when there is no row. */
+  /** @returns a new fetch of the page without asks, or 0 when there is no row. */
   add(page: number, copies: Copies, version: number, handle: Handle, deadlineMs: number): number {
     const { rows } = this;
     const fetch = rows.take();
@@ -86,23 +86,23 @@ export class Fetches {
     return fetch;
   }
 
-  /** It has ended. Its row stays until all its asks have ended. */
+  /** The fetch has ended. Its row stays until all its asks have ended. */
   finish(fetch: number): void {
     this.rows.set(fetch, IS_LIVE, 0);
     this.giveIfUnused(fetch);
   }
 
-  /** Whether it goes on. */
+  /** Whether the fetch is still under way. */
   isLive(fetch: number): boolean {
     return this.rows.get(fetch, IS_LIVE) === 1;
   }
 
-  /** 0: its page has left the index, or was put anew. */
+  /** The page of the fetch. 0: it has left the index, or was replaced. */
   page(fetch: number): number {
     return this.rows.get(fetch, PAGE);
   }
 
-  /** The id of the pool that its page is of, or was. */
+  /** The id of the pool that its page belongs to, or belonged to. */
   pool(fetch: number): number {
     return this.rows.get(fetch, HANDLE + 7);
   }
@@ -115,7 +115,7 @@ export class Fetches {
     return this.rows.get(fetch, VERSION_HI) * 4294967296 + (this.rows.get(fetch, VERSION_LO) >>> 0);
   }
 
-  /** The copies of the page: its record has no room for them meanwhile. */
+  /** The copies of the page. Its record has no room for them meanwhile. */
   copies(fetch: number): Copies {
     return this.rows.get(fetch, COPIES);
   }
@@ -135,7 +135,7 @@ export class Fetches {
     this.rows.set(fetch, COPIES, copies);
   }
 
-  /** Holders that were not asked. */
+  /** The holders that were not asked yet. */
   untried(fetch: number): Copies {
     return this.rows.get(fetch, UNTRIED);
   }
@@ -156,7 +156,7 @@ export class Fetches {
     this.rows.set(fetch, FLAGS, this.rows.get(fetch, FLAGS) | flag);
   }
 
-  /** For repair: the holder that gives its copy up. */
+  /** The holder that gives its copy up. For repair. */
   from(fetch: number): number {
     return this.rows.get(fetch, FROM);
   }
@@ -178,7 +178,7 @@ export class Fetches {
     this.rows.set(fetch, WAITER_LAST, waiter);
   }
 
-  /** In milliseconds that wrap, as is what it is compared with: only differences mean something. */
+  /** In milliseconds that wrap, so only differences to other such times are meaningful. */
   deadline(fetch: number): number {
     return this.rows.get(fetch, DEADLINE);
   }
@@ -194,7 +194,7 @@ export class Fetches {
 
   // Asks.
 
-  /** `node` is asked, `untried` are left. @returns the ask. */
+  /** Adds an ask to `node`. The holders `untried` are left. @returns the ask. */
   addAsk(fetch: number, node: number, untried: Copies): number {
     const { rows } = this;
     const index = rows.get(fetch, ASKED);
@@ -205,7 +205,10 @@ export class Fetches {
     return fetch * COPIES_MAX + index;
   }
 
-  /** It was answered, or never will be. @returns whether others of its fetch are still open. */
+  /**
+   * The ask was answered, or never will be. @returns whether other asks of its fetch are still
+   * open.
+   */
   endAsk(ask: number): boolean {
     const fetch = fetchOf(ask);
     const open = this.rows.get(fetch, OPEN) - 1;
@@ -227,7 +230,7 @@ export class Fetches {
     this.rows.set(fetchOf(ask), ASK_NEXT + (ask % COPIES_MAX), next);
   }
 
-  /** When the message went that this ask is the first of; in microseconds that wrap. */
+  /** When the message that begins with this ask was sent, in microseconds that wrap. */
   askSentUs(ask: number): number {
     return this.rows.get(fetchOf(ask), ASK_SENT + (ask % COPIES_MAX));
   }

@@ -1,5 +1,5 @@
 /**
- * Homecoming: brings remote pages home without a getter, as far as there is room below the low
+ * Homecoming: brings remote pages home that no getter wants, as far as there is room below the low
  * mark.
  */
 import { INDEX_ROWS_PER_STEP } from "../../core/limits.ts";
@@ -18,7 +18,7 @@ export class Homecoming {
     this.repatriate = repatriate;
   }
 
-  /** Frames, and so pages at least, below the low mark. */
+  /** How many frames are left below the low mark. At least as many pages fit. */
   get room(): number {
     const { budget, frames } = this.zcache;
     return Math.max(0, budget.frameCountLow - frames.framesUsed);
@@ -31,8 +31,8 @@ export class Homecoming {
   }
 
   /**
-   * Brings at most so many pages home, if there is room. A hand goes round over the index, over at
-   * most INDEX_ROWS_PER_STEP records.
+   * Brings at most `count` pages home, if there is room. A hand goes round over the index, at most
+   * INDEX_ROWS_PER_STEP records a call.
    */
   bring(count: number): void {
     const { tmem } = this.zcache;

@@ -1,12 +1,12 @@
 /**
- * RecentLatency: how long answers took in the last seconds, so that a far slower one is noticed.
- * Two histograms take turns: one is filled now, the other is from before.
+ * RecentLatency: how long answers took in the last seconds, so that a much slower one is noticed.
+ * Two histograms take turns. One is being filled, and the other is from the period before.
  */
 import type { Clock } from "../../core/clock.ts";
 import { bucketEndUs, bucketOf, HISTOGRAM_BUCKETS } from "../../core/histogram.ts";
 
 const TURN_MS = 2000;
-/** With fewer answers the slowest of a hundred is not known. */
+/** With fewer answers, the slowest of a hundred is not known. */
 const COUNT_MIN = 100;
 
 export class RecentLatency {
@@ -32,7 +32,10 @@ export class RecentLatency {
     this.counts[this.current] += 1;
   }
 
-  /** What 99 of 100 took at most, to the end of its bucket, or null when too little is known. */
+  /**
+   * The time that 99 of 100 answers took at most, to the end of its bucket. Null when too little is
+   * known.
+   */
   get p99Ms(): number | null {
     this.turn();
     const count = this.counts[0] + this.counts[1];

@@ -1,22 +1,22 @@
 /**
- * Repatriate: brings the bytes of remote pages back, for getters that wait, for pages that come
- * home, and for those that need another copy.
+ * Repatriate: brings the bytes of remote pages back, for waiting getters, for pages that come home,
+ * and for pages that need another copy.
  *
  *     getter --> waiter --\
  *     getter --> waiter ---> fetch (one a page) --> [ GET to a holder ] --> verify, deliver
  *                             |-- slow: the next holder as well; the first good answer wins
- *                             |-- has not got it, or bad bytes: one copy less, the next holder
+ *                             |-- no copy there, or bad bytes: one copy less, the next holder
  *                             +-- link lost: asked again on the next link, and the next holder now
  *
- * The node's own disk is a holder like others: it is read when it is the quickest, or the only one.
- * A page that is only on the disk comes home when a getter wants it and there is any frame, so that
- * the next get of it does not wait for the disk.
+ * The node's own disk is a holder like others. It is read when it is the fastest or the only one. A
+ * page that is only on the disk comes home when a getter wants it and any frame is free, so that
+ * its next get does not wait for the disk.
  *
- * A get never takes the holder's copy away (two phases): the copies are flushed only once the page
- * is in the hands of its getter, or home. While a fetch is under way the record is in transit: its
- * place is the row of the fetch, which keeps the copies. The version decides whether an answer
- * counts: when the page was put anew or flushed meanwhile, the getters are served again from the
- * index.
+ * A get never removes the holder's copy (two phases). The copies are flushed only once the getter
+ * has the page, or the page is home. While a fetch is under way, the record is in transit. Its
+ * `place` is then the row of the fetch, which keeps the copies. The version decides whether an
+ * answer counts. When the page was replaced or flushed meanwhile, the getters are served again from
+ * the index.
  *
  * Outcomes for a getter (as ramster_localify in the original, docs/original.md):
  *
@@ -26,7 +26,8 @@
  *                   stays, so that it is never taken for a miss
  *     UNREACHABLE   a holder that may have it did not answer before the deadline
  *
- * A sealed page is opened here, once a fetch. One that does not open is a copy with bad bytes.
+ * A sealed page is opened here, once for each fetch. A page that does not open counts as a copy
+ * with bad bytes.
  *
  * Not here: messages to holders (asks.ts), and reads of the disk (disk-asks.ts).
  */
@@ -64,28 +65,28 @@ import { FETCH_FLAG, type Fetches, fetchOf } from "./fetches.ts";
 import { RecentLatency } from "./recent-latency.ts";
 import { type GetAndFree, type GetSink, type RetryGet, Waiters } from "./waiters.ts";
 
-/** Who copies fetched pages elsewhere. */
+/** The part that copies fetched pages to other holders. */
 export interface ZpageSink {
   /**
-   * A page that was to be copied elsewhere is here, or, null, not yet; page 0: it never will be,
-   * since nobody has it, or it was put anew. `from`: the holder that gives its copy up. `isOnDisk`:
-   * the zpage came from the disk, and is good there.
+   * A page that is to be copied has come. `zpage` null: not yet. `page` 0: it never will, since no
+   * holder has it, or it was replaced. `from` is the holder that gives its copy up. `isOnDisk`: the
+   * zpage came from the disk, and is good there.
    */
   onZpage(page: number, from: number, handle: Handle, zpage: Zpage | null, isOnDisk: boolean): void;
 }
 
-/** How often it looks for holders that are slow, while there are others to ask. */
+/** How often slow holders are looked for, while there are other holders to ask. */
 const HEDGE_TICK_MS = 5;
 
 interface Parts {
   readonly memory: Memory;
   readonly zcache: Zcache;
-  /** Closed with this. */
+  /** Closed together with Repatriate. */
   readonly fetches: Fetches;
   readonly records: CopyRecords;
   readonly peers: Peers;
   readonly remotePages: RemotePages;
-  /** Null: what comes back is as it left. */
+  /** Null: pages are not sealed. */
   readonly seals: Seals | null;
   readonly counters: RamsterCounters;
   readonly latencies: Latencies;
@@ -93,7 +94,7 @@ interface Parts {
   readonly buggify: Buggify;
   /** Serves a getter again from the index. */
   readonly retryGet: RetryGet;
-  /** A page came home although frames may be over the low mark. */
+  /** Called when a page came home although frames may be over the low mark. */
   readonly onHome: () => void;
   readonly spill: Spill | null;
 }
@@ -118,16 +119,16 @@ export class Repatriate implements AskSink {
     this.asks = new Asks({ ...parts, fetches, recent, sink: this });
   }
 
-  /** Those under way, and those that have ended while a holder may still answer. */
+  /** How many fetches are under way, or have ended while a holder may still answer. */
   get fetchCount(): number {
     return this.parts.fetches.count;
   }
 
   /**
-   * Fetches the page to make another copy of it: `sink` gets it once, with `from`. Joins a fetch
-   * that is under way. There is one sink for all pages.
+   * Fetches the page to make another copy of it. `sink` gets it once, with `from`. Joins a fetch
+   * that is under way. All pages have the same sink.
    *
-   * @returns whether it is on its way; false when it was already, or there is no room.
+   * @returns whether it is now on its way. False when it already was, or there is no room.
    */
   copyElsewhere(page: number, from: number, sink: ZpageSink): boolean {
     const { fetches } = this.parts;
@@ -140,7 +141,7 @@ export class Repatriate implements AskSink {
   }
 
   /**
-   * Reads the page from the disk, and from nowhere else, before it is to be the only copy: as
+   * Reads the page from the disk only, before that becomes the only copy. `sink` gets it as in
    * `copyElsewhere`, with `isOnDisk`.
    */
   checkOnDisk(page: number, from: number, sink: ZpageSink): boolean {
@@ -183,7 +184,7 @@ export class Repatriate implements AskSink {
     return STATUS.PENDING;
   }
 
-  /** Fetches the page with nobody waiting, to bring it home. @returns whether it is on its way. */
+  /** Fetches the page to bring it home, without a getter. @returns whether it is on its way. */
   bringHome(page: number): boolean {
     const { zcache, fetches } = this.parts;
     if (zcache.tmem.inTransit(page)) return false;
@@ -193,9 +194,7 @@ export class Repatriate implements AskSink {
     return true;
   }
 
-  /**
-   * A record that is in transit leaves the index or is put anew: its fetch no longer speaks for it.
-   */
+  /** A record in transit leaves the index or is replaced. Its fetch is detached from it. */
   detach(page: number): void {
     const { zcache, fetches } = this.parts;
     const fetch = zcache.tmem.place(page);
@@ -204,8 +203,8 @@ export class Repatriate implements AskSink {
   }
 
   /**
-   * Sets `busy[id]` for each pool that a fetch is under way of: its getters may be served again
-   * from the index by their handles, and must not be given pages of another pool.
+   * Sets `busy[id]` for each pool with a fetch under way. Its getters may be served again from the
+   * index by their handles, and must not get pages of a new pool with that id.
    */
   markPools(busy: Uint8Array): void {
     const { fetches } = this.parts;
@@ -214,7 +213,7 @@ export class Repatriate implements AskSink {
     }
   }
 
-  /** A link to the node is up, or has room again: what waited for it goes out. */
+  /** A link to the node is up, or has room again. Sends the asks that waited for it. */
   linkReady(node: number): void {
     this.asks.linkReady(node);
   }
@@ -224,17 +223,19 @@ export class Repatriate implements AskSink {
     return this.asks.isWaitingFor(node);
   }
 
-  /** News of the node: it may answer again. */
+  /** There is news of the node, so it may answer again. */
   signOfLife(node: number): void {
     this.asks.signOfLife(node);
   }
 
-  /** What waits for a link to it ends. */
+  /** Ends the asks that wait for a link to the node. */
   holderDead(node: number): void {
     this.asks.holderDead(node);
   }
 
-  /** Ends what waits for a link and whose deadline comes before the next call, in `periodMs`. */
+  /**
+   * Ends asks that wait for a link and whose deadline comes before the next call, in `periodMs`.
+   */
   expire(periodMs: number): void {
     this.asks.expire(periodMs);
   }
@@ -268,7 +269,7 @@ export class Repatriate implements AskSink {
     const isGood = !isChecked || this.isIntact(this.handle, zpage);
     const opened = isGood && seals !== null ? seals.open(page, this.handle, zpage) : zpage;
     if (!isGood || opened === null) {
-      // The holder has the record, and must not keep what nobody points at.
+      // The holder must not keep a page that no record names.
       const version = fetches.version(fetch);
       const node = fetches.askNode(ask);
       if (hasOthers && node !== SPILL) remotePages.addFlushBeforePut(node, this.handle, version);
@@ -304,7 +305,7 @@ export class Repatriate implements AskSink {
     this.waiters.close();
   }
 
-  /** The page that is fetched; 0: it has left the index, or nobody can name it any more. */
+  /** The page that is fetched. 0: it has left the index, or no handle can name it any more. */
   private pageOf(fetch: number): number {
     const { zcache, fetches } = this.parts;
     const { tmem } = zcache;
@@ -324,7 +325,7 @@ export class Repatriate implements AskSink {
     return fetch;
   }
 
-  /** A fetch with nobody asked yet. 0 when there is no row. */
+  /** A new fetch without asks. 0 when there is no row. */
   private begin(page: number): number {
     const { zcache, fetches } = this.parts;
     const { tmem } = zcache;
@@ -351,7 +352,7 @@ export class Repatriate implements AskSink {
     this.asks.enqueue(fetches.addAsk(fetch, node, others));
   }
 
-  /** The holder that is likely to answer first; without links one that may get a link. */
+  /** The holder that is likely to answer first. Without links, one that may get a link. */
   private nearest(copies: Copies): number {
     let best = copyAt(copies, 0);
     let bestCost = this.asks.costOf(best);
@@ -367,7 +368,7 @@ export class Repatriate implements AskSink {
     return best;
   }
 
-  /** Asks other holders for pages that the first one is slow with. */
+  /** Asks other holders for pages that the first one is slow to send. */
   private hedge(): void {
     const { fetches, counters, clock } = this.parts;
     const nowMs = this.asks.elapsedMs;
@@ -385,7 +386,9 @@ export class Repatriate implements AskSink {
     if (waiting > 0) this.hedgeTimer = clock.after(HEDGE_TICK_MS, () => this.hedge());
   }
 
-  /** The holder has no good copy. The last one stays in the record: it is never a miss. */
+  /**
+   * The holder has no good copy. The last copy stays in the record, so that a get is never a miss.
+   */
   private hasNoCopy(ask: number): void {
     const { fetches, records } = this.parts;
     const fetch = fetchOf(ask);
@@ -398,8 +401,8 @@ export class Repatriate implements AskSink {
   }
 
   /**
-   * The holder that was asked has not served it. The next one is asked. When there is none the
-   * fetch ends; the page is lost only if nobody may have it.
+   * The holder has not served the ask. The next holder is asked. When there is none, the fetch
+   * ends. The page is lost only if no holder may have it.
    */
   private unserved(ask: number): void {
     const { fetches } = this.parts;
@@ -418,7 +421,7 @@ export class Repatriate implements AskSink {
     this.end(fetch, mayBeThere ? STATUS.UNREACHABLE : STATUS.LOST);
   }
 
-  /** No holder that was asked has it any more, and another one does. */
+  /** No holder that was asked has the page any more, but another one does. */
   private beginAgain(fetch: number): void {
     const { fetches, zcache } = this.parts;
     const page = fetches.page(fetch);
@@ -433,8 +436,8 @@ export class Repatriate implements AskSink {
   }
 
   /**
-   * Serves the waiters in order until one of them takes the page away; the rest find it gone.
-   * `sealed`: as its holder has it.
+   * Serves the waiters in order until one of them removes the page. The rest find it gone. `sealed`
+   * is the zpage as its holder has it.
    */
   private deliver(fetch: number, page: number, handle: Handle, zpage: Zpage, sealed: Zpage): void {
     const { fetches, counters, zcache } = this.parts;
@@ -472,7 +475,7 @@ export class Repatriate implements AskSink {
     this.endServed(fetch, waiter, status);
   }
 
-  /** Once a fetch that repair wants: only a page that is remote still, in the same version. */
+  /** Gives the page to repair, once for each fetch, if it is still remote in the same version. */
   private giveToRepair(fetch: number, page: number, zpage: Zpage | null): void {
     const { fetches, zcache } = this.parts;
     if (!fetches.has(fetch, FETCH_FLAG.REPAIR)) return;
@@ -486,8 +489,8 @@ export class Repatriate implements AskSink {
   }
 
   /**
-   * Keeps the page here from now on when there is room below the low mark. For a page that is only
-   * on the disk, and that a getter wants, any frame will do.
+   * Keeps the page here from now on, if there is room below the low mark. If a getter wants a page
+   * that is only on the disk, any free frame will do.
    */
   private comeHome(fetch: number, page: number, handle: Handle, zpage: Zpage): void {
     const { zcache, fetches, buggify, counters, records, remotePages, onHome } = this.parts;
@@ -502,7 +505,7 @@ export class Repatriate implements AskSink {
       return;
     }
     const copies = tmem.place(page);
-    // With nobody waiting it was not checked yet, and the holder's copy may be the only good one.
+    // Without waiters it was not checked yet, and the holder's copy may be the only good one.
     const isChecked = fetches.waiterFirst(fetch) !== 0 || copyCount(copies) > 1;
     if (!isChecked && !this.isIntact(handle, zpage)) return;
     const zpageBytes = tmem.zpageBytes(page);
@@ -527,8 +530,8 @@ export class Repatriate implements AskSink {
   }
 
   /**
-   * Ends the waiters before `until`, which were served, with OK, and the others with `status`, or,
-   * if that is OK, by serving them again.
+   * Ends the waiters before `until`, which were served, with OK. The others end with `status`. If
+   * that is OK, they are served again.
    */
   private endServed(fetch: number, until: number, status: Status): void {
     let waiter = this.parts.fetches.waiterFirst(fetch);
@@ -537,7 +540,7 @@ export class Repatriate implements AskSink {
     else this.endAll(fetch, waiter, status);
   }
 
-  /** The fetch failed, for all its waiters. An ephemeral page is a miss from then on. */
+  /** The fetch failed for all its waiters. An ephemeral page is a miss from then on. */
   private end(fetch: number, status: Status): void {
     const { fetches, zcache } = this.parts;
     const page = this.pageOf(fetch);

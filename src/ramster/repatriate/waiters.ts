@@ -1,8 +1,9 @@
 /**
- * Waiters: getters that wait for a remote page, in the order in which they came. One row each in a
- * table, linked by the fetch that they wait for. Sinks and targets are kept beside the table.
+ * Waiters: getters that wait for a remote page, in the order in which they came. Each has a row in
+ * a table. The rows are linked by the fetch that they wait for. Sinks and targets are kept outside
+ * the table.
  *
- * Not here: when the page is there (repatriate.ts).
+ * Not here: when the page comes (repatriate.ts).
  */
 import { assert } from "../../core/assert.ts";
 import type { Handle } from "../../core/handle.ts";
@@ -22,7 +23,7 @@ export interface GetSink {
  */
 export type GetAndFree = -1 | 0 | 1;
 
-/** Serves a get from the index again: Ramster.get. */
+/** Serves a get again from the index: Ramster.get. */
 export type RetryGet = (
   handle: Handle,
   getAndFree: GetAndFree,
@@ -53,7 +54,7 @@ export class Waiters {
     return this.rows.rowCount < WAITERS_MAX;
   }
 
-  /** @returns the new waiter, the last of its fetch. Only while there is room. */
+  /** @returns the new waiter, the last of its fetch. There must be room. */
   add(
     getAndFree: GetAndFree,
     target: Uint8Array,
@@ -72,7 +73,7 @@ export class Waiters {
     return waiter;
   }
 
-  /** The next one of the same fetch, or 0. */
+  /** The next waiter of the same fetch, or 0. */
   next(waiter: number): number {
     return this.rows.get(waiter, NEXT);
   }
@@ -81,7 +82,7 @@ export class Waiters {
     this.rows.set(waiter, NEXT, next);
   }
 
-  /** Where in its target the page goes. */
+  /** The offset in its target for the page. */
   at(waiter: number): number {
     return this.rows.get(waiter, AT);
   }
@@ -96,7 +97,7 @@ export class Waiters {
     return this.rows.get(waiter, GET_AND_FREE) as GetAndFree;
   }
 
-  /** Ends it with this status. @returns the next one. */
+  /** Ends the waiter with this status. @returns the next one. */
   end(waiter: number, status: Status): number {
     const next = this.next(waiter);
     const token = this.rows.get(waiter, TOKEN);
@@ -106,8 +107,8 @@ export class Waiters {
   }
 
   /**
-   * Serves it again from the index. `handle` is the page's, until the sink is called, which may
-   * start another fetch. @returns the next one.
+   * Serves the waiter again from the index. `handle` names the page until the sink is called, since
+   * that may start another fetch. @returns the next one.
    */
   retry(waiter: number, handle: Handle): number {
     const next = this.next(waiter);
