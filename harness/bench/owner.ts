@@ -199,9 +199,16 @@ async function startServers(
   const servers: NodeProcess[] = [];
   for (let number = 0; number < count; number += 1) {
     const argv = [
-      ...[process.execPath, MAIN, "server", `--number=${number}`, `--name=bench${number}`],
-      ...["--listen=127.0.0.1:0", `--memory=${Math.ceil(lendBytes)}`, `--zone=zone${number}`],
-      ...[count > 1 ? "--gossip=127.0.0.1:0" : "--gossip=none", "--client=tcp:127.0.0.1:0"],
+      process.execPath,
+      MAIN,
+      "server",
+      `--number=${number}`,
+      `--name=bench${number}`,
+      "--listen=127.0.0.1:0",
+      `--memory=${Math.ceil(lendBytes)}`,
+      `--zone=zone${number}`,
+      count > 1 ? "--gossip=127.0.0.1:0" : "--gossip=none",
+      "--client=tcp:127.0.0.1:0",
       ...(number > 0 ? [`--join=${servers[0]?.gossip}`] : []),
       ...(keyPath === null ? [] : [`--key=${keyPath}`]),
     ];

@@ -70,9 +70,16 @@ class World {
     const node = new NodeProcess(
       number,
       [
-        ...[process.execPath, MAIN, role, `--name=n${number}`, `--memory=${size}`],
-        ...["--listen=127.0.0.1:0", "--gossip=127.0.0.1:0", `--key=${file}`],
-        ...[`--client=unix:${join(this.directory, `${number}.sock`)}`, ...flags],
+        process.execPath,
+        MAIN,
+        role,
+        `--name=n${number}`,
+        `--memory=${size}`,
+        "--listen=127.0.0.1:0",
+        "--gossip=127.0.0.1:0",
+        `--key=${file}`,
+        `--client=unix:${join(this.directory, `${number}.sock`)}`,
+        ...flags,
       ],
       { verbose: false },
     );

@@ -52,8 +52,21 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   exports: ["ramster", "nbd", "net", "core"],
   client: ["security", "net", "wire", "memory", "core"],
   node: [
-    ...["doors", "exports", "ramster", "zcache", "tmem", "zbud", "compress", "frames"],
-    ...["cluster", "gossip", "security", "net", "wire", "memory", "core"],
+    "doors",
+    "exports",
+    "ramster",
+    "zcache",
+    "tmem",
+    "zbud",
+    "compress",
+    "frames",
+    "cluster",
+    "gossip",
+    "security",
+    "net",
+    "wire",
+    "memory",
+    "core",
   ],
   cli: [
     "node",
@@ -103,15 +116,16 @@ const OUTSIDE: readonly { readonly name: RegExp; readonly homes: readonly string
   {
     name: /^node:fs/,
     homes: [
-      ...[
-        "src/net/bun.ts",
-        "src/net/bun-listener.ts",
-        "src/compress/lz4.ts",
-        "src/memory/linux-memory.ts",
-      ],
-      ...["src/memory/linux-process.ts", "src/memory/descriptors.ts"],
+      "src/net/bun.ts",
+      "src/net/bun-listener.ts",
+      "src/compress/lz4.ts",
+      "src/memory/linux-memory.ts",
+      "src/memory/linux-process.ts",
+      "src/memory/descriptors.ts",
       "src/memory/libc-path.ts",
-      ...["src/disk/", "src/cli/", "src/main.ts"],
+      "src/disk/",
+      "src/cli/",
+      "src/main.ts",
     ],
   },
   {
@@ -122,8 +136,13 @@ const OUTSIDE: readonly { readonly name: RegExp; readonly homes: readonly string
 
 /** Where time, chance, the process and the console may be touched. */
 const EFFECT_HOMES = [
-  ...["src/net/bun.ts", "src/net/bun-datagrams.ts", "src/net/bun-listener.ts"],
-  ...["src/memory/", "src/disk/", "src/cli/", "src/main.ts"],
+  "src/net/bun.ts",
+  "src/net/bun-datagrams.ts",
+  "src/net/bun-listener.ts",
+  "src/memory/",
+  "src/disk/",
+  "src/cli/",
+  "src/main.ts",
 ];
 
 const BANNED: readonly {

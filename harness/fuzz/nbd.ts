@@ -63,16 +63,27 @@ class NbdTarget implements FuzzTarget {
       },
     };
     const config = nodeConfig({
-      ...{ number: 1, name: "fuzz", insecure: true, memoryBytes: 2 * MIB, target: null },
-      ...{ listen: { kind: "tcp", host: "10.0.0.1", port: 1 }, nbd: [PATH], ioTimeoutMs: 100 },
+      number: 1,
+      name: "fuzz",
+      insecure: true,
+      memoryBytes: 2 * MIB,
+      target: null,
+      listen: { kind: "tcp", host: "10.0.0.1", port: 1 },
+      nbd: [PATH],
+      ioTimeoutMs: 100,
       exports: [
         { name: "disk", byteCount: DEVICE_BYTES },
         { name: "b", byteCount: 4096 },
       ],
     });
     const env = {
-      ...{ clock: this.clock, transport, random: new SeededRandom(2), memory, disk: null },
-      ...{ hostMemory: { read: () => null }, log: new Log(() => {}) },
+      clock: this.clock,
+      transport,
+      random: new SeededRandom(2),
+      memory,
+      disk: null,
+      hostMemory: { read: () => null },
+      log: new Log(() => {}),
     };
     const codecs = [new Raw(memory), await Lz4.load(memory)] as const;
     this.node = new Node(env, { ...config, number: 1 }, codecs);

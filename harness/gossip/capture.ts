@@ -140,8 +140,12 @@ class Recorder {
       vsn: [2, 5, 5, 2, 5, 4],
     } as const;
     const userState = encodeSerfState({
-      ...{ ltime: 1n, statusLTimes: new Map(), leftMembers: [] },
-      ...{ eventLTime: 1n, events: [], queryLTime: 1n },
+      ltime: 1n,
+      statusLTimes: new Map(),
+      leftMembers: [],
+      eventLTime: 1n,
+      events: [],
+      queryLTime: 1n,
     });
     return { kind: "push-pull", members: [member], userState, join: true };
   }

@@ -34,8 +34,16 @@ export interface GuestImage {
 
 /** In the order in which they need each other; a name without its folder. */
 const MODULES = [
-  ...["virtio_ring", "virtio", "virtio_pci_legacy_dev", "virtio_pci_modern_dev", "virtio_pci"],
-  ...["virtio_blk", "failover", "net_failover", "virtio_net", "nbd"],
+  "virtio_ring",
+  "virtio",
+  "virtio_pci_legacy_dev",
+  "virtio_pci_modern_dev",
+  "virtio_pci",
+  "virtio_blk",
+  "failover",
+  "net_failover",
+  "virtio_net",
+  "nbd",
 ];
 /** What depends on the kernel of the day. */
 const KERNEL_PACKAGE = "linux-image-cloud-amd64";

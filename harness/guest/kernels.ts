@@ -42,8 +42,13 @@ async function borrowing(world: ProcessWorld): Promise<Borrowing> {
     lenders.push(await world.start("server", number, flags));
   }
   const node = await world.start("node", LENDERS, [
-    ...[GOSSIP, `--join=${lenders[0]?.gossip}`, "--memory=32MiB", "--lend=0", "--replicas=2"],
-    ...["--nbd=127.0.0.1:0", `--export=${EXPORT}=512MiB`],
+    GOSSIP,
+    `--join=${lenders[0]?.gossip}`,
+    "--memory=32MiB",
+    "--lend=0",
+    "--replicas=2",
+    "--nbd=127.0.0.1:0",
+    `--export=${EXPORT}=512MiB`,
   ]);
   const client = await world.connect(node);
   await until("it knows all lenders", async () => (await client.stats()).peers.length === LENDERS);
@@ -101,12 +106,20 @@ test.skipIf(reason !== null && !areToolsRequired)(
     expect(Number(away)).toBeGreaterThan(1000);
     const text = Bun.stripANSI(guest.lines.join("\n"));
     const inOrder = [
-      ...["all threads are IO flushers", "the OOM killer spares this process", "memory is locked"],
-      ...["oom score -1000", "swap is on: /dev/nbd0", "is on already, as /dev/nbd0"],
-      ...[`export "x${EXPORT}" of unix:/run/nbd.sock is not on; what is: /dev/nbd0, export "`],
-      ...["0B of 512MiB used", `connected, export "${EXPORT}" of unix:/run/nbd.sock`, "WALK OK"],
-      ...["swap is off: /dev/nbd0", "swap is off already"],
-      ...["no nbd device is attached", "GUEST OK"],
+      "all threads are IO flushers",
+      "the OOM killer spares this process",
+      "memory is locked",
+      "oom score -1000",
+      "swap is on: /dev/nbd0",
+      "is on already, as /dev/nbd0",
+      `export "x${EXPORT}" of unix:/run/nbd.sock is not on; what is: /dev/nbd0, export "`,
+      "0B of 512MiB used",
+      `connected, export "${EXPORT}" of unix:/run/nbd.sock`,
+      "WALK OK",
+      "swap is off: /dev/nbd0",
+      "swap is off already",
+      "no nbd device is attached",
+      "GUEST OK",
     ];
     const places = inOrder.map((words) => text.indexOf(words));
     expect(places).not.toContain(-1);

@@ -76,7 +76,8 @@ async function throwAt(
   const to = typeof address === "string" ? parseAddress(address) : address;
   const { promise, resolve } = Promise.withResolvers<void>();
   const stream = via.connect(to, {
-    ...{ ...NO_EVENTS, ...events },
+    ...NO_EVENTS,
+    ...events,
     onOpen: (it) => void it.write(bytes, 0, bytes.byteLength),
     onClose: () => resolve(),
   });

@@ -132,7 +132,8 @@ class HostileSoak {
     const owner = await this.add("owner", "node", OWNER_MIB, [
       ...[...secure, exports, `--nbd=unix:${nbd}`, "--nbd=127.0.0.1:0"],
       this.options.swap === true ? "--swap" : "--no-swap",
-      ...["--client=127.0.0.1:0", "--http=127.0.0.1:0"],
+      "--client=127.0.0.1:0",
+      "--http=127.0.0.1:0",
     ]);
     const join = `--join=${owner.gossip}`;
     const lenders = [
@@ -152,9 +153,14 @@ class HostileSoak {
     const gossip = nodes.flatMap((node) => tcp(node.gossip));
     const doors = [owner.client, owner.nbd, owner.http].flatMap(tcp);
     return {
-      ...{ peers, gossip, ports: [...peers, ...gossip, ...doors], http: tcp(owner.http) },
-      ...{ client: `unix:${world.path("owner")}`, nbd: `unix:${nbd}` },
-      ...{ exportName: "prey", exportBytes: PREY_MIB * MIB },
+      peers,
+      gossip,
+      ports: [...peers, ...gossip, ...doors],
+      http: tcp(owner.http),
+      client: `unix:${world.path("owner")}`,
+      nbd: `unix:${nbd}`,
+      exportName: "prey",
+      exportBytes: PREY_MIB * MIB,
       tls: parseKeyFile(readFileSync(key, "utf8"), Date.now()).tls,
       otherTls: (await makeKey({ nowMs: Date.now(), days: 1 })).tls,
     };

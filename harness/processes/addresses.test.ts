@@ -53,7 +53,11 @@ async function pagesBetween(
   await server.ready();
   const small = ["--memory=1MiB", "--selfshrink=off"];
   const node = startIn(world, inside, "owner", [
-    ...["node", `--listen=${owner}`, `--gossip=${gossip}`, `--join=${join}`, ...small],
+    "node",
+    `--listen=${owner}`,
+    `--gossip=${gossip}`,
+    `--join=${join}`,
+    ...small,
   ]);
   await node.ready();
   const client = await world.connect(node);
@@ -90,7 +94,8 @@ networkTest(
   async () => {
     await using world = new ProcessWorld();
     const inside = await network(world, [
-      ...["addr add 10.9.0.1/24 dev va", "addr add 10.9.1.1/24 dev vb"],
+      "addr add 10.9.0.1/24 dev va",
+      "addr add 10.9.1.1/24 dev vb",
     ]);
     const flags = ["server", "--listen=0.0.0.0:7777"];
     const refused = startIn(world, inside, "one", flags);

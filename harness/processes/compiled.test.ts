@@ -94,7 +94,8 @@ describe.skipIf(missing)(`the calls of the compiled program${why}`, () => {
       const strace = ["strace", "-f", "-qq", "-o", trace, "-e", "trace=%file", "--"];
       const pipes = { stdin: "ignore", stdout: "pipe", stderr: "pipe" } as const;
       const child = Bun.spawn([...strace, PROGRAM, ...argv], {
-        ...{ cwd: HERE, env: TOOL_ENVIRONMENT },
+        cwd: HERE,
+        env: TOOL_ENVIRONMENT,
         ...pipes,
       });
       if (name === "a node") {

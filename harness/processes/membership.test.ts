@@ -218,7 +218,9 @@ describe("a key", () => {
       await using world = new ProcessWorld();
       const path = world.path("cluster.key");
       expect(await world.run(["keygen", `--out=${path}`])).toEqual({
-        ...{ stdout: "", stderr: "", code: 0 },
+        stdout: "",
+        stderr: "",
+        code: 0,
       });
       expect(statSync(path).mode & 0o777).toBe(0o600);
       const again = await world.run(["keygen", `--out=${path}`]);
@@ -385,7 +387,13 @@ async function tellOf(gossip: string, names: readonly string[]): Promise<void> {
   const tags = tagsOf({ ...facts, role: "node", protocol: 1, bootId: 1n, cluster });
   const meta = encodeTags(tags);
   const members = names.map((name) => ({
-    ...{ name, addr, port: 9, incarnation: 1, state: MEMBER_STATE.ALIVE, vsn, meta },
+    name,
+    addr,
+    port: 9,
+    incarnation: 1,
+    state: MEMBER_STATE.ALIVE,
+    vsn,
+    meta,
   }));
   const options = { keyring: null, label: "" };
   const userState = new Uint8Array(0);

@@ -57,8 +57,10 @@ describe.skipIf(missing)(`promtool${missing ? " (skipped: it is not here)" : ""}
       const { http } = await world.start("node", 1, [...flags, `--nbd=${socket}`, "--no-swap"]);
       const metrics = await (await fetch(`http://${http}/metrics`)).text();
       const check = Bun.spawn(["promtool", "check", "metrics"], {
-        ...{ env: TOOL_ENVIRONMENT, stdin: new Blob([metrics]) },
-        ...{ stdout: "pipe", stderr: "pipe" },
+        env: TOOL_ENVIRONMENT,
+        stdin: new Blob([metrics]),
+        stdout: "pipe",
+        stderr: "pipe",
       });
       const [stdout, stderr] = await Promise.all([check.stdout.text(), check.stderr.text()]);
       expect({ stdout, stderr, code: await check.exited }).toEqual({

@@ -59,8 +59,12 @@ async function serve(flags: readonly string[] = []): Promise<Served> {
   const server = await world.start("server", 2, ["--memory=256MiB"]);
   const socket = world.path("nbd.sock");
   const node = await world.start("node", 1, [
-    ...["--memory=16MiB", `--peers=2@${server.listen}`, "--target=2"],
-    ...[`--nbd=unix:${socket}`, "--export=disk=128MiB,small=1MiB", ...flags],
+    "--memory=16MiB",
+    `--peers=2@${server.listen}`,
+    "--target=2",
+    `--nbd=unix:${socket}`,
+    "--export=disk=128MiB,small=1MiB",
+    ...flags,
   ]);
   const uri = (name: string): string => `nbd+unix:///${name}?socket=${socket}`;
   return { world, node, socket, uri };
@@ -82,10 +86,21 @@ describe("clients of NBD", () => {
     const info = JSON.parse(await succeed(["nbdinfo", "--json", uri("disk")]));
     expect(info).toMatchObject({ protocol: "newstyle-fixed", TLS: false, structured: true });
     expect(info.exports[0]).toMatchObject({
-      ...{ "export-name": "disk", "export-size": 128 * MIB, contexts: ["base:allocation"] },
-      ...{ can_cache: true, can_df: true, can_fast_zero: true, can_flush: true, can_fua: true },
-      ...{ can_multi_conn: true, can_trim: true, can_zero: true, is_read_only: false },
-      ...{ block_size_minimum: 1, block_size_preferred: 4096, block_size_maximum: 32 * MIB },
+      "export-name": "disk",
+      "export-size": 128 * MIB,
+      contexts: ["base:allocation"],
+      can_cache: true,
+      can_df: true,
+      can_fast_zero: true,
+      can_flush: true,
+      can_fua: true,
+      can_multi_conn: true,
+      can_trim: true,
+      can_zero: true,
+      is_read_only: false,
+      block_size_minimum: 1,
+      block_size_preferred: 4096,
+      block_size_maximum: 32 * MIB,
     });
     const list = JSON.parse(await succeed(["nbdinfo", "--json", "--list", uri("")]));
     const names = list.exports.map((it: { "export-name": string }) => it["export-name"]);
@@ -130,10 +145,20 @@ describe("clients of NBD", () => {
     const { world, uri } = await serve();
     await using _ = world;
     const commands = [
-      ...["write -P 0x11 0 8M", "write -P 0x22 1000 70000", "write -z 65536 8192"],
-      ...["discard 1M 1M", "read -P 0x22 1000 500", "read -P 0 65536 8192"],
-      ...["read -P 0 1M 1M", "read -P 0x11 3M 4M", "write -f -P 0x33 16M 32M", "flush"],
-      ...["read -P 0x33 16M 32M", "write -u -z 16M 32M", "read -P 0 16M 32M", "map"],
+      "write -P 0x11 0 8M",
+      "write -P 0x22 1000 70000",
+      "write -z 65536 8192",
+      "discard 1M 1M",
+      "read -P 0x22 1000 500",
+      "read -P 0 65536 8192",
+      "read -P 0 1M 1M",
+      "read -P 0x11 3M 4M",
+      "write -f -P 0x33 16M 32M",
+      "flush",
+      "read -P 0x33 16M 32M",
+      "write -u -z 16M 32M",
+      "read -P 0 16M 32M",
+      "map",
     ];
     const args = commands.flatMap((command) => ["-c", command]);
     const out = await succeed(["qemu-io", "-f", "raw", "-d", "unmap", ...args, uri("disk")]);
@@ -197,7 +222,9 @@ describe("clients of NBD", () => {
       const made = await world.run(["keygen", `--out=${world.path("key")}`]);
       expect(made.code).toBe(0);
       const node = await world.start("node", 1, [
-        ...["--nbd=127.0.0.1:0", "--export=disk=1MiB", `--key=${world.path("key")}`],
+        "--nbd=127.0.0.1:0",
+        "--export=disk=1MiB",
+        `--key=${world.path("key")}`,
       ]);
       const { tls } = parseKeyFile(readFileSync(world.path("key"), "utf8"), null);
       const certificates = world.path("pki");
@@ -206,10 +233,14 @@ describe("clients of NBD", () => {
       const [host = "", port = ""] = node.nbd.split(":");
       const script = [
         // The name in the certificate is that of no host.
-        ...["h.set_tls(nbd.TLS_REQUIRE)", "h.set_tls_verify_peer(False)"],
-        ...[`h.set_tls_certificates("${certificates}")`, `h.connect_tcp("${host}", "${port}")`],
-        ...['h.pwrite(b"sealed" * 100, 1000)', 'assert h.pread(600, 1000) == b"sealed" * 100'],
-        ...["print(h.get_tls_negotiated(), h.get_size())", "h.shutdown()"],
+        "h.set_tls(nbd.TLS_REQUIRE)",
+        "h.set_tls_verify_peer(False)",
+        `h.set_tls_certificates("${certificates}")`,
+        `h.connect_tcp("${host}", "${port}")`,
+        'h.pwrite(b"sealed" * 100, 1000)',
+        'assert h.pread(600, 1000) == b"sealed" * 100',
+        "print(h.get_tls_negotiated(), h.get_size())",
+        "h.shutdown()",
       ].flatMap((line) => ["-c", line]);
       const shell = ["/usr/bin/python3", "-m", "nbd", ...script];
       // Without a certificate of the cluster nobody comes in.
@@ -219,8 +250,11 @@ describe("clients of NBD", () => {
       expect((await succeed(shell)).trim()).toBe(`True ${MIB}`);
       // One that looks at the certificate looks for this name.
       const info = (name: string) => [
-        ...["qemu-img", "info", "--object"],
-        ...[`tls-creds-x509,id=key,dir=${certificates},endpoint=client`, "--image-opts"],
+        "qemu-img",
+        "info",
+        "--object",
+        `tls-creds-x509,id=key,dir=${certificates},endpoint=client`,
+        "--image-opts",
         `driver=nbd,host=${host},port=${port},export=disk,tls-creds=key,tls-hostname=${name}`,
       ];
       expect(await succeed(info("ramster"))).toContain("virtual size: 1 MiB");

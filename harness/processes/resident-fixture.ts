@@ -29,10 +29,14 @@ const lz4 = await Lz4.load(memory);
 const zcache = new Zcache(
   { memory, codec: lz4, codecs: [new Raw(memory), lz4], remote: NEVER_REMOTE, seed: 1 },
   {
-    ...{ frameCountMax: PAGES, highMarkPercent: 90, lowMarkPercent: 80 },
-    ...{ pageCountMax: PAGES, objectCountMax: 1000 },
+    frameCountMax: PAGES,
+    highMarkPercent: 90,
+    lowMarkPercent: 80,
+    pageCountMax: PAGES,
+    objectCountMax: 1000,
     pinnedPages: process.argv.includes("held") ? PAGES : 0,
-    ...{ persZpageBytesMax: 3584, persZpageMeanBytes: 3584 },
+    persZpageBytesMax: 3584,
+    persZpageMeanBytes: 3584,
   },
 );
 const pool = zcache.tmem.newPool(LOCAL_CLIENT, { persistent: true, storeWhole: false });

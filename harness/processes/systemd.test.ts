@@ -35,7 +35,9 @@ async function verified(edit: (text: string) => string = (text) => text): Promis
     }
     const paths = UNITS.map((name) => join(folder, name));
     const child = Bun.spawn(["systemd-analyze", "verify", "--man=no", ...paths], {
-      ...{ stdin: "ignore", stdout: "ignore", stderr: "pipe" },
+      stdin: "ignore",
+      stdout: "ignore",
+      stderr: "pipe",
     });
     const lines = (await child.stderr.text()).split("\n").filter((line) => line !== "");
     const code = await child.exited;

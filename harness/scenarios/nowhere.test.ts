@@ -7,7 +7,10 @@ import { SimCluster, type SimNode } from "../sim/cluster.ts";
 
 const ALONE: Partial<NodeConfig> = { lendBytes: 0 };
 const SERVER: Partial<NodeConfig> = {
-  ...{ role: "server", memoryBytes: 0, lendBytes: 16 * 1024 * 1024, target: null },
+  role: "server",
+  memoryBytes: 0,
+  lendBytes: 16 * 1024 * 1024,
+  target: null,
 };
 
 async function gossiping(settings: ReadonlyArray<Partial<NodeConfig>>) {

@@ -42,8 +42,15 @@ export function parse(args: readonly string[]): Command {
     args: [...args],
     allowPositionals: true,
     options: {
-      ...{ seed: text, seeds: text, jobs: text, defect: text, troubles: text },
-      ...{ nodes: text, seconds: text, replicas: text, trace: { type: "boolean" } },
+      seed: text,
+      seeds: text,
+      jobs: text,
+      defect: text,
+      troubles: text,
+      nodes: text,
+      seconds: text,
+      replicas: text,
+      trace: { type: "boolean" },
     },
   });
   if (values.seed !== undefined && values.seeds !== undefined) {

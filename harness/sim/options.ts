@@ -9,8 +9,21 @@ import type { Replicas } from "../../src/ramster/holders/lenders.ts";
 
 /** What may happen to a cluster: see troubles.ts. */
 export const TROUBLES = [
-  ...["crash", "stop", "pause", "isolate", "partition", "deaf", "cut", "loss", "slow"],
-  ...["flip", "pressure", "drain", "retarget", "disk", "squeeze"],
+  "crash",
+  "stop",
+  "pause",
+  "isolate",
+  "partition",
+  "deaf",
+  "cut",
+  "loss",
+  "slow",
+  "flip",
+  "pressure",
+  "drain",
+  "retarget",
+  "disk",
+  "squeeze",
 ] as const satisfies readonly string[];
 export type Trouble = (typeof TROUBLES)[number];
 

@@ -108,8 +108,13 @@ class Run {
     const { diskMib, replicasOnDisk, lendMib } = this.options;
     const disk = { spillPath: "disk", spillBytes: diskMib * MIB, replicasOnDisk };
     const own = {
-      ...{ replicas, remotifyEph, selfshrink, foreignGraceMs, seal },
-      ...{ lendBytes: lendMib * MIB, ...(diskMib > 0 ? disk : {}) },
+      replicas,
+      remotifyEph,
+      selfshrink,
+      foreignGraceMs,
+      seal,
+      lendBytes: lendMib * MIB,
+      ...(diskMib > 0 ? disk : {}),
     };
     this.sim.buggify = (point) => {
       return buggify.includes(point) && below(this.random, 100) < buggifyPercent;
@@ -221,8 +226,12 @@ class Run {
     for (const owner of this.owners) owner.flushAll();
     this.until("nothing is left", () => {
       const left = [
-        ...["frames_used", "foreign_frames_used", "remote_copies", "page_count"],
-        ...["spilled_pages", "spill_bytes"],
+        "frames_used",
+        "foreign_frames_used",
+        "remote_copies",
+        "page_count",
+        "spilled_pages",
+        "spill_bytes",
       ];
       return this.isQuiet() && left.every((name) => this.sum(name) === 0);
     });

@@ -88,14 +88,21 @@ async function main(args: string[]): Promise<number> {
   const { values, positionals } = parseArgs({
     args,
     options: {
-      ...{ hours: text, seeds: text, nodes: text, loss: text, minutes: text, only: text },
+      hours: text,
+      seeds: text,
+      nodes: text,
+      loss: text,
+      minutes: text,
+      only: text,
       swap: { type: "boolean" },
     },
     allowPositionals: true,
   });
   const [hours, seeds, nodes, lossPercent] = [
-    ...[values.hours ?? "24", values.seeds ?? "20"],
-    ...[values.nodes ?? "8", values.loss ?? "5"],
+    values.hours ?? "24",
+    values.seeds ?? "20",
+    values.nodes ?? "8",
+    values.loss ?? "5",
   ].map(Number);
   const [kind = "network", ...more] = positionals;
   if (more.length > 0 || !["network", "churn", "hostile"].includes(kind)) {
@@ -123,8 +130,10 @@ async function main(args: string[]): Promise<number> {
   let failures = 0;
   for (let seed = 1; seed <= Number(seeds); seed += 1) {
     const result = await soak({
-      ...{ seed, hours: Number(hours) },
-      ...{ nodes: Number(nodes), lossPercent: Number(lossPercent) },
+      seed,
+      hours: Number(hours),
+      nodes: Number(nodes),
+      lossPercent: Number(lossPercent),
     });
     const { deaths, suspicions, probes } = result;
     console.log(

@@ -39,7 +39,11 @@ class World {
 
   async ear(node: number): Promise<Ear> {
     const ear = {
-      ...{ node, streams: [] as Stream[], heard: [] as number[], byteCount: 0, closed: 0 },
+      node,
+      streams: [] as Stream[],
+      heard: [] as number[],
+      byteCount: 0,
+      closed: 0,
       datagrams: [] as Ear["datagrams"],
       relay: await this.relay.open(node),
     };

@@ -98,7 +98,11 @@ test(
     const json = world.path("report.json");
     const flags = ["--nodes=4", "--servers=2", "--duration=1s", "--seed=2", "--chaos-every=50ms"];
     const run = await world.run([
-      ...["stress", ...flags, "--chaos=rolling", ...SMALL, `--json=${json}`],
+      "stress",
+      ...flags,
+      "--chaos=rolling",
+      ...SMALL,
+      `--json=${json}`,
     ]);
     expect(run).toMatchObject({ stderr: "", code: 0 });
     const report = JSON.parse(readFileSync(json, "utf8")) as StressReport;

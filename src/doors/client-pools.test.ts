@@ -150,7 +150,13 @@ test("PoolSet and ClientPools know what they were told, and numbers out of range
   const set = new PoolSet();
   for (const id of [0, 31, 32, 255]) set.add(id);
   expect([0, 1, 31, 32, 33, 254, 255].map((id) => set.has(id))).toEqual([
-    ...[true, false, true, true, false, false, true],
+    true,
+    false,
+    true,
+    true,
+    false,
+    false,
+    true,
   ]);
   set.remove(31);
   expect([31, 256, 287, 65_535].map((id) => set.has(id))).toEqual([false, false, false, false]);
