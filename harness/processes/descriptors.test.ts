@@ -1,4 +1,4 @@
-/** A node with few descriptors, at whose ports strangers hold more connections than it may have. */
+/** A node with few file descriptors, while strangers hold more connections than it may have. */
 import { expect, test } from "bun:test";
 import { parseAddress, type TcpAddress } from "../../src/net/address.ts";
 import { BunTransport } from "../../src/net/bun.ts";
@@ -9,7 +9,7 @@ import { logged, ProcessWorld, until } from "./process-world.ts";
 const DESCRIPTORS = 128;
 const transport = new BunTransport();
 
-test("it serves its clients, links to its peers, and says that it refuses others", async () => {
+test("a node short of descriptors serves clients and peers, and logs that it refuses others", async () => {
   await using world = new ProcessWorld();
   const path = world.path("nbd");
   const flags = [

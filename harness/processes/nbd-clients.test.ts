@@ -1,7 +1,7 @@
 /**
- * Clients of NBD that others wrote, against a node with a lender behind it: what they make of the
- * handshake, and whether what they write comes back. A test whose tool is not installed is skipped,
- * and says so.
+ * NBD clients that others wrote, against a node with a lender behind it: how they read the
+ * handshake, and whether their data comes back. A test whose tool is not installed is skipped, and
+ * its title says why.
  */
 import { describe, expect, test } from "bun:test";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
@@ -18,7 +18,7 @@ import { areToolsRequired, TOOL_ENVIRONMENT, which } from "./tools.ts";
 
 const MIB = 1024 * 1024;
 
-/** The test, or why it is none. */
+/** Declares the test, or skips it and says why. */
 function withTools(tools: readonly string[], title: string, run: () => Promise<void>): void {
   const missing = areToolsRequired ? [] : tools.filter((tool) => which(tool) === null);
   const why = missing.length === 0 ? "" : ` (skipped: no ${missing.join(", ")} here)`;
@@ -53,7 +53,7 @@ interface Served {
   uri: (name: string) => string;
 }
 
-/** A small node, most of whose pages are at a server. */
+/** A small node that keeps most of its pages at a server. */
 async function serve(flags: readonly string[] = []): Promise<Served> {
   const world = new ProcessWorld();
   const server = await world.start("server", 2, ["--memory=256MiB"]);
@@ -70,7 +70,7 @@ async function serve(flags: readonly string[] = []): Promise<Served> {
   return { world, node, socket, uri };
 }
 
-/** Blocks of which half compresses, each another. */
+/** Distinct blocks, half of whose bytes compress. */
 function image(byteCount: number): Buffer {
   const bytes = Buffer.alloc(byteCount, 0x61);
   for (let at = 0; at < byteCount; at += 4096) {
@@ -188,7 +188,7 @@ describe("clients of NBD", () => {
 
   withTools(
     ["mkfs.ext4", "e2fsck", "nbdcopy"],
-    "an ext4 file system is whole when it comes back",
+    "an ext4 file system is intact when it is read back",
     async () => {
       const { world, uri } = await serve();
       await using _ = world;
@@ -215,7 +215,7 @@ describe("clients of NBD", () => {
 
   withTools(
     ["nbdsh", "nbdinfo", "qemu-img"],
-    "TLS with the cluster's key, and with nothing else",
+    "TLS works with the cluster's key alone",
     async () => {
       const world = new ProcessWorld();
       await using _ = world;
@@ -232,7 +232,7 @@ describe("clients of NBD", () => {
       writeFileSync(`${certificates}/ca-cert.pem`, tls.authority);
       const [host = "", port = ""] = node.nbd.split(":");
       const script = [
-        // The name in the certificate is that of no host.
+        // The name in the certificate belongs to no host.
         "h.set_tls(nbd.TLS_REQUIRE)",
         "h.set_tls_verify_peer(False)",
         `h.set_tls_certificates("${certificates}")`,
@@ -243,12 +243,12 @@ describe("clients of NBD", () => {
         "h.shutdown()",
       ].flatMap((line) => ["-c", line]);
       const shell = ["/usr/bin/python3", "-m", "nbd", ...script];
-      // Without a certificate of the cluster nobody comes in.
+      // A client without a certificate of the cluster is refused.
       expect((await run(shell)).code).not.toBe(0);
       writeFileSync(`${certificates}/client-cert.pem`, tls.certificate);
       writeFileSync(`${certificates}/client-key.pem`, tls.key);
       expect((await succeed(shell)).trim()).toBe(`True ${MIB}`);
-      // One that looks at the certificate looks for this name.
+      // A client that checks the certificate looks for this name.
       const info = (name: string) => [
         "qemu-img",
         "info",
@@ -259,13 +259,13 @@ describe("clients of NBD", () => {
       ];
       expect(await succeed(info("ramster"))).toContain("virtual size: 1 MiB");
       expect((await run(info("other"))).stderr).toContain("not match");
-      // On this machine it is offered and not required.
+      // A connection from the same machine is offered TLS, and does not have to use it.
       const plain = await succeed(["nbdinfo", "--json", `nbd://${node.nbd}/disk`]);
       expect(JSON.parse(plain)).toMatchObject({ TLS: false });
     },
   );
 
-  test("a client that goes within a request leaves the door as it was", async () => {
+  test("a client that disconnects within a request leaves nothing behind", async () => {
     const { world, socket, node } = await serve();
     await using _ = world;
     await Promise.all(
@@ -283,7 +283,7 @@ describe("clients of NBD", () => {
     expect(counters.nbd_waiting_count).toBe(0);
   });
 
-  test("clients that ask for much and go at once are all noticed", async () => {
+  test("clients that send many requests and disconnect at once are all noticed", async () => {
     const { world, socket, node } = await serve();
     await using _ = world;
     const read = request({ type: READ, cookie: 1n, offset: 0, length: PAGE_BYTES });
@@ -300,7 +300,7 @@ describe("clients of NBD", () => {
     expect((await client.stats()).counters.nbd_waiting_count).toBe(0);
   });
 
-  test("of a thousand that choose no export the oldest are closed, the others served", async () => {
+  test("of a thousand clients that choose no export, the oldest are closed and the others served", async () => {
     const { world, node } = await serve();
     await using _ = world;
     const transport = new BunTransport();
@@ -317,7 +317,7 @@ describe("clients of NBD", () => {
     const many: BareClient[] = [];
     const isAnswered = (it: BareClient): boolean => it.isClosed || it.received.length > 0;
     while (many.length < 999) {
-      // The kernel refuses by itself what does not fit in the queue of those to be accepted.
+      // The kernel itself refuses connections beyond the accept queue.
       many.push(...Array.from({ length: 111 }, open));
       await until("all are greeted or closed", () => many.every(isAnswered));
     }

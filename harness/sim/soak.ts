@@ -1,14 +1,14 @@
 /**
- * `bun harness/sim/soak.ts [--seeds N] [--hours H] [--nodes N] [--loss P]`: a cluster left alone
- * for hours of virtual time on a bad network, P percent of whose datagrams are lost, with a node
- * whose event loop stands still for up to 200 ms every second. Nobody may be declared dead.
+ * `bun harness/sim/soak.ts [--seeds N] [--hours H] [--nodes N] [--loss P]`: a cluster without any
+ * events for hours of virtual time, on a network that loses P percent of its datagrams. The event
+ * loop of one node stops for up to 200 ms every second. No node may be declared dead.
  *
  * `bun harness/sim/soak.ts churn [--seeds N]`: whole nodes that come and go (churn.ts).
  *
  * `bun harness/sim/soak.ts hostile [--minutes M] [--only ATTACK] [--swap]`: real processes under
  * attack (hostile/soak.ts).
  *
- * Exit codes: 0 all held, 1 something did not (the line says the seed), 2 bad usage.
+ * Exit codes: 0 all rules held, 1 one did not (the line names the seed), 2 bad usage.
  */
 import { parseArgs } from "node:util";
 import { COPIES_MAX } from "../../src/core/limits.ts";

@@ -12,7 +12,7 @@ import {
 } from "./limits.ts";
 import { CHAOS_KINDS, STRESS_DATA_KINDS, TOPOLOGIES } from "./options.ts";
 
-/** All but those of `connect` are of no use to nodes that run already. */
+/** All flags except `connect` itself and those that it allows: nodes that run cannot use them. */
 export const CLUSTER_FLAGS: FlagGroup = {
   title: "The cluster",
   flags: [
