@@ -25,7 +25,7 @@ export interface Rule {
 const LINES_MAX = 600;
 const COLUMNS_MAX = 100;
 /**
- * What the formatter leaves on one line: a literal that has it to itself, and the title of a test.
+ * Lines that the formatter cannot break: a literal on its own line, and the title of a test.
  */
 const UNBREAKABLE = /^\s*(?:\w+: )?(["'`/]).*\1[dgimsuy]*[,;)]*$|^\s*\)?(?:test|describe)?\("/;
 
@@ -86,10 +86,10 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   main: ["commands", "cli", "core"],
 };
 
-/** Above the harness: what it may not import. */
+/** Packages above the harness, which it may not import. */
 const ABOVE_HARNESS = ["commands", "main"];
 
-/** What each folder of src/ramster may import of the others, besides itself. */
+/** The other folders that each folder of src/ramster may import. */
 const RAMSTER_ROOMS: Readonly<Record<string, readonly string[]>> = {
   holders: [],
   foreign: [],
@@ -97,11 +97,13 @@ const RAMSTER_ROOMS: Readonly<Record<string, readonly string[]>> = {
   repatriate: ["holders"],
   repair: ["holders", "remotify", "repatriate"],
 };
-/** Files on the top floor of src/ramster that import no folder, so each folder may import them. */
+/**
+ * Files on the top floor of src/ramster that import no folder, so that every folder may use them.
+ */
 const RAMSTER_SHARED = ["copies", "counters", "latencies", "peers", "policy", "seals"];
 
 /**
- * What is not ours: each has the rooms or files that may import it. Types of tests are no matter.
+ * Packages, with the rooms or files that may import each. Packages of types are not restricted.
  */
 const OUTSIDE: readonly { readonly name: RegExp; readonly homes: readonly string[] }[] = [
   { name: /^lz4-wasm/, homes: ["src/compress/"] },
@@ -134,7 +136,7 @@ const OUTSIDE: readonly { readonly name: RegExp; readonly homes: readonly string
   },
 ];
 
-/** Where time, chance, the process and the console may be touched. */
+/** Files that may use time, chance, the process and the console. */
 const EFFECT_HOMES = [
   "src/net/bun.ts",
   "src/net/bun-datagrams.ts",

@@ -1,7 +1,7 @@
 /**
- * NBD: whole sessions, mutated, through a real door on a real store in this process, cut anywhere.
- * Whatever comes: no exception, memory within its bounds, and nothing kept once the stream is gone.
- * Sessions that nothing spoiled are answered, each request once.
+ * NBD: whole sessions, mutated and cut anywhere, through a real door on a real store in this
+ * process. Rules: no exception, memory within its bounds, and nothing kept once the stream is gone.
+ * In sessions without a mutation each request is answered once.
  */
 import { Lz4 } from "../../src/compress/lz4.ts";
 import { Raw } from "../../src/compress/raw.ts";

@@ -55,7 +55,7 @@ export class DeviceLoad {
   private async read(range: number): Promise<void> {
     const data = await this.ask(READ, range);
     if (Buffer.compare(data, contentOf(range, this.written[range] ?? 0)) !== 0) {
-      throw new Error(`The device has other bytes at ${range * REQUEST_BYTES}`);
+      throw new Error(`The device returned wrong bytes at offset ${range * REQUEST_BYTES}`);
     }
   }
 

@@ -222,7 +222,7 @@ class HostileSoak {
 
   private get owner(): Member {
     const [owner] = this.members;
-    if (owner === undefined) throw new Error("nothing was started");
+    if (owner === undefined) throw new Error("no node was started");
     return owner;
   }
 
@@ -340,6 +340,6 @@ export async function soakHostile(
   for (const [name, count] of Object.entries(rounds)) console.log(`${name}: ${count} rounds`);
   const most = Object.entries(mostBytes).map(([name, bytes]) => `${name} ${inMib(bytes)}`);
   console.log(`${requestCount} requests of the export; the most beside frames: ${most.join(", ")}`);
-  console.log(failures.length === 0 ? "all held" : `${failures.length} failures`);
+  console.log(failures.length === 0 ? "all rules held" : `${failures.length} failures`);
   return failures.length === 0 ? 0 : 1;
 }

@@ -59,7 +59,7 @@ export function parse(args: readonly string[]): Command {
   }
   const isMutationTest = positionals.length === 1 && positionals[0] === "defects";
   if (positionals.length > 0 && !isMutationTest) {
-    throw new Error(`Cannot simulate "${positionals.join(" ")}": write "defects", or nothing`);
+    throw new Error(`Cannot simulate "${positionals.join(" ")}": the only argument is "defects"`);
   }
   if (values.defect !== undefined) defectNamed(values.defect);
   const seed = values.seed === undefined ? anySeed() : numberOf("--seed", values.seed, 0, U32_MAX);
@@ -187,7 +187,7 @@ async function main(args: string[]): Promise<number> {
   if (command.isMutationTest) return (await findDefects(command)) ? 0 : 1;
   if (first === last && defect === null) return (await one(first, command)) ? 0 : 1;
   const given = Object.entries(command.given).map(([name, value]) => ` ${name}=${value}`);
-  console.log(`seeds ${first}..${last}${given.join("")}, all else as each of them draws it`);
+  console.log(`seeds ${first}..${last}${given.join("")}; other options drawn from each seed`);
   const failed = await simulateMany(args, command, (seed, output) => {
     if (defect === null || first === last) console.log(output);
     console.log(commandFor(seed, command));

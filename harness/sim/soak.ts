@@ -72,7 +72,7 @@ async function soakChurn(seeds: number): Promise<number> {
         const what = `seed ${seed}, ${kind}${disks ? ", disks" : ""}`;
         try {
           const lost = await churn({ seed, troubles, foreignGraceMs, replicas, disks });
-          console.log(`${what}: ${lost} pages lost with those that were gone`);
+          console.log(`${what}: ${lost} pages lost with nodes that were gone`);
         } catch (error) {
           failures += 1;
           console.log(`${what}: FAILED: ${error}`);

@@ -109,7 +109,7 @@ export class Run {
       progress.stop();
     }
     if (this.workloads.every((workload) => workload.stored === 0)) {
-      throw new NoProgressError("every page was refused: there was nothing to check");
+      throw new NoProgressError("every put was refused, so there was nothing to check");
     }
     return this.report();
   }

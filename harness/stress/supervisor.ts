@@ -256,7 +256,7 @@ export class Supervisor {
     const client = this.clients[plan.number];
     const holder = this.nodes[target];
     if (client === undefined || holder === undefined) {
-      throw new RamsterError("BAD_CONFIG", `Cannot wire node ${plan.number} to ${target}`);
+      throw new RamsterError("BAD_CONFIG", `Cannot connect node ${plan.number} to node ${target}`);
     }
     await client.setKnob("peers", `${target}@${this.detoured.get(target)?.pages ?? holder.listen}`);
     await client.setKnob("remote_target_nodenum", `${target}`);
