@@ -1,6 +1,5 @@
 /**
- * What a bench gives: figures, each with its reference from the same run and the target it is held
- * against.
+ * The result of a bench: figures, each with its reference from the same run, and its target.
  */
 
 export interface Figure {
@@ -10,7 +9,7 @@ export interface Figure {
   reference?: { name: string; value: number; unit: string };
   /** value / reference, where a ratio is what counts. */
   ratio?: number;
-  /** What must hold, as text, and whether it does. None for a figure that is only told. */
+  /** The rule, as text, and whether it holds. Absent for a figure without a target. */
   target?: string;
   pass?: boolean;
 }

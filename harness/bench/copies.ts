@@ -1,10 +1,10 @@
 /**
- * What copies cost, and how fast they are made again: an owner in this process, servers in others.
+ * The cost of copies, and the speed of repair: an owner in this process, servers in others.
  *
- * Replication is remotify with two copies against one, in turns. Repair is what comes after one of
- * three servers was killed: how many pages a second get another copy, against how many a second
- * turned remote when they left, and how long reads take meanwhile, against how long they took just
- * before. All of it on the cores of one machine: what two machines would do at once takes turns.
+ * Replication is remotify with two copies compared with one, in turns. Repair starts when one of
+ * three servers is killed: how many pages a second get another copy, compared with how many a
+ * second turned remote when they left. It also shows how long reads take during repair, compared
+ * with just before. All processes share the cores of one machine.
  */
 import { PAGE_BYTES } from "../../src/core/limits.ts";
 import { loadPages, REAL_CLASSES } from "../pages/load.ts";

@@ -15,9 +15,19 @@ import type { Bench, Figure } from "./bench.ts";
 /** An alive message with the tags of a ramster node, in a compound. */
 const ALIVE_BYTES = 350;
 const TAGS = {
-  ...{ role: "node", cluster: "ramster", protocol: "2", page_bytes: "4096", page_port: "7777" },
-  ...{ boot_id: "0123456789abcdef", number: "1000", codecs: "7", target: "auto" },
-  ...{ lend_frames: "262144", free_frames: "131072", granted_frames: "65536", pressure: "40" },
+  role: "node",
+  cluster: "ramster",
+  protocol: "2",
+  page_bytes: "4096",
+  page_port: "7777",
+  boot_id: "0123456789abcdef",
+  number: "1000",
+  codecs: "7",
+  target: "auto",
+  lend_frames: "262144",
+  free_frames: "131072",
+  granted_frames: "65536",
+  pressure: "40",
 };
 const STEP_MS = 50;
 const PUSH_PULLS = 200;
@@ -46,7 +56,10 @@ export const gossipBench: Bench = {
         { name: `idle, ${count} nodes, datagrams`, value: packets, unit: "B/s a node" },
         { name: `idle, ${count} nodes, push/pull`, value: streams, unit: "B/s a node" },
         {
-          ...{ name: `idle, ${count} nodes, all`, value: total, unit: "B/s a node", ratio },
+          name: `idle, ${count} nodes, all`,
+          value: total,
+          unit: "B/s a node",
+          ratio,
           target: `at most ${PER_NODE_BUDGET_RATIO}x of 8 nodes`,
           pass: ratio <= PER_NODE_BUDGET_RATIO,
         },
@@ -84,9 +97,13 @@ async function measure(count: number): Promise<{ figures: Figure[]; idle: Idle }
   const falseDeaths = rest.flatMap((it) => it.events).filter((it) => isFalse(it, victim.name));
   if (falseDeaths.length > 0) throw new Error(`false deaths: ${falseDeaths.join(", ")}`);
   const bounded = (name: string, value: number, boundMs: number): Figure => ({
-    ...{ name: `${name}, ${count} nodes`, value, unit: "ms" },
+    name: `${name}, ${count} nodes`,
+    value,
+    unit: "ms",
     reference: { name: "bound", value: boundMs, unit: "ms" },
-    ...{ ratio: value / boundMs, target: "within the bound", pass: value <= boundMs },
+    ratio: value / boundMs,
+    target: "within the bound",
+    pass: value <= boundMs,
   });
   const figures = [
     bounded("all know all after the last start", startMs, spreadAllMs(world.settings, count)),

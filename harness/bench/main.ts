@@ -1,7 +1,7 @@
 /**
- * `bun run bench [NAME...] [--quick] [--json FILE]`: each bench in a process of its own, so that
- * heaps and caches do not mix. Prints each figure with its reference of the same run. A target that
- * is missed is said, and does not fail the command: machines differ.
+ * `bun run bench [NAME...] [--quick] [--json FILE]`: runs each bench in a process of its own, so
+ * that heaps and caches do not mix. Prints each figure with its reference of the same run. A missed
+ * target is printed, and does not fail the command, because machines differ.
  */
 import { writeFileSync } from "node:fs";
 import { cpus } from "node:os";
@@ -36,7 +36,7 @@ const BENCHES: readonly Bench[] = [
   lendBackBench,
 ];
 
-/** In front of the figures that a bench's own process prints for this one. */
+/** Marks the line of figures that a bench's process prints for this one. */
 const RESULT_MARK = "bench-result ";
 
 async function runInProcess(bench: Bench, quick: boolean): Promise<Figure[]> {

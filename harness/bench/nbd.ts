@@ -117,8 +117,15 @@ class World {
 
   private async start(role: string, number: number, flags: string[]): Promise<NodeProcess> {
     const argv = [
-      ...[process.execPath, MAIN, role, `--number=${number}`, `--name=n${number}`],
-      ...["--gossip=none", "--listen=127.0.0.1:0", `--client=unix:${this.newPath()}`, ...flags],
+      process.execPath,
+      MAIN,
+      role,
+      `--number=${number}`,
+      `--name=n${number}`,
+      "--gossip=none",
+      "--listen=127.0.0.1:0",
+      `--client=unix:${this.newPath()}`,
+      ...flags,
     ];
     const node = new NodeProcess(number, argv, { verbose: false });
     this.nodes.push(node);
@@ -137,8 +144,12 @@ async function waitFor(condition: () => Promise<boolean>): Promise<void> {
 
 async function fio(target: Target, flags: readonly string[]): Promise<Run> {
   const common = [
-    ...["--name=b", "--ioengine=nbd", `--uri=${target.uri}`, "--output-format=json"],
-    ...["--refill_buffers", "--buffer_compress_percentage=60"],
+    "--name=b",
+    "--ioengine=nbd",
+    `--uri=${target.uri}`,
+    "--output-format=json",
+    "--refill_buffers",
+    "--buffer_compress_percentage=60",
   ];
   const cmd = ["fio", ...common, ...flags];
   const child = Bun.spawn(cmd, { stdin: "ignore", stdout: "pipe", stderr: "inherit" });
@@ -153,8 +164,13 @@ async function fio(target: Target, flags: readonly string[]): Promise<Run> {
 function timed(rw: string, depth: number, isQuick: boolean): string[] {
   const seconds = isQuick ? 1 : RUN_SECONDS;
   return [
-    ...[`--rw=${rw}`, "--bs=4k", `--iodepth=${depth}`, `--size=${SPAN_MIB}m`],
-    ...["--time_based", `--runtime=${seconds}`, "--norandommap"],
+    `--rw=${rw}`,
+    "--bs=4k",
+    `--iodepth=${depth}`,
+    `--size=${SPAN_MIB}m`,
+    "--time_based",
+    `--runtime=${seconds}`,
+    "--norandommap",
   ];
 }
 
@@ -183,10 +199,13 @@ async function measureMemory(world: World): Promise<Figure[]> {
   await world.endAll();
   return [
     {
-      ...{ name: `resident, ${SPAN_MIB} MiB written at random`, value: oursMib, unit: "MiB" },
+      name: `resident, ${SPAN_MIB} MiB written at random`,
+      value: oursMib,
+      unit: "MiB",
       reference: { name: "nbdkit zstd", value: zstdMib, unit: "MiB" },
       ratio: oursMib / zstdMib,
-      ...{ target: "at most 0.6x", pass: oursMib <= 0.6 * zstdMib },
+      target: "at most 0.6x",
+      pass: oursMib <= 0.6 * zstdMib,
     },
     { name: "of which before the first page", value: idleMib, unit: "MiB" },
   ];
@@ -226,9 +245,13 @@ function localFigures(of: (key: string, field: keyof Run) => number): Figure[] {
     const [value, reference] = ["ours", against].map((it) => of(`${it} ${rw} ${depth}`, "iops"));
     const ratio = (value ?? 0) / (reference ?? 1);
     figures.push({
-      ...{ name: `${rw}, depth ${depth}`, value: (value ?? 0) / 1000, unit: "k/s" },
+      name: `${rw}, depth ${depth}`,
+      value: (value ?? 0) / 1000,
+      unit: "k/s",
       reference: { name: nameOf(against), value: (reference ?? 0) / 1000, unit: "k/s" },
-      ...{ ratio, target: `at least ${least}x`, pass: ratio >= least },
+      ratio,
+      target: `at least ${least}x`,
+      pass: ratio >= least,
     });
   };
   for (const depth of [16, 64]) {
@@ -254,9 +277,13 @@ function latency(
   const reference = of(`${against} ${rw} ${depth}`, field);
   const ratio = value / Math.max(0.001, reference);
   return {
-    ...{ name: `${rw}, depth ${depth}, ${field.slice(0, 3)}`, value, unit: "us" },
+    name: `${rw}, depth ${depth}, ${field.slice(0, 3)}`,
+    value,
+    unit: "us",
     reference: { name: nameOf(against), value: reference, unit: "us" },
-    ...{ ratio, target: `at most ${most.toFixed(2)}x`, pass: ratio <= most },
+    ratio,
+    target: `at most ${most.toFixed(2)}x`,
+    pass: ratio <= most,
   };
 }
 
@@ -279,10 +306,13 @@ async function measureRemote(world: World, localIops: number): Promise<Figure[]>
   const ratio = value / localIops;
   return [
     {
-      ...{ name: `randread, depth 64, ${Math.round(100 * share)}% away`, unit: "k/s" },
+      name: `randread, depth 64, ${Math.round(100 * share)}% away`,
+      unit: "k/s",
       value: value / 1000,
       reference: { name: "all here", value: localIops / 1000, unit: "k/s" },
-      ...{ ratio, target: "at least 0.4x", pass: ratio >= 0.4 },
+      ratio,
+      target: "at least 0.4x",
+      pass: ratio >= 0.4,
     },
   ];
 }
@@ -306,7 +336,10 @@ async function measureSwapoff(world: World): Promise<Figure> {
   await world.endAll();
   const value = (iops * 32) / 1024;
   return {
-    ...{ name: `${mib} MiB in order, 32 KiB, ${Math.round(100 * share)}% away`, value },
-    ...{ unit: "MiB/s", target: "at least 200 MiB/s", pass: value >= 200 },
+    name: `${mib} MiB in order, 32 KiB, ${Math.round(100 * share)}% away`,
+    value,
+    unit: "MiB/s",
+    target: "at least 200 MiB/s",
+    pass: value >= 200,
   };
 }

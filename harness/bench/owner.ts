@@ -1,7 +1,7 @@
 /**
- * Owner: a node in this process whose pages all go to servers in others, for figures of what goes
- * between them. With one server that is a target by hand; with several they find each other by
- * gossip, each a zone of its own, since they share a machine.
+ * Owner: a node in this process whose pages all go to servers in other processes. One server is a
+ * configured target. Several find each other by gossip, each in a zone of its own, since they share
+ * a machine.
  */
 import { assert } from "../../src/core/assert.ts";
 import { Handle } from "../../src/core/handle.ts";
@@ -31,7 +31,7 @@ export interface OwnerOptions {
   /** The file of a key and what is in it, for links under TLS; null: in clear. */
   key?: { path: string; tls: TlsMaterial } | null;
   seal?: boolean;
-  /** Servers; 1 unless told. */
+  /** Servers; 1 by default. */
   servers?: number;
   replicas?: number;
 }
@@ -112,7 +112,7 @@ export class Owner implements GetSink {
     }
   }
 
-  /** Takes everything back: from the index here, and from the servers. */
+  /** Flushes everything, from the index here and from the servers. */
   async empty(): Promise<void> {
     const { ramster } = this.node;
     ramster.setTarget(null);
@@ -141,7 +141,7 @@ export class Owner implements GetSink {
     return this.node.ramster.snapshot()[name];
   }
 
-  /** Over all links so far. */
+  /** Sum over all links so far. */
   get bytesSent(): number {
     const peers = this.node.links.peers();
     return peers.reduce((sum, { counters }) => sum + counters.bytes_sent, 0);
@@ -199,9 +199,16 @@ async function startServers(
   const servers: NodeProcess[] = [];
   for (let number = 0; number < count; number += 1) {
     const argv = [
-      ...[process.execPath, MAIN, "server", `--number=${number}`, `--name=bench${number}`],
-      ...["--listen=127.0.0.1:0", `--memory=${Math.ceil(lendBytes)}`, `--zone=zone${number}`],
-      ...[count > 1 ? "--gossip=127.0.0.1:0" : "--gossip=none", "--client=tcp:127.0.0.1:0"],
+      process.execPath,
+      MAIN,
+      "server",
+      `--number=${number}`,
+      `--name=bench${number}`,
+      "--listen=127.0.0.1:0",
+      `--memory=${Math.ceil(lendBytes)}`,
+      `--zone=zone${number}`,
+      count > 1 ? "--gossip=127.0.0.1:0" : "--gossip=none",
+      "--client=tcp:127.0.0.1:0",
       ...(number > 0 ? [`--join=${servers[0]?.gossip}`] : []),
       ...(keyPath === null ? [] : [`--key=${keyPath}`]),
     ];

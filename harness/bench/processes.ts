@@ -1,7 +1,7 @@
 /**
- * A cluster of real processes on this machine, secured: how long until all know all after the last
- * of many has started, until a death is known to all, and how long a program waits for what the
- * dead one held. Read from the nodes' logs, so that asking costs them nothing.
+ * A secured cluster of real processes on this machine: how long until all know each other after the
+ * last of many starts, until a death is known to all, and how long a program waits for pages of the
+ * dead node. All times come from the nodes' logs, so that measuring costs them nothing.
  */
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -16,11 +16,11 @@ import { keys, pageOf } from "../processes/process-world.ts";
 import type { Bench, Figure } from "./bench.ts";
 
 const MAIN = new URL("../../src/main.ts", import.meta.url).pathname;
-/** More that start at once would only keep each other from being ready. */
+/** More processes that start at once would only delay each other. */
 const STARTING_MAX = 8;
 const LOOK_MS = 10;
 const PATIENCE_MS = 120_000;
-/** Four times what the node keeps itself. */
+/** Four times as much as the node keeps itself. */
 const PAGES = 4000;
 const KNOWN_BUDGET_MS = 3000;
 const DEAD_BUDGET_MS = 6000;
@@ -70,9 +70,16 @@ class World {
     const node = new NodeProcess(
       number,
       [
-        ...[process.execPath, MAIN, role, `--name=n${number}`, `--memory=${size}`],
-        ...["--listen=127.0.0.1:0", "--gossip=127.0.0.1:0", `--key=${file}`],
-        ...[`--client=unix:${join(this.directory, `${number}.sock`)}`, ...flags],
+        process.execPath,
+        MAIN,
+        role,
+        `--name=n${number}`,
+        `--memory=${size}`,
+        "--listen=127.0.0.1:0",
+        "--gossip=127.0.0.1:0",
+        `--key=${file}`,
+        `--client=unix:${join(this.directory, `${number}.sock`)}`,
+        ...flags,
       ],
       { verbose: false },
     );

@@ -151,7 +151,10 @@ async function seconds(work: () => Promise<void>): Promise<number> {
 function figure(name: string, mib: number, ours: number[], theirs: number[]): Figure {
   const [value, reference] = [mib / median(ours), mib / median(theirs)];
   return {
-    ...{ name, value, unit: "MiB/s of zpages", ratio: value / reference },
+    name,
+    value,
+    unit: "MiB/s of zpages",
+    ratio: value / reference,
     reference: { name: "bare node:fs", value: reference, unit: "MiB/s" },
   };
 }

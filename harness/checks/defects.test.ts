@@ -9,7 +9,7 @@ const rows = text.split("\n").filter((line) => /^\| \d+ \|/.test(line));
 /** A path in src or harness, and the quoted titles that follow it. */
 const CITED = /`((?:src|harness)\/[^`]+)`((?:,? "[^"]+")*)/g;
 
-test("there are rows 1 to 42, in order, and each says what became of it", () => {
+test("there are rows 1 to 42, in order, and each has an outcome", () => {
   const numbers = rows.map((row) => Number(row.split("|")[1]));
   expect(numbers).toEqual(Array.from({ length: 42 }, (_, i) => i + 1));
   for (const row of rows) {
@@ -29,7 +29,7 @@ test("every file that is named is there, and has the tests that are quoted", () 
       titles += 1;
     }
   }
-  // All that is quoted was looked at.
+  // All quoted titles were checked.
   expect(titles).toBe(rows.join().match(/"[^"]+"/g)?.length ?? 0);
   for (const row of rows) expect(row).toMatch(/`(src|harness)\/|`--spill`/);
 });

@@ -1,4 +1,4 @@
-/** harness/sim/defects.ts replaces source text: each text that it replaces is there just once. */
+/** harness/sim/defects.ts replaces source text: each text that it replaces appears exactly once. */
 import { expect, test } from "bun:test";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";

@@ -1,6 +1,6 @@
 /**
- * Source text as the rules of tidy.ts and tree.ts see it: lines, imports, and code without what
- * comments and quotes hold. It is text with patterns, not a syntax tree.
+ * Source text as the rules of tidy.ts and tree.ts see it: lines, imports, and code without comments
+ * and quoted text. It is text with patterns, not a syntax tree.
  */
 import { dirname, join, normalize } from "node:path";
 

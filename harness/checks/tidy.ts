@@ -25,7 +25,7 @@ export interface Rule {
 const LINES_MAX = 600;
 const COLUMNS_MAX = 100;
 /**
- * What the formatter leaves on one line: a literal that has it to itself, and the title of a test.
+ * Lines that the formatter cannot break: a literal on its own line, and the title of a test.
  */
 const UNBREAKABLE = /^\s*(?:\w+: )?(["'`/]).*\1[dgimsuy]*[,;)]*$|^\s*\)?(?:test|describe)?\("/;
 
@@ -52,8 +52,21 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   exports: ["ramster", "nbd", "net", "core"],
   client: ["security", "net", "wire", "memory", "core"],
   node: [
-    ...["doors", "exports", "ramster", "zcache", "tmem", "zbud", "compress", "frames"],
-    ...["cluster", "gossip", "security", "net", "wire", "memory", "core"],
+    "doors",
+    "exports",
+    "ramster",
+    "zcache",
+    "tmem",
+    "zbud",
+    "compress",
+    "frames",
+    "cluster",
+    "gossip",
+    "security",
+    "net",
+    "wire",
+    "memory",
+    "core",
   ],
   cli: [
     "node",
@@ -73,10 +86,10 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   main: ["commands", "cli", "core"],
 };
 
-/** Above the harness: what it may not import. */
+/** Packages above the harness, which it may not import. */
 const ABOVE_HARNESS = ["commands", "main"];
 
-/** What each folder of src/ramster may import of the others, besides itself. */
+/** The other folders that each folder of src/ramster may import. */
 const RAMSTER_ROOMS: Readonly<Record<string, readonly string[]>> = {
   holders: [],
   foreign: [],
@@ -84,11 +97,13 @@ const RAMSTER_ROOMS: Readonly<Record<string, readonly string[]>> = {
   repatriate: ["holders"],
   repair: ["holders", "remotify", "repatriate"],
 };
-/** Files on the top floor of src/ramster that import no folder, so each folder may import them. */
+/**
+ * Files on the top floor of src/ramster that import no folder, so that every folder may use them.
+ */
 const RAMSTER_SHARED = ["copies", "counters", "latencies", "peers", "policy", "seals"];
 
 /**
- * What is not ours: each has the rooms or files that may import it. Types of tests are no matter.
+ * Packages, with the rooms or files that may import each. Packages of types are not restricted.
  */
 const OUTSIDE: readonly { readonly name: RegExp; readonly homes: readonly string[] }[] = [
   { name: /^lz4-wasm/, homes: ["src/compress/"] },
@@ -103,15 +118,16 @@ const OUTSIDE: readonly { readonly name: RegExp; readonly homes: readonly string
   {
     name: /^node:fs/,
     homes: [
-      ...[
-        "src/net/bun.ts",
-        "src/net/bun-listener.ts",
-        "src/compress/lz4.ts",
-        "src/memory/linux-memory.ts",
-      ],
-      ...["src/memory/linux-process.ts", "src/memory/descriptors.ts"],
+      "src/net/bun.ts",
+      "src/net/bun-listener.ts",
+      "src/compress/lz4.ts",
+      "src/memory/linux-memory.ts",
+      "src/memory/linux-process.ts",
+      "src/memory/descriptors.ts",
       "src/memory/libc-path.ts",
-      ...["src/disk/", "src/cli/", "src/main.ts"],
+      "src/disk/",
+      "src/cli/",
+      "src/main.ts",
     ],
   },
   {
@@ -120,10 +136,15 @@ const OUTSIDE: readonly { readonly name: RegExp; readonly homes: readonly string
   },
 ];
 
-/** Where time, chance, the process and the console may be touched. */
+/** Files that may use time, chance, the process and the console. */
 const EFFECT_HOMES = [
-  ...["src/net/bun.ts", "src/net/bun-datagrams.ts", "src/net/bun-listener.ts"],
-  ...["src/memory/", "src/disk/", "src/cli/", "src/main.ts"],
+  "src/net/bun.ts",
+  "src/net/bun-datagrams.ts",
+  "src/net/bun-listener.ts",
+  "src/memory/",
+  "src/disk/",
+  "src/cli/",
+  "src/main.ts",
 ];
 
 const BANNED: readonly {

@@ -103,7 +103,9 @@ describe("headless()", () => {
 
   test("leaves alone a file with one, shapes, and a test beside its file", () => {
     const good = [
-      ...["src/core/a.ts|/** A. */", "src/core/a.test.ts|test();", "src/core/b.ts|// B."],
+      "src/core/a.ts|/** A. */",
+      "src/core/a.test.ts|test();",
+      "src/core/b.ts|// B.",
       "src/core/shapes.d.ts|declare module",
     ];
     expect(headless(good.map(sample))).toEqual([]);

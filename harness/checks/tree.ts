@@ -1,6 +1,6 @@
 /**
- * Rules about all files together: none is dead, none imports itself in a circle, each begins with a
- * header, and the files that comments name are there. tree.test.ts runs them over the tree.
+ * Rules about all files together: no file is dead, no import forms a circle, each file has a
+ * header, and the files that comments name exist. tree.test.ts runs the rules over the tree.
  */
 import {
   commentsOf,

@@ -1,9 +1,9 @@
 /**
- * The contract of a Codec (src/compress/codec.ts) as a suite that every codec passes. Call
+ * The contract of a Codec (src/compress/codec.ts), as a suite that every codec passes. Call
  * `codecContract` at the top level of a test file.
  *
- * Zpages are read and written in the middle of larger arrays, and what lies around them is checked:
- * a codec that is off by one, or that writes more than it says, fails here.
+ * Zpages are read and written in the middle of larger arrays, and the bytes around them are
+ * checked. A codec that is off by one, or that writes more than it returns, fails.
  */
 
 import { heapStats } from "bun:jsc";
@@ -13,13 +13,13 @@ import { PAGE_BYTES } from "../../src/core/limits.ts";
 import { below, SeededRandom } from "../../src/core/random.ts";
 import { loadPages } from "../pages/load.ts";
 
-/** No alignment, and different ones for page and zpage. */
+/** Not aligned, and different for page and zpage. */
 const PAGE_AT = 13;
 const ZPAGE_AT = 7;
 const ROOM_BYTES = 3 * PAGE_BYTES;
 const FENCE = 0xa5;
 
-/** A codec with the arrays it works on. */
+/** A codec with the arrays that it works on. */
 export class CodecRig {
   readonly codec: Codec;
   readonly page = new Uint8Array(ROOM_BYTES);
@@ -92,7 +92,7 @@ export function codecContract(id: number, load: () => Promise<Codec>): void {
 }
 
 function roundTrips(rigOf: () => CodecRig, pages: readonly Uint8Array[], id: number): void {
-  test("has the id and the name under which it is stored and sent", () => {
+  test("has the id under which it is stored and sent, and its name", () => {
     expect(rigOf().codec.id).toBe(id);
     expect(rigOf().codec.name).toBe(codecName(id));
   });
@@ -107,7 +107,7 @@ function roundTrips(rigOf: () => CodecRig, pages: readonly Uint8Array[], id: num
     }
   });
 
-  test("compress() writes what fits in targetBytesMax, else returns 0 and writes nothing", () => {
+  test("compress() writes at most targetBytesMax bytes, else returns 0 and writes nothing", () => {
     const rig = rigOf();
     for (const page of pages) {
       const zpageBytes = rig.zpageOf(page).length;
@@ -181,7 +181,7 @@ function hostileBytes(rigOf: () => CodecRig, pages: readonly Uint8Array[]): void
       for (let bit = 0; bit < zpage.length * 8; bit += 1) {
         const at = bit >> 3;
         flipped[at] = (zpage[at] ?? 0) ^ (1 << (bit & 7));
-        // Some give a page, though another one: that is for the checksum to see.
+        // Some give another page, which the checksum detects.
         rigOf().decompress(flipped);
         flipped[at] = zpage[at] ?? 0;
       }
@@ -219,7 +219,7 @@ function steadyState(rigOf: () => CodecRig, pages: readonly Uint8Array[]): void 
     Bun.gc(true);
     const before = heapStats();
     run(50_000);
-    // Before anything is collected only the capacity tells: a view a page would take 3 MB of it.
+    // Before a collection only the capacity tells: a view for each page would take 3 MB of it.
     expect(heapStats().heapCapacity - before.heapCapacity).toBeLessThan(1024 * 1024);
     Bun.gc(true);
     expect(heapStats().heapSize - before.heapSize).toBeLessThan(256 * 1024);

@@ -1,6 +1,6 @@
 /**
- * The contract of Transport.bind and Transport.lookup (src/net/transport.ts) as a suite, for the
- * real one and the simulated one. The network must lose nothing for as long as it runs.
+ * The contract of Transport.bind and Transport.lookup (src/net/transport.ts), as a suite for the
+ * real transport and the simulated one. The network must lose nothing during the run.
  */
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { RamsterError } from "../../src/core/errors.ts";
@@ -9,9 +9,9 @@ import type { DatagramPort, Transport } from "../../src/net/transport.ts";
 
 export interface DatagramBench {
   readonly transport: Transport;
-  /** Where to bind: port 0. */
+  /** The address to bind: port 0. */
   readonly address: TcpAddress;
-  /** Lets the world go on until `condition` holds. Rejects when it never does. */
+  /** Runs the world until `condition` holds. Rejects when it never does. */
   until(condition: () => boolean): Promise<void>;
 }
 
@@ -32,7 +32,7 @@ export function datagramContract(name: string, open: () => DatagramBench): void 
       return port;
     }
 
-    test("a datagram arrives whole, with where it is from, and may be answered there", async () => {
+    test("a datagram arrives whole, with its source address, and may be answered there", async () => {
       const seen: Array<{ bytes: number[]; from: TcpAddress }> = [];
       let answered = "";
       const far = await bind((bytes, from) => {
@@ -46,13 +46,13 @@ export function datagramContract(name: string, open: () => DatagramBench): void 
       expect(far.address.port).not.toBe(0);
       const scratch = Uint8Array.of(1, 2, 3, 4);
       near.send(scratch, 3, far.address);
-      scratch.fill(0); // It was copied.
+      scratch.fill(0); // The bytes were copied.
       await bench.until(() => answered !== "");
       expect(seen[0]).toEqual({ bytes: [1, 2, 3], from: near.address });
       expect(answered).toBe(`${far.address.host}:${far.address.port}`);
     });
 
-    test("the longest there is arrives too; to nobody, and after close, nothing happens", async () => {
+    test("the longest datagram arrives; one to a closed port is dropped without an error", async () => {
       const lengths: number[] = [];
       const far = await bind((bytes) => void lengths.push(bytes.byteLength));
       const near = await bind(() => {});
@@ -64,7 +64,7 @@ export function datagramContract(name: string, open: () => DatagramBench): void 
       expect(lengths[0]).toBe(65_507);
     });
 
-    test("a port that is taken is refused", async () => {
+    test("a port in use is refused", async () => {
       const { address } = await bind(() => {});
       const second = bench.transport.bind(address, () => {});
       const error = await second.then(
@@ -75,7 +75,7 @@ export function datagramContract(name: string, open: () => DatagramBench): void 
       expect((error as RamsterError).code).toBe("ADDRESS_IN_USE");
     });
 
-    test("an address is its own when it is looked up", async () => {
+    test("the lookup of an address gives the same address", async () => {
       expect(await bench.transport.lookup("127.0.0.1")).toEqual(["127.0.0.1"]);
     });
   });

@@ -1,15 +1,15 @@
-/** The contract of Disk (src/core/disk.ts) as a suite, for the real one and the simulated one. */
+/** The contract of Disk (src/core/disk.ts), as a suite for the real disk and the simulated one. */
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import type { Disk, DiskError, DiskRoom, DiskSink } from "../../src/core/disk.ts";
 
 export interface DiskBench {
-  /** Empty. */
+  /** An empty disk. */
   readonly disk: Disk;
-  /** Lets the world go on until `condition` holds. Rejects when it never does. */
+  /** Runs the world until `condition` holds. Rejects when it never does. */
   until(condition: () => boolean): Promise<void>;
 }
 
-/** Above what 32 bits can say, signed or not. */
+/** Beyond 32 bits, signed or not. */
 const FAR = 5 * 2 ** 30;
 
 const ENDS_BEFORE: DiskError = { isFull: false, reason: "the file is too short" };
@@ -51,7 +51,7 @@ export function diskContract(name: string, open: () => DiskBench): void {
       return target.subarray(1, byteCount + 1);
     }
 
-    test("reads what was written, at any position, and tells nobody within the call", async () => {
+    test("reads what was written, at any position, and calls back only after the call", async () => {
       const bytes = pattern(20_000, 1);
       bench.disk.write(512, bytes, 5, 10_000, told, 7);
       expect(told.errors.size).toBe(0);
@@ -64,7 +64,7 @@ export function diskContract(name: string, open: () => DiskBench): void {
       expect((await read(100_000, 10)).every((byte) => byte === 0)).toBe(true);
     });
 
-    test("has many under way at once, each told once", async () => {
+    test("runs many operations at once, and calls back once for each", async () => {
       const sources = Array.from({ length: 100 }, (_, i) => pattern(4096, i));
       for (const [i, source] of sources.entries()) {
         bench.disk.write(i * 4096, source, 0, 4096, told, i);
@@ -87,7 +87,7 @@ export function diskContract(name: string, open: () => DiskBench): void {
       expect(await done(2)).toEqual(ENDS_BEFORE);
     });
 
-    test("gives back what is cut off, which is zeros when it is there again", async () => {
+    test("frees the truncated range, which reads as zeros once it exists again", async () => {
       bench.disk.write(0, pattern(5000, 1), 0, 5000, told, 1);
       expect(await done(1)).toBeNull();
       bench.disk.truncate(0, told, 2);
@@ -109,7 +109,7 @@ export function diskContract(name: string, open: () => DiskBench): void {
       return rooms[0] ?? null;
     }
 
-    test("says what the file has and may have, and tells nobody within the call", async () => {
+    test("reports the file's size and room, and calls back only after the call", async () => {
       const before = await readRoom();
       expect(before?.allocatedBytes).toBe(0);
       expect(before?.availableBytes).toBeGreaterThan(0);
@@ -122,7 +122,7 @@ export function diskContract(name: string, open: () => DiskBench): void {
       expect((await readRoom())?.allocatedBytes).toBe(0);
     });
 
-    test("tells nobody after it is closed, and may be closed twice", async () => {
+    test("calls back no more once it is closed, and may be closed twice", async () => {
       const other = open();
       bench.disk.write(0, pattern(100_000, 1), 0, 100_000, told, 1);
       let isLookTold = false;

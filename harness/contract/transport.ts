@@ -1,7 +1,6 @@
 /**
- * The contract of a Transport (src/net/transport.ts) as a suite: the real one and the simulated one
- * both pass it, so what is proved on the simulated one holds for the real one as far as it is
- * written here.
+ * The contract of a Transport (src/net/transport.ts), as a suite. The real and the simulated one
+ * both pass it, so tests on the simulated one count for the real one as far as this suite goes.
  */
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { RamsterError } from "../../src/core/errors.ts";
@@ -15,25 +14,25 @@ export interface TransportBench {
   address(): Address;
   /** An address where nothing listens. */
   deadAddress(): Address;
-  /** Lets the world go on until `condition` holds. Rejects when it never does. */
+  /** Runs the world until `condition` holds. Rejects when it never does. */
   until(condition: () => boolean): Promise<void>;
-  /** Lets the world go on for long enough that whatever was under way has arrived. */
+  /** Runs the world until everything in flight has arrived. */
   quiet(): Promise<void>;
   close(): Promise<void>;
 }
 
-/** Writes are made from this offset, so that one which ignores its offset shows. */
+/** Writes are made from this offset, so that a transport that ignores the offset fails. */
 const SCRATCH_START = 3;
 const SCRATCH_BYTES = 8192;
 
-/** No power of two, so that a lost or doubled block cannot go unseen. */
+/** Not a power of two, so that a lost or doubled block is noticed. */
 const PATTERN_PERIOD = 251 * 251;
 const PATTERN = Uint8Array.from({ length: PATTERN_PERIOD + SCRATCH_BYTES }, (_, position) => {
   const at = position % PATTERN_PERIOD;
   return (at * 7 + Math.floor(at / 251)) % 251;
 });
 
-/** Writes down everything that a stream tells, and can keep writing a pattern. */
+/** Records all events of a stream, and can keep writing a pattern. */
 class Recorder implements StreamEvents {
   readonly log: string[] = [];
   stream: Stream | null = null;
@@ -41,7 +40,7 @@ class Recorder implements StreamEvents {
   firstWrongAt = -1;
   drains = 0;
   closeReason: string | null = null;
-  /** Answers what comes with so many bytes, and then reads no more. */
+  /** Answers incoming data with this many bytes, and then reads no more. */
   answerBytes = 0;
   private toSend = 0;
   private sent = 0;
@@ -53,7 +52,7 @@ class Recorder implements StreamEvents {
   }
 
   onData(_stream: Stream, chunk: Uint8Array): void {
-    // A subclass may mean something else by slice(): that of a Buffer is no copy.
+    // A subclass may define slice() differently: Buffer's makes no copy.
     expect(Object.getPrototypeOf(chunk)).toBe(Uint8Array.prototype);
     if (this.log.at(-1) !== "data") this.log.push("data");
     for (const byte of chunk) {
@@ -99,7 +98,7 @@ class Recorder implements StreamEvents {
       const at = this.sent % PATTERN_PERIOD;
       this.scratch.set(PATTERN.subarray(at, at + count), SCRATCH_START);
       const taken = this.stream.write(this.scratch, SCRATCH_START, count);
-      this.scratch.fill(0xee); // A transport that keeps the array instead of its bytes shows now.
+      this.scratch.fill(0xee); // A transport that keeps the array instead of its bytes fails now.
       this.sent += taken;
       if (taken < count) return;
     }
@@ -148,7 +147,7 @@ export function transportContract(name: string, open: () => Promise<TransportBen
       expect(far.stream?.remote).not.toBe("");
     });
 
-    test("bytes arrive whole and in order both ways, whatever is taken of each write", async () => {
+    test("bytes arrive whole and in order both ways, however much of each write is taken", async () => {
       const { near, far } = await pair();
       near.send(1_500_000);
       far.send(700_001);
@@ -180,7 +179,7 @@ export function transportContract(name: string, open: () => Promise<TransportBen
       await bench.until(() => far.receivedBytes === 1000);
     });
 
-    test("end() delivers what was taken and then closes both sides, once each", async () => {
+    test("end() delivers all accepted bytes and then closes both sides, once each", async () => {
       const { near, far } = await pair();
       near.send(100_000);
       const taken = near.takenBytes;
@@ -216,7 +215,7 @@ export function transportContract(name: string, open: () => Promise<TransportBen
       expect(near.closeReason).toBe("closed here");
     });
 
-    test("terminate() reaches a stream that is paused, at the latest when it writes", async () => {
+    test("terminate() is noticed on a paused stream, at the latest when it writes", async () => {
       const { near, far } = await pair();
       far.stream?.pause();
       near.stream?.terminate();
@@ -225,7 +224,7 @@ export function transportContract(name: string, open: () => Promise<TransportBen
       await bench.until(() => far.isClosed);
     });
 
-    test("terminate() reaches a stream that is paused just after a write that failed", async () => {
+    test("terminate() is noticed on a stream that is paused just after a failed write", async () => {
       const { near, far } = await pair();
       far.answerBytes = 1000;
       near.send(1000);
@@ -248,7 +247,7 @@ export function transportContract(name: string, open: () => Promise<TransportBen
       expect(near.log).toEqual(["open", "close"]);
     });
 
-    test("connect() to where nobody listens goes straight to onClose with a reason", async () => {
+    test("connect() to an address without a listener calls only onClose, with a reason", async () => {
       const near = new Recorder();
       bench.transport.connect(bench.deadAddress(), near);
       expect(near.log).toEqual([]); // Never during the call: its stream is not known yet.
@@ -281,7 +280,7 @@ export function transportContract(name: string, open: () => Promise<TransportBen
       expect((caught as RamsterError).code).toBe("ADDRESS_IN_USE");
     });
 
-    test("Listener.close() takes no more streams and leaves the others alone", async () => {
+    test("Listener.close() accepts no more streams, and keeps the others open", async () => {
       const { near, far } = await pair();
       const address = parseAddress(listener?.address ?? "");
       listener?.close();

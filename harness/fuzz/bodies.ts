@@ -1,6 +1,6 @@
 /**
- * Bodies: golden frames spoiled in body, count and type, with a header that admits the new length,
- * at the end of a buffer. src/wire finds a reason, or reads what can be written back byte for byte.
+ * Bodies: golden frames, mutated in body, count and type, with a header that admits the new length,
+ * at the end of a buffer. src/wire refuses each with a reason, or can write it back byte for byte.
  */
 import { BODY_BYTES_MAX, HEADER_BYTES } from "../../src/core/limits.ts";
 import { below, type Random } from "../../src/core/random.ts";
@@ -39,7 +39,7 @@ class BodiesTarget implements FuzzTarget {
     }
   }
 
-  /** Spoiled, or whole and several times over: a batch of several entries once the count fits. */
+  /** Mutated, or whole and repeated: a batch of several entries, if the count fits. */
   private body(random: Random, golden: Uint8Array): Uint8Array {
     if (below(random, 4) === 0) {
       return concat(...new Array<Uint8Array>(1 + below(random, 5)).fill(golden));
@@ -48,7 +48,7 @@ class BodiesTarget implements FuzzTarget {
   }
 }
 
-/** The right length, and now and then another count, type or status. */
+/** The right length, and at times another count, type or status. */
 function spoilHeader(random: Random, view: DataView): void {
   view.setUint32(HEADER.BODY_BYTES, view.byteLength - HEADER_BYTES);
   if (below(random, 3) === 0) view.setUint32(HEADER.COUNT, below(random, 12));

@@ -1,6 +1,6 @@
 /**
- * Framer: a stream of golden frames, some of them spoiled, in chunks of any size, against a reading
- * of the whole stream that is as simple as PROTOCOL.md's table of the header.
+ * Framer: a stream of golden frames, some of them mutated, in chunks of any size. The result is
+ * compared with a parse of the whole stream that is as simple as PROTOCOL.md's header table.
  */
 import { BATCH_COUNT_MAX, BODY_BYTES_MAX, HEADER_BYTES } from "../../src/core/limits.ts";
 import { below, type Random } from "../../src/core/random.ts";

@@ -1,4 +1,6 @@
-/** Smoke mode: every fuzzer for some thousands of inputs, and the proof that a failure is seen. */
+/**
+ * Smoke mode: every fuzzer runs some thousands of inputs, and the canary shows that bugs are found.
+ */
 import { expect, test } from "bun:test";
 import { fileURLToPath } from "node:url";
 import { type Fuzzer, type FuzzTarget, fuzz } from "./fuzzer.ts";
@@ -14,7 +16,7 @@ for (const fuzzer of FUZZERS.filter((each) => each.mustFail !== true)) {
   });
 }
 
-test("the canary is caught from any seed, and its command repeats it at once", async () => {
+test("the canary is found from any seed, and the printed command repeats it at once", async () => {
   const [canary] = FUZZERS.filter((each) => each.mustFail === true);
   if (canary === undefined) throw new Error("there is no canary");
   for (const seed of [0, 1, 77, 0xffff_ffff]) {
@@ -26,7 +28,7 @@ test("the canary is caught from any seed, and its command repeats it at once", a
   }
 });
 
-test("a failure that needs what came before it is repeated with what came before it", async () => {
+test("a failure that needs earlier inputs is repeated with them", async () => {
   const open = async (): Promise<FuzzTarget> => {
     let runs = 0;
     return {
@@ -66,7 +68,7 @@ test("main prints the seed first and, when it fails, the command last", () => {
   });
 });
 
-test("main refuses what it does not know", () => {
+test("main refuses unknown arguments", () => {
   for (const [args, line] of [
     [
       ["tmem"],

@@ -6,11 +6,11 @@ import { type Random, SeededRandom } from "../../src/core/random.ts";
 
 export interface Fuzzer {
   readonly name: string;
-  /** One line: what it attacks. */
+  /** One line: the target of the fuzzer. */
   readonly about: string;
-  /** Inputs in smoke mode: about half a second's worth. */
+  /** Inputs in smoke mode: about half a second. */
   readonly smokeRuns: number;
-  /** Set for the canary alone: a run of it must end in a failure. */
+  /** Set for the canary alone: its run must end in a failure. */
   readonly mustFail?: boolean;
   /** A fresh target. */
   open(): Promise<FuzzTarget>;
@@ -26,11 +26,13 @@ export interface FuzzFailure {
   readonly error: unknown;
   /** Of the input that failed, counted from 0. */
   readonly run: number;
-  /** What to type to see it again. */
+  /** The command that repeats it. */
   readonly command: string;
 }
 
-/** @returns the first failure, or null. `seed` is the first input's; the next has the next. */
+/**
+ * @returns the first failure, or null. `seed` belongs to the first input, and grows by one each.
+ */
 export async function fuzz(
   fuzzer: Fuzzer,
   options: { readonly runs: number; readonly seed: number },
@@ -51,7 +53,7 @@ export async function fuzz(
   }
 }
 
-/** The failing input alone, if that fails by itself; else all that came before it as well. */
+/** The failing input alone, if it fails by itself; else with all inputs before it. */
 async function commandFor(fuzzer: Fuzzer, firstSeed: number, run: number): Promise<string> {
   const seed = (firstSeed + run) >>> 0;
   const target = await fuzzer.open();
@@ -65,12 +67,12 @@ async function commandFor(fuzzer: Fuzzer, firstSeed: number, run: number): Promi
   return `bun run fuzz ${fuzzer.name} --runs ${run + 1} --seed ${firstSeed}`;
 }
 
-/** What a fuzzer throws when it sees something wrong by itself. */
+/** Thrown by a fuzzer that finds a bug by itself. */
 export class FuzzError extends Error {
   override readonly name = "FuzzError";
 }
 
-/** Throws FuzzError unless `condition` holds. Not `assert`: that is the program's own voice. */
+/** Throws FuzzError unless `condition` holds. Not `assert`, which the program under test throws. */
 export function check(condition: boolean, what: string): asserts condition {
   if (!condition) throw new FuzzError(what);
 }

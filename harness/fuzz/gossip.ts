@@ -1,6 +1,6 @@
 /**
- * Gossip: datagrams and streams of real agents, spoiled. Whatever comes, the decoder reads it or
- * says why not, and what it reads it can write and read again.
+ * Gossip: mutated datagrams and streams of real agents. The decoder reads them, or gives a reason.
+ * Whatever it reads, it can write and read again.
  */
 import { Serf } from "../../src/cluster/serf.ts";
 import { WireError } from "../../src/core/errors.ts";

@@ -1,6 +1,6 @@
 /**
- * lz4: blocks that were spoiled, cut or made up, to a page in the middle of bytes that must stay as
- * they are. After each of them the codec must still be as good as new.
+ * lz4: blocks that were mutated, truncated or invented are decompressed to a page in the middle of
+ * bytes that must not change. After each block the codec must still work.
  */
 import { LZ4_BLOCK_BYTES_MAX, Lz4 } from "../../src/compress/lz4.ts";
 import { PAGE_BYTES } from "../../src/core/limits.ts";

@@ -9,17 +9,17 @@ import { type Fuzzer, fuzz } from "./fuzzer.ts";
 import { FUZZERS } from "./registry.ts";
 
 const U32_MAX = 0xffff_ffff;
-/** Without --runs, this many times smoke mode: about ten seconds each. */
+/** Without --runs, this many times as many inputs as in smoke mode: about ten seconds each. */
 const RUNS_OF_SMOKE = 20;
 
 interface Command {
   readonly fuzzers: readonly Fuzzer[];
-  /** Null: what suits each. */
+  /** Null: the default of each fuzzer. */
   readonly runs: number | null;
   readonly seed: number;
 }
 
-/** Throws Error with one line on what is wrong. */
+/** Throws an Error with one line that says what is wrong. */
 function parse(args: string[]): Command {
   const { values, positionals } = parseArgs({
     args,
@@ -68,7 +68,7 @@ async function runAll({ fuzzers, runs, seed }: Command): Promise<boolean> {
   return true;
 }
 
-/** @returns the command, or null after a line on what is wrong. */
+/** @returns the command, or null after an error line. */
 function parseOrExplain(args: string[]): Command | null {
   try {
     return parse(args);

@@ -1,4 +1,4 @@
-/** Bytes made worse: what the fuzzers of byte formats feed on. */
+/** Mutations of bytes, for the fuzzers of byte formats. */
 import { below, type Random } from "../../src/core/random.ts";
 
 /** Values at the edges of fields, one, two and four bytes wide. */
@@ -40,7 +40,7 @@ function mutateOnce(random: Random, bytes: Uint8Array<ArrayBuffer>): Uint8Array<
   }
 }
 
-/** Half of all places are near the front, where headers and first entries are. */
+/** Half of all positions are near the front, where headers and first entries are. */
 function placeIn(random: Random, byteCount: number): number {
   return below(random, below(random, 2) === 0 ? Math.min(80, byteCount) : byteCount);
 }

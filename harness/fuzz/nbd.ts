@@ -1,7 +1,7 @@
 /**
- * NBD: whole sessions, mutated, through a real door on a real store in this process, cut anywhere.
- * Whatever comes: no exception, memory within its bounds, and nothing kept once the stream is gone.
- * Sessions that nothing spoiled are answered, each request once.
+ * NBD: whole sessions, mutated and cut anywhere, through a real door on a real store in this
+ * process. Rules: no exception, memory within its bounds, and nothing kept once the stream is gone.
+ * In sessions without a mutation each request is answered once.
  */
 import { Lz4 } from "../../src/compress/lz4.ts";
 import { Raw } from "../../src/compress/raw.ts";
@@ -63,16 +63,27 @@ class NbdTarget implements FuzzTarget {
       },
     };
     const config = nodeConfig({
-      ...{ number: 1, name: "fuzz", insecure: true, memoryBytes: 2 * MIB, target: null },
-      ...{ listen: { kind: "tcp", host: "10.0.0.1", port: 1 }, nbd: [PATH], ioTimeoutMs: 100 },
+      number: 1,
+      name: "fuzz",
+      insecure: true,
+      memoryBytes: 2 * MIB,
+      target: null,
+      listen: { kind: "tcp", host: "10.0.0.1", port: 1 },
+      nbd: [PATH],
+      ioTimeoutMs: 100,
       exports: [
         { name: "disk", byteCount: DEVICE_BYTES },
         { name: "b", byteCount: 4096 },
       ],
     });
     const env = {
-      ...{ clock: this.clock, transport, random: new SeededRandom(2), memory, disk: null },
-      ...{ hostMemory: { read: () => null }, log: new Log(() => {}) },
+      clock: this.clock,
+      transport,
+      random: new SeededRandom(2),
+      memory,
+      disk: null,
+      hostMemory: { read: () => null },
+      log: new Log(() => {}),
     };
     const codecs = [new Raw(memory), await Lz4.load(memory)] as const;
     this.node = new Node(env, { ...config, number: 1 }, codecs);

@@ -1,10 +1,10 @@
 /**
  * Records what real members send, as fixtures/gossip: bun harness/gossip/capture.ts [PREFIX ...]
  *
- * A member of ours joins another one and writes down every datagram and stream that it is sent: of
- * agents of Serf, while a second agent joins, is killed, and the first one leaves; and of
- * memberlist with a label, on streams that either side dials. Of each kind the first one is kept.
- * Once in clear and once encrypted, with a key that is nobody's.
+ * A member of ours joins another one and records every datagram and stream that it receives. The
+ * others are agents of Serf, while a second agent joins and is killed and the first one leaves, and
+ * memberlist with a label, on streams from either side. The first of each kind is kept, once in
+ * clear and once encrypted with a key made for the purpose.
  */
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -49,7 +49,7 @@ for (const [prefix, capture] of Object.entries(CAPTURES)) {
   if (wanted.length === 0 || wanted.includes(prefix)) await capture(prefix);
 }
 
-/** A member that writes down what it is sent. */
+/** A member that records what it receives. */
 class Recorder {
   readonly key: string | null;
   readonly options: GossipOptions;
@@ -140,8 +140,12 @@ class Recorder {
       vsn: [2, 5, 5, 2, 5, 4],
     } as const;
     const userState = encodeSerfState({
-      ...{ ltime: 1n, statusLTimes: new Map(), leftMembers: [] },
-      ...{ eventLTime: 1n, events: [], queryLTime: 1n },
+      ltime: 1n,
+      statusLTimes: new Map(),
+      leftMembers: [],
+      eventLTime: 1n,
+      events: [],
+      queryLTime: 1n,
     });
     return { kind: "push-pull", members: [member], userState, join: true };
   }

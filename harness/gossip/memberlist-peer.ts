@@ -34,7 +34,9 @@ export class MemberlistProgram implements Disposable {
   constructor() {
     const env = {
       ...process.env,
-      ...{ GO111MODULE: "off", GOFLAGS: "", GOPATH: GO_PATH },
+      GO111MODULE: "off",
+      GOFLAGS: "",
+      GOPATH: GO_PATH,
       GOCACHE: process.env.GOCACHE ?? join(this.directory, "cache"),
     };
     const command = ["go", "build", "-o", this.path, "."];

@@ -33,7 +33,8 @@ test.skipIf(!SerfAgent.isInstalled).each(cases)(
     const left = await world.start("server", 3, join);
     const agent = await SerfAgent.start("ops", {
       ...(key === undefined ? {} : { key }),
-      ...{ join: seed.gossip, tags: ["role=web"] },
+      join: seed.gossip,
+      tags: ["role=web"],
     });
     try {
       const isAlive = async (name: string) => (await agent.statusOf(name)) === "alive";
@@ -108,7 +109,9 @@ test.skipIf(!SerfAgent.isInstalled)(
       // Keys are exchanged by all at once, or the two kinds would not hear each other any more. A
       // datagram may be lost: what was done is done again.
       for (const [flag, value] of [
-        ...[["-install", next] as const, ["-use", next] as const, ["-remove", key] as const],
+        ["-install", next] as const,
+        ["-use", next] as const,
+        ["-remove", key] as const,
       ]) {
         await until(
           `all ${flag} it`,

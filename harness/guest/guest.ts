@@ -42,7 +42,7 @@ export interface WalkResult {
 const LINES_KEPT = 60;
 
 export class Guest implements AsyncDisposable {
-  /** What it has said last, of its kernel too. */
+  /** Its latest output, with that of its kernel. */
   readonly lines: string[] = [];
   private readonly child: Bun.Subprocess<"ignore", "pipe", "pipe">;
   private readonly ended: Promise<void>;
@@ -60,8 +60,8 @@ export class Guest implements AsyncDisposable {
     });
   }
 
-  /** Resolves at a line that matches, of now or later. Rejects when it ends without one. */
-  async said(pattern: RegExp): Promise<RegExpExecArray> {
+  /** Resolves at a matching line, past or future. Rejects when the guest ends without one. */
+  async printed(pattern: RegExp): Promise<RegExpExecArray> {
     for (;;) {
       for (const line of this.lines) {
         const match = pattern.exec(line);
@@ -72,14 +72,14 @@ export class Guest implements AsyncDisposable {
     }
   }
 
-  /** To its end. Rejects when it says that something is wrong, or does not say that all is right. */
+  /** Waits for its end. Rejects when it reports a failure, or does not report success. */
   async result(): Promise<WalkResult> {
     await this.ended;
     const failure = this.lines.find((line) => /^(GUEST|WALK) FAIL/.test(line));
     if (failure !== undefined) throw new Error(`${failure}\n${this.lines.join("\n")}`);
-    await this.said(/^GUEST OK$/);
+    await this.printed(/^GUEST OK$/);
     const walk = /^WALK OK pages (\d+) passes \d+ pswpin (\d+) pswpout (\d+)$/;
-    const [, pages, pagesIn, pagesOut] = await this.said(walk);
+    const [, pages, pagesIn, pagesOut] = await this.printed(walk);
     return { pages: Number(pages), pagesIn: Number(pagesIn), pagesOut: Number(pagesOut) };
   }
 
@@ -98,7 +98,7 @@ export class Guest implements AsyncDisposable {
     let unfinished = "";
     const keep = (lines: readonly string[]): void => {
       this.lines.push(...lines.map((line) => line.trimEnd()).filter((line) => line !== ""));
-      // What the guest itself says is kept; of its kernel the last words are.
+      // All output of the guest is kept, and the last lines of its kernel.
       while (this.lines.length > LINES_KEPT) {
         const first = this.lines.findIndex((line) => !/^(GUEST|WALK)/.test(line));
         this.lines.splice(Math.max(0, first), 1);
@@ -120,21 +120,53 @@ function qemuArguments(
   { client, memoryMib, walkMib, passes }: GuestOptions,
 ): string[] {
   const words = [
-    ...["console=ttyS0", "quiet", "panic=-1", "rdinit=/init"],
-    ...[`ramster.swap=${client}`, `ramster.port=${port}`, `ramster.export=${exportName}`],
-    ...[`ramster.mib=${walkMib}`, `ramster.passes=${passes}`],
+    "console=ttyS0",
+    "quiet",
+    "panic=-1",
+    "rdinit=/init",
+    `ramster.swap=${client}`,
+    `ramster.port=${port}`,
+    `ramster.export=${exportName}`,
+    `ramster.mib=${walkMib}`,
+    `ramster.passes=${passes}`,
   ];
   const drive = [
-    ...["driver=nbd", "server.type=inet", `server.host=${host}`, `server.port=${port}`],
-    ...[`export=${exportName}`, "if=none", "id=d0", "cache=none", "discard=unmap"],
+    "driver=nbd",
+    "server.type=inet",
+    `server.host=${host}`,
+    `server.port=${port}`,
+    `export=${exportName}`,
+    "if=none",
+    "id=d0",
+    "cache=none",
+    "discard=unmap",
     "reconnect-delay=30",
   ];
   const net = ["-netdev", "user,id=n0", "-device", "virtio-net-pci,netdev=n0,romfile="];
   const disk = ["-drive", drive.join(","), "-device", "virtio-blk-pci,drive=d0"];
   return [
-    ...["qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", "max", "-M", "q35"],
-    ...["-smp", "1", "-m", String(memoryMib), "-nographic", "-nodefaults", "-serial", "stdio"],
-    ...["-no-reboot", "-kernel", kernel, "-initrd", initramfs, "-append", words.join(" ")],
+    "qemu-system-x86_64",
+    "-accel",
+    "tcg,thread=multi",
+    "-cpu",
+    "max",
+    "-M",
+    "q35",
+    "-smp",
+    "1",
+    "-m",
+    String(memoryMib),
+    "-nographic",
+    "-nodefaults",
+    "-serial",
+    "stdio",
+    "-no-reboot",
+    "-kernel",
+    kernel,
+    "-initrd",
+    initramfs,
+    "-append",
+    words.join(" "),
     ...(client === "disk" ? disk : net),
   ];
 }

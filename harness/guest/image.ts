@@ -32,17 +32,25 @@ export interface GuestImage {
   readonly initramfs: string;
 }
 
-/** In the order in which they need each other; a name without its folder. */
+/** In order of dependency; names without their folder. */
 const MODULES = [
-  ...["virtio_ring", "virtio", "virtio_pci_legacy_dev", "virtio_pci_modern_dev", "virtio_pci"],
-  ...["virtio_blk", "failover", "net_failover", "virtio_net", "nbd"],
+  "virtio_ring",
+  "virtio",
+  "virtio_pci_legacy_dev",
+  "virtio_pci_modern_dev",
+  "virtio_pci",
+  "virtio_blk",
+  "failover",
+  "net_failover",
+  "virtio_net",
+  "nbd",
 ];
-/** What depends on the kernel of the day. */
+/** Files that depend on the kernel's version. */
 const KERNEL_PACKAGE = "linux-image-cloud-amd64";
 
-/** What is of this folder in it. */
+/** Files of this folder in it. */
 const SCRIPTS = ["init.sh", "swap-command.sh", "walk.c", "image.ts"];
-/** What is of this system in it. */
+/** Files of this system in it. */
 const SYSTEM_PROGRAMS = ["nbd-client", "mkswap", "swaplabel", "swapon", "swapoff"];
 
 /** By program: the package of Debian that has it. */
@@ -59,7 +67,7 @@ const TOOLS = {
   swapon: "mount",
 } as const;
 
-/** Why there can be no guest on this machine, or null. */
+/** Why no guest can run on this machine, or null. */
 export function noGuestReason(): string | null {
   if (process.arch !== "x64" || process.platform !== "linux") return "the guest is an x86-64 Linux";
   const missing = Object.entries(TOOLS).filter(([program]) => which(program) === null);
@@ -67,7 +75,7 @@ export function noGuestReason(): string | null {
   return `apt-get install ${missing.map(([, name]) => name).join(" ")}`;
 }
 
-/** Builds it, or takes what is there. Rejects where a kernel can not be had. */
+/** Builds it, or takes the existing one. Rejects where no kernel is available. */
 export async function guestImage(): Promise<GuestImage> {
   const { home, kernelHome, packageName, version, kernel } = await guestKernel();
   const recipe = SCRIPTS.map((name) => readFileSync(join(import.meta.dir, name)));
@@ -113,7 +121,7 @@ async function compile(path: string): Promise<void> {
   await output(["gcc", "-static", "-O2", "-Wall", "-Werror", "-o", path, source]);
 }
 
-/** The folder `name`, which `make` fills when it is not there; never half of it. */
+/** The folder `name`, which `make` fills completely if it does not exist. */
 async function kept(
   home: string,
   name: string,
@@ -127,7 +135,7 @@ async function kept(
     renameSync(partial, folder);
   } catch (error) {
     rmSync(partial, { recursive: true, force: true });
-    if (!existsSync(folder)) throw error; // Or somebody else was faster.
+    if (!existsSync(folder)) throw error; // Or another process was faster.
   }
   return folder;
 }
@@ -192,8 +200,8 @@ async function librariesOf(program: string): Promise<string[]> {
 async function output(argv: readonly string[], cwd?: string): Promise<string> {
   const pipes = { stdin: "ignore", stdout: "pipe", stderr: "pipe" } as const;
   const child = Bun.spawn([...argv], { ...pipes, ...(cwd === undefined ? {} : { cwd }) });
-  const [text, said] = await Promise.all([child.stdout.text(), child.stderr.text()]);
+  const [text, errors] = await Promise.all([child.stdout.text(), child.stderr.text()]);
   const code = await child.exited;
   if (code === 0) return text;
-  throw new Error(`"${argv.join(" ")}" ended with ${code}: ${said.trim()}`);
+  throw new Error(`"${argv.join(" ")}" ended with ${code}: ${errors.trim()}`);
 }

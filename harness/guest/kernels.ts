@@ -1,12 +1,12 @@
 /**
- * Kernels that swap on an export of a real cluster: guests in QEMU with a stock kernel fill more
- * memory than they have, and every word must be right when it comes back. So does the kernel of
- * this machine, with less memory. It takes minutes: `bun run guest`, and .ci/run.
+ * Kernels that swap on an export of a real cluster. Guests in QEMU with a stock kernel fill more
+ * memory than they have, and every word must be right when it is read back. The kernel of this
+ * machine does the same with less memory. It takes minutes: `bun run guest`, and .ci/run.
  *
  *     guest's kernel -> NBD client -> node with 32 MiB -> three lenders, two copies
  *                                                          \-- one is killed meanwhile
  *
- * Skipped, with what is missing, where that cannot be, unless TOOLS=required.
+ * Skipped, with what is missing, where tools are missing, unless TOOLS=required.
  */
 import { expect, test } from "bun:test";
 import { accessSync, constants, mkdtempSync, readFileSync, rmSync } from "node:fs";
@@ -32,7 +32,7 @@ interface Borrowing {
   readonly client: Client;
 }
 
-/** A node with an export, and lenders, each a zone of its own. */
+/** A node with an export, and lenders, each in a zone of its own. */
 async function borrowing(world: ProcessWorld): Promise<Borrowing> {
   const lenders: NodeProcess[] = [];
   for (let number = 0; number < LENDERS; number += 1) {
@@ -42,8 +42,13 @@ async function borrowing(world: ProcessWorld): Promise<Borrowing> {
     lenders.push(await world.start("server", number, flags));
   }
   const node = await world.start("node", LENDERS, [
-    ...[GOSSIP, `--join=${lenders[0]?.gossip}`, "--memory=32MiB", "--lend=0", "--replicas=2"],
-    ...["--nbd=127.0.0.1:0", `--export=${EXPORT}=512MiB`],
+    GOSSIP,
+    `--join=${lenders[0]?.gossip}`,
+    "--memory=32MiB",
+    "--lend=0",
+    "--replicas=2",
+    "--nbd=127.0.0.1:0",
+    `--export=${EXPORT}=512MiB`,
   ]);
   const client = await world.connect(node);
   await until("it knows all lenders", async () => (await client.stats()).peers.length === LENDERS);
@@ -57,7 +62,7 @@ async function swapsRight(options: GuestOptions): Promise<void> {
   await using world = new ProcessWorld();
   const { server, lenders, client } = await borrowing(world);
   await using guest = new Guest(image, server, options);
-  await guest.said(/^WALK pass 1 filled/);
+  await guest.printed(/^WALK pass 1 filled/);
   expect(await counter(client, "remote_copies")).toBeGreaterThan(1000);
   await lenders[1]?.kill();
   const { pages, pagesIn, pagesOut } = await guest.result();
@@ -97,16 +102,24 @@ test.skipIf(reason !== null && !areToolsRequired)(
     await using guest = new Guest(image, server, { client: "program", ...options });
     const { pagesOut } = await guest.result();
     expect(pagesOut).toBeGreaterThan(1000);
-    const [, away] = await guest.said(/^GUEST away (\d+)/);
+    const [, away] = await guest.printed(/^GUEST away (\d+)/);
     expect(Number(away)).toBeGreaterThan(1000);
     const text = Bun.stripANSI(guest.lines.join("\n"));
     const inOrder = [
-      ...["all threads are IO flushers", "the OOM killer spares this process", "memory is locked"],
-      ...["oom score -1000", "swap is on: /dev/nbd0", "is on already, as /dev/nbd0"],
-      ...[`export "x${EXPORT}" of unix:/run/nbd.sock is not on; what is: /dev/nbd0, export "`],
-      ...["0B of 512MiB used", `connected, export "${EXPORT}" of unix:/run/nbd.sock`, "WALK OK"],
-      ...["swap is off: /dev/nbd0", "swap is off already"],
-      ...["no nbd device is attached", "GUEST OK"],
+      "all threads are IO flushers",
+      "the OOM killer spares this process",
+      "memory is locked",
+      "oom score -1000",
+      "swap is on: /dev/nbd0",
+      "is on already, as /dev/nbd0",
+      `export "x${EXPORT}" of unix:/run/nbd.sock is not on; what is: /dev/nbd0, export "`,
+      "0B of 512MiB used",
+      `connected, export "${EXPORT}" of unix:/run/nbd.sock`,
+      "WALK OK",
+      "swap is off: /dev/nbd0",
+      "swap is off already",
+      "no nbd device is attached",
+      "GUEST OK",
     ];
     const places = inOrder.map((words) => text.indexOf(words));
     expect(places).not.toContain(-1);
@@ -120,7 +133,7 @@ test.skipIf(reason !== null && !areToolsRequired)(
 const CAP_SYS_ADMIN = 21n;
 const HOST_TOOLS = ["nbdfuse", "losetup", "mkswap", "swapon", "timeout", "gcc"];
 
-/** Why the kernel of this machine is not made to swap, or null. */
+/** Why the kernel of this machine is not tested, or null. */
 function noHostReason(): string | null {
   if (!areToolsRequired && process.env.HOST_SWAP !== "1") return "it takes HOST_SWAP=1";
   const missing = HOST_TOOLS.filter((it) => which(it) === null);
@@ -151,9 +164,9 @@ test.skipIf(hostReason !== null)(
     const argv = ["sh", script, folder, uri, await walkProgram(), "24", "2"];
     const env = TOOL_ENVIRONMENT;
     const child = Bun.spawn(argv, { env, stdin: "ignore", stdout: "pipe", stderr: "pipe" });
-    // It ends by itself, and the node must not end before.
-    const [text, said] = await Promise.all([child.stdout.text(), child.stderr.text()]);
-    expect({ code: await child.exited, said, text }).toMatchObject({ code: 0, said: "" });
+    // It ends by itself, and the node must not end before it.
+    const [text, errors] = await Promise.all([child.stdout.text(), child.stderr.text()]);
+    expect({ code: await child.exited, errors, text }).toMatchObject({ code: 0, errors: "" });
     expect(text).toEndWith("HOST OK\n");
     const [, pagesIn, pagesOut] = /pswpin (\d+) pswpout (\d+)/.exec(text) ?? [];
     expect(Number(pagesIn)).toBeGreaterThan(1000);

@@ -1,6 +1,7 @@
 /**
- * `bun harness/hostile/attackers.ts TARGET NAMES`: a process that does the named attacks to a
- * target, both in JSON, all at once, until its input ends. Then it prints the rounds of each.
+ * `bun harness/hostile/attackers.ts TARGET NAMES`: a process that runs the named attacks on a
+ * target, all at once, until its input ends. Both arguments are JSON. Then it prints the rounds of
+ * each attack.
  */
 import { ATTACKS, type Target } from "./attacks.ts";
 
@@ -18,7 +19,7 @@ async function attack(
     try {
       count += await run(target, isOver);
     } catch {
-      count += 1; // It was refused, or cut off: it goes on.
+      count += 1; // The attack was refused or cut off: it goes on.
       await Bun.sleep(REST_MS);
     }
   }

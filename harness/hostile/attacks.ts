@@ -1,7 +1,7 @@
 /**
- * Attacks: what somebody who means harm, or a program with a fault, does to a node from outside,
- * each again and again until it is told to stop. First those without the key of the cluster, then
- * programs that the node lets in.
+ * Attacks: what an attacker, or a faulty program, does to a node from outside. Each is repeated
+ * until it is stopped. First come attacks without the key of the cluster, then programs that the
+ * node admits.
  *
  * Not here: what the node must withstand (soak.ts).
  */
@@ -25,27 +25,27 @@ import { keys, OID, pageOf } from "../processes/process-world.ts";
 import { frameBytes } from "../sim/channel-pair.ts";
 import { Crowd } from "./crowd.ts";
 
-/** What there is to attack. */
+/** What can be attacked. */
 export interface Target {
   /** Ports where anybody can connect: peers, gossip, clients, NBD, monitoring. */
   readonly ports: readonly TcpAddress[];
   readonly peers: readonly TcpAddress[];
   readonly gossip: readonly TcpAddress[];
   readonly http: readonly TcpAddress[];
-  /** `unix:/path` of doors that a program on the machine may use, and an export of its own. */
+  /** `unix:/path` of doors that a program on the machine may use, and its own export. */
   readonly client: string;
   readonly nbd: string;
   readonly exportName: string;
   readonly exportBytes: number;
-  /** Of the cluster, and of another one. */
+  /** The key of the cluster, and that of another one. */
   readonly tls: TlsMaterial;
   readonly otherTls: TlsMaterial;
 }
 
-/** Rounds of it, until `isOver`. */
+/** Repeats the attack until `isOver`. @returns the rounds. */
 export type Attack = (target: Target, isOver: () => boolean) => Promise<number>;
 
-/** At each port: more than the places of one source. */
+/** Connections at each port: more than one source may have. */
 const CROWD = 300;
 const BURST = 10;
 const GETS_UNREAD = 64;
@@ -65,7 +65,7 @@ async function rounds(isOver: () => boolean, round: () => Promise<void>): Promis
   return count;
 }
 
-/** Connects, writes what there is room for, waits so long at most, and vanishes. */
+/** Connects, writes as much as the socket takes, waits for at most this long, and disconnects. */
 async function throwAt(
   via: Transport,
   address: string | TcpAddress,
@@ -76,7 +76,8 @@ async function throwAt(
   const to = typeof address === "string" ? parseAddress(address) : address;
   const { promise, resolve } = Promise.withResolvers<void>();
   const stream = via.connect(to, {
-    ...{ ...NO_EVENTS, ...events },
+    ...NO_EVENTS,
+    ...events,
     onOpen: (it) => void it.write(bytes, 0, bytes.byteLength),
     onClose: () => resolve(),
   });
@@ -115,7 +116,7 @@ function noiseAtPorts({ ports }: Target, isOver: () => boolean): Promise<number>
   });
 }
 
-/** TLS is spoken, and the certificate is none of this cluster. */
+/** Speaks TLS, with a certificate of another cluster. */
 function otherCertificates(target: Target, isOver: () => boolean): Promise<number> {
   const stranger = secured(transport, target.otherTls);
   const ports = [...target.peers, ...target.ports];
@@ -138,7 +139,7 @@ async function noiseInDatagrams({ gossip }: Target, isOver: () => boolean): Prom
   return count;
 }
 
-/** Some read what they asked for, some vanish, some stay and do not read. */
+/** Some read their answers, some disconnect, some stay connected and do not read. */
 function monitoring({ http }: Target, isOver: () => boolean): Promise<number> {
   const get = new TextEncoder().encode("GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n");
   const many = bytesOf(...Array.from({ length: 50 }, () => get));
@@ -153,9 +154,9 @@ function monitoring({ http }: Target, isOver: () => boolean): Promise<number> {
   });
 }
 
-// Programs that the node lets in.
+// Programs that the node admits.
 
-/** A program, and the stream that it will pull from under itself. */
+/** A program, and the stream below it, to be cut without a close. */
 async function program({ client }: Target): Promise<{ it: Client; stream: Stream | null }> {
   let stream: Stream | null = null;
   const own: Transport = {
@@ -183,7 +184,7 @@ async function destroyPool(target: Target, id: number, token: string): Promise<v
   await it.close();
 }
 
-/** Each makes a pool, asks for its pages, and vanishes before it has read them. */
+/** Each program makes a pool, asks for its pages, and disconnects before it has read them. */
 function programsThatVanish(target: Target, isOver: () => boolean): Promise<number> {
   return rounds(isOver, async () => {
     const { it, stream } = await program(target);
@@ -197,7 +198,7 @@ function programsThatVanish(target: Target, isOver: () => boolean): Promise<numb
   });
 }
 
-/** It asks for more and more and takes nothing. */
+/** Sends more and more requests, and reads no answer. */
 function programsThatDoNotRead(target: Target, isOver: () => boolean): Promise<number> {
   return rounds(isOver, async () => {
     const { it, stream } = await program(target);
@@ -225,7 +226,7 @@ function poolsThatComeAndGo(target: Target, isOver: () => boolean): Promise<numb
   });
 }
 
-/** Reads of megabytes that nobody takes; then the client vanishes. */
+/** Requests reads of megabytes, takes no data, and disconnects. */
 function devicesThatDoNotRead(target: Target, isOver: () => boolean): Promise<number> {
   const { nbd, exportName: name, exportBytes } = target;
   const reads = Array.from({ length: READS_UNREAD }, (_, i) => {
@@ -240,7 +241,7 @@ function devicesThatDoNotRead(target: Target, isOver: () => boolean): Promise<nu
   });
 }
 
-/** Somebody with the key says that it is another node, or sends what is no message. */
+/** A peer with the key claims to be another node, or sends malformed messages. */
 function peersWithTheKey(target: Target, isOver: () => boolean): Promise<number> {
   const insider = secured(transport, target.tls);
   const noisy = noise(new BunRandom(), 65_536);

@@ -1,4 +1,4 @@
-/** Crowd: somebody who keeps a number of connections open at a port, and says nothing on them. */
+/** Crowd: keeps a number of silent connections open at a port. */
 import type { Address } from "../../src/net/address.ts";
 import { NO_EVENTS, type Stream, type Transport } from "../../src/net/transport.ts";
 
@@ -6,14 +6,14 @@ import { NO_EVENTS, type Stream, type Transport } from "../../src/net/transport.
 const REDIAL_MS = 250;
 
 export class Crowd {
-  /** Connections that were made, in all. */
+  /** Connections made in total. */
   count = 0;
   private readonly transport: Transport;
   private readonly address: Address;
   private readonly streams = new Set<Stream>();
   private isOver = false;
 
-  /** There are always `count`: another is opened for each that is closed. */
+  /** There are always `count`: one more is opened for each that is closed. */
   constructor(transport: Transport, address: Address, count: number) {
     this.transport = transport;
     this.address = address;

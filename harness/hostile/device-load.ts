@@ -1,6 +1,6 @@
 /**
- * DeviceLoad: what a kernel does with an export: it writes pages and reads them back, one request
- * after the other, and checks each byte. Every request must be answered, and without an error.
+ * DeviceLoad: what a kernel does with an export. It writes pages and reads them back, one request
+ * at a time, and checks each byte. Every request must be answered without an error.
  */
 import { below, type Random } from "../../src/core/random.ts";
 import type { Address } from "../../src/net/address.ts";
@@ -11,11 +11,11 @@ const REQUEST_BYTES = 64 * 1024;
 
 export class DeviceLoad {
   requestCount = 0;
-  /** The longest that a request has taken. */
+  /** The longest duration of a request. */
   slowestMs = 0;
   private readonly client = new BareClient();
   private readonly random: Random;
-  /** Which write each range holds; 0: none. */
+  /** The number of the latest write to each range; 0: none. */
   private readonly written: Uint32Array;
 
   constructor(random: Random, byteCount: number) {
@@ -23,14 +23,14 @@ export class DeviceLoad {
     this.written = new Uint32Array(byteCount / REQUEST_BYTES);
   }
 
-  /** Connects, and writes all of it once. */
+  /** Connects, and writes the whole export once. */
   async start(address: Address, name: string): Promise<void> {
     new BunTransport().connect(address, this.client);
     await this.client.negotiate({ form: "simple", name });
     for (let range = 0; range < this.written.length; range += 1) await this.write(range);
   }
 
-  /** A write or a read somewhere. Rejects when it fails, or gives other bytes. */
+  /** Writes or reads a random range. Rejects when that fails, or gives other bytes. */
   async step(): Promise<void> {
     const range = below(this.random, this.written.length);
     if (below(this.random, 3) === 0) await this.write(range);
@@ -55,7 +55,7 @@ export class DeviceLoad {
   private async read(range: number): Promise<void> {
     const data = await this.ask(READ, range);
     if (Buffer.compare(data, contentOf(range, this.written[range] ?? 0)) !== 0) {
-      throw new Error(`The device has other bytes at ${range * REQUEST_BYTES}`);
+      throw new Error(`The device returned wrong bytes at offset ${range * REQUEST_BYTES}`);
     }
   }
 
@@ -72,13 +72,13 @@ export class DeviceLoad {
   }
 }
 
-/** Pages of which half compresses, each another. */
+/** Distinct pages, half of whose bytes compress. */
 function contentOf(range: number, generation: number): Uint8Array {
   const bytes = new Uint8Array(REQUEST_BYTES);
   const words = new Uint32Array(bytes.buffer);
   let word = (range * 65_537 + generation) >>> 0;
   for (let i = 0; i < words.length; i += 1) {
-    // Numerical Recipes' generator: quick, and other words for each page.
+    // The generator of Numerical Recipes: quick, with other words for each page.
     word = (Math.imul(word, 1_664_525) + 1_013_904_223) >>> 0;
     words[i] = i % 1024 < 512 ? word : range;
   }

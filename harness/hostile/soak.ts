@@ -1,14 +1,14 @@
 /**
- * `bun run soak hostile [--minutes M] [--only ATTACK] [--swap]`: a small cluster of real processes,
- * an owner whose export is under load and two lenders, while everything in attacks.ts is done to it
- * at once. Halfway a lender is killed, and started again. With --swap the owner is in swap mode, so
- * that all its memory is locked. With --only nothing there is the load alone.
+ * `bun run soak hostile [--minutes M] [--only ATTACK] [--swap]`: a small cluster of real processes
+ * under all attacks of attacks.ts at once. An owner, whose export is under load, has two lenders.
+ * Halfway a lender is killed and started again. With --swap the owner is in swap mode, so all its
+ * memory is locked. With `--only nothing` there is the load alone.
  *
- * Whatever happens: no node ends, every request of the export is answered with the right bytes,
- * no node takes more beside its frames than it may, and the lender comes back under attack.
- * Afterwards every link is up, every member alive, and the memory of the attacks is given back.
+ * Rules during the attacks: no node ends, every request to the export is answered with the right
+ * bytes, no node takes more memory beside its frames than its bound, and the lender returns.
+ * Rules afterwards: every link is up, every member is alive, and the memory is given back.
  *
- * Exit codes: 0 all held, 1 something did not, 2 bad usage.
+ * Exit codes: 0 all rules held, 1 one did not, 2 bad usage.
  */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -24,17 +24,17 @@ import { ATTACKS, type Target } from "./attacks.ts";
 import { DeviceLoad } from "./device-load.ts";
 
 const MIB = 1024 * 1024;
-/** What a node may take beside its frames: the runtime, the program, its records and buffers. */
+/** Bound of memory beside the frames: the runtime, the program, its records and buffers. */
 const BESIDE_BYTES_MAX = 96 * MIB;
 /**
- * While it is under attack all its pools may be full: 24 MiB of requests at the client door, 24 MiB
- * of replies that NBD clients and monitoring do not take, 14 MiB of TLS for connections that have
- * not said who they are, and the garbage of a second.
+ * Under attack all pools may be full: 24 MiB of requests at the client door, 24 MiB of replies that
+ * NBD clients and monitoring do not take, 14 MiB of TLS for unproven connections, and the garbage
+ * of a second.
  */
 const ATTACKED_BYTES_MAX = BESIDE_BYTES_MAX + 64 * MIB;
 /**
- * In swap mode the kernel takes nothing back of what is locked (src/node/swap-mode.ts), so the heap
- * stays as large as all attacks have made it, each at its worst.
+ * In swap mode the kernel reclaims no locked memory (src/node/swap-mode.ts), so the heap stays as
+ * large as the worst moments of all attacks have made it.
  */
 const ATTACKED_LOCKED_BYTES_MAX = ATTACKED_BYTES_MAX + 80 * MIB;
 const NOTHING = "nothing";
@@ -44,14 +44,14 @@ const DISK_MIB = 32;
 const PREY_MIB = 4;
 const REPORT_MS = 10_000;
 const WATCH_MS = 250;
-/** Within it a lender joins again under attack, also where the attackers have most of the machine. */
+/** A lender joins again within this time, even if the attackers have most of the machine. */
 const BACK_MS = 120_000;
 
 export interface HostileOptions {
   readonly minutes: number;
-  /** Which attacks; all of them unless said. */
+  /** Attacks to run; all of them by default. */
   readonly attacks?: readonly string[];
-  /** Halfway a lender is killed, and started again. */
+  /** Halfway a lender is killed and started again. */
   readonly restart: boolean;
   /** The owner is in swap mode. */
   readonly swap?: boolean;
@@ -59,21 +59,21 @@ export interface HostileOptions {
 }
 
 export interface HostileResult {
-  /** What did not hold, a line each. */
+  /** Rules that did not hold, a line each. */
   readonly failures: readonly string[];
   readonly requestCount: number;
-  /** The most that each node took beside its frames, in bytes. */
+  /** The most memory that each node took beside its frames, in bytes. */
   readonly mostBytes: Readonly<Record<string, number>>;
   /** Rounds of each attack. */
   readonly rounds: Readonly<Record<string, number>>;
 }
 
-/** A node of the cluster, and what asks it how it is. */
-interface Place {
+/** A node of the cluster, and a client that reads its stats. */
+interface Member {
   readonly name: string;
   node: NodeProcess;
   client: Client;
-  /** What it takes beside its frames, as seen last. */
+  /** Memory beside its frames, as seen last. */
   besideBytes: number;
   readonly again: () => Promise<NodeProcess>;
 }
@@ -82,7 +82,7 @@ class HostileSoak {
   private readonly world = new ProcessWorld();
   private readonly options: HostileOptions;
   private readonly load = new DeviceLoad(new BunRandom(), DISK_MIB * MIB);
-  private readonly places: Place[] = [];
+  private readonly members: Member[] = [];
   private readonly failures: string[] = [];
   private readonly mostBytes: Record<string, number> = {};
   private isEnding = false;
@@ -106,12 +106,12 @@ class HostileSoak {
     const rounds: Record<string, number> = JSON.parse(await attackers.stdout.text());
     await this.check();
     this.isEnding = true;
-    await Promise.all(this.places.map(({ client }) => client.close()));
+    await Promise.all(this.members.map(({ client }) => client.close()));
     const { failures, mostBytes } = this;
     return { failures, requestCount: this.load.requestCount, mostBytes, rounds };
   }
 
-  /** A process of their own, so that what they do slows the load down as little as can be. */
+  /** A separate process, so that attacks slow the load down as little as possible. */
   private spawnAttackers(target: Target, names: readonly string[]) {
     const program = [process.execPath, join(import.meta.dir, "attackers.ts")];
     const argv = [...program, JSON.stringify(target), JSON.stringify(names)];
@@ -132,7 +132,8 @@ class HostileSoak {
     const owner = await this.add("owner", "node", OWNER_MIB, [
       ...[...secure, exports, `--nbd=unix:${nbd}`, "--nbd=127.0.0.1:0"],
       this.options.swap === true ? "--swap" : "--no-swap",
-      ...["--client=127.0.0.1:0", "--http=127.0.0.1:0"],
+      "--client=127.0.0.1:0",
+      "--http=127.0.0.1:0",
     ]);
     const join = `--join=${owner.gossip}`;
     const lenders = [
@@ -152,9 +153,14 @@ class HostileSoak {
     const gossip = nodes.flatMap((node) => tcp(node.gossip));
     const doors = [owner.client, owner.nbd, owner.http].flatMap(tcp);
     return {
-      ...{ peers, gossip, ports: [...peers, ...gossip, ...doors], http: tcp(owner.http) },
-      ...{ client: `unix:${world.path("owner")}`, nbd: `unix:${nbd}` },
-      ...{ exportName: "prey", exportBytes: PREY_MIB * MIB },
+      peers,
+      gossip,
+      ports: [...peers, ...gossip, ...doors],
+      http: tcp(owner.http),
+      client: `unix:${world.path("owner")}`,
+      nbd: `unix:${nbd}`,
+      exportName: "prey",
+      exportBytes: PREY_MIB * MIB,
       tls: parseKeyFile(readFileSync(key, "utf8"), Date.now()).tls,
       otherTls: (await makeKey({ nowMs: Date.now(), days: 1 })).tls,
     };
@@ -166,7 +172,7 @@ class HostileSoak {
     memoryMib: number,
     flags: readonly string[],
   ): Promise<NodeProcess> {
-    const number = this.places.length;
+    const number = this.members.length;
     const door = `unix:${this.world.path(name)}`;
     const own = [`--name=${name}`, `--memory=${memoryMib}MiB`, `--client=${door}`];
     const node = await this.world.start(command, number, [...flags, ...own]);
@@ -178,7 +184,7 @@ class HostileSoak {
       return next;
     };
     const client = await connect(door);
-    this.places.push({ name, node, client, besideBytes: 0, again });
+    this.members.push({ name, node, client, besideBytes: 0, again });
     this.watchEnd(name, node);
     return node;
   }
@@ -190,19 +196,19 @@ class HostileSoak {
   }
 
   private async restartLender(): Promise<void> {
-    const place = this.places.at(-1);
-    if (place === undefined || !this.options.restart || this.failures.length > 0) return;
+    const member = this.members.at(-1);
+    if (member === undefined || !this.options.restart || this.failures.length > 0) return;
     try {
       await this.untilCopied();
-      await place.node.kill();
-      await place.client.close();
-      this.options.report(`${place.name} is killed, and started again`);
-      place.node = await place.again();
-      place.client = await connect(place.node.client);
-      this.watchEnd(place.name, place.node);
-      this.options.report(`${place.name} has started`);
+      await member.node.kill();
+      await member.client.close();
+      this.options.report(`${member.name} was killed, and is started again`);
+      member.node = await member.again();
+      member.client = await connect(member.node.client);
+      this.watchEnd(member.name, member.node);
+      this.options.report(`${member.name} has started`);
     } catch (error) {
-      this.fail(`${place.name} did not come back under attack: ${error}`);
+      this.fail(`${member.name} did not come back under attack: ${error}`);
     }
   }
 
@@ -214,13 +220,13 @@ class HostileSoak {
     });
   }
 
-  private get owner(): Place {
-    const [owner] = this.places;
-    if (owner === undefined) throw new Error("nothing was started");
+  private get owner(): Member {
+    const [owner] = this.members;
+    if (owner === undefined) throw new Error("no node was started");
     return owner;
   }
 
-  // What goes on.
+  // Rules during the attacks.
 
   private async use(endMs: number): Promise<void> {
     while (performance.now() < endMs && this.failures.length === 0) {
@@ -232,10 +238,10 @@ class HostileSoak {
     let reportedMs = startMs;
     while (performance.now() < endMs && this.failures.length === 0) {
       await Bun.sleep(WATCH_MS);
-      for (const place of this.places) await this.lookAtMemory(place);
+      for (const member of this.members) await this.measureMemory(member);
       if (performance.now() - reportedMs < REPORT_MS) continue;
       reportedMs = performance.now();
-      const beside = this.places.map((it) => `${it.name} ${inMib(it.besideBytes)}`).join(", ");
+      const beside = this.members.map((it) => `${it.name} ${inMib(it.besideBytes)}`).join(", ");
       const { requestCount, slowestMs } = this.load;
       const seconds = Math.round((reportedMs - startMs) / 1000);
       const device = `${requestCount} requests, the slowest ${Math.round(slowestMs)} ms`;
@@ -243,32 +249,32 @@ class HostileSoak {
     }
   }
 
-  private async lookAtMemory(place: Place): Promise<void> {
+  private async measureMemory(member: Member): Promise<void> {
     try {
-      const { frames_used = 0 } = (await place.client.stats()).counters;
-      const { anonymousBytes } = memoryOf(place.node.pid);
-      // In swap mode all frames are there from the start.
-      const frameBytes = this.isLocked(place) ? OWNER_MIB * MIB : frames_used * PAGE_BYTES;
-      place.besideBytes = anonymousBytes - frameBytes;
+      const { frames_used = 0 } = (await member.client.stats()).counters;
+      const { anonymousBytes } = memoryOf(member.node.pid);
+      // In swap mode all frames are resident from the start.
+      const frameBytes = this.isLocked(member) ? OWNER_MIB * MIB : frames_used * PAGE_BYTES;
+      member.besideBytes = anonymousBytes - frameBytes;
     } catch {
-      return; // It is being started again.
+      return; // The node is being started again.
     }
-    const { name, besideBytes } = place;
+    const { name, besideBytes } = member;
     this.mostBytes[name] = Math.max(this.mostBytes[name] ?? 0, besideBytes);
-    if (besideBytes > this.bytesMax(place, { during: true })) {
+    if (besideBytes > this.bytesMax(member, { during: true })) {
       this.fail(`${name} takes ${inMib(besideBytes)} beside its frames`);
     }
   }
 
   /** `during`: while attacks go on. */
-  private bytesMax(place: Place, { during }: { during: boolean }): number {
+  private bytesMax(member: Member, { during }: { during: boolean }): number {
     if (this.options.attacks?.length === 0) return BESIDE_BYTES_MAX;
-    if (this.isLocked(place)) return ATTACKED_LOCKED_BYTES_MAX;
+    if (this.isLocked(member)) return ATTACKED_LOCKED_BYTES_MAX;
     return during ? ATTACKED_BYTES_MAX : BESIDE_BYTES_MAX;
   }
 
-  private isLocked(place: Place): boolean {
-    return this.options.swap === true && place === this.owner;
+  private isLocked(member: Member): boolean {
+    return this.options.swap === true && member === this.owner;
   }
 
   private async untilTime(timeMs: number): Promise<void> {
@@ -289,12 +295,12 @@ class HostileSoak {
         return members.length === 3 && areAlive && peers.every(({ connected }) => connected);
       });
       await until("the memory of the attacks is given back", async () => {
-        for (const place of this.places) await this.lookAtMemory(place);
-        return this.places.every(
-          (place) => place.besideBytes <= this.bytesMax(place, { during: false }),
+        for (const member of this.members) await this.measureMemory(member);
+        return this.members.every(
+          (member) => member.besideBytes <= this.bytesMax(member, { during: false }),
         );
       });
-      const left = this.places.map((it) => `${it.name} ${inMib(it.besideBytes)}`).join(", ");
+      const left = this.members.map((it) => `${it.name} ${inMib(it.besideBytes)}`).join(", ");
       this.options.report(`afterwards, memory beside frames: ${left}`);
     } catch (error) {
       this.fail(`afterwards: ${error}`);
@@ -316,7 +322,7 @@ export function hostile(options: HostileOptions): Promise<HostileResult> {
   return new HostileSoak(options).run();
 }
 
-/** `only`: one attack by its name, or "nothing". `swap`: with an owner in swap mode. */
+/** `only`: one attack by name, or "nothing". `swap`: with an owner in swap mode. */
 export async function soakHostile(
   minutes: number,
   { only, swap }: { only?: string | undefined; swap: boolean },
@@ -334,6 +340,6 @@ export async function soakHostile(
   for (const [name, count] of Object.entries(rounds)) console.log(`${name}: ${count} rounds`);
   const most = Object.entries(mostBytes).map(([name, bytes]) => `${name} ${inMib(bytes)}`);
   console.log(`${requestCount} requests of the export; the most beside frames: ${most.join(", ")}`);
-  console.log(failures.length === 0 ? "all held" : `${failures.length} failures`);
+  console.log(failures.length === 0 ? "all rules held" : `${failures.length} failures`);
   return failures.length === 0 ? 0 : 1;
 }

@@ -1,7 +1,7 @@
 /**
- * What must not get into a recorded page: paths, names and settings of the machine that it was
- * recorded on. A page that holds any of it is left out, never edited: there are many more pages
- * than are kept.
+ * Content that must not get into a recorded page: paths, names and settings of the machine that it
+ * was recorded on. A page with any of it is left out, never edited: there are more pages than
+ * needed.
  */
 
 import { Buffer } from "node:buffer";

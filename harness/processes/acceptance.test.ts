@@ -1,7 +1,7 @@
 /**
  * Scenarios 8 to 14 of docs/original.md, "topologies and scenarios", with real processes: what
- * becomes of pages when a machine dies, comes back, falls silent, or is told to stop. The same and
- * more under virtual time: scenarios/scenarios.test.ts, scenarios/sim.test.ts.
+ * happens to pages when a machine dies, returns, falls silent or is stopped. Tests under virtual
+ * time cover the same and more: scenarios/scenarios.test.ts, scenarios/sim.test.ts.
  */
 import { expect, test } from "bun:test";
 import type { Client } from "../../src/client/client.ts";
@@ -25,7 +25,7 @@ import {
 } from "./process-world.ts";
 
 const TEST_MS = 60_000;
-/** So many pages are three times what a node with 1 MiB keeps. */
+/** Three times as many pages as a node with 1 MiB keeps. */
 const PAGES = 1500;
 const GOSSIP = "--gossip=127.0.0.1:0";
 const LENDS = "--memory=32MiB";
@@ -38,7 +38,7 @@ interface World {
   pool: Pool;
 }
 
-/** Servers, each a zone of its own, and a node that has PAGES pages with as many copies. */
+/** Servers in a zone each, and a node with PAGES pages and a copy of each at every server. */
 async function borrowing(
   world: ProcessWorld,
   { servers: count, replicas }: { servers: number; replicas: number },
@@ -57,13 +57,13 @@ async function borrowing(
   return { servers, node, client, pool };
 }
 
-/** `gossip`: where it did before it was killed. */
+/** `gossip`: its gossip address before it was killed. */
 function startServer(world: ProcessWorld, number: number, seed?: NodeProcess, gossip = GOSSIP) {
   const join = seed === undefined ? [] : [`--join=${seed.gossip}`];
   return world.start("server", number, [gossip, LENDS, `--zone=z${number}`, ...join]);
 }
 
-/** Nothing is on its way, and no page lacks a copy. */
+/** Waits until nothing is in flight and no page lacks a copy. */
 async function atRest(client: Client): Promise<void> {
   await until("nothing is on its way", async () => {
     const { counters } = await client.stats();
@@ -85,7 +85,7 @@ test(
     const pages = await counter(client, "remote_pers_pages");
     await first(servers).kill();
     expect(await countRight(pool, PAGES)).toBe(PAGES);
-    // Those that lost a copy get another one, so the next may die, too.
+    // Pages that lost a copy get another one, so the next holder may die, too.
     await logged(node, /member "n0" is dead/);
     await until("copies are made", async () => (await counter(client, "copies_repaired")) > 0);
     await atRest(client);
@@ -99,7 +99,7 @@ test(
 );
 
 test(
-  "scenario 9: a holder that is back empty has cost a copy, and has its share again",
+  "scenario 9: a holder that returns empty costs a copy, and gets its share again",
   async () => {
     await using world = new ProcessWorld();
     const { servers, client, pool } = await borrowing(world, { servers: 2, replicas: 2 });
@@ -121,7 +121,7 @@ test(
 );
 
 test(
-  "scenario 10: an owner is killed, and what was held for it goes when it is back",
+  "scenario 10: an owner is killed, and its foreign pages are purged when it returns",
   async () => {
     await using world = new ProcessWorld();
     const { servers, node } = await borrowing(world, { servers: 2, replicas: 2 });
@@ -143,7 +143,7 @@ test(
 );
 
 test(
-  "scenario 11: while its link is down a node works on, and moves pages again once it is up",
+  "scenario 11: a node goes on while its link is down, and moves pages again once it is up",
   async () => {
     await using world = new ProcessWorld();
     const detour = new Detour(new SeededRandom(1), { loss: 0, delayMs: 0 });
@@ -185,24 +185,24 @@ test(
 );
 
 test(
-  "scenario 12: the target changes, and is none, while a node runs",
+  "scenario 12: the target changes to another node, and to none, while a node runs",
   async () => {
     await using world = new ProcessWorld();
     const { servers, client, pool } = await borrowing(world, { servers: 2, replicas: 1 });
     const holders = await Promise.all(servers.map((server) => world.connect(server)));
-    const held = () => Promise.all(holders.map((it) => counter(it, "foreign_pers_pages")));
+    const foreignPages = () => Promise.all(holders.map((it) => counter(it, "foreign_pers_pages")));
     await client.setKnob("remote_target_nodenum", String(holders[1]?.nodeNumber));
-    const [before = 0] = await held();
+    const [before = 0] = await foreignPages();
     const more = await client.newPool({ persistent: true });
     expect(await fill(more, PAGES)).toBe(PAGES);
     await atRest(client);
-    const [there = 0, target = 0] = await held();
+    const [there = 0, target = 0] = await foreignPages();
     expect(there).toBe(before);
     expect(target).toBeGreaterThan(PAGES / 2);
     expect(await client.setKnob("remote_target_nodenum", "none")).toBe("none");
     const none = await client.newPool({ persistent: true });
     await fill(none, PAGES);
-    expect(await held()).toEqual([there, target]);
+    expect(await foreignPages()).toEqual([there, target]);
     await none.destroy();
     expect(await countRight(pool, PAGES)).toBe(PAGES);
     expect(await countRight(more, PAGES)).toBe(PAGES);
@@ -240,7 +240,7 @@ test(
 );
 
 test(
-  "scenario 14: owner and holders stop in order while pages are away",
+  "scenario 14: owner and holders shut down cleanly while pages are away",
   async () => {
     await using world = new ProcessWorld();
     const { servers, node, client, pool } = await borrowing(world, { servers: 3, replicas: 1 });
@@ -253,7 +253,7 @@ test(
     expect(await node.stop()).toBe(0);
     for (const server of servers.slice(1)) {
       const holder = await world.connect(server);
-      await until("nothing is held for one that left", async () => {
+      await until("nothing is held for an owner that has left", async () => {
         return (await counter(holder, "foreign_pers_pages")) === 0;
       });
       expect(await server.stop()).toBe(0);

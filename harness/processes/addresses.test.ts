@@ -1,6 +1,6 @@
 /**
- * Nodes on addresses that are not plain: all of a machine, link-local ones, names that are not
- * there yet, ports that are taken. Networks are namespaces that a test makes, which takes root.
+ * Nodes on unusual addresses: wildcards, link-local addresses, names that do not resolve yet, ports
+ * in use. Each test makes a network namespace, which takes root.
  */
 import { expect, test } from "bun:test";
 import { NodeProcess } from "./node-process.ts";
@@ -14,7 +14,7 @@ const canMakeNetworks =
   which("ip") !== null && which("nsenter") !== null && process.getuid?.() === 0;
 const networkTest = test.skipIf(!canMakeNetworks && !areToolsRequired);
 
-/** A network of its own with two devices on one wire. @returns the words that enter it. */
+/** Makes a namespace with two devices on one wire. @returns the command prefix that enters it. */
 async function network(world: ProcessWorld, commands: readonly string[]): Promise<string[]> {
   const holder = world.spawnCommand(["unshare", "--net", "sh", "-c", "echo up; exec sleep 600"]);
   const reader = holder.stdout.getReader();
@@ -29,7 +29,7 @@ async function network(world: ProcessWorld, commands: readonly string[]): Promis
   return inside;
 }
 
-/** A node in that network, not waited for. */
+/** Starts a node in that network without waiting for it. */
 function startIn(
   world: ProcessWorld,
   inside: readonly string[],
@@ -43,7 +43,7 @@ function startIn(
   return node;
 }
 
-/** A server at `lender` and a node at `owner` that exchange pages. @returns what was told of it. */
+/** A server and a node exchange pages. @returns the lender's address as the node knows it. */
 async function pagesBetween(
   world: ProcessWorld,
   inside: readonly string[],
@@ -53,7 +53,11 @@ async function pagesBetween(
   await server.ready();
   const small = ["--memory=1MiB", "--selfshrink=off"];
   const node = startIn(world, inside, "owner", [
-    ...["node", `--listen=${owner}`, `--gossip=${gossip}`, `--join=${join}`, ...small],
+    "node",
+    `--listen=${owner}`,
+    `--gossip=${gossip}`,
+    `--join=${join}`,
+    ...small,
   ]);
   await node.ready();
   const client = await world.connect(node);
@@ -74,23 +78,24 @@ networkTest.each(["0.0.0.0", "[::]"])(
       "addr add 10.9.0.1/24 dev va",
       "addr add 10.9.0.2 dev lo",
     ]);
-    const places = {
+    const addresses = {
       lender: `${all}:7777`,
       owner: "10.9.0.2:7778",
       join: "10.9.0.1:7946",
       gossip: "10.9.0.2:7947",
     };
-    expect(await pagesBetween(world, inside, places)).toBe("10.9.0.1:7946");
+    expect(await pagesBetween(world, inside, addresses)).toBe("10.9.0.1:7946");
   },
   TEST_MS,
 );
 
 networkTest(
-  "a node on 0.0.0.0 of a machine with two addresses does not start without a word from a person",
+  "a node on 0.0.0.0 with two addresses does not start without --advertise",
   async () => {
     await using world = new ProcessWorld();
     const inside = await network(world, [
-      ...["addr add 10.9.0.1/24 dev va", "addr add 10.9.1.1/24 dev vb"],
+      "addr add 10.9.0.1/24 dev va",
+      "addr add 10.9.1.1/24 dev vb",
     ]);
     const flags = ["server", "--listen=0.0.0.0:7777"];
     const refused = startIn(world, inside, "one", flags);
@@ -98,16 +103,16 @@ networkTest(
       /the addresses 10.9.[01].1, 10.9.[01].1: write which .*, as in --advertise 10.9.[01].1:7777/,
     );
     expect(await refused.child.exited).toBe(2);
-    const told = startIn(world, inside, "two", [...flags, "--advertise=10.9.1.1:7777"]);
-    await told.ready();
-    const { members } = await (await world.connect(told)).stats();
+    const advertised = startIn(world, inside, "two", [...flags, "--advertise=10.9.1.1:7777"]);
+    await advertised.ready();
+    const { members } = await (await world.connect(advertised)).stats();
     expect(members).toEqual([expect.objectContaining({ address: "10.9.1.1:7946" })]);
   },
   TEST_MS,
 );
 
 networkTest(
-  "nodes on link-local addresses exchange pages, each by its own device",
+  "nodes on link-local addresses exchange pages, each over its own device",
   async () => {
     await using world = new ProcessWorld();
     const quiet = ["va", "vb"].map((device) => `link set ${device} addrgenmode none`);
@@ -115,14 +120,14 @@ networkTest(
       ...[...quiet, "addr add fe80::a/64 dev va nodad", "addr add fe80::b/64 dev vb nodad"],
     ]);
     const [lender, owner] = ["[fe80::a%va]:7777", "[fe80::b%vb]:7778"];
-    const places = { lender, owner, join: "[fe80::a%vb]:7946", gossip: "[fe80::b%vb]:7946" };
-    expect(await pagesBetween(world, inside, places)).toBe("[fe80::a]:7946");
+    const addresses = { lender, owner, join: "[fe80::a%vb]:7946", gossip: "[fe80::b%vb]:7946" };
+    expect(await pagesBetween(world, inside, addresses)).toBe("[fe80::a]:7946");
   },
   TEST_MS,
 );
 
 networkTest(
-  "the port of gossip that another program has is explained",
+  "an error explains that another program has the gossip port",
   async () => {
     await using world = new ProcessWorld();
     const inside = await network(world, []);
@@ -137,7 +142,7 @@ networkTest(
   TEST_MS,
 );
 
-test("a node waits for its seeds, as long as it is told to", async () => {
+test("a node waits for its seeds up to --join-timeout", async () => {
   await using world = new ProcessWorld();
   const flags = ["--gossip=127.0.0.1:0", "--memory=1MiB"];
   const seeds = ["--advertise=10.9.0.1:7777", "--gossip-advertise=10.9.0.1:7946"];
@@ -157,10 +162,10 @@ test("a seed that comes up late is found", async () => {
   await using world = new ProcessWorld();
   const gossip = "--gossip=127.0.0.1:0";
   const first = await world.start("server", 0, [gossip, "--memory=1MiB"]);
-  const { gossip: place } = first;
+  const { gossip: seed } = first;
   await first.stop();
-  const early = world.startUnready("node", 1, [gossip, `--join=${place}`, "--memory=1MiB"]);
+  const early = world.startUnready("node", 1, [gossip, `--join=${seed}`, "--memory=1MiB"]);
   await logged(early, /Cannot join the cluster: .*connection refused/);
-  await world.start("server", 0, [`--gossip=${place}`, "--memory=1MiB"]);
+  await world.start("server", 0, [`--gossip=${seed}`, "--memory=1MiB"]);
   await early.ready();
 });

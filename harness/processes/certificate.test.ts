@@ -1,4 +1,4 @@
-/** The certificate of a cluster of real processes: its end is told in time, and it is exchanged. */
+/** The certificate of a cluster of real processes: warnings before it expires, and its renewal. */
 import { expect, test } from "bun:test";
 import { copyFileSync, readFileSync } from "node:fs";
 import type { Client } from "../../src/client/client.ts";
@@ -10,7 +10,7 @@ import { counter, countRight, fill, logged, ProcessWorld, until } from "./proces
 
 const TEST_MS = 60_000;
 const PAGES = 1000;
-/** The oldest of them, which are away. */
+/** The number of the oldest pages, which are away. */
 const SOME = 50;
 const GOSSIP = "--gossip=127.0.0.1:0";
 
@@ -29,7 +29,7 @@ async function startCluster(world: ProcessWorld) {
   return { server, node, client };
 }
 
-/** What comes of dialling a node with a key file: "open", or why not. */
+/** Dials a node with a key file. @returns "open", or the reason of the failure. */
 function outcomeOf(address: string, path: string): Promise<string> {
   const { tls } = parseKeyFile(readFileSync(path, "utf8"), null);
   const { promise, resolve } = Promise.withResolvers<string>();
@@ -49,7 +49,7 @@ function unlinked(client: Client): Promise<void> {
 }
 
 test(
-  "that ends soon is told in the log, in status and in metrics",
+  "that expires soon is reported in the log, in status and in metrics",
   async () => {
     await using world = new ProcessWorld();
     await keygen(world, `--out=${world.path("key")}`, "--days=20");
@@ -65,7 +65,7 @@ test(
 );
 
 test(
-  "is exchanged step by step while nodes run, and pages can be had between any two",
+  "is renewed node by node while all run, and any two can exchange pages",
   async () => {
     await using world = new ProcessWorld();
     const key = world.path("key");

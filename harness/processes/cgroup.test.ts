@@ -1,4 +1,4 @@
-/** A lender in a cgroup with a limit, of whichever version this machine has its memory controller. */
+/** A lender in a cgroup with a limit, in the version that this machine uses for memory. */
 import { expect, test } from "bun:test";
 import { mkdirSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -10,7 +10,7 @@ import { counter, ProcessWorld, until } from "./process-world.ts";
 const MIB = 2 ** 20;
 const LIMIT_BYTES = 160 * MIB;
 
-/** A new group with a limit at the top of the hierarchy, or null: this machine has none to give. */
+/** Makes a cgroup with a limit below the root. @returns its folder; null: not allowed here. */
 function newGroup(): string | null {
   const cgroups = parseCgroups(readFileSync("/proc/self/cgroup", "utf8"));
   const own = memoryCgroup(cgroups, parseMounts(readFileSync("/proc/self/mountinfo", "utf8")));
@@ -35,7 +35,7 @@ function newGroup(): string | null {
 const folder = newGroup();
 const it = test.skipIf(folder === null);
 
-it("a lender sees the limit of its own cgroup, also when it is moved there", async () => {
+it("a lender sees the limit of its own cgroup, also when it is moved there later", async () => {
   await using world = new ProcessWorld();
   const path = folder ?? "";
   world.onEnd(() => rmdirSync(path));

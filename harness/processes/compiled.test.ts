@@ -1,6 +1,6 @@
 /**
  * The compiled program in a directory that somebody else has filled. A program that is started as
- * root must not take code or settings from where it happens to be started.
+ * root must not take code or settings from its working directory.
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import {
@@ -24,7 +24,7 @@ const PROGRAM = join(ROOT, "ramster");
 const HERE = join(ROOT, "here");
 const MARK = "code of the working directory";
 
-/** What a runtime, or a loader of libraries, may look for in the working directory. */
+/** File names that a runtime or a dynamic loader may look for in the working directory. */
 const HOSTILE: Readonly<Record<string, string>> = {
   "bunfig.toml": 'preload = ["./hostile.ts"]\n',
   "hostile.ts": `console.error("${MARK}");\n`,
@@ -58,7 +58,7 @@ describe("the compiled program", () => {
     expect(stdout).toMatch(/^ramster /);
   });
 
-  test("does not mind files there that nobody can read", async () => {
+  test("starts beside files that nobody can read", async () => {
     const folder = join(ROOT, "broken");
     mkdirSync(folder);
     for (const name of Object.keys(HOSTILE)) writeFileSync(join(folder, name), "preload = [\0{");
@@ -66,7 +66,7 @@ describe("the compiled program", () => {
     expect({ stderr, code }).toEqual({ stderr: "", code: 0 });
   });
 
-  test("does not mind a directory that it may not read", async () => {
+  test("starts in a directory that it may not read", async () => {
     const folder = join(ROOT, "closed");
     mkdirSync(folder);
     chmodSync(folder, 0);
@@ -83,7 +83,7 @@ describe("the compiled program", () => {
 const missing = !areToolsRequired && which("strace") === null;
 const why = missing ? " (skipped: no strace here)" : "";
 
-describe.skipIf(missing)(`the calls of the compiled program${why}`, () => {
+describe.skipIf(missing)(`the system calls of the compiled program${why}`, () => {
   test.each([
     ["version", ["version"]],
     ["a node", ["node", "--listen=127.0.0.1:0", "--gossip=127.0.0.1:0"]],
@@ -94,7 +94,8 @@ describe.skipIf(missing)(`the calls of the compiled program${why}`, () => {
       const strace = ["strace", "-f", "-qq", "-o", trace, "-e", "trace=%file", "--"];
       const pipes = { stdin: "ignore", stdout: "pipe", stderr: "pipe" } as const;
       const child = Bun.spawn([...strace, PROGRAM, ...argv], {
-        ...{ cwd: HERE, env: TOOL_ENVIRONMENT },
+        cwd: HERE,
+        env: TOOL_ENVIRONMENT,
         ...pipes,
       });
       if (name === "a node") {
@@ -109,12 +110,12 @@ describe.skipIf(missing)(`the calls of the compiled program${why}`, () => {
   );
 });
 
-/** The process that strace started: the first word of its first line. */
+/** The process that strace started: the first word of its first line is the process id. */
 function firstPid(trace: string): number {
   return Number.parseInt(readFileSync(trace, "utf8"), 10);
 }
 
-/** The calls with a path that is relative, or in `folder`. */
+/** Calls with a path that is relative, or inside `folder`. */
 function openedIn(trace: string, folder: string): string[] {
   const calls = trace.split("\n").filter((line) => /^\d+ +\w+\(/.test(line));
   expect(calls.length).toBeGreaterThan(10);

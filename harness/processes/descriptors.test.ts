@@ -1,4 +1,4 @@
-/** A node with few descriptors, at whose ports strangers hold more connections than it may have. */
+/** A node with few file descriptors, while strangers hold more connections than it may have. */
 import { expect, test } from "bun:test";
 import { parseAddress, type TcpAddress } from "../../src/net/address.ts";
 import { BunTransport } from "../../src/net/bun.ts";
@@ -9,12 +9,17 @@ import { logged, ProcessWorld, until } from "./process-world.ts";
 const DESCRIPTORS = 128;
 const transport = new BunTransport();
 
-test("it serves its clients, links to its peers, and says that it refuses others", async () => {
+test("a node short of descriptors serves clients and peers, and logs that it refuses others", async () => {
   await using world = new ProcessWorld();
   const path = world.path("nbd");
   const flags = [
-    ...["--gossip=127.0.0.1:0", `--nbd=unix:${path}`, "--nbd=127.0.0.1:0", "--export=a=1MiB"],
-    ...[`--client=unix:${world.path("c")}`, "--client=127.0.0.1:0", "--no-swap"],
+    "--gossip=127.0.0.1:0",
+    `--nbd=unix:${path}`,
+    "--nbd=127.0.0.1:0",
+    "--export=a=1MiB",
+    `--client=unix:${world.path("c")}`,
+    "--client=127.0.0.1:0",
+    "--no-swap",
   ];
   const limit = ["prlimit", `--nofile=${DESCRIPTORS}`];
   const node = await world.start("node", 1, flags, limit);
@@ -32,9 +37,7 @@ test("it serves its clients, links to its peers, and says that it refuses others
     { ...NO_EVENTS, onData: (_stream, bytes) => (greeting += new TextDecoder().decode(bytes)) },
   );
   await until("an NBD client is greeted", () => greeting.startsWith("NBDMAGIC"));
-  const other = await world.start("server", 2, [
-    ...["--gossip=127.0.0.1:0", `--join=${node.gossip}`],
-  ]);
+  const other = await world.start("server", 2, ["--gossip=127.0.0.1:0", `--join=${node.gossip}`]);
   await logged(other, /link to node \d+ is up|member "n1" has joined/);
   client.terminate();
   for (const crowd of crowds) crowd.stop();

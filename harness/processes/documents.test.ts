@@ -1,12 +1,12 @@
 /**
- * README.md and docs/swap.md as a new user follows them: their commands run in the order in which
- * they stand, against the compiled program, in a directory of their own.
+ * Follows README.md and docs/swap.md as a new user does. Their commands run in the order of the
+ * text, against the compiled program, in a temporary directory.
  *
- * What is changed in them: machines become 127.0.0.1, each of their ports a free one, and /run a
- * directory. A command that takes root is run by a user who is not root, to the point where it says
- * so. What runs in a clone, or with a program that is missing, is not run.
+ * Changes to the commands: hosts become 127.0.0.1, each of their ports becomes a free port, and
+ * /run becomes a directory. Commands that take root run as another user, up to the error that says
+ * so. Commands that run in a clone are skipped, as are those of programs that are not installed.
  *
- * Not here: that flags and links in all documents are there: checks/documents.test.ts.
+ * Not here: whether flags and links of all documents exist (checks/documents.test.ts).
  */
 import { expect, test } from "bun:test";
 import { mkdirSync, writeFileSync } from "node:fs";
@@ -16,18 +16,18 @@ import { freePort } from "../stress/free-port.ts";
 import { ended, PROGRAM, ProcessWorld } from "./process-world.ts";
 import { areToolsRequired, TOOL_PATH, which } from "./tools.ts";
 
-/** Some seconds, unless much else runs: each terminal is a process that starts and joins. */
+/** Takes seconds on an idle machine: each terminal is a process that starts and joins. */
 const TEST_MS = 120_000;
 const EXIT_NOT_STARTED = 3;
-/** `10.0.0.1:7777`, and as QEMU has it. */
+/** Matches `10.0.0.1:7777`, and the form that QEMU takes. */
 const ADDRESS = /\b(\d+\.\d+\.\d+\.\d+)(:|,port=)(\d+)\b/g;
-/** The gossip port of a node that is not given one. */
+/** The default gossip port. */
 const GOSSIP_PORT = 7946;
 
 class Reader implements AsyncDisposable {
   private readonly world = new ProcessWorld();
   private readonly running: Bun.Subprocess<"ignore", "pipe", "pipe">[] = [];
-  /** By the address in the document. */
+  /** Free ports by the address in the document. */
   private readonly ports = new Map<string, number>();
   private readonly taken = new Set<number>();
   private stdout = "";
@@ -53,7 +53,7 @@ class Reader implements AsyncDisposable {
     this.stdout = stdout;
   }
 
-  /** Ctrl-C in each terminal, the last one first. */
+  /** Sends Ctrl-C to each terminal, the last one first. */
   async interrupt(): Promise<number[]> {
     const codes: number[] = [];
     for (const child of this.running.splice(0).toReversed()) {
@@ -87,7 +87,7 @@ class Reader implements AsyncDisposable {
     expect(text).toStartWith("ready ");
   }
 
-  /** A command of this program says that it takes root; others are not run. */
+  /** Commands of this program report that they take root; other commands are not run. */
   private async runWithoutRoot(block: Block): Promise<void> {
     const isRoot = process.getuid?.() === 0;
     if (isRoot && !canDropRoot()) return;
@@ -111,7 +111,7 @@ class Reader implements AsyncDisposable {
     return this.world.spawnCommand(["sh", "-c", script.join("\n")]);
   }
 
-  /** On this machine, and in the directory. */
+  /** Replaces hosts, ports and /run by those of this machine and test. */
   private async local(text: string): Promise<string> {
     for (const [, host, , port] of text.matchAll(ADDRESS)) {
       const address = `${host}:${port}`;
@@ -134,18 +134,18 @@ class Reader implements AsyncDisposable {
   }
 }
 
-/** In a user namespace of its own, root is nobody. Some machines forbid that. */
+/** Inside a user namespace root is nobody. Some machines forbid user namespaces. */
 function canDropRoot(): boolean {
   return which("unshare") !== null && Bun.spawnSync(["unshare", "--user", "true"]).success;
 }
 
-/** Where it gossips if it is not told: at the address of --listen. */
+/** Writes out the default of --gossip: the host of --listen, and the default port. */
 function withGossip(command: string): string {
   const [, host] = /--listen (\S+):\d+/.exec(command) ?? [];
   return command.includes("--gossip ") ? command : `${command} --gossip ${host}:${GOSSIP_PORT}`;
 }
 
-/** Lines with the same words; 0 is 0, and any other number any other number. */
+/** Matches lines with the same words, where any number but 0 stands for any other. */
 function kindOf(line: string): RegExp {
   const pattern = line
     .trim()

@@ -1,6 +1,6 @@
 /**
- * Real processes that are drained, told to stop or to lend less: what they say, how they end, and
- * that pages are still there afterwards.
+ * Real processes that are drained, stopped, or lend less: what they print, how they exit, and
+ * whether all pages can still be read afterwards.
  */
 import { describe, expect, test } from "bun:test";
 import { existsSync } from "node:fs";
@@ -19,7 +19,7 @@ import {
 } from "./process-world.ts";
 
 const TEST_MS = 30_000;
-/** So many pages are three times what a node with 1 MiB keeps. */
+/** Three times as many pages as a node with 1 MiB keeps. */
 const PAGES = 1500;
 const GOSSIP = ["--gossip=127.0.0.1:0", "--network=local"];
 
@@ -36,7 +36,7 @@ async function cluster(world: ProcessWorld, flags: readonly string[] = []) {
   return { first, second, node, client, atFirst, pool };
 }
 
-/** One server, and a full node: nobody can take what the server holds. */
+/** One server, and a full node: nobody else can take the pages of the server. */
 async function stranded(world: ProcessWorld, flags: readonly string[] = []) {
   const server = await world.start("server", 0, ["--memory=32MiB", ...flags]);
   const wires = [`--peers=0@${server.listen}`, "--target=0", "--selfshrink=off"];
@@ -62,7 +62,7 @@ function drain(world: ProcessWorld, node: NodeProcess, ...flags: string[]) {
 
 describe("ramster drain", () => {
   test(
-    "of a lender under load: it is empty, lends nothing, and every page is right",
+    "of a lender under load: it ends empty, lends nothing, and every page is right",
     async () => {
       await using world = new ProcessWorld();
       const { first, client, atFirst, pool } = await cluster(world);
@@ -92,7 +92,7 @@ describe("ramster drain", () => {
         return members.some(({ name, lend_frames }) => name === "n0" && lend_frames === 0);
       });
       expect(await countRight(pool, PAGES)).toBe(PAGES);
-      // Again, and while it is alone with that.
+      // Again: by now it is the only node that lends nothing.
       expect(await drain(world, first)).toEqual({
         stdout: "0 pages of other nodes moved away, 0 of its own came home\n",
         stderr: "",
@@ -104,7 +104,7 @@ describe("ramster drain", () => {
     TEST_MS,
   );
 
-  test("of a node that is alone has nothing to do", async () => {
+  test("of a single node has nothing to do", async () => {
     await using world = new ProcessWorld();
     const node = await world.start("node", 1, ["--memory=1MiB", "--lend=1MiB"]);
     const pool = await (await world.connect(node)).newPool({ persistent: true });
@@ -116,7 +116,7 @@ describe("ramster drain", () => {
   });
 
   test(
-    "ends at its deadline, and says what is still to move and that the node goes on",
+    "ends at its deadline, and prints what is left and that the node goes on",
     async () => {
       await using world = new ProcessWorld();
       const { server, atServer, pool } = await stranded(world);
@@ -133,7 +133,7 @@ describe("ramster drain", () => {
   );
 
   test(
-    "that has nowhere to move pages to says so, and they are still there",
+    "that has nowhere to move pages to reports an error, and keeps the pages",
     async () => {
       await using world = new ProcessWorld();
       const { server, pool } = await stranded(world);
@@ -149,7 +149,7 @@ describe("ramster drain", () => {
   );
 
   test(
-    "that is interrupted says that the node goes on, and it does until it is told otherwise",
+    "that is interrupted prints that the node goes on, which it does until draining is set to 0",
     async () => {
       await using world = new ProcessWorld();
       const { server, atServer, pool } = await stranded(world);
@@ -173,9 +173,9 @@ describe("ramster drain", () => {
   );
 });
 
-describe("a lender that is told to stop", () => {
+describe("a lender that is stopped", () => {
   test(
-    "moves what it holds to another one, ends with 0, and no page is lost",
+    "moves its foreign pages to another lender, exits with 0, and loses no page",
     async () => {
       await using world = new ProcessWorld();
       const { first, atFirst, pool } = await cluster(world);
@@ -189,7 +189,7 @@ describe("a lender that is told to stop", () => {
   );
 
   test(
-    "and cannot move all ends with 1 at its deadline, and its log says how many, why and whose",
+    "and cannot move all exits with 1 at its deadline, and logs how many, why and whose",
     async () => {
       await using world = new ProcessWorld();
       const { server } = await stranded(world, ["--drain-timeout=1s"]);
@@ -206,7 +206,7 @@ describe("a lender that is told to stop", () => {
     ["SIGTERM", "SIGTERM"],
     ["SIGTERM", "SIGINT"],
   ] as const)(
-    "by %s ends at once on a %s after it, with pages that nobody takes",
+    "by %s exits at once on a following %s, with pages that nobody takes",
     async (one, other) => {
       await using world = new ProcessWorld();
       const { server } = await stranded(world);
@@ -228,9 +228,9 @@ describe("a lender that is told to stop", () => {
   });
 });
 
-describe("a lender whose machine is to keep more to itself", () => {
+describe("a lender whose reserve is raised", () => {
   test(
-    "hands all back when nothing may be lent, says so, and lends again when told",
+    "gives everything back at 100%, logs that, and lends again at 0",
     async () => {
       await using world = new ProcessWorld();
       const { first, atFirst, pool } = await cluster(world);

@@ -1,9 +1,9 @@
-/** A bare client of HTTP: sends any bytes, and keeps all that comes until the connection closes. */
+/** A bare HTTP client: sends any bytes, and keeps all that arrives until the connection closes. */
 import type { TcpAddress } from "../../src/net/address.ts";
 import type { Stream, StreamEvents, Transport } from "../../src/net/transport.ts";
 
 export class HttpClient implements StreamEvents {
-  /** All that came, a character a byte. */
+  /** All bytes received, one character a byte. */
   text = "";
   isClosed = false;
   private readonly stream: Stream;
@@ -20,7 +20,7 @@ export class HttpClient implements StreamEvents {
     if (this.isOpen) this.onDrain();
   }
 
-  /** Takes nothing from now on. */
+  /** Reads nothing from now on. */
   stall(): void {
     this.stream.pause();
   }
@@ -29,13 +29,13 @@ export class HttpClient implements StreamEvents {
     this.stream.terminate();
   }
 
-  /** The status lines of all answers. */
+  /** Status lines of all answers. */
   get statuses(): number[] {
     const lines = this.text.matchAll(/^HTTP\/1\.1 (\d{3}) [A-Z]/gm);
     return Array.from(lines, ([, status]) => Number(status));
   }
 
-  /** What is behind the head of the last answer. */
+  /** The body of the last answer. */
   get body(): string {
     return this.text.slice(this.text.lastIndexOf("\r\n\r\n") + 4);
   }

@@ -1,6 +1,6 @@
 /**
- * Whoever reads the log of a node: somebody who stands still, has gone, or never was there. None of
- * them is to stop it.
+ * Readers of a node's log: one that stops reading, one that has gone, and none at all. None of them
+ * may stop the node.
  */
 import { expect, test } from "bun:test";
 import { closeSync, constants, openSync, readFileSync, readSync, writeSync } from "node:fs";
@@ -17,12 +17,12 @@ const NODE = [
 ];
 const READY = /^ready .*listen=(\S+) http=(\S+)/;
 
-/** A pipe with its two ends, closed with the world. */
+/** A pipe with both of its ends, which are closed with the world. */
 async function openPipe(world: ProcessWorld): Promise<{ reader: number; writer: number }> {
   const path = world.path("pipe");
   await ended(world.spawnCommand(["mkfifo", path]));
   const reader = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
-  // Without O_NONBLOCK, as a shell opens it: what the node makes of it is its own matter.
+  // Without O_NONBLOCK, as a shell opens it: the node must cope with that.
   const writer = openSync(path, constants.O_WRONLY);
   world.onEnd(() => {
     closeSync(writer);
@@ -30,7 +30,7 @@ async function openPipe(world: ProcessWorld): Promise<{ reader: number; writer: 
   return { reader, writer };
 }
 
-/** As a burst of log lines would. */
+/** Fills the pipe, as a burst of log lines does. */
 function fillPipe(writer: number): void {
   const own = openSync(`/proc/self/fd/${writer}`, constants.O_WRONLY | constants.O_NONBLOCK);
   for (const size of [4096, 1]) {
@@ -57,7 +57,7 @@ function readAll(reader: number): string {
   return text;
 }
 
-/** Says something that a node logs, at its port for peers. */
+/** Makes the node log a line, through its port for peers. */
 function say(listen: string): Promise<string> {
   return answerTo(listen, Buffer.from("GET / HTTP/1.1\r\nHost: somebody\r\n\r\n"));
 }
@@ -83,7 +83,7 @@ async function isServing({ http }: Started): Promise<boolean> {
 }
 
 test(
-  "a pipe that is full costs a node nothing, and what it had to say comes when there is room",
+  "a full pipe does not stop a node, and its log lines arrive when there is room",
   async () => {
     await using world = new ProcessWorld();
     const { reader, writer } = await openPipe(world);
@@ -106,7 +106,7 @@ test(
 );
 
 test(
-  "a reader that has gone costs a node nothing",
+  "a reader that has gone does not stop a node",
   async () => {
     await using world = new ProcessWorld();
     const { reader, writer } = await openPipe(world);
@@ -123,7 +123,7 @@ test(
 );
 
 test(
-  "a terminal that is stopped costs a node nothing",
+  "a stopped terminal does not stop a node",
   async () => {
     await using world = new ProcessWorld();
     let text = "";
@@ -137,16 +137,16 @@ test(
     const [, listen = "", http = ""] = READY.exec(text) ?? [];
     const seen = (): number => text.match(/Closed a connection from /g)?.length ?? 0;
     terminal.write("\x13"); // Ctrl-S
-    let said = 0;
+    let logged = 0;
     await until("it stands still", async () => {
       expect(await say(listen)).toContain("magic");
-      said += 1;
-      return said - seen() > 2;
+      logged += 1;
+      return logged - seen() > 2;
     });
     expect(await isServing({ child, listen, http })).toBe(true);
-    expect(said - seen()).toBeGreaterThan(2);
+    expect(logged - seen()).toBeGreaterThan(2);
     terminal.write("\x11"); // Ctrl-Q
-    await until("it goes on", () => seen() === said);
+    await until("it goes on", () => seen() === logged);
     child.kill("SIGTERM");
     expect(await child.exited).toBe(0);
     terminal.close();
@@ -154,7 +154,7 @@ test(
   TEST_MS,
 );
 
-test("a command whose reader stands still ends, and one that logs to a file says why", async () => {
+test("a command whose reader stops reading exits, and one that logs to a file says why", async () => {
   await using world = new ProcessWorld();
   const { reader, writer } = await openPipe(world);
   const argv = [...PROGRAM, "node", "--no-such-flag"];
@@ -174,7 +174,7 @@ test("a command whose reader stands still ends, and one that logs to a file says
   expect(lines).toEqual(["before", expect.stringContaining("--no-such-flag"), "behind", ""]);
 });
 
-test("a command whose reader has read enough ends well", async () => {
+test("a command whose reader closes the pipe early exits with 0", async () => {
   await using world = new ProcessWorld();
   const node = await world.start("node", 1);
   const command = `"$@" stats --client "${node.client}" | head -n 1`;

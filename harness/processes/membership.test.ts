@@ -1,7 +1,7 @@
 /**
- * Clusters of real processes: nodes find each other, place their pages themselves, notice who dies
- * and who leaves, and let in nobody without the key. What gossip does in detail is proved under
- * virtual time (src/cluster, node/membership).
+ * Clusters of real processes: nodes find each other, choose lenders, notice who dies and who
+ * leaves, and admit nobody without the key. Tests under virtual time cover gossip in detail
+ * (src/cluster, node/membership).
  */
 import { describe, expect, test } from "bun:test";
 import { chmodSync, existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
@@ -30,7 +30,7 @@ import {
 } from "./process-world.ts";
 
 const TEST_MS = 60_000;
-/** So many pages are three times what a node with 1 MiB keeps. */
+/** Three times as many pages as a node with 1 MiB keeps. */
 const PAGES = 1500;
 const GOSSIP = "--gossip=127.0.0.1:0";
 
@@ -40,7 +40,7 @@ interface Cluster {
   client: Client;
 }
 
-/** Servers that lend, and a node that has learnt of all of them. The first is the seed. */
+/** Servers that lend, and a node that knows all of them. The first server is the seed. */
 async function cluster(
   world: ProcessWorld,
   serverCount: number,
@@ -62,13 +62,13 @@ async function cluster(
   return { servers, node, client };
 }
 
-async function held(world: ProcessWorld, server: NodeProcess): Promise<number> {
+async function foreignPages(world: ProcessWorld, server: NodeProcess): Promise<number> {
   return counter(await world.connect(server), "foreign_pers_pages");
 }
 
 describe("a cluster of real processes", () => {
   test(
-    "nodes without numbers get one each, and pages go to all who lend",
+    "nodes without numbers get one each, and pages go to all lenders",
     async () => {
       await using world = new ProcessWorld();
       const { servers, client } = await cluster(world, 3);
@@ -77,17 +77,17 @@ describe("a cluster of real processes", () => {
       expect(await countRight(pool, PAGES)).toBe(PAGES);
       const stats = await client.stats();
       expect(new Set([stats.node.number, ...stats.peers.map((peer) => peer.node)]).size).toBe(4);
-      for (const server of servers) expect(await held(world, server)).toBeGreaterThan(0);
+      for (const server of servers) expect(await foreignPages(world, server)).toBeGreaterThan(0);
       await pool.flush();
       for (const server of servers) {
-        await until("all is flushed", async () => (await held(world, server)) === 0);
+        await until("all is flushed", async () => (await foreignPages(world, server)) === 0);
       }
     },
     TEST_MS,
   );
 
   test(
-    "one that is killed is dead for the others, one that stops has left, one that is back is back",
+    "a killed node is dead, a stopped node has left, a node that returns is alive",
     async () => {
       await using world = new ProcessWorld();
       const { servers, node, client } = await cluster(world, 3);
@@ -109,7 +109,7 @@ describe("a cluster of real processes", () => {
   );
 
   test(
-    "two halves of a network that is cut go on, and meet again with all pages",
+    "two halves of a cut network go on, and join again with all pages",
     async () => {
       await using world = new ProcessWorld();
       const detour = new Detour(new SeededRandom(1), { loss: 0, delayMs: 0 });
@@ -130,7 +130,7 @@ describe("a cluster of real processes", () => {
       await until("it knows both", async () => (await client.stats()).peers.length === 2);
       const pool = await client.newPool({ persistent: true });
       expect(await fill(pool, PAGES)).toBe(PAGES);
-      expect(await held(world, far.node)).toBeGreaterThan(0);
+      expect(await foreignPages(world, far.node)).toBeGreaterThan(0);
 
       detour.relay.partition([0, 2], [1]);
       await logged(node, /member "n1" is dead/);
@@ -148,7 +148,7 @@ describe("a cluster of real processes", () => {
   );
 
   test(
-    "a number or a name that is taken, and another cluster, are refused on the newcomer",
+    "a newcomer is refused for a number or name in use, and for another cluster",
     async () => {
       await using world = new ProcessWorld();
       const seed = await world.start("server", 0, [GOSSIP, "--number=5", "--memory=1MiB"]);
@@ -169,7 +169,7 @@ describe("a cluster of real processes", () => {
 });
 
 test(
-  "status shows who is there; get and set read and change what can be set",
+  "status shows the members; get reads and set changes settings",
   async () => {
     await using world = new ProcessWorld();
     const { servers, node } = await cluster(world, 2, ["--http=127.0.0.1:0"]);
@@ -203,7 +203,7 @@ test(
   TEST_MS,
 );
 
-test("a node that waits for a cluster stops when it is told to", async () => {
+test("a node that waits for a cluster stops on a signal", async () => {
   await using world = new ProcessWorld();
   const flags = [GOSSIP, "--join=127.0.0.1:1", "--memory=1MiB"];
   const node = world.startUnready("node", 1, flags);
@@ -213,12 +213,14 @@ test("a node that waits for a cluster stops when it is told to", async () => {
 
 describe("a key", () => {
   test(
-    "is made once, for its owner alone, and secures everything",
+    "is made once, readable by its owner alone, and secures everything",
     async () => {
       await using world = new ProcessWorld();
       const path = world.path("cluster.key");
       expect(await world.run(["keygen", `--out=${path}`])).toEqual({
-        ...{ stdout: "", stderr: "", code: 0 },
+        stdout: "",
+        stderr: "",
+        code: 0,
       });
       expect(statSync(path).mode & 0o777).toBe(0o600);
       const again = await world.run(["keygen", `--out=${path}`]);
@@ -239,7 +241,7 @@ describe("a key", () => {
     TEST_MS,
   );
 
-  test("that cannot be written whole leaves no file behind", async () => {
+  test("that cannot be written completely leaves no file behind", async () => {
     await using world = new ProcessWorld();
     const path = world.path("cluster.key");
     const short = ["prlimit", "--fsize=100", ...PROGRAM, "keygen", `--out=${path}`];
@@ -252,7 +254,7 @@ describe("a key", () => {
   });
 
   test(
-    "of gossip is exchanged while nodes run, one step after the other, and nobody is lost",
+    "of gossip is rotated in steps while nodes run, and no node is lost",
     async () => {
       await using world = new ProcessWorld();
       const path = world.path("cluster.key");
@@ -276,7 +278,7 @@ describe("a key", () => {
         'ramster: Cannot set "gossip_keys": Cannot remove the key that encrypts: ' +
           "use another key first\n",
       ]);
-      // One that has the old key alone is out, one whose file has the new one is in.
+      // A node with only the old key is refused, a node whose file has the new one is admitted.
       const seed = servers[0] as NodeProcess;
       const flags = [GOSSIP, `--join=${seed.gossip}`, `--key=${path}`, "--memory=1MiB"];
       const late = world.startUnready("server", 8, flags);
@@ -290,7 +292,7 @@ describe("a key", () => {
   );
 
   test(
-    "that is another one lets nobody in, and both sides say so",
+    "that differs admits nobody, and both sides log that",
     async () => {
       await using world = new ProcessWorld();
       for (const name of ["a", "b"]) {
@@ -328,7 +330,7 @@ describe("a key", () => {
     expect(readFileSync(path, "utf8").length).toBeGreaterThan(0);
   });
 
-  test("is needed where others can connect, unless somebody says that it is not", async () => {
+  test("is needed where others can connect, unless --insecure is given", async () => {
     await using world = new ProcessWorld();
     const flags = ["--number=1", "--gossip=none", "--listen=0.0.0.0:0"];
     const { stderr, code } = await world.run(["node", ...flags]);
@@ -341,7 +343,7 @@ describe("a key", () => {
   });
 });
 
-/** As `cluster` with one server, for nodes whose client doors are TCP and need the key. */
+/** Like `cluster` with one server, but with client doors on TCP, which need the key. */
 async function clusterOverTcp(world: ProcessWorld, flags: readonly string[]) {
   const seed = await world.start("server", 0, [GOSSIP, "--memory=32MiB", ...flags]);
   const more = [`--join=${seed.gossip}`, "--memory=1MiB", "--selfshrink=off"];
@@ -352,7 +354,7 @@ async function clusterOverTcp(world: ProcessWorld, flags: readonly string[]) {
 }
 
 test(
-  "a node that knows of a thousand members with long names tells all of them",
+  "a node that knows a thousand members with long names lists all of them",
   async () => {
     await using world = new ProcessWorld();
     const node = await world.start("node", 1, [GOSSIP, "--memory=1MiB"]);
@@ -371,7 +373,7 @@ test(
   TEST_MS,
 );
 
-/** As a member does that joins: all that it knows. Resolves once that was answered. */
+/** Sends all members, as a joining node does. Resolves once the node has answered. */
 async function tellOf(gossip: string, names: readonly string[]): Promise<void> {
   const vsn = [2, 5, 5, 2, 5, 4] as const;
   const addr = Uint8Array.from([127, 0, 0, 1]);
@@ -388,7 +390,13 @@ async function tellOf(gossip: string, names: readonly string[]): Promise<void> {
   const tags = tagsOf({ ...facts, role: "node", protocol: 1, bootId: 1n, cluster });
   const meta = encodeTags(tags);
   const members = names.map((name) => ({
-    ...{ name, addr, port: 9, incarnation: 1, state: MEMBER_STATE.ALIVE, vsn, meta },
+    name,
+    addr,
+    port: 9,
+    incarnation: 1,
+    state: MEMBER_STATE.ALIVE,
+    vsn,
+    meta,
   }));
   const options = { keyring: null, label: "" };
   const userState = new Uint8Array(0);

@@ -1,4 +1,4 @@
-/** A node that cannot have the memory that it needs: one line says what to do, and it ends with 3. */
+/** A node that cannot have its memory exits with 3, and one line says what to do. */
 import { describe, expect, test } from "bun:test";
 import { totalmem } from "node:os";
 import { MEMORY_BYTES_MAX } from "../../src/core/limits.ts";
@@ -11,7 +11,7 @@ const FLAGS = ["--number=1", "--listen=127.0.0.1:0", "--gossip=none"];
 
 describe.skipIf(isMissing)("under a limit of its addresses", () => {
   test.each([
-    // Too little for the runtime as well, which then does without bun:ffi.
+    // Too little for the runtime as well, which then has no bun:ffi.
     ["data", "RLIMIT_DATA", "--memory=64MiB", 0.75 * GIB],
     ["data", "RLIMIT_DATA", "--memory=256GiB", 128 * GIB],
     ["as", "RLIMIT_AS", "--memory=256GiB", 128 * GIB],
@@ -27,9 +27,12 @@ describe.skipIf(isMissing)("under a limit of its addresses", () => {
 
 const more = Math.ceil(totalmem() / GIB) + 1;
 
-test.skipIf(more * GIB > MEMORY_BYTES_MAX)("a node of more than the machine has", async () => {
-  await using world = new ProcessWorld();
-  const { stdout, stderr, code } = await world.run(["node", ...FLAGS, `--memory=${more}GiB`]);
-  expect(stderr).toMatch(/^ramster: Cannot use \d+MiB: .* of memory, lower --memory\n$/);
-  expect([stdout, code]).toEqual(["", 3]);
-});
+test.skipIf(more * GIB > MEMORY_BYTES_MAX)(
+  "a node with more memory than the machine has",
+  async () => {
+    await using world = new ProcessWorld();
+    const { stdout, stderr, code } = await world.run(["node", ...FLAGS, `--memory=${more}GiB`]);
+    expect(stderr).toMatch(/^ramster: Cannot use \d+MiB: .* of memory, lower --memory\n$/);
+    expect([stdout, code]).toEqual(["", 3]);
+  },
+);

@@ -1,4 +1,4 @@
-/** What watches a node: other people's programs, and connections of nobody. */
+/** Programs of others that watch a node, and connections that nobody uses. */
 import { describe, expect, test } from "bun:test";
 import { HTTP_CONNECTIONS_MAX } from "../../src/core/limits.ts";
 import { answerTo, ProcessWorld, until } from "./process-world.ts";
@@ -6,7 +6,7 @@ import { areToolsRequired, TOOL_ENVIRONMENT, which } from "./tools.ts";
 
 const TEST_MS = 60_000;
 
-test("a health check of HAProxy is answered, and no bytes make a line in the log", async () => {
+test("a health check of HAProxy is answered, and logs no line", async () => {
   await using world = new ProcessWorld();
   const node = await world.start("node", 1, ["--http=127.0.0.1:0"]);
   for (const [bytes, status] of [
@@ -22,7 +22,7 @@ test("a health check of HAProxy is answered, and no bytes make a line in the log
   expect(node.stderr.filter((line) => line.includes("HTTP"))).toEqual([]);
 });
 
-test("connections that say nothing are bounded, and take no place from who asks", async () => {
+test("silent connections are bounded, and do not keep requests out", async () => {
   await using world = new ProcessWorld();
   const { http } = await world.start("node", 1, ["--http=127.0.0.1:0"]);
   const [hostname = "", port] = http.split(":");
@@ -43,7 +43,7 @@ const missing = !areToolsRequired && which("promtool") === null;
 
 describe.skipIf(missing)(`promtool${missing ? " (skipped: it is not here)" : ""}`, () => {
   test(
-    "finds nothing to say of the metrics of a node that lends, exports and gossips",
+    "accepts the metrics of a node that lends, exports and gossips",
     async () => {
       await using world = new ProcessWorld();
       const lender = await world.start("server", 2, ["--gossip=127.0.0.1:0"]);
@@ -57,8 +57,10 @@ describe.skipIf(missing)(`promtool${missing ? " (skipped: it is not here)" : ""}
       const { http } = await world.start("node", 1, [...flags, `--nbd=${socket}`, "--no-swap"]);
       const metrics = await (await fetch(`http://${http}/metrics`)).text();
       const check = Bun.spawn(["promtool", "check", "metrics"], {
-        ...{ env: TOOL_ENVIRONMENT, stdin: new Blob([metrics]) },
-        ...{ stdout: "pipe", stderr: "pipe" },
+        env: TOOL_ENVIRONMENT,
+        stdin: new Blob([metrics]),
+        stdout: "pipe",
+        stderr: "pipe",
       });
       const [stdout, stderr] = await Promise.all([check.stdout.text(), check.stderr.text()]);
       expect({ stdout, stderr, code: await check.exited }).toEqual({

@@ -1,7 +1,7 @@
 /**
- * Clients of NBD that others wrote, against a node with a lender behind it: what they make of the
- * handshake, and whether what they write comes back. A test whose tool is not installed is skipped,
- * and says so.
+ * NBD clients that others wrote, against a node with a lender behind it: how they read the
+ * handshake, and whether their data comes back. A test whose tool is not installed is skipped, and
+ * its title says why.
  */
 import { describe, expect, test } from "bun:test";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
@@ -18,7 +18,7 @@ import { areToolsRequired, TOOL_ENVIRONMENT, which } from "./tools.ts";
 
 const MIB = 1024 * 1024;
 
-/** The test, or why it is none. */
+/** Declares the test, or skips it and says why. */
 function withTools(tools: readonly string[], title: string, run: () => Promise<void>): void {
   const missing = areToolsRequired ? [] : tools.filter((tool) => which(tool) === null);
   const why = missing.length === 0 ? "" : ` (skipped: no ${missing.join(", ")} here)`;
@@ -53,20 +53,24 @@ interface Served {
   uri: (name: string) => string;
 }
 
-/** A small node, most of whose pages are at a server. */
+/** A small node that keeps most of its pages at a server. */
 async function serve(flags: readonly string[] = []): Promise<Served> {
   const world = new ProcessWorld();
   const server = await world.start("server", 2, ["--memory=256MiB"]);
   const socket = world.path("nbd.sock");
   const node = await world.start("node", 1, [
-    ...["--memory=16MiB", `--peers=2@${server.listen}`, "--target=2"],
-    ...[`--nbd=unix:${socket}`, "--export=disk=128MiB,small=1MiB", ...flags],
+    "--memory=16MiB",
+    `--peers=2@${server.listen}`,
+    "--target=2",
+    `--nbd=unix:${socket}`,
+    "--export=disk=128MiB,small=1MiB",
+    ...flags,
   ]);
   const uri = (name: string): string => `nbd+unix:///${name}?socket=${socket}`;
   return { world, node, socket, uri };
 }
 
-/** Blocks of which half compresses, each another. */
+/** Distinct blocks, half of whose bytes compress. */
 function image(byteCount: number): Buffer {
   const bytes = Buffer.alloc(byteCount, 0x61);
   for (let at = 0; at < byteCount; at += 4096) {
@@ -82,10 +86,21 @@ describe("clients of NBD", () => {
     const info = JSON.parse(await succeed(["nbdinfo", "--json", uri("disk")]));
     expect(info).toMatchObject({ protocol: "newstyle-fixed", TLS: false, structured: true });
     expect(info.exports[0]).toMatchObject({
-      ...{ "export-name": "disk", "export-size": 128 * MIB, contexts: ["base:allocation"] },
-      ...{ can_cache: true, can_df: true, can_fast_zero: true, can_flush: true, can_fua: true },
-      ...{ can_multi_conn: true, can_trim: true, can_zero: true, is_read_only: false },
-      ...{ block_size_minimum: 1, block_size_preferred: 4096, block_size_maximum: 32 * MIB },
+      "export-name": "disk",
+      "export-size": 128 * MIB,
+      contexts: ["base:allocation"],
+      can_cache: true,
+      can_df: true,
+      can_fast_zero: true,
+      can_flush: true,
+      can_fua: true,
+      can_multi_conn: true,
+      can_trim: true,
+      can_zero: true,
+      is_read_only: false,
+      block_size_minimum: 1,
+      block_size_preferred: 4096,
+      block_size_maximum: 32 * MIB,
     });
     const list = JSON.parse(await succeed(["nbdinfo", "--json", "--list", uri("")]));
     const names = list.exports.map((it: { "export-name": string }) => it["export-name"]);
@@ -130,10 +145,20 @@ describe("clients of NBD", () => {
     const { world, uri } = await serve();
     await using _ = world;
     const commands = [
-      ...["write -P 0x11 0 8M", "write -P 0x22 1000 70000", "write -z 65536 8192"],
-      ...["discard 1M 1M", "read -P 0x22 1000 500", "read -P 0 65536 8192"],
-      ...["read -P 0 1M 1M", "read -P 0x11 3M 4M", "write -f -P 0x33 16M 32M", "flush"],
-      ...["read -P 0x33 16M 32M", "write -u -z 16M 32M", "read -P 0 16M 32M", "map"],
+      "write -P 0x11 0 8M",
+      "write -P 0x22 1000 70000",
+      "write -z 65536 8192",
+      "discard 1M 1M",
+      "read -P 0x22 1000 500",
+      "read -P 0 65536 8192",
+      "read -P 0 1M 1M",
+      "read -P 0x11 3M 4M",
+      "write -f -P 0x33 16M 32M",
+      "flush",
+      "read -P 0x33 16M 32M",
+      "write -u -z 16M 32M",
+      "read -P 0 16M 32M",
+      "map",
     ];
     const args = commands.flatMap((command) => ["-c", command]);
     const out = await succeed(["qemu-io", "-f", "raw", "-d", "unmap", ...args, uri("disk")]);
@@ -163,7 +188,7 @@ describe("clients of NBD", () => {
 
   withTools(
     ["mkfs.ext4", "e2fsck", "nbdcopy"],
-    "an ext4 file system is whole when it comes back",
+    "an ext4 file system is intact when it is read back",
     async () => {
       const { world, uri } = await serve();
       await using _ = world;
@@ -190,14 +215,16 @@ describe("clients of NBD", () => {
 
   withTools(
     ["nbdsh", "nbdinfo", "qemu-img"],
-    "TLS with the cluster's key, and with nothing else",
+    "TLS works with the cluster's key alone",
     async () => {
       const world = new ProcessWorld();
       await using _ = world;
       const made = await world.run(["keygen", `--out=${world.path("key")}`]);
       expect(made.code).toBe(0);
       const node = await world.start("node", 1, [
-        ...["--nbd=127.0.0.1:0", "--export=disk=1MiB", `--key=${world.path("key")}`],
+        "--nbd=127.0.0.1:0",
+        "--export=disk=1MiB",
+        `--key=${world.path("key")}`,
       ]);
       const { tls } = parseKeyFile(readFileSync(world.path("key"), "utf8"), null);
       const certificates = world.path("pki");
@@ -205,33 +232,40 @@ describe("clients of NBD", () => {
       writeFileSync(`${certificates}/ca-cert.pem`, tls.authority);
       const [host = "", port = ""] = node.nbd.split(":");
       const script = [
-        // The name in the certificate is that of no host.
-        ...["h.set_tls(nbd.TLS_REQUIRE)", "h.set_tls_verify_peer(False)"],
-        ...[`h.set_tls_certificates("${certificates}")`, `h.connect_tcp("${host}", "${port}")`],
-        ...['h.pwrite(b"sealed" * 100, 1000)', 'assert h.pread(600, 1000) == b"sealed" * 100'],
-        ...["print(h.get_tls_negotiated(), h.get_size())", "h.shutdown()"],
+        // The name in the certificate belongs to no host.
+        "h.set_tls(nbd.TLS_REQUIRE)",
+        "h.set_tls_verify_peer(False)",
+        `h.set_tls_certificates("${certificates}")`,
+        `h.connect_tcp("${host}", "${port}")`,
+        'h.pwrite(b"sealed" * 100, 1000)',
+        'assert h.pread(600, 1000) == b"sealed" * 100',
+        "print(h.get_tls_negotiated(), h.get_size())",
+        "h.shutdown()",
       ].flatMap((line) => ["-c", line]);
       const shell = ["/usr/bin/python3", "-m", "nbd", ...script];
-      // Without a certificate of the cluster nobody comes in.
+      // A client without a certificate of the cluster is refused.
       expect((await run(shell)).code).not.toBe(0);
       writeFileSync(`${certificates}/client-cert.pem`, tls.certificate);
       writeFileSync(`${certificates}/client-key.pem`, tls.key);
       expect((await succeed(shell)).trim()).toBe(`True ${MIB}`);
-      // One that looks at the certificate looks for this name.
+      // A client that checks the certificate looks for this name.
       const info = (name: string) => [
-        ...["qemu-img", "info", "--object"],
-        ...[`tls-creds-x509,id=key,dir=${certificates},endpoint=client`, "--image-opts"],
+        "qemu-img",
+        "info",
+        "--object",
+        `tls-creds-x509,id=key,dir=${certificates},endpoint=client`,
+        "--image-opts",
         `driver=nbd,host=${host},port=${port},export=disk,tls-creds=key,tls-hostname=${name}`,
       ];
       expect(await succeed(info("ramster"))).toContain("virtual size: 1 MiB");
       expect((await run(info("other"))).stderr).toContain("not match");
-      // On this machine it is offered and not required.
+      // A connection from the same machine is offered TLS, and does not have to use it.
       const plain = await succeed(["nbdinfo", "--json", `nbd://${node.nbd}/disk`]);
       expect(JSON.parse(plain)).toMatchObject({ TLS: false });
     },
   );
 
-  test("a client that goes within a request leaves the door as it was", async () => {
+  test("a client that disconnects within a request leaves nothing behind", async () => {
     const { world, socket, node } = await serve();
     await using _ = world;
     await Promise.all(
@@ -249,7 +283,7 @@ describe("clients of NBD", () => {
     expect(counters.nbd_waiting_count).toBe(0);
   });
 
-  test("clients that ask for much and go at once are all noticed", async () => {
+  test("clients that send many requests and disconnect at once are all noticed", async () => {
     const { world, socket, node } = await serve();
     await using _ = world;
     const read = request({ type: READ, cookie: 1n, offset: 0, length: PAGE_BYTES });
@@ -266,7 +300,7 @@ describe("clients of NBD", () => {
     expect((await client.stats()).counters.nbd_waiting_count).toBe(0);
   });
 
-  test("of a thousand that choose no export the oldest are closed, the others served", async () => {
+  test("of a thousand clients that choose no export, the oldest are closed and the others served", async () => {
     const { world, node } = await serve();
     await using _ = world;
     const transport = new BunTransport();
@@ -283,7 +317,7 @@ describe("clients of NBD", () => {
     const many: BareClient[] = [];
     const isAnswered = (it: BareClient): boolean => it.isClosed || it.received.length > 0;
     while (many.length < 999) {
-      // The kernel refuses by itself what does not fit in the queue of those to be accepted.
+      // The kernel itself refuses connections beyond the accept queue.
       many.push(...Array.from({ length: 111 }, open));
       await until("all are greeted or closed", () => many.every(isAnswered));
     }

@@ -1,15 +1,15 @@
 /**
- * NodeProcess: one real process of this program that runs a node or a server: started, read until
- * its ready line, and ended by its id.
+ * NodeProcess: one real process of this program that runs a node or a server. It is started, read
+ * until its ready line, and ended by its id.
  *
- *     spawned --ready line--> running --stop()--> ended in order
- *        \______________________\______kill()---> ended at once
+ *     spawned --ready line--> running --stop()--> shut down cleanly
+ *        \______________________\______kill()---> killed
  *
- * Not here: which nodes there are and who is whose peer (stress/supervisor.ts, processes.test.ts).
+ * Not here: the plan of the cluster (stress/supervisor.ts, processes.test.ts).
  */
 import { readFileSync } from "node:fs";
 
-/** From start to the ready line. Generous: many nodes start at once on few cores. */
+/** From start to the ready line. Generous, because many nodes start at once on few cores. */
 const READY_TIMEOUT_MS = 30_000;
 const STOP_TIMEOUT_MS = 15_000;
 const STDERR_LINES_KEPT = 200;
@@ -18,7 +18,7 @@ const STDERR_LINES_KEPT = 200;
 const READY_LINE =
   /^ready node=\d+ name=.+ listen=(\S+)(?: gossip=(\S+))?(?: http=(\S+))?(?: client=(.+?))?(?: nbd=(.+))?$/m;
 
-/** A node ended that nobody had asked to. */
+/** A node ended without being asked to. */
 export class NodeDiedError extends Error {
   override readonly name = "NodeDiedError";
 }
@@ -26,19 +26,19 @@ export class NodeDiedError extends Error {
 export class NodeProcess {
   readonly number: number;
   readonly child: Bun.Subprocess<"ignore", "pipe", "pipe">;
-  /** Where it listens for peers, gossips, is asked by monitoring, and by programs: its ready line. */
+  /** The addresses in its ready line: for peers, gossip, monitoring and programs. */
   listen = "";
   gossip = "";
   http = "";
   client = "";
   nbd = "";
-  /** What it logged last, a line an entry. */
+  /** Its latest log lines. */
   readonly stderr: string[] = [];
   private ending = false;
-  /** stderr is at its end: nothing is logged any more. */
+  /** Resolves at the end of stderr. */
   private readonly logEnd: Promise<void>;
 
-  /** Starts it. `number`: what it is called in errors. */
+  /** Starts the process. `number` names the node in errors. */
   constructor(number: number, argv: readonly string[], options: { verbose: boolean }) {
     this.number = number;
     this.child = Bun.spawn({ cmd: [...argv], stdin: "ignore", stdout: "pipe", stderr: "pipe" });
@@ -49,7 +49,7 @@ export class NodeProcess {
     return this.child.pid;
   }
 
-  /** Rejects with NodeDiedError when it ends although nobody asked it to. */
+  /** Rejects with NodeDiedError when the process ends without being asked to. */
   get died(): Promise<never> {
     return this.child.exited.then((code) => {
       if (this.ending) return new Promise<never>(() => {});
@@ -57,7 +57,7 @@ export class NodeProcess {
     });
   }
 
-  /** Reads its ready line. Rejects with NodeDiedError when it ends without one. */
+  /** Reads the ready line. Rejects with NodeDiedError when the process ends without one. */
   async ready(timeoutMs = READY_TIMEOUT_MS): Promise<void> {
     const reader = this.child.stdout.getReader();
     const decoder = new TextDecoder();
@@ -73,8 +73,8 @@ export class NodeProcess {
     const match = READY_LINE.exec(text);
     if (match === null) {
       await this.logEnd;
-      const said = this.stderr.at(-1) ?? "nothing";
-      throw new NodeDiedError(`node ${this.number} did not start: it said ${said}`);
+      const last = this.stderr.at(-1) ?? "none";
+      throw new NodeDiedError(`node ${this.number} did not start; last log line: ${last}`);
     }
     this.listen = match[1] ?? "";
     this.gossip = match[2] ?? "";
@@ -83,7 +83,7 @@ export class NodeProcess {
     this.nbd = match[5] ?? "";
   }
 
-  /** SIGTERM, and SIGKILL when that does not end it. @returns its exit code. */
+  /** Sends SIGTERM, then SIGKILL if that does not end it. @returns the exit code. */
   async stop(signal: "SIGTERM" | "SIGINT" | "SIGQUIT" = "SIGTERM"): Promise<number> {
     this.ending = true;
     this.child.kill(signal);
@@ -93,7 +93,7 @@ export class NodeProcess {
     return code;
   }
 
-  /** Ends it at once. Resolves when it is gone. */
+  /** Sends SIGKILL. Resolves when the process has gone. */
   async kill(): Promise<void> {
     this.ending = true;
     this.child.kill("SIGKILL");
@@ -115,7 +115,7 @@ export class NodeProcess {
   }
 }
 
-/** What the kernel says of the memory of any process. */
+/** Memory of any process, from the kernel's files. */
 export function memoryOf(pid: number) {
   const status = readFileSync(`/proc/${pid}/status`, "utf8");
   const bytes = (name: string): number => {
@@ -123,7 +123,7 @@ export function memoryOf(pid: number) {
   };
   return {
     residentBytes: bytes("VmRSS"),
-    /** Of that, what lies in no file. */
+    /** The part of it that is not backed by a file. */
     anonymousBytes: bytes("RssAnon"),
     lockedBytes: bytes("VmLck"),
   };

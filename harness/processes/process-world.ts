@@ -1,11 +1,12 @@
 /**
- * ProcessWorld: real processes of the compiled program, for tests. A directory of its own for
- * sockets and files; at its end every process that was started is gone, and the directory too.
+ * ProcessWorld: real processes of the compiled program, for tests. It has a directory for sockets
+ * and files. At its end all processes that it started are gone, and so is the directory.
  *
  *     await using world = new ProcessWorld();
- *     const node = await world.start(["node", "--number=1", ...]);
+ *     const node = await world.start("node", 1, ["--memory=1MiB"]);
  *
- * Ports are 0 and states are waited for, so tests may run on a loaded machine, side by side.
+ * Ports are 0 and tests wait for states, so they may run side by side on a loaded machine. No test
+ * gossips on the default port, which another program may have.
  */
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -33,19 +34,19 @@ export interface Ended {
 }
 
 export class ProcessWorld implements AsyncDisposable {
-  /** Also TMPDIR of what `spawn` starts. */
+  /** Processes that are started get it as TMPDIR. */
   readonly directory = mkdtempSync(join(tmpdir(), "ramster-test-"));
   private readonly program: readonly string[];
   private readonly children: Bun.Subprocess[] = [];
   private readonly clients: Client[] = [];
   private readonly atEnd: Array<() => void> = [];
 
-  /** `program`: how it is run, if not as PROGRAM. */
+  /** `program`: the command that runs the program, if not PROGRAM. */
   constructor(program: readonly string[] = PROGRAM) {
     this.program = program;
   }
 
-  /** Has something done once all processes are gone. */
+  /** Registers what to do once all processes are gone. */
   onEnd(callback: () => void): void {
     this.atEnd.push(callback);
   }
@@ -66,7 +67,7 @@ export class ProcessWorld implements AsyncDisposable {
     return node;
   }
 
-  /** `under`: a command that replaces itself by the one that follows: `prlimit --nofile=9`. */
+  /** `under`: a command prefix that replaces itself by the program: `prlimit --nofile=9`. */
   startUnready(
     command: "node" | "server",
     number: number,
@@ -78,9 +79,9 @@ export class ProcessWorld implements AsyncDisposable {
     const listen = flags.some((flag) => flag.startsWith("--listen=")) ? [] : ["127.0.0.1:0"];
     const gossips = flags.some((flag) => /^--gossip=/.test(flag));
     const named = flags.some((flag) => flag.startsWith("--name="));
-    // Where it gossips the cluster gives it its number, unless the test does.
+    // The cluster assigns a number to a node that gossips, unless the test does.
     const own = gossips ? [] : ["--gossip=none", `--number=${number}`];
-    // What is lent is not to depend on what else runs on this machine, unless the test is of that.
+    // Other programs on this machine must not change how much is lent, unless a test wants that.
     if (!flags.some((flag) => flag.startsWith("--reserve="))) own.push("--reserve=0");
     const argv = [
       ...[...under, ...this.program, command, ...(named ? [] : [`--name=n${number}`]), ...own],
@@ -102,7 +103,7 @@ export class ProcessWorld implements AsyncDisposable {
     return this.spawnCommand([...this.program, ...argv]);
   }
 
-  /** Starts any command likewise. */
+  /** Starts any command with its output in pipes. */
   spawnCommand(command: readonly string[]): Bun.Subprocess<"ignore", "pipe", "pipe"> {
     const child = Bun.spawn([...command], {
       env: { PATH: process.env.PATH ?? "", TMPDIR: this.directory },
@@ -136,7 +137,7 @@ export async function ended(child: Bun.Subprocess<"ignore", "pipe", "pipe">): Pr
   return { stdout: out, stderr: err, code };
 }
 
-/** Ids of the processes that `pid` has started and that are there still. */
+/** Ids of the child processes of `pid` that still run. */
 export function childrenOf(pid: number): number[] {
   return readdirSync("/proc")
     .filter((name) => /^\d+$/.test(name))
@@ -146,12 +147,12 @@ export function childrenOf(pid: number): number[] {
 
 function parentOf(pid: number): number {
   try {
-    // After the name in brackets, which may hold anything: state, parent.
+    // The name in brackets may hold anything. State and parent follow it.
     const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
     const [, parent = "0"] = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
     return Number(parent);
   } catch {
-    return 0; // It has ended meanwhile.
+    return 0; // It has ended by now.
   }
 }
 
@@ -167,7 +168,7 @@ function endQuietly(pid: number): void {
   }
 }
 
-/** Waits for a state. Rejects when it does not come. */
+/** Waits for a state. Rejects when the state does not come in time. */
 export async function until(
   what: string,
   condition: () => boolean | Promise<boolean>,
@@ -179,7 +180,7 @@ export async function until(
   }
 }
 
-/** Waits for a line of its log, or for several with anything between them. */
+/** Waits for a line in the node's log, or for several with anything between them. */
 export function logged(node: NodeProcess, pattern: RegExp): Promise<void> {
   return until(`${pattern} in the log`, () => pattern.test(node.stderr.join("\n")));
 }
@@ -199,8 +200,8 @@ export function keys(count: number, from = 0) {
 }
 
 /**
- * Puts pages 0 .. count - 1, again those that found no room in time, as long as more are stored:
- * how quickly room comes depends on what else runs on this machine. @returns how many were stored.
+ * Puts pages 0 .. count - 1, and puts refused ones again as long as more are stored each time: how
+ * soon there is room depends on what else runs on this machine. @returns how many were stored.
  */
 export async function fill(pool: Pool, count: number, owner = 0): Promise<number> {
   let refused = keys(count);
@@ -213,7 +214,7 @@ export async function fill(pool: Pool, count: number, owner = 0): Promise<number
   }
 }
 
-/** How many of pages 0 .. count - 1 are there with the right bytes. */
+/** Counts the pages of 0 .. count - 1 that have the right bytes. */
 export async function countRight(pool: Pool, count: number, owner = 0): Promise<number> {
   const pages = await pool.getMany(keys(count));
   return pages.filter((page, i) => isPage(page, i, owner)).length;
@@ -223,7 +224,7 @@ export function isPage(page: Uint8Array | string | null, number: number, owner =
   return page instanceof Uint8Array && Buffer.compare(page, pageOf(number, owner)) === 0;
 }
 
-/** Sends bytes to `HOST:PORT`. @returns what came back until the other side closed. */
+/** Sends bytes to `HOST:PORT`. @returns what was received until the other side closed. */
 export async function answerTo(address: string, bytes: Uint8Array): Promise<string> {
   const to = parseAddress(address);
   if (to.kind !== "tcp") throw new Error(`"${address}" is no port`);

@@ -1,7 +1,7 @@
 /**
- * Real processes of this program: how they start, end, refuse and survive. What pages do is proved
- * on whole nodes under virtual time (scenarios.test.ts); here it is what only an operating system
- * can do: ports, paths, signals, processes that die or stand still.
+ * Real processes of this program: how they start, end, refuse and survive. Tests under virtual time
+ * cover what happens to pages (scenarios.test.ts). Here is what only an operating system can do:
+ * ports, paths, signals, processes that die or are stopped.
  */
 import { describe, expect, test } from "bun:test";
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
@@ -27,7 +27,7 @@ import {
 } from "./process-world.ts";
 
 const TEST_MS = 30_000;
-/** So many pages are three times what a node with 1 MiB keeps. */
+/** Three times as many pages as a node with 1 MiB keeps. */
 const PAGES = 1500;
 
 /** A server, and a node with little memory that sends to it. */
@@ -44,16 +44,16 @@ function wires(server: NodeProcess): string[] {
 }
 
 describe("a node", () => {
-  test("says on one line where it listens, with the port that it was given", async () => {
+  test("prints one line with the addresses and ports that it listens on", async () => {
     await using world = new ProcessWorld();
     const node = await world.start("node", 3, ["--memory=1MiB"]);
     expect(node.listen).toMatch(/^127\.0\.0\.1:[1-9]\d*$/);
     expect(node.client).toBe(`unix:${world.path("3.sock")}`);
-    const { node: said } = await (await world.connect(node)).stats();
-    expect(said).toMatchObject({ number: 3, name: "n3", listen: node.listen });
+    const { node: reported } = await (await world.connect(node)).stats();
+    expect(reported).toMatchObject({ number: 3, name: "n3", listen: node.listen });
   });
 
-  test("ends with 3 and one line when its port is in use", async () => {
+  test("exits with 3 and one line when its port is in use", async () => {
     await using world = new ProcessWorld();
     const first = await world.start("node", 0);
     const second = await world.run([
@@ -69,7 +69,7 @@ describe("a node", () => {
     });
   });
 
-  test("ends with 3 when somebody listens on its client socket, and leaves it alone", async () => {
+  test("exits with 3 when another process listens on its client socket, and leaves it alone", async () => {
     await using world = new ProcessWorld();
     const first = await world.start("node", 0);
     const second = world.startUnready("node", 1, [`--client=${first.client}`]);
@@ -88,7 +88,7 @@ describe("a node", () => {
     expect((await world.connect(second)).nodeNumber).toBe(1);
   });
 
-  test("ends with 3 when its socket path is a file, which is still there", async () => {
+  test("exits with 3 when its socket path is a file, and keeps the file", async () => {
     await using world = new ProcessWorld();
     writeFileSync(world.path("file"), "precious");
     const flags = ["--listen=127.0.0.1:0", `--client=unix:${world.path("file")}`];
@@ -100,7 +100,7 @@ describe("a node", () => {
     expect(readFileSync(world.path("file"), "utf8")).toBe("precious");
   });
 
-  test("leaves no socket behind when another one cannot be opened", async () => {
+  test("removes its sockets when another one cannot be opened", async () => {
     await using world = new ProcessWorld();
     const door = ["--export=a=1MiB", `--nbd=unix:${world.path("nowhere/nbd.sock")}`, "--no-swap"];
     const flags = ["--listen=127.0.0.1:0", `--client=unix:${world.path("client.sock")}`, ...door];
@@ -120,7 +120,7 @@ describe("a node", () => {
     ["--client=/tmp/a.sock", "no port"],
     ["--peers=127.0.0.1:1", "write number and address"],
     ["--target=1", "it is the number of this node"],
-  ])("ends with 2 and one line for %s", async (flag, reason) => {
+  ])("exits with 2 and one line for %s", async (flag, reason) => {
     await using world = new ProcessWorld();
     const { stdout, stderr, code } = await world.run(["node", "--number=1", flag]);
     expect(stderr).toMatch(/^ramster: Cannot use [^\n]+\n$/);
@@ -128,13 +128,13 @@ describe("a node", () => {
     expect([stdout, code]).toEqual(["", 2]);
   });
 
-  test("says so when its target has no address here", async () => {
+  test("logs that its target has no address", async () => {
     await using world = new ProcessWorld();
     const node = await world.start("node", 1, ["--memory=1MiB", "--target=5"]);
     await logged(node, /pages have nowhere to go: node 5 of --target is not known/);
   });
 
-  test("outlives signals that mean nothing to it", async () => {
+  test("ignores signals that have no meaning for it", async () => {
     await using world = new ProcessWorld();
     const node = await world.start("node", 1);
     const others = ["SIGUSR1", "SIGUSR2", "SIGALRM", "SIGVTALRM", "SIGPROF", "SIGIO", "SIGXCPU"];
@@ -147,7 +147,7 @@ describe("a node", () => {
   });
 
   test.each(["SIGTERM", "SIGINT", "SIGQUIT"] as const)(
-    "ends with 0 on %s, its socket gone",
+    "exits with 0 on %s, and removes its socket",
     async (name) => {
       await using world = new ProcessWorld();
       const { node, pool } = await pair(world);
@@ -158,8 +158,8 @@ describe("a node", () => {
   );
 
   test.each([
-    ["ends with the terminal that it was started from", ["env", "--default-signal=HUP"]],
-    ["outlives it when it was started to", ["nohup"]],
+    ["exits with the terminal that it was started from", ["env", "--default-signal=HUP"]],
+    ["outlives its terminal under nohup", ["nohup"]],
   ])("%s", async (_, prefix) => {
     await using world = new ProcessWorld();
     const socket = world.path("1.sock");
@@ -168,13 +168,13 @@ describe("a node", () => {
     const child = world.spawnCommand(command);
     await until("it listens", () => existsSync(socket));
     child.kill("SIGHUP");
-    // As the second signal it would end it at once.
+    // A second signal would end the node at once.
     if (prefix[0] === "nohup") child.kill("SIGTERM");
     const { code } = await ended(child);
     expect([code, child.signalCode, existsSync(socket)]).toEqual([0, null, false]);
   });
 
-  test("that seals what leaves it gets it back, with nothing changed at its holder", async () => {
+  test("that seals pages gets them back unchanged from its holder", async () => {
     await using world = new ProcessWorld();
     const { server, client, pool } = await pair(world, ["--seal"]);
     expect(await fill(pool, PAGES)).toBe(PAGES);
@@ -186,11 +186,11 @@ describe("a node", () => {
     expect(await counter(holder, "foreign_corrupt_pages")).toBe(0);
   });
 
-  test("ends at once on a second signal", async () => {
+  test("exits at once on a second signal", async () => {
     await using world = new ProcessWorld();
     const { server, node, pool } = await pair(world);
     await fill(pool, PAGES);
-    // A peer that does not answer keeps it from ending in order for a second.
+    // A peer that does not answer delays a clean shutdown by a second.
     server.child.kill("SIGSTOP");
     node.child.kill("SIGTERM");
     await until("it is stopping", () => !existsSync(world.path("1.sock")));
@@ -209,7 +209,7 @@ function helloBytes(version: number): Uint8Array {
   return bytes;
 }
 
-describe("a peer that is none", () => {
+describe("a connection that is not a peer", () => {
   test.each([
     ["another protocol", new TextEncoder().encode("GET / HTTP/1.1\r\nHost: x\r\n\r\n"), "magic"],
     ["another version", helloBytes(99), "protocol version is 99"],
@@ -220,19 +220,22 @@ describe("a peer that is none", () => {
     ],
     ["no HELLO", frameBytes({ type: MESSAGE.KEEPALIVE, request: 1024 }), "HELLO"],
     ["garbage", Uint8Array.from({ length: 100_000 }, (_, i) => (i * 7919) >> 3), "magic"],
-  ])("with %s is closed with a reason, and disturbs nobody", async (_name, bytes, reason) => {
-    await using world = new ProcessWorld();
-    const { server, node, client, pool } = await pair(world);
-    expect(await fill(pool, PAGES)).toBe(PAGES);
-    const reading = countRight(pool, PAGES);
-    for (const target of [server, node]) {
-      expect(await answerTo(target.listen, bytes)).toContain(reason);
-      await logged(target, new RegExp(`Closed a connection from "[^"]+": .*${reason}`));
-    }
-    expect(await reading).toBe(PAGES);
-    expect(await countRight(pool, PAGES)).toBe(PAGES);
-    expect(await counter(client, "remote_pers_pages")).toBeGreaterThan(500);
-  });
+  ])(
+    "with %s is closed with a reason, and does not affect other peers",
+    async (_name, bytes, reason) => {
+      await using world = new ProcessWorld();
+      const { server, node, client, pool } = await pair(world);
+      expect(await fill(pool, PAGES)).toBe(PAGES);
+      const reading = countRight(pool, PAGES);
+      for (const target of [server, node]) {
+        expect(await answerTo(target.listen, bytes)).toContain(reason);
+        await logged(target, new RegExp(`Closed a connection from "[^"]+": .*${reason}`));
+      }
+      expect(await reading).toBe(PAGES);
+      expect(await countRight(pool, PAGES)).toBe(PAGES);
+      expect(await counter(client, "remote_pers_pages")).toBeGreaterThan(500);
+    },
+  );
 
   test("of another cluster is refused in one line on both sides", async () => {
     await using world = new ProcessWorld();
@@ -252,7 +255,7 @@ describe("a peer that is none", () => {
     expect(await stranger.stop()).toBe(0);
   });
 
-  test("at the target's address is mentioned once, however often it is dialled", async () => {
+  test("at the target's address is logged once, however often it is dialled", async () => {
     await using world = new ProcessWorld();
     let dials = 0;
     using impostor = Bun.listen({
@@ -282,7 +285,7 @@ describe("a peer that is none", () => {
 
 describe("a holder", () => {
   test(
-    "that was killed: gets of its pages fail by the deadline, the others are served",
+    "that was killed: gets of its pages fail by the deadline, other gets are served",
     async () => {
       await using world = new ProcessWorld();
       const { server, node, client, pool } = await pair(world, ["--request-timeout=500ms"]);
@@ -305,7 +308,7 @@ describe("a holder", () => {
   );
 
   test(
-    "that stands still and goes on: no page is lost",
+    "that is stopped and continued: no page is lost",
     async () => {
       await using world = new ProcessWorld();
       const { server, node, pool } = await pair(world, ["--request-timeout=20s"]);
@@ -320,7 +323,7 @@ describe("a holder", () => {
     TEST_MS,
   );
 
-  test("of two owners keeps their pages apart, and none when both have flushed", async () => {
+  test("of two owners keeps their pages apart, and holds none when both have flushed", async () => {
     await using world = new ProcessWorld();
     const { server, pool } = await pair(world);
     const other = await world.start("node", 2, ["--memory=1MiB", ...wires(server)]);
@@ -343,7 +346,7 @@ describe("a holder", () => {
 
 describe("a disk for pages", () => {
   test(
-    "holds what memory does not, all of it is read back, and no file is ever to be seen",
+    "takes what memory does not, gives all of it back, and shows no file",
     async () => {
       await using world = new ProcessWorld();
       const directory = world.path("spill");
@@ -368,7 +371,7 @@ describe("a disk for pages", () => {
     TEST_MS,
   );
 
-  test("that cannot be made ends the node with 3 and one line; what is there stays", async () => {
+  test("that cannot be made ends the node with 3 and one line, and changes no file", async () => {
     await using world = new ProcessWorld();
     const file = world.path("mine");
     writeFileSync(file, "mine");
@@ -412,7 +415,7 @@ describe("ramster stats", () => {
     });
   });
 
-  test("of a peer's port ends with 3 and says that it is for peers", async () => {
+  test("of a peer's port exits with 3 and says that the port is for peers", async () => {
     await using world = new ProcessWorld();
     const node = await world.start("node", 1);
     const { stderr, code } = await world.run(["stats", "--client", node.listen]);
@@ -421,7 +424,7 @@ describe("ramster stats", () => {
   });
 
   test.each([["stats"], ["version"], ["help"]])(
-    "%s ends quietly in a closed pipe",
+    "%s exits quietly when its pipe is closed",
     async (word) => {
       await using world = new ProcessWorld();
       const node = await world.start("node", 1);

@@ -1,10 +1,10 @@
 /**
- * `bun harness/processes/resident-fixture.ts [held] [locked]`: fills a store with 512 MiB of pages
- * and flushes them. It prints the resident memory of its process before, and what that added to it,
- * full and empty again, in bytes. It is a process of its own: nothing else comes and goes there.
+ * `bun harness/processes/resident-fixture.ts [pinned] [locked]`: fills a store with 512 MiB of
+ * pages and flushes them. It prints, in bytes, the resident memory of its process before, and how
+ * much more there is with a full and with an empty store. The process does nothing else.
  *
- * "held": as the own store of a node in swap mode. "locked": all of the process is locked, as that
- * node is; `isLocked` says whether it could be.
+ * "pinned": memory is kept, as for the pages of a node in swap mode. "locked": the whole process is
+ * locked, as that node is; `isLocked` tells whether that succeeded.
  */
 import { Lz4 } from "../../src/compress/lz4.ts";
 import { Raw } from "../../src/compress/raw.ts";
@@ -21,7 +21,7 @@ import { Zcache } from "../../src/zcache/zcache.ts";
 
 const OID: Oid = [1n, 2n, 3n];
 const PAGES = (512 * 1024 * 1024) / FRAME_BYTES;
-/** Of a page that compresses to more than half of it: one zpage a frame. */
+/** A page that compresses to more than half of its size: one zpage a frame. */
 const RANDOM_BYTES = 3300;
 
 const memory = openMemory();
@@ -29,10 +29,14 @@ const lz4 = await Lz4.load(memory);
 const zcache = new Zcache(
   { memory, codec: lz4, codecs: [new Raw(memory), lz4], remote: NEVER_REMOTE, seed: 1 },
   {
-    ...{ frameCountMax: PAGES, highMarkPercent: 90, lowMarkPercent: 80 },
-    ...{ pageCountMax: PAGES, objectCountMax: 1000 },
-    pinnedPages: process.argv.includes("held") ? PAGES : 0,
-    ...{ persZpageBytesMax: 3584, persZpageMeanBytes: 3584 },
+    frameCountMax: PAGES,
+    highMarkPercent: 90,
+    lowMarkPercent: 80,
+    pageCountMax: PAGES,
+    objectCountMax: 1000,
+    pinnedPages: process.argv.includes("pinned") ? PAGES : 0,
+    persZpageBytesMax: 3584,
+    persZpageMeanBytes: 3584,
   },
 );
 const pool = zcache.tmem.newPool(LOCAL_CLIENT, { persistent: true, storeWhole: false });

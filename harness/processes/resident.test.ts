@@ -1,4 +1,4 @@
-/** Memory is given back to the operating system: measured from inside a process of its own. */
+/** Memory is given back to the operating system, as measured in a process that does only this. */
 import { expect, test } from "bun:test";
 
 const MIB = 1024 * 1024;
@@ -18,7 +18,7 @@ async function grown(...words: readonly string[]): Promise<Grown> {
   return result;
 }
 
-// Where memory may not be locked, "locked" is as without.
+// Where memory may not be locked, "locked" has no effect.
 test.each([[[]], [["locked"]]])(
   "resident memory falls after 512 MiB of pages are flushed, %p",
   async (words) => {
@@ -29,9 +29,9 @@ test.each([[[]], [["locked"]]])(
 );
 
 test.each([[[]], [["locked"]]])(
-  "what is held is there before the first page, and stays, %p",
+  "pinned memory is resident before the first page, and stays, %p",
   async (words) => {
-    const { before, full, empty } = await grown("held", ...words);
+    const { before, full, empty } = await grown("pinned", ...words);
     expect(before).toBeGreaterThan(512 * MIB);
     expect(full).toBeLessThan(64 * MIB);
     expect(empty).toBeGreaterThan(-16 * MIB);

@@ -1,7 +1,7 @@
 /**
- * What is well-formed and makes no sense: programs and peers that say any message at any time, of
- * pools, pages, versions and numbers that are nobody's, or somebody else's. No node ends, and all
- * others are served.
+ * Well-formed messages that make no sense: programs and peers send any message at any time, about
+ * pools, pages, versions and numbers that do not exist or belong to others. No node may end, and
+ * all others must be served.
  */
 import { expect, test } from "bun:test";
 import { connect as openSocket, type Socket } from "node:net";
@@ -31,7 +31,7 @@ const OIDS = [
   ["0xffffffffffffffff", "0x1", "0x8000000000000001"],
 ] as const;
 
-/** Says one thing after the other; `seed` decides which. */
+/** Sends random messages in sequence; `seed` decides which. */
 class Talker {
   private readonly random: SeededRandom;
   private request = 1024;
@@ -46,7 +46,7 @@ class Talker {
     return this.of("HELLO", 0, { ...who, clusterName: "ramster", nodeName: `n${node}` });
   }
 
-  /** It is answered, as the last one. */
+  /** The last message, which is always answered. */
   last(): JsonFrame {
     return { ...this.of("KEEPALIVE", 0, null), request: LAST };
   }
@@ -132,7 +132,7 @@ class Talker {
   }
 }
 
-/** Resolves when the last of the frames is answered, or the other side has closed. */
+/** Resolves when the last frame is answered, or the other side has closed. */
 async function say(address: string, frames: readonly JsonFrame[]): Promise<"answered" | "closed"> {
   const path = address.replace(/^unix:/, "");
   const [host = "", port = ""] = address.split(":");
@@ -179,7 +179,7 @@ async function expectAlive(world: ProcessWorld, ...nodes: NodeProcess[]): Promis
 }
 
 test(
-  "programs that say anything end no node, and touch no page of others",
+  "programs that send anything end no node, and change no page of others",
   async () => {
     await using world = new ProcessWorld();
     const { server, node, pool } = await started(world);
@@ -196,7 +196,7 @@ test(
 );
 
 test(
-  "peers that say anything end no lender, and touch no page of others",
+  "peers that send anything end no lender, and change no page of others",
   async () => {
     await using world = new ProcessWorld();
     const { server, node, pool } = await started(world);

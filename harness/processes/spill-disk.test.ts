@@ -1,4 +1,4 @@
-/** The disk tier on real disks that are short: real processes. */
+/** The disk tier of real processes on file systems that run short. */
 import { describe, expect, test } from "bun:test";
 import { mkdirSync, rmSync } from "node:fs";
 import type { Client } from "../../src/client/client.ts";
@@ -7,12 +7,12 @@ import { counter, countRight, keys, logged, ProcessWorld, pageOf, until } from "
 import { areToolsRequired, which } from "./tools.ts";
 
 const MIB = 2 ** 20;
-/** More than there is room for, in memory and on the disk. */
+/** More than fits in memory and on the disk together. */
 const PAGES = 8000;
 const TEST_MS = 60_000;
 const SPILL = ["--memory=1MiB", "--spill-size=40MiB", "--selfshrink=off", "--put-wait=100ms"];
 
-/** Puts pages from `from` on until one is refused. @returns how many there are then. */
+/** Puts pages from `from` on until one is refused. @returns how many pages there are then. */
 async function fillUp(pool: Pool, from = 0): Promise<number> {
   for (let count = from; count < PAGES; count += 64) {
     const batch = keys(64, count).map((key) => ({ ...key, page: pageOf(key.index) }));
@@ -22,7 +22,7 @@ async function fillUp(pool: Pool, from = 0): Promise<number> {
   return PAGES;
 }
 
-/** What can be had of the disk becomes so much. */
+/** Waits until the room on the disk reaches this value. */
 function untilMax(client: Client, isSo: (bytesMax: number) => boolean): Promise<void> {
   return until("the room is known", async () => isSo(await counter(client, "spill_bytes_max")));
 }
@@ -32,7 +32,7 @@ const lacks = (tool: string) => !areToolsRequired && which(tool) === null;
 
 describe("a disk for pages that is short", () => {
   test.skipIf(!isRoot || lacks("unshare"))(
-    "a file system that is full: the room is known, no page is lost, and it recovers",
+    "a full file system: its room is known, no page is lost, and puts succeed again",
     async () => {
       await using world = new ProcessWorld();
       const directory = world.path("small");
@@ -62,7 +62,7 @@ describe("a disk for pages that is short", () => {
   );
 
   test.skipIf(lacks("prlimit"))(
-    "a limit of the size of files (SIGXFSZ, EFBIG), also one that is set while it runs",
+    "a limit on file sizes (SIGXFSZ, EFBIG), also one that is set while the node runs",
     async () => {
       await using world = new ProcessWorld();
       const flags = [...SPILL, `--spill=${world.path("spill")}`];
@@ -73,7 +73,7 @@ describe("a disk for pages that is short", () => {
       const count = await fillUp(pool);
       expect(await counter(client, "spill_bytes")).toBeGreaterThan(3 * MIB);
       expect(await counter(client, "spill_bytes")).toBeLessThanOrEqual(4 * MIB);
-      // It is emptied, and may then have far less than it has just had.
+      // The disk is emptied first, so that the limit may be far below its former size.
       await pool.flush();
       await until("it is empty", async () => (await counter(client, "spill_bytes")) === 0);
       const limit = (fsize: string) => {
@@ -92,11 +92,14 @@ describe("a disk for pages that is short", () => {
     TEST_MS,
   );
 
-  test.skipIf(lacks("prlimit"))("one in which no spill would fit ends the node", async () => {
-    await using world = new ProcessWorld();
-    const flags = [...SPILL, `--spill=${world.path("spill")}`];
-    const node = world.startUnready("node", 0, flags, ["prlimit", "--fsize=4096:"]);
-    expect(await node.child.exited).toBe(3);
-    await logged(node, /files may have at most 4096 bytes: raise ulimit -f/);
-  });
+  test.skipIf(lacks("prlimit"))(
+    "a limit that is too low for any spill file ends the node",
+    async () => {
+      await using world = new ProcessWorld();
+      const flags = [...SPILL, `--spill=${world.path("spill")}`];
+      const node = world.startUnready("node", 0, flags, ["prlimit", "--fsize=4096:"]);
+      expect(await node.child.exited).toBe(3);
+      await logged(node, /files may have at most 4096 bytes: raise ulimit -f/);
+    },
+  );
 });

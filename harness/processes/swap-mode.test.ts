@@ -1,7 +1,6 @@
 /**
- * Swap mode on this machine: a real node asks for it, and /proc must agree with what its log says.
- * Which of the things hold depends on who runs this, and where: as root with all capabilities all
- * of them do.
+ * Swap mode on this machine: a real node asks for it, and /proc must agree with its log. Which
+ * conditions hold depends on the user and the machine: with root and all capabilities all hold.
  */
 import { expect, test } from "bun:test";
 import { readdirSync, readFileSync } from "node:fs";
@@ -13,7 +12,7 @@ const TEST_MS = 60_000;
 /** PF_MEMALLOC_NOIO: what PR_SET_IO_FLUSHER sets. */
 const NO_IO = 0x0008_0000;
 
-/** What the kernel says of a process. */
+/** What the kernel reports about a process. */
 function seen(pid: number) {
   const flags = readdirSync(`/proc/${pid}/task`).map((task) => {
     const stat = readFileSync(`/proc/${pid}/task/${task}/stat`, "utf8");
@@ -27,7 +26,7 @@ function seen(pid: number) {
 }
 
 test(
-  "says of each thing whether it holds, and the kernel says the same",
+  "logs each condition of swap mode, and the kernel agrees",
   async () => {
     await using world = new ProcessWorld();
     const node = await world.start("node", 1, ["--swap", "--memory=32MiB"]);
@@ -53,31 +52,31 @@ test("pins no more than the machine has", async () => {
 });
 
 test(
-  "what its pages need is there from the start, and stays",
+  "memory for its pages is resident from the start, and stays",
   async () => {
     await using world = new ProcessWorld();
-    const held = await world.start("node", 1, ["--swap", "--memory=64MiB", "--target=none"]);
+    const node = await world.start("node", 1, ["--swap", "--memory=64MiB", "--target=none"]);
     const usual = await world.start("node", 2, ["--memory=64MiB", "--target=none"]);
     const anonymous = (pid: number) => memoryOf(pid).anonymousBytes;
-    const before = anonymous(held.pid);
+    const before = anonymous(node.pid);
     expect(before).toBeGreaterThan(74 * MIB);
     expect(anonymous(usual.pid)).toBeLessThan(40 * MIB);
-    // And what sockets read, where it can be kept.
-    const { lockedBytes, residentBytes } = memoryOf(held.pid);
+    // The same goes for receive buffers, where they can be kept.
+    const { lockedBytes, residentBytes } = memoryOf(node.pid);
     const isLocked = lockedBytes >= residentBytes;
     if (isLocked) expect(before - anonymous(usual.pid)).toBeGreaterThan((64 + 8) * MIB);
-    const client = await world.connect(held);
+    const client = await world.connect(node);
     const pool = await client.newPool({ persistent: true });
     expect(await fill(pool, 16_000)).toBeGreaterThan(8000);
     expect(await counter(client, "page_count")).toBeGreaterThan(8000);
     await pool.destroy();
-    expect(anonymous(held.pid)).toBeGreaterThan(before - MIB);
+    expect(anonymous(node.pid)).toBeGreaterThan(before - MIB);
   },
   TEST_MS,
 );
 
 test(
-  "strict, runs exactly where all of it holds",
+  "strict, starts exactly where all conditions hold",
   async () => {
     await using world = new ProcessWorld();
     const easy = await world.start("node", 1, ["--swap", "--memory=1MiB"]);
@@ -99,7 +98,7 @@ const tools = ["setpriv", "prlimit"];
 const isRoot = process.getuid?.() === 0;
 
 test.skipIf(!isRoot || tools.some((it) => Bun.which(it) === null))(
-  "without the right to lock memory it says what the limit is",
+  "without the right to lock memory it logs the limit",
   async () => {
     await using world = new ProcessWorld();
     const limited = ["setpriv", "--bounding-set=-ipc_lock", "prlimit", "--memlock=65536"];

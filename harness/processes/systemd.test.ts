@@ -1,6 +1,6 @@
 /**
- * The units in systemd/: systemd itself reads them, and their order is what a shutdown needs.
- * Skipped where there is no systemd-analyze, which is in Debian's package systemd.
+ * The units in systemd/: systemd itself reads them, and their order is right for a shutdown.
+ * Skipped without systemd-analyze, which is in Debian's package systemd.
  */
 import { describe, expect, test } from "bun:test";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -26,7 +26,7 @@ function values(name: string, key: string): string[] {
   return lines.filter((line) => line.startsWith(`${key}=`)).map((it) => it.slice(key.length + 1));
 }
 
-/** What systemd says of them, with a program that is there in place of ours. */
+/** What systemd-analyze prints, with an existing program in place of ours. */
 async function verified(edit: (text: string) => string = (text) => text): Promise<string[]> {
   const folder = mkdtempSync(join(tmpdir(), "ramster-units-"));
   try {
@@ -35,12 +35,14 @@ async function verified(edit: (text: string) => string = (text) => text): Promis
     }
     const paths = UNITS.map((name) => join(folder, name));
     const child = Bun.spawn(["systemd-analyze", "verify", "--man=no", ...paths], {
-      ...{ stdin: "ignore", stdout: "ignore", stderr: "pipe" },
+      stdin: "ignore",
+      stdout: "ignore",
+      stderr: "pipe",
     });
     const lines = (await child.stderr.text()).split("\n").filter((line) => line !== "");
     const code = await child.exited;
     return [
-      // Known since systemd 255, and of no harm to an older one.
+      // Known since systemd 255; older versions warn about it without harm.
       ...lines.filter((line) => !line.includes("'SurviveFinalKillSignal'")),
       ...(code === 0 ? [] : [`it ended with ${code}`]),
     ];
@@ -67,7 +69,7 @@ describe.skipIf(Bun.which("systemd-analyze") === null)("systemd-analyze verify",
 });
 
 describe("the units", () => {
-  test("swap comes after the node, ends with it, and is like a file system on the network", () => {
+  test("swap starts after the node, ends with it, and is ordered like a network file system", () => {
     expect(values("ramster-swap.service", "After")).toContain("ramster-node.service");
     expect(values("ramster-swap.service", "BindsTo")).toEqual(["ramster-node.service"]);
     for (const key of ["Conflicts", "Before"]) {
@@ -76,7 +78,7 @@ describe("the units", () => {
     expect(values("ramster-node.service", "After")).toEqual(["network-online.target"]);
   });
 
-  test("nothing ends swapoff, and nothing swaps the node out or kills it for its memory", () => {
+  test("nothing interrupts swapoff, and nothing swaps the node out or kills it for its memory", () => {
     for (const name of UNITS) {
       expect(values(name, "TimeoutStopSec")).toEqual(["infinity"]);
       expect(values(name, "LimitMEMLOCK")).toEqual(["infinity"]);
@@ -84,11 +86,11 @@ describe("the units", () => {
     }
     expect(values("ramster-node.service", "MemorySwapMax")).toEqual(["0"]);
     expect(values("ramster-node.service", "Restart")).toEqual(["no"]);
-    // The mark that lets a process live until the very end of a shutdown.
+    // The "@" lets a process live until the very end of a shutdown.
     expect(values("ramster-node.service", "ExecStart")[0]).toStartWith(`@${PROGRAM} @ramster node`);
   });
 
-  test("a node whose seeds are late is tried again, before systemd ends it, and swap comes along", () => {
+  test("a node whose seeds are late is started again before systemd gives up, and swap follows", () => {
     const one = (key: string): string => values("ramster-node.service", key).join();
     expect(one("RestartForceExitStatus")).toBe(String(EXIT.NOT_STARTED));
     expect(one("StartLimitIntervalSec")).toBe("0");
@@ -97,7 +99,7 @@ describe("the units", () => {
     expect(Number(joinSeconds)).toBeLessThan(Number(one("TimeoutStartSec").replace("s", "")));
   });
 
-  test("call this program as it wants to be called", () => {
+  test("call this program with flags that it accepts", () => {
     const machine = { hostName: "pebble", readText: () => "" };
     const [node = ""] = values("ramster-node.service", "ExecStart");
     const words = node.split(" ").filter((word) => word !== "");
@@ -136,7 +138,7 @@ describe("the units", () => {
     }
   }
 
-  test("the node is not stopped while swapoff fails, and is when swap is off, or another's", async () => {
+  test("the node stops once swapoff succeeds, or when the active swap is another's", async () => {
     const calls = 'mktemp "$folder/call.XXXXXX" >/dev/null; ls "$folder"/call.* | wc -l';
     for (const last of [0, 3]) {
       const program = `[ "$(${calls})" -ge 3 ] && exit ${last}; exit 1`;
@@ -144,7 +146,7 @@ describe("the units", () => {
     }
   });
 
-  test("a node that has ended is not waited for", async () => {
+  test("a node that has ended delays nothing", async () => {
     const gone = Bun.spawn(["true"]);
     await gone.exited;
     const { code } = await ran("ExecStartPost", "exit 1", { MAINPID: String(gone.pid) });

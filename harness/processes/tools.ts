@@ -1,17 +1,17 @@
 /**
- * Other people's programs that tests use. Where one is missing a test is skipped and says why,
- * unless TOOLS=required, as in .ci/run: then it fails for want of it.
+ * Programs of others that tests use. A test whose program is missing is skipped and says why. With
+ * TOOLS=required, as in .ci/run, it fails instead.
  */
 
-/** Some of them are in the administrator's directories. */
+/** Some of them are in /sbin and /usr/sbin. */
 export const TOOL_PATH = `${process.env.PATH ?? ""}:/usr/sbin:/sbin`;
 
-/** For a program that starts others by their name. */
+/** PATH for a program that starts others by name. */
 export const TOOL_ENVIRONMENT = { ...process.env, PATH: TOOL_PATH };
 
 export const areToolsRequired = process.env.TOOLS === "required";
 
-/** Where a program is, or null. */
+/** Path of a program, or null. */
 export function which(program: string): string | null {
   return Bun.which(program, { PATH: TOOL_PATH });
 }

@@ -1,4 +1,4 @@
-/** Peers that are named by hand, with nobody who gossips: whole nodes under virtual time. */
+/** Peers that are configured by hand, without gossip: whole nodes under virtual time. */
 import { expect, test } from "bun:test";
 import type { NodeConfig } from "../../src/node/config.ts";
 import { TAG } from "../../src/tmem/pampd.ts";
@@ -31,7 +31,7 @@ function away(owner: SimNode, pool: number): number[] {
   return numbers;
 }
 
-/** What gets of these pages give, one after the other, and how long each takes. */
+/** Gets these pages in sequence. @returns the outcome and the duration of each get. */
 function timed(sim: SimCluster, owner: SimNode, pool: number, numbers: readonly number[]) {
   return numbers.map((number) => {
     const startMs = sim.clock.now();
@@ -44,7 +44,7 @@ test.each([
   ["with a link", false],
   ["whose link has just been lost", true],
 ] as const)(
-  "an owner %s that stops in order takes its pages along: its holder need not drain them",
+  "an owner %s that stops takes its pages along, so its holder need not drain them",
   async (_, isCut) => {
     const { sim, owner, holder } = await pair();
     if (isCut) sim.network.cut(owner.host, holder.host);
@@ -58,7 +58,7 @@ test.each([
   },
 );
 
-test("what a holder kept that has stopped is lost at once, and no get waits for it", async () => {
+test("pages at a holder that stopped are lost at once, and no get waits for them", async () => {
   const { sim, owner, holder, pool } = await pair();
   const numbers = away(owner, pool);
   await holder.stop();
@@ -68,7 +68,7 @@ test("what a holder kept that has stopped is lost at once, and no get waits for 
   await sim.stop();
 });
 
-test("of a holder that was killed the first get waits, and the others fail at once until it is heard of", async () => {
+test("the first get from a killed holder waits, and later ones fail at once until it returns", async () => {
   const { sim, owner, holder, pool } = await pair();
   const numbers = away(owner, pool);
   sim.partition([holder], [owner]);
@@ -83,7 +83,7 @@ test("of a holder that was killed the first get waits, and the others fail at on
   await sim.stop();
 });
 
-test("of a holder that stands still the first get waits, and the others fail at once until it goes on", async () => {
+test("the first get from a paused holder waits, and later ones fail at once until it goes on", async () => {
   const { sim, owner, holder, pool } = await pair();
   const numbers = away(owner, pool);
   holder.pause(10_000);
@@ -108,28 +108,28 @@ async function auto(settings: ReadonlyArray<Partial<NodeConfig>>) {
   return { sim, owner, lenders };
 }
 
-test("a node with peers by hand and no target sends its pages to those that lend, two copies of each", async () => {
+test("a node with --peers and no target sends two copies of each page to peers that lend", async () => {
   const { sim, owner, lenders } = await auto([AUTO, LENDER, LENDER, { ...LENDER, lendBytes: 0 }]);
   expect([owner.counter("copies_possible"), owner.node.nowhere.reason]).toEqual([2, null]);
   const pool = fill(sim, owner);
   const pages = owner.counter("remote_pers_pages");
   expect(pages).toBeGreaterThan(500);
   expect(lenders.slice(0, 2).map((it) => it.counter("foreign_pers_pages"))).toEqual([pages, pages]);
-  sim.run(300_000); // Longer than any link goes unused.
+  sim.run(300_000); // Longer than an unused link stays open.
   expect(owner.node.offers.of(1)?.freeFrames).toBeLessThan(16 * 256);
   for (const number of away(owner, pool)) expect(owner.get(pool, number)).toBe(1);
   sim.verify();
   await sim.stop();
 });
 
-test("lenders that are told to be of one zone have one copy between them", async () => {
+test("lenders in one configured zone share one copy", async () => {
   const rack = { ...LENDER, zone: "rack" };
   const { sim, owner } = await auto([AUTO, rack, rack]);
   expect(owner.counter("copies_possible")).toBe(1);
   await sim.stop();
 });
 
-test("one that is killed is taken for dead, and its pages get copies elsewhere; back, it lends again", async () => {
+test("pages of a killed lender get copies elsewhere, and it lends again when it returns", async () => {
   const { sim, owner, lenders } = await auto([AUTO, LENDER, LENDER, LENDER]);
   fill(sim, owner);
   const [first] = lenders as [SimNode];
@@ -149,21 +149,21 @@ test("one that is killed is taken for dead, and its pages get copies elsewhere; 
   await sim.stop();
 });
 
-test("a drained lender says so, and one that lends again as well", async () => {
+test("a lender announces that it is drained, and that it lends again", async () => {
   const { sim, owner, lenders } = await auto([AUTO, LENDER, LENDER]);
   const [first] = lenders as [SimNode];
   first.node.admin.setKnob("draining", "1");
-  sim.until("it is told", () => owner.node.offers.of(1)?.isDrained === true);
+  sim.until("it has heard", () => owner.node.offers.of(1)?.isDrained === true);
   expect(owner.counter("copies_possible")).toBe(1);
   first.node.admin.setKnob("draining", "0");
-  sim.until("it is told", () => owner.counter("copies_possible") === 2);
+  sim.until("it has heard", () => owner.counter("copies_possible") === 2);
   await sim.stop();
 });
 
 test.each([
   ["waits for offers", { target: "auto" }, [1, 2], 60_000],
   [
-    "waits for offers, with links that are soon unused,",
+    "waits for lenders, while links are closed when unused,",
     { target: "auto", unusedMs: 1000 },
     [1, 2],
     0,
@@ -181,10 +181,10 @@ test.each([
   await sim.stop();
 });
 
-test("a holder by number that is killed is out of reach, and not without a word", async () => {
+test("a killed holder that was named by number is out of reach, and the log says so", async () => {
   const { sim, owner, holder, pool } = await pair();
   const pages = owner.counter("remote_pers_pages");
-  sim.run(300_000); // Longer than any link goes unused.
+  sim.run(300_000); // Longer than an unused link stays open.
   expect(owner.node.links.channelOf(1)).not.toBeNull();
   holder.crash();
   sim.until("it is known", () => owner.counter("pages_out_of_reach") === pages);
@@ -197,7 +197,7 @@ test("a holder by number that is killed is out of reach, and not without a word"
   await sim.stop();
 });
 
-test("peers that are named while the node runs lend to it, and none that is a peer no more", async () => {
+test("peers lend to a node once they are added at run time, and no longer once they are removed", async () => {
   const peers = "1@10.0.0.1:7777,2@10.0.0.2:7777";
   const { sim, owner } = await auto([{ ...AUTO, peers: [] }, LENDER, LENDER]);
   expect(owner.counter("copies_possible")).toBe(0);
@@ -208,7 +208,7 @@ test("peers that are named while the node runs lend to it, and none that is a pe
   await sim.stop();
 });
 
-test("who gossips asks those that it names by hand as well, and hears of the others by gossip", async () => {
+test("a node that gossips also asks its configured peers for memory", async () => {
   const sim = new SimCluster(1);
   const peers = [{ number: 9, address: { kind: "tcp", host: "10.0.0.2", port: 7777 } }] as const;
   const byHand = { gossip: null, number: 9, name: "nine" };

@@ -1,4 +1,4 @@
-/** What whole nodes that come and go must keep to: see sim/churn.ts. More seeds: `bun run soak`. */
+/** Rules for whole nodes that come and go: see sim/churn.ts. More seeds: `bun run soak`. */
 import { describe, expect, test } from "bun:test";
 import { STATUS } from "../../src/core/status.ts";
 import { churn, type Trouble } from "../sim/churn.ts";
@@ -12,24 +12,27 @@ const SHORT_MS = 20_000;
 
 describe("a cluster of whole nodes", () => {
   test.each(SEEDS)(
-    "that are cut off and meet again in time loses nothing, seed %d",
+    "whose nodes are cut off and return in time loses nothing, seed %d",
     async (seed) => {
       const troubles: Trouble[] = ["partition"];
       expect(await churn({ ...ONE, seed, troubles, foreignGraceMs: LONG_MS })).toBe(0);
     },
   );
 
-  test.each(SEEDS)("that are cut off for too long knows what is lost, seed %d", async (seed) => {
-    await churn({ ...ONE, seed, troubles: ["partition"], foreignGraceMs: SHORT_MS });
-  });
+  test.each(SEEDS)(
+    "whose nodes are cut off for too long knows what is lost, seed %d",
+    async (seed) => {
+      await churn({ ...ONE, seed, troubles: ["partition"], foreignGraceMs: SHORT_MS });
+    },
+  );
 
-  test.each(SEEDS)("that crash and restart leaves no orphan, seed %d", async (seed) => {
+  test.each(SEEDS)("whose nodes crash and restart leaves no orphan, seed %d", async (seed) => {
     const troubles: Trouble[] = ["crash"];
     const lost = await churn({ ...ONE, seed, troubles, foreignGraceMs: LONG_MS });
     expect(lost).toBeGreaterThan(0);
   });
 
-  test.each(SEEDS)("that leave and join leaves no orphan, seed %d", async (seed) => {
+  test.each(SEEDS)("whose nodes leave and join leaves no orphan, seed %d", async (seed) => {
     await churn({ ...ONE, seed, troubles: ["stop"], foreignGraceMs: LONG_MS });
   });
 
@@ -44,7 +47,7 @@ describe("a cluster of whole nodes", () => {
     await churn({ seed, troubles, foreignGraceMs: LONG_MS, replicas: seed, seal: true });
   });
 
-  test.each(SEEDS)("that have disks, slow, full and failing ones, seed %d", async (seed) => {
+  test.each(SEEDS)("with slow, full and failing disks, seed %d", async (seed) => {
     const troubles: Trouble[] = ["crash", "stop", "partition"];
     await churn({ seed, troubles, foreignGraceMs: LONG_MS, replicas: seed, disks: true });
   });

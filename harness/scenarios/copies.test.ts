@@ -1,4 +1,4 @@
-/** Several copies of what is away: whole nodes that find each other, under virtual time. */
+/** Several copies of pages that are away: whole nodes that find each other, under virtual time. */
 import { expect, test } from "bun:test";
 import { POOLS_PER_CLIENT_MAX } from "../../src/core/limits.ts";
 import { STATUS } from "../../src/core/status.ts";
@@ -21,7 +21,7 @@ import { SimCluster, type SimNode } from "../sim/cluster.ts";
 
 const MIB = 1024 * 1024;
 
-test("a page that is away has two copies on different machines, where there are two", async () => {
+test("a page that is away has two copies on different machines, if there are two lenders", async () => {
   const { sim, owner, lenders, pool } = await filled([OWNER, LENDER, LENDER, LENDER]);
   const pages = owner.counter("remote_pers_pages");
   expect(pages).toBeGreaterThan(PAGES / 2);
@@ -37,14 +37,14 @@ test("a page that is away has two copies on different machines, where there are 
   await sim.stop();
 });
 
-test("lenders of one zone hold one copy between them", async () => {
+test("lenders of one zone hold only one copy", async () => {
   const rack = { ...LENDER, zone: "rack" };
   const { sim, owner } = await filled([{ lendBytes: 0 }, rack, rack]);
   expect(owner.counter("remote_copies")).toBe(owner.counter("remote_pers_pages"));
   await sim.stop();
 });
 
-test("when a holder loses power every page is still there, and no get waits for it to be dead", async () => {
+test("when a holder loses power all pages are served, and no get waits for its death", async () => {
   const { sim, owner, lenders, pool } = await filled([OWNER, LENDER, LENDER, LENDER]);
   lenders[0]?.crash();
   for (let number = 0; number < PAGES; number += 1) {
@@ -56,7 +56,7 @@ test("when a holder loses power every page is still there, and no get waits for 
   await sim.stop();
 });
 
-test("a holder that comes back empty has cost one copy, and no page", async () => {
+test("a holder that returns empty costs one copy, and no page", async () => {
   const { sim, owner, lenders, pool } = await filled([OWNER, LENDER, LENDER]);
   const pages = owner.counter("remote_pers_pages");
   const [first] = lenders as [SimNode];
@@ -69,7 +69,7 @@ test("a holder that comes back empty has cost one copy, and no page", async () =
   await sim.stop();
 });
 
-test("what a holder took before it was restarted does not count when the other answers late", async () => {
+test("a copy put before its holder restarted does not count when the other holder answers late", async () => {
   const sim = new SimCluster(1);
   await sim.startGossiping([OWNER, LENDER, LENDER]);
   const [owner, quick, late] = sim.nodes as [SimNode, SimNode, SimNode];
@@ -91,7 +91,7 @@ test("what a holder took before it was restarted does not count when the other a
   await sim.stop();
 });
 
-test("a page is remote only when all its holders have it, and else nobody keeps it", async () => {
+test("a page is remote only once all its holders have it; else none of them keeps it", async () => {
   const small = { ...LENDER, lendBytes: MIB };
   const sim = new SimCluster(2);
   await sim.startGossiping([OWNER, LENDER, small]);
@@ -112,7 +112,7 @@ test("a page is remote only when all its holders have it, and else nobody keeps 
   await sim.stop();
 });
 
-test("a holder that has fallen silent is not waited for when another has the page", async () => {
+test("no get waits for a silent holder when another one has the page", async () => {
   const { sim, owner, lenders, pool } = await filled([OWNER, LENDER, LENDER]);
   const [silent] = lenders as [SimNode];
   sim.network.block(silent.host, owner.host);
@@ -128,7 +128,7 @@ test("a holder that has fallen silent is not waited for when another has the pag
   await sim.stop();
 });
 
-test("a copy that was damaged where it lies is not delivered, and the other one is", async () => {
+test("a damaged copy is not delivered, and the other one is", async () => {
   const { sim, owner, lenders, pool } = await filled([OWNER, LENDER, LENDER]);
   const [damaged] = lenders as [SimNode];
   damageAll(damaged);
@@ -141,7 +141,7 @@ test("a copy that was damaged where it lies is not delivered, and the other one 
   await sim.stop();
 });
 
-test("when a holder is dead others get its copies, so that the next one may die, too", async () => {
+test("when a holder is dead its copies are made again, so that the next one may die, too", async () => {
   const { sim, owner, lenders, pool } = await filled([OWNER, LENDER, LENDER, LENDER, LENDER]);
   for (const [i, lender] of lenders.slice(0, 2).entries()) {
     const lost = lender.counter("foreign_pers_pages");
@@ -154,8 +154,8 @@ test("when a holder is dead others get its copies, so that the next one may die,
   }
   const left = lenders.slice(2);
   sim.until("they have two of each", () => {
-    const held = left.reduce((sum, it) => sum + it.counter("foreign_pers_pages"), 0);
-    return held === 2 * owner.counter("remote_pers_pages");
+    const copies = left.reduce((sum, it) => sum + it.counter("foreign_pers_pages"), 0);
+    return copies === 2 * owner.counter("remote_pers_pages");
   });
   checkAll(owner, pool);
   expect(owner.counter("remote_pers_pages_lost")).toBe(0);
@@ -163,8 +163,8 @@ test("when a holder is dead others get its copies, so that the next one may die,
   await sim.stop();
 });
 
-test("how many pages are at risk is known, and how long they will be once it has gone on for a while", async () => {
-  // Far apart: there is time to look. What a pipe holds is sent within --request-timeout.
+test("the number of pages at risk is known, and soon also how long repair will take", async () => {
+  // A long latency leaves time to look. Frames in the pipe are sent within --request-timeout.
   const far = { latencyMinMs: 150, latencyMaxMs: 200, pipeBytesMin: 64 * 1024 };
   const sim = new SimCluster(4, far);
   await sim.startGossiping([OWNER, LENDER, LENDER, LENDER]);
@@ -188,7 +188,7 @@ test("how many pages are at risk is known, and how long they will be once it has
   await sim.stop();
 });
 
-test("pages whose copies are at dead nodes are at risk until these are back, also with nobody to mend them", async () => {
+test("pages with copies at dead nodes are at risk until these return, even with no other lender", async () => {
   const auto = { ...OWNER, replicas: "auto" } as const;
   const { sim, owner, lenders, pool } = await filled([auto, LENDER, LENDER]);
   const state = () => ["pages_at_risk", "pages_out_of_reach"].map((it) => owner.counter(it));
@@ -214,7 +214,7 @@ test("pages whose copies are at dead nodes are at risk until these are back, als
   await sim.stop();
 });
 
-test("a holder that comes back empty gets its share again", async () => {
+test("a holder that returns empty gets its share again", async () => {
   const { sim, owner, lenders, pool } = await filled([OWNER, LENDER, LENDER]);
   const pages = owner.counter("remote_pers_pages");
   const [first, second] = lenders as [SimNode, SimNode];
@@ -222,7 +222,7 @@ test("a holder that comes back empty gets its share again", async () => {
   await first.restart([owner]);
   sim.until("its copies are known to be lost", () => owner.counter("copies_lost") === pages);
   untilRepaired(sim, owner);
-  // Mending needs frames, so a few more pages may have left meanwhile.
+  // Repair needs frames, so a few more pages may have left by now.
   const now = owner.counter("remote_pers_pages");
   expect(now).toBeGreaterThanOrEqual(pages);
   expect(first.counter("foreign_pers_pages")).toBe(now);
@@ -231,7 +231,7 @@ test("a holder that comes back empty gets its share again", async () => {
   await sim.stop();
 });
 
-test("one that comes back with all that it had has nothing copied to it, and what was is flushed", async () => {
+test("a holder that returns with its copies gets no new ones, and surplus copies are flushed", async () => {
   const { sim, owner, lenders, pool } = await filled([OWNER, LENDER, LENDER]);
   const pages = owner.counter("remote_pers_pages");
   const [cut] = lenders as [SimNode];
@@ -239,7 +239,7 @@ test("one that comes back with all that it had has nothing copied to it, and wha
   sim.partition([cut], rest);
   untilDead(sim, owner, "n1");
   expect(owner.counter("absent_copies")).toBe(pages);
-  // Nobody is left to copy them to. Some are put anew or flushed meanwhile.
+  // Nobody is left to copy pages to. Some pages are put again or flushed at the same time.
   for (let number = 0; number < 100; number += 1) owner.flush(pool, number);
   sim.heal([cut], rest);
   sim.until("it is back", () => owner.alive().length === 3);
@@ -254,7 +254,7 @@ test("one that comes back with all that it had has nothing copied to it, and wha
   await sim.stop();
 });
 
-test("copies that were replaced while their holder was cut off are flushed there", async () => {
+test("copies that were replaced while their holder was cut off are flushed there later", async () => {
   const { sim, owner, lenders, pool } = await filled([OWNER, LENDER, LENDER, LENDER]);
   const [cut] = lenders as [SimNode];
   const had = cut.counter("foreign_pers_pages");
@@ -263,7 +263,7 @@ test("copies that were replaced while their holder was cut off are flushed there
   untilDead(sim, owner, "n1");
   untilRepaired(sim, owner);
   expect(owner.counter("copies_repaired")).toBe(had);
-  // Nobody knows whether it will ever be back: its pending flushes do not grow with the pages.
+  // The holder may never return: its pending flushes do not grow with the number of pages.
   expect(had).toBeGreaterThan(2 * POOLS_PER_CLIENT_MAX);
   sim.until("a flush a pool is pending", () => owner.counter("flnodes") === POOLS_PER_CLIENT_MAX);
   sim.heal([cut], rest);
@@ -274,7 +274,7 @@ test("copies that were replaced while their holder was cut off are flushed there
   await sim.stop();
 });
 
-test("pages that went away when there was one lender get a second copy when there are two", async () => {
+test("pages that left when there was one lender get a second copy when there are two", async () => {
   const sim = new SimCluster(3);
   await sim.startGossiping([{ lendBytes: 0 }, LENDER, LENDER]);
   const [owner, , late] = sim.nodes as [SimNode, SimNode, SimNode];
@@ -282,21 +282,21 @@ test("pages that went away when there was one lender get a second copy when ther
   const pool = fill(sim, owner);
   const pages = owner.counter("remote_pers_pages");
   expect(owner.counter("remote_copies")).toBe(pages);
-  // Each has one copy, and should have two, although there is nobody to take another one.
+  // Each has one copy, and should have two, although nobody can take another one.
   expect(owner.counter("pages_at_risk")).toBe(pages);
   expect([owner.counter("copies_intended"), owner.counter("copies_possible")]).toEqual([2, 1]);
   await late.restart([owner]);
   sim.until("there are more copies", () => late.counter("foreign_pers_pages") > 0);
   untilRepaired(sim, owner);
   settle(sim);
-  // More are away by now, as there is more room.
+  // More pages are away by now, as there is more room.
   expect(owner.counter("remote_pers_pages")).toBeGreaterThanOrEqual(pages);
   expect(late.counter("foreign_pers_pages")).toBe(owner.counter("remote_pers_pages"));
   checkAll(owner, pool);
   await sim.stop();
 });
 
-test("news that holder and owner have left, which is of earlier boots, costs no page", async () => {
+test("late news that earlier boots of holder and owner have left costs no page", async () => {
   const { sim, owner, lenders, pool } = await filled([{ ...OWNER, replicas: 1 }, LENDER]);
   const [holder] = lenders as [SimNode];
   const pages = owner.counter("remote_pers_pages");

@@ -1,5 +1,5 @@
 /**
- * Figures: what nodes report is what the table says (src/core/figures.ts), neither more nor less.
+ * Figures: nodes report exactly the rows of the table (src/core/figures.ts).
  *
  * Not here: names, kinds and texts of the table itself: src/core/figures.test.ts.
  */
@@ -18,7 +18,7 @@ const PAGES = 1500;
 const SRC = join(import.meta.dir, "../../src");
 const NBD: Address = { kind: "tcp", host: "10.0.0.0", port: 10809 };
 
-/** Of an owner with a disk and an export, of its lender, and of that once it is secured. */
+/** Figures of an owner with a disk and an export, of its lender, and of a secured node. */
 let reports: readonly NodeStats[] = [];
 
 beforeAll(async () => {
@@ -40,19 +40,19 @@ beforeAll(async () => {
   await sim.stop();
 });
 
-/** Names in any of the objects, in order. */
+/** Names in any of the objects, sorted. */
 function namesIn(objects: readonly object[]): string[] {
   return [...new Set(objects.flatMap((it) => Object.keys(it)))].sort();
 }
 
 const namesOf = (table: object): string[] => Object.keys(table).sort();
 
-describe("what nodes report, and the rows of the table, are the same", () => {
+describe("nodes report exactly the rows of the table", () => {
   test("as counters", () => {
     expect(namesIn(reports.map(({ counters }) => counters))).toEqual(namesOf(COUNTERS));
   });
 
-  test("for each peer, beside who it is", () => {
+  test("for each peer, beside its identity", () => {
     const others = ["node", "name", "address", "state", "failure", "boot_id"];
     const names = namesIn(reports.flatMap(({ peers }) => peers));
     expect(names.filter((name) => !others.includes(name))).toEqual(namesOf(PEER));
@@ -101,7 +101,7 @@ test("gets of ephemeral pages are hits or misses, here and at a holder that may 
   expect(owner.counter("remote_eph_pages_succ_get")).toBeGreaterThan(0);
   expect(owner.counter("remote_eph_pages_unsucc_get")).toBeGreaterThan(0);
   expect(hits).toBeGreaterThan(owner.counter("remote_eph_pages_succ_get"));
-  // What a get took away misses, and what is persistent is not counted.
+  // Ephemeral pages that a get removed are misses. Persistent pages are not counted.
   expect(owner.get(pool, 0)).toBe("miss");
   owner.flush(pool, 0);
   owner.flushObject(pool, 0);
@@ -114,7 +114,7 @@ test("gets of ephemeral pages are hits or misses, here and at a holder that may 
   await sim.stop();
 });
 
-test("each counter that a part makes from the table is counted somewhere", () => {
+test("each counter of the table is incremented somewhere", () => {
   const paths = [...new Bun.Glob("**/*.ts").scanSync(SRC)];
   const source = paths
     .filter((path) => !path.endsWith(".test.ts") && path !== "core/figures.ts")

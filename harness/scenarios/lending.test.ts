@@ -6,7 +6,7 @@ import { SimCluster, type SimNode } from "../sim/cluster.ts";
 const MIB = 1024 * 1024;
 const BORROWERS = [1, 2, 3, 4, 5, 6];
 
-/** All put pages at once, more than fit anywhere, and tell how many each was refused. */
+/** All owners put more pages than fit anywhere. @returns how many puts each was refused. */
 function putAll(sim: SimCluster, borrowers: readonly SimNode[], count: number): number[] {
   const pools = borrowers.map((node) => node.newPool({ persistent: true }));
   const refused = borrowers.map(() => 0);
@@ -19,7 +19,7 @@ function putAll(sim: SimCluster, borrowers: readonly SimNode[], count: number): 
   return refused;
 }
 
-test("a lender that many fill at once refuses nothing that it granted, and is full in the end", async () => {
+test("a lender that many owners fill at once refuses nothing that it granted, and ends full", async () => {
   for (const seed of [1, 2, 3]) {
     const sim = new SimCluster(seed);
     await sim.start([
@@ -29,7 +29,7 @@ test("a lender that many fill at once refuses nothing that it granted, and is fu
     const lender = sim.node(0);
     const borrowers = BORROWERS.map((number) => sim.node(number));
     const refused = putAll(sim, borrowers, 3000);
-    expect(Math.min(...refused)).toBeGreaterThan(0); // There is no room for all of it.
+    expect(Math.min(...refused)).toBeGreaterThan(0); // There is not room for all pages.
     sim.until("nothing is under way", () => {
       return borrowers.every((node) => node.counter("frames_in_flight") === 0);
     });
@@ -44,7 +44,7 @@ test("a lender that many fill at once refuses nothing that it granted, and is fu
   }
 });
 
-test("what one gives back another may send", async () => {
+test("memory that one owner gives back is granted to another", async () => {
   const sim = new SimCluster(4);
   await sim.start([
     { lendBytes: MIB },
@@ -55,19 +55,19 @@ test("what one gives back another may send", async () => {
   sim.until("it is full", () => one.counter("frames_in_flight") === 0);
   putAll(sim, [two], 1000);
   sim.until("it sends no more", () => two.counter("frames_in_flight") === 0);
-  // All is full, but for what the lender has promised.
+  // Everything is full, except for what the lender has granted.
   expect(two.node.ramster.credit(0)).toBe(0);
   expect(two.node.ramster.mustWait()).toBe(true);
-  const held = lender.node.foreign?.pageCount(2) ?? -1;
+  const pageCount = lender.node.foreign?.pageCount(2) ?? -1;
   one.node.ramster.flushPool(one.node.ramster.pools()[0]?.id ?? -1, { destroy: true });
   sim.until("its pages are gone", () => lender.node.foreign?.pageCount(1) === 0);
   putAll(sim, [two], 1000);
-  sim.until("there are others", () => (lender.node.foreign?.pageCount(2) ?? 0) > held + 200);
+  sim.until("there are others", () => (lender.node.foreign?.pageCount(2) ?? 0) > pageCount + 200);
   expect(lender.counter("foreign_failed_puts")).toBe(0);
   await sim.stop();
 });
 
-test("of many borrowers each gets its share, however early others came", async () => {
+test("each of many borrowers gets its share, however early the others came", async () => {
   const sim = new SimCluster(5);
   const many = Array.from({ length: 24 }, () => ({ target: 0, lendBytes: 0, memoryBytes: MIB }));
   await sim.start([{ lendBytes: 16 * MIB }, ...many]);

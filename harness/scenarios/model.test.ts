@@ -1,12 +1,12 @@
 /**
- * Model test: random operations on a node whose memory is far too small, with a holder that takes
- * what does not fit, against a plain Map. Everything of a page's life happens: put, duplicate put,
- * refusal, remotify, remote get, coming home, flush of page, object and pool, pool destroy,
- * eviction, freeze, and links that break.
+ * Model test: random operations on a node whose memory is far too small, with a holder for the
+ * rest, compared with a plain Map. A page goes through all of its life: put, duplicate put,
+ * refusal, remotify, remote get, repatriation, flush of page, object and pool, pool destroy,
+ * eviction, freeze, and broken links.
  *
- * The model: a persistent page that was accepted is there until it is flushed, taken or put anew;
- * an ephemeral one may be missing, and then stays so; neither is ever anything but what was put
- * last.
+ * The model: a persistent page that was accepted stays until it is flushed, removed by a get or put
+ * again. An ephemeral page may go missing, and then stays missing. A get never gives other bytes
+ * than the last put.
  */
 import { expect, test } from "bun:test";
 import { type Buggify, NEVER } from "../../src/core/buggify.ts";
@@ -93,12 +93,12 @@ class Model {
       return;
     }
     this.outcomes.misses += 1;
-    expect(got).toBe("miss"); // Never "lost", and a link that was cut is dialled again in time.
+    expect(got).toBe("miss"); // Never "lost": a link that was cut is dialled again in time.
     if (pool.persistent) expect(expected).toBeUndefined();
     pool.pages.delete(number);
   }
 
-  /** A get under way while the page is put anew, or flushed. */
+  /** Starts a get, and puts the page again or flushes it before the get ends. */
   raced(pool: ModelPool, number: number): void {
     const pending = this.node.startGet(pool.id, number, -1);
     if (this.node.results.has(pending.token)) return this.check(pool, number, pending);
@@ -142,7 +142,7 @@ class Model {
     this.sim.network.cut(this.sim.node(0).host, this.sim.node(1).host);
   }
 
-  /** Every page that the model knows of. */
+  /** Checks every page that the model knows. */
   checkAll(): void {
     for (const pool of this.pools) {
       for (const number of [...pool.pages.keys()]) this.get(pool, number, -1);
@@ -170,8 +170,8 @@ async function runModel(seed: number, operations: number, buggify = NEVER): Prom
   const { node } = model;
   const left = (): number => node.counter("flnodes") + node.counter("page_count");
   sim.until("all is flushed", () => left() === 0);
-  const held = (): number => sim.node(1).counter("foreign_frames_used");
-  sim.until("all is freed", () => held() === 0);
+  const framesUsed = (): number => sim.node(1).counter("foreign_frames_used");
+  sim.until("all is freed", () => framesUsed() === 0);
   sim.verify();
   expect(node.counter("frames_used")).toBe(0);
   expect(node.counter("remote_pers_pages") + node.counter("remote_eph_pages")).toBe(0);
@@ -182,7 +182,7 @@ async function runModel(seed: number, operations: number, buggify = NEVER): Prom
 test("a million random operations agree with a plain Map, and nothing is left at the end", async () => {
   const model = await runModel(1, OPERATIONS);
   const { counters } = model.node;
-  // The run is worth something only if all of this happened.
+  // The run proves something only if all of this happened.
   for (const outcome of Object.values(model.outcomes)) expect(outcome).toBeGreaterThan(0);
   for (const name of [
     "pers_pages_remoted",

@@ -1,4 +1,4 @@
-/** What a node says whose pages have nowhere to go: whole nodes under virtual time. */
+/** A node whose pages have nowhere to go, and what it logs: whole nodes under virtual time. */
 import { expect, test } from "bun:test";
 import { STATUS } from "../../src/core/status.ts";
 import type { NodeConfig } from "../../src/node/config.ts";
@@ -7,7 +7,10 @@ import { SimCluster, type SimNode } from "../sim/cluster.ts";
 
 const ALONE: Partial<NodeConfig> = { lendBytes: 0 };
 const SERVER: Partial<NodeConfig> = {
-  ...{ role: "server", memoryBytes: 0, lendBytes: 16 * 1024 * 1024, target: null },
+  role: "server",
+  memoryBytes: 0,
+  lendBytes: 16 * 1024 * 1024,
+  target: null,
 };
 
 async function gossiping(settings: ReadonlyArray<Partial<NodeConfig>>) {
@@ -17,8 +20,8 @@ async function gossiping(settings: ReadonlyArray<Partial<NodeConfig>>) {
   return { sim, node: sim.node(0) };
 }
 
-/** Lines of the log on it. */
-function said(node: SimNode): string[] {
+/** Lines of the log about it. */
+function warnings(node: SimNode): string[] {
   return node.log.filter((it) => it.includes("to go")).map((it) => it.replace(/^.*?ramster: /, ""));
 }
 
@@ -46,11 +49,11 @@ test.each([
   expect(reason(node)).toBe(why);
   const { counters } = node.node.admin.snapshot();
   expect(counters.nowhere_count).toBe(why === null ? 0 : 1);
-  expect(said(node)).toEqual(why === null ? [] : [`pages have nowhere to go: ${why}`]);
+  expect(warnings(node)).toEqual(why === null ? [] : [`pages have nowhere to go: ${why}`]);
   await sim.stop();
 });
 
-test("a node with peers by hand is told to name a lender among them", async () => {
+test("the log of a node with --peers asks for a lender among them", async () => {
   const sim = new SimCluster(1);
   await sim.start([ALONE, ALONE]);
   const why = "no node lends anything, start a lender (ramster server) and name it in --peers";
@@ -58,12 +61,12 @@ test("a node with peers by hand is told to name a lender among them", async () =
   await sim.stop();
 });
 
-test("a node whose lender comes late says that pages have somewhere to go again", async () => {
+test("a node whose lender comes late logs that pages have somewhere to go again", async () => {
   const { sim, node } = await gossiping([{ ...ALONE, target: null }, LENDER]);
   node.node.admin.setKnob("remote_target_nodenum", "auto");
   sim.run(2000);
   expect(reason(node)).toBe(null);
-  expect(said(node).at(-1)).toBe("pages have somewhere to go again");
+  expect(warnings(node).at(-1)).toBe("pages have somewhere to go again");
   await sim.stop();
 });
 
@@ -72,7 +75,7 @@ test.each([
   [3, "ONE copy, not 3: start a lender of another zone"],
   [1, "ONE copy, as --replicas or --target says"],
 ] as const)(
-  "with one lender and --replicas %p it is said from the start",
+  "with one lender and --replicas %p it is logged from the start",
   async (replicas, why) => {
     const { sim, node } = await gossiping([{ ...ALONE, replicas }, LENDER]);
     const lines = node.log.filter((it) => it.includes("copies") || it.includes("copy"));
@@ -83,7 +86,7 @@ test.each([
   },
 );
 
-test("when a second lender comes that is said, too", async () => {
+test("the arrival of a second lender is logged, too", async () => {
   const { sim, node } = await gossiping([ALONE, LENDER, LENDER]);
   const copies = () => node.log.filter((it) => it.includes("pages that move away have"));
   expect(copies()).toEqual([]);
@@ -101,13 +104,13 @@ test("when a second lender comes that is said, too", async () => {
   await sim.stop();
 });
 
-test("a server says so as soon as a program puts pages on it, which it has one frame for", async () => {
+test("a server with one frame logs it as soon as a program puts pages on it", async () => {
   const { sim, node } = await gossiping([SERVER]);
   const pool = node.newPool({ persistent: true });
   expect(node.put(pool, 1, 1)).toBe(STATUS.OK);
   sim.run(60_000);
   const why = "a server keeps no pages of programs, connect these to a node (ramster node)";
   expect(reason(node)).toBe(why);
-  expect(said(node)).toEqual([`pages have nowhere to go: ${why}`]);
+  expect(warnings(node)).toEqual([`pages have nowhere to go: ${why}`]);
   await sim.stop();
 });

@@ -1,4 +1,4 @@
-/** Pools that come and go, on whole nodes under virtual time: nothing of an old one is ever seen. */
+/** Pools that come and go: whole nodes under virtual time. No page of an old pool is ever seen. */
 import { expect, test } from "bun:test";
 import { type Buggify, NEVER } from "../../src/core/buggify.ts";
 import { FLUSH_SLICE, PAGE_BYTES, POOLS_PER_CLIENT_MAX } from "../../src/core/limits.ts";
@@ -22,13 +22,13 @@ function fill(sim: SimCluster, node: SimNode, pool: number, count: number): void
   sim.until("remotify is done", () => node.counter("frames_in_flight") === 0);
 }
 
-test("the id of a pool is not given out again while a get of it is under way", async () => {
+test("the id of a pool is not reused while a get of it is in flight", async () => {
   const { sim, owner } = await pair();
   const { ramster } = owner.node;
   const pool = owner.newPool({ persistent: true });
   fill(sim, owner, pool, 1500);
   const pending = owner.startGet(pool, 0, -1);
-  expect(owner.results.has(pending.token)).toBe(false); // It is away.
+  expect(owner.results.has(pending.token)).toBe(false); // The page is away.
   expect(ramster.flushPool(pool, { destroy: true })).toBe(STATUS.OK);
   for (let i = 1; i < POOLS_PER_CLIENT_MAX; i += 1) {
     expect(owner.newPool({ persistent: true })).not.toBe(pool);
@@ -48,12 +48,12 @@ function fillWithWords(node: SimNode, pool: number, count: number): void {
   }
 }
 
-/** Runs until `isDone`. @returns the most pages that one turn took out of the index. */
+/** Runs until `isDone`. @returns the most pages that one turn removed from the index. */
 function mostInOneTurn(sim: SimCluster, count: () => number, isDone: () => boolean): number {
   return mostOfEach(sim, [count], isDone)[0] ?? 0;
 }
 
-/** The same of several indexes. */
+/** The same for several indexes. */
 function mostOfEach(
   sim: SimCluster,
   counts: ReadonlyArray<() => number>,
@@ -69,7 +69,7 @@ function mostOfEach(
   return most;
 }
 
-test("a large pool is destroyed a slice a turn, and nothing of it is seen meanwhile", async () => {
+test("a large pool is destroyed a slice a turn, and none of its pages is seen meanwhile", async () => {
   const { sim, owner } = await pair();
   const { ramster } = owner.node;
   const other = owner.newPool({ persistent: true });
@@ -82,7 +82,7 @@ test("a large pool is destroyed a slice a turn, and nothing of it is seen meanwh
   });
   expect(isDone).toBe(false);
   expect(owner.put(pool, 3, 1)).toBe(STATUS.UNKNOWN_POOL);
-  // The id does not come round while its pages are being freed.
+  // The id is not reused while its pages are being freed.
   const ids = Array.from({ length: POOLS_PER_CLIENT_MAX - 2 }, () => {
     return owner.newPool({ persistent: true });
   });
@@ -118,17 +118,17 @@ test("pages that are away go with their pool a slice a turn, here and at the len
   expect(owner.get(pool, 1)).toBe("miss");
   expect(owner.put(pool, 2, 9)).toBe(STATUS.OK);
   const { tmem } = ramster.zcache;
-  const held = lender.node.foreign?.zcache.tmem;
+  const lenderIndex = lender.node.foreign?.zcache.tmem;
   const [most, mostAtLender] = mostOfEach(
     sim,
-    [() => tmem.pageCount, () => held?.pageCount ?? 0],
-    () => tmem.pageCount === 1 && held?.pageCount === 0,
+    [() => tmem.pageCount, () => lenderIndex?.pageCount ?? 0],
+    () => tmem.pageCount === 1 && lenderIndex?.pageCount === 0,
   );
   for (const count of [most, mostAtLender]) {
     expect(count).toBeGreaterThan(0);
     expect(count).toBeLessThanOrEqual(FLUSH_SLICE);
   }
-  // Gets that were under way do not see what was flushed.
+  // Gets that were in flight do not see flushed pages.
   expect(pending.map((it) => owner.wait(it))).toEqual(["miss", 9, "miss"]);
   sim.until("no flush is pending", () => owner.counter("flnodes") === 0);
   expect(owner.get(pool, 2)).toBe(9);
@@ -137,7 +137,7 @@ test("pages that are away go with their pool a slice a turn, here and at the len
   await sim.stop();
 });
 
-/** Of what is flushed from now on in this turn nothing is freed at once. */
+/** From now on, flushed pages are not freed in the turn of their flush. */
 function spendTurn(node: SimNode): void {
   const pool = node.newPool({ persistent: true });
   fillWithWords(node, pool, FLUSH_SLICE);
@@ -145,10 +145,10 @@ function spendTurn(node: SimNode): void {
   expect(node.node.ramster.flushes.isSpent).toBe(true);
 }
 
-/** Of what is flushed a few pages are freed each millisecond. */
+/** From now on, a few flushed pages are freed each millisecond. */
 const SLOWLY: Buggify = (point) => point === "short-flush";
 
-test("a get that was under way sees nothing of what is still being freed", async () => {
+test("a get in flight sees no page that is still being freed", async () => {
   const { sim, owner } = await pair();
   const pool = owner.newPool({ persistent: true });
   fill(sim, owner, pool, 2000);
@@ -168,7 +168,7 @@ test("a get that was under way sees nothing of what is still being freed", async
   await sim.stop();
 });
 
-test("what is put, and leaves, while old pages of its pool are freed is not flushed with them", async () => {
+test("pages put while old ones of their pool are freed are not flushed with them", async () => {
   const { sim, owner, lender } = await pair();
   const pool = owner.newPool({ persistent: true });
   fill(sim, owner, pool, 2500);
@@ -192,7 +192,7 @@ test("what is put, and leaves, while old pages of its pool are freed is not flus
   await sim.stop();
 });
 
-test("what is still being freed is not sent to a lender any more", async () => {
+test("pages that are still being freed are not sent to a lender", async () => {
   const { sim, owner, lender } = await pair();
   const { ramster } = owner.node;
   ramster.setTarget(null);
@@ -214,18 +214,18 @@ test("a lender purges an owner's pages a slice a turn, and takes that owner's ne
   const pool = owner.newPool({ persistent: true });
   fill(sim, owner, pool, 4 * FLUSH_SLICE);
   const { foreign } = lender.node;
-  const held = foreign?.zcache.tmem;
+  const lenderIndex = foreign?.zcache.tmem;
   const before = foreign?.pageCount(owner.number) ?? 0;
   expect(before).toBeGreaterThan(3 * FLUSH_SLICE);
   owner.crash();
   await owner.restart();
   expect(owner.newPool({ persistent: true })).toBe(pool);
-  // Enough that some must leave: the link says that this is another boot.
+  // Enough that some must leave: the link tells the lender that this is another boot.
   for (let number = 0; !owner.node.ramster.mustWait(); number += 1) owner.put(pool, number, 2);
   const most = mostInOneTurn(
     sim,
-    () => held?.pageCount ?? 0,
-    () => lender.counter("foreign_purged_pages") > 0 && held?.pageCount === owned(),
+    () => lenderIndex?.pageCount ?? 0,
+    () => lender.counter("foreign_purged_pages") > 0 && lenderIndex?.pageCount === owned(),
   );
   expect(most).toBeGreaterThan(0);
   expect(most).toBeLessThanOrEqual(FLUSH_SLICE);

@@ -19,11 +19,11 @@ import { SimMachine } from "../sim/machine.ts";
 const MIB = 1024 * 1024;
 const KIB = 1024;
 const MACHINE = 64 * MIB;
-/** Its margin is 256 KiB; of what is lent a step is 64 KiB. */
+/** The margin is 256 KiB, and a step is 64 KiB. */
 const RESERVE = 2 * MIB;
 const LENDS = { ...LENDER, lendBytes: 4 * MIB, reserve: { bytes: RESERVE } };
 
-/** An owner with its pages at three lenders; the first of them is on a machine. */
+/** An owner with its pages at three lenders, the first of which is on a simulated machine. */
 async function onMachine() {
   const borrowing = await filled([OWNER, LENDS, LENDS, LENDS]);
   const [short, ...others] = borrowing.lenders as [SimNode, SimNode, SimNode];
@@ -33,12 +33,12 @@ async function onMachine() {
   return { ...borrowing, short, others, machine };
 }
 
-/** Others on the machine take so much that only `bytes` of what is lent can stay. */
+/** Other programs take so much memory that only `bytes` of what is lent can stay. */
 function leave(machine: SimMachine, bytes: number): void {
   machine.usedBytes = MACHINE - RESERVE - bytes;
 }
 
-test("a lender gives back what its machine needs, soon, no more than that, and no page is lost", async () => {
+test("a lender soon gives back what its machine needs, and no more, and no page is lost", async () => {
   const { sim, owner, pool, short, machine } = await onMachine();
   leave(machine, machine.lentBytes / 2);
   const startMs = sim.clock.now();
@@ -59,7 +59,7 @@ test("a lender gives back what its machine needs, soon, no more than that, and n
   await sim.stop();
 });
 
-test("it lends again, step by step, when the machine has had room for a while, and does not flap", async () => {
+test("it lends again in steps when the machine has had room for a while, and does not flap", async () => {
   const { sim, owner, pool, short, machine } = await onMachine();
   leave(machine, machine.lentBytes / 2);
   sim.run(20_000);
@@ -81,22 +81,22 @@ test("it lends again, step by step, when the machine has had room for a while, a
   await sim.stop();
 });
 
-test("a machine that comes and goes by less than the margin moves no page", async () => {
+test("a machine whose memory varies by less than the margin moves no page", async () => {
   const { sim, short, machine } = await onMachine();
   leave(machine, machine.lentBytes / 2);
   sim.run(20_000);
-  const asked = short.counter("foreign_reclaims");
+  const reclaims = short.counter("foreign_reclaims");
   const { usedBytes } = machine;
   for (let i = 0; i < 60; i += 1) {
     machine.usedBytes = usedBytes + (i % 2) * 200 * KIB;
     sim.run(1000);
   }
-  expect(short.counter("foreign_reclaims")).toBe(asked);
+  expect(short.counter("foreign_reclaims")).toBe(reclaims);
   expect(short.counter("lend_pressure_shrinks")).toBe(1);
   await sim.stop();
 });
 
-test("ephemeral pages go first, and nothing is granted, before any persistent page is handed back", async () => {
+test("ephemeral pages go first, and grants stop, before any persistent page is given back", async () => {
   const sim = new SimCluster(5);
   await sim.startGossiping([{ ...OWNER, replicas: 1, remotifyEph: true }, LENDS]);
   const [owner, short] = sim.nodes as [SimNode, SimNode];
@@ -124,7 +124,7 @@ test("ephemeral pages go first, and nothing is granted, before any persistent pa
   await sim.stop();
 });
 
-test("while programs wait for memory it gives back step by step, and ends when they do not", async () => {
+test("it gives back in steps while programs wait for memory, and stops when they do not", async () => {
   const { sim, owner, pool, machine } = await onMachine();
   leave(machine, machine.lentBytes + 3 * RESERVE - 300 * KIB);
   const { lentBytes } = machine;
@@ -141,7 +141,7 @@ test("while programs wait for memory it gives back step by step, and ends when t
   await sim.stop();
 });
 
-test("drained and short of memory at once: the lesser counts, whichever ends first", async () => {
+test("drained and short of memory at once: the lower limit counts, whichever ends first", async () => {
   const { sim, owner, pool, short, machine } = await onMachine();
   const { admin } = short.node;
   admin.setKnob("draining", "1");
@@ -164,7 +164,7 @@ test("drained and short of memory at once: the lesser counts, whichever ends fir
   await sim.stop();
 });
 
-test("the reserve can be set while it runs, and counts at once; what is none is refused", async () => {
+test("the reserve can be set at run time, and counts at once; a bad value is refused", async () => {
   const { sim, owner, pool, short, machine } = await onMachine();
   const { admin } = short.node;
   expect(admin.getKnob("reserve")).toBe(String(RESERVE));
@@ -184,7 +184,7 @@ test("the reserve can be set while it runs, and counts at once; what is none is 
   await sim.stop();
 });
 
-/** A lender on a machine that is short of words, and what it says of that. */
+/** A lender on a machine with missing figures, and its log lines about that. */
 async function onSilent(unseen: SimMachine["unseen"], reserve: NodeConfig["reserve"] = "auto") {
   const sim = new SimCluster(6);
   await sim.start([
@@ -195,58 +195,58 @@ async function onSilent(unseen: SimMachine["unseen"], reserve: NodeConfig["reser
   const machine = new SimMachine(lender, MACHINE);
   machine.unseen = unseen;
   sim.run(1000);
-  const said = (words: string) => lender.log.filter((line) => line.includes(words)).length;
-  return { sim, lender, owner, machine, said };
+  const logged = (words: string) => lender.log.filter((line) => line.includes(words)).length;
+  return { sim, lender, owner, machine, logged };
 }
 
-test("a lender that cannot see the limit of its cgroup lends nothing, says so once, and lends when it can", async () => {
-  const { sim, lender, owner, machine, said } = await onSilent(["limit"]);
+test("a lender that cannot see its cgroup's limit lends nothing, logs that once, and lends when it can", async () => {
+  const { sim, lender, owner, machine, logged } = await onSilent(["limit"]);
   expect(lender.counter("lend_limit_frames")).toBe(0);
   const pool = owner.newPool({ persistent: true });
   for (let number = 0; number < PAGES; number += 1) owner.put(pool, number, 1);
   sim.run(20_000);
   expect(lender.counter("foreign_pers_pages")).toBe(0);
-  expect(said("Cannot see the memory limit")).toBe(1);
+  expect(logged("Cannot see the memory limit")).toBe(1);
   expect(lender.node.admin.snapshot().lending.unseen).toEqual(["limit"]);
   machine.unseen = [];
   sim.until("it lends all", () => lender.counter("lend_limit_frames") === 1024);
   machine.unseen = ["limit"];
   sim.run(1000);
-  const held = machine.lentBytes / FRAME_BYTES;
-  expect(lender.counter("lend_limit_frames")).toBe(held); // Nothing that it has is given up for it.
-  expect(said("Cannot see the memory limit")).toBe(1);
+  const lentFrames = machine.lentBytes / FRAME_BYTES;
+  expect(lender.counter("lend_limit_frames")).toBe(lentFrames); // It keeps all that it has.
+  expect(logged("Cannot see the memory limit")).toBe(1);
   lender.node.admin.setKnob("reserve", "0");
   expect(lender.counter("lend_limit_frames")).toBe(1024);
   await sim.stop();
 });
 
-test("a lender on a machine that says nothing at all lends nothing, unless it is told to", async () => {
-  const { sim, lender, said } = await onSilent([]);
+test("a lender on a machine without any figures lends nothing, unless it is configured to", async () => {
+  const { sim, lender, logged } = await onSilent([]);
   lender.machine = { read: () => null };
   sim.run(1000);
   expect(lender.counter("lend_limit_frames")).toBe(0);
-  expect(said("Cannot see how much memory this machine has")).toBe(1);
+  expect(logged("Cannot see how much memory this machine has")).toBe(1);
   await sim.stop();
-  const told = await onSilent(["available", "limit", "waits"], { bytes: 0 });
-  expect(told.lender.counter("lend_limit_frames")).toBe(1024);
-  expect(told.said("Cannot")).toBe(0);
-  await told.sim.stop();
+  const configured = await onSilent(["available", "limit", "waits"], { bytes: 0 });
+  expect(configured.lender.counter("lend_limit_frames")).toBe(1024);
+  expect(configured.logged("Cannot")).toBe(0);
+  await configured.sim.stop();
 });
 
-test("a lender that does not see waits, or caches, says so once, and keeps twice the reserve", async () => {
-  const { sim, lender, said } = await onSilent(["available", "waits"]);
+test("a lender without figures of waits or caches logs that once, and keeps twice the reserve", async () => {
+  const { sim, lender, logged } = await onSilent(["available", "waits"]);
   sim.run(5000);
-  expect(said("Cannot read /proc/meminfo")).toBe(1);
-  expect(said("Cannot see whether programs wait")).toBe(1);
+  expect(logged("Cannot read /proc/meminfo")).toBe(1);
+  expect(logged("Cannot see whether programs wait")).toBe(1);
   expect(lender.counter("machine_reserve_bytes")).toBe(2 * Math.floor(MACHINE / 10));
   expect(lender.counters.machine_stall_percent).toBeUndefined();
   await sim.stop();
 });
 
-test("a lender in a cgroup with a limit says whose limit it is", async () => {
-  const { sim, machine, said } = await onSilent([]);
+test("a lender in a cgroup with a limit logs whose limit it is", async () => {
+  const { sim, machine, logged } = await onSilent([]);
   machine.cgroup = "/sys/fs/cgroup/a";
   sim.run(1000);
-  expect(said('lending is limited by cgroup "/sys/fs/cgroup/a", which has 64 MiB')).toBe(1);
+  expect(logged('lending is limited by cgroup "/sys/fs/cgroup/a", which has 64 MiB')).toBe(1);
   await sim.stop();
 });

@@ -6,7 +6,7 @@ import { drive } from "../sim/drive.ts";
 
 const MIB = 1024 * 1024;
 
-test("a lender that is drained is empty soon, and every page has its copies elsewhere", async () => {
+test("a drained lender is empty soon, and every page has its copies elsewhere", async () => {
   const { sim, owner, lenders, pool } = await filled([OWNER, LENDER, LENDER, LENDER]);
   const [drained, ...others] = lenders as [SimNode, SimNode, SimNode];
   expect(drained.counter("foreign_pers_pages")).toBeGreaterThan(0);
@@ -24,7 +24,7 @@ test("a lender that is drained is empty soon, and every page has its copies else
   await sim.stop();
 });
 
-test("where there is no other lender pages come home as far as there is room, and the rest stays", async () => {
+test("without another lender pages come home as far as there is room, and the rest stays", async () => {
   const roomy = { ...OWNER, replicas: 1, memoryBytes: MIB };
   const { sim, owner, lenders, pool } = await filled([roomy, LENDER]);
   const [only] = lenders as [SimNode];
@@ -41,7 +41,7 @@ test("where there is no other lender pages come home as far as there is room, an
   const stored = owner.counter("pers_pages_remoted");
   only.node.admin.setKnob("draining", "0");
   sim.until("it lends again", () => {
-    // Most of them are away, so that home gets full.
+    // Most pages are away, so that home gets full.
     for (let number = 0; number < 1400; number += 10) owner.put(pool, number, 2);
     sim.run(100);
     return owner.counter("pers_pages_remoted") > stored;
@@ -50,7 +50,7 @@ test("where there is no other lender pages come home as far as there is room, an
   await sim.stop();
 });
 
-test("a node that is drained keeps its own pages at home, if there is room", async () => {
+test("a drained node keeps its own pages at home, if there is room", async () => {
   const { sim, owner, lenders, pool } = await filled([OWNER, LENDER, LENDER]);
   const [lender] = lenders as [SimNode];
   for (let number = 300; number < 1500; number += 1) owner.flush(pool, number);
@@ -70,7 +70,7 @@ test("a node that is drained keeps its own pages at home, if there is room", asy
   await sim.stop();
 });
 
-test("a server that is told to stop has given everything away before it does", async () => {
+test("a server that is stopped moves everything away before it ends", async () => {
   const { sim, owner, lenders, pool } = await filled([{ ...OWNER, replicas: 1 }, LENDER, LENDER]);
   const [first] = lenders as [SimNode];
   expect(first.counter("foreign_pers_pages")).toBeGreaterThan(0);

@@ -1,6 +1,6 @@
 /**
- * Repair where more than one thing happens at once: whole nodes under virtual time. What it does by
- * itself is in copies.test.ts and reclaim.test.ts.
+ * Repair while other things happen: whole nodes under virtual time. Plain repair is tested in
+ * copies.test.ts and reclaim.test.ts.
  */
 import { expect, test } from "bun:test";
 import {
@@ -18,8 +18,8 @@ import {
 import type { SimNode } from "../sim/cluster.ts";
 import { Truth } from "../sim/truth.ts";
 
-test("a holder that links once more after it has left, before it ends, is not counted on", async () => {
-  // It lends as well, and so takes links from nodes that it does not know.
+test("a holder that links once more after it left, before it ends, does not count as a holder", async () => {
+  // The owner lends as well, and so accepts links from nodes that it does not know.
   const open = { ...OWNER, lendBytes: 1024 * 1024 };
   const { sim, owner, lenders, pool } = await filled([open, LENDER, LENDER, LENDER]);
   const [leaving] = lenders as [SimNode];
@@ -62,7 +62,7 @@ test("a page that could not come home is still at risk", async () => {
   await sim.stop();
 });
 
-test("no copy is given up for one whose holder may be gone", async () => {
+test("no copy is given up in favour of one whose holder may be gone", async () => {
   const { sim, owner, lenders, pool } = await filled([OWNER, LENDER, LENDER]);
   const [drained, silent] = lenders as [SimNode, SimNode];
   sim.partition([owner], [silent]);
@@ -77,7 +77,7 @@ test("no copy is given up for one whose holder may be gone", async () => {
   await sim.stop();
 });
 
-test("no copy is given up for one that a holder took along, and whose record is yet to say so", async () => {
+test("no copy is given up in favour of one that has gone, while the record still names it", async () => {
   const { sim, owner, lenders, pool } = await filled([OWNER, LENDER, LENDER]);
   const [drained, emptied] = lenders as [SimNode, SimNode];
   owner.node.ramster.setReplicas(1);
@@ -106,7 +106,7 @@ test("a holder whose link was lost is asked again when the others have bad copie
   await sim.stop();
 });
 
-test("a page that is on its way when more copies are wanted has them, too", async () => {
+test("a page that is in flight when more copies are wanted gets them, too", async () => {
   const { sim, owner, lenders, pool } = await filled([{ ...OWNER, replicas: 1 }, LENDER, LENDER]);
   const { ramster } = owner.node;
   ramster.zcache.budget.setMarks(1, 0);
@@ -114,7 +114,7 @@ test("a page that is on its way when more copies are wanted has them, too", asyn
   for (const lender of lenders) sim.network.block(lender.host, owner.host);
   for (let number = PAGES; number < PAGES + 100; number += 1) owner.put(pool, number, 1);
   sim.until("some are on their way", () => owner.counter("frames_in_flight") > 20);
-  // Each lacks a copy, and nobody answers: all that are away already are known to by then.
+  // Each page lacks a copy, and no holder answers. By then this is known for pages that are away.
   ramster.setReplicas(2);
   const away = owner.counter("remote_pers_pages");
   sim.until("those that are away are looked at", () => owner.counter("pages_at_risk") === away);
@@ -128,8 +128,8 @@ test("a page that is on its way when more copies are wanted has them, too", asyn
   await sim.stop();
 });
 
-test("an answer to what was copied speaks for no page that was put anew meanwhile", async () => {
-  // By this seed all of the first batch goes to the one that is slow.
+test("the answer to a copy does not count for a page that was put again meanwhile", async () => {
+  // With this seed all of the first batch goes to the slow holder.
   const settings = [OWNER, LENDER, LENDER, LENDER, LENDER];
   const { sim, owner, lenders, pool } = await filled(settings, 7);
   const [gone, slow] = lenders as [SimNode, SimNode];
@@ -143,7 +143,7 @@ test("an answer to what was copied speaks for no page that was put anew meanwhil
   sim.until("one got some, and says so to nobody", () => {
     return slow.counter("foreign_pers_pages") > had;
   });
-  // The same pages anew, which go to the other two at once and would take a third copy.
+  // The same pages again: they go to the other two at once, and would take a third copy.
   ramster.removeLender(slow.number);
   ramster.zcache.budget.setMarks(1, 0);
   for (let number = 0; number < 200; number += 1) owner.put(pool, number, 2);
@@ -160,13 +160,13 @@ test("an answer to what was copied speaks for no page that was put anew meanwhil
   await sim.stop();
 });
 
-test("a page is at risk still when its copy elsewhere fails, and who wanted it is gone", async () => {
+test("a page stays at risk when its copy elsewhere fails and the lender that wanted it gone has left", async () => {
   const { sim, owner, lenders, pool } = await filled([OWNER, LENDER, LENDER, LENDER]);
-  // So few that none waits for another, and no room for them at home.
+  // So few pages that none waits for another, and no room for them at home.
   for (let number = 40; number < PAGES; number += 1) owner.flush(pool, number);
   owner.node.ramster.zcache.budget.setMarks(1, 0);
   settle(sim);
-  // One that has few of them can take those of one that has most.
+  // A lender with few of them can take those of the lender with most.
   const pagesAt = (node: SimNode) => node.counter("foreign_pers_pages");
   lenders.sort((a, b) => pagesAt(a) - pagesAt(b));
   const [slow, , leaving] = lenders as [SimNode, SimNode, SimNode];

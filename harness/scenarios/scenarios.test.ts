@@ -1,7 +1,7 @@
 /**
- * The acceptance scenarios drawn from the original (its inventory, end of section 9), by number, on
- * whole nodes under virtual time. 8 and 14 need a second failure domain and come with it; 9 is here
- * as far as one copy goes.
+ * The acceptance scenarios of docs/original.md, "topologies and scenarios", by number, on whole
+ * nodes under virtual time. Scenarios 8 and 14 need several copies: processes/acceptance.test.ts.
+ * Scenario 9 is here as far as one copy goes.
  */
 import { describe, expect, test } from "bun:test";
 import { Lz4 } from "../../src/compress/lz4.ts";
@@ -30,7 +30,7 @@ async function cluster(
 
 const SERVER: Partial<NodeConfig> = { lendBytes: 64 * MIB };
 
-/** Puts pages 0 .. count - 1 a few at a time, so that remotify keeps up and none is refused. */
+/** Puts pages 0 .. count - 1, a few at a time, so that remotify keeps up and none is refused. */
 function fill(sim: SimCluster, node: SimNode, pool: number, count: number, generation = 1): void {
   for (let number = 0; number < count; number += 1) {
     if (node.node.ramster.mustWait()) {
@@ -42,7 +42,7 @@ function fill(sim: SimCluster, node: SimNode, pool: number, count: number, gener
   sim.until("remotify is done", () => node.counter("frames_in_flight") === 0);
 }
 
-/** The same over a link that keeps breaking: a put that was refused is tried again. */
+/** The same over a link that keeps breaking: refused puts are tried again. */
 function fillStubbornly(
   sim: SimCluster,
   node: SimNode,
@@ -64,7 +64,7 @@ function foreignPages(node: SimNode): number {
   return node.counter("foreign_pers_pages") + node.counter("foreign_eph_pages");
 }
 
-/** Nothing under way, no flush pending, and what one side says is remote the other holds. */
+/** Nothing is in flight, no flush is pending, and owner and holder agree on remote pages. */
 function settle(sim: SimCluster): void {
   sim.until("the cluster is quiet", () => {
     const pending = sim.nodes.reduce((sum, node) => sum + node.counter("flnodes"), 0);
@@ -232,7 +232,7 @@ describe("scenario 6: holder evicts foreign ephemeral pages", () => {
 });
 
 describe("scenario 7: put or flush while a page travels", () => {
-  test("an in-flight remote put never makes a newer page stale and leaves no orphan", async () => {
+  test("a remote put in flight never makes a newer page stale, and leaves no orphan", async () => {
     for (let seed = 1; seed <= 8; seed += 1) {
       const sim = await cluster([{ target: 1, lendBytes: 0 }, SERVER], seed);
       const [a, b] = [sim.node(0), sim.node(1)];
@@ -259,7 +259,7 @@ describe("scenario 7: put or flush while a page travels", () => {
     }
   });
 
-  test("a page that is put anew into the very frame that it travels from stays the new one", async () => {
+  test("a page that is put again into the frame that it is sent from keeps the new bytes", async () => {
     const sim = await cluster([{ target: 1, lendBytes: 0, persZpageMeanBytes: 3584 }, SERVER]);
     const [a, b] = [sim.node(0), sim.node(1)];
     const pool = a.newPool({ persistent: true });
@@ -291,7 +291,7 @@ describe("scenario 7: put or flush while a page travels", () => {
     expect(a.wait(reput)).toBe(2);
     expect(a.wait(flushed)).toBe("miss");
     expect(both.map((pending) => a.wait(pending))).toEqual([1, 1, 1]);
-    expect(a.wait(late)).toBe("miss"); // The third took the page away.
+    expect(a.wait(late)).toBe("miss"); // The third get removed the page.
     expect(a.counter("fetch_shared")).toBe(3);
     expect(a.counter("fetch_raced")).toBe(2);
     settle(sim);
@@ -301,7 +301,7 @@ describe("scenario 7: put or flush while a page travels", () => {
 });
 
 describe("scenario 9: holder restarted empty", () => {
-  test("a get of what it held is an error, never a miss; the owner goes on", async () => {
+  test("a get of a page that it held is an error, never a miss; the owner goes on", async () => {
     const sim = await cluster([{ target: 1, lendBytes: 0 }, SERVER]);
     const [a, b] = [sim.node(0), sim.node(1)];
     const pool = a.newPool({ persistent: true });
@@ -315,12 +315,12 @@ describe("scenario 9: holder restarted empty", () => {
     sim.until("the link is up again", () => a.get(pool, 0) === "lost");
     expect(a.get(pool, 0)).toBe("lost");
     expect(a.counter("remote_pers_pages_unsucc_get")).toBeGreaterThan(0);
-    // The owner has learnt which pages are gone, without asking for each.
+    // The owner has learnt which pages are lost, without a request for each.
     sim.until("it knows what is gone", () => a.counter("remote_pers_pages_lost") === before);
     const report = `${before} pages are lost: node 1 had their only copies and lost them`;
     expect(a.log.at(-1)).toEndWith(`ramster: ${report}`);
     for (const number of [1, 2, 500]) expect(a.get(pool, number)).toBe("lost");
-    expect(a.get(pool, 1499)).toBe(1); // The youngest never left.
+    expect(a.get(pool, 1499)).toBe(1); // The newest page never left.
     a.put(pool, 0, 2);
     expect(a.get(pool, 0)).toBe(2);
     fill(sim, a, pool, 1500, 3);
@@ -344,7 +344,7 @@ test("ephemeral pages on a holder that restarted are a miss, and new ones may go
   await b.restart();
   sim.until("the old link is gone", () => a.node.links.channelOf(1) !== old);
   a.node.links.want(1);
-  // Others may have gone there since.
+  // Other pages may have gone there since.
   sim.until("it knows what is gone", () => foreignPages(b) === remotePages(a));
   settle(sim);
   expect(a.get(pool, 0)).toBe("miss");
@@ -356,7 +356,7 @@ test("ephemeral pages on a holder that restarted are a miss, and new ones may go
 });
 
 describe("scenario 10: owner restarted", () => {
-  test("its old foreign pages are purged when it is back", async () => {
+  test("its old foreign pages are purged when it returns", async () => {
     const sim = await cluster([{ target: 1, lendBytes: 0 }, SERVER]);
     const [a, b] = [sim.node(0), sim.node(1)];
     fill(sim, a, a.newPool({ persistent: true }), 1500);
@@ -388,7 +388,7 @@ describe("scenario 11: link down", () => {
       if (a.put(pool, number, 1) !== STATUS.OK) refused += 1;
       if (number % 16 === 0) sim.run(50);
     }
-    expect(refused).toBeGreaterThan(0); // Full, and nowhere to go: the caller is told.
+    expect(refused).toBeGreaterThan(0); // Full, and nowhere to go: the caller gets an error.
     sim.until("requests have timed out", () => a.counter("frames_in_flight") === 0);
     expect(a.get(pool, 600)).toBe(1);
     a.verify();
@@ -403,7 +403,7 @@ describe("scenario 11: link down", () => {
     await sim.stop();
   });
 
-  test("a target that lends nothing refuses, and nothing is lost, and no flush pending, for it", async () => {
+  test("a target that lends nothing refuses puts, which loses no page and leaves no pending flush", async () => {
     const sim = await cluster([{ target: 1 }, { lendBytes: 0 }]);
     const a = sim.node(0);
     const pool = a.newPool({ persistent: true });
@@ -420,7 +420,7 @@ describe("scenario 11: link down", () => {
     await sim.stop();
   });
 
-  test("what a holder took although its answer was lost is flushed there", async () => {
+  test("a page that a holder took, but whose answer was lost, is flushed there", async () => {
     const sim = await cluster([{ target: 1, lendBytes: 0 }, SERVER]);
     const [a, b] = [sim.node(0), sim.node(1)];
     const pool = a.newPool({ persistent: true });
@@ -440,7 +440,7 @@ describe("scenario 11: link down", () => {
   });
 
   test("a flush that is sent again never takes a copy that was put after it", async () => {
-    // Answers come back between the deadline of the flush and that of the put behind it.
+    // Answers arrive between the deadline of the flush and that of the put behind it.
     for (let ms = 4000; ms < 4300; ms += 50) {
       const sim = await cluster([{ target: 1, lendBytes: 0 }, SERVER]);
       const [a, b] = [sim.node(0), sim.node(1)];
@@ -460,7 +460,7 @@ describe("scenario 11: link down", () => {
     }
   });
 
-  test("a get whose link is cut is asked again, also with nothing else to send", async () => {
+  test("a get whose link is cut is sent again, even with nothing else to send", async () => {
     const sim = await cluster([{ target: 1, lendBytes: 0 }, SERVER]);
     const [a, b] = [sim.node(0), sim.node(1)];
     const pool = a.newPool({ persistent: true });
@@ -475,7 +475,7 @@ describe("scenario 11: link down", () => {
     await sim.stop();
   });
 
-  test("a link cut again and again while pages move loses nothing", async () => {
+  test("a link that is cut again and again while pages move loses nothing", async () => {
     for (let seed = 1; seed <= 5; seed += 1) {
       const sim = await cluster([{ target: 1, lendBytes: 0 }, SERVER], seed);
       const [a, b] = [sim.node(0), sim.node(1)];
@@ -552,7 +552,7 @@ describe("scenario 13: the largest zpage", () => {
   });
 });
 
-/** How many of the first `count` pages are remote as zpages of so many bytes. */
+/** Counts the remote pages among the first `count` whose zpages have this size. */
 function remoteZpages(node: SimNode, poolId: number, count: number, bytes: number): number {
   const { tmem } = node.node.ramster.zcache;
   const pool = tmem.pool(LOCAL_CLIENT, poolId);
@@ -572,7 +572,7 @@ function incompressible(): Uint8Array {
   return page;
 }
 
-/** A page that lz4 makes just 4000 bytes of. */
+/** A page that lz4 compresses to exactly 4000 bytes. */
 function largestZpage(): Uint8Array {
   const { pages } = loadPageClass("near-limit");
   for (let at = 0; at < pages.byteLength; at += PAGE_BYTES) {

@@ -21,8 +21,8 @@ const ONE_COPY = { ...SEALED, replicas: 1 };
 const TREASONS: readonly Treason[] = ["alter", "swap", "replay"];
 
 /**
- * Pages of generation 1 of which the lender has a part that anybody can read: words that do not
- * repeat stand in a zpage as they do in the page.
+ * Pages of generation 1 that the lender can read in part: lz4 leaves words that do not repeat as
+ * they are in the page.
  */
 function readable(lender: SimNode, owner: SimNode, pool: number): number {
   const lent = lentBytes(lender);
@@ -35,7 +35,7 @@ function readable(lender: SimNode, owner: SimNode, pool: number): number {
   return count;
 }
 
-/** Every page has a new version, and is away as far as it must be. */
+/** Puts every page again with a new version, and waits until enough pages are away. */
 function putAll(sim: SimCluster, owner: SimNode, pool: number, generation: number): void {
   for (let number = 0; number < PAGES; number += 1) {
     sim.until("it is stored", () => owner.put(pool, number, generation) === STATUS.OK);
@@ -43,7 +43,7 @@ function putAll(sim: SimCluster, owner: SimNode, pool: number, generation: numbe
   settle(sim);
 }
 
-/** What a get of each page gave, and how often. A page with wrong bytes fails in between. */
+/** Counts the outcomes of a get of each page. Wrong bytes fail at once. */
 function outcomes(owner: SimNode, pool: number): Map<number | string, number> {
   const counts = new Map<number | string, number>();
   for (let number = 0; number < PAGES; number += 1) {
@@ -62,7 +62,7 @@ test.each([1, 2, 3])("sealed pages come back as they were, with %d copies", asyn
   for (let round = 0; round < 2; round += 1) checkAll(owner, pool);
   putAll(sim, owner, pool, 2);
   expect(outcomes(owner, pool)).toEqual(new Map([[2, PAGES]]));
-  // Some come home, and leave again with the version that they had.
+  // Some come home, and leave again with their old version.
   const kept = PAGES - 500;
   for (let number = kept; number < PAGES; number += 1) owner.flush(pool, number);
   for (let number = 0; number < kept; number += 1) expect(owner.get(pool, number)).toBe(2);
@@ -107,20 +107,20 @@ test("ephemeral pages that leave are sealed, too", async () => {
 });
 
 test.each([true, false])(
-  "a lender can read what it keeps unless it is sealed: %p",
+  "a lender can read its foreign pages unless they are sealed: %p",
   async (seal) => {
     const { sim, owner, lenders, pool } = await filled([{ ...OWNER, seal }, LENDER, LENDER]);
     for (const lender of lenders) {
-      const found = readable(lender, owner, pool);
-      if (seal) expect(found).toBe(0);
-      else expect(found).toBe(lender.counter("foreign_pers_pages"));
+      const readableCount = readable(lender, owner, pool);
+      if (seal) expect(readableCount).toBe(0);
+      else expect(readableCount).toBe(lender.counter("foreign_pers_pages"));
     }
     await sim.stop();
   },
 );
 
 test.each(["alter", "swap", "replay"] as const)(
-  "without a seal a lender that does %s and sums up again is believed",
+  "without a seal, a lender that does %s and corrects the checksum is believed",
   async (treason) => {
     const { sim, owner, lenders, pool } = await filled([{ ...OWNER, replicas: 1 }, LENDER]);
     const traitor = new Traitor(lenders[0] as SimNode, owner, treason);
@@ -131,7 +131,7 @@ test.each(["alter", "swap", "replay"] as const)(
       try {
         if (owner.get(pool, number) !== 3) wrong += 1;
       } catch {
-        wrong += 1; // Other bytes than any that were put.
+        wrong += 1; // Bytes that were never put.
       }
     }
     expect(traitor.lies).toBeGreaterThan(100);
@@ -140,7 +140,7 @@ test.each(["alter", "swap", "replay"] as const)(
   },
 );
 
-test("without a seal a lender that gives an older version, as what it is, is not believed", async () => {
+test("without a seal, a lender that returns an older version under its own number is not believed", async () => {
   const { sim, owner, lenders, pool } = await filled([{ ...OWNER, replicas: 1 }, LENDER]);
   const traitor = new Traitor(lenders[0] as SimNode, owner, "stale");
   putAll(sim, owner, pool, 2);
@@ -152,8 +152,8 @@ test("without a seal a lender that gives an older version, as what it is, is not
   await sim.stop();
 });
 
-describe.each(TREASONS)("a lender that does %s and sums up again", (treason) => {
-  test("is found out, and the page is served from the other copy, and copied again", async () => {
+describe.each(TREASONS)("a lender that does %s and corrects the checksum", (treason) => {
+  test("is detected, and the page is served from the other copy, and copied again", async () => {
     const { sim, owner, lenders, pool } = await filled([SEALED, LENDER, LENDER, LENDER]);
     const traitor = new Traitor(lenders[0] as SimNode, owner, treason);
     putAll(sim, owner, pool, 2);
@@ -170,7 +170,7 @@ describe.each(TREASONS)("a lender that does %s and sums up again", (treason) => 
     await sim.stop();
   });
 
-  test("is found out, and a page that nobody else has is an error", async () => {
+  test("is detected, and a page that nobody else has is an error", async () => {
     const { sim, owner, lenders, pool } = await filled([ONE_COPY, LENDER]);
     const traitor = new Traitor(lenders[0] as SimNode, owner, treason);
     putAll(sim, owner, pool, 2);
@@ -187,7 +187,7 @@ describe.each(TREASONS)("a lender that does %s and sums up again", (treason) => 
     await sim.stop();
   });
 
-  test("is found out when pages are copied from it, and none of its lies is passed on", async () => {
+  test("is detected when pages are copied from it, and no wrong bytes are passed on", async () => {
     const sim = new SimCluster(1);
     await sim.startGossiping([SEALED, LENDER, LENDER, LENDER]);
     const [owner, first, second, late] = sim.nodes as [SimNode, SimNode, SimNode, SimNode];
@@ -198,7 +198,7 @@ describe.each(TREASONS)("a lender that does %s and sums up again", (treason) => 
     await late.restart([owner]);
     sim.until("it is back", () => owner.alive().length === 4);
     expect(traitor.lies).toBe(0);
-    second.crash(); // All can only be copied from the traitor, and to nobody else.
+    second.crash(); // All pages can only be copied from the traitor, and to nobody else.
     untilDead(sim, owner, "n2");
     sim.until("it has lied", () => traitor.lies > 100);
     sim.run(30_000);
@@ -214,7 +214,7 @@ describe.each(TREASONS)("a lender that does %s and sums up again", (treason) => 
   });
 });
 
-test("when holders die and others are drained sealed pages are copied as they are", async () => {
+test("when holders die and others are drained, sealed pages are copied as they are", async () => {
   const { sim, owner, lenders, pool } = await filled([SEALED, LENDER, LENDER, LENDER, LENDER]);
   const [dies, drained, ...others] = lenders as [SimNode, SimNode, SimNode, SimNode];
   dies.crash();
@@ -236,7 +236,7 @@ test("when holders die and others are drained sealed pages are copied as they ar
   await sim.stop();
 });
 
-test("a zpage that was damaged at home is not sealed, and so never taken for a good one", async () => {
+test("a zpage that was damaged at home is not sealed, and so never passes for a good one", async () => {
   const sim = new SimCluster(1);
   await sim.startGossiping([{ ...SEALED, target: null }, LENDER, LENDER]);
   const [owner] = sim.nodes as [SimNode];

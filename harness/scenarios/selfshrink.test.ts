@@ -1,19 +1,19 @@
-/** Selfshrink: pages that come home by themselves; whole nodes under virtual time. */
+/** Selfshrink, which brings pages home without a get: whole nodes under virtual time. */
 import { expect, test } from "bun:test";
 import { STATUS } from "../../src/core/status.ts";
 import { fill, filled, LENDER, OWNER, settle, untilDead } from "../sim/borrowing.ts";
 import { SimCluster, type SimNode } from "../sim/cluster.ts";
 
-/** Ordinary pages come home, if at all, after hours. */
+/** Ordinary pages come home after hours, if at all. */
 const SHRINKING = { ...OWNER, selfshrink: true, selfshrinkIntervalMs: 1000 };
 const PATIENT = { ...SHRINKING, selfshrinkInertia: 10_000 };
 
-/** The newest pages are at home: without them there is room. */
+/** The newest pages are at home: flushing them makes room. */
 function makeRoom(owner: SimNode, pool: number, from: number): void {
   for (let number = from; number < 1500; number += 1) owner.flush(pool, number);
 }
 
-test("pages at risk that nobody takes a copy of come home first, as far as there is room", async () => {
+test("pages at risk that nobody takes a copy of come home first, if there is room", async () => {
   const sim = new SimCluster(1);
   await sim.startGossiping([{ ...PATIENT, remotifyEph: true }, LENDER, LENDER]);
   const [owner, doomed] = sim.nodes as [SimNode, SimNode];
@@ -44,7 +44,7 @@ test("pages at risk that nobody takes a copy of come home first, as far as there
   await sim.stop();
 });
 
-test("no more come home at a time than is set, and the pace can be changed while it runs", async () => {
+test("no more pages come home at a time than is set, and the setting can change at run time", async () => {
   const { sim, owner, lenders, pool } = await filled([
     { ...PATIENT, selfshrinkPages: 10 },
     LENDER,

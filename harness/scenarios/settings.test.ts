@@ -21,11 +21,11 @@ function alone(count: number): number[] {
   return Array.from({ length: count }, (_, i) => 10 + 11 * i);
 }
 
-/** A node of 1 MiB has 256 frames, and moves pages away from 230 on. */
+/** A node of 1 MiB has 256 frames, and moves pages away once 230 are in use. */
 const UNDER_HIGH = 200;
 const OVER_HIGH = 240;
 
-/** Puts pages that fill a frame each, so fast that none leaves meanwhile. */
+/** Puts pages that fill a frame each, so fast that none leaves before the last put. */
 function putFrames(node: SimNode, pool: number, count: number): void {
   for (const number of alone(count)) expect(node.put(pool, number, 1)).toBe(STATUS.OK);
 }
@@ -38,7 +38,7 @@ function quiet(sim: SimCluster, node: SimNode): void {
 
 const KEEPS_PAGES = { persZpageMeanBytes: 3584 };
 
-test("--trickle moves so many frames a period, and none before the first", async () => {
+test("--trickle moves this many frames a period, and none before the first", async () => {
   const trickle = { trickleFrames: 3, trickleFirstMs: 5000, tricklePeriodMs: 2000 };
   const { sim, owner } = await pair({ ...KEEPS_PAGES, ...trickle });
   putFrames(owner, owner.newPool({ persistent: true }), 20);
@@ -56,7 +56,7 @@ test("--trickle moves so many frames a period, and none before the first", async
   await sim.stop();
 });
 
-/** The switch of one kind of pages is off at the start, and set while pages wait for it. */
+/** The switch of one kind of pages is off at the start, and set while pages wait to leave. */
 async function leavesWhenSet(persistent: boolean, knob: string, counter: string): Promise<void> {
   const switches = { remotifyPers: !persistent, remotifyEph: persistent };
   const { sim, owner } = await pair({ ...KEEPS_PAGES, ...switches });
@@ -69,7 +69,7 @@ async function leavesWhenSet(persistent: boolean, knob: string, counter: string)
   await sim.stop();
 }
 
-/** It is on at the start, and cleared while there is more to move. */
+/** The switch is on at the start, and cleared while more pages would leave. */
 async function staysWhenCleared(persistent: boolean, knob: string, counter: string): Promise<void> {
   const { sim, owner } = await pair({ ...KEEPS_PAGES, remotifyPers: true, remotifyEph: true });
   const pool = owner.newPool({ persistent });
@@ -93,7 +93,7 @@ test("eph_remotify_enable: ephemeral pages leave when it is set", () =>
 test("eph_remotify_enable: ephemeral pages stay when it is cleared", () =>
   staysWhenCleared(false, "eph_remotify_enable", "eph_pages_remoted"));
 
-test("ephemeral pages leave before persistent ones, also before older ones", async () => {
+test("ephemeral pages leave before persistent ones, even older ones", async () => {
   const { sim, owner } = await pair({ ...KEEPS_PAGES, remotifyEph: true });
   putFrames(owner, owner.newPool({ persistent: true }), UNDER_HIGH / 2);
   putFrames(owner, owner.newPool({ persistent: false }), OVER_HIGH - UNDER_HIGH / 2);
@@ -150,7 +150,7 @@ describe("counters", () => {
     await sim.stop();
   });
 
-  test("foreign_pers_pages_max stays at the most that was ever held", async () => {
+  test("foreign_pers_pages_max stays at the largest number ever held", async () => {
     const { sim, owner, lender } = await pair(KEEPS_PAGES);
     const pool = owner.newPool({ persistent: true });
     putFrames(owner, pool, OVER_HIGH);
@@ -160,7 +160,7 @@ describe("counters", () => {
     expect(lender.counter("foreign_pers_pages_max")).toBe(most);
     for (const number of alone(OVER_HIGH)) owner.flush(pool, number);
     sim.until("all are flushed", () => lender.counter("foreign_pers_pages") === 0);
-    // A new page, so that it is counted again.
+    // A new page, so that the maximum is counted again.
     owner.node.admin.setKnob("remotify_trickle_frames", "1");
     owner.put(pool, 10, 2);
     sim.until("it is away", () => lender.counter("foreign_pers_pages") === 1);

@@ -1,4 +1,4 @@
-/** The simulator: seeds that once failed, the same trace for the same seed, and what it can see. */
+/** The simulator: seeds that once failed, the same trace for the same seed, and its defects. */
 
 import { describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
@@ -7,10 +7,10 @@ import { drawOptions } from "../sim/options.ts";
 import { simulate } from "../sim/simulate.ts";
 
 const ROOT = new URL("../..", import.meta.url).pathname;
-/** Beside those that failed: any will do. */
+/** Any seeds, beside those that failed. */
 const SEEDS = [1, 2];
 
-/** The first word of each line; the rest says why. */
+/** The first word of each line is a seed; the rest says why. */
 function failedSeeds(): number[] {
   const lines = readFileSync(`${ROOT}fixtures/seeds.txt`, "utf8").split("\n");
   const words = lines.filter((line) => line !== "" && !line.startsWith("#"));
@@ -23,7 +23,7 @@ describe("a simulated cluster", () => {
     expect(traceLines).toBeGreaterThan(1000);
   });
 
-  test("does the same for the same seed, byte for byte, and else for another", async () => {
+  test("gives the same trace for the same seed, byte for byte, and another for another seed", async () => {
     const traceOf = async (seed: number): Promise<string> => {
       const lines: string[] = [];
       await simulate(drawOptions(seed, { seconds: 10 }), (line) => void lines.push(line));
@@ -51,7 +51,7 @@ describe("the defects that it must find", () => {
     },
   );
 
-  // All of them, within 200 seeds: `bun run sim defects`.
+  // The full list, within 200 seeds each: `bun run sim defects`.
   test.each(["free-before-ack", "copies-on-one-machine"])("%s is found", async (name) => {
     const command = [process.execPath, "harness/sim/main.ts", "--seeds", "1..20", "--defect", name];
     const run = Bun.spawn(command, { cwd: ROOT, stdout: "pipe" });

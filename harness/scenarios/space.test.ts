@@ -1,16 +1,16 @@
-/** How much there is for the pages of a node, by its own account: whole nodes under virtual time. */
+/** The room for the pages of a node, by its own account: whole nodes under virtual time. */
 import { expect, test } from "bun:test";
 import { STATUS } from "../../src/core/status.ts";
 import { filled, LENDER, OWNER, PAGES, settle } from "../sim/borrowing.ts";
 import type { SimNode } from "../sim/cluster.ts";
 
-/** Percent, as the exports report it. */
+/** Percent, as exports report it. */
 function percentUsed(owner: SimNode): number {
   const { bytesUsed, bytesMax } = owner.node.ramster.space();
   return (100 * bytesUsed) / bytesMax;
 }
 
-test("a working set that is overwritten many times uses as much as before, and no alarm is raised", async () => {
+test("a working set that is overwritten many times uses no more room, and raises no alarm", async () => {
   const { sim, owner, lenders, pool } = await filled([{ ...OWNER, replicas: 1 }, LENDER]);
   const [lender] = lenders as [SimNode];
   settle(sim);
@@ -23,7 +23,7 @@ test("a working set that is overwritten many times uses as much as before, and n
     settle(sim);
     most = Math.max(most, percentUsed(owner));
   }
-  // More went there than the lender has frames for.
+  // More pages went there than the lender has frames.
   const { limit } = lender.node.foreign as NonNullable<typeof lender.node.foreign>;
   expect(owner.counter("pers_pages_remoted") / 2).toBeGreaterThan(limit);
   expect(most).toBeLessThan(1.5 * before);

@@ -18,7 +18,7 @@ const MIB = 1024 * 1024;
 const SPILLS: Partial<NodeConfig> = { lendBytes: 0, spillPath: "disk", spillBytes: 16 * MIB };
 const BOTH: Partial<NodeConfig> = { ...SPILLS, replicasOnDisk: true };
 
-/** A node with a disk, and lenders, of which none is up yet. */
+/** A node with a disk, and lenders, none of which is up yet. */
 async function world(owned: Partial<NodeConfig>, lenderCount = 0, seed = 1) {
   const sim = new SimCluster(seed);
   const others = Array.from({ length: lenderCount }, () => LENDER);
@@ -41,7 +41,7 @@ async function come(sim: SimCluster, owner: SimNode, lender: SimNode): Promise<v
   });
 }
 
-/** A node with more than it has memory for: a copy of what is away at a lender, and one on disk. */
+/** A node with more pages than memory: each page away has a copy at a lender and one on disk. */
 async function lentAndSpilled() {
   const { sim, owner, lenders } = await world(BOTH, 1);
   const [lender] = lenders as [SimNode];
@@ -51,7 +51,7 @@ async function lentAndSpilled() {
   return { sim, owner, lender, pool };
 }
 
-/** All that was asked of the disk is done. */
+/** All requests to the disk are done. */
 function rest(sim: SimCluster): void {
   settle(sim);
   sim.run(100);
@@ -103,7 +103,7 @@ test("ephemeral pages never go to the disk, nor do those of others", async () =>
   await sim.stop();
 });
 
-test("a page on the disk that is asked for comes home, though memory is above its low mark", async () => {
+test("a get of a page on the disk brings it home, though memory is above its low mark", async () => {
   const { sim, owner } = await world(SPILLS);
   const pool = fill(sim, owner);
   expect(owner.get(pool, 3)).toBe(1);
@@ -115,7 +115,7 @@ test("a page on the disk that is asked for comes home, though memory is above it
   await sim.stop();
 });
 
-test("space on the disk is used again: the file does not grow", async () => {
+test("space on the disk is reused: the file does not grow", async () => {
   const { sim, owner } = await world(SPILLS);
   const pool = fill(sim, owner);
   rest(sim);
@@ -136,7 +136,7 @@ test("space on the disk is used again: the file does not grow", async () => {
   await sim.stop();
 });
 
-test("when a lender comes all pages go there, each read once, and the file is cut", async () => {
+test("when a lender comes, all pages go there, each is read once, and the file is truncated", async () => {
   const { sim, owner, lenders } = await world(SPILLS, 1);
   const pool = fill(sim, owner);
   rest(sim);
@@ -153,7 +153,7 @@ test("when a lender comes all pages go there, each read once, and the file is cu
   await sim.stop();
 });
 
-test("when there is room at home pages come home from the disk, and the file is cut", async () => {
+test("when there is room at home, pages come home from the disk, and the file is truncated", async () => {
   const { sim, owner } = await world(SPILLS);
   const pool = fill(sim, owner);
   for (let number = 200; number < PAGES; number += 1) owner.flush(pool, number);
@@ -165,7 +165,7 @@ test("when there is room at home pages come home from the disk, and the file is 
   await sim.stop();
 });
 
-test("with no room anywhere nothing moves to and fro", async () => {
+test("with no room anywhere pages do not move back and forth", async () => {
   const { sim, owner } = await world(SPILLS);
   fill(sim, owner);
   sim.run(5000);
@@ -176,13 +176,13 @@ test("with no room anywhere nothing moves to and fro", async () => {
   await sim.stop();
 });
 
-test("a disk that is full refuses puts, and no page is lost", async () => {
+test("a full disk refuses puts, and no page is lost", async () => {
   for (const full of ["its size", "the file system", "a quota"]) {
     const small = full === "its size" ? { spillBytes: MIB } : {};
     const { sim, owner } = await world({ ...SPILLS, ...small });
     if (full !== "its size") owner.disk.troubles.bytesMax = MIB / 2;
     owner.disk.troubles.hidesRoom = full === "a quota";
-    sim.run(2000); // It has looked.
+    sim.run(2000); // The node has measured the room on the disk.
     const pool = owner.newPool({ persistent: true });
     const stored = new Set<number>();
     let refused = 0;
@@ -199,7 +199,7 @@ test("a disk that is full refuses puts, and no page is lost", async () => {
       expect(owner.get(pool, number)).toBe(stored.has(number) ? 1 : "miss");
     }
     rest(sim);
-    // Only of a quota it is not known that there is no more.
+    // A quota alone does not show that there is no more room.
     expect(owner.counter("spill_failed_writes") > 0).toBe(full === "a quota");
     const bytesMax = owner.counter("spill_bytes_max");
     expect(bytesMax).toBeLessThanOrEqual(full === "its size" ? MIB : MIB / 2);
@@ -212,7 +212,7 @@ test("a disk that is full refuses puts, and no page is lost", async () => {
   }
 });
 
-test("a disk that fails now and then loses no page: a get says away, and later is right", async () => {
+test("a disk that fails at times loses no page: a get reports away, and later the page", async () => {
   const { sim, owner } = await world(SPILLS);
   owner.disk.troubles.writeFailPercent = 30;
   const pool = fill(sim, owner);
@@ -234,7 +234,7 @@ test("a disk that fails now and then loses no page: a get says away, and later i
   await sim.stop();
 });
 
-test("a disk that hangs: a get of a page there ends, and the next one after it is back is right", async () => {
+test("a get of a page on a hanging disk ends, and once the disk goes on the next get is right", async () => {
   const { sim, owner } = await world(SPILLS);
   const pool = fill(sim, owner);
   rest(sim);
@@ -250,7 +250,7 @@ test("a disk that hangs: a get of a page there ends, and the next one after it i
   await sim.stop();
 });
 
-test("an only copy whose bits have changed is an error, never other bytes", async () => {
+test("a sole copy whose bits have changed is an error, never other bytes", async () => {
   const { sim, owner } = await world(SPILLS);
   const pool = fill(sim, owner);
   rest(sim);
@@ -266,7 +266,7 @@ test("an only copy whose bits have changed is an error, never other bytes", asyn
   await sim.stop();
 });
 
-test("with one lender a page has its second copy on the disk, and is served when that one dies", async () => {
+test("with one lender a page has its second copy on the disk, and is served when the lender dies", async () => {
   const { sim, owner, lenders } = await world(BOTH, 1);
   const [lender] = lenders as [SimNode];
   await come(sim, owner, lender);
@@ -286,7 +286,7 @@ test("with one lender a page has its second copy on the disk, and is served when
   await sim.stop();
 });
 
-test("of lender and disk the quicker one serves: neither is waited for while it hangs", async () => {
+test("the quicker of lender and disk serves: no get waits for one that hangs", async () => {
   for (const slow of ["disk", "lender"]) {
     const { sim, owner, lender, pool } = await lentAndSpilled();
     if (slow === "disk") owner.disk.troubles.latencyMs = 20_000;
@@ -301,7 +301,7 @@ test("of lender and disk the quicker one serves: neither is waited for while it 
   }
 });
 
-test("copies on the disk are given up when there is a second lender", async () => {
+test("copies on the disk are freed when there is a second lender", async () => {
   const { sim, owner, lenders } = await world(BOTH, 2);
   const [first, second] = lenders as [SimNode, SimNode];
   await come(sim, owner, first);
@@ -316,7 +316,7 @@ test("copies on the disk are given up when there is a second lender", async () =
   expect(owner.counter("remote_copies")).toBe(2 * owner.counter("remote_pers_pages"));
   expect(total(sim, "foreign_pers_pages")).toBe(owner.counter("remote_copies"));
   checkAll(owner, pool);
-  // And back: when one of two dies, the disk has the second copy again.
+  // And back: when one of the two dies, the disk has the second copy again.
   second.crash();
   untilDead(sim, owner, "n2");
   untilRepaired(sim, owner);
@@ -329,7 +329,7 @@ test("copies on the disk are given up when there is a second lender", async () =
   await sim.stop();
 });
 
-test("a bad copy on the disk is not delivered, the lender's is, and the disk gets it anew", async () => {
+test("a bad copy on the disk is replaced by the lender's, which the get delivers", async () => {
   const { sim, owner, lender, pool } = await lentAndSpilled();
   owner.disk.flipBits(700);
   // The disk is asked, since the lender is slow.
@@ -352,7 +352,7 @@ test("a bad copy on the disk is not delivered, the lender's is, and the disk get
   await sim.stop();
 });
 
-test("a lender is rid of a page for its copy on the disk only when that has been read", async () => {
+test("a lender drops a page in favour of the copy on disk only once that copy has been read", async () => {
   const { sim, owner, lender, pool } = await lentAndSpilled();
   owner.disk.flipBits(700);
   lender.node.admin.setKnob("draining", "1");
@@ -363,7 +363,7 @@ test("a lender is rid of a page for its copy on the disk only when that has been
   await sim.stop();
 });
 
-test("what a lender wants to be rid of goes to the disk, where there is no other place", async () => {
+test("pages that a lender reclaims go to the disk, if no other lender takes them", async () => {
   const { sim, owner, lenders } = await world(SPILLS, 1);
   const [lender] = lenders as [SimNode];
   await come(sim, owner, lender);
@@ -380,7 +380,7 @@ test("what a lender wants to be rid of goes to the disk, where there is no other
   await sim.stop();
 });
 
-test("a lender that is full is no reason to refuse a put: the rest goes to the disk", async () => {
+test("a full lender does not refuse puts: the rest goes to the disk", async () => {
   const { sim, owner, lenders } = await world(SPILLS, 1, 5);
   const [lender] = lenders as [SimNode];
   await come(sim, owner, lender);
@@ -392,7 +392,7 @@ test("a lender that is full is no reason to refuse a put: the rest goes to the d
   await sim.stop();
 });
 
-test("a fixed target that does not answer, or none, leaves the disk", async () => {
+test("with a target that does not answer, or none, pages go to the disk", async () => {
   for (const target of [1, null]) {
     const sim = new SimCluster(1);
     await sim.start([{ ...SPILLS, target }, LENDER]);

@@ -1,4 +1,4 @@
-/** Work that is as long as a node has pages is done in short turns: others have theirs between. */
+/** Work in proportion to a node's pages is done in short turns, with other work in between. */
 import { expect, test } from "bun:test";
 import { FLUSH_SLICE, INDEX_SLICE } from "../../src/core/limits.ts";
 import { STATUS } from "../../src/core/status.ts";
@@ -25,7 +25,7 @@ function fill(sim: SimCluster, node: SimNode, pool: number, count: number): void
   sim.until("remotify is done", () => node.counter("frames_in_flight") === 0);
 }
 
-test("what a lender took with it is looked for a slice a turn", async () => {
+test("copies lost with a lender are searched for a slice a turn", async () => {
   const sim = new SimCluster(1);
   await sim.start([{ target: 1, lendBytes: 0 }, { lendBytes: 64 * MIB }]);
   const [owner, lender] = [sim.node(0), sim.node(1)];
@@ -35,7 +35,7 @@ test("what a lender took with it is looked for a slice a turn", async () => {
   expect(away).toBeGreaterThan(2 * INDEX_SLICE);
   lender.crash();
   await lender.restart();
-  owner.startGet(pool, 0, -1); // It is asked, and tells that it has nothing.
+  owner.startGet(pool, 0, -1); // The lender is asked, and reports that it has nothing.
   const lost = (): number => owner.node.ramster.counters.remote_pers_pages_lost;
   const most = mostInOneTurn(sim, lost, () => lost() === away);
   expect(most).toBeLessThanOrEqual(INDEX_SLICE);
@@ -43,7 +43,7 @@ test("what a lender took with it is looked for a slice a turn", async () => {
   await sim.stop();
 });
 
-test("pages at risk are looked for a slice a turn", async () => {
+test("pages at risk are searched for a slice a turn", async () => {
   const sim = new SimCluster(1);
   await sim.start([{ target: 1, lendBytes: 0 }, { lendBytes: 64 * MIB }]);
   const owner = sim.node(0);
@@ -55,7 +55,7 @@ test("pages at risk are looked for a slice a turn", async () => {
     looks += 1;
     return isLive(page);
   };
-  owner.node.ramster.holderDead(1); // Who is there has changed.
+  owner.node.ramster.holderDead(1); // The set of holders that are present has changed.
   const first = looks;
   const most = mostInOneTurn(
     sim,
@@ -66,25 +66,25 @@ test("pages at risk are looked for a slice a turn", async () => {
   await sim.stop();
 });
 
-test("a lender that lends less gives up ephemeral pages a slice a turn", async () => {
+test("a lender that lends less drops ephemeral pages a slice a turn", async () => {
   const sim = new SimCluster(1);
   const owner = { target: 1, lendBytes: 0, remotifyEph: true };
   await sim.start([owner, { lendBytes: 64 * MIB }]);
   const [ours, lender] = [sim.node(0), sim.node(1)];
   const pool = ours.newPool({ persistent: false });
   const { foreign } = lender.node;
-  const held = (): number => foreign?.pageCount(ours.number) ?? 0;
-  for (let number = 0; held() < 3 * FLUSH_SLICE; number += 1) {
+  const pageCount = (): number => foreign?.pageCount(ours.number) ?? 0;
+  for (let number = 0; pageCount() < 3 * FLUSH_SLICE; number += 1) {
     ours.put(pool, number, 1);
     if (number % 8 === 7) sim.run(2);
   }
-  const before = held();
+  const before = pageCount();
   foreign?.setLimit(0);
-  const first = before - held();
+  const first = before - pageCount();
   const most = mostInOneTurn(
     sim,
-    () => -held(),
-    () => held() === 0,
+    () => -pageCount(),
+    () => pageCount() === 0,
   );
   expect(Math.max(first, most)).toBeLessThanOrEqual(FLUSH_SLICE);
   sim.verify();

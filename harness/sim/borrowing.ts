@@ -1,6 +1,6 @@
 /**
- * Borrowing: a node with more pages than memory, and lenders, found by gossip and under virtual
- * time. What tests of copies, repair and reclaim begin with.
+ * Borrowing: a node with more pages than memory, and lenders, which find each other by gossip under
+ * virtual time. Tests of copies, repair and reclaim start from it.
  */
 import { assert } from "../../src/core/assert.ts";
 import { STATUS } from "../../src/core/status.ts";
@@ -39,7 +39,7 @@ export function settle(sim: SimCluster): void {
   sim.until("nothing is under way", () => busy.every((name) => total(sim, name) === 0));
 }
 
-/** Every page that is away has two copies at holders that are there and keep them. */
+/** Every page that is away has two copies, at holders that are up. */
 export function untilRepaired(sim: SimCluster, owner: SimNode): void {
   const left = ["pages_at_risk", "reclaims_pending"];
   sim.until("all pages are repaired", () => left.every((it) => owner.counter(it) === 0));
@@ -56,7 +56,7 @@ export function checkAll(owner: SimNode, pool: number): void {
   }
 }
 
-/** Bytes of every frame that the holder keeps for others are changed where they lie. */
+/** Changes bytes of every frame that the holder keeps for others. */
 export function damageAll(holder: SimNode): void {
   const { foreign } = holder.node;
   assert(foreign !== null);

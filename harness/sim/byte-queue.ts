@@ -1,10 +1,10 @@
-/** Bytes of a stream that wait, first come, first out. A byte is copied few times, however many wait. */
+/** ByteQueue: bytes of a stream, first in, first out. A byte is copied few times at any length. */
 export class ByteQueue {
   private buffer = new Uint8Array(4096);
   private start = 0;
   private end = 0;
 
-  /** All that waits. Valid until the next change. */
+  /** All queued bytes. Valid until the next change. */
   get bytes(): Uint8Array<ArrayBuffer> {
     return this.buffer.subarray(this.start, this.end);
   }
@@ -16,7 +16,7 @@ export class ByteQueue {
   push(bytes: Uint8Array): void {
     const needed = this.byteCount + bytes.length;
     if (this.end + bytes.length > this.buffer.length) {
-      // Twice what is needed, so that room is made for as many bytes as are copied.
+      // Twice the need, so that growing copies no more bytes than are added.
       const isLarge = 2 * needed <= this.buffer.length;
       const next = isLarge ? this.buffer : new Uint8Array(2 * needed);
       next.set(this.bytes);
@@ -28,7 +28,7 @@ export class ByteQueue {
     this.end += bytes.length;
   }
 
-  /** Takes the first `byteCount` bytes out. */
+  /** Removes the first `byteCount` bytes. */
   drop(byteCount: number): void {
     this.start += byteCount;
     if (this.start < this.end) return;

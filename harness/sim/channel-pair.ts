@@ -1,5 +1,6 @@
 /**
- * Two channels joined by a simulated network, and a peer made of bare bytes: for tests of src/net.
+ * Two channels joined by a simulated network, and a peer that sends raw bytes: for tests of
+ * src/net.
  */
 
 import { assert } from "../../src/core/assert.ts";
@@ -19,11 +20,11 @@ import { SimNetwork } from "./network.ts";
 
 const ADDRESS: Address = { kind: "tcp", host: "b", port: 7777 };
 
-/** A channel's end with everything that happened to it. `answer` is what it does with a request. */
+/** One end of a channel, which records all events. `answer` handles a request. */
 export class ChannelEnd implements ChannelHandler {
   readonly channel: Channel;
   readonly counters = new LinkCounters();
-  /** Types of the requests that came, in order. */
+  /** Types of the requests received, in order. */
   readonly requests: number[] = [];
   closed: string[] = [];
   opened = 0;
@@ -46,7 +47,7 @@ export class ChannelEnd implements ChannelHandler {
   onRequest(channel: Channel, frame: Frame): void {
     this.requests.push(frame.type);
     if (frame.request !== 0) this.answer(channel, frame);
-    // In life the link does this.
+    // In a node, the link does this.
     if (frame.type === MESSAGE.GOODBYE) {
       const text = frame.bytes.subarray(frame.bodyAt + 1, frame.bodyAt + frame.bodyBytes);
       channel.close(`goodbye: ${new TextDecoder().decode(text)}`);
@@ -68,7 +69,7 @@ export class ChannelEnd implements ChannelHandler {
   }
 }
 
-/** What became of each request, by context. */
+/** The outcome of each request, by context. */
 export class Outcomes implements ReplySink {
   readonly replies: Array<{ context: number; type: number; bodyBytes: number; first: number }> = [];
   readonly failures: Array<{ context: number; status: number }> = [];
@@ -89,7 +90,7 @@ export class Outcomes implements ReplySink {
     return this.replies.length + this.failures.length;
   }
 
-  /** Contexts of all outcomes, sorted: each once when each request had one outcome. */
+  /** Contexts of all outcomes, sorted: each appears once when each request had one outcome. */
   contexts(): number[] {
     const all = [...this.replies, ...this.failures].map((outcome) => outcome.context);
     return all.sort((a, b) => a - b);
@@ -97,8 +98,8 @@ export class Outcomes implements ReplySink {
 }
 
 /**
- * One page and its 16 bytes in front for each entry of a GET, a byte for each entry of anything
- * else.
+ * One page and its 16-byte header for each entry of a GET, and a byte for each entry of any other
+ * request.
  */
 export function answerWithPages(channel: Channel, frame: Frame): void {
   const { type, request, count } = frame;
@@ -134,7 +135,7 @@ export async function channelPair(seed: number): Promise<ChannelPair> {
   return { clock, network, near, far };
 }
 
-/** A peer that speaks whatever bytes the test wants. */
+/** A peer that sends any bytes the test wants. */
 export class BarePeer implements StreamEvents {
   stream: Stream | null = null;
   closedFor: string | null = null;
@@ -166,7 +167,7 @@ export class BarePeer implements StreamEvents {
     this.onDrain();
   }
 
-  /** Everything received since the last `forget`. */
+  /** All bytes received since the last `forget`. */
   get received(): Uint8Array {
     return concat(this.chunks);
   }
@@ -175,7 +176,7 @@ export class BarePeer implements StreamEvents {
     this.chunks = [];
   }
 
-  /** The same as text: reasons are readable in it. */
+  /** The same as text, in which reasons are readable. */
   get text(): string {
     return new TextDecoder().decode(this.received);
   }
@@ -191,7 +192,7 @@ function concat(parts: Uint8Array[]): Uint8Array<ArrayBuffer> {
   return whole;
 }
 
-/** A bare peer that is connected to a channel. */
+/** A raw peer that is connected to a channel. */
 export async function bareAndChannel(
   seed: number,
 ): Promise<{ clock: SimClock; network: SimNetwork; bare: BarePeer; far: ChannelEnd }> {
@@ -205,7 +206,7 @@ export async function bareAndChannel(
   return { clock, network, bare, far };
 }
 
-/** A frame's bytes. `declared` lies about the length of the body. */
+/** The bytes of a frame. `declared` overrides the length of the body. */
 export function frameBytes(options: {
   type: number;
   request?: number;

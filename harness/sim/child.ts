@@ -1,6 +1,6 @@
 /**
- * `bun harness/sim/child.ts FROM TO [options of main.ts]`: runs seeds one after the other and says
- * of each what came of it, a line of JSON. For many.ts.
+ * `bun harness/sim/child.ts FROM TO [options of main.ts]`: runs seeds in sequence, and prints the
+ * result of each as a line of JSON. For many.ts.
  */
 import { writeSync } from "node:fs";
 import { parse } from "./main.ts";
@@ -11,7 +11,7 @@ import { simulate } from "./simulate.ts";
 async function runSeeds(args: readonly string[]): Promise<void> {
   const [from = "0", to = "0", ...rest] = args;
   const { given } = parse(rest);
-  // What nobody awaits must not end the process before it is known which seed it was.
+  // An unhandled rejection must not end the process before its seed is printed.
   let stray: string | null = null;
   process.on("unhandledRejection", (reason) => {
     stray = textOf(reason);
@@ -23,7 +23,7 @@ async function runSeeds(args: readonly string[]): Promise<void> {
     const reason = thrown ?? stray;
     const error = reason === null ? null : `${optionsText(options)}\n${reason}`;
     const result: SeedResult = { seed, error };
-    // At once: what is buffered is gone when the process crashes.
+    // Written at once: buffered output is gone when the process crashes.
     writeSync(1, `${JSON.stringify(result)}\n`);
   }
 }

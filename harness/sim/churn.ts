@@ -1,9 +1,8 @@
 /**
- * Churn: clusters of whole nodes that come and go, by seed and under virtual time. They join,
- * leave, crash, restart, are cut off from each other and meet again, while each of them puts, gets
- * and flushes pages and places them by itself. What a get delivers is what was put last, or an
- * error that somebody was gone for; and in the end nobody holds a page that its owner does not know
- * of. An assertion fails when that does not hold.
+ * Churn: clusters of whole nodes that come and go, by seed and under virtual time. Nodes join,
+ * leave, crash, restart, are cut off and return, while each of them puts, gets and flushes pages. A
+ * get gives the page of the last put, or an error that an absent node explains. At the end no node
+ * holds a page that its owner does not know. An assertion fails when a rule does not hold.
  */
 import { assert } from "../../src/core/assert.ts";
 import { below, SeededRandom } from "../../src/core/random.ts";
@@ -12,7 +11,7 @@ import { SimCluster, type SimNode } from "./cluster.ts";
 
 const MIB = 1024 * 1024;
 const NODES = 5;
-/** About twice what fits into a node's own memory. */
+/** About twice as many as fit into a node's own memory. */
 const PAGES = 1000;
 const EVENTS = 12;
 /** Between two events. */
@@ -24,12 +23,12 @@ export type Trouble = "crash" | "stop" | "partition";
 export interface ChurnOptions {
   readonly seed: number;
   readonly troubles: readonly Trouble[];
-  /** Shorter than a partition: holders drop pages of owners that are there still. */
+  /** Shorter than a partition: holders drop pages of owners that still run. */
   readonly foreignGraceMs: number;
   readonly replicas: number;
-  /** Whether pages that leave are sealed. */
+  /** Whether pages are sealed before they leave. */
   readonly seal?: boolean;
-  /** Each node has a disk, which is small, and slow, full or failing at times. */
+  /** Each node has a small disk that is slow, full or failing at times. */
   readonly disks?: boolean;
 }
 
@@ -47,7 +46,7 @@ class Worker {
     this.booted();
   }
 
-  /** It has started with nothing. */
+  /** The node has started with nothing. */
   booted(): void {
     this.pages.clear();
     this.pool = this.node.newPool({ persistent: true });
@@ -64,7 +63,7 @@ class Worker {
     }
   }
 
-  /** Every page that was stored is there, or known to be lost. @returns how many are. */
+  /** Checks that every stored page is there, or known to be lost. @returns how many are there. */
   checkAll(): number {
     let lost = 0;
     for (const [number, generation] of this.pages) {
@@ -84,7 +83,7 @@ class Worker {
     this.generation += 1;
     const status = this.node.put(this.pool, number, this.generation);
     if (status === STATUS.OK) this.pages.set(number, this.generation);
-    else this.pages.delete(number); // A put that is refused takes the page away.
+    else this.pages.delete(number); // A refused put removes the old page.
   }
 
   private check(number: number): void {
@@ -123,7 +122,7 @@ class Churn {
     this.agree();
   }
 
-  /** Troubles drawn at random: who is gone may come back, and partitions heal. */
+  /** Random disturbances: absent nodes may return, and partitions heal. */
   async run(troubles: readonly Trouble[]): Promise<void> {
     for (let i = 0; i < EVENTS; i += 1) {
       this.work();
@@ -161,7 +160,7 @@ class Churn {
     this.sim.run(10_000);
   }
 
-  /** Everybody does something, a little at a time. */
+  /** Every node does a few operations. */
   private work(): void {
     for (let round = 0; round < 20; round += 1) {
       for (const worker of this.workers) if (worker.node.isUp) worker.work(20);
@@ -181,7 +180,7 @@ class Churn {
     if (worker.node.isUp) return;
     const mine = this.split?.find((side) => side.includes(worker.node)) ?? this.sim.nodes;
     const seeds = mine.filter((node) => node.isUp);
-    if (seeds.length === 0) return; // It would wait for one, and then say that nobody is there.
+    if (seeds.length === 0) return; // It would wait for a seed, and then fail to join.
     await worker.node.restart(seeds);
     worker.booted();
   }
@@ -198,7 +197,7 @@ class Churn {
     this.split = null;
   }
 
-  /** All take all for alive, under numbers that differ. */
+  /** All nodes take all for alive, under different numbers. */
   private agree(): void {
     const { nodes } = this.sim;
     const names = nodes.map((_, index) => `n${index}`).join();
@@ -207,7 +206,7 @@ class Churn {
     assert(new Set(numbers).size === nodes.length, "a number that two have");
   }
 
-  /** Nothing is under way, and what some say is away the others hold: no more, and no less. */
+  /** Nothing is in flight, and owners and holders agree on remote pages exactly. */
   private settle(): void {
     const sum = (name: string): number => {
       return this.sim.nodes.reduce((total, node) => total + node.counter(name), 0);
@@ -221,7 +220,7 @@ class Churn {
     this.sim.verify();
   }
 
-  /** Everything is flushed, and nothing is left anywhere. */
+  /** Flushes everything, and checks that nothing is left anywhere. */
   async end(): Promise<void> {
     for (const worker of this.workers) worker.destroyPool();
     this.settle();
@@ -233,7 +232,7 @@ class Churn {
   }
 }
 
-/** One run. @returns how many pages were lost in the end: of nodes that were there throughout. */
+/** One run. @returns how many pages of nodes that ran throughout were lost in the end. */
 export async function churn({ seed, troubles, ...options }: ChurnOptions): Promise<number> {
   const world = new Churn(seed);
   await world.start(options);

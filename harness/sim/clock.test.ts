@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { SimClock } from "./clock.ts";
 
-test("SimClock.run() fires timers in order of time, then of asking, at their own instants", () => {
+test("SimClock.run() fires timers in order of time, then of request, at their own instants", () => {
   const clock = new SimClock();
   const fired: string[] = [];
   for (const [name, delayMs] of [
@@ -45,7 +45,7 @@ test("SimClock.soon() runs before time moves on, even from within a timer", () =
   expect(order).toEqual(["timer", "soon@5", "zero@5", "later"]);
 });
 
-test("SimClock.settle() runs what is due now and lets no time pass", () => {
+test("SimClock.settle() runs callbacks that are due now, and lets no time pass", () => {
   const clock = new SimClock(1000);
   let count = 0;
   clock.soon(() => clock.after(0, () => (count += 1)));
@@ -55,7 +55,7 @@ test("SimClock.settle() runs what is due now and lets no time pass", () => {
   expect(clock.now()).toBe(1000);
 });
 
-test("SimClock.runUntil() stops as soon as the condition holds, or says that it never did", () => {
+test("SimClock.runUntil() stops as soon as the condition holds, or returns false", () => {
   const clock = new SimClock();
   let ticks = 0;
   const tick = (): void => {

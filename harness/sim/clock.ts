@@ -1,9 +1,9 @@
 /**
- * Virtual time: a Clock that stands still until it is told to go on. Whatever takes minutes on real
- * timers takes the time of its callbacks here, and takes it in the same order in every run.
+ * Virtual time: a Clock that moves only when a test runs it. Minutes of real timers take just the
+ * time of their callbacks, which run in the same order every time.
  *
- * Callbacks of one instant run in the order in which they were asked for; `soon` callbacks run
- * before any timer that is due later, as at the end of a turn of the real loop.
+ * Callbacks of one instant run in the order of their requests. `soon` callbacks run before any
+ * later timer, as at the end of a turn of the real loop.
  */
 import { assert } from "../../src/core/assert.ts";
 import type { Clock, TimerId } from "../../src/core/clock.ts";
@@ -13,7 +13,7 @@ interface Timer {
   readonly id: TimerId;
 }
 
-/** More callbacks than this without time moving on is a loop that feeds itself. */
+/** More callbacks without progress of time are a loop that feeds itself. */
 const CALLBACKS_PER_INSTANT_MAX = 1_000_000;
 
 export class SimClock implements Clock {
@@ -21,7 +21,7 @@ export class SimClock implements Clock {
   private nextId = 1;
   /** A binary heap, earliest first. Cancelled timers stay in it until their time comes. */
   private readonly heap: Timer[] = [];
-  /** The callbacks of those that were not cancelled. */
+  /** Callbacks of timers that were not cancelled. */
   private readonly pending = new Map<TimerId, () => void>();
   private soonQueue: Array<() => void> = [];
 
@@ -50,14 +50,14 @@ export class SimClock implements Clock {
     this.soonQueue.push(callback);
   }
 
-  /** Timers and `soon` callbacks that still wait: zero when everything was stopped in order. */
+  /** Timers and `soon` callbacks that wait: zero after a clean stop. */
   get pendingCount(): number {
     return this.pending.size + this.soonQueue.length;
   }
 
   /**
-   * Runs the next callback, moving time on when nothing is due now. @returns false when nothing
-   * waits.
+   * Runs the next callback, moving time on when nothing is due now. @returns false when there is
+   * none.
    */
   step(): boolean {
     const callback = this.soonQueue.shift();
@@ -75,7 +75,7 @@ export class SimClock implements Clock {
     return true;
   }
 
-  /** Runs everything due at the current instant, and what that makes due; time stands still. */
+  /** Runs everything due at the current instant, and what that makes due. Time does not move. */
   settle(): void {
     for (let i = 0; i < CALLBACKS_PER_INSTANT_MAX; i += 1) {
       const next = this.earliest();
@@ -87,8 +87,7 @@ export class SimClock implements Clock {
   }
 
   /**
-   * Runs everything due up to and including `untilMs`, an instant and not a duration, and stops
-   * there.
+   * Runs everything due up to and including the instant `untilMs`, and stops there.
    */
   run(untilMs: number): void {
     for (;;) {
@@ -101,8 +100,7 @@ export class SimClock implements Clock {
   }
 
   /**
-   * Runs until `condition` holds. @returns false when `withinMs` passed, or nothing is left to
-   * happen.
+   * Runs until `condition` holds. @returns false when `withinMs` passed, or no callback is left.
    */
   runUntil(condition: () => boolean, withinMs: number): boolean {
     const limitMs = this.nowMs + withinMs;

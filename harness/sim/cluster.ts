@@ -1,9 +1,9 @@
 /**
- * SimCluster: whole nodes, unmodified, in one process under virtual time, and the means to trouble
- * them.
+ * SimCluster: whole nodes, unmodified, in one process under virtual time, and the faults that tests
+ * may inject.
  *
- * Pages are named by a number and made from (number, generation), so that a test says `put(7, 1)`
- * and a stale page shows.
+ * A page has a number, and its content is made from (number, generation). A test writes `put(7,
+ * 1)`, and a stale page is recognised.
  */
 import { Lz4 } from "../../src/compress/lz4.ts";
 import { Raw } from "../../src/compress/raw.ts";
@@ -34,22 +34,22 @@ const MIB = 1024 * 1024;
 const memory = openMemory();
 const codecs = [new Raw(memory), await Lz4.load(memory)] as const;
 
-/** Where every node gossips, of those that do. */
+/** The gossip port of every node that gossips. */
 const GOSSIP_PORT = 7946;
 
-/** A node of the simulation, and what was logged in all its lives. */
+/** A node of the simulation, with the log of all its boots. */
 export class SimNode {
   readonly index: number;
   readonly host: string;
   readonly log: string[] = [];
-  /** Tokens of gets that are under way. */
+  /** Tokens of gets in flight. */
   readonly results = new Map<number, Status>();
   isUp = false;
-  /** What its machine says of its memory. */
+  /** The memory figures of its machine. */
   machine: HostMemory = PLENTY;
-  /** From its next start on; null: nothing is secured. */
+  /** The key from its next start on; null: no key. */
   certificate: Certificate | null = null;
-  /** The one that it was given, or came by. */
+  /** The number that it was given, or has claimed. */
   number = -1;
   private readonly cluster: SimCluster;
   private readonly config: NodeConfig;
@@ -60,7 +60,7 @@ export class SimNode {
   private lastToken = 0;
   private readonly handle = new Handle();
   private readonly page = new Uint8Array(PAGE_BYTES);
-  /** Pages that no get reads into now. */
+  /** Pages that no get reads into at present. */
   private readonly targets: Uint8Array[] = [];
 
   constructor(cluster: SimCluster, index: number, config: NodeConfig) {
@@ -71,13 +71,13 @@ export class SimNode {
     this.process = new ProcessClock(cluster.clock);
   }
 
-  /** As it runs, or ran last. */
+  /** The node that runs, or ran last. */
   get node(): Node {
     assert(this.running !== null);
     return this.running;
   }
 
-  /** Of one that spills: that of its present or last life. */
+  /** The disk of a node that spills, in its present or last boot. */
   get hasDisk(): boolean {
     return this.simDisk !== null;
   }
@@ -98,7 +98,7 @@ export class SimNode {
     return value;
   }
 
-  /** A new boot id and empty memory. One that gossips joins first, through `seeds`. */
+  /** Starts with a new boot id and empty memory. One that gossips first joins through `seeds`. */
   async start(seeds: readonly SimNode[] = []): Promise<void> {
     const { network, random } = this.cluster;
     const clock = new ProcessClock(this.cluster.clock);
@@ -127,7 +127,7 @@ export class SimNode {
     this.isUp = true;
   }
 
-  /** The power switch. */
+  /** Cuts the power. */
   crash(): void {
     this.isUp = false;
     this.cluster.network.crash(this.host);
@@ -137,7 +137,7 @@ export class SimNode {
     this.node.foreign?.close();
   }
 
-  /** Its process stands still for so long, as with SIGSTOP; what is sent to it waits. */
+  /** Stops its process for this long, as SIGSTOP does; traffic to it waits. */
   pause(ms: number): void {
     this.process.pause(ms);
   }
@@ -146,14 +146,14 @@ export class SimNode {
     return this.process.isPaused;
   }
 
-  /** In order. */
+  /** Stops it cleanly. */
   async stop(): Promise<void> {
     this.isUp = false;
     await drive(this.cluster.clock, this.node.stop());
     this.process.kill();
   }
 
-  /** Starts again after a crash or a stop. */
+  /** Starts it again after a crash or a stop. */
   async restart(seeds: readonly SimNode[] = []): Promise<void> {
     this.cluster.network.boot(this.host);
     await this.start(seeds);
@@ -164,8 +164,8 @@ export class SimNode {
   }
 
   /**
-   * Names of the members that it takes for alive and whose number and port it knows, itself
-   * included, in order.
+   * Sorted names of the members that it takes for alive and whose number and port it knows, itself
+   * included.
    */
   alive(): string[] {
     const members = this.membership?.views() ?? [];
@@ -187,8 +187,7 @@ export class SimNode {
   }
 
   /**
-   * The outcome of a get that has ended: the generation found, or a status. Runs virtual time until
-   * then.
+   * The outcome of a get: the generation read, or a status. Runs virtual time until the get ends.
    */
   get(pool: number, number: number, getAndFree: GetAndFree = 0): number | "lost" | "miss" | "away" {
     return this.wait(this.startGet(pool, number, getAndFree));
@@ -257,9 +256,9 @@ export class SimCluster {
   readonly random: SeededRandom;
   readonly network: SimNetwork;
   readonly nodes: SimNode[] = [];
-  /** Told of every line that a node logs. */
+  /** Called with every line that a node logs. */
   onLog: ((node: SimNode, line: string) => void) | null = null;
-  /** Of all nodes. */
+  /** Hosts of all nodes. */
   buggify: Buggify = NEVER;
 
   constructor(seed: number, network: Partial<NetworkSettings> = {}) {
@@ -268,8 +267,8 @@ export class SimCluster {
   }
 
   /**
-   * Makes and starts nodes 0 .. n - 1, each the other's peer. Settings of each beside what a
-   * simulation needs.
+   * Makes and starts nodes 0 .. n - 1, each a peer of the others. `settings` override the defaults
+   * of a simulation.
    */
   async start(settings: ReadonlyArray<Partial<NodeConfig>>): Promise<void> {
     for (const [index, own] of settings.entries()) {
@@ -303,7 +302,7 @@ export class SimCluster {
     return node;
   }
 
-  /** Nothing passes between the two sides any more; what is on its way stays there. */
+  /** Stops all traffic between the two sides; traffic in flight waits. */
   partition(left: readonly SimNode[], right: readonly SimNode[]): void {
     for (const a of left) {
       for (const b of right) {
@@ -322,7 +321,7 @@ export class SimCluster {
     }
   }
 
-  /** The one that runs under the number, or null. */
+  /** The running node with this number, or null. */
   byNumber(number: number): SimNode | null {
     return this.nodes.find((node) => node.isUp && node.number === number) ?? null;
   }
@@ -337,9 +336,9 @@ export class SimCluster {
     this.clock.run(this.clock.now() + ms);
   }
 
-  /** Runs until `condition` holds, and says so when it does not within a minute of virtual time. */
+  /** Runs until `condition` holds. Throws when it does not within a minute of virtual time. */
   until(what: string, condition: () => boolean): void {
-    // A step at a time is too fine for conditions that look at everything.
+    // One callback at a time is too slow for conditions that look at everything.
     for (let i = 0; i < 6000; i += 1) {
       if (condition()) return;
       this.run(10);
@@ -357,7 +356,7 @@ export class SimCluster {
   }
 }
 
-/** Gossip wants addresses, not names. */
+/** Gossip needs addresses, not names. */
 function hostOf(index: number): string {
   return `10.0.${index >> 8}.${index & 255}`;
 }
@@ -368,8 +367,7 @@ function pageAddressOf(index: number): TcpAddress {
 
 /**
  * A page that compresses to 400 to 1600 bytes, or, one in eleven, to 3200, and so fills a frame.
- *
- * It says whose it is and of which generation.
+ * Its content names its number and generation.
  */
 export function fillTestPage(
   page: Uint8Array,
@@ -389,7 +387,7 @@ export function fillTestPage(
   view.setUint32(12, generation);
 }
 
-/** The generation that the page says it is of; fails when it is not that page, to the last byte. */
+/** The generation that the page names. Fails when any byte differs from that page. */
 export function generationOf(
   page: Uint8Array,
   owner: number,
@@ -398,7 +396,7 @@ export function generationOf(
 ): number {
   const view = new DataView(page.buffer, page.byteOffset, PAGE_BYTES);
   const generation = view.getUint32(12);
-  // Without a page to compare with: this is done for every get.
+  // Without a second page to compare with, since every get comes here.
   let isRight = view.getUint32(0) === owner && view.getUint32(4) === pool;
   isRight &&= view.getUint32(8) === number;
   const random = randomOf(owner, number, generation);

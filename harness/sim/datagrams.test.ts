@@ -6,7 +6,7 @@ import { type NetworkSettings, SimNetwork } from "./network.ts";
 
 const FAR: TcpAddress = { kind: "tcp", host: "10.0.0.2", port: 7 };
 
-/** Numbers what is sent, one a millisecond, and gives what arrives. */
+/** Sends numbered datagrams, one a millisecond. @returns those that arrive. */
 async function sendMany(count: number, settings: Partial<NetworkSettings>) {
   const clock = new SimClock();
   const network = new SimNetwork(clock, new SeededRandom(1), settings);
@@ -28,13 +28,13 @@ async function sendMany(count: number, settings: Partial<NetworkSettings>) {
   return { clock, network, seen, send };
 }
 
-test("as many datagrams are lost as the settings say", async () => {
+test("datagrams are lost at the configured rate", async () => {
   const { seen } = await sendMany(10_000, { lossPercent: 5, twicePercent: 0 });
   expect(seen.length).toBeGreaterThan(9300);
   expect(seen.length).toBeLessThan(9700);
 });
 
-test("as many come twice, and out of order", async () => {
+test("datagrams are duplicated and reordered at the configured rate", async () => {
   const { seen } = await sendMany(10_000, { twicePercent: 10, latencyMaxMs: 20 });
   expect(new Set(seen).size).toBe(10_000);
   expect(seen.length).toBeGreaterThan(10_700);
@@ -42,7 +42,7 @@ test("as many come twice, and out of order", async () => {
   expect(seen.some((it, i) => it < (seen[i - 1] ?? 0))).toBe(true);
 });
 
-test("what is sent across a partition, or to a host that is down, is gone for good", async () => {
+test("datagrams across a partition, or to a host that is down, are lost for good", async () => {
   const { clock, network, seen, send } = await sendMany(10, { twicePercent: 0 });
   network.block("near", "far");
   send(10, 20);

@@ -1,6 +1,6 @@
 /**
  * Datagrams in memory under virtual time: each arrives late, twice, out of order or not at all, by
- * one Random. Who cannot reach whom, and which hosts are down, is the network's to say.
+ * one Random. The network decides which hosts are down, and which cannot reach each other.
  */
 import { assert } from "../../src/core/assert.ts";
 import { RamsterError } from "../../src/core/errors.ts";
@@ -13,20 +13,20 @@ import type { SimClock } from "./clock.ts";
 export interface DatagramSettings {
   latencyMinMs: number;
   latencyMaxMs: number;
-  /** Of 100 datagrams, how many are lost. */
+  /** Percent of datagrams that are lost. */
   lossPercent: number;
-  /** Of 100 that arrive, how many do so twice. */
+  /** Percent of arriving datagrams that do so twice. */
   twicePercent: number;
 }
 
-/** What UDP over IPv4 carries. */
+/** The most that UDP over IPv4 carries. */
 const DATAGRAM_BYTES_MAX = 65_507;
 
 export class SimDatagrams {
   readonly settings: DatagramSettings;
-  /** Bytes handed in, by host, for whoever counts what gossip costs. */
+  /** Bytes sent, by host, to measure the cost of gossip. */
   readonly bytesSent = new Map<string, number>();
-  /** Sees every datagram that is handed in. */
+  /** Called with every datagram that is sent. */
   onSend: ((bytes: Uint8Array, to: TcpAddress) => void) | null = null;
   private readonly clock: SimClock;
   private readonly random: Random;

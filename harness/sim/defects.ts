@@ -1,12 +1,12 @@
 /**
- * Defects: what a hand would do wrong, to see that the simulator finds it (a mutation test), or,
- * where what it takes is too rare a coincidence for chance to meet it, that a test does. Each
- * is some edits of source text, made as a file is loaded (with-defect.ts); the text that an edit
- * replaces must be there just once, so that none of them is forgotten when the code moves on.
+ * Defects: mutations of the code that the simulator must find. Where a defect needs a coincidence
+ * that is too rare for chance, a test must find it. Each defect is some edits of source text, made
+ * while a file is loaded (with-defect.ts). The text that an edit replaces must appear exactly once,
+ * so that no defect is forgotten when the code changes.
  */
 import { assert } from "../../src/core/assert.ts";
 
-/** Names the defect of a process. */
+/** The environment variable that names the defect of a process. */
 export const DEFECT_VARIABLE = "RAMSTER_SIM_DEFECT";
 
 export interface Edit {
@@ -18,10 +18,10 @@ export interface Edit {
 
 export interface Defect {
   readonly name: string;
-  /** What is then wrong. */
+  /** The effect of the defect. */
   readonly about: string;
   readonly edits: readonly Edit[];
-  /** By no seed in reach, but by this test of that file, which fails with it. */
+  /** The test that fails with the defect, where no seed in reach finds it. */
   readonly heldBy?: { readonly file: string; readonly test: string };
 }
 
@@ -201,7 +201,10 @@ export const DEFECTS: readonly Defect[] = [
   {
     name: "repair-without-compare",
     about: "a copy of a page that was put anew while it was made is taken for one of the new page",
-    heldBy: { file: "harness/scenarios/repair.test.ts", test: "an answer to what was copied" },
+    heldBy: {
+      file: "harness/scenarios/repair.test.ts",
+      test: "the answer to a copy does not count",
+    },
     edits: [
       {
         file: REPAIR,
@@ -232,7 +235,7 @@ export const DEFECTS: readonly Defect[] = [
       },
     ],
   },
-  // What the simulator found in this code, put back.
+  // Defects that the simulator once found in this code, put back.
   {
     name: "restart-unnoticed",
     about: "news of a restart that comes while the old link seems to be up is forgotten",
@@ -260,7 +263,7 @@ export const DEFECTS: readonly Defect[] = [
     about: "a page that turns remote with fewer copies than are wanted by then stays so",
     heldBy: {
       file: "harness/scenarios/repair.test.ts",
-      test: "a page that is on its way when more copies",
+      test: "a page that is in flight when more copies",
     },
     edits: [
       {
@@ -273,7 +276,10 @@ export const DEFECTS: readonly Defect[] = [
   {
     name: "stopping-lender-takes",
     about: "a lender that keeps nothing when it stops takes pages while it says good-bye",
-    heldBy: { file: "harness/processes/drain.test.ts", test: "moves what it holds to another one" },
+    heldBy: {
+      file: "harness/processes/drain.test.ts",
+      test: "moves its foreign pages to another lender",
+    },
     edits: [
       {
         file: "src/node/drain.ts",
@@ -287,7 +293,7 @@ export const DEFECTS: readonly Defect[] = [
     about: "a page is whole once the holder that wanted to be rid of it is gone",
     heldBy: {
       file: "harness/scenarios/repair.test.ts",
-      test: "a page is at risk still when its copy elsewhere fails",
+      test: "a page stays at risk when its copy elsewhere fails",
     },
     edits: [
       {
@@ -316,7 +322,7 @@ export const DEFECTS: readonly Defect[] = [
     about: "a holder is counted on for pages that it took along, until all records say so",
     heldBy: {
       file: "harness/scenarios/repair.test.ts",
-      test: "no copy is given up for one that a holder",
+      test: "no copy is given up in favour of one that has gone",
     },
     edits: [
       {
@@ -330,7 +336,7 @@ export const DEFECTS: readonly Defect[] = [
   {
     name: "no-trickle",
     about: "the periodic trickle moves nothing",
-    heldBy: { file: SETTINGS_TEST, test: "--trickle moves so many frames a period" },
+    heldBy: { file: SETTINGS_TEST, test: "--trickle moves this many frames a period" },
     edits: [
       {
         file: RAMSTER,
@@ -461,7 +467,7 @@ export const DEFECTS: readonly Defect[] = [
   },
   {
     name: "foreign-peak-forgotten",
-    about: "foreign_pers_pages_max falls with what is held",
+    about: "foreign_pers_pages_max falls with foreign_pers_pages",
     heldBy: { file: SETTINGS_TEST, test: "foreign_pers_pages_max stays" },
     edits: [
       {

@@ -16,10 +16,10 @@ function open() {
 
 diskContract("SimDisk", open);
 
-test("SimDisk fails, is full and flips bits when it is told to", async () => {
+test("SimDisk fails, is full and flips bits as configured", async () => {
   const { clock, disk } = open();
-  const said: Array<string | null> = [];
-  const sink: DiskSink = { onDisk: (_, error) => void said.push(error?.reason ?? null) };
+  const errors: Array<string | null> = [];
+  const sink: DiskSink = { onDisk: (_, error) => void errors.push(error?.reason ?? null) };
   const bytes = new Uint8Array(1000).fill(1);
   disk.troubles.bytesMax = 500;
   disk.write(0, bytes, 0, 1000, sink, 0);
@@ -31,10 +31,10 @@ test("SimDisk fails, is full and flips bits when it is told to", async () => {
   const read = new Uint8Array(500);
   disk.read(0, read, 0, 500, sink, 0);
   clock.run(300);
-  expect(said).toEqual(["no space left on the device", "input/output error", null]);
+  expect(errors).toEqual(["no space left on the device", "input/output error", null]);
   expect(read.filter((byte) => byte !== 1).length).toBeGreaterThan(3);
   disk.troubles.readFailPercent = 100;
   disk.read(0, read, 0, 500, sink, 0);
   clock.run(400);
-  expect(said.at(-1)).toBe("input/output error");
+  expect(errors.at(-1)).toBe("input/output error");
 });

@@ -1,10 +1,10 @@
 /**
- * SimDisk: a disk under virtual time, and the means to trouble it: slow, full, failing now and
- * then, and with bits that are no longer what was written. Everything may be set while it runs.
+ * SimDisk: a disk under virtual time that can be slow, full or failing, and can flip stored bits.
+ * All settings may change at run time.
  *
- * Bytes are taken, and given, when an operation ends: whoever touches an array before that, or
- * reads what is being written, sees what a real disk would make of it. A write that fails has
- * written a part.
+ * Bytes are read and written when an operation ends. Code that touches an array before that, or
+ * reads a range that is being written, sees what a real disk would give. A failed write has written
+ * a part.
  */
 import { assert } from "../../src/core/assert.ts";
 import type { Clock } from "../../src/core/clock.ts";
@@ -12,14 +12,14 @@ import type { Disk, DiskError, DiskRoom, DiskSink } from "../../src/core/disk.ts
 import { below, type Random } from "../../src/core/random.ts";
 
 export interface DiskTroubles {
-  /** Every operation takes between so long and twice that. */
+  /** Every operation takes between this long and twice as long. */
   latencyMs: number;
-  /** Of reads and of writes, those that fail. */
+  /** Percent of reads and of writes that fail. */
   readFailPercent: number;
   writeFailPercent: number;
-  /** No byte is written from here on: the file system is full. */
+  /** No byte is written from this offset on: the file system is full. */
   bytesMax: number;
-  /** It does not say that it is full: a quota. */
+  /** A full disk does not report that it is full: a quota. */
   hidesRoom: boolean;
 }
 
@@ -40,7 +40,7 @@ const PLENTY_BYTES = 2 ** 44;
 
 export class SimDisk implements Disk {
   readonly troubles: DiskTroubles = { ...NO_TROUBLES };
-  /** How long the file is, and how long it ever was. */
+  /** The present length of the file, and its greatest length so far. */
   byteCount = 0;
   byteCountMax = 0;
   isClosed = false;
@@ -117,7 +117,7 @@ export class SimDisk implements Disk {
     this.blocks.clear();
   }
 
-  /** Flips a bit of each stored byte that is drawn, about one in `every`. */
+  /** Flips one bit in about one of `every` stored bytes, at random. */
   flipBits(every: number): void {
     for (let at = below(this.random, every); at < this.byteCount; ) {
       this.setByte(at, this.byteAt(at) ^ (1 << below(this.random, 8)));

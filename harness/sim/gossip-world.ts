@@ -1,6 +1,6 @@
 /**
- * GossipWorld: members of one cluster under virtual time, without pages: many of them, and the
- * means to trouble them.
+ * GossipWorld: members of one cluster under virtual time, without pages: many members, and the
+ * faults that tests may inject.
  */
 import { Cluster, type Member } from "../../src/cluster/cluster.ts";
 import { type ClusterSettings, LAN } from "../../src/cluster/settings.ts";
@@ -18,7 +18,7 @@ export class GossipNode {
   readonly name: string;
   readonly host: string;
   readonly address: TcpAddress;
-  /** What it was told, in order: "join n3", "leave n3 dead", ... */
+  /** Events in order: "join n3", "leave n3 dead", ... */
   readonly events: string[] = [];
   readonly notices: string[] = [];
   readonly conflicts: string[] = [];
@@ -54,7 +54,7 @@ export class GossipNode {
     void this.cluster.stop();
   }
 
-  /** Starts again after a crash or a stop, with nothing of what it knew. */
+  /** Starts again after a crash or a stop, with empty state. */
   async restart(seeds: readonly GossipNode[]): Promise<void> {
     this.world.network.boot(this.host);
     this.cluster = this.make();
@@ -65,7 +65,7 @@ export class GossipNode {
     return this.cluster.members().find((member) => member.name === name) ?? null;
   }
 
-  /** Names of those that it takes for alive. */
+  /** Names of the members that it takes for alive. */
   alive(): string[] {
     const alive = this.cluster.members().filter((member) => member.state === "alive");
     return alive.map((member) => member.name).sort();
@@ -101,7 +101,7 @@ export class GossipWorld {
   readonly network: SimNetwork;
   readonly settings: ClusterSettings;
   readonly keys: readonly Uint8Array[];
-  /** What each says of itself, beside which boot it is. */
+  /** The tags of each member, beside its boot id. */
   readonly tags: Readonly<Record<string, string>>;
   readonly nodes: GossipNode[] = [];
 
@@ -122,7 +122,7 @@ export class GossipWorld {
     this.tags = options.tags ?? {};
   }
 
-  /** Starts `count` more nodes; all but the very first join through it. */
+  /** Starts `count` more nodes; all but the very first join through that one. */
   async grow(count: number): Promise<void> {
     for (let i = 0; i < count; i += 1) {
       const node = new GossipNode(this, this.nodes.length);
@@ -131,7 +131,7 @@ export class GossipWorld {
     }
   }
 
-  /** A node with other keys, which is no part of this world's cluster; not started. */
+  /** A node with other keys, outside this world's cluster; not started. */
   stranger(number: number, keys: readonly Uint8Array[]): GossipNode {
     return new GossipNode(this, number, `stranger${number}`, keys);
   }
@@ -164,7 +164,7 @@ export class GossipWorld {
     return this.clock.now() - startMs;
   }
 
-  /** As `until`, for many nodes: looks every `stepMs` only. */
+  /** Like `until`, for many nodes: checks only every `stepMs`. */
   untilStepwise(what: string, condition: () => boolean, within: { ms: number; stepMs: number }) {
     const startMs = this.clock.now();
     while (!condition()) {
@@ -187,7 +187,7 @@ export class GossipWorld {
     this.clock.run(this.clock.now() + ms);
   }
 
-  /** Whether each of `nodes` takes just all of `nodes` for alive. */
+  /** Whether each of `nodes` takes exactly `nodes` for alive. */
   agreeOn(nodes: readonly GossipNode[]): boolean {
     const names = nodes
       .map((node) => node.name)

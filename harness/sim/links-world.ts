@@ -1,5 +1,5 @@
 /**
- * Nodes that are nothing but their Links, on a simulated network: for tests of src/net/links.ts.
+ * Nodes that consist of their Links only, on a simulated network: for tests of src/net/links.ts.
  */
 import { assert } from "../../src/core/assert.ts";
 import { PAGE_BYTES } from "../../src/core/limits.ts";
@@ -34,11 +34,11 @@ export class LinksNode implements LinkHandler {
   /** "up 2/7" (node, boot id) and "down 2: reason", in order. */
   readonly log: string[] = [];
   readonly notices: string[] = [];
-  /** Requests that came, by node. */
+  /** Requests received, by node. */
   readonly requests: number[] = [];
   readonly outcomes = new Outcomes();
   answers = true;
-  private asked = 0;
+  private requestCount = 0;
 
   constructor(world: LinksWorld, number: number, options: NodeOptions) {
     this.number = number;
@@ -79,16 +79,16 @@ export class LinksNode implements LinkHandler {
     return this.links.channelOf(node) !== null;
   }
 
-  /** Asks a peer for something. @returns the context of the outcome. */
+  /** Sends a request to a peer. @returns the context of its outcome. */
   ask(node: number): number {
     const channel = this.links.channelOf(node);
     assert(channel !== null);
     assert(channel.begin(LANE.BULK, FLUSH_ENTRY_BYTES));
     channel.bytes.fill(0, channel.at, channel.at + FLUSH_ENTRY_BYTES);
-    this.asked += 1;
-    const { outcomes, asked } = this;
-    channel.commitRequest(MESSAGE.FLUSH, 1, FLUSH_ENTRY_BYTES, outcomes, asked, 10_000);
-    return asked;
+    this.requestCount += 1;
+    const { outcomes, requestCount } = this;
+    channel.commitRequest(MESSAGE.FLUSH, 1, FLUSH_ENTRY_BYTES, outcomes, requestCount, 10_000);
+    return requestCount;
   }
 
   /** State and counters of a peer. */
@@ -127,19 +127,19 @@ export class LinksWorld {
     assert(this.clock.runUntil(condition, withinMs), "it never happened");
   }
 
-  /** Stops every node and proves that nothing is left behind. */
+  /** Stops every node and checks that nothing is left behind. */
   async stop(): Promise<void> {
     const stopped = [...this.nodes.values()].map((node) => node.links.stop());
     this.run(5000);
     await Promise.all(stopped);
     assert(this.network.streams.size === 0, "a stream is left");
     assert(this.network.listenerCount === 0, "a listener is left");
-    this.run(this.network.settings.connectTimeoutMs); // Of the network itself.
+    this.run(this.network.settings.connectTimeoutMs); // Timers of the network itself.
     assert(this.clock.pendingCount === 0, "a timer is left");
   }
 }
 
-/** The HELLO of a peer made of bare bytes: node 2, unless `changes` says otherwise. */
+/** The HELLO of a raw peer: node 2, unless `changes` override that. */
 export function helloBytes(changes: Partial<Hello> = {}, request = 1): Uint8Array {
   const hello: Hello = {
     role: ROLE.PEER,

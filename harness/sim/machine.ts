@@ -1,12 +1,12 @@
 /**
- * SimMachine: the memory of a machine that a lender is on, and others are, too. What the lender
+ * SimMachine: the memory of a machine with a lender and other programs. Memory that the lender
  * gives back is available again.
  */
 import type { HostMemory, MemorySeen, Unseen } from "../../src/core/host-memory.ts";
 import { FRAME_BYTES } from "../../src/core/limits.ts";
 import type { Node } from "../../src/node/node.ts";
 
-/** One that has plenty, whatever is lent. */
+/** A machine with plenty of memory, however much is lent. */
 export const PLENTY: HostMemory = {
   read: () => {
     const bytes = 2 ** 44;
@@ -22,7 +22,7 @@ interface SimLender {
 }
 
 export class SimMachine implements HostMemory {
-  /** Of the other programs. */
+  /** Memory of the other programs. */
   usedBytes = 0;
   stallPercent = 0;
   cgroup: string | null = null;
@@ -30,7 +30,7 @@ export class SimMachine implements HostMemory {
   private readonly lender: SimLender;
   private readonly totalBytes: number;
 
-  /** The lender is on it from now on. */
+  /** Puts the lender on this machine. */
   constructor(lender: SimLender, totalBytes: number) {
     this.lender = lender;
     this.totalBytes = totalBytes;

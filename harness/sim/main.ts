@@ -1,16 +1,17 @@
 /**
- * `bun run sim [--seed N | --seeds A..B] [options]`: whole clusters under virtual time, one a seed.
- * Seed and options come first; the last line of a run that failed is the command that repeats it.
+ * `bun run sim [--seed N | --seeds A..B] [options]`: simulates whole clusters under virtual time,
+ * one for each seed. Seed and options are printed first. The last line of a failed run is the
+ * command that repeats it.
  *
- *     --seed N         this one, any by default
- *     --seeds A..B     these, on all cores; --jobs N for fewer processes
- *     --trace          everything that happens, a line each, and the hash of all of it
- *     --defect NAME    with a defect put into the code (defects.ts): the run must fail
- *     defects          each of these in turn, with seeds 1..200 unless others are given, or by the
- *                      test that holds it
- *     --troubles a,b   only these; likewise --nodes, --seconds, --replicas
+ *     --seed N         this seed; default: a random one
+ *     --seeds A..B     these seeds, on all cores; --jobs N sets the number of processes
+ *     --trace          prints every event, a line each, and the hash of all lines
+ *     --defect NAME    puts a defect into the code (defects.ts): the run must fail
+ *     defects          tries each defect in turn, with its test or with seeds 1..200 by default
+ *     --troubles a,b   only these kinds of faults (troubles.ts); likewise --nodes, --seconds,
+ *                      --replicas
  *
- * Exit codes: 0 all held (or: all defects were found), 1 something did not, 2 bad usage.
+ * Exit codes: 0 all rules held (or: all defects were found), 1 one did not, 2 bad usage.
  */
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
@@ -21,7 +22,7 @@ import { simulate } from "./simulate.ts";
 
 const U32_MAX = 0xffff_ffff;
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
-/** Within these each defect must be found. */
+/** Each defect must be found within these seeds. */
 const DEFECT_SEEDS = "1..200";
 
 interface Command {
@@ -30,20 +31,27 @@ interface Command {
   readonly jobs: number;
   readonly isTraced: boolean;
   readonly defect: string | null;
-  /** All of them are to be found. */
+  /** All defects are to be found. */
   readonly isMutationTest: boolean;
   readonly given: Partial<SimOptions>;
 }
 
-/** Throws Error with one line on what is wrong. */
+/** Throws an Error with one line that says what is wrong. */
 export function parse(args: readonly string[]): Command {
   const text = { type: "string" } as const;
   const { values, positionals } = parseArgs({
     args: [...args],
     allowPositionals: true,
     options: {
-      ...{ seed: text, seeds: text, jobs: text, defect: text, troubles: text },
-      ...{ nodes: text, seconds: text, replicas: text, trace: { type: "boolean" } },
+      seed: text,
+      seeds: text,
+      jobs: text,
+      defect: text,
+      troubles: text,
+      nodes: text,
+      seconds: text,
+      replicas: text,
+      trace: { type: "boolean" },
     },
   });
   if (values.seed !== undefined && values.seeds !== undefined) {
@@ -51,7 +59,7 @@ export function parse(args: readonly string[]): Command {
   }
   const isMutationTest = positionals.length === 1 && positionals[0] === "defects";
   if (positionals.length > 0 && !isMutationTest) {
-    throw new Error(`Cannot simulate "${positionals.join(" ")}": write "defects", or nothing`);
+    throw new Error(`Cannot simulate "${positionals.join(" ")}": the only argument is "defects"`);
   }
   if (values.defect !== undefined) defectNamed(values.defect);
   const seed = values.seed === undefined ? anySeed() : numberOf("--seed", values.seed, 0, U32_MAX);
@@ -102,14 +110,14 @@ function anySeed(): number {
   return crypto.getRandomValues(new Uint32Array(1))[0] ?? 0;
 }
 
-/** What to type to see it again. */
+/** The command that repeats the run. */
 function commandFor(seed: number, { given, defect }: Command): string {
   const flags = Object.entries(given).map(([name, value]) => `--${name} ${value}`);
   if (defect !== null) flags.push(`--defect ${defect}`);
   return ["bun run sim", `--seed ${seed}`, ...flags].join(" ");
 }
 
-/** @returns whether all held. */
+/** @returns whether all rules held. */
 async function one(seed: number, command: Command): Promise<boolean> {
   const options = drawOptions(seed, command.given);
   console.log(optionsText(options));
@@ -126,7 +134,7 @@ async function one(seed: number, command: Command): Promise<boolean> {
   }
 }
 
-/** Two lines for each. @returns whether all were found. */
+/** Prints two lines for each defect. @returns whether all were found. */
 async function findDefects(command: Command): Promise<boolean> {
   let missed = 0;
   for (const defect of DEFECTS) {
@@ -150,7 +158,7 @@ async function foundBySeed({ name }: Defect, command: Command): Promise<string |
   return found;
 }
 
-/** @returns the test, if it fails; null: it passes. The processes that it starts have the defect. */
+/** @returns the test, if it fails; null: it passes. Processes that it starts have the defect. */
 async function foundByTest(
   name: string,
   { file, test }: NonNullable<Defect["heldBy"]>,
@@ -179,7 +187,7 @@ async function main(args: string[]): Promise<number> {
   if (command.isMutationTest) return (await findDefects(command)) ? 0 : 1;
   if (first === last && defect === null) return (await one(first, command)) ? 0 : 1;
   const given = Object.entries(command.given).map(([name, value]) => ` ${name}=${value}`);
-  console.log(`seeds ${first}..${last}${given.join("")}, all else as each of them draws it`);
+  console.log(`seeds ${first}..${last}${given.join("")}; other options drawn from each seed`);
   const failed = await simulateMany(args, command, (seed, output) => {
     if (defect === null || first === last) console.log(output);
     console.log(commandFor(seed, command));

@@ -1,39 +1,39 @@
 /**
- * Many seeds on all cores: processes that each run a few seeds in a row (child.ts), so that memory
- * is given back and a crash of the runtime costs one seed's run and is known by it.
+ * Runs many seeds on all cores. Each process runs a few seeds in sequence (child.ts), so memory is
+ * given back, and a crash of the runtime costs the run of one seed.
  */
 import { availableParallelism } from "node:os";
 import { fileURLToPath } from "node:url";
 import { DEFECT_VARIABLE } from "./defects.ts";
 
-/** Seeds of one process: starting it is then a hundredth of its work. */
+/** Seeds of one process: its start is then a hundredth of its work. */
 const SEEDS_PER_PROCESS = 50;
 const REPORT_EVERY = 500;
 
 const HERE = fileURLToPath(new URL(".", import.meta.url));
-/** Of a process with a defect. */
+/** Seeds of a process with a defect. */
 export const PRELOAD = `${HERE}with-defect.ts`;
 
 export interface Many {
   readonly first: number;
   readonly last: number;
-  /** Processes at once; 0: one a core. */
+  /** Processes at a time; 0: one a core. */
   readonly jobs: number;
   /** See defects.ts; the run ends with the first seed that finds it. */
   readonly defect: string | null;
-  /** Says nothing itself. */
+  /** Prints nothing itself. */
   readonly isQuiet?: boolean;
 }
 
-/** What a child says of a seed, a line each. */
+/** The result of a seed, as a child prints it. */
 export interface SeedResult {
   readonly seed: number;
   readonly error: string | null;
 }
 
 /**
- * Runs all seeds with the options in `args`; `onFailure` is told of each that failed, with what it
- * printed. @returns how many failed.
+ * Runs all seeds with the options in `args`. `onFailure` is called for each failed seed, with its
+ * output. @returns how many failed.
  */
 export async function simulateMany(
   args: readonly string[],
@@ -60,7 +60,7 @@ export async function simulateMany(
       const from = next;
       const to = Math.min(last, from + SEEDS_PER_PROCESS - 1);
       next = to + 1;
-      // After a crash it goes on behind the seed that crashed.
+      // After a crash, go on behind the seed that crashed.
       for (let at = from; at <= to && !(defect !== null && failed > 0); ) {
         at = await runChild(args, { from: at, to, defect }, tell, isOver);
       }

@@ -78,7 +78,7 @@ async function twoHosts(seed: number): Promise<{
 
 const BYTES = new Uint8Array(8192);
 
-/** Writes exactly `byteCount` bytes, which the pipe has room for, over the short writes. */
+/** Writes exactly `byteCount` bytes, for which the pipe has room, in as many writes as it takes. */
 function writeAll(log: Log, byteCount: number): void {
   for (let sent = 0; sent < byteCount; ) {
     const taken = log.stream?.write(BYTES, 0, byteCount - sent) ?? 0;
@@ -126,7 +126,7 @@ describe("SimNetwork", () => {
     });
   }
 
-  test("a connect across a partition times out, as a packet that nobody answers", async () => {
+  test("a connect across a partition times out without an answer", async () => {
     const { clock, network, address } = await twoHosts(4);
     network.block("b", "a");
     const late = new Log();

@@ -1,21 +1,20 @@
 /**
- * Streams in memory under virtual time, made as unkind as a network may be, and datagrams beside
- * them (datagrams.ts). Everything is drawn from one Random, so a run is repeated by its seed.
+ * Streams in memory under virtual time, as unkind as a network may be, and datagrams beside them
+ * (datagrams.ts). Everything comes from one Random, so a seed repeats a run.
  *
  *     write > [ pipe: capacity bytes, in order ] > latency > random pieces > onData
  *
- *   - A write is taken in part when the pipe is full, and now and then for no reason.
- *   - Data arrives in pieces cut at random, down to single bytes.
- *   - block(a, b) stops everything on its way from a to b and says so to nobody, as a network that
- *     lost a route. The bytes are kept, as TCP would resend them. One way only: block(b, a) is the
- *     other half of a partition.
+ *   - A write is taken in part when the pipe is full, and at times for no reason.
+ *   - Data arrives in random pieces, down to single bytes.
+ *   - block(a, b) stops all traffic in flight from a to b without notice, like a lost route. Bytes
+ *     are kept, as TCP would resend them. It acts one way; block(b, a) stops the other.
  *   - cutAfter(a, b, n) lets n more bytes through from a to b, then resets both ends; cut(a, b)
  *     resets at once.
- *   - crash(host) is the power switch: its streams and listeners are gone and it says nothing to
- *     anyone.
+ *   - crash(host) is the power switch: its streams and listeners are gone, and no other host is
+ *     notified.
  *
- * Hosts are names. An address is reached from every host. Nothing is said about host parts:
- * somebody listens there or none at all. Unix sockets belong to the host that listens.
+ * Hosts are names. Every host can reach every address. The network does not interpret hosts: either
+ * something listens at an address or not. Unix sockets belong to the host that listens.
  */
 import { assert } from "../../src/core/assert.ts";
 import { RamsterError } from "../../src/core/errors.ts";
@@ -36,18 +35,18 @@ import { SimDatagrams } from "./datagrams.ts";
 
 /** Latencies and loss may change at any time. */
 export interface NetworkSettings {
-  /** One way. Each piece draws its own; order within a stream is kept all the same. */
+  /** One way. Each piece draws its own latency, and order within a stream is kept all the same. */
   latencyMinMs: number;
   latencyMaxMs: number;
-  /** What one direction of a stream holds; each stream draws its own. */
+  /** Bytes that one direction of a stream holds; each stream draws its own capacity. */
   readonly pipeBytesMin: number;
   readonly pipeBytesMax: number;
-  /** A connect that is not answered fails after this: the kernel's default is 127 s. */
+  /** A connect without an answer fails after this time; the kernel's default is 127 s. */
   readonly connectTimeoutMs: number;
-  /** Of datagrams alone, see DatagramSettings. */
+  /** For datagrams only, see DatagramSettings. */
   lossPercent: number;
   twicePercent: number;
-  /** One piece in this many is a few bytes only. */
+  /** One piece in this many has only a few bytes. */
   tinyPieceOneIn: number;
 }
 
@@ -73,10 +72,10 @@ export class SimNetwork {
   readonly clock: SimClock;
   readonly random: Random;
   readonly settings: NetworkSettings;
-  /** Streams that are open on either side: zero when everything was closed in order. */
+  /** Streams that are open on either side: zero after a clean stop. */
   readonly streams = new Set<SimStream>();
   readonly datagrams: SimDatagrams;
-  /** Host names with other addresses than themselves. */
+  /** Hosts with addresses beside their names. */
   readonly names = new Map<string, readonly string[]>();
   private readonly listeners = new Map<string, SimListener>();
   private readonly blocked = new Set<string>();
@@ -122,7 +121,7 @@ export class SimNetwork {
     return this.down.has(from) || this.down.has(to) || this.blocked.has(`${from}>${to}`);
   }
 
-  /** A pipe that could not deliver asks to be tried again when something is unblocked. */
+  /** Pipes that could not deliver, to be tried again when a block is lifted. */
   noteStalled(pipe: Pipe): void {
     this.stalled.add(pipe);
   }
@@ -135,8 +134,7 @@ export class SimNetwork {
   }
 
   /**
-   * Lets `byteCount` more bytes through from `from` to `to` on each stream there is now, then
-   * resets it.
+   * Lets `byteCount` more bytes through from `from` to `to` on each present stream, then resets it.
    */
   cutAfter(from: string, to: string, byteCount: number): void {
     for (const stream of this.streams) {
@@ -145,7 +143,7 @@ export class SimNetwork {
   }
 
   /**
-   * The host falls silent: its streams hear nothing of this, and the others notice by themselves.
+   * The host falls silent: its streams get no event, and other hosts notice by time-outs.
    */
   crash(host: string): void {
     this.down.add(host);
@@ -159,7 +157,7 @@ export class SimNetwork {
   }
 
   /**
-   * A host that crashed is back, with nothing of what it had. What is sent to old streams is reset.
+   * A crashed host is back, with empty state. Traffic of old streams is reset.
    */
   boot(host: string): void {
     this.down.delete(host);
@@ -210,7 +208,7 @@ export class SimNetwork {
     return stream;
   }
 
-  /** The first packet arrives: at a listener, at nothing, or nowhere. */
+  /** The first packet arrives: at a listener, at a closed port, or nowhere. */
   private answerConnect(stream: SimStream, address: Address): void {
     const key = formatAddress(address);
     const listener = this.listeners.get(key);
@@ -275,7 +273,7 @@ class SimStream implements Stream {
   private opened = false;
   private closed = false;
   private ended = false;
-  /** Why it is no use any more, while nobody here has noticed. */
+  /** Why the stream is broken, while this end has not noticed. */
   private broken: string | null = null;
 
   constructor(network: SimNetwork, host: string, remote: string, events: StreamEvents) {
@@ -307,7 +305,7 @@ class SimStream implements Stream {
     if (this.closed) return;
     this.opened = true;
     this.events.onOpen(this);
-    this.peer?.pipe?.pumpSoon(); // What the other side has sent before this side knew.
+    this.peer?.pipe?.pumpSoon(); // Data that the other side sent before this side was connected.
   }
 
   /** Whether data may be handed to this end now. */
@@ -325,7 +323,7 @@ class SimStream implements Stream {
     return this.pipe.take(bytes, offset, byteCount);
   }
 
-  /** There is nobody in between here: nothing is to be sealed. */
+  /** There is nobody in between here: no TLS is needed. */
   startTls(): void {
     this.network.clock.soon(() => {
       if (!this.closed) this.events.onOpen(this);
@@ -343,7 +341,7 @@ class SimStream implements Stream {
     else this.peer?.pipe?.pumpSoon();
   }
 
-  /** The other side is gone: who is paused hears of it when it goes on, or writes. */
+  /** The other side is gone: a paused end notices when it resumes, or writes. */
   breakOff(reason: string): void {
     if (!this.isPaused) return this.close(reason);
     this.broken ??= reason;
@@ -364,11 +362,11 @@ class SimStream implements Stream {
     this.pipe?.reset();
   }
 
-  /** The other side has ended and all of its bytes are here. */
+  /** The other side has ended, and all of its bytes have arrived. */
   onPeerFinished(): void {
     const quiet = this.ended ? "closed here" : "closed by the other side";
     this.close(quiet);
-    this.pipe?.finish(); // What was taken before still goes out.
+    this.pipe?.finish(); // Bytes that were accepted before are still sent.
   }
 
   close(reason: string): void {
@@ -396,7 +394,7 @@ class Pipe {
   private readonly from: SimStream;
   private readonly to: SimStream;
   private readonly capacity: number;
-  /** Pieces are cut from it without regard to the writes that filled it. */
+  /** Pieces do not follow the boundaries of writes. */
   private readonly queue = new ByteQueue();
   private bytesUntilCut = Infinity;
   private isPumping = false;
@@ -453,8 +451,8 @@ class Pipe {
   }
 
   /**
-   * One step of delivery: a piece, the end, or a reset. Whatever stops it calls pumpSoon when it is
-   * over.
+   * One step of delivery: a piece, the end, or a reset. When the step cannot happen, the cause
+   * calls pumpSoon once it is over.
    */
   private pump(): void {
     if (this.isGone) return;
@@ -474,7 +472,7 @@ class Pipe {
       this.to.events.onData(this.to, piece);
       this.pumpSoon();
     }
-    // As in Linux a writer is woken only once a third is free, or it would be fed by the byte.
+    // As in Linux, a writer is woken only once a third is free; else it would send single bytes.
     if (this.queue.byteCount <= (this.capacity * 2) / 3) this.wake();
   }
 
@@ -486,8 +484,8 @@ class Pipe {
   }
 
   /**
-   * The receiver's system knows the stream no more: data is answered with a reset, if that gets
-   * through.
+   * The receiver's system does not know the stream any more: data is answered with a reset, if the
+   * reset gets through.
    */
   private answerClosed(): void {
     if (this.queue.byteCount === 0 && !this.isFinished) return;

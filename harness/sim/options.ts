@@ -1,6 +1,6 @@
 /**
  * Options of one simulated run. All of them are drawn from its seed, so that runs differ in kind
- * and not only in noise (swarm testing); any may be given by hand instead.
+ * and not only in noise (swarm testing). The command line may override any of them.
  */
 import { BUGGIFY_POINTS, type BuggifyPoint } from "../../src/core/buggify.ts";
 import { COPIES_MAX } from "../../src/core/limits.ts";
@@ -9,8 +9,21 @@ import type { Replicas } from "../../src/ramster/holders/lenders.ts";
 
 /** What may happen to a cluster: see troubles.ts. */
 export const TROUBLES = [
-  ...["crash", "stop", "pause", "isolate", "partition", "deaf", "cut", "loss", "slow"],
-  ...["flip", "pressure", "drain", "retarget", "disk", "squeeze"],
+  "crash",
+  "stop",
+  "pause",
+  "isolate",
+  "partition",
+  "deaf",
+  "cut",
+  "loss",
+  "slow",
+  "flip",
+  "pressure",
+  "drain",
+  "retarget",
+  "disk",
+  "squeeze",
 ] as const satisfies readonly string[];
 export type Trouble = (typeof TROUBLES)[number];
 
@@ -29,21 +42,21 @@ export interface SimOptions {
   readonly troubles: readonly Trouble[];
   readonly lossPercent: number;
   readonly latencyMaxMs: number;
-  /** One piece of a stream in this many is a few bytes. */
+  /** One piece of a stream in this many has only a few bytes. */
   readonly tinyPieceOneIn: number;
   readonly remotifyEph: boolean;
   readonly selfshrink: boolean;
-  /** Longer than a run, or so short that holders drop pages of owners that are there still. */
+  /** Longer than a run, or so short that holders drop pages of owners that still run. */
   readonly foreignGraceMs: number;
   readonly seal: boolean;
-  /** Each owner has a disk for what nobody takes: MiB, or 0. */
+  /** MiB of each owner's disk for pages that no lender takes; 0: no disk. */
   readonly diskMib: number;
   readonly replicasOnDisk: boolean;
-  /** Of each lender, MiB: 1 is too little for all that the owners have. */
+  /** MiB that each lender lends: 1 is too little for all pages. */
   readonly lendMib: number;
-  /** Armed in this run. */
+  /** Points of buggify that are armed in this run. */
   readonly buggify: readonly BuggifyPoint[];
-  /** How often an armed one fires, of a hundred times. */
+  /** How often an armed point fires, in percent. */
   readonly buggifyPercent: number;
 }
 
@@ -79,7 +92,7 @@ export function drawOptions(seed: number, given: Partial<SimOptions> = {}): SimO
   return { ...drawn, ...given };
 }
 
-/** Each with one chance in two; at least one. */
+/** Picks each with a chance of one in two, and at least one. */
 function someOf<T>(random: SeededRandom, all: readonly T[]): T[] {
   const some = all.filter(() => below(random, 2) === 0);
   return some.length > 0 ? some : [all[below(random, all.length)] as T];

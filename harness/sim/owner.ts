@@ -1,15 +1,15 @@
 /**
  * Owner: a program on one node of the simulation, and what its pages must be.
  *
- * It puts, gets and flushes pages at random, in a persistent pool and in an ephemeral one, many
- * gets at a time, and knows of each page the generation that it must have. The node is the
- * authority on its pages and answers at one instant, so an answer is held against what the page
- * is at that instant, however long the get took:
+ * It puts, gets and flushes pages at random, in a persistent and in an ephemeral pool, with many
+ * gets at a time, and knows the generation that each page must have. The node is the authority on
+ * its pages and answers at one instant. So an answer is compared with the page at that instant,
+ * however long the get took:
  *
- *   - never other bytes, and never those of an older generation;
- *   - a persistent page that was stored is there, or cannot be reached for now; it is lost only if
- *     nobody has a copy of it any more (truth.ts says so);
- *   - an ephemeral page is gone after a get, or at any time, and then it stays gone.
+ *   - a get never gives other bytes, and never an older generation;
+ *   - a stored persistent page is there, or out of reach for now; it is lost only if no node has a
+ *     copy of it any more (truth.ts knows);
+ *   - an ephemeral page is gone after a get, or at any time, and then stays gone.
  */
 import { assert } from "../../src/core/assert.ts";
 import type { Handle } from "../../src/core/handle.ts";
@@ -20,18 +20,18 @@ import type { GetAndFree } from "../../src/ramster/repatriate/waiters.ts";
 import type { SimClock } from "./clock.ts";
 import { fillTestPage, generationOf, type SimNode } from "./cluster.ts";
 
-/** Nothing is waited for as long: two deadlines of a request, and what hedges and retries take. */
+/** Bound of every wait: two deadlines of a request, and time for hedges and retries. */
 const GET_MS_MAX = 15_000;
 const GETS_PENDING_MAX = 64;
 const PAGES_PER_OBJECT = 64;
-/** One page in so many, the last of them, fills a frame: see fillTestPage. */
+/** One page in this many, the last of them, fills a frame: see fillTestPage. */
 const LARGE_EVERY = 11;
 const FLURRY_OPERATIONS = 12;
 const FLURRY_MS = 12;
 
 interface PendingGet {
   readonly boot: number;
-  /** Of the time in which its process did not stand still. */
+  /** Start of the get, in the running time of its process. */
   readonly startMs: number;
   readonly pool: Pool;
   readonly number: number;
@@ -68,13 +68,13 @@ export interface OwnerSettings {
   readonly pageCount: number;
   /** Between two operations, at most. */
   readonly operationMs: number;
-  /** Losses are allowed whoever has failed: holders drop what they keep. */
+  /** Losses are allowed without a failure: holders drop pages of absent owners. */
   readonly lossesAllowed: boolean;
 }
 
 export class Owner {
   readonly node: SimNode;
-  /** Holders are expected to answer: nothing is out of reach. */
+  /** Holders must answer: no page may be out of reach. */
   isCalm = false;
   private readonly clock: SimClock;
   private readonly random: Random;
@@ -88,7 +88,7 @@ export class Owner {
   private generation = 0;
   private boot = 0;
   private isWorking = false;
-  /** In which its process did not stand still. */
+  /** The time in which its process was not stopped. */
   private awakeMs = 0;
 
   constructor(
@@ -113,7 +113,7 @@ export class Owner {
     }
   }
 
-  /** Works on until `rest`. */
+  /** Works until `rest`. */
   work(): void {
     if (this.isWorking) return;
     this.isWorking = true;
@@ -133,7 +133,7 @@ export class Owner {
     this.isWorking = false;
   }
 
-  /** Stores as much as goes, once. */
+  /** Puts pages once, as many as are accepted. */
   fill(): void {
     const [persistent] = this.pools;
     for (let number = 0; number < this.settings.pageCount; number += 1) {
@@ -145,7 +145,7 @@ export class Owner {
     return this.pending.size;
   }
 
-  /** Asks for every page. They are all answered once `pendingCount` is 0. */
+  /** Asks for every page. All are answered once `pendingCount` is 0. */
   getAll(): void {
     for (const pool of this.pools) {
       for (let number = 0; number < this.settings.pageCount; number += 1)
@@ -153,7 +153,7 @@ export class Owner {
     }
   }
 
-  /** Of pages that must be there. */
+  /** Counts the pages that must be there. */
   get pageCount(): number {
     const [persistent] = this.pools;
     return persistent.generations.reduce((count, it) => count + (it > 0 ? 1 : 0), 0);
@@ -166,13 +166,13 @@ export class Owner {
     }
   }
 
-  /** Nobody has a copy of the page under the handle any more: it may be lost. */
+  /** No node has a copy of the page any more: it may be lost. */
   readonly nobodyHas = (handle: Handle): void => {
     const [persistent] = this.pools;
     if (handle.pool === persistent.id) persistent.mayBeLost[numberOf(handle)] = 1;
   };
 
-  /** One of its copies has bad bytes now. */
+  /** One of the page's copies has bad bytes now. */
   damaged(handle: Handle): void {
     const [persistent] = this.pools;
     if (handle.pool === persistent.id) persistent.damaged[numberOf(handle)] = 1;
@@ -183,7 +183,7 @@ export class Owner {
     return persistent.damaged.includes(1);
   }
 
-  /** Whether one of its copies has, or had, bad bytes. */
+  /** Whether one of the page's copies has, or had, bad bytes. */
   readonly isDamaged = (handle: Handle): boolean => {
     const [persistent] = this.pools;
     return handle.pool === persistent.id && persistent.damaged[numberOf(handle)] === 1;
@@ -205,8 +205,8 @@ export class Owner {
   }
 
   /**
-   * A few pages, over and over, while they travel. One that has a frame to itself may get that very
-   * frame again.
+   * Puts a few pages over and over while they are in flight. A page that fills a frame may get the
+   * same frame again.
    */
   private flurry(pool: Pool, number: number): void {
     const { boot } = this;
@@ -224,7 +224,7 @@ export class Owner {
     }
   }
 
-  /** Some are used more than others. */
+  /** Some pages are used more often than others. */
   private anyNumber(): number {
     const { pageCount } = this.settings;
     return below(this.random, below(this.random, 4) === 0 ? pageCount >> 4 : pageCount);
@@ -238,7 +238,7 @@ export class Owner {
     const status = ramster.put(this.node.at(pool.id, number), this.page, 0);
     const isStored = status === STATUS.OK;
     assert(isStored || isRefusal(status), `put ends with ${statusName(status)}`);
-    // A put that is refused takes the page away.
+    // A refused put removes the old page.
     pool.generations[number] = isStored ? this.generation : 0;
     pool.mayBeLost[number] = 0;
     pool.damaged[number] = 0;
@@ -264,7 +264,7 @@ export class Owner {
     const get = this.pending.get(token);
     assert(get !== undefined, "a get that is answered twice");
     this.pending.delete(token);
-    // Nobody hears what a node says that is about to end.
+    // No owner reads answers of a node that is about to end.
     if (get.boot !== this.boot || !this.node.isUp) return;
     this.targets.push(get.target);
     const { pool, number, getAndFree, target } = get;
@@ -295,7 +295,7 @@ export class Owner {
         if (this.isCalm) this.fail(pool, number, "away although all are there");
         return;
       case STATUS.UNKNOWN_POOL:
-        return; // It was replaced meanwhile.
+        return; // The page was replaced in the meantime.
       default:
         assert(false, `get ends with ${statusName(status)}`);
     }
@@ -316,7 +316,7 @@ export class Owner {
     this.note("flush_object", pool, number, status);
   }
 
-  /** The next one may have the same id, and the other kind. */
+  /** The next pool may have the same id, and the other kind. */
   private replacePool(pool: Pool): void {
     const status = this.node.node.ramster.flushPool(pool.id, { destroy: true });
     pool.clear();
@@ -324,12 +324,12 @@ export class Owner {
     this.note("replace_pool", pool, 0, status);
   }
 
-  /** What has waited too long. */
+  /** Fails for a get that has waited too long. */
   private checkPending(): void {
     for (const get of this.pending.values()) {
       const ms = this.awakeMs - get.startMs;
       if (ms >= GET_MS_MAX) this.fail(get.pool, get.number, `no answer for ${ms} ms`);
-      return; // The first is the oldest.
+      return; // The first get is the oldest.
     }
   }
 
@@ -347,7 +347,7 @@ function numberOf(handle: Handle): number {
   return handle.oid1lo * PAGES_PER_OBJECT + handle.index;
 }
 
-/** Both kinds of poor compression are the original's rules, and test pages may meet them. */
+/** Both rules on poor compression are the original's, and test pages may meet them. */
 function isRefusal(status: Status): boolean {
   const { NO_ROOM, COMPRESS_POOR, MEAN_COMPRESS_POOR } = STATUS;
   return status === NO_ROOM || status === COMPRESS_POOR || status === MEAN_COMPRESS_POOR;

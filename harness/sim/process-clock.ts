@@ -1,13 +1,13 @@
 /**
- * ProcessClock: the clock of one process, whose event loop can stand still: its timers then fire
- * late, and what comes from the network waits behind them. Its time can jump as well, and it can
- * end, as with the power: nothing of the process runs any more.
+ * ProcessClock: the clock of one process, whose event loop can be stopped: its timers then fire
+ * late, and network events wait behind them. Its time can jump, and the process can end, as when
+ * the power fails: none of its callbacks run any more.
  */
 import type { Clock, TimerId } from "../../src/core/clock.ts";
 import type { Stream, StreamEvents, Transport } from "../../src/net/transport.ts";
 import type { SimClock } from "./clock.ts";
 
-/** No id of a SimClock. */
+/** Not an id of SimClock. */
 const NO_TIMER: TimerId = 0;
 
 export class ProcessClock implements Clock {
@@ -16,7 +16,7 @@ export class ProcessClock implements Clock {
   private jumpedMs = 0;
   private isDead = false;
   private readonly timers = new Set<TimerId>();
-  /** What waits for it to go on, in order; a timer under its id, anything else under NO_TIMER. */
+  /** Callbacks that wait, in order; timers under their id, others under NO_TIMER. */
   private readonly waiting: Array<{ timer: TimerId; callback: () => void }> = [];
 
   constructor(clock: SimClock) {
@@ -53,17 +53,17 @@ export class ProcessClock implements Clock {
     return this.resumeMs > this.clock.now();
   }
 
-  /** Nothing of this process runs for so long. */
+  /** Stops the process for this long. */
   pause(ms: number): void {
     this.resumeMs = Math.max(this.resumeMs, this.clock.now() + ms);
   }
 
-  /** `now` is so much more, or less, from here on. Timers that run are not concerned. */
+  /** Moves `now` by this much, in either direction. Running timers are not affected. */
   jump(ms: number): void {
     this.jumpedMs += ms;
   }
 
-  /** Nothing of this process runs any more. */
+  /** Ends the process: no callback runs any more. */
   kill(): void {
     this.isDead = true;
     this.waiting.length = 0;
@@ -113,7 +113,7 @@ export class ProcessClock implements Clock {
     this.clock.after(Math.max(0, this.resumeMs - this.clock.now()), () => {
       if (this.isDead) return;
       if (this.isPaused) return this.wakeLater();
-      // Whoever of them asks for more is at the end of the row.
+      // A callback that requests another is queued at the end.
       for (let left = this.waiting.length; left > 0 && !this.isDead; left -= 1) {
         this.waiting.shift()?.callback();
       }

@@ -1,12 +1,12 @@
 /**
  * One simulated run: whole nodes, unmodified, under virtual time, everything from one seed.
  *
- *     phase one   all nodes start, owners work, troubles come        nothing wrong is delivered
+ *     phase one   all nodes start, owners work, troubles come        no wrong page is delivered
  *     phase two   troubles end, all nodes are up                     all converges, within a bound
- *     the end     every page is asked for, flushed, all nodes stop   nothing is left over
+ *     the end     every page is got and flushed, all nodes stop      nothing is left over
  *
- * A run that fails throws; its trace says what happened before, and is the same for the same seed
- * to the last byte.
+ * A failed run throws. Its trace lists all events, and is the same for the same seed to the last
+ * byte.
  */
 import { assert } from "../../src/core/assert.ts";
 import { NEVER } from "../../src/core/buggify.ts";
@@ -19,19 +19,19 @@ import { Troubles } from "./troubles.ts";
 import { Truth } from "./truth.ts";
 
 const MIB = 1024 * 1024;
-/** Of each machine: what it lends, its reserve, and what other programs may take. */
+/** Memory of each machine: lent, reserved, and available to other programs. */
 const MACHINE_BYTES = 64 * MIB;
 const JOIN_TIMEOUT_MS = 10_000;
-/** How long the cluster may take to be whole again: gossip looks for the dead every 30 s. */
+/** Bound of the time to converge: gossip tries to reach dead members every 30 s. */
 const CONVERGE_MS = 120_000;
 const LOOK_MS = 100;
-/** Of a lender, such that there is not room for all. */
+/** MiB of each lender that are too little for all pages. */
 const LEND_MIB_SCARCE = 1;
-/** Timers of one node: what runs all the time, and a few for each link. */
+/** Timers of one node: those that always run, and a few for each link. */
 const TIMERS_PER_NODE_MAX = 2000;
 
 export interface SimResult {
-  /** Operations, gossip and troubles in virtual milliseconds. */
+  /** Operations, gossip and troubles, in virtual milliseconds. */
   readonly virtualMs: number;
   readonly traceHash: bigint;
   readonly traceLines: number;
@@ -56,7 +56,7 @@ class Trace {
   };
 }
 
-/** Throws what was wrong. `onTrace` is told of everything that happens, a line each. */
+/** Throws an Error with the broken rule. `onTrace` is called for every event, with a line each. */
 export async function simulate(
   options: SimOptions,
   onTrace: ((line: string) => void) | null = null,
@@ -97,7 +97,7 @@ class Run {
     return { virtualMs: this.sim.clock.now(), traceHash: hash, traceLines: lines };
   }
 
-  /** Gives memory back, however it ended. */
+  /** Gives memory back, however the run ended. */
   close(): void {
     for (const node of this.sim.nodes) if (node.isUp) node.crash();
   }
@@ -108,13 +108,18 @@ class Run {
     const { diskMib, replicasOnDisk, lendMib } = this.options;
     const disk = { spillPath: "disk", spillBytes: diskMib * MIB, replicasOnDisk };
     const own = {
-      ...{ replicas, remotifyEph, selfshrink, foreignGraceMs, seal },
-      ...{ lendBytes: lendMib * MIB, ...(diskMib > 0 ? disk : {}) },
+      replicas,
+      remotifyEph,
+      selfshrink,
+      foreignGraceMs,
+      seal,
+      lendBytes: lendMib * MIB,
+      ...(diskMib > 0 ? disk : {}),
     };
     this.sim.buggify = (point) => {
       return buggify.includes(point) && below(this.random, 100) < buggifyPercent;
     };
-    // One that is cut off gives up, since troubles wait for it, and is started again.
+    // A node that is cut off gives up, since troubles wait for it, and is started again.
     const joinTimeoutMs = JOIN_TIMEOUT_MS;
     const settings = Array.from({ length: nodes }, (_, number) => {
       return { ...own, joinTimeoutMs, number };
@@ -163,12 +168,12 @@ class Run {
     troubles.rest();
   }
 
-  /** All know all, all copies are made, nobody keeps what nobody asks for. */
+  /** All nodes know each other, all copies exist, and no holder keeps a page without an owner. */
   private async converge(): Promise<void> {
     this.trace.write("heal");
     this.sim.buggify = NEVER;
     for (const owner of this.owners) owner.rest();
-    // What was dialled before ends, and is dialled again.
+    // Links that were dialled before end, and are dialled again.
     this.sim.run(this.sim.network.settings.connectTimeoutMs);
     this.until("no get is under way", () => this.owners.every((it) => it.pendingCount === 0));
     this.until("all copies are there, and no orphan", () => {
@@ -185,12 +190,12 @@ class Run {
   private isMended(): boolean {
     if (this.options.lendMib === LEND_MIB_SCARCE) return true;
     if (this.sum("reclaims_pending") > 0) return false;
-    // One whose last copy is damaged is at risk until it is put anew.
+    // A page whose last copy is damaged is at risk until it is put again.
     for (const node of this.sim.nodes) {
       const atRisk = node.counter("pages_at_risk");
       if (atRisk > 0 && atRisk > this.truth.damagedCount(node)) return false;
     }
-    // What is damaged on a disk stays there, so that nobody takes it for a miss.
+    // A damaged page on a disk stays there, so that no get takes it for a miss.
     const sound = this.sim.nodes.filter((node) => !this.truth.isDiskFlipped(node));
     if (sound.some((node) => node.counter("spilled_pages") > 0)) return false;
     // A copy with a flipped bit is not known to be bad before it is read.
@@ -198,7 +203,7 @@ class Run {
     return sound.every((node) => this.truth.isWhole(node, node.node.ramster.copiesWanted));
   }
 
-  /** What owners say is away is just what holders have. */
+  /** Owners and holders agree exactly on remote pages. */
   private isBalanced(): boolean {
     // An ephemeral page has one copy, and its holder may have dropped it.
     const ephemeral = this.sum("remote_eph_pages");
@@ -221,8 +226,12 @@ class Run {
     for (const owner of this.owners) owner.flushAll();
     this.until("nothing is left", () => {
       const left = [
-        ...["frames_used", "foreign_frames_used", "remote_copies", "page_count"],
-        ...["spilled_pages", "spill_bytes"],
+        "frames_used",
+        "foreign_frames_used",
+        "remote_copies",
+        "page_count",
+        "spilled_pages",
+        "spill_bytes",
       ];
       return this.isQuiet() && left.every((name) => this.sum(name) === 0);
     });
@@ -247,14 +256,14 @@ class Run {
     assert(timers < TIMERS_PER_NODE_MAX * nodes.length, `${timers} timers`);
     for (const node of nodes) {
       if (!node.isUp) continue;
-      // At most what was remote is flushed: each page of its own, at each of its holders.
+      // At most all remote copies are flushed: each own page, at each of its holders.
       const pending = node.counter("flnodes");
       const most = nodes.length * node.counter("pers_pages_remoted") + 2 * this.options.pages;
       assert(pending <= most, `node ${node.index} has ${pending} pending flushes`);
     }
   }
 
-  /** For a failure: some of what does not fit. */
+  /** For an error message: some of the differences. */
   private differences(): string {
     const all = this.truth.differences();
     return `${all.length} differences, ${all.slice(0, 3).join(", ")}`;

@@ -1,14 +1,14 @@
 /**
- * `bun harness/sim/soak.ts [--seeds N] [--hours H] [--nodes N] [--loss P]`: a cluster left alone
- * for hours of virtual time on a bad network, P percent of whose datagrams are lost, with a node
- * whose event loop stands still for up to 200 ms every second. Nobody may be declared dead.
+ * `bun harness/sim/soak.ts [--seeds N] [--hours H] [--nodes N] [--loss P]`: a cluster without any
+ * events for hours of virtual time, on a network that loses P percent of its datagrams. The event
+ * loop of one node stops for up to 200 ms every second. No node may be declared dead.
  *
  * `bun harness/sim/soak.ts churn [--seeds N]`: whole nodes that come and go (churn.ts).
  *
  * `bun harness/sim/soak.ts hostile [--minutes M] [--only ATTACK] [--swap]`: real processes under
  * attack (hostile/soak.ts).
  *
- * Exit codes: 0 all held, 1 something did not (the line says the seed), 2 bad usage.
+ * Exit codes: 0 all rules held, 1 one did not (the line names the seed), 2 bad usage.
  */
 import { parseArgs } from "node:util";
 import { COPIES_MAX } from "../../src/core/limits.ts";
@@ -72,7 +72,7 @@ async function soakChurn(seeds: number): Promise<number> {
         const what = `seed ${seed}, ${kind}${disks ? ", disks" : ""}`;
         try {
           const lost = await churn({ seed, troubles, foreignGraceMs, replicas, disks });
-          console.log(`${what}: ${lost} pages lost with those that were gone`);
+          console.log(`${what}: ${lost} pages lost with nodes that were gone`);
         } catch (error) {
           failures += 1;
           console.log(`${what}: FAILED: ${error}`);
@@ -88,14 +88,21 @@ async function main(args: string[]): Promise<number> {
   const { values, positionals } = parseArgs({
     args,
     options: {
-      ...{ hours: text, seeds: text, nodes: text, loss: text, minutes: text, only: text },
+      hours: text,
+      seeds: text,
+      nodes: text,
+      loss: text,
+      minutes: text,
+      only: text,
       swap: { type: "boolean" },
     },
     allowPositionals: true,
   });
   const [hours, seeds, nodes, lossPercent] = [
-    ...[values.hours ?? "24", values.seeds ?? "20"],
-    ...[values.nodes ?? "8", values.loss ?? "5"],
+    values.hours ?? "24",
+    values.seeds ?? "20",
+    values.nodes ?? "8",
+    values.loss ?? "5",
   ].map(Number);
   const [kind = "network", ...more] = positionals;
   if (more.length > 0 || !["network", "churn", "hostile"].includes(kind)) {
@@ -123,8 +130,10 @@ async function main(args: string[]): Promise<number> {
   let failures = 0;
   for (let seed = 1; seed <= Number(seeds); seed += 1) {
     const result = await soak({
-      ...{ seed, hours: Number(hours) },
-      ...{ nodes: Number(nodes), lossPercent: Number(lossPercent) },
+      seed,
+      hours: Number(hours),
+      nodes: Number(nodes),
+      lossPercent: Number(lossPercent),
     });
     const { deaths, suspicions, probes } = result;
     console.log(

@@ -1,6 +1,6 @@
 /**
- * Traitor: a lender that gives other bytes than it was given, and makes their checksum right. It
- * can do that: it knows the boot id of the owner, and with it where the owner's checksums start.
+ * Traitor: a lender that returns other bytes than it was given, with a matching checksum. It can do
+ * that because it knows the owner's boot id, from which the owner's checksums start.
  */
 
 import { crc32 } from "node:zlib";
@@ -14,8 +14,8 @@ import type { Zcache } from "../../src/zcache/zcache.ts";
 import type { SimNode } from "./cluster.ts";
 
 /**
- * Changes a bit; gives another page of the same owner; gives what the page was before, as what it
- * is now or as what it was.
+ * "alter" changes a bit. "swap" returns another page of the same owner. "replay" returns an older
+ * version of the page under its present number, and "stale" under its own number.
  */
 export type Treason = "alter" | "swap" | "replay" | "stale";
 
@@ -26,13 +26,13 @@ interface Kept {
 }
 
 export class Traitor {
-  /** How often it has lied. */
+  /** How many wrong answers it has given. */
   lies = 0;
   private readonly zcache: Zcache;
   private readonly seed: number;
   private readonly treason: Treason;
   private readonly handle = new Handle();
-  /** By handle: of the first version that it was given. */
+  /** By handle: the first version that it was given. */
   private readonly first = new Map<string, Kept>();
   private lastRead: (Kept & { readonly page: number }) | null = null;
 
@@ -70,7 +70,7 @@ export class Traitor {
     return zpage;
   }
 
-  /** What it gives instead, or null: it has nothing better. */
+  /** The page to return instead, or null: there is none. */
   private other(page: number, zpage: Zpage): Kept | null {
     const real = keep(zpage);
     switch (this.treason) {

@@ -1,20 +1,20 @@
 /**
- * Troubles: what happens to a simulated cluster, one thing after the other, most of them for a
- * while and several at a time.
+ * Troubles: faults of a simulated cluster, started one after the other. Most last for a while, and
+ * several are active at a time.
  *
  *     crash      power off, and a start with nothing       stop       drained, ended, started again
- *     pause      a process stands still                    isolate    cut off, streams reset, and
+ *     pause      a process is stopped                      isolate    cut off, streams reset, and
  *     partition  two sides without each other                         back in the same boot
  *     deaf       nothing arrives, one way, of some pairs   cut        streams break, anywhere
  *     loss       datagrams are lost                        slow       everything takes longer
  *     flip       a bit of a stored page                    pressure   a machine needs its memory
  *     drain      a node is drained and goes on             retarget   other targets, other replicas
  *     disk       slow, failing, full, or with flipped bits
- *     squeeze    other marks: an owner moves nearly all away, and what is put, at once
+ *     squeeze    other marks: an owner moves nearly all pages away, including new ones, at once
  *
- * Before a copy is destroyed it is looked up which pages have no other one: these alone may be lost
- * from then on. And none may be without another one while fewer holders have failed since all
- * pages were whole than there are copies, unless an operator or a partition had a hand in it.
+ * Before a fault destroys copies, the pages without another copy are recorded: only these may be
+ * lost from then on. There may be none while fewer holders have failed, since all pages had all
+ * their copies, than there are copies. Operators and partitions are exceptions to that rule.
  */
 import { assert } from "../../src/core/assert.ts";
 import type { TimerId } from "../../src/core/clock.ts";
@@ -41,16 +41,16 @@ import type { Owner } from "./owner.ts";
 import { OWN, type Truth } from "./truth.ts";
 
 const MIB = 1024 * 1024;
-/** A trouble lasts so long at most. */
+/** The longest duration of a trouble. */
 const TROUBLE_MS_MAX = 8000;
 const DRAIN_MS = 5000;
-/** With fewer there is nothing to see. */
+/** With fewer holders there is nothing to see. */
 const NODES_UP_MIN = 4;
 /** Copies with "auto", where there are as many lenders. */
 const COPIES_AUTO = 2;
 const FLIP_TRIES = 100;
 const WATCH_MS = 100;
-/** What costs no copy. */
+/** Troubles that cost no copy. */
 const HARMLESS: readonly Trouble[] = ["cut", "loss", "squeeze"];
 
 export class Troubles {
@@ -60,12 +60,12 @@ export class Troubles {
   private readonly trace: (line: string) => void;
   private readonly options: SimOptions;
   private readonly truth: Truth;
-  /** What ends the troubles that last, and when. */
+  /** How and when lasting troubles end. */
   private readonly ends: Array<{ atMs: number; end: () => void | Promise<void> }> = [];
   private watchTimer: TimerId | null = null;
-  /** Holders that have failed since all pages were whole. */
+  /** Holders that have failed since all pages had all their copies. */
   private failures = 0;
-  /** Something else than a failure may have cost copies since. */
+  /** Something other than a failure may have cost copies since then. */
   private isDisturbed = false;
 
   constructor(
@@ -86,14 +86,14 @@ export class Troubles {
     this.truth = parts.truth;
   }
 
-  /** One more. */
+  /** Starts one more trouble. */
   async next(): Promise<void> {
     const { troubles } = this.options;
     const trouble = troubles[below(this.random, troubles.length)];
     if (trouble !== undefined) await this.trouble(trouble);
   }
 
-  /** Looks on, at any time from now until `rest`. */
+  /** Observes the cluster, at any time from now until `rest`. */
   start(): void {
     this.watchTimer = this.sim.clock.after(WATCH_MS, () => this.start());
     this.watch();
@@ -105,8 +105,8 @@ export class Troubles {
   }
 
   /**
-   * An owner may give up the good copy of a page while it has as many as it wants that are gone, or
-   * bad, as long as it does not know that: such pages may be lost.
+   * An owner may give up a page's good copy while as many copies as it wants are gone or bad, as
+   * long as it does not know that. Such pages may be lost.
    */
   private watch(): void {
     const { replicas, troubles } = this.options;
@@ -119,9 +119,9 @@ export class Troubles {
     }
   }
 
-  /** Ends those whose time has come; all of them with `all`. */
+  /** Ends troubles whose time has come; with `all`, all of them. */
   async end({ all } = { all: false }): Promise<void> {
-    // An end takes time, and may put itself off: it has its turn at the next call.
+    // Ending takes time, and may be postponed: then it is tried at the next call.
     const due = this.ends.filter(({ atMs }) => all || atMs <= this.sim.clock.now());
     for (const entry of due) {
       this.ends.splice(this.ends.indexOf(entry), 1);
@@ -134,7 +134,7 @@ export class Troubles {
     const node = this.anyUp();
     this.trace(`trouble ${trouble} of ${node.index} for ${ms} ms`);
     const isFailure = trouble === "crash" || trouble === "stop" || trouble === "flip";
-    if (isFailure) this.lookWhole();
+    if (isFailure) this.checkWhole();
     else if (!HARMLESS.includes(trouble)) this.isDisturbed = true;
     switch (trouble) {
       case "crash":
@@ -191,7 +191,7 @@ export class Troubles {
       await node.restart(seeds);
     } catch (error) {
       if (!(error instanceof RamsterError)) throw error;
-      // It may be cut off, or taken for the one that it was: it tries again.
+      // The node may be cut off, or mistaken for its earlier boot: it tries again.
       this.trace(`no restart of ${node.index}: ${error}`);
       this.sim.network.crash(node.host);
       this.later(1 + below(this.random, 1000), () => this.restart(node));
@@ -200,7 +200,7 @@ export class Troubles {
     this.ownerOf(node)?.booted();
   }
 
-  /** Its machine is as it was: the same boot. */
+  /** Its machine was not affected: the same boot. */
   private isolate(node: SimNode, ms: number): void {
     const others = this.sim.nodes.filter((other) => other !== node);
     for (const other of others) this.sim.network.cut(node.host, other.host);
@@ -215,7 +215,7 @@ export class Troubles {
     this.later(ms, () => this.sim.heal(left, right));
   }
 
-  /** One way, of any pairs. */
+  /** One direction, of random pairs. */
   private deaf(ms: number): void {
     const { network, nodes } = this.sim;
     for (let i = 1 + below(this.random, 4); i > 0; i -= 1) {
@@ -268,14 +268,14 @@ export class Troubles {
       const model = owner === null ? undefined : this.ownerOf(owner);
       if (owner === null || model === undefined) return;
       model.damaged(handle);
-      // What is at home, or on its way to this node, may have no other copy by the time it matters.
+      // Pages at home, or in flight to this node, may have no other copy by the time they are lost.
       if (client === OWN || !this.truth.isNamed(owner, handle, node)) model.nobodyHas(handle);
       else this.exposedAt(owner, null);
     });
     this.watch();
   }
 
-  /** Others take what it lends, or wait for memory. */
+  /** Other programs take memory that it lends, or wait for memory. */
   private pressure(node: SimNode, ms: number): void {
     const { machine } = node;
     if (!(machine instanceof SimMachine)) return;
@@ -374,26 +374,26 @@ export class Troubles {
     return 0;
   }
 
-  /** That every page has while nothing happens. */
+  /** Copies that every page has while nothing happens. */
   private get copies(): number {
     const { replicas } = this.options;
     return replicas === "auto" ? COPIES_AUTO : replicas;
   }
 
-  /** Whether enough has happened to take every copy of a page along. */
+  /** Whether enough has happened to lose every copy of a page. */
   private get mayCostAll(): boolean {
     return this.isDisturbed || this.failures >= this.copies;
   }
 
   /** Failures are counted from the last moment at which every page had all its copies. */
-  private lookWhole(): void {
+  private checkWhole(): void {
     const up = this.owners.filter(({ node }) => node.isUp);
     if (!up.every(({ node }) => this.truth.isWhole(node, this.copies))) return;
     this.failures = 0;
     this.isDisturbed = this.ends.length > 0;
   }
 
-  /** The node is about to end, and with it all that it keeps for others. */
+  /** The node is about to end, and with it all its foreign pages. */
   private copiesGo(node: SimNode): void {
     this.failures += 1;
     for (const { node: owner, nobodyHas } of this.owners) {
@@ -403,12 +403,12 @@ export class Troubles {
     }
   }
 
-  /** Marks the pages of the owner that nobody but `gone` has. */
+  /** Marks the owner's pages of which only `gone` has copies. */
   private exposedAt(owner: SimNode, gone: SimNode | null): void {
     const { replicas } = this.options;
     this.truth.eachAway(owner, gone, (handle, good, page) => {
       if (good > 0) return;
-      // With "auto" an owner that has just started makes do with the lender that it knows of.
+      // With "auto", an owner that has just started uses the lenders that it knows.
       const isAlone = replicas === "auto" && copyCount(owner.node.ramster.copiesOf(page)) === 1;
       const what = `node ${owner.index} page ${handle.pool}/${handle.index}`;
       assert(
@@ -420,7 +420,7 @@ export class Troubles {
   }
 }
 
-/** One bit of a zpage where it lies: not of what the store itself keeps with it. */
+/** Flips a bit of a zpage in its frame, and none of the store's own data. */
 function flipBit({ frames, zbud }: Zcache, ref: number, random: Random): void {
   const size = zbud.zpageBytes(ref);
   const start = (ref & 1) === 0 ? 0 : FRAME_BYTES - chunksOf(size) * CHUNK_BYTES;

@@ -1,6 +1,6 @@
 /**
- * Truth: what is really where, over all nodes, as no node can know it. The owner's record says
- * which holders have copies of a page; here each of these stores is looked into.
+ * Truth: where pages really are, over all nodes, which no node can know. The owner's record names
+ * the holders of a page's copies; here the stores of these holders are checked.
  */
 import type { Handle } from "../../src/core/handle.ts";
 import { Handle as HandleOf } from "../../src/core/handle.ts";
@@ -22,9 +22,9 @@ export class Truth {
   }
 
   /**
-   * Calls `visit` with each persistent page of the owner that is away, and how many good copies of
-   * it there are on nodes that are up and not `without`; one on its own disk is worth any number,
-   * since no node can take it along. The handle is valid until it returns.
+   * Calls `visit` with each persistent page of the owner that is away, and its number of good
+   * copies on nodes that are up and not `without`. A copy on the owner's disk counts as any number,
+   * since no other node can lose it. The handle is valid until `visit` returns.
    */
   eachAway(
     owner: SimNode,
@@ -58,10 +58,10 @@ export class Truth {
   }
 
   /**
-   * Calls `visit` with each page that has as many copies that are bad, and unknown to be so, as the
-   * owner wants: their holder is down, or has been, or, of one, `isDamaged` says so. With
-   * `mayWantOne` the owner may want a single copy at any moment, and then counts on one at a holder
-   * whose link has ended without a word.
+   * Calls `visit` with each page that has as many bad copies, not known to be bad, as the owner
+   * wants copies. Copies are bad if their holder is down, or was down, and one more if `isDamaged`
+   * returns true for the page. With `mayWantOne` the owner may want a single copy at any moment. It
+   * then trusts one at a holder whose link ended without a message.
    */
   eachInDoubt(
     owner: SimNode,
@@ -91,12 +91,12 @@ export class Truth {
     }
   }
 
-  /** Whether the holder is down, or has nothing of the owner's present life. */
+  /** Whether the holder is down, or has no page of the owner's present boot. */
   private isGone(holder: SimNode, owner: SimNode): boolean {
     return !holder.isUp || holder.node.foreign?.bootIdOf(owner.number) !== owner.node.bootId;
   }
 
-  /** Whether the owner has a link to an earlier life of the holder, and takes it for up. */
+  /** Whether the owner has a link to an earlier boot of the holder, and takes it for up. */
   private seemsLinked(owner: SimNode, holder: SimNode): boolean {
     const { links } = owner.node;
     if (links.channelOf(holder.number) === null) return false;
@@ -105,8 +105,8 @@ export class Truth {
   }
 
   /**
-   * Calls `visit` with each persistent page that the holder has and that its owner, waiting for the
-   * answer, does not name it for: whoever hears it late takes the holder for one that has it.
+   * Calls `visit` with each persistent page that the holder has while its owner, waiting for the
+   * answer, does not name the holder. A late answer would make the owner trust that copy.
    */
   eachOnItsWay(owner: SimNode, holder: SimNode, visit: (handle: Handle) => void): void {
     const { ramster } = owner.node;
@@ -114,16 +114,16 @@ export class Truth {
     for (let page = 1; page < tmem.pageEnd; page += 1) {
       if (!tmem.isLive(page) || !tmem.poolOf(page).persistent) continue;
       const tag = tmem.tag(page);
-      // A page that is here and goes nowhere has a pending flush at most.
+      // A page that is here and goes nowhere has at most a pending flush.
       const isLeaving = tag === TAG.LOCAL && zbud.isZombie(tmem.place(page) >>> 1);
       const isAway = tag === TAG.REMOTE && !hasCopy(ramster.copiesOf(page), holder.number);
       if (!isLeaving && !isAway) continue;
       tmem.readHandle(page, this.handle);
-      if (this.held(holder, owner, page) !== 0) visit(this.handle);
+      if (this.recordAt(holder, owner, page) !== 0) visit(this.handle);
     }
   }
 
-  /** Whether the owner's record of the page says that the holder has a copy. */
+  /** Whether the owner's record of the page names the holder. */
   isNamed(owner: SimNode, handle: Handle, holder: SimNode): boolean {
     const { ramster } = owner.node;
     const { tmem } = ramster.zcache;
@@ -142,7 +142,7 @@ export class Truth {
     return whole;
   }
 
-  /** How many pages are away of which no copy is good: they can be had nowhere, nor copied. */
+  /** Counts pages that are away without a good copy: they can be neither read nor copied. */
   damagedCount(owner: SimNode): number {
     let count = 0;
     this.eachAway(owner, null, (_handle, good) => {
@@ -152,8 +152,8 @@ export class Truth {
   }
 
   /**
-   * Frames of its own that the node keeps from being moved, with nothing under way and but for
-   * damaged pages: these stay where they are.
+   * Counts own frames whose pages cannot be moved, with nothing in flight and apart from damaged
+   * pages, which stay where they are.
    */
   strayZombies(node: SimNode): number {
     const { zcache } = node.node.ramster;
@@ -170,11 +170,11 @@ export class Truth {
   }
 
   /**
-   * What does not fit, a phrase each: copies that a record names and the holder has not got, and
-   * persistent pages that a holder keeps and whose owner does not name it.
+   * Finds differences, a phrase each: copies that a record names and the holder does not have, and
+   * persistent pages at a holder that their owner's record does not name.
    */
   differences(): string[] {
-    const found: string[] = [];
+    const differences: string[] = [];
     const nodes = this.sim.nodes.filter((node) => node.isUp);
     for (const owner of nodes) {
       const { ramster } = owner.node;
@@ -187,14 +187,14 @@ export class Truth {
         for (let i = 0; i < copyCount(copies); i += 1) {
           if (copyAt(copies, i) === SPILL) continue;
           const holder = this.sim.byNumber(copyAt(copies, i));
-          if (holder !== null && this.held(holder, owner, page) !== 0) continue;
+          if (holder !== null && this.recordAt(holder, owner, page) !== 0) continue;
           const named = `node ${copyAt(copies, i)} in version ${tmem.version(page)}`;
-          found.push(`${this.nameOf(owner)} is not at ${named}`);
+          differences.push(`${this.nameOf(owner)} is not at ${named}`);
         }
       }
     }
-    for (const holder of nodes) this.eachOrphan(holder, (name) => found.push(name));
-    return found;
+    for (const holder of nodes) this.eachOrphan(holder, (name) => differences.push(name));
+    return differences;
   }
 
   private eachOrphan(holder: SimNode, tell: (name: string) => void): void {
@@ -225,23 +225,23 @@ export class Truth {
   }
 
   /** `handle` is the page's. @returns its record at the holder, or 0. */
-  private held(holder: SimNode, owner: SimNode, page: number): number {
+  private recordAt(holder: SimNode, owner: SimNode, page: number): number {
     const { foreign } = holder.node;
     if (!holder.isUp || foreign === null) return 0;
     if (foreign.bootIdOf(owner.number) !== owner.node.bootId) return 0;
     const { tmem } = foreign.zcache;
     const pool = tmem.pool(owner.number, this.handle.pool);
-    const held = pool === null ? 0 : tmem.find(pool, this.handle);
+    const record = pool === null ? 0 : tmem.find(pool, this.handle);
     const { zcache } = owner.node.ramster;
-    return held !== 0 && tmem.version(held) === zcache.tmem.version(page) ? held : 0;
+    return record !== 0 && tmem.version(record) === zcache.tmem.version(page) ? record : 0;
   }
 
   /** `handle` is the page's. */
   private hasGood(holder: SimNode, owner: SimNode, page: number): boolean {
     const { foreign } = holder.node;
-    const held = this.held(holder, owner, page);
-    if (held === 0 || foreign === null) return false;
-    const staged = foreign.zcache.readZpage(held, this.zpage, 0);
+    const record = this.recordAt(holder, owner, page);
+    if (record === 0 || foreign === null) return false;
+    const staged = foreign.zcache.readZpage(record, this.zpage, 0);
     return owner.node.ramster.zcache.isIntact(this.handle, staged);
   }
 

@@ -1,6 +1,6 @@
 /**
- * Preloaded by a process that is to run with a defect (defects.ts): the files that it changes are
- * changed as they are loaded. Nothing is written, and the product knows nothing of it.
+ * Preloaded by a process that is to run with a defect (defects.ts): source files are edited while
+ * they are loaded. No file is written, and the product does not know about it.
  */
 import { readFileSync } from "node:fs";
 import { plugin } from "bun";

@@ -28,7 +28,7 @@ test("books agree when each page is remote here and foreign there", () => {
   expect(imbalancesOf(ring)).toEqual([]);
 });
 
-test("a page too many at one owner is not made good by one too few at another", () => {
+test("a surplus page at one owner is not balanced by a missing one at another", () => {
   const more = stats(1, { remote_copies: 4 }, { 0: { remote: 4 } });
   const fewer = stats(2, { remote_copies: 1 }, { 0: { remote: 1 } });
   expect(imbalancesOf([server, more, fewer])).toEqual([
@@ -57,7 +57,7 @@ test("a total that is not the sum over the peers is found", () => {
   ]);
 });
 
-test("a full node that sent nothing to its holder is found, one that had room is not", () => {
+test("a full node that sent nothing to its holder is found, and one with room is not", () => {
   const targets = new Map([
     [0, null],
     [1, 0],
@@ -73,7 +73,7 @@ test("a full node that sent nothing to its holder is found, one that had room is
   expect(idleHoldersOf(rows, new Map())).toEqual([]);
 });
 
-test("owed flushes are those of all nodes", () => {
+test("pending flushes are summed over all nodes", () => {
   expect(owedFlushesOf([stats(0, {}, {}), stats(1, { flnodes: 2 }, {})])).toBe(2);
   expect(owedFlushesOf([])).toBe(0);
 });

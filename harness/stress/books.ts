@@ -1,8 +1,8 @@
 /**
- * Books: what the nodes of a run say of each other, compared. Every page that one node keeps at
- * another is in two books, as remote here and as foreign there, and in the totals of both.
+ * Books: compares the figures of the nodes of a run. Every page that one node keeps at another is
+ * counted twice, as remote here and as foreign there, and in the totals of both nodes.
  *
- * Compared while nothing is on its way; before that they need not agree.
+ * Compared only while nothing is in flight; at other times the figures need not agree.
  */
 
 import { STATUS, statusName } from "../../src/core/status.ts";
@@ -10,11 +10,11 @@ import type { NodeStats } from "../../src/wire/stats.ts";
 import type { NodeRow } from "./report.ts";
 
 /**
- * Where what one node says it keeps at another is not what the other says it holds, and where a
- * total is not the sum over the peers: a sentence each. Empty when the books agree.
+ * Finds where an owner and a holder disagree on the number of pages, and where a total is not the
+ * sum over the peers. @returns a sentence each; empty when the books agree.
  */
 export function imbalancesOf(stats: readonly NodeStats[]): string[] {
-  const found: string[] = [];
+  const findings: string[] = [];
   for (const here of stats) {
     const { number } = here.node;
     for (const there of stats) {
@@ -22,26 +22,30 @@ export function imbalancesOf(stats: readonly NodeStats[]): string[] {
       const remote = here.peers.find((peer) => peer.node === other)?.remote_pages ?? 0;
       const foreign = there.peers.find((peer) => peer.node === number)?.foreign_pages ?? 0;
       if (remote === foreign) continue;
-      found.push(`node ${number} keeps ${remote} pages at node ${other}, which holds ${foreign}`);
+      findings.push(
+        `node ${number} keeps ${remote} pages at node ${other}, which holds ${foreign}`,
+      );
     }
     const { counters, peers } = here;
     const remote = counters.remote_copies ?? 0;
     const atPeers = peers.reduce((sum, peer) => sum + peer.remote_pages, 0);
     if (remote !== atPeers) {
-      found.push(`node ${number} counts ${remote} remote copies, and ${atPeers} over its peers`);
+      findings.push(`node ${number} counts ${remote} remote copies, and ${atPeers} over its peers`);
     }
     const foreign = (counters.foreign_pers_pages ?? 0) + (counters.foreign_eph_pages ?? 0);
     const ofPeers = peers.reduce((sum, peer) => sum + peer.foreign_pages, 0);
     if (foreign !== ofPeers) {
-      found.push(`node ${number} counts ${foreign} foreign pages, and ${ofPeers} over its peers`);
+      findings.push(
+        `node ${number} counts ${foreign} foreign pages, and ${ofPeers} over its peers`,
+      );
     }
   }
-  return found;
+  return findings;
 }
 
 /**
- * Nodes that had a holder and no room, and yet sent it nothing, a sentence each. Their pages may
- * all have been right; that pages can live elsewhere was not shown.
+ * Finds nodes that had a holder and no room, and yet sent nothing to it. @returns a sentence each.
+ * Their pages may all be right, but the run has not shown that pages can live elsewhere.
  */
 export function idleHoldersOf(
   rows: readonly NodeRow[],
@@ -54,7 +58,7 @@ export function idleHoldersOf(
   });
 }
 
-/** Flushes that are still owed. Nothing is lost by one, but its page stays where it is. */
+/** Counts pending flushes. They lose nothing, but each keeps a page at its holder. */
 export function owedFlushesOf(stats: readonly NodeStats[]): number {
   return stats.reduce((sum, { counters }) => sum + (counters.flnodes ?? 0), 0);
 }

@@ -1,17 +1,17 @@
 /**
- * Chaos: troubles the holders of a run while it is loaded, one at a time, and waits after each
- * until all pages have all their copies again: what a cluster promises to survive, over and over.
+ * Chaos: disturbs the holders of a run under load, one at a time. After each disturbance it waits
+ * until all pages have all their copies again.
  *
- *     kill    SIGKILL, and a moment later the same node starts with nothing
- *     restart SIGTERM, and the same node starts again: it has moved all away before
- *     rolling as restart, each node in the order of their numbers, and all of them once or more:
- *             also those that are loaded, whose pages end with them; they start anew
- *     pause   SIGSTOP and SIGCONT: it comes back with all that it had
- *     cut     nothing gets to it or from it for a while
- *     slow    everything to it and from it takes SLOW_MS longer
+ *     kill    SIGKILL; a moment later the same node starts with nothing
+ *     restart SIGTERM, so the node moves everything away first; then the same node starts again
+ *     rolling as restart, each node in the order of numbers, at least once. Nodes under load are
+ *             restarted, too: their pages end with them, and they start with new ones
+ *     pause   SIGSTOP and SIGCONT: the node returns with all its pages
+ *     cut     no traffic to or from the node for a while
+ *     slow    all traffic to and from the node takes SLOW_MS longer
  *
- * A moment is up to the time between two troubles: sometimes the others take the node for dead
- * meanwhile, and sometimes they do not notice.
+ * A moment is random, up to the time between two disturbances. Sometimes the other nodes take the
+ * node for dead in that time, and sometimes they do not notice.
  */
 
 import type { Client } from "../../src/client/client.ts";
@@ -20,36 +20,36 @@ import type { NodeStats } from "../../src/wire/stats.ts";
 import type { ChaosKind } from "./options.ts";
 import type { Supervisor } from "./supervisor.ts";
 
-/** How long all copies may take to be there again. */
+/** Bound of the time until all copies are there again. */
 const RECOVERY_MS = 60_000;
 const POLL_MS = 100;
-/** Each way: far beyond what is usual on one machine, and far below a deadline. */
+/** One way: far above usual latencies on one machine, and far below a deadline. */
 const SLOW_MS = 250;
 
 export interface ChaosOptions {
   readonly kinds: readonly ChaosKind[];
   readonly everyMs: number;
-  /** Numbers of the nodes that are troubled, and of those whose pages they hold. */
+  /** Numbers of the nodes that are disturbed, and of those whose pages they hold. */
   readonly holders: readonly number[];
   readonly owners: readonly number[];
 }
 
-/** The program that loads a node, which is restarted under it. */
+/** The program that loads a node, while the node is restarted. */
 export interface Restarted {
-  /** Goes on, without any page, with what `restart` has connected. */
+  /** Goes on without any page, with the client that `restart` has connected. */
   restartNode(restart: () => Promise<Client>): Promise<void>;
 }
 
-/** What it did, and how the cluster took it. */
+/** What was done, and how the cluster coped. */
 export interface ChaosReport {
   readonly events: Partial<Record<ChaosKind, number>>;
-  /** From the end of a trouble until all copies were there again. */
+  /** Time from the end of a disturbance until all copies were there again. */
   readonly slowest_recovery_ms: number;
   readonly findings: readonly string[];
 }
 
 export class Chaos {
-  /** Whether the load may end: not before all nodes have had their turn. */
+  /** Whether the load may end. With "rolling" all nodes have their turn first. */
   isEnough: boolean;
   private readonly supervisor: Supervisor;
   private readonly random: Random;
@@ -68,13 +68,13 @@ export class Chaos {
     this.isEnough = !options.kinds.includes("rolling");
   }
 
-  /** Resolves when no more trouble comes. Rejects when a node does not come back. */
+  /** Resolves after the last disturbance. Rejects when a node does not return. */
   start(loads: ReadonlyMap<number, Restarted>): Promise<void> {
     this.running = this.options.kinds.includes("rolling") ? this.roll(loads) : this.run();
     return this.running;
   }
 
-  /** Resolves when the last trouble is over and all copies are there. */
+  /** Resolves when the last disturbance is over and all copies are there. */
   async stop(): Promise<ChaosReport> {
     this.isStopping = true;
     this.stopping.resolve();
@@ -92,7 +92,7 @@ export class Chaos {
       const holder = holders[below(this.random, holders.length)];
       if (kind === undefined || holder === undefined) return;
       this.events[kind] = (this.events[kind] ?? 0) + 1;
-      await this.trouble(kind, holder, below(this.random, everyMs));
+      await this.disturb(kind, holder, below(this.random, everyMs));
       await this.recovered(`${kind} of node ${holder}`, holder);
     }
   }
@@ -124,12 +124,12 @@ export class Chaos {
     else await load.restartNode(restart);
   }
 
-  /** Cut short when it is to end. */
+  /** Waits for this long, or until the run is to end. */
   private async pause(ms: number): Promise<void> {
     await Promise.race([Bun.sleep(ms), this.stopping.promise]);
   }
 
-  private async trouble(kind: ChaosKind, holder: number, ms: number): Promise<void> {
+  private async disturb(kind: ChaosKind, holder: number, ms: number): Promise<void> {
     const { supervisor } = this;
     switch (kind) {
       case "kill":
@@ -154,7 +154,7 @@ export class Chaos {
     }
   }
 
-  /** Waits until all owners know of the holder as it is now, and no page lacks a copy. */
+  /** Waits until all owners know the holder's present state, and no page lacks a copy. */
   private async recovered(what: string, holder: number): Promise<void> {
     const startedAt = performance.now();
     for (;;) {
@@ -184,7 +184,7 @@ export class Chaos {
   }
 }
 
-/** Whether it takes the holder for alive, in this boot, and has all copies of all pages. */
+/** Whether the owner takes the holder for alive, in this boot, and has all copies of all pages. */
 function isWhole(stats: NodeStats, holder: number, bootId: string): boolean {
   const member = stats.members.find(({ number }) => number === holder);
   const peer = stats.peers.find(({ node }) => node === holder);

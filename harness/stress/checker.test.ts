@@ -18,7 +18,7 @@ function setUp(persistent: boolean) {
 
 const GOOD = { wrong: 0, lost: 0, unreachable: 0, examples: [] };
 
-test("the page that was put last is right, as often as it is got", () => {
+test("the page of the last put is right in every get", () => {
   const { checker, verdicts, put } = setUp(true);
   put(3);
   const page = put(3);
@@ -38,7 +38,7 @@ test("one bit that differs is wrong", () => {
   expect(verdicts.examples[0]).toStartWith("page 1/2/3 holds ");
 });
 
-test("a stale page, and that of another key, are wrong", () => {
+test("a stale page is wrong, and so is the page of another key", () => {
   const { checker, verdicts, put } = setUp(true);
   const stale = put(3);
   put(3);
@@ -61,7 +61,7 @@ test("a page that was flushed, removed or refused must not come back", () => {
   expect(verdicts).toMatchObject({ wrong: 3, lost: 0 });
 });
 
-test("a persistent page that is missing, or lost as the node says, is lost; once", () => {
+test("a persistent page that is missing, or that the node reports lost, is lost; once", () => {
   const { checker, verdicts, put } = setUp(true);
   put(3);
   checker.check(3, null, false);
@@ -71,7 +71,7 @@ test("a persistent page that is missing, or lost as the node says, is lost; once
   expect(verdicts).toMatchObject({ wrong: 0, lost: 2, unreachable: 0 });
 });
 
-test("a page that cannot be reached is neither wrong nor lost, and still expected", () => {
+test("a page out of reach is neither wrong nor lost, and still expected", () => {
   const { checker, verdicts, put } = setUp(true);
   const page = put(3);
   checker.check(3, "unreachable", false);
@@ -79,7 +79,7 @@ test("a page that cannot be reached is neither wrong nor lost, and still expecte
   expect(verdicts).toMatchObject({ wrong: 0, lost: 0, unreachable: 1 });
 });
 
-test("an ephemeral page may be missing, but not come back after that", () => {
+test("an ephemeral page may be missing, but must not return after that", () => {
   const { checker, verdicts, put } = setUp(false);
   const page = put(3);
   checker.check(3, null, true);
@@ -88,7 +88,7 @@ test("an ephemeral page may be missing, but not come back after that", () => {
   expect(verdicts.wrong).toBe(1);
 });
 
-test("a few examples are kept, everything is counted", () => {
+test("a few examples are kept, and all failures are counted", () => {
   const { checker, verdicts, put } = setUp(true);
   for (let i = 0; i < 20; i += 1) {
     put(3);

@@ -1,9 +1,9 @@
 /**
- * Checker: what each page of one pool must hold, kept outside the nodes. One number a page: the
- * generation that was put last and accepted, 0 when there must be nothing.
+ * Checker: what each page of one pool must hold, kept outside the nodes. It takes one number a
+ * page: the generation of the last accepted put, or 0 when there must be no page.
  *
- * A persistent page that is missing is lost; an ephemeral one may be missing, and is then gone.
- * Bytes that are not exactly those of the generation put last are wrong, whatever else they are.
+ * A missing persistent page is lost. An ephemeral page may be missing, and is then gone. Bytes that
+ * differ from the generation of the last put are wrong, whatever they are.
  */
 import { PAGE_BYTES } from "../../src/core/limits.ts";
 import type { PageSource } from "./page-source.ts";
@@ -12,7 +12,7 @@ export interface Verdicts {
   wrong: number;
   lost: number;
   unreachable: number;
-  /** The first few, for people. */
+  /** The first few failures, as text. */
   examples: string[];
 }
 
@@ -22,7 +22,7 @@ export function noVerdicts(): Verdicts {
 
 const EXAMPLES_MAX = 5;
 
-/** What a get may come to: a page, nothing, or an error of the node. */
+/** The outcome of a get: a page, nothing, or an error of the node. */
 export type Got = Uint8Array | null | "lost" | "unreachable";
 
 export class Checker {
@@ -47,7 +47,7 @@ export class Checker {
     this.generations = new Int32Array(options.keyCount);
   }
 
-  /** A new page for the key: what will be put. */
+  /** Makes the page of the next put. */
   nextPage(key: number): { page: Uint8Array; generation: number } {
     this.lastGeneration += 1;
     const page = new Uint8Array(PAGE_BYTES);
@@ -56,7 +56,7 @@ export class Checker {
     return { page, generation };
   }
 
-  /** The put was answered. One that was refused must have left nothing. */
+  /** The put was answered. A refused put must have left nothing. */
   putDone(key: number, generation: number, stored: boolean): void {
     this.generations[key] = stored ? generation : 0;
   }
@@ -65,7 +65,7 @@ export class Checker {
     this.generations[key] = 0;
   }
 
-  /** Judges what a get came to. `removed`: the get took the page away. */
+  /** Judges the outcome of a get. `removed`: the get removed the page. */
   check(key: number, got: Got, removed: boolean): void {
     const generation = this.generations[key] ?? 0;
     if (got === "unreachable") {
@@ -86,7 +86,7 @@ export class Checker {
     }
   }
 
-  /** Whether the key must have a page now. */
+  /** Whether the key must have a page at present. */
   has(key: number): boolean {
     return (this.generations[key] ?? 0) !== 0;
   }

@@ -1,12 +1,12 @@
 /**
- * DelayLine: things that arrive later, in the order in which they were pushed or later than what
- * was pushed before them: as through a cable. One timer, whatever its length.
+ * DelayLine: a queue whose entries are delivered later, in order, as a cable would. An entry is
+ * never delivered before the one ahead of it. It takes one timer, whatever its length.
  *
- * Not here: bounds. Who pushes looks at `length` before.
+ * Not here: a bound. Callers check `length` before they push.
  */
 import type { Clock, TimerId } from "../../src/core/clock.ts";
 
-/** Entries at the head that are over are cut off when there are so many. */
+/** Delivered entries at the head are cut off when there are this many. */
 const COMPACT_AT = 1024;
 
 export class DelayLine<T> {
@@ -17,7 +17,7 @@ export class DelayLine<T> {
   private lastDueAt = 0;
   private timer: TimerId | null = null;
 
-  /** `deliver` is called from a timer, never while something is pushed, unless without delay. */
+  /** `deliver` runs in a timer, never within a push, unless there is no delay. */
   constructor(clock: Clock, deliver: (thing: T) => void) {
     this.clock = clock;
     this.deliver = deliver;
@@ -27,7 +27,7 @@ export class DelayLine<T> {
     return this.queue.length - this.head;
   }
 
-  /** Without a delay, and with nothing before it, it is delivered within the call. */
+  /** Without a delay, and with an empty queue, the entry is delivered within the call. */
   push(thing: T, delayMs: number): void {
     const now = this.clock.now();
     if (delayMs === 0 && this.length === 0) {

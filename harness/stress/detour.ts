@@ -1,9 +1,9 @@
 /**
- * Detour: the relay between the real processes of one run. Says with which flags each of them is
- * started, so that all that one node says to another goes through the relay.
+ * Detour: the relay between the real processes of one run. It knows the flags that make all traffic
+ * between nodes go through the relay.
  *
- * A node behind it is told its ports, since the relay must know from where it gossips before it
- * says its first word. Only there are ports chosen; everywhere else they are 0.
+ * A node behind it gets fixed ports, because the relay must know the node's gossip port before the
+ * first datagram. Only here are ports chosen; everywhere else they are 0.
  */
 import type { Random } from "../../src/core/random.ts";
 import { formatAddress } from "../../src/net/address.ts";
@@ -12,7 +12,7 @@ import { freePort } from "./free-port.ts";
 import { originOf } from "./origin.ts";
 import { Relay } from "./relay.ts";
 
-/** From here on each way, a probe is answered later than presets for one room allow. */
+/** From this delay on, one way, probes are answered later than the preset "local" allows. */
 const WAN_DELAY_MS = 25;
 
 export interface DetourOptions {
@@ -21,7 +21,7 @@ export interface DetourOptions {
   readonly delayMs: number;
 }
 
-/** Where others reach a node, and the flags that make it so. */
+/** Where others reach a node, and the flags for that. */
 export interface DetouredNode {
   /** `HOST:PORT` of the relay, for pages and for gossip. */
   readonly pages: string;
@@ -32,7 +32,7 @@ export interface DetouredNode {
 
 export class Detour {
   readonly relay: Relay;
-  /** Process ids by node: whose a stream is, when a pair is cut. */
+  /** Process ids by node: they tell whose a stream is when a pair is cut. */
   readonly pids = new Map<number, number>();
   private readonly transport = new BunTransport();
   private readonly random: Random;
@@ -68,7 +68,7 @@ export class Detour {
     };
   }
 
-  /** Lets go of every socket. */
+  /** Closes every socket. */
   close(): void {
     this.relay.close();
   }

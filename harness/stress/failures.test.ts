@@ -1,6 +1,6 @@
 /**
- * What a run of `ramster stress` must not pass, and what it leaves on nodes that go on without it.
- * What a run reports and how its own nodes end is in stress.test.ts.
+ * Runs of `ramster stress` that must fail, and what they leave on nodes that go on. Reports, and
+ * how a run's own nodes end, are tested in stress.test.ts.
  */
 import { expect, test } from "bun:test";
 import { readFileSync, writeFileSync } from "node:fs";
@@ -11,7 +11,7 @@ import type { StressReport } from "./report.ts";
 const TEST_MS = 30_000;
 
 test(
-  "an interrupted run takes its pages off nodes that go on",
+  "an interrupted run flushes its pages on nodes that go on",
   async () => {
     await using world = new ProcessWorld();
     const node = await world.start("node", 1, ["--memory=4MiB"]);
@@ -35,7 +35,7 @@ test(
 );
 
 test(
-  "a run whose pages were all refused has made no progress and ends with 11",
+  "a run whose puts were all refused has made no progress and exits with 11",
   async () => {
     await using world = new ProcessWorld();
     const random = new SeededRandom(1);
@@ -51,7 +51,7 @@ test(
   TEST_MS,
 );
 
-test("a node that is named twice, or data that is not there, is refused with 2", async () => {
+test("a node that is named twice, or missing data, is refused with 2", async () => {
   await using world = new ProcessWorld();
   const node = await world.start("node", 1, ["--memory=1MiB"]);
   const twice = await world.run(["stress", `--connect=${node.client},${node.client}`]);

@@ -12,7 +12,7 @@ import {
 } from "./limits.ts";
 import { CHAOS_KINDS, STRESS_DATA_KINDS, TOPOLOGIES } from "./options.ts";
 
-/** All but those of `connect` are of no use to nodes that run already. */
+/** All flags except `connect` itself and those that it allows: nodes that run cannot use them. */
 export const CLUSTER_FLAGS: FlagGroup = {
   title: "The cluster",
   flags: [
@@ -26,7 +26,7 @@ export const CLUSTER_FLAGS: FlagGroup = {
       name: "topology",
       value: TOPOLOGIES.join("|"),
       default: "auto",
-      help: "who sends pages to whom",
+      help: "which nodes send pages to which",
     },
     {
       name: "servers",
@@ -39,20 +39,20 @@ export const CLUSTER_FLAGS: FlagGroup = {
       name: "memory",
       value: "SIZE",
       defaultNote: `${formatSize(STRESS_MEMORY_BYTES_DEFAULT)}, less with many nodes`,
-      help: "of each node for its own pages",
+      help: "memory of each node for its own pages",
     },
     {
       name: "connect",
       value: "ADDR,...",
       list: true,
-      help: "load nodes that already run, by their --client addresses",
+      help: "load running nodes, by their --client addresses",
     },
     {
       ...settingFlag("keyPath"),
       defaultNote: "a new one",
-      help: "of nodes that already run, for tcp addresses",
+      help: "key file of running nodes, for tcp addresses",
     },
-    { name: "insecure", value: null, help: "nodes talk in clear, to see what the key costs" },
+    { name: "insecure", value: null, help: "use no encryption between nodes, to measure its cost" },
     {
       name: "seal",
       value: null,
@@ -62,31 +62,31 @@ export const CLUSTER_FLAGS: FlagGroup = {
       name: "spill-size",
       value: "SIZE",
       defaultNote: "none",
-      help: "of a file that each node has for what no lender takes",
+      help: "file of each node for pages that no lender takes",
     },
     {
       name: "loss",
       value: "PERCENT",
       default: "0",
-      help: `of what goes from node to node, at most ${STRESS_LOSS_PERCENT_MAX}`,
+      help: `packet loss between nodes, at most ${STRESS_LOSS_PERCENT_MAX}`,
     },
     {
       name: "delay",
       value: "DURATION",
       default: "0ms",
-      help: "that it takes from node to node, each way",
+      help: "added delay between nodes, each way",
     },
     {
       name: "chaos",
       value: "KIND,...",
       list: true,
-      help: `what is done to lenders, or all, under load; KIND is ${CHAOS_KINDS.join(", ")}`,
+      help: `faults of lenders, or of all nodes, under load; KIND is ${CHAOS_KINDS.join(", ")}`,
     },
     {
       name: "chaos-every",
       value: "DURATION",
       default: formatDuration(STRESS_CHAOS_MS_DEFAULT),
-      help: "from one to the next, when all copies are there again",
+      help: "time between faults, once all copies are restored",
     },
   ],
 };
@@ -98,13 +98,13 @@ export const LOAD_FLAGS: FlagGroup = {
       name: "working-set",
       value: "SIZE",
       defaultNote: `${STRESS_WORKING_SET_RATIO} times --memory`,
-      help: "pages that each node is loaded with",
+      help: "size of the pages that each node is loaded with",
     },
     {
       name: "duration",
       value: "DURATION",
       default: formatDuration(STRESS_DURATION_MS_DEFAULT),
-      help: "how long to load, without start and stop",
+      help: "how long to load, not counting start and stop",
     },
     { name: "mix", value: "PUT:GET:FLUSH", default: "40:50:10", help: "shares of the operations" },
     {

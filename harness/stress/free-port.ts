@@ -1,8 +1,8 @@
 /**
- * FreePort: a port that is free, for a process that must be told its port before it starts.
+ * FreePort: finds a free port for a process whose port must be known before it starts.
  *
- * Taken from below the range that the kernel gives to connections, so that none of those comes in
- * between; another process may, and then the one that was told does not start.
+ * Ports come from below the range that the kernel gives to connections, so no connection takes
+ * them. Another process still may, and then the node does not start.
  */
 import { RamsterError } from "../../src/core/errors.ts";
 import { below, type Random } from "../../src/core/random.ts";
@@ -15,8 +15,8 @@ const PORT_END = 32_000;
 const ATTEMPTS_MAX = 100;
 
 /**
- * A port of 127.0.0.1 on which nobody listens, TCP and UDP, and not in `taken`, where it is added.
- * Rejects with RamsterError ADDRESS_IN_USE when none is found.
+ * Finds a port of 127.0.0.1 that is free for TCP and UDP and not in `taken`, and adds it there.
+ * Rejects with RamsterError ADDRESS_IN_USE when it finds none.
  */
 export async function freePort(
   transport: Transport,

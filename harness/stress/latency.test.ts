@@ -23,11 +23,11 @@ test("percentiles are within 2 % of the exact ones, whatever the spread", () => 
   }
 });
 
-test("without samples every percentile is 0", () => {
+test("every percentile is 0 without samples", () => {
   expect(new Latency().summary()).toEqual({ p50: 0, p99: 0, p999: 0, max: 0, samples: 0 });
 });
 
-test("what is out of range counts at the end of it", () => {
+test("a value out of range counts at the end of the range", () => {
   const latency = new Latency();
   for (const us of [0, 0.2, 2 ** 40]) latency.add(us);
   expect(latency.count).toBe(3);
@@ -35,7 +35,7 @@ test("what is out of range counts at the end of it", () => {
   expect(latency.percentile(1)).toBeGreaterThan(2 ** 31);
 });
 
-test("merge() is as if all had been added to one", () => {
+test("merge() is like adding all samples to one histogram", () => {
   const [one, two, both] = [new Latency(), new Latency(), new Latency()];
   for (let us = 1; us < 2000; us += 1) {
     (us % 3 === 0 ? one : two).add(us);

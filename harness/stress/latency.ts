@@ -1,6 +1,6 @@
 /**
- * Latency: a histogram of microseconds with 64 steps an octave, so that any percentile is within
- * 1.6 % of what was measured, in a fixed 16 KiB.
+ * Latency: a histogram of microseconds with 64 steps an octave. Any percentile is within 1.6 % of
+ * the sample, in a fixed 16 KiB.
  */
 const STEPS = 64;
 const OCTAVES = 32;
@@ -34,7 +34,7 @@ export class Latency {
     }
   }
 
-  /** The microseconds that `fraction` of all stay within; 0 when there are none. */
+  /** The microseconds that `fraction` of all samples do not exceed; 0 without samples. */
   percentile(fraction: number): number {
     let left = Math.ceil(this.count * fraction);
     if (left === 0) return 0;

@@ -5,24 +5,24 @@ import { assert } from "../../src/core/assert.ts";
 import { MEMORY_BYTES_MIN, REQUEST_TIMEOUT_MS_DEFAULT } from "../../src/core/limits.ts";
 
 export const STRESS_NODES_DEFAULT = 8;
-/** Processes on one machine, each with 30 MiB of its own before the first page. */
+/** Processes on one machine, each of which takes 30 MiB before its first page. */
 export const STRESS_NODES_MAX = 128;
-/** A node of a stress run: small, so that its working set is soon several times as much. */
+/** Memory of a node in a stress run: small, so that its working set soon exceeds it many times. */
 export const STRESS_MEMORY_BYTES_DEFAULT = 4 * 1024 * 1024;
 /**
- * What the nodes of a stress run have between them where nobody says it: beyond 16 nodes each has
- * less, down to the least that a node can have, so that 64 are loaded and checked as soon as 16.
+ * Memory of all nodes together, by default. Beyond 16 nodes each has less, down to the least that a
+ * node can have, so that 64 nodes are loaded and checked as quickly as 16.
  */
 export const STRESS_MEMORY_BYTES_ALL = 64 * 1024 * 1024;
-/** Datagrams of the network between them; at half of it gossip still holds together. */
+/** Percent of datagrams between nodes; at half of this bound gossip still holds together. */
 export const STRESS_LOSS_PERCENT_MAX = 50;
-/** One way. There and back it is below a request's deadline, with room for the work. */
+/** One way. A round trip stays below a request's deadline, with time for the work. */
 export const STRESS_DELAY_MS_MAX = 500;
-/** Between two troubles of --chaos. */
+/** Between two disturbances of --chaos. */
 export const STRESS_CHAOS_MS_DEFAULT = 2000;
-/** Working set of a node in units of its memory: compressed, nine pages in ten are away. */
+/** Working set of a node, in units of its memory: compressed, nine pages in ten are away. */
 export const STRESS_WORKING_SET_RATIO = 12;
-/** With the start, the stop and the proof at the end a default run stays well under a minute. */
+/** With start, stop and final checks a default run stays well under a minute. */
 export const STRESS_DURATION_MS_DEFAULT = 20_000;
 
 assert(MEMORY_BYTES_MIN <= STRESS_MEMORY_BYTES_DEFAULT);

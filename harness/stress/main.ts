@@ -15,8 +15,8 @@ import { NoProgressError } from "./run.ts";
 import { InterruptedError, runStress, type StressEnvironment } from "./stress.ts";
 
 /**
- * Runs it. Whatever makes it fail once it has begun, the last line on stdout is the command that
- * repeats it; a second signal ends it at once.
+ * Runs `ramster stress`. If the run fails after its start, the last line on stdout is the command
+ * that repeats it. A second signal ends the program at once.
  */
 export async function run(options: StressOptions): Promise<ExitCode> {
   if (options.jsonPath !== null) checkWritable(options.jsonPath);
@@ -57,7 +57,7 @@ function writeReport(options: StressOptions, report: StressReport): void {
   writeFileSync(options.jsonPath, `${JSON.stringify(report, null, 2)}\n`);
 }
 
-/** A node that died explains pages that are lost; nothing else does. */
+/** Lost pages are explained by the death of a node, and by nothing else. */
 function failureCodeOf(error: Error, known: StressReport | null): ExitCode {
   if (error instanceof NodeDiedError) return EXIT.STRESS_NODE_DIED;
   if (known !== null && known.wrong + known.lost > 0) return EXIT.STRESS_WRONG_PAGE;
@@ -66,7 +66,7 @@ function failureCodeOf(error: Error, known: StressReport | null): ExitCode {
   return exitCodeOf(error);
 }
 
-/** Before a run of minutes, not after it. Nobody takes what an earlier run left there for ours. */
+/** Fails before the run if the report cannot be written. It also empties an old report. */
 function checkWritable(path: string): void {
   try {
     closeSync(openSync(path, "w"));
@@ -75,13 +75,13 @@ function checkWritable(path: string): void {
   }
 }
 
-/** What starts this program again: the compiled binary alone, or Bun with the main file. */
+/** The command that starts this program again: the compiled binary alone, or Bun with main.ts. */
 function programWords(): string[] {
   const isCompiled = Bun.main.startsWith("/$bunfs/");
   return isCompiled ? [process.execPath] : [process.execPath, Bun.main];
 }
 
-/** The same run: what was typed, with the seed that was chosen. */
+/** The command that repeats the run: the arguments as typed, with the seed that was chosen. */
 function repeatCommand(seed: number): string {
   const given = process.argv.slice(2).filter((word, i, words) => {
     return !word.startsWith("--seed") && words[i - 1] !== "--seed";
@@ -89,7 +89,7 @@ function repeatCommand(seed: number): string {
   return `ramster ${given.map(shellWord).join(" ")} --seed ${seed}`;
 }
 
-/** As a shell reads it back. */
+/** Quoted as a shell reads it. */
 function shellWord(word: string): string {
   return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 }

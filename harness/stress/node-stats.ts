@@ -1,4 +1,4 @@
-/** Stats of a node that never ran, for tests of what reads them: all is 0, but for what is given. */
+/** Stats of a node that never ran, for tests of readers: all figures are 0 unless given. */
 import { PEER } from "../../src/core/figures.ts";
 import type { NodeStats, PeerStats, RepairStats } from "../../src/wire/stats.ts";
 
@@ -32,7 +32,7 @@ export function nodeStats(
   };
 }
 
-/** One that is linked. */
+/** A peer with a link. */
 export function peerStats(node: number, own: Partial<PeerStats> = {}): PeerStats {
   const zeros = Object.fromEntries(Object.keys(PEER).map((name) => [name, 0]));
   return {

@@ -1,12 +1,12 @@
-/** What a stress run is asked to do: the command line of `ramster stress`, checked. */
+/** The options of a stress run: the command line of `ramster stress`, checked. */
 import type { Address } from "../../src/net/address.ts";
 import type { NodeConfig } from "../../src/node/config.ts";
 
 export const TOPOLOGIES = ["auto", "server", "ring", "pair", "symmetric"] as const;
 /**
- * Who sends pages to whom in a stress run: clients to the server that has most room, each to one
- * server, each node to the next, two nodes to each other; or all of them lend, and each sends to
- * another one.
+ * Topology: the nodes to which each node sends pages. "auto": clients to the server with most room.
+ * "server": each client to one server. "ring": each node to the next. "pair", "symmetric": one
+ * way or both ways between two nodes. See topology.ts.
  */
 export type Topology = (typeof TOPOLOGIES)[number];
 
@@ -16,27 +16,27 @@ export function hasServers(topology: Topology): boolean {
 }
 
 export const STRESS_DATA_KINDS = ["mixed", "random", "zero"] as const;
-/** Where stress takes its pages from. */
+/** Sources of page contents. */
 export type StressData =
   | { readonly kind: (typeof STRESS_DATA_KINDS)[number] }
   | { readonly kind: "file"; readonly path: string }
   | { readonly kind: "pid"; readonly pid: number };
 
 export const CHAOS_KINDS = ["kill", "pause", "cut", "slow", "restart", "rolling"] as const;
-/** What is done to holders while a run is loaded; "rolling" goes over all nodes in order. */
+/** Disturbances of holders under load; "rolling" restarts all nodes in order. */
 export type ChaosKind = (typeof CHAOS_KINDS)[number];
 
 export interface StressOptions {
-  /** Processes to start; 0 when `connect` names nodes that run already. */
+  /** Processes to start; 0 when `connect` names running nodes. */
   readonly nodes: number;
-  /** How many of them are memory servers; 0 in topologies without. */
+  /** Number of memory servers among them; 0 in topologies without servers. */
   readonly servers: number;
   readonly topology: Topology;
   /** Remote copies of each page. */
   readonly replicas: NodeConfig["replicas"];
   /** Pages are encrypted before they leave. */
   readonly seal: boolean;
-  /** Of a file of each node for what no lender takes; null: none. */
+  /** Bytes of each node's file for pages that no lender takes; null: no file. */
   readonly spillBytes: number | null;
   /** Frames of a node for its own pages. */
   readonly memoryBytes: number;
@@ -45,22 +45,22 @@ export interface StressOptions {
   readonly durationMs: number;
   readonly mix: { readonly put: number; readonly get: number; readonly flush: number };
   readonly data: StressData;
-  /** Null: any, chosen and printed by the run. */
+  /** Null: the run chooses a seed and prints it. */
   readonly seed: number | null;
   readonly jsonPath: string | null;
   /** Client doors of running nodes; empty when the run starts its own. */
   readonly connect: readonly Address[];
-  /** Of those nodes, for TCP addresses. */
+  /** Key file for client doors on TCP. */
   readonly keyPath: string | null;
-  /** Nodes that are started talk in clear. */
+  /** Nodes that are started use no key. */
   readonly insecure: boolean;
-  /** Of what goes from node to node, in percent; the relay's header says what TCP makes of it. */
+  /** Percent of traffic between nodes; the header of relay.ts describes its effect on TCP. */
   readonly lossPercent: number;
-  /** What goes from node to node takes so long, each way. */
+  /** Delay of traffic between nodes, one way. */
   readonly delayMs: number;
-  /** Empty: they are left alone. */
+  /** Empty: no disturbances. */
   readonly chaos: readonly ChaosKind[];
-  /** From the end of one trouble to the next one. */
+  /** From the end of one disturbance to the start of the next. */
   readonly chaosEveryMs: number;
   readonly verbose: boolean;
 }

@@ -1,6 +1,6 @@
 /**
- * Origin: which process a TCP connection on this machine came from, as /proc tells it. A stream
- * from a node to the relay comes from any port, and what is said on it may be encrypted.
+ * Origin: finds the process behind a TCP connection on this machine, through /proc. A stream from a
+ * node to the relay comes from any port, and its content may be encrypted.
  *
  *     /proc/net/tcp   sl local_address rem_address st tx:rx tr:tm retrnsmt uid timeout INODE ...
  *     /proc/PID/fd/N  -> socket:[INODE]
@@ -12,8 +12,8 @@ const REMOTE_COLUMN = 2;
 const INODE_COLUMN = 9;
 
 /**
- * The node whose process has the socket that is connected from `port` to `remotePort`, both of
- * this machine and IPv4. Null when it has none of them, or no more. `pids`: process ids by node.
+ * The node whose process has a socket connected from `port` to `remotePort`, both IPv4 on this
+ * machine. Null when no process has one any more. `pids`: process ids by node.
  */
 export function originOf(
   pids: ReadonlyMap<number, number>,
@@ -35,7 +35,7 @@ function inodeOf(table: string, port: number, remotePort: number): string | null
   return null;
 }
 
-/** Of `0100007F:1F90`, which is 8080. */
+/** The port in `0100007F:1F90`, which is 8080. */
 function portOf(address: string | undefined): number | null {
   return address === undefined ? null : Number.parseInt(address.split(":")[1] ?? "", 16);
 }
@@ -52,6 +52,6 @@ function linkOf(path: string): string {
   try {
     return readlinkSync(path);
   } catch {
-    return ""; // Closed meanwhile.
+    return ""; // Closed in the meantime.
   }
 }

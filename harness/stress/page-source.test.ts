@@ -34,7 +34,7 @@ test("no two pages of a run are the same", () => {
   }
 });
 
-test("a mix has pages that are same-filled, and far more that are not", () => {
+test("a mix has same-filled pages, and far more others", () => {
   const source = new PageSource({ kind: "mixed" }, 4);
   let sameFilled = 0;
   for (let key = 0; key < 1000; key += 1) {
@@ -45,13 +45,13 @@ test("a mix has pages that are same-filled, and far more that are not", () => {
   expect(sameFilled).toBeLessThan(150);
 });
 
-test("zero pages are zero, random ones are to be stored whole", () => {
+test("zero pages are zero, and random pages are stored whole", () => {
   expect(page(new PageSource({ kind: "zero" }, 1))).toBe("\0".repeat(PAGE_BYTES));
   expect(new PageSource({ kind: "zero" }, 1).storeWhole).toBe(false);
   expect(new PageSource({ kind: "random" }, 1).storeWhole).toBe(true);
 });
 
-test("pages of a file are those of the file behind the stamp", () => {
+test("pages of a file hold the file's bytes after the stamp", () => {
   const directory = mkdtempSync(join(tmpdir(), "ramster-test-"));
   try {
     const path = join(directory, "data");
@@ -65,11 +65,11 @@ test("pages of a file are those of the file behind the stamp", () => {
   }
 });
 
-test("pages of a process can be read: of this one", () => {
+test("pages of this process can be read", () => {
   expect(page(new PageSource({ kind: "pid", pid: process.pid }, 1)).length).toBe(PAGE_BYTES);
 });
 
-test("a file or a process that is not there is a wrong flag", () => {
+test("a file or process that does not exist is a wrong flag", () => {
   for (const [data, message] of [
     [{ kind: "file", path: "/nowhere/data" }, /^Cannot use --data "[^"]+": no such file; /],
     [{ kind: "file", path: "/" }, /^Cannot use --data "\/": (?!no such file)/],

@@ -1,11 +1,11 @@
 /**
- * PageSource: what the pages of a stress run are made of. Every page is told by (node, pool, key,
- * generation): the bytes of a base page, chosen by these, with a stamp of them in front, so that no
- * two are the same and a stale one shows.
+ * PageSource: the contents of the pages of a stress run. A page is determined by (node, pool, key,
+ * generation): they select a base page and are stamped in front of its bytes. So no two pages are
+ * the same, and a stale page is recognised.
  *
- * Kinds: `mixed`, real pages from the fixtures with some same-filled and some that do not compress;
- * `random`, none that compresses; `zero`, zeros without a stamp; a file; the memory of a process,
- * from /proc/PID/mem.
+ * Kinds: `mixed`, real pages of the fixtures with some same-filled and some incompressible ones;
+ * `random`, incompressible; `zero`, zeros without a stamp; a file; the memory of a process, from
+ * /proc/PID/mem.
  */
 import { closeSync, openSync, readFileSync, readSync } from "node:fs";
 import { describeError } from "../../src/cli/exit.ts";
@@ -15,10 +15,10 @@ import { SeededRandom } from "../../src/core/random.ts";
 import { loadPages, REAL_CLASSES } from "../pages/load.ts";
 import { STRESS_DATA_KINDS, type StressData } from "./options.ts";
 
-/** Base pages that are made or read at most. */
+/** Bound of base pages that are made or read. */
 const BASE_PAGES_MAX = 4096;
 const STAMP_WORDS = 4;
-/** Of `mixed`: one page in 16 is same-filled, one in 32 does not compress. */
+/** In `mixed` one page in 16 is same-filled, and one in 32 does not compress. */
 const SAME_FILLED_ONE_IN = 16;
 const INCOMPRESSIBLE_ONE_IN = 32;
 
@@ -30,7 +30,7 @@ export interface PageName {
 }
 
 export class PageSource {
-  /** Pages that do not compress are to be stored whole: else a run on random data stores none. */
+  /** Incompressible pages are stored whole: else a run on random data would store none. */
   readonly storeWhole: boolean;
   private readonly seed: number;
   private readonly kind: StressData["kind"];
@@ -114,7 +114,7 @@ function isMissing(error: unknown): boolean {
   return error instanceof Error && "code" in error && error.code === "ENOENT";
 }
 
-/** Writable private memory of a process, heap and the like, as far as it can be read. */
+/** Writable private memory of a process, such as its heap, as far as it can be read. */
 function readProcess(pid: number): Uint8Array {
   let maps: string;
   let memory: number;
@@ -136,7 +136,7 @@ function readProcess(pid: number): Uint8Array {
       try {
         if (readSync(memory, page, 0, PAGE_BYTES, at) === PAGE_BYTES) pages.push(page);
       } catch {
-        break; // A range that was never touched cannot be read: the next one.
+        break; // A range that was never touched cannot be read: go on with the next.
       }
     }
   }

@@ -98,7 +98,7 @@ function readChaos(
   return { chaos, chaosEveryMs };
 }
 
-/** Flags that shape a cluster mean nothing to one that runs already. */
+/** Flags that shape a new cluster have no meaning for a running one. */
 function refuseStressContradictions(flags: GivenFlags): void {
   if (flags.has("connect")) {
     for (const { name: flag } of CLUSTER_FLAGS.flags) {

@@ -12,7 +12,7 @@ const HOST = "127.0.0.1";
 const HEARD_MAX = 1_000_000;
 const transport = new BunTransport();
 
-/** A node that keeps what it hears, and says where the relay is that hears it. */
+/** A node that keeps what it receives, and the relay's address for it. */
 interface Ear {
   readonly node: number;
   readonly relay: TcpAddress;
@@ -21,7 +21,7 @@ interface Ear {
   readonly udp: DatagramPort;
   readonly heard: number[];
   readonly listener: Listener;
-  /** Of streams, also those beyond HEARD_MAX, which are not kept. */
+  /** Bytes of streams, including those beyond HEARD_MAX, which are not kept. */
   byteCount: number;
   closed: number;
 }
@@ -39,7 +39,11 @@ class World {
 
   async ear(node: number): Promise<Ear> {
     const ear = {
-      ...{ node, streams: [] as Stream[], heard: [] as number[], byteCount: 0, closed: 0 },
+      node,
+      streams: [] as Stream[],
+      heard: [] as number[],
+      byteCount: 0,
+      closed: 0,
       datagrams: [] as Ear["datagrams"],
       relay: await this.relay.open(node),
     };
@@ -69,7 +73,7 @@ class World {
     return whole;
   }
 
-  /** A stream to the node behind the relay. `got`: what came back. */
+  /** A stream to the node behind the relay. `got`: the bytes received. */
   dial(to: Ear): { stream: Stream; got: number[]; state: { closed: boolean; open: boolean } } {
     const got: number[] = [];
     const state = { closed: false, open: false };
@@ -115,7 +119,7 @@ afterEach(() => {
   for (const one of worlds.splice(0)) one.end();
 });
 
-/** Writes all of it, as the socket takes it. */
+/** Writes all bytes, as the socket takes them. */
 async function write(stream: Stream, bytes: Uint8Array): Promise<void> {
   for (let at = 0; at < bytes.byteLength; ) {
     const taken = stream.write(bytes, at, bytes.byteLength - at);
@@ -144,7 +148,7 @@ test.each([
   expect(Buffer.compare(Uint8Array.from(got), bytes)).toBe(0);
 });
 
-test("what was written before the end arrives before the end", async () => {
+test("data written before the end of a stream arrives before the end", async () => {
   const net = world({ delayMs: 30 });
   const ear = await net.ear(1);
   const { stream, state } = net.dial(ear);
@@ -156,7 +160,7 @@ test("what was written before the end arrives before the end", async () => {
   await until("the relay has no stream left", () => net.relay.streamCount === 0);
 });
 
-test("a stream that never was: nobody listens behind the port", async () => {
+test("a stream to a port behind which nobody listens is closed", async () => {
   const net = world();
   const ear = await net.ear(1);
   ear.listener.close();
@@ -165,7 +169,7 @@ test("a stream that never was: nobody listens behind the port", async () => {
   await until("the relay has no stream left", () => net.relay.streamCount === 0);
 });
 
-test("a stream that is not read slows down its writer, and loses nothing", async () => {
+test("an unread stream slows down its writer, and loses nothing", async () => {
   const net = world({ delayMs: 10 });
   const ear = await net.ear(1);
   const { stream, state } = net.dial(ear);
@@ -200,7 +204,7 @@ test("a datagram comes from the port that stands for its sender, and is answered
   expect(c.datagrams).toEqual([]);
 });
 
-test("a datagram of a stranger is dropped and counted", async () => {
+test("a datagram from an unknown address is dropped and counted", async () => {
   const net = world();
   const ear = await net.ear(1);
   const anyPort: TcpAddress = { kind: "tcp", host: HOST, port: 0 };
@@ -211,7 +215,7 @@ test("a datagram of a stranger is dropped and counted", async () => {
   expect(ear.datagrams).toEqual([]);
 });
 
-test("datagrams are dropped at the rate that was asked for", async () => {
+test("datagrams are dropped at the configured rate", async () => {
   const net = world({ loss: 0.2 });
   const [a, b] = [await net.ear(1), await net.ear(2)];
   const { counters } = net.relay;
@@ -252,7 +256,7 @@ test("a block stops one direction of datagrams, a cut both, and heal undoes them
   await until("all are healed", () => b.datagrams.length === 1);
 });
 
-test("a cut stream says nothing, not even its end, and goes on when it is healed", async () => {
+test("a cut stream transfers nothing, not even its end, and goes on when healed", async () => {
   const net = world({ originOf: () => 2 });
   const ear = await net.ear(1);
   const one = net.dial(ear);
@@ -271,7 +275,7 @@ test("a cut stream says nothing, not even its end, and goes on when it is healed
   await until("the late one is connected", () => ear.streams.length === 2);
 });
 
-test("a block of one way lets the other way of a stream through", async () => {
+test("a block of one direction lets the other direction of a stream through", async () => {
   const net = world({ originOf: () => 2 });
   const ear = await net.ear(1);
   const { stream, got, state } = net.dial(ear);
@@ -283,7 +287,7 @@ test("a block of one way lets the other way of a stream through", async () => {
   expect(ear.heard).toEqual([]);
 });
 
-test("what is for a paused node waits and is not lost", async () => {
+test("traffic to a paused node waits and is not lost", async () => {
   const net = world();
   const [a, b] = [await net.ear(1), await net.ear(2)];
   const { stream, state } = net.dial(b);
@@ -300,7 +304,7 @@ test("what is for a paused node waits and is not lost", async () => {
   await until("both are heard", () => b.datagrams.length === 1 && b.heard.length === 1);
 });
 
-test("a node that came back elsewhere is found behind the same port", async () => {
+test("a node that returns at another address is found behind the same port", async () => {
   const net = world();
   const [a, b, c] = [await net.ear(1), await net.ear(2), await net.ear(3)];
   const stream = parseAddress(c.listener.address);
@@ -312,7 +316,7 @@ test("a node that came back elsewhere is found behind the same port", async () =
   expect(b.datagrams).toEqual([]);
 });
 
-test("where a stream comes from is found by the socket of its process", async () => {
+test("the origin of a stream is found by the socket of its process", async () => {
   const net = world();
   const ear = await net.ear(1);
   const { state } = net.dial(ear);
@@ -326,7 +330,7 @@ test("where a stream comes from is found by the socket of its process", async ()
   expect(originOf(new Map([[4, process.pid]]), from.port, from.port)).toBe(null);
 });
 
-test("a relay that is closed has let go of every socket", async () => {
+test("a closed relay has closed every socket", async () => {
   const net = world({ delayMs: 10_000 });
   const [a, b] = [await net.ear(1), await net.ear(2)];
   const dials = [net.dial(a), net.dial(b)];
@@ -337,7 +341,7 @@ test("a relay that is closed has let go of every socket", async () => {
   net.relay.close();
   await until("the streams are closed", () => dials.every(({ state }) => state.closed));
   expect(net.relay.streamCount).toBe(0);
-  // Both kinds of its ports are free again.
+  // Both kinds of its port are free again.
   const listener = await transport.listen(a.relay, () => {
     throw new Error("nobody connects");
   });

@@ -1,36 +1,35 @@
 /**
- * Relay: the network between the nodes of a run, made worse on purpose. Each port of a
- * node, its door, has one port here that stands for it, TCP and UDP under the same number; the
- * others are told that port in place of its own.
+ * Relay: the network between the nodes of a run, made worse on purpose. For each port of a node,
+ * called a door, the relay has one port, TCP and UDP under the same number. Other nodes are told
+ * that port in place of the node's own.
  *
- *       A             relay           B            A to B: A sends to b, and B hears from a
- *       o----------> (b . a)--------->o            B to A: B answers to a, and A hears from b
+ *       A             relay           B            A to B: A sends to b, and B receives from a
+ *       o----------> (b . a)--------->o            B to A: B answers to a, and A receives from b
  *       o<---------- (b . a)<---------o
  *
- *   datagrams   Whose they are is told by the address they come from, which is the address that
- *               its sender has named as its own; they leave from the port that stands for the
- *               sender. Of an address that is nobody's: dropped, and counted. Each is dropped with
- *               the probability `loss`, and else takes `delayMs`.
- *   streams     Come from any port. They are joined to a stream to the node they are for, and take
- *               `delayMs` each way. They lose nothing: where the network loses a segment, TCP
- *               sends it again, and what follows waits. So a chunk, of at most SEGMENT_BYTES, is
- *               late by one retransmission time-out with the probability `loss`, and order is kept.
+ *   datagrams   The source address tells the sender, and is the address that the sender has named
+ *               as its own. They leave from the port that stands for the sender. Datagrams from
+ *               an unknown address are dropped and counted. Each datagram is dropped with the
+ *               probability `loss`, and otherwise takes `delayMs`.
+ *   streams     They come from any port. The relay connects each to its node, and each direction
+ *               takes `delayMs`. Streams lose nothing: where a network loses a segment, TCP sends
+ *               it again, and later data waits. So a chunk of at most SEGMENT_BYTES is late by one
+ *               retransmission time-out with the probability `loss`, and order is kept.
  *
- * Faults on command: `block` stops one direction of a pair, `cut` both, `pause` all of one node,
- * and `heal` and `resume` undo it; `slow` makes all of one node take longer. While it is stopped
- * datagrams between them are lost (those of a paused node wait, as in the socket of a stopped
- * process), streams say nothing at all, not even that the other side has gone, and go on afterwards
- * where they were. A connect is taken by the relay, as every connect is, and finds silence behind
- * it.
+ * Faults: `block` stops one direction of a pair, `cut` both, and `pause` all traffic of one node;
+ * `heal` and `resume` undo them. `slow` delays all traffic of one node. While traffic is stopped,
+ * datagrams are lost, except those of a paused node, which wait as in the socket of a stopped
+ * process. Streams transfer nothing, not even their end, and go on afterwards where they were. The
+ * relay accepts every connect, and a stopped one finds silence behind it.
  *
  * Invariants:
- *   - bytes of a stream leave in the order in which they came, none twice, none left out;
- *   - of each direction at most STREAM_BYTES wait here: then its sender is slowed down. That is
- *     what bounds the speed with a delay: STREAM_BYTES every `delayMs`;
+ *   - bytes of a stream leave in the order of arrival, none twice, none left out;
+ *   - in each direction at most STREAM_BYTES wait here, and then the sender is slowed down. This
+ *     bounds the speed with a delay: STREAM_BYTES every `delayMs`;
  *   - after `close` there is no socket and no timer.
  *
- * Not here: duplicates, reordering and bandwidth (harness/sim has them, under virtual time); who
- * the nodes are (supervisor.ts).
+ * Not here: duplicates, reordering and bandwidth (harness/sim has them, under virtual time); the
+ * plan of the nodes (supervisor.ts).
  */
 import { assert } from "../../src/core/assert.ts";
 import type { Clock } from "../../src/core/clock.ts";
@@ -41,9 +40,9 @@ import { DelayLine } from "./delay-line.ts";
 import { RelayedStream, type StreamFate } from "./relayed-stream.ts";
 
 const HOST = "127.0.0.1";
-/** Held for a paused node or on their way, of all nodes together; more are dropped. */
+/** Datagrams of all nodes that wait for a paused node or are delayed; more are dropped. */
 const DATAGRAMS_MAX = 65_536;
-/** Linux never waits less before it sends a segment again. */
+/** Linux waits at least this long before it sends a segment again. */
 const RETRANSMISSION_MS_MIN = 200;
 /** A port that is free for TCP may be taken for UDP. */
 const PORT_ATTEMPTS_MAX = 20;
@@ -55,13 +54,13 @@ export interface RelayWorld {
 }
 
 export interface RelayOptions {
-  /** Of 0 .. 1: the part of the datagrams that is dropped. */
+  /** 0 .. 1: the share of datagrams that is dropped. */
   readonly loss: number;
   /** One way. */
   readonly delayMs: number;
   /**
-   * Which node has connected from this port, or null when nobody knows: a stream does not say. Only
-   * asked while a pair is blocked. Without it a stream is stopped only by what stops its receiver.
+   * The node that has connected from this port, or null when it is unknown. Only asked while a pair
+   * is blocked. Without this function a stream is stopped only by faults of its receiver.
    */
   readonly originOf?: (port: number, relayPort: number) => number | null;
 }
@@ -69,7 +68,7 @@ export interface RelayOptions {
 export interface RelayCounters {
   datagrams: number;
   datagramsDropped: number;
-  /** From an address that is no node's. */
+  /** Datagrams from an address that belongs to no node. */
   datagramsOfStrangers: number;
   streams: number;
   streamBytes: number;
@@ -77,14 +76,14 @@ export interface RelayCounters {
   chunksLate: number;
 }
 
-/** What a node has ports for. */
+/** The purposes of a node's ports. */
 export type RelayDoor = "pages" | "gossip";
 
-/** Where the door of a node really is. */
+/** The node's own address of a door. */
 export interface RelayTarget {
-  /** Of its TCP port, or null until it is known: streams for it are closed. */
+  /** The TCP port, or null until it is known: streams to it are closed. */
   stream: TcpAddress | null;
-  /** Of its UDP port, from which it also sends; null when it has none. */
+  /** The UDP port, from which the node also sends; null when it has none. */
   datagram: TcpAddress | null;
 }
 
@@ -97,7 +96,7 @@ interface Port {
   readonly streams: Set<RelayedStream>;
 }
 
-/** Who has connected, once it is known. */
+/** The node that has connected, once it is known. */
 interface Origin {
   known: boolean;
   node: number | null;
@@ -122,17 +121,17 @@ export class Relay {
   private readonly options: RelayOptions;
   /** By node and door. */
   private readonly ports = new Map<string, Port>();
-  /** Ports by the address that their node sends datagrams from. */
+  /** Ports by the address from which their node sends datagrams. */
   private readonly senders = new Map<string, Port>();
-  /** By `from>to`, so that what goes slowly between two holds up nobody else. */
+  /** By `from>to`, so that a slow pair delays no other pair. */
   private readonly lines = new Map<string, DelayLine<Datagram>>();
-  /** By node: how much longer everything takes. */
+  /** By node: the extra delay of all its traffic. */
   private readonly slowMs = new Map<number, number>();
   private onTheWay = 0;
   /** `from>to` of the directions that are blocked. */
   private readonly blocked = new Set<string>();
   private readonly paused = new Set<number>();
-  private held: Datagram[] = [];
+  private waiting: Datagram[] = [];
   private closed = false;
 
   constructor(world: RelayWorld, options: RelayOptions) {
@@ -142,8 +141,8 @@ export class Relay {
   }
 
   /**
-   * Opens the port that stands for a door of `node`, TCP and UDP under one number. @returns where
-   * it is: what the node advertises. `connectTo` says later where the node itself is.
+   * Opens the port that stands for a door of `node`, TCP and UDP under one number. @returns its
+   * address, which the node advertises. `connectTo` sets the node's own address later.
    */
   async open(node: number, door: RelayDoor = "gossip"): Promise<TcpAddress> {
     const name = portName(node, door);
@@ -170,7 +169,7 @@ export class Relay {
     }
   }
 
-  /** Where the node behind a port is, also when it has started anew somewhere else. */
+  /** Sets the address of the node behind a port, also after a restart at another address. */
   connectTo(node: number, target: RelayTarget, door: RelayDoor = "gossip"): void {
     const port = this.portOf(portName(node, door));
     if (port.target.datagram !== null) this.senders.delete(formatAddress(port.target.datagram));
@@ -179,13 +178,13 @@ export class Relay {
     if (target.datagram !== null) this.senders.set(formatAddress(target.datagram), port);
   }
 
-  /** Nothing more gets from `from` to `to`. The way back stays open. */
+  /** Stops all traffic from `from` to `to`. The other direction stays open. */
   block(from: number, to: number): void {
     this.blocked.add(`${from}>${to}`);
     this.resumeStreams();
   }
 
-  /** Nothing gets from one to the other. */
+  /** Stops all traffic between the two nodes. */
   cut(a: number, b: number): void {
     this.block(a, b);
     this.block(b, a);
@@ -196,7 +195,7 @@ export class Relay {
     for (const a of left) for (const b of right) this.cut(a, b);
   }
 
-  /** All that gets to the node or from it takes `delayMs` longer; 0 undoes it. */
+  /** Delays all traffic of the node by `delayMs`; 0 undoes it. */
   slow(node: number, delayMs: number): void {
     if (delayMs === 0) this.slowMs.delete(node);
     else this.slowMs.set(node, delayMs);
@@ -210,7 +209,7 @@ export class Relay {
     this.resumeStreams();
   }
 
-  /** Nothing gets to the node or from it, and nothing is lost: it waits for `resume`. */
+  /** Stops all traffic of the node without loss: it waits for `resume`. */
   pause(node: number): void {
     this.paused.add(node);
     this.resumeStreams();
@@ -218,24 +217,24 @@ export class Relay {
 
   resume(node: number): void {
     this.paused.delete(node);
-    const held = this.held;
-    this.held = [];
-    for (const datagram of held) this.arrive(datagram);
+    const waiting = this.waiting;
+    this.waiting = [];
+    for (const datagram of waiting) this.arrive(datagram);
     this.resumeStreams();
   }
 
-  /** Streams that are open now, each a pair of sockets. */
+  /** The number of open streams, each a pair of sockets. */
   get streamCount(): number {
     let count = 0;
     for (const port of this.ports.values()) count += port.streams.size;
     return count;
   }
 
-  /** Drops all that is on its way, and closes every socket. */
+  /** Drops all traffic in flight, and closes every socket. */
   close(): void {
     this.closed = true;
     for (const line of this.lines.values()) line.clear();
-    this.held = [];
+    this.waiting = [];
     for (const port of this.ports.values()) {
       port.listener.close();
       port.datagrams.close();
@@ -253,7 +252,7 @@ export class Relay {
     counters.datagrams += 1;
     if (sender === undefined) {
       counters.datagramsOfStrangers += 1;
-    } else if (this.isHit() || this.onTheWay + this.held.length >= DATAGRAMS_MAX) {
+    } else if (this.isHit() || this.onTheWay + this.waiting.length >= DATAGRAMS_MAX) {
       counters.datagramsDropped += 1;
     } else {
       this.onTheWay += 1;
@@ -280,13 +279,13 @@ export class Relay {
     return this.options.delayMs + fromMs + (this.slowMs.get(to) ?? 0);
   }
 
-  /** At the far end of the delay: what is blocked by now does not arrive. */
+  /** Called at the end of the delay: a datagram that is blocked by now does not arrive. */
   private arrive(datagram: Datagram): void {
     const { bytes, from, to } = datagram;
     if (this.isBlocked(from.node, to.node) || to.target.datagram === null) {
       this.counters.datagramsDropped += 1;
     } else if (this.paused.has(from.node) || this.paused.has(to.node)) {
-      this.held.push(datagram);
+      this.waiting.push(datagram);
     } else {
       from.datagrams.send(bytes, bytes.byteLength, to.target.datagram);
     }
@@ -307,7 +306,7 @@ export class Relay {
     return relayed.outer;
   }
 
-  /** What happens to the bytes of one stream. `origin` is looked up when it is first needed. */
+  /** The effects on one stream. `origin` is looked up when it is first needed. */
   private fateOf(port: Port, stream: Stream, origin: Origin): StreamFate {
     return {
       delayMs: (byteCount) => {
@@ -318,7 +317,7 @@ export class Relay {
         this.counters.chunksLate += 1;
         return delayMs + Math.max(RETRANSMISSION_MS_MIN, 4 * delayMs);
       },
-      isHeld: (inward) => {
+      isStopped: (inward) => {
         if (this.paused.has(port.node)) return true;
         if (this.blocked.size + this.paused.size === 0) return false;
         this.findOrigin(port, stream, origin);
@@ -337,9 +336,10 @@ export class Relay {
     origin.known = origin.node !== null;
   }
 
-  /** Faults have changed: each stream looks again. */
+  /** Faults have changed: each stream checks them again. */
   private resumeStreams(): void {
-    for (const port of this.ports.values()) for (const stream of [...port.streams]) stream.look();
+    for (const port of this.ports.values())
+      for (const stream of [...port.streams]) stream.checkFaults();
   }
 
   private isBlocked(from: number, to: number): boolean {

@@ -1,12 +1,12 @@
 /**
  * RelayedStream: two streams joined end to end, with a delay in each direction.
  *
- *     outer (who has connected)  --inward-->  inner (the node that is meant)
- *                                <-outward--
+ *     outer (the node that connected)  --inward-->  inner (the node that was called)
+ *                                      <-outward--
  *
- * Each direction is a queue of chunks; a chunk leaves when its delay is over, what was before it
- * has left, its direction is not held, and the socket takes it. The end of a stream travels the
- * same way, behind the last byte, and then ends the other side.
+ * Each direction is a queue of chunks. A chunk leaves when its delay is over, all chunks before it
+ * have left, its direction is not stopped, and the socket takes it. The end of a stream follows
+ * its last byte, and then ends the other side.
  *
  * Invariants: at most STREAM_BYTES and one read wait in a direction, then its source is paused;
  * `onGone` is called once, when both sides are closed.
@@ -15,30 +15,30 @@ import type { Clock, TimerId } from "../../src/core/clock.ts";
 import type { Stream, StreamEvents } from "../../src/net/transport.ts";
 import { DelayLine } from "./delay-line.ts";
 
-/** What waits in one direction. At 100 ms this is 40 MiB a second. */
+/** Bound of the bytes that wait in one direction. At 100 ms this allows 40 MiB a second. */
 const STREAM_BYTES = 4 * 1024 * 1024;
-/** What one loss hits: as much as one datagram of TCP's offload holds. */
+/** Bytes that one loss delays: as many as one datagram of TCP's offload holds. */
 const SEGMENT_BYTES = 64 * 1024;
-/** A side that was ended and does not close is dropped. */
+/** A side that does not close this long after its end is dropped. */
 const END_MS = 5000;
 
-/** What happens to bytes on the way. */
+/** The effects on bytes in flight. */
 export interface StreamFate {
-  /** How long a chunk takes. Asked once a chunk. */
+  /** The delay of a chunk. Called once a chunk. */
   delayMs(byteCount: number): number;
-  /** Whether nothing may leave now. Asked again after `look`. */
-  isHeld(inward: boolean): boolean;
+  /** Whether nothing may leave now. Asked again after `checkFaults`. */
+  isStopped(inward: boolean): boolean;
 }
 
 interface Side {
   stream: Stream | null;
   isOpen: boolean;
   isClosed: boolean;
-  /** Runs from its end to its close. */
+  /** Runs from a side's end to its close. */
   endTimer: TimerId | null;
 }
 
-/** One direction. `arrived`: its delay is over, and it waits for the socket. */
+/** One direction. `arrived`: the delay is over, and the chunk waits for the socket. */
 interface Way {
   readonly from: Side;
   readonly to: Side;
@@ -47,12 +47,12 @@ interface Way {
   readonly arrived: Uint8Array[];
   bytes: number;
   isPaused: boolean;
-  /** The source is closed, and all that it sent has arrived. */
+  /** The source is closed, and all its bytes have arrived. */
   isOver: boolean;
 }
 
 export class RelayedStream {
-  /** For the stream that was accepted. */
+  /** Events of the accepted stream. */
   readonly outer: StreamEvents;
   private readonly clock: Clock;
   private readonly fate: StreamFate;
@@ -65,7 +65,7 @@ export class RelayedStream {
   private isEnding = false;
   private isGone = false;
 
-  /** `connect` starts the inner stream, or says with null that there is nobody. */
+  /** `connect` starts the inner stream, or returns null when nobody listens. */
   constructor(
     parts: { clock: Clock; fate: StreamFate },
     stream: Stream,
@@ -82,14 +82,14 @@ export class RelayedStream {
     this.outer = this.eventsOf(this.outerSide, this.inward, this.outward);
   }
 
-  /** Faults may have changed. */
-  look(): void {
+  /** Called when faults may have changed. */
+  checkFaults(): void {
     this.dial();
     this.flush(this.inward);
     this.flush(this.outward);
   }
 
-  /** Drops both sides, with whatever is on its way. */
+  /** Drops both sides, with all bytes in flight. */
   terminate(): void {
     this.isEnding = true;
     for (const way of [this.inward, this.outward]) {
@@ -137,7 +137,7 @@ export class RelayedStream {
   private dial(): void {
     const { innerSide, outerSide } = this;
     if (innerSide.stream !== null || innerSide.isClosed || !outerSide.isOpen) return;
-    if (this.fate.isHeld(true)) return;
+    if (this.fate.isStopped(true)) return;
     innerSide.stream = this.connect(this.eventsOf(innerSide, this.outward, this.inward));
     if (innerSide.stream !== null) return;
     innerSide.isClosed = true;
@@ -157,14 +157,14 @@ export class RelayedStream {
     }
   }
 
-  /** Hands on what has arrived, as far as the socket takes it. */
+  /** Writes arrived chunks, as far as the socket takes them. */
   private flush(way: Way): void {
     const { to, from, arrived } = way;
     if (to.stream === null || !to.isOpen || to.isClosed) {
       if (way.isOver && to.stream === null && from.isClosed) this.giveUp(to);
       return;
     }
-    if ((arrived.length > 0 || way.isOver) && this.fate.isHeld(way.isInward)) return;
+    if ((arrived.length > 0 || way.isOver) && this.fate.isStopped(way.isInward)) return;
     let sent = 0;
     for (let chunk = arrived[sent]; chunk !== undefined; chunk = arrived[sent]) {
       const taken = to.stream.write(chunk, 0, chunk.byteLength);
@@ -183,7 +183,7 @@ export class RelayedStream {
     if (way.isOver && arrived.length === 0) this.end(to);
   }
 
-  /** Whoever connected went before the inner stream was dialled. */
+  /** The outer side closed before the inner stream was dialled. */
   private giveUp(side: Side): void {
     side.isClosed = true;
     this.checkGone();

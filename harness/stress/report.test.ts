@@ -40,7 +40,7 @@ const TARGETS = new Map([
   [2, 0],
 ]);
 
-test("what is remote here is foreign there", () => {
+test("pages that are remote here are foreign there", () => {
   const rows = rowsOf(CLUSTER, TARGETS);
   expect(rows[0]).toMatchObject({ target: null, foreign: 35, foreign_expected: 35, frames: 18 });
   expect(rows[1]).toMatchObject({ target: 0, remote: 20, remotified: 50, bytes_sent: 10 });
@@ -50,14 +50,14 @@ test("what is remote here is foreign there", () => {
   expect(isBalanced(rowsOf(uneven, TARGETS))).toBe(false);
 });
 
-test("what only grows is counted since the run began", () => {
+test("counters start at the beginning of the run", () => {
   const before = [stats(1, { pers_pages_remoted: 40, pers_cumul_zpages: 5 }, { 0: 1 })];
   const now = [stats(1, { pers_pages_remoted: 50, pers_cumul_zpages: 7 }, { 0: 20 })];
   const [row] = rowsOf(now, TARGETS, before);
   expect(row).toMatchObject({ remotified: 10, bytes_sent: 0 });
 });
 
-test("leaks are counted over all nodes; quiet is when nothing is under way or owed", () => {
+test("leaks are summed over all nodes; quiet means that nothing is in flight or pending", () => {
   expect(leaksOf(CLUSTER)).toEqual({ frames: 22, remote: 35, foreign: 35 });
   expect(pagesOf([...CLUSTER, stats(3, { pers_zpages: 3, eph_zpages: 4 })])).toBe(42);
   expect(isQuiet(CLUSTER)).toBe(true);
@@ -66,7 +66,7 @@ test("leaks are counted over all nodes; quiet is when nothing is under way or ow
   }
 });
 
-test("sums are those of all nodes", () => {
+test("sums are over all nodes", () => {
   const one = { put: 1, get: 2, flush: 3, refused: { no_room: 1 } };
   const two = { put: 10, get: 20, flush: 30, refused: { no_room: 1, compress_poor: 4 } };
   const refused = { no_room: 2, compress_poor: 4 };
@@ -123,13 +123,13 @@ const REPORT: StressReport = {
   per_node: [HUGE_ROW],
 };
 
-test("the text fits 80 columns, whatever the numbers", () => {
+test("the text fits 80 columns with any numbers", () => {
   for (const line of reportText(REPORT, PLAIN).split("\n")) {
     expect({ line, fits: line.length <= 80 }).toEqual({ line, fits: true });
   }
 });
 
-test("the text says first whether it passed, and marks what is wrong", () => {
+test("the text begins with the verdict, and marks failures", () => {
   const marks = { good: (text: string) => `+${text}+`, bad: (text: string) => `-${text}-` };
   expect(reportText(REPORT, marks)).toStartWith("-FAIL-  128 nodes, seed 4294967295");
   expect(reportText(REPORT, marks)).toContain("\n  -!- page 127/65535/4294967295 holds");

@@ -1,6 +1,6 @@
 /**
- * Report: what a stress run came to, as the JSON that scripts read (names are fixed, more may be
- * added) and as text that fits 80 columns.
+ * Report: the result of a stress run, as JSON for scripts (names are fixed, more may be added), and
+ * as text of 80 columns.
  */
 import type { CounterName, Counters, NodeStats } from "../../src/wire/stats.ts";
 import type { ChaosReport } from "./chaos.ts";
@@ -8,7 +8,7 @@ import type { LatencySummary } from "./latency.ts";
 import type { Latencies, WorkloadTotals } from "./workload.ts";
 import { fetchedPages, noLatencies } from "./workload.ts";
 
-/** How a verdict stands out; the same text where there are no colours. */
+/** How a verdict is emphasised; plain text where there are no colours. */
 export interface ReportColors {
   good(text: string): string;
   bad(text: string): string;
@@ -18,13 +18,13 @@ export interface NodeRow {
   node: number;
   target: number | "auto" | null;
   frames: number;
-  /** In these frames, its own and foreign ones. */
+  /** Pages in these frames, its own and foreign ones. */
   zpages: number;
   remote: number;
   foreign: number;
   /** Pages that the nodes keep remote here. */
   foreign_expected: number;
-  /** Pages of this node that the others say they hold: equal to `remote` when all is right. */
+  /** Pages of this node that the others hold: equal to `remote` when all is right. */
   foreign_there: number;
   remotified: number;
   repatriated: number;
@@ -50,7 +50,7 @@ export interface StressReport {
   bytes_on_wire: number;
   latency_us: Record<keyof Latencies, LatencySummary>;
   leaks: { frames: number; remote: number; foreign: number };
-  /** Flushes that the holders have not acknowledged at the end. */
+  /** Flushes that holders have not acknowledged at the end. */
   owed_flushes: number;
   chaos?: ChaosReport;
   examples: string[];
@@ -62,8 +62,8 @@ const COLUMNS = 80;
 const NAME_COLUMNS = 14;
 
 /**
- * A row a node, from the counters of all, taken while nothing is under way. What only grows is
- * counted since `before`: nodes that run already have a past.
+ * One row for each node, from its counters, taken while nothing is in flight. Counters are relative
+ * to `before`, because running nodes have counted earlier work.
  */
 export function rowsOf(
   stats: readonly NodeStats[],
@@ -96,7 +96,7 @@ export function rowsOf(
   });
 }
 
-/** Whether what one side says is remote the other side holds. */
+/** Whether owner and holder agree on each number of pages. */
 export function isBalanced(rows: readonly NodeRow[]): boolean {
   return rows.every((row) => row.foreign === row.foreign_expected);
 }
@@ -119,7 +119,7 @@ export function leaksOf(stats: readonly NodeStats[]): StressReport["leaks"] {
   };
 }
 
-/** Pages of their own that the nodes have, here in frames or away. Same-filled ones are in none. */
+/** Own pages of the nodes, in frames here or away. Same-filled pages are in neither. */
 export function pagesOf(stats: readonly NodeStats[]): number {
   return stats.reduce((total, { counters: c }) => {
     const here = (c.pers_zpages ?? 0) + (c.eph_zpages ?? 0);
@@ -127,7 +127,7 @@ export function pagesOf(stats: readonly NodeStats[]): number {
   }, 0);
 }
 
-/** Bytes of the pages that were stored in frames over the bytes that they took. */
+/** Ratio of the bytes of pages stored in frames to the bytes that they take. */
 export function compressionRatio(
   stats: readonly NodeStats[],
   before: readonly NodeStats[] = [],
@@ -199,7 +199,7 @@ export function reportText(report: StressReport, colors: ReportColors): string {
   }
   lines.push(
     "",
-    // What is remote here is foreign there.
+    // Pages that are remote here are foreign there.
     "node target  frames   remote   =there  foreign  remotified  home  remote gets",
     ...report.per_node.map(nodeText),
   );
@@ -230,7 +230,7 @@ function nodeText(node: NodeRow): string {
   );
 }
 
-/** Of a node that ran already, the holder may not be among those that were asked. */
+/** With running nodes, the holder may not be among those that were asked. */
 function isThereKnown(node: NodeRow): boolean {
   return node.target !== null || node.foreign_there > 0 || node.remote === 0;
 }
@@ -239,7 +239,7 @@ function row(name: string, value: string): string {
   return `${name.padEnd(NAME_COLUMNS)}${folded(value, NAME_COLUMNS)}`;
 }
 
-/** The text from column `indent` on, over as many lines as it takes. */
+/** The text from column `indent` on, over as many lines as it needs. */
 function folded(text: string, indent: number): string {
   const lines = [""];
   for (const word of text.split(" ")) {

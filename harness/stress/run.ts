@@ -1,13 +1,13 @@
 /**
- * Run: the phases of a stress run, on nodes that are there.
+ * Run: the phases of a stress run, on nodes that already run.
  *
  *     fill -> load -> settle -> verify -> probe -> settle -> clean -> settle
  *
- * In `settle` it waits until nothing is on its way and the books of all nodes agree; a state that
- * does not come is a finding, and the run has failed.
+ * `settle` waits until nothing is in flight and the books of all nodes agree. A state that does not
+ * come is a finding, and the run has failed.
  *
- * Not here: starting and ending nodes (supervisor.ts), what is put and got (workload.ts), what the
- * counters say (report.ts).
+ * Not here: starting and ending nodes (supervisor.ts), puts and gets (workload.ts), the figures of
+ * the report (report.ts).
  */
 
 import type { Client } from "../../src/client/client.ts";
@@ -32,9 +32,9 @@ import {
 } from "./report.ts";
 import { Workload } from "./workload.ts";
 
-/** A node that does no page for so long, with pages to do, has stopped making progress. */
+/** A node that finishes no page for this long, with pages to do, has stopped making progress. */
 const STALL_MS = 15_000;
-/** How long the cluster may take to come to rest. */
+/** Bound of the time until the cluster is at rest. */
 const SETTLE_MS = 20_000;
 const POLL_MS = 50;
 const PROGRESS_MS = 200;
@@ -42,12 +42,12 @@ const PROGRESS_MS = 200;
 const PROBE_GETS = 400;
 const PROBE_GETS_ALL = 3200;
 
-/** Nothing moved that should have, or nothing was there to check. */
+/** No page moved that should have, or there was none to check. */
 export class NoProgressError extends Error {
   override readonly name = "NoProgressError";
 }
 
-/** Shows how far the run is, to whoever watches. */
+/** Shows the progress of the run. */
 export interface Progress {
   /** `done` of 0 .. 1. */
   show(phase: string, done: number, detail: string): void;
@@ -59,11 +59,11 @@ export interface RunParts {
   source: PageSource;
   progress: Progress;
   clients: readonly Client[];
-  /** Of nodes that this run has started: who sends to whom. Empty for nodes that run already. */
+  /** Which node sends to which, among nodes that this run has started. Empty for running nodes. */
   targets: ReadonlyMap<number, number | "auto" | null>;
   /** Numbers of the nodes that pages are put on. */
   loaded: readonly number[];
-  /** What is done to holders under load. */
+  /** Disturbances of holders under load. */
   chaos: Chaos | null;
 }
 
@@ -71,9 +71,9 @@ export class Run {
   private readonly parts: RunParts;
   private readonly workloads: Workload[];
   private readonly verdicts = noVerdicts();
-  /** What is wrong beside single pages, a sentence each. */
+  /** Findings beside single pages, a sentence each. */
   private readonly findings: string[] = [];
-  /** Nodes that have pages to do, with what they had done when they were last seen to move. */
+  /** Nodes with pages to do, and the count of finished pages when it last changed. */
   private readonly working = new Map<Workload, { operations: number; movedAt: number }>();
   private chaos: ChaosReport | null = null;
   private phase = "fill";
@@ -97,7 +97,7 @@ export class Run {
       });
   }
 
-  /** Runs all phases. Rejects with NoProgressError, or with what the client library throws. */
+  /** Runs all phases. Rejects with NoProgressError, or with an error of the client library. */
   async all(): Promise<StressReport> {
     const progress = this.watchProgress();
     try {
@@ -109,12 +109,12 @@ export class Run {
       progress.stop();
     }
     if (this.workloads.every((workload) => workload.stored === 0)) {
-      throw new NoProgressError("every page was refused: there was nothing to check");
+      throw new NoProgressError("every put was refused, so there was nothing to check");
     }
     return this.report();
   }
 
-  /** What is known so far. It passes only when all phases are done and nothing was found. */
+  /** The result so far. It passes only when all phases are done without a finding. */
   report(): StressReport {
     const { options, targets, clients } = this.parts;
     const totals = sumTotals(this.workloads.map((workload) => workload.totals));
@@ -157,7 +157,7 @@ export class Run {
     };
   }
 
-  /** Takes away what this run has put, as far as the nodes still answer. For nodes that stay. */
+  /** Flushes the pages of this run, as far as the nodes still answer. For nodes that go on. */
   async abandon(): Promise<void> {
     await Promise.allSettled(this.workloads.map((workload) => workload.abandon()));
   }
@@ -170,10 +170,10 @@ export class Run {
     const end = performance.now() + this.parts.options.durationMs;
     const isOver = (): boolean => performance.now() >= end && this.parts.chaos?.isEnough !== false;
     const loads = new Map(this.workloads.map((workload) => [workload.node, workload]));
-    const trouble = this.parts.chaos?.start(loads);
+    const chaos = this.parts.chaos?.start(loads);
     const load = this.each("load", (workload) => workload.load(isOver));
-    // A trouble that cannot be undone ends the load, too.
-    await Promise.all([load, Promise.race([load, trouble ?? load])]);
+    // A disturbance that cannot be undone ends the load, too.
+    await Promise.all([load, Promise.race([load, chaos ?? load])]);
     this.chaos = (await this.parts.chaos?.stop()) ?? null;
     this.findings.push(...(this.chaos?.findings ?? []));
     this.findings.push(...this.workloads.flatMap((workload) => workload.findings));
@@ -192,7 +192,7 @@ export class Run {
     this.phase = "done";
   }
 
-  /** One phase, on all nodes at once. */
+  /** Runs one phase on all nodes at once. */
   private async each(phase: string, work: (workload: Workload) => Promise<void>): Promise<void> {
     this.phase = phase;
     const movedAt = performance.now();
@@ -206,8 +206,8 @@ export class Run {
   }
 
   /**
-   * Nothing is on its way, and what each node calls remote is foreign on its holder. Of nodes that
-   * run already only the first can be asked for: their other peers may not be known here.
+   * Nothing is in flight, and pages that are remote at an owner are foreign at its holder. Running
+   * nodes are asked for the first only: this run may not know their other peers.
    */
   private async settled(): Promise<readonly NodeStats[]> {
     const known = this.parts.targets.size > 0;
@@ -221,9 +221,9 @@ export class Run {
   }
 
   /**
-   * Waits for a state of the cluster. When it does not come that is a finding.
+   * Waits for a state of the cluster. It is a finding when the state does not come.
    *
-   * @returns the state that was judged: a later look may see something else.
+   * @returns the state that was judged: it may have changed again since.
    */
   private async until(
     condition: (stats: readonly NodeStats[]) => boolean,
@@ -250,7 +250,7 @@ export class Run {
     return this.workloads.reduce((sum, workload) => sum + workload.operations, 0);
   }
 
-  /** Shows how far it is. `stalled` rejects when a node with pages to do does none. */
+  /** Shows the progress. `stalled` rejects when a node with pages to do finishes none. */
   private watchProgress(): { stalled: Promise<never>; stop: () => void } {
     let timer: Timer | undefined;
     const stalled = new Promise<never>((_, reject) => {
@@ -271,7 +271,7 @@ export class Run {
   }
 
   private showProgress(now: number): void {
-    // Fill, verify and clean take a few seconds between them.
+    // Fill, verify and clean take a few seconds together.
     const done = this.startedAt === 0 ? 0 : now - this.startedAt;
     const { wrong, lost } = this.verdicts;
     const detail = `${this.operations()} pages, ${wrong} wrong, ${lost} lost`;
@@ -283,7 +283,7 @@ function isClean({ frames, remote, foreign }: StressReport["leaks"]): boolean {
   return frames + remote + foreign === 0;
 }
 
-/** What the nodes have at some moment. */
+/** Pages and copies of the nodes at one moment. */
 interface Left {
   leaks: StressReport["leaks"];
   pages: number;
@@ -294,9 +294,8 @@ function leftOf(stats: readonly NodeStats[]): Left {
 }
 
 /**
- * What there is over what was there before the run: nodes that run already may have pages of
- * others. Those may have moved between frames and holders meanwhile, so that only their number
- * tells.
+ * Pages and copies beyond those of before the run: running nodes may have pages of others. Those
+ * may have moved between frames and holders, so only their number is compared.
  */
 function leaksOver(now: Left, before: Left): StressReport["leaks"] {
   const over = (left: number, had: number): number => Math.max(0, left - had);

@@ -1,6 +1,6 @@
 /**
- * `ramster stress` as a person runs it, but small: what it reports, what it leaves
- * behind, and how it ends when something happens in the middle.
+ * `ramster stress` as a person runs it, but small: its report, what it leaves behind, and how it
+ * ends when something happens in the middle.
  */
 import { expect, test } from "bun:test";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
@@ -24,7 +24,7 @@ function directories(world: ProcessWorld): string[] {
   return readdirSync(world.directory).filter((name) => name.startsWith("ramster-stress-"));
 }
 
-/** A run of three nodes that would go on for a minute, with pages on their way. */
+/** A run of three nodes that would take a minute, with pages in flight. */
 async function inTheMiddle(world: ProcessWorld) {
   const child = world.spawn(["stress", "--nodes=3", "--duration=1m", "--seed=7", ...SMALL]);
   const end = ended(child);
@@ -37,12 +37,12 @@ async function inTheMiddle(world: ProcessWorld) {
   return { child, end, nodes, close: () => client.close() };
 }
 
-/** With how many nodes: pairs need an even number, and a server has many clients. */
+/** Topologies and numbers of nodes: pairs need an even number, and a server has many clients. */
 const NODES = { auto: 3, pair: 4, ring: 3, server: 8, symmetric: 3 };
 const RUNS = TOPOLOGIES.map((topology) => [topology, NODES[topology]] as const);
 
 test.each(RUNS)(
-  "a small run in topology %s of %d passes and reports under the fixed names",
+  "a small run of topology %s with %d nodes passes and reports under the fixed names",
   async (topology, nodes) => {
     await using world = new ProcessWorld();
     const json = world.path("report.json");
@@ -92,13 +92,17 @@ test(
 );
 
 test(
-  "all nodes are restarted in turn under load, and no client of another one has an error",
+  "all nodes are restarted in turn under load, and no client of another node has an error",
   async () => {
     await using world = new ProcessWorld();
     const json = world.path("report.json");
     const flags = ["--nodes=4", "--servers=2", "--duration=1s", "--seed=2", "--chaos-every=50ms"];
     const run = await world.run([
-      ...["stress", ...flags, "--chaos=rolling", ...SMALL, `--json=${json}`],
+      "stress",
+      ...flags,
+      "--chaos=rolling",
+      ...SMALL,
+      `--json=${json}`,
     ]);
     expect(run).toMatchObject({ stderr: "", code: 0 });
     const report = JSON.parse(readFileSync(json, "utf8")) as StressReport;
@@ -127,7 +131,7 @@ test(
 );
 
 test(
-  "a node that dies ends the run with 12, the command that repeats it, and nothing left",
+  "a node that dies ends the run with 12 and the command that repeats it, and leaves nothing",
   async () => {
     await using world = new ProcessWorld();
     const { end, nodes, close } = await inTheMiddle(world);
@@ -146,7 +150,7 @@ test(
 );
 
 test(
-  "loads nodes that run already, and leaves them as they were",
+  "loads running nodes, and leaves them as they were",
   async () => {
     await using world = new ProcessWorld();
     const server = await world.start("server", 0, ["--memory=32MiB"]);
@@ -167,7 +171,7 @@ test(
   TEST_MS,
 );
 
-test("is refused before it starts when its report cannot be written, or nobody is there", async () => {
+test("is refused before it starts when its report cannot be written, or no node answers", async () => {
   await using world = new ProcessWorld();
   const json = await world.run(["stress", "--nodes=3", `--json=${world.path("none/report.json")}`]);
   expect(json.stderr).toMatch(/^ramster: Cannot use --json "[^"]+": [^\n]+\n$/);

@@ -4,9 +4,9 @@
  *     start -> the phases of run.ts -> stop
  *       any of them -> failed: all nodes are killed
  *
- * It passes when no page was ever wrong or lost, what each node calls remote is foreign on its
- * holder, no node was full while its holder stayed empty, and at the end nothing is left anywhere:
- * no frame, no remote page, no foreign page, no flush owed.
+ * A run passes when no page was wrong or lost, owners and holders agree on remote pages, and no
+ * node was full while its holder stayed empty. Nothing may be left at the end: no frame, no remote
+ * page, no foreign page, no pending flush.
  */
 
 import { readKeyText } from "../../src/cli/key.ts";
@@ -22,11 +22,11 @@ import { type Progress, Run } from "./run.ts";
 import { Supervisor } from "./supervisor.ts";
 import { type NodePlan, planTopology } from "./topology.ts";
 
-/** From a connection that broke to the end of the process that broke it. */
+/** From a broken connection to the end of the process that broke it. */
 const DEATH_MS = 1000;
-/** From the end of a node that got a Ctrl-C to the signal that this process got. */
+/** From the end of a node by Ctrl-C to the signal that this process gets. */
 const SIGNAL_MS = 100;
-/** What nodes that run already have to take back what a failed run has put. */
+/** Time for running nodes to flush the pages of a failed run. */
 const ABANDON_MS = 5000;
 
 export class InterruptedError extends Error {
@@ -34,24 +34,24 @@ export class InterruptedError extends Error {
 }
 
 export interface StressEnvironment {
-  /** The words that start this program. */
+  /** The command that starts this program. */
   program: readonly string[];
   progress: Progress;
   /** Resolves when the run is to be given up. */
   interrupted: Promise<void>;
-  /** Told what is known, before the run rejects. */
+  /** Called with the result so far, before the run rejects. */
   onFailure?: (report: StressReport) => void;
 }
 
 /**
- * Runs it all. Rejects with NodeDiedError, NoProgressError, InterruptedError or what has gone wrong
- * in a node; nothing is left behind.
+ * Runs all phases. Rejects with NodeDiedError, NoProgressError, InterruptedError or an error of a
+ * node. It leaves no process and no file behind.
  */
 export async function runStress(
   options: StressOptions & { seed: number },
   environment: StressEnvironment,
 ): Promise<StressReport> {
-  // What it is made of is read first: a file that is not there is found before a node is started.
+  // Page contents are read first: a missing file is found before a node is started.
   const source = new PageSource(options.data, options.seed);
   if (options.connect.length > 0) return runOnRunning(options, source, environment);
   const plans = planTopology(options);
@@ -107,8 +107,8 @@ function tellFailure(run: Run | null, environment: StressEnvironment): void {
 }
 
 /**
- * What a run failed of. When a node dies, its connection is found broken before its end is known,
- * so the death may be a moment away. A Ctrl-C reaches the nodes too, and comes before all.
+ * The cause of a failed run. When a node dies, its broken connection is noticed before its end, so
+ * this waits a moment for the death. Ctrl-C reaches the nodes too, and takes precedence.
  */
 async function causeOf(
   error: unknown,
@@ -125,8 +125,7 @@ async function causeOf(
 }
 
 /**
- * Loads nodes that run already. They are left as they were, but for what this run put and took away
- * again.
+ * Loads running nodes. It leaves them as they were: all pages of this run are flushed again.
  */
 async function runOnRunning(
   options: StressOptions & { seed: number },

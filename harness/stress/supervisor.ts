@@ -1,11 +1,10 @@
 /**
- * Supervisor: starts real node processes of this same program on free ports, and ends each of them
- * by its id.
+ * Supervisor: starts real node processes of this program on free ports, and ends each of them by
+ * its id.
  *
- * Every node is started with port 0. Those that place their pages themselves join the first one;
- * for the others, who is whose peer is set through the client doors once all are up. So no port is
- * ever guessed. They have a key of their own, made for this run. With losses or delays all that
- * they say to each other takes a detour.
+ * Every node is started with port 0, so no port is guessed. Nodes that choose their lenders join
+ * the first node. The others get their peers through the client doors once all are up. All have a
+ * key that was made for this run. With losses or delays their traffic goes through a relay.
  */
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -22,10 +21,10 @@ import type { ChaosKind } from "./options.ts";
 import type { NodePlan } from "./topology.ts";
 
 const GOSSIP = ["--gossip=127.0.0.1:0", "--network=local"];
-/** Generous: many nodes start at once on few cores. */
+/** Generous, because many nodes start at once on few cores. */
 const ACQUAINTED_MS = 60_000;
 const POLL_MS = 20;
-/** Processes that start at once: more would only keep each other from being ready. */
+/** Processes that start at once: more would only delay each other. */
 const STARTING_MAX = 16;
 
 export interface SupervisorOptions {
@@ -33,13 +32,13 @@ export interface SupervisorOptions {
   insecure: boolean;
   replicas: Replicas;
   seal: boolean;
-  /** Of the disk of each loaded node; null: it has none. */
+  /** Bytes of each loaded node's disk; null: no disk. */
   spillBytes: number | null;
-  /** Of what goes from node to node: see relay.ts. */
+  /** Losses and delays of traffic between nodes: see relay.ts. */
   lossPercent: number;
   delayMs: number;
   seed: number;
-  /** Some of it is done between the nodes. */
+  /** Some disturbances act between the nodes. */
   chaos: readonly ChaosKind[];
 }
 
@@ -55,13 +54,13 @@ export class Supervisor {
   private readonly spillBytes: number | null;
   private directory = "";
   private plans: readonly NodePlan[] = [];
-  /** Null while nodes talk directly. */
+  /** Null while traffic is direct. */
   private readonly detour: Detour | null;
   private readonly detoured = new Map<number, DetouredNode>();
-  /** Rejects when a node ends that nobody asked to. */
+  /** Rejects when a node ends without being asked to. */
   private readonly death = Promise.withResolvers<never>();
 
-  /** `program`: the words that start this program, to be followed by a command. */
+  /** `program`: the command that starts this program, without its subcommand. */
   constructor(program: readonly string[], options: SupervisorOptions) {
     this.program = program;
     this.insecure = options.insecure;
@@ -73,13 +72,13 @@ export class Supervisor {
     const isCut = chaos.includes("cut") || chaos.includes("slow");
     const isDirect = delayMs === 0 && lossPercent === 0 && !isCut;
     const loss = lossPercent / 100;
-    this.death.promise.catch(() => {}); // Of interest to those who watch.
+    this.death.promise.catch(() => {}); // The rejection is for those who await `death`.
     this.detour = isDirect ? null : new Detour(new SeededRandom(seed), { loss, delayMs });
   }
 
   /**
-   * Starts all nodes and lets them find each other: by gossip when one of them places its pages
-   * itself, else as the plans say. Rejects when one does not start.
+   * Starts all nodes and connects them: by gossip when one of them chooses its lenders, else as the
+   * plans define. Rejects when a node does not start.
    */
   async start(plans: readonly NodePlan[]): Promise<void> {
     this.plans = plans;
@@ -123,14 +122,14 @@ export class Supervisor {
     return node;
   }
 
-  // Trouble: see chaos.ts.
+  // Disturbances: see chaos.ts.
 
   async killNode(number: number): Promise<void> {
     await this.node(number).kill();
     await this.clients[number]?.close();
   }
 
-  /** In order: what it held is elsewhere then. */
+  /** Stops the node cleanly, after it has moved its foreign pages elsewhere. */
   async stopNode(number: number): Promise<void> {
     const code = await this.node(number).stop();
     if (code !== 0)
@@ -138,7 +137,7 @@ export class Supervisor {
     await this.clients[number]?.close();
   }
 
-  /** The same again, where it was, with nothing. It joins one of the others. */
+  /** Starts the same node again at its address, with nothing. It joins one of the others. */
   async restartNode(number: number): Promise<void> {
     const plan = this.plans[number];
     const old = this.node(number);
@@ -167,7 +166,7 @@ export class Supervisor {
     for (const { number: other } of this.nodes) this.detour?.relay.heal(number, other);
   }
 
-  /** What goes to it and comes from it takes so much longer. */
+  /** Delays all traffic of the node by this much more. */
   slowNode(number: number, delayMs: number): void {
     this.detour?.relay.slow(number, delayMs);
   }
@@ -178,7 +177,7 @@ export class Supervisor {
     return node;
   }
 
-  /** Until every node knows every other one. Rejects with RamsterError TIMED_OUT. */
+  /** Waits until every node knows every other one. Rejects with RamsterError TIMED_OUT. */
   private async acquainted(): Promise<void> {
     const deadline = performance.now() + ACQUAINTED_MS;
     for (const client of this.clients) {
@@ -203,13 +202,13 @@ export class Supervisor {
     return join(this.directory, "cluster.key");
   }
 
-  /** Rejects with NodeDiedError as soon as a node dies that was not asked to. */
+  /** Rejects with NodeDiedError as soon as a node ends without being asked to. */
   watch(): Promise<never> {
     return this.death.promise;
   }
 
   /**
-   * Stops all nodes, those that keep pages elsewhere first. @returns those that did not end with 0.
+   * Stops all nodes, owners of remote pages first. @returns the nodes that did not exit with 0.
    */
   async stop(): Promise<string[]> {
     for (const client of this.clients) await client.close();
@@ -225,7 +224,7 @@ export class Supervisor {
     return failed;
   }
 
-  /** Ends everything at once: for a run that failed or was interrupted. */
+  /** Kills all nodes at once: for a run that failed or was interrupted. */
   async kill(): Promise<void> {
     await Promise.all(this.nodes.map((node) => node.kill()));
     this.cleanUp();
@@ -236,7 +235,7 @@ export class Supervisor {
       `--number=${plan.number}`,
       `--name=n${plan.number}`,
       `--zone=z${plan.number}`,
-      "--reserve=0", // They are all on one machine: what one gives back another would lend.
+      "--reserve=0", // All are on one machine: memory that one gives back another would lend.
       ...(this.insecure ? [] : [`--key=${this.keyPath}`]),
       `--client=unix:${join(this.directory, `${plan.number}.sock`)}`,
     ];
@@ -257,7 +256,7 @@ export class Supervisor {
     const client = this.clients[plan.number];
     const holder = this.nodes[target];
     if (client === undefined || holder === undefined) {
-      throw new RamsterError("BAD_CONFIG", `Cannot wire node ${plan.number} to ${target}`);
+      throw new RamsterError("BAD_CONFIG", `Cannot connect node ${plan.number} to node ${target}`);
     }
     await client.setKnob("peers", `${target}@${this.detoured.get(target)?.pages ?? holder.listen}`);
     await client.setKnob("remote_target_nodenum", `${target}`);

@@ -28,7 +28,7 @@ test.each([
   expect(plan(topology, nodes, servers).map((node) => node.target)).toEqual([...targets]);
 });
 
-test("who only holds is not loaded, everyone else is", () => {
+test("nodes that only lend are not loaded, and all others are", () => {
   const loaded = (topology: Topology, servers = 0): boolean[] => {
     return plan(topology, 4, servers).map((node) => node.loaded);
   };
@@ -37,7 +37,7 @@ test("who only holds is not loaded, everyone else is", () => {
   expect(loaded("ring")).toEqual([true, true, true, true]);
 });
 
-test("each lends whole frames for all that its borrowers may send, and nothing without any", () => {
+test("each node lends whole frames for all that its borrowers may send, and nothing without borrowers", () => {
   for (const topology of TOPOLOGIES) {
     const plans = plan(topology, 8, topology === "server" ? 2 : 0);
     for (const { number, lendBytes } of plans) {
@@ -54,7 +54,7 @@ test("a server that nobody sends to lends as little as a node can, so that it st
   expect(lent.slice(1)).toEqual([MIB, MIB, MIB, 0]);
 });
 
-test("a working set that nobody could lend room for is refused", () => {
+test("a working set that no node could lend room for is refused", () => {
   const options = {
     topology: "ring",
     nodes: 2,
@@ -67,7 +67,7 @@ test("a working set that nobody could lend room for is refused", () => {
   );
 });
 
-test("nobody sends to itself", () => {
+test("no node sends to itself", () => {
   for (const topology of TOPOLOGIES) {
     for (const { number, target } of plan(topology, 6, topology === "server" ? 1 : 0)) {
       expect(target).not.toBe(number);
@@ -79,7 +79,7 @@ test("nodes that are all servers are refused", () => {
   expect(() => plan("server", 2, 2)).toThrow("Cannot stress 2 nodes: all are servers");
 });
 
-test("what travels twice is lent twice", () => {
+test("pages with two copies are lent room twice", () => {
   const options = {
     topology: "auto",
     nodes: 6,

@@ -1,5 +1,5 @@
 /**
- * Topology: who sends pages to whom in a stress run, and how much each node lends. Pure.
+ * Topology: which node sends pages to which in a stress run, and how much each node lends. Pure.
  *
  *     server     clients -> one of the servers, in turn        pair        0 -> 1, 2 -> 3, ...
  *     ring       each -> the next                              symmetric   0 <-> 1, 2 <-> 3, ...
@@ -29,7 +29,7 @@ export interface TopologyOptions {
   workingSetBytes: number;
 }
 
-/** Plans `nodes` nodes. Throws ConfigError when the topology cannot be made of so many. */
+/** Plans `nodes` nodes. Throws ConfigError when the topology is impossible with this number. */
 export function planTopology(options: TopologyOptions): NodePlan[] {
   const plans: NodePlan[] = Array.from({ length: options.nodes }, (_, number) => {
     const target = targetOf(number, options);
@@ -47,13 +47,13 @@ export function planTopology(options: TopologyOptions): NodePlan[] {
   const borrowerCount = plans.filter((plan) => plan.target === "auto").length;
   const autoBytes = borrowerCount * options.workingSetBytes * copies;
   for (const plan of plans) {
-    // What does not compress travels whole, and a zpage may have a frame to itself: room for both.
+    // Incompressible pages are sent whole, and a zpage may have a frame to itself: room for both.
     const borrowers = plans.filter((other) => other.target === plan.number).length;
     let bytes = borrowers * options.workingSetBytes * 1.25;
-    // Lenders are seldom filled quite alike.
+    // Lenders rarely fill evenly.
     if (options.topology === "auto" && !plan.loaded) bytes = (autoBytes / options.servers) * 1.5;
     plan.lendBytes = Math.ceil(bytes / FRAME_BYTES) * FRAME_BYTES;
-    // A server without borrowers starts too.
+    // A server without borrowers must start, too.
     if (borrowers > 0 || !plan.loaded) plan.lendBytes = Math.max(plan.lendBytes, MEMORY_BYTES_MIN);
     if (plan.lendBytes > MEMORY_BYTES_MAX) {
       const lends = `node ${plan.number} would lend ${formatSize(plan.lendBytes)}`;

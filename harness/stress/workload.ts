@@ -1,21 +1,21 @@
 /**
- * Workload: what one node is loaded with, through the client library, and checked page by page.
+ * Workload: the load on one node, through the client library, with every page checked.
  *
  *     fill:   every page of the working set is put once
  *     load:   LANES at a time, batches of puts, gets and flushes in the given mix
- *     verify: every key is got once: what must be there is, what must not be is not
+ *     verify: every key is got once: pages that must be there are, and no others
  *     probe:  single pages, one operation at a time, for latencies
- *     clean:  everything is flushed: by page, by object, by pool; what was flushed is not there
+ *     clean:  everything is flushed, by page, object and pool; flushed pages are not there
  *
  * When its node is restarted under load, the lanes wait until it is there again. Its pages have
- * ended with it, so it starts anew: new pools, filled.
+ * ended with it, so the workload fills new pools.
  *
- * Each lane has keys of its own and waits for each batch, so what a page must hold is known at
- * every moment.
+ * Each lane has keys of its own and waits for each batch, so the right content of a page is known
+ * at every moment.
  *
- * Why latencies have a phase of their own: an answer does not say where the page came from. So one
- * get at a time is made, and the node's counters are read around it: if a remote get was counted,
- * this was one. Under load that could not be told.
+ * Latencies have a phase of their own because an answer does not tell where the page came from.
+ * The probe reads the node's counters around a single get: if a remote get was counted, this get
+ * was remote. Under load the two could not be matched.
  */
 import type { Client } from "../../src/client/client.ts";
 import { PageError } from "../../src/client/errors.ts";
@@ -31,15 +31,15 @@ import type { PageSource } from "./page-source.ts";
 const LANES = 4;
 const BATCH = 64;
 /**
- * Pages of one object: as many as a swap device of the original spreads over it in a small machine.
+ * Pages of one object: as many as a small machine's swap device spreads over it in the original.
  */
 const PAGES_PER_OBJECT = 256;
-/** What a node that stops in order says to its clients. */
+/** The message of a node that shuts down cleanly to its clients. */
 const FAREWELL = "the node stops";
 const LANES_POLL_MS = 5;
-/** One page in so many is ephemeral. */
+/** One page in this many is ephemeral. */
 const EPHEMERAL_ONE_IN = 8;
-/** One get in so many takes the page away. */
+/** One get in this many removes the page. */
 const REMOVE_ONE_IN = 32;
 
 export interface WorkloadTotals {
@@ -53,7 +53,7 @@ export interface Latencies {
   local_get: Latency;
   remote_get: Latency;
   put: Latency;
-  /** Of a batch of BATCH pages, under load. */
+  /** Share of a batch of BATCH pages, under load. */
   batch_get: Latency;
   batch_put: Latency;
 }
@@ -85,18 +85,18 @@ export class Workload {
   readonly totals: WorkloadTotals = { put: 0, get: 0, flush: 0, refused: {} };
   readonly latencies = noLatencies();
   readonly node: number;
-  /** Of the pages put, those that were accepted. */
+  /** Accepted puts. */
   stored = 0;
-  /** Pages put, got and flushed so far: what progress is measured by. */
+  /** Pages put, got and flushed so far: the measure of progress. */
   operations = 0;
-  /** What was wrong with how its connection ended, a sentence each. */
+  /** Findings about the end of the connection, a sentence each. */
   readonly findings: string[] = [];
   private client: Client;
   private readonly source: PageSource;
   private readonly verdicts: Verdicts;
   private readonly options: WorkloadOptions;
   private stores: Store[] = [];
-  /** Resolves when the node that is being restarted is there again, and filled. */
+  /** Resolves when the node that is being restarted is up again, and filled. */
   private anew: Promise<void> | null = null;
   private lanesLoading = 0;
 
@@ -111,7 +111,7 @@ export class Workload {
     this.node = options.node;
   }
 
-  /** Has its node restarted under load by `restart`, and starts anew. See Restarted. */
+  /** Has its node restarted under load by `restart`, and fills it again. See Restarted. */
   async restartNode(restart: () => Promise<Client>): Promise<void> {
     const anew = Promise.withResolvers<void>();
     this.anew = anew.promise;
@@ -124,7 +124,7 @@ export class Workload {
     anew.resolve();
   }
 
-  /** The connection of a lane is gone: nothing else may be wrong, and it must have been told so. */
+  /** A lane's connection closed: nothing else may fail, and the node must have announced it. */
   private async waitForNode(error: unknown): Promise<void> {
     if (this.anew === null || !(error instanceof RamsterError) || error.code !== "CLOSED") {
       throw error;
@@ -165,7 +165,7 @@ export class Workload {
     });
   }
 
-  /** Loads until `isOver` says so. */
+  /** Loads until `isOver` returns true. */
   async load(isOver: () => boolean): Promise<void> {
     await this.inLanes(async (lane, random) => {
       this.lanesLoading += 1;
@@ -193,8 +193,8 @@ export class Workload {
   }
 
   /**
-   * Gets each key once and leaves what is there. The load only tries keys at random, and a page
-   * that was lost behind the last get of it would go unseen.
+   * Gets each key once and leaves the pages. The load tries keys at random only, and would miss a
+   * page that is lost after its last get.
    */
   async verify(): Promise<void> {
     await this.inLanes(async (lane) => {
@@ -207,15 +207,15 @@ export class Workload {
   }
 
   /**
-   * Times single operations until `gets` gets found a page, or so many were tried that most find
-   * none.
+   * Times single operations until `gets` gets have found a page, or so many were tried that most
+   * must find none.
    */
   async probe(gets: number): Promise<void> {
     const random = new SeededRandom(this.options.seed ^ 0x5a5a);
     const store = this.stores[0];
     if (store === undefined || store.keyCount === 0) return;
     let fetched = fetchedPages(await this.client.stats());
-    for (let found = 0, tried = 0; found < gets && tried < gets * 4; tried += 1) {
+    for (let hits = 0, tried = 0; hits < gets && tried < gets * 4; tried += 1) {
       const key = below(random, store.keyCount);
       if (!store.checker.has(key)) continue;
       const started = performance.now();
@@ -227,14 +227,14 @@ export class Workload {
       if (now === fetched) local_get.add(us);
       else remote_get.add(us);
       fetched = now;
-      found += 1;
-      if (found % 4 === 0) await this.putTimed(store, key);
+      hits += 1;
+      if (hits % 4 === 0) await this.putTimed(store, key);
     }
   }
 
   /**
-   * Flushes a third page by page, a third by object, the rest with the pools, which go too. After
-   * each, what was flushed must not be there.
+   * Flushes a third page by page, a third by object, and the rest with the pools, which go too.
+   * After each step no flushed page may be there.
    */
   async clean(): Promise<void> {
     for (const store of this.stores) {
@@ -256,7 +256,7 @@ export class Workload {
     this.stores = [];
   }
 
-  /** Takes the pools away, whatever they hold: for a run that failed on nodes that stay. */
+  /** Destroys the pools, whatever they hold: for a run that failed on running nodes. */
   async abandon(): Promise<void> {
     await Promise.all(this.stores.map((store) => store.pool.destroy()));
   }
@@ -363,7 +363,7 @@ function laneKeys(first: number, keyCount: number): number[] {
   return keys;
 }
 
-/** The keys from `from` to `to`, without it, in runs of at most `length`. */
+/** The keys from `from` up to, not including, `to`, in runs of at most `length`. */
 function runsOf(from: number, to: number, length: number): number[][] {
   const runs: number[][] = [];
   for (let first = from; first < to; first += length) {
@@ -372,7 +372,7 @@ function runsOf(from: number, to: number, length: number): number[][] {
   return runs;
 }
 
-/** Up to BATCH different keys of the lane, at random. */
+/** Up to BATCH different random keys of the lane. */
 function randomKeys(random: SeededRandom, keyCount: number, lane: number): number[] {
   const laneKeyCount = Math.floor((keyCount - lane + LANES - 1) / LANES);
   const keys = new Set<number>();

@@ -1,5 +1,5 @@
 /**
- * Gives bytes to a Framer and judges every frame as a channel does: for tests and fuzzers of
+ * Gives bytes to a Framer and judges every frame as a channel does, for tests and fuzzers of
  * src/wire.
  */
 import { BufferPool } from "../../src/core/buffer-pool.ts";
@@ -13,9 +13,9 @@ import { decodeFrame, type JsonFrame } from "./json-frame.ts";
 
 export interface DeliveredFrame {
   readonly bytes: Uint8Array;
-  /** What is wrong with it, or null. */
+  /** Why the frame is invalid, or null. */
   readonly reason: string | null;
-  /** What it says; null when something is wrong, or when its type is not defined. */
+  /** The content of the frame; null when it is invalid, or its type is not defined. */
   readonly json: JsonFrame | null;
 }
 
@@ -27,7 +27,7 @@ export interface Delivery {
 
 const DEFINED_TYPES: ReadonlySet<number> = new Set(Object.values(MESSAGE));
 
-/** Pushes the chunks one after the other. Throws what is no WireError. */
+/** Pushes the chunks in sequence. Throws any error other than WireError. */
 export function deliver(...chunks: Uint8Array[]): Delivery {
   const frames: DeliveredFrame[] = [];
   const framer = new Framer(
@@ -53,7 +53,7 @@ export function atEndOfBuffer(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
   return copy;
 }
 
-/** The chunks that `bytes` makes when cut at the given places, in rising order. */
+/** The chunks of `bytes` when cut at the given positions, in rising order. */
 export function cutAt(bytes: Uint8Array, ...places: number[]): Uint8Array[] {
   const ends = [...places, bytes.length];
   return ends.map((end, i) => atEndOfBuffer(bytes.subarray(ends[i - 1] ?? 0, end)));

@@ -1,6 +1,6 @@
 /**
- * A second writer of frames, for fixtures/wire: it shares no line with src/wire, so that the two
- * can be held against each other. A frame is a list of fields, each hex with a comment.
+ * A second writer of frames, for fixtures/wire. It shares no line with src/wire, so that the two
+ * can be compared. A frame is a list of fields, each as hex with a comment.
  */
 
 /** Hex digits (or a run, see hex.ts) and what they mean. */

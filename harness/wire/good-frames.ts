@@ -1,6 +1,6 @@
 /**
- * The golden frames: each as bytes, field by field, and as what the bytes mean. Written twice on
- * purpose, and without src/wire: neither side can hide a mistake of the other.
+ * The golden frames: each as bytes, field by field, and as the meaning of the bytes. Both are
+ * written without src/wire, so neither side can hide a mistake of the other.
  */
 import {
   type Field,

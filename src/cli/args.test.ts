@@ -56,13 +56,19 @@ describe("parseArgs() of a node", () => {
     const at = { nbd: { kind: "unix", path: "/a" }, exportName: "x" };
     const options = (line: string): unknown => (parse(line) as { options: unknown }).options;
     expect(options("swap on --nbd unix:/a --export x --device /dev/nbd3 --priority 7")).toEqual({
-      ...{ action: "on", ...at, device: "/dev/nbd3", priority: 7 },
+      action: "on",
+      ...at,
+      device: "/dev/nbd3",
+      priority: 7,
     });
     expect(options("swap on --nbd unix:/a --export x")).toMatchObject({
-      ...{ device: null, priority: 100 },
+      device: null,
+      priority: 100,
     });
     expect(options("swap off --nbd unix:/a --export x")).toEqual({
-      ...{ action: "off", ...at, device: null },
+      action: "off",
+      ...at,
+      device: null,
     });
     expect(options("swap off --device /dev/nbd0")).toEqual({ action: "off", device: "/dev/nbd0" });
     expect(options("swap status")).toEqual({ action: "status" });

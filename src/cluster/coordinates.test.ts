@@ -48,7 +48,10 @@ test("a node recovers its coordinate after any coordinates of others", () => {
   const nodes = places.map((_, i) => new Coordinates(new SeededRandom(i + 1)));
   observeAll(nodes, 500);
   const far: Coordinate = {
-    ...{ vec: [1000, -1000, 0, 0, 0, 0, 0, 1000], error: 0, adjustment: -1000, height: 1000 },
+    vec: [1000, -1000, 0, 0, 0, 0, 0, 1000],
+    error: 0,
+    adjustment: -1000,
+    height: 1000,
   };
   for (const node of nodes) {
     for (let i = 0; i < 100; i += 1) node.observe(i % 2 === 0 ? far : { ...far, vec: ZEROS }, i);

@@ -29,7 +29,10 @@ beforeEach(() => {
   queue = new BroadcastQueue();
   members = new Members(
     {
-      ...{ clock, counters, queue, awareness: new Awareness(8) },
+      clock,
+      counters,
+      queue,
+      awareness: new Awareness(8),
       isLeaving: (name) => leaving.has(name),
       events: {
         onJoin: ({ name }) => void events.push(`join ${name}`),
@@ -49,7 +52,12 @@ beforeEach(() => {
 function alive(node: string, incarnation: number, last = 2, meta = new Uint8Array()): void {
   const addr = Uint8Array.of(10, 0, 0, last);
   members.onAlive({
-    ...{ kind: "alive", node, incarnation, addr, port: 7946, meta },
+    kind: "alive",
+    node,
+    incarnation,
+    addr,
+    port: 7946,
+    meta,
     vsn: OWN_VERSIONS,
   });
 }
@@ -145,7 +153,9 @@ describe("claims about others", () => {
     alive("m1023", 1);
     alive("m1024", 1);
     expect([state("m1023"), state("m1024"), members.count]).toEqual([
-      ...["alive 1", "alive 1", MEMBERS_MAX + 2],
+      "alive 1",
+      "alive 1",
+      MEMBERS_MAX + 2,
     ]);
     // A member that returns may find the cluster full.
     alive("m0", 2);
@@ -168,16 +178,25 @@ describe("claims about others", () => {
       clock.run(clock.now() + 1);
     }
     expect(["g0", "g1", "g2", "g3"].map(state)).toEqual([
-      ...["unknown", "unknown", "unknown", "dead 1"],
+      "unknown",
+      "unknown",
+      "unknown",
+      "dead 1",
     ]);
     expect(members.count).toBe(1 + MEMBERS_GONE_MAX);
   });
 
   test("a member whose versions do not fit is refused, and not gossiped", () => {
     const vsns = [
-      ...[[1, 5, 2, 0, 0, 0] as const, [0, 0, 0, 0, 0, 0] as const, [2, 4, 4, 2, 5, 4] as const],
-      ...[[5, 5, 5, 2, 5, 4] as const, [1, 5, 1, 2, 5, 4] as const, [1, 6, 6, 2, 5, 4] as const],
-      ...[[1, 5, 2, 5, 5, 5] as const, [1, 5, 2, 2, 4, 4] as const, [1, 5, 2, 2, 6, 6] as const],
+      [1, 5, 2, 0, 0, 0] as const,
+      [0, 0, 0, 0, 0, 0] as const,
+      [2, 4, 4, 2, 5, 4] as const,
+      [5, 5, 5, 2, 5, 4] as const,
+      [1, 5, 1, 2, 5, 4] as const,
+      [1, 6, 6, 2, 5, 4] as const,
+      [1, 5, 2, 5, 5, 5] as const,
+      [1, 5, 2, 2, 4, 4] as const,
+      [1, 5, 2, 2, 6, 6] as const,
     ];
     const addr = Uint8Array.of(10, 0, 0, 9);
     const facts = { kind: "alive", incarnation: 1, addr, port: 7946, meta: addr } as const;

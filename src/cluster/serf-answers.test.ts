@@ -28,12 +28,17 @@ let notices: string[];
 beforeEach(() => {
   members = new Members(
     {
-      ...{ clock: new SimClock(), counters: new ClusterCounters(), awareness: new Awareness(8) },
+      clock: new SimClock(),
+      counters: new ClusterCounters(),
+      awareness: new Awareness(8),
       queue: new BroadcastQueue(),
       isLeaving: () => false,
       events: {
-        ...{ onJoin: () => {}, onUpdate: () => {}, onLeave: () => {} },
-        ...{ onConflict: () => {}, onNotice: () => {} },
+        onJoin: () => {},
+        onUpdate: () => {},
+        onLeave: () => {},
+        onConflict: () => {},
+        onNotice: () => {},
       },
     },
     { ...LAN, bind: { kind: "tcp", host: "10.0.0.1", port: 7946 }, advertise: null, label: "" },
@@ -59,7 +64,9 @@ function add(node: string, last: number): void {
 
 function ask(fields: Record<string, unknown>): void {
   const answers = new SerfAnswers({
-    ...{ members, keyring, random: new SeededRandom(1) },
+    members,
+    keyring,
+    random: new SeededRandom(1),
     send: (to, bytes) => void sent.push({ to: formatAddress(to), bytes }),
     onNotice: (_, line) => void notices.push(line),
   });
@@ -232,27 +239,20 @@ test("a query about a claimed name is answered, except about this node", () => {
 
 test("expressions of words match as in Go, and no others match", () => {
   for (const [expression, text, is] of [
-    ...[
-      ["", "node", true] as const,
-      ["od", "node", true] as const,
-      ["^od", "node", false] as const,
-    ],
-    ...[
-      ["no$", "node", false] as const,
-      ["de$", "node", true] as const,
-      ["^node$", "node", true] as const,
-    ],
-    ...[["web|node", "node", true] as const, ["^web$|^db$", "node", false] as const],
-    ...[
-      ["n.de", "node", true] as const,
-      ["node.", "node", false] as const,
-      ["^$", "", true] as const,
-    ],
-    ...[
-      ["(a+)+$", "aaaa", false] as const,
-      [".*", "node", false] as const,
-      ["n$o", "n$o", false] as const,
-    ],
+    ["", "node", true] as const,
+    ["od", "node", true] as const,
+    ["^od", "node", false] as const,
+    ["no$", "node", false] as const,
+    ["de$", "node", true] as const,
+    ["^node$", "node", true] as const,
+    ["web|node", "node", true] as const,
+    ["^web$|^db$", "node", false] as const,
+    ["n.de", "node", true] as const,
+    ["node.", "node", false] as const,
+    ["^$", "", true] as const,
+    ["(a+)+$", "aaaa", false] as const,
+    [".*", "node", false] as const,
+    ["n$o", "n$o", false] as const,
   ]) {
     expect({ expression, text, is: matches(expression, text) }).toEqual({ expression, text, is });
   }

@@ -5,8 +5,12 @@ import { decodeSerfState, encodeIntent, encodeSerfState, SERF } from "../gossip/
 import { Serf } from "./serf.ts";
 
 const EMPTY = {
-  ...{ ltime: 0n, statusLTimes: new Map<string, bigint>(), leftMembers: [] },
-  ...{ eventLTime: 0n, events: [], queryLTime: 0n },
+  ltime: 0n,
+  statusLTimes: new Map<string, bigint>(),
+  leftMembers: [],
+  eventLTime: 0n,
+  events: [],
+  queryLTime: 0n,
 };
 
 function serfOf(name: string, left: string[] = []): Serf {

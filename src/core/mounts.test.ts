@@ -6,8 +6,13 @@ const LINE =
 
 test("a line of mountinfo, with optional fields and without", () => {
   const mount = {
-    ...{ id: 36, device: "98:0", root: "/mnt1", point: "/mnt2", type: "ext3" },
-    ...{ source: "/dev/root", options: ["rw", "errors=continue"] },
+    id: 36,
+    device: "98:0",
+    root: "/mnt1",
+    point: "/mnt2",
+    type: "ext3",
+    source: "/dev/root",
+    options: ["rw", "errors=continue"],
   };
   expect(parseMounts(`${LINE}\n`)).toEqual([mount]);
   expect(parseMounts(LINE.replace(" master:1 shared:2", ""))).toEqual([mount]);

@@ -154,7 +154,13 @@ test("PoolSet and ClientPools have what was added, and no set has a number out o
   const set = new PoolSet();
   for (const id of [0, 31, 32, 255]) set.add(id);
   expect([0, 1, 31, 32, 33, 254, 255].map((id) => set.has(id))).toEqual([
-    ...[true, false, true, true, false, false, true],
+    true,
+    false,
+    true,
+    true,
+    false,
+    false,
+    true,
   ]);
   set.remove(31);
   expect([31, 256, 287, 65_535].map((id) => set.has(id))).toEqual([false, false, false, false]);

@@ -10,7 +10,10 @@ import type { NodeConfig } from "../node/config.ts";
 
 const MIB = 1024 * 1024;
 const SPILLS: Partial<NodeConfig> = {
-  ...{ target: null, memoryBytes: MIB, spillPath: "disk", spillBytes: 8 * MIB },
+  target: null,
+  memoryBytes: MIB,
+  spillPath: "disk",
+  spillBytes: 8 * MIB,
 };
 /** One that does not compress. */
 const page = (number: number) => {

@@ -53,9 +53,25 @@ function read(packet: Uint8Array, options = CLEAR): PacketMessage[] {
 describe("msgpack", () => {
   test("msgpackEnd() finds the end of any value, or that it is incomplete", () => {
     for (const value of [
-      ...[0, -1, 200, -200, 70_000, 2 ** 40, 1.5, true, null, "", "x".repeat(40)],
-      ...["y".repeat(300), "z".repeat(70_000), new Uint8Array(5), new Uint8Array(300)],
-      ...[[], [1, [2, "3"]], {}, { a: { b: [1, 2, { c: new Uint8Array(2) }] } }],
+      0,
+      -1,
+      200,
+      -200,
+      70_000,
+      2 ** 40,
+      1.5,
+      true,
+      null,
+      "",
+      "x".repeat(40),
+      "y".repeat(300),
+      "z".repeat(70_000),
+      new Uint8Array(5),
+      new Uint8Array(300),
+      [],
+      [1, [2, "3"]],
+      {},
+      { a: { b: [1, 2, { c: new Uint8Array(2) }] } },
       Array.from({ length: 100 }, (_, i) => i),
       Object.fromEntries(Array.from({ length: 40 }, (_, i) => [`k${i}`, i])),
     ]) {
@@ -179,8 +195,11 @@ describe("packets", () => {
 
   test("a part that cannot be read is skipped and counted, and the others are read", () => {
     const spoilt = [
-      ...[withId(GOSSIP.PING, Uint8Array.of(0xc1)), encodeMessage(NACK), withId(99, keyOf(1, 3))],
-      ...[encodeMessage({ ...alive, node: "x".repeat(256) }), encodeMessage(alive)],
+      withId(GOSSIP.PING, Uint8Array.of(0xc1)),
+      encodeMessage(NACK),
+      withId(99, keyOf(1, 3)),
+      encodeMessage({ ...alive, node: "x".repeat(256) }),
+      encodeMessage(alive),
       encodeMessage({ ...alive, node: "two\nlines" }),
       withId(GOSSIP.COMPRESS, encodeMsgpack({ Algo: 0, Buf: keyOf(1, 5) })),
       Uint8Array.of(GOSSIP.COMPOUND, 2, 0, 1),
@@ -200,8 +219,12 @@ describe("packets", () => {
   test("names have at most 255 bytes, but a sender with a longer name is answered", () => {
     const long = { ...alive, node: "n".repeat(255) };
     const ping: PacketMessage = {
-      ...{ kind: "ping", seq: 1, node: "us", sourceAddr: Uint8Array.of(10, 0, 0, 1) },
-      ...{ sourcePort: 7946, sourceNode: "m".repeat(400) },
+      kind: "ping",
+      seq: 1,
+      node: "us",
+      sourceAddr: Uint8Array.of(10, 0, 0, 1),
+      sourcePort: 7946,
+      sourceNode: "m".repeat(400),
     };
     const suspect: PacketMessage = {
       kind: "suspect",
@@ -343,9 +366,13 @@ describe("streams", () => {
   test("a member that cannot be read is skipped and counted, and the others are read", () => {
     const whole = { kind: "push-pull", userState: Uint8Array.of(1, 2), join: true } as const;
     const members = [
-      ...[memberOf("a"), memberOf("x".repeat(256)), memberOf("two\nlines")],
-      ...[{ ...memberOf("q"), addr: new Uint8Array(3) }, memberOf("b")],
-      ...[{ ...memberOf("q"), meta: new Uint8Array(META_BYTES_MAX + 1) }, memberOf("c")],
+      memberOf("a"),
+      memberOf("x".repeat(256)),
+      memberOf("two\nlines"),
+      { ...memberOf("q"), addr: new Uint8Array(3) },
+      memberOf("b"),
+      { ...memberOf("q"), meta: new Uint8Array(META_BYTES_MAX + 1) },
+      memberOf("c"),
     ];
     for (const options of [CLEAR, { keyring: ringOf(keyOf(1)), label: "blue" }]) {
       const bytes = encodeStream({ ...whole, members }, options, "dialled");
@@ -431,9 +458,14 @@ describe("serf", () => {
     const coordinate = { vec, error: 0.5, adjustment: -0.001, height: 1e-5 };
     expect(decodeCoordinate(encodeCoordinate(coordinate))).toEqual(coordinate);
     for (const wrong of [
-      ...[{ vec: vec.slice(1) }, { vec: [...vec, 0] }, { vec: [...vec.slice(1), 1e300] }],
-      ...[{ vec: [...vec.slice(1), Number.NaN] }, { error: -1 }, { height: -1e-9 }],
-      ...[{ adjustment: Number.POSITIVE_INFINITY }, { error: Number.NaN }],
+      { vec: vec.slice(1) },
+      { vec: [...vec, 0] },
+      { vec: [...vec.slice(1), 1e300] },
+      { vec: [...vec.slice(1), Number.NaN] },
+      { error: -1 },
+      { height: -1e-9 },
+      { adjustment: Number.POSITIVE_INFINITY },
+      { error: Number.NaN },
     ]) {
       expect(decodeCoordinate(encodeCoordinate({ ...coordinate, ...wrong }))).toBeNull();
     }
@@ -457,8 +489,12 @@ describe("serf", () => {
     }
     const events = [{ name: "deploy", payload: Uint8Array.of(1) }];
     const state: SerfState = {
-      ...{ ltime: 9n, statusLTimes: new Map([["a", 2n ** 53n]]), leftMembers: ["b"] },
-      ...{ eventLTime: 2n ** 64n - 1n, events: [[2n ** 40n, events]], queryLTime: 7n },
+      ltime: 9n,
+      statusLTimes: new Map([["a", 2n ** 53n]]),
+      leftMembers: ["b"],
+      eventLTime: 2n ** 64n - 1n,
+      events: [[2n ** 40n, events]],
+      queryLTime: 7n,
     };
     expect(decodeSerfState(encodeSerfState(state))).toEqual(state);
     expect(decodeSerfState(new Uint8Array(0))).toBeNull();

@@ -143,8 +143,10 @@ test("version 1: the limit, less the memory of its subtree without inactive file
     "memory.limit_in_bytes": `${2 * GIB}\n`,
     "memory.usage_in_bytes": `${1.5 * GIB}\n`,
     "memory.stat": [
-      ...["inactive_file 1", `hierarchical_memory_limit ${2 * GIB}`],
-      ...[`total_inactive_file ${GIB}`, ""],
+      "inactive_file 1",
+      `hierarchical_memory_limit ${2 * GIB}`,
+      `total_inactive_file ${GIB}`,
+      "",
     ].join("\n"),
   });
   const ofOwn = { totalBytes: 2 * GIB, availableBytes: 1.5 * GIB };

@@ -24,7 +24,8 @@ describe("parseMapping()", () => {
     expect(parseMapping(shared)).toMatchObject({ isFile: true, isCopiedOnWrite: false });
     expect(parseMapping("10000-20000 ---p 00000000 00:00 0")).toMatchObject({ isReadable: false });
     expect(parseMapping("10000-20000 rw-p 00000000 00:00 0    [stack]")).toMatchObject({
-      ...{ isFile: false, isSpecial: false },
+      isFile: false,
+      isSpecial: false,
     });
     const vvar = "7ffe3f8e2000-7ffe3f8e6000 r--p 00000000 00:00 0         [vvar]";
     expect(parseMapping(vvar)).toMatchObject({ isSpecial: true });

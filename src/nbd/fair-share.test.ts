@@ -9,6 +9,10 @@ test("many connections share what eight get, down to a minimum", () => {
     return share.units;
   };
   expect([0, 1, 8, 16, 1000].map(unitsOf)).toEqual([
-    ...[NBD_SLICE, NBD_SLICE, NBD_SLICE, NBD_SLICE / 2, NBD_SLICE_MIN],
+    NBD_SLICE,
+    NBD_SLICE,
+    NBD_SLICE,
+    NBD_SLICE / 2,
+    NBD_SLICE_MIN,
   ]);
 });

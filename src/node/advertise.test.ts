@@ -25,7 +25,10 @@ async function hostOf(given: Given): Promise<string> {
   };
   const listen = given.listen ?? "0.0.0.0:7777";
   const config = nodeConfig({
-    ...{ number: null, name: "n", insecure: true, listen: tcp(listen) },
+    number: null,
+    name: "n",
+    insecure: true,
+    listen: tcp(listen),
     gossip: tcp(given.gossip ?? listen.replace(/:\d+$/, ":7946")),
     advertise: given.advertise === undefined ? null : tcp(given.advertise),
     seeds: (given.join ?? []).map(tcp),
@@ -41,8 +44,10 @@ describe("a node that listens on all addresses publishes", () => {
     [
       "the one that the seeds see",
       {
-        ...{ join: ["gone:7946", "seed:7946"], addresses: ["10.9.0.1", "172.17.0.1"] },
-        ...{ names: { gone: [], seed: ["10.9.0.5"] }, routes: { "10.9.0.5": "10.9.0.1" } },
+        join: ["gone:7946", "seed:7946"],
+        addresses: ["10.9.0.1", "172.17.0.1"],
+        names: { gone: [], seed: ["10.9.0.5"] },
+        routes: { "10.9.0.5": "10.9.0.1" },
       },
       "10.9.0.1",
     ],
@@ -55,7 +60,8 @@ describe("a node that listens on all addresses publishes", () => {
     [
       "no loopback address, whatever seed is on its own machine",
       {
-        ...{ join: ["127.0.0.1:7946"], routes: { "127.0.0.1": "127.0.0.1" } },
+        join: ["127.0.0.1:7946"],
+        routes: { "127.0.0.1": "127.0.0.1" },
         addresses: ["10.9.0.1"],
       },
       "10.9.0.1",

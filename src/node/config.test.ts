@@ -126,8 +126,10 @@ describe("nodeConfig()", () => {
   test("refuses to join other machines with an address that they cannot reach", () => {
     const at = (host: string, port: number) => ({ kind: "tcp", host, port }) as const;
     const joining = (host: string, here: string): Partial<NodeSettings> => ({
-      ...{ keyPath: "cluster.key", seeds: [tcp(7946), at(host, 7946)] },
-      ...{ listen: at(here, 7777), gossip: at(here, 7946) },
+      keyPath: "cluster.key",
+      seeds: [tcp(7946), at(host, 7946)],
+      listen: at(here, 7777),
+      gossip: at(here, 7946),
     });
     for (const host of ["10.0.0.1", "fd00::1", "lender"]) {
       const who = `the nodes at --join ${formatAddress(at(host, 7946))} cannot connect there`;

@@ -4,7 +4,11 @@ import { checkMemoryRoom } from "./memory-room.ts";
 
 const GIB = 2 ** 30;
 const SEEN: MemorySeen = {
-  ...{ totalBytes: 8 * GIB, availableBytes: 4 * GIB, stallPercent: 0, cgroup: null, unseen: [] },
+  totalBytes: 8 * GIB,
+  availableBytes: 4 * GIB,
+  stallPercent: 0,
+  cgroup: null,
+  unseen: [],
 };
 const NODE = { memoryBytes: GIB, lendBytes: 0, reserve: "auto" } as const;
 

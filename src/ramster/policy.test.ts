@@ -2,7 +2,10 @@ import { expect, test } from "bun:test";
 import { remotifyBackoffMs, selfshrink } from "./policy.ts";
 
 const SETTINGS = {
-  ...{ enabled: true, intervalMs: 5000, hysteresis: 20, inertia: 3 },
+  enabled: true,
+  intervalMs: 5000,
+  hysteresis: 20,
+  inertia: 3,
   pagesMax: 65_536,
 };
 

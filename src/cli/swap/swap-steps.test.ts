@@ -48,7 +48,11 @@ class FakeShell implements Shell {
 
   constructor(deviceCount = 2) {
     this.devices = Array.from({ length: deviceCount }, () => ({
-      ...{ byteCount: 0, isConnected: false, exportName: "", swapBytes: null, usedBytes: 0 },
+      byteCount: 0,
+      isConnected: false,
+      exportName: "",
+      swapBytes: null,
+      usedBytes: 0,
       priority: 0,
     }));
   }

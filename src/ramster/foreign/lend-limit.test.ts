@@ -14,9 +14,14 @@ const GIB = 2 ** 30;
 const MIB = 2 ** 20;
 /** A lender of 6400 frames, in steps of 100. */
 const SEEN: LendSeen = {
-  ...{ nowMs: 0, available: 100_000, reserve: 1000, margin: 100, stallPercent: 0 },
+  nowMs: 0,
+  available: 100_000,
+  reserve: 1000,
+  margin: 100,
+  stallPercent: 0,
   total: 200_000,
-  ...{ given: 6400, resident: 3000 },
+  given: 6400,
+  resident: 3000,
 };
 
 test.each([

@@ -72,7 +72,9 @@ async function world() {
   }
   const peers = {
     channelOf: (node: number) => near.get(node) ?? null,
-    ...{ isPeer: () => true, want: () => {}, unwant: () => {} },
+    isPeer: () => true,
+    want: () => {},
+    unwant: () => {},
   };
   const outside = { memory: new HeapMemory(), clock, buggify: NEVER, log: new Log(() => {}) };
   const presence = new Presence();
