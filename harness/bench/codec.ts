@@ -58,7 +58,7 @@ export async function codecBench(): Promise<CodecRate[]> {
 }
 
 /** One line a rate, with both ratios. */
-export function codecBenchLine({ operation, shim, raw, glue }: CodecRate): string {
+function codecBenchLine({ operation, shim, raw, glue }: CodecRate): string {
   const thousands = (rate: number) => `${(rate / 1000).toFixed(0)}k`;
   const ofRaw = `${(shim / raw).toFixed(2)} of raw ${thousands(raw)}`;
   const ofGlue = `${(shim / glue).toFixed(2)}x glue ${thousands(glue)}`;

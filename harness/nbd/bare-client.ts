@@ -272,7 +272,7 @@ function viewOf(bytes: Uint8Array): DataView {
 }
 
 /** Whether the option was acknowledged. */
-export function hasAck(received: Uint8Array, option: number): boolean {
+function hasAck(received: Uint8Array, option: number): boolean {
   const ack = bytesOf([8, 0x3e889045565a9n], [4, option], [4, 1], [4, 0]);
   return Buffer.from(received).includes(ack);
 }

@@ -14,7 +14,7 @@ import { type BareForm, bytesOf, greetingOf, type Piece } from "./bare-client.ts
 
 const MIB = 1024 * 1024;
 export const DISK: Device = { name: "disk", description: "a disk", byteCount: 64 * MIB };
-export const OTHER: Device = { name: "ötherwise", description: "another", byteCount: 4096 };
+const OTHER: Device = { name: "ötherwise", description: "another", byteCount: 4096 };
 const TLS: TlsMaterial = { authority: "", certificate: "", key: "" };
 
 /** The connection's end of a stream, and all that was written to it. */

@@ -17,7 +17,7 @@ import zero from "../../fixtures/pages/zero.bin" with { type: "file" };
 /**
  * Where each class is. The first six are what programs really hold in memory; the others are edges.
  */
-export const PAGE_FILES = {
+const PAGE_FILES = {
   python,
   compiler,
   database,

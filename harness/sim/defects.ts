@@ -205,7 +205,7 @@ export const DEFECTS: readonly Defect[] = [
     edits: [
       {
         file: REPAIR,
-        find: "const isThere = tmem.isLive(page) && tmem.version(page) === version;",
+        find: "const isThere = tmem.isLive(page) && tmem.version(page) === batch.versions[i];",
         replace: "const isThere = tmem.isLive(page);",
       },
     ],

@@ -51,7 +51,7 @@ export interface NetworkSettings {
   tinyPieceOneIn: number;
 }
 
-export const NETWORK_DEFAULTS: Readonly<NetworkSettings> = {
+const NETWORK_DEFAULTS: Readonly<NetworkSettings> = {
   latencyMinMs: 0.02,
   latencyMaxMs: 1,
   pipeBytesMin: 2 * 1024,

@@ -79,7 +79,7 @@ export function frameOf(header: HeaderFields, body: readonly Field[]): Field[] {
   ];
 }
 
-export function byteCountOf(fields: readonly Field[]): number {
+function byteCountOf(fields: readonly Field[]): number {
   let total = 0;
   for (const [hex] of fields) {
     const count = /x(\d+)$/.exec(hex)?.[1];

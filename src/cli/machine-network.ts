@@ -5,7 +5,9 @@ import { isLinkLocal } from "../net/ip.ts";
 import type { MachineNetwork } from "../node/advertise.ts";
 
 export const MACHINE_NETWORK: MachineNetwork = {
-  ...{ lookup: lookupAddresses, sourceTo, addresses: machineAddresses },
+  lookup: lookupAddresses,
+  sourceTo,
+  addresses: machineAddresses,
 };
 
 /** The addresses of this machine that are neither loopback nor link-local. */

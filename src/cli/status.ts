@@ -97,8 +97,18 @@ function failureLines({ peers, members }: NodeStats): string[] {
 type Counters = NodeStats["counters"];
 
 const MEMBER_HEAD = [
-  ...["node", "name", "state", "inc", "role", "lends", "free"],
-  ...["target", "rtt", "link", "ours", "theirs"],
+  "node",
+  "name",
+  "state",
+  "inc",
+  "role",
+  "lends",
+  "free",
+  "target",
+  "rtt",
+  "link",
+  "ours",
+  "theirs",
 ];
 const PEER_HEAD = ["node", "link", "lends", "free", "ours", "theirs"];
 
@@ -198,9 +208,12 @@ function memberRow(member: MemberStats, peer: PeerStats | undefined): string[] {
 function peerRow(peer: PeerStats): string[] {
   const state = peer.gone ? "gone" : peer.state;
   return [
-    ...[String(peer.node), peer.drained ? `${state}, drained` : state],
-    ...[formatSize(peer.lend_frames * FRAME_BYTES), formatSize(peer.free_frames * FRAME_BYTES)],
-    ...[String(peer.remote_pages), String(peer.foreign_pages)],
+    String(peer.node),
+    peer.drained ? `${state}, drained` : state,
+    formatSize(peer.lend_frames * FRAME_BYTES),
+    formatSize(peer.free_frames * FRAME_BYTES),
+    String(peer.remote_pages),
+    String(peer.foreign_pages),
   ];
 }
 

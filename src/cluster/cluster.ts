@@ -166,7 +166,9 @@ export class Cluster {
       this.settings,
     );
     const answers = new SerfAnswers({
-      ...{ members, random, keyring: this.options.keyring },
+      members,
+      random,
+      keyring: this.options.keyring,
       send: (to, message) => this.send(to, [message]),
       onNotice: (level, line) => this.notice(level, line),
     });

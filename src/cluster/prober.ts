@@ -240,8 +240,14 @@ export class Prober {
       this.counters.indirect_probes += 1;
       const request = encodeMessage({
         kind: "indirect-ping",
-        ...{ seq, nack, target: member.addrBytes, port: member.port, node: member.name },
-        ...{ sourceAddr: self.addrBytes, sourcePort: self.port, sourceNode: self.name },
+        seq,
+        nack,
+        target: member.addrBytes,
+        port: member.port,
+        node: member.name,
+        sourceAddr: self.addrBytes,
+        sourcePort: self.port,
+        sourceNode: self.name,
       });
       this.output.send(helper.address, [request]);
     }

@@ -136,7 +136,7 @@ export const LOCAL: Tuning = {
 };
 
 /** Far apart: round trips of 100 ms and more. */
-export const WAN: Tuning = {
+const WAN: Tuning = {
   ...LAN,
   probeIntervalMs: 5000,
   probeTimeoutMs: 3000,

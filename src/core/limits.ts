@@ -185,8 +185,6 @@ export const JOIN_NOTICE_MS = 60_000;
 export const SEEDS_MAX = 64;
 /** MetaMaxSize of memberlist, net.go. Serf's tags must fit it. */
 export const META_BYTES_MAX = 512;
-/** Names of nodes: Serf allows 128 characters. */
-export const MEMBER_NAME_BYTES_MAX = 128;
 /** Names of other members. memberlist has no limit; the longest host name has this many bytes. */
 export const FOREIGN_NAME_BYTES_MAX = 255;
 /** News that wait to be gossiped: one for each member, and Serf's intents. */

@@ -30,8 +30,12 @@ function parseMount(line: string): Mount | null {
   if (type === undefined || source === undefined || options === undefined) return null;
   if (!/^\d{1,10}$/.test(id) || !root.startsWith("/") || !point.startsWith("/")) return null;
   return {
-    ...{ id: Number(id), device, type },
-    ...{ root: unquote(root), point: unquote(point), source: unquote(source) },
+    id: Number(id),
+    device,
+    type,
+    root: unquote(root),
+    point: unquote(point),
+    source: unquote(source),
     options: options.split(",").map(unquote),
   };
 }

@@ -14,7 +14,11 @@ import { basename, dirname } from "node:path";
 import { below, type Mount, parseMounts } from "../core/mounts.ts";
 
 const MEMORY_TYPES: ReadonlySet<string> = new Set([
-  ...["tmpfs", "ramfs", "devtmpfs", "hugetlbfs", "rootfs"],
+  "tmpfs",
+  "ramfs",
+  "devtmpfs",
+  "hugetlbfs",
+  "rootfs",
 ]);
 /** Layers and devices on each other that are followed: more than anybody stacks. */
 const DEPTH_MAX = 8;

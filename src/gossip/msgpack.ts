@@ -197,15 +197,41 @@ function headAt(bytes: Uint8Array, at: number, bytesMax: number): Head | null {
 
 /** Formats of one length: nil, bool, float, int, fixext. */
 const FIXED_BYTES: Readonly<Record<number, number>> = {
-  ...{ 192: 1, 194: 1, 195: 1, 202: 5, 203: 9 },
-  ...{ 204: 2, 205: 3, 206: 5, 207: 9, 208: 2, 209: 3, 210: 5, 211: 9 },
-  ...{ 212: 3, 213: 4, 214: 6, 215: 10, 216: 18 },
+  192: 1,
+  194: 1,
+  195: 1,
+  202: 5,
+  203: 9,
+  204: 2,
+  205: 3,
+  206: 5,
+  207: 9,
+  208: 2,
+  209: 3,
+  210: 5,
+  211: 9,
+  212: 3,
+  213: 4,
+  214: 6,
+  215: 10,
+  216: 18,
 };
 
 /** How many bytes the length has: bin, ext, str, array, map. */
 const LENGTH_BYTES: Readonly<Record<number, number>> = {
-  ...{ 196: 1, 197: 2, 198: 4, 199: 1, 200: 2, 201: 4 },
-  ...{ 217: 1, 218: 2, 219: 4, 220: 2, 221: 4, 222: 2, 223: 4 },
+  196: 1,
+  197: 2,
+  198: 4,
+  199: 1,
+  200: 2,
+  201: 4,
+  217: 1,
+  218: 2,
+  219: 4,
+  220: 2,
+  221: 4,
+  222: 2,
+  223: 4,
 };
 
 const EMPTY = new Uint8Array(0);

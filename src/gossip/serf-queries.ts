@@ -151,9 +151,17 @@ export function encodeConflictResponse(
   if (member === null) return withId(SERF.CONFLICT_RESPONSE, encodeMsgpack(null));
   const { name, addr, port, tags, status, vsn } = member;
   const fields = {
-    ...{ Name: name, Addr: addr, Port: port, Tags: Object.fromEntries(tags), Status: status },
-    ...{ ProtocolMin: vsn[0], ProtocolMax: vsn[1], ProtocolCur: vsn[2] },
-    ...{ DelegateMin: vsn[3], DelegateMax: vsn[4], DelegateCur: vsn[5] },
+    Name: name,
+    Addr: addr,
+    Port: port,
+    Tags: Object.fromEntries(tags),
+    Status: status,
+    ProtocolMin: vsn[0],
+    ProtocolMax: vsn[1],
+    ProtocolCur: vsn[2],
+    DelegateMin: vsn[3],
+    DelegateMax: vsn[4],
+    DelegateCur: vsn[5],
   };
   return withId(SERF.CONFLICT_RESPONSE, encodeMsgpack(fields));
 }

@@ -7,11 +7,21 @@ import { parseKib, parseLibcPath, parseMapping, parseTaskFlags } from "./proc-te
 describe("parseMapping()", () => {
   test("reads where a mapping is, and what of", () => {
     expect(parseMapping("7f0100000000-7f0100003000 rw-p 00000000 00:00 0 ")).toEqual({
-      ...{ start: 0x7f0100000000, byteCount: 0x3000, isReadable: true },
-      ...{ isFile: false, isSpecial: false },
+      start: 0x7f0100000000,
+      byteCount: 0x3000,
+      isReadable: true,
+      isFile: false,
+      isCopiedOnWrite: true,
+      isSpecial: false,
     });
     const text = "55d0c0000-55d0c5000 r-xp 00001000 fe:00 1234       /usr/bin/a program";
-    expect(parseMapping(text)).toMatchObject({ isFile: true, isSpecial: false });
+    expect(parseMapping(text)).toMatchObject({
+      isFile: true,
+      isCopiedOnWrite: false,
+      isSpecial: false,
+    });
+    const shared = "7f0100000000-7f0100003000 rw-s 00000000 00:05 1  /dev/zero";
+    expect(parseMapping(shared)).toMatchObject({ isFile: true, isCopiedOnWrite: false });
     expect(parseMapping("10000-20000 ---p 00000000 00:00 0")).toMatchObject({ isReadable: false });
     expect(parseMapping("10000-20000 rw-p 00000000 00:00 0    [stack]")).toMatchObject({
       ...{ isFile: false, isSpecial: false },

@@ -9,6 +9,10 @@
  *     | program, libraries, stack, malloc | heap, JIT, frames: reserved address space |
  *     | mlock: resident now               | MCL_ONFAULT: what is touched, and stays   |
  *
+ * mlock also writes to what may be written. A private page of a file would be copied by that, and
+ * the program has 9 MiB of them, its code in JavaScript, that nobody writes. So these are locked
+ * with MLOCK_ONFAULT and then read: the page cache has them once for all processes.
+ *
  * Once it is locked nothing goes back: the kernel refuses madvise(MADV_DONTNEED) on locked memory,
  * so the heap stays as large as it ever was (ffi-memory.ts knows another way for its regions).
  *
@@ -23,6 +27,10 @@ import { parseKib, parseMapping, parseTaskFlags } from "./proc-text.ts";
 
 /** <sys/mman.h>: MCL_CURRENT and MCL_ONFAULT (Linux 4.4). */
 const MCL_CURRENT_ON_FAULT = 1 | 4;
+/** <sys/mman.h>: MLOCK_ONFAULT of mlock2 (Linux 4.4). */
+const MLOCK_ON_FAULT = 1;
+/** The smallest page of any machine. */
+const OS_PAGE_BYTES = 4096;
 /** <linux/prctl.h>, Linux 5.6. */
 const PR_SET_IO_FLUSHER = 57;
 /** PF_MEMALLOC_NOIO in the flags of a task (proc_pid_stat(5)): what PR_SET_IO_FLUSHER sets. */
@@ -48,6 +56,7 @@ const ERRNO: Readonly<Record<number, string>> = {
 function openLibc(path: string) {
   return dlopen(path, {
     mlock: { args: ["u64", "u64"], returns: "i32" },
+    mlock2: { args: ["u64", "u64", "i32"], returns: "i32" },
     mlockall: { args: ["i32"], returns: "i32" },
     prctl: { args: ["i32", "u64", "u64", "u64", "u64"], returns: "i32" },
     execve: { args: ["ptr", "ptr", "ptr"], returns: "i32" },
@@ -71,13 +80,17 @@ export class LinuxProcess implements HostProcess {
       if (mapping === null || !mapping.isReadable) continue;
       const { start, byteCount } = mapping;
       if (!mapping.isFile && byteCount >= RESERVATION_BYTES_MIN) continue;
+      if (mapping.isFile && mapping.isCopiedOnWrite) {
+        if (this.libc.mlock2(start, byteCount, MLOCK_ON_FAULT) !== 0) return this.refusal("mlock2");
+        for (let at = 0; at < byteCount; at += OS_PAGE_BYTES) read.u8(start as Pointer, at);
+        continue;
+      }
       if (this.libc.mlock(start, byteCount) === 0) continue;
-      const why = this.errno();
       // Some of the kernel's own mappings, such as [vvar], cannot be touched.
-      if (!mapping.isSpecial) return `mlock: ${why}${limitText()}`;
+      if (!mapping.isSpecial) return this.refusal("mlock");
     }
     if (this.libc.mlockall(MCL_CURRENT_ON_FAULT) === 0) return null;
-    return `mlockall: ${this.errno()}${limitText()}`;
+    return this.refusal("mlockall");
   }
 
   residence(): Residence | null {
@@ -125,6 +138,10 @@ export class LinuxProcess implements HostProcess {
   oomScore(): number | null {
     const text = readText("/proc/self/oom_score_adj");
     return text === null ? null : Number(text);
+  }
+
+  private refusal(call: string): string {
+    return `${call}: ${this.errno()}${limitText()}`;
   }
 
   private errno(): string {

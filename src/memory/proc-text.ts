@@ -73,6 +73,8 @@ export interface Mapping {
   readonly isReadable: boolean;
   /** A mapping of a file: the program or a library. */
   readonly isFile: boolean;
+  /** Private and writable: a page of a file is copied when it is first written. */
+  readonly isCopiedOnWrite: boolean;
   /** A mapping of the kernel: `[vvar]`, `[vdso]`, `[vsyscall]`. */
   readonly isSpecial: boolean;
 }
@@ -87,16 +89,20 @@ export function parseLibcPath(maps: string): string | null {
 
 /** `7f01-7f05 r-xp 00000000 fe:00 1234    /usr/lib/x.so` */
 export function parseMapping(line: string): Mapping | null {
-  const found = /^([\da-f]{1,16})-([\da-f]{1,16}) ([r-])[w-][x-][ps] \S+ \S+ \d+ *(.*)$/.exec(line);
+  const found = /^([\da-f]{1,16})-([\da-f]{1,16}) ([r-])([w-])[x-]([ps]) \S+ \S+ \d+ *(.*)$/.exec(
+    line,
+  );
   if (found === null) return null;
-  const [, from = "", to = "", readable, name = ""] = found;
+  const [, from = "", to = "", readable, writable, sharing, name = ""] = found;
   const start = Number.parseInt(from, 16);
   const byteCount = Number.parseInt(to, 16) - start;
   const isSpecial = /^\[v\w+\]$/.test(name);
   // Addresses above 2^53 are of the kernel.
   if (byteCount <= 0 || !Number.isSafeInteger(start)) return null;
   const isFile = name.startsWith("/");
-  return { start, byteCount, isReadable: readable === "r", isFile, isSpecial };
+  const isReadable = readable === "r";
+  const isCopiedOnWrite = writable === "w" && sharing === "p";
+  return { start, byteCount, isReadable, isFile, isCopiedOnWrite, isSpecial };
 }
 
 /**

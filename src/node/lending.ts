@@ -167,7 +167,9 @@ export class Lending {
     const reserve = isAll || seen === null ? 0 : this.reserveOf(seen);
     if (isAll || seen !== null) {
       lendLimit(this.state, {
-        ...{ nowMs, resident, given: this.foreign.frameCountLent },
+        nowMs,
+        resident,
+        given: this.foreign.frameCountLent,
         total: inFrames(seen?.totalBytes ?? 0),
         available: inFrames(seen?.availableBytes ?? 0),
         reserve: Math.ceil(reserve / FRAME_BYTES),

@@ -139,10 +139,21 @@ export class Membership {
     this.settings = settings;
     this.bootId = settings.bootId;
     this.own = {
-      ...{ role: settings.role, cluster: settings.cluster, protocol: PROTOCOL_VERSION },
-      ...{ bootId: settings.bootId, number: null, claim: null, page: null },
-      ...{ lendFrames: 0, freeFrames: 0, grantedFrames: 0, pressure: 0 },
-      ...{ isDrained: false, codecs: settings.codecs, target: "none", zone: settings.zone },
+      role: settings.role,
+      cluster: settings.cluster,
+      protocol: PROTOCOL_VERSION,
+      bootId: settings.bootId,
+      number: null,
+      claim: null,
+      page: null,
+      lendFrames: 0,
+      freeFrames: 0,
+      grantedFrames: 0,
+      pressure: 0,
+      isDrained: false,
+      codecs: settings.codecs,
+      target: "none",
+      zone: settings.zone,
     };
     const { gossip, bootId, number } = settings;
     const identity = { name: settings.name, tags: fittingTags(this.own)?.tags ?? {} };
@@ -402,7 +413,13 @@ export function openMembership(env: MembershipEnv, config: NodeConfig): Membersh
   checkTagsFit({ cluster, zone }, longestHost(config));
   const { random } = env;
   return new Membership(env, {
-    ...{ role, name, cluster, number, seeds, joinTimeoutMs, zone },
+    role,
+    name,
+    cluster,
+    number,
+    seeds,
+    joinTimeoutMs,
+    zone,
     codecs: CODECS_DECOMPRESSED,
     bootId: newBootId(random),
     gossip: { ...gossipTuningOf(config), bind: gossip, advertise: gossipAdvertise, label },

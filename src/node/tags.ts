@@ -16,7 +16,7 @@ import { NODES_MAX, PAGE_BYTES, PROTOCOL_VERSION, ZONE_BYTES_MAX } from "../core
 import { tagsFit } from "../gossip/serf-tags.ts";
 import { parseAddress, type TcpAddress } from "../net/address.ts";
 
-export const ROLES = ["node", "server"] as const;
+const ROLES = ["node", "server"] as const;
 
 export interface NodeTags {
   readonly role: (typeof ROLES)[number];
@@ -103,11 +103,21 @@ export function fittingTags(
  */
 export function checkTagsFit(fixed: Pick<NodeTags, "cluster" | "zone">, pageHost: string): void {
   const longest = fittingTags({
-    ...{ role: "server", cluster: fixed.cluster, zone: fixed.zone, protocol: PROTOCOL_VERSION },
-    ...{ bootId: 2n ** 64n - 1n, number: NODES_MAX - 1, claim: null },
+    role: "server",
+    cluster: fixed.cluster,
+    zone: fixed.zone,
+    protocol: PROTOCOL_VERSION,
+    bootId: 2n ** 64n - 1n,
+    number: NODES_MAX - 1,
+    claim: null,
     page: { host: pageHost, port: 65_535 },
-    ...{ lendFrames: COUNT_MAX, freeFrames: COUNT_MAX, grantedFrames: COUNT_MAX },
-    ...{ pressure: 100, codecs: COUNT_MAX, isDrained: true, target: String(NODES_MAX - 1) },
+    lendFrames: COUNT_MAX,
+    freeFrames: COUNT_MAX,
+    grantedFrames: COUNT_MAX,
+    pressure: 100,
+    codecs: COUNT_MAX,
+    isDrained: true,
+    target: String(NODES_MAX - 1),
   });
   if (longest !== null) return;
   const detail = "take a shorter --cluster, --zone, or host of --advertise or --listen";

@@ -16,7 +16,7 @@ import { assert } from "../core/assert.ts";
 import { BATCH_COUNT_MAX, BODY_BYTES_MAX, HEADER_BYTES, PROTOCOL_VERSION } from "../core/limits.ts";
 import { TRANSPORT_STATUS_WIRE_MAX } from "./status.ts";
 
-export const HEADER_MAGIC = 0x524d;
+const HEADER_MAGIC = 0x524d;
 /** RFC 8446, 5.1: TLS begins with a record of type handshake, version 3.x. */
 const TLS_HANDSHAKE = 0x1603;
 

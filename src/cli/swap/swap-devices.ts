@@ -53,7 +53,9 @@ export function nbdDevices(shell: Shell): NbdDevice[] {
       const byteCount = Number.isSafeInteger(sectors) ? sectors * SECTOR_BYTES : 0;
       const pid = pidOf(shell, name);
       return {
-        ...{ path: `/dev/${name}`, byteCount, isConnected: pid !== null },
+        path: `/dev/${name}`,
+        byteCount,
+        isConnected: pid !== null,
         swap: swaps.get(`/dev/${name}`) ?? null,
         at: byteCount === 0 && pid === null ? null : readNote(shell, name, pid),
       };

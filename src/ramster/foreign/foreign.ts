@@ -255,7 +255,10 @@ export class Foreign {
       readPutEntry(view, at, handle, entry);
       const persistent = readPutKind(view, at) === PERSISTENT;
       entry.at = at + PUT_ENTRY_BYTES;
-      const status = i < granted ? this.put(node, owner, persistent) : this.refuse(node);
+      const status =
+        i < granted
+          ? this.put(node, owner, persistent, handle, entry)
+          : this.refuse(node, handle, entry);
       if (status === STATUS.OK) counters.foreign_puts += 1;
       else counters.foreign_failed_puts += 1;
       channel.view.setUint8(channel.at + i, status);
@@ -275,7 +278,7 @@ export class Foreign {
     for (let i = 0; i < frame.count; i += 1) {
       const entryAt = frame.bodyAt + i * GET_ENTRY_BYTES;
       this.handle.read(frame.view, entryAt);
-      const page = this.find(node, readGetVersion(frame.view, entryAt));
+      const page = this.find(node, this.handle, readGetVersion(frame.view, entryAt));
       if (page === 0) {
         this.counters.foreign_failed_gets += 1;
         writeGetReplyEntry(channel.view, at, 0, 0, 0, 0, STATUS.NOT_FOUND);
@@ -366,35 +369,42 @@ export class Foreign {
   }
 
   /** Refuses a put for lack of room. The earlier version under the handle is gone. */
-  private refuse(node: number): Status {
-    this.flushes.flushPage(node, this.handle, this.entry.version);
+  private refuse(node: number, handle: Handle, entry: Zpage): Status {
+    this.flushes.flushPage(node, handle, entry.version);
     return STATUS.NO_ROOM;
   }
 
-  private put(node: number, owner: Owner, persistent: boolean): Status {
-    if (this.limit === 0 || this.buggify("foreign-refused")) return this.refuse(node);
-    const pool = this.poolFor(node, persistent);
+  private put(
+    node: number,
+    owner: Owner,
+    persistent: boolean,
+    handle: Handle,
+    entry: Zpage,
+  ): Status {
+    if (this.limit === 0 || this.buggify("foreign-refused"))
+      return this.refuse(node, handle, entry);
+    const pool = this.poolFor(node, handle.pool, persistent);
     if (typeof pool === "number") return pool;
-    return this.zcache.putZpage(pool, this.handle, this.entry, owner.seed);
+    return this.zcache.putZpage(pool, handle, entry, owner.seed);
   }
 
   /** The pool with the owner's id, made at the first put (zcache_autocreate_pool). */
-  private poolFor(node: number, persistent: boolean): Pool | Status {
-    const pool = this.zcache.tmem.pool(node, this.handle.pool);
+  private poolFor(node: number, id: number, persistent: boolean): Pool | Status {
+    const pool = this.zcache.tmem.pool(node, id);
     if (pool !== null && pool.persistent === persistent) return pool;
     const options = { persistent, storeWhole: true };
-    const status = this.zcache.tmem.autocreatePool(node, this.handle.pool, options);
+    const status = this.zcache.tmem.autocreatePool(node, id, options);
     if (status !== STATUS.POOL_MISMATCH || pool === null || pool.pageCount > 0) return status;
     // The owner destroyed its pool, and reused the id for the other kind. The old pool is empty.
     this.zcache.tmem.removePool(pool);
-    return this.zcache.tmem.autocreatePool(node, this.handle.pool, options);
+    return this.zcache.tmem.autocreatePool(node, id, options);
   }
 
   /** The page under the handle if it is held in exactly this version, else 0. */
-  private find(node: number, version: number): number {
+  private find(node: number, handle: Handle, version: number): number {
     const { tmem } = this.zcache;
-    const pool = tmem.pool(node, this.handle.pool);
-    const page = pool === null ? 0 : tmem.find(pool, this.handle);
+    const pool = tmem.pool(node, handle.pool);
+    const page = pool === null ? 0 : tmem.find(pool, handle);
     return page !== 0 && tmem.version(page) === version ? page : 0;
   }
 

@@ -30,8 +30,12 @@ export function copyStateOf(
   const isMoving = pagesPerSecond !== null && pagesPerSecond > 0;
   const secondsLeft = pagesAtRisk === 0 ? 0 : isMoving ? pagesAtRisk / pagesPerSecond : null;
   return {
-    ...{ pagesAtRisk, pagesOutOfReach: outOfReach, pagesPerSecond, secondsLeft },
-    ...{ copiesIntended, copiesPossible },
+    pagesAtRisk,
+    pagesOutOfReach: outOfReach,
+    pagesPerSecond,
+    secondsLeft,
+    copiesIntended,
+    copiesPossible,
   };
 }
 

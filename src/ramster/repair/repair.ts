@@ -139,7 +139,7 @@ export class Repair implements PutSink, ZpageSink {
     for (let i = 0; i < frame.count; i += 1) {
       const at = frame.bodyAt + i * GET_ENTRY_BYTES;
       this.handle.read(frame.view, at);
-      const status = this.reclaimed(node, readGetVersion(frame.view, at));
+      const status = this.reclaimed(node, this.handle, readGetVersion(frame.view, at));
       channel.view.setUint8(channel.at + i, status);
     }
     channel.commitReply(MESSAGE.RECLAIM, frame.request, STATUS.OK, frame.count, frame.count);
@@ -147,11 +147,11 @@ export class Repair implements PutSink, ZpageSink {
   }
 
   /** The answer for the page under `handle`. */
-  private reclaimed(node: number, version: number): Status {
+  private reclaimed(node: number, handle: Handle, version: number): Status {
     const { zcache, records, puts, lenders, atRisk } = this.parts;
     const { tmem } = zcache;
-    const pool = tmem.pool(LOCAL_CLIENT, this.handle.pool);
-    const page = pool === null ? 0 : tmem.find(pool, this.handle);
+    const pool = tmem.pool(LOCAL_CLIENT, handle.pool);
+    const page = pool === null ? 0 : tmem.find(pool, handle);
     if (page === 0 || tmem.version(page) !== version) return STATUS.NOT_FOUND;
     const tag = tmem.tag(page);
     // The page is on its way to the lender, and not all its holders have it yet.
@@ -452,7 +452,7 @@ export class Repair implements PutSink, ZpageSink {
     const { zcache, records, counters } = this.parts;
     const { tmem } = zcache;
     tmem.readHandle(page, this.handle);
-    const next = this.without(records.copiesOf(page), page, from, tmem.version(page));
+    const next = this.without(records.copiesOf(page), page, from, this.handle);
     records.setCopies(page, next);
     if (from === SPILL) counters.pages_unspilled += 1;
     else counters.copies_reclaimed += 1;
@@ -461,11 +461,11 @@ export class Repair implements PutSink, ZpageSink {
   /**
    * @returns the copies without the one at the node, which is flushed. The page is under `handle`.
    */
-  private without(copies: Copies, page: number, node: number, version: number): Copies {
-    const { records, remotePages } = this.parts;
+  private without(copies: Copies, page: number, node: number, handle: Handle): Copies {
+    const { zcache, records, remotePages } = this.parts;
     if (node === SPILL) records.freeOnDisk(page);
     // The holder may be chosen again for the same version, so a put must wait for the flush.
-    else remotePages.addFlushBeforePut(node, this.handle, version);
+    else remotePages.addFlushBeforePut(node, handle, zcache.tmem.version(page));
     return withoutCopy(copies, node);
   }
 
@@ -481,9 +481,7 @@ export class Repair implements PutSink, ZpageSink {
     const { tmem } = zcache;
     const node = copyAt(batch.holders, 0);
     const page = batch.pages[i] ?? 0;
-    const version = batch.versions[i] ?? 0;
-    this.handle.read(batch.handles, i * HANDLE_BYTES);
-    const isThere = tmem.isLive(page) && tmem.version(page) === version;
+    const isThere = tmem.isLive(page) && tmem.version(page) === batch.versions[i];
     const isRemote = isThere && tmem.tag(page) === TAG.REMOTE;
     const copies = isRemote ? records.copiesOf(page) : NO_COPIES;
     if (hasCopy(copies, node)) return;
@@ -511,15 +509,15 @@ export class Repair implements PutSink, ZpageSink {
     const { presence, records, counters, lenders, spill, atRisk } = this.parts;
     const node = copyAt(batch.holders, 0);
     const page = batch.pages[i] ?? 0;
-    const version = batch.versions[i] ?? 0;
     const known = withCopy(kept, node);
+    this.handle.read(batch.handles, i * HANDLE_BYTES);
     let next = copies;
     // The disk keeps its copy until there are enough other copies.
     const isLeaving = from !== NOBODY && (from !== SPILL || mayLeaveDisk(known, lenders));
-    if (isLeaving) next = this.without(next, page, from, version);
+    if (isLeaving) next = this.without(next, page, from, this.handle);
     const gone = presence.absentOf(next);
     if (gone >= 0 && (!isLeaving || copyCount(next) === COPIES_MAX)) {
-      next = this.without(next, page, gone, version);
+      next = this.without(next, page, gone, this.handle);
     }
     if (copyCount(next) === COPIES_MAX) return false;
     if (from === NOBODY) counters.copies_repaired += 1;

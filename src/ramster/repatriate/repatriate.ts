@@ -266,7 +266,7 @@ export class Repatriate implements AskSink {
     const hasOthers = copyCount(fetches.copies(fetch)) > 1;
     const { seals } = this.parts;
     const isChecked = hasOthers || seals !== null || fetches.has(fetch, FETCH_FLAG.REPAIR);
-    const isGood = !isChecked || this.isIntact(zpage);
+    const isGood = !isChecked || this.isIntact(this.handle, zpage);
     const opened = isGood && seals !== null ? seals.open(page, this.handle, zpage) : zpage;
     if (!isGood || opened === null) {
       // The holder must not keep a page that no record names.
@@ -277,7 +277,7 @@ export class Repatriate implements AskSink {
       return;
     }
     this.endAsk(ask);
-    this.deliver(fetch, page, opened, zpage);
+    this.deliver(fetch, page, this.handle, opened, zpage);
   }
 
   /** AskSink: the next holder is asked. A lost link may come back before the deadline. */
@@ -439,7 +439,7 @@ export class Repatriate implements AskSink {
    * Serves the waiters in order until one of them removes the page. The rest find it gone. `sealed`
    * is the zpage as its holder has it.
    */
-  private deliver(fetch: number, page: number, zpage: Zpage, sealed: Zpage): void {
+  private deliver(fetch: number, page: number, handle: Handle, zpage: Zpage, sealed: Zpage): void {
     const { fetches, counters, zcache } = this.parts;
     const { waiters } = this;
     const { tmem } = zcache;
@@ -452,7 +452,7 @@ export class Repatriate implements AskSink {
     while (waiter !== 0) {
       if (!tmem.isLive(page) || tmem.version(page) !== version) break;
       const target = waiters.target(waiter);
-      if (!zcache.deliverZpage(this.handle, zpage, target, waiters.at(waiter))) {
+      if (!zcache.deliverZpage(handle, zpage, target, waiters.at(waiter))) {
         counters.fetch_corrupt += 1;
         status = persistent ? STATUS.LOST : STATUS.NOT_FOUND;
         if (!persistent) tmem.flush(page);
@@ -469,7 +469,7 @@ export class Repatriate implements AskSink {
       waiter = waiters.next(waiter);
     }
     if (status === STATUS.OK && tmem.isLive(page) && tmem.version(page) === version) {
-      this.comeHome(fetch, page, zpage);
+      this.comeHome(fetch, page, handle, zpage);
     }
     this.giveToRepair(fetch, page, sealed);
     this.endServed(fetch, waiter, status);
@@ -484,6 +484,7 @@ export class Repatriate implements AskSink {
     const isThere = isSame && tmem.tag(page) === TAG.REMOTE;
     const isOnDisk = fetches.has(fetch, FETCH_FLAG.DISK_ONLY);
     const from = fetches.from(fetch);
+    fetches.readHandle(fetch, this.handle);
     this.zpageSink?.onZpage(page, from, this.handle, isThere ? zpage : null, isOnDisk);
   }
 
@@ -491,7 +492,7 @@ export class Repatriate implements AskSink {
    * Keeps the page here from now on, if there is room below the low mark. If a getter wants a page
    * that is only on the disk, any free frame will do.
    */
-  private comeHome(fetch: number, page: number, zpage: Zpage): void {
+  private comeHome(fetch: number, page: number, handle: Handle, zpage: Zpage): void {
     const { zcache, fetches, buggify, counters, records, remotePages, onHome } = this.parts;
     const { tmem, budget, frames } = zcache;
     const isOnlyOnDisk = withoutCopy(tmem.place(page), SPILL) === NO_COPIES;
@@ -506,7 +507,7 @@ export class Repatriate implements AskSink {
     const copies = tmem.place(page);
     // Without waiters it was not checked yet, and the holder's copy may be the only good one.
     const isChecked = fetches.waiterFirst(fetch) !== 0 || copyCount(copies) > 1;
-    if (!isChecked && !this.isIntact(zpage)) return;
+    if (!isChecked && !this.isIntact(handle, zpage)) return;
     const zpageBytes = tmem.zpageBytes(page);
     if (!zcache.localify(page, zpage)) return;
     counters.pages_repatriated += 1;
@@ -515,15 +516,15 @@ export class Repatriate implements AskSink {
     for (let i = 0; i < copyCount(copies); i += 1) {
       const node = copyAt(copies, i);
       if (node === SPILL) records.freeOnDisk(page);
-      else remotePages.addFlushBeforePut(node, this.handle, version);
+      else remotePages.addFlushBeforePut(node, handle, version);
     }
     if (isHot) onHome();
   }
 
   /** Whether the zpage is the one that was stored under `handle`. */
-  private isIntact(zpage: Zpage): boolean {
+  private isIntact(handle: Handle, zpage: Zpage): boolean {
     const { zcache, counters } = this.parts;
-    const intact = zcache.isIntact(this.handle, zpage);
+    const intact = zcache.isIntact(handle, zpage);
     if (!intact) counters.fetch_corrupt += 1;
     return intact;
   }
