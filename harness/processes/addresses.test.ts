@@ -100,7 +100,7 @@ networkTest(
     const flags = ["server", "--listen=0.0.0.0:7777"];
     const refused = startIn(world, inside, "one", flags);
     await expect(refused.ready()).rejects.toThrow(
-      /the addresses 10.9.[01].1, 10.9.[01].1: write which .*, as in --advertise 10.9.[01].1:7777/,
+      /the addresses 10.9.[01].1, 10.9.[01].1: name the one .*, as in --advertise 10.9.[01].1:7777/,
     );
     expect(await refused.child.exited).toBe(2);
     const advertised = startIn(world, inside, "two", [...flags, "--advertise=10.9.1.1:7777"]);

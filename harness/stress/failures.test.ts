@@ -43,7 +43,7 @@ test(
     writeFileSync(path, Buffer.from(new Uint32Array(8192).map(() => random.u32()).buffer));
     const flags = ["--nodes=2", "--memory=1MiB", "--working-set=1MiB", "--duration=100ms"];
     const run = await world.run(["stress", ...flags, `--data=${path}`, "--seed=3"]);
-    const why = "every page was refused: there was nothing to check";
+    const why = "every put was refused, so there was nothing to check";
     expect(run.stderr).toBe(`ramster: Stress failed: ${why}\n`);
     expect(run.stdout.trimEnd().split("\n").at(-1)).toEndWith(" --seed 3");
     expect(run.code).toBe(11);
