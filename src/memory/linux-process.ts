@@ -22,6 +22,7 @@
  */
 import { dlopen, type Pointer, ptr, read } from "bun:ffi";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { assert } from "../core/assert.ts";
 import type { HostProcess, Refusal, Residence } from "../core/host-process.ts";
 import { parseKib, parseMapping, parseTaskFlags } from "./proc-text.ts";
 
@@ -82,7 +83,7 @@ export class LinuxProcess implements HostProcess {
       if (!mapping.isFile && byteCount >= RESERVATION_BYTES_MIN) continue;
       if (mapping.isFile && mapping.isCopiedOnWrite) {
         if (this.libc.mlock2(start, byteCount, MLOCK_ON_FAULT) !== 0) return this.refusal("mlock2");
-        for (let at = 0; at < byteCount; at += OS_PAGE_BYTES) read.u8(start as Pointer, at);
+        this.touch(start as Pointer, byteCount);
         continue;
       }
       if (this.libc.mlock(start, byteCount) === 0) continue;
@@ -138,6 +139,13 @@ export class LinuxProcess implements HostProcess {
   oomScore(): number | null {
     const text = readText("/proc/self/oom_score_adj");
     return text === null ? null : Number(text);
+  }
+
+  /** Reads a byte of each page. The sum is used, so that no compiler can leave the reads out. */
+  private touch(start: Pointer, byteCount: number): void {
+    let sum = 0;
+    for (let at = 0; at < byteCount; at += OS_PAGE_BYTES) sum += read.u8(start, at);
+    assert(sum >= 0);
   }
 
   private refusal(call: string): string {
