@@ -8,7 +8,7 @@ import { join } from "node:path";
 const ROOT = join(import.meta.dir, "../..");
 const PROGRAM = join(ROOT, "dist/tested/ramster");
 /** Sources that the compiled file depends on. */
-const SOURCES = ["src", "harness", "package.json", "bun.lock", "tsconfig.json"];
+const SOURCES = ["src", "harness", "fixtures", "package.json", "bun.lock", "tsconfig.json"];
 
 /** Path of the compiled file. Compiled first, in about two seconds, when a source is newer. */
 export function compiledProgram(): string {
