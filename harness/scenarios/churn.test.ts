@@ -4,7 +4,8 @@ import { STATUS } from "../../src/core/status.ts";
 import { churn, type Trouble } from "../sim/churn.ts";
 import { SimCluster } from "../sim/cluster.ts";
 
-const SEEDS = [1, 2];
+/** Three: the last tests take the number of copies from the seed. */
+const SEEDS = [1, 2, 3];
 const ONE = { replicas: 1 };
 const LONG_MS = 600_000;
 /** Shorter than some of the partitions. */

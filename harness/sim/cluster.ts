@@ -246,6 +246,7 @@ export class SimNode {
 
 export interface PendingGet {
   token: number;
+  /** Used again by a later get once `wait` has returned. */
   target: Uint8Array;
   pool: number;
   number: number;
