@@ -60,6 +60,8 @@ export class PagePath {
       {
         frameCountMax: options.frameCountMax,
         pageCountMax: options.pageCountMax,
+        placement: "zbud",
+        order: "lru",
         highMarkPercent: 100,
         lowMarkPercent: 100,
         objectCountMax: 1024,

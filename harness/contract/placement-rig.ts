@@ -6,6 +6,7 @@ import type { Memory } from "../../src/core/memory.ts";
 import { below, type Random, SeededRandom } from "../../src/core/random.ts";
 import { FramePool } from "../../src/frames/frame-pool.ts";
 import { openMemory } from "../../src/memory/open-memory.ts";
+import { FRAMES_MAX } from "../../src/placement/block-rows.ts";
 import {
   HEADER_BYTES,
   type Placement,
@@ -36,7 +37,7 @@ export class PlacementRig implements PlacementSink {
   private lastPage = 0;
 
   constructor(make: MakePlacement, frameCountMax = 64, memory: Memory = openMemory()) {
-    this.frames = new FramePool(memory, { frameCountMax });
+    this.frames = new FramePool(memory, { frameCountMax, spareCountMax: FRAMES_MAX });
     this.placement = make(memory, this.frames, this);
   }
 

@@ -72,7 +72,7 @@ test("main refuses unknown arguments", () => {
   for (const [args, line] of [
     [
       ["tmem"],
-      'Cannot fuzz "tmem": there are framer, bodies, gossip-packet, gossip-stream, lz4, nbd, zbud, canary',
+      'Cannot fuzz "tmem": there are framer, bodies, gossip-packet, gossip-stream, lz4, nbd, zbud, blocks, canary',
     ],
     [["lz4", "zbud"], 'Cannot fuzz "lz4 zbud": one name at most'],
     [["--runs", "many"], 'Cannot use --runs "many": it takes a number from 0 to 4294967295'],

@@ -3,12 +3,15 @@
  * with all invariants checked on the way.
  */
 import { HeapMemory } from "../../src/memory/heap-memory.ts";
+import { Blocks } from "../../src/placement/blocks.ts";
 import { Zbud } from "../../src/placement/zbud.ts";
 import { type MakePlacement, PlacementRig, playRandomly } from "../contract/placement-rig.ts";
 import type { Fuzzer, FuzzTarget } from "./fuzzer.ts";
 
 const FRAMES = 24;
 const STEPS = 300;
+
+export const blocks = fuzzerOf("blocks", (...parts) => new Blocks(...parts, { byUse: true }));
 
 export const zbud = fuzzerOf("zbud", (...parts) => new Zbud(...parts));
 

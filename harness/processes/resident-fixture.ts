@@ -30,6 +30,8 @@ const zcache = new Zcache(
   { memory, codec: lz4, codecs: [new Raw(memory), lz4], remote: NEVER_REMOTE, seed: 1 },
   {
     frameCountMax: PAGES,
+    placement: "zbud",
+    order: "lru",
     highMarkPercent: 90,
     lowMarkPercent: 80,
     pageCountMax: PAGES,

@@ -5,6 +5,12 @@
 import { BUGGIFY_POINTS, type BuggifyPoint } from "../../src/core/buggify.ts";
 import { COPIES_MAX } from "../../src/core/limits.ts";
 import { below, SeededRandom } from "../../src/core/random.ts";
+import {
+  ORDERS,
+  type Order,
+  PLACEMENTS,
+  type PlacementName,
+} from "../../src/placement/placement.ts";
 import type { Replicas } from "../../src/ramster/holders/lenders.ts";
 
 /** What may happen to a cluster: see troubles.ts. */
@@ -54,6 +60,8 @@ export interface SimOptions {
   readonly replicasOnDisk: boolean;
   /** MiB that each lender lends: 1 is too little for all pages. */
   readonly lendMib: number;
+  readonly placement: PlacementName;
+  readonly order: Order;
   /** Points of buggify that are armed in this run. */
   readonly buggify: readonly BuggifyPoint[];
   /** How often an armed point fires, in percent. */
@@ -88,6 +96,8 @@ export function drawOptions(seed: number, given: Partial<SimOptions> = {}): SimO
     lendMib: pick([16, 16, 16, 16, 16, 1]),
     buggify: below(random, 3) === 0 ? [] : someOf(random, BUGGIFY_POINTS),
     buggifyPercent: pick([1, 5, 25]),
+    placement: pick(PLACEMENTS),
+    order: pick(ORDERS),
   };
   return { ...drawn, ...given };
 }

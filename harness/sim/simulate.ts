@@ -105,7 +105,7 @@ class Run {
   private async begin(): Promise<void> {
     const { replicas, remotifyEph, selfshrink, foreignGraceMs, seal, nodes } = this.options;
     const { pages, operationMs, buggify, buggifyPercent } = this.options;
-    const { diskMib, replicasOnDisk, lendMib } = this.options;
+    const { diskMib, replicasOnDisk, lendMib, placement, order } = this.options;
     const disk = { spillPath: "disk", spillBytes: diskMib * MIB, replicasOnDisk };
     const own = {
       replicas,
@@ -113,6 +113,8 @@ class Run {
       selfshrink,
       foreignGraceMs,
       seal,
+      placement,
+      order,
       lendBytes: lendMib * MIB,
       ...(diskMib > 0 ? disk : {}),
     };

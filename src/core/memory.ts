@@ -47,6 +47,8 @@ export interface Region {
   read(offset: number, target: Uint8Array, targetOffset: number, byteCount: number): void;
   /** Copies from `source` into the region at `offset`. */
   write(offset: number, source: Uint8Array, sourceOffset: number, byteCount: number): void;
+  /** Copies inside the region. The two ranges do not overlap. */
+  move(from: number, to: number, byteCount: number): void;
   /**
    * The whole region as 32-bit words, for tables. The region must be at most REGION_WORDS_BYTES_MAX
    * long.

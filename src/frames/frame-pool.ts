@@ -33,6 +33,14 @@ const WARM = 1;
 const TRIM_AREAS = 16;
 const TRIM_CALLS = 128;
 
+export interface FramePoolOptions {
+  frameCountMax: number;
+  /** Resident from the start. Default: no. */
+  pinned?: boolean;
+  /** Spare frames beyond `frameCountMax`. Default: none. */
+  spareCountMax?: number;
+}
+
 export class FramePool {
   readonly frameCountMax: number;
   readonly pinned: boolean;
@@ -44,20 +52,25 @@ export class FramePool {
   /** Areas with a free frame, and areas with a warm one. */
   private readonly withFree: AreaSet;
   private readonly withWarm: AreaSet;
+  /** One past the highest frame that was ever taken. */
   private end = 1;
   private used = 0;
+  private spares = 0;
+  /** All frames, spare ones included. */
+  private readonly capacity: number;
   private warm = 0;
 
-  constructor(memory: Memory, options: { frameCountMax: number; pinned?: boolean }) {
-    const { frameCountMax, pinned = false } = options;
-    const byteCount = frameCountMax * FRAME_BYTES;
+  constructor(memory: Memory, options: FramePoolOptions) {
+    const { frameCountMax, pinned = false, spareCountMax = 0 } = options;
+    this.capacity = frameCountMax + spareCountMax;
+    const byteCount = this.capacity * FRAME_BYTES;
     this.frameCountMax = frameCountMax;
     this.limit = frameCountMax;
     this.pinned = pinned;
     this.region = memory.reserve(byteCount, { pinnedBytes: pinned ? byteCount : 0 });
-    const pinnedRows = pinned ? frameCountMax : 0;
-    this.links = new Rows(memory, { rowCountMax: frameCountMax, wordsPerRow: 1, pinnedRows });
-    const areaCount = Math.ceil(frameCountMax / AREA_FRAMES);
+    const pinnedRows = pinned ? this.capacity : 0;
+    this.links = new Rows(memory, { rowCountMax: this.capacity, wordsPerRow: 1, pinnedRows });
+    const areaCount = Math.ceil(this.capacity / AREA_FRAMES);
     const pinnedAreas = pinned ? areaCount : 0;
     const areas = { rowCountMax: areaCount, wordsPerRow: WARM + 1, pinnedRows: pinnedAreas };
     this.areas = new Rows(memory, areas);
@@ -82,24 +95,43 @@ export class FramePool {
   /** A frame of unspecified content, or 0 when as many are in use as may be. */
   take(): number {
     if (this.used >= this.limit) return 0;
-    const warmArea = this.withWarm.first();
-    const area = warmArea < 0 ? this.withFree.first() : warmArea;
-    const frame = area < 0 ? this.end : this.areas.get(area, HEAD);
-    assert(frame <= this.frameCountMax);
-    if (area < 0) this.end += 1;
-    else this.leaveArea(area, frame);
-    this.links.set(frame, 0, USED);
     this.used += 1;
-    return frame;
+    return this.takeFree();
   }
 
   give(frame: number): void {
+    this.used -= 1;
+    this.giveFree(frame);
+  }
+
+  /** A spare frame, which does not count as used. There are `spareCountMax` of them. */
+  takeSpare(): number {
+    this.spares += 1;
+    return this.takeFree();
+  }
+
+  giveSpare(frame: number): void {
+    this.spares -= 1;
+    this.giveFree(frame);
+  }
+
+  private takeFree(): number {
+    const warmArea = this.withWarm.first();
+    const area = warmArea < 0 ? this.withFree.first() : warmArea;
+    const frame = area < 0 ? this.end : this.areas.get(area, HEAD);
+    assert(frame <= this.capacity);
+    if (area < 0) this.end += 1;
+    else this.leaveArea(area, frame);
+    this.links.set(frame, 0, USED);
+    return frame;
+  }
+
+  private giveFree(frame: number): void {
     assert(frame > 0 && frame < this.end && this.links.get(frame, 0) === USED);
     const area = areaOf(frame);
     this.links.set(frame, 0, this.areas.get(area, HEAD));
     this.areas.set(area, HEAD, frame);
     this.withFree.add(area);
-    this.used -= 1;
     if (this.pinned) return;
     this.setWarm(area, this.areas.get(area, WARM) + 1);
     this.withWarm.add(area);
@@ -114,7 +146,7 @@ export class FramePool {
     for (let left = TRIM_AREAS; left > 0 && this.warm > 0 && calls < TRIM_CALLS; left -= 1) {
       calls += this.trimArea(this.withWarm.first());
     }
-    if (this.used === 0 && this.warm === 0 && !this.pinned) this.startOver();
+    if (this.used + this.spares === 0 && this.warm === 0 && !this.pinned) this.startOver();
     return this.warm > 0;
   }
 
@@ -171,6 +203,12 @@ export class FramePool {
 
   write(frame: number, offset: number, source: Uint8Array, at: number, byteCount: number): void {
     this.region.write((frame - 1) * FRAME_BYTES + offset, source, at, byteCount);
+  }
+
+  /** Copies between two frames, or between two places of one that do not overlap. */
+  move(from: number, fromOffset: number, to: number, toOffset: number, byteCount: number): void {
+    const source = (from - 1) * FRAME_BYTES + fromOffset;
+    this.region.move(source, (to - 1) * FRAME_BYTES + toOffset, byteCount);
   }
 
   close(): void {

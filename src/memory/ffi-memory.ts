@@ -203,6 +203,15 @@ class FfiRegion implements Region {
     this.libc.memcpy((this.address + offset) as Pointer, from as Pointer, byteCount);
   }
 
+  move(from: number, to: number, byteCount: number): void {
+    assertRange(this.usableBytes, from, byteCount);
+    assertRange(this.usableBytes, to, byteCount);
+    assert(Math.abs(from - to) >= byteCount, "The ranges of the move overlap");
+    if (byteCount === 0) return;
+    const target = (this.address + to) as Pointer;
+    this.libc.memcpy(target, (this.address + from) as Pointer, byteCount);
+  }
+
   words(): Int32Array {
     assert(this.byteCount <= REGION_WORDS_BYTES_MAX);
     if (this.table === null) {

@@ -82,6 +82,13 @@ class HeapRegion implements Region {
     }
   }
 
+  move(from: number, to: number, byteCount: number): void {
+    assert(Math.abs(from - to) >= byteCount, "The ranges of the move overlap");
+    const bytes = new Uint8Array(byteCount);
+    this.read(from, bytes, 0, byteCount);
+    this.write(to, bytes, 0, byteCount);
+  }
+
   words(): Int32Array {
     assert(this.byteCount <= REGION_WORDS_BYTES_MAX);
     assert(this.pieces.length === 0, "words() must be called before the first write");

@@ -36,6 +36,19 @@ describe.each(MEMORIES)("Memory %s", (_name, memory) => {
     region.close();
   });
 
+  test("move() copies across pieces, and refuses ranges that overlap", () => {
+    const region = memory.reserve(64 * MIB);
+    const bytes = new Uint8Array(5000).map((_, i) => i % 251);
+    region.write(100, bytes, 0, bytes.length);
+    region.move(100, 16 * MIB - 2500, bytes.length);
+    const read = new Uint8Array(bytes.length);
+    region.read(16 * MIB - 2500, read, 0, read.length);
+    expect(read).toEqual(bytes);
+    expect(() => region.move(0, 4999, 5000)).toThrow(AssertionError);
+    expect(() => region.move(0, 64 * MIB - 4999, 5000)).toThrow(AssertionError);
+    region.close();
+  });
+
   test("release() clears its range and nothing else", () => {
     const region = memory.reserve(4 * FRAME_BYTES);
     region.write(0, new Uint8Array(4 * FRAME_BYTES).fill(1), 0, 4 * FRAME_BYTES);

@@ -500,6 +500,8 @@ function linkSettings(config: NumberedConfig) {
 function storeOptions(config: NumberedConfig, bytes: number): ZcacheOptions {
   return {
     frameCountMax: Math.max(1, Math.floor(bytes / FRAME_BYTES)), // A server's own store has one.
+    placement: config.placement,
+    order: config.order,
     highMarkPercent: config.highMarkPercent,
     lowMarkPercent: config.lowMarkPercent,
     pageCountMax: PAGES_PER_NODE_MAX,

@@ -61,6 +61,7 @@ import {
 } from "../core/limits.ts";
 import { LOG_AREAS, LOG_LEVELS } from "../core/log-line.ts";
 import { formatSize } from "../core/units.ts";
+import { ORDERS, PLACEMENTS } from "../placement/placement.ts";
 import { rowsOf, type Setting } from "./setting.ts";
 import * as types from "./setting-types.ts";
 import { SWAP_SETTINGS } from "./swap-mode.ts";
@@ -258,6 +259,16 @@ export const SETTINGS = {
       default: SERVER_MEMORY_BYTES_DEFAULT,
       help: "memory for pages of other nodes, at least 1MiB",
     },
+  }),
+  placement: memory(types.choice(PLACEMENTS), {
+    flag: "placement",
+    default: "zbud",
+    help: "how zpages share frames: blocks, as many as fit; zbud, two a frame as in the original",
+  }),
+  order: memory(types.choice(ORDERS), {
+    flag: "order",
+    default: "lru",
+    help: "pages that leave first: lru, least recently used; fifo, first stored (always with zbud)",
   }),
   /** The most pages held for one other node, counted as 4 KiB each. Null: as many as fit. */
   quotaBytes: memory(types.pages({ min: 0, max: QUOTA_PAGES_MAX * PAGE_BYTES }), {

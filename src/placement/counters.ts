@@ -8,7 +8,7 @@
  */
 import type { Report } from "../core/figure.ts";
 import type { ZBUD_READ } from "../core/figures.ts";
-import { CHUNK_COUNT } from "../core/limits.ts";
+import { CHUNK_BYTES, CHUNK_COUNT, PAGE_BYTES, ZBUD_HEADER_BYTES } from "../core/limits.ts";
 
 type PerKind = [number, number];
 
@@ -24,17 +24,21 @@ export class PlacementCounters {
   readonly cumul_zbytes: PerKind = [0, 0];
   readonly cumul_zpages: PerKind = [0, 0];
   readonly evicted_pageframes: PerKind = [0, 0];
+  /** Slides of a block, and zpages that compaction moved to another block. */
+  slides = 0;
+  moves = 0;
   /** How many zpages of each size in chunks were ever stored: where the room in a frame goes. */
   readonly cumul_chunk_counts: readonly [Float64Array, Float64Array] = [
     new Float64Array(CHUNK_COUNT + 1),
     new Float64Array(CHUNK_COUNT + 1),
   ];
 
-  addZpage(kind: 0 | 1, chunks: number, zpageBytes: number): void {
+  addZpage(kind: 0 | 1, zpageBytes: number): void {
     this.zpages[kind] += 1;
     this.zbytes[kind] += zpageBytes;
     this.cumul_zpages[kind] += 1;
     this.cumul_zbytes[kind] += zpageBytes;
+    const chunks = chunksOf(zpageBytes);
     const histogram = this.cumul_chunk_counts[kind];
     histogram[chunks] = (histogram[chunks] ?? 0) + 1;
   }
@@ -70,4 +74,10 @@ export class PlacementCounters {
       pers_evicted_pageframes: evicted_pageframes[1],
     };
   }
+}
+
+/** The chunks that zbud needs for a zpage. A whole page has a frame to itself. */
+export function chunksOf(zpageBytes: number): number {
+  if (zpageBytes === PAGE_BYTES) return CHUNK_COUNT;
+  return Math.ceil((zpageBytes + ZBUD_HEADER_BYTES) / CHUNK_BYTES);
 }

@@ -2,6 +2,7 @@
  * Placement: in which frames zpages are, and in which order they leave.
  *
  *     zbud.ts      two zpages a frame, as in the original
+ *     blocks.ts    as many zpages as fit in a block of several frames
  *
  * A zpage belongs to a page: the number of a record (src/tmem). The record has the zpage's ref as
  * its place. A ref is not 0, and is the zpage's until it is freed, evicted or moved.
@@ -17,13 +18,21 @@
 import type { Kind } from "../core/kind.ts";
 import type { PlacementCounters } from "./counters.ts";
 
+/** The placements, by the names that a person knows. */
+export const PLACEMENTS = ["blocks", "zbud"] as const;
+export type PlacementName = (typeof PLACEMENTS)[number];
+
+/** Which zpages leave first: the least recently used ones, or those that were stored first. */
+export const ORDERS = ["lru", "fifo"] as const;
+export type Order = (typeof ORDERS)[number];
+
 /** In front of a zpage in its frame: record and checksum, two words. A whole page has none. */
 export const HEADER_BYTES = 8;
 
 /** The most zpages that one call of `takeOldest` takes. */
 export const TAKEN_MAX = 2;
 
-/** Frees nothing: what it is told has happened. */
+/** Hears what has happened to zpages. It frees nothing. */
 export interface PlacementSink {
   /** The zpage of the record `page` was evicted from `ref`. */
   onEvict(page: number, ref: number): void;
@@ -67,6 +76,15 @@ export interface Placement {
    * there was one.
    */
   evict(kind: Kind): boolean;
+
+  /** The zpage was used: it leaves later, if the placement orders by use. */
+  touch(ref: number): void;
+
+  /**
+   * A short step that makes frames free, if free bytes are scattered. @returns whether another one
+   * is worth it.
+   */
+  compact(): boolean;
 
   /** Whether `takeOldest` finds a zpage of the kind. */
   hasLive(kind: Kind): boolean;

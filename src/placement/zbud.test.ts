@@ -3,7 +3,8 @@ import { placementContract } from "../../harness/contract/placement.ts";
 import { PlacementRig } from "../../harness/contract/placement-rig.ts";
 import { EPHEMERAL, PERSISTENT } from "../core/kind.ts";
 import { ZPAGE_BYTES_MAX } from "../core/limits.ts";
-import { chunksOf, Zbud } from "./zbud.ts";
+import { chunksOf } from "./counters.ts";
+import { Zbud } from "./zbud.ts";
 
 const make = (...parts: ConstructorParameters<typeof Zbud>) => new Zbud(...parts);
 

@@ -44,7 +44,7 @@ import { RowList } from "../core/list.ts";
 import type { Memory } from "../core/memory.ts";
 import { Rows } from "../core/table.ts";
 import type { FramePool } from "../frames/frame-pool.ts";
-import { PlacementCounters } from "./counters.ts";
+import { chunksOf, PlacementCounters } from "./counters.ts";
 import {
   HEADER_BYTES,
   headerChecksum,
@@ -75,10 +75,6 @@ const KIND_BIT = 1 << 26;
 const WHOLE_BIT = 1 << 27;
 const ZOMBIE_BIT = 1 << 28;
 const DYING_BIT = 1 << 29;
-
-export function chunksOf(zpageBytes: number): number {
-  return Math.ceil((zpageBytes + ZBUD_HEADER_BYTES) / CHUNK_BYTES);
-}
 
 export class Zbud implements Placement {
   readonly counters = new PlacementCounters();
@@ -132,7 +128,7 @@ export class Zbud implements Placement {
     if (ref === 0) return 0;
     const offset = this.offsetOf(ref, zpageBytes) + UNUSED_BYTES;
     this.frames.write(ref >>> 1, offset, source, at - HEADER_BYTES, HEADER_BYTES + zpageBytes);
-    this.counters.addZpage(kind, chunksOf(zpageBytes), zpageBytes);
+    this.counters.addZpage(kind, zpageBytes);
     return ref;
   }
 
@@ -190,7 +186,7 @@ export class Zbud implements Placement {
     this.counters.whole[kind] += 1;
     this.counters.pageframes[kind] += 1;
     this.frames.write(frame, 0, source, at, PAGE_BYTES);
-    this.counters.addZpage(kind, CHUNK_COUNT, PAGE_BYTES);
+    this.counters.addZpage(kind, PAGE_BYTES);
     return frame * 2;
   }
 
@@ -286,6 +282,14 @@ export class Zbud implements Placement {
     const last = this.sizeIn(shape, 1);
     if ((shape & WHOLE_BIT) !== 0 || (first !== 0 && last !== 0)) return;
     this.unbuddied[kind][chunksOf(first + last)]?.append(frame);
+  }
+
+  /** The order is that of insertion, as in the original. */
+  touch(): void {}
+
+  /** Zpages never move. */
+  compact(): boolean {
+    return false;
   }
 
   hasLive(kind: Kind): boolean {

@@ -139,7 +139,7 @@ export class Ramster implements PamOps {
     this.repair = new Repair({ ...holders, puts, remotify, repatriate });
     this.homecoming = new Homecoming(zcache, repatriate);
     this.devicePages = new DevicePages(zcache, this.homecoming);
-    this.trims = new Slices(env.clock, () => zcache.trim());
+    this.trims = new Slices(env.clock, () => zcache.compact() || zcache.trim());
     this.zcache = zcache;
     this.spill = spill;
     this.remotePages = remotePages;

@@ -23,6 +23,8 @@ function makeZcache(options: Partial<ZcacheOptions> = {}): Zcache {
     { memory, codec: lz4, codecs, remote: NEVER_REMOTE, seed: SEED },
     {
       frameCountMax: 64,
+      placement: "zbud",
+      order: "lru",
       highMarkPercent: 90,
       lowMarkPercent: 80,
       pageCountMax: 10_000,

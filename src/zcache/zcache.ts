@@ -31,9 +31,9 @@ import type { Memory } from "../core/memory.ts";
 import { STATUS, type Status } from "../core/status.ts";
 import { writeVersion } from "../core/version.ts";
 import { emptyZpage, type Zpage } from "../core/zpage.ts";
-import { FramePool } from "../frames/frame-pool.ts";
-import type { Placement, PlacementSink } from "../placement/placement.ts";
-import { Zbud } from "../placement/zbud.ts";
+import type { FramePool } from "../frames/frame-pool.ts";
+import { openPlacement } from "../placement/open-placement.ts";
+import type { Order, Placement, PlacementName, PlacementSink } from "../placement/placement.ts";
 import type { PamOps } from "../tmem/pamops.ts";
 import { TAG } from "../tmem/pampd.ts";
 import type { Pool } from "../tmem/pool.ts";
@@ -46,12 +46,16 @@ const ZPAGE_AT = CHECKSUM_ZPAGE_OFFSET;
 
 assert(VERSION_AT + 8 === CHECKSUM_PREFIX_BYTES);
 
+/** Steps of compaction in one turn: a tenth of a millisecond. */
+const COMPACT_STEPS = 16;
 /** Evictions for one put. More than one are needed only where the limit was lowered. */
 const EVICTIONS_MAX = 64;
 
 export interface ZcacheOptions extends BudgetOptions {
   pageCountMax: number;
   objectCountMax: number;
+  placement: PlacementName;
+  order: Order;
   /** Frames, and records of this many pages, are pinned (core/memory.ts). Default 0: nothing is. */
   pinnedPages?: number;
   /** Persistent pages that compress to more are refused, or stored whole. */
@@ -98,9 +102,10 @@ export class Zcache implements PamOps, PlacementSink {
     this.seed = parts.seed;
     this.options = options;
     this.budget = new Budget(options);
-    const { frameCountMax, pinnedPages = 0 } = options;
-    this.frames = new FramePool(parts.memory, { frameCountMax, pinned: pinnedPages > 0 });
-    this.placement = new Zbud(parts.memory, this.frames, this);
+    const pinned = (options.pinnedPages ?? 0) > 0;
+    const { frames, placement } = openPlacement(parts.memory, this, { ...options, pinned });
+    this.frames = frames;
+    this.placement = placement;
     this.tmem = new Tmem(parts.memory, options, this);
     this.checksummer = new Checksummer(parts.memory);
     this.staging = this.checksummer.scratch;
@@ -195,6 +200,7 @@ export class Zcache implements PamOps, PlacementSink {
       fillPage(this.tmem.place(page), target, at);
       return STATUS.OK;
     }
+    this.placement.touch(this.tmem.place(page));
     return this.unpack(handle, this.stage(page), target, at) ? STATUS.OK : STATUS.CORRUPT;
   }
 
@@ -291,6 +297,14 @@ export class Zcache implements PamOps, PlacementSink {
   setFrameCountMax(frameCountMax: number): void {
     this.budget.setFrameCountMax(frameCountMax);
     this.frames.limit = frameCountMax;
+  }
+
+  /** Makes a bounded number of frames free. @returns whether it is worth to go on. */
+  compact(): boolean {
+    for (let left = COMPACT_STEPS; left > 0; left -= 1) {
+      if (!this.placement.compact()) return false;
+    }
+    return true;
   }
 
   /**

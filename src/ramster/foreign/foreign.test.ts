@@ -57,7 +57,13 @@ interface Many {
 async function holder(pagesPerOwnerMax: number | null = null, pageCountMax = 100): Promise<Holder> {
   const { clock, near, far } = await channelPair(1);
   const parts = { memory, codec: lz4, codecs: [new Raw(memory), lz4], remote: NEVER_REMOTE };
-  const marks = { frameCountMax: 4, highMarkPercent: 90, lowMarkPercent: 80 };
+  const marks = {
+    frameCountMax: 4,
+    placement: "zbud" as const,
+    order: "lru" as const,
+    highMarkPercent: 90,
+    lowMarkPercent: 80,
+  };
   const sizes = { persZpageBytesMax: 3584, persZpageMeanBytes: 2560 };
   const bounds = { pageCountMax, objectCountMax: 100 };
   const zcache = new Zcache({ ...parts, seed: 0 }, { ...marks, ...sizes, ...bounds });

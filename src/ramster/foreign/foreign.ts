@@ -152,7 +152,9 @@ export class Foreign {
     if (frames.framesUsed > this.limit) this.reclaim.step(this.limit);
     else if (this.buggify("foreign-reclaimed")) this.reclaim.step(frames.framesUsed >> 1);
     else this.reclaim.stop();
+    const isScattered = this.zcache.compact();
     this.grantAll();
+    if (isScattered) return true;
     if (this.limit === this.frameCountLent) return this.zcache.trim();
     return this.mustTrim && frames.trim();
   }

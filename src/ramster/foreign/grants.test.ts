@@ -24,7 +24,12 @@ beforeEach(() => {
 
 function world(frameCountMax: number): void {
   const parts = { memory, codec: lz4, codecs: [new Raw(memory), lz4], remote: NEVER_REMOTE };
-  const marks = { highMarkPercent: 90, lowMarkPercent: 80 };
+  const marks = {
+    placement: "zbud" as const,
+    order: "lru" as const,
+    highMarkPercent: 90,
+    lowMarkPercent: 80,
+  };
   const sizes = { persZpageBytesMax: 3584, persZpageMeanBytes: 2560 };
   const bounds = { frameCountMax, pageCountMax: 10_000, objectCountMax: 100 };
   zcache = new Zcache({ ...parts, seed: 0 }, { ...marks, ...sizes, ...bounds });

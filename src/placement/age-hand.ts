@@ -1,0 +1,143 @@
+/**
+ * AgeHand: which zpages are old. A hand for each kind goes round over the blocks, and stops at
+ * zpages that are among the oldest 1/OLD_PART of their kind (the clock algorithm, Corbató 1968,
+ * with ages).
+ *
+ * Not here: what happens to them (blocks.ts).
+ */
+import { assert } from "../core/assert.ts";
+import type { Kind } from "../core/kind.ts";
+import { AGE_KEPT, Ages, EPOCHS_PER_SWEEP } from "./ages.ts";
+import { type BlockRows, isLeaving, LEAVING_BIT, slotEpoch, withEpoch } from "./block-rows.ts";
+import type { PlacementCounters } from "./counters.ts";
+
+/** The hand takes zpages of the oldest part of their kind. */
+const OLD_PART = 16;
+/** After this many rows without such a zpage, the hand is content with half the age. */
+const HAND_ROWS = 1024;
+/** The sweep visits a row at every so many uses. */
+const SWEEP_EVERY = 4;
+
+export class AgeHand {
+  /** Where the hand of each kind is. */
+  readonly row: [number, number] = [1, 1];
+  readonly slot: [number, number] = [0, 0];
+  /** How many zpages of each kind are leaving. */
+  readonly leaving: [number, number] = [0, 0];
+  readonly ages = new Ages();
+  private readonly rows: BlockRows;
+  private readonly counters: PlacementCounters;
+  private sweepRow = 1;
+  private uses = 0;
+
+  constructor(rows: BlockRows, counters: PlacementCounters) {
+    this.rows = rows;
+    this.counters = counters;
+  }
+
+  get now(): number {
+    return this.ages.now;
+  }
+
+  /** A zpage was put or used: time goes on, and so does the sweep. */
+  used(): void {
+    this.ages.used(Math.ceil((SWEEP_EVERY * this.rows.rowEnd) / EPOCHS_PER_SWEEP));
+    this.uses += 1;
+    if (this.uses % SWEEP_EVERY === 0) this.sweep();
+  }
+
+  added(kind: Kind): void {
+    this.ages.add(kind, this.ages.now);
+  }
+
+  removed(kind: Kind, slot: number): void {
+    if (isLeaving(slot)) this.leaving[kind] -= 1;
+    else this.ages.remove(kind, slotEpoch(slot));
+  }
+
+  /** The zpage is as young as can be. */
+  touch(row: number, index: number): void {
+    const { rows, ages } = this;
+    const slot = rows.slot(row, index);
+    if (slotEpoch(slot) === ages.now || isLeaving(slot)) return;
+    const kind = rows.kind(row);
+    ages.remove(kind, slotEpoch(slot));
+    ages.add(kind, ages.now);
+    rows.setSlot(row, index, withEpoch(slot, ages.now));
+  }
+
+  /** The slot with its age set back to AGE_KEPT if it is older. */
+  kept(kind: Kind, slot: number): number {
+    const { ages } = this;
+    if (ages.ageOf(slotEpoch(slot)) <= AGE_KEPT) return slot;
+    const epoch = ages.epochOf(AGE_KEPT);
+    if (!isLeaving(slot)) {
+      ages.remove(kind, slotEpoch(slot));
+      ages.add(kind, epoch);
+    }
+    return withEpoch(slot, epoch);
+  }
+
+  hasLive(kind: Kind): boolean {
+    return this.counters.zpages[kind] > this.leaving[kind];
+  }
+
+  /** Moves the hand of the kind to one of its oldest zpages. There is one. @returns its slot. */
+  findOldest(kind: Kind): number {
+    const { rows, ages } = this;
+    const live = this.counters.zpages[kind] - this.leaving[kind];
+    let age = ages.oldestFrom(kind, Math.ceil(live / OLD_PART));
+    for (let visited = 1; ; visited += 1) {
+      const row = this.row[kind];
+      if (row < rows.rowEnd && rows.isUsed(row) && rows.kind(row) === kind) {
+        const count = rows.readSlots(row);
+        for (let index = this.slot[kind]; index < count; index += 1) {
+          const slot = rows.slots[index] ?? 0;
+          if (slot === 0 || isLeaving(slot) || ages.ageOf(slotEpoch(slot)) < age) continue;
+          this.slot[kind] = index;
+          return slot;
+        }
+      }
+      this.row[kind] = row + 1 < rows.rowEnd ? row + 1 : 1;
+      this.slot[kind] = 0;
+      if (visited % HAND_ROWS === 0) age >>= 1;
+      assert(visited < HAND_ROWS * AGE_KEPT + 2 * rows.rowEnd, "there is no zpage for the hand");
+    }
+  }
+
+  /** The zpage at the hand is leaving from now on. */
+  take(kind: Kind, slot: number): void {
+    this.rows.setSlot(this.row[kind], this.slot[kind], slot | LEAVING_BIT);
+    this.leaving[kind] += 1;
+    this.ages.remove(kind, slotEpoch(slot));
+  }
+
+  /** The leaving zpage stays. As the oldest, it is the next one that the hand finds. */
+  putBack(row: number, index: number, as: "oldest" | "newest"): void {
+    const { rows, ages } = this;
+    const slot = rows.slot(row, index);
+    assert(isLeaving(slot), "only a leaving zpage can be put back");
+    const kind = rows.kind(row);
+    const epoch = as === "newest" ? ages.now : slotEpoch(slot);
+    rows.setSlot(row, index, withEpoch(slot & ~LEAVING_BIT, epoch));
+    ages.add(kind, epoch);
+    this.leaving[kind] -= 1;
+    if (as === "newest") return;
+    this.row[kind] = row;
+    this.slot[kind] = index;
+  }
+
+  /** Keeps the zpages of one more row from growing older than AGE_KEPT. */
+  private sweep(): void {
+    const { rows, ages } = this;
+    const row = this.sweepRow < rows.rowEnd ? this.sweepRow : 1;
+    this.sweepRow = row + 1;
+    if (row >= rows.rowEnd || !rows.isUsed(row)) return;
+    const count = rows.readSlots(row);
+    for (let i = 0; i < count; i += 1) {
+      const slot = rows.slots[i] ?? 0;
+      if (slot === 0 || ages.ageOf(slotEpoch(slot)) <= AGE_KEPT) continue;
+      rows.setSlot(row, i, this.kept(rows.kind(row), slot));
+    }
+  }
+}

@@ -1,0 +1,294 @@
+/**
+ * BlockSpace: the free bytes of blocks, and how zpages get in and out of them.
+ *
+ *     store   in the gap of a block, or in a hole; else the zpages slide together first
+ *     slide   copies a block to spare frames, which then are its own. The old ones are spare.
+ *     drop    leaves a hole. An empty block gives its frames back.
+ *
+ * Each block that is not a whole page is on the list of its kind for its free bytes.
+ *
+ * Not here: which zpages there are (blocks.ts), their age (age-hand.ts).
+ */
+import { assert } from "../core/assert.ts";
+import { EPHEMERAL, type Kind, PERSISTENT } from "../core/kind.ts";
+import { FRAME_BYTES } from "../core/limits.ts";
+import type { FramePool } from "../frames/frame-pool.ts";
+import {
+  BLOCK_BYTES_MAX,
+  type BlockRows,
+  bytesFor,
+  FRAMES_MAX,
+  LIST_WORDS,
+  SLOT_BITS,
+  SLOTS_MAX,
+  slotBytes,
+  slotOffset,
+  slotZpageBytes,
+  tableBytes,
+  withOffset,
+} from "./block-rows.ts";
+import type { PlacementCounters } from "./counters.ts";
+import { FreeLists } from "./free-lists.ts";
+import { HEADER_BYTES } from "./placement.ts";
+
+/** Blocks that are tried for one more frame, before there is a new block. */
+const GROW_TRIES = 4;
+/** A block with more zpages is slid without a search for a hole, which takes longer. */
+const HOLE_SEARCH_MAX = 16;
+
+export class BlockSpace {
+  readonly lists: readonly [FreeLists, FreeLists];
+  /** Free bytes of the blocks that have at least `usableFrom`. */
+  usableBytes = 0;
+  private readonly usableFrom: [number, number] = [0, 0];
+  private readonly rows: BlockRows;
+  private readonly frames: FramePool;
+  private readonly counters: PlacementCounters;
+  /** The block of each kind that got a frame last. */
+  private readonly growing: [number, number] = [0, 0];
+  /** Frames that the next slide copies to. */
+  private readonly spares = new Int32Array(FRAMES_MAX);
+  private spareCount = 0;
+  private readonly holes = new Int32Array(2 * HOLE_SEARCH_MAX);
+  /** What `fits` is asked about. */
+  private wanted = 0;
+  private readonly fits = (row: number): boolean => {
+    const { rows } = this;
+    if (rows.liveCount(row) === SLOTS_MAX) return false;
+    return rows.freeBytes(row) >= this.wanted + this.tableGrowth(row);
+  };
+  private readonly mayGrow = (row: number): boolean => {
+    return this.rows.frameCount(row) < FRAMES_MAX && this.rows.liveCount(row) < SLOTS_MAX;
+  };
+
+  constructor(rows: BlockRows, frames: FramePool, counters: PlacementCounters) {
+    this.rows = rows;
+    this.frames = frames;
+    this.counters = counters;
+    const byFree = (): FreeLists => new FreeLists(rows, LIST_WORDS, BLOCK_BYTES_MAX);
+    this.lists = [byFree(), byFree()];
+  }
+
+  /** A block of the kind with room for that many bytes and a slot. 0: there is none. */
+  fit(bytes: number, kind: Kind): number {
+    this.wanted = bytes;
+    return this.lists[kind].bestFit(bytes, this.fits);
+  }
+
+  /** Adds a frame to a block, or makes a new one. @returns the block, or 0 without a frame. */
+  grow(kind: Kind): number {
+    const { rows, frames, growing, lists } = this;
+    let row = growing[kind];
+    if (row === 0 || !this.mayGrow(row)) row = lists[kind].fromEmptiest(GROW_TRIES, this.mayGrow);
+    const frame = frames.take();
+    if (frame === 0) return 0;
+    if (row === 0) {
+      row = rows.takeBlock(kind, false);
+      if (row === 0) {
+        frames.give(frame);
+        return 0;
+      }
+    } else this.unlist(row);
+    const count = rows.frameCount(row);
+    rows.setFrame(row, count, frame);
+    rows.setFrameCount(row, count + 1);
+    rows.setRoom(row, rows.freeBytes(row) + FRAME_BYTES, count === 0 ? FRAME_BYTES : rows.low(row));
+    this.list(row);
+    this.counters.pageframes[kind] += 1;
+    growing[kind] = row;
+    return row;
+  }
+
+  /**
+   * Stores header and zpage at `source[at]` in the block, which has room. `slot` is without the
+   * offset. @returns the ref.
+   */
+  store(row: number, source: Uint8Array, at: number, slot: number): number {
+    const { rows } = this;
+    this.unlist(row);
+    const bytes = slotBytes(slot);
+    const growth = this.tableGrowth(row);
+    const count = rows.readSlots(row);
+    const live = rows.liveCount(row);
+    const index = live < count ? rows.slots.indexOf(0) : count;
+    const table = tableBytes(Math.max(count, index + 1));
+    let low = rows.low(row);
+    let offset = low - bytes;
+    if (offset < table) {
+      offset = low < table ? -1 : this.findHole(count, bytes, rows.frameCount(row) * FRAME_BYTES);
+      if (offset < 0) {
+        this.slide(row, rows.frameCount(row));
+        low = rows.low(row);
+        offset = low - bytes;
+        assert(offset >= table, "a block has less room than it should");
+      }
+    }
+    rows.write(row, offset, source, at, HEADER_BYTES + slotZpageBytes(slot));
+    rows.setSlotCount(row, Math.max(count, index + 1));
+    rows.setSlot(row, index, withOffset(slot, offset));
+    rows.setLiveCount(row, live + 1);
+    rows.setRoom(row, rows.freeBytes(row) - bytes - growth, Math.min(low, offset));
+    this.list(row);
+    return (row << SLOT_BITS) | index;
+  }
+
+  /** The offset of the smallest hole for that many bytes between zpages, or -1. */
+  private findHole(count: number, bytes: number, end: number): number {
+    if (count > HOLE_SEARCH_MAX) return -1;
+    const { holes } = this;
+    const { slots } = this.rows;
+    let live = 0;
+    for (let i = 0; i < count; i += 1) {
+      const slot = slots[i] ?? 0;
+      if (slot === 0) continue;
+      const offset = slotOffset(slot);
+      let at = live;
+      for (; at > 0 && (holes[2 * at - 2] ?? 0) > offset; at -= 1) {
+        holes[2 * at] = holes[2 * at - 2] ?? 0;
+        holes[2 * at + 1] = holes[2 * at - 1] ?? 0;
+      }
+      holes[2 * at] = offset;
+      holes[2 * at + 1] = offset + slotBytes(slot);
+      live += 1;
+    }
+    let best = -1;
+    let bestBytes = Number.POSITIVE_INFINITY;
+    for (let i = 0; i < live; i += 1) {
+      const from = holes[2 * i + 1] ?? 0;
+      const holeBytes = (i + 1 < live ? (holes[2 * i + 2] ?? 0) : end) - from;
+      if (holeBytes < bytes || holeBytes >= bestBytes) continue;
+      best = from;
+      bestBytes = holeBytes;
+    }
+    return best;
+  }
+
+  /** Packs the zpages of an unlisted block into its first `frameCount` frames' worth of frames. */
+  private slide(row: number, frameCount: number): void {
+    const { rows, frames, spares } = this;
+    while (this.spareCount < frameCount) {
+      spares[this.spareCount] = frames.takeSpare();
+      this.spareCount += 1;
+    }
+    const { slots } = rows;
+    const count = rows.readSlots(row);
+    let low = frameCount * FRAME_BYTES;
+    for (let i = 0; i < count; i += 1) {
+      const slot = slots[i] ?? 0;
+      if (slot === 0) continue;
+      const bytes = slotBytes(slot);
+      low -= bytes;
+      rows.copy(row, slotOffset(slot), spares, low, bytes);
+      slots[i] = withOffset(slot, low);
+    }
+    assert(low >= tableBytes(count), "zpages do not fit in their block");
+    rows.writeSlots(spares[0] ?? 0, count);
+    const before = rows.frameCount(row);
+    for (let i = 0; i < before; i += 1) {
+      const frame = rows.frame(row, i);
+      if (i < frameCount) {
+        rows.setFrame(row, i, spares[i] ?? 0);
+        spares[i] = frame;
+      } else frames.give(frame);
+    }
+    this.counters.pageframes[rows.kind(row)] -= before - frameCount;
+    rows.setFrameCount(row, frameCount);
+    rows.setRoom(row, low - tableBytes(count), low);
+    this.counters.slides += 1;
+  }
+
+  /** Gives frames of the block back that its zpages do not need. @returns whether there were any. */
+  shrink(row: number): boolean {
+    const { rows } = this;
+    const spareFrames = Math.floor(rows.freeBytes(row) / FRAME_BYTES);
+    if (rows.isWhole(row) || spareFrames === 0) return false;
+    this.unlist(row);
+    this.slide(row, rows.frameCount(row) - spareFrames);
+    this.list(row);
+    return true;
+  }
+
+  /** Empties the slot. Its block stays on its list, or gives its frames back if it is empty. */
+  drop(row: number, index: number, slot: number): void {
+    this.unlist(row);
+    this.dropSlot(row, index, slot);
+    if (this.rows.liveCount(row) === 0) this.giveBlock(row);
+    else this.list(row);
+  }
+
+  /** Empties the slot of an unlisted block. */
+  dropSlot(row: number, index: number, slot: number): void {
+    const { rows } = this;
+    const before = rows.slotCount(row);
+    let count = before;
+    rows.setSlot(row, index, 0);
+    if (index === before - 1) {
+      rows.readSlots(row);
+      while (count > 0 && rows.slots[count - 1] === 0) count -= 1;
+      rows.setSlotCount(row, count);
+    }
+    rows.setLiveCount(row, rows.liveCount(row) - 1);
+    const bytes = slotBytes(slot);
+    const free = rows.freeBytes(row) + bytes + tableBytes(before) - tableBytes(count);
+    const low = rows.low(row);
+    rows.setRoom(row, free, slotOffset(slot) === low ? low + bytes : low);
+  }
+
+  /** Gives a block, or a whole page, back with its frames. It is on no list. */
+  giveBlock(row: number): void {
+    const { rows, frames, growing } = this;
+    const kind = rows.kind(row);
+    const count = rows.frameCount(row);
+    for (let i = 0; i < count; i += 1) frames.give(rows.frame(row, i));
+    this.counters.pageframes[kind] -= count;
+    if (growing[kind] === row) growing[kind] = 0;
+    rows.giveBlock(row);
+  }
+
+  giveSpares(): void {
+    while (this.spareCount > 0) {
+      this.spareCount -= 1;
+      this.frames.giveSpare(this.spares[this.spareCount] ?? 0);
+    }
+  }
+
+  list(row: number): void {
+    const kind = this.rows.kind(row);
+    const freeBytes = this.rows.freeBytes(row);
+    this.lists[kind].insert(row, freeBytes);
+    if (freeBytes >= this.usableFrom[kind]) this.usableBytes += freeBytes;
+  }
+
+  unlist(row: number): void {
+    const kind = this.rows.kind(row);
+    const freeBytes = this.rows.freeBytes(row);
+    this.lists[kind].remove(row, freeBytes);
+    if (freeBytes >= this.usableFrom[kind]) this.usableBytes -= freeBytes;
+  }
+
+  /** Free bytes count as usable in blocks that have enough for a zpage of the mean size. */
+  countUsable(): void {
+    this.usableBytes = 0;
+    for (const kind of [EPHEMERAL, PERSISTENT] as const) {
+      const { zbytes, zpages } = this.counters;
+      const mean = zpages[kind] === 0 ? 0 : Math.ceil(zbytes[kind] / zpages[kind]);
+      this.usableFrom[kind] = this.lists[kind].classAt(bytesFor(mean) + tableBytes(1));
+      this.usableBytes += this.lists[kind].bytesFrom(this.usableFrom[kind]);
+    }
+  }
+
+  /** For checks. */
+  verify(): void {
+    let sum = 0;
+    for (const kind of [EPHEMERAL, PERSISTENT] as const) {
+      sum += this.lists[kind].bytesFrom(this.usableFrom[kind]);
+    }
+    assert(this.usableBytes === sum, "usable bytes");
+  }
+
+  private tableGrowth(row: number): number {
+    const { rows } = this;
+    const count = rows.slotCount(row);
+    return rows.liveCount(row) < count ? 0 : tableBytes(count + 1) - tableBytes(count);
+  }
+}

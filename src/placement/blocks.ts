@@ -1,0 +1,357 @@
+/**
+ * Blocks: as many zpages as fit in a block of up to four frames.
+ *
+ *     put    the block with the fewest free bytes that has enough
+ *              -> in its gap or a hole; else its zpages slide together, and the gap is large enough
+ *            no block has enough -> one more frame for a block, or a new block of one frame
+ *            no frame either     -> compaction; else there is no room
+ *     free   an empty block gives its frames back
+ *
+ * A put takes at most one frame. A slide keeps refs as they are: row * SLOTS_MAX + slot. Compaction
+ * shrinks blocks that have a frame's worth of free bytes, and moves zpages out of the emptiest
+ * ones: their refs change, and the sink is told. It goes in steps of one block.
+ *
+ * Zpages leave by their own age, not by that of their block. A get counts as a use (`byUse`), or
+ * the order is that of insertion.
+ *
+ *     blocks.ts -> age-hand.ts -> ages.ts           which zpages leave
+ *               -> block-space.ts -> free-lists.ts  where zpages go
+ *               -> block-rows.ts                    rows, slots and bytes
+ *
+ * Invariants, checked by verify():
+ *   1. Zpages and slot table of a block never overlap, and its free bytes are what they leave.
+ *   2. Each block that is not a whole page is on the list for its free bytes and its kind.
+ *   3. The counts of zpages by epoch, and all counters, are those of the slots.
+ *
+ * Not here: compression, tmem, peers.
+ */
+import { assert } from "../core/assert.ts";
+import { EPHEMERAL, type Kind, PERSISTENT } from "../core/kind.ts";
+import { FRAME_BYTES, PAGE_BYTES, ZPAGE_BYTES_MAX } from "../core/limits.ts";
+import type { Memory } from "../core/memory.ts";
+import type { FramePool } from "../frames/frame-pool.ts";
+import { AgeHand } from "./age-hand.ts";
+import {
+  BlockRows,
+  bytesFor,
+  isLeaving,
+  SLOT_BITS,
+  SLOTS_MAX,
+  slotBytes,
+  slotOf,
+  slotOffset,
+  slotZpageBytes,
+} from "./block-rows.ts";
+import { BlockSpace } from "./block-space.ts";
+import { PlacementCounters } from "./counters.ts";
+import {
+  HEADER_BYTES,
+  headerChecksum,
+  headerPage,
+  type Placement,
+  type PlacementSink,
+  writeHeader,
+} from "./placement.ts";
+import { verifyBlocks } from "./verify-blocks.ts";
+
+/** Compaction keeps this many frames free for puts, if it can. */
+const FRAMES_READY = 4;
+/** Compaction is worth it when this part of the frames could come free. */
+const SCATTERED_PART = 1 / 32;
+/** The mean size of a zpage is looked at again after so many puts. */
+const RECOUNT_EVERY = 1024;
+
+export interface BlocksOptions {
+  /** Zpages leave by their last use. Else in the order of insertion. */
+  readonly byUse: boolean;
+}
+
+export class Blocks implements Placement {
+  readonly counters = new PlacementCounters();
+  private readonly frames: FramePool;
+  private readonly sink: PlacementSink;
+  private readonly byUse: boolean;
+  private readonly rows: BlockRows;
+  private readonly space: BlockSpace;
+  private readonly hand: AgeHand;
+  private readonly scratch = new Uint8Array(2 * PAGE_BYTES);
+  private puts = 0;
+  /** A step of compaction freed nothing, and nothing was freed since. */
+  private isFutile = false;
+
+  constructor(memory: Memory, frames: FramePool, sink: PlacementSink, options: BlocksOptions) {
+    this.frames = frames;
+    this.sink = sink;
+    this.byUse = options.byUse;
+    this.rows = new BlockRows(memory, frames);
+    this.space = new BlockSpace(this.rows, frames, this.counters);
+    this.hand = new AgeHand(this.rows, this.counters);
+  }
+
+  get framesNeeded(): number {
+    const { framesUsed } = this.frames;
+    return this.isFutile ? framesUsed : framesUsed - this.space.usableBytes / FRAME_BYTES;
+  }
+
+  get hasRoom(): boolean {
+    return this.frames.hasFree || this.hasLive(EPHEMERAL);
+  }
+
+  put(
+    source: Uint8Array,
+    at: number,
+    zpageBytes: number,
+    kind: Kind,
+    page: number,
+    checksum: number,
+  ): number {
+    const ref =
+      zpageBytes === PAGE_BYTES
+        ? this.putWhole(source, at, kind, page, checksum)
+        : this.putZpage(source, at, zpageBytes, kind, page, checksum);
+    if (ref === 0) return 0;
+    this.counters.addZpage(kind, zpageBytes);
+    this.hand.added(kind);
+    this.hand.used();
+    this.puts += 1;
+    if (this.puts % RECOUNT_EVERY === 0) this.space.countUsable();
+    if (this.isShort) this.compactOne();
+    return ref;
+  }
+
+  private putZpage(
+    source: Uint8Array,
+    at: number,
+    zpageBytes: number,
+    kind: Kind,
+    page: number,
+    checksum: number,
+  ): number {
+    assert(zpageBytes > 0 && zpageBytes <= ZPAGE_BYTES_MAX);
+    const row = this.rowFor(bytesFor(zpageBytes), kind);
+    if (row === 0) return 0;
+    writeHeader(source, at, page, checksum);
+    return this.space.store(row, source, at - HEADER_BYTES, slotOf(0, zpageBytes, this.hand.now));
+  }
+
+  private putWhole(
+    source: Uint8Array,
+    at: number,
+    kind: Kind,
+    page: number,
+    checksum: number,
+  ): number {
+    const { rows, frames, counters } = this;
+    if (!frames.hasFree && !this.compactOne()) return 0;
+    const frame = frames.take();
+    const row = frame === 0 ? 0 : rows.takeBlock(kind, true);
+    if (row === 0) {
+      if (frame !== 0) frames.give(frame);
+      return 0;
+    }
+    frames.write(frame, 0, source, at, PAGE_BYTES);
+    rows.setFrame(row, 0, frame);
+    rows.setFrameCount(row, 1);
+    rows.setLiveCount(row, 1);
+    rows.setWhole(row, page, checksum);
+    rows.setSlot(row, 0, slotOf(0, PAGE_BYTES, this.hand.now));
+    counters.whole[kind] += 1;
+    counters.pageframes[kind] += 1;
+    return row << SLOT_BITS;
+  }
+
+  /** A block of the kind with room for that many bytes and a slot. 0: there is none. */
+  private rowFor(bytes: number, kind: Kind): number {
+    const { space } = this;
+    const row = space.fit(bytes, kind) || space.grow(kind);
+    if (row !== 0 || !this.compactOne()) return row;
+    return space.fit(bytes, kind) || space.grow(kind);
+  }
+
+  read(ref: number, zpageBytes: number, target: Uint8Array, at: number): number {
+    const row = ref >>> SLOT_BITS;
+    const { rows } = this;
+    if (zpageBytes === PAGE_BYTES) {
+      this.frames.read(rows.frame(row, 0), 0, target, at, PAGE_BYTES);
+      return rows.wholeChecksum(row);
+    }
+    const offset = slotOffset(rows.slot(row, ref & (SLOTS_MAX - 1)));
+    rows.read(row, offset, target, at - HEADER_BYTES, HEADER_BYTES + zpageBytes);
+    return headerChecksum(target, at);
+  }
+
+  free(ref: number): void {
+    this.remove(ref >>> SLOT_BITS, ref & (SLOTS_MAX - 1));
+  }
+
+  private remove(row: number, index: number): void {
+    const { rows, counters, space } = this;
+    const slot = rows.slot(row, index);
+    assert(slot !== 0, "free of a zpage that is not there");
+    const kind = rows.kind(row);
+    this.hand.removed(kind, slot);
+    counters.removeZpage(kind, slotZpageBytes(slot));
+    this.isFutile = false;
+    if (rows.isWhole(row)) {
+      counters.whole[kind] -= 1;
+      space.giveBlock(row);
+    } else space.drop(row, index, slot);
+    if (counters.zpages[0] + counters.zpages[1] === 0) space.giveSpares();
+  }
+
+  touch(ref: number): void {
+    if (!this.byUse) return;
+    this.hand.touch(ref >>> SLOT_BITS, ref & (SLOTS_MAX - 1));
+    this.hand.used();
+  }
+
+  hasLive(kind: Kind): boolean {
+    return this.hand.hasLive(kind);
+  }
+
+  takeOldest(kind: Kind, pages: Int32Array): number {
+    const { hand } = this;
+    if (!hand.hasLive(kind)) return 0;
+    const slot = hand.findOldest(kind);
+    hand.take(kind, slot);
+    pages[0] = this.pageAt(hand.row[kind], slot);
+    return 1;
+  }
+
+  putBack(ref: number, as: "oldest" | "newest"): void {
+    this.hand.putBack(ref >>> SLOT_BITS, ref & (SLOTS_MAX - 1), as);
+  }
+
+  evict(kind: Kind): boolean {
+    if (!this.hasLive(EPHEMERAL)) return false;
+    const { rows, frames, counters } = this;
+    const before = frames.framesUsed;
+    this.hand.findOldest(EPHEMERAL);
+    const row = this.hand.row[EPHEMERAL];
+    const first = this.hand.slot[EPHEMERAL];
+    // One zpage makes room for another. A zpage of the other kind needs a frame.
+    const end = kind === EPHEMERAL ? first + 1 : Math.max(1, rows.slotCount(row));
+    for (let index = kind === EPHEMERAL ? first : 0; index < end; index += 1) {
+      if (!rows.isUsed(row)) break;
+      const slot = rows.slot(row, index);
+      if (slot === 0 || isLeaving(slot)) continue;
+      const page = this.pageAt(row, slot);
+      this.remove(row, index);
+      this.sink.onEvict(page, (row << SLOT_BITS) | index);
+    }
+    if (rows.isUsed(row)) this.space.shrink(row);
+    counters.evicted_pageframes[EPHEMERAL] += before - frames.framesUsed;
+    return true;
+  }
+
+  isLeaving(ref: number): boolean {
+    return isLeaving(this.rows.slot(ref >>> SLOT_BITS, ref & (SLOTS_MAX - 1)));
+  }
+
+  framesOf(ref: number): number {
+    const row = ref >>> SLOT_BITS;
+    if (this.rows.isWhole(row)) return 1;
+    return slotBytes(this.rows.slot(row, ref & (SLOTS_MAX - 1))) / FRAME_BYTES;
+  }
+
+  zpageBytes(ref: number): number {
+    return slotZpageBytes(this.rows.slot(ref >>> SLOT_BITS, ref & (SLOTS_MAX - 1)));
+  }
+
+  pageOf(ref: number): number {
+    const row = ref >>> SLOT_BITS;
+    return this.pageAt(row, this.rows.slot(row, ref & (SLOTS_MAX - 1)));
+  }
+
+  private pageAt(row: number, slot: number): number {
+    const { rows, scratch } = this;
+    if (rows.isWhole(row)) return rows.wholePage(row);
+    rows.read(row, slotOffset(slot), scratch, 0, HEADER_BYTES);
+    return headerPage(scratch, HEADER_BYTES);
+  }
+
+  positionOf(ref: number, byte: number): number {
+    const { rows } = this;
+    const row = ref >>> SLOT_BITS;
+    if (rows.isWhole(row)) return rows.frame(row, 0) * FRAME_BYTES + byte;
+    const offset = slotOffset(rows.slot(row, ref & (SLOTS_MAX - 1))) + HEADER_BYTES + byte;
+    return rows.frameAt(row, offset) * FRAME_BYTES + (offset % FRAME_BYTES);
+  }
+
+  // Compaction.
+
+  compact(): boolean {
+    if (!this.isScattered) return false;
+    return this.compactOne() && this.isScattered;
+  }
+
+  /** Whether few frames are free although blocks have free bytes. */
+  private get isShort(): boolean {
+    const { limit, framesUsed } = this.frames;
+    return limit - framesUsed < FRAMES_READY && this.space.usableBytes > FRAMES_READY * FRAME_BYTES;
+  }
+
+  /** Whether many frames could come free, or any where more are in use than may be. */
+  private get isScattered(): boolean {
+    const { framesUsed, limit } = this.frames;
+    const frames = this.space.usableBytes / FRAME_BYTES;
+    if (framesUsed > limit) return frames > 0;
+    return frames > FRAMES_READY && frames > framesUsed * SCATTERED_PART;
+  }
+
+  /**
+   * Makes a frame free, by shrinking the emptiest block, or by moving zpages out of it. @returns
+   * whether one came free.
+   */
+  private compactOne(): boolean {
+    if (this.isFutile) return false;
+    const { space, frames } = this;
+    const before = frames.framesUsed;
+    const ofEph = space.lists[EPHEMERAL].emptiest();
+    const ofPers = space.lists[PERSISTENT].emptiest();
+    const row = this.freeOf(ofEph) > this.freeOf(ofPers) ? ofEph : ofPers;
+    if (row !== 0 && !space.shrink(row)) this.evacuate(row);
+    this.isFutile = frames.framesUsed >= before;
+    return !this.isFutile;
+  }
+
+  private freeOf(row: number): number {
+    return row === 0 ? -1 : this.rows.freeBytes(row);
+  }
+
+  /** Moves zpages of the block to others, until a frame comes free or no other has room. */
+  private evacuate(row: number): void {
+    const { rows, space, scratch, sink } = this;
+    const kind = rows.kind(row);
+    space.unlist(row);
+    for (let index = 0; index < rows.slotCount(row); index += 1) {
+      if (rows.freeBytes(row) >= FRAME_BYTES && rows.frameCount(row) > 1) break;
+      const slot = rows.slot(row, index);
+      if (slot === 0) continue;
+      const target = space.fit(slotBytes(slot), kind);
+      if (target === 0) continue;
+      const page = this.pageAt(row, slot);
+      rows.read(row, slotOffset(slot), scratch, 0, HEADER_BYTES + slotZpageBytes(slot));
+      const ref = space.store(target, scratch, 0, this.hand.kept(kind, slot));
+      space.dropSlot(row, index, slot);
+      this.counters.moves += 1;
+      sink.onMove(page, ref);
+    }
+    if (rows.liveCount(row) === 0) {
+      space.giveBlock(row);
+      return;
+    }
+    space.list(row);
+    space.shrink(row);
+  }
+
+  verify(): void {
+    const { rows, space, hand, counters } = this;
+    space.verify();
+    verifyBlocks({ rows, lists: space.lists, hand, counters });
+  }
+
+  close(): void {
+    this.rows.close();
+  }
+}
