@@ -44,8 +44,8 @@ describe("the defects that it must find", () => {
         const text = readFileSync(`${ROOT}${file}`, "utf8");
         expect(editedText(defect, file, text)).not.toBe(text);
       }
-      if (defect.heldBy === undefined) return;
-      const { file, test: title } = defect.heldBy;
+      if (defect.caughtBy === undefined) return;
+      const { file, test: title } = defect.caughtBy;
       const isThere = readFileSync(`${ROOT}${file}`, "utf8").includes(`"${title}`);
       expect({ file, title, isThere }).toEqual({ file, title, isThere: true });
     },
