@@ -161,13 +161,13 @@ export function drive(
   listen: (listener: (count: number) => void) => void,
 ): Promise<void> {
   return new Promise((resolve) => {
-    let asked = 0;
+    let requested = 0;
     let done = 0;
     let startedAt = performance.now();
     const askMore = (most: number): void => {
-      const count = Math.min(most, total - asked);
+      const count = Math.min(most, total - requested);
       if (count === 0) return;
-      asked += count;
+      requested += count;
       ask(count);
     };
     listen((count) => {

@@ -100,10 +100,10 @@ async function measure(directory: string, nodes: NodeProcess[]): Promise<Figure[
   const after = (await owner.stats()).counters;
   const lost = (after.remote_pers_pages_lost ?? 0) + PAGES - right;
   for (const client of clients) await client.close();
-  const held = ((counters.foreign_frames_used ?? 0) * 4096) / MIB;
+  const foreignMib = ((counters.foreign_frames_used ?? 0) * 4096) / MIB;
   return [
     { name: "resident memory of the server", value: startBytes / MIB, unit: "MiB" },
-    { name: "of it frames of others", value: held, unit: "MiB" },
+    { name: "of it frames of others", value: foreignMib, unit: "MiB" },
     {
       name: "256 MiB are given back",
       value: ms / 1000,

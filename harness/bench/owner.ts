@@ -46,7 +46,7 @@ export class Owner implements GetSink {
   private readonly pages: Uint8Array;
   private readonly targets = Array.from({ length: DEPTH }, () => new Uint8Array(PAGE_BYTES));
   private readonly random = new SeededRandom(1);
-  private asked = 0;
+  private getCount = 0;
 
   private constructor(
     node: Node,
@@ -174,8 +174,8 @@ export class Owner implements GetSink {
 
   private ask(): void {
     const number = this.random.u32() % this.pageCount;
-    const slot = this.asked % DEPTH;
-    this.asked += 1;
+    const slot = this.getCount % DEPTH;
+    this.getCount += 1;
     const target = this.targets[slot];
     assert(target !== undefined);
     const { ramster } = this.node;

@@ -115,7 +115,7 @@ class Episode {
   }
 
   private evict(): void {
-    const told: number[] = [];
+    const evicted: number[] = [];
     const frame = this.zbud.evict({
       onEvict: (owner, ref) => {
         const stored = this.stored.get(ref);
@@ -124,15 +124,18 @@ class Episode {
           "evicted what is not ephemeral",
         );
         check(this.zbud.free(ref) === 0, "a free of a dying zpage is ignored");
-        told.push(ref);
+        evicted.push(ref);
       },
     });
-    for (const ref of told) this.stored.delete(ref);
+    for (const ref of evicted) this.stored.delete(ref);
     if (frame === 0) {
       check(!this.hasLive(EPHEMERAL), "nothing was evicted though there was something");
       return;
     }
-    check(!this.stored.has(frame * 2) && !this.stored.has(frame * 2 + 1), "told of every zpage");
+    check(
+      !this.stored.has(frame * 2) && !this.stored.has(frame * 2 + 1),
+      "every zpage of an evicted frame is reported",
+    );
     check(!this.zombies.has(frame), "a zombie was evicted");
     this.frames.give(frame);
   }
