@@ -263,7 +263,7 @@ export const DEFECTS: readonly Defect[] = [
     about: "a page that turns remote with fewer copies than are wanted by then stays so",
     caughtBy: {
       file: "harness/scenarios/repair.test.ts",
-      test: "a page that is in flight when more copies",
+      test: "a page that is in flight when replicas",
     },
     edits: [
       {
@@ -293,7 +293,7 @@ export const DEFECTS: readonly Defect[] = [
     about: "a page is whole once the holder that wanted to be rid of it is gone",
     caughtBy: {
       file: "harness/scenarios/repair.test.ts",
-      test: "a page stays at risk when its copy elsewhere fails",
+      test: "a page stays at risk when its new copy fails",
     },
     edits: [
       {
@@ -322,7 +322,7 @@ export const DEFECTS: readonly Defect[] = [
     about: "a holder is counted on for pages that it took along, until all records say so",
     caughtBy: {
       file: "harness/scenarios/repair.test.ts",
-      test: "no copy is given up in favour of one that has gone",
+      test: "no copy is given up when the record names",
     },
     edits: [
       {
@@ -480,7 +480,7 @@ export const DEFECTS: readonly Defect[] = [
   {
     name: "zpage-mean-ignored",
     about: "--pers-zpage-mean changes nothing",
-    caughtBy: { file: SETTINGS_TEST, test: "--pers-zpage-mean: a larger zpage is taken only" },
+    caughtBy: { file: SETTINGS_TEST, test: "--pers-zpage-mean: a larger zpage is accepted only" },
     edits: [
       {
         file: "src/node/node.ts",
