@@ -45,7 +45,9 @@ test("a lender soon gives back what its machine needs and no more, without losin
   sim.until("it has begun", () => short.counter("lend_pressure_shrinks") === 1);
   sim.until("the machine has its reserve", () => machine.availableBytes >= RESERVE);
   expect(sim.clock.now() - startMs).toBeLessThan(3000);
-  sim.until("it says so", () => short.log.some((line) => / gave \d+ MiB back in /.test(line)));
+  sim.until("it logs how much it gave back", () =>
+    short.log.some((line) => / gave \d+ MiB back in /.test(line)),
+  );
   sim.run(5000);
   expect(short.counter("lend_pressure_shrinks")).toBe(1);
   expect(machine.availableBytes).toBeLessThan(RESERVE + 400 * KIB);

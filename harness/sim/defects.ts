@@ -38,7 +38,7 @@ const SETTINGS_TEST = "harness/scenarios/settings.test.ts";
 export const DEFECTS: readonly Defect[] = [
   {
     name: "remotify-without-compare",
-    about: "a page that was put anew while it travelled turns remote all the same",
+    about: "a page that was put again while it travelled turns remote all the same",
     edits: [
       {
         file: REMOTIFY,
@@ -67,7 +67,7 @@ export const DEFECTS: readonly Defect[] = [
   },
   {
     name: "raced-copy-stays",
-    about: "the copy of a page that was put anew while it travelled is not flushed",
+    about: "the copy of a page that was put again while it travelled is not flushed",
     edits: [
       {
         file: REMOTIFY,
@@ -161,7 +161,7 @@ export const DEFECTS: readonly Defect[] = [
   },
   {
     name: "fetch-outlives-put",
-    about: "a fetch that is under way speaks for a page that was put anew",
+    about: "the answer to a fetch counts for a page that was put again meanwhile",
     edits: [
       {
         file: RAMSTER,
@@ -200,7 +200,7 @@ export const DEFECTS: readonly Defect[] = [
   },
   {
     name: "repair-without-compare",
-    about: "a copy of a page that was put anew while it was made is taken for one of the new page",
+    about: "a copy of a page that was put again while it was made counts as a copy of the new page",
     caughtBy: {
       file: "harness/scenarios/repair.test.ts",
       test: "the answer to a copy does not count",
