@@ -132,7 +132,7 @@ export class Owner implements GetSink {
     }
     const started = performance.now();
     const before = ramster.counters.remoted_zbytes;
-    while (ramster.zcache.zbud.counters.zpages[1] > 0) await Bun.sleep(1);
+    while (ramster.zcache.placement.counters.zpages[1] > 0) await Bun.sleep(1);
     const seconds = (performance.now() - started) / 1000;
     return (ramster.counters.remoted_zbytes - before) / seconds;
   }

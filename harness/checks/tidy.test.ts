@@ -21,8 +21,8 @@ const SAMPLES: Readonly<Record<string, { bad: readonly string[]; good: readonly 
   layering: {
     bad: [
       'src/core/a.ts|import { Clock } from "../net/clock.ts";',
-      'src/tmem/a.ts|import type { Zbud } from "../zbud/zbud.ts";',
-      'src/zbud/a.ts|export { Tmem } from "../tmem/tmem.ts";',
+      'src/tmem/a.ts|import type { Zbud } from "../placement/zbud.ts";',
+      'src/placement/a.ts|export { Tmem } from "../tmem/tmem.ts";',
       'src/wire/a.ts|const net = await import("../net/bun.ts");',
       'src/ramster/a.ts|import {\n  Node,\n} from "../node/node.ts";',
       'src/node/a.ts|import "../cli/args.ts";',

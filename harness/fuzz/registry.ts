@@ -6,7 +6,7 @@ import type { Fuzzer } from "./fuzzer.ts";
 import { gossipPacket, gossipStream } from "./gossip.ts";
 import { lz4 } from "./lz4.ts";
 import { nbd } from "./nbd.ts";
-import { zbud } from "./zbud.ts";
+import { zbud } from "./placement.ts";
 
 export const FUZZERS: readonly Fuzzer[] = [
   framer,

@@ -28,13 +28,25 @@ test("a node that has left and links again before it ends is no holder", async (
   let linkCount = 0;
   sim.onLog = (node, line) => {
     if (node !== owner) return;
-    if (line.endsWith('"n1" has left')) sim.clock.after(50, () => links.want(owner.number));
+    if (line.endsWith('"n1" has left')) {
+      owner.node.links.removePeer(leaving.number); // The link that it had ends first.
+      sim.clock.after(50, () => links.want(owner.number));
+    }
     if (line.endsWith(`link to node ${leaving.number} is up`)) linkCount += 1;
   };
   await leaving.stop();
   expect(linkCount).toBe(1);
   sim.until("its copies are elsewhere", () => owner.counter("copies_repaired") === had);
   checkAll(owner, pool);
+  await sim.stop();
+});
+
+test("holders drop the pages of an owner that stops at once, without a grace", async () => {
+  const { sim, owner } = await filled([OWNER, LENDER, LENDER]);
+  expect(total(sim, "foreign_pers_pages")).toBeGreaterThan(0);
+  await owner.stop();
+  sim.run(100);
+  expect(total(sim, "foreign_pers_pages")).toBe(0);
   await sim.stop();
 });
 

@@ -1,4 +1,4 @@
-/** The simulator: seeds that once failed, the same trace for the same seed, and its defects. */
+/** The simulator: a few seeds, the same trace for the same seed, and its defects. */
 
 import { describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
@@ -7,18 +7,11 @@ import { drawOptions } from "../sim/options.ts";
 import { simulate } from "../sim/simulate.ts";
 
 const ROOT = new URL("../..", import.meta.url).pathname;
-/** Any seeds, beside those that failed. */
-const SEEDS = [1, 2];
-
-/** The first word of each line is a seed; the rest says why. */
-function failedSeeds(): number[] {
-  const lines = readFileSync(`${ROOT}fixtures/seeds.txt`, "utf8").split("\n");
-  const words = lines.filter((line) => line !== "" && !line.startsWith("#"));
-  return words.map((line) => Number(line.split(" ")[0]));
-}
+/** Any seeds. `bun run sim` takes thousands, and `bun run sim failed` those that once failed. */
+const SEEDS = [1, 2, 20];
 
 describe("a simulated cluster", () => {
-  test.each([...new Set([...failedSeeds(), ...SEEDS])])("holds with seed %d", async (seed) => {
+  test.each(SEEDS)("holds with seed %d", async (seed) => {
     const { traceLines } = await simulate(drawOptions(seed));
     expect(traceLines).toBeGreaterThan(1000);
   });

@@ -3,8 +3,11 @@
  * virtual time. Tests of copies, repair and reclaim start from it.
  */
 import { assert } from "../../src/core/assert.ts";
+import { FRAME_BYTES } from "../../src/core/limits.ts";
 import { STATUS } from "../../src/core/status.ts";
 import type { NodeConfig } from "../../src/node/config.ts";
+import { TAG } from "../../src/tmem/pampd.ts";
+import type { Zcache } from "../../src/zcache/zcache.ts";
 import { SimCluster, type SimNode } from "./cluster.ts";
 
 const MIB = 1024 * 1024;
@@ -56,12 +59,27 @@ export function checkAll(owner: SimNode, pool: number): void {
   }
 }
 
-/** Changes bytes of every frame that the holder keeps for others. */
+/** Damages every zpage that the holder keeps for others. */
 export function damageAll(holder: SimNode): void {
   const { foreign } = holder.node;
   assert(foreign !== null);
-  const { frames } = foreign.zcache;
-  const noise = new Uint8Array(100).fill(0x5a);
-  for (let frame = 1; frame <= frames.framesUsed; frame += 1)
-    frames.write(frame, 200, noise, 0, 100);
+  const { tmem } = foreign.zcache;
+  for (let page = 1; page < tmem.pageEnd; page += 1) {
+    if (tmem.isTaken(page) && tmem.tag(page) === TAG.LOCAL) flipBit(foreign.zcache, page, 0, 0);
+  }
+}
+
+/** Flips a bit of the page's zpage, and none of the store's own data. */
+export function flipBit(
+  { tmem, placement, frames }: Zcache,
+  page: number,
+  byte: number,
+  bit: number,
+): void {
+  const position = placement.positionOf(tmem.place(page), byte);
+  const frame = Math.floor(position / FRAME_BYTES);
+  const value = new Uint8Array(1);
+  frames.read(frame, position % FRAME_BYTES, value, 0, 1);
+  value[0] = (value[0] ?? 0) ^ (1 << bit);
+  frames.write(frame, position % FRAME_BYTES, value, 0, 1);
 }

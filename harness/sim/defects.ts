@@ -42,8 +42,8 @@ export const DEFECTS: readonly Defect[] = [
     edits: [
       {
         file: REMOTIFY,
-        find: "      tmem.version(page) === batch.versions[i] &&\n",
-        replace: "",
+        find: "const isSameVersion = tmem.version(page) === batch.versions[i];",
+        replace: "const isSameVersion = true;",
       },
     ],
   },
@@ -78,12 +78,12 @@ export const DEFECTS: readonly Defect[] = [
   },
   {
     name: "failed-zombie",
-    about: "the frames of a batch that fails stay zombies, as in the original",
+    about: "the zpages of a batch that fails go on leaving, as in the original",
     edits: [
       {
         file: REMOTIFY,
-        find: "if (zcache.zbud.isZombie(frame)) zcache.zbud.resurrect(frame);",
-        replace: "void frame;",
+        find: 'if (zcache.placement.isLeaving(ref)) zcache.placement.putBack(ref, "oldest");',
+        replace: "void ref;",
       },
     ],
   },
@@ -504,10 +504,13 @@ export const DEFECTS: readonly Defect[] = [
   {
     name: "match-keeps-age",
     about: "a frame that gets its second zpage keeps its place in the LRU list",
-    caughtBy: { file: "src/zbud/zbud.test.ts", test: "zbud.match() makes its frame the newest" },
+    caughtBy: {
+      file: "src/placement/zbud.test.ts",
+      test: "zbud.match() makes its frame the newest",
+    },
     edits: [
       {
-        file: "src/zbud/zbud.ts",
+        file: "src/placement/zbud.ts",
         find: "      lru.remove(frame);\n      lru.append(frame);\n      this.counters.unbuddied",
         replace: "      void lru;\n      this.counters.unbuddied",
       },

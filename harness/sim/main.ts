@@ -1,22 +1,24 @@
 /**
- * `bun run sim [--seed N | --seeds A..B] [options]`: simulates whole clusters under virtual time,
- * one for each seed. Seed and options are printed first. The last line of a failed run is the
- * command that repeats it.
+ * `bun run sim [--seed N | --seeds A..B | failed | defects] [options]`: simulates whole clusters
+ * under virtual time, one for each seed. Seed and options are printed first. The last line of a
+ * failed run is the command that repeats it.
  *
  *     --seed N         this seed; default: a random one
  *     --seeds A..B     these seeds, on all cores; --jobs N sets the number of processes
  *     --trace          prints every event, a line each, and the hash of all lines
  *     --defect NAME    puts a defect into the code (defects.ts): the run must fail
+ *     failed           the seeds that once failed (fixtures/seeds.txt)
  *     defects          tries each defect in turn, with its test or with seeds 1..200 by default
  *     --troubles a,b   only these kinds of faults (troubles.ts); likewise --nodes, --seconds,
  *                      --replicas
  *
  * Exit codes: 0 all rules held (or: all defects were found), 1 one did not, 2 bad usage.
  */
+import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { DEFECT_VARIABLE, DEFECTS, type Defect, defectNamed } from "./defects.ts";
-import { PRELOAD, simulateMany } from "./many.ts";
+import { PRELOAD, type SeedRange, simulateMany } from "./many.ts";
 import { drawOptions, optionsText, type SimOptions, TROUBLES, type Trouble } from "./options.ts";
 import { simulate } from "./simulate.ts";
 
@@ -26,8 +28,7 @@ const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const DEFECT_SEEDS = "1..200";
 
 interface Command {
-  readonly first: number;
-  readonly last: number;
+  readonly ranges: readonly SeedRange[];
   readonly jobs: number;
   readonly isTraced: boolean;
   readonly defect: string | null;
@@ -57,18 +58,22 @@ export function parse(args: readonly string[]): Command {
   if (values.seed !== undefined && values.seeds !== undefined) {
     throw new Error("Cannot simulate: --seed and --seeds exclude each other");
   }
-  const isMutationTest = positionals.length === 1 && positionals[0] === "defects";
-  if (positionals.length > 0 && !isMutationTest) {
-    throw new Error(`Cannot simulate "${positionals.join(" ")}": the only argument is "defects"`);
+  const [task, ...more] = positionals;
+  if (more.length > 0 || (task !== undefined && task !== "defects" && task !== "failed")) {
+    const what = positionals.join(" ");
+    throw new Error(`Cannot simulate "${what}": the only arguments are "failed" and "defects"`);
+  }
+  const isMutationTest = task === "defects";
+  if (task === "failed" && (values.seed ?? values.seeds) !== undefined) {
+    throw new Error('Cannot simulate: "failed" has its own seeds, without --seed and --seeds');
   }
   if (values.defect !== undefined) defectNamed(values.defect);
   const seed = values.seed === undefined ? anySeed() : numberOf("--seed", values.seed, 0, U32_MAX);
   const seeds = values.seeds ?? (isMutationTest ? DEFECT_SEEDS : null);
-  const [first, last] = seeds === null ? [seed, seed] : rangeOf(seeds);
+  const range: SeedRange = seeds === null ? [seed, seed] : rangeOf(seeds);
   const { nodes, seconds, replicas, troubles } = values;
   return {
-    first,
-    last,
+    ranges: task === "failed" ? failedSeeds() : [range],
     jobs: values.jobs === undefined ? 0 : numberOf("--jobs", values.jobs, 1, 1024),
     isTraced: values.trace === true,
     defect: values.defect ?? null,
@@ -88,7 +93,14 @@ function numberOf(flag: string, value: string, min: number, max: number): number
   throw new Error(`Cannot use ${flag} "${value}": it takes a number from ${min} to ${max}`);
 }
 
-function rangeOf(value: string): [number, number] {
+/** The first word of each line is a seed; the rest says why it failed. */
+function failedSeeds(): SeedRange[] {
+  const lines = readFileSync(`${ROOT}fixtures/seeds.txt`, "utf8").split("\n");
+  const words = lines.filter((line) => line !== "" && !line.startsWith("#"));
+  return words.map((line) => [Number.parseInt(line, 10), Number.parseInt(line, 10)]);
+}
+
+function rangeOf(value: string): SeedRange {
   const [, first = "", last = ""] = /^(\d+)\.\.(\d+)$/.exec(value) ?? [];
   if (first !== "" && Number(first) <= Number(last) && Number(last) <= U32_MAX) {
     return [Number(first), Number(last)];
@@ -185,13 +197,16 @@ async function main(args: string[]): Promise<number> {
     console.error(error instanceof Error ? error.message : error);
     return 2;
   }
-  const { first, last, defect } = command;
+  const { ranges, defect } = command;
   if (command.isMutationTest) return (await findDefects(command)) ? 0 : 1;
-  if (first === last && defect === null) return (await one(first, command)) ? 0 : 1;
+  const [[first, last] = [0, 0]] = ranges;
+  const isOne = ranges.length === 1 && first === last;
+  if (isOne && defect === null) return (await one(first, command)) ? 0 : 1;
+  const which = ranges.map(([from, to]) => (from === to ? `${from}` : `${from}..${to}`));
   const given = Object.entries(command.given).map(([name, value]) => ` ${name}=${value}`);
-  console.log(`seeds ${first}..${last}${given.join("")}; other options drawn from each seed`);
+  console.log(`seeds ${which.join(", ")}${given.join("")}; other options drawn from each seed`);
   const failed = await simulateMany(args, command, (seed, output) => {
-    if (defect === null || first === last) console.log(output);
+    if (defect === null || isOne) console.log(output);
     console.log(commandFor(seed, command));
   });
   return failed === 0 ? 0 : 1;

@@ -14,9 +14,11 @@ const HERE = fileURLToPath(new URL(".", import.meta.url));
 /** Seeds of a process with a defect. */
 export const PRELOAD = `${HERE}with-defect.ts`;
 
+/** Seeds from the first to the last number, both included. */
+export type SeedRange = readonly [number, number];
+
 export interface Many {
-  readonly first: number;
-  readonly last: number;
+  readonly ranges: readonly SeedRange[];
   /** Processes at a time; 0: one a core. */
   readonly jobs: number;
   /** See defects.ts; the run ends with the first seed that finds it. */
@@ -40,12 +42,12 @@ export async function simulateMany(
   many: Many,
   onFailure: (seed: number, output: string) => void,
 ): Promise<number> {
-  const { first, last, defect } = many;
+  const { defect } = many;
   const startMs = performance.now();
-  let next = first;
+  const batches = many.ranges.flatMap(inBatches);
   let done = 0;
   let failed = 0;
-  const isOver = (): boolean => next > last || (defect !== null && failed > 0);
+  const isOver = (): boolean => defect !== null && failed > 0;
   const onResult = ({ seed, error }: SeedResult): void => {
     done += 1;
     if (error !== null) {
@@ -56,12 +58,10 @@ export async function simulateMany(
       console.log(report(done, failed, startMs));
   };
   const work = async (): Promise<void> => {
-    while (!isOver()) {
-      const from = next;
-      const to = Math.min(last, from + SEEDS_PER_PROCESS - 1);
-      next = to + 1;
+    for (let batch = batches.shift(); batch !== undefined; batch = batches.shift()) {
+      const [from, to] = batch;
       // After a crash, go on behind the seed that crashed.
-      for (let at = from; at <= to && !(defect !== null && failed > 0); ) {
+      for (let at = from; at <= to && !isOver(); ) {
         at = await runChild(args, { from: at, to, defect }, onResult, isOver);
       }
     }
@@ -70,6 +70,15 @@ export async function simulateMany(
   await Promise.all(Array.from({ length: jobs }, work));
   if (many.isQuiet !== true) console.log(report(done, failed, startMs));
   return failed;
+}
+
+/** The range in parts, one for each process. */
+function inBatches([first, last]: SeedRange): SeedRange[] {
+  const batches: SeedRange[] = [];
+  for (let from = first; from <= last; from += SEEDS_PER_PROCESS) {
+    batches.push([from, Math.min(last, from + SEEDS_PER_PROCESS - 1)]);
+  }
+  return batches;
 }
 
 function report(done: number, failed: number, startMs: number): string {
@@ -104,10 +113,10 @@ async function runChild(
       next = result.seed + 1;
       onResult(result);
     }
-    if (defect !== null && isOver()) child.kill();
+    if (isOver()) child.kill();
   }
   await child.exited;
-  if (next <= to && !(defect !== null && isOver())) {
+  if (next <= to && !isOver()) {
     onResult({ seed: next, error: `the process ended: ${await errors}` });
     next += 1;
   }

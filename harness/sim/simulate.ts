@@ -181,8 +181,8 @@ class Run {
     });
     this.sim.verify();
     for (const node of this.sim.nodes) {
-      const count = this.truth.strayZombies(node);
-      assert(count === 0, `node ${node.index} never moves ${count} of its frames`);
+      const count = this.truth.strayPages(node);
+      assert(count === 0, `node ${node.index} never moves ${count} of its pages`);
     }
   }
 

@@ -7,7 +7,7 @@ import { crc32 } from "node:zlib";
 import { ownerSeed } from "../../src/compress/checksum.ts";
 import { assert } from "../../src/core/assert.ts";
 import { HANDLE_BYTES, Handle } from "../../src/core/handle.ts";
-import { PAGE_BYTES } from "../../src/core/limits.ts";
+import { FRAME_BYTES } from "../../src/core/limits.ts";
 import { writeVersion } from "../../src/core/version.ts";
 import type { Zpage } from "../../src/core/zpage.ts";
 import type { Zcache } from "../../src/zcache/zcache.ts";
@@ -97,14 +97,14 @@ function keep({ bytes, at, zpageBytes, codec, version }: Zpage): Kept {
   return { bytes: bytes.slice(at, at + zpageBytes), codec, version };
 }
 
-/** All frames that the node lends and that are in use. */
+/** All memory that the node may lend, used or not. */
 export function lentBytes(node: SimNode): Buffer {
   const { foreign } = node.node;
   assert(foreign !== null);
   const { frames } = foreign.zcache;
-  const bytes = Buffer.alloc(frames.framesUsed * PAGE_BYTES);
-  for (let frame = 1; frame <= frames.framesUsed; frame += 1) {
-    frames.read(frame, 0, bytes, (frame - 1) * PAGE_BYTES, PAGE_BYTES);
+  const bytes = Buffer.alloc(frames.frameCountMax * FRAME_BYTES);
+  for (let frame = 1; frame <= frames.frameCountMax; frame += 1) {
+    frames.read(frame, 0, bytes, (frame - 1) * FRAME_BYTES, FRAME_BYTES);
   }
   return bytes;
 }

@@ -19,19 +19,14 @@
 import { assert } from "../../src/core/assert.ts";
 import type { TimerId } from "../../src/core/clock.ts";
 import { RamsterError } from "../../src/core/errors.ts";
-import {
-  CHUNK_BYTES,
-  FRAME_BYTES,
-  HIGH_MARK_PERCENT_DEFAULT,
-  LOW_MARK_PERCENT_DEFAULT,
-  PAGE_BYTES,
-  ZBUD_HEADER_BYTES,
-} from "../../src/core/limits.ts";
+import { Handle } from "../../src/core/handle.ts";
+import { HIGH_MARK_PERCENT_DEFAULT, LOW_MARK_PERCENT_DEFAULT } from "../../src/core/limits.ts";
 import { below, type Random } from "../../src/core/random.ts";
 import { copyCount } from "../../src/ramster/copies.ts";
 import type { Replicas } from "../../src/ramster/holders/lenders.ts";
-import { chunksOf } from "../../src/zbud/zbud.ts";
+import { TAG } from "../../src/tmem/pampd.ts";
 import type { Zcache } from "../../src/zcache/zcache.ts";
+import { flipBit } from "./borrowing.ts";
 import type { SimCluster, SimNode } from "./cluster.ts";
 import { NO_TROUBLES } from "./disk.ts";
 import { drive } from "./drive.ts";
@@ -60,6 +55,7 @@ export class Troubles {
   private readonly trace: (line: string) => void;
   private readonly options: SimOptions;
   private readonly truth: Truth;
+  private readonly handle = new Handle();
   /** How and when lasting troubles end. */
   private readonly ends: Array<{ atMs: number; end: () => void | Promise<void> }> = [];
   private watchTimer: TimerId | null = null;
@@ -258,21 +254,25 @@ export class Troubles {
     const { foreign, ramster } = node.node;
     const ofOthers = foreign !== null && below(this.random, 4) > 0;
     const zcache = ofOthers ? foreign.zcache : ramster.zcache;
-    const frame = this.anyFrame(zcache);
-    if (frame === 0) return;
+    const page = this.anyLocalPage(zcache);
+    if (page === 0) return;
     this.failures += 1;
-    const ref = frame * 2 + (zcache.zbud.zpageBytes(frame * 2) > 0 ? 0 : 1);
-    flipBit(zcache, ref, this.random);
-    this.truth.eachIn(zcache, frame, (client, handle) => {
-      const owner = client === OWN ? node : this.sim.byNumber(client);
-      const model = owner === null ? undefined : this.ownerOf(owner);
-      if (owner === null || model === undefined) return;
-      model.damaged(handle);
-      // Pages at home, or in flight to this node, may have no other copy by the time they are lost.
-      if (client === OWN || !this.truth.isNamed(owner, handle, node)) model.nobodyHas(handle);
-      else this.exposedAt(owner, null);
-    });
+    const byte = below(this.random, zcache.tmem.zpageBytes(page));
+    flipBit(zcache, page, byte, below(this.random, 8));
+    zcache.tmem.readHandle(page, this.handle);
+    this.flipped(node, zcache.tmem.poolOf(page).client, this.handle);
     this.watch();
+  }
+
+  /** The node's zpage of that page of the client is damaged. */
+  private flipped(node: SimNode, client: number, handle: Handle): void {
+    const owner = client === OWN ? node : this.sim.byNumber(client);
+    const model = owner === null ? undefined : this.ownerOf(owner);
+    if (owner === null || model === undefined) return;
+    model.damaged(handle);
+    // Pages at home, or in flight to this node, may have no other copy by the time they are lost.
+    if (client === OWN || !this.truth.isNamed(owner, handle, node)) model.nobodyHas(handle);
+    else this.exposedAt(owner, null);
   }
 
   /** Other programs take memory that it lends, or wait for memory. */
@@ -364,12 +364,11 @@ export class Troubles {
     return this.owners.find((owner) => owner.node === node);
   }
 
-  /** A frame in use, or 0. */
-  private anyFrame({ frames, zbud }: Zcache): number {
-    if (frames.framesUsed === 0) return 0;
+  /** A page that has a zpage here, or 0. */
+  private anyLocalPage({ tmem }: Zcache): number {
     for (let i = 0; i < FLIP_TRIES; i += 1) {
-      const frame = 1 + below(this.random, Math.min(frames.frameCountMax, 2 * frames.framesUsed));
-      if (zbud.zpageBytes(frame * 2) + zbud.zpageBytes(frame * 2 + 1) > 0) return frame;
+      const page = 1 + below(this.random, tmem.pageEnd);
+      if (tmem.isTaken(page) && tmem.tag(page) === TAG.LOCAL) return page;
     }
     return 0;
   }
@@ -418,16 +417,4 @@ export class Troubles {
       this.ownerOf(owner)?.nobodyHas(handle);
     });
   }
-}
-
-/** Flips a bit of a zpage in its frame, and none of the store's own data. */
-function flipBit({ frames, zbud }: Zcache, ref: number, random: Random): void {
-  const size = zbud.zpageBytes(ref);
-  const start = (ref & 1) === 0 ? 0 : FRAME_BYTES - chunksOf(size) * CHUNK_BYTES;
-  const at = size === PAGE_BYTES ? 0 : start + ZBUD_HEADER_BYTES;
-  const byte = new Uint8Array(1);
-  const offset = at + below(random, size);
-  frames.read(ref >>> 1, offset, byte, 0, 1);
-  byte[0] = (byte[0] ?? 0) ^ (1 << below(random, 8));
-  frames.write(ref >>> 1, offset, byte, 0, 1);
 }

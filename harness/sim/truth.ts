@@ -4,7 +4,8 @@
  */
 import type { Handle } from "../../src/core/handle.ts";
 import { Handle as HandleOf } from "../../src/core/handle.ts";
-import { COPIES_MAX, PAGE_BYTES } from "../../src/core/limits.ts";
+import { COPIES_MAX, FRAME_BYTES, PAGE_BYTES } from "../../src/core/limits.ts";
+import { HEADER_BYTES } from "../../src/placement/placement.ts";
 import { copyAt, copyCount, hasCopy, SPILL } from "../../src/ramster/copies.ts";
 import { TAG } from "../../src/tmem/pampd.ts";
 import { LOCAL_CLIENT } from "../../src/tmem/tmem.ts";
@@ -13,7 +14,7 @@ import type { SimCluster, SimNode } from "./cluster.ts";
 export class Truth {
   private readonly sim: SimCluster;
   private readonly handle = new HandleOf();
-  private readonly zpage = new Uint8Array(PAGE_BYTES);
+  private readonly zpage = new Uint8Array(HEADER_BYTES + PAGE_BYTES);
   /** Boots of nodes whose disk may have damaged anything. */
   private readonly flipped = new Set<bigint>();
 
@@ -110,12 +111,12 @@ export class Truth {
    */
   eachOnItsWay(owner: SimNode, holder: SimNode, visit: (handle: Handle) => void): void {
     const { ramster } = owner.node;
-    const { tmem, zbud } = ramster.zcache;
+    const { tmem, placement } = ramster.zcache;
     for (let page = 1; page < tmem.pageEnd; page += 1) {
       if (!tmem.isLive(page) || !tmem.poolOf(page).persistent) continue;
       const tag = tmem.tag(page);
       // A page that is here and goes nowhere has at most a pending flush.
-      const isLeaving = tag === TAG.LOCAL && zbud.isZombie(tmem.place(page) >>> 1);
+      const isLeaving = tag === TAG.LOCAL && placement.isLeaving(tmem.place(page));
       const isAway = tag === TAG.REMOTE && !hasCopy(ramster.copiesOf(page), holder.number);
       if (!isLeaving && !isAway) continue;
       tmem.readHandle(page, this.handle);
@@ -152,21 +153,24 @@ export class Truth {
   }
 
   /**
-   * Counts own frames whose pages cannot be moved, with nothing in flight and apart from damaged
-   * pages, which stay where they are.
+   * Counts own pages that are leaving, with nothing in flight and apart from damaged pages, which
+   * stay where they are. With zbud the page beside a damaged one stays, too.
    */
-  strayZombies(node: SimNode): number {
+  strayPages(node: SimNode): number {
     const { zcache } = node.node.ramster;
-    let count = 0;
-    for (let frame = 1; frame <= zcache.frames.frameCountMax; frame += 1) {
-      if (!zcache.zbud.isZombie(frame)) continue;
-      let isDamaged = false;
-      this.eachIn(zcache, frame, (_client, handle, page) => {
-        if (!zcache.isIntactHere(page, handle)) isDamaged = true;
-      });
-      if (!isDamaged) count += 1;
+    const { tmem, placement } = zcache;
+    const leaving: number[] = [];
+    const damagedFrames = new Set<number>();
+    const frameOf = (page: number) =>
+      Math.floor(placement.positionOf(tmem.place(page), 0) / FRAME_BYTES);
+    for (let page = 1; page < tmem.pageEnd; page += 1) {
+      if (!tmem.isTaken(page) || tmem.tag(page) !== TAG.LOCAL) continue;
+      if (!placement.isLeaving(tmem.place(page))) continue;
+      tmem.readHandle(page, this.handle);
+      if (zcache.isIntactHere(page, this.handle)) leaving.push(page);
+      else damagedFrames.add(frameOf(page));
     }
-    return count;
+    return leaving.filter((page) => !damagedFrames.has(frameOf(page))).length;
   }
 
   /**
@@ -241,23 +245,8 @@ export class Truth {
     const { foreign } = holder.node;
     const record = this.recordAt(holder, owner, page);
     if (record === 0 || foreign === null) return false;
-    const staged = foreign.zcache.readZpage(record, this.zpage, 0);
+    const staged = foreign.zcache.readZpage(record, this.zpage, HEADER_BYTES);
     return owner.node.ramster.zcache.isIntact(this.handle, staged);
-  }
-
-  /** Calls `visit` with the handle of each page of the node that the frame holds. */
-  eachIn(
-    zcache: SimNode["node"]["ramster"]["zcache"],
-    frame: number,
-    visit: (client: number, handle: Handle, page: number) => void,
-  ): void {
-    const { zbud, tmem } = zcache;
-    for (let ref = frame * 2; ref <= frame * 2 + 1; ref += 1) {
-      if (zbud.zpageBytes(ref) === 0) continue;
-      const page = zbud.ownerOf(ref);
-      tmem.readHandle(page, this.handle);
-      visit(tmem.poolOf(page).client, this.handle, page);
-    }
   }
 }
 

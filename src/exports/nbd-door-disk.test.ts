@@ -62,7 +62,7 @@ test.each([
       expect(back.data).toEqual(page(number));
     }
     Object.assign(disk.troubles, healthy);
-    world.sim.until("there is room", () => node.ramster.hasFrame || node.ramster.mustWait());
+    world.sim.until("there is room", () => node.ramster.hasRoom || node.ramster.mustWait());
     const rest = await writeAll(world, client, first.stored + 2);
     expect(rest.stored).toBeGreaterThan((8 * MIB) / PAGE_BYTES);
     expect(world.sim.node(0).counter("spill_failing_count")).toBe(0);

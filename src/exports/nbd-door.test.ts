@@ -371,8 +371,8 @@ test("a change whose holder is away blocks only changes of the same page", async
   // All frames are being sent, so a change of a part of a page is parked at first.
   const whole = bytesFrom(new SeededRandom(4), MIB);
   const pending = [client.ask(write(8 * MIB, whole)), client.ask(write(9 * MIB, whole))];
-  sim.clock.runUntil(() => !ramster.hasFrame, 1000);
-  expect(ramster.hasFrame).toBe(false);
+  sim.clock.runUntil(() => !ramster.hasRoom, 1000);
+  expect(ramster.hasRoom).toBe(false);
   const parts = [0, 1].map(() => client.ask(write(100, new Uint8Array(10))));
   const behind = client.ask(write(10 * MIB, whole));
   sim.network.unblock(sim.node(1).host, sim.node(0).host);

@@ -116,7 +116,7 @@ export class NbdPages {
   private put(exp: NbdExport, page: number, bytes: Uint8Array, at: number): Step {
     exp.allocation.mark(page);
     // A refused put leaves no page, which would read as zeros. So a refused overwrite is a loss.
-    const isOverwrite = !this.ramster.hasFrame && this.isThere(exp, page);
+    const isOverwrite = !this.ramster.hasRoom && this.isThere(exp, page);
     const status = this.ramster.put(exp.handleOf(page), bytes, at);
     if (status === STATUS.OK) return this.stored();
     if (isOverwrite) this.ramster.devicePages.lose(exp.handleOf(page));
@@ -129,7 +129,7 @@ export class NbdPages {
    */
   private putPart(exp: NbdExport, page: number): Step {
     const { ramster, before } = this;
-    if (ramster.hasFrame || !this.isThere(exp, page)) return this.put(exp, page, this.after, 0);
+    if (ramster.hasRoom || !this.isThere(exp, page)) return this.put(exp, page, this.after, 0);
     // A put frees the copies at holders first, and there would be no room here to restore it.
     if (ramster.devicePages.versionAway(exp.handleOf(page)) !== 0)
       return this.refused(STATUS.NO_ROOM);

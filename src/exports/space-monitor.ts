@@ -35,7 +35,7 @@ export class SpaceMonitor {
   mayPut(): boolean {
     const { ramster, clock } = this.parts;
     if (ramster.zcache.tmem.frozen) return false; // A put would only flush the old page.
-    if (ramster.hasFrame) return true;
+    if (ramster.hasRoom) return true;
     if (ramster.mustWait() || !ramster.space().isFull) {
       this.fullSinceMs = null;
       return false;
@@ -66,7 +66,7 @@ export class SpaceMonitor {
 
   /** Called every NBD_TICK_MS. */
   check(): void {
-    if (this.parts.ramster.hasFrame) this.fullSinceMs = null;
+    if (this.parts.ramster.hasRoom) this.fullSinceMs = null;
     const percent = this.percentUsed;
     const mark = this.parts.warnAtPercent();
     if (percent >= mark && !this.isWarned) {

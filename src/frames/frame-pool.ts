@@ -13,7 +13,7 @@
  *
  * A pinned pool is resident from the start to the end, and gives nothing back.
  *
- * Not here: what is in a frame (zbud), and how many frames may be used (zcache's budget).
+ * Not here: what is in a frame (src/placement), and who sets the limit (zcache's budget).
  */
 import { assert } from "../core/assert.ts";
 import { FRAME_BYTES } from "../core/limits.ts";
@@ -36,6 +36,8 @@ const TRIM_CALLS = 128;
 export class FramePool {
   readonly frameCountMax: number;
   readonly pinned: boolean;
+  /** How many frames may be used. More may be in use when it was lowered: none is taken then. */
+  limit: number;
   private readonly region: Region;
   private readonly links: Rows;
   private readonly areas: Rows;
@@ -50,6 +52,7 @@ export class FramePool {
     const { frameCountMax, pinned = false } = options;
     const byteCount = frameCountMax * FRAME_BYTES;
     this.frameCountMax = frameCountMax;
+    this.limit = frameCountMax;
     this.pinned = pinned;
     this.region = memory.reserve(byteCount, { pinnedBytes: pinned ? byteCount : 0 });
     const pinnedRows = pinned ? frameCountMax : 0;
@@ -71,12 +74,18 @@ export class FramePool {
     return this.warm;
   }
 
-  /** A frame of unspecified content, or 0 when all are in use. */
+  /** Whether `take` finds a frame. */
+  get hasFree(): boolean {
+    return this.used < this.limit;
+  }
+
+  /** A frame of unspecified content, or 0 when as many are in use as may be. */
   take(): number {
+    if (this.used >= this.limit) return 0;
     const warmArea = this.withWarm.first();
     const area = warmArea < 0 ? this.withFree.first() : warmArea;
     const frame = area < 0 ? this.end : this.areas.get(area, HEAD);
-    if (frame > this.frameCountMax) return 0;
+    assert(frame <= this.frameCountMax);
     if (area < 0) this.end += 1;
     else this.leaveArea(area, frame);
     this.links.set(frame, 0, USED);

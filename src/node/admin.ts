@@ -7,6 +7,7 @@
 import { ConfigError, quoted } from "../core/errors.ts";
 import { type Report, withPrefix } from "../core/figure.ts";
 import { COUNTERS, type GOSSIP_COUNTED, type STRANGERS_READ } from "../core/figures.ts";
+import { EPHEMERAL, type Kind, PERSISTENT } from "../core/kind.ts";
 import { STATS_PART_BYTES } from "../core/limits.ts";
 import { nearest } from "../core/nearest.ts";
 import { refused } from "../core/units.ts";
@@ -15,7 +16,6 @@ import { latencyReport } from "../ramster/latencies.ts";
 import type { Ramster } from "../ramster/ramster.ts";
 import { copyReport } from "../ramster/repair/copy-state.ts";
 import type { Counters, MemberStats, NodeStats, RepairStats } from "../wire/stats.ts";
-import { EPHEMERAL, type Kind, PERSISTENT } from "../zbud/zbud.ts";
 import { type Knobs, knobsOf } from "./knobs.ts";
 import type { NodeParts } from "./node-parts.ts";
 
@@ -202,5 +202,5 @@ export class NodeAdmin implements Admin {
 
 /** How many zpages of 0, 1, 2, ... chunks have been stored since the start. */
 function chunkCounts(ramster: Ramster, kind: Kind): number[] {
-  return [...ramster.zcache.zbud.counters.cumul_chunk_counts[kind]];
+  return [...ramster.zcache.placement.counters.cumul_chunk_counts[kind]];
 }

@@ -315,21 +315,26 @@ export class Node implements LinkHandler, MembershipEvents {
 
   /**
    * The foreign pages of a node that left are garbage, since its index is gone. The copies that it
-   * had are lost. A dead node may only be cut off, so it gets time to come back.
+   * had are lost. Its link stays for the grace, since its goodbye on that link is the proof that it
+   * stops (onLeft). A dead node may only be cut off, so it gets time to come back.
    */
   onNodeGone(number: number, how: "dead" | "left"): void {
     this.ramster.holderDead(number);
     const bootId = this.bootIds.get(number);
     this.bootIds.delete(number);
     this.goneBy.set(number, how);
-    const hasLeft = how === "left";
-    this.startGrace(number, hasLeft ? LEFT_GRACE_MS : this.config.foreignGraceMs, () => {
-      if (hasLeft && bootId !== undefined) this.ramster.holderLeft(number, bootId);
+    const byHand = this.config.peers.find((peer) => peer.number === number);
+    if (byHand !== undefined) this.links.setPeer(number, byHand.address);
+    if (how === "dead") {
+      if (byHand === undefined) this.links.removePeer(number);
+      this.startGrace(number, this.config.foreignGraceMs, () => this.purge(number));
+      return;
+    }
+    this.startGrace(number, LEFT_GRACE_MS, () => {
+      if (byHand === undefined) this.links.removePeer(number);
+      if (bootId !== undefined) this.ramster.holderLeft(number, bootId);
       this.purge(number);
     });
-    const byHand = this.config.peers.find((peer) => peer.number === number);
-    if (byHand === undefined) this.links.removePeer(number);
-    else this.links.setPeer(number, byHand.address);
   }
 
   // Link events.

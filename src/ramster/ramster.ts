@@ -36,7 +36,6 @@ import type { Pool, PoolOptions } from "../tmem/pool.ts";
 import { LOCAL_CLIENT } from "../tmem/tmem.ts";
 import type { Frame } from "../wire/framer.ts";
 import { FLUSH_SCOPE, type Grant } from "../wire/peer-entries.ts";
-import { EPHEMERAL } from "../zbud/zbud.ts";
 import { Zcache } from "../zcache/zcache.ts";
 import { type Copies, copyAt, copyCount, hasCopy, SPILL } from "./copies.ts";
 import { RamsterCounters, type RamsterReport } from "./counters.ts";
@@ -214,19 +213,18 @@ export class Ramster implements PamOps {
   }
 
   /**
-   * Whether a put would find no frame now, but frames are about to come free. The door may then
+   * Whether a put may find no room now, but room is about to come free. The door may then
    * delay the put until `onRoom` calls, so that it is not refused.
    */
   mustWait(): boolean {
-    if (this.hasFrame) return false;
+    if (this.hasRoom) return false;
     this.remotify.pump();
     return this.remotify.isProgressing || this.flushes.isBusy;
   }
 
-  /** Whether a put certainly finds a frame, or room in one. */
-  get hasFrame(): boolean {
-    const { frames, budget, zbud } = this.zcache;
-    return frames.framesUsed < budget.frameCountMax || zbud.hasLive(EPHEMERAL);
+  /** Whether a put certainly finds room. */
+  get hasRoom(): boolean {
+    return this.zcache.placement.hasRoom;
   }
 
   /** The space for pages of this node, here and elsewhere. */

@@ -197,10 +197,10 @@ test("putZpage() checks a zpage and stores it unchanged under its own version", 
   owner.put(pool, at(pool, 5), pageOf(4, 1500), 0);
   const page = owner.tmem.find(pool, at(pool, 5));
   const oldBytes = new Uint8Array(PAGE_BYTES);
-  const older = { ...owner.readZpage(page, oldBytes, 0), bytes: oldBytes, at: 0 };
+  const older = { ...owner.readZpage(page, oldBytes, 8) };
   owner.put(pool, at(pool, 5), pageOf(5, 1500), 0);
   const bytes = new Uint8Array(PAGE_BYTES + 10);
-  const zpage = { ...owner.readZpage(page, bytes, 10), bytes, at: 10 };
+  const zpage = { ...owner.readZpage(page, bytes, 10) };
   const foreign = poolOf(holder, { persistent: true, storeWhole: true });
   const handle = at(foreign, 5);
   // With another owner's seed.
@@ -212,7 +212,7 @@ test("putZpage() checks a zpage and stores it unchanged under its own version", 
   const copy = holder.tmem.find(foreign, handle);
   expect(holder.tmem.version(copy)).toBe(zpage.version);
   const back = new Uint8Array(PAGE_BYTES);
-  const read = { ...holder.readZpage(copy, back, 0) };
+  const read = { ...holder.readZpage(copy, back, 8) };
   expect(read.checksum).toBe(zpage.checksum);
   const target: Uint8Array = new Uint8Array(PAGE_BYTES);
   expect(owner.deliverZpage(at(pool, 5), read, target, 0)).toBe(true);
@@ -227,10 +227,10 @@ test("localify() makes a remote record local again with the same version", () =>
   zcache.put(pool, at(pool, 1), pageOf(1, 1500), 0);
   const page = zcache.tmem.find(pool, at(pool, 1));
   const bytes = new Uint8Array(PAGE_BYTES);
-  const zpage = { ...zcache.readZpage(page, bytes, 0) };
+  const zpage = { ...zcache.readZpage(page, bytes, 8) };
   zcache.freeLocal(zcache.tmem.place(page));
   zcache.tmem.describe(page, TAG.REMOTE, 3, zpage.zpageBytes, zpage.codec);
-  expect(zcache.localify(page, { ...zpage, bytes, at: 0 })).toBe(true);
+  expect(zcache.localify(page, zpage)).toBe(true);
   expect(get(zcache, pool, 1)).toEqual(pageOf(1, 1500));
   zcache.verify();
 });

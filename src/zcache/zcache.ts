@@ -2,16 +2,12 @@
  * zcache: the store of one machine. It compresses pages, places them in frames and counts them. It
  * accepts, refuses and evicts pages.
  *
- * One staging array serves every page. The version in its middle ends what the checksum covers
- * first, and begins the zbud header. So a page goes into its frame, and comes out, with one copy:
+ * One staging array serves every page. The placement writes its header in front of the zpage there,
+ * and reads it back with the zpage. So a page goes into its frame, and comes out, with one copy:
  *
- *      0        32                 64                                 64 + zpage bytes
- *      | handle | zbud header     | zpage                             |
- *      |--------|---------|- - - -|-----------------------------------|
- *        checksum: 0 .. 40         and then the zpage, from the owner's seed
- *
- *     zbud header:   0 version u64   8 page record u32   12 checksum u32   16 zpage bytes u16
- *                    18 codec u8     19 .. 31 zero
+ *      0        32        40                64                                 64 + zpage bytes
+ *      | handle | version | . . . . header | zpage                             |
+ *      `--- checksum: 0 .. 40             `-- and then the zpage, from the owner's seed
  *
  * A node has two stores: one for its own pages (client LOCAL_CLIENT) and one for foreign pages.
  * Each has its own budget, index and frames, so that neither can use up the other's
@@ -28,30 +24,30 @@ import { CHECKSUM_PREFIX_BYTES, CHECKSUM_ZPAGE_OFFSET, Checksummer } from "../co
 import { CODEC, type Codec } from "../compress/codec.ts";
 import { fillPage, NOT_SAME_FILLED, sameFilledWord } from "../compress/same-filled.ts";
 import { assert } from "../core/assert.ts";
-import { Handle } from "../core/handle.ts";
-import { FRAME_BYTES, PAGE_BYTES, ZBUD_HEADER_BYTES, ZPAGE_BYTES_MAX } from "../core/limits.ts";
+import { HANDLE_BYTES, Handle } from "../core/handle.ts";
+import { EPHEMERAL, type Kind, PERSISTENT } from "../core/kind.ts";
+import { FRAME_BYTES, PAGE_BYTES, ZPAGE_BYTES_MAX } from "../core/limits.ts";
 import type { Memory } from "../core/memory.ts";
 import { STATUS, type Status } from "../core/status.ts";
 import { writeVersion } from "../core/version.ts";
 import { emptyZpage, type Zpage } from "../core/zpage.ts";
 import { FramePool } from "../frames/frame-pool.ts";
+import type { Placement, PlacementSink } from "../placement/placement.ts";
+import { Zbud } from "../placement/zbud.ts";
 import type { PamOps } from "../tmem/pamops.ts";
 import { TAG } from "../tmem/pampd.ts";
 import type { Pool } from "../tmem/pool.ts";
 import { CLAIM_STALE, Tmem } from "../tmem/tmem.ts";
-import { EPHEMERAL, type EvictSink, type Kind, PERSISTENT, Zbud } from "../zbud/zbud.ts";
 import { Budget, type BudgetOptions } from "./budget.ts";
 import { ZcacheCounters, type ZcacheReport } from "./counters.ts";
 
-const HEADER_AT = CHECKSUM_ZPAGE_OFFSET - ZBUD_HEADER_BYTES;
-const VERSION_AT = HEADER_AT;
-const OWNER_AT = HEADER_AT + 8;
-const CHECKSUM_AT = HEADER_AT + 12;
-const SIZE_AT = HEADER_AT + 16;
-const CODEC_AT = HEADER_AT + 18;
+const VERSION_AT = HANDLE_BYTES;
 const ZPAGE_AT = CHECKSUM_ZPAGE_OFFSET;
 
 assert(VERSION_AT + 8 === CHECKSUM_PREFIX_BYTES);
+
+/** Evictions for one put. More than one are needed only where the limit was lowered. */
+const EVICTIONS_MAX = 64;
 
 export interface ZcacheOptions extends BudgetOptions {
   pageCountMax: number;
@@ -76,10 +72,10 @@ export interface ZcacheParts {
   seed: number;
 }
 
-export class Zcache implements PamOps, EvictSink {
+export class Zcache implements PamOps, PlacementSink {
   readonly counters = new ZcacheCounters();
   readonly tmem: Tmem;
-  readonly zbud: Zbud;
+  readonly placement: Placement;
   readonly frames: FramePool;
   readonly budget: Budget;
   private readonly memory: Memory;
@@ -104,7 +100,7 @@ export class Zcache implements PamOps, EvictSink {
     this.budget = new Budget(options);
     const { frameCountMax, pinnedPages = 0 } = options;
     this.frames = new FramePool(parts.memory, { frameCountMax, pinned: pinnedPages > 0 });
-    this.zbud = new Zbud(parts.memory, this.frames);
+    this.placement = new Zbud(parts.memory, this.frames, this);
     this.tmem = new Tmem(parts.memory, options, this);
     this.checksummer = new Checksummer(parts.memory);
     this.staging = this.checksummer.scratch;
@@ -180,15 +176,8 @@ export class Zcache implements PamOps, EvictSink {
   localify(page: number, zpage: Zpage): boolean {
     const pool = this.tmem.poolOf(page);
     this.memory.copy(this.staging, ZPAGE_AT, zpage.bytes, zpage.at, zpage.zpageBytes);
-    writeVersion(this.view, VERSION_AT, zpage.version);
     const kind = kindOf(pool);
-    const ref = this.placeWithoutEviction(
-      page,
-      kind,
-      zpage.zpageBytes,
-      zpage.codec,
-      zpage.checksum,
-    );
+    const ref = this.placeStaged(page, kind, zpage.zpageBytes, zpage.checksum);
     if (ref === 0) return false;
     this.tmem.describe(page, TAG.LOCAL, ref, zpage.zpageBytes, zpage.codec);
     this.countPeaks();
@@ -237,26 +226,12 @@ export class Zcache implements PamOps, EvictSink {
   }
 
   /**
-   * Copies the zpage of a local page to `target[at]`, unchecked. The result is one object, valid
-   * until the next call.
+   * Copies the zpage of a local page to `target[at]`, unchecked. Overwrites HEADER_BYTES in front
+   * of it. The result is one object, valid until the next call.
    */
   readZpage(page: number, target: Uint8Array, at: number): Zpage {
     assert(this.tmem.tag(page) === TAG.LOCAL);
-    const ref = this.tmem.place(page);
-    const staged = this.staged;
-    staged.bytes = target;
-    staged.at = at;
-    staged.zpageBytes = this.tmem.zpageBytes(page);
-    staged.codec = this.tmem.codec(page);
-    staged.version = this.tmem.version(page);
-    if (staged.zpageBytes === PAGE_BYTES) {
-      staged.checksum = this.zbud.wholeChecksum(ref) >>> 0;
-    } else {
-      this.zbud.readHeader(ref, staged.zpageBytes, this.staging, HEADER_AT);
-      staged.checksum = this.view.getUint32(CHECKSUM_AT);
-    }
-    this.zbud.readZpage(ref, staged.zpageBytes, target, at);
-    return staged;
+    return this.copyZpage(page, target, at);
   }
 
   /**
@@ -296,22 +271,26 @@ export class Zcache implements PamOps, EvictSink {
 
   /** Frees a zpage, and its frame with the last one. */
   freeLocal(ref: number): void {
-    const frame = this.zbud.free(ref);
-    if (frame !== 0) this.frames.give(frame);
+    this.placement.free(ref);
   }
 
-  /** EvictSink: an ephemeral page was evicted with its frame. */
-  onEvict(owner: number, ref: number): void {
-    assert(this.tmem.tag(owner) === TAG.LOCAL && this.tmem.place(owner) === ref);
+  /** PlacementSink: an ephemeral page was evicted. */
+  onEvict(page: number, ref: number): void {
+    assert(this.tmem.tag(page) === TAG.LOCAL && this.tmem.place(page) === ref);
     this.counters.evicted_eph_zpages += 1;
-    this.tmem.remove(owner);
+    this.tmem.remove(page);
   }
 
-  /** Frees the oldest ephemeral frame. @returns whether there was one. */
-  evictOldest(): boolean {
-    const frame = this.zbud.evict(this);
-    if (frame !== 0) this.frames.give(frame);
-    return frame !== 0;
+  /** PlacementSink. */
+  onMove(page: number, ref: number): void {
+    assert(this.tmem.tag(page) === TAG.LOCAL);
+    this.tmem.setPlace(page, ref);
+  }
+
+  /** How many frames may be used from now on. Frames in use beyond that stay in use. */
+  setFrameCountMax(frameCountMax: number): void {
+    this.budget.setFrameCountMax(frameCountMax);
+    this.frames.limit = frameCountMax;
   }
 
   /**
@@ -325,7 +304,7 @@ export class Zcache implements PamOps, EvictSink {
 
   snapshot(): ZcacheReport {
     return {
-      ...this.zbud.snapshot(),
+      ...this.placement.counters.snapshot(),
       ...this.counters,
       obj_count: this.tmem.objectCount,
       page_count: this.tmem.pageCount,
@@ -335,11 +314,11 @@ export class Zcache implements PamOps, EvictSink {
   }
 
   /**
-   * Checks the index, the placement, and that each local page's zbud has it as owner. Cost: all
+   * Checks the index, the placement, and that each local page is that of its zpage. Cost: all
    * pages. For tests.
    */
   verify(): void {
-    this.zbud.verify();
+    this.placement.verify();
     let sameFilled = 0;
     let local = 0;
     this.tmem.verify((page, pool) => {
@@ -348,20 +327,20 @@ export class Zcache implements PamOps, EvictSink {
       if (tag !== TAG.LOCAL) return;
       local += 1;
       const ref = this.tmem.place(page);
-      assert(this.zbud.ownerOf(ref) === page, "zbud names another owner");
-      assert(this.zbud.zpageBytes(ref) === this.tmem.zpageBytes(page), "size of a zpage");
+      assert(this.placement.pageOf(ref) === page, "the zpage is that of another page");
+      assert(this.placement.zpageBytes(ref) === this.tmem.zpageBytes(page), "size of a zpage");
       this.tmem.readHandle(page, this.scratchHandle);
       assert(this.tmem.find(pool, this.scratchHandle) === page, "handle of a page");
     });
-    const zbud = this.zbud.counters;
-    assert(local === zbud.zpages[0] + zbud.zpages[1], "local pages and zpages");
+    const { zpages, pageframes } = this.placement.counters;
+    assert(local === zpages[0] + zpages[1], "local pages and zpages");
     assert(sameFilled === this.counters.same_filled_pages, "same_filled_pages");
-    assert(this.frames.framesUsed === zbud.pageframes[0] + zbud.pageframes[1], "frames");
+    assert(this.frames.framesUsed === pageframes[0] + pageframes[1], "frames");
   }
 
   close(): void {
     this.tmem.close();
-    this.zbud.close();
+    this.placement.close();
     this.frames.close();
   }
 
@@ -395,7 +374,7 @@ export class Zcache implements PamOps, EvictSink {
   /** Pages that compress well are always accepted, so the mean can fall again. */
   private isMeanPoor(zpageBytes: number): boolean {
     if (zpageBytes <= this.options.persZpageMeanBytes) return false;
-    const { zbytes, zpages } = this.zbud.counters;
+    const { zbytes, zpages } = this.placement.counters;
     return (
       zpages[PERSISTENT] > 0 &&
       zbytes[PERSISTENT] / zpages[PERSISTENT] > this.options.persZpageMeanBytes
@@ -411,8 +390,7 @@ export class Zcache implements PamOps, EvictSink {
   }
 
   /**
-   * Places the staged zpage and describes the page. @returns the zbudref, or 0 when there is no
-   * room.
+   * Places the staged zpage and describes the page. @returns its ref, or 0 when there is no room.
    */
   private placeZpage(
     pool: Pool,
@@ -422,63 +400,39 @@ export class Zcache implements PamOps, EvictSink {
     checksum: number,
   ): number {
     const kind = kindOf(pool);
-    let ref = this.placeWithoutEviction(page, kind, zpageBytes, codec, checksum);
+    let ref = this.placeStaged(page, kind, zpageBytes, checksum);
     if (ref === 0) {
       this.counters.failed_getfreepages += 1;
-      const frame = this.zbud.evict(this);
-      this.countEviction(kind, frame !== 0);
-      if (frame === 0) return 0;
-      ref = this.placeIn(frame, page, kind, zpageBytes, checksum);
+      for (let left = EVICTIONS_MAX; ref === 0 && left > 0; left -= 1) {
+        const isEvicted = this.placement.evict(kind);
+        this.countEviction(kind, isEvicted);
+        if (!isEvicted) return 0;
+        ref = this.placeStaged(page, kind, zpageBytes, checksum);
+      }
+      if (ref === 0) return 0;
     }
     this.tmem.describe(page, TAG.LOCAL, ref, zpageBytes, codec);
     this.countPeaks();
     return ref;
   }
 
-  private placeWithoutEviction(
-    page: number,
-    kind: Kind,
-    zpageBytes: number,
-    codec: number,
-    checksum: number,
-  ): number {
-    const view = this.view;
-    view.setInt32(OWNER_AT, page);
-    view.setUint32(CHECKSUM_AT, checksum);
-    view.setUint16(SIZE_AT, zpageBytes);
-    view.setUint8(CODEC_AT, codec);
-    if (zpageBytes !== PAGE_BYTES) {
-      const ref = this.zbud.match(this.staging, HEADER_AT, zpageBytes, kind);
-      if (ref !== 0) return ref;
-    }
-    const hasRoom = this.frames.framesUsed < this.budget.frameCountMax;
-    const frame = hasRoom ? this.frames.take() : 0;
-    return frame === 0 ? 0 : this.placeIn(frame, page, kind, zpageBytes, checksum);
+  private placeStaged(page: number, kind: Kind, zpageBytes: number, checksum: number): number {
+    return this.placement.put(this.staging, ZPAGE_AT, zpageBytes, kind, page, checksum);
   }
 
-  private placeIn(
-    frame: number,
-    page: number,
-    kind: Kind,
-    zpageBytes: number,
-    checksum: number,
-  ): number {
-    if (zpageBytes !== PAGE_BYTES) {
-      return this.zbud.create(frame, this.staging, HEADER_AT, zpageBytes, kind);
-    }
-    return this.zbud.createWhole(frame, this.staging, ZPAGE_AT, kind, page, checksum | 0);
-  }
-
-  /** Copies header and zpage of a local page to staging at once. */
+  /** Copies the zpage of a local page to staging. */
   private stage(page: number): Zpage {
-    const ref = this.tmem.place(page);
-    const staged = this.staged;
-    staged.zpageBytes = this.tmem.zpageBytes(page);
-    staged.codec = this.tmem.codec(page);
-    staged.version = this.tmem.version(page);
-    const whole = staged.zpageBytes === PAGE_BYTES;
-    this.zbud.read(ref, staged.zpageBytes, this.staging, whole ? ZPAGE_AT : HEADER_AT);
-    staged.checksum = whole ? this.zbud.wholeChecksum(ref) >>> 0 : this.view.getUint32(CHECKSUM_AT);
+    return this.copyZpage(page, this.staging, ZPAGE_AT);
+  }
+
+  private copyZpage(page: number, target: Uint8Array, at: number): Zpage {
+    const { staged, tmem } = this;
+    staged.bytes = target;
+    staged.at = at;
+    staged.zpageBytes = tmem.zpageBytes(page);
+    staged.codec = tmem.codec(page);
+    staged.version = tmem.version(page);
+    staged.checksum = this.placement.read(tmem.place(page), staged.zpageBytes, target, at);
     return staged;
   }
 
@@ -523,7 +477,7 @@ export class Zcache implements PamOps, EvictSink {
   }
 
   private countPeaks(): void {
-    const { pageframes, zpages, zbytes } = this.zbud.counters;
+    const { pageframes, zpages, zbytes } = this.placement.counters;
     const counters = this.counters;
     if (pageframes[0] > counters.eph_pageframes_max) counters.eph_pageframes_max = pageframes[0];
     if (pageframes[1] > counters.pers_pageframes_max) counters.pers_pageframes_max = pageframes[1];

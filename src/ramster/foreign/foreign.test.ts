@@ -6,6 +6,7 @@ import { Lz4 } from "../../compress/lz4.ts";
 import { Raw } from "../../compress/raw.ts";
 import { NEVER } from "../../core/buggify.ts";
 import { HANDLE_BYTES, Handle } from "../../core/handle.ts";
+import { EPHEMERAL, type Kind, PERSISTENT } from "../../core/kind.ts";
 import { FLUSH_SLICE, PAGE_BYTES } from "../../core/limits.ts";
 import { STATUS } from "../../core/status.ts";
 import { writeVersion } from "../../core/version.ts";
@@ -25,7 +26,6 @@ import {
   writeGetEntry,
   writePutEntry,
 } from "../../wire/peer-entries.ts";
-import { EPHEMERAL, type Kind, PERSISTENT } from "../../zbud/zbud.ts";
 import { Zcache } from "../../zcache/zcache.ts";
 import { Foreign, NEVER_REMOTE } from "./foreign.ts";
 

@@ -18,11 +18,13 @@ import { assert } from "../../core/assert.ts";
 import type { Buggify } from "../../core/buggify.ts";
 import type { Clock } from "../../core/clock.ts";
 import { Handle } from "../../core/handle.ts";
+import { PERSISTENT } from "../../core/kind.ts";
 import { FLUSH_SLICE, PAGE_BYTES } from "../../core/limits.ts";
 import { Slices } from "../../core/slices.ts";
 import { STATUS, type Status } from "../../core/status.ts";
 import { emptyZpage, type Zpage } from "../../core/zpage.ts";
 import { type Channel, LANE } from "../../net/channel.ts";
+import { TAKEN_MAX } from "../../placement/placement.ts";
 import type { PamOps } from "../../tmem/pamops.ts";
 import type { Pool } from "../../tmem/pool.ts";
 import { NO_JOB, Reaper } from "../../tmem/reaper.ts";
@@ -39,7 +41,6 @@ import {
   writeGetReplyEntry,
   writeGrant,
 } from "../../wire/peer-entries.ts";
-import { PAGES_PER_FRAME, PERSISTENT } from "../../zbud/zbud.ts";
 import type { Zcache } from "../../zcache/zcache.ts";
 import { ForeignCounters, type ForeignReport } from "../counters.ts";
 import { ForeignFlushes } from "./foreign-flushes.ts";
@@ -134,7 +135,7 @@ export class Foreign {
    * elsewhere.
    */
   setLimit(frameCount: number): void {
-    this.zcache.budget.setFrameCountMax(Math.min(frameCount, this.frameCountLent));
+    this.zcache.setFrameCountMax(Math.min(frameCount, this.frameCountLent));
     this.step();
   }
 
@@ -146,8 +147,8 @@ export class Foreign {
   /** @returns whether more can be given back at once. */
   private stepSlice(): boolean {
     const { frames } = this.zcache;
-    if (this.buggify("foreign-evicted")) this.zcache.evictOldest();
-    if (!this.evictOver(FLUSH_SLICE / PAGES_PER_FRAME)) return true;
+    if (this.buggify("foreign-evicted")) this.zcache.placement.evict(PERSISTENT);
+    if (!this.evictOver(FLUSH_SLICE / TAKEN_MAX)) return true;
     if (frames.framesUsed > this.limit) this.reclaim.step(this.limit);
     else if (this.buggify("foreign-reclaimed")) this.reclaim.step(frames.framesUsed >> 1);
     else this.reclaim.stop();
@@ -163,7 +164,7 @@ export class Foreign {
   private evictOver(frameCountMax: number): boolean {
     for (let left = frameCountMax; this.zcache.frames.framesUsed > this.limit; left -= 1) {
       if (left === 0) return false;
-      if (!this.zcache.evictOldest()) return true;
+      if (!this.zcache.placement.evict(PERSISTENT)) return true;
     }
     return true;
   }
@@ -329,7 +330,7 @@ export class Foreign {
 
   /** How many persistent pages are held for all owners. */
   get persistentCount(): number {
-    return this.zcache.zbud.counters.zpages[PERSISTENT];
+    return this.zcache.placement.counters.zpages[PERSISTENT];
   }
 
   /** The boot id with which an owner stored its pages here. Null: there are none. For checks. */
@@ -343,7 +344,7 @@ export class Foreign {
   }
 
   snapshot(): ForeignReport {
-    const { zpages, zbytes } = this.zcache.zbud.counters;
+    const { zpages, zbytes } = this.zcache.placement.counters;
     return {
       ...this.counters,
       foreign_eph_pages: zpages[0],
@@ -409,7 +410,7 @@ export class Foreign {
   }
 
   private countPeaks(): void {
-    const { zpages } = this.zcache.zbud.counters;
+    const { zpages } = this.zcache.placement.counters;
     const { counters } = this;
     counters.foreign_eph_pages_max = Math.max(counters.foreign_eph_pages_max, zpages[0]);
     counters.foreign_pers_pages_max = Math.max(counters.foreign_pers_pages_max, zpages[1]);

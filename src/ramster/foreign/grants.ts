@@ -15,8 +15,8 @@
  */
 import { assert } from "../../core/assert.ts";
 import type { Buggify } from "../../core/buggify.ts";
+import { EPHEMERAL } from "../../core/kind.ts";
 import { GRANT_PAGES_FIRST, GRANT_PAGES_MAX, GRANT_PAGES_STEP } from "../../core/limits.ts";
-import { EPHEMERAL } from "../../zbud/zbud.ts";
 import type { Zcache } from "../../zcache/zcache.ts";
 
 interface Account {
@@ -117,8 +117,8 @@ export class Grants {
 
   /** Frames of ephemeral pages count as free, since they are evicted when frames are needed. */
   private get framesFree(): number {
-    const { frames, budget, zbud } = this.zcache;
-    const framesPersistent = frames.framesUsed - zbud.counters.pageframes[EPHEMERAL];
+    const { frames, budget, placement } = this.zcache;
+    const framesPersistent = frames.framesUsed - placement.counters.pageframes[EPHEMERAL];
     return budget.frameCountMax - framesPersistent;
   }
 }

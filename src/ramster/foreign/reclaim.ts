@@ -1,36 +1,38 @@
 /**
- * Reclaim: how a lender gets lent memory back. It asks the owners of its coldest persistent frames
- * to move the pages elsewhere. The owners flush the pages here when that is done. Until then the
- * pages stay, so no page is lost, however long it takes.
+ * Reclaim: how a lender gets lent memory back. It asks the owners of its coldest persistent pages
+ * to move them elsewhere. The owners flush the pages here when that is done. Until then the pages
+ * stay, so no page is lost, however long it takes.
  *
- *     oldest live frame -> zombie -> [ RECLAIM to the owners of its zpages ] -> flushed: frame free
- *                            |-> owner cannot move it: newest live frame, and the next one
+ *     oldest live zpage -> leaving -> [ RECLAIM to its owner ] -> flushed: its memory is free
+ *                            |-> owner cannot move it: newest live zpage, and the next one
  *                            '-> no flush for PATIENCE_MS: likewise
  *
- * A zombie gets no new zpage while it is emptied. Not here: how much is reclaimed and why
+ * Zpages that share a frame in zbud leave together. Not here: how much is reclaimed and why
  * (foreign.ts), what the owner does (repair.ts).
  */
 import { assert } from "../../core/assert.ts";
 import type { Clock } from "../../core/clock.ts";
 import { HANDLE_BYTES, Handle } from "../../core/handle.ts";
-import { RECLAIM_BATCH_COUNT_MAX, RECLAIM_FRAMES_MAX } from "../../core/limits.ts";
+import { PERSISTENT } from "../../core/kind.ts";
+import { RECLAIM_BATCH_COUNT_MAX, RECLAIM_PAGES_MAX } from "../../core/limits.ts";
 import { STATUS } from "../../core/status.ts";
 import { type Channel, LANE, type ReplySink } from "../../net/channel.ts";
+import { TAKEN_MAX } from "../../placement/placement.ts";
 import type { Frame } from "../../wire/framer.ts";
 import { MESSAGE } from "../../wire/messages.ts";
 import { GET_ENTRY_BYTES, writeGetEntry } from "../../wire/peer-entries.ts";
-import { PERSISTENT } from "../../zbud/zbud.ts";
 import type { Zcache } from "../../zcache/zcache.ts";
 import type { ForeignCounters } from "../counters.ts";
 
-/** How long Reclaim waits for a frame to come free. */
+/** How long Reclaim waits for a page to be flushed. */
 const PATIENCE_MS = 3000;
 /** The pause after all owners answered that they cannot move any page. */
 const PAUSE_MS = 500;
 
 /** Pages that one message asks an owner to move elsewhere. */
 class Batch {
-  readonly refs = new Int32Array(RECLAIM_BATCH_COUNT_MAX);
+  /** The rows of the index. */
+  readonly pages = new Int32Array(RECLAIM_BATCH_COUNT_MAX);
   readonly versions = new Float64Array(RECLAIM_BATCH_COUNT_MAX);
   readonly handles = new DataView(new ArrayBuffer(RECLAIM_BATCH_COUNT_MAX * HANDLE_BYTES));
   count = 0;
@@ -52,9 +54,12 @@ export class Reclaim implements ReplySink {
   private readonly requestTimeoutMs: number;
   private readonly byOwner = new Map<number, Batch>();
   private readonly handle = new Handle();
-  /** The frames that are waited for. `askedAtMs` has the time of each request. */
-  private readonly frames = new Int32Array(RECLAIM_FRAMES_MAX);
-  private readonly askedAtMs = new Float64Array(RECLAIM_FRAMES_MAX);
+  private readonly taken = new Int32Array(TAKEN_MAX);
+  /** The pages that are waited for: version, frames that come free, time of the request. */
+  private readonly pages = new Int32Array(RECLAIM_PAGES_MAX);
+  private readonly versions = new Float64Array(RECLAIM_PAGES_MAX);
+  private readonly frameCounts = new Float64Array(RECLAIM_PAGES_MAX);
+  private readonly askedAtMs = new Float64Array(RECLAIM_PAGES_MAX);
   private waiting = 0;
   private refusedInRow = 0;
   private frameCountMax = 0;
@@ -73,28 +78,29 @@ export class Reclaim implements ReplySink {
     const { zcache, clock } = this.parts;
     this.frameCountMax = frameCountMax;
     this.forgetDone();
-    const { frames, zbud } = zcache;
+    const { placement } = zcache;
     if (clock.now() < this.pausedUntilMs) return;
+    let awaited = this.framesAwaited();
     let blocked = 0;
-    while (this.waiting < RECLAIM_FRAMES_MAX) {
-      if (frames.framesUsed - this.waiting <= frameCountMax || blocked > this.byOwner.size) break;
-      const frame = zbud.makeZombie(PERSISTENT);
-      if (frame === 0) break;
-      if (this.ask(frame)) {
-        this.frames[this.waiting] = frame;
-        this.askedAtMs[this.waiting] = clock.now();
-        this.waiting += 1;
+    while (this.waiting + TAKEN_MAX <= RECLAIM_PAGES_MAX) {
+      if (placement.framesNeeded - awaited <= frameCountMax || blocked > this.byOwner.size) break;
+      const count = placement.takeOldest(PERSISTENT, this.taken);
+      if (count === 0) break;
+      if (this.canAsk(count)) {
+        for (let i = 0; i < count; i += 1) awaited += this.ask(this.taken[i] ?? 0);
       } else {
         blocked += 1;
-        zbud.resurrect(frame, "newest");
+        this.putBack(this.taken[0] ?? 0);
       }
     }
     for (const [owner, batch] of this.byOwner) this.send(owner, batch);
   }
 
-  /** Stops waiting. Frames that owners have not flushed yet stay. */
+  /** Stops waiting. Pages that owners have not flushed yet stay. */
   stop(): void {
-    for (let i = 0; i < this.waiting; i += 1) this.giveUp(this.frames[i] ?? 0);
+    for (let i = 0; i < this.waiting; i += 1) {
+      this.giveUp(this.pages[i] ?? 0, this.versions[i] ?? 0);
+    }
     this.waiting = 0;
   }
 
@@ -106,7 +112,7 @@ export class Reclaim implements ReplySink {
         reply.handlerStatus === STATUS.OK ? reply.view.getUint8(reply.bodyAt + i) : STATUS.NO_ROOM;
       if (status === STATUS.OK) this.refusedInRow = 0;
       else if (status === STATUS.NOT_FOUND) this.dropOrphan(owner, batch, i);
-      else this.refused((batch.refs[i] ?? 0) >>> 1);
+      else this.refused(batch.pages[i] ?? 0, batch.versions[i] ?? 0);
     }
     this.finish(batch);
     if (this.waiting > 0) this.step(this.frameCountMax);
@@ -115,45 +121,56 @@ export class Reclaim implements ReplySink {
   /** ReplySink: there is no answer, so the owner is asked again later. */
   onFailure(owner: number): void {
     const batch = this.sentBatch(owner);
-    for (let i = 0; i < batch.count; i += 1) this.giveUp((batch.refs[i] ?? 0) >>> 1);
+    for (let i = 0; i < batch.count; i += 1) {
+      this.giveUp(batch.pages[i] ?? 0, batch.versions[i] ?? 0);
+    }
     this.finish(batch);
   }
 
-  /** Forgets frames that came free, and frames that take too long. */
+  /** Forgets pages that were flushed, and pages that take too long. */
   private forgetDone(): void {
-    const { clock, zcache } = this.parts;
-    const now = clock.now();
+    const now = this.parts.clock.now();
     let kept = 0;
     for (let i = 0; i < this.waiting; i += 1) {
-      const frame = this.frames[i] ?? 0;
+      const page = this.pages[i] ?? 0;
+      const version = this.versions[i] ?? 0;
       const askedAtMs = this.askedAtMs[i] ?? 0;
-      if (!zcache.zbud.isZombie(frame)) continue;
+      if (!this.isLeaving(page, version)) continue;
       if (now - askedAtMs > PATIENCE_MS) {
-        this.giveUp(frame);
+        this.giveUp(page, version);
         continue;
       }
-      this.frames[kept] = frame;
+      this.pages[kept] = page;
+      this.versions[kept] = version;
+      this.frameCounts[kept] = this.frameCounts[i] ?? 0;
       this.askedAtMs[kept] = askedAtMs;
       kept += 1;
     }
     this.waiting = kept;
   }
 
-  /** @returns whether all its owners can be asked now. */
-  private ask(frame: number): boolean {
-    const { zcache } = this.parts;
-    for (let ref = frame * 2; ref <= frame * 2 + 1; ref += 1) {
-      if (zcache.zbud.zpageBytes(ref) > 0 && !this.hasRoomFor(this.ownerOf(ref))) return false;
-    }
-    for (let ref = frame * 2; ref <= frame * 2 + 1; ref += 1) {
-      if (zcache.zbud.zpageBytes(ref) > 0) this.append(ref);
-    }
-    return true;
+  /** How many frames come free when all pages that are waited for are flushed. */
+  private framesAwaited(): number {
+    let sum = 0;
+    for (let i = 0; i < this.waiting; i += 1) sum += this.frameCounts[i] ?? 0;
+    return sum;
   }
 
-  private ownerOf(ref: number): number {
-    const { tmem, zbud } = this.parts.zcache;
-    return tmem.poolOf(zbud.ownerOf(ref)).client;
+  /** Whether the page is still the one that its owner was asked for. */
+  private isLeaving(page: number, version: number): boolean {
+    const { tmem, placement } = this.parts.zcache;
+    return (
+      tmem.isTaken(page) && tmem.version(page) === version && placement.isLeaving(tmem.place(page))
+    );
+  }
+
+  /** @returns whether the owners of all pages in `taken` can be asked now. */
+  private canAsk(count: number): boolean {
+    const { tmem } = this.parts.zcache;
+    for (let i = 0; i < count; i += 1) {
+      if (!this.hasRoomFor(tmem.poolOf(this.taken[i] ?? 0).client)) return false;
+    }
+    return true;
   }
 
   private hasRoomFor(owner: number): boolean {
@@ -163,13 +180,16 @@ export class Reclaim implements ReplySink {
       return false;
     }
     const batch = this.byOwner.get(owner);
-    return batch === undefined || (!batch.isSent && batch.count + 2 <= RECLAIM_BATCH_COUNT_MAX);
+    if (batch === undefined) return true;
+    return !batch.isSent && batch.count + TAKEN_MAX <= RECLAIM_BATCH_COUNT_MAX;
   }
 
-  private append(ref: number): void {
-    const { tmem, zbud } = this.parts.zcache;
-    const page = zbud.ownerOf(ref);
+  /** @returns how many frames come free when the page is flushed. */
+  private ask(page: number): number {
+    const { zcache, clock } = this.parts;
+    const { tmem, placement } = zcache;
     const owner = tmem.poolOf(page).client;
+    const version = tmem.version(page);
     let batch = this.byOwner.get(owner);
     if (batch === undefined) {
       batch = new Batch();
@@ -177,9 +197,16 @@ export class Reclaim implements ReplySink {
     }
     tmem.readHandle(page, this.handle);
     this.handle.write(batch.handles, batch.count * HANDLE_BYTES);
-    batch.refs[batch.count] = ref;
-    batch.versions[batch.count] = tmem.version(page);
+    batch.pages[batch.count] = page;
+    batch.versions[batch.count] = version;
     batch.count += 1;
+    this.pages[this.waiting] = page;
+    this.versions[this.waiting] = version;
+    const frameCount = placement.framesOf(tmem.place(page));
+    this.frameCounts[this.waiting] = frameCount;
+    this.askedAtMs[this.waiting] = clock.now();
+    this.waiting += 1;
+    return frameCount;
   }
 
   private send(owner: number, batch: Batch): void {
@@ -204,12 +231,12 @@ export class Reclaim implements ReplySink {
     this.onFailure(owner);
   }
 
-  /** The owner cannot move a page of the frame now. */
-  private refused(frame: number): void {
+  /** The owner cannot move the page now. */
+  private refused(page: number, version: number): void {
     const { counters, clock } = this.parts;
     counters.foreign_reclaims_refused += 1;
     this.refusedInRow += 1;
-    this.giveUp(frame);
+    this.giveUp(page, version);
     if (this.refusedInRow < 2 * RECLAIM_BATCH_COUNT_MAX) return;
     this.refusedInRow = 0;
     this.pausedUntilMs = clock.now() + PAUSE_MS;
@@ -227,9 +254,13 @@ export class Reclaim implements ReplySink {
     tmem.flush(page);
   }
 
-  private giveUp(frame: number): void {
-    const { zcache } = this.parts;
-    if (zcache.zbud.isZombie(frame)) zcache.zbud.resurrect(frame, "newest");
+  private giveUp(page: number, version: number): void {
+    if (this.isLeaving(page, version)) this.putBack(page);
+  }
+
+  private putBack(page: number): void {
+    const { tmem, placement } = this.parts.zcache;
+    placement.putBack(tmem.place(page), "newest");
   }
 
   private sentBatch(owner: number): Batch {

@@ -30,7 +30,7 @@ import type { Clock } from "../../core/clock.ts";
 import { COPIES_MAX, FRAME_BYTES, REMOTIFY_BATCH_BYTES } from "../../core/limits.ts";
 import type { Log } from "../../core/log.ts";
 import { below, type Random } from "../../core/random.ts";
-import { PAGES_PER_FRAME } from "../../zbud/zbud.ts";
+import { TAKEN_MAX } from "../../placement/placement.ts";
 import { type Copies, copyAt, copyCount, NO_COPIES } from "../copies.ts";
 import { remotifyBackoffMs } from "../policy.ts";
 
@@ -107,7 +107,7 @@ class Lender {
 
   /** Whether the lender has granted pages, and all of the grant is used. */
   get isExhausted(): boolean {
-    return this.granted > 0 && this.granted - this.sent < PAGES_PER_FRAME;
+    return this.granted > 0 && this.granted - this.sent < TAKEN_MAX;
   }
 }
 
@@ -245,7 +245,7 @@ export class Lenders {
     if (lender === undefined) return 0;
     // A lender without an offer has the room that it has granted.
     const free = lender.offer === null ? lender.granted - lender.sent : this.freeFramesOf(lender);
-    return Math.max(0, free / (lender.offer === null ? PAGES_PER_FRAME : 1));
+    return Math.max(0, free / (lender.offer === null ? TAKEN_MAX : 1));
   }
 
   /** Whether any lender may take a page now, after a pause, or once there is a link to it. */

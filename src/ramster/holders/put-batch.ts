@@ -6,10 +6,10 @@
  */
 import { assert } from "../../core/assert.ts";
 import { HANDLE_BYTES } from "../../core/handle.ts";
+import { type Kind, PERSISTENT } from "../../core/kind.ts";
 import { COPIES_MAX, PAGE_BYTES, REMOTIFY_BATCH_BYTES } from "../../core/limits.ts";
 import type { SpillBatch } from "../../spill/batch.ts";
 import { PUT_ENTRY_BYTES } from "../../wire/peer-entries.ts";
-import { type Kind, PERSISTENT } from "../../zbud/zbud.ts";
 import { type Copies, copyAt, copyCount, NO_COPIES } from "../copies.ts";
 import type { Entries } from "./spill-entries.ts";
 
@@ -48,8 +48,8 @@ export class PutBatch {
    * the handle.
    */
   readonly handles: DataView;
-  /** A value of the sender for each page. */
-  readonly tokens: Int32Array;
+  /** For repair: the holder that each page is to leave, or NOBODY. */
+  readonly leaving: Int32Array;
   /** The answers for each page. Bit i: the i-th holder has taken it. DAMAGED may be set, too. */
   readonly taken: Uint8Array;
   state: "free" | "filling" | "sent" = "free";
@@ -75,7 +75,7 @@ export class PutBatch {
     this.pages = new Int32Array(pageCountMax);
     this.versions = new Float64Array(pageCountMax);
     this.handles = new DataView(new ArrayBuffer(pageCountMax * HANDLE_BYTES));
-    this.tokens = new Int32Array(pageCountMax);
+    this.leaving = new Int32Array(pageCountMax);
     this.taken = new Uint8Array(pageCountMax);
   }
 

@@ -23,6 +23,7 @@ import { assert } from "../../core/assert.ts";
 import type { Buggify } from "../../core/buggify.ts";
 import type { Clock } from "../../core/clock.ts";
 import { HANDLE_BYTES, type Handle } from "../../core/handle.ts";
+import { type Kind, PERSISTENT } from "../../core/kind.ts";
 import {
   COPIES_MAX,
   REMOTIFY_BATCH_BYTES,
@@ -35,6 +36,7 @@ import type { Memory } from "../../core/memory.ts";
 import { STATUS } from "../../core/status.ts";
 import type { Zpage } from "../../core/zpage.ts";
 import { type Channel, LANE, type ReplySink } from "../../net/channel.ts";
+import { TAKEN_MAX } from "../../placement/placement.ts";
 import type { SpillSink } from "../../spill/batch.ts";
 import { NO_SECTOR } from "../../spill/sectors.ts";
 import type { Spill } from "../../spill/spill.ts";
@@ -42,7 +44,6 @@ import type { Frame } from "../../wire/framer.ts";
 import { MESSAGE } from "../../wire/messages.ts";
 import { PUT_ENTRY_BYTES, writePutEntry } from "../../wire/peer-entries.ts";
 import { TRANSPORT_STATUS } from "../../wire/status.ts";
-import { type Kind, PAGES_PER_FRAME, PERSISTENT } from "../../zbud/zbud.ts";
 import { type Copies, copyAt, copyCount, hasCopy, NO_COPIES, SPILL, withCopy } from "../copies.ts";
 import type { Latencies } from "../latencies.ts";
 import type { Peers } from "../peers.ts";
@@ -140,7 +141,7 @@ export class PutBatches implements ReplySink, SpillSink {
     const { presence, peers, remotePages, lenders } = this.parts;
     if (presence.isEmptied(node)) return false;
     if (peers.channelOf(node) !== null) {
-      return remotePages.sendFlushes(node) && lenders.credit(node) >= PAGES_PER_FRAME;
+      return remotePages.sendFlushes(node) && lenders.credit(node) >= TAKEN_MAX;
     }
     peers.want(node);
     return false;
@@ -169,7 +170,7 @@ export class PutBatches implements ReplySink, SpillSink {
       if (entries === null) return null;
     }
     const isShort = this.parts.buggify("remotify-short-batch");
-    const countMax = isShort ? PAGES_PER_FRAME : REMOTIFY_BATCH_COUNT_MAX;
+    const countMax = isShort ? TAKEN_MAX : REMOTIFY_BATCH_COUNT_MAX;
     batch.begin(sink, holders, kind, Math.min(countMax, this.roomAt(holders)));
     batch.entries = entries;
     return batch;
@@ -226,7 +227,7 @@ export class PutBatches implements ReplySink, SpillSink {
    * Adds the page. Its zpage is copied, unless it is already where it belongs: behind the entries
    * so far, and behind the header of its own entry.
    */
-  append(batch: PutBatch, page: number, token: number, handle: Handle, zpage: Zpage): void {
+  append(batch: PutBatch, page: number, leaving: number, handle: Handle, zpage: Zpage): void {
     const { entries, count, kind } = batch;
     const { version, checksum, zpageBytes, codec } = zpage;
     assert(entries !== null);
@@ -237,7 +238,7 @@ export class PutBatches implements ReplySink, SpillSink {
       this.parts.memory.copy(entries.bytes, zpageAt, zpage.bytes, zpage.at, zpageBytes);
     }
     batch.pages[count] = page;
-    batch.tokens[count] = token;
+    batch.leaving[count] = leaving;
     batch.versions[count] = version;
     batch.taken[count] = 0;
     handle.write(batch.handles, count * HANDLE_BYTES);

@@ -2,19 +2,19 @@
  * Remotify: copies the oldest zpages to holders in batches. When the holders have a page, its
  * record turns remote.
  *
- *     oldest live frame -> zombie -> [ PUT batch, to each of its holders; several under way ]
+ *     oldest live zpages -> leaving -> [ PUT batch, to each of its holders; several under way ]
  *       -> accepted by all: the record turns remote, the zpage is freed
- *       -> refused, link lost: the frame goes back to the LRU
+ *       -> refused, link lost: the zpage is put back as the oldest
  *
  * The version in the record decides (compare-and-swap). A page that was replaced or flushed while
  * its zpage was under way is left as it is, and its holders are sent a flush. Unlike in the
- * original, a failed batch leaves no zombie, and every holder that may have taken a page of it
+ * original, a failed batch leaves nothing behind, and every holder that may have taken a page of it
  * flushes that page.
  *
  * Persistent pages that no lender takes, or that need a copy on disk, go to the node's own disk in
  * the same batches. The disk is the last resort, and is used only under pressure.
  *
- * It starts when frames are over the high mark, and stops at the low mark. Frames under way count
+ * It starts when frames are over the high mark, and stops at the low mark. What is under way counts
  * as gone. The original's slow trickle also moves pages when it is switched on.
  *
  * Not here: which lenders get pages (lenders.ts), how a batch gets there (put-batches.ts), and when
@@ -24,23 +24,21 @@
 import type { Buggify } from "../../core/buggify.ts";
 import type { Clock } from "../../core/clock.ts";
 import { HANDLE_BYTES, Handle } from "../../core/handle.ts";
+import { EPHEMERAL, type Kind, PERSISTENT } from "../../core/kind.ts";
 import {
-  PAGE_BYTES,
   REMOTIFY_BATCH_COUNT_MAX,
   REMOTIFY_BATCHES_MAX,
   REMOTIFY_PATIENCE_MS,
   SPILL_PATIENCE_MS,
-  ZBUD_HEADER_BYTES,
 } from "../../core/limits.ts";
-import { emptyZpage, type Zpage } from "../../core/zpage.ts";
+import { TAKEN_MAX } from "../../placement/placement.ts";
 import type { Spill } from "../../spill/spill.ts";
 import { TAG } from "../../tmem/pampd.ts";
 import { FLUSH_SCOPE, PUT_ENTRY_BYTES } from "../../wire/peer-entries.ts";
-import { EPHEMERAL, type Kind, PAGES_PER_FRAME, PERSISTENT } from "../../zbud/zbud.ts";
 import type { Zcache } from "../../zcache/zcache.ts";
 import { type Copies, copyAt, copyCount, hasCopy, NO_COPIES, SPILL, withCopy } from "../copies.ts";
 import type { RamsterCounters } from "../counters.ts";
-import type { AtRisk } from "../holders/at-risk.ts";
+import { type AtRisk, NOBODY } from "../holders/at-risk.ts";
 import type { CopyRecords } from "../holders/copy-records.ts";
 import type { Lenders } from "../holders/lenders.ts";
 import type { Presence } from "../holders/presence.ts";
@@ -48,9 +46,6 @@ import { DAMAGED, type PutBatch, type PutSink } from "../holders/put-batch.ts";
 import type { PutBatches } from "../holders/put-batches.ts";
 import type { RemotePages } from "../holders/remote-pages.ts";
 import type { Seals } from "../seals.ts";
-
-/** The offset in the zbud header that zcache writes. */
-const HEADER_CHECKSUM_OFFSET = 12;
 
 export interface RemotifySettings {
   persEnabled: boolean;
@@ -76,14 +71,15 @@ interface Parts {
 }
 
 export class Remotify implements PutSink {
-  /** How many frames are zombies because their zpages are under way. */
+  /** How many frames come free when the zpages that are under way have left. */
   framesInFlight = 0;
   /** While this is set, no page moves away. Remote pages stay where they are. */
   isDraining = false;
   private readonly parts: Parts;
   private readonly settings: RemotifySettings;
   private readonly handle = new Handle();
-  private readonly entry: Zpage;
+  /** What `takeOldest` has taken. */
+  private readonly taken = new Int32Array(TAKEN_MAX);
   private batchesInFlight = 0;
   private isRelieving = false;
   /** How many frames of each kind the trickle may still move in this period. */
@@ -96,12 +92,11 @@ export class Remotify implements PutSink {
   constructor(parts: Parts, settings: RemotifySettings) {
     this.parts = parts;
     this.settings = settings;
-    this.entry = emptyZpage();
   }
 
-  /** How many frames are in use and not under way. */
+  /** How many frames are needed by zpages that are not under way. */
   get framesKept(): number {
-    return this.parts.zcache.frames.framesUsed - this.framesInFlight;
+    return this.parts.zcache.placement.framesNeeded - this.framesInFlight;
   }
 
   /**
@@ -232,10 +227,10 @@ export class Remotify implements PutSink {
   private kindToMove(): Kind | null {
     const { ephEnabled, persEnabled } = this.settings;
     if (this.isDraining) return null;
-    const { zbud, budget } = this.parts.zcache;
+    const { placement, budget } = this.parts.zcache;
     const relieve = this.isRelieving && budget.isOverLow(this.framesKept);
     const mayMove = (kind: Kind): boolean => {
-      return (relieve || this.trickle[kind] > 0) && zbud.hasLive(kind);
+      return (relieve || this.trickle[kind] > 0) && placement.hasLive(kind);
     };
     if (ephEnabled && mayMove(EPHEMERAL)) return EPHEMERAL;
     if (persEnabled && mayMove(PERSISTENT)) return PERSISTENT;
@@ -258,69 +253,55 @@ export class Remotify implements PutSink {
   }
 
   private fill(batch: PutBatch): void {
-    const { zbud, budget, tmem } = this.parts.zcache;
+    const { placement, budget, tmem } = this.parts.zcache;
+    const { taken } = this;
     const { kind } = batch;
-    while (batch.frameCount < REMOTIFY_BATCH_COUNT_MAX && batch.hasRoomFor(PAGES_PER_FRAME)) {
+    while (batch.frameCount < REMOTIFY_BATCH_COUNT_MAX && batch.hasRoomFor(TAKEN_MAX)) {
       const relieve = this.isRelieving && budget.isOverLow(this.framesKept - batch.frameCount);
-      if (!relieve && this.trickle[kind] === 0) return;
-      const frame = zbud.makeZombie(kind);
-      if (frame === 0) return;
-      if (!relieve) this.trickle[kind] -= 1;
-      batch.frameCount += 1;
-      for (let ref = frame * 2; ref <= frame * 2 + 1; ref += 1) {
-        if (zbud.zpageBytes(ref) === 0) continue;
-        const page = zbud.ownerOf(ref);
-        if (tmem.isLive(page)) this.append(batch, ref);
+      if (!relieve && this.trickle[kind] <= 0) return;
+      const count = placement.takeOldest(kind, taken);
+      if (count === 0) return;
+      let frameCount = 0;
+      for (let i = 0; i < count; i += 1) {
+        frameCount += placement.framesOf(tmem.place(taken[i] ?? 0));
+      }
+      batch.frameCount += frameCount;
+      if (!relieve) this.trickle[kind] -= frameCount;
+      for (let i = 0; i < count; i += 1) {
+        const page = taken[i] ?? 0;
+        if (tmem.isLive(page)) this.append(batch, page);
         else tmem.flush(page); // Its pool is being destroyed, so the page is not sent.
       }
     }
   }
 
   /**
-   * Adds the zpage. It is read into its final position. Its zbud header lands where the header of
-   * the entry will be, which is written after the zbud header was read.
+   * Adds the zpage. It is read into its final position. Its header lands where that of the entry
+   * will be, which is written after the checksum was read.
    *
-   * A damaged zpage must not be sealed, or written to a disk. It stays here in a zombie until it is
+   * A damaged zpage must not be sealed, or written to a disk. It stays here, leaving, until it is
    * flushed, and a get of it is an error.
    */
-  private append(batch: PutBatch, ref: number): void {
+  private append(batch: PutBatch, page: number): void {
     const { entries } = batch;
     if (entries === null) return;
     const { zcache, seals, puts } = this.parts;
-    const { tmem, zbud } = zcache;
-    const page = zbud.ownerOf(ref);
-    const zpageBytes = zbud.zpageBytes(ref);
     const zpageAt = entries.at + batch.bodyBytes + PUT_ENTRY_BYTES;
-    const headerAt = zpageAt - ZBUD_HEADER_BYTES;
-    const isWhole = zpageBytes === PAGE_BYTES;
-    zbud.read(ref, zpageBytes, entries.bytes, isWhole ? zpageAt : headerAt);
-    const { entry } = this;
-    entry.bytes = entries.bytes;
-    entry.at = zpageAt;
-    entry.zpageBytes = zpageBytes;
-    entry.codec = tmem.codec(page);
-    entry.version = tmem.version(page);
-    entry.checksum = isWhole
-      ? zbud.wholeChecksum(ref) >>> 0
-      : entries.view.getUint32(headerAt + HEADER_CHECKSUM_OFFSET);
-    tmem.readHandle(page, this.handle);
+    const entry = zcache.readZpage(page, entries.bytes, zpageAt);
+    zcache.tmem.readHandle(page, this.handle);
     // A disk does not check what it is given. Lenders check it, and so does a seal.
     const isChecked = hasCopy(batch.holders, SPILL);
     if (isChecked && !zcache.isIntact(this.handle, entry)) return;
     if (seals?.seal(page, this.handle, entry) === false) return;
-    puts.append(batch, page, ref, this.handle, entry);
+    puts.append(batch, page, NOBODY, this.handle, entry);
   }
 
-  /** Whether the record is unchanged since it was sent: the same page, version and place. */
+  /** Whether the record is unchanged since it was sent: the same page and version. */
   private isUnchanged(batch: PutBatch, i: number): boolean {
     const { tmem } = this.parts.zcache;
     const page = batch.pages[i] ?? 0;
-    return (
-      tmem.isLive(page) &&
-      tmem.version(page) === batch.versions[i] &&
-      tmem.tag(page) === TAG.LOCAL &&
-      tmem.place(page) === batch.tokens[i]
-    );
+    const isSameVersion = tmem.version(page) === batch.versions[i];
+    return tmem.isLive(page) && isSameVersion && tmem.tag(page) === TAG.LOCAL;
   }
 
   /** All holders have the page. */
@@ -353,8 +334,8 @@ export class Remotify implements PutSink {
   }
 
   /**
-   * Not all holders have the page, and those that do must flush it. The local copy stays. Its frame
-   * is a zombie only for this batch, so the frame goes back to the LRU.
+   * Not all holders have the page, and those that do must flush it. The zpage here stays, and
+   * leaves first with a later batch.
    */
   private failed(batch: PutBatch, i: number): void {
     const { counters, zcache } = this.parts;
@@ -366,11 +347,11 @@ export class Remotify implements PutSink {
     }
     if (!this.isUnchanged(batch, i)) return;
     if ((taken & DAMAGED) !== 0 && !this.isIntactHere(batch, i)) return;
-    const frame = (batch.tokens[i] ?? 0) >>> 1;
-    if (zcache.zbud.isZombie(frame)) zcache.zbud.resurrect(frame);
+    const ref = zcache.tmem.place(batch.pages[i] ?? 0);
+    if (zcache.placement.isLeaving(ref)) zcache.placement.putBack(ref, "oldest");
   }
 
-  /** A zpage that is damaged here would be refused again and again, so it stays in its zombie. */
+  /** A zpage that is damaged here would be refused again and again, so it never leaves. */
   private isIntactHere(batch: PutBatch, i: number): boolean {
     this.handle.read(batch.handles, i * HANDLE_BYTES);
     return this.parts.zcache.isIntactHere(batch.pages[i] ?? 0, this.handle);

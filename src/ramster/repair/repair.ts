@@ -361,7 +361,7 @@ export class Repair implements PutSink, ZpageSink {
     // A holder that died meanwhile keeps nothing.
     const isThere = !presence.isAbsent(copyAt(batch.holders, 0));
     for (let i = 0; i < batch.count; i += 1) {
-      const from = batch.tokens[i] ?? NOBODY;
+      const from = batch.leaving[i] ?? NOBODY;
       if (isThere && batch.isTaken(i)) this.taken(batch, i);
       else atRisk.pushAgain(batch.pages[i] ?? 0, from);
       this.fly(from, -1);
@@ -380,7 +380,7 @@ export class Repair implements PutSink, ZpageSink {
 
   /** PutSink: a batch may grow, since pages come from the disk one by one. */
   mayGrow(batch: PutBatch): boolean {
-    return batch.tokens[0] === SPILL && this.fetchesFromDisk > 0;
+    return batch.leaving[0] === SPILL && this.fetchesFromDisk > 0;
   }
 
   private pumpAtEndOfTurn(): void {
@@ -485,7 +485,7 @@ export class Repair implements PutSink, ZpageSink {
     const isRemote = isThere && tmem.tag(page) === TAG.REMOTE;
     const copies = isRemote ? records.copiesOf(page) : NO_COPIES;
     if (hasCopy(copies, node)) return;
-    const givenUpBy = batch.tokens[i] ?? NOBODY;
+    const givenUpBy = batch.leaving[i] ?? NOBODY;
     // A page that came to the disk meanwhile may leave it, now that it has this copy.
     const onDisk = hasCopy(copies, SPILL) ? SPILL : NOBODY;
     const from = givenUpBy !== NOBODY && hasCopy(copies, givenUpBy) ? givenUpBy : onDisk;

@@ -5,10 +5,12 @@
  *     | first buddy >          free chunks          < last buddy |   buddied; unbuddied: one of two
  *     | one whole page, as it is                                 |   whole: did not compress
  *
- * A zbud is a header of ZBUD_HEADER_BYTES and the zpage after it, rounded up to chunks. Only the
- * owner's number in the header has a meaning here. With at most two zpages in a frame, evicting it
- * has a known cost. A zpage is named by a zbudref: frame * 2 + buddy. Geometry, lists and order are
- * those of the original (drivers/staging/zcache/zbud.c; docs/original.md, "Zbud").
+ * A buddy is a header of ZBUD_HEADER_BYTES and the zpage after it, rounded up to chunks. Record and
+ * checksum end the header; the rest is unused, and is there because the original has it. With at
+ * most two zpages in a frame, evicting it has a known cost. A ref is frame * 2 + buddy.
+ *
+ * Geometry, lists and order are those of the original (drivers/staging/zcache/zbud.c;
+ * docs/original.md, "Zbud").
  *
  * Invariants, checked by verify():
  *   1. A live frame with one buddy is on exactly one unbuddied list, the one for the buddy's chunk
@@ -19,19 +21,17 @@
  *
  * States of a frame:
  *   - live
- *   - zombie: its zpages are moving out. It is off the match and LRU lists, and readable. Unlike in
- *     the original it can come back (`resurrect`).
- *   - dying: it is being evicted. Its data is invalid, and freeing a buddy is ignored.
+ *   - zombie: its zpages are leaving. It is off the match and LRU lists, and readable. Unlike in
+ *     the original it can come back (`putBack`).
+ *   - dying: it is being evicted. Its data is invalid.
  *
  * The original's `unevictable` count is not needed: nothing waits between taking space for a zpage
  * and entering it into tmem.
  *
- * Not here: compression, frame allocation (the caller brings frames and gets empty ones back),
- * tmem, peers.
+ * Not here: compression, tmem, peers.
  */
 import { assert } from "../core/assert.ts";
-import type { Report } from "../core/figure.ts";
-import type { ZBUD_READ } from "../core/figures.ts";
+import { EPHEMERAL, type Kind, PERSISTENT } from "../core/kind.ts";
 import {
   CHUNK_BYTES,
   CHUNK_COUNT,
@@ -44,20 +44,23 @@ import { RowList } from "../core/list.ts";
 import type { Memory } from "../core/memory.ts";
 import { Rows } from "../core/table.ts";
 import type { FramePool } from "../frames/frame-pool.ts";
-import { ZbudCounters } from "./counters.ts";
+import { PlacementCounters } from "./counters.ts";
+import {
+  HEADER_BYTES,
+  headerChecksum,
+  headerPage,
+  type Placement,
+  type PlacementSink,
+  TAKEN_MAX,
+  writeHeader,
+} from "./placement.ts";
 
-/** At most. */
-export const PAGES_PER_FRAME = 2;
-/** The two kinds of page, used as an index. */
-export const EPHEMERAL = 0;
-export const PERSISTENT = 1;
-export type Kind = typeof EPHEMERAL | typeof PERSISTENT;
-
-/** Where the owner's number is in the header, big-endian. The caller defines the rest. */
-export const ZBUD_OWNER_OFFSET = 8;
+assert(TAKEN_MAX >= 2);
+/** At the start of a buddy. */
+const UNUSED_BYTES = ZBUD_HEADER_BYTES - HEADER_BYTES;
 
 // Words of a frame's row. A frame with a whole page is on no unbuddied list. Its two link words
-// contain owner and checksum.
+// contain record and checksum.
 const LRU_PREV = 0;
 const LRU_NEXT = 1;
 const BUD_PREV = 2;
@@ -73,30 +76,23 @@ const WHOLE_BIT = 1 << 27;
 const ZOMBIE_BIT = 1 << 28;
 const DYING_BIT = 1 << 29;
 
-export interface EvictSink {
-  /**
-   * The zpage of `owner` was evicted; its zbudref was `ref`. The frame is dying, so freeing `ref`
-   * is ignored.
-   */
-  onEvict(owner: number, ref: number): void;
-}
-
 export function chunksOf(zpageBytes: number): number {
   return Math.ceil((zpageBytes + ZBUD_HEADER_BYTES) / CHUNK_BYTES);
 }
 
-export class Zbud {
-  readonly counters = new ZbudCounters();
+export class Zbud implements Placement {
+  readonly counters = new PlacementCounters();
   private readonly frames: FramePool;
+  private readonly sink: PlacementSink;
   private readonly rows: Rows;
   private readonly unbuddied: readonly [readonly RowList[], readonly RowList[]];
   private readonly lru: readonly [RowList, RowList];
   private readonly zombies: readonly [RowList, RowList];
-  private readonly header = new Uint8Array(ZBUD_HEADER_BYTES);
-  private readonly headerView = new DataView(this.header.buffer);
+  private readonly header = new Uint8Array(HEADER_BYTES);
 
-  constructor(memory: Memory, frames: FramePool) {
+  constructor(memory: Memory, frames: FramePool, sink: PlacementSink) {
     this.frames = frames;
+    this.sink = sink;
     const rows = new Rows(memory, {
       rowCountMax: frames.frameCountMax,
       wordsPerRow: WORDS_PER_FRAME,
@@ -113,19 +109,40 @@ export class Zbud {
     this.zombies = [byAge(), byAge()];
   }
 
-  /**
-   * Stores the zbud at `source[at]` (header, then `zpageBytes`) beside a lone buddy
-   * (zbud_match_prep of zbud.c). Takes the fullest frame that fits, and the oldest of these. Cost:
-   * at most CHUNK_COUNT list heads.
-   *
-   * @returns the zbudref, or 0 when no frame has room. The caller then gets a frame and calls
-   * `create`.
-   */
-  match(source: Uint8Array, at: number, zpageBytes: number, kind: Kind): number {
+  get framesNeeded(): number {
+    return this.frames.framesUsed;
+  }
+
+  get hasRoom(): boolean {
+    return this.frames.hasFree || this.hasLive(EPHEMERAL);
+  }
+
+  put(
+    source: Uint8Array,
+    at: number,
+    zpageBytes: number,
+    kind: Kind,
+    page: number,
+    checksum: number,
+  ): number {
+    if (zpageBytes === PAGE_BYTES) return this.putWhole(source, at, kind, page, checksum);
     assert(zpageBytes > 0 && zpageBytes <= ZPAGE_BYTES_MAX);
-    const chunks = chunksOf(zpageBytes);
+    writeHeader(source, at, page, checksum);
+    const ref = this.match(zpageBytes, kind) || this.create(zpageBytes, kind);
+    if (ref === 0) return 0;
+    const offset = this.offsetOf(ref, zpageBytes) + UNUSED_BYTES;
+    this.frames.write(ref >>> 1, offset, source, at - HEADER_BYTES, HEADER_BYTES + zpageBytes);
+    this.counters.addZpage(kind, chunksOf(zpageBytes), zpageBytes);
+    return ref;
+  }
+
+  /**
+   * Makes room beside a lone buddy (zbud_match_prep of zbud.c): in the fullest frame that has
+   * enough, and the oldest of these. Cost: at most CHUNK_COUNT list heads. @returns the ref, or 0.
+   */
+  private match(zpageBytes: number, kind: Kind): number {
     const lists = this.unbuddied[kind];
-    for (let used = CHUNK_COUNT - chunks; used > 0; used -= 1) {
+    for (let used = CHUNK_COUNT - chunksOf(zpageBytes); used > 0; used -= 1) {
       const list = lists[used];
       const frame = list === undefined ? 0 : list.head;
       if (list === undefined || frame === 0) continue;
@@ -139,47 +156,35 @@ export class Zbud {
       lru.append(frame);
       this.counters.unbuddied[kind] -= 1;
       this.counters.buddied[kind] += 1;
-      this.writeBuddy(frame, buddy, source, at, zpageBytes);
-      this.counters.addZpage(kind, chunks, zpageBytes);
       return frame * 2 + buddy;
     }
     return 0;
   }
 
-  /**
-   * Stores the zbud at `source[at]` as first buddy of an empty frame (zbud_create_prep of zbud.c).
-   * @returns the zbudref.
-   */
-  create(frame: number, source: Uint8Array, at: number, zpageBytes: number, kind: Kind): number {
-    assert(zpageBytes > 0 && zpageBytes <= ZPAGE_BYTES_MAX);
-    const chunks = chunksOf(zpageBytes);
+  /** Makes room as first buddy of a new frame (zbud_create_prep of zbud.c). @returns the ref, or 0. */
+  private create(zpageBytes: number, kind: Kind): number {
+    const frame = this.frames.take();
+    if (frame === 0) return 0;
     this.rows.set(frame, SHAPE, zpageBytes | (kind === PERSISTENT ? KIND_BIT : 0));
-    this.unbuddied[kind][chunks]?.append(frame);
+    this.unbuddied[kind][chunksOf(zpageBytes)]?.append(frame);
     this.lru[kind].append(frame);
     this.counters.unbuddied[kind] += 1;
     this.counters.pageframes[kind] += 1;
-    this.writeBuddy(frame, 0, source, at, zpageBytes);
-    this.counters.addZpage(kind, chunks, zpageBytes);
     return frame * 2;
   }
 
-  /**
-   * Stores the whole page at `source[at]` in an empty frame. Owner and checksum, signed, are the
-   * fields that a header would have.
-   *
-   * @returns the zbudref.
-   */
-  createWhole(
-    frame: number,
+  private putWhole(
     source: Uint8Array,
     at: number,
     kind: Kind,
-    owner: number,
+    page: number,
     checksum: number,
   ): number {
+    const frame = this.frames.take();
+    if (frame === 0) return 0;
     const kindBit = kind === PERSISTENT ? KIND_BIT : 0;
     this.rows.set(frame, SHAPE, PAGE_BYTES | WHOLE_BIT | kindBit);
-    this.rows.set(frame, BUD_PREV, owner);
+    this.rows.set(frame, BUD_PREV, page);
     this.rows.set(frame, BUD_NEXT, checksum);
     this.lru[kind].append(frame);
     this.counters.whole[kind] += 1;
@@ -190,50 +195,41 @@ export class Zbud {
   }
 
   /**
-   * Frees a zpage (zbud_free_and_delist of zbud.c). The frame keeps its place in the LRU while a
-   * buddy remains.
-   *
-   * @returns the frame if it is now empty, for the caller to give back; else 0. For a dying frame
-   * it does nothing and returns 0.
+   * Frees a zpage (zbud_free_and_delist of zbud.c), and its frame with the last one. The frame
+   * keeps its place in the LRU while a buddy remains.
    */
-  free(ref: number): number {
+  free(ref: number): void {
     const frame = ref >>> 1;
     const shape = this.rows.get(frame, SHAPE);
-    if ((shape & DYING_BIT) !== 0) return 0;
+    assert((shape & DYING_BIT) === 0, "free of a zpage that is being evicted");
     const kind = this.kindOf(shape);
     const size = this.sizeIn(shape, ref & 1);
     assert(size > 0, "free of a buddy that is not there");
     const zombie = (shape & ZOMBIE_BIT) !== 0;
     const other = this.sizeIn(shape, (ref & 1) ^ 1);
+    this.counters.removeZpage(kind, size);
     if ((shape & WHOLE_BIT) !== 0) {
-      this.counters.removeZpage(kind, PAGE_BYTES);
       this.counters.whole[kind] -= 1;
       this.release(frame, kind, zombie);
-      return frame;
+      return;
     }
-    this.counters.removeZpage(kind, size);
     if (other === 0) {
       if (!zombie) this.unbuddied[kind][chunksOf(size)]?.remove(frame);
       this.counters.unbuddied[kind] -= 1;
       this.release(frame, kind, zombie);
-      return frame;
+      return;
     }
     const mask = (ref & 1) === 0 ? SIZE_MASK : SIZE_MASK << SIZE_BITS;
     this.rows.set(frame, SHAPE, shape & ~mask);
     if (!zombie) this.unbuddied[kind][chunksOf(other)]?.append(frame);
     this.counters.buddied[kind] -= 1;
     this.counters.unbuddied[kind] += 1;
-    return 0;
   }
 
-  /**
-   * Evicts the oldest ephemeral frame (zbud_evict_pageframe_lru of zbud.c) and calls `sink` for
-   * each of its zpages. @returns the frame, which the caller may reuse at once; 0 when there is
-   * none.
-   */
-  evict(sink: EvictSink): number {
+  /** Evicts the oldest ephemeral frame (zbud_evict_pageframe_lru of zbud.c). */
+  evict(): boolean {
     const frame = this.lru[EPHEMERAL].head;
-    if (frame === 0) return 0;
+    if (frame === 0) return false;
     const shape = this.rows.get(frame, SHAPE);
     this.rows.set(frame, SHAPE, shape | DYING_BIT);
     this.unlistUnbuddied(frame, shape);
@@ -248,38 +244,41 @@ export class Zbud {
       if (size === 0) continue;
       this.counters.removeZpage(EPHEMERAL, size);
       const ref = frame * 2 + buddy;
-      sink.onEvict(this.ownerOf(ref), ref);
+      this.sink.onEvict(this.pageOf(ref), ref);
     }
     this.counters.pageframes[EPHEMERAL] -= 1;
     this.counters.evicted_pageframes[EPHEMERAL] += 1;
     this.rows.set(frame, SHAPE, 0);
-    return frame;
+    this.frames.give(frame);
+    return true;
   }
 
-  /**
-   * Makes the oldest frame of the kind a zombie (zbud_make_zombie_lru of zbud.c). @returns the
-   * frame, or 0 when there is none.
-   */
-  makeZombie(kind: Kind): number {
+  /** Makes the oldest frame of the kind a zombie (zbud_make_zombie_lru of zbud.c). */
+  takeOldest(kind: Kind, pages: Int32Array): number {
     const frame = this.lru[kind].head;
     if (frame === 0) return 0;
     const shape = this.rows.get(frame, SHAPE);
     this.unlistUnbuddied(frame, shape);
     this.lru[kind].remove(frame);
     this.zombies[kind].append(frame);
+    this.counters.zombies[kind] += 1;
     this.rows.set(frame, SHAPE, shape | ZOMBIE_BIT);
-    return frame;
+    let count = 0;
+    for (let buddy = 0; buddy < 2; buddy += 1) {
+      if (this.sizeIn(shape, buddy) === 0) continue;
+      pages[count] = this.pageOf(frame * 2 + buddy);
+      count += 1;
+    }
+    return count;
   }
 
-  /**
-   * Makes a zombie live again: as the oldest frame of its LRU, as it was, or as the newest, so that
-   * other frames come first.
-   */
-  resurrect(frame: number, as: "oldest" | "newest" = "oldest"): void {
+  putBack(ref: number, as: "oldest" | "newest"): void {
+    const frame = ref >>> 1;
     const shape = this.rows.get(frame, SHAPE);
-    assert((shape & ZOMBIE_BIT) !== 0, "only a zombie can be resurrected");
+    assert((shape & ZOMBIE_BIT) !== 0, "only a leaving zpage can be put back");
     const kind = this.kindOf(shape);
     this.zombies[kind].remove(frame);
+    this.counters.zombies[kind] -= 1;
     if (as === "oldest") this.lru[kind].prepend(frame);
     else this.lru[kind].append(frame);
     this.rows.set(frame, SHAPE, shape & ~ZOMBIE_BIT);
@@ -289,71 +288,49 @@ export class Zbud {
     this.unbuddied[kind][chunksOf(first + last)]?.append(frame);
   }
 
-  /** Whether there is a frame for `makeZombie` or `evict`. */
   hasLive(kind: Kind): boolean {
     return this.lru[kind].head !== 0;
   }
 
-  snapshot(): Report<typeof ZBUD_READ> {
-    return this.counters.snapshot([this.zombies[EPHEMERAL].count, this.zombies[PERSISTENT].count]);
+  isLeaving(ref: number): boolean {
+    return (this.rows.get(ref >>> 1, SHAPE) & ZOMBIE_BIT) !== 0;
   }
 
-  isZombie(frame: number): boolean {
-    return (this.rows.get(frame, SHAPE) & ZOMBIE_BIT) !== 0;
+  framesOf(ref: number): number {
+    const shape = this.rows.get(ref >>> 1, SHAPE);
+    return this.sizeIn(shape, 0) !== 0 && this.sizeIn(shape, 1) !== 0 ? 0.5 : 1;
   }
 
-  isWhole(ref: number): boolean {
-    return (this.rows.get(ref >>> 1, SHAPE) & WHOLE_BIT) !== 0;
-  }
-
-  /** Bytes of the zpage: PAGE_BYTES for a whole page, 0 for a free buddy. */
   zpageBytes(ref: number): number {
     return this.sizeIn(this.rows.get(ref >>> 1, SHAPE), ref & 1);
   }
 
-  /** The owner's number in the header of this zpage. */
-  ownerOf(ref: number): number {
+  pageOf(ref: number): number {
     if (this.isWhole(ref)) return this.rows.get(ref >>> 1, BUD_PREV);
-    this.readHeader(ref, this.zpageBytes(ref), this.header, 0);
-    return this.headerView.getInt32(ZBUD_OWNER_OFFSET);
+    const { header } = this;
+    const offset = this.offsetOf(ref, this.zpageBytes(ref)) + UNUSED_BYTES;
+    this.frames.read(ref >>> 1, offset, header, 0, HEADER_BYTES);
+    return headerPage(header, HEADER_BYTES);
   }
 
-  /**
-   * The checksum that `createWhole` was given. Only for a whole page; other pages have it in their
-   * header.
-   */
-  wholeChecksum(ref: number): number {
-    return this.rows.get(ref >>> 1, BUD_NEXT);
-  }
-
-  /**
-   * Copies header and zpage to `target[at]`. A whole page has no header in its frame: only the page
-   * is copied.
-   */
-  read(ref: number, zpageBytes: number, target: Uint8Array, at: number): void {
+  read(ref: number, zpageBytes: number, target: Uint8Array, at: number): number {
+    const frame = ref >>> 1;
     if (zpageBytes === PAGE_BYTES) {
-      this.frames.read(ref >>> 1, 0, target, at, PAGE_BYTES);
-      return;
+      this.frames.read(frame, 0, target, at, PAGE_BYTES);
+      return this.rows.get(frame, BUD_NEXT) >>> 0;
     }
-    const offset = this.offsetOf(ref, zpageBytes);
-    this.frames.read(ref >>> 1, offset, target, at, ZBUD_HEADER_BYTES + zpageBytes);
+    const offset = this.offsetOf(ref, zpageBytes) + UNUSED_BYTES;
+    this.frames.read(frame, offset, target, at - HEADER_BYTES, HEADER_BYTES + zpageBytes);
+    return headerChecksum(target, at);
   }
 
-  /** Copies the header alone to `target[at]`. A whole page has none. */
-  readHeader(ref: number, zpageBytes: number, target: Uint8Array, at: number): void {
-    assert(zpageBytes !== PAGE_BYTES);
-    const offset = this.offsetOf(ref, zpageBytes);
-    this.frames.read(ref >>> 1, offset, target, at, ZBUD_HEADER_BYTES);
+  positionOf(ref: number, byte: number): number {
+    const zpageBytes = this.zpageBytes(ref);
+    const isWhole = zpageBytes === PAGE_BYTES;
+    const offset = isWhole ? 0 : this.offsetOf(ref, zpageBytes) + ZBUD_HEADER_BYTES;
+    return (ref >>> 1) * FRAME_BYTES + offset + byte;
   }
 
-  /** Copies the zpage alone to `target[at]`. */
-  readZpage(ref: number, zpageBytes: number, target: Uint8Array, at: number): void {
-    const headerBytes = zpageBytes === PAGE_BYTES ? 0 : ZBUD_HEADER_BYTES;
-    const offset = zpageBytes === PAGE_BYTES ? 0 : this.offsetOf(ref, zpageBytes);
-    this.frames.read(ref >>> 1, offset + headerBytes, target, at, zpageBytes);
-  }
-
-  /** Checks every invariant of the file's header. Cost: all frames. For tests. */
   verify(): void {
     verifyLists(this.rows, {
       lru: this.lru,
@@ -365,6 +342,10 @@ export class Zbud {
 
   close(): void {
     this.rows.close();
+  }
+
+  private isWhole(ref: number): boolean {
+    return (this.rows.get(ref >>> 1, SHAPE) & WHOLE_BIT) !== 0;
   }
 
   private kindOf(shape: number): Kind {
@@ -379,17 +360,6 @@ export class Zbud {
     return (ref & 1) === 0 ? 0 : FRAME_BYTES - chunksOf(zpageBytes) * CHUNK_BYTES;
   }
 
-  private writeBuddy(
-    frame: number,
-    buddy: number,
-    source: Uint8Array,
-    at: number,
-    zpageBytes: number,
-  ): void {
-    const offset = this.offsetOf(buddy, zpageBytes);
-    this.frames.write(frame, offset, source, at, ZBUD_HEADER_BYTES + zpageBytes);
-  }
-
   private unlistUnbuddied(frame: number, shape: number): void {
     const first = this.sizeIn(shape, 0);
     const last = this.sizeIn(shape, 1);
@@ -398,10 +368,13 @@ export class Zbud {
   }
 
   private release(frame: number, kind: Kind, zombie: boolean): void {
-    if (zombie) this.zombies[kind].remove(frame);
-    else this.lru[kind].remove(frame);
+    if (zombie) {
+      this.zombies[kind].remove(frame);
+      this.counters.zombies[kind] -= 1;
+    } else this.lru[kind].remove(frame);
     this.counters.pageframes[kind] -= 1;
     this.rows.set(frame, SHAPE, 0);
+    this.frames.give(frame);
   }
 }
 
@@ -409,7 +382,7 @@ interface ZbudLists {
   lru: readonly [RowList, RowList];
   zombies: readonly [RowList, RowList];
   unbuddied: readonly [readonly RowList[], readonly RowList[]];
-  counters: ZbudCounters;
+  counters: PlacementCounters;
 }
 
 /** The body of verify(): walks every list from its head and counts its frames. */
@@ -457,6 +430,7 @@ function verifyLists(rows: Rows, lists: ZbudLists): void {
     });
     assert(lone === seen.lone, "a lone buddy is on no unbuddied list");
     const counters = lists.counters;
+    assert(counters.zombies[kind] === lists.zombies[kind].count, "zombies");
     assert(counters.zpages[kind] === seen.zpages, "zpages");
     assert(counters.zbytes[kind] === seen.zbytes, "zbytes");
     assert(counters.unbuddied[kind] === seen.unbuddied, "unbuddied_count");

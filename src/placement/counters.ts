@@ -1,9 +1,10 @@
 /**
- * Counters of zbud, by kind: index 0 ephemeral, 1 persistent. Reports have them under the names of
- * the original: core/figures.ts.
+ * Counters of a placement, by kind: index 0 ephemeral, 1 persistent. Reports have them under the
+ * names of the original: core/figures.ts.
  *
- * As in the kernel, buddied and unbuddied count frames, zombies included. Unlike there `zbytes` is
- * without headers, and whole frames, which the original lacks, are counted apart.
+ * As in the kernel, buddied and unbuddied count frames, zombies included. They stay 0 in a
+ * placement without buddies. Unlike there `zbytes` is without headers, and whole frames, which the
+ * original lacks, are counted apart.
  */
 import type { Report } from "../core/figure.ts";
 import type { ZBUD_READ } from "../core/figures.ts";
@@ -11,12 +12,14 @@ import { CHUNK_COUNT } from "../core/limits.ts";
 
 type PerKind = [number, number];
 
-export class ZbudCounters {
+export class PlacementCounters {
   readonly zbytes: PerKind = [0, 0];
   readonly zpages: PerKind = [0, 0];
   readonly pageframes: PerKind = [0, 0];
   readonly buddied: PerKind = [0, 0];
   readonly unbuddied: PerKind = [0, 0];
+  /** Frames whose zpages are leaving. */
+  readonly zombies: PerKind = [0, 0];
   readonly whole: PerKind = [0, 0];
   readonly cumul_zbytes: PerKind = [0, 0];
   readonly cumul_zpages: PerKind = [0, 0];
@@ -41,9 +44,8 @@ export class ZbudCounters {
     this.zbytes[kind] -= zpageBytes;
   }
 
-  /** `zombies`: frames on their way out, by kind. */
-  snapshot(zombies: readonly [number, number]): Report<typeof ZBUD_READ> {
-    const { zbytes, zpages, pageframes, buddied, unbuddied, whole } = this;
+  snapshot(): Report<typeof ZBUD_READ> {
+    const { zbytes, zpages, pageframes, buddied, unbuddied, zombies, whole } = this;
     const { cumul_zbytes, cumul_zpages, evicted_pageframes } = this;
     return {
       eph_zbytes: zbytes[0],

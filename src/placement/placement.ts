@@ -1,0 +1,134 @@
+/**
+ * Placement: in which frames zpages are, and in which order they leave.
+ *
+ *     zbud.ts      two zpages a frame, as in the original
+ *
+ * A zpage belongs to a page: the number of a record (src/tmem). The record has the zpage's ref as
+ * its place. A ref is not 0, and is the zpage's until it is freed, evicted or moved.
+ *
+ *     put -> live -- takeOldest --> leaving -- free --> gone
+ *             ^ '- evict --> gone      |
+ *             '------- putBack --------'
+ *
+ * The two kinds of page never share a frame, so that evicting one kind makes room for the other.
+ *
+ * Not here: compression, the index, and how many frames may be used (zcache).
+ */
+import type { Kind } from "../core/kind.ts";
+import type { PlacementCounters } from "./counters.ts";
+
+/** In front of a zpage in its frame: record and checksum, two words. A whole page has none. */
+export const HEADER_BYTES = 8;
+
+/** The most zpages that one call of `takeOldest` takes. */
+export const TAKEN_MAX = 2;
+
+/** Frees nothing: what it is told has happened. */
+export interface PlacementSink {
+  /** The zpage of the record `page` was evicted from `ref`. */
+  onEvict(page: number, ref: number): void;
+  /** The zpage of the record `page` is at `ref` from now on. */
+  onMove(page: number, ref: number): void;
+}
+
+export interface Placement {
+  readonly counters: PlacementCounters;
+  /** How many frames its zpages need. Room that other zpages can use does not count. */
+  readonly framesNeeded: number;
+  /** Whether a zpage of any size certainly finds room, after an eviction if need be. */
+  readonly hasRoom: boolean;
+
+  /**
+   * Stores the zpage at `source[at]`, and overwrites HEADER_BYTES in front of it. PAGE_BYTES are a
+   * whole page.
+   *
+   * @returns its ref, or 0 when there is no room.
+   */
+  put(
+    source: Uint8Array,
+    at: number,
+    zpageBytes: number,
+    kind: Kind,
+    page: number,
+    checksum: number,
+  ): number;
+
+  /**
+   * Copies the zpage to `target[at]`, and overwrites HEADER_BYTES in front of it. @returns the
+   * checksum that it was stored with, unsigned.
+   */
+  read(ref: number, zpageBytes: number, target: Uint8Array, at: number): number;
+
+  /** Frees a zpage, live or leaving. */
+  free(ref: number): void;
+
+  /**
+   * Evicts some of the oldest ephemeral zpages, to make room for one of `kind`. @returns whether
+   * there was one.
+   */
+  evict(kind: Kind): boolean;
+
+  /** Whether `takeOldest` finds a zpage of the kind. */
+  hasLive(kind: Kind): boolean;
+
+  /**
+   * The oldest zpages of the kind are leaving from now on: at most TAKEN_MAX, which share a frame.
+   * Writes the pages to `pages`. @returns how many there are.
+   */
+  takeOldest(kind: Kind, pages: Int32Array): number;
+
+  /**
+   * A leaving zpage stays: as the oldest of its kind, as it was, or as the newest, so that others
+   * leave first. With zbud the zpage beside it stays too.
+   */
+  putBack(ref: number, as: "oldest" | "newest"): void;
+
+  isLeaving(ref: number): boolean;
+
+  /** How many frames come free when the zpage leaves, which may be a part of one. */
+  framesOf(ref: number): number;
+
+  pageOf(ref: number): number;
+
+  /** Bytes of the zpage, for checks. PAGE_BYTES for a whole page. */
+  zpageBytes(ref: number): number;
+
+  /**
+   * Where a byte of the zpage is: frame * FRAME_BYTES, and the offset in the frame. For checks, and
+   * to damage zpages.
+   */
+  positionOf(ref: number, byte: number): number;
+
+  /** Checks every invariant of the file. Cost: all frames. For tests. */
+  verify(): void;
+
+  close(): void;
+}
+
+/** Writes the header in front of the zpage at `source[at]`. */
+export function writeHeader(source: Uint8Array, at: number, page: number, checksum: number): void {
+  writeWord(source, at - 8, page);
+  writeWord(source, at - 4, checksum);
+}
+
+/** The record in the header in front of `bytes[at]`. */
+export function headerPage(bytes: Uint8Array, at: number): number {
+  return readWord(bytes, at - 8);
+}
+
+/** The checksum in the header in front of `bytes[at]`, unsigned. */
+export function headerChecksum(bytes: Uint8Array, at: number): number {
+  return readWord(bytes, at - 4) >>> 0;
+}
+
+function writeWord(bytes: Uint8Array, at: number, word: number): void {
+  bytes[at] = word;
+  bytes[at + 1] = word >>> 8;
+  bytes[at + 2] = word >>> 16;
+  bytes[at + 3] = word >>> 24;
+}
+
+function readWord(bytes: Uint8Array, at: number): number {
+  const low = (bytes[at] ?? 0) | ((bytes[at + 1] ?? 0) << 8);
+  return low | ((bytes[at + 2] ?? 0) << 16) | ((bytes[at + 3] ?? 0) << 24);
+}
