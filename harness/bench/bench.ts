@@ -1,5 +1,5 @@
 /**
- * The result of a bench: figures, each with its reference from the same run, and its target.
+ * The result of a bench: figures, each with a reference from the same run and a target.
  */
 
 export interface Figure {
@@ -7,16 +7,16 @@ export interface Figure {
   value: number;
   unit: string;
   reference?: { name: string; value: number; unit: string };
-  /** value / reference, where a ratio is what counts. */
+  /** value / reference, where the ratio counts. */
   ratio?: number;
-  /** The rule, as text, and whether it holds. Absent for a figure without a target. */
+  /** The target as text, and whether it is met. Absent for a figure without a target. */
   target?: string;
   pass?: boolean;
 }
 
 export interface Bench {
   name: string;
-  /** What is measured, and what is not, in a few lines. */
+  /** What is measured and what is not, in a few lines. */
   about: string;
   run(options: { quick: boolean }): Promise<Figure[]>;
 }

@@ -1,6 +1,6 @@
 /**
- * The channel alone against a bare Bun TCP loop: what is left of the budget for the store's own
- * work.
+ * The channel alone, compared with a bare Bun TCP loop. The difference to a remote get is the time
+ * that the store itself may take.
  */
 import type { Bench, Figure } from "./bench.ts";
 import { channelBench } from "./channel.ts";

@@ -1,12 +1,12 @@
 /**
- * What Channel costs: round trip and pages a second of a 4 KiB reply between two processes, against
- * a bare Bun TCP loop that moves the same bytes. Both run in turns in one run, since figures of
- * different minutes do not compare.
+ * The cost of Channel: the round trip and the rate of 4 KiB replies between two processes. The
+ * reference is a bare Bun TCP loop that moves the same bytes. Both take turns within one run,
+ * because figures from different minutes cannot be compared.
  *
- *     bare:     60 bytes  ->  4132 bytes for each 60 that came, looked at by nobody
- *     channel:  a GET of one page  ->  its reply, the page copied into place, as a holder does
+ *     bare:     60 bytes  ->  4132 bytes for each 60 received; nobody reads their content
+ *     channel:  a GET of one page  ->  its reply; the page is copied into it, as at a holder
  *
- * Run by itself it prints the result; the bench runner calls `channelBench`.
+ * Run alone, this file prints the result. The bench runner calls `channelBench`.
  */
 
 import { assert } from "../../src/core/assert.ts";
@@ -47,7 +47,7 @@ export interface ChannelBenchOptions {
   readonly pages?: number;
 }
 
-/** A way to fetch `total` pages with `depth` in flight. */
+/** Fetches `total` pages with `depth` in flight. */
 export interface Course {
   run(total: number, depth: number, trips: Float64Array | null): Promise<void>;
   close(): void;
@@ -88,7 +88,7 @@ export async function channelBench(options: ChannelBenchOptions = {}): Promise<C
   };
 }
 
-/** The other process: a bare echo and a channel, each on a port of its own. */
+/** The other process: a bare echo and a channel, each on its own port. */
 export async function spawnServer(): Promise<{
   barePort: number;
   channelAddress: string;
@@ -152,7 +152,7 @@ export async function connectBare(port: number): Promise<Course> {
   };
 }
 
-/** Keeps `depth` in flight until `total` have come. */
+/** Keeps `depth` requests in flight until `total` replies have come. */
 export function drive(
   total: number,
   depth: number,
@@ -161,13 +161,13 @@ export function drive(
   listen: (listener: (count: number) => void) => void,
 ): Promise<void> {
   return new Promise((resolve) => {
-    let asked = 0;
+    let requested = 0;
     let done = 0;
     let startedAt = performance.now();
     const askMore = (most: number): void => {
-      const count = Math.min(most, total - asked);
+      const count = Math.min(most, total - requested);
       if (count === 0) return;
-      asked += count;
+      requested += count;
       ask(count);
     };
     listen((count) => {
@@ -288,7 +288,7 @@ async function serve(): Promise<void> {
     return new Channel({ ...env, pool: new BufferPool() }, holder, new LinkCounters());
   });
   console.log(`${bare.port} ${listener.address}`);
-  // The parent closes our input when it is done, or has died.
+  // The input ends when the parent is done or has died.
   for await (const _chunk of Bun.stdin.stream());
   process.exit(0);
 }

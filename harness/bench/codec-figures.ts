@@ -1,10 +1,10 @@
-/** The codec shim against the raw exports in a bare loop, and against lz4-wasm's own glue. */
+/** The codec, compared with the raw exports in a bare loop and with lz4-wasm's own glue. */
 import type { Bench, Figure } from "./bench.ts";
 import { CODEC_BENCH_TARGETS, codecBench } from "./codec.ts";
 
 export const codecFigures: Bench = {
   name: "codec",
-  about: "Real pages, interleaved. No shim over these exports can beat the bare loop over them.",
+  about: "Real pages, in turns. No code around these exports can beat the bare loop over them.",
   async run(): Promise<Figure[]> {
     const figures: Figure[] = [];
     for (const rate of await codecBench()) {

@@ -1,13 +1,13 @@
 /**
- * How much of lz4-wasm's speed the shim passes on: pages a second, both ways, against two
- * references that run in turn with it over the same pages, in the same process:
+ * The speed of the codec `lz4` (src/compress/lz4.ts) around lz4-wasm, in pages a second, both ways.
+ * Two references take turns with it over the same pages in the same process:
  *
  *   raw     the module's exports in a bare loop: malloc, copy in, call, free. No copy out, no check
  *   glue    the package's own JavaScript (lz4_wasm_bg.js) over another instance of the same module
  *
- * Wanted: at least 0.8 of raw, at least 2 times glue. The second is out of reach for any shim where
- * raw itself is not that much faster than glue, so that ratio is printed too. Alone: `bun
- * harness/bench/codec.ts`.
+ * Targets: at least 0.8 of raw, and at least 2 times glue. No code can reach the second one where
+ * raw itself is not twice as fast as glue. So the ratio of raw to glue is printed too. Run it alone
+ * with `bun harness/bench/codec.ts`.
  */
 import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
@@ -36,7 +36,7 @@ interface Contender {
   decompressAll(): void;
 }
 
-/** Measures; takes about two seconds. */
+/** Takes about two seconds. */
 export async function codecBench(): Promise<CodecRate[]> {
   const module = await compileLz4();
   const pages = loadPages(REAL_CLASSES).flatMap((each) => pagesOf(each.pages));
@@ -57,17 +57,17 @@ export async function codecBench(): Promise<CodecRate[]> {
   });
 }
 
-/** One line a rate, with both ratios. */
+/** One line for each rate, with both ratios. */
 function codecBenchLine({ operation, shim, raw, glue }: CodecRate): string {
   const thousands = (rate: number) => `${(rate / 1000).toFixed(0)}k`;
   const ofRaw = `${(shim / raw).toFixed(2)} of raw ${thousands(raw)}`;
   const ofGlue = `${(shim / glue).toFixed(2)}x glue ${thousands(glue)}`;
-  // The most that any shim over these exports could reach.
+  // The most that any code around these exports could reach.
   const ceiling = `raw is ${(raw / glue).toFixed(2)}x glue`;
   return `lz4 ${operation}: shim ${thousands(shim)} pages/s, ${ofRaw}, ${ofGlue} (${ceiling})`;
 }
 
-/** Runs all in turn, round after round, so that a machine that slows down slows them all. */
+/** Runs all in turn, in each round. So a machine that slows down slows all of them. */
 function rates(runs: ReadonlyArray<() => void>, pageCount: number): number[] {
   const times = runs.map((): number[] => []);
   for (let round = -WARM_UP_ROUNDS; round < ROUNDS; round += 1) {
@@ -110,7 +110,7 @@ function shimContender(lz4: Lz4, pages: Arrays, blocks: Arrays): Contender {
 }
 
 function rawContender(wasm: Lz4Exports, pages: Arrays, blocks: Arrays): Contender {
-  // The memory grows once, here, so that the loops need no look at it.
+  // The memory grows here, once. So the views stay valid in the loops.
   wasm.__wbindgen_free(wasm.__wbindgen_malloc(16 * PAGE_BYTES), 16 * PAGE_BYTES);
   const bytes = new Uint8Array(wasm.memory.buffer);
   const words = new Int32Array(wasm.memory.buffer);
@@ -146,8 +146,8 @@ interface Glue {
 }
 
 /**
- * The package's glue is written for a bundler that makes a module of the .wasm file; here it is
- * given one.
+ * The package's glue imports the .wasm file as a module, which a bundler would make. Here the
+ * instance takes the place of that import.
  */
 async function glueContender(
   module: WebAssembly.Module,
@@ -160,7 +160,7 @@ async function glueContender(
     .replaceAll("export function", "function");
   const make = new Function("wasm", `${source}\nreturn { compress, decompress };`);
   const glue = make(instantiateLz4(module)) as Glue;
-  // What its `decompress` takes has the size in front, as its `compress` gives it.
+  // Its `compress` puts the size in front of a block, and its `decompress` expects it there.
   const prefixed = blocks.map((block) => {
     const bytes = new Uint8Array(SIZE_PREFIX_BYTES + block.length);
     new DataView(bytes.buffer).setUint32(0, PAGE_BYTES, true);

@@ -1,10 +1,11 @@
 /**
  * The cost of copies, and the speed of repair: an owner in this process, servers in others.
  *
- * Replication is remotify with two copies compared with one, in turns. Repair starts when one of
- * three servers is killed: how many pages a second get another copy, compared with how many a
- * second turned remote when they left. It also shows how long reads take during repair, compared
- * with just before. All processes share the cores of one machine.
+ * Copies: remotify with two copies is compared with remotify with one. They take turns.
+ *
+ * Repair starts when one of three servers is killed. The rate at which pages get another copy is
+ * compared with the rate of remotify before. Reads during repair are compared with reads just
+ * before it. All processes share the cores of one machine.
  */
 import { PAGE_BYTES } from "../../src/core/limits.ts";
 import { loadPages, REAL_CLASSES } from "../pages/load.ts";
@@ -13,13 +14,13 @@ import { Owner } from "./owner.ts";
 
 const MIB = 1024 * 1024;
 const POLL_MS = 1;
-/** Between two reads: they are there to be timed, not to load the owner. */
+/** The pause between two reads, which are to measure the owner and not to load it. */
 const READ_EVERY_MS = 2;
 const READS = 1000;
 
 export const copiesBench: Bench = {
   name: "copies",
-  about: "An owner and servers: what two copies cost, and how fast lost ones are made again.",
+  about: "An owner and servers: the cost of a second copy, and the rate of repair.",
   async run({ quick }): Promise<Figure[]> {
     const pages = Buffer.concat(loadPages(REAL_CLASSES).map((it) => it.pages));
     return [...(await replicationFigures(pages, quick)), ...(await repairFigures(pages, quick))];
@@ -44,7 +45,7 @@ async function replicationFigures(pages: Uint8Array, quick: boolean): Promise<Fi
       rate.push(await owner.remotify());
       sent.push(owner.bytesSent - before);
     }
-    if (round > 0) rates.push(rate); // The first one compiles what is hot.
+    if (round > 0) rates.push(rate); // The first round only warms up the JIT.
     if (round > 0) bytes.push(sent);
   }
   for (const owner of owners) await owner.stop();
@@ -88,7 +89,7 @@ async function repairFigures(pages: Uint8Array, quick: boolean): Promise<Figure[
   await readUs(owner, () => false);
   const before = await readUs(owner, () => false);
   await owner.servers[2]?.kill();
-  // Pages are copied once the server is known to be dead.
+  // Repair begins once the server is known to be dead.
   while (owner.counter("pages_at_risk") === 0) await Bun.sleep(POLL_MS);
   const copied = owner.counter("copies_repaired");
   const startMs = performance.now();
@@ -121,7 +122,7 @@ async function repairFigures(pages: Uint8Array, quick: boolean): Promise<Figure[
   ];
 }
 
-/** Reads one page after the other, now and then. @returns what each took, until `isDone`. */
+/** Reads single pages with pauses, until `isDone`. @returns how long each read took. */
 async function readUs(owner: Owner, isDone: () => boolean): Promise<number[]> {
   const course = owner.course();
   const times: number[] = [];

@@ -1,7 +1,7 @@
 /**
- * Membership in simulation: how long until all know all, until a death is known to all, and what
- * gossip costs when nothing happens. Virtual time: the figures are the protocol's, not this
- * machine's.
+ * Membership in simulation: the time until all members know each other, the time until all know of
+ * a death, and the traffic of an idle cluster. It runs under virtual time, so the figures depend on
+ * the protocol alone and not on this machine.
  */
 import {
   type ClusterSettings,
@@ -31,13 +31,13 @@ const TAGS = {
 };
 const STEP_MS = 50;
 const PUSH_PULLS = 200;
-/** The first push/pull of each was timed while it knew of nobody: four intervals at most. */
+/** A member times its first push/pull while it knows nobody: after four intervals at most. */
 const QUIET_MS = 4 * 30_000;
 const PER_NODE_BUDGET_RATIO = 1.5;
 
 export const gossipBench: Bench = {
   name: "gossip",
-  about: "simulated members: convergence beside the bound of the formula, idle bytes a node",
+  about: "Simulated members: convergence beside its computed bound, and idle bytes a node.",
   run: async ({ quick }) => {
     const sizes = quick ? [8, 64] : [8, 64, 256, 1024];
     const figures: Figure[] = [];
@@ -69,7 +69,7 @@ export const gossipBench: Bench = {
   },
 };
 
-/** Bytes a second and node, sent. */
+/** Bytes sent, a second and node. */
 interface Idle {
   readonly packets: number;
   readonly streams: number;
@@ -78,18 +78,18 @@ interface Idle {
 async function measure(count: number): Promise<{ figures: Figure[]; idle: Idle }> {
   const world = new GossipWorld({ tags: TAGS });
   await world.grow(count);
-  const startMs = world.untilStepwise("all know all", () => world.allCount(world.nodes), {
+  const startMs = world.untilStepwise("all know each other", () => world.allCount(world.nodes), {
     ms: spreadAllMs(world.settings, count) + 60_000,
     stepMs: STEP_MS,
   });
-  // News that is still on its way would count as idle.
+  // Traffic of news that still spreads must not count as idle.
   world.run(spreadAllMs(world.settings, count) + QUIET_MS);
   const idle = idleBytes(world);
   const victim = world.node(count - 1);
   victim.crash();
   const rest = world.nodes.slice(0, -1);
   const isDead = (): boolean => rest.every((node) => node.member(victim.name)?.state === "dead");
-  const deathMs = world.untilStepwise("it is dead", isDead, {
+  const deathMs = world.untilStepwise("all know of the death", isDead, {
     ms: 10 * deathBoundMs(world.settings, count),
     stepMs: STEP_MS,
   });
@@ -106,8 +106,12 @@ async function measure(count: number): Promise<{ figures: Figure[]; idle: Idle }
     pass: value <= boundMs,
   });
   const figures = [
-    bounded("all know all after the last start", startMs, spreadAllMs(world.settings, count)),
-    bounded("a death is known to all", deathMs, deathBoundMs(world.settings, count)),
+    bounded(
+      "all know each other after the last start",
+      startMs,
+      spreadAllMs(world.settings, count),
+    ),
+    bounded("all know of a death", deathMs, deathBoundMs(world.settings, count)),
   ];
   return { figures, idle };
 }
@@ -116,7 +120,7 @@ function isFalse(event: string, victim: string): boolean {
   return event.startsWith("leave") && event !== `leave ${victim} dead`;
 }
 
-/** Until there were enough push/pulls, which come at random times. */
+/** Measures long enough for several push/pulls, which come at random times. */
 function idleBytes(world: GossipWorld): Idle {
   const totals = (): Idle => {
     const counters = world.nodes.map((node) => node.cluster.counters);
@@ -138,9 +142,10 @@ function idleBytes(world: GossipWorld): Idle {
 }
 
 /**
- * n start at once: each sends each piece of news `retransmitLimit` times, as many a packet as fit,
- * gossipNodes packets each gossipIntervalMs. The last piece is out once all have been sent; before
- * that push/pulls may have told it.
+ * The bound when `count` members start at once. Each member sends each alive message
+ * `retransmitLimit` times, and packs as many into a packet as fit. It sends `gossipNodes` packets
+ * in each `gossipIntervalMs`. So the last message is sent when all are sent. Push/pulls may spread
+ * it earlier.
  */
 function spreadAllMs(settings: ClusterSettings, count: number): number {
   const perPacket = Math.floor(settings.packetBytesMax / ALIVE_BYTES);
@@ -149,9 +154,13 @@ function spreadAllMs(settings: ClusterSettings, count: number): number {
 }
 
 /**
- * Members take turns of their own, so in each interval one probes the dead on average and none does
- * with probability 1/e: after five somebody has but for one in 150. Then comes the probe itself,
- * the suspicion, which two more accusers have brought down to its shortest by then, and the news.
+ * The bound of the time until all know of a death, in three parts:
+ *
+ *   - Each member probes in its own order. In an interval, nobody probes the dead member with
+ *     probability 1/e. After five intervals, somebody has in 149 cases of 150. The probe itself
+ *     takes one more.
+ *   - The suspicion. By then two more members suspect the dead one, so it lasts its shortest time.
+ *   - The spread of the news.
  */
 function deathBoundMs(settings: ClusterSettings, count: number): number {
   const spreadMs = retransmitLimit(settings, count) * settings.gossipIntervalMs;

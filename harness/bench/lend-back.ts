@@ -1,11 +1,12 @@
 /**
- * A lender whose machine needs memory: real processes, secured, with two copies of each page. A
- * server holds some 450 MiB of a node's pages when its reserve says that 256 MiB of them must go:
- * how long until its resident memory is so much lower, how long programs wait for pages meanwhile,
- * and whether all of them are right afterwards.
+ * A lender whose machine needs memory. The processes are real and use a key, and each page has two
+ * copies. A server holds some 450 MiB of a node's pages. Then its reserve is raised so that 256 MiB
+ * of them must go. Measured are three things: the time until its resident memory is that much
+ * lower, the time that programs wait for pages meanwhile, and whether all pages are right
+ * afterwards.
  *
- * The other lenders are on this machine, too, so what is given back is lent again here: the
- * reserve is set back as soon as the time is taken.
+ * The other lenders are on this machine too, and take the pages. So the machine has no more memory
+ * than before. The reserve is set back as soon as the time is taken.
  */
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -22,7 +23,7 @@ const MAIN = new URL("../../src/main.ts", import.meta.url).pathname;
 const MIB = 1024 * 1024;
 const BACK_BYTES = 256 * MIB;
 const BACK_BUDGET_MS = 3000;
-/** The server holds two thirds of all copies of so many. */
+/** Pages of the owner. The server holds two thirds of their copies. */
 const PAGES = 350_000;
 const BATCH = 256;
 const LANES = 4;
@@ -32,7 +33,7 @@ const READS_BEFORE = 3000;
 
 export const lendBackBench: Bench = {
   name: "lend-back",
-  about: "a server gives 256 MiB back to its machine: how long, what reads wait, nothing is lost",
+  about: "A server gives 256 MiB back to its machine: time, reads meanwhile, pages lost.",
   run: async () => {
     const directory = mkdtempSync(join(tmpdir(), "ramster-bench-"));
     const nodes: NodeProcess[] = [];
@@ -100,10 +101,10 @@ async function measure(directory: string, nodes: NodeProcess[]): Promise<Figure[
   const after = (await owner.stats()).counters;
   const lost = (after.remote_pers_pages_lost ?? 0) + PAGES - right;
   for (const client of clients) await client.close();
-  const held = ((counters.foreign_frames_used ?? 0) * 4096) / MIB;
+  const foreignMib = ((counters.foreign_frames_used ?? 0) * 4096) / MIB;
   return [
     { name: "resident memory of the server", value: startBytes / MIB, unit: "MiB" },
-    { name: "of it frames of others", value: held, unit: "MiB" },
+    { name: "of which frames of others", value: foreignMib, unit: "MiB" },
     {
       name: "256 MiB are given back",
       value: ms / 1000,
@@ -139,7 +140,7 @@ function batchAt(from: number) {
   return keys(Math.min(BATCH, PAGES - from), from);
 }
 
-/** What is refused while pages move away is put again. */
+/** Puts pages again that were refused, until all are stored. */
 async function putBatch(pool: Pool, from: number): Promise<void> {
   let left = batchAt(from).map((key) => ({ ...key, page: pageOf(key.index) }));
   while (left.length > 0) {
@@ -154,7 +155,7 @@ async function countRight(pool: Pool, from: number): Promise<number> {
   return pages.filter((page, i) => isPage(page, batch[i]?.index ?? -1)).length;
 }
 
-/** Single reads, one after the other: how many ms each took. */
+/** Reads single pages, one after the other. @returns how many ms each took. */
 async function readsUntil(pool: Pool, count: number, isOver: () => boolean): Promise<number[]> {
   const took: number[] = [];
   while (took.length < count && !isOver()) {
@@ -175,7 +176,8 @@ function p99(values: readonly number[]): number {
 async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
   const startMs = performance.now();
   while (!(await condition())) {
-    if (performance.now() - startMs > PATIENCE_MS) throw new Error("it never happened");
+    if (performance.now() - startMs > PATIENCE_MS)
+      throw new Error(`no such state within ${PATIENCE_MS} ms`);
     await Bun.sleep(LOOK_MS);
   }
 }

@@ -1,7 +1,7 @@
 /**
- * `bun run bench [NAME...] [--quick] [--json FILE]`: runs each bench in a process of its own, so
- * that heaps and caches do not mix. Prints each figure with its reference of the same run. A missed
- * target is printed, and does not fail the command, because machines differ.
+ * `bun run bench [NAME...] [--quick] [--json FILE]`: runs each bench in its own process, so that
+ * heaps and caches do not mix. It prints each figure with the reference of the same run. A missed
+ * target is printed but does not fail the command, because machines differ.
  */
 import { writeFileSync } from "node:fs";
 import { cpus } from "node:os";
@@ -36,7 +36,7 @@ const BENCHES: readonly Bench[] = [
   lendBackBench,
 ];
 
-/** Marks the line of figures that a bench's process prints for this one. */
+/** Marks the line with the figures in the output of a bench's process. */
 const RESULT_MARK = "bench-result ";
 
 async function runInProcess(bench: Bench, quick: boolean): Promise<Figure[]> {

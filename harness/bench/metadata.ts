@@ -1,4 +1,4 @@
-/** What a page costs beside its bytes, as resident memory, all included. */
+/** The resident memory that a page takes in addition to its bytes, all included. */
 import { FRAME_BYTES } from "../../src/core/limits.ts";
 import type { Bench, Figure } from "./bench.ts";
 import { PagePath } from "./page-path.ts";
@@ -20,9 +20,9 @@ function bytesPerPage(zpageBytes: number): number {
 
 export const metadataBench: Bench = {
   name: "metadata",
-  about: "Resident memory after a million puts, less the frames in use: index, lists, heap, all.",
+  about: "Resident memory after a million puts, without the frames in use: index, lists and heap.",
   async run(): Promise<Figure[]> {
-    bytesPerPage(1900); // What the code itself brings in is not a page's.
+    bytesPerPage(1900); // The memory of the code itself must not count.
     const two = bytesPerPage(1900);
     const one = bytesPerPage(3000);
     const figure = (name: string, value: number): Figure => {

@@ -1,9 +1,9 @@
 /**
- * A node's block device under fio, beside nbdkit's memory plugin on the same machine: 4 KiB at
- * random over a unix socket, buffers that compress by 60 % and are new each time. Runs of the three
- * servers take turns, and each figure is the median of its rounds.
+ * A node's block device under fio, compared with nbdkit's memory plugin on the same machine.
+ * Requests of 4 KiB go to random offsets over a unix socket. Their buffers are always new, and
+ * compress by 60 %. The three servers take turns, and each figure is the median of its rounds.
  *
- * What is away is at a server on the same machine, so both share its processors.
+ * Remote pages are at a server on the same machine, so both share its processors.
  */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -14,7 +14,7 @@ import { type Bench, type Figure, median } from "./bench.ts";
 
 const MAIN = new URL("../../src/main.ts", import.meta.url).pathname;
 const MIB = 1024 * 1024;
-/** What is written to and read from at random. */
+/** The part of the device that is read and written at random. */
 const SPAN_MIB = 256;
 const DEPTHS = [1, 16, 64] as const;
 const RUN_SECONDS = 2;
@@ -24,7 +24,7 @@ const PATIENCE_MS = 30_000;
 
 export const nbdBench: Bench = {
   name: "nbd",
-  about: "a node as a block device, against nbdkit's memory plugin: fio, 4 KiB, a unix socket",
+  about: "A node as a block device, beside nbdkit's memory plugin: fio, 4 KiB, a unix socket.",
   run: async ({ quick }) => {
     const missing = ["fio", "nbdkit"].filter((tool) => Bun.which(tool) === null);
     if (missing.length > 0) throw new Error(`Cannot run: ${missing.join(", ")} not installed`);
@@ -37,7 +37,7 @@ export const nbdBench: Bench = {
   },
 };
 
-/** What fio says of one run. */
+/** fio's figures of one run. */
 interface Run {
   iops: number;
   p50Us: number;
@@ -62,7 +62,7 @@ class World {
 
   async node(memoryMib: number, deviceMib: number, server: NodeProcess | null): Promise<Target> {
     const path = this.newPath();
-    // In swap mode all memory that it may ever need would be resident from the start.
+    // In swap mode, all memory would be resident from the start.
     const flags = [`--memory=${memoryMib}MiB`, `--nbd=unix:${path}`, `--export=d=${deviceMib}MiB`];
     flags.push("--no-swap");
     const away = server === null ? [] : [`--peers=2@${server.listen}`, "--target=2"];
@@ -106,7 +106,7 @@ class World {
     rmSync(this.directory, { recursive: true, force: true });
   }
 
-  /** Ends all there are, so that the next have the machine to themselves. */
+  /** Ends all servers, so that the next ones have the machine to themselves. */
   async endAll(): Promise<void> {
     for (const kit of this.kits.splice(0)) {
       kit.kill("SIGKILL");
@@ -137,7 +137,8 @@ class World {
 async function waitFor(condition: () => Promise<boolean>): Promise<void> {
   const startMs = performance.now();
   while (!(await condition())) {
-    if (performance.now() - startMs > PATIENCE_MS) throw new Error("a state that never came");
+    if (performance.now() - startMs > PATIENCE_MS)
+      throw new Error(`no such state within ${PATIENCE_MS} ms`);
     await Bun.sleep(LOOK_MS);
   }
 }
@@ -185,7 +186,7 @@ async function measure(world: World): Promise<Figure[]> {
   return [...local.figures, ...resident, ...remote, await measureSwapoff(world)];
 }
 
-/** All of the span written once, at random. */
+/** Writes the whole span once, in random order. */
 async function measureMemory(world: World): Promise<Figure[]> {
   const once = ["--rw=randwrite", "--bs=4k", "--iodepth=16", `--size=${SPAN_MIB}m`];
   const ours = await world.node(512, SPAN_MIB, null);
@@ -291,7 +292,7 @@ function nameOf(target: string): string {
   return target === "zstd" ? "nbdkit zstd" : "nbdkit memory";
 }
 
-/** Half of the pages here, half at a server. */
+/** Half of the pages are here, half at a server. */
 async function measureRemote(world: World, localIops: number): Promise<Figure[]> {
   const server = await world.server(512);
   const ours = await world.node(72, SPAN_MIB, server);
@@ -324,7 +325,7 @@ async function remoteShare(world: World, mib: number): Promise<number> {
   return (counters.remote_pers_pages ?? 0) / ((mib * MIB) / 4096);
 }
 
-/** In order, eight pages at a time and one after the other, as a kernel reads them back. */
+/** Reads in order, eight pages a request, one request at a time, as a kernel swaps in. */
 async function measureSwapoff(world: World): Promise<Figure> {
   const mib = world.isQuick ? 128 : 1024;
   const server = await world.server(mib);

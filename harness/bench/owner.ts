@@ -1,7 +1,7 @@
 /**
- * Owner: a node in this process whose pages all go to servers in other processes. One server is a
- * configured target. Several find each other by gossip, each in a zone of its own, since they share
- * a machine.
+ * Owner: a node in this process that sends all its pages to servers in other processes. A single
+ * server is the configured target. Several find each other by gossip. Each is in its own zone,
+ * because they share a machine.
  */
 import { assert } from "../../src/core/assert.ts";
 import { Handle } from "../../src/core/handle.ts";
@@ -28,10 +28,10 @@ export const DEPTH = 64;
 const MAIN = new URL("../../src/main.ts", import.meta.url).pathname;
 
 export interface OwnerOptions {
-  /** The file of a key and what is in it, for links under TLS; null: in clear. */
+  /** A key file and its content, for links under TLS. Null: links in clear. */
   key?: { path: string; tls: TlsMaterial } | null;
   seal?: boolean;
-  /** Servers; 1 by default. */
+  /** How many servers. 1 by default. */
   servers?: number;
   replicas?: number;
 }
@@ -46,7 +46,7 @@ export class Owner implements GetSink {
   private readonly pages: Uint8Array;
   private readonly targets = Array.from({ length: DEPTH }, () => new Uint8Array(PAGE_BYTES));
   private readonly random = new SeededRandom(1);
-  private asked = 0;
+  private getCount = 0;
 
   private constructor(
     node: Node,
@@ -112,7 +112,7 @@ export class Owner implements GetSink {
     }
   }
 
-  /** Flushes everything, from the index here and from the servers. */
+  /** Flushes all pages, here and at the servers. */
   async empty(): Promise<void> {
     const { ramster } = this.node;
     ramster.setTarget(null);
@@ -120,7 +120,7 @@ export class Owner implements GetSink {
     while (this.counter("flnodes") > 0) await Bun.sleep(1);
   }
 
-  /** Sends everything away. @returns bytes of zpages a second, whatever the number of copies. */
+  /** Sends all pages away. @returns bytes of zpages a second; further copies do not count. */
   async remotify(): Promise<number> {
     const { ramster, links } = this.node;
     const target: Target = this.servers.length === 1 ? 0 : "auto";
@@ -141,13 +141,13 @@ export class Owner implements GetSink {
     return this.node.ramster.snapshot()[name];
   }
 
-  /** Sum over all links so far. */
+  /** Over all links so far. */
   get bytesSent(): number {
     const peers = this.node.links.peers();
     return peers.reduce((sum, { counters }) => sum + counters.bytes_sent, 0);
   }
 
-  /** Gets of random pages. They stay away: there is no room below a low mark of nothing. */
+  /** Gets random pages. They stay away, because a low mark of 0 leaves no room at home. */
   course(): Course {
     const ask = (count: number): void => {
       for (let i = 0; i < count; i += 1) this.ask();
@@ -174,8 +174,8 @@ export class Owner implements GetSink {
 
   private ask(): void {
     const number = this.random.u32() % this.pageCount;
-    const slot = this.asked % DEPTH;
-    this.asked += 1;
+    const slot = this.getCount % DEPTH;
+    this.getCount += 1;
     const target = this.targets[slot];
     assert(target !== undefined);
     const { ramster } = this.node;

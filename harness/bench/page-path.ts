@@ -1,6 +1,6 @@
 /**
- * A store for benches: the real zcache with a codec that only copies, so that all but the codec is
- * measured.
+ * A store for benches: the real zcache with a codec that only copies. So everything but the codec
+ * is measured.
  */
 import { CODEC, type Codec } from "../../src/compress/codec.ts";
 import { Raw } from "../../src/compress/raw.ts";
@@ -15,7 +15,7 @@ import type { Pool } from "../../src/tmem/pool.ts";
 import { LOCAL_CLIENT } from "../../src/tmem/tmem.ts";
 import { Zcache } from "../../src/zcache/zcache.ts";
 
-/** Copies a part of the page instead of compressing it, and back. */
+/** A codec that copies a part of the page instead of compressing it. */
 class CopyCodec implements Codec {
   readonly id = CODEC.LZ4;
   readonly name = "copy";
@@ -72,7 +72,7 @@ export class PagePath {
     const pool = this.zcache.tmem.newPool(LOCAL_CLIENT, { persistent: true, storeWhole: false });
     assert(pool !== null);
     this.pool = pool;
-    // Spread over 256 objects, as a swap device of the original: docs/original.md, "swizzle".
+    // Spread over 256 objects, as swap devices are: docs/original.md, "swizzle".
     this.handle.pool = pool.id;
     for (let i = 0; i < PAGE_BYTES; i += 1) this.page[i] = i * 7;
   }
@@ -104,14 +104,14 @@ export class PagePath {
   }
 }
 
-/** The same with the numbers in order, as a sweep over memory or a swapoff asks for them. */
+/** The same with the numbers in order, as in a sweep over memory or a swapoff. */
 export function nsPerCallInOrder(range: number, work: (number: number) => void): number {
   const started = Bun.nanoseconds();
   for (let number = 0; number < range; number += 1) work(number);
   return (Bun.nanoseconds() - started) / range;
 }
 
-/** Nanoseconds a call of `work`, over `count` calls with a number of the range in no order. */
+/** Nanoseconds a call of `work`, over `count` calls with random numbers of the range. */
 export function nsPerCall(count: number, range: number, work: (number: number) => void): number {
   let state = 12345;
   const started = Bun.nanoseconds();

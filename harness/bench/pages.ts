@@ -1,14 +1,14 @@
-/** Put and get of a local page without the codec, by number of pages, in random order. */
+/** Puts and gets of local pages without the codec, for few and for many pages. */
 import { FRAME_BYTES } from "../../src/core/limits.ts";
 import { openMemory } from "../../src/memory/open-memory.ts";
 import { type Bench, type Figure, median } from "./bench.ts";
 import { nsPerCall, nsPerCallInOrder, PagePath } from "./page-path.ts";
 
-const ZPAGE_BYTES = 1900; // Two a frame, as pages of programs come out on average.
+const ZPAGE_BYTES = 1900; // Two fit a frame. Pages of programs compress to this size on average.
 const CALLS = 500_000;
 const ROUNDS = 5;
 
-/** What the hardware asks for the bytes alone: a copy out of a random frame of as many. */
+/** The cost of the bytes alone: a copy out of a random frame, among as many frames. */
 function copyNs(pages: number): number {
   const region = openMemory().reserve(Math.ceil(pages / 2) * FRAME_BYTES);
   const frame = new Uint8Array(FRAME_BYTES).fill(1);
@@ -22,7 +22,7 @@ function copyNs(pages: number): number {
   return ns;
 }
 
-/** The same operations on a Map of copies, which is what a program would write without all this. */
+/** The same operations on a Map of copies, which is what a program would use without a store. */
 function mapNs(pages: number): { put: number; get: number } {
   const map = new Map<string, Uint8Array>();
   const page = new Uint8Array(ZPAGE_BYTES).fill(3);
@@ -68,8 +68,8 @@ function measure(pages: number): Cost {
 export const pagesBench: Bench = {
   name: "pages",
   about:
-    "Index, checksum, zbud, frames and all copies of 1900-byte zpages; a put replaces a page. " +
-    "The codec is a copy.",
+    "Index, checksum, zbud, frames and all copies of 1900-byte zpages. A put replaces a page. " +
+    "The codec only copies.",
   async run({ quick }): Promise<Figure[]> {
     const many = quick ? 1_000_000 : 4_000_000;
     const small = measure(10_000);

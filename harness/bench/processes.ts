@@ -1,7 +1,7 @@
 /**
- * A secured cluster of real processes on this machine: how long until all know each other after the
- * last of many starts, until a death is known to all, and how long a program waits for pages of the
- * dead node. All times come from the nodes' logs, so that measuring costs them nothing.
+ * A cluster of real processes with a key on this machine. Measured are three times: until all nodes
+ * know each other after many starts, until all know of a death, and how long a program waits for
+ * pages of the dead node. The first two come from the nodes' logs, so measuring costs them nothing.
  */
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -16,11 +16,11 @@ import { keys, pageOf } from "../processes/process-world.ts";
 import type { Bench, Figure } from "./bench.ts";
 
 const MAIN = new URL("../../src/main.ts", import.meta.url).pathname;
-/** More processes that start at once would only delay each other. */
+/** More processes would only delay each other's start. */
 const STARTING_MAX = 8;
-const LOOK_MS = 10;
+const POLL_MS = 10;
 const PATIENCE_MS = 120_000;
-/** Four times as much as the node keeps itself. */
+/** Four times as much as fits the node itself. */
 const PAGES = 4000;
 const KNOWN_BUDGET_MS = 3000;
 const DEAD_BUDGET_MS = 6000;
@@ -28,7 +28,7 @@ const REQUEST_BUDGET_MS = 2000;
 
 export const processesBench: Bench = {
   name: "processes",
-  about: "real processes, secured: until all know all, until a death is known, waits for the dead",
+  about: "Real processes with a key: time to know all, to know of a death, waits for the dead.",
   run: async ({ quick }) => {
     const directory = mkdtempSync(join(tmpdir(), "ramster-bench-"));
     const world = new World(directory);
@@ -88,7 +88,7 @@ class World {
     await node.ready();
   }
 
-  /** Waits until `pattern` stands `count` times in the logs of all of `nodes`. */
+  /** Waits until each of `nodes` has logged `pattern` `count` times. */
   async logged(nodes: readonly NodeProcess[], pattern: RegExp, count: number): Promise<void> {
     const startMs = performance.now();
     const isThere = ({ stderr }: NodeProcess): boolean => {
@@ -96,7 +96,7 @@ class World {
     };
     while (!nodes.every(isThere)) {
       if (performance.now() - startMs > PATIENCE_MS) throw new Error(`never logged: ${pattern}`);
-      await Bun.sleep(LOOK_MS);
+      await Bun.sleep(POLL_MS);
     }
   }
 }
@@ -121,15 +121,19 @@ async function measure(world: World, count: number): Promise<Figure[]> {
   const deadMs = world.logged(rest, death, 1).then(() => performance.now() - killedMs);
   const waitMs = await slowestGet(pool);
   const figures = [
-    bounded(`${count} processes, all know all after the last start`, knownMs, KNOWN_BUDGET_MS),
-    bounded(`${count} processes, a kill is known to all`, await deadMs, DEAD_BUDGET_MS),
+    bounded(
+      `${count} processes, all know each other after the last start`,
+      knownMs,
+      KNOWN_BUDGET_MS,
+    ),
+    bounded(`${count} processes, all know of a kill`, await deadMs, DEAD_BUDGET_MS),
     bounded("slowest get right after the kill", waitMs, REQUEST_BUDGET_MS),
   ];
   await client.close();
   return figures;
 }
 
-/** Of all pages, one batch after the other; those that the dead one held end with an error. */
+/** Gets all pages, batch by batch. @returns the longest wait. Gets from the dead node may fail. */
 async function slowestGet(pool: Pool): Promise<number> {
   let slowestMs = 0;
   for (let from = 0; from < PAGES; from += 100) {

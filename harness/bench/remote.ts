@@ -1,10 +1,10 @@
 /**
- * Remote gets and remotify between two processes: an owner here, a memory server there, against
- * bare Bun sockets that move as much, in turns in one run.
+ * Remote gets and remotify between two processes, an owner and a memory server. The reference is
+ * bare Bun sockets that move as many bytes. Both take turns in one run.
  *
- * A get is Ramster.get with everything behind it: index, fetch, message, the holder's store,
- * checksum, decompression into place. The bare echo carries 4 KiB pages; ours are real pages, and,
- * apart, pages that travel whole.
+ * A get is all of Ramster.get: index, fetch, message, the holder's store, checksum and
+ * decompression. The bare echo sends 4 KiB pages. Gets are measured with real pages, and with pages
+ * that do not compress.
  */
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -72,7 +72,7 @@ async function figuresOf(what: string, pages: Uint8Array, quick: boolean): Promi
   const rounds = quick ? 2 : 7;
   const owner = await Owner.start(pages, pageCount);
   owner.fill();
-  await owner.remotify(); // Compiles what is hot, on both sides.
+  await owner.remotify(); // Warms up the JIT on both sides.
   for (let round = 0; round < rounds; round += 1) {
     await owner.empty();
     owner.fill();
@@ -94,7 +94,7 @@ async function figuresOf(what: string, pages: Uint8Array, quick: boolean): Promi
   return figures;
 }
 
-/** What the key costs: remotify in clear and under TLS, in turns. */
+/** The cost of TLS: remotify in clear and under TLS take turns. */
 async function tlsFigure(pages: Uint8Array, quick: boolean): Promise<Figure> {
   const directory = mkdtempSync(join(tmpdir(), "ramster-bench-"));
   const path = join(directory, "key");
@@ -107,7 +107,7 @@ async function tlsFigure(pages: Uint8Array, quick: boolean): Promise<Figure> {
   return figure;
 }
 
-/** What the options cost: remotify without them and with them, in turns. */
+/** The cost of options: remotify without and with them take turns. */
 async function costFigure(
   { name, atMost }: { name: string; atMost: number },
   pages: Uint8Array,
@@ -127,7 +127,7 @@ async function costFigure(
       owner.fill();
       rate.push(await owner.remotify());
     }
-    if (round > 0) rates.push(rate); // The first one compiles what is hot.
+    if (round > 0) rates.push(rate); // The first round only warms up the JIT.
   }
   for (const owner of owners) await owner.stop();
   const of = (i: number): number => median(rates.map((rate) => rate[i] ?? 0));
@@ -145,7 +145,7 @@ async function costFigure(
 
 export const remoteBench: Bench = {
   name: "remote",
-  about: "An owner and a server, two processes: remote gets and remotify with all that they do.",
+  about: "An owner and a server in two processes: remote gets and remotify from end to end.",
   async run({ quick }): Promise<Figure[]> {
     const real = Buffer.concat(loadPages(REAL_CLASSES).map(({ pages }) => pages));
     const noise = new Uint8Array(64 * PAGE_BYTES);

@@ -1,6 +1,6 @@
 /**
- * Sealing of zpages as real pages make them, and of whole ones, in turns with the codec over the
- * same pages: what leaves a node is compressed anyway.
+ * Seals zpages of real pages, and whole pages. The reference is the compression of the same pages,
+ * which every page goes through before it leaves a node. Both take turns.
  */
 import { Lz4 } from "../../src/compress/lz4.ts";
 import { assert } from "../../src/core/assert.ts";
@@ -18,7 +18,7 @@ const SWEEPS = 8;
 
 const NOTHING = { bytes: new Uint8Array(), at: 0, zpageBytes: 0, codec: 1, version: 0 };
 
-/** Zpages in one array, as they lie in a message, with the pages that they came from. */
+/** Zpages in one array, as in a message, with the pages that they were made from. */
 class Sample {
   readonly count: number;
   private readonly pages: Uint8Array;
@@ -31,7 +31,7 @@ class Sample {
   private readonly seal = new PageSeal(newSealKey(new SeededRandom(1)));
   private readonly lz4: Lz4;
 
-  /** `whole`: as if none of them could be compressed. */
+  /** `whole`: as if no page could be compressed. */
   constructor(lz4: Lz4, pages: Uint8Array, { whole }: { whole: boolean }) {
     this.lz4 = lz4;
     this.pages = pages;
@@ -45,7 +45,7 @@ class Sample {
       this.sizes.push(size === 0 ? PAGE_BYTES : size);
       this.tags.push(new Int32Array(SEAL_TAG_WORDS));
     }
-    this.sealAll(); // From here on it is sealed text that is sealed again, which costs the same.
+    this.sealAll(); // Later rounds seal what is sealed already, which costs the same.
   }
 
   sealAll(): void {
@@ -107,7 +107,7 @@ function figuresOf(what: string, sample: Sample, quick: boolean): Figure[] {
 
 export const sealBench: Bench = {
   name: "seal",
-  about: "AES-256-GCM a page, as --seal does it, beside compressing the same pages.",
+  about: "AES-256-GCM for each page, as with --seal, beside the compression of the same pages.",
   async run({ quick }): Promise<Figure[]> {
     const lz4 = await Lz4.load(openMemory());
     const real = Buffer.concat(loadPages(REAL_CLASSES).map(({ pages }) => pages));

@@ -1,12 +1,12 @@
 /**
- * A process that takes bytes from a bare Bun socket and says so at the end: what the machine moves
- * at best.
+ * A process that receives bytes from a bare Bun socket and acknowledges the last one. It shows the
+ * best rate that the machine can reach.
  */
 import { assert } from "../../src/core/assert.ts";
 
 const CHUNK_BYTES = 128 * 1024;
 
-/** Bytes a second that a bare socket moves to another process, `byteCount` of them. */
+/** Sends `byteCount` bytes to another process over a bare socket. @returns bytes a second. */
 export async function bareBytesPerSecond(byteCount: number): Promise<number> {
   const child = Bun.spawn([process.execPath, import.meta.path, String(byteCount)], {
     stdin: "pipe",

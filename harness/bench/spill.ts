@@ -1,10 +1,10 @@
 /**
- * The disk tier against bare node:fs, on a file in the directory for temporary files: pages that go
- * to the disk in batches as remotify sends them, and single pages that come back, as many at once
- * as Spill has under way. The bare file is written and read in pieces of the same sizes, in turns.
+ * The disk for pages, compared with bare node:fs on a temporary file. Pages go to the disk in
+ * batches, as remotify sends them. Single pages come back, as many at once as Spill reads. The bare
+ * file is written and read in pieces of the same sizes. Both take turns.
  *
- * What the file system keeps in memory it need not fetch from a disk: what is measured is the cost
- * of the way there and back, not of the disk.
+ * The file system caches the file, so this measures the code between memory and file, and not the
+ * disk.
  */
 import * as fs from "node:fs";
 import { tmpdir } from "node:os";
@@ -27,13 +27,13 @@ import { type ReadOutcome, Spill, type SpillReadSink } from "../../src/spill/spi
 import { type Bench, type Figure, median } from "./bench.ts";
 
 const MIB = 1024 * 1024;
-/** What a page compresses to, more or less. */
+/** The size of an average zpage. */
 const ZPAGE_BYTES = 1400;
 const PAGES_PER_BATCH = Math.floor(REMOTIFY_BATCH_BYTES / (ZPAGE_BYTES + 48));
 const SECTORS = Math.ceil((SPILL_HEADER_BYTES + ZPAGE_BYTES) / SECTOR_BYTES);
 const BATCH_BYTES = PAGES_PER_BATCH * SECTORS * SECTOR_BYTES;
 
-/** Pages 1 .. pageCount go to a Spill, and come back. */
+/** Writes pages 1 .. pageCount to a Spill and reads them back. */
 class Course implements SpillSink, SpillReadSink {
   private readonly spill: Spill;
   private readonly zpage = new Uint8Array(ZPAGE_BYTES).fill(7);
@@ -114,7 +114,7 @@ class Course implements SpillSink, SpillReadSink {
   }
 }
 
-/** `count` pieces of a bare file, `depth` of them at once. */
+/** Reads or writes `count` pieces of a bare file, `depth` of them at once. */
 async function bare(
   fd: number,
   kind: "read" | "write",
@@ -161,7 +161,7 @@ function figure(name: string, mib: number, ours: number[], theirs: number[]): Fi
 
 export const spillBench: Bench = {
   name: "spill",
-  about: `zpages of ${ZPAGE_BYTES} bytes to and from the disk tier, against bare node:fs`,
+  about: `Zpages of ${ZPAGE_BYTES} bytes to and from the disk, beside bare node:fs.`,
   async run({ quick }) {
     const batches = quick ? 200 : 1000;
     const pageCount = batches * PAGES_PER_BATCH;

@@ -1,4 +1,4 @@
-/** Ten million operations on a full store: the JavaScript heap must not notice. */
+/** Ten million operations on a full store must not grow the JavaScript heap. */
 import { heapStats } from "bun:jsc";
 import type { Bench, Figure } from "./bench.ts";
 import { PagePath } from "./page-path.ts";
@@ -8,7 +8,7 @@ const PAGES = 100_000;
 export const steadyBench: Bench = {
   name: "steady",
   about:
-    "Put, get and flush in random order on a full store; the heap's capacity before and after.",
+    "Random puts, gets and flushes on a full store: the capacity of the heap before and after.",
   async run({ quick }): Promise<Figure[]> {
     const operations = quick ? 1_000_000 : 10_000_000;
     const path = new PagePath({ frameCountMax: PAGES, pageCountMax: PAGES, zpageBytes: 1900 });
@@ -45,7 +45,7 @@ export const steadyBench: Bench = {
   },
 };
 
-/** A get needs a page that is there: it may have been flushed. */
+/** Puts the page, because a get needs it and a flush may have removed it. */
 function putAnew(path: PagePath, number: number): number {
   path.put(number);
   return number;

@@ -11,8 +11,8 @@ test.each(DEFECTS.map((defect) => [defect.name, defect] as const))("%s", (_, def
     const text = readFileSync(join(ROOT, file), "utf8");
     expect(editedText(defect, file, text)).not.toBe(text);
   }
-  const { heldBy } = defect;
-  if (heldBy === undefined) return;
-  expect(existsSync(join(ROOT, heldBy.file))).toBe(true);
-  expect(readFileSync(join(ROOT, heldBy.file), "utf8")).toContain(heldBy.test);
+  const { caughtBy } = defect;
+  if (caughtBy === undefined) return;
+  expect(existsSync(join(ROOT, caughtBy.file))).toBe(true);
+  expect(readFileSync(join(ROOT, caughtBy.file), "utf8")).toContain(caughtBy.test);
 });

@@ -1,5 +1,5 @@
 /**
- * The contract of a Codec (src/compress/codec.ts), as a suite that every codec passes. Call
+ * The contract of a Codec (src/compress/codec.ts), as a suite that every codec must pass. Call
  * `codecContract` at the top level of a test file.
  *
  * Zpages are read and written in the middle of larger arrays, and the bytes around them are
@@ -13,7 +13,7 @@ import { PAGE_BYTES } from "../../src/core/limits.ts";
 import { below, SeededRandom } from "../../src/core/random.ts";
 import { loadPages } from "../pages/load.ts";
 
-/** Not aligned, and different for page and zpage. */
+/** Offsets that are not aligned, and differ for page and zpage. */
 const PAGE_AT = 13;
 const ZPAGE_AT = 7;
 const ROOM_BYTES = 3 * PAGE_BYTES;
@@ -41,7 +41,7 @@ export class CodecRig {
   }
 
   /**
-   * @returns whether it was accepted. Whatever the bytes are, nothing outside the page may have
+   * @returns whether it was accepted. For any bytes, nothing outside the page may have
    * changed.
    */
   decompress(zpage: Uint8Array): boolean {
@@ -50,7 +50,7 @@ export class CodecRig {
     this.page.fill(FENCE);
     const ok = this.codec.decompress(this.zpage, ZPAGE_AT, zpage.length, this.page, PAGE_AT);
     if (!isFenced(this.page, PAGE_AT, ok ? PAGE_BYTES : 0)) throw new Error("wrote elsewhere");
-    if (!isFenced(this.zpage, ZPAGE_AT, zpage.length)) throw new Error("wrote into its source");
+    if (!isFenced(this.zpage, ZPAGE_AT, zpage.length)) throw new Error("changed its source");
     return ok;
   }
 
@@ -61,14 +61,14 @@ export class CodecRig {
 
 const FENCES = new Uint8Array(ROOM_BYTES).fill(FENCE);
 
-/** Whether `bytes` holds the fence everywhere but in `byteCount` bytes at `at`. */
+/** Whether the fence is intact everywhere but in `byteCount` bytes at `at`. */
 function isFenced(bytes: Uint8Array, at: number, byteCount: number): boolean {
   const end = at + byteCount;
   const before = Buffer.compare(bytes.subarray(0, at), FENCES.subarray(0, at));
   return before === 0 && Buffer.compare(bytes.subarray(end), FENCES.subarray(end)) === 0;
 }
 
-/** Every recorded page, edges included. */
+/** Every recorded page, edge cases included. */
 function allPages(): Uint8Array[] {
   return loadPages().flatMap(({ pages }) => {
     const count = pages.length / PAGE_BYTES;
@@ -92,12 +92,12 @@ export function codecContract(id: number, load: () => Promise<Codec>): void {
 }
 
 function roundTrips(rigOf: () => CodecRig, pages: readonly Uint8Array[], id: number): void {
-  test("has the id under which it is stored and sent, and its name", () => {
+  test("has the id and the name of the table of codecs", () => {
     expect(rigOf().codec.id).toBe(id);
     expect(rigOf().codec.name).toBe(codecName(id));
   });
 
-  test("decompress() gives back every page that compress() took, and the same bytes twice", () => {
+  test("decompress() restores every page, and compress() is deterministic", () => {
     const rig = rigOf();
     for (const page of pages) {
       const zpage = rig.zpageOf(page);
@@ -121,7 +121,7 @@ function roundTrips(rigOf: () => CodecRig, pages: readonly Uint8Array[], id: num
     }
   });
 
-  test("compress() leaves the page as it is", () => {
+  test("compress() does not change the page", () => {
     const rig = rigOf();
     for (const page of pages) {
       rig.page.fill(FENCE);
@@ -132,7 +132,7 @@ function roundTrips(rigOf: () => CodecRig, pages: readonly Uint8Array[], id: num
   });
 }
 
-/** A few pages of each kind: enough for tests that try thousands of variants of each. */
+/** A few pages of each class, for tests that try thousands of variants of each page. */
 function someOf(pages: readonly Uint8Array[], count: number): Uint8Array[] {
   const random = new SeededRandom(7);
   return Array.from({ length: count }, () => pages[below(random, pages.length)] ?? fail());
@@ -143,7 +143,7 @@ function fail(): never {
 }
 
 function hostileBytes(rigOf: () => CodecRig, pages: readonly Uint8Array[]): void {
-  /** The codec is still good when a page that worked before works again. */
+  /** Checks with a page that worked before that the codec still works. */
   const expectGood = (page: Uint8Array, zpage: Uint8Array): void => {
     expect(rigOf().decompress(zpage)).toBe(true);
     expect(Buffer.compare(rigOf().decompressed(), page)).toBe(0);
@@ -160,7 +160,7 @@ function hostileBytes(rigOf: () => CodecRig, pages: readonly Uint8Array[]): void
     }
   });
 
-  test("decompress() refuses a zpage with bytes behind it", () => {
+  test("decompress() refuses a zpage that is followed by more bytes", () => {
     for (const page of someOf(pages, 40)) {
       const zpage = rigOf().zpageOf(page);
       for (const extra of [1, 2, 3, 16, 255, PAGE_BYTES]) {
@@ -181,7 +181,7 @@ function hostileBytes(rigOf: () => CodecRig, pages: readonly Uint8Array[]): void
       for (let bit = 0; bit < zpage.length * 8; bit += 1) {
         const at = bit >> 3;
         flipped[at] = (zpage[at] ?? 0) ^ (1 << (bit & 7));
-        // Some give another page, which the checksum detects.
+        // Some zpages decompress to another page. The checksum detects that.
         rigOf().decompress(flipped);
         flipped[at] = zpage[at] ?? 0;
       }
@@ -202,24 +202,24 @@ function hostileBytes(rigOf: () => CodecRig, pages: readonly Uint8Array[]): void
 }
 
 function steadyState(rigOf: () => CodecRig, pages: readonly Uint8Array[]): void {
-  /** Both ways, `rounds` pages; nothing in here allocates but the codec. */
+  /** Compresses and decompresses `rounds` pages. Nothing here allocates but the codec. */
   const run = (rounds: number): void => {
     const { codec, page, zpage } = rigOf();
     for (let round = 0; round < rounds; round += 1) {
       const source = pages[round % pages.length] ?? fail();
       const zpageBytes = codec.compress(source, 0, zpage, ZPAGE_AT, 2 * PAGE_BYTES);
       codec.decompress(zpage, ZPAGE_AT, zpageBytes, page, PAGE_AT);
-      // A refusal is as much a part of the steady state as a page.
+      // Refused pages must not allocate either.
       codec.decompress(zpage, ZPAGE_AT, zpageBytes - 1, page, PAGE_AT);
     }
   };
 
-  test("allocates nothing a page", () => {
+  test("allocates no memory for a page", () => {
     run(20_000);
     Bun.gc(true);
     const before = heapStats();
     run(50_000);
-    // Before a collection only the capacity tells: a view for each page would take 3 MB of it.
+    // Without a collection, only the capacity grows. A view for each page would take 3 MB of it.
     expect(heapStats().heapCapacity - before.heapCapacity).toBeLessThan(1024 * 1024);
     Bun.gc(true);
     expect(heapStats().heapSize - before.heapSize).toBeLessThan(256 * 1024);

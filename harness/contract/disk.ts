@@ -14,7 +14,7 @@ const FAR = 5 * 2 ** 30;
 
 const ENDS_BEFORE: DiskError = { isFull: false, reason: "the file is too short" };
 
-class Told implements DiskSink {
+class Outcomes implements DiskSink {
   readonly errors = new Map<number, DiskError | null>();
 
   onDisk(token: number, error: DiskError | null): void {
@@ -30,33 +30,33 @@ function pattern(byteCount: number, seed: number): Uint8Array<ArrayBuffer> {
 export function diskContract(name: string, open: () => DiskBench): void {
   describe(`${name} keeps the contract of a disk`, () => {
     let bench: DiskBench;
-    let told: Told;
+    let outcomes: Outcomes;
     beforeEach(() => {
       bench = open();
-      told = new Told();
+      outcomes = new Outcomes();
     });
     afterEach(() => bench.disk.close());
 
     async function done(token: number): Promise<DiskError | null> {
-      await bench.until(() => told.errors.has(token));
-      return told.errors.get(token) ?? null;
+      await bench.until(() => outcomes.errors.has(token));
+      return outcomes.errors.get(token) ?? null;
     }
 
     async function read(position: number, byteCount: number): Promise<Uint8Array> {
       const target = new Uint8Array(byteCount + 2);
-      bench.disk.read(position, target, 1, byteCount, told, 1000);
+      bench.disk.read(position, target, 1, byteCount, outcomes, 1000);
       expect(await done(1000)).toBeNull();
-      told.errors.delete(1000);
+      outcomes.errors.delete(1000);
       expect([target[0], target.at(-1)]).toEqual([0, 0]);
       return target.subarray(1, byteCount + 1);
     }
 
     test("reads what was written, at any position, and calls back only after the call", async () => {
       const bytes = pattern(20_000, 1);
-      bench.disk.write(512, bytes, 5, 10_000, told, 7);
-      expect(told.errors.size).toBe(0);
+      bench.disk.write(512, bytes, 5, 10_000, outcomes, 7);
+      expect(outcomes.errors.size).toBe(0);
       expect(await done(7)).toBeNull();
-      bench.disk.write(FAR, bytes, 0, 1000, told, 8);
+      bench.disk.write(FAR, bytes, 0, 1000, outcomes, 8);
       expect(await done(8)).toBeNull();
       expect(await read(512, 10_000)).toEqual(bytes.subarray(5, 10_005));
       expect(await read(600, 100)).toEqual(bytes.subarray(93, 193));
@@ -67,34 +67,34 @@ export function diskContract(name: string, open: () => DiskBench): void {
     test("runs many operations at once, and calls back once for each", async () => {
       const sources = Array.from({ length: 100 }, (_, i) => pattern(4096, i));
       for (const [i, source] of sources.entries()) {
-        bench.disk.write(i * 4096, source, 0, 4096, told, i);
+        bench.disk.write(i * 4096, source, 0, 4096, outcomes, i);
       }
-      await bench.until(() => told.errors.size === 100);
-      expect([...told.errors.values()].every((error) => error === null)).toBe(true);
-      told.errors.clear();
+      await bench.until(() => outcomes.errors.size === 100);
+      expect([...outcomes.errors.values()].every((error) => error === null)).toBe(true);
+      outcomes.errors.clear();
       const targets = sources.map(() => new Uint8Array(4096));
       for (const [i, target] of targets.entries()) {
-        bench.disk.read(i * 4096, target, 0, 4096, told, i);
+        bench.disk.read(i * 4096, target, 0, 4096, outcomes, i);
       }
-      await bench.until(() => told.errors.size === 100);
+      await bench.until(() => outcomes.errors.size === 100);
       expect(targets).toEqual(sources);
     });
 
     test("reports a file that is too short", async () => {
-      bench.disk.write(0, pattern(100, 1), 0, 100, told, 1);
+      bench.disk.write(0, pattern(100, 1), 0, 100, outcomes, 1);
       expect(await done(1)).toBeNull();
-      bench.disk.read(50, new Uint8Array(51), 0, 51, told, 2);
+      bench.disk.read(50, new Uint8Array(51), 0, 51, outcomes, 2);
       expect(await done(2)).toEqual(ENDS_BEFORE);
     });
 
     test("frees the truncated range, which reads as zeros once it exists again", async () => {
-      bench.disk.write(0, pattern(5000, 1), 0, 5000, told, 1);
+      bench.disk.write(0, pattern(5000, 1), 0, 5000, outcomes, 1);
       expect(await done(1)).toBeNull();
-      bench.disk.truncate(0, told, 2);
+      bench.disk.truncate(0, outcomes, 2);
       expect(await done(2)).toBeNull();
-      bench.disk.read(0, new Uint8Array(1), 0, 1, told, 3);
+      bench.disk.read(0, new Uint8Array(1), 0, 1, outcomes, 3);
       expect(await done(3)).toEqual(ENDS_BEFORE);
-      bench.disk.write(4000, pattern(10, 2), 0, 10, told, 4);
+      bench.disk.write(4000, pattern(10, 2), 0, 10, outcomes, 4);
       expect(await done(4)).toBeNull();
       expect(await read(0, 4010)).toEqual(
         new Uint8Array(4010).map((_, i) => (i < 4000 ? 0 : (pattern(10, 2)[i - 4000] ?? 0))),
@@ -114,28 +114,28 @@ export function diskContract(name: string, open: () => DiskBench): void {
       expect(before?.allocatedBytes).toBe(0);
       expect(before?.availableBytes).toBeGreaterThan(0);
       expect(before?.lengthMax).toBeGreaterThan(0);
-      bench.disk.write(0, pattern(500_000, 1), 0, 500_000, told, 1);
+      bench.disk.write(0, pattern(500_000, 1), 0, 500_000, outcomes, 1);
       expect(await done(1)).toBeNull();
       expect((await readRoom())?.allocatedBytes).toBeGreaterThanOrEqual(500_000);
-      bench.disk.truncate(0, told, 2);
+      bench.disk.truncate(0, outcomes, 2);
       expect(await done(2)).toBeNull();
       expect((await readRoom())?.allocatedBytes).toBe(0);
     });
 
     test("calls back no more once it is closed, and may be closed twice", async () => {
       const other = open();
-      bench.disk.write(0, pattern(100_000, 1), 0, 100_000, told, 1);
-      let isLookTold = false;
+      bench.disk.write(0, pattern(100_000, 1), 0, 100_000, outcomes, 1);
+      let hasRoomReport = false;
       bench.disk.readRoom(() => {
-        isLookTold = true;
+        hasRoomReport = true;
       });
       bench.disk.close();
       bench.disk.close();
-      const later = new Told();
+      const later = new Outcomes();
       other.disk.write(0, pattern(10, 1), 0, 10, later, 1);
       await other.until(() => later.errors.size === 1);
       other.disk.close();
-      expect([told.errors.size, isLookTold]).toEqual([0, false]);
+      expect([outcomes.errors.size, hasRoomReport]).toEqual([0, false]);
     });
   });
 }

@@ -161,11 +161,11 @@ export function transportContract(name: string, open: () => Promise<TransportBen
       near.send(64 * 1024 * 1024);
       await bench.quiet();
       expect(near.takenBytes).toBeLessThan(64 * 1024 * 1024);
-      const held = far.receivedBytes;
+      const receivedBytes = far.receivedBytes;
       await bench.quiet();
-      expect(far.receivedBytes).toBe(held);
+      expect(far.receivedBytes).toBe(receivedBytes);
       far.stream?.resume();
-      await bench.until(() => near.drains > 0 && far.receivedBytes > held + 1024 * 1024);
+      await bench.until(() => near.drains > 0 && far.receivedBytes > receivedBytes + 1024 * 1024);
       expect(far.firstWrongAt).toBe(-1);
     });
 

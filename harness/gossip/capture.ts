@@ -1,10 +1,13 @@
 /**
  * Records what real members send, as fixtures/gossip: bun harness/gossip/capture.ts [PREFIX ...]
  *
- * A member of ours joins another one and records every datagram and stream that it receives. The
- * others are agents of Serf, while a second agent joins and is killed and the first one leaves, and
- * memberlist with a label, on streams from either side. The first of each kind is kept, once in
- * clear and once encrypted with a key made for the purpose.
+ * A member of this project joins a real one and records every datagram and stream that it receives:
+ *
+ *   - from an agent of Serf, while a second agent joins and is killed, and the first one leaves
+ *   - from memberlist with a label, on streams that either side opened
+ *
+ * The first of each kind is kept. There is one recording in clear and one that is encrypted with a
+ * key made for it.
  */
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -69,7 +72,7 @@ class Recorder {
     this.options = { keyring, label };
   }
 
-  /** Answers pings, so that it is alive, and takes streams, which it does not answer. */
+  /** Answers pings, so that it counts as alive. Accepts streams and does not answer them. */
   async start(): Promise<void> {
     const address = { kind: "tcp", host: "127.0.0.1", port: 0 } as const;
     const port = await bindDatagrams(address, (bytes, from) => {
@@ -104,7 +107,7 @@ class Recorder {
     };
   }
 
-  /** Sends a push/pull, and waits for the answer. */
+  /** Sends a push/pull and waits for the answer. */
   async join(address: TcpAddress): Promise<void> {
     const reader = new StreamReader(this.options, "answered");
     const { promise, resolve } = Promise.withResolvers<void>();
@@ -169,7 +172,7 @@ class Recorder {
   }
 }
 
-/** A stream, and all bytes of it so far. */
+/** A stream and all its bytes so far. */
 class StreamReader {
   private readonly chunks: Uint8Array[] = [];
   private readonly decoder: StreamDecoder;
@@ -191,7 +194,7 @@ async function captureSerf(recorder: Recorder): Promise<void> {
   await recorder.join(agent.address);
   const { host, port } = agent.address;
   const second = await SerfAgent.start("serf-two", { ...key, join: `${host}:${port}` });
-  // Pings come once a second; then the second one does not answer, is suspected, and is dead.
+  // Pings come once a second. Then the second agent does not answer, is suspected, and is dead.
   await Bun.sleep(4000);
   await second.kill();
   await Bun.sleep(15_000);
@@ -206,7 +209,7 @@ async function captureLabel(recorder: Recorder): Promise<void> {
   const peer = await program.start("go", { ...key, label: recorder.options.label });
   await recorder.join(peer.tcpAddress);
   await Bun.sleep(4000);
-  // The recorder does not answer what is dialled, so this one ends without having joined.
+  // The recorder does not answer streams, so this member ends without having joined.
   const join = `127.0.0.1:${recorder.port}`;
   await program.start("late", { ...key, label: recorder.options.label, join });
   await Bun.sleep(1000);

@@ -1,4 +1,4 @@
-/** The packets and streams of fixtures/gossip, as real agents sent them (capture.ts). */
+/** Packets and streams that real members sent: fixtures/gossip, recorded by capture.ts. */
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { SeededRandom } from "../../src/core/random.ts";
@@ -10,7 +10,7 @@ import type { JsonMessage } from "./json-message.ts";
 
 const DIRECTORY = join(import.meta.dir, "../../fixtures/gossip");
 
-/** What a JSON file has: `key` is base64. */
+/** The content of a JSON file. `key` is base64. */
 export interface FixtureFile {
   readonly key: string | null;
   readonly label: string;
@@ -23,7 +23,7 @@ export interface GossipFixture {
   readonly bytes: Uint8Array<ArrayBuffer>;
   readonly messages: readonly JsonMessage[];
   readonly options: GossipOptions;
-  /** Who wrote it, when it is a stream; null for a packet. */
+  /** The writer of a stream. Null for a packet. */
   readonly side: StreamSide | null;
 }
 

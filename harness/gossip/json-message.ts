@@ -1,4 +1,4 @@
-/** Gossip messages as JSON and back, for fixtures: bytes are hex. */
+/** Gossip messages as JSON and back, for fixtures. Bytes are hex. */
 import type { PacketMessage, StreamMessage } from "../../src/gossip/messages.ts";
 
 export type JsonMessage = Readonly<Record<string, unknown>>;

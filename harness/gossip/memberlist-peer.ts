@@ -1,6 +1,6 @@
 /**
- * MemberlistPeer: a member of HashiCorp's memberlist itself (harness/gossip/memberlist, a Go
- * program on Debian's golang-github-hashicorp-memberlist-dev) on loopback, for tests.
+ * MemberlistPeer: a real member of HashiCorp's memberlist on loopback, for tests. It is the Go
+ * program in harness/gossip/memberlist, built on Debian's golang-github-hashicorp-memberlist-dev.
  */
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { parseAddress, type TcpAddress } from "../../src/net/address.ts";
 import { which } from "../processes/tools.ts";
 
-/** Where Debian's packages of Go libraries are. */
+/** The folder of Debian's Go libraries. */
 const GO_PATH = "/usr/share/gocode";
 const SOURCE = join(import.meta.dir, "memberlist");
 
@@ -20,7 +20,7 @@ export interface PeerOptions {
   readonly flags?: readonly string[];
 }
 
-/** The program, built once for as long as it is used. */
+/** The path of the program, which is built once. */
 export class MemberlistProgram implements Disposable {
   private readonly directory = mkdtempSync(join(tmpdir(), "ramster-memberlist-"));
   private readonly path = join(this.directory, "memberlist");
@@ -65,7 +65,7 @@ export class MemberlistProgram implements Disposable {
 }
 
 export class MemberlistPeer {
-  /** Where it gossips. */
+  /** Its gossip address. */
   address = "";
   private readonly child: Bun.Subprocess<"pipe", "pipe", "pipe">;
   private readonly reader: AsyncGenerator<string>;
@@ -76,26 +76,26 @@ export class MemberlistPeer {
     this.reader = linesOf(this.child.stdout);
   }
 
-  /** Waits until it says a line that begins with `start`. @returns the rest of it. */
-  async said(start: string): Promise<string> {
+  /** Waits for an output line that begins with `start`. @returns the rest of that line. */
+  async printed(start: string): Promise<string> {
     for (;;) {
       const line = this.lines.find((it) => it.startsWith(start));
       if (line !== undefined) return line.slice(start.length).trim();
       const { value, done } = await this.reader.next();
-      if (done === true) throw new Error(`it ended: ${await this.child.stderr.text()}`);
+      if (done === true) throw new Error(`The Go member ended: ${await this.child.stderr.text()}`);
       this.lines.push(value);
     }
   }
 
   async ready(): Promise<void> {
-    this.address = await this.said("ready");
+    this.address = await this.printed("ready");
   }
 
   get tcpAddress(): TcpAddress {
     return parseAddress(this.address) as TcpAddress;
   }
 
-  /** In order: it says that it leaves. */
+  /** Leaves the cluster, and announces it. */
   async leave(): Promise<void> {
     this.child.stdin.write("leave\n");
     this.child.stdin.end();

@@ -1,7 +1,10 @@
 /**
- * A cluster that memberlist itself is part of, with a label and with a key, joined from either
- * side. Its own command, since it builds a Go program: bun test ./harness/gossip/memberlist.ts
- * Skipped where Go or Debian's golang-github-hashicorp-memberlist-dev is missing.
+ * A cluster of nodes and members of memberlist itself, with and without label and key. Either side
+ * joins the other. It builds a Go program, so it has its own command:
+ *
+ *     bun test ./harness/gossip/memberlist.ts
+ *
+ * It is skipped where Go or Debian's golang-github-hashicorp-memberlist-dev is missing.
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
@@ -44,16 +47,16 @@ describe.skipIf(isSkipped)("memberlist", () => {
       }
       const options = { label, key, flags: isCompressed ? ["-compress"] : [] };
       const seed = await world.start("server", 0, flags);
-      // It dials us ...
+      // memberlist dials the node.
       const guest = await program.start("guest", { ...options, join: seed.gossip });
-      await guest.said("join n0");
+      await guest.printed("join n0");
       await logged(seed, /member "guest" has joined/);
-      // ... and we dial it.
+      // The node dials memberlist.
       const other = await world.start("server", 1, [...flags, `--join=${guest.address}`]);
-      await guest.said("join n1");
+      await guest.printed("join n1");
       await logged(other, /member "n0" has joined/);
       await other.kill();
-      await guest.said("leave n1");
+      await guest.printed("leave n1");
       await guest.leave();
       await logged(seed, /member "guest" has left/);
     },
@@ -61,29 +64,29 @@ describe.skipIf(isSkipped)("memberlist", () => {
   );
 
   test(
-    "a member without Serf's versions is told why it is not taken, and keeps nobody else out",
+    "a member without Serf's versions is refused with the reason, and others still join",
     async () => {
       await using world = new ProcessWorld();
       const seed = await world.start("server", 0, ["--gossip=127.0.0.1:0", "--memory=8MiB"]);
       const plain = await program.start("plain", { join: seed.gossip, flags: ["-delegate=0"] });
-      await expect(plain.said("join n0")).rejects.toThrow("it speaks delegate protocol 0");
+      await expect(plain.printed("join n0")).rejects.toThrow("it speaks delegate protocol 0");
       await logged(seed, /Cannot accept member "plain": it speaks delegate protocol 0/);
       const guest = await program.start("guest", { join: seed.gossip });
-      await guest.said("join n0");
+      await guest.printed("join n0");
       await guest.leave();
     },
     TEST_MS,
   );
 
   test(
-    "another label is another cluster, from either side",
+    "members with different labels cannot join each other, from either side",
     async () => {
       await using world = new ProcessWorld();
       const flags = ["--gossip=127.0.0.1:0", "--memory=8MiB"];
       const seed = await world.start("server", 0, [...flags, "--gossip-label=blue"]);
       for (const label of ["green", ""]) {
         const stranger = await program.start("stranger", { label, join: seed.gossip });
-        await expect(stranger.said("join n0")).rejects.toThrow();
+        await expect(stranger.printed("join n0")).rejects.toThrow();
       }
       const peer = await program.start("peer", { label: "green" });
       const joining = [...flags, `--join=${peer.address}`, "--join-timeout=1s"];

@@ -18,12 +18,12 @@ export class SerfAgent {
     this.rpc = rpc;
   }
 
-  /** Whether there is a serf on this machine. */
+  /** Whether this machine has the program `serf`. */
   static get isInstalled(): boolean {
     return Bun.which("serf") !== null;
   }
 
-  /** Starts one and waits until it answers. `key`: base64, for an encrypted cluster. */
+  /** Starts an agent and waits until it answers. `key`: base64, for an encrypted cluster. */
   static async start(
     name: string,
     options: { key?: string; tags?: readonly string[]; join?: string } = {},
@@ -44,7 +44,7 @@ export class SerfAgent {
     return agent;
   }
 
-  /** As `serf members` lists them; empty while it does not answer. */
+  /** The list of `serf members`. Empty while the agent does not answer. */
   async members(): Promise<SerfMember[]> {
     const list = ["serf", "members", "-format=json", `-rpc-addr=${this.rpc}`];
     const child = Bun.spawn(list, { stdout: "pipe", stderr: "ignore" });
@@ -54,7 +54,7 @@ export class SerfAgent {
     return members;
   }
 
-  /** `serf COMMAND` of this agent. */
+  /** Runs `serf COMMAND` on this agent. */
   async run(command: string, ...flags: readonly string[]): Promise<{ code: number; text: string }> {
     const list = ["serf", command, `-rpc-addr=${this.rpc}`, ...flags];
     const child = Bun.spawn(list, { stdout: "pipe", stderr: "pipe" });
@@ -62,7 +62,7 @@ export class SerfAgent {
     return { code: await child.exited, text: text + errors };
   }
 
-  /** What it hears from now on, as `serf monitor` prints it. */
+  /** All that the agent receives from now on, as `serf monitor` prints it. */
   monitor(): { text: string } & Disposable {
     const list = ["serf", "monitor", `-rpc-addr=${this.rpc}`];
     const child = Bun.spawn(list, { stdout: "pipe", stderr: "ignore" });
@@ -75,7 +75,7 @@ export class SerfAgent {
     return heard;
   }
 
-  /** It stands still, and its ports stay open. */
+  /** Stops the process. Its ports stay open. */
   pause(): void {
     this.child.kill("SIGSTOP");
   }
@@ -84,7 +84,7 @@ export class SerfAgent {
     return (await this.members()).find((member) => member.name === name)?.status;
   }
 
-  /** In order: it says that it leaves. */
+  /** Leaves the cluster, and announces it. */
   async leave(): Promise<void> {
     const command = ["serf", "leave", `-rpc-addr=${this.rpc}`];
     await Bun.spawn(command, { stdout: "ignore", stderr: "ignore" }).exited;
@@ -97,7 +97,7 @@ export class SerfAgent {
   }
 }
 
-/** One that was free a moment ago: serf takes no port 0. */
+/** A port that was free a moment ago. serf does not accept port 0. */
 async function freePort(): Promise<number> {
   const server = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data: () => {} } });
   const { port } = server;

@@ -1,6 +1,6 @@
 /**
- * A cluster that Serf is part of: real nodes of ours and a real agent of HashiCorp's Serf see each
- * other come, fail and leave. Skipped where there is no serf; .ci/run installs it.
+ * A cluster of real nodes and real agents of HashiCorp's Serf. Each kind sees the other join, fail
+ * and leave. It is skipped where `serf` is not installed. .ci/run installs it.
  */
 import { expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
@@ -14,7 +14,7 @@ const GOSSIP = "--gossip=127.0.0.1:0";
 const cases = ["in clear", "with the key"] as const;
 
 test.skipIf(!SerfAgent.isInstalled).each(cases)(
-  "serf and ramster see each other come, fail and leave, %s",
+  "serf and ramster see each other join, fail and leave, %s",
   async (how) => {
     await using world = new ProcessWorld();
     const flags = [GOSSIP, "--memory=8MiB"];
@@ -45,7 +45,7 @@ test.skipIf(!SerfAgent.isInstalled).each(cases)(
       expect(tags).toMatchObject({ role: "server", cluster: "ramster" });
       expect(tags?.["number"]).toBe(String((await world.connect(seed)).nodeNumber));
 
-      // What is no node of ours never gets a page.
+      // A member that is no node of ramster never gets a page.
       const client = await world.connect(node);
       const pool = await client.newPool({ persistent: true });
       await until("it knows the servers", async () => (await client.stats()).peers.length === 3);
@@ -66,7 +66,7 @@ test.skipIf(!SerfAgent.isInstalled).each(cases)(
 );
 
 test.skipIf(!SerfAgent.isInstalled)(
-  "what agents of Serf tell and ask goes through ramster, and is answered",
+  "ramster passes on the events and queries of Serf's agents, and the answers come back",
   async () => {
     await using world = new ProcessWorld();
     const path = world.path("key");
@@ -90,7 +90,7 @@ test.skipIf(!SerfAgent.isInstalled)(
       await until("all are there", async () => (await alive(asker)) + (await alive(hearer)) === 10);
 
       using heard = hearer.monitor();
-      await until("it listens", async () => {
+      await until("the monitor is running", async () => {
         await asker.run("event", "-coalesce=false", "ready");
         return heard.text.includes("ready");
       });
@@ -106,8 +106,8 @@ test.skipIf(!SerfAgent.isInstalled)(
       });
 
       const next = Buffer.alloc(32, 9).toString("base64");
-      // Keys are exchanged by all at once, or the two kinds would not hear each other any more. A
-      // datagram may be lost: what was done is done again.
+      // All members must change the key together, or they cannot read each other. A datagram may be
+      // lost, so each step is repeated until it succeeds.
       for (const [flag, value] of [
         ["-install", next] as const,
         ["-use", next] as const,
@@ -132,7 +132,7 @@ test.skipIf(!SerfAgent.isInstalled)(
       });
       await logged(seed, /member "n1" has left/);
 
-      // One that stands still is dead, and is forgotten; then it is back.
+      // A paused agent is dead after a while, and is then forgotten.
       hearer.pause();
       await logged(seed, /member "hearer" is dead/);
       const isListed = async (): Promise<boolean> => {

@@ -1,22 +1,22 @@
 /**
- * Guest: a machine in QEMU, emulated in software, whose stock kernel swaps on an NBD export while
- * a program fills more memory than it has.
+ * Guest: a machine in QEMU, emulated in software. Its stock kernel swaps on an NBD export while a
+ * program fills more memory than the machine has.
  *
  *     booted -> "GUEST swap on" -> "WALK pass 1 filled" -> ... -> "WALK OK" -> "GUEST OK" -> ended
  *                                                     \____________\________-> "... FAIL why"
  *
- * Two ways to the export, which differ in who is the NBD client:
+ * There are two ways to the export, with different NBD clients:
  *
  *     disk   guest's kernel -> virtio-blk -> QEMU, the client -> server
  *     nbd    guest's kernel, the client -> virtio-net -> QEMU's user network -> server
  *
- * And one in which the guest runs `ramster swap on` and `off`, beside a node in swap mode.
+ * In a third way, the guest runs a node in swap mode, and `ramster swap on` and `off`.
  *
- * It proves that bytes come back right; how fast the server is it hides.
+ * It shows whether bytes come back right. It does not show how fast the server is.
  */
 import type { GuestImage } from "./image.ts";
 
-/** Where the server of the export is, seen from this machine. */
+/** The address of the export's server, as seen from this machine. */
 export interface ExportServer {
   readonly host: string;
   readonly port: number;
@@ -24,15 +24,15 @@ export interface ExportServer {
 }
 
 export interface GuestOptions {
-  /** "program": ours in the guest has the kernel do it, see swap-command.sh. */
+  /** "program": ramster in the guest attaches the export, see swap-command.sh. */
   readonly client: "disk" | "nbd" | "program";
   readonly memoryMib: number;
-  /** What the program fills. */
+  /** The memory that `walk` fills. */
   readonly walkMib: number;
   readonly passes: number;
 }
 
-/** What a guest that ended well has counted. */
+/** The counts of a guest that has succeeded. */
 export interface WalkResult {
   readonly pages: number;
   readonly pagesIn: number;
@@ -42,14 +42,14 @@ export interface WalkResult {
 const LINES_KEPT = 60;
 
 export class Guest implements AsyncDisposable {
-  /** Its latest output, with that of its kernel. */
+  /** The latest output of the guest and its kernel. */
   readonly lines: string[] = [];
   private readonly child: Bun.Subprocess<"ignore", "pipe", "pipe">;
   private readonly ended: Promise<void>;
   private readonly watchers = new Set<() => void>();
   private hasEnded = false;
 
-  /** Boots it. */
+  /** Boots the guest. */
   constructor(image: GuestImage, server: ExportServer, options: GuestOptions) {
     const argv = qemuArguments(image, server, options);
     this.child = Bun.spawn(argv, { stdin: "ignore", stdout: "pipe", stderr: "pipe" });
@@ -67,12 +67,13 @@ export class Guest implements AsyncDisposable {
         const match = pattern.exec(line);
         if (match !== null) return match;
       }
-      if (this.hasEnded) throw new Error(`It ended without ${pattern}:\n${this.lines.join("\n")}`);
+      if (this.hasEnded)
+        throw new Error(`The guest ended without ${pattern}:\n${this.lines.join("\n")}`);
       await new Promise<void>((resolve) => this.watchers.add(resolve));
     }
   }
 
-  /** Waits for its end. Rejects when it reports a failure, or does not report success. */
+  /** Waits for the end of the guest. Rejects when it reports a failure or no success. */
   async result(): Promise<WalkResult> {
     await this.ended;
     const failure = this.lines.find((line) => /^(GUEST|WALK) FAIL/.test(line));
@@ -98,7 +99,7 @@ export class Guest implements AsyncDisposable {
     let unfinished = "";
     const keep = (lines: readonly string[]): void => {
       this.lines.push(...lines.map((line) => line.trimEnd()).filter((line) => line !== ""));
-      // All output of the guest is kept, and the last lines of its kernel.
+      // All output of its programs is kept, but only the last lines of its kernel.
       while (this.lines.length > LINES_KEPT) {
         const first = this.lines.findIndex((line) => !/^(GUEST|WALK)/.test(line));
         this.lines.splice(Math.max(0, first), 1);

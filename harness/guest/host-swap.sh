@@ -1,7 +1,7 @@
 #!/bin/sh
 # Lets the kernel of this machine swap on an NBD export, through nbdfuse and a loop device, while
-# `walk` has its own pages swapped out. Small, and in order whatever happens: swap is off before
-# anything behind it ends.
+# `walk` asks for its own pages to be swapped out. Whatever fails, swap is off before nbdfuse or the
+# node ends.
 #
 #     host-swap.sh FOLDER URI WALK MIB PASSES
 #
@@ -13,7 +13,7 @@ file=$folder/disk loop='' fuse=''
 cleanup() {
   trap - EXIT INT TERM
   if [ -n "$loop" ]; then
-    # Not swap any more, or never: only then may it go.
+    # The loop device must not be detached while it is swap.
     swapoff "$loop" 2>/dev/null || true
     if grep -q "^$loop " /proc/swaps; then echo "HOST FAIL $loop is still swap"; exit 1; fi
     losetup --detach "$loop"

@@ -1,15 +1,15 @@
 /**
- * GuestImage: a stock Linux kernel and an initramfs that makes it swap, built once and kept in the
- * directory for temporary files.
+ * GuestImage: a stock Linux kernel and an initramfs that makes it swap. Both are built once and
+ * kept in the directory for temporary files.
  *
  *     Debian's cloud kernel, unpacked and not installed ---> vmlinuz, modules
  *     busybox, nbd-client, swapon and their libraries, init.sh, walk.c compiled ---> initramfs.gz
  *
- * What is kept is named after what it was made from, so a changed file makes a new one.
+ * The names have a hash of their sources, so a changed source makes a new build.
  *
- * Beside it: walk by itself, for the kernel of this machine (host-swap.sh).
+ * This file also builds walk alone, for the kernel of this machine (host-swap.sh).
  *
- * Not here: booting it (guest.ts).
+ * Not here: booting the image (guest.ts).
  */
 import { createHash } from "node:crypto";
 import {
@@ -32,7 +32,7 @@ export interface GuestImage {
   readonly initramfs: string;
 }
 
-/** In order of dependency; names without their folder. */
+/** In order of dependency. Names without their folder. */
 const MODULES = [
   "virtio_ring",
   "virtio",
@@ -45,15 +45,15 @@ const MODULES = [
   "virtio_net",
   "nbd",
 ];
-/** Files that depend on the kernel's version. */
+/** These depend on the kernel's version. */
 const KERNEL_PACKAGE = "linux-image-cloud-amd64";
 
-/** Files of this folder in it. */
+/** The files of this folder that go into the initramfs. */
 const SCRIPTS = ["init.sh", "swap-command.sh", "walk.c", "image.ts"];
-/** Files of this system in it. */
+/** The programs of this system that go into the initramfs. */
 const SYSTEM_PROGRAMS = ["nbd-client", "mkswap", "swaplabel", "swapon", "swapoff"];
 
-/** By program: the package of Debian that has it. */
+/** The Debian package of each program. */
 const TOOLS = {
   "qemu-system-x86_64": "qemu-system-x86",
   busybox: "busybox-static",
@@ -69,13 +69,13 @@ const TOOLS = {
 
 /** Why no guest can run on this machine, or null. */
 export function noGuestReason(): string | null {
-  if (process.arch !== "x64" || process.platform !== "linux") return "the guest is an x86-64 Linux";
+  if (process.arch !== "x64" || process.platform !== "linux") return "the guest needs x86-64 Linux";
   const missing = Object.entries(TOOLS).filter(([program]) => which(program) === null);
   if (missing.length === 0) return null;
   return `apt-get install ${missing.map(([, name]) => name).join(" ")}`;
 }
 
-/** Builds it, or takes the existing one. Rejects where no kernel is available. */
+/** Builds the image, or takes the existing one. Rejects where no kernel is available. */
 export async function guestImage(): Promise<GuestImage> {
   const { home, kernelHome, packageName, version, kernel } = await guestKernel();
   const recipe = SCRIPTS.map((name) => readFileSync(join(import.meta.dir, name)));
@@ -87,7 +87,7 @@ export async function guestImage(): Promise<GuestImage> {
   return { kernel, initramfs: join(built, "initramfs.gz") };
 }
 
-/** One that has `program`, this one compiled, as `ramster`; in `folder`, since it is not kept. */
+/** An image with `program`, the compiled ramster. It is built in `folder` and not kept. */
 export async function guestImageWith(program: string, folder: string): Promise<GuestImage> {
   const { kernelHome, version, kernel } = await guestKernel();
   await pack({ modules: join(kernelHome, "lib/modules", version), program }, folder);
@@ -104,7 +104,7 @@ async function guestKernel() {
   return { home, kernelHome, packageName, version, kernel };
 }
 
-/** walk.c, compiled. */
+/** The path of walk, compiled. */
 export async function walkProgram(): Promise<string> {
   const home = join(tmpdir(), "ramster-guest");
   mkdirSync(home, { recursive: true });
@@ -121,7 +121,7 @@ async function compile(path: string): Promise<void> {
   await output(["gcc", "-static", "-O2", "-Wall", "-Werror", "-o", path, source]);
 }
 
-/** The folder `name`, which `make` fills completely if it does not exist. */
+/** The folder `name` with what `make` put there. It never exists with only a part of that. */
 async function kept(
   home: string,
   name: string,
@@ -135,7 +135,7 @@ async function kept(
     renameSync(partial, folder);
   } catch (error) {
     rmSync(partial, { recursive: true, force: true });
-    if (!existsSync(folder)) throw error; // Or another process was faster.
+    if (!existsSync(folder)) throw error; // Otherwise another process was faster.
   }
   return folder;
 }
@@ -143,7 +143,8 @@ async function kept(
 async function kernelPackage(): Promise<string> {
   const text = await output(["apt-cache", "depends", KERNEL_PACKAGE]);
   const name = /Depends: (linux-image-\S+-cloud-amd64)$/m.exec(text)?.[1];
-  if (name === undefined) throw new Error(`${KERNEL_PACKAGE} depends on no kernel: apt-get update`);
+  if (name === undefined)
+    throw new Error(`${KERNEL_PACKAGE} depends on no kernel: run apt-get update`);
   return name;
 }
 
@@ -157,7 +158,7 @@ async function unpack(packageName: string, folder: string): Promise<void> {
 }
 
 interface Contents {
-  /** The folder that they are in, however deep. */
+  /** The folder that contains them, at any depth. */
   readonly modules: string;
   readonly program: string | null;
 }

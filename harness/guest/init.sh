@@ -1,10 +1,10 @@
 #!/bin/busybox sh
-# The first and only program of the guest: makes swap of what its disk or the network has, lets
-# `walk` fill more memory than there is, and switches swap off again. What it says is read by
-# guest.ts; the kernel's command line has what it is to do:
+# The first program of the guest. It switches swap on, on its disk or on an export. It runs `walk`,
+# which fills more memory than the guest has, and switches swap off again. guest.ts reads its
+# output. The kernel's command line has its settings:
 #
 #     ramster.swap=disk                          the disk /dev/vda
-#     ramster.swap=program                       swap-command.sh does it, on the same export
+#     ramster.swap=program                       runs swap-command.sh instead, on the same export
 #     ramster.swap=nbd ramster.port=P ramster.export=NAME    an export of the host, by nbd-client
 #     ramster.mib=N ramster.passes=N             for walk
 /bin/busybox mkdir -p /proc /sys /dev /run /var/run
@@ -32,7 +32,7 @@ done
 ip link set lo up
 if [ "$(word swap)" = program ]; then
   ip link set eth0 up && ip addr add 10.0.2.15/24 dev eth0 || finish "FAIL no network"
-  # What systems have under these names is not what busybox has.
+  # The full programs come before those of busybox, as on a usual system.
   PATH=/sbin:/bin:/busybox swap-command.sh "10.0.2.2:$(word port)" "$(word export)" "$(word mib)" ||
     finish "FAIL swap-command.sh ended with $?"
   finish "OK"
@@ -41,8 +41,8 @@ fi
 device=/dev/vda
 if [ "$(word swap)" = nbd ]; then
   device=/dev/nbd0
-  # What the network card takes in needs memory at once. With what a kernel keeps free by itself in
-  # so small a machine (1.4 MiB) the card runs dry now and then, and its answers wait for swap.
+  # The network card needs memory at once for each packet. By default, the kernel of so small a
+  # machine keeps 1.4 MiB free. That runs out at times, and then the answers wait for swap.
   echo 16384 >/proc/sys/vm/min_free_kbytes || finish "FAIL min_free_kbytes"
   ip link set eth0 up && ip addr add 10.0.2.15/24 dev eth0 || finish "FAIL no network"
   nbd-client 10.0.2.2 "$(word port)" "$device" -N "$(word export)" -swap -b 4096 -persist ||
@@ -54,6 +54,6 @@ swapon -d "$device" || finish "FAIL swapon"
 echo "GUEST swap on $(sed 1d /proc/swaps | tr -s '\t ' ' ')"
 walk "$(word mib)" "$(word passes)" || finish "FAIL walk ended with $?"
 swapoff "$device" || finish "FAIL swapoff"
-[ "$(wc -l </proc/swaps)" = 1 ] || finish "FAIL swap is still on"
+[ "$(wc -l </proc/swaps)" = 1 ] || finish "FAIL swap is still on after swapoff"
 [ "$(word swap)" = nbd ] && nbd-client -d "$device" >/dev/null
 finish "OK"

@@ -1,12 +1,12 @@
 /**
  * Kernels that swap on an export of a real cluster. Guests in QEMU with a stock kernel fill more
  * memory than they have, and every word must be right when it is read back. The kernel of this
- * machine does the same with less memory. It takes minutes: `bun run guest`, and .ci/run.
+ * machine does the same with less memory. This takes minutes. `bun run guest` and .ci/run start it.
  *
  *     guest's kernel -> NBD client -> node with 32 MiB -> three lenders, two copies
  *                                                          \-- one is killed meanwhile
  *
- * Skipped, with what is missing, where tools are missing, unless TOOLS=required.
+ * Where tools are missing, tests are skipped and name them. With TOOLS=required they fail.
  */
 import { expect, test } from "bun:test";
 import { accessSync, constants, mkdtempSync, readFileSync, rmSync } from "node:fs";
@@ -20,7 +20,7 @@ import { areToolsRequired, TOOL_ENVIRONMENT, which } from "../processes/tools.ts
 import { type ExportServer, Guest, type GuestOptions } from "./guest.ts";
 import { guestImage, guestImageWith, noGuestReason, walkProgram } from "./image.ts";
 
-/** Boot, swapping and emulation: a minute alone, more beside other work. */
+/** A minute on an idle machine, and more beside other work. */
 const TEST_MS = 300_000;
 const EXPORT = "swap";
 const GOSSIP = "--gossip=127.0.0.1:0";
@@ -32,7 +32,7 @@ interface Borrowing {
   readonly client: Client;
 }
 
-/** A node with an export, and lenders, each in a zone of its own. */
+/** A node with an export, and lenders in different zones. */
 async function borrowing(world: ProcessWorld): Promise<Borrowing> {
   const lenders: NodeProcess[] = [];
   for (let number = 0; number < LENDERS; number += 1) {
@@ -51,7 +51,10 @@ async function borrowing(world: ProcessWorld): Promise<Borrowing> {
     `--export=${EXPORT}=512MiB`,
   ]);
   const client = await world.connect(node);
-  await until("it knows all lenders", async () => (await client.stats()).peers.length === LENDERS);
+  await until(
+    "the node knows all lenders",
+    async () => (await client.stats()).peers.length === LENDERS,
+  );
   const at = new URL(`nbd://${node.nbd}`);
   const server = { host: at.hostname, port: Number(at.port), exportName: EXPORT };
   return { server, lenders, client };
@@ -78,23 +81,23 @@ const reason = noGuestReason();
 const title = reason === null ? "" : ` (skipped: ${reason})`;
 
 test.skipIf(reason !== null && !areToolsRequired)(
-  `a guest swaps on its disk, of which QEMU is the NBD client${title}`,
+  `a guest swaps on its disk, with QEMU as the NBD client${title}`,
   () => swapsRight({ client: "disk", memoryMib: 144, walkMib: 240, passes: 1 }),
   TEST_MS,
 );
 
 test.skipIf(reason !== null && !areToolsRequired)(
-  `a guest swaps on what its own kernel is the NBD client of${title}`,
+  `a guest swaps on an NBD device, with its own kernel as the NBD client${title}`,
   () => swapsRight({ client: "nbd", memoryMib: 128, walkMib: 208, passes: 1 }),
   TEST_MS,
 );
 
 test.skipIf(reason !== null && !areToolsRequired)(
-  `a kernel swaps on the node that runs on it, and swap is switched on and off${title}`,
+  `a guest swaps on a node that it runs itself, with ramster swap on and off${title}`,
   async () => {
     await using world = new ProcessWorld();
     const image = await guestImageWith(compiledProgram(), world.directory);
-    // Who lends to the guest's node, which finds it by its address.
+    // The guest's node finds the lender by its address.
     const lender = await world.start("server", 2, ["--memory=256MiB"]);
     const at = new URL(`tcp://${lender.listen}`);
     const server = { host: at.hostname, port: Number(at.port), exportName: EXPORT };
@@ -121,26 +124,25 @@ test.skipIf(reason !== null && !areToolsRequired)(
       "no nbd device is attached",
       "GUEST OK",
     ];
-    const places = inOrder.map((words) => text.indexOf(words));
-    expect(places).not.toContain(-1);
-    expect(places).toEqual(places.toSorted((a, b) => a - b));
+    const offsets = inOrder.map((words) => text.indexOf(words));
+    expect(offsets).not.toContain(-1);
+    expect(offsets).toEqual(offsets.toSorted((a, b) => a - b));
     expect(text.split("is on already, as /dev/nbd0").length - 1).toBe(3);
   },
   TEST_MS,
 );
 
-/** Of a process: that it may mount, and attach loop devices and swap. */
+/** Needed to mount, and to attach loop devices and swap. */
 const CAP_SYS_ADMIN = 21n;
 const HOST_TOOLS = ["nbdfuse", "losetup", "mkswap", "swapon", "timeout", "gcc"];
 
 /** Why the kernel of this machine is not tested, or null. */
 function noHostReason(): string | null {
-  if (!areToolsRequired && process.env.HOST_SWAP !== "1") return "it takes HOST_SWAP=1";
+  if (!areToolsRequired && process.env.HOST_SWAP !== "1") return "needs HOST_SWAP=1";
   const missing = HOST_TOOLS.filter((it) => which(it) === null);
-  if (missing.length > 0) return `there is no ${missing.join(", ")}`;
+  if (missing.length > 0) return `missing: ${missing.join(", ")}`;
   const capabilities = /^CapEff:\s+([\da-f]+)/m.exec(readFileSync("/proc/self/status", "utf8"));
-  if (((BigInt(`0x${capabilities?.[1] ?? 0}`) >> CAP_SYS_ADMIN) & 1n) === 0n)
-    return "it takes root";
+  if (((BigInt(`0x${capabilities?.[1] ?? 0}`) >> CAP_SYS_ADMIN) & 1n) === 0n) return "needs root";
   for (const path of ["/dev/fuse", "/dev/loop-control", "/proc/swaps"]) {
     try {
       accessSync(path, path.startsWith("/dev") ? constants.R_OK | constants.W_OK : constants.R_OK);
@@ -154,7 +156,7 @@ function noHostReason(): string | null {
 const hostReason = noHostReason();
 
 test.skipIf(hostReason !== null)(
-  `the kernel of this machine swaps${hostReason === null ? "" : ` (skipped: ${hostReason})`}`,
+  `this machine's kernel swaps on an export${hostReason === null ? "" : ` (skipped: ${hostReason})`}`,
   async () => {
     const folder = mkdtempSync(join(tmpdir(), "ramster-host-swap-"));
     await using world = new ProcessWorld();
@@ -164,7 +166,7 @@ test.skipIf(hostReason !== null)(
     const argv = ["sh", script, folder, uri, await walkProgram(), "24", "2"];
     const env = TOOL_ENVIRONMENT;
     const child = Bun.spawn(argv, { env, stdin: "ignore", stdout: "pipe", stderr: "pipe" });
-    // It ends by itself, and the node must not end before it.
+    // The script ends by itself. The node must run until then.
     const [text, errors] = await Promise.all([child.stdout.text(), child.stderr.text()]);
     expect({ code: await child.exited, errors, text }).toMatchObject({ code: 0, errors: "" });
     expect(text).toEndWith("HOST OK\n");

@@ -1,7 +1,7 @@
 #!/bin/busybox sh
-# In the guest: this program as root of a kernel that refuses it nothing, and that has nbd. The
-# kernel swaps on the node that runs on it, and the node's pages go to a lender outside. What it
-# says is read by kernels.ts; an end other than 0 is a failure.
+# Runs in the guest as root, on a kernel that has nbd and allows everything. The guest's kernel
+# swaps on a node in the guest, and the node's pages go to a lender outside. kernels.ts reads its
+# output. An exit code other than 0 is a failure.
 #
 #     swap-command.sh LENDER EXPORT MIB
 set -e
@@ -17,16 +17,16 @@ until [ -S /run/client.sock ]; do
   sleep 0.2
 done
 echo "GUEST oom score $(cat "/proc/$node/oom_score_adj")"
-# The sixth word behind the name holds the flags of a thread; 0x80000 is what it takes.
+# Field 9 of a thread's stat is its flags (proc(5)). 0x80000 is PF_MEMALLOC_NOIO.
 for stat in /proc/"$node"/task/*/stat; do
   flags=$(sed 's/.*) //' "$stat" | cut -d' ' -f7)
   [ $((flags & 0x80000)) != 0 ] || { echo "GUEST FAIL a thread is no IO flusher"; exit 1; }
 done
 
 ramster swap on --nbd "$address" --export "$export"
-# The same export by the same address, by another spelling of it, and by another address.
-for again in "$address" unix:/run/../run/nbd.sock "$tcp"; do
-  if ramster swap on --nbd "$again" --export "$export"; then exit 1; fi
+# `swap on` must recognize the export under any of its addresses and spellings.
+for same in "$address" unix:/run/../run/nbd.sock "$tcp"; do
+  if ramster swap on --nbd "$same" --export "$export"; then exit 1; fi
 done
 if ramster swap off --nbd "$address" --export "x$export"; then exit 1; fi
 ramster swap status

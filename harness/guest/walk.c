@@ -1,19 +1,20 @@
 /*
- * walk: fills more memory than there is and looks at every word again.
+ * walk: fills more memory than the machine has, and checks every word.
  *
  *     walk MIB PASSES [pageout]
  *
- * In each pass every word is written; then all are read from the first page to the last, and once
- * more in an order that jumps from page to page. What a word must be follows from its address and
- * its pass, so a page of an earlier pass, or of another place, is noticed.
+ * Each pass writes every word. Then it reads all pages twice: in order, and in an order that jumps
+ * from page to page. Address and pass determine each word. So it notices a page of an earlier pass,
+ * and a page from another address.
  *
- * The words of a page are one and the same for 60 % of it and mixed in the rest: it compresses to
- * somewhat less than half.
+ * 60 % of a page is one repeated word. The rest is random, so a page compresses to somewhat less
+ * than half.
  *
- * "pageout" asks the kernel to swap it all out before each reading (MADV_PAGEOUT), where there is
- * no need for memory that would make it do so.
+ * With "pageout", it asks the kernel to swap all pages out before it reads them (MADV_PAGEOUT).
+ * That is for a machine that is not short of memory.
  *
- * Ends with 0 when every word was right. The last line says so, with what the kernel counts.
+ * It ends with 0 when every word was right. Then the last line has the kernel's counts of pages
+ * that were swapped in and out.
  */
 #include <stdint.h>
 #include <stdio.h>
@@ -27,7 +28,7 @@
 
 enum { PAGE_BYTES = 4096, WORDS = PAGE_BYTES / 8, SAME_WORDS = WORDS * 6 / 10 };
 
-/* The finalizer of splitmix64: every bit of the input moves half of the output's. */
+/* The finalizer of splitmix64: each bit of the input changes half of the output's bits. */
 static uint64_t mixed(uint64_t x) {
   x += 0x9e3779b97f4a7c15u;
   x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
@@ -36,8 +37,8 @@ static uint64_t mixed(uint64_t x) {
 }
 
 static uint64_t word_of(uint64_t page, unsigned word, uint64_t pass) {
-  uint64_t place = page * WORDS + (word < SAME_WORDS ? 0 : word);
-  return mixed(place ^ (pass << 48));
+  uint64_t index = page * WORDS + (word < SAME_WORDS ? 0 : word);
+  return mixed(index ^ (pass << 48));
 }
 
 static void fill(uint64_t *memory, uint64_t page_count, uint64_t pass) {

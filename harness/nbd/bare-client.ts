@@ -1,6 +1,6 @@
 /**
- * An NBD client for tests that writes and reads the protocol by itself, without src/nbd. It sends
- * any bytes, valid or not, and keeps what it receives.
+ * An NBD client for tests. It has its own code for the protocol, without src/nbd. It sends any
+ * bytes, valid or not, and keeps what it receives.
  */
 import type { Stream, StreamEvents } from "../../src/net/transport.ts";
 import { ByteQueue } from "../sim/byte-queue.ts";
@@ -14,7 +14,7 @@ export const CACHE = 5;
 export const WRITE_ZEROES = 6;
 export const BLOCK_STATUS = 7;
 
-/** An integer of a given width, or bytes or text as they are. */
+/** An integer of a given width, or plain bytes or text. */
 export type Piece = readonly [bytes: 1 | 2 | 4 | 8, value: number | bigint] | Uint8Array | string;
 
 export function bytesOf(...pieces: readonly Piece[]): Uint8Array<ArrayBuffer> {
@@ -71,7 +71,7 @@ export interface BareReply {
   extents: Array<[number, number]>;
 }
 
-/** What a client sends to choose an export; requests follow it. */
+/** The option by which a client chooses an export. Requests follow it. */
 export function greetingOf(options: { form: BareForm; name?: string }): Uint8Array[] {
   const { form, name = "" } = options;
   const length: Piece = [4, name.length];
@@ -84,7 +84,7 @@ export function greetingOf(options: { form: BareForm; name?: string }): Uint8Arr
 export class BareClient implements StreamEvents {
   stream: Stream | null = null;
   isClosed = false;
-  /** Nothing is taken off the stream while it is set. */
+  /** While it is set, nothing is read from the stream. */
   isDeaf = false;
   private readonly arrived = new ByteQueue();
   private readonly unsent = new ByteQueue();
@@ -95,7 +95,7 @@ export class BareClient implements StreamEvents {
   private form: BareForm = "simple";
   private onReady: () => void = () => {};
 
-  /** What came and was not understood yet. Valid until more comes. */
+  /** Received bytes that are not parsed yet. Valid until more arrive. */
   get received(): Uint8Array<ArrayBuffer> {
     return this.arrived.bytes;
   }
@@ -128,7 +128,7 @@ export class BareClient implements StreamEvents {
     this.flush();
   }
 
-  /** Negotiates the form, and base:allocation if the form allows it, up to the first request. */
+  /** Does the handshake. Negotiates base:allocation too, if the form of replies allows it. */
   async negotiate(options: { form: BareForm; name?: string }): Promise<void> {
     for (const bytes of greetingOf(options)) this.send(bytes);
     this.form = options.form;
@@ -145,7 +145,7 @@ export class BareClient implements StreamEvents {
   /** Resolves with the reply. Error -1: the stream is closed. */
   ask(it: Omit<BareRequest, "cookie">): Promise<BareReply> {
     this.lastCookie += 1n;
-    // With all bits of the upper word in use, too.
+    // The upper word of the cookie is in use too.
     const cookie = (this.lastCookie << 32n) | (0xffff_ffffn - this.lastCookie);
     const [length, offset] = [Number(it.length), Number(it.offset)];
     this.lengths.set(cookie, { type: it.type, length, offset });
@@ -168,7 +168,7 @@ export class BareClient implements StreamEvents {
     }
   }
 
-  /** @returns its length, or 0 when it is not all here. Throws when it is no reply. */
+  /** @returns the length of the reply, or 0 when it is incomplete. Throws when it is no reply. */
   private readReply(): number {
     const { received } = this;
     const view = viewOf(received);
@@ -179,7 +179,7 @@ export class BareClient implements StreamEvents {
       const cookie = view.getBigUint64(8);
       const { type, length } = this.requestOf(cookie);
       if (this.form === "structured" && (type === READ || type === BLOCK_STATUS)) {
-        throw new Error("a simple reply to a request that takes chunks");
+        throw new Error("a simple reply to a request that needs chunks");
       }
       const dataBytes = type === READ && error === 0 ? length : 0;
       if (received.length < 16 + dataBytes) return 0;
@@ -237,7 +237,8 @@ export class BareClient implements StreamEvents {
         for (let i = 8; i < body.length; i += 16) {
           extents.push([Number(payload.getBigUint64(i)), Number(payload.getBigUint64(i + 8))]);
         }
-        if (extents.length !== payload.getUint32(4)) throw new Error("not as many as it says");
+        if (extents.length !== payload.getUint32(4))
+          throw new Error("the count of extents is wrong");
         return this.answer(cookie, { ...nothing, extents });
       }
       case 0x8001:
@@ -250,7 +251,7 @@ export class BareClient implements StreamEvents {
   private requestOf(cookie: bigint): { type: number; length: number; offset: number } {
     const request = this.lengths.get(cookie);
     if (request === undefined || !this.replies.has(cookie)) {
-      throw new Error(`a reply without a request, or a second one: ${cookie}`);
+      throw new Error(`an unexpected or second reply: cookie ${cookie}`);
     }
     return request;
   }

@@ -1,4 +1,4 @@
-/** One NbdConnection with a fake stream and a fake handler; all that it sends is recorded. */
+/** One NbdConnection with a fake stream and a fake handler. All that it sends is recorded. */
 import { NBD_TICK_MS } from "../../src/core/limits.ts";
 import { HeapMemory } from "../../src/memory/heap-memory.ts";
 import { NbdConnection, type NbdHandler } from "../../src/nbd/connection.ts";
@@ -17,7 +17,7 @@ export const DISK: Device = { name: "disk", description: "a disk", byteCount: 64
 const OTHER: Device = { name: "ötherwise", description: "another", byteCount: 4096 };
 const TLS: TlsMaterial = { authority: "", certificate: "", key: "" };
 
-/** The connection's end of a stream, and all that was written to it. */
+/** The connection's end of a stream. It keeps all that is written to it. */
 class FakeStream implements Stream {
   readonly remote = "test";
   written = new Uint8Array(0);
@@ -75,9 +75,9 @@ export class ConnectionWorld implements NbdHandler {
   largeBytes = 0;
   largeMax = 64 * MIB;
   keepsRequests = false;
-  /** Replies to reads are sent from a buffer of their own. */
+  /** Replies to reads are sent from their own buffer. */
   sendsSeparately = false;
-  /** What each request costs, in the units of NBD_SLICE. */
+  /** The cost of each request, in the units of NBD_SLICE. */
   units = 0;
 
   constructor(tls: TlsMode = "none") {
@@ -131,7 +131,7 @@ export class ConnectionWorld implements NbdHandler {
     return this.stream.hex();
   }
 
-  /** Goes through the handshake, up to the first request. */
+  /** Does the handshake, up to the first request. */
   begin(form: BareForm = "simple"): this {
     for (const bytes of greetingOf({ form })) this.send(bytes);
     return this;
@@ -141,7 +141,7 @@ export class ConnectionWorld implements NbdHandler {
     while (this.clock.step());
   }
 
-  /** Lets `ms` pass, with the ticks that the door gives its connections. */
+  /** Advances the clock by `ms`, with the ticks that the door gives its connections. */
   tickFor(ms: number, othersWait: boolean): void {
     const end = this.clock.now() + ms;
     while (this.clock.now() < end && !this.isClosed) {

@@ -1,5 +1,5 @@
 /**
- * The NBD door of a whole node under virtual time: node 0 has an export, node 1 lends.
+ * The NBD door of a whole node under virtual time. Node 0 has an export, and node 1 lends memory.
  */
 import { assert } from "../../src/core/assert.ts";
 import { SeededRandom } from "../../src/core/random.ts";
@@ -13,7 +13,7 @@ const MIB = 1024 * 1024;
 export const NBD: Address = { kind: "tcp", host: "10.0.0.0", port: 10809 };
 export const DISK = { name: "disk", byteCount: 16 * MIB };
 
-/** Half of it compresses. */
+/** Bytes of which one half compresses. */
 export function bytesFrom(random: SeededRandom, byteCount: number): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(byteCount);
   for (let at = 0; at < byteCount; at += 1) bytes[at] = at % 512 < 256 ? 7 : random.u32();

@@ -1,6 +1,6 @@
 /**
- * Imported with `{ type: "file" }`: the module is the path of the file, also inside a compiled
- * binary.
+ * A file that is imported with `{ type: "file" }`. The module is the path of the file, also inside
+ * a compiled binary.
  */
 declare module "*.bin" {
   const path: string;

@@ -1,6 +1,6 @@
 /**
  * The recorded pages of fixtures/pages, for tests, stress and benchmarks. The files are imported,
- * so that a compiled binary carries them. `bun run pages` makes them again: see make.ts.
+ * so a compiled binary contains them. `bun run pages` records them again (make.ts).
  */
 import { readFileSync } from "node:fs";
 import code from "../../fixtures/pages/code.bin" with { type: "file" };
@@ -15,7 +15,8 @@ import text from "../../fixtures/pages/text.bin" with { type: "file" };
 import zero from "../../fixtures/pages/zero.bin" with { type: "file" };
 
 /**
- * Where each class is. The first six are what programs really hold in memory; the others are edges.
+ * The file of each class. The first six are pages of real programs and files, the others edge
+ * cases.
  */
 const PAGE_FILES = {
   python,
@@ -33,8 +34,7 @@ const PAGE_FILES = {
 export type PageClassName = keyof typeof PAGE_FILES;
 
 /**
- * Classes that stand for what programs hold, without the edges: what a ratio or a rate should be
- * measured on.
+ * The classes without edge cases. Ratios and rates should be measured on these.
  */
 export const REAL_CLASSES = [
   "python",
@@ -47,7 +47,7 @@ export const REAL_CLASSES = [
 
 export interface PageClass {
   readonly name: PageClassName;
-  /** Whole pages, one after the other. */
+  /** Whole pages in sequence. */
   readonly pages: Uint8Array;
 }
 

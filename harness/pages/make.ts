@@ -1,9 +1,8 @@
 /**
- * Makes fixtures/pages: `bun run pages`. On Linux with gcc, python3, sqlite3 and node installed.
+ * Makes fixtures/pages: `bun run pages`. It needs Linux with gcc, python3, sqlite3 and node.
  *
- * Pages of live processes are a sample of what they hold: no page of zeros, none twice, none that
- * is same-filled, and none in which private.ts finds anything. The other classes are the same every
- * time.
+ * Pages of live processes are a sample of their memory. No page appears twice, none is same-filled,
+ * and private.ts finds nothing private in any of them. The other classes are the same every time.
  */
 
 import { Buffer } from "node:buffer";
@@ -24,14 +23,14 @@ import { compilerInput, databaseInput, JAVASCRIPT_PROGRAM, PYTHON_PROGRAM } from
 
 const OUT = join(import.meta.dir, "../../fixtures/pages");
 const SOURCES = join(import.meta.dir, "../../src");
-/** Free texts that every Debian has. */
+/** Free texts that every Debian system has. */
 const TEXTS = "/usr/share/common-licenses";
 const MIB = 1024 * 1024;
 const SEED = 1;
 
 /**
- * Compressed sizes at which zcache changes from accepting to refusing (docs/original.md, "accept or
- * refuse"), and one past the last.
+ * Compressed sizes at which zcache begins to refuse (docs/original.md, "accept or refuse"), and one
+ * more.
  */
 const NEAR_LIMIT_BYTES = [
   PERS_ZPAGE_BYTES_MAX_DEFAULT,
@@ -83,8 +82,8 @@ function python(): Recorded {
 }
 
 /**
- * The compiler proper, so that the process we start is the one that is read; read in the middle of
- * its work.
+ * cc1 alone, because the process that is started is the one that is read. It is read in the middle
+ * of its work.
  */
 function compiler(): Recorded {
   const cc1 = Bun.spawnSync(["gcc", "-print-prog-name=cc1"]).stdout.toString().trim();
@@ -93,7 +92,7 @@ function compiler(): Recorded {
   return { name: "cc1", command, input, inputEnds: true, readyLine: null, bytesMin: 96 * MIB };
 }
 
-/** Records `count` pages of the process, evenly spread over all that qualify. */
+/** Records `count` pages of the process, spread evenly over all that qualify. */
 async function sample(
   name: string,
   count: number,
@@ -130,7 +129,7 @@ function save(name: string, pages: readonly Uint8Array[], source: string): Made 
 }
 
 function textFiles(): string {
-  // Links among them point at other files of the same folder.
+  // Links are left out. They point at other files of the same folder.
   const files = readdirSync(TEXTS, { withFileTypes: true }).filter((entry) => entry.isFile());
   const names = files.map((entry) => entry.name).sort();
   return names.map((name) => readFileSync(join(TEXTS, name), "utf8")).join("\n");
@@ -145,7 +144,7 @@ function codeFiles(): string {
     .join("\n");
 }
 
-/** Up to `count` pages of the text, without those that private.ts objects to. */
+/** Up to `count` pages of the text, without those in which private.ts finds anything. */
 function wholePages(text: string, count: number): Uint8Array[] {
   const bytes = new TextEncoder().encode(text);
   const filter = new PrivateFilter();
@@ -178,8 +177,8 @@ function randomPage(random: SeededRandom): Uint8Array {
 }
 
 /**
- * Pages that are random up to some byte, and one byte repeated from there: longer by one, larger by
- * one or two.
+ * Pages of random bytes, followed by one repeated byte. One more random byte makes the zpage larger
+ * by one or two.
  */
 async function nearLimit(): Promise<Uint8Array[]> {
   const codec = await Lz4.load(openMemory());
@@ -187,15 +186,15 @@ async function nearLimit(): Promise<Uint8Array[]> {
   const zpage = new Uint8Array(2 * PAGE_BYTES);
   const pages: Uint8Array[] = [];
   for (const bytes of NEAR_LIMIT_BYTES) {
-    let found = 0;
-    while (found < NEAR_LIMIT_PAGES_EACH) {
+    let foundCount = 0;
+    while (foundCount < NEAR_LIMIT_PAGES_EACH) {
       const noise = randomPage(random);
       const filler = below(random, 256);
       for (let length = bytes - 64; length < bytes; length += 1) {
         const page = noise.slice().fill(filler, length);
         if (codec.compress(page, 0, zpage, 0, zpage.length) !== bytes) continue;
         pages.push(page);
-        found += 1;
+        foundCount += 1;
         break;
       }
     }

@@ -1,4 +1,4 @@
-/** The recorded pages are those of their manifest, and hold nothing private. */
+/** The recorded pages are those of the manifest, and contain nothing private. */
 import { expect, test } from "bun:test";
 import { readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
@@ -30,7 +30,7 @@ async function zpageSizes(name: PageClassName): Promise<number[]> {
   return pagesOf(name).map((page) => codec.compress(page, 0, zpage, 0, zpage.length));
 }
 
-test("fixtures/pages holds what its manifest lists, and at most 4 MiB", () => {
+test("fixtures/pages has the pages that its manifest lists, and at most 4 MiB", () => {
   const files = readdirSync(FOLDER).filter((name) => name.endsWith(".bin"));
   expect(files.sort()).toEqual(manifest.map(({ file }) => file).sort());
   for (const { file, pages } of manifest) {
@@ -42,7 +42,7 @@ test("fixtures/pages holds what its manifest lists, and at most 4 MiB", () => {
   expect(bytes).toBeLessThanOrEqual(4 * 1024 * 1024);
 });
 
-test("no recorded page holds a path, a setting, a key or an address", () => {
+test("no recorded page contains a path, a setting, a key or an address", () => {
   for (const name of REAL_CLASSES) {
     for (const page of pagesOf(name)) {
       const text = Buffer.from(page).toString("latin1");
@@ -52,21 +52,21 @@ test("no recorded page holds a path, a setting, a key or an address", () => {
   }
 });
 
-test("the near-limit pages compress to exactly the sizes where the policy turns", async () => {
+test("the near-limit pages compress to exactly the sizes where zcache begins to refuse", async () => {
   const sizes = await zpageSizes("near-limit");
   const limits = [PERS_ZPAGE_BYTES_MAX_DEFAULT, ZPAGE_BYTES_MAX, ZPAGE_BYTES_MAX + 1];
   expect(limits).toEqual([3584, 4000, 4001]);
   expect([...new Set(sizes)]).toEqual(limits);
 });
 
-test("the other edges are what their names say", async () => {
+test("the other edge cases are zero, repeat one word, or do not compress", async () => {
   expect(pagesOf("zero").map((page) => sameFilledWord(page, 0))).toEqual([0]);
   const words = pagesOf("same-filled").map((page) => sameFilledWord(page, 0));
   expect(words.includes(NOT_SAME_FILLED) || words.includes(0)).toBe(false);
   expect(Math.min(...(await zpageSizes("incompressible")))).toBeGreaterThan(PAGE_BYTES);
 });
 
-test("the pages of programs are all different, not same-filled, and mostly shrink", async () => {
+test("the pages of programs are all different, not same-filled, and most of them compress", async () => {
   const seen = new Set<bigint>();
   let count = 0;
   let small = 0;

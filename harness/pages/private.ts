@@ -1,15 +1,14 @@
 /**
- * Content that must not get into a recorded page: paths, names and settings of the machine that it
- * was recorded on. A page with any of it is left out, never edited: there are more pages than
- * needed.
+ * Content that no recorded page may contain: paths, names and settings of the machine that recorded
+ * it. A page with any of it is left out and never edited. There are more pages than needed.
  */
 
 import { Buffer } from "node:buffer";
 import { hostname, userInfo } from "node:os";
 
 /**
- * Absolute paths, environment variables, keys, addresses of networks and mail. Also what tests may
- * look for on any machine, since it names nothing of it.
+ * Absolute paths, environment variables, keys, network addresses and mail addresses. These patterns
+ * name nothing of this machine, so tests on any machine can look for them.
  */
 export const PRIVATE_PATTERN = new RegExp(
   [
@@ -23,12 +22,12 @@ export const PRIVATE_PATTERN = new RegExp(
   ].join("|"),
 );
 
-/** Says of a page whether it holds something private to this machine or to whoever runs this. */
+/** Tells whether a page contains something private to this machine or its user. */
 export class PrivateFilter {
   private readonly words: readonly Buffer[];
 
   constructor() {
-    // A value of one to three characters would match everywhere and tells nobody anything.
+    // A value of one to three characters would match everywhere, and reveals nothing.
     const names = [hostname(), userInfo().username].filter((name) => name.length > 1);
     const values = Object.values(process.env).filter((value) => (value ?? "").length > 3);
     const words = [...names, ...values].map((word) => word ?? "");
@@ -37,8 +36,8 @@ export class PrivateFilter {
 
   isPrivate(page: Uint8Array): boolean {
     const bytes = Buffer.from(page.buffer, page.byteOffset, page.byteLength);
-    // Interpreters keep some strings with two bytes a character: read without the zeros those look
-    // alike.
+    // Interpreters keep some strings with two bytes a character. Without the zeros, the patterns
+    // match them too.
     const narrow = bytes.toString("latin1");
     const wide = narrow.replaceAll("\0", "");
     if (PRIVATE_PATTERN.test(narrow) || PRIVATE_PATTERN.test(wide)) return true;

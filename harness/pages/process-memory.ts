@@ -1,21 +1,20 @@
 /**
- * Reads the memory of a process that we started: its heap and its anonymous mappings, through /proc
- * (proc(5)).
+ * Reads the heap and the anonymous mappings of a process that it starts, through /proc (proc(5)).
  *
- * The stack is left out, and with it the arguments and the environment, which lie at its top; so is
- * everything that is mapped from a file. The process is stopped while it is read.
+ * It leaves out all that is mapped from a file, and the stack. The arguments and the environment
+ * lie at the top of the stack. The process is stopped while it is read.
  */
 import { closeSync, openSync, readFileSync, readSync } from "node:fs";
 import { PAGE_BYTES } from "../../src/core/limits.ts";
 
 export interface Recorded {
-  /** Names the program in errors. */
+  /** The name of the program in errors. */
   readonly name: string;
   readonly command: readonly string[];
   readonly input: string;
-  /** Its standard input ends after `input`; else it stays open, so that the program waits there. */
+  /** Its standard input ends after `input`. Null: it stays open, so that the program waits. */
   readonly inputEnds: boolean;
-  /** It is read when it prints this line; or, when null, as soon as it holds `bytesMin`. */
+  /** It is read when it prints this line. Null: as soon as it has `bytesMin` of memory. */
   readonly readyLine: string | null;
   readonly bytesMin: number;
 }
@@ -24,8 +23,8 @@ const WAIT_MS_MAX = 120_000;
 const POLL_MS = 5;
 
 /**
- * Runs the program until it is ready and gives every page of its own memory to `visit`; then kills
- * it.
+ * Runs the program until it is ready, and gives every page of its own memory to `visit`. Then it
+ * kills the program.
  */
 export async function recordProcess(
   recorded: Recorded,
@@ -33,7 +32,7 @@ export async function recordProcess(
 ): Promise<void> {
   const child = Bun.spawn([...recorded.command], {
     cwd: "/",
-    // Nothing of our own environment goes into it.
+    // The program gets nothing of the environment of this process.
     env: { PATH: "/usr/bin:/bin" },
     stdin: "pipe",
     stdout: "pipe",
@@ -60,14 +59,14 @@ async function lineFrom(output: ReadableStream<Uint8Array>, recorded: Recorded):
     text += decoder.decode(chunk, { stream: true });
     if (text.includes(`${recorded.readyLine}\n`)) return;
   }
-  throw new Error(`Cannot record "${recorded.name}": it ended before it was ready`);
+  throw new Error(`Cannot record "${recorded.name}": the program ended before it was ready`);
 }
 
 async function residentFrom(pid: number, recorded: Recorded): Promise<void> {
   const deadline = performance.now() + WAIT_MS_MAX;
   while (residentBytes(pid) < recorded.bytesMin) {
     if (performance.now() > deadline) {
-      throw new Error(`Cannot record "${recorded.name}": it holds too little`);
+      throw new Error(`Cannot record "${recorded.name}": the program uses too little memory`);
     }
     await Bun.sleep(POLL_MS);
   }
@@ -93,7 +92,7 @@ function readPages(pid: number, visit: (page: Uint8Array) => void): void {
   }
 }
 
-/** Guard pages and the like cannot be read: that is no failure. */
+/** Some mappings cannot be read, such as guard pages. That is no failure. */
 function readOrNothing(file: number, page: Uint8Array, at: number): number {
   try {
     return readSync(file, page, 0, PAGE_BYTES, at);
@@ -103,8 +102,8 @@ function readOrNothing(file: number, page: Uint8Array, at: number): number {
 }
 
 /**
- * Readable and writable mappings without a file behind them: `start-end rw-p offset device inode
- * name`.
+ * Readable and writable mappings without a file. A line is
+ * `start-end rw-p offset device inode name`.
  */
 function ownRanges(pid: number): Array<[number, number]> {
   const ranges: Array<[number, number]> = [];
@@ -114,7 +113,7 @@ function ownRanges(pid: number): Array<[number, number]> {
     if (!access.startsWith("rw") || inode !== "0") continue;
     if (name !== "" && name !== "[heap]" && !name.startsWith("[anon:")) continue;
     const [start = 0, end = 0] = range.split("-").map((hex) => Number.parseInt(hex, 16));
-    // Most of a large reservation was never touched; reading it all would take minutes.
+    // Most of a large reservation was never touched. To read all of it would take minutes.
     if (end - start <= 1024 * 1024 * 1024) ranges.push([start, end]);
   }
   return ranges;

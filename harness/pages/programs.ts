@@ -1,6 +1,6 @@
 /**
- * The programs whose memory is recorded, each with the data set that it builds. All data comes from
- * a small generator with a fixed seed, so it is nobody's.
+ * The programs whose memory is recorded, each with the data that it builds. All data comes from a
+ * small generator with a fixed seed, so none of it is private.
  */
 import { below, type Random } from "../../src/core/random.ts";
 
@@ -68,7 +68,7 @@ CREATE INDEX book_author ON book (author, price);
 `;
 }
 
-/** A long C file of many functions that differ, for a compiler to think about. Includes nothing. */
+/** A long C file of many different functions, to keep a compiler busy. It includes nothing. */
 export function compilerInput(random: Random): string {
   const parts = [
     "typedef unsigned long u64;\nstruct node { struct node *next; u64 key, value[6]; };\n",

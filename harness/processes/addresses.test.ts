@@ -1,6 +1,6 @@
 /**
  * Nodes on unusual addresses: wildcards, link-local addresses, names that do not resolve yet, ports
- * in use. Each test makes a network namespace, which takes root.
+ * in use. Each test makes a network namespace, which needs root.
  */
 import { expect, test } from "bun:test";
 import { NodeProcess } from "./node-process.ts";

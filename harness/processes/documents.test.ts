@@ -95,7 +95,7 @@ class Reader implements AsyncDisposable {
     for (const command of commandsOf(block)) {
       if (ramsterCalls(command).length === 0) continue;
       const { stderr, code } = await ended(await this.spawn([`${run} ${command}`]));
-      expect(`${block.at}: ${stderr}`).toContain("this takes root");
+      expect(`${block.at}: ${stderr}`).toContain("this needs root");
       expect(code).toBe(EXIT_NOT_STARTED);
     }
   }

@@ -361,7 +361,7 @@ test(
     const client = await world.connect(node);
     const names = Array.from({ length: 1020 }, (_, i) => `${i}-${'"'.repeat(120)}`);
     for (let from = 0; from < names.length; from += 250) {
-      await tellOf(node.gossip, names.slice(from, from + 250));
+      await sendMembers(node.gossip, names.slice(from, from + 250));
     }
     const { members, peers } = await client.stats();
     expect(members.map((member) => member.name).sort()).toEqual(["n1", ...names].sort());
@@ -374,7 +374,7 @@ test(
 );
 
 /** Sends all members, as a joining node does. Resolves once the node has answered. */
-async function tellOf(gossip: string, names: readonly string[]): Promise<void> {
+async function sendMembers(gossip: string, names: readonly string[]): Promise<void> {
   const vsn = [2, 5, 5, 2, 5, 4] as const;
   const addr = Uint8Array.from([127, 0, 0, 1]);
   const counts = {

@@ -83,7 +83,7 @@ test("the first get from a killed holder waits, and later ones fail at once unti
   await sim.stop();
 });
 
-test("the first get from a paused holder waits, and later ones fail at once until it goes on", async () => {
+test("the first get from a paused holder waits, and later ones fail at once until it continues", async () => {
   const { sim, owner, holder, pool } = await pair();
   const numbers = away(owner, pool);
   holder.pause(10_000);
@@ -108,7 +108,7 @@ async function auto(settings: ReadonlyArray<Partial<NodeConfig>>) {
   return { sim, owner, lenders };
 }
 
-test("a node with --peers and no target sends two copies of each page to peers that lend", async () => {
+test("a node with --peers and no target sends two copies of each page to its lenders", async () => {
   const { sim, owner, lenders } = await auto([AUTO, LENDER, LENDER, { ...LENDER, lendBytes: 0 }]);
   expect([owner.counter("copies_possible"), owner.node.nowhere.reason]).toEqual([2, null]);
   const pool = fill(sim, owner);
@@ -181,7 +181,7 @@ test.each([
   await sim.stop();
 });
 
-test("a killed holder that was named by number is out of reach, and the log says so", async () => {
+test("a killed holder that was named by number is unreachable, which is logged", async () => {
   const { sim, owner, holder, pool } = await pair();
   const pages = owner.counter("remote_pers_pages");
   sim.run(300_000); // Longer than an unused link stays open.
@@ -197,7 +197,7 @@ test("a killed holder that was named by number is out of reach, and the log says
   await sim.stop();
 });
 
-test("peers lend to a node once they are added at run time, and no longer once they are removed", async () => {
+test("peers lend to a node when they are added at run time, until they are removed", async () => {
   const peers = "1@10.0.0.1:7777,2@10.0.0.2:7777";
   const { sim, owner } = await auto([{ ...AUTO, peers: [] }, LENDER, LENDER]);
   expect(owner.counter("copies_possible")).toBe(0);

@@ -21,7 +21,7 @@ describe("a cluster of whole nodes", () => {
   );
 
   test.each(SEEDS)(
-    "whose nodes are cut off for too long knows what is lost, seed %d",
+    "whose nodes are cut off for too long reports what is lost, seed %d",
     async (seed) => {
       await churn({ ...ONE, seed, troubles: ["partition"], foreignGraceMs: SHORT_MS });
     },

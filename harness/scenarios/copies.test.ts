@@ -1,4 +1,4 @@
-/** Several copies of pages that are away: whole nodes that find each other, under virtual time. */
+/** Several copies of remote pages: whole nodes that find each other, under virtual time. */
 import { expect, test } from "bun:test";
 import { POOLS_PER_CLIENT_MAX } from "../../src/core/limits.ts";
 import { STATUS } from "../../src/core/status.ts";
@@ -21,7 +21,7 @@ import { SimCluster, type SimNode } from "../sim/cluster.ts";
 
 const MIB = 1024 * 1024;
 
-test("a page that is away has two copies on different machines, if there are two lenders", async () => {
+test("a remote page has two copies on different machines, if there are two lenders", async () => {
   const { sim, owner, lenders, pool } = await filled([OWNER, LENDER, LENDER, LENDER]);
   const pages = owner.counter("remote_pers_pages");
   expect(pages).toBeGreaterThan(PAGES / 2);
@@ -44,7 +44,7 @@ test("lenders of one zone hold only one copy", async () => {
   await sim.stop();
 });
 
-test("when a holder loses power all pages are served, and no get waits for its death", async () => {
+test("when a holder loses power, all gets succeed without waiting for its death", async () => {
   const { sim, owner, lenders, pool } = await filled([OWNER, LENDER, LENDER, LENDER]);
   lenders[0]?.crash();
   for (let number = 0; number < PAGES; number += 1) {
@@ -69,7 +69,7 @@ test("a holder that returns empty costs one copy, and no page", async () => {
   await sim.stop();
 });
 
-test("a copy put before its holder restarted does not count when the other holder answers late", async () => {
+test("a copy that was put before its holder restarted does not count", async () => {
   const sim = new SimCluster(1);
   await sim.startGossiping([OWNER, LENDER, LENDER]);
   const [owner, quick, late] = sim.nodes as [SimNode, SimNode, SimNode];
@@ -91,7 +91,7 @@ test("a copy put before its holder restarted does not count when the other holde
   await sim.stop();
 });
 
-test("a page is remote only once all its holders have it; else none of them keeps it", async () => {
+test("a page turns remote only when all its holders have it, and otherwise none keeps it", async () => {
   const small = { ...LENDER, lendBytes: MIB };
   const sim = new SimCluster(2);
   await sim.startGossiping([OWNER, LENDER, small]);
@@ -112,7 +112,7 @@ test("a page is remote only once all its holders have it; else none of them keep
   await sim.stop();
 });
 
-test("no get waits for a silent holder when another one has the page", async () => {
+test("no get waits for a silent holder when another holder has the page", async () => {
   const { sim, owner, lenders, pool } = await filled([OWNER, LENDER, LENDER]);
   const [silent] = lenders as [SimNode];
   sim.network.block(silent.host, owner.host);
@@ -141,7 +141,7 @@ test("a damaged copy is not delivered, and the other one is", async () => {
   await sim.stop();
 });
 
-test("when a holder is dead its copies are made again, so that the next one may die, too", async () => {
+test("when a holder is dead its copies are replaced, so another holder may die too", async () => {
   const { sim, owner, lenders, pool } = await filled([OWNER, LENDER, LENDER, LENDER, LENDER]);
   for (const [i, lender] of lenders.slice(0, 2).entries()) {
     const lost = lender.counter("foreign_pers_pages");
@@ -163,7 +163,7 @@ test("when a holder is dead its copies are made again, so that the next one may 
   await sim.stop();
 });
 
-test("the number of pages at risk is known, and soon also how long repair will take", async () => {
+test("the stats have the number of pages at risk, and soon the time that repair needs", async () => {
   // A long latency leaves time to look. Frames in the pipe are sent within --request-timeout.
   const far = { latencyMinMs: 150, latencyMaxMs: 200, pipeBytesMin: 64 * 1024 };
   const sim = new SimCluster(4, far);
@@ -214,7 +214,7 @@ test("pages with copies at dead nodes are at risk until these return, even with 
   await sim.stop();
 });
 
-test("a holder that returns empty gets its share again", async () => {
+test("a holder that returns without its copies gets its share of new ones", async () => {
   const { sim, owner, lenders, pool } = await filled([OWNER, LENDER, LENDER]);
   const pages = owner.counter("remote_pers_pages");
   const [first, second] = lenders as [SimNode, SimNode];
@@ -254,7 +254,7 @@ test("a holder that returns with its copies gets no new ones, and surplus copies
   await sim.stop();
 });
 
-test("copies that were replaced while their holder was cut off are flushed there later", async () => {
+test("copies that were replaced while their holder was cut off are flushed later", async () => {
   const { sim, owner, lenders, pool } = await filled([OWNER, LENDER, LENDER, LENDER]);
   const [cut] = lenders as [SimNode];
   const had = cut.counter("foreign_pers_pages");
@@ -274,7 +274,7 @@ test("copies that were replaced while their holder was cut off are flushed there
   await sim.stop();
 });
 
-test("pages that left when there was one lender get a second copy when there are two", async () => {
+test("pages that left with one lender present get a second copy when a second one arrives", async () => {
   const sim = new SimCluster(3);
   await sim.startGossiping([{ lendBytes: 0 }, LENDER, LENDER]);
   const [owner, , late] = sim.nodes as [SimNode, SimNode, SimNode];
@@ -296,7 +296,7 @@ test("pages that left when there was one lender get a second copy when there are
   await sim.stop();
 });
 
-test("late news that earlier boots of holder and owner have left costs no page", async () => {
+test("late gossip that an earlier boot of holder or owner has left loses no page", async () => {
   const { sim, owner, lenders, pool } = await filled([{ ...OWNER, replicas: 1 }, LENDER]);
   const [holder] = lenders as [SimNode];
   const pages = owner.counter("remote_pers_pages");
@@ -308,8 +308,10 @@ test("late news that earlier boots of holder and owner have left costs no page",
     const options = { keyring: null, label: "", checksum: true };
     const packet = encodePacket([encodeMessage(dead)], options);
     port.send(packet, packet.byteLength, to.gossip);
-    sim.until("it is believed", () => to.log.some((it) => it.endsWith(`"${name}" has left`)));
-    sim.until("it has objected", () => to.alive().length === 2);
+    sim.until("the leave is believed", () =>
+      to.log.some((it) => it.endsWith(`"${name}" has left`)),
+    );
+    sim.until("the node has refuted it", () => to.alive().length === 2);
   }
   port.close();
   sim.run(20_000);

@@ -68,7 +68,7 @@ describe("nodes report exactly the rows of the table", () => {
   });
 });
 
-test("each counter that is reported is a metric with the kind and the text of its row", async () => {
+test("each reported counter is a metric with the kind and the help text of its row", async () => {
   for (const stats of reports) {
     const text = await new Metrics(() => stats).text();
     for (const [name, figure] of Object.entries(COUNTERS)) {
@@ -80,7 +80,7 @@ test("each counter that is reported is a metric with the kind and the text of it
   }
 });
 
-test("gets of ephemeral pages are hits or misses, here and at a holder that may have evicted them", async () => {
+test("each get of an ephemeral page counts as a hit or a miss, here and at a holder", async () => {
   const sim = new SimCluster(5);
   await sim.start([{ target: 1, remotifyEph: true, lendBytes: 0 }, { lendBytes: MIB / 2 }]);
   const owner = sim.node(0);

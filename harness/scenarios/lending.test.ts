@@ -19,7 +19,7 @@ function putAll(sim: SimCluster, borrowers: readonly SimNode[], count: number): 
   return refused;
 }
 
-test("a lender that many owners fill at once refuses nothing that it granted, and ends full", async () => {
+test("a lender that many owners fill at once accepts all that it granted, and ends full", async () => {
   for (const seed of [1, 2, 3]) {
     const sim = new SimCluster(seed);
     await sim.start([
@@ -67,7 +67,7 @@ test("memory that one owner gives back is granted to another", async () => {
   await sim.stop();
 });
 
-test("each of many borrowers gets its share, however early the others came", async () => {
+test("each of many borrowers gets its share, even when the others were earlier", async () => {
   const sim = new SimCluster(5);
   const many = Array.from({ length: 24 }, () => ({ target: 0, lendBytes: 0, memoryBytes: MIB }));
   await sim.start([{ lendBytes: 16 * MIB }, ...many]);

@@ -179,7 +179,7 @@ async function runModel(seed: number, operations: number, buggify = NEVER): Prom
   return model;
 }
 
-test("a million random operations agree with a plain Map, and nothing is left at the end", async () => {
+test("a million random operations agree with a plain Map, and no page is left over", async () => {
   const model = await runModel(1, OPERATIONS);
   const { counters } = model.node;
   // The run proves something only if all of this happened.
@@ -202,11 +202,11 @@ test("a million random operations agree with a plain Map, and nothing is left at
   }
 }, 300_000);
 
-test("other seeds agree too", async () => {
+test("random operations with other seeds agree with a plain Map", async () => {
   for (const seed of [2, 3, 4]) await runModel(seed, 60_000);
 }, 120_000);
 
-test("they agree while flushes of objects and pools take many turns", async () => {
+test("random operations agree while flushes of objects and pools take many turns", async () => {
   const isShort: Buggify = (point) => point === "short-flush";
   await runModel(5, 60_000, isShort);
 }, 120_000);

@@ -44,7 +44,7 @@ test.each([
   ["has a lender", [ALONE, LENDER], null],
   ["has a disk", [{ ...ALONE, spillPath: "disk", spillBytes: 2 ** 20 }], null],
   ["is a server that no program uses", [SERVER], null],
-] as const)("a node that %s says so once", async (_, settings, why) => {
+] as const)("a node that %s logs that once", async (_, settings, why) => {
   const { sim, node } = await gossiping(settings);
   expect(reason(node)).toBe(why);
   const { counters } = node.node.admin.snapshot();

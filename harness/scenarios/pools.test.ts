@@ -69,7 +69,7 @@ function mostOfEach(
   return most;
 }
 
-test("a large pool is destroyed a slice a turn, and none of its pages is seen meanwhile", async () => {
+test("a large pool is destroyed in slices, and none of its pages is visible meanwhile", async () => {
   const { sim, owner } = await pair();
   const { ramster } = owner.node;
   const other = owner.newPool({ persistent: true });
@@ -106,7 +106,7 @@ test("a large pool is destroyed a slice a turn, and none of its pages is seen me
   await sim.stop();
 });
 
-test("pages that are away go with their pool a slice a turn, here and at the lender", async () => {
+test("remote pages of a destroyed pool are freed in slices, here and at the lender", async () => {
   const { sim, owner, lender } = await pair();
   const { ramster } = owner.node;
   const pool = owner.newPool({ persistent: true });
@@ -148,7 +148,7 @@ function spendTurn(node: SimNode): void {
 /** From now on, a few flushed pages are freed each millisecond. */
 const SLOWLY: Buggify = (point) => point === "short-flush";
 
-test("a get in flight sees no page that is still being freed", async () => {
+test("a get in flight never returns a page that is being freed", async () => {
   const { sim, owner } = await pair();
   const pool = owner.newPool({ persistent: true });
   fill(sim, owner, pool, 2000);
@@ -209,7 +209,7 @@ test("pages that are still being freed are not sent to a lender", async () => {
   await sim.stop();
 });
 
-test("a lender purges an owner's pages a slice a turn, and takes that owner's new ones meanwhile", async () => {
+test("a lender purges an owner's pages in slices, and accepts that owner's new pages meanwhile", async () => {
   const { sim, owner, lender } = await pair();
   const pool = owner.newPool({ persistent: true });
   fill(sim, owner, pool, 4 * FLUSH_SLICE);

@@ -38,14 +38,16 @@ function leave(machine: SimMachine, bytes: number): void {
   machine.usedBytes = MACHINE - RESERVE - bytes;
 }
 
-test("a lender soon gives back what its machine needs, and no more, and no page is lost", async () => {
+test("a lender soon gives back what its machine needs and no more, without losing a page", async () => {
   const { sim, owner, pool, short, machine } = await onMachine();
   leave(machine, machine.lentBytes / 2);
   const startMs = sim.clock.now();
   sim.until("it has begun", () => short.counter("lend_pressure_shrinks") === 1);
   sim.until("the machine has its reserve", () => machine.availableBytes >= RESERVE);
   expect(sim.clock.now() - startMs).toBeLessThan(3000);
-  sim.until("it says so", () => short.log.some((line) => / gave \d+ MiB back in /.test(line)));
+  sim.until("it logs how much it gave back", () =>
+    short.log.some((line) => / gave \d+ MiB back in /.test(line)),
+  );
   sim.run(5000);
   expect(short.counter("lend_pressure_shrinks")).toBe(1);
   expect(machine.availableBytes).toBeLessThan(RESERVE + 400 * KIB);
@@ -59,7 +61,7 @@ test("a lender soon gives back what its machine needs, and no more, and no page 
   await sim.stop();
 });
 
-test("it lends again in steps when the machine has had room for a while, and does not flap", async () => {
+test("a lender lends more again, in steps, when its machine has had room for a while", async () => {
   const { sim, owner, pool, short, machine } = await onMachine();
   leave(machine, machine.lentBytes / 2);
   sim.run(20_000);
@@ -96,7 +98,7 @@ test("a machine whose memory varies by less than the margin moves no page", asyn
   await sim.stop();
 });
 
-test("ephemeral pages go first, and grants stop, before any persistent page is given back", async () => {
+test("before a persistent page is given back, grants stop and ephemeral pages go", async () => {
   const sim = new SimCluster(5);
   await sim.startGossiping([{ ...OWNER, replicas: 1, remotifyEph: true }, LENDS]);
   const [owner, short] = sim.nodes as [SimNode, SimNode];
@@ -124,7 +126,7 @@ test("ephemeral pages go first, and grants stop, before any persistent page is g
   await sim.stop();
 });
 
-test("it gives back in steps while programs wait for memory, and stops when they do not", async () => {
+test("a lender gives back in steps while programs wait for memory, and then stops", async () => {
   const { sim, owner, pool, machine } = await onMachine();
   leave(machine, machine.lentBytes + 3 * RESERVE - 300 * KIB);
   const { lentBytes } = machine;
@@ -141,7 +143,7 @@ test("it gives back in steps while programs wait for memory, and stops when they
   await sim.stop();
 });
 
-test("drained and short of memory at once: the lower limit counts, whichever ends first", async () => {
+test("the lower limit counts while a lender is both drained and short of memory", async () => {
   const { sim, owner, pool, short, machine } = await onMachine();
   const { admin } = short.node;
   admin.setKnob("draining", "1");
@@ -164,7 +166,7 @@ test("drained and short of memory at once: the lower limit counts, whichever end
   await sim.stop();
 });
 
-test("the reserve can be set at run time, and counts at once; a bad value is refused", async () => {
+test("the reserve can be set at run time and counts at once, but not to a bad value", async () => {
   const { sim, owner, pool, short, machine } = await onMachine();
   const { admin } = short.node;
   expect(admin.getKnob("reserve")).toBe(String(RESERVE));
@@ -199,7 +201,7 @@ async function onSilent(unseen: SimMachine["unseen"], reserve: NodeConfig["reser
   return { sim, lender, owner, machine, logged };
 }
 
-test("a lender that cannot see its cgroup's limit lends nothing, logs that once, and lends when it can", async () => {
+test("a lender lends nothing while it cannot read its cgroup's limit, and logs that once", async () => {
   const { sim, lender, owner, machine, logged } = await onSilent(["limit"]);
   expect(lender.counter("lend_limit_frames")).toBe(0);
   const pool = owner.newPool({ persistent: true });
@@ -220,7 +222,7 @@ test("a lender that cannot see its cgroup's limit lends nothing, logs that once,
   await sim.stop();
 });
 
-test("a lender on a machine without any figures lends nothing, unless it is configured to", async () => {
+test("a lender on a machine without memory figures lends nothing, unless configured to", async () => {
   const { sim, lender, logged } = await onSilent([]);
   lender.machine = { read: () => null };
   sim.run(1000);
@@ -233,7 +235,7 @@ test("a lender on a machine without any figures lends nothing, unless it is conf
   await configured.sim.stop();
 });
 
-test("a lender without figures of waits or caches logs that once, and keeps twice the reserve", async () => {
+test("a lender without figures of memory pressure or caches logs that once and doubles its reserve", async () => {
   const { sim, lender, logged } = await onSilent(["available", "waits"]);
   sim.run(5000);
   expect(logged("Cannot read /proc/meminfo")).toBe(1);
@@ -243,7 +245,7 @@ test("a lender without figures of waits or caches logs that once, and keeps twic
   await sim.stop();
 });
 
-test("a lender in a cgroup with a limit logs whose limit it is", async () => {
+test("a lender in a cgroup with a limit logs which cgroup has it", async () => {
   const { sim, machine, logged } = await onSilent([]);
   machine.cgroup = "/sys/fs/cgroup/a";
   sim.run(1000);

@@ -24,7 +24,7 @@ test("a drained lender is empty soon, and every page has its copies elsewhere", 
   await sim.stop();
 });
 
-test("without another lender pages come home as far as there is room, and the rest stays", async () => {
+test("without another lender, pages come home until home is full, and the rest stay", async () => {
   const roomy = { ...OWNER, replicas: 1, memoryBytes: MIB };
   const { sim, owner, lenders, pool } = await filled([roomy, LENDER]);
   const [only] = lenders as [SimNode];

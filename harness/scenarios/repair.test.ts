@@ -18,7 +18,7 @@ import {
 import type { SimNode } from "../sim/cluster.ts";
 import { Truth } from "../sim/truth.ts";
 
-test("a holder that links once more after it left, before it ends, does not count as a holder", async () => {
+test("a node that has left and links again before it ends is no holder", async () => {
   // The owner lends as well, and so accepts links from nodes that it does not know.
   const open = { ...OWNER, lendBytes: 1024 * 1024 };
   const { sim, owner, lenders, pool } = await filled([open, LENDER, LENDER, LENDER]);
@@ -74,7 +74,7 @@ test("a page that could not come home is still at risk", async () => {
   await sim.stop();
 });
 
-test("no copy is given up in favour of one whose holder may be gone", async () => {
+test("no copy is given up when the holder of the second copy may be gone", async () => {
   const { sim, owner, lenders, pool } = await filled([OWNER, LENDER, LENDER]);
   const [drained, silent] = lenders as [SimNode, SimNode];
   sim.partition([owner], [silent]);
@@ -89,7 +89,7 @@ test("no copy is given up in favour of one whose holder may be gone", async () =
   await sim.stop();
 });
 
-test("no copy is given up in favour of one that has gone, while the record still names it", async () => {
+test("no copy is given up when the record names a second copy that is gone", async () => {
   const { sim, owner, lenders, pool } = await filled([OWNER, LENDER, LENDER]);
   const [drained, emptied] = lenders as [SimNode, SimNode];
   owner.node.ramster.setReplicas(1);
@@ -105,7 +105,7 @@ test("no copy is given up in favour of one that has gone, while the record still
   await sim.stop();
 });
 
-test("a holder whose link was lost is asked again when the others have bad copies", async () => {
+test("a holder whose link was lost gets another request when the others have bad copies", async () => {
   const { sim, owner, lenders, pool } = await filled([OWNER, LENDER, LENDER]);
   const [lost, bad] = lenders as [SimNode, SimNode];
   damageAll(bad);
@@ -118,20 +118,23 @@ test("a holder whose link was lost is asked again when the others have bad copie
   await sim.stop();
 });
 
-test("a page that is in flight when more copies are wanted gets them, too", async () => {
+test("a page that is in flight when replicas is raised gets the new copies too", async () => {
   const { sim, owner, lenders, pool } = await filled([{ ...OWNER, replicas: 1 }, LENDER, LENDER]);
   const { ramster } = owner.node;
   ramster.zcache.budget.setMarks(1, 0);
   settle(sim);
   for (const lender of lenders) sim.network.block(lender.host, owner.host);
   for (let number = PAGES; number < PAGES + 100; number += 1) owner.put(pool, number, 1);
-  sim.until("some are on their way", () => owner.counter("frames_in_flight") > 20);
+  sim.until("some pages are in flight", () => owner.counter("frames_in_flight") > 20);
   // Each page lacks a copy, and no holder answers. By then this is known for pages that are away.
   ramster.setReplicas(2);
   const away = owner.counter("remote_pers_pages");
-  sim.until("those that are away are looked at", () => owner.counter("pages_at_risk") === away);
+  sim.until(
+    "the remote pages are known to be at risk",
+    () => owner.counter("pages_at_risk") === away,
+  );
   for (const lender of lenders) sim.network.unblock(lender.host, owner.host);
-  sim.until("all that were on their way are away", () => owner.counter("frames_in_flight") === 0);
+  sim.until("no page is in flight", () => owner.counter("frames_in_flight") === 0);
   untilRepaired(sim, owner);
   settle(sim);
   expect(owner.counter("remote_pers_pages")).toBeGreaterThan(away);
@@ -140,7 +143,7 @@ test("a page that is in flight when more copies are wanted gets them, too", asyn
   await sim.stop();
 });
 
-test("the answer to a copy does not count for a page that was put again meanwhile", async () => {
+test("the answer to a copy does not count for a page that was put again in the meantime", async () => {
   // With this seed all of the first batch goes to the slow holder.
   const settings = [OWNER, LENDER, LENDER, LENDER, LENDER];
   const { sim, owner, lenders, pool } = await filled(settings, 7);
@@ -152,7 +155,7 @@ test("the answer to a copy does not count for a page that was put again meanwhil
   sim.until("its copies are missed", () => owner.counter("pages_at_risk") > 0);
   sim.network.block(slow.host, owner.host);
   sim.buggify = () => false;
-  sim.until("one got some, and says so to nobody", () => {
+  sim.until("the slow lender has a copy, and cannot answer", () => {
     return slow.counter("foreign_pers_pages") > had;
   });
   // The same pages again: they go to the other two at once, and would take a third copy.
@@ -172,7 +175,7 @@ test("the answer to a copy does not count for a page that was put again meanwhil
   await sim.stop();
 });
 
-test("a page stays at risk when its copy elsewhere fails and the lender that wanted it gone has left", async () => {
+test("a page stays at risk when its new copy fails and the lender that asked for it has left", async () => {
   const { sim, owner, lenders, pool } = await filled([OWNER, LENDER, LENDER, LENDER]);
   // So few pages that none waits for another, and no room for them at home.
   for (let number = 40; number < PAGES; number += 1) owner.flush(pool, number);
@@ -186,12 +189,12 @@ test("a page stays at risk when its copy elsewhere fails and the lender that wan
   const had = slow.counter("foreign_pers_pages");
   sim.network.block(slow.host, owner.host);
   leaving.node.admin.setKnob("draining", "1");
-  sim.until("one got some, and says so to nobody", () => {
+  sim.until("the slow lender has a copy, and cannot answer", () => {
     return slow.counter("foreign_pers_pages") > had;
   });
   leaving.crash();
   await leaving.restart([owner]);
-  sim.until("what it took along is known", () => owner.counter("copies_lost") > 0);
+  sim.until("the lost copies are known", () => owner.counter("copies_lost") > 0);
   sim.run(100);
   expect(owner.counter("copies_repaired")).toBe(0);
   sim.network.cut(slow.host, owner.host);

@@ -80,7 +80,7 @@ function settle(sim: SimCluster): void {
 }
 
 describe("scenario 1: single node", () => {
-  test("the store behaves per the coherency contract with remotify off", async () => {
+  test("the store follows the coherency contract with remotify off", async () => {
     const sim = await cluster([{ target: null }]);
     const a = sim.node(0);
     const pers = a.newPool({ persistent: true });
@@ -110,7 +110,7 @@ describe("scenario 1: single node", () => {
 });
 
 describe("scenario 2: overflow pair", () => {
-  test("foreign rises on the holder, gets succeed on the owner, flush empties the holder", async () => {
+  test("pages go to the holder, gets by the owner succeed, and a flush empties the holder", async () => {
     const sim = await cluster([{ target: 1, lendBytes: 0 }, SERVER]);
     const [a, b] = [sim.node(0), sim.node(1)];
     const pool = a.newPool({ persistent: true });
@@ -133,7 +133,7 @@ describe("scenario 2: overflow pair", () => {
 });
 
 describe("scenario 3: symmetric pair", () => {
-  test("colliding pool ids and handles do not cross", async () => {
+  test("the same pool id and handle on two nodes name different pages", async () => {
     const sim = await cluster([{ target: 1 }, { target: 0 }]);
     const [a, b] = [sim.node(0), sim.node(1)];
     const poolA = a.newPool({ persistent: true });
@@ -196,7 +196,7 @@ describe("scenario 5: idle owner", () => {
 });
 
 describe("scenario 6: holder evicts foreign ephemeral pages", () => {
-  test("the owner gets a clean miss, and further gets miss until a put", async () => {
+  test("a get by the owner misses, and so do further gets until a put", async () => {
     const owner = { target: 1, lendBytes: 0, remotifyEph: true };
     const sim = await cluster([owner, { lendBytes: MIB }]);
     const [a, b] = [sim.node(0), sim.node(1)];
@@ -259,7 +259,7 @@ describe("scenario 7: put or flush while a page travels", () => {
     }
   });
 
-  test("a page that is put again into the frame that it is sent from keeps the new bytes", async () => {
+  test("a page that is put again into the frame that it is sent from has the new bytes", async () => {
     const sim = await cluster([{ target: 1, lendBytes: 0, persZpageMeanBytes: 3584 }, SERVER]);
     const [a, b] = [sim.node(0), sim.node(1)];
     const pool = a.newPool({ persistent: true });
@@ -301,7 +301,7 @@ describe("scenario 7: put or flush while a page travels", () => {
 });
 
 describe("scenario 9: holder restarted empty", () => {
-  test("a get of a page that it held is an error, never a miss; the owner goes on", async () => {
+  test("a get of a page that the holder lost is an error and never a miss", async () => {
     const sim = await cluster([{ target: 1, lendBytes: 0 }, SERVER]);
     const [a, b] = [sim.node(0), sim.node(1)];
     const pool = a.newPool({ persistent: true });
@@ -331,7 +331,7 @@ describe("scenario 9: holder restarted empty", () => {
   });
 });
 
-test("ephemeral pages on a holder that restarted are a miss, and new ones may go there", async () => {
+test("ephemeral pages at a holder that restarted are a miss, and new ones may go there", async () => {
   const sim = await cluster([{ target: 1, lendBytes: 0, remotifyEph: true }, SERVER]);
   const [a, b] = [sim.node(0), sim.node(1)];
   const pool = a.newPool({ persistent: false });
@@ -376,7 +376,7 @@ describe("scenario 10: owner restarted", () => {
 });
 
 describe("scenario 11: link down", () => {
-  test("local operation goes on, nothing turns zombie for good, remotify resumes", async () => {
+  test("local operations continue, no frame stays a zombie, and remotify resumes", async () => {
     const sim = await cluster([{ target: 1, lendBytes: 0 }, SERVER]);
     const [a, b] = [sim.node(0), sim.node(1)];
     const pool = a.newPool({ persistent: true });
@@ -403,7 +403,7 @@ describe("scenario 11: link down", () => {
     await sim.stop();
   });
 
-  test("a target that lends nothing refuses puts, which loses no page and leaves no pending flush", async () => {
+  test("a target that lends nothing refuses puts, without a lost page or a pending flush", async () => {
     const sim = await cluster([{ target: 1 }, { lendBytes: 0 }]);
     const a = sim.node(0);
     const pool = a.newPool({ persistent: true });
@@ -495,7 +495,7 @@ describe("scenario 11: link down", () => {
 });
 
 describe("scenario 12: retarget and unset live", () => {
-  test("pages stay where they are and stay reachable; new ones go to the new target", async () => {
+  test("old pages stay where they are and reachable, and new ones go to the new target", async () => {
     const sim = await cluster([{ target: 1, lendBytes: 0 }, SERVER, SERVER]);
     const [a, b, c] = [sim.node(0), sim.node(1), sim.node(2)];
     const pool = a.newPool({ persistent: true });

@@ -1,4 +1,4 @@
-/** Sealed pages: whole nodes under virtual time, and lenders that are not to be trusted. */
+/** Sealed pages: whole nodes under virtual time, with lenders that return wrong pages. */
 import { describe, expect, test } from "bun:test";
 import { PAGE_BYTES } from "../../src/core/limits.ts";
 import { STATUS } from "../../src/core/status.ts";
@@ -140,7 +140,7 @@ test.each(["alter", "swap", "replay"] as const)(
   },
 );
 
-test("without a seal, a lender that returns an older version under its own number is not believed", async () => {
+test("without a seal, an older version that a lender returns under its number is refused", async () => {
   const { sim, owner, lenders, pool } = await filled([{ ...OWNER, replicas: 1 }, LENDER]);
   const traitor = new Traitor(lenders[0] as SimNode, owner, "stale");
   putAll(sim, owner, pool, 2);
@@ -236,7 +236,7 @@ test("when holders die and others are drained, sealed pages are copied as they a
   await sim.stop();
 });
 
-test("a zpage that was damaged at home is not sealed, and so never passes for a good one", async () => {
+test("a zpage that was damaged at home is never sealed", async () => {
   const sim = new SimCluster(1);
   await sim.startGossiping([{ ...SEALED, target: null }, LENDER, LENDER]);
   const [owner] = sim.nodes as [SimNode];

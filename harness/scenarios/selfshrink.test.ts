@@ -13,7 +13,7 @@ function makeRoom(owner: SimNode, pool: number, from: number): void {
   for (let number = from; number < 1500; number += 1) owner.flush(pool, number);
 }
 
-test("pages at risk that nobody takes a copy of come home first, if there is room", async () => {
+test("pages at risk that no lender accepts come home first, if there is room", async () => {
   const sim = new SimCluster(1);
   await sim.startGossiping([{ ...PATIENT, remotifyEph: true }, LENDER, LENDER]);
   const [owner, doomed] = sim.nodes as [SimNode, SimNode];
@@ -44,7 +44,7 @@ test("pages at risk that nobody takes a copy of come home first, if there is roo
   await sim.stop();
 });
 
-test("no more pages come home at a time than is set, and the setting can change at run time", async () => {
+test("selfshrink brings home at most the set number of pages at a time, also when it changes", async () => {
   const { sim, owner, lenders, pool } = await filled([
     { ...PATIENT, selfshrinkPages: 10 },
     LENDER,
@@ -73,7 +73,7 @@ test("no more pages come home at a time than is set, and the setting can change 
   await sim.stop();
 });
 
-test("while another lender can take a copy and home is full, pages at risk stay away and get one", async () => {
+test("with a full home, pages at risk stay away and get a copy at another lender", async () => {
   const { sim, owner, lenders } = await filled([PATIENT, LENDER, LENDER, LENDER]);
   const home = owner.counter("pages_repatriated");
   lenders[0]?.crash();

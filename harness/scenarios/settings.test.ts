@@ -119,7 +119,7 @@ test("frozen: puts are refused and remove the old page, until it is cleared", as
   await sim.stop();
 });
 
-test("--pers-zpage-mean: a larger zpage is taken only while the mean of all is below", async () => {
+test("--pers-zpage-mean: a larger zpage is accepted only while the mean is below", async () => {
   const { sim, owner } = await pair({ persZpageMeanBytes: 1500 });
   const pool = owner.newPool({ persistent: true });
   const large = 10; // 3200 bytes.

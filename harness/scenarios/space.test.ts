@@ -1,4 +1,4 @@
-/** The room for the pages of a node, by its own account: whole nodes under virtual time. */
+/** The space for pages that a node reports: whole nodes under virtual time. */
 import { expect, test } from "bun:test";
 import { STATUS } from "../../src/core/status.ts";
 import { filled, LENDER, OWNER, PAGES, settle } from "../sim/borrowing.ts";
@@ -10,7 +10,7 @@ function percentUsed(owner: SimNode): number {
   return (100 * bytesUsed) / bytesMax;
 }
 
-test("a working set that is overwritten many times uses no more room, and raises no alarm", async () => {
+test("a working set that is overwritten many times uses no more space and raises no warning", async () => {
   const { sim, owner, lenders, pool } = await filled([{ ...OWNER, replicas: 1 }, LENDER]);
   const [lender] = lenders as [SimNode];
   settle(sim);

@@ -1,4 +1,4 @@
-/** The disk tier: whole nodes with a disk of their own, under virtual time. */
+/** The disk for pages: whole nodes with a disk each, under virtual time. */
 import { expect, test } from "bun:test";
 import { STATUS } from "../../src/core/status.ts";
 import type { NodeConfig } from "../../src/node/config.ts";
@@ -58,7 +58,7 @@ function rest(sim: SimCluster): void {
   sim.verify();
 }
 
-test("pages that nobody takes go to the disk, and every get is right", async () => {
+test("pages that no lender accepts go to the disk, and every get is right", async () => {
   const { sim, owner } = await world(SPILLS);
   const pool = fill(sim, owner);
   const spilled = owner.counter("spilled_pages");
@@ -103,7 +103,7 @@ test("ephemeral pages never go to the disk, nor do those of others", async () =>
   await sim.stop();
 });
 
-test("a get of a page on the disk brings it home, though memory is above its low mark", async () => {
+test("a get of a page on the disk brings it home, even above the low mark", async () => {
   const { sim, owner } = await world(SPILLS);
   const pool = fill(sim, owner);
   expect(owner.get(pool, 3)).toBe(1);
@@ -136,7 +136,7 @@ test("space on the disk is reused: the file does not grow", async () => {
   await sim.stop();
 });
 
-test("when a lender comes, all pages go there, each is read once, and the file is truncated", async () => {
+test("when a lender arrives, each page is read once and moves there, and the file is truncated", async () => {
   const { sim, owner, lenders } = await world(SPILLS, 1);
   const pool = fill(sim, owner);
   rest(sim);
@@ -153,7 +153,7 @@ test("when a lender comes, all pages go there, each is read once, and the file i
   await sim.stop();
 });
 
-test("when there is room at home, pages come home from the disk, and the file is truncated", async () => {
+test("when there is room at home, pages leave the disk and the file is truncated", async () => {
   const { sim, owner } = await world(SPILLS);
   const pool = fill(sim, owner);
   for (let number = 200; number < PAGES; number += 1) owner.flush(pool, number);
@@ -165,7 +165,7 @@ test("when there is room at home, pages come home from the disk, and the file is
   await sim.stop();
 });
 
-test("with no room anywhere pages do not move back and forth", async () => {
+test("with no room anywhere, pages do not move back and forth", async () => {
   const { sim, owner } = await world(SPILLS);
   fill(sim, owner);
   sim.run(5000);
@@ -212,7 +212,7 @@ test("a full disk refuses puts, and no page is lost", async () => {
   }
 });
 
-test("a disk that fails at times loses no page: a get reports away, and later the page", async () => {
+test("a disk that fails at times loses no page: a get fails for now, and succeeds later", async () => {
   const { sim, owner } = await world(SPILLS);
   owner.disk.troubles.writeFailPercent = 30;
   const pool = fill(sim, owner);
@@ -234,7 +234,7 @@ test("a disk that fails at times loses no page: a get reports away, and later th
   await sim.stop();
 });
 
-test("a get of a page on a hanging disk ends, and once the disk goes on the next get is right", async () => {
+test("a get of a page on a disk that hangs times out, and succeeds once the disk answers", async () => {
   const { sim, owner } = await world(SPILLS);
   const pool = fill(sim, owner);
   rest(sim);
@@ -266,7 +266,7 @@ test("a sole copy whose bits have changed is an error, never other bytes", async
   await sim.stop();
 });
 
-test("with one lender a page has its second copy on the disk, and is served when the lender dies", async () => {
+test("with one lender, the second copy is on the disk and serves gets when the lender dies", async () => {
   const { sim, owner, lenders } = await world(BOTH, 1);
   const [lender] = lenders as [SimNode];
   await come(sim, owner, lender);
@@ -286,7 +286,7 @@ test("with one lender a page has its second copy on the disk, and is served when
   await sim.stop();
 });
 
-test("the quicker of lender and disk serves: no get waits for one that hangs", async () => {
+test("the faster of lender and disk serves a get, so none waits for one that hangs", async () => {
   for (const slow of ["disk", "lender"]) {
     const { sim, owner, lender, pool } = await lentAndSpilled();
     if (slow === "disk") owner.disk.troubles.latencyMs = 20_000;
@@ -352,7 +352,7 @@ test("a bad copy on the disk is replaced by the lender's, which the get delivers
   await sim.stop();
 });
 
-test("a lender drops a page in favour of the copy on disk only once that copy has been read", async () => {
+test("a lender gives up its copy only when the copy on disk has been read back", async () => {
   const { sim, owner, lender, pool } = await lentAndSpilled();
   owner.disk.flipBits(700);
   lender.node.admin.setKnob("draining", "1");
@@ -380,7 +380,7 @@ test("pages that a lender reclaims go to the disk, if no other lender takes them
   await sim.stop();
 });
 
-test("a full lender does not refuse puts: the rest goes to the disk", async () => {
+test("when the lender is full, further pages go to the disk and no put is refused", async () => {
   const { sim, owner, lenders } = await world(SPILLS, 1, 5);
   const [lender] = lenders as [SimNode];
   await come(sim, owner, lender);

@@ -1,4 +1,4 @@
-/** Work in proportion to a node's pages is done in short turns, with other work in between. */
+/** Work in proportion to the pages of a node is done in slices, with other work in between. */
 import { expect, test } from "bun:test";
 import { FLUSH_SLICE, INDEX_SLICE } from "../../src/core/limits.ts";
 import { STATUS } from "../../src/core/status.ts";
@@ -25,7 +25,7 @@ function fill(sim: SimCluster, node: SimNode, pool: number, count: number): void
   sim.until("remotify is done", () => node.counter("frames_in_flight") === 0);
 }
 
-test("copies lost with a lender are searched for a slice a turn", async () => {
+test("the search for copies that were lost with a lender runs in slices", async () => {
   const sim = new SimCluster(1);
   await sim.start([{ target: 1, lendBytes: 0 }, { lendBytes: 64 * MIB }]);
   const [owner, lender] = [sim.node(0), sim.node(1)];
@@ -43,7 +43,7 @@ test("copies lost with a lender are searched for a slice a turn", async () => {
   await sim.stop();
 });
 
-test("pages at risk are searched for a slice a turn", async () => {
+test("the search for pages at risk runs in slices", async () => {
   const sim = new SimCluster(1);
   await sim.start([{ target: 1, lendBytes: 0 }, { lendBytes: 64 * MIB }]);
   const owner = sim.node(0);
@@ -66,7 +66,7 @@ test("pages at risk are searched for a slice a turn", async () => {
   await sim.stop();
 });
 
-test("a lender that lends less drops ephemeral pages a slice a turn", async () => {
+test("a lender that lends less evicts ephemeral pages in slices", async () => {
   const sim = new SimCluster(1);
   const owner = { target: 1, lendBytes: 0, remotifyEph: true };
   await sim.start([owner, { lendBytes: 64 * MIB }]);

@@ -22,7 +22,7 @@ export interface Defect {
   readonly about: string;
   readonly edits: readonly Edit[];
   /** The test that fails with the defect, where no seed in reach finds it. */
-  readonly heldBy?: { readonly file: string; readonly test: string };
+  readonly caughtBy?: { readonly file: string; readonly test: string };
 }
 
 const REMOTIFY = "src/ramster/remotify/remotify.ts";
@@ -38,7 +38,7 @@ const SETTINGS_TEST = "harness/scenarios/settings.test.ts";
 export const DEFECTS: readonly Defect[] = [
   {
     name: "remotify-without-compare",
-    about: "a page that was put anew while it travelled turns remote all the same",
+    about: "a page that was put again while it travelled turns remote all the same",
     edits: [
       {
         file: REMOTIFY,
@@ -67,7 +67,7 @@ export const DEFECTS: readonly Defect[] = [
   },
   {
     name: "raced-copy-stays",
-    about: "the copy of a page that was put anew while it travelled is not flushed",
+    about: "the copy of a page that was put again while it travelled is not flushed",
     edits: [
       {
         file: REMOTIFY,
@@ -161,7 +161,7 @@ export const DEFECTS: readonly Defect[] = [
   },
   {
     name: "fetch-outlives-put",
-    about: "a fetch that is under way speaks for a page that was put anew",
+    about: "the answer to a fetch counts for a page that was put again meanwhile",
     edits: [
       {
         file: RAMSTER,
@@ -200,8 +200,8 @@ export const DEFECTS: readonly Defect[] = [
   },
   {
     name: "repair-without-compare",
-    about: "a copy of a page that was put anew while it was made is taken for one of the new page",
-    heldBy: {
+    about: "a copy of a page that was put again while it was made counts as a copy of the new page",
+    caughtBy: {
       file: "harness/scenarios/repair.test.ts",
       test: "the answer to a copy does not count",
     },
@@ -261,14 +261,14 @@ export const DEFECTS: readonly Defect[] = [
   {
     name: "too-few-unnoticed",
     about: "a page that turns remote with fewer copies than are wanted by then stays so",
-    heldBy: {
+    caughtBy: {
       file: "harness/scenarios/repair.test.ts",
-      test: "a page that is in flight when more copies",
+      test: "a page that is in flight when replicas",
     },
     edits: [
       {
         file: REMOTIFY,
-        find: "if (isShort && !hasCopy(holders, SPILL)) atRisk.found(page);",
+        find: "if (isShort && !hasCopy(holders, SPILL)) atRisk.pushNew(page);",
         replace: "void isShort;",
       },
     ],
@@ -276,7 +276,7 @@ export const DEFECTS: readonly Defect[] = [
   {
     name: "stopping-lender-takes",
     about: "a lender that keeps nothing when it stops takes pages while it says good-bye",
-    heldBy: {
+    caughtBy: {
       file: "harness/processes/drain.test.ts",
       test: "moves its foreign pages to another lender",
     },
@@ -291,9 +291,9 @@ export const DEFECTS: readonly Defect[] = [
   {
     name: "wish-of-one-gone",
     about: "a page is whole once the holder that wanted to be rid of it is gone",
-    heldBy: {
+    caughtBy: {
       file: "harness/scenarios/repair.test.ts",
-      test: "a page stays at risk when its copy elsewhere fails",
+      test: "a page stays at risk when its new copy fails",
     },
     edits: [
       {
@@ -307,7 +307,7 @@ export const DEFECTS: readonly Defect[] = [
   {
     name: "link-lost-for-good",
     about: "a holder whose link was lost is not asked again when the others have no good copy",
-    heldBy: { file: "harness/scenarios/repair.test.ts", test: "a holder whose link was lost" },
+    caughtBy: { file: "harness/scenarios/repair.test.ts", test: "a holder whose link was lost" },
     edits: [
       {
         file: REPATRIATE,
@@ -320,9 +320,9 @@ export const DEFECTS: readonly Defect[] = [
   {
     name: "emptied-holder-counts",
     about: "a holder is counted on for pages that it took along, until all records say so",
-    heldBy: {
+    caughtBy: {
       file: "harness/scenarios/repair.test.ts",
-      test: "no copy is given up in favour of one that has gone",
+      test: "no copy is given up when the record names",
     },
     edits: [
       {
@@ -336,7 +336,7 @@ export const DEFECTS: readonly Defect[] = [
   {
     name: "no-trickle",
     about: "the periodic trickle moves nothing",
-    heldBy: { file: SETTINGS_TEST, test: "--trickle moves this many frames a period" },
+    caughtBy: { file: SETTINGS_TEST, test: "--trickle moves this many frames a period" },
     edits: [
       {
         file: RAMSTER,
@@ -348,7 +348,7 @@ export const DEFECTS: readonly Defect[] = [
   {
     name: "remotify-pers-ignored",
     about: "--remotify-pers off moves persistent pages all the same",
-    heldBy: {
+    caughtBy: {
       file: SETTINGS_TEST,
       test: "pers_remotify_enable: persistent pages leave when it is set",
     },
@@ -363,7 +363,7 @@ export const DEFECTS: readonly Defect[] = [
   {
     name: "pers-remotify-enable-ignored",
     about: "`set pers_remotify_enable` changes nothing",
-    heldBy: {
+    caughtBy: {
       file: SETTINGS_TEST,
       test: "pers_remotify_enable: persistent pages stay when it is cleared",
     },
@@ -378,7 +378,7 @@ export const DEFECTS: readonly Defect[] = [
   {
     name: "eph-remotify-enable-ignored",
     about: "`set eph_remotify_enable` changes nothing",
-    heldBy: {
+    caughtBy: {
       file: SETTINGS_TEST,
       test: "eph_remotify_enable: ephemeral pages stay when it is cleared",
     },
@@ -393,7 +393,7 @@ export const DEFECTS: readonly Defect[] = [
   {
     name: "pers-remotify-enable-renamed",
     about: "the original's pers_remotify_enable has another name",
-    heldBy: {
+    caughtBy: {
       file: SETTINGS_TEST,
       test: "pers_remotify_enable: persistent pages stay when it is cleared",
     },
@@ -408,7 +408,7 @@ export const DEFECTS: readonly Defect[] = [
   {
     name: "eph-remotify-enable-renamed",
     about: "the original's eph_remotify_enable has another name",
-    heldBy: {
+    caughtBy: {
       file: SETTINGS_TEST,
       test: "eph_remotify_enable: ephemeral pages stay when it is cleared",
     },
@@ -423,7 +423,7 @@ export const DEFECTS: readonly Defect[] = [
   {
     name: "frozen-ignored",
     about: "`set frozen` refuses no put",
-    heldBy: { file: SETTINGS_TEST, test: "frozen: puts are refused" },
+    caughtBy: { file: SETTINGS_TEST, test: "frozen: puts are refused" },
     edits: [
       { file: "src/node/controls.ts", find: "tmem.frozen = isFrozen;", replace: "void isFrozen;" },
     ],
@@ -431,7 +431,7 @@ export const DEFECTS: readonly Defect[] = [
   {
     name: "persistent-first",
     about: "persistent pages leave before ephemeral ones",
-    heldBy: { file: SETTINGS_TEST, test: "ephemeral pages leave before" },
+    caughtBy: { file: SETTINGS_TEST, test: "ephemeral pages leave before" },
     edits: [
       {
         file: REMOTIFY,
@@ -444,7 +444,7 @@ export const DEFECTS: readonly Defect[] = [
   {
     name: "flush-found-uncounted",
     about: "a flush of a page that is there is not counted",
-    heldBy: { file: SETTINGS_TEST, test: "flush_found and flobj_found" },
+    caughtBy: { file: SETTINGS_TEST, test: "flush_found and flobj_found" },
     edits: [
       {
         file: "src/zcache/zcache.ts",
@@ -456,7 +456,7 @@ export const DEFECTS: readonly Defect[] = [
   {
     name: "flobj-found-uncounted",
     about: "a flush of an object that is there is not counted",
-    heldBy: { file: SETTINGS_TEST, test: "flush_found and flobj_found" },
+    caughtBy: { file: SETTINGS_TEST, test: "flush_found and flobj_found" },
     edits: [
       {
         file: "src/ramster/holders/flushes.ts",
@@ -468,7 +468,7 @@ export const DEFECTS: readonly Defect[] = [
   {
     name: "foreign-peak-forgotten",
     about: "foreign_pers_pages_max falls with foreign_pers_pages",
-    heldBy: { file: SETTINGS_TEST, test: "foreign_pers_pages_max stays" },
+    caughtBy: { file: SETTINGS_TEST, test: "foreign_pers_pages_max stays" },
     edits: [
       {
         file: FOREIGN,
@@ -480,7 +480,7 @@ export const DEFECTS: readonly Defect[] = [
   {
     name: "zpage-mean-ignored",
     about: "--pers-zpage-mean changes nothing",
-    heldBy: { file: SETTINGS_TEST, test: "--pers-zpage-mean: a larger zpage is taken only" },
+    caughtBy: { file: SETTINGS_TEST, test: "--pers-zpage-mean: a larger zpage is accepted only" },
     edits: [
       {
         file: "src/node/node.ts",
@@ -492,7 +492,7 @@ export const DEFECTS: readonly Defect[] = [
   {
     name: "zpage-max-ignored",
     about: "--pers-zpage-max changes nothing",
-    heldBy: { file: "harness/scenarios/scenarios.test.ts", test: "zpages of 4000 bytes" },
+    caughtBy: { file: "harness/scenarios/scenarios.test.ts", test: "zpages of 4000 bytes" },
     edits: [
       {
         file: "src/node/node.ts",
@@ -504,7 +504,10 @@ export const DEFECTS: readonly Defect[] = [
   {
     name: "match-keeps-age",
     about: "a frame that gets its second zpage keeps its place in the LRU list",
-    heldBy: { file: "src/placement/zbud.test.ts", test: "zbud.match() makes its frame the newest" },
+    caughtBy: {
+      file: "src/placement/zbud.test.ts",
+      test: "zbud.match() makes its frame the newest",
+    },
     edits: [
       {
         file: "src/placement/zbud.ts",

@@ -150,9 +150,11 @@ async function one(seed: number, command: Command): Promise<boolean> {
 async function findDefects(command: Command): Promise<boolean> {
   let missed = 0;
   for (const defect of DEFECTS) {
-    const { name, about, heldBy } = defect;
+    const { name, about, caughtBy } = defect;
     const found =
-      heldBy === undefined ? await foundBySeed(defect, command) : await foundByTest(name, heldBy);
+      caughtBy === undefined
+        ? await foundBySeed(defect, command)
+        : await foundByTest(name, caughtBy);
     if (found === null) missed += 1;
     console.log(`${name}: ${about}\n  ${found ?? "NOT FOUND"}`);
   }
@@ -173,7 +175,7 @@ async function foundBySeed({ name }: Defect, command: Command): Promise<string |
 /** @returns the test, if it fails; null: it passes. Processes that it starts have the defect. */
 async function foundByTest(
   name: string,
-  { file, test }: NonNullable<Defect["heldBy"]>,
+  { file, test }: NonNullable<Defect["caughtBy"]>,
 ): Promise<string | null> {
   const env = { ...process.env, [DEFECT_VARIABLE]: name, BUN_OPTIONS: `--preload=${PRELOAD}` };
   const child = Bun.spawn([process.execPath, "test", file, "-t", test], {

@@ -48,7 +48,7 @@ export async function simulateMany(
   let done = 0;
   let failed = 0;
   const isOver = (): boolean => defect !== null && failed > 0;
-  const tell = ({ seed, error }: SeedResult): void => {
+  const onResult = ({ seed, error }: SeedResult): void => {
     done += 1;
     if (error !== null) {
       failed += 1;
@@ -62,7 +62,7 @@ export async function simulateMany(
       const [from, to] = batch;
       // After a crash, go on behind the seed that crashed.
       for (let at = from; at <= to && !isOver(); ) {
-        at = await runChild(args, { from: at, to, defect }, tell, isOver);
+        at = await runChild(args, { from: at, to, defect }, onResult, isOver);
       }
     }
   };
@@ -90,7 +90,7 @@ function report(done: number, failed: number, startMs: number): string {
 async function runChild(
   args: readonly string[],
   { from, to, defect }: { from: number; to: number; defect: string | null },
-  tell: (result: SeedResult) => void,
+  onResult: (result: SeedResult) => void,
   isOver: () => boolean,
 ): Promise<number> {
   const preload = defect === null ? [] : ["--preload", PRELOAD];
@@ -111,13 +111,13 @@ async function runChild(
     for (const line of lines) {
       const result: SeedResult = JSON.parse(line);
       next = result.seed + 1;
-      tell(result);
+      onResult(result);
     }
     if (isOver()) child.kill();
   }
   await child.exited;
   if (next <= to && !isOver()) {
-    tell({ seed: next, error: `the process ended: ${await errors}` });
+    onResult({ seed: next, error: `the process ended: ${await errors}` });
     next += 1;
   }
   return next;

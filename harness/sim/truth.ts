@@ -201,7 +201,7 @@ export class Truth {
     return differences;
   }
 
-  private eachOrphan(holder: SimNode, tell: (name: string) => void): void {
+  private eachOrphan(holder: SimNode, report: (name: string) => void): void {
     const { foreign } = holder.node;
     if (foreign === null) return;
     const { tmem } = foreign.zcache;
@@ -219,7 +219,7 @@ export class Truth {
         hasCopy(owner.node.ramster.copiesOf(record), holder.number);
       if (isNamed) continue;
       const version = `version ${tmem.version(page)}`;
-      tell(`node ${holder.index} keeps ${owner === null ? "" : this.nameOf(owner)} ${version}`);
+      report(`node ${holder.index} keeps ${owner === null ? "" : this.nameOf(owner)} ${version}`);
     }
   }
 

@@ -79,7 +79,7 @@ export async function runStress(
     progress.clear();
     const cause = await causeOf(error, supervisor, environment);
     await supervisor.kill();
-    tellFailure(run, environment);
+    reportFailure(run, environment);
     throw cause;
   }
 }
@@ -102,7 +102,7 @@ async function interruption(environment: StressEnvironment): Promise<never> {
   throw new InterruptedError("interrupted");
 }
 
-function tellFailure(run: Run | null, environment: StressEnvironment): void {
+function reportFailure(run: Run | null, environment: StressEnvironment): void {
   if (run !== null) environment.onFailure?.(run.report());
 }
 
@@ -155,7 +155,7 @@ async function runOnRunning(
     return await Promise.race([run.all(), interruption(environment)]);
   } catch (error) {
     await Promise.race([run.abandon(), Bun.sleep(ABANDON_MS)]);
-    tellFailure(run, environment);
+    reportFailure(run, environment);
     throw error;
   } finally {
     progress.clear();

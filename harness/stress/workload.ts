@@ -97,7 +97,7 @@ export class Workload {
   private readonly options: WorkloadOptions;
   private stores: Store[] = [];
   /** Resolves when the node that is being restarted is up again, and filled. */
-  private anew: Promise<void> | null = null;
+  private reconnected: Promise<void> | null = null;
   private lanesLoading = 0;
 
   constructor(
@@ -113,27 +113,27 @@ export class Workload {
 
   /** Has its node restarted under load by `restart`, and fills it again. See Restarted. */
   async restartNode(restart: () => Promise<Client>): Promise<void> {
-    const anew = Promise.withResolvers<void>();
-    this.anew = anew.promise;
+    const reconnected = Promise.withResolvers<void>();
+    this.reconnected = reconnected.promise;
     this.client = await restart();
     while (this.lanesLoading > 0) await Bun.sleep(LANES_POLL_MS);
     this.stores = [];
     await this.open();
     await this.fill();
-    this.anew = null;
-    anew.resolve();
+    this.reconnected = null;
+    reconnected.resolve();
   }
 
   /** A lane's connection closed: nothing else may fail, and the node must have announced it. */
   private async waitForNode(error: unknown): Promise<void> {
-    if (this.anew === null || !(error instanceof RamsterError) || error.code !== "CLOSED") {
+    if (this.reconnected === null || !(error instanceof RamsterError) || error.code !== "CLOSED") {
       throw error;
     }
     if (!error.message.includes(FAREWELL)) {
       this.findings.push(`node ${this.node} stopped and did not say so: ${error.message}`);
     }
     this.lanesLoading -= 1;
-    await this.anew;
+    await this.reconnected;
     this.lanesLoading += 1;
   }
 

@@ -1,12 +1,12 @@
 /**
- * Frames that are refused, each good but for one thing, with the reason that src/wire gives for it.
- * A reason of the framer ends the stream before the body is looked at.
+ * Frames that must be refused. Each has exactly one mistake, and the reason that src/wire gives for
+ * it. When the framer refuses a frame, the stream ends before its body is read.
  */
 import { type Field, frameOf, handle, run, u8, u16, u32, u64, utf8 } from "./frame-writer.ts";
 
 export interface BadFrame {
   readonly name: string;
-  /** What invalidHeader, invalidRequest or invalidReply says. */
+  /** The result of invalidHeader, invalidRequest or invalidReply. */
   readonly reason: string;
   readonly fields: readonly Field[];
 }
@@ -14,7 +14,7 @@ export interface BadFrame {
 const HANDLE = { pool: 7, oid: ["0x1", "0x2", "0x3"], index: 4 } as const;
 const POOL: readonly Field[] = [u16(7, "pool"), u16(0, "reserved")];
 
-/** An entry of PUT, good but for what is given. */
+/** A valid entry of PUT, with these changes. */
 function putEntry(changes: { version?: number; size?: number; codec?: number; kind?: number }) {
   const { version = 9, size = 3, codec = 1, kind = 0 } = changes;
   return [

@@ -1,5 +1,5 @@
 /**
- * Gives bytes to a Framer and judges every frame as a channel does, for tests and fuzzers of
+ * Gives bytes to a Framer and checks every frame as a channel does. For tests and fuzzers of
  * src/wire.
  */
 import { BufferPool } from "../../src/core/buffer-pool.ts";
@@ -15,13 +15,13 @@ export interface DeliveredFrame {
   readonly bytes: Uint8Array;
   /** Why the frame is invalid, or null. */
   readonly reason: string | null;
-  /** The content of the frame; null when it is invalid, or its type is not defined. */
+  /** The content of the frame. Null when it is invalid or its type is not defined. */
   readonly json: JsonFrame | null;
 }
 
 export interface Delivery {
   readonly frames: readonly DeliveredFrame[];
-  /** Why the framer gave up, or null. */
+  /** Why the framer refused the stream, or null. */
   readonly error: string | null;
 }
 
@@ -44,9 +44,9 @@ export function deliver(...chunks: Uint8Array[]): Delivery {
   return { frames, error: null };
 }
 
-/** A copy that ends where its buffer ends: a view that reads on throws a RangeError. */
+/** A copy that ends where its buffer ends. So a view that reads too far throws a RangeError. */
 export function atEndOfBuffer(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
-  const before = 13; // So that an offset that forgets where the chunk starts shows.
+  const before = 13; // An offset that ignores the start of the chunk becomes visible.
   const buffer = new ArrayBuffer(before + bytes.length);
   const copy = new Uint8Array(buffer, before, bytes.length);
   copy.set(bytes);

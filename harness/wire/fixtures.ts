@@ -12,7 +12,7 @@ export interface GoodFixture {
 export interface BadFixture {
   readonly name: string;
   readonly bytes: Uint8Array<ArrayBuffer>;
-  /** What must be said about it. */
+  /** Why the frame must be refused. */
   readonly reason: string;
 }
 

@@ -1,9 +1,9 @@
 /**
- * A second writer of frames, for fixtures/wire. It shares no line with src/wire, so that the two
- * can be compared. A frame is a list of fields, each as hex with a comment.
+ * A second writer of frames, for fixtures/wire. It shares no code with src/wire, so each checks the
+ * other. A frame is a list of fields, each as hex with a comment.
  */
 
-/** Hex digits (or a run, see hex.ts) and what they mean. */
+/** Hex digits, or a run (hex.ts), and their meaning. */
 export type Field = readonly [hex: string, comment: string];
 
 export function u8(value: number, comment: string): Field {
@@ -26,7 +26,7 @@ export function utf8(text: string, comment: string): Field {
   return [Buffer.from(text, "utf8").toString("hex"), `${comment} ${JSON.stringify(text)}`];
 }
 
-/** `count` times the same byte. */
+/** The same byte, `count` times. */
 export function run(byte: number, count: number, comment: string): Field {
   return [`${hexOf(byte, 1)}x${count}`, comment];
 }
@@ -48,7 +48,7 @@ export function handle(value: GoldenHandle): Field[] {
   ];
 }
 
-/** Fields of the header; what is not given is that of a plain request. */
+/** Fields of the header. Those that are absent are as in a plain request. */
 export interface HeaderFields {
   readonly magic?: number;
   readonly version?: number;
@@ -62,7 +62,7 @@ export interface HeaderFields {
   readonly count?: number;
 }
 
-/** Header and body; the length is that of the body unless `header` says otherwise. */
+/** Header and body. The length is that of the body, if `header` has none. */
 export function frameOf(header: HeaderFields, body: readonly Field[]): Field[] {
   return [
     u16(header.magic ?? 0x524d, 'magic "RM"'),
@@ -88,7 +88,7 @@ function byteCountOf(fields: readonly Field[]): number {
   return total;
 }
 
-/** The text of a `.hex` file: lines of comment, then a line a field with its offset. */
+/** The text of a `.hex` file: comment lines, then a line for each field with its offset. */
 export function hexFile(about: readonly string[], fields: readonly Field[]): string {
   const lines = about.map((line) => `# ${line}`);
   let at = 0;

@@ -1,6 +1,6 @@
 /**
- * The golden frames: each as bytes, field by field, and as the meaning of the bytes. Both are
- * written without src/wire, so neither side can hide a mistake of the other.
+ * The golden frames: each as bytes, field by field, and as the JSON of their meaning. Both are
+ * written without src/wire, so a mistake there cannot hide.
  */
 import {
   type Field,
@@ -17,14 +17,14 @@ import {
 } from "./frame-writer.ts";
 
 export interface GoodFrame {
-  /** Of the files, without `.hex` and `.json`. */
+  /** The name of the files, without `.hex` and `.json`. */
   readonly name: string;
   readonly about: string;
   readonly fields: readonly Field[];
   readonly json: unknown;
 }
 
-/** All bits of each word differ from its neighbours, and the top bits are set: signs would show. */
+/** Each word differs from its neighbours, and has its top bit set to reveal signed reads. */
 const A: GoldenHandle = {
   pool: 7,
   oid: ["0x123456789abcdef", "0xfedcba9876543210", "0x8000000000000001"],

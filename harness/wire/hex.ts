@@ -1,11 +1,10 @@
 /**
- * Hex as fixtures/wire has it: two digits a byte, spaces as one likes, `#` to the end of the line
- * is a comment, and `5ax4096` is the byte 5a 4096 times, so that a page is one word and not 128
- * lines.
+ * The hex of fixtures/wire: two digits a byte, any spaces, and `#` starts a comment. A run such as
+ * `5ax4096` is the byte 5a 4096 times. So a page is one word and not 128 lines.
  */
 import { RamsterError } from "../../src/core/errors.ts";
 
-/** The bytes of a fixture or of one of its fields. Throws RamsterError BAD_CONFIG. */
+/** The bytes of a fixture or a field. Throws RamsterError BAD_CONFIG. */
 export function parseHex(text: string): Uint8Array<ArrayBuffer> {
   const bytes: number[] = [];
   for (const line of text.split("\n")) {
@@ -16,7 +15,7 @@ export function parseHex(text: string): Uint8Array<ArrayBuffer> {
   return new Uint8Array(bytes);
 }
 
-/** Bytes as parseHex reads them, long runs of one byte in the short form. */
+/** Text for parseHex, with long runs of one byte in the short form. */
 export function formatHex(bytes: Uint8Array): string {
   const words: string[] = [];
   let plain = "";
@@ -36,7 +35,7 @@ export function formatHex(bytes: Uint8Array): string {
   return words.filter((word) => word !== "").join(" ");
 }
 
-/** Shorter runs are clearer as they are. */
+/** Shorter runs are easier to read in full. */
 const RUN_MIN = 16;
 
 function bytesOf(word: string): number[] {
@@ -44,7 +43,10 @@ function bytesOf(word: string): number[] {
   if (run !== null)
     return new Array<number>(Number(run[2])).fill(Number.parseInt(run[1] ?? "", 16));
   if (!/^([0-9a-f]{2})+$/.test(word)) {
-    throw new RamsterError("BAD_CONFIG", `Cannot read hex "${word}": not bytes, nor a run of one`);
+    throw new RamsterError(
+      "BAD_CONFIG",
+      `Cannot read hex "${word}": neither bytes nor a run of one byte`,
+    );
   }
   return (word.match(/../g) ?? []).map((digits) => Number.parseInt(digits, 16));
 }

@@ -1,4 +1,4 @@
-/** Bodies of messages as JSON, one codec a layout, on the readers and writers of src/wire. */
+/** Bodies of messages as JSON. Each layout has a codec on the readers and writers of src/wire. */
 
 import { HANDLE_BYTES, Handle, type Oid } from "../../src/core/handle.ts";
 import { PAGE_BYTES } from "../../src/core/limits.ts";
@@ -52,7 +52,7 @@ export interface BodyCodec<T> {
   encode(body: T, output: Output): number;
 }
 
-/** A codec for the tables below, where the type of its body is forgotten. */
+/** A codec without the type of its body, for the tables below. */
 function codec<T>(typed: BodyCodec<T>): BodyCodec<unknown> {
   return typed as BodyCodec<unknown>;
 }
@@ -94,7 +94,7 @@ function entries<T>(
   });
 }
 
-/** A body that is one thing of a fixed size. */
+/** A body of fixed size without entries. */
 function fixed<T>(
   byteCount: number,
   decode: (view: DataView, at: number) => T,
@@ -355,7 +355,7 @@ export const REQUEST_BODIES: { readonly [name in MessageName]: BodyCodec<unknown
   OPEN_POOL,
 };
 
-/** Of replies whose statuses say that all is well; null for what has no reply. */
+/** Codecs of successful replies. Null for a message without a reply. */
 export const REPLY_BODIES: { readonly [name in MessageName]: BodyCodec<unknown> | null } = {
   HELLO,
   KEEPALIVE: EMPTY_BODY,
@@ -422,7 +422,7 @@ function readText(frame: Frame, at: number, byteCount: number): JsonText {
   try {
     return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
   } catch {
-    return { hex: formatHex(bytes) }; // Not UTF-8: nothing else is thrown.
+    return { hex: formatHex(bytes) }; // The text is not UTF-8. No other error is possible.
   }
 }
 

@@ -1,7 +1,7 @@
 /**
- * Frames as JSON, both ways through src/wire: what the golden tests hold against fixtures/wire, and
- * what the fuzzer sends around. The JSON says all that is in a frame, so a frame that src/wire
- * accepts must come back from its JSON byte for byte.
+ * Frames as JSON and back, through src/wire. The golden tests compare the result with
+ * fixtures/wire, and the fuzzer sends frames through it. The JSON has all content of a frame. So a
+ * frame that src/wire accepts must come back from its JSON byte for byte.
  */
 import { HEADER_BYTES } from "../../src/core/limits.ts";
 import { STATUS, statusName } from "../../src/core/status.ts";
@@ -28,7 +28,7 @@ export interface JsonFrame {
   readonly body: unknown;
 }
 
-/** Reads a frame that invalidRequest or invalidReply found nothing wrong with. */
+/** Reads a frame that invalidRequest or invalidReply accepted. */
 export function decodeFrame(frame: Frame): JsonFrame {
   const isReply = (frame.flags & FLAG_REPLY) !== 0;
   const name = messageName(frame.type) as MessageName;
@@ -43,7 +43,7 @@ export function decodeFrame(frame: Frame): JsonFrame {
   return { message: name, kind: "reply", request, ...statuses, count, body };
 }
 
-/** The bytes that src/wire writes for it. */
+/** The bytes that src/wire writes for the frame. */
 export function encodeFrame(json: JsonFrame): Uint8Array<ArrayBuffer> {
   const name = json.message as MessageName;
   const isReply = json.kind === "reply";

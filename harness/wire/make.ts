@@ -1,6 +1,6 @@
 /**
- * Writes fixtures/wire from good-frames.ts and bad-frames.ts: `bun harness/wire/make.ts`. A change
- * to a file that is there already is a change to the protocol: see "Versions" in PROTOCOL.md.
+ * Writes fixtures/wire from good-frames.ts and bad-frames.ts: `bun harness/wire/make.ts`. A changed
+ * file means a changed protocol: see "Versions" in src/wire/PROTOCOL.md.
  */
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { BAD_FRAMES } from "./bad-frames.ts";

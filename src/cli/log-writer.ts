@@ -30,7 +30,7 @@ export class LogWriter {
       counters.log_lines_dropped += 1;
       this.dropped.set(level, (this.dropped.get(level) ?? 0) + 1);
     };
-    output.onFlow = () => this.sayDropped();
+    output.onFlow = () => this.logDropped();
   }
 
   write(level: LogLevel, area: LogArea, line: string): void {
@@ -47,7 +47,7 @@ export class LogWriter {
     return `ramster[${number ?? name}] ${area}${weight}: ${line}`;
   }
 
-  private sayDropped(): void {
+  private logDropped(): void {
     const levels = LOG_LEVELS.filter((level) => this.dropped.has(level));
     const counts = levels.map((level) => `${this.dropped.get(level)} ${level}`);
     this.dropped.clear();

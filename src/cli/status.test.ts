@@ -56,7 +56,7 @@ test("says how much of the disk can be had, and why not more", () => {
   ]);
 });
 
-test("a drained node is told from the others, in its own status and in that of others", () => {
+test("a drained node is marked as drained, in its own status and in that of others", () => {
   const zeros = { lend_frames: 0, free_frames: 0, pressure: 0, incarnation: 1 };
   const texts = { address: "10.0.0.2:7946", role: "server", target: "none", note: "" } as const;
   const nulls = { rtt_ms: null, boot_id: null, zone: null };

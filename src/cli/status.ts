@@ -160,8 +160,8 @@ function spillLines(counters: Counters, { trouble }: SpillStats): string[] {
   const used = `${formatSize(spill_bytes)} of ${formatSize(spill_bytes_max)}`;
   const lines = [`spilled: ${spilled_pages} pages, ${used}`];
   if (spill_bytes_max < spill_bytes_asked) {
-    const asked = formatSize(spill_bytes_asked);
-    lines.push(`warning: --spill-size asks for ${asked}, but the disk has no more`);
+    const size = formatSize(spill_bytes_asked);
+    lines.push(`warning: --spill-size asks for ${size}, but the disk has no more`);
   }
   if (trouble !== null) lines.push(`warning: cannot write to the spill file: ${trouble}`);
   return lines;

@@ -246,7 +246,7 @@ export class Client implements ChannelHandler {
 
   onGone(): void {
     this.isGone = true;
-    for (const tell of this.goneListeners.splice(0)) tell();
+    for (const listener of this.goneListeners.splice(0)) listener();
   }
 
   private async greet(address: string): Promise<void> {

@@ -202,7 +202,7 @@ export class Pool {
   private async flushBatch(
     type: number,
     items: readonly PageKey[],
-    tell: (i: number, status: number) => void,
+    onStatus: (i: number, status: number) => void,
   ): Promise<void> {
     await this.requester.request(
       type,
@@ -217,7 +217,7 @@ export class Pool {
         for (let i = 0; i < items.length; i += 1) {
           const status = reply.view.getUint8(reply.bodyAt + i);
           if (status === STATUS.UNKNOWN_POOL) throw this.unknown("flush pages of");
-          tell(i, status);
+          onStatus(i, status);
         }
       },
     );

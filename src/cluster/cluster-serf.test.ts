@@ -41,7 +41,7 @@ describe("an agent of Serf", () => {
     const facts = { kind: "alive", node: name, incarnation: 1, addr, port: 7946 } as const;
     say({ ...facts, meta: new Uint8Array(0), vsn: OWN_VERSIONS }, world.node(0).address);
     world.until("it is known", () => world.nodes.every((it) => it.member(name) !== null), 5000);
-    const tell = (
+    const send = (
       id: number,
       fields: Record<string, unknown>,
       to = world.node(0).address,
@@ -52,44 +52,44 @@ describe("an agent of Serf", () => {
       const source = { sourceAddr: addr, sourcePort: 7946, sourceNode: name };
       say({ kind: "ping", seq: 1, node: "", ...source }, to);
     };
-    return { heard, coordinates, addr, tell, ping, close: () => port.close() };
+    return { heard, coordinates, addr, send, ping, close: () => port.close() };
   }
 
   test("sends a message to one member, and every other hears it once", async () => {
     const world = new GossipWorld({ settings });
     await world.grow(5);
-    const teller = await agentIn(world, "teller", 98);
+    const sender = await agentIn(world, "sender", 98);
     const hearer = await agentIn(world, "hearer", 99);
     const count = (id: number) => hearer.heard.filter((it) => it === id).length;
-    const query = { LTime: 1, Addr: teller.addr, Port: 7946, Name: "uptime", Flags: 1 };
+    const query = { LTime: 1, Addr: sender.addr, Port: 7946, Name: "uptime", Flags: 1 };
     for (let i = 0; i < 20; i += 1) {
-      teller.tell(SERF.USER_EVENT, { LTime: 1 + i, Name: "deploy", Payload: null, CC: false });
+      sender.send(SERF.USER_EVENT, { LTime: 1 + i, Name: "deploy", Payload: null, CC: false });
     }
-    teller.tell(SERF.QUERY, { ...query, ID: 1 });
+    sender.send(SERF.QUERY, { ...query, ID: 1 });
     world.until("all is heard", () => count(SERF.USER_EVENT) >= 20 && count(SERF.QUERY) > 0, 5000);
-    const acks = () => teller.heard.filter((it) => it === SERF.QUERY_RESPONSE).length;
+    const acks = () => sender.heard.filter((it) => it === SERF.QUERY_RESPONSE).length;
     world.until("each node answers", () => acks() === 5, 5000);
     // A repeated message is not gossiped again.
     world.run(10_000);
     const before = [...hearer.heard];
-    teller.tell(SERF.USER_EVENT, { LTime: 20, Name: "deploy", Payload: null, CC: false });
-    teller.tell(SERF.QUERY, { ...query, ID: 1 });
+    sender.send(SERF.USER_EVENT, { LTime: 20, Name: "deploy", Payload: null, CC: false });
+    sender.send(SERF.QUERY, { ...query, ID: 1 });
     world.run(5000);
     expect(hearer.heard).toEqual(before);
     expect(acks()).toBe(5);
     // A message for one member is not gossiped.
-    teller.tell(SERF.QUERY, { ...query, ID: 2, Flags: 3 });
+    sender.send(SERF.QUERY, { ...query, ID: 2, Flags: 3 });
     world.until("it is answered", () => acks() === 6, 5000);
     world.run(5000);
     expect(acks()).toBe(6);
     // A message that does not fit a datagram is not queued.
     const large = { LTime: 21, Name: "large", Payload: new Uint8Array(1390), CC: false };
-    teller.tell(SERF.USER_EVENT, large);
+    sender.send(SERF.USER_EVENT, large);
     world.run(5000);
     expect(hearer.heard.filter((it) => it === SERF.USER_EVENT).length).toBe(
       before.filter((it) => it === SERF.USER_EVENT).length,
     );
-    for (const it of [teller, hearer]) it.close();
+    for (const it of [sender, hearer]) it.close();
     await world.stop();
   });
 
@@ -118,13 +118,13 @@ describe("an agent of Serf", () => {
     const rest = world.nodes.slice(0, 3);
     const is = (state: string) => rest.every((it) => it.member("n3")?.state === state);
     world.until("it is dead", () => is("dead"), 20_000);
-    agent.tell(SERF.LEAVE, { LTime: 50, Node: "n3", Prune: false });
+    agent.send(SERF.LEAVE, { LTime: 50, Node: "n3", Prune: false });
     world.until("it has left", () => is("left"), 5000);
-    agent.tell(SERF.LEAVE, { LTime: 51, Node: "n3", Prune: true });
+    agent.send(SERF.LEAVE, { LTime: 51, Node: "n3", Prune: true });
     const isForgotten = () => rest.every((it) => it.member("n3") === null);
     world.until("it is forgotten", isForgotten, 5000);
     // That is ignored for a live member.
-    agent.tell(SERF.LEAVE, { LTime: 60, Node: "n2", Prune: true });
+    agent.send(SERF.LEAVE, { LTime: 60, Node: "n2", Prune: true });
     world.run(5000);
     expect(rest.every((it) => it.member("n2")?.state === "alive")).toBe(true);
     await world.node(3).restart([world.node(1)]);

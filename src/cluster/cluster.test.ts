@@ -115,11 +115,11 @@ test("no member misses tags that are sent to each, nor a leave", async () => {
     const world = new GossipWorld({ seed });
     await world.grow(5);
     world.run(1000); // The news of the joins has spread.
-    const [teller, leaver] = [world.node(3), world.node(4)];
-    teller.cluster.setTags({ boot: "as it is used" }, { toEach: true });
+    const [updater, leaver] = [world.node(3), world.node(4)];
+    updater.cluster.setTags({ boot: "as it is used" }, { toEach: true });
     world.run(5 * world.settings.gossipIntervalMs);
-    const told = world.nodes.map((node) => node.member("n3")?.tags.get("boot"));
-    expect({ seed, told }).toEqual({ seed, told: told.map(() => "as it is used") });
+    const boots = world.nodes.map((node) => node.member("n3")?.tags.get("boot"));
+    expect({ seed, boots }).toEqual({ seed, boots: boots.map(() => "as it is used") });
     await world.wait(leaver.cluster.leave());
     const left = world.nodes.map((node) => node.member("n4")?.state);
     expect({ seed, left }).toEqual({ seed, left: left.map(() => "left") });
@@ -364,11 +364,11 @@ describe("a push/pull", () => {
     });
     expect(world.node(0).member("odd")).toBeNull();
     // Among other members it is skipped, and later newcomers do not hear of it.
-    const told = [
+    const members = [
       { ...facts, name: "odd", vsn },
       { ...fit, name: "even" },
     ];
-    const answer = await join(world, told);
+    const answer = await join(world, members);
     const names = answer?.kind === "push-pull" ? answer.members.map((it) => it.name) : [];
     expect(names).toEqual(["n0"]);
     expect(world.node(0).alive()).toEqual(["even", "n0"]);

@@ -244,9 +244,9 @@ describe("claims about others", () => {
 
   test("a member is heard even after the highest incarnation", () => {
     alive("a", 5);
-    for (const said of [2 ** 31 - 1, 2 ** 32 - 1, 2 ** 31 + 5]) {
-      dead("a", said);
-      alive("a", said === 2 ** 32 - 1 ? 1 : said + 1);
+    for (const incarnation of [2 ** 31 - 1, 2 ** 32 - 1, 2 ** 31 + 5]) {
+      dead("a", incarnation);
+      alive("a", incarnation === 2 ** 32 - 1 ? 1 : incarnation + 1);
       expect(members.get("a")?.state).toBe("alive");
     }
     // Also for a member that was never there: one that joins with that name goes beyond it.

@@ -2,14 +2,14 @@
  * Figures: every counter and gauge that a node reports, one row each. `ramster stats`, `/metrics`,
  * `/status.json` and the client library take kind, unit and text from here.
  *
- * A new counter is a row in a table that ends in `_COUNTED`, and the line that counts: the part
- * makes its counters from that table (figure.ts). What is read off lists and sizes when somebody
- * asks is a row in a table that ends in `_READ`, and a line in the report of its part; the types
- * demand both. Names never change: they are what scripts and dashboards know.
+ * A new counter takes a row in a table that ends in `_COUNTED`, and the line that counts. The part
+ * makes its counters from that table (figure.ts). A figure that is computed for each report takes a
+ * row in a table that ends in `_READ`, and a line in the report of its part. The types demand both.
+ * Names never change, because scripts and dashboards use them.
  */
 import { asInOriginal, counter, gauge, latency, prefixed } from "./figure.ts";
 
-/** zbud: docs/original.md, "Zbud counters". Bytes are without the headers of zpages. */
+/** zbud: docs/original.md, "Zbud counters". Bytes do not include the headers of zpages. */
 export const ZBUD_READ = {
   ...asInOriginal({
     eph_zbytes: gauge("bytes", "Bytes of compressed ephemeral pages in frames."),
@@ -52,22 +52,34 @@ export const ZBUD_READ = {
 };
 
 /**
- * zcache: docs/original.md, "Zcache counters". One for each reason to refuse a put. Ephemeral pages
- * are counted under the names of Linux' cleancache, whoever puts them.
+ * zcache: docs/original.md, "Zcache counters". Each reason to refuse a put has a counter. Puts and
+ * gets of ephemeral pages have the names of Linux' cleancache, whoever makes them.
  */
 export const ZCACHE_COUNTED = {
   ...asInOriginal({
     failed_eph_puts: counter("pages", "Puts of ephemeral pages that were refused."),
     failed_pers_puts: counter("pages", "Puts of persistent pages that were refused."),
-    failed_getfreepages: counter("times", "How often a frame was wanted and none was left."),
+    failed_getfreepages: counter("times", "How often a page needed a frame and none was free."),
     failed_alloc: counter("pages", "Puts refused because the index is full."),
     put_to_flush: counter("pages", "Puts on a frozen store, which act as flushes."),
-    compress_poor: counter("pages", "Puts refused because the page compresses badly."),
-    mean_compress_poor: counter("pages", "Puts refused because all pages together compress badly."),
-    eph_ate_tail: counter("pages", "Ephemeral pages that took the frame of the oldest ones."),
-    eph_ate_tail_failed: counter("pages", "Ephemeral pages that found no frame to take."),
-    pers_ate_eph: counter("pages", "Persistent pages that took a frame of ephemeral pages."),
-    pers_ate_eph_failed: counter("pages", "Persistent pages that found no frame to take."),
+    compress_poor: counter("pages", "Puts refused because the compressed page is too large."),
+    mean_compress_poor: counter(
+      "pages",
+      "Puts refused because the mean compressed size is too large.",
+    ),
+    eph_ate_tail: counter("pages", "Ephemeral pages stored in the frame of evicted, older ones."),
+    eph_ate_tail_failed: counter(
+      "pages",
+      "Ephemeral pages refused because no frame could be evicted.",
+    ),
+    pers_ate_eph: counter(
+      "pages",
+      "Persistent pages stored in the frame of evicted ephemeral ones.",
+    ),
+    pers_ate_eph_failed: counter(
+      "pages",
+      "Persistent pages refused because no frame could be evicted.",
+    ),
     evicted_eph_zpages: counter("pages", "Ephemeral pages that were evicted."),
     evicted_eph_pageframes: counter("frames", "Frames of ephemeral pages evicted for new pages."),
     flush_total: counter("flushes", "Flushes of one page."),
@@ -92,7 +104,7 @@ export const ZCACHE_COUNTED = {
   cleancache_invalidates: counter("flushes", "Flushes of ephemeral pages, objects and pools.", {
     original: "cleancache/invalidates",
   }),
-  stored_whole: counter("pages", "Pages stored without compression, since they do not shrink."),
+  stored_whole: counter("pages", "Pages stored uncompressed, because they do not compress."),
   same_filled_puts: counter("pages", "Puts of pages of one repeated word, which take no frame."),
   same_filled_pages: gauge("pages", "Pages of one repeated word, which take no frame.", {
     original: "zero_filled_pages",
@@ -106,50 +118,74 @@ export const ZCACHE_READ = {
     original: "obj_count",
     metric: "objects",
   }),
-  page_count: gauge("pages", "Pages in the index, here or away.", { metric: "pages" }),
+  page_count: gauge("pages", "Pages in the index, here or at a holder.", { metric: "pages" }),
   frames_used: gauge("frames", "Frames in use for the pages of this node."),
   frames_max: gauge("frames", "Frames that the pages of this node may use."),
 };
 
-/** Pages that are away: docs/original.md, "Ramster counters". */
+/** Remote pages: docs/original.md, "Ramster counters". */
 export const RAMSTER_COUNTED = {
   ...asInOriginal({
     eph_pages_remoted: counter("pages", "Ephemeral pages that moved to a holder."),
     pers_pages_remoted: counter("pages", "Persistent pages that moved to a holder."),
-    eph_pages_remote_failed: counter("pages", "Ephemeral pages sent that stayed here."),
-    pers_pages_remote_failed: counter("pages", "Persistent pages sent that stayed here."),
+    eph_pages_remote_failed: counter(
+      "pages",
+      "Ephemeral pages that no holder accepted, so they stayed here.",
+    ),
+    pers_pages_remote_failed: counter(
+      "pages",
+      "Persistent pages that no holder accepted, so they stayed here.",
+    ),
     remote_eph_pages_succ_get: counter("pages", "Ephemeral pages fetched for a get."),
     remote_pers_pages_succ_get: counter("pages", "Persistent pages fetched for a get."),
     remote_eph_pages_unsucc_get: counter("pages", "Ephemeral pages that their holder had evicted."),
-    remote_pers_pages_unsucc_get: counter("pages", "Gets of persistent pages that no holder had."),
-    pers_pages_remote_nomem: counter("pages", "Pages that could not come home for want of frames."),
+    remote_pers_pages_unsucc_get: counter(
+      "pages",
+      "Fetches of persistent pages that their holder did not have.",
+    ),
+    pers_pages_remote_nomem: counter(
+      "pages",
+      "Pages that could not come home because no frame was free.",
+    ),
     remote_pages_flushed: counter("flushes", "Flushes of a page that holders acknowledged."),
-    remote_page_flushes_failed: counter("flushes", "Flushes of a page that had to go out again."),
+    remote_page_flushes_failed: counter("flushes", "Flushes of a page that had to be sent again."),
     remote_objects_flushed: counter("flushes", "Flushes of an object that holders acknowledged."),
-    remote_object_flushes_failed: counter("flushes", "Flushes of an object that went out again."),
+    remote_object_flushes_failed: counter(
+      "flushes",
+      "Flushes of an object that had to be sent again.",
+    ),
     flnodes: gauge("flushes", "Flushes that holders have not acknowledged yet."),
     flnodes_max: gauge("flushes", "Most flushes that were not acknowledged so far."),
-    remote_pers_pages: gauge("pages", "Persistent pages of this node that are away."),
+    remote_pers_pages: gauge("pages", "Persistent pages of this node at a holder."),
   }),
   client_puts_waited: counter("requests", "Put requests of programs that waited for a frame."),
   remotify_raced: counter(
     "pages",
-    "Pages that changed while they moved: their copies are flushed.",
+    "Pages that changed while they moved, so their copies are flushed.",
   ),
   remoted_zbytes: counter("bytes", "Bytes of compressed pages that holders accepted."),
-  fetch_raced: counter("pages", "Fetches of pages that changed meanwhile: gets are served anew."),
-  fetch_shared: counter("pages", "Gets that waited for a fetch that was under way."),
+  fetch_raced: counter(
+    "pages",
+    "Fetches of pages that changed meanwhile, so their gets start again.",
+  ),
+  fetch_shared: counter("pages", "Gets that joined a fetch of the same page."),
   fetch_hedged: counter("pages", "Fetches that asked another holder because one was slow."),
-  fetch_unreachable: counter("requests", "Requests for a page that a holder did not answer."),
+  fetch_unreachable: counter(
+    "requests",
+    "Requests for a page that a holder did not answer in time.",
+  ),
   fetch_corrupt: counter("pages", "Fetched pages that did not match their checksum."),
-  fetch_seal_broken: counter("pages", "Fetched pages that somebody forged: their seal is broken."),
+  fetch_seal_broken: counter(
+    "pages",
+    "Fetched pages with a broken seal: their holder altered them.",
+  ),
   pages_repatriated: counter("pages", "Pages that came home."),
-  remote_pers_pages_lost: counter("pages", "Persistent pages that are lost: all copies are gone."),
-  copies_lost: counter("copies", "Copies that went with their holder, or that were bad."),
-  copies_repaired: counter("copies", "Copies made of pages that had too few."),
-  copies_reclaimed: counter("copies", "Copies that lenders asked to give up, and could."),
+  remote_pers_pages_lost: counter("pages", "Persistent pages lost because all copies are gone."),
+  copies_lost: counter("copies", "Copies lost with their holder, or found damaged."),
+  copies_repaired: counter("copies", "New copies of pages that had too few."),
+  copies_reclaimed: counter("copies", "Copies that lenders gave up after they asked for it."),
   pages_unspilled: counter("pages", "Pages that left the disk for other nodes."),
-  remote_eph_pages: gauge("pages", "Ephemeral pages of this node that are away."),
+  remote_eph_pages: gauge("pages", "Ephemeral pages of this node at a holder."),
   remote_copies: gauge("copies", "Copies of this node's pages, over all holders but the disk."),
   spilled_pages: gauge("pages", "Pages that have a copy on this node's disk."),
 };
@@ -160,44 +196,50 @@ export const RAMSTER_READ = {
   absent_copies: gauge("copies", "Copies at holders that do not answer."),
   pages_at_risk: gauge("pages", "Pages with fewer copies than they should have."),
   pages_out_of_reach: gauge("pages", "Pages without a copy at a node that answers."),
-  copies_intended: gauge("copies", "Copies that a page that moves away should have."),
-  copies_possible: gauge("copies", "Copies that a page can have with the lenders there are."),
-  reclaims_pending: gauge("pages", "Pages that a lender wants to give up and still has."),
-  repair_pages_per_second: gauge("pages/s", "Pages that get a missing copy each second."),
+  copies_intended: gauge("copies", "Copies that a remote page should have."),
+  copies_possible: gauge("copies", "Copies that a page can have with the present lenders."),
+  reclaims_pending: gauge("pages", "Pages that a lender wants to give up and still holds."),
+  repair_pages_per_second: gauge("pages/s", "Pages that get their missing copy, each second."),
 };
 
 export const SPILL_COUNTED = {
   spill_writes: counter("pages", "Pages written to the disk.", { original: "writtenback_pages" }),
   spill_reads: counter("pages", "Pages read from the disk."),
-  spill_failed_writes: counter("pages", "Pages that the disk could not write, or had no room for."),
+  spill_failed_writes: counter(
+    "pages",
+    "Pages that could not be written to the disk, or had no room there.",
+  ),
   spill_failed_reads: counter("pages", "Pages that the disk could not read."),
 };
 
 export const SPILL_READ = {
   spill_bytes: gauge("bytes", "Bytes of the disk in use for pages."),
   spill_bytes_max: gauge("bytes", "Bytes of the disk that pages may use."),
-  spill_bytes_asked: gauge("bytes", "Bytes of the disk that --spill-size asks for."),
+  spill_bytes_asked: gauge("bytes", "Bytes of the disk that --spill-size allows."),
   spill_pages_in_flight: gauge("pages", "Pages on their way to the disk.", {
     original: "outstanding_writeback_pages",
   }),
   spill_failing_count: gauge("0 or 1", "1 while pages cannot be written to the disk."),
 };
 
-/** What is held for others. */
+/** Pages that this node holds for other nodes. */
 export const FOREIGN_COUNTED = {
   ...asInOriginal({
     foreign_eph_pages_max: gauge("pages", "Most ephemeral pages held for other nodes so far."),
     foreign_pers_pages_max: gauge("pages", "Most persistent pages held for other nodes so far."),
   }),
-  foreign_puts: counter("pages", "Pages of other nodes that were taken."),
+  foreign_puts: counter("pages", "Pages of other nodes that were accepted."),
   foreign_failed_puts: counter("pages", "Pages of other nodes that were refused."),
   foreign_gets: counter("pages", "Pages that other nodes fetched."),
-  foreign_failed_gets: counter("pages", "Pages that other nodes asked for and that were not here."),
+  foreign_failed_gets: counter("pages", "Pages that other nodes requested and that were not here."),
   foreign_flushes: counter("pages", "Pages that other nodes flushed."),
   foreign_reclaims: counter("pages", "Pages that owners were asked to move elsewhere."),
   foreign_reclaims_refused: counter("pages", "Pages that owners could not move elsewhere."),
   foreign_orphans: counter("pages", "Pages dropped because their owner did not know them."),
-  foreign_over_grant: counter("pages", "Pages that came beyond a grant: their sender is faulty."),
+  foreign_over_grant: counter(
+    "pages",
+    "Pages sent without a grant, which is a fault of their sender.",
+  ),
   foreign_purged_pages: counter("pages", "Pages dropped because their owner restarted or is gone."),
 };
 
@@ -219,34 +261,37 @@ export const FOREIGN_READ = {
 
 export const LENDING_READ = {
   lend_limit_frames: gauge("frames", "Frames that this node lends now."),
-  lend_pressure_shrinks: counter("times", "How often it lent less because its machine ran short."),
+  lend_pressure_shrinks: counter(
+    "times",
+    "How often this node lent less because its machine was short of memory.",
+  ),
 };
 
-/** What a lender sees of its machine. Each is missing where it cannot see that. */
+/** The memory of a lender's machine. A figure is missing where Linux does not report it. */
 export const MACHINE_READ = {
   machine_total_bytes: gauge("bytes", "Memory of the machine, or of the node's control group."),
   machine_available_bytes: gauge("bytes", "Memory of the machine that is available."),
-  machine_reserve_bytes: gauge("bytes", "Memory that a lender leaves to its machine."),
-  machine_stall_percent: gauge("percent", "Part of the time that programs wait for memory."),
+  machine_reserve_bytes: gauge("bytes", "Memory that a lender leaves free for its machine."),
+  machine_stall_percent: gauge("percent", "Percentage of time in which programs wait for memory."),
 };
 
-/** Block devices. Pages are counted under the names of Linux' frontswap. */
+/** Block devices. Counters of pages have the names of Linux' frontswap. */
 export const NBD_COUNTED = {
-  frontswap_loads: counter("pages", "Pages that block devices read and that had been written.", {
+  frontswap_loads: counter("pages", "Pages read by block devices, without those never written.", {
     original: "frontswap/loads",
   }),
-  frontswap_succ_stores: counter("pages", "Pages that block devices wrote.", {
+  frontswap_succ_stores: counter("pages", "Pages written by block devices.", {
     original: "frontswap/succ_stores",
   }),
-  frontswap_failed_stores: counter("pages", "Pages that block devices wrote and were refused.", {
+  frontswap_failed_stores: counter("pages", "Pages written by block devices and refused.", {
     original: "frontswap/failed_stores",
   }),
-  frontswap_invalidates: counter("pages", "Pages that block devices discarded.", {
+  frontswap_invalidates: counter("pages", "Pages discarded by block devices.", {
     original: "frontswap/invalidates",
   }),
   nbd_requests: counter("requests", "Requests of block devices."),
   nbd_errors: counter("requests", "Requests of block devices answered with an error."),
-  nbd_enospc: counter("requests", "Requests of block devices refused for want of room."),
+  nbd_enospc: counter("requests", "Requests of block devices refused because there was no room."),
   nbd_requests_waited: counter("requests", "Requests of block devices that had to wait."),
   nbd_prefetches: counter("pages", "Pages fetched ahead of reads."),
   nbd_prefetch_hits: counter("pages", "Pages fetched ahead and then read."),
@@ -256,40 +301,49 @@ export const NBD_COUNTED = {
 };
 
 export const NBD_READ = {
-  nbd_waiting_count: gauge("requests", "Requests of block devices that wait now.", {
+  nbd_waiting_count: gauge("requests", "Requests of block devices that are waiting.", {
     metric: "nbd_waiting_requests",
   }),
   nbd_long_bytes_used: gauge("bytes", "Memory in use for long requests of block devices."),
-  space_percent_used: gauge("percent", "Part of all space for pages that is used."),
-  space_warn_count: gauge("0 or 1", "1 while more of the space is used than --warn-at says.", {
+  space_percent_used: gauge("percent", "Percentage of the space for pages that is in use."),
+  space_warn_count: gauge("0 or 1", "1 while the space in use is above --warn-at.", {
     metric: "space_is_above_mark",
   }),
 };
 
-/** The port of monitoring. */
+/** The HTTP port for monitoring. */
 export const HTTP_COUNTED = {
-  http_connections: gauge("connections", "Connections of monitoring."),
-  http_connections_evicted: counter("connections", "Connections closed to make room for others."),
-  http_requests: counter("requests", "Requests of monitoring."),
-  http_refused: counter("requests", "Bytes on the monitoring port that were no request."),
+  http_connections: gauge("connections", "Connections to the monitoring port."),
+  http_connections_evicted: counter(
+    "connections",
+    "Monitoring connections closed to make room for new ones.",
+  ),
+  http_requests: counter("requests", "Requests on the monitoring port."),
+  http_refused: counter(
+    "requests",
+    "Requests on the monitoring port that were malformed or incomplete.",
+  ),
 };
 
 export const LOG_COUNTED = {
-  log_lines_dropped: counter("lines", "Log lines dropped because nobody read them."),
-  log_lines_suppressed: counter("lines", "Log lines left out because too many were alike."),
+  log_lines_dropped: counter(
+    "lines",
+    "Log lines dropped because the reader of the log was too slow.",
+  ),
+  log_lines_suppressed: counter("lines", "Repeated log lines left out."),
 };
 
 export const NODE_READ = {
-  nowhere_count: gauge("0 or 1", "1 while pages have nowhere to go: see ramster status.", {
+  nowhere_count: gauge("0 or 1", "1 while no lender or disk can take pages: see ramster status.", {
     metric: "pages_have_nowhere_to_go",
   }),
 };
 
 export const CERTIFICATE_READ = {
-  certificate_days_left: gauge("days", "Days until the certificate ends and no link can be made."),
+  certificate_days_left: gauge("days", "Days until the certificate expires and links fail."),
 };
 
-/** The links to one peer, over all connections. */
+/** All links to one peer since the start. */
 export const LINK_COUNTED = {
   bytes_sent: counter("bytes", "Bytes sent to the peer."),
   bytes_received: counter("bytes", "Bytes received from the peer."),
@@ -297,20 +351,23 @@ export const LINK_COUNTED = {
   messages_received: counter("messages", "Messages received from the peer."),
   requests_timed_out: counter("requests", "Requests that the peer did not answer in time."),
   requests_died: counter("requests", "Requests under way when the link was lost."),
-  replies_late: counter("messages", "Replies that came after their request had timed out."),
-  requests_held: counter("requests", "Requests that waited because the peer reads no replies."),
-  malformed: counter("times", "How often the peer broke the protocol, which closes the link."),
+  replies_late: counter("messages", "Replies that arrived after their request had timed out."),
+  requests_held: counter(
+    "requests",
+    "Requests that waited because the peer did not read its replies.",
+  ),
+  malformed: counter("times", "How often a link was closed because the peer broke the protocol."),
   keepalives_sent: counter("messages", "Keepalives sent to the peer."),
-  idle_timeouts: counter("connections", "Links closed because the peer was silent."),
-  dials: counter("connections", "Connections tried to the peer."),
-  dials_failed: counter("connections", "Connections to the peer that failed."),
+  idle_timeouts: counter("connections", "Links closed because the peer sent nothing."),
+  dials: counter("connections", "Attempts to connect to the peer."),
+  dials_failed: counter("connections", "Attempts to connect to the peer that failed."),
   handshakes_refused: counter("connections", "Handshakes with the peer that failed."),
-  duplicates_closed: counter("connections", "Links closed because there were two."),
-  links_up: counter("connections", "Links to the peer that came up."),
-  links_down: counter("connections", "Links to the peer that went down."),
+  duplicates_closed: counter("connections", "Links closed because there were two at once."),
+  links_up: counter("connections", "How often a link to the peer came up."),
+  links_down: counter("connections", "How often a link to the peer went down."),
 };
 
-/** What is read for each peer. */
+/** Computed for each peer. */
 export const PEER_READ = {
   connected: gauge("boolean", "1 while there is a link to the peer."),
   remote_pages: gauge("pages", "Pages of this node that the peer holds."),
@@ -318,29 +375,35 @@ export const PEER_READ = {
   granted_pages: gauge("pages", "Pages that the peer may still send to this node."),
   owed_flushes: gauge("flushes", "Flushes that the peer has not acknowledged yet."),
   foreign_pages: gauge("pages", "Pages held for the peer."),
-  lend_frames: gauge("frames", "Frames that the peer lends; 0 of a peer that gossips."),
-  free_frames: gauge("frames", "Free frames of those; 0 of a peer that gossips."),
-  drained: gauge("boolean", "1 while the peer is drained; 0 of a peer that gossips."),
+  lend_frames: gauge("frames", "Frames that the peer lends, or 0 for a peer that gossips."),
+  free_frames: gauge("frames", "Free frames among those, or 0 for a peer that gossips."),
+  drained: gauge("boolean", "1 while the peer is drained, and always 0 for a peer that gossips."),
   gone: gauge("boolean", "1 while a peer that does not gossip is dead, or has left."),
 };
 
-/** What a report has for each peer. Metrics begin with `peer_`. */
+/** All figures of a peer. Metrics begin with `peer_`. */
 export const PEER = { ...PEER_READ, ...LINK_COUNTED };
 
-/** What a report has for each export. Metrics begin with `export_`. */
+/** All figures of an export. Metrics begin with `export_`. */
 export const EXPORT = {
   size_bytes: gauge("bytes", "Size of the block device."),
-  pages: gauge("pages", "Pages that were written to the block device and not discarded since."),
+  pages: gauge("pages", "Pages written to the block device and not discarded since."),
   used_bytes: gauge("bytes", "Bytes of these pages."),
   connections: gauge("connections", "Connections that use the block device."),
 };
 
-/** Connections of whoever is no peer, or not one yet. */
+/** Connections of unknown nodes: those that are no peers, or not yet. */
 export const STRANGERS_READ = {
-  stranger_connections_refused: counter("connections", "Connections refused: too many were new."),
+  stranger_connections_refused: counter(
+    "connections",
+    "Connections refused because too many were new.",
+  ),
   stranger_handshakes_refused: counter("connections", "Handshakes with unknown nodes that failed."),
   stranger_malformed: counter("times", "How often unknown nodes broke the protocol."),
-  stranger_idle_timeouts: counter("connections", "Connections of unknown nodes that were silent."),
+  stranger_idle_timeouts: counter(
+    "connections",
+    "Connections closed because an unknown node sent nothing.",
+  ),
 };
 
 /** Membership (src/cluster). Reports put `gossip_` in front of the names. */
@@ -349,8 +412,11 @@ export const GOSSIP_COUNTED = {
   packets_received: counter("datagrams", "Datagrams of gossip received."),
   packet_bytes_sent: counter("bytes", "Bytes of gossip sent in datagrams."),
   packet_bytes_received: counter("bytes", "Bytes of gossip received in datagrams."),
-  packets_refused: counter("datagrams", "Datagrams that were no gossip, or of another cluster."),
-  messages_unread: counter("messages", "Parts of datagrams that could not be read."),
+  packets_refused: counter(
+    "datagrams",
+    "Datagrams that were no gossip, or came from another cluster.",
+  ),
+  messages_unread: counter("messages", "Messages in datagrams that could not be read."),
   streams_opened: counter("streams", "Streams of gossip opened."),
   streams_accepted: counter("streams", "Streams of gossip accepted."),
   streams_refused: counter("streams", "Streams of gossip refused."),
@@ -358,38 +424,35 @@ export const GOSSIP_COUNTED = {
   stream_bytes_received: counter("bytes", "Bytes of gossip received in streams."),
   probes: counter("times", "Probes of members."),
   probes_failed: counter("times", "Probes without an answer."),
-  indirect_probes: counter("times", "Probes that other members were asked for."),
-  probes_by_stream: counter(
-    "times",
-    "Probes answered by stream alone: a firewall drops datagrams.",
-  ),
+  indirect_probes: counter("times", "Probes made through other members."),
+  probes_by_stream: counter("times", "Probes answered over TCP only: a firewall may drop UDP."),
   push_pulls: counter("times", "Exchanges of the whole list of members."),
   push_pulls_failed: counter("times", "Exchanges of the list of members that failed."),
   members_unread: counter("members", "Members of exchanges that could not be read."),
   suspicions: counter("times", "How often a member was suspected."),
   deaths: counter("times", "How often a member was found dead."),
-  refutes: counter("times", "How often this node was thought dead and objected."),
-  name_conflicts: counter("times", "How often a member had a name that is taken."),
-  members_refused: counter("members", "News of members that there is no room for."),
-  members_unfit: counter("members", "News of members whose versions of gossip do not fit."),
+  refutes: counter("times", "How often this node was suspected or dead, and refuted it."),
+  name_conflicts: counter("times", "How often two members had the same name."),
+  members_refused: counter("members", "Messages about members refused because the list is full."),
+  members_unfit: counter("members", "Messages about members with an incompatible gossip version."),
 };
 
 export const GOSSIP_READ = {
-  gossip_health: gauge("points", "How late this node answers: 0 is well, more is worse."),
+  gossip_health: gauge("points", "How late this node answers: 0 is healthy, more is worse."),
 };
 
-/** How long things take. Metrics end in `_seconds`. */
+/** Latencies. Metrics end in `_seconds`. */
 export const LATENCIES = {
-  put: latency("How long a request to put pages takes, waits for frames included."),
-  local_get: latency("How long a request to get pages that are all here takes."),
-  remote_get: latency("How long a request to get pages takes when some are away."),
-  fetch: latency("How long a holder takes to answer a fetch."),
-  remotify: latency("How long holders take to accept a batch of pages."),
-  spill_read: latency("How long the disk takes to read a page."),
-  spill_write: latency("How long the disk takes to write a batch of pages."),
+  put: latency("Time to put the pages of a request, including waits for frames."),
+  local_get: latency("Time to get the pages of a request when all are here."),
+  remote_get: latency("Time to get the pages of a request when some are remote."),
+  fetch: latency("Time of a holder to answer a fetch."),
+  remotify: latency("Time of holders to accept a batch of pages."),
+  spill_read: latency("Time of the disk to read a page."),
+  spill_write: latency("Time of the disk to write a batch of pages."),
 };
 
-/** All that `counters` of the stats may have. */
+/** All counters of the stats. */
 export const COUNTERS = {
   ...ZBUD_READ,
   ...ZCACHE_COUNTED,
@@ -413,7 +476,7 @@ export const COUNTERS = {
   ...CERTIFICATE_READ,
 };
 
-/** Every figure of the stats, by where it stands in them. */
+/** Every figure of the stats, by its section. */
 export const FIGURES = {
   counters: COUNTERS,
   latencies: LATENCIES,

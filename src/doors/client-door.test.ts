@@ -189,10 +189,10 @@ test("a client that asks for many reports at once gets one a turn", async () => 
     noteReport();
     return statsPart.call(admin, from);
   };
-  const asked = Array.from({ length: 40 }, (_, i) => {
+  const pending = Array.from({ length: 40 }, (_, i) => {
     return i % 2 === 0 ? client.getKnob("replicas") : client.stats().then(() => "1");
   });
-  expect(await wait(Promise.all(asked))).toHaveLength(40);
+  expect(await wait(Promise.all(pending))).toHaveLength(40);
   expect(most).toBe(1);
   await sim.stop();
 });

@@ -231,7 +231,7 @@ export class ClientDoor implements ChannelHandler {
       case MESSAGE.NEW_POOL:
         return this.newPool(channel, client, frame);
       case MESSAGE.POOL_TOKEN:
-        return this.tellToken(channel, client, frame);
+        return this.sendToken(channel, client, frame);
       case MESSAGE.OPEN_POOL:
         return this.replyEmpty(channel, frame, this.openPool(client, frame));
       case MESSAGE.DESTROY_POOL:
@@ -333,7 +333,7 @@ export class ClientDoor implements ChannelHandler {
     channel.commitReply(frame.type, frame.request, STATUS.OK, 0, 4);
   }
 
-  private tellToken(channel: Channel, client: Client, frame: Frame): void {
+  private sendToken(channel: Channel, client: Client, frame: Frame): void {
     const id = frame.view.getUint16(frame.bodyAt);
     if (!client.pools.has(id)) return this.replyEmpty(channel, frame, STATUS.UNKNOWN_POOL);
     if (!channel.begin(LANE.URGENT, POOL_TOKEN_BYTES)) return;

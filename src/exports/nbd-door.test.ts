@@ -125,13 +125,13 @@ test("overlapping writes from two connections never mix within a page", async ()
   const random = new SeededRandom(8);
   for (let round = 0; round < 30; round += 1) {
     const offset = below(random, DISK.byteCount - 8 * PAGE_BYTES);
-    const asked = clients.flatMap((client, who) => {
+    const pending = clients.flatMap((client, who) => {
       return [0, 1, 2].map((i) => {
         const data = new Uint8Array(4 * PAGE_BYTES).fill(1 + who * 3 + i);
         return client.ask(write(offset + (i - 1) * 100, data));
       });
     });
-    const replies = await world.wait(Promise.all(asked));
+    const replies = await world.wait(Promise.all(pending));
     expect(replies.map(({ error }) => error)).toEqual([0, 0, 0, 0, 0, 0]);
     // Each page that all of them wrote comes from exactly one of them.
     const first = Math.ceil((offset + 100) / PAGE_BYTES) * PAGE_BYTES;
@@ -148,11 +148,11 @@ test("small writes to one page that is away are all applied", async () => {
   const world = await World.start();
   const client = await world.connect();
   await world.fill(client);
-  const asked: Array<Promise<BareReply>> = [];
+  const pending: Array<Promise<BareReply>> = [];
   for (let i = 0; i < PAGE_BYTES; i += 16) {
-    asked.push(client.ask(write(i, new Uint8Array(16).fill(i / 16))));
+    pending.push(client.ask(write(i, new Uint8Array(16).fill(i / 16))));
   }
-  await world.wait(Promise.all(asked));
+  await world.wait(Promise.all(pending));
   const { data } = await world.wait(client.ask(read(0, PAGE_BYTES)));
   expect(data).toEqual(new Uint8Array(PAGE_BYTES).map((_, i) => Math.floor(i / 16)));
   expect(world.door.counters.nbd_requests_waited).toBeGreaterThan(200);
@@ -272,14 +272,14 @@ test("a request waits for a silent holder, at most --io-timeout", async () => {
   const block = (): void => sim.network.block(sim.node(1).host, sim.node(0).host);
   block();
   const before = sim.clock.now();
-  const asked = Promise.all([0, 1, 2].map((i) => client.ask(read(i * PAGE_BYTES, PAGE_BYTES))));
+  const pending = Promise.all([0, 1, 2].map((i) => client.ask(read(i * PAGE_BYTES, PAGE_BYTES))));
   let isDone = false;
-  asked.then(() => {
+  pending.then(() => {
     isDone = true;
   });
   sim.clock.runUntil(() => isDone, 8000);
   sim.network.unblock(sim.node(1).host, sim.node(0).host);
-  const replies = await world.wait(asked);
+  const replies = await world.wait(pending);
   expect(replies.map(({ error }) => error)).toEqual([0, 0, 0]);
   expect(sim.clock.now() - before).toBeGreaterThan(5000);
   block();
@@ -348,8 +348,8 @@ test("a refused write of a part of a page leaves the page as it was", async () =
     const at = i * PAGE_BYTES + 1000;
     const part = new Uint8Array(500).fill(i);
     const type = [WRITE, WRITE_ZEROES, TRIM][i % 3] ?? WRITE;
-    const asked = type === WRITE ? write(at, part) : { type, offset: at, length: 500 };
-    const { error } = await world.wait(client.ask(asked));
+    const request = type === WRITE ? write(at, part) : { type, offset: at, length: 500 };
+    const { error } = await world.wait(client.ask(request));
     refused += Number(error !== 0);
     if (error !== 0) expect([type, error]).toEqual([type === TRIM ? 0 : type, ERRNO.ENOSPC]);
     else if (type !== TRIM) page.set(type === WRITE ? part : new Uint8Array(500), 1000);
@@ -370,7 +370,7 @@ test("a change whose holder is away blocks only changes of the same page", async
   sim.network.block(sim.node(1).host, sim.node(0).host);
   // All frames are being sent, so a change of a part of a page is parked at first.
   const whole = bytesFrom(new SeededRandom(4), MIB);
-  const asked = [client.ask(write(8 * MIB, whole)), client.ask(write(9 * MIB, whole))];
+  const pending = [client.ask(write(8 * MIB, whole)), client.ask(write(9 * MIB, whole))];
   sim.clock.runUntil(() => !ramster.hasRoom, 1000);
   expect(ramster.hasRoom).toBe(false);
   const parts = [0, 1].map(() => client.ask(write(100, new Uint8Array(10))));
@@ -383,7 +383,7 @@ test("a change whose holder is away blocks only changes of the same page", async
     return isAway && rest[3] !== null ? STATUS.UNREACHABLE : get.call(ramster, handle, ...rest);
   };
   const before = sim.clock.now();
-  expect((await world.wait(Promise.all([...asked, behind]))).map(({ error }) => error)).toEqual([
+  expect((await world.wait(Promise.all([...pending, behind]))).map(({ error }) => error)).toEqual([
     0, 0, 0,
   ]);
   expect(sim.clock.now() - before).toBeLessThan(5000);
@@ -398,11 +398,11 @@ test("writes wait while the only lender is away, and succeed when it is back", a
   const { sim } = world;
   const client = await world.connect();
   sim.network.block(sim.node(0).host, sim.node(1).host);
-  const asked: Array<Promise<BareReply>> = [];
+  const pending: Array<Promise<BareReply>> = [];
   for (let at = 0; at < 2 * MIB; at += 64 * 1024) {
-    asked.push(client.ask(write(at, bytesFrom(new SeededRandom(at), 64 * 1024))));
+    pending.push(client.ask(write(at, bytesFrom(new SeededRandom(at), 64 * 1024))));
   }
-  const all = Promise.all(asked);
+  const all = Promise.all(pending);
   sim.clock.runUntil(() => false, 12_000);
   expect(client.waitingCount).toBeGreaterThan(0);
   // Reads do not wait behind them.
@@ -435,10 +435,12 @@ test("when the node stops, each request is answered once and the streams end", a
   const client = await world.connect();
   await world.fill(client);
   sim.network.block(sim.node(1).host, sim.node(0).host);
-  const asked = Array.from({ length: 200 }, (_, i) => client.ask(read(i * PAGE_BYTES, PAGE_BYTES)));
+  const pending = Array.from({ length: 200 }, (_, i) =>
+    client.ask(read(i * PAGE_BYTES, PAGE_BYTES)),
+  );
   sim.clock.runUntil(() => world.door.waitingCount >= 100, 1000);
   await world.wait(world.door.stop());
-  const replies = await world.wait(Promise.all(asked));
+  const replies = await world.wait(Promise.all(pending));
   const errors = new Set(replies.map(({ error }) => error));
   expect([...errors].every((error) => [0, ERRNO.ESHUTDOWN].includes(error as 0))).toBe(true);
   expect(errors.has(ERRNO.ESHUTDOWN)).toBe(true);
@@ -475,8 +477,8 @@ test("with two copies, no request fails when a lender dies", async () => {
     if (round === 5) sim.node(2).crash();
     // Each page once a round: concurrent requests are done in any order.
     const pages = new Set(Array.from({ length: 64 }, () => below(random, 4096)));
-    const asked = [...pages].map((page) => (page % 3 === 0 ? put(page, round + 2) : get(page)));
-    await drive(sim.clock, Promise.all(asked));
+    const pending = [...pages].map((page) => (page % 3 === 0 ? put(page, round + 2) : get(page)));
+    await drive(sim.clock, Promise.all(pending));
   }
   const isMended = (): boolean => sim.node(0).counter("copies_repaired") > 0;
   expect(sim.clock.runUntil(isMended, 60_000)).toBe(true);

@@ -64,9 +64,9 @@ export function parseHead(head: string): HttpRequest | HttpRefusal {
   const body = hasBody(headers);
   if (body === null) return refusal(400, "the Content-Length is not a number");
   const options = (headers.get("connection") ?? []).flatMap((it) => it.toLowerCase().split(","));
-  const says = (option: string): boolean => options.some((it) => it.trim() === option);
+  const hasOption = (option: string): boolean => options.some((it) => it.trim() === option);
   // A body is never read, so a request behind it is not read either.
-  const keepsOpen = !body && !says("close") && (!isHttp10 || says("keep-alive"));
+  const keepsOpen = !body && !hasOption("close") && (!isHttp10 || hasOption("keep-alive"));
   return { method, ...addressed, isHttp10, keepsOpen };
 }
 

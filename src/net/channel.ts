@@ -367,7 +367,7 @@ export class Channel implements StreamEvents, FrameSink {
     freeBuffer(chunk);
     if (this.pool.isOverflowing) this.goodbye(GOODBYE.BUSY, "no memory for more requests");
     this.flush();
-    this.tellRoom();
+    this.notifyRoom();
   }
 
   onDrain(_stream: Stream): void {
@@ -379,7 +379,7 @@ export class Channel implements StreamEvents, FrameSink {
     // taking bytes.
     if (wasBlocked && this.counters.bytes_sent > sentBefore) this.heard();
     this.serveDeferred();
-    this.tellRoom();
+    this.notifyRoom();
   }
 
   private heard(): void {
@@ -520,7 +520,7 @@ export class Channel implements StreamEvents, FrameSink {
     return !this.isBlocked;
   }
 
-  private tellRoom(): void {
+  private notifyRoom(): void {
     if (!this.wantsRoom || this.state !== OPEN) return;
     const busiest = Math.max(this.urgent.pendingBytes, this.bulk.pendingBytes);
     if (busiest > LANE_BYTES_MAX / 2) return;

@@ -154,16 +154,16 @@ describe("Links: two dial at once", () => {
           node.ask(peer);
         };
       }
-      let asked = 0;
+      let requests = 0;
       for (const node of world.nodes.values()) {
         for (const peer of numbers) if (peer !== node.number) node.links.want(peer);
       }
       world.run(10_000);
       for (const node of world.nodes.values()) {
         for (const peer of numbers) expect(peer === node.number || node.isUp(peer)).toBe(true);
-        asked = node.log.filter((line) => line.startsWith("up")).length;
-        expect(node.outcomes.count).toBe(asked);
-        expect(node.outcomes.contexts()).toEqual(Array.from({ length: asked }, (_, i) => i + 1));
+        requests = node.log.filter((line) => line.startsWith("up")).length;
+        expect(node.outcomes.count).toBe(requests);
+        expect(node.outcomes.contexts()).toEqual(Array.from({ length: requests }, (_, i) => i + 1));
       }
       expect(world.network.streams.size).toBe(20); // Ten pairs, two ends each.
       await world.stop();
@@ -521,20 +521,20 @@ describe("Links: the end", () => {
       const world = new LinksWorld(seed, { latencyMaxMs: 3 });
       const one = await world.start(1, [2]);
       const two = await world.start(2, [1]);
-      let asked = 0;
+      let requests = 0;
       for (let round = 0; round < 200; round += 1) {
         for (const [node, peer] of [
           [one, 2],
           [two, 1],
         ] as const) {
           if (!node.isUp(peer)) node.links.want(peer);
-          else if (node.ask(peer) > 0 && node === one) asked += 1;
+          else if (node.ask(peer) > 0 && node === one) requests += 1;
         }
         if (round % 10 === 9) world.network.cut("host1", "host2");
         world.run(20);
       }
       world.run(20_000);
-      expect(one.outcomes.contexts()).toEqual(Array.from({ length: asked }, (_, i) => i + 1));
+      expect(one.outcomes.contexts()).toEqual(Array.from({ length: requests }, (_, i) => i + 1));
       expect(one.outcomes.replies.length).toBeGreaterThan(0);
       await world.stop();
     }

@@ -33,7 +33,7 @@ import {
   reserveBytes,
 } from "../ramster/foreign/lend-limit.ts";
 
-/** Other nodes are told at once when the limit has changed by this part of the memory to lend. */
+/** A change of the limit by this part of the memory to lend is announced at once. */
 const ANNOUNCE_STEPS = LEND_STEPS / 8;
 
 /**

@@ -118,7 +118,7 @@ export class Ramster implements PamOps {
     this.timers = new Timers(env.clock);
     const { counters, latencies, presence } = this;
     const pumpSoon = (): void => this.pumpAtEndOfTurn();
-    const onRoom = (): void => this.tellRoom();
+    const onRoom = (): void => this.notifyRoom();
     const zcache = new Zcache({ ...env, remote: this }, settings);
     const spill = this.openSpill(env, settings);
     const base = { ...env, counters, latencies, presence, zcache, spill };
@@ -529,7 +529,7 @@ export class Ramster implements PamOps {
     });
   }
 
-  private tellRoom(): void {
+  private notifyRoom(): void {
     for (const listener of this.roomListeners) listener();
   }
 
@@ -540,7 +540,7 @@ export class Ramster implements PamOps {
     this.spill?.step();
     this.remotePages.sendAllFlushes();
     this.remotify.pump();
-    this.tellRoom();
+    this.notifyRoom();
     this.trims.go();
     if (this.isDraining) this.homecoming.bring(DRAIN_FETCHES - this.repatriate.fetchCount);
     this.remotePages.eachHolder((node, flushCount) => {

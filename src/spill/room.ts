@@ -20,7 +20,7 @@ const FAILURES_BROKEN = 3;
 /** There is room again when the file system has this fraction of --spill-size more than before. */
 const MORE = 1 / 64;
 /** A file that is full repeatedly is logged once in this time. */
-const SAY_MS = 60_000;
+const LOG_PAUSE_MS = 60_000;
 const UNLIMITED = Number.POSITIVE_INFINITY;
 
 export class SpillRoom {
@@ -40,9 +40,9 @@ export class SpillRoom {
   private isBroken = false;
   private isShort = false;
   private pausedUntilMs = 0;
-  private saidAtMs = Number.NEGATIVE_INFINITY;
+  private loggedAtMs = Number.NEGATIVE_INFINITY;
   /** Whether the trouble was logged, so that its end must be logged too. */
-  private isSaid = false;
+  private isLogged = false;
 
   constructor(
     parts: { clock: Clock; log: Log; backoffMs: (failures: number) => number },
@@ -72,7 +72,7 @@ export class SpillRoom {
   }
 
   /** Takes the room that the disk reports. */
-  seen(room: DiskRoom | null, usedBytes: number): void {
+  update(room: DiskRoom | null, usedBytes: number): void {
     // Recent writes may not be allocated yet.
     const has = room === null ? 0 : Math.max(room.allocatedBytes, usedBytes);
     this.systemBytes = room === null ? UNLIMITED : has + room.availableBytes;
@@ -101,9 +101,9 @@ export class SpillRoom {
     } else if (this.failures >= FAILURES_BROKEN) this.isBroken = true;
     const now = this.clock.now();
     this.pausedUntilMs = now + this.backoffMs(this.failures);
-    if (this.trouble === null && now - this.saidAtMs >= SAY_MS) {
-      this.saidAtMs = now;
-      this.isSaid = true;
+    if (this.trouble === null && now - this.loggedAtMs >= LOG_PAUSE_MS) {
+      this.loggedAtMs = now;
+      this.isLogged = true;
       const next = "its pages stay in memory, and it is tried again";
       this.log.write("warn", "ramster", `Cannot write to the spill file: ${reason}: ${next}`);
     }
@@ -122,8 +122,8 @@ export class SpillRoom {
     this.refusedBytes = UNLIMITED;
     if (this.isBroken) return;
     this.trouble = null;
-    if (this.isSaid) this.log.write("info", "ramster", `The spill file ${what}`);
-    this.isSaid = false;
+    if (this.isLogged) this.log.write("info", "ramster", `The spill file ${what}`);
+    this.isLogged = false;
   }
 }
 

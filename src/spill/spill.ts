@@ -74,7 +74,7 @@ export class Spill implements DiskSink {
   private readonly room: SpillRoom;
   private readonly sectors: Sectors;
   /** By page: its first sector, plus one. 0: the page is not here. */
-  private readonly places: Rows;
+  private readonly firstSectors: Rows;
   private rowEnd = 1;
   private readonly batches: SpillBatch[] = [];
   private readonly reads = Array.from({ length: SPILL_READS_MAX }, () => new Read());
@@ -85,7 +85,7 @@ export class Spill implements DiskSink {
   private givenSinceFull = 0;
   private isTruncating = false;
   private readFailures = 0;
-  private isLooking = false;
+  private isReadingRoom = false;
   private nextCheckAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(
@@ -111,7 +111,7 @@ export class Spill implements DiskSink {
     this.sectors = new Sectors(parts.memory, Math.floor(options.byteCount / SECTOR_BYTES));
     this.room = new SpillRoom(parts, this.sectors.sectorCount * SECTOR_BYTES);
     const { pageCountMax: rowCountMax, pinnedPages: pinnedRows } = options;
-    this.places = new Rows(parts.memory, { rowCountMax, wordsPerRow: 1, pinnedRows });
+    this.firstSectors = new Rows(parts.memory, { rowCountMax, wordsPerRow: 1, pinnedRows });
   }
 
   get bytesUsed(): number {
@@ -172,7 +172,7 @@ export class Spill implements DiskSink {
   }
 
   has(page: number): boolean {
-    return this.placeOf(page) !== NO_SECTOR;
+    return this.sectorOf(page) !== NO_SECTOR;
   }
 
   /** An empty batch. Only while `isReady`. */
@@ -235,7 +235,7 @@ export class Spill implements DiskSink {
     const sector = batch.sector(i);
     assert(sector !== NO_SECTOR && !this.has(page));
     batch.forget(i);
-    this.places.set(page, 0, sector + 1);
+    this.firstSectors.set(page, 0, sector + 1);
     this.rowEnd = Math.max(this.rowEnd, page + 1);
     this.pageCount += 1;
   }
@@ -258,7 +258,7 @@ export class Spill implements DiskSink {
     if (this.readsInFlight === SPILL_READS_MAX) return -1;
     const index = this.reads.findIndex((it) => it.page === 0);
     const read = this.reads[index];
-    const sector = this.placeOf(page);
+    const sector = this.sectorOf(page);
     assert(read !== undefined && sector !== NO_SECTOR);
     read.page = page;
     read.isStale = false;
@@ -272,32 +272,32 @@ export class Spill implements DiskSink {
 
   /** Removes the page from the disk. */
   free(page: number, zpageBytes: number): void {
-    const sector = this.placeOf(page);
+    const sector = this.sectorOf(page);
     assert(sector !== NO_SECTOR);
     if (this.readsInFlight > 0) {
       for (const read of this.reads) if (read.page === page) read.isStale = true;
     }
-    this.places.set(page, 0, 0);
+    this.firstSectors.set(page, 0, 0);
     this.pageCount -= 1;
     this.give(sector, sectorsOf(zpageBytes));
     if (this.pageCount > 0 || this.rowEnd * 4 <= TABLE_KEEP_BYTES) return;
-    this.places.clear(this.rowEnd);
+    this.firstSectors.clear(this.rowEnd);
     this.rowEnd = 1;
   }
 
   /** Called periodically: asks the disk for its room. */
   step(): void {
     const now = this.clock.now();
-    if (this.isLooking || now < this.nextCheckAtMs) return;
-    this.isLooking = true;
+    if (this.isReadingRoom || now < this.nextCheckAtMs) return;
+    this.isReadingRoom = true;
     this.nextCheckAtMs = now + SPILL_CHECK_MS;
     this.disk.readRoom((room) => this.onRoom(room));
   }
 
   private onRoom(room: DiskRoom | null): void {
-    this.isLooking = false;
+    this.isReadingRoom = false;
     const hadRoom = this.hasRoom;
-    this.room.seen(room, this.bytesUsed);
+    this.room.update(room, this.bytesUsed);
     this.sectors.limitTo(this.room.lengthMax);
     if (!hadRoom && this.hasRoom) this.onReady();
   }
@@ -312,7 +312,7 @@ export class Spill implements DiskSink {
   close(): void {
     this.disk.close();
     this.sectors.close();
-    this.places.close();
+    this.firstSectors.close();
   }
 
   /** Checks that each page has sectors of its own. Reads everything: for tests. */
@@ -321,7 +321,7 @@ export class Spill implements DiskSink {
     const taken = new Set<number>();
     let count = 0;
     for (const { page, zpageBytes } of pages) {
-      const sector = this.placeOf(page);
+      const sector = this.sectorOf(page);
       assert(sector !== NO_SECTOR, "A page on the disk has no sectors");
       for (let i = 0; i < sectorsOf(zpageBytes); i += 1) {
         assert(!taken.has(sector + i), "Two pages have the same sector");
@@ -348,8 +348,8 @@ export class Spill implements DiskSink {
     return Math.min(sectors, this.sectors.freeCount);
   }
 
-  private placeOf(page: number): number {
-    return this.places.get(page, 0) - 1;
+  private sectorOf(page: number): number {
+    return this.firstSectors.get(page, 0) - 1;
   }
 
   private give(sector: number, count: number): void {

@@ -42,10 +42,10 @@ export function invalidPageGetBody(frame: Frame): string | null {
 export function invalidPageGetReplyBody(frame: Frame): string | null {
   const { view, bodyAt, bodyBytes, count } = frame;
   if (bodyBytes < count) return "statuses are cut";
-  let found = 0;
-  for (let i = 0; i < count; i += 1) if (view.getUint8(bodyAt + i) === STATUS.OK) found += 1;
-  const expected = count + found * PAGE_BYTES;
-  return bodyBytes === expected ? null : `body of ${bodyBytes} bytes for ${found} pages`;
+  let pageCount = 0;
+  for (let i = 0; i < count; i += 1) if (view.getUint8(bodyAt + i) === STATUS.OK) pageCount += 1;
+  const expected = count + pageCount * PAGE_BYTES;
+  return bodyBytes === expected ? null : `body of ${bodyBytes} bytes for ${pageCount} pages`;
 }
 
 /** The token that opens a pool, beside its number: 128 random bits. */

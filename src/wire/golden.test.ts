@@ -1,4 +1,4 @@
-/** Frames of fixtures/wire, which a second writer made: as they are, and damaged. */
+/** src/wire against the frames of a second writer (fixtures/wire), intact and damaged. */
 import { describe, expect, test } from "bun:test";
 import { readdirSync, readFileSync } from "node:fs";
 import { atEndOfBuffer, cutAt, type Delivery, deliver } from "../../harness/wire/deliver.ts";
@@ -11,16 +11,16 @@ const NOT_REPLIED_TO: readonly string[] = ["GOODBYE", "GRANT", "OFFER"];
 const good = goodFixtures();
 const bad = badFixtures();
 
-test("fixtures/wire is what harness/wire/make.ts writes", () => {
+test("fixtures/wire has exactly the files that harness/wire/make.ts writes", () => {
   const files = goldenFiles();
-  const found = ["good", "bad"].flatMap((folder) => {
+  const paths = ["good", "bad"].flatMap((folder) => {
     return readdirSync(fixtureUrl(folder)).map((file) => `${folder}/${file}`);
   });
-  expect(found.sort()).toEqual([...files.keys()].sort());
+  expect(paths.sort()).toEqual([...files.keys()].sort());
   for (const [path, text] of files) expect(readFileSync(fixtureUrl(path), "utf8")).toBe(text);
 });
 
-test("every message has a golden request and, where it has one, a golden reply", () => {
+test("every message has a golden request, and every message with a reply a golden reply", () => {
   const seen = new Set(good.map(({ json }) => `${json.message} ${json.kind}`));
   for (const name of Object.keys(MESSAGE)) {
     expect(seen).toContain(`${name} request`);
@@ -28,9 +28,9 @@ test("every message has a golden request and, where it has one, a golden reply",
   }
 });
 
-describe("golden frame", () => {
+describe("a golden frame is encoded and decoded exactly", () => {
   for (const { name, bytes, json } of good) {
-    test(`${name}: encode gives the bytes, decode gives the object`, () => {
+    test(name, () => {
       expect(Buffer.from(encodeFrame(json)).toString("hex")).toBe(
         Buffer.from(bytes).toString("hex"),
       );
@@ -42,7 +42,7 @@ describe("golden frame", () => {
   }
 });
 
-describe("bad frame", () => {
+describe("a bad frame is refused with its reason", () => {
   for (const { name, bytes, reason } of bad) {
     test(`${name}: "${reason}"`, () => {
       const { frames, error } = deliver(atEndOfBuffer(bytes));
@@ -53,22 +53,22 @@ describe("bad frame", () => {
 });
 
 /**
- * Checks what src/wire promises for any bytes: a reason, or a frame whose content encodes to the
- * same bytes. Every other exception has passed through `deliver`.
+ * Any bytes must give a reason, or a frame whose content encodes to the same bytes. `deliver`
+ * throws every other error.
  */
-function expectKept({ frames, error }: Delivery): void {
+function expectReadOrRefused({ frames, error }: Delivery): void {
   if (error?.startsWith("Cannot read message: ") === false) throw new Error(error);
   for (const { bytes, reason, json } of frames) {
-    if (reason === "") throw new Error("a reason without words");
+    if (reason === "") throw new Error("the reason is empty");
     if (json !== null && !Buffer.from(encodeFrame(json)).equals(bytes)) {
-      throw new Error(`read as ${JSON.stringify(json)}, which is other bytes`);
+      throw new Error(`${JSON.stringify(json)} does not encode to the bytes that were read`);
     }
   }
 }
 
-describe("hostile bytes", () => {
+describe("from hostile bytes", () => {
   for (const { name, bytes, json } of good) {
-    test(`${name}: cut short it is no frame yet, and cut in two it is the frame`, () => {
+    test(`${name} is not read until it is whole, and in two chunks it is the same frame`, () => {
       for (let at = 0; at < bytes.length; at += 1) {
         const start = atEndOfBuffer(bytes.subarray(0, at));
         expect(deliver(start)).toEqual({ frames: [], error: null });
@@ -79,22 +79,22 @@ describe("hostile bytes", () => {
       }
     });
 
-    test(`${name}: a body cut short under a header that admits it`, () => {
+    test(`${name} with a shorter body and a matching header is read or refused`, () => {
       // Every length up to the second entry, and some of those within pages.
       for (let length = 20; length < bytes.length; length += length < 300 ? 1 : 7) {
         const cut = atEndOfBuffer(bytes.subarray(0, length));
         new DataView(cut.buffer, cut.byteOffset).setUint32(4, length - 20);
-        expectKept(deliver(cut));
+        expectReadOrRefused(deliver(cut));
       }
     });
 
-    test(`${name}: with any one bit flipped it is read or refused`, () => {
+    test(`${name} with any one bit flipped is read or refused`, () => {
       // Every bit up to the second entry, and some of those within pages.
       const flipped = atEndOfBuffer(bytes);
       for (let bit = 0; bit < bytes.length * 8; bit += bit < 300 * 8 ? 1 : 37) {
         const mask = 0x80 >> (bit & 7);
         flipped[bit >> 3] = (flipped[bit >> 3] ?? 0) ^ mask;
-        expectKept(deliver(flipped));
+        expectReadOrRefused(deliver(flipped));
         flipped[bit >> 3] = (flipped[bit >> 3] ?? 0) ^ mask;
       }
     });

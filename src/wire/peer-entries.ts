@@ -176,8 +176,8 @@ export function invalidGetReplyBody(frame: Frame): string | null {
     if (reason !== null) return `entry ${i}: ${reason}`;
     const zpageBytes = view.getUint16(at + GOT_SIZE);
     const codec = view.getUint8(at + GOT_CODEC);
-    const found = view.getUint8(at + GOT_STATUS) === STATUS.OK;
-    const invalid = found ? invalidZpage(zpageBytes, codec) : invalidNoZpage(zpageBytes, codec);
+    const isFound = view.getUint8(at + GOT_STATUS) === STATUS.OK;
+    const invalid = isFound ? invalidZpage(zpageBytes, codec) : invalidNoZpage(zpageBytes, codec);
     if (invalid !== null) return `entry ${i}: ${invalid}`;
     at += GET_REPLY_ENTRY_BYTES + zpageBytes;
     if (at > end) return `zpage of entry ${i} is cut`;

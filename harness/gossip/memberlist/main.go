@@ -1,10 +1,10 @@
-// A member of HashiCorp's memberlist, for tests: Debian's golang-github-hashicorp-memberlist-dev,
-// which knows neither labels nor what they authenticate, behind a transport that does what
-// memberlist does since 0.5 (transport.go). It says what it sees, a line each:
+// A member of HashiCorp's memberlist, for tests. Debian's golang-github-hashicorp-memberlist-dev is
+// older than labels, and does not authenticate them. The transport in transport.go adds what
+// memberlist does since 0.5. The program prints one line for each event:
 //
 //	ready ADDRESS | join NAME | leave NAME | update NAME
 //
-// "leave" on its standard input makes it leave; the end of its input ends it without a word.
+// "leave" on standard input makes it leave the cluster. The end of the input ends it at once.
 package main
 
 import (
@@ -21,7 +21,7 @@ import (
 	"github.com/hashicorp/memberlist"
 )
 
-// Serf's versions of the layer above: without any no member of a Serf cluster would take this one.
+// Serf's delegate versions. A Serf cluster refuses a member without them.
 const (
 	delegateMin = 2
 	delegateMax = 5
@@ -44,10 +44,10 @@ func main() {
 	name := flag.String("name", "go", "name of this member")
 	join := flag.String("join", "", "HOST:PORT of a member to join")
 	label := flag.String("label", "", "label of the cluster")
-	key := flag.String("key", "", "key in base64, none for gossip in clear")
+	key := flag.String("key", "", "key in base64; without it, gossip is in clear")
 	compress := flag.Bool("compress", false, "compress messages")
-	protocol := flag.Int("protocol", memberlist.ProtocolVersion2Compatible, "version to speak")
-	delegate := flag.Int("delegate", delegateMax, "version of the layer above, and its highest")
+	protocol := flag.Int("protocol", memberlist.ProtocolVersion2Compatible, "protocol version")
+	delegate := flag.Int("delegate", delegateMax, "delegate version, current and highest")
 	flag.Parse()
 
 	secret, err := base64.StdEncoding.DecodeString(*key)

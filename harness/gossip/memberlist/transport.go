@@ -14,7 +14,7 @@ import (
 	"github.com/hashicorp/memberlist"
 )
 
-// The bytes of memberlist 0.5: label.go, security.go, net.go.
+// Constants of memberlist 0.5: label.go, security.go, net.go.
 const (
 	hasLabel       = 244
 	encryptMessage = 10
@@ -23,8 +23,8 @@ const (
 	streamBytesMax = 20 << 20
 )
 
-// transport puts label and encryption around what memberlist sends in clear, and takes them off
-// what comes: in front of each packet, and in front of a stream on the side that dials it.
+// transport adds label and encryption to what memberlist sends in clear, and removes them from what
+// it receives. The label is in front of each packet, and of each stream on the side that dials it.
 type transport struct {
 	inner   *memberlist.NetTransport
 	label   string
@@ -110,7 +110,8 @@ func (t *transport) accept(conn net.Conn) {
 	t.streams <- &stream{Conn: conn, t: t}
 }
 
-// header is what AddLabelHeaderToPacket and AddLabelHeaderToStream write: nothing for no label.
+// header is what AddLabelHeaderToPacket and AddLabelHeaderToStream write. It is empty without a
+// label.
 func (t *transport) header() []byte {
 	if t.label == "" {
 		return nil
@@ -141,8 +142,8 @@ func (t *transport) decrypt(sealed, extra []byte) ([]byte, error) {
 	return t.seal.Open(nil, sealed[1:size], sealed[size:], extra)
 }
 
-// stream encrypts each message that memberlist writes, which is one Write, and decrypts the one
-// that comes.
+// stream encrypts what memberlist writes, and decrypts the message that it reads. Each Write is one
+// message.
 type stream struct {
 	net.Conn
 	t    *transport

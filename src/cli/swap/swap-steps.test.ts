@@ -296,7 +296,7 @@ describe("swapOn()", () => {
   });
 
   test.each([
-    ["this takes root", (shell: FakeShell) => Object.assign(shell, { isRoot: false })],
+    ["this needs root", (shell: FakeShell) => Object.assign(shell, { isRoot: false })],
     [
       "there is no nbd-client, which is in the package nbd-client",
       (shell: FakeShell) => shell.missing.add("nbd-client"),

@@ -195,7 +195,7 @@ export function swapStatus(shell: Shell): string[] {
 
 /** Two commands at once could take the same device, or attach an export twice. */
 async function checkRootAndLock(shell: Shell, failing: string): Promise<void> {
-  if (!shell.isRoot) throw noDevice(failing, "this takes root");
+  if (!shell.isRoot) throw noDevice(failing, "this needs root");
   if (await shell.lock(`${NOTES}/lock`)) return;
   throw failed(`${failing}: another ramster swap is at work`);
 }

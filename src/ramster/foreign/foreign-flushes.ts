@@ -107,11 +107,11 @@ export class ForeignFlushes {
     const { reaper, onFlushed } = this.parts;
     let flushed = 0;
     while (work.next < work.count && !reaper.isSpent) {
-      const found = this.flushEntry(node, work);
-      if (found === NOT_DONE) break;
-      work.statuses[work.next] = found > 0 ? STATUS.OK : STATUS.NOT_FOUND;
+      const freed = this.flushEntry(node, work);
+      if (freed === NOT_DONE) break;
+      work.statuses[work.next] = freed > 0 ? STATUS.OK : STATUS.NOT_FOUND;
       work.next += 1;
-      flushed += found;
+      flushed += freed;
     }
     onFlushed(flushed);
     return work.next === work.count;

@@ -63,7 +63,7 @@ test("the window doubles as it is used, up to its maximum; there is none without
   expect(windows.at(-1)).toBe(GRANT_PAGES_MAX);
 });
 
-test("all windows together are half of the free frames, whoever came first", () => {
+test("all windows together are half of the free frames, in any order of owners", () => {
   const nodes = Array.from({ length: 8 }, (_, node) => node);
   for (const node of nodes) grants.open(node);
   for (let round = 0; round < 10; round += 1) {

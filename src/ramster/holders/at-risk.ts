@@ -48,8 +48,8 @@ export class AtRisk {
     return this.leaving;
   }
 
-  /** The page is now known to lack a copy, or the holder `from` gives its copy up. */
-  found(page: number, from = NOBODY): void {
+  /** `push` for a page that now turns out to lack a copy, or whose holder `from` gives it up. */
+  pushNew(page: number, from = NOBODY): void {
     this.foundCount += 1;
     this.pushAgain(page, from);
   }

@@ -82,7 +82,7 @@ export class CopyRecords {
     this.setCopies(page, withoutCopy(this.copiesOf(page), node));
     if (node === SPILL) this.freeOnDisk(page);
     counters.copies_lost += 1;
-    atRisk.found(page);
+    atRisk.pushNew(page);
   }
 
   freeOnDisk(page: number): void {

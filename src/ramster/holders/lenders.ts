@@ -270,12 +270,12 @@ export class Lenders {
     }
     const from = this.hasEnough(taken) ? this.granting : this.offering;
     let best: Lender | null = null;
-    let found = 0;
-    for (let draw = 0; draw < DRAWS_MAX && found < 2; draw += 1) {
+    let candidates = 0;
+    for (let draw = 0; draw < DRAWS_MAX && candidates < 2; draw += 1) {
       const lender = this.draw(from);
       if (lender === null || lender === best) continue;
       if (!this.mayTake(lender, taken, now) || !mayPutTo(lender.node)) continue;
-      found += 1;
+      candidates += 1;
       if (best === null || this.fullness(lender) < this.fullness(best)) best = lender;
     }
     if (best === null) best = this.anyOf(from, taken, now, mayPutTo);

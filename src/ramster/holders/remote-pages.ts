@@ -308,20 +308,20 @@ export class RemotePages implements ReplySink {
   verify(pages: Iterable<{ copies: Copies; zpageBytes: number; persistent: boolean }>): void {
     const { requestTimeoutMs, holders, tally } = this;
     const counters = new RamsterCounters();
-    const anew = new RemotePages({ ...this.parts, counters }, { requestTimeoutMs });
+    const rebuilt = new RemotePages({ ...this.parts, counters }, { requestTimeoutMs });
     for (const { copies, zpageBytes, persistent } of pages) {
-      anew.added(copies, persistent, zpageBytes);
+      rebuilt.added(copies, persistent, zpageBytes);
     }
     for (const name of ["remote_pers_pages", "remote_copies", "spilled_pages"] as const) {
       assert(counters[name] === this.parts.counters[name], name);
     }
     for (const [node, holder] of holders.entries()) {
       const pageCount = holder?.pageCount ?? 0;
-      assert(pageCount === anew.pageCount(node), `pages at node ${node}`);
-      assert(this.framesAt(node) === anew.framesAt(node), `frames at node ${node}`);
+      assert(pageCount === rebuilt.pageCount(node), `pages at node ${node}`);
+      assert(this.framesAt(node) === rebuilt.framesAt(node), `frames at node ${node}`);
     }
     assert(this.parts.counters.flnodes === this.pendingFlushTotal(), "flnodes");
-    tally.verify(anew.tally);
+    tally.verify(rebuilt.tally);
   }
 
   /** Adds a flush of all pools. No put overtakes it. */

@@ -330,7 +330,7 @@ export class Remotify implements PutSink {
     counters.pers_pages_remoted += 1;
     // More copies are wanted now than when the batch was sent.
     const isShort = copyCount(holders) < lenders.copiesWanted;
-    if (isShort && !hasCopy(holders, SPILL)) atRisk.found(page);
+    if (isShort && !hasCopy(holders, SPILL)) atRisk.pushNew(page);
   }
 
   /**

@@ -164,7 +164,7 @@ export class Repair implements PutSink, ZpageSink {
     const kept = this.keptOf(page, node);
     const isSafe = isEnough(kept, node, lenders) || hasCopy(kept, SPILL) || this.hasRoomAtHome;
     if (!isSafe && this.holderFor(kept, node) < 0) return STATUS.NO_ROOM;
-    atRisk.found(page, node);
+    atRisk.pushNew(page, node);
     return STATUS.OK;
   }
 
@@ -402,7 +402,7 @@ export class Repair implements PutSink, ZpageSink {
       if (!this.isRemote(page)) continue;
       const present = this.keptOf(page, NOBODY);
       if (hasCopy(present, SPILL)) continue;
-      if (present !== NO_COPIES && isShort(present, lenders)) atRisk.found(page);
+      if (present !== NO_COPIES && isShort(present, lenders)) atRisk.pushNew(page);
     }
     this.sweepAt = end === tmem.pageEnd ? 0 : end;
     if (this.sweepAt > 0) return !isBrief;

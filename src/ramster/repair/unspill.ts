@@ -72,15 +72,15 @@ export class Unspill {
     if (spill.pageCount === 0 || clock.now() < this.nextRoundAtMs) return;
     const { tmem } = zcache;
     this.areLendersUsable = !remotify.isDraining && lenders.hasUsable(lenders.copiesWanted);
-    let found = 0;
-    while (found < FOUND_MAX && this.rowsLeft > 0) {
+    let foundCount = 0;
+    while (foundCount < FOUND_MAX && this.rowsLeft > 0) {
       if (this.hand >= tmem.pageEnd) {
         this.endRound();
         return;
       }
       if (spill.has(this.hand) && this.mayLeave(this.hand)) {
         atRisk.push(this.hand, SPILL);
-        found += 1;
+        foundCount += 1;
         this.foundInRound += 1;
       }
       this.hand += 1;
