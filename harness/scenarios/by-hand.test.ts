@@ -183,8 +183,8 @@ test.each([
 
 test("a killed holder that was named by number is unreachable, which is logged", async () => {
   const { sim, owner, holder, pool } = await pair();
-  const pages = owner.counter("remote_pers_pages");
   sim.run(300_000); // Longer than an unused link stays open.
+  const pages = owner.counter("remote_pers_pages");
   expect(owner.node.links.channelOf(1)).not.toBeNull();
   holder.crash();
   sim.until("it is known", () => owner.counter("pages_out_of_reach") === pages);

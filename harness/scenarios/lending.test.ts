@@ -1,6 +1,7 @@
 /** Many borrowers and few lenders: whole nodes under virtual time. */
 import { expect, test } from "bun:test";
 import { STATUS } from "../../src/core/status.ts";
+import { TAKEN_MAX } from "../../src/placement/placement.ts";
 import { SimCluster, type SimNode } from "../sim/cluster.ts";
 
 const MIB = 1024 * 1024;
@@ -56,7 +57,7 @@ test("memory that one owner gives back is granted to another", async () => {
   putAll(sim, [two], 1000);
   sim.until("it sends no more", () => two.counter("frames_in_flight") === 0);
   // Everything is full, except for what the lender has granted.
-  expect(two.node.ramster.credit(0)).toBe(0);
+  expect(two.node.ramster.credit(0)).toBeLessThan(TAKEN_MAX);
   expect(two.node.ramster.mustWait()).toBe(true);
   const pageCount = lender.node.foreign?.pageCount(2) ?? -1;
   one.node.ramster.flushPool(one.node.ramster.pools()[0]?.id ?? -1, { destroy: true });

@@ -36,7 +36,7 @@ test("a node that has left and links again before it ends is no holder", async (
   };
   await leaving.stop();
   expect(linkCount).toBe(1);
-  sim.until("its copies are elsewhere", () => owner.counter("copies_repaired") === had);
+  sim.until("its copies are elsewhere", () => owner.counter("copies_repaired") >= had);
   checkAll(owner, pool);
   await sim.stop();
 });
@@ -146,7 +146,7 @@ test("a page that is in flight when replicas is raised gets the new copies too",
 test("the answer to a copy does not count for a page that was put again in the meantime", async () => {
   // With this seed all of the first batch goes to the slow holder.
   const settings = [OWNER, LENDER, LENDER, LENDER, LENDER];
-  const { sim, owner, lenders, pool } = await filled(settings, 7);
+  const { sim, owner, lenders, pool } = await filled(settings, 16);
   const [gone, slow] = lenders as [SimNode, SimNode];
   const { ramster } = owner.node;
   const had = slow.counter("foreign_pers_pages");

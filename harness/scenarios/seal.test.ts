@@ -4,6 +4,7 @@ import { PAGE_BYTES } from "../../src/core/limits.ts";
 import { STATUS } from "../../src/core/status.ts";
 import {
   checkAll,
+  damage,
   filled,
   LENDER,
   OWNER,
@@ -244,9 +245,7 @@ test("a zpage that was damaged at home is never sealed", async () => {
   for (let number = 0; number < 300; number += 1) {
     expect(owner.put(pool, number, 1)).toBe(STATUS.OK);
   }
-  const { frames } = owner.node.ramster.zcache;
-  const noise = new Uint8Array(100).fill(0x5a);
-  for (let frame = 1; frame <= 20; frame += 1) frames.write(frame, 200, noise, 0, 100);
+  damage(owner.node.ramster.zcache, 20);
   const expected = Array.from({ length: 300 }, (_, number) => owner.get(pool, number));
   expect(expected).toContain("lost");
   owner.node.ramster.setTarget("auto");

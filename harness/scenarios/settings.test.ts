@@ -47,12 +47,13 @@ test("--trickle moves this many frames a period, and none before the first", asy
   expect(moved()).toBe(0);
   sim.until("the first period", () => moved() > 0);
   sim.run(1000);
-  expect(moved()).toBe(3);
+  const first = moved();
+  expect([3, 4]).toContain(first); // A page may take less than a whole frame.
   sim.run(2000);
-  expect(moved()).toBe(6);
+  expect(moved()).toBe(2 * first);
   owner.node.admin.setKnob("remotify_trickle_frames", "0");
   sim.run(10_000);
-  expect(moved()).toBe(6);
+  expect(moved()).toBe(2 * first);
   await sim.stop();
 });
 
@@ -122,13 +123,13 @@ test("frozen: puts are refused and remove the old page, until it is cleared", as
 test("--pers-zpage-mean: a larger zpage is accepted only while the mean is below", async () => {
   const { sim, owner } = await pair({ persZpageMeanBytes: 1500 });
   const pool = owner.newPool({ persistent: true });
-  const large = 10; // 3200 bytes.
-  const small = 0; // 400 bytes.
-  expect(owner.put(pool, small, 1)).toBe(STATUS.OK);
+  const large = 10; // 3400 bytes.
+  const small = [3, 14, 25, 36]; // 400 to 600 bytes.
+  expect(owner.put(pool, small[0] ?? 0, 1)).toBe(STATUS.OK);
   expect(owner.put(pool, large, 1)).toBe(STATUS.OK);
   expect(owner.put(pool, large + 11, 1)).toBe(STATUS.MEAN_COMPRESS_POOR);
   expect(owner.counter("mean_compress_poor")).toBe(1);
-  for (let number = 1; number < 5; number += 1) owner.put(pool, number, 1);
+  for (const number of small) owner.put(pool, number, 1);
   expect(owner.put(pool, large + 11, 1)).toBe(STATUS.OK);
   await sim.stop();
 });

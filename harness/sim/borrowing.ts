@@ -63,9 +63,17 @@ export function checkAll(owner: SimNode, pool: number): void {
 export function damageAll(holder: SimNode): void {
   const { foreign } = holder.node;
   assert(foreign !== null);
-  const { tmem } = foreign.zcache;
-  for (let page = 1; page < tmem.pageEnd; page += 1) {
-    if (tmem.isTaken(page) && tmem.tag(page) === TAG.LOCAL) flipBit(foreign.zcache, page, 0, 0);
+  damage(foreign.zcache);
+}
+
+/** Damages the first zpages of the store. */
+export function damage(zcache: Zcache, countMax = Number.POSITIVE_INFINITY): void {
+  const { tmem } = zcache;
+  let count = 0;
+  for (let page = 1; page < tmem.pageEnd && count < countMax; page += 1) {
+    if (!tmem.isTaken(page) || tmem.tag(page) !== TAG.LOCAL) continue;
+    flipBit(zcache, page, 0, 0);
+    count += 1;
   }
 }
 

@@ -367,8 +367,9 @@ function pageAddressOf(index: number): TcpAddress {
 }
 
 /**
- * A page that compresses to 400 to 1600 bytes, or, one in eleven, to 3200, and so fills a frame.
- * Its content names its number and generation.
+ * A page that compresses to about half of a frame, 1600 to 2000 bytes, so that all placements need
+ * about as many frames. One in eleven fills a frame (3400 bytes), and one has 400 to 1600. Its
+ * content names its number and generation.
  */
 export function fillTestPage(
   page: Uint8Array,
@@ -415,5 +416,6 @@ function randomOf(owner: number, number: number, generation: number): SeededRand
 
 /** The first word of a test page after the random ones. */
 function randomEndOf(number: number): number {
-  return 4 + (number % 11 === 10 ? 800 : 100 + (number % 300));
+  const kind = number % 11;
+  return 4 + (kind === 10 ? 850 : kind === 3 ? 100 + (number % 300) : 400 + (number % 100));
 }

@@ -262,7 +262,7 @@ export const SETTINGS = {
   }),
   placement: memory(types.choice(PLACEMENTS), {
     flag: "placement",
-    default: "zbud",
+    default: "blocks",
     help: "how zpages share frames: blocks, as many as fit; zbud, two a frame as in the original",
   }),
   order: memory(types.choice(ORDERS), {

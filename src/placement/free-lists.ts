@@ -2,7 +2,7 @@
  * FreeLists: rows by how many bytes are free in them, for a best fit.
  *
  * A list holds the rows of one class, which is CLASS_BYTES wide, newest first. A bit map tells
- * which lists have a row, so that a search costs a few words (the two-level index of TLSF, Masmano et al.
+ * which lists have a row, so that a search costs a few words (as the index of TLSF, Masmano et al.
  * 2004, with one level).
  *
  * Not here: what a row is.

@@ -24,7 +24,6 @@ import { Slices } from "../../core/slices.ts";
 import { STATUS, type Status } from "../../core/status.ts";
 import { emptyZpage, type Zpage } from "../../core/zpage.ts";
 import { type Channel, LANE } from "../../net/channel.ts";
-import { TAKEN_MAX } from "../../placement/placement.ts";
 import type { PamOps } from "../../tmem/pamops.ts";
 import type { Pool } from "../../tmem/pool.ts";
 import { NO_JOB, Reaper } from "../../tmem/reaper.ts";
@@ -148,7 +147,7 @@ export class Foreign {
   private stepSlice(): boolean {
     const { frames } = this.zcache;
     if (this.buggify("foreign-evicted")) this.zcache.placement.evict(PERSISTENT);
-    if (!this.evictOver(FLUSH_SLICE / TAKEN_MAX)) return true;
+    if (!this.evictOver(FLUSH_SLICE / 2)) return true;
     if (frames.framesUsed > this.limit) this.reclaim.step(this.limit);
     else if (this.buggify("foreign-reclaimed")) this.reclaim.step(frames.framesUsed >> 1);
     else this.reclaim.stop();
@@ -160,13 +159,15 @@ export class Foreign {
   }
 
   /**
-   * Evicts ephemeral pages over the limit. @returns whether no more of them have to be evicted, or
-   * can be.
+   * Evicts ephemeral pages over the limit, about `pageCountMax` of them. @returns whether no more
+   * have to be evicted, or can be.
    */
-  private evictOver(frameCountMax: number): boolean {
-    for (let left = frameCountMax; this.zcache.frames.framesUsed > this.limit; left -= 1) {
-      if (left === 0) return false;
-      if (!this.zcache.placement.evict(PERSISTENT)) return true;
+  private evictOver(pageCountMax: number): boolean {
+    const { frames, placement, counters } = this.zcache;
+    const end = counters.evicted_eph_zpages + pageCountMax;
+    while (frames.framesUsed > this.limit) {
+      if (counters.evicted_eph_zpages >= end) return false;
+      if (!placement.evict(PERSISTENT)) return true;
     }
     return true;
   }

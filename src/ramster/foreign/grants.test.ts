@@ -63,6 +63,15 @@ test("the window doubles as it is used, up to its maximum; there is none without
   expect(windows.at(-1)).toBe(GRANT_PAGES_MAX);
 });
 
+test("a rest of a grant that is too small to be used keeps no further grant away", () => {
+  world(128);
+  for (const node of [1, 2, 3, 4]) grants.open(node);
+  for (const node of [1, 2, 3, 4]) grants.renew(node, ANY);
+  const before = grants.outstandingOf(1);
+  grants.take(1, before - 1);
+  expect(grants.renew(1, ANY)).toBeGreaterThan(before);
+});
+
 test("all windows together are half of the free frames, in any order of owners", () => {
   const nodes = Array.from({ length: 8 }, (_, node) => node);
   for (const node of nodes) grants.open(node);

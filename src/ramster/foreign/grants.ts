@@ -102,7 +102,8 @@ export class Grants {
     const allowed = pagesMax - outstanding;
     const window = this.buggify("small-grant") ? this.step : this.windowOf(account);
     const more = Math.min(window - outstanding, free, allowed);
-    if (more <= 0 || (more < this.step && more < allowed)) return 0;
+    // A rest that is too small to be used must not keep the next grant from being made.
+    if (more <= 0 || (outstanding + more < this.step && more < allowed)) return 0;
     account.granted += more;
     account.takenBefore = account.taken;
     this.outstandingPages += more;

@@ -58,8 +58,11 @@ interface Parts {
   readonly spill: { readonly isWell: boolean } | null;
 }
 
-/** A lender accepted all pages that it was sent, refused some, or gave no answer. */
-export type Answer = "accepted" | "refused" | "none";
+/**
+ * A lender accepted all pages that it was sent, refused some, or has not answered in time. "none":
+ * the link has ended.
+ */
+export type Answer = "accepted" | "refused" | "late" | "none";
 
 /** The copies with "auto", so that any one machine may fail. */
 const REPLICAS_AUTO = 2;
@@ -97,6 +100,8 @@ class Lender {
    */
   granted = 0;
   sent = 0;
+  /** It has not answered in time, and has given no answer since. */
+  isLate = false;
   refusals = 0;
   acceptedAtMs = Number.NEGATIVE_INFINITY;
   pausedUntilMs = 0;
@@ -248,6 +253,19 @@ export class Lenders {
     return Math.max(0, free / (lender.offer === null ? TAKEN_MAX : 1));
   }
 
+  /**
+   * Whether a lender has used its grant up, and has not answered in time on a link that is still
+   * up. It may be full or cut off: only its answer, or the end of the link, tells.
+   */
+  get isAwaited(): boolean {
+    const { target } = this;
+    const isAwaited = (it: Lender | undefined): boolean => {
+      return it?.isLate === true && it.isExhausted;
+    };
+    if (target === null) return false;
+    return target === "auto" ? this.offering.some(isAwaited) : isAwaited(this.byNode.get(target));
+  }
+
   /** Whether any lender may take a page now, after a pause, or once there is a link to it. */
   get isHopeful(): boolean {
     const { target } = this;
@@ -292,6 +310,7 @@ export class Lenders {
     const lender = this.lender(node);
     lender.granted = 0;
     lender.sent = 0;
+    lender.isLate = false;
     this.updateGranting(lender);
   }
 
@@ -319,7 +338,8 @@ export class Lenders {
     const lender = this.lender(node);
     lender.bytesUnderWay -= byteCount;
     assert(lender.bytesUnderWay >= 0);
-    if (answer === "refused") this.noteRefused(lender);
+    lender.isLate = answer === "late";
+    if (answer === "refused" || answer === "late") this.noteRefused(lender);
     if (answer !== "accepted") return;
     lender.refusals = 0;
     lender.acceptedAtMs = this.parts.clock.now();
@@ -329,7 +349,8 @@ export class Lenders {
     lender.refusals += 1;
     const pauseMs = remotifyBackoffMs(lender.refusals);
     lender.pausedUntilMs = this.parts.clock.now() + pauseMs;
-    const what = `lender ${lender.node} refused pages: it gets no more for ${pauseMs} ms`;
+    const did = lender.isLate ? "does not answer" : "refused pages";
+    const what = `lender ${lender.node} ${did}: it gets no more for ${pauseMs} ms`;
     this.parts.log.write("debug", "ramster", what);
   }
 

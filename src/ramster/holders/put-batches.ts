@@ -355,11 +355,13 @@ export class PutBatches implements ReplySink, SpillSink {
     const batch = this.batchOf(context);
     const node = copyAt(batch.holders, context % COPIES_MAX);
     const hasDied = transportStatus === TRANSPORT_STATUS.DIED;
-    if (hasDied || transportStatus === TRANSPORT_STATUS.TIMED_OUT) {
+    const isLate = transportStatus === TRANSPORT_STATUS.TIMED_OUT;
+    if (hasDied || isLate) {
       batch.sink?.onUnknown(batch, node);
     }
     // A lost link has a back-off of its own.
-    this.parts.lenders.noteAnswered(node, batch.bodyBytes, hasDied ? "none" : "refused");
+    const answer = hasDied ? "none" : isLate ? "late" : "refused";
+    this.parts.lenders.noteAnswered(node, batch.bodyBytes, answer);
     this.answered(batch, false);
   }
 

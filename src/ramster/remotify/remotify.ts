@@ -101,13 +101,14 @@ export class Remotify implements PutSink {
 
   /**
    * Whether frames are coming free, or did so until a moment ago. A put that finds no frame may
-   * then wait. It may not wait when no lender or disk takes pages: lenders are full, refuse, or
-   * have not answered for REMOTIFY_PATIENCE_MS, and the disk is full or fails.
+   * then wait. It may not wait when no lender or disk takes pages: lenders are full or refuse, none
+   * has taken any for REMOTIFY_PATIENCE_MS, and the disk is full or fails.
    */
   get isProgressing(): boolean {
     const { puts, lenders, spill, clock } = this.parts;
     if (this.batchesInFlight > 0 && puts.isHopeful(this)) return true;
     if (this.isDraining) return false;
+    if (lenders.isAwaited) return true;
     const isRecent = clock.now() - this.progressAtMs < REMOTIFY_PATIENCE_MS;
     return isRecent && (lenders.hasUsable(lenders.copiesWanted) || spill?.isTaking === true);
   }
