@@ -315,7 +315,7 @@ export class Node implements LinkHandler, MembershipEvents {
 
   /**
    * The foreign pages of a node that left are garbage, since its index is gone. The copies that it
-   * had are lost. Its link stays for the grace, since its goodbye on that link is the proof that it
+   * had are lost. A link to it stays until the node ends it, since its goodbye is the proof that it
    * stops (onLeft). A dead node may only be cut off, so it gets time to come back.
    */
   onNodeGone(number: number, how: "dead" | "left"): void {
@@ -323,18 +323,23 @@ export class Node implements LinkHandler, MembershipEvents {
     const bootId = this.bootIds.get(number);
     this.bootIds.delete(number);
     this.goneBy.set(number, how);
-    const byHand = this.config.peers.find((peer) => peer.number === number);
-    if (byHand !== undefined) this.links.setPeer(number, byHand.address);
+    if (how === "dead" || this.links.channelOf(number) === null) this.forgetPeer(number);
     if (how === "dead") {
-      if (byHand === undefined) this.links.removePeer(number);
       this.startGrace(number, this.config.foreignGraceMs, () => this.purge(number));
       return;
     }
     this.startGrace(number, LEFT_GRACE_MS, () => {
-      if (byHand === undefined) this.links.removePeer(number);
+      this.forgetPeer(number);
       if (bootId !== undefined) this.ramster.holderLeft(number, bootId);
       this.purge(number);
     });
+  }
+
+  /** Gossip names the node no more. A peer that the operator named stays, under that address. */
+  private forgetPeer(number: number): void {
+    const byHand = this.config.peers.find((peer) => peer.number === number);
+    if (byHand === undefined) this.links.removePeer(number);
+    else this.links.setPeer(number, byHand.address);
   }
 
   // Link events.
@@ -374,8 +379,9 @@ export class Node implements LinkHandler, MembershipEvents {
    */
   private checkGone(node: number): void {
     const how = this.goneBy.get(node);
-    if (how === undefined || !this.bootIds.has(node)) return;
-    if (this.links.channelOf(node) === null) this.onNodeGone(node, how);
+    if (how === undefined || this.links.channelOf(node) !== null) return;
+    if (this.bootIds.has(node)) this.onNodeGone(node, how);
+    else this.forgetPeer(node);
   }
 
   onNotice(level: LogLevel, line: string): void {
