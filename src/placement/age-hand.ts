@@ -6,7 +6,7 @@
  * Not here: what happens to them (blocks.ts).
  */
 import { assert } from "../core/assert.ts";
-import type { Kind } from "../core/kind.ts";
+import { EPHEMERAL, type Kind, PERSISTENT } from "../core/kind.ts";
 import { AGE_KEPT, Ages, EPOCHS_PER_SWEEP } from "./ages.ts";
 import { type BlockRows, isLeaving, LEAVING_BIT, slotEpoch, withEpoch } from "./block-rows.ts";
 import type { PlacementCounters } from "./counters.ts";
@@ -15,6 +15,11 @@ import type { PlacementCounters } from "./counters.ts";
 const OLD_PART = 16;
 /** After this many rows without such a zpage, the hand is content with half the age. */
 const HAND_ROWS = 1024;
+/**
+ * Epochs while as many zpages are used as there are. Fewer make the order of insertion coarse; with
+ * more, what is used seldom is soon as old as can be.
+ */
+const EPOCHS_PER_TURNOVER = 8;
 /** The sweep visits a row at every so many uses. */
 const SWEEP_EVERY = 4;
 
@@ -41,7 +46,10 @@ export class AgeHand {
 
   /** A zpage was put or used: time goes on, and so does the sweep. */
   used(): void {
-    this.ages.used(Math.ceil((SWEEP_EVERY * this.rows.rowEnd) / EPOCHS_PER_SWEEP));
+    const { zpages } = this.counters;
+    const forSweep = (SWEEP_EVERY * this.rows.rowEnd) / EPOCHS_PER_SWEEP;
+    const forSpan = (zpages[EPHEMERAL] + zpages[PERSISTENT]) / EPOCHS_PER_TURNOVER;
+    this.ages.used(Math.ceil(Math.max(forSweep, forSpan)));
     this.uses += 1;
     if (this.uses % SWEEP_EVERY === 0) this.sweep();
   }

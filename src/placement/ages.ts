@@ -1,8 +1,8 @@
 /**
  * Ages: in which epoch each zpage was last used, in 6 bits.
  *
- * An epoch lasts for a number of uses that grows with the store: the whole store is used a few
- * times over before an age reaches AGE_KEPT. The numbers of epochs are used in turn. So that an old
+ * An epoch lasts for a number of uses that grows with the store: the whole store is used six times
+ * over before an age reaches AGE_KEPT. The numbers of epochs are used in turn. So that an old
  * zpage never looks new, a sweep over all zpages gives each that is older than AGE_KEPT that age
  * again, once in EPOCHS_PER_SWEEP epochs: no age reaches EPOCHS.
  *
