@@ -330,7 +330,10 @@ describe("parseArgs() refuses", () => {
       "",
       "Cannot run without a command: take one of node, server, stress, status, stats, get, set, drain, keygen, key, swap, version",
     ],
-    ["stres", 'Cannot run "stres": there is no such command, did you mean "stress"?'],
+    [
+      "stres",
+      'Cannot run "stres": there is no such command, did you mean "stress"? ramster help lists all',
+    ],
     [
       "--number 1",
       'Cannot run "--number": there is no such command, take one of node, server, stress, status, stats, get, set, drain, keygen, key, swap, version',
@@ -473,10 +476,7 @@ describe("parseArgs() refuses", () => {
       "node --number 1 --keepalive 30s",
       'Cannot use --keepalive "30s": it must be below --idle "30s"',
     ],
-    [
-      "node --number 1 --listen 7777",
-      'Cannot use --listen "7777": no port, write "HOST:PORT" or "unix:PATH"',
-    ],
+    ["node --number 1 --listen 7777", 'Cannot use --listen "7777": no port, write "HOST:PORT"'],
     [
       "node --number 1 --listen unix:/a",
       'Cannot use --listen "unix:/a": nodes talk over TCP, write "HOST:PORT"',

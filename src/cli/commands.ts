@@ -56,10 +56,15 @@ const SWAP_FLAGS: readonly FlagSpec[] = [
   {
     name: "nbd",
     value: "ADDR",
-    defaultNote: "none",
+    neededBy: "needed by on, and by off without --device",
     help: "NBD address of the node: unix:PATH, or HOST:PORT without TLS",
   },
-  { name: "export", value: "NAME", defaultNote: "none", help: "name of the export" },
+  {
+    name: "export",
+    value: "NAME",
+    neededBy: "needed by on, and by off without --device",
+    help: "name of the export",
+  },
   {
     name: "device",
     value: "/dev/nbdN",
@@ -207,7 +212,7 @@ export const keygen: Command<KeygenOptions> = {
         {
           name: "step",
           value: RENEW_STEPS.join("|"),
-          defaultNote: "none",
+          neededBy: "needed by --renew",
           help: "step of --renew: trust a new certificate, use it, drop the old one",
         },
       ],
@@ -250,6 +255,7 @@ export const swap: Command<SwapOptions> = {
     "ramster swap on --nbd unix:/run/ramster/nbd.sock --export swap",
     "ramster swap off --nbd unix:/run/ramster/nbd.sock --export swap",
     "ramster swap off --device /dev/nbd0",
+    "ramster swap status",
   ],
   read: readSwap,
   load: () => import("./swap/swap.ts"),

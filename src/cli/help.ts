@@ -120,6 +120,7 @@ function entryLines(written: string, explanation: readonly string[], paint: Pain
 /** What follows the explanation. It is never broken into lines. */
 function notes(flag: FlagSpec): string[] {
   if (flag.required === true) return ["(required)"];
+  if (flag.neededBy !== undefined) return [`(${flag.neededBy})`];
   const text = flag.defaultNote ?? flag.default;
   return text === undefined ? [] : [`(default: ${text})`];
 }

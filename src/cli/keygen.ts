@@ -11,6 +11,7 @@ import { describeError, EXIT, type ExitCode } from "./exit.ts";
 import { readKeyText } from "./key.ts";
 import type { KeygenOptions } from "./options.ts";
 import { print } from "./print.ts";
+import { fileReason } from "./system-error.ts";
 import { badValue } from "./units.ts";
 
 export async function run(options: KeygenOptions): Promise<ExitCode> {
@@ -56,7 +57,7 @@ function create(path: string): number {
     return openSync(path, "wx", 0o600);
   } catch (error) {
     const exists = error instanceof Error && "code" in error && error.code === "EEXIST";
-    const detail = exists ? "the file exists, and may be somebody's key" : describeError(error);
+    const detail = exists ? "the file exists, and may be somebody's key" : fileReason(error);
     throw badValue({ flag: "out", text: path }, detail);
   }
 }

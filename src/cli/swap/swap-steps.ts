@@ -165,7 +165,7 @@ async function runSwapoff(
     }
     await Promise.race([swapoff, shell.pause(POLL_MS)]);
   }
-  show.progress.clear();
+  show.progress.end();
   if (running.ended === null) {
     const then = `swapoff ${path} continues, run ramster swap off again afterwards to detach it`;
     throw failed(`${CANNOT_OFF}: stopped by ${stop.reason}, ${then}`);
