@@ -308,7 +308,7 @@ describe("parseArgs() of stress, stats and version", () => {
     });
     expect(parse("keygen --out k --days 30")).toEqual({
       command: "keygen",
-      options: { outPath: "k", days: 30, renew: null },
+      options: { outPath: "k", days: 30, renew: null, pem: null },
     });
     expect(parse("version")).toEqual({ command: "version", options: {} });
     expect(parse("--version")).toEqual({ command: "version", options: {} });
@@ -367,6 +367,9 @@ describe("parseArgs() refuses", () => {
       'Cannot run "key reload" with a KEY: the node reads its own key file',
     ],
     ["keygen --step add", "Cannot use --step without --renew FILE: say which key it is for"],
+    ["keygen --pem d", "Cannot use --pem without --from FILE: say which key it is for"],
+    ["keygen --from k", "Cannot use --from without --pem DIR: say where to write"],
+    ["keygen --from k --pem d --out o", "Cannot use --out with --pem, which makes no key"],
     ["keygen --renew k", "Cannot use --renew without --step: write --step add, use or remove"],
     [
       "key use --client unix:/a",

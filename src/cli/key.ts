@@ -26,12 +26,12 @@ export function readKeyText(path: string, flag = "key"): string {
 }
 
 /** The key in the file. Throws as readKeyText does. */
-export function readKey(path: string): ClusterKey {
-  const text = readKeyText(path);
+export function readKey(path: string, flag = "key"): ClusterKey {
+  const text = readKeyText(path, flag);
   try {
     return parseKeyFile(text, Date.now());
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
-    throw badValue({ flag: "key", text: path }, error.message);
+    throw badValue({ flag, text: path }, error.message);
   }
 }

@@ -23,3 +23,19 @@ test("the oldest silent strangers are closed, so that a node can join", async ()
   expect(notices.filter((it) => it.includes("Too many connections"))).toHaveLength(1);
   await world.stop();
 });
+
+test("the alert of a page port with TLS is answered with the port that --join takes", async () => {
+  const world = new GossipWorld();
+  await world.grow(1);
+  const address = { kind: "tcp", host: "pages", port: 7777 } as const;
+  await world.network.transport("pages").listen(address, () => ({
+    ...NO_EVENTS,
+    // TLS 1.2, alert "unexpected message".
+    onOpen: (stream) => void stream.write(Uint8Array.of(21, 3, 3, 0, 2, 2, 10), 0, 7),
+  }));
+  const { failures } = await world.wait(world.node(0).cluster.join([address]));
+  expect(failures).toEqual([
+    "pages:7777: no gossip is there: --join takes the gossip port, 7946 by default",
+  ]);
+  await world.stop();
+});

@@ -12,7 +12,7 @@
 import { freeBuffer } from "../core/buffers.ts";
 import type { Clock, TimerId } from "../core/clock.ts";
 import { WireError } from "../core/errors.ts";
-import { GOSSIP_BUFFERED_BYTES_MAX } from "../core/limits.ts";
+import { GOSSIP_BUFFERED_BYTES_MAX, GOSSIP_PORT_DEFAULT } from "../core/limits.ts";
 import type { StreamMessage } from "../gossip/messages.ts";
 import type { GossipOptions, Unread } from "../gossip/packet.ts";
 import { encodeStream, StreamDecoder, type StreamSide } from "../gossip/stream.ts";
@@ -165,6 +165,11 @@ export class Streams {
 /** A member that cannot read a message does not answer, as in memberlist. */
 const UNANSWERED = "without an answer: check its log, since its gossip key or label may be another";
 
+/** RFC 8446, 5.1: how a server of TLS begins its answer to other bytes. A page port is one. */
+const TLS_ALERT = 21;
+const GOSSIP_PORT = `the gossip port, ${GOSSIP_PORT_DEFAULT} by default`;
+const NO_GOSSIP = `no gossip is there: --join takes ${GOSSIP_PORT}`;
+
 /** The address without its port, which is a new one for each stream. */
 function hostOf(remote: string): string {
   return remote.replace(/:\d+$/, "");
@@ -265,8 +270,13 @@ class OneMessage implements StreamEvents {
   }
 
   private read(stream: Stream, chunk: Uint8Array): void {
-    this.isReading = true;
+    const isFirst = !this.hasHeard;
     this.hasHeard = true;
+    if (isFirst && this.side === "dialled" && chunk[0] === TLS_ALERT) {
+      this.finish(NO_GOSSIP);
+      return;
+    }
+    this.isReading = true;
     try {
       const bufferedBytes = this.bufferedBytes;
       const message = this.decoder.push(chunk);

@@ -296,8 +296,11 @@ export class Membership {
 
   private async join(): Promise<void> {
     const { seeds } = this.settings;
-    if (seeds.length === 0) return;
     const { clock, log } = this.env;
+    if (seeds.length === 0) {
+      log.write("info", "cluster", "no --join: this node starts a cluster of its own");
+      return;
+    }
     const startMs = clock.now();
     const untilMs = startMs + (this.settings.joinTimeoutMs ?? Number.POSITIVE_INFINITY);
     let noticeMs = startMs;

@@ -39,9 +39,9 @@ const ATTACH_MS = 10_000;
 /** Time between two lines of progress when no terminal shows a bar. */
 const LINE_MS = 5000;
 
-/** The Debian package of each program. */
+/** The package of each program, by Debian's name. */
 const PACKAGES = {
-  "nbd-client": "nbd-client",
+  "nbd-client": "nbd-client (nbd on Fedora, Arch and openSUSE)",
   mkswap: "util-linux",
   swaplabel: "util-linux",
   swapon: "mount",
