@@ -165,7 +165,11 @@ export class Streams {
 /** A member that cannot read a message does not answer, as in memberlist. */
 const UNANSWERED = "without an answer: check its log, since its gossip key or label may be another";
 
-/** RFC 8446, 5.1: how a server of TLS begins its answer to other bytes. A page port is one. */
+/** What a page port answers begins with an alert of TLS (RFC 8446, 5.1), or with MAGIC of src/wire. */
+function isOfPagePort(chunk: Uint8Array): boolean {
+  return chunk[0] === TLS_ALERT || (chunk[0] === 0x52 && chunk[1] === 0x4d);
+}
+
 const TLS_ALERT = 21;
 const GOSSIP_PORT = `the gossip port, ${GOSSIP_PORT_DEFAULT} by default`;
 const NO_GOSSIP = `no gossip is there: --join takes ${GOSSIP_PORT}`;
@@ -272,7 +276,7 @@ class OneMessage implements StreamEvents {
   private read(stream: Stream, chunk: Uint8Array): void {
     const isFirst = !this.hasHeard;
     this.hasHeard = true;
-    if (isFirst && this.side === "dialled" && chunk[0] === TLS_ALERT) {
+    if (isFirst && this.side === "dialled" && isOfPagePort(chunk)) {
       this.finish(NO_GOSSIP);
       return;
     }
