@@ -28,12 +28,14 @@ const ADDRESS = /\b(\d+\.\d+\.\d+\.\d+)(:|,port=)(\d+)\b/g;
 /** The default gossip port. */
 const GOSSIP_PORT = 7946;
 
+/** The ports of all readers, since they run at the same time. */
+const TAKEN = new Set<number>();
+
 class Reader implements AsyncDisposable {
   private readonly world = new ProcessWorld();
   private readonly running: Bun.Subprocess<"ignore", "pipe", "pipe">[] = [];
   /** Free ports by the address in the document. */
   private readonly ports = new Map<string, number>();
-  private readonly taken = new Set<number>();
   private stdout = "";
   /** The client of the export while swap is on. */
   private kernel: BareClient | null = null;
@@ -142,7 +144,7 @@ class Reader implements AsyncDisposable {
     for (const [, host, , port] of text.matchAll(ADDRESS)) {
       const address = `${host}:${port}`;
       if (this.ports.has(address)) continue;
-      const free = await freePort(new BunTransport(), new BunRandom(), this.taken);
+      const free = await freePort(new BunTransport(), new BunRandom(), TAKEN);
       this.ports.set(address, free.port);
     }
     return text

@@ -41,6 +41,23 @@ test(
   TEST_MS,
 );
 
+test(
+  "its memory is locked before it joins, so that the cluster does not take it for dead",
+  async () => {
+    await using world = new ProcessWorld();
+    const gossip = "--gossip=127.0.0.1:0";
+    const seed = await world.start("server", 0, [gossip, "--memory=1MiB"]);
+    const flags = [gossip, `--join=${seed.gossip}`, "--swap", "--memory=32MiB"];
+    const node = await world.start("node", 1, flags);
+    await logged(node, /has joined/);
+    const at = (words: string) => node.stderr.findIndex((line) => line.includes(words));
+    expect(at("swap mode: locking ")).toBeGreaterThan(-1);
+    expect(at("swap mode: memory ")).toBeGreaterThan(at("swap mode: locking "));
+    expect(at("has joined")).toBeGreaterThan(at("swap mode: memory "));
+  },
+  TEST_MS,
+);
+
 test("pins no more than the machine has", async () => {
   await using world = new ProcessWorld();
   const flags = ["--number=1", "--listen=127.0.0.1:0", "--gossip=none", "--memory=256GiB"];
