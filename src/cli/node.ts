@@ -80,6 +80,7 @@ export async function run(settings: NodeConfig, { out, err }: Streams): Promise<
   const env = { ...outside, ...key, limits, memory, hostMemory, log, disk };
   const collector = new Collector(clock, RUNTIME_HEAP);
   collector.start();
+  let isMember = false;
   try {
     const node = await Node.create(env, config, membership);
     running.node = node;
@@ -94,12 +95,13 @@ export async function run(settings: NodeConfig, { out, err }: Streams): Promise<
       await membership?.leave();
       return EXIT.DONE;
     }
+    isMember = true;
     who.number = joined?.number ?? config.number;
     assert(who.number !== null, "without gossip a node has its number by hand");
     node.setNumber(who.number);
     return await serve(node, { gossip: joined?.gossip ?? null, stopped, out });
   } catch (error) {
-    await membership?.leave(); // Otherwise the other members would declare it dead.
+    if (isMember) await membership?.leave(); // Otherwise the other members would declare it dead.
     throw error;
   } finally {
     collector.stop();
