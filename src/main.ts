@@ -16,6 +16,7 @@ import { paintFor } from "./cli/paint.ts";
 import { print } from "./cli/print.ts";
 import { drainStreams, finishStreams, openStreams } from "./cli/streams.ts";
 import { readTextFile } from "./cli/text-file.ts";
+import { columnsOf } from "./cli/width.ts";
 import { COMMANDS } from "./commands.ts";
 import { assert } from "./core/assert.ts";
 import { CONFIG_BYTES_MAX } from "./core/limits.ts";
@@ -29,7 +30,8 @@ async function main(): Promise<number> {
   };
   const parsed = parseArgs(process.argv.slice(2), machine, COMMANDS);
   if (isHelpRequest(parsed)) {
-    await print(helpText(parsed.about, COMMANDS, paintFor(process.stdout, process.env)));
+    const paint = paintFor(process.stdout, process.env);
+    await print(helpText(parsed.about, COMMANDS, paint, columnsOf(process.stdout)));
     return EXIT.DONE;
   }
   const command = COMMANDS.find(({ name }) => name === parsed.command);

@@ -134,8 +134,8 @@ networkTest(
     await startIn(world, inside, "one", ["server", "--listen=127.0.0.1:7777"]).ready();
     const second = startIn(world, inside, "two", ["server", "--listen=127.0.0.1:7778"]);
     await expect(second.ready()).rejects.toThrow(
-      'Cannot listen on "127.0.0.1:7946": the address is in use: Serf, Docker Swarm and MetalLB ' +
-        "gossip on it too, use another one, as in --gossip 127.0.0.1:7947",
+      'Cannot listen on "127.0.0.1:7946": the address is in use: another ramster, Serf, Docker ' +
+        "Swarm or MetalLB may gossip there, use another one, as in --gossip 127.0.0.1:7947",
     );
     expect(await second.child.exited).toBe(3);
   },
@@ -151,7 +151,7 @@ test("a node waits for its seeds up to --join-timeout", async () => {
   await logged(patient, /Cannot join the cluster: .*; trying again until a node of --join answers/);
   const hasty = world.startUnready("node", 1, [...flags, ...absent, "--join-timeout=10ms"]);
   await expect(hasty.ready()).rejects.toThrow(
-    'Cannot join the cluster: Cannot find host "no-such-host.invalid": ',
+    'Cannot join the cluster: Cannot find the host "no-such-host.invalid": ',
   );
   expect(hasty.stderr.at(-1)).toContain("; 127.0.0.1:1: connection refused");
   expect(await hasty.child.exited).toBe(3);

@@ -2,16 +2,20 @@
  * Follows README.md and docs/swap.md as a new user does. Their commands run in the order of the
  * text, against the compiled program, in a temporary directory.
  *
- * Changes to the commands: hosts become 127.0.0.1, each of their ports becomes a free port, and
- * /run becomes a directory. Commands that take root run as another user, up to the error that says
- * so. Commands that run in a clone are skipped, as are those of programs that are not installed.
+ * Changes to the commands: hosts become 127.0.0.1, each of their ports becomes a free port, /run
+ * becomes a directory, and --swap=strict becomes --swap, since not every user may lock memory.
+ * Commands that take root run as another user, up to the error that says so. A client of bare bytes
+ * then takes the place of the kernel, which writes one page, the header of the swap. Commands that
+ * run in a clone or need another node are skipped, as are those of programs that are not installed.
  *
  * Not here: whether flags and links of all documents exist (checks/documents.test.ts).
  */
 import { expect, test } from "bun:test";
 import { mkdirSync, writeFileSync } from "node:fs";
+import { PAGE_BYTES } from "../../src/core/limits.ts";
 import { BunRandom, BunTransport } from "../../src/net/bun.ts";
 import { type Block, commandsOf, ramsterCalls, readDocument } from "../checks/documents.ts";
+import { BareClient, WRITE } from "../nbd/bare-client.ts";
 import { freePort } from "../stress/free-port.ts";
 import { ended, PROGRAM, ProcessWorld } from "./process-world.ts";
 import { areToolsRequired, TOOL_PATH, which } from "./tools.ts";
@@ -24,13 +28,17 @@ const ADDRESS = /\b(\d+\.\d+\.\d+\.\d+)(:|,port=)(\d+)\b/g;
 /** The default gossip port. */
 const GOSSIP_PORT = 7946;
 
+/** The ports of all readers, since they run at the same time. */
+const TAKEN = new Set<number>();
+
 class Reader implements AsyncDisposable {
   private readonly world = new ProcessWorld();
   private readonly running: Bun.Subprocess<"ignore", "pipe", "pipe">[] = [];
   /** Free ports by the address in the document. */
   private readonly ports = new Map<string, number>();
-  private readonly taken = new Set<number>();
   private stdout = "";
+  /** The client of the export while swap is on. */
+  private kernel: BareClient | null = null;
 
   constructor() {
     const { world } = this;
@@ -45,7 +53,8 @@ class Reader implements AsyncDisposable {
     if (block.language === "text" && block.how === "output") return this.compare(block);
     if (block.language !== "sh") return;
     const [, tool] = /^needs (\S+)$/.exec(block.how) ?? [];
-    if (block.how === "clone" || (tool !== undefined && this.isMissing(tool))) return;
+    if (block.how === "clone" || block.how === "needs a node") return;
+    if (tool !== undefined && this.isMissing(tool)) return;
     if (block.how === "root") return this.runWithoutRoot(block);
     if (block.how === "keeps running") return this.keepRunning(block);
     const { stdout, stderr, code } = await ended(await this.spawn(commandsOf(block)));
@@ -97,7 +106,26 @@ class Reader implements AsyncDisposable {
       const { stderr, code } = await ended(await this.spawn([`${run} ${command}`]));
       expect(`${block.at}: ${stderr}`).toContain("this needs root");
       expect(code).toBe(EXIT_NOT_STARTED);
+      await this.swap(command);
     }
+  }
+
+  /** What the kernel does at the node after `ramster swap on` and `off`. */
+  private async swap(command: string): Promise<void> {
+    const [, action] = /ramster swap (on|off) /.exec(command) ?? [];
+    const [, path = "", name = ""] = /--nbd unix:(\S+) --export (\S+)/.exec(command) ?? [];
+    if (action === "off") {
+      this.kernel?.stream?.end();
+      this.kernel = null;
+    }
+    if (action !== "on") return;
+    const kernel = new BareClient();
+    this.kernel = kernel;
+    new BunTransport().connect({ kind: "unix", path: await this.local(path) }, kernel);
+    await kernel.negotiate({ form: "simple", name });
+    const header = { type: WRITE, offset: 0, length: PAGE_BYTES };
+    const data = new Uint8Array(PAGE_BYTES).fill(1);
+    expect((await kernel.ask({ ...header, data })).error).toBe(0);
   }
 
   private async spawn(commands: readonly string[]) {
@@ -116,13 +144,14 @@ class Reader implements AsyncDisposable {
     for (const [, host, , port] of text.matchAll(ADDRESS)) {
       const address = `${host}:${port}`;
       if (this.ports.has(address)) continue;
-      const free = await freePort(new BunTransport(), new BunRandom(), this.taken);
+      const free = await freePort(new BunTransport(), new BunRandom(), TAKEN);
       this.ports.set(address, free.port);
     }
     return text
       .replaceAll(ADDRESS, (_, host, between, port) => {
         return `127.0.0.1${between}${this.ports.get(`${host}:${port}`)}`;
       })
+      .replaceAll("--swap=strict", "--swap")
       .replaceAll("/run/", `${this.world.directory}/run/`);
   }
 
@@ -168,7 +197,7 @@ async function follow(path: string): Promise<Reader> {
 
 test.concurrent.each([
   ["README.md", 2],
-  ["docs/swap.md", 3],
+  ["docs/swap.md", 4],
 ])(
   "the commands of %s work as they stand",
   async (path, terminals) => {

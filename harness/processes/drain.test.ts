@@ -182,7 +182,7 @@ describe("a lender that is stopped", () => {
       expect(await fill(pool, PAGES)).toBe(PAGES);
       expect(await counter(atFirst, "foreign_pers_pages")).toBeGreaterThan(100);
       expect(await first.stop()).toBe(0);
-      await logged(first, /all \d+ pages of other nodes were moved away/);
+      await logged(first, /all \d+ pages of other nodes have left: /);
       expect(await countRight(pool, PAGES)).toBe(PAGES);
     },
     TEST_MS,

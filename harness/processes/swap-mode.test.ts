@@ -36,7 +36,24 @@ test(
     expect(log.includes("memory is locked")).toBe(lockedBytes >= residentBytes);
     expect(log.includes("all threads are IO flushers")).toBe(areFlushers);
     expect(log.includes("the OOM killer spares this process")).toBe(oomScore === -1000);
-    expect(log.match(/swap mode:/g)?.length).toBe(3);
+    expect(log.match(/swap mode: (?!locking)/g)?.length).toBe(3);
+  },
+  TEST_MS,
+);
+
+test(
+  "its memory is locked before it joins, so that the cluster does not take it for dead",
+  async () => {
+    await using world = new ProcessWorld();
+    const gossip = "--gossip=127.0.0.1:0";
+    const seed = await world.start("server", 0, [gossip, "--memory=1MiB"]);
+    const flags = [gossip, `--join=${seed.gossip}`, "--swap", "--memory=32MiB"];
+    const node = await world.start("node", 1, flags);
+    await logged(node, /has joined/);
+    const at = (words: string) => node.stderr.findIndex((line) => line.includes(words));
+    expect(at("swap mode: locking ")).toBeGreaterThan(-1);
+    expect(at("swap mode: memory ")).toBeGreaterThan(at("swap mode: locking "));
+    expect(at("has joined")).toBeGreaterThan(at("swap mode: memory "));
   },
   TEST_MS,
 );
@@ -81,7 +98,7 @@ test(
     await using world = new ProcessWorld();
     const easy = await world.start("node", 1, ["--swap", "--memory=1MiB"]);
     await logged(easy, /swap mode: memory /);
-    const all = !easy.stderr.some((line) => line.includes("ramster warn: swap mode"));
+    const all = !easy.stderr.some((line) => line.includes("] warn: swap mode"));
     const strict = world.startUnready("node", 2, ["--swap=strict", "--memory=1MiB"]);
     if (all) {
       await strict.ready();

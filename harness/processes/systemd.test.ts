@@ -9,9 +9,12 @@ import { join } from "node:path";
 import { parseArgs } from "../../src/cli/args.ts";
 import { EXIT } from "../../src/cli/exit.ts";
 import { COMMANDS } from "../../src/commands.ts";
+import { DRAIN_TIMEOUT_MS_DEFAULT } from "../../src/core/limits.ts";
 
 const FOLDER = join(import.meta.dir, "../../systemd");
-const UNITS = ["ramster-node.service", "ramster-swap.service"] as const;
+const SWAP_UNITS = ["ramster-node.service", "ramster-swap.service"] as const;
+const LENDER = "ramster-server.service";
+const UNITS = [...SWAP_UNITS, LENDER] as const;
 const PROGRAM = "/usr/bin/ramster";
 
 function unitText(name: string): string {
@@ -79,7 +82,7 @@ describe("the units", () => {
   });
 
   test("nothing interrupts swapoff, and nothing swaps the node out or kills it for its memory", () => {
-    for (const name of UNITS) {
+    for (const name of SWAP_UNITS) {
       expect(values(name, "TimeoutStopSec")).toEqual(["infinity"]);
       expect(values(name, "LimitMEMLOCK")).toEqual(["infinity"]);
       expect(values(name, "OOMScoreAdjust")).toEqual(["-1000"]);
@@ -99,6 +102,12 @@ describe("the units", () => {
     expect(Number(joinSeconds)).toBeLessThan(Number(one("TimeoutStartSec").replace("s", "")));
   });
 
+  test("a lender has time to move the pages of others away, and is started again", () => {
+    const seconds = Number(values(LENDER, "TimeoutStopSec").join().replace("s", ""));
+    expect(seconds * 1000).toBeGreaterThan(DRAIN_TIMEOUT_MS_DEFAULT);
+    expect(values(LENDER, "Restart")).toEqual(["on-failure"]);
+  });
+
   test("call this program with flags that it accepts", () => {
     const machine = { hostName: "pebble", readText: () => "" };
     const [node = ""] = values("ramster-node.service", "ExecStart");
@@ -107,7 +116,11 @@ describe("the units", () => {
       command: "node",
       options: { swap: "strict", exports: [{ name: "swap" }] },
     });
-    const lines = UNITS.flatMap((name) => [
+    const [lender = ""] = values(LENDER, "ExecStart");
+    expect(parseArgs(lender.split(/ +/).slice(1), machine, COMMANDS)).toMatchObject({
+      command: "server",
+    });
+    const lines = SWAP_UNITS.flatMap((name) => [
       ...values(name, "ExecStart"),
       ...values(name, "ExecStop"),
     ]);

@@ -61,6 +61,33 @@ test("the log of a node with --peers asks for a lender among them", async () => 
   await sim.stop();
 });
 
+test("a node whose lender lends nothing names that lender", async () => {
+  const { sim, node } = await gossiping([ALONE, SERVER]);
+  const [, lender] = sim.nodes as [SimNode, SimNode];
+  expect(reason(node)).toBe(null);
+  lender.node.admin.setKnob("draining", "1");
+  sim.run(10_000);
+  const name = JSON.stringify(lender.node.config.name);
+  expect(reason(node)).toBe(`lender ${name} is drained, run "ramster set draining 0" there`);
+  lender.node.admin.setKnob("draining", "0");
+  lender.node.admin.setKnob("reserve", "100%");
+  sim.run(10_000);
+  expect(reason(node)).toBe(`lender ${name} lends nothing now: its log says why`);
+  expect(lender.log.filter((it) => it.includes("ramster: lending nothing: "))).toHaveLength(1);
+  lender.crash();
+  sim.run(60_000);
+  expect(reason(node)).toBe(NO_LENDER);
+  await sim.stop();
+});
+
+test("a node that is drained does not log that its pages have somewhere to go again", async () => {
+  const { sim, node } = await gossiping([ALONE]);
+  node.node.admin.setKnob("draining", "1");
+  sim.run(60_000);
+  expect(warnings(node)).toEqual([`pages have nowhere to go: ${NO_LENDER}`]);
+  await sim.stop();
+});
+
 test("a node whose lender comes late logs that pages have somewhere to go again", async () => {
   const { sim, node } = await gossiping([{ ...ALONE, target: null }, LENDER]);
   node.node.admin.setKnob("remote_target_nodenum", "auto");

@@ -51,7 +51,8 @@ export class NoProgressError extends Error {
 export interface Progress {
   /** `done` of 0 .. 1. */
   show(phase: string, done: number, detail: string): void;
-  clear(): void;
+  /** Shows nothing any more. */
+  end(): void;
 }
 
 export interface RunParts {

@@ -67,7 +67,7 @@ export async function runStress(
     const chaos = chaosOf(options, plans, supervisor);
     run = new Run({ options, source, progress, clients, targets, loaded, chaos });
     const report = await Promise.race([run.all(), supervisor.watch()]);
-    progress.clear();
+    progress.end();
     const failed = await supervisor.stop();
     report.examples.push(...failed);
     report.pass &&= failed.length === 0;
@@ -76,7 +76,7 @@ export async function runStress(
   try {
     return await Promise.race([wholeRun(), interruption(environment)]);
   } catch (error) {
-    progress.clear();
+    progress.end();
     const cause = await causeOf(error, supervisor, environment);
     await supervisor.kill();
     reportFailure(run, environment);
@@ -154,11 +154,12 @@ async function runOnRunning(
     }
     return await Promise.race([run.all(), interruption(environment)]);
   } catch (error) {
+    progress.end();
     await Promise.race([run.abandon(), Bun.sleep(ABANDON_MS)]);
     reportFailure(run, environment);
     throw error;
   } finally {
-    progress.clear();
+    progress.end();
     await Promise.all(clients.map((client) => client.close()));
   }
 }

@@ -310,7 +310,7 @@ describe("parseArgs() of stress, stats and version", () => {
     });
     expect(parse("keygen --out k --days 30")).toEqual({
       command: "keygen",
-      options: { outPath: "k", days: 30, renew: null },
+      options: { outPath: "k", days: 30, renew: null, pem: null },
     });
     expect(parse("version")).toEqual({ command: "version", options: {} });
     expect(parse("--version")).toEqual({ command: "version", options: {} });
@@ -332,7 +332,10 @@ describe("parseArgs() refuses", () => {
       "",
       "Cannot run without a command: take one of node, server, stress, status, stats, get, set, drain, keygen, key, swap, version",
     ],
-    ["stres", 'Cannot run "stres": there is no such command, did you mean "stress"?'],
+    [
+      "stres",
+      'Cannot run "stres": there is no such command, did you mean "stress"? ramster help lists all',
+    ],
     [
       "--number 1",
       'Cannot run "--number": there is no such command, take one of node, server, stress, status, stats, get, set, drain, keygen, key, swap, version',
@@ -366,6 +369,9 @@ describe("parseArgs() refuses", () => {
       'Cannot run "key reload" with a KEY: the node reads its own key file',
     ],
     ["keygen --step add", "Cannot use --step without --renew FILE: say which key it is for"],
+    ["keygen --pem d", "Cannot use --pem without --from FILE: say which key it is for"],
+    ["keygen --from k", "Cannot use --from without --pem DIR: say where to write"],
+    ["keygen --from k --pem d --out o", "Cannot use --out with --pem, which makes no key"],
     ["keygen --renew k", "Cannot use --renew without --step: write --step add, use or remove"],
     [
       "key use --client unix:/a",
@@ -475,10 +481,7 @@ describe("parseArgs() refuses", () => {
       "node --number 1 --keepalive 30s",
       'Cannot use --keepalive "30s": it must be below --idle "30s"',
     ],
-    [
-      "node --number 1 --listen 7777",
-      'Cannot use --listen "7777": no port, write "HOST:PORT" or "unix:PATH"',
-    ],
+    ["node --number 1 --listen 7777", 'Cannot use --listen "7777": no port, write "HOST:PORT"'],
     [
       "node --number 1 --listen unix:/a",
       'Cannot use --listen "unix:/a": nodes talk over TCP, write "HOST:PORT"',

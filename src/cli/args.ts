@@ -66,6 +66,6 @@ function commandOf(word: string, commands: readonly Command[]): Command {
     word,
     commands.map(({ name }) => name),
   );
-  if (meant !== null) throw refuse(`${what}, did you mean "${meant}"?`);
+  if (meant !== null) throw refuse(`${what}, did you mean "${meant}"? ramster help lists all`);
   throw refuse(`${what}, take one of ${namesOf(commands)}`);
 }

@@ -79,10 +79,7 @@ describe("--config in TOML", () => {
     ],
     ['config = "g"', 'Cannot use "config" in "f", line 1: "node" has no such setting'],
     ["number = 1.5", 'Cannot use number "1.5" in "f", line 1: write a whole number'],
-    [
-      'join = ["a:1", "b"]',
-      'Cannot use join "b" in "f", line 1: no port, write "HOST:PORT" or "unix:PATH"',
-    ],
+    ['join = ["a:1", "b"]', 'Cannot use join "b" in "f", line 1: no port, write "HOST:PORT"'],
   ])("%j is refused with file, line and key", (text, message) => {
     expect(refusal(text)).toBe(message);
   });
@@ -103,6 +100,16 @@ describe("--config in TOML", () => {
       /^Cannot use --config "\/nowhere\/f": /,
     );
   });
+});
+
+test("a value without its quotes is shown with them", () => {
+  expect(refusal("# comment\nmemory = 16MiB # much")).toEndWith(
+    ', put it in quotes: memory = "16MiB"',
+  );
+  expect(refusal("listen = 10.0.0.2:7777")).toEndWith(
+    ', put it in quotes: listen = "10.0.0.2:7777"',
+  );
+  expect(refusal('memory = "16MiB')).not.toContain("put it in quotes");
 });
 
 describe("--config in the original's form", () => {

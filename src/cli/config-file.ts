@@ -75,7 +75,14 @@ function parseToml(file: string, text: string): Record<string, unknown> {
   const error = tomlError(text);
   if (error === null) return Bun.TOML.parse(text) as Record<string, unknown>;
   const line = formatLine({ file, line: lineOfError(text, error) });
-  throw new ConfigError("BAD_CONFIG", `Cannot use --config ${line}: ${error}`);
+  const hint = quotesHint(text.split("\n")[lineOfError(text, error) - 1] ?? "");
+  throw new ConfigError("BAD_CONFIG", `Cannot use --config ${line}: ${error}${hint}`);
+}
+
+/** How to write a value that lacks its quotes: `, put it in quotes: memory = "256MiB"`. */
+function quotesHint(line: string): string {
+  const [, key, value] = /^\s*([\w-]+)\s*=\s*([^\s"'[{#][^"'#]*?)\s*(?:#.*)?$/.exec(line) ?? [];
+  return value === undefined ? "" : `, put it in quotes: ${key} = "${value}"`;
 }
 
 /** The error of the parser, or null. */

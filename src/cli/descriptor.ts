@@ -10,6 +10,7 @@
  * to a file may also wait: for a disk, or for memory that this node itself has to free.
  */
 import * as fs from "node:fs";
+import { isatty } from "node:tty";
 import { OUTPUT_CHUNK_BYTES } from "../core/limits.ts";
 import { openSocketSend } from "../memory/socket-send.ts";
 import type { OutputSink } from "./output.ts";
@@ -25,6 +26,11 @@ export function openDescriptor(fd: number): OutputSink {
     if (own !== null) return own;
   }
   return new ThreadSink(fd, stat.isFile());
+}
+
+/** Whether a person reads what is written there: a terminal, or a file. */
+export function isForPerson(fd: number): boolean {
+  return isatty(fd) || statOf(fd)?.isFile() === true;
 }
 
 /** A file takes whole chunks. */

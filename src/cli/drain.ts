@@ -94,7 +94,7 @@ async function waitUntilDrained(
       await Promise.race([Bun.sleep(POLL_MS), stopped]);
       continue;
     }
-    progress.clear();
+    progress.end();
     return { after: left, ending };
   }
 }

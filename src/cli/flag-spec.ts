@@ -13,6 +13,8 @@ export interface FlagSpec {
   /** Shown instead of `default` when that is not a fixed text. */
   readonly defaultNote?: string;
   readonly required?: boolean;
+  /** When it is needed: shown in brackets instead of a default. */
+  readonly neededBy?: string;
   /** Whether the value is a comma list. The flag may then be repeated. */
   readonly list?: boolean;
 }

@@ -25,3 +25,14 @@ describe("helpText()", () => {
     expect(Bun.stripANSI(coloured)).toBe(helpText("node", COMMANDS, PLAIN));
   });
 });
+
+test("helpText() fits a narrower terminal, except for usage and examples", () => {
+  const about = [null, "node", "swap"];
+  for (const columns of [50, 70]) {
+    for (const name of about) {
+      const [body = ""] = helpText(name, COMMANDS, PLAIN, columns).split("\nExamples\n");
+      const lines = body.split("\n").filter((line) => !/^ {2}(?:ramster|--)/.test(line));
+      for (const line of lines) expect(line.length).toBeLessThanOrEqual(columns);
+    }
+  }
+});

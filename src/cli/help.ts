@@ -1,19 +1,27 @@
 /**
- * Help: the text for a person, made from the tables of the commands. It fits 80 columns, except for
- * examples.
+ * Help: the text for a person, made from the tables of the commands. It fits 80 columns, or a
+ * narrower terminal, except for usage and examples.
  */
 import { assert } from "../core/assert.ts";
 import { type CommandSpec, type FlagSpec, flagsOf } from "./flag-spec.ts";
 import type { Paint } from "./paint.ts";
+import { COLUMNS_MAX, wrapWords } from "./width.ts";
 
-const COLUMNS = 80;
 /** The column of explanations. A flag that is longer has its explanation on the line below. */
 const EXPLAIN_AT = 28;
+/** On a terminal with fewer columns than this, every explanation is on the line below. */
+const SIDE_BY_SIDE_COLUMNS = 60;
+const EXPLAIN_BELOW_AT = 6;
 
-const INTRODUCTION = [
-  "ramster pools the memory of a cluster of Linux machines: a page that a node has",
-  "no room for is compressed, moved to another node, and fetched back when needed.",
-] as const;
+/** How the text is shown. */
+interface Look {
+  readonly paint: Paint;
+  readonly columns: number;
+}
+
+const INTRODUCTION =
+  "ramster pools the memory of a cluster of Linux machines: a page that a node has " +
+  "no room for is compressed, moved to another node, and fetched back when needed.";
 
 const UNITS = [
   "Sizes: 4096, 64KiB, 1.5GiB. Durations: 500ms, 2s, 1m.",
@@ -25,9 +33,11 @@ export function helpText(
   about: string | null,
   commands: readonly CommandSpec[],
   paint: Paint,
+  columns = COLUMNS_MAX,
 ): string {
+  const look = { paint, columns };
   const lines =
-    about === null ? overview(commands, paint) : commandHelp(specOf(about, commands), paint);
+    about === null ? overview(commands, look) : commandHelp(specOf(about, commands), look);
   return `${lines.join("\n")}\n`;
 }
 
@@ -37,19 +47,21 @@ function specOf(name: string, commands: readonly CommandSpec[]): CommandSpec {
   return spec;
 }
 
-function overview(commands: readonly CommandSpec[], paint: Paint): string[] {
+function overview(commands: readonly CommandSpec[], look: Look): string[] {
+  const { paint, columns } = look;
   const width = Math.max(...commands.map((command) => command.name.length));
   return [
-    ...INTRODUCTION,
+    ...wrapWords(INTRODUCTION.split(" "), columns),
     "",
     paint.title("Usage"),
     "  ramster COMMAND [FLAGS]",
     "",
     paint.title("Commands"),
-    ...commands.map(
-      ({ name, summary }) =>
-        `  ${paint.flag(name)}${" ".repeat(width - name.length + 2)}${summary}`,
-    ),
+    ...commands.flatMap(({ name, summary }) => {
+      const [first = "", ...rest] = wrapWords(summary.split(" "), columns - width - 4);
+      const head = `  ${paint.flag(name)}${" ".repeat(width - name.length + 2)}`;
+      return [head + first, ...rest.map((line) => " ".repeat(width + 4) + line)];
+    }),
     "",
     "The flags of a command: ramster COMMAND --help",
     "",
@@ -57,7 +69,8 @@ function overview(commands: readonly CommandSpec[], paint: Paint): string[] {
   ];
 }
 
-function commandHelp(command: CommandSpec, paint: Paint): string[] {
+function commandHelp(command: CommandSpec, look: Look): string[] {
+  const { paint, columns } = look;
   const required = flagsOf(command).filter((flag) => flag.required === true);
   const words = (command.arguments ?? []).map((it) =>
     it.required ? ` ${it.name}` : ` [${it.name}]`,
@@ -68,74 +81,68 @@ function commandHelp(command: CommandSpec, paint: Paint): string[] {
   const hasFlags = command.groups.length > 0;
   const hasUnits = flagsOf(command).some((flag) => flag.list === true);
   return [
-    command.summary,
+    ...wrapWords(command.summary.split(" "), columns),
     "",
     paint.title("Usage"),
     `  ramster ${command.name}${usage}${hasFlags ? " [FLAGS]" : ""}`,
-    ...argumentLines(command, paint),
+    ...argumentLines(command, look),
     ...command.groups.flatMap((group) => [
       "",
       paint.title(group.title),
-      ...group.flags.flatMap((flag) => flagLines(flag, paint)),
+      ...group.flags.flatMap((flag) => flagLines(flag, look)),
     ]),
-    ...nameLines(command, paint),
-    ...(hasUnits ? ["", ...UNITS] : []),
+    ...nameLines(command, look),
+    ...(hasUnits ? ["", ...UNITS.flatMap((line) => wrapWords(line.split(" "), columns))] : []),
     ...(command.examples.length > 0 ? ["", ...examples(command.examples, paint)] : []),
   ];
 }
 
-function argumentLines({ arguments: words = [] }: CommandSpec, paint: Paint): string[] {
+function argumentLines({ arguments: words = [] }: CommandSpec, look: Look): string[] {
   if (words.length === 0) return [];
-  const lines = words.flatMap(({ name, help }) => entryLines(name, help.split(" "), paint));
-  return ["", paint.title("Arguments"), ...lines];
+  const lines = words.flatMap(({ name, help }) => entryLines(name, help.split(" "), look));
+  return ["", look.paint.title("Arguments"), ...lines];
 }
 
-function nameLines({ names = [] }: CommandSpec, paint: Paint): string[] {
+function nameLines({ names = [] }: CommandSpec, look: Look): string[] {
   if (names.length === 0) return [];
-  const lines = names.flatMap(({ name, help }) => entryLines(name, help.split(" "), paint));
-  return ["", paint.title("Names"), ...lines];
+  const lines = names.flatMap(({ name, help }) => entryLines(name, help.split(" "), look));
+  return ["", look.paint.title("Names"), ...lines];
 }
 
 function examples(lines: readonly string[], paint: Paint): string[] {
   return [paint.title("Examples"), ...lines.map((line) => `  ${line}`)];
 }
 
-function flagLines(flag: FlagSpec, paint: Paint): string[] {
+function flagLines(flag: FlagSpec, look: Look): string[] {
   const value = flag.bare === undefined ? flag.value : `[${flag.value}]`;
   const written = value === null ? `--${flag.name}` : `--${flag.name} ${value}`;
-  return entryLines(written, [...flag.help.split(" "), ...notes(flag)], paint);
+  // A note is never broken into lines, unless it is longer than one.
+  const room = look.columns - explainAt(look);
+  const words = notes(flag).flatMap((note) => (note.length > room ? note.split(" ") : [note]));
+  return entryLines(written, [...flag.help.split(" "), ...words], look);
+}
+
+function explainAt({ columns }: Look): number {
+  return columns < SIDE_BY_SIDE_COLUMNS ? EXPLAIN_BELOW_AT : EXPLAIN_AT;
 }
 
 /** A word and its explanation, which begins below the word when that is long. */
-function entryLines(written: string, explanation: readonly string[], paint: Paint): string[] {
-  const [first = "", ...rest] = wrap(explanation);
-  const indent = " ".repeat(EXPLAIN_AT);
+function entryLines(written: string, explanation: readonly string[], look: Look): string[] {
+  const { paint, columns } = look;
+  const at = explainAt(look);
+  const [first = "", ...rest] = wrapWords(explanation, columns - at);
+  const indent = " ".repeat(at);
   const painted = `  ${paint.flag(written)}`;
   const room = EXPLAIN_AT - 2 - written.length;
   const below = rest.map((line) => indent + line);
-  if (room < 2) return [painted, indent + first, ...below];
+  if (room < 2 || at < EXPLAIN_AT) return [painted, indent + first, ...below];
   return [painted + " ".repeat(room) + first, ...below];
 }
 
-/** What follows the explanation. It is never broken into lines. */
+/** What follows the explanation. */
 function notes(flag: FlagSpec): string[] {
   if (flag.required === true) return ["(required)"];
+  if (flag.neededBy !== undefined) return [`(${flag.neededBy})`];
   const text = flag.defaultNote ?? flag.default;
   return text === undefined ? [] : [`(default: ${text})`];
-}
-
-/**
- * Fills the column of explanations. A word that is longer than the column has a line of its own.
- */
-function wrap(words: readonly string[]): string[] {
-  const lines: string[] = [];
-  for (const word of words) {
-    const last = lines.at(-1);
-    if (last !== undefined && last.length + 1 + word.length <= COLUMNS - EXPLAIN_AT) {
-      lines[lines.length - 1] = `${last} ${word}`;
-    } else {
-      lines.push(word);
-    }
-  }
-  return lines;
 }

@@ -2,6 +2,7 @@
 import { statSync } from "node:fs";
 import { ConfigError } from "../core/errors.ts";
 import { type ClusterKey, KEY_FILE_BYTES_MAX, parseKeyFile } from "../security/key-file.ts";
+import { fileReason } from "./system-error.ts";
 import { readTextFile } from "./text-file.ts";
 import { badValue } from "./units.ts";
 
@@ -12,23 +13,25 @@ const OTHERS_MODE = 0o077;
 export function readKeyText(path: string, flag = "key"): string {
   const given = { flag, text: path };
   try {
-    if ((statSync(path).mode & OTHERS_MODE) !== 0) {
+    const stat = statSync(path);
+    if (stat.isDirectory()) throw badValue(given, "it is a directory");
+    if ((stat.mode & OTHERS_MODE) !== 0) {
       throw badValue(given, "other users can read it, run chmod 600 on it and consider a new key");
     }
     return readTextFile(path, KEY_FILE_BYTES_MAX);
   } catch (error) {
     if (error instanceof ConfigError) throw error;
-    throw badValue(given, error instanceof Error ? error.message : String(error));
+    throw badValue(given, fileReason(error));
   }
 }
 
 /** The key in the file. Throws as readKeyText does. */
-export function readKey(path: string): ClusterKey {
-  const text = readKeyText(path);
+export function readKey(path: string, flag = "key"): ClusterKey {
+  const text = readKeyText(path, flag);
   try {
     return parseKeyFile(text, Date.now());
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
-    throw badValue({ flag: "key", text: path }, error.message);
+    throw badValue({ flag, text: path }, error.message);
   }
 }

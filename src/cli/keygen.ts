@@ -1,6 +1,6 @@
 /**
  * `ramster keygen`: makes the key of a new cluster, or does the next step of replacing a
- * certificate. Only its owner can read the file.
+ * certificate, or writes a certificate for other programs. Only its owner can read the files.
  */
 import { closeSync, fsyncSync, openSync, unlinkSync, writeFileSync } from "node:fs";
 import { ConfigError, quoted, RamsterError } from "../core/errors.ts";
@@ -8,13 +8,19 @@ import { type ClusterKey, formatKeyFile, parseKeyFile } from "../security/key-fi
 import { makeKey } from "../security/make-key.ts";
 import { renewKey } from "../security/renew-key.ts";
 import { describeError, EXIT, type ExitCode } from "./exit.ts";
-import { readKeyText } from "./key.ts";
+import { readKey, readKeyText } from "./key.ts";
 import type { KeygenOptions } from "./options.ts";
+import { writePemFiles } from "./pem-files.ts";
 import { print } from "./print.ts";
+import { fileReason } from "./system-error.ts";
 import { badValue } from "./units.ts";
 
 export async function run(options: KeygenOptions): Promise<ExitCode> {
-  const { outPath } = options;
+  const { outPath, pem } = options;
+  if (pem !== null) {
+    writePemFiles(pem.folder, readKey(pem.from, "from").tls);
+    return EXIT.DONE;
+  }
   const text = formatKeyFile(await keyFor(options));
   if (outPath === null) {
     await print(text);
@@ -56,7 +62,7 @@ function create(path: string): number {
     return openSync(path, "wx", 0o600);
   } catch (error) {
     const exists = error instanceof Error && "code" in error && error.code === "EEXIST";
-    const detail = exists ? "the file exists, and may be somebody's key" : describeError(error);
+    const detail = exists ? "the file exists, and may be somebody's key" : fileReason(error);
     throw badValue({ flag: "out", text: path }, detail);
   }
 }

@@ -7,7 +7,8 @@
  *         client=unix:/tmp/a.sock nbd=unix:/tmp/n.sock
  *
  * SIGTERM, SIGINT, SIGQUIT and SIGHUP shut it down cleanly: pages of other nodes are moved away
- * first. A second signal ends it at once. Other signals, such as SIGUSR1, are logged and ignored.
+ * first. A second signal ends it at once. While an export is in use, the first SIGINT only asks for
+ * another one (stop-guard.ts). Other signals, such as SIGUSR1, are logged and ignored.
  * The exit code is 1 when some pages could not be moved. The log then says how many, and whose they
  * are.
  *
@@ -23,6 +24,7 @@ import type { LogSink } from "../core/log-line.ts";
 import { openDisk } from "../disk/open-disk.ts";
 import { Keyring } from "../gossip/keyring.ts";
 import { descriptorLimit, openDuplicate } from "../memory/descriptors.ts";
+import { Holding } from "../memory/holding.ts";
 import { LinuxMemory } from "../memory/linux-memory.ts";
 import { openMemory } from "../memory/open-memory.ts";
 import { openProcess } from "../memory/open-process.ts";
@@ -36,29 +38,31 @@ import { openMembership } from "../node/membership.ts";
 import { checkMemoryRoom } from "../node/memory-room.ts";
 import { Node } from "../node/node.ts";
 import { SwapMode } from "../node/swap-mode.ts";
+import { isForPerson } from "./descriptor.ts";
 import { EXIT, type ExitCode } from "./exit.ts";
 import { LogWriter, type WhoWrites } from "./log-writer.ts";
 import { MACHINE_NETWORK } from "./machine-network.ts";
 import type { Output } from "./output.ts";
 import { openOwnKey } from "./own-key.ts";
+import { StopGuard } from "./stop-guard.ts";
 import { aborted, stopSignal, surviveSignals } from "./stop-signal.ts";
-import type { Streams } from "./streams.ts";
+import { STDERR, type Streams } from "./streams.ts";
 
 export async function run(settings: NodeConfig, { out, err }: Streams): Promise<ExitCode> {
-  const stopped = aborted(stopSignal(["SIGQUIT"]));
+  const clock = new BunClock();
+  const who = { number: settings.number, name: settings.name };
+  const log = openLog(settings, () => who, clock, err);
+  const running: { node: Node | null } = { node: null };
+  const guard = new StopGuard(log, () => running.node?.nbdDoor.exportsInUse ?? []);
+  const stop = stopSignal(["SIGQUIT"], (signal) => guard.mayStop(signal));
   const config = await withAdvertised(settings, MACHINE_NETWORK);
-  let number = config.number;
-  const { name } = config;
-  const transportOfAll = new BunTransport(openDuplicate());
-  const outside = { clock: new BunClock(), transport: transportOfAll, random: new BunRandom() };
-  const log = openLog(config, () => ({ number, name }), outside.clock, err);
+  const outside = { clock, transport: new BunTransport(openDuplicate()), random: new BunRandom() };
   const warn = (line: string): void => log.write("warn", "ramster", line);
   surviveSignals((signal) => warn(`ignored signal ${signal}: it has no meaning for a node`));
   const isStrict = config.swap === "strict";
   const swapMode = config.swap === "off" ? null : new SwapMode(openProcess(), log, { isStrict });
   swapMode?.begin();
   const hostMemory = new LinuxMemory();
-  const availableBytes = () => holdableBytes(hostMemory.read());
   // Swap mode has a check of its own for each region that it locks.
   const warning = swapMode === null ? checkMemoryRoom(config, hostMemory.read()) : null;
   if (warning !== null) warn(warning);
@@ -68,26 +72,36 @@ export async function run(settings: NodeConfig, { out, err }: Streams): Promise<
   const keyring = key === null ? null : new Keyring(key.gossipKeys, random);
   const limits = doorLimits(descriptorLimit());
   const membership = openMembership({ ...outside, log, keyring, limits }, config);
-  const memory = openMemory(swapMode === null ? null : { availableBytes });
+  const availableBytes = () => holdableBytes(hostMemory.read());
+  const holding = swapMode === null ? null : new Holding(availableBytes);
+  const memory = openMemory(holding);
   const inSwapMode = swapMode !== null;
   const disk = config.spillPath === null ? null : openDisk(config.spillPath, { inSwapMode, warn });
   const env = { ...outside, ...key, limits, memory, hostMemory, log, disk };
-  // A signal also ends the wait for the cluster.
-  const joined = await Promise.race([membership?.start(), stopped]);
-  if (membership !== null && joined === undefined) {
-    await membership.leave();
-    return EXIT.DONE;
-  }
-  number = joined?.number ?? number;
-  const collector = new Collector(outside.clock, RUNTIME_HEAP);
+  const collector = new Collector(clock, RUNTIME_HEAP);
   collector.start();
-  assert(number !== null, "without gossip a node has its number by hand");
+  let isMember = false;
   try {
-    const node = await Node.create(env, { ...config, number }, membership);
+    const node = await Node.create(env, config, membership);
+    running.node = node;
+    // Before it joins: the cluster would declare a node dead that does not answer meanwhile.
+    if (holding !== null) await swapMode?.touch(holding, { clock, stop });
+    if (stop.aborted) return EXIT.DONE;
     swapMode?.lock();
-    return await serve(node, { config, number, gossip: joined?.gossip ?? null, stopped, out });
+    const stopped = aborted(stop);
+    // A signal also ends the wait for the cluster.
+    const joined = await Promise.race([membership?.start(), stopped]);
+    if (stop.aborted) {
+      await membership?.leave();
+      return EXIT.DONE;
+    }
+    isMember = true;
+    who.number = joined?.number ?? config.number;
+    assert(who.number !== null, "without gossip a node has its number by hand");
+    node.setNumber(who.number);
+    return await serve(node, { gossip: joined?.gossip ?? null, stopped, out });
   } catch (error) {
-    await membership?.leave(); // Otherwise the other members would declare it dead.
+    if (isMember) await membership?.leave(); // Otherwise the other members would declare it dead.
     throw error;
   } finally {
     collector.stop();
@@ -96,7 +110,8 @@ export async function run(settings: NodeConfig, { out, err }: Streams): Promise<
 
 function openLog(config: NodeConfig, who: WhoWrites, clock: Clock, output: Output): Log {
   const counters = new LogCounters();
-  const writer = new LogWriter(config.logFormat, who, output, counters);
+  const form = { log: config.logFormat, showsTime: isForPerson(STDERR) };
+  const writer = new LogWriter(form, who, output, counters);
   const sink: LogSink = (level, area, line) => writer.write(level, area, line);
   const log = new Log(sink, { limiter: new LogLimiter(clock, sink), counters });
   log.setLevels(config.log);
@@ -104,27 +119,23 @@ function openLog(config: NodeConfig, who: WhoWrites, clock: Clock, output: Outpu
 }
 
 interface Served {
-  config: NodeConfig;
-  number: number;
   gossip: TcpAddress | null;
   stopped: Promise<void>;
   out: Output;
 }
 
 /** Opens all ports, prints them, and shuts the node down once `stopped` is resolved. */
-async function serve(
-  node: Node,
-  { config, number, gossip, stopped, out }: Served,
-): Promise<ExitCode> {
+async function serve(node: Node, { gossip, stopped, out }: Served): Promise<ExitCode> {
   const { listen, http, clients, nbd } = await node.start();
-  const words = [`ready node=${number} name=${config.name} listen=${listen}`];
+  const { number, name } = node.config;
+  const words = [`ready node=${number} name=${name} listen=${listen}`];
   if (gossip !== null) words.push(`gossip=${formatAddress(gossip)}`);
   if (http !== null) words.push(`http=${http}`);
   if (clients.length > 0) words.push(`client=${clients.join(",")}`);
   if (nbd.length > 0) words.push(`nbd=${nbd.join(",")}`);
   out.write(words.join(" "));
   await stopped;
-  node.httpDoor.isReady = false;
+  node.beginStop();
   const isEmpty = await node.drain.emptyForeign(node.config.drainTimeoutMs);
   await node.stop();
   return isEmpty ? EXIT.DONE : EXIT.FAILED;

@@ -9,6 +9,8 @@ export interface KeygenOptions {
   readonly days: number;
   /** The file whose certificate is replaced, and the step. Null: make the key of a new cluster. */
   readonly renew: { readonly path: string; readonly step: RenewStep } | null;
+  /** The key file whose certificate is written, and the folder for its files. Null: none is. */
+  readonly pem: { readonly from: string; readonly folder: string } | null;
 }
 
 /** A running node, and what is needed to connect to it. */

@@ -79,7 +79,12 @@ describe("a reader that has stopped", () => {
 
   test("loses lines beyond the queue, those below a warning first", async () => {
     const counters = new LogCounters();
-    const writer = new LogWriter("text", () => ({ number: 3, name: "n" }), output, counters);
+    const writer = new LogWriter(
+      { log: "text", showsTime: false },
+      () => ({ number: 3, name: "n" }),
+      output,
+      counters,
+    );
     reader.room = 0;
     for (let i = 0; i < 300; i += 1) output.write(LINE, "info");
     const quiet = 300 - OUTPUT_QUIET_BYTES_MAX / 1024;
@@ -92,9 +97,9 @@ describe("a reader that has stopped", () => {
     expect(reader.lines.length).toBe(OUTPUT_QUEUE_BYTES_MAX / 1024 + 1);
     const counts = `${urgent} warn, ${quiet} info`;
     const what = `log lines dropped, since the reader did not read them: ${counts}`;
-    expect(reader.lines.at(-1)).toBe(`ramster[3] doors warn: ${what}`);
+    expect(reader.lines.at(-1)).toBe(`ramster[n] doors warn: ${what}`);
     writer.write("info", "net", "next");
-    expect(reader.lines.at(-1)).toBe("ramster[3] net: next");
+    expect(reader.lines.at(-1)).toBe("ramster[n] net: next");
   });
 
   test("does not keep a process from ending", async () => {

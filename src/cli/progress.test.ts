@@ -12,13 +12,22 @@ test("a line has phase, share and detail, is rewritten in place, and erased", ()
   const progress = new Progress(stream, { quiet: false });
   progress.show("load", 0.5, "7 pages");
   progress.show("load", 9, "8 pages");
-  progress.clear();
-  progress.clear();
+  progress.end();
+  progress.end();
   expect(stream.written).toEqual([
     `\r\u001b[Kload     [${"#".repeat(12)}${".".repeat(12)}] 7 pages`,
     `\r\u001b[Kload     [${"#".repeat(24)}] 8 pages`,
     "\r\u001b[K",
   ]);
+});
+
+test("nothing is shown after the end", () => {
+  const stream = terminal({ isTTY: true });
+  const progress = new Progress(stream, { quiet: false });
+  progress.show("load", 0, "");
+  progress.end();
+  progress.show("load", 1, "");
+  expect(stream.written.at(-1)).toBe("\r\u001b[K");
 });
 
 test("a line is never longer than the terminal is wide", () => {
@@ -35,7 +44,7 @@ test("nothing is shown without a terminal, or when the result goes to a program"
     const stream = terminal({ isTTY });
     const progress = new Progress(stream, { quiet });
     progress.show("load", 0.5, "7 pages");
-    progress.clear();
+    progress.end();
     expect(stream.written).toEqual([]);
   }
 });

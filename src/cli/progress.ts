@@ -13,7 +13,7 @@ export interface ProgressStream {
 
 export class Progress {
   private readonly stream: ProgressStream;
-  private readonly quiet: boolean;
+  private quiet: boolean;
   private shown = false;
 
   /** With `quiet` nothing is shown, since the result goes to a program. */
@@ -37,9 +37,10 @@ export class Progress {
     return !this.quiet;
   }
 
-  /** Erases the bar. */
-  clear(): void {
+  /** Erases the bar, and shows nothing any more: other lines follow. */
+  end(): void {
     if (this.shown) this.stream.write("\r\u001b[K");
     this.shown = false;
+    this.quiet = true;
   }
 }

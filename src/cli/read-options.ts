@@ -121,7 +121,18 @@ export function readKeygen(flags: GivenFlags): KeygenOptions {
     outPath: parsePath(flags.optional("out")),
     days: parseCount(flags.value("days"), { min: 1, max: KEY_DAYS_MAX }),
     renew: readRenew(flags),
+    pem: readPem(flags),
   };
+}
+
+function readPem(flags: GivenFlags): KeygenOptions["pem"] {
+  const [from, folder] = [parsePath(flags.optional("from")), parsePath(flags.optional("pem"))];
+  if (from === null && folder === null) return null;
+  if (from === null) throw refuse("Cannot use --pem without --from FILE: say which key it is for");
+  if (folder === null) throw refuse("Cannot use --from without --pem DIR: say where to write");
+  const other = ["out", "renew", "step"].find((flag) => flags.has(flag));
+  if (other !== undefined) throw refuse(`Cannot use --${other} with --pem, which makes no key`);
+  return { from, folder };
 }
 
 function readRenew(flags: GivenFlags): KeygenOptions["renew"] {

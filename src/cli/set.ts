@@ -1,4 +1,7 @@
-/** `ramster set`: sets a knob of a running node, and prints the value that is now in force. */
+/**
+ * `ramster set`: sets a knob of a running node, and prints the value that is now in force. On a
+ * terminal the name stands before it.
+ */
 import { oneLine } from "../core/printable.ts";
 import { withClient } from "./door.ts";
 import { EXIT, type ExitCode } from "./exit.ts";
@@ -8,6 +11,7 @@ import { print } from "./print.ts";
 export async function run(options: SetOptions): Promise<ExitCode> {
   const { knob, value } = options;
   const inForce = await withClient(options, (client) => client.setKnob(knob, value));
-  await print(`${oneLine(inForce)}\n`);
+  const name = process.stdout.isTTY === true ? `${knob} ` : "";
+  await print(`${name}${oneLine(inForce)}\n`);
   return EXIT.DONE;
 }

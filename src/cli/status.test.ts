@@ -83,7 +83,7 @@ test("shows how many pages have no copy in reach, and how many a lender gives up
   const lines = textOf({ pages_out_of_reach: 1200 }, { counters }).split("\n");
   expect(lines.slice(2, 5)).toEqual([
     "out of reach: 1,234 copies, at nodes that are dead and may come back",
-    "NO COPY in reach: 1,200 pages, gets fail until its node is back",
+    "NO COPY in reach: 1,200 pages, reads fail; if that lender was restarted, the pages are lost",
     "leaving: 12 pages, which a lender gives up",
   ]);
 });
@@ -110,6 +110,16 @@ test("shows what a lender cannot see, if it lends less because of that", () => {
   ]);
 });
 
+test("says why pages at risk are not repaired", () => {
+  const line = (repair: Parameters<typeof textOf>[0]) => {
+    return textOf({ pages_at_risk: 7, seconds_left: null, ...repair }).split("\n")[1];
+  };
+  expect(line({ copies_intended: 2, copies_possible: 1 })).toBe(
+    "at risk: 7 pages, not repaired: no other lender to copy to, start one",
+  );
+  expect(line({ pages_out_of_reach: 7 })).toBe("at risk: 7 pages, not repaired: no copy in reach");
+});
+
 test("shows how many pages are lost, if any are", () => {
   const lines = (lost: number) => {
     return textOf({}, { counters: { remote_pers_pages_lost: lost } })
@@ -122,7 +132,7 @@ test("shows how many pages are lost, if any are", () => {
 
 test.each([
   [0, null, 0, "no page"],
-  [1, null, null, "1 page, repair time -"],
+  [1, null, null, "1 page, repair time not known yet"],
   [12_345, 4120, 3, "12,345 pages, repaired in about 3s, 4,120 a second"],
   [67_108_864, 100_000, 671, "67,108,864 pages, repaired in about 11.18m, 100,000 a second"],
 ] as const)("says of %d pages at risk how long they will be", (pages, rate, seconds, text) => {

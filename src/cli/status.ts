@@ -21,10 +21,12 @@ import { withClient } from "./door.ts";
 import { EXIT, type ExitCode } from "./exit.ts";
 import type { StatusOptions } from "./options.ts";
 import { print } from "./print.ts";
+import { columnsOf, wrapText } from "./width.ts";
 
 export async function run(options: StatusOptions): Promise<ExitCode> {
   const stats = await withClient(options, (client) => client.stats());
-  const text = options.json ? statusJson(stats) : statusText(stats);
+  const columns = columnsOf(process.stdout);
+  const text = options.json ? statusJson(stats) : wrapText(statusText(stats), columns);
   await print(`${text}\n`);
   return EXIT.DONE;
 }
@@ -67,12 +69,21 @@ function drainedLines({ draining }: NodeStats["knobs"]): string[] {
 }
 
 /** The node's own pages that lack a copy. */
-function riskText({ pages_at_risk: pages, pages_per_second, seconds_left }: RepairStats): string {
+function riskText(repair: RepairStats): string {
+  const { pages_at_risk: pages, pages_per_second, seconds_left } = repair;
   if (pages === 0) return "no page";
   const count = `${formatCount(pages)} ${pages === 1 ? "page" : "pages"}`;
-  if (seconds_left === null) return `${count}, repair time -`;
+  if (seconds_left === null) return count + whyNotRepaired(repair);
   const rate = formatCount(pages_per_second ?? 0);
   return `${count}, repaired in about ${formatDuration(seconds_left * 1000)}, ${rate} a second`;
+}
+
+/** Why there is no estimate of how long the repair takes, after the count. */
+function whyNotRepaired(repair: RepairStats): string {
+  const { copies_possible: possible, copies_intended: intended } = repair;
+  if (possible < intended) return ", not repaired: no other lender to copy to, start one";
+  if (repair.pages_out_of_reach === repair.pages_at_risk) return ", not repaired: no copy in reach";
+  return ", repair time not known yet";
 }
 
 /** A certificate that expires soon, or has expired. */
@@ -135,7 +146,9 @@ function absentLines({ absent_copies: copies }: Counters, repair: RepairStats): 
   }
   if (pages > 0) {
     const what = `${formatCount(pages)} ${pages === 1 ? "page" : "pages"}`;
-    lines.push(`NO COPY in reach: ${what}, gets fail until its node is back`);
+    lines.push(
+      `NO COPY in reach: ${what}, reads fail; if that lender was restarted, the pages are lost`,
+    );
   }
   return lines;
 }

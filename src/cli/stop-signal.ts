@@ -9,13 +9,17 @@ const SIGHUP_BIT = 1n;
 /**
  * @returns a signal that is aborted at the first of them, with its name as the reason. The second
  * one, of any kind, ends the process as that signal does by default. `more` are further signals
- * that stop this command.
+ * that stop this command. A signal that `mayStop` refuses is ignored.
  */
-export function stopSignal(more: readonly NodeJS.Signals[] = []): AbortSignal {
+export function stopSignal(
+  more: readonly NodeJS.Signals[] = [],
+  mayStop: (signal: NodeJS.Signals) => boolean = () => true,
+): AbortSignal {
   const stop = new AbortController();
   const usual = [...USUAL, ...more];
   const signals: readonly NodeJS.Signals[] = isHangupIgnored() ? usual : [...usual, "SIGHUP"];
   const onSignal = (signal: NodeJS.Signals): void => {
+    if (!mayStop(signal)) return;
     for (const name of signals) process.off(name, onSignal);
     stop.abort(signal);
   };

@@ -4,7 +4,7 @@ import { openDescriptor } from "./descriptor.ts";
 import { Output } from "./output.ts";
 
 const STDOUT = 1;
-const STDERR = 2;
+export const STDERR = 2;
 
 export interface Streams {
   readonly out: Output;

@@ -2,6 +2,7 @@ import { afterAll, expect, test } from "bun:test";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileReason } from "./system-error.ts";
 import { readTextFile } from "./text-file.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "ramster-test-"));
@@ -45,6 +46,15 @@ test("the error names the line with bytes or a character that are not text", () 
 test("content that is not text, or a missing file, is refused", () => {
   writeFileSync(path, Uint8Array.of(0x61, 0xe9, 0x0a));
   expect(() => readTextFile(path, 4096)).toThrow("line 1 is not UTF-8 text");
-  expect(() => readTextFile(directory, 4096)).toThrow("EISDIR");
-  expect(() => readTextFile(join(directory, "none"), 4096)).toThrow("ENOENT");
+  expect(() => readTextFile(directory, 4096)).toThrow("it is a directory");
+  expect(() => readTextFile(join(directory, "none"), 4096)).toThrow(
+    "there is no such file or directory",
+  );
+});
+
+test("fileReason() has words for errors of the system, and keeps others", () => {
+  const error = Object.assign(new Error("ENOENT: no such file, open 'x'"), { code: "ENOENT" });
+  expect(fileReason(error)).toBe("there is no such file or directory");
+  expect(fileReason(new Error("it is longer than 7 bytes"))).toBe("it is longer than 7 bytes");
+  expect(fileReason("text")).toBe("text");
 });

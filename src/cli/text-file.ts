@@ -4,17 +4,19 @@
  */
 import { isUtf8 } from "node:buffer";
 import { closeSync, openSync, readSync } from "node:fs";
+import { fileReason } from "./system-error.ts";
 
 const LINE_FEED = 0x0a;
 
-/** Throws an error of one line: that of the system, or what is wrong with the file. */
+/** Throws an error of one line, which says why the file cannot be read, or what is wrong with it. */
 export function readTextFile(path: string, bytesMax: number): string {
   const bytes = new Uint8Array(bytesMax + 1);
-  const file = openSync(path, "r");
+  const file = asReason(() => openSync(path, "r"));
   let byteCount = 0;
   try {
     for (;;) {
-      const count = readSync(file, bytes, byteCount, bytes.byteLength - byteCount, null);
+      const free = bytes.byteLength - byteCount;
+      const count = asReason(() => readSync(file, bytes, byteCount, free, null));
       byteCount += count;
       if (byteCount > bytesMax) throw new Error(`it is longer than ${bytesMax} bytes`);
       if (count === 0) break;
@@ -23,6 +25,15 @@ export function readTextFile(path: string, bytesMax: number): string {
     closeSync(file);
   }
   return textOf(bytes.subarray(0, byteCount));
+}
+
+/** Makes an error of the operating system one with the reason alone. */
+function asReason<T>(work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    throw new Error(fileReason(error), { cause: error });
+  }
 }
 
 /** Characters that are not text, or look like other text. A line may end in CR LF. */

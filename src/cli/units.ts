@@ -4,7 +4,7 @@
  *
  * src/core/units.ts parses the units.
  */
-import { ConfigError, quoted } from "../core/errors.ts";
+import { ConfigError, quoted, reasonOf } from "../core/errors.ts";
 import * as units from "../core/units.ts";
 import * as addresses from "../net/address.ts";
 
@@ -44,16 +44,13 @@ export function refuse(message: string): ConfigError {
   return new ConfigError("BAD_CONFIG", message.replaceAll("\n", " "));
 }
 
-/** `Cannot use address "x": `, which some parsers put before the reason. */
-const PREFIX = /^Cannot use [^"]*"(?:[^"\\]|\\.)*": /;
-
 /** The value of `given`, read by `parse`. An error of `parse` becomes one that names `given`. */
 export function parseGiven<T>(given: Given, parse: (text: string) => T): T {
   try {
     return parse(given.text);
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
-    throw badValue(given, error.message.replace(PREFIX, ""));
+    throw badValue(given, reasonOf(error));
   }
 }
 

@@ -196,7 +196,7 @@ export class Cluster {
       }
     }
     const endpoints = [...addresses.values()];
-    const reasons = await Promise.all(endpoints.map((seed) => this.pushPull(seed, { join: true })));
+    const reasons = await Promise.all(endpoints.map((it) => this.pushPull(it, "Cannot join at")));
     for (const [i, seed] of endpoints.entries()) {
       const reason = reasons[i] ?? null;
       if (reason !== null) failures.push(`${formatAddress(seed)}: ${reason}`);
@@ -248,9 +248,9 @@ export class Cluster {
     this.timers.stop();
     this.parts?.prober.stop();
     this.parts?.members.stop();
-    this.streams.stop();
     this.port?.close();
-    this.port = null;
+    this.port = null; // Streams that end now are no failure.
+    this.streams.stop();
   }
 
   private get running(): { members: Members; prober: Prober; answers: SerfAnswers } {
@@ -447,7 +447,7 @@ export class Cluster {
       this.pushPullNowAndThen();
       const there = this.members().filter((member) => !member.isSelf && member.isThere);
       const member = there[below(random, there.length)];
-      if (member !== undefined) void this.pushPull(member.address, { join: false });
+      if (member !== undefined) void this.pushPull(member.address, null);
     });
   }
 
@@ -459,7 +459,7 @@ export class Cluster {
     const chosen = below(this.env.random, dead.length + this.seeds.length);
     const member = dead[chosen];
     const seed = this.seeds[chosen - dead.length];
-    if (member !== undefined) void this.pushPull(member.address, { join: true });
+    if (member !== undefined) void this.pushPull(member.address, "Cannot reach a dead member at");
     else if (seed !== undefined) void this.rejoin(seed);
   }
 
@@ -471,7 +471,7 @@ export class Cluster {
     const known = new Set(there.map((it) => formatAddress(this.reachable(it.address))));
     const lost = addresses.filter((address) => !known.has(formatAddress(address)));
     const address = lost[below(this.env.random, lost.length)];
-    if (address !== undefined) void this.pushPull(address, { join: true });
+    if (address !== undefined) void this.pushPull(address, "Cannot reach a node of --join at");
   }
 
   /** The current addresses of a seed. */
@@ -495,13 +495,13 @@ export class Cluster {
     return host === address.host ? address : { ...address, host };
   }
 
-  /** Resolves to null when the states were exchanged, else to the reason for the failure. */
-  private pushPull(address: TcpAddress, options: { join: boolean }): Promise<string | null> {
+  /** Resolves to null, or to the reason for the failure. A join is logged after `failing`. */
+  private pushPull(address: TcpAddress, failing: string | null): Promise<string | null> {
     return new Promise((resolve) => {
       const fail = (reason: string): void => {
         this.counters.push_pulls_failed += 1;
-        if (options.join)
-          this.notice("warn", `Cannot join at "${formatAddress(address)}": ${reason}`);
+        const line = `${failing} "${formatAddress(address)}": ${reason}`;
+        if (failing !== null && this.port !== null) this.notice("warn", line);
         resolve(reason);
       };
       const onMessage = (answer: StreamMessage): void => {
@@ -514,7 +514,7 @@ export class Cluster {
         this.merge(answer, address.host);
         resolve(null);
       };
-      this.request(address, this.state(options), { onMessage, onFailure: fail });
+      this.request(address, this.state({ join: failing !== null }), { onMessage, onFailure: fail });
     });
   }
 

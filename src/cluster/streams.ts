@@ -12,7 +12,7 @@
 import { freeBuffer } from "../core/buffers.ts";
 import type { Clock, TimerId } from "../core/clock.ts";
 import { WireError } from "../core/errors.ts";
-import { GOSSIP_BUFFERED_BYTES_MAX } from "../core/limits.ts";
+import { GOSSIP_BUFFERED_BYTES_MAX, GOSSIP_PORT_DEFAULT } from "../core/limits.ts";
 import type { StreamMessage } from "../gossip/messages.ts";
 import type { GossipOptions, Unread } from "../gossip/packet.ts";
 import { encodeStream, StreamDecoder, type StreamSide } from "../gossip/stream.ts";
@@ -165,6 +165,15 @@ export class Streams {
 /** A member that cannot read a message does not answer, as in memberlist. */
 const UNANSWERED = "without an answer: check its log, since its gossip key or label may be another";
 
+/** What a page port answers begins with an alert of TLS (RFC 8446, 5.1), or with MAGIC of src/wire. */
+function isOfPagePort(chunk: Uint8Array): boolean {
+  return chunk[0] === TLS_ALERT || (chunk[0] === 0x52 && chunk[1] === 0x4d);
+}
+
+const TLS_ALERT = 21;
+const GOSSIP_PORT = `the gossip port, ${GOSSIP_PORT_DEFAULT} by default`;
+const NO_GOSSIP = `no gossip is there: --join takes ${GOSSIP_PORT}`;
+
 /** The address without its port, which is a new one for each stream. */
 function hostOf(remote: string): string {
   return remote.replace(/:\d+$/, "");
@@ -265,8 +274,13 @@ class OneMessage implements StreamEvents {
   }
 
   private read(stream: Stream, chunk: Uint8Array): void {
-    this.isReading = true;
+    const isFirst = !this.hasHeard;
     this.hasHeard = true;
+    if (isFirst && this.side === "dialled" && isOfPagePort(chunk)) {
+      this.finish(NO_GOSSIP);
+      return;
+    }
+    this.isReading = true;
     try {
       const bufferedBytes = this.bufferedBytes;
       const message = this.decoder.push(chunk);

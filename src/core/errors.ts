@@ -55,6 +55,14 @@ export class ConfigError extends RamsterError {
   override readonly name = "ConfigError";
 }
 
+/** `Cannot use address "x": `, which some parsers put before the reason. */
+const PREFIX = /^Cannot use [^"]*"(?:[^"\\]|\\.)*": /;
+
+/** The reason of an error that begins with the value that cannot be used. */
+export function reasonOf(error: ConfigError): string {
+  return error.message.replace(PREFIX, "");
+}
+
 /** A longer value would hide the rest of the message. */
 const QUOTED_LENGTH_MAX = 100;
 

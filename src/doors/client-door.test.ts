@@ -208,6 +208,7 @@ test("knobs: the target can be changed and unset; a refusal has a reason", async
     ["remote_target_nodenum", "x", "it takes a node"],
     ["pers_remotify_enable", "yes", "it takes 0 or 1"],
     ["peers", "0@a:1", "node 0 is this node"],
+    ["peers", "2@a", 'Cannot set "peers" to "2@a": no port, write "HOST:PORT"'],
     ["manual_node_up", "9", "not one of the peers"],
     ["remote_pers_pages", "0", "it can only be read"],
     ["high_mark_percent", "10", "it must not be below low_mark_percent, which is 80"],
@@ -215,7 +216,7 @@ test("knobs: the target can be changed and unset; a refusal has a reason", async
     ["high_mark_percent", "0", "it takes a number from 1 to 100"],
     ["quota_pages", "-1", "it takes a number"],
     ["log", "net=loud", "write LEVEL or AREA=LEVEL"],
-    ["nonsense", "1", 'Cannot find knob "nonsense"'],
+    ["nonsense", "1", 'Cannot find setting "nonsense"'],
   ] as const) {
     const message = expect.stringContaining(why);
     await expect(wait(client.setKnob(name, value))).rejects.toMatchObject({

@@ -143,6 +143,11 @@ export class NbdDoor implements NbdHandler {
     return this.connections.size;
   }
 
+  /** The names of the exports that have clients. */
+  get exportsInUse(): readonly string[] {
+    return this.exports.filter((it) => it.connectionCount > 0).map(({ name }) => name);
+  }
+
   /** Requests that wait for something, or whose reply is still being sent. */
   get waitingCount(): number {
     return this.runner.count;

@@ -7,7 +7,7 @@
  *
  * The kernel refuses that for locked memory (mlockall, src/memory/linux-process.ts), except with
  * MADV_DONTNEED_LOCKED since Linux 5.18. Pinned memory is never returned: it is touched when it is
- * reserved, and released by writing zeros.
+ * reserved, or later if there is much of it (holding.ts), and released by writing zeros.
  *
  * Copies use memcpy on plain addresses, which needs no view: 4 ns for 64 bytes and 23 ns for 4 KiB.
  * `subarray` and `set` take 60 to 150 ns.
@@ -19,6 +19,7 @@ import { RamsterError } from "../core/errors.ts";
 import { BYTES_PER_MIB, FRAME_BYTES, REGION_WORDS_BYTES_MAX } from "../core/limits.ts";
 import type { Memory, Region, ReserveOptions } from "../core/memory.ts";
 import { assertRange, noAddresses } from "./heap-memory.ts";
+import type { Holding, Touchable } from "./holding.ts";
 
 // <sys/mman.h>: the same numbers on every Linux that Bun runs on.
 const PROT_NONE = 0x0;
@@ -27,7 +28,12 @@ const MAP_PRIVATE_ANONYMOUS_NORESERVE = 0x4022;
 const MADV_DONTNEED = 4;
 const MADV_HUGEPAGE = 14;
 const MADV_NOHUGEPAGE = 15;
+/** Linux 5.14. */
+const MADV_POPULATE_WRITE = 23;
 const MADV_DONTNEED_LOCKED = 24;
+
+/** The smallest page of any machine. */
+const OS_PAGE_BYTES = 4096;
 
 /** Smaller tables use small pages, so that a node with few pages stays small. */
 const HUGE_FROM_BYTES = 2 * 1024 * 1024;
@@ -39,12 +45,6 @@ const PINNED_WHOLE_BYTES_MAX = 4 * 1024 * 1024;
 
 /** Available memory that is left to other programs. */
 const LEFT_BYTES = 64 * BYTES_PER_MIB;
-
-/** For a node that a kernel swaps to. */
-export interface Holding {
-  /** Available memory: what programs can still get before the kernel swaps. */
-  readonly availableBytes: () => number;
-}
 
 function openLibc(path: string) {
   return dlopen(path, {
@@ -105,13 +105,20 @@ export class FfiMemory implements Memory {
     const pinnedBytes = whole ? byteCount : options.pinnedBytes;
     // In swap mode all memory is resident before the first page is put.
     const grows = options.grows === true && this.holding === null && pinnedBytes === 0;
-    return new FfiRegion(this.libc, this.addresses, { byteCount, pinnedBytes, grows });
+    const region = new FfiRegion(this.libc, this.addresses, { byteCount, pinnedBytes, grows });
+    if (this.holding !== null && pinnedBytes > PINNED_WHOLE_BYTES_MAX) this.holding.expect(region);
+    else region.clearPinned();
+    return region;
   }
 
   /** Touching more than is available would end this process, or others, without an error. */
   private checkAvailable(pinnedBytes: number): void {
     if (this.holding === null) return;
-    const availableBytes = Math.max(0, this.holding.availableBytes() - LEFT_BYTES);
+    const { holding } = this;
+    const availableBytes = Math.max(
+      0,
+      holding.availableBytes() - LEFT_BYTES - holding.pendingBytes,
+    );
     if (pinnedBytes <= availableBytes) return;
     const [wanted, available] = [pinnedBytes, availableBytes].map((it) => {
       return `${Math.floor(it / BYTES_PER_MIB)}MiB`;
@@ -145,12 +152,13 @@ interface RegionShape {
   readonly grows: boolean;
 }
 
-class FfiRegion implements Region {
+class FfiRegion implements Region, Touchable {
   readonly byteCount: number;
   private readonly libc: Libc;
   private readonly addresses: Addresses;
   private readonly address: number;
-  private readonly pinnedBytes: number;
+  readonly pinnedBytes: number;
+  private isClosed = false;
   private table: Int32Array | null = null;
   /** Usable bytes from the start. The rest has PROT_NONE: touching it raises SIGSEGV. */
   private usableBytes: number;
@@ -174,7 +182,19 @@ class FfiRegion implements Region {
     // A huge page for a small table would take more memory than is pinned.
     const isSmall = pinnedBytes > 0 && pinnedBytes < HUGE_FROM_BYTES;
     this.advise(0, isSmall ? MADV_NOHUGEPAGE : MADV_HUGEPAGE);
-    if (pinnedBytes > 0) this.clear(0, pinnedBytes);
+  }
+
+  /** Makes the pinned bytes resident. */
+  clearPinned(): void {
+    if (this.pinnedBytes > 0) this.clear(0, this.pinnedBytes);
+  }
+
+  touch(offset: number, byteCount: number): void {
+    if (this.isClosed) return;
+    const address = (this.address + offset) as Pointer;
+    if (this.libc.madvise(address, byteCount, MADV_POPULATE_WRITE) === 0) return;
+    const bytes = new Uint8Array(toArrayBuffer(address, 0, byteCount));
+    for (let at = 0; at < byteCount; at += OS_PAGE_BYTES) Atomics.add(bytes, at, 0);
   }
 
   grow(byteCount: number): boolean {
@@ -255,6 +275,7 @@ class FfiRegion implements Region {
   }
 
   close(): void {
+    this.isClosed = true;
     this.table = null;
     this.libc.munmap(this.address as Pointer, this.byteCount);
   }

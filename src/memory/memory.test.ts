@@ -6,6 +6,7 @@ import { RamsterError } from "../core/errors.ts";
 import { FRAME_BYTES } from "../core/limits.ts";
 import type { Memory } from "../core/memory.ts";
 import { HeapMemory } from "./heap-memory.ts";
+import { Holding } from "./holding.ts";
 import { openMemory } from "./open-memory.ts";
 import { parseKib } from "./proc-text.ts";
 
@@ -131,7 +132,7 @@ test("bytes that a region has not grown to count for no limit, and cannot be use
 });
 
 test("in swap mode all but 64 MiB of the available memory can be pinned", () => {
-  const memory = openMemory({ availableBytes: () => 80 * MIB });
+  const memory = openMemory(new Holding(() => 80 * MIB));
   expect(() => memory.reserve(64 * MIB, { pinnedBytes: 17 * MIB })).toThrow(
     "Cannot pin another 17MiB of memory for swap mode: 16MiB are available: use less --memory, ",
   );

@@ -1,7 +1,8 @@
 /** Chooses the Memory of this process. */
 import type { Memory } from "../core/memory.ts";
-import { FfiMemory, type Holding } from "./ffi-memory.ts";
+import { FfiMemory } from "./ffi-memory.ts";
 import { HeapMemory } from "./heap-memory.ts";
+import type { Holding } from "./holding.ts";
 import { libcPath } from "./libc-path.ts";
 
 /**

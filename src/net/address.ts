@@ -34,11 +34,22 @@ const PORT_MAX = 65535;
 /** Throws ConfigError BAD_CONFIG with a line that quotes `text` and names what is wrong. */
 export function parseAddress(text: string): Address {
   if (text.startsWith("unix:")) return parseUnix(text, text.slice("unix:".length));
+  return parseTcp(text, '"HOST:PORT" or "unix:PATH"');
+}
+
+/** `forms` are the forms that an address may have here. */
+function parseTcp(text: string, forms: string): TcpAddress {
   const rest = text.startsWith("tcp:") ? text.slice("tcp:".length) : text;
   const colon = rest.lastIndexOf(":");
-  if (colon < 0) throw bad(text, 'no port, write "HOST:PORT" or "unix:PATH"');
+  if (colon < 0) throw bad(text, `no port, write ${forms}`);
   const host = parseHost(text, rest.slice(0, colon));
   return { kind: "tcp", host, port: parsePort(text, rest.slice(colon + 1)) };
+}
+
+/** Like `parseAddress`, for an address that cannot be a unix socket. */
+export function parseTcpAddress(text: string): TcpAddress {
+  if (text.startsWith("unix:")) throw bad(text, 'nodes talk over TCP, write "HOST:PORT"');
+  return parseTcp(text, '"HOST:PORT"');
 }
 
 /** The shortest text that `parseAddress` reads back to the same address. */

@@ -44,7 +44,7 @@ export async function lookupAddresses(host: string): Promise<string[]> {
     const code = error instanceof Error && "code" in error ? String(error.code) : "";
     const reason = LOOKUP_REASONS[code] ?? `the look-up failed (${code})`;
     const options = { cause: error };
-    throw new ConfigError("BAD_CONFIG", `Cannot find host "${host}": ${reason}`, options);
+    throw new ConfigError("BAD_CONFIG", `Cannot find the host "${host}": ${reason}`, options);
   }
 }
 

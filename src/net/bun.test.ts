@@ -212,5 +212,5 @@ datagramContract("BunTransport", () => ({
 
 test("lookup() of an unknown name is a ConfigError", async () => {
   const error = await failureOf(new BunTransport().lookup("no-such-host.invalid"));
-  expect(error.message).toBe('Cannot find host "no-such-host.invalid": unknown host name');
+  expect(error.message).toBe('Cannot find the host "no-such-host.invalid": unknown host name');
 });

@@ -161,7 +161,7 @@ export class Links implements LinkOwner {
   /** Counters of connections that were never identified as a peer's. */
   readonly strangers = new LinkCounters();
   private readonly env: LinksEnv & { readonly pool: BufferPool };
-  private readonly identity: LinksIdentity;
+  private identity: LinksIdentity;
   private settings: LinksSettings;
   private readonly handler: LinkHandler;
   private hello: Hello;
@@ -206,6 +206,13 @@ export class Links implements LinkOwner {
       ...times,
       ...names,
     };
+  }
+
+  /** Sets the number of this node, which it may get late. No link has been made before. */
+  setNode(node: number): void {
+    assert(this.all.size === 0 && !this.byNode.has(node), "the number of a node is final");
+    this.identity = { ...this.identity, node };
+    this.hello = { ...this.hello, node };
   }
 
   /** Listens for peers. @returns the address with its real port. Rejects as Transport.listen. */

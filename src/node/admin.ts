@@ -4,7 +4,7 @@
  *
  * The original had a file for each counter. Here each counter can be read by its name like a knob.
  */
-import { ConfigError, quoted } from "../core/errors.ts";
+import { ConfigError, quoted, reasonOf } from "../core/errors.ts";
 import { type Report, withPrefix } from "../core/figure.ts";
 import { COUNTERS, type GOSSIP_COUNTED, type STRANGERS_READ } from "../core/figures.ts";
 import { EPHEMERAL, type Kind, PERSISTENT } from "../core/kind.ts";
@@ -47,7 +47,7 @@ export class NodeAdmin implements Admin {
       if (!(error instanceof ConfigError)) throw error;
       // A key must not end up in a log.
       const to = knob?.isSecret === true ? "" : ` to ${quoted(value)}`;
-      throw new ConfigError("BAD_CONFIG", `Cannot set "${name}"${to}: ${error.message}`);
+      throw new ConfigError("BAD_CONFIG", `Cannot set "${name}"${to}: ${reasonOf(error)}`);
     }
   }
 
@@ -63,7 +63,7 @@ export class NodeAdmin implements Admin {
     const names = [...listed.keys()];
     const meant = nearest(name, [...all.keys(), ...Object.keys(this.counters())]);
     const hint = meant === null ? `there are ${names.join(", ")}` : `did you mean "${meant}"?`;
-    return new ConfigError("BAD_CONFIG", `Cannot find knob ${quoted(name)}: ${hint}`);
+    return new ConfigError("BAD_CONFIG", `Cannot find setting ${quoted(name)}: ${hint}`);
   }
 
   statsPart(from: number): string {

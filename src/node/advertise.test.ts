@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { ConfigError } from "../core/errors.ts";
 import { parseAddress, type TcpAddress } from "../net/address.ts";
 import { type MachineNetwork, withAdvertised } from "./advertise.ts";
 import { nodeConfig } from "./config.ts";
@@ -12,6 +13,8 @@ interface Given {
   join?: string[];
   addresses?: string[];
   names?: Record<string, string[]>;
+  /** A host that no look-up finds. */
+  unknown?: string;
   /** The source address for each target address. */
   routes?: Record<string, string>;
 }
@@ -19,7 +22,10 @@ interface Given {
 /** The host that is published instead of the wildcard. Empty when the settings do not change. */
 async function hostOf(given: Given): Promise<string> {
   const network: MachineNetwork = {
-    lookup: async (host) => given.names?.[host] ?? [host],
+    lookup: async (host) => {
+      if (given.unknown === host) throw new ConfigError("BAD_CONFIG", `Cannot find "${host}"`);
+      return given.names?.[host] ?? [host];
+    },
     sourceTo: async ({ host }) => given.routes?.[host] ?? null,
     addresses: () => given.addresses ?? [],
   };
@@ -92,6 +98,15 @@ describe("a node that listens on all addresses publishes", () => {
     await expect(hostOf({ listen: "0.0.0.0:0", gossip: "0.0.0.0:0", addresses })).rejects.toThrow(
       "as in --listen 10.9.0.1:0",
     );
+  });
+
+  test("nothing when the host of a seed is unknown: the error is about that host", async () => {
+    const given = { join: ["lendr:7946"], unknown: "lendr", addresses: ["10.9.0.1", "172.17.0.1"] };
+    await expect(hostOf(given)).rejects.toMatchObject({
+      code: "ADDRESS_UNREACHABLE",
+      message: 'Cannot find "lendr"',
+    });
+    expect(await hostOf({ ...given, addresses: ["10.9.0.1"] })).toBe("10.9.0.1");
   });
 
   test("nothing while the machine has no address: a later start may find one", async () => {

@@ -27,8 +27,8 @@ export interface MachineNetwork {
 
 /**
  * Returns the settings with the gossip address to publish. Port 0 stands for the port of gossip.
- * Rejects with ConfigError BAD_CONFIG when several addresses are possible, and with CANNOT_LISTEN
- * when there is none.
+ * Rejects with ConfigError BAD_CONFIG when several addresses are possible, with CANNOT_LISTEN when
+ * there is none, and with ADDRESS_UNREACHABLE when a host of --join is not found.
  */
 export async function withAdvertised(
   config: NodeConfig,
@@ -52,25 +52,35 @@ async function hostToTell(
     throw refuse("advertise", advertise, "gossip does not listen there: write --gossip-advertise");
   }
   if (ipBytes(listen.host) !== null && !isWildcard(listen.host)) return listen.host;
-  const source = await sourceToSeed(seeds, fits, network);
+  const { source, failure } = await sourceToSeed(seeds, fits, network);
   if (source !== null && !isLoopback(source)) return source;
-  return onlyAddress({ listen, source, hosts: network.addresses().filter(fits) });
+  const hosts = network.addresses().filter(fits);
+  // The seed would have decided between several addresses.
+  if (failure !== null && hosts.length > 1) {
+    throw new RamsterError("ADDRESS_UNREACHABLE", failure.message, { cause: failure });
+  }
+  return onlyAddress({ listen, source, hosts });
 }
 
-/** The own address that the first seed with a route to it sees. */
+/** The own address that the first seed with a route to it sees. `failure`: of a look-up. */
 async function sourceToSeed(
   seeds: readonly TcpAddress[],
   fits: (host: string) => boolean,
   network: MachineNetwork,
-): Promise<string | null> {
+): Promise<{ source: string | null; failure: ConfigError | null }> {
+  let failure: ConfigError | null = null;
   for (const seed of seeds) {
-    const hosts = await network.lookup(seed.host).catch(() => []);
+    const hosts = await network.lookup(seed.host).catch((error: unknown) => {
+      if (!(error instanceof ConfigError)) throw error;
+      failure ??= error;
+      return [];
+    });
     for (const host of hosts.filter(fits)) {
       const source = await network.sourceTo({ ...seed, host });
-      if (source !== null) return source;
+      if (source !== null) return { source, failure: null };
     }
   }
-  return null;
+  return { source: null, failure };
 }
 
 /** `source` is null, or an address that only nodes of this machine can use. */

@@ -40,6 +40,9 @@ export type NodeSettings = Pick<NodeConfig, "number" | "name"> & Partial<NodeCon
 /** The settings of a node that has its number. */
 export type NumberedConfig = NodeConfig & { readonly number: number };
 
+/** The number of a node that has none yet: no node has it. */
+export const UNNUMBERED = NODES_MAX;
+
 /** The settings in force on a running node. */
 export type LiveConfig = { -readonly [K in keyof NumberedConfig]: NumberedConfig[K] };
 

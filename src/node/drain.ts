@@ -87,7 +87,9 @@ export class Drain {
       log.write("info", "ramster", `${left} of ${had} pages of other nodes are still here`);
     }
     if (left === 0) {
-      log.write("info", "ramster", `all ${had} pages of other nodes were moved away`);
+      // An owner that has another copy drops the one here. The answer is the same.
+      const where = "their owners have other copies, or took them home";
+      log.write("info", "ramster", `all ${had} pages of other nodes have left: ${where}`);
       return true;
     }
     const why = isLate ? `not within ${timeoutMs} ms` : "no lender takes them";

@@ -36,10 +36,7 @@ import {
 /** A change of the limit by this part of the memory to lend is announced at once. */
 const ANNOUNCE_STEPS = LEND_STEPS / 8;
 
-/**
- * The most lines that are logged once each, so that a limit that keeps changing cannot fill the
- * log.
- */
+/** The most limits of cgroups that are logged, so that one that keeps changing cannot fill the log. */
 const LINES_MAX = 16;
 
 /** The line for each thing that is not shown. "machine": nothing is known about its memory. */
@@ -74,8 +71,12 @@ export class Lending {
   /** While the node gives memory back: when that began, and the resident frames at that time. */
   private giving: { sinceMs: number; resident: number } | null = null;
   private announcedLimit: number;
-  /** The lines that were logged. */
+  /** What is not shown, as far as it was logged. */
+  private readonly loggedUnseen = new Set<Unseen | "machine">();
+  /** The limits of cgroups that were logged. */
   private readonly loggedLines = new Set<string>();
+  /** Whether the log says that the machine has nothing to lend. */
+  private isIdleLogged = false;
   private timer: TimerId | null = null;
 
   constructor(
@@ -157,6 +158,7 @@ export class Lending {
     this.logUnseen();
     this.apply();
     this.watchGiving();
+    this.watchIdle();
   }
 
   private decide(seen: MemorySeen | null): void {
@@ -187,18 +189,20 @@ export class Lending {
 
   /** Logs what the machine does not show, and which cgroup's limit counts. */
   private logUnseen(): void {
-    for (const what of this.unseen) this.logOnce("warn", UNSEEN[what]);
+    const isEmpty = this.foreign.zcache.frames.framesUsed === 0;
+    for (const what of this.unseen) {
+      if (this.loggedUnseen.has(what)) continue;
+      this.loggedUnseen.add(what);
+      const line = UNSEEN[what];
+      this.log.write("warn", "ramster", isEmpty ? line.replace("nothing more", "nothing") : line);
+    }
     const { cgroup = null, totalBytes = 0 } = this.seen ?? {};
     if (cgroup === null || isNoReserve(this.currentReserve)) return;
     const limit = `${mibOf(totalBytes)} MiB`;
-    this.logOnce("info", `lending is limited by cgroup "${cgroup}", which has ${limit}`);
-  }
-
-  private logOnce(level: "warn" | "info", line: string): void {
-    if (this.loggedLines.has(line) || (level === "info" && this.loggedLines.size >= LINES_MAX))
-      return;
+    const line = `lending is limited by cgroup "${cgroup}", which has ${limit}`;
+    if (this.loggedLines.has(line) || this.loggedLines.size >= LINES_MAX) return;
     this.loggedLines.add(line);
-    this.log.write(level, "ramster", line);
+    this.log.write("info", "ramster", line);
   }
 
   private apply(): void {
@@ -228,6 +232,17 @@ export class Lending {
       const seconds = ((this.clock.now() - giving.sinceMs) / 1000).toFixed(1);
       this.log.write("info", "ramster", `gave ${mib} MiB back in ${seconds} s`);
     }
+  }
+
+  /** Logs that nothing is lent, unless another line says why, and when that is over. */
+  private watchIdle(): void {
+    const isIdle = this.state.limit === 0;
+    const isExplained = this.seen === null || this.seen.unseen.includes("limit");
+    if (isIdle === this.isIdleLogged || (isIdle && (isExplained || this.giving !== null))) return;
+    this.isIdleLogged = isIdle;
+    const limit = `${mibOf(this.state.limit * FRAME_BYTES)} MiB`;
+    if (isIdle) this.log.write("warn", "ramster", `lending nothing: ${this.reason()}`);
+    else this.log.write("info", "ramster", `lending again: ${limit}`);
   }
 
   private reason(): string {

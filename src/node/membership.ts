@@ -131,6 +131,7 @@ export class Membership {
   /** The nodes that were passed to `onNode`, by name. */
   private readonly nodes = new Map<string, Node>();
   private conflict: string | null = null;
+  private isStopped = false;
   /** The tags that did not fit, as the last log line names them. */
   private leftOut = "";
 
@@ -287,6 +288,7 @@ export class Membership {
   }
 
   private detach(): void {
+    this.isStopped = true;
     if (this.timer !== null) this.env.clock.cancel(this.timer);
     this.timer = null;
     this.events = null;
@@ -294,8 +296,11 @@ export class Membership {
 
   private async join(): Promise<void> {
     const { seeds } = this.settings;
-    if (seeds.length === 0) return;
     const { clock, log } = this.env;
+    if (seeds.length === 0) {
+      log.write("info", "cluster", "no --join: this node starts a cluster of its own");
+      return;
+    }
     const startMs = clock.now();
     const untilMs = startMs + (this.settings.joinTimeoutMs ?? Number.POSITIVE_INFINITY);
     let noticeMs = startMs;
@@ -306,7 +311,7 @@ export class Membership {
       const what = `Cannot join the cluster: ${[...new Set(failures)].join("; ")}`;
       const now = clock.now();
       if (now >= untilMs) throw new RamsterError("ADDRESS_UNREACHABLE", what);
-      if (now >= noticeMs) {
+      if (now >= noticeMs && !this.isStopped) {
         noticeMs = now + JOIN_NOTICE_MS;
         log.write("warn", "cluster", `${what}; trying again until a node of --join answers`);
       }
@@ -438,7 +443,9 @@ function explained(error: unknown, { host, port }: TcpAddress): unknown {
     return error;
   }
   const others =
-    port === GOSSIP_PORT_DEFAULT ? "Serf, Docker Swarm and MetalLB gossip on it too, " : "";
+    port === GOSSIP_PORT_DEFAULT
+      ? "another ramster, Serf, Docker Swarm or MetalLB may gossip there, "
+      : "";
   const example = formatAddress({ kind: "tcp", host, port: port === 65_535 ? port - 1 : port + 1 });
   const how = `${others}use another one, as in --gossip ${example}`;
   return new RamsterError("ADDRESS_IN_USE", `${error.message}: ${how}`, { cause: error });

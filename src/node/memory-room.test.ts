@@ -10,7 +10,7 @@ const SEEN: MemorySeen = {
   cgroup: null,
   unseen: [],
 };
-const NODE = { memoryBytes: GIB, lendBytes: 0, reserve: "auto" } as const;
+const NODE = { role: "node", memoryBytes: GIB, lendBytes: 0, reserve: "auto" } as const;
 
 test("memory that the machine has gives no warning", () => {
   expect(checkMemoryRoom(NODE, SEEN)).toBeNull();
@@ -40,9 +40,12 @@ test("more memory than is available now gives a warning", () => {
 });
 
 test("a lender lends what there is, and is refused only without a reserve", () => {
-  const lender = { memoryBytes: 0, lendBytes: 9 * GIB, reserve: "auto" } as const;
+  const lender = { role: "node", memoryBytes: 0, lendBytes: 9 * GIB, reserve: "auto" } as const;
   expect(checkMemoryRoom(lender, SEEN)).toBe(
     "the node may use up to 9216MiB, but this machine has 8192MiB of memory: it will lend less than --lend",
+  );
+  expect(checkMemoryRoom({ ...lender, role: "server" }, SEEN)).toEndWith(
+    "it will lend less than --memory",
   );
   expect(() => checkMemoryRoom({ ...lender, reserve: { bytes: 0 } }, SEEN)).toThrow(
     "Cannot use 9216MiB: this machine has 8192MiB of memory",

@@ -8,7 +8,7 @@ import { BYTES_PER_MIB } from "../core/limits.ts";
 import { isNoReserve } from "../ramster/foreign/lend-limit.ts";
 import type { NodeConfig } from "./config.ts";
 
-type Wanted = Pick<NodeConfig, "memoryBytes" | "lendBytes" | "reserve">;
+type Wanted = Pick<NodeConfig, "lendBytes" | "memoryBytes" | "reserve" | "role">;
 
 /**
  * Throws NO_MEMORY when the node would take more memory than the machine has. A lender with a
@@ -17,7 +17,7 @@ type Wanted = Pick<NodeConfig, "memoryBytes" | "lendBytes" | "reserve">;
  * @returns a warning, or null.
  */
 export function checkMemoryRoom(
-  { memoryBytes, lendBytes, reserve }: Wanted,
+  { role, memoryBytes, lendBytes, reserve }: Wanted,
   seen: MemorySeen | null,
 ): string | null {
   if (seen === null) return null;
@@ -36,7 +36,8 @@ export function checkMemoryRoom(
   }
   if (wantedBytes <= totalBytes) return null;
   const has = `${who} has ${mib(totalBytes)} of memory`;
-  return `the node may use up to ${wanted}, but ${has}: it will lend less than --lend`;
+  const flag = role === "server" ? "--memory" : "--lend";
+  return `the node may use up to ${wanted}, but ${has}: it will lend less than ${flag}`;
 }
 
 function mib(bytes: number): string {

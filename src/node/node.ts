@@ -30,7 +30,7 @@ import type { LogLevel } from "../core/log-line.ts";
 import type { Memory } from "../core/memory.ts";
 import type { Random } from "../core/random.ts";
 import { STATUS } from "../core/status.ts";
-import { ClientDoor } from "../doors/client-door.ts";
+import { ClientDoor, type ClientDoorSettings } from "../doors/client-door.ts";
 import { HttpDoor } from "../doors/http-door.ts";
 import { NbdDoor } from "../exports/nbd-door.ts";
 import { parseAddress, type TcpAddress } from "../net/address.ts";
@@ -52,7 +52,13 @@ import { Zcache, type ZcacheOptions } from "../zcache/zcache.ts";
 import { NodeAdmin } from "./admin.ts";
 import { newBootId } from "./boot-id.ts";
 import { type Certificate, CertificateWatch } from "./certificate-watch.ts";
-import { CODECS_DECOMPRESSED, type LiveConfig, type NumberedConfig } from "./config.ts";
+import {
+  CODECS_DECOMPRESSED,
+  type LiveConfig,
+  type NodeConfig,
+  type NumberedConfig,
+  UNNUMBERED,
+} from "./config.ts";
 import { Drain } from "./drain.ts";
 import { Lending } from "./lending.ts";
 import {
@@ -107,6 +113,7 @@ export class Node implements LinkHandler, MembershipEvents {
   readonly offers: Offers;
   readonly admin: NodeAdmin;
   private readonly certificate: CertificateWatch | null;
+  private readonly clientDoorSettings: ClientDoorSettings;
   readonly door: ClientDoor;
   readonly nbdDoor: NbdDoor;
   readonly httpDoor: HttpDoor;
@@ -126,21 +133,24 @@ export class Node implements LinkHandler, MembershipEvents {
   /** Loads the codec and builds the node; nothing is listening yet. */
   static async create(
     env: NodeEnvironment,
-    config: NumberedConfig,
+    config: NodeConfig,
     membership: Membership | null = null,
   ): Promise<Node> {
     const codecs = [new Raw(env.memory), await Lz4.load(env.memory)] as const;
     return new Node(env, config, codecs, membership);
   }
 
-  /** `membership` has joined with the number of `config`. Null: `--peers` names the peers. */
+  /**
+   * Without a number in `config`, `setNumber` must follow. `membership` null: `--peers` names the
+   * peers.
+   */
   constructor(
     env: NodeEnvironment,
-    start: NumberedConfig,
+    start: NodeConfig,
     codecs: readonly [Codec, Codec],
     membership: Membership | null = null,
   ) {
-    const config: LiveConfig = { ...start };
+    const config: LiveConfig = { ...start, number: start.number ?? UNNUMBERED };
     this.config = config;
     this.membership = membership;
     this.clock = env.clock;
@@ -187,6 +197,7 @@ export class Node implements LinkHandler, MembershipEvents {
     for (const peer of peers) this.links.setPeer(peer.number, peer.address);
     const { putWaitMs, maxClients } = config;
     const clientDoorSettings = { hello: this.doorHello(), putWaitMs, maxClients };
+    this.clientDoorSettings = clientDoorSettings;
     this.admin = new NodeAdmin({
       config,
       bootId: this.bootId,
@@ -210,6 +221,19 @@ export class Node implements LinkHandler, MembershipEvents {
       { ...env, ramster: this.ramster, admin: this.admin },
       clientDoorSettings,
     );
+  }
+
+  /** The number that the cluster gave to this node, before it starts. */
+  setNumber(number: number): void {
+    Object.assign(this.config, { number });
+    this.links.setNode(number);
+    this.clientDoorSettings.hello = this.doorHello();
+  }
+
+  /** A stop begins: what pages of this node lack is not reported any more. */
+  beginStop(): void {
+    this.httpDoor.isReady = false;
+    this.nowhere.stop();
   }
 
   /** @returns where it listens, with real ports. Rejects when an address is taken. */
@@ -244,7 +268,7 @@ export class Node implements LinkHandler, MembershipEvents {
    * open. Memory is given back to the operating system.
    */
   async stop(): Promise<void> {
-    this.httpDoor.isReady = false;
+    this.beginStop();
     await this.door.stop();
     await this.nbdDoor.stop();
     for (const timer of this.graceTimers.values()) this.clock.cancel(timer);
@@ -253,7 +277,6 @@ export class Node implements LinkHandler, MembershipEvents {
     await this.membership?.leave();
     this.ramster.stop();
     this.lending?.stop();
-    this.nowhere.stop();
     this.offers.stop();
     // Without gossip, the holders of its pages learn only on links that it stops.
     if (this.membership === null) await this.reachHolders();
@@ -281,7 +304,9 @@ export class Node implements LinkHandler, MembershipEvents {
 
   // Membership events.
 
-  onNode({ number, name, address, zone, tags }: NodeSeen): void {
+  onNode(seen: NodeSeen): void {
+    const { number, name, address, zone, tags } = seen;
+    this.nowhere.noteNode(number, seen);
     this.goneBy.delete(number);
     this.offers.gossips(number);
     this.links.setPeer(number, address, name);
@@ -319,6 +344,7 @@ export class Node implements LinkHandler, MembershipEvents {
    * stops (onLeft). A dead node may only be cut off, so it gets time to come back.
    */
   onNodeGone(number: number, how: "dead" | "left"): void {
+    this.nowhere.forgetNode(number);
     this.ramster.holderDead(number);
     const bootId = this.bootIds.get(number);
     this.bootIds.delete(number);

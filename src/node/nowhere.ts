@@ -8,12 +8,14 @@
  * It checks once a second.
  */
 import type { Clock, TimerId } from "../core/clock.ts";
+import { quoted } from "../core/errors.ts";
 import type { Log } from "../core/log.ts";
 import type { LogLevel } from "../core/log-line.ts";
 import type { Links } from "../net/links.ts";
 import type { Ramster } from "../ramster/ramster.ts";
 import type { CopyState } from "../ramster/repair/copy-state.ts";
 import type { NodeConfig } from "./config.ts";
+import type { NodeSeen } from "./membership.ts";
 
 const CHECK_MS = 1000;
 /**
@@ -28,6 +30,8 @@ export class Nowhere {
   private readonly links: Links;
   private readonly isServer: boolean;
   private readonly gossips: boolean;
+  /** Members that could lend and do not, each with the reason. */
+  private readonly idleLenders = new Map<number, string>();
   private timer: TimerId | null = null;
   private readonly room: Condition;
   private readonly copies: Condition;
@@ -64,6 +68,16 @@ export class Nowhere {
     this.timer = null;
   }
 
+  /** News of another node, or of a change of what it lends. */
+  noteNode(number: number, { name, tags }: Pick<NodeSeen, "name" | "tags">): void {
+    if (tags.role !== "server" || tags.lendFrames > 0) this.idleLenders.delete(number);
+    else this.idleLenders.set(number, `lender ${quoted(name)} ${idleReason(tags)}`);
+  }
+
+  forgetNode(number: number): void {
+    this.idleLenders.delete(number);
+  }
+
   /** The reason, and what to do. Null: pages have somewhere to go, or there are none. */
   get reason(): string | null {
     const { ramster, isServer } = this;
@@ -89,6 +103,8 @@ export class Nowhere {
       return `node ${target} of --target is not known, name it in --peers or join its cluster`;
     }
     if (lenderZones === 0) {
+      const [idle] = this.idleLenders.values();
+      if (idle !== undefined) return idle;
       const how = this.gossips ? "join it" : "name it in --peers";
       return `no node lends anything, start a lender (ramster server) and ${how}`;
     }
@@ -105,9 +121,16 @@ export class Nowhere {
   }
 
   private check(): void {
-    this.room.update(this.reason, this.ramster.target === "auto" ? SETTLE_MS : 0);
+    // A drained node gets no reason, and its pages have no place for all that.
+    if (!this.ramster.isDraining)
+      this.room.update(this.reason, this.ramster.target === "auto" ? SETTLE_MS : 0);
     this.checkCopies();
   }
+}
+
+function idleReason({ isDrained }: NodeSeen["tags"]): string {
+  if (isDrained) return 'is drained, run "ramster set draining 0" there';
+  return "lends nothing now: its log says why";
 }
 
 /** Why pages have too few copies, or only one. Null: they have enough. */

@@ -1,7 +1,7 @@
 /** Peers that are named by hand: `N@HOST:PORT`. */
 import { NODES_MAX } from "../core/limits.ts";
 import { refused } from "../core/units.ts";
-import { formatAddress, parseAddress, type TcpAddress } from "../net/address.ts";
+import { formatAddress, parseTcpAddress, type TcpAddress } from "../net/address.ts";
 
 export interface PeerConfig {
   readonly number: number;
@@ -16,9 +16,7 @@ export function parsePeer(text: string): PeerConfig {
   if (!/^\d+$/.test(number) || Number(number) >= NODES_MAX) {
     throw refused(`the number before "@" must be 0 .. ${NODES_MAX - 1}`);
   }
-  const address = parseAddress(text.slice(at + 1));
-  if (address.kind !== "tcp") throw refused('nodes talk over TCP, write "HOST:PORT"');
-  return { number: Number(number), address };
+  return { number: Number(number), address: parseTcpAddress(text.slice(at + 1)) };
 }
 
 export function formatPeer({ number, address }: PeerConfig): string {

@@ -25,7 +25,13 @@ import {
   refused,
 } from "../core/units.ts";
 import type { ExportConfig } from "../exports/export.ts";
-import { type Address, formatAddress, parseAddress, type TcpAddress } from "../net/address.ts";
+import {
+  type Address,
+  formatAddress,
+  parseAddress,
+  parseTcpAddress,
+  type TcpAddress,
+} from "../net/address.ts";
 import type { Reserve } from "../ramster/foreign/lend-limit.ts";
 import type { Replicas, Target } from "../ramster/holders/lenders.ts";
 import { formatPeer, type PeerConfig, parsePeer } from "./peers.ts";
@@ -177,19 +183,13 @@ export function choice<T extends string>(choices: readonly T[]): SettingType<T> 
 }
 
 export function tcp(placeholder = "HOST:PORT"): SettingType<TcpAddress> {
-  return { placeholder, parse: parseTcp, format: formatAddress };
-}
-
-function parseTcp(text: string): TcpAddress {
-  const address = parseAddress(text);
-  if (address.kind !== "tcp") throw refused('nodes talk over TCP, write "HOST:PORT"');
-  return address;
+  return { placeholder, parse: parseTcpAddress, format: formatAddress };
 }
 
 /** An address, or "none". */
 export const TCP_OR_NONE: SettingType<TcpAddress | null> = {
   placeholder: "HOST:PORT|none",
-  parse: (text) => (text === "none" ? null : parseTcp(text)),
+  parse: (text) => (text === "none" ? null : parseTcpAddress(text)),
   format: (value) => (value === null ? "none" : formatAddress(value)),
 };
 

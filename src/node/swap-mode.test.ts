@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { SimClock } from "../../harness/sim/clock.ts";
 import type { HostProcess, Refusal } from "../core/host-process.ts";
 import { Log } from "../core/log.ts";
 import { SwapMode } from "./swap-mode.ts";
@@ -141,5 +142,45 @@ describe("SwapMode", () => {
     const { lines, error } = entered(null, { isStrict: true });
     expect(lines).toEqual(["warn: swap mode: unavailable: no C library for bun:ffi"]);
     expect(error).toMatchObject({ code: "NO_DEVICE" });
+  });
+});
+
+describe("touch()", () => {
+  const MIB = 2 ** 20;
+
+  /** Each slice takes three seconds. `stopAfter`: the slice after which a signal comes. */
+  async function touched(stopAfter: number): Promise<string[]> {
+    const lines: string[] = [];
+    const log = new Log((level, _area, line) => lines.push(`${level}: ${line}`));
+    const clock = new SimClock();
+    const stop = new AbortController();
+    const holding = {
+      pendingBytes: 256 * MIB,
+      touch: async (pause: () => Promise<boolean>): Promise<void> => {
+        for (let slice = 1; holding.pendingBytes > 0; slice += 1) {
+          holding.pendingBytes -= 64 * MIB;
+          if (slice === stopAfter) stop.abort("SIGTERM");
+          clock.run(clock.now() + 3000);
+          const paused = pause();
+          clock.run(clock.now());
+          if (!(await paused)) return;
+        }
+      },
+    };
+    await new SwapMode(null, log, { isStrict: false }).touch(holding, { clock, stop: stop.signal });
+    return [...lines, `${holding.pendingBytes / MIB} MiB are left`];
+  }
+
+  test("logs what it will take, and its progress", async () => {
+    expect(await touched(0)).toEqual([
+      "info: swap mode: locking 256 MiB",
+      "info: swap mode: 128 of 256 MiB are resident",
+      "info: swap mode: 256 of 256 MiB are resident",
+      "0 MiB are left",
+    ]);
+  });
+
+  test("ends at a signal", async () => {
+    expect(await touched(1)).toEqual(["info: swap mode: locking 256 MiB", "192 MiB are left"]);
   });
 });

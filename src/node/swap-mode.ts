@@ -29,6 +29,7 @@
  */
 
 import { freeBuffer } from "../core/buffers.ts";
+import type { Clock } from "../core/clock.ts";
 import { RamsterError } from "../core/errors.ts";
 import type { HostProcess, Refusal } from "../core/host-process.ts";
 import { BYTES_PER_MIB } from "../core/limits.ts";
@@ -43,6 +44,16 @@ const OOM_SCORE_NEVER = -1000;
 /** 8 MiB. More would cost more memory than it saves later. */
 const CHUNKS_TOUCHED = 128;
 const CHUNK_BYTES = 64 * 1024;
+
+/** How often progress is logged. */
+const PROGRESS_MS = 5000;
+
+/** Memory that is to become resident, in slices: see Holding. */
+interface Holdable {
+  readonly pendingBytes: number;
+  /** `pause` is called after each slice, and ends it with false. */
+  touch(pause: () => Promise<boolean>): Promise<void>;
+}
 
 /** The outcome of one request: what holds, or why it does not. */
 interface Finding {
@@ -69,6 +80,28 @@ export class SwapMode {
    */
   begin(): void {
     this.report(this.host === null ? [NO_HOST] : [flushing(this.host), sparing(this.host)]);
+  }
+
+  /**
+   * Makes the memory for pages resident. That takes a while, so progress is logged, and `stop` ends
+   * it.
+   */
+  async touch(holding: Holdable, { clock, stop }: { clock: Clock; stop: AbortSignal }) {
+    const all = mibOf(holding.pendingBytes);
+    if (all === 0) return;
+    this.log.write("info", "ramster", `swap mode: locking ${all} MiB`);
+    let loggedAtMs = clock.now();
+    await holding.touch(async () => {
+      // Signals come in between.
+      await new Promise<void>((resolve) => void clock.after(0, resolve));
+      const now = clock.now();
+      if (now - loggedAtMs >= PROGRESS_MS) {
+        loggedAtMs = now;
+        const done = all - mibOf(holding.pendingBytes);
+        this.log.write("info", "ramster", `swap mode: ${done} of ${all} MiB are resident`);
+      }
+      return !stop.aborted;
+    });
   }
 
   /**
@@ -105,8 +138,7 @@ function locking(host: HostProcess): Finding {
   const seen = host.residence();
   const isLocked = seen !== null && seen.lockedBytes >= seen.residentBytes;
   if (refusal === null && isLocked) {
-    const mib = Math.ceil(seen.residentBytes / BYTES_PER_MIB);
-    return { holds: true, line: `memory is locked, ${mib}MiB of it` };
+    return { holds: true, line: `memory is locked, ${mibOf(seen.residentBytes)}MiB of it` };
   }
   const why = refusal ?? "the kernel reports that it is not locked";
   return { holds: false, line: `memory may be swapped out: ${why}` };
@@ -137,4 +169,8 @@ function sparing(host: HostProcess): Finding {
   }
   const why = refusal ?? `oom_score_adj is ${score}`;
   return { holds: false, line: `the OOM killer may end this process: ${why}` };
+}
+
+function mibOf(bytes: number): number {
+  return Math.ceil(bytes / BYTES_PER_MIB);
 }

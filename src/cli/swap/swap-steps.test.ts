@@ -298,7 +298,7 @@ describe("swapOn()", () => {
   test.each([
     ["this needs root", (shell: FakeShell) => Object.assign(shell, { isRoot: false })],
     [
-      "there is no nbd-client, which is in the package nbd-client",
+      "there is no nbd-client, which is in the package nbd-client (nbd on Fedora, Arch and openSUSE)",
       (shell: FakeShell) => shell.missing.add("nbd-client"),
     ],
     [

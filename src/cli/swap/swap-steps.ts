@@ -39,9 +39,9 @@ const ATTACH_MS = 10_000;
 /** Time between two lines of progress when no terminal shows a bar. */
 const LINE_MS = 5000;
 
-/** The Debian package of each program. */
+/** The package of each program, by Debian's name. */
 const PACKAGES = {
-  "nbd-client": "nbd-client",
+  "nbd-client": "nbd-client (nbd on Fedora, Arch and openSUSE)",
   mkswap: "util-linux",
   swaplabel: "util-linux",
   swapon: "mount",
@@ -165,7 +165,7 @@ async function runSwapoff(
     }
     await Promise.race([swapoff, shell.pause(POLL_MS)]);
   }
-  show.progress.clear();
+  show.progress.end();
   if (running.ended === null) {
     const then = `swapoff ${path} continues, run ramster swap off again afterwards to detach it`;
     throw failed(`${CANNOT_OFF}: stopped by ${stop.reason}, ${then}`);
