@@ -109,7 +109,10 @@ export class SimNode {
     });
     const transport = clock.transport(network.transport(this.host));
     const buggify: Buggify = (point) => this.cluster.buggify(point);
-    const hostMemory = { read: () => this.machine.read() };
+    const hostMemory = {
+      read: () => this.machine.read(),
+      residentBytes: () => this.machine.residentBytes(),
+    };
     this.simDisk = this.config.spillPath === null ? null : new SimDisk(clock, random);
     const { simDisk: disk } = this;
     const secured = this.certificate === null ? null : { certificate: this.certificate };

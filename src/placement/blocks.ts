@@ -93,6 +93,10 @@ export class Blocks implements Placement {
     return this.isFutile ? framesUsed : framesUsed - this.space.usableBytes / FRAME_BYTES;
   }
 
+  get metadataBytes(): number {
+    return this.frames.linkBytes + this.rows.usedBytes;
+  }
+
   get hasRoom(): boolean {
     return this.frames.hasFree || this.hasLive(EPHEMERAL);
   }

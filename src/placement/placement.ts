@@ -44,6 +44,8 @@ export interface Placement {
   readonly counters: PlacementCounters;
   /** How many frames its zpages need. Room that other zpages can use does not count. */
   readonly framesNeeded: number;
+  /** Bytes beside the frames. */
+  readonly metadataBytes: number;
   /** Whether a zpage of any size certainly finds room, after an eviction if need be. */
   readonly hasRoom: boolean;
 

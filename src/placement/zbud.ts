@@ -109,6 +109,10 @@ export class Zbud implements Placement {
     return this.frames.framesUsed;
   }
 
+  get metadataBytes(): number {
+    return this.frames.linkBytes * (1 + WORDS_PER_FRAME);
+  }
+
   get hasRoom(): boolean {
     return this.frames.hasFree || this.hasLive(EPHEMERAL);
   }

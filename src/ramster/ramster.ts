@@ -18,6 +18,8 @@ import type { Codec } from "../compress/codec.ts";
 import type { Buggify } from "../core/buggify.ts";
 import type { Clock } from "../core/clock.ts";
 import type { Disk } from "../core/disk.ts";
+import { withPrefix } from "../core/figure.ts";
+import type { DENSITY_READ } from "../core/figures.ts";
 import { Handle } from "../core/handle.ts";
 import { POOLS_PER_CLIENT_MAX } from "../core/limits.ts";
 import type { Log } from "../core/log.ts";
@@ -455,11 +457,12 @@ export class Ramster implements PamOps {
   snapshot(): RamsterReport {
     return {
       ...this.zcache.snapshot(),
+      ...withPrefix<"own_", typeof DENSITY_READ>("own_", this.zcache.density()),
       ...this.counters,
       ...spillReport(this.spillCounters, this.spill),
       ...copyReport(this.copyState()),
       fetches_in_flight: this.repatriate.fetchCount,
-      frames_in_flight: this.remotify.framesInFlight,
+      frames_in_flight: Math.ceil(this.remotify.framesInFlight),
       absent_copies: this.remotePages.absentTotal,
       reclaims_pending: this.repair.pagesLeaving,
       repair_pages_per_second: Math.round(this.repair.pagesPerSecond ?? 0),

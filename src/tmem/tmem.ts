@@ -118,6 +118,12 @@ export class Tmem {
     return this.objects.rowCount;
   }
 
+  /** Bytes of all rows and buckets in use. */
+  get usedBytes(): number {
+    const { pages, objects, pageHash, objectHash } = this;
+    return pages.usedBytes + objects.usedBytes + pageHash.usedBytes + objectHash.usedBytes;
+  }
+
   /** One past the highest page number in use: the bound of a scan with `isLive`. */
   get pageEnd(): number {
     return this.pages.rowEnd;

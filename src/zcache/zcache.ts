@@ -40,6 +40,7 @@ import type { Pool } from "../tmem/pool.ts";
 import { CLAIM_STALE, Tmem } from "../tmem/tmem.ts";
 import { Budget, type BudgetOptions } from "./budget.ts";
 import { ZcacheCounters, type ZcacheReport } from "./counters.ts";
+import { type DensityReport, densityOf } from "./density.ts";
 
 const VERSION_AT = HANDLE_BYTES;
 const ZPAGE_AT = CHECKSUM_ZPAGE_OFFSET;
@@ -325,6 +326,16 @@ export class Zcache implements PamOps, PlacementSink {
       frames_used: this.frames.framesUsed,
       frames_max: this.budget.frameCountMax,
     };
+  }
+
+  density(): DensityReport {
+    const { zpages, zbytes } = this.placement.counters;
+    return densityOf({
+      zpages: zpages[EPHEMERAL] + zpages[PERSISTENT],
+      zbytes: zbytes[EPHEMERAL] + zbytes[PERSISTENT],
+      frames: this.frames.framesUsed,
+      metadataBytes: this.tmem.usedBytes + this.placement.metadataBytes,
+    });
   }
 
   /**
