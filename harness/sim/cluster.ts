@@ -32,6 +32,9 @@ import { ProcessClock } from "./process-clock.ts";
 const MIB = 1024 * 1024;
 
 const memory = openMemory();
+/** Scenarios run with each placement: `bun run zbud` (package.json). */
+const PLACEMENT = process.env.PLACEMENT === "zbud" ? "zbud" : "blocks";
+
 const codecs = [new Raw(memory), await Lz4.load(memory)] as const;
 
 /** The gossip port of every node that gossips. */
@@ -299,6 +302,7 @@ export class SimCluster {
       lendBytes: 16 * MIB,
       selfshrink: false,
       insecure: true,
+      placement: PLACEMENT,
       ...own,
     });
     const node = new SimNode(this, index, config);
