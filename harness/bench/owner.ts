@@ -92,7 +92,7 @@ export class Owner implements GetSink {
       transport: key === null ? transport : secured(transport, key.tls),
       random: new BunRandom(),
       memory: openMemory(),
-      hostMemory: { read: () => null },
+      hostMemory: { read: () => null, residentBytes: () => null },
       disk: null,
       log: new Log(() => {}),
     };

@@ -72,7 +72,7 @@ export class PagePath {
     const pool = this.zcache.tmem.newPool(LOCAL_CLIENT, { persistent: true, storeWhole: false });
     assert(pool !== null);
     this.pool = pool;
-    // Spread over 256 objects, as swap devices are: docs/original.md, "swizzle".
+    // Spread over 256 objects, as the pages of an export are (src/exports/export.ts).
     this.handle.pool = pool.id;
     for (let i = 0; i < PAGE_BYTES; i += 1) this.page[i] = i * 7;
   }
@@ -99,8 +99,8 @@ export class PagePath {
   }
 
   private name(number: number): void {
-    this.handle.oid0lo = number & 0xff;
-    this.handle.index = number >>> 8;
+    this.handle.oid0lo = (number >>> 5) & 0xff;
+    this.handle.index = ((number >>> 13) << 5) | (number & 31);
   }
 }
 

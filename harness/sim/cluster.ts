@@ -32,6 +32,9 @@ import { ProcessClock } from "./process-clock.ts";
 const MIB = 1024 * 1024;
 
 const memory = openMemory();
+/** Scenarios run with each placement: `bun run zbud` (package.json). */
+const PLACEMENT = process.env.PLACEMENT === "zbud" ? "zbud" : "blocks";
+
 const codecs = [new Raw(memory), await Lz4.load(memory)] as const;
 
 /** The gossip port of every node that gossips. */
@@ -109,7 +112,10 @@ export class SimNode {
     });
     const transport = clock.transport(network.transport(this.host));
     const buggify: Buggify = (point) => this.cluster.buggify(point);
-    const hostMemory = { read: () => this.machine.read() };
+    const hostMemory = {
+      read: () => this.machine.read(),
+      residentBytes: () => this.machine.residentBytes(),
+    };
     this.simDisk = this.config.spillPath === null ? null : new SimDisk(clock, random);
     const { simDisk: disk } = this;
     const secured = this.certificate === null ? null : { certificate: this.certificate };
@@ -296,6 +302,7 @@ export class SimCluster {
       lendBytes: 16 * MIB,
       selfshrink: false,
       insecure: true,
+      placement: PLACEMENT,
       ...own,
     });
     const node = new SimNode(this, index, config);

@@ -6,6 +6,9 @@ import type { HostMemory, MemorySeen, Unseen } from "../../src/core/host-memory.
 import { FRAME_BYTES } from "../../src/core/limits.ts";
 import type { Node } from "../../src/node/node.ts";
 
+/** What a process of its own would take. */
+const RESIDENT_BYTES = 64 * 1024 * 1024;
+
 /** A machine with plenty of memory, however much is lent. */
 export const PLENTY: HostMemory = {
   read: () => {
@@ -13,6 +16,7 @@ export const PLENTY: HostMemory = {
     const all = { totalBytes: bytes, availableBytes: bytes, stallPercent: 0 };
     return { ...all, cgroup: null, unseen: [] };
   },
+  residentBytes: () => RESIDENT_BYTES,
 };
 
 /** A node that lends. */
@@ -45,6 +49,10 @@ export class SimMachine implements HostMemory {
 
   get availableBytes(): number {
     return Math.max(0, this.totalBytes - this.usedBytes - this.lentBytes);
+  }
+
+  residentBytes(): number {
+    return RESIDENT_BYTES;
   }
 
   read(): MemorySeen {

@@ -35,6 +35,8 @@ export const CLUSTER_FLAGS: FlagGroup = {
       help: "how many of the nodes are memory servers",
     },
     settingFlag("replicas"),
+    settingFlag("placement"),
+    settingFlag("order"),
     {
       name: "memory",
       value: "SIZE",

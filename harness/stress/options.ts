@@ -34,6 +34,8 @@ export interface StressOptions {
   readonly topology: Topology;
   /** Remote copies of each page. */
   readonly replicas: NodeConfig["replicas"];
+  readonly placement: NodeConfig["placement"];
+  readonly order: NodeConfig["order"];
   /** Pages are encrypted before they leave. */
   readonly seal: boolean;
   /** Bytes of each node's file for pages that no lender takes; null: no file. */

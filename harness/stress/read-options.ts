@@ -58,6 +58,8 @@ export function readStress(flags: GivenFlags): StressOptions {
   return {
     ...cluster,
     replicas: readSetting(flags, "replicas"),
+    placement: readSetting(flags, "placement"),
+    order: readSetting(flags, "order"),
     seal: flags.has("seal"),
     spillBytes: readSetting(flags, "spillBytes"),
     memoryBytes,

@@ -12,6 +12,7 @@ import { join } from "node:path";
 import { type Client, connect } from "../../src/client/client.ts";
 import { RamsterError } from "../../src/core/errors.ts";
 import { SeededRandom } from "../../src/core/random.ts";
+import type { Order, PlacementName } from "../../src/placement/placement.ts";
 import type { Replicas } from "../../src/ramster/holders/lenders.ts";
 import { formatKeyFile } from "../../src/security/key-file.ts";
 import { makeKey } from "../../src/security/make-key.ts";
@@ -31,6 +32,8 @@ export interface SupervisorOptions {
   verbose: boolean;
   insecure: boolean;
   replicas: Replicas;
+  placement: PlacementName;
+  order: Order;
   seal: boolean;
   /** Bytes of each loaded node's disk; null: no disk. */
   spillBytes: number | null;
@@ -50,6 +53,8 @@ export class Supervisor {
   private readonly verbose: boolean;
   private readonly insecure: boolean;
   private readonly replicas: Replicas;
+  private readonly placement: PlacementName;
+  private readonly order: Order;
   private readonly seal: boolean;
   private readonly spillBytes: number | null;
   private directory = "";
@@ -65,6 +70,8 @@ export class Supervisor {
     this.program = program;
     this.insecure = options.insecure;
     this.replicas = options.replicas;
+    this.placement = options.placement;
+    this.order = options.order;
     this.seal = options.seal;
     this.spillBytes = options.spillBytes;
     this.verbose = options.verbose;
@@ -235,6 +242,8 @@ export class Supervisor {
       `--number=${plan.number}`,
       `--name=n${plan.number}`,
       `--zone=z${plan.number}`,
+      `--placement=${this.placement}`,
+      `--order=${this.order}`,
       "--reserve=0", // All are on one machine: memory that one gives back another would lend.
       ...(this.insecure ? [] : [`--key=${this.keyPath}`]),
       `--client=unix:${join(this.directory, `${plan.number}.sock`)}`,

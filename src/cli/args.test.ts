@@ -222,6 +222,8 @@ describe("parseArgs() of stress, stats and version", () => {
         servers: 2,
         topology: "auto",
         replicas: "auto",
+        placement: "blocks",
+        order: "lru",
         seal: false,
         spillBytes: null,
         memoryBytes: 4_194_304,

@@ -48,6 +48,7 @@ export function statusText(stats: NodeStats): string {
     ...leavingLines(counters),
     ...lostLines(counters),
     ...spillLines(counters, spill),
+    ...densityLines(counters),
     ...lendingLines(lending),
     ...exportLines(exports, counters),
     ...certificateLines(shown),
@@ -122,6 +123,23 @@ const MEMBER_HEAD = [
   "theirs",
 ];
 const PEER_HEAD = ["node", "link", "lends", "free", "ours", "theirs"];
+
+/** What compression and placement bring, for own pages and for those of other nodes. */
+function densityLines(counters: Counters): string[] {
+  const line = (what: string, prefix: "own" | "lent"): string[] => {
+    const pages = counters[`${prefix}_page_bytes`] ?? 0;
+    if (pages === 0) return [];
+    const taken =
+      (counters[`${prefix}_frame_bytes`] ?? 0) + (counters[`${prefix}_metadata_bytes`] ?? 0);
+    const ratio = (of: "codec" | "placement" | "effective"): string => {
+      return (counters[`${prefix}_${of}_ratio`] ?? 1).toFixed(2);
+    };
+    const parts = `compression ${ratio("codec")} x placement ${ratio("placement")}, less tables`;
+    const sizes = `${formatSize(pages)} in ${formatSize(taken)}`;
+    return [`${what}: ${sizes}, ${ratio("effective")} : 1 (${parts})`];
+  };
+  return [...line("pages kept here", "own"), ...line("pages kept for others", "lent")];
+}
 
 /** Pages that move away have too few copies, or only one: the reason, and what to do. */
 function copiesLines(repair: RepairStats, knobs: NodeStats["knobs"]): string[] {

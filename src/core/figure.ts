@@ -17,7 +17,17 @@ export type FigureKind = "counter" | "gauge" | "histogram";
 export type Unit =
   | ("pages" | "frames" | "objects" | "copies" | "flushes" | "bytes" | "chunks")
   | ("requests" | "messages" | "datagrams" | "connections" | "streams" | "members" | "times")
-  | ("lines" | "days" | "seconds" | "percent" | "points" | "pages/s" | "0 or 1" | "boolean");
+  | (
+      | "lines"
+      | "days"
+      | "seconds"
+      | "percent"
+      | "points"
+      | "pages/s"
+      | "ratio"
+      | "0 or 1"
+      | "boolean"
+    );
 
 export interface Figure<U extends Unit = Unit> {
   readonly kind: FigureKind;

@@ -51,6 +51,29 @@ export const ZBUD_READ = {
   }),
 };
 
+/** How dense a store is. Reports put `own_` or `lent_` in front of the names. */
+export const DENSITY_READ = {
+  page_bytes: gauge("bytes", "Bytes of the pages in frames, before compression."),
+  zpage_bytes: gauge("bytes", "Bytes of the pages in frames, compressed."),
+  frame_bytes: gauge("bytes", "Bytes of the frames in use."),
+  metadata_bytes: gauge("bytes", "Bytes of the index and of other tables, beside frames."),
+  codec_ratio: gauge("ratio", "Bytes of pages by bytes of compressed pages."),
+  placement_ratio: gauge("ratio", "Bytes of compressed pages by bytes of their frames."),
+  effective_ratio: gauge("ratio", "Bytes of pages by bytes of frames and tables."),
+};
+
+/** What blocks do to stay dense: src/placement/blocks.ts. */
+export const PLACEMENT_READ = {
+  block_slides: counter("times", "How often the pages of a block slid together."),
+  block_moves: counter("pages", "Pages that compaction moved to another block."),
+};
+
+/** The whole process. */
+export const PROCESS_READ = {
+  process_resident_bytes: gauge("bytes", "Resident memory of the process."),
+  node_effective_ratio: gauge("ratio", "Bytes of all pages by resident memory of the process."),
+};
+
 /**
  * zcache: docs/original.md, "Zcache counters". Each reason to refuse a put has a counter. Puts and
  * gets of ephemeral pages have the names of Linux' cleancache, whoever makes them.
@@ -455,6 +478,10 @@ export const LATENCIES = {
 /** All counters of the stats. */
 export const COUNTERS = {
   ...ZBUD_READ,
+  ...PLACEMENT_READ,
+  ...prefixed("own_", DENSITY_READ),
+  ...prefixed("lent_", DENSITY_READ),
+  ...PROCESS_READ,
   ...ZCACHE_COUNTED,
   ...ZCACHE_READ,
   ...RAMSTER_COUNTED,

@@ -26,6 +26,8 @@ export interface MemorySeen {
 export interface HostMemory {
   /** Null where the machine does not show it. */
   read(): MemorySeen | null;
+  /** Resident memory of this process. Null where that is not shown. */
+  residentBytes(): number | null;
 }
 
 /** How much may be pinned. When in doubt it is much: no refusal may rest on too low a guess. */

@@ -94,6 +94,11 @@ export class Table extends Rows {
     return this.end;
   }
 
+  /** Bytes of the rows that were taken since the table was last cleared. They are resident. */
+  get usedBytes(): number {
+    return this.end * this.wordsPerRow * 4;
+  }
+
   /** A row of unspecified content; 0 when the table is full or there is no more memory. */
   take(): number {
     let row = this.freeHead;

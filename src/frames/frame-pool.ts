@@ -82,6 +82,11 @@ export class FramePool {
     return this.used;
   }
 
+  /** Bytes of the links of all frames that were ever taken. */
+  get linkBytes(): number {
+    return this.end * 4;
+  }
+
   /** Free frames that are still resident, which `trim` would give back. */
   get framesWarm(): number {
     return this.warm;

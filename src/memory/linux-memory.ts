@@ -22,6 +22,7 @@ import { type CgroupFolders, memoryCgroup, unifiedCgroup } from "./cgroups.ts";
 import {
   parseCgroupBytes,
   parseCgroups,
+  parseKib,
   parseMeminfo,
   parsePressure,
   parseStat,
@@ -62,6 +63,10 @@ export class LinuxMemory implements HostMemory {
   constructor(root = "", freeMemory = thisMachine) {
     this.root = root;
     this.freeMemory = freeMemory;
+  }
+
+  residentBytes(): number | null {
+    return this.readFile("/proc/self/status", (text) => parseKib(text, "VmRSS"));
   }
 
   read(): MemorySeen | null {

@@ -6,7 +6,12 @@
  */
 import { ConfigError, quoted, reasonOf } from "../core/errors.ts";
 import { type Report, withPrefix } from "../core/figure.ts";
-import { COUNTERS, type GOSSIP_COUNTED, type STRANGERS_READ } from "../core/figures.ts";
+import {
+  COUNTERS,
+  type GOSSIP_COUNTED,
+  type PROCESS_READ,
+  type STRANGERS_READ,
+} from "../core/figures.ts";
 import { EPHEMERAL, type Kind, PERSISTENT } from "../core/kind.ts";
 import { STATS_PART_BYTES } from "../core/limits.ts";
 import { nearest } from "../core/nearest.ts";
@@ -16,6 +21,7 @@ import { latencyReport } from "../ramster/latencies.ts";
 import type { Ramster } from "../ramster/ramster.ts";
 import { copyReport } from "../ramster/repair/copy-state.ts";
 import type { Counters, MemberStats, NodeStats, RepairStats } from "../wire/stats.ts";
+import { ratioOf } from "../zcache/density.ts";
 import { type Knobs, knobsOf } from "./knobs.ts";
 import type { NodeParts } from "./node-parts.ts";
 
@@ -91,6 +97,7 @@ export class NodeAdmin implements Admin {
       ...ramster.snapshot(),
       ...foreign?.snapshot(),
       ...lending?.snapshot(),
+      ...this.process(),
       ...nbdDoor.snapshot(),
       nowhere_count: Number(nowhere.reason !== null),
       ...httpDoor.snapshot(),
@@ -140,6 +147,19 @@ export class NodeAdmin implements Admin {
         ...this.parts.offers.statsOf(peer.node),
         ...peer.counters,
       })),
+    };
+  }
+
+  /** What the process takes, and what that brings. */
+  private process(): Partial<Report<typeof PROCESS_READ>> {
+    const { ramster, foreign, hostMemory } = this.parts;
+    const resident = hostMemory.residentBytes();
+    if (resident === null) return {};
+    const lent = foreign?.zcache.density().page_bytes ?? 0;
+    const pageBytes = ramster.zcache.density().page_bytes + lent;
+    return {
+      process_resident_bytes: resident,
+      node_effective_ratio: ratioOf(pageBytes, resident),
     };
   }
 

@@ -1,6 +1,7 @@
 /**
  * NodeParts: the parts of a node, for the code that reports and changes its state while it runs.
  */
+import type { HostMemory } from "../core/host-memory.ts";
 import type { Log } from "../core/log.ts";
 import type { ClientDoorSettings } from "../doors/client-door.ts";
 import type { HttpDoor } from "../doors/http-door.ts";
@@ -34,6 +35,7 @@ export interface NodeParts {
   readonly clientDoorSettings: ClientDoorSettings;
   readonly links: Links;
   readonly log: Log;
+  readonly hostMemory: HostMemory;
   /** The peers that are named by hand. */
   readonly peers: PeerConfig[];
   /** The members of the cluster. Null: the node does not gossip. */

@@ -212,6 +212,7 @@ export class Node implements LinkHandler, MembershipEvents {
       clientDoorSettings,
       links: this.links,
       log: env.log,
+      hostMemory: env.hostMemory,
       membership,
       peers,
       certificate: this.certificate,

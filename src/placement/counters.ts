@@ -7,8 +7,10 @@
  * original lacks, are counted apart.
  */
 import type { Report } from "../core/figure.ts";
-import type { ZBUD_READ } from "../core/figures.ts";
+import type { PLACEMENT_READ, ZBUD_READ } from "../core/figures.ts";
 import { CHUNK_BYTES, CHUNK_COUNT, PAGE_BYTES, ZBUD_HEADER_BYTES } from "../core/limits.ts";
+
+export type PlacementReport = Report<typeof ZBUD_READ & typeof PLACEMENT_READ>;
 
 type PerKind = [number, number];
 
@@ -48,7 +50,7 @@ export class PlacementCounters {
     this.zbytes[kind] -= zpageBytes;
   }
 
-  snapshot(): Report<typeof ZBUD_READ> {
+  snapshot(): PlacementReport {
     const { zbytes, zpages, pageframes, buddied, unbuddied, zombies, whole } = this;
     const { cumul_zbytes, cumul_zpages, evicted_pageframes } = this;
     return {
@@ -72,6 +74,8 @@ export class PlacementCounters {
       pers_cumul_zpages: cumul_zpages[1],
       eph_evicted_pageframes: evicted_pageframes[0],
       pers_evicted_pageframes: evicted_pageframes[1],
+      block_slides: this.slides,
+      block_moves: this.moves,
     };
   }
 }

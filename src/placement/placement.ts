@@ -44,6 +44,8 @@ export interface Placement {
   readonly counters: PlacementCounters;
   /** How many frames its zpages need. Room that other zpages can use does not count. */
   readonly framesNeeded: number;
+  /** Bytes beside the frames. */
+  readonly metadataBytes: number;
   /** Whether a zpage of any size certainly finds room, after an eviction if need be. */
   readonly hasRoom: boolean;
 
@@ -108,6 +110,9 @@ export interface Placement {
 
   pageOf(ref: number): number;
 
+  /** The zpage belongs to the record `page` from now on. */
+  setPage(ref: number, page: number): void;
+
   /** Bytes of the zpage, for checks. PAGE_BYTES for a whole page. */
   zpageBytes(ref: number): number;
 
@@ -125,7 +130,7 @@ export interface Placement {
 
 /** Writes the header in front of the zpage at `source[at]`. */
 export function writeHeader(source: Uint8Array, at: number, page: number, checksum: number): void {
-  writeWord(source, at - 8, page);
+  writeHeaderPage(source, at, page);
   writeWord(source, at - 4, checksum);
 }
 
@@ -137,6 +142,11 @@ export function headerPage(bytes: Uint8Array, at: number): number {
 /** The checksum in the header in front of `bytes[at]`, unsigned. */
 export function headerChecksum(bytes: Uint8Array, at: number): number {
   return readWord(bytes, at - 4) >>> 0;
+}
+
+/** Replaces the record in the header in front of `bytes[at]`. */
+export function writeHeaderPage(bytes: Uint8Array, at: number, page: number): void {
+  writeWord(bytes, at - 8, page);
 }
 
 function writeWord(bytes: Uint8Array, at: number, word: number): void {

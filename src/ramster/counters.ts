@@ -1,6 +1,7 @@
 /** Counters of remote pages, and of pages that are held for other nodes. */
-import { countersOf, type Report } from "../core/figure.ts";
+import { countersOf, type Prefixed, type Report } from "../core/figure.ts";
 import {
+  type DENSITY_READ,
   FOREIGN_COUNTED,
   type FOREIGN_READ,
   RAMSTER_COUNTED,
@@ -14,9 +15,11 @@ export type RamsterCounters = InstanceType<typeof RamsterCounters>;
 
 export type RamsterReport = ZcacheReport &
   SpillReport &
+  Report<Prefixed<"own_", typeof DENSITY_READ>> &
   Report<typeof RAMSTER_COUNTED & typeof RAMSTER_READ>;
 
 export const ForeignCounters = countersOf(FOREIGN_COUNTED);
 export type ForeignCounters = InstanceType<typeof ForeignCounters>;
 
-export type ForeignReport = Report<typeof FOREIGN_COUNTED & typeof FOREIGN_READ>;
+export type ForeignReport = Report<Prefixed<"lent_", typeof DENSITY_READ>> &
+  Report<typeof FOREIGN_COUNTED & typeof FOREIGN_READ>;

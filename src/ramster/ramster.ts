@@ -18,6 +18,8 @@ import type { Codec } from "../compress/codec.ts";
 import type { Buggify } from "../core/buggify.ts";
 import type { Clock } from "../core/clock.ts";
 import type { Disk } from "../core/disk.ts";
+import { withPrefix } from "../core/figure.ts";
+import type { DENSITY_READ } from "../core/figures.ts";
 import { Handle } from "../core/handle.ts";
 import { POOLS_PER_CLIENT_MAX } from "../core/limits.ts";
 import type { Log } from "../core/log.ts";
@@ -30,6 +32,7 @@ import { Timers } from "../core/timers.ts";
 import type { Channel } from "../net/channel.ts";
 import { SpillCounters, spillReport } from "../spill/counters.ts";
 import { Spill } from "../spill/spill.ts";
+import { pageNumbersOf } from "../tmem/page-numbers.ts";
 import type { PamOps } from "../tmem/pamops.ts";
 import { TAG } from "../tmem/pampd.ts";
 import type { Pool, PoolOptions } from "../tmem/pool.ts";
@@ -129,7 +132,7 @@ export class Ramster implements PamOps {
     const atRisk = new AtRisk(spill);
     const records = new CopyRecords({ ...base, fetches, remotePages, atRisk });
     const { cipher } = env;
-    this.seals = cipher === null ? null : new Seals({ ...base, cipher }, settings);
+    this.seals = cipher === null ? null : new Seals({ ...base, cipher }, pageNumbersOf(settings));
     const holders = { ...base, remotePages, lenders, fetches, atRisk, records, seals: this.seals };
     const puts = new PutBatches(holders, settings);
     const retryGet = this.get.bind(this);
@@ -455,11 +458,12 @@ export class Ramster implements PamOps {
   snapshot(): RamsterReport {
     return {
       ...this.zcache.snapshot(),
+      ...withPrefix<"own_", typeof DENSITY_READ>("own_", this.zcache.density()),
       ...this.counters,
       ...spillReport(this.spillCounters, this.spill),
       ...copyReport(this.copyState()),
       fetches_in_flight: this.repatriate.fetchCount,
-      frames_in_flight: this.remotify.framesInFlight,
+      frames_in_flight: Math.ceil(this.remotify.framesInFlight),
       absent_copies: this.remotePages.absentTotal,
       reclaims_pending: this.repair.pagesLeaving,
       repair_pages_per_second: Math.round(this.repair.pagesPerSecond ?? 0),
@@ -514,7 +518,7 @@ export class Ramster implements PamOps {
     const { spillCounters: counters } = this;
     return new Spill(
       { ...env, disk, counters, backoffMs: remotifyBackoffMs, onReady },
-      { ...settings, byteCount: settings.spillBytes },
+      { byteCount: settings.spillBytes, pageNumbers: pageNumbersOf(settings) },
     );
   }
 

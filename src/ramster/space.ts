@@ -17,17 +17,18 @@ export interface Space {
 }
 
 export function spaceOf(
-  { frames, budget }: Zcache,
+  { frames, budget, placement }: Zcache,
   lenders: Lenders,
   spill: Spill | null,
   remotePages: RemotePages,
 ): Space {
-  const framesUsed = frames.framesUsed + remotePages.framesTotal;
+  const framesHere = placement.framesNeeded;
+  const framesUsed = framesHere + remotePages.framesTotal;
   const isDiskFull = spill === null || !spill.hasRoom;
   // A page that also needs a copy on the disk goes nowhere while the disk is full.
   const mayLeave = !(isDiskFull && lenders.wantsDiskCopy);
   const framesLent = mayLeave ? lenders.freeFrames : 0;
-  const framesFree = Math.max(0, budget.frameCountMax - frames.framesUsed) + framesLent;
+  const framesFree = Math.max(0, budget.frameCountMax - framesHere) + framesLent;
   const spillFree = spill === null ? 0 : spill.bytesMax - spill.bytesUsed;
   const bytesUsed = framesUsed * FRAME_BYTES + (spill?.bytesUsed ?? 0);
   const bytesMax = bytesUsed + framesFree * FRAME_BYTES + spillFree;

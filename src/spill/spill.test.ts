@@ -37,7 +37,10 @@ class World implements SpillSink, SpillReadSink {
     const log = new Log((_level, _area, line) => void this.lines.push(line));
     const parts = { memory: new HeapMemory(), disk, clock, log, counters };
     const rest = { backoffMs: (failures: number) => 50 * failures, onReady: () => {} };
-    this.spill = new Spill({ ...parts, ...rest }, { byteCount, pageCountMax: PAGES_MAX });
+    this.spill = new Spill(
+      { ...parts, ...rest },
+      { byteCount, pageNumbers: { max: PAGES_MAX, pinnedMax: 0 } },
+    );
   }
 
   onSpilled(_context: number, isWritten: boolean): void {

@@ -69,6 +69,10 @@ export class Entries implements Links {
     return this.records.pinnedRows + this.leaves.pinnedRows;
   }
 
+  get usedBytes(): number {
+    return this.records.usedBytes + this.leaves.usedBytes;
+  }
+
   /** One past the highest number in use: the bound of a scan with `after`. */
   get end(): number {
     const { rowEnd } = this.leaves;

@@ -42,6 +42,11 @@ export class HashIndex {
     this.heads = new Rows(memory, { rowCountMax, wordsPerRow: 1, pinnedRows: rows.pinnedRows });
   }
 
+  /** Bytes of the buckets in use. */
+  get usedBytes(): number {
+    return this.bucketCount * 4;
+  }
+
   headOf(hash: number): number {
     return this.heads.get(this.bucketOf(hash), 0);
   }

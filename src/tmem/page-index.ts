@@ -10,12 +10,13 @@
  *
  *     record and bucket    36          leaf and bucket   412 for 7 .. 32 pages: 59 .. 13 a page
  *
- * A page gets another number when it moves between record and leaf. That may be done only while
- * nobody else knows the number: the page is here, and not under way to a holder or to the disk
- * (PageOps). Others stay where they are, and move when they are put again. Up to fifteen records of
- * a group wait for that. Then it gets a leaf all the same, which keeps the chain of the group short,
- * and still costs 60 bytes a page. Groups whose pages leave while the rest is remote are the one
- * case that may cost more: up to 412 bytes for each page that is left.
+ * A page gets another number when it moves between record and leaf. That is done only while nobody
+ * else knows the number: the page is here, and not under way to a holder or to the disk (PageOps).
+ * Others stay where they are, and move when they are put again. With fifteen such records a group
+ * gets a leaf all the same. That keeps its chain short, and still costs 60 bytes a page.
+ *
+ * It costs more only where pages leave a group and those that are left may not move: at most 412
+ * bytes for each leaf with a remote page.
  *
  * Nothing moves while a walk is under way (walk.ts), which would miss pages that it has not seen.
  *
@@ -72,6 +73,11 @@ export class PageIndex {
 
   get pageCount(): number {
     return this.count;
+  }
+
+  /** Bytes of all entries and buckets in use. */
+  get usedBytes(): number {
+    return this.entries.usedBytes + this.hash.usedBytes;
   }
 
   /** One past the highest page number in use. */

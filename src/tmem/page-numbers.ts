@@ -21,7 +21,7 @@ const RUN = 1 << RUN_BITS;
 /** Set in the numbers of pages in leaves, and in those of leaves. */
 export const LEAF_BIT = RUN;
 
-assert(endOfNumbers(PAGES_PER_NODE_MAX) <= 2 ** 27);
+assert(highest(PAGES_PER_NODE_MAX) < 2 ** 27);
 
 /** The row of a record, or the position in the leaves. */
 export function positionOf(number: number): number {
@@ -42,9 +42,23 @@ export function leavesFor(pageCount: number): number {
   return Math.ceil(pageCount / PAGES_PER_LEAF);
 }
 
-/** One past the highest number that a page may have in an index of `pageCount` pages. */
-export function endOfNumbers(pageCount: number): number {
-  return pageCount === 0 ? 1 : numberOfLeaf(leavesFor(pageCount)) + PAGES_PER_LEAF;
+/** The bounds of page numbers, for tables with a row for each. */
+export interface PageNumbers {
+  readonly max: number;
+  /** The highest number among so many pages as are pinned. 0: none is. */
+  readonly pinnedMax: number;
+}
+
+export function pageNumbersOf(options: {
+  readonly pageCountMax: number;
+  readonly pinnedPages?: number;
+}): PageNumbers {
+  return { max: highest(options.pageCountMax), pinnedMax: highest(options.pinnedPages ?? 0) };
+}
+
+/** The highest number in an index of so many pages. */
+function highest(pageCount: number): number {
+  return pageCount === 0 ? 0 : numberOfLeaf(leavesFor(pageCount)) + PAGES_PER_LEAF - 1;
 }
 
 /** The first number of the next run. */

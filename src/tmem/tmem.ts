@@ -107,17 +107,17 @@ export class Tmem {
     return this.objects.rowCount;
   }
 
-  /** One past the highest page number in use: the bound of a scan with `after` and `isLive`. */
+  /** Bytes of all rows and buckets in use. */
+  get usedBytes(): number {
+    return this.pages.usedBytes + this.objects.usedBytes + this.objectHash.usedBytes;
+  }
+
+  /** One past the highest page number in use: the bound of a scan with `pageAfter`. */
   get pageEnd(): number {
     return this.pages.end;
   }
 
-  /** The first number for a scan. */
-  get pageFirst(): number {
-    return this.pages.after(0);
-  }
-
-  /** The next number that may be that of a page. */
+  /** The next number that may be that of a page. A scan begins with that after 0. */
   pageAfter(page: number): number {
     return this.pages.after(page);
   }

@@ -1,8 +1,9 @@
 /** Counters of zcache. */
 import { countersOf, type Report } from "../core/figure.ts";
-import { type ZBUD_READ, ZCACHE_COUNTED, type ZCACHE_READ } from "../core/figures.ts";
+import { ZCACHE_COUNTED, type ZCACHE_READ } from "../core/figures.ts";
+import type { PlacementReport } from "../placement/counters.ts";
 
 export const ZcacheCounters = countersOf(ZCACHE_COUNTED);
 export type ZcacheCounters = InstanceType<typeof ZcacheCounters>;
 
-export type ZcacheReport = Report<typeof ZBUD_READ & typeof ZCACHE_COUNTED & typeof ZCACHE_READ>;
+export type ZcacheReport = PlacementReport & Report<typeof ZCACHE_COUNTED & typeof ZCACHE_READ>;

@@ -17,6 +17,8 @@
 import { assert } from "../../core/assert.ts";
 import type { Buggify } from "../../core/buggify.ts";
 import type { Clock } from "../../core/clock.ts";
+import { withPrefix } from "../../core/figure.ts";
+import type { DENSITY_READ } from "../../core/figures.ts";
 import { Handle } from "../../core/handle.ts";
 import { PERSISTENT } from "../../core/kind.ts";
 import { FLUSH_SLICE, PAGE_BYTES } from "../../core/limits.ts";
@@ -350,6 +352,7 @@ export class Foreign {
     const { zpages, zbytes } = this.zcache.placement.counters;
     return {
       ...this.counters,
+      ...withPrefix<"lent_", typeof DENSITY_READ>("lent_", this.zcache.density()),
       foreign_eph_pages: zpages[0],
       foreign_pers_pages: zpages[1],
       foreign_zbytes: zbytes[0] + zbytes[1],

@@ -33,8 +33,8 @@ import type { LinkedBoot, Presence } from "./presence.ts";
 
 class Holder {
   pageCount = 0;
-  /** How much the pages take there, in halves of a frame. */
-  halfFrames = 0;
+  /** Bytes of the zpages there. */
+  zbytes = 0;
   readonly flushes: PendingFlushes;
   /** No put follows before this many entries of `flushes` are done: see `addFlushBeforePut`. */
   doneBeforePut = 0;
@@ -79,14 +79,14 @@ export class RemotePages implements ReplySink {
     return this.holders[node]?.pageCount ?? 0;
   }
 
-  /** An estimate of the frames that the pages take there, two to a frame if they fit. */
+  /** An estimate of the frames that the pages take there, as if they filled them. */
   framesAt(node: number): number {
-    return (this.holders[node]?.halfFrames ?? 0) / 2;
+    return (this.holders[node]?.zbytes ?? 0) / FRAME_BYTES;
   }
 
   /** The same for all holders together. */
   get framesTotal(): number {
-    return this.holders.reduce((sum, holder) => sum + (holder?.halfFrames ?? 0) / 2, 0);
+    return this.holders.reduce((sum, holder) => sum + (holder?.zbytes ?? 0), 0) / FRAME_BYTES;
   }
 
   /**
@@ -170,7 +170,7 @@ export class RemotePages implements ReplySink {
     counters.remote_copies += copies;
     const holder = this.holderOf(node);
     holder.pageCount += copies;
-    holder.halfFrames += zpageBytes > FRAME_BYTES / 2 ? 2 * copies : copies;
+    holder.zbytes += copies * zpageBytes;
   }
 
   /**
