@@ -10,6 +10,7 @@ import { PAGE_BYTES } from "../../src/core/limits.ts";
 import type { Memory } from "../../src/core/memory.ts";
 import { STATUS } from "../../src/core/status.ts";
 import { openMemory } from "../../src/memory/open-memory.ts";
+import type { PlacementName } from "../../src/placement/placement.ts";
 import { NEVER_REMOTE } from "../../src/ramster/foreign/foreign.ts";
 import type { Pool } from "../../src/tmem/pool.ts";
 import { LOCAL_CLIENT } from "../../src/tmem/tmem.ts";
@@ -51,7 +52,12 @@ export class PagePath {
   private readonly page = new Uint8Array(PAGE_BYTES);
   private readonly target = new Uint8Array(PAGE_BYTES);
 
-  constructor(options: { frameCountMax: number; pageCountMax: number; zpageBytes: number }) {
+  constructor(options: {
+    frameCountMax: number;
+    pageCountMax: number;
+    zpageBytes: number;
+    placement?: PlacementName;
+  }) {
     const memory = openMemory();
     const codec = new CopyCodec(memory, options.zpageBytes);
     const codecs = [new Raw(memory), codec];
@@ -60,7 +66,7 @@ export class PagePath {
       {
         frameCountMax: options.frameCountMax,
         pageCountMax: options.pageCountMax,
-        placement: "zbud",
+        placement: options.placement ?? "zbud",
         order: "lru",
         highMarkPercent: 100,
         lowMarkPercent: 100,
@@ -99,9 +105,18 @@ export class PagePath {
   }
 
   private name(number: number): void {
-    this.handle.oid0lo = (number >>> 5) & 0xff;
-    this.handle.index = ((number >>> 13) << 5) | (number & 31);
+    this.handle.oid0lo = objectOf(number);
+    this.handle.index = indexOf(number);
   }
+}
+
+/** The object of a page, from 0. There are 256, with 32 neighbours of each page beside it. */
+export function objectOf(number: number): number {
+  return (number >>> 5) & 0xff;
+}
+
+export function indexOf(number: number): number {
+  return ((number >>> 13) << 5) | (number & 31);
 }
 
 /** The same with the numbers in order, as in a sweep over memory or a swapoff. */

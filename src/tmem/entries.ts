@@ -1,17 +1,19 @@
 /**
- * Entries: the rows of an object's pages, by number (page-numbers.ts). A *record* is one page. A
- * *leaf* has a slot for each of 32 neighbouring pages, and takes 13 bytes a page when it is full,
- * where a record takes 32 (rows.ts).
+ * Entries: the rows of an object's pages, by number (page-numbers.ts), and how they are found. A
+ * *record* is one page. A *leaf* has a slot for each of 32 neighbouring pages (rows.ts).
+ *
+ *     hash over object and index          -> record      32 bytes and a bucket for a page
+ *     hash over object and index >> 5     -> leaf        408 bytes and a bucket for 1 .. 32 pages
  *
  * The number of a leaf is that of its first slot. `get` and `set` are for the words that every
  * entry has; `pageWord` and `setPageWord` are for those of one page, in whichever kind of entry it
  * is.
  *
- * Not here: which pages are in leaves, and the hash (page-index.ts).
+ * Not here: which pages are in leaves, and the lists of objects (page-index.ts).
  */
 import type { Memory } from "../core/memory.ts";
 import { Table } from "../core/table.ts";
-import type { Links } from "./hash-index.ts";
+import { HashIndex, leafHashOf, pageHashOf } from "./hash-index.ts";
 import {
   isRunStart,
   LEAF_BIT,
@@ -22,6 +24,7 @@ import {
   positionOf,
 } from "./page-numbers.ts";
 import {
+  ENTRY_INDEX,
   ENTRY_OBJECT,
   LEAF_MASK,
   LEAF_PAGES,
@@ -33,6 +36,7 @@ import {
 } from "./rows.ts";
 
 const SLOT = PAGES_PER_LEAF - 1;
+const LEAF_SHIFT = Math.log2(PAGES_PER_LEAF);
 
 export interface EntriesOptions {
   pageCountMax: number;
@@ -43,9 +47,13 @@ export interface EntriesOptions {
   pinnedPages?: number;
 }
 
-export class Entries implements Links {
+export class Entries {
   private readonly records: Table;
   private readonly leaves: Table;
+  private readonly recordHash: HashIndex;
+  private readonly leafHash: HashIndex;
+  /** The leaf that was found last. A neighbour is often next. */
+  private lastLeaf = 0;
 
   constructor(memory: Memory, { pageCountMax, pinnedPages = 0 }: EntriesOptions) {
     const leafCount = leavesFor(pinnedPages > 0 ? pinnedPages : pageCountMax);
@@ -59,18 +67,14 @@ export class Entries implements Links {
       wordsPerRow: WORDS_PER_LEAF,
       pinnedRows: pinnedPages > 0 ? leafCount : 0,
     });
+    this.recordHash = new HashIndex(memory, this.records, (row) => hashOfRecord(this.records, row));
+    this.leafHash = new HashIndex(memory, this.leaves, (row) => hashOfLeaf(this.leaves, row));
   }
 
-  get rowCountMax(): number {
-    return this.records.rowCountMax + this.leaves.rowCountMax;
-  }
-
-  get pinnedRows(): number {
-    return this.records.pinnedRows + this.leaves.pinnedRows;
-  }
-
+  /** Bytes of rows and buckets in use. */
   get usedBytes(): number {
-    return this.records.usedBytes + this.leaves.usedBytes;
+    const { records, leaves, recordHash, leafHash } = this;
+    return records.usedBytes + leaves.usedBytes + recordHash.usedBytes + leafHash.usedBytes;
   }
 
   /** One past the highest number in use: the bound of a scan with `after`. */
@@ -91,26 +95,75 @@ export class Entries implements Links {
     return isUsed ? next : nextRun(next);
   }
 
-  /** @returns the number of a new record of unspecified content, or 0. */
-  takeRecord(): number {
-    return numberOfRecord(this.records.take());
+  /** The record of the page, or 0. */
+  findRecord(object: number, index: number): number {
+    const { records } = this;
+    let row = this.recordHash.headOf(pageHashOf(object, index));
+    while (row !== 0) {
+      if (records.get(row, ENTRY_INDEX) === index && records.get(row, ENTRY_OBJECT) === object) {
+        return numberOfRecord(row);
+      }
+      row = records.get(row, 0);
+    }
+    return 0;
   }
 
-  /** @returns the number of a new leaf of unspecified content, or 0. */
-  takeLeaf(): number {
+  /** The leaf for the page, or 0. */
+  findLeaf(object: number, index: number): number {
+    const first = index & ~SLOT;
+    if (this.isLeafOf(this.lastLeaf, object, first)) return numberOfLeaf(this.lastLeaf);
+    let row = this.leafHash.headOf(leafHashOf(object, index));
+    while (row !== 0) {
+      if (this.isLeafOf(row, object, first)) {
+        this.lastLeaf = row;
+        return numberOfLeaf(row);
+      }
+      row = this.leaves.get(row, 0);
+    }
+    return 0;
+  }
+
+  private isLeafOf(row: number, object: number, first: number): boolean {
+    const { leaves } = this;
+    return leaves.get(row, ENTRY_INDEX) === first && leaves.get(row, ENTRY_OBJECT) === object;
+  }
+
+  /** @returns the number of a new record, on no list yet. 0: there is no room. */
+  newRecord(object: number, index: number): number {
+    const row = this.records.take();
+    if (row === 0) return 0;
+    this.records.set(row, ENTRY_OBJECT, object);
+    this.records.set(row, ENTRY_INDEX, index);
+    this.recordHash.insert(row, pageHashOf(object, index));
+    return numberOfRecord(row);
+  }
+
+  /** @returns the number of a new leaf for the page, empty and on no list yet. 0: no room. */
+  newLeaf(object: number, index: number): number {
     const row = this.leaves.take();
-    return row === 0 ? 0 : numberOfLeaf(row);
+    if (row === 0) return 0;
+    this.leaves.set(row, ENTRY_OBJECT, object);
+    this.leaves.set(row, ENTRY_INDEX, index & ~SLOT);
+    this.leaves.set(row, LEAF_MASK, 0);
+    this.leafHash.insert(row, leafHashOf(object, index));
+    return numberOfLeaf(row);
   }
 
   giveRecord(record: number): void {
-    this.set(record, ENTRY_OBJECT, 0);
-    this.records.give(positionOf(record));
+    const { records } = this;
+    const row = positionOf(record);
+    this.recordHash.remove(row, hashOfRecord(records, row));
+    records.set(row, ENTRY_OBJECT, 0);
+    records.give(row);
   }
 
   /** Gives an empty leaf. */
   giveLeaf(leaf: number): void {
-    this.set(leaf, ENTRY_OBJECT, 0);
-    this.leaves.give(leafRow(leaf));
+    const { leaves } = this;
+    const row = leafRow(leaf);
+    this.leafHash.remove(row, hashOfLeaf(leaves, row));
+    leaves.set(row, ENTRY_OBJECT, 0);
+    leaves.give(row);
   }
 
   /** A word that both kinds of entry have. */
@@ -154,6 +207,8 @@ export class Entries implements Links {
   close(): void {
     this.records.close();
     this.leaves.close();
+    this.recordHash.close();
+    this.leafHash.close();
   }
 }
 
@@ -171,8 +226,16 @@ export function hasSlot(mask: number, number: number): boolean {
   return ((mask >>> (number & SLOT)) & 1) !== 0;
 }
 
+function hashOfRecord(records: Table, row: number): number {
+  return pageHashOf(records.get(row, ENTRY_OBJECT), records.get(row, ENTRY_INDEX));
+}
+
+function hashOfLeaf(leaves: Table, row: number): number {
+  return leafHashOf(leaves.get(row, ENTRY_OBJECT), leaves.get(row, ENTRY_INDEX));
+}
+
 function leafRow(number: number): number {
-  return positionOf(number) >>> 5;
+  return positionOf(number) >>> LEAF_SHIFT;
 }
 
 function slotWord(page: number): number {

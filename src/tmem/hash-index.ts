@@ -1,5 +1,5 @@
 /**
- * HashIndex: from a hash to a chain of rows, linked through word 0 of each row.
+ * HashIndex: from a hash to a chain of rows of a Table, linked through word 0 of each row.
  *
  * Linear hashing (Litwin, "Linear Hashing", 1980). With more rows than buckets, each insert adds
  * one bucket by splitting the one at `split`. So no insert ever rehashes everything. A bucket costs
@@ -8,38 +8,30 @@
  *     | 0 .. split-1: split already | split .. 2^level-1 | 2^level .. 2^level+split-1: new halves |
  *
  * The caller walks a chain, since it knows what equality is: `for (row = headOf(h); row; row =
- * rows.get(row, 0))`.
+ * table.get(row, 0))`.
  */
 import { assert } from "../core/assert.ts";
 import type { Memory } from "../core/memory.ts";
-import { Rows } from "../core/table.ts";
+import { Rows, type Table } from "../core/table.ts";
 
 /** Buckets at the start: one resident page of heads. */
 const BUCKETS_MIN = 1024;
 const LINK = 0;
 
-/** The rows of a hash: a Table, or what has a word 0 for it in the same way. */
-export interface Links {
-  readonly rowCountMax: number;
-  readonly pinnedRows: number;
-  get(row: number, word: number): number;
-  set(row: number, word: number, value: number): void;
-}
-
 export class HashIndex {
-  private readonly rows: Links;
+  private readonly table: Table;
   private readonly heads: Rows;
   private readonly hashOf: (row: number) => number;
   private bucketCount = BUCKETS_MIN;
   private levelMask = BUCKETS_MIN - 1;
   private count = 0;
 
-  constructor(memory: Memory, rows: Links, hashOf: (row: number) => number) {
-    this.rows = rows;
+  constructor(memory: Memory, table: Table, hashOf: (row: number) => number) {
+    this.table = table;
     this.hashOf = hashOf;
-    const rowCountMax = Math.max(rows.rowCountMax, BUCKETS_MIN) + 1;
+    const rowCountMax = Math.max(table.rowCountMax, BUCKETS_MIN) + 1;
     // There is a bucket for each row, and it is pinned if the row is.
-    this.heads = new Rows(memory, { rowCountMax, wordsPerRow: 1, pinnedRows: rows.pinnedRows });
+    this.heads = new Rows(memory, { rowCountMax, wordsPerRow: 1, pinnedRows: table.pinnedRows });
   }
 
   /** Bytes of the buckets in use. */
@@ -53,7 +45,7 @@ export class HashIndex {
 
   insert(row: number, hash: number): void {
     const bucket = this.bucketOf(hash);
-    this.rows.set(row, LINK, this.heads.get(bucket, 0));
+    this.table.set(row, LINK, this.heads.get(bucket, 0));
     this.heads.set(bucket, 0, row);
     this.count += 1;
     if (this.count > this.bucketCount && this.bucketCount < this.heads.rowCountMax) this.grow();
@@ -62,15 +54,15 @@ export class HashIndex {
   remove(row: number, hash: number): void {
     const bucket = this.bucketOf(hash);
     let at = this.heads.get(bucket, 0);
-    const next = this.rows.get(row, LINK);
+    const next = this.table.get(row, LINK);
     if (at === row) {
       this.heads.set(bucket, 0, next);
     } else {
-      while (this.rows.get(at, LINK) !== row) {
-        at = this.rows.get(at, LINK);
+      while (this.table.get(at, LINK) !== row) {
+        at = this.table.get(at, LINK);
         assert(at !== 0, "remove of a row that is not in its chain");
       }
-      this.rows.set(at, LINK, next);
+      this.table.set(at, LINK, next);
     }
     this.count -= 1;
     if (this.count === 0 && this.bucketCount > BUCKETS_MIN) this.reset();
@@ -93,12 +85,12 @@ export class HashIndex {
     let kept = 0;
     let moved = 0;
     while (row !== 0) {
-      const next = this.rows.get(row, LINK);
+      const next = this.table.get(row, LINK);
       if ((this.hashOf(row) & (this.levelMask * 2 + 1)) >>> 0 === target) {
-        this.rows.set(row, LINK, moved);
+        this.table.set(row, LINK, moved);
         moved = row;
       } else {
-        this.rows.set(row, LINK, kept);
+        this.table.set(row, LINK, kept);
         kept = row;
       }
       row = next;
@@ -116,16 +108,20 @@ export class HashIndex {
 }
 
 /**
- * Mixes an object's row and the index of 32 neighbouring pages, `index >> 5`. Sixteen such groups
- * in a row share a cache line of bucket heads, since pages are often used in the order in which
- * they were stored. Their position in the line depends on the object, so that objects of one page
- * spread too.
+ * Mixes an object's row and an index. Sixteen neighbouring indexes share a cache line of bucket
+ * heads, since pages are often used in the order in which they were stored. Their position in the
+ * line depends on the object, so that objects of one page spread too.
  */
-export function groupHashOf(object: number, group: number): number {
+export function pageHashOf(object: number, index: number): number {
   const own = Math.imul(object, 0x85ebca6b);
-  let h = Math.imul(group >> 4, 0x9e3779b1) ^ own;
+  let h = Math.imul(index >> 4, 0x9e3779b1) ^ own;
   h = Math.imul(h ^ (h >>> 15), 0xc2b2ae35);
-  return ((h ^ (h >>> 13)) << 4) | ((group ^ (own >>> 28)) & 15);
+  return ((h ^ (h >>> 13)) << 4) | ((index ^ (own >>> 28)) & 15);
+}
+
+/** Mixes an object's row and the index of the first page of a leaf, in the same way. */
+export function leafHashOf(object: number, index: number): number {
+  return pageHashOf(object, index >> 5);
 }
 
 /** Mixes the hash of an oid and its pool's row. */

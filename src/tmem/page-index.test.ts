@@ -97,21 +97,37 @@ class World {
   }
 }
 
-test("the eighth page of a group makes a leaf, and the seventh from the end undoes it", () => {
+test("the eighth page of a group makes a leaf, and the sixth but one undoes it", () => {
   const world = new World();
-  for (const index of [31, 3, 0, 17, 8, 9, 20]) world.put(index);
+  for (const index of [6, 3, 0, 1, 7, 4, 5]) world.put(index);
   expect([world.isInLeaf(3), world.moves]).toEqual([false, 0]);
-  world.put(25);
-  for (const index of [31, 3, 0, 17, 8, 9, 20, 25]) expect(world.isInLeaf(index)).toBe(true);
+  world.put(2);
+  expect(world.isInLeaf(3)).toBe(false); // Pages put in order end at the first or the last of four.
+  world.put(12);
+  world.put(7);
+  for (const index of [0, 1, 2, 3, 4, 5, 6, 7, 12]) expect(world.isInLeaf(index)).toBe(true);
   world.put(32);
-  expect([world.isInLeaf(32), world.moves]).toEqual([false, 7]);
+  expect([world.isInLeaf(32), world.moves]).toEqual([false, 8]);
   world.verify();
   world.flush(0);
-  expect(world.isInLeaf(31)).toBe(true);
-  world.flush(9);
-  for (const index of [31, 3, 17, 8, 20, 25]) expect(world.isInLeaf(index)).toBe(false);
-  expect([world.find(0), world.find(9), world.tmem.pageCount]).toEqual([0, 0, 7]);
+  world.flush(5);
+  expect(world.isInLeaf(12)).toBe(true);
+  world.flush(7);
+  for (const index of [1, 2, 3, 4, 6, 12]) expect(world.isInLeaf(index)).toBe(false);
+  expect([world.find(0), world.find(5), world.tmem.pageCount]).toEqual([0, 0, 7]);
   world.verify();
+});
+
+test("pages that are put in order, up or down, are in leaves from the eighth on", () => {
+  for (const indexAt of [(i: number) => i, (i: number) => 31 - i]) {
+    const world = new World();
+    for (let i = 0; i < 32; i += 1) {
+      world.put(indexAt(i));
+      expect(world.isInLeaf(indexAt(i))).toBe(i >= 7);
+    }
+    expect(world.moves).toBe(7);
+    world.verify();
+  }
 });
 
 test("groups of other objects, and on both sides of index 2^31, have leaves of their own", () => {
@@ -139,26 +155,16 @@ test("a page whose number others know stays, and moves when it is put again", ()
     world.put(index);
     world.fix(index);
   }
-  for (let index = 4; index < 11; index += 1) world.put(index);
-  expect(world.isInLeaf(10)).toBe(false); // Six may move, and one more has come.
-  world.put(11);
-  expect([3, 4, 11].map((index) => world.isInLeaf(index))).toEqual([false, true, true]);
+  for (let index = 4; index < 8; index += 1) world.put(index);
+  expect(world.isInLeaf(7)).toBe(false); // Four may move.
+  for (let index = 8; index < 16; index += 1) world.put(index);
+  expect([3, 4, 15].map((index) => world.isInLeaf(index))).toEqual([false, true, true]);
   world.verify();
   world.put(3);
   expect([2, 3].map((index) => world.isInLeaf(index))).toEqual([false, true]);
-  world.fix(11);
-  for (let index = 4; index < 10; index += 1) world.flush(index);
-  expect([3, 10, 11].map((index) => world.isInLeaf(index))).toEqual([true, true, true]);
-  world.verify();
-});
-
-test("a group has at most fifteen records before it gets a leaf", () => {
-  const world = new World();
-  for (let index = 0; index < 16; index += 1) {
-    world.put(index);
-    expect(world.isInLeaf(index)).toBe(index === 15);
-    world.fix(index);
-  }
+  world.fix(15);
+  for (let index = 4; index < 14; index += 1) world.flush(index);
+  expect([3, 14, 15].map((index) => world.isInLeaf(index))).toEqual([true, true, true]);
   world.verify();
 });
 

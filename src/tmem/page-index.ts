@@ -1,34 +1,30 @@
 /**
- * PageIndex: the pages of objects, by index. One hash over an object and `index >> 5` finds the
- * records and the leaf (entries.ts) of 32 neighbouring pages, the *group*.
+ * PageIndex: the pages of objects, by index. Each is a record, or in the leaf of its *group*, 32
+ * neighbouring pages (entries.ts).
  *
- *     bucket -> leaf of a group -> record -> record of another group -> ...
+ *     put    the group has a leaf: into that. It has no leaf and this is the eighth page or a later
+ *            one: it gets a leaf, which takes in the records. Else it is a record.
+ *     remove six pages of a leaf are left: they become records again
  *
- * A sparse page is a record. When the eighth page of a group is put, the group gets a leaf, which
- * takes in the records. When so many pages have left that six remain, they become records again.
- * So an index costs at most 60 bytes a page:
- *
- *     record and bucket    36          leaf and bucket   412 for 7 .. 32 pages: 59 .. 13 a page
+ * So a page costs 36 bytes as a record, and 59 .. 13 in a leaf with 7 .. 32 pages. To count the
+ * group at every put would be slow. It is counted when the pages next to the new one are there. So
+ * the eighth page that is put in order makes a leaf. Without order it may be a later one.
  *
  * A page gets another number when it moves between record and leaf. That is done only while nobody
  * else knows the number: the page is here, and not under way to a holder or to the disk (PageOps).
- * Others stay where they are, and move when they are put again. With fifteen such records a group
- * gets a leaf all the same. That keeps its chain short, and still costs 60 bytes a page.
- *
- * It costs more only where pages leave a group and those that are left may not move: at most 412
- * bytes for each leaf with a remote page.
+ * Others stay where they are. A record of those moves when it is put again. A leaf with one of them
+ * stays, even if it has one page and costs 412 bytes.
  *
  * Nothing moves while a walk is under way (walk.ts), which would miss pages that it has not seen.
  *
  * Invariants, checked by verify:
- *   1. An entry is in the hash under its object and group, and on its object's list.
+ *   1. An entry is in its hash under its object and index, and on its object's list.
  *   2. A group has at most one leaf, which has at least one page. No page is there twice.
  */
 import { assert } from "../core/assert.ts";
 import type { Memory } from "../core/memory.ts";
 import type { Table } from "../core/table.ts";
 import { Entries, type EntriesOptions, entryOf, hasSlot, isLeaf } from "./entries.ts";
-import { groupHashOf, HashIndex } from "./hash-index.ts";
 import type { PageOps } from "./pamops.ts";
 import {
   ENTRY_INDEX,
@@ -40,15 +36,14 @@ import {
   WORDS_PER_PAGE,
 } from "./rows.ts";
 
-const GROUP_SHIFT = 5;
 const SLOT = PAGES_PER_LEAF - 1;
 
 /** A group gets a leaf when so many pages of it may be in there. */
 const LEAF_PAGES_MIN = 8;
 /** A leaf with no more pages than this goes. */
 const LEAF_PAGES_LEFT = 6;
-/** A group that has so many pages gets a leaf even if few of them may move. */
-const GROUP_RECORDS_MAX = 16;
+/** A group is counted when the put fills four neighbours and so many of the next four are there. */
+const NEXT_FOUR_MIN = 2;
 
 export class PageIndex {
   /** While this is set, no page gets another number. */
@@ -56,19 +51,16 @@ export class PageIndex {
   private readonly objects: Table;
   private readonly ops: PageOps;
   private readonly entries: Entries;
-  private readonly hash: HashIndex;
   private readonly pageCountMax: number;
   private count = 0;
-  /** What `leafOf` has found: the records of the group. */
-  private readonly group = new Int32Array(PAGES_PER_LEAF);
-  private groupCount = 0;
+  /** The records that may move into a new leaf. */
+  private readonly movable = new Int32Array(PAGES_PER_LEAF);
 
   constructor(memory: Memory, objects: Table, ops: PageOps, options: EntriesOptions) {
     this.objects = objects;
     this.ops = ops;
     this.pageCountMax = options.pageCountMax;
     this.entries = new Entries(memory, options);
-    this.hash = new HashIndex(memory, this.entries, (entry) => this.hashOf(entry));
   }
 
   get pageCount(): number {
@@ -77,7 +69,7 @@ export class PageIndex {
 
   /** Bytes of all entries and buckets in use. */
   get usedBytes(): number {
-    return this.entries.usedBytes + this.hash.usedBytes;
+    return this.entries.usedBytes;
   }
 
   /** One past the highest page number in use. */
@@ -116,18 +108,9 @@ export class PageIndex {
   /** The page of the object, or 0. */
   find(object: number, index: number): number {
     const { entries } = this;
-    const indexWord = index | 0;
-    const first = indexWord & ~SLOT;
-    let entry = this.hash.headOf(groupHashOf(object, indexWord >> GROUP_SHIFT));
-    while (entry !== 0) {
-      const wanted = isLeaf(entry) ? first : indexWord;
-      if (entries.get(entry, ENTRY_INDEX) === wanted && this.isOf(entry, object)) {
-        if (!isLeaf(entry)) return entry;
-        if (hasSlot(entries.mask(entry), indexWord)) return entry | (indexWord & SLOT);
-      }
-      entry = entries.get(entry, 0);
-    }
-    return 0;
+    const leaf = entries.findLeaf(object, index | 0);
+    if (leaf !== 0 && hasSlot(entries.mask(leaf), index)) return leaf | (index & SLOT);
+    return entries.findRecord(object, index | 0);
   }
 
   /**
@@ -137,7 +120,7 @@ export class PageIndex {
   add(object: number, index: number): number {
     if (this.count >= this.pageCountMax) return 0;
     const indexWord = index | 0;
-    const leaf = this.leafFor(object, indexWord, 1);
+    const leaf = this.leafFor(object, indexWord);
     const page = leaf === 0 ? this.newRecord(object, indexWord) : this.takeSlot(leaf, indexWord);
     if (page !== 0) this.count += 1;
     return page;
@@ -150,7 +133,7 @@ export class PageIndex {
   putAgain(page: number): number {
     if (isLeaf(page) || this.isStill) return page;
     const index = this.indexOf(page);
-    const leaf = this.leafFor(this.objectOf(page), index, 0);
+    const leaf = this.leafFor(this.objectOf(page), index);
     if (leaf === 0) return page;
     this.removeRecord(page);
     return this.takeSlot(leaf, index);
@@ -182,7 +165,6 @@ export class PageIndex {
 
   close(): void {
     this.entries.close();
-    this.hash.close();
   }
 
   /** Checks the entries of the object and calls `visit` with its pages. @returns how many. */
@@ -191,12 +173,12 @@ export class PageIndex {
     let count = 0;
     let prev = 0;
     for (let entry = this.objects.get(object, OBJECT_FIRST); entry !== 0; ) {
-      assert(this.isOf(entry, object), "object of an entry");
+      assert(entries.get(entry, ENTRY_OBJECT) === object, "object of an entry");
       assert(entries.get(entry, ENTRY_PREV) === prev, "link back");
       if (isLeaf(entry)) {
         assert(entries.mask(entry) !== 0, "leaf without pages");
         assert((entries.get(entry, ENTRY_INDEX) & SLOT) === 0, "first index of a leaf");
-        const leaf = this.leafOf(object, entries.get(entry, ENTRY_INDEX));
+        const leaf = entries.findLeaf(object, entries.get(entry, ENTRY_INDEX));
         assert(leaf === entry, "leaf is not in its hash chain, or its group has two");
       }
       prev = entry;
@@ -222,16 +204,6 @@ export class PageIndex {
     assert(count === this.count, "pages in records and slots");
   }
 
-  private isOf(entry: number, object: number): boolean {
-    return this.entries.get(entry, ENTRY_OBJECT) === object;
-  }
-
-  private hashOf(entry: number): number {
-    const { entries } = this;
-    const group = entries.get(entry, ENTRY_INDEX) >> GROUP_SHIFT;
-    return groupHashOf(entries.get(entry, ENTRY_OBJECT), group);
-  }
-
   /** The first page of the entry. */
   private firstOf(entry: number): number {
     return entry !== 0 && isLeaf(entry) ? entry | lowest(this.entries.mask(entry)) : entry;
@@ -239,53 +211,42 @@ export class PageIndex {
 
   // Leaves.
 
-  /** The leaf of the group, or 0. If it is 0, `group` has the records. */
-  private leafOf(object: number, index: number): number {
-    const { entries, group } = this;
-    const first = index & ~SLOT;
-    let count = 0;
-    let entry = this.hash.headOf(groupHashOf(object, index >> GROUP_SHIFT));
-    while (entry !== 0) {
-      if ((entries.get(entry, ENTRY_INDEX) & ~SLOT) === first && this.isOf(entry, object)) {
-        if (isLeaf(entry)) return entry;
-        group[count] = entry;
-        count += 1;
-      }
-      entry = entries.get(entry, 0);
+  /** The leaf for a page that is put, or 0: it is to be a record. */
+  private leafFor(object: number, index: number): number {
+    const { entries } = this;
+    const leaf = entries.findLeaf(object, index);
+    if (leaf !== 0 || this.isStill || !isAtEndOfFour(index)) return leaf;
+    for (let bits = 1; bits < 4; bits += 1) {
+      if (entries.findRecord(object, index ^ bits) === 0) return 0;
     }
-    this.groupCount = count;
-    return 0;
+    let count = 0;
+    for (let bits = 4; bits < 8; bits += 1) {
+      if (entries.findRecord(object, index ^ bits) !== 0) count += 1;
+    }
+    return count < NEXT_FOUR_MIN ? 0 : this.makeLeaf(object, index);
   }
 
-  /**
-   * The leaf of the group, to which `added` new pages are added. If it has none and a leaf is worth
-   * it, it gets one, which takes in the records that may move. 0: the page is to be a record.
-   */
-  private leafFor(object: number, index: number, added: number): number {
-    const leaf = this.leafOf(object, index);
-    if (leaf !== 0 || this.isStill || this.groupCount + added < LEAF_PAGES_MIN) return leaf;
-    const { entries, ops, group, groupCount } = this;
-    let movable = 0;
-    for (let i = 0; i < groupCount; i += 1) {
-      const record = group[i] ?? 0;
-      if (!ops.mayRenumber(record)) continue;
-      group[movable] = record;
-      movable += 1;
+  /** Makes a leaf if the group has enough pages for it. The page itself has no storage yet. */
+  private makeLeaf(object: number, index: number): number {
+    const { entries, ops, movable } = this;
+    let count = 0;
+    for (let slot = 0; slot < PAGES_PER_LEAF; slot += 1) {
+      const record = entries.findRecord(object, (index & ~SLOT) | slot);
+      if (record === 0 || !ops.mayRenumber(record)) continue;
+      movable[count] = record;
+      count += 1;
     }
-    // The page itself has no storage yet, so it is not among them.
-    const isWorthIt = movable + 1 >= LEAF_PAGES_MIN || groupCount + added >= GROUP_RECORDS_MAX;
-    const made = isWorthIt ? entries.takeLeaf() : 0;
-    if (made === 0) return 0;
-    entries.setMask(made, 0);
-    this.link(made, object, index & ~SLOT);
-    for (let i = 0; i < movable; i += 1) {
-      const record = group[i] ?? 0;
-      const page = this.takeSlot(made, entries.get(record, ENTRY_INDEX));
+    const leaf = count + 1 < LEAF_PAGES_MIN ? 0 : entries.newLeaf(object, index);
+    if (leaf === 0) return 0;
+    this.list(leaf, object);
+    for (let i = 0; i < count; i += 1) {
+      const record = movable[i] ?? 0;
+      const page = this.takeSlot(leaf, entries.get(record, ENTRY_INDEX));
       this.copyWords(record, page);
       this.removeRecord(record);
       ops.renumbered(page);
     }
-    return made;
+    return leaf;
   }
 
   /** The pages of the leaf become records, if all may. */
@@ -318,18 +279,18 @@ export class PageIndex {
     const mask = this.entries.mask(leaf) & ~(1 << (page & SLOT));
     this.entries.setMask(leaf, mask);
     if (mask !== 0) return;
-    this.unlink(leaf);
+    this.unlist(leaf);
     this.entries.giveLeaf(leaf);
   }
 
   private newRecord(object: number, index: number): number {
-    const record = this.entries.takeRecord();
-    if (record !== 0) this.link(record, object, index);
+    const record = this.entries.newRecord(object, index);
+    if (record !== 0) this.list(record, object);
     return record;
   }
 
   private removeRecord(record: number): void {
-    this.unlink(record);
+    this.unlist(record);
     this.entries.giveRecord(record);
   }
 
@@ -340,28 +301,29 @@ export class PageIndex {
     }
   }
 
-  /** Puts a new entry in the hash and on the list of its object. */
-  private link(entry: number, object: number, index: number): void {
+  /** Puts an entry on the list of its object. */
+  private list(entry: number, object: number): void {
     const { entries, objects } = this;
     const first = objects.get(object, OBJECT_FIRST);
-    entries.set(entry, ENTRY_OBJECT, object);
-    entries.set(entry, ENTRY_INDEX, index);
     entries.set(entry, ENTRY_PREV, 0);
     entries.set(entry, ENTRY_NEXT, first);
     if (first !== 0) entries.set(first, ENTRY_PREV, entry);
     objects.set(object, OBJECT_FIRST, entry);
-    this.hash.insert(entry, groupHashOf(object, index >> GROUP_SHIFT));
   }
 
-  private unlink(entry: number): void {
+  private unlist(entry: number): void {
     const { entries, objects } = this;
     const prev = entries.get(entry, ENTRY_PREV);
     const next = entries.get(entry, ENTRY_NEXT);
     if (prev === 0) objects.set(entries.get(entry, ENTRY_OBJECT), OBJECT_FIRST, next);
     else entries.set(prev, ENTRY_NEXT, next);
     if (next !== 0) entries.set(next, ENTRY_PREV, prev);
-    this.hash.remove(entry, this.hashOf(entry));
   }
+}
+
+/** Whether the page is the first or the last of four neighbours, as they are put in order. */
+function isAtEndOfFour(index: number): boolean {
+  return ((index + 1) & 2) === 0;
 }
 
 /** The number of the lowest bit that is set. */
