@@ -15,7 +15,6 @@ import type { Memory } from "../core/memory.ts";
 import { Table } from "../core/table.ts";
 import { HashIndex, leafHashOf, pageHashOf } from "./hash-index.ts";
 import {
-  isRunStart,
   LEAF_BIT,
   leavesFor,
   nextRun,
@@ -87,12 +86,9 @@ export class Entries {
   /** The next number that may be that of a page. Skips what was never used. */
   after(number: number): number {
     const next = number + 1;
-    if (!isRunStart(next)) return next;
-    const isUsed =
-      (next & LEAF_BIT) === 0
-        ? positionOf(next) < this.records.rowEnd
-        : positionOf(next) < this.leaves.rowEnd * PAGES_PER_LEAF;
-    return isUsed ? next : nextRun(next);
+    const { rowEnd } = (next & LEAF_BIT) === 0 ? this.records : this.leaves;
+    const end = (next & LEAF_BIT) === 0 ? rowEnd : rowEnd * PAGES_PER_LEAF;
+    return positionOf(next) < end ? next : nextRun(next);
   }
 
   /** The record of the page, or 0. */

@@ -65,7 +65,3 @@ function highest(pageCount: number): number {
 export function nextRun(number: number): number {
   return (number | (RUN - 1)) + 1;
 }
-
-export function isRunStart(number: number): boolean {
-  return (number & (RUN - 1)) === 0;
-}
