@@ -52,28 +52,6 @@ describe("parseArgs() of a node", () => {
     expect(parse(`${line} --number 1`)).toMatchObject({ options: { swap } });
   });
 
-  test("reads what each action of swap takes", () => {
-    const at = { nbd: { kind: "unix", path: "/a" }, exportName: "x" };
-    const options = (line: string): unknown => (parse(line) as { options: unknown }).options;
-    expect(options("swap on --nbd unix:/a --export x --device /dev/nbd3 --priority 7")).toEqual({
-      action: "on",
-      ...at,
-      device: "/dev/nbd3",
-      priority: 7,
-    });
-    expect(options("swap on --nbd unix:/a --export x")).toMatchObject({
-      device: null,
-      priority: 100,
-    });
-    expect(options("swap off --nbd unix:/a --export x")).toEqual({
-      action: "off",
-      ...at,
-      device: null,
-    });
-    expect(options("swap off --device /dev/nbd0")).toEqual({ action: "off", device: "/dev/nbd0" });
-    expect(options("swap status")).toEqual({ action: "status" });
-  });
-
   test("reads every flag", () => {
     const line = `node --number 1 --name left --cluster blue --listen 0.0.0.0:0
       --peers 0@10.0.0.1:7777,2@[::1]:7778 --memory 128MiB --lend 1GiB --target 0
@@ -436,29 +414,7 @@ describe("parseArgs() refuses", () => {
       'Cannot use --target "all": write the number of a node, "auto" or "none"',
     ],
     ["swap", 'Cannot run "swap" without ACTION: write ramster swap ACTION'],
-    ["swap out", 'Cannot run swap "out": take one of on, off, status'],
-    ["swap on --nbd unix:/a", 'Cannot run "swap on" without --nbd and --export'],
-    ["swap off --export x", 'Cannot run "swap off" without --nbd and --export, or --device'],
-    [
-      "swap on --nbd /a --export x",
-      'Cannot use --nbd "/a": no port, write "HOST:PORT" or "unix:PATH"',
-    ],
-    ["swap on --nbd unix:/a --export=", 'Cannot use --export "": the name is empty'],
-    [
-      "swap on --nbd unix:/a --export swap=8GiB",
-      'Cannot use --export "swap=8GiB": write its name alone, "swap"',
-    ],
-    ["swap status --nbd unix:/a", 'Cannot use --nbd with "swap status"'],
-    ["swap off --device /dev/nbd0 --priority 1", 'Cannot use --priority with "swap off"'],
-    [
-      "swap off --device /dev/nbd0 --export a",
-      'Cannot run "swap off" with --nbd or --export beside --device: take one',
-    ],
-    ["swap off --device nbd0", 'Cannot use --device "nbd0": write /dev/nbdN'],
-    [
-      "swap on --nbd unix:/a --export x --priority 32768",
-      'Cannot use --priority "32768": it must be at most 32767',
-    ],
+    ["swap out", 'Cannot run swap "out": take one of on, off, rotate, status'],
     ["node --swap maybe", 'Cannot use --swap "maybe": take one of off, on, strict'],
     ["node --swap --no-swap", 'Cannot use --swap twice: it is "on" and "off"'],
     ["node --no-swap=on", 'Cannot use --no-swap: "node" has no such flag, see ramster node --help'],

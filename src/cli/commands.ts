@@ -5,7 +5,14 @@
  * Defaults are written as a person types them, and read by the same parsers. So the help cannot
  * show another default than the one in force.
  */
-import { KEY_DAYS_DEFAULT, SWAP_PRIORITY_DEFAULT, SWAP_PRIORITY_MAX } from "../core/limits.ts";
+import {
+  KEY_DAYS_DEFAULT,
+  SWAP_PRIORITY_DEFAULT,
+  SWAP_PRIORITY_MAX,
+  SWAP_RATE_BYTES_DEFAULT,
+  SWAP_STALE_PERCENT_DEFAULT,
+} from "../core/limits.ts";
+import { formatSize } from "../core/units.ts";
 import type { NodeConfig } from "../node/config.ts";
 import { RENEW_STEPS } from "../security/renew-key.ts";
 import type { Command } from "./command.ts";
@@ -63,7 +70,7 @@ const SWAP_FLAGS: readonly FlagSpec[] = [
     name: "export",
     value: "NAME",
     neededBy: "needed by on, and by off without --device",
-    help: "name of the export",
+    help: "name of the export; rotate: of both; off: of one or more",
   },
   {
     name: "device",
@@ -76,6 +83,21 @@ const SWAP_FLAGS: readonly FlagSpec[] = [
     value: "N",
     default: String(SWAP_PRIORITY_DEFAULT),
     help: `swap priority, 0 .. ${SWAP_PRIORITY_MAX}; the kernel uses the highest first`,
+  },
+  ...DOOR.map(({ required, ...flag }) => {
+    return required === true ? { ...flag, neededBy: "needed by rotate" } : flag;
+  }),
+  {
+    name: "stale",
+    value: "PERCENT",
+    default: `${SWAP_STALE_PERCENT_DEFAULT}%`,
+    help: "rotate: the part of the stored pages that must be stale",
+  },
+  {
+    name: "rate",
+    value: "SIZE",
+    default: formatSize(SWAP_RATE_BYTES_DEFAULT),
+    help: "rotate: how much comes home in a second, at most",
   },
 ];
 
@@ -257,12 +279,13 @@ export const key: Command<KeyOptions> = {
 export const swap: Command<SwapOptions> = {
   name: "swap",
   summary: "Switches swap on an export of a node on or off",
-  arguments: [{ name: "ACTION", required: true, help: "on, off or status" }],
+  arguments: [{ name: "ACTION", required: true, help: "on, off, rotate or status" }],
   groups: [{ title: "Flags", flags: SWAP_FLAGS }],
   examples: [
     "ramster swap on --nbd unix:/run/ramster/nbd.sock --export swap",
     "ramster swap off --nbd unix:/run/ramster/nbd.sock --export swap",
     "ramster swap off --device /dev/nbd0",
+    "ramster swap rotate --nbd unix:/run/ramster/nbd.sock --export swap,fresh --client unix:/run/ramster/client.sock",
     "ramster swap status",
   ],
   read: readSwap,

@@ -47,6 +47,8 @@ import { openOwnKey } from "./own-key.ts";
 import { StopGuard } from "./stop-guard.ts";
 import { aborted, stopSignal, surviveSignals } from "./stop-signal.ts";
 import { STDERR, type Streams } from "./streams.ts";
+import { BunShell } from "./swap/shell.ts";
+import { swapUseOf } from "./swap/swap-devices.ts";
 
 export async function run(settings: NodeConfig, { out, err }: Streams): Promise<ExitCode> {
   const clock = new BunClock();
@@ -77,7 +79,9 @@ export async function run(settings: NodeConfig, { out, err }: Streams): Promise<
   const memory = openMemory(holding);
   const inSwapMode = swapMode !== null;
   const disk = config.spillPath === null ? null : openDisk(config.spillPath, { inSwapMode, warn });
-  const env = { ...outside, ...key, limits, memory, hostMemory, log, disk };
+  const shell = new BunShell();
+  const swapUse = (name: string) => swapUseOf(shell, config.nbd, name);
+  const env = { ...outside, ...key, limits, memory, hostMemory, log, disk, swapUse };
   const collector = new Collector(clock, RUNTIME_HEAP);
   collector.start();
   let isMember = false;

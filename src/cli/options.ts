@@ -1,6 +1,7 @@
 /** Options: a checked command line, with one type for each command. */
 import type { Address } from "../net/address.ts";
 import type { RenewStep } from "../security/renew-key.ts";
+import type { SwapRotateOptions } from "./swap/swap-rotate.ts";
 import type { SwapOffOptions, SwapOnOptions } from "./swap/swap-steps.ts";
 
 export interface KeygenOptions {
@@ -51,9 +52,10 @@ export interface SetOptions extends DoorOptions {
   readonly value: string;
 }
 
-export const SWAP_ACTIONS = ["on", "off", "status"] as const;
+export const SWAP_ACTIONS = ["on", "off", "rotate", "status"] as const;
 
 export type SwapOptions =
   | ({ readonly action: "on" } & SwapOnOptions)
   | ({ readonly action: "off" } & SwapOffOptions)
+  | ({ readonly action: "rotate" } & SwapRotateOptions & DoorOptions)
   | { readonly action: "status" };

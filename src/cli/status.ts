@@ -23,6 +23,9 @@ import type { StatusOptions } from "./options.ts";
 import { print } from "./print.ts";
 import { columnsOf, wrapText } from "./width.ts";
 
+/** The kernel always has a few stale pages. */
+const STALE_PERCENT_SHOWN = 10;
+
 export async function run(options: StatusOptions): Promise<ExitCode> {
   const stats = await withClient(options, (client) => client.stats());
   const columns = columnsOf(process.stdout);
@@ -215,12 +218,20 @@ function exportLines(exports: readonly ExportStats[], counters: Counters): strin
   const isWarned = counters.space_warn_count === 1 ? ", more than --warn-at" : "";
   const isRefused = (counters.nbd_enospc ?? 0) > 0 ? `, ${counters.nbd_enospc} writes refused` : "";
   return [
-    ...exports.map(({ name, size_bytes, used_bytes, connections }) => {
+    ...exports.map(({ name, size_bytes, used_bytes, connections, ...of }) => {
       const used = `${formatSize(used_bytes)} of ${formatSize(size_bytes)}`;
-      return `export "${name}": ${used}, ${connections} connected`;
+      const stale = staleText({ used_bytes, ...of });
+      return `export "${name}": ${used}, ${connections} connected${stale}`;
     }),
     `space for pages: ${counters.space_percent_used ?? 0}% used${isWarned}${isRefused}`,
   ];
+}
+
+/** Stored swap pages that the kernel uses no longer, from a tenth on. */
+function staleText(of: Pick<ExportStats, "used_bytes" | "stale_bytes" | "swap_bytes">): string {
+  const percent = Math.floor((100 * of.stale_bytes) / Math.max(1, of.used_bytes));
+  if (of.swap_bytes === 0 || percent < STALE_PERCENT_SHOWN) return "";
+  return `, ${percent}% stale (ramster swap rotate)`;
 }
 
 function memberRow(member: MemberStats, peer: PeerStats | undefined): string[] {
