@@ -16,6 +16,10 @@ export const CODEC = {
   RAW: 0,
   /** One LZ4 block, without the size in front of it (the LZ4 block format description, lz4.org). */
   LZ4: 1,
+  /** One magicless Zstandard frame of one block (RFC 8878), without a dictionary. */
+  ZSTD: 2,
+  /** The same with a dictionary, whose number is in the frame's header. */
+  ZSTD_DICTIONARY: 3,
 } as const;
 
 const NAMES: readonly string[] = Object.keys(CODEC).map((name) => name.toLowerCase());

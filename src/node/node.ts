@@ -52,7 +52,7 @@ import { Zcache, type ZcacheOptions } from "../zcache/zcache.ts";
 import { NodeAdmin } from "./admin.ts";
 import { newBootId } from "./boot-id.ts";
 import { type Certificate, CertificateWatch } from "./certificate-watch.ts";
-import { CODECS_DECOMPRESSED, type LiveConfig, type NumberedConfig } from "./config.ts";
+import { CODECS_TAKEN, type LiveConfig, type NumberedConfig } from "./config.ts";
 import { Drain } from "./drain.ts";
 import { Lending } from "./lending.ts";
 import {
@@ -462,7 +462,7 @@ export class Node implements LinkHandler, MembershipEvents {
   private identity() {
     const { number, cluster, name } = this.config;
     const names = { clusterName: cluster, nodeName: name };
-    return { node: number, bootId: this.bootId, ...names, codecs: CODECS_DECOMPRESSED };
+    return { node: number, bootId: this.bootId, ...names, codecs: CODECS_TAKEN };
   }
 
   private doorHello() {
