@@ -19,6 +19,7 @@ import { Zcache } from "../../src/zcache/zcache.ts";
 class CopyCodec implements Codec {
   readonly id = CODEC.LZ4;
   readonly name = "copy";
+  readonly library = null;
   private readonly memory: Memory;
   private readonly zpageBytes: number;
 

@@ -36,6 +36,7 @@ import { openMembership } from "../node/membership.ts";
 import { checkMemoryRoom } from "../node/memory-room.ts";
 import { Node } from "../node/node.ts";
 import { SwapMode } from "../node/swap-mode.ts";
+import { openCodecs } from "./codecs.ts";
 import { EXIT, type ExitCode } from "./exit.ts";
 import { LogWriter, type WhoWrites } from "./log-writer.ts";
 import { MACHINE_NETWORK } from "./machine-network.ts";
@@ -72,6 +73,8 @@ export async function run(settings: NodeConfig, { out, err }: Streams): Promise<
   const inSwapMode = swapMode !== null;
   const disk = config.spillPath === null ? null : openDisk(config.spillPath, { inSwapMode, warn });
   const env = { ...outside, ...key, limits, memory, hostMemory, log, disk };
+  const opening = openCodecs({ memory, log }, config);
+  opening.catch(() => {}); // It is awaited below.
   // A signal also ends the wait for the cluster.
   const joined = await Promise.race([membership?.start(), stopped]);
   if (membership !== null && joined === undefined) {
@@ -83,7 +86,7 @@ export async function run(settings: NodeConfig, { out, err }: Streams): Promise<
   collector.start();
   assert(number !== null, "without gossip a node has its number by hand");
   try {
-    const node = await Node.create(env, { ...config, number }, membership);
+    const node = new Node(env, { ...config, number }, await opening, membership);
     swapMode?.lock();
     return await serve(node, { config, number, gossip: joined?.gossip ?? null, stopped, out });
   } catch (error) {

@@ -33,6 +33,8 @@ export function codecName(id: number): string {
 export interface Codec {
   readonly id: number;
   readonly name: string;
+  /** The library of the system that does the work: "liblz4 1.9.4". Null: this program does. */
+  readonly library: string | null;
 
   /**
    * Compresses the page at `source[sourceOffset]` into `target[targetOffset]`. The same page always

@@ -10,8 +10,7 @@
 
 import { ownerSeed } from "../compress/checksum.ts";
 import { CODEC, type Codec } from "../compress/codec.ts";
-import { Lz4 } from "../compress/lz4.ts";
-import { Raw } from "../compress/raw.ts";
+import { assert } from "../core/assert.ts";
 import { type Buggify, NEVER } from "../core/buggify.ts";
 import type { Clock, TimerId } from "../core/clock.ts";
 import type { Disk } from "../core/disk.ts";
@@ -123,21 +122,14 @@ export class Node implements LinkHandler, MembershipEvents {
   private readonly goneBy = new Map<number, "dead" | "left">();
   private listenAddress = "";
 
-  /** Loads the codec and builds the node; nothing is listening yet. */
-  static async create(
-    env: NodeEnvironment,
-    config: NumberedConfig,
-    membership: Membership | null = null,
-  ): Promise<Node> {
-    const codecs = [new Raw(env.memory), await Lz4.load(env.memory)] as const;
-    return new Node(env, config, codecs, membership);
-  }
-
-  /** `membership` has joined with the number of `config`. Null: `--peers` names the peers. */
+  /**
+   * Nothing is listening yet. `codecs` are by id. `membership` has joined with the number of
+   * `config`. Null: `--peers` names the peers.
+   */
   constructor(
     env: NodeEnvironment,
     start: NumberedConfig,
-    codecs: readonly [Codec, Codec],
+    codecs: readonly Codec[],
     membership: Membership | null = null,
   ) {
     const config: LiveConfig = { ...start };
@@ -146,7 +138,8 @@ export class Node implements LinkHandler, MembershipEvents {
     this.clock = env.clock;
     this.log = env.log;
     this.bootId = membership?.bootId ?? newBootId(env.random);
-    const codec = codecs[config.codec === "lz4" ? CODEC.LZ4 : CODEC.RAW];
+    const codec = codecs[config.codec === "raw" ? CODEC.RAW : CODEC.LZ4];
+    assert(codec !== undefined, "a node has the codecs raw and lz4");
     const seed = ownerSeed(this.bootId);
     const buggify = env.buggify ?? NEVER;
     const cipher = config.seal ? new PageSeal(newSealKey(env.random)) : null;
@@ -189,6 +182,7 @@ export class Node implements LinkHandler, MembershipEvents {
     const clientDoorSettings = { hello: this.doorHello(), putWaitMs, maxClients };
     this.admin = new NodeAdmin({
       config,
+      codec: config.role === "server" ? null : codec,
       bootId: this.bootId,
       ramster: this.ramster,
       foreign: this.foreign,
