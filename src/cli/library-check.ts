@@ -5,7 +5,8 @@
  *     ramster check-library lz4 /usr/lib/x86_64-linux-gnu/liblz4.so.1.9.4
  *
  * That process prints what is wrong, or nothing, and ends with 0 (checked-library.ts). It takes
- * about 0.2 s, most of which is the start of the program. A node meanwhile joins its cluster.
+ * 0.25 s of processor time, half of which is the start of the program. A node meanwhile joins its
+ * cluster.
  */
 import { join } from "node:path";
 import type { LibraryName } from "../compress/native/libraries.ts";
