@@ -8,7 +8,11 @@ const PAGES = 1_000_000;
 function bytesPerPage(zpageBytes: number): number {
   Bun.gc(true);
   const before = process.memoryUsage.rss();
-  const path = new PagePath({ frameCountMax: PAGES, pageCountMax: PAGES + 1000, zpageBytes });
+  const path = new PagePath({
+    frameCountMax: PAGES,
+    pageCountMax: PAGES + 1000,
+    codec: zpageBytes,
+  });
   for (let number = 0; number < PAGES; number += 1) path.put(number);
   Bun.gc(true);
   const frames = path.zcache.frames.framesUsed;

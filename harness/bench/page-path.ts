@@ -19,6 +19,7 @@ import { Zcache } from "../../src/zcache/zcache.ts";
 class CopyCodec implements Codec {
   readonly id = CODEC.LZ4;
   readonly name = "copy";
+  readonly library = null;
   private readonly memory: Memory;
   private readonly zpageBytes: number;
 
@@ -44,6 +45,13 @@ class CopyCodec implements Codec {
   }
 }
 
+interface PagePathOptions {
+  readonly frameCountMax: number;
+  readonly pageCountMax: number;
+  /** The codec, or the bytes of each zpage of one that only copies. */
+  readonly codec: Codec | number;
+}
+
 export class PagePath {
   readonly zcache: Zcache;
   readonly pool: Pool;
@@ -51,9 +59,10 @@ export class PagePath {
   private readonly page = new Uint8Array(PAGE_BYTES);
   private readonly target = new Uint8Array(PAGE_BYTES);
 
-  constructor(options: { frameCountMax: number; pageCountMax: number; zpageBytes: number }) {
+  constructor(options: PagePathOptions) {
     const memory = openMemory();
-    const codec = new CopyCodec(memory, options.zpageBytes);
+    const { codec: given } = options;
+    const codec = typeof given === "number" ? new CopyCodec(memory, given) : given;
     const codecs = [new Raw(memory), codec];
     this.zcache = new Zcache(
       { memory, codec, codecs, remote: NEVER_REMOTE, seed: 1 },
@@ -69,7 +78,7 @@ export class PagePath {
         persZpageMeanBytes: 4000,
       },
     );
-    const pool = this.zcache.tmem.newPool(LOCAL_CLIENT, { persistent: true, storeWhole: false });
+    const pool = this.zcache.tmem.newPool(LOCAL_CLIENT, { persistent: true, storeWhole: true });
     assert(pool !== null);
     this.pool = pool;
     // Spread over 256 objects, as swap devices are: docs/original.md, "swizzle".
@@ -78,19 +87,28 @@ export class PagePath {
   }
 
   put(number: number): void {
-    this.name(number);
     this.page[0] = number;
     this.page[1] = number >> 8;
     this.page[2] = number >> 16;
-    const status = this.zcache.put(this.pool, this.handle, this.page, 0);
-    assert(status === STATUS.OK, "a put of the bench was refused");
+    this.putPage(number, this.page, 0);
   }
 
   get(number: number): void {
+    this.getPage(number);
+    assert(this.target[0] === (number & 0xff));
+  }
+
+  putPage(number: number, source: Uint8Array, at: number): void {
+    this.name(number);
+    const status = this.zcache.put(this.pool, this.handle, source, at);
+    assert(status === STATUS.OK, "a put of the bench was refused");
+  }
+
+  getPage(number: number): void {
     this.name(number);
     const page = this.zcache.tmem.find(this.pool, this.handle);
     const status = this.zcache.deliver(page, this.handle, this.target, 0);
-    assert(status === STATUS.OK && this.target[0] === (number & 0xff));
+    assert(status === STATUS.OK, "a get of the bench failed");
   }
 
   flush(number: number): void {

@@ -52,6 +52,10 @@ describe("parseArgs() of a node", () => {
     expect(parse(`${line} --number 1`)).toMatchObject({ options: { swap } });
   });
 
+  test("takes the earlier name of the codec", () => {
+    expect(parse("node --number 1 --codec lz4")).toMatchObject({ options: { codec: "auto" } });
+  });
+
   test("reads every flag", () => {
     const line = `node --number 1 --name left --cluster blue --listen 0.0.0.0:0
       --peers 0@10.0.0.1:7777,2@[::1]:7778 --memory 128MiB --lend 1GiB --target 0
@@ -407,7 +411,10 @@ describe("parseArgs() refuses", () => {
       'Cannot use --idle "30": the unit is missing, write "30ms" or "30s"',
     ],
     ["node --number 1 --idle 25h", 'Cannot use --idle "25h": it must be at most 24h'],
-    ["node --number 1 --codec zstd", 'Cannot use --codec "zstd": take one of lz4, raw'],
+    [
+      "node --number 1 --codec zstd",
+      'Cannot use --codec "zstd": take one of auto, native, wasm, raw',
+    ],
     ["node --number 1 --selfshrink yes", 'Cannot use --selfshrink "yes": take one of on, off'],
     [
       "node --number 1 --target all",

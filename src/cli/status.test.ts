@@ -41,6 +41,14 @@ test("of peers without gossip it says what they lend, and which are drained, or 
   expect(rows(false, true)[1]?.[1]).toBe("gone");
 });
 
+test("says which codec runs, unless the node is a server", () => {
+  const lineOf = (codec: NodeStats["codec"]) => textOf({}, { codec }).split("\n")[1];
+  expect(lineOf({ name: "lz4", library: "liblz4 1.9.4" })).toBe("codec: lz4, by liblz4 1.9.4");
+  expect(lineOf({ name: "lz4", library: null })).toBe("codec: lz4, by WebAssembly");
+  expect(lineOf({ name: "raw", library: null })).toBe("codec: raw, pages are not compressed");
+  expect(lineOf(null)).toBe("at risk: no page");
+});
+
 test("says how many copies are out of reach", () => {
   const lines = textOf({}, { counters: { absent_copies: 1 } }).split("\n");
   expect(lines[2]).toBe("out of reach: 1 copy, at nodes that are dead and may come back");

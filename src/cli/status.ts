@@ -45,6 +45,7 @@ export function statusText(stats: NodeStats): string {
     `node ${node.number} "${node.name}" of cluster "${node.cluster}", listens on ${node.listen}`,
     ...drainedLines(knobs),
     ...(shown.nowhere === null ? [] : [`pages have nowhere to go: ${shown.nowhere}`]),
+    ...codecLines(shown),
     `at risk: ${riskText(repair)}`,
     ...copiesLines(repair, knobs),
     ...absentLines(counters, repair),
@@ -70,6 +71,14 @@ export function statusText(stats: NodeStats): string {
 function drainedLines({ draining }: NodeStats["knobs"]): string[] {
   if (draining !== "1") return [];
   return ['drained: lends nothing and moves no page away until "ramster set draining 0"'];
+}
+
+/** Which codec runs. A node of an earlier version does not say. */
+function codecLines({ codec }: Partial<Pick<NodeStats, "codec">>): string[] {
+  if (codec === null || codec === undefined) return [];
+  const { name, library } = codec;
+  if (name === "raw") return ["codec: raw, pages are not compressed"];
+  return [`codec: ${name}, by ${library ?? "WebAssembly"}`];
 }
 
 /** The node's own pages that lack a copy. */

@@ -364,6 +364,11 @@ export const NODE_READ = {
   }),
 };
 
+/** Missing on a server, which compresses nothing. */
+export const CODEC_READ = {
+  codec_native: gauge("0 or 1", "1 if a library of the system compresses pages: --codec."),
+};
+
 export const CERTIFICATE_READ = {
   certificate_days_left: gauge("days", "Days until the certificate expires and links fail."),
 };
@@ -499,6 +504,7 @@ export const COUNTERS = {
   ...NBD_COUNTED,
   ...NBD_READ,
   ...NODE_READ,
+  ...CODEC_READ,
   ...HTTP_COUNTED,
   ...STRANGERS_READ,
   ...prefixed("gossip_", GOSSIP_COUNTED),
