@@ -12,6 +12,7 @@ import type { Command } from "./command.ts";
 import type { FlagSpec } from "./flag-spec.ts";
 import type {
   DrainOptions,
+  EstimateOptions,
   GetOptions,
   KeygenOptions,
   KeyOptions,
@@ -22,6 +23,7 @@ import type {
 } from "./options.ts";
 import {
   readDrain,
+  readEstimate,
   readGet,
   readKeyCommand,
   readKeygen,
@@ -161,7 +163,7 @@ export const set: Command<SetOptions> = {
 
 export const drain: Command<DrainOptions> = {
   name: "drain",
-  summary: "Prepares a node to leave: moves other nodes' pages away, its own home",
+  summary: "Prepares a node to leave: moves others' pages away, its own home",
   groups: [
     {
       title: "Flags",
@@ -177,6 +179,29 @@ export const drain: Command<DrainOptions> = {
   examples: ["ramster drain --client unix:/run/ramster.sock"],
   read: readDrain,
   load: () => import("./drain.ts"),
+};
+
+export const estimate: Command<EstimateOptions> = {
+  name: "estimate",
+  summary: "Estimates how many pages a frame would hold on this machine",
+  groups: [
+    {
+      title: "Flags",
+      flags: [
+        { name: "pid", value: "N", defaultNote: "none", help: "from the memory of this process" },
+        { name: "file", value: "FILE", defaultNote: "none", help: "from the pages of this file" },
+        {
+          name: "sample",
+          value: null,
+          help: "from the largest processes that may be read; root may read all",
+        },
+        JSON_FLAG,
+      ],
+    },
+  ],
+  examples: ["ramster estimate --sample", "ramster estimate --pid 4711 --json"],
+  read: readEstimate,
+  load: () => import("./estimate/estimate.ts"),
 };
 
 export const keygen: Command<KeygenOptions> = {

@@ -1,6 +1,7 @@
 /** Options: a checked command line, with one type for each command. */
 import type { Address } from "../net/address.ts";
 import type { RenewStep } from "../security/renew-key.ts";
+import type { Subject } from "./estimate/page-sample.ts";
 import type { SwapOffOptions, SwapOnOptions } from "./swap/swap-steps.ts";
 
 export interface KeygenOptions {
@@ -9,6 +10,11 @@ export interface KeygenOptions {
   readonly days: number;
   /** The file whose certificate is replaced, and the step. Null: make the key of a new cluster. */
   readonly renew: { readonly path: string; readonly step: RenewStep } | null;
+}
+
+export interface EstimateOptions {
+  readonly subject: Subject;
+  readonly json: boolean;
 }
 
 /** A running node, and what is needed to connect to it. */
