@@ -5,13 +5,7 @@
  * Defaults are written as a person types them, and read by the same parsers. So the help cannot
  * show another default than the one in force.
  */
-import {
-  KEY_DAYS_DEFAULT,
-  SWAP_PRIORITY_DEFAULT,
-  SWAP_PRIORITY_MAX,
-  SWAP_RATE_BYTES_DEFAULT,
-  SWAP_STALE_PERCENT_DEFAULT,
-} from "../core/limits.ts";
+import { KEY_DAYS_DEFAULT, SWAP_PRIORITY_DEFAULT, SWAP_PRIORITY_MAX } from "../core/limits.ts";
 import { formatSize } from "../core/units.ts";
 import type { NodeConfig } from "../node/config.ts";
 import { RENEW_STEPS } from "../security/renew-key.ts";
@@ -19,6 +13,7 @@ import type { Command } from "./command.ts";
 import type { FlagSpec } from "./flag-spec.ts";
 import type {
   DrainOptions,
+  EstimateOptions,
   GetOptions,
   KeygenOptions,
   KeyOptions,
@@ -29,6 +24,7 @@ import type {
 } from "./options.ts";
 import {
   readDrain,
+  readEstimate,
   readGet,
   readKeyCommand,
   readKeygen,
@@ -39,7 +35,7 @@ import {
   readStatus,
 } from "./read-options.ts";
 import { knobNames, settingFlag, settingGroups } from "./setting-flags.ts";
-import { readSwap } from "./swap/swap-args.ts";
+import { RATE_BYTES_DEFAULT, readSwap, STALE_PERCENT_DEFAULT } from "./swap/swap-args.ts";
 
 /** The flags that say how to reach a running node. */
 const DOOR: readonly FlagSpec[] = [
@@ -90,13 +86,13 @@ const SWAP_FLAGS: readonly FlagSpec[] = [
   {
     name: "stale",
     value: "PERCENT",
-    default: `${SWAP_STALE_PERCENT_DEFAULT}%`,
+    default: `${STALE_PERCENT_DEFAULT}%`,
     help: "rotate: the part of the stored pages that must be stale",
   },
   {
     name: "rate",
     value: "SIZE",
-    default: formatSize(SWAP_RATE_BYTES_DEFAULT),
+    default: formatSize(RATE_BYTES_DEFAULT),
     help: "rotate: how much comes home in a second, at most",
   },
 ];
@@ -188,7 +184,7 @@ export const set: Command<SetOptions> = {
 
 export const drain: Command<DrainOptions> = {
   name: "drain",
-  summary: "Prepares a node to leave: moves other nodes' pages away, its own home",
+  summary: "Prepares a node to leave: moves others' pages away, its own home",
   groups: [
     {
       title: "Flags",
@@ -204,6 +200,29 @@ export const drain: Command<DrainOptions> = {
   examples: ["ramster drain --client unix:/run/ramster/client.sock"],
   read: readDrain,
   load: () => import("./drain.ts"),
+};
+
+export const estimate: Command<EstimateOptions> = {
+  name: "estimate",
+  summary: "Estimates how many pages a frame would hold on this machine",
+  groups: [
+    {
+      title: "Flags",
+      flags: [
+        { name: "pid", value: "N", defaultNote: "none", help: "from the memory of this process" },
+        { name: "file", value: "FILE", defaultNote: "none", help: "from the pages of this file" },
+        {
+          name: "sample",
+          value: null,
+          help: "from the largest processes that may be read; root may read all",
+        },
+        JSON_FLAG,
+      ],
+    },
+  ],
+  examples: ["ramster estimate --sample", "ramster estimate --pid 4711 --json"],
+  read: readEstimate,
+  load: () => import("./estimate/estimate.ts"),
 };
 
 export const keygen: Command<KeygenOptions> = {

@@ -38,11 +38,9 @@ export const PERS_ZPAGE_MEAN_BYTES_DEFAULT = 2560;
 /** The range of swapon(8). Swap without a priority is below 0, so ours is used before a disk's. */
 export const SWAP_PRIORITY_MAX = 32767;
 export const SWAP_PRIORITY_DEFAULT = 100;
-/** Half of what is stored is of no use: then a second copy of the rest is worth it. */
-export const SWAP_STALE_PERCENT_DEFAULT = 50;
-/** While swap is rotated, pages come home at a small part of what a node can do. */
-export const SWAP_RATE_BYTES_DEFAULT = 64 * 1024 * 1024;
-export const SWAP_RATE_BYTES_MIN = 1024 * 1024;
+
+/** The largest process id of Linux: PID_MAX_LIMIT of include/linux/threads.h. */
+export const PID_MAX = 4 * 1024 * 1024;
 
 // tmem.
 

@@ -1,5 +1,5 @@
 /** Reads the flags of `ramster swap`, whose meaning depends on its ACTION. */
-import { MEMORY_BYTES_MAX, SWAP_PRIORITY_MAX, SWAP_RATE_BYTES_MIN } from "../../core/limits.ts";
+import { BYTES_PER_MIB, MEMORY_BYTES_MAX, SWAP_PRIORITY_MAX } from "../../core/limits.ts";
 import { parseAddress } from "../../net/address.ts";
 import type { GivenFlags } from "../given.ts";
 import { type DoorOptions, SWAP_ACTIONS, type SwapOptions } from "../options.ts";
@@ -13,6 +13,11 @@ import {
   refuse,
 } from "../units.ts";
 import type { SwapRotateOptions } from "./swap-rotate.ts";
+
+/** Half of what is stored is of no use: then a second copy of the rest is worth it. */
+export const STALE_PERCENT_DEFAULT = 50;
+/** While swap is rotated, pages come home at a small part of what a node can do. */
+export const RATE_BYTES_DEFAULT = 64 * BYTES_PER_MIB;
 
 /** The flags of each action. */
 const FLAGS: Record<(typeof SWAP_ACTIONS)[number], readonly string[]> = {
@@ -79,7 +84,7 @@ function readRotate(flags: GivenFlags): SwapRotateOptions & DoorOptions {
     keyPath: parsePath(flags.optional("key")),
     stalePercent: parsePercent(flags.value("stale"), { min: 1, max: 99 }),
     bytesPerSecond: parseSize(flags.value("rate"), {
-      min: SWAP_RATE_BYTES_MIN,
+      min: BYTES_PER_MIB,
       max: MEMORY_BYTES_MAX,
     }),
   };
