@@ -328,7 +328,7 @@ export class Node implements LinkHandler, MembershipEvents {
     if (bootId === undefined) return;
     const count = this.foreign?.ownerBooted(number, bootId) ?? 0;
     if (count === 0) return;
-    const what = `dropped ${count} pages of node ${number}: it has restarted`;
+    const what = `dropped the pages of node ${number}: it has restarted, ${count} pages`;
     this.log.write("warn", "ramster", what);
   }
 
@@ -376,7 +376,7 @@ export class Node implements LinkHandler, MembershipEvents {
   /** The node itself announced that it stops, so it gets no grace. */
   onLeft(node: number, bootId: bigint): void {
     const count = this.foreign?.ownerLeft(node, bootId) ?? 0;
-    const what = `dropped ${count} pages of node ${node}: it has stopped`;
+    const what = `dropped the pages of node ${node}: it has stopped, ${count} pages`;
     if (count > 0) this.log.write("info", "ramster", what);
     this.offers.hasLeft(node);
     this.ramster.holderDead(node);
@@ -450,7 +450,7 @@ export class Node implements LinkHandler, MembershipEvents {
     this.log.write(
       "warn",
       "ramster",
-      `dropped ${count} pages of node ${node}: it is dead and did not come back`,
+      `dropped the pages of node ${node}: it is dead and did not come back, ${count} pages`,
     );
   }
 
