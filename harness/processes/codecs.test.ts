@@ -45,7 +45,7 @@ describe.skipIf(library === null)(`liblz4${without}`, () => {
   test(
     "compresses, by default and with --codec native",
     async () => {
-      for (const flags of [[], ["--codec=native"]]) {
+      for (const flags of [["--codec=auto"], ["--codec=native"]]) {
         await using world = new ProcessWorld();
         const { line, native, log } = await codecOf(world, flags);
         expect(line).toMatch(/^codec: lz4, by liblz4 \d+\.\d+\.\d+$/);
@@ -63,7 +63,7 @@ describe.skipIf(library === null)(`liblz4${without}`, () => {
     async () => {
       const under = [...hidden, library ?? ""];
       await using world = new ProcessWorld();
-      const { line, native, log } = await codecOf(world, [], under);
+      const { line, native, log } = await codecOf(world, ["--codec=auto"], under);
       expect({ line, native }).toEqual({ line: "codec: lz4, by WebAssembly", native: "0" });
       expect(log).toHaveLength(1);
       expect(log[0]).toContain(`lz4-wasm compresses the pages: ${library} is not a regular file`);
