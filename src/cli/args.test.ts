@@ -528,6 +528,11 @@ describe("parseArgs() refuses", () => {
       'Cannot use --data "pid:0": "0" is no process id, it must be 1 .. 4194304',
     ],
     ["stress --seed 4294967296", 'Cannot use --seed "4294967296": it must be at most 4294967295'],
+    ["estimate", 'Cannot run "estimate" without --pid, --file or --sample: write one of them'],
+    [
+      "estimate --sample --pid 7",
+      'Cannot run "estimate" with more than one of --pid, --file or --sample: write one of them',
+    ],
     ["stress --json=", 'Cannot use --json "": the path is empty'],
   ])("%p", (line, message) => {
     expect(refusal(line)).toBe(message);

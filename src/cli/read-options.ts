@@ -127,8 +127,8 @@ export function readEstimate(flags: GivenFlags): EstimateOptions {
   if (flags.has("sample")) subjects.push({ kind: "machine" });
   const [subject, second] = subjects;
   if (subject === undefined || second !== undefined) {
-    const count = second === undefined ? "without" : "with more than one of";
-    throw refuse(`Cannot run "estimate" ${count} --pid, --file and --sample: write one of them`);
+    const how = second === undefined ? "without" : "with more than one of";
+    throw refuse(`Cannot run "estimate" ${how} --pid, --file or --sample: write one of them`);
   }
   return { subject, json: flags.has("json") };
 }

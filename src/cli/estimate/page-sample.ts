@@ -181,6 +181,10 @@ function textOf(path: string): string {
 function reasonOf(error: unknown, missing: string): string {
   const code = error instanceof Error && "code" in error ? error.code : null;
   if (code === "ENOENT" || code === "ESRCH") return missing;
-  if (code === "EACCES" || code === "EPERM") return "not permitted, run as its owner or as root";
+  if (code === "EACCES" || code === "EPERM") {
+    return process.geteuid?.() === 0
+      ? "not permitted"
+      : "not permitted, run as its owner or as root";
+  }
   return error instanceof Error ? error.message : String(error);
 }
