@@ -45,7 +45,6 @@ ramster status --client unix:/run/client.sock
 $rotate --stale 99%
 $rotate --stale 1%
 ramster swap status
-kill -0 "$long"
 wait "$long"
 ramster swap off --nbd "$address" --export "$export,fresh"
 ramster swap off --nbd "$address" --export "$export"
