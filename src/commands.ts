@@ -12,6 +12,7 @@ export const COMMANDS: readonly Command[] = [
   cli.get,
   cli.set,
   cli.drain,
+  cli.estimate,
   cli.keygen,
   cli.key,
   cli.swap,

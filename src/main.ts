@@ -12,6 +12,7 @@ import { isHelpRequest, parseArgs } from "./cli/args.ts";
 import type { Machine } from "./cli/command.ts";
 import { describeError, EXIT, exitCodeOf } from "./cli/exit.ts";
 import { helpText } from "./cli/help.ts";
+import { CHECK_LIBRARY } from "./cli/library-check.ts";
 import { paintFor } from "./cli/paint.ts";
 import { print } from "./cli/print.ts";
 import { drainStreams, finishStreams, openStreams } from "./cli/streams.ts";
@@ -24,6 +25,8 @@ import { CONFIG_BYTES_MAX } from "./core/limits.ts";
 const streams = openStreams();
 
 async function main(): Promise<number> {
+  const [word, ...words] = process.argv.slice(2);
+  if (word === CHECK_LIBRARY) return (await import("./cli/checked-library.ts")).run(words);
   const machine: Machine = {
     hostName: hostname(),
     readText: (path) => readTextFile(path, CONFIG_BYTES_MAX),

@@ -12,18 +12,52 @@ export interface Figure {
   /** The target as text, and whether it is met. Absent for a figure without a target. */
   target?: string;
   pass?: boolean;
+  /** Where it is in the table of the bench. Absent: it has a line of its own. */
+  cell?: { row: string; column: string };
+}
+
+export interface BenchOptions {
+  quick: boolean;
+  /** The folder with the corpora (harness/pages/corpora.ts). */
+  corpora: string;
 }
 
 export interface Bench {
   name: string;
   /** What is measured and what is not, in a few lines. */
   about: string;
-  run(options: { quick: boolean }): Promise<Figure[]>;
+  run(options: BenchOptions): Promise<Figure[]>;
 }
 
 export function median(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b);
   return sorted[Math.floor(sorted.length / 2)] ?? 0;
+}
+
+/** The lines of the figures that have a cell. */
+export function tableLines(figures: readonly Figure[]): string[] {
+  const rows = new Map<string, Map<string, string>>();
+  const columns = new Set<string>();
+  for (const { value, cell } of figures) {
+    if (cell === undefined) continue;
+    const row = rows.get(cell.row) ?? new Map<string, string>();
+    rows.set(cell.row, row.set(cell.column, value.toFixed(value >= 100 ? 0 : 2)));
+    columns.add(cell.column);
+  }
+  if (rows.size === 0) return [];
+  const names = [...columns];
+  const nameWidth = Math.max(...[...rows.keys()].map((name) => name.length));
+  const line = (name: string, values: readonly string[]): string => {
+    const padded = values.map((value, i) => value.padStart(Math.max(7, names[i]?.length ?? 0) + 1));
+    return name.padEnd(nameWidth) + padded.join("");
+  };
+  const body = [...rows].map(([name, row]) =>
+    line(
+      name,
+      names.map((it) => row.get(it) ?? "-"),
+    ),
+  );
+  return [line("", names), ...body];
 }
 
 export function figureText(figure: Figure): string {

@@ -1,14 +1,16 @@
 /**
- * `bun run bench [NAME...] [--quick] [--json FILE]`: runs each bench in its own process, so that
- * heaps and caches do not mix. It prints each figure with the reference of the same run. A missed
- * target is printed but does not fail the command, because machines differ.
+ * `bun run bench [NAME...] [--quick] [--json FILE] [--corpora FOLDER]`: runs each bench in its own
+ * process, so that heaps and caches do not mix. It prints each figure with the reference of the
+ * same run. A missed target is printed but does not fail the command, because machines differ.
  */
 import { writeFileSync } from "node:fs";
 import { cpus } from "node:os";
-import { type Bench, type Figure, figureText } from "./bench.ts";
+import { CORPORA_FOLDER } from "../pages/corpora.ts";
+import { type Bench, type BenchOptions, type Figure, figureText, tableLines } from "./bench.ts";
 import { channelFigures } from "./channel-figures.ts";
 import { codecFigures } from "./codec-figures.ts";
 import { copiesBench } from "./copies.ts";
+import { densityBench } from "./density.ts";
 import { gossipBench } from "./gossip.ts";
 import { lendBackBench } from "./lend-back.ts";
 import { metadataBench } from "./metadata.ts";
@@ -25,6 +27,7 @@ const BENCHES: readonly Bench[] = [
   sealBench,
   pagesBench,
   metadataBench,
+  densityBench,
   steadyBench,
   channelFigures,
   remoteBench,
@@ -39,9 +42,10 @@ const BENCHES: readonly Bench[] = [
 /** Marks the line with the figures in the output of a bench's process. */
 const RESULT_MARK = "bench-result ";
 
-async function runInProcess(bench: Bench, quick: boolean): Promise<Figure[]> {
+async function runInProcess(bench: Bench, options: BenchOptions): Promise<Figure[]> {
   const cmd = [process.execPath, import.meta.path, "--only", bench.name];
-  if (quick) cmd.push("--quick");
+  if (options.quick) cmd.push("--quick");
+  cmd.push("--corpora", options.corpora);
   const child = Bun.spawn({ cmd, stdout: "pipe", stderr: "inherit", stdin: "ignore" });
   const text = await new Response(child.stdout).text();
   if ((await child.exited) !== 0) throw new Error(`bench ${bench.name} failed`);
@@ -50,17 +54,24 @@ async function runInProcess(bench: Bench, quick: boolean): Promise<Figure[]> {
 }
 
 async function main(argv: readonly string[]): Promise<void> {
+  const after = (flag: string): string | null => {
+    const at = argv.indexOf(flag);
+    return at < 0 ? null : (argv[at + 1] ?? null);
+  };
   const quick = argv.includes("--quick");
-  const only = argv.indexOf("--only");
-  if (only !== -1) {
-    const bench = BENCHES.find(({ name }) => name === argv[only + 1]);
-    const figures = (await bench?.run({ quick })) ?? [];
+  const options = { quick, corpora: after("--corpora") ?? CORPORA_FOLDER };
+  const only = after("--only");
+  if (only !== null) {
+    const bench = BENCHES.find(({ name }) => name === only);
+    const figures = (await bench?.run(options)) ?? [];
     console.log(RESULT_MARK + JSON.stringify(figures));
     return;
   }
-  const json = argv.indexOf("--json");
-  const jsonPath = json === -1 ? null : (argv[json + 1] ?? null);
-  const names = argv.filter((word, i) => !word.startsWith("--") && argv[i - 1] !== "--json");
+  const jsonPath = after("--json");
+  const valued = ["--json", "--corpora"];
+  const names = argv.filter((word, i) => {
+    return !word.startsWith("--") && !valued.includes(argv[i - 1] ?? "");
+  });
   const chosen = BENCHES.filter(({ name }) => names.length === 0 || names.includes(name));
   if (chosen.length === 0) {
     console.error(`bench: there are ${BENCHES.map(({ name }) => name).join(", ")}`);
@@ -70,9 +81,12 @@ async function main(argv: readonly string[]): Promise<void> {
   const all: Record<string, Figure[]> = {};
   for (const bench of chosen) {
     console.log(`\n${bench.name}: ${bench.about}`);
-    const figures = await runInProcess(bench, quick);
+    const figures = await runInProcess(bench, options);
     all[bench.name] = figures;
-    for (const figure of figures) console.log(`  ${figureText(figure)}`);
+    for (const line of tableLines(figures)) console.log(`  ${line}`);
+    for (const figure of figures) {
+      if (figure.cell === undefined) console.log(`  ${figureText(figure)}`);
+    }
   }
   if (jsonPath !== null) writeFileSync(jsonPath, `${JSON.stringify(all, null, 2)}\n`);
 }

@@ -3,6 +3,7 @@
  * server is the configured target. Several find each other by gossip. Each is in its own zone,
  * because they share a machine.
  */
+import { openCodecs } from "../../src/cli/codecs.ts";
 import { assert } from "../../src/core/assert.ts";
 import { Handle } from "../../src/core/handle.ts";
 import { FRAME_BYTES, PAGE_BYTES } from "../../src/core/limits.ts";
@@ -98,7 +99,8 @@ export class Owner implements GetSink {
     };
     const membership = openMembership({ ...env, transport, keyring: null }, config);
     await membership?.start();
-    const node = await Node.create(env, config, membership);
+    const codecs = await openCodecs(env, config);
+    const node = new Node(env, config, codecs, membership);
     await node.start();
     return new Owner(node, servers, pages, pageCount);
   }

@@ -20,6 +20,7 @@ import { Zcache } from "../../src/zcache/zcache.ts";
 class CopyCodec implements Codec {
   readonly id = CODEC.LZ4;
   readonly name = "copy";
+  readonly library = null;
   private readonly memory: Memory;
   private readonly zpageBytes: number;
 
@@ -45,6 +46,15 @@ class CopyCodec implements Codec {
   }
 }
 
+interface PagePathOptions {
+  readonly frameCountMax: number;
+  readonly pageCountMax: number;
+  /** The codec, or the bytes of each zpage of one that only copies. */
+  readonly codec: Codec | number;
+  /** zbud by default. */
+  readonly placement?: PlacementName;
+}
+
 export class PagePath {
   readonly zcache: Zcache;
   readonly pool: Pool;
@@ -52,14 +62,10 @@ export class PagePath {
   private readonly page = new Uint8Array(PAGE_BYTES);
   private readonly target = new Uint8Array(PAGE_BYTES);
 
-  constructor(options: {
-    frameCountMax: number;
-    pageCountMax: number;
-    zpageBytes: number;
-    placement?: PlacementName;
-  }) {
+  constructor(options: PagePathOptions) {
     const memory = openMemory();
-    const codec = new CopyCodec(memory, options.zpageBytes);
+    const { codec: given } = options;
+    const codec = typeof given === "number" ? new CopyCodec(memory, given) : given;
     const codecs = [new Raw(memory), codec];
     this.zcache = new Zcache(
       { memory, codec, codecs, remote: NEVER_REMOTE, seed: 1 },
@@ -75,7 +81,7 @@ export class PagePath {
         persZpageMeanBytes: 4000,
       },
     );
-    const pool = this.zcache.tmem.newPool(LOCAL_CLIENT, { persistent: true, storeWhole: false });
+    const pool = this.zcache.tmem.newPool(LOCAL_CLIENT, { persistent: true, storeWhole: true });
     assert(pool !== null);
     this.pool = pool;
     // Spread over 256 objects, as the pages of an export are (src/exports/export.ts).
@@ -84,19 +90,28 @@ export class PagePath {
   }
 
   put(number: number): void {
-    this.name(number);
     this.page[0] = number;
     this.page[1] = number >> 8;
     this.page[2] = number >> 16;
-    const status = this.zcache.put(this.pool, this.handle, this.page, 0);
-    assert(status === STATUS.OK, "a put of the bench was refused");
+    this.putPage(number, this.page, 0);
   }
 
   get(number: number): void {
+    this.getPage(number);
+    assert(this.target[0] === (number & 0xff));
+  }
+
+  putPage(number: number, source: Uint8Array, at: number): void {
+    this.name(number);
+    const status = this.zcache.put(this.pool, this.handle, source, at);
+    assert(status === STATUS.OK, "a put of the bench was refused");
+  }
+
+  getPage(number: number): void {
     this.name(number);
     const page = this.zcache.tmem.find(this.pool, this.handle);
     const status = this.zcache.deliver(page, this.handle, this.target, 0);
-    assert(status === STATUS.OK && this.target[0] === (number & 0xff));
+    assert(status === STATUS.OK, "a get of the bench failed");
   }
 
   flush(number: number): void {
@@ -110,7 +125,7 @@ export class PagePath {
   }
 }
 
-/** The object of a page, from 0. There are 256, with 32 neighbours of each page beside it. */
+/** The object of a page, from 0. There are 256, and 32 neighbours are in the same one. */
 export function objectOf(number: number): number {
   return (number >>> 5) & 0xff;
 }

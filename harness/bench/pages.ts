@@ -43,7 +43,7 @@ function measure(pages: number): Cost {
   const path = new PagePath({
     frameCountMax: Math.ceil(pages / 2) + 1000,
     pageCountMax: pages + 1000,
-    zpageBytes: ZPAGE_BYTES,
+    codec: ZPAGE_BYTES,
   });
   const put = (number: number): void => path.put(number);
   const get = (number: number): void => path.get(number);

@@ -11,7 +11,7 @@ export const steadyBench: Bench = {
     "Random puts, gets and flushes on a full store: the capacity of the heap before and after.",
   async run({ quick }): Promise<Figure[]> {
     const operations = quick ? 1_000_000 : 10_000_000;
-    const path = new PagePath({ frameCountMax: PAGES, pageCountMax: PAGES, zpageBytes: 1900 });
+    const path = new PagePath({ frameCountMax: PAGES, pageCountMax: PAGES, codec: 1900 });
     for (let number = 0; number < PAGES; number += 1) path.put(number);
     const some = (count: number): void => {
       for (let i = 0; i < count; i += 1) {

@@ -23,7 +23,7 @@ import {
 
 const MACHINE = { hostName: "pebble", readText: () => "" };
 /** Flags of `bun run fuzz`, `sim`, `soak` and of other people's programs. */
-const OTHER_FLAGS = ["runs", "seed", "seeds", "hours", "minutes", "only"];
+const OTHER_FLAGS = ["runs", "seed", "seeds", "hours", "minutes", "only", "corpora"];
 
 const documents = documentPaths().map(readDocument);
 

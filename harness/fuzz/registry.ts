@@ -4,9 +4,10 @@ import { canary } from "./canary.ts";
 import { framer } from "./framer.ts";
 import type { Fuzzer } from "./fuzzer.ts";
 import { gossipPacket, gossipStream } from "./gossip.ts";
-import { lz4 } from "./lz4.ts";
+import { lz4, nativeLz4 } from "./lz4.ts";
 import { nbd } from "./nbd.ts";
 import { blocks, zbud } from "./placement.ts";
+import { zstd } from "./zstd.ts";
 
 export const FUZZERS: readonly Fuzzer[] = [
   framer,
@@ -14,6 +15,8 @@ export const FUZZERS: readonly Fuzzer[] = [
   gossipPacket,
   gossipStream,
   lz4,
+  ...nativeLz4,
+  ...zstd,
   nbd,
   zbud,
   blocks,

@@ -39,7 +39,7 @@ export interface WalkResult {
   readonly pagesOut: number;
 }
 
-const LINES_KEPT = 60;
+const LINES_KEPT = 300;
 
 export class Guest implements AsyncDisposable {
   /** The latest output of the guest and its kernel. */

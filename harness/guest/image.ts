@@ -51,7 +51,7 @@ const KERNEL_PACKAGE = "linux-image-cloud-amd64";
 /** The files of this folder that go into the initramfs. */
 const SCRIPTS = ["init.sh", "swap-command.sh", "walk.c", "image.ts"];
 /** The programs of this system that go into the initramfs. */
-const SYSTEM_PROGRAMS = ["nbd-client", "mkswap", "swaplabel", "swapon", "swapoff"];
+const SYSTEM_PROGRAMS = ["nbd-client", "mkswap", "swaplabel", "swapon", "swapoff", "blkdiscard"];
 
 /** The Debian package of each program. */
 const TOOLS = {
@@ -63,6 +63,7 @@ const TOOLS = {
   "apt-get": "apt",
   "dpkg-deb": "dpkg",
   mkswap: "util-linux",
+  blkdiscard: "util-linux",
   swaplabel: "util-linux",
   swapon: "mount",
 } as const;

@@ -93,7 +93,7 @@ test.skipIf(reason !== null && !areToolsRequired)(
 );
 
 test.skipIf(reason !== null && !areToolsRequired)(
-  `a guest swaps on a node that it runs itself, with ramster swap on and off${title}`,
+  `a guest swaps on a node that it runs itself, with ramster swap on, rotate and off${title}`,
   async () => {
     await using world = new ProcessWorld();
     const image = await guestImageWith(compiledProgram(), world.directory);
@@ -119,7 +119,11 @@ test.skipIf(reason !== null && !areToolsRequired)(
       "0B of 512MiB used",
       `connected, export "${EXPORT}" of unix:/run/nbd.sock`,
       "WALK OK",
-      "swap is off: /dev/nbd0",
+      "not rotated: ",
+      "swap is on: /dev/nbd1",
+      `rotated: export "${EXPORT}" of unix:/run/nbd.sock is off`,
+      'connected, export "fresh" of unix:/run/nbd.sock',
+      "swap is off: /dev/nbd1",
       "swap is off already",
       "no nbd device is attached",
       "GUEST OK",

@@ -10,7 +10,7 @@ address=unix:/run/nbd.sock tcp=127.0.0.1:10809
 
 ramster node --number=1 --gossip=none --listen=127.0.0.1:0 --insecure --memory=8MiB --lend=0 \
   --swap=strict --peers="2@$lender" --target=2 --client=unix:/run/client.sock \
-  --nbd="$address,$tcp" --export="$export=512MiB" &
+  --nbd="$address,$tcp" --export="$export=512MiB,fresh=512MiB" &
 node=$!
 until [ -S /run/client.sock ]; do
   kill -0 "$node"
@@ -32,7 +32,21 @@ if ramster swap off --nbd "$address" --export "x$export"; then exit 1; fi
 ramster swap status
 walk "$mib" 1 pageout
 ramster stats --client unix:/run/client.sock | sed -n 's/^ *pers_pages_remoted  */GUEST away /p'
-ramster swap off --nbd "$address" --export "$export"
+
+# The pages of two programs share clusters, so those of the one that ends stay stored. Swap is
+# rotated under the other one.
+walk $((mib / 4)) 1 pageout &
+short=$!
+walk $((mib / 2)) 2 pageout &
+long=$!
+wait "$short"
+rotate="ramster swap rotate --nbd $address --export $export,fresh --client unix:/run/client.sock"
+ramster status --client unix:/run/client.sock
+$rotate --stale 99%
+$rotate --stale 1%
+ramster swap status
+wait "$long"
+ramster swap off --nbd "$address" --export "$export,fresh"
 ramster swap off --nbd "$address" --export "$export"
 ramster swap status
 

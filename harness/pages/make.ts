@@ -54,7 +54,7 @@ async function main(): Promise<void> {
       command: ["/usr/bin/sqlite3", ":memory:"],
       input: databaseInput(),
       inputEnds: false,
-      readyLine: "ready",
+      readyText: "ready\n",
       bytesMin: 0,
     }),
     await sample("javascript", 96, "V8 heap: 20,000 objects, a map, parsed JSON, floats", {
@@ -62,7 +62,7 @@ async function main(): Promise<void> {
       command: ["/usr/bin/node", "-e", JAVASCRIPT_PROGRAM],
       input: "",
       inputEnds: false,
-      readyLine: "ready",
+      readyText: "ready\n",
       bytesMin: 0,
     }),
     save("text", wholePages(textFiles(), 48), "free licence texts, English"),
@@ -77,7 +77,7 @@ async function main(): Promise<void> {
 
 function python(): Recorded {
   const command = ["/usr/bin/python3", "-I", "-S", "-c", PYTHON_PROGRAM];
-  const ready = { readyLine: "ready", bytesMin: 0 };
+  const ready = { readyText: "ready\n", bytesMin: 0 };
   return { name: "python3", command, input: "", inputEnds: false, ...ready };
 }
 
@@ -89,7 +89,7 @@ function compiler(): Recorded {
   const cc1 = Bun.spawnSync(["gcc", "-print-prog-name=cc1"]).stdout.toString().trim();
   const command = [cc1, "-quiet", "-w", "-O2", "-", "-o", "/dev/null"];
   const input = compilerInput(new SeededRandom(SEED));
-  return { name: "cc1", command, input, inputEnds: true, readyLine: null, bytesMin: 96 * MIB };
+  return { name: "cc1", command, input, inputEnds: true, readyText: null, bytesMin: 96 * MIB };
 }
 
 /** Records `count` pages of the process, spread evenly over all that qualify. */
@@ -109,7 +109,7 @@ async function sample(
     if (seen.has(hash)) return;
     seen.add(hash);
     if (filter.isPrivate(page)) left += 1;
-    else kept.push(page);
+    else kept.push(page.slice());
   });
   if (kept.length < count) throw new Error(`Cannot sample "${name}": only ${kept.length} pages`);
   console.log(`${name}: ${kept.length} pages qualify, ${left} left out as private`);

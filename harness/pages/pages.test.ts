@@ -2,6 +2,7 @@
 import { expect, test } from "bun:test";
 import { readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
+import corporaManifest from "../../fixtures/pages/corpora/manifest.json";
 import manifest from "../../fixtures/pages/manifest.json";
 import { Lz4 } from "../../src/compress/lz4.ts";
 import { NOT_SAME_FILLED, sameFilledWord } from "../../src/compress/same-filled.ts";
@@ -11,13 +12,18 @@ import {
   ZPAGE_BYTES_MAX,
 } from "../../src/core/limits.ts";
 import { openMemory } from "../../src/memory/open-memory.ts";
+import { CORPORA } from "./corpora.ts";
+import { loadCorpusSample, SAMPLE_FOLDER, SAMPLE_PAGES } from "./corpus-sample.ts";
 import { loadPageClass, loadPages, type PageClassName, REAL_CLASSES } from "./load.ts";
 import { PRIVATE_PATTERN } from "./private.ts";
 
 const FOLDER = join(import.meta.dir, "../../fixtures/pages");
 
 function pagesOf(name: PageClassName): Uint8Array[] {
-  const { pages } = loadPageClass(name);
+  return cut(loadPageClass(name).pages);
+}
+
+function cut(pages: Uint8Array): Uint8Array[] {
   const count = pages.length / PAGE_BYTES;
   return Array.from({ length: count }, (_, at) =>
     pages.subarray(at * PAGE_BYTES, (at + 1) * PAGE_BYTES),
@@ -42,13 +48,29 @@ test("fixtures/pages has the pages that its manifest lists, and at most 4 MiB", 
   expect(bytes).toBeLessThanOrEqual(4 * 1024 * 1024);
 });
 
+test("fixtures/pages/corpora has a sample of each corpus, and takes at most 3 MiB", () => {
+  const files = readdirSync(SAMPLE_FOLDER).filter((name) => name !== "manifest.json");
+  expect(files.sort()).toEqual(CORPORA.map((name) => `${name}.zst`).sort());
+  expect(corporaManifest.map(({ file }) => file).sort()).toEqual(files);
+  const bytes = files.reduce((sum, file) => sum + statSync(join(SAMPLE_FOLDER, file)).size, 0);
+  expect(bytes).toBeLessThanOrEqual(3 * 1024 * 1024);
+  for (const name of CORPORA) {
+    const pages = cut(loadCorpusSample(name));
+    expect(pages.length).toBe(SAMPLE_PAGES);
+    expect(new Set(pages.map((page) => Bun.hash.wyhash(page))).size).toBe(SAMPLE_PAGES);
+    for (const page of pages) expect(sameFilledWord(page, 0)).toBe(NOT_SAME_FILLED);
+  }
+});
+
 test("no recorded page contains a path, a setting, a key or an address", () => {
-  for (const name of REAL_CLASSES) {
-    for (const page of pagesOf(name)) {
-      const text = Buffer.from(page).toString("latin1");
-      expect(text.match(PRIVATE_PATTERN)).toBeNull();
-      expect(text.replaceAll("\0", "").match(PRIVATE_PATTERN)).toBeNull();
-    }
+  const recorded = [
+    ...REAL_CLASSES.map(pagesOf),
+    ...CORPORA.map((it) => cut(loadCorpusSample(it))),
+  ];
+  for (const page of recorded.flat()) {
+    const text = Buffer.from(page).toString("latin1");
+    expect(text.match(PRIVATE_PATTERN)).toBeNull();
+    expect(text.replaceAll("\0", "").match(PRIVATE_PATTERN)).toBeNull();
   }
 });
 

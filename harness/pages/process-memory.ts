@@ -1,30 +1,35 @@
 /**
- * Reads the heap and the anonymous mappings of a process that it starts, through /proc (proc(5)).
- *
- * It leaves out all that is mapped from a file, and the stack. The arguments and the environment
- * lie at the top of the stack. The process is stopped while it is read.
+ * Reads the own memory of a process that it starts (src/memory/process-pages.ts). The process is
+ * stopped while it is read, and killed afterwards.
  */
-import { closeSync, openSync, readFileSync, readSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { PAGE_BYTES } from "../../src/core/limits.ts";
+import { ProcessPages } from "../../src/memory/process-pages.ts";
 
 export interface Recorded {
   /** The name of the program in errors. */
   readonly name: string;
   readonly command: readonly string[];
   readonly input: string;
-  /** Its standard input ends after `input`. Null: it stays open, so that the program waits. */
+  /** Standard input ends after `input`. Else it stays open, so that the program waits. */
   readonly inputEnds: boolean;
-  /** It is read when it prints this line. Null: as soon as it has `bytesMin` of memory. */
-  readonly readyLine: string | null;
+  /** It is read when it prints this. Null: as soon as it has `bytesMin` of memory. */
+  readonly readyText: string | null;
   readonly bytesMin: number;
+  /** What fills its memory, once it is started. */
+  readonly fill?: () => Promise<void>;
+  /** The process that is read is the largest descendant with this word in its command line. */
+  readonly descendant?: string;
+  /** Memory that it shares with other processes is read too. */
+  readonly shared?: boolean;
 }
 
-const WAIT_MS_MAX = 120_000;
+const WAIT_MS_MAX = 300_000;
 const POLL_MS = 5;
 
 /**
- * Runs the program until it is ready, and gives every page of its own memory to `visit`. Then it
- * kills the program.
+ * Runs the program until it is ready, and gives every page of its own memory to `visit`, which may
+ * not keep it. Then it kills the program.
  */
 export async function recordProcess(
   recorded: Recorded,
@@ -36,85 +41,105 @@ export async function recordProcess(
     env: { PATH: "/usr/bin:/bin" },
     stdin: "pipe",
     stdout: "pipe",
-    stderr: "inherit",
+    stderr: recorded.descendant === undefined ? "inherit" : "ignore",
   });
   try {
     child.stdin.write(recorded.input);
     if (recorded.inputEnds) await child.stdin.end();
     else await child.stdin.flush();
-    if (recorded.readyLine !== null) await lineFrom(child.stdout, recorded);
-    await residentFrom(child.pid, recorded);
-    process.kill(child.pid, "SIGSTOP");
-    readPages(child.pid, visit);
+    if (recorded.readyText !== null) await textFrom(child.stdout, recorded, recorded.readyText);
+    await recorded.fill?.();
+    const pid = await residentFrom(child.pid, recorded);
+    process.kill(pid, "SIGSTOP");
+    readPages(pid, recorded.shared ?? false, visit);
   } finally {
+    for (const pid of descendantsOf(child.pid)) killOne(pid);
     child.kill("SIGKILL");
     await child.exited;
   }
 }
 
-async function lineFrom(output: ReadableStream<Uint8Array>, recorded: Recorded): Promise<void> {
+async function textFrom(
+  output: ReadableStream<Uint8Array>,
+  { name }: Recorded,
+  ready: string,
+): Promise<void> {
   const decoder = new TextDecoder();
   let text = "";
   for await (const chunk of output) {
-    text += decoder.decode(chunk, { stream: true });
-    if (text.includes(`${recorded.readyLine}\n`)) return;
+    text = text.slice(-ready.length) + decoder.decode(chunk, { stream: true });
+    if (text.includes(ready)) return;
   }
-  throw new Error(`Cannot record "${recorded.name}": the program ended before it was ready`);
+  throw new Error(`Cannot record "${name}": the program ended before it was ready`);
 }
 
-async function residentFrom(pid: number, recorded: Recorded): Promise<void> {
+/** Waits for the memory. @returns the process that has it. */
+async function residentFrom(child: number, recorded: Recorded): Promise<number> {
   const deadline = performance.now() + WAIT_MS_MAX;
-  while (residentBytes(pid) < recorded.bytesMin) {
-    if (performance.now() > deadline) {
+  for (;;) {
+    const pid = processOf(child, recorded);
+    if (residentBytes(pid) >= recorded.bytesMin) return pid;
+    if (performance.now() > deadline || !isRunning(child)) {
       throw new Error(`Cannot record "${recorded.name}": the program uses too little memory`);
     }
     await Bun.sleep(POLL_MS);
   }
 }
 
+function processOf(child: number, { descendant }: Recorded): number {
+  if (descendant === undefined) return child;
+  const all = descendantsOf(child).filter((pid) => read(pid, "cmdline").includes(descendant));
+  return all.sort((a, b) => residentBytes(b) - residentBytes(a))[0] ?? child;
+}
+
+/** All processes below `parent`, whatever their depth. */
+function descendantsOf(parent: number): number[] {
+  const pids = readdirSync("/proc").filter((name) => /^\d+$/.test(name));
+  const parents = new Map(pids.map((pid) => [Number(pid), parentOf(Number(pid))]));
+  const isBelow = (pid: number): boolean => {
+    const above = parents.get(pid) ?? 0;
+    return above === parent || (above > 1 && isBelow(above));
+  };
+  return [...parents.keys()].filter(isBelow);
+}
+
+/** proc_pid_stat(5): the fourth word, after a name in brackets. 0: it is gone. */
+function parentOf(pid: number): number {
+  const [, parent = "0"] = /\) \S (\d+) /.exec(read(pid, "stat")) ?? [];
+  return Number(parent);
+}
+
 function residentBytes(pid: number): number {
-  // proc(5), statm: the second number counts resident pages.
-  const pages = readFileSync(`/proc/${pid}/statm`, "latin1").split(" ")[1];
-  return Number(pages) * PAGE_BYTES;
+  // proc_pid_statm(5): the second number counts resident pages.
+  return Number(read(pid, "statm").split(" ")[1] ?? 0) * PAGE_BYTES;
 }
 
-function readPages(pid: number, visit: (page: Uint8Array) => void): void {
-  const memory = openSync(`/proc/${pid}/mem`, "r");
-  try {
-    for (const [start, end] of ownRanges(pid)) {
-      for (let at = start; at < end; at += PAGE_BYTES) {
-        const page = new Uint8Array(PAGE_BYTES);
-        if (readOrNothing(memory, page, at) === PAGE_BYTES) visit(page);
-      }
-    }
-  } finally {
-    closeSync(memory);
-  }
+/** A process that has ended and is not waited for yet is a zombie. */
+function isRunning(pid: number): boolean {
+  return /\) [^ZX] /.test(read(pid, "stat"));
 }
 
-/** Some mappings cannot be read, such as guard pages. That is no failure. */
-function readOrNothing(file: number, page: Uint8Array, at: number): number {
+function read(pid: number, file: string): string {
   try {
-    return readSync(file, page, 0, PAGE_BYTES, at);
+    return readFileSync(`/proc/${pid}/${file}`, "latin1");
   } catch {
-    return 0;
+    return ""; // It has ended.
   }
 }
 
-/**
- * Readable and writable mappings without a file. A line is
- * `start-end rw-p offset device inode name`.
- */
-function ownRanges(pid: number): Array<[number, number]> {
-  const ranges: Array<[number, number]> = [];
-  for (const line of readFileSync(`/proc/${pid}/maps`, "latin1").split("\n")) {
-    const fields = line.split(/\s+/);
-    const [range = "", access = "", , , inode = "", name = ""] = fields;
-    if (!access.startsWith("rw") || inode !== "0") continue;
-    if (name !== "" && name !== "[heap]" && !name.startsWith("[anon:")) continue;
-    const [start = 0, end = 0] = range.split("-").map((hex) => Number.parseInt(hex, 16));
-    // Most of a large reservation was never touched. To read all of it would take minutes.
-    if (end - start <= 1024 * 1024 * 1024) ranges.push([start, end]);
+function killOne(pid: number): void {
+  try {
+    process.kill(pid, "SIGKILL");
+  } catch {
+    // It ended by itself.
   }
-  return ranges;
+}
+
+function readPages(pid: number, shared: boolean, visit: (page: Uint8Array) => void): void {
+  const pages = new ProcessPages(pid, { shared });
+  const page = new Uint8Array(PAGE_BYTES);
+  pages.eachResident((address) => {
+    if (pages.read(address, page)) visit(page);
+  });
+  pages.close();
 }

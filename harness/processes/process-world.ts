@@ -83,6 +83,9 @@ export class ProcessWorld implements AsyncDisposable {
     const own = gossips ? [] : ["--gossip=none", `--number=${number}`];
     // Other programs on this machine must not change how much is lent, unless a test wants that.
     if (!flags.some((flag) => flag.startsWith("--reserve="))) own.push("--reserve=0");
+    // A library is checked in a process of its own, which takes as long as the start of a node.
+    const hasCodec = command === "server" || flags.some((flag) => flag.startsWith("--codec="));
+    if (!hasCodec) own.push("--codec=wasm");
     const argv = [
       ...[...under, ...this.program, command, ...(named ? [] : [`--name=n${number}`]), ...own],
       ...[...listen.map((address) => `--listen=${address}`), ...client, ...flags],

@@ -14,7 +14,8 @@ import { DRAIN_TIMEOUT_MS_DEFAULT } from "../../src/core/limits.ts";
 const FOLDER = join(import.meta.dir, "../../systemd");
 const SWAP_UNITS = ["ramster-node.service", "ramster-swap.service"] as const;
 const LENDER = "ramster-server.service";
-const UNITS = [...SWAP_UNITS, LENDER] as const;
+const ROTATION = ["ramster-swap-rotate.service", "ramster-swap-rotate.timer"] as const;
+const UNITS = [...SWAP_UNITS, LENDER, ...ROTATION] as const;
 const PROGRAM = "/usr/bin/ramster";
 
 function unitText(name: string): string {

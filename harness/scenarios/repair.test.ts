@@ -144,9 +144,16 @@ test("a page that is in flight when replicas is raised gets the new copies too",
 });
 
 test("the answer to a copy does not count for a page that was put again in the meantime", async () => {
-  // With this seed all of the first batch goes to the slow holder.
+  let tried = 0;
+  // Chance decides which holder the first copies go to.
+  for (let seed = 1; seed < 100 && tried < 2; seed += 1) if (await copiesToSlow(seed)) tried += 1;
+  expect(tried).toBe(2);
+});
+
+/** @returns whether all copies that were made went to the slow holder, as the test needs it. */
+async function copiesToSlow(seed: number): Promise<boolean> {
   const settings = [OWNER, LENDER, LENDER, LENDER, LENDER];
-  const { sim, owner, lenders, pool } = await filled(settings, 16);
+  const { sim, owner, lenders, pool } = await filled(settings, seed);
   const [gone, slow] = lenders as [SimNode, SimNode];
   const { ramster } = owner.node;
   const had = slow.counter("foreign_pers_pages");
@@ -165,15 +172,16 @@ test("the answer to a copy does not count for a page that was put again in the m
   const left = ["frames_used", "frames_in_flight"];
   sim.until("all are away", () => left.every((it) => owner.counter(it) === 0));
   ramster.setReplicas(3);
-  expect(owner.counter("copies_repaired")).toBe(0);
-  sim.network.unblock(slow.host, owner.host);
-  sim.run(5);
-  const atSlow = new Truth(sim)
-    .differences()
-    .filter((it) => it.includes(`at node ${slow.number} `));
-  expect(atSlow).toEqual([]);
+  const isAsNeeded = owner.counter("copies_repaired") === 0;
+  if (isAsNeeded) {
+    sim.network.unblock(slow.host, owner.host);
+    sim.run(5);
+    const differences = new Truth(sim).differences();
+    expect(differences.filter((it) => it.includes(`at node ${slow.number} `))).toEqual([]);
+  }
   await sim.stop();
-});
+  return isAsNeeded;
+}
 
 test("a page stays at risk when its new copy fails and the lender that asked for it has left", async () => {
   const { sim, owner, lenders, pool } = await filled([OWNER, LENDER, LENDER, LENDER]);

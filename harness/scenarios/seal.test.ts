@@ -153,6 +153,23 @@ test("without a seal, an older version that a lender returns under its number is
   await sim.stop();
 });
 
+test("the owner's record says which codec a page has, whatever a lender says", async () => {
+  const { sim, owner, lenders, pool } = await filled([{ ...OWNER, replicas: 1 }, LENDER]);
+  const traitor = new Traitor(lenders[0] as SimNode, owner, "codec");
+  putAll(sim, owner, pool, 2);
+  for (let round = 0; round < 2; round += 1) {
+    expect(outcomes(owner, pool)).toEqual(new Map([[2, PAGES]]));
+  }
+  // Those that come home have their own codec there.
+  for (let number = 500; number < PAGES; number += 1) owner.flush(pool, number);
+  for (let number = 0; number < 500; number += 1) expect(owner.get(pool, number)).toBe(2);
+  for (let number = 0; number < 500; number += 1) expect(owner.get(pool, number)).toBe(2);
+  expect(owner.counter("pages_repatriated")).toBeGreaterThan(0);
+  expect(traitor.lies).toBeGreaterThan(100);
+  expect(owner.counter("corrupt_pages")).toBe(0);
+  await sim.stop();
+});
+
 describe.each(TREASONS)("a lender that does %s and corrects the checksum", (treason) => {
   test("is detected, and the page is served from the other copy, and copied again", async () => {
     const { sim, owner, lenders, pool } = await filled([SEALED, LENDER, LENDER, LENDER]);

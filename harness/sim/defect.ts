@@ -15,5 +15,3 @@ export interface Defect {
   /** The test that fails with the defect, where no seed in reach finds it. */
   readonly caughtBy?: { readonly file: string; readonly test: string };
 }
-
-const BLOCKS_TEST = "src/placement/blocks.test.ts";

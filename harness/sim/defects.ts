@@ -19,6 +19,7 @@ const FOREIGN = "src/ramster/foreign/foreign.ts";
 const PRESENCE = "src/ramster/holders/presence.ts";
 const REMOTE_PAGES = "src/ramster/holders/remote-pages.ts";
 const LIVE = "src/node/live-settings.ts";
+const BLOCKS_TEST = "src/placement/blocks.test.ts";
 const SETTINGS_TEST = "harness/scenarios/settings.test.ts";
 
 export const DEFECTS: readonly Defect[] = [

@@ -5,6 +5,7 @@
 
 import { crc32 } from "node:zlib";
 import { ownerSeed } from "../../src/compress/checksum.ts";
+import { CODEC } from "../../src/compress/codec.ts";
 import { assert } from "../../src/core/assert.ts";
 import { HANDLE_BYTES, Handle } from "../../src/core/handle.ts";
 import { FRAME_BYTES } from "../../src/core/limits.ts";
@@ -15,9 +16,10 @@ import type { SimNode } from "./cluster.ts";
 
 /**
  * "alter" changes a bit. "swap" returns another page of the same owner. "replay" returns an older
- * version of the page under its present number, and "stale" under its own number.
+ * version of the page under its present number, and "stale" under its own number. "codec" names a
+ * codec that the page does not have.
  */
-export type Treason = "alter" | "swap" | "replay" | "stale";
+export type Treason = "alter" | "swap" | "replay" | "stale" | "codec";
 
 interface Kept {
   readonly bytes: Uint8Array;
@@ -79,6 +81,8 @@ export class Traitor {
         real.bytes[last] = (real.bytes[last] ?? 0) ^ 1;
         return real;
       }
+      case "codec":
+        return { ...real, codec: CODEC.ZSTD_DICTIONARY };
       case "swap": {
         const before = this.lastRead;
         this.lastRead = { ...real, page };

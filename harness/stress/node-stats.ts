@@ -19,6 +19,7 @@ export function nodeStats(
     node: { number, name: `n${number}`, cluster: "ramster", boot_id: "1", listen: "10.0.0.1:7777" },
     members: [],
     nowhere: null,
+    codec: null,
     exports: [],
     spill: { trouble: null },
     lending: { unseen: [] },

@@ -22,6 +22,7 @@ import {
   MEMORY_BYTES_MAX,
   MEMORY_BYTES_MIN,
   PAGE_BYTES,
+  PID_MAX,
   SETTING_MS_MAX,
 } from "../../src/core/limits.ts";
 import type { Bounds } from "../../src/core/units.ts";
@@ -44,7 +45,6 @@ import {
 } from "./options.ts";
 
 const SEED_MAX = 2 ** 32 - 1;
-const PID_MAX = 2 ** 22;
 
 export function readStress(flags: GivenFlags): StressOptions {
   const connect = flags.list("connect").map((given) => parseAddress(given));

@@ -150,7 +150,7 @@ const PEER: readonly BadFrame[] = [
     put(putEntry({ size: 4001 })),
   ),
   bad("put-short-raw", "PUT: entry 0: zpage of 3 bytes with codec 0", put(putEntry({ codec: 0 }))),
-  bad("put-codec", "PUT: entry 0: codec 2 is not defined", put(putEntry({ codec: 2 }))),
+  bad("put-codec", "PUT: entry 0: codec 4 is not defined", put(putEntry({ codec: 4 }))),
   bad("put-kind", "PUT: entry 0: unknown kind", put(putEntry({ kind: 2 }))),
   bad("put-version", "PUT: entry 0: version out of range", put(putEntry({ version: 2 ** 46 }))),
   bad(

@@ -52,26 +52,8 @@ describe("parseArgs() of a node", () => {
     expect(parse(`${line} --number 1`)).toMatchObject({ options: { swap } });
   });
 
-  test("reads what each action of swap takes", () => {
-    const at = { nbd: { kind: "unix", path: "/a" }, exportName: "x" };
-    const options = (line: string): unknown => (parse(line) as { options: unknown }).options;
-    expect(options("swap on --nbd unix:/a --export x --device /dev/nbd3 --priority 7")).toEqual({
-      action: "on",
-      ...at,
-      device: "/dev/nbd3",
-      priority: 7,
-    });
-    expect(options("swap on --nbd unix:/a --export x")).toMatchObject({
-      device: null,
-      priority: 100,
-    });
-    expect(options("swap off --nbd unix:/a --export x")).toEqual({
-      action: "off",
-      ...at,
-      device: null,
-    });
-    expect(options("swap off --device /dev/nbd0")).toEqual({ action: "off", device: "/dev/nbd0" });
-    expect(options("swap status")).toEqual({ action: "status" });
+  test("takes the earlier name of the codec", () => {
+    expect(parse("node --number 1 --codec lz4")).toMatchObject({ options: { codec: "auto" } });
   });
 
   test("reads every flag", () => {
@@ -332,7 +314,7 @@ describe("parseArgs() refuses", () => {
   test.each([
     [
       "",
-      "Cannot run without a command: take one of node, server, stress, status, stats, get, set, drain, keygen, key, swap, version",
+      "Cannot run without a command: take one of node, server, stress, status, stats, get, set, drain, estimate, keygen, key, swap, version",
     ],
     [
       "stres",
@@ -340,7 +322,7 @@ describe("parseArgs() refuses", () => {
     ],
     [
       "--number 1",
-      'Cannot run "--number": there is no such command, take one of node, server, stress, status, stats, get, set, drain, keygen, key, swap, version',
+      'Cannot run "--number": there is no such command, take one of node, server, stress, status, stats, get, set, drain, estimate, keygen, key, swap, version',
     ],
     ["node --gossip none", 'Cannot use --gossip "none": without gossip a node needs --number'],
     [
@@ -429,36 +411,17 @@ describe("parseArgs() refuses", () => {
       'Cannot use --idle "30": the unit is missing, write "30ms" or "30s"',
     ],
     ["node --number 1 --idle 25h", 'Cannot use --idle "25h": it must be at most 24h'],
-    ["node --number 1 --codec zstd", 'Cannot use --codec "zstd": take one of lz4, raw'],
+    [
+      "node --number 1 --codec zstd",
+      'Cannot use --codec "zstd": take one of auto, native, wasm, raw',
+    ],
     ["node --number 1 --selfshrink yes", 'Cannot use --selfshrink "yes": take one of on, off'],
     [
       "node --number 1 --target all",
       'Cannot use --target "all": write the number of a node, "auto" or "none"',
     ],
     ["swap", 'Cannot run "swap" without ACTION: write ramster swap ACTION'],
-    ["swap out", 'Cannot run swap "out": take one of on, off, status'],
-    ["swap on --nbd unix:/a", 'Cannot run "swap on" without --nbd and --export'],
-    ["swap off --export x", 'Cannot run "swap off" without --nbd and --export, or --device'],
-    [
-      "swap on --nbd /a --export x",
-      'Cannot use --nbd "/a": no port, write "HOST:PORT" or "unix:PATH"',
-    ],
-    ["swap on --nbd unix:/a --export=", 'Cannot use --export "": the name is empty'],
-    [
-      "swap on --nbd unix:/a --export swap=8GiB",
-      'Cannot use --export "swap=8GiB": write its name alone, "swap"',
-    ],
-    ["swap status --nbd unix:/a", 'Cannot use --nbd with "swap status"'],
-    ["swap off --device /dev/nbd0 --priority 1", 'Cannot use --priority with "swap off"'],
-    [
-      "swap off --device /dev/nbd0 --export a",
-      'Cannot run "swap off" with --nbd or --export beside --device: take one',
-    ],
-    ["swap off --device nbd0", 'Cannot use --device "nbd0": write /dev/nbdN'],
-    [
-      "swap on --nbd unix:/a --export x --priority 32768",
-      'Cannot use --priority "32768": it must be at most 32767',
-    ],
+    ["swap out", 'Cannot run swap "out": take one of on, off, rotate, status'],
     ["node --swap maybe", 'Cannot use --swap "maybe": take one of off, on, strict'],
     ["node --swap --no-swap", 'Cannot use --swap twice: it is "on" and "off"'],
     ["node --no-swap=on", 'Cannot use --no-swap: "node" has no such flag, see ramster node --help'],
@@ -565,6 +528,11 @@ describe("parseArgs() refuses", () => {
       'Cannot use --data "pid:0": "0" is no process id, it must be 1 .. 4194304',
     ],
     ["stress --seed 4294967296", 'Cannot use --seed "4294967296": it must be at most 4294967295'],
+    ["estimate", 'Cannot run "estimate" without --pid, --file or --sample: write one of them'],
+    [
+      "estimate --sample --pid 7",
+      'Cannot run "estimate" with more than one of --pid, --file or --sample: write one of them',
+    ],
     ["stress --json=", 'Cannot use --json "": the path is empty'],
   ])("%p", (line, message) => {
     expect(refusal(line)).toBe(message);

@@ -6,12 +6,14 @@
  * show another default than the one in force.
  */
 import { KEY_DAYS_DEFAULT, SWAP_PRIORITY_DEFAULT, SWAP_PRIORITY_MAX } from "../core/limits.ts";
+import { formatSize } from "../core/units.ts";
 import type { NodeConfig } from "../node/config.ts";
 import { RENEW_STEPS } from "../security/renew-key.ts";
 import type { Command } from "./command.ts";
 import type { FlagSpec } from "./flag-spec.ts";
 import type {
   DrainOptions,
+  EstimateOptions,
   GetOptions,
   KeygenOptions,
   KeyOptions,
@@ -22,6 +24,7 @@ import type {
 } from "./options.ts";
 import {
   readDrain,
+  readEstimate,
   readGet,
   readKeyCommand,
   readKeygen,
@@ -32,7 +35,7 @@ import {
   readStatus,
 } from "./read-options.ts";
 import { knobNames, settingFlag, settingGroups } from "./setting-flags.ts";
-import { readSwap } from "./swap/swap-args.ts";
+import { RATE_BYTES_DEFAULT, readSwap, STALE_PERCENT_DEFAULT } from "./swap/swap-args.ts";
 
 /** The flags that say how to reach a running node. */
 const DOOR: readonly FlagSpec[] = [
@@ -63,7 +66,7 @@ const SWAP_FLAGS: readonly FlagSpec[] = [
     name: "export",
     value: "NAME",
     neededBy: "needed by on, and by off without --device",
-    help: "name of the export",
+    help: "name of the export; rotate: of both; off: of one or more",
   },
   {
     name: "device",
@@ -76,6 +79,21 @@ const SWAP_FLAGS: readonly FlagSpec[] = [
     value: "N",
     default: String(SWAP_PRIORITY_DEFAULT),
     help: `swap priority, 0 .. ${SWAP_PRIORITY_MAX}; the kernel uses the highest first`,
+  },
+  ...DOOR.map(({ required, ...flag }) => {
+    return required === true ? { ...flag, neededBy: "needed by rotate" } : flag;
+  }),
+  {
+    name: "stale",
+    value: "PERCENT",
+    default: `${STALE_PERCENT_DEFAULT}%`,
+    help: "rotate: the part of the stored pages that must be stale",
+  },
+  {
+    name: "rate",
+    value: "SIZE",
+    default: formatSize(RATE_BYTES_DEFAULT),
+    help: "rotate: how much comes home in a second, at most",
   },
 ];
 
@@ -166,7 +184,7 @@ export const set: Command<SetOptions> = {
 
 export const drain: Command<DrainOptions> = {
   name: "drain",
-  summary: "Prepares a node to leave: moves other nodes' pages away, its own home",
+  summary: "Prepares a node to leave: moves others' pages away, its own home",
   groups: [
     {
       title: "Flags",
@@ -182,6 +200,29 @@ export const drain: Command<DrainOptions> = {
   examples: ["ramster drain --client unix:/run/ramster/client.sock"],
   read: readDrain,
   load: () => import("./drain.ts"),
+};
+
+export const estimate: Command<EstimateOptions> = {
+  name: "estimate",
+  summary: "Estimates how many pages a frame would hold on this machine",
+  groups: [
+    {
+      title: "Flags",
+      flags: [
+        { name: "pid", value: "N", defaultNote: "none", help: "from the memory of this process" },
+        { name: "file", value: "FILE", defaultNote: "none", help: "from the pages of this file" },
+        {
+          name: "sample",
+          value: null,
+          help: "from the largest processes that may be read; root may read all",
+        },
+        JSON_FLAG,
+      ],
+    },
+  ],
+  examples: ["ramster estimate --sample", "ramster estimate --pid 4711 --json"],
+  read: readEstimate,
+  load: () => import("./estimate/estimate.ts"),
 };
 
 export const keygen: Command<KeygenOptions> = {
@@ -257,12 +298,13 @@ export const key: Command<KeyOptions> = {
 export const swap: Command<SwapOptions> = {
   name: "swap",
   summary: "Switches swap on an export of a node on or off",
-  arguments: [{ name: "ACTION", required: true, help: "on, off or status" }],
+  arguments: [{ name: "ACTION", required: true, help: "on, off, rotate or status" }],
   groups: [{ title: "Flags", flags: SWAP_FLAGS }],
   examples: [
     "ramster swap on --nbd unix:/run/ramster/nbd.sock --export swap",
     "ramster swap off --nbd unix:/run/ramster/nbd.sock --export swap",
     "ramster swap off --device /dev/nbd0",
+    "ramster swap rotate --nbd unix:/run/ramster/nbd.sock --export swap,fresh --client unix:/run/ramster/client.sock",
     "ramster swap status",
   ],
   read: readSwap,

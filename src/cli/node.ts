@@ -38,6 +38,7 @@ import { openMembership } from "../node/membership.ts";
 import { checkMemoryRoom } from "../node/memory-room.ts";
 import { Node } from "../node/node.ts";
 import { SwapMode } from "../node/swap-mode.ts";
+import { openCodecs } from "./codecs.ts";
 import { isForPerson } from "./descriptor.ts";
 import { EXIT, type ExitCode } from "./exit.ts";
 import { LogWriter, type WhoWrites } from "./log-writer.ts";
@@ -47,6 +48,8 @@ import { openOwnKey } from "./own-key.ts";
 import { StopGuard } from "./stop-guard.ts";
 import { aborted, stopSignal, surviveSignals } from "./stop-signal.ts";
 import { STDERR, type Streams } from "./streams.ts";
+import { BunShell } from "./swap/shell.ts";
+import { swapUseOf } from "./swap/swap-devices.ts";
 
 export async function run(settings: NodeConfig, { out, err }: Streams): Promise<ExitCode> {
   const clock = new BunClock();
@@ -77,12 +80,16 @@ export async function run(settings: NodeConfig, { out, err }: Streams): Promise<
   const memory = openMemory(holding);
   const inSwapMode = swapMode !== null;
   const disk = config.spillPath === null ? null : openDisk(config.spillPath, { inSwapMode, warn });
-  const env = { ...outside, ...key, limits, memory, hostMemory, log, disk };
+  const shell = new BunShell();
+  const swapUse = (name: string) => swapUseOf(shell, config.nbd, name);
+  const env = { ...outside, ...key, limits, memory, hostMemory, log, disk, swapUse };
+  const opening = openCodecs({ memory, log }, config);
+  opening.catch(() => {}); // It is awaited below.
   const collector = new Collector(clock, RUNTIME_HEAP);
   collector.start();
   let isMember = false;
   try {
-    const node = await Node.create(env, config, membership);
+    const node = new Node(env, config, await opening, membership);
     running.node = node;
     // Before it joins: the cluster would declare a node dead that does not answer meanwhile.
     if (holding !== null) await swapMode?.touch(holding, { clock, stop });

@@ -1,6 +1,8 @@
 /** Options: a checked command line, with one type for each command. */
 import type { Address } from "../net/address.ts";
 import type { RenewStep } from "../security/renew-key.ts";
+import type { Subject } from "./estimate/page-sample.ts";
+import type { SwapRotateOptions } from "./swap/swap-rotate.ts";
 import type { SwapOffOptions, SwapOnOptions } from "./swap/swap-steps.ts";
 
 export interface KeygenOptions {
@@ -11,6 +13,11 @@ export interface KeygenOptions {
   readonly renew: { readonly path: string; readonly step: RenewStep } | null;
   /** The key file whose certificate is written, and the folder for its files. Null: none is. */
   readonly pem: { readonly from: string; readonly folder: string } | null;
+}
+
+export interface EstimateOptions {
+  readonly subject: Subject;
+  readonly json: boolean;
 }
 
 /** A running node, and what is needed to connect to it. */
@@ -51,9 +58,10 @@ export interface SetOptions extends DoorOptions {
   readonly value: string;
 }
 
-export const SWAP_ACTIONS = ["on", "off", "status"] as const;
+export const SWAP_ACTIONS = ["on", "off", "rotate", "status"] as const;
 
 export type SwapOptions =
   | ({ readonly action: "on" } & SwapOnOptions)
   | ({ readonly action: "off" } & SwapOffOptions)
+  | ({ readonly action: "rotate" } & SwapRotateOptions & DoorOptions)
   | { readonly action: "status" };

@@ -4,15 +4,17 @@
  * Flags that contradict each other are refused with a ConfigError BAD_CONFIG on one line.
  */
 import { assert } from "../core/assert.ts";
-import { GOSSIP_PORT_DEFAULT, KEY_DAYS_MAX } from "../core/limits.ts";
+import { GOSSIP_PORT_DEFAULT, KEY_DAYS_MAX, PID_MAX } from "../core/limits.ts";
 import { type NodeConfig, type NodeSettings, nodeConfig } from "../node/config.ts";
 import { RENEW_STEPS } from "../security/renew-key.ts";
 import type { Machine } from "./command.ts";
 import { readConfigText } from "./config-file.ts";
+import type { Subject } from "./estimate/page-sample.ts";
 import type { GivenFlags } from "./given.ts";
 import {
   type DoorOptions,
   type DrainOptions,
+  type EstimateOptions,
   type GetOptions,
   KEY_ACTIONS,
   type KeygenOptions,
@@ -114,6 +116,21 @@ function readDoor(flags: GivenFlags): DoorOptions {
     client: parseAddress(flags.value("client")),
     keyPath: parsePath(flags.optional("key")),
   };
+}
+
+export function readEstimate(flags: GivenFlags): EstimateOptions {
+  const pid = flags.optional("pid");
+  const path = parsePath(flags.optional("file"));
+  const subjects: Subject[] = [];
+  if (pid !== null) subjects.push({ kind: "pid", pid: parseCount(pid, { min: 1, max: PID_MAX }) });
+  if (path !== null) subjects.push({ kind: "file", path });
+  if (flags.has("sample")) subjects.push({ kind: "machine" });
+  const [subject, second] = subjects;
+  if (subject === undefined || second !== undefined) {
+    const how = second === undefined ? "without" : "with more than one of";
+    throw refuse(`Cannot run "estimate" ${how} --pid, --file or --sample: write one of them`);
+  }
+  return { subject, json: flags.has("json") };
 }
 
 export function readKeygen(flags: GivenFlags): KeygenOptions {

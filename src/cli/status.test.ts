@@ -4,7 +4,8 @@ import type { NodeStats, RepairStats } from "../wire/stats.ts";
 import { statusText } from "./status.ts";
 
 test("says of block devices how full they are, and when room runs out", () => {
-  const swap = { name: "swap", size_bytes: 2 ** 30, pages: 3, used_bytes: 2 ** 20, connections: 1 };
+  const used = { pages: 3, used_bytes: 2 ** 20, swap_bytes: 0, stale_bytes: 0 };
+  const swap = { name: "swap", size_bytes: 2 ** 30, ...used, connections: 1 };
   const counters = { space_percent_used: 85, space_warn_count: 1, nbd_enospc: 2 };
   expect(
     textOf({}, { exports: [swap], counters })
@@ -14,6 +15,10 @@ test("says of block devices how full they are, and when room runs out", () => {
     'export "swap": 1MiB of 1GiB, 1 connected',
     "space for pages: 85% used, more than --warn-at, 2 writes refused",
   ]);
+  const stale = { ...swap, swap_bytes: 2 ** 18, stale_bytes: 3 * 2 ** 18 };
+  expect(textOf({}, { exports: [stale], counters })).toContain(
+    'export "swap": 1MiB of 1GiB, 1 connected, 75% stale (ramster swap rotate)',
+  );
 });
 
 function textOf(repair: Partial<RepairStats>, own: Partial<NodeStats> = {}): string {
@@ -34,6 +39,14 @@ test("of peers without gossip it says what they lend, and which are drained, or 
   ]);
   expect(rows(true, false)[1]?.[1]).toBe("up, drained");
   expect(rows(false, true)[1]?.[1]).toBe("gone");
+});
+
+test("says which codec runs, unless the node is a server", () => {
+  const lineOf = (codec: NodeStats["codec"]) => textOf({}, { codec }).split("\n")[1];
+  expect(lineOf({ name: "lz4", library: "liblz4 1.9.4" })).toBe("codec: lz4, by liblz4 1.9.4");
+  expect(lineOf({ name: "lz4", library: null })).toBe("codec: lz4, by WebAssembly");
+  expect(lineOf({ name: "raw", library: null })).toBe("codec: raw, pages are not compressed");
+  expect(lineOf(null)).toBe("at risk: no page");
 });
 
 test("says how many copies are out of reach", () => {

@@ -23,6 +23,9 @@ import type { StatusOptions } from "./options.ts";
 import { print } from "./print.ts";
 import { columnsOf, wrapText } from "./width.ts";
 
+/** The kernel always has a few stale pages. */
+const STALE_PERCENT_SHOWN = 10;
+
 export async function run(options: StatusOptions): Promise<ExitCode> {
   const stats = await withClient(options, (client) => client.stats());
   const columns = columnsOf(process.stdout);
@@ -42,6 +45,7 @@ export function statusText(stats: NodeStats): string {
     `node ${node.number} "${node.name}" of cluster "${node.cluster}", listens on ${node.listen}`,
     ...drainedLines(knobs),
     ...(shown.nowhere === null ? [] : [`pages have nowhere to go: ${shown.nowhere}`]),
+    ...codecLines(shown),
     `at risk: ${riskText(repair)}`,
     ...copiesLines(repair, knobs),
     ...absentLines(counters, repair),
@@ -67,6 +71,14 @@ export function statusText(stats: NodeStats): string {
 function drainedLines({ draining }: NodeStats["knobs"]): string[] {
   if (draining !== "1") return [];
   return ['drained: lends nothing and moves no page away until "ramster set draining 0"'];
+}
+
+/** Which codec runs. A node of an earlier version does not say. */
+function codecLines({ codec }: Partial<Pick<NodeStats, "codec">>): string[] {
+  if (codec === null || codec === undefined) return [];
+  const { name, library } = codec;
+  if (name === "raw") return ["codec: raw, pages are not compressed"];
+  return [`codec: ${name}, by ${library ?? "WebAssembly"}`];
 }
 
 /** The node's own pages that lack a copy. */
@@ -215,12 +227,20 @@ function exportLines(exports: readonly ExportStats[], counters: Counters): strin
   const isWarned = counters.space_warn_count === 1 ? ", more than --warn-at" : "";
   const isRefused = (counters.nbd_enospc ?? 0) > 0 ? `, ${counters.nbd_enospc} writes refused` : "";
   return [
-    ...exports.map(({ name, size_bytes, used_bytes, connections }) => {
+    ...exports.map(({ name, size_bytes, used_bytes, connections, ...of }) => {
       const used = `${formatSize(used_bytes)} of ${formatSize(size_bytes)}`;
-      return `export "${name}": ${used}, ${connections} connected`;
+      const stale = staleText({ used_bytes, ...of });
+      return `export "${name}": ${used}, ${connections} connected${stale}`;
     }),
     `space for pages: ${counters.space_percent_used ?? 0}% used${isWarned}${isRefused}`,
   ];
+}
+
+/** Stored swap pages that the kernel uses no longer, from a tenth on. */
+function staleText(of: Pick<ExportStats, "used_bytes" | "stale_bytes" | "swap_bytes">): string {
+  const percent = Math.floor((100 * of.stale_bytes) / Math.max(1, of.used_bytes));
+  if (of.swap_bytes === 0 || percent < STALE_PERCENT_SHOWN) return "";
+  return `, ${percent}% stale (ramster swap rotate)`;
 }
 
 function memberRow(member: MemberStats, peer: PeerStats | undefined): string[] {

@@ -65,6 +65,7 @@ function forGiven<A extends unknown[], T>(parse: (text: string, ...rest: A) => T
 }
 
 export const parseSize = forGiven(units.parseSize);
+export const parsePercent = forGiven(units.parsePercent);
 export const parseDuration = forGiven(units.parseDuration);
 export const parseCount = forGiven(units.parseCount);
 export const parseRatio = forGiven(units.parseRatio);

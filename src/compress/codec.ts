@@ -16,6 +16,10 @@ export const CODEC = {
   RAW: 0,
   /** One LZ4 block, without the size in front of it (the LZ4 block format description, lz4.org). */
   LZ4: 1,
+  /** One magicless Zstandard frame of one block (RFC 8878), without a dictionary. */
+  ZSTD: 2,
+  /** The same with a dictionary, whose number is in the frame's header. */
+  ZSTD_DICTIONARY: 3,
 } as const;
 
 const NAMES: readonly string[] = Object.keys(CODEC).map((name) => name.toLowerCase());
@@ -29,6 +33,8 @@ export function codecName(id: number): string {
 export interface Codec {
   readonly id: number;
   readonly name: string;
+  /** The library of the system that does the work: "liblz4 1.9.4". Null: this program does. */
+  readonly library: string | null;
 
   /**
    * Compresses the page at `source[sourceOffset]` into `target[targetOffset]`. The same page always

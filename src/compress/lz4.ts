@@ -48,6 +48,7 @@ export interface Lz4Exports {
 export class Lz4 implements Codec {
   readonly id = CODEC.LZ4;
   readonly name = codecName(CODEC.LZ4);
+  readonly library = null;
   /**
    * How often an instance was replaced after a trap. Zero unless the module has a bug.
    */

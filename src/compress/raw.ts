@@ -9,6 +9,7 @@ import { CODEC, type Codec, codecName } from "./codec.ts";
 export class Raw implements Codec {
   readonly id = CODEC.RAW;
   readonly name = codecName(CODEC.RAW);
+  readonly library = null;
   private readonly memory: Memory;
 
   constructor(memory: Memory) {

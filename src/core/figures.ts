@@ -328,6 +328,8 @@ export const NBD_READ = {
     metric: "nbd_waiting_requests",
   }),
   nbd_long_bytes_used: gauge("bytes", "Memory in use for long requests of block devices."),
+  space_bytes_used: gauge("bytes", "Bytes in use of the space for pages, here and elsewhere."),
+  space_bytes_max: gauge("bytes", "Bytes of the space for pages, here and elsewhere."),
   space_percent_used: gauge("percent", "Percentage of the space for pages that is in use."),
   space_warn_count: gauge("0 or 1", "1 while the space in use is above --warn-at.", {
     metric: "space_is_above_mark",
@@ -360,6 +362,11 @@ export const NODE_READ = {
   nowhere_count: gauge("0 or 1", "1 while no lender or disk can take pages: see ramster status.", {
     metric: "pages_have_nowhere_to_go",
   }),
+};
+
+/** Missing on a server, which compresses nothing. */
+export const CODEC_READ = {
+  codec_native: gauge("0 or 1", "1 if a library of the system compresses pages: --codec."),
 };
 
 export const CERTIFICATE_READ = {
@@ -412,6 +419,8 @@ export const EXPORT = {
   size_bytes: gauge("bytes", "Size of the block device."),
   pages: gauge("pages", "Pages written to the block device and not discarded since."),
   used_bytes: gauge("bytes", "Bytes of these pages."),
+  swap_bytes: gauge("bytes", "Bytes that this machine's kernel swaps on the block device."),
+  stale_bytes: gauge("bytes", "Bytes stored for swap that the kernel uses no longer."),
   connections: gauge("connections", "Connections that use the block device."),
 };
 
@@ -495,6 +504,7 @@ export const COUNTERS = {
   ...NBD_COUNTED,
   ...NBD_READ,
   ...NODE_READ,
+  ...CODEC_READ,
   ...HTTP_COUNTED,
   ...STRANGERS_READ,
   ...prefixed("gossip_", GOSSIP_COUNTED),

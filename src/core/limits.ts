@@ -39,6 +39,9 @@ export const PERS_ZPAGE_MEAN_BYTES_DEFAULT = 2560;
 export const SWAP_PRIORITY_MAX = 32767;
 export const SWAP_PRIORITY_DEFAULT = 100;
 
+/** The largest process id of Linux: PID_MAX_LIMIT of include/linux/threads.h. */
+export const PID_MAX = 4 * 1024 * 1024;
+
 // tmem.
 
 /** Pools of one client. The original had 16; a pool costs one row. */

@@ -4,7 +4,7 @@
 export const LOG_LEVELS = ["error", "warn", "info", "debug"] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
-/** The folder that a line comes from. */
+/** The part of a node that a line is about. */
 export const LOG_AREAS = ["cluster", "net", "ramster", "doors"] as const;
 export type LogArea = (typeof LOG_AREAS)[number];
 

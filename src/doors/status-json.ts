@@ -4,6 +4,7 @@ const FIELDS = [
   "node",
   "repair",
   "nowhere",
+  "codec",
   "exports",
   "spill",
   "lending",

@@ -34,7 +34,15 @@ test("pages that were never written read as zeros and cost nothing", async () =>
   expect(reply.error).toBe(0);
   expect(reply.data).toEqual(new Uint8Array(100_000));
   expect(world.door.stats()).toEqual([
-    { name: "disk", size_bytes: 16 * MIB, pages: 0, used_bytes: 0, connections: 1 },
+    {
+      name: "disk",
+      size_bytes: 16 * MIB,
+      pages: 0,
+      used_bytes: 0,
+      swap_bytes: 0,
+      stale_bytes: 0,
+      connections: 1,
+    },
   ]);
   await world.stop();
 });

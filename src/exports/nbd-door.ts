@@ -54,6 +54,8 @@ export interface NbdDoorParts {
   ramster: Ramster;
   log: Log;
   limits?: DoorLimits;
+  /** Bytes that this machine's kernel swaps on an export. Null: it does not. */
+  swapUse?: (exportName: string) => number | null;
 }
 
 export interface NbdDoorSettings {
@@ -154,13 +156,19 @@ export class NbdDoor implements NbdHandler {
   }
 
   stats(): ExportReport[] {
-    return this.exports.map(({ name, byteCount, pool, connectionCount }) => ({
-      name,
-      size_bytes: byteCount,
-      pages: pool.pageCount,
-      used_bytes: pool.pageCount * PAGE_BYTES,
-      connections: connectionCount,
-    }));
+    return this.exports.map(({ name, byteCount, pool, connectionCount }) => {
+      const usedBytes = pool.pageCount * PAGE_BYTES;
+      const swapBytes = this.parts.swapUse?.(name) ?? null;
+      return {
+        name,
+        size_bytes: byteCount,
+        pages: pool.pageCount,
+        used_bytes: usedBytes,
+        swap_bytes: swapBytes ?? 0,
+        stale_bytes: swapBytes === null ? 0 : Math.max(0, usedBytes - swapBytes),
+        connections: connectionCount,
+      };
+    });
   }
 
   /**
@@ -195,10 +203,13 @@ export class NbdDoor implements NbdHandler {
   /** Null: it has no exports. */
   snapshot(): NbdReport | null {
     if (this.settings.exports.length === 0) return null;
+    const space = this.parts.ramster.space();
     return {
       ...this.counters,
       nbd_waiting_count: this.waitingCount,
       nbd_long_bytes_used: this.largeRequests.usedBytes,
+      space_bytes_used: Math.round(space.bytesUsed),
+      space_bytes_max: Math.round(space.bytesMax),
       space_percent_used: this.space.percentUsed,
       space_warn_count: Number(this.space.isAboveMark),
     };

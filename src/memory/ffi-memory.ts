@@ -13,11 +13,12 @@
  * `subarray` and `set` take 60 to 150 ns.
  */
 
-import { dlopen, type Pointer, ptr, toArrayBuffer } from "bun:ffi";
+import { dlopen, type Pointer, toArrayBuffer } from "bun:ffi";
 import { assert } from "../core/assert.ts";
 import { RamsterError } from "../core/errors.ts";
 import { BYTES_PER_MIB, FRAME_BYTES, REGION_WORDS_BYTES_MAX } from "../core/limits.ts";
 import type { Memory, Region, ReserveOptions } from "../core/memory.ts";
+import { Addresses } from "./addresses.ts";
 import { assertRange, noAddresses } from "./heap-memory.ts";
 import type { Holding, Touchable } from "./holding.ts";
 
@@ -58,32 +59,6 @@ function openLibc(path: string) {
 }
 
 type Libc = ReturnType<typeof openLibc>;
-
-/** The bytes of an array this long are outside the collected heap, and never move. */
-const STEADY_BYTES_MIN = 4096;
-
-/**
- * The addresses of the arrays used last. Bun needs as long for an address as for a short copy, and
- * the page path uses few arrays again and again: staging, and the received chunk.
- */
-class Addresses {
-  private newer: Uint8Array | null = null;
-  private newerAddress = 0;
-  private older: Uint8Array | null = null;
-  private olderAddress = 0;
-
-  of(array: Uint8Array): number {
-    if (array === this.newer) return this.newerAddress;
-    if (array === this.older) return this.olderAddress;
-    const address = ptr(array) as number;
-    if (array.byteLength < STEADY_BYTES_MIN) return address;
-    this.older = this.newer;
-    this.olderAddress = this.newerAddress;
-    this.newer = array;
-    this.newerAddress = address;
-    return address;
-  }
-}
 
 export class FfiMemory implements Memory {
   private readonly libc: Libc;

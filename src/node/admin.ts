@@ -92,7 +92,8 @@ export class NodeAdmin implements Admin {
 
   /** Collects the figures that each part reports. */
   private counters(): Counters {
-    const { ramster, foreign, lending, nbdDoor, httpDoor, nowhere, certificate, log } = this.parts;
+    const { ramster, foreign, lending, nbdDoor, httpDoor, nowhere, log } = this.parts;
+    const { codec, certificate } = this.parts;
     return {
       ...ramster.snapshot(),
       ...foreign?.snapshot(),
@@ -100,6 +101,7 @@ export class NodeAdmin implements Admin {
       ...this.process(),
       ...nbdDoor.snapshot(),
       nowhere_count: Number(nowhere.reason !== null),
+      ...(codec === null ? null : { codec_native: Number(codec.library !== null) }),
       ...httpDoor.snapshot(),
       ...this.strangers(),
       ...this.gossip(),
@@ -109,7 +111,7 @@ export class NodeAdmin implements Admin {
   }
 
   snapshot(): NodeStats {
-    const { config, ramster, foreign, lending, nbdDoor, links } = this.parts;
+    const { config, codec, ramster, foreign, lending, nbdDoor, links } = this.parts;
     return {
       node: {
         number: config.number,
@@ -121,6 +123,7 @@ export class NodeAdmin implements Admin {
       members: this.members(),
       repair: this.repair(),
       nowhere: this.parts.nowhere.reason,
+      codec: codec === null ? null : { name: codec.name, library: codec.library },
       exports: nbdDoor.stats(),
       spill: { trouble: ramster.spillTrouble },
       lending: { unseen: lending?.unseen ?? [] },

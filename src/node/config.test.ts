@@ -43,7 +43,7 @@ describe("nodeConfig()", () => {
       selfshrinkIntervalMs: 5000,
       selfshrinkHysteresis: 20,
       selfshrinkInertia: 3,
-      codec: "lz4",
+      codec: "auto",
     });
     expect(() => checkNodeConfig(config)).not.toThrow();
   });

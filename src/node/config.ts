@@ -29,8 +29,11 @@ import { formatPeer } from "./peers.ts";
 import { type Role, type Setting, settingFor } from "./setting.ts";
 import { ORDERED, SETTINGS, type SettingKey, type SettingValues } from "./settings.ts";
 
-/** Bit `id` for each codec that every node can decompress. */
-export const CODECS_DECOMPRESSED = (1 << CODEC.RAW) | (1 << CODEC.LZ4);
+/**
+ * Bit `id` for each codec whose zpages a node takes from peers. It only keeps them: their owner
+ * alone decompresses them, so no library is needed.
+ */
+export const CODECS_TAKEN = Object.values(CODEC).reduce<number>((bits, id) => bits | (1 << id), 0);
 
 export type NodeConfig = SettingValues & { readonly role: Role };
 

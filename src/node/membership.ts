@@ -33,7 +33,7 @@ import type { DoorLimits } from "../net/door-limits.ts";
 import { withZoneOf } from "../net/ip.ts";
 import type { Transport } from "../net/transport.ts";
 import { newBootId } from "./boot-id.ts";
-import { CODECS_DECOMPRESSED, gossipTuningOf, type NodeConfig } from "./config.ts";
+import { CODECS_TAKEN, gossipTuningOf, type NodeConfig } from "./config.ts";
 import { type Claimant, NumberClaim } from "./number-claim.ts";
 import { checkTagsFit, fittingTags, type NodeTags, pageAddress, readTags, tagsOf } from "./tags.ts";
 
@@ -425,7 +425,7 @@ export function openMembership(env: MembershipEnv, config: NodeConfig): Membersh
     seeds,
     joinTimeoutMs,
     zone,
-    codecs: CODECS_DECOMPRESSED,
+    codecs: CODECS_TAKEN,
     bootId: newBootId(random),
     gossip: { ...gossipTuningOf(config), bind: gossip, advertise: gossipAdvertise, label },
   });

@@ -1,6 +1,7 @@
 /**
  * NodeParts: the parts of a node, for the code that reports and changes its state while it runs.
  */
+import type { Codec } from "../compress/codec.ts";
 import type { HostMemory } from "../core/host-memory.ts";
 import type { Log } from "../core/log.ts";
 import type { ClientDoorSettings } from "../doors/client-door.ts";
@@ -21,6 +22,8 @@ import type { PeerConfig } from "./peers.ts";
 export interface NodeParts {
   /** The settings in force. `ramster set` changes them (live-settings.ts). */
   readonly config: LiveConfig;
+  /** Compresses pages. Null on a server, which compresses none. */
+  readonly codec: Codec | null;
   readonly bootId: bigint;
   readonly ramster: Ramster;
   /** Null on a node that lends nothing, and so is `lending`. */

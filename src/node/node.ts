@@ -10,8 +10,7 @@
 
 import { ownerSeed } from "../compress/checksum.ts";
 import { CODEC, type Codec } from "../compress/codec.ts";
-import { Lz4 } from "../compress/lz4.ts";
-import { Raw } from "../compress/raw.ts";
+import { assert } from "../core/assert.ts";
 import { type Buggify, NEVER } from "../core/buggify.ts";
 import type { Clock, TimerId } from "../core/clock.ts";
 import type { Disk } from "../core/disk.ts";
@@ -53,7 +52,7 @@ import { NodeAdmin } from "./admin.ts";
 import { newBootId } from "./boot-id.ts";
 import { type Certificate, CertificateWatch } from "./certificate-watch.ts";
 import {
-  CODECS_DECOMPRESSED,
+  CODECS_TAKEN,
   type LiveConfig,
   type NodeConfig,
   type NumberedConfig,
@@ -87,6 +86,8 @@ export interface NodeEnvironment {
   limits?: DoorLimits;
   /** For protocols that start TLS themselves: plain streams, and the certificate. */
   plain?: { transport: Transport; tls: TlsMaterial };
+  /** Bytes that this machine's kernel swaps on an export. Null: it does not. */
+  swapUse?: (exportName: string) => number | null;
   /** Used only in a simulation (core/buggify.ts). */
   buggify?: Buggify;
 }
@@ -130,24 +131,14 @@ export class Node implements LinkHandler, MembershipEvents {
   private readonly goneBy = new Map<number, "dead" | "left">();
   private listenAddress = "";
 
-  /** Loads the codec and builds the node; nothing is listening yet. */
-  static async create(
-    env: NodeEnvironment,
-    config: NodeConfig,
-    membership: Membership | null = null,
-  ): Promise<Node> {
-    const codecs = [new Raw(env.memory), await Lz4.load(env.memory)] as const;
-    return new Node(env, config, codecs, membership);
-  }
-
   /**
-   * Without a number in `config`, `setNumber` must follow. `membership` null: `--peers` names the
-   * peers.
+   * Nothing is listening yet. `codecs` are by id. Without a number in `config`, `setNumber` must
+   * follow. `membership` null: `--peers` names the peers.
    */
   constructor(
     env: NodeEnvironment,
     start: NodeConfig,
-    codecs: readonly [Codec, Codec],
+    codecs: readonly Codec[],
     membership: Membership | null = null,
   ) {
     const config: LiveConfig = { ...start, number: start.number ?? UNNUMBERED };
@@ -156,7 +147,8 @@ export class Node implements LinkHandler, MembershipEvents {
     this.clock = env.clock;
     this.log = env.log;
     this.bootId = membership?.bootId ?? newBootId(env.random);
-    const codec = codecs[config.codec === "lz4" ? CODEC.LZ4 : CODEC.RAW];
+    const codec = codecs[config.codec === "raw" ? CODEC.RAW : CODEC.LZ4];
+    assert(codec !== undefined, "a node has the codecs raw and lz4");
     const seed = ownerSeed(this.bootId);
     const buggify = env.buggify ?? NEVER;
     const cipher = config.seal ? new PageSeal(newSealKey(env.random)) : null;
@@ -200,6 +192,7 @@ export class Node implements LinkHandler, MembershipEvents {
     this.clientDoorSettings = clientDoorSettings;
     this.admin = new NodeAdmin({
       config,
+      codec: config.role === "server" ? null : codec,
       bootId: this.bootId,
       ramster: this.ramster,
       foreign: this.foreign,
@@ -335,7 +328,7 @@ export class Node implements LinkHandler, MembershipEvents {
     if (bootId === undefined) return;
     const count = this.foreign?.ownerBooted(number, bootId) ?? 0;
     if (count === 0) return;
-    const what = `dropped ${count} pages of node ${number}: it has restarted`;
+    const what = `dropped the pages of node ${number}: it has restarted, ${count} pages`;
     this.log.write("warn", "ramster", what);
   }
 
@@ -383,7 +376,7 @@ export class Node implements LinkHandler, MembershipEvents {
   /** The node itself announced that it stops, so it gets no grace. */
   onLeft(node: number, bootId: bigint): void {
     const count = this.foreign?.ownerLeft(node, bootId) ?? 0;
-    const what = `dropped ${count} pages of node ${node}: it has stopped`;
+    const what = `dropped the pages of node ${node}: it has stopped, ${count} pages`;
     if (count > 0) this.log.write("info", "ramster", what);
     this.offers.hasLeft(node);
     this.ramster.holderDead(node);
@@ -457,7 +450,7 @@ export class Node implements LinkHandler, MembershipEvents {
     this.log.write(
       "warn",
       "ramster",
-      `dropped ${count} pages of node ${node}: it is dead and did not come back`,
+      `dropped the pages of node ${node}: it is dead and did not come back, ${count} pages`,
     );
   }
 
@@ -495,7 +488,7 @@ export class Node implements LinkHandler, MembershipEvents {
   private identity() {
     const { number, cluster, name } = this.config;
     const names = { clusterName: cluster, nodeName: name };
-    return { node: number, bootId: this.bootId, ...names, codecs: CODECS_DECOMPRESSED };
+    return { node: number, bootId: this.bootId, ...names, codecs: CODECS_TAKEN };
   }
 
   private doorHello() {

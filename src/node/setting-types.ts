@@ -174,10 +174,15 @@ export function path(placeholder = "FILE"): SettingType<string> {
   return { placeholder, parse, format: (value) => value };
 }
 
-export function choice<T extends string>(choices: readonly T[]): SettingType<T> {
+/** `earlier` has words that are still taken, each with the choice that it means. */
+export function choice<T extends string>(
+  choices: readonly T[],
+  earlier: Readonly<Record<string, T>> = {},
+): SettingType<T> {
   return {
     placeholder: choices.join("|"),
-    parse: (text) => parseChoice(text, choices),
+    parse: (text) =>
+      (Object.hasOwn(earlier, text) ? earlier[text] : undefined) ?? parseChoice(text, choices),
     format: (value) => value,
   };
 }

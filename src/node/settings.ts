@@ -66,8 +66,10 @@ import { rowsOf, type Setting } from "./setting.ts";
 import * as types from "./setting-types.ts";
 import { SWAP_SETTINGS } from "./swap-mode.ts";
 
-/** The codecs that a node can compress with. */
-const CODEC_NAMES = ["lz4", "raw"] as const;
+/** How a node compresses: src/cli/codecs.ts. */
+const CODECS = ["auto", "native", "wasm", "raw"] as const;
+/** What the setting was called before there were two codecs for lz4. */
+const CODECS_EARLIER = { lz4: "auto" } as const;
 
 /** The forms of the log. */
 const LOG_FORMATS = ["text", "json"] as const;
@@ -391,10 +393,10 @@ export const SETTINGS = {
 
   // Compression.
 
-  codec: compression(types.choice(CODEC_NAMES), {
+  codec: compression(types.choice(CODECS, CODECS_EARLIER), {
     flag: "codec",
-    default: "lz4",
-    help: "raw stores pages uncompressed",
+    default: "auto",
+    help: "lz4 by liblz4 of this machine or by lz4-wasm; auto: liblz4 if it works; raw: none",
   }),
   persZpageBytesMax: compression(types.bytes({ min: 1, max: ZPAGE_BYTES_MAX }), {
     flag: "pers-zpage-max",

@@ -3,7 +3,7 @@
  * shows them.
  *
  *     role=server number=3 page_port=7777 lend_frames=131072 free_frames=90112 granted_frames=40960
- *     pressure=0 boot_id=9f.. cluster=ramster protocol=1 page_bytes=4096 codecs=3 target=auto
+ *     pressure=0 boot_id=9f.. cluster=ramster protocol=1 page_bytes=4096 codecs=15 target=auto
  *     zone=rack7 drained=1
  *
  * A node without a settled number has `claim` instead of `number`. Values come from outside and are
@@ -39,7 +39,7 @@ export interface NodeTags {
   readonly grantedFrames: number;
   /** How full the node's own memory is, in percent. */
   readonly pressure: number;
-  /** Bit `id` is set for each codec that the node can decompress. */
+  /** Bit `id` is set for each codec whose zpages the node takes. */
   readonly codecs: number;
   /** Whether the node is drained: it lends nothing. */
   readonly isDrained: boolean;

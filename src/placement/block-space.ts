@@ -38,6 +38,8 @@ const HOLE_SEARCH_MAX = 16;
 
 export class BlockSpace {
   readonly lists: readonly [FreeLists, FreeLists];
+  /** Free bytes of all blocks. */
+  freeBytes = 0;
   /** Free bytes of the blocks that have at least `usableFrom`. */
   usableBytes = 0;
   private readonly usableFrom: [number, number] = [0, 0];
@@ -256,6 +258,7 @@ export class BlockSpace {
     const kind = this.rows.kind(row);
     const freeBytes = this.rows.freeBytes(row);
     this.lists[kind].insert(row, freeBytes);
+    this.freeBytes += freeBytes;
     if (freeBytes >= this.usableFrom[kind]) this.usableBytes += freeBytes;
   }
 
@@ -263,6 +266,7 @@ export class BlockSpace {
     const kind = this.rows.kind(row);
     const freeBytes = this.rows.freeBytes(row);
     this.lists[kind].remove(row, freeBytes);
+    this.freeBytes -= freeBytes;
     if (freeBytes >= this.usableFrom[kind]) this.usableBytes -= freeBytes;
   }
 
@@ -279,11 +283,14 @@ export class BlockSpace {
 
   /** For checks. */
   verify(): void {
-    let sum = 0;
+    let usable = 0;
+    let free = 0;
     for (const kind of [EPHEMERAL, PERSISTENT] as const) {
-      sum += this.lists[kind].bytesFrom(this.usableFrom[kind]);
+      usable += this.lists[kind].bytesFrom(this.usableFrom[kind]);
+      free += this.lists[kind].bytesFrom(0);
     }
-    assert(this.usableBytes === sum, "usable bytes");
+    assert(this.usableBytes === usable, "usable bytes");
+    assert(this.freeBytes === free, "free bytes");
   }
 
   private tableGrowth(row: number): number {

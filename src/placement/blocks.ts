@@ -57,10 +57,17 @@ import { verifyBlocks } from "./verify-blocks.ts";
 
 /** Compaction keeps this many frames free for puts, if it can. */
 const FRAMES_READY = 4;
-/** Compaction is worth it when this part of the frames could come free. */
-const SCATTERED_PART = 1 / 32;
-/** The mean size of a zpage is looked at again after so many puts. */
+/** Compaction is worth it when more than this part of all frames is free in blocks. */
+const SCATTERED_PART = 1 / 20;
+/** The mean size of a zpage is looked at again after so many puts, and after each of the first. */
 const RECOUNT_EVERY = 1024;
+const RECOUNT_FIRST = 16;
+/**
+ * Blocks that a step of compaction tries, for a put that waits and in idle turns. The emptiest ones
+ * may have zpages that fit nowhere.
+ */
+const TRIED_BRIEFLY = 4;
+const TRIED_MAX = 32;
 
 export interface BlocksOptions {
   /** Zpages leave by their last use. Else in the order of insertion. */
@@ -75,10 +82,12 @@ export class Blocks implements Placement {
   private readonly rows: BlockRows;
   private readonly space: BlockSpace;
   private readonly hand: AgeHand;
+  private readonly tried = new Int32Array(TRIED_MAX);
   private readonly scratch = new Uint8Array(2 * PAGE_BYTES);
   private puts = 0;
-  /** A step of compaction freed nothing, and nothing was freed since. */
-  private isFutile = false;
+  /** As many blocks were tried in vain, and less than a frame was freed since. */
+  private triedInVain = 0;
+  private freedSince = 0;
 
   constructor(memory: Memory, frames: FramePool, sink: PlacementSink, options: BlocksOptions) {
     this.frames = frames;
@@ -91,7 +100,8 @@ export class Blocks implements Placement {
 
   get framesNeeded(): number {
     const { framesUsed } = this.frames;
-    return this.isFutile ? framesUsed : framesUsed - this.space.usableBytes / FRAME_BYTES;
+    if (this.triedInVain > 0) return framesUsed;
+    return framesUsed - this.space.usableBytes / FRAME_BYTES;
   }
 
   get metadataBytes(): number {
@@ -110,6 +120,8 @@ export class Blocks implements Placement {
     page: number,
     checksum: number,
   ): number {
+    // Before the zpage is stored: its record does not name it yet, so it could not be moved.
+    if (this.isShort) this.compactOne(TRIED_BRIEFLY);
     const ref =
       zpageBytes === PAGE_BYTES
         ? this.putWhole(source, at, kind, page, checksum)
@@ -119,8 +131,7 @@ export class Blocks implements Placement {
     this.hand.added(kind);
     this.hand.used();
     this.puts += 1;
-    if (this.puts % RECOUNT_EVERY === 0) this.space.countUsable();
-    if (this.isShort) this.compactOne();
+    if (this.puts % RECOUNT_EVERY === 0 || this.puts <= RECOUNT_FIRST) this.space.countUsable();
     return ref;
   }
 
@@ -147,7 +158,7 @@ export class Blocks implements Placement {
     checksum: number,
   ): number {
     const { rows, frames, counters } = this;
-    if (!frames.hasFree && !this.compactOne()) return 0;
+    if (!frames.hasFree && !this.compactOne(TRIED_BRIEFLY)) return 0;
     const frame = frames.take();
     const row = frame === 0 ? 0 : rows.takeBlock(kind, true);
     if (row === 0) {
@@ -169,7 +180,7 @@ export class Blocks implements Placement {
   private rowFor(bytes: number, kind: Kind): number {
     const { space } = this;
     const row = space.fit(bytes, kind) || space.grow(kind);
-    if (row !== 0 || !this.compactOne()) return row;
+    if (row !== 0 || !this.compactOne(TRIED_BRIEFLY)) return row;
     return space.fit(bytes, kind) || space.grow(kind);
   }
 
@@ -196,7 +207,8 @@ export class Blocks implements Placement {
     const kind = rows.kind(row);
     this.hand.removed(kind, slot);
     counters.removeZpage(kind, slotZpageBytes(slot));
-    this.isFutile = false;
+    this.freedSince += slotBytes(slot);
+    if (this.freedSince >= FRAME_BYTES) this.triedInVain = 0;
     if (rows.isWhole(row)) {
       counters.whole[kind] -= 1;
       space.giveBlock(row);
@@ -299,7 +311,7 @@ export class Blocks implements Placement {
 
   compact(): boolean {
     if (!this.isScattered) return false;
-    return this.compactOne() && this.isScattered;
+    return this.compactOne(TRIED_MAX) && this.isScattered;
   }
 
   /** Whether few frames are free although blocks have free bytes. */
@@ -311,29 +323,30 @@ export class Blocks implements Placement {
   /** Whether many frames could come free, or any where more are in use than may be. */
   private get isScattered(): boolean {
     const { framesUsed, limit } = this.frames;
-    const frames = this.space.usableBytes / FRAME_BYTES;
-    if (framesUsed > limit) return frames > 0;
+    const frames = this.space.freeBytes / FRAME_BYTES;
+    if (framesUsed > limit) return frames > 1;
     return frames > FRAMES_READY && frames > framesUsed * SCATTERED_PART;
   }
 
   /**
-   * Makes a frame free, by shrinking the emptiest block, or by moving zpages out of it. @returns
-   * whether one came free.
+   * Makes a frame free, by shrinking one of the `countMax` emptiest blocks, or by moving zpages out
+   * of it. @returns whether one came free.
    */
-  private compactOne(): boolean {
-    if (this.isFutile) return false;
-    const { space, frames } = this;
+  private compactOne(countMax: number): boolean {
+    if (this.triedInVain >= countMax) return false;
+    const { space, frames, tried } = this;
     const before = frames.framesUsed;
-    const ofEph = space.lists[EPHEMERAL].emptiest();
-    const ofPers = space.lists[PERSISTENT].emptiest();
-    const row = this.freeOf(ofEph) > this.freeOf(ofPers) ? ofEph : ofPers;
-    if (row !== 0 && !space.shrink(row)) this.evacuate(row);
-    this.isFutile = frames.framesUsed >= before;
-    return !this.isFutile;
-  }
-
-  private freeOf(row: number): number {
-    return row === 0 ? -1 : this.rows.freeBytes(row);
+    for (const kind of [PERSISTENT, EPHEMERAL] as const) {
+      const count = space.lists[kind].emptiest(tried, countMax);
+      for (let i = 0; i < count; i += 1) {
+        const row = tried[i] ?? 0;
+        if (!space.shrink(row)) this.evacuate(row);
+        if (frames.framesUsed < before) return true;
+      }
+    }
+    this.triedInVain = countMax;
+    this.freedSince = 0;
+    return false;
   }
 
   /** Moves zpages of the block to others, until a frame comes free or no other has room. */

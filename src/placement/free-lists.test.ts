@@ -7,6 +7,10 @@ import { FreeLists } from "./free-lists.ts";
 const ROWS = 500;
 const BYTES_MAX = 16_384;
 
+function classOf(bytes: number): number {
+  return Math.floor(bytes / 64);
+}
+
 function makeLists(): FreeLists {
   const rows = new Rows(new HeapMemory(), { rowCountMax: ROWS, wordsPerRow: 2 });
   return new FreeLists(rows, { prev: 0, next: 1 }, BYTES_MAX);
@@ -37,8 +41,13 @@ test("the best fit has enough, and no row of a lower class would do", () => {
       expect(free.get(found)).toBeLessThan(least + 64);
     }
     const most = Math.max(0, ...free.values());
-    const emptiest = lists.emptiest();
-    expect(Math.floor((free.get(emptiest) ?? 0) / 64)).toBe(Math.floor(most / 64));
+    const emptiest = new Int32Array(3);
+    const count = lists.emptiest(emptiest, 3);
+    expect(count).toBe(Math.min(3, free.size));
+    const found3 = [...emptiest.subarray(0, count)].map((row) => free.get(row) ?? 0);
+    const sorted = [...free.values()].sort((a, b) => b - a).slice(0, count);
+    expect(found3.map(classOf)).toEqual(sorted.map(classOf));
+    expect(classOf(Math.max(0, ...found3))).toBe(classOf(most));
     const bound = lists.classAt(wanted);
     const sum = [...free.values()].filter((it) => it >= bound).reduce((a, b) => a + b, 0);
     expect(lists.bytesFrom(bound)).toBe(sum);

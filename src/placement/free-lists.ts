@@ -88,13 +88,16 @@ export class FreeLists {
     return 0;
   }
 
-  /** A row of the class with most free bytes. 0: there is none. */
-  emptiest(): number {
-    for (let word = this.bits.length - 1; word >= 0; word -= 1) {
-      const bits = this.bits[word] ?? 0;
-      if (bits !== 0) return this.heads[word * 32 + 31 - Math.clz32(bits)] ?? 0;
+  /** Fills `rows` with up to `countMax` that have most free bytes. @returns how many. */
+  emptiest(rows: Int32Array, countMax: number): number {
+    let count = 0;
+    for (let at = this.heads.length - 1; at >= 0 && count < countMax; at -= 1) {
+      for (let row = this.heads[at] ?? 0; row !== 0 && count < countMax; count += 1) {
+        rows[count] = row;
+        row = this.rows.get(row, this.nextWord);
+      }
     }
-    return 0;
+    return count;
   }
 
   /** The lowest bound of a class whose rows have at least `bytes` free. */

@@ -4,8 +4,8 @@
  *
  *     word A   bits 0-2    tag: none, local, same-filled, remote, lost
  *              bit  3      in transit: a fetch of the remote copy is under way
- *              bits 4-16   zpage bytes, 1 .. 4096
- *              bit  17     codec id
+ *              bits 4-15   zpage bytes less one, of a local or remote page
+ *              bits 16-17  codec id
  *              bits 18-31  version, bits 32-45
  *     word B   local: the zbudref      same-filled: the word      remote: its copies
  *              lost: nothing
@@ -22,15 +22,16 @@ export const TAG = { NONE: 0, LOCAL: 1, SAME_FILLED: 2, REMOTE: 3, LOST: 4 } as 
 export const TAG_MASK = 0x7;
 export const IN_TRANSIT_BIT = 1 << 3;
 const SIZE_SHIFT = 4;
-const SIZE_MASK = 0x1fff;
-const CODEC_SHIFT = 17;
-const CODEC_MASK = 0x1;
+const SIZE_MASK = 0xfff;
+const CODEC_SHIFT = 16;
+const CODEC_MASK = 0x3;
 export const VERSION_HI_SHIFT = 18;
 
-assert(PAGE_BYTES <= SIZE_MASK);
+assert(PAGE_BYTES - 1 <= SIZE_MASK);
 
+/** 1 .. 4096. A page without a zpage has no size: the word then says PAGE_BYTES. */
 export function sizeOfWord(a: number): number {
-  return (a >>> SIZE_SHIFT) & SIZE_MASK;
+  return ((a >>> SIZE_SHIFT) & SIZE_MASK) + 1;
 }
 
 export function codecOfWord(a: number): number {
@@ -40,5 +41,6 @@ export function codecOfWord(a: number): number {
 /** Word A with tag, size and codec replaced, in transit cleared, the version's bits kept. */
 export function describe(a: number, tag: number, zpageBytes: number, codec: number): number {
   const version = a & (-1 << VERSION_HI_SHIFT);
-  return version | (codec << CODEC_SHIFT) | (zpageBytes << SIZE_SHIFT) | tag;
+  const size = (zpageBytes - 1) & SIZE_MASK;
+  return version | (codec << CODEC_SHIFT) | (size << SIZE_SHIFT) | tag;
 }

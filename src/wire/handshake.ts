@@ -4,7 +4,7 @@
  *
  *      0   role, u8                 1   reserved, 0           2   node number, u16
  *      4   page size, u32           8   boot id, u64         16   features, u32
- *     20   codecs, u32, bit `id` set for each that this side can decompress
+ *     20   codecs, u32, bit `id` set for each whose zpages this side takes
  *     24   keepalive ms, u32       28   idle ms, u32
  *     32   cluster name: length u8, UTF-8                    then node name: the same
  *

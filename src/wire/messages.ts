@@ -227,10 +227,15 @@ function batchWithPages(request: Shape, reply: Shape, replyEntryBytes: number): 
 const GET_REPLY_BYTES = GET_REPLY_ENTRY_BYTES + PAGE_BYTES;
 const PAGE_GET_REPLY_BYTES = 1 + PAGE_BYTES;
 
-const ROWS: { readonly [name in MessageName]: MessageRow } = {
+/** Messages that open and end every channel. */
+const OF_ALL = {
   HELLO: single(helloShape, helloShape),
   KEEPALIVE: single(EMPTY, EMPTY, EMPTY),
   GOODBYE: notice(goodbyeShape),
+};
+
+/** Messages that nodes send to each other. */
+const OF_PEERS = {
   PUT: batchWithStatuses(
     batch(REMOTIFY_BATCH_COUNT_MAX, PUT_ENTRY_BYTES + PAGE_BYTES, invalidPutBody),
   ),
@@ -243,6 +248,10 @@ const ROWS: { readonly [name in MessageName]: MessageRow } = {
   GRANT: notice(grantShape),
   RECLAIM: batchWithStatuses(batch(RECLAIM_BATCH_COUNT_MAX, GET_ENTRY_BYTES, invalidGetBody)),
   OFFER: notice(offerShape),
+};
+
+/** Messages of programs to the client door. */
+const OF_CLIENTS = {
   NEW_POOL: single(newPoolShape, POOL),
   DESTROY_POOL: single(POOL, EMPTY),
   FLUSH_POOL: single(POOL, EMPTY),
@@ -266,6 +275,12 @@ const ROWS: { readonly [name in MessageName]: MessageRow } = {
   OPEN_POOL: single(poolShape(OPEN_POOL_BYTES), EMPTY),
 };
 
+const ROWS: { readonly [name in MessageName]: MessageRow } = {
+  ...OF_ALL,
+  ...OF_PEERS,
+  ...OF_CLIENTS,
+};
+
 /** Rows by type, so that no search is needed. */
 const BY_TYPE: ReadonlyArray<MessageRow | undefined> = byType(ROWS);
 const NAMES: ReadonlyArray<MessageName | undefined> = byType(
@@ -284,9 +299,10 @@ export function messageName(type: number): string {
   return NAMES[type] ?? `message ${type}`;
 }
 
-/** Whether nodes send it to each other, apart from messages that open and end every channel. */
+/** Whether nodes send it to each other, and nobody else does. */
 export function isPeerMessage(type: number): boolean {
-  return type >= MESSAGE.PUT && type <= MESSAGE.OFFER;
+  const name = NAMES[type];
+  return name !== undefined && name in OF_PEERS;
 }
 
 /** The longest body of a reply to a request of `count` entries. 0 when there is no reply. */

@@ -44,8 +44,8 @@ export function invalidGrantBody({ view, bodyAt, bodyBytes }: Frame): string | n
   return view.getUint32(bodyAt + GRANT_EPOCH) < VERSION_HI_END ? null : "epoch out of range";
 }
 
-/** Codec ids below this are defined: 0 raw, 1 lz4 block. */
-const CODECS_END = 2;
+/** Codec ids below this are defined: src/compress/codec.ts. */
+const CODECS_END = 4;
 const CODEC_RAW = 0;
 const VERSION_HI_END = VERSION_END / 2 ** 32;
 

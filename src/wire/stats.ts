@@ -24,6 +24,8 @@ export interface NodeStats {
   repair: RepairStats;
   /** Why its pages have nowhere to go, and what helps; null: they have, or there are none. */
   nowhere: string | null;
+  /** What compresses its pages; null on a server. */
+  codec: CodecStats | null;
   /** Its block devices. */
   exports: ExportStats[];
   /** Its disk for pages. How much of it is in use is in the counters. */
@@ -38,6 +40,12 @@ export interface NodeStats {
   /** How many zpages of 0, 1, 2, ... chunks of 64 bytes, header included, were ever stored. */
   zbud: { eph_cumul_chunk_counts: number[]; pers_cumul_chunk_counts: number[] };
   peers: PeerStats[];
+}
+
+export interface CodecStats {
+  readonly name: string;
+  /** The library of the system that runs, such as "liblz4 1.9.4"; null: lz4-wasm, or raw. */
+  readonly library: string | null;
 }
 
 export type ExportStats = { readonly name: string } & Report<typeof EXPORT>;

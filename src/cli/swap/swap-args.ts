@@ -1,14 +1,29 @@
 /** Reads the flags of `ramster swap`, whose meaning depends on its ACTION. */
-import { SWAP_PRIORITY_MAX } from "../../core/limits.ts";
+import { BYTES_PER_MIB, MEMORY_BYTES_MAX, SWAP_PRIORITY_MAX } from "../../core/limits.ts";
 import { parseAddress } from "../../net/address.ts";
 import type { GivenFlags } from "../given.ts";
-import { SWAP_ACTIONS, type SwapOptions } from "../options.ts";
-import { badValue, parseCount, parseGiven, refuse } from "../units.ts";
+import { type DoorOptions, SWAP_ACTIONS, type SwapOptions } from "../options.ts";
+import {
+  badValue,
+  parseCount,
+  parseGiven,
+  parsePath,
+  parsePercent,
+  parseSize,
+  refuse,
+} from "../units.ts";
+import type { SwapRotateOptions } from "./swap-rotate.ts";
+
+/** Half of what is stored is of no use: then a second copy of the rest is worth it. */
+export const STALE_PERCENT_DEFAULT = 50;
+/** While swap is rotated, pages come home at a small part of what a node can do. */
+export const RATE_BYTES_DEFAULT = 64 * BYTES_PER_MIB;
 
 /** The flags of each action. */
 const FLAGS: Record<(typeof SWAP_ACTIONS)[number], readonly string[]> = {
   on: ["nbd", "export", "device", "priority"],
   off: ["nbd", "export", "device"],
+  rotate: ["nbd", "export", "client", "key", "stale", "rate"],
   status: [],
 };
 
@@ -19,12 +34,13 @@ export function readSwap(flags: GivenFlags): SwapOptions {
   if (action === undefined) {
     throw refuse(`Cannot run swap ${JSON.stringify(word)}: take one of ${SWAP_ACTIONS.join(", ")}`);
   }
-  for (const flag of ["nbd", "export", "device", "priority"]) {
+  for (const flag of new Set(Object.values(FLAGS).flat())) {
     if (flags.has(flag) && !FLAGS[action].includes(flag)) {
       throw refuse(`Cannot use --${flag} with "swap ${action}"`);
     }
   }
   if (action === "status") return { action };
+  if (action === "rotate") return { action, ...readRotate(flags) };
   const given = flags.optional("device");
   if (given !== null && !/^\/dev\/nbd\d{1,4}$/.test(given.text)) {
     throw badValue(given, "write /dev/nbdN");
@@ -39,11 +55,37 @@ export function readSwap(flags: GivenFlags): SwapOptions {
     const which = action === "on" ? "--nbd and --export" : "--nbd and --export, or --device";
     throw refuse(`Cannot run "swap ${action}" without ${which}`);
   }
-  if (name.text === "") throw badValue(name, "the name is empty");
+  const exportNames = name.text.split(",");
+  if (exportNames.includes("")) throw badValue(name, "the name is empty");
   const bare = /^(.*)=\d+[KMGT]iB$/.exec(name.text)?.[1];
   if (bare !== undefined) throw badValue(name, `write its name alone, ${JSON.stringify(bare)}`);
-  const at = { nbd: parseGiven(nbd, parseAddress), exportName: name.text };
-  if (action === "off") return { action, ...at, device: null };
+  const address = parseGiven(nbd, parseAddress);
+  if (action === "off") return { action, nbd: address, exportNames, device: null };
+  if (exportNames.length > 1) throw badValue(name, "one export at a time is switched on");
+  const at = { nbd: address, exportName: name.text };
   const bounds = { min: 0, max: SWAP_PRIORITY_MAX };
   return { action, ...at, device, priority: parseCount(flags.value("priority"), bounds) };
+}
+
+function readRotate(flags: GivenFlags): SwapRotateOptions & DoorOptions {
+  const [nbd, names] = [flags.optional("nbd"), flags.optional("export")];
+  const client = flags.optional("client");
+  if (nbd === null || names === null || client === null) {
+    throw refuse('Cannot run "swap rotate" without --nbd, --export and --client');
+  }
+  const [first = "", second = "", ...more] = names.text.split(",");
+  if (first === "" || second === "" || more.length > 0 || first === second) {
+    throw badValue(names, "write the names of two exports, as in swap,fresh");
+  }
+  return {
+    nbd: parseGiven(nbd, parseAddress),
+    exportNames: [first, second],
+    client: parseGiven(client, parseAddress),
+    keyPath: parsePath(flags.optional("key")),
+    stalePercent: parsePercent(flags.value("stale"), { min: 1, max: 99 }),
+    bytesPerSecond: parseSize(flags.value("rate"), {
+      min: BYTES_PER_MIB,
+      max: MEMORY_BYTES_MAX,
+    }),
+  };
 }

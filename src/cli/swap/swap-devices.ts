@@ -72,6 +72,23 @@ export function deviceOf(shell: Shell, at: ExportAt): NbdDevice | null {
   return nbdDevices(shell).find((it) => it.at !== null && describe(it.at) === what) ?? null;
 }
 
+/**
+ * Bytes that the kernel swaps on the export of the node at these addresses. Null: it does not, or
+ * not by `ramster swap on`.
+ */
+export function swapUseOf(
+  shell: Shell,
+  addresses: readonly Address[],
+  exportName: string,
+): number | null {
+  if (addresses.length === 0 || shell.list(NOTES).length === 0) return null;
+  for (const nbd of addresses) {
+    const device = deviceOf(shell, normalize(shell, { nbd, exportName }));
+    if (device?.swap != null) return device.swap.usedBytes;
+  }
+  return null;
+}
+
 /** `export "swap" of unix:/run/nbd.sock`. */
 export function describe({ nbd, exportName }: ExportAt): string {
   return `export "${exportName}" of ${formatAddress(nbd)}`;

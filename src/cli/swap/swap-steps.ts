@@ -12,6 +12,7 @@
  */
 import { RamsterError } from "../../core/errors.ts";
 import { formatSize } from "../../core/units.ts";
+import type { Address } from "../../net/address.ts";
 import type { Progress } from "../progress.ts";
 import type { Ended, Shell } from "./shell.ts";
 import {
@@ -62,6 +63,15 @@ export async function swapOn(
   stop: AbortSignal,
 ): Promise<string> {
   await checkRootAndLock(shell, CANNOT_ON);
+  return attachAndSwapOn(shell, options, stop);
+}
+
+/** The same for a caller that has the lock. */
+export async function attachAndSwapOn(
+  shell: Shell,
+  options: SwapOnOptions,
+  stop: AbortSignal,
+): Promise<string> {
   for (const [program, name] of Object.entries(PACKAGES)) {
     if (!shell.has(program)) throw noDevice(CANNOT_ON, lacks(program, name));
   }
@@ -98,7 +108,10 @@ export async function swapOn(
   return `swap is on: ${device}, ${size}, priority ${options.priority}, ${what}`;
 }
 
-export type SwapOffOptions = (ExportAt & { readonly device: null }) | { readonly device: string };
+/** Several exports: those of them that are on. */
+export type SwapOffOptions =
+  | { readonly device: null; readonly nbd: Address; readonly exportNames: readonly string[] }
+  | { readonly device: string };
 
 /**
  * Brings all pages home and detaches the device.
@@ -113,33 +126,35 @@ export async function swapOff(
   stop: AbortSignal,
 ): Promise<string> {
   await checkRootAndLock(shell, CANNOT_OFF);
-  const device = deviceToDetach(shell, options);
-  if (device === null || (device.byteCount === 0 && !device.isConnected))
-    return "swap is off already";
-  const { path } = device;
-  if (device.swap !== null) await runSwapoff(shell, path, show, stop);
-  requireSuccess(
-    await shell.run(["nbd-client", "-d", path]),
-    `Cannot detach ${path}, whose swap is off`,
-  );
-  removeNote(shell, path);
-  return `swap is off: ${path}`;
+  const devices = devicesToDetach(shell, options).filter(({ byteCount, isConnected }) => {
+    return byteCount > 0 || isConnected;
+  });
+  if (devices.length === 0) return "swap is off already";
+  for (const { path, swap } of devices) {
+    if (swap !== null) await runSwapoff(shell, path, show, stop);
+    const detached = await shell.run(["nbd-client", "-d", path]);
+    requireSuccess(detached, `Cannot detach ${path}, whose swap is off`);
+    removeNote(shell, path);
+  }
+  return `swap is off: ${devices.map(({ path }) => path).join(", ")}`;
 }
 
-/** The device to detach. Null: no swap is on that the options could mean. */
-function deviceToDetach(shell: Shell, options: SwapOffOptions): NbdDevice | null {
+/** The devices to detach. None: no swap is on that the options could mean. */
+function devicesToDetach(shell: Shell, options: SwapOffOptions): readonly NbdDevice[] {
   if (options.device !== null) {
     const device = findDevice(shell, options.device);
-    if (device !== null) return device;
+    if (device !== null) return [device];
     throw noDevice(CANNOT_OFF, `there is no ${options.device}`);
   }
-  const at = normalize(shell, options);
-  const device = deviceOf(shell, at);
-  if (device !== null) return device;
+  const { nbd, exportNames } = options;
+  const ats = exportNames.map((exportName) => normalize(shell, { nbd, exportName }));
+  const devices = ats.flatMap((at) => deviceOf(shell, at) ?? []);
+  if (devices.length > 0) return devices;
   const others = nbdDevices(shell).filter(({ swap }) => swap !== null);
-  if (others.length === 0) return null;
+  if (others.length === 0) return [];
   const named = others.map((it) => `${it.path}${it.at === null ? "" : `, ${describe(it.at)}`}`);
-  throw noDevice(CANNOT_OFF, `${describe(at)} is not on; what is: ${named.join("; ")}`);
+  const meant = ats.map(describe).join(", ");
+  throw noDevice(CANNOT_OFF, `${meant} is not on; what is: ${named.join("; ")}`);
 }
 
 /** Runs swapoff until /proc/swaps no longer lists the device. */
@@ -194,7 +209,7 @@ export function swapStatus(shell: Shell): string[] {
 }
 
 /** Two commands at once could take the same device, or attach an export twice. */
-async function checkRootAndLock(shell: Shell, failing: string): Promise<void> {
+export async function checkRootAndLock(shell: Shell, failing: string): Promise<void> {
   if (!shell.isRoot) throw noDevice(failing, "this needs root");
   if (await shell.lock(`${NOTES}/lock`)) return;
   throw failed(`${failing}: another ramster swap is at work`);

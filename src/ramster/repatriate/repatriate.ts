@@ -262,6 +262,8 @@ export class Repatriate implements AskSink {
       this.hasNoCopy(ask);
       return;
     }
+    // The checksum does not cover the codec. The record knows it, whatever the holder says.
+    zpage.codec = zcache.tmem.codec(page);
     fetches.readHandle(fetch, this.handle);
     const hasOthers = copyCount(fetches.copies(fetch)) > 1;
     const { seals } = this.parts;
