@@ -177,6 +177,7 @@ export const metadataBench: Bench = {
       const target = `at most ${bytesMax}`;
       figures.push({ name, value, unit: "bytes", target, pass: value <= bytesMax });
     };
+    measureBoth(atRandom(count / 10, 2)); // The code itself must not count.
     for (const { name, numbers } of PATTERNS) {
       const order = numbers(count);
       const { leaves, records } = measureBoth(order);
@@ -190,7 +191,7 @@ export const metadataBench: Bench = {
       compare("find", "ns", (it) => it.findNs);
     }
     const few = inOrder(1000, (i) => i);
-    bytesInAll("blocks", 1000, few); // The code itself must not count.
+    bytesInAll("blocks", 1000, few); // Nor here.
     for (const { name, bytesMax, numbers } of PATTERNS) {
       const order = numbers(count);
       bytes(`${name}: all, blocks`, bytesInAll("blocks", 1000, order), bytesMax);

@@ -2,6 +2,7 @@
 import type { Defect } from "./defect.ts";
 
 const ZCACHE = "src/zcache/zcache.ts";
+const ZCACHE_TEST = "src/zcache/zcache.test.ts";
 const PAGE_INDEX = "src/tmem/page-index.ts";
 const PAGE_INDEX_TEST = "src/tmem/page-index.test.ts";
 
@@ -9,6 +10,10 @@ export const INDEX_DEFECTS: readonly Defect[] = [
   {
     name: "renumbered-without-a-word",
     about: "a page moves into a leaf, and its zpage goes on naming the record",
+    caughtBy: {
+      file: ZCACHE_TEST,
+      test: "zpages follow their pages into a leaf and out of it",
+    },
     edits: [
       {
         file: ZCACHE,
@@ -21,7 +26,7 @@ export const INDEX_DEFECTS: readonly Defect[] = [
     name: "renumbered-while-leaving",
     about: "a page moves into a leaf although a batch knows its number",
     caughtBy: {
-      file: "src/zcache/zcache.test.ts",
+      file: ZCACHE_TEST,
       test: "a leaving page keeps its number while others move",
     },
     edits: [

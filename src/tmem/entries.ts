@@ -76,6 +76,11 @@ export class Entries {
     return records.usedBytes + leaves.usedBytes + recordHash.usedBytes + leafHash.usedBytes;
   }
 
+  /** Whether more pages are records than are in leaves, if these are half full. */
+  get areMostRecords(): boolean {
+    return this.records.rowCount > (this.leaves.rowCount * PAGES_PER_LEAF) / 2;
+  }
+
   /** One past the highest number in use: the bound of a scan with `after`. */
   get end(): number {
     const { rowEnd } = this.leaves;

@@ -105,12 +105,19 @@ export class PageIndex {
     return isLeaf(page) ? index | (page & SLOT) : index;
   }
 
-  /** The page of the object, or 0. */
+  /** The page of the object, or 0. Looks first where most pages are. */
   find(object: number, index: number): number {
     const { entries } = this;
-    const leaf = entries.findLeaf(object, index | 0);
-    if (leaf !== 0 && hasSlot(entries.mask(leaf), index)) return leaf | (index & SLOT);
-    return entries.findRecord(object, index | 0);
+    if (entries.areMostRecords) {
+      return entries.findRecord(object, index | 0) || this.findInLeaf(object, index | 0);
+    }
+    return this.findInLeaf(object, index | 0) || entries.findRecord(object, index | 0);
+  }
+
+  private findInLeaf(object: number, index: number): number {
+    const { entries } = this;
+    const leaf = entries.findLeaf(object, index);
+    return leaf !== 0 && hasSlot(entries.mask(leaf), index) ? leaf | (index & SLOT) : 0;
   }
 
   /**
