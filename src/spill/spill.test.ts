@@ -300,8 +300,8 @@ test("no page has sectors beyond the largest file size", () => {
   storeAll(world);
   expect(world.counters.spill_failed_writes).toBeLessThan(10); // They failed for lack of sectors.
   expect(spill.trouble).toBeNull();
-  expect(disk.byteCountMax).toBeLessThanOrEqual(2 * MIB);
-  expect(spill.bytesUsed).toBeGreaterThan(1.9 * MIB);
+  expect(disk.byteCountMax).toBeLessThanOrEqual(2.5 * MIB);
+  expect(spill.bytesUsed).toBeGreaterThan(2.4 * MIB);
 });
 
 test("a failing disk has no room, and has all of it again once a probe succeeds", () => {
