@@ -89,12 +89,14 @@ export class Sectors {
     return true;
   }
 
-  /** Limits the file to so many bytes for all further runs. */
-  limitTo(byteCount: number): void {
+  /** Limits the file to so many bytes for all further runs. @returns whether that is more. */
+  limitTo(byteCount: number): boolean {
+    const formerLimit = this.limit;
     // Searches up to the former limit did not see the rest of its group.
-    const cut = Math.floor(this.limit / GROUP_SECTORS);
+    const cut = Math.floor(formerLimit / GROUP_SECTORS);
     if (cut < this.groupCount) this.runMax[cut] = SECTORS_PER_PAGE_MAX;
     this.limit = Math.min(this.sectorCount, Math.floor(byteCount / SECTOR_BYTES));
+    return this.limit > formerLimit;
   }
 
   /** Continues the search at the start, where the file was written before. */

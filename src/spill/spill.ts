@@ -300,7 +300,7 @@ export class Spill implements DiskSink {
     this.isReadingRoom = false;
     const hadRoom = this.hasRoom;
     this.room.update(room, writtenBytes);
-    this.sectors.limitTo(this.room.lengthMax);
+    if (this.sectors.limitTo(this.room.lengthMax)) this.isFull = false;
     if (!hadRoom && this.hasRoom) this.onReady();
   }
 
