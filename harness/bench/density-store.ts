@@ -9,18 +9,13 @@ import { ptr } from "bun:ffi";
 import { closeSync, openSync, readSync } from "node:fs";
 import { CODEC, type Codec } from "../../src/compress/codec.ts";
 import { Lz4 } from "../../src/compress/lz4.ts";
-import { Raw } from "../../src/compress/raw.ts";
 import { assert } from "../../src/core/assert.ts";
-import { Handle } from "../../src/core/handle.ts";
 import { FRAME_BYTES, PAGE_BYTES, PERS_ZPAGE_BYTES_MAX_DEFAULT } from "../../src/core/limits.ts";
 import type { Memory, Region, ReserveOptions } from "../../src/core/memory.ts";
-import { STATUS } from "../../src/core/status.ts";
 import { openMemory } from "../../src/memory/open-memory.ts";
 import type { PlacementName } from "../../src/placement/placement.ts";
-import { NEVER_REMOTE } from "../../src/ramster/foreign/foreign.ts";
-import type { Pool } from "../../src/tmem/pool.ts";
-import { LOCAL_CLIENT } from "../../src/tmem/tmem.ts";
-import { Zcache } from "../../src/zcache/zcache.ts";
+import type { Zcache } from "../../src/zcache/zcache.ts";
+import { PagePath } from "./page-path.ts";
 
 /** Pages of one corpus, and the zpage of each. */
 export interface Zpages {
@@ -135,39 +130,16 @@ export class DensityStore {
   readonly zcache: Zcache;
   private readonly memory: MeasuredMemory;
   private readonly codec: RecordedCodec;
-  private readonly pool: Pool;
-  private readonly handle = new Handle();
-  private readonly target = new Uint8Array(PAGE_BYTES);
+  private readonly path: PagePath;
   private readonly framesBytes: number;
 
   private constructor(lz4: Codec, memory: MeasuredMemory, placement: PlacementName, pages: number) {
     this.memory = memory;
     this.codec = new RecordedCodec(memory, lz4);
     this.framesBytes = pages * FRAME_BYTES;
-    this.zcache = new Zcache(
-      {
-        memory,
-        codec: this.codec,
-        codecs: [new Raw(memory), this.codec],
-        remote: NEVER_REMOTE,
-        seed: 1,
-      },
-      {
-        frameCountMax: pages,
-        pageCountMax: pages + 1,
-        placement,
-        order: "lru",
-        highMarkPercent: 100,
-        lowMarkPercent: 100,
-        objectCountMax: 1024,
-        persZpageBytesMax: PERS_ZPAGE_BYTES_MAX_DEFAULT,
-        persZpageMeanBytes: PAGE_BYTES,
-      },
-    );
-    const pool = this.zcache.tmem.newPool(LOCAL_CLIENT, { persistent: true, storeWhole: true });
-    assert(pool !== null);
-    this.pool = pool;
-    this.handle.pool = pool.id;
+    const counts = { frameCountMax: pages, pageCountMax: pages + 1 };
+    this.path = new PagePath({ ...counts, codec: this.codec, placement, memory });
+    this.zcache = this.path.zcache;
   }
 
   static async open(placement: PlacementName, pages: number): Promise<DensityStore> {
@@ -176,33 +148,20 @@ export class DensityStore {
   }
 
   put(number: number, zpages: Zpages, page: number): void {
-    this.name(number);
     this.codec.zpages = zpages;
-    const status = this.zcache.put(this.pool, this.handle, zpages.pages, page * PAGE_BYTES);
-    assert(status === STATUS.OK, "a put of the bench was refused");
+    this.path.putPage(number, zpages.pages, page * PAGE_BYTES);
   }
 
   get(number: number): void {
-    this.name(number);
-    const page = this.zcache.tmem.find(this.pool, this.handle);
-    const status = this.zcache.deliver(page, this.handle, this.target, 0);
-    assert(status === STATUS.OK, "a get of the bench failed");
+    this.path.getPage(number);
   }
 
   has(number: number): boolean {
-    this.name(number);
-    return this.zcache.tmem.find(this.pool, this.handle) !== 0;
+    return this.path.has(number);
   }
 
   flush(number: number): void {
-    this.name(number);
-    this.zcache.flushPage(this.pool, this.handle);
-  }
-
-  /** Numbers as an export has them: src/exports/export.ts. */
-  private name(number: number): void {
-    this.handle.oid0lo = number & 0xff;
-    this.handle.index = number >>> 8;
+    this.path.flush(number);
   }
 
   get pageCount(): number {

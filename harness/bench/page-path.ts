@@ -1,12 +1,12 @@
 /**
- * A store for benches: the real zcache with a codec that only copies. So everything but the codec
- * is measured.
+ * A store for benches: the real zcache. With a codec that only copies, everything but the codec is
+ * measured.
  */
 import { CODEC, type Codec } from "../../src/compress/codec.ts";
 import { Raw } from "../../src/compress/raw.ts";
 import { assert } from "../../src/core/assert.ts";
 import { Handle } from "../../src/core/handle.ts";
-import { PAGE_BYTES } from "../../src/core/limits.ts";
+import { PAGE_BYTES, PERS_ZPAGE_BYTES_MAX_DEFAULT } from "../../src/core/limits.ts";
 import type { Memory } from "../../src/core/memory.ts";
 import { STATUS } from "../../src/core/status.ts";
 import { openMemory } from "../../src/memory/open-memory.ts";
@@ -51,8 +51,9 @@ interface PagePathOptions {
   readonly pageCountMax: number;
   /** The codec, or the bytes of each zpage of one that only copies. */
   readonly codec: Codec | number;
-  /** zbud by default. */
+  /** Zbud by default. */
   readonly placement?: PlacementName;
+  readonly memory?: Memory;
 }
 
 export class PagePath {
@@ -63,8 +64,7 @@ export class PagePath {
   private readonly target = new Uint8Array(PAGE_BYTES);
 
   constructor(options: PagePathOptions) {
-    const memory = openMemory();
-    const { codec: given } = options;
+    const { codec: given, memory = openMemory() } = options;
     const codec = typeof given === "number" ? new CopyCodec(memory, given) : given;
     const codecs = [new Raw(memory), codec];
     this.zcache = new Zcache(
@@ -77,8 +77,8 @@ export class PagePath {
         highMarkPercent: 100,
         lowMarkPercent: 100,
         objectCountMax: 1024,
-        persZpageBytesMax: 4000,
-        persZpageMeanBytes: 4000,
+        persZpageBytesMax: PERS_ZPAGE_BYTES_MAX_DEFAULT,
+        persZpageMeanBytes: PAGE_BYTES,
       },
     );
     const pool = this.zcache.tmem.newPool(LOCAL_CLIENT, { persistent: true, storeWhole: true });
@@ -112,6 +112,11 @@ export class PagePath {
     const page = this.zcache.tmem.find(this.pool, this.handle);
     const status = this.zcache.deliver(page, this.handle, this.target, 0);
     assert(status === STATUS.OK, "a get of the bench failed");
+  }
+
+  has(number: number): boolean {
+    this.name(number);
+    return this.zcache.tmem.find(this.pool, this.handle) !== 0;
   }
 
   flush(number: number): void {

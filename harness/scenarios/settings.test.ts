@@ -47,13 +47,14 @@ test("--trickle moves this many frames a period, and none before the first", asy
   expect(moved()).toBe(0);
   sim.until("the first period", () => moved() > 0);
   sim.run(1000);
-  const first = moved();
-  expect([3, 4]).toContain(first); // A page may take less than a whole frame.
+  // With zbud a page has its frame for itself. In blocks it takes 0.84 of one.
+  const perPeriod = owner.node.config.placement === "zbud" ? 3 : 4;
+  expect(moved()).toBe(perPeriod);
   sim.run(2000);
-  expect(moved()).toBe(2 * first);
+  expect(moved()).toBe(2 * perPeriod);
   owner.node.admin.setKnob("remotify_trickle_frames", "0");
   sim.run(10_000);
-  expect(moved()).toBe(2 * first);
+  expect(moved()).toBe(2 * perPeriod);
   await sim.stop();
 });
 

@@ -199,9 +199,8 @@ test("a full disk refuses puts, and no page is lost", async () => {
       expect(owner.get(pool, number)).toBe(stored.has(number) ? 1 : "miss");
     }
     rest(sim);
-    // A quota alone does not show that there is no more room. Otherwise at most the batches fail
-    // that were written while the room was measured.
-    expect(owner.counter("spill_failed_writes") > 2).toBe(full === "a quota");
+    // A quota alone does not show that there is no more room.
+    expect(owner.counter("spill_failed_writes") > 0).toBe(full === "a quota");
     const bytesMax = owner.counter("spill_bytes_max");
     expect(bytesMax).toBeLessThanOrEqual(full === "its size" ? MIB : MIB / 2);
     expect(bytesMax).toBeGreaterThan(MIB / 4);

@@ -19,6 +19,8 @@ import type { StressReport } from "./report.ts";
 
 const TEST_MS = 30_000;
 const SMALL = ["--memory=1MiB", "--working-set=4MiB"];
+/** Most pages must leave, although a node of 1 MiB keeps more than 2 MiB of them. */
+const CROWDED = ["--memory=1MiB", "--working-set=8MiB"];
 
 function directories(world: ProcessWorld): string[] {
   return readdirSync(world.directory).filter((name) => name.startsWith("ramster-stress-"));
@@ -49,7 +51,7 @@ test.each(RUNS)(
     await using world = new ProcessWorld();
     const json = world.path("report.json");
     const flags = [`--nodes=${nodes}`, `--topology=${topology}`, "--duration=500ms", "--seed=11"];
-    const run = await world.run(["stress", ...flags, ...SMALL, `--json=${json}`]);
+    const run = await world.run(["stress", ...flags, ...CROWDED, `--json=${json}`]);
     expect(run).toMatchObject({ stderr: "", code: 0 });
     expect(run.stdout).toStartWith(`stress: seed 11\nPASS  ${nodes} nodes, seed 11, `);
     for (const line of run.stdout.split("\n")) expect(line.length).toBeLessThanOrEqual(80);
@@ -59,7 +61,7 @@ test.each(RUNS)(
     for (const count of Object.values(report.ops)) expect(count).toBeGreaterThan(0);
     expect(Object.keys(report.ops)).toEqual(["put", "get", "flush"]);
     expect(typeof report.refused).toBe("object");
-    expect(report.remotified).toBeGreaterThan(500);
+    expect(report.remotified).toBeGreaterThan(1000);
     expect(report.remote_gets).toBeGreaterThan(100);
     expect(report.repatriated).toBeGreaterThanOrEqual(0);
     expect(report.compression_ratio).toBeGreaterThan(1);

@@ -49,7 +49,7 @@ import { StopGuard } from "./stop-guard.ts";
 import { aborted, stopSignal, surviveSignals } from "./stop-signal.ts";
 import { STDERR, type Streams } from "./streams.ts";
 import { BunShell } from "./swap/shell.ts";
-import { swapUseOf } from "./swap/swap-devices.ts";
+import { swapUses } from "./swap/swap-devices.ts";
 
 export async function run(settings: NodeConfig, { out, err }: Streams): Promise<ExitCode> {
   const clock = new BunClock();
@@ -81,7 +81,7 @@ export async function run(settings: NodeConfig, { out, err }: Streams): Promise<
   const inSwapMode = swapMode !== null;
   const disk = config.spillPath === null ? null : openDisk(config.spillPath, { inSwapMode, warn });
   const shell = new BunShell();
-  const swapUse = (name: string) => swapUseOf(shell, config.nbd, name);
+  const swapUse = () => swapUses(shell, config.nbd);
   const env = { ...outside, ...key, limits, memory, hostMemory, log, disk, swapUse };
   const opening = openCodecs({ memory, log }, config);
   opening.catch(() => {}); // It is awaited below.

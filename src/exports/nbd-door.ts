@@ -54,8 +54,8 @@ export interface NbdDoorParts {
   ramster: Ramster;
   log: Log;
   limits?: DoorLimits;
-  /** Bytes that this machine's kernel swaps on an export. Null: it does not. */
-  swapUse?: (exportName: string) => number | null;
+  /** Bytes that this machine's kernel swaps on exports, by their names. */
+  swapUse?: () => ReadonlyMap<string, number>;
 }
 
 export interface NbdDoorSettings {
@@ -156,16 +156,17 @@ export class NbdDoor implements NbdHandler {
   }
 
   stats(): ExportReport[] {
+    const swapUse = this.parts.swapUse?.();
     return this.exports.map(({ name, byteCount, pool, connectionCount }) => {
       const usedBytes = pool.pageCount * PAGE_BYTES;
-      const swapBytes = this.parts.swapUse?.(name) ?? null;
+      const swapBytes = swapUse?.get(name);
       return {
         name,
         size_bytes: byteCount,
         pages: pool.pageCount,
         used_bytes: usedBytes,
         swap_bytes: swapBytes ?? 0,
-        stale_bytes: swapBytes === null ? 0 : Math.max(0, usedBytes - swapBytes),
+        stale_bytes: swapBytes === undefined ? 0 : Math.max(0, usedBytes - swapBytes),
         connections: connectionCount,
       };
     });

@@ -86,8 +86,8 @@ export interface NodeEnvironment {
   limits?: DoorLimits;
   /** For protocols that start TLS themselves: plain streams, and the certificate. */
   plain?: { transport: Transport; tls: TlsMaterial };
-  /** Bytes that this machine's kernel swaps on an export. Null: it does not. */
-  swapUse?: (exportName: string) => number | null;
+  /** Bytes that this machine's kernel swaps on exports, by their names. */
+  swapUse?: () => ReadonlyMap<string, number>;
   /** Used only in a simulation (core/buggify.ts). */
   buggify?: Buggify;
 }

@@ -55,6 +55,7 @@ import {
 } from "./placement.ts";
 import { verifyBlocks } from "./verify-blocks.ts";
 
+const KINDS = [PERSISTENT, EPHEMERAL] as const;
 /** Compaction keeps this many frames free for puts, if it can. */
 const FRAMES_READY = 4;
 /** Compaction is worth it when more than this part of all frames is free in blocks. */
@@ -336,7 +337,7 @@ export class Blocks implements Placement {
     if (this.triedInVain >= countMax) return false;
     const { space, frames, tried } = this;
     const before = frames.framesUsed;
-    for (const kind of [PERSISTENT, EPHEMERAL] as const) {
+    for (const kind of KINDS) {
       const count = space.lists[kind].emptiest(tried, countMax);
       for (let i = 0; i < count; i += 1) {
         const row = tried[i] ?? 0;

@@ -110,7 +110,7 @@ export interface Placement {
 
   pageOf(ref: number): number;
 
-  /** The zpage belongs to the record `page` from now on. */
+  /** The zpage belongs to the page with this number from now on. */
   setPage(ref: number, page: number): void;
 
   /** Bytes of the zpage, for checks. PAGE_BYTES for a whole page. */

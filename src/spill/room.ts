@@ -25,17 +25,16 @@ const UNLIMITED = Number.POSITIVE_INFINITY;
 
 export class SpillRoom {
   readonly askedBytes: number;
-  /** The longest that the file may be. */
+  /** How long the file can be: the room in the file system, and the longest file it allows. */
   lengthMax = UNLIMITED;
   /** Why writes fail. Null: the last one succeeded. */
   trouble: string | null = null;
   private readonly clock: Clock;
   private readonly log: Log;
   private readonly backoffMs: (failures: number) => number;
-  private systemBytes = UNLIMITED;
   private refusedBytes = UNLIMITED;
-  /** The least room of the file system since then. */
-  private systemLow = UNLIMITED;
+  /** The least `lengthMax` since then. */
+  private lengthLow = UNLIMITED;
   private failures = 0;
   private isBroken = false;
   private isShort = false;
@@ -56,30 +55,28 @@ export class SpillRoom {
 
   /** The room, used and free. */
   bytesMax(usedBytes: number): number {
-    const { askedBytes, systemBytes, lengthMax } = this;
     const tried = this.isBroken ? 0 : this.refusedBytes;
-    return Math.max(usedBytes, Math.min(askedBytes, systemBytes, lengthMax, tried));
+    return Math.max(usedBytes, Math.min(this.askedBytes, this.lengthMax, tried));
   }
 
   /** The room after a probe that succeeds. */
   probeBytes(usedBytes: number): number {
     if (!this.isBroken && this.refusedBytes === UNLIMITED) return usedBytes;
-    return Math.max(usedBytes, Math.min(this.askedBytes, this.systemBytes, this.lengthMax));
+    return Math.max(usedBytes, Math.min(this.askedBytes, this.lengthMax));
   }
 
   get isPaused(): boolean {
     return this.clock.now() < this.pausedUntilMs;
   }
 
-  /** Takes the room that the disk reports. */
-  update(room: DiskRoom | null, usedBytes: number): void {
+  /** Takes the room that the disk reports. `writtenBytes`: when it was asked. */
+  update(room: DiskRoom | null, writtenBytes: number): void {
     // Recent writes may not be allocated yet.
-    const has = room === null ? 0 : Math.max(room.allocatedBytes, usedBytes);
-    this.systemBytes = room === null ? UNLIMITED : has + room.availableBytes;
-    this.lengthMax = room?.lengthMax ?? UNLIMITED;
-    const bytes = Math.min(this.systemBytes, this.lengthMax);
-    this.systemLow = Math.min(this.systemLow, bytes);
-    const hasMore = bytes !== UNLIMITED && bytes >= this.systemLow + this.askedBytes * MORE;
+    const has = room === null ? 0 : Math.max(room.allocatedBytes, writtenBytes);
+    const bytes = room === null ? UNLIMITED : Math.min(has + room.availableBytes, room.lengthMax);
+    this.lengthMax = bytes;
+    this.lengthLow = Math.min(this.lengthLow, bytes);
+    const hasMore = bytes !== UNLIMITED && bytes >= this.lengthLow + this.askedBytes * MORE;
     if (hasMore && this.refusedBytes !== UNLIMITED) this.recovered("has room again");
     const isAmple = bytes >= this.askedBytes * (1 + MORE);
     if (!this.isShort && bytes < this.askedBytes) {
@@ -92,12 +89,12 @@ export class SpillRoom {
     }
   }
 
-  /** A write failed. `usedBytes`: without its own bytes. */
-  failed({ isFull, reason }: DiskError, usedBytes: number): void {
+  /** A write failed. `writtenBytes`: without its own bytes. */
+  failed({ isFull, reason }: DiskError, writtenBytes: number): void {
     this.failures += 1;
     if (isFull) {
-      this.refusedBytes = usedBytes;
-      this.systemLow = UNLIMITED;
+      this.refusedBytes = writtenBytes;
+      this.lengthLow = UNLIMITED;
     } else if (this.failures >= FAILURES_BROKEN) this.isBroken = true;
     const now = this.clock.now();
     this.pausedUntilMs = now + this.backoffMs(this.failures);

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import { SECTORS_PER_PAGE_MAX } from "../core/limits.ts";
+import { SECTOR_BYTES, SECTORS_PER_PAGE_MAX } from "../core/limits.ts";
 import { HeapMemory } from "../memory/heap-memory.ts";
 import { GROUP_SECTORS, NO_SECTOR, Sectors } from "./sectors.ts";
 
@@ -14,34 +14,37 @@ function isFree(used: readonly boolean[], { sector, count }: Run): boolean {
   return used.slice(sector, sector + count).every((it) => !it);
 }
 
-function hasRun(used: readonly boolean[], count: number): boolean {
-  for (let sector = 0; sector + count <= used.length; sector += 1) {
+function hasRun(used: readonly boolean[], limit: number, count: number): boolean {
+  for (let sector = 0; sector + count <= limit; sector += 1) {
     const isWithin = sector % GROUP_SECTORS <= GROUP_SECTORS - count;
     if (isWithin && isFree(used, { sector, count })) return true;
   }
   return false;
 }
 
-test("takes only free runs, and fails only when the model has no such run", () => {
+test("takes only free runs below the limit, and fails only when the model has no such run", () => {
   const step = fc.record({
     count: fc.integer({ min: 1, max: SECTORS_PER_PAGE_MAX }),
     times: fc.integer({ min: 1, max: 400 }),
     giveEvery: fc.integer({ min: 1, max: 6 }),
+    limit: fc.integer({ min: 0, max: 2 * GROUP_SECTORS }),
   });
   fc.assert(
     fc.property(fc.array(step, { maxLength: 20 }), (steps) => {
       const sectors = new Sectors(new HeapMemory(), 2 * GROUP_SECTORS);
       const used = Array.from({ length: 2 * GROUP_SECTORS }, () => false);
       const runs: Run[] = [];
-      for (const { count, times, giveEvery } of steps) {
+      for (const { count, times, giveEvery, limit } of steps) {
+        sectors.limitTo(limit * SECTOR_BYTES + 1);
         for (let i = 0; i < times; i += 1) {
           const sector = sectors.take(count);
           if (sector === NO_SECTOR) {
-            expect(hasRun(used, count)).toBe(false);
+            expect(hasRun(used, limit, count)).toBe(false);
             break;
           }
           const run = { sector, count };
           expect(isFree(used, run)).toBe(true);
+          expect(sector + count).toBeLessThanOrEqual(limit);
           used.fill(true, sector, sector + count);
           runs.push(run);
         }
@@ -55,7 +58,7 @@ test("takes only free runs, and fails only when the model has no such run", () =
         expect(sectors.usedCount).toBe(used.filter((it) => it).length);
       }
     }),
-    { numRuns: 60 },
+    { numRuns: 100 },
   );
 });
 

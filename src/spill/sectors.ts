@@ -38,13 +38,13 @@ export class Sectors {
   private cursor = 0;
   private endGroup = 0;
   /** No sector is taken from here on. */
-  private groupLimit: number;
+  private limit: number;
 
   constructor(memory: Memory, sectorCount: number) {
     this.groupCount = Math.floor(sectorCount / GROUP_SECTORS);
     assert(this.groupCount >= 1);
-    this.groupLimit = this.groupCount;
     this.sectorCount = this.groupCount * GROUP_SECTORS;
+    this.limit = this.sectorCount;
     const byteCount = this.sectorCount / 8;
     this.region = memory.reserve(Math.ceil(byteCount / FRAME_BYTES) * FRAME_BYTES);
     this.words = this.region.words();
@@ -65,11 +65,11 @@ export class Sectors {
     if (this.freeCount < count) return NO_SECTOR;
     const group = Math.floor(this.cursor / GROUP_SECTORS);
     const isDense = this.used >= this.endGroup * GROUP_SECTORS * DENSE;
-    const endGroup = Math.min(this.endGroup, this.groupLimit);
+    const endGroup = Math.min(this.endGroup, Math.ceil(this.limit / GROUP_SECTORS));
     let sector = this.scan(group, endGroup, this.cursor, count);
-    if (sector === NO_SECTOR && isDense) sector = this.fresh();
+    if (sector === NO_SECTOR && isDense) sector = this.fresh(count);
     if (sector === NO_SECTOR) sector = this.scan(0, Math.min(group + 1, endGroup), 0, count);
-    if (sector === NO_SECTOR) sector = this.fresh();
+    if (sector === NO_SECTOR) sector = this.fresh(count);
     if (sector !== NO_SECTOR) this.use(sector, count);
     return sector;
   }
@@ -89,10 +89,14 @@ export class Sectors {
     return true;
   }
 
-  /** Limits the file to so many bytes for all further runs. */
-  limitTo(byteCount: number): void {
-    const groups = Math.floor(byteCount / SECTOR_BYTES / GROUP_SECTORS);
-    this.groupLimit = Math.min(this.groupCount, groups);
+  /** Limits the file to so many bytes for all further runs. @returns whether that is more. */
+  limitTo(byteCount: number): boolean {
+    const formerLimit = this.limit;
+    // Searches up to the former limit did not see the rest of its group.
+    const cut = Math.floor(formerLimit / GROUP_SECTORS);
+    if (cut < this.groupCount) this.runMax[cut] = SECTORS_PER_PAGE_MAX;
+    this.limit = Math.min(this.sectorCount, Math.floor(byteCount / SECTOR_BYTES));
+    return this.limit > formerLimit;
   }
 
   /** Continues the search at the start, where the file was written before. */
@@ -125,8 +129,9 @@ export class Sectors {
   }
 
   /** The first sector of a group that was never in use. */
-  private fresh(): number {
-    return this.endGroup < this.groupLimit ? this.endGroup * GROUP_SECTORS : NO_SECTOR;
+  private fresh(count: number): number {
+    const sector = this.endGroup * GROUP_SECTORS;
+    return sector + count <= this.limit ? sector : NO_SECTOR;
   }
 
   /** Searches groups `group` .. `endGroup - 1`, from sector `start` of the first one on. */
@@ -155,7 +160,7 @@ export class Sectors {
 
   /** The first free run of `count` in the group, from sector `start` on. */
   private findIn(group: number, start: number, count: number): number {
-    const end = (group + 1) * GROUP_SECTORS;
+    const end = Math.min((group + 1) * GROUP_SECTORS, this.limit);
     let run = 0;
     for (let at = start; at < end; ) {
       if ((at & 31) === 0 && this.words[at >>> 5] === -1) {

@@ -295,14 +295,16 @@ export class Spill implements DiskSink {
     if (this.isReadingRoom || now < this.nextCheckAtMs) return;
     this.isReadingRoom = true;
     this.nextCheckAtMs = now + SPILL_CHECK_MS;
-    this.disk.readRoom((room) => this.onRoom(room));
+    // What is written meanwhile may still count as free, and must not count twice.
+    const { writtenBytes } = this;
+    this.disk.readRoom((room) => this.onRoom(room, writtenBytes));
   }
 
-  private onRoom(room: DiskRoom | null): void {
+  private onRoom(room: DiskRoom | null, writtenBytes: number): void {
     this.isReadingRoom = false;
     const hadRoom = this.hasRoom;
-    this.room.update(room, this.bytesUsed);
-    this.sectors.limitTo(this.room.lengthMax);
+    this.room.update(room, writtenBytes);
+    if (this.sectors.limitTo(this.room.lengthMax)) this.isFull = false;
     if (!hadRoom && this.hasRoom) this.onReady();
   }
 
@@ -337,6 +339,12 @@ export class Spill implements DiskSink {
     if (this.batches.every(({ state }) => state === "free")) {
       assert(taken.size === this.sectors.usedCount, "Used sectors belong to no page");
     }
+  }
+
+  /** The used bytes apart from those of writes under way, which may fail. */
+  private get writtenBytes(): number {
+    const sent = this.batches.filter(({ state }) => state === "sent");
+    return Math.max(0, this.bytesUsed - sent.reduce((sum, it) => sum + it.byteCount, 0));
   }
 
   /** Whether one batch may be written to find out if there is room again. */
@@ -396,10 +404,7 @@ export class Spill implements DiskSink {
     for (let i = 0; i < batch.count; i += 1) {
       if (batch.sector(i) !== NO_SECTOR) this.counters.spill_failed_writes += 1;
     }
-    // Writes under way may fail too.
-    const sent = this.batches.filter(({ state }) => state === "sent");
-    const sentBytes = sent.reduce((sum, it) => sum + it.byteCount, 0);
-    this.room.failed(error, Math.max(0, this.bytesUsed - sentBytes));
+    this.room.failed(error, this.writtenBytes);
     if (error.isFull) this.sectors.rewind();
   }
 

@@ -73,20 +73,22 @@ export function deviceOf(shell: Shell, at: ExportAt): NbdDevice | null {
 }
 
 /**
- * Bytes that the kernel swaps on the export of the node at these addresses. Null: it does not, or
- * not by `ramster swap on`.
+ * Bytes that the kernel swaps on exports of the node at these addresses, by their names. Exports
+ * without swap, or attached by another program, are missing.
  */
-export function swapUseOf(
-  shell: Shell,
-  addresses: readonly Address[],
-  exportName: string,
-): number | null {
-  if (addresses.length === 0 || shell.list(NOTES).length === 0) return null;
-  for (const nbd of addresses) {
-    const device = deviceOf(shell, normalize(shell, { nbd, exportName }));
-    if (device?.swap != null) return device.swap.usedBytes;
+export function swapUses(shell: Shell, addresses: readonly Address[]): Map<string, number> {
+  const uses = new Map<string, number>();
+  if (addresses.length === 0 || shell.list(NOTES).length === 0) return uses;
+  const own = new Set(addresses.map((nbd) => addressOf(shell, nbd)));
+  for (const { swap, at } of nbdDevices(shell)) {
+    if (swap === null || at === null || !own.has(addressOf(shell, at.nbd))) continue;
+    uses.set(at.exportName, swap.usedBytes);
   }
-  return null;
+  return uses;
+}
+
+function addressOf(shell: Shell, nbd: Address): string {
+  return formatAddress(normalize(shell, { nbd, exportName: "" }).nbd);
 }
 
 /** `export "swap" of unix:/run/nbd.sock`. */

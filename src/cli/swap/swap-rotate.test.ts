@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { FakeShell, quiet, refusal } from "../../../harness/nbd/fake-shell.ts";
 import { parseAddress } from "../../net/address.ts";
-import { swapUseOf } from "./swap-devices.ts";
+import { swapUses } from "./swap-devices.ts";
 import { type NodeSpace, swapRotate } from "./swap-rotate.ts";
 import { swapOn } from "./swap-steps.ts";
 
@@ -127,10 +127,29 @@ describe("swapRotate()", () => {
   });
 });
 
-test("swapUseOf() has what the kernel swaps on an export of these addresses", async () => {
+test("swapUses() has what the kernel swaps on exports of these addresses", async () => {
   const { shell } = await swapping();
-  expect(swapUseOf(shell, [NBD], "swap")).toBe(256 * MIB);
-  expect(swapUseOf(shell, [NBD], "fresh")).toBeNull();
-  expect(swapUseOf(shell, [parseAddress("unix:/other")], "swap")).toBeNull();
-  expect(swapUseOf(new FakeShell(), [NBD], "swap")).toBeNull();
+  expect([...swapUses(shell, [NBD])]).toEqual([["swap", 256 * MIB]]);
+  const other = parseAddress("unix:/var/run/ramster/nbd.sock");
+  expect([...swapUses(shell, [other])]).toEqual([["swap", 256 * MIB]]);
+  expect([...swapUses(shell, [parseAddress("unix:/other")])]).toEqual([]);
+  expect([...swapUses(new FakeShell(), [NBD])]).toEqual([]);
+});
+
+test("swapUses() reads no more files for many addresses", async () => {
+  const { shell } = await swapping();
+  let reads = 0;
+  const read = shell.read.bind(shell);
+  shell.read = (path) => {
+    reads += 1;
+    return read(path);
+  };
+  swapUses(shell, [NBD]);
+  const forOne = reads;
+  reads = 0;
+  swapUses(
+    shell,
+    Array.from({ length: 50 }, () => NBD),
+  );
+  expect(reads).toBe(forOne);
 });
