@@ -1,0 +1,50 @@
+/**
+ * ZpageBatch: zpages that are compressed again together, in memory that two threads can share.
+ *
+ *     input     zpage i at i * PAGE_BYTES, with its bytes and its codec
+ *     output    its other encoding at i * PAGE_BYTES, with its bytes; 0: it has none
+ *
+ * An output is only used if it is enough shorter than its input to be worth the change.
+ */
+import { assert } from "../core/assert.ts";
+import { PAGE_BYTES, ZPAGE_BYTES_MAX } from "../core/limits.ts";
+
+/** Two zpages of a page, three words of 32 bits. */
+const BYTES_PER_ZPAGE = 2 * PAGE_BYTES + 3 * 4;
+/** An output saves at least this much. */
+export const SAVED_BYTES_MIN = 64;
+
+export class ZpageBatch {
+  readonly buffer: ArrayBufferLike;
+  readonly capacity: number;
+  readonly input: Uint8Array;
+  readonly output: Uint8Array;
+  readonly inputBytes: Int32Array;
+  /** Codec ids: src/compress/codec.ts. */
+  readonly inputCodecs: Int32Array;
+  readonly outputBytes: Int32Array;
+  /** How many inputs there are. */
+  count = 0;
+
+  /** Over a buffer of `ZpageBatch.byteCount(capacity)` bytes. */
+  constructor(buffer: ArrayBufferLike, capacity: number) {
+    assert(buffer.byteLength === ZpageBatch.byteCount(capacity));
+    this.buffer = buffer;
+    this.capacity = capacity;
+    this.input = new Uint8Array(buffer, 0, capacity * PAGE_BYTES);
+    this.output = new Uint8Array(buffer, capacity * PAGE_BYTES, capacity * PAGE_BYTES);
+    const words = 2 * capacity * PAGE_BYTES;
+    this.inputBytes = new Int32Array(buffer, words, capacity);
+    this.inputCodecs = new Int32Array(buffer, words + 4 * capacity, capacity);
+    this.outputBytes = new Int32Array(buffer, words + 8 * capacity, capacity);
+  }
+
+  static byteCount(capacity: number): number {
+    return capacity * BYTES_PER_ZPAGE;
+  }
+
+  /** How long the output of zpage `i` may be. Below 1: it cannot be shorter by enough. */
+  outputBytesMax(i: number): number {
+    return Math.min((this.inputBytes[i] ?? 0) - SAVED_BYTES_MIN, ZPAGE_BYTES_MAX);
+  }
+}
