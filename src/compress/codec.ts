@@ -8,8 +8,11 @@
  * Not here: when to compress, and what to refuse (zcache).
  */
 
+import { CODECS_END } from "../core/limits.ts";
+
 /**
- * Codec ids. They are in every frame and on the wire: ids are added, never reused, at most 31.
+ * Codec ids. They are in every frame and on the wire: ids are added, never reused, below
+ * CODECS_END.
  */
 export const CODEC = {
   /** The 4096 bytes themselves. */
@@ -18,15 +21,21 @@ export const CODEC = {
   LZ4: 1,
   /** One magicless Zstandard frame of one block (RFC 8878), without a dictionary. */
   ZSTD: 2,
-  /** The same with a dictionary, whose number is in the frame's header. */
+  /**
+   * The same with a dictionary, whose number is in the frame's header. This id and the next ones,
+   * DICTIONARY_SLOTS in all, say which dictionary of the page's pool it is (src/cold).
+   */
   ZSTD_DICTIONARY: 3,
 } as const;
+
+/** How many dictionaries the pages of a pool may use at the same time. */
+export const DICTIONARY_SLOTS = CODECS_END - CODEC.ZSTD_DICTIONARY;
 
 const NAMES: readonly string[] = Object.keys(CODEC).map((name) => name.toLowerCase());
 
 /** `"lz4"` for CODEC.LZ4: the spelling in reports and errors. */
 export function codecName(id: number): string {
-  return NAMES[id] ?? `codec_${id}`;
+  return NAMES[Math.min(id, CODEC.ZSTD_DICTIONARY)] ?? `codec_${id}`;
 }
 
 /** What every codec does. No codec is re-entrant. */

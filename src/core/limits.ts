@@ -68,10 +68,15 @@ export const PINNED_PAGES_MIN = 256 * 1024;
  */
 export const FLUSH_SLICE = 2048;
 /**
- * Versions stay below this. They are exact as numbers and take 46 bits of a page's record. At a
- * million puts a second they last two years.
+ * Versions stay below this. They are exact as numbers and take 45 bits of a page's record. At a
+ * million puts a second they last a year.
  */
-export const VERSION_END = 2 ** 46;
+export const VERSION_END = 2 ** 45;
+/**
+ * Codec ids are below this: src/compress/codec.ts. A page's record has three bits for one, of which
+ * the last value is not used.
+ */
+export const CODECS_END = 7;
 /**
  * Node numbers are 0 .. NODES_MAX - 1. A page's record has ten bits for one, and one value stands
  * for the disk (ramster/copies.ts).
