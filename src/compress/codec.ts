@@ -35,7 +35,8 @@ const NAMES: readonly string[] = Object.keys(CODEC).map((name) => name.toLowerCa
 
 /** `"lz4"` for CODEC.LZ4: the spelling in reports and errors. */
 export function codecName(id: number): string {
-  return NAMES[Math.min(id, CODEC.ZSTD_DICTIONARY)] ?? `codec_${id}`;
+  const name = NAMES[Math.min(id, CODEC.ZSTD_DICTIONARY)];
+  return id < CODECS_END && name !== undefined ? name : `codec_${id}`;
 }
 
 /** What every codec does. No codec is re-entrant. */

@@ -18,5 +18,5 @@ test("word A keeps tag, size, codec and version apart, at their bounds too", () 
 
 test("a page without a zpage leaves the other fields alone", () => {
   const a = describe(-1, TAG.SAME_FILLED, 0, 0);
-  expect([a & TAG_MASK, codecOfWord(a), a >>> VERSION_HI_SHIFT]).toEqual([2, 0, 2 ** 14 - 1]);
+  expect([a & TAG_MASK, codecOfWord(a), a >>> VERSION_HI_SHIFT]).toEqual([2, 0, 2 ** 13 - 1]);
 });
