@@ -32,20 +32,25 @@ export interface Recompressor {
   readonly hasDictionaries: boolean;
   /** False: it has failed too often, and takes no more jobs. */
   readonly isUsable: boolean;
+  /** How many zpages a sample has: SAMPLE_ZPAGES. */
+  readonly sampleZpages: number;
   /** The zpages of the next job, or of the one under way. BATCH_ZPAGES at most. */
   readonly batch: ZpageBatch;
   /**
-   * Compresses the zpages of `batch` again, with the dictionary of that number; 0: with none. An
-   * output was decompressed once, and gave the page of its input. Only while no job is under way.
+   * Compresses the zpages of `batch` again. An output was decompressed once, and gave the page of
+   * its input. Only while no job is under way.
    */
-  recompress(dictionary: number, sink: RecompressorSink): void;
+  recompress(sink: RecompressorSink): void;
   /** Trains a dictionary of DICTIONARY_BYTES at most. Only while no job is under way. */
   train(samples: ZpageBatch, sink: RecompressorSink): void;
-  /** A batch for `train`. */
+  /** A batch for `train`: zpages of one pool. */
   newSamples(): ZpageBatch;
-  /** Adds a dictionary under a number that is not in use, 1 .. DICTIONARY_NUMBER_MAX. */
-  add(number: number, dictionary: Uint8Array): void;
-  /** Removes one. Only while no job uses it. */
+  /**
+   * Adds a dictionary under a number that is not in use, 1 .. DICTIONARY_NUMBER_MAX, for jobs and
+   * for the codec that decompresses here. @returns false when the bytes are no dictionary.
+   */
+  add(number: number, dictionary: Uint8Array): boolean;
+  /** Removes one. Its zpages can no longer be decompressed. Only while no job is under way. */
   remove(number: number): void;
   /** Ends everything. Jobs under way do not call back. */
   close(): void;

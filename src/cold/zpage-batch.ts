@@ -1,7 +1,8 @@
 /**
  * ZpageBatch: zpages that are compressed again together, in memory that two threads can share.
  *
- *     input     zpage i at i * PAGE_BYTES, with its bytes and its codec
+ *     input     zpage i at i * PAGE_BYTES, with its bytes, its codec, and the number of the
+ *               dictionary for its output; 0: none
  *     output    its other encoding at i * PAGE_BYTES, with its bytes; 0: it has none
  *
  * An output is only used if it is enough shorter than its input to be worth the change.
@@ -9,8 +10,8 @@
 import { assert } from "../core/assert.ts";
 import { PAGE_BYTES, ZPAGE_BYTES_MAX } from "../core/limits.ts";
 
-/** Two zpages of a page, three words of 32 bits. */
-const BYTES_PER_ZPAGE = 2 * PAGE_BYTES + 3 * 4;
+/** Two zpages of a page, four words of 32 bits. */
+const BYTES_PER_ZPAGE = 2 * PAGE_BYTES + 4 * 4;
 /** An output saves at least this much. */
 export const SAVED_BYTES_MIN = 64;
 
@@ -22,6 +23,7 @@ export class ZpageBatch {
   readonly inputBytes: Int32Array;
   /** Codec ids: src/compress/codec.ts. */
   readonly inputCodecs: Int32Array;
+  readonly dictionaries: Int32Array;
   readonly outputBytes: Int32Array;
   /** How many inputs there are. */
   count = 0;
@@ -36,7 +38,13 @@ export class ZpageBatch {
     const words = 2 * capacity * PAGE_BYTES;
     this.inputBytes = new Int32Array(buffer, words, capacity);
     this.inputCodecs = new Int32Array(buffer, words + 4 * capacity, capacity);
-    this.outputBytes = new Int32Array(buffer, words + 8 * capacity, capacity);
+    this.dictionaries = new Int32Array(buffer, words + 8 * capacity, capacity);
+    this.outputBytes = new Int32Array(buffer, words + 12 * capacity, capacity);
+  }
+
+  /** In memory of its own, which another thread may share. */
+  static make(capacity: number): ZpageBatch {
+    return new ZpageBatch(new SharedArrayBuffer(ZpageBatch.byteCount(capacity)), capacity);
   }
 
   static byteCount(capacity: number): number {

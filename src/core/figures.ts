@@ -142,8 +142,30 @@ export const ZCACHE_READ = {
     metric: "objects",
   }),
   page_count: gauge("pages", "Pages in the index, here or at a holder.", { metric: "pages" }),
+  raw_pages: gauge("pages", "Pages that are not compressed, here or at a holder."),
+  lz4_pages: gauge("pages", "Pages compressed with lz4, here or at a holder."),
+  zstd_pages: gauge("pages", "Pages compressed with zstd, here or at a holder."),
+  zstd_dictionary_pages: gauge(
+    "pages",
+    "Pages compressed with zstd and a dictionary of their pool, here or at a holder.",
+  ),
   frames_used: gauge("frames", "Frames in use for the pages of this node."),
   frames_max: gauge("frames", "Frames that the pages of this node may use."),
+};
+
+/** The cold tier: src/cold. */
+export const COLD_COUNTED = {
+  cold_recompressed: counter("pages", "Cold pages that were compressed again, to fewer bytes."),
+  cold_saved_bytes: counter("bytes", "Bytes that compressing cold pages again has saved."),
+  cold_not_shorter: counter("pages", "Cold pages that stay as they are: it would not save enough."),
+  cold_failed_jobs: counter("times", "How often compressing a batch of cold pages has failed."),
+  dictionaries_trained: counter("times", "Dictionaries that were trained from pages of a pool."),
+  dictionaries_failed: counter("times", "Trainings of dictionaries that failed."),
+};
+
+export const COLD_READ = {
+  dictionaries: gauge("objects", "Dictionaries in memory, each for the pages of one pool."),
+  dictionary_bytes: gauge("bytes", "Bytes of all dictionaries."),
 };
 
 /** Remote pages: docs/original.md, "Ramster counters". */
@@ -493,6 +515,8 @@ export const COUNTERS = {
   ...PROCESS_READ,
   ...ZCACHE_COUNTED,
   ...ZCACHE_READ,
+  ...COLD_COUNTED,
+  ...COLD_READ,
   ...RAMSTER_COUNTED,
   ...RAMSTER_READ,
   ...SPILL_COUNTED,

@@ -14,6 +14,9 @@
  * Not here: sockets (net), pages that are held for other nodes (foreign.ts).
  */
 
+import { ColdTier } from "../cold/cold-tier.ts";
+import { ColdCounters, coldReport } from "../cold/counters.ts";
+import type { Recompressor } from "../cold/recompressor.ts";
 import type { Codec } from "../compress/codec.ts";
 import type { Buggify } from "../core/buggify.ts";
 import type { Clock } from "../core/clock.ts";
@@ -84,11 +87,14 @@ interface Environment {
   readonly buggify: Buggify;
   /** The disk for pages that no lender takes. Null: there is none. */
   readonly disk: Disk | null;
+  /** Compresses cold pages again. Null: they stay as they are. */
+  readonly recompressor: Recompressor | null;
 }
 
 export class Ramster implements PamOps {
   readonly counters = new RamsterCounters();
   readonly spillCounters = new SpillCounters();
+  readonly coldCounters = new ColdCounters();
   readonly latencies = newLatencies();
   readonly zcache: Zcache;
   readonly devicePages: DevicePages;
@@ -97,6 +103,7 @@ export class Ramster implements PamOps {
   private readonly peers: Peers;
   private readonly clock: Clock;
   private readonly spill: Spill | null;
+  private readonly cold: ColdTier | null;
   private readonly presence = new Presence();
   private readonly remotePages: RemotePages;
   private readonly records: CopyRecords;
@@ -124,6 +131,7 @@ export class Ramster implements PamOps {
     const onRoom = (): void => this.notifyRoom();
     const zcache = new Zcache({ ...env, remote: this }, settings);
     const spill = this.openSpill(env, settings);
+    this.cold = this.openCold(env, zcache, settings);
     const base = { ...env, counters, latencies, presence, zcache, spill };
     const remotePages = new RemotePages({ ...base, onFlushed: pumpSoon }, settings);
     this.flushes = new Flushes({ ...base, remotePages, onSlice: onRoom, onPending: pumpSoon });
@@ -182,6 +190,7 @@ export class Ramster implements PamOps {
     this.repatriate.close();
     this.seals?.close();
     this.spill?.close();
+    this.cold?.close();
     this.zcache.close();
   }
 
@@ -461,6 +470,7 @@ export class Ramster implements PamOps {
       ...withPrefix<"own_", typeof DENSITY_READ>("own_", this.zcache.density()),
       ...this.counters,
       ...spillReport(this.spillCounters, this.spill),
+      ...coldReport(this.coldCounters, this.cold?.dictionaries ?? null),
       ...copyReport(this.copyState()),
       fetches_in_flight: this.repatriate.fetchCount,
       frames_in_flight: Math.ceil(this.remotify.framesInFlight),
@@ -511,6 +521,15 @@ export class Ramster implements PamOps {
     this.spill?.verify(away.filter(({ copies }) => hasCopy(copies, SPILL)));
   }
 
+  /** Zpages of the placement that have no age are never cold. */
+  private openCold(env: Environment, zcache: Zcache, settings: RamsterSettings): ColdTier | null {
+    const { cold: zpages } = zcache.placement;
+    const { recompressor } = env;
+    if (recompressor === null || zpages === null) return null;
+    const parts = { clock: env.clock, zcache, zpages, recompressor, counters: this.coldCounters };
+    return new ColdTier(parts, settings);
+  }
+
   private openSpill(env: Environment, settings: RamsterSettings): Spill | null {
     const { disk } = env;
     if (disk === null) return null;
@@ -542,6 +561,7 @@ export class Ramster implements PamOps {
     this.losses.step();
     this.repair.step();
     this.spill?.step();
+    this.cold?.step();
     this.remotePages.sendAllFlushes();
     this.remotify.pump();
     this.notifyRoom();
