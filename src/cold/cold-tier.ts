@@ -159,7 +159,10 @@ export class ColdTier implements RecompressorSink {
     const { zpages } = this;
     const { batch } = this.recompressor;
     batch.count = 0;
-    for (let look = 0; look < LOOKS_PER_STEP && batch.count < batch.capacity; look += 1) {
+    // Not beyond the end of a round: a zpage must not be in the batch twice.
+    const { rounds } = zpages;
+    for (let look = 0; look < LOOKS_PER_STEP && zpages.rounds === rounds; look += 1) {
+      if (batch.count === batch.capacity) return;
       const found = this.found.subarray(batch.count);
       const count = zpages.next(found);
       if (count > 0) this.foundRound = zpages.rounds;
