@@ -44,6 +44,9 @@ export interface ColdSettings {
   coldSharePercent: number;
 }
 
+/** What compresses cold pages. */
+export type ColdCodec = Pick<Recompressor, "library" | "hasDictionaries" | "isUsable">;
+
 /** The zpages of a pool for a training: one of each `stride` that are found. */
 interface Sampling {
   readonly pool: Pool;
@@ -98,6 +101,11 @@ export class ColdTier implements RecompressorSink {
     this.pages = new Int32Array(capacity);
     this.versions = new Float64Array(capacity);
     this.codecs = new Uint8Array(capacity);
+  }
+
+  get codec(): ColdCodec {
+    const { library, hasDictionaries, isUsable } = this.recompressor;
+    return { library, hasDictionaries, isUsable };
   }
 
   /** Called periodically: begins to look for cold zpages, unless that is under way. */

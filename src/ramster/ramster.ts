@@ -14,7 +14,7 @@
  * Not here: sockets (net), pages that are held for other nodes (foreign.ts).
  */
 
-import { ColdTier } from "../cold/cold-tier.ts";
+import { type ColdCodec, ColdTier } from "../cold/cold-tier.ts";
 import { ColdCounters, coldReport } from "../cold/counters.ts";
 import type { Recompressor } from "../cold/recompressor.ts";
 import type { Codec } from "../compress/codec.ts";
@@ -464,6 +464,11 @@ export class Ramster implements PamOps {
     return this.spill?.trouble ?? null;
   }
 
+  /** What compresses cold pages again. Null: nothing does. */
+  get coldCodec(): ColdCodec | null {
+    return this.cold?.codec ?? null;
+  }
+
   snapshot(): RamsterReport {
     return {
       ...this.zcache.snapshot(),
@@ -472,6 +477,9 @@ export class Ramster implements PamOps {
       ...spillReport(this.spillCounters, this.spill),
       ...coldReport(this.coldCounters, this.cold?.dictionaries ?? null),
       ...copyReport(this.copyState()),
+      one_copy_pages: this.remotePages.pagesWith(1),
+      two_copy_pages: this.remotePages.pagesWith(2),
+      three_copy_pages: this.remotePages.pagesWith(3),
       fetches_in_flight: this.repatriate.fetchCount,
       frames_in_flight: Math.ceil(this.remotify.framesInFlight),
       absent_copies: this.remotePages.absentTotal,
