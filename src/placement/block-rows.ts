@@ -26,7 +26,7 @@ import type { Memory } from "../core/memory.ts";
 import { Table } from "../core/table.ts";
 import type { FramePool } from "../frames/frame-pool.ts";
 import { EPOCH_BITS } from "./ages.ts";
-import { HEADER_BYTES } from "./placement.ts";
+import { HEADER_BYTES, headerPage, writeHeaderPage } from "./placement.ts";
 
 export const FRAMES_MAX = 4;
 export const BLOCK_BYTES_MAX = FRAMES_MAX * FRAME_BYTES;
@@ -36,6 +36,8 @@ export const SLOT_BITS = 6;
 const UNIT = 8;
 /** Where in the scratch array a single slot goes: behind a whole table. */
 const ONE_SLOT_AT = SLOTS_MAX * 4;
+/** Where a header goes there. */
+const HEADER_AT = ONE_SLOT_AT + UNIT;
 
 // Words of a row. PREV and NEXT link the list of free bytes; NEXT also that of free rows.
 const NEXT = 0;
@@ -243,8 +245,20 @@ export class BlockRows extends Table {
 
   // Bytes.
 
-  wholePage(row: number): number {
-    return this.get(row, WHOLE_PAGE);
+  /** The record that the zpage of the slot belongs to. */
+  page(row: number, slot: number): number {
+    if (this.isWhole(row)) return this.get(row, WHOLE_PAGE);
+    this.read(row, slotOffset(slot), this.slotBytes, HEADER_AT, HEADER_BYTES);
+    return headerPage(this.slotBytes, HEADER_AT + HEADER_BYTES);
+  }
+
+  setPage(row: number, slot: number, page: number): void {
+    if (this.isWhole(row)) {
+      this.set(row, WHOLE_PAGE, page);
+      return;
+    }
+    writeHeaderPage(this.slotBytes, HEADER_AT + HEADER_BYTES, page);
+    this.write(row, slotOffset(slot), this.slotBytes, HEADER_AT, 4);
   }
 
   wholeChecksum(row: number): number {
