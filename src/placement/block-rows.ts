@@ -13,6 +13,7 @@
  *     bits 11-23  bytes of the zpage, 1 .. 4096
  *     bits 24-29  epoch (ages.ts)
  *     bit  30     leaving
+ *     bit  31     settled: ColdZpages passes over it. The word is negative.
  *
  * A whole page is a block of one frame without a slot table. Its row has its slot, record and
  * checksum.
@@ -75,6 +76,7 @@ const SIZE_MASK = 0x1fff;
 const EPOCH_SHIFT = 24;
 const EPOCH_MASK = ((1 << EPOCH_BITS) - 1) << EPOCH_SHIFT;
 export const LEAVING_BIT = 1 << 30;
+export const SETTLED_BIT = 1 << 31;
 
 assert(BLOCK_BYTES_MAX / UNIT <= OFFSET_MASK + 1 && PAGE_BYTES <= SIZE_MASK);
 
@@ -103,12 +105,20 @@ export function withOffset(slot: number, offset: number): number {
   return (slot & ~OFFSET_MASK) | (offset / UNIT);
 }
 
+export function withZpageBytes(slot: number, zpageBytes: number): number {
+  return (slot & ~(SIZE_MASK << SIZE_SHIFT)) | (zpageBytes << SIZE_SHIFT);
+}
+
 export function withEpoch(slot: number, epoch: number): number {
   return (slot & ~EPOCH_MASK) | (epoch << EPOCH_SHIFT);
 }
 
 export function isLeaving(slot: number): boolean {
   return (slot & LEAVING_BIT) !== 0;
+}
+
+export function isSettled(slot: number): boolean {
+  return (slot & SETTLED_BIT) !== 0;
 }
 
 /** Bytes of header and zpage in a block, in whole units. */

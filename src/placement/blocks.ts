@@ -16,6 +16,7 @@
  *     blocks.ts -> age-hand.ts -> ages.ts           which zpages leave
  *               -> block-space.ts -> free-lists.ts  where zpages go
  *               -> compactor.ts                     frames that could come free
+ *               -> cold-hand.ts                     which zpages are cold, and shorter ones
  *               -> block-rows.ts                    rows, slots and bytes
  *
  * Invariants, checked by verify():
@@ -43,6 +44,7 @@ import {
   slotZpageBytes,
 } from "./block-rows.ts";
 import { BlockSpace } from "./block-space.ts";
+import { ColdHand } from "./cold-hand.ts";
 import { Compactor } from "./compactor.ts";
 import { PlacementCounters } from "./counters.ts";
 import {
@@ -54,10 +56,6 @@ import {
 } from "./placement.ts";
 import { verifyBlocks } from "./verify-blocks.ts";
 
-/** The mean size of a zpage is looked at again after so many puts, and after each of the first. */
-const RECOUNT_EVERY = 1024;
-const RECOUNT_FIRST = 16;
-
 export interface BlocksOptions {
   /** Zpages leave by their last use. Else in the order of insertion. */
   readonly byUse: boolean;
@@ -65,6 +63,7 @@ export interface BlocksOptions {
 
 export class Blocks implements Placement {
   readonly counters = new PlacementCounters();
+  readonly cold: ColdHand;
   private readonly frames: FramePool;
   private readonly sink: PlacementSink;
   private readonly byUse: boolean;
@@ -72,7 +71,6 @@ export class Blocks implements Placement {
   private readonly space: BlockSpace;
   private readonly hand: AgeHand;
   private readonly compactor: Compactor;
-  private puts = 0;
 
   constructor(memory: Memory, frames: FramePool, sink: PlacementSink, options: BlocksOptions) {
     this.frames = frames;
@@ -82,7 +80,9 @@ export class Blocks implements Placement {
     this.space = new BlockSpace(this.rows, frames, this.counters);
     this.hand = new AgeHand(this.rows, this.counters);
     const { rows, space, hand, counters } = this;
-    this.compactor = new Compactor({ frames, rows, space, hand, counters, sink });
+    const compactor = new Compactor({ frames, rows, space, hand, counters, sink });
+    this.compactor = compactor;
+    this.cold = new ColdHand({ rows, space, hand, compactor, counters });
   }
 
   get framesNeeded(): number {
@@ -117,8 +117,7 @@ export class Blocks implements Placement {
     this.counters.addZpage(kind, zpageBytes);
     this.hand.added(kind);
     this.hand.used();
-    this.puts += 1;
-    if (this.puts % RECOUNT_EVERY === 0 || this.puts <= RECOUNT_FIRST) this.space.countUsable();
+    this.space.sizesChanged();
     return ref;
   }
 
