@@ -49,19 +49,22 @@ export interface ColdZpages {
 
   /**
    * Finds live zpages, of either kind, that were last used two epochs ago or earlier and are not
-   * settled. Writes their pages to `pages`. It goes on where it ended, and looks at a bounded number
-   * of zpages. @returns how many it found, which may be none although there are more.
+   * settled. Writes their pages to `pages`, each once. It goes on where it ended, looks at a
+   * bounded number of zpages, and ends at the end of a round.
+   *
+   * @returns how many it found, which may be none although there are more.
    */
   next(pages: Int32Array): number;
 
-  /** `next` passes over the zpage from now on, as long as it is stored. */
+  /** `next` passes over the zpage from now on, as long as it is stored, wherever it moves. */
   settle(ref: number): void;
 
   /**
    * Replaces a live zpage with a shorter one of the same page, at `source[at]`, and settles it. Its
-   * age stays. Overwrites HEADER_BYTES in front of `source[at]`. There is always room.
+   * age stays. Overwrites HEADER_BYTES in front of `source[at]`. `zpageBytes` is at most
+   * ZPAGE_BYTES_MAX. There is always room. The sink hears nothing.
    *
-   * @returns its ref, which is another one if it was a whole page.
+   * @returns its ref, which may be another one if it was a whole page.
    */
   replace(
     ref: number,
