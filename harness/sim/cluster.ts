@@ -394,8 +394,8 @@ const SIX_BITS = 0x3f3f_3f3f;
 /**
  * A page that compresses to about half of a frame, 1600 to 2000 bytes, so that all placements need
  * about as many frames. One in eleven fills a frame (3400 bytes), and one has 400 to 1600. Its
- * content names its number and generation. Its random bytes have six bits each: zstd makes a quarter
- * less of them, lz4 does not.
+ * content names its number and generation. Its random bytes have six bits each, of which zstd makes
+ * a quarter less, and lz4 does not.
  */
 export function fillTestPage(
   page: Uint8Array,

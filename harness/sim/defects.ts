@@ -5,6 +5,7 @@
  * so that no defect is forgotten when the code changes.
  */
 import { assert } from "../../src/core/assert.ts";
+import { COLD_DEFECTS } from "./cold-defects.ts";
 import type { Defect } from "./defect.ts";
 import { INDEX_DEFECTS } from "./index-defects.ts";
 import { PLACEMENT_DEFECTS } from "./placement-defects.ts";
@@ -489,6 +490,7 @@ export const DEFECTS: readonly Defect[] = [
     ],
   },
   ...INDEX_DEFECTS,
+  ...COLD_DEFECTS,
   ...PLACEMENT_DEFECTS,
 ];
 

@@ -93,15 +93,18 @@ function coldCodecLines(cold: ColdCodecStats | null): string[] {
 
 /** How many pages have each codec, here and elsewhere. */
 function pagesByCodecLines(counters: Counters): string[] {
-  const names = { raw: "raw", lz4: "lz4", zstd: "zstd", zstd_dictionary: "zstd and a dictionary" };
-  const counts = Object.entries(names).map(([codec, text]) => {
-    return { text, count: counters[`${codec}_pages`] ?? 0 };
-  });
-  const total = counts.reduce((sum, { count }) => sum + count, 0);
-  if (total === 0) return [];
-  const share = (count: number): string => `${Math.round((100 * count) / total)} %`;
-  const some = counts.filter(({ count }) => count > 0);
-  return [`pages by codec: ${some.map(({ text, count }) => `${text} ${share(count)}`).join(", ")}`];
+  const { raw_pages = 0, lz4_pages = 0, zstd_pages = 0, zstd_dictionary_pages = 0 } = counters;
+  const total = raw_pages + lz4_pages + zstd_pages + zstd_dictionary_pages;
+  const shares = [
+    ["raw", raw_pages],
+    ["lz4", lz4_pages],
+    ["zstd", zstd_pages],
+    ["zstd with a dictionary", zstd_dictionary_pages],
+  ] as const;
+  const texts = shares
+    .filter(([, count]) => count > 0)
+    .map(([codec, count]) => `${codec} ${Math.round((100 * count) / total)} %`);
+  return total === 0 ? [] : [`pages by codec: ${texts.join(", ")}`];
 }
 
 /** The node's own pages that lack a copy. */

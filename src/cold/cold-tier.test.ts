@@ -17,7 +17,7 @@ import { NEVER_REMOTE } from "../ramster/foreign/foreign.ts";
 import type { Pool } from "../tmem/pool.ts";
 import { LOCAL_CLIENT } from "../tmem/tmem.ts";
 import { Zcache } from "../zcache/zcache.ts";
-import { ColdTier } from "./cold-tier.ts";
+import { type ColdTier, openColdTier } from "./cold-tier.ts";
 import { ColdCounters } from "./counters.ts";
 import { DICTIONARIES_MAX, MEASURED_ZPAGES } from "./dictionaries.ts";
 
@@ -55,9 +55,9 @@ class World {
         persZpageMeanBytes: 4000,
       },
     );
-    const { cold: zpages } = this.zcache.placement;
-    if (zpages === null) throw new Error("zpages have no age");
-    this.tier = new ColdTier({ ...this, zpages }, this.settings);
+    const tier = openColdTier(this, this.settings);
+    if (tier === null) throw new Error("zpages have no age");
+    this.tier = tier;
   }
 
   newPool(): Pool {

@@ -44,6 +44,22 @@ export interface ColdSettings {
   coldSharePercent: number;
 }
 
+interface ColdParts {
+  readonly clock: Clock;
+  readonly zcache: Zcache;
+  /** Null: cold pages stay as they are. */
+  readonly recompressor: Recompressor | null;
+  readonly counters: ColdCounters;
+}
+
+/** Null: there is nothing that compresses them, or zpages of the placement have no age. */
+export function openColdTier(parts: ColdParts, settings: ColdSettings): ColdTier | null {
+  const { recompressor, zcache } = parts;
+  const { cold: zpages } = zcache.placement;
+  if (recompressor === null || zpages === null) return null;
+  return new ColdTier({ ...parts, recompressor }, zpages, settings);
+}
+
 /** What compresses cold pages. */
 export type ColdCodec = Pick<Recompressor, "library" | "hasDictionaries" | "isUsable">;
 
@@ -79,19 +95,13 @@ export class ColdTier implements RecompressorSink {
   private doneEpoch = -1;
 
   constructor(
-    parts: {
-      clock: Clock;
-      zcache: Zcache;
-      /** Those of the placement. */
-      zpages: ColdZpages;
-      recompressor: Recompressor;
-      counters: ColdCounters;
-    },
+    parts: ColdParts & { recompressor: Recompressor },
+    zpages: ColdZpages,
     settings: ColdSettings,
   ) {
     this.clock = parts.clock;
     this.zcache = parts.zcache;
-    this.zpages = parts.zpages;
+    this.zpages = zpages;
     this.recompressor = parts.recompressor;
     this.counters = parts.counters;
     this.settings = settings;

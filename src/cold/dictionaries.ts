@@ -1,9 +1,9 @@
 /**
  * Dictionaries: which pools have one, and how long each lives.
  *
- *     no dictionary --trained--> current --compresses worse, or the pool is empty--> retired
- *                                   its zpages and those of retired ones live on, here and at holders
- *     retired, and the pool has no zpage of it --> freed
+ *     trained --> current --> retired --> freed
+ *                    |            '- when the pool has no zpage of it, here or at holders
+ *                    '- when it compresses worse than at first, or the pool is empty
  *
  * Each dictionary of a pool has a slot, and its zpages have the codec id of the slot. So the index
  * counts them (src/tmem/pool.ts). The number of a dictionary is in its zpages, and is that of no

@@ -72,12 +72,7 @@ export const FLUSH_SLICE = 2048;
  * million puts a second they last a year.
  */
 export const VERSION_END = 2 ** 45;
-/** Percent of a core for compressing cold pages again. */
-export const COLD_SHARE_PERCENT_DEFAULT = 25;
-/**
- * Codec ids are below this: src/compress/codec.ts. A page's record has three bits for one, of which
- * the last value is not used.
- */
+/** Codec ids are below this: src/compress/codec.ts. A page's record has three bits for one. */
 export const CODECS_END = 7;
 /**
  * Node numbers are 0 .. NODES_MAX - 1. A page's record has ten bits for one, and one value stands

@@ -21,7 +21,13 @@ import type { Admin } from "../doors/client-door.ts";
 import { latencyReport } from "../ramster/latencies.ts";
 import type { Ramster } from "../ramster/ramster.ts";
 import { copyReport } from "../ramster/repair/copy-state.ts";
-import type { ColdCodecStats, Counters, MemberStats, NodeStats, RepairStats } from "../wire/stats.ts";
+import type {
+  ColdCodecStats,
+  Counters,
+  MemberStats,
+  NodeStats,
+  RepairStats,
+} from "../wire/stats.ts";
 import { ratioOf } from "../zcache/density.ts";
 import { type Knobs, knobsOf } from "./knobs.ts";
 import type { NodeParts } from "./node-parts.ts";
@@ -125,7 +131,7 @@ export class NodeAdmin implements Admin {
       repair: this.repair(),
       nowhere: this.parts.nowhere.reason,
       codec: codec === null ? null : { name: codec.name, library: codec.library },
-      cold_codec: coldStats(ramster.coldCodec),
+      cold_codec: coldStats(ramster.cold?.codec ?? null),
       exports: nbdDoor.stats(),
       spill: { trouble: ramster.spillTrouble },
       lending: { unseen: lending?.unseen ?? [] },

@@ -17,7 +17,6 @@
 import { PRESETS } from "../cluster/settings.ts";
 import {
   CLIENTS_MAX,
-  COLD_SHARE_PERCENT_DEFAULT,
   COPIES_MAX,
   DRAIN_TIMEOUT_MS_DEFAULT,
   FETCHES_MAX,
@@ -409,7 +408,7 @@ export const SETTINGS = {
   /** Of the time of one core. */
   coldSharePercent: compression(types.percent({ min: 1, max: 100 }), {
     flag: "cold-share",
-    default: COLD_SHARE_PERCENT_DEFAULT,
+    default: 25,
     live: true,
     help: "percent of a core that compressing cold pages again may take",
   }),

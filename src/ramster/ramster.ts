@@ -14,7 +14,7 @@
  * Not here: sockets (net), pages that are held for other nodes (foreign.ts).
  */
 
-import { type ColdCodec, ColdTier } from "../cold/cold-tier.ts";
+import { type ColdTier, openColdTier } from "../cold/cold-tier.ts";
 import { ColdCounters, coldReport } from "../cold/counters.ts";
 import type { Recompressor } from "../cold/recompressor.ts";
 import type { Codec } from "../compress/codec.ts";
@@ -103,7 +103,8 @@ export class Ramster implements PamOps {
   private readonly peers: Peers;
   private readonly clock: Clock;
   private readonly spill: Spill | null;
-  private readonly cold: ColdTier | null;
+  /** Null: cold pages stay as they are. */
+  readonly cold: ColdTier | null;
   private readonly presence = new Presence();
   private readonly remotePages: RemotePages;
   private readonly records: CopyRecords;
@@ -131,7 +132,7 @@ export class Ramster implements PamOps {
     const onRoom = (): void => this.notifyRoom();
     const zcache = new Zcache({ ...env, remote: this }, settings);
     const spill = this.openSpill(env, settings);
-    this.cold = this.openCold(env, zcache, settings);
+    this.cold = openColdTier({ ...env, zcache, counters: this.coldCounters }, settings);
     const base = { ...env, counters, latencies, presence, zcache, spill };
     const remotePages = new RemotePages({ ...base, onFlushed: pumpSoon }, settings);
     this.flushes = new Flushes({ ...base, remotePages, onSlice: onRoom, onPending: pumpSoon });
@@ -464,11 +465,6 @@ export class Ramster implements PamOps {
     return this.spill?.trouble ?? null;
   }
 
-  /** What compresses cold pages again. Null: nothing does. */
-  get coldCodec(): ColdCodec | null {
-    return this.cold?.codec ?? null;
-  }
-
   snapshot(): RamsterReport {
     return {
       ...this.zcache.snapshot(),
@@ -527,15 +523,6 @@ export class Ramster implements PamOps {
     });
     this.remotePages.verify(away);
     this.spill?.verify(away.filter(({ copies }) => hasCopy(copies, SPILL)));
-  }
-
-  /** Zpages of the placement that have no age are never cold. */
-  private openCold(env: Environment, zcache: Zcache, settings: RamsterSettings): ColdTier | null {
-    const { cold: zpages } = zcache.placement;
-    const { recompressor } = env;
-    if (recompressor === null || zpages === null) return null;
-    const parts = { clock: env.clock, zcache, zpages, recompressor, counters: this.coldCounters };
-    return new ColdTier(parts, settings);
   }
 
   private openSpill(env: Environment, settings: RamsterSettings): Spill | null {
