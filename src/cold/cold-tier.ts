@@ -29,9 +29,9 @@ import type { Recompressor, RecompressorSink } from "./recompressor.ts";
 import { SAVED_BYTES_MIN, type ZpageBatch } from "./zpage-batch.ts";
 
 /** How often one step asks the placement for cold zpages. */
-const LOOKS_PER_STEP = 4;
+const LOOKS_PER_STEP = 2;
 /** The pause after a step that found nothing, so that the search takes little of the thread. */
-const LOOK_PAUSE_MS = 5;
+const LOOK_PAUSE_MS = 10;
 /** There is no training with less than this part of a sample. */
 const SAMPLE_PART_MIN = 1 / 8;
 /** A sample takes one of so many zpages that it is likely to be full before a round ends. */
