@@ -84,7 +84,7 @@ export class PagePath {
     const pool = this.zcache.tmem.newPool(LOCAL_CLIENT, { persistent: true, storeWhole: true });
     assert(pool !== null);
     this.pool = pool;
-    // Spread over 256 objects, as swap devices are: docs/original.md, "swizzle".
+    // Spread over 256 objects, as the pages of an export are (src/exports/export.ts).
     this.handle.pool = pool.id;
     for (let i = 0; i < PAGE_BYTES; i += 1) this.page[i] = i * 7;
   }
@@ -125,9 +125,18 @@ export class PagePath {
   }
 
   private name(number: number): void {
-    this.handle.oid0lo = number & 0xff;
-    this.handle.index = number >>> 8;
+    this.handle.oid0lo = objectOf(number);
+    this.handle.index = indexOf(number);
   }
+}
+
+/** The object of a page, from 0. There are 256, and 32 neighbours are in the same one. */
+export function objectOf(number: number): number {
+  return (number >>> 5) & 0xff;
+}
+
+export function indexOf(number: number): number {
+  return ((number >>> 13) << 5) | (number & 31);
 }
 
 /** The same with the numbers in order, as in a sweep over memory or a swapoff. */

@@ -48,7 +48,7 @@ class Course implements SpillSink, SpillReadSink {
     const disk = openDisk(tmpdir(), { inSwapMode: false, warn: () => {} });
     const parts = { memory: openMemory(), disk, clock: new BunClock() };
     const rest = { log: new Log(() => {}), counters: new SpillCounters(), backoffMs: () => 50 };
-    const options = { byteCount: 1024 * MIB, pageCountMax: pageCount + 1 };
+    const options = { byteCount: 1024 * MIB, pageNumbers: { max: pageCount + 1, pinnedMax: 0 } };
     this.spill = new Spill({ ...parts, ...rest, onReady: () => {} }, options);
   }
 

@@ -17,7 +17,8 @@ import {
 export type MakePlacement = (memory: Memory, frames: FramePool, sink: PlacementSink) => Placement;
 
 interface Stored {
-  readonly page: number;
+  /** The number that it was stored with. Its bytes and its checksum are made from this. */
+  readonly mark: number;
   readonly zpageBytes: number;
   readonly kind: Kind;
   ref: number;
@@ -52,27 +53,38 @@ export class PlacementRig implements PlacementSink {
     assert(frames.framesUsed - before <= 1, "a put took several frames");
     if (ref === 0) return 0;
     this.lastPage = page;
-    this.stored.set(page, { page, zpageBytes, kind, ref });
+    this.stored.set(page, { mark: page, zpageBytes, kind, ref });
     this.check(page);
     return page;
   }
 
   /** The page is there, and a read of it writes nothing but header and zpage. */
   check(page: number): void {
-    const { zpageBytes } = this.at(page);
+    const { zpageBytes, mark } = this.at(page);
     const ref = this.refOf(page);
     const { bytes, placement } = this;
     bytes.fill(FENCE);
     const checksum = placement.read(ref, zpageBytes, bytes, ZPAGE_AT);
     const end = ZPAGE_AT + zpageBytes;
     const isRight =
-      checksum === checksumOf(page) &&
+      checksum === checksumOf(mark) &&
       placement.pageOf(ref) === page &&
       placement.zpageBytes(ref) === zpageBytes &&
-      isFilled(bytes, ZPAGE_AT, end, page & 0xff) &&
+      isFilled(bytes, ZPAGE_AT, end, mark & 0xff) &&
       isFilled(bytes, 0, ZPAGE_AT - HEADER_BYTES, FENCE) &&
       isFilled(bytes, end, bytes.length, FENCE);
     assert(isRight, `page ${page} of ${zpageBytes} bytes`);
+  }
+
+  /** Gives the page a new number. @returns that. */
+  renumber(page: number): number {
+    const stored = this.at(page);
+    this.lastPage += 1;
+    this.placement.setPage(stored.ref, this.lastPage);
+    this.stored.delete(page);
+    this.stored.set(this.lastPage, stored);
+    this.check(this.lastPage);
+    return this.lastPage;
   }
 
   checkAll(): void {
@@ -105,7 +117,8 @@ export class PlacementRig implements PlacementSink {
   }
 
   pages(kind: Kind): number[] {
-    return [...this.stored.values()].filter((it) => it.kind === kind).map((it) => it.page);
+    const ofKind = [...this.stored].filter(([, stored]) => stored.kind === kind);
+    return ofKind.map(([page]) => page);
   }
 
   refOf(page: number): number {
@@ -172,6 +185,8 @@ export function playRandomly(rig: PlacementRig, seed: number, steps: number): vo
     } else if (dice === 14) {
       const back = leaving.shift() ?? 0;
       if (rig.stored.has(back) && rig.isLeaving(back)) rig.putBack(back, "oldest");
+    } else if (page !== 0 && !rig.isLeaving(page)) {
+      rig.renumber(page);
     } else if (page !== 0) rig.check(page);
     if (step % 97 === 0) rig.placement.verify();
   }

@@ -70,7 +70,8 @@ export function damageAll(holder: SimNode): void {
 export function damage(zcache: Zcache, countMax = Number.POSITIVE_INFINITY): void {
   const { tmem } = zcache;
   let count = 0;
-  for (let page = 1; page < tmem.pageEnd && count < countMax; page += 1) {
+  const end = tmem.pageEnd;
+  for (let page = tmem.pageAfter(0); page < end && count < countMax; page = tmem.pageAfter(page)) {
     if (!tmem.isTaken(page) || tmem.tag(page) !== TAG.LOCAL) continue;
     flipBit(zcache, page, 0, 0);
     count += 1;

@@ -5,27 +5,12 @@
  * so that no defect is forgotten when the code changes.
  */
 import { assert } from "../../src/core/assert.ts";
+import type { Defect } from "./defect.ts";
+import { INDEX_DEFECTS } from "./index-defects.ts";
 
 /** The environment variable that names the defect of a process. */
 export const DEFECT_VARIABLE = "RAMSTER_SIM_DEFECT";
 
-export interface Edit {
-  /** From the root of the project. */
-  readonly file: string;
-  readonly find: string;
-  readonly replace: string;
-}
-
-export interface Defect {
-  readonly name: string;
-  /** The effect of the defect. */
-  readonly about: string;
-  readonly edits: readonly Edit[];
-  /** The test that fails with the defect, where no seed in reach finds it. */
-  readonly caughtBy?: { readonly file: string; readonly test: string };
-}
-
-const BLOCKS_TEST = "src/placement/blocks.test.ts";
 const REMOTIFY = "src/ramster/remotify/remotify.ts";
 const REPAIR = "src/ramster/repair/repair.ts";
 const REPATRIATE = "src/ramster/repatriate/repatriate.ts";
@@ -34,6 +19,7 @@ const FOREIGN = "src/ramster/foreign/foreign.ts";
 const PRESENCE = "src/ramster/holders/presence.ts";
 const REMOTE_PAGES = "src/ramster/holders/remote-pages.ts";
 const LIVE = "src/node/live-settings.ts";
+const BLOCKS_TEST = "src/placement/blocks.test.ts";
 const SETTINGS_TEST = "harness/scenarios/settings.test.ts";
 
 export const DEFECTS: readonly Defect[] = [
@@ -577,6 +563,7 @@ export const DEFECTS: readonly Defect[] = [
       },
     ],
   },
+  ...INDEX_DEFECTS,
 ];
 
 export function defectNamed(name: string): Defect {

@@ -17,7 +17,8 @@
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { DEFECT_VARIABLE, DEFECTS, type Defect, defectNamed } from "./defects.ts";
+import type { Defect } from "./defect.ts";
+import { DEFECT_VARIABLE, DEFECTS, defectNamed } from "./defects.ts";
 import { PRELOAD, type SeedRange, simulateMany } from "./many.ts";
 import { drawOptions, optionsText, type SimOptions, TROUBLES, type Trouble } from "./options.ts";
 import { simulate } from "./simulate.ts";

@@ -34,7 +34,7 @@ export class Truth {
   ): void {
     const { ramster } = owner.node;
     const { tmem } = ramster.zcache;
-    for (let page = 1; page < tmem.pageEnd; page += 1) {
+    for (let page = tmem.pageAfter(0); page < tmem.pageEnd; page = tmem.pageAfter(page)) {
       if (!tmem.isLive(page) || tmem.tag(page) !== TAG.REMOTE) continue;
       if (!tmem.poolOf(page).persistent) continue;
       tmem.readHandle(page, this.handle);
@@ -80,7 +80,7 @@ export class Truth {
       .map(({ number }) => number);
     const goneMin = badMin - (isDamaged === null ? 0 : 1);
     if (gone.length < goneMin && trusted.length === 0) return;
-    for (let page = 1; page < tmem.pageEnd; page += 1) {
+    for (let page = tmem.pageAfter(0); page < tmem.pageEnd; page = tmem.pageAfter(page)) {
       if (!tmem.isLive(page) || tmem.tag(page) !== TAG.REMOTE) continue;
       const copies = ramster.copiesOf(page);
       const isTrusted = trusted.some((node) => hasCopy(copies, node));
@@ -112,7 +112,7 @@ export class Truth {
   eachOnItsWay(owner: SimNode, holder: SimNode, visit: (handle: Handle) => void): void {
     const { ramster } = owner.node;
     const { tmem, placement } = ramster.zcache;
-    for (let page = 1; page < tmem.pageEnd; page += 1) {
+    for (let page = tmem.pageAfter(0); page < tmem.pageEnd; page = tmem.pageAfter(page)) {
       if (!tmem.isLive(page) || !tmem.poolOf(page).persistent) continue;
       const tag = tmem.tag(page);
       // A page that is here and goes nowhere has at most a pending flush.
@@ -163,7 +163,7 @@ export class Truth {
     const damagedFrames = new Set<number>();
     const frameOf = (page: number) =>
       Math.floor(placement.positionOf(tmem.place(page), 0) / FRAME_BYTES);
-    for (let page = 1; page < tmem.pageEnd; page += 1) {
+    for (let page = tmem.pageAfter(0); page < tmem.pageEnd; page = tmem.pageAfter(page)) {
       if (!tmem.isTaken(page) || tmem.tag(page) !== TAG.LOCAL) continue;
       if (!placement.isLeaving(tmem.place(page))) continue;
       tmem.readHandle(page, this.handle);
@@ -183,7 +183,7 @@ export class Truth {
     for (const owner of nodes) {
       const { ramster } = owner.node;
       const { tmem } = ramster.zcache;
-      for (let page = 1; page < tmem.pageEnd; page += 1) {
+      for (let page = tmem.pageAfter(0); page < tmem.pageEnd; page = tmem.pageAfter(page)) {
         if (!tmem.isLive(page) || tmem.tag(page) !== TAG.REMOTE) continue;
         if (!tmem.poolOf(page).persistent) continue;
         tmem.readHandle(page, this.handle);
@@ -205,7 +205,7 @@ export class Truth {
     const { foreign } = holder.node;
     if (foreign === null) return;
     const { tmem } = foreign.zcache;
-    for (let page = 1; page < tmem.pageEnd; page += 1) {
+    for (let page = tmem.pageAfter(0); page < tmem.pageEnd; page = tmem.pageAfter(page)) {
       if (!tmem.isLive(page) || !tmem.poolOf(page).persistent) continue;
       tmem.readHandle(page, this.handle);
       const owner = this.sim.byNumber(tmem.poolOf(page).client);

@@ -1,10 +1,13 @@
 /**
  * NbdExport: one export of the NBD door, with a pool of its own, as a swap device of the original.
  *
- *     byte offset >> 12 = page      oid word 0 = type << 8 | page & 0xff      index = page >> 8
+ *     byte offset >> 12 = page
+ *     oid word 0 = type << 8 | (page >> 5) & 0xff      index = (page >> 13) << 5 | page & 31
  *
- * Consecutive pages are spread over 256 objects, as `oswiz` and `iswiz` of the original do
- * (drivers/staging/zcache/zcache-main.c in Linux 3.9). Exports are thin-provisioned: a page that
+ * Pages are spread over 256 objects, as `oswiz` and `iswiz` of the original do
+ * (drivers/staging/zcache/zcache-main.c in Linux 3.9). There, consecutive pages are in different
+ * objects. Here, 32 of them stay together, and share a leaf of the index (src/tmem/entries.ts).
+ * Exports are thin-provisioned: a page that
  * was never written has no record and reads as zeros.
  */
 import { Handle } from "../core/handle.ts";
@@ -16,6 +19,8 @@ import { Trend } from "./trend.ts";
 
 /** Objects of an export: the original's SWIZ_BITS is 8. */
 export const OBJECTS_PER_EXPORT = 256;
+/** Consecutive pages in one object, as in a leaf of the index. */
+const PAGES_TOGETHER = 32;
 
 const PAGES_PER_EXPORT_MAX = NBD_EXPORT_BYTES_MAX / PAGE_BYTES;
 
@@ -59,9 +64,16 @@ export class NbdExport implements Device {
 
   /** What the page is stored under. One object, valid until the next call. */
   handleOf(page: number): Handle {
-    this.handle.oid0lo = (this.type << 8) | (page & 0xff);
-    this.handle.index = Math.floor(page / OBJECTS_PER_EXPORT);
+    const group = Math.floor(page / PAGES_TOGETHER);
+    this.handle.oid0lo = (this.type << 8) | (group % OBJECTS_PER_EXPORT);
+    const round = Math.floor(group / OBJECTS_PER_EXPORT);
+    this.handle.index = round * PAGES_TOGETHER + (page % PAGES_TOGETHER);
     return this.handle;
+  }
+
+  /** The handle of the first page of an object, valid in the same way. */
+  handleOfObject(number: number): Handle {
+    return this.handleOf(number * PAGES_TOGETHER);
   }
 
   /** A number of the page that is unique among the pages of all exports. */

@@ -99,7 +99,7 @@ export class NbdPages {
   /** Frees all pages of an object, here and at their holders. */
   freeObject(exp: NbdExport, number: number): void {
     const before = exp.pool.pageCount;
-    this.ramster.flushObject(exp.handleOf(number));
+    this.ramster.flushObject(exp.handleOfObject(number));
     this.counters.frontswap_invalidates += before - exp.pool.pageCount;
   }
 

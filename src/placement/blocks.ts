@@ -51,6 +51,7 @@ import {
   type Placement,
   type PlacementSink,
   writeHeader,
+  writeHeaderPage,
 } from "./placement.ts";
 import { verifyBlocks } from "./verify-blocks.ts";
 
@@ -278,6 +279,18 @@ export class Blocks implements Placement {
   pageOf(ref: number): number {
     const row = ref >>> SLOT_BITS;
     return this.pageAt(row, this.rows.slot(row, ref & (SLOTS_MAX - 1)));
+  }
+
+  setPage(ref: number, page: number): void {
+    const { rows, scratch } = this;
+    const row = ref >>> SLOT_BITS;
+    if (rows.isWhole(row)) {
+      rows.setWhole(row, page, rows.wholeChecksum(row));
+      return;
+    }
+    writeHeaderPage(scratch, HEADER_BYTES, page);
+    const offset = slotOffset(rows.slot(row, ref & (SLOTS_MAX - 1)));
+    rows.write(row, offset, scratch, 0, 4);
   }
 
   private pageAt(row: number, slot: number): number {

@@ -110,6 +110,9 @@ export interface Placement {
 
   pageOf(ref: number): number;
 
+  /** The zpage belongs to the page with this number from now on. */
+  setPage(ref: number, page: number): void;
+
   /** Bytes of the zpage, for checks. PAGE_BYTES for a whole page. */
   zpageBytes(ref: number): number;
 
@@ -127,7 +130,7 @@ export interface Placement {
 
 /** Writes the header in front of the zpage at `source[at]`. */
 export function writeHeader(source: Uint8Array, at: number, page: number, checksum: number): void {
-  writeWord(source, at - 8, page);
+  writeHeaderPage(source, at, page);
   writeWord(source, at - 4, checksum);
 }
 
@@ -139,6 +142,11 @@ export function headerPage(bytes: Uint8Array, at: number): number {
 /** The checksum in the header in front of `bytes[at]`, unsigned. */
 export function headerChecksum(bytes: Uint8Array, at: number): number {
   return readWord(bytes, at - 4) >>> 0;
+}
+
+/** Replaces the record in the header in front of `bytes[at]`. */
+export function writeHeaderPage(bytes: Uint8Array, at: number, page: number): void {
+  writeWord(bytes, at - 8, page);
 }
 
 function writeWord(bytes: Uint8Array, at: number, word: number): void {

@@ -53,6 +53,7 @@ import {
   type PlacementSink,
   TAKEN_MAX,
   writeHeader,
+  writeHeaderPage,
 } from "./placement.ts";
 
 assert(TAKEN_MAX >= 2);
@@ -319,6 +320,17 @@ export class Zbud implements Placement {
     const offset = this.offsetOf(ref, this.zpageBytes(ref)) + UNUSED_BYTES;
     this.frames.read(ref >>> 1, offset, header, 0, HEADER_BYTES);
     return headerPage(header, HEADER_BYTES);
+  }
+
+  setPage(ref: number, page: number): void {
+    if (this.isWhole(ref)) {
+      this.rows.set(ref >>> 1, BUD_PREV, page);
+      return;
+    }
+    const { header } = this;
+    const offset = this.offsetOf(ref, this.zpageBytes(ref)) + UNUSED_BYTES;
+    writeHeaderPage(header, HEADER_BYTES, page);
+    this.frames.write(ref >>> 1, offset, header, 0, 4);
   }
 
   read(ref: number, zpageBytes: number, target: Uint8Array, at: number): number {

@@ -32,6 +32,7 @@ import { Timers } from "../core/timers.ts";
 import type { Channel } from "../net/channel.ts";
 import { SpillCounters, spillReport } from "../spill/counters.ts";
 import { Spill } from "../spill/spill.ts";
+import { pageNumbersOf } from "../tmem/page-numbers.ts";
 import type { PamOps } from "../tmem/pamops.ts";
 import { TAG } from "../tmem/pampd.ts";
 import type { Pool, PoolOptions } from "../tmem/pool.ts";
@@ -131,7 +132,7 @@ export class Ramster implements PamOps {
     const atRisk = new AtRisk(spill);
     const records = new CopyRecords({ ...base, fetches, remotePages, atRisk });
     const { cipher } = env;
-    this.seals = cipher === null ? null : new Seals({ ...base, cipher }, settings);
+    this.seals = cipher === null ? null : new Seals({ ...base, cipher }, pageNumbersOf(settings));
     const holders = { ...base, remotePages, lenders, fetches, atRisk, records, seals: this.seals };
     const puts = new PutBatches(holders, settings);
     const retryGet = this.get.bind(this);
@@ -517,7 +518,7 @@ export class Ramster implements PamOps {
     const { spillCounters: counters } = this;
     return new Spill(
       { ...env, disk, counters, backoffMs: remotifyBackoffMs, onReady },
-      { ...settings, byteCount: settings.spillBytes },
+      { byteCount: settings.spillBytes, pageNumbers: pageNumbersOf(settings) },
     );
   }
 

@@ -8,7 +8,7 @@
  * its first checksum back when it is opened. Repair copies sealed bytes from holder to holder as
  * they are.
  *
- * The tag of each page stays here, in a row with the number of its record. So a holder cannot give
+ * The tag of each page stays here, in a row with the number of its page. So a holder cannot give
  * back an older version with the tag of that version. A row is never cleared. It is read only for
  * the version that is remote by its record, and that version was sealed last. Versions only grow,
  * so no older version is sealed into the row later.
@@ -23,6 +23,7 @@ import type { Memory } from "../core/memory.ts";
 import { SEAL_TAG_WORDS, type Seal } from "../core/seal.ts";
 import { Rows } from "../core/table.ts";
 import { emptyZpage, type Zpage } from "../core/zpage.ts";
+import type { PageNumbers } from "../tmem/page-numbers.ts";
 import type { Zcache } from "../zcache/zcache.ts";
 import type { RamsterCounters } from "./counters.ts";
 
@@ -39,10 +40,13 @@ export class Seals {
   private readonly tag = new Int32Array(SEAL_TAG_WORDS);
   private readonly opened: Zpage;
 
-  constructor(parts: Parts, settings: { pageCountMax: number; pinnedPages?: number }) {
+  constructor(parts: Parts, numbers: PageNumbers) {
     this.parts = parts;
-    const { pageCountMax: rowCountMax, pinnedPages: pinnedRows } = settings;
-    this.tags = new Rows(parts.memory, { rowCountMax, wordsPerRow: SEAL_TAG_WORDS, pinnedRows });
+    this.tags = new Rows(parts.memory, {
+      rowCountMax: numbers.max,
+      wordsPerRow: SEAL_TAG_WORDS,
+      pinnedRows: numbers.pinnedMax,
+    });
     this.opened = emptyZpage(new Uint8Array(PAGE_BYTES));
   }
 

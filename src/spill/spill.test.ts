@@ -41,7 +41,10 @@ class World implements SpillSink, SpillReadSink {
       this.readyCount += 1;
     };
     const rest = { backoffMs: (failures: number) => 50 * failures, onReady };
-    this.spill = new Spill({ ...parts, ...rest }, { byteCount, pageCountMax: PAGES_MAX });
+    this.spill = new Spill(
+      { ...parts, ...rest },
+      { byteCount, pageNumbers: { max: PAGES_MAX, pinnedMax: 0 } },
+    );
   }
 
   onSpilled(_context: number, isWritten: boolean): void {

@@ -5,10 +5,10 @@
  *     begin, add, add, ... -> write -> onSpilled -> keep or discard, each page -> finish
  *     read -> onRead                    free
  *
- * A table has the first sector of each page record: one word, resident only where it is used. The
- * index has its length, codec and version. On the disk a zpage has only a checksum in front, over
- * handle, version and zpage. So the file is useless without the node, and wrong bytes from the disk
- * are found.
+ * A table has the first sector of each page, by its number: one word, resident only where it is
+ * used. The index has its length, codec and version. On the disk a zpage has only a checksum in
+ * front, over handle, version and zpage. So the file is useless without the node, and wrong bytes
+ * from the disk are found.
  *
  * Freed sectors may be written again at once. A read of them that is under way becomes stale.
  *
@@ -100,7 +100,11 @@ export class Spill implements DiskSink {
       /** Called when the spill takes pages again. */
       onReady: () => void;
     },
-    options: { byteCount: number; pageCountMax: number; pinnedPages?: number | undefined },
+    options: {
+      byteCount: number;
+      /** The highest page number, and the highest one whose word is pinned. */
+      pageNumbers: { readonly max: number; readonly pinnedMax: number };
+    },
   ) {
     this.memory = parts.memory;
     this.disk = parts.disk;
@@ -110,7 +114,7 @@ export class Spill implements DiskSink {
     this.onReady = parts.onReady;
     this.sectors = new Sectors(parts.memory, Math.floor(options.byteCount / SECTOR_BYTES));
     this.room = new SpillRoom(parts, this.sectors.sectorCount * SECTOR_BYTES);
-    const { pageCountMax: rowCountMax, pinnedPages: pinnedRows } = options;
+    const { max: rowCountMax, pinnedMax: pinnedRows } = options.pageNumbers;
     this.firstSectors = new Rows(parts.memory, { rowCountMax, wordsPerRow: 1, pinnedRows });
   }
 

@@ -119,6 +119,11 @@ export function pageHashOf(object: number, index: number): number {
   return ((h ^ (h >>> 13)) << 4) | ((index ^ (own >>> 28)) & 15);
 }
 
+/** Mixes an object's row and the index of the first page of a leaf, in the same way. */
+export function leafHashOf(object: number, index: number): number {
+  return pageHashOf(object, index >> 5);
+}
+
 /** Mixes the hash of an oid and its pool's row. */
 export function objectHashOf(oidHash: number, poolRow: number): number {
   return Math.imul(oidHash ^ Math.imul(poolRow, 0x27d4eb2f), 0x9e3779b1);

@@ -11,3 +11,11 @@ export interface PamOps {
    */
   free(page: number): void;
 }
+
+/** The same for a store whose pages may get other numbers (page-index.ts). */
+export interface PageOps extends PamOps {
+  /** Whether only the store's own placement knows the number of the page. */
+  mayRenumber(page: number): boolean;
+  /** The page has this number from now on. Its handle, version and descriptor are the same. */
+  renumbered(page: number): void;
+}

@@ -20,6 +20,8 @@ function makeTmem(options: { pageCountMax?: number; objectCountMax?: number } = 
       free(page) {
         if (tmem.tag(page) !== TAG.NONE) freed.push(tmem.place(page));
       },
+      mayRenumber: (page) => tmem.tag(page) !== TAG.NONE,
+      renumbered: () => {},
     },
   );
   return { tmem, freed };

@@ -1,11 +1,10 @@
 /**
- * tmem: the index. From (client, pool, oid, index) to a page record with its version and descriptor
+ * tmem: the index. From (client, pool, oid, index) to a page with its version and descriptor
  * (pampd.ts).
  *
  *     pools        few, objects of JavaScript
  *     objects      rows: oid, pool, list of pages;       hash over pool and oid
- *     pages        rows of 32 bytes: object, index,      hash over object row and index
- *                  version, pampd; on its object's list
+ *     pages        records and leaves (page-index.ts);   hash over object row and index
  *
  * The original has a tree of objects, each with a radix tree of pages. Here hashes with intrusive
  * lists give the same operations. Flushing an object or a pool costs only the pages in it.
@@ -14,15 +13,17 @@
  * and never overwrites it in place, so a put that fails leaves nothing. Every put gets a new
  * version. A frozen index accepts no put.
  *
- * Invariants, checked by verify():
- *   1. A page is in the hash under its object and index, and on its object's list. An object is in
- *      the hash under its pool and oid, and on its pool's list.
+ * The number of a page stays the same while its copies are remote, or under way. Otherwise it may
+ * change when another page of the same object is put or removed: only tmem and placement keep it.
+ *
+ * Invariants, checked by verify(), beside those of page-index.ts:
+ *   1. An object is in the hash under its pool and oid, and on its pool's list.
  *   2. An object has at least one page. Counts of pools and objects are those of their lists.
  *
  * A flushed object or pool may first be *doomed* (reaper.ts): its pages are then in a pool without
  * a name until they are freed.
  *
- * Not here: bytes, frames, peers. Storage is freed through PamOps.
+ * Not here: bytes, frames, peers. Storage is freed through PageOps.
  */
 import { assert } from "../core/assert.ts";
 import { Handle } from "../core/handle.ts";
@@ -31,8 +32,9 @@ import { RowList } from "../core/list.ts";
 import type { Memory } from "../core/memory.ts";
 import { STATUS, type Status } from "../core/status.ts";
 import { Table } from "../core/table.ts";
-import { HashIndex, objectHashOf, pageHashOf } from "./hash-index.ts";
-import type { PamOps } from "./pamops.ts";
+import { HashIndex, objectHashOf } from "./hash-index.ts";
+import { PageIndex } from "./page-index.ts";
+import type { PageOps } from "./pamops.ts";
 import {
   codecOfWord,
   describe,
@@ -52,13 +54,8 @@ import {
   OBJECT_PREV,
   PAGE_A,
   PAGE_B,
-  PAGE_INDEX,
-  PAGE_NEXT,
-  PAGE_OBJECT,
-  PAGE_PREV,
   PAGE_VERSION_LO,
   WORDS_PER_OBJECT,
-  WORDS_PER_PAGE,
 } from "./rows.ts";
 import { type Walk, Walks } from "./walk.ts";
 
@@ -71,47 +68,39 @@ export const LOCAL_CLIENT = 0xffff;
 export interface TmemOptions {
   pageCountMax: number;
   objectCountMax: number;
-  /** Rows and hash buckets of this many pages are pinned (core/memory.ts). */
+  /** Entries and hash buckets of this many pages are pinned (entries.ts). */
   pinnedPages?: number;
 }
 
 export class Tmem {
   /** While true, every put fails and flushes its handle: docs/original.md, "Coherency", rule 8. */
   frozen = false;
-  private readonly pages: Table;
+  private readonly pages: PageIndex;
   private readonly objects: Table;
-  private readonly pageHash: HashIndex;
   private readonly objectHash: HashIndex;
   private readonly pools: Array<Pool | null> = [null];
   private readonly clients = new Map<number, Array<Pool | null>>();
-  private readonly pamops: PamOps;
+  private readonly ops: PageOps;
   /** For the hash of an object's oid. */
   private readonly scratch = new Handle();
   private lastVersion = 0;
   private nextPoolId = 0;
   readonly walks: Walks;
 
-  constructor(memory: Memory, options: TmemOptions, pamops: PamOps) {
-    this.pamops = pamops;
-    this.pages = new Table(memory, {
-      rowCountMax: options.pageCountMax,
-      wordsPerRow: WORDS_PER_PAGE,
-      pinnedRows: options.pinnedPages ?? 0,
-    });
+  constructor(memory: Memory, options: TmemOptions, ops: PageOps) {
+    this.ops = ops;
     this.objects = new Table(memory, {
       rowCountMax: options.objectCountMax,
       wordsPerRow: WORDS_PER_OBJECT,
       pinnedRows: Math.min(options.pinnedPages ?? 0, PINNED_OBJECTS),
     });
-    this.walks = new Walks(this.pages, this.objects, this);
-    this.pageHash = new HashIndex(memory, this.pages, (page) => {
-      return pageHashOf(this.pages.get(page, PAGE_OBJECT), this.pages.get(page, PAGE_INDEX));
-    });
+    this.pages = new PageIndex(memory, this.objects, ops, options);
+    this.walks = new Walks(this.pages, this);
     this.objectHash = new HashIndex(memory, this.objects, (object) => this.hashOfObject(object));
   }
 
   get pageCount(): number {
-    return this.pages.rowCount;
+    return this.pages.pageCount;
   }
 
   get objectCount(): number {
@@ -120,13 +109,17 @@ export class Tmem {
 
   /** Bytes of all rows and buckets in use. */
   get usedBytes(): number {
-    const { pages, objects, pageHash, objectHash } = this;
-    return pages.usedBytes + objects.usedBytes + pageHash.usedBytes + objectHash.usedBytes;
+    return this.pages.usedBytes + this.objects.usedBytes + this.objectHash.usedBytes;
   }
 
-  /** One past the highest page number in use: the bound of a scan with `isLive`. */
+  /** One past the highest page number in use: the bound of a scan with `pageAfter`. */
   get pageEnd(): number {
-    return this.pages.rowEnd;
+    return this.pages.end;
+  }
+
+  /** The next number that may be that of a page. A scan begins with that after 0. */
+  pageAfter(page: number): number {
+    return this.pages.after(page);
   }
 
   // Pools.
@@ -169,7 +162,7 @@ export class Tmem {
   flushSome(pool: Pool, countMax: number): number {
     let count = 0;
     while (count < countMax && pool.objects.head !== 0) {
-      this.flush(this.objects.get(pool.objects.head, OBJECT_FIRST));
+      this.freeFirst(pool.objects.head);
       count += 1;
     }
     return count;
@@ -227,33 +220,38 @@ export class Tmem {
   /** The page under the handle, or 0. */
   find(pool: Pool, handle: Handle): number {
     const object = this.findObject(pool, handle);
-    return object === 0 ? 0 : this.findPage(object, handle.index);
+    return object === 0 ? 0 : this.pages.find(object, handle.index);
   }
 
   /**
-   * First half of a put. Frees the page under the handle and returns its record, with `version` and
-   * without storage. The caller then stores the bytes and calls `describe`, or `remove` if they
-   * were refused. It must not wait in between.
+   * First half of a put. Frees the page under the handle, and returns one with `version` and
+   * without storage, maybe under another number. The caller then stores the bytes and calls
+   * `describe`, or `remove` if they were refused. It must not wait in between.
    *
    * @returns the page. 0: the index is full or frozen, and nothing is left under the handle.
    * CLAIM_STALE: the handle has a newer version, and nothing has changed.
    */
   claim(pool: Pool, handle: Handle, version: number): number {
     let object = this.findObject(pool, handle);
-    let page = object === 0 ? 0 : this.findPage(object, handle.index);
+    let page = object === 0 ? 0 : this.pages.find(object, handle.index);
     if (page !== 0) {
       if (this.version(page) > version) return CLAIM_STALE;
-      this.pamops.free(page);
+      this.ops.free(page);
       if (this.frozen) {
         this.remove(page);
         return 0;
       }
+      this.pages.set(page, PAGE_A, TAG.NONE);
+      page = this.pages.putAgain(page);
     } else {
       if (this.frozen) return 0;
       if (object === 0) object = this.addObject(pool, handle);
       if (object === 0) return 0;
-      page = this.addPage(object, handle.index);
-      if (page === 0) {
+      page = this.pages.add(object, handle.index);
+      if (page !== 0) {
+        this.objects.set(object, OBJECT_PAGES, this.objects.get(object, OBJECT_PAGES) + 1);
+        pool.pageCount += 1;
+      } else {
         if (this.objects.get(object, OBJECT_PAGES) === 0) this.removeObject(object);
         return 0;
       }
@@ -279,7 +277,7 @@ export class Tmem {
 
   /** Frees the storage of the page and removes it. */
   flush(page: number): void {
-    this.pamops.free(page);
+    this.ops.free(page);
     this.remove(page);
   }
 
@@ -295,7 +293,7 @@ export class Tmem {
     if (object === 0) return 0;
     // The object goes with its last page.
     const count = this.objects.get(object, OBJECT_PAGES);
-    for (let left = count; left > 0; left -= 1) this.flush(this.objects.get(object, OBJECT_FIRST));
+    for (let left = count; left > 0; left -= 1) this.freeFirst(object);
     return count;
   }
 
@@ -304,29 +302,29 @@ export class Tmem {
     return this.walks.begin(pool, version, handle && this.findObject(pool, handle));
   }
 
-  /**
-   * Removes the record, and its object with its last page. The caller keeps or has freed the
-   * storage.
-   */
+  /** Removes the page, and its object with its last page. The caller keeps or frees the storage. */
   remove(page: number): void {
-    const object = this.pages.get(page, PAGE_OBJECT);
+    this.removePage(page, true);
+  }
+
+  /** Flushes the object's first page. The other ones follow, so none of them moves. */
+  private freeFirst(object: number): void {
+    const page = this.pages.first(object);
+    this.ops.free(page);
+    this.removePage(page, false);
+  }
+
+  private removePage(page: number, mayMove: boolean): void {
+    const object = this.pages.objectOf(page);
     this.walks.pageLeaves(page);
-    const hash = pageHashOf(object, this.pages.get(page, PAGE_INDEX));
-    const prev = this.pages.get(page, PAGE_PREV);
-    const next = this.pages.get(page, PAGE_NEXT);
-    if (prev === 0) this.objects.set(object, OBJECT_FIRST, next);
-    else this.pages.set(prev, PAGE_NEXT, next);
-    if (next !== 0) this.pages.set(next, PAGE_PREV, prev);
-    this.pageHash.remove(page, hash);
-    this.pages.set(page, PAGE_OBJECT, 0);
-    this.pages.give(page);
+    this.pages.remove(page, mayMove);
     this.poolOfObject(object).removed(1);
     const left = this.objects.get(object, OBJECT_PAGES) - 1;
     this.objects.set(object, OBJECT_PAGES, left);
     if (left === 0) this.removeObject(object);
   }
 
-  // Pages by record.
+  // Pages by number.
 
   /**
    * Whether the number is that of a page with a name. For scans, and for numbers that were kept
@@ -338,7 +336,7 @@ export class Tmem {
 
   /** Whether the number is that of a page, doomed or not. */
   isTaken(page: number): boolean {
-    return page < this.pages.rowEnd && this.pages.get(page, PAGE_OBJECT) !== 0;
+    return this.pages.isTaken(page);
   }
 
   version(page: number): number {
@@ -397,21 +395,20 @@ export class Tmem {
   }
 
   poolOf(page: number): Pool {
-    return this.poolOfObject(this.pages.get(page, PAGE_OBJECT));
+    return this.poolOfObject(this.pages.objectOf(page));
   }
 
   /** Fills `handle` with that of the page. */
   readHandle(page: number, handle: Handle): void {
-    const object = this.pages.get(page, PAGE_OBJECT);
+    const object = this.pages.objectOf(page);
     this.readOid(object, handle);
-    handle.index = this.pages.get(page, PAGE_INDEX) >>> 0;
+    handle.index = this.pages.indexOf(page) >>> 0;
     handle.pool = this.poolOfObject(object).id;
   }
 
   close(): void {
     this.pages.close();
     this.objects.close();
-    this.pageHash.close();
     this.objectHash.close();
   }
 
@@ -437,7 +434,8 @@ export class Tmem {
       pages += poolPages;
       objects += poolObjects;
     }
-    assert(pages === this.pages.rowCount, "pages in all");
+    assert(pages === this.pages.pageCount, "pages in all");
+    this.pages.verifyCount();
     assert(objects === this.objects.rowCount, "objects in all");
   }
 
@@ -445,19 +443,10 @@ export class Tmem {
     let inChain = this.objectHash.headOf(this.hashOfObject(object));
     while (inChain !== 0 && inChain !== object) inChain = this.objects.get(inChain, 0);
     assert(inChain === object, "object is not in its hash chain");
-    let count = 0;
-    let prev = 0;
-    for (let page = this.objects.get(object, OBJECT_FIRST); page !== 0; ) {
-      assert(this.pages.get(page, PAGE_OBJECT) === object, "object of a page");
-      assert(this.pages.get(page, PAGE_PREV) === prev, "link back");
+    const count = this.pages.verify(object, (page) => {
       assert(this.tag(page) !== TAG.NONE, "page without storage");
-      const found = this.findPage(object, this.pages.get(page, PAGE_INDEX));
-      assert(found === page, "page is not in its hash chain, or twice");
       visit(page);
-      count += 1;
-      prev = page;
-      page = this.pages.get(page, PAGE_NEXT);
-    }
+    });
     assert(count > 0 && count === this.objects.get(object, OBJECT_PAGES), "pages of an object");
     return count;
   }
@@ -510,21 +499,6 @@ export class Tmem {
     return 0;
   }
 
-  private findPage(object: number, index: number): number {
-    const indexWord = index | 0;
-    let page = this.pageHash.headOf(pageHashOf(object, indexWord));
-    while (page !== 0) {
-      if (
-        this.pages.get(page, PAGE_INDEX) === indexWord &&
-        this.pages.get(page, PAGE_OBJECT) === object
-      ) {
-        return page;
-      }
-      page = this.pages.get(page, 0);
-    }
-    return 0;
-  }
-
   private addObject(pool: Pool, handle: Handle): number {
     const object = this.objects.take();
     if (object === 0) return 0;
@@ -547,22 +521,6 @@ export class Tmem {
     this.objectHash.remove(object, this.hashOfObject(object));
     pool.objects.remove(object);
     this.objects.give(object);
-  }
-
-  private addPage(object: number, index: number): number {
-    const page = this.pages.take();
-    if (page === 0) return 0;
-    const first = this.objects.get(object, OBJECT_FIRST);
-    this.pages.set(page, PAGE_OBJECT, object);
-    this.pages.set(page, PAGE_INDEX, index | 0);
-    this.pages.set(page, PAGE_PREV, 0);
-    this.pages.set(page, PAGE_NEXT, first);
-    if (first !== 0) this.pages.set(first, PAGE_PREV, page);
-    this.objects.set(object, OBJECT_FIRST, page);
-    this.objects.set(object, OBJECT_PAGES, this.objects.get(object, OBJECT_PAGES) + 1);
-    this.pageHash.insert(page, pageHashOf(object, index | 0));
-    this.poolOfObject(object).pageCount += 1;
-    return page;
   }
 
   private poolOfObject(object: number): Pool {

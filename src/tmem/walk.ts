@@ -1,10 +1,10 @@
 /**
  * Walks: flushes up to a version, of a pool or of one object, page by page in several steps. A walk
- * points at the page to be examined next. When that page leaves the index, the walk moves on.
+ * points at the page to be examined next. When that page leaves the index, the walk moves on. Until
+ * it ends, pages keep their numbers and their order.
  */
-import type { Table } from "../core/table.ts";
+import type { PageIndex } from "./page-index.ts";
 import type { Pool } from "./pool.ts";
-import { OBJECT_FIRST, PAGE_NEXT } from "./rows.ts";
 
 export interface Walk {
   readonly pool: Pool;
@@ -26,14 +26,12 @@ interface WalkedPages {
 }
 
 export class Walks {
-  private readonly pages: Table;
-  private readonly objects: Table;
+  private readonly pages: PageIndex;
   private readonly walked: WalkedPages;
   private readonly walks: Walk[] = [];
 
-  constructor(pages: Table, objects: Table, walked: WalkedPages) {
+  constructor(pages: PageIndex, walked: WalkedPages) {
     this.pages = pages;
-    this.objects = objects;
     this.walked = walked;
   }
 
@@ -42,11 +40,12 @@ export class Walks {
    */
   begin(pool: Pool, version: number, object: number | null): Walk {
     const first = object ?? pool.objects.head;
-    const page = first === 0 ? 0 : this.objects.get(first, OBJECT_FIRST);
+    const page = first === 0 ? 0 : this.pages.first(first);
     const at = { page, object: first, freed: 0 };
     const { oldest: oldestBefore } = pool;
     const walk = { ...at, pool, version, isOneObject: object !== null, oldestBefore };
     if (page !== 0) this.walks.push(walk);
+    this.pages.isStill = this.walks.length > 0;
     return walk;
   }
 
@@ -69,6 +68,7 @@ export class Walks {
   end(walk: Walk): void {
     const at = this.walks.indexOf(walk);
     if (at >= 0) this.walks.splice(at, 1);
+    this.pages.isStill = this.walks.length > 0;
   }
 
   /** The page is about to leave the index. */
@@ -83,13 +83,13 @@ export class Walks {
   }
 
   private passPage(walk: Walk): void {
-    walk.page = this.pages.get(walk.page, PAGE_NEXT);
+    walk.page = this.pages.next(walk.page);
     if (walk.page === 0) this.passObject(walk);
   }
 
   private passObject(walk: Walk): void {
     walk.object = walk.isOneObject ? 0 : walk.pool.objects.next(walk.object);
-    walk.page = walk.object === 0 ? 0 : this.objects.get(walk.object, OBJECT_FIRST);
+    walk.page = walk.object === 0 ? 0 : this.pages.first(walk.object);
   }
 
   private finish(walk: Walk): void {

@@ -3,10 +3,12 @@ import { CODEC } from "../compress/codec.ts";
 import { Lz4 } from "../compress/lz4.ts";
 import { Raw } from "../compress/raw.ts";
 import { Handle, type Oid } from "../core/handle.ts";
+import { PERSISTENT } from "../core/kind.ts";
 import { PAGE_BYTES } from "../core/limits.ts";
 import { SeededRandom } from "../core/random.ts";
 import { STATUS } from "../core/status.ts";
 import { openMemory } from "../memory/open-memory.ts";
+import { PLACEMENTS, TAKEN_MAX } from "../placement/placement.ts";
 import { NEVER_REMOTE } from "../ramster/foreign/foreign.ts";
 import { TAG } from "../tmem/pampd.ts";
 import type { Pool } from "../tmem/pool.ts";
@@ -234,5 +236,58 @@ test("localify() makes a remote record local again with the same version", () =>
   zcache.tmem.describe(page, TAG.REMOTE, 3, zpage.zpageBytes, zpage.codec);
   expect(zcache.localify(page, zpage)).toBe(true);
   expect(get(zcache, pool, 1)).toEqual(pageOf(1, 1500));
+  zcache.verify();
+});
+
+test.each(PLACEMENTS)(
+  "zpages follow their pages into a leaf and out of it, with %s",
+  (placement) => {
+    const zcache = makeZcache({ placement, frameCountMax: 200 });
+    const pool = poolOf(zcache, { persistent: true, storeWhole: true });
+    const pages = Array.from({ length: 64 }, (_, i) =>
+      pageOf(i, i % 5 === 0 ? 4000 : (i * 37) % 2500),
+    );
+    for (const [index, page] of pages.entries()) {
+      zcache.put(pool, at(pool, index), page, 0);
+      zcache.verify();
+    }
+    expect(zcache.tmem.find(pool, at(pool, 31)) - zcache.tmem.find(pool, at(pool, 0))).toBe(31);
+    for (let index = 0; index < 64; index += 1) {
+      if (index % 7 !== 0) zcache.flushPage(pool, at(pool, index));
+      else expect(get(zcache, pool, index)).toEqual(pages[index] ?? new Uint8Array());
+      zcache.verify();
+    }
+    for (let index = 0; index < 64; index += 7) {
+      expect(get(zcache, pool, index)).toEqual(pages[index] ?? new Uint8Array());
+    }
+  },
+);
+
+test.each(PLACEMENTS)("a leaving page keeps its number while others move, with %s", (placement) => {
+  const zcache = makeZcache({ placement, frameCountMax: 200 });
+  const { tmem } = zcache;
+  const pool = poolOf(zcache, { persistent: true });
+  for (let index = 0; index < 4; index += 1)
+    zcache.put(pool, at(pool, index), pageOf(index, 1500), 0);
+  const taken = new Int32Array(TAKEN_MAX);
+  const count = zcache.placement.takeOldest(PERSISTENT, taken);
+  const leaving = [...taken.subarray(0, count)].map((page) => {
+    const handle = new Handle();
+    tmem.readHandle(page, handle);
+    return { page, version: tmem.version(page), handle };
+  });
+  for (let index = 4; index < 32; index += 1) {
+    zcache.put(pool, at(pool, index), pageOf(index, 1500), 0);
+  }
+  expect(tmem.find(pool, at(pool, 31)) - tmem.find(pool, at(pool, 8))).toBe(23);
+  for (const { page, version, handle } of leaving) {
+    expect([tmem.isLive(page), tmem.version(page)]).toEqual([true, version]);
+    expect(tmem.find(pool, handle)).toBe(page);
+    zcache.placement.putBack(tmem.place(page), "oldest");
+    zcache.put(pool, handle, pageOf(handle.index + 100, 1000), 0);
+    expect(tmem.find(pool, handle)).toBe(tmem.find(pool, at(pool, 31)) - 31 + handle.index);
+    expect(tmem.isTaken(page)).toBe(false);
+    if (placement === "zbud") break; // The other buddy is put back with it.
+  }
   zcache.verify();
 });

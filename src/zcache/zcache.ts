@@ -34,7 +34,7 @@ import { emptyZpage, type Zpage } from "../core/zpage.ts";
 import type { FramePool } from "../frames/frame-pool.ts";
 import { openPlacement } from "../placement/open-placement.ts";
 import type { Order, Placement, PlacementName, PlacementSink } from "../placement/placement.ts";
-import type { PamOps } from "../tmem/pamops.ts";
+import type { PageOps, PamOps } from "../tmem/pamops.ts";
 import { TAG } from "../tmem/pampd.ts";
 import type { Pool } from "../tmem/pool.ts";
 import { CLAIM_STALE, Tmem } from "../tmem/tmem.ts";
@@ -77,7 +77,7 @@ export interface ZcacheParts {
   seed: number;
 }
 
-export class Zcache implements PamOps, PlacementSink {
+export class Zcache implements PageOps, PlacementSink {
   readonly counters = new ZcacheCounters();
   readonly tmem: Tmem;
   readonly placement: Placement;
@@ -268,12 +268,24 @@ export class Zcache implements PamOps, PlacementSink {
     return STATUS.OK;
   }
 
-  /** PamOps: frees what the page's descriptor points at. */
+  /** PageOps: frees what the page's descriptor points at. */
   free(page: number): void {
     const tag = this.tmem.tag(page);
     if (tag === TAG.LOCAL) this.freeLocal(this.tmem.place(page));
     else if (tag === TAG.SAME_FILLED) this.counters.same_filled_pages -= 1;
     else if (tag === TAG.REMOTE) this.remote.free(page);
+  }
+
+  /** PageOps: others may know the number of a page whose copies are remote, or under way. */
+  mayRenumber(page: number): boolean {
+    const tag = this.tmem.tag(page);
+    if (tag === TAG.LOCAL) return !this.placement.isLeaving(this.tmem.place(page));
+    return tag === TAG.SAME_FILLED || tag === TAG.LOST;
+  }
+
+  /** PageOps. */
+  renumbered(page: number): void {
+    if (this.tmem.tag(page) === TAG.LOCAL) this.placement.setPage(this.tmem.place(page), page);
   }
 
   /** Frees a zpage, and its frame with the last one. */

@@ -80,11 +80,11 @@ export class Losses {
     const isShort = buggify("short-walk");
     let left = isShort ? 16 : INDEX_SLICE;
     for (const [node, walk] of this.walks) {
-      const first = walk.next;
-      const end = Math.min(tmem.pageEnd, first + left);
       const lostBefore = counters.remote_pers_pages_lost;
-      while (walk.next < end && this.visit(walk.next, node)) walk.next += 1;
-      left -= walk.next - first;
+      while (walk.next < tmem.pageEnd && left > 0 && this.visit(walk.next, node)) {
+        walk.next = tmem.pageAfter(walk.next);
+        left -= 1;
+      }
       walk.lostCount += counters.remote_pers_pages_lost - lostBefore;
       if (walk.next < tmem.pageEnd && remotePages.pageCount(node) > 0) continue;
       this.walks.delete(node);

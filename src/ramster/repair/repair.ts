@@ -397,14 +397,15 @@ export class Repair implements PutSink, ZpageSink {
     const { zcache, buggify, lenders, atRisk } = this.parts;
     const { tmem } = zcache;
     const isBrief = buggify("short-walk");
-    const end = Math.min(tmem.pageEnd, this.sweepAt + (isBrief ? 16 : INDEX_SLICE));
-    for (let page = this.sweepAt; page < end; page += 1) {
+    let left = isBrief ? 16 : INDEX_SLICE;
+    let page = this.sweepAt;
+    for (; page < tmem.pageEnd && left > 0; page = tmem.pageAfter(page), left -= 1) {
       if (!this.isRemote(page)) continue;
       const present = this.keptOf(page, NOBODY);
       if (hasCopy(present, SPILL)) continue;
       if (present !== NO_COPIES && isShort(present, lenders)) atRisk.pushNew(page);
     }
-    this.sweepAt = end === tmem.pageEnd ? 0 : end;
+    this.sweepAt = page < tmem.pageEnd ? page : 0;
     if (this.sweepAt > 0) return !isBrief;
     this.pumpAtEndOfTurn();
     return false;

@@ -83,7 +83,7 @@ export class Unspill {
         foundCount += 1;
         this.foundInRound += 1;
       }
-      this.hand += 1;
+      this.hand = tmem.pageAfter(this.hand);
       this.rowsLeft -= 1;
     }
   }

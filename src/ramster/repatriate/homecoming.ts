@@ -39,9 +39,9 @@ export class Homecoming {
     let left = Math.min(count, this.room);
     const rows = Math.min(tmem.pageEnd, INDEX_ROWS_PER_STEP);
     for (let seen = rows; left > 0 && seen > 0; seen -= 1) {
-      if (this.hand >= tmem.pageEnd) this.hand = 1;
+      if (this.hand >= tmem.pageEnd) this.hand = tmem.pageAfter(0);
       const page = this.hand;
-      this.hand += 1;
+      this.hand = tmem.pageAfter(page);
       if (!tmem.isLive(page) || tmem.tag(page) !== TAG.REMOTE) continue;
       if (this.repatriate.bringHome(page)) left -= 1;
     }

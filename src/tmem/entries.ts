@@ -1,0 +1,244 @@
+/**
+ * Entries: the rows of an object's pages, by number (page-numbers.ts), and how they are found. A
+ * *record* is one page. A *leaf* has a slot for each of 32 neighbouring pages (rows.ts).
+ *
+ *     hash over object and index          -> record      32 bytes and a bucket for a page
+ *     hash over object and index >> 5     -> leaf        408 bytes and a bucket for 1 .. 32 pages
+ *
+ * The number of a leaf is that of its first slot. `get` and `set` are for the words that every
+ * entry has; `pageWord` and `setPageWord` are for those of one page, in whichever kind of entry it
+ * is.
+ *
+ * Not here: which pages are in leaves, and the lists of objects (page-index.ts).
+ */
+import type { Memory } from "../core/memory.ts";
+import { Table } from "../core/table.ts";
+import { HashIndex, leafHashOf, pageHashOf } from "./hash-index.ts";
+import {
+  LEAF_BIT,
+  leavesFor,
+  nextRun,
+  numberOfLeaf,
+  numberOfRecord,
+  positionOf,
+} from "./page-numbers.ts";
+import {
+  ENTRY_INDEX,
+  ENTRY_OBJECT,
+  LEAF_MASK,
+  LEAF_PAGES,
+  PAGES_PER_LEAF,
+  RECORD_PAGE,
+  WORDS_PER_LEAF,
+  WORDS_PER_PAGE,
+  WORDS_PER_RECORD,
+} from "./rows.ts";
+
+const SLOT = PAGES_PER_LEAF - 1;
+const LEAF_SHIFT = Math.log2(PAGES_PER_LEAF);
+
+export interface EntriesOptions {
+  pageCountMax: number;
+  /**
+   * Entries of this many pages are pinned (core/memory.ts): a record for each of them, and as many
+   * leaves as they fill. Then there are no other leaves.
+   */
+  pinnedPages?: number;
+}
+
+export class Entries {
+  private readonly records: Table;
+  private readonly leaves: Table;
+  private readonly recordHash: HashIndex;
+  private readonly leafHash: HashIndex;
+  /** The leaf that was found last. A neighbour is often next. */
+  private lastLeaf = 0;
+
+  constructor(memory: Memory, { pageCountMax, pinnedPages = 0 }: EntriesOptions) {
+    const leafCount = leavesFor(pinnedPages > 0 ? pinnedPages : pageCountMax);
+    this.records = new Table(memory, {
+      rowCountMax: pageCountMax,
+      wordsPerRow: WORDS_PER_RECORD,
+      pinnedRows: pinnedPages,
+    });
+    this.leaves = new Table(memory, {
+      rowCountMax: leafCount,
+      wordsPerRow: WORDS_PER_LEAF,
+      pinnedRows: pinnedPages > 0 ? leafCount : 0,
+    });
+    this.recordHash = new HashIndex(memory, this.records, (row) => hashOfRecord(this.records, row));
+    this.leafHash = new HashIndex(memory, this.leaves, (row) => hashOfLeaf(this.leaves, row));
+  }
+
+  /** Bytes of rows and buckets in use. */
+  get usedBytes(): number {
+    const { records, leaves, recordHash, leafHash } = this;
+    return records.usedBytes + leaves.usedBytes + recordHash.usedBytes + leafHash.usedBytes;
+  }
+
+  /** Whether more pages are records than are in leaves, if these are half full. */
+  get areMostRecords(): boolean {
+    return this.records.rowCount > (this.leaves.rowCount * PAGES_PER_LEAF) / 2;
+  }
+
+  /** One past the highest number in use: the bound of a scan with `after`. */
+  get end(): number {
+    const { rowEnd } = this.leaves;
+    const leavesEnd = rowEnd === 1 ? 1 : numberOfLeaf(rowEnd - 1) + PAGES_PER_LEAF;
+    return Math.max(numberOfRecord(this.records.rowEnd - 1) + 1, leavesEnd);
+  }
+
+  /** The next number that may be that of a page. Skips what was never used. */
+  after(number: number): number {
+    const next = number + 1;
+    const { rowEnd } = (next & LEAF_BIT) === 0 ? this.records : this.leaves;
+    const end = (next & LEAF_BIT) === 0 ? rowEnd : rowEnd * PAGES_PER_LEAF;
+    return positionOf(next) < end ? next : nextRun(next);
+  }
+
+  /** The record of the page, or 0. */
+  findRecord(object: number, index: number): number {
+    const { records } = this;
+    let row = this.recordHash.headOf(pageHashOf(object, index));
+    while (row !== 0) {
+      if (records.get(row, ENTRY_INDEX) === index && records.get(row, ENTRY_OBJECT) === object) {
+        return numberOfRecord(row);
+      }
+      row = records.get(row, 0);
+    }
+    return 0;
+  }
+
+  /** The leaf for the page, or 0. */
+  findLeaf(object: number, index: number): number {
+    const first = index & ~SLOT;
+    if (this.isLeafOf(this.lastLeaf, object, first)) return numberOfLeaf(this.lastLeaf);
+    let row = this.leafHash.headOf(leafHashOf(object, index));
+    while (row !== 0) {
+      if (this.isLeafOf(row, object, first)) {
+        this.lastLeaf = row;
+        return numberOfLeaf(row);
+      }
+      row = this.leaves.get(row, 0);
+    }
+    return 0;
+  }
+
+  private isLeafOf(row: number, object: number, first: number): boolean {
+    const { leaves } = this;
+    return leaves.get(row, ENTRY_INDEX) === first && leaves.get(row, ENTRY_OBJECT) === object;
+  }
+
+  /** @returns the number of a new record, on no list yet. 0: there is no room. */
+  newRecord(object: number, index: number): number {
+    const row = this.records.take();
+    if (row === 0) return 0;
+    this.records.set(row, ENTRY_OBJECT, object);
+    this.records.set(row, ENTRY_INDEX, index);
+    this.recordHash.insert(row, pageHashOf(object, index));
+    return numberOfRecord(row);
+  }
+
+  /** @returns the number of a new leaf for the page, empty and on no list yet. 0: no room. */
+  newLeaf(object: number, index: number): number {
+    const row = this.leaves.take();
+    if (row === 0) return 0;
+    this.leaves.set(row, ENTRY_OBJECT, object);
+    this.leaves.set(row, ENTRY_INDEX, index & ~SLOT);
+    this.leaves.set(row, LEAF_MASK, 0);
+    this.leafHash.insert(row, leafHashOf(object, index));
+    return numberOfLeaf(row);
+  }
+
+  giveRecord(record: number): void {
+    const { records } = this;
+    const row = positionOf(record);
+    this.recordHash.remove(row, hashOfRecord(records, row));
+    records.set(row, ENTRY_OBJECT, 0);
+    records.give(row);
+  }
+
+  /** Gives an empty leaf. */
+  giveLeaf(leaf: number): void {
+    const { leaves } = this;
+    const row = leafRow(leaf);
+    this.leafHash.remove(row, hashOfLeaf(leaves, row));
+    leaves.set(row, ENTRY_OBJECT, 0);
+    leaves.give(row);
+  }
+
+  /** A word that both kinds of entry have. */
+  get(entry: number, word: number): number {
+    if ((entry & LEAF_BIT) === 0) return this.records.get(positionOf(entry), word);
+    return this.leaves.get(leafRow(entry), word);
+  }
+
+  set(entry: number, word: number, value: number): void {
+    if ((entry & LEAF_BIT) === 0) this.records.set(positionOf(entry), word, value);
+    else this.leaves.set(leafRow(entry), word, value);
+  }
+
+  pageWord(page: number, word: number): number {
+    if ((page & LEAF_BIT) === 0) return this.records.get(positionOf(page), RECORD_PAGE + word);
+    return this.leaves.get(leafRow(page), slotWord(page) + word);
+  }
+
+  setPageWord(page: number, word: number, value: number): void {
+    if ((page & LEAF_BIT) === 0) this.records.set(positionOf(page), RECORD_PAGE + word, value);
+    else this.leaves.set(leafRow(page), slotWord(page) + word, value);
+  }
+
+  /** Whether the number is that of a page. */
+  isTaken(number: number): boolean {
+    const position = positionOf(number);
+    if ((number & LEAF_BIT) === 0) {
+      return position < this.records.rowEnd && this.records.get(position, ENTRY_OBJECT) !== 0;
+    }
+    return position < this.leaves.rowEnd * PAGES_PER_LEAF && hasSlot(this.mask(number), number);
+  }
+
+  mask(leaf: number): number {
+    return this.leaves.get(leafRow(leaf), LEAF_MASK);
+  }
+
+  setMask(leaf: number, mask: number): void {
+    this.leaves.set(leafRow(leaf), LEAF_MASK, mask);
+  }
+
+  close(): void {
+    this.records.close();
+    this.leaves.close();
+    this.recordHash.close();
+    this.leafHash.close();
+  }
+}
+
+/** The entry that the page is in. */
+export function entryOf(page: number): number {
+  return (page & LEAF_BIT) === 0 ? page : page & ~SLOT;
+}
+
+export function isLeaf(entry: number): boolean {
+  return (entry & LEAF_BIT) !== 0;
+}
+
+/** Whether the slot of that number, or of that index, has a page. */
+export function hasSlot(mask: number, number: number): boolean {
+  return ((mask >>> (number & SLOT)) & 1) !== 0;
+}
+
+function hashOfRecord(records: Table, row: number): number {
+  return pageHashOf(records.get(row, ENTRY_OBJECT), records.get(row, ENTRY_INDEX));
+}
+
+function hashOfLeaf(leaves: Table, row: number): number {
+  return leafHashOf(leaves.get(row, ENTRY_OBJECT), leaves.get(row, ENTRY_INDEX));
+}
+
+function leafRow(number: number): number {
+  return positionOf(number) >>> LEAF_SHIFT;
+}
+
+function slotWord(page: number): number {
+  return LEAF_PAGES + (page & SLOT) * WORDS_PER_PAGE;
+}
