@@ -27,7 +27,7 @@ test.each(CORPORA)("%s: pages a frame", async (name) => {
   expect(blocks.occupancy).toBeGreaterThan(0.92);
   expect(blocks.effectiveRatio).toBeWithin(0.88 * ratio, ratio);
   expect(zbud.effectiveRatio).toBeLessThan(Math.min(2, blocks.effectiveRatio));
-  expect(blocks.metadataBytes / PAGES).toBeWithin(30, 120);
+  expect(blocks.metadataBytes / PAGES).toBeWithin(20, 60);
   for (let number = 0; number < PAGES; number += 1) blocks.get(number);
   blocks.zcache.verify();
   zbud.close();

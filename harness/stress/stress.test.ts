@@ -1,9 +1,9 @@
 /**
  * `ramster stress` as a person runs it, but small: its report, what it leaves behind, and how it
- * ends when something happens in the middle.
+ * ends when something happens in the middle. Longer runs: whole-runs.ts.
  */
 import { expect, test } from "bun:test";
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { connect } from "../../src/client/client.ts";
 import {
@@ -14,17 +14,9 @@ import {
   ProcessWorld,
   until,
 } from "../processes/process-world.ts";
-import { TOPOLOGIES } from "./options.ts";
-import type { StressReport } from "./report.ts";
+import { checkSmallRun, directories, SMALL } from "./small-runs.ts";
 
 const TEST_MS = 30_000;
-const SMALL = ["--memory=1MiB", "--working-set=4MiB"];
-/** Most pages must leave, although a node of 1 MiB keeps more than 2 MiB of them. */
-const CROWDED = ["--memory=1MiB", "--working-set=8MiB"];
-
-function directories(world: ProcessWorld): string[] {
-  return readdirSync(world.directory).filter((name) => name.startsWith("ramster-stress-"));
-}
 
 /** A run of three nodes that would take a minute, with pages in flight. */
 async function inTheMiddle(world: ProcessWorld) {
@@ -39,81 +31,9 @@ async function inTheMiddle(world: ProcessWorld) {
   return { child, end, nodes, close: () => client.close() };
 }
 
-/** Numbers of nodes: pairs need an even number, and a server may have two clients or seven. */
-const RUNS = [
-  ...TOPOLOGIES.map((topology) => [topology, topology === "pair" ? 4 : 3] as const),
-  ["server", 8] as const,
-];
-
-test.each(RUNS)(
-  "a small run of topology %s with %d nodes passes and reports under the fixed names",
-  async (topology, nodes) => {
-    await using world = new ProcessWorld();
-    const json = world.path("report.json");
-    const flags = [`--nodes=${nodes}`, `--topology=${topology}`, "--duration=500ms", "--seed=11"];
-    const run = await world.run(["stress", ...flags, ...CROWDED, `--json=${json}`]);
-    expect(run).toMatchObject({ stderr: "", code: 0 });
-    expect(run.stdout).toStartWith(`stress: seed 11\nPASS  ${nodes} nodes, seed 11, `);
-    for (const line of run.stdout.split("\n")) expect(line.length).toBeLessThanOrEqual(80);
-    const report = JSON.parse(readFileSync(json, "utf8")) as StressReport;
-    expect(report).toMatchObject({ pass: true, nodes, seed: 11, wrong: 0, lost: 0 });
-    expect(report.leaks).toEqual({ frames: 0, remote: 0, foreign: 0 });
-    for (const count of Object.values(report.ops)) expect(count).toBeGreaterThan(0);
-    expect(Object.keys(report.ops)).toEqual(["put", "get", "flush"]);
-    expect(typeof report.refused).toBe("object");
-    expect(report.remotified).toBeGreaterThan(1000);
-    expect(report.remote_gets).toBeGreaterThan(100);
-    expect(report.repatriated).toBeGreaterThanOrEqual(0);
-    expect(report.compression_ratio).toBeGreaterThan(1);
-    for (const name of ["local_get", "remote_get", "put"] as const) {
-      const { p50, p99, p999 } = report.latency_us[name];
-      expect(p50 > 0 && p50 <= p99 && p99 <= p999).toBe(true);
-    }
-    expect(report.per_node.map((row) => row.node)).toEqual(
-      Array.from({ length: nodes }, (_, i) => i),
-    );
-    for (const row of report.per_node) expect(row.foreign).toBe(row.foreign_expected);
-    expect(directories(world)).toEqual([]);
-  },
-  TEST_MS,
-);
-
 test(
-  "holders are killed, stopped, cut off and slowed down, and no page is wrong or lost",
-  async () => {
-    await using world = new ProcessWorld();
-    const json = world.path("report.json");
-    const flags = ["--nodes=4", "--servers=2", "--duration=4s", "--seed=2", "--chaos-every=200ms"];
-    const chaos = "--chaos=kill,pause,cut,slow,restart";
-    const run = await world.run(["stress", ...flags, chaos, ...SMALL, `--json=${json}`]);
-    expect(run).toMatchObject({ stderr: "", code: 0 });
-    const report = JSON.parse(readFileSync(json, "utf8")) as StressReport;
-    expect(report).toMatchObject({ pass: true, wrong: 0, lost: 0, unreachable: 0 });
-    expect(Object.keys(report.chaos?.events ?? {}).length).toBeGreaterThan(1);
-    expect(directories(world)).toEqual([]);
-  },
-  TEST_MS,
-);
-
-test(
-  "all nodes are restarted in turn under load, and no client of another node has an error",
-  async () => {
-    await using world = new ProcessWorld();
-    const json = world.path("report.json");
-    const flags = ["--nodes=4", "--servers=2", "--duration=1s", "--seed=2", "--chaos-every=50ms"];
-    const run = await world.run([
-      "stress",
-      ...flags,
-      "--chaos=rolling",
-      ...SMALL,
-      `--json=${json}`,
-    ]);
-    expect(run).toMatchObject({ stderr: "", code: 0 });
-    const report = JSON.parse(readFileSync(json, "utf8")) as StressReport;
-    expect(report).toMatchObject({ pass: true, wrong: 0, lost: 0, unreachable: 0 });
-    expect(report.chaos?.events.rolling).toBeGreaterThanOrEqual(4);
-    expect(directories(world)).toEqual([]);
-  },
+  "a small run passes and reports under the fixed names",
+  () => checkSmallRun("server", 3),
   TEST_MS,
 );
 

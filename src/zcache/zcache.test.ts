@@ -240,7 +240,7 @@ test("localify() makes a remote record local again with the same version", () =>
 });
 
 test.each(PLACEMENTS)(
-  "with %s, zpages follow their pages into a leaf and out of it",
+  "zpages follow their pages into a leaf and out of it, with %s",
   (placement) => {
     const zcache = makeZcache({ placement, frameCountMax: 200 });
     const pool = poolOf(zcache, { persistent: true, storeWhole: true });
@@ -263,7 +263,7 @@ test.each(PLACEMENTS)(
   },
 );
 
-test.each(PLACEMENTS)("with %s, a leaving page keeps its number while others move", (placement) => {
+test.each(PLACEMENTS)("a leaving page keeps its number while others move, with %s", (placement) => {
   const zcache = makeZcache({ placement, frameCountMax: 200 });
   const { tmem } = zcache;
   const pool = poolOf(zcache, { persistent: true });
