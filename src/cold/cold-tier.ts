@@ -86,6 +86,8 @@ export class ColdTier implements RecompressorSink {
   private readonly versions: Float64Array;
   private readonly codecs: Uint8Array;
   private sampling: Sampling | null = null;
+  /** How many zpages the job has. Its batch is empty when it has failed. */
+  private jobZpages = 0;
   private isBusy = false;
   private isClosed = false;
   private timer: TimerId | null = null;
@@ -130,6 +132,7 @@ export class ColdTier implements RecompressorSink {
     this.fillBatch();
     if (this.recompressor.batch.count > 0) {
       this.isBusy = true;
+      this.jobZpages = this.recompressor.batch.count;
       this.recompressor.recompress(this);
     } else if (this.zpages.rounds - this.foundRound > 1) this.doneEpoch = this.zpages.epoch;
     else this.stepAfter(LOOK_PAUSE_MS);
@@ -147,7 +150,8 @@ export class ColdTier implements RecompressorSink {
     this.isBusy = false;
     if (!isDone) this.counters.cold_failed_jobs += 1;
     const { batch } = this.recompressor;
-    for (let i = 0; i < batch.count; i += 1) {
+    // Zpages of a job that failed are not tried again: one of them may be the reason.
+    for (let i = 0; i < this.jobZpages; i += 1) {
       this.finish(i, isDone ? (batch.outputBytes[i] ?? 0) : 0);
     }
     this.rest(busyMs);
