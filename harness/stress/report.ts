@@ -183,7 +183,13 @@ export function reportText(report: StressReport, colors: ReportColors): string {
     row("remote gets", `${report.remote_gets}`),
     row("compression", `${report.compression_ratio} : 1`),
     row("on the wire", `${(report.bytes_on_wire / 1024 / 1024).toFixed(1)} MiB`),
-    row("kept", keptText(total((node) => node.zpages), total((node) => node.frames))),
+    row(
+      "kept",
+      keptText(
+        total((node) => node.zpages),
+        total((node) => node.frames),
+      ),
+    ),
     row(
       "left over",
       `${leaks.frames} frames, ${leaks.remote} remote, ${leaks.foreign} foreign, ` +
