@@ -2,12 +2,8 @@
  * zstd: frames that are none, with and without a dictionary, where this machine has libzstd. It
  * works between pages that end the process when they are touched.
  */
-import {
-  ZSTD_LIBRARY,
-  Zstd,
-  ZstdLibrary,
-  ZstdWithDictionaries,
-} from "../../src/compress/native/zstd.ts";
+import { Zstd, ZstdWithDictionaries } from "../../src/compress/native/zstd.ts";
+import { ZSTD_LIBRARY, ZstdLibrary } from "../../src/compress/native/zstd-library.ts";
 import { below, type Random } from "../../src/core/random.ts";
 import { findLibrary } from "../../src/memory/system-library.ts";
 import { loadPageClass } from "../pages/load.ts";
