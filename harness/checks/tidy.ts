@@ -177,7 +177,11 @@ const BANNED: readonly {
     instead: "Checksummer",
     homes: [...EFFECT_HOMES, "src/compress/checksum.ts"],
   },
-  { call: /\bBun\.(?!hash\.crc32\b)/, instead: "an interface", homes: EFFECT_HOMES },
+  {
+    call: /\bBun\.(?!hash\.crc32\b)/,
+    instead: "an interface",
+    homes: [...EFFECT_HOMES, "src/compress/bun-zstd.ts"],
+  },
   { call: /\bconsole\./, instead: "counters and errors", homes: EFFECT_HOMES },
 ];
 
