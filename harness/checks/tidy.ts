@@ -39,6 +39,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   tmem: ["core"],
   placement: ["core", "frames"],
   compress: ["memory", "core", "fixtures/pages"],
+  cold: ["compress", "memory", "core"],
   zcache: ["tmem", "placement", "compress", "frames", "core"],
   cold: ["zcache", "tmem", "placement", "compress", "core"],
   wire: ["core"],
@@ -72,6 +73,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   ],
   cli: [
     "node",
+    "cold",
     "compress",
     "cluster",
     "doors",
@@ -146,6 +148,7 @@ const OUTSIDE: readonly { readonly name: RegExp; readonly homes: readonly string
 
 /** Files that may use time, chance, the process and the console. */
 const EFFECT_HOMES = [
+  "src/cold/worker.ts",
   "src/net/bun.ts",
   "src/net/bun-datagrams.ts",
   "src/net/bun-listener.ts",
@@ -179,7 +182,11 @@ const BANNED: readonly {
     instead: "Checksummer",
     homes: [...EFFECT_HOMES, "src/compress/checksum.ts"],
   },
-  { call: /\bBun\.(?!hash\.crc32\b)/, instead: "an interface", homes: EFFECT_HOMES },
+  {
+    call: /\bBun\.(?!hash\.crc32\b)/,
+    instead: "an interface",
+    homes: [...EFFECT_HOMES, "src/compress/bun-zstd.ts"],
+  },
   { call: /\bconsole\./, instead: "counters and errors", homes: EFFECT_HOMES },
 ];
 

@@ -16,35 +16,44 @@ const BYTES_PER_ZPAGE = 2 * PAGE_BYTES + 4 * 4;
 export const SAVED_BYTES_MIN = 64;
 
 export class ZpageBatch {
-  readonly buffer: ArrayBufferLike;
   readonly capacity: number;
-  readonly input: Uint8Array;
-  readonly output: Uint8Array;
-  readonly inputBytes: Int32Array;
+  buffer!: ArrayBufferLike;
+  input!: Uint8Array;
+  output!: Uint8Array;
+  inputBytes!: Int32Array;
   /** Codec ids: src/compress/codec.ts. */
-  readonly inputCodecs: Int32Array;
-  readonly dictionaries: Int32Array;
-  readonly outputBytes: Int32Array;
+  inputCodecs!: Int32Array;
+  dictionaries!: Int32Array;
+  outputBytes!: Int32Array;
   /** How many inputs there are. */
   count = 0;
 
   /** Over a buffer of `ZpageBatch.byteCount(capacity)` bytes. */
   constructor(buffer: ArrayBufferLike, capacity: number) {
-    assert(buffer.byteLength === ZpageBatch.byteCount(capacity));
-    this.buffer = buffer;
     this.capacity = capacity;
-    this.input = new Uint8Array(buffer, 0, capacity * PAGE_BYTES);
-    this.output = new Uint8Array(buffer, capacity * PAGE_BYTES, capacity * PAGE_BYTES);
-    const words = 2 * capacity * PAGE_BYTES;
-    this.inputBytes = new Int32Array(buffer, words, capacity);
-    this.inputCodecs = new Int32Array(buffer, words + 4 * capacity, capacity);
-    this.dictionaries = new Int32Array(buffer, words + 8 * capacity, capacity);
-    this.outputBytes = new Int32Array(buffer, words + 12 * capacity, capacity);
+    this.moveTo(buffer);
   }
 
   /** In memory of its own, which another thread may share. */
   static make(capacity: number): ZpageBatch {
     return new ZpageBatch(new SharedArrayBuffer(ZpageBatch.byteCount(capacity)), capacity);
+  }
+
+  /** Goes on in another buffer, and leaves the zpages: another thread may still write to them. */
+  moveTo(buffer: ArrayBufferLike): void {
+    const { capacity } = this;
+    assert(buffer.byteLength === ZpageBatch.byteCount(capacity));
+    this.buffer = buffer;
+    this.input = new Uint8Array(buffer, 0, capacity * PAGE_BYTES);
+    this.output = new Uint8Array(buffer, capacity * PAGE_BYTES, capacity * PAGE_BYTES);
+    const words = (index: number): Int32Array => {
+      return new Int32Array(buffer, capacity * (2 * PAGE_BYTES + 4 * index), capacity);
+    };
+    this.inputBytes = words(0);
+    this.inputCodecs = words(1);
+    this.dictionaries = words(2);
+    this.outputBytes = words(3);
+    this.count = 0;
   }
 
   static byteCount(capacity: number): number {

@@ -39,7 +39,7 @@ export function codecName(id: number): string {
   return id < CODECS_END && name !== undefined ? name : `codec_${id}`;
 }
 
-/** What every codec does. No codec is re-entrant. */
+/** What every codec does. No codec is re-entrant. None allocates, but for bun-zstd.ts. */
 export interface Codec {
   readonly id: number;
   readonly name: string;
@@ -48,7 +48,7 @@ export interface Codec {
 
   /**
    * Compresses the page at `source[sourceOffset]` into `target[targetOffset]`. The same page always
-   * gives the same bytes. Allocates nothing.
+   * gives the same bytes.
    *
    * @returns the bytes written, or 0 when the zpage is longer than `targetBytesMax`. Then nothing
    * was written.
@@ -63,7 +63,6 @@ export interface Codec {
 
   /**
    * Decompresses the zpage at `source[sourceOffset]` into the page at `target[targetOffset]`.
-   * Allocates nothing.
    *
    * @returns false when the bytes are not the encoding of exactly one page. Then nothing was
    * written.
