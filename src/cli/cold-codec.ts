@@ -5,28 +5,25 @@
  *                         zstd of the runtime, without dictionaries, and a line in the log
  *     --cold-codec none   cold pages stay as they are
  *
+ * Zpages have an age with `--placement blocks` alone, and servers have no pages of their own. In swap
+ * mode libzstd is needed.
+ *
  * The check runs beside that of liblz4, so that a start takes no longer.
  */
 
 import { type StartWorker, workerStarter } from "../cold/start-worker.ts";
 import { WorkerRecompressor } from "../cold/worker-recompressor.ts";
 import { BunZstd } from "../compress/bun-zstd.ts";
-import { CODEC, type Codec } from "../compress/codec.ts";
+import { CODEC, type Codec, DICTIONARY_SLOTS } from "../compress/codec.ts";
 import { NativeLz4 } from "../compress/native/lz4.ts";
 import { Zstd, ZstdWithDictionaries } from "../compress/native/zstd.ts";
 import { ZstdLibrary } from "../compress/native/zstd-library.ts";
 import type { Clock } from "../core/clock.ts";
 import type { Log } from "../core/log.ts";
+import type { NodeConfig } from "../node/config.ts";
 import { describeError } from "./exit.ts";
 import { coldWorkerPath } from "./program.ts";
 import { type LibraryEnvironment, usableLibrary } from "./usable-library.ts";
-
-export const COLD_CODECS = ["zstd", "none"] as const;
-
-export interface ColdCodecSettings {
-  readonly coldCodec: (typeof COLD_CODECS)[number];
-  readonly inSwapMode: boolean;
-}
 
 export interface ColdCodecEnvironment extends LibraryEnvironment {
   readonly clock: Clock;
@@ -40,8 +37,6 @@ export interface ColdCodec {
   readonly recompressor: WorkerRecompressor | null;
   /** By id: the codecs of hot pages, and those that decompress cold ones. */
   readonly codecs: readonly Codec[];
-  /** The codec of CODEC.ZSTD_DICTIONARY. It only decompresses. Null: there are no dictionaries. */
-  readonly dictionaries: ZstdWithDictionaries | null;
 }
 
 /**
@@ -50,19 +45,26 @@ export interface ColdCodec {
  */
 export async function openRecompressor(
   env: ColdCodecEnvironment,
-  { coldCodec, inSwapMode }: ColdCodecSettings,
+  config: Pick<NodeConfig, "role" | "codec" | "coldCodec" | "placement" | "swap">,
   opening: Promise<readonly Codec[]>,
 ): Promise<ColdCodec> {
-  if (coldCodec === "none") {
-    return { recompressor: null, codecs: await opening, dictionaries: null };
+  const isWanted = config.coldCodec === "zstd" && config.placement === "blocks";
+  if (!isWanted || config.role === "server" || config.codec === "raw") {
+    return { recompressor: null, codecs: await opening };
   }
-  const [hot, library] = await Promise.all([opening, openLibrary(env)]);
+  const inSwapMode = config.swap !== "off";
+  const [hot, library] = await Promise.all([opening, openLibrary(env, inSwapMode)]);
+  // The zstd of the runtime allocates for each page, which a node in swap mode must not do.
+  if (library === null && inSwapMode) return { recompressor: null, codecs: hot };
   const lz4 = hot[CODEC.LZ4];
+  const decompressor =
+    library === null ? null : new ZstdWithDictionaries(library, { compresses: false });
   const start = env.startWorker ?? workerStarter(coldWorkerPath());
   const recompressor = new WorkerRecompressor(
     { clock: env.clock, log: env.log, start },
     {
       library: library?.name ?? `the zstd of Bun ${Bun.version}`,
+      decompressor,
       lz4Path: lz4 instanceof NativeLz4 ? lz4.path : null,
       zstdPath: library?.path ?? null,
       inSwapMode,
@@ -71,14 +73,17 @@ export async function openRecompressor(
   await recompressor.started;
   const codecs = [...hot];
   codecs[CODEC.ZSTD] = library === null ? new BunZstd() : new Zstd(library);
-  if (library === null) return { recompressor, codecs, dictionaries: null };
-  const dictionaries = new ZstdWithDictionaries(library, { compresses: false });
-  codecs[CODEC.ZSTD_DICTIONARY] = dictionaries;
-  return { recompressor, codecs, dictionaries };
+  for (let slot = 0; slot < DICTIONARY_SLOTS && decompressor !== null; slot += 1) {
+    codecs[CODEC.ZSTD_DICTIONARY + slot] = decompressor;
+  }
+  return { recompressor, codecs };
 }
 
 /** Null: it cannot be used, and the log says why. */
-async function openLibrary(env: ColdCodecEnvironment): Promise<ZstdLibrary | null> {
+async function openLibrary(
+  env: ColdCodecEnvironment,
+  inSwapMode: boolean,
+): Promise<ZstdLibrary | null> {
   const found = await usableLibrary("zstd", env);
   let reason = "";
   if ("path" in found) {
@@ -91,7 +96,9 @@ async function openLibrary(env: ColdCodecEnvironment): Promise<ZstdLibrary | nul
     reason = found.reason;
   }
   const level = "isMissing" in found && found.isMissing ? "info" : "warn";
-  const line = `the zstd of this program compresses cold pages, without dictionaries: ${reason}`;
-  env.log.write(level, "ramster", line);
+  const what = inSwapMode
+    ? "cold pages are not compressed again"
+    : "the zstd of this program compresses cold pages, without dictionaries";
+  env.log.write(level, "ramster", `${what}: ${reason}`);
   return null;
 }

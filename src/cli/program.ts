@@ -6,8 +6,6 @@ import { join } from "node:path";
 
 /** `check-library NAME PATH`: checked-library.ts. */
 export const CHECK_LIBRARY = "check-library";
-/** checked-recompression.ts */
-export const CHECK_RECOMPRESSION = "check-recompression";
 
 /** The folder of the modules in the compiled file. */
 const INSIDE = "/$bunfs/root/";

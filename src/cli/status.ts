@@ -102,8 +102,9 @@ function pagesByCodecLines(counters: Counters): string[] {
     ["zstd with a dictionary", zstd_dictionary_pages],
   ] as const;
   const texts = shares
-    .filter(([, count]) => count > 0)
-    .map(([codec, count]) => `${codec} ${Math.round((100 * count) / total)} %`);
+    .map(([codec, count]) => ({ codec, percent: Math.round((100 * count) / total) }))
+    .filter(({ percent }) => percent > 0)
+    .map(({ codec, percent }) => `${codec} ${percent} %`);
   return total === 0 ? [] : [`pages by codec: ${texts.join(", ")}`];
 }
 

@@ -20,7 +20,7 @@ export type ToWorker =
   | ({ readonly kind: "open"; readonly buffer: ArrayBufferLike } & WorkerSettings)
   | { readonly kind: "add"; readonly number: number; readonly dictionary: Uint8Array }
   | { readonly kind: "remove"; readonly number: number }
-  | { readonly kind: "recompress"; readonly count: number; readonly dictionary: number }
+  | { readonly kind: "recompress"; readonly count: number }
   | {
       readonly kind: "train";
       readonly buffer: ArrayBufferLike;

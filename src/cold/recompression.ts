@@ -51,12 +51,11 @@ export class Recompression {
     this.parts.dictionaries?.remove(number);
   }
 
-  /** Fills the outputs of the batch. `dictionary` 0: none. */
-  recompress(batch: ZpageBatch, dictionary: number): Faults {
-    const codec = this.codecFor(dictionary);
+  /** Fills the outputs of the batch. */
+  recompress(batch: ZpageBatch): Faults {
     const faults = { badInputs: 0, wrongOutputs: 0 };
     for (let i = 0; i < batch.count; i += 1) {
-      batch.outputBytes[i] = this.outputOf(batch, i, codec, faults);
+      batch.outputBytes[i] = this.outputOf(batch, i, faults);
     }
     return faults;
   }
@@ -70,7 +69,7 @@ export class Recompression {
   }
 
   /** @returns how long the output is; 0: there is none. */
-  private outputOf(batch: ZpageBatch, i: number, codec: Codec, faults: FaultCounts): number {
+  private outputOf(batch: ZpageBatch, i: number, faults: FaultCounts): number {
     const bytesMax = batch.outputBytesMax(i);
     if (bytesMax < 1) return 0;
     const { page, again } = this;
@@ -79,6 +78,7 @@ export class Recompression {
       return 0;
     }
     const at = i * PAGE_BYTES;
+    const codec = this.codecFor(batch.dictionaries[i] ?? 0);
     const byteCount = codec.compress(page, 0, batch.output, at, bytesMax);
     if (byteCount === 0) return 0;
     const isWhole = codec.decompress(batch.output, at, byteCount, again, 0);

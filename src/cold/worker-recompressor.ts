@@ -13,7 +13,7 @@
  *
  * Not here: what a job does (recompression.ts), and what a Worker is (start-worker.ts).
  */
-import { DICTIONARY_NUMBER_MAX } from "../compress/native/zstd.ts";
+import { DICTIONARY_NUMBER_MAX, type ZstdWithDictionaries } from "../compress/native/zstd.ts";
 import { assert } from "../core/assert.ts";
 import type { Clock } from "../core/clock.ts";
 import type { Log } from "../core/log.ts";
@@ -48,16 +48,19 @@ export interface WorkerEnvironment {
 
 export interface WorkerRecompressorOptions extends WorkerSettings {
   readonly library: string;
+  /** Gets the dictionaries too, for the thread that serves. Null: there are none. */
+  readonly decompressor: ZstdWithDictionaries | null;
 }
 
 type Job =
-  | { readonly kind: "recompress"; readonly dictionary: number; readonly sink: RecompressorSink }
+  | { readonly kind: "recompress"; readonly sink: RecompressorSink }
   | { readonly kind: "train"; readonly samples: ZpageBatch; readonly sink: RecompressorSink };
 
 export class WorkerRecompressor implements Recompressor {
   readonly library: string;
   readonly hasDictionaries: boolean;
-  readonly batch = new ZpageBatch(newBuffer(BATCH_ZPAGES), BATCH_ZPAGES);
+  readonly sampleZpages = SAMPLE_ZPAGES;
+  readonly batch = ZpageBatch.make(BATCH_ZPAGES);
   /** Resolves when the first Worker is ready, or has failed. */
   readonly started: Promise<void>;
   /** Inputs that did not decompress, and outputs that did not give their page back. */
@@ -66,6 +69,7 @@ export class WorkerRecompressor implements Recompressor {
   failures = 0;
   private readonly env: WorkerEnvironment;
   private readonly settings: WorkerSettings;
+  private readonly decompressor: ZstdWithDictionaries | null;
   private readonly timers: Timers;
   private readonly dictionaries = new Map<number, Uint8Array>();
   private hasStarted: () => void = () => {};
@@ -75,11 +79,13 @@ export class WorkerRecompressor implements Recompressor {
   private failuresInARow = 0;
   private isClosed = false;
 
-  constructor(env: WorkerEnvironment, { library, ...settings }: WorkerRecompressorOptions) {
+  constructor(env: WorkerEnvironment, options: WorkerRecompressorOptions) {
+    const { library, decompressor, ...settings } = options;
     this.env = env;
     this.settings = settings;
+    this.decompressor = decompressor;
     this.library = library;
-    this.hasDictionaries = settings.zstdPath !== null;
+    this.hasDictionaries = decompressor !== null;
     this.timers = new Timers(env.clock);
     this.started = new Promise((resolve) => {
       this.hasStarted = resolve;
@@ -91,11 +97,10 @@ export class WorkerRecompressor implements Recompressor {
     return !this.isClosed && this.failuresInARow < FAILURES_MAX;
   }
 
-  recompress(dictionary: number, sink: RecompressorSink): void {
+  recompress(sink: RecompressorSink): void {
     const { count, capacity } = this.batch;
     assert(count >= 1 && count <= capacity, "the batch is empty");
-    assert(dictionary === 0 || this.dictionaries.has(dictionary), "there is no such dictionary");
-    this.begin({ kind: "recompress", dictionary, sink });
+    this.begin({ kind: "recompress", sink });
   }
 
   train(samples: ZpageBatch, sink: RecompressorSink): void {
@@ -104,19 +109,23 @@ export class WorkerRecompressor implements Recompressor {
   }
 
   newSamples(): ZpageBatch {
-    return new ZpageBatch(newBuffer(SAMPLE_ZPAGES), SAMPLE_ZPAGES);
+    return ZpageBatch.make(SAMPLE_ZPAGES);
   }
 
-  add(number: number, dictionary: Uint8Array): void {
-    assert(this.hasDictionaries, "there are no dictionaries without libzstd");
+  add(number: number, dictionary: Uint8Array): boolean {
+    const { decompressor } = this;
+    assert(decompressor !== null, "there are no dictionaries without libzstd");
     assert(number >= 1 && number <= DICTIONARY_NUMBER_MAX && !this.dictionaries.has(number));
+    if (!decompressor.add(number, dictionary)) return false;
     const copy = dictionary.slice();
     this.dictionaries.set(number, copy);
     if (this.isReady) this.worker?.post({ kind: "add", number, dictionary: copy });
+    return true;
   }
 
   remove(number: number): void {
     assert(this.dictionaries.delete(number), "there is no such dictionary");
+    this.decompressor?.remove(number);
     if (this.isReady) this.worker?.post({ kind: "remove", number });
   }
 
@@ -136,8 +145,7 @@ export class WorkerRecompressor implements Recompressor {
 
   private send(job: Job): void {
     if (job.kind === "recompress") {
-      const { dictionary } = job;
-      this.worker?.post({ kind: "recompress", count: this.batch.count, dictionary });
+      this.worker?.post({ kind: "recompress", count: this.batch.count });
     } else {
       const { buffer, capacity, count } = job.samples;
       this.worker?.post({ kind: "train", buffer, capacity, count });
@@ -227,7 +235,7 @@ export class WorkerRecompressor implements Recompressor {
     this.failuresInARow += 1;
     this.end();
     // The one that has failed may still run.
-    this.batch.moveTo(newBuffer(BATCH_ZPAGES));
+    this.batch.moveTo(ZpageBatch.make(BATCH_ZPAGES).buffer);
     if (this.isUsable) {
       const line = `the Worker for cold pages has failed, another one follows: ${reason}`;
       this.env.log.write("info", "ramster", line);
@@ -250,8 +258,4 @@ export class WorkerRecompressor implements Recompressor {
     this.worker = null;
     worker?.terminate();
   }
-}
-
-function newBuffer(capacity: number): SharedArrayBuffer {
-  return new SharedArrayBuffer(ZpageBatch.byteCount(capacity));
 }

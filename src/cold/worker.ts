@@ -60,7 +60,7 @@ class ColdWorker {
         return work.remove(message.number);
       case "recompress": {
         batch.count = message.count;
-        const faults = work.recompress(batch, message.dictionary);
+        const faults = work.recompress(batch);
         this.post({ kind: "recompressed", busyMs: this.nowMs() - before, ...faults });
         return this.warmedUpBy(message.count);
       }

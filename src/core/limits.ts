@@ -57,10 +57,7 @@ export const OBJECTS_PER_NODE_MAX = 16 * 1024 * 1024;
  * objects (docs/original.md, "Swizzle").
  */
 export const PINNED_OBJECTS = 4096;
-/**
- * Pages whose records and leaves it keeps resident at least: 12 MiB for 1 GiB of pages, here or
- * remote.
- */
+/** Pages whose records and leaves it keeps resident at least: 12 MiB for 1 GiB of pages. */
 export const PINNED_PAGES_MIN = 256 * 1024;
 /**
  * Pages that one turn examines or frees when objects and pools are flushed. They take a millisecond
