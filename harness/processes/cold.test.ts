@@ -6,7 +6,6 @@ import { ZSTD_LIBRARY } from "../../src/compress/native/zstd-library.ts";
 import { PAGE_BYTES } from "../../src/core/limits.ts";
 import { findLibrary } from "../../src/memory/system-library.ts";
 import { loadPageClass } from "../pages/load.ts";
-import { compiledProgram } from "./compiled.ts";
 import { counter, keys, ProcessWorld, until } from "./process-world.ts";
 
 const TEST_MS = 60_000;
@@ -67,16 +66,6 @@ describe.skipIf(library === null)(
         expect(stdout).toMatch(/^pages by codec: lz4 \d+ %, .*zstd with a dictionary \d+ %$/m);
         expect(await node.stop()).toBe(0);
         expect(node.stderr.filter((line) => line.includes("cold"))).toEqual([]);
-      },
-      TEST_MS,
-    );
-
-    test(
-      "runs in the compiled program",
-      async () => {
-        await using world = new ProcessWorld([compiledProgram()]);
-        const client = await world.connect(await world.start("node", 1, COLD));
-        await recompressed(client);
       },
       TEST_MS,
     );

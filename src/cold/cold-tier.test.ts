@@ -19,7 +19,7 @@ import { LOCAL_CLIENT } from "../tmem/tmem.ts";
 import { Zcache } from "../zcache/zcache.ts";
 import { type ColdTier, openColdTier } from "./cold-tier.ts";
 import { ColdCounters } from "./counters.ts";
-import { DICTIONARIES_MAX, MEASURED_ZPAGES } from "./dictionaries.ts";
+import { DICTIONARIES_MAX, MEASURED_MIN } from "./dictionaries.ts";
 
 const memory = openMemory();
 const hotCodecs = [new Raw(memory), await Lz4.load(memory)] as const;
@@ -305,9 +305,9 @@ test("a dictionary that fits worse and worse is followed by another one", () => 
   const pool = world.coldPool(LARGE);
   world.finish();
   const first = dictionaries.current(pool);
-  for (let i = 0; i < 2 * MEASURED_ZPAGES; i += 1) dictionaries.measure(pool, 1000, 700);
+  for (let i = 0; i < 2 * MEASURED_MIN; i += 1) dictionaries.measure(pool, 1000, 700);
   expect(dictionaries.current(pool)).toBe(first);
-  for (let i = 0; i < 2 * MEASURED_ZPAGES; i += 1) dictionaries.measure(pool, 1000, 900);
+  for (let i = 0; i < 2 * MEASURED_MIN; i += 1) dictionaries.measure(pool, 1000, 900);
   expect([dictionaries.current(pool), dictionaries.isWanted(pool)]).toEqual([null, true]);
   for (let number = 0; number < LARGE; number += 2) world.put(pool, number, 2);
   world.age();

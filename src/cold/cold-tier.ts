@@ -28,8 +28,10 @@ import { Dictionaries } from "./dictionaries.ts";
 import type { Recompressor, RecompressorSink } from "./recompressor.ts";
 import { SAVED_BYTES_MIN, type ZpageBatch } from "./zpage-batch.ts";
 
-/** How often one step asks the placement for cold zpages. */
-const LOOKS_PER_STEP = 2;
+/** How often one step asks the placement for cold zpages: often if it has many, for a sample. */
+const LOOKS_PER_STEP = 64;
+/** How many of these may find fewer than were asked for. Each takes up to a tenth of a millisecond. */
+const POOR_LOOKS_PER_STEP = 2;
 /** The pause after a step that found nothing, so that the search takes little of the thread. */
 const LOOK_PAUSE_MS = 10;
 /** There is no training with less than this part of a sample. */
@@ -183,13 +185,15 @@ export class ColdTier implements RecompressorSink {
     batch.count = 0;
     // Not beyond the end of a round: a zpage must not be in the batch twice.
     const { rounds } = zpages;
-    for (let look = 0; look < LOOKS_PER_STEP && zpages.rounds === rounds; look += 1) {
-      if (batch.count === batch.capacity) return;
+    let poor = 0;
+    for (let look = 0; look < LOOKS_PER_STEP && poor < POOR_LOOKS_PER_STEP; look += 1) {
       const found = this.found.subarray(batch.count);
       const count = zpages.next(found);
+      if (count < found.length) poor += 1;
       if (count > 0) this.foundRound = zpages.rounds;
       for (let i = 0; i < count; i += 1) this.consider(found[i] ?? 0);
-      if (this.isSampleWhole) return;
+      const isFull = batch.count === batch.capacity;
+      if (isFull || this.isSampleWhole || zpages.rounds !== rounds) return;
     }
   }
 

@@ -20,8 +20,13 @@ import type { Recompressor } from "./recompressor.ts";
 const NUMBER_MAX = 65_535;
 /** At most so many live at the same time, over all pools. Each takes a third of a MiB. */
 export const DICTIONARIES_MAX = 16;
-/** A dictionary is measured over its first zpages, and then over each next ones, so many. */
-export const MEASURED_ZPAGES = 1024;
+/**
+ * A dictionary is measured over as many zpages as its pool had when it was trained, within these
+ * bounds, and again over each next ones: parts of a pool may differ by more than its pages do with
+ * time.
+ */
+export const MEASURED_MIN = 1024;
+const MEASURED_MAX = 65_536;
 /** It is retired when its zpages are longer by this than the first ones were. */
 const WORSE = 1.15;
 /** A pool with fewer pages than so many samples gets none: it would save less than it takes. */
@@ -50,6 +55,8 @@ interface PoolDictionaries {
   /** Of the current one. */
   first: Measure;
   recent: Measure;
+  /** How many zpages are measured. */
+  window: number;
   /** Pages of the pool when a training failed; 0: none has. */
   failedAt: number;
 }
@@ -103,6 +110,7 @@ export class Dictionaries {
     own.current = { number, slot, byteCount: bytes.byteLength };
     own.bySlot[slot] = own.current;
     own.failedAt = 0;
+    own.window = Math.max(MEASURED_MIN, Math.min(MEASURED_MAX, pool.pageCount));
     own.first = emptyMeasure();
     own.recent = emptyMeasure();
     return true;
@@ -111,11 +119,11 @@ export class Dictionaries {
   /** A zpage of the pool was compressed with its current dictionary. */
   measure(pool: Pool, inputBytes: number, outputBytes: number): void {
     const own = this.of(pool);
-    const measure = own.first.zpages < MEASURED_ZPAGES ? own.first : own.recent;
+    const measure = own.first.zpages < own.window ? own.first : own.recent;
     measure.zpages += 1;
     measure.inputBytes += inputBytes;
     measure.outputBytes += outputBytes;
-    if (own.recent.zpages < MEASURED_ZPAGES) return;
+    if (own.recent.zpages < own.window) return;
     // Without a slot for the next one, the pool keeps this one.
     const isWorse = shareOf(own.recent) > shareOf(own.first) * WORSE;
     if (isWorse && this.freeSlot(pool, own) >= 0) own.current = null;
@@ -144,7 +152,7 @@ export class Dictionaries {
     if (own === undefined) {
       const bySlot = new Array<null>(DICTIONARY_SLOTS).fill(null);
       const measures = { first: emptyMeasure(), recent: emptyMeasure() };
-      own = { bySlot, current: null, ...measures, failedAt: 0 };
+      own = { bySlot, current: null, ...measures, window: MEASURED_MIN, failedAt: 0 };
       this.pools.set(pool, own);
     }
     return own;
