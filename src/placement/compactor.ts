@@ -18,7 +18,7 @@ const KINDS = [PERSISTENT, EPHEMERAL] as const;
 /** Compaction keeps this many frames free for puts, if it can. */
 const FRAMES_READY = 4;
 /** Compaction is worth it when more than this part of all frames is free in blocks. */
-const SCATTERED_PART = 1 / 20;
+const SCATTERED_PART = 1 / 50;
 /**
  * Blocks that a step of compaction tries, for a put that waits and in idle turns. The emptiest ones
  * may have zpages that fit nowhere.
