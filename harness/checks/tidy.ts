@@ -39,6 +39,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   tmem: ["core"],
   placement: ["core", "frames"],
   compress: ["memory", "core", "fixtures/pages"],
+  cold: ["compress", "memory", "core"],
   zcache: ["tmem", "placement", "compress", "frames", "core"],
   wire: ["core"],
   net: ["wire", "core"],
@@ -70,6 +71,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   ],
   cli: [
     "node",
+    "cold",
     "compress",
     "cluster",
     "doors",
@@ -144,6 +146,7 @@ const OUTSIDE: readonly { readonly name: RegExp; readonly homes: readonly string
 
 /** Files that may use time, chance, the process and the console. */
 const EFFECT_HOMES = [
+  "src/cold/worker.ts",
   "src/net/bun.ts",
   "src/net/bun-datagrams.ts",
   "src/net/bun-listener.ts",

@@ -15,32 +15,49 @@ const BYTES_PER_ZPAGE = 2 * PAGE_BYTES + 3 * 4;
 export const SAVED_BYTES_MIN = 64;
 
 export class ZpageBatch {
-  readonly buffer: ArrayBufferLike;
   readonly capacity: number;
-  readonly input: Uint8Array;
-  readonly output: Uint8Array;
-  readonly inputBytes: Int32Array;
+  buffer!: ArrayBufferLike;
+  input!: Uint8Array;
+  output!: Uint8Array;
+  inputBytes!: Int32Array;
   /** Codec ids: src/compress/codec.ts. */
-  readonly inputCodecs: Int32Array;
-  readonly outputBytes: Int32Array;
+  inputCodecs!: Int32Array;
+  outputBytes!: Int32Array;
   /** How many inputs there are. */
   count = 0;
 
   /** Over a buffer of `ZpageBatch.byteCount(capacity)` bytes. */
   constructor(buffer: ArrayBufferLike, capacity: number) {
+    this.capacity = capacity;
+    this.moveTo(buffer);
+  }
+
+  /** Goes on in another buffer, and leaves the zpages: another thread may still write to them. */
+  moveTo(buffer: ArrayBufferLike): void {
+    const { capacity } = this;
     assert(buffer.byteLength === ZpageBatch.byteCount(capacity));
     this.buffer = buffer;
-    this.capacity = capacity;
     this.input = new Uint8Array(buffer, 0, capacity * PAGE_BYTES);
     this.output = new Uint8Array(buffer, capacity * PAGE_BYTES, capacity * PAGE_BYTES);
     const words = 2 * capacity * PAGE_BYTES;
     this.inputBytes = new Int32Array(buffer, words, capacity);
     this.inputCodecs = new Int32Array(buffer, words + 4 * capacity, capacity);
     this.outputBytes = new Int32Array(buffer, words + 8 * capacity, capacity);
+    this.count = 0;
   }
 
   static byteCount(capacity: number): number {
     return capacity * BYTES_PER_ZPAGE;
+  }
+
+  /** Adds an input, of that codec. */
+  add(zpage: Uint8Array, codec: number): void {
+    const { count } = this;
+    assert(count < this.capacity && zpage.byteLength <= PAGE_BYTES);
+    this.input.set(zpage, count * PAGE_BYTES);
+    this.inputBytes[count] = zpage.byteLength;
+    this.inputCodecs[count] = codec;
+    this.count += 1;
   }
 
   /** How long the output of zpage `i` may be. Below 1: it cannot be shorter by enough. */
