@@ -12,9 +12,9 @@ import { isHelpRequest, parseArgs } from "./cli/args.ts";
 import type { Machine } from "./cli/command.ts";
 import { describeError, EXIT, exitCodeOf } from "./cli/exit.ts";
 import { helpText } from "./cli/help.ts";
-import { CHECK_LIBRARY } from "./cli/library-check.ts";
 import { paintFor } from "./cli/paint.ts";
 import { print } from "./cli/print.ts";
+import { CHECK_LIBRARY, CHECK_RECOMPRESSION } from "./cli/program.ts";
 import { drainStreams, finishStreams, openStreams } from "./cli/streams.ts";
 import { readTextFile } from "./cli/text-file.ts";
 import { columnsOf } from "./cli/width.ts";
@@ -27,6 +27,7 @@ const streams = openStreams();
 async function main(): Promise<number> {
   const [word, ...words] = process.argv.slice(2);
   if (word === CHECK_LIBRARY) return (await import("./cli/checked-library.ts")).run(words);
+  if (word === CHECK_RECOMPRESSION) return (await import("./cli/checked-recompression.ts")).run();
   const machine: Machine = {
     hostName: hostname(),
     readText: (path) => readTextFile(path, CONFIG_BYTES_MAX),

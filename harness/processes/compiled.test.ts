@@ -58,6 +58,12 @@ describe("the compiled program", () => {
     expect(stdout).toMatch(/^ramster /);
   });
 
+  test("compresses pages again, and its Worker runs no code from there either", async () => {
+    const { stdout, stderr, code } = await run(HERE, [PROGRAM, "check-recompression"]);
+    expect({ stderr, code }).toEqual({ stderr: "", code: 0 });
+    expect(stdout).toMatch(/^.+: \d+ of 32 zpages are shorter, \d+ bytes instead of \d+$/m);
+  });
+
   test("starts beside files that nobody can read", async () => {
     const folder = join(ROOT, "broken");
     mkdirSync(folder);
@@ -86,6 +92,7 @@ const why = missing ? " (skipped: no strace here)" : "";
 describe.skipIf(missing)(`the system calls of the compiled program${why}`, () => {
   test.each([
     ["version", ["version"]],
+    ["check-recompression", ["check-recompression"]],
     ["a node", ["node", "--listen=127.0.0.1:0", "--gossip=127.0.0.1:0"]],
   ])(
     "%s opens no file of the working directory",

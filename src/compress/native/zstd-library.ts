@@ -68,6 +68,7 @@ export const ZSTD_LIBRARY = "libzstd.so.1";
 export class ZstdLibrary {
   /** "libzstd 1.5.4". */
   readonly name: string;
+  readonly path: string;
   readonly functions: ReturnType<typeof openZstd>["library"];
   readonly libc: Libc;
 
@@ -76,6 +77,7 @@ export class ZstdLibrary {
     const { library, libc } = openZstd(path);
     this.functions = library;
     this.libc = libc;
+    this.path = path;
     this.name = `libzstd ${library.ZSTD_versionString()}`;
   }
 
