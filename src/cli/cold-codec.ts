@@ -1,12 +1,12 @@
 /**
  * Opens what compresses cold pages again, and what decompresses them on the thread that serves.
  *
- *     --cold-codec zstd   libzstd of the system, with dictionaries, if it passes its check; else the
- *                         zstd of the runtime, without dictionaries, and a line in the log
+ *     --cold-codec zstd   libzstd of the system, with dictionaries, if it passes its check; else
+ *                         the zstd of the runtime, without dictionaries, and a line in the log
  *     --cold-codec none   cold pages stay as they are
  *
- * Zpages have an age with `--placement blocks` alone, and servers have no pages of their own. In swap
- * mode libzstd is needed.
+ * Zpages have an age with `--placement blocks` alone, and servers have no pages of their own. In
+ * swap mode libzstd is needed.
  *
  * The check runs beside that of liblz4, so that a start takes no longer.
  */
@@ -67,7 +67,6 @@ export async function openRecompressor(
       decompressor,
       lz4Path: lz4 instanceof NativeLz4 ? lz4.path : null,
       zstdPath: library?.path ?? null,
-      inSwapMode,
     },
   );
   await recompressor.started;

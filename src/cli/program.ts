@@ -22,8 +22,8 @@ export function programWords(): string[] {
 }
 
 /**
- * The path of the Worker in src/cold/worker.ts. It is an entry of its own in the compiled file, under
- * its path from the folder of main.ts: see "build" in package.json.
+ * The path of the Worker in src/cold/worker.ts. It is an entry of its own in the compiled file,
+ * under its path from the folder of main.ts: see "build" in package.json.
  */
 export function coldWorkerPath(): string {
   return isCompiled() ? `${INSIDE}cold/worker.js` : join(import.meta.dir, "../cold/worker.ts");

@@ -12,8 +12,6 @@ export interface WorkerSettings {
   /** The libraries, by absolute path. Null: the codec of this program. */
   readonly lz4Path: string | null;
   readonly zstdPath: string | null;
-  /** Whether the process is in swap mode (node/swap-mode.ts). */
-  readonly inSwapMode: boolean;
 }
 
 export type ToWorker =

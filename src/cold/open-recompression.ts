@@ -6,6 +6,7 @@ import { NativeLz4 } from "../compress/native/lz4.ts";
 import { Zstd, ZstdWithDictionaries } from "../compress/native/zstd.ts";
 import { ZstdLibrary } from "../compress/native/zstd-library.ts";
 import { Raw } from "../compress/raw.ts";
+import { giveBackLargeBlocks } from "../memory/malloc.ts";
 import { openMemory } from "../memory/open-memory.ts";
 import type { WorkerSettings } from "./messages.ts";
 import { Recompression } from "./recompression.ts";
@@ -14,7 +15,7 @@ import { Recompression } from "./recompression.ts";
 export async function openRecompression({
   lz4Path,
   zstdPath,
-}: Pick<WorkerSettings, "lz4Path" | "zstdPath">): Promise<Recompression> {
+}: WorkerSettings): Promise<Recompression> {
   const memory = openMemory();
   const codecs: Codec[] = [];
   codecs[CODEC.RAW] = new Raw(memory);
@@ -23,6 +24,7 @@ export async function openRecompression({
     codecs[CODEC.ZSTD] = new BunZstd();
     return new Recompression({ codecs, dictionaries: null, library: null });
   }
+  giveBackLargeBlocks();
   const library = new ZstdLibrary(zstdPath);
   const dictionaries = new ZstdWithDictionaries(library);
   codecs[CODEC.ZSTD] = new Zstd(library);

@@ -46,10 +46,13 @@ export interface WorkerEnvironment {
   readonly start: StartWorker;
 }
 
+/** What decompresses with dictionaries on the thread that serves. */
+type Decompressor = Pick<ZstdWithDictionaries, "add" | "remove">;
+
 export interface WorkerRecompressorOptions extends WorkerSettings {
   readonly library: string;
   /** Gets the dictionaries too, for the thread that serves. Null: there are none. */
-  readonly decompressor: ZstdWithDictionaries | null;
+  readonly decompressor: Decompressor | null;
 }
 
 type Job =
@@ -69,7 +72,7 @@ export class WorkerRecompressor implements Recompressor {
   failures = 0;
   private readonly env: WorkerEnvironment;
   private readonly settings: WorkerSettings;
-  private readonly decompressor: ZstdWithDictionaries | null;
+  private readonly decompressor: Decompressor | null;
   private readonly timers: Timers;
   private readonly dictionaries = new Map<number, Uint8Array>();
   private hasStarted: () => void = () => {};
@@ -98,8 +101,11 @@ export class WorkerRecompressor implements Recompressor {
   }
 
   recompress(sink: RecompressorSink): void {
-    const { count, capacity } = this.batch;
+    const { count, capacity, dictionaries } = this.batch;
     assert(count >= 1 && count <= capacity, "the batch is empty");
+    for (const number of dictionaries.subarray(0, count)) {
+      assert(number === 0 || this.dictionaries.has(number), "there is no such dictionary");
+    }
     this.begin({ kind: "recompress", sink });
   }
 

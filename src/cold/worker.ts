@@ -1,16 +1,17 @@
 /**
- * The Worker that compresses cold pages again: messages to jobs, and back. It is an entry of its own
- * in the compiled program, as main.ts is.
+ * The Worker that compresses cold pages again: messages to jobs, and back. It is an entry of its
+ * own in the compiled program, as main.ts is.
  *
- * Its thread takes a low priority, but not at once. The runtime starts the threads of its compiler
- * when there is something to compile, ends them when there is nothing, and uses them for all threads
- * of the process. One that this thread starts has its low priority (own-thread.ts). So the priority
+ * Its thread is an IO flusher where the one that started it is (node/swap-mode.ts).
+ *
+ * It takes a low priority, but not at once. The runtime starts the threads of its compiler when
+ * there is something to compile, ends them when there is nothing, and uses them for all threads of
+ * the process. One that this thread starts has its low priority (own-thread.ts). So the priority
  * goes down when the code of a job is compiled.
  *
  * Not here: what a job does (recompression.ts), and what happens when this thread fails
  * (worker-recompressor.ts).
  */
-import { openProcess } from "../memory/open-process.ts";
 import { OwnThread } from "../memory/own-thread.ts";
 import type { FromWorker, ToWorker } from "./messages.ts";
 import { openRecompression } from "./open-recompression.ts";
@@ -44,8 +45,6 @@ class ColdWorker {
   }
 
   private async start(message: ToWorker & { kind: "open" }): Promise<void> {
-    // The thread has this from the one that started it. Once more does no harm.
-    if (message.inSwapMode) openProcess()?.becomeIoFlusher();
     const work = await openRecompression(message);
     this.open = { work, batch: new ZpageBatch(message.buffer, BATCH_ZPAGES) };
     this.post({ kind: "ready" });
@@ -68,6 +67,8 @@ class ColdWorker {
         const samples = new ZpageBatch(message.buffer, message.capacity);
         samples.count = message.count;
         const { dictionary, ...faults } = work.train(samples);
+        // Nothing else makes this thread collect garbage, and the samples take 4 MiB.
+        setTimeout(() => Bun.gc(true));
         return this.post({ kind: "trained", busyMs: this.nowMs() - before, dictionary, ...faults });
       }
     }

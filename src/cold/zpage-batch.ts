@@ -60,6 +60,16 @@ export class ZpageBatch {
     return capacity * BYTES_PER_ZPAGE;
   }
 
+  /** Adds an input, of that codec. */
+  add(zpage: Uint8Array, codec: number): void {
+    const { count } = this;
+    assert(count < this.capacity && zpage.byteLength <= PAGE_BYTES);
+    this.input.set(zpage, count * PAGE_BYTES);
+    this.inputBytes[count] = zpage.byteLength;
+    this.inputCodecs[count] = codec;
+    this.count += 1;
+  }
+
   /** How long the output of zpage `i` may be. Below 1: it cannot be shorter by enough. */
   outputBytesMax(i: number): number {
     return Math.min((this.inputBytes[i] ?? 0) - SAVED_BYTES_MIN, ZPAGE_BYTES_MAX);

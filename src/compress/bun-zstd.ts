@@ -1,10 +1,10 @@
 /**
- * zstd by the runtime: the codec `zstd` at level 1, without a dictionary, where there is no libzstd.
- * Its zpages are those of libzstd. Frames of the runtime differ from them in the header alone, which
- * is rewritten:
+ * zstd by the runtime: the codec `zstd` at level 1, without a dictionary, where there is no
+ * libzstd. Its zpages are those of libzstd. Frames of the runtime differ from them in the header
+ * alone, which is rewritten:
  *
- *     zpage              | 0 | window |                         block header | content |
- *     from the runtime   | magic | 0x60 | bytes of a page |     block header | content |
+ *     zpage              | 0 | window | block header | content |
+ *     from the runtime   | magic | 0x60 | bytes of a page | block header | content |
  *     to the runtime     | magic | 0x40 | window | bytes of a page | block header | content |
  *
  * The runtime's functions return a new array each. So unlike the other codecs, this one allocates
