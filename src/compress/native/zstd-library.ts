@@ -16,7 +16,13 @@ import { assertRange } from "../../memory/heap-memory.ts";
 import { ZSTD_ZPAGE_BYTES_MAX } from "../zstd-frame.ts";
 import { type Libc, noLibrary, openLibrary } from "./open-library.ts";
 
-export const LEVEL = 1;
+const LEVEL = 1;
+/**
+ * Of dictionaries. libzstd takes the parameters of a level for the size of the dictionary, not for
+ * that of a page. Those of level 2 are what level 1 has for a page (ZSTD_defaultCParameters). With
+ * level 1 matches have 6 bytes at least, and zpages get up to 10 percent longer in the same time.
+ */
+export const DICTIONARY_LEVEL = 2;
 
 /** ZSTD_cParameter and ZSTD_dParameter of zstd.h. The format is an experimental parameter. */
 const PARAMETER = {

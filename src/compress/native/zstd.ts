@@ -13,7 +13,12 @@ import { type Pointer, ptr } from "bun:ffi";
 import { assert } from "../../core/assert.ts";
 import { CODEC, type Codec, codecName } from "../codec.ts";
 import { dictionaryNumberOf, isOneBlock } from "../zstd-frame.ts";
-import { DICTIONARY_BYTES_MAX, LEVEL, ZstdContexts, type ZstdLibrary } from "./zstd-library.ts";
+import {
+  DICTIONARY_BYTES_MAX,
+  DICTIONARY_LEVEL,
+  ZstdContexts,
+  type ZstdLibrary,
+} from "./zstd-library.ts";
 
 /** In front of a dictionary: ZSTD_MAGIC_DICTIONARY of zstd.h, then its number. */
 const DICTIONARY_MAGIC = 0xec30_a437;
@@ -110,7 +115,11 @@ export class ZstdWithDictionaries implements Codec {
     if (decompressing === null) return false;
     let compressing: Pointer | null = null;
     if (this.compresses) {
-      compressing = functions.ZSTD_createCDict(ptr(copy), byteLength, LEVEL) as Pointer | null;
+      compressing = functions.ZSTD_createCDict(
+        ptr(copy),
+        byteLength,
+        DICTIONARY_LEVEL,
+      ) as Pointer | null;
       if (compressing === null) {
         functions.ZSTD_freeDDict(decompressing);
         return false;
