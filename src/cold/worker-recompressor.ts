@@ -68,7 +68,7 @@ export class WorkerRecompressor implements Recompressor {
   private readonly settings: WorkerSettings;
   private readonly timers: Timers;
   private readonly dictionaries = new Map<number, Uint8Array>();
-  private hasStarted: () => void = () => {};
+  private resolveStarted: () => void = () => {};
   private worker: StartedWorker | null = null;
   private isReady = false;
   private job: Job | null = null;
@@ -82,7 +82,7 @@ export class WorkerRecompressor implements Recompressor {
     this.hasDictionaries = settings.zstdPath !== null;
     this.timers = new Timers(env.clock);
     this.started = new Promise((resolve) => {
-      this.hasStarted = resolve;
+      this.resolveStarted = resolve;
     });
     this.start();
   }
@@ -125,7 +125,7 @@ export class WorkerRecompressor implements Recompressor {
     this.job = null;
     this.dictionaries.clear();
     this.end();
-    this.hasStarted();
+    this.resolveStarted();
   }
 
   private begin(job: Job): void {
@@ -196,7 +196,7 @@ export class WorkerRecompressor implements Recompressor {
       this.worker?.post({ kind: "add", number, dictionary });
     }
     if (this.job !== null) this.send(this.job);
-    this.hasStarted();
+    this.resolveStarted();
   }
 
   private finish(kind: Job["kind"], faults: Faults, report: (job: Job) => void): void {
@@ -239,7 +239,7 @@ export class WorkerRecompressor implements Recompressor {
     }
     if (job?.kind === "recompress") job.sink.onRecompressed(false, 0);
     if (job?.kind === "train") job.sink.onTrained(null, 0);
-    this.hasStarted();
+    this.resolveStarted();
   }
 
   /** Ends the Worker, and what is expected of it. */
