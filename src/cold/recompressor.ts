@@ -17,8 +17,8 @@ export const DICTIONARY_BYTES = 64 * 1024;
 
 export interface RecompressorSink {
   /**
-   * The job has ended. False: it has failed, and there is no output. `busyMs`: for how long it kept
-   * a core busy.
+   * The job has ended. False: it has failed, and there is no output. `busyMs`: the processor time
+   * that it took.
    */
   onRecompressed(isDone: boolean, busyMs: number): void;
   /** Null: the samples made no dictionary, or the job has failed. */
@@ -34,7 +34,10 @@ export interface Recompressor {
   readonly isUsable: boolean;
   /** How many zpages a sample has: SAMPLE_ZPAGES. */
   readonly sampleZpages: number;
-  /** The zpages of the next job, or of the one under way. BATCH_ZPAGES at most. */
+  /**
+   * The zpages of the next job, or of the one under way. BATCH_ZPAGES at most. A job that failed
+   * leaves it empty and in other memory, so its arrays are not to be kept.
+   */
   readonly batch: ZpageBatch;
   /**
    * Compresses the zpages of `batch` again. An output was decompressed once, and gave the page of

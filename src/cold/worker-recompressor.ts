@@ -75,7 +75,7 @@ export class WorkerRecompressor implements Recompressor {
   private readonly decompressor: Decompressor | null;
   private readonly timers: Timers;
   private readonly dictionaries = new Map<number, Uint8Array>();
-  private hasStarted: () => void = () => {};
+  private resolveStarted: () => void = () => {};
   private worker: StartedWorker | null = null;
   private isReady = false;
   private job: Job | null = null;
@@ -91,7 +91,7 @@ export class WorkerRecompressor implements Recompressor {
     this.hasDictionaries = decompressor !== null;
     this.timers = new Timers(env.clock);
     this.started = new Promise((resolve) => {
-      this.hasStarted = resolve;
+      this.resolveStarted = resolve;
     });
     this.start();
   }
@@ -140,7 +140,7 @@ export class WorkerRecompressor implements Recompressor {
     this.job = null;
     this.dictionaries.clear();
     this.end();
-    this.hasStarted();
+    this.resolveStarted();
   }
 
   private begin(job: Job): void {
@@ -210,7 +210,7 @@ export class WorkerRecompressor implements Recompressor {
       this.worker?.post({ kind: "add", number, dictionary });
     }
     if (this.job !== null) this.send(this.job);
-    this.hasStarted();
+    this.resolveStarted();
   }
 
   private finish(kind: Job["kind"], faults: Faults, report: (job: Job) => void): void {
@@ -253,7 +253,7 @@ export class WorkerRecompressor implements Recompressor {
     }
     if (job?.kind === "recompress") job.sink.onRecompressed(false, 0);
     if (job?.kind === "train") job.sink.onTrained(null, 0);
-    this.hasStarted();
+    this.resolveStarted();
   }
 
   /** Ends the Worker, and what is expected of it. */

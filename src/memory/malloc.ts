@@ -1,6 +1,6 @@
 /**
- * The memory of the libraries of the system. The C library keeps large blocks that were freed, as
- * they may be wanted again: 7 MiB for good after the training of a dictionary.
+ * The memory of the system's libraries. The C library keeps large blocks that were freed, for the
+ * next time: 7 MiB for good after the training of a dictionary.
  *
  * Not here: the memory of the runtime, which has an allocator of its own.
  */
