@@ -35,6 +35,8 @@ export interface ColdResult {
   /** Effective ratios with lz4 alone, and after the tier has run. */
   readonly before: number;
   readonly after: number;
+  /** Bytes of pages by bytes of zpages, after it has run. */
+  readonly codec: number;
   /** Part of the pages that was compressed again. */
   readonly share: number;
   readonly pagesPerSecond: number;
@@ -124,7 +126,13 @@ class ColdContest {
     const share = counters.cold_recompressed / pages;
     const coldGetUs = this.meanGetUs(0, hotFrom);
     const after = this.effectiveRatio;
-    return { before, after, share, pagesPerSecond, hotGetUs, coldGetUs, aloneUs, besideUs };
+    const { codec } = this;
+    return { before, after, codec, share, pagesPerSecond, hotGetUs, coldGetUs, aloneUs, besideUs };
+  }
+
+  private get codec(): number {
+    const { zbytes } = this.store.zcache.placement.counters;
+    return (this.store.pageCount * PAGE_BYTES) / (zbytes[0] + zbytes[1]);
   }
 
   private get effectiveRatio(): number {

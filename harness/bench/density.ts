@@ -46,16 +46,24 @@ const SEED = 1;
 
 /**
  * The study that dense blocks were chosen by: the ratio of lz4 on its corpora, and the effective
- * ratio with blocks, alone and with four fifths of the pages compressed again. Ours come from the
- * same programs with other data, so shares are compared.
+ * ratio with blocks; the ratio of zstd with dictionaries, and the effective ratio when that has
+ * compressed four fifths of the pages. Ours come from the same programs with other data, so shares
+ * of the codec's ratio are compared.
  */
-const STUDY: Readonly<Record<CorpusName, { codec: number; blocks: number; cold: number }>> = {
-  python: { codec: 2.36, blocks: 2.22, cold: 3.05 },
-  node: { codec: 3.25, blocks: 3.05, cold: 4.55 },
-  redis: { codec: 1.74, blocks: 1.65, cold: 2.36 },
-  postgres: { codec: 2.24, blocks: 2.12, cold: 2.86 },
-  gcc: { codec: 4.03, blocks: 3.74, cold: 5.59 },
-  chromium: { codec: 4.41, blocks: 4.08, cold: 6.46 },
+interface OfStudy {
+  readonly codec: number;
+  readonly blocks: number;
+  readonly zstd: number;
+  readonly cold: number;
+}
+
+const STUDY: Readonly<Record<CorpusName, OfStudy>> = {
+  python: { codec: 2.36, blocks: 2.22, zstd: 3.52, cold: 3.05 },
+  node: { codec: 3.25, blocks: 3.05, zstd: 5.46, cold: 4.55 },
+  redis: { codec: 1.74, blocks: 1.65, zstd: 2.73, cold: 2.36 },
+  postgres: { codec: 2.24, blocks: 2.12, zstd: 3.27, cold: 2.86 },
+  gcc: { codec: 4.03, blocks: 3.74, zstd: 6.77, cold: 5.59 },
+  chromium: { codec: 4.41, blocks: 4.08, zstd: 8.12, cold: 6.46 },
 };
 
 interface Measured {
@@ -273,6 +281,7 @@ function cells(results: readonly CorpusResult[]): Figure[] {
     add(`overwrite, us; ${row}`, "us", ({ of }) => of[row].overwriteUs);
     add(`occupancy after refill; ${row}`, "", ({ of }) => of[row].occupancy);
   }
+  add("ratio of codecs after the cold tier", "", ({ cold }) => cold?.codec ?? null);
   add("after the cold tier", "", ({ cold }) => cold?.after ?? null);
   add("its part of the pages", "", ({ cold }) => cold?.share ?? null);
   add("its pages a second", "", ({ cold }) => cold?.pagesPerSecond ?? null);
@@ -331,7 +340,8 @@ function targets(results: readonly CorpusResult[]): Figure[] {
   const coldOfStudy = ({ name, cold }: CorpusResult): number | null => {
     const study = STUDY[name as CorpusName];
     if (study === undefined || cold === null) return null;
-    return cold.after / cold.before / (study.cold / study.blocks);
+    const codec = 1 / (0.2 / study.codec + 0.8 / study.zstd);
+    return cold.after / cold.codec / (study.cold / codec);
   };
   const coldGet = ({ name, cold }: CorpusResult): number | null => {
     return cold === null || name === "random" ? null : cold.coldGetUs - cold.hotGetUs;
@@ -346,7 +356,7 @@ function targets(results: readonly CorpusResult[]): Figure[] {
     worst(results, "occupancy after refill", occupancy, { atLeast: 0.85 }),
     worst(results, "us an overwrite more than zbud", more, { atMost: 1 }),
     worst(results, "p99 of a get beside compaction", get, { atMost: 1.3 }),
-    worst(results, "cold tier, of the study's gain", coldOfStudy, { atLeast: 0.95 }),
+    worst(results, "cold tier, of the study's", coldOfStudy, { atLeast: 0.95 }),
     worst(results, "us a get of a cold page more", coldGet, { atMost: 6 }),
     worst(results, "p99 of a get beside the cold tier", besideCold, { atMost: 1.3 }),
     pagesInSameMemory(results),
