@@ -28,10 +28,12 @@ import { Dictionaries } from "./dictionaries.ts";
 import type { Recompressor, RecompressorSink } from "./recompressor.ts";
 import { SAVED_BYTES_MIN, type ZpageBatch } from "./zpage-batch.ts";
 
+/** Zpages that are copied, or replaced, in one turn of the loop: 10 to 20 us. Reads come between. */
+const SLICE_ZPAGES = 8;
 /** How often one step asks the placement for cold zpages: often if it has many, for a sample. */
 const LOOKS_PER_STEP = 64;
-/** How many of these may find fewer than were asked for. Each takes up to a tenth of a millisecond. */
-const POOR_LOOKS_PER_STEP = 2;
+/** How many of these may find fewer than were asked for. */
+const POOR_LOOKS_PER_STEP = 4;
 /** The pause after a step that found nothing, so that the search takes little of the thread. */
 const LOOK_PAUSE_MS = 10;
 /** There is no training with less than this part of a sample. */
@@ -90,6 +92,9 @@ export class ColdTier implements RecompressorSink {
   private sampling: Sampling | null = null;
   /** How many zpages the job has. Its batch is empty when it has failed. */
   private jobZpages = 0;
+  /** What is left of the step that looks for zpages. */
+  private looksLeft = 0;
+  private poorLooksLeft = 0;
   private isBusy = false;
   private isClosed = false;
   private timer: TimerId | null = null;
@@ -127,16 +132,40 @@ export class ColdTier implements RecompressorSink {
     if (this.isBusy || this.isClosed || this.timer !== null) return;
     this.dictionaries.sweep();
     if (!this.recompressor.isUsable || this.zpages.epoch === this.doneEpoch) return;
-    if (this.sampling !== null && this.isSampleWhole) {
-      this.train(this.sampling);
-      if (this.isBusy) return;
-    }
-    this.fillBatch();
-    if (this.recompressor.batch.count > 0) {
-      this.isBusy = true;
-      this.jobZpages = this.recompressor.batch.count;
+    this.isBusy = true;
+    if (this.sampling !== null && this.isSampleWhole && this.train(this.sampling)) return;
+    this.recompressor.batch.count = 0;
+    this.looksLeft = LOOKS_PER_STEP;
+    this.poorLooksLeft = POOR_LOOKS_PER_STEP;
+    this.look();
+  }
+
+  /** Fills the batch in slices. Some zpages may go to a sample instead. */
+  private look(): void {
+    if (this.isClosed) return;
+    const { zpages } = this;
+    const { batch } = this.recompressor;
+    const { rounds } = zpages;
+    const found = this.found.subarray(0, Math.min(SLICE_ZPAGES, batch.capacity - batch.count));
+    const count = zpages.next(found);
+    this.looksLeft -= 1;
+    if (count < found.length) this.poorLooksLeft -= 1;
+    if (count > 0) this.foundRound = zpages.rounds;
+    for (let i = 0; i < count; i += 1) this.consider(found[i] ?? 0);
+    const isOver = this.looksLeft === 0 || this.poorLooksLeft === 0 || zpages.rounds !== rounds;
+    if (isOver || this.isSampleWhole || batch.count === batch.capacity) this.begin();
+    else this.clock.soon(() => this.look());
+  }
+
+  /** Begins the job, if zpages were found for one. */
+  private begin(): void {
+    this.jobZpages = this.recompressor.batch.count;
+    if (this.jobZpages > 0) {
       this.recompressor.recompress(this);
-    } else if (this.zpages.rounds - this.foundRound > 1) this.doneEpoch = this.zpages.epoch;
+      return;
+    }
+    this.isBusy = false;
+    if (this.zpages.rounds - this.foundRound > 1) this.doneEpoch = this.zpages.epoch;
     else this.stepAfter(LOOK_PAUSE_MS);
   }
 
@@ -148,14 +177,22 @@ export class ColdTier implements RecompressorSink {
 
   /** RecompressorSink. */
   onRecompressed(isDone: boolean, busyMs: number): void {
-    if (this.isClosed) return;
-    this.isBusy = false;
     if (!isDone) this.counters.cold_failed_jobs += 1;
-    const { batch } = this.recompressor;
+    this.finishFrom(0, isDone, busyMs);
+  }
+
+  /** Goes on with zpage `first` of the job, and with the next slice in the next turn. */
+  private finishFrom(first: number, isDone: boolean, busyMs: number): void {
+    if (this.isClosed) return;
+    const { outputBytes } = this.recompressor.batch;
+    const end = Math.min(first + SLICE_ZPAGES, this.jobZpages);
     // Zpages of a job that failed are not tried again: one of them may be the reason.
-    for (let i = 0; i < this.jobZpages; i += 1) {
-      this.finish(i, isDone ? (batch.outputBytes[i] ?? 0) : 0);
+    for (let i = first; i < end; i += 1) this.finish(i, isDone ? (outputBytes[i] ?? 0) : 0);
+    if (end < this.jobZpages) {
+      this.clock.soon(() => this.finishFrom(end, isDone, busyMs));
+      return;
     }
+    this.isBusy = false;
     this.rest(busyMs);
   }
 
@@ -176,25 +213,6 @@ export class ColdTier implements RecompressorSink {
       this.timer = null;
       this.step();
     });
-  }
-
-  /** Fills the batch with cold zpages. Some of them may go to a sample instead. */
-  private fillBatch(): void {
-    const { zpages } = this;
-    const { batch } = this.recompressor;
-    batch.count = 0;
-    // Not beyond the end of a round: a zpage must not be in the batch twice.
-    const { rounds } = zpages;
-    let poor = 0;
-    for (let look = 0; look < LOOKS_PER_STEP && poor < POOR_LOOKS_PER_STEP; look += 1) {
-      const found = this.found.subarray(batch.count);
-      const count = zpages.next(found);
-      if (count < found.length) poor += 1;
-      if (count > 0) this.foundRound = zpages.rounds;
-      for (let i = 0; i < count; i += 1) this.consider(found[i] ?? 0);
-      const isFull = batch.count === batch.capacity;
-      if (isFull || this.isSampleWhole || zpages.rounds !== rounds) return;
-    }
   }
 
   private consider(page: number): void {
@@ -242,6 +260,8 @@ export class ColdTier implements RecompressorSink {
     const page = this.pages[i] ?? 0;
     if (!tmem.isLive(page) || tmem.version(page) !== this.versions[i]) return;
     if (tmem.tag(page) !== TAG.LOCAL || placement.isLeaving(tmem.place(page))) return;
+    // It is in the batch twice if compaction moved it while the batch was filled.
+    if (tmem.codec(page) >= CODEC.ZSTD) return;
     if (zpageBytes < 1 || zpageBytes > batch.outputBytesMax(i)) {
       counters.cold_not_shorter += 1;
       zpages.settle(tmem.place(page));
@@ -282,14 +302,14 @@ export class ColdTier implements RecompressorSink {
     return zpages.count === zpages.capacity || this.zpages.rounds >= endRound;
   }
 
-  /** Trains a dictionary from the sample, which is whole. */
-  private train({ pool, zpages }: Sampling): void {
+  /** Trains a dictionary from the sample, which is whole. @returns false if it is no good. */
+  private train({ pool, zpages }: Sampling): boolean {
     if (zpages.count < zpages.capacity * SAMPLE_PART_MIN || pool.isDoomed) {
       this.endSampling(pool, null);
-      return;
+      return false;
     }
-    this.isBusy = true;
     this.recompressor.train(zpages, this);
+    return true;
   }
 
   private endSampling(pool: Pool, dictionary: Uint8Array | null): void {

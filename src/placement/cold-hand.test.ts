@@ -100,7 +100,7 @@ test("what was used lately is not cold, unless the order is that of insertion", 
   }
 });
 
-test("a call visits 256 blocks at most, and reads only their slots when all is settled", () => {
+test("a call visits 64 blocks at most, and reads only their slots when all is settled", () => {
   const rig = new PlacementRig(make, 3000);
   for (let i = 0; i < 10_000; i += 1) rig.put(1000);
   growCold(rig);
@@ -113,7 +113,7 @@ test("a call visits 256 blocks at most, and reads only their slots when all is s
     expect(rig.nextCold()).toEqual([]);
     most = Math.max(most, reads.mock.calls.length);
   }
-  expect(most).toBe(256);
-  expect(calls).toBe(Math.ceil(rig.frames.framesUsed / 4 / 256));
+  expect(most).toBe(64);
+  expect(calls).toBe(Math.ceil(rig.frames.framesUsed / 4 / 64));
   reads.mockRestore();
 });

@@ -32,7 +32,7 @@ import { type ColdZpages, HEADER_BYTES, writeHeader } from "./placement.ts";
 /** Zpages of this age are cold. An epoch lasts until an eighth of the store was used, or longer. */
 const COLD_AGE = 2;
 /** One call of `next` visits this many rows at most. */
-const ROWS_MAX = 256;
+const ROWS_MAX = 64;
 
 interface Parts {
   readonly rows: BlockRows;
