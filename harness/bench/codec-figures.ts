@@ -2,12 +2,14 @@
 import type { Bench, Figure } from "./bench.ts";
 import { CODEC_BENCH_TARGETS, codecBench } from "./codec.ts";
 import { nativeCodecFigures } from "./native-codec.ts";
+import { recompressionFigures } from "./recompression.ts";
 
 export const codecFigures: Bench = {
   name: "codec",
   about:
     "Real pages, in turns. No code around lz4-wasm's exports can beat the bare loop over them. " +
-    "The last figures are liblz4 against lz4-wasm, alone and through a store.",
+    "Then liblz4 against lz4-wasm, alone and through a store. The last figures are cold pages: " +
+    "zstd against the lz4 of hot pages, and the Worker that compresses them again.",
   async run(): Promise<Figure[]> {
     const figures: Figure[] = [];
     for (const rate of await codecBench()) {
@@ -35,6 +37,6 @@ export const codecFigures: Bench = {
         },
       );
     }
-    return [...figures, ...(await nativeCodecFigures())];
+    return [...figures, ...(await nativeCodecFigures()), ...(await recompressionFigures())];
   },
 };

@@ -126,6 +126,12 @@ function residentBytes(pagemap: number, region: Region): number {
   return count * FRAME_BYTES;
 }
 
+interface StoreParts {
+  readonly lz4: Codec;
+  readonly memory: MeasuredMemory;
+  readonly coldCodecs: readonly Codec[];
+}
+
 export class DensityStore {
   readonly zcache: Zcache;
   private readonly memory: MeasuredMemory;
@@ -133,18 +139,26 @@ export class DensityStore {
   private readonly path: PagePath;
   private readonly framesBytes: number;
 
-  private constructor(lz4: Codec, memory: MeasuredMemory, placement: PlacementName, pages: number) {
+  private constructor(parts: StoreParts, placement: PlacementName, pages: number) {
+    const { lz4, memory, coldCodecs } = parts;
     this.memory = memory;
     this.codec = new RecordedCodec(memory, lz4);
     this.framesBytes = pages * FRAME_BYTES;
     const counts = { frameCountMax: pages, pageCountMax: pages + 1 };
-    this.path = new PagePath({ ...counts, codec: this.codec, placement, memory });
+    this.path = new PagePath({ ...counts, codec: this.codec, coldCodecs, placement, memory });
     this.zcache = this.path.zcache;
   }
 
-  static async open(placement: PlacementName, pages: number): Promise<DensityStore> {
+  /** `codecs`: by id, those that decompress. Default: lz4-wasm. */
+  static async open(
+    placement: PlacementName,
+    pages: number,
+    codecs: readonly Codec[] = [],
+  ): Promise<DensityStore> {
     const memory = new MeasuredMemory();
-    return new DensityStore(await Lz4.load(memory), memory, placement, pages);
+    const lz4 = codecs[CODEC.LZ4] ?? (await Lz4.load(memory));
+    const coldCodecs = codecs.slice(CODEC.ZSTD);
+    return new DensityStore({ lz4, memory, coldCodecs }, placement, pages);
   }
 
   put(number: number, zpages: Zpages, page: number): void {

@@ -51,6 +51,8 @@ interface PagePathOptions {
   readonly pageCountMax: number;
   /** The codec, or the bytes of each zpage of one that only copies. */
   readonly codec: Codec | number;
+  /** By id, from CODEC.ZSTD on: the codecs of cold pages. */
+  readonly coldCodecs?: readonly Codec[];
   /** Zbud by default. */
   readonly placement?: PlacementName;
   readonly memory?: Memory;
@@ -66,7 +68,7 @@ export class PagePath {
   constructor(options: PagePathOptions) {
     const { codec: given, memory = openMemory() } = options;
     const codec = typeof given === "number" ? new CopyCodec(memory, given) : given;
-    const codecs = [new Raw(memory), codec];
+    const codecs = [new Raw(memory), codec, ...(options.coldCodecs ?? [])];
     this.zcache = new Zcache(
       { memory, codec, codecs, remote: NEVER_REMOTE, seed: 1 },
       {

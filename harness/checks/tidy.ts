@@ -40,12 +40,13 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   placement: ["core", "frames"],
   compress: ["memory", "core", "fixtures/pages"],
   zcache: ["tmem", "placement", "compress", "frames", "core"],
+  cold: ["zcache", "tmem", "placement", "compress", "memory", "core"],
   wire: ["core"],
   net: ["wire", "core"],
   gossip: ["core"],
   cluster: ["gossip", "net", "core"],
   security: ["gossip", "net", "core"],
-  ramster: ["spill", "zcache", "tmem", "placement", "compress", "net", "wire", "core"],
+  ramster: ["spill", "cold", "zcache", "tmem", "placement", "compress", "net", "wire", "core"],
   nbd: ["net", "core"],
   http: ["net", "core"],
   doors: ["http", "ramster", "net", "wire", "core"],
@@ -55,6 +56,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
     "doors",
     "exports",
     "ramster",
+    "cold",
     "zcache",
     "tmem",
     "placement",
@@ -70,6 +72,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   ],
   cli: [
     "node",
+    "cold",
     "compress",
     "cluster",
     "doors",
@@ -144,6 +147,7 @@ const OUTSIDE: readonly { readonly name: RegExp; readonly homes: readonly string
 
 /** Files that may use time, chance, the process and the console. */
 const EFFECT_HOMES = [
+  "src/cold/worker.ts",
   "src/net/bun.ts",
   "src/net/bun-datagrams.ts",
   "src/net/bun-listener.ts",
@@ -177,7 +181,11 @@ const BANNED: readonly {
     instead: "Checksummer",
     homes: [...EFFECT_HOMES, "src/compress/checksum.ts"],
   },
-  { call: /\bBun\.(?!hash\.crc32\b)/, instead: "an interface", homes: EFFECT_HOMES },
+  {
+    call: /\bBun\.(?!hash\.crc32\b)/,
+    instead: "an interface",
+    homes: [...EFFECT_HOMES, "src/compress/bun-zstd.ts"],
+  },
   { call: /\bconsole\./, instead: "counters and errors", homes: EFFECT_HOMES },
 ];
 

@@ -3,11 +3,12 @@ import { assert } from "../../src/core/assert.ts";
 import { EPHEMERAL, type Kind, PERSISTENT } from "../../src/core/kind.ts";
 import { PAGE_BYTES, ZPAGE_BYTES_MAX } from "../../src/core/limits.ts";
 import type { Memory } from "../../src/core/memory.ts";
-import { below, type Random, SeededRandom } from "../../src/core/random.ts";
+import { below, type Random } from "../../src/core/random.ts";
 import { FramePool } from "../../src/frames/frame-pool.ts";
 import { openMemory } from "../../src/memory/open-memory.ts";
 import { FRAMES_MAX } from "../../src/placement/block-rows.ts";
 import {
+  type ColdZpages,
   HEADER_BYTES,
   type Placement,
   type PlacementSink,
@@ -18,13 +19,18 @@ export type MakePlacement = (memory: Memory, frames: FramePool, sink: PlacementS
 
 interface Stored {
   /** The number that it was stored with. Its bytes and its checksum are made from this. */
-  readonly mark: number;
-  readonly zpageBytes: number;
+  mark: number;
+  zpageBytes: number;
   readonly kind: Kind;
+  /** Epochs that had begun when it was put. */
+  readonly epochs: number;
+  isSettled: boolean;
   ref: number;
 }
 
 const FENCE = 0xa5;
+/** Cold zpages are at least this many epochs old. */
+const COLD_AGE = 2;
 /** Not aligned. */
 const ZPAGE_AT = HEADER_BYTES + 13;
 
@@ -36,6 +42,9 @@ export class PlacementRig implements PlacementSink {
   private readonly bytes = new Uint8Array(3 * PAGE_BYTES);
   private readonly taken = new Int32Array(TAKEN_MAX);
   private lastPage = 0;
+  /** Epochs that have begun, as far as they began in calls of the rig. */
+  private epochs = 0;
+  private lastEpoch = 0;
 
   constructor(make: MakePlacement, frameCountMax = 64, memory: Memory = openMemory()) {
     this.frames = new FramePool(memory, { frameCountMax, spareCountMax: FRAMES_MAX });
@@ -45,17 +54,22 @@ export class PlacementRig implements PlacementSink {
   /** @returns the new page, or 0: no room. A put takes at most one frame. */
   put(zpageBytes: number, kind: Kind = PERSISTENT): number {
     const page = this.lastPage + 1;
-    const { bytes, frames } = this;
+    const { frames, epochs } = this;
     const before = frames.framesUsed;
-    bytes.fill(FENCE);
-    bytes.fill(page, ZPAGE_AT, ZPAGE_AT + zpageBytes);
+    const bytes = this.bytesOf(page, zpageBytes);
     const ref = this.placement.put(bytes, ZPAGE_AT, zpageBytes, kind, page, checksumOf(page));
     assert(frames.framesUsed - before <= 1, "a put took several frames");
+    this.countEpochs();
     if (ref === 0) return 0;
     this.lastPage = page;
-    this.stored.set(page, { mark: page, zpageBytes, kind, ref });
+    this.stored.set(page, { mark: page, zpageBytes, kind, epochs, isSettled: false, ref });
     this.check(page);
     return page;
+  }
+
+  touch(page: number): void {
+    this.placement.touch(this.refOf(page));
+    this.countEpochs();
   }
 
   /** The page is there, and a read of it writes nothing but header and zpage. */
@@ -85,6 +99,64 @@ export class PlacementRig implements PlacementSink {
     this.stored.set(this.lastPage, stored);
     this.check(this.lastPage);
     return this.lastPage;
+  }
+
+  get cold(): ColdZpages {
+    const { cold } = this.placement;
+    if (cold === null) throw new Error("the placement has no cold zpages");
+    return cold;
+  }
+
+  /** The pages that `next` finds in one call. */
+  nextCold(countMax = 64): number[] {
+    const found = new Int32Array(countMax);
+    const pages = [...found.subarray(0, this.cold.next(found))];
+    for (const page of pages) {
+      const { epochs, isSettled } = this.at(page);
+      assert(!this.isLeaving(page), "a leaving zpage is not cold");
+      assert(!isSettled, "next found a settled zpage");
+      assert(this.epochs - epochs >= COLD_AGE, "next found a zpage that was put just now");
+    }
+    return pages;
+  }
+
+  /** The pages that `next` finds until it has gone round. */
+  restOfRound(countMax = 64): number[] {
+    const { rounds } = this.cold;
+    const pages: number[] = [];
+    while (this.cold.rounds === rounds) pages.push(...this.nextCold(countMax));
+    assert(this.cold.rounds === rounds + 1, "rounds");
+    assert(new Set(pages).size === pages.length, "a zpage was found twice in a round");
+    return pages;
+  }
+
+  /** The pages that are to be found in a round, in order, if none was used since it was put. */
+  coldPages(): number[] {
+    const cold = [...this.stored].filter(([page, { epochs, isSettled }]) => {
+      return this.epochs - epochs >= COLD_AGE && !isSettled && !this.isLeaving(page);
+    });
+    return cold.map(([page]) => page).sort((a, b) => a - b);
+  }
+
+  settle(page: number): void {
+    this.cold.settle(this.refOf(page));
+    this.at(page).isSettled = true;
+    this.check(page);
+  }
+
+  /** Replaces the zpage with another one. Never takes a frame. */
+  replace(page: number, zpageBytes: number): void {
+    const stored = this.at(page);
+    this.lastPage += 1;
+    const mark = this.lastPage;
+    const before = this.frames.framesUsed;
+    const bytes = this.bytesOf(mark, zpageBytes);
+    stored.ref = this.cold.replace(stored.ref, bytes, ZPAGE_AT, zpageBytes, checksumOf(mark));
+    assert(this.frames.framesUsed <= before, "a replacement took a frame");
+    stored.mark = mark;
+    stored.zpageBytes = zpageBytes;
+    stored.isSettled = true;
+    this.check(page);
   }
 
   checkAll(): void {
@@ -136,6 +208,20 @@ export class PlacementRig implements PlacementSink {
     this.at(page).ref = ref;
   }
 
+  /** A zpage made from the mark, with fences around it. */
+  private bytesOf(mark: number, zpageBytes: number): Uint8Array {
+    const { bytes } = this;
+    bytes.fill(FENCE);
+    return bytes.fill(mark, ZPAGE_AT, ZPAGE_AT + zpageBytes);
+  }
+
+  /** A put or a use begins one epoch at most. */
+  private countEpochs(): void {
+    const epoch = this.placement.cold?.epoch ?? 0;
+    if (epoch !== this.lastEpoch) this.epochs += 1;
+    this.lastEpoch = epoch;
+  }
+
   private at(page: number): Stored {
     const stored = this.stored.get(page);
     if (stored === undefined) throw new Error(`page ${page} is not stored`);
@@ -158,42 +244,4 @@ export function anySize(random: Random): number {
   if (dice === 0) return PAGE_BYTES;
   if (dice === 1) return 1 + below(random, ZPAGE_BYTES_MAX);
   return 1 + below(random, dice < 6 ? 1200 : 2500);
-}
-
-/** Random operations, checked against the rig's Map. Ends with an empty store. */
-export function playRandomly(rig: PlacementRig, seed: number, steps: number): void {
-  const random = new SeededRandom(seed);
-  const leaving: number[] = [];
-  const anyPage = (): number => {
-    const pages = [...rig.stored.keys()];
-    return pages[below(random, pages.length)] ?? 0;
-  };
-  for (let step = 0; step < steps; step += 1) {
-    const kind = below(random, 2) === 0 ? EPHEMERAL : PERSISTENT;
-    const dice = below(random, 16);
-    const page = anyPage();
-    if (dice < 8) {
-      if (rig.put(anySize(random), kind) === 0)
-        assert(!rig.frames.hasFree, "refused with free frames");
-    } else if (dice < 12) {
-      if (page !== 0) rig.free(page);
-    } else if (dice === 12) {
-      const had = rig.placement.hasLive(EPHEMERAL);
-      assert(rig.placement.evict(kind) === had, "evicts what there is");
-    } else if (dice === 13) {
-      leaving.push(...rig.takeOldest(kind));
-    } else if (dice === 14) {
-      const back = leaving.shift() ?? 0;
-      if (rig.stored.has(back) && rig.isLeaving(back)) rig.putBack(back, "oldest");
-    } else if (page !== 0 && !rig.isLeaving(page)) {
-      rig.renumber(page);
-    } else if (page !== 0) rig.check(page);
-    if (step % 97 === 0) rig.placement.verify();
-  }
-  rig.checkAll();
-  rig.freeAll();
-  rig.placement.verify();
-  assert(rig.frames.framesUsed === 0, "a frame is left");
-  rig.placement.close();
-  rig.frames.close();
 }

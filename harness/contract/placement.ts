@@ -1,12 +1,15 @@
 /**
  * The contract of a Placement (src/placement/placement.ts), as a suite that every placement passes.
- * Call `placementContract` at the top level of a test file.
+ * Call `placementContract` at the top level of a test file. A placement with cold zpages passes
+ * another suite too (cold-zpages.ts).
  */
 import { describe, expect, test } from "bun:test";
 import { EPHEMERAL, type Kind, PERSISTENT } from "../../src/core/kind.ts";
 import { PAGE_BYTES, ZPAGE_BYTES_MAX } from "../../src/core/limits.ts";
 import { below, type Random, SeededRandom } from "../../src/core/random.ts";
-import { anySize, type MakePlacement, PlacementRig, playRandomly } from "./placement-rig.ts";
+import { coldZpagesContract } from "./cold-zpages.ts";
+import { playRandomly } from "./placement-play.ts";
+import { anySize, type MakePlacement, PlacementRig } from "./placement-rig.ts";
 
 /** Puts zpages of the kind until there is no room. */
 function fill(rig: PlacementRig, kind: Kind, random: Random): void {
@@ -147,4 +150,5 @@ export function placementContract(name: string, make: MakePlacement): void {
       for (const seed of [1, 2, 3]) playRandomly(new PlacementRig(make, 100), seed, 8000);
     });
   });
+  if (new PlacementRig(make, 1).placement.cold !== null) coldZpagesContract(name, make);
 }

@@ -7,7 +7,7 @@ import { gossipPacket, gossipStream } from "./gossip.ts";
 import { lz4, nativeLz4 } from "./lz4.ts";
 import { nbd } from "./nbd.ts";
 import { blocks, zbud } from "./placement.ts";
-import { zstd } from "./zstd.ts";
+import { bunZstd, nativeZstd } from "./zstd.ts";
 
 export const FUZZERS: readonly Fuzzer[] = [
   framer,
@@ -16,7 +16,8 @@ export const FUZZERS: readonly Fuzzer[] = [
   gossipStream,
   lz4,
   ...nativeLz4,
-  ...zstd,
+  bunZstd,
+  ...nativeZstd,
   nbd,
   zbud,
   blocks,

@@ -1,13 +1,11 @@
 /**
- * zstd: frames that are none, with and without a dictionary, where this machine has libzstd. It
- * works between pages that end the process when they are touched.
+ * zstd: frames that are none, for the zstd of the runtime, and for libzstd where this machine has
+ * it, with and without a dictionary. libzstd works between pages that end the process when they are
+ * touched.
  */
-import {
-  ZSTD_LIBRARY,
-  Zstd,
-  ZstdLibrary,
-  ZstdWithDictionaries,
-} from "../../src/compress/native/zstd.ts";
+import { BunZstd } from "../../src/compress/bun-zstd.ts";
+import { Zstd, ZstdWithDictionaries } from "../../src/compress/native/zstd.ts";
+import { ZSTD_LIBRARY, ZstdLibrary } from "../../src/compress/native/zstd-library.ts";
 import { below, type Random } from "../../src/core/random.ts";
 import { findLibrary } from "../../src/memory/system-library.ts";
 import { loadPageClass } from "../pages/load.ts";
@@ -22,8 +20,15 @@ const smokeRuns = 2000;
 const DICTIONARY_BYTES = 16 * 1024;
 const BLOCK_HEADER_BYTES = 3;
 
+export const bunZstd: Fuzzer = {
+  name: "zstd-bun",
+  about: `${about}, with the zstd of the runtime`,
+  smokeRuns,
+  open: async () => new CodecTarget({ codec: new BunZstd(), hostile }),
+};
+
 /** None on a machine without libzstd. */
-export const zstd: readonly Fuzzer[] =
+export const nativeZstd: readonly Fuzzer[] =
   "path" in found
     ? [
         { name: "zstd", about, smokeRuns, open: async () => openPlain(found.path) },

@@ -86,6 +86,8 @@ export class ProcessWorld implements AsyncDisposable {
     // A library is checked in a process of its own, which takes as long as the start of a node.
     const hasCodec = command === "server" || flags.some((flag) => flag.startsWith("--codec="));
     if (!hasCodec) own.push("--codec=wasm");
+    const hasCold = command === "server" || flags.some((flag) => flag.startsWith("--cold-codec="));
+    if (!hasCold) own.push("--cold-codec=none");
     const argv = [
       ...[...under, ...this.program, command, ...(named ? [] : [`--name=n${number}`]), ...own],
       ...[...listen.map((address) => `--listen=${address}`), ...client, ...flags],

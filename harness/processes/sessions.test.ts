@@ -18,7 +18,7 @@ const CONNECTIONS = 6;
 const FRAMES = 80;
 const PAGES = 500;
 const LAST = 0xffff_fff0;
-const VERSION_LAST = 2 ** 46 - 1;
+const VERSION_LAST = 2 ** 45 - 1;
 const ZPAGES = [
   { codec: 0, zpage: "5ax4096" },
   { codec: 0, zpage: "00x4096" },

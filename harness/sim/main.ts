@@ -179,7 +179,7 @@ async function foundByTest(
   { file, test }: NonNullable<Defect["caughtBy"]>,
 ): Promise<string | null> {
   const env = { ...process.env, [DEFECT_VARIABLE]: name, BUN_OPTIONS: `--preload=${PRELOAD}` };
-  const child = Bun.spawn([process.execPath, "test", file, "-t", test], {
+  const child = Bun.spawn([process.execPath, "test", file, "-t", RegExp.escape(test)], {
     cwd: ROOT,
     env,
     stdout: "ignore",

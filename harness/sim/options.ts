@@ -62,6 +62,9 @@ export interface SimOptions {
   readonly lendMib: number;
   readonly placement: PlacementName;
   readonly order: Order;
+  /** Whether owners compress cold pages again, and how many of these jobs fail. */
+  readonly cold: boolean;
+  readonly coldFailPercent: number;
   /** Points of buggify that are armed in this run. */
   readonly buggify: readonly BuggifyPoint[];
   /** How often an armed point fires, in percent. */
@@ -98,6 +101,8 @@ export function drawOptions(seed: number, given: Partial<SimOptions> = {}): SimO
     buggifyPercent: pick([1, 5, 25]),
     placement: pick(PLACEMENTS),
     order: pick(ORDERS),
+    cold: pick([false, true, true]),
+    coldFailPercent: pick([0, 0, 20]),
   };
   return { ...drawn, ...given };
 }

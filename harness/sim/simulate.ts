@@ -105,7 +105,7 @@ class Run {
   private async begin(): Promise<void> {
     const { replicas, remotifyEph, selfshrink, foreignGraceMs, seal, nodes } = this.options;
     const { pages, operationMs, buggify, buggifyPercent } = this.options;
-    const { diskMib, replicasOnDisk, lendMib, placement, order } = this.options;
+    const { diskMib, replicasOnDisk, lendMib, placement, order, cold } = this.options;
     const disk = { spillPath: "disk", spillBytes: diskMib * MIB, replicasOnDisk };
     const own = {
       replicas,
@@ -115,12 +115,14 @@ class Run {
       seal,
       placement,
       order,
+      coldCodec: cold ? ("zstd" as const) : ("none" as const),
       lendBytes: lendMib * MIB,
       ...(diskMib > 0 ? disk : {}),
     };
     this.sim.buggify = (point) => {
       return buggify.includes(point) && below(this.random, 100) < buggifyPercent;
     };
+    this.sim.coldFailPercent = this.options.coldFailPercent;
     // A node that is cut off gives up, since troubles wait for it, and is started again.
     const joinTimeoutMs = JOIN_TIMEOUT_MS;
     const settings = Array.from({ length: nodes }, (_, number) => {

@@ -20,6 +20,7 @@ export function nodeStats(
     members: [],
     nowhere: null,
     codec: null,
+    cold_codec: null,
     exports: [],
     spill: { trouble: null },
     lending: { unseen: [] },

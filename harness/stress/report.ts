@@ -183,7 +183,13 @@ export function reportText(report: StressReport, colors: ReportColors): string {
     row("remote gets", `${report.remote_gets}`),
     row("compression", `${report.compression_ratio} : 1`),
     row("on the wire", `${(report.bytes_on_wire / 1024 / 1024).toFixed(1)} MiB`),
-    row("kept", `${total((node) => node.zpages)} zpages in ${total((node) => node.frames)} frames`),
+    row(
+      "kept",
+      keptText(
+        total((node) => node.zpages),
+        total((node) => node.frames),
+      ),
+    ),
     row(
       "left over",
       `${leaks.frames} frames, ${leaks.remote} remote, ${leaks.foreign} foreign, ` +
@@ -250,6 +256,11 @@ function folded(text: string, indent: number): string {
     } else lines.push(word);
   }
   return lines.join(`\n${" ".repeat(indent)}`);
+}
+
+function keptText(zpages: number, frames: number): string {
+  const density = frames === 0 ? "" : `, ${(zpages / frames).toFixed(2)} a frame`;
+  return `${zpages} zpages in ${frames} frames${density}`;
 }
 
 function refusals(refused: Record<string, number>): string {

@@ -150,9 +150,9 @@ const PEER: readonly BadFrame[] = [
     put(putEntry({ size: 4001 })),
   ),
   bad("put-short-raw", "PUT: entry 0: zpage of 3 bytes with codec 0", put(putEntry({ codec: 0 }))),
-  bad("put-codec", "PUT: entry 0: codec 4 is not defined", put(putEntry({ codec: 4 }))),
+  bad("put-codec", "PUT: entry 0: codec 7 is not defined", put(putEntry({ codec: 7 }))),
   bad("put-kind", "PUT: entry 0: unknown kind", put(putEntry({ kind: 2 }))),
-  bad("put-version", "PUT: entry 0: version out of range", put(putEntry({ version: 2 ** 46 }))),
+  bad("put-version", "PUT: entry 0: version out of range", put(putEntry({ version: 2 ** 45 }))),
   bad(
     "put-handle-reserved",
     "PUT: entry 0: reserved bytes of the handle",
@@ -167,7 +167,7 @@ const PEER: readonly BadFrame[] = [
   bad(
     "get-version",
     "GET: entry 0: version out of range",
-    frameOf({ type: 17, count: 1 }, [...handle(HANDLE), u64(2 ** 46, "version")]),
+    frameOf({ type: 17, count: 1 }, [...handle(HANDLE), u64(2 ** 45, "version")]),
   ),
   bad(
     "get-reply-not-found-with-zpage",

@@ -32,8 +32,8 @@ const A: GoldenHandle = {
 };
 const B: GoldenHandle = { pool: 65_535, oid: ["0x0", "0xffffffff", "0x100000000"], index: 2 };
 
-/** The last version there can be, 2^46 - 1. */
-const VERSION_LAST = 70_368_744_177_663;
+/** The last version there can be, 2^45 - 1. */
+const VERSION_LAST = 35_184_372_088_831;
 
 const REPLY = { flags: 1 } as const;
 const OK = { transportStatus: "none", handlerStatus: "ok" } as const;

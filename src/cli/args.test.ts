@@ -64,6 +64,7 @@ describe("parseArgs() of a node", () => {
       --trickle-first 0ms --pers-zpage-max 4000 --pers-zpage-mean 2000 --put-wait 0ms
       --request-timeout 1.5s --keepalive 1s --idle 10s --reconnect 5s --selfshrink off
       --selfshrink-interval 1m --selfshrink-hysteresis 10 --selfshrink-inertia 0 --codec raw
+      --cold-codec none --cold-share 50
       --selfshrink-pages 50 --reserve 5%
       --gossip 10.0.0.9:0 --join 10.0.0.1:7946,seeds:7946 --join-timeout 90s --network wan
       --advertise 10.0.0.8:7777 --gossip-advertise 10.0.0.8:7946 --insecure
@@ -102,6 +103,8 @@ describe("parseArgs() of a node", () => {
         ],
         ioTimeoutMs: 10_000,
         warnAtPercent: 70,
+        coldCodec: "none",
+        coldSharePercent: 50,
         zone: "rack7",
         clients: [
           { kind: "unix", path: "/run/r.sock" },

@@ -8,7 +8,7 @@ import { loadPageClass } from "../../harness/pages/load.ts";
 import { areToolsRequired, which } from "../../harness/processes/tools.ts";
 import { CODEC } from "../compress/codec.ts";
 import { LZ4_LIBRARY } from "../compress/native/lz4.ts";
-import { ZSTD_LIBRARY } from "../compress/native/zstd.ts";
+import { ZSTD_LIBRARY } from "../compress/native/zstd-library.ts";
 import { PAGE_BYTES } from "../core/limits.ts";
 import { Log } from "../core/log.ts";
 import { openMemory } from "../memory/open-memory.ts";

@@ -8,24 +8,18 @@
  */
 import type { Codec } from "../compress/codec.ts";
 import { Lz4 } from "../compress/lz4.ts";
-import { LIBRARIES, type LibraryName } from "../compress/native/libraries.ts";
 import { NativeLz4 } from "../compress/native/lz4.ts";
 import { Raw } from "../compress/raw.ts";
 import { ConfigError } from "../core/errors.ts";
 import type { Log } from "../core/log.ts";
 import type { Memory } from "../core/memory.ts";
-import { findLibrary, libraryDirectories } from "../memory/system-library.ts";
 import type { NodeConfig } from "../node/config.ts";
 import { describeError } from "./exit.ts";
-import { checkInProcess } from "./library-check.ts";
+import { type LibraryEnvironment, usableLibrary } from "./usable-library.ts";
 
-export interface CodecsEnvironment {
+export interface CodecsEnvironment extends LibraryEnvironment {
   readonly memory: Memory;
   readonly log: Log;
-  /** Where libraries are. Default: the directories of the system. */
-  readonly directories?: readonly string[];
-  /** Tries a library. @returns what is wrong with it, or null. */
-  readonly check?: (name: LibraryName, path: string) => Promise<string | null>;
 }
 
 /**
@@ -53,14 +47,9 @@ export async function openCodecs(
 
 type Opened = { readonly codec: Codec } | { readonly isMissing: boolean; readonly reason: string };
 
-async function openNative({
-  directories = libraryDirectories(),
-  check = checkInProcess,
-}: CodecsEnvironment): Promise<Opened> {
-  const found = findLibrary(LIBRARIES.lz4, directories);
+async function openNative(env: LibraryEnvironment): Promise<Opened> {
+  const found = await usableLibrary("lz4", env);
   if (!("path" in found)) return found;
-  const fault = await check("lz4", found.path);
-  if (fault !== null) return { isMissing: false, reason: fault };
   try {
     return { codec: new NativeLz4(found.path) };
   } catch (error) {

@@ -8,12 +8,9 @@
  * 0.25 s of processor time, half of which is the start of the program. A node meanwhile joins its
  * cluster.
  */
-import { join } from "node:path";
 import type { LibraryName } from "../compress/native/libraries.ts";
 import { EXIT } from "./exit.ts";
-
-/** The first word of the command line of such a process. */
-export const CHECK_LIBRARY = "check-library";
+import { CHECK_LIBRARY, programWords } from "./program.ts";
 
 /** Far longer than a check takes on a busy machine. */
 const CHECK_TIMEOUT_MS = 10_000;
@@ -41,12 +38,4 @@ export async function checkInProcess(
   } catch (error) {
     return `${path} cannot be checked: ${error instanceof Error ? error.message : error}`;
   }
-}
-
-/** The command that starts this program again: the compiled file, or Bun with its sources. */
-function programWords(): string[] {
-  const isCompiled = Bun.main.startsWith("/$bunfs/");
-  // The file may have been replaced since the start: the kernel still has this one.
-  if (isCompiled) return ["/proc/self/exe"];
-  return [process.execPath, join(import.meta.dir, "../main.ts")];
 }

@@ -39,6 +39,7 @@ import { checkMemoryRoom } from "../node/memory-room.ts";
 import { Node } from "../node/node.ts";
 import { SwapMode } from "../node/swap-mode.ts";
 import { openCodecs } from "./codecs.ts";
+import { openRecompressor } from "./cold-codec.ts";
 import { isForPerson } from "./descriptor.ts";
 import { EXIT, type ExitCode } from "./exit.ts";
 import { LogWriter, type WhoWrites } from "./log-writer.ts";
@@ -83,13 +84,15 @@ export async function run(settings: NodeConfig, { out, err }: Streams): Promise<
   const shell = new BunShell();
   const swapUse = () => swapUses(shell, config.nbd);
   const env = { ...outside, ...key, limits, memory, hostMemory, log, disk, swapUse };
-  const opening = openCodecs({ memory, log }, config);
+  const hotCodecs = openCodecs({ memory, log }, config);
+  const opening = openRecompressor({ log, clock }, config, hotCodecs);
   opening.catch(() => {}); // It is awaited below.
   const collector = new Collector(clock, RUNTIME_HEAP);
   collector.start();
   let isMember = false;
   try {
-    const node = new Node(env, config, await opening, membership);
+    const { recompressor, codecs } = await opening;
+    const node = new Node({ ...env, recompressor }, config, codecs, membership);
     running.node = node;
     // Before it joins: the cluster would declare a node dead that does not answer meanwhile.
     if (holding !== null) await swapMode?.touch(holding, { clock, stop });

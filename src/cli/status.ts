@@ -9,6 +9,7 @@ import { allOneLine } from "../core/printable.ts";
 import { formatCount, formatDuration, formatSize } from "../core/units.ts";
 import { statusJson } from "../doors/status-json.ts";
 import type {
+  ColdCodecStats,
   ExportStats,
   LendingStats,
   MemberStats,
@@ -53,6 +54,7 @@ export function statusText(stats: NodeStats): string {
     ...lostLines(counters),
     ...spillLines(counters, spill),
     ...densityLines(counters),
+    ...pagesByCodecLines(counters),
     ...lendingLines(lending),
     ...exportLines(exports, counters),
     ...certificateLines(shown),
@@ -73,12 +75,37 @@ function drainedLines({ draining }: NodeStats["knobs"]): string[] {
   return ['drained: lends nothing and moves no page away until "ramster set draining 0"'];
 }
 
-/** Which codec runs. A node of an earlier version does not say. */
-function codecLines({ codec }: Partial<Pick<NodeStats, "codec">>): string[] {
-  if (codec === null || codec === undefined) return [];
+/** Which codecs run. A node of an earlier version does not say. */
+function codecLines(stats: Partial<Pick<NodeStats, "codec" | "cold_codec">>): string[] {
+  const { codec = null, cold_codec: cold = null } = stats;
+  if (codec === null) return [];
   const { name, library } = codec;
   if (name === "raw") return ["codec: raw, pages are not compressed"];
-  return [`codec: ${name}, by ${library ?? "WebAssembly"}`];
+  return [`codec: ${name}, by ${library ?? "WebAssembly"}`, ...coldCodecLines(cold)];
+}
+
+function coldCodecLines(cold: ColdCodecStats | null): string[] {
+  if (cold === null) return [];
+  const { library, dictionaries, failed } = cold;
+  if (failed) return ["cold pages: not compressed again, because that failed: see the log"];
+  return [`cold pages: zstd, by ${library}${dictionaries ? "" : ", without dictionaries"}`];
+}
+
+/** How many pages have each codec, here and elsewhere. */
+function pagesByCodecLines(counters: Counters): string[] {
+  const { raw_pages = 0, lz4_pages = 0, zstd_pages = 0, zstd_dictionary_pages = 0 } = counters;
+  const total = raw_pages + lz4_pages + zstd_pages + zstd_dictionary_pages;
+  const shares = [
+    ["raw", raw_pages],
+    ["lz4", lz4_pages],
+    ["zstd", zstd_pages],
+    ["zstd with a dictionary", zstd_dictionary_pages],
+  ] as const;
+  const texts = shares
+    .map(([codec, count]) => ({ codec, percent: Math.round((100 * count) / total) }))
+    .filter(({ percent }) => percent > 0)
+    .map(({ codec, percent }) => `${codec} ${percent} %`);
+  return total === 0 ? [] : [`pages by codec: ${texts.join(", ")}`];
 }
 
 /** The node's own pages that lack a copy. */

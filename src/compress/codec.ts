@@ -8,8 +8,11 @@
  * Not here: when to compress, and what to refuse (zcache).
  */
 
+import { CODECS_END } from "../core/limits.ts";
+
 /**
- * Codec ids. They are in every frame and on the wire: ids are added, never reused, at most 31.
+ * Codec ids. They are in every frame and on the wire: ids are added, never reused, below
+ * CODECS_END.
  */
 export const CODEC = {
   /** The 4096 bytes themselves. */
@@ -18,18 +21,25 @@ export const CODEC = {
   LZ4: 1,
   /** One magicless Zstandard frame of one block (RFC 8878), without a dictionary. */
   ZSTD: 2,
-  /** The same with a dictionary, whose number is in the frame's header. */
+  /**
+   * The same with a dictionary, whose number is in the frame's header. This id and the next ones,
+   * DICTIONARY_SLOTS in all, say which dictionary of the page's pool it is (src/cold).
+   */
   ZSTD_DICTIONARY: 3,
 } as const;
+
+/** How many dictionaries the pages of a pool may use at the same time. */
+export const DICTIONARY_SLOTS = CODECS_END - CODEC.ZSTD_DICTIONARY;
 
 const NAMES: readonly string[] = Object.keys(CODEC).map((name) => name.toLowerCase());
 
 /** `"lz4"` for CODEC.LZ4: the spelling in reports and errors. */
 export function codecName(id: number): string {
-  return NAMES[id] ?? `codec_${id}`;
+  const name = NAMES[Math.min(id, CODEC.ZSTD_DICTIONARY)];
+  return id < CODECS_END && name !== undefined ? name : `codec_${id}`;
 }
 
-/** What every codec does. No codec is re-entrant. */
+/** What every codec does. No codec is re-entrant. None allocates, but for bun-zstd.ts. */
 export interface Codec {
   readonly id: number;
   readonly name: string;
@@ -38,7 +48,7 @@ export interface Codec {
 
   /**
    * Compresses the page at `source[sourceOffset]` into `target[targetOffset]`. The same page always
-   * gives the same bytes. Allocates nothing.
+   * gives the same bytes.
    *
    * @returns the bytes written, or 0 when the zpage is longer than `targetBytesMax`. Then nothing
    * was written.
@@ -53,7 +63,6 @@ export interface Codec {
 
   /**
    * Decompresses the zpage at `source[sourceOffset]` into the page at `target[targetOffset]`.
-   * Allocates nothing.
    *
    * @returns false when the bytes are not the encoding of exactly one page. Then nothing was
    * written.

@@ -142,8 +142,30 @@ export const ZCACHE_READ = {
     metric: "objects",
   }),
   page_count: gauge("pages", "Pages in the index, here or at a holder.", { metric: "pages" }),
+  raw_pages: gauge("pages", "Pages that are not compressed, here or at a holder."),
+  lz4_pages: gauge("pages", "Pages compressed with lz4, here or at a holder."),
+  zstd_pages: gauge("pages", "Pages compressed with zstd, here or at a holder."),
+  zstd_dictionary_pages: gauge(
+    "pages",
+    "Pages compressed with zstd and a dictionary of their pool, here or at a holder.",
+  ),
   frames_used: gauge("frames", "Frames in use for the pages of this node."),
   frames_max: gauge("frames", "Frames that the pages of this node may use."),
+};
+
+/** The cold tier: src/cold. */
+export const COLD_COUNTED = {
+  cold_recompressed: counter("pages", "Cold pages that were compressed again, to fewer bytes."),
+  cold_saved_bytes: counter("bytes", "Bytes that compressing cold pages again has saved."),
+  cold_not_shorter: counter("pages", "Cold pages that stay as they are: it would not save enough."),
+  cold_failed_jobs: counter("times", "How often compressing a batch of cold pages has failed."),
+  dictionaries_trained: counter("times", "Dictionaries that were trained from pages of a pool."),
+  dictionaries_failed: counter("times", "Trainings of dictionaries that failed."),
+};
+
+export const COLD_READ = {
+  dictionaries: gauge("objects", "Dictionaries in memory, each for the pages of one pool."),
+  dictionary_bytes: gauge("bytes", "Bytes of all dictionaries."),
 };
 
 /** Remote pages: docs/original.md, "Ramster counters". */
@@ -219,6 +241,9 @@ export const RAMSTER_READ = {
   absent_copies: gauge("copies", "Copies at holders that do not answer."),
   pages_at_risk: gauge("pages", "Pages with fewer copies than they should have."),
   pages_out_of_reach: gauge("pages", "Pages without a copy at a node that answers."),
+  one_copy_pages: gauge("pages", "Pages away from here with one copy in reach."),
+  two_copy_pages: gauge("pages", "Pages away from here with two copies in reach."),
+  three_copy_pages: gauge("pages", "Pages away from here with three copies in reach."),
   copies_intended: gauge("copies", "Copies that a remote page should have."),
   copies_possible: gauge("copies", "Copies that a page can have with the present lenders."),
   reclaims_pending: gauge("pages", "Pages that a lender wants to give up and still holds."),
@@ -493,6 +518,8 @@ export const COUNTERS = {
   ...PROCESS_READ,
   ...ZCACHE_COUNTED,
   ...ZCACHE_READ,
+  ...COLD_COUNTED,
+  ...COLD_READ,
   ...RAMSTER_COUNTED,
   ...RAMSTER_READ,
   ...SPILL_COUNTED,

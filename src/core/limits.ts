@@ -57,10 +57,7 @@ export const OBJECTS_PER_NODE_MAX = 16 * 1024 * 1024;
  * objects (docs/original.md, "Swizzle").
  */
 export const PINNED_OBJECTS = 4096;
-/**
- * Pages whose records and leaves it keeps resident at least: 12 MiB for 1 GiB of pages, here or
- * remote.
- */
+/** Pages whose records and leaves it keeps resident at least: 12 MiB for 1 GiB of pages. */
 export const PINNED_PAGES_MIN = 256 * 1024;
 /**
  * Pages that one turn examines or frees when objects and pools are flushed. They take a millisecond
@@ -68,10 +65,12 @@ export const PINNED_PAGES_MIN = 256 * 1024;
  */
 export const FLUSH_SLICE = 2048;
 /**
- * Versions stay below this. They are exact as numbers and take 46 bits of a page's record. At a
- * million puts a second they last two years.
+ * Versions stay below this. They are exact as numbers and take 45 bits of a page's record. At a
+ * million puts a second they last a year.
  */
-export const VERSION_END = 2 ** 46;
+export const VERSION_END = 2 ** 45;
+/** Codec ids are below this: src/compress/codec.ts. A page's record has three bits for one. */
+export const CODECS_END = 7;
 /**
  * Node numbers are 0 .. NODES_MAX - 1. A page's record has ten bits for one, and one value stands
  * for the disk (ramster/copies.ts).

@@ -20,6 +20,7 @@ const STATS = {
   repair: { pages_at_risk: 3, pages_per_second: null, seconds_left: null },
   nowhere: null,
   codec: null,
+  cold_codec: null,
   spill: { trouble: "no space left on the device" },
   lending: { unseen: [] },
   latencies: { put: { counts: [0, 0, 5, 1], sum_us: 24 } },

@@ -5,6 +5,7 @@ const FIELDS = [
   "repair",
   "nowhere",
   "codec",
+  "cold_codec",
   "exports",
   "spill",
   "lending",

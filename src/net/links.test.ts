@@ -249,7 +249,7 @@ describe("Links: who is refused", () => {
       'cluster is "a [31mb" there and "test" here',
     ],
     ["another page size", { pageBytes: 16384 }, "page size is 16384 there and 4096 here"],
-    ["no codec in common", { codecs: 4 }, "no codec in common"],
+    ["a codec that it does not take", { codecs: 4 }, "it does not take codec 0"],
     ["a client", { role: ROLE.CLIENT }, "this address is for peers, not for clients"],
     ["its own number", { node: 1 }, "node number 1 is taken: two nodes claim it"],
     ["a number that is not a peer's", { node: 9 }, "node 9 is not one of the peers of node 1"],

@@ -4,6 +4,7 @@
  *
  * The original had a file for each counter. Here each counter can be read by its name like a knob.
  */
+import type { ColdCodec } from "../cold/cold-tier.ts";
 import { ConfigError, quoted, reasonOf } from "../core/errors.ts";
 import { type Report, withPrefix } from "../core/figure.ts";
 import {
@@ -20,7 +21,13 @@ import type { Admin } from "../doors/client-door.ts";
 import { latencyReport } from "../ramster/latencies.ts";
 import type { Ramster } from "../ramster/ramster.ts";
 import { copyReport } from "../ramster/repair/copy-state.ts";
-import type { Counters, MemberStats, NodeStats, RepairStats } from "../wire/stats.ts";
+import type {
+  ColdCodecStats,
+  Counters,
+  MemberStats,
+  NodeStats,
+  RepairStats,
+} from "../wire/stats.ts";
 import { ratioOf } from "../zcache/density.ts";
 import { type Knobs, knobsOf } from "./knobs.ts";
 import type { NodeParts } from "./node-parts.ts";
@@ -124,6 +131,7 @@ export class NodeAdmin implements Admin {
       repair: this.repair(),
       nowhere: this.parts.nowhere.reason,
       codec: codec === null ? null : { name: codec.name, library: codec.library },
+      cold_codec: coldStats(ramster.cold?.codec ?? null),
       exports: nbdDoor.stats(),
       spill: { trouble: ramster.spillTrouble },
       lending: { unseen: lending?.unseen ?? [] },
@@ -226,4 +234,10 @@ export class NodeAdmin implements Admin {
 /** How many zpages of 0, 1, 2, ... chunks have been stored since the start. */
 function chunkCounts(ramster: Ramster, kind: Kind): number[] {
   return [...ramster.zcache.placement.counters.cumul_chunk_counts[kind]];
+}
+
+function coldStats(codec: ColdCodec | null): ColdCodecStats | null {
+  if (codec === null) return null;
+  const { library, hasDictionaries, isUsable } = codec;
+  return { library, dictionaries: hasDictionaries, failed: !isUsable };
 }

@@ -10,10 +10,10 @@
  * Not here: how text becomes values (setting-types.ts), what `ramster set` changes (knobs.ts).
  */
 import { PRESETS, type Tuning } from "../cluster/settings.ts";
-import { CODEC } from "../compress/codec.ts";
 import { ConfigError, quoted } from "../core/errors.ts";
 import {
   CLIENT_ADDRESSES_MAX,
+  CODECS_END,
   GOSSIP_LABEL_BYTES_MAX,
   NAME_BYTES_MAX,
   NBD_EXPORT_BYTES_MAX,
@@ -33,7 +33,7 @@ import { ORDERED, SETTINGS, type SettingKey, type SettingValues } from "./settin
  * Bit `id` for each codec whose zpages a node takes from peers. It only keeps them: their owner
  * alone decompresses them, so no library is needed.
  */
-export const CODECS_TAKEN = Object.values(CODEC).reduce<number>((bits, id) => bits | (1 << id), 0);
+export const CODECS_TAKEN = (1 << CODECS_END) - 1;
 
 export type NodeConfig = SettingValues & { readonly role: Role };
 

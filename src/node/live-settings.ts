@@ -53,6 +53,7 @@ export function liveSettings(parts: NodeParts): LiveSettings {
     },
     ioTimeoutMs: field(nbdDoor.settings, "ioTimeoutMs"),
     warnAtPercent: field(nbdDoor.settings, "warnAtPercent"),
+    coldSharePercent: field(settings, "coldSharePercent"),
     persZpageBytesMax: field(settings, "persZpageBytesMax"),
     persZpageMeanBytes: field(settings, "persZpageMeanBytes"),
     remotifyPers: field(settings, "persEnabled"),

@@ -8,6 +8,7 @@
  * can move. It stops in the reverse order.
  */
 
+import type { Recompressor } from "../cold/recompressor.ts";
 import { ownerSeed } from "../compress/checksum.ts";
 import { CODEC, type Codec } from "../compress/codec.ts";
 import { assert } from "../core/assert.ts";
@@ -80,6 +81,8 @@ export interface NodeEnvironment {
   log: Log;
   /** The disk for pages that no lender takes, or null. Closed when the node stops. */
   disk: Disk | null;
+  /** Compresses cold pages again, or null. Closed when the node stops. */
+  recompressor?: Recompressor | null;
   /** The certificate of the links, if there is a key. */
   certificate?: Certificate;
   /** How many connections each door accepts. Default: the limits of core/limits.ts. */
@@ -151,11 +154,12 @@ export class Node implements LinkHandler, MembershipEvents {
     assert(codec !== undefined, "a node has the codecs raw and lz4");
     const seed = ownerSeed(this.bootId);
     const buggify = env.buggify ?? NEVER;
+    const { recompressor = null } = env;
     const cipher = config.seal ? new PageSeal(newSealKey(env.random)) : null;
     const features = membership === null || config.peers.length > 0 ? FEATURE.OFFERS : 0;
     this.links = new Links(env, { ...this.identity(), features }, linkSettings(config), this);
     this.ramster = new Ramster(
-      { ...env, peers: this.links, codec, codecs, seed, cipher, buggify },
+      { ...env, recompressor, peers: this.links, codec, codecs, seed, cipher, buggify },
       { ...ownStoreOptions(config), ...ramsterSettings(config) },
     );
     this.foreign = null;
@@ -557,6 +561,7 @@ function ramsterSettings(config: NumberedConfig) {
     persEnabled: config.remotifyPers,
     ephEnabled: config.remotifyEph,
     requestTimeoutMs: config.requestTimeoutMs,
+    coldSharePercent: config.coldSharePercent,
     trickle: {
       frames: config.trickleFrames,
       periodMs: config.tricklePeriodMs,

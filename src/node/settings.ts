@@ -68,6 +68,8 @@ import { SWAP_SETTINGS } from "./swap-mode.ts";
 
 /** How a node compresses: src/cli/codecs.ts. */
 const CODECS = ["auto", "native", "wasm", "raw"] as const;
+/** How cold pages are compressed again: src/cold. */
+const COLD_CODECS = ["zstd", "none"] as const;
 /** What the setting was called before there were two codecs for lz4. */
 const CODECS_EARLIER = { lz4: "auto" } as const;
 
@@ -397,6 +399,18 @@ export const SETTINGS = {
     flag: "codec",
     default: "auto",
     help: "lz4 by liblz4 of this machine or by lz4-wasm; auto: liblz4 if it works; raw: none",
+  }),
+  coldCodec: compression(types.choice(COLD_CODECS), {
+    flag: "cold-codec",
+    default: "zstd",
+    help: "zstd: compress pages that are not used again, to fewer bytes; none: leave them",
+  }),
+  /** Of the time of one core. */
+  coldSharePercent: compression(types.percent({ min: 1, max: 100 }), {
+    flag: "cold-share",
+    default: 25,
+    live: true,
+    help: "percent of a core that compressing cold pages again may take",
   }),
   persZpageBytesMax: compression(types.bytes({ min: 1, max: ZPAGE_BYTES_MAX }), {
     flag: "pers-zpage-max",

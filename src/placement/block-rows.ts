@@ -13,6 +13,7 @@
  *     bits 11-23  bytes of the zpage, 1 .. 4096
  *     bits 24-29  epoch (ages.ts)
  *     bit  30     leaving
+ *     bit  31     settled: ColdZpages passes over it. The word is negative.
  *
  * A whole page is a block of one frame without a slot table. Its row has its slot, record and
  * checksum.
@@ -26,7 +27,7 @@ import type { Memory } from "../core/memory.ts";
 import { Table } from "../core/table.ts";
 import type { FramePool } from "../frames/frame-pool.ts";
 import { EPOCH_BITS } from "./ages.ts";
-import { HEADER_BYTES } from "./placement.ts";
+import { HEADER_BYTES, headerPage, writeHeaderPage } from "./placement.ts";
 
 export const FRAMES_MAX = 4;
 export const BLOCK_BYTES_MAX = FRAMES_MAX * FRAME_BYTES;
@@ -36,6 +37,8 @@ export const SLOT_BITS = 6;
 const UNIT = 8;
 /** Where in the scratch array a single slot goes: behind a whole table. */
 const ONE_SLOT_AT = SLOTS_MAX * 4;
+/** Where a header goes there. */
+const HEADER_AT = ONE_SLOT_AT + UNIT;
 
 // Words of a row. PREV and NEXT link the list of free bytes; NEXT also that of free rows.
 const NEXT = 0;
@@ -73,6 +76,7 @@ const SIZE_MASK = 0x1fff;
 const EPOCH_SHIFT = 24;
 const EPOCH_MASK = ((1 << EPOCH_BITS) - 1) << EPOCH_SHIFT;
 export const LEAVING_BIT = 1 << 30;
+export const SETTLED_BIT = 1 << 31;
 
 assert(BLOCK_BYTES_MAX / UNIT <= OFFSET_MASK + 1 && PAGE_BYTES <= SIZE_MASK);
 
@@ -101,12 +105,20 @@ export function withOffset(slot: number, offset: number): number {
   return (slot & ~OFFSET_MASK) | (offset / UNIT);
 }
 
+export function withZpageBytes(slot: number, zpageBytes: number): number {
+  return (slot & ~(SIZE_MASK << SIZE_SHIFT)) | (zpageBytes << SIZE_SHIFT);
+}
+
 export function withEpoch(slot: number, epoch: number): number {
   return (slot & ~EPOCH_MASK) | (epoch << EPOCH_SHIFT);
 }
 
 export function isLeaving(slot: number): boolean {
   return (slot & LEAVING_BIT) !== 0;
+}
+
+export function isSettled(slot: number): boolean {
+  return (slot & SETTLED_BIT) !== 0;
 }
 
 /** Bytes of header and zpage in a block, in whole units. */
@@ -243,8 +255,20 @@ export class BlockRows extends Table {
 
   // Bytes.
 
-  wholePage(row: number): number {
-    return this.get(row, WHOLE_PAGE);
+  /** The record that the zpage of the slot belongs to. */
+  page(row: number, slot: number): number {
+    if (this.isWhole(row)) return this.get(row, WHOLE_PAGE);
+    this.read(row, slotOffset(slot), this.slotBytes, HEADER_AT, HEADER_BYTES);
+    return headerPage(this.slotBytes, HEADER_AT + HEADER_BYTES);
+  }
+
+  setPage(row: number, slot: number, page: number): void {
+    if (this.isWhole(row)) {
+      this.set(row, WHOLE_PAGE, page);
+      return;
+    }
+    writeHeaderPage(this.slotBytes, HEADER_AT + HEADER_BYTES, page);
+    this.write(row, slotOffset(slot), this.slotBytes, HEADER_AT, 4);
   }
 
   wholeChecksum(row: number): number {

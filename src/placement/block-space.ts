@@ -3,6 +3,7 @@
  *
  *     store   in the gap of a block, or in a hole; else the zpages slide together first
  *     slide   copies a block to spare frames, which then are its own. The old ones are spare.
+ *     rewrite puts a shorter zpage in the place of another, and leaves a hole
  *     drop    leaves a hole. An empty block gives its frames back.
  *
  * Each block that is not a whole page is on the list of its kind for its free bytes.
@@ -35,6 +36,11 @@ import { HEADER_BYTES } from "./placement.ts";
 const GROW_TRIES = 4;
 /** A block with more zpages is slid without a search for a hole, which takes longer. */
 const HOLE_SEARCH_MAX = 16;
+/**
+ * The mean size of a zpage is looked at again after so many changes, and after each of the first.
+ */
+const RECOUNT_EVERY = 1024;
+const RECOUNT_FIRST = 16;
 
 export class BlockSpace {
   readonly lists: readonly [FreeLists, FreeLists];
@@ -43,6 +49,7 @@ export class BlockSpace {
   /** Free bytes of the blocks that have at least `usableFrom`. */
   usableBytes = 0;
   private readonly usableFrom: [number, number] = [0, 0];
+  private sizeChanges = 0;
   private readonly rows: BlockRows;
   private readonly frames: FramePool;
   private readonly counters: PlacementCounters;
@@ -79,17 +86,34 @@ export class BlockSpace {
 
   /** Adds a frame to a block, or makes a new one. @returns the block, or 0 without a frame. */
   grow(kind: Kind): number {
-    const { rows, frames, growing, lists } = this;
-    let row = growing[kind];
-    if (row === 0 || !this.mayGrow(row)) row = lists[kind].fromEmptiest(GROW_TRIES, this.mayGrow);
+    const { frames } = this;
     const frame = frames.take();
     if (frame === 0) return 0;
+    const row = this.addFrame(kind, frame);
+    if (row === 0) frames.give(frame);
+    return row;
+  }
+
+  /** Ends a whole page, and adds its frame to a block of its kind. @returns that block. */
+  giveToBlock(wholeRow: number): number {
+    const { rows } = this;
+    const kind = rows.kind(wholeRow);
+    const frame = rows.frame(wholeRow, 0);
+    rows.giveBlock(wholeRow);
+    this.counters.pageframes[kind] -= 1;
+    const row = this.addFrame(kind, frame);
+    assert(row !== 0, "a row that was given back is not there");
+    return row;
+  }
+
+  /** Adds the frame to a block, or makes a new one. @returns the block, or 0: there is no row. */
+  private addFrame(kind: Kind, frame: number): number {
+    const { rows, growing, lists } = this;
+    let row = growing[kind];
+    if (row === 0 || !this.mayGrow(row)) row = lists[kind].fromEmptiest(GROW_TRIES, this.mayGrow);
     if (row === 0) {
       row = rows.takeBlock(kind, false);
-      if (row === 0) {
-        frames.give(frame);
-        return 0;
-      }
+      if (row === 0) return 0;
     } else this.unlist(row);
     const count = rows.frameCount(row);
     rows.setFrame(row, count, frame);
@@ -132,6 +156,21 @@ export class BlockSpace {
     rows.setRoom(row, rows.freeBytes(row) - bytes - growth, Math.min(low, offset));
     this.list(row);
     return (row << SLOT_BITS) | index;
+  }
+
+  /**
+   * Writes header and zpage at `source[at]` over those of the slot of a block. `slot` is the new
+   * one: at the same offset, and not longer.
+   */
+  rewrite(row: number, index: number, source: Uint8Array, at: number, slot: number): void {
+    const { rows } = this;
+    const saved = slotBytes(rows.slot(row, index)) - slotBytes(slot);
+    assert(saved >= 0, "a zpage does not fit over another one");
+    this.unlist(row);
+    rows.write(row, slotOffset(slot), source, at, HEADER_BYTES + slotZpageBytes(slot));
+    rows.setSlot(row, index, slot);
+    rows.setRoom(row, rows.freeBytes(row) + saved, rows.low(row));
+    this.list(row);
   }
 
   /** The offset of the smallest hole for that many bytes between zpages, or -1. */
@@ -270,8 +309,15 @@ export class BlockSpace {
     if (freeBytes >= this.usableFrom[kind]) this.usableBytes -= freeBytes;
   }
 
+  /** A zpage was put or replaced: now and then the mean size is looked at again. */
+  sizesChanged(): void {
+    this.sizeChanges += 1;
+    const isFirst = this.sizeChanges <= RECOUNT_FIRST;
+    if (isFirst || this.sizeChanges % RECOUNT_EVERY === 0) this.countUsable();
+  }
+
   /** Free bytes count as usable in blocks that have enough for a zpage of the mean size. */
-  countUsable(): void {
+  private countUsable(): void {
     this.usableBytes = 0;
     for (const kind of [EPHEMERAL, PERSISTENT] as const) {
       const { zbytes, zpages } = this.counters;

@@ -8,14 +8,15 @@
  *     free   an empty block gives its frames back
  *
  * A put takes at most one frame. A slide keeps refs as they are: row * SLOTS_MAX + slot. Compaction
- * shrinks blocks that have a frame's worth of free bytes, and moves zpages out of the emptiest
- * ones: their refs change, and the sink is told. It goes in steps of one block.
+ * moves zpages: their refs change, and the sink is told.
  *
  * Zpages leave by their own age, not by that of their block. A get counts as a use (`byUse`), or
  * the order is that of insertion.
  *
  *     blocks.ts -> age-hand.ts -> ages.ts           which zpages leave
  *               -> block-space.ts -> free-lists.ts  where zpages go
+ *               -> compactor.ts                     frames that could come free
+ *               -> cold-hand.ts                     which zpages are cold, and shorter ones
  *               -> block-rows.ts                    rows, slots and bytes
  *
  * Invariants, checked by verify():
@@ -26,7 +27,7 @@
  * Not here: compression, tmem, peers.
  */
 import { assert } from "../core/assert.ts";
-import { EPHEMERAL, type Kind, PERSISTENT } from "../core/kind.ts";
+import { EPHEMERAL, type Kind } from "../core/kind.ts";
 import { FRAME_BYTES, PAGE_BYTES, ZPAGE_BYTES_MAX } from "../core/limits.ts";
 import type { Memory } from "../core/memory.ts";
 import type { FramePool } from "../frames/frame-pool.ts";
@@ -43,32 +44,17 @@ import {
   slotZpageBytes,
 } from "./block-rows.ts";
 import { BlockSpace } from "./block-space.ts";
+import { ColdHand } from "./cold-hand.ts";
+import { Compactor } from "./compactor.ts";
 import { PlacementCounters } from "./counters.ts";
 import {
   HEADER_BYTES,
   headerChecksum,
-  headerPage,
   type Placement,
   type PlacementSink,
   writeHeader,
-  writeHeaderPage,
 } from "./placement.ts";
 import { verifyBlocks } from "./verify-blocks.ts";
-
-const KINDS = [PERSISTENT, EPHEMERAL] as const;
-/** Compaction keeps this many frames free for puts, if it can. */
-const FRAMES_READY = 4;
-/** Compaction is worth it when more than this part of all frames is free in blocks. */
-const SCATTERED_PART = 1 / 20;
-/** The mean size of a zpage is looked at again after so many puts, and after each of the first. */
-const RECOUNT_EVERY = 1024;
-const RECOUNT_FIRST = 16;
-/**
- * Blocks that a step of compaction tries, for a put that waits and in idle turns. The emptiest ones
- * may have zpages that fit nowhere.
- */
-const TRIED_BRIEFLY = 4;
-const TRIED_MAX = 32;
 
 export interface BlocksOptions {
   /** Zpages leave by their last use. Else in the order of insertion. */
@@ -77,18 +63,14 @@ export interface BlocksOptions {
 
 export class Blocks implements Placement {
   readonly counters = new PlacementCounters();
+  readonly cold: ColdHand;
   private readonly frames: FramePool;
   private readonly sink: PlacementSink;
   private readonly byUse: boolean;
   private readonly rows: BlockRows;
   private readonly space: BlockSpace;
   private readonly hand: AgeHand;
-  private readonly tried = new Int32Array(TRIED_MAX);
-  private readonly scratch = new Uint8Array(2 * PAGE_BYTES);
-  private puts = 0;
-  /** As many blocks were tried in vain, and less than a frame was freed since. */
-  private triedInVain = 0;
-  private freedSince = 0;
+  private readonly compactor: Compactor;
 
   constructor(memory: Memory, frames: FramePool, sink: PlacementSink, options: BlocksOptions) {
     this.frames = frames;
@@ -97,11 +79,15 @@ export class Blocks implements Placement {
     this.rows = new BlockRows(memory, frames);
     this.space = new BlockSpace(this.rows, frames, this.counters);
     this.hand = new AgeHand(this.rows, this.counters);
+    const { rows, space, hand, counters } = this;
+    const compactor = new Compactor({ frames, rows, space, hand, counters, sink });
+    this.compactor = compactor;
+    this.cold = new ColdHand({ rows, space, hand, compactor, counters });
   }
 
   get framesNeeded(): number {
     const { framesUsed } = this.frames;
-    if (this.triedInVain > 0) return framesUsed;
+    if (this.compactor.isInVain) return framesUsed;
     return framesUsed - this.space.usableBytes / FRAME_BYTES;
   }
 
@@ -122,7 +108,7 @@ export class Blocks implements Placement {
     checksum: number,
   ): number {
     // Before the zpage is stored: its record does not name it yet, so it could not be moved.
-    if (this.isShort) this.compactOne(TRIED_BRIEFLY);
+    if (this.compactor.isShort) this.compactor.compactBriefly();
     const ref =
       zpageBytes === PAGE_BYTES
         ? this.putWhole(source, at, kind, page, checksum)
@@ -131,8 +117,7 @@ export class Blocks implements Placement {
     this.counters.addZpage(kind, zpageBytes);
     this.hand.added(kind);
     this.hand.used();
-    this.puts += 1;
-    if (this.puts % RECOUNT_EVERY === 0 || this.puts <= RECOUNT_FIRST) this.space.countUsable();
+    this.space.sizesChanged();
     return ref;
   }
 
@@ -159,7 +144,7 @@ export class Blocks implements Placement {
     checksum: number,
   ): number {
     const { rows, frames, counters } = this;
-    if (!frames.hasFree && !this.compactOne(TRIED_BRIEFLY)) return 0;
+    if (!frames.hasFree && !this.compactor.compactBriefly()) return 0;
     const frame = frames.take();
     const row = frame === 0 ? 0 : rows.takeBlock(kind, true);
     if (row === 0) {
@@ -181,7 +166,7 @@ export class Blocks implements Placement {
   private rowFor(bytes: number, kind: Kind): number {
     const { space } = this;
     const row = space.fit(bytes, kind) || space.grow(kind);
-    if (row !== 0 || !this.compactOne(TRIED_BRIEFLY)) return row;
+    if (row !== 0 || !this.compactor.compactBriefly()) return row;
     return space.fit(bytes, kind) || space.grow(kind);
   }
 
@@ -208,8 +193,7 @@ export class Blocks implements Placement {
     const kind = rows.kind(row);
     this.hand.removed(kind, slot);
     counters.removeZpage(kind, slotZpageBytes(slot));
-    this.freedSince += slotBytes(slot);
-    if (this.freedSince >= FRAME_BYTES) this.triedInVain = 0;
+    this.compactor.freed(slotBytes(slot));
     if (rows.isWhole(row)) {
       counters.whole[kind] -= 1;
       space.giveBlock(row);
@@ -232,7 +216,7 @@ export class Blocks implements Placement {
     if (!hand.hasLive(kind)) return 0;
     const slot = hand.findOldest(kind);
     hand.take(kind, slot);
-    pages[0] = this.pageAt(hand.row[kind], slot);
+    pages[0] = this.rows.page(hand.row[kind], slot);
     return 1;
   }
 
@@ -253,7 +237,7 @@ export class Blocks implements Placement {
       if (!rows.isUsed(row)) break;
       const slot = rows.slot(row, index);
       if (slot === 0 || isLeaving(slot)) continue;
-      const page = this.pageAt(row, slot);
+      const page = rows.page(row, slot);
       this.remove(row, index);
       this.sink.onEvict(page, (row << SLOT_BITS) | index);
     }
@@ -278,26 +262,12 @@ export class Blocks implements Placement {
 
   pageOf(ref: number): number {
     const row = ref >>> SLOT_BITS;
-    return this.pageAt(row, this.rows.slot(row, ref & (SLOTS_MAX - 1)));
+    return this.rows.page(row, this.rows.slot(row, ref & (SLOTS_MAX - 1)));
   }
 
   setPage(ref: number, page: number): void {
-    const { rows, scratch } = this;
     const row = ref >>> SLOT_BITS;
-    if (rows.isWhole(row)) {
-      rows.setWhole(row, page, rows.wholeChecksum(row));
-      return;
-    }
-    writeHeaderPage(scratch, HEADER_BYTES, page);
-    const offset = slotOffset(rows.slot(row, ref & (SLOTS_MAX - 1)));
-    rows.write(row, offset, scratch, 0, 4);
-  }
-
-  private pageAt(row: number, slot: number): number {
-    const { rows, scratch } = this;
-    if (rows.isWhole(row)) return rows.wholePage(row);
-    rows.read(row, slotOffset(slot), scratch, 0, HEADER_BYTES);
-    return headerPage(scratch, HEADER_BYTES);
+    this.rows.setPage(row, this.rows.slot(row, ref & (SLOTS_MAX - 1)), page);
   }
 
   positionOf(ref: number, byte: number): number {
@@ -308,72 +278,8 @@ export class Blocks implements Placement {
     return rows.frameAt(row, offset) * FRAME_BYTES + (offset % FRAME_BYTES);
   }
 
-  // Compaction.
-
   compact(): boolean {
-    if (!this.isScattered) return false;
-    return this.compactOne(TRIED_MAX) && this.isScattered;
-  }
-
-  /** Whether few frames are free although blocks have free bytes. */
-  private get isShort(): boolean {
-    const { limit, framesUsed } = this.frames;
-    return limit - framesUsed < FRAMES_READY && this.space.usableBytes > FRAMES_READY * FRAME_BYTES;
-  }
-
-  /** Whether many frames could come free, or any where more are in use than may be. */
-  private get isScattered(): boolean {
-    const { framesUsed, limit } = this.frames;
-    const frames = this.space.freeBytes / FRAME_BYTES;
-    if (framesUsed > limit) return frames > 1;
-    return frames > FRAMES_READY && frames > framesUsed * SCATTERED_PART;
-  }
-
-  /**
-   * Makes a frame free, by shrinking one of the `countMax` emptiest blocks, or by moving zpages out
-   * of it. @returns whether one came free.
-   */
-  private compactOne(countMax: number): boolean {
-    if (this.triedInVain >= countMax) return false;
-    const { space, frames, tried } = this;
-    const before = frames.framesUsed;
-    for (const kind of KINDS) {
-      const count = space.lists[kind].emptiest(tried, countMax);
-      for (let i = 0; i < count; i += 1) {
-        const row = tried[i] ?? 0;
-        if (!space.shrink(row)) this.evacuate(row);
-        if (frames.framesUsed < before) return true;
-      }
-    }
-    this.triedInVain = countMax;
-    this.freedSince = 0;
-    return false;
-  }
-
-  /** Moves zpages of the block to others, until a frame comes free or no other has room. */
-  private evacuate(row: number): void {
-    const { rows, space, scratch, sink } = this;
-    const kind = rows.kind(row);
-    space.unlist(row);
-    for (let index = 0; index < rows.slotCount(row); index += 1) {
-      if (rows.freeBytes(row) >= FRAME_BYTES && rows.frameCount(row) > 1) break;
-      const slot = rows.slot(row, index);
-      if (slot === 0) continue;
-      const target = space.fit(slotBytes(slot), kind);
-      if (target === 0) continue;
-      const page = this.pageAt(row, slot);
-      rows.read(row, slotOffset(slot), scratch, 0, HEADER_BYTES + slotZpageBytes(slot));
-      const ref = space.store(target, scratch, 0, this.hand.kept(kind, slot));
-      space.dropSlot(row, index, slot);
-      this.counters.moves += 1;
-      sink.onMove(page, ref);
-    }
-    if (rows.liveCount(row) === 0) {
-      space.giveBlock(row);
-      return;
-    }
-    space.list(row);
-    space.shrink(row);
+    return this.compactor.compact();
   }
 
   verify(): void {

@@ -40,8 +40,45 @@ export interface PlacementSink {
   onMove(page: number, ref: number): void;
 }
 
+/** Zpages that were not used for a while, for the cold tier (src/cold). */
+export interface ColdZpages {
+  /** Changes when more zpages may have become cold. */
+  readonly epoch: number;
+  /** How often `next` has gone round over all zpages. */
+  readonly rounds: number;
+
+  /**
+   * Finds live zpages, of either kind, that were last used two epochs ago or earlier and are not
+   * settled. Writes their pages to `pages`, each once. It goes on where it ended, looks at a
+   * bounded number of zpages, and ends at the end of a round.
+   *
+   * @returns how many it found, which may be none although there are more.
+   */
+  next(pages: Int32Array): number;
+
+  /** `next` passes over the zpage from now on, as long as it is stored, wherever it moves. */
+  settle(ref: number): void;
+
+  /**
+   * Replaces a live zpage with a shorter one of the same page, at `source[at]`, and settles it. Its
+   * age stays. Overwrites HEADER_BYTES in front of `source[at]`. `zpageBytes` is at most
+   * ZPAGE_BYTES_MAX. There is always room. The sink hears nothing.
+   *
+   * @returns its ref, which may be another one if it was a whole page.
+   */
+  replace(
+    ref: number,
+    source: Uint8Array,
+    at: number,
+    zpageBytes: number,
+    checksum: number,
+  ): number;
+}
+
 export interface Placement {
   readonly counters: PlacementCounters;
+  /** Null: zpages have no age of their own. */
+  readonly cold: ColdZpages | null;
   /** How many frames its zpages need. Room that other zpages can use does not count. */
   readonly framesNeeded: number;
   /** Bytes beside the frames. */

@@ -70,6 +70,7 @@ function addSlots(rows: BlockRows, row: number, of: Seen): void {
   for (let i = 0; i < count; i += 1) {
     const slot = rows.slots[i] ?? 0;
     if (slot === 0) continue;
+    assert(slotZpageBytes(slot) > 0, "a slot of no zpage");
     live += 1;
     of.zpages += 1;
     of.zbytes += slotZpageBytes(slot);

@@ -79,6 +79,7 @@ const DYING_BIT = 1 << 29;
 
 export class Zbud implements Placement {
   readonly counters = new PlacementCounters();
+  readonly cold = null;
   private readonly frames: FramePool;
   private readonly sink: PlacementSink;
   private readonly rows: Rows;

@@ -1,4 +1,5 @@
 /** Counters of remote pages, and of pages that are held for other nodes. */
+import type { ColdReport } from "../cold/counters.ts";
 import { countersOf, type Prefixed, type Report } from "../core/figure.ts";
 import {
   type DENSITY_READ,
@@ -14,6 +15,7 @@ export const RamsterCounters = countersOf(RAMSTER_COUNTED);
 export type RamsterCounters = InstanceType<typeof RamsterCounters>;
 
 export type RamsterReport = ZcacheReport &
+  ColdReport &
   SpillReport &
   Report<Prefixed<"own_", typeof DENSITY_READ>> &
   Report<typeof RAMSTER_COUNTED & typeof RAMSTER_READ>;

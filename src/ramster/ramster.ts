@@ -14,6 +14,9 @@
  * Not here: sockets (net), pages that are held for other nodes (foreign.ts).
  */
 
+import { type ColdTier, openColdTier } from "../cold/cold-tier.ts";
+import { ColdCounters, coldReport } from "../cold/counters.ts";
+import type { Recompressor } from "../cold/recompressor.ts";
 import type { Codec } from "../compress/codec.ts";
 import type { Buggify } from "../core/buggify.ts";
 import type { Clock } from "../core/clock.ts";
@@ -84,11 +87,14 @@ interface Environment {
   readonly buggify: Buggify;
   /** The disk for pages that no lender takes. Null: there is none. */
   readonly disk: Disk | null;
+  /** Compresses cold pages again. Null: they stay as they are. */
+  readonly recompressor: Recompressor | null;
 }
 
 export class Ramster implements PamOps {
   readonly counters = new RamsterCounters();
   readonly spillCounters = new SpillCounters();
+  readonly coldCounters = new ColdCounters();
   readonly latencies = newLatencies();
   readonly zcache: Zcache;
   readonly devicePages: DevicePages;
@@ -97,6 +103,8 @@ export class Ramster implements PamOps {
   private readonly peers: Peers;
   private readonly clock: Clock;
   private readonly spill: Spill | null;
+  /** Null: cold pages stay as they are. */
+  readonly cold: ColdTier | null;
   private readonly presence = new Presence();
   private readonly remotePages: RemotePages;
   private readonly records: CopyRecords;
@@ -124,6 +132,7 @@ export class Ramster implements PamOps {
     const onRoom = (): void => this.notifyRoom();
     const zcache = new Zcache({ ...env, remote: this }, settings);
     const spill = this.openSpill(env, settings);
+    this.cold = openColdTier({ ...env, zcache, counters: this.coldCounters }, settings);
     const base = { ...env, counters, latencies, presence, zcache, spill };
     const remotePages = new RemotePages({ ...base, onFlushed: pumpSoon }, settings);
     this.flushes = new Flushes({ ...base, remotePages, onSlice: onRoom, onPending: pumpSoon });
@@ -182,6 +191,7 @@ export class Ramster implements PamOps {
     this.repatriate.close();
     this.seals?.close();
     this.spill?.close();
+    this.cold?.close();
     this.zcache.close();
   }
 
@@ -461,7 +471,11 @@ export class Ramster implements PamOps {
       ...withPrefix<"own_", typeof DENSITY_READ>("own_", this.zcache.density()),
       ...this.counters,
       ...spillReport(this.spillCounters, this.spill),
+      ...coldReport(this.coldCounters, this.cold?.dictionaries ?? null),
       ...copyReport(this.copyState()),
+      one_copy_pages: this.remotePages.pagesWith(1),
+      two_copy_pages: this.remotePages.pagesWith(2),
+      three_copy_pages: this.remotePages.pagesWith(3),
       fetches_in_flight: this.repatriate.fetchCount,
       frames_in_flight: Math.ceil(this.remotify.framesInFlight),
       absent_copies: this.remotePages.absentTotal,
@@ -542,6 +556,7 @@ export class Ramster implements PamOps {
     this.losses.step();
     this.repair.step();
     this.spill?.step();
+    this.cold?.step();
     this.remotePages.sendAllFlushes();
     this.remotify.pump();
     this.notifyRoom();

@@ -1,4 +1,5 @@
 /** Settings of Ramster: the part of a node's configuration that concerns its own pages. */
+import type { ColdSettings } from "../cold/cold-tier.ts";
 import type { ZcacheOptions } from "../zcache/zcache.ts";
 import type { Replicas, Target } from "./holders/lenders.ts";
 import type { SelfshrinkSettings } from "./policy.ts";
@@ -12,7 +13,7 @@ export interface TrickleSettings {
   firstMs: number;
 }
 
-export interface RamsterSettings extends ZcacheOptions, RemotifySettings {
+export interface RamsterSettings extends ZcacheOptions, RemotifySettings, ColdSettings {
   requestTimeoutMs: number;
   /** Where pages go from the start. */
   target: Target;

@@ -5,8 +5,8 @@
  *     word A   bits 0-2    tag: none, local, same-filled, remote, lost
  *              bit  3      in transit: a fetch of the remote copy is under way
  *              bits 4-15   zpage bytes less one, of a local or remote page
- *              bits 16-17  codec id
- *              bits 18-31  version, bits 32-45
+ *              bits 16-18  codec id
+ *              bits 19-31  version, bits 32-44
  *     word B   local: the zbudref      same-filled: the word      remote: its copies
  *              lost: nothing
  *
@@ -15,7 +15,7 @@
  */
 
 import { assert } from "../core/assert.ts";
-import { PAGE_BYTES } from "../core/limits.ts";
+import { CODECS_END, PAGE_BYTES, VERSION_END } from "../core/limits.ts";
 
 export const TAG = { NONE: 0, LOCAL: 1, SAME_FILLED: 2, REMOTE: 3, LOST: 4 } as const;
 
@@ -24,10 +24,17 @@ export const IN_TRANSIT_BIT = 1 << 3;
 const SIZE_SHIFT = 4;
 const SIZE_MASK = 0xfff;
 const CODEC_SHIFT = 16;
-const CODEC_MASK = 0x3;
-export const VERSION_HI_SHIFT = 18;
+const CODEC_MASK = 0x7;
+export const VERSION_HI_SHIFT = 19;
 
-assert(PAGE_BYTES - 1 <= SIZE_MASK);
+assert(PAGE_BYTES - 1 <= SIZE_MASK && CODECS_END <= CODEC_MASK);
+assert(VERSION_END / 2 ** 32 === 2 ** (32 - VERSION_HI_SHIFT));
+
+/** Whether a page with that word has a zpage, here or at holders. */
+export function hasZpage(a: number): boolean {
+  const tag = a & TAG_MASK;
+  return tag === TAG.LOCAL || tag === TAG.REMOTE;
+}
 
 /** 1 .. 4096. A page without a zpage has no size: the word then says PAGE_BYTES. */
 export function sizeOfWord(a: number): number {

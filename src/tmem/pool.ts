@@ -1,4 +1,5 @@
 /** A tmem pool: the first part of a handle. It is ephemeral or persistent, and has objects. */
+import { CODECS_END } from "../core/limits.ts";
 import type { RowList } from "../core/list.ts";
 
 export interface PoolOptions {
@@ -21,6 +22,8 @@ export class Pool {
   readonly storeWhole: boolean;
   objects: RowList;
   pageCount = 0;
+  /** Its pages with a zpage, here or at holders, by codec id. Includes those that are being freed. */
+  readonly byCodec: Int32Array;
   /** Bounds of the versions of its pages. */
   oldest = Number.POSITIVE_INFINITY;
   newest = 0;
@@ -28,13 +31,14 @@ export class Pool {
   isDoomed = false;
 
   constructor(
-    identity: { id: number; client: number; row: number; objects: RowList },
+    identity: { id: number; client: number; row: number; objects: RowList; byCodec?: Int32Array },
     options: PoolOptions,
   ) {
     this.id = identity.id;
     this.client = identity.client;
     this.row = identity.row;
     this.objects = identity.objects;
+    this.byCodec = identity.byCodec ?? new Int32Array(CODECS_END);
     this.persistent = options.persistent;
     this.storeWhole = options.storeWhole;
   }

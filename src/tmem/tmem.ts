@@ -27,7 +27,7 @@
  */
 import { assert } from "../core/assert.ts";
 import { Handle } from "../core/handle.ts";
-import { PINNED_OBJECTS, POOLS_PER_CLIENT_MAX, VERSION_END } from "../core/limits.ts";
+import { CODECS_END, PINNED_OBJECTS, POOLS_PER_CLIENT_MAX, VERSION_END } from "../core/limits.ts";
 import { RowList } from "../core/list.ts";
 import type { Memory } from "../core/memory.ts";
 import { STATUS, type Status } from "../core/status.ts";
@@ -38,6 +38,7 @@ import type { PageOps } from "./pamops.ts";
 import {
   codecOfWord,
   describe,
+  hasZpage,
   IN_TRANSIT_BIT,
   sizeOfWord,
   TAG,
@@ -75,6 +76,8 @@ export interface TmemOptions {
 export class Tmem {
   /** While true, every put fails and flushes its handle: docs/original.md, "Coherency", rule 8. */
   frozen = false;
+  /** Pages with a zpage, here or at holders, by codec id. */
+  readonly byCodec = new Int32Array(CODECS_END);
   private readonly pages: PageIndex;
   private readonly objects: Table;
   private readonly objectHash: HashIndex;
@@ -177,8 +180,8 @@ export class Tmem {
 
   /** Moves all pages of the pool to a doomed pool. @returns that pool. */
   detach(pool: Pool): Pool {
-    const { id, client, row, objects } = pool;
-    const doomed = new Pool({ id, client, row, objects }, pool);
+    const { id, client, row, objects, byCodec } = pool;
+    const doomed = new Pool({ id, client, row, objects, byCodec }, pool);
     doomed.isDoomed = true;
     doomed.pageCount = pool.pageCount;
     this.pools[row] = doomed;
@@ -193,9 +196,9 @@ export class Tmem {
   detachObject(pool: Pool, handle: Handle): Pool {
     const object = this.findObject(pool, handle);
     const count = this.objects.get(object, OBJECT_PAGES);
-    const { id, client } = pool;
+    const { id, client, byCodec } = pool;
     const row = this.freePoolRow();
-    const doomed = new Pool({ id, client, row, objects: this.newObjectList() }, pool);
+    const doomed = new Pool({ id, client, row, objects: this.newObjectList(), byCodec }, pool);
     doomed.isDoomed = true;
     doomed.pageCount = count;
     this.pools[row] = doomed;
@@ -241,6 +244,7 @@ export class Tmem {
         this.remove(page);
         return 0;
       }
+      this.countZpage(pool, page, -1);
       this.pages.set(page, PAGE_A, TAG.NONE);
       page = this.pages.putAgain(page);
     } else {
@@ -316,9 +320,11 @@ export class Tmem {
 
   private removePage(page: number, mayMove: boolean): void {
     const object = this.pages.objectOf(page);
+    const pool = this.poolOfObject(object);
     this.walks.pageLeaves(page);
+    this.countZpage(pool, page, -1);
     this.pages.remove(page, mayMove);
-    this.poolOfObject(object).removed(1);
+    pool.removed(1);
     const left = this.objects.get(object, OBJECT_PAGES) - 1;
     this.objects.set(object, OBJECT_PAGES, left);
     if (left === 0) this.removeObject(object);
@@ -389,9 +395,21 @@ export class Tmem {
    * Writes the pampd: the second half of a put, or a page that moved. The version stays.
    */
   describe(page: number, tag: number, place: number, zpageBytes: number, codec: number): void {
+    const pool = this.poolOf(page);
+    this.countZpage(pool, page, -1);
     const a = this.pages.get(page, PAGE_A);
     this.pages.set(page, PAGE_A, describe(a, tag, zpageBytes, codec));
     this.pages.set(page, PAGE_B, place);
+    this.countZpage(pool, page, 1);
+  }
+
+  /** Counts the zpage of the page, if it has one, by its codec. */
+  private countZpage(pool: Pool, page: number, by: number): void {
+    const a = this.pages.get(page, PAGE_A);
+    if (!hasZpage(a)) return;
+    const codec = codecOfWord(a);
+    pool.byCodec[codec] = (pool.byCodec[codec] ?? 0) + by;
+    this.byCodec[codec] = (this.byCodec[codec] ?? 0) + by;
   }
 
   poolOf(page: number): Pool {
@@ -417,15 +435,23 @@ export class Tmem {
    * For tests.
    */
   verify(visit: (page: number, pool: Pool) => void): void {
+    /** By counts of zpages, which a pool shares with those of its pages that are being freed. */
+    const found = new Map<Int32Array, Int32Array>();
     let pages = 0;
     let objects = 0;
     for (const pool of this.pools) {
       if (pool === null) continue;
+      const byCodec = found.get(pool.byCodec) ?? new Int32Array(CODECS_END);
+      found.set(pool.byCodec, byCodec);
       let poolPages = 0;
       let poolObjects = 0;
       for (let object = pool.objects.head; object !== 0; object = pool.objects.next(object)) {
         assert(this.objects.get(object, OBJECT_POOL) === pool.row, "pool of an object");
-        poolPages += this.verifyObject(object, (page) => visit(page, pool));
+        poolPages += this.verifyObject(object, (page) => {
+          const a = this.pages.get(page, PAGE_A);
+          if (hasZpage(a)) byCodec[codecOfWord(a)] = (byCodec[codecOfWord(a)] ?? 0) + 1;
+          visit(page, pool);
+        });
         poolObjects += 1;
         assert(poolObjects <= pool.objects.count, "object list is longer than its count");
       }
@@ -433,6 +459,13 @@ export class Tmem {
       assert(poolPages === pool.pageCount, "pages of a pool");
       pages += poolPages;
       objects += poolObjects;
+    }
+    for (const [counted, seen] of found) {
+      assert(counted.join() === seen.join(), "zpages of a pool by codec");
+    }
+    for (const [codec, count] of this.byCodec.entries()) {
+      const seen = [...found.values()].reduce((sum, it) => sum + (it[codec] ?? 0), 0);
+      assert(count === seen, "zpages by codec");
     }
     assert(pages === this.pages.pageCount, "pages in all");
     this.pages.verifyCount();

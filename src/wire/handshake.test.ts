@@ -121,9 +121,9 @@ describe("checkHello()", () => {
     ["the same cluster, another node", { node: 9, nodeName: "nine", bootId: 1n }, null],
     ["another page size", { pageBytes: 16_384 }, "page size is 16384 there and 4096 here"],
     ["another cluster", { clusterName: "Demo" }, 'cluster is "Demo" there and "demo" here'],
-    ["no codec in common", { codecs: 4 }, "no codec in common"],
-    ["one codec in common", { codecs: 2 }, null],
-    ["the top codec bit", { codecs: 0x8000_0001 }, null],
+    ["a codec that it does not take", { codecs: 1 }, "it does not take codec 1"],
+    ["more codecs", { codecs: 7 }, null],
+    ["the top codec bit", { codecs: 0x8000_0003 }, null],
     ["a client of no cluster", { ...clientHello() }, null],
     [
       "a client with another page size",

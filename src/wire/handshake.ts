@@ -151,7 +151,8 @@ export function checkHello(mine: Hello, theirs: Hello): string | null {
   if (theirs.clusterName !== mine.clusterName) {
     return `cluster is "${theirs.clusterName}" there and "${mine.clusterName}" here`;
   }
-  if ((theirs.codecs & mine.codecs) === 0) return "no codec in common";
+  const missing = mine.codecs & ~theirs.codecs;
+  if (missing !== 0) return `it does not take codec ${31 - Math.clz32(missing & -missing)}`;
   return null;
 }
 

@@ -7,7 +7,7 @@
  */
 
 import { HANDLE_BYTES, type Handle } from "../core/handle.ts";
-import { PAGE_BYTES, VERSION_END, ZPAGE_BYTES_MAX } from "../core/limits.ts";
+import { CODECS_END, PAGE_BYTES, VERSION_END, ZPAGE_BYTES_MAX } from "../core/limits.ts";
 import { STATUS } from "../core/status.ts";
 import { readVersion, writeVersion } from "../core/version.ts";
 import type { Zpage } from "../core/zpage.ts";
@@ -44,8 +44,6 @@ export function invalidGrantBody({ view, bodyAt, bodyBytes }: Frame): string | n
   return view.getUint32(bodyAt + GRANT_EPOCH) < VERSION_HI_END ? null : "epoch out of range";
 }
 
-/** Codec ids below this are defined: src/compress/codec.ts. */
-const CODECS_END = 4;
 const CODEC_RAW = 0;
 const VERSION_HI_END = VERSION_END / 2 ** 32;
 

@@ -26,6 +26,8 @@ export interface NodeStats {
   nowhere: string | null;
   /** What compresses its pages; null on a server. */
   codec: CodecStats | null;
+  /** What compresses its cold pages again; null: nothing. */
+  cold_codec: ColdCodecStats | null;
   /** Its block devices. */
   exports: ExportStats[];
   /** Its disk for pages. How much of it is in use is in the counters. */
@@ -46,6 +48,15 @@ export interface CodecStats {
   readonly name: string;
   /** The library of the system that runs, such as "liblz4 1.9.4"; null: lz4-wasm, or raw. */
   readonly library: string | null;
+}
+
+export interface ColdCodecStats {
+  /** "libzstd 1.5.4", or that of the runtime. */
+  readonly library: string;
+  /** Whether pools have dictionaries of their own. */
+  readonly dictionaries: boolean;
+  /** It has failed too often, and was given up. */
+  readonly failed: boolean;
 }
 
 export type ExportStats = { readonly name: string } & Report<typeof EXPORT>;

@@ -242,6 +242,43 @@ export class Zcache implements PageOps, PlacementSink {
   }
 
   /**
+   * Copies the zpage of a local page, one of the node's own, to `target[at]`. @returns whether it
+   * matches its checksum.
+   */
+  copyIntact(page: number, target: Uint8Array, at: number): boolean {
+    this.tmem.readHandle(page, this.scratchHandle);
+    if (!this.isIntactHere(page, this.scratchHandle)) return false;
+    this.memory.copy(target, at, this.staging, ZPAGE_AT, this.tmem.zpageBytes(page));
+    return true;
+  }
+
+  /**
+   * Replaces the zpage of a local page, one of the node's own, with the one at `source[at]`, which
+   * is the same page in fewer bytes (src/cold). The version stays. The page must not be leaving.
+   */
+  replaceZpage(
+    page: number,
+    source: Uint8Array,
+    at: number,
+    zpageBytes: number,
+    codec: number,
+  ): void {
+    const { tmem, placement, scratchHandle } = this;
+    assert(placement.cold !== null && tmem.tag(page) === TAG.LOCAL);
+    tmem.readHandle(page, scratchHandle);
+    this.memory.copy(this.staging, ZPAGE_AT, source, at, zpageBytes);
+    const checksum = this.checksumOf(scratchHandle, tmem.version(page), zpageBytes, this.seed);
+    const ref = placement.cold.replace(
+      tmem.place(page),
+      this.staging,
+      ZPAGE_AT,
+      zpageBytes,
+      checksum,
+    );
+    tmem.describe(page, TAG.LOCAL, ref, zpageBytes, codec);
+  }
+
+  /**
    * Stores a lost page under the handle, unless a page is there. A block whose write was refused
    * must not read as never written.
    */
@@ -335,6 +372,7 @@ export class Zcache implements PageOps, PlacementSink {
       ...this.counters,
       obj_count: this.tmem.objectCount,
       page_count: this.tmem.pageCount,
+      ...pagesByCodec(this.tmem.byCodec),
       frames_used: this.frames.framesUsed,
       frames_max: this.budget.frameCountMax,
     };
@@ -530,4 +568,10 @@ export class Zcache implements PageOps, PlacementSink {
 
 function kindOf(pool: Pool): Kind {
   return pool.persistent ? PERSISTENT : EPHEMERAL;
+}
+
+function pagesByCodec(byCodec: Int32Array) {
+  const [raw_pages = 0, lz4_pages = 0, zstd_pages = 0, ...dictionaries] = byCodec;
+  const zstd_dictionary_pages = dictionaries.reduce((sum, count) => sum + count, 0);
+  return { raw_pages, lz4_pages, zstd_pages, zstd_dictionary_pages };
 }

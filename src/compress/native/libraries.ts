@@ -4,7 +4,8 @@ import { Lz4 } from "../lz4.ts";
 import { faultOf } from "./check.ts";
 import { LZ4_LIBRARY, NativeLz4 } from "./lz4.ts";
 import { samplePages } from "./sample.ts";
-import { ZSTD_LIBRARY, Zstd, ZstdLibrary, ZstdWithDictionaries } from "./zstd.ts";
+import { Zstd, ZstdWithDictionaries } from "./zstd.ts";
+import { ZSTD_LIBRARY, ZstdLibrary } from "./zstd-library.ts";
 
 /** The file name of each library in the system's directories. */
 export const LIBRARIES = { lz4: LZ4_LIBRARY, zstd: ZSTD_LIBRARY } as const;

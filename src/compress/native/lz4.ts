@@ -50,6 +50,7 @@ export class NativeLz4 implements Codec {
   readonly id = CODEC.LZ4;
   readonly name = codecName(CODEC.LZ4);
   readonly library: string;
+  readonly path: string;
   private readonly lz4: ReturnType<typeof openLibrary<typeof FUNCTIONS>>["library"];
   private readonly libc: Libc;
   private readonly addresses = new Addresses();
@@ -62,6 +63,7 @@ export class NativeLz4 implements Codec {
   /** `path` is absolute. Throws NOT_SUPPORTED when it is no liblz4. */
   constructor(path: string) {
     const { library, libc } = openLibrary(path, FUNCTIONS);
+    this.path = path;
     this.lz4 = library;
     this.libc = libc;
     this.library = `liblz4 ${library.LZ4_versionString()}`;

@@ -18,3 +18,8 @@ export function samplePages(): Uint8Array {
     files.map((path) => readFileSync(path).subarray(0, PAGES_EACH * PAGE_BYTES)),
   );
 }
+
+/** 128 pages of one program: enough to train a dictionary. */
+export function programPages(): Uint8Array {
+  return readFileSync(python);
+}

@@ -4,13 +4,9 @@ import { loadPageClass } from "../../../harness/pages/load.ts";
 import { PAGE_BYTES } from "../../core/limits.ts";
 import { findLibrary } from "../../memory/system-library.ts";
 import { CODEC } from "../codec.ts";
-import {
-  dictionaryNumberOf,
-  ZSTD_LIBRARY,
-  Zstd,
-  ZstdLibrary,
-  ZstdWithDictionaries,
-} from "./zstd.ts";
+import { dictionaryNumberOf } from "../zstd-frame.ts";
+import { Zstd, ZstdWithDictionaries } from "./zstd.ts";
+import { ZSTD_LIBRARY, ZstdLibrary } from "./zstd-library.ts";
 
 const found = findLibrary(ZSTD_LIBRARY);
 const path = "path" in found ? found.path : null;
@@ -106,6 +102,19 @@ describe.skipIf(path === null)(`zstd${why}`, () => {
     expect(() => rig.compress(page)).toThrow("no dictionary is selected");
     expect(codec.add(9, trained(library))).toBe(true);
     expect(rig.decompress(zpage)).toBe(true);
+    codec.close();
+  });
+
+  test("a codec that only decompresses takes the zpages of one that compresses", () => {
+    const zpage = new CodecRig(withDictionary(library, 7)).zpageOf(page);
+    const codec = new ZstdWithDictionaries(library, { compresses: false });
+    expect(codec.add(7, trained(library))).toBe(true);
+    const rig = new CodecRig(codec);
+    expect(rig.decompress(zpage)).toBe(true);
+    expect(rig.decompressed()).toEqual(page);
+    expect(() => codec.select(7)).toThrow("the dictionaries only decompress");
+    codec.remove(7);
+    expect(rig.decompress(zpage)).toBe(false);
     codec.close();
   });
 

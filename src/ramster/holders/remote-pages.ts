@@ -102,6 +102,12 @@ export class RemotePages implements ReplySink {
     };
   }
 
+  /** How many persistent pages have so many copies in reach. The disk is one of them. */
+  pagesWith(copies: number): number {
+    const { presence } = this.parts;
+    return this.tally.count((it) => copyCount(presence.presentOf(it)) === copies);
+  }
+
   /** How many copies are out of reach, at nodes that are dead and may come back. */
   get absentTotal(): number {
     let count = 0;

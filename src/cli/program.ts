@@ -1,0 +1,30 @@
+/**
+ * Where this program is, the compiled file or Bun with its sources, and the hidden words that start
+ * it as something else.
+ */
+import { join } from "node:path";
+
+/** `check-library NAME PATH`: checked-library.ts. */
+export const CHECK_LIBRARY = "check-library";
+
+/** The folder of the modules in the compiled file. */
+const INSIDE = "/$bunfs/root/";
+
+function isCompiled(): boolean {
+  return Bun.main.startsWith(INSIDE);
+}
+
+/** The command that starts this program again. */
+export function programWords(): string[] {
+  // The file may have been replaced since the start: the kernel still has this one.
+  if (isCompiled()) return ["/proc/self/exe"];
+  return [process.execPath, join(import.meta.dir, "../main.ts")];
+}
+
+/**
+ * The path of the Worker in src/cold/worker.ts. It is an entry of its own in the compiled file,
+ * under its path from the folder of main.ts: see "build" in package.json.
+ */
+export function coldWorkerPath(): string {
+  return isCompiled() ? `${INSIDE}cold/worker.js` : join(import.meta.dir, "../cold/worker.ts");
+}

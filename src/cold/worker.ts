@@ -1,0 +1,95 @@
+/**
+ * The Worker that compresses cold pages again: messages to jobs, and back. It is an entry of its
+ * own in the compiled program, as main.ts is.
+ *
+ * Its thread is an IO flusher where the one that started it is (node/swap-mode.ts).
+ *
+ * It takes a low priority, but not at once. The runtime starts the threads of its compiler when
+ * there is something to compile, ends them when there is nothing, and uses them for all threads of
+ * the process. One that this thread starts has its low priority (own-thread.ts). So the priority
+ * goes down when the code of a job is compiled.
+ *
+ * Not here: what a job does (recompression.ts), and what happens when this thread fails
+ * (worker-recompressor.ts).
+ */
+import { OwnThread } from "../memory/own-thread.ts";
+import type { FromWorker, ToWorker } from "./messages.ts";
+import { openRecompression } from "./open-recompression.ts";
+import type { Recompression } from "./recompression.ts";
+import { BATCH_ZPAGES } from "./recompressor.ts";
+import { ZpageBatch } from "./zpage-batch.ts";
+
+declare const self: Worker;
+
+/** Pages after which the code of a job is compiled. They take a third of a second. */
+const WARM_UP_PAGES = 8192;
+
+interface Open {
+  readonly work: Recompression;
+  readonly batch: ZpageBatch;
+}
+
+class ColdWorker {
+  private open: Open | null = null;
+  private pagesLeft = WARM_UP_PAGES;
+  private readonly thread = OwnThread.open();
+
+  async take(message: ToWorker): Promise<void> {
+    try {
+      if (message.kind === "open") await this.start(message);
+      else if (this.open !== null) this.run(this.open, message);
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      this.post({ kind: "failed", reason });
+    }
+  }
+
+  private async start(message: ToWorker & { kind: "open" }): Promise<void> {
+    const work = await openRecompression(message);
+    this.open = { work, batch: new ZpageBatch(message.buffer, BATCH_ZPAGES) };
+    this.post({ kind: "ready" });
+  }
+
+  private run({ work, batch }: Open, message: Exclude<ToWorker, { kind: "open" }>): void {
+    const before = this.nowMs();
+    switch (message.kind) {
+      case "add":
+        return work.add(message.number, message.dictionary);
+      case "remove":
+        return work.remove(message.number);
+      case "recompress": {
+        batch.count = message.count;
+        const faults = work.recompress(batch);
+        this.post({ kind: "recompressed", busyMs: this.nowMs() - before, ...faults });
+        return this.warmedUpBy(message.count);
+      }
+      case "train": {
+        const samples = new ZpageBatch(message.buffer, message.capacity);
+        samples.count = message.count;
+        const { dictionary, ...faults } = work.train(samples);
+        // Nothing else makes this thread collect garbage, and the samples take 4 MiB.
+        setTimeout(() => Bun.gc(true));
+        return this.post({ kind: "trained", busyMs: this.nowMs() - before, dictionary, ...faults });
+      }
+    }
+  }
+
+  private warmedUpBy(pages: number): void {
+    if (this.pagesLeft <= 0) return;
+    this.pagesLeft -= pages;
+    // Where it is refused, the work is done at the usual priority.
+    if (this.pagesLeft <= 0) this.thread?.lowerPriority();
+  }
+
+  /** The time for which this thread has kept a core busy, as far as it can be known. */
+  private nowMs(): number {
+    return this.thread?.cpuMs() ?? performance.now();
+  }
+
+  private post(message: FromWorker): void {
+    postMessage(message);
+  }
+}
+
+const worker = new ColdWorker();
+self.onmessage = ({ data }: MessageEvent<ToWorker>) => void worker.take(data);

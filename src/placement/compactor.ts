@@ -1,0 +1,141 @@
+/**
+ * Compactor: makes frames of the free bytes that are scattered over blocks. It shrinks blocks that
+ * have a frame's worth of free bytes, and moves zpages out of the emptiest ones. It goes in steps
+ * of one frame.
+ *
+ * Not here: how a block shrinks, and which block has room (block-space.ts).
+ */
+import { EPHEMERAL, PERSISTENT } from "../core/kind.ts";
+import { FRAME_BYTES, PAGE_BYTES } from "../core/limits.ts";
+import type { FramePool } from "../frames/frame-pool.ts";
+import type { AgeHand } from "./age-hand.ts";
+import { type BlockRows, slotBytes, slotOffset, slotZpageBytes } from "./block-rows.ts";
+import type { BlockSpace } from "./block-space.ts";
+import type { PlacementCounters } from "./counters.ts";
+import { HEADER_BYTES, type PlacementSink } from "./placement.ts";
+
+const KINDS = [PERSISTENT, EPHEMERAL] as const;
+/** Compaction keeps this many frames free for puts, if it can. */
+const FRAMES_READY = 4;
+/** Compaction is worth it when more than this part of all frames is free in blocks. */
+const SCATTERED_PART = 1 / 50;
+/**
+ * Blocks that a step of compaction tries, for a put that waits and in idle turns. The emptiest ones
+ * may have zpages that fit nowhere.
+ */
+const TRIED_BRIEFLY = 4;
+const TRIED_MAX = 32;
+
+interface Parts {
+  readonly frames: FramePool;
+  readonly rows: BlockRows;
+  readonly space: BlockSpace;
+  readonly hand: AgeHand;
+  readonly counters: PlacementCounters;
+  readonly sink: PlacementSink;
+}
+
+export class Compactor {
+  private readonly frames: FramePool;
+  private readonly rows: BlockRows;
+  private readonly space: BlockSpace;
+  private readonly hand: AgeHand;
+  private readonly counters: PlacementCounters;
+  private readonly sink: PlacementSink;
+  private readonly tried = new Int32Array(TRIED_MAX);
+  private readonly scratch = new Uint8Array(2 * PAGE_BYTES);
+  /** As many blocks were tried in vain, and less than a frame was freed since. */
+  private triedInVain = 0;
+  private freedSince = 0;
+
+  constructor({ frames, rows, space, hand, counters, sink }: Parts) {
+    this.frames = frames;
+    this.rows = rows;
+    this.space = space;
+    this.hand = hand;
+    this.counters = counters;
+    this.sink = sink;
+  }
+
+  /** Whether the last step made no frame free, and less than a frame was freed since. */
+  get isInVain(): boolean {
+    return this.triedInVain > 0;
+  }
+
+  /** Whether few frames are free although blocks have free bytes. */
+  get isShort(): boolean {
+    const { limit, framesUsed } = this.frames;
+    return limit - framesUsed < FRAMES_READY && this.space.usableBytes > FRAMES_READY * FRAME_BYTES;
+  }
+
+  /** Whether many frames could come free, or any where more are in use than may be. */
+  private get isScattered(): boolean {
+    const { framesUsed, limit } = this.frames;
+    const frames = this.space.freeBytes / FRAME_BYTES;
+    if (framesUsed > limit) return frames > 1;
+    return frames > FRAMES_READY && frames > framesUsed * SCATTERED_PART;
+  }
+
+  /** So many bytes of zpages were freed. */
+  freed(bytes: number): void {
+    this.freedSince += bytes;
+    if (this.freedSince >= FRAME_BYTES) this.triedInVain = 0;
+  }
+
+  /** A step, if many frames could come free. @returns whether another one is worth it. */
+  compact(): boolean {
+    return this.isScattered && this.compactOne(TRIED_MAX) && this.isScattered;
+  }
+
+  /** A step for a put that waits. @returns whether a frame came free. */
+  compactBriefly(): boolean {
+    return this.compactOne(TRIED_BRIEFLY);
+  }
+
+  /**
+   * Makes a frame free, by shrinking one of the `countMax` emptiest blocks, or by moving zpages out
+   * of it. @returns whether one came free.
+   */
+  private compactOne(countMax: number): boolean {
+    if (this.triedInVain >= countMax) return false;
+    const { space, frames, tried } = this;
+    const before = frames.framesUsed;
+    for (const kind of KINDS) {
+      const count = space.lists[kind].emptiest(tried, countMax);
+      for (let i = 0; i < count; i += 1) {
+        const row = tried[i] ?? 0;
+        if (!space.shrink(row)) this.evacuate(row);
+        if (frames.framesUsed < before) return true;
+      }
+    }
+    this.triedInVain = countMax;
+    this.freedSince = 0;
+    return false;
+  }
+
+  /** Moves zpages of the block to others, until a frame comes free or no other has room. */
+  private evacuate(row: number): void {
+    const { rows, space, scratch, sink } = this;
+    const kind = rows.kind(row);
+    space.unlist(row);
+    for (let index = 0; index < rows.slotCount(row); index += 1) {
+      if (rows.freeBytes(row) >= FRAME_BYTES && rows.frameCount(row) > 1) break;
+      const slot = rows.slot(row, index);
+      if (slot === 0) continue;
+      const target = space.fit(slotBytes(slot), kind);
+      if (target === 0) continue;
+      const page = rows.page(row, slot);
+      rows.read(row, slotOffset(slot), scratch, 0, HEADER_BYTES + slotZpageBytes(slot));
+      const ref = space.store(target, scratch, 0, this.hand.kept(kind, slot));
+      space.dropSlot(row, index, slot);
+      this.counters.moves += 1;
+      sink.onMove(page, ref);
+    }
+    if (rows.liveCount(row) === 0) {
+      space.giveBlock(row);
+      return;
+    }
+    space.list(row);
+    space.shrink(row);
+  }
+}
