@@ -285,7 +285,8 @@ export class Blocks implements Placement {
   verify(): void {
     const { rows, space, hand, counters } = this;
     space.verify();
-    verifyBlocks({ rows, lists: space.lists, hand, counters });
+    const { lists, holeLists } = space;
+    verifyBlocks({ rows, lists, holeLists, hand, counters });
   }
 
   close(): void {

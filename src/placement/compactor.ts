@@ -122,7 +122,7 @@ export class Compactor {
       if (rows.freeBytes(row) >= FRAME_BYTES && rows.frameCount(row) > 1) break;
       const slot = rows.slot(row, index);
       if (slot === 0) continue;
-      const target = space.fit(slotBytes(slot), kind);
+      const target = space.fitFullest(slotBytes(slot), kind);
       if (target === 0) continue;
       const page = rows.page(row, slot);
       rows.read(row, slotOffset(slot), scratch, 0, HEADER_BYTES + slotZpageBytes(slot));
