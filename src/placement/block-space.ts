@@ -36,6 +36,11 @@ import type { PlacementCounters } from "./counters.ts";
 import { FreeLists } from "./free-lists.ts";
 import { HEADER_BYTES } from "./placement.ts";
 
+/**
+ * A block with a hole is taken before one that would have to slide, if it has no more free bytes
+ * beyond those of the other one. With more, free bytes spread over all blocks.
+ */
+const SLACK_BYTES = 1024;
 /** Blocks that are tried for one more frame, before there is a new block. */
 const GROW_TRIES = 4;
 /**
@@ -96,8 +101,12 @@ export class BlockSpace {
   /** A block of the kind with room for that many bytes and a slot. 0: there is none. */
   fit(bytes: number, kind: Kind): number {
     this.wanted = bytes;
+    const fullest = this.fitFullest(bytes, kind);
+    if (fullest === 0 || this.fitsHole(fullest)) return fullest;
     const row = this.holeLists[kind].bestFit(bytes, this.fitsHole);
-    return row !== 0 ? row : this.fitFullest(bytes, kind);
+    const { rows } = this;
+    const hasHole = row !== 0 && rows.freeBytes(row) <= rows.freeBytes(fullest) + SLACK_BYTES;
+    return hasHole ? row : fullest;
   }
 
   /** The same, for compaction: the block with the fewest free bytes, even if it has to slide. */
