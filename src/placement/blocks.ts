@@ -86,9 +86,7 @@ export class Blocks implements Placement {
   }
 
   get framesNeeded(): number {
-    const { framesUsed } = this.frames;
-    if (this.compactor.isInVain) return framesUsed;
-    return framesUsed - this.space.usableBytes / FRAME_BYTES;
+    return this.frames.framesUsed - this.compactor.promisedBytes / FRAME_BYTES;
   }
 
   get metadataBytes(): number {

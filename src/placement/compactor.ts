@@ -49,6 +49,8 @@ export class Compactor {
   /** So many of the emptiest blocks were tried in vain, while less than a frame was freed. */
   private triedInVain = 0;
   private freedSince = 0;
+  /** So many usable bytes were there when a step was in vain. */
+  private unusable = 0;
 
   constructor({ frames, rows, space, hand, counters, sink }: Parts) {
     this.frames = frames;
@@ -59,9 +61,14 @@ export class Compactor {
     this.sink = sink;
   }
 
-  /** Whether the last step made no frame free, and less than a frame was freed since. */
-  get isInVain(): boolean {
-    return this.triedInVain > 0;
+  /**
+   * Free bytes that are likely to become frames. Those that were there when a step was in vain do
+   * not count: else pages would come home for them, and leave again.
+   */
+  get promisedBytes(): number {
+    const { usableBytes } = this.space;
+    this.unusable = Math.min(this.unusable, usableBytes);
+    return usableBytes - this.unusable;
   }
 
   /** Whether few frames are free although blocks have free bytes. */
@@ -115,6 +122,7 @@ export class Compactor {
         if (frames.framesUsed < before) return true;
       }
     }
+    this.unusable = space.usableBytes;
     this.triedInVain = isEnd ? IN_VAIN_MAX : this.triedInVain + countMax;
     return false;
   }
