@@ -47,6 +47,7 @@ async function borrowing(world: ProcessWorld): Promise<Borrowing> {
     "--memory=32MiB",
     "--lend=0",
     "--replicas=2",
+    "--cold-codec=zstd",
     "--nbd=127.0.0.1:0",
     `--export=${EXPORT}=512MiB`,
   ]);
@@ -74,6 +75,7 @@ async function swapsRight(options: GuestOptions): Promise<void> {
   expect(pagesOut).toBeGreaterThan(1000);
   expect(await counter(client, "frontswap_succ_stores")).toBeGreaterThan(1000);
   expect(await counter(client, "nbd_errors")).toBe(0);
+  expect(await counter(client, "cold_recompressed")).toBeGreaterThan(1000);
   expect(await counter(client, "remote_pers_pages_lost")).toBe(0);
 }
 

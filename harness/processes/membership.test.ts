@@ -382,7 +382,7 @@ async function sendMembers(gossip: string, names: readonly string[]): Promise<vo
     freeFrames: 0,
     grantedFrames: 0,
     pressure: 0,
-    codecs: 3,
+    codecs: 127,
     isDrained: false,
   };
   const facts = { ...counts, number: null, claim: null, page: null, zone: null, target: "none" };

@@ -42,7 +42,7 @@ class Talker {
 
   hello(role: number, node: number, bootId: string): JsonFrame {
     const times = { keepaliveMs: 2000, idleMs: 30_000 };
-    const who = { role, node, pageBytes: 4096, bootId, features: 0, codecs: 3, ...times };
+    const who = { role, node, pageBytes: 4096, bootId, features: 0, codecs: 127, ...times };
     return this.of("HELLO", 0, { ...who, clusterName: "ramster", nodeName: `n${node}` });
   }
 

@@ -139,8 +139,11 @@ test("space on the disk is reused: the file does not grow", async () => {
 test("when a lender arrives, each page is read once and moves there, and the file is truncated", async () => {
   const { sim, owner, lenders } = await world(SPILLS, 1);
   const pool = fill(sim, owner);
+  // Compaction makes room at home, and pages come for it.
+  sim.run(60_000);
   rest(sim);
   const spilled = owner.counter("spilled_pages");
+  const reads = owner.counter("spill_reads");
   await come(sim, owner, lenders[0] as SimNode);
   sim.until("nothing is on the disk", () => owner.counter("spilled_pages") === 0);
   rest(sim);
@@ -148,7 +151,7 @@ test("when a lender arrives, each page is read once and moves there, and the fil
   expect(owner.counter("remote_copies")).toBe(owner.counter("remote_pers_pages"));
   expect(total(sim, "foreign_pers_pages")).toBe(owner.counter("remote_copies"));
   expect(owner.counter("pages_unspilled")).toBe(spilled);
-  expect(owner.counter("spill_reads")).toBe(spilled);
+  expect(owner.counter("spill_reads") - reads).toBe(spilled);
   checkAll(owner, pool);
   await sim.stop();
 });
@@ -282,7 +285,9 @@ test("with one lender, the second copy is on the disk and serves gets when the l
   untilDead(sim, owner, "n1");
   checkAll(owner, pool);
   expect(owner.counter("remote_pers_pages_lost")).toBe(0);
-  rest(sim);
+  // Not until nothing is under way: the dead lender is owed the flushes of pages that came home.
+  sim.run(100);
+  sim.verify();
   await sim.stop();
 });
 

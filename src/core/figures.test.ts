@@ -34,7 +34,7 @@ test("each has a help text of one sentence, and a metric of its own", () => {
   for (const [name, { help }] of ROWS) expect(help, name).toMatch(/^[A-Z0-9][^.]{9,70}\.$/);
   const metrics = ROWS.map(([name, figure]) => metricName(name, figure));
   expect(new Set(metrics).size).toBe(metrics.length);
-  for (const metric of metrics) expect(metric).toMatch(/^ramster_[a-z_]+$/);
+  for (const metric of metrics) expect(metric).toMatch(/^ramster_[a-z][a-z0-9_]+$/);
 });
 
 test("what only grows is a counter, and its metric says so", () => {

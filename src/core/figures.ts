@@ -147,7 +147,7 @@ export const ZCACHE_READ = {
   zstd_pages: gauge("pages", "Pages compressed with zstd, here or at a holder."),
   zstd_dictionary_pages: gauge(
     "pages",
-    "Pages compressed with zstd and a dictionary of their pool, here or at a holder.",
+    "Pages compressed with zstd and a dictionary, here or at a holder.",
   ),
   frames_used: gauge("frames", "Frames in use for the pages of this node."),
   frames_max: gauge("frames", "Frames that the pages of this node may use."),

@@ -40,12 +40,16 @@ const ONE_SLOT_AT = SLOTS_MAX * 4;
 /** Where a header goes there. */
 const HEADER_AT = ONE_SLOT_AT + UNIT;
 
-// Words of a row. PREV and NEXT link the list of free bytes; NEXT also that of free rows.
+// Words of a row. PREV and NEXT link the list by free bytes; NEXT also that of free rows. HOLE_PREV
+// and HOLE_NEXT link the list by the largest hole.
 const NEXT = 0;
 const PREV = 1;
 const SHAPE = 2;
 const ROOM = 3;
-const FRAME = 4;
+const HOLE_NEXT = 4;
+const HOLE_PREV = 5;
+const HOLE = 6;
+const FRAME = 7;
 const WORDS_PER_BLOCK = FRAME + FRAMES_MAX;
 // Of a whole page, in place of the frames that it does not have.
 const WHOLE_SLOT = FRAME + 1;
@@ -53,6 +57,7 @@ const WHOLE_PAGE = FRAME + 2;
 const WHOLE_CHECKSUM = FRAME + 3;
 
 export const LIST_WORDS = { prev: PREV, next: NEXT };
+export const HOLE_LIST_WORDS = { prev: HOLE_PREV, next: HOLE_NEXT };
 
 // Fields of SHAPE. 0: the row is free.
 const USED_BIT = 1;
@@ -154,6 +159,7 @@ export class BlockRows extends Table {
     const whole = isWhole ? WHOLE_BIT : 0;
     this.set(row, SHAPE, USED_BIT | (kind << KIND_SHIFT) | whole);
     this.set(row, ROOM, 0);
+    this.set(row, HOLE, 0);
     return row;
   }
 
@@ -210,6 +216,20 @@ export class BlockRows extends Table {
 
   setRoom(row: number, freeBytes: number, low: number): void {
     this.set(row, ROOM, freeBytes | (low << ROOM_BITS));
+  }
+
+  /** Bytes between the slot table and the lowest zpage. Negative: the table has run into them. */
+  gap(row: number): number {
+    return this.low(row) - tableBytes(this.slotCount(row));
+  }
+
+  /** Some hole between zpages, or behind them, has so many bytes. */
+  hole(row: number): number {
+    return this.get(row, HOLE);
+  }
+
+  setHole(row: number, bytes: number): void {
+    this.set(row, HOLE, bytes);
   }
 
   frame(row: number, index: number): number {

@@ -1,12 +1,15 @@
 /**
  * BlockSpace: the free bytes of blocks, and how zpages get in and out of them.
  *
- *     store   in the gap of a block, or in a hole; else the zpages slide together first
+ *     store   in the gap of a block, or in a hole; else the zpages slide together first, which costs
+ *             as much as several stores
  *     slide   copies a block to spare frames, which then are its own. The old ones are spare.
  *     rewrite puts a shorter zpage in the place of another, and leaves a hole
  *     drop    leaves a hole. An empty block gives its frames back.
  *
- * Each block that is not a whole page is on the list of its kind for its free bytes.
+ * Each block that is not a whole page is on two lists of its kind: for its free bytes, and for the
+ * largest of its gap and its holes. How large its holes are is found when they are looked for. In
+ * between a block may have a larger one than it is listed for.
  *
  * Not here: which zpages there are (blocks.ts), their age (age-hand.ts).
  */
@@ -19,6 +22,7 @@ import {
   type BlockRows,
   bytesFor,
   FRAMES_MAX,
+  HOLE_LIST_WORDS,
   LIST_WORDS,
   SLOT_BITS,
   SLOTS_MAX,
@@ -32,10 +36,13 @@ import type { PlacementCounters } from "./counters.ts";
 import { FreeLists } from "./free-lists.ts";
 import { HEADER_BYTES } from "./placement.ts";
 
+/**
+ * A block with a hole is taken before one that would have to slide, if it has no more free bytes
+ * beyond those of the other one. With more, free bytes spread over all blocks.
+ */
+const SLACK_BYTES = 1024;
 /** Blocks that are tried for one more frame, before there is a new block. */
 const GROW_TRIES = 4;
-/** A block with more zpages is slid without a search for a hole, which takes longer. */
-const HOLE_SEARCH_MAX = 16;
 /**
  * The mean size of a zpage is looked at again after so many changes, and after each of the first.
  */
@@ -44,6 +51,8 @@ const RECOUNT_FIRST = 16;
 
 export class BlockSpace {
   readonly lists: readonly [FreeLists, FreeLists];
+  /** By the largest of gap and holes. */
+  readonly holeLists: readonly [FreeLists, FreeLists];
   /** Free bytes of all blocks. */
   freeBytes = 0;
   /** Free bytes of the blocks that have at least `usableFrom`. */
@@ -58,13 +67,22 @@ export class BlockSpace {
   /** Frames that the next slide copies to. */
   private readonly spares = new Int32Array(FRAMES_MAX);
   private spareCount = 0;
-  private readonly holes = new Int32Array(2 * HOLE_SEARCH_MAX);
+  /** Where zpages begin and end, by offset: see sortBounds. */
+  private readonly bounds = new Int32Array(2 * SLOTS_MAX);
+  /** The largest hole apart from the one that findHole found. */
+  private otherHole = 0;
   /** What `fits` is asked about. */
   private wanted = 0;
   private readonly fits = (row: number): boolean => {
     const { rows } = this;
     if (rows.liveCount(row) === SLOTS_MAX) return false;
     return rows.freeBytes(row) >= this.wanted + this.tableGrowth(row);
+  };
+  private readonly fitsHole = (row: number): boolean => {
+    const { rows } = this;
+    if (rows.liveCount(row) === SLOTS_MAX) return false;
+    const gap = rows.gap(row) - this.tableGrowth(row);
+    return gap >= this.wanted || (gap >= 0 && rows.hole(row) >= this.wanted);
   };
   private readonly mayGrow = (row: number): boolean => {
     return this.rows.frameCount(row) < FRAMES_MAX && this.rows.liveCount(row) < SLOTS_MAX;
@@ -76,10 +94,23 @@ export class BlockSpace {
     this.counters = counters;
     const byFree = (): FreeLists => new FreeLists(rows, LIST_WORDS, BLOCK_BYTES_MAX);
     this.lists = [byFree(), byFree()];
+    const byHole = (): FreeLists => new FreeLists(rows, HOLE_LIST_WORDS, BLOCK_BYTES_MAX);
+    this.holeLists = [byHole(), byHole()];
   }
 
   /** A block of the kind with room for that many bytes and a slot. 0: there is none. */
   fit(bytes: number, kind: Kind): number {
+    this.wanted = bytes;
+    const fullest = this.fitFullest(bytes, kind);
+    if (fullest === 0 || this.fitsHole(fullest)) return fullest;
+    const row = this.holeLists[kind].bestFit(bytes, this.fitsHole);
+    const { rows } = this;
+    const hasHole = row !== 0 && rows.freeBytes(row) <= rows.freeBytes(fullest) + SLACK_BYTES;
+    return hasHole ? row : fullest;
+  }
+
+  /** The same, for compaction: the block with the fewest free bytes, even if it has to slide. */
+  fitFullest(bytes: number, kind: Kind): number {
     this.wanted = bytes;
     return this.lists[kind].bestFit(bytes, this.fits);
   }
@@ -119,6 +150,7 @@ export class BlockSpace {
     rows.setFrame(row, count, frame);
     rows.setFrameCount(row, count + 1);
     rows.setRoom(row, rows.freeBytes(row) + FRAME_BYTES, count === 0 ? FRAME_BYTES : rows.low(row));
+    if (count > 0) rows.setHole(row, Math.max(rows.hole(row), FRAME_BYTES));
     this.list(row);
     this.counters.pageframes[kind] += 1;
     growing[kind] = row;
@@ -141,8 +173,15 @@ export class BlockSpace {
     let low = rows.low(row);
     let offset = low - bytes;
     if (offset < table) {
-      offset = low < table ? -1 : this.findHole(count, bytes, rows.frameCount(row) * FRAME_BYTES);
-      if (offset < 0) {
+      const end = rows.frameCount(row) * FRAME_BYTES;
+      const zpages = this.sortBounds(count);
+      low = zpages > 0 ? (this.bounds[0] ?? 0) : end;
+      offset = low - bytes;
+      const isInGap = offset >= table;
+      const hole = this.findHole(zpages, isInGap ? Number.POSITIVE_INFINITY : bytes, end);
+      rows.setHole(row, this.otherHole);
+      if (!isInGap && low >= table) offset = hole;
+      if (offset < table) {
         this.slide(row, rows.frameCount(row));
         low = rows.low(row);
         offset = low - bytes;
@@ -170,38 +209,54 @@ export class BlockSpace {
     rows.write(row, slotOffset(slot), source, at, HEADER_BYTES + slotZpageBytes(slot));
     rows.setSlot(row, index, slot);
     rows.setRoom(row, rows.freeBytes(row) + saved, rows.low(row));
+    rows.setHole(row, Math.max(rows.hole(row), saved));
     this.list(row);
   }
 
-  /** The offset of the smallest hole for that many bytes between zpages, or -1. */
-  private findHole(count: number, bytes: number, end: number): number {
-    if (count > HOLE_SEARCH_MAX) return -1;
-    const { holes } = this;
+  /**
+   * The offset for that many bytes in the smallest hole above one of the zpages in `bounds`, or -1.
+   * `otherHole` is the largest hole that is left then.
+   */
+  private findHole(live: number, bytes: number, end: number): number {
+    const { bounds } = this;
+    let best = -1;
+    let bestBytes = Number.POSITIVE_INFINITY;
+    this.otherHole = 0;
+    for (let i = 0; i < live; i += 1) {
+      const from = bounds[2 * i + 1] ?? 0;
+      let holeBytes = (i + 1 < live ? (bounds[2 * i + 2] ?? 0) : end) - from;
+      if (holeBytes >= bytes && holeBytes < bestBytes) {
+        const before = bestBytes;
+        best = from;
+        bestBytes = holeBytes;
+        holeBytes = best < 0 || before === Number.POSITIVE_INFINITY ? 0 : before;
+      }
+      if (holeBytes > this.otherHole) this.otherHole = holeBytes;
+    }
+    if (best >= 0) this.otherHole = Math.max(this.otherHole, bestBytes - bytes);
+    return best;
+  }
+
+  /** Fills `bounds` with the first `count` of `slots`. @returns how many zpages there are. */
+  private sortBounds(count: number): number {
+    const { bounds } = this;
     const { slots } = this.rows;
     let live = 0;
-    for (let i = 0; i < count; i += 1) {
+    // From the last slot on: zpages that slid together are in order then.
+    for (let i = count - 1; i >= 0; i -= 1) {
       const slot = slots[i] ?? 0;
       if (slot === 0) continue;
       const offset = slotOffset(slot);
       let at = live;
-      for (; at > 0 && (holes[2 * at - 2] ?? 0) > offset; at -= 1) {
-        holes[2 * at] = holes[2 * at - 2] ?? 0;
-        holes[2 * at + 1] = holes[2 * at - 1] ?? 0;
+      for (; at > 0 && (bounds[2 * at - 2] ?? 0) > offset; at -= 1) {
+        bounds[2 * at] = bounds[2 * at - 2] ?? 0;
+        bounds[2 * at + 1] = bounds[2 * at - 1] ?? 0;
       }
-      holes[2 * at] = offset;
-      holes[2 * at + 1] = offset + slotBytes(slot);
+      bounds[2 * at] = offset;
+      bounds[2 * at + 1] = offset + slotBytes(slot);
       live += 1;
     }
-    let best = -1;
-    let bestBytes = Number.POSITIVE_INFINITY;
-    for (let i = 0; i < live; i += 1) {
-      const from = holes[2 * i + 1] ?? 0;
-      const holeBytes = (i + 1 < live ? (holes[2 * i + 2] ?? 0) : end) - from;
-      if (holeBytes < bytes || holeBytes >= bestBytes) continue;
-      best = from;
-      bestBytes = holeBytes;
-    }
-    return best;
+    return live;
   }
 
   /** Packs the zpages of an unlisted block into its first `frameCount` frames' worth of frames. */
@@ -235,6 +290,7 @@ export class BlockSpace {
     this.counters.pageframes[rows.kind(row)] -= before - frameCount;
     rows.setFrameCount(row, frameCount);
     rows.setRoom(row, low - tableBytes(count), low);
+    rows.setHole(row, 0);
     this.counters.slides += 1;
   }
 
@@ -272,7 +328,9 @@ export class BlockSpace {
     const bytes = slotBytes(slot);
     const free = rows.freeBytes(row) + bytes + tableBytes(before) - tableBytes(count);
     const low = rows.low(row);
-    rows.setRoom(row, free, slotOffset(slot) === low ? low + bytes : low);
+    const isLowest = slotOffset(slot) === low;
+    rows.setRoom(row, free, isLowest ? low + bytes : low);
+    if (!isLowest) rows.setHole(row, Math.max(rows.hole(row), bytes));
   }
 
   /** Gives a block, or a whole page, back with its frames. It is on no list. */
@@ -297,14 +355,21 @@ export class BlockSpace {
     const kind = this.rows.kind(row);
     const freeBytes = this.rows.freeBytes(row);
     this.lists[kind].insert(row, freeBytes);
+    this.holeLists[kind].insert(row, this.largest(row));
     this.freeBytes += freeBytes;
     if (freeBytes >= this.usableFrom[kind]) this.usableBytes += freeBytes;
+  }
+
+  /** The largest of gap and holes, as far as it is known. */
+  private largest(row: number): number {
+    return Math.max(0, this.rows.gap(row), this.rows.hole(row));
   }
 
   unlist(row: number): void {
     const kind = this.rows.kind(row);
     const freeBytes = this.rows.freeBytes(row);
     this.lists[kind].remove(row, freeBytes);
+    this.holeLists[kind].remove(row, this.largest(row));
     this.freeBytes -= freeBytes;
     if (freeBytes >= this.usableFrom[kind]) this.usableBytes -= freeBytes;
   }

@@ -86,9 +86,7 @@ export class Blocks implements Placement {
   }
 
   get framesNeeded(): number {
-    const { framesUsed } = this.frames;
-    if (this.compactor.isInVain) return framesUsed;
-    return framesUsed - this.space.usableBytes / FRAME_BYTES;
+    return this.frames.framesUsed - this.compactor.promisedBytes / FRAME_BYTES;
   }
 
   get metadataBytes(): number {
@@ -285,7 +283,8 @@ export class Blocks implements Placement {
   verify(): void {
     const { rows, space, hand, counters } = this;
     space.verify();
-    verifyBlocks({ rows, lists: space.lists, hand, counters });
+    const { lists, holeLists } = space;
+    verifyBlocks({ rows, lists, holeLists, hand, counters });
   }
 
   close(): void {

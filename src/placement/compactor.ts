@@ -19,12 +19,14 @@ const KINDS = [PERSISTENT, EPHEMERAL] as const;
 const FRAMES_READY = 4;
 /** Compaction is worth it when more than this part of all frames is free in blocks. */
 const SCATTERED_PART = 1 / 50;
-/**
- * Blocks that a step of compaction tries, for a put that waits and in idle turns. The emptiest ones
- * may have zpages that fit nowhere.
- */
+/** Blocks that a step tries, for a put that waits and in idle turns. */
 const TRIED_BRIEFLY = 4;
-const TRIED_MAX = 32;
+const TRIED_MAX = 8;
+/**
+ * The emptiest blocks may have zpages that fit nowhere. After so many of them, idle turns try no
+ * more until a frame's worth was freed. A put does not try as long.
+ */
+const IN_VAIN_MAX = 1024;
 
 interface Parts {
   readonly frames: FramePool;
@@ -44,9 +46,11 @@ export class Compactor {
   private readonly sink: PlacementSink;
   private readonly tried = new Int32Array(TRIED_MAX);
   private readonly scratch = new Uint8Array(2 * PAGE_BYTES);
-  /** As many blocks were tried in vain, and less than a frame was freed since. */
+  /** So many of the emptiest blocks were tried in vain, while less than a frame was freed. */
   private triedInVain = 0;
   private freedSince = 0;
+  /** So many usable bytes were there when a step was in vain. */
+  private unusable = 0;
 
   constructor({ frames, rows, space, hand, counters, sink }: Parts) {
     this.frames = frames;
@@ -57,9 +61,14 @@ export class Compactor {
     this.sink = sink;
   }
 
-  /** Whether the last step made no frame free, and less than a frame was freed since. */
-  get isInVain(): boolean {
-    return this.triedInVain > 0;
+  /**
+   * Free bytes that are likely to become frames. Those that were there when a step was in vain do
+   * not count: else pages would come home for them, and leave again.
+   */
+  get promisedBytes(): number {
+    const { usableBytes } = this.space;
+    this.unusable = Math.min(this.unusable, usableBytes);
+    return usableBytes - this.unusable;
   }
 
   /** Whether few frames are free although blocks have free bytes. */
@@ -79,37 +88,42 @@ export class Compactor {
   /** So many bytes of zpages were freed. */
   freed(bytes: number): void {
     this.freedSince += bytes;
-    if (this.freedSince >= FRAME_BYTES) this.triedInVain = 0;
+    if (this.freedSince < FRAME_BYTES) return;
+    this.freedSince = 0;
+    this.triedInVain = 0;
   }
 
   /** A step, if many frames could come free. @returns whether another one is worth it. */
   compact(): boolean {
-    return this.isScattered && this.compactOne(TRIED_MAX) && this.isScattered;
+    if (!this.isScattered || this.triedInVain >= IN_VAIN_MAX) return false;
+    this.compactOne(TRIED_MAX);
+    return this.isScattered && this.triedInVain < IN_VAIN_MAX;
   }
 
   /** A step for a put that waits. @returns whether a frame came free. */
   compactBriefly(): boolean {
-    return this.compactOne(TRIED_BRIEFLY);
+    return this.triedInVain < TRIED_BRIEFLY && this.compactOne(TRIED_BRIEFLY);
   }
 
   /**
-   * Makes a frame free, by shrinking one of the `countMax` emptiest blocks, or by moving zpages out
-   * of it. @returns whether one came free.
+   * Makes a frame free, by shrinking one of `countMax` blocks, or by moving zpages out of it. Those
+   * are tried first that are emptiest, and were not tried in vain. @returns whether one came free.
    */
   private compactOne(countMax: number): boolean {
-    if (this.triedInVain >= countMax) return false;
     const { space, frames, tried } = this;
     const before = frames.framesUsed;
+    let isEnd = true;
     for (const kind of KINDS) {
-      const count = space.lists[kind].emptiest(tried, countMax);
+      const count = space.lists[kind].emptiest(tried, countMax, this.triedInVain);
+      if (count > 0) isEnd = false;
       for (let i = 0; i < count; i += 1) {
         const row = tried[i] ?? 0;
         if (!space.shrink(row)) this.evacuate(row);
         if (frames.framesUsed < before) return true;
       }
     }
-    this.triedInVain = countMax;
-    this.freedSince = 0;
+    this.unusable = space.usableBytes;
+    this.triedInVain = isEnd ? IN_VAIN_MAX : this.triedInVain + countMax;
     return false;
   }
 
@@ -122,7 +136,7 @@ export class Compactor {
       if (rows.freeBytes(row) >= FRAME_BYTES && rows.frameCount(row) > 1) break;
       const slot = rows.slot(row, index);
       if (slot === 0) continue;
-      const target = space.fit(slotBytes(slot), kind);
+      const target = space.fitFullest(slotBytes(slot), kind);
       if (target === 0) continue;
       const page = rows.page(row, slot);
       rows.read(row, slotOffset(slot), scratch, 0, HEADER_BYTES + slotZpageBytes(slot));

@@ -42,7 +42,7 @@ test("the best fit has enough, and no row of a lower class would do", () => {
     }
     const most = Math.max(0, ...free.values());
     const emptiest = new Int32Array(3);
-    const count = lists.emptiest(emptiest, 3);
+    const count = lists.emptiest(emptiest, 3, 0);
     expect(count).toBe(Math.min(3, free.size));
     const found3 = [...emptiest.subarray(0, count)].map((row) => free.get(row) ?? 0);
     const sorted = [...free.values()].sort((a, b) => b - a).slice(0, count);

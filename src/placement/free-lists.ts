@@ -88,16 +88,19 @@ export class FreeLists {
     return 0;
   }
 
-  /** Fills `rows` with up to `countMax` that have most free bytes. @returns how many. */
-  emptiest(rows: Int32Array, countMax: number): number {
-    let count = 0;
+  /**
+   * Fills `rows` with up to `countMax` that have most free bytes, apart from the first `skipped`.
+   * @returns how many.
+   */
+  emptiest(rows: Int32Array, countMax: number, skipped: number): number {
+    let count = -skipped;
     for (let at = this.heads.length - 1; at >= 0 && count < countMax; at -= 1) {
       for (let row = this.heads[at] ?? 0; row !== 0 && count < countMax; count += 1) {
-        rows[count] = row;
+        if (count >= 0) rows[count] = row;
         row = this.rows.get(row, this.nextWord);
       }
     }
-    return count;
+    return Math.max(0, count);
   }
 
   /** The lowest bound of a class whose rows have at least `bytes` free. */

@@ -19,6 +19,7 @@ import type { FreeLists } from "./free-lists.ts";
 interface Parts {
   readonly rows: BlockRows;
   readonly lists: readonly [FreeLists, FreeLists];
+  readonly holeLists: readonly [FreeLists, FreeLists];
   readonly hand: AgeHand;
   readonly counters: PlacementCounters;
 }
@@ -34,7 +35,7 @@ class Seen {
   whole = 0;
 }
 
-export function verifyBlocks({ rows, lists, hand, counters }: Parts): void {
+export function verifyBlocks({ rows, lists, holeLists, hand, counters }: Parts): void {
   const seen = [new Seen(), new Seen()] as const;
   const frames = new Set<number>();
   for (let row = 1; row < rows.rowEnd; row += 1) {
@@ -60,7 +61,9 @@ export function verifyBlocks({ rows, lists, hand, counters }: Parts): void {
     assert(counters.whole[kind] === of.whole, "whole pages");
     assert(hand.leaving[kind] === of.leaving, "leaving zpages");
     verifyEpochs(kind, hand.ages, of);
-    verifyList(lists[kind], rows, of.blocks);
+    verifyList(lists[kind], of.blocks, (row) => rows.freeBytes(row));
+    const largest = (row: number): number => Math.max(0, rows.gap(row), rows.hole(row));
+    verifyList(holeLists[kind], of.blocks, largest);
   }
 }
 
@@ -87,15 +90,18 @@ function verifyRoom(rows: BlockRows, row: number): void {
     .sort((a, b) => slotOffset(a) - slotOffset(b));
   let end = tableBytes(count);
   let used = end;
+  let hole = 0;
   assert(rows.low(row) <= slotOffset(zpages[0] ?? 0), "a zpage is below the lowest");
   for (const slot of zpages) {
     assert(slotOffset(slot) >= end, "zpages overlap");
+    hole = Math.max(hole, slotOffset(slot) - end);
     end = slotOffset(slot) + slotBytes(slot);
     used += slotBytes(slot);
   }
   const bytes = rows.frameCount(row) * FRAME_BYTES;
   assert(end <= bytes, "a zpage is beyond the end of its block");
   assert(rows.freeBytes(row) === bytes - used, "free bytes of a block");
+  assert(rows.hole(row) <= Math.max(hole, bytes - end), "a block has no such hole");
 }
 
 function verifyEpochs(kind: Kind, ages: Ages, { epochs }: Seen): void {
@@ -104,12 +110,16 @@ function verifyEpochs(kind: Kind, ages: Ages, { epochs }: Seen): void {
   }
 }
 
-function verifyList(list: FreeLists, rows: BlockRows, blocks: ReadonlySet<number>): void {
+function verifyList(
+  list: FreeLists,
+  blocks: ReadonlySet<number>,
+  bytesOf: (row: number) => number,
+): void {
   const listed = new Set<number>();
   list.each((row, from) => {
     assert(blocks.has(row) && !listed.has(row), "a list has a row that is not its own");
-    const free = rows.freeBytes(row);
-    assert(free >= from && free < from + list.classBytes, "a block is on the wrong list");
+    const bytes = bytesOf(row);
+    assert(bytes >= from && bytes < from + list.classBytes, "a block is on the wrong list");
     listed.add(row);
   });
   assert(listed.size === blocks.size, "a block is on no list");
