@@ -12,8 +12,8 @@ import { CODECS_END, PAGE_BYTES } from "../../src/core/limits.ts";
 import { below, type Random } from "../../src/core/random.ts";
 import { DictionaryModel } from "./dictionary-model.ts";
 
-/** Small, so that the few pages of a simulation need several of them. */
-const BATCH_ZPAGES = 8;
+/** Small, so that the few pages of a simulation need several of them, and no multiple of a slice. */
+const BATCH_ZPAGES = 20;
 const SAMPLE_ZPAGES = 16;
 const DICTIONARY_BYTES = 64;
 const JOB_MS_MAX = 40;
