@@ -1,7 +1,7 @@
 /**
  * The documents hold what they name: links, commands, flags, scripts, warnings.
  *
- * Not here: that the commands of README.md and docs/swap.md work: processes/documents.test.ts.
+ * Not here: that the commands of README.md and docs/swap.md work: processes/documents.long.ts.
  */
 import { describe, expect, test } from "bun:test";
 import { existsSync, readFileSync } from "node:fs";

@@ -12,8 +12,8 @@ import { CODECS_END, PAGE_BYTES } from "../../src/core/limits.ts";
 import { below, type Random } from "../../src/core/random.ts";
 import { DictionaryModel } from "./dictionary-model.ts";
 
-/** Small, so that the few pages of a simulation need several of them. */
-const BATCH_ZPAGES = 8;
+/** Small, so that the few pages of a simulation need several of them, and no multiple of a slice. */
+const BATCH_ZPAGES = 20;
 const SAMPLE_ZPAGES = 16;
 const DICTIONARY_BYTES = 64;
 const JOB_MS_MAX = 40;
@@ -21,7 +21,7 @@ const JOB_MS_MAX = 40;
 export class SimRecompressor implements Recompressor {
   readonly library = "a model";
   readonly hasDictionaries = true;
-  readonly isUsable = true;
+  isUsable = true;
   readonly sampleZpages = SAMPLE_ZPAGES;
   readonly batch = ZpageBatch.make(BATCH_ZPAGES);
   /** By id: the codecs that a node needs to decompress what this makes. */
@@ -94,7 +94,7 @@ export class SimRecompressor implements Recompressor {
   }
 
   private later(job: (busyMs: number) => void): void {
-    assert(!this.isBusy, "two jobs at a time");
+    assert(this.isUsable && !this.isBusy, "two jobs at a time, or one that is not taken");
     this.isBusy = true;
     const busyMs = 1 + below(this.random, JOB_MS_MAX);
     this.clock.after(busyMs, () => {

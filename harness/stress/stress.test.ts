@@ -1,6 +1,6 @@
 /**
  * `ramster stress` as a person runs it, but small: its report, what it leaves behind, and how it
- * ends when something happens in the middle. Longer runs: whole-runs.ts.
+ * ends when something happens in the middle. Longer runs: whole-runs.long.ts.
  */
 import { expect, test } from "bun:test";
 import { existsSync } from "node:fs";

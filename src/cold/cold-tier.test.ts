@@ -246,6 +246,18 @@ test("pages that are put, flushed or leave while their job runs are not touched"
   world.close();
 });
 
+test("nothing more is done once the recompressor has failed too often", () => {
+  const world = new World();
+  const pool = world.coldPool(SMALL);
+  world.tier.step(); // The batch is filled over several turns.
+  world.recompressor.isUsable = false;
+  world.finish();
+  expect(world.counters).toMatchObject({ cold_recompressed: 0, cold_failed_jobs: 0 });
+  expect(world.tier.codec.isUsable).toBe(false);
+  world.checkAll(pool, SMALL);
+  world.close();
+});
+
 test("a zpage that was damaged is not compressed again, so that its get still fails", () => {
   const world = new World();
   const pool = world.coldPool(SMALL);

@@ -159,9 +159,11 @@ export class ColdTier implements RecompressorSink {
 
   /** Begins the job, if zpages were found for one. */
   private begin(): void {
-    this.jobZpages = this.recompressor.batch.count;
-    if (this.jobZpages > 0) {
-      this.recompressor.recompress(this);
+    const { recompressor } = this;
+    this.jobZpages = recompressor.batch.count;
+    // It may have failed for the last time while the batch was filled.
+    if (this.jobZpages > 0 && recompressor.isUsable) {
+      recompressor.recompress(this);
       return;
     }
     this.isBusy = false;

@@ -1,8 +1,8 @@
 /**
  * BlockSpace: the free bytes of blocks, and how zpages get in and out of them.
  *
- *     store   in the gap of a block, or in a hole; else the zpages slide together first, which costs
- *             as much as several stores
+ *     store   in the gap of a block, or in a hole; else the zpages slide together first, which
+ *             costs as much as several stores
  *     slide   copies a block to spare frames, which then are its own. The old ones are spare.
  *     rewrite puts a shorter zpage in the place of another, and leaves a hole
  *     drop    leaves a hole. An empty block gives its frames back.

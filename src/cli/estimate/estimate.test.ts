@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { loadPageClass } from "../../../harness/pages/load.ts";
+import { BunZstd } from "../../compress/bun-zstd.ts";
 import { Lz4 } from "../../compress/lz4.ts";
 import { BYTES_PER_MIB, PAGE_BYTES, PID_MAX } from "../../core/limits.ts";
 import { openMemory } from "../../memory/open-memory.ts";
@@ -29,7 +30,7 @@ function randomPages(count: number): Uint8Array {
 
 async function gain(pages: Uint8Array): Promise<Gain> {
   const memory = openMemory();
-  return gainOf(pages, await Lz4.load(memory), memory);
+  return gainOf(pages, { hot: await Lz4.load(memory), cold: new BunZstd() }, memory);
 }
 
 /** The error's text, or what was taken by mistake. */
@@ -43,7 +44,7 @@ function refusal(work: () => unknown): string {
 
 describe("gainOf()", () => {
   test("finds more pages a frame with blocks than with zbud, below the ratio of the codec", async () => {
-    const { density, codecRatio, effectiveRatio, pages } = await gain(
+    const { density, codecRatio, effectiveRatio, coldEffectiveRatio, pages } = await gain(
       loadPageClass("javascript").pages,
     );
     expect(pages).toBe(96);
@@ -51,14 +52,17 @@ describe("gainOf()", () => {
     expect(density.blocks ?? 0).toBeGreaterThan((density.zbud ?? 9) * 1.1);
     expect(density.blocks ?? 9).toBeLessThan(codecRatio);
     expect(effectiveRatio).toBeLessThan(density.blocks ?? 0);
+    expect(coldEffectiveRatio / effectiveRatio).toBeWithin(1.1, 2);
   });
 
   test("stores random pages whole, at little more than their size", async () => {
-    const { whole, zpageBytes, density, effectiveRatio } = await gain(randomPages(64));
+    const gained = await gain(randomPages(64));
+    const { whole, zpageBytes, density, effectiveRatio, coldEffectiveRatio } = gained;
     expect(whole).toBe(64);
     expect(zpageBytes).toBe(0);
     expect(density).toEqual({ blocks: 1, zbud: 1 });
     expect(effectiveRatio).toBeWithin(0.98, 1);
+    expect(coldEffectiveRatio).toBe(effectiveRatio);
   });
 
   test("takes no frame for pages of zeros", async () => {

@@ -1,5 +1,6 @@
 /** `ramster estimate`: what compression of a machine's own pages would bring it. */
 import { platform } from "node:os";
+import { BunZstd } from "../../compress/bun-zstd.ts";
 import { Lz4 } from "../../compress/lz4.ts";
 import { HIGH_MARK_PERCENT_DEFAULT, PAGE_BYTES } from "../../core/limits.ts";
 import { formatSize } from "../../core/units.ts";
@@ -21,7 +22,8 @@ const GIB = 1024 * 1024 * 1024;
 export async function run({ subject, json }: EstimateOptions): Promise<ExitCode> {
   const sample = takeSample(subject, platform());
   const memory = openMemory();
-  const gain = gainOf(sample.pages, await Lz4.load(memory), memory);
+  const codecs = { hot: await Lz4.load(memory), cold: new BunZstd() };
+  const gain = gainOf(sample.pages, codecs, memory);
   const seen = new LinuxMemory().read();
   const stored = subject.kind === "file" ? sample.bytes : sample.bytes * COLD_PART;
   const highMarkPercent = HIGH_MARK_PERCENT_DEFAULT;
@@ -41,6 +43,7 @@ export function estimateText(
   isWhole: boolean,
 ): string {
   const { pages, sameFilled, whole, zpageBytes, density, effectiveRatio } = gain;
+  const { coldEffectiveRatio } = gain;
   const percent = (count: number): string => `${((100 * count) / pages).toFixed(1)}%`;
   const perFrame = (value: number | null): string => value?.toFixed(2) ?? "-";
   const lines = [
@@ -50,6 +53,7 @@ export function estimateText(
     `stored whole: ${percent(whole)}`,
     `pages a frame: ${perFrame(density.blocks)} with blocks, ${perFrame(density.zbud)} with zbud`,
     `effective ratio: ${effectiveRatio.toFixed(2)}, with metadata`,
+    `once most are cold: ${coldEffectiveRatio.toFixed(2)}, compressed again with zstd`,
     `gain: 1GiB of such pages takes ${formatSize(wholeMib(GIB / effectiveRatio))}`,
   ];
   if (suggestion === null) return lines.join("\n");

@@ -1,5 +1,5 @@
 /**
- * Gain: what a node would make of sampled pages, and which `--memory` and `--lend` fit. The codec
+ * Gain: what a node would make of sampled pages, and which `--memory` and `--lend` fit. The codecs
  * and the placements are those of a node, and each placement is filled with the zpages.
  */
 import type { Codec } from "../../compress/codec.ts";
@@ -20,7 +20,9 @@ import { openPlacement } from "../../placement/open-placement.ts";
 import { HEADER_BYTES, type PlacementName } from "../../placement/placement.ts";
 
 /** Index and placement, for each page (docs/operations.md, "Memory of a process"). */
-const METADATA_BYTES = 46;
+const METADATA_BYTES = 31;
+/** After a while four of five pages are compressed again (src/cold). */
+const HOT_ONE_IN = 5;
 /** So many pages fill a placement: enough that its last block does not matter. */
 const FILL_PAGES = 20_000;
 const ZPAGE_AT = HEADER_BYTES;
@@ -39,23 +41,38 @@ export interface Gain {
   readonly density: Readonly<Record<PlacementName, number | null>>;
   /** Bytes of all pages / bytes of frames and metadata, with the default placement. */
   readonly effectiveRatio: number;
+  /** The same once most pages are cold, and were compressed again. */
+  readonly coldEffectiveRatio: number;
 }
 
-export function gainOf(pages: Uint8Array, codec: Codec, memory: Memory): Gain {
+export interface Codecs {
+  readonly hot: Codec;
+  /** That of cold pages. Without a dictionary, which would bring a little more. */
+  readonly cold: Codec;
+}
+
+export function gainOf(pages: Uint8Array, { hot, cold }: Codecs, memory: Memory): Gain {
   const count = pages.length / PAGE_BYTES;
   assert(count > 0);
   const zpage = new Uint8Array(2 * PAGE_BYTES);
   const sizes: number[] = [];
+  const coldSizes: number[] = [];
   for (let at = 0; at < pages.length; at += PAGE_BYTES) {
     if (sameFilledWord(pages, at) !== NOT_SAME_FILLED) continue;
     const max = PERS_ZPAGE_BYTES_MAX_DEFAULT;
-    sizes.push(codec.compress(pages, at, zpage, 0, max) || PAGE_BYTES);
+    const size = hot.compress(pages, at, zpage, 0, max) || PAGE_BYTES;
+    const isHot = sizes.length % HOT_ONE_IN === 0;
+    sizes.push(size);
+    coldSizes.push((isHot ? 0 : cold.compress(pages, at, zpage, 0, size - 1)) || size);
   }
   const compressed = sizes.filter((size) => size !== PAGE_BYTES);
   const sum = (values: readonly number[]): number => values.reduce((a, b) => a + b, 0);
   const blocks = framesPerPage(sizes, memory, "blocks");
   const zbud = framesPerPage(sizes, memory, "zbud");
-  const frameBytes = blocks * sizes.length * FRAME_BYTES;
+  const effective = (perPage: number): number => {
+    const frameBytes = perPage * sizes.length * FRAME_BYTES;
+    return (count * PAGE_BYTES) / (frameBytes + count * METADATA_BYTES);
+  };
   return {
     pages: count,
     sameFilled: count - sizes.length,
@@ -66,7 +83,8 @@ export function gainOf(pages: Uint8Array, codec: Codec, memory: Memory): Gain {
       blocks: blocks === 0 ? null : 1 / blocks,
       zbud: zbud === 0 ? null : 1 / zbud,
     },
-    effectiveRatio: (count * PAGE_BYTES) / (frameBytes + count * METADATA_BYTES),
+    effectiveRatio: effective(blocks),
+    coldEffectiveRatio: effective(framesPerPage(coldSizes, memory, "blocks")),
   };
 }
 

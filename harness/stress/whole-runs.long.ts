@@ -1,6 +1,6 @@
 /**
  * `ramster stress` in every topology, and with nodes that are killed and restarted. These runs keep
- * two cores busy for a minute, so they are not part of `npm test`: `bun run stress`.
+ * two cores busy for a minute, so they are not part of `npm test`: `bun run long`.
  */
 import { expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
