@@ -5,23 +5,28 @@
 import { readFileSync } from "node:fs";
 
 const SIGHUP_BIT = 1n;
+/** `mayStop` is asked so much later: by then a client has closed its connection that was about to. */
+const SETTLE_MS = 100;
 
 /**
  * @returns a signal that is aborted at the first of them, with its name as the reason. The second
  * one, of any kind, ends the process as that signal does by default. `more` are further signals
- * that stop this command. A signal that `mayStop` refuses is ignored.
+ * that stop this command. A signal that `mayStop` refuses is ignored. Default: none is.
  */
 export function stopSignal(
   more: readonly NodeJS.Signals[] = [],
-  mayStop: (signal: NodeJS.Signals) => boolean = () => true,
+  mayStop: ((signal: NodeJS.Signals) => boolean) | null = null,
 ): AbortSignal {
   const stop = new AbortController();
   const usual = [...USUAL, ...more];
   const signals: readonly NodeJS.Signals[] = isHangupIgnored() ? usual : [...usual, "SIGHUP"];
-  const onSignal = (signal: NodeJS.Signals): void => {
-    if (!mayStop(signal)) return;
+  const end = (signal: NodeJS.Signals): void => {
     for (const name of signals) process.off(name, onSignal);
     stop.abort(signal);
+  };
+  const onSignal = (signal: NodeJS.Signals): void => {
+    if (mayStop === null) end(signal);
+    else setTimeout(() => !stop.signal.aborted && mayStop(signal) && end(signal), SETTLE_MS);
   };
   for (const name of signals) process.on(name, onSignal);
   return stop.signal;
