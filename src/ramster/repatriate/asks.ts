@@ -147,9 +147,11 @@ export class Asks implements ReplySink {
         if (isLate && channel === null) queue.unanswered(null, 0, clock.now());
         sink.onNoAnswer(queue.shift(fetches), false);
       }
-      if (queue.count === 0) continue;
-      if (queue.isSilent(peers.channelOf(node))) this.holderDead(node);
-      else peers.want(node);
+      // Also without asks: what is heard on a link still counts when the link has ended. And only
+      // a link shows that a silent holder is back.
+      const isSilent = queue.isSilent(peers.channelOf(node));
+      if (isSilent) this.holderDead(node);
+      if (isSilent || queue.count > 0) peers.want(node);
     }
     this.disk?.expire((ask) => this.isOver(ask, periodMs));
   }
