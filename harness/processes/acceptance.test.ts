@@ -82,14 +82,16 @@ test(
   async () => {
     await using world = new ProcessWorld();
     const { servers, node, client, pool } = await borrowing(world, { servers: 3, replicas: 2 });
-    const pages = await counter(client, "remote_pers_pages");
     await first(servers).kill();
     expect(await countRight(pool, PAGES)).toBe(PAGES);
     // Pages that lost a copy get another one, so the next holder may die, too.
     await logged(node, /member "n0" is dead/);
     await until("copies are made", async () => (await counter(client, "copies_repaired")) > 0);
     await atRest(client);
-    expect(await counter(client, "remote_copies")).toBe(2 * pages);
+    // Some pages have come home, where compaction has made room.
+    const { counters } = await client.stats();
+    expect(counters.remote_copies).toBe(2 * (counters.remote_pers_pages ?? 0));
+    expect(counters.remote_pers_pages).toBeGreaterThan(1000);
     await servers[1]?.kill();
     expect(await countRight(pool, PAGES)).toBe(PAGES);
     expect(await counter(client, "remote_pers_pages_lost")).toBe(0);
@@ -103,17 +105,17 @@ test(
   async () => {
     await using world = new ProcessWorld();
     const { servers, client, pool } = await borrowing(world, { servers: 2, replicas: 2 });
-    const pages = await counter(client, "remote_pers_pages");
     const killed = servers[1] as NodeProcess;
     await killed.kill();
     const back = await startServer(world, 1, first(servers), `--gossip=${killed.gossip}`);
     await until("its copies are known to be lost", async () => {
-      return (await counter(client, "copies_lost")) === pages;
+      return (await counter(client, "copies_lost")) > 1000;
     });
     expect(await countRight(pool, PAGES)).toBe(PAGES);
     const holder = await world.connect(back);
     await until("it has all of them again", async () => {
-      return (await counter(holder, "foreign_pers_pages")) === pages;
+      const pages = await counter(client, "remote_pers_pages");
+      return pages > 1000 && (await counter(holder, "foreign_pers_pages")) === pages;
     });
     expect(await counter(client, "remote_pers_pages_lost")).toBe(0);
   },
