@@ -84,7 +84,7 @@ export class ColdTier implements RecompressorSink {
   private readonly recompressor: Recompressor;
   private readonly settings: ColdSettings;
   private readonly counters: ColdCounters;
-  private readonly found: Int32Array;
+  private readonly found = new Int32Array(SLICE_ZPAGES);
   /** By place in the batch: the page, its version, and the codec id of its output. */
   private readonly pages: Int32Array;
   private readonly versions: Float64Array;
@@ -116,7 +116,6 @@ export class ColdTier implements RecompressorSink {
     this.settings = settings;
     this.dictionaries = new Dictionaries(parts.recompressor);
     const { capacity } = parts.recompressor.batch;
-    this.found = new Int32Array(capacity);
     this.pages = new Int32Array(capacity);
     this.versions = new Float64Array(capacity);
     this.codecs = new Uint8Array(capacity);
@@ -145,15 +144,16 @@ export class ColdTier implements RecompressorSink {
     if (this.isClosed) return;
     const { zpages } = this;
     const { batch } = this.recompressor;
+    const { found } = this;
     const { rounds } = zpages;
-    const found = this.found.subarray(0, Math.min(SLICE_ZPAGES, batch.capacity - batch.count));
     const count = zpages.next(found);
     this.looksLeft -= 1;
     if (count < found.length) this.poorLooksLeft -= 1;
     if (count > 0) this.foundRound = zpages.rounds;
     for (let i = 0; i < count; i += 1) this.consider(found[i] ?? 0);
     const isOver = this.looksLeft === 0 || this.poorLooksLeft === 0 || zpages.rounds !== rounds;
-    if (isOver || this.isSampleWhole || batch.count === batch.capacity) this.begin();
+    const isFull = batch.capacity - batch.count < SLICE_ZPAGES;
+    if (isOver || isFull || this.isSampleWhole) this.begin();
     else this.clock.soon(() => this.look());
   }
 
