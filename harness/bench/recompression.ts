@@ -21,6 +21,7 @@ import { Log } from "../../src/core/log.ts";
 import { openMemory } from "../../src/memory/open-memory.ts";
 import { findLibrary } from "../../src/memory/system-library.ts";
 import { BunClock } from "../../src/net/bun.ts";
+import { recompressed, trained } from "../contract/recompressor.ts";
 import { loadPages, REAL_CLASSES } from "../pages/load.ts";
 import { type Figure, median } from "./bench.ts";
 
@@ -46,7 +47,7 @@ export async function recompressionFigures(): Promise<Figure[]> {
   const recompressor = new WorkerRecompressor(env, options);
   const cold: [string, Codec][] = [["zstd of Bun", new BunZstd()]];
   if (library !== null && codec !== null) {
-    recompressor.add(DICTIONARY, await trained(recompressor, hot));
+    recompressor.add(DICTIONARY, await dictionaryOf(recompressor, hot));
     codec.select(DICTIONARY);
     cold.unshift(["zstd with a dictionary", codec], ["zstd", new Zstd(library)]);
   }
@@ -80,12 +81,10 @@ function hotZpages(hot: Codec): Uint8Array[] {
   );
 }
 
-async function trained(recompressor: WorkerRecompressor, hot: Codec): Promise<Uint8Array> {
+async function dictionaryOf(recompressor: WorkerRecompressor, hot: Codec): Promise<Uint8Array> {
   const samples = recompressor.newSamples();
   fill(samples, hotZpages(hot), 0, hot);
-  const dictionary = await new Promise<Uint8Array | null>((onTrained) => {
-    recompressor.train(samples, { onTrained, onRecompressed: () => {} });
-  });
+  const dictionary = await trained(recompressor, samples);
   if (dictionary === null) throw new Error(`no dictionary came of ${SAMPLE_ZPAGES} samples`);
   return dictionary;
 }
@@ -130,13 +129,8 @@ async function workerFigure(recompressor: WorkerRecompressor, hot: Codec): Promi
     const started = Bun.nanoseconds();
     fill(recompressor.batch, zpages, (i + WARM_UP_BATCHES) * BATCH_ZPAGES, hot);
     recompressor.batch.dictionaries.fill(dictionary);
-    const busyMs = await new Promise<number>((resolve, reject) => {
-      const onRecompressed = (isDone: boolean, ms: number): void => {
-        if (isDone) resolve(ms);
-        else reject(new Error("the Worker has failed"));
-      };
-      recompressor.recompress({ onRecompressed, onTrained: () => {} });
-    });
+    const [isDone, busyMs] = await recompressed(recompressor);
+    if (!isDone) throw new Error("the Worker has failed");
     if (i < 0) continue;
     rates.push(BATCH_ZPAGES / ((Bun.nanoseconds() - started) / 1e6));
     busyRates.push(BATCH_ZPAGES / busyMs);

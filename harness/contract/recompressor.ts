@@ -29,7 +29,8 @@ export async function checkRecompressor(
   const { batch } = recompressor;
   fill(batch, hot, pages, BATCH_ZPAGES);
   batch.dictionaries.fill(number);
-  assert(await recompressed(recompressor), "the Worker has failed");
+  const [isDone] = await recompressed(recompressor);
+  assert(isDone, "the Worker has failed");
   const cold = codecs[number === 0 ? CODEC.ZSTD : CODEC.ZSTD_DICTIONARY];
   assert(cold !== undefined);
   const [page, again] = [new Uint8Array(PAGE_BYTES), new Uint8Array(PAGE_BYTES)];
@@ -55,14 +56,20 @@ function fill(batch: ZpageBatch, codec: Codec, pages: Uint8Array, count: number)
   }
 }
 
-function trained(recompressor: Recompressor, samples: ZpageBatch): Promise<Uint8Array | null> {
+/** Trains a dictionary. Null: none came of it. */
+export function trained(
+  recompressor: Recompressor,
+  samples: ZpageBatch,
+): Promise<Uint8Array | null> {
   return new Promise((onTrained) => {
     recompressor.train(samples, { onTrained, onRecompressed: () => {} });
   });
 }
 
-function recompressed(recompressor: Recompressor): Promise<boolean> {
-  return new Promise((onRecompressed) => {
+/** Compresses the batch again. @returns whether it was done, and how long it kept a core busy. */
+export function recompressed(recompressor: Recompressor): Promise<[boolean, number]> {
+  return new Promise((resolve) => {
+    const onRecompressed = (isDone: boolean, busyMs: number) => resolve([isDone, busyMs]);
     recompressor.recompress({ onRecompressed, onTrained: () => {} });
   });
 }

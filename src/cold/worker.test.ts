@@ -4,6 +4,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "n
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { CodecRig } from "../../harness/contract/codec.ts";
+import { recompressed, trained } from "../../harness/contract/recompressor.ts";
 import { loadPageClass } from "../../harness/pages/load.ts";
 import { SimClock } from "../../harness/sim/clock.ts";
 import { BunZstd } from "../compress/bun-zstd.ts";
@@ -82,17 +83,8 @@ async function until(holds: () => boolean): Promise<void> {
 
 /** @returns whether it was done, and its time. */
 function recompress(recompressor: Recompressor, dictionary = 0): Promise<[boolean, number]> {
-  return new Promise((resolve) => {
-    const onRecompressed = (isDone: boolean, busyMs: number) => resolve([isDone, busyMs]);
-    recompressor.batch.dictionaries.fill(dictionary);
-    recompressor.recompress({ onRecompressed, onTrained: () => {} });
-  });
-}
-
-function train(recompressor: Recompressor, samples: ZpageBatch): Promise<Uint8Array | null> {
-  return new Promise((onTrained) => {
-    recompressor.train(samples, { onTrained, onRecompressed: () => {} });
-  });
+  recompressor.batch.dictionaries.fill(dictionary);
+  return recompressed(recompressor);
 }
 
 function fill(batch: ZpageBatch, codec: Codec, count: number): void {
@@ -139,7 +131,7 @@ describe("the Worker", () => {
       const lz4 = new NativeLz4(lz4Path ?? "");
       const samples = recompressor.newSamples();
       fill(samples, lz4, PAGE_COUNT);
-      const dictionary = await train(recompressor, samples);
+      const dictionary = await trained(recompressor, samples);
       if (dictionary === null) throw new Error("no dictionary came of the training");
       const reader = new ZstdWithDictionaries(new ZstdLibrary(zstdPath ?? ""));
       expect(reader.add(5, dictionary)).toBe(true);
