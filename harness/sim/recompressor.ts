@@ -34,6 +34,7 @@ export class SimRecompressor implements Recompressor {
   private readonly model = new DictionaryModel();
   private readonly page = new Uint8Array(PAGE_BYTES);
   private isBusy = false;
+  private isClosed = false;
 
   /** `hot`: raw and lz4, by id. */
   constructor(parts: { clock: Clock; random: Random }, hot: readonly Codec[]) {
@@ -87,7 +88,10 @@ export class SimRecompressor implements Recompressor {
     this.model.remove(number);
   }
 
-  close(): void {}
+  close(): void {
+    this.isUsable = false;
+    this.isClosed = true;
+  }
 
   private fails(): boolean {
     return below(this.random, 100) < this.failPercent;
@@ -99,7 +103,7 @@ export class SimRecompressor implements Recompressor {
     const busyMs = 1 + below(this.random, JOB_MS_MAX);
     this.clock.after(busyMs, () => {
       this.isBusy = false;
-      job(busyMs);
+      if (!this.isClosed) job(busyMs);
     });
   }
 }

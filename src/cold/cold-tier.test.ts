@@ -3,7 +3,7 @@ import { flipBit } from "../../harness/sim/borrowing.ts";
 import { SimClock } from "../../harness/sim/clock.ts";
 import { fillTestPage, generationOf } from "../../harness/sim/cluster.ts";
 import { SimRecompressor } from "../../harness/sim/recompressor.ts";
-import { CODEC } from "../compress/codec.ts";
+import { CODEC, type Codec } from "../compress/codec.ts";
 import { Lz4 } from "../compress/lz4.ts";
 import { Raw } from "../compress/raw.ts";
 import { Handle } from "../core/handle.ts";
@@ -12,14 +12,14 @@ import { PAGE_BYTES } from "../core/limits.ts";
 import { SeededRandom } from "../core/random.ts";
 import { STATUS } from "../core/status.ts";
 import { openMemory } from "../memory/open-memory.ts";
-import { TAKEN_MAX } from "../placement/placement.ts";
+import { type PlacementName, TAKEN_MAX } from "../placement/placement.ts";
 import { NEVER_REMOTE } from "../ramster/foreign/foreign.ts";
 import type { Pool } from "../tmem/pool.ts";
 import { LOCAL_CLIENT } from "../tmem/tmem.ts";
 import { Zcache } from "../zcache/zcache.ts";
 import { type ColdTier, openColdTier } from "./cold-tier.ts";
 import { ColdCounters } from "./counters.ts";
-import { DICTIONARIES_MAX, MEASURED_MIN } from "./dictionaries.ts";
+import { DICTIONARIES_MAX, DICTIONARIES_RESERVED, MEASURED_MIN } from "./dictionaries.ts";
 
 const memory = openMemory();
 const hotCodecs = [new Raw(memory), await Lz4.load(memory)] as const;
@@ -27,6 +27,23 @@ const hotCodecs = [new Raw(memory), await Lz4.load(memory)] as const;
 const LARGE = 200;
 const SMALL = 60;
 const STEP_MS = 100;
+
+function newZcache(codecs: readonly Codec[], placement: PlacementName): Zcache {
+  return new Zcache(
+    { memory, codec: hotCodecs[1], codecs, remote: NEVER_REMOTE, seed: 7 },
+    {
+      frameCountMax: 4000,
+      placement,
+      order: "lru",
+      highMarkPercent: 90,
+      lowMarkPercent: 80,
+      pageCountMax: 20_000,
+      objectCountMax: 1000,
+      persZpageBytesMax: 4000,
+      persZpageMeanBytes: 4000,
+    },
+  );
+}
 
 class World {
   readonly clock = new SimClock();
@@ -40,28 +57,14 @@ class World {
   private readonly handle = new Handle();
 
   constructor() {
-    const { codecs } = this.recompressor;
-    this.zcache = new Zcache(
-      { memory, codec: hotCodecs[1], codecs, remote: NEVER_REMOTE, seed: 7 },
-      {
-        frameCountMax: 4000,
-        placement: "blocks",
-        order: "lru",
-        highMarkPercent: 90,
-        lowMarkPercent: 80,
-        pageCountMax: 20_000,
-        objectCountMax: 1000,
-        persZpageBytesMax: 4000,
-        persZpageMeanBytes: 4000,
-      },
-    );
+    this.zcache = newZcache(this.recompressor.codecs, "blocks");
     const tier = openColdTier(this, this.settings);
     if (tier === null) throw new Error("zpages have no age");
     this.tier = tier;
   }
 
-  newPool(): Pool {
-    const pool = this.zcache.tmem.newPool(LOCAL_CLIENT, { persistent: true, storeWhole: true });
+  newPool(storeWhole = true): Pool {
+    const pool = this.zcache.tmem.newPool(LOCAL_CLIENT, { persistent: true, storeWhole });
     if (pool === null) throw new Error("no pool");
     return pool;
   }
@@ -81,8 +84,8 @@ class World {
   }
 
   /** A pool with so many pages, none of which was used for a while. */
-  coldPool(count: number): Pool {
-    const pool = this.newPool();
+  coldPool(count: number, storeWhole = true): Pool {
+    const pool = this.newPool(storeWhole);
     this.fill(pool, count);
     this.age();
     return pool;
@@ -341,6 +344,27 @@ test("no more than DICTIONARIES_MAX pools have a dictionary at the same time", (
   expect(world.tier.dictionaries.count).toBe(DICTIONARIES_MAX);
   for (const pool of pools) world.checkAll(pool, 130);
   world.close();
+});
+
+test("pools of programs leave DICTIONARIES_RESERVED dictionaries to exports", () => {
+  const world = new World();
+  for (let i = 0; i < DICTIONARIES_MAX; i += 1) world.coldPool(130, false);
+  world.finish();
+  expect(world.tier.dictionaries.count).toBe(DICTIONARIES_MAX - DICTIONARIES_RESERVED);
+  const ofExport = world.coldPool(130);
+  world.finish();
+  expect(world.tier.dictionaries.current(ofExport)).not.toBe(null);
+  world.close();
+});
+
+test("a recompressor is closed if the placement does not know what is cold", () => {
+  const clock = new SimClock();
+  const recompressor = new SimRecompressor({ clock, random: new SeededRandom(1) }, hotCodecs);
+  const zcache = newZcache(recompressor.codecs, "zbud");
+  const parts = { clock, zcache, recompressor, counters: new ColdCounters() };
+  expect(openColdTier(parts, { coldSharePercent: 100 })).toBe(null);
+  expect(recompressor.isUsable).toBe(false);
+  zcache.close();
 });
 
 test("jobs rest for the part of the time that is not theirs", () => {

@@ -60,7 +60,11 @@ interface ColdParts {
 export function openColdTier(parts: ColdParts, settings: ColdSettings): ColdTier | null {
   const { recompressor, zcache } = parts;
   const { cold: zpages } = zcache.placement;
-  if (recompressor === null || zpages === null) return null;
+  if (recompressor === null) return null;
+  if (zpages === null) {
+    recompressor.close();
+    return null;
+  }
   return new ColdTier({ ...parts, recompressor }, zpages, settings);
 }
 

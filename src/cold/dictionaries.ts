@@ -20,6 +20,8 @@ import type { Recompressor } from "./recompressor.ts";
 const NUMBER_MAX = 65_535;
 /** At most so many live at the same time, over all pools. Each takes a third of a MiB. */
 export const DICTIONARIES_MAX = 16;
+/** So many of them are for pools that store pages whole, such as those of exports. */
+export const DICTIONARIES_RESERVED = 8;
 /**
  * A dictionary is measured over as many zpages as its pool had when it was trained, within these
  * bounds, and again over each next ones: parts of a pool may differ by more than its pages do with
@@ -88,7 +90,8 @@ export class Dictionaries {
 
   /** Whether one should be trained for the pool, which has none at present. */
   isWanted(pool: Pool): boolean {
-    if (!this.recompressor.hasDictionaries || this.count >= DICTIONARIES_MAX) return false;
+    const dictionariesMax = DICTIONARIES_MAX - (pool.storeWhole ? 0 : DICTIONARIES_RESERVED);
+    if (!this.recompressor.hasDictionaries || this.count >= dictionariesMax) return false;
     const pagesMin = SAMPLES_MIN * this.recompressor.sampleZpages;
     const own = this.pools.get(pool);
     if (own === undefined) return pool.pageCount >= pagesMin;
