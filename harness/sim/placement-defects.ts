@@ -60,6 +60,30 @@ export const PLACEMENT_DEFECTS: readonly Defect[] = [
     ],
   },
   {
+    name: "merged-in-the-wrong-frame",
+    about: "zpages of a merged block are looked for in the first frames of the other one",
+    caughtBy: { file: BLOCKS_TEST, test: "compaction merges blocks of few frames" },
+    edits: [
+      {
+        file: BLOCK_SPACE,
+        find: "withOffset(slot, before * FRAME_BYTES + slotOffset(slot))",
+        replace: "withOffset(slot, slotOffset(slot))",
+      },
+    ],
+  },
+  {
+    name: "merged-without-its-table",
+    about: "the slot table of a merged block runs into a zpage",
+    caughtBy: { file: "src/placement/block-space.test.ts", test: "a merge makes room" },
+    edits: [
+      {
+        file: BLOCK_SPACE,
+        find: "if (rows.gap(target) < growth) this.slide(target, before);",
+        replace: "",
+      },
+    ],
+  },
+  {
     name: "moved-without-a-word",
     about: "compaction moves a zpage, and its record goes on naming the old place",
     edits: [

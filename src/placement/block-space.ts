@@ -6,6 +6,8 @@
  *     slide   copies a block to spare frames, which then are its own. The old ones are spare.
  *     rewrite puts a shorter zpage in the place of another, and leaves a hole
  *     drop    leaves a hole. An empty block gives its frames back.
+ *     shrink  slides zpages together, and gives the frames back that they do not need
+ *     merge   adds the frames of a block to another one, so that their free bytes come together
  *
  * Each block that is not a whole page is on two lists of its kind: for its free bytes, and for the
  * largest of its gap and its holes. How large its holes are is found when they are looked for. In
@@ -71,7 +73,7 @@ export class BlockSpace {
   private readonly bounds = new Int32Array(2 * SLOTS_MAX);
   /** The largest hole apart from the one that findHole found. */
   private otherHole = 0;
-  /** What `fits` is asked about. */
+  /** What `fits`, `fitsHole` and `fitsMerge` are asked about. */
   private wanted = 0;
   private readonly fits = (row: number): boolean => {
     const { rows } = this;
@@ -83,6 +85,16 @@ export class BlockSpace {
     if (rows.liveCount(row) === SLOTS_MAX) return false;
     const gap = rows.gap(row) - this.tableGrowth(row);
     return gap >= this.wanted || (gap >= 0 && rows.hole(row) >= this.wanted);
+  };
+  /** The block that `fitsMerge` looks for another one to. */
+  private merging = 0;
+  private readonly fitsMerge = (target: number): boolean => {
+    const { rows, merging: row } = this;
+    if (target === row || rows.frameCount(row) + rows.frameCount(target) > FRAMES_MAX) return false;
+    if (rows.liveCount(row) + rows.liveCount(target) > SLOTS_MAX) return false;
+    const growth = this.mergedTableGrowth(row, target);
+    if (rows.freeBytes(target) < growth) return false;
+    return rows.freeBytes(row) + rows.freeBytes(target) - growth >= this.wanted;
   };
   private readonly mayGrow = (row: number): boolean => {
     return this.rows.frameCount(row) < FRAMES_MAX && this.rows.liveCount(row) < SLOTS_MAX;
@@ -305,6 +317,57 @@ export class BlockSpace {
     return true;
   }
 
+  /**
+   * The block that the frames of another one are to be added to: both together have room for a
+   * zpage of the mean size, with as little to spare as possible. 0: there is none.
+   */
+  fitMerge(row: number): number {
+    const { rows } = this;
+    const kind = rows.kind(row);
+    this.merging = row;
+    this.wanted = Math.min(this.usableFrom[kind], FRAME_BYTES);
+    return this.lists[kind].bestFit(this.wanted - rows.freeBytes(row), this.fitsMerge);
+  }
+
+  /**
+   * Adds the frames of one block to another one that fits. Zpages stay where they are in them, and
+   * `refs` gets the new one of each slot, or 0 of an empty slot. The first block is no more.
+   * @returns how many slots it had.
+   */
+  merge(row: number, target: number, refs: Int32Array): number {
+    const { rows, growing } = this;
+    this.unlist(row);
+    this.unlist(target);
+    const growth = this.mergedTableGrowth(row, target);
+    const before = rows.frameCount(target);
+    if (rows.gap(target) < growth) this.slide(target, before);
+    for (let i = 0; i < rows.frameCount(row); i += 1) {
+      rows.setFrame(target, before + i, rows.frame(row, i));
+    }
+    rows.setFrameCount(target, before + rows.frameCount(row));
+    const count = rows.readSlots(row);
+    const targetCount = rows.slotCount(target);
+    let index = 0;
+    for (let i = 0; i < count; i += 1) {
+      const slot = rows.slots[i] ?? 0;
+      refs[i] = 0;
+      if (slot === 0) continue;
+      while (index < targetCount && rows.slot(target, index) !== 0) index += 1;
+      rows.setSlot(target, index, withOffset(slot, before * FRAME_BYTES + slotOffset(slot)));
+      refs[i] = (target << SLOT_BITS) | index;
+      index += 1;
+    }
+    rows.setSlotCount(target, Math.max(targetCount, index));
+    rows.setLiveCount(target, rows.liveCount(target) + rows.liveCount(row));
+    const freeBytes = rows.freeBytes(target) + rows.freeBytes(row) + tableBytes(count) - growth;
+    rows.setRoom(target, freeBytes, rows.low(target));
+    rows.setHole(target, Math.max(rows.hole(target), rows.hole(row), rows.low(row)));
+    if (growing[rows.kind(row)] === row) growing[rows.kind(row)] = 0;
+    rows.giveBlock(row);
+    this.list(target);
+    return count;
+  }
+
   /** Empties the slot. Its block stays on its list, or gives its frames back if it is empty. */
   drop(row: number, index: number, slot: number): void {
     this.unlist(row);
@@ -402,6 +465,14 @@ export class BlockSpace {
     }
     assert(this.usableBytes === usable, "usable bytes");
     assert(this.freeBytes === free, "free bytes");
+  }
+
+  /** Bytes that the slot table of `target` needs for the zpages of the other block. */
+  private mergedTableGrowth(row: number, target: number): number {
+    const { rows } = this;
+    const count = rows.slotCount(target);
+    const merged = Math.max(count, rows.liveCount(target) + rows.liveCount(row));
+    return tableBytes(merged) - tableBytes(count);
   }
 
   private tableGrowth(row: number): number {

@@ -100,10 +100,24 @@ test("compaction after a drain brings back nine tenths of the density", () => {
   expect(rig.placement.counters.moves).toBeLessThan(2 * rig.stored.size);
 });
 
-test("compaction moves leaving zpages, and they go on leaving", () => {
+test("compaction merges blocks of few frames, whose zpages fit nowhere", () => {
+  const rig = new PlacementRig(make, 4000);
+  const random = new SeededRandom(6);
+  // A frame has room for one, four frames for six.
+  for (let i = 0; i < 4000; i += 1) rig.put(2300 + below(random, 400));
+  const before = density(rig);
+  drain(rig, 70, random);
+  compactAll(rig);
+  expect(density(rig)).toBeGreaterThan(before * 0.95);
+});
+
+test.each([
+  [200, 2000],
+  [2300, 400],
+])("compaction moves leaving zpages of %i bytes or more, and they go on leaving", (least, more) => {
   const rig = new PlacementRig(make, 2000);
   const random = new SeededRandom(3);
-  for (let i = 0; i < 2000; i += 1) rig.put(200 + below(random, 2000));
+  for (let i = 0; i < 2000; i += 1) rig.put(least + below(random, more));
   const leaving = Array.from({ length: 400 }, () => rig.takeOldest()).flat();
   const refs = new Map(leaving.map((page) => [page, rig.refOf(page)]));
   drain(rig, 70, random);

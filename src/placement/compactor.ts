@@ -1,7 +1,7 @@
 /**
  * Compactor: makes frames of the free bytes that are scattered over blocks. It shrinks blocks that
- * have a frame's worth of free bytes, and moves zpages out of the emptiest ones. It goes in steps
- * of one frame.
+ * have a frame's worth of free bytes, moves zpages out of the emptiest ones, and merges blocks of few
+ * frames whose zpages fit nowhere. It goes in steps of one frame.
  *
  * Not here: how a block shrinks, and which block has room (block-space.ts).
  */
@@ -9,7 +9,7 @@ import { EPHEMERAL, PERSISTENT } from "../core/kind.ts";
 import { FRAME_BYTES, PAGE_BYTES } from "../core/limits.ts";
 import type { FramePool } from "../frames/frame-pool.ts";
 import type { AgeHand } from "./age-hand.ts";
-import { type BlockRows, slotBytes, slotOffset, slotZpageBytes } from "./block-rows.ts";
+import { type BlockRows, SLOTS_MAX, slotBytes, slotOffset, slotZpageBytes } from "./block-rows.ts";
 import type { BlockSpace } from "./block-space.ts";
 import type { PlacementCounters } from "./counters.ts";
 import { HEADER_BYTES, type PlacementSink } from "./placement.ts";
@@ -45,6 +45,7 @@ export class Compactor {
   private readonly counters: PlacementCounters;
   private readonly sink: PlacementSink;
   private readonly tried = new Int32Array(TRIED_MAX);
+  private readonly refs = new Int32Array(SLOTS_MAX);
   private readonly scratch = new Uint8Array(2 * PAGE_BYTES);
   /** So many of the emptiest blocks were tried in vain, while less than a frame was freed. */
   private triedInVain = 0;
@@ -106,12 +107,14 @@ export class Compactor {
   }
 
   /**
-   * Makes a frame free, by shrinking one of `countMax` blocks, or by moving zpages out of it. Those
-   * are tried first that are emptiest, and were not tried in vain. @returns whether one came free.
+   * Makes a frame free: it shrinks one of `countMax` blocks, moves zpages out of it, or adds its
+   * frames to another. Those are tried first that are emptiest, and were not tried in vain.
+   * @returns whether one came free.
    */
   private compactOne(countMax: number): boolean {
     const { space, frames, tried } = this;
     const before = frames.framesUsed;
+    let merged = 0;
     let isEnd = true;
     for (const kind of KINDS) {
       const count = space.lists[kind].emptiest(tried, countMax, this.triedInVain);
@@ -119,11 +122,12 @@ export class Compactor {
       for (let i = 0; i < count; i += 1) {
         const row = tried[i] ?? 0;
         if (!space.shrink(row)) this.evacuate(row);
+        if (frames.framesUsed === before && this.merge(row)) merged += 1;
         if (frames.framesUsed < before) return true;
       }
     }
-    this.unusable = space.usableBytes;
-    this.triedInVain = isEnd ? IN_VAIN_MAX : this.triedInVain + countMax;
+    this.triedInVain = isEnd ? IN_VAIN_MAX : this.triedInVain + countMax - merged;
+    if (merged === 0) this.unusable = space.usableBytes;
     return false;
   }
 
@@ -151,5 +155,29 @@ export class Compactor {
     }
     space.list(row);
     space.shrink(row);
+  }
+
+  /**
+   * Adds the frames of the block to another one. Two blocks of one frame, with a zpage of 2.5 KiB
+   * each, have room for a third one then. @returns whether there was another one.
+   */
+  private merge(row: number): boolean {
+    const { rows, space, hand, refs, sink } = this;
+    const target = space.fitMerge(row);
+    if (target === 0) return false;
+    for (let index = 0; index < rows.slotCount(row); index += 1) {
+      const slot = rows.slot(row, index);
+      if (slot !== 0) rows.setSlot(row, index, hand.kept(rows.kind(row), slot));
+    }
+    const count = space.merge(row, target, refs);
+    for (let i = 0; i < count; i += 1) {
+      const ref = refs[i] ?? 0;
+      if (ref === 0) continue;
+      const slot = rows.slot(target, ref & (SLOTS_MAX - 1));
+      this.counters.moves += 1;
+      sink.onMove(rows.page(target, slot), ref);
+    }
+    space.shrink(target);
+    return true;
   }
 }

@@ -62,7 +62,7 @@ export class FreeLists {
 
   /** A row with at least `bytes` free, and few more, for which `fits` holds. 0: there is none. */
   bestFit(bytes: number, fits: (row: number) => boolean): number {
-    const exact = Math.floor(bytes / CLASS_BYTES);
+    const exact = Math.floor(Math.max(0, bytes) / CLASS_BYTES);
     for (let at = this.classFrom(exact); at >= 0; at = this.classFrom(at + 1)) {
       let row = this.heads[at] ?? 0;
       for (let left = TRIES; row !== 0 && left > 0; left -= 1) {
