@@ -38,6 +38,8 @@ const ATTACKED_BYTES_MAX = BESIDE_BYTES_MAX + 64 * MIB;
  */
 const ATTACKED_LOCKED_BYTES_MAX = ATTACKED_BYTES_MAX + 80 * MIB;
 const NOTHING = "nothing";
+/** The defaults of the program, which take the most memory. Tests have others. */
+const PRODUCT_CODECS = ["--codec=auto", "--cold-codec=zstd"];
 const OWNER_MIB = 8;
 const LENDER_MIB = 128;
 const DISK_MIB = 32;
@@ -132,6 +134,7 @@ class HostileSoak {
     const owner = await this.add("owner", "node", OWNER_MIB, [
       ...[...secure, exports, `--nbd=unix:${nbd}`, "--nbd=127.0.0.1:0"],
       this.options.swap === true ? "--swap" : "--no-swap",
+      ...PRODUCT_CODECS,
       "--client=127.0.0.1:0",
       "--http=127.0.0.1:0",
     ]);

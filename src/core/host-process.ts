@@ -6,6 +6,9 @@
 /** Null: done. Otherwise the reason for a person: "mlockall: ENOMEM". */
 export type Refusal = string | null;
 
+/** Environment variables by name. */
+export type Variables = Readonly<Record<string, string>>;
+
 export interface HostProcess {
   /**
    * Locks resident memory. What is mapped of the program and its memory becomes resident at once.
@@ -20,10 +23,13 @@ export interface HostProcess {
   /** How many threads there are, and how many are IO flushers. */
   ioFlushers(): { readonly threads: number; readonly flushers: number } | null;
   /**
-   * Replaces the process with a new start of the program, with the same arguments. Each new thread
-   * then has the state of the calling one. Returns only when that is refused.
+   * Replaces the process with a new start of the program, with the same arguments and these
+   * variables in its environment. Each new thread then has the state of the calling one. Returns
+   * only when that is refused.
    */
-  startAgain(): Refusal;
+  startAgain(variables: Variables): Refusal;
+  /** Whether this start of the program has these variables. */
+  hasVariables(variables: Variables): boolean;
   /** -1000 .. 1000, which the OOM killer adds. At -1000 it never ends the process (proc(5)). */
   setOomScore(score: number): Refusal;
   oomScore(): number | null;

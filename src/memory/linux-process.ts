@@ -23,7 +23,7 @@
 import { dlopen, type Pointer, ptr, read } from "bun:ffi";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { assert } from "../core/assert.ts";
-import type { HostProcess, Refusal, Residence } from "../core/host-process.ts";
+import type { HostProcess, Refusal, Residence, Variables } from "../core/host-process.ts";
 import { parseKib, parseMapping, parseTaskFlags } from "./proc-text.ts";
 
 /** <sys/mman.h>: MCL_CURRENT and MCL_ONFAULT (Linux 4.4). */
@@ -118,13 +118,20 @@ export class LinuxProcess implements HostProcess {
     return { threads: known.length, flushers };
   }
 
-  startAgain(): Refusal {
+  startAgain(variables: Variables): Refusal {
     const args = readWords("/proc/self/cmdline");
     const environment = readWords("/proc/self/environ");
     if (args === null || environment === null) return "/proc/self/cmdline cannot be read";
-    const path = Buffer.from("/proc/self/exe\0");
-    this.libc.execve(ptr(path), ptr(pointersTo(args)), ptr(pointersTo(environment)));
+    const others = environment.filter((word) => !(nameOf(word) in variables));
+    const added = Object.entries(variables).map(([name, value]) => wordOf(`${name}=${value}`));
+    const words = [...others, ...added];
+    const path = wordOf("/proc/self/exe");
+    this.libc.execve(ptr(path), ptr(pointersTo(args)), ptr(pointersTo(words)));
     return `execve: ${this.errno()}`;
+  }
+
+  hasVariables(variables: Variables): boolean {
+    return Object.entries(variables).every(([name, value]) => process.env[name] === value);
   }
 
   setOomScore(score: number): Refusal {
@@ -163,15 +170,21 @@ function pointersTo(words: readonly Buffer[]): BigUint64Array {
   return BigUint64Array.from([...words.map((word) => BigInt(ptr(word))), 0n]);
 }
 
+/** The name of a variable, of a word that has its value too. */
+function nameOf(word: Buffer): string {
+  return word.toString("latin1").split("=", 1)[0] ?? "";
+}
+
 /** The words of a file, each of which ends in a zero. */
 function readWords(path: string): Buffer[] | null {
   const text = readText(path);
   if (text === null) return null;
-  // Each word is copied to memory that does not move: short arrays are in the collected heap.
-  return text
-    .split("\0")
-    .slice(0, -1)
-    .map((word) => Buffer.from(`${word}\0`));
+  return text.split("\0").slice(0, -1).map(wordOf);
+}
+
+/** One byte a character, then a zero. In memory that does not move: short arrays are in the collected heap. */
+function wordOf(text: string): Buffer {
+  return Buffer.from(`${text}\0`, "latin1");
 }
 
 /** The limit of a process without CAP_IPC_LOCK. */

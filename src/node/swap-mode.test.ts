@@ -16,6 +16,7 @@ class FakeHost implements HostProcess {
   threads = 8;
   flushers = 0;
   score: number | null = 0;
+  wasStartedAgain = false;
 
   lockMemory(): Refusal {
     this.calls.push("lock");
@@ -40,8 +41,14 @@ class FakeHost implements HostProcess {
   /** A real call does not return. */
   startAgain(): Refusal {
     this.calls.push("again");
-    if (this.startRefusal === null) this.flushers = this.threads;
-    return this.startRefusal;
+    if (this.startRefusal !== null) return this.startRefusal;
+    if (this.flushers > 0) this.flushers = this.threads;
+    this.wasStartedAgain = true;
+    return null;
+  }
+
+  hasVariables(): boolean {
+    return this.wasStartedAgain;
   }
 
   setOomScore(score: number): Refusal {
@@ -86,9 +93,17 @@ describe("SwapMode", () => {
   test("requests nothing that already holds, so it does not restart for ever", () => {
     const host = new FakeHost();
     host.flushers = host.threads;
+    host.wasStartedAgain = true;
     host.score = -1000;
     expect(entered(host).lines).toEqual(ALL_HOLDS);
     expect(host.calls).toEqual(["lock"]);
+  });
+
+  test("starts once more for the settings of the runtime, whoever made its threads IO flushers", () => {
+    const host = new FakeHost();
+    host.flushers = host.threads;
+    entered(host);
+    expect(host.calls).toEqual(["again", "score -1000", "lock"]);
   });
 
   test("logs why each condition does not hold, and goes on", () => {
@@ -104,7 +119,7 @@ describe("SwapMode", () => {
       ],
       error: null,
     });
-    expect(host.calls).toEqual(["flusher", "score -1000", "lock"]);
+    expect(host.calls).toEqual(["flusher", "again", "score -1000", "lock"]);
   });
 
   test("trusts what /proc shows, not what the calls return", () => {
