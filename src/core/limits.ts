@@ -57,8 +57,8 @@ export const OBJECTS_PER_NODE_MAX = 16 * 1024 * 1024;
  * objects (docs/original.md, "Swizzle").
  */
 export const PINNED_OBJECTS = 4096;
-/** Pages whose records and leaves it keeps resident at least: 12 MiB for 1 GiB of pages. */
-export const PINNED_PAGES_MIN = 256 * 1024;
+/** Pages whose records and leaves it keeps resident at least: 4 MiB for 256 MiB of pages. */
+export const PINNED_PAGES_MIN = 64 * 1024;
 /**
  * Pages that one turn examines or frees when objects and pools are flushed. They take a millisecond
  * or two. Gossip, links and other programs have their turn in between.
