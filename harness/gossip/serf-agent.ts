@@ -7,6 +7,16 @@ export interface SerfMember {
   readonly tags: Readonly<Record<string, string>>;
 }
 
+interface SerfOptions {
+  /** Base64, for an encrypted cluster. */
+  readonly key?: string;
+  readonly tags?: readonly string[];
+  /** A member, by its address. */
+  readonly join?: string;
+}
+
+const TRIES = 3;
+
 export class SerfAgent {
   readonly address: TcpAddress;
   private readonly child: Bun.Subprocess;
@@ -23,11 +33,17 @@ export class SerfAgent {
     return Bun.which("serf") !== null;
   }
 
-  /** Starts an agent and waits until it answers. `key`: base64, for an encrypted cluster. */
-  static async start(
-    name: string,
-    options: { key?: string; tags?: readonly string[]; join?: string } = {},
-  ): Promise<SerfAgent> {
+  /** Starts an agent and waits until it answers. */
+  static async start(name: string, options: SerfOptions = {}): Promise<SerfAgent> {
+    for (let tries = 0; tries < TRIES; tries += 1) {
+      const agent = await SerfAgent.tryStart(name, options);
+      if (agent !== null) return agent;
+    }
+    throw new Error(`serf agent ended ${TRIES} times`);
+  }
+
+  /** Null: it has ended. Another program may have taken one of its ports meanwhile. */
+  private static async tryStart(name: string, options: SerfOptions): Promise<SerfAgent | null> {
     const port = await freePort();
     const rpc = `127.0.0.1:${await freePort()}`;
     const flags = [`-node=${name}`, `-bind=127.0.0.1:${port}`, `-rpc-addr=${rpc}`];
@@ -38,7 +54,7 @@ export class SerfAgent {
     const child = Bun.spawn(["serf", "agent", ...flags], output);
     const agent = new SerfAgent(child, { kind: "tcp", host: "127.0.0.1", port }, rpc);
     while ((await agent.members()).length === 0) {
-      if (child.exitCode !== null) throw new Error(`serf ended with ${child.exitCode}`);
+      if (child.exitCode !== null) return null;
       await Bun.sleep(50);
     }
     return agent;

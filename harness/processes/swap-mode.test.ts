@@ -3,7 +3,7 @@
  * conditions hold depends on the user and the machine: with root and all capabilities all hold.
  */
 import { expect, test } from "bun:test";
-import { readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { memoryOf } from "./node-process.ts";
 import { counter, fill, logged, PROGRAM, ProcessWorld } from "./process-world.ts";
 
@@ -57,6 +57,17 @@ test(
   },
   TEST_MS,
 );
+
+test("its words stay as they are when it starts once more", async () => {
+  await using world = new ProcessWorld();
+  const door = world.path("tür");
+  const node = await world.start("node", 1, ["--swap", "--memory=1MiB", `--client=unix:${door}`]);
+  const variables = readFileSync(`/proc/${node.pid}/environ`, "latin1").split("\0");
+  const ofCompiler = variables.filter((it) => it.startsWith("BUN_JSC_"));
+  expect(new Set(ofCompiler).size).toBe(ofCompiler.length);
+  expect(ofCompiler).toContain("BUN_JSC_numberOfFTLCompilerThreads=1");
+  expect(existsSync(door)).toBe(true);
+});
 
 test("pins no more than the machine has", async () => {
   await using world = new ProcessWorld();

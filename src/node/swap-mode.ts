@@ -47,7 +47,7 @@ const OOM_SCORE_NEVER = -1000;
  * a few percent of speed, and saves 15 MiB. (JavaScriptCore, runtime/OptionsList.h)
  */
 const COMPILER = {
-  BUN_JSC_globalInliningPlanBudgetForFTL: "1000",
+  BUN_JSC_globalInliningPlanBudgetForFTL: "500",
   BUN_JSC_minNumberOfWorklistThreads: "2",
   BUN_JSC_maxNumberOfWorklistThreads: "2",
   BUN_JSC_numberOfDFGCompilerThreads: "1",
