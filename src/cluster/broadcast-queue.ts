@@ -11,6 +11,14 @@ import { BROADCASTS_MAX } from "../core/limits.ts";
 /** No news is shorter. With less room the queue is not searched. */
 const ITEM_BYTES_MIN = 24;
 
+interface Room {
+  /** Bytes that each piece takes beside its own. */
+  readonly overhead: number;
+  readonly countMax: number;
+  /** How often a piece is sent. */
+  readonly limit: number;
+}
+
 interface Item {
   readonly subject: string;
   readonly bytes: Uint8Array;
@@ -45,7 +53,7 @@ export class BroadcastQueue {
    * News for one packet: at most `countMax` pieces, each with `overhead` bytes, in `byteCount`.
    * Each counts as sent once more. News that was sent `limit` times is dropped.
    */
-  take(byteCount: number, options: { overhead: number; countMax: number; limit: number }) {
+  take(byteCount: number, options: Room): Uint8Array[] {
     const taken: Uint8Array[] = [];
     if (this.bySubject.size === 0) return taken;
     let left = byteCount;
@@ -82,4 +90,20 @@ export class BroadcastQueue {
     }
     return tier;
   }
+}
+
+/** News of several queues for one packet. That of an earlier queue comes first. */
+export function takeNews(
+  queues: readonly BroadcastQueue[],
+  byteCount: number,
+  room: Room,
+): Uint8Array[] {
+  const all: Uint8Array[] = [];
+  let left = byteCount;
+  for (const queue of queues) {
+    const news = queue.take(left, { ...room, countMax: room.countMax - all.length });
+    for (const message of news) left -= message.byteLength + room.overhead;
+    all.push(...news);
+  }
+  return all;
 }

@@ -20,11 +20,16 @@ describe("an agent of Serf", () => {
   /** Adds a member that only listens. @returns the messages of Serf that it hears, by id. */
   async function agentIn(world: GossipWorld, name: string, last: number) {
     const heard: number[] = [];
+    /** How many messages came in a datagram with an answer to a query. */
+    const besideAnswers: number[] = [];
     const coordinates: Coordinate[] = [];
     const host = `10.0.0.${last}`;
     const address = { kind: "tcp", host, port: 7946 } as const;
     const port = await world.network.transport(host).bind(address, (bytes, from) => {
+      const before = heard.length;
+      let count = 0;
       decodePacket(bytes, CLEAR, (message) => {
+        count += 1;
         if (message.kind === "user") heard.push(message.bytes[0] ?? -1);
         const where = message.kind === "ack" ? decodeCoordinate(message.payload) : null;
         if (where !== null) coordinates.push(where);
@@ -32,6 +37,7 @@ describe("an agent of Serf", () => {
         const ack = { kind: "ack", seq: message.seq, payload: new Uint8Array(0) } as const;
         say(ack, from);
       });
+      if (heard.slice(before).includes(SERF.QUERY_RESPONSE)) besideAnswers.push(count - 1);
     });
     const say = (message: PacketMessage, to: TcpAddress): void => {
       const packet = encodePacket([encodeMessage(message)], CLEAR);
@@ -52,7 +58,7 @@ describe("an agent of Serf", () => {
       const source = { sourceAddr: addr, sourcePort: 7946, sourceNode: name };
       say({ kind: "ping", seq: 1, node: "", ...source }, to);
     };
-    return { heard, coordinates, addr, send, ping, close: () => port.close() };
+    return { heard, besideAnswers, coordinates, addr, send, ping, close: () => port.close() };
   }
 
   test("sends a message to one member, and every other hears it once", async () => {
@@ -69,6 +75,8 @@ describe("an agent of Serf", () => {
     world.until("all is heard", () => count(SERF.USER_EVENT) >= 20 && count(SERF.QUERY) > 0, 5000);
     const acks = () => sender.heard.filter((it) => it === SERF.QUERY_RESPONSE).length;
     world.until("each node answers", () => acks() === 5, 5000);
+    // News is for others: who has sent the query knows it.
+    expect(sender.besideAnswers).toEqual([0, 0, 0, 0, 0]);
     // A repeated message is not gossiped again.
     world.run(10_000);
     const before = [...hearer.heard];

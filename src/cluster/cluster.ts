@@ -42,7 +42,7 @@ import type { DoorLimits } from "../net/door-limits.ts";
 import { ipBytes, withZoneOf } from "../net/ip.ts";
 import type { DatagramPort, Transport } from "../net/transport.ts";
 import { Awareness } from "./awareness.ts";
-import { BroadcastQueue } from "./broadcast-queue.ts";
+import { BroadcastQueue, takeNews } from "./broadcast-queue.ts";
 import { ClusterCounters } from "./counters.ts";
 import type { Member } from "./member.ts";
 import { FULL, type MemberEvents, Members } from "./members.ts";
@@ -168,7 +168,7 @@ export class Cluster {
       members,
       random,
       keyring: this.options.keyring,
-      send: (to, message) => this.send(to, [message]),
+      send: (to, message) => this.sendAlone(to, [message]),
       onNotice: (level, line) => this.notice(level, line),
     });
     this.parts = { members, prober, answers };
@@ -382,25 +382,23 @@ export class Cluster {
 
   /** Sends one datagram with `messages` and the news that fits beside them. */
   private send(to: TcpAddress, messages: readonly Uint8Array[]): void {
-    const { port } = this;
-    if (port === null) return;
-    const { members } = this.running;
+    if (this.port === null) return;
     const used = messages.reduce((sum, message) => {
       return sum + message.byteLength + COMPOUND_PART_BYTES;
     }, packetOverhead(this.options));
-    const all = [...messages];
-    let left = this.settings.packetBytesMax - used;
-    for (const queue of [this.queue, this.serfQueue]) {
-      const news = queue.take(left, {
-        overhead: COMPOUND_PART_BYTES,
-        countMax: COMPOUND_PARTS_MAX - all.length,
-        limit: retransmitLimit(this.settings, members.count),
-      });
-      for (const message of news) left -= message.byteLength + COMPOUND_PART_BYTES;
-      all.push(...news);
-    }
-    if (all.length === 0) return;
-    const packet = encodePacket(all, this.options);
+    const news = takeNews([this.queue, this.serfQueue], this.settings.packetBytesMax - used, {
+      overhead: COMPOUND_PART_BYTES,
+      countMax: COMPOUND_PARTS_MAX - messages.length,
+      limit: retransmitLimit(this.settings, this.running.members.count),
+    });
+    this.sendAlone(to, [...messages, ...news]);
+  }
+
+  /** The same without news, as memberlist sends what its user hands it (SendToUDP). */
+  private sendAlone(to: TcpAddress, messages: readonly Uint8Array[]): void {
+    const { port } = this;
+    if (port === null || messages.length === 0) return;
+    const packet = encodePacket(messages, this.options);
     this.counters.packets_sent += 1;
     this.counters.packet_bytes_sent += packet.byteLength;
     port.send(packet, packet.byteLength, this.reachable(to));
