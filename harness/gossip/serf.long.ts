@@ -107,7 +107,7 @@ test.skipIf(!SerfAgent.isInstalled)(
         return events.filter((it) => heard.text.includes(it)).length >= EVENTS - LOST_MAX;
       });
 
-      await until("all are reached", async () => (await asker.run("reachability")).code === 0);
+      await succeeds(asker, "reachability");
       await until("how far two nodes are from each other is known", async () => {
         return /n0 <-> n1 rtt: \d/.test((await asker.run("rtt", "n0", "n1")).text);
       });
@@ -120,10 +120,7 @@ test.skipIf(!SerfAgent.isInstalled)(
         ["-use", next] as const,
         ["-remove", key] as const,
       ]) {
-        await until(
-          `all ${flag} it`,
-          async () => (await asker.run("keys", flag, value)).code === 0,
-        );
+        await succeeds(asker, "keys", flag, value);
       }
       await until("all have this key alone", async () => {
         const { text } = await asker.run("keys", "-list");
@@ -153,3 +150,16 @@ test.skipIf(!SerfAgent.isInstalled)(
   },
   TEST_MS,
 );
+
+/** Repeats a command of Serf until it succeeds: a datagram may be lost. */
+async function succeeds(agent: SerfAgent, command: string, ...flags: string[]): Promise<void> {
+  let answer = "";
+  const isDone = async (): Promise<boolean> => {
+    const { code, text } = await agent.run(command, ...flags);
+    answer = text;
+    return code === 0;
+  };
+  await until(`serf ${command} succeeds`, isDone).catch((error: Error) => {
+    throw new Error(`${error.message}: ${answer}`);
+  });
+}
