@@ -1,7 +1,7 @@
 /**
  * Compactor: makes frames of the free bytes that are scattered over blocks. It shrinks blocks that
- * have a frame's worth of free bytes, moves zpages out of the emptiest ones, and merges blocks of few
- * frames whose zpages fit nowhere. It goes in steps of one frame.
+ * have a frame's worth of free bytes, moves zpages out of the emptiest ones, and merges blocks of
+ * few frames whose zpages fit nowhere. It goes in steps of one frame.
  *
  * Not here: how a block shrinks, and which block has room (block-space.ts).
  */
