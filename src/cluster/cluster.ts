@@ -394,7 +394,7 @@ export class Cluster {
     this.sendAlone(to, [...messages, ...news]);
   }
 
-  /** The same without news, as memberlist sends what its user hands it (SendToUDP). */
+  /** The same without news, as memberlist sends what its user hands it (SendToAddress). */
   private sendAlone(to: TcpAddress, messages: readonly Uint8Array[]): void {
     const { port } = this;
     if (port === null || messages.length === 0) return;

@@ -182,7 +182,10 @@ function readWords(path: string): Buffer[] | null {
   return text.split("\0").slice(0, -1).map(wordOf);
 }
 
-/** One byte a character, then a zero. In memory that does not move: short arrays are in the collected heap. */
+/**
+ * One byte a character, then a zero. In memory that does not move: short arrays are in the
+ * collected heap.
+ */
 function wordOf(text: string): Buffer {
   return Buffer.from(`${text}\0`, "latin1");
 }
