@@ -44,7 +44,8 @@ const OOM_SCORE_NEVER = -1000;
  * Settings of the runtime, which it reads as the program starts. Its compiler takes memory for the
  * functions that it compiles, and this memory is locked for good. So it compiles one function at a
  * time, also on a machine with many cores, and puts less of other functions into it. With that a
- * node takes 15 to 20 MiB less, and a put a microsecond more. (JavaScriptCore, OptionsList.h)
+ * node takes 15 to 20 MiB less, and a put up to half a microsecond more. (JavaScriptCore,
+ * runtime/OptionsList.h)
  */
 const COMPILER = {
   BUN_JSC_globalInliningPlanBudgetForFTL: "500",
