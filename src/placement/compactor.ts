@@ -126,7 +126,9 @@ export class Compactor {
         if (frames.framesUsed < before) return true;
       }
     }
-    this.triedInVain = isEnd ? IN_VAIN_MAX : this.triedInVain + countMax - merged;
+    // Merges of both kinds together may be more than the blocks that were tried of one.
+    const inVain = Math.max(0, countMax - merged);
+    this.triedInVain = isEnd ? IN_VAIN_MAX : this.triedInVain + inVain;
     if (merged === 0) this.unusable = space.usableBytes;
     return false;
   }

@@ -93,6 +93,7 @@ export class FreeLists {
    * @returns how many.
    */
   emptiest(rows: Int32Array, countMax: number, skipped: number): number {
+    assert(skipped >= 0);
     let count = -skipped;
     for (let at = this.heads.length - 1; at >= 0 && count < countMax; at -= 1) {
       for (let row = this.heads[at] ?? 0; row !== 0 && count < countMax; count += 1) {
