@@ -110,6 +110,7 @@ export class Sectors {
 
   /** Checks the bits and the figures about them. Reads everything: for tests. */
   verify(): void {
+    const cut = Math.floor(this.limit / GROUP_SECTORS);
     let used = 0;
     for (let group = 0; group < this.groupCount; group += 1) {
       const start = group * GROUP_SECTORS;
@@ -118,7 +119,8 @@ export class Sectors {
         const isFree = this.isFree(at);
         assert(isFree || group < this.endGroup, "A group beyond the end is in use");
         used += isFree ? 0 : 1;
-        run = isFree ? run + 1 : 0;
+        // No search sees what its group has from the limit on, and `limitTo` resets that bound.
+        run = isFree && !(group === cut && at >= this.limit) ? run + 1 : 0;
         assert(
           Math.min(run, SECTORS_PER_PAGE_MAX) <= (this.runMax[group] ?? 0),
           "A free run is longer than the bound of its group",
