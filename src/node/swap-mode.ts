@@ -164,12 +164,11 @@ function locking(host: HostProcess): Finding {
 
 /** Starts the program once more, unless that was done. @returns why something was refused. */
 function prepare(host: HostProcess): Refusal {
-  const isFirst = host.ioFlushers()?.flushers === 0;
-  const refusal = isFirst ? host.becomeIoFlusher() : null;
+  const isFlusher = host.ioFlushers()?.flushers !== 0;
+  const refusal = isFlusher ? null : host.becomeIoFlusher();
   // Threads that the runtime started before are no IO flushers, and its settings are not ours.
-  const isOver = refusal !== null || !isFirst;
-  if (isOver && host.hasVariables(COMPILER)) return refusal;
-  return host.startAgain(COMPILER) ?? refusal;
+  const wasDone = (isFlusher || refusal !== null) && host.hasVariables(COMPILER);
+  return wasDone ? refusal : (host.startAgain(COMPILER) ?? refusal);
 }
 
 function flushing(host: HostProcess, refusal: Refusal): Finding {
