@@ -56,7 +56,9 @@ test(
     const { node, server } = await startCluster(world);
     await logged(server, /net warn: The certificate of the cluster ends on .*Z, in (19|20) days; /);
     const status = await world.run(["status", `--client=${node.client}`]);
-    expect(status.stdout).toMatch(/^certificate: ends on .*Z, (19|20) days left$/m);
+    expect(status.stdout).toMatch(
+      /^DEGRADED: the certificate ends on .*Z, (19|20) days left; renew it/m,
+    );
     const metrics = await (await fetch(`http://${node.http}/metrics`)).text();
     expect(metrics).toMatch(/^# TYPE ramster_certificate_days_left gauge$/m);
     expect(metrics).toMatch(/^ramster_certificate_days_left (19|20)$/m);

@@ -1,7 +1,7 @@
 /** Programs of others that watch a node, and connections that nobody uses. */
 import { describe, expect, test } from "bun:test";
 import { HTTP_CONNECTIONS_MAX } from "../../src/core/limits.ts";
-import { answerTo, ProcessWorld, until } from "./process-world.ts";
+import { answerTo, fill, ProcessWorld, until } from "./process-world.ts";
 import { areToolsRequired, TOOL_ENVIRONMENT, which } from "./tools.ts";
 
 const TEST_MS = 60_000;
@@ -38,6 +38,53 @@ test("silent connections are bounded, and do not keep requests out", async () =>
   const metrics = await (await fetch(`http://${http}/metrics`)).text();
   expect(metrics).toContain(`\nramster_http_connections ${HTTP_CONNECTIONS_MAX}\n`);
 });
+
+test(
+  "status --check, /healthz and /readyz follow a node that is well, drained, and without its lender",
+  async () => {
+    await using world = new ProcessWorld();
+    const lender = await world.start("server", 2, ["--memory=16MiB"]);
+    const flags = ["--memory=1MiB", "--target=2", `--peers=2@${lender.listen}`];
+    const node = await world.start("node", 1, [...flags, "--http=127.0.0.1:0"]);
+    const client = await world.connect(node);
+    const check = async () => {
+      const { stdout, stderr, code } = await world.run([
+        "status",
+        "--check",
+        "--client",
+        node.client,
+      ]);
+      expect(stderr).toBe("");
+      return { text: stdout, code };
+    };
+    const probe = async (path: string) => {
+      const answer = await fetch(`http://${node.http}${path}`);
+      return { status: answer.status, text: await answer.text() };
+    };
+    expect(await check()).toEqual({ text: "HEALTHY: all pages are here\n", code: 0 });
+    expect(await probe("/healthz")).toEqual({ status: 200, text: "HEALTHY: all pages are here\n" });
+    expect(await probe("/readyz")).toEqual({ status: 200, text: "it serves\n" });
+    await client.setKnob("draining", "1");
+    expect((await check()).code).toBe(1);
+    expect(await probe("/readyz")).toMatchObject({ status: 503 });
+    await client.setKnob("draining", "0");
+    const pool = await client.newPool({ persistent: true });
+    await fill(pool, 1000);
+    lender.child.kill("SIGKILL");
+    await until("the node knows it", async () => (await check()).code === 2);
+    const { text } = await check();
+    expect(text).toMatch(
+      /^LOST: [\d,]+ pages \(\S+\) are out of reach: reads of them fail; bring /,
+    );
+    await until("it is not ready", async () => (await probe("/readyz")).status === 503);
+    expect((await probe("/healthz")).text).toStartWith("LOST: ");
+    node.child.kill("SIGKILL");
+    await node.child.exited;
+    const { code, stdout } = await world.run(["status", "--check", "--client", node.client]);
+    expect({ code, stdout }).toEqual({ code: 3, stdout: "" });
+  },
+  TEST_MS,
+);
 
 const missing = !areToolsRequired && which("promtool") === null;
 

@@ -4,7 +4,9 @@ import type { NodeStats, PeerStats, RepairStats } from "../../src/wire/stats.ts"
 
 const NOTHING_AT_RISK: RepairStats = {
   pages_at_risk: 0,
+  pages_exposed: 0,
   pages_out_of_reach: 0,
+  pages_lost: 0,
   copies_intended: 2,
   copies_possible: 2,
   pages_per_second: null,
@@ -17,6 +19,8 @@ export function nodeStats(
 ): NodeStats {
   return {
     node: { number, name: `n${number}`, cluster: "ramster", boot_id: "1", listen: "10.0.0.1:7777" },
+    verdict: "HEALTHY",
+    findings: [{ state: "HEALTHY", level: 0, reason: "all pages are here", advice: "" }],
     members: [],
     nowhere: null,
     codec: null,

@@ -279,9 +279,9 @@ describe("parseArgs() of stress, stats and version", () => {
     });
     expect(parse("stats --explain --client unix:/a")).toMatchObject({ options: { explain: true } });
     const door = { client: { kind: "unix", path: "/a" }, keyPath: "k" } as const;
-    expect(parse("status --client unix:/a --key k")).toEqual({
+    expect(parse("status --check --client unix:/a --key k")).toEqual({
       command: "status",
-      options: { ...door, json: false },
+      options: { ...door, json: false, check: true },
     });
     expect(parse("get --client unix:/a --key k")).toEqual({
       command: "get",

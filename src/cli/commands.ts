@@ -53,6 +53,11 @@ const DOOR: readonly FlagSpec[] = [
   },
 ];
 
+const CHECK_FLAG: FlagSpec = {
+  name: "check",
+  value: null,
+  help: "print the verdict alone; exit 0: all is well, 1: a warning, 2: critical, 3: no answer",
+};
 const JSON_FLAG: FlagSpec = { name: "json", value: null, help: "print JSON" };
 
 const SWAP_FLAGS: readonly FlagSpec[] = [
@@ -121,8 +126,11 @@ export const server: Command<NodeConfig> = {
 export const status: Command<StatusOptions> = {
   name: "status",
   summary: "Shows the cluster as a running node sees it",
-  groups: [{ title: "Flags", flags: [...DOOR, JSON_FLAG] }],
-  examples: ["ramster status --client unix:/run/ramster/client.sock"],
+  groups: [{ title: "Flags", flags: [...DOOR, JSON_FLAG, CHECK_FLAG] }],
+  examples: [
+    "ramster status --client unix:/run/ramster/client.sock",
+    "ramster status --check --client unix:/run/ramster/client.sock",
+  ],
   read: readStatus,
   load: () => import("./status.ts"),
 };

@@ -16,6 +16,9 @@ export const EXIT = {
   BAD_USAGE: 2,
   /** The command could not start: an address is taken, nothing answers, or memory is missing. */
   NOT_STARTED: 3,
+  /** `status --check`: what monitoring takes for a warning, and for a critical state. */
+  CHECK_WARNING: 1,
+  CHECK_CRITICAL: 2,
   /** Stress got a page with wrong bytes, or did not get a page. */
   STRESS_WRONG_PAGE: 10,
   /** Stress made no progress. */

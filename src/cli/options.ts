@@ -28,9 +28,12 @@ export interface DoorOptions {
 
 export interface StatusOptions extends DoorOptions {
   readonly json: boolean;
+  /** Whether to print the verdict alone, and end with its level. */
+  readonly check: boolean;
 }
 
-export interface StatsOptions extends StatusOptions {
+export interface StatsOptions extends DoorOptions {
+  readonly json: boolean;
   /** Whether to explain each counter. */
   readonly explain: boolean;
 }

@@ -73,11 +73,11 @@ function withMachine(flags: GivenFlags, { hostName }: Machine): NodeSettings {
 }
 
 export function readStatus(flags: GivenFlags): StatusOptions {
-  return { ...readDoor(flags), json: flags.has("json") };
+  return { ...readDoor(flags), json: flags.has("json"), check: flags.has("check") };
 }
 
 export function readStats(flags: GivenFlags): StatsOptions {
-  return { ...readStatus(flags), explain: flags.has("explain") };
+  return { ...readDoor(flags), json: flags.has("json"), explain: flags.has("explain") };
 }
 
 export function readGet(flags: GivenFlags): GetOptions {

@@ -10,7 +10,7 @@ test("says of block devices how full they are, and when room runs out", () => {
   expect(
     textOf({}, { exports: [swap], counters })
       .split("\n")
-      .slice(2, 4),
+      .slice(3, 5),
   ).toEqual([
     'export "swap": 1MiB of 1GiB, 1 connected',
     "space for pages: 85% used, more than --warn-at, 2 writes refused",
@@ -42,7 +42,7 @@ test("of peers without gossip it says what they lend, and which are drained, or 
 });
 
 test("says which codec runs, unless the node is a server", () => {
-  const lineOf = (codec: NodeStats["codec"]) => textOf({}, { codec }).split("\n")[1];
+  const lineOf = (codec: NodeStats["codec"]) => textOf({}, { codec }).split("\n")[2];
   expect(lineOf({ name: "lz4", library: "liblz4 1.9.4" })).toBe("codec: lz4, by liblz4 1.9.4");
   expect(lineOf({ name: "lz4", library: null })).toBe("codec: lz4, by WebAssembly");
   expect(lineOf({ name: "raw", library: null })).toBe("codec: raw, pages are not compressed");
@@ -51,22 +51,14 @@ test("says which codec runs, unless the node is a server", () => {
 
 test("says how many copies are out of reach", () => {
   const lines = textOf({}, { counters: { absent_copies: 1 } }).split("\n");
-  expect(lines[2]).toBe("out of reach: 1 copy, at nodes that are dead and may come back");
+  expect(lines[3]).toBe("out of reach: 1 copy, at nodes that are dead and may come back");
 });
 
-test("says how much of the disk can be had, and why not more", () => {
+test("says how much of the disk is used", () => {
   const MIB = 2 ** 20;
-  const spilled = (most: number, trouble: string | null) => {
-    const bytes = { spill_bytes: 5 * MIB, spill_bytes_max: most, spill_bytes_asked: 40 * MIB };
-    const counters = { spilled_pages: 12, ...bytes };
-    return textOf({}, { counters, spill: { trouble } }).split("\n").slice(2, -2);
-  };
-  expect(spilled(40 * MIB, null)).toEqual(["spilled: 12 pages, 5MiB of 40MiB"]);
-  expect(spilled(6 * MIB, "no space left on the device")).toEqual([
-    "spilled: 12 pages, 5MiB of 6MiB",
-    "warning: --spill-size asks for 40MiB, but the disk has no more",
-    "warning: cannot write to the spill file: no space left on the device",
-  ]);
+  const bytes = { spill_bytes: 5 * MIB, spill_bytes_max: 6 * MIB, spill_bytes_asked: 40 * MIB };
+  const counters = { spilled_pages: 12, ...bytes };
+  expect(textOf({}, { counters }).split("\n")[3]).toBe("spilled: 12 pages, 5MiB of 6MiB");
 });
 
 test("a drained node is marked as drained, in its own status and in that of others", () => {
@@ -81,51 +73,38 @@ test("a drained node is marked as drained, in its own status and in that of othe
   expect(states("alive", true)).toBe("drained");
   expect(states("alive", false)).toBe("alive");
   expect(states("dead", true)).toBe("dead");
-  expect(textOf({}, { knobs: { draining: "1" } }).split("\n")[1]).toBe(
-    'drained: lends nothing and moves no page away until "ramster set draining 0"',
-  );
 });
 
-test("shows that pages have nowhere to go, why, and what to do", () => {
-  const line = textOf({}, { nowhere: "the target is none, use another" }).split("\n")[1];
-  expect(line).toBe("pages have nowhere to go: the target is none, use another");
-});
-
-test("shows how many pages have no copy in reach, and how many a lender gives up", () => {
+test("shows how many copies are out of reach, and how many pages a lender gives up", () => {
   const counters = { absent_copies: 1234, reclaims_pending: 12 };
-  const lines = textOf({ pages_out_of_reach: 1200 }, { counters }).split("\n");
-  expect(lines.slice(2, 5)).toEqual([
+  const lines = textOf({}, { counters }).split("\n");
+  expect(lines.slice(3, 5)).toEqual([
     "out of reach: 1,234 copies, at nodes that are dead and may come back",
-    "NO COPY in reach: 1,200 pages, reads fail; if that lender was restarted, the pages are lost",
     "leaving: 12 pages, which a lender gives up",
   ]);
 });
 
-test.each([
-  [2, 2, {}, ""],
-  [2, 0, {}, ""],
-  [2, 1, {}, "copies: ONE of each page, not 2: start a lender of another zone"],
-  [3, 2, {}, "copies: 2 of each page, not 3: start a lender of another zone"],
-  [1, 1, { replicas: "1" }, "copies: ONE of each page, as --replicas says"],
-  [1, 1, {}, 'copies: ONE of each page: all go to the node of --target, "auto" makes two'],
-] as const)(
-  "with %d copies intended and %d possible it shows what to do",
-  (wanted, possible, knobs, line) => {
-    const lines = textOf({ copies_intended: wanted, copies_possible: possible }, { knobs });
-    expect(lines.split("\n")[2]).toBe(line);
-  },
-);
-
-test("shows what a lender cannot see, if it lends less because of that", () => {
-  const lines = textOf({}, { lending: { unseen: ["limit", "waits"] } }).split("\n");
-  expect(lines.slice(2, -2)).toEqual([
-    "warning: cannot see the memory limit of its cgroup: lending nothing more",
+test("begins with the findings, and --check has their level", () => {
+  const findings = [
+    { state: "ONE COPY", level: 1, reason: "1 page (4KiB) has no second copy", advice: "wait" },
+    { state: "DRAINING", level: 1, reason: "a\nreason", advice: "" },
+  ] as const;
+  const lines = textOf({}, { verdict: "ONE COPY", findings: [...findings] }).split("\n");
+  expect(lines.slice(0, 2)).toEqual([
+    "ONE COPY: 1 page (4KiB) has no second copy; wait",
+    "DRAINING: a reason",
   ]);
+  expect(lines[2]).toStartWith("node 1 ");
+});
+
+test("a node of an earlier version has no verdict", () => {
+  const { verdict: _, findings: __, ...earlier } = nodeStats(1);
+  expect(statusText(earlier as NodeStats)).toStartWith("node 1 ");
 });
 
 test("says why pages at risk are not repaired", () => {
   const line = (repair: Parameters<typeof textOf>[0]) => {
-    return textOf({ pages_at_risk: 7, seconds_left: null, ...repair }).split("\n")[1];
+    return textOf({ pages_at_risk: 7, seconds_left: null, ...repair }).split("\n")[2];
   };
   expect(line({ copies_intended: 2, copies_possible: 1 })).toBe(
     "at risk: 7 pages, not repaired: no other lender to copy to, start one",
@@ -137,7 +116,7 @@ test("shows how many pages are lost, if any are", () => {
   const lines = (lost: number) => {
     return textOf({}, { counters: { remote_pers_pages_lost: lost } })
       .split("\n")
-      .slice(1, 3);
+      .slice(2, 4);
   };
   expect(lines(0)).toEqual(["at risk: no page", ""]);
   expect(lines(12_345)).toEqual(["at risk: no page", "lost: 12,345 pages since it started"]);
@@ -154,7 +133,7 @@ test.each([
     pages_per_second: rate,
     seconds_left: seconds,
   }).split("\n");
-  expect(lines[1]).toBe(`at risk: ${text}`);
+  expect(lines[2]).toBe(`at risk: ${text}`);
   for (const line of lines) expect(line.length).toBeLessThanOrEqual(80);
 });
 
@@ -166,29 +145,4 @@ test("any name of a member stays in its cell", () => {
   const member = { name, number: 2, drained: false, ...zeros, ...texts, ...nulls };
   const lines = textOf({}, { members: [{ ...member, state: "alive" }] }).split("\n");
   expect(lines.at(-1)).toMatch(/^2 {5}n2 3 {2}n3 {2}alive \[2J 0m {2}alive /);
-});
-
-test("shows that the certificate expires soon, or has expired", () => {
-  const lines = (days: number) => {
-    const knobs = { certificate: "2026-06-01T00:00:00.000Z" };
-    return textOf({}, { counters: { certificate_days_left: days }, knobs })
-      .split("\n")
-      .slice(2, -2);
-  };
-  expect(lines(30)).toEqual([]);
-  expect(lines(29)).toEqual(["certificate: ends on 2026-06-01T00:00:00.000Z, 29 days left"]);
-  expect(lines(-1)).toEqual([
-    "certificate: expired on 2026-06-01T00:00:00.000Z, no link can be made",
-  ]);
-});
-
-test("shows why there is no link to a node, unless the node has left", () => {
-  const failure = "no secured connection: its certificate has expired";
-  const link = { ...PEER, connected: false, state: "waiting" };
-  const peers = [
-    { ...link, node: 2, failure },
-    { ...link, node: 3, failure: "" },
-  ];
-  expect(textOf({}, { peers })).toContain(`\nno link to node 2: ${failure}\n`);
-  expect(textOf({}, { peers })).not.toContain("no link to node 3");
 });

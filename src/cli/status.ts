@@ -1,22 +1,22 @@
 /**
- * `ramster status`: the cluster as one node sees it, with a line for each member. It shows the
- * state of the member, what it lends and has free, where its pages go, and how many pages the two
- * nodes keep for each other.
+ * `ramster status`: the verdict on one node and all findings (node/verdict.ts), then the cluster as
+ * that node sees it, with a line for each member. It shows the state of the member, what it lends
+ * and has free, where its pages go, and how many pages the two nodes keep for each other.
  */
 
-import { CERTIFICATE_WARN_DAYS, FRAME_BYTES } from "../core/limits.ts";
+import { RamsterError } from "../core/errors.ts";
+import { FRAME_BYTES } from "../core/limits.ts";
 import { allOneLine } from "../core/printable.ts";
 import { formatCount, formatDuration, formatSize } from "../core/units.ts";
+import { findingText } from "../doors/finding-text.ts";
 import { statusJson } from "../doors/status-json.ts";
 import type {
   ColdCodecStats,
   ExportStats,
-  LendingStats,
   MemberStats,
   NodeStats,
   PeerStats,
   RepairStats,
-  SpillStats,
 } from "../wire/stats.ts";
 import { withClient } from "./door.ts";
 import { EXIT, type ExitCode } from "./exit.ts";
@@ -29,10 +29,24 @@ const STALE_PERCENT_SHOWN = 10;
 
 export async function run(options: StatusOptions): Promise<ExitCode> {
   const stats = await withClient(options, (client) => client.stats());
+  if (options.check) return check(stats, options.json);
   const columns = columnsOf(process.stdout);
   const text = options.json ? statusJson(stats) : wrapText(statusText(stats), columns);
   await print(`${text}\n`);
   return EXIT.DONE;
+}
+
+/** The codes that monitoring expects of a check. It takes 3, nothing answers, for unknown. */
+const EXIT_OF_LEVEL = [EXIT.DONE, EXIT.CHECK_WARNING, EXIT.CHECK_CRITICAL] as const;
+
+async function check(stats: NodeStats, json: boolean): Promise<ExitCode> {
+  const { verdict, findings }: Partial<NodeStats> = allOneLine(stats);
+  if (findings === undefined) {
+    throw new RamsterError("NOT_SUPPORTED", "Cannot check a node of an earlier version");
+  }
+  const text = findings.map(findingText).join("\n");
+  await print(`${json ? JSON.stringify({ verdict, findings }, null, 2) : text}\n`);
+  return EXIT_OF_LEVEL[findings[0]?.level ?? 0];
 }
 
 /**
@@ -41,24 +55,20 @@ export async function run(options: StatusOptions): Promise<ExitCode> {
  */
 export function statusText(stats: NodeStats): string {
   const shown = allOneLine(stats);
-  const { node, repair, exports, members, peers, counters, spill, lending, knobs } = shown;
+  const { findings = [] }: Partial<NodeStats> = shown; // Earlier versions had none.
+  const { node, repair, exports, members, peers, counters } = shown;
   const lines = [
+    ...findings.map(findingText),
     `node ${node.number} "${node.name}" of cluster "${node.cluster}", listens on ${node.listen}`,
-    ...drainedLines(knobs),
-    ...(shown.nowhere === null ? [] : [`pages have nowhere to go: ${shown.nowhere}`]),
     ...codecLines(shown),
     `at risk: ${riskText(repair)}`,
-    ...copiesLines(repair, knobs),
-    ...absentLines(counters, repair),
+    ...absentLines(counters),
     ...leavingLines(counters),
     ...lostLines(counters),
-    ...spillLines(counters, spill),
+    ...spillLines(counters),
     ...densityLines(counters),
     ...pagesByCodecLines(counters),
-    ...lendingLines(lending),
     ...exportLines(exports, counters),
-    ...certificateLines(shown),
-    ...failureLines(shown),
     "",
   ];
   if (members.length === 0) return [...lines, ...table(peers.map(peerRow), PEER_HEAD)].join("\n");
@@ -68,11 +78,6 @@ export function statusText(stats: NodeStats): string {
   const sorted = [...members].sort((a, b) => (a.number ?? 1e9) - (b.number ?? 1e9));
   const rows = sorted.map((member) => memberRow(member, peerOf(member.number)));
   return [...lines, ...table(rows, MEMBER_HEAD)].join("\n");
-}
-
-function drainedLines({ draining }: NodeStats["knobs"]): string[] {
-  if (draining !== "1") return [];
-  return ['drained: lends nothing and moves no page away until "ramster set draining 0"'];
 }
 
 /** Which codecs run. A node of an earlier version does not say. */
@@ -87,7 +92,7 @@ function codecLines(stats: Partial<Pick<NodeStats, "codec" | "cold_codec">>): st
 function coldCodecLines(cold: ColdCodecStats | null): string[] {
   if (cold === null) return [];
   const { library, dictionaries, failed } = cold;
-  if (failed) return ["cold pages: not compressed again, because that failed: see the log"];
+  if (failed) return ["cold pages: not compressed again"];
   return [`cold pages: zstd, by ${library}${dictionaries ? "" : ", without dictionaries"}`];
 }
 
@@ -126,25 +131,6 @@ function whyNotRepaired(repair: RepairStats): string {
   return ", repair time not known yet";
 }
 
-/** A certificate that expires soon, or has expired. */
-function certificateLines({ counters, knobs }: NodeStats): string[] {
-  const days = counters.certificate_days_left;
-  if (days === undefined || days >= CERTIFICATE_WARN_DAYS) return [];
-  const end = knobs.certificate ?? "-";
-  if (days < 0) return [`certificate: expired on ${end}, no link can be made`];
-  return [`certificate: ends on ${end}, ${days} days left`];
-}
-
-/** Peers that the node could not connect to when it had something to send. */
-function failureLines({ peers, members }: NodeStats): string[] {
-  const isThere = (number: number): boolean => {
-    const member = members.find((it) => it.number === number);
-    return member === undefined || member.state === "alive" || member.state === "suspect";
-  };
-  const failed = peers.filter((peer) => peer.failure !== "" && isThere(peer.node));
-  return failed.map(({ node, failure }) => `no link to node ${node}: ${failure}`);
-}
-
 type Counters = NodeStats["counters"];
 
 const MEMBER_HEAD = [
@@ -180,34 +166,11 @@ function densityLines(counters: Counters): string[] {
   return [...line("pages kept here", "own"), ...line("pages kept for others", "lent")];
 }
 
-/** Pages that move away have too few copies, or only one: the reason, and what to do. */
-function copiesLines(repair: RepairStats, knobs: NodeStats["knobs"]): string[] {
-  const { copies_intended: intended, copies_possible: possible } = repair;
-  if (possible === 0 || (possible >= intended && possible > 1)) return [];
-  const count = possible === 1 ? "ONE" : String(possible);
-  if (possible < intended) {
-    return [`copies: ${count} of each page, not ${intended}: start a lender of another zone`];
-  }
-  if (knobs.replicas === "1") return [`copies: ${count} of each page, as --replicas says`];
-  const why = 'all go to the node of --target, "auto" makes two';
-  return [`copies: ${count} of each page: ${why}`];
-}
-
-/** Copies on dead nodes that may come back. A get of a page without another copy fails. */
-function absentLines({ absent_copies: copies }: Counters, repair: RepairStats): string[] {
-  const { pages_out_of_reach: pages } = repair;
-  const lines: string[] = [];
-  if (copies) {
-    const what = `${formatCount(copies)} ${copies === 1 ? "copy" : "copies"}`;
-    lines.push(`out of reach: ${what}, at nodes that are dead and may come back`);
-  }
-  if (pages > 0) {
-    const what = `${formatCount(pages)} ${pages === 1 ? "page" : "pages"}`;
-    lines.push(
-      `NO COPY in reach: ${what}, reads fail; if that lender was restarted, the pages are lost`,
-    );
-  }
-  return lines;
+/** Copies on dead nodes that may come back. */
+function absentLines({ absent_copies: copies }: Counters): string[] {
+  if (!copies) return [];
+  const what = `${formatCount(copies)} ${copies === 1 ? "copy" : "copies"}`;
+  return [`out of reach: ${what}, at nodes that are dead and may come back`];
 }
 
 /** Pages that a lender gives up, since it needs the memory itself or is about to stop. */
@@ -223,29 +186,12 @@ function lostLines({ remote_pers_pages_lost: pages }: Counters): string[] {
   return [`lost: ${formatCount(pages)} ${pages === 1 ? "page" : "pages"} since it started`];
 }
 
-/** The disk for pages: how much of it is used, and why it cannot be used fully. */
-function spillLines(counters: Counters, { trouble }: SpillStats): string[] {
+/** The disk for pages: how much of it is used. */
+function spillLines(counters: Counters): string[] {
   const { spilled_pages, spill_bytes = 0, spill_bytes_max = 0, spill_bytes_asked = 0 } = counters;
   if (spilled_pages === undefined || spill_bytes_asked === 0) return [];
   const used = `${formatSize(spill_bytes)} of ${formatSize(spill_bytes_max)}`;
-  const lines = [`spilled: ${spilled_pages} pages, ${used}`];
-  if (spill_bytes_max < spill_bytes_asked) {
-    const size = formatSize(spill_bytes_asked);
-    lines.push(`warning: --spill-size asks for ${size}, but the disk has no more`);
-  }
-  if (trouble !== null) lines.push(`warning: cannot write to the spill file: ${trouble}`);
-  return lines;
-}
-
-/** The warning for each thing that a lender cannot see of its machine. It lends less then. */
-const UNSEEN: Readonly<Partial<Record<LendingStats["unseen"][number], string>>> = {
-  available: "warning: cannot read /proc/meminfo: lending only free memory",
-  limit: "warning: cannot see the memory limit of its cgroup: lending nothing more",
-  machine: "warning: cannot see the memory of its machine: lending nothing more",
-};
-
-function lendingLines({ unseen }: LendingStats): string[] {
-  return unseen.flatMap((what) => UNSEEN[what] ?? []);
+  return [`spilled: ${spilled_pages} pages, ${used}`];
 }
 
 /** The block devices, and how full the space for pages is. */

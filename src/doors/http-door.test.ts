@@ -6,9 +6,20 @@ import { HTTP_TEXT_BURST_MS } from "../core/limits.ts";
 import { Log } from "../core/log.ts";
 import { SeededRandom } from "../core/random.ts";
 import type { TcpAddress } from "../net/address.ts";
-import { HttpDoor } from "./http-door.ts";
+import type { Finding, Verdict } from "../wire/stats.ts";
+import { HttpDoor, type StatsForDoor } from "./http-door.ts";
+
+const DEAD = {
+  state: "LOST",
+  level: 2,
+  reason: "3 pages (12KiB) are out of reach: reads of them fail",
+  advice: 'bring "b" back',
+} as const;
+const DEGRADED = { state: "DEGRADED", level: 1, reason: "a reason", advice: "" } as const;
 
 const STATS = {
+  verdict: "LOST" as Verdict,
+  findings: [DEAD, DEGRADED] as readonly Finding[],
   node: { number: 3, name: 'a "name"', cluster: "c" },
   counters: {
     foreign_puts: 12,
@@ -16,6 +27,8 @@ const STATS = {
     frames_used: 7,
     remote_pers_pages: 0,
     pages_at_risk: 3,
+    no_copy_pages: 3,
+    one_copy_pages: 8,
   },
   repair: { pages_at_risk: 3, pages_per_second: null, seconds_left: null },
   nowhere: null,
@@ -38,6 +51,7 @@ const AT: TcpAddress = { kind: "tcp", host: "10.0.0.1", port: 9100 };
 class DoorWorld {
   readonly clock = new SimClock();
   readonly door: HttpDoor;
+  stats: StatsForDoor = STATS;
   /** How often the stats were read. */
   readCount = 0;
   private readonly network = new SimNetwork(this.clock, new SeededRandom(1));
@@ -50,7 +64,7 @@ class DoorWorld {
     this.door = new HttpDoor(parts, () => {
       this.readCount += 1;
       if (costMs > 0) this.clock.run(this.clock.now() + costMs);
-      return STATS;
+      return this.stats;
     });
   }
 
@@ -90,6 +104,10 @@ test("/metrics is in Prometheus' format, with counters and gauges", async () => 
     "# TYPE ramster_pages_at_risk gauge",
     "ramster_pages_at_risk 3",
     'ramster_node_info{number="3",name="a \\"name\\"",cluster="c"} 1',
+    'ramster_verdict{state="LOST"} 1',
+    'ramster_verdict{state="ONE COPY"} 0',
+    'ramster_pages{copies="0"} 3',
+    'ramster_pages{copies="1"} 8',
     'ramster_members{state="alive"} 2',
     "# TYPE ramster_put_seconds histogram",
     'ramster_put_seconds_bucket{le="0.000002"} 0',
@@ -118,8 +136,42 @@ test("/status.json is what status --json shows", async () => {
   expect([type, JSON.parse(body)]).toEqual(["application/json", shown]);
 });
 
+test("/status.json begins with the verdict", async () => {
+  const { body } = await (await DoorWorld.listen()).get("/status.json");
+  expect(Object.keys(JSON.parse(body)).slice(0, 2)).toEqual(["verdict", "findings"]);
+});
+
+test("/healthz has the findings, worst first, and only the verdict for a strange host", async () => {
+  const world = await DoorWorld.listen({ at: { ...AT, host: "127.0.0.1" } });
+  const text = `LOST: ${DEAD.reason}; ${DEAD.advice}\nDEGRADED: a reason\n`;
+  expect(await world.get("/healthz", { host: "127.0.0.1" })).toMatchObject({
+    status: 200,
+    body: text,
+  });
+  expect(await world.get("/healthz", { host: "haproxy" })).toMatchObject({
+    status: 200,
+    body: "LOST\n",
+  });
+});
+
+test.each([
+  [{ ...DEGRADED, state: "DRAINING" }, 503],
+  [{ ...DEGRADED, state: "FILLING" }, 200],
+  [{ ...DEGRADED, state: "FILLING", level: 2 }, 503],
+  [{ ...DEGRADED, state: "ONE COPY" }, 200],
+  [DEAD, 503],
+] as const)("/readyz after %j is %d", async (finding, status) => {
+  const world = await DoorWorld.listen();
+  world.door.isReady = true;
+  world.stats = { ...STATS, findings: [DEGRADED, finding] };
+  const answer = await world.get("/readyz");
+  expect(answer.status).toBe(status);
+  if (status === 503) expect(answer.body).toContain(`${finding.state}: ${finding.reason}`);
+});
+
 test("/healthz reports that it runs, /readyz whether it serves, and other paths are not found", async () => {
   const world = await DoorWorld.listen();
+  world.stats = { ...STATS, findings: [DEGRADED] };
   const statusOf = async (path: string, method = "GET") =>
     (await world.get(path, { method })).status;
   expect([await statusOf("/healthz"), await statusOf("/readyz")]).toEqual([200, 503]);

@@ -3,14 +3,15 @@
  *
  *     /metrics       every counter, for Prometheus
  *     /status.json   the cluster as this node sees it, as `ramster status --json`
- *     /healthz       200 while the process runs
- *     /readyz        200 once it serves, 503 before and while it stops
+ *     /healthz       200 while the process runs, with its verdict (node/verdict.ts)
+ *     /readyz        200 once it serves; 503 before, while it stops, and while programs should
+ *                    use another node: it is draining, it is full, or pages are lost
  *
- * The last two reveal nothing that a web page could want. So they answer requests for any host,
- * since a load balancer's health check may name any.
+ * The last two answer requests for any host, since a load balancer's health check may name any.
+ * For a strange host they reveal nothing that a web page could want: one word without a reason.
  *
- * The texts of the first two are made for each request, as long as that costs little of the node's
- * time. A client that asks without pause gets the previous text.
+ * Each answer is made when it is requested, as long as that costs little of the node's time. A
+ * client that asks without pause gets the previous answer.
  */
 import type { Clock } from "../core/clock.ts";
 import type { Report } from "../core/figure.ts";
@@ -19,21 +20,29 @@ import { HTTP_TEXT_BURST_MS, HTTP_TEXT_SHARE } from "../core/limits.ts";
 import { type HttpAnswer, textAnswer } from "../http/answer.ts";
 import { HttpServer, type HttpServerParts } from "../http/server.ts";
 import type { TcpAddress } from "../net/address.ts";
+import type { Finding } from "../wire/stats.ts";
+import { findingText } from "./finding-text.ts";
 import { METRICS_TYPE, Metrics, type StatsForMetrics } from "./metrics.ts";
 import { type StatsForStatus, statusJson } from "./status-json.ts";
+
+/** The part of the stats that the door shows. */
+export type StatsForDoor = StatsForMetrics &
+  StatsForStatus & { readonly findings: readonly Finding[] };
 
 export class HttpDoor {
   isReady = false;
   private readonly server: HttpServer;
-  private readonly metrics: PacedText;
-  private readonly status: PacedText;
+  private readonly metrics: Paced<string>;
+  private readonly status: Paced<string>;
+  private readonly findings: Paced<readonly Finding[]>;
 
   /** `stats` reports the node's counters and state (NodeAdmin). */
-  constructor(parts: HttpServerParts, stats: () => StatsForMetrics & StatsForStatus) {
+  constructor(parts: HttpServerParts, stats: () => StatsForDoor) {
     this.server = new HttpServer(parts, (path, strangeHost) => this.answer(path, strangeHost));
     const metrics = new Metrics(stats);
-    this.metrics = new PacedText(parts.clock, () => metrics.text());
-    this.status = new PacedText(parts.clock, async () => `${statusJson(stats())}\n`);
+    this.metrics = new Paced(parts.clock, () => metrics.text());
+    this.status = new Paced(parts.clock, async () => `${statusJson(stats())}\n`);
+    this.findings = new Paced(parts.clock, async () => stats().findings);
   }
 
   /** @returns the address with its real port. Rejects as Transport.listen does. */
@@ -59,15 +68,28 @@ export class HttpDoor {
         if (strangeHost !== null) return misdirected(strangeHost);
         return { status: 200, type: "application/json", body: await this.status.read() };
       case "/healthz":
-        return textAnswer(200, "it runs");
-      case "/readyz":
-        return this.isReady
-          ? textAnswer(200, "it serves")
-          : textAnswer(503, "it does not serve now");
+        return textAnswer(200, healthText(await this.findings.read(), strangeHost));
+      case "/readyz": {
+        if (!this.isReady) return textAnswer(503, "it does not serve now");
+        const reasons = (await this.findings.read()).filter(isUnready);
+        if (reasons.length === 0) return textAnswer(200, "it serves");
+        return textAnswer(503, healthText(reasons, strangeHost));
+      }
       default:
         return textAnswer(404, "there are /metrics, /status.json, /healthz and /readyz");
     }
   }
+}
+
+/** Whether programs should use another node. */
+function isUnready({ state, level }: Finding): boolean {
+  return state === "LOST" || state === "DRAINING" || (state === "FILLING" && level === 2);
+}
+
+/** The findings, a line each. For a strange host the state alone. */
+function healthText(findings: readonly Finding[], strangeHost: string | null): string {
+  if (strangeHost !== null) return findings[0]?.state ?? "";
+  return findings.map(findingText).join("\n");
 }
 
 function misdirected(host: string): HttpAnswer {
@@ -75,33 +97,33 @@ function misdirected(host: string): HttpAnswer {
   return textAnswer(421, `use "localhost" or an IP address in place of the host name ${name}`);
 }
 
-/** A text that is made when it is read, within a share of the node's time. */
-class PacedText {
+/** A value that is made when it is read, within a share of the node's time. */
+class Paced<T> {
   private readonly clock: Clock;
-  private readonly make: () => Promise<string>;
-  private text: Promise<string> | null = null;
-  /** The time that may still be spent, as of `countedMs`. Below 0 the previous text is used. */
+  private readonly make: () => Promise<T>;
+  private value: Promise<T> | null = null;
+  /** The time that may still be spent, as of `countedMs`. Below 0 the previous value is used. */
   private creditMs = HTTP_TEXT_BURST_MS;
   private countedMs: number;
 
-  constructor(clock: Clock, make: () => Promise<string>) {
+  constructor(clock: Clock, make: () => Promise<T>) {
     this.clock = clock;
     this.make = make;
     this.countedMs = clock.now();
   }
 
-  read(): Promise<string> {
+  read(): Promise<T> {
     const startMs = this.clock.now();
     const earnedMs = (startMs - this.countedMs) * HTTP_TEXT_SHARE;
     this.creditMs = Math.min(HTTP_TEXT_BURST_MS, this.creditMs + earnedMs);
     this.countedMs = startMs;
-    if (this.text === null || this.creditMs > 0) this.text = this.makeText(startMs);
-    return this.text;
+    if (this.value === null || this.creditMs > 0) this.value = this.makeValue(startMs);
+    return this.value;
   }
 
-  private async makeText(startMs: number): Promise<string> {
-    const text = await this.make();
+  private async makeValue(startMs: number): Promise<T> {
+    const value = await this.make();
     this.creditMs -= this.clock.now() - startMs;
-    return text;
+    return value;
   }
 }

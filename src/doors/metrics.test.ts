@@ -25,7 +25,7 @@ test("each scrape has the values of its report, and does not add to those of bef
   const [first, second] = await scrapes([report(5, 9, 100), report(6, 4, 150)]);
   expect(first).toContain("ramster_flush_total 5");
   expect(second).toContain("ramster_flush_total 6");
-  expect(second).toContain("ramster_pages 4");
+  expect(second).toContain("ramster_index_pages 4");
   expect(second).toContain('ramster_peer_bytes_sent_total{peer="2"} 150');
   expect(second).toContain("ramster_put_seconds_count 6");
 });

@@ -13,11 +13,12 @@ import { Counter, Gauge, Histogram, type HistogramConfiguration, Registry } from
 import { type Figure, type FigureTable, gauge } from "../core/figure.ts";
 import { COUNTERS, EXPORT, LATENCIES, PEER } from "../core/figures.ts";
 import { bucketEndUs, HISTOGRAM_BUCKETS, type HistogramSnapshot } from "../core/histogram.ts";
-import type { Counters } from "../wire/stats.ts";
+import { type Counters, VERDICTS, type Verdict } from "../wire/stats.ts";
 
 /** The part of the stats that becomes metrics. */
 export interface StatsForMetrics {
   readonly node: { readonly number: number; readonly name: string; readonly cluster: string };
+  readonly verdict: Verdict;
   readonly counters: Counters;
   readonly latencies: Readonly<Record<string, HistogramSnapshot>>;
   readonly members: ReadonlyArray<{ readonly state: string }>;
@@ -32,6 +33,8 @@ export const METRICS_TYPE = Registry.PROMETHEUS_CONTENT_TYPE;
 
 const MEMBER_STATES = ["alive", "suspect", "dead", "left"] as const;
 const NODE_INFO = gauge("0 or 1", "Which node this is.");
+const VERDICT = gauge("0 or 1", "1 for the state that the node is in: see ramster status.");
+const PAGES = gauge("pages", "Pages away from here, by how many copies are in reach.");
 const MEMBERS = gauge("members", "Members of the cluster.");
 
 interface Sample {
@@ -66,6 +69,14 @@ export class Metrics {
     this.add(stats, "ramster_node_info", NODE_INFO, ["number", "name", "cluster"], ({ node }) => {
       const { number, name, cluster } = node;
       return [{ labels: { number: String(number), name, cluster }, value: 1 }];
+    });
+    this.add(stats, "ramster_verdict", VERDICT, ["state"], ({ verdict }) => {
+      return VERDICTS.map((state) => ({ labels: { state }, value: Number(state === verdict) }));
+    });
+    this.add(stats, "ramster_pages", PAGES, ["copies"], ({ counters }) => {
+      const { no_copy_pages, one_copy_pages, two_copy_pages, three_copy_pages } = counters;
+      const counts = [no_copy_pages, one_copy_pages, two_copy_pages, three_copy_pages];
+      return counts.map((value = 0, copies) => ({ labels: { copies: String(copies) }, value }));
     });
     this.add(stats, "ramster_members", MEMBERS, ["state"], ({ members }) => {
       return MEMBER_STATES.map((state) => {

@@ -1,6 +1,8 @@
 /** Status as JSON: the cluster as a node sees it, from the node's stats without its counters. */
 
 const FIELDS = [
+  "verdict",
+  "findings",
   "node",
   "repair",
   "nowhere",

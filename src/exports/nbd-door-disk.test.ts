@@ -49,7 +49,7 @@ test.each([
     expect(first.error).toBe(ERRNO.ENOSPC);
     expect(first.tookMs).toBeLessThan(2 * NBD_FULL_MS);
     expect(first.tookMs).toBeLessThan(NBD_IO_TIMEOUT_MS_DEFAULT / 2);
-    expect(node.nbdDoor.snapshot()?.space_percent_used).toBeGreaterThan(90);
+    expect(node.ramster.space().percentUsed).toBeGreaterThan(90);
     // The next write is refused at once, even while the disk is retried.
     for (let i = 0; i < 20; i += 1) {
       const next = await writeAll(world, client, first.stored + 1);
@@ -81,7 +81,7 @@ test("a full disk that must have a copy of each page leaves no room at lenders",
   const { stored, error, tookMs } = await writeAll(world, client);
   expect(error).toBe(ERRNO.ENOSPC);
   expect(tookMs).toBeLessThan(2 * NBD_FULL_MS);
-  expect(node.nbdDoor.snapshot()?.space_percent_used).toBeGreaterThan(90);
+  expect(node.ramster.space().percentUsed).toBeGreaterThan(90);
   // By default a node gives up the copy on the disk before it runs out of room.
   node.admin.setKnob("replicas", "auto");
   world.sim.run(2000);

@@ -204,14 +204,10 @@ export class NbdDoor implements NbdHandler {
   /** Null: it has no exports. */
   snapshot(): NbdReport | null {
     if (this.settings.exports.length === 0) return null;
-    const space = this.parts.ramster.space();
     return {
       ...this.counters,
       nbd_waiting_count: this.waitingCount,
       nbd_long_bytes_used: this.largeRequests.usedBytes,
-      space_bytes_used: Math.round(space.bytesUsed),
-      space_bytes_max: Math.round(space.bytesMax),
-      space_percent_used: this.space.percentUsed,
       space_warn_count: Number(this.space.isAboveMark),
     };
   }

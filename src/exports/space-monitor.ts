@@ -45,12 +45,6 @@ export class SpaceMonitor {
     return now - this.fullSinceMs >= NBD_FULL_MS;
   }
 
-  /** Share of memory, lenders and disk together that is used. */
-  get percentUsed(): number {
-    const { bytesUsed, bytesMax } = this.parts.ramster.space();
-    return Math.floor((100 * bytesUsed) / Math.max(1, bytesMax));
-  }
-
   /** Whether use has passed the mark `warnAtPercent`, and has not fallen well below it since. */
   get isAboveMark(): boolean {
     return this.isWarned;
@@ -67,7 +61,7 @@ export class SpaceMonitor {
   /** Called every NBD_TICK_MS. */
   check(): void {
     if (this.parts.ramster.hasRoom) this.fullSinceMs = null;
-    const percent = this.percentUsed;
+    const { percentUsed: percent } = this.parts.ramster.space();
     const mark = this.parts.warnAtPercent();
     if (percent >= mark && !this.isWarned) {
       this.isWarned = true;

@@ -31,6 +31,7 @@ import type {
 import { ratioOf } from "../zcache/density.ts";
 import { type Knobs, knobsOf } from "./knobs.ts";
 import type { NodeParts } from "./node-parts.ts";
+import { findingsOf, type Seen, verdictOf } from "./verdict.ts";
 
 export class NodeAdmin implements Admin {
   private readonly parts: NodeParts;
@@ -118,6 +119,13 @@ export class NodeAdmin implements Admin {
   }
 
   snapshot(): NodeStats {
+    const seen = this.seen();
+    const { role, warnAtPercent } = this.parts.config;
+    const findings = findingsOf(seen, { isServer: role === "server", warnAtPercent });
+    return { verdict: verdictOf(findings), findings, ...seen };
+  }
+
+  private seen(): Seen {
     const { config, codec, ramster, foreign, lending, nbdDoor, links } = this.parts;
     return {
       node: {

@@ -66,7 +66,7 @@ import { Repatriate } from "./repatriate/repatriate.ts";
 import type { GetAndFree, GetSink } from "./repatriate/waiters.ts";
 import { Seals } from "./seals.ts";
 import type { RamsterSettings } from "./settings.ts";
-import { type Space, spaceOf } from "./space.ts";
+import { type Space, spaceOf, spaceReport } from "./space.ts";
 
 /** How many pages may be on their way home at the same time while the node is drained. */
 const DRAIN_FETCHES = 1024;
@@ -466,13 +466,15 @@ export class Ramster implements PamOps {
   }
 
   snapshot(): RamsterReport {
+    const state = this.copyState();
     return {
       ...this.zcache.snapshot(),
       ...withPrefix<"own_", typeof DENSITY_READ>("own_", this.zcache.density()),
       ...this.counters,
       ...spillReport(this.spillCounters, this.spill),
       ...coldReport(this.coldCounters, this.cold?.dictionaries ?? null),
-      ...copyReport(this.copyState()),
+      ...copyReport(state),
+      no_copy_pages: state.pagesOutOfReach + state.pagesLost,
       one_copy_pages: this.remotePages.pagesWith(1),
       two_copy_pages: this.remotePages.pagesWith(2),
       three_copy_pages: this.remotePages.pagesWith(3),
@@ -480,13 +482,15 @@ export class Ramster implements PamOps {
       frames_in_flight: Math.ceil(this.remotify.framesInFlight),
       absent_copies: this.remotePages.absentTotal,
       reclaims_pending: this.repair.pagesLeaving,
+      ...spaceReport(this.space(), this.hasRoom),
       repair_pages_per_second: Math.round(this.repair.pagesPerSecond ?? 0),
     };
   }
 
   /** The current state of the copies of remote pages. */
   copyState(): CopyState {
-    return copyStateOf(this.lenders, this.remotePages, this.repair);
+    const { lostCount } = this.zcache.tmem;
+    return copyStateOf(lostCount, this.lenders, this.remotePages, this.repair);
   }
 
   /** PamOps: a remote page leaves the index or is replaced. Its holders must flush it. */

@@ -78,6 +78,8 @@ export class Tmem {
   frozen = false;
   /** Pages with a zpage, here or at holders, by codec id. */
   readonly byCodec = new Int32Array(CODECS_END);
+  /** Pages whose copies are all lost. */
+  lostCount = 0;
   private readonly pages: PageIndex;
   private readonly objects: Table;
   private readonly objectHash: HashIndex;
@@ -244,7 +246,7 @@ export class Tmem {
         this.remove(page);
         return 0;
       }
-      this.countZpage(pool, page, -1);
+      this.count(pool, page, -1);
       this.pages.set(page, PAGE_A, TAG.NONE);
       page = this.pages.putAgain(page);
     } else {
@@ -322,7 +324,7 @@ export class Tmem {
     const object = this.pages.objectOf(page);
     const pool = this.poolOfObject(object);
     this.walks.pageLeaves(page);
-    this.countZpage(pool, page, -1);
+    this.count(pool, page, -1);
     this.pages.remove(page, mayMove);
     pool.removed(1);
     const left = this.objects.get(object, OBJECT_PAGES) - 1;
@@ -396,16 +398,17 @@ export class Tmem {
    */
   describe(page: number, tag: number, place: number, zpageBytes: number, codec: number): void {
     const pool = this.poolOf(page);
-    this.countZpage(pool, page, -1);
+    this.count(pool, page, -1);
     const a = this.pages.get(page, PAGE_A);
     this.pages.set(page, PAGE_A, describe(a, tag, zpageBytes, codec));
     this.pages.set(page, PAGE_B, place);
-    this.countZpage(pool, page, 1);
+    this.count(pool, page, 1);
   }
 
-  /** Counts the zpage of the page, if it has one, by its codec. */
-  private countZpage(pool: Pool, page: number, by: number): void {
+  /** Counts the zpage of the page by its codec, if it has one. Counts a page that is lost. */
+  private count(pool: Pool, page: number, by: number): void {
     const a = this.pages.get(page, PAGE_A);
+    if ((a & TAG_MASK) === TAG.LOST) this.lostCount += by;
     if (!hasZpage(a)) return;
     const codec = codecOfWord(a);
     pool.byCodec[codec] = (pool.byCodec[codec] ?? 0) + by;
@@ -438,6 +441,7 @@ export class Tmem {
     /** By counts of zpages, which a pool shares with those of its pages that are being freed. */
     const found = new Map<Int32Array, Int32Array>();
     let pages = 0;
+    let lost = 0;
     let objects = 0;
     for (const pool of this.pools) {
       if (pool === null) continue;
@@ -449,6 +453,7 @@ export class Tmem {
         assert(this.objects.get(object, OBJECT_POOL) === pool.row, "pool of an object");
         poolPages += this.verifyObject(object, (page) => {
           const a = this.pages.get(page, PAGE_A);
+          if ((a & TAG_MASK) === TAG.LOST) lost += 1;
           if (hasZpage(a)) byCodec[codecOfWord(a)] = (byCodec[codecOfWord(a)] ?? 0) + 1;
           visit(page, pool);
         });
@@ -468,6 +473,7 @@ export class Tmem {
       assert(count === seen, "zpages by codec");
     }
     assert(pages === this.pages.pageCount, "pages in all");
+    assert(lost === this.lostCount, "lost pages");
     this.pages.verifyCount();
     assert(objects === this.objects.rowCount, "objects in all");
   }

@@ -16,7 +16,26 @@ export type CounterName = keyof typeof COUNTERS;
  */
 export type Counters = Partial<Report<typeof COUNTERS>>;
 
+/** The states of a node, worst first: src/node/verdict.ts. */
+export const VERDICTS = ["LOST", "ONE COPY", "DEGRADED", "FILLING", "DRAINING", "HEALTHY"] as const;
+
+export type Verdict = (typeof VERDICTS)[number];
+
+/** Something that an operator should know, and what to do. */
+export interface Finding {
+  readonly state: Verdict;
+  /** 0: all is well, 1: a warning, 2: critical. Monitoring takes it as the exit code of a check. */
+  readonly level: 0 | 1 | 2;
+  readonly reason: string;
+  /** What to do; "" when there is nothing to do, or the reason says it. */
+  readonly advice: string;
+}
+
 export interface NodeStats {
+  /** The state of the first finding. */
+  verdict: Verdict;
+  /** Worst first; one that says HEALTHY when there is nothing else. */
+  findings: Finding[];
   node: { number: number; name: string; cluster: string; boot_id: string; listen: string };
   /** Everybody in the cluster, this node too; empty when it does not gossip. */
   members: MemberStats[];
@@ -74,8 +93,11 @@ export interface SpillStats {
 export interface RepairStats {
   /** Pages that are away and have fewer copies in reach than they should, or none. */
   pages_at_risk: number;
-  /** Those of them without a copy in reach. */
+  /** Those of them with one copy in reach, and those without. */
+  pages_exposed: number;
   pages_out_of_reach: number;
+  /** Other pages that have lost all their copies. */
+  pages_lost: number;
   /** Copies that a page should have, and that there are places for now. */
   copies_intended: number;
   copies_possible: number;

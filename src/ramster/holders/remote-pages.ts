@@ -12,6 +12,7 @@ import { assert } from "../../core/assert.ts";
 import type { Buggify } from "../../core/buggify.ts";
 import { Handle } from "../../core/handle.ts";
 import {
+  COPIES_MAX,
   FLUSH_BATCH_COUNT_MAX,
   FRAME_BYTES,
   PENDING_FLUSHES_MAX,
@@ -91,15 +92,18 @@ export class RemotePages implements ReplySink {
 
   /**
    * How many persistent pages are at risk (see enough.ts) when they should have `copiesMin` copies,
-   * and how many of these have no copy in reach.
+   * and how many of these have one copy in reach, and none.
    */
-  countAtRisk(copiesMin: number): { atRisk: number; outOfReach: number } {
-    const { tally } = this;
+  countAtRisk(copiesMin: number): { atRisk: number; exposed: number; outOfReach: number } {
     const { presence } = this.parts;
-    return {
-      atRisk: tally.count((copies) => isAtRisk(copies, presence.presentOf(copies), copiesMin)),
-      outOfReach: tally.count((copies) => presence.presentOf(copies) === NO_COPIES),
+    const count = (atMost: number): number => {
+      return this.tally.count((copies) => {
+        const present = presence.presentOf(copies);
+        return copyCount(present) <= atMost && isAtRisk(copies, present, copiesMin);
+      });
     };
+    const outOfReach = count(0);
+    return { atRisk: count(COPIES_MAX), exposed: count(1) - outOfReach, outOfReach };
   }
 
   /** How many persistent pages have so many copies in reach. The disk is one of them. */

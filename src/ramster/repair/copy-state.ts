@@ -8,8 +8,11 @@ import type { Repair } from "./repair.ts";
 
 export interface CopyState {
   readonly pagesAtRisk: number;
-  /** How many of them have no copy in reach. */
+  /** How many of them have one copy in reach, and how many have none. */
+  readonly pagesExposed: number;
   readonly pagesOutOfReach: number;
+  /** How many other pages have lost all their copies. */
+  readonly pagesLost: number;
   /** How many pages are repaired a second, and how long the rest will take. Null: not known. */
   readonly pagesPerSecond: number | null;
   readonly secondsLeft: number | null;
@@ -21,17 +24,20 @@ export interface CopyState {
 }
 
 export function copyStateOf(
+  pagesLost: number,
   lenders: Lenders,
   remotePages: RemotePages,
   { pagesPerSecond }: Repair,
 ): CopyState {
   const { copiesIntended, copiesPossible } = lenders;
-  const { atRisk: pagesAtRisk, outOfReach } = remotePages.countAtRisk(copiesIntended);
+  const { atRisk: pagesAtRisk, exposed, outOfReach } = remotePages.countAtRisk(copiesIntended);
   const isMoving = pagesPerSecond !== null && pagesPerSecond > 0;
   const secondsLeft = pagesAtRisk === 0 ? 0 : isMoving ? pagesAtRisk / pagesPerSecond : null;
   return {
     pagesAtRisk,
+    pagesExposed: exposed,
     pagesOutOfReach: outOfReach,
+    pagesLost,
     pagesPerSecond,
     secondsLeft,
     copiesIntended,
@@ -43,7 +49,9 @@ export function copyStateOf(
 export function copyReport(state: CopyState) {
   return {
     pages_at_risk: state.pagesAtRisk,
+    pages_exposed: state.pagesExposed,
     pages_out_of_reach: state.pagesOutOfReach,
+    pages_lost: state.pagesLost,
     copies_intended: state.copiesIntended,
     copies_possible: state.copiesPossible,
   };

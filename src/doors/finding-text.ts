@@ -1,0 +1,7 @@
+/** A finding (node/verdict.ts) as one line: state, reason, and what to do. */
+import type { Finding } from "../wire/stats.ts";
+
+/** `"FILLING: 91% of the space for pages is in use; add a lender or memory"`. */
+export function findingText({ state, reason, advice }: Finding): string {
+  return `${state}: ${reason}${advice === "" ? "" : `; ${advice}`}`;
+}
