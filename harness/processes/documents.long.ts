@@ -83,7 +83,7 @@ class Reader implements AsyncDisposable {
   private async keepRunning(block: Block): Promise<void> {
     const [command = "", ...more] = commandsOf(block);
     expect(more).toEqual([]);
-    const child = await this.spawn([`exec ${withGossip(command)}`]);
+    const child = await this.spawn([`exec ${withDefaults(command)}`]);
     this.running.push(child);
     const reader = child.stdout.getReader();
     const decoder = new TextDecoder();
@@ -168,10 +168,14 @@ function canDropRoot(): boolean {
   return which("unshare") !== null && Bun.spawnSync(["unshare", "--user", "true"]).success;
 }
 
-/** Writes out the default of --gossip: the host of --listen, and the default port. */
-function withGossip(command: string): string {
+/**
+ * Writes out defaults that follow from the host of --listen: the address of --gossip, and the zone,
+ * since here all hosts are one.
+ */
+function withDefaults(command: string): string {
   const [, host] = /--listen (\S+):\d+/.exec(command) ?? [];
-  return command.includes("--gossip ") ? command : `${command} --gossip ${host}:${GOSSIP_PORT}`;
+  const gossip = command.includes("--gossip ") ? "" : ` --gossip ${host}:${GOSSIP_PORT}`;
+  return `${command}${gossip}${command.includes("--zone ") ? "" : ` --zone of-${host}`}`;
 }
 
 /** Matches lines with the same words, where any number but 0 stands for any other. */
