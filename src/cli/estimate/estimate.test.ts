@@ -65,6 +65,17 @@ describe("gainOf()", () => {
     expect(coldEffectiveRatio).toBe(effectiveRatio);
   });
 
+  test("stores pages whole that zstd makes only a little shorter", async () => {
+    const random = randomPages(16);
+    for (const top of [208, 212, 216, 220, 224, 228]) {
+      const { whole, effectiveRatio, coldEffectiveRatio } = await gain(
+        random.map((it) => it % top),
+      );
+      expect(whole).toBe(16);
+      expect(coldEffectiveRatio).toBeGreaterThanOrEqual(effectiveRatio);
+    }
+  });
+
   test("takes no frame for pages of zeros", async () => {
     const { sameFilled, density, effectiveRatio } = await gain(new Uint8Array(8 * PAGE_BYTES));
     expect(sameFilled).toBe(8);

@@ -13,6 +13,7 @@ import {
   PERS_ZPAGE_BYTES_MAX_DEFAULT,
   RESERVE_BYTES_MAX_DEFAULT,
   RESERVE_PERCENT_DEFAULT,
+  ZPAGE_BYTES_MAX,
 } from "../../core/limits.ts";
 import type { Memory } from "../../core/memory.ts";
 import { below, SeededRandom } from "../../core/random.ts";
@@ -63,7 +64,8 @@ export function gainOf(pages: Uint8Array, { hot, cold }: Codecs, memory: Memory)
     const size = hot.compress(pages, at, zpage, 0, max) || PAGE_BYTES;
     const isHot = sizes.length % HOT_ONE_IN === 0;
     sizes.push(size);
-    coldSizes.push((isHot ? 0 : cold.compress(pages, at, zpage, 0, size - 1)) || size);
+    const coldMax = Math.min(size - 1, ZPAGE_BYTES_MAX);
+    coldSizes.push((isHot ? 0 : cold.compress(pages, at, zpage, 0, coldMax)) || size);
   }
   const compressed = sizes.filter((size) => size !== PAGE_BYTES);
   const sum = (values: readonly number[]): number => values.reduce((a, b) => a + b, 0);
