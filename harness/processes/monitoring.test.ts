@@ -1,6 +1,6 @@
 /** Programs of others that watch a node, and connections that nobody uses. */
 import { describe, expect, test } from "bun:test";
-import { HTTP_CONNECTIONS_MAX } from "../../src/core/limits.ts";
+import { HTTP_CONNECTIONS_MAX } from "../../src/core/monitoring-limits.ts";
 import { answerTo, fill, ProcessWorld, until } from "./process-world.ts";
 import { areToolsRequired, TOOL_ENVIRONMENT, which } from "./tools.ts";
 

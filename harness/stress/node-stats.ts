@@ -20,7 +20,9 @@ export function nodeStats(
   return {
     node: { number, name: `n${number}`, cluster: "ramster", boot_id: "1", listen: "10.0.0.1:7777" },
     verdict: "HEALTHY",
-    findings: [{ state: "HEALTHY", level: 0, reason: "all pages are here", advice: "" }],
+    findings: [
+      { state: "HEALTHY", name: "healthy", level: 0, reason: "all pages are here", advice: "" },
+    ],
     members: [],
     nowhere: null,
     codec: null,

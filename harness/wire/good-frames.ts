@@ -556,10 +556,22 @@ const KNOBS: readonly GoodFrame[] = [
   ),
 ];
 
+const EVENTS: readonly GoodFrame[] = [
+  request("events-request", "EVENTS after the 41st", { type: 44 }, [u32(41, "number")], {
+    message: "EVENTS",
+    body: 41,
+  }),
+  reply("events-reply", "EVENTS answered", { type: 44 }, [utf8('{"events":[]}', "JSON")], {
+    message: "EVENTS",
+    body: '{"events":[]}',
+  }),
+];
+
 export const GOOD_FRAMES: readonly GoodFrame[] = [
   ...CONTROL,
   ...PEER,
   ...POOLS,
   ...PAGES,
   ...KNOBS,
+  ...EVENTS,
 ];

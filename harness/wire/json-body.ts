@@ -331,6 +331,12 @@ const OFFER = codec<OfferBody>({
   encode: (offer, { view, at }) => writeOffer(view, at, offer),
 });
 
+const EVENTS = fixed<number>(
+  4,
+  (view, at) => view.getUint32(at),
+  (after, view, at) => view.setUint32(at, after),
+);
+
 export const REQUEST_BODIES: { readonly [name in MessageName]: BodyCodec<unknown> } = {
   HELLO,
   KEEPALIVE: EMPTY_BODY,
@@ -353,6 +359,7 @@ export const REQUEST_BODIES: { readonly [name in MessageName]: BodyCodec<unknown
   KNOB_SET,
   POOL_TOKEN: POOL,
   OPEN_POOL,
+  EVENTS,
 };
 
 /** Codecs of successful replies. Null for a message without a reply. */
@@ -378,6 +385,7 @@ export const REPLY_BODIES: { readonly [name in MessageName]: BodyCodec<unknown> 
   KNOB_SET: TEXT_BODY,
   POOL_TOKEN,
   OPEN_POOL: EMPTY_BODY,
+  EVENTS: TEXT_BODY,
 };
 
 function jsonZpage(frame: Frame, zpage: Zpage, end: number): JsonZpage {

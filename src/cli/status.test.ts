@@ -86,8 +86,14 @@ test("shows how many copies are out of reach, and how many pages a lender gives 
 
 test("begins with the findings, and --check has their level", () => {
   const findings = [
-    { state: "ONE COPY", level: 1, reason: "1 page (4KiB) has no second copy", advice: "wait" },
-    { state: "DRAINING", level: 1, reason: "a\nreason", advice: "" },
+    {
+      state: "ONE COPY",
+      name: "one_copy",
+      level: 1,
+      reason: "1 page (4KiB) has no second copy",
+      advice: "wait",
+    },
+    { state: "DRAINING", name: "draining", level: 1, reason: "a\nreason", advice: "" },
   ] as const;
   const lines = textOf({}, { verdict: "ONE COPY", findings: [...findings] }).split("\n");
   expect(lines.slice(0, 2)).toEqual([

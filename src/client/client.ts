@@ -27,8 +27,8 @@ import {
 } from "../wire/client-entries.ts";
 import type { Frame } from "../wire/framer.ts";
 import { clientHello, decodeHello, encodeHello, HELLO_BYTES_MAX } from "../wire/handshake.ts";
-import { GOODBYE, MESSAGE } from "../wire/messages.ts";
-import type { NodeStats } from "../wire/stats.ts";
+import { EVENTS_BYTES, GOODBYE, MESSAGE } from "../wire/messages.ts";
+import type { Events, NodeStats } from "../wire/stats.ts";
 import { TRANSPORT_STATUS } from "../wire/status.ts";
 import { Pool } from "./pool.ts";
 import { Requester } from "./requester.ts";
@@ -185,6 +185,16 @@ export class Client implements ChannelHandler {
 
   private async statsPart(from: number): Promise<NodeStats & { more: number }> {
     return JSON.parse(await this.text(MESSAGE.STATS, new Uint8Array(0), from));
+  }
+
+  /**
+   * The events after that number which the node still keeps. Rejects with NOT_SUPPORTED when the
+   * node is of an earlier version.
+   */
+  async events(after = 0): Promise<Events> {
+    const body = new Uint8Array(EVENTS_BYTES);
+    new DataView(body.buffer).setUint32(0, after);
+    return JSON.parse(await this.text(MESSAGE.EVENTS, body));
   }
 
   /** The value of a setting. Throws REFUSED when none has that name. */

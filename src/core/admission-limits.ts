@@ -1,6 +1,7 @@
 /** Bounds of connections before their handshake, and of descriptors. The rest is in limits.ts. */
 import { assert } from "./assert.ts";
-import { GOSSIP_STREAMS_MAX, HTTP_CONNECTIONS_MAX } from "./limits.ts";
+import { GOSSIP_STREAMS_MAX } from "./limits.ts";
+import { HTTP_CONNECTIONS_MAX } from "./monitoring-limits.ts";
 
 /**
  * Accepted connections of one door before their handshake, and as many from known members. With

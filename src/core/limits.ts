@@ -479,32 +479,6 @@ export const OUTPUT_RETRY_MS = 20;
 /** How long a process that ends waits for the reader to take what is queued. */
 export const OUTPUT_END_MS = 500;
 
-// HTTP door.
-
-/** Connections at once: a few monitoring systems. Beyond that the longest idle one is closed. */
-export const HTTP_CONNECTIONS_MAX = 32;
-/** The head of a request, and its first line. A browser with many cookies sends 4 KiB. */
-export const HTTP_HEAD_BYTES_MAX = 8192;
-export const HTTP_LINE_BYTES_MAX = 1024;
-/** Input kept of a connection that sends requests before it has its answers. */
-export const HTTP_INPUT_BYTES = 2 * HTTP_HEAD_BYTES_MAX;
-/** From the connection, or the first byte, to the end of the head. */
-export const HTTP_HEAD_TIMEOUT_MS = 10_000;
-/** Between two requests: monitoring that asks once a minute keeps its connection. */
-export const HTTP_IDLE_TIMEOUT_MS = 120_000;
-/** An answer must be read in this time. */
-export const HTTP_SEND_TIMEOUT_MS = 30_000;
-/** After the last answer: how long the other side has to close. */
-export const HTTP_LINGER_MS = 1000;
-/** Answers that were not read yet, on all connections. Beyond that the answer is 503. */
-export const HTTP_UNSENT_BYTES_MAX = 8 * 1024 * 1024;
-/**
- * How much of the node's one thread the texts of counters may use: this long at once, then this
- * part of the time. Requests beyond that get the previous text.
- */
-export const HTTP_TEXT_BURST_MS = 250;
-export const HTTP_TEXT_SHARE = 0.05;
-
 // Settings of a node (node/settings.ts).
 
 /** About 30,000 pages: enough for a first try, and little enough to start many nodes. */
@@ -596,4 +570,3 @@ assert(
 assert(NBD_GATHER_BYTES <= NBD_LARGE_BYTES && NBD_LARGE_BYTES < NBD_CONNECTION_BYTES_MAX);
 assert(NBD_LARGE_BYTES_MAX >= 32 * 1024 * 1024);
 assert(REQUEST_TIMEOUT_MS_DEFAULT < NBD_IO_TIMEOUT_MS_DEFAULT);
-assert(HTTP_LINE_BYTES_MAX < HTTP_HEAD_BYTES_MAX && HTTP_HEAD_BYTES_MAX < HTTP_INPUT_BYTES);

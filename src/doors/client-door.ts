@@ -62,6 +62,8 @@ export interface Admin {
    * many as fit a message. The field `more` says how many are left.
    */
   statsPart(from: number): string;
+  /** Events of the node after that number, as JSON (Events in wire/stats.ts). */
+  eventsAfter(number: number): string;
   /** Throws ConfigError when the knob does not exist, or the value is not allowed. */
   getKnob(name: string): string;
   setKnob(name: string, value: string): string;
@@ -248,6 +250,11 @@ export class ClientDoor implements ChannelHandler {
       case MESSAGE.STATS:
         this.replyText(channel, frame, STATUS.OK, this.admin.statsPart(frame.count));
         return this.deferToNextTurn(channel);
+      case MESSAGE.EVENTS: {
+        const events = this.admin.eventsAfter(frame.view.getUint32(frame.bodyAt));
+        this.replyText(channel, frame, STATUS.OK, events);
+        return this.deferToNextTurn(channel);
+      }
       case MESSAGE.KNOB_GET:
       case MESSAGE.KNOB_SET:
         this.knob(channel, frame);

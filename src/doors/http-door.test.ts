@@ -2,8 +2,8 @@ import { expect, test } from "bun:test";
 import { HttpClient } from "../../harness/processes/http-client.ts";
 import { SimClock } from "../../harness/sim/clock.ts";
 import { SimNetwork } from "../../harness/sim/network.ts";
-import { HTTP_TEXT_BURST_MS } from "../core/limits.ts";
 import { Log } from "../core/log.ts";
+import { HTTP_TEXT_BURST_MS } from "../core/monitoring-limits.ts";
 import { SeededRandom } from "../core/random.ts";
 import type { TcpAddress } from "../net/address.ts";
 import type { Finding, Verdict } from "../wire/stats.ts";
@@ -11,11 +11,18 @@ import { HttpDoor, type StatsForDoor } from "./http-door.ts";
 
 const DEAD = {
   state: "LOST",
+  name: "out_of_reach",
   level: 2,
   reason: "3 pages (12KiB) are out of reach: reads of them fail",
   advice: 'bring "b" back',
 } as const;
-const DEGRADED = { state: "DEGRADED", level: 1, reason: "a reason", advice: "" } as const;
+const DEGRADED = {
+  state: "DEGRADED",
+  name: "nowhere",
+  level: 1,
+  reason: "a reason",
+  advice: "",
+} as const;
 
 const STATS = {
   verdict: "LOST" as Verdict,

@@ -16,7 +16,7 @@
 import type { Clock } from "../core/clock.ts";
 import type { Report } from "../core/figure.ts";
 import type { HTTP_COUNTED } from "../core/figures.ts";
-import { HTTP_TEXT_BURST_MS, HTTP_TEXT_SHARE } from "../core/limits.ts";
+import { HTTP_TEXT_BURST_MS, HTTP_TEXT_SHARE } from "../core/monitoring-limits.ts";
 import { type HttpAnswer, textAnswer } from "../http/answer.ts";
 import { HttpServer, type HttpServerParts } from "../http/server.ts";
 import type { TcpAddress } from "../net/address.ts";

@@ -21,7 +21,7 @@ import {
   HTTP_INPUT_BYTES,
   HTTP_LINGER_MS,
   HTTP_SEND_TIMEOUT_MS,
-} from "../core/limits.ts";
+} from "../core/monitoring-limits.ts";
 import type { Stream, StreamEvents } from "../net/transport.ts";
 import { type HttpAnswer, writeAnswer, writeRefusal } from "./answer.ts";
 import {

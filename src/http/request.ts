@@ -4,7 +4,7 @@
  * The parser is strict, since its clients are programs. It refuses obsolete forms that no client
  * sends, such as folded headers or a space before a colon.
  */
-import { HTTP_LINE_BYTES_MAX } from "../core/limits.ts";
+import { HTTP_LINE_BYTES_MAX } from "../core/monitoring-limits.ts";
 import { type Authority, parseAuthority } from "./authority.ts";
 
 export interface HttpRequest {

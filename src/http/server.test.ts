@@ -3,14 +3,14 @@ import { HttpClient } from "../../harness/processes/http-client.ts";
 import { SimClock } from "../../harness/sim/clock.ts";
 import { drive } from "../../harness/sim/drive.ts";
 import { SimNetwork } from "../../harness/sim/network.ts";
+import { Log } from "../core/log.ts";
 import {
   HTTP_CONNECTIONS_MAX,
   HTTP_HEAD_BYTES_MAX,
   HTTP_HEAD_TIMEOUT_MS,
   HTTP_IDLE_TIMEOUT_MS,
   HTTP_SEND_TIMEOUT_MS,
-} from "../core/limits.ts";
-import { Log } from "../core/log.ts";
+} from "../core/monitoring-limits.ts";
 import { SeededRandom } from "../core/random.ts";
 import type { TcpAddress } from "../net/address.ts";
 import { textAnswer } from "./answer.ts";

@@ -11,8 +11,9 @@
 import type { Clock } from "../core/clock.ts";
 import { countersOf } from "../core/figure.ts";
 import { HTTP_COUNTED } from "../core/figures.ts";
-import { GOODBYE_TIMEOUT_MS, HTTP_CONNECTIONS_MAX, HTTP_UNSENT_BYTES_MAX } from "../core/limits.ts";
+import { GOODBYE_TIMEOUT_MS } from "../core/limits.ts";
 import type { Log } from "../core/log.ts";
+import { HTTP_CONNECTIONS_MAX, HTTP_UNSENT_BYTES_MAX } from "../core/monitoring-limits.ts";
 import { isLoopback, type TcpAddress } from "../net/address.ts";
 import { sourceOf } from "../net/admission.ts";
 import type { Listener, Stream, Transport } from "../net/transport.ts";

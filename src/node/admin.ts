@@ -24,6 +24,7 @@ import { copyReport } from "../ramster/repair/copy-state.ts";
 import type {
   ColdCodecStats,
   Counters,
+  Events,
   MemberStats,
   NodeStats,
   RepairStats,
@@ -96,6 +97,12 @@ export class NodeAdmin implements Admin {
       (isMember ? part.members : part.peers).push(entry);
     }
     return JSON.stringify(part);
+  }
+
+  eventsAfter(number: number): string {
+    const { bootId, events } = this.parts;
+    const report: Events = { boot_id: bootId.toString(16), events: events.after(number) };
+    return JSON.stringify(report);
   }
 
   /** Collects the figures that each part reports. */

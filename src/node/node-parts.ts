@@ -13,6 +13,7 @@ import type { Ramster } from "../ramster/ramster.ts";
 import type { CertificateWatch } from "./certificate-watch.ts";
 import type { LiveConfig } from "./config.ts";
 import type { Drain } from "./drain.ts";
+import type { EventRing } from "./events.ts";
 import type { Lending } from "./lending.ts";
 import type { Membership } from "./membership.ts";
 import type { Nowhere } from "./nowhere.ts";
@@ -31,6 +32,7 @@ export interface NodeParts {
   readonly lending: Lending | null;
   readonly drain: Drain;
   readonly nowhere: Nowhere;
+  readonly events: EventRing;
   readonly offers: Offers;
   readonly nbdDoor: NbdDoor;
   readonly httpDoor: HttpDoor;

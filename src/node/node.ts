@@ -60,6 +60,7 @@ import {
   UNNUMBERED,
 } from "./config.ts";
 import { Drain } from "./drain.ts";
+import { EventRing } from "./events.ts";
 import { Lending } from "./lending.ts";
 import {
   inSteps,
@@ -70,6 +71,7 @@ import {
 } from "./membership.ts";
 import { Nowhere } from "./nowhere.ts";
 import { Offers } from "./offers.ts";
+import { Watch } from "./watch.ts";
 
 export interface NodeEnvironment {
   clock: Clock;
@@ -114,6 +116,8 @@ export class Node implements LinkHandler, MembershipEvents {
   readonly links: Links;
   readonly drain: Drain;
   readonly nowhere: Nowhere;
+  private readonly events: EventRing;
+  private readonly watch: Watch;
   readonly offers: Offers;
   readonly admin: NodeAdmin;
   private readonly certificate: CertificateWatch | null;
@@ -162,25 +166,16 @@ export class Node implements LinkHandler, MembershipEvents {
       { ...env, recompressor, peers: this.links, codec, codecs, seed, cipher, buggify },
       { ...ownStoreOptions(config), ...ramsterSettings(config) },
     );
-    this.foreign = null;
-    if (config.lendBytes > 0) {
-      const parts = { ...env, codec, codecs, remote: NEVER_REMOTE, seed };
-      const zcache = new Zcache(parts, storeOptions(config, config.lendBytes));
-      const { quotaBytes } = config;
-      const pagesPerOwnerMax = quotaBytes === null ? null : Math.floor(quotaBytes / PAGE_BYTES);
-      const want = (node: number): void => this.links.want(node);
-      const { clock } = env;
-      const { requestTimeoutMs } = config;
-      const settings = { pagesPerOwnerMax, requestTimeoutMs };
-      this.foreign = new Foreign({ zcache, clock, seedOf: ownerSeed, want, buggify }, settings);
-    }
+    const want = (node: number): void => this.links.want(node);
+    this.foreign = openForeign({ ...env, codec, codecs, seed, want, buggify }, config);
     const { clock, log } = env;
     const announce = (): void => membership?.announceNow();
     const { ramster, foreign } = this;
     const lends = foreign === null ? null : { ...env, foreign, announce };
     this.lending = lends === null ? null : new Lending(lends, config);
     const { lending } = this;
-    this.nowhere = new Nowhere({ clock, log, ramster, links: this.links }, config);
+    this.nowhere = new Nowhere({ ramster, links: this.links }, config);
+    this.events = new EventRing(clock);
     const peers = [...config.peers];
     const offerOf = (): OfferBody => this.offer();
     this.offers = new Offers({ clock, log, ramster, links: this.links, offerOf }, peers, config);
@@ -203,6 +198,7 @@ export class Node implements LinkHandler, MembershipEvents {
       lending: this.lending,
       drain: this.drain,
       nowhere: this.nowhere,
+      events: this.events,
       offers: this.offers,
       nbdDoor: this.nbdDoor,
       httpDoor: this.httpDoor,
@@ -215,6 +211,7 @@ export class Node implements LinkHandler, MembershipEvents {
       certificate: this.certificate,
       listenAddress: () => this.listenAddress,
     });
+    this.watch = new Watch(env, this.events, () => this.admin.snapshot());
     this.door = new ClientDoor(
       { ...env, ramster: this.ramster, admin: this.admin },
       clientDoorSettings,
@@ -231,7 +228,7 @@ export class Node implements LinkHandler, MembershipEvents {
   /** A stop begins: what pages of this node lack is not reported any more. */
   beginStop(): void {
     this.httpDoor.isReady = false;
-    this.nowhere.stop();
+    this.watch.stop();
   }
 
   /** @returns where it listens, with real ports. Rejects when an address is taken. */
@@ -255,7 +252,7 @@ export class Node implements LinkHandler, MembershipEvents {
     this.certificate?.start();
     this.membership?.attach(this, () => this.localState());
     this.lending?.start();
-    this.nowhere.start();
+    this.watch.start();
     this.offers.start();
     this.httpDoor.isReady = true;
     return { listen: this.listenAddress, http, clients, nbd };
@@ -575,4 +572,22 @@ function ramsterSettings(config: NumberedConfig) {
       pagesMax: config.selfshrinkPages,
     },
   };
+}
+
+/** The pages of other nodes. Null on a node that lends nothing. */
+function openForeign(
+  parts: Omit<ConstructorParameters<typeof Zcache>[0], "remote"> & {
+    readonly clock: Clock;
+    readonly want: (node: number) => void;
+    readonly buggify: Buggify;
+  },
+  config: LiveConfig,
+): Foreign | null {
+  if (config.lendBytes === 0) return null;
+  const store = storeOptions(config, config.lendBytes);
+  const zcache = new Zcache({ ...parts, remote: NEVER_REMOTE }, store);
+  const { quotaBytes, requestTimeoutMs } = config;
+  const pagesPerOwnerMax = quotaBytes === null ? null : Math.floor(quotaBytes / PAGE_BYTES);
+  const settings = { pagesPerOwnerMax, requestTimeoutMs };
+  return new Foreign({ ...parts, zcache, seedOf: ownerSeed }, settings);
 }

@@ -18,6 +18,7 @@ import { CERTIFICATE_WARN_DAYS, FRAME_BYTES, PAGE_BYTES } from "../core/limits.t
 import { formatCount, formatDuration, formatSize } from "../core/units.ts";
 import {
   type Finding,
+  type FindingName,
   type LendingStats,
   type MemberStats,
   type NodeStats,
@@ -69,12 +70,32 @@ function rankOf({ state }: Finding): number {
   return VERDICTS.indexOf(state);
 }
 
-function warning(state: Verdict, reason: string, advice: string): Finding {
-  return { state, level: 1, reason, advice };
+/** The state that each finding makes. */
+const STATES: Readonly<Record<FindingName, Verdict>> = {
+  lost: "LOST",
+  corrupt: "LOST",
+  out_of_reach: "LOST",
+  one_copy: "ONE COPY",
+  few_copies: "DEGRADED",
+  nowhere: "DEGRADED",
+  certificate: "DEGRADED",
+  link: "DEGRADED",
+  dead_lender: "DEGRADED",
+  disk: "DEGRADED",
+  unseen: "DEGRADED",
+  cold_tier: "DEGRADED",
+  filling: "FILLING",
+  full: "FILLING",
+  draining: "DRAINING",
+  healthy: "HEALTHY",
+};
+
+function warning(name: FindingName, reason: string, advice: string): Finding {
+  return { state: STATES[name], name, level: 1, reason, advice };
 }
 
-function critical(state: Verdict, reason: string, advice: string): Finding {
-  return { state, level: 2, reason, advice };
+function critical(name: FindingName, reason: string, advice: string): Finding {
+  return { state: STATES[name], name, level: 2, reason, advice };
 }
 
 function lost({ counters, repair, peers }: Seen): Finding[] {
@@ -83,12 +104,12 @@ function lost({ counters, repair, peers }: Seen): Finding[] {
   if (repair.pages_lost > 0) {
     const reason = `${pagesText(repair.pages_lost)} lost: no node keeps a copy any more`;
     const advice = "reads of them fail until they are written again or discarded";
-    found.push(critical("LOST", reason, advice));
+    found.push(critical("lost", reason, advice));
   }
   if (corrupt > 0) {
     const what = corrupt === 1 ? "1 page" : `${formatCount(corrupt)} pages`;
     const reason = `${what} in memory did not match the checksum`;
-    found.push(critical("LOST", reason, "test the memory of this machine"));
+    found.push(critical("corrupt", reason, "test the memory of this machine"));
   }
   if (repair.pages_out_of_reach > 0) {
     const reason = `${pagesText(repair.pages_out_of_reach)} out of reach: reads of them fail`;
@@ -96,7 +117,7 @@ function lost({ counters, repair, peers }: Seen): Finding[] {
     const names = namesOf(away.map(({ name, node }) => (name === "" ? `node ${node}` : name)));
     const where = names === "" ? "their lender" : names;
     const advice = `bring ${where} back; if ramster was restarted there, they are lost`;
-    found.push(critical("LOST", reason, advice));
+    found.push(critical("out_of_reach", reason, advice));
   }
   return found;
 }
@@ -106,12 +127,12 @@ function oneCopy({ repair, knobs }: Seen): Finding[] {
   const { seconds_left: seconds } = repair;
   if (pages > 0) {
     const reason = `${countText(pages)} ${pages === 1 ? "has" : "have"} no second copy`;
-    if (possible < 2) return [warning("ONE COPY", reason, ADD_LENDER)];
+    if (possible < 2) return [warning("one_copy", reason, ADD_LENDER)];
     const left = seconds === null ? "" : `, about ${formatDuration(seconds * 1000)} left`;
-    return [warning("ONE COPY", reason, `copying again is under way${left}`)];
+    return [warning("one_copy", reason, `copying again is under way${left}`)];
   }
   if (possible !== 1 || intended === 1 || knobs.draining === "1") return [];
-  return [warning("ONE COPY", "a page that moves away gets one copy", ADD_LENDER)];
+  return [warning("one_copy", "a page that moves away gets one copy", ADD_LENDER)];
 }
 
 /** Pages with several copies that should have more. */
@@ -122,15 +143,15 @@ function fewCopies({ repair, knobs }: Seen): Finding[] {
   if (pages > 0) {
     const have = pages === 1 ? "has" : "have";
     const reason = `${countText(pages)} ${have} fewer than ${intended} copies`;
-    return [warning("DEGRADED", reason, isShort ? ADD_LENDER : "copying again is under way")];
+    return [warning("few_copies", reason, isShort ? ADD_LENDER : "copying again is under way")];
   }
   if (!isShort) return [];
   const reason = `a page that moves away gets ${possible} copies, not ${intended}`;
-  return [warning("DEGRADED", reason, ADD_LENDER)];
+  return [warning("few_copies", reason, ADD_LENDER)];
 }
 
 function nowhere({ nowhere: why }: Seen): Finding[] {
-  return why === null ? [] : [warning("DEGRADED", "pages have nowhere to go", why)];
+  return why === null ? [] : [warning("nowhere", "pages have nowhere to go", why)];
 }
 
 function certificate({ counters, knobs }: Seen): Finding[] {
@@ -140,10 +161,10 @@ function certificate({ counters, knobs }: Seen): Finding[] {
   const advice = "renew it as docs/cluster.md describes";
   if (days < 0) {
     const reason = `the certificate expired on ${end}, and no link can be made`;
-    return [critical("DEGRADED", reason, advice)];
+    return [critical("certificate", reason, advice)];
   }
   const left = `${days} ${days === 1 ? "day" : "days"} left`;
-  return [warning("DEGRADED", `the certificate ends on ${end}, ${left}`, advice)];
+  return [warning("certificate", `the certificate ends on ${end}, ${left}`, advice)];
 }
 
 /** Peers that the node could not connect to when it had something to send. */
@@ -154,10 +175,10 @@ function links({ peers, members }: Seen): Finding[] {
   };
   const failed = peers.filter((peer) => peer.failure !== "" && isThere(peer.node));
   const found = failed.slice(0, NAMES_MAX).map(({ node, failure }) => {
-    return warning("DEGRADED", `no link to node ${node}: ${failure}`, "");
+    return warning("link", `no link to node ${node}: ${failure}`, "");
   });
   const more = failed.length - NAMES_MAX;
-  if (more > 0) found.push(warning("DEGRADED", `no link to ${more} more nodes`, ""));
+  if (more > 0) found.push(warning("link", `no link to ${more} more nodes`, ""));
   return found;
 }
 
@@ -168,7 +189,7 @@ function deadLenders({ members }: Seen): Finding[] {
   const isOne = dead.length === 1;
   const reason = isOne ? `lender ${names} is dead` : `lenders ${names} are dead`;
   const advice = `start ${isOne ? "it" : "them"} again, or see docs/operations.md`;
-  return [warning("DEGRADED", reason, advice)];
+  return [warning("dead_lender", reason, advice)];
 }
 
 function isLender({ role, lend_frames }: MemberStats): boolean {
@@ -180,12 +201,12 @@ function disk({ counters, spill }: Seen): Finding[] {
   const found: Finding[] = [];
   if (spill.trouble !== null) {
     const reason = `pages cannot be written to the disk: ${spill.trouble}`;
-    found.push(warning("DEGRADED", reason, "free space there, or check the disk"));
+    found.push(warning("disk", reason, "free space there, or check the disk"));
   }
   if (spill_bytes_max < spill_bytes_asked) {
     const sizes = `${formatSize(spill_bytes_max)}, not ${formatSize(spill_bytes_asked)}`;
     const reason = `the disk has room for ${sizes} (--spill-size)`;
-    found.push(warning("DEGRADED", reason, "free space there, or ask for less"));
+    found.push(warning("disk", reason, "free space there, or ask for less"));
   }
   return found;
 }
@@ -200,14 +221,14 @@ const UNSEEN: Readonly<Partial<Record<LendingStats["unseen"][number], string>>> 
 function unseen(lending: LendingStats): Finding[] {
   return lending.unseen.flatMap((what) => {
     const reason = UNSEEN[what];
-    return reason === undefined ? [] : [warning("DEGRADED", reason, "")];
+    return reason === undefined ? [] : [warning("unseen", reason, "")];
   });
 }
 
 function coldTier({ cold_codec: cold }: Seen): Finding[] {
   if (cold?.failed !== true) return [];
   const reason = "cold pages are not compressed again, because that failed";
-  return [warning("DEGRADED", reason, "see the log, then restart the node")];
+  return [warning("cold_tier", reason, "see the log, then restart the node")];
 }
 
 function filling({ counters }: Seen, { warnAtPercent }: Marks): Finding[] {
@@ -215,20 +236,26 @@ function filling({ counters }: Seen, { warnAtPercent }: Marks): Finding[] {
   const advice = "add a lender or memory";
   if (space_full_count > 0) {
     const reason = "the space for pages is full, and writes are refused";
-    return [critical("FILLING", reason, advice)];
+    return [critical("full", reason, advice)];
   }
   if (percent < warnAtPercent) return [];
-  return [warning("FILLING", `${percent}% of the space for pages is in use`, advice)];
+  return [warning("filling", `${percent}% of the space for pages is in use`, advice)];
 }
 
 function draining({ knobs }: Seen): Finding[] {
   if (knobs.draining !== "1") return [];
   const reason = "the node lends nothing and moves no page away";
-  return [warning("DRAINING", reason, 'to end that, run "ramster set draining 0"')];
+  return [warning("draining", reason, 'to end that, run "ramster set draining 0"')];
 }
 
 function healthy(seen: Seen, { isServer }: Marks): Finding {
-  return { state: "HEALTHY", level: 0, reason: isServer ? lent(seen) : safe(seen), advice: "" };
+  return {
+    state: STATES.healthy,
+    name: "healthy",
+    level: 0,
+    reason: isServer ? lent(seen) : safe(seen),
+    advice: "",
+  };
 }
 
 function lent({ counters }: Seen): string {

@@ -78,6 +78,7 @@ test("messages keep their numbers, which are part of the protocol", () => {
     KNOB_SET: 41,
     POOL_TOKEN: 42,
     OPEN_POOL: 43,
+    EVENTS: 44,
   });
   expect(Object.values(GOODBYE)).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
 });

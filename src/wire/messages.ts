@@ -70,6 +70,7 @@ export const MESSAGE = {
   KNOB_SET: 41,
   POOL_TOKEN: 42,
   OPEN_POOL: 43,
+  EVENTS: 44,
 } as const;
 
 export type MessageName = keyof typeof MESSAGE;
@@ -105,7 +106,9 @@ const GOODBYE_BYTES_MAX = 1 + REASON_BYTES_MAX;
 const KNOB_BYTES_MAX = (NODES_MAX + 1) * 64;
 /** The value, or a reason that quotes name and value. */
 const KNOB_REPLY_BYTES_MAX = 4 * KNOB_BYTES_MAX;
-/** The JSON of STATS. */
+/** The number after which events are wanted. */
+export const EVENTS_BYTES = 4;
+/** The JSON of STATS, and of EVENTS. */
 const STATS_BYTES_MAX = BODY_BYTES_MAX;
 
 interface Shape {
@@ -199,6 +202,13 @@ const poolTokenShape: Shape = {
       : `body is not ${POOL_TOKEN_BYTES} bytes long`;
   },
 };
+const eventsShape: Shape = {
+  countMax: 0,
+  bodyBytesMax: EVENTS_BYTES,
+  invalid: (frame) => {
+    return frame.bodyBytes === EVENTS_BYTES ? null : `body is not ${EVENTS_BYTES} bytes long`;
+  },
+};
 const knobShape: Shape = textShape(KNOB_BYTES_MAX);
 const knobReplyShape: Shape = textShape(KNOB_REPLY_BYTES_MAX);
 
@@ -273,6 +283,7 @@ const OF_CLIENTS = {
   KNOB_SET: single({ ...knobShape, invalid: invalidKnobSetBody }, knobReplyShape, knobReplyShape),
   POOL_TOKEN: single(POOL, poolTokenShape),
   OPEN_POOL: single(poolShape(OPEN_POOL_BYTES), EMPTY),
+  EVENTS: single(eventsShape, textShape(STATS_BYTES_MAX)),
 };
 
 const ROWS: { readonly [name in MessageName]: MessageRow } = {

@@ -21,9 +21,19 @@ export const VERDICTS = ["LOST", "ONE COPY", "DEGRADED", "FILLING", "DRAINING", 
 
 export type Verdict = (typeof VERDICTS)[number];
 
+export const FINDINGS = [
+  ...(["lost", "corrupt", "out_of_reach", "one_copy", "few_copies"] as const),
+  ...(["nowhere", "certificate", "link", "dead_lender", "disk", "unseen", "cold_tier"] as const),
+  ...(["filling", "full", "draining", "healthy"] as const),
+] as const;
+
+export type FindingName = (typeof FINDINGS)[number];
+
 /** Something that an operator should know, and what to do. */
 export interface Finding {
   readonly state: Verdict;
+  /** What it is about, for programs. The texts are for people, and change. */
+  readonly name: FindingName;
   /** 0: all is well, 1: a warning, 2: critical. Monitoring takes it as the exit code of a check. */
   readonly level: 0 | 1 | 2;
   readonly reason: string;
@@ -61,6 +71,31 @@ export interface NodeStats {
   /** How many zpages of 0, 1, 2, ... chunks of 64 bytes, header included, were ever stored. */
   zbud: { eph_cumul_chunk_counts: number[]; pers_cumul_chunk_counts: number[] };
   peers: PeerStats[];
+}
+
+export const EVENT_KINDS = [
+  ...(["verdict", "joined", "suspected", "recovered", "died", "left", "drained"] as const),
+  ...(["undrained", "repaired", "lost", "failed", "refused", "evicted", "pressure"] as const),
+] as const;
+
+export type EventKind = (typeof EVENT_KINDS)[number];
+
+/** The answer to EVENTS. */
+export interface Events {
+  /** Numbers begin again in another boot. */
+  readonly boot_id: string;
+  /** Oldest first. */
+  readonly events: readonly EventReport[];
+}
+
+/** Something that has happened to the node or its cluster. */
+export interface EventReport {
+  /** It only grows while the node runs. */
+  readonly number: number;
+  readonly kind: EventKind;
+  readonly text: string;
+  /** How long ago it happened. */
+  readonly age_ms: number;
 }
 
 export interface CodecStats {
