@@ -94,6 +94,22 @@ export function placementContract(name: string, make: MakePlacement): void {
       }
     });
 
+    test("promises room only where evictions make it, also while ephemeral ones are leaving", () => {
+      const random = new SeededRandom(7);
+      let kept = 0;
+      for (let round = 0; round < 200; round += 1) {
+        const rig = new PlacementRig(make, 12);
+        for (let i = 0; i < 4; i += 1) rig.put(anySize(random), PERSISTENT);
+        fill(rig, EPHEMERAL, random);
+        const count = round % 4 === 0 ? 1 : rig.pages(EPHEMERAL).length;
+        for (let left = below(random, count); left > 0; left -= 1) rig.takeOldest(EPHEMERAL);
+        if (!rig.placement.hasRoom) continue;
+        kept += 1;
+        while (rig.put(PAGE_BYTES) === 0) expect(rig.placement.evict(PERSISTENT)).toBe(true);
+      }
+      expect(kept).toBeGreaterThan(10);
+    });
+
     test("takes the oldest zpages first", () => {
       const rig = new PlacementRig(make, 512);
       const random = new SeededRandom(5);

@@ -335,6 +335,29 @@ test("writes fail with ENOSPC when everything is full, after a warning", async (
   await world.stop();
 });
 
+test("a refused overwrite is never read as zeros, even if there seemed to be room", async () => {
+  const world = await World.start({ target: null }, 5, 8 * MIB);
+  const client = await world.connect();
+  const random = new SeededRandom(3);
+  const put = async (page: number, data: Uint8Array) => {
+    return (await world.wait(client.ask(write(page * PAGE_BYTES, data)))).error;
+  };
+  const get = (page: number) => world.wait(client.ask(read(page * PAGE_BYTES, PAGE_BYTES)));
+  const any = () => new Uint8Array(PAGE_BYTES).map(() => random.u32());
+  // They share a frame, so that an overwrite of one of them frees none.
+  for (const page of [0, 1]) expect(await put(page, any().fill(7, 300))).toBe(0);
+  const { placement } = world.sim.node(0).node.ramster.zcache;
+  let page = 2;
+  for (; placement.hasRoom; page += 1) expect(await put(page, any())).toBe(0);
+  Object.defineProperty(placement, "hasRoom", { get: () => true });
+  expect(await put(0, any())).toBe(ERRNO.ENOSPC);
+  expect((await get(0)).error).toBe(ERRNO.EIO);
+  // A page that was never there reads as zeros.
+  expect(await put(page, any())).toBe(ERRNO.ENOSPC);
+  expect(await get(page)).toMatchObject({ error: 0, data: new Uint8Array(PAGE_BYTES) });
+  await world.stop();
+});
+
 test("a refused write of a part of a page leaves the page as it was", async () => {
   const world = await World.start({ memoryBytes: MIB }, 5, 8 * MIB);
   const client = await world.connect();

@@ -115,11 +115,11 @@ export class NbdPages {
 
   private put(exp: NbdExport, page: number, bytes: Uint8Array, at: number): Step {
     exp.allocation.mark(page);
-    // A refused put leaves no page, which would read as zeros. So a refused overwrite is a loss.
-    const isOverwrite = !this.ramster.hasRoom && this.isThere(exp, page);
+    const countBefore = exp.pool.pageCount;
     const status = this.ramster.put(exp.handleOf(page), bytes, at);
     if (status === STATUS.OK) return this.stored();
-    if (isOverwrite) this.ramster.devicePages.lose(exp.handleOf(page));
+    // A refused put leaves no page, which would read as zeros. So a refused overwrite is a loss.
+    if (exp.pool.pageCount < countBefore) this.ramster.devicePages.lose(exp.handleOf(page));
     return this.refused(status);
   }
 

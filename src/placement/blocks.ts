@@ -94,7 +94,9 @@ export class Blocks implements Placement {
   }
 
   get hasRoom(): boolean {
-    return this.frames.hasFree || this.hasLive(EPHEMERAL);
+    if (this.frames.hasFree) return true;
+    // An eviction frees no frame where other zpages of the block are leaving.
+    return this.hasLive(EPHEMERAL) && this.hand.leaving[EPHEMERAL] === 0;
   }
 
   put(

@@ -83,7 +83,10 @@ export interface Placement {
   readonly framesNeeded: number;
   /** Bytes beside the frames. */
   readonly metadataBytes: number;
-  /** Whether a zpage of any size certainly finds room, after an eviction if need be. */
+  /**
+   * Whether a persistent zpage of any size certainly finds room, after an eviction if need be. It
+   * may find room where this is false.
+   */
   readonly hasRoom: boolean;
 
   /**

@@ -235,7 +235,7 @@ export class Ramster implements PamOps {
     return this.remotify.isProgressing || this.flushes.isBusy;
   }
 
-  /** Whether a put certainly finds room. */
+  /** Whether a put of a persistent page certainly finds room. */
   get hasRoom(): boolean {
     return this.zcache.placement.hasRoom;
   }

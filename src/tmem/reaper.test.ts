@@ -123,6 +123,24 @@ test("a page put after a flush of its pool or object stays while the flushed one
   }
 });
 
+test("what is freed and what waits for its turn have one share together", () => {
+  const world = new World();
+  const { tmem, reaper } = world;
+  const pool = world.newPool();
+  world.fill(pool, 10 * FLUSH_SLICE);
+  const other = world.newPool();
+  world.fill(other, 4 * FLUSH_SLICE);
+  reaper.destroyPool(pool, NO_JOB);
+  const walk = tmem.beginWalk(other, null, tmem.newestVersion);
+  const goOn = (): void => {
+    if (!reaper.step(walk)) reaper.nextTurn(goOn);
+  };
+  reaper.nextTurn(goOn);
+  const { most, turns } = world.run();
+  expect([most, turns]).toEqual([FLUSH_SLICE, 13]);
+  expect(tmem.pageCount).toBe(0);
+});
+
 test("isSpent says when one turn has freed its share, and each turn has a new share", () => {
   const world = new World();
   const { reaper } = world;

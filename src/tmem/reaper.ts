@@ -152,14 +152,15 @@ export class Reaper {
     if (this.isBusy) this.wake();
   }
 
+  /** Frees pages of doomed pools. While flushes of others wait, it leaves half of the share. */
   private reap(): void {
-    let left = this.slice;
-    while (left > 0) {
+    const kept = this.waiting.length > 0 ? this.left >>> 1 : 0;
+    while (this.left > kept) {
       const first = this.jobs[0];
       if (first === undefined) return;
       const { pool, job } = first;
       job.around(() => {
-        left -= this.tmem.flushSome(pool, left);
+        this.left -= this.tmem.flushSome(pool, this.left - kept);
       });
       if (pool.pageCount > 0) return;
       this.jobs.shift();

@@ -388,7 +388,7 @@ export class Tmem {
     this.pages.set(page, PAGE_B, copies);
   }
 
-  /** Changes the copies of a page that is remote and not in transit. */
+  /** Where the page is from now on: its ref or its copies. It is not in transit. */
   setPlace(page: number, place: number): void {
     this.pages.set(page, PAGE_B, place);
   }

@@ -22,3 +22,11 @@ test("a holder without a link is silent until there is a link, or other news of 
   queue.signOfLife();
   expect(queue.isSilent(null)).toBe(false);
 });
+
+test("a holder that was not asked for a month counts as fast", () => {
+  const queue = new AskQueue();
+  queue.took(80, 1000);
+  const [now, later] = [queue.costMs(2000), queue.costMs(2000 + 30 * 24 * 3600 * 1000)];
+  expect(now).toBeGreaterThan(0);
+  expect(later).toBeWithin(0, now);
+});

@@ -73,7 +73,7 @@ export class AskQueue {
    * EWMA). For comparisons only.
    */
   costMs(nowMs: number): number {
-    const idleMs = (nowMs - this.seenMs) | 0;
+    const idleMs = nowMs - this.seenMs;
     return this.usualMs * (1 + this.count + this.sent) * 2 ** (-idleMs / SLOW_MS);
   }
 }
