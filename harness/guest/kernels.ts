@@ -126,7 +126,7 @@ test.skipIf(reason !== null && !areToolsRequired)(
       `rotated: export "${EXPORT}" of unix:/run/nbd.sock is off`,
       'connected, export "fresh" of unix:/run/nbd.sock',
       "swap is off: /dev/nbd1",
-      "swap is off already",
+      "swap is off already: no nbd device of this machine is swap",
       "no nbd device is attached",
       "GUEST OK",
     ];

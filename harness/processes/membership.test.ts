@@ -263,15 +263,16 @@ describe("a key", () => {
       const doors = [...servers, node].map((it) => `--client=${it.client}`);
       const key = (...words: string[]) => world.run(["key", ...words]);
       const [door = ""] = doors;
-      const old = (await key("list", door)).stdout.trim();
+      const [old = ""] = (await key("list", door)).stdout.split("  encrypts\n");
       const added = (await key("add", door)).stdout.trim().split("\n");
       const fresh = added[0]?.replace("gossip-key = ", "") ?? "";
-      expect(added.slice(1)[0]).toBe(old);
-      const print = added[2] ?? "";
+      expect(added[1]).toBe(`${old}  encrypts`);
+      const print = added[2]?.replace("  new", "") ?? "";
       for (const other of doors.slice(1)) expect((await key("add", fresh, other)).code).toBe(0);
       for (const it of doors)
-        expect((await key("use", print, it)).stdout).toBe(`${print}\n${old}\n`);
-      for (const it of doors) expect((await key("remove", old, it)).stdout).toBe(`${print}\n`);
+        expect((await key("use", print, it)).stdout).toBe(`${print}  encrypts\n${old}\n`);
+      for (const it of doors)
+        expect((await key("remove", old, it)).stdout).toBe(`${print}  encrypts\n`);
       const last = await key("remove", print, door);
       expect([last.code, last.stderr]).toEqual([
         1,

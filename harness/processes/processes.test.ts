@@ -131,7 +131,7 @@ describe("a node", () => {
   test("logs that its target has no address", async () => {
     await using world = new ProcessWorld();
     const node = await world.start("node", 1, ["--memory=1MiB", "--target=5"]);
-    await logged(node, /pages have nowhere to go: node 5 of --target is not known/);
+    await logged(node, /DEGRADED: pages have nowhere to go; node 5 of --target is not known/);
   });
 
   test("ignores signals that have no meaning for it", async () => {

@@ -49,7 +49,7 @@ describe("a disk for pages that is short", () => {
       expect(await counter(client, "spill_bytes_max")).toBeLessThanOrEqual(3 * MIB);
       expect(await counter(client, "spill_bytes")).toBeGreaterThan(2 * MIB);
       const { stdout } = await world.run(["status", "--client", node.client]);
-      expect(stdout).toContain("warning: --spill-size asks for 40MiB, but the disk has no more");
+      expect(stdout).toContain("DEGRADED: the disk has room for 3MiB, not 40MiB (--spill-size)");
       expect(await countRight(pool, count)).toBe(count);
       rmSync(`/proc/${node.pid}/root${directory}/filler`);
       await untilMax(client, (bytesMax) => bytesMax > 5 * MIB);

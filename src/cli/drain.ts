@@ -40,15 +40,19 @@ export async function run(options: DrainOptions): Promise<ExitCode> {
   return EXIT.FAILED;
 }
 
+const UNDO = '"ramster set draining 0" undoes it';
+const STAYS = `the node stays drained, ${UNDO}`;
+const MOVES_ON = `the node goes on moving them, ${UNDO}`;
+
 function notDrained({ foreign, own }: Left, ending: Ending, timeoutMs: number): string {
   if (ending === "stuck") {
     const others = `${foreign} pages of other nodes have nowhere to go`;
-    return `Cannot drain all: ${others}, and ${own} of its own have no room here`;
+    return `Cannot drain all: ${others}, and ${own} of its own have no room here; ${STAYS}`;
   }
   const left = `${foreign} pages of other nodes and ${own} of its own are still to move`;
-  const goesOn = 'the node continues until "ramster set draining 0"';
-  if (ending === "interrupted") return `Cannot wait for the drain: interrupted, ${left}; ${goesOn}`;
-  return `Cannot drain all in ${formatDuration(timeoutMs)}: ${left}; ${goesOn}`;
+  if (ending === "interrupted")
+    return `Cannot wait for the drain: interrupted, ${left}; ${MOVES_ON}`;
+  return `Cannot drain all in ${formatDuration(timeoutMs)}: ${left}; ${MOVES_ON}`;
 }
 
 /** The pages that still have to move. */
@@ -84,7 +88,7 @@ async function waitUntilDrained(
     if (count < fewest) movedAt = now;
     fewest = Math.min(fewest, count);
     const ending = endingOf(count, now - movedAt, now - startedAt > timeoutMs, stop);
-    const text = `${left.foreign} of others, ${left.own} of its own`;
+    const text = `${left.foreign} pages of other nodes, ${left.own} of its own`;
     progress.show("drain", 1 - count / all, text);
     if (process.stderr.isTTY !== true && now - lineAt >= LINE_MS) {
       lineAt = now;

@@ -20,10 +20,21 @@ export async function run(options: KeyOptions): Promise<ExitCode> {
   }
   const fresh = Buffer.from(crypto.getRandomValues(new Uint8Array(GOSSIP_KEY_BYTES)));
   const key = options.key ?? fresh.toString("base64");
-  const fingerprints = await withClient(options, (client) => {
-    return action === "list" ? client.getKnob(KNOB) : client.setKnob(KNOB, `${action} ${key}`);
+  const { before, after } = await withClient(options, async (client) => {
+    const kept = await client.getKnob(KNOB);
+    const now = action === "list" ? kept : await client.setKnob(KNOB, `${action} ${key}`);
+    return { before: kept.split(" "), after: now.split(" ") };
   });
   const made = action === "add" && options.key === null ? [`gossip-key = ${key}`] : [];
-  await print(`${[...made, ...fingerprints.split(" ")].join("\n")}\n`);
+  await print(`${[...made, ...ringLines(before, after)].join("\n")}\n`);
   return EXIT.DONE;
+}
+
+/** A line for each fingerprint. The first one is that of the key that encrypts. */
+export function ringLines(before: readonly string[], after: readonly string[]): string[] {
+  return after.map((fingerprint, i) => {
+    if (fingerprint === "none") return fingerprint;
+    if (i === 0) return `${fingerprint}  encrypts`;
+    return before.includes(fingerprint) ? fingerprint : `${fingerprint}  new`;
+  });
 }

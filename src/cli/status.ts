@@ -126,8 +126,8 @@ function riskText(repair: RepairStats): string {
 /** Why there is no estimate of how long the repair takes, after the count. */
 function whyNotRepaired(repair: RepairStats): string {
   const { copies_possible: possible, copies_intended: intended } = repair;
-  if (possible < intended) return ", not repaired: no other lender to copy to, start one";
   if (repair.pages_out_of_reach === repair.pages_at_risk) return ", not repaired: no copy in reach";
+  if (possible < intended) return ", not repaired: no other lender to copy to, start one";
   return ", repair time not known yet";
 }
 

@@ -154,7 +154,7 @@ describe("swapOn()", () => {
       },
     ],
     [
-      "this kernel has no nbd devices: modprobe nbd",
+      "this kernel has no nbd devices: modprobe nbd made no /dev/nbd0",
       (shell: FakeShell) => Object.assign(shell, { hasModule: false, canLoadModule: false }),
     ],
     [
@@ -300,7 +300,9 @@ describe("swapOff()", () => {
     const shell = await swapping(0);
     const both = { ...OFF, exportNames: ["fresh", "swap"] };
     expect(await swapOff(shell, both, quiet().show, NEVER)).toBe("swap is off: /dev/nbd0");
-    expect(await swapOff(shell, both, quiet().show, NEVER)).toBe("swap is off already");
+    expect(await swapOff(shell, both, quiet().show, NEVER)).toBe(
+      "swap is off already: no nbd device of this machine is swap",
+    );
   });
 
   test("detaches a device without swap, and does nothing when nothing is attached", async () => {
@@ -308,8 +310,10 @@ describe("swapOff()", () => {
     Object.assign(shell.devices[0] as FakeDevice, { swapBytes: null });
     expect(await off(shell, "/dev/nbd0")).toBe("swap is off: /dev/nbd0");
     expect(shell.commands).toEqual(["nbd-client -d /dev/nbd0"]);
-    expect(await off(shell)).toBe("swap is off already");
-    expect(await off(shell, "/dev/nbd0")).toBe("swap is off already");
+    expect(await off(shell)).toBe("swap is off already: no nbd device of this machine is swap");
+    expect(await off(shell, "/dev/nbd0")).toBe(
+      "swap is off already: no nbd device of this machine is swap",
+    );
   });
 
   test.each([

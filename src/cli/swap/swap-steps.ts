@@ -48,6 +48,7 @@ const PACKAGES = {
   swapon: "mount",
 } as const;
 
+const NOTHING_ON = "swap is off already: no nbd device of this machine is swap";
 const CANNOT_ON = "Cannot switch swap on";
 const CANNOT_OFF = "Cannot switch swap off";
 
@@ -129,7 +130,7 @@ export async function swapOff(
   const devices = devicesToDetach(shell, options).filter(({ byteCount, isConnected }) => {
     return byteCount > 0 || isConnected;
   });
-  if (devices.length === 0) return "swap is off already";
+  if (devices.length === 0) return NOTHING_ON;
   for (const { path, swap } of devices) {
     if (swap !== null) await runSwapoff(shell, path, show, stop);
     const detached = await shell.run(["nbd-client", "-d", path]);
@@ -220,7 +221,7 @@ async function loadModule(shell: Shell): Promise<void> {
   if (!shell.has("modprobe")) throw noDevice(CANNOT_ON, lacks("modprobe", "kmod"));
   const { code, lastLine } = await shell.run(["modprobe", "nbd"]);
   if (code === 0 && nbdDevices(shell).length > 0) return;
-  const why = lastLine === "" ? "modprobe nbd" : lastLine;
+  const why = lastLine === "" ? "modprobe nbd made no /dev/nbd0" : lastLine;
   throw noDevice(CANNOT_ON, `this kernel has no nbd devices: ${why}`);
 }
 
