@@ -278,7 +278,7 @@ export class SimCluster {
   readonly nodes: SimNode[] = [];
   /** Called with every line that a node logs. */
   onLog: ((node: SimNode, line: string) => void) | null = null;
-  /** Hosts of all nodes. */
+  /** Which rare branches nodes take. */
   buggify: Buggify = NEVER;
   /** How many jobs of their recompressors fail. */
   coldFailPercent = 0;

@@ -130,7 +130,8 @@ export class WorkerRecompressor implements Recompressor {
   }
 
   remove(number: number): void {
-    assert(this.dictionaries.delete(number), "there is no such dictionary");
+    const wasThere = this.dictionaries.delete(number);
+    assert(wasThere, "there is no such dictionary");
     this.decompressor?.remove(number);
     if (this.isReady) this.worker?.post({ kind: "remove", number });
   }

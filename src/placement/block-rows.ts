@@ -209,7 +209,7 @@ export class BlockRows extends Table {
     return this.get(row, ROOM) & ROOM_MASK;
   }
 
-  /** The lowest offset of a zpage. */
+  /** No zpage lies below this offset. The lowest one may lie above it. */
   low(row: number): number {
     return this.get(row, ROOM) >>> ROOM_BITS;
   }

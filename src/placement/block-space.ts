@@ -241,7 +241,7 @@ export class BlockSpace {
         const before = bestBytes;
         best = from;
         bestBytes = holeBytes;
-        holeBytes = best < 0 || before === Number.POSITIVE_INFINITY ? 0 : before;
+        holeBytes = before === Number.POSITIVE_INFINITY ? 0 : before;
       }
       if (holeBytes > this.otherHole) this.otherHole = holeBytes;
     }

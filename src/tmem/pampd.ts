@@ -7,7 +7,7 @@
  *              bits 4-15   zpage bytes less one, of a local or remote page
  *              bits 16-18  codec id
  *              bits 19-31  version, bits 32-44
- *     word B   local: the zbudref      same-filled: the word      remote: its copies
+ *     word B   local: its ref      same-filled: the word      remote: its copies
  *              lost: nothing
  *
  * The original packs node, size and an 8-bit checksum in 64 bits (docs/original.md, "Stub"). Here

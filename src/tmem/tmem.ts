@@ -365,7 +365,7 @@ export class Tmem {
   }
 
   /**
-   * Where the page is: word B of the pampd. By the tag it is a zbudref, a repeated word, or the
+   * Where the page is: word B of the pampd. By the tag it is a ref, a repeated word, or the
    * copies; while in transit, the row of the fetch.
    */
   place(page: number): number {

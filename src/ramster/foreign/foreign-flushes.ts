@@ -102,7 +102,7 @@ export class ForeignFlushes {
     work.channel.resumeRequests();
   }
 
-  /** @returns whether it is done, or this turn has done its share. */
+  /** Goes on until the turn has done its share. @returns whether the whole message is done. */
   private goOn(node: number, work: FlushWork): boolean {
     const { reaper, onFlushed } = this.parts;
     let flushed = 0;
