@@ -86,6 +86,43 @@ test(
   TEST_MS,
 );
 
+test(
+  "monitor prints events as they happen, and goes on when the node is restarted",
+  async () => {
+    await using world = new ProcessWorld();
+    const client = `unix:${world.path("node.sock")}`;
+    const flags = ["--memory=1MiB", `--client=${client}`];
+    const node = await world.start("node", 1, flags);
+    const monitor = world.spawn(["monitor", "--json", "--client", client]);
+    const lines: string[] = [];
+    const reading = (async () => {
+      for await (const chunk of monitor.stdout.pipeThrough(new TextDecoderStream())) {
+        lines.push(...chunk.split("\n").filter((line) => line !== ""));
+      }
+    })();
+    const saw = (kind: string) => lines.filter((line) => JSON.parse(line).kind === kind).length;
+    await until("it saw the verdict", () => saw("verdict") > 0);
+    await (await world.connect(node)).setKnob("draining", "1");
+    await until("it saw the drain", () => saw("drained") === 1);
+    const before = saw("verdict");
+    node.child.kill("SIGKILL");
+    await node.child.exited;
+    await world.start("node", 1, flags);
+    await until("it saw the new node", () => saw("verdict") > before);
+    monitor.kill("SIGINT");
+    await reading;
+    expect(await monitor.exited).toBe(0);
+    expect(await monitor.stderr.text()).toMatch(
+      /^ramster: Cannot [^\n]+; trying again until it is stopped\n$/,
+    );
+    const once = await world.run(["monitor", "--once", "--client", client]);
+    expect(once.stdout).toMatch(/^\S+Z verdict {3}DEGRADED: pages have nowhere to go; /);
+    const nobody = await world.run(["monitor", "--client", `unix:${world.path("nobody")}`]);
+    expect([nobody.code, nobody.stdout]).toEqual([3, ""]);
+  },
+  TEST_MS,
+);
+
 const missing = !areToolsRequired && which("promtool") === null;
 
 describe.skipIf(missing)(`promtool${missing ? " (skipped: it is not here)" : ""}`, () => {

@@ -17,6 +17,7 @@ import type {
   GetOptions,
   KeygenOptions,
   KeyOptions,
+  MonitorOptions,
   SetOptions,
   StatsOptions,
   StatusOptions,
@@ -28,6 +29,7 @@ import {
   readGet,
   readKeyCommand,
   readKeygen,
+  readMonitor,
   readNode,
   readServer,
   readSet,
@@ -133,6 +135,33 @@ export const status: Command<StatusOptions> = {
   ],
   read: readStatus,
   load: () => import("./status.ts"),
+};
+
+export const monitor: Command<MonitorOptions> = {
+  name: "monitor",
+  summary: "Prints the events of a running node and its cluster as they happen",
+  groups: [
+    {
+      title: "Flags",
+      flags: [
+        ...DOOR,
+        JSON_FLAG,
+        { name: "once", value: null, help: "print the events that the node keeps, and end" },
+        {
+          name: "since",
+          value: "TIME",
+          defaultNote: "all that the node keeps",
+          help: "how old the first event may be; 0s: only new ones",
+        },
+      ],
+    },
+  ],
+  examples: [
+    "ramster monitor --client unix:/run/ramster/client.sock",
+    "ramster monitor --once --since 10m --client unix:/run/ramster/client.sock",
+  ],
+  read: readMonitor,
+  load: () => import("./monitor.ts"),
 };
 
 export const stats: Command<StatsOptions> = {

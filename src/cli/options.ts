@@ -32,6 +32,14 @@ export interface StatusOptions extends DoorOptions {
   readonly check: boolean;
 }
 
+export interface MonitorOptions extends DoorOptions {
+  readonly json: boolean;
+  /** Whether to print what the node keeps, and end. */
+  readonly once: boolean;
+  /** The age of the oldest event to print. Null: all that the node keeps. */
+  readonly sinceMs: number | null;
+}
+
 export interface StatsOptions extends DoorOptions {
   readonly json: boolean;
   /** Whether to explain each counter. */

@@ -6,13 +6,17 @@
 import { writeSync } from "node:fs";
 import { RamsterError } from "../core/errors.ts";
 
-/** Writes `text` as it is. A reader that leaves early, such as head(1), is no error. */
-export async function print(text: string): Promise<void> {
+/**
+ * Writes `text` as it is. A reader that leaves early, such as head(1), is no error. @returns
+ * whether the reader is still there.
+ */
+export async function print(text: string): Promise<boolean> {
   try {
     await Bun.write(Bun.stdout, text);
+    return true;
   } catch (error) {
     const code = error instanceof Error && "code" in error ? error.code : null;
-    if (code === "EPIPE") return;
+    if (code === "EPIPE") return false;
     if (code === null) throw error;
     throw new RamsterError("OUTPUT_FAILED", `Cannot write to standard output: ${code}`);
   }

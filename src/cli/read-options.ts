@@ -19,12 +19,21 @@ import {
   KEY_ACTIONS,
   type KeygenOptions,
   type KeyOptions,
+  type MonitorOptions,
   type SetOptions,
   type StatsOptions,
   type StatusOptions,
 } from "./options.ts";
 import { readSetting, readSettings } from "./read-settings.ts";
-import { badValue, parseAddress, parseChoice, parseCount, parsePath, refuse } from "./units.ts";
+import {
+  badValue,
+  parseAddress,
+  parseChoice,
+  parseCount,
+  parseDuration,
+  parsePath,
+  refuse,
+} from "./units.ts";
 
 /** The flags, and those in the file of --config that are not on the command line. */
 function configured(flags: GivenFlags, machine: Machine): GivenFlags {
@@ -74,6 +83,16 @@ function withMachine(flags: GivenFlags, { hostName }: Machine): NodeSettings {
 
 export function readStatus(flags: GivenFlags): StatusOptions {
   return { ...readDoor(flags), json: flags.has("json"), check: flags.has("check") };
+}
+
+export function readMonitor(flags: GivenFlags): MonitorOptions {
+  const since = flags.optional("since");
+  return {
+    ...readDoor(flags),
+    json: flags.has("json"),
+    once: flags.has("once"),
+    sinceMs: since === null ? null : parseDuration(since),
+  };
 }
 
 export function readStats(flags: GivenFlags): StatsOptions {
