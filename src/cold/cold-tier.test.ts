@@ -249,6 +249,51 @@ test("pages that are put, flushed or leave while their job runs are not touched"
   world.close();
 });
 
+/** The cold zpages of the world's placement, whose `next` a test replaces. */
+function coldOf({ zcache }: World) {
+  const { cold } = zcache.placement;
+  if (cold === null) throw new Error("the placement has no cold zpages");
+  return cold;
+}
+
+test("a page that is found twice in one batch is replaced once", () => {
+  const world = new World();
+  const pool = world.coldPool(SMALL);
+  const cold = coldOf(world);
+  const next = cold.next.bind(cold);
+  cold.next = (found) => {
+    const count = next(found);
+    if (count === 0 || count === found.length) return count;
+    found[count] = found[0] ?? 0;
+    return count + 1;
+  };
+  world.finish();
+  expect(world.counters.cold_recompressed).toBe(zpagesOf(pool).zstd ?? 0);
+  expect(world.counters.cold_recompressed).toBeGreaterThan(0.9 * SMALL);
+  world.checkAll(pool, SMALL);
+  world.close();
+});
+
+test("once two rounds have found nothing, the search rests until the next epoch", () => {
+  const world = new World();
+  world.coldPool(SMALL);
+  world.finish();
+  world.run(4000);
+  const cold = coldOf(world);
+  const next = cold.next.bind(cold);
+  let calls = 0;
+  cold.next = (found) => {
+    calls += 1;
+    return next(found);
+  };
+  world.run(4000);
+  expect(calls).toBe(0);
+  world.age();
+  world.run(4000);
+  expect(calls).toBeGreaterThan(0);
+  world.close();
+});
+
 test("nothing more is done once the recompressor has failed too often", () => {
   const world = new World();
   const pool = world.coldPool(SMALL);
