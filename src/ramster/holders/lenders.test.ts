@@ -249,3 +249,19 @@ test("a single lender with room is found, whatever is drawn", () => {
   for (let node = 0; node < 40; node += 1) refuse(lenders, node);
   for (let i = 0; i < 20; i += 1) expect(lenders.choose(OPEN)).toBe(40);
 });
+
+test("a lender that accepts pages again has a short pause after its next refusal", () => {
+  const { clock, lenders } = world("auto", [1000]);
+  /** How long it gets nothing. */
+  const pause = (): number => {
+    refuse(lenders, 0);
+    const startMs = clock.now();
+    while (lenders.choose(OPEN) < 0) clock.run(clock.now() + 1);
+    return clock.now() - startMs;
+  };
+  const pauses = [pause(), pause(), pause()];
+  expect(pauses[2]).toBeGreaterThan(3 * (pauses[0] ?? 0));
+  lenders.noteSent(0, BATCH);
+  lenders.noteAnswered(0, BATCH.byteCount, "accepted");
+  expect(pause()).toBe(pauses[0] ?? 0);
+});
