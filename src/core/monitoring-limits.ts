@@ -3,6 +3,8 @@ import { assert } from "./assert.ts";
 
 /** Events that a node keeps: 64 KiB, and an evening of a cluster with trouble. */
 export const EVENTS_KEPT = 256;
+/** Characters of one event: its text may quote what a peer said. All of them fit one message. */
+export const EVENT_LENGTH_MAX = 400;
 
 // HTTP door.
 

@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 import { SimClock } from "../../harness/sim/clock.ts";
 import { nodeStats } from "../../harness/stress/node-stats.ts";
+import { BODY_BYTES_MAX } from "../core/limits.ts";
 import { EVENTS_KEPT } from "../core/monitoring-limits.ts";
 import type { MemberStats, NodeStats } from "../wire/stats.ts";
 import { EventRing, EventSource } from "./events.ts";
@@ -115,4 +116,10 @@ test("the ring keeps the last events, with their numbers and ages", () => {
   expect(all[0]).toEqual({ number: 11, kind: "died", text: "text 11", age_ms: 2500 });
   expect(ring.after(EVENTS_KEPT + 9).map(({ number }) => number)).toEqual([EVENTS_KEPT + 10]);
   expect(ring.after(EVENTS_KEPT + 10)).toEqual([]);
+});
+
+test("all events of any text fit one message", () => {
+  const ring = new EventRing(new SimClock());
+  for (let i = 0; i < EVENTS_KEPT; i += 1) ring.add("verdict", "\u0001\u{1f600}\n".repeat(10_000));
+  expect(Buffer.byteLength(JSON.stringify(ring.after(0)))).toBeLessThan(BODY_BYTES_MAX / 2);
 });

@@ -12,7 +12,8 @@
 
 import type { Clock } from "../core/clock.ts";
 import { quoted } from "../core/errors.ts";
-import { EVENTS_KEPT } from "../core/monitoring-limits.ts";
+import { EVENT_LENGTH_MAX, EVENTS_KEPT } from "../core/monitoring-limits.ts";
+import { oneLine } from "../core/printable.ts";
 import { formatCount, formatDuration } from "../core/units.ts";
 import { findingText } from "../doors/finding-text.ts";
 import type { CounterName, EventKind, EventReport, NodeStats } from "../wire/stats.ts";
@@ -37,7 +38,8 @@ export class EventRing {
 
   add(kind: EventKind, text: string): void {
     this.lastNumber += 1;
-    this.kept.push({ number: this.lastNumber, kind, text, atMs: this.clock.now() });
+    const line = oneLine(text).slice(0, EVENT_LENGTH_MAX);
+    this.kept.push({ number: this.lastNumber, kind, text: line, atMs: this.clock.now() });
     if (this.kept.length > EVENTS_KEPT) this.kept.shift();
   }
 
