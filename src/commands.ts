@@ -8,6 +8,7 @@ export const COMMANDS: readonly Command[] = [
   cli.server,
   stress,
   cli.status,
+  cli.top,
   cli.monitor,
   cli.stats,
   cli.get,

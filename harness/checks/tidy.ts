@@ -49,10 +49,12 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   ramster: ["spill", "cold", "zcache", "tmem", "placement", "compress", "net", "wire", "core"],
   nbd: ["net", "core"],
   http: ["net", "core"],
-  doors: ["http", "ramster", "net", "wire", "core"],
+  monitoring: ["wire", "core"],
+  doors: ["monitoring", "http", "ramster", "net", "wire", "core"],
   exports: ["ramster", "nbd", "net", "core"],
   client: ["security", "net", "wire", "memory", "core"],
   node: [
+    "monitoring",
     "doors",
     "exports",
     "ramster",
@@ -71,6 +73,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
     "core",
   ],
   cli: [
+    "monitoring",
     "node",
     "cold",
     "compress",

@@ -382,6 +382,8 @@ async function sendMembers(gossip: string, names: readonly string[]): Promise<vo
     lendFrames: 0,
     freeFrames: 0,
     grantedFrames: 0,
+    foreignPages: 0,
+    ownFrames: 0,
     pressure: 0,
     codecs: 127,
     isDrained: false,

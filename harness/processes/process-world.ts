@@ -105,7 +105,12 @@ export class ProcessWorld implements AsyncDisposable {
 
   /** Starts the program with its output in pipes. */
   spawn(argv: readonly string[]): Bun.Subprocess<"ignore", "pipe", "pipe"> {
-    return this.spawnCommand([...this.program, ...argv]);
+    return this.spawnCommand(this.command(argv));
+  }
+
+  /** The words that run the program. */
+  command(argv: readonly string[]): string[] {
+    return [...this.program, ...argv];
   }
 
   /** Starts any command with its output in pipes. */

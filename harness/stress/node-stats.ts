@@ -28,6 +28,7 @@ export function nodeStats(
     codec: null,
     cold_codec: null,
     exports: [],
+    pools: [],
     spill: { trouble: null },
     lending: { unseen: [] },
     knobs: {},

@@ -317,7 +317,7 @@ describe("parseArgs() refuses", () => {
   test.each([
     [
       "",
-      "Cannot run without a command: take one of node, server, stress, status, monitor, stats, get, set, drain, estimate, keygen, key, swap, version",
+      "Cannot run without a command: take one of node, server, stress, status, top, monitor, stats, get, set, drain, estimate, keygen, key, swap, version",
     ],
     [
       "stres",
@@ -325,7 +325,7 @@ describe("parseArgs() refuses", () => {
     ],
     [
       "--number 1",
-      'Cannot run "--number": there is no such command, take one of node, server, stress, status, monitor, stats, get, set, drain, estimate, keygen, key, swap, version',
+      'Cannot run "--number": there is no such command, take one of node, server, stress, status, top, monitor, stats, get, set, drain, estimate, keygen, key, swap, version',
     ],
     ["node --gossip none", 'Cannot use --gossip "none": without gossip a node needs --number'],
     [

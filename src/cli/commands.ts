@@ -22,6 +22,7 @@ import type {
   StatsOptions,
   StatusOptions,
   SwapOptions,
+  TopOptions,
 } from "./options.ts";
 import {
   readDrain,
@@ -35,6 +36,7 @@ import {
   readSet,
   readStats,
   readStatus,
+  readTop,
 } from "./read-options.ts";
 import { knobNames, settingFlag, settingGroups } from "./setting-flags.ts";
 import { RATE_BYTES_DEFAULT, readSwap, STALE_PERCENT_DEFAULT } from "./swap/swap-args.ts";
@@ -135,6 +137,33 @@ export const status: Command<StatusOptions> = {
   ],
   read: readStatus,
   load: () => import("./status.ts"),
+};
+
+export const top: Command<TopOptions> = {
+  name: "top",
+  summary: "Shows what a running node and its cluster do, redrawn every second",
+  groups: [
+    {
+      title: "Flags",
+      flags: [
+        ...DOOR,
+        { ...JSON_FLAG, help: "print a line of JSON for each reading" },
+        { name: "once", value: null, help: "print one reading, and end" },
+        {
+          name: "interval",
+          value: "TIME",
+          default: "1s",
+          help: "time between two readings",
+        },
+      ],
+    },
+  ],
+  examples: [
+    "ramster top --client unix:/run/ramster/client.sock",
+    "ramster top --once --json --client unix:/run/ramster/client.sock",
+  ],
+  read: readTop,
+  load: () => import("./top/top.ts"),
 };
 
 export const monitor: Command<MonitorOptions> = {

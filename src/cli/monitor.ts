@@ -1,63 +1,28 @@
 /**
  * `ramster monitor`: prints the events of a running node, a line each: those that it still keeps,
- * then new ones until it is stopped. When the node does not answer any more, it says so and tries
- * again, since the end of a node is what a person who watches it wants to see.
+ * then new ones until it is stopped.
  */
-import type { Client } from "../client/client.ts";
-import { RamsterError } from "../core/errors.ts";
 import { allOneLine } from "../core/printable.ts";
 import type { EventReport } from "../wire/stats.ts";
-import { withClient } from "./door.ts";
 import { EXIT, type ExitCode } from "./exit.ts";
 import type { MonitorOptions } from "./options.ts";
+import { poll } from "./poll.ts";
 import { print, printError } from "./print.ts";
-import { aborted, stopSignal } from "./stop-signal.ts";
+import { stopSignal } from "./stop-signal.ts";
 
 const POLL_MS = 1000;
-const RETRY_MS = 2000;
 const KIND_WIDTH = "recovered".length;
 
 export async function run(options: MonitorOptions): Promise<ExitCode> {
-  const stop = stopSignal();
   const printer = new EventPrinter(options, () => Date.now());
-  // The first connection must succeed: a wrong address is no node that is restarting.
-  for (let isFirst = true; !stop.aborted && !printer.isOver; isFirst = false) {
-    try {
-      await withClient(options, (client) => follow(client, printer, options.once, stop));
-    } catch (error) {
-      if (isFirst || !isOutage(error)) throw error;
-      printer.lost((error as Error).message);
-      await Promise.race([Bun.sleep(RETRY_MS), aborted(stop)]);
-    }
-    if (options.once) break;
-  }
-  return EXIT.DONE;
-}
-
-async function follow(
-  client: Client,
-  printer: EventPrinter,
-  once: boolean,
-  stop: AbortSignal,
-): Promise<void> {
-  const stopped = aborted(stop);
-  try {
-    while (!stop.aborted && !printer.isOver) {
+  await poll(options, stopSignal(), {
+    read: async (client) => {
       await printer.print(await client.events(printer.lastNumber));
-      if (once) return;
-      await Promise.race([Bun.sleep(POLL_MS), stopped]);
-    }
-  } catch (error) {
-    if (once || !isOutage(error)) throw error;
-    printer.lost((error as Error).message);
-    await Promise.race([Bun.sleep(RETRY_MS), stopped]);
-  }
-}
-
-/** Whether a node that ends, or is restarted, causes such errors. */
-function isOutage(error: unknown): boolean {
-  if (!(error instanceof RamsterError)) return false;
-  return ["CLOSED", "TIMED_OUT", "ADDRESS_UNREACHABLE", "BAD_HANDSHAKE"].includes(error.code);
+      return options.once || printer.isOver ? null : POLL_MS;
+    },
+    onOutage: (reason) => printer.lost(reason),
+  });
+  return EXIT.DONE;
 }
 
 export class EventPrinter {

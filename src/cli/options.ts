@@ -40,6 +40,14 @@ export interface MonitorOptions extends DoorOptions {
   readonly sinceMs: number | null;
 }
 
+export interface TopOptions extends DoorOptions {
+  readonly json: boolean;
+  /** Whether to show one reading, and end. */
+  readonly once: boolean;
+  /** The time between two readings. */
+  readonly intervalMs: number;
+}
+
 export interface StatsOptions extends DoorOptions {
   readonly json: boolean;
   /** Whether to explain each counter. */

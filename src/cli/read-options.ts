@@ -23,6 +23,7 @@ import {
   type SetOptions,
   type StatsOptions,
   type StatusOptions,
+  type TopOptions,
 } from "./options.ts";
 import { readSetting, readSettings } from "./read-settings.ts";
 import {
@@ -92,6 +93,15 @@ export function readMonitor(flags: GivenFlags): MonitorOptions {
     json: flags.has("json"),
     once: flags.has("once"),
     sinceMs: since === null ? null : parseDuration(since),
+  };
+}
+
+export function readTop(flags: GivenFlags): TopOptions {
+  return {
+    ...readDoor(flags),
+    json: flags.has("json"),
+    once: flags.has("once"),
+    intervalMs: parseDuration(flags.value("interval"), { min: 100, max: 3_600_000 }),
   };
 }
 

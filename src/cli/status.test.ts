@@ -62,7 +62,14 @@ test("says how much of the disk is used", () => {
 });
 
 test("a drained node is marked as drained, in its own status and in that of others", () => {
-  const zeros = { lend_frames: 0, free_frames: 0, pressure: 0, incarnation: 1 };
+  const zeros = {
+    lend_frames: 0,
+    free_frames: 0,
+    foreign_pages: 0,
+    own_frames: 0,
+    pressure: 0,
+    incarnation: 1,
+  };
   const texts = { address: "10.0.0.2:7946", role: "server", target: "none", note: "" } as const;
   const nulls = { rtt_ms: null, boot_id: null, zone: null };
   const member = { name: "n2", number: 2, drained: true, ...zeros, ...texts, ...nulls };
@@ -144,7 +151,14 @@ test.each([
 });
 
 test("any name of a member stays in its cell", () => {
-  const zeros = { lend_frames: 0, free_frames: 0, pressure: 0, incarnation: 1 };
+  const zeros = {
+    lend_frames: 0,
+    free_frames: 0,
+    foreign_pages: 0,
+    own_frames: 0,
+    pressure: 0,
+    incarnation: 1,
+  };
   const texts = { address: "10.0.0.2:7946", role: "server", target: "none", note: "" } as const;
   const nulls = { rtt_ms: null, boot_id: null, zone: null };
   const name = "n2\n3  n3  alive\u001b[2J\u009b0m";

@@ -1,15 +1,15 @@
 /**
- * `ramster status`: the verdict on one node and all findings (node/verdict.ts), then the cluster as
- * that node sees it, with a line for each member. It shows the state of the member, what it lends
- * and has free, where its pages go, and how many pages the two nodes keep for each other.
+ * `ramster status`: the verdict on one node and all findings (monitoring/verdict.ts), then the
+ * cluster as that node sees it, with a line for each member. It shows the state of the member, what
+ * it lends and has free, where its pages go, and how many pages the two nodes keep for each other.
  */
 
 import { RamsterError } from "../core/errors.ts";
 import { FRAME_BYTES } from "../core/limits.ts";
 import { allOneLine } from "../core/printable.ts";
 import { formatCount, formatDuration, formatSize } from "../core/units.ts";
-import { findingText } from "../doors/finding-text.ts";
-import { statusJson } from "../doors/status-json.ts";
+import { findingText } from "../monitoring/finding-text.ts";
+import { statusJson } from "../monitoring/status-json.ts";
 import type {
   ColdCodecStats,
   ExportStats,

@@ -39,4 +39,11 @@ export function wrapText(text: string, columns: number): string {
   return lines.join("\n");
 }
 
+/** Exactly that many columns: cut, or filled with spaces. Text may have colours, or be wide. */
+export function fitText(text: string, columns: number, side: "left" | "right" = "left"): string {
+  const part = Bun.sliceAnsi(text, 0, columns);
+  const fill = " ".repeat(Math.max(0, columns - Bun.stringWidth(part)));
+  return side === "left" ? part + fill : fill + part;
+}
+
 const INDENT = "  ";

@@ -203,6 +203,8 @@ export const RAMSTER_COUNTED = {
     flnodes_max: gauge("flushes", "Most flushes that were not acknowledged so far."),
     remote_pers_pages: gauge("pages", "Persistent pages of this node at a holder."),
   }),
+  client_pages_put: counter("pages", "Pages that programs stored."),
+  client_pages_got: counter("pages", "Pages that programs read and found."),
   client_puts_waited: counter("requests", "Put requests of programs that waited for a frame."),
   remotify_raced: counter(
     "pages",
@@ -455,6 +457,15 @@ export const EXPORT = {
   connections: gauge("connections", "Connections that use the block device."),
 };
 
+/** All figures of a pool. Metrics begin with `pool_`. */
+export const POOL = {
+  pages: gauge("pages", "Pages of the pool, here or at a holder."),
+  raw_pages: gauge("pages", "Pages of the pool that are not compressed."),
+  lz4_pages: gauge("pages", "Pages of the pool compressed with lz4."),
+  zstd_pages: gauge("pages", "Pages of the pool compressed with zstd."),
+  zstd_dictionary_pages: gauge("pages", "Pages of the pool compressed with zstd and a dictionary."),
+};
+
 /** Connections of unknown nodes: those that are no peers, or not yet. */
 export const STRANGERS_READ = {
   stranger_connections_refused: counter(
@@ -552,4 +563,5 @@ export const FIGURES = {
   latencies: LATENCIES,
   peers: PEER,
   exports: EXPORT,
+  pools: POOL,
 };

@@ -1,5 +1,11 @@
 import { expect, test } from "bun:test";
-import { bucketEndUs, Histogram, percentileUs } from "./histogram.ts";
+import {
+  bucketEndUs,
+  Histogram,
+  histogramBetween,
+  histogramSum,
+  percentileUs,
+} from "./histogram.ts";
 
 test.each([
   [0, 0],
@@ -32,4 +38,15 @@ test("Histogram counts, sums, and gives percentiles", () => {
   expect(snapshot.sum_us).toBe(98 * 3 + 50 + 9_000_000);
   const within = [0.5, 0.98, 0.99, 1].map((fraction) => percentileUs(snapshot, fraction));
   expect(within).toEqual([4, 4, 64, Number.POSITIVE_INFINITY]);
+});
+
+test("histogramBetween has what was added after a snapshot, histogramSum the values of both", () => {
+  const histogram = new Histogram();
+  histogram.add(0.003, 5);
+  const before = histogram.snapshot();
+  histogram.add(0.003, 2);
+  histogram.add(0.05);
+  const between = histogramBetween(before, histogram.snapshot());
+  expect(between).toEqual({ counts: [0, 0, 2, 0, 0, 0, 1], sum_us: 56 });
+  expect(histogramSum(before, between)).toEqual(histogram.snapshot());
 });

@@ -32,6 +32,27 @@ export class Histogram {
   }
 }
 
+/** The values that were added between two snapshots. */
+export function histogramBetween(
+  before: HistogramSnapshot,
+  after: HistogramSnapshot,
+): HistogramSnapshot {
+  return combined(after, before, -1);
+}
+
+/** The values of both. */
+export function histogramSum(a: HistogramSnapshot, b: HistogramSnapshot): HistogramSnapshot {
+  return combined(a, b, 1);
+}
+
+function combined(a: HistogramSnapshot, b: HistogramSnapshot, sign: 1 | -1): HistogramSnapshot {
+  const size = Math.max(a.counts.length, b.counts.length);
+  const counts = Array.from({ length: size }, (_, i) => {
+    return (a.counts[i] ?? 0) + sign * (b.counts[i] ?? 0);
+  });
+  return { counts, sum_us: a.sum_us + sign * b.sum_us };
+}
+
 /** The bucket for `ms` milliseconds. */
 export function bucketOf(ms: number): number {
   const us = Math.max(0, ms * 1000);

@@ -406,7 +406,9 @@ export class ClientDoor implements ChannelHandler {
     const at = bodyAt + entry * PAGE_PUT_ENTRY_BYTES;
     this.handle.read(view, at);
     if (!pools.has(this.handle.pool)) return STATUS.UNKNOWN_POOL;
-    return this.ramster.put(this.handle, bytes, at + HANDLE_BYTES);
+    const status = this.ramster.put(this.handle, bytes, at + HANDLE_BYTES);
+    if (status === STATUS.OK) this.ramster.counters.client_pages_put += 1;
+    return status;
   }
 
   /** Keeps the batch from `next` on, and defers later requests of this channel until `goOn`. */

@@ -146,6 +146,7 @@ export class ClientGets implements GetSink {
     let at = channel.at + count;
     for (let entry = 0; entry < count; entry += 1) {
       if (bytes[entry] !== STATUS.OK) continue;
+      this.ramster.counters.client_pages_got += 1;
       this.memory.copy(channel.bytes, at, bytes, count + entry * PAGE_BYTES, PAGE_BYTES);
       at += PAGE_BYTES;
     }

@@ -45,6 +45,7 @@ const STATS = {
   lending: { unseen: [] },
   latencies: { put: { counts: [0, 0, 5, 1], sum_us: 24 } },
   exports: [{ name: "swap", size_bytes: 8192, pages: 1, used_bytes: 4096, connections: 2 }],
+  pools: [{ id: 0, kind: "persistent", export: "swap", pages: 1 }],
   members: [{ state: "alive" }, { state: "alive" }, { state: "dead" }],
   peers: [
     { node: 0, connected: true, state: "up", remote_pages: 5, bytes_sent: 100 },

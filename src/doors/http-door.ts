@@ -3,7 +3,7 @@
  *
  *     /metrics       every counter, for Prometheus
  *     /status.json   the cluster as this node sees it, as `ramster status --json`
- *     /healthz       200 while the process runs, with its verdict (node/verdict.ts)
+ *     /healthz       200 while the process runs, with its verdict (monitoring/verdict.ts)
  *     /readyz        200 once it serves; 503 before, while it stops, and while programs should
  *                    use another node: it is draining, it is full, or pages are lost
  *
@@ -19,11 +19,11 @@ import type { HTTP_COUNTED } from "../core/figures.ts";
 import { HTTP_TEXT_BURST_MS, HTTP_TEXT_SHARE } from "../core/monitoring-limits.ts";
 import { type HttpAnswer, textAnswer } from "../http/answer.ts";
 import { HttpServer, type HttpServerParts } from "../http/server.ts";
+import { findingText } from "../monitoring/finding-text.ts";
+import { type StatsForStatus, statusJson } from "../monitoring/status-json.ts";
 import type { TcpAddress } from "../net/address.ts";
 import type { Finding } from "../wire/stats.ts";
-import { findingText } from "./finding-text.ts";
 import { METRICS_TYPE, Metrics, type StatsForMetrics } from "./metrics.ts";
-import { type StatsForStatus, statusJson } from "./status-json.ts";
 
 /** The part of the stats that the door shows. */
 export type StatsForDoor = StatsForMetrics &

@@ -4,14 +4,15 @@
  * Kind and help come from the table of figures (core/figures.ts). The name of a metric is
  * `ramster_` and the name in the stats. Counters end in `_total` and latencies in `_seconds`, as
  * the format requires. Figures of a peer have the label `peer` with its number. Figures of an
- * export have the label `export` with its name.
+ * export have the label `export` with its name. Figures of a pool have the label `pool` with its
+ * number.
  *
  * A figure becomes a metric when the node first reports it, so a node without exports has no
  * metrics of exports. At each scrape the metrics collect their values from one report.
  */
 import { Counter, Gauge, Histogram, type HistogramConfiguration, Registry } from "prom-client";
 import { type Figure, type FigureTable, gauge } from "../core/figure.ts";
-import { COUNTERS, EXPORT, LATENCIES, PEER } from "../core/figures.ts";
+import { COUNTERS, EXPORT, LATENCIES, PEER, POOL } from "../core/figures.ts";
 import { bucketEndUs, HISTOGRAM_BUCKETS, type HistogramSnapshot } from "../core/histogram.ts";
 import { type Counters, VERDICTS, type Verdict } from "../wire/stats.ts";
 
@@ -23,10 +24,11 @@ export interface StatsForMetrics {
   readonly latencies: Readonly<Record<string, HistogramSnapshot>>;
   readonly members: ReadonlyArray<{ readonly state: string }>;
   readonly exports: readonly Entry[];
+  readonly pools: readonly Entry[];
   readonly peers: readonly Entry[];
 }
 
-/** A peer or an export. It has figures among other fields. */
+/** A peer, an export or a pool. It has figures among other fields. */
 type Entry = Readonly<Record<string, unknown>>;
 
 export const METRICS_TYPE = Registry.PROMETHEUS_CONTENT_TYPE;
@@ -61,6 +63,7 @@ export class Metrics {
     this.addTable("", COUNTERS, null, ({ counters }) => [counters]);
     this.addTable("peer_", PEER, { label: "peer", key: "node" }, ({ peers }) => peers);
     this.addTable("export_", EXPORT, { label: "export", key: "name" }, ({ exports }) => exports);
+    this.addTable("pool_", POOL, { label: "pool", key: "id" }, ({ pools }) => pools);
     for (const [name, figure] of Object.entries(LATENCIES)) this.addLatency(stats, name, figure);
     return this.registry.metrics();
   }

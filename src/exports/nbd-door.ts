@@ -155,6 +155,11 @@ export class NbdDoor implements NbdHandler {
     return this.runner.count;
   }
 
+  /** The name of the export whose pages the pool has, or null. */
+  exportOfPool(id: number): string | null {
+    return this.exports.find(({ pool }) => pool.id === id)?.name ?? null;
+  }
+
   stats(): ExportReport[] {
     const swapUse = this.parts.swapUse?.();
     return this.exports.map(({ name, byteCount, pool, connectionCount }) => {

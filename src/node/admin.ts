@@ -18,6 +18,7 @@ import { STATS_PART_BYTES } from "../core/limits.ts";
 import { nearest } from "../core/nearest.ts";
 import { refused } from "../core/units.ts";
 import type { Admin } from "../doors/client-door.ts";
+import { findingsOf, type Seen, verdictOf } from "../monitoring/verdict.ts";
 import { latencyReport } from "../ramster/latencies.ts";
 import type { Ramster } from "../ramster/ramster.ts";
 import { copyReport } from "../ramster/repair/copy-state.ts";
@@ -27,12 +28,12 @@ import type {
   Events,
   MemberStats,
   NodeStats,
+  PoolStats,
   RepairStats,
 } from "../wire/stats.ts";
-import { ratioOf } from "../zcache/density.ts";
+import { pagesByCodec, ratioOf } from "../zcache/density.ts";
 import { type Knobs, knobsOf } from "./knobs.ts";
 import type { NodeParts } from "./node-parts.ts";
-import { findingsOf, type Seen, verdictOf } from "./verdict.ts";
 
 export class NodeAdmin implements Admin {
   private readonly parts: NodeParts;
@@ -148,6 +149,7 @@ export class NodeAdmin implements Admin {
       codec: codec === null ? null : { name: codec.name, library: codec.library },
       cold_codec: coldStats(ramster.cold?.codec ?? null),
       exports: nbdDoor.stats(),
+      pools: this.pools(),
       spill: { trouble: ramster.spillTrouble },
       lending: { unseen: lending?.unseen ?? [] },
       knobs: Object.fromEntries([...this.knobs.listed].map(([name, knob]) => [name, knob.get()])),
@@ -174,6 +176,17 @@ export class NodeAdmin implements Admin {
         ...peer.counters,
       })),
     };
+  }
+
+  private pools(): PoolStats[] {
+    const { ramster, nbdDoor } = this.parts;
+    return ramster.pools().map(({ id, persistent, pageCount, byCodec }) => ({
+      id,
+      kind: persistent ? "persistent" : "ephemeral",
+      export: nbdDoor.exportOfPool(id),
+      pages: pageCount,
+      ...pagesByCodec(byCodec),
+    }));
   }
 
   /** What the process takes, and what that brings. */
@@ -238,6 +251,8 @@ export class NodeAdmin implements Admin {
       zone: tags === null ? null : (tags.zone ?? member.addr),
       lend_frames: tags?.lendFrames ?? 0,
       free_frames: tags?.freeFrames ?? 0,
+      foreign_pages: tags?.foreignPages ?? 0,
+      own_frames: tags?.ownFrames ?? 0,
       pressure: tags?.pressure ?? 0,
       target: tags?.target ?? null,
       drained: tags?.isDrained ?? false,

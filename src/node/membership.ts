@@ -59,7 +59,15 @@ export interface MembershipEvents {
 /** The tags that change while a node runs. */
 export type LocalState = Pick<
   NodeTags,
-  "freeFrames" | "grantedFrames" | "isDrained" | "lendFrames" | "page" | "pressure" | "target"
+  | "foreignPages"
+  | "freeFrames"
+  | "grantedFrames"
+  | "isDrained"
+  | "lendFrames"
+  | "ownFrames"
+  | "page"
+  | "pressure"
+  | "target"
 >;
 
 export interface MembershipEnv {
@@ -150,6 +158,8 @@ export class Membership {
       lendFrames: 0,
       freeFrames: 0,
       grantedFrames: 0,
+      foreignPages: 0,
+      ownFrames: 0,
       pressure: 0,
       isDrained: false,
       codecs: settings.codecs,
@@ -451,7 +461,7 @@ function explained(error: unknown, { host, port }: TcpAddress): unknown {
   return new RamsterError("ADDRESS_IN_USE", `${error.message}: ${how}`, { cause: error });
 }
 
-/** Frames rounded down to steps of what is lent, pressure to tens. */
+/** Frames rounded down to steps of what is lent, pages to two digits, pressure to tens. */
 export function inSteps(state: LocalState): LocalState {
   const step = Math.max(1, Math.floor(state.lendFrames / FRAME_STEPS));
   const rounded = (count: number): number => Math.floor(count / step) * step;
@@ -459,8 +469,15 @@ export function inSteps(state: LocalState): LocalState {
     ...state,
     freeFrames: rounded(state.freeFrames),
     grantedFrames: rounded(state.grantedFrames),
+    foreignPages: leadingDigits(state.foreignPages),
     pressure: Math.floor(state.pressure / 10) * 10,
   };
+}
+
+/** The count with zeros after its first two digits. */
+function leadingDigits(count: number): number {
+  const step = 10 ** Math.max(0, String(count).length - 2);
+  return Math.floor(count / step) * step;
 }
 
 function sameTags(a: NodeTags, b: NodeTags): boolean {

@@ -33,6 +33,8 @@ import { STATUS } from "../core/status.ts";
 import { ClientDoor, type ClientDoorSettings } from "../doors/client-door.ts";
 import { HttpDoor } from "../doors/http-door.ts";
 import { NbdDoor } from "../exports/nbd-door.ts";
+import { EventRing } from "../monitoring/events.ts";
+import { Watch } from "../monitoring/watch.ts";
 import { parseAddress, type TcpAddress } from "../net/address.ts";
 import { type Channel, LANE } from "../net/channel.ts";
 import type { DoorLimits } from "../net/door-limits.ts";
@@ -60,7 +62,6 @@ import {
   UNNUMBERED,
 } from "./config.ts";
 import { Drain } from "./drain.ts";
-import { EventRing } from "./events.ts";
 import { Lending } from "./lending.ts";
 import {
   inSteps,
@@ -71,7 +72,6 @@ import {
 } from "./membership.ts";
 import { Nowhere } from "./nowhere.ts";
 import { Offers } from "./offers.ts";
-import { Watch } from "./watch.ts";
 
 export interface NodeEnvironment {
   clock: Clock;
@@ -467,12 +467,15 @@ export class Node implements LinkHandler, MembershipEvents {
     const { port } = parseAddress(this.listenAddress) as TcpAddress;
     const lendFrames = foreign?.limit ?? 0;
     const used = ramster.zcache.frames.framesUsed;
+    const ownFrames = ramster.zcache.budget.frameCountMax;
     return {
       page: { host: this.pageHost(), port: config.advertise?.port ?? port },
       lendFrames,
       freeFrames: Math.max(0, lendFrames - (foreign?.zcache.frames.framesUsed ?? 0)),
       grantedFrames: foreign?.grants.outstanding ?? 0,
-      pressure: Math.min(100, Math.floor((100 * used) / ramster.zcache.budget.frameCountMax)),
+      foreignPages: foreign?.zcache.tmem.pageCount ?? 0,
+      ownFrames,
+      pressure: Math.min(100, Math.floor((100 * used) / ownFrames)),
       target: String(ramster.target ?? "none"),
       isDrained: this.drain.isOn,
     };

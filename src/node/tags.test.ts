@@ -12,6 +12,8 @@ const SERVER: NodeTags = {
   lendFrames: 131_072,
   freeFrames: 90_112,
   grantedFrames: 40_960,
+  foreignPages: 0,
+  ownFrames: 0,
   pressure: 12,
   isDrained: false,
   codecs: 3,
@@ -45,6 +47,8 @@ test("all tags of a node fit the 512 bytes of a member's metadata, at their long
     lendFrames: 2 ** 32 - 1,
     freeFrames: 2 ** 32 - 1,
     grantedFrames: 2 ** 32 - 1,
+    foreignPages: 0,
+    ownFrames: 0,
     pressure: 100,
     isDrained: true,
     codecs: 2 ** 32 - 1,
@@ -73,6 +77,7 @@ test("a member of another program is not a node, and one with invalid tags is no
     { page_port: "65536" },
     { page_host: "no host" },
     { free_frames: "4294967296" },
+    { own_frames: "x" },
     { pressure: "101" },
     { protocol: "" },
   ]) {
@@ -102,8 +107,10 @@ test("tags that are too long lose the dispensable ones first, and stay valid", (
   const orders = [
     "",
     "granted_frames",
-    "granted_frames,pressure",
-    "granted_frames,pressure,target",
+    "granted_frames,foreign_pages",
+    "granted_frames,foreign_pages,own_frames",
+    "granted_frames,foreign_pages,own_frames,pressure",
+    "granted_frames,foreign_pages,own_frames,pressure,target",
   ];
   expect([...seen]).toEqual([...orders, "none"]);
 });

@@ -3,8 +3,8 @@
  * shows them.
  *
  *     role=server number=3 page_port=7777 lend_frames=131072 free_frames=90112 granted_frames=40960
- *     pressure=0 boot_id=9f.. cluster=ramster protocol=1 page_bytes=4096 codecs=15 target=auto
- *     zone=rack7 drained=1
+ *     foreign_pages=81920 own_frames=65536 pressure=0 boot_id=9f.. cluster=ramster protocol=1
+ *     page_bytes=4096 codecs=15 target=auto zone=rack7 drained=1
  *
  * A node without a settled number has `claim` instead of `number`. Values come from outside and are
  * checked. A member with incomplete tags is shown in reports and never used.
@@ -37,7 +37,10 @@ export interface NodeTags {
   readonly lendFrames: number;
   readonly freeFrames: number;
   readonly grantedFrames: number;
-  /** How full the node's own memory is, in percent. */
+  /** Pages that it holds for other nodes. */
+  readonly foreignPages: number;
+  /** Frames for the node's own pages, and how many percent of them are in use. */
+  readonly ownFrames: number;
   readonly pressure: number;
   /** Bit `id` is set for each codec whose zpages the node takes. */
   readonly codecs: number;
@@ -63,6 +66,8 @@ export function tagsOf(node: NodeTags): Record<string, string> {
     lend_frames: String(node.lendFrames),
     free_frames: String(node.freeFrames),
     granted_frames: String(node.grantedFrames),
+    foreign_pages: String(node.foreignPages),
+    own_frames: String(node.ownFrames),
     pressure: String(node.pressure),
     codecs: String(node.codecs),
     target: node.target,
@@ -82,7 +87,13 @@ export function tagsOf(node: NodeTags): Record<string, string> {
  * Tags that no other node bases a decision on. They are left out, one after the other, when all
  * tags together are too long. Readers assume 0 and "none" for them.
  */
-const DISPENSABLE = ["granted_frames", "pressure", "target"] as const;
+const DISPENSABLE = [
+  "granted_frames",
+  "foreign_pages",
+  "own_frames",
+  "pressure",
+  "target",
+] as const;
 
 /** As many tags as fit the metadata of a member. Null when the necessary ones do not fit. */
 export function fittingTags(
@@ -114,6 +125,8 @@ export function checkTagsFit(fixed: Pick<NodeTags, "cluster" | "zone">, pageHost
     lendFrames: COUNT_MAX,
     freeFrames: COUNT_MAX,
     grantedFrames: COUNT_MAX,
+    foreignPages: COUNT_MAX,
+    ownFrames: COUNT_MAX,
     pressure: 100,
     codecs: COUNT_MAX,
     isDrained: true,
@@ -141,12 +154,16 @@ export function readTags(tags: ReadonlyMap<string, string>): NodeTags | string {
   const lendFrames = count(tags.get("lend_frames"), COUNT_MAX);
   const freeFrames = count(tags.get("free_frames"), COUNT_MAX);
   const grantedFrames = count(tags.get("granted_frames") ?? "0", COUNT_MAX);
+  const foreignPages = count(tags.get("foreign_pages") ?? "0", COUNT_MAX);
+  const ownFrames = count(tags.get("own_frames") ?? "0", COUNT_MAX);
   const pressure = count(tags.get("pressure") ?? "0", 100);
   const zone = tags.get("zone") ?? null;
   if (zone !== null && (zone === "" || zone.length > ZONE_BYTES_MAX)) return "tags out of range";
   const codecs = count(tags.get("codecs"), COUNT_MAX);
-  const counts = [number, claim, protocol, lendFrames, freeFrames, grantedFrames, pressure, codecs];
-  if (page === undefined || counts.some((it) => Number.isNaN(it))) return "tags out of range";
+  const numbers = [number, claim, protocol, codecs];
+  const counts = [lendFrames, freeFrames, grantedFrames, foreignPages, ownFrames, pressure];
+  if (page === undefined || [...numbers, ...counts].some((it) => Number.isNaN(it)))
+    return "tags out of range";
   return {
     role,
     cluster: tags.get("cluster") ?? "",
@@ -158,6 +175,8 @@ export function readTags(tags: ReadonlyMap<string, string>): NodeTags | string {
     lendFrames,
     freeFrames,
     grantedFrames,
+    foreignPages,
+    ownFrames,
     pressure,
     codecs,
     isDrained: tags.get("drained") === "1",

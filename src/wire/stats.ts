@@ -5,7 +5,7 @@
  * Not here: what each figure counts (core/figures.ts).
  */
 import type { Report } from "../core/figure.ts";
-import type { COUNTERS, EXPORT, LATENCIES, PEER } from "../core/figures.ts";
+import type { COUNTERS, EXPORT, LATENCIES, PEER, POOL } from "../core/figures.ts";
 import type { HistogramSnapshot } from "../core/histogram.ts";
 
 export type CounterName = keyof typeof COUNTERS;
@@ -16,7 +16,7 @@ export type CounterName = keyof typeof COUNTERS;
  */
 export type Counters = Partial<Report<typeof COUNTERS>>;
 
-/** The states of a node, worst first: src/node/verdict.ts. */
+/** The states of a node, worst first: src/monitoring/verdict.ts. */
 export const VERDICTS = ["LOST", "ONE COPY", "DEGRADED", "FILLING", "DRAINING", "HEALTHY"] as const;
 
 export type Verdict = (typeof VERDICTS)[number];
@@ -59,6 +59,8 @@ export interface NodeStats {
   cold_codec: ColdCodecStats | null;
   /** Its block devices. */
   exports: ExportStats[];
+  /** The pools of its own pages: those of programs and those of exports. */
+  pools: PoolStats[];
   /** Its disk for pages. How much of it is in use is in the counters. */
   spill: SpillStats;
   /** What it lends to others. How much that is now is in the counters. */
@@ -115,6 +117,13 @@ export interface ColdCodecStats {
 
 export type ExportStats = { readonly name: string } & Report<typeof EXPORT>;
 
+export type PoolStats = {
+  readonly id: number;
+  readonly kind: "persistent" | "ephemeral";
+  /** The export whose pages it has; null: it is a program's. */
+  readonly export: string | null;
+} & Report<typeof POOL>;
+
 export interface LendingStats {
   /** What it cannot see of its machine, and so lends with care. Empty: all, or it lends nothing. */
   readonly unseen: ReadonlyArray<"available" | "limit" | "waits" | "machine">;
@@ -157,7 +166,10 @@ export interface MemberStats {
   /** Frames of 4 KiB that it lends, and those of them that are free. */
   lend_frames: number;
   free_frames: number;
-  /** How full its own memory is, in percent. */
+  /** About how many pages it holds for other nodes. */
+  foreign_pages: number;
+  /** Frames of 4 KiB for its own pages, and how many percent of them are in use. */
+  own_frames: number;
   pressure: number;
   /** Where its own pages go. */
   target: string | null;

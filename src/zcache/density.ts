@@ -29,3 +29,10 @@ export function densityOf(store: {
 export function ratioOf(bytes: number, taken: number): number {
   return bytes === 0 || taken === 0 ? 1 : Math.round((bytes / taken) * 100) / 100;
 }
+
+/** Counts of pages by codec id (core/limits.ts), with their names in reports. */
+export function pagesByCodec(byCodec: Int32Array) {
+  const [raw_pages = 0, lz4_pages = 0, zstd_pages = 0, ...dictionaries] = byCodec;
+  const zstd_dictionary_pages = dictionaries.reduce((sum, count) => sum + count, 0);
+  return { raw_pages, lz4_pages, zstd_pages, zstd_dictionary_pages };
+}

@@ -40,7 +40,7 @@ import type { Pool } from "../tmem/pool.ts";
 import { CLAIM_STALE, Tmem } from "../tmem/tmem.ts";
 import { Budget, type BudgetOptions } from "./budget.ts";
 import { ZcacheCounters, type ZcacheReport } from "./counters.ts";
-import { type DensityReport, densityOf } from "./density.ts";
+import { type DensityReport, densityOf, pagesByCodec } from "./density.ts";
 
 const VERSION_AT = HANDLE_BYTES;
 const ZPAGE_AT = CHECKSUM_ZPAGE_OFFSET;
@@ -568,10 +568,4 @@ export class Zcache implements PageOps, PlacementSink {
 
 function kindOf(pool: Pool): Kind {
   return pool.persistent ? PERSISTENT : EPHEMERAL;
-}
-
-function pagesByCodec(byCodec: Int32Array) {
-  const [raw_pages = 0, lz4_pages = 0, zstd_pages = 0, ...dictionaries] = byCodec;
-  const zstd_dictionary_pages = dictionaries.reduce((sum, count) => sum + count, 0);
-  return { raw_pages, lz4_pages, zstd_pages, zstd_dictionary_pages };
 }

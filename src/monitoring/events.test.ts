@@ -24,7 +24,15 @@ class World {
 }
 
 function member(name: string, state: MemberStats["state"], drained = false): MemberStats {
-  const numbers = { number: 2, incarnation: 1, lend_frames: 0, free_frames: 0, pressure: 0 };
+  const numbers = {
+    number: 2,
+    incarnation: 1,
+    lend_frames: 0,
+    free_frames: 0,
+    foreign_pages: 0,
+    own_frames: 0,
+    pressure: 0,
+  };
   const nulls = { rtt_ms: null, boot_id: null, zone: null, target: null, role: null };
   return { ...numbers, ...nulls, name, state, drained, address: "10.0.0.2:7946", note: "" };
 }

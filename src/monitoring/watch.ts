@@ -8,9 +8,9 @@
 import type { Clock } from "../core/clock.ts";
 import type { Log } from "../core/log.ts";
 import { Timers } from "../core/timers.ts";
-import { findingText } from "../doors/finding-text.ts";
 import type { Finding, FindingName, NodeStats } from "../wire/stats.ts";
 import { type EventRing, EventSource } from "./events.ts";
+import { findingText } from "./finding-text.ts";
 
 const CHECK_MS = 1000;
 const SETTLE_MS = 5000;

@@ -15,8 +15,8 @@ import { quoted } from "../core/errors.ts";
 import { EVENT_LENGTH_MAX, EVENTS_KEPT } from "../core/monitoring-limits.ts";
 import { oneLine } from "../core/printable.ts";
 import { formatCount, formatDuration } from "../core/units.ts";
-import { findingText } from "../doors/finding-text.ts";
 import type { CounterName, EventKind, EventReport, NodeStats } from "../wire/stats.ts";
+import { findingText } from "./finding-text.ts";
 
 const QUIET_MS = 10_000;
 

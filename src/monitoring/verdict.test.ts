@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { nodeStats, peerStats } from "../../harness/stress/node-stats.ts";
-import { findingText } from "../doors/finding-text.ts";
 import type { MemberStats, NodeStats, RepairStats } from "../wire/stats.ts";
+import { findingText } from "./finding-text.ts";
 import { findingsOf } from "./verdict.ts";
 
 const MIB = 2 ** 20;
@@ -15,7 +15,15 @@ function found(own: Own, isServer = false): string[] {
 }
 
 function member(own: Partial<MemberStats>): MemberStats {
-  const numbers = { number: 2, incarnation: 1, lend_frames: 0, free_frames: 0, pressure: 0 };
+  const numbers = {
+    number: 2,
+    incarnation: 1,
+    lend_frames: 0,
+    free_frames: 0,
+    foreign_pages: 0,
+    own_frames: 0,
+    pressure: 0,
+  };
   const nulls = { rtt_ms: null, boot_id: null, zone: null, target: null };
   const texts = { name: "b", address: "10.0.0.2:7946", note: "" };
   return { ...numbers, ...nulls, ...texts, state: "dead", role: "server", drained: false, ...own };

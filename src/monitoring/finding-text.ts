@@ -1,4 +1,4 @@
-/** A finding (node/verdict.ts) as one line: state, reason, and what to do. */
+/** A finding (monitoring/verdict.ts) as one line: state, reason, and what to do. */
 import type { Finding } from "../wire/stats.ts";
 
 /** `"FILLING: 91% of the space for pages is in use; add a lender or memory"`. */

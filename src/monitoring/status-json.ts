@@ -9,6 +9,7 @@ const FIELDS = [
   "codec",
   "cold_codec",
   "exports",
+  "pools",
   "spill",
   "lending",
   "members",
