@@ -5,7 +5,7 @@ import { metricName } from "../doors/metrics.ts";
 import { counter, countersOf, type Figure, gauge, prefixed, withPrefix } from "./figure.ts";
 import * as TABLES from "./figures.ts";
 
-const { COUNTERS, LATENCIES, PEER, EXPORT } = TABLES;
+const { COUNTERS, LATENCIES, PEER, EXPORT, POOL } = TABLES;
 
 /** All rows by the name that their metric is made from. */
 const ROWS: ReadonlyArray<readonly [name: string, figure: Figure]> = [
@@ -13,11 +13,13 @@ const ROWS: ReadonlyArray<readonly [name: string, figure: Figure]> = [
   ...Object.entries(LATENCIES),
   ...Object.entries(prefixed("peer_", PEER)),
   ...Object.entries(prefixed("export_", EXPORT)),
+  ...Object.entries(prefixed("pool_", POOL)),
 ];
 
 test("no counter is declared twice", () => {
   const { COUNTERS: all, PEER: peer, FIGURES: _, ...rest } = TABLES;
-  const { LATENCIES: latencies, EXPORT: exports, LINK_COUNTED, PEER_READ, ...parts } = rest;
+  const { LATENCIES: latencies, EXPORT: exports, POOL: pools, ...more } = rest;
+  const { LINK_COUNTED, PEER_READ, ...parts } = more;
   // The density of own pages and of lent memory, each under a prefix.
   const { DENSITY_READ: density, ...others } = parts;
   const twice = { ...prefixed("own_", density), ...prefixed("lent_", density) };
@@ -27,7 +29,7 @@ test("no counter is declared twice", () => {
     Object.keys(LINK_COUNTED).length + Object.keys(PEER_READ).length,
   );
   expect(new Set(names).size).toBe(names.length);
-  expect([latencies, exports].map((it) => Object.keys(it).length)).toEqual([7, 6]);
+  expect([latencies, exports, pools].map((it) => Object.keys(it).length)).toEqual([7, 6, 5]);
 });
 
 test("each has a help text of one sentence, and a metric of its own", () => {

@@ -149,6 +149,13 @@ export const ZCACHE_READ = {
     "pages",
     "Pages compressed with zstd and a dictionary, here or at a holder.",
   ),
+  raw_zbytes: gauge("bytes", "Bytes of the pages that are not compressed."),
+  lz4_zbytes: gauge("bytes", "Bytes of the pages compressed with lz4."),
+  zstd_zbytes: gauge("bytes", "Bytes of the pages compressed with zstd."),
+  zstd_dictionary_zbytes: gauge(
+    "bytes",
+    "Bytes of the pages compressed with zstd and a dictionary.",
+  ),
   frames_used: gauge("frames", "Frames in use for the pages of this node."),
   frames_max: gauge("frames", "Frames that the pages of this node may use."),
 };

@@ -9,15 +9,8 @@
  *
  * Not here: what is wrong (verdict.ts), what has happened (events.ts).
  */
-import {
-  type HistogramSnapshot,
-  histogramBetween,
-  histogramSum,
-  percentileUs,
-} from "../core/histogram.ts";
 import { FRAME_BYTES, PAGE_BYTES } from "../core/limits.ts";
 import type {
-  CounterName,
   Counters,
   ExportStats,
   Finding,
@@ -27,12 +20,7 @@ import type {
   PoolStats,
   Verdict,
 } from "../wire/stats.ts";
-
-/** A report, and when it was made: the milliseconds of any clock. */
-export interface TimedStats {
-  readonly stats: NodeStats;
-  readonly atMs: number;
-}
+import { type Latencies, type Rates, Span, type TimedStats } from "./span.ts";
 
 export interface Overview {
   readonly verdict: Verdict;
@@ -43,11 +31,13 @@ export interface Overview {
   /** This node is the first. */
   readonly machines: readonly Machine[];
   readonly rates: Rates;
-  readonly latencies: Readonly<Record<"put" | "get" | "remote_get", Latency | null>>;
+  readonly latencies: Latencies;
   readonly pages: PageCounts;
   readonly memory: MemoryUse;
   /** Percentage of time in which programs of this machine wait for memory; null: not known. */
   readonly stall_percent: number | null;
+  /** This node's pages, here and away, by codec. Those without pages are left out. */
+  readonly codecs: readonly CodecUse[];
   readonly exports: readonly ExportStats[];
   readonly pools: readonly PoolStats[];
 }
@@ -76,24 +66,6 @@ export interface Machine {
   readonly received_bytes_per_second: number;
 }
 
-/** Pages each second. */
-export interface Rates {
-  readonly put: number;
-  readonly got: number;
-  readonly remotified: number;
-  readonly fetched: number;
-  readonly spilled: number;
-  readonly repaired: number;
-}
-
-export interface Latency {
-  /** Requests each second. */
-  readonly rate: number;
-  /** The ends of the buckets that hold the percentiles. Null: beyond the last bucket. */
-  readonly p50_us: number | null;
-  readonly p99_us: number | null;
-}
-
 /** This node's own pages, by where they are. */
 export interface PageCounts {
   readonly here: number;
@@ -119,17 +91,12 @@ export interface MemoryUse {
   readonly waited_ms_per_second: number;
 }
 
-const EMPTY: HistogramSnapshot = { counts: [], sum_us: 0 };
-
-/** Which counters each rate is the sum of. */
-const RATES: Readonly<Record<keyof Rates, readonly CounterName[]>> = {
-  put: ["client_pages_put", "frontswap_succ_stores"],
-  got: ["client_pages_got", "frontswap_loads"],
-  remotified: ["eph_pages_remoted", "pers_pages_remoted"],
-  fetched: ["remote_eph_pages_succ_get", "remote_pers_pages_succ_get"],
-  spilled: ["spill_writes"],
-  repaired: ["copies_repaired"],
-};
+export interface CodecUse {
+  readonly name: "raw" | "lz4" | "zstd" | "zstd_dictionary";
+  readonly pages: number;
+  /** Bytes of pages by bytes of compressed pages. */
+  readonly ratio: number;
+}
 
 /** `before` is an earlier report of the node. One of another boot counts as none. */
 export function overviewOf(now: TimedStats, before: TimedStats | null): Overview {
@@ -140,71 +107,14 @@ export function overviewOf(now: TimedStats, before: TimedStats | null): Overview
   return {
     ...{ verdict, findings, node: { number, name, cluster }, seconds: span.seconds },
     machines: machinesOf(stats, span),
-    rates: ratesOf(span),
-    latencies: {
-      put: span.latency(span.between("put")),
-      get: span.latency(histogramSum(span.between("local_get"), span.between("remote_get"))),
-      remote_get: span.latency(span.between("remote_get")),
-    },
+    rates: span.rates(),
+    latencies: span.latencies(),
     pages: pagesOf(stats),
     memory: memoryOf(stats, span),
     stall_percent: counters.machine_stall_percent ?? null,
+    codecs: codecsOf(counters),
     ...{ exports, pools },
   };
-}
-
-/** What has happened between two reports. */
-class Span {
-  private readonly now: NodeStats;
-  private readonly before: NodeStats;
-  readonly seconds: number;
-
-  constructor(now: TimedStats, before: TimedStats | null) {
-    const isSameBoot = before?.stats.node.boot_id === now.stats.node.boot_id;
-    const start = before !== null && isSameBoot ? before : now;
-    this.now = now.stats;
-    this.before = start.stats;
-    this.seconds = Math.max(0, now.atMs - start.atMs) / 1000;
-  }
-
-  /** How much it was a second. */
-  perSecond(count: number): number {
-    return this.seconds === 0 ? 0 : Math.round(Math.max(0, count) / this.seconds);
-  }
-
-  rate(names: readonly CounterName[]): number {
-    return this.perSecond(sumOf(this.now.counters, names) - sumOf(this.before.counters, names));
-  }
-
-  /** `name` is a figure of the peer. */
-  peerRate(peer: PeerStats | undefined, name: "bytes_sent" | "bytes_received"): number {
-    const was = this.before.peers.find(({ node }) => node === peer?.node);
-    return this.perSecond((peer?.[name] ?? 0) - (was?.[name] ?? 0));
-  }
-
-  between(name: keyof NodeStats["latencies"]): HistogramSnapshot {
-    const { now, before } = this;
-    return histogramBetween(before.latencies[name] ?? EMPTY, now.latencies[name] ?? EMPTY);
-  }
-
-  latency(between: HistogramSnapshot): Latency | null {
-    const count = between.counts.reduce((sum, it) => sum + it, 0);
-    if (count <= 0) return null;
-    const percentile = (fraction: number): number | null => {
-      const us = percentileUs(between, fraction);
-      return Number.isFinite(us) ? us : null;
-    };
-    return { rate: this.perSecond(count), p50_us: percentile(0.5), p99_us: percentile(0.99) };
-  }
-}
-
-function sumOf(counters: Counters, names: readonly CounterName[]): number {
-  return names.reduce((sum, name) => sum + (counters[name] ?? 0), 0);
-}
-
-function ratesOf(span: Span): Rates {
-  const entries = Object.entries(RATES).map(([name, counters]) => [name, span.rate(counters)]);
-  return Object.fromEntries(entries) as Record<keyof Rates, number>;
 }
 
 function pagesOf({ counters, repair }: NodeStats): PageCounts {
@@ -227,8 +137,6 @@ function memoryOf(stats: NodeStats, span: Span): MemoryUse {
   const ownLend = members.length > 0 ? 0 : (counters.foreign_frames_max ?? 0);
   const lentFrames = lent.reduce((sum, it) => sum + it.lend_frames, ownLend);
   const taken = (counters.own_frame_bytes ?? 0) + (counters.own_metadata_bytes ?? 0);
-  const waits = ["put", "local_get", "remote_get"] as const;
-  const waitedUs = waits.reduce((sum, name) => sum + span.between(name).sum_us, 0);
   return {
     pooled_bytes: lentFrames * FRAME_BYTES,
     gained_bytes: Math.max(0, (counters.page_count ?? 0) * PAGE_BYTES - taken),
@@ -236,8 +144,18 @@ function memoryOf(stats: NodeStats, span: Span): MemoryUse {
     space_percent: counters.space_percent_used ?? 0,
     space_bytes: counters.space_bytes_used ?? 0,
     space_bytes_max: counters.space_bytes_max ?? 0,
-    waited_ms_per_second: span.perSecond(waitedUs / 1000),
+    waited_ms_per_second: span.waitedMs(),
   };
+}
+
+function codecsOf(counters: Counters): CodecUse[] {
+  const names = ["raw", "lz4", "zstd", "zstd_dictionary"] as const;
+  return names.flatMap((name) => {
+    const pages = counters[`${name}_pages`] ?? 0;
+    const bytes = counters[`${name}_zbytes`] ?? 0;
+    if (pages === 0) return [];
+    return [{ name, pages, ratio: Math.round((100 * pages * PAGE_BYTES) / bytes) / 100 }];
+  });
 }
 
 function machinesOf(stats: NodeStats, span: Span): Machine[] {

@@ -78,6 +78,8 @@ export class Tmem {
   frozen = false;
   /** Pages with a zpage, here or at holders, by codec id. */
   readonly byCodec = new Int32Array(CODECS_END);
+  /** The bytes of their zpages. */
+  readonly bytesByCodec = new Float64Array(CODECS_END);
   /** Pages whose copies are all lost. */
   lostCount = 0;
   private readonly pages: PageIndex;
@@ -413,6 +415,7 @@ export class Tmem {
     const codec = codecOfWord(a);
     pool.byCodec[codec] = (pool.byCodec[codec] ?? 0) + by;
     this.byCodec[codec] = (this.byCodec[codec] ?? 0) + by;
+    this.bytesByCodec[codec] = (this.bytesByCodec[codec] ?? 0) + by * sizeOfWord(a);
   }
 
   poolOf(page: number): Pool {
@@ -443,6 +446,7 @@ export class Tmem {
     let pages = 0;
     let lost = 0;
     let objects = 0;
+    let zbytes = 0;
     for (const pool of this.pools) {
       if (pool === null) continue;
       const byCodec = found.get(pool.byCodec) ?? new Int32Array(CODECS_END);
@@ -454,7 +458,10 @@ export class Tmem {
         poolPages += this.verifyObject(object, (page) => {
           const a = this.pages.get(page, PAGE_A);
           if ((a & TAG_MASK) === TAG.LOST) lost += 1;
-          if (hasZpage(a)) byCodec[codecOfWord(a)] = (byCodec[codecOfWord(a)] ?? 0) + 1;
+          if (hasZpage(a)) {
+            byCodec[codecOfWord(a)] = (byCodec[codecOfWord(a)] ?? 0) + 1;
+            zbytes += sizeOfWord(a);
+          }
           visit(page, pool);
         });
         poolObjects += 1;
@@ -472,6 +479,7 @@ export class Tmem {
       const seen = [...found.values()].reduce((sum, it) => sum + (it[codec] ?? 0), 0);
       assert(count === seen, "zpages by codec");
     }
+    assert(zbytes === this.bytesByCodec.reduce((sum, it) => sum + it), "bytes by codec");
     assert(pages === this.pages.pageCount, "pages in all");
     assert(lost === this.lostCount, "lost pages");
     this.pages.verifyCount();

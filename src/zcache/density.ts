@@ -31,8 +31,27 @@ export function ratioOf(bytes: number, taken: number): number {
 }
 
 /** Counts of pages by codec id (core/limits.ts), with their names in reports. */
-export function pagesByCodec(byCodec: Int32Array) {
-  const [raw_pages = 0, lz4_pages = 0, zstd_pages = 0, ...dictionaries] = byCodec;
-  const zstd_dictionary_pages = dictionaries.reduce((sum, count) => sum + count, 0);
-  return { raw_pages, lz4_pages, zstd_pages, zstd_dictionary_pages };
+export function pagesByCodec(counts: Int32Array) {
+  const { raw, lz4, zstd, dictionary } = byCodec(counts);
+  return {
+    raw_pages: raw,
+    lz4_pages: lz4,
+    zstd_pages: zstd,
+    zstd_dictionary_pages: dictionary,
+  };
+}
+
+/** Bytes of zpages by codec id, with their names in reports. */
+export function bytesByCodec(bytes: Float64Array) {
+  const { raw, lz4, zstd, dictionary } = byCodec(bytes);
+  return {
+    raw_zbytes: raw,
+    lz4_zbytes: lz4,
+    zstd_zbytes: zstd,
+    zstd_dictionary_zbytes: dictionary,
+  };
+}
+
+function byCodec([raw = 0, lz4 = 0, zstd = 0, ...dictionaries]: Int32Array | Float64Array) {
+  return { raw, lz4, zstd, dictionary: dictionaries.reduce((sum, count) => sum + count, 0) };
 }

@@ -40,7 +40,7 @@ import type { Pool } from "../tmem/pool.ts";
 import { CLAIM_STALE, Tmem } from "../tmem/tmem.ts";
 import { Budget, type BudgetOptions } from "./budget.ts";
 import { ZcacheCounters, type ZcacheReport } from "./counters.ts";
-import { type DensityReport, densityOf, pagesByCodec } from "./density.ts";
+import { bytesByCodec, type DensityReport, densityOf, pagesByCodec } from "./density.ts";
 
 const VERSION_AT = HANDLE_BYTES;
 const ZPAGE_AT = CHECKSUM_ZPAGE_OFFSET;
@@ -373,6 +373,7 @@ export class Zcache implements PageOps, PlacementSink {
       obj_count: this.tmem.objectCount,
       page_count: this.tmem.pageCount,
       ...pagesByCodec(this.tmem.byCodec),
+      ...bytesByCodec(this.tmem.bytesByCodec),
       frames_used: this.frames.framesUsed,
       frames_max: this.budget.frameCountMax,
     };

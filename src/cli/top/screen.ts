@@ -12,7 +12,8 @@
  */
 import { formatCount, formatSize } from "../../core/units.ts";
 import { findingText } from "../../monitoring/finding-text.ts";
-import type { Latency, Overview } from "../../monitoring/overview.ts";
+import type { Overview } from "../../monitoring/overview.ts";
+import type { Latency } from "../../monitoring/span.ts";
 import type { EventReport } from "../../wire/stats.ts";
 import type { Paint } from "../paint.ts";
 import { wrapWords } from "../width.ts";
