@@ -50,7 +50,8 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   nbd: ["net", "core"],
   http: ["net", "core"],
   monitoring: ["wire", "core"],
-  doors: ["monitoring", "http", "ramster", "net", "wire", "core"],
+  page: ["monitoring", "wire", "core"],
+  doors: ["page", "monitoring", "http", "ramster", "net", "wire", "core"],
   exports: ["ramster", "nbd", "net", "core"],
   client: ["security", "net", "wire", "memory", "core"],
   node: [
@@ -121,6 +122,7 @@ const OUTSIDE: readonly { readonly name: RegExp; readonly homes: readonly string
   { name: /^node:(crypto|zlib)$/, homes: ["src/gossip/", "src/security/"] },
   { name: /^node:dns/, homes: ["src/net/bun-datagrams.ts"] },
   { name: /^(@peculiar\/x509|reflect-metadata)$/, homes: ["src/security/"] },
+  { name: /^uplot$/, homes: ["src/page/browser/"] },
   { name: /^prom-client$/, homes: ["src/doors/metrics.ts"] },
   { name: /^bun:(ffi|jsc)$/, homes: ["src/memory/", "src/compress/native/"] },
   { name: /^node:buffer$/, homes: ["src/"] },
@@ -138,18 +140,28 @@ const OUTSIDE: readonly { readonly name: RegExp; readonly homes: readonly string
       "src/memory/libc-path.ts",
       "src/memory/system-library.ts",
       "src/disk/",
+      "src/page/bundle.ts",
       "src/cli/",
       "src/main.ts",
     ],
   },
   {
     name: /^node:/,
-    homes: ["src/net/bun.ts", "src/memory/", "src/disk/", "src/cli/", "src/main.ts"],
+    homes: [
+      "src/net/bun.ts",
+      "src/memory/",
+      "src/disk/",
+      "src/page/bundle.ts",
+      "src/cli/",
+      "src/main.ts",
+    ],
   },
 ];
 
-/** Files that may use time, chance, the process and the console. */
+/** Files that may use time, chance, the process and the console. Two run in no node. */
 const EFFECT_HOMES = [
+  "src/page/browser/",
+  "src/page/bundle.ts",
   "src/cold/worker.ts",
   "src/net/bun.ts",
   "src/net/bun-datagrams.ts",

@@ -12,6 +12,8 @@ import { circles, deadFiles, headless, missingFiles } from "./tree.ts";
 const ENTRIES = [
   ...(packageJson.scripts.build.match(/\bsrc\/\S+\.ts\b/g) ?? []),
   packageJson.exports["."].default.replace(/^\.\//, ""),
+  // src/page/bundle.ts puts it into the binary.
+  "src/page/browser/main.ts",
 ];
 
 /** What a comment may name: the files of the project, but for what is installed or built. */

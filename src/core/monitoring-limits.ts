@@ -6,7 +6,18 @@ export const EVENTS_KEPT = 256;
 /** Characters of one event: its text may quote what a peer said. All of them fit one message. */
 export const EVENT_LENGTH_MAX = 400;
 
+/** Rows of the history: ten minutes of 2 s and a day of 2 minutes, 120 KiB in all. */
+export const HISTORY_ROWS_MINUTES = 300;
+export const HISTORY_ROWS_DAY = 720;
+/** The oldest events that a page gets when it is opened. */
+export const LIVE_EVENTS_MAX = 100;
+/** Part of the node's one thread that live messages may use. Pages then get fewer of them. */
+export const LIVE_SHARE = 0.01;
+
 // HTTP door.
+
+/** Live pages at once. They are connections, too. */
+export const HTTP_STREAMS_MAX = 8;
 
 /** Connections at once: a few monitoring systems. Beyond that the longest idle one is closed. */
 export const HTTP_CONNECTIONS_MAX = 32;

@@ -1,10 +1,12 @@
-import { expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import { HttpClient } from "../../harness/processes/http-client.ts";
 import { SimClock } from "../../harness/sim/clock.ts";
 import { SimNetwork } from "../../harness/sim/network.ts";
+import { nodeStats } from "../../harness/stress/node-stats.ts";
 import { Log } from "../core/log.ts";
-import { HTTP_TEXT_BURST_MS } from "../core/monitoring-limits.ts";
+import { HTTP_STREAMS_MAX, HTTP_TEXT_BURST_MS } from "../core/monitoring-limits.ts";
 import { SeededRandom } from "../core/random.ts";
+import { Live } from "../monitoring/live.ts";
 import type { TcpAddress } from "../net/address.ts";
 import type { Finding, Verdict } from "../wire/stats.ts";
 import { HttpDoor, type StatsForDoor } from "./http-door.ts";
@@ -59,6 +61,7 @@ const AT: TcpAddress = { kind: "tcp", host: "10.0.0.1", port: 9100 };
 class DoorWorld {
   readonly clock = new SimClock();
   readonly door: HttpDoor;
+  readonly live: Live;
   stats: StatsForDoor = STATS;
   /** How often the stats were read. */
   readCount = 0;
@@ -69,7 +72,8 @@ class DoorWorld {
     this.at = at;
     const transport = this.network.transport(at.host);
     const parts = { clock: this.clock, log: new Log(() => {}), transport };
-    this.door = new HttpDoor(parts, () => {
+    this.live = new Live(this.clock);
+    this.door = new HttpDoor(parts, this.live, () => {
       this.readCount += 1;
       if (costMs > 0) this.clock.run(this.clock.now() + costMs);
       return this.stats;
@@ -80,6 +84,20 @@ class DoorWorld {
     const world = new DoorWorld(costMs, at);
     await world.door.listen(at);
     return world;
+  }
+
+  /** Sends a request, and reads on. */
+  open(path: string): HttpClient {
+    const client = new HttpClient(this.network.transport("10.0.0.2"), this.at);
+    client.send(`GET ${path} HTTP/1.1\r\nHost: 10.0.0.1\r\n\r\n`);
+    return client;
+  }
+
+  async until(condition: () => boolean): Promise<void> {
+    while (!condition()) {
+      await new Promise<void>((resolve) => setImmediate(resolve));
+      if (!this.clock.step()) throw new Error("it does not come about");
+    }
   }
 
   async get(path: string, { method = "GET", host = "10.0.0.1" } = {}) {
@@ -185,7 +203,7 @@ test("/healthz reports that it runs, /readyz whether it serves, and other paths 
   expect([await statusOf("/healthz"), await statusOf("/readyz")]).toEqual([200, 503]);
   world.door.isReady = true;
   expect(await statusOf("/readyz")).toBe(200);
-  expect([await statusOf("/"), await statusOf("/metrics", "POST")]).toEqual([404, 405]);
+  expect([await statusOf("/x"), await statusOf("/metrics", "POST")]).toEqual([404, 405]);
 });
 
 test("on loopback a web page's host name gets neither counters nor status, but a health check is answered", async () => {
@@ -216,4 +234,58 @@ test("a client that asks without pause gets the previous text, and a fresh one l
   const before = world.readCount;
   await world.get("/metrics");
   expect(world.readCount).toBe(before + 1);
+});
+
+describe("the page", () => {
+  test("and its files have types, and headers that keep other sites out", async () => {
+    const world = await DoorWorld.listen();
+    const types = { "/": "text/html", "/page.js": "text/javascript", "/page.css": "text/css" };
+    for (const [path, type] of Object.entries(types)) {
+      const client = world.open(path);
+      await world.until(() => client.statuses.length > 0);
+      expect(client.statuses).toEqual([200]);
+      expect(client.text).toContain(`\r\nContent-Type: ${type}; charset=utf-8\r\n`);
+      expect(client.text).toContain("\r\nContent-Security-Policy: default-src 'none'; ");
+      expect(client.text).toContain("\r\nX-Frame-Options: DENY\r\n");
+      expect(client.text).not.toContain("Set-Cookie");
+      client.end();
+    }
+  });
+
+  test.each(["/", "/page.js", "/live", "/metrics", "/status.json"])(
+    "%s is not for a host name on loopback",
+    async (path) => {
+      const world = await DoorWorld.listen({ at: { ...AT, host: "127.0.0.1" } });
+      expect(await world.get(path, { host: "evil.example" })).toMatchObject({ status: 421 });
+    },
+  );
+
+  test("gets the latest report at once, then each new one", async () => {
+    const world = await DoorWorld.listen();
+    const verdicts = ["HEALTHY", "DEGRADED"] as const;
+    world.live.observe(nodeStats(1, { verdict: verdicts[0] }));
+    const client = world.open("/live");
+    const messages = () => {
+      const lines = client.text.matchAll(/^data: (.*)\n\n/gm);
+      return Array.from(lines, ([, data = ""]) => JSON.parse(data).overview.verdict);
+    };
+    await world.until(() => messages().length === 1);
+    expect(client.text).toContain("Content-Type: text/event-stream\r\n");
+    world.live.observe(nodeStats(1, { verdict: verdicts[1] }));
+    await world.until(() => messages().length === 2);
+    expect(messages()).toEqual([...verdicts]);
+    client.end();
+  });
+
+  test("is open HTTP_STREAMS_MAX times at most", async () => {
+    const world = await DoorWorld.listen();
+    const clients = Array.from({ length: HTTP_STREAMS_MAX }, () => world.open("/live"));
+    await world.until(() => clients.every(({ text }) => text.includes("retry: ")));
+    expect(await world.get("/live")).toMatchObject({ status: 503 });
+    clients.pop()?.end();
+    const next = world.open("/live");
+    await world.until(() => next.statuses.length > 0);
+    expect(next.statuses).toEqual([200]);
+    for (const client of [...clients, next]) client.end();
+  });
 });

@@ -1,6 +1,8 @@
 /**
- * HttpDoor: what monitoring can read from a node, over HTTP.
+ * HttpDoor: what people and monitoring can read from a node, over HTTP.
  *
+ *     /              a page for people (src/page)
+ *     /live          what the page shows, as server-sent events
  *     /metrics       every counter, for Prometheus
  *     /status.json   the cluster as this node sees it, as `ramster status --json`
  *     /healthz       200 while the process runs, with its verdict (monitoring/verdict.ts)
@@ -16,13 +18,20 @@
 import type { Clock } from "../core/clock.ts";
 import type { Report } from "../core/figure.ts";
 import type { HTTP_COUNTED } from "../core/figures.ts";
-import { HTTP_TEXT_BURST_MS, HTTP_TEXT_SHARE } from "../core/monitoring-limits.ts";
+import {
+  HTTP_STREAMS_MAX,
+  HTTP_TEXT_BURST_MS,
+  HTTP_TEXT_SHARE,
+} from "../core/monitoring-limits.ts";
 import { type HttpAnswer, textAnswer } from "../http/answer.ts";
 import { HttpServer, type HttpServerParts } from "../http/server.ts";
 import { findingText } from "../monitoring/finding-text.ts";
+import type { Live } from "../monitoring/live.ts";
 import { type StatsForStatus, statusJson } from "../monitoring/status-json.ts";
 import type { TcpAddress } from "../net/address.ts";
+import { ASSET_HEADERS, ASSETS } from "../page/assets.ts";
 import type { Finding } from "../wire/stats.ts";
+import { LIVE_HEAD, LIVE_TYPE, LiveStream } from "./live-stream.ts";
 import { METRICS_TYPE, Metrics, type StatsForMetrics } from "./metrics.ts";
 
 /** The part of the stats that the door shows. */
@@ -35,9 +44,12 @@ export class HttpDoor {
   private readonly metrics: Paced<string>;
   private readonly status: Paced<string>;
   private readonly findings: Paced<readonly Finding[]>;
+  private readonly live: Live;
+  private readonly liveStreams = new Set<LiveStream>();
 
   /** `stats` reports the node's counters and state (NodeAdmin). */
-  constructor(parts: HttpServerParts, stats: () => StatsForDoor) {
+  constructor(parts: HttpServerParts, live: Live, stats: () => StatsForDoor) {
+    this.live = live;
     this.server = new HttpServer(parts, (path, strangeHost) => this.answer(path, strangeHost));
     const metrics = new Metrics(stats);
     this.metrics = new Paced(parts.clock, () => metrics.text());
@@ -60,12 +72,23 @@ export class HttpDoor {
   }
 
   private async answer(path: string, strangeHost: string | null): Promise<HttpAnswer> {
+    const isCheck = path === "/healthz" || path === "/readyz";
+    if (strangeHost !== null && !isCheck) return misdirected(strangeHost);
+    const asset = ASSETS.get(path);
+    if (asset !== undefined) {
+      return { status: 200, type: asset.type, body: asset.text, headers: ASSET_HEADERS };
+    }
     switch (path) {
+      case "/live": {
+        if (this.liveStreams.size >= HTTP_STREAMS_MAX) {
+          return textAnswer(503, `${HTTP_STREAMS_MAX} pages are open already`);
+        }
+        const stream = new LiveStream(this.live, this.liveStreams);
+        return { status: 200, type: LIVE_TYPE, body: LIVE_HEAD, stream };
+      }
       case "/metrics":
-        if (strangeHost !== null) return misdirected(strangeHost);
         return { status: 200, type: METRICS_TYPE, body: await this.metrics.read() };
       case "/status.json":
-        if (strangeHost !== null) return misdirected(strangeHost);
         return { status: 200, type: "application/json", body: await this.status.read() };
       case "/healthz":
         return textAnswer(200, healthText(await this.findings.read(), strangeHost));
@@ -76,7 +99,7 @@ export class HttpDoor {
         return textAnswer(503, healthText(reasons, strangeHost));
       }
       default:
-        return textAnswer(404, "there are /metrics, /status.json, /healthz and /readyz");
+        return textAnswer(404, "there are /, /metrics, /status.json, /healthz and /readyz");
     }
   }
 }

@@ -3,7 +3,8 @@
  *
  * A web page can point its own host name at this machine (DNS rebinding). A browser here then reads
  * a port on loopback for that page, with the page's name in the Host header. So a port on loopback
- * answers only clients that use an IP address or "localhost".
+ * answers only clients that use an IP address or "localhost". A browser adds the Origin of the page
+ * to some requests, and a page of another site must not read the port either.
  */
 import { ipBytes } from "../net/ip.ts";
 
@@ -23,6 +24,13 @@ export function parseAuthority(text: string): Authority | null {
   const host = isBracketed ? name.slice(1, -1) : name;
   if (isBracketed && (!host.includes(":") || ipBytes(host) === null)) return null;
   return { host, port: port === "" ? null : Number(port) };
+}
+
+/** Whether a page of that Origin was read from the host and port that `authority` names. */
+export function isSameSite(origin: string, authority: Authority | null): boolean {
+  const site = parseAuthority(/^https?:\/\/(.+)$/i.exec(origin)?.[1] ?? "");
+  if (site === null || site.host === "" || authority === null) return false;
+  return site.host.toLowerCase() === authority.host.toLowerCase() && site.port === authority.port;
 }
 
 /** Whether the host is an IP address, "localhost", or empty. */

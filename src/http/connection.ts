@@ -4,6 +4,7 @@
  *     WAITING    for a complete head
  *     ANSWERING  the head is complete, and the handler makes the answer
  *     SENDING    the stream has not taken the whole answer; reading is paused
+ *     STREAMING  the answer is a stream, and the client has all of it so far: input is dropped
  *     ENDING     no more answers: input is dropped until the other side closes
  *     CLOSED
  *
@@ -12,6 +13,7 @@
  *
  * One request is served a turn, so a client that sends many at once delays no other client.
  */
+import { assert } from "../core/assert.ts";
 import { freeBuffer } from "../core/buffers.ts";
 import type { Clock, TimerId } from "../core/clock.ts";
 import {
@@ -23,7 +25,13 @@ import {
   HTTP_SEND_TIMEOUT_MS,
 } from "../core/monitoring-limits.ts";
 import type { Stream, StreamEvents } from "../net/transport.ts";
-import { type HttpAnswer, writeAnswer, writeRefusal } from "./answer.ts";
+import {
+  type HttpAnswer,
+  type HttpStream,
+  type HttpStreamClient,
+  writeAnswer,
+  writeRefusal,
+} from "./answer.ts";
 import {
   type HttpRefusal,
   type HttpRequest,
@@ -43,17 +51,18 @@ export interface HttpHandler {
 
 const NOTHING = new Uint8Array(0);
 
-/** States; only the first three repeat. */
+/** States; only the first four repeat. */
 const WAITING = 0;
 const ANSWERING = 1;
 const SENDING = 2;
-const ENDING = 3;
-const CLOSED = 4;
+const STREAMING = 3;
+const ENDING = 4;
+const CLOSED = 5;
 
 const CR = 0x0d;
 const LF = 0x0a;
 
-export class HttpConnection implements StreamEvents {
+export class HttpConnection implements StreamEvents, HttpStreamClient {
   /** When bytes were last received or taken. */
   usedMs = 0;
   private readonly clock: Clock;
@@ -68,6 +77,9 @@ export class HttpConnection implements StreamEvents {
   private output: Uint8Array | null = null;
   private sentBytes = 0;
   private endsAfter = false;
+  /** The answer, if it is a stream, and whether it was opened. */
+  private source: HttpStream | null = null;
+  private isSourceOpen = false;
   private isPaused = false;
   private isServeScheduled = false;
   private timer: TimerId | null = null;
@@ -94,6 +106,17 @@ export class HttpConnection implements StreamEvents {
     return (this.output?.byteLength ?? 0) - this.sentBytes;
   }
 
+  // What the answer calls if it is a stream.
+
+  get isReady(): boolean {
+    return this.state === STREAMING;
+  }
+
+  send(text: string): void {
+    assert(this.isReady, "the client has not read what was sent before");
+    this.begin(new TextEncoder().encode(text), false);
+  }
+
   /** Closes the stream at once. */
   terminate(): void {
     this.stream.terminate();
@@ -113,19 +136,21 @@ export class HttpConnection implements StreamEvents {
 
   onData(_stream: Stream, chunk: Uint8Array): void {
     this.usedMs = this.clock.now();
-    if (this.state < ENDING) this.keep(chunk);
+    if (this.state < STREAMING) this.keep(chunk);
     freeBuffer(chunk);
     if (this.state === WAITING && !this.isServeScheduled) this.serve();
   }
 
   onDrain(): void {
-    if (this.state === SENDING) this.send();
+    if (this.state === SENDING) this.sendRest();
   }
 
   onClose(): void {
     this.state = CLOSED;
     this.disarm();
     this.dropOutput();
+    if (this.source !== null && this.isSourceOpen) this.source.onClosed();
+    this.source = null;
     freeBuffer(this.input);
     this.input = NOTHING;
     this.inputBytes = 0;
@@ -222,8 +247,20 @@ export class HttpConnection implements StreamEvents {
     this.state = ANSWERING;
     const answer = await this.handler.answer(request);
     if (this.state !== ANSWERING) return; // The connection was closed meanwhile.
+    if (answer.stream !== undefined && request.method === "GET") this.source = answer.stream;
     const isLast = this.endsAfter || !request.keepsOpen || this.hasLost;
-    this.begin(writeAnswer(request, answer, isLast), isLast);
+    const isClosing = isLast || answer.stream !== undefined;
+    this.begin(writeAnswer(request, answer, isClosing), isClosing && this.source === null);
+  }
+
+  private startStreaming(source: HttpStream): void {
+    this.state = STREAMING;
+    this.inputBytes = 0;
+    this.disarm();
+    this.resume();
+    if (this.isSourceOpen) return;
+    this.isSourceOpen = true;
+    source.onOpen(this);
   }
 
   private begin(output: Uint8Array, isLast: boolean): void {
@@ -232,10 +269,10 @@ export class HttpConnection implements StreamEvents {
     this.endsAfter = isLast;
     this.state = SENDING;
     this.arm(HTTP_SEND_TIMEOUT_MS);
-    this.send();
+    this.sendRest();
   }
 
-  private send(): void {
+  private sendRest(): void {
     const { output } = this;
     if (output === null) return;
     const taken = this.stream.write(output, this.sentBytes, this.unsentBytes);
@@ -244,6 +281,7 @@ export class HttpConnection implements StreamEvents {
     if (this.unsentBytes > 0) return this.pause();
     this.dropOutput();
     if (this.endsAfter) return this.end();
+    if (this.source !== null) return this.startStreaming(this.source);
     this.state = WAITING;
     if (this.inputBytes > 0) return this.serveSoon();
     this.arm(HTTP_IDLE_TIMEOUT_MS);

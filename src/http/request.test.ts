@@ -12,6 +12,7 @@ test("a request has a path, a host, and whether another request may follow", () 
     method: "GET",
     path: "/metrics",
     authority: { host: "::1", port: 9100 },
+    origin: null,
     isHttp10: false,
     keepsOpen: true,
   });

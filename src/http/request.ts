@@ -13,6 +13,8 @@ export interface HttpRequest {
   readonly path: string;
   /** The host that the client addresses. Null if the request is HTTP/1.0 and names none. */
   readonly authority: Authority | null;
+  /** The site of the web page that made a browser send it (RFC 6454). Null: it was no page. */
+  readonly origin: string | null;
   readonly isHttp10: boolean;
   /** Whether another request may follow on the connection. */
   readonly keepsOpen: boolean;
@@ -67,7 +69,8 @@ export function parseHead(head: string): HttpRequest | HttpRefusal {
   const hasOption = (option: string): boolean => options.some((it) => it.trim() === option);
   // A body is never read, so a request behind it is not read either.
   const keepsOpen = !body && !hasOption("close") && (!isHttp10 || hasOption("keep-alive"));
-  return { method, ...addressed, isHttp10, keepsOpen };
+  const origin = headers.get("origin")?.join() ?? null;
+  return { method, ...addressed, origin, isHttp10, keepsOpen };
 }
 
 /** Values by lower-case name; null when a line is not a header. */

@@ -13,7 +13,7 @@ import {
 } from "../core/monitoring-limits.ts";
 import { SeededRandom } from "../core/random.ts";
 import type { TcpAddress } from "../net/address.ts";
-import { textAnswer } from "./answer.ts";
+import { type HttpStream, type HttpStreamClient, textAnswer } from "./answer.ts";
 import { HttpServer } from "./server.ts";
 
 const AT: TcpAddress = { kind: "tcp", host: "10.0.0.1", port: 9100 };
@@ -25,15 +25,20 @@ let network: SimNetwork;
 let server: HttpServer;
 /** The body of an answer, after the path. */
 let padding: string;
+/** What follows the body of an answer. */
+let streamOf: () => HttpStream | undefined;
 
 async function listen(address: TcpAddress): Promise<void> {
   clock = new SimClock();
   network = new SimNetwork(clock, new SeededRandom(3));
   padding = "";
   const parts = { clock, log: new Log(() => {}), transport: network.transport(address.host) };
-  server = new HttpServer(parts, async (path, strangeHost) =>
-    textAnswer(strangeHost === null ? 200 : 421, `it is ${path}${padding}`),
-  );
+  streamOf = () => undefined;
+  server = new HttpServer(parts, async (path, strangeHost) => {
+    const answer = textAnswer(strangeHost === null ? 200 : 421, `it is ${path}${padding}`);
+    const stream = streamOf();
+    return stream === undefined ? answer : { ...answer, stream };
+  });
   await server.listen(address);
 }
 
@@ -176,6 +181,91 @@ test("on loopback the handler learns a host name, since it may be a web page's",
     await until(() => client.isClosed);
     expect([host, ...client.statuses]).toEqual([host, status]);
   }
+});
+
+describe("an answer that is a stream", () => {
+  let reader: HttpStreamClient | null;
+  let isOver: boolean;
+
+  beforeEach(() => {
+    reader = null;
+    isOver = false;
+    streamOf = () => ({
+      onOpen: (client) => {
+        reader = client;
+      },
+      onClosed: () => {
+        isOver = true;
+      },
+    });
+  });
+
+  async function opened(): Promise<HttpClient> {
+    const client = connect();
+    client.send(GET);
+    await until(() => reader !== null);
+    return client;
+  }
+
+  test("has no length, and goes on until the client leaves", async () => {
+    const client = await opened();
+    for (const text of ["one\n", "two\n"]) {
+      expect(reader?.isReady).toBe(true);
+      reader?.send(text);
+      await until(() => client.text.endsWith(text));
+      clock.run(clock.now() + 2 * HTTP_IDLE_TIMEOUT_MS);
+    }
+    expect(client.statuses).toEqual([200]);
+    expect(client.text).not.toContain("Content-Length");
+    expect(client.text).toContain("Connection: close\r\n");
+    expect(client.body).toBe("it is /healthz\none\ntwo\n");
+    client.end();
+    await until(() => isOver);
+    expect(reader?.isReady).toBe(false);
+  });
+
+  test("is not ready while the client reads nothing, and ends at a deadline", async () => {
+    const client = await opened();
+    client.stall();
+    reader?.send("x".repeat(1_000_000));
+    expect(reader?.isReady).toBe(false);
+    await until(() => isOver, HTTP_SEND_TIMEOUT_MS + 1000);
+    client.end();
+  });
+
+  test("drops what the client still sends", async () => {
+    const client = await opened();
+    client.send("x".repeat(100_000));
+    await until(() => clock.now() > 100);
+    reader?.send("one\n");
+    await until(() => client.text.endsWith("one\n"));
+    expect([client.isClosed, client.statuses]).toEqual([false, [200]]);
+  });
+
+  test("has its head alone for HEAD", async () => {
+    const client = await closedAfter("HEAD /healthz HTTP/1.1\r\nHost: 10.0.0.1\r\n\r\n");
+    expect([client.statuses, client.body, reader]).toEqual([[200], "", null]);
+  });
+
+  test("ends when the server stops", async () => {
+    const client = await opened();
+    await drive(clock, server.stop());
+    clock.settle();
+    expect([client.isClosed, isOver]).toEqual([true, true]);
+  });
+});
+
+test.each([
+  ["http://10.0.0.1", 200],
+  ["https://10.0.0.1", 200],
+  ["http://10.0.0.1:8080", 403],
+  ["http://evil.example", 403],
+  ["null", 403],
+])("a page of %s gets %p", async (origin, status) => {
+  const client = await closedAfter(
+    `${GET.slice(0, -2)}Origin: ${origin}\r\nConnection: close\r\n\r\n`,
+  );
+  expect(client.statuses).toEqual([status]);
 });
 
 test("a server that stops still sends the answer under way", async () => {

@@ -1,6 +1,6 @@
 /**
  * HttpServer: a read-only server of HTTP/1.1 and 1.0 on streams. It takes GET and HEAD without
- * request bodies, and sends complete answers.
+ * request bodies. It answers no web page that was read from another host.
  *
  * Connections, received bytes and unsent bytes are bounded. At the bound, the source with the most
  * connections loses the one that was idle for longest. So a client that opens many connections
@@ -18,7 +18,7 @@ import { isLoopback, type TcpAddress } from "../net/address.ts";
 import { sourceOf } from "../net/admission.ts";
 import type { Listener, Stream, Transport } from "../net/transport.ts";
 import { type HttpAnswer, textAnswer } from "./answer.ts";
-import { isUnnamed } from "./authority.ts";
+import { isSameSite, isUnnamed } from "./authority.ts";
 import { HttpConnection } from "./connection.ts";
 import type { HttpRefusal, HttpRequest } from "./request.ts";
 
@@ -105,10 +105,13 @@ export class HttpServer {
     worst?.terminate();
   }
 
-  private async answerTo({ method, path, authority }: HttpRequest): Promise<HttpAnswer> {
+  private async answerTo({ method, path, authority, origin }: HttpRequest): Promise<HttpAnswer> {
     this.counters.http_requests += 1;
     if (method !== "GET" && method !== "HEAD") {
       return textAnswer(405, `this port answers GET and HEAD, not ${method}`);
+    }
+    if (origin !== null && !isSameSite(origin, authority)) {
+      return textAnswer(403, "this port answers no web page of another host");
     }
     if (this.unsentBytes() > HTTP_UNSENT_BYTES_MAX) {
       return textAnswer(503, "too many answers wait for slow clients");

@@ -1,6 +1,7 @@
 /**
  * Watch: looks at the node's own report once a second. It logs findings that endanger pages or
- * leave them without a place, when they begin and when they are over, and notes events.
+ * leave them without a place, when they begin and when they are over. It notes events, and tells
+ * live watchers.
  *
  * A warning must last SETTLE_MS before it is logged, since a join or the start of a lender takes a
  * moment.
@@ -9,8 +10,9 @@ import type { Clock } from "../core/clock.ts";
 import type { Log } from "../core/log.ts";
 import { Timers } from "../core/timers.ts";
 import type { Finding, FindingName, NodeStats } from "../wire/stats.ts";
-import { type EventRing, EventSource } from "./events.ts";
+import { EventSource } from "./events.ts";
 import { findingText } from "./finding-text.ts";
+import type { Live } from "./live.ts";
 
 const CHECK_MS = 1000;
 const SETTLE_MS = 5000;
@@ -35,15 +37,17 @@ export class Watch {
   private readonly log: Log;
   private readonly report: () => NodeStats;
   private readonly events: EventSource;
+  private readonly live: Live;
   private readonly timers: Timers;
   private readonly conditions = new Map<FindingName, Condition>();
 
   /** `report` gives the node's counters and state (NodeAdmin). */
-  constructor(parts: { clock: Clock; log: Log }, events: EventRing, report: () => NodeStats) {
+  constructor(parts: { clock: Clock; log: Log; live: Live }, report: () => NodeStats) {
     this.clock = parts.clock;
     this.log = parts.log;
     this.report = report;
-    this.events = new EventSource(parts.clock, events);
+    this.events = new EventSource(parts.clock, parts.live.events);
+    this.live = parts.live;
     this.timers = new Timers(parts.clock);
   }
 
@@ -58,6 +62,7 @@ export class Watch {
   private check(): void {
     const stats = this.report();
     this.events.observe(stats);
+    this.live.observe(stats);
     const found = stats.findings.filter(({ name }) => LOGGED.has(name));
     for (const finding of found) this.noteFinding(finding);
     const names = new Set(found.map(({ name }) => name));

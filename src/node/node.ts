@@ -33,7 +33,7 @@ import { STATUS } from "../core/status.ts";
 import { ClientDoor, type ClientDoorSettings } from "../doors/client-door.ts";
 import { HttpDoor } from "../doors/http-door.ts";
 import { NbdDoor } from "../exports/nbd-door.ts";
-import { EventRing } from "../monitoring/events.ts";
+import { Live } from "../monitoring/live.ts";
 import { Watch } from "../monitoring/watch.ts";
 import { parseAddress, type TcpAddress } from "../net/address.ts";
 import { type Channel, LANE } from "../net/channel.ts";
@@ -116,7 +116,7 @@ export class Node implements LinkHandler, MembershipEvents {
   readonly links: Links;
   readonly drain: Drain;
   readonly nowhere: Nowhere;
-  private readonly events: EventRing;
+  private readonly live: Live;
   private readonly watch: Watch;
   readonly offers: Offers;
   readonly admin: NodeAdmin;
@@ -175,14 +175,14 @@ export class Node implements LinkHandler, MembershipEvents {
     this.lending = lends === null ? null : new Lending(lends, config);
     const { lending } = this;
     this.nowhere = new Nowhere({ ramster, links: this.links }, config);
-    this.events = new EventRing(clock);
+    this.live = new Live(clock);
     const peers = [...config.peers];
     const offerOf = (): OfferBody => this.offer();
     this.offers = new Offers({ clock, log, ramster, links: this.links, offerOf }, peers, config);
     this.drain = new Drain({ clock, log, ramster, foreign, lending });
     const { transport, tls } = env.plain ?? { transport: env.transport, tls: null };
     this.nbdDoor = new NbdDoor({ ...env, ramster, transport, tls }, config);
-    this.httpDoor = new HttpDoor({ clock, transport, log }, () => this.admin.snapshot());
+    this.httpDoor = new HttpDoor({ clock, transport, log }, this.live, () => this.admin.snapshot());
     const { certificate } = env;
     this.certificate = certificate === undefined ? null : new CertificateWatch(env, certificate);
     for (const peer of peers) this.links.setPeer(peer.number, peer.address);
@@ -198,7 +198,7 @@ export class Node implements LinkHandler, MembershipEvents {
       lending: this.lending,
       drain: this.drain,
       nowhere: this.nowhere,
-      events: this.events,
+      events: this.live.events,
       offers: this.offers,
       nbdDoor: this.nbdDoor,
       httpDoor: this.httpDoor,
@@ -211,7 +211,7 @@ export class Node implements LinkHandler, MembershipEvents {
       certificate: this.certificate,
       listenAddress: () => this.listenAddress,
     });
-    this.watch = new Watch(env, this.events, () => this.admin.snapshot());
+    this.watch = new Watch({ ...env, live: this.live }, () => this.admin.snapshot());
     this.door = new ClientDoor(
       { ...env, ramster: this.ramster, admin: this.admin },
       clientDoorSettings,

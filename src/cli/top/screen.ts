@@ -13,11 +13,11 @@
 import { formatCount, formatSize } from "../../core/units.ts";
 import { findingText } from "../../monitoring/finding-text.ts";
 import type { Overview } from "../../monitoring/overview.ts";
+import { shortCount, shortTime } from "../../monitoring/short-numbers.ts";
 import type { Latency } from "../../monitoring/span.ts";
 import type { EventReport } from "../../wire/stats.ts";
 import type { Paint } from "../paint.ts";
 import { wrapWords } from "../width.ts";
-import { shortCount, shortTime } from "./numbers.ts";
 import { type Order, TABLES, type TableName, tableOf, USES } from "./tables.ts";
 
 /** What a person has chosen. */

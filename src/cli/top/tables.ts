@@ -5,10 +5,10 @@
 import { assert } from "../../core/assert.ts";
 import { PAGE_BYTES } from "../../core/limits.ts";
 import type { Machine, Overview } from "../../monitoring/overview.ts";
+import { shortCount, shortSize } from "../../monitoring/short-numbers.ts";
 import type { ExportStats, PoolStats } from "../../wire/stats.ts";
 import type { Paint } from "../paint.ts";
 import { fitText } from "../width.ts";
-import { shortCount, shortSize } from "./numbers.ts";
 
 export const TABLES = ["members", "exports", "pools"] as const;
 

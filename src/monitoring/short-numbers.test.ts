@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { shortCount, shortSize, shortTime } from "./numbers.ts";
+import { shortCount, shortSize, shortTime } from "./short-numbers.ts";
 
 test.each([
   [0, "0"],
