@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 import { ChannelEnd } from "../../../harness/sim/channel-pair.ts";
 import { SimClock } from "../../../harness/sim/clock.ts";
+import { SimDisk } from "../../../harness/sim/disk.ts";
 import { SimNetwork } from "../../../harness/sim/network.ts";
 import { CODEC } from "../../compress/codec.ts";
 import { NEVER } from "../../core/buggify.ts";
@@ -8,18 +9,20 @@ import { Handle } from "../../core/handle.ts";
 import { PERSISTENT } from "../../core/kind.ts";
 import { Log } from "../../core/log.ts";
 import { SeededRandom } from "../../core/random.ts";
-import { STATUS } from "../../core/status.ts";
+import { STATUS, type Status } from "../../core/status.ts";
 import { HeapMemory } from "../../memory/heap-memory.ts";
 import type { Address } from "../../net/address.ts";
 import { type Channel, LANE } from "../../net/channel.ts";
+import { SpillCounters } from "../../spill/counters.ts";
+import { Spill } from "../../spill/spill.ts";
 import type { Frame } from "../../wire/framer.ts";
 import { MESSAGE } from "../../wire/messages.ts";
-import { NO_COPIES, withCopy } from "../copies.ts";
+import { NO_COPIES, SPILL, withCopy } from "../copies.ts";
 import { RamsterCounters } from "../counters.ts";
 import { newLatencies } from "../latencies.ts";
 import { Lenders } from "./lenders.ts";
 import { Presence } from "./presence.ts";
-import type { PutBatch, PutSink } from "./put-batch.ts";
+import { DAMAGED, type PutBatch, type PutSink } from "./put-batch.ts";
 import { PutBatches } from "./put-batches.ts";
 import { RemotePages } from "./remote-pages.ts";
 
@@ -34,6 +37,8 @@ class Sink implements PutSink {
   readonly unknown: number[] = [];
   /** For each batch that is done: the pages that all holders have taken. */
   readonly taken: number[][] = [];
+  /** The same for the pages that a holder has found damaged. */
+  readonly damaged: number[][] = [];
   readonly free: boolean[] = [];
   isMoreComing = false;
 
@@ -44,6 +49,7 @@ class Sink implements PutSink {
   onDone(batch: PutBatch): void {
     const pages = [...batch.pages.subarray(0, batch.count)];
     this.taken.push(pages.filter((_, i) => batch.isTaken(i)));
+    this.damaged.push(pages.filter((_, i) => ((batch.taken[i] ?? 0) & DAMAGED) !== 0));
   }
 
   onFree(isAnswered: boolean): void {
@@ -55,7 +61,7 @@ class Sink implements PutSink {
   }
 }
 
-/** This node on host 0, and two lenders that take all pages, on hosts 1 and 2. */
+/** This node on host 0 with a disk, and two lenders that take all pages, on hosts 1 and 2. */
 async function world() {
   const clock = new SimClock();
   const network = new SimNetwork(clock, new SeededRandom(1));
@@ -78,7 +84,13 @@ async function world() {
   };
   const outside = { memory: new HeapMemory(), clock, buggify: NEVER, log: new Log(() => {}) };
   const presence = new Presence();
-  const parts = { ...outside, peers, presence, counters: new RamsterCounters(), spill: null };
+  const disk = new SimDisk(clock, new SeededRandom(1));
+  const forDisk = { counters: new SpillCounters(), backoffMs: () => 50, onReady: () => {} };
+  const spill = new Spill(
+    { ...outside, ...forDisk, disk },
+    { byteCount: 2 ** 20, pageNumbers: { max: 100, pinnedMax: 0 } },
+  );
+  const parts = { ...outside, peers, presence, counters: new RamsterCounters(), spill };
   const settings = { requestTimeoutMs: TIMEOUT_MS };
   const remotePages = new RemotePages({ ...parts, onFlushed: () => {} }, settings);
   const lenders = new Lenders(
@@ -89,7 +101,19 @@ async function world() {
   const latencies = newLatencies();
   const puts = new PutBatches({ ...parts, lenders, remotePages, latencies }, settings);
   const run = (ms: number): void => clock.run(clock.now() + ms);
-  return { clock, network, near, far, presence, lenders, puts, sink: new Sink(), run };
+  return { clock, network, near, far, presence, lenders, spill, puts, sink: new Sink(), run };
+}
+
+/** The lender answers puts: these pages, by their place in the message, have this status. */
+function refuse(end: ChannelEnd | undefined, status: Status, places: readonly number[]): void {
+  if (end === undefined) throw new Error("no such lender");
+  end.answer = (channel: Channel, frame: Frame): void => {
+    channel.begin(LANE.URGENT, frame.count);
+    for (let i = 0; i < frame.count; i += 1) {
+      channel.view.setUint8(channel.at + i, places.includes(i) ? status : STATUS.OK);
+    }
+    channel.commitReply(MESSAGE.PUT, frame.request, STATUS.OK, frame.count, frame.count);
+  };
 }
 
 function append(puts: PutBatches, batch: PutBatch, page: number, version = page): void {
@@ -124,17 +148,58 @@ test("a batch is done when the last of its holders has answered, and known until
 
 test("a page is taken when all holders took it; one of them may refuse some", async () => {
   const { far, puts, sink, run } = await world();
-  const end = far.get(2) as ChannelEnd;
-  end.answer = (channel: Channel, frame: Frame): void => {
-    channel.begin(LANE.URGENT, frame.count);
-    for (let i = 0; i < frame.count; i += 1) {
-      channel.view.setUint8(channel.at + i, i === 1 ? STATUS.NO_ROOM : STATUS.OK);
-    }
-    channel.commitReply(MESSAGE.PUT, frame.request, STATUS.OK, frame.count, frame.count);
-  };
+  refuse(far.get(2), STATUS.NO_ROOM, [1]);
   sendToBoth(puts, sink, [11, 12, 13]);
   run(TIMEOUT_MS / 2);
   expect([sink.taken, sink.free]).toEqual([[[11, 13]], [true]]);
+});
+
+test("a page that a holder finds corrupt is damaged here, but was fetched well if it was gathered", async () => {
+  const { far, lenders, puts, sink, run } = await world();
+  lenders.setOffer(2, { lendFrames: 1000, freeFrames: 1000, zone: "2" });
+  refuse(far.get(2), STATUS.CORRUPT, [1]);
+  sendToBoth(puts, sink, [11, 12]);
+  run(TIMEOUT_MS / 2);
+  expect([sink.taken, sink.damaged]).toEqual([[[11]], [[12]]]);
+  expect(lenders.hasUsable(1)).toBe(true); // That page was not the lender's fault.
+  const batch = puts.gather(sink, 2, -1, NO_COPIES);
+  if (batch === null) throw new Error("no room for a batch");
+  for (const page of [13, 14]) append(puts, batch, page);
+  run(TIMEOUT_MS / 2);
+  expect([sink.taken[1], sink.damaged[1]]).toEqual([[13], []]);
+  expect(lenders.hasUsable(1)).toBe(false);
+});
+
+test("a page is in another batch for a node, in its version, until that batch is done", async () => {
+  const { network, puts, sink, run } = await world();
+  network.block("2", "0");
+  const batch = puts.gather(sink, 1, -1, NO_COPIES);
+  const other = puts.gather(sink, 2, 1, NO_COPIES);
+  if (batch === null || other === null) throw new Error("no room for a batch");
+  append(puts, batch, 11);
+  append(puts, other, 11);
+  const has = (version: number, node: number) => puts.hasInOther(batch, 11, version, node);
+  expect([has(11, 2), has(10, 2), has(11, 1)]).toEqual([true, false, false]);
+  run(TIMEOUT_MS / 2);
+  expect([sink.taken, has(11, 2)]).toEqual([[[11]], true]);
+  network.unblock("2", "0");
+  run(TIMEOUT_MS / 4);
+  expect([sink.taken, has(11, 2)]).toEqual([[[11], [11]], false]);
+});
+
+test("a batch that went to the disk, and then to lenders alone, has nothing there any more", async () => {
+  const { spill, puts, sink, run } = await world();
+  const batch = puts.open(sink, withCopy(NO_COPIES, SPILL), PERSISTENT);
+  if (batch === null) throw new Error("no room for a batch");
+  append(puts, batch, 11);
+  expect(puts.send(batch)).toBe(true);
+  expect(batch.spilled).not.toBe(null);
+  run(TIMEOUT_MS / 2);
+  expect([sink.taken, spill.pageCount]).toEqual([[[11]], 0]); // This sink keeps none.
+  expect(sendToBoth(puts, sink, [12])).toBe(batch);
+  expect(batch.spilled).toBe(null);
+  run(TIMEOUT_MS / 2);
+  expect(sink.taken).toEqual([[11], [12]]);
 });
 
 test("a holder that gives no answer may have any page of the batch", async () => {
