@@ -9,6 +9,7 @@ import { type Channel, LANE } from "../../net/channel.ts";
 import type { Frame } from "../../wire/framer.ts";
 import { MESSAGE } from "../../wire/messages.ts";
 import { FLUSH_SCOPE } from "../../wire/peer-entries.ts";
+import { NO_COPIES, withCopy } from "../copies.ts";
 import { RamsterCounters } from "../counters.ts";
 import { type LinkedBoot, Presence } from "./presence.ts";
 import { RemotePages } from "./remote-pages.ts";
@@ -131,4 +132,55 @@ test("a holder that was reported to have left, and comes back in the same boot, 
   w.network.unblock("a", "b");
   w.clock.runUntil(() => w.flushed > 0, 1000);
   expect([pages.pendingFlushTotal(), pages.sendFlushes(HOLDER)]).toEqual([0, true]);
+});
+
+/** Adds so many flushes of pages. */
+function addFlushes(pages: RemotePages, count: number): void {
+  for (let version = 1; version <= count; version += 1) {
+    pages.addFlush(HOLDER, handle, version, FLUSH_SCOPE.PAGE);
+  }
+}
+
+test("the many flushes of an absent holder become one for each pool, once none is under way", async () => {
+  const w = await world();
+  const { pages, presence, counters } = w;
+  linkUp(w, 1n, 5);
+  const many = 2 * POOLS_PER_CLIENT_MAX + 1;
+  addFlushes(pages, many);
+  w.network.block("b", "a");
+  pages.sendFlushes(HOLDER);
+  presence.died(HOLDER); // Its link is still up.
+  pages.collapseFlushes(HOLDER, 9);
+  expect(pages.pendingFlushCount(HOLDER)).toBe(many);
+  w.network.unblock("b", "a");
+  w.clock.runUntil(() => pages.pendingFlushTotal() === 0, TIMEOUT_MS);
+  expect(counters.remote_pages_flushed).toBe(many);
+  addFlushes(pages, many);
+  pages.collapseFlushes(HOLDER, 9);
+  expect(pages.pendingFlushCount(HOLDER)).toBe(POOLS_PER_CLIENT_MAX);
+  expect(pages.sendFlushes(HOLDER)).toBe(false); // No put overtakes them.
+  run(w, TIMEOUT_MS);
+  expect(counters.remote_objects_flushed).toBe(POOLS_PER_CLIENT_MAX);
+  expect(counters.remote_pages_flushed).toBe(many);
+});
+
+test("flushes stay as they are if they are few, or if their holder is there or has pages", async () => {
+  const w = await world();
+  const { pages, presence } = w;
+  linkUp(w, 1n, 5);
+  const few = 2 * POOLS_PER_CLIENT_MAX;
+  const left = (): number => {
+    pages.collapseFlushes(HOLDER, 9);
+    return pages.pendingFlushCount(HOLDER);
+  };
+  addFlushes(pages, few + 1);
+  expect(left()).toBe(few + 1);
+  presence.died(HOLDER);
+  const copies = withCopy(NO_COPIES, HOLDER);
+  pages.added(copies, true, 1000);
+  expect(left()).toBe(few + 1);
+  pages.removed(copies, true, 1000);
+  expect(left()).toBe(POOLS_PER_CLIENT_MAX);
+  addFlushes(pages, few - POOLS_PER_CLIENT_MAX);
+  expect(left()).toBe(few);
 });
