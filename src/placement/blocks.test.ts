@@ -217,3 +217,17 @@ test("an empty store has no spare frame either", () => {
   expect(rig.frames.framesWarm).toBe(0);
   expect(rig.frames.takeSpare()).toBe(1); // The pool has started over.
 });
+
+test("an eviction gives back the frames that the other zpages of the block do not need", () => {
+  for (const kind of [EPHEMERAL, PERSISTENT] as const) {
+    const rig = new PlacementRig(make, 4);
+    // Twenty fill the block, and four of them need one frame.
+    for (let i = 0; i < 20; i += 1) rig.put(780, EPHEMERAL);
+    for (let i = 0; i < 4; i += 1) rig.takeOldest(EPHEMERAL);
+    expect(rig.frames.framesUsed).toBe(4);
+    while (rig.placement.evict(kind));
+    expect([rig.evicted.length, rig.frames.framesUsed]).toEqual([16, 1]);
+    expect(rig.placement.counters.evicted_pageframes).toEqual([3, 0]);
+    rig.checkAll();
+  }
+});
