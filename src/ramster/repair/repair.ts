@@ -58,7 +58,7 @@ import type { Repatriate, ZpageSink } from "../repatriate/repatriate.ts";
 import { RecentRate } from "./recent-rate.ts";
 import { Unspill } from "./unspill.ts";
 
-/** How many pages in a row may find no holder before repair waits for the next step. */
+/** How many pages may find no holder before repair waits for the next step. */
 const BLOCKED_MAX = 16;
 
 interface Parts {
