@@ -3,6 +3,7 @@
  * copies.test.ts and reclaim.test.ts.
  */
 import { expect, test } from "bun:test";
+import { STATUS } from "../../src/core/status.ts";
 import {
   checkAll,
   damageAll,
@@ -212,5 +213,114 @@ test("a page stays at risk when its new copy fails and the lender that asked for
   untilRepaired(sim, owner);
   settle(sim);
   expect(owner.counter("remote_copies")).toBe(2 * owner.counter("remote_pers_pages"));
+  await sim.stop();
+});
+
+/**
+ * A lender is gone, and another one has some of the copies that replace its own, and cannot answer.
+ */
+async function copiesUnderWay() {
+  const world = await filled([OWNER, LENDER, LENDER, LENDER]);
+  const { sim, owner, lenders } = world;
+  const [gone, slow] = lenders as [SimNode, SimNode];
+  const had = slow.counter("foreign_pers_pages");
+  sim.buggify = (point) => point === "repair-later";
+  gone.crash();
+  sim.until("its copies are missed", () => owner.counter("pages_at_risk") > 0);
+  sim.network.block(slow.host, owner.host);
+  sim.buggify = () => false;
+  sim.until("the slow lender has copies", () => slow.counter("foreign_pers_pages") > had);
+  return { ...world, slow };
+}
+
+test.each(["answers late", "loses its link"])(
+  "a new copy of a page that was flushed meanwhile is flushed, if its holder %s",
+  async (how) => {
+    const { sim, owner, lenders, slow, pool } = await copiesUnderWay();
+    for (let number = 0; number < PAGES; number += 1) owner.flush(pool, number);
+    if (how === "loses its link") sim.network.cut(slow.host, owner.host);
+    sim.network.unblock(slow.host, owner.host);
+    const up = lenders.filter((it) => it.isUp);
+    sim.until("no lender has a page", () => {
+      return up.every((it) => it.counter("foreign_pers_pages") === 0);
+    });
+    await sim.stop();
+  },
+);
+
+test("no page is copied to a holder again before it has flushed the copy that it may have", async () => {
+  const { sim, owner, slow, pool } = await copiesUnderWay();
+  // A flush that is sent again would remove the new copy.
+  sim.buggify = (point) => point === "flush-again";
+  sim.network.cut(slow.host, owner.host);
+  sim.network.unblock(slow.host, owner.host);
+  sim.run(1000);
+  sim.buggify = () => false;
+  untilRepaired(sim, owner);
+  sim.run(1000);
+  expect(new Truth(sim).differences()).toEqual([]);
+  checkAll(owner, pool);
+  await sim.stop();
+});
+
+test("the batches of repair go to different lenders", async () => {
+  const settings = [{ ...OWNER, replicas: 1 }, LENDER, LENDER, LENDER, LENDER, LENDER];
+  const { sim, owner, lenders, pool } = await filled(settings);
+  const { ramster } = owner.node;
+  const [full, ...others] = lenders as [SimNode, ...SimNode[]];
+  // Then all pages that are away are at one lender.
+  for (const { number } of others) ramster.removeLender(number);
+  for (let number = 0; number < PAGES; number += 1) {
+    sim.until("it is stored", () => owner.put(pool, number, 1) === STATUS.OK);
+  }
+  settle(sim);
+  expect(full.counter("foreign_pers_pages")).toBe(owner.counter("remote_copies"));
+  ramster.setReplicas(2);
+  untilRepaired(sim, owner);
+  expect(others.filter((it) => it.counter("foreign_pers_pages") > 0).length).toBeGreaterThan(1);
+  await sim.stop();
+});
+
+test("a page that comes home and leaves again keeps the copy that repair was making", async () => {
+  const { sim, owner, slow, pool } = await copiesUnderWay();
+  const { budget } = owner.node.ramster.zcache;
+  const truth = new Truth(sim);
+  const numbers: number[] = [];
+  truth.eachOnItsWay(owner, slow, ({ oid1lo, index }) => void numbers.push(oid1lo * 64 + index));
+  expect(numbers.length).toBeGreaterThan(10);
+  for (let number = 0; number < PAGES; number += 1) {
+    if (!numbers.includes(number)) owner.flush(pool, number); // Room at home.
+  }
+  for (const number of numbers) expect(owner.get(pool, number)).toBe(1);
+  expect(owner.counter("remote_pers_pages")).toBe(0);
+  budget.setMarks(1, 0);
+  sim.until("all leave", () => owner.counter("frames_in_flight") === owner.counter("frames_used"));
+  // Now it answers for the copies of repair, which nobody wants any more, and for the same pages.
+  sim.network.unblock(slow.host, owner.host);
+  sim.until("all are away", () => owner.counter("frames_used") === 0);
+  sim.run(20);
+  expect(truth.differences()).toEqual([]);
+  expect(slow.counter("foreign_pers_pages")).toBe(numbers.length);
+  await sim.stop();
+});
+
+test("pages that no holder takes are tried in turn, a few at each tick", async () => {
+  const { sim, owner, lenders } = await filled([OWNER, LENDER, LENDER]);
+  const [gone] = lenders as [SimNode];
+  gone.crash();
+  untilDead(sim, owner, "n1");
+  sim.run(1000);
+  const missed = owner.counter("pages_at_risk");
+  expect(missed).toBeGreaterThan(PAGES / 2);
+  let tried = 0;
+  sim.buggify = (point) => {
+    if (point === "repair-later") tried += 1;
+    return false;
+  };
+  sim.run(1000);
+  // Ten ticks. More would cost time, and fewer make those behind them wait.
+  expect(tried).toBeGreaterThan(10 * 8);
+  expect(tried).toBeLessThan(10 * 32);
+  expect(owner.counter("pages_at_risk")).toBe(missed);
   await sim.stop();
 });
