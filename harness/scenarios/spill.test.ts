@@ -397,6 +397,29 @@ test("when the lender is full, further pages go to the disk and no put is refuse
   await sim.stop();
 });
 
+test("a sweep that passes pages on the disk counts none of them as repaired", async () => {
+  const { sim, owner, lenders } = await world({ ...SPILLS, replicas: 2 }, 2);
+  const [gone, left] = lenders as [SimNode, SimNode];
+  for (const lender of [gone, left]) {
+    await come(sim, owner, lender);
+    lender.node.foreign?.setLimit(64);
+  }
+  fill(sim, owner);
+  rest(sim);
+  expect(owner.counter("spilled_pages")).toBeGreaterThan(PAGES / 2);
+  sim.buggify = (point) => point === "short-walk";
+  gone.crash();
+  sim.until("copies are missed", () => owner.counter("pages_at_risk") > 0);
+  // The other lender may have no second copy of a page, so none is repaired.
+  const missed = owner.counter("pages_at_risk");
+  for (let i = 0; i < 60; i += 1) {
+    sim.run(100);
+    expect(owner.counter("pages_at_risk")).toBe(missed);
+    expect(owner.counter("repair_pages_per_second")).toBe(0);
+  }
+  await sim.stop();
+});
+
 test("with a target that does not answer, or none, pages go to the disk", async () => {
   for (const target of [1, null]) {
     const sim = new SimCluster(1);
