@@ -93,7 +93,7 @@ export class Owner implements GetSink {
       transport: key === null ? transport : secured(transport, key.tls),
       random: new BunRandom(),
       memory: openMemory(),
-      hostMemory: { read: () => null, residentBytes: () => null },
+      hostMemory: { read: () => null, process: () => ({}) },
       disk: null,
       log: new Log(() => {}),
     };

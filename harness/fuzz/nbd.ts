@@ -82,7 +82,7 @@ class NbdTarget implements FuzzTarget {
       random: new SeededRandom(2),
       memory,
       disk: null,
-      hostMemory: { read: () => null, residentBytes: () => null },
+      hostMemory: { read: () => null, process: () => ({}) },
       log: new Log(() => {}),
     };
     const codecs = [new Raw(memory), await Lz4.load(memory)] as const;

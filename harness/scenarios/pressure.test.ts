@@ -224,7 +224,7 @@ test("a lender lends nothing while it cannot read its cgroup's limit, and logs t
 
 test("a lender on a machine without memory figures lends nothing, unless configured to", async () => {
   const { sim, lender, logged } = await onSilent([]);
-  lender.machine = { read: () => null, residentBytes: () => null };
+  lender.machine = { read: () => null, process: () => ({}) };
   sim.run(1000);
   expect(lender.counter("lend_limit_frames")).toBe(0);
   expect(logged("Cannot see how much memory this machine has")).toBe(1);

@@ -116,7 +116,7 @@ export class SimNode {
     const buggify: Buggify = (point) => this.cluster.buggify(point);
     const hostMemory = {
       read: () => this.machine.read(),
-      residentBytes: () => this.machine.residentBytes(),
+      process: () => this.machine.process(),
     };
     this.simDisk = this.config.spillPath === null ? null : new SimDisk(clock, random);
     const { simDisk: disk } = this;

@@ -2,12 +2,19 @@
  * SimMachine: the memory of a machine with a lender and other programs. Memory that the lender
  * gives back is available again.
  */
-import type { HostMemory, MemorySeen, Unseen } from "../../src/core/host-memory.ts";
+import type { HostMemory, MemorySeen, ProcessUse, Unseen } from "../../src/core/host-memory.ts";
 import { FRAME_BYTES } from "../../src/core/limits.ts";
 import type { Node } from "../../src/node/node.ts";
 
 /** What a process of its own would take. */
-const RESIDENT_BYTES = 64 * 1024 * 1024;
+const PROCESS: ProcessUse = {
+  residentBytes: 64 * 1024 * 1024,
+  virtualBytes: 8 * 1024 * 1024 * 1024,
+  cpuSeconds: 1,
+  startSeconds: 1_700_000_000,
+  openDescriptors: 20,
+  descriptorsMax: 1024,
+};
 
 /** A machine with plenty of memory, however much is lent. */
 export const PLENTY: HostMemory = {
@@ -16,7 +23,7 @@ export const PLENTY: HostMemory = {
     const all = { totalBytes: bytes, availableBytes: bytes, stallPercent: 0 };
     return { ...all, cgroup: null, unseen: [] };
   },
-  residentBytes: () => RESIDENT_BYTES,
+  process: () => PROCESS,
 };
 
 /** A node that lends. */
@@ -51,8 +58,8 @@ export class SimMachine implements HostMemory {
     return Math.max(0, this.totalBytes - this.usedBytes - this.lentBytes);
   }
 
-  residentBytes(): number {
-    return RESIDENT_BYTES;
+  process(): Partial<ProcessUse> {
+    return PROCESS;
   }
 
   read(): MemorySeen {

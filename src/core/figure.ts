@@ -19,6 +19,7 @@ export type Unit =
   | ("requests" | "messages" | "datagrams" | "connections" | "streams" | "members" | "times")
   | (
       | "lines"
+      | "descriptors"
       | "days"
       | "seconds"
       | "percent"
@@ -36,6 +37,8 @@ export interface Figure<U extends Unit = Unit> {
   readonly help: string;
   /** What the original called it; null: it had no such figure. */
   readonly original: string | null;
+  /** The most so far, not what may be. Metrics say which of the two a `_max` is. */
+  readonly isPeak?: boolean;
   /** What Prometheus calls it, without `ramster_` and `_total`; null: as in the stats. */
   readonly metric: string | null;
 }
@@ -61,9 +64,14 @@ export function counter<U extends Unit>(unit: U, help: string, more: More = {}):
   return { kind: "counter", unit, help, original: null, metric: null, ...more };
 }
 
-/** It grows and shrinks: how much there is now. A peak is a gauge, too. */
+/** It grows and shrinks: how much there is now. A name that ends in `_max` is that of a limit. */
 export function gauge<U extends Unit>(unit: U, help: string, more: More = {}): Figure<U> {
   return { kind: "gauge", unit, help, original: null, metric: null, ...more };
+}
+
+/** The most that there was so far. Its name ends in `_max`. */
+export function peak<U extends Unit>(unit: U, help: string): Figure<U> {
+  return { ...gauge(unit, help), isPeak: true };
 }
 
 /** How long something took, as a histogram (histogram.ts). */

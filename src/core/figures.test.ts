@@ -36,14 +36,14 @@ test("each has a help text of one sentence, and a metric of its own", () => {
   for (const [name, { help }] of ROWS) expect(help, name).toMatch(/^[A-Z0-9][^.]{9,70}\.$/);
   const metrics = ROWS.map(([name, figure]) => metricName(name, figure));
   expect(new Set(metrics).size).toBe(metrics.length);
-  for (const metric of metrics) expect(metric).toMatch(/^ramster_[a-z][a-z0-9_]+$/);
+  for (const metric of metrics) expect(metric).toMatch(/^(?:ramster|process)_[a-z][a-z0-9_]+$/);
 });
 
 test("what only grows is a counter, and its metric says so", () => {
   for (const [name, figure] of ROWS) {
     const metric = metricName(name, figure);
     expect(metric.endsWith("_total"), name).toBe(figure.kind === "counter");
-    expect(metric, name).not.toMatch(/_(count|sum|bucket)$/);
+    expect(metric, name).not.toMatch(/_(count|sum|bucket|max)$/);
     if (/_max$|_count$|_in_flight$/.test(name)) expect(figure.kind, name).toBe("gauge");
   }
 });

@@ -7,7 +7,7 @@
  * row in a table that ends in `_READ`, and a line in the report of its part. The types demand both.
  * Names never change, because scripts and dashboards use them.
  */
-import { asInOriginal, counter, gauge, latency, prefixed } from "./figure.ts";
+import { asInOriginal, counter, gauge, latency, peak, prefixed } from "./figure.ts";
 
 /** zbud: docs/original.md, "Zbud counters". Bytes do not include the headers of zpages. */
 export const ZBUD_READ = {
@@ -68,9 +68,24 @@ export const PLACEMENT_READ = {
   block_moves: counter("pages", "Pages that compaction moved to another block."),
 };
 
-/** The whole process. */
+/** The whole process. Metrics have the names that all Prometheus clients use. */
 export const PROCESS_READ = {
-  process_resident_bytes: gauge("bytes", "Resident memory of the process."),
+  process_resident_bytes: gauge("bytes", "Resident memory of the process.", {
+    metric: "process_resident_memory_bytes",
+  }),
+  process_virtual_bytes: gauge("bytes", "Address space of the process.", {
+    metric: "process_virtual_memory_bytes",
+  }),
+  process_cpu_seconds: counter("seconds", "Time that the process ran, in user and kernel mode."),
+  process_start_seconds: gauge("seconds", "Unix time at which the process began.", {
+    metric: "process_start_time_seconds",
+  }),
+  process_open_descriptors: gauge("descriptors", "Open files and sockets of the process.", {
+    metric: "process_open_fds",
+  }),
+  process_descriptors_max: gauge("descriptors", "Files and sockets that it may have open.", {
+    metric: "process_max_fds",
+  }),
   node_effective_ratio: gauge("ratio", "Bytes of all pages by resident memory of the process."),
 };
 
@@ -109,13 +124,13 @@ export const ZCACHE_COUNTED = {
     flush_found: counter("flushes", "Flushes of one page that found it."),
     flobj_total: counter("flushes", "Flushes of one object."),
     flobj_found: counter("flushes", "Flushes of one object that found it."),
-    eph_pageframes_max: gauge("frames", "Most frames with ephemeral pages so far."),
-    pers_pageframes_max: gauge("frames", "Most frames with persistent pages so far."),
-    eph_zpages_max: gauge("pages", "Most ephemeral pages in frames so far."),
-    pers_zpages_max: gauge("pages", "Most persistent pages in frames so far."),
-    eph_zbytes_max: gauge("bytes", "Most bytes of compressed ephemeral pages so far."),
-    pers_zbytes_max: gauge("bytes", "Most bytes of compressed persistent pages so far."),
-    obj_count_max: gauge("objects", "Most objects in the index so far.", { metric: "objects_max" }),
+    eph_pageframes_max: peak("frames", "Most frames with ephemeral pages so far."),
+    pers_pageframes_max: peak("frames", "Most frames with persistent pages so far."),
+    eph_zpages_max: peak("pages", "Most ephemeral pages in frames so far."),
+    pers_zpages_max: peak("pages", "Most persistent pages in frames so far."),
+    eph_zbytes_max: peak("bytes", "Most bytes of compressed ephemeral pages so far."),
+    pers_zbytes_max: peak("bytes", "Most bytes of compressed persistent pages so far."),
+    obj_count_max: peak("objects", "Most objects in the index so far."),
   }),
   cleancache_puts: counter("pages", "Puts of ephemeral pages.", { original: "cleancache/puts" }),
   cleancache_succ_gets: counter("pages", "Gets of ephemeral pages that found them.", {
@@ -132,7 +147,7 @@ export const ZCACHE_COUNTED = {
   same_filled_pages: gauge("pages", "Pages of one repeated word, which take no frame.", {
     original: "zero_filled_pages",
   }),
-  same_filled_pages_max: gauge("pages", "Most pages of one repeated word so far."),
+  same_filled_pages_max: peak("pages", "Most pages of one repeated word so far."),
   corrupt_pages: counter("pages", "Pages in memory that did not match their checksum."),
 };
 
@@ -207,7 +222,7 @@ export const RAMSTER_COUNTED = {
       "Flushes of an object that had to be sent again.",
     ),
     flnodes: gauge("flushes", "Flushes that holders have not acknowledged yet."),
-    flnodes_max: gauge("flushes", "Most flushes that were not acknowledged so far."),
+    flnodes_max: peak("flushes", "Most flushes that were not acknowledged so far."),
     remote_pers_pages: gauge("pages", "Persistent pages of this node at a holder."),
   }),
   client_pages_put: counter("pages", "Pages that programs stored."),
@@ -291,8 +306,8 @@ export const SPILL_READ = {
 /** Pages that this node holds for other nodes. */
 export const FOREIGN_COUNTED = {
   ...asInOriginal({
-    foreign_eph_pages_max: gauge("pages", "Most ephemeral pages held for other nodes so far."),
-    foreign_pers_pages_max: gauge("pages", "Most persistent pages held for other nodes so far."),
+    foreign_eph_pages_max: peak("pages", "Most ephemeral pages held for other nodes so far."),
+    foreign_pers_pages_max: peak("pages", "Most persistent pages held for other nodes so far."),
   }),
   foreign_puts: counter("pages", "Pages of other nodes that were accepted."),
   foreign_failed_puts: counter("pages", "Pages of other nodes that were refused."),

@@ -1,6 +1,6 @@
 /**
- * The memory of the machine that a node runs on, given from outside. From it a lender decides
- * whether its machine needs memory back.
+ * The memory of the machine that a node runs on, and what the process uses, given from outside.
+ * From it a lender decides whether its machine needs memory back.
  */
 
 /**
@@ -26,8 +26,19 @@ export interface MemorySeen {
 export interface HostMemory {
   /** Null where the machine does not show it. */
   read(): MemorySeen | null;
-  /** Resident memory of this process. Null where that is not shown. */
-  residentBytes(): number | null;
+  /** What this process uses. What is not shown is missing. */
+  process(): Partial<ProcessUse>;
+}
+
+export interface ProcessUse {
+  readonly residentBytes: number;
+  readonly virtualBytes: number;
+  /** How long it ran, in user and kernel mode. */
+  readonly cpuSeconds: number;
+  /** The Unix time at which it began. */
+  readonly startSeconds: number;
+  readonly openDescriptors: number;
+  readonly descriptorsMax: number;
 }
 
 /** How much may be pinned. When in doubt it is much: no refusal may rest on too low a guess. */

@@ -2,10 +2,10 @@
  * Metrics: a node's figures in the exposition format of Prometheus, written by prom-client.
  *
  * Kind and help come from the table of figures (core/figures.ts). The name of a metric is
- * `ramster_` and the name in the stats. Counters end in `_total` and latencies in `_seconds`, as
- * the format requires. Figures of a peer have the label `peer` with its number. Figures of an
- * export have the label `export` with its name. Figures of a pool have the label `pool` with its
- * number.
+ * `ramster_` and the name in the stats; `process_` is a prefix of its own. Counters end in `_total`
+ * and latencies in `_seconds`, as the format requires. A figure that ends in `_max` is a `_peak` or
+ * a `_limit`. Figures of a peer have the label `peer` with its number. Figures of an export have
+ * the label `export` with its name. Figures of a pool have the label `pool` with its number.
  *
  * A figure becomes a metric when the node first reports it, so a node without exports has no
  * metrics of exports. At each scrape the metrics collect their values from one report.
@@ -183,9 +183,14 @@ class CountedHistogram extends Histogram {
   }
 }
 
-/** The format keeps endings such as `_count` for histograms. */
-export function metricName(name: string, { kind, metric }: Figure): string {
-  const base = `ramster_${metric ?? name.replace(/_(count|total)$/, "")}`;
+/**
+ * The format keeps endings such as `_count` for histograms. Figures of the process have the names
+ * that Prometheus' clients have in common.
+ */
+export function metricName(name: string, { kind, metric, isPeak = false }: Figure): string {
+  const plain = name.replace(/_(count|total)$/, "").replace(/_count_max$/, "s_max");
+  const own = metric ?? plain.replace(/_max$/, isPeak ? "_peak" : "_limit");
+  const base = own.startsWith("process_") ? own : `ramster_${own}`;
   if (kind === "counter") return `${base}_total`;
   return kind === "histogram" ? `${base}_seconds` : base;
 }

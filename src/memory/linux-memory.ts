@@ -16,17 +16,17 @@
  */
 import { existsSync, readFileSync, readlinkSync } from "node:fs";
 import { freemem, totalmem } from "node:os";
-import type { HostMemory, MemorySeen, Unseen } from "../core/host-memory.ts";
+import type { HostMemory, MemorySeen, ProcessUse, Unseen } from "../core/host-memory.ts";
 import { type Mount, parseMounts } from "../core/mounts.ts";
 import { type CgroupFolders, memoryCgroup, unifiedCgroup } from "./cgroups.ts";
 import {
   parseCgroupBytes,
   parseCgroups,
-  parseKib,
   parseMeminfo,
   parsePressure,
   parseStat,
 } from "./proc-text.ts";
+import { processUse } from "./process-use.ts";
 
 /** The inode of the initial cgroup namespace, in which "/" is the root of all groups. */
 const FIRST_NAMESPACE = "cgroup:[4026531835]";
@@ -65,8 +65,8 @@ export class LinuxMemory implements HostMemory {
     this.freeMemory = freeMemory;
   }
 
-  residentBytes(): number | null {
-    return this.readFile("/proc/self/status", (text) => parseKib(text, "VmRSS"));
+  process(): Partial<ProcessUse> {
+    return processUse(this.root);
   }
 
   read(): MemorySeen | null {

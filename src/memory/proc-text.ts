@@ -106,6 +106,21 @@ export function parseMapping(line: string): Mapping | null {
 }
 
 /**
+ * The times in `/proc/self/stat`, in ticks: words 14 and 15, the time that the process ran, and
+ * word 22, when it began. The second word is a name in brackets.
+ */
+export function parseProcessTimes(text: string): { cpuTicks: number; startTicks: number } | null {
+  const end = text.lastIndexOf(") ");
+  if (end < 0) return null;
+  const words = text.slice(end + 2).split(" ");
+  const [user, system, start] = [words[11], words[12], words[19]].map(Number);
+  const cpuTicks = (user ?? Number.NaN) + (system ?? Number.NaN);
+  const startTicks = start ?? Number.NaN;
+  if (!Number.isSafeInteger(cpuTicks) || !Number.isSafeInteger(startTicks)) return null;
+  return { cpuTicks, startTicks };
+}
+
+/**
  * The flags in `/proc/self/task/N/stat`: the ninth word. The second word is a name in brackets.
  */
 export function parseTaskFlags(text: string): number | null {

@@ -192,14 +192,19 @@ export class NodeAdmin implements Admin {
   /** What the process takes, and what that brings. */
   private process(): Partial<Report<typeof PROCESS_READ>> {
     const { ramster, foreign, hostMemory } = this.parts;
-    const resident = hostMemory.residentBytes();
-    if (resident === null) return {};
+    const use = hostMemory.process();
+    const own = {
+      ...given("process_resident_bytes", use.residentBytes),
+      ...given("process_virtual_bytes", use.virtualBytes),
+      ...given("process_cpu_seconds", use.cpuSeconds),
+      ...given("process_start_seconds", use.startSeconds),
+      ...given("process_open_descriptors", use.openDescriptors),
+      ...given("process_descriptors_max", use.descriptorsMax),
+    };
+    if (use.residentBytes === undefined) return own;
     const lent = foreign?.zcache.density().page_bytes ?? 0;
     const pageBytes = ramster.zcache.density().page_bytes + lent;
-    return {
-      process_resident_bytes: resident,
-      node_effective_ratio: ratioOf(pageBytes, resident),
-    };
+    return { ...own, node_effective_ratio: ratioOf(pageBytes, use.residentBytes) };
   }
 
   /** How many pages lack a copy, and how long it will take to repair them. */
@@ -259,6 +264,11 @@ export class NodeAdmin implements Admin {
       note,
     }));
   }
+}
+
+/** The figure, unless it is not known. */
+function given<N extends keyof Counters>(name: N, value: number | undefined): Counters {
+  return value === undefined ? {} : { [name]: value };
 }
 
 /** How many zpages of 0, 1, 2, ... chunks have been stored since the start. */
