@@ -199,6 +199,14 @@ test(
     expect(refused.stderr).toMatch(/^ramster: Cannot set [^\n]+: it is not one of the peers\n$/);
     expect(refused.code).toBe(1);
     expect((await world.run(["get", door])).stdout).toContain("pers_remotify_enable 1\n");
+    for (const words of [
+      ["get", "nonsense"],
+      ["set", "nonsense", "1"],
+    ]) {
+      const unknown = await world.run([...words, door]);
+      expect(unknown.stderr).toStartWith('ramster: Cannot find setting "nonsense": ');
+      expect([unknown.stdout, unknown.code]).toEqual(["", 2]);
+    }
   },
   TEST_MS,
 );

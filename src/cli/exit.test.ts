@@ -20,6 +20,7 @@ describe("exitCodeOf()", () => {
 
   test("has different codes for bad usage, no start and a bug", () => {
     expect(exitCodeOf(new ConfigError("BAD_CONFIG", "Cannot use it"))).toBe(2);
+    expect(exitCodeOf(new RamsterError("UNKNOWN_SETTING", "Cannot find it"))).toBe(2);
     expect(exitCodeOf(new RamsterError("ADDRESS_IN_USE", "Cannot listen"))).toBe(3);
     expect(exitCodeOf(new AssertionError("it broke"))).toBe(70);
   });

@@ -197,14 +197,14 @@ export class Client implements ChannelHandler {
     return JSON.parse(await this.text(MESSAGE.EVENTS, body));
   }
 
-  /** The value of a setting. Throws REFUSED when none has that name. */
+  /** The value of a setting or counter. Throws UNKNOWN_SETTING when none has that name. */
   getKnob(name: string): Promise<string> {
     return this.text(MESSAGE.KNOB_GET, new TextEncoder().encode(name));
   }
 
   /**
-   * Changes a setting. @returns the value now in force. Throws REFUSED, with the node's reason,
-   * when the value is not allowed.
+   * Changes a setting. @returns the value now in force. Throws UNKNOWN_SETTING when none has that
+   * name, and REFUSED, with the node's reason, when the value is not allowed.
    */
   setKnob(name: string, value: string): Promise<string> {
     const nameBytes = new TextEncoder().encode(name);
@@ -295,7 +295,9 @@ export class Client implements ChannelHandler {
       },
       (reply) => {
         text = textOf(reply);
-        if (reply.handlerStatus !== STATUS.OK) throw new RamsterError("REFUSED", text);
+        const { handlerStatus } = reply;
+        if (handlerStatus === STATUS.NOT_FOUND) throw new RamsterError("UNKNOWN_SETTING", text);
+        if (handlerStatus !== STATUS.OK) throw new RamsterError("REFUSED", text);
       },
     );
     return text;

@@ -25,6 +25,7 @@ export const ERROR_CODES = {
   OUTPUT_FAILED: "standard output, or the file that was to be made, cannot be written",
   REFUSED: "the other side understood and refused",
   TIMED_OUT: "no answer before the deadline",
+  UNKNOWN_SETTING: "the node has no setting and no counter of that name",
   UNREACHABLE: "the holder of a remote page does not answer now; a later get may succeed",
 } as const;
 

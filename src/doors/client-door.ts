@@ -521,7 +521,9 @@ export class ClientDoor implements ChannelHandler {
       this.replyText(channel, frame, STATUS.OK, value);
     } catch (error) {
       if (!(error instanceof ConfigError)) throw error;
-      this.replyText(channel, frame, STATUS.BAD_REQUEST, error.message);
+      const isUnknown = error.code === "UNKNOWN_SETTING";
+      const status = isUnknown ? STATUS.NOT_FOUND : STATUS.BAD_REQUEST;
+      this.replyText(channel, frame, status, error.message);
     }
   }
 

@@ -79,7 +79,7 @@ export class NodeAdmin implements Admin {
     const names = [...listed.keys()];
     const meant = nearest(name, [...all.keys(), ...Object.keys(this.counters())]);
     const hint = meant === null ? `there are ${names.join(", ")}` : `did you mean "${meant}"?`;
-    return new ConfigError("BAD_CONFIG", `Cannot find setting ${quoted(name)}: ${hint}`);
+    return new ConfigError("UNKNOWN_SETTING", `Cannot find setting ${quoted(name)}: ${hint}`);
   }
 
   statsPart(from: number): string {
