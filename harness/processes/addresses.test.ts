@@ -134,8 +134,9 @@ networkTest(
     await startIn(world, inside, "one", ["server", "--listen=127.0.0.1:7777"]).ready();
     const second = startIn(world, inside, "two", ["server", "--listen=127.0.0.1:7778"]);
     await expect(second.ready()).rejects.toThrow(
-      'Cannot listen on "127.0.0.1:7946": the address is in use: another ramster, Serf, Docker ' +
-        "Swarm or MetalLB may gossip there, use another one, as in --gossip 127.0.0.1:7947",
+      'Cannot use --listen "127.0.0.1:7778": its gossip address 127.0.0.1:7946 is in use: ' +
+        "another ramster, Serf, Docker Swarm or MetalLB may gossip there, use another one, as in " +
+        "--gossip 127.0.0.1:7947",
     );
     expect(await second.child.exited).toBe(3);
   },

@@ -64,7 +64,7 @@ describe("a node", () => {
     ]);
     expect(second).toEqual({
       stdout: "",
-      stderr: `ramster: Cannot listen on "${first.listen}": the address is in use\n`,
+      stderr: `ramster: Cannot use --listen "${first.listen}": the address is in use\n`,
       code: 3,
     });
   });
@@ -94,7 +94,7 @@ describe("a node", () => {
     const flags = ["--listen=127.0.0.1:0", `--client=unix:${world.path("file")}`];
     const { stderr, code } = await world.run(["node", "--number=1", "--gossip=none", ...flags]);
     expect(stderr).toMatch(
-      /^ramster: Cannot listen on [^\n]+: the path exists and is not a socket\n$/,
+      /^ramster: Cannot use --client "[^\n]+": the path exists and is not a socket\n$/,
     );
     expect(code).toBe(3);
     expect(readFileSync(world.path("file"), "utf8")).toBe("precious");
@@ -105,7 +105,9 @@ describe("a node", () => {
     const door = ["--export=a=1MiB", `--nbd=unix:${world.path("nowhere/nbd.sock")}`, "--no-swap"];
     const flags = ["--listen=127.0.0.1:0", `--client=unix:${world.path("client.sock")}`, ...door];
     const { stderr, code } = await world.run(["node", "--number=1", "--gossip=none", ...flags]);
-    expect(stderr).toMatch(/^ramster: Cannot listen on [^\n]+: no such file or directory\n$/);
+    expect(stderr).toMatch(
+      /^ramster: Cannot use --nbd [^\n]+: there is no directory [^\n]+: create it, or name another\n$/,
+    );
     expect(code).toBe(3);
     expect(existsSync(world.path("client.sock"))).toBe(false);
   });

@@ -79,6 +79,17 @@ test("pins no more than the machine has", async () => {
   expect([stdout, code]).toEqual(["", 3]);
 });
 
+test("finds out that a port is taken before it locks its memory", async () => {
+  await using world = new ProcessWorld();
+  const first = await world.start("node", 0);
+  const flags = ["--number=1", `--listen=${first.listen}`, "--gossip=none", "--memory=256GiB"];
+  const { stdout, stderr, code } = await world.run(["node", ...flags, "--swap"]);
+  expect(stderr).toEndWith(
+    `ramster: Cannot use --listen "${first.listen}": the address is in use\n`,
+  );
+  expect([stdout, code]).toEqual(["", 3]);
+});
+
 test(
   "memory for its pages is resident from the start, and stays",
   async () => {

@@ -37,6 +37,7 @@ import type { NodeConfig } from "../node/config.ts";
 import { openMembership } from "../node/membership.ts";
 import { checkMemoryRoom } from "../node/memory-room.ts";
 import { Node } from "../node/node.ts";
+import { checkPorts } from "../node/ports.ts";
 import { SwapMode } from "../node/swap-mode.ts";
 import { openCodecs } from "./codecs.ts";
 import { openRecompressor } from "./cold-codec.ts";
@@ -66,6 +67,7 @@ export async function run(settings: NodeConfig, { out, err }: Streams): Promise<
   const isStrict = config.swap === "strict";
   const swapMode = config.swap === "off" ? null : new SwapMode(openProcess(), log, { isStrict });
   swapMode?.begin();
+  if (swapMode !== null) await checkPorts(outside.transport, config);
   const hostMemory = new LinuxMemory();
   // Swap mode has a check of its own for each region that it locks.
   const warning = swapMode === null ? checkMemoryRoom(config, hostMemory.read()) : null;

@@ -171,7 +171,9 @@ describe("BunTransport.listen()", () => {
     );
     const nowhere = await failureOf(listen({ kind: "unix", path: "/nonexistent/dir/s" }));
     expect(nowhere.code).toBe("CANNOT_LISTEN");
-    expect(nowhere.message).toContain("no such file or directory");
+    expect(nowhere.message).toEndWith(
+      'there is no directory "/nonexistent/dir": create it, or name another',
+    );
     const file = path.join(freshDirectory(), "file");
     fs.writeFileSync(file, "");
     const below = await failureOf(listen({ kind: "unix", path: path.join(file, "s") }));

@@ -19,9 +19,10 @@
  *   - Stopping a unix listener unlinks its path, whatever is there by then.
  */
 import * as fs from "node:fs";
+import { dirname } from "node:path";
 import { freeBuffer } from "../core/buffers.ts";
 import type { Clock, TimerId } from "../core/clock.ts";
-import { RamsterError } from "../core/errors.ts";
+import { quoted, RamsterError } from "../core/errors.ts";
 import { HANDSHAKE_TIMEOUT_MS } from "../core/limits.ts";
 import type { Random } from "../core/random.ts";
 import type { Address, TcpAddress, UnixAddress } from "./address.ts";
@@ -404,7 +405,13 @@ function listenError(address: Address, error: unknown): RamsterError {
   if (codeOf(error) === "EADDRINUSE") {
     return new RamsterError("ADDRESS_IN_USE", `${where}: the address is in use`, options);
   }
-  return new RamsterError("CANNOT_LISTEN", `${where}: ${reasonOf(error)}`, options);
+  const isMissing = address.kind === "unix" && codeOf(error) === "ENOENT";
+  const reason = isMissing ? noDirectory(address.path) : reasonOf(error);
+  return new RamsterError("CANNOT_LISTEN", `${where}: ${reason}`, options);
+}
+
+function noDirectory(path: string): string {
+  return `there is no directory ${quoted(dirname(path))}: create it, or name another`;
 }
 
 function codeOf(error: unknown): string {

@@ -94,7 +94,7 @@ function onlyAddress(candidates: {
   if (host !== undefined && hosts.length === 1) return host;
   if (host === undefined && source !== null) return source;
   if (host === undefined) {
-    const where = `Cannot listen on "${formatAddress(listen)}"`;
+    const where = `Cannot use --listen "${formatAddress(listen)}"`;
     const detail = "this machine has no address that other nodes could use";
     throw new RamsterError("CANNOT_LISTEN", `${where}: ${detail}`);
   }

@@ -140,11 +140,26 @@ describe("nodeConfig()", () => {
         'Cannot use --gossip "[::1]:7946": ',
       );
       expect(() => nodeConfig({ ...BASE, ...joining(host, "10.0.0.2") })).not.toThrow();
+      const outer = joining(host, "10.0.0.2");
+      expect(refusal({ ...outer, advertise: at("::1", 7) })).toStartWith(
+        'Cannot use --advertise "[::1]:7": ',
+      );
+      expect(refusal({ ...outer, gossipAdvertise: at("::1", 7) })).toStartWith(
+        'Cannot use --gossip-advertise "[::1]:7": ',
+      );
       const [advertise, gossipAdvertise] = [at("10.0.0.2", 7777), at("10.0.0.2", 7946)];
       const forwarded = { ...joining(host, "127.0.0.1"), advertise, gossipAdvertise };
       expect(() => nodeConfig({ ...BASE, ...forwarded })).not.toThrow();
     }
     expect(() => nodeConfig({ ...BASE, ...joining("localhost", "127.0.0.1") })).not.toThrow();
+  });
+
+  test("names --listen where the address of gossip follows from it", () => {
+    expect(refusal({ listen: tcp(7946), gossip: tcp(7946) })).toBe(
+      'Cannot use --listen "127.0.0.1:7946": gossip takes that address: ' +
+        "use another port, or name one with --gossip",
+    );
+    expect(refusal({ listen: tcp(7777), gossip: tcp(7777) })).toStartWith("Cannot use --gossip ");
   });
 
   test("refuses client addresses that are taken", () => {

@@ -15,6 +15,7 @@ import {
   CLIENT_ADDRESSES_MAX,
   CODECS_END,
   GOSSIP_LABEL_BYTES_MAX,
+  GOSSIP_PORT_DEFAULT,
   NAME_BYTES_MAX,
   NBD_EXPORT_BYTES_MAX,
   NBD_EXPORTS_MAX,
@@ -190,9 +191,10 @@ function checkGossip(config: NodeConfig): void {
     if (seed.port !== 0) continue;
     throw bad("join", formatAddress(seed), "port 0 is no address to connect to");
   }
-  for (const address of [config.advertise, gossipAdvertise]) {
+  const told = { advertise: config.advertise, "gossip-advertise": gossipAdvertise };
+  for (const [flag, address] of Object.entries(told)) {
     if (address?.port !== 0) continue;
-    throw bad("advertise", formatAddress(address), "port 0 is no address to connect to");
+    throw bad(flag, formatAddress(address), "port 0 is no address to connect to");
   }
   if (new TextEncoder().encode(config.gossipLabel).length > GOSSIP_LABEL_BYTES_MAX) {
     const detail = `it is longer than ${GOSSIP_LABEL_BYTES_MAX} bytes`;
@@ -204,7 +206,11 @@ function checkGossip(config: NodeConfig): void {
     throw bad("gossip-tune", `probe-timeout=${probeTimeoutMs}ms`, detail);
   }
   if (gossip.port !== 0 && formatAddress(gossip) === formatAddress(config.listen)) {
-    throw bad("gossip", formatAddress(gossip), "this node listens there for pages");
+    if (!followsListen(gossip, config.listen)) {
+      throw bad("gossip", formatAddress(gossip), "this node listens there for pages");
+    }
+    const detail = "gossip takes that address: use another port, or name one with --gossip";
+    throw bad("listen", formatAddress(config.listen), detail);
   }
   checkReach(config, gossip);
 }
@@ -213,15 +219,24 @@ function checkGossip(config: NodeConfig): void {
 function checkReach({ listen, advertise, gossipAdvertise, seeds }: NodeConfig, gossip: TcpAddress) {
   const elsewhere = seeds.find(({ host }) => !isLoopback(host));
   if (elsewhere === undefined) return;
+  const told = { flag: "advertise", address: advertise };
+  const gossipTold = { flag: "gossip-advertise", address: gossipAdvertise };
+  const own = { flag: "listen", address: listen };
+  const gossips = followsListen(gossip, listen) ? own : { flag: "gossip", address: gossip };
   const reached = [
-    { flag: "listen", address: advertise ?? listen },
-    { flag: "gossip", address: gossipAdvertise ?? gossip },
+    advertise === null ? own : told,
+    gossipAdvertise === null ? gossips : gossipTold,
   ];
   for (const { flag, address } of reached) {
-    if (!isLoopback(address.host)) continue;
+    if (address === null || !isLoopback(address.host)) continue;
     const who = `the nodes at --join ${formatAddress(elsewhere)} cannot connect there`;
     throw bad(flag, formatAddress(address), `${who}, use this machine's address`);
   }
+}
+
+/** Whether the address of gossip is the one that follows from `--listen`. */
+export function followsListen(gossip: TcpAddress, listen: TcpAddress): boolean {
+  return gossip.host === listen.host && gossip.port === GOSSIP_PORT_DEFAULT;
 }
 
 /** The preset of `network`, changed by the settings of `gossipTuning`. */

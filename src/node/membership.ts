@@ -18,7 +18,6 @@ import { assert } from "../core/assert.ts";
 import type { Clock, TimerId } from "../core/clock.ts";
 import { RamsterError } from "../core/errors.ts";
 import {
-  GOSSIP_PORT_DEFAULT,
   JOIN_NOTICE_MS,
   JOIN_RETRY_MS_MAX,
   JOIN_RETRY_MS_MIN,
@@ -28,13 +27,14 @@ import type { Log } from "../core/log.ts";
 import type { LogLevel } from "../core/log-line.ts";
 import type { Random } from "../core/random.ts";
 import type { Keyring } from "../gossip/keyring.ts";
-import { formatAddress, type TcpAddress } from "../net/address.ts";
+import type { TcpAddress } from "../net/address.ts";
 import type { DoorLimits } from "../net/door-limits.ts";
 import { withZoneOf } from "../net/ip.ts";
 import type { Transport } from "../net/transport.ts";
 import { newBootId } from "./boot-id.ts";
 import { CODECS_TAKEN, gossipTuningOf, type NodeConfig } from "./config.ts";
 import { type Claimant, NumberClaim } from "./number-claim.ts";
+import { openGossipPort } from "./ports.ts";
 import { checkTagsFit, fittingTags, type NodeTags, pageAddress, readTags, tagsOf } from "./tags.ts";
 
 /** Another node of the cluster, as its tags describe it. */
@@ -89,6 +89,8 @@ export interface MembershipSettings {
   readonly bootId: bigint;
   /** The number of `--number`. Null: any free number. */
   readonly number: number | null;
+  /** Where pages come in: errors of gossip name it where the gossip address follows from it. */
+  readonly listen: TcpAddress;
   readonly seeds: readonly TcpAddress[];
   /** How long seeds are tried at the start. Null: until one answers. */
   readonly joinTimeoutMs: number | null;
@@ -204,9 +206,8 @@ export class Membership {
    * when no seed answers in `joinTimeoutMs`.
    */
   async start(): Promise<{ gossip: TcpAddress; number: number }> {
-    const gossip = await this.cluster.start().catch((error: unknown) => {
-      throw explained(error, this.settings.gossip.bind);
-    });
+    const { listen, gossip: own } = this.settings;
+    const gossip = await openGossipPort(own.bind, listen, () => this.cluster.start());
     try {
       await this.join();
       const number = await this.settle();
@@ -432,6 +433,7 @@ export function openMembership(env: MembershipEnv, config: NodeConfig): Membersh
     name,
     cluster,
     number,
+    listen: config.listen,
     seeds,
     joinTimeoutMs,
     zone,
@@ -445,20 +447,6 @@ export function openMembership(env: MembershipEnv, config: NodeConfig): Membersh
 function longestHost({ advertise, listen }: NodeConfig): string {
   const hosts = [advertise?.host ?? "", listen.host];
   return hosts.reduce((longest, host) => (host.length > longest.length ? host : longest));
-}
-
-/** Adds to the error of a taken port which other programs use that port, and which flag helps. */
-function explained(error: unknown, { host, port }: TcpAddress): unknown {
-  if (!(error instanceof RamsterError) || error.code !== "ADDRESS_IN_USE" || port === 0) {
-    return error;
-  }
-  const others =
-    port === GOSSIP_PORT_DEFAULT
-      ? "another ramster, Serf, Docker Swarm or MetalLB may gossip there, "
-      : "";
-  const example = formatAddress({ kind: "tcp", host, port: port === 65_535 ? port - 1 : port + 1 });
-  const how = `${others}use another one, as in --gossip ${example}`;
-  return new RamsterError("ADDRESS_IN_USE", `${error.message}: ${how}`, { cause: error });
 }
 
 /** Frames rounded down to steps of what is lent, pages to two digits, pressure to tens. */

@@ -72,6 +72,7 @@ import {
 } from "./membership.ts";
 import { Nowhere } from "./nowhere.ts";
 import { Offers } from "./offers.ts";
+import { openPort, openPorts } from "./ports.ts";
 
 export interface NodeEnvironment {
   clock: Clock;
@@ -233,14 +234,15 @@ export class Node implements LinkHandler, MembershipEvents {
 
   /** @returns where it listens, with real ports. Rejects when an address is taken. */
   async start(): Promise<Listening> {
-    const { http: httpAddress } = this.config;
-    const http = httpAddress === null ? null : await this.httpDoor.listen(httpAddress);
-    const clients: string[] = [];
-    const nbd: string[] = [];
+    const { config, links, door, nbdDoor, httpDoor } = this;
+    const httpAddresses = config.http === null ? [] : [config.http];
+    const [http = null] = await openPorts("http", httpAddresses, (it) => httpDoor.listen(it));
+    let clients: string[];
+    let nbd: string[];
     try {
-      this.listenAddress = await this.links.listen(this.config.listen);
-      for (const address of this.config.clients) clients.push(await this.door.listen(address));
-      for (const address of this.config.nbd) nbd.push(await this.nbdDoor.listen(address));
+      this.listenAddress = await openPort("listen", config.listen, (it) => links.listen(it));
+      clients = await openPorts("client", config.clients, (it) => door.listen(it));
+      nbd = await openPorts("nbd", config.nbd, (it) => nbdDoor.listen(it));
     } catch (error) {
       // Other programs would take a leftover socket for that of a running node.
       await this.door.stop();
