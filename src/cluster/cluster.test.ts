@@ -40,6 +40,17 @@ describe("join", () => {
     const joined = await world.wait(stranger.cluster.join([world.node(0).address]));
     expect(joined).toMatchObject({ answered: 0 });
     expect(JSON.stringify(joined)).toContain("without an answer: check its log");
+    const keyless = world.stranger(10, []);
+    await keyless.cluster.start();
+    const { answered, failures } = await world.wait(keyless.cluster.join([world.node(0).address]));
+    expect(answered).toBe(0);
+    expect(failures.join()).toContain(
+      "without an answer: this node has no --key and its cluster may have one",
+    );
+    expect(world.node(0).notices.at(-1)).toContain(
+      "it is not encrypted, as if its sender had no --key",
+    );
+    await keyless.cluster.stop();
     const { port } = stranger.address;
     const inClear = await world.network
       .transport("spy")

@@ -96,7 +96,8 @@ export class Streams {
       },
       onEnd: (reason) => {
         if (reason === "") return;
-        result.onFailure(request.isUnanswered ? `${reason}, ${UNANSWERED}` : reason);
+        const hint = this.options.keyring === null ? UNANSWERED_IN_CLEAR : UNANSWERED;
+        result.onFailure(request.isUnanswered ? `${reason}, without an answer: ${hint}` : reason);
       },
     });
     request.send(message);
@@ -163,7 +164,9 @@ export class Streams {
 }
 
 /** A member that cannot read a message does not answer, as in memberlist. */
-const UNANSWERED = "without an answer: check its log, since its gossip key or label may be another";
+const UNANSWERED = "check its log, since its gossip key or label may be another";
+const UNANSWERED_IN_CLEAR =
+  "this node has no --key and its cluster may have one, or its label is another: check its log";
 
 /** What a page port answers begins with an alert of TLS (RFC 8446, 5.1), or with MAGIC of src/wire. */
 function isOfPagePort(chunk: Uint8Array): boolean {

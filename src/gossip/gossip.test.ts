@@ -438,7 +438,9 @@ describe("streams", () => {
     const sealed = Uint8Array.of(GOSSIP.ENCRYPT, 0xff, 0xff, 0xff, 0xff);
     const secured = { keyring: ringOf(keyOf(1)), label: "" };
     expect(() => new StreamDecoder(secured, "dialled").push(sealed)).toThrow(WireError);
-    expect(() => new StreamDecoder(CLEAR, "dialled").push(sealed)).toThrow("has no gossip key");
+    expect(() => new StreamDecoder(CLEAR, "dialled").push(sealed)).toThrow(
+      "this node has no --key",
+    );
   });
 });
 

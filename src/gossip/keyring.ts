@@ -11,6 +11,9 @@ import { ConfigError, WireError } from "../core/errors.ts";
 import { GOSSIP_KEYS_MAX } from "../core/limits.ts";
 import type { Random } from "../core/random.ts";
 
+/** Why gossip in clear is refused. */
+export const NOT_ENCRYPTED = "it is not encrypted, as if its sender had no --key";
+
 const VERSION_PADDED = 0;
 const VERSION = 1;
 const NONCE_BYTES = 12;
@@ -109,7 +112,7 @@ export class Keyring {
   decrypt(sealed: Uint8Array, extra: Uint8Array): Uint8Array {
     const version = sealed[0];
     if (sealed.byteLength <= ENCRYPTION_BYTES || version === undefined || version > VERSION) {
-      throw unreadable("it is not encrypted");
+      throw unreadable(NOT_ENCRYPTED);
     }
     for (const key of this.ring) {
       const plain = open(key, sealed, extra);

@@ -33,7 +33,7 @@ import {
   encodeMessage,
 } from "./body.ts";
 import { decompress } from "./compressed.ts";
-import { ENCRYPTION_BYTES } from "./keyring.ts";
+import { ENCRYPTION_BYTES, NOT_ENCRYPTED } from "./keyring.ts";
 import { labelBytes, labelEnd, labelHeader } from "./label.ts";
 import { GOSSIP, MEMBER_STATE, type PushPullMember, type StreamMessage } from "./messages.ts";
 import { decodeMsgpack, encodeMsgpack, Fields, msgpackEnd } from "./msgpack.ts";
@@ -148,7 +148,7 @@ export class StreamDecoder {
   /** Null while bytes are missing. */
   private decrypted(bytes: Uint8Array): Uint8Array | null {
     const { keyring, label } = this.options;
-    if (bytes[0] !== GOSSIP.ENCRYPT || keyring === null) throw malformed("it is not encrypted");
+    if (bytes[0] !== GOSSIP.ENCRYPT || keyring === null) throw malformed(NOT_ENCRYPTED);
     if (bytes.byteLength < ENCRYPTED_HEADER_BYTES) return null;
     const length = new DataView(bytes.buffer, bytes.byteOffset).getUint32(1);
     if (length > GOSSIP_WHOLE_BYTES_MAX) throw malformed(`a stream declares ${length} bytes`);
@@ -175,7 +175,7 @@ export class StreamDecoder {
     if (this.parser !== null) return this.parser.parse(plain);
     const id = plain[0];
     if (id === undefined) throw malformed("it is empty");
-    if (id === GOSSIP.ENCRYPT) throw malformed("it is encrypted, but this node has no gossip key");
+    if (id === GOSSIP.ENCRYPT) throw malformed("it is encrypted, but this node has no --key");
     if (id !== GOSSIP.COMPRESS) {
       this.parser = new Parser(id);
       return this.parser.parse(plain);
