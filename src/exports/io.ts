@@ -34,6 +34,7 @@ import { countError, errnoOf } from "./errors.ts";
 import type { NbdExport } from "./export.ts";
 import { type NbdPages, STEP } from "./pages.ts";
 import type { NbdPrefetch } from "./prefetch.ts";
+import type { ReadFailures } from "./read-failures.ts";
 import type { NbdRunner } from "./runner.ts";
 import { UNITS, unitsOf } from "./units.ts";
 
@@ -47,6 +48,7 @@ export interface IoParts {
   readonly pages: NbdPages;
   readonly runner: NbdRunner;
   readonly prefetch: NbdPrefetch;
+  readonly readFailures: ReadFailures;
 }
 
 export class NbdIo {
@@ -114,6 +116,7 @@ export class NbdIo {
         return false;
       }
       if (status !== STATUS.NOT_FOUND) {
+        this.parts.readFailures.add(exp.name, status, 1);
         this.answer(connection, request, errnoOf(status));
         return true;
       }

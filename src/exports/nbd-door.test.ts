@@ -263,6 +263,13 @@ test("a lost page reads as EIO, never as other bytes, until it is written again"
     }
   }
   expect(lost).toBeGreaterThanOrEqual(0);
+  world.sim.clock.run(world.sim.clock.now() + 200);
+  const lines = world.sim
+    .node(0)
+    .log.filter((line) => line.includes("Cannot read pages of export"));
+  expect(lines[0]).toMatch(
+    /doors: Cannot read pages of export "disk": \d+ are lost, no copy is left: restart the programs/,
+  );
   const at = lost * PAGE_BYTES;
   expect((await world.wait(client.ask(write(at + 5, new Uint8Array(10))))).error).toBe(ERRNO.EIO);
   const page = new Uint8Array(PAGE_BYTES).fill(9);
@@ -296,6 +303,11 @@ test("a request waits for a silent holder, at most --io-timeout", async () => {
   expect(last.error).toBe(ERRNO.EIO);
   expect(sim.clock.now() - again).toBeGreaterThanOrEqual(20_000);
   expect(sim.clock.now() - again).toBeLessThan(25_000);
+  sim.clock.run(sim.clock.now() + 200);
+  expect(sim.node(0).log.at(-1)).toEndWith(
+    'doors: Cannot read pages of export "disk": 64 are out of reach after 20s (--io-timeout): ' +
+      "bring back the lenders that ramster status names",
+  );
   expect(client.isClosed).toBe(false);
   await world.stop();
 });

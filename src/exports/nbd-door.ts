@@ -39,6 +39,7 @@ import { NbdIo } from "./io.ts";
 import { LargeRequestBudget } from "./large-request-budget.ts";
 import { NbdPages } from "./pages.ts";
 import { NbdPrefetch } from "./prefetch.ts";
+import { ReadFailures } from "./read-failures.ts";
 import { NbdRunner } from "./runner.ts";
 import { SpaceMonitor } from "./space-monitor.ts";
 
@@ -74,6 +75,7 @@ export class NbdDoor implements NbdHandler {
   private readonly io: NbdIo;
   private readonly runner: NbdRunner;
   private readonly space: SpaceMonitor;
+  private readonly readFailures: ReadFailures;
   private readonly listeners: Listener[] = [];
   private readonly connections = new Set<NbdConnection>();
   /** Connections that have not chosen an export yet. */
@@ -99,13 +101,15 @@ export class NbdDoor implements NbdHandler {
     const { counters } = this;
     this.space = new SpaceMonitor({ ...parts, warnAtPercent });
     const { space } = this;
-    this.pages = new NbdPages({ ...parts, counters, space });
+    this.readFailures = new ReadFailures({ ...parts, ioTimeoutMs });
+    const { readFailures } = this;
+    this.pages = new NbdPages({ ...parts, counters, space, readFailures });
     const { pages } = this;
     const releaseLarge = (byteCount: number): void => this.releaseLarge(byteCount);
     const prefetch = new NbdPrefetch({ ...parts, counters });
-    this.runner = new NbdRunner({ ...parts, counters, pages, prefetch, releaseLarge, ioTimeoutMs });
-    const { runner } = this;
-    this.io = new NbdIo({ ...parts, counters, pages, runner, prefetch });
+    const shared = { ...parts, counters, pages, prefetch, readFailures };
+    this.runner = new NbdRunner({ ...shared, releaseLarge, ioTimeoutMs });
+    this.io = new NbdIo({ ...shared, runner: this.runner });
     this.warnOfSize();
     for (const [type, config] of settings.exports.entries()) {
       const pool = parts.ramster.newPool({ persistent: true, storeWhole: true });
@@ -331,6 +335,7 @@ export class NbdDoor implements NbdHandler {
     this.runner.tick(now - this.tickedMs - elapsedMs);
     this.tickedMs = now;
     this.space.check();
+    this.readFailures.report();
     const { hasWaiters } = this.largeRequests;
     for (const connection of [...this.connections]) connection.tick(elapsedMs, hasWaiters);
   }

@@ -15,6 +15,7 @@ import type { ByteRange } from "./byte-range.ts";
 import type { NbdCounters } from "./counters.ts";
 import { errnoOf } from "./errors.ts";
 import type { NbdExport } from "./export.ts";
+import type { ReadFailures } from "./read-failures.ts";
 import type { SpaceMonitor } from "./space-monitor.ts";
 
 /** What became of one page. */
@@ -45,6 +46,7 @@ export interface PagesParts {
   readonly ramster: Ramster;
   readonly counters: NbdCounters;
   readonly space: SpaceMonitor;
+  readonly readFailures: ReadFailures;
 }
 
 export class NbdPages {
@@ -54,6 +56,7 @@ export class NbdPages {
   private readonly ramster: Ramster;
   private readonly counters: NbdCounters;
   private readonly space: SpaceMonitor;
+  private readonly readFailures: ReadFailures;
   /** A page that is written in part: as it was, and as it will be. */
   private readonly before = new Uint8Array(PAGE_BYTES);
   private readonly after = new Uint8Array(PAGE_BYTES);
@@ -64,6 +67,7 @@ export class NbdPages {
     this.ramster = parts.ramster;
     this.counters = parts.counters;
     this.space = parts.space;
+    this.readFailures = parts.readFailures;
   }
 
   /** Applies the change to the page. `old`: the old page, if it was away and has been fetched. */
@@ -86,7 +90,10 @@ export class NbdPages {
       const status = this.ramster.get(exp.handleOf(page), -1, before, 0, null, 0);
       if (status === STATUS.PENDING) return STEP.AWAY;
       if (status === STATUS.NOT_FOUND) before.fill(0);
-      else if (status !== STATUS.OK) return this.failed(errnoOf(status));
+      else if (status !== STATUS.OK) {
+        this.readFailures.add(exp.name, status, 1);
+        return this.failed(errnoOf(status));
+      }
     } else this.memory.copy(before, 0, old, 0, PAGE_BYTES);
     this.memory.copy(after, 0, before, 0, PAGE_BYTES);
     if (isWrite) {

@@ -30,6 +30,7 @@ import {
   PendingRequests,
 } from "./pending-request.ts";
 import type { NbdPrefetch } from "./prefetch.ts";
+import type { ReadFailures } from "./read-failures.ts";
 import { UNITS } from "./units.ts";
 
 /** A token is request number * TOKEN_STEP + page: 32 MiB that begin within a page are one more. */
@@ -46,6 +47,7 @@ export interface RunnerParts {
   readonly counters: NbdCounters;
   readonly pages: NbdPages;
   readonly prefetch: NbdPrefetch;
+  readonly readFailures: ReadFailures;
   /** Memory of a large request is free again. */
   readonly releaseLarge: (byteCount: number) => void;
   readonly ioTimeoutMs: () => number;
@@ -263,13 +265,18 @@ export class NbdRunner implements GetSink, PendingRequestOwner {
         pending.retryPages.push(page);
         return;
       default:
-        pending.error = errnoOf(status);
+        this.failed(pending, status, 1);
     }
+  }
+
+  private failed(pending: PendingRequest, status: Status, pageCount: number): void {
+    pending.error = errnoOf(status);
+    this.parts.readFailures.add(pending.export?.name ?? "", status, pageCount);
   }
 
   private retry(pending: PendingRequest, now: number): void {
     const pages = pending.retryPages.splice(0);
-    if (now >= pending.deadlineMs) pending.error = ERRNO.EIO;
+    if (now >= pending.deadlineMs) this.failed(pending, STATUS.UNREACHABLE, pages.length);
     else for (const page of pages) this.ask(pending, page);
     this.run(pending);
   }
