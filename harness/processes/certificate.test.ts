@@ -14,8 +14,12 @@ const PAGES = 1000;
 const SOME = 50;
 const GOSSIP = "--gossip=127.0.0.1:0";
 
-async function keygen(world: ProcessWorld, ...flags: string[]): Promise<void> {
-  expect(await world.run(["keygen", ...flags])).toEqual({ stdout: "", stderr: "", code: 0 });
+/** @returns the line that says what to do with the key. */
+async function keygen(world: ProcessWorld, ...flags: string[]): Promise<string> {
+  const { stdout, stderr, code } = await world.run(["keygen", ...flags]);
+  expect([stderr, code]).toEqual(["", 0]);
+  expect(stdout).toMatch(/^the (key|certificate) is in ".*": .*\n$/);
+  return stdout;
 }
 
 /** A server and a node with one key file, `key`, and a client of the node. */
@@ -78,7 +82,11 @@ test(
     await until("all are stored", async () => (await fill(pool, PAGES)) === PAGES);
     const doors = [await world.connect(server), client];
     for (const step of ["add", "use", "remove"]) {
-      await keygen(world, `--renew=${key}`, `--step=${step}`, `--out=${world.path(step)}`);
+      const renew = [`--renew=${key}`, `--step=${step}`, `--out=${world.path(step)}`];
+      expect(await keygen(world, ...renew)).toBe(
+        `the key is in "${world.path(step)}": put it in place of "${key}" on every node, ` +
+          "and run ramster key reload for each before the next step\n",
+      );
       copyFileSync(world.path(step), key);
       for (const door of step === "use" ? doors.toReversed() : doors) {
         await door.setKnob("certificate", "reload");

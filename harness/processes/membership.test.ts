@@ -13,6 +13,7 @@ import { MEMBER_STATE } from "../../src/gossip/messages.ts";
 import { encodeTags } from "../../src/gossip/serf-tags.ts";
 import { encodeStream } from "../../src/gossip/stream.ts";
 import { tagsOf } from "../../src/node/tags.ts";
+import { parseKeyFile } from "../../src/security/key-file.ts";
 import { Detour } from "../stress/detour.ts";
 import type { NodeProcess } from "./node-process.ts";
 import {
@@ -226,10 +227,14 @@ describe("a key", () => {
       await using world = new ProcessWorld();
       const path = world.path("cluster.key");
       expect(await world.run(["keygen", `--out=${path}`])).toEqual({
-        stdout: "",
+        stdout:
+          `the key is in "${path}": copy it to each machine of the cluster with scp -p, ` +
+          "which keeps it unreadable for others\n",
         stderr: "",
         code: 0,
       });
+      const printed = await world.run(["keygen"]);
+      expect(parseKeyFile(printed.stdout, null).gossipKeys.length).toBe(1);
       expect(statSync(path).mode & 0o777).toBe(0o600);
       const again = await world.run(["keygen", `--out=${path}`]);
       expect([again.code, again.stderr]).toEqual([

@@ -1,6 +1,9 @@
 /**
  * `ramster keygen`: makes the key of a new cluster, or does the next step of replacing a
  * certificate, or writes a certificate for other programs. Only its owner can read the files.
+ *
+ * Without --out, standard output is the key file. With --out or --pem, it is one line that says
+ * where the key is, and what to do with it.
  */
 import { closeSync, fsyncSync, openSync, unlinkSync, writeFileSync } from "node:fs";
 import { ConfigError, quoted, RamsterError } from "../core/errors.ts";
@@ -18,7 +21,9 @@ import { badValue } from "./units.ts";
 export async function run(options: KeygenOptions): Promise<ExitCode> {
   const { outPath, pem } = options;
   if (pem !== null) {
-    writePemFiles(pem.folder, readKey(pem.from, "from").tls);
+    const names = writePemFiles(pem.folder, readKey(pem.from, "from").tls);
+    const what = `the certificate is in ${quoted(pem.folder)} (${names.join(", ")})`;
+    await print(`${what}: copy these to the machines of NBD clients\n`);
     return EXIT.DONE;
   }
   const text = formatKeyFile(await keyFor(options));
@@ -39,7 +44,17 @@ export async function run(options: KeygenOptions): Promise<ExitCode> {
       `Cannot write ${quoted(outPath)}: ${describeError(error)}`,
     );
   }
+  await print(`the key is in ${quoted(outPath)}: ${nextStep(options)}\n`);
   return EXIT.DONE;
+}
+
+function nextStep({ renew }: KeygenOptions): string {
+  if (renew === null) {
+    const how = "with scp -p, which keeps it unreadable for others";
+    return `copy it to each machine of the cluster ${how}`;
+  }
+  const place = `put it in place of ${quoted(renew.path)} on every node`;
+  return `${place}, and run ramster key reload for each before the next step`;
 }
 
 async function keyFor({ renew, days }: KeygenOptions): Promise<ClusterKey> {

@@ -16,7 +16,7 @@ test("writePemFiles() writes what the key shows, also in the middle of a renewal
     const key = await fresh();
     const both = await renewKey(key, "add", fresh);
     for (const { tls } of [key, both]) {
-      writePemFiles(join(folder, "pki"), tls);
+      expect(writePemFiles(join(folder, "pki"), tls)).toEqual(FILES);
       expect(readdirSync(join(folder, "pki")).sort()).toEqual(FILES);
       const [authority = "", certificate = "", secret = ""] = FILES.map((name) => {
         expect(statSync(join(folder, "pki", name)).mode & 0o777).toBe(0o600);
