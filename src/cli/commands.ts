@@ -39,7 +39,12 @@ import {
   readTop,
 } from "./read-options.ts";
 import { knobNames, settingFlag, settingGroups } from "./setting-flags.ts";
-import { RATE_BYTES_DEFAULT, readSwap, STALE_PERCENT_DEFAULT } from "./swap/swap-args.ts";
+import {
+  RATE_BYTES_DEFAULT,
+  readSwap,
+  STALE_PERCENT_DEFAULT,
+  SWAP_ACTION_HELP,
+} from "./swap/swap-args.ts";
 
 /** The flags that say how to reach a running node. */
 const DOOR: readonly FlagSpec[] = [
@@ -364,7 +369,8 @@ export const key: Command<KeyOptions> = {
 export const swap: Command<SwapOptions> = {
   name: "swap",
   summary: "Switches swap on an export of a node on or off",
-  arguments: [{ name: "ACTION", required: true, help: "on, off, rotate or status" }],
+  arguments: [{ name: "ACTION", required: true, help: "one of the actions below" }],
+  actions: SWAP_ACTION_HELP,
   groups: [{ title: "Flags", flags: SWAP_FLAGS }],
   examples: [
     "ramster swap on --nbd unix:/run/ramster/nbd.sock --export swap",

@@ -41,6 +41,8 @@ export interface CommandSpec {
   readonly name: string;
   readonly summary: string;
   readonly arguments?: readonly ArgumentSpec[];
+  /** What the argument ACTION may be, and what each does. */
+  readonly actions?: readonly NameSpec[];
   readonly groups: readonly FlagGroup[];
   /** The names that an argument may have. */
   readonly names?: readonly NameSpec[];

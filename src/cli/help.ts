@@ -3,7 +3,7 @@
  * narrower terminal, except for usage and examples.
  */
 import { assert } from "../core/assert.ts";
-import { type CommandSpec, type FlagSpec, flagsOf } from "./flag-spec.ts";
+import { type CommandSpec, type FlagSpec, flagsOf, type NameSpec } from "./flag-spec.ts";
 import type { Paint } from "./paint.ts";
 import { COLUMNS_MAX, wrapWords } from "./width.ts";
 
@@ -86,12 +86,13 @@ function commandHelp(command: CommandSpec, look: Look): string[] {
     paint.title("Usage"),
     `  ramster ${command.name}${usage}${hasFlags ? " [FLAGS]" : ""}`,
     ...argumentLines(command, look),
+    ...wordLines("Actions", command.actions, look),
     ...command.groups.flatMap((group) => [
       "",
       paint.title(group.title),
       ...group.flags.flatMap((flag) => flagLines(flag, look)),
     ]),
-    ...nameLines(command, look),
+    ...wordLines("Names", command.names, look),
     ...(hasUnits ? ["", ...UNITS.flatMap((line) => wrapWords(line.split(" "), columns))] : []),
     ...(command.examples.length > 0 ? ["", ...examples(command.examples, paint)] : []),
   ];
@@ -103,10 +104,10 @@ function argumentLines({ arguments: words = [] }: CommandSpec, look: Look): stri
   return ["", look.paint.title("Arguments"), ...lines];
 }
 
-function nameLines({ names = [] }: CommandSpec, look: Look): string[] {
-  if (names.length === 0) return [];
-  const lines = names.flatMap(({ name, help }) => entryLines(name, help.split(" "), look));
-  return ["", look.paint.title("Names"), ...lines];
+function wordLines(title: string, words: readonly NameSpec[] = [], look: Look): string[] {
+  if (words.length === 0) return [];
+  const lines = words.flatMap(({ name, help }) => entryLines(name, help.split(" "), look));
+  return ["", look.paint.title(title), ...lines];
 }
 
 function examples(lines: readonly string[], paint: Paint): string[] {

@@ -19,13 +19,32 @@ export const STALE_PERCENT_DEFAULT = 50;
 /** While swap is rotated, pages come home at a small part of what a node can do. */
 export const RATE_BYTES_DEFAULT = 64 * BYTES_PER_MIB;
 
+type Action = (typeof SWAP_ACTIONS)[number];
+
 /** The flags of each action. */
-const FLAGS: Record<(typeof SWAP_ACTIONS)[number], readonly string[]> = {
+const FLAGS: Record<Action, readonly string[]> = {
   on: ["nbd", "export", "device", "priority"],
   off: ["nbd", "export", "device"],
   rotate: ["nbd", "export", "client", "key", "stale", "rate"],
   status: [],
 };
+
+const HELP: Record<Action, string> = {
+  on: "attaches an export to an nbd device, and has this machine's kernel swap on it.",
+  off: "switches swap off, which brings all pages home, and detaches the device.",
+  rotate:
+    "switches swap from one of two exports to the other when many pages are stale, and frees those.",
+  status: "shows the nbd devices of this machine, and how much swap is on each.",
+};
+
+/** What each action does, and the flags that it takes. */
+export const SWAP_ACTION_HELP = SWAP_ACTIONS.map((name) => {
+  const flags = FLAGS[name].map((flag) => `--${flag}`);
+  return {
+    name,
+    help: `${HELP[name]} ${flags.length === 0 ? "No flags" : `Flags: ${flags.join(", ")}`}`,
+  };
+});
 
 /** Throws ConfigError BAD_CONFIG in one line. */
 export function readSwap(flags: GivenFlags): SwapOptions {
