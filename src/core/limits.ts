@@ -47,8 +47,9 @@ export const PID_MAX = 4 * 1024 * 1024;
 /** Pools of one client. The original had 16; a pool costs one row. */
 export const POOLS_PER_CLIENT_MAX = 256;
 /**
- * Pages and objects that a node's index can name. 64 Mi pages are 256 GiB. Their rows fill one
- * region of 2 GiB of address space; only the rows in use are resident.
+ * Pages and objects that a node's index can name. 64 Mi pages are 256 GiB, and 128 fewer are 512
+ * KiB less. Their rows fill one region of 2 GiB of address space; only the rows in use are
+ * resident.
  */
 export const PAGES_PER_NODE_MAX = 64 * 1024 * 1024 - 128;
 export const OBJECTS_PER_NODE_MAX = 16 * 1024 * 1024;

@@ -216,6 +216,19 @@ test("TRIM of the whole export frees all pages, and BLOCK_STATUS shows what is t
   await world.stop();
 });
 
+test("exports that a node cannot hold are a warning, which says how much is too much", async () => {
+  for (const [gib, more] of [
+    [255, null],
+    [256, "512KiB"],
+  ] as const) {
+    const world = await World.start({ exports: [{ ...DISK, byteCount: gib * 2 ** 30 }] });
+    const lines = world.sim.node(0).log.filter((line) => line.includes("exports have"));
+    const what = `exports have ${gib}GiB, ${more} more than a node can store: writes beyond`;
+    expect(lines).toEqual(more === null ? [] : [expect.stringContaining(what)]);
+    await world.stop();
+  }
+});
+
 test("one request of more than 4 GiB, with extended headers", async () => {
   const big = { ...DISK, byteCount: 2 ** 40 };
   const world = await World.start({ exports: [big] });

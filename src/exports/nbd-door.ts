@@ -24,6 +24,7 @@ import {
 } from "../core/limits.ts";
 import type { Log } from "../core/log.ts";
 import type { Memory } from "../core/memory.ts";
+import { formatSize } from "../core/units.ts";
 import { NbdConnection, type NbdHandler } from "../nbd/connection.ts";
 import { FairShare } from "../nbd/fair-share.ts";
 import type { TlsMode } from "../nbd/handshake.ts";
@@ -42,8 +43,6 @@ import { NbdPrefetch } from "./prefetch.ts";
 import { ReadFailures } from "./read-failures.ts";
 import { NbdRunner } from "./runner.ts";
 import { SpaceMonitor } from "./space-monitor.ts";
-
-const GIB = 2 ** 30;
 
 export interface NbdDoorParts {
   clock: Clock;
@@ -198,8 +197,8 @@ export class NbdDoor implements NbdHandler {
     const byteCount = this.settings.exports.reduce((sum, it) => sum + it.byteCount, 0);
     const most = PAGES_PER_NODE_MAX * PAGE_BYTES;
     if (byteCount <= most) return;
-    const sizes = `exports have ${Math.floor(byteCount / GIB)}GiB`;
-    const what = `${sizes}, but a node stores at most ${Math.floor(most / GIB)}GiB of pages`;
+    const sizes = `${formatSize(byteCount)}, ${formatSize(byteCount - most)}`;
+    const what = `exports have ${sizes} more than a node can store`;
     this.parts.log.write("warn", "doors", `${what}: writes beyond that will fail`);
   }
 

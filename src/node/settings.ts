@@ -376,7 +376,7 @@ export const SETTINGS = {
   exports: devices(types.EXPORTS, {
     flag: "export",
     default: [],
-    help: "name and size of each device; all together can hold 256GiB",
+    help: "name and size of each device; all together can hold almost 256GiB",
   }),
   /** How long a request of a block device waits for the cluster before it fails. */
   ioTimeoutMs: devices(types.duration(TIME), {
