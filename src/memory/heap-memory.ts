@@ -43,7 +43,8 @@ export function assertRange(available: number, offset: number, byteCount: number
 export function noAddresses(byteCount: number, options?: { cause: unknown }): RamsterError {
   const mib = Math.ceil(byteCount / BYTES_PER_MIB);
   const how =
-    "raise RLIMIT_AS and RLIMIT_DATA (ulimit -v, ulimit -d), or set vm.overcommit_memory to 0";
+    "raise RLIMIT_AS and RLIMIT_DATA (ulimit -v, ulimit -d; LimitAS= and LimitDATA= of a unit), " +
+    "or run sysctl vm.overcommit_memory=0 where it is 2";
   const what = `Cannot reserve ${mib}MiB of address space: ${how}`;
   return new RamsterError("NO_MEMORY", what, options);
 }
