@@ -87,7 +87,7 @@ test("shows how many copies are out of reach, and how many pages a lender gives 
   const lines = textOf({}, { counters }).split("\n");
   expect(lines.slice(3, 5)).toEqual([
     "out of reach: 1,234 copies, at nodes that are dead and may come back",
-    "leaving: 12 pages, which a lender gives up",
+    "given up by lenders: 12 pages, on the way to other nodes",
   ]);
 });
 

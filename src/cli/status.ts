@@ -63,7 +63,7 @@ export function statusText(stats: NodeStats): string {
     ...codecLines(shown),
     `at risk: ${riskText(repair)}`,
     ...absentLines(counters),
-    ...leavingLines(counters),
+    ...givenUpLines(counters),
     ...lostLines(counters),
     ...spillLines(counters),
     ...densityLines(counters),
@@ -174,10 +174,10 @@ function absentLines({ absent_copies: copies }: Counters): string[] {
 }
 
 /** Pages that a lender gives up, since it needs the memory itself or is about to stop. */
-function leavingLines({ reclaims_pending: pages }: Counters): string[] {
+function givenUpLines({ reclaims_pending: pages }: Counters): string[] {
   if (!pages) return [];
   const what = `${formatCount(pages)} ${pages === 1 ? "page" : "pages"}`;
-  return [`leaving: ${what}, which a lender gives up`];
+  return [`given up by lenders: ${what}, on the way to other nodes`];
 }
 
 /** Pages whose last copy is lost. */

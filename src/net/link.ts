@@ -2,7 +2,7 @@
  * Link: one connection with another node, from its handshake to its end. It adds to a Channel who
  * the other side is, and whether it is alive. Its LinkOwner decides what to do with it.
  *
- *     DIALLING --connected--> GREETING --hellos fit--> UP --goodbye, silence, bad bytes--> LEAVING
+ *     DIALLING --connected--> GREETING --hellos fit--> UP --goodbye, silence, bad bytes--> CLOSING
  *        \_______________________\______________ refused, deadline, reset ____________________/^
  *                                                              the stream is gone: GONE
  *
@@ -43,7 +43,7 @@ export const LINK_STATE = {
   DIALLING: "dialling",
   GREETING: "greeting",
   UP: "up",
-  LEAVING: "leaving",
+  CLOSING: "closing",
   GONE: "gone",
 } as const;
 export type LinkState = (typeof LINK_STATE)[keyof typeof LINK_STATE];
@@ -197,7 +197,7 @@ export class Link implements ChannelHandler, ReplySink {
 
   onClosed(_channel: Channel, reason: string): void {
     this.setTimer(null);
-    this.state = LINK_STATE.LEAVING;
+    this.state = LINK_STATE.CLOSING;
     this.owner.onDown(this, reason);
   }
 

@@ -481,7 +481,7 @@ export class Ramster implements PamOps {
       fetches_in_flight: this.repatriate.fetchCount,
       frames_in_flight: Math.ceil(this.remotify.framesInFlight),
       absent_copies: this.remotePages.absentTotal,
-      reclaims_pending: this.repair.pagesLeaving,
+      reclaims_pending: this.repair.pagesGivenUp,
       ...spaceReport(this.space(), this.hasRoom),
       repair_pages_per_second: Math.round(this.repair.pagesPerSecond ?? 0),
     };

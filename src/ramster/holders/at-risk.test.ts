@@ -26,8 +26,8 @@ test("first in, first out, however it grows and empties", () => {
         expect(atRisk.count).toBe(model.length);
         const onDisk = model.filter((it) => it % 3 !== 0 && it % 1024 === SPILL);
         expect(atRisk.onDiskCount).toBe(onDisk.length);
-        const leaving = model.filter((it) => it % 3 !== 0 && it % 1024 !== SPILL);
-        expect(atRisk.leavingCount).toBe(leaving.length);
+        const givenUp = model.filter((it) => it % 3 !== 0 && it % 1024 !== SPILL);
+        expect(atRisk.givenUpCount).toBe(givenUp.length);
       }
       expect(atRisk.takeOverflow()).toBe(false);
     }),

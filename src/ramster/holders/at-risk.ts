@@ -1,7 +1,12 @@
 /**
- * AtRisk: the queue of pages that need a copy at another holder, oldest first, in a ring that
- * grows. An entry has a row of the index, and the holder that gives its copy up, if there is one.
- * By the time its entry is taken, a page may be repaired or gone.
+ * AtRisk: the queue of the pages that need a copy at another holder. The oldest entry comes first.
+ * The queue is a ring buffer, which grows up to AT_RISK_MAX entries.
+ *
+ * An entry has the number of a page, and the holder that gives its copy of the page up. That holder
+ * is NOBODY where the page just has too few copies.
+ *
+ * Entries are not removed when a page gets its copy or is freed. So whoever takes an entry looks at
+ * the page again.
  *
  * Not here: how a page is repaired (repair.ts).
  */
@@ -26,7 +31,7 @@ export class AtRisk {
   private used = 0;
   private hasOverflowed = false;
   private onDisk = 0;
-  private leaving = 0;
+  private givenUp = 0;
   private readonly spill: { has(page: number): boolean } | null;
 
   /** `spill` tells which pages have a copy on the disk. */
@@ -44,8 +49,8 @@ export class AtRisk {
   }
 
   /** How many entries are pages that a holder gives up. */
-  get leavingCount(): number {
-    return this.leaving;
+  get givenUpCount(): number {
+    return this.givenUp;
   }
 
   /** `push` for a page that now turns out to lack a copy, or whose holder `from` gives it up. */
@@ -96,7 +101,7 @@ export class AtRisk {
 
   private tally(from: number, count: number): void {
     if (from === SPILL) this.onDisk += count;
-    else if (from !== NOBODY) this.leaving += count;
+    else if (from !== NOBODY) this.givenUp += count;
   }
 
   private get room(): number {

@@ -48,8 +48,8 @@ export class PutBatch {
    * the handle.
    */
   readonly handles: DataView;
-  /** For repair: the holder that each page is to leave, or NOBODY. */
-  readonly leaving: Int32Array;
+  /** For repair: the holder that gives its copy of each page up, or NOBODY. */
+  readonly givenUpBy: Int32Array;
   /** The answers for each page. Bit i: the i-th holder has taken it. DAMAGED may be set, too. */
   readonly taken: Uint8Array;
   state: "free" | "filling" | "sent" = "free";
@@ -75,7 +75,7 @@ export class PutBatch {
     this.pages = new Int32Array(pageCountMax);
     this.versions = new Float64Array(pageCountMax);
     this.handles = new DataView(new ArrayBuffer(pageCountMax * HANDLE_BYTES));
-    this.leaving = new Int32Array(pageCountMax);
+    this.givenUpBy = new Int32Array(pageCountMax);
     this.taken = new Uint8Array(pageCountMax);
   }
 

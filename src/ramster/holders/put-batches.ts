@@ -227,7 +227,7 @@ export class PutBatches implements ReplySink, SpillSink {
    * Adds the page. Its zpage is copied, unless it is already where it belongs: behind the entries
    * so far, and behind the header of its own entry.
    */
-  append(batch: PutBatch, page: number, leaving: number, handle: Handle, zpage: Zpage): void {
+  append(batch: PutBatch, page: number, givenUpBy: number, handle: Handle, zpage: Zpage): void {
     const { entries, count, kind } = batch;
     const { version, checksum, zpageBytes, codec } = zpage;
     assert(entries !== null);
@@ -238,7 +238,7 @@ export class PutBatches implements ReplySink, SpillSink {
       this.parts.memory.copy(entries.bytes, zpageAt, zpage.bytes, zpage.at, zpageBytes);
     }
     batch.pages[count] = page;
-    batch.leaving[count] = leaving;
+    batch.givenUpBy[count] = givenUpBy;
     batch.versions[count] = version;
     batch.taken[count] = 0;
     handle.write(batch.handles, count * HANDLE_BYTES);

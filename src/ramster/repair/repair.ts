@@ -85,7 +85,7 @@ export class Repair implements PutSink, ZpageSink {
   private inFlight = 0;
   /** How many of them are to leave the disk, and how many a lender gives up. */
   private inFlightOnDisk = 0;
-  private inFlightLeaving = 0;
+  private inFlightGivenUp = 0;
   /** How many pages are being read from the disk, to go to lenders. */
   private fetchesFromDisk = 0;
   private readonly rate: RecentRate;
@@ -94,7 +94,7 @@ export class Repair implements PutSink, ZpageSink {
   private readonly sweeps: Slices;
   private isPumpSoon = false;
   /** The holder that gives up the current page, so it must not be chosen. */
-  private leaving = NOBODY;
+  private givingUp = NOBODY;
   /** The lender that was chosen last, until a batch is over. -1: none. */
   private lastNode = -1;
   private lastWanted = 1;
@@ -124,8 +124,8 @@ export class Repair implements PutSink, ZpageSink {
   }
 
   /** How many of them a lender gives up. */
-  get pagesLeaving(): number {
-    return this.parts.atRisk.leavingCount + this.inFlightLeaving;
+  get pagesGivenUp(): number {
+    return this.parts.atRisk.givenUpCount + this.inFlightGivenUp;
   }
 
   /** Whether there is reason to keep links to lenders. */
@@ -302,7 +302,7 @@ export class Repair implements PutSink, ZpageSink {
   private holderFor(kept: Copies, from: number): number {
     const { lenders, spill } = this.parts;
     const atLenders = withoutCopy(kept, SPILL);
-    this.leaving = from;
+    this.givingUp = from;
     if (copyCount(atLenders) < lenders.copiesWanted) {
       if (this.mayFollow(atLenders)) return this.lastNode;
       const node = lenders.choose(this.mayCopyTo, atLenders);
@@ -361,7 +361,7 @@ export class Repair implements PutSink, ZpageSink {
     // A holder that died meanwhile keeps nothing.
     const isThere = !presence.isAbsent(copyAt(batch.holders, 0));
     for (let i = 0; i < batch.count; i += 1) {
-      const from = batch.leaving[i] ?? NOBODY;
+      const from = batch.givenUpBy[i] ?? NOBODY;
       if (isThere && batch.isTaken(i)) this.taken(batch, i);
       else atRisk.pushAgain(batch.pages[i] ?? 0, from);
       this.fly(from, -1);
@@ -380,7 +380,7 @@ export class Repair implements PutSink, ZpageSink {
 
   /** PutSink: a batch may grow, since pages come from the disk one by one. */
   mayGrow(batch: PutBatch): boolean {
-    return batch.leaving[0] === SPILL && this.fetchesFromDisk > 0;
+    return batch.givenUpBy[0] === SPILL && this.fetchesFromDisk > 0;
   }
 
   private pumpAtEndOfTurn(): void {
@@ -440,7 +440,7 @@ export class Repair implements PutSink, ZpageSink {
   private fly(from: number, count: number): void {
     this.inFlight += count;
     if (from === SPILL) this.inFlightOnDisk += count;
-    else if (from !== NOBODY) this.inFlightLeaving += count;
+    else if (from !== NOBODY) this.inFlightGivenUp += count;
   }
 
   private get hasRoomAtHome(): boolean {
@@ -473,7 +473,7 @@ export class Repair implements PutSink, ZpageSink {
   /** Whether the node may get another copy now. There must also be room for its later flush. */
   private readonly mayCopyTo = (node: number): boolean => {
     const { puts } = this.parts;
-    if (node === this.leaving || !puts.mayPutTo(node)) return false;
+    if (node === this.givingUp || !puts.mayPutTo(node)) return false;
     return puts.hasFlushRoom(node, REPAIR_PAGES_MAX);
   };
 
@@ -486,7 +486,7 @@ export class Repair implements PutSink, ZpageSink {
     const isRemote = isThere && tmem.tag(page) === TAG.REMOTE;
     const copies = isRemote ? records.copiesOf(page) : NO_COPIES;
     if (hasCopy(copies, node)) return;
-    const givenUpBy = batch.leaving[i] ?? NOBODY;
+    const givenUpBy = batch.givenUpBy[i] ?? NOBODY;
     // A page that came to the disk meanwhile may leave it, now that it has this copy.
     const onDisk = hasCopy(copies, SPILL) ? SPILL : NOBODY;
     const from = givenUpBy !== NOBODY && hasCopy(copies, givenUpBy) ? givenUpBy : onDisk;
@@ -514,16 +514,16 @@ export class Repair implements PutSink, ZpageSink {
     this.handle.read(batch.handles, i * HANDLE_BYTES);
     let next = copies;
     // The disk keeps its copy until there are enough other copies.
-    const isLeaving = from !== NOBODY && (from !== SPILL || mayLeaveDisk(known, lenders));
-    if (isLeaving) next = this.without(next, page, from, this.handle);
+    const mayGo = from !== NOBODY && (from !== SPILL || mayLeaveDisk(known, lenders));
+    if (mayGo) next = this.without(next, page, from, this.handle);
     const gone = presence.absentOf(next);
-    if (gone >= 0 && (!isLeaving || copyCount(next) === COPIES_MAX)) {
+    if (gone >= 0 && (!mayGo || copyCount(next) === COPIES_MAX)) {
       next = this.without(next, page, gone, this.handle);
     }
     if (copyCount(next) === COPIES_MAX) return false;
     if (from === NOBODY) counters.copies_repaired += 1;
     else if (from !== SPILL) counters.copies_reclaimed += 1;
-    else if (isLeaving) counters.pages_unspilled += 1;
+    else if (mayGo) counters.pages_unspilled += 1;
     if (batch.spilled !== null) spill?.keep(batch.spilled, i, page);
     records.setCopies(page, withCopy(next, node));
     if (isShort(known, lenders)) atRisk.pushAgain(page, NOBODY);
