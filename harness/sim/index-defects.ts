@@ -9,7 +9,7 @@ const PAGE_INDEX_TEST = "src/tmem/page-index.test.ts";
 export const INDEX_DEFECTS: readonly Defect[] = [
   {
     name: "renumbered-without-a-word",
-    about: "a page moves into a leaf, and its zpage goes on naming the record",
+    about: "a page moves into a leaf, and its zpage goes on naming the single row",
     caughtBy: {
       file: ZCACHE_TEST,
       test: "zpages follow their pages into a leaf and out of it",
@@ -53,8 +53,8 @@ export const INDEX_DEFECTS: readonly Defect[] = [
     ],
   },
   {
-    name: "record-stays-beside-the-leaf",
-    about: "a page that is put again stays a record, and its group costs a leaf as well",
+    name: "single-stays-beside-the-leaf",
+    about: "a page that is put again stays a single row, and its group costs a leaf as well",
     caughtBy: {
       file: PAGE_INDEX_TEST,
       test: "a page whose number others know stays, and moves when it is put again",

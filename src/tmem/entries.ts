@@ -1,8 +1,9 @@
 /**
  * Entries: the rows of an object's pages, by number (page-numbers.ts), and how they are found. A
- * *record* is one page. A *leaf* has a slot for each of 32 neighbouring pages (rows.ts).
+ * *single* is a row with the record of one page. A *leaf* is a row with a slot for each of 32
+ * neighbouring pages (rows.ts). The record of a page is in one or the other.
  *
- *     hash over object and index          -> record      32 bytes and a bucket for a page
+ *     hash over object and index          -> single      32 bytes and a bucket for a page
  *     hash over object and index >> 5     -> leaf        408 bytes and a bucket for 1 .. 32 pages
  *
  * The number of a leaf is that of its first slot. `get` and `set` are for the words that every
@@ -19,7 +20,7 @@ import {
   leavesFor,
   nextRun,
   numberOfLeaf,
-  numberOfRecord,
+  numberOfSingle,
   positionOf,
 } from "./page-numbers.ts";
 import {
@@ -28,10 +29,10 @@ import {
   LEAF_MASK,
   LEAF_PAGES,
   PAGES_PER_LEAF,
-  RECORD_PAGE,
+  SINGLE_PAGE,
   WORDS_PER_LEAF,
   WORDS_PER_PAGE,
-  WORDS_PER_RECORD,
+  WORDS_PER_SINGLE,
 } from "./rows.ts";
 
 const SLOT = PAGES_PER_LEAF - 1;
@@ -40,25 +41,25 @@ const LEAF_SHIFT = Math.log2(PAGES_PER_LEAF);
 export interface EntriesOptions {
   pageCountMax: number;
   /**
-   * Entries of this many pages are pinned (core/memory.ts): a record for each of them, and as many
+   * Entries of this many pages are pinned (core/memory.ts): a single for each of them, and as many
    * leaves as they fill. Then there are no other leaves.
    */
   pinnedPages?: number;
 }
 
 export class Entries {
-  private readonly records: Table;
+  private readonly singles: Table;
   private readonly leaves: Table;
-  private readonly recordHash: HashIndex;
+  private readonly singleHash: HashIndex;
   private readonly leafHash: HashIndex;
   /** The leaf that was found last. A neighbour is often next. */
   private lastLeaf = 0;
 
   constructor(memory: Memory, { pageCountMax, pinnedPages = 0 }: EntriesOptions) {
     const leafCount = leavesFor(pinnedPages > 0 ? pinnedPages : pageCountMax);
-    this.records = new Table(memory, {
+    this.singles = new Table(memory, {
       rowCountMax: pageCountMax,
-      wordsPerRow: WORDS_PER_RECORD,
+      wordsPerRow: WORDS_PER_SINGLE,
       pinnedRows: pinnedPages,
     });
     this.leaves = new Table(memory, {
@@ -66,45 +67,45 @@ export class Entries {
       wordsPerRow: WORDS_PER_LEAF,
       pinnedRows: pinnedPages > 0 ? leafCount : 0,
     });
-    this.recordHash = new HashIndex(memory, this.records, (row) => hashOfRecord(this.records, row));
+    this.singleHash = new HashIndex(memory, this.singles, (row) => hashOfSingle(this.singles, row));
     this.leafHash = new HashIndex(memory, this.leaves, (row) => hashOfLeaf(this.leaves, row));
   }
 
   /** Bytes of rows and buckets in use. */
   get usedBytes(): number {
-    const { records, leaves, recordHash, leafHash } = this;
-    return records.usedBytes + leaves.usedBytes + recordHash.usedBytes + leafHash.usedBytes;
+    const { singles, leaves, singleHash, leafHash } = this;
+    return singles.usedBytes + leaves.usedBytes + singleHash.usedBytes + leafHash.usedBytes;
   }
 
-  /** Whether more pages are records than are in leaves, if these are half full. */
-  get areMostRecords(): boolean {
-    return this.records.rowCount > (this.leaves.rowCount * PAGES_PER_LEAF) / 2;
+  /** Whether more pages are singles than are in leaves, if these are half full. */
+  get areMostSingles(): boolean {
+    return this.singles.rowCount > (this.leaves.rowCount * PAGES_PER_LEAF) / 2;
   }
 
   /** One past the highest number in use: the bound of a scan with `after`. */
   get end(): number {
     const { rowEnd } = this.leaves;
     const leavesEnd = rowEnd === 1 ? 1 : numberOfLeaf(rowEnd - 1) + PAGES_PER_LEAF;
-    return Math.max(numberOfRecord(this.records.rowEnd - 1) + 1, leavesEnd);
+    return Math.max(numberOfSingle(this.singles.rowEnd - 1) + 1, leavesEnd);
   }
 
   /** The next number that may be that of a page. Skips what was never used. */
   after(number: number): number {
     const next = number + 1;
-    const { rowEnd } = (next & LEAF_BIT) === 0 ? this.records : this.leaves;
+    const { rowEnd } = (next & LEAF_BIT) === 0 ? this.singles : this.leaves;
     const end = (next & LEAF_BIT) === 0 ? rowEnd : rowEnd * PAGES_PER_LEAF;
     return positionOf(next) < end ? next : nextRun(next);
   }
 
-  /** The record of the page, or 0. */
-  findRecord(object: number, index: number): number {
-    const { records } = this;
-    let row = this.recordHash.headOf(pageHashOf(object, index));
+  /** The single that the page is in, or 0. */
+  findSingle(object: number, index: number): number {
+    const { singles } = this;
+    let row = this.singleHash.headOf(pageHashOf(object, index));
     while (row !== 0) {
-      if (records.get(row, ENTRY_INDEX) === index && records.get(row, ENTRY_OBJECT) === object) {
-        return numberOfRecord(row);
+      if (singles.get(row, ENTRY_INDEX) === index && singles.get(row, ENTRY_OBJECT) === object) {
+        return numberOfSingle(row);
       }
-      row = records.get(row, 0);
+      row = singles.get(row, 0);
     }
     return 0;
   }
@@ -129,14 +130,14 @@ export class Entries {
     return leaves.get(row, ENTRY_INDEX) === first && leaves.get(row, ENTRY_OBJECT) === object;
   }
 
-  /** @returns the number of a new record, on no list yet. 0: there is no room. */
-  newRecord(object: number, index: number): number {
-    const row = this.records.take();
+  /** @returns the number of a new single, on no list yet. 0: there is no room. */
+  newSingle(object: number, index: number): number {
+    const row = this.singles.take();
     if (row === 0) return 0;
-    this.records.set(row, ENTRY_OBJECT, object);
-    this.records.set(row, ENTRY_INDEX, index);
-    this.recordHash.insert(row, pageHashOf(object, index));
-    return numberOfRecord(row);
+    this.singles.set(row, ENTRY_OBJECT, object);
+    this.singles.set(row, ENTRY_INDEX, index);
+    this.singleHash.insert(row, pageHashOf(object, index));
+    return numberOfSingle(row);
   }
 
   /** @returns the number of a new leaf for the page, empty and on no list yet. 0: no room. */
@@ -150,12 +151,12 @@ export class Entries {
     return numberOfLeaf(row);
   }
 
-  giveRecord(record: number): void {
-    const { records } = this;
-    const row = positionOf(record);
-    this.recordHash.remove(row, hashOfRecord(records, row));
-    records.set(row, ENTRY_OBJECT, 0);
-    records.give(row);
+  giveSingle(single: number): void {
+    const { singles } = this;
+    const row = positionOf(single);
+    this.singleHash.remove(row, hashOfSingle(singles, row));
+    singles.set(row, ENTRY_OBJECT, 0);
+    singles.give(row);
   }
 
   /** Gives an empty leaf. */
@@ -169,22 +170,22 @@ export class Entries {
 
   /** A word that both kinds of entry have. */
   get(entry: number, word: number): number {
-    if ((entry & LEAF_BIT) === 0) return this.records.get(positionOf(entry), word);
+    if ((entry & LEAF_BIT) === 0) return this.singles.get(positionOf(entry), word);
     return this.leaves.get(leafRow(entry), word);
   }
 
   set(entry: number, word: number, value: number): void {
-    if ((entry & LEAF_BIT) === 0) this.records.set(positionOf(entry), word, value);
+    if ((entry & LEAF_BIT) === 0) this.singles.set(positionOf(entry), word, value);
     else this.leaves.set(leafRow(entry), word, value);
   }
 
   pageWord(page: number, word: number): number {
-    if ((page & LEAF_BIT) === 0) return this.records.get(positionOf(page), RECORD_PAGE + word);
+    if ((page & LEAF_BIT) === 0) return this.singles.get(positionOf(page), SINGLE_PAGE + word);
     return this.leaves.get(leafRow(page), slotWord(page) + word);
   }
 
   setPageWord(page: number, word: number, value: number): void {
-    if ((page & LEAF_BIT) === 0) this.records.set(positionOf(page), RECORD_PAGE + word, value);
+    if ((page & LEAF_BIT) === 0) this.singles.set(positionOf(page), SINGLE_PAGE + word, value);
     else this.leaves.set(leafRow(page), slotWord(page) + word, value);
   }
 
@@ -192,7 +193,7 @@ export class Entries {
   isTaken(number: number): boolean {
     const position = positionOf(number);
     if ((number & LEAF_BIT) === 0) {
-      return position < this.records.rowEnd && this.records.get(position, ENTRY_OBJECT) !== 0;
+      return position < this.singles.rowEnd && this.singles.get(position, ENTRY_OBJECT) !== 0;
     }
     return position < this.leaves.rowEnd * PAGES_PER_LEAF && hasSlot(this.mask(number), number);
   }
@@ -206,9 +207,9 @@ export class Entries {
   }
 
   close(): void {
-    this.records.close();
+    this.singles.close();
     this.leaves.close();
-    this.recordHash.close();
+    this.singleHash.close();
     this.leafHash.close();
   }
 }
@@ -227,8 +228,8 @@ export function hasSlot(mask: number, number: number): boolean {
   return ((mask >>> (number & SLOT)) & 1) !== 0;
 }
 
-function hashOfRecord(records: Table, row: number): number {
-  return pageHashOf(records.get(row, ENTRY_OBJECT), records.get(row, ENTRY_INDEX));
+function hashOfSingle(singles: Table, row: number): number {
+  return pageHashOf(singles.get(row, ENTRY_OBJECT), singles.get(row, ENTRY_INDEX));
 }
 
 function hashOfLeaf(leaves: Table, row: number): number {

@@ -74,7 +74,7 @@ class World {
     return (this.find(index) & LEAF_BIT) !== 0;
   }
 
-  /** Bytes of records, leaves and buckets for one page, apart from what an empty index has. */
+  /** Bytes of singles, leaves and buckets for one page, apart from what an empty index has. */
   get bytesPerPage(): number {
     return (this.tmem.usedBytes - new World().tmem.usedBytes) / this.tmem.pageCount;
   }
@@ -168,7 +168,7 @@ test("a page whose number others know stays, and moves when it is put again", ()
   world.verify();
 });
 
-test("an index with pinned pages falls back to records when its leaves are in use", () => {
+test("an index with pinned pages falls back to singles when its leaves are in use", () => {
   const world = new World({ pinnedPages: 64 });
   for (let group = 0; group < 4; group += 1) {
     for (let i = 0; i < 8; i += 1) expect(world.put(group * 32 + i)).not.toBe(0);
@@ -240,14 +240,14 @@ test("dense pages take 13 bytes each", () => {
   expect(world.bytesPerPage).toBeLessThan(13);
 });
 
-test("the records that leaves took in are used again, and so are the leaves that went", () => {
+test("the singles that leaves took in are used again, and so are the leaves that went", () => {
   const world = new World();
   for (let round = 0; round < 5; round += 1) {
     for (let index = 0; index < 32 * 64; index += 1) world.put(index);
     const dense = world.tmem.usedBytes;
     for (let index = 0; index < 32 * 64; index += 1) if (index % 32 !== round) world.flush(index);
     expect(world.tmem.pageCount).toBe(64);
-    // One record for each leaf that is left, while others become records in turn.
+    // One single for each leaf that is left, while others become singles in turn.
     expect(world.tmem.usedBytes - dense).toBeLessThan(80 * 36);
     world.verify();
   }

@@ -1,19 +1,19 @@
 /**
- * PageIndex: the pages of objects, by index. Each is a record, or in the leaf of its *group*, 32
- * neighbouring pages (entries.ts).
+ * PageIndex: the pages of objects, by index. Each is in a single, or in the leaf of its *group*,
+ * 32 neighbouring pages (entries.ts).
  *
  *     put    the group has a leaf: into that. It has no leaf and this is the eighth page or a later
- *            one: it gets a leaf, which takes in the records. Else it is a record.
- *     remove six pages of a leaf are left: they become records again
+ *            one: it gets a leaf, which takes in the singles. Else it gets a single.
+ *     remove six pages of a leaf are left: they get singles again
  *
- * So a page costs 36 bytes as a record, and 59 .. 13 in a leaf with 7 .. 32 pages. To count the
+ * So a page costs 36 bytes in a single, and 59 .. 13 in a leaf with 7 .. 32 pages. To count the
  * group at every put would be slow. It is counted when the pages next to the new one are there. So
  * the eighth page that is put in order makes a leaf. Without order it may be a later one.
  *
- * A page gets another number when it moves between record and leaf. That is done only while nobody
+ * A page gets another number when it moves between single and leaf. That is done only while nobody
  * else knows the number: the page is here, and not under way to a holder or to the disk (PageOps).
- * Others stay where they are. A record of those moves when it is put again. A leaf with one of them
- * stays, even if it has one page and costs 412 bytes.
+ * Others stay where they are. One of those that is in a single moves when it is put again. A leaf
+ * with one of them stays, even if it has one page and costs 412 bytes.
  *
  * Nothing moves while a walk is under way (walk.ts), which would miss pages that it has not seen.
  *
@@ -53,7 +53,7 @@ export class PageIndex {
   private readonly entries: Entries;
   private readonly pageCountMax: number;
   private count = 0;
-  /** The records that may move into a new leaf. */
+  /** The singles that may move into a new leaf. */
   private readonly movable = new Int32Array(PAGES_PER_LEAF);
 
   constructor(memory: Memory, objects: Table, ops: PageOps, options: EntriesOptions) {
@@ -108,10 +108,10 @@ export class PageIndex {
   /** The page of the object, or 0. Looks first where most pages are. */
   find(object: number, index: number): number {
     const { entries } = this;
-    if (entries.areMostRecords) {
-      return entries.findRecord(object, index | 0) || this.findInLeaf(object, index | 0);
+    if (entries.areMostSingles) {
+      return entries.findSingle(object, index | 0) || this.findInLeaf(object, index | 0);
     }
-    return this.findInLeaf(object, index | 0) || entries.findRecord(object, index | 0);
+    return this.findInLeaf(object, index | 0) || entries.findSingle(object, index | 0);
   }
 
   private findInLeaf(object: number, index: number): number {
@@ -128,28 +128,28 @@ export class PageIndex {
     if (this.count >= this.pageCountMax) return 0;
     const indexWord = index | 0;
     const leaf = this.leafFor(object, indexWord);
-    const page = leaf === 0 ? this.newRecord(object, indexWord) : this.takeSlot(leaf, indexWord);
+    const page = leaf === 0 ? this.newSingle(object, indexWord) : this.takeSlot(leaf, indexWord);
     if (page !== 0) this.count += 1;
     return page;
   }
 
   /**
-   * The page is put again, and has no storage. If it is a record and its group has a leaf, it goes
-   * there. @returns its number from now on.
+   * The page is put again, and has no storage. If it is in a single and its group has a leaf, it
+   * goes there. @returns its number from now on.
    */
   putAgain(page: number): number {
     if (isLeaf(page) || this.isStill) return page;
     const index = this.indexOf(page);
     const leaf = this.leafFor(this.objectOf(page), index);
     if (leaf === 0) return page;
-    this.removeRecord(page);
+    this.removeSingle(page);
     return this.takeSlot(leaf, index);
   }
 
   /** Removes the page. With `mayMove` others of its group may get other numbers. */
   remove(page: number, mayMove: boolean): void {
     this.count -= 1;
-    if (!isLeaf(page)) return this.removeRecord(page);
+    if (!isLeaf(page)) return this.removeSingle(page);
     const leaf = entryOf(page);
     this.freeSlot(leaf, page);
     const mask = this.entries.mask(leaf);
@@ -192,7 +192,7 @@ export class PageIndex {
       entry = entries.get(entry, ENTRY_NEXT);
     }
     for (let page = this.first(object); page !== 0; page = this.next(page)) {
-      assert(this.isTaken(page), "page without a record or slot");
+      assert(this.isTaken(page), "page without a single or slot");
       const found = this.find(object, this.indexOf(page));
       assert(found === page, "page is not in its hash chain, or twice");
       visit(page);
@@ -208,7 +208,7 @@ export class PageIndex {
     for (let page = this.after(0); page < this.end; page = this.after(page)) {
       if (this.isTaken(page)) count += 1;
     }
-    assert(count === this.count, "pages in records and slots");
+    assert(count === this.count, "pages in singles and slots");
   }
 
   /** The first page of the entry. */
@@ -218,17 +218,17 @@ export class PageIndex {
 
   // Leaves.
 
-  /** The leaf for a page that is put, or 0: it is to be a record. */
+  /** The leaf for a page that is put, or 0: it gets a single. */
   private leafFor(object: number, index: number): number {
     const { entries } = this;
     const leaf = entries.findLeaf(object, index);
     if (leaf !== 0 || this.isStill || !isAtEndOfFour(index)) return leaf;
     for (let bits = 1; bits < 4; bits += 1) {
-      if (entries.findRecord(object, index ^ bits) === 0) return 0;
+      if (entries.findSingle(object, index ^ bits) === 0) return 0;
     }
     let count = 0;
     for (let bits = 4; bits < 8; bits += 1) {
-      if (entries.findRecord(object, index ^ bits) !== 0) count += 1;
+      if (entries.findSingle(object, index ^ bits) !== 0) count += 1;
     }
     return count < NEXT_FOUR_MIN ? 0 : this.makeLeaf(object, index);
   }
@@ -238,25 +238,25 @@ export class PageIndex {
     const { entries, ops, movable } = this;
     let count = 0;
     for (let slot = 0; slot < PAGES_PER_LEAF; slot += 1) {
-      const record = entries.findRecord(object, (index & ~SLOT) | slot);
-      if (record === 0 || !ops.mayRenumber(record)) continue;
-      movable[count] = record;
+      const single = entries.findSingle(object, (index & ~SLOT) | slot);
+      if (single === 0 || !ops.mayRenumber(single)) continue;
+      movable[count] = single;
       count += 1;
     }
     const leaf = count + 1 < LEAF_PAGES_MIN ? 0 : entries.newLeaf(object, index);
     if (leaf === 0) return 0;
     this.list(leaf, object);
     for (let i = 0; i < count; i += 1) {
-      const record = movable[i] ?? 0;
-      const page = this.takeSlot(leaf, entries.get(record, ENTRY_INDEX));
-      this.copyWords(record, page);
-      this.removeRecord(record);
+      const single = movable[i] ?? 0;
+      const page = this.takeSlot(leaf, entries.get(single, ENTRY_INDEX));
+      this.copyWords(single, page);
+      this.removeSingle(single);
       ops.renumbered(page);
     }
     return leaf;
   }
 
-  /** The pages of the leaf become records, if all may. */
+  /** The pages of the leaf move to singles, if all may. */
   private breakLeaf(leaf: number): void {
     const { entries, ops } = this;
     if (this.isStill) return;
@@ -267,11 +267,11 @@ export class PageIndex {
     const object = entries.get(leaf, ENTRY_OBJECT);
     for (let left = mask; left !== 0; left &= left - 1) {
       const page = leaf | lowest(left);
-      const record = this.newRecord(object, this.indexOf(page));
-      if (record === 0) return;
-      this.copyWords(page, record);
+      const single = this.newSingle(object, this.indexOf(page));
+      if (single === 0) return;
+      this.copyWords(page, single);
       this.freeSlot(leaf, page);
-      ops.renumbered(record);
+      ops.renumbered(single);
     }
   }
 
@@ -290,15 +290,15 @@ export class PageIndex {
     this.entries.giveLeaf(leaf);
   }
 
-  private newRecord(object: number, index: number): number {
-    const record = this.entries.newRecord(object, index);
-    if (record !== 0) this.list(record, object);
-    return record;
+  private newSingle(object: number, index: number): number {
+    const single = this.entries.newSingle(object, index);
+    if (single !== 0) this.list(single, object);
+    return single;
   }
 
-  private removeRecord(record: number): void {
-    this.unlist(record);
-    this.entries.giveRecord(record);
+  private removeSingle(single: number): void {
+    this.unlist(single);
+    this.entries.giveSingle(single);
   }
 
   private copyWords(from: number, to: number): void {

@@ -3,16 +3,16 @@ import { PAGES_PER_NODE_MAX } from "../core/limits.ts";
 import {
   LEAF_BIT,
   numberOfLeaf,
-  numberOfRecord,
+  numberOfSingle,
   pageNumbersOf,
   positionOf,
 } from "./page-numbers.ts";
 
-test("records and slots of leaves never share a number, and all are below the bound", () => {
+test("singles and slots of leaves never share a number, and all are below the bound", () => {
   const pageCountMax = 5000;
   const seen = new Set<number>();
   for (let row = 1; row <= pageCountMax; row += 1) {
-    const number = numberOfRecord(row);
+    const number = numberOfSingle(row);
     expect([number & LEAF_BIT, positionOf(number)]).toEqual([0, row]);
     seen.add(number);
   }

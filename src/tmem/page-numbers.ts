@@ -2,11 +2,11 @@
  * Page numbers: what the rest of a node calls a page of the index. Tables of other folders have a
  * row for each number.
  *
- *     bits 0-9    place in the run         record row, or leaf row and slot:
+ *     bits 0-9    place in the run         row of a single, or row of a leaf and slot:
  *     bit  10     set: in a leaf              position >> 10, position & 1023
  *     bits 11-26  number of the run        position in a leaf: row * 32 + slot
  *
- * So runs of 1024 numbers are records and slots of leaves in turn. Both kinds count from the start,
+ * So runs of 1024 numbers are singles and slots of leaves in turn. Both kinds count from the start,
  * and the low numbers are the ones in use. A run fills whole frames in a table of single words.
  *
  * The number of a page may change while nobody outside tmem and placement knows it: see
@@ -23,21 +23,21 @@ export const LEAF_BIT = RUN;
 
 assert(highest(PAGES_PER_NODE_MAX) < 2 ** 27);
 
-/** The row of a record, or the position in the leaves. */
+/** The row of a single, or the position in the leaves. */
 export function positionOf(number: number): number {
   return ((number >>> (RUN_BITS + 1)) << RUN_BITS) | (number & (RUN - 1));
 }
 
-export function numberOfRecord(row: number): number {
+export function numberOfSingle(row: number): number {
   return ((row >>> RUN_BITS) << (RUN_BITS + 1)) | (row & (RUN - 1));
 }
 
 /** The number of the page in slot 0, which is that of the leaf. */
 export function numberOfLeaf(row: number): number {
-  return numberOfRecord(row * PAGES_PER_LEAF) | LEAF_BIT;
+  return numberOfSingle(row * PAGES_PER_LEAF) | LEAF_BIT;
 }
 
-/** How many leaves there may be beside records for `pageCount` pages. */
+/** How many leaves there may be beside singles for `pageCount` pages. */
 export function leavesFor(pageCount: number): number {
   return Math.ceil(pageCount / PAGES_PER_LEAF);
 }

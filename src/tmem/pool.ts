@@ -16,7 +16,7 @@ export class Pool {
   readonly id: number;
   /** Node number of the owner, or LOCAL_CLIENT. */
   readonly client: number;
-  /** The number within this tmem, from 1, which object records contain. */
+  /** The number within this tmem, from 1, which the rows of objects contain. */
   row: number;
   readonly persistent: boolean;
   readonly storeWhole: boolean;

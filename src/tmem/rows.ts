@@ -1,16 +1,16 @@
 /**
  * Words of the index's rows. Word 0 links the chain of the hash bucket, or the free rows.
  *
- *     record   | link | object | index | prev | next | version | A | B |             8 words
+ *     single   | link | object | index | prev | next | version | A | B |             8 words
  *     leaf     | link | object | index | prev | next | mask | 32 x (version, A, B) | 102 words
  *     object   | link | oid, six words | pool | first | pages | prev | next |       12 words
  *
- * Records and leaves are the *entries* of an object, and are on its list. `version` is the low word
+ * Singles and leaves are the *entries* of an object, and are on its list. `version` is the low word
  * of a page's version; A and B are its pampd (pampd.ts). `index` is that of the page, or of the
  * first page of a leaf. Bit i of `mask` is set while slot i has a page.
  */
 
-// Rows of records and leaves.
+// Rows of singles and leaves.
 export const ENTRY_OBJECT = 1;
 export const ENTRY_INDEX = 2;
 export const ENTRY_PREV = 3;
@@ -22,8 +22,8 @@ export const PAGE_A = 1;
 export const PAGE_B = 2;
 export const WORDS_PER_PAGE = 3;
 
-export const RECORD_PAGE = 5;
-export const WORDS_PER_RECORD = RECORD_PAGE + WORDS_PER_PAGE;
+export const SINGLE_PAGE = 5;
+export const WORDS_PER_SINGLE = SINGLE_PAGE + WORDS_PER_PAGE;
 
 /** Neighbouring pages that share a leaf. */
 export const PAGES_PER_LEAF = 32;

@@ -4,7 +4,7 @@
  *
  *     pools        few, objects of JavaScript
  *     objects      rows: oid, pool, list of pages;       hash over pool and oid
- *     pages        records and leaves (page-index.ts);   hash over object row and index
+ *     pages        singles and leaves (page-index.ts);   hash over object row and index
  *
  * The original has a tree of objects, each with a radix tree of pages. Here hashes with intrusive
  * lists give the same operations. Flushing an object or a pool costs only the pages in it.
