@@ -1,15 +1,17 @@
 /**
- * Owner: a program on one node of the simulation, and what its pages must be.
+ * Owner: a program on one node of the simulation, which checks every page that it gets.
  *
- * It puts, gets and flushes pages at random, in a persistent and in an ephemeral pool, with many
- * gets at a time, and knows the generation that each page must have. The node is the authority on
- * its pages and answers at one instant. So an answer is compared with the page at that instant,
- * however long the get took:
+ * It puts, gets and flushes pages at random, in a persistent and in an ephemeral pool. Many gets
+ * run at a time. Each put of a page is a new generation, and the bytes of a page follow from its
+ * generation. The owner knows the generation that each page must have.
  *
- *   - a get never gives other bytes, and never an older generation;
- *   - a stored persistent page is there, or out of reach for now; it is lost only if no node has a
- *     copy of it any more (truth.ts knows);
- *   - an ephemeral page is gone after a get, or at any time, and then stays gone.
+ * Only this node decides about its pages. So the answer to a get must fit the page as it is when
+ * the answer comes, not as it was when the get began:
+ *
+ *   - A get gives the bytes of the present generation: no other bytes, and no older generation.
+ *   - A persistent page that was stored is there, or out of reach for now. It may be lost only if
+ *     no node has a copy of it any more, which truth.ts knows.
+ *   - An ephemeral page may be gone at any time, and is gone after a get. It then stays gone.
  */
 import { assert } from "../../src/core/assert.ts";
 import type { Handle } from "../../src/core/handle.ts";

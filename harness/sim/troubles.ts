@@ -12,9 +12,13 @@
  *     disk       slow, failing, full, or with flipped bits
  *     squeeze    other marks: an owner moves nearly all pages away, including new ones, at once
  *
- * Before a fault destroys copies, the pages without another copy are recorded: only these may be
- * lost from then on. There may be none while fewer holders have failed, since all pages had all
- * their copies, than there are copies. Operators and partitions are exceptions to that rule.
+ * Before a fault destroys copies, the simulation notes the pages that have no other copy. Only
+ * these pages may be lost.
+ *
+ * A second rule says when there may be such pages. `failures` counts the holders that have failed
+ * since all pages had all their copies. While that is less than the number of copies of a page, no
+ * page may be without another copy. Other faults may cost copies as well, such as partitions and
+ * orders of operators. The rule does not hold after one of these (`isDisturbed`).
  */
 import { assert } from "../../src/core/assert.ts";
 import type { TimerId } from "../../src/core/clock.ts";

@@ -2,12 +2,13 @@
  * The Worker that compresses cold pages again: messages to jobs, and back. It is an entry of its
  * own in the compiled program, as main.ts is.
  *
- * Its thread is an IO flusher where the one that started it is (node/swap-mode.ts).
+ * Its thread is an IO flusher if the thread that started it is one (node/swap-mode.ts).
  *
- * It takes a low priority, but not at once. The runtime starts the threads of its compiler when
- * there is something to compile, ends them when there is nothing, and uses them for all threads of
- * the process. One that this thread starts has its low priority (own-thread.ts). So the priority
- * goes down when the code of a job is compiled.
+ * The Worker lowers the priority of its thread only after WARM_UP_PAGES pages, when the code of a
+ * job is compiled. Before that, the runtime starts threads of its compiler, from whichever thread
+ * has code to compile. A new thread has the priority of the thread that starts it (own-thread.ts).
+ * The compiler serves all threads of the process, so with a low priority it would delay the main
+ * thread as well.
  *
  * Not here: what a job does (recompression.ts), and what happens when this thread fails
  * (worker-recompressor.ts).

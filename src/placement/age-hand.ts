@@ -1,9 +1,11 @@
 /**
- * AgeHand: which zpages are old. A hand for each kind goes round over the blocks, and stops at
- * zpages that are among the oldest 1/OLD_PART of their kind (the clock algorithm, Corbató 1968,
- * with ages).
+ * AgeHand: finds old zpages. It is the clock algorithm (Corbató 1968) with ages.
  *
- * Not here: what happens to them (blocks.ts).
+ * There is a hand for each kind. It visits the blocks row by row, and begins again after the last
+ * one. It stops at a zpage that is among the oldest of its kind: one in OLD_PART. So zpages need no
+ * list in the order of their ages, and a use only writes the present epoch into a slot.
+ *
+ * Not here: what epochs and ages are (ages.ts), what happens to old zpages (blocks.ts).
  */
 import { assert } from "../core/assert.ts";
 import { EPHEMERAL, type Kind, PERSISTENT } from "../core/kind.ts";
@@ -13,7 +15,7 @@ import type { PlacementCounters } from "./counters.ts";
 
 /** The hand takes zpages of the oldest part of their kind. */
 const OLD_PART = 16;
-/** After this many rows without such a zpage, the hand is content with half the age. */
+/** After each this many rows of a search, half the age is enough for the hand to stop. */
 const HAND_ROWS = 1024;
 /**
  * Epochs while as many zpages are used as there are. Fewer make the order of insertion coarse; with
@@ -93,8 +95,8 @@ export class AgeHand {
   /**
    * Moves the hand of the kind to one of its oldest zpages. There is one. @returns its slot.
    *
-   * A round of the hand visits each row, 8 ns a row, and finds all zpages of that age. So a kind
-   * that is rare pays with long searches, which are as rare.
+   * A round of the hand visits each row, at 8 ns a row, and finds all zpages of that age. A kind
+   * with few zpages has long searches, but few of them.
    */
   findOldest(kind: Kind): number {
     const { rows, ages } = this;

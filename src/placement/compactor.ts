@@ -1,7 +1,10 @@
 /**
- * Compactor: makes frames of the free bytes that are scattered over blocks. It shrinks blocks that
- * have a frame's worth of free bytes, moves zpages out of the emptiest ones, and merges blocks of
- * few frames whose zpages fit nowhere. It goes in steps of one frame.
+ * Compactor: free bytes are scattered over blocks, and it makes free frames of them. A step frees
+ * at most one frame, in one of three ways:
+ *
+ *     shrink   a block has a frame's worth of free bytes: it gives one frame back
+ *     move     zpages of one of the emptiest blocks go to other blocks, until a frame is free
+ *     merge    two small blocks become one, so that their free bytes are together
  *
  * Not here: how a block shrinks, and which block has room (block-space.ts).
  */

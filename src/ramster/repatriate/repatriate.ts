@@ -1,32 +1,35 @@
 /**
- * Repatriate: brings the bytes of remote pages back, for waiting getters, for pages that come home,
- * and for pages that need another copy.
+ * Repatriate: fetches remote pages from their holders. A page is fetched for getters that wait for
+ * it, to keep it here again ("home"), or to give it another copy.
  *
  *     getter --> waiter --\
  *     getter --> waiter ---> fetch (one a page) --> [ GET to a holder ] --> verify, deliver
- *                             |-- slow: the next holder as well; the first good answer wins
+ *                             |-- slow: the next holder is asked too; the first good answer counts
  *                             |-- no copy there, or bad bytes: one copy less, the next holder
- *                             +-- link lost: asked again on the next link, and the next holder now
+ *                             +-- link lost: the next holder is asked now, and this one again when
+ *                                 it has a link
  *
- * The node's own disk is a holder like others. It is read when it is the fastest or the only one. A
- * page that is only on the disk comes home when a getter wants it and any frame is free, so that
- * its next get does not wait for the disk.
+ * The node's own disk is one of the holders. It is read when it is the fastest or the only one. A
+ * page that is only on the disk comes home with a get, if any frame is free. So its next get does
+ * not wait for the disk.
  *
- * A get never removes the holder's copy (two phases). The copies are flushed only once the getter
- * has the page, or the page is home. While a fetch is under way, the record is in transit. Its
- * `place` is then the row of the fetch, which keeps the copies. The version decides whether an
- * answer counts. When the page was replaced or flushed meanwhile, the getters are served again from
- * the index.
+ * A get does not remove the holder's copy. A flush does that later, when the getter has the page or
+ * the page is home.
  *
- * Outcomes for a getter (as ramster_localify in the original, docs/original.md):
+ * While a fetch is under way, the record of the page is in transit. Its `place` is the row of the
+ * fetch, which has the copies. An answer counts only if the record still has the version that was
+ * asked for. If the page was replaced or flushed meanwhile, its getters are served again from the
+ * index.
+ *
+ * Outcomes of a get (as ramster_localify in the original, docs/original.md):
  *
  *     OK
  *     NOT_FOUND     an ephemeral page that the holder evicted, or that cannot be reached
- *     LOST          a persistent page that no holder has, or whose checksum fails; its record
- *                   stays, so that it is never taken for a miss
+ *     LOST          a persistent page that no holder has with a right checksum; its record stays,
+ *                   so a later get is not a miss
  *     UNREACHABLE   a holder that may have it did not answer before the deadline
  *
- * A sealed page is opened here, once for each fetch. A page that does not open counts as a copy
+ * A sealed page is decrypted here, once for each fetch. A page that cannot be decrypted is a copy
  * with bad bytes.
  *
  * Not here: messages to holders (asks.ts), and reads of the disk (disk-asks.ts).
