@@ -12,7 +12,7 @@ import type { Address } from "../../src/net/address.ts";
 import type { NodeStats } from "../../src/wire/stats.ts";
 import { SimCluster } from "../sim/cluster.ts";
 
-const { COUNTERS, PEER, EXPORT, LATENCIES } = TABLES;
+const { COUNTERS, PEER, EXPORT, EXPORT_LATENCIES, POOL, LATENCIES } = TABLES;
 const MIB = 1024 * 1024;
 const PAGES = 1500;
 const SRC = join(import.meta.dir, "../../src");
@@ -58,9 +58,18 @@ describe("nodes report exactly the rows of the table", () => {
     expect(names.filter((name) => !others.includes(name))).toEqual(namesOf(PEER));
   });
 
-  test("for each export, beside its name", () => {
-    const names = namesIn(reports.flatMap(({ exports }) => exports));
-    expect(names.filter((name) => name !== "name")).toEqual(namesOf(EXPORT));
+  test("for each export, beside its name and latencies", () => {
+    const exports = reports.flatMap((report) => report.exports);
+    const others = ["name", "latencies"];
+    expect(namesIn(exports).filter((name) => !others.includes(name))).toEqual(namesOf(EXPORT));
+    const latencies = namesIn(exports.map((it) => it.latencies));
+    expect(latencies).toEqual(namesOf(EXPORT_LATENCIES));
+  });
+
+  test("for each pool, beside its number, its kind and its export", () => {
+    const others = ["id", "kind", "export"];
+    const names = namesIn(reports.flatMap(({ pools }) => pools));
+    expect(names.filter((name) => !others.includes(name))).toEqual(namesOf(POOL));
   });
 
   test("as latencies", () => {

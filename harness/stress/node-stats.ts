@@ -18,7 +18,10 @@ export function nodeStats(
   own: Partial<Omit<NodeStats, "repair">> & { repair?: Partial<RepairStats> } = {},
 ): NodeStats {
   return {
-    node: { number, name: `n${number}`, cluster: "ramster", boot_id: "1", listen: "10.0.0.1:7777" },
+    node: {
+      ...{ number, name: `n${number}`, cluster: "ramster", version: "0.0.1" },
+      ...{ boot_id: "1", listen: "10.0.0.1:7777" },
+    },
     verdict: "HEALTHY",
     findings: [
       { state: "HEALTHY", name: "healthy", level: 0, reason: "all pages are here", advice: "" },

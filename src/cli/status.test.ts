@@ -5,7 +5,9 @@ import { statusText } from "./status.ts";
 
 test("says of block devices how full they are, and when room runs out", () => {
   const used = { pages: 3, used_bytes: 2 ** 20, swap_bytes: 0, stale_bytes: 0 };
-  const swap = { name: "swap", size_bytes: 2 ** 30, ...used, connections: 1 };
+  const none = { counts: [], sum_us: 0 };
+  const latencies = { read: none, write: none };
+  const swap = { name: "swap", latencies, size_bytes: 2 ** 30, ...used, connections: 1 };
   const counters = { space_percent_used: 85, space_warn_count: 1, nbd_enospc: 2 };
   expect(
     textOf({}, { exports: [swap], counters })

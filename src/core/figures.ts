@@ -479,6 +479,12 @@ export const EXPORT = {
   connections: gauge("connections", "Connections that use the block device."),
 };
 
+/** How long requests of a block device took. Metrics begin with `export_`, and end in `_seconds`. */
+export const EXPORT_LATENCIES = {
+  read: latency("Time to read from the block device, by request."),
+  write: latency("Time to write to the block device or to discard, by request."),
+};
+
 /** All figures of a pool. Metrics begin with `pool_`. */
 export const POOL = {
   pages: gauge("pages", "Pages of the pool, here or at a holder."),

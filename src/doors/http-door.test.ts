@@ -29,7 +29,7 @@ const DEGRADED = {
 const STATS = {
   verdict: "LOST" as Verdict,
   findings: [DEAD, DEGRADED] as readonly Finding[],
-  node: { number: 3, name: 'a "name"', cluster: "c" },
+  node: { number: 3, name: 'a "name"', cluster: "c", version: "1.2.3" },
   counters: {
     foreign_puts: 12,
     obj_count: 4,
@@ -46,12 +46,18 @@ const STATS = {
   spill: { trouble: "no space left on the device" },
   lending: { unseen: [] },
   latencies: { put: { counts: [0, 0, 5, 1], sum_us: 24 } },
-  exports: [{ name: "swap", size_bytes: 8192, pages: 1, used_bytes: 4096, connections: 2 }],
+  exports: [
+    {
+      name: "swap",
+      latencies: { read: { counts: [0, 2], sum_us: 2 }, write: { counts: [], sum_us: 0 } },
+      ...{ size_bytes: 8192, pages: 1, used_bytes: 4096, connections: 2 },
+    },
+  ],
   pools: [{ id: 0, kind: "persistent", export: "swap", pages: 1 }],
   members: [{ state: "alive" }, { state: "alive" }, { state: "dead" }],
   peers: [
-    { node: 0, connected: true, state: "up", remote_pages: 5, bytes_sent: 100 },
-    { node: 9, connected: false, state: "idle", remote_pages: 0, bytes_sent: 1 },
+    { node: 0, name: "b", connected: true, state: "up", remote_pages: 5, bytes_sent: 100 },
+    { node: 9, name: "", connected: false, state: "idle", remote_pages: 0, bytes_sent: 1 },
   ],
 };
 
@@ -144,9 +150,15 @@ test("/metrics is in Prometheus' format, with counters and gauges", async () => 
     "ramster_put_seconds_sum 0.000024",
     "ramster_put_seconds_count 6",
     'ramster_members{state="left"} 0',
-    'ramster_peer_remote_pages{peer="0"} 5',
-    'ramster_peer_connected{peer="9"} 0',
-    'ramster_peer_bytes_sent_total{peer="0"} 100',
+    'ramster_peer_remote_pages{peer="0",name="b"} 5',
+    'ramster_peer_connected{peer="9",name=""} 0',
+    'ramster_peer_bytes_sent_total{peer="0",name="b"} 100',
+    'ramster_build_info{version="1.2.3"} 1',
+    "# TYPE ramster_export_read_seconds histogram",
+    'ramster_export_read_seconds_bucket{export="swap",le="0.000001"} 0',
+    'ramster_export_read_seconds_bucket{export="swap",le="0.000002"} 2',
+    'ramster_export_read_seconds_count{export="swap"} 2',
+    'ramster_export_write_seconds_count{export="swap"} 0',
     "# TYPE ramster_export_used_bytes gauge",
     'ramster_export_used_bytes{export="swap"} 4096',
   ]) {

@@ -26,7 +26,7 @@ test("each scrape has the values of its report, and does not add to those of bef
   expect(first).toContain("ramster_flush_total 5");
   expect(second).toContain("ramster_flush_total 6");
   expect(second).toContain("ramster_index_pages 4");
-  expect(second).toContain('ramster_peer_bytes_sent_total{peer="2"} 150');
+  expect(second).toContain('ramster_peer_bytes_sent_total{peer="2",name="n2"} 150');
   expect(second).toContain("ramster_put_seconds_count 6");
 });
 
@@ -42,6 +42,6 @@ test("a figure that is not reported, or no longer, has no sample", async () => {
   expect(first.filter((line) => line.includes("nbd_"))).toEqual([]);
   expect(second.filter((line) => /machine_|foreign_puts/.test(line))).toEqual([]);
   expect(second.filter((line) => line.includes('peer="2"'))).toEqual([]);
-  expect(second).toContain('ramster_peer_connected{peer="3"} 1');
+  expect(second).toContain('ramster_peer_connected{peer="3",name="n3"} 1');
   expect(third).toEqual(first);
 });

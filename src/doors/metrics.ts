@@ -4,26 +4,33 @@
  * Kind and help come from the table of figures (core/figures.ts). The name of a metric is
  * `ramster_` and the name in the stats; `process_` is a prefix of its own. Counters end in `_total`
  * and latencies in `_seconds`, as the format requires. A figure that ends in `_max` is a `_peak` or
- * a `_limit`. Figures of a peer have the label `peer` with its number. Figures of an export have
- * the label `export` with its name. Figures of a pool have the label `pool` with its number.
+ * a `_limit`. Figures of a peer have the labels `peer`, its number, and `name`. Figures of an
+ * export have the label `export`, its name. Figures of a pool have the label `pool`, its number.
  *
  * A figure becomes a metric when the node first reports it, so a node without exports has no
  * metrics of exports. At each scrape the metrics collect their values from one report.
  */
 import { Counter, Gauge, Histogram, type HistogramConfiguration, Registry } from "prom-client";
 import { type Figure, type FigureTable, gauge } from "../core/figure.ts";
-import { COUNTERS, EXPORT, LATENCIES, PEER, POOL } from "../core/figures.ts";
+import { COUNTERS, EXPORT, EXPORT_LATENCIES, LATENCIES, PEER, POOL } from "../core/figures.ts";
 import { bucketEndUs, HISTOGRAM_BUCKETS, type HistogramSnapshot } from "../core/histogram.ts";
 import { type Counters, VERDICTS, type Verdict } from "../wire/stats.ts";
 
 /** The part of the stats that becomes metrics. */
 export interface StatsForMetrics {
-  readonly node: { readonly number: number; readonly name: string; readonly cluster: string };
+  readonly node: {
+    readonly number: number;
+    readonly name: string;
+    readonly cluster: string;
+    readonly version: string;
+  };
   readonly verdict: Verdict;
   readonly counters: Counters;
   readonly latencies: Readonly<Record<string, HistogramSnapshot>>;
   readonly members: ReadonlyArray<{ readonly state: string }>;
-  readonly exports: readonly Entry[];
+  readonly exports: ReadonlyArray<
+    Entry & { readonly latencies: Readonly<Record<string, HistogramSnapshot>> }
+  >;
   readonly pools: readonly Entry[];
   readonly peers: readonly Entry[];
 }
@@ -34,6 +41,15 @@ type Entry = Readonly<Record<string, unknown>>;
 export const METRICS_TYPE = Registry.PROMETHEUS_CONTENT_TYPE;
 
 const MEMBER_STATES = ["alive", "suspect", "dead", "left"] as const;
+/** Labels, and the fields of an entry that they have. */
+type Labels = Readonly<Record<string, string>>;
+
+const NO_LABELS: Labels = {};
+const OF_PEER: Labels = { peer: "node", name: "name" };
+const OF_EXPORT: Labels = { export: "name" };
+const OF_POOL: Labels = { pool: "id" };
+
+const BUILD_INFO = gauge("0 or 1", "Which version of ramster this is.");
 const NODE_INFO = gauge("0 or 1", "Which node this is.");
 const VERDICT = gauge("0 or 1", "1 for the state that the node is in: see ramster status.");
 const PAGES = gauge("pages", "Pages away from here, by how many copies are in reach.");
@@ -42,6 +58,11 @@ const MEMBERS = gauge("members", "Members of the cluster.");
 interface Sample {
   readonly labels: Record<string, string>;
   readonly value: number;
+}
+
+interface LatencySample {
+  readonly labels: Record<string, string>;
+  readonly snapshot: HistogramSnapshot;
 }
 
 export class Metrics {
@@ -60,11 +81,24 @@ export class Metrics {
     const stats = this.report();
     this.stats = stats;
     this.addNode(stats);
-    this.addTable("", COUNTERS, null, ({ counters }) => [counters]);
-    this.addTable("peer_", PEER, { label: "peer", key: "node" }, ({ peers }) => peers);
-    this.addTable("export_", EXPORT, { label: "export", key: "name" }, ({ exports }) => exports);
-    this.addTable("pool_", POOL, { label: "pool", key: "id" }, ({ pools }) => pools);
-    for (const [name, figure] of Object.entries(LATENCIES)) this.addLatency(stats, name, figure);
+    this.addTable("", COUNTERS, NO_LABELS, ({ counters }) => [counters]);
+    this.addTable("peer_", PEER, OF_PEER, ({ peers }) => peers);
+    this.addTable("export_", EXPORT, OF_EXPORT, ({ exports }) => exports);
+    this.addTable("pool_", POOL, OF_POOL, ({ pools }) => pools);
+    for (const [name, figure] of Object.entries(LATENCIES)) {
+      this.addLatency(stats, name, figure, ({ latencies }) => {
+        const snapshot = latencies[name];
+        return snapshot === undefined ? [] : [{ labels: {}, snapshot }];
+      });
+    }
+    for (const [name, figure] of Object.entries(EXPORT_LATENCIES)) {
+      this.addLatency(stats, `export_${name}`, figure, ({ exports }) => {
+        return exports.flatMap((it) => {
+          const snapshot = it.latencies[name];
+          return snapshot === undefined ? [] : [{ labels: labelsOf(it, OF_EXPORT), snapshot }];
+        });
+      });
+    }
     return this.registry.metrics();
   }
 
@@ -72,6 +106,9 @@ export class Metrics {
     this.add(stats, "ramster_node_info", NODE_INFO, ["number", "name", "cluster"], ({ node }) => {
       const { number, name, cluster } = node;
       return [{ labels: { number: String(number), name, cluster }, value: 1 }];
+    });
+    this.add(stats, "ramster_build_info", BUILD_INFO, ["version"], ({ node: { version } }) => {
+      return [{ labels: { version }, value: 1 }];
     });
     this.add(stats, "ramster_verdict", VERDICT, ["state"], ({ verdict }) => {
       return VERDICTS.map((state) => ({ labels: { state }, value: Number(state === verdict) }));
@@ -88,32 +125,37 @@ export class Metrics {
     });
   }
 
-  /** `label` names the peer or export of a sample, by the field `key` of its entry. */
   private addTable(
     prefix: string,
     table: FigureTable,
-    by: { label: string; key: string } | null,
+    labels: Labels,
     entriesOf: (stats: StatsForMetrics) => readonly Entry[],
   ): void {
     const { stats } = this;
     if (stats === null) return;
-    const labelsOf = (entry: Entry) => (by === null ? {} : { [by.label]: String(entry[by.key]) });
     for (const [field, figure] of Object.entries(table)) {
       const name = metricName(`${prefix}${field}`, figure);
-      this.add(stats, name, figure, by === null ? [] : [by.label], (now) => {
+      this.add(stats, name, figure, Object.keys(labels), (now) => {
         const having = entriesOf(now).filter((entry) => entry[field] !== undefined);
-        return having.map((entry) => ({ labels: labelsOf(entry), value: Number(entry[field]) }));
+        return having.map((entry) => {
+          return { labels: labelsOf(entry, labels), value: Number(entry[field]) };
+        });
       });
     }
   }
 
-  private addLatency({ latencies }: StatsForMetrics, latency: string, figure: Figure): void {
+  private addLatency(
+    stats: StatsForMetrics,
+    latency: string,
+    figure: Figure,
+    samplesOf: (stats: StatsForMetrics) => LatencySample[],
+  ): void {
     const name = metricName(latency, figure);
     if (this.registry.getSingleMetric(name) !== undefined) return;
-    if (latencies[latency] === undefined) return;
+    if (samplesOf(stats).length === 0) return;
     const config = { name, help: figure.help, registers: [] };
-    const histogram = new CountedHistogram(config, () => this.stats?.latencies[latency]);
-    this.registry.registerMetric(histogram);
+    const samples = () => (this.stats === null ? [] : samplesOf(this.stats));
+    this.registry.registerMetric(new CountedHistogram(config, samples));
   }
 
   /** Adds a metric that has samples now, and had none before. */
@@ -153,15 +195,12 @@ export class Metrics {
  */
 class CountedHistogram extends Histogram {
   private readonly config: HistogramConfiguration<string>;
-  private readonly snapshot: () => HistogramSnapshot | undefined;
+  private readonly samples: () => LatencySample[];
 
-  constructor(
-    config: HistogramConfiguration<string>,
-    snapshot: () => HistogramSnapshot | undefined,
-  ) {
+  constructor(config: HistogramConfiguration<string>, samples: () => LatencySample[]) {
     super(config);
     this.config = config;
-    this.snapshot = snapshot;
+    this.samples = samples;
   }
 
   /**
@@ -169,18 +208,26 @@ class CountedHistogram extends Histogram {
    */
   async getForPromString() {
     const { name, help } = this.config;
-    const { counts, sum_us } = this.snapshot() ?? { counts: [], sum_us: 0 };
-    let count = 0;
-    const buckets = Array.from({ length: HISTOGRAM_BUCKETS }, (_, bucket) => {
-      count += counts[bucket] ?? 0;
-      const endUs = bucketEndUs(bucket);
-      const le = Number.isFinite(endUs) ? String(endUs / 1e6) : "+Inf";
-      return { metricName: `${name}_bucket`, labels: { le }, value: count };
-    });
-    const sum = { metricName: `${name}_sum`, labels: {}, value: sum_us / 1e6 };
-    const values = [...buckets, sum, { metricName: `${name}_count`, labels: {}, value: count }];
+    const values = this.samples().flatMap((sample) => valuesOf(name, sample));
     return { name, help, type: "histogram", values };
   }
+}
+
+function valuesOf(name: string, { labels, snapshot: { counts, sum_us } }: LatencySample) {
+  let count = 0;
+  const buckets = Array.from({ length: HISTOGRAM_BUCKETS }, (_, bucket) => {
+    count += counts[bucket] ?? 0;
+    const endUs = bucketEndUs(bucket);
+    const le = Number.isFinite(endUs) ? String(endUs / 1e6) : "+Inf";
+    return { metricName: `${name}_bucket`, labels: { ...labels, le }, value: count };
+  });
+  const sum = { metricName: `${name}_sum`, labels, value: sum_us / 1e6 };
+  return [...buckets, sum, { metricName: `${name}_count`, labels, value: count }];
+}
+
+function labelsOf(entry: Entry, labels: Labels): Record<string, string> {
+  const pairs = Object.entries(labels).map(([label, field]) => [label, String(entry[field])]);
+  return Object.fromEntries(pairs);
 }
 
 /**

@@ -11,6 +11,7 @@
  * was never written has no record and reads as zeros.
  */
 import { Handle } from "../core/handle.ts";
+import { Histogram } from "../core/histogram.ts";
 import { NBD_EXPORT_BYTES_MAX, PAGE_BYTES } from "../core/limits.ts";
 import type { Device } from "../nbd/device.ts";
 import { AllocationMap } from "./allocation-map.ts";
@@ -45,6 +46,8 @@ export class NbdExport implements Device {
   /** Connections that have chosen it. */
   connectionCount = 0;
   readonly allocation: AllocationMap;
+  /** How long its requests took. */
+  readonly latencies = { read: new Histogram(), write: new Histogram() };
   /** The trend of its reads. */
   readonly trend = new Trend();
   /** Pages that unfinished changes have locked. */

@@ -89,7 +89,9 @@ export class NbdIo {
     const count = lastPage(request) - first + 1;
     if (request.byteCount > NBD_GATHER_BYTES) return runner.read(connection, exp, request);
     if (this.readNow(connection, exp, request, first, count)) {
-      ramster.latencies.local_get.add(clock.now() - startMs);
+      const ms = clock.now() - startMs;
+      ramster.latencies.local_get.add(ms);
+      exp.latencies.read.add(ms);
     } else runner.read(connection, exp, request);
     prefetch.onRead(exp, first, count);
   }
@@ -144,7 +146,9 @@ export class NbdIo {
     }
     if (page <= last) return runner.change(connection, exp, request, page);
     connection.replies.empty(request, ERRNO.OK);
-    ramster.latencies.put.add(clock.now() - startMs);
+    const ms = clock.now() - startMs;
+    ramster.latencies.put.add(ms);
+    exp.latencies.write.add(ms);
   }
 
   /** A hint: pages that are away begin to come home, as far as there is room. */

@@ -36,6 +36,10 @@ test("pages that were never written read as zeros and cost nothing", async () =>
   expect(world.door.stats()).toEqual([
     {
       name: "disk",
+      latencies: {
+        read: { counts: [expect.any(Number)], sum_us: expect.any(Number) },
+        write: { counts: [], sum_us: 0 },
+      },
       size_bytes: 16 * MIB,
       pages: 0,
       used_bytes: 0,

@@ -165,11 +165,12 @@ export class NbdDoor implements NbdHandler {
 
   stats(): ExportReport[] {
     const swapUse = this.parts.swapUse?.();
-    return this.exports.map(({ name, byteCount, pool, connectionCount }) => {
+    return this.exports.map(({ name, byteCount, pool, connectionCount, latencies }) => {
       const usedBytes = pool.pageCount * PAGE_BYTES;
       const swapBytes = swapUse?.get(name);
       return {
         name,
+        latencies: { read: latencies.read.snapshot(), write: latencies.write.snapshot() },
         size_bytes: byteCount,
         pages: pool.pageCount,
         used_bytes: usedBytes,

@@ -323,6 +323,7 @@ export class NbdRunner implements GetSink, PendingRequestOwner {
     const { latencies } = this.parts.ramster;
     const ms = this.parts.clock.now() - pending.startMs;
     (isRead ? latencies.remote_get : latencies.put).add(ms);
+    pending.export?.latencies[isRead ? "read" : "write"].add(ms);
     const isBufferInUse = this.answer(pending, error);
     this.unlock(pending);
     if (!isBufferInUse && pending.waiting === 0) this.free(pending);

@@ -5,6 +5,7 @@
  * The original had a file for each counter. Here each counter can be read by its name like a knob.
  */
 import type { ColdCodec } from "../cold/cold-tier.ts";
+import { VERSION } from "../core/build.ts";
 import { ConfigError, quoted, reasonOf } from "../core/errors.ts";
 import { type Report, withPrefix } from "../core/figure.ts";
 import {
@@ -140,6 +141,7 @@ export class NodeAdmin implements Admin {
         number: config.number,
         name: config.name,
         cluster: config.cluster,
+        version: VERSION,
         boot_id: this.parts.bootId.toString(16),
         listen: this.parts.listenAddress(),
       },

@@ -5,7 +5,7 @@
  * Not here: what each figure counts (core/figures.ts).
  */
 import type { Report } from "../core/figure.ts";
-import type { COUNTERS, EXPORT, LATENCIES, PEER, POOL } from "../core/figures.ts";
+import type { COUNTERS, EXPORT, EXPORT_LATENCIES, LATENCIES, PEER, POOL } from "../core/figures.ts";
 import type { HistogramSnapshot } from "../core/histogram.ts";
 
 export type CounterName = keyof typeof COUNTERS;
@@ -46,7 +46,15 @@ export interface NodeStats {
   verdict: Verdict;
   /** Worst first; one that says HEALTHY when there is nothing else. */
   findings: Finding[];
-  node: { number: number; name: string; cluster: string; boot_id: string; listen: string };
+  node: {
+    number: number;
+    name: string;
+    cluster: string;
+    /** Of the program. */
+    version: string;
+    boot_id: string;
+    listen: string;
+  };
   /** Everybody in the cluster, this node too; empty when it does not gossip. */
   members: MemberStats[];
   /** Its pages that have too few copies elsewhere. */
@@ -115,7 +123,10 @@ export interface ColdCodecStats {
   readonly failed: boolean;
 }
 
-export type ExportStats = { readonly name: string } & Report<typeof EXPORT>;
+export type ExportStats = {
+  readonly name: string;
+  readonly latencies: Readonly<Record<keyof typeof EXPORT_LATENCIES, HistogramSnapshot>>;
+} & Report<typeof EXPORT>;
 
 export type PoolStats = {
   readonly id: number;

@@ -1,0 +1,2 @@
+/** Which ramster this is. */
+export { version as VERSION } from "../../package.json" with { type: "json" };
