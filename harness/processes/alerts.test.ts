@@ -1,6 +1,6 @@
 /**
- * What packaging/ has for Prometheus and Grafana: each alert is fired by a real Prometheus over real
- * nodes, and both ask only for metrics that nodes have.
+ * What packaging/ has for Prometheus and Grafana: each alert is fired by a real Prometheus over
+ * real nodes, and both ask only for metrics that nodes have.
  */
 import { describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
