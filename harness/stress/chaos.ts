@@ -19,12 +19,23 @@ import { below, type Random } from "../../src/core/random.ts";
 import type { NodeStats } from "../../src/wire/stats.ts";
 import type { ChaosKind } from "./options.ts";
 import type { Supervisor } from "./supervisor.ts";
+import type { Timeline, TimelineMark } from "./timeline.ts";
 
 /** Bound of the time until all copies are there again. */
 const RECOVERY_MS = 60_000;
 const POLL_MS = 100;
 /** One way: far above usual latencies on one machine, and far below a deadline. */
 const SLOW_MS = 250;
+
+/** What happens to a node, as a person reads it. */
+const FAULTS: Readonly<Record<ChaosKind, string>> = {
+  kill: "killed",
+  restart: "restarting",
+  rolling: "restarting",
+  pause: "stopped",
+  cut: "cut off",
+  slow: "slowed down",
+};
 
 export interface ChaosOptions {
   readonly kinds: readonly ChaosKind[];
@@ -53,6 +64,7 @@ export class Chaos {
   isEnough: boolean;
   private readonly supervisor: Supervisor;
   private readonly random: Random;
+  private readonly timeline: Timeline;
   private readonly options: ChaosOptions;
   private readonly events: Partial<Record<ChaosKind, number>> = {};
   private readonly findings: string[] = [];
@@ -61,8 +73,12 @@ export class Chaos {
   private isStopping = false;
   private running: Promise<void> | null = null;
 
-  constructor(parts: { supervisor: Supervisor; random: Random }, options: ChaosOptions) {
+  constructor(
+    parts: { supervisor: Supervisor; random: Random; timeline: Timeline },
+    options: ChaosOptions,
+  ) {
     this.supervisor = parts.supervisor;
+    this.timeline = parts.timeline;
     this.random = parts.random;
     this.options = options;
     this.isEnough = !options.kinds.includes("rolling");
@@ -92,7 +108,9 @@ export class Chaos {
       const holder = holders[below(this.random, holders.length)];
       if (kind === undefined || holder === undefined) return;
       this.events[kind] = (this.events[kind] ?? 0) + 1;
+      this.mark("fault", `${FAULTS[kind]} node ${holder}`);
       await this.disturb(kind, holder, below(this.random, everyMs));
+      this.mark("back", `node ${holder} is back`);
       await this.recovered(`${kind} of node ${holder}`, holder);
     }
   }
@@ -108,7 +126,9 @@ export class Chaos {
       if (number === undefined) return;
       count += 1;
       this.events.rolling = count;
+      this.mark("fault", `${FAULTS.rolling} node ${number}`);
       await this.restart(number, loads.get(number));
+      this.mark("back", `node ${number} is back`);
       await this.recovered(`restart of node ${number}`, number);
       if (count === numbers.length) this.isEnough = true;
     }
@@ -163,6 +183,7 @@ export class Chaos {
       const ms = performance.now() - startedAt;
       if (owners.every((stats) => isWhole(stats, holder, bootId))) {
         this.slowestMs = Math.max(this.slowestMs, ms);
+        this.mark("recovered", `all copies are there again after ${(ms / 1000).toFixed(1)} s`);
         return;
       }
       if (ms > RECOVERY_MS) {
@@ -171,6 +192,10 @@ export class Chaos {
       }
       await Bun.sleep(POLL_MS);
     }
+  }
+
+  private mark(kind: TimelineMark["kind"], text: string): void {
+    this.timeline.mark(performance.now(), kind, text);
   }
 
   private statsOf(number: number): Promise<NodeStats> {

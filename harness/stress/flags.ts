@@ -123,6 +123,7 @@ export const REPORT_FLAGS: FlagGroup = {
   title: "The report",
   flags: [
     { name: "json", value: "FILE", help: "also write the report as JSON" },
+    { name: "html", value: "FILE", help: "also write the report as HTML, with charts over time" },
     { name: "verbose", value: null, help: "show the logs of the nodes" },
   ],
 };

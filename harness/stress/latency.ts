@@ -34,6 +34,16 @@ export class Latency {
     }
   }
 
+  /** The samples that were added since `before`, an earlier state of this. */
+  since(before: Latency): Latency {
+    const added = new Latency();
+    added.count = this.count - before.count;
+    for (const [i, count] of this.buckets.entries()) {
+      added.buckets[i] = count - (before.buckets[i] ?? 0);
+    }
+    return added;
+  }
+
   /** The microseconds that `fraction` of all samples do not exceed; 0 without samples. */
   percentile(fraction: number): number {
     let left = Math.ceil(this.count * fraction);

@@ -9,6 +9,7 @@ import { badValue } from "../../src/cli/units.ts";
 import { ConfigError } from "../../src/core/errors.ts";
 import { BunRandom } from "../../src/net/bun.ts";
 import { NodeDiedError } from "../processes/node-process.ts";
+import { htmlReport } from "./html-report.ts";
 import type { StressOptions } from "./options.ts";
 import { reportText, type StressReport } from "./report.ts";
 import { NoProgressError } from "./run.ts";
@@ -19,7 +20,8 @@ import { InterruptedError, runStress, type StressEnvironment } from "./stress.ts
  * that repeats it. A second signal ends the program at once.
  */
 export async function run(options: StressOptions): Promise<ExitCode> {
-  if (options.jsonPath !== null) checkWritable(options.jsonPath);
+  checkWritable("json", options.jsonPath);
+  checkWritable("html", options.htmlPath);
   const seed = options.seed ?? new BunRandom().u32();
   const atFailure: { report: StressReport | null } = { report: null };
   const environment: StressEnvironment = {
@@ -39,22 +41,26 @@ export async function run(options: StressOptions): Promise<ExitCode> {
     const known = atFailure.report;
     const code = failureCodeOf(error, known);
     known?.examples.push(error.message);
-    if (known !== null) writeReport(options, known);
+    if (known !== null) writeReport(options, known, repeatCommand(seed));
     const what = code === EXIT.ASSERTION ? describeError(error) : error.message;
     printError(`ramster: Stress failed: ${what}`);
     console.log(repeatCommand(seed));
     return code;
   }
-  writeReport(options, report);
+  writeReport(options, report, repeatCommand(seed));
   await print(`${reportText(report, paintFor(process.stdout, process.env))}\n`);
   if (report.pass) return EXIT.DONE;
   console.log(repeatCommand(seed));
   return report.wrong + report.lost > 0 ? EXIT.STRESS_WRONG_PAGE : EXIT.FAILED;
 }
 
-function writeReport(options: StressOptions, report: StressReport): void {
-  if (options.jsonPath === null) return;
-  writeFileSync(options.jsonPath, `${JSON.stringify(report, null, 2)}\n`);
+function writeReport(
+  { jsonPath, htmlPath }: StressOptions,
+  report: StressReport,
+  command: string,
+): void {
+  if (jsonPath !== null) writeFileSync(jsonPath, `${JSON.stringify(report, null, 2)}\n`);
+  if (htmlPath !== null) writeFileSync(htmlPath, htmlReport(report, command));
 }
 
 /** Lost pages are explained by the death of a node, and by nothing else. */
@@ -67,11 +73,12 @@ function failureCodeOf(error: Error, known: StressReport | null): ExitCode {
 }
 
 /** Fails before the run if the report cannot be written. It also empties an old report. */
-function checkWritable(path: string): void {
+function checkWritable(flag: string, path: string | null): void {
+  if (path === null) return;
   try {
     closeSync(openSync(path, "w"));
   } catch (error) {
-    throw badValue({ flag: "json", text: path }, describeError(error));
+    throw badValue({ flag, text: path }, describeError(error));
   }
 }
 

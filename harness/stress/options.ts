@@ -50,6 +50,7 @@ export interface StressOptions {
   /** Null: the run chooses a seed and prints it. */
   readonly seed: number | null;
   readonly jsonPath: string | null;
+  readonly htmlPath: string | null;
   /** Client doors of running nodes; empty when the run starts its own. */
   readonly connect: readonly Address[];
   /** Key file for client doors on TCP. */

@@ -69,6 +69,7 @@ export function readStress(flags: GivenFlags): StressOptions {
     data: readData(flags.value("data")),
     seed: seed === null ? null : parseCount(seed, { min: 0, max: SEED_MAX }),
     jsonPath: parsePath(flags.optional("json")),
+    htmlPath: parsePath(flags.optional("html")),
     connect,
     keyPath: parsePath(flags.optional("key")),
     insecure: flags.has("insecure"),

@@ -6,14 +6,13 @@ import {
   isBalanced,
   isQuiet,
   leaksOf,
-  type NodeRow,
   pagesOf,
   reportText,
   rowsOf,
-  type StressReport,
   sumLatencies,
   sumTotals,
 } from "./report.ts";
+import { STRESS_REPORT } from "./report-sample.ts";
 import { noLatencies } from "./workload.ts";
 
 const PLAIN = { good: String, bad: String };
@@ -78,62 +77,17 @@ test("sums are over all nodes", () => {
   expect(compressionRatio([stats(0, {})])).toBe(0);
 });
 
-const HUGE_ROW: NodeRow = {
-  node: 127,
-  target: 126,
-  frames: 9_999_999,
-  zpages: 9_999_999,
-  remote: 99_999_999,
-  foreign: 99_999_999,
-  foreign_expected: 9_999_999,
-  foreign_there: 99_999_999,
-  remotified: 9_999_999_999,
-  repatriated: 99_999,
-  remote_gets: 999_999_999_999,
-  bytes_sent: 2 ** 50,
-};
-
-const REPORT: StressReport = {
-  pass: false,
-  nodes: 128,
-  seed: 4_294_967_295,
-  seconds: 86_400,
-  ops: { put: 99_999_999_999, get: 99_999_999_999, flush: 9_999_999_999 },
-  pages_per_second: 999_999,
-  refused: {
-    compress_poor: 99_999_999,
-    mean_compress_poor: 99_999_999,
-    no_room: 99_999_999,
-    unknown_pool: 9_999_999,
-  },
-  wrong: 1,
-  lost: 2,
-  unreachable: 3,
-  remotified: 99_999_999_999,
-  repatriated: 99_999_999_999,
-  remote_gets: 99_999_999_999,
-  compression_ratio: 2.31,
-  bytes_on_wire: 2 ** 50,
-  latency_us: sumLatencies([noLatencies()]),
-  leaks: { frames: 9_999_999, remote: 9_999_999, foreign: 9_999_999 },
-  owed_flushes: 9_999_999,
-  examples: [
-    `page 127/65535/4294967295 holds ${"ab".repeat(16)}..., expected generation 2147483647`,
-  ],
-  per_node: [HUGE_ROW],
-};
-
 test("the text fits 80 columns with any numbers", () => {
-  for (const line of reportText(REPORT, PLAIN).split("\n")) {
+  for (const line of reportText(STRESS_REPORT, PLAIN).split("\n")) {
     expect({ line, fits: line.length <= 80 }).toEqual({ line, fits: true });
   }
 });
 
 test("the text begins with the verdict, and marks failures", () => {
   const marks = { good: (text: string) => `+${text}+`, bad: (text: string) => `-${text}-` };
-  expect(reportText(REPORT, marks)).toStartWith("-FAIL-  128 nodes, seed 4294967295");
-  expect(reportText(REPORT, marks)).toContain("\n  -!- page 127/65535/4294967295 holds");
-  const passed = { ...REPORT, pass: true, refused: {}, examples: [] };
+  expect(reportText(STRESS_REPORT, marks)).toStartWith("-FAIL-  128 nodes, seed 4294967295");
+  expect(reportText(STRESS_REPORT, marks)).toContain("\n  -!- page 127/65535/4294967295 holds");
+  const passed = { ...STRESS_REPORT, pass: true, refused: {}, examples: [] };
   expect(reportText(passed, marks)).toStartWith("+PASS+  128 nodes");
   expect(reportText(passed, marks)).toMatch(/^refused +none$/m);
   expect(reportText(passed, marks)).not.toContain("!");

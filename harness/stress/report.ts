@@ -5,6 +5,7 @@
 import type { CounterName, Counters, NodeStats } from "../../src/wire/stats.ts";
 import type { ChaosReport } from "./chaos.ts";
 import type { LatencySummary } from "./latency.ts";
+import type { TimelineMark, TimelineSample } from "./timeline.ts";
 import type { Latencies, WorkloadTotals } from "./workload.ts";
 import { fetchedPages, noLatencies } from "./workload.ts";
 
@@ -53,6 +54,8 @@ export interface StressReport {
   /** Flushes that holders have not acknowledged at the end. */
   owed_flushes: number;
   chaos?: ChaosReport;
+  /** How the run went, second by second, and what was done to nodes meanwhile. */
+  timeline: { samples: readonly TimelineSample[]; marks: readonly TimelineMark[] };
   examples: string[];
   per_node: NodeRow[];
 }

@@ -13,6 +13,8 @@
 import type { Client } from "../../src/client/client.ts";
 import { RamsterError } from "../../src/core/errors.ts";
 import { PAGE_BYTES } from "../../src/core/limits.ts";
+import { formatCount, formatDuration } from "../../src/core/units.ts";
+import { shortCount } from "../../src/monitoring/short-numbers.ts";
 import type { NodeStats } from "../../src/wire/stats.ts";
 import { idleHoldersOf, imbalancesOf, owedFlushesOf } from "./books.ts";
 import type { Chaos, ChaosReport } from "./chaos.ts";
@@ -30,6 +32,7 @@ import {
   sumLatencies,
   sumTotals,
 } from "./report.ts";
+import type { Timeline } from "./timeline.ts";
 import { Workload } from "./workload.ts";
 
 /** A node that finishes no page for this long, with pages to do, has stopped making progress. */
@@ -38,6 +41,8 @@ const STALL_MS = 15_000;
 const SETTLE_MS = 20_000;
 const POLL_MS = 50;
 const PROGRESS_MS = 200;
+/** Fill, verify and clean take about this long together. */
+const REST_MS = 5000;
 /** Single gets for latencies, one at a time: of each node, and of all together. */
 const PROBE_GETS = 400;
 const PROBE_GETS_ALL = 3200;
@@ -51,6 +56,8 @@ export class NoProgressError extends Error {
 export interface Progress {
   /** `done` of 0 .. 1. */
   show(phase: string, done: number, detail: string): void;
+  /** Writes a line that stays. */
+  note(line: string): void;
   /** Shows nothing any more. */
   end(): void;
 }
@@ -66,6 +73,8 @@ export interface RunParts {
   loaded: readonly number[];
   /** Disturbances of holders under load. */
   chaos: Chaos | null;
+  /** It gets its samples from here, and its marks from `chaos`. */
+  timeline: Timeline;
 }
 
 export class Run {
@@ -153,6 +162,7 @@ export class Run {
       leaks,
       owed_flushes: owedFlushesOf(this.atEnd),
       ...(this.chaos === null ? {} : { chaos: this.chaos }),
+      timeline: { samples: this.parts.timeline.samples, marks: this.parts.timeline.marks },
       examples: [...this.verdicts.examples, ...findings],
       per_node: rows,
     };
@@ -167,6 +177,7 @@ export class Run {
     this.before = await this.stats();
     await this.each("open", (workload) => workload.open());
     this.startedAt = performance.now();
+    this.parts.timeline.start(this.startedAt);
     await this.each("fill", (workload) => workload.fill());
     const end = performance.now() + this.parts.options.durationMs;
     const isOver = (): boolean => performance.now() >= end && this.parts.chaos?.isEnough !== false;
@@ -272,11 +283,23 @@ export class Run {
   }
 
   private showProgress(now: number): void {
-    // Fill, verify and clean take a few seconds together.
+    const { timeline, options, progress } = this.parts;
+    const pages = this.operations();
+    timeline.observe(
+      now,
+      this.phase,
+      pages,
+      this.workloads.map((workload) => workload.latencies),
+    );
     const done = this.startedAt === 0 ? 0 : now - this.startedAt;
+    const wholeMs = options.durationMs + REST_MS;
     const { wrong, lost } = this.verdicts;
-    const detail = `${this.operations()} pages, ${wrong} wrong, ${lost} lost`;
-    this.parts.progress.show(this.phase, done / (this.parts.options.durationMs + 5000), detail);
+    const leftMs = Math.max(1, Math.ceil((wholeMs - done) / 1000)) * 1000;
+    const left = done < wholeMs ? `, ${formatDuration(leftMs)} left` : "";
+    const verdicts = wrong + lost === 0 ? "" : `, ${wrong} wrong, ${lost} lost`;
+    const rate = `${shortCount(timeline.rate)} pages/s`;
+    const detail = `${rate}, ${formatCount(pages)} pages${verdicts}${left}`;
+    progress.show(this.phase, done / wholeMs, detail);
   }
 }
 

@@ -100,6 +100,9 @@ test("is refused before it starts when its report cannot be written, or no node 
   const json = await world.run(["stress", "--nodes=3", `--json=${world.path("none/report.json")}`]);
   expect(json.stderr).toMatch(/^ramster: Cannot use --json "[^"]+": [^\n]+\n$/);
   expect([json.stdout, json.code]).toEqual(["", 2]);
+  const html = await world.run(["stress", "--nodes=3", `--html=${world.path("none/report.html")}`]);
+  expect(html.stderr).toMatch(/^ramster: Cannot use --html "[^"]+": [^\n]+\n$/);
+  expect([html.stdout, html.code]).toEqual(["", 2]);
   const nobody = await world.run(["stress", `--connect=unix:${world.path("none.sock")}`]);
   expect(nobody.stderr).toMatch(/^ramster: [^\n]+no such file or directory\n$/);
   expect(nobody.code).toBe(3);

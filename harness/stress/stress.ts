@@ -20,6 +20,7 @@ import { PageSource } from "./page-source.ts";
 import type { StressReport } from "./report.ts";
 import { type Progress, Run } from "./run.ts";
 import { Supervisor } from "./supervisor.ts";
+import { Timeline } from "./timeline.ts";
 import { type NodePlan, planTopology } from "./topology.ts";
 
 /** From a broken connection to the end of the process that broke it. */
@@ -64,8 +65,9 @@ export async function runStress(
     const { clients } = supervisor;
     const targets = new Map(plans.map((plan) => [plan.number, plan.target]));
     const loaded = plans.filter((plan) => plan.loaded).map((plan) => plan.number);
-    const chaos = chaosOf(options, plans, supervisor);
-    run = new Run({ options, source, progress, clients, targets, loaded, chaos });
+    const timeline = timelineOf(progress);
+    const chaos = chaosOf(options, plans, supervisor, timeline);
+    run = new Run({ options, source, progress, clients, targets, loaded, chaos, timeline });
     const report = await Promise.race([run.all(), supervisor.watch()]);
     progress.end();
     const failed = await supervisor.stop();
@@ -84,16 +86,24 @@ export async function runStress(
   }
 }
 
+/** Its marks are shown as they happen. */
+function timelineOf(progress: Progress): Timeline {
+  const timeline = new Timeline();
+  timeline.onMark = ({ at_s, text }) => progress.note(`${at_s.toFixed(1)} s: ${text}`);
+  return timeline;
+}
+
 function chaosOf(
   { chaos: kinds, chaosEveryMs: everyMs, seed }: StressOptions & { seed: number },
   plans: readonly NodePlan[],
   supervisor: Supervisor,
+  timeline: Timeline,
 ): Chaos | null {
   if (kinds.length === 0) return null;
   const holders = plans.filter((plan) => !plan.loaded).map((plan) => plan.number);
   const owners = plans.filter((plan) => plan.loaded).map((plan) => plan.number);
   const random = new SeededRandom(seed);
-  return new Chaos({ supervisor, random }, { kinds, everyMs, holders, owners });
+  return new Chaos({ supervisor, random, timeline }, { kinds, everyMs, holders, owners });
 }
 
 /** Rejects when the run is to be given up. */
@@ -146,6 +156,7 @@ async function runOnRunning(
     targets: new Map(),
     loaded,
     chaos: null,
+    timeline: timelineOf(progress),
   });
   try {
     const twice = loaded.find((number, i) => loaded.indexOf(number) !== i);

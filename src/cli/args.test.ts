@@ -218,6 +218,7 @@ describe("parseArgs() of stress, stats and version", () => {
         data: { kind: "mixed" },
         seed: null,
         jsonPath: null,
+        htmlPath: null,
         connect: [],
         keyPath: null,
         insecure: false,
@@ -246,7 +247,8 @@ describe("parseArgs() of stress, stats and version", () => {
 
   test("reads every flag of stress", () => {
     const line = `stress --nodes 4 --topology server --servers 2 --memory 1MiB --working-set 3MiB
-      --duration 10s --mix 1:2:3 --data pid:77 --seed 4294967295 --json out.json --verbose
+      --duration 10s --mix 1:2:3 --data pid:77 --seed 4294967295 --json out.json
+      --html out.html --verbose
       --loss 50 --delay 500ms`;
     expect(parse(line.replaceAll("\n", " "))).toMatchObject({
       options: {
@@ -259,6 +261,7 @@ describe("parseArgs() of stress, stats and version", () => {
         data: { kind: "pid", pid: 77 },
         seed: 4_294_967_295,
         jsonPath: "out.json",
+        htmlPath: "out.html",
         lossPercent: 50,
         delayMs: 500,
         verbose: true,

@@ -32,6 +32,12 @@ export class Progress {
     this.shown = true;
   }
 
+  /** Writes a line that stays, above the bar. It is written without a terminal, too. */
+  note(line: string): void {
+    this.stream.write(`${this.shown ? "\r\u001b[K" : ""}${line}\n`);
+    this.shown = false;
+  }
+
   /** Whether the bar is shown. */
   get isShown(): boolean {
     return !this.quiet;
