@@ -72,11 +72,17 @@ async function main(argv: readonly string[]): Promise<void> {
   const names = argv.filter((word, i) => {
     return !word.startsWith("--") && !valued.includes(argv[i - 1] ?? "");
   });
-  const chosen = BENCHES.filter(({ name }) => names.length === 0 || names.includes(name));
-  if (chosen.length === 0) {
-    console.error(`bench: there are ${BENCHES.map(({ name }) => name).join(", ")}`);
+  const unknown = argv.find((word, i) => {
+    if (valued.includes(argv[i - 1] ?? "")) return false;
+    if (word.startsWith("--")) return ![...valued, "--quick"].includes(word);
+    return BENCHES.every(({ name }) => name !== word);
+  });
+  if (unknown !== undefined) {
+    console.error(`bench: there is no "${unknown}", take --quick, --json FILE, --corpora FOLDER,`);
+    console.error(`bench: or some of ${BENCHES.map(({ name }) => name).join(", ")}`);
     process.exit(2);
   }
+  const chosen = BENCHES.filter(({ name }) => names.length === 0 || names.includes(name));
   console.log(`${cpus()[0]?.model ?? "?"}, ${cpus().length} cores, Bun ${Bun.version}`);
   const all: Record<string, Figure[]> = {};
   for (const bench of chosen) {
