@@ -15,6 +15,9 @@ const inOrder: MakePlacement = (memory, frames, sink) => {
   return new Blocks(memory, frames, sink, { byUse: false });
 };
 
+/** Steps of compaction in one turn, as in src/zcache/zcache.ts. */
+const STEPS = 16;
+
 placementContract("blocks", make);
 
 /** Pages by frame. */
@@ -98,6 +101,28 @@ test("compaction after a drain brings back nine tenths of the density", () => {
   compactAll(rig);
   expect(density(rig)).toBeGreaterThan(before * 0.9);
   expect(rig.placement.counters.moves).toBeLessThan(2 * rig.stored.size);
+});
+
+test("compaction under overwrites moves a bounded part of what they free, and stays dense", () => {
+  const rig = new PlacementRig(make, 4000);
+  const random = new SeededRandom(7);
+  const size = () => 1500 + below(random, 300);
+  const pages = Array.from({ length: 6000 }, () => rig.put(size()));
+  const before = rig.placement.counters.moves;
+  const overwrites = 20_000;
+  let isGoing = false;
+  for (let i = 0; i < overwrites; i += 1) {
+    const at = below(random, pages.length);
+    rig.free(pages[at] ?? 0);
+    pages[at] = rig.put(size());
+    // A turn of the loop serves sixteen, and housekeeping begins again at each tick.
+    if (i % 512 === 0) isGoing = true;
+    if (i % 16 > 0) continue;
+    for (let step = 0; step < STEPS && isGoing; step += 1) isGoing = rig.placement.compact();
+  }
+  expect((rig.placement.counters.moves - before) / overwrites).toBeLessThan(0.5);
+  expect(density(rig)).toBeGreaterThan((0.9 * FRAME_BYTES) / 1650);
+  rig.checkAll();
 });
 
 test("compaction merges blocks of few frames, whose zpages fit nowhere", () => {

@@ -6,6 +6,10 @@
  *     move     zpages of one of the emptiest blocks go to other blocks, until a frame is free
  *     merge    two small blocks become one, so that their free bytes are together
  *
+ * Overwrites scatter bytes as fast as compaction gathers them. So a move of a zpage costs credit.
+ * Bytes that are freed earn it, and a little comes with time. A put stays cheap under load, and a
+ * drain earns enough for all that is left. When memory must be given back, credit does not count.
+ *
  * Not here: how a block shrinks, and which block has room (block-space.ts).
  */
 import { EPHEMERAL, PERSISTENT } from "../core/kind.ts";
@@ -30,6 +34,14 @@ const TRIED_MAX = 8;
  * more until a frame's worth was freed. A put does not try as long.
  */
 const IN_VAIN_MAX = 1024;
+/** The part of freed bytes that may be moved. 1/2 makes puts slower, and the memory no denser. */
+const EARNED_PART = 1 / 4;
+/** Bytes that may be moved after each rest, whatever was freed: 640 KiB/s in idle times. */
+const EARNED_RESTING = 64 * 1024;
+/** Credit is at most this many times the free bytes of all blocks. */
+const CREDIT_MAX = 8;
+/** What a step costs in addition to the bytes that it moves. */
+const STEP_BYTES = 512;
 
 interface Parts {
   readonly frames: FramePool;
@@ -55,6 +67,9 @@ export class Compactor {
   private freedSince = 0;
   /** So many usable bytes were there when a step was in vain. */
   private unusable = 0;
+  /** Bytes that may still be moved. Below 0 compaction rests until the next tick. */
+  private credit = EARNED_RESTING;
+  private isResting = false;
 
   constructor({ frames, rows, space, hand, counters, sink }: Parts) {
     this.frames = frames;
@@ -91,17 +106,26 @@ export class Compactor {
 
   /** So many bytes of zpages were freed. */
   freed(bytes: number): void {
+    this.credit += bytes * EARNED_PART;
     this.freedSince += bytes;
     if (this.freedSince < FRAME_BYTES) return;
     this.freedSince = 0;
     this.triedInVain = 0;
   }
 
-  /** A step, if many frames could come free. @returns whether another one is worth it. */
+  /**
+   * A step, if many frames could come free. @returns whether another one is worth it now. If not,
+   * the next call must be a tick later.
+   */
   compact(): boolean {
     if (!this.isScattered || this.triedInVain >= IN_VAIN_MAX) return false;
+    if (this.isResting) this.credit += EARNED_RESTING;
+    this.isResting = false;
+    // More credit than there is to gather is worth nothing.
+    this.credit = Math.min(this.credit - STEP_BYTES, CREDIT_MAX * this.space.freeBytes);
     this.compactOne(TRIED_MAX);
-    return this.isScattered && this.triedInVain < IN_VAIN_MAX;
+    this.isResting = this.credit < 0 && this.frames.framesUsed <= this.frames.limit;
+    return !this.isResting && this.isScattered && this.triedInVain < IN_VAIN_MAX;
   }
 
   /** A step for a put that waits. @returns whether a frame came free. */
@@ -151,7 +175,7 @@ export class Compactor {
       rows.read(row, slotOffset(slot), scratch, 0, HEADER_BYTES + slotZpageBytes(slot));
       const ref = space.store(target, scratch, 0, this.hand.kept(kind, slot));
       space.dropSlot(row, index, slot);
-      this.counters.moves += 1;
+      this.moved(slot);
       sink.onMove(page, ref);
     }
     if (rows.liveCount(row) === 0) {
@@ -160,6 +184,11 @@ export class Compactor {
     }
     space.list(row);
     space.shrink(row);
+  }
+
+  private moved(slot: number): void {
+    this.counters.moves += 1;
+    this.credit -= slotBytes(slot);
   }
 
   /**
@@ -179,7 +208,7 @@ export class Compactor {
       const ref = refs[i] ?? 0;
       if (ref === 0) continue;
       const slot = rows.slot(target, ref & (SLOTS_MAX - 1));
-      this.counters.moves += 1;
+      this.moved(slot);
       sink.onMove(rows.page(target, slot), ref);
     }
     space.shrink(target);
