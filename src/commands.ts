@@ -14,6 +14,7 @@ export const COMMANDS: readonly Command[] = [
   cli.get,
   cli.set,
   cli.drain,
+  cli.undrain,
   cli.estimate,
   cli.keygen,
   cli.key,

@@ -54,8 +54,12 @@ describe("ramster", () => {
       stderr: 'ramster: Cannot use --memry: "node" has no such flag, did you mean --memory?\n',
       code: 2,
     });
-    const { stderr, code } = await ramster([]);
-    expect(stderr).toMatch(/^ramster: Cannot run without a command: [^\n]+\n$/);
-    expect(code).toBe(2);
+  });
+
+  test("without a word prints the help, and ends with 0", async () => {
+    const help = await ramster(["help"]);
+    expect(await ramster([])).toEqual(help);
+    expect([help.code, help.stderr]).toEqual([0, ""]);
+    expect(help.stdout).toContain("\nUsage\n");
   });
 });

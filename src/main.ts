@@ -29,9 +29,11 @@ async function main(): Promise<number> {
   if (word === CHECK_LIBRARY) return (await import("./cli/checked-library.ts")).run(words);
   const machine: Machine = {
     hostName: hostname(),
+    environment: process.env,
     readText: (path) => readTextFile(path, CONFIG_BYTES_MAX),
   };
-  const parsed = parseArgs(process.argv.slice(2), machine, COMMANDS);
+  const parse = () => parseArgs(process.argv.slice(2), machine, COMMANDS);
+  const parsed = parse();
   if (isHelpRequest(parsed)) {
     const paint = paintFor(process.stdout, process.env);
     await print(helpText(parsed.about, COMMANDS, paint, columnsOf(process.stdout)));
@@ -40,7 +42,12 @@ async function main(): Promise<number> {
   const command = COMMANDS.find(({ name }) => name === parsed.command);
   assert(command !== undefined, parsed.command);
   const module = await command.load();
-  return module.run(parsed.options, streams);
+  const readAgain = () => {
+    const again = parse();
+    assert(!isHelpRequest(again));
+    return again.options;
+  };
+  return module.run(parsed.options, streams, readAgain);
 }
 
 function stop(error: unknown): never {

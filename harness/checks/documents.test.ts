@@ -21,7 +21,7 @@ import {
   readDocument,
 } from "./documents.ts";
 
-const MACHINE = { hostName: "pebble", readText: () => "" };
+const MACHINE = { hostName: "pebble", environment: {}, readText: () => "" };
 /** Flags of `bun run fuzz`, `sim`, `soak` and of other people's programs. */
 const OTHER_FLAGS = ["runs", "seed", "seeds", "hours", "minutes", "only", "corpora"];
 

@@ -123,7 +123,7 @@ describe("ramster drain", () => {
       const { stdout, stderr, code } = await drain(world, server, "--drain-timeout=1s");
       expect(stdout).toMatch(/^\d+ pages of other nodes moved away, 0 of its own came home\n$/);
       expect(stderr).toMatch(
-        /^ramster: Cannot drain all in 1s: [1-9]\d* pages of other nodes and 0 of its own are still to move; the node goes on moving them, "ramster set draining 0" undoes it\n$/,
+        /^ramster: Cannot drain all in 1s: [1-9]\d* pages of other nodes and 0 of its own are still to move; the node goes on moving them, "ramster undrain" undoes it\n$/,
       );
       expect(code).toBe(1);
       expect(await atServer.getKnob("draining")).toBe("1");
@@ -139,7 +139,7 @@ describe("ramster drain", () => {
       const { server, pool } = await stranded(world);
       const { stderr, code } = await drain(world, server);
       expect(stderr.trimEnd().split("\n").at(-1)).toMatch(
-        /^ramster: Cannot drain all: [1-9]\d* pages of other nodes have nowhere to go, and 0 of its own have no room here; the node stays drained, "ramster set draining 0" undoes it$/,
+        /^ramster: Cannot drain all: [1-9]\d* pages of other nodes have nowhere to go, and 0 of its own have no room here; the node stays drained, "ramster undrain" undoes it$/,
       );
       expect(stderr).toMatch(/^ramster: \d+ pages of other nodes, 0 of its own are left\n/);
       expect(code).toBe(1);
@@ -149,7 +149,7 @@ describe("ramster drain", () => {
   );
 
   test(
-    "that is interrupted prints that the node goes on, which it does until draining is set to 0",
+    "that is interrupted prints that the node goes on, which it does until undrain",
     async () => {
       await using world = new ProcessWorld();
       const { server, atServer, pool } = await stranded(world);
@@ -159,12 +159,12 @@ describe("ramster drain", () => {
       command.kill("SIGINT");
       const { stderr, code } = await end;
       expect(stderr).toMatch(
-        /^ramster: Cannot wait for the drain: interrupted, \d+ pages of other nodes and 0 of its own are still to move; the node goes on moving them, "ramster set draining 0" undoes it\n$/,
+        /^ramster: Cannot wait for the drain: interrupted, \d+ pages of other nodes and 0 of its own are still to move; the node goes on moving them, "ramster undrain" undoes it\n$/,
       );
       expect(code).toBe(1);
       expect(await counter(atServer, "lend_limit_frames")).toBe(0);
-      const set = await world.run(["set", "draining", "0", "--client", server.client]);
-      expect(set.code).toBe(0);
+      const undrain = await world.run(["undrain", "--client", server.client]);
+      expect(undrain).toEqual({ stdout: "the node is in use again\n", stderr: "", code: 0 });
       expect(await counter(atServer, "lend_limit_frames")).toBe(8192);
       expect(await fill(pool, PAGES)).toBe(PAGES);
       expect(await countRight(pool, PAGES)).toBe(PAGES);

@@ -159,21 +159,24 @@ describe("a node", () => {
     },
   );
 
-  test.each([
-    ["exits with the terminal that it was started from", ["env", "--default-signal=HUP"]],
-    ["outlives its terminal under nohup", ["nohup"]],
-  ])("%s", async (_, prefix) => {
+  test("outlives its terminal, and reads its configuration again at SIGHUP", async () => {
     await using world = new ProcessWorld();
-    const socket = world.path("1.sock");
-    const flags = ["--number=1", "--listen=127.0.0.1:0", "--gossip=none", "--memory=1MiB"];
-    const command = [...prefix, ...PROGRAM, "node", ...flags, `--client=unix:${socket}`];
-    const child = world.spawnCommand(command);
-    await until("it listens", () => existsSync(socket));
-    child.kill("SIGHUP");
-    // A second signal would end the node at once.
-    if (prefix[0] === "nohup") child.kill("SIGTERM");
-    const { code } = await ended(child);
-    expect([code, child.signalCode, existsSync(socket)]).toEqual([0, null, false]);
+    const path = world.path("node.toml");
+    await Bun.write(path, "memory = 1MiB\nwarn-at = 80\n".replace("1MiB", '"1MiB"'));
+    const node = await world.start("node", 1, [`--config=${path}`]);
+    const client = await world.connect(node);
+    await client.setKnob("put-wait", "7s");
+    await Bun.write(path, 'memory = "2MiB"\nwarn-at = 70\n');
+    node.child.kill("SIGHUP");
+    await logged(node, /set "warn-at" to "70"/);
+    await logged(node, /warn: Cannot set "memory" to "2MiB": it is read at the start only/);
+    expect(await client.getKnob("warn-at")).toBe("70");
+    expect(await client.getKnob("put-wait")).toBe("7s");
+    await Bun.write(path, "memory = nonsense\n");
+    node.child.kill("SIGHUP");
+    await logged(node, /error: Cannot read the configuration again, so nothing has changed: /);
+    expect(await client.getKnob("warn-at")).toBe("70");
+    expect(await node.stop("SIGTERM")).toBe(0);
   });
 
   test("that seals pages gets them back unchanged from its holder", async () => {

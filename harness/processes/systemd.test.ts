@@ -110,7 +110,7 @@ describe("the units", () => {
   });
 
   test("call this program with flags that it accepts", () => {
-    const machine = { hostName: "pebble", readText: () => "" };
+    const machine = { hostName: "pebble", environment: {}, readText: () => "" };
     const [node = ""] = values("ramster-node.service", "ExecStart");
     const words = node.split(" ").filter((word) => word !== "");
     expect(parseArgs(words.slice(2), machine, COMMANDS)).toMatchObject({

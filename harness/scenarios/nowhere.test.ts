@@ -71,7 +71,7 @@ test("a node whose lender lends nothing names that lender", async () => {
   lender.node.admin.setKnob("draining", "1");
   sim.run(10_000);
   const name = JSON.stringify(lender.node.config.name);
-  expect(reason(node)).toBe(`lender ${name} is drained, run "ramster set draining 0" there`);
+  expect(reason(node)).toBe(`lender ${name} is drained, run "ramster undrain" there`);
   lender.node.admin.setKnob("draining", "0");
   lender.node.admin.setKnob("reserve", "100%");
   sim.run(10_000);

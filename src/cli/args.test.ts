@@ -8,6 +8,7 @@ import { flagsOf } from "./flag-spec.ts";
 
 const MACHINE = {
   hostName: "pebble",
+  environment: {},
   readText: (path: string): string => {
     throw new Error(`ENOENT: no such file or directory, open '${path}'`);
   },
@@ -310,25 +311,32 @@ describe("parseArgs() of stress, stats and version", () => {
     for (const line of ["--help", "-h", "help"]) {
       expect(parse(line)).toEqual({ command: "help", about: null });
     }
+    expect(parse("")).toEqual({ command: "help", about: null });
     for (const line of ["node --help", "node -h", "help node", "node --memory 1x --help"]) {
       expect(parse(line)).toEqual({ command: "help", about: "node" });
     }
   });
 });
 
+test("key add takes the line that key add prints", () => {
+  const base64 = "O5XwSONh+s82LfTLCro98sRnvLF/mrjka0m65H+9C0c=";
+  for (const key of [base64, `gossip-key = ${base64}`, `gossip-key=${base64}`]) {
+    const argv = ["key", "add", key, "--client", "unix:/a"];
+    expect(parseArgs(argv, MACHINE, COMMANDS)).toMatchObject({
+      options: { action: "add", key: base64 },
+    });
+  }
+});
+
 describe("parseArgs() refuses", () => {
   test.each([
-    [
-      "",
-      "Cannot run without a command: take one of node, server, stress, status, top, monitor, stats, get, set, drain, estimate, keygen, key, swap, version",
-    ],
     [
       "stres",
       'Cannot run "stres": there is no such command, did you mean "stress"? ramster help lists all',
     ],
     [
       "--number 1",
-      'Cannot run "--number": there is no such command, take one of node, server, stress, status, top, monitor, stats, get, set, drain, estimate, keygen, key, swap, version',
+      'Cannot run "--number": there is no such command, take one of node, server, stress, status, top, monitor, stats, get, set, drain, undrain, estimate, keygen, key, swap, version',
     ],
     ["node --gossip none", 'Cannot use --gossip "none": without gossip a node needs --number'],
     [

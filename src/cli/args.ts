@@ -39,17 +39,16 @@ export function parseArgs(
   commands: readonly Command[],
 ): Invocation | HelpRequest {
   const [word, ...rest] = argv;
-  if (word === undefined) {
-    throw refuse(`Cannot run without a command: take one of ${namesOf(commands)}`);
+  if (word === undefined || word === "--help" || word === "-h") {
+    return { command: "help", about: null };
   }
-  if (word === "--help" || word === "-h") return { command: "help", about: null };
   if (word === "help") {
     const [topic] = rest;
     return { command: "help", about: topic === undefined ? null : commandOf(topic, commands).name };
   }
   if (word === "--version" || word === "-v") return { command: "version", options: {} };
   const command = commandOf(word, commands);
-  const flags = readFlags(command, rest, commands);
+  const flags = readFlags(command, rest, commands, machine.environment);
   if (flags === null) return { command: "help", about: command.name };
   return { command: command.name, options: command.read(flags, machine) };
 }

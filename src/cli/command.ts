@@ -6,6 +6,8 @@ import type { Streams } from "./streams.ts";
 /** What defaults need to know about the machine. */
 export interface Machine {
   readonly hostName: string;
+  /** The variables of the environment. */
+  readonly environment: Readonly<Record<string, string | undefined>>;
   /** @returns the text of a file. Throws the error of the operating system. */
   readText(path: string): string;
 }
@@ -20,6 +22,6 @@ export interface Command<Options = unknown> extends CommandSpec {
 }
 
 export interface CommandModule<Options> {
-  /** @returns the exit code. */
-  run(options: Options, streams: Streams): Promise<number>;
+  /** `readAgain` reads the same command line again, and files that it names. @returns the exit code. */
+  run(options: Options, streams: Streams, readAgain: () => Options): Promise<number>;
 }

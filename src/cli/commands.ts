@@ -12,6 +12,7 @@ import { RENEW_STEPS } from "../security/renew-key.ts";
 import type { Command } from "./command.ts";
 import type { FlagSpec } from "./flag-spec.ts";
 import type {
+  DoorOptions,
   DrainOptions,
   EstimateOptions,
   GetOptions,
@@ -25,6 +26,7 @@ import type {
   TopOptions,
 } from "./options.ts";
 import {
+  readDoor,
   readDrain,
   readEstimate,
   readGet,
@@ -54,11 +56,13 @@ const DOOR: readonly FlagSpec[] = [
     list: false,
     required: true,
     help: "client address of the node",
+    variable: "RAMSTER_CLIENT",
   },
   {
     ...settingFlag("keyPath"),
-    defaultNote: "none; unix sockets need none",
+    defaultNote: "RAMSTER_KEY; unix sockets need none",
     help: "key file, for tcp addresses",
+    variable: "RAMSTER_KEY",
   },
 ];
 
@@ -273,6 +277,15 @@ export const drain: Command<DrainOptions> = {
   load: () => import("./drain.ts"),
 };
 
+export const undrain: Command<DoorOptions> = {
+  name: "undrain",
+  summary: "Ends the drain of a node: it lends again",
+  groups: [{ title: "Flags", flags: DOOR }],
+  examples: ["ramster undrain --client unix:/run/ramster/client.sock"],
+  read: readDoor,
+  load: () => import("./undrain.ts"),
+};
+
 export const estimate: Command<EstimateOptions> = {
   name: "estimate",
   summary: "Estimates how many pages a frame would hold on this machine",
@@ -354,7 +367,7 @@ export const key: Command<KeyOptions> = {
     {
       name: "KEY",
       required: false,
-      help: "base64 to add (default: a new key), or a fingerprint",
+      help: "to add: base64, or the line that another add printed (default: a new key); else a fingerprint",
     },
   ],
   groups: [{ title: "Flags", flags: DOOR }],

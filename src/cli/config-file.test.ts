@@ -11,6 +11,7 @@ const FIXTURES = join(import.meta.dir, "../../fixtures/config");
 function parse(line: string, text?: string) {
   const machine = {
     hostName: "pebble",
+    environment: {},
     readText: (path: string) => text ?? readFileSync(join(FIXTURES, path), "utf8"),
   };
   return parseArgs(line.split(" "), machine, COMMANDS);

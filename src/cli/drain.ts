@@ -1,7 +1,7 @@
 /**
  * `ramster drain`: prepares a node to leave. The pages of other nodes move away, and its own pages
  * come home. The command shows the progress, waits until no page moves any more, and reports pages
- * that could not be moved. The node lends nothing until `ramster set draining 0`, even after the
+ * that could not be moved. The node lends nothing until `ramster undrain`, even after the
  * command was interrupted, so that no page moves back.
  */
 import type { Client } from "../client/client.ts";
@@ -40,7 +40,7 @@ export async function run(options: DrainOptions): Promise<ExitCode> {
   return EXIT.FAILED;
 }
 
-const UNDO = '"ramster set draining 0" undoes it';
+const UNDO = '"ramster undrain" undoes it';
 const STAYS = `the node stays drained, ${UNDO}`;
 const MOVES_ON = `the node goes on moving them, ${UNDO}`;
 

@@ -12,6 +12,8 @@ export interface FlagSpec {
   readonly default?: string;
   /** Shown instead of `default` when that is not a fixed text. */
   readonly defaultNote?: string;
+  /** The variable of the environment that has the value when the flag is not given. */
+  readonly variable?: string;
   readonly required?: boolean;
   /** When it is needed: shown in brackets instead of a default. */
   readonly neededBy?: string;

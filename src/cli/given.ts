@@ -17,7 +17,7 @@ import { assert } from "../core/assert.ts";
 import type { ConfigError } from "../core/errors.ts";
 import { nearest } from "../core/nearest.ts";
 import { type CommandSpec, type FlagSpec, flagsOf } from "./flag-spec.ts";
-import { badValue, type FileKey, type Given, refuse } from "./units.ts";
+import { badValue, type Given, refuse, type Source } from "./units.ts";
 
 const GUARD = ":";
 const HELP_FLAGS: readonly string[] = ["--help", "-h"];
@@ -26,7 +26,7 @@ const HELP_FLAGS: readonly string[] = ["--help", "-h"];
 export interface GivenText {
   readonly text: string;
   /** Absent on the command line. */
-  readonly source?: FileKey;
+  readonly source?: Source;
   /** Whether it is one member of a list, so that its commas do not separate members. */
   readonly isMember?: boolean;
 }
@@ -109,13 +109,14 @@ function example(spec: FlagSpec): string {
 }
 
 /**
- * The flags of `tokens`, or null when help is requested. Throws ConfigError BAD_CONFIG. If a flag
- * belongs to another command, the error names that one of `commands`.
+ * The flags of `tokens`, else of `environment`, or null when help is requested. Throws ConfigError
+ * BAD_CONFIG. If a flag belongs to another command, the error names that one of `commands`.
  */
 export function readFlags(
   command: CommandSpec,
   tokens: readonly string[],
   commands: readonly CommandSpec[],
+  environment: Readonly<Record<string, string | undefined>>,
 ): GivenFlags | null {
   const guarded: string[] = [];
   for (const token of tokens) {
@@ -131,7 +132,13 @@ export function readFlags(
   const texts = new Map<string, readonly GivenText[]>();
   for (const flag of flagsOf(command)) {
     const parsed: unknown = cli.options[optionName(flag)];
-    if (parsed === undefined) continue;
+    if (parsed === undefined) {
+      const { variable } = flag;
+      const text = variable === undefined ? undefined : environment[variable];
+      // An empty variable counts as none, as for most programs.
+      if (variable !== undefined && text) texts.set(flag.name, [{ text, source: { variable } }]);
+      continue;
+    }
     texts.set(
       flag.name,
       textsOf(flag, parsed).map((text) => ({ text })),

@@ -142,8 +142,9 @@ function entryLines(written: string, explanation: readonly string[], look: Look)
 
 /** What follows the explanation. */
 function notes(flag: FlagSpec): string[] {
-  if (flag.required === true) return ["(required)"];
-  if (flag.neededBy !== undefined) return [`(${flag.neededBy})`];
+  const variable = flag.variable === undefined ? "" : `, or ${flag.variable}`;
+  if (flag.required === true) return [`(required${variable})`];
+  if (flag.neededBy !== undefined) return [`(${flag.neededBy}${variable})`];
   const text = flag.defaultNote ?? flag.default;
   return text === undefined ? [] : [`(default: ${text})`];
 }

@@ -6,9 +6,10 @@
  *     ready node=3 name=n3 listen=127.0.0.1:41234 gossip=127.0.0.1:7946 http=127.0.0.1:9100
  *         client=unix:/tmp/a.sock nbd=unix:/tmp/n.sock
  *
- * SIGTERM, SIGINT, SIGQUIT and SIGHUP shut it down cleanly: pages of other nodes are moved away
- * first. A second signal ends it at once. While an export is in use, the first SIGINT only asks for
- * another one (stop-guard.ts). Other signals, such as SIGUSR1, are logged and ignored.
+ * SIGTERM, SIGINT and SIGQUIT shut it down cleanly: pages of other nodes are moved away first. A
+ * second signal ends it at once. While an export is in use, the first SIGINT only asks for another
+ * one (stop-guard.ts). SIGHUP makes it read its configuration again (reload.ts). Other signals,
+ * such as SIGUSR1, are logged and ignored.
  * The exit code is 1 when some pages could not be moved. The log then says how many, and whose they
  * are.
  *
@@ -47,19 +48,29 @@ import { LogWriter, type WhoWrites } from "./log-writer.ts";
 import { MACHINE_NETWORK } from "./machine-network.ts";
 import type { Output } from "./output.ts";
 import { openOwnKey } from "./own-key.ts";
+import { Reload } from "./reload.ts";
 import { StopGuard } from "./stop-guard.ts";
 import { aborted, stopSignal, surviveSignals } from "./stop-signal.ts";
 import { STDERR, type Streams } from "./streams.ts";
 import { BunShell } from "./swap/shell.ts";
 import { swapUses } from "./swap/swap-devices.ts";
 
-export async function run(settings: NodeConfig, { out, err }: Streams): Promise<ExitCode> {
+/** A node outlives its terminal, since it may have pages. */
+const NODE_SIGNALS = ["SIGINT", "SIGTERM", "SIGQUIT"] as const;
+
+export async function run(
+  settings: NodeConfig,
+  { out, err }: Streams,
+  readAgain: () => NodeConfig,
+): Promise<ExitCode> {
   const clock = new BunClock();
   const who = { number: settings.number, name: settings.name };
   const log = openLog(settings, () => who, clock, err);
   const running: { node: Node | null } = { node: null };
   const guard = new StopGuard(log, () => running.node?.nbdDoor.exportsInUse ?? []);
-  const stop = stopSignal(["SIGQUIT"], (signal) => guard.mayStop(signal));
+  const stop = stopSignal(NODE_SIGNALS, (signal) => guard.mayStop(signal));
+  const reload = new Reload(settings, readAgain, log);
+  process.on("SIGHUP", () => reload.onHangup(running.node?.admin ?? null));
   const config = await withAdvertised(settings, MACHINE_NETWORK);
   const outside = { clock, transport: new BunTransport(openDuplicate()), random: new BunRandom() };
   const warn = (line: string): void => log.write("warn", "ramster", line);

@@ -137,10 +137,12 @@ export function readKeyCommand(flags: GivenFlags): KeyOptions {
   if (key !== null && action === "reload") {
     throw refuse('Cannot run "key reload" with a KEY: the node reads its own key file');
   }
-  return { ...readDoor(flags), action, key };
+  // The line that `key add` prints, and that key files have, is a key as well.
+  const bare = key?.replace(/^\s*gossip-key\s*=\s*/, "") ?? null;
+  return { ...readDoor(flags), action, key: bare };
 }
 
-function readDoor(flags: GivenFlags): DoorOptions {
+export function readDoor(flags: GivenFlags): DoorOptions {
   return {
     client: parseAddress(flags.value("client")),
     keyPath: parsePath(flags.optional("key")),

@@ -9,17 +9,15 @@ const SIGHUP_BIT = 1n;
 const SETTLE_MS = 100;
 
 /**
- * @returns a signal that is aborted at the first of them, with its name as the reason. The second
- * one, of any kind, ends the process as that signal does by default. `more` are further signals
- * that stop this command. A signal that `mayStop` refuses is ignored. Default: none is.
+ * @returns a signal that is aborted at the first of `signals`, with its name as the reason. The
+ * second one, of any kind, ends the process as that signal does by default. A signal that `mayStop`
+ * refuses is ignored. Default: none is.
  */
 export function stopSignal(
-  more: readonly NodeJS.Signals[] = [],
+  signals: readonly NodeJS.Signals[] = usualSignals(),
   mayStop: ((signal: NodeJS.Signals) => boolean) | null = null,
 ): AbortSignal {
   const stop = new AbortController();
-  const usual = [...USUAL, ...more];
-  const signals: readonly NodeJS.Signals[] = isHangupIgnored() ? usual : [...usual, "SIGHUP"];
   const end = (signal: NodeJS.Signals): void => {
     for (const name of signals) process.off(name, onSignal);
     stop.abort(signal);
@@ -48,7 +46,9 @@ export function aborted(stop: AbortSignal): Promise<void> {
   });
 }
 
-const USUAL = ["SIGINT", "SIGTERM"] as const;
+function usualSignals(): NodeJS.Signals[] {
+  return isHangupIgnored() ? ["SIGINT", "SIGTERM"] : ["SIGINT", "SIGTERM", "SIGHUP"];
+}
 
 /**
  * SIGPWR is missing, since the runtime uses it. SIGPIPE and SIGXFSZ are missing, since the runtime

@@ -17,12 +17,20 @@ export interface FileKey {
   readonly key: string;
 }
 
+/** A variable of the environment. */
+export interface Variable {
+  readonly variable: string;
+}
+
+/** Where a value comes from. */
+export type Source = FileKey | Variable;
+
 /** A given value: the flag without its dashes, and the text. */
 export interface Given {
   readonly flag: string;
   readonly text: string;
   /** Absent on the command line. */
-  readonly source?: FileKey | undefined;
+  readonly source?: Source | undefined;
 }
 
 /**
@@ -30,13 +38,14 @@ export interface Given {
  * file, `Cannot use memory "64M" in "node.toml", line 3: write "64MiB"`.
  */
 export function badValue(given: Given, reason: string): ConfigError {
-  const text = quoted(given.text);
-  const { source } = given;
-  const what =
-    source === undefined
-      ? `--${given.flag} ${text}`
-      : `${source.key} ${text} in ${formatLine(source)}`;
-  return new ConfigError("BAD_CONFIG", `Cannot use ${what}: ${reason}`.replaceAll("\n", " "));
+  const what = `${whereOf(given)}: ${reason}`.replaceAll("\n", " ");
+  return new ConfigError("BAD_CONFIG", `Cannot use ${what}`);
+}
+
+function whereOf({ flag, text, source }: Given): string {
+  if (source === undefined) return `--${flag} ${quoted(text)}`;
+  if ("variable" in source) return `${source.variable}=${quoted(text)} of the environment`;
+  return `${source.key} ${quoted(text)} in ${formatLine(source)}`;
 }
 
 /** An error on one line, even if it quotes text with line ends. */

@@ -204,7 +204,7 @@ test.each<[string, Own, string[]]>([
     { knobs: { draining: "1" }, repair: { copies_possible: 1 } },
     [
       "1 DRAINING: the node lends nothing and moves no page away; " +
-        'to end that, run "ramster set draining 0"',
+        'to end that, run "ramster undrain"',
     ],
   ],
 ])("when %s, it is found", (_what, own, texts) => {

@@ -245,7 +245,7 @@ function filling({ counters }: Seen, { warnAtPercent }: Marks): Finding[] {
 function draining({ knobs }: Seen): Finding[] {
   if (knobs.draining !== "1") return [];
   const reason = "the node lends nothing and moves no page away";
-  return [warning("draining", reason, 'to end that, run "ramster set draining 0"')];
+  return [warning("draining", reason, 'to end that, run "ramster undrain"')];
 }
 
 function healthy(seen: Seen, { isServer }: Marks): Finding {

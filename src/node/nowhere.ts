@@ -75,6 +75,6 @@ export class Nowhere {
 }
 
 function idleReason({ isDrained }: NodeSeen["tags"]): string {
-  if (isDrained) return 'is drained, run "ramster set draining 0" there';
+  if (isDrained) return 'is drained, run "ramster undrain" there';
   return "lends nothing now: its log says why";
 }

@@ -3,7 +3,7 @@ import { COMMANDS } from "../../commands.ts";
 import { ConfigError } from "../../core/errors.ts";
 import { parseArgs } from "../args.ts";
 
-const MACHINE = { hostName: "pebble", readText: () => "" };
+const MACHINE = { hostName: "pebble", environment: {}, readText: () => "" };
 
 function parse(line: string) {
   return parseArgs(line.split(" "), MACHINE, COMMANDS);
