@@ -7,7 +7,7 @@ const TEST_MS = 120_000;
 const chromium = which("chromium");
 const missing = !areToolsRequired && chromium === null;
 
-/** A page in the browser, and what it complained of. */
+/** A page in the browser, with what its code logged or threw, and what its policy forbade. */
 class OpenPage implements AsyncDisposable {
   readonly complaints: string[] = [];
   private readonly view: Bun.WebView;
@@ -26,7 +26,18 @@ class OpenPage implements AsyncDisposable {
 
   static async open(url: string, { width = 1280, height = 900 } = {}): Promise<OpenPage> {
     const page = new OpenPage(width, height);
-    await page.view.navigate(url);
+    const { view, complaints } = page;
+    await view.navigate("about:blank");
+    await view.cdp("Log.enable");
+    await view.cdp("Runtime.enable");
+    view.addEventListener<{ entry: { text: string; url?: string } }>(
+      "Log.entryAdded",
+      ({ data: { entry } }) => complaints.push(`${entry.text} ${entry.url ?? ""}`),
+    );
+    view.addEventListener("Runtime.exceptionThrown", ({ data }) => {
+      complaints.push(JSON.stringify(data));
+    });
+    await view.navigate(url);
     return page;
   }
 
@@ -97,7 +108,6 @@ describe.skipIf(missing)(`the page${missing ? " (skipped: chromium is not here)"
       await page.untilText("machines", /n3\s+\d+\s+dead/);
       await page.untilText("verdict", /^ONE COPY: /);
       await page.untilText("events", /died "n3" is dead/);
-      // A policy that forbids something of the page would be a complaint.
       expect(page.complaints).toEqual([]);
     },
     TEST_MS,
