@@ -24,9 +24,17 @@ export async function run(options: StressOptions): Promise<ExitCode> {
   checkWritable("html", options.htmlPath);
   const seed = options.seed ?? new BunRandom().u32();
   const atFailure: { report: StressReport | null } = { report: null };
+  const bar = new Progress(process.stderr, { quiet: process.stdout.isTTY !== true });
   const environment: StressEnvironment = {
     program: programWords(),
-    progress: new Progress(process.stderr, { quiet: process.stdout.isTTY !== true }),
+    progress: {
+      show: (phase, done, detail) => bar.show(phase, done, detail),
+      end: () => bar.end(),
+      note: (line) => {
+        bar.clear();
+        console.log(line);
+      },
+    },
     interrupted: aborted(stopSignal()),
     onFailure: (known) => {
       atFailure.report = known;

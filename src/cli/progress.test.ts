@@ -21,17 +21,15 @@ test("a line has phase, share and detail, is rewritten in place, and erased", ()
   ]);
 });
 
-test("a note stays, above the bar, and is written without a terminal, too", () => {
+test("a bar that is cleared makes room for a line, and is shown again", () => {
   const stream = terminal({ isTTY: true });
   const progress = new Progress(stream, { quiet: false });
   progress.show("load", 0, "");
-  progress.note("killed node 3");
-  progress.note("node 3 is back");
-  progress.end();
-  expect(stream.written.slice(1)).toEqual(["\r\u001b[Kkilled node 3\n", "node 3 is back\n"]);
-  const pipe = terminal({ isTTY: false });
-  new Progress(pipe, { quiet: false }).note("killed node 3");
-  expect(pipe.written).toEqual(["killed node 3\n"]);
+  progress.clear();
+  progress.clear();
+  expect(stream.written.slice(1)).toEqual(["\r\u001b[K"]);
+  progress.show("load", 0, "");
+  expect(stream.written).toHaveLength(3);
 });
 
 test("nothing is shown after the end", () => {

@@ -32,9 +32,9 @@ export class Progress {
     this.shown = true;
   }
 
-  /** Writes a line that stays, above the bar. It is written without a terminal, too. */
-  note(line: string): void {
-    this.stream.write(`${this.shown ? "\r\u001b[K" : ""}${line}\n`);
+  /** Erases the bar until it is shown again: a line that stays is written now. */
+  clear(): void {
+    if (this.shown) this.stream.write("\r\u001b[K");
     this.shown = false;
   }
 
@@ -45,8 +45,7 @@ export class Progress {
 
   /** Erases the bar, and shows nothing any more: other lines follow. */
   end(): void {
-    if (this.shown) this.stream.write("\r\u001b[K");
-    this.shown = false;
+    this.clear();
     this.quiet = true;
   }
 }
