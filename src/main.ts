@@ -16,7 +16,7 @@ import { paintFor } from "./cli/paint.ts";
 import { print } from "./cli/print.ts";
 import { CHECK_LIBRARY } from "./cli/program.ts";
 import { drainStreams, finishStreams, openStreams } from "./cli/streams.ts";
-import { readTextFile } from "./cli/text-file.ts";
+import { readTextAgain, readTextFile } from "./cli/text-file.ts";
 import { columnsOf } from "./cli/width.ts";
 import { COMMANDS } from "./commands.ts";
 import { assert } from "./core/assert.ts";
@@ -32,8 +32,7 @@ async function main(): Promise<number> {
     environment: process.env,
     readText: (path) => readTextFile(path, CONFIG_BYTES_MAX),
   };
-  const parse = () => parseArgs(process.argv.slice(2), machine, COMMANDS);
-  const parsed = parse();
+  const parsed = parseArgs(process.argv.slice(2), machine, COMMANDS);
   if (isHelpRequest(parsed)) {
     const paint = paintFor(process.stdout, process.env);
     await print(helpText(parsed.about, COMMANDS, paint, columnsOf(process.stdout)));
@@ -43,7 +42,8 @@ async function main(): Promise<number> {
   assert(command !== undefined, parsed.command);
   const module = await command.load();
   const readAgain = () => {
-    const again = parse();
+    const readText = (path: string) => readTextAgain(path, CONFIG_BYTES_MAX);
+    const again = parseArgs(process.argv.slice(2), { ...machine, readText }, COMMANDS);
     assert(!isHelpRequest(again));
     return again.options;
   };

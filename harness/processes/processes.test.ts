@@ -4,7 +4,7 @@
  * ports, paths, signals, processes that die or are stopped.
  */
 import { describe, expect, test } from "bun:test";
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { PageError } from "../../src/client/errors.ts";
 import { clientHello, encodeHello, HELLO_BYTES_MAX, ROLE } from "../../src/wire/handshake.ts";
 import { MESSAGE } from "../../src/wire/messages.ts";
@@ -176,6 +176,10 @@ describe("a node", () => {
     node.child.kill("SIGHUP");
     await logged(node, /error: Cannot read the configuration again, so nothing has changed: /);
     expect(await client.getKnob("warn-at")).toBe("70");
+    rmSync(path);
+    expect(Bun.spawnSync(["mkfifo", path]).success).toBe(true);
+    node.child.kill("SIGHUP");
+    await logged(node, /so nothing has changed: [^\n]*it is no regular file/);
     expect(await node.stop("SIGTERM")).toBe(0);
   });
 

@@ -93,6 +93,23 @@ test(
 );
 
 test(
+  "top quits while the node stands still, and leaves the terminal as it was",
+  async () => {
+    await using world = new ProcessWorld();
+    const node = await world.start("node", 1);
+    await using top = new InTerminal(["top", "--interval=100ms", "--client", node.client]);
+    const before = top.terminal.localFlags;
+    await until("it shows the tables", () => top.text.includes("[members]"));
+    node.child.kill("SIGSTOP");
+    top.type("q");
+    expect(await top.child.exited).toBe(0);
+    await until("the terminal is as before", () => top.text.endsWith(LEAVE));
+    expect(top.terminal.localFlags).toBe(before);
+  },
+  TEST_MS,
+);
+
+test(
   "a terminal without a cursor, a pipe and JSON get plain text",
   async () => {
     await using world = new ProcessWorld();

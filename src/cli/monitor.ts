@@ -16,6 +16,7 @@ const KIND_WIDTH = "recovered".length;
 export async function run(options: MonitorOptions): Promise<ExitCode> {
   const printer = new EventPrinter(options, () => Date.now());
   await poll(options, stopSignal(), {
+    retries: !options.once,
     read: async (client) => {
       await printer.print(await client.events(printer.lastNumber));
       return options.once || printer.isOver ? null : POLL_MS;

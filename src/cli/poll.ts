@@ -11,6 +11,8 @@ import { aborted } from "./stop-signal.ts";
 const RETRY_MS = 2000;
 
 export interface Poll {
+  /** Whether to connect again after an outage. */
+  readonly retries: boolean;
   /** Reads once. @returns after how many milliseconds to read again. Null: the command is over. */
   read(client: Client): Promise<number | null>;
   /** The node does not answer. It is tried again in RETRY_MS. */
@@ -34,9 +36,11 @@ export async function poll(options: DoorOptions, stop: AbortSignal, poll: Poll):
   };
   for (;;) {
     try {
-      return await withClient(options, readOn);
+      const reading = withClient(options, readOn);
+      reading.catch(() => {}); // After a stop nobody waits for it: the node may stand still.
+      return await Promise.race([reading, stopped]);
     } catch (error) {
-      if (!hasRead || !isOutage(error)) throw error;
+      if (!poll.retries || !hasRead || !isOutage(error)) throw error;
       poll.onOutage((error as Error).message);
       await Promise.race([Bun.sleep(RETRY_MS), stopped]);
       if (stop.aborted) return;

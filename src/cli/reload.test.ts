@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { ConfigError } from "../core/errors.ts";
 import { Log } from "../core/log.ts";
-import { type NodeConfig, nodeConfig } from "../node/config.ts";
+import { type NodeConfig, nodeConfig, settingsOf } from "../node/config.ts";
 import { Reload } from "./reload.ts";
 
 const FIRST = nodeConfig({
@@ -58,6 +58,35 @@ test("a change that is refused is tried once more, then logged", () => {
   expect(lines.filter((line) => line.startsWith("warn"))).toEqual([
     'warn: Cannot set "memory": no',
   ]);
+});
+
+test("a change that was refused is tried again at the next signal", () => {
+  const { reload, node, lines, sets } = world(() => ({ ...FIRST, memoryBytes: 2 ** 30 }));
+  node.refusals.set("memory", 2);
+  reload.onHangup(node);
+  expect(sets).toEqual([]);
+  reload.onHangup(node);
+  expect(sets).toEqual(["memory=1GiB"]);
+  reload.onHangup(node);
+  expect(lines.at(-1)).toBe("info: read the configuration again: it is the same");
+});
+
+test("the default of each setting that may change has a form that can be set", () => {
+  const parts = settingsOf("node").filter(([, { live }]) => live === true);
+  const other = Object.fromEntries(parts.map(([key]) => [key, "another"]));
+  const { reload, node, sets } = world(() => FIRST);
+  // From anything else back to the defaults.
+  const changed = new Reload({ ...FIRST, ...other } as NodeConfig, () => FIRST, new Log(() => {}));
+  changed.onHangup(node);
+  expect(sets.length).toBe(parts.length);
+  for (const set of sets) {
+    const [flag = "", ...rest] = set.split("=");
+    const text = rest.join("=");
+    const [, setting] = parts.find(([, it]) => it.flag === flag) ?? [];
+    const { plain, parse } = setting?.type ?? {};
+    expect(() => (plain?.parse ?? parse)?.(text)).not.toThrow();
+  }
+  reload.onHangup(node);
 });
 
 test("a configuration that is wrong changes nothing", () => {

@@ -7,6 +7,7 @@ import { ConfigError } from "../core/errors.ts";
 import type { Log } from "../core/log.ts";
 import { type NodeConfig, settingsOf } from "../node/config.ts";
 import type { Setting } from "../node/setting.ts";
+import type { SettingKey } from "../node/settings.ts";
 
 /** The part of NodeAdmin that is used. */
 interface Settable {
@@ -15,6 +16,7 @@ interface Settable {
 }
 
 interface Change {
+  readonly key: SettingKey;
   readonly flag: string;
   readonly text: string;
 }
@@ -46,16 +48,19 @@ export class Reload {
       return this.log.write("error", "ramster", what);
     }
     const changes = changesBetween(this.last, fresh);
-    this.last = { ...fresh };
     if (changes.length === 0) {
       return this.log.write("info", "ramster", "read the configuration again: it is the same");
     }
     // A mark may be refused until the other one, which it must stay below, has its new value.
     const refused = changes.filter((change) => this.apply(node, change) !== null);
+    const last: Record<string, unknown> = { ...fresh };
     for (const change of refused) {
       const reason = this.apply(node, change);
-      if (reason !== null) this.log.write("warn", "ramster", reason);
+      if (reason === null) continue;
+      this.log.write("warn", "ramster", reason);
+      last[change.key] = this.last[change.key];
     }
+    this.last = last as unknown as NodeConfig;
   }
 
   /** @returns why the change is refused, or null. */
@@ -78,9 +83,11 @@ export class Reload {
 function changesBetween(before: NodeConfig, after: NodeConfig): Change[] {
   return settingsOf(after.role)
     .filter(([key]) => !Bun.deepEquals(before[key], after[key]))
-    .map(([key, { flag, type }]) => ({ flag, text: textOf(after[key], type) }));
+    .map(([key, setting]) => ({ key, flag: setting.flag, text: textOf(after[key], setting) }));
 }
 
-function textOf(value: unknown, type: Setting["type"]): string {
-  return value === null ? "none" : type.format(value);
+function textOf(value: unknown, { flag, type, defaultNote }: Setting): string {
+  const text = value === null ? "none" : type.format(value);
+  // The levels of the log have a name for their default, and none for an empty list.
+  return text === "" && flag === "log" ? (defaultNote ?? text) : text;
 }

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileReason } from "./system-error.ts";
-import { readTextFile } from "./text-file.ts";
+import { readTextAgain, readTextFile } from "./text-file.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "ramster-test-"));
 const path = join(directory, "file");
@@ -57,4 +57,20 @@ test("fileReason() has words for errors of the system, and keeps others", () => 
   expect(fileReason(error)).toBe("there is no such file or directory");
   expect(fileReason(new Error("it is longer than 7 bytes"))).toBe("it is longer than 7 bytes");
   expect(fileReason("text")).toBe("text");
+});
+
+test("a pipe or an empty file is not read again", () => {
+  const folder = mkdtempSync(join(tmpdir(), "ramster-test-"));
+  try {
+    const pipe = join(folder, "pipe");
+    expect(Bun.spawnSync(["mkfifo", pipe]).success).toBe(true);
+    expect(() => readTextAgain(pipe, 100)).toThrow("it is no regular file");
+    const empty = join(folder, "empty");
+    writeFileSync(empty, "");
+    expect(() => readTextAgain(empty, 100)).toThrow("it is empty");
+    writeFileSync(empty, "a = 1\n");
+    expect(readTextAgain(empty, 100)).toBe("a = 1\n");
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 });

@@ -3,7 +3,7 @@
  * checked.
  */
 import { isUtf8 } from "node:buffer";
-import { closeSync, openSync, readSync } from "node:fs";
+import { closeSync, openSync, readSync, statSync } from "node:fs";
 import { fileReason } from "./system-error.ts";
 
 const LINE_FEED = 0x0a;
@@ -25,6 +25,20 @@ export function readTextFile(path: string, bytesMax: number): string {
     closeSync(file);
   }
   return textOf(bytes.subarray(0, byteCount));
+}
+
+/**
+ * As `readTextFile`, for a process that must not wait. A pipe is refused, since somebody would have
+ * to write to it again. So is an empty file, which is probably being written.
+ */
+export function readTextAgain(path: string, bytesMax: number): string {
+  const { size, isFile } = asReason(() => {
+    const seen = statSync(path);
+    return { size: seen.size, isFile: seen.isFile() };
+  });
+  if (!isFile) throw new Error("it is no regular file, which cannot be read again");
+  if (size === 0) throw new Error("it is empty");
+  return readTextFile(path, bytesMax);
 }
 
 /** Makes an error of the operating system one with the reason alone. */

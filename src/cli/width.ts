@@ -41,7 +41,9 @@ export function wrapText(text: string, columns: number): string {
 
 /** Exactly that many columns: cut, or filled with spaces. Text may have colours, or be wide. */
 export function fitText(text: string, columns: number, side: "left" | "right" = "left"): string {
-  const part = Bun.sliceAnsi(text, 0, columns);
+  const cut = Bun.sliceAnsi(text, 0, columns);
+  // A character of two columns may be half inside.
+  const part = Bun.stringWidth(cut) > columns ? Bun.sliceAnsi(text, 0, columns - 1) : cut;
   const fill = " ".repeat(Math.max(0, columns - Bun.stringWidth(part)));
   return side === "left" ? part + fill : fill + part;
 }

@@ -184,7 +184,8 @@ export class Client implements ChannelHandler {
   }
 
   private async statsPart(from: number): Promise<NodeStats & { more: number }> {
-    return JSON.parse(await this.text(MESSAGE.STATS, new Uint8Array(0), from));
+    const part = JSON.parse(await this.text(MESSAGE.STATS, new Uint8Array(0), from));
+    return withMissing(part);
   }
 
   /**
@@ -302,6 +303,16 @@ export class Client implements ChannelHandler {
     );
     return text;
   }
+}
+
+/** The report with 0 for what nodes of earlier versions leave out. */
+function withMissing(stats: NodeStats & { more: number }): NodeStats & { more: number } {
+  const pools = stats.pools ?? [];
+  const members = stats.members.map((member) => {
+    const { foreign_pages = 0, own_frames = 0 } = member;
+    return { ...member, foreign_pages, own_frames };
+  });
+  return { ...stats, pools, members };
 }
 
 function openPoolBody(id: number, token: string): Uint8Array {

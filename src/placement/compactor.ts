@@ -114,8 +114,8 @@ export class Compactor {
   }
 
   /**
-   * A step, if many frames could come free. @returns whether another one is worth it now. If not,
-   * the next call must be a tick later.
+   * A step, if many frames could come free. @returns whether another one is worth it now. A call
+   * after that earns a little, so it should come a tick later.
    */
   compact(): boolean {
     if (!this.isScattered || this.triedInVain >= IN_VAIN_MAX) return false;

@@ -73,7 +73,11 @@ export class FullScreen {
     process.off("uncaughtException", this.leave);
     this.output.off("resize", this.onResize);
     this.input.off("data", this.onData);
-    this.input.setRawMode(false);
+    try {
+      this.input.setRawMode(false);
+    } catch {
+      return; // The terminal is gone.
+    }
     this.input.pause();
     this.output.write(LEAVE);
   }

@@ -41,6 +41,7 @@ export async function run(options: TopOptions): Promise<ExitCode> {
   const source = new Source();
   try {
     await poll(options, signal, {
+      retries: !options.once,
       read: async (client) => {
         const isWhole = await source.read(client);
         // The first report alone has no rates.
@@ -82,7 +83,7 @@ class Source {
     this.atMs = Date.now();
     this.before = this.last;
     this.last = { stats, atMs: performance.now() };
-    return this.before !== null;
+    return this.before?.stats.node.boot_id === stats.node.boot_id;
   }
 
   /** In another boot, numbers begin again, so its first events come with the next read. */
@@ -163,7 +164,7 @@ class FullDisplay implements Display {
   }
 
   async show(shown: Shown): Promise<void> {
-    if (this.view.isPaused) return;
+    if (this.view.isPaused && shown.outage === null) return;
     this.screen.open();
     this.shown = shown;
     this.draw();

@@ -15,6 +15,8 @@ import { showVerdict } from "./verdict.ts";
 
 /** After so long without a message the node counts as out of reach. */
 const SILENCE_MS = 5000;
+/** Until a refused connection is tried again: too many pages may be open. */
+const RETRY_MS = 5000;
 
 class Page {
   private readonly charts = new Charts();
@@ -24,15 +26,23 @@ class Page {
   private isFirst = true;
 
   open(): void {
+    this.connect();
+    setInterval(() => {
+      if (this.lastMs > 0 && Date.now() - this.lastMs > SILENCE_MS) this.showLost();
+    }, 1000);
+  }
+
+  private connect(): void {
     const source = new EventSource("live");
     source.addEventListener("open", () => {
       this.isFirst = true;
     });
     source.addEventListener("message", ({ data }) => this.show(JSON.parse(data)));
-    source.addEventListener("error", () => this.showLost());
-    setInterval(() => {
-      if (this.lastMs > 0 && Date.now() - this.lastMs > SILENCE_MS) this.showLost();
-    }, 1000);
+    source.addEventListener("error", () => {
+      this.showLost();
+      // A browser connects again after an outage, and not after a refusal.
+      if (source.readyState === EventSource.CLOSED) setTimeout(() => this.connect(), RETRY_MS);
+    });
   }
 
   private show({ overview, events, minutes, day }: LiveMessage): void {
