@@ -160,12 +160,13 @@ function codecsOf(counters: Counters): CodecUse[] {
 
 function machinesOf(stats: NodeStats, span: Span): Machine[] {
   const { node, members, peers } = stats;
+  const peerOf = new Map(peers.map((peer) => [peer.node, peer]));
   const others =
     members.length > 0
       ? members
           .filter(({ name }) => name !== node.name)
           .map((member) => {
-            const peer = peers.find((it) => it.node === member.number);
+            const peer = member.number === null ? undefined : peerOf.get(member.number);
             return memberMachine(member, peer, span);
           })
       : peers.map((peer) => peerMachine(peer, span));

@@ -52,6 +52,7 @@ const RATES: Readonly<Record<keyof Rates, readonly CounterName[]>> = {
 export class Span {
   private readonly now: NodeStats;
   private readonly before: NodeStats;
+  private readonly peersBefore: ReadonlyMap<number, PeerStats>;
   readonly seconds: number;
 
   constructor(now: TimedStats, before: TimedStats | null) {
@@ -59,6 +60,7 @@ export class Span {
     const start = before !== null && isSameBoot ? before : now;
     this.now = now.stats;
     this.before = start.stats;
+    this.peersBefore = new Map(start.stats.peers.map((peer) => [peer.node, peer]));
     this.seconds = Math.max(0, now.atMs - start.atMs) / 1000;
   }
 
@@ -73,7 +75,7 @@ export class Span {
 
   /** `name` is a figure of the peer. */
   peerRate(peer: PeerStats | undefined, name: "bytes_sent" | "bytes_received"): number {
-    const was = this.before.peers.find(({ node }) => node === peer?.node);
+    const was = peer === undefined ? undefined : this.peersBefore.get(peer.node);
     return this.perSecond((peer?.[name] ?? 0) - (was?.[name] ?? 0));
   }
 

@@ -15,6 +15,7 @@ import { findingText } from "../../monitoring/finding-text.ts";
 import type { Overview } from "../../monitoring/overview.ts";
 import { shortCount, shortTime } from "../../monitoring/short-numbers.ts";
 import type { Latency } from "../../monitoring/span.ts";
+import { eventTone } from "../../monitoring/tones.ts";
 import type { EventReport } from "../../wire/stats.ts";
 import type { Paint } from "../paint.ts";
 import { wrapWords } from "../width.ts";
@@ -187,14 +188,7 @@ function tabsOf({ table, order }: View, sortedBy: string, paint: Paint): string 
 function eventLines({ events, atMs }: Shown, countMax: number, paint: Paint): string[] {
   if (countMax <= 0) return [];
   return events.slice(-countMax).map(({ kind, text, age_ms: ageMs }) => {
-    return `${paint[colourOf(kind)](`${timeOf(atMs - ageMs)} ${kind.padEnd(10)}`)} ${text}`;
+    const what = `${timeOf(atMs - ageMs)} ${kind.padEnd(10)}`;
+    return `${paint[eventTone(kind) ?? "faint"](what)} ${text}`;
   });
-}
-
-const BAD_KINDS: ReadonlySet<string> = new Set(["died", "lost", "failed"]);
-const WARN_KINDS: ReadonlySet<string> = new Set(["suspected", "refused", "pressure", "evicted"]);
-
-function colourOf(kind: string): keyof Paint {
-  if (BAD_KINDS.has(kind)) return "bad";
-  return WARN_KINDS.has(kind) ? "warn" : "faint";
 }

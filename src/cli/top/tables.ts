@@ -6,6 +6,7 @@ import { assert } from "../../core/assert.ts";
 import { PAGE_BYTES } from "../../core/limits.ts";
 import type { Machine, Overview } from "../../monitoring/overview.ts";
 import { shortCount, shortSize } from "../../monitoring/short-numbers.ts";
+import { stateTone } from "../../monitoring/tones.ts";
 import type { ExportStats, PoolStats } from "../../wire/stats.ts";
 import type { Paint } from "../paint.ts";
 import { fitText } from "../width.ts";
@@ -80,9 +81,6 @@ export const USES = [
   { name: "free", sign: ".", colour: "faint", of: (it: Machine) => it.free_bytes },
 ] as const;
 
-const GOOD_STATES: ReadonlySet<string> = new Set(["alive", "up", "idle"]);
-const BAD_STATES: ReadonlySet<string> = new Set(["dead", "gone", "refused"]);
-
 const MEMBERS: readonly Column<Machine>[] = [
   {
     ...number<Machine>("node", 4, ({ number: it }) => it, String),
@@ -92,10 +90,7 @@ const MEMBERS: readonly Column<Machine>[] = [
   text("name", 13, ({ name }) => name),
   {
     ...text<Machine>("state", 8, ({ state }) => state),
-    show: ({ state }, _width, paint) => {
-      if (BAD_STATES.has(state)) return paint.bad(state);
-      return GOOD_STATES.has(state) ? paint.good(state) : paint.warn(state);
-    },
+    show: ({ state }, _width, paint) => paint[stateTone(state)](state),
   },
   {
     name: "memory",

@@ -2,6 +2,7 @@
 import { formatSize } from "../../core/units.ts";
 import type { Machine, Overview } from "../../monitoring/overview.ts";
 import { shortCount } from "../../monitoring/short-numbers.ts";
+import { stateTone } from "../../monitoring/tones.ts";
 import { byId, type Child, type Column, html, replaceIfNew, table } from "./dom.ts";
 
 const USES = [
@@ -11,15 +12,12 @@ const USES = [
   { name: "free", title: "free", of: (it: Machine) => it.free_bytes },
 ] as const;
 
-const GOOD_STATES: ReadonlySet<string> = new Set(["alive", "up", "idle"]);
-const BAD_STATES: ReadonlySet<string> = new Set(["dead", "gone", "refused"]);
-
 const COLUMNS: readonly Column<Machine>[] = [
   { name: "name", className: "name", cell: ({ name, is_self }) => name + (is_self ? " *" : "") },
   { name: "node", isNumber: true, cell: ({ number }) => (number === null ? "-" : String(number)) },
   {
     name: "state",
-    cell: ({ state }) => html("span", { class: `state ${toneOf(state)}` }, [state]),
+    cell: ({ state }) => html("span", { class: `state ${stateTone(state)}` }, [state]),
   },
   { name: "memory", cell: barOf },
   { name: "size", isNumber: true, cell: (it) => formatSize(total(it)) },
@@ -42,11 +40,6 @@ export function showMachines({ machines }: Overview): void {
   replaceIfNew(byId("machines"), JSON.stringify(key), () => [
     table("Machines of the cluster, and what their memory is used for", COLUMNS, machines),
   ]);
-}
-
-function toneOf(state: string): string {
-  if (BAD_STATES.has(state)) return "bad";
-  return GOOD_STATES.has(state) ? "good" : "warn";
 }
 
 function total(machine: Machine): number {
