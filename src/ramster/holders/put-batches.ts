@@ -276,6 +276,8 @@ export class PutBatches implements ReplySink, SpillSink {
     const node = copyAt(batch.holders, replica);
     const context = batch.index * COPIES_MAX + replica;
     if (node === SPILL) return this.writeToDisk(batch, context);
+    // While pages were gathered, a flush may have come that a put must not overtake.
+    if (batch.staging !== null && !this.parts.remotePages.sendFlushes(node)) return false;
     const channel = peers.channelOf(node);
     if (channel === null || !this.copyTo(channel, batch)) return false;
     const timeoutMs = this.requestTimeoutMs;
