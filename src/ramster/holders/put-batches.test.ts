@@ -101,7 +101,8 @@ async function world() {
   const latencies = newLatencies();
   const puts = new PutBatches({ ...parts, lenders, remotePages, latencies }, settings);
   const run = (ms: number): void => clock.run(clock.now() + ms);
-  return { clock, network, near, far, presence, lenders, spill, puts, sink: new Sink(), run };
+  const all = { clock, network, near, far, presence, lenders, remotePages, spill, puts };
+  return { ...all, sink: new Sink(), run };
 }
 
 /** The lender answers puts: these pages, by their place in the message, have this status. */
@@ -246,6 +247,19 @@ test("pages of one turn are gathered, and while a message is under way more may 
     [13, 14],
   ]);
   expect(far.get(1)?.requests).toEqual([MESSAGE.PUT, MESSAGE.PUT]);
+});
+
+test("a flush that came while pages were gathered goes first, and they are refused", async () => {
+  const { far, puts, remotePages, sink, run } = await world();
+  const batch = puts.gather(sink, 1, -1, NO_COPIES);
+  if (batch === null) throw new Error("no room for a batch");
+  append(puts, batch, 11);
+  // The same page may be there after a put without an answer.
+  remotePages.addFlushBeforePut(1, handle, 11);
+  run(0);
+  expect([sink.taken, sink.free]).toEqual([[[]], [false]]);
+  run(TIMEOUT_MS / 2);
+  expect(far.get(1)?.requests).toEqual([MESSAGE.FLUSH]);
 });
 
 test("a batch whose holder has no link is refused", async () => {
