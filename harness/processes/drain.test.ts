@@ -196,7 +196,7 @@ describe("a lender that is stopped", () => {
       expect(await server.stop()).toBe(1);
       await logged(
         server,
-        /Cannot move (\d+) of \d+ pages of other nodes away: not within 1000 ms; their owners are node 1 \(\1\)/,
+        /Cannot move (\d+) of \d+ pages of other nodes away: not within 1000 ms; their owners are "n1" \(\1\)/,
       );
     },
     TEST_MS,

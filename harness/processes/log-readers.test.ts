@@ -94,7 +94,7 @@ test(
     let text = "";
     await until("the line comes", () => {
       text += readAll(reader);
-      return /^x+ramster\[\S+\] net warn: Closed a connection from .*\n$/.test(text);
+      return /^x+[\dT:.-]+Z ramster\[\S+\] net warn: Closed a connection from .*\n$/.test(text);
     });
     fillPipe(writer);
     expect(await say(node.listen)).toContain("magic");

@@ -52,7 +52,7 @@ test.each([
     expect(owner.node.links.channelOf(1) === null).toBe(isCut);
     await owner.stop();
     sim.until("it keeps nothing", () => holder.counter("foreign_pers_pages") === 0);
-    expect(holder.log.some((it) => it.includes("of node 0: it has stopped"))).toBe(true);
+    expect(holder.log.some((it) => it.includes('of "n0": it has stopped'))).toBe(true);
     expect(await drive(sim.clock, holder.node.drain.emptyForeign(60_000))).toBe(true);
     await sim.stop();
   },
@@ -136,7 +136,7 @@ test("pages of a killed lender get copies elsewhere, and it lends again when it 
   const had = first.counter("foreign_pers_pages");
   expect(had).toBeGreaterThan(0);
   first.crash();
-  const line = "node 1 has no link for 5 s: it counts as dead";
+  const line = '"n1" has no link for 5 s: it counts as dead';
   const isGone = () => owner.node.admin.snapshot().peers.find(({ node }) => node === 1)?.gone;
   expect(isGone()).toBe(false);
   sim.until("it is dead", () => owner.log.some((it) => it.endsWith(line)));

@@ -317,7 +317,7 @@ describe("scenario 9: holder restarted empty", () => {
     expect(a.counter("remote_pers_pages_unsucc_get")).toBeGreaterThan(0);
     // The owner has learnt which pages are lost, without a request for each.
     sim.until("it knows what is gone", () => a.counter("remote_pers_pages_lost") === before);
-    const report = `${before} pages are lost: node 1 had their only copies and lost them`;
+    const report = `${before} pages are lost: "n1" had their only copies and lost them`;
     expect(a.log.at(-1)).toEndWith(`ramster: ${report}`);
     for (const number of [1, 2, 500]) expect(a.get(pool, number)).toBe("lost");
     expect(a.get(pool, 1499)).toBe(1); // The newest page never left.

@@ -4,6 +4,7 @@
 import { assert } from "../../src/core/assert.ts";
 import { PAGE_BYTES } from "../../src/core/limits.ts";
 import type { LogLevel } from "../../src/core/log-line.ts";
+import { NodeNames } from "../../src/core/node-names.ts";
 import { SeededRandom } from "../../src/core/random.ts";
 import { HeapMemory } from "../../src/memory/heap-memory.ts";
 import type { Address } from "../../src/net/address.ts";
@@ -47,6 +48,7 @@ export class LinksNode implements LinkHandler {
       transport: world.network.transport(`host${number}`),
       random: world.random,
       memory: new HeapMemory(),
+      names: new NodeNames(),
     };
     const { bootId = BigInt(100 + number), clusterName = "test" } = options;
     const identity = { node: number, bootId, clusterName, nodeName: `n${number}`, codecs: 3 };

@@ -10,7 +10,6 @@
  * to a file may also wait: for a disk, or for memory that this node itself has to free.
  */
 import * as fs from "node:fs";
-import { isatty } from "node:tty";
 import { OUTPUT_CHUNK_BYTES } from "../core/limits.ts";
 import { openSocketSend } from "../memory/socket-send.ts";
 import type { OutputSink } from "./output.ts";
@@ -28,9 +27,14 @@ export function openDescriptor(fd: number): OutputSink {
   return new ThreadSink(fd, stat.isFile());
 }
 
-/** Whether a person reads what is written there: a terminal, or a file. */
-export function isForPerson(fd: number): boolean {
-  return isatty(fd) || statOf(fd)?.isFile() === true;
+/**
+ * Whether what is written there goes to the journal of systemd. `stream` is the value of
+ * JOURNAL_STREAM: device and inode of the journal's socket (systemd.exec(5)). A service that
+ * redirects its output has the variable as well.
+ */
+export function isForJournal(fd: number, stream: string | undefined): boolean {
+  const stat = statOf(fd);
+  return stat !== null && stream === `${stat.dev}:${stat.ino}`;
 }
 
 /** A file takes whole chunks. */

@@ -1,12 +1,15 @@
 /**
  * The log of a node as text for a person, or as JSON for a program that collects it.
  *
- *     ramster[n3] net: link to node 1 is up
- *     ramster[n3] net warn: Cannot link to node 2 at "10.0.0.2:7777": connection refused
- *     ramster[n3] warn: pages have nowhere to go: ...     the area "ramster" is left out
- *     2026-01-31 12:00:00 ramster[n3] net: ...            on a terminal and in a file
+ *     2026-01-31T12:00:00.000Z ramster[n3] net: link to "n1" is up
+ *     2026-01-31T12:00:00.000Z ramster[n3] net warn: Cannot link to "n2" at "10.0.0.2:7777": ...
+ *     2026-01-31T12:00:00.000Z ramster[n3] warn: ...       the area "ramster" is left out
+ *     <4>ramster[n3] net warn: ...                         for the journal: its level, no time
  *     {"time":"2026-01-31T12:00:00.000Z","level":"info","area":"net","node":3,"name":"n3",
- *      "line":"link to node 1 is up"}        (on one line)
+ *      "line":"link to \"n1\" is up"}        (on one line)
+ *
+ * The journal has a time of its own, and takes the level of a line from its first characters
+ * (sd-daemon(3), after syslog(3)).
  */
 import type { LogCounters } from "../core/log.ts";
 import { LOG_LEVELS, type LogArea, type LogLevel } from "../core/log-line.ts";
@@ -15,12 +18,15 @@ import type { Output } from "./output.ts";
 
 export interface LogForm {
   readonly log: LogFormat;
-  /** Whether lines of text begin with the time. Where a program reads them, it adds its own. */
-  readonly showsTime: boolean;
+  /** Whether lines of text go to the journal of systemd. */
+  readonly isForJournal: boolean;
 }
 
 /** Names the node that writes. Called for each line, since a node gets its number late. */
 export type WhoWrites = () => { readonly number: number | null; readonly name: string };
+
+/** The priorities of syslog(3). */
+const PRIORITIES: Readonly<Record<LogLevel, number>> = { error: 3, warn: 4, info: 6, debug: 7 };
 
 export class LogWriter {
   private readonly format: LogForm;
@@ -48,14 +54,13 @@ export class LogWriter {
   private text(level: LogLevel, area: LogArea, line: string): string {
     const { number, name } = this.who();
     if (this.format.log === "json") {
-      const time = new Date().toISOString();
-      return JSON.stringify({ time, level, area, node: number, name, line });
+      return JSON.stringify({ time: isoTime(), level, area, node: number, name, line });
     }
-    const time = this.format.showsTime ? `${localTime(new Date())} ` : "";
     const words = [`ramster[${name}]`];
     if (area !== "ramster") words.push(area);
     if (level !== "info") words.push(level);
-    return `${time}${words.join(" ")}: ${line}`;
+    const prefix = this.format.isForJournal ? `<${PRIORITIES[level]}>` : `${isoTime()} `;
+    return `${prefix}${words.join(" ")}: ${line}`;
   }
 
   private logDropped(): void {
@@ -70,16 +75,7 @@ export class LogWriter {
   }
 }
 
-/** `2026-01-31 12:00:00`, in the time zone of the machine. */
-function localTime(at: Date): string {
-  const [year, ...rest] = [
-    at.getFullYear(),
-    at.getMonth() + 1,
-    at.getDate(),
-    at.getHours(),
-    at.getMinutes(),
-    at.getSeconds(),
-  ];
-  const [month, day, hour, minute, second] = rest.map((it) => String(it).padStart(2, "0"));
-  return `${year}-${month}-${day} ${hour}:${minute}:${second}`;
+/** `2026-01-31T12:00:00.000Z` (RFC 3339). */
+function isoTime(): string {
+  return new Date().toISOString();
 }

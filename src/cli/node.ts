@@ -42,7 +42,7 @@ import { checkPorts } from "../node/ports.ts";
 import { SwapMode } from "../node/swap-mode.ts";
 import { openCodecs } from "./codecs.ts";
 import { openRecompressor } from "./cold-codec.ts";
-import { isForPerson } from "./descriptor.ts";
+import { isForJournal } from "./descriptor.ts";
 import { EXIT, type ExitCode } from "./exit.ts";
 import { LogWriter, type WhoWrites } from "./log-writer.ts";
 import { MACHINE_NETWORK } from "./machine-network.ts";
@@ -133,7 +133,10 @@ export async function run(
 
 function openLog(config: NodeConfig, who: WhoWrites, clock: Clock, output: Output): Log {
   const counters = new LogCounters();
-  const form = { log: config.logFormat, showsTime: isForPerson(STDERR) };
+  const form = {
+    log: config.logFormat,
+    isForJournal: isForJournal(STDERR, process.env.JOURNAL_STREAM),
+  };
   const writer = new LogWriter(form, who, output, counters);
   const sink: LogSink = (level, area, line) => writer.write(level, area, line);
   const log = new Log(sink, { limiter: new LogLimiter(clock, sink), counters });

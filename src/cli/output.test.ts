@@ -80,7 +80,7 @@ describe("a reader that has stopped", () => {
   test("loses lines beyond the queue, those below a warning first", async () => {
     const counters = new LogCounters();
     const writer = new LogWriter(
-      { log: "text", showsTime: false },
+      { log: "text", isForJournal: true },
       () => ({ number: 3, name: "n" }),
       output,
       counters,
@@ -97,9 +97,9 @@ describe("a reader that has stopped", () => {
     expect(reader.lines.length).toBe(OUTPUT_QUEUE_BYTES_MAX / 1024 + 1);
     const counts = `${urgent} warn, ${quiet} info`;
     const what = `log lines dropped, since the reader did not read them: ${counts}`;
-    expect(reader.lines.at(-1)).toBe(`ramster[n] doors warn: ${what}`);
+    expect(reader.lines.at(-1)).toBe(`<4>ramster[n] doors warn: ${what}`);
     writer.write("info", "net", "next");
-    expect(reader.lines.at(-1)).toBe("ramster[n] net: next");
+    expect(reader.lines.at(-1)).toBe("<6>ramster[n] net: next");
   });
 
   test("does not keep a process from ending", async () => {

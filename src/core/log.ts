@@ -10,6 +10,7 @@ import { LOG_COUNTED } from "./figures.ts";
 import { LOG_LINE_LENGTH_MAX } from "./limits.ts";
 import type { LogLimiter } from "./log-limiter.ts";
 import { LOG_AREAS, LOG_LEVELS, type LogArea, type LogLevel, type LogSink } from "./log-line.ts";
+import { NodeNames } from "./node-names.ts";
 import { oneLine } from "./printable.ts";
 
 /** Lines that were not written, and why. */
@@ -24,6 +25,8 @@ export interface LogOptions {
 
 export class Log {
   readonly counters: LogCounters;
+  /** What lines call other nodes. */
+  readonly names = new NodeNames();
   private readonly sink: LogSink;
   private readonly limiter: LogLimiter | null;
   /** By area: the least important level that is written. */

@@ -129,14 +129,14 @@ test.each<[string, Own, string[]]>([
   ["the certificate is valid for long", { counters: { certificate_days_left: 30 } }, []],
   [
     "a peer cannot be reached",
-    { peers: [peerStats(2, { failure: "refused" }), peerStats(3)] },
-    ["1 DEGRADED: no link to node 2: refused"],
+    { peers: [peerStats(2, { failure: "refused", name: "b" }), peerStats(3)] },
+    ["1 DEGRADED: no link to b: refused"],
   ],
   [
     "many peers cannot be reached",
     { peers: [2, 3, 4, 5, 6].map((node) => peerStats(node, { failure: "refused" })) },
     [
-      ...[2, 3, 4].map((node) => `1 DEGRADED: no link to node ${node}: refused`),
+      ...[2, 3, 4].map((node) => `1 DEGRADED: no link to n${node}: refused`),
       "1 DEGRADED: no link to 2 more nodes",
     ],
   ],

@@ -22,6 +22,7 @@ import {
   type LendingStats,
   type MemberStats,
   type NodeStats,
+  type PeerStats,
   VERDICTS,
   type Verdict,
 } from "../wire/stats.ts";
@@ -114,7 +115,7 @@ function lost({ counters, repair, peers }: Seen): Finding[] {
   if (repair.pages_out_of_reach > 0) {
     const reason = `${pagesText(repair.pages_out_of_reach)} out of reach: reads of them fail`;
     const away = peers.filter((it) => it.state !== "up" && it.remote_pages > 0);
-    const names = namesOf(away.map(({ name, node }) => (name === "" ? `node ${node}` : name)));
+    const names = namesOf(away.map(nameOf));
     const where = names === "" ? "their lender" : names;
     const advice = `bring ${where} back; if ramster was restarted there, they are lost`;
     found.push(critical("out_of_reach", reason, advice));
@@ -174,12 +175,16 @@ function links({ peers, members }: Seen): Finding[] {
     return member === undefined || member.state === "alive" || member.state === "suspect";
   };
   const failed = peers.filter((peer) => peer.failure !== "" && isThere(peer.node));
-  const found = failed.slice(0, NAMES_MAX).map(({ node, failure }) => {
-    return warning("link", `no link to node ${node}: ${failure}`, "");
+  const found = failed.slice(0, NAMES_MAX).map((peer) => {
+    return warning("link", `no link to ${nameOf(peer)}: ${peer.failure}`, "");
   });
   const more = failed.length - NAMES_MAX;
   if (more > 0) found.push(warning("link", `no link to ${more} more nodes`, ""));
   return found;
+}
+
+function nameOf({ name, node }: PeerStats): string {
+  return name === "" ? `node ${node}` : name;
 }
 
 function deadLenders({ members }: Seen): Finding[] {

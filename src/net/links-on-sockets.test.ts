@@ -5,6 +5,7 @@
 import { afterEach, describe, expect, test } from "bun:test";
 import { tmpdir } from "node:os";
 import type { LogLevel } from "../core/log-line.ts";
+import { NodeNames } from "../core/node-names.ts";
 import { openMemory } from "../memory/open-memory.ts";
 import { makeKey } from "../security/make-key.ts";
 import type { Frame } from "../wire/framer.ts";
@@ -47,6 +48,7 @@ class Node implements LinkHandler, ReplySink {
       transport: options.transport ?? new BunTransport(),
       random: new BunRandom(),
       memory: openMemory(),
+      names: new NodeNames(),
     };
     const { bootId = BigInt(100 + node), settings = {} } = options;
     const identity = { node, bootId, clusterName: "test", nodeName: `n${node}`, codecs: 3 };
@@ -141,7 +143,7 @@ describe("Links on sockets", () => {
     await until(() => one.isUp(2) && two.isUp(1));
     await two.links.stop();
     await until(() => one.log.length === 2);
-    expect(one.log[1]).toBe("down 2: closed by the other side: node 2 is stopping");
+    expect(one.log[1]).toBe('down 2: closed by the other side: "n2" is stopping');
     one.links.want(2);
     const again = await start(2, { bootId: 7n, address: two.address });
     again.links.setPeer(1, parseAddress(one.address));

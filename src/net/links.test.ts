@@ -230,7 +230,7 @@ describe("Links: a peer that restarts", () => {
     world.until(() => !one.isUp(2));
     world.run(100);
     await stopped;
-    expect(one.log.at(-1)).toBe("down 2: closed by the other side: node 2 is stopping");
+    expect(one.log.at(-1)).toBe('down 2: closed by the other side: "n2" is stopping');
     one.links.want(2);
     world.run(3000);
     await world.start(2, [1], { bootId: 7n });
@@ -474,9 +474,9 @@ describe("Links: the end", () => {
     one.links.want(2);
     world.until(() => one.isUp(2) && two.isUp(1));
     one.links.removePeer(2);
-    expect(one.log.at(-1)).toBe("down 2: node 2 is no longer a peer");
+    expect(one.log.at(-1)).toBe('down 2: "n2" is no longer a peer');
     world.run(100);
-    expect(two.log.at(-1)).toBe("down 1: closed by the other side: node 2 is no longer a peer");
+    expect(two.log.at(-1)).toBe('down 1: closed by the other side: "n2" is no longer a peer');
     two.links.want(1);
     world.run(1000);
     expect(two.isUp(1)).toBe(false);

@@ -25,6 +25,7 @@
 import { assert } from "../core/assert.ts";
 import { BufferPool } from "../core/buffer-pool.ts";
 import type { Clock, TimerId } from "../core/clock.ts";
+import { quoted } from "../core/errors.ts";
 import {
   HANDSHAKE_TIMEOUT_MS,
   IDLE_MS_DEFAULT,
@@ -37,6 +38,7 @@ import {
 } from "../core/limits.ts";
 import type { LogLevel } from "../core/log-line.ts";
 import type { Memory } from "../core/memory.ts";
+import type { NodeNames } from "../core/node-names.ts";
 import { printable } from "../core/printable.ts";
 import type { Random } from "../core/random.ts";
 import type { Frame } from "../wire/framer.ts";
@@ -58,6 +60,8 @@ export interface LinksEnv {
   readonly random: Random;
   readonly memory: Memory;
   readonly limits?: DoorLimits;
+  /** Names of peers, in notices and reasons. The links add those that they learn. */
+  readonly names: NodeNames;
 }
 
 /** The identity of this node in its HELLO. */
@@ -232,6 +236,7 @@ export class Links implements LinkOwner {
     const peer = this.peer(node);
     peer.address = address;
     peer.expectedName = name;
+    if (name !== null) this.env.names.note(node, name);
     this.dialWhenDue(peer);
   }
 
@@ -263,8 +268,9 @@ export class Links implements LinkOwner {
     if (peer === undefined) return;
     this.unwant(node);
     this.byNode.delete(node);
-    peer.dial?.goodbye(GOODBYE.REMOVED, `node ${node} is no longer a peer`);
-    peer.link?.goodbye(GOODBYE.REMOVED, `node ${node} is no longer a peer`);
+    const reason = `${this.env.names.of(node)} is no longer a peer`;
+    peer.dial?.goodbye(GOODBYE.REMOVED, reason);
+    peer.link?.goodbye(GOODBYE.REMOVED, reason);
   }
 
   peers(): PeerReport[] {
@@ -321,7 +327,7 @@ export class Links implements LinkOwner {
     }
     const gone = new Promise<void>((resolve) => (this.onAllGone = resolve));
     for (const link of [...this.all]) {
-      link.goodbye(GOODBYE.LEFT, `node ${this.identity.node} is stopping`);
+      link.goodbye(GOODBYE.LEFT, `${quoted(this.identity.nodeName)} is stopping`);
     }
     this.checkAllGone();
     return gone;
@@ -342,7 +348,7 @@ export class Links implements LinkOwner {
 
   private dial(peer: Peer, address: Address): void {
     peer.counters.dials += 1;
-    this.notice("debug", `dialling node ${peer.node} at "${formatAddress(address)}"`);
+    this.notice("debug", `dialling ${this.env.names.of(peer.node)} at "${formatAddress(address)}"`);
     const { handshakeMs, unusedMs } = this.settings;
     const options = { handshakeMs, unusedMs, counters: peer.counters };
     const link = Link.dial(this.env, address, this.hello, this, options);
@@ -433,6 +439,7 @@ export class Links implements LinkOwner {
     }
     peer.link = link;
     peer.name = printable(link.hello.nodeName);
+    this.env.names.note(peer.node, peer.name);
     peer.bootId = link.hello.bootId;
     peer.upAtMs = this.env.clock.now();
     peer.wanted = false;
@@ -488,7 +495,8 @@ export class Links implements LinkOwner {
     if (link.goodbyeCode !== GOODBYE.DUPLICATE) {
       peer.counters.dials_failed += 1;
       peer.failure = reason;
-      const line = `Cannot link to node ${peer.node} at "${link.channel.remote}": ${reason}`;
+      const name = this.env.names.of(peer.node);
+      const line = `Cannot link to ${name} at "${link.channel.remote}": ${reason}`;
       this.notice(line === peer.lastNotice ? "debug" : "warn", line);
       peer.lastNotice = line;
     }

@@ -105,11 +105,11 @@ export class Drain {
       this.log.write("info", "ramster", `discarding ${count} own pages: this node stops`);
   }
 
-  /** `node 3 (12), node 5 (1, no link)`. */
+  /** `"a" (12), "b" (1, no link)`. */
   private ownersText(foreign: Foreign): string {
     const owners = [...foreign.pageCounts()].filter(([, count]) => count > 0);
     const texts = owners.map(([node, count]) => {
-      return `node ${node} (${count}${foreign.isLinked(node) ? "" : ", no link"})`;
+      return `${this.log.names.of(node)} (${count}${foreign.isLinked(node) ? "" : ", no link"})`;
     });
     return texts.join(", ");
   }

@@ -13,7 +13,7 @@ import { ownerSeed } from "../compress/checksum.ts";
 import { CODEC, type Codec } from "../compress/codec.ts";
 import { assert } from "../core/assert.ts";
 import { type Buggify, NEVER } from "../core/buggify.ts";
-import type { Clock, TimerId } from "../core/clock.ts";
+import type { Clock } from "../core/clock.ts";
 import type { Disk } from "../core/disk.ts";
 import type { HostMemory } from "../core/host-memory.ts";
 import {
@@ -62,6 +62,7 @@ import {
   UNNUMBERED,
 } from "./config.ts";
 import { Drain } from "./drain.ts";
+import { Graces } from "./graces.ts";
 import { Lending } from "./lending.ts";
 import {
   inSteps,
@@ -134,7 +135,7 @@ export class Node implements LinkHandler, MembershipEvents {
   /** The boot id of the last link or news of each node. */
   private readonly bootIds = new Map<number, bigint>();
   /** The timers of nodes that are gone. When one fires, the node's pages here are dropped. */
-  private readonly graceTimers = new Map<number, TimerId>();
+  private readonly graces: Graces;
   /** How each node that is gone went: whether it died or left. */
   private readonly goneBy = new Map<number, "dead" | "left">();
   private listenAddress = "";
@@ -152,8 +153,10 @@ export class Node implements LinkHandler, MembershipEvents {
     const config: LiveConfig = { ...start, number: start.number ?? UNNUMBERED };
     this.config = config;
     this.membership = membership;
-    this.clock = env.clock;
-    this.log = env.log;
+    const { clock, log } = env;
+    this.clock = clock;
+    this.log = log;
+    this.graces = new Graces(clock);
     this.bootId = membership?.bootId ?? newBootId(env.random);
     const codec = codecs[config.codec === "raw" ? CODEC.RAW : CODEC.LZ4];
     assert(codec !== undefined, "a node has the codecs raw and lz4");
@@ -162,14 +165,19 @@ export class Node implements LinkHandler, MembershipEvents {
     const { recompressor = null } = env;
     const cipher = config.seal ? new PageSeal(newSealKey(env.random)) : null;
     const features = membership === null || config.peers.length > 0 ? FEATURE.OFFERS : 0;
-    this.links = new Links(env, { ...this.identity(), features }, linkSettings(config), this);
+    const { names } = env.log;
+    this.links = new Links(
+      { ...env, names },
+      { ...this.identity(), features },
+      linkSettings(config),
+      this,
+    );
     this.ramster = new Ramster(
       { ...env, recompressor, peers: this.links, codec, codecs, seed, cipher, buggify },
       { ...ownStoreOptions(config), ...ramsterSettings(config) },
     );
     const want = (node: number): void => this.links.want(node);
     this.foreign = openForeign({ ...env, codec, codecs, seed, want, buggify }, config);
-    const { clock, log } = env;
     const announce = (): void => membership?.announceNow();
     const { ramster, foreign } = this;
     const lends = foreign === null ? null : { ...env, foreign, announce };
@@ -205,7 +213,7 @@ export class Node implements LinkHandler, MembershipEvents {
       httpDoor: this.httpDoor,
       clientDoorSettings,
       links: this.links,
-      log: env.log,
+      log,
       hostMemory: env.hostMemory,
       membership,
       peers,
@@ -268,7 +276,7 @@ export class Node implements LinkHandler, MembershipEvents {
     this.beginStop();
     await this.door.stop();
     await this.nbdDoor.stop();
-    for (const timer of this.graceTimers.values()) this.clock.cancel(timer);
+    this.graces.stop();
     this.goneBy.clear();
     this.certificate?.stop();
     await this.membership?.leave();
@@ -307,7 +315,7 @@ export class Node implements LinkHandler, MembershipEvents {
     this.goneBy.delete(number);
     this.offers.gossips(number);
     this.links.setPeer(number, address, name);
-    this.cancelGrace(number);
+    this.graces.end(number);
     this.noteBootId(number, tags.bootId);
     const { lendFrames, freeFrames } = tags;
     if (lendFrames > 0) this.ramster.setLender(number, { lendFrames, freeFrames, zone });
@@ -331,8 +339,7 @@ export class Node implements LinkHandler, MembershipEvents {
     if (bootId === undefined) return;
     const count = this.foreign?.ownerBooted(number, bootId) ?? 0;
     if (count === 0) return;
-    const what = `dropped the pages of node ${number}: it has restarted, ${count} pages`;
-    this.log.write("warn", "ramster", what);
+    this.logDropped("warn", number, `it has restarted, ${count} pages`);
   }
 
   /**
@@ -348,10 +355,10 @@ export class Node implements LinkHandler, MembershipEvents {
     this.goneBy.set(number, how);
     if (how === "dead" || this.links.channelOf(number) === null) this.forgetPeer(number);
     if (how === "dead") {
-      this.startGrace(number, this.config.foreignGraceMs, () => this.purge(number));
+      this.graces.start(number, this.config.foreignGraceMs, () => this.purge(number));
       return;
     }
-    this.startGrace(number, LEFT_GRACE_MS, () => {
+    this.graces.start(number, LEFT_GRACE_MS, () => {
       this.forgetPeer(number);
       if (bootId !== undefined) this.ramster.holderLeft(number, bootId);
       this.purge(number);
@@ -368,8 +375,8 @@ export class Node implements LinkHandler, MembershipEvents {
   // Link events.
 
   onLinkUp(node: number, bootId: bigint, channel: Channel, features: number): void {
-    this.log.write("info", "net", `link to node ${node} is up`);
-    this.cancelGrace(node);
+    this.log.write("info", "net", `link to ${this.log.names.of(node)} is up`);
+    this.graces.end(node);
     this.bootIds.set(node, bootId);
     this.foreign?.linkUp(node, bootId, channel);
     this.ramster.linkUp(node, bootId);
@@ -379,15 +386,14 @@ export class Node implements LinkHandler, MembershipEvents {
   /** The node itself announced that it stops, so it gets no grace. */
   onLeft(node: number, bootId: bigint): void {
     const count = this.foreign?.ownerLeft(node, bootId) ?? 0;
-    const what = `dropped the pages of node ${node}: it has stopped, ${count} pages`;
-    if (count > 0) this.log.write("info", "ramster", what);
+    if (count > 0) this.logDropped("info", node, `it has stopped, ${count} pages`);
     this.offers.hasLeft(node);
     this.ramster.holderDead(node);
     this.ramster.holderLeft(node, bootId);
   }
 
   onLinkDown(node: number, reason: string): void {
-    this.log.write("info", "net", `link to node ${node} is down: ${reason}`);
+    this.log.write("info", "net", `link to ${this.log.names.of(node)} is down: ${reason}`);
     this.foreign?.linkDown(node);
     this.offers.linkDown(node);
     this.dropOfEarlierBoot(node); // News of a restart may have come before the end.
@@ -431,30 +437,15 @@ export class Node implements LinkHandler, MembershipEvents {
     }
   }
 
-  private startGrace(node: number, graceMs: number, onGone: () => void): void {
-    this.cancelGrace(node);
-    const gone = (): void => {
-      this.graceTimers.delete(node);
-      onGone();
-    };
-    this.graceTimers.set(node, this.clock.after(graceMs, gone));
-  }
-
-  /** The node is back, or is gone again. */
-  private cancelGrace(node: number): void {
-    const timer = this.graceTimers.get(node);
-    if (timer !== undefined) this.clock.cancel(timer);
-    this.graceTimers.delete(node);
-  }
-
   private purge(node: number): void {
     const count = this.foreign?.ownerGone(node) ?? 0;
-    if (count === 0) return;
-    this.log.write(
-      "warn",
-      "ramster",
-      `dropped the pages of node ${node}: it is dead and did not come back, ${count} pages`,
-    );
+    const why = `it is dead and did not come back, ${count} pages`;
+    if (count > 0) this.logDropped("warn", node, why);
+  }
+
+  private logDropped(level: LogLevel, node: number, why: string): void {
+    const what = `dropped the pages of ${this.log.names.of(node)}: ${why}`;
+    this.log.write(level, "ramster", what);
   }
 
   /** The offer of this node, for peers that do not gossip. */

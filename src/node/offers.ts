@@ -183,8 +183,8 @@ export class Offers {
     if (now - sinceMs < PEER_DEAD_MS || this.gone.has(node)) return;
     this.gone.add(node);
     this.offers.delete(node);
-    const line = `node ${node} has no link for ${PEER_DEAD_MS / 1000} s: it counts as dead`;
-    this.log.write("warn", "ramster", line);
+    const what = `${this.log.names.of(node)} has no link for ${PEER_DEAD_MS / 1000} s`;
+    this.log.write("warn", "ramster", `${what}: it counts as dead`);
     this.ramster.holderDead(node);
     this.links.want(node); // The node may come back.
   }

@@ -350,8 +350,9 @@ export class Lenders {
     const pauseMs = remotifyBackoffMs(lender.refusals);
     lender.pausedUntilMs = this.parts.clock.now() + pauseMs;
     const did = lender.isLate ? "does not answer" : "refused pages";
-    const what = `lender ${lender.node} ${did}: it gets no more for ${pauseMs} ms`;
-    this.parts.log.write("debug", "ramster", what);
+    const { log } = this.parts;
+    const what = `lender ${log.names.of(lender.node)} ${did}: it gets no more for ${pauseMs} ms`;
+    log.write("debug", "ramster", what);
   }
 
   private isReady(lender: Lender | undefined, now: number): boolean {

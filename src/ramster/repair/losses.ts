@@ -96,7 +96,7 @@ export class Losses {
 
   private report(node: number, lostCount: number): void {
     if (lostCount === 0) return;
-    const why = `node ${node} had their only copies and lost them`;
+    const why = `${this.parts.log.names.of(node)} had their only copies and lost them`;
     const what = `${lostCount} pages are lost: ${why}`;
     this.parts.log.write("error", "ramster", what);
   }
