@@ -116,7 +116,11 @@ export class ProcessWorld implements AsyncDisposable {
   /** Starts any command with its output in pipes. */
   spawnCommand(command: readonly string[]): Bun.Subprocess<"ignore", "pipe", "pipe"> {
     const child = Bun.spawn([...command], {
-      env: { PATH: process.env.PATH ?? "", TMPDIR: this.directory },
+      env: {
+        PATH: process.env.PATH ?? "",
+        TMPDIR: this.directory,
+        RUNTIME_DIRECTORY: this.directory, // Where nodes have their sockets.
+      },
       stdin: "ignore",
       stdout: "pipe",
       stderr: "pipe",

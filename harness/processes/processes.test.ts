@@ -448,3 +448,41 @@ describe("ramster stats", () => {
     },
   );
 });
+
+describe("a node without --client", () => {
+  const flags = ["--gossip=none", "--listen=127.0.0.1:0", "--memory=1MiB", "--reserve=0"];
+  const startNamed = async (world: ProcessWorld, name: string) => {
+    const child = world.spawn(["node", "--number=1", `--name=${name}`, ...flags]);
+    const { value } = await child.stdout.getReader().read();
+    expect(Buffer.from(value ?? []).toString()).toContain(
+      ` client=unix:${world.path(name)}.sock\n`,
+    );
+    return child;
+  };
+
+  test("is found by commands without an address, and by its name", async () => {
+    await using world = new ProcessWorld();
+    const one = await startNamed(world, "one");
+    expect((await world.run(["status"])).stdout).toContain('node 1 "one" of cluster');
+    const two = await startNamed(world, "two");
+    expect((await world.run(["get", "draining", "--client=two"])).stdout).toBe("0\n");
+    expect(await world.run(["stats"])).toMatchObject({ code: 2, stdout: "" });
+    one.kill("SIGKILL");
+    await one.exited;
+    expect((await world.run(["stats"])).stdout).toContain('node 1 "two" of cluster');
+    two.kill("SIGTERM");
+    expect(await two.exited).toBe(0);
+  });
+
+  test("runs without a socket when its name is taken, and says so", async () => {
+    await using world = new ProcessWorld();
+    await startNamed(world, "one");
+    const child = world.spawn(["node", "--number=2", "--name=one", ...flags]);
+    const { value } = await child.stdout.getReader().read();
+    expect(Buffer.from(value ?? []).toString()).toMatch(/^ready node=2 name=one listen=\S+\n$/);
+    child.kill("SIGTERM");
+    const why = "another process listens there";
+    expect(await child.stderr.text()).toContain(`so commands need --client: ${why}\n`);
+    expect(await child.exited).toBe(0);
+  });
+});

@@ -47,7 +47,7 @@ export const CLUSTER_FLAGS: FlagGroup = {
       name: "connect",
       value: "ADDR,...",
       list: true,
-      help: "load running nodes, by their --client addresses",
+      help: "load running nodes, by their --client addresses or their names on this machine",
     },
     {
       ...settingFlag("keyPath"),

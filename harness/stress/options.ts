@@ -1,4 +1,5 @@
 /** The options of a stress run: the command line of `ramster stress`, checked. */
+import type { LocalNode } from "../../src/cli/local-nodes.ts";
 import type { Address } from "../../src/net/address.ts";
 import type { NodeConfig } from "../../src/node/config.ts";
 
@@ -52,7 +53,7 @@ export interface StressOptions {
   readonly jsonPath: string | null;
   readonly htmlPath: string | null;
   /** Client doors of running nodes; empty when the run starts its own. */
-  readonly connect: readonly Address[];
+  readonly connect: ReadonlyArray<Address | LocalNode>;
   /** Key file for client doors on TCP. */
   readonly keyPath: string | null;
   /** Nodes that are started use no key. */

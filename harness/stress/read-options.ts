@@ -4,11 +4,11 @@
  * Flags that contradict each other are refused: ConfigError BAD_CONFIG on one line.
  */
 import type { GivenFlags } from "../../src/cli/given.ts";
+import { parseNode } from "../../src/cli/local-nodes.ts";
 import { readSetting } from "../../src/cli/read-settings.ts";
 import {
   badValue,
   type Given,
-  parseAddress,
   parseChoice,
   parseCount,
   parseDuration,
@@ -47,7 +47,7 @@ import {
 const SEED_MAX = 2 ** 32 - 1;
 
 export function readStress(flags: GivenFlags): StressOptions {
-  const connect = flags.list("connect").map((given) => parseAddress(given));
+  const connect = flags.list("connect").map(parseNode);
   refuseStressContradictions(flags);
   const running = connect.length > 0;
   const cluster = readStressCluster(flags, { running });

@@ -10,6 +10,7 @@
  */
 
 import { readKeyText } from "../../src/cli/key.ts";
+import { addressOf } from "../../src/cli/local-nodes.ts";
 import { connect } from "../../src/client/client.ts";
 import { ConfigError, RamsterError } from "../../src/core/errors.ts";
 import { SeededRandom } from "../../src/core/random.ts";
@@ -144,7 +145,7 @@ async function runOnRunning(
 ): Promise<StressReport> {
   const key = options.keyPath === null ? undefined : readKeyText(options.keyPath);
   const clients = await Promise.all(
-    options.connect.map((to) => connect(formatAddress(to), { key })),
+    options.connect.map(async (to) => connect(formatAddress(await addressOf(to)), { key })),
   );
   const loaded = clients.map((client) => client.nodeNumber);
   const { progress } = environment;

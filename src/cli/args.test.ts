@@ -377,7 +377,6 @@ describe("parseArgs() refuses", () => {
     ],
     ["set a --client unix:/a", 'Cannot run "set" without VALUE: write ramster set NAME VALUE'],
     ["get a b --client unix:/a", 'Cannot use argument "b": "get" takes NAME and no more'],
-    ["stats", 'Cannot run "stats" without --client: write ramster stats --client ADDR'],
     [
       "node --memmory 1MiB",
       'Cannot use --memmory: "node" has no such flag, did you mean --memory?',

@@ -51,11 +51,10 @@ import {
 /** The flags that say how to reach a running node. */
 const DOOR: readonly FlagSpec[] = [
   {
-    ...settingFlag("clients"),
+    name: "client",
     value: "ADDR",
-    list: false,
-    required: true,
-    help: "client address of the node",
+    defaultNote: "RAMSTER_CLIENT, or the only one",
+    help: "client address of a node, or its name on this machine",
     variable: "RAMSTER_CLIENT",
   },
   {
@@ -98,9 +97,7 @@ const SWAP_FLAGS: readonly FlagSpec[] = [
     default: String(SWAP_PRIORITY_DEFAULT),
     help: `swap priority, 0 .. ${SWAP_PRIORITY_MAX}; the kernel uses the highest first`,
   },
-  ...DOOR.map(({ required, ...flag }) => {
-    return required === true ? { ...flag, neededBy: "needed by rotate" } : flag;
-  }),
+  ...DOOR,
   {
     name: "stale",
     value: "PERCENT",
@@ -120,7 +117,7 @@ export const node: Command<NodeConfig> = {
   summary: "Runs a node: keeps pages, and moves them away when memory is short",
   groups: settingGroups("node"),
   examples: [
-    "ramster node --listen 10.0.0.2:7777 --join 10.0.0.1:7946 --key cluster.key --client unix:/run/ramster/client.sock",
+    "ramster node --listen 10.0.0.2:7777 --join 10.0.0.1:7946 --key cluster.key",
     "ramster node --number 1 --peers 0@127.0.0.1:7777 --target 0 --memory 256MiB --lend 1GiB",
   ],
   read: readNode,
@@ -141,8 +138,8 @@ export const status: Command<StatusOptions> = {
   summary: "Shows the cluster as a running node sees it",
   groups: [{ title: "Flags", flags: [...DOOR, JSON_FLAG, CHECK_FLAG] }],
   examples: [
-    "ramster status --client unix:/run/ramster/client.sock",
-    "ramster status --check --client unix:/run/ramster/client.sock",
+    "ramster status",
+    "ramster status --check --client tcp:10.0.0.2:7780 --key cluster.key",
   ],
   read: readStatus,
   load: () => import("./status.ts"),
@@ -167,10 +164,7 @@ export const top: Command<TopOptions> = {
       ],
     },
   ],
-  examples: [
-    "ramster top --client unix:/run/ramster/client.sock",
-    "ramster top --once --json --client unix:/run/ramster/client.sock",
-  ],
+  examples: ["ramster top", "ramster top --once --json"],
   read: readTop,
   load: () => import("./top/top.ts"),
 };
@@ -194,10 +188,7 @@ export const monitor: Command<MonitorOptions> = {
       ],
     },
   ],
-  examples: [
-    "ramster monitor --client unix:/run/ramster/client.sock",
-    "ramster monitor --once --since 10m --client unix:/run/ramster/client.sock",
-  ],
+  examples: ["ramster monitor", "ramster monitor --once --since 10m"],
   read: readMonitor,
   load: () => import("./monitor.ts"),
 };
@@ -215,10 +206,7 @@ export const stats: Command<StatsOptions> = {
       ],
     },
   ],
-  examples: [
-    "ramster stats --client unix:/run/ramster/client.sock --json",
-    "ramster stats --client unix:/run/ramster/client.sock --explain",
-  ],
+  examples: ["ramster stats --json", "ramster stats --explain"],
   read: readStats,
   load: () => import("./stats.ts"),
 };
@@ -235,7 +223,7 @@ export const get: Command<GetOptions> = {
   ],
   groups: [{ title: "Flags", flags: DOOR }],
   names: knobNames(),
-  examples: ["ramster get remote_target_nodenum --client unix:/run/ramster/client.sock"],
+  examples: ["ramster get remote_target_nodenum"],
   read: readGet,
   load: () => import("./get.ts"),
 };
@@ -249,10 +237,7 @@ export const set: Command<SetOptions> = {
   ],
   groups: [{ title: "Flags", flags: DOOR }],
   names: knobNames(),
-  examples: [
-    "ramster set remote_target_nodenum auto --client unix:/run/ramster/client.sock",
-    "ramster set idle 1m --client unix:/run/ramster/client.sock",
-  ],
+  examples: ["ramster set remote_target_nodenum auto", "ramster set idle 1m"],
   read: readSet,
   load: () => import("./set.ts"),
 };
@@ -272,7 +257,7 @@ export const drain: Command<DrainOptions> = {
       ],
     },
   ],
-  examples: ["ramster drain --client unix:/run/ramster/client.sock"],
+  examples: ["ramster drain"],
   read: readDrain,
   load: () => import("./drain.ts"),
 };
@@ -281,7 +266,7 @@ export const undrain: Command<DoorOptions> = {
   name: "undrain",
   summary: "Ends the drain of a node: it lends again",
   groups: [{ title: "Flags", flags: DOOR }],
-  examples: ["ramster undrain --client unix:/run/ramster/client.sock"],
+  examples: ["ramster undrain"],
   read: readDoor,
   load: () => import("./undrain.ts"),
 };
@@ -371,10 +356,7 @@ export const key: Command<KeyOptions> = {
     },
   ],
   groups: [{ title: "Flags", flags: DOOR }],
-  examples: [
-    "ramster key add --client unix:/run/ramster/client.sock",
-    "ramster key use 0123456789ab --client unix:/run/ramster/client.sock",
-  ],
+  examples: ["ramster key add", "ramster key use 0123456789ab"],
   read: readKeyCommand,
   load: () => import("./key-ring.ts"),
 };
@@ -389,7 +371,7 @@ export const swap: Command<SwapOptions> = {
     "ramster swap on --nbd unix:/run/ramster/nbd.sock --export swap",
     "ramster swap off --nbd unix:/run/ramster/nbd.sock --export swap",
     "ramster swap off --device /dev/nbd0",
-    "ramster swap rotate --nbd unix:/run/ramster/nbd.sock --export swap,fresh --client unix:/run/ramster/client.sock",
+    "ramster swap rotate --nbd unix:/run/ramster/nbd.sock --export swap,fresh",
     "ramster swap status",
   ],
   read: readSwap,

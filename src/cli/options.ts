@@ -2,6 +2,7 @@
 import type { Address } from "../net/address.ts";
 import type { RenewStep } from "../security/renew-key.ts";
 import type { Subject } from "./estimate/page-sample.ts";
+import type { LocalNode } from "./local-nodes.ts";
 import type { SwapRotateOptions } from "./swap/swap-rotate.ts";
 import type { SwapOffOptions, SwapOnOptions } from "./swap/swap-steps.ts";
 
@@ -22,7 +23,7 @@ export interface EstimateOptions {
 
 /** A running node, and what is needed to connect to it. */
 export interface DoorOptions {
-  readonly client: Address;
+  readonly client: Address | LocalNode;
   readonly keyPath: string | null;
 }
 

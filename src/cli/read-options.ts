@@ -11,6 +11,7 @@ import type { Machine } from "./command.ts";
 import { readConfigText } from "./config-file.ts";
 import type { Subject } from "./estimate/page-sample.ts";
 import type { GivenFlags } from "./given.ts";
+import { parseNode } from "./local-nodes.ts";
 import {
   type DoorOptions,
   type DrainOptions,
@@ -26,15 +27,7 @@ import {
   type TopOptions,
 } from "./options.ts";
 import { readSetting, readSettings } from "./read-settings.ts";
-import {
-  badValue,
-  parseAddress,
-  parseChoice,
-  parseCount,
-  parseDuration,
-  parsePath,
-  refuse,
-} from "./units.ts";
+import { badValue, parseChoice, parseCount, parseDuration, parsePath, refuse } from "./units.ts";
 
 /** The flags, and those in the file of --config that are not on the command line. */
 function configured(flags: GivenFlags, machine: Machine): GivenFlags {
@@ -144,7 +137,7 @@ export function readKeyCommand(flags: GivenFlags): KeyOptions {
 
 export function readDoor(flags: GivenFlags): DoorOptions {
   return {
-    client: parseAddress(flags.value("client")),
+    client: parseNode(flags.optional("client")),
     keyPath: parsePath(flags.optional("key")),
   };
 }

@@ -388,7 +388,7 @@ async function clearStaleSocket(address: UnixAddress): Promise<void> {
 }
 
 /** Whether a process listens on the socket at `path`. Any doubt counts as yes. */
-async function isAnswered(path: string): Promise<boolean> {
+export async function isAnswered(path: string): Promise<boolean> {
   try {
     const socket = await Bun.connect({ unix: path, socket: { data: () => {} } });
     socket.terminate();

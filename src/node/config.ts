@@ -251,7 +251,7 @@ function checkSecurity(config: NodeConfig): void {
   const open = [
     { flag: "listen", address: listen },
     { flag: "gossip", address: gossip },
-    ...clients.map((address) => ({ flag: "client", address })),
+    ...(clients ?? []).map((address) => ({ flag: "client", address })),
     ...nbd.map((address) => ({ flag: "nbd", address })),
   ];
   for (const { flag, address } of open) {
@@ -272,13 +272,14 @@ function checkHttp({ http, insecure }: NodeConfig): void {
 }
 
 function checkClients(config: NodeConfig): void {
-  if (config.clients.length > CLIENT_ADDRESSES_MAX) {
+  const clients = config.clients ?? [];
+  if (clients.length > CLIENT_ADDRESSES_MAX) {
     const detail = `at most ${CLIENT_ADDRESSES_MAX} addresses`;
-    throw bad("client", config.clients.length, detail);
+    throw bad("client", clients.length, detail);
   }
   const taken = new Set([formatAddress(config.listen)]);
   const doors = [
-    ...config.clients.map((address) => ({ flag: "client", address })),
+    ...clients.map((address) => ({ flag: "client", address })),
     ...config.nbd.map((address) => ({ flag: "nbd", address })),
   ];
   for (const { flag, address } of doors) {

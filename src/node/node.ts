@@ -249,7 +249,7 @@ export class Node implements LinkHandler, MembershipEvents {
     let nbd: string[];
     try {
       this.listenAddress = await openPort("listen", config.listen, (it) => links.listen(it));
-      clients = await openPorts("client", config.clients, (it) => door.listen(it));
+      clients = await openPorts("client", config.clients ?? [], (it) => door.listen(it));
       nbd = await openPorts("nbd", config.nbd, (it) => nbdDoor.listen(it));
     } catch (error) {
       // Other programs would take a leftover socket for that of a running node.

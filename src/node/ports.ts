@@ -75,7 +75,7 @@ export async function checkPorts(transport: Transport, ports: Ports): Promise<vo
   };
   await openPorts("http", http === null ? [] : [http], tryPort);
   await openPort("listen", listen, tryPort);
-  await openPorts("client", clients, tryPort);
+  await openPorts("client", clients ?? [], tryPort);
   await openPorts("nbd", nbd, tryPort);
   if (gossip === null) return;
   await openGossipPort(gossip, listen, async () => {

@@ -217,6 +217,12 @@ export const ADDRESSES: SettingType<readonly Address[]> = list("ADDR,...", {
   format: formatAddress,
 });
 
+/** `none` is an address that adds nothing. */
+export const CLIENT_ADDRESSES: SettingType<readonly Address[]> = {
+  ...ADDRESSES,
+  parse: (text) => (text === "none" ? [] : ADDRESSES.parse(text)),
+};
+
 export const TCP_ADDRESSES: SettingType<readonly TcpAddress[]> = list("HOST:PORT,...", tcp());
 
 const PEER_LIST = list<PeerConfig>("N@HOST:PORT,...", { parse: parsePeer, format: formatPeer });

@@ -136,11 +136,12 @@ export const SETTINGS = {
     live: true,
     help: "other nodes, named by hand: number and address of each",
   }),
-  /** Where programs connect. */
-  clients: where(types.ADDRESSES, {
+  /** Where programs and commands connect. Null: the command line chooses a place (local-nodes.ts). */
+  clients: where(types.CLIENT_ADDRESSES, {
     flag: "client",
-    default: [],
-    help: "addresses for programs: unix:PATH or tcp:HOST:PORT",
+    default: null,
+    defaultNote: "a socket with the name of the node in /run/ramster",
+    help: "addresses for programs and commands: unix:PATH or tcp:HOST:PORT, or none",
   }),
   /** The bound is lower when the process may not open as many files: src/net/door-limits.ts. */
   maxClients: where(types.count({ min: 1, max: CLIENTS_MAX }), {

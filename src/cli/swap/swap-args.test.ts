@@ -61,8 +61,8 @@ describe("readSwap()", () => {
       'Cannot use --export "x": write the names of two exports, as in swap,fresh',
     ],
     [
-      "swap rotate --nbd unix:/a --export x,y",
-      'Cannot run "swap rotate" without --nbd, --export and --client',
+      "swap rotate --nbd unix:/a --client unix:/c",
+      'Cannot run "swap rotate" without --nbd and --export',
     ],
     [
       "swap on --nbd unix:/a --export x,y",

@@ -2,6 +2,7 @@
 import { BYTES_PER_MIB, MEMORY_BYTES_MAX, SWAP_PRIORITY_MAX } from "../../core/limits.ts";
 import { parseAddress } from "../../net/address.ts";
 import type { GivenFlags } from "../given.ts";
+import { parseNode } from "../local-nodes.ts";
 import { type DoorOptions, SWAP_ACTIONS, type SwapOptions } from "../options.ts";
 import {
   badValue,
@@ -88,9 +89,8 @@ export function readSwap(flags: GivenFlags): SwapOptions {
 
 function readRotate(flags: GivenFlags): SwapRotateOptions & DoorOptions {
   const [nbd, names] = [flags.optional("nbd"), flags.optional("export")];
-  const client = flags.optional("client");
-  if (nbd === null || names === null || client === null) {
-    throw refuse('Cannot run "swap rotate" without --nbd, --export and --client');
+  if (nbd === null || names === null) {
+    throw refuse('Cannot run "swap rotate" without --nbd and --export');
   }
   const [first = "", second = "", ...more] = names.text.split(",");
   if (first === "" || second === "" || more.length > 0 || first === second) {
@@ -99,7 +99,7 @@ function readRotate(flags: GivenFlags): SwapRotateOptions & DoorOptions {
   return {
     nbd: parseGiven(nbd, parseAddress),
     exportNames: [first, second],
-    client: parseGiven(client, parseAddress),
+    client: parseNode(flags.optional("client")),
     keyPath: parsePath(flags.optional("key")),
     stalePercent: parsePercent(flags.value("stale"), { min: 1, max: 99 }),
     bytesPerSecond: parseSize(flags.value("rate"), {
