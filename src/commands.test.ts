@@ -20,6 +20,16 @@ describe("COMMANDS", () => {
     }
   });
 
+  test("prints JSON on demand, where a command prints a result", () => {
+    const daemons = ["node", "server"]; // Their log has --log-format json.
+    const others = COMMANDS.filter(({ name }) => !daemons.includes(name));
+    for (const command of others) {
+      expect(`${command.name} ${flagsOf(command).some(({ name }) => name === "json")}`).toBe(
+        `${command.name} true`,
+      );
+    }
+  });
+
   test("explains in phrases without a full stop", () => {
     for (const text of COMMANDS.flatMap((it) => [it.summary, ...flagsOf(it).map((f) => f.help)])) {
       expect(text).not.toEndWith(".");

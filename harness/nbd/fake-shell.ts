@@ -3,6 +3,7 @@
 import { exitCodeOf } from "../../src/cli/exit.ts";
 import { Progress } from "../../src/cli/progress.ts";
 import type { Ended, Shell } from "../../src/cli/swap/shell.ts";
+import type { Change } from "../../src/cli/swap/swap-steps.ts";
 import { RamsterError } from "../../src/core/errors.ts";
 
 const MIB = 1024 * 1024;
@@ -172,6 +173,10 @@ export function quiet() {
   const stream = { isTTY: false, columns: 80, write: () => true };
   const progress = new Progress(stream, { quiet: false });
   return { lines, show: { progress, line: (text: string) => lines.push(text) } };
+}
+
+export async function textOf(doing: Promise<Change>): Promise<string> {
+  return (await doing).text;
 }
 
 export async function refusal(doing: Promise<unknown>): Promise<{ message: string; exit: number }> {

@@ -6,6 +6,8 @@
 import { describe, expect, test } from "bun:test";
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { PageError } from "../../src/client/errors.ts";
+import { VERSION } from "../../src/core/build.ts";
+import { PROTOCOL_VERSION } from "../../src/core/limits.ts";
 import { clientHello, encodeHello, HELLO_BYTES_MAX, ROLE } from "../../src/wire/handshake.ts";
 import { MESSAGE } from "../../src/wire/messages.ts";
 import { frameBytes } from "../sim/channel-pair.ts";
@@ -447,6 +449,39 @@ describe("ramster stats", () => {
       expect((await ended(shell)).stderr).toBe("code 0\n");
     },
   );
+});
+
+describe("--json", () => {
+  test("gives each result as one document", async () => {
+    await using world = new ProcessWorld();
+    const node = await world.start("node", 1, ["--idle=7s"]);
+    const json = async (...argv: string[]): Promise<unknown> => {
+      const client = argv[0] === "version" || argv[0] === "keygen" ? [] : ["--client", node.client];
+      const { stdout, stderr, code } = await world.run([...argv, "--json", ...client]);
+      expect([stderr, code]).toEqual(["", 0]);
+      return JSON.parse(stdout);
+    };
+    expect(await json("version")).toMatchObject({ version: VERSION, protocol: PROTOCOL_VERSION });
+    expect(await json("get")).toMatchObject({ idle_timeout_ms: "7000", draining: "0" });
+    expect(await json("get", "idle")).toEqual({ idle: "7s" });
+    expect(await json("set", "idle", "8s")).toEqual({ idle: "8s" });
+    expect(await json("drain")).toEqual({
+      is_drained: true,
+      moved_away: 0,
+      came_home: 0,
+      left: { foreign: 0, own: 0 },
+    });
+    expect(await json("undrain")).toEqual({ was_drained: true });
+    expect(await json("key", "list")).toEqual({ keys: [] });
+    const file = world.path("cluster.key");
+    expect(await json("keygen", "--out", file)).toEqual({ file });
+    const { key } = (await json("keygen")) as { key: string };
+    expect(key).toContain("gossip-key = ");
+    const pki = world.path("pki");
+    const files = ["ca-cert.pem", "client-cert.pem", "client-key.pem"];
+    const made = { directory: pki, files };
+    expect(await json("keygen", "--from", file, "--pem", pki)).toEqual(made);
+  });
 });
 
 describe("a node without --client", () => {

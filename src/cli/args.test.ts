@@ -289,22 +289,22 @@ describe("parseArgs() of stress, stats and version", () => {
     });
     expect(parse("get --client unix:/a --key k")).toEqual({
       command: "get",
-      options: { ...door, knob: null },
+      options: { ...door, knob: null, json: false },
     });
     expect(parse("set a -1 --client unix:/a --key k")).toEqual({
       command: "set",
-      options: { ...door, knob: "a", value: "-1" },
+      options: { ...door, knob: "a", value: "-1", json: false },
     });
     expect(parse("key use 12 --client unix:/a --key k")).toEqual({
       command: "key",
-      options: { ...door, action: "use", key: "12" },
+      options: { ...door, action: "use", key: "12", json: false },
     });
     expect(parse("keygen --out k --days 30")).toEqual({
       command: "keygen",
-      options: { outPath: "k", days: 30, renew: null, pem: null },
+      options: { outPath: "k", days: 30, renew: null, pem: null, json: false },
     });
-    expect(parse("version")).toEqual({ command: "version", options: {} });
-    expect(parse("--version")).toEqual({ command: "version", options: {} });
+    expect(parse("version")).toEqual({ command: "version", options: { json: false } });
+    expect(parse("--version")).toEqual({ command: "version", options: { json: false } });
   });
 
   test("reads requests for help", () => {

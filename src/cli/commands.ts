@@ -12,7 +12,6 @@ import { RENEW_STEPS } from "../security/renew-key.ts";
 import type { Command } from "./command.ts";
 import type { FlagSpec } from "./flag-spec.ts";
 import type {
-  DoorOptions,
   DrainOptions,
   EstimateOptions,
   GetOptions,
@@ -24,9 +23,10 @@ import type {
   StatusOptions,
   SwapOptions,
   TopOptions,
+  UndrainOptions,
+  VersionOptions,
 } from "./options.ts";
 import {
-  readDoor,
   readDrain,
   readEstimate,
   readGet,
@@ -39,6 +39,8 @@ import {
   readStats,
   readStatus,
   readTop,
+  readUndrain,
+  readVersion,
 } from "./read-options.ts";
 import { knobNames, settingFlag, settingGroups } from "./setting-flags.ts";
 import {
@@ -110,6 +112,7 @@ const SWAP_FLAGS: readonly FlagSpec[] = [
     default: formatSize(RATE_BYTES_DEFAULT),
     help: "rotate: how much comes home in a second, at most",
   },
+  JSON_FLAG,
 ];
 
 export const node: Command<NodeConfig> = {
@@ -221,7 +224,7 @@ export const get: Command<GetOptions> = {
       help: "a name below, a flag of the node, or a counter; default: all below",
     },
   ],
-  groups: [{ title: "Flags", flags: DOOR }],
+  groups: [{ title: "Flags", flags: [...DOOR, JSON_FLAG] }],
   names: knobNames(),
   examples: ["ramster get remote_target_nodenum"],
   read: readGet,
@@ -235,7 +238,7 @@ export const set: Command<SetOptions> = {
     { name: "NAME", required: true, help: "a name below, or its flag" },
     { name: "VALUE", required: true, help: "its new value" },
   ],
-  groups: [{ title: "Flags", flags: DOOR }],
+  groups: [{ title: "Flags", flags: [...DOOR, JSON_FLAG] }],
   names: knobNames(),
   examples: ["ramster set remote_target_nodenum auto", "ramster set idle 1m"],
   read: readSet,
@@ -254,6 +257,7 @@ export const drain: Command<DrainOptions> = {
           ...settingFlag("drainTimeoutMs"),
           help: "how long to wait; pages go on moving afterwards",
         },
+        JSON_FLAG,
       ],
     },
   ],
@@ -262,12 +266,12 @@ export const drain: Command<DrainOptions> = {
   load: () => import("./drain.ts"),
 };
 
-export const undrain: Command<DoorOptions> = {
+export const undrain: Command<UndrainOptions> = {
   name: "undrain",
   summary: "Ends the drain of a node: it lends again",
-  groups: [{ title: "Flags", flags: DOOR }],
+  groups: [{ title: "Flags", flags: [...DOOR, JSON_FLAG] }],
   examples: ["ramster undrain"],
-  read: readDoor,
+  read: readUndrain,
   load: () => import("./undrain.ts"),
 };
 
@@ -332,6 +336,7 @@ export const keygen: Command<KeygenOptions> = {
           help: "make no key, but ca-cert.pem, client-cert.pem and client-key.pem for QEMU",
         },
         { name: "from", value: "FILE", neededBy: "needed by --pem", help: "key file for --pem" },
+        JSON_FLAG,
       ],
     },
   ],
@@ -355,7 +360,7 @@ export const key: Command<KeyOptions> = {
       help: "to add: base64, or the line that another add printed (default: a new key); else a fingerprint",
     },
   ],
-  groups: [{ title: "Flags", flags: DOOR }],
+  groups: [{ title: "Flags", flags: [...DOOR, JSON_FLAG] }],
   examples: ["ramster key add", "ramster key use 0123456789ab"],
   read: readKeyCommand,
   load: () => import("./key-ring.ts"),
@@ -378,11 +383,11 @@ export const swap: Command<SwapOptions> = {
   load: () => import("./swap/swap.ts"),
 };
 
-export const version: Command<Readonly<Record<string, never>>> = {
+export const version: Command<VersionOptions> = {
   name: "version",
   summary: "Shows the version of the program and of the protocol",
-  groups: [],
-  examples: [],
-  read: () => ({}),
+  groups: [{ title: "Flags", flags: [JSON_FLAG] }],
+  examples: ["ramster version --json"],
+  read: readVersion,
   load: () => import("./version.ts"),
 };

@@ -10,7 +10,7 @@ import type { NodeStats } from "../wire/stats.ts";
 import { withClient } from "./door.ts";
 import { EXIT, type ExitCode } from "./exit.ts";
 import type { DrainOptions } from "./options.ts";
-import { print, printError } from "./print.ts";
+import { printAnswer, printError } from "./print.ts";
 import { Progress } from "./progress.ts";
 import { aborted, stopSignal } from "./stop-signal.ts";
 
@@ -34,7 +34,9 @@ export async function run(options: DrainOptions): Promise<ExitCode> {
   // Other nodes may have flushed or put pages meanwhile, so these counts are not exact.
   const away = Math.max(0, before.foreign - after.foreign);
   const home = Math.max(0, before.own - after.own);
-  await print(`${away} pages of other nodes moved away, ${home} of its own came home\n`);
+  const text = `${away} pages of other nodes moved away, ${home} of its own came home`;
+  const json = { is_drained: ending === "empty", moved_away: away, came_home: home, left: after };
+  await printAnswer({ text, json }, options);
   if (ending === "empty") return EXIT.DONE;
   printError(`ramster: ${notDrained(after, ending, drainTimeoutMs)}`);
   return EXIT.FAILED;

@@ -1,9 +1,21 @@
 import { expect, test } from "bun:test";
-import { ringLines } from "./key-ring.ts";
+import { keysAnswer } from "./key-ring.ts";
 
 test("marks the key that encrypts, and the one that is new", () => {
-  expect(ringLines(["a"], ["a"])).toEqual(["a  encrypts"]);
-  expect(ringLines(["a"], ["a", "b"])).toEqual(["a  encrypts", "b  new"]);
-  expect(ringLines(["a", "b"], ["b", "a"])).toEqual(["b  encrypts", "a"]);
-  expect(ringLines(["none"], ["none"])).toEqual(["none"]);
+  expect(keysAnswer(["a"], ["a"], null).text).toBe("a  encrypts");
+  expect(keysAnswer(["a"], ["a", "b"], null).text).toBe("a  encrypts\nb  new");
+  expect(keysAnswer(["a", "b"], ["b", "a"], null).text).toBe("b  encrypts\na");
+  expect(keysAnswer([], [], null)).toEqual({ text: "none", json: { keys: [] } });
+});
+
+test("gives a new key in the form of key files, and alone for programs", () => {
+  const { text, json } = keysAnswer(["a"], ["a", "b"], "AA==");
+  expect(text).toBe("gossip-key = AA==\na  encrypts\nb  new");
+  expect(json).toEqual({
+    gossip_key: "AA==",
+    keys: [
+      { fingerprint: "a", encrypts: true },
+      { fingerprint: "b", encrypts: false },
+    ],
+  });
 });

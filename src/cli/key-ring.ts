@@ -7,34 +7,53 @@ import { GOSSIP_KEY_BYTES } from "../core/limits.ts";
 import { withClient } from "./door.ts";
 import { EXIT, type ExitCode } from "./exit.ts";
 import type { KeyOptions } from "./options.ts";
-import { print } from "./print.ts";
+import { type Answer, printAnswer } from "./print.ts";
 
 const KNOB = "gossip_keys";
 
 export async function run(options: KeyOptions): Promise<ExitCode> {
+  await printAnswer(await answer(options), options);
+  return EXIT.DONE;
+}
+
+async function answer(options: KeyOptions): Promise<Answer> {
   const { action } = options;
   if (action === "reload") {
     const end = await withClient(options, (client) => client.setKnob("certificate", "reload"));
-    await print(`valid until ${end}\n`);
-    return EXIT.DONE;
+    return { text: `valid until ${end}`, json: { valid_until: end } };
   }
   const fresh = Buffer.from(crypto.getRandomValues(new Uint8Array(GOSSIP_KEY_BYTES)));
   const key = options.key ?? fresh.toString("base64");
   const { before, after } = await withClient(options, async (client) => {
     const kept = await client.getKnob(KNOB);
     const now = action === "list" ? kept : await client.setKnob(KNOB, `${action} ${key}`);
-    return { before: kept.split(" "), after: now.split(" ") };
+    return { before: fingerprints(kept), after: fingerprints(now) };
   });
-  const made = action === "add" && options.key === null ? [`gossip-key = ${key}`] : [];
-  await print(`${[...made, ...ringLines(before, after)].join("\n")}\n`);
-  return EXIT.DONE;
+  const made = action === "add" && options.key === null ? key : null;
+  return keysAnswer(before, after, made);
 }
 
-/** A line for each fingerprint. The first one is that of the key that encrypts. */
-export function ringLines(before: readonly string[], after: readonly string[]): string[] {
-  return after.map((fingerprint, i) => {
-    if (fingerprint === "none") return fingerprint;
+function fingerprints(knob: string): string[] {
+  return knob === "none" ? [] : knob.split(" ");
+}
+
+/**
+ * A line for each fingerprint. The first one is that of the key that encrypts. `made`: the new key,
+ * in base64, if one was made.
+ */
+export function keysAnswer(
+  before: readonly string[],
+  after: readonly string[],
+  made: string | null,
+): Answer {
+  const lines = after.map((fingerprint, i) => {
     if (i === 0) return `${fingerprint}  encrypts`;
     return before.includes(fingerprint) ? fingerprint : `${fingerprint}  new`;
   });
+  const text = [...(made === null ? [] : [`gossip-key = ${made}`]), ...lines];
+  const json = {
+    ...(made === null ? {} : { gossip_key: made }),
+    keys: after.map((fingerprint, i) => ({ fingerprint, encrypts: i === 0 })),
+  };
+  return { text: text.length === 0 ? "none" : text.join("\n"), json };
 }

@@ -14,7 +14,7 @@ import { describeError, EXIT, type ExitCode } from "./exit.ts";
 import { readKey, readKeyText } from "./key.ts";
 import type { KeygenOptions } from "./options.ts";
 import { writePemFiles } from "./pem-files.ts";
-import { print } from "./print.ts";
+import { printAnswer } from "./print.ts";
 import { fileReason } from "./system-error.ts";
 import { badValue } from "./units.ts";
 
@@ -23,12 +23,13 @@ export async function run(options: KeygenOptions): Promise<ExitCode> {
   if (pem !== null) {
     const names = writePemFiles(pem.folder, readKey(pem.from, "from").tls);
     const what = `the certificate is in ${quoted(pem.folder)} (${names.join(", ")})`;
-    await print(`${what}: copy these to the machines of NBD clients\n`);
+    const text = `${what}: copy these to the machines of NBD clients`;
+    await printAnswer({ text, json: { directory: pem.folder, files: names } }, options);
     return EXIT.DONE;
   }
   const text = formatKeyFile(await keyFor(options));
   if (outPath === null) {
-    await print(text);
+    await printAnswer({ text: text.trimEnd(), json: { key: text } }, options);
     return EXIT.DONE;
   }
   const file = create(outPath);
@@ -44,7 +45,8 @@ export async function run(options: KeygenOptions): Promise<ExitCode> {
       `Cannot write ${quoted(outPath)}: ${describeError(error)}`,
     );
   }
-  await print(`the key is in ${quoted(outPath)}: ${nextStep(options)}\n`);
+  const where = `the key is in ${quoted(outPath)}: ${nextStep(options)}`;
+  await printAnswer({ text: where, json: { file: outPath } }, options);
   return EXIT.DONE;
 }
 

@@ -14,6 +14,7 @@ export interface KeygenOptions {
   readonly renew: { readonly path: string; readonly step: RenewStep } | null;
   /** The key file whose certificate is written, and the folder for its files. Null: none is. */
   readonly pem: { readonly from: string; readonly folder: string } | null;
+  readonly json: boolean;
 }
 
 export interface EstimateOptions {
@@ -55,7 +56,12 @@ export interface StatsOptions extends DoorOptions {
   readonly explain: boolean;
 }
 
+export interface VersionOptions {
+  readonly json: boolean;
+}
+
 export interface GetOptions extends DoorOptions {
+  readonly json: boolean;
   /** Null: all knobs. */
   readonly knob: string | null;
 }
@@ -64,24 +70,33 @@ export const KEY_ACTIONS = ["list", "add", "use", "remove", "reload"] as const;
 export type KeyAction = (typeof KEY_ACTIONS)[number];
 
 export interface KeyOptions extends DoorOptions {
+  readonly json: boolean;
   readonly action: KeyAction;
   /** To add: base64, or null for a new key. To use or remove: a fingerprint. */
   readonly key: string | null;
 }
 
+export interface UndrainOptions extends DoorOptions {
+  readonly json: boolean;
+}
+
 export interface DrainOptions extends DoorOptions {
+  readonly json: boolean;
   readonly drainTimeoutMs: number;
 }
 
 export interface SetOptions extends DoorOptions {
+  readonly json: boolean;
   readonly knob: string;
   readonly value: string;
 }
 
 export const SWAP_ACTIONS = ["on", "off", "rotate", "status"] as const;
 
-export type SwapOptions =
+export type SwapAction =
   | ({ readonly action: "on" } & SwapOnOptions)
   | ({ readonly action: "off" } & SwapOffOptions)
   | ({ readonly action: "rotate" } & SwapRotateOptions & DoorOptions)
   | { readonly action: "status" };
+
+export type SwapOptions = SwapAction & { readonly json: boolean };

@@ -22,6 +22,17 @@ export async function print(text: string): Promise<boolean> {
   }
 }
 
+/** What a command has to say, for a person and for a program. */
+export interface Answer {
+  /** Without a line feed at the end. */
+  readonly text: string;
+  readonly json: unknown;
+}
+
+export async function printAnswer({ text, json }: Answer, as: { json: boolean }): Promise<void> {
+  await print(`${as.json ? JSON.stringify(json, null, 2) : text}\n`);
+}
+
 const STDERR = 2;
 
 /** Writes a line at once. It is dropped on a full disk or a closed pipe. */

@@ -25,6 +25,8 @@ import {
   type StatsOptions,
   type StatusOptions,
   type TopOptions,
+  type UndrainOptions,
+  type VersionOptions,
 } from "./options.ts";
 import { readSetting, readSettings } from "./read-settings.ts";
 import { badValue, parseChoice, parseCount, parseDuration, parsePath, refuse } from "./units.ts";
@@ -103,17 +105,26 @@ export function readStats(flags: GivenFlags): StatsOptions {
 }
 
 export function readGet(flags: GivenFlags): GetOptions {
-  return { ...readDoor(flags), knob: flags.argument("NAME") };
+  return { ...readDoor(flags), knob: flags.argument("NAME"), json: flags.has("json") };
 }
 
 export function readSet(flags: GivenFlags): SetOptions {
   const [knob, value] = [flags.argument("NAME"), flags.argument("VALUE")];
   assert(knob !== null && value !== null, "both are required");
-  return { ...readDoor(flags), knob, value };
+  return { ...readDoor(flags), knob, value, json: flags.has("json") };
 }
 
 export function readDrain(flags: GivenFlags): DrainOptions {
-  return { ...readDoor(flags), drainTimeoutMs: readSetting(flags, "drainTimeoutMs") };
+  const drainTimeoutMs = readSetting(flags, "drainTimeoutMs");
+  return { ...readDoor(flags), drainTimeoutMs, json: flags.has("json") };
+}
+
+export function readUndrain(flags: GivenFlags): UndrainOptions {
+  return { ...readDoor(flags), json: flags.has("json") };
+}
+
+export function readVersion(flags: GivenFlags): VersionOptions {
+  return { json: flags.has("json") };
 }
 
 export function readKeyCommand(flags: GivenFlags): KeyOptions {
@@ -132,10 +143,10 @@ export function readKeyCommand(flags: GivenFlags): KeyOptions {
   }
   // The line that `key add` prints, and that key files have, is a key as well.
   const bare = key?.replace(/^\s*gossip-key\s*=\s*/, "") ?? null;
-  return { ...readDoor(flags), action, key: bare };
+  return { ...readDoor(flags), action, key: bare, json: flags.has("json") };
 }
 
-export function readDoor(flags: GivenFlags): DoorOptions {
+function readDoor(flags: GivenFlags): DoorOptions {
   return {
     client: parseNode(flags.optional("client")),
     keyPath: parsePath(flags.optional("key")),
@@ -163,6 +174,7 @@ export function readKeygen(flags: GivenFlags): KeygenOptions {
     days: parseCount(flags.value("days"), { min: 1, max: KEY_DAYS_MAX }),
     renew: readRenew(flags),
     pem: readPem(flags),
+    json: flags.has("json"),
   };
 }
 

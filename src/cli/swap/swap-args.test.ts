@@ -15,6 +15,7 @@ describe("readSwap()", () => {
     const options = (line: string): unknown => (parse(line) as { options: unknown }).options;
     expect(options("swap on --nbd unix:/a --export x --device /dev/nbd3 --priority 7")).toEqual({
       action: "on",
+      json: false,
       ...at,
       device: "/dev/nbd3",
       priority: 7,
@@ -25,15 +26,20 @@ describe("readSwap()", () => {
     });
     expect(options("swap off --nbd unix:/a --export x,y")).toEqual({
       action: "off",
+      json: false,
       nbd: at.nbd,
       exportNames: ["x", "y"],
       device: null,
     });
-    expect(options("swap off --device /dev/nbd0")).toEqual({ action: "off", device: "/dev/nbd0" });
-    expect(options("swap status")).toEqual({ action: "status" });
+    expect(options("swap off --device /dev/nbd0")).toMatchObject({
+      action: "off",
+      device: "/dev/nbd0",
+    });
+    expect(options("swap status --json")).toEqual({ action: "status", json: true });
     const rotate = "swap rotate --nbd unix:/a --export x,y --client unix:/c";
     expect(options(`${rotate} --stale 30% --rate 8MiB`)).toEqual({
       action: "rotate",
+      json: false,
       nbd: { kind: "unix", path: "/a" },
       exportNames: ["x", "y"],
       client: { kind: "unix", path: "/c" },

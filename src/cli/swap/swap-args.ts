@@ -3,7 +3,7 @@ import { BYTES_PER_MIB, MEMORY_BYTES_MAX, SWAP_PRIORITY_MAX } from "../../core/l
 import { parseAddress } from "../../net/address.ts";
 import type { GivenFlags } from "../given.ts";
 import { parseNode } from "../local-nodes.ts";
-import { type DoorOptions, SWAP_ACTIONS, type SwapOptions } from "../options.ts";
+import { type DoorOptions, SWAP_ACTIONS, type SwapAction, type SwapOptions } from "../options.ts";
 import {
   badValue,
   parseCount,
@@ -49,6 +49,10 @@ export const SWAP_ACTION_HELP = SWAP_ACTIONS.map((name) => {
 
 /** Throws ConfigError BAD_CONFIG in one line. */
 export function readSwap(flags: GivenFlags): SwapOptions {
+  return { ...readAction(flags), json: flags.has("json") };
+}
+
+function readAction(flags: GivenFlags): SwapAction {
   const word = flags.argument("ACTION");
   const action = SWAP_ACTIONS.find((it) => it === word);
   if (action === undefined) {

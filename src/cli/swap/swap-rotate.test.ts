@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { FakeShell, quiet, refusal } from "../../../harness/nbd/fake-shell.ts";
+import { FakeShell, quiet, refusal, textOf } from "../../../harness/nbd/fake-shell.ts";
 import { parseAddress } from "../../net/address.ts";
 import { swapUses } from "./swap-devices.ts";
 import { type NodeSpace, swapRotate } from "./swap-rotate.ts";
@@ -39,7 +39,7 @@ function nodeWith({ freeBytes = 4 * GIB, storedBytes = GIB, sizeBytes = 8 * GIB 
 }
 
 const rotate = (shell: FakeShell, node = nodeWith(), options: Partial<typeof OPTIONS> = {}) => {
-  return swapRotate(shell, { ...OPTIONS, ...options }, node, quiet().show, NEVER);
+  return textOf(swapRotate(shell, { ...OPTIONS, ...options }, node, quiet().show, NEVER));
 };
 
 describe("swapRotate()", () => {

@@ -27,7 +27,7 @@ import {
   normalize,
   removeNote,
 } from "./swap-devices.ts";
-import { attachAndSwapOn, checkRootAndLock } from "./swap-steps.ts";
+import { attachAndSwapOn, type Change, checkRootAndLock } from "./swap-steps.ts";
 
 export interface SwapRotateOptions {
   readonly nbd: Address;
@@ -63,7 +63,7 @@ export async function swapRotate(
   node: () => Promise<NodeSpace>,
   show: Show,
   stop: AbortSignal,
-): Promise<string> {
+): Promise<Change> {
   await checkRootAndLock(shell, FAILING);
   if (!shell.has("blkdiscard")) {
     throw noDevice("there is no blkdiscard, which is in the package util-linux");
@@ -83,13 +83,13 @@ export async function swapRotate(
   // Both are on after a rotation that was interrupted. The older one has the lower priority.
   if (second === undefined) {
     const why = await whyNot(first, await node(), options);
-    if (why !== null) return why;
+    if (why !== null) return { text: why, isChanged: false };
     const fresh = ats.find((at) => at !== first.at) as ExportAt;
     const priority = Math.min(first.swap.priority + 1, SWAP_PRIORITY_MAX);
     show.line(await attachAndSwapOn(shell, { ...fresh, device: null, priority }, stop));
   }
   await bringHome(shell, first.device, options, show, stop);
-  return endOf(shell, first.device, first.at);
+  return { text: await endOf(shell, first.device, first.at), isChanged: true };
 }
 
 /** Why swap is not to be rotated, or null. Throws when it should be, and cannot. */

@@ -1,10 +1,16 @@
 import { describe, expect, test } from "bun:test";
-import { type FakeDevice, FakeShell, quiet, refusal } from "../../../harness/nbd/fake-shell.ts";
+import {
+  type FakeDevice,
+  FakeShell,
+  quiet,
+  refusal,
+  textOf,
+} from "../../../harness/nbd/fake-shell.ts";
 import { parseAddress } from "../../net/address.ts";
 import { Progress } from "../progress.ts";
 import type { Shell } from "./shell.ts";
 import { nbdDevices, parseSwaps } from "./swap-devices.ts";
-import { swapOff, swapOn, swapStatus } from "./swap-steps.ts";
+import { swapOff, swapOn, swapReport, swapStatus } from "./swap-steps.ts";
 
 const MIB = 1024 * 1024;
 const NBD = "unix:/run/ramster/nbd.sock";
@@ -19,7 +25,7 @@ const on = (shell: Shell, device: string | null = null) => {
 type Show = Parameters<typeof swapOff>[2];
 
 const off = (shell: Shell, device: string | null = null, show: Show = quiet().show) => {
-  return swapOff(shell, device === null ? OFF : { device }, show, NEVER);
+  return textOf(swapOff(shell, device === null ? OFF : { device }, show, NEVER));
 };
 
 describe("swapOn()", () => {
@@ -299,8 +305,8 @@ describe("swapOff()", () => {
   test("detaches those of several exports that are on", async () => {
     const shell = await swapping(0);
     const both = { ...OFF, exportNames: ["fresh", "swap"] };
-    expect(await swapOff(shell, both, quiet().show, NEVER)).toBe("swap is off: /dev/nbd0");
-    expect(await swapOff(shell, both, quiet().show, NEVER)).toBe(
+    expect(await textOf(swapOff(shell, both, quiet().show, NEVER))).toBe("swap is off: /dev/nbd0");
+    expect(await textOf(swapOff(shell, both, quiet().show, NEVER))).toBe(
       "swap is off already: no nbd device of this machine is swap",
     );
   });
@@ -369,7 +375,9 @@ describe("swapOff()", () => {
   });
 });
 
-test("swapStatus() shows what is attached and how much of it is used", async () => {
+const size = (mib: number) => ({ size_bytes: mib * MIB });
+
+test("swapStatus() and swapReport() show what is attached and how much of it is used", async () => {
   const shell = new FakeShell();
   expect(swapStatus(shell)).toEqual(["no nbd device is attached"]);
   await on(shell);
@@ -378,6 +386,11 @@ test("swapStatus() shows what is attached and how much of it is used", async () 
   expect(swapStatus(shell)).toEqual([
     `/dev/nbd0: 3MiB of 1000MiB used, priority 100, connected, export "swap" of ${NBD}`,
     "/dev/nbd1: 2MiB, not connected, no swap",
+  ]);
+  const swap = { size_bytes: 1000 * MIB, used_bytes: 3 * MIB, priority: 100 };
+  expect(swapReport(shell)).toEqual([
+    { device: "/dev/nbd0", is_connected: true, nbd: NBD, export: "swap", swap, ...size(1024) },
+    { device: "/dev/nbd1", is_connected: false, nbd: null, export: null, swap: null, ...size(2) },
   ]);
 });
 

@@ -12,7 +12,7 @@
  */
 import { RamsterError } from "../../core/errors.ts";
 import { formatSize } from "../../core/units.ts";
-import type { Address } from "../../net/address.ts";
+import { type Address, formatAddress } from "../../net/address.ts";
 import type { Progress } from "../progress.ts";
 import type { Ended, Shell } from "./shell.ts";
 import {
@@ -109,6 +109,13 @@ export async function attachAndSwapOn(
   return `swap is on: ${device}, ${size}, priority ${options.priority}, ${what}`;
 }
 
+/** What a command has done, or why it did nothing. */
+export interface Change {
+  /** One line. */
+  readonly text: string;
+  readonly isChanged: boolean;
+}
+
 /** Several exports: those of them that are on. */
 export type SwapOffOptions =
   | { readonly device: null; readonly nbd: Address; readonly exportNames: readonly string[] }
@@ -117,27 +124,28 @@ export type SwapOffOptions =
 /**
  * Brings all pages home and detaches the device.
  *
- * @returns one line. Throws RamsterError NO_DEVICE or COMMAND_FAILED, also when it is interrupted.
- * The device is still attached then, unless the error says that it is not.
+ * Throws RamsterError NO_DEVICE or COMMAND_FAILED, also when it is interrupted. The device is still
+ * attached then, unless the error says that it is not.
  */
 export async function swapOff(
   shell: Shell,
   options: SwapOffOptions,
   show: { progress: Progress; line: (text: string) => void },
   stop: AbortSignal,
-): Promise<string> {
+): Promise<Change> {
   await checkRootAndLock(shell, CANNOT_OFF);
   const devices = devicesToDetach(shell, options).filter(({ byteCount, isConnected }) => {
     return byteCount > 0 || isConnected;
   });
-  if (devices.length === 0) return NOTHING_ON;
+  if (devices.length === 0) return { text: NOTHING_ON, isChanged: false };
   for (const { path, swap } of devices) {
     if (swap !== null) await runSwapoff(shell, path, show, stop);
     const detached = await shell.run(["nbd-client", "-d", path]);
     requireSuccess(detached, `Cannot detach ${path}, whose swap is off`);
     removeNote(shell, path);
   }
-  return `swap is off: ${devices.map(({ path }) => path).join(", ")}`;
+  const paths = devices.map(({ path }) => path).join(", ");
+  return { text: `swap is off: ${paths}`, isChanged: true };
 }
 
 /** The devices to detach. None: no swap is on that the options could mean. */
@@ -198,7 +206,7 @@ async function runSwapoff(
 
 /** Lines of `ramster swap status`. */
 export function swapStatus(shell: Shell): string[] {
-  const devices = nbdDevices(shell).filter((it) => it.byteCount > 0 || it.swap !== null);
+  const devices = devicesInUse(shell);
   if (devices.length === 0) return ["no nbd device is attached"];
   return devices.map(({ path, byteCount, isConnected, swap, at }) => {
     const connected = isConnected ? "connected" : "not connected";
@@ -207,6 +215,25 @@ export function swapStatus(shell: Shell): string[] {
     const use = `${formatSize(swap.usedBytes)} of ${formatSize(swap.byteCount)} used`;
     return `${path}: ${use}, priority ${swap.priority}, ${connected}${what}`;
   });
+}
+
+function devicesInUse(shell: Shell): NbdDevice[] {
+  return nbdDevices(shell).filter((it) => it.byteCount > 0 || it.swap !== null);
+}
+
+/** The devices in use, for programs. */
+export function swapReport(shell: Shell): readonly object[] {
+  return devicesInUse(shell).map(({ path, byteCount, isConnected, swap, at }) => ({
+    device: path,
+    size_bytes: byteCount,
+    is_connected: isConnected,
+    nbd: at === null ? null : formatAddress(at.nbd),
+    export: at?.exportName ?? null,
+    swap:
+      swap === null
+        ? null
+        : { size_bytes: swap.byteCount, used_bytes: swap.usedBytes, priority: swap.priority },
+  }));
 }
 
 /** Two commands at once could take the same device, or attach an export twice. */

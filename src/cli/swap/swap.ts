@@ -8,23 +8,34 @@ import type { NodeStats } from "../../wire/stats.ts";
 import { withClient } from "../door.ts";
 import { EXIT, type ExitCode } from "../exit.ts";
 import type { SwapOptions } from "../options.ts";
-import { print, printError } from "../print.ts";
+import { printAnswer, printError } from "../print.ts";
 import { Progress } from "../progress.ts";
 import { stopSignal } from "../stop-signal.ts";
-import { BunShell } from "./shell.ts";
+import { BunShell, type Shell } from "./shell.ts";
 import { type NodeSpace, swapRotate } from "./swap-rotate.ts";
-import { swapOff, swapOn, swapStatus } from "./swap-steps.ts";
+import { type Change, swapOff, swapOn, swapReport, swapStatus } from "./swap-steps.ts";
 
 export async function run(options: SwapOptions): Promise<ExitCode> {
-  await print(`${await outcome(options, stopSignal())}\n`);
+  const shell = new BunShell();
+  if (options.action === "status") {
+    const text = swapStatus(shell).join("\n");
+    await printAnswer({ text, json: { devices: swapReport(shell) } }, options);
+    return EXIT.DONE;
+  }
+  const { text, isChanged } = await change(shell, options, stopSignal());
+  const json = { is_changed: isChanged, message: text, devices: swapReport(shell) };
+  await printAnswer({ text, json }, options);
   return EXIT.DONE;
 }
 
-async function outcome(options: SwapOptions, stop: AbortSignal): Promise<string> {
-  const shell = new BunShell();
+async function change(
+  shell: Shell,
+  options: Exclude<SwapOptions, { action: "status" }>,
+  stop: AbortSignal,
+): Promise<Change> {
   switch (options.action) {
     case "on":
-      return swapOn(shell, options, stop);
+      return { text: await swapOn(shell, options, stop), isChanged: true };
     case "off": {
       const progress = new Progress(process.stderr, { quiet: false });
       const line = (text: string): void => printError(`ramster: ${text}`);
@@ -36,8 +47,6 @@ async function outcome(options: SwapOptions, stop: AbortSignal): Promise<string>
       const node = () => withClient(options, async (client) => spaceOf(await client.stats()));
       return swapRotate(shell, options, node, { progress, line }, stop);
     }
-    case "status":
-      return swapStatus(shell).join("\n");
     default:
       return unreachable(options);
   }
