@@ -3,7 +3,7 @@
  * and leave. It is skipped where `serf` is not installed. .ci/run installs it.
  */
 import { expect, test } from "bun:test";
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { parseKeyFile } from "../../src/security/key-file.ts";
 import { counter, fill, logged, ProcessWorld, until } from "../processes/process-world.ts";
 import { SerfAgent } from "./serf-agent.ts";
@@ -127,6 +127,23 @@ test.skipIf(!SerfAgent.isInstalled)(
         return text.match(/\S+=\s+\[\d+\/\d+\]/g)?.join() === `${next}  [5/5]`;
       });
       await logged(seed, /gossip key \w+ is used to encrypt by member "asker"/);
+
+      // A rotation that a node leads takes the agents along. They have no key file.
+      const rotation = world.spawn(["key", "rotate", "--client", seed.client]);
+      let rotated = "";
+      for await (const part of rotation.stdout.pipeThrough(new TextDecoderStream())) {
+        rotated += part;
+        const [line = ""] = rotated.split("\n");
+        const keys = readFileSync(path, "utf8");
+        if (!rotated.includes("waiting for") || keys.includes(line)) continue;
+        writeFileSync(path, keys.replace("gossip-key", `${line}\ngossip-key`));
+      }
+      expect(await rotation.exited).toBe(0);
+      expect(rotated).toContain('waiting for the key files of: "n0", "n1", "n2"\n');
+      expect(rotated).toContain("\ndone: 5 members use the key ");
+      const { text } = await asker.run("keys", "-list");
+      const fresh = /^gossip-key = (.*)\n/.exec(rotated)?.[1];
+      expect(text.match(/\S+=\s+\[\d+\/\d+\]/g)?.join()).toBe(`${fresh}  [5/5]`);
 
       await others[0]?.kill();
       await until("it has failed", async () => (await asker.statusOf("n1")) === "failed");

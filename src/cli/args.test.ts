@@ -360,7 +360,7 @@ describe("parseArgs() refuses", () => {
     ["node --join a:0", 'Cannot use --join "a:0": port 0 is no address to connect to'],
     [
       "key burn --client unix:/a",
-      'Cannot run key "burn": take one of list, add, use, remove, reload',
+      'Cannot run key "burn": take one of list, add, use, remove, rotate, reload',
     ],
     [
       "key reload k --client unix:/a",

@@ -351,17 +351,28 @@ export const keygen: Command<KeygenOptions> = {
 
 export const key: Command<KeyOptions> = {
   name: "key",
-  summary: "Replaces gossip keys of a running node, or rereads its key file",
+  summary: "Replaces the gossip key of a cluster, or the certificate of a running node",
   arguments: [
-    { name: "ACTION", required: true, help: "list, add, use, remove or reload" },
+    { name: "ACTION", required: true, help: "one of the actions below" },
     {
       name: "KEY",
       required: false,
       help: "to add: base64, or the line that another add printed (default: a new key); else a fingerprint",
     },
   ],
+  actions: [
+    { name: "list", help: "shows the fingerprints of the gossip keys of one node." },
+    {
+      name: "rotate",
+      help: "replaces the gossip key of all members, step by step. After a failure it goes on.",
+    },
+    { name: "add", help: "adds a key to one node, which decrypts with it." },
+    { name: "use", help: "lets one node encrypt with a key that it has." },
+    { name: "remove", help: "removes a key from one node." },
+    { name: "reload", help: "lets one node read the certificate in its key file again." },
+  ],
   groups: [{ title: "Flags", flags: [...DOOR, JSON_FLAG] }],
-  examples: ["ramster key add", "ramster key use 0123456789ab"],
+  examples: ["ramster key rotate", "ramster key add", "ramster key use 0123456789ab"],
   read: readKeyCommand,
   load: () => import("./key-ring.ts"),
 };

@@ -1,19 +1,35 @@
 /**
  * `ramster key`: replaces the gossip keys of a running node. "add" without a key makes a new key
- * and prints it. A person then adds it to the other nodes and to their key files. "reload" makes
- * the node read the certificate in its key file again.
+ * and prints it. A person then adds it to the other nodes and to their key files. "rotate" does all
+ * steps on all nodes. "reload" makes the node read the certificate in its key file again.
  */
 import { GOSSIP_KEY_BYTES } from "../core/limits.ts";
 import { withClient } from "./door.ts";
 import { EXIT, type ExitCode } from "./exit.ts";
+import { type RotationShow, rotate } from "./key-rotate.ts";
 import type { KeyOptions } from "./options.ts";
-import { type Answer, printAnswer } from "./print.ts";
+import { type Answer, print, printAnswer, printError } from "./print.ts";
+import { aborted, stopSignal } from "./stop-signal.ts";
 
 const KNOB = "gossip_keys";
 
 export async function run(options: KeyOptions): Promise<ExitCode> {
-  await printAnswer(await answer(options), options);
+  const { action, json } = options;
+  const doing = action === "rotate" ? rotateAll(options) : answer(options);
+  await printAnswer(await doing, { json });
   return EXIT.DONE;
+}
+
+function rotateAll(options: KeyOptions): Promise<Answer> {
+  const stop = stopSignal();
+  const stopped = aborted(stop);
+  const show: RotationShow = {
+    // With --json, standard output is for the result.
+    line: async (text) => void (options.json ? printError(text) : await print(`${text}\n`)),
+    pause: (ms) => Promise.race([Bun.sleep(ms), stopped]),
+    stop,
+  };
+  return withClient(options, (client) => rotate(client, show));
 }
 
 async function answer(options: KeyOptions): Promise<Answer> {

@@ -90,7 +90,7 @@ export async function run(
   const { random } = outside;
   const { keyPath } = config;
   const key = keyPath === null ? null : openOwnKey(keyPath, outside.transport, log);
-  const keyring = key === null ? null : new Keyring(key.gossipKeys, random);
+  const keyring = key === null ? null : new Keyring(key.gossipKeys, random, key.readGossipKeys);
   const limits = doorLimits(descriptorLimit());
   const membership = openMembership({ ...outside, log, keyring, limits }, config);
   const availableBytes = () => holdableBytes(hostMemory.read());

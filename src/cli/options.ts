@@ -66,7 +66,7 @@ export interface GetOptions extends DoorOptions {
   readonly knob: string | null;
 }
 
-export const KEY_ACTIONS = ["list", "add", "use", "remove", "reload"] as const;
+export const KEY_ACTIONS = ["list", "add", "use", "remove", "rotate", "reload"] as const;
 export type KeyAction = (typeof KEY_ACTIONS)[number];
 
 export interface KeyOptions extends DoorOptions {

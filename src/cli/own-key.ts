@@ -13,6 +13,8 @@ import { badValue } from "./units.ts";
 
 export interface OwnKey {
   readonly gossipKeys: readonly Uint8Array[];
+  /** Reads the gossip keys in the file again. Throws as openOwnKey does. */
+  readonly readGossipKeys: () => readonly Uint8Array[];
   /** A transport with TLS on its TCP streams. */
   readonly transport: Transport;
   readonly certificate: Certificate;
@@ -26,6 +28,7 @@ export function openOwnKey(path: string, transport: Transport, log: Log): OwnKey
   const tls = new RenewableTls(key.tls);
   return {
     gossipKeys: key.gossipKeys,
+    readGossipKeys: () => readKey(path).gossipKeys,
     transport: secured(transport, tls, (line) => log.write("error", "net", line)),
     certificate: certificateIn(path, tls),
     plain: { transport, tls },

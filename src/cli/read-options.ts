@@ -141,6 +141,9 @@ export function readKeyCommand(flags: GivenFlags): KeyOptions {
   if (key !== null && action === "reload") {
     throw refuse('Cannot run "key reload" with a KEY: the node reads its own key file');
   }
+  if (key !== null && action === "rotate") {
+    throw refuse('Cannot run "key rotate" with a KEY: it makes a new one');
+  }
   // The line that `key add` prints, and that key files have, is a key as well.
   const bare = key?.replace(/^\s*gossip-key\s*=\s*/, "") ?? null;
   return { ...readDoor(flags), action, key: bare, json: flags.has("json") };

@@ -20,7 +20,7 @@ import { COMPOUND_PARTS_MAX } from "../core/limits.ts";
 import type { LogLevel } from "../core/log-line.ts";
 import { below, type Random } from "../core/random.ts";
 import { Timers } from "../core/timers.ts";
-import { encodeMessage } from "../gossip/body.ts";
+import { userMessage } from "../gossip/body.ts";
 import type { Keyring } from "../gossip/keyring.ts";
 import {
   MEMBER_STATE,
@@ -47,8 +47,9 @@ import { ClusterCounters } from "./counters.ts";
 import type { Member } from "./member.ts";
 import { FULL, type MemberEvents, Members } from "./members.ts";
 import { Prober, shuffled } from "./prober.ts";
-import { Serf, type SerfNews } from "./serf.ts";
-import { SerfAnswers } from "./serf-answers.ts";
+import { Serf } from "./serf.ts";
+import type { Asked } from "./serf-asks.ts";
+import { SerfTraffic } from "./serf-traffic.ts";
 import { type ClusterSettings, pushPullMs, retransmitLimit } from "./settings.ts";
 import { Streams } from "./streams.ts";
 import { reasonNotToFit } from "./versions.ts";
@@ -82,12 +83,10 @@ export class Cluster {
   private readonly options: GossipOptions;
   private readonly awareness: Awareness;
   private readonly queue = new BroadcastQueue();
-  /** Events and queries of Serf. News of members goes first. */
-  private readonly serfQueue = new BroadcastQueue();
   private readonly serf: Serf;
   private readonly streams: Streams;
   private port: DatagramPort | null = null;
-  private parts: { members: Members; prober: Prober; answers: SerfAnswers } | null = null;
+  private parts: { members: Members; prober: Prober; traffic: SerfTraffic } | null = null;
   private readonly timers: Timers;
   private readonly noticedAtMs = new Map<string, number>();
   private seeds: readonly TcpAddress[] = [];
@@ -164,14 +163,16 @@ export class Cluster {
       { clock, random, members, awareness, counters, output },
       this.settings,
     );
-    const answers = new SerfAnswers({
-      members,
-      random,
-      keyring: this.options.keyring,
-      send: (to, message) => this.sendAlone(to, [message]),
-      onNotice: (level, line) => this.notice(level, line),
-    });
-    this.parts = { members, prober, answers };
+    const { keyring } = this.options;
+    const send = (to: TcpAddress, message: Uint8Array) => this.sendAlone(to, [message]);
+    const onNotice = (level: LogLevel, line: string) => this.notice(level, line);
+    const { gossipIntervalMs, packetBytesMax } = this.settings;
+    const roomBytes = packetBytesMax - packetOverhead(this.options) - COMPOUND_PART_BYTES;
+    const traffic = new SerfTraffic(
+      { clock, random, members, serf, keyring, intents: queue, send, onNotice },
+      { gossipIntervalMs, roomBytes },
+    );
+    this.parts = { members, prober, traffic };
     this.announce("join");
     prober.start();
     this.every("gossip", this.settings.gossipIntervalMs, () => this.gossip());
@@ -228,6 +229,11 @@ export class Cluster {
     if (toEach) this.sendOwnNewsToEach();
   }
 
+  /** Asks all members with a query of Serf, and waits for their answers. */
+  ask(name: string, payload: Uint8Array): Promise<Asked> {
+    return this.running.traffic.ask(name, payload);
+  }
+
   /** Announces that this node leaves, and waits until the news has spread. */
   async leave(): Promise<void> {
     if (this.parts === null) return;
@@ -247,13 +253,14 @@ export class Cluster {
   async stop(): Promise<void> {
     this.timers.stop();
     this.parts?.prober.stop();
+    this.parts?.traffic.stop();
     this.parts?.members.stop();
     this.port?.close();
     this.port = null; // Streams that end now are no failure.
     this.streams.stop();
   }
 
-  private get running(): { members: Members; prober: Prober; answers: SerfAnswers } {
+  private get running(): { members: Members; prober: Prober; traffic: SerfTraffic } {
     if (this.parts === null) throw new RamsterError("CLOSED", "The cluster has not been started");
     return this.parts;
   }
@@ -308,31 +315,11 @@ export class Cluster {
     try {
       const news = this.serf.onMessage(bytes);
       if (this.serf.isMistaken) this.announce("join");
-      else if (news !== null) this.onSerfNews(news, userMessage(bytes));
+      else if (news !== null) this.running.traffic.onNews(news, bytes);
     } catch (error) {
       if (!(error instanceof WireError)) throw error;
       this.noteUnread(`of a Serf message from "${from}"`, { count: 1, reason: error.message });
     }
-  }
-
-  private onSerfNews(news: SerfNews, message: Uint8Array): void {
-    switch (news.kind) {
-      case "intent":
-        return this.queue.add(news.subject, message);
-      case "event":
-        return this.passOn(news.subject, message);
-      case "query":
-        if (news.query.isBroadcast) this.passOn(news.subject, message);
-        return this.running.answers.answer(news.query);
-      case "relay":
-        return this.running.answers.forward(news.relay);
-    }
-  }
-
-  /** A message that does not fit a datagram spreads by push/pull alone, as with Serf. */
-  private passOn(subject: string, message: Uint8Array): void {
-    const room = this.settings.packetBytesMax - packetOverhead(this.options) - COMPOUND_PART_BYTES;
-    if (message.byteLength <= room) this.serfQueue.add(subject, message);
   }
 
   private onStreamMessage(message: StreamMessage, from: string): StreamMessage | null {
@@ -386,11 +373,15 @@ export class Cluster {
     const used = messages.reduce((sum, message) => {
       return sum + message.byteLength + COMPOUND_PART_BYTES;
     }, packetOverhead(this.options));
-    const news = takeNews([this.queue, this.serfQueue], this.settings.packetBytesMax - used, {
-      overhead: COMPOUND_PART_BYTES,
-      countMax: COMPOUND_PARTS_MAX - messages.length,
-      limit: retransmitLimit(this.settings, this.running.members.count),
-    });
+    const news = takeNews(
+      [this.queue, this.running.traffic.queue],
+      this.settings.packetBytesMax - used,
+      {
+        overhead: COMPOUND_PART_BYTES,
+        countMax: COMPOUND_PARTS_MAX - messages.length,
+        limit: retransmitLimit(this.settings, this.running.members.count),
+      },
+    );
     this.sendAlone(to, [...messages, ...news]);
   }
 
@@ -421,14 +412,14 @@ export class Cluster {
   }
 
   private gossip(): void {
-    const { members } = this.running;
+    const { members, traffic } = this.running;
     if (this.ownNewsTo.length > 0) {
       const own = members.ownMessage();
       const messages = this.farewell === null ? [own] : [this.farewell, own];
       const next = this.ownNewsTo.splice(0, OWN_NEWS_PER_TICK);
       for (const { address } of next) this.send(address, messages);
     }
-    if (this.queue.count + this.serfQueue.count === 0) return;
+    if (this.queue.count + traffic.queue.count === 0) return;
     const deadSinceMs = this.env.clock.now() - this.settings.gossipToTheDeadMs;
     const listeners = shuffled(members.all, this.env.random)
       .filter((it) => !it.isSelf && (it.isThere || it.stateSinceMs > deadSinceMs))
@@ -582,10 +573,6 @@ export class Cluster {
 
 /** Different warnings in NOTICE_QUIET_MS. Malformed gossip must not flood the log. */
 const NOTICES_MAX = 32;
-
-function userMessage(bytes: Uint8Array): Uint8Array {
-  return encodeMessage({ kind: "user", bytes });
-}
 
 /** A decoder's error message without its prefix. */
 function withoutPrefix(message: string): string {

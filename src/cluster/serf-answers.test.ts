@@ -1,8 +1,9 @@
 import { beforeEach, describe, expect, test } from "bun:test";
 import { SimClock } from "../../harness/sim/clock.ts";
+import { ConfigError } from "../core/errors.ts";
 import { SERF_RELAYS_MAX } from "../core/limits.ts";
 import { SeededRandom } from "../core/random.ts";
-import { Keyring } from "../gossip/keyring.ts";
+import { fingerprintOf, Keyring } from "../gossip/keyring.ts";
 import { GOSSIP } from "../gossip/messages.ts";
 import { decodeMsgpack, encodeMsgpack, msgpackEnd } from "../gossip/msgpack.ts";
 import { SERF } from "../gossip/serf-messages.ts";
@@ -50,7 +51,7 @@ beforeEach(() => {
     },
   );
   for (let i = 2; i < 6; i += 1) add(`m${i}`, i);
-  keyring = new Keyring(KEYS.slice(0, 1), new SeededRandom(1));
+  keyring = new Keyring(KEYS.slice(0, 1), new SeededRandom(1), () => KEYS.slice(0, 1));
   sent = [];
   notices = [];
 });
@@ -186,18 +187,28 @@ describe("keys", () => {
     }
     expect(keyring?.keys()).toEqual([next]);
     const done = { Result: true, Message: "", Keys: [], PrimaryKey: "" };
-    const listed = { ...done, Keys: [base64(next)], PrimaryKey: base64(next) };
+    const listed = { Keys: [base64(next)], PrimaryKey: base64(next) };
+    const ofRamster = { KeyFile: [fingerprintOf(old)], LatestKey: fingerprintOf(next) };
     expect(answers().map((it) => ("body" in it ? it.body : null))).toEqual([
       done,
       done,
       done,
-      listed,
+      { ...done, ...listed, ...ofRamster },
     ]);
     expect(answers().map((it) => ("id" in it ? it.id : null))).toEqual([8, 8, 8, 8]);
     expect(notices.length).toBe(3);
     expect(notices[0]).toMatch(
       /^gossip key [0-9a-f]{12} is added by member "m2": change the key file/,
     );
+  });
+
+  test("of a file that cannot be read are none", () => {
+    keyring = new Keyring([old], new SeededRandom(1), () => {
+      throw new ConfigError("BAD_CONFIG", "no such file");
+    });
+    ask({ Name: "_serf_list-keys", Payload: request(undefined) });
+    const [answer] = answers();
+    expect(answer).toMatchObject({ body: { Result: true, KeyFile: [] } });
   });
 
   test("that cannot be changed are refused with a reason", () => {

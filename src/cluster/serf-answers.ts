@@ -11,7 +11,7 @@ import { ConfigError } from "../core/errors.ts";
 import { SERF_RELAYS_MAX } from "../core/limits.ts";
 import type { LogLevel } from "../core/log-line.ts";
 import type { Random } from "../core/random.ts";
-import { encodeMessage } from "../gossip/body.ts";
+import { userMessage } from "../gossip/body.ts";
 import { fingerprintOf, type Keyring } from "../gossip/keyring.ts";
 import { MEMBER_STATE, type MemberState } from "../gossip/messages.ts";
 import {
@@ -22,6 +22,7 @@ import {
   encodeRelay,
   type Filter,
   INTERNAL_QUERY_PREFIX,
+  type KeyAnswer,
   type Query,
   type Relay,
 } from "../gossip/serf-queries.ts";
@@ -69,6 +70,11 @@ export class SerfAnswers {
     if (!query.name.startsWith(INTERNAL_QUERY_PREFIX)) return;
     const payload = this.answerTo(query, asker);
     if (payload !== null) this.respond(query, asker, payload);
+  }
+
+  /** The answer of this node to its own query, or null. */
+  ownTo(query: Query): Uint8Array | null {
+    return this.answerTo(query, this.members.self);
   }
 
   /**
@@ -119,17 +125,22 @@ export class SerfAnswers {
       if (!(error instanceof ConfigError)) throw error;
       return refusal(error.message);
     }
-    const done = { add: "added", use: "used to encrypt", remove: "removed" }[how];
-    const what = `gossip key ${fingerprintOf(key)} is ${done} by member "${asker.name}"`;
+    const did = { add: "added", use: "used to encrypt", remove: "removed" }[how];
+    const what = `gossip key ${fingerprintOf(key)} is ${did} by member "${asker.name}"`;
     this.onNotice("info", `${what}: change the key file of this node too`);
-    return encodeKeyResponse({ done: true, message: "", keys: [] });
+    return done();
   }
 
   private listKeys(): Uint8Array {
     const { keyring } = this;
     if (keyring === null) return refusal("Keyring is empty (encryption not enabled)");
     const keys = keyring.keys().map((key) => Buffer.from(key).toString("base64"));
-    return encodeKeyResponse({ done: true, message: "", keys });
+    const { latest } = keyring;
+    return done({
+      keys,
+      inFile: keysInFile(keyring),
+      latest: latest === null ? "" : fingerprintOf(latest),
+    });
   }
 
   private respond(query: Query, asker: Member, payload: Uint8Array | null): void {
@@ -189,10 +200,22 @@ export function matches(expression: string, text: string): boolean {
   });
 }
 
-function refusal(message: string): Uint8Array {
-  return encodeKeyResponse({ done: false, message, keys: [] });
+const NO_KEYS = { keys: [], inFile: null, latest: "" };
+
+function done(answer: Partial<KeyAnswer> = {}): Uint8Array {
+  return encodeKeyResponse({ ...NO_KEYS, ...answer, done: true, message: "" });
 }
 
-function userMessage(bytes: Uint8Array): Uint8Array {
-  return encodeMessage({ kind: "user", bytes });
+function refusal(message: string): Uint8Array {
+  return encodeKeyResponse({ ...NO_KEYS, done: false, message });
+}
+
+/** A file that cannot be read has no keys: the next start fails. */
+function keysInFile(keyring: Keyring): string[] | null {
+  try {
+    return keyring.inFile()?.map(fingerprintOf) ?? null;
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    return [];
+  }
 }

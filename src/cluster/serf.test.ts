@@ -142,7 +142,7 @@ test("events are news once, also from a push/pull, and are part of the next one"
   ]);
 });
 
-test("queries are news once; answers and messages of later versions are not", () => {
+test("queries are news once, answers always, and messages of later versions never", () => {
   const serf = serfOf("self");
   const query = (id: number): Uint8Array => {
     const fields = { LTime: 9, ID: id, Addr: Uint8Array.of(10, 0, 0, 1), Port: 1, Flags: 2 };
@@ -151,7 +151,10 @@ test("queries are news once; answers and messages of later versions are not", ()
   expect(serf.onMessage(query(1))).toMatchObject({ kind: "query", query: { isBroadcast: false } });
   expect(serf.onMessage(query(1))).toBeNull();
   expect(serf.onMessage(query(2))?.kind).toBe("query");
-  expect(serf.onMessage(Uint8Array.of(SERF.QUERY_RESPONSE, 0x80))).toBeNull();
+  expect(serf.onMessage(Uint8Array.of(SERF.QUERY_RESPONSE, 0x80))).toMatchObject({
+    kind: "response",
+    response: { from: "" },
+  });
   expect(serf.onMessage(Uint8Array.of(77, 0x80))).toBeNull();
   expect(serf.onMessage(new Uint8Array(0))).toBeNull();
   expect(() => serf.onMessage(Uint8Array.of(SERF.QUERY, 0xc1))).toThrow(WireError);

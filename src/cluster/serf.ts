@@ -22,7 +22,14 @@ import {
   SERF,
   type UserEvent,
 } from "../gossip/serf-messages.ts";
-import { decodeQuery, decodeRelay, type Query, type Relay } from "../gossip/serf-queries.ts";
+import {
+  decodeQuery,
+  decodeQueryResponse,
+  decodeRelay,
+  type Query,
+  type QueryResponse,
+  type Relay,
+} from "../gossip/serf-queries.ts";
 import { isLater, isNear, LamportClock } from "./lamport.ts";
 import { Recent } from "./recent.ts";
 
@@ -37,6 +44,7 @@ export type SerfNews =
   | { readonly kind: "intent"; readonly subject: string }
   | { readonly kind: "event"; readonly subject: string }
   | { readonly kind: "query"; readonly subject: string; readonly query: Query }
+  | { readonly kind: "response"; readonly response: QueryResponse }
   | { readonly kind: "relay"; readonly relay: Relay };
 
 export interface SerfHooks {
@@ -93,8 +101,7 @@ export class Serf {
 
   /**
    * Takes a message of Serf. @returns its news, or null when it has none: also for messages of
-   * later versions, and answers to queries, which this node never sends. Throws WireError
-   * BAD_FRAME.
+   * later versions. Throws WireError BAD_FRAME.
    */
   onMessage(bytes: Uint8Array): SerfNews | null {
     const body = bytes.subarray(1);
@@ -110,10 +117,11 @@ export class Serf {
       }
       case SERF.QUERY: {
         const query = decodeQuery(body);
-        const subject = `query ${query.ltime} ${query.id}`;
-        const isNew = this.queries.add(query.ltime, subject, null, subject.length);
-        return isNew ? { kind: "query", subject, query } : null;
+        const subject = this.noteQuery(query);
+        return subject === null ? null : { kind: "query", subject, query };
       }
+      case SERF.QUERY_RESPONSE:
+        return { kind: "response", response: decodeQueryResponse(body) };
       case SERF.RELAY:
         return { kind: "relay", relay: decodeRelay(body) };
       default:
@@ -147,6 +155,17 @@ export class Serf {
     for (const [ltime, events] of state.events) {
       for (const event of events) this.noteEvent(ltime, event);
     }
+  }
+
+  /** The time of a query that this node asks. */
+  queryTime(): LTime {
+    return this.queries.clock.tick();
+  }
+
+  /** @returns the subject of the query, or null when it is not new. */
+  noteQuery({ ltime, id }: Pick<Query, "ltime" | "id">): string | null {
+    const subject = `query ${ltime} ${id}`;
+    return this.queries.add(ltime, subject, null, subject.length) ? subject : null;
   }
 
   private onIntent(intent: Intent): SerfNews | null {

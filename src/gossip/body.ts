@@ -20,6 +20,11 @@ const PORT_MAX = 65_535;
 const PAYLOAD_BYTES_MAX = 1400;
 const ERROR_BYTES_MAX = 1024;
 
+/** A message of memberlist's user, which is Serf. */
+export function userMessage(bytes: Uint8Array): Uint8Array {
+  return encodeMessage({ kind: "user", bytes });
+}
+
 /** The bytes of a whole message: its id, then its body. */
 export function encodeMessage(message: PacketMessage): Uint8Array {
   switch (message.kind) {

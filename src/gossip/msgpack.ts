@@ -91,6 +91,10 @@ export class Fields {
     return Object.entries(value);
   }
 
+  has(name: string): boolean {
+    return (this.value(name) ?? null) !== null;
+  }
+
   private value(name: string): unknown {
     return Object.hasOwn(this.values, name) ? this.values[name] : undefined;
   }

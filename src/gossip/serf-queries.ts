@@ -17,8 +17,11 @@ export const INTERNAL_QUERY_PREFIX = "_serf_";
 
 const QUERY_FLAG = { ACK: 1, NO_BROADCAST: 2 } as const;
 const FILTER = { NODE: 0, TAG: 1 } as const;
+const NANOSECONDS_PER_MS = 1_000_000n;
 const IP_BYTES_MAX = 16;
 const PORT_MAX = 65_535;
+/** 32 bytes in base64. */
+const KEY_CHARS_MAX = 44;
 
 /** A member answers a query only if it passes all filters. */
 export type Filter =
@@ -78,6 +81,27 @@ export function decodeQuery(body: Uint8Array): Query {
   };
 }
 
+/** Without filters. `timeoutMs`: how long the asking member waits. */
+export function encodeQuery(query: Query, timeoutMs: number): Uint8Array {
+  const { ltime, id, addr, port, source, name, payload } = query;
+  const flags =
+    (query.wantsAck ? QUERY_FLAG.ACK : 0) | (query.isBroadcast ? 0 : QUERY_FLAG.NO_BROADCAST);
+  const fields = {
+    LTime: shortest(ltime),
+    ID: id,
+    Addr: addr,
+    Port: port,
+    SourceNode: source,
+    Filters: null,
+    Flags: flags,
+    RelayFactor: query.relays,
+    Timeout: shortest(BigInt(timeoutMs) * NANOSECONDS_PER_MS),
+    Name: name,
+    Payload: payload,
+  };
+  return withId(SERF.QUERY, encodeMsgpack(fields));
+}
+
 function decodeFilter(value: unknown): Filter {
   if (!(value instanceof Uint8Array)) return { kind: "unknown" };
   const body = value.subarray(1);
@@ -103,6 +127,17 @@ export function encodeQueryResponse({ ltime, id, from, payload }: QueryResponse)
   return withId(SERF.QUERY_RESPONSE, encodeMsgpack(fields));
 }
 
+export function decodeQueryResponse(body: Uint8Array): QueryResponse {
+  const fields = new Fields(decodeMsgpack(body));
+  const isAck = (fields.count("Flags") & QUERY_FLAG.ACK) !== 0;
+  return {
+    ltime: fields.u64("LTime"),
+    id: fields.count("ID"),
+    from: fields.text("From", FOREIGN_NAME_BYTES_MAX),
+    payload: isAck ? null : fields.bytes("Payload", PACKET_BYTES_MAX),
+  };
+}
+
 /** `message`: a whole message of Serf. */
 export function encodeRelay({ addr, port, message }: Relay, name: string): Uint8Array {
   const address = { IP: addr, Port: port, Zone: "" };
@@ -126,15 +161,43 @@ export function decodeKeyRequest(payload: Uint8Array): Uint8Array {
   return new Fields(decodeMsgpack(payload.subarray(1))).bytes("Key", PACKET_BYTES_MAX);
 }
 
-/** `message`: why it was not done. `keys`: in base64, the key that encrypts first. */
-export function encodeKeyResponse(answer: {
+/** `key` empty: the keys are to be listed. */
+export function encodeKeyRequest(key: Uint8Array): Uint8Array {
+  return withId(SERF.KEY_REQUEST, encodeMsgpack({ Key: key }));
+}
+
+/** A member's answer to a query about keys. */
+export interface KeyAnswer {
   readonly done: boolean;
+  /** Why it was not done. */
   readonly message: string;
+  /** In base64. The key that encrypts is the first. */
   readonly keys: readonly string[];
-}): Uint8Array {
-  const { done, message, keys } = answer;
+  /** The fingerprints of the keys in its key file. Null: not known, as of an agent of Serf. */
+  readonly inFile: readonly string[] | null;
+  /** The fingerprint of the key that was added last while it ran. Empty: none, or not known. */
+  readonly latest: string;
+}
+
+/** Agents of Serf ignore KeyFile and LatestKey, which they do not know. */
+export function encodeKeyResponse({ done, message, keys, inFile, latest }: KeyAnswer): Uint8Array {
   const fields = { Result: done, Message: message, Keys: keys, PrimaryKey: keys[0] ?? "" };
-  return withId(SERF.KEY_RESPONSE, encodeMsgpack(fields));
+  const own = { KeyFile: inFile ?? undefined, LatestKey: latest || undefined };
+  return withId(SERF.KEY_RESPONSE, encodeMsgpack({ ...fields, ...own }));
+}
+
+export function decodeKeyResponse(payload: Uint8Array): KeyAnswer {
+  const fields = new Fields(decodeMsgpack(payload.subarray(1)));
+  const listOf = (name: string) => fields.list(name).map((key) => textOf(key, name));
+  const primary = fields.text("PrimaryKey", KEY_CHARS_MAX);
+  const keys = listOf("Keys");
+  return {
+    done: fields.flag("Result"),
+    message: fields.text("Message", PACKET_BYTES_MAX),
+    keys: primary === "" ? keys : [primary, ...keys.filter((key) => key !== primary)],
+    inFile: fields.has("KeyFile") ? listOf("KeyFile") : null,
+    latest: fields.text("LatestKey", KEY_CHARS_MAX),
+  };
 }
 
 /** What this node knows of a member whose name two nodes claim. Null: the name is unknown. */

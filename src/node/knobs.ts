@@ -11,6 +11,7 @@
  */
 import { ConfigError } from "../core/errors.ts";
 import { refused } from "../core/units.ts";
+import { clusterKeyControl } from "./cluster-keys.ts";
 import { type LiveConfig, settingsOf } from "./config.ts";
 import { type Control, controlsOf } from "./controls.ts";
 import { type LiveSetting, liveSettings } from "./live-settings.ts";
@@ -21,7 +22,7 @@ import { ORDERED, SETTINGS, type SettingKey } from "./settings.ts";
 export interface Knobs {
   /** The knobs that `ramster get` shows without a name, in this order. */
   readonly listed: ReadonlyMap<string, Control>;
-  /** The listed knobs, and all settings under their flags. */
+  /** The listed knobs, all settings under their flags, and the gossip keys of all members. */
   readonly all: ReadonlyMap<string, Control>;
 }
 
@@ -35,6 +36,7 @@ export function knobsOf(parts: NodeParts): Knobs {
     listed.set(nameOf(setting), liveKnob(parts, key, use, plain.format));
   }
   const all = new Map(listed);
+  all.set("cluster_keys", clusterKeyControl(parts.membership));
   for (const [key, setting] of settingsOf(parts.config.role)) {
     if (all.has(setting.flag)) continue;
     const use = live[key];

@@ -13,6 +13,7 @@
  */
 import { Cluster, type Member } from "../cluster/cluster.ts";
 import type { ClusterCounters } from "../cluster/counters.ts";
+import type { Asked } from "../cluster/serf-asks.ts";
 import type { ClusterSettings } from "../cluster/settings.ts";
 import { assert } from "../core/assert.ts";
 import type { Clock, TimerId } from "../core/clock.ts";
@@ -263,6 +264,11 @@ export class Membership {
   }
 
   /** Null when gossip is not encrypted. */
+  /** Asks all members with a query of Serf. */
+  ask(name: string, payload: Uint8Array): Promise<Asked> {
+    return this.cluster.ask(name, payload);
+  }
+
   get keyring(): Keyring | null {
     return this.env.keyring;
   }
