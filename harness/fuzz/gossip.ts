@@ -10,6 +10,7 @@ import type { PacketMessage, StreamMessage } from "../../src/gossip/messages.ts"
 import { decodePacket, encodePacket } from "../../src/gossip/packet.ts";
 import { decodeCoordinate } from "../../src/gossip/serf-coordinate.ts";
 import { decodeSerfState } from "../../src/gossip/serf-messages.ts";
+import { decodeKeyResponse } from "../../src/gossip/serf-queries.ts";
 import { decodeTags } from "../../src/gossip/serf-tags.ts";
 import { encodeStream, StreamDecoder } from "../../src/gossip/stream.ts";
 import { type GossipFixture, gossipFixtures } from "../gossip/fixtures.ts";
@@ -88,7 +89,11 @@ function lookInside(message: PacketMessage | StreamMessage): void {
   if (message.kind === "ack") decodeCoordinate(message.payload);
   if (message.kind === "user") {
     const serf = new Serf("self", { onLeave: () => {} });
-    refusedOr(() => void serf.onMessage(message.bytes));
+    refusedOr(() => {
+      const news = serf.onMessage(message.bytes);
+      if (news?.kind === "response") decodeKeyResponse(news.response.payload ?? message.bytes);
+    });
+    refusedOr(() => void decodeKeyResponse(message.bytes));
   }
   if (message.kind === "push-pull") refusedOr(() => void decodeSerfState(message.userState));
 }

@@ -1,4 +1,5 @@
 /** The verdict: all findings, worst first, each with what to do. */
+import { findingDetail } from "../../monitoring/finding-text.ts";
 import type { Overview } from "../../monitoring/overview.ts";
 import { byId, html, replaceIfNew } from "./dom.ts";
 
@@ -11,14 +12,9 @@ export function showVerdict({ findings, verdict, node }: Overview): void {
     html(
       "ul",
       {},
-      findings.map(({ state, reason, advice, level }) => {
-        const rest = `${reason}${advice === "" ? "" : `; ${advice}`}`;
-        const tone = TONES[level];
-        return html("li", { class: "finding" }, [
-          html("strong", { class: tone }, [`${state}:`]),
-          " ",
-          rest,
-        ]);
+      findings.map((finding) => {
+        const state = html("strong", { class: TONES[finding.level] }, [`${finding.state}:`]);
+        return html("li", { class: "finding" }, [state, " ", findingDetail(finding)]);
       }),
     ),
   ]);
