@@ -86,7 +86,7 @@ const why = missing ? " (skipped: no strace here)" : "";
 describe.skipIf(missing)(`the system calls of the compiled program${why}`, () => {
   test.each([
     ["version", ["version"]],
-    ["a node", ["node", "--listen=127.0.0.1:0", "--gossip=127.0.0.1:0"]],
+    ["a node", ["node", "--listen=127.0.0.1:0", "--gossip=127.0.0.1:0", "--client=none"]],
   ])(
     "%s opens no file of the working directory",
     async (name, argv) => {

@@ -14,6 +14,7 @@ const NODE = [
   "--gossip=none",
   "--listen=127.0.0.1:0",
   "--http=127.0.0.1:0",
+  "--client=none",
 ];
 const READY = /^ready .*listen=(\S+) http=(\S+)/;
 
