@@ -105,10 +105,13 @@ async function find(name: string | null, user: User): Promise<Address> {
   }
   const others = folders.flatMap(socketsIn).map((it) => quoted(it.name));
   const where = folders.map((folder) => quoted(folder)).join(" and ");
-  const there = others.length === 0 ? `no socket is in ${where}` : `there is ${others.join(", ")}`;
+  const there =
+    others.length === 0
+      ? `no socket is in ${where}; start one, or`
+      : `there is ${others.join(", ")}; name that, or`;
   const who = name === null ? "a node" : `node ${quoted(name)}`;
   const what = `Cannot find ${who} on this machine: ${there}`;
-  throw new PeerError("ADDRESS_UNREACHABLE", `${what}, or name an address with --client`);
+  throw new PeerError("ADDRESS_UNREACHABLE", `${what} give an address with --client`);
 }
 
 function foldersFor(user: User): string[] {

@@ -221,6 +221,7 @@ export const ADDRESSES: SettingType<readonly Address[]> = list("ADDR,...", {
 export const CLIENT_ADDRESSES: SettingType<readonly Address[]> = {
   ...ADDRESSES,
   parse: (text) => (text === "none" ? [] : ADDRESSES.parse(text)),
+  format: (value) => (value.length === 0 ? "none" : ADDRESSES.format(value)),
 };
 
 export const TCP_ADDRESSES: SettingType<readonly TcpAddress[]> = list("HOST:PORT,...", tcp());
