@@ -14,6 +14,7 @@ const FREE_BYTES_MIN = 2048;
 export function freeBuffer(bytes: ArrayBufferView): void {
   if (bytes.byteLength < FREE_BYTES_MIN) return;
   const { buffer } = bytes;
-  // A part of something larger is not ours to free.
-  if (buffer instanceof ArrayBuffer && buffer.byteLength === bytes.byteLength) buffer.transfer(0);
+  // A part of something larger is not ours to free, and Node 20 leaves all to the collector.
+  if (!(buffer instanceof ArrayBuffer) || !("transfer" in buffer)) return;
+  if (buffer.byteLength === bytes.byteLength) buffer.transfer(0);
 }

@@ -3,7 +3,7 @@ import { constants } from "node:crypto";
 import { makeKey } from "../security/make-key.ts";
 import { parseAddress } from "./address.ts";
 import { BunTransport } from "./bun.ts";
-import { tlsReason } from "./bun-tls.ts";
+import { tlsReason } from "./reasons.ts";
 import { RenewableTls } from "./renewable-tls.ts";
 import { secured } from "./secured.ts";
 import type { Stream, StreamEvents, TlsMaterial, Transport } from "./transport.ts";

@@ -16,13 +16,7 @@
  *   - In TLS 1.3 a client without a certificate is rejected after its own handshake succeeded, by
  *     an alert that closes the socket.
  */
-import type { TlsMaterial } from "./transport.ts";
-
-/**
- * The name in every certificate. A certificate proves membership of the cluster, not a host name.
- * The HELLO of the protocol above TLS identifies the node.
- */
-export const TLS_NAME = "ramster";
+import { TLS_NAME, type TlsMaterial } from "./transport.ts";
 
 /** SSL_OP_* constants of OpenSSL (include/openssl/ssl.h). */
 const SSL_OP_NO_TLSV1 = 0x0400_0000;
@@ -57,23 +51,4 @@ export function tlsOptionsForOthers(material: TlsMaterial) {
 function sharedOptions({ authority, certificate, key }: TlsMaterial) {
   const own = { ca: authority, cert: certificate, key };
   return { ...own, requestCert: true, rejectUnauthorized: true, serverName: TLS_NAME };
-}
-
-const FOREIGN = "its certificate is of another cluster";
-
-const REASONS: Readonly<Record<string, string>> = {
-  CERT_HAS_EXPIRED: "its certificate has expired",
-  CERT_NOT_YET_VALID: "its certificate is not valid yet",
-  CERT_SIGNATURE_FAILURE: FOREIGN,
-  DEPTH_ZERO_SELF_SIGNED_CERT: FOREIGN,
-  ECONNRESET: "the other side refused the certificate, or does not speak TLS",
-  EPROTO: "the other side does not speak TLS, or has no certificate",
-  SELF_SIGNED_CERT_IN_CHAIN: FOREIGN,
-  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: FOREIGN,
-  UNABLE_TO_VERIFY_LEAF_SIGNATURE: FOREIGN,
-};
-
-/** Why a handshake failed, as a phrase. */
-export function tlsReason(code: string): string {
-  return `no secured connection: ${REASONS[code] ?? code}`;
 }

@@ -29,7 +29,8 @@ import type { Address, TcpAddress, UnixAddress } from "./address.ts";
 import { formatAddress } from "./address.ts";
 import { bindDatagrams, lookupAddresses } from "./bun-datagrams.ts";
 import { AcceptTurn, type Duplicate, TcpListener } from "./bun-listener.ts";
-import { tlsOptions, tlsOptionsForOthers, tlsReason } from "./bun-tls.ts";
+import { tlsOptions, tlsOptionsForOthers } from "./bun-tls.ts";
+import { codeOf, reasonOf, tlsReason } from "./reasons.ts";
 import {
   type DatagramPort,
   type Listener,
@@ -43,21 +44,6 @@ import {
 } from "./transport.ts";
 
 type Socket = Bun.Socket<BunStream>;
-
-/** Texts for codes of the operating system. */
-const REASONS: Readonly<Record<string, string>> = {
-  EACCES: "permission denied",
-  EADDRNOTAVAIL: "not an address of this machine",
-  ECONNREFUSED: "connection refused",
-  ECONNRESET: "connection reset by the other side",
-  EHOSTUNREACH: "no route to the host",
-  ENETUNREACH: "no route to the network",
-  ENOENT: "no such file or directory",
-  ENOTDIR: "part of the path is not a directory",
-  ENOTFOUND: "unknown host name",
-  EPIPE: "connection closed by the other side",
-  ETIMEDOUT: "connection timed out",
-};
 
 /** Access for the owner only, since everybody who can open the socket can use the node. */
 const UNIX_SOCKET_MODE = 0o600;
@@ -412,17 +398,6 @@ function listenError(address: Address, error: unknown): RamsterError {
 
 function noDirectory(path: string): string {
   return `there is no directory ${quoted(dirname(path))}: create it, or name another`;
-}
-
-function codeOf(error: unknown): string {
-  const code = error instanceof Error && "code" in error ? error.code : "";
-  return typeof code === "string" ? code : "";
-}
-
-function reasonOf(error: unknown): string {
-  const code = codeOf(error);
-  const message = error instanceof Error ? error.message : String(error);
-  return REASONS[code] ?? (code === "" ? message : code);
 }
 
 export class BunClock implements Clock {

@@ -7,7 +7,7 @@
  */
 import { parseAddress } from "./address.ts";
 import { RenewableTls } from "./renewable-tls.ts";
-import type { Listener, Stream, StreamEvents, TlsMaterial, Transport } from "./transport.ts";
+import type { Dialler, Listener, Stream, StreamEvents, TlsMaterial, Transport } from "./transport.ts";
 
 /** `onFailure` gets one line when a listener could not be reopened. */
 export function secured(
@@ -22,11 +22,17 @@ export function secured(
       if (!(tls instanceof RenewableTls)) return listener;
       return new RenewedListener({ transport, tls, accept, onFailure }, listener);
     },
-    connect: (address, events) => {
-      return transport.connect(address, events, address.kind === "tcp" ? { tls } : {});
-    },
+    ...securedDialler(transport, tls),
     bind: (address, onDatagram) => transport.bind(address, onDatagram),
     lookup: (host) => transport.lookup(host),
+  };
+}
+
+export function securedDialler(dialler: Dialler, tls: TlsMaterial): Dialler {
+  return {
+    connect: (address, events) => {
+      return dialler.connect(address, events, address.kind === "tcp" ? { tls } : {});
+    },
   };
 }
 

@@ -17,6 +17,12 @@ import { freeBuffer } from "../core/buffers.ts";
 import type { Address, TcpAddress } from "./address.ts";
 
 /**
+ * The name in every certificate. A certificate proves membership of the cluster, not a host name.
+ * The HELLO of the protocol above TLS identifies the node.
+ */
+export const TLS_NAME = "ramster";
+
+/**
  * The own certificate and key, and the authority that the other side's certificate must have. All
  * are PEM texts.
  */
@@ -92,7 +98,16 @@ export interface Listener {
   close(): void;
 }
 
-export interface Transport {
+/** The part of a Transport that the client library needs. */
+export interface Dialler {
+  /**
+   * Starts to connect. onOpen or onClose follows, never during the call. Until then the stream can
+   * only be terminated.
+   */
+  connect(address: Address, events: StreamEvents, options?: StreamOptions): Stream;
+}
+
+export interface Transport extends Dialler {
   /**
    * Listens on `address`. `accept` returns the events of a new stream, or null to close it at once.
    * It must not use the stream yet; onOpen follows. With TLS it is called before authentication.
@@ -105,11 +120,6 @@ export interface Transport {
     accept: (stream: Stream) => StreamEvents | null,
     options?: StreamOptions,
   ): Promise<Listener>;
-  /**
-   * Starts to connect. onOpen or onClose follows, never during the call. Until then the stream can
-   * only be terminated.
-   */
-  connect(address: Address, events: StreamEvents, options?: StreamOptions): Stream;
   /**
    * Sends and receives datagrams at `address`; rejects as `listen` does. The bytes that
    * `onDatagram` gets belong to its receiver.

@@ -1,6 +1,6 @@
 /** Makes the key of a new cluster: an authority, one certificate for all nodes, a gossip key. */
 import { GOSSIP_KEY_BYTES } from "../core/limits.ts";
-import { TLS_NAME } from "../net/bun-tls.ts";
+import { TLS_NAME } from "../net/transport.ts";
 import type { ClusterKey } from "./key-file.ts";
 
 /** P-256: fast, and every TLS library has it. */
