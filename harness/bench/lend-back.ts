@@ -11,7 +11,8 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type Client, connect } from "../../src/client/client.ts";
+import type { Client } from "../../src/client/client.ts";
+import { connect } from "../../src/client/on-bun.ts";
 import type { Pool } from "../../src/client/pool.ts";
 import { formatKeyFile } from "../../src/security/key-file.ts";
 import { makeKey } from "../../src/security/make-key.ts";

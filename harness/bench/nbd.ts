@@ -8,7 +8,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { connect } from "../../src/client/client.ts";
+import { connect } from "../../src/client/on-bun.ts";
 import { memoryOf, NodeProcess } from "../processes/node-process.ts";
 import { type Bench, type Figure, median } from "./bench.ts";
 

@@ -6,8 +6,8 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { connect } from "../../src/client/client.ts";
 import { PageError } from "../../src/client/errors.ts";
+import { connect } from "../../src/client/on-bun.ts";
 import type { Pool } from "../../src/client/pool.ts";
 import { formatKeyFile } from "../../src/security/key-file.ts";
 import { makeKey } from "../../src/security/make-key.ts";

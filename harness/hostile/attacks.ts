@@ -5,7 +5,8 @@
  *
  * Not here: what the node must withstand (soak.ts).
  */
-import { type Client, connect } from "../../src/client/client.ts";
+import type { Client } from "../../src/client/client.ts";
+import { connect } from "../../src/client/on-bun.ts";
 import type { Random } from "../../src/core/random.ts";
 import { openMemory } from "../../src/memory/open-memory.ts";
 import { parseAddress, type TcpAddress } from "../../src/net/address.ts";
@@ -168,7 +169,12 @@ async function program({ client }: Target): Promise<{ it: Client; stream: Stream
       return stream;
     },
   };
-  const environment = { clock: new BunClock(), transport: own, memory: openMemory() };
+  const environment = {
+    clock: new BunClock(),
+    transport: own,
+    memory: openMemory(),
+    random: new BunRandom(),
+  };
   const it = await connect(client, {}, environment);
   return { it, stream };
 }

@@ -12,7 +12,8 @@
  */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { type Client, connect } from "../../src/client/client.ts";
+import type { Client } from "../../src/client/client.ts";
+import { connect } from "../../src/client/on-bun.ts";
 import { PAGE_BYTES } from "../../src/core/limits.ts";
 import { parseAddress, type TcpAddress } from "../../src/net/address.ts";
 import { BunRandom } from "../../src/net/bun.ts";

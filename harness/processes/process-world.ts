@@ -11,7 +11,8 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type Client, connect } from "../../src/client/client.ts";
+import type { Client } from "../../src/client/client.ts";
+import { connect } from "../../src/client/on-bun.ts";
 import type { Pool } from "../../src/client/pool.ts";
 import type { Oid } from "../../src/core/handle.ts";
 import { PAGE_BYTES } from "../../src/core/limits.ts";

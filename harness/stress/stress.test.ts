@@ -5,7 +5,7 @@
 import { expect, test } from "bun:test";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { connect } from "../../src/client/client.ts";
+import { connect } from "../../src/client/on-bun.ts";
 import {
   childrenOf,
   counter,

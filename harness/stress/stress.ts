@@ -11,7 +11,7 @@
 
 import { readKeyText } from "../../src/cli/key.ts";
 import { addressOf } from "../../src/cli/local-nodes.ts";
-import { connect } from "../../src/client/client.ts";
+import { connect } from "../../src/client/on-bun.ts";
 import { ConfigError, RamsterError } from "../../src/core/errors.ts";
 import { SeededRandom } from "../../src/core/random.ts";
 import { formatAddress } from "../../src/net/address.ts";

@@ -9,7 +9,8 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type Client, connect } from "../../src/client/client.ts";
+import type { Client } from "../../src/client/client.ts";
+import { connect } from "../../src/client/on-bun.ts";
 import { RamsterError } from "../../src/core/errors.ts";
 import { SeededRandom } from "../../src/core/random.ts";
 import type { Order, PlacementName } from "../../src/placement/placement.ts";

@@ -1,5 +1,6 @@
 /** The connection of a command to a running node. */
-import { type Client, connect } from "../client/client.ts";
+import type { Client } from "../client/client.ts";
+import { connect } from "../client/on-bun.ts";
 import { formatAddress } from "../net/address.ts";
 import { readKeyText } from "./key.ts";
 import { addressOf } from "./local-nodes.ts";

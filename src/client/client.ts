@@ -1,60 +1,55 @@
 /**
- * The client library: `connect` to a node's client door, then pools of pages.
+ * The client library: `connectIn` to a node's client door, then pools of pages.
  *
- * One connection carries any number of operations at once. It is not redialled. When it is lost,
- * every operation rejects with CLOSED. The pools stay, and another connection opens them with their
- * tokens (`openPool`).
+ * One connection carries any number of operations at once. With `redial`, a client whose connection
+ * is lost dials again, and opens its pools with their tokens before anything else (line.ts).
+ * Without, every operation rejects with CLOSED from then on. The pools stay, and another client
+ * opens them with their tokens (`openPool`).
+ *
+ * The package (mod.ts) and the programs of this project (on-bun.ts) bring their own environment.
  */
 
-import { BufferPool } from "../core/buffer-pool.ts";
-import type { Clock } from "../core/clock.ts";
-import { PeerError, RamsterError } from "../core/errors.ts";
-import { HANDSHAKE_TIMEOUT_MS } from "../core/limits.ts";
-import type { Memory } from "../core/memory.ts";
+import { RamsterError } from "../core/errors.ts";
 import { STATUS } from "../core/status.ts";
-import { openMemory } from "../memory/open-memory.ts";
 import { parseAddress } from "../net/address.ts";
-import { BunClock, BunTransport } from "../net/bun.ts";
-import { Channel, type ChannelHandler } from "../net/channel.ts";
-import { LinkCounters } from "../net/counters.ts";
-import { secured } from "../net/secured.ts";
-import type { Transport } from "../net/transport.ts";
+import { securedDialler } from "../net/secured.ts";
 import { parseKeyFile } from "../security/key-file.ts";
-import {
-  OPEN_POOL_BYTES,
-  OPEN_POOL_TOKEN_OFFSET,
-  POOL_TOKEN_BYTES,
-} from "../wire/client-entries.ts";
 import type { Frame } from "../wire/framer.ts";
-import { clientHello, decodeHello, encodeHello, HELLO_BYTES_MAX } from "../wire/handshake.ts";
-import { EVENTS_BYTES, GOODBYE, MESSAGE } from "../wire/messages.ts";
+import { EVENTS_BYTES, MESSAGE } from "../wire/messages.ts";
 import type { Events, NodeStats } from "../wire/stats.ts";
-import { TRANSPORT_STATUS } from "../wire/status.ts";
+import { Line } from "./line.ts";
+import { openPoolBody, textOf } from "./messages.ts";
 import { Pool } from "./pool.ts";
-import { Requester } from "./requester.ts";
+import type { Request } from "./requester.ts";
+import type { ClientEnvironment } from "./session.ts";
+import { type CallOptions, type CallSignal, unlessAborted } from "./signal.ts";
 
 export interface ConnectOptions {
   /**
-   * How long an operation may wait for its answer. Default: 30 s, longer than a node waits for
-   * anything.
+   * How long an operation may wait for its answer, and for a connection. Default: 30 s, longer than
+   * a node waits for anything.
    */
-  timeoutMs?: number;
+  timeoutMs?: number | undefined;
   /** The text of the cluster's key file. Needed for tcp addresses of nodes that have one. */
   key?: string | undefined;
+  /** Gives up connecting. It has no effect later. */
+  signal?: CallSignal | undefined;
+  /** Whether a lost connection is dialled again. */
+  redial?: boolean | undefined;
 }
 
-/** Time, sockets and memory, which tests replace. */
-export interface ClientEnvironment {
-  clock: Clock;
-  transport: Transport;
-  memory: Memory;
-}
-
-export interface PoolOptions {
+export interface PoolOptions extends CallOptions {
+  /** Pages stay until they are flushed. Otherwise they may vanish, and a get takes them away. */
   persistent: boolean;
   /** Pages that do not compress are stored whole instead of refused. */
-  storeWhole?: boolean;
+  storeWhole?: boolean | undefined;
 }
+
+/** A request without what most of them have in common. */
+type Question = Pick<Request, "type" | "again" | "read"> & {
+  readonly count?: number;
+  readonly body: Uint8Array;
+};
 
 const TIMEOUT_MS_DEFAULT = 30_000;
 
@@ -64,117 +59,95 @@ const TIMEOUT_MS_DEFAULT = 30_000;
  * Rejects with ADDRESS_UNREACHABLE when nothing answers, BAD_HANDSHAKE when it is no client door of
  * this protocol, BAD_CONFIG when `key` is not a key file.
  */
-export async function connect(
+export async function connectIn(
+  env: ClientEnvironment,
   address: string,
-  options: ConnectOptions = {},
-  environment?: ClientEnvironment,
+  { timeoutMs = TIMEOUT_MS_DEFAULT, key, signal, redial = false }: ConnectOptions = {},
 ): Promise<Client> {
-  const env = environment ?? {
-    clock: new BunClock(),
-    transport: new BunTransport(),
-    memory: openMemory(),
-  };
-  const { key, timeoutMs = TIMEOUT_MS_DEFAULT } = options;
+  if (signal?.aborted === true) throw signal.reason;
   const transport =
-    key === undefined ? env.transport : secured(env.transport, parseKeyFile(key, null).tls);
-  const client = new Client({ ...env, transport }, timeoutMs);
-  await client.open(address);
-  return client;
+    key === undefined ? env.transport : securedDialler(env.transport, parseKeyFile(key, null).tls);
+  const line = new Line({ ...env, transport }, parseAddress(address), { timeoutMs, redial });
+  await unlessAborted(signal, () => line.giveUp(), line.open());
+  return new Client(line);
 }
 
-export class Client implements ChannelHandler {
-  /** The node's name and number, from its HELLO. */
-  nodeName = "";
-  nodeNumber = 0;
-  private readonly env: ClientEnvironment;
-  private readonly channel: Channel;
-  private readonly requester: Requester;
-  private opened: ((error: RamsterError | null) => void) | null = null;
-  private goneListeners: Array<() => void> = [];
-  private isGone = false;
-  private lastReason = "";
+export class Client implements AsyncDisposable {
+  private readonly line: Line;
 
-  constructor(env: ClientEnvironment, timeoutMs: number) {
-    this.env = env;
-    this.channel = new Channel({ ...env, pool: new BufferPool() }, this, new LinkCounters());
-    this.requester = new Requester(this.channel, { timeoutMs });
+  /** @internal Made by `connect`. */
+  constructor(line: Line) {
+    this.line = line;
   }
 
-  /** Called by `connect`. */
-  async open(address: string): Promise<void> {
-    const stream = this.env.transport.connect(parseAddress(address), this.channel);
-    this.channel.attach(stream);
-    await new Promise<void>((resolve, reject) => {
-      const timer = this.env.clock.after(HANDSHAKE_TIMEOUT_MS, () => {
-        this.channel.terminate(`no answer within ${HANDSHAKE_TIMEOUT_MS} ms`);
-      });
-      this.opened = (error): void => {
-        this.opened = null;
-        this.env.clock.cancel(timer);
-        if (error === null) resolve();
-        else reject(error);
-      };
-    }).catch((error: unknown) => {
-      if (!(error instanceof RamsterError) || error.code !== "ADDRESS_UNREACHABLE") throw error;
-      throw new PeerError(
-        "ADDRESS_UNREACHABLE",
-        `Cannot connect to "${address}": ${error.message}`,
-      );
-    });
-    await this.greet(address);
+  /** The node's name, which it said when the connection was made. */
+  get nodeName(): string {
+    return this.line.nodeName;
   }
 
+  get nodeNumber(): number {
+    return this.line.nodeNumber;
+  }
+
+  /** Whether operations are sent at once. Otherwise they wait for a new connection, or reject. */
+  get isConnected(): boolean {
+    return this.line.isConnected;
+  }
+
+  /** Makes a pool. Rejects with REFUSED when the node has no free one. */
   async newPool(options: PoolOptions): Promise<Pool> {
     const flags = (options.persistent ? 1 : 0) | (options.storeWhole === true ? 2 : 0);
     let id = 0;
-    await this.requester.request(
-      MESSAGE.NEW_POOL,
-      { count: 0, bodyBytesMax: 4 },
-      (_bytes, view, at) => {
-        view.setUint32(at, flags << 24);
-        return 4;
+    await this.ask(
+      {
+        type: MESSAGE.NEW_POOL,
+        body: new Uint8Array([flags, 0, 0, 0]),
+        again: false,
+        read: (reply) => {
+          if (reply.handlerStatus !== STATUS.OK) {
+            throw new RamsterError("REFUSED", "Cannot make a pool: the node has no free pool");
+          }
+          id = reply.view.getUint16(reply.bodyAt);
+        },
       },
-      (reply) => {
-        if (reply.handlerStatus !== STATUS.OK) {
-          throw new RamsterError("REFUSED", "Cannot make a pool: the node has no free pool");
-        }
-        id = reply.view.getUint16(reply.bodyAt);
-      },
+      options,
     );
-    return new Pool(this.requester, id);
+    const pool = new Pool(this.line.requester, this.line.pools.made(id), { isOwn: true });
+    if (this.line.redials) pool.learnToken();
+    return pool;
   }
 
   /**
-   * Opens a pool that another connection made, with the result of `pool.token()` there. Rejects
-   * with BAD_CONFIG for an invalid number or token, and with REFUSED when there is no such pool.
+   * Opens a pool that another client made, with the result of `pool.token()` there. Rejects with
+   * BAD_CONFIG for an invalid number or token, and with REFUSED when there is no such pool.
    */
-  async openPool(id: number, token: string): Promise<Pool> {
-    const body = openPoolBody(id, token);
-    await this.requester.request(
-      MESSAGE.OPEN_POOL,
-      { count: 0, bodyBytesMax: body.byteLength },
-      (bytes, _view, at) => {
-        bytes.set(body, at);
-        return body.byteLength;
+  async openPool(id: number, token: string, options: CallOptions = {}): Promise<Pool> {
+    await this.ask(
+      {
+        type: MESSAGE.OPEN_POOL,
+        body: openPoolBody(id, token),
+        again: true,
+        read: (reply) => {
+          if (reply.handlerStatus === STATUS.OK) return;
+          const why = "the node has no pool with this number and token";
+          throw new RamsterError("REFUSED", `Cannot open pool ${id}: ${why}`);
+        },
       },
-      (reply) => {
-        if (reply.handlerStatus === STATUS.OK) return;
-        const why = "the node has no pool with this number and token";
-        throw new RamsterError("REFUSED", `Cannot open pool ${id}: ${why}`);
-      },
+      options,
     );
-    return new Pool(this.requester, id);
+    const link = this.line.pools.opened(id, token);
+    return new Pool(this.line.requester, link, { isOwn: false });
   }
 
   /** The node's counters and state. */
-  async stats(): Promise<NodeStats> {
-    let { more, ...stats } = await this.statsPart(0);
+  async stats(options: CallOptions = {}): Promise<NodeStats> {
+    let { more, ...stats } = await this.statsPart(0, options);
     // A large cluster comes in several parts. No member is listed twice, even if others join.
     for (let from = 0; more > 0; ) {
       const listed = stats.members.length + stats.peers.length;
       if (listed === from) break;
       from = listed;
-      const part = await this.statsPart(from);
+      const part = await this.statsPart(from, options);
       const members = byKey([...stats.members, ...part.members], ({ name }) => name);
       const peers = byKey([...stats.peers, ...part.peers], ({ node }) => node);
       stats = { ...stats, members, peers };
@@ -183,8 +156,12 @@ export class Client implements ChannelHandler {
     return stats;
   }
 
-  private async statsPart(from: number): Promise<NodeStats & { more: number }> {
-    const part = JSON.parse(await this.text(MESSAGE.STATS, new Uint8Array(0), from));
+  private async statsPart(
+    from: number,
+    options: CallOptions,
+  ): Promise<NodeStats & { more: number }> {
+    const question = { type: MESSAGE.STATS, body: new Uint8Array(0), count: from, again: true };
+    const part = JSON.parse(await this.text(question, options));
     return withMissing(part);
   }
 
@@ -192,22 +169,23 @@ export class Client implements ChannelHandler {
    * The events after that number which the node still keeps. Rejects with NOT_SUPPORTED when the
    * node is of an earlier version.
    */
-  async events(after = 0): Promise<Events> {
+  async events(after = 0, options: CallOptions = {}): Promise<Events> {
     const body = new Uint8Array(EVENTS_BYTES);
     new DataView(body.buffer).setUint32(0, after);
-    return JSON.parse(await this.text(MESSAGE.EVENTS, body));
+    return JSON.parse(await this.text({ type: MESSAGE.EVENTS, body, again: true }, options));
   }
 
   /** The value of a setting or counter. Throws UNKNOWN_SETTING when none has that name. */
-  getKnob(name: string): Promise<string> {
-    return this.text(MESSAGE.KNOB_GET, new TextEncoder().encode(name));
+  getKnob(name: string, options: CallOptions = {}): Promise<string> {
+    const body = new TextEncoder().encode(name);
+    return this.text({ type: MESSAGE.KNOB_GET, body, again: true }, options);
   }
 
   /**
    * Changes a setting. @returns the value now in force. Throws UNKNOWN_SETTING when none has that
    * name, and REFUSED, with the node's reason, when the value is not allowed.
    */
-  setKnob(name: string, value: string): Promise<string> {
+  setKnob(name: string, value: string, options: CallOptions = {}): Promise<string> {
     const nameBytes = new TextEncoder().encode(name);
     const body = new Uint8Array([
       nameBytes.byteLength >> 8,
@@ -215,93 +193,41 @@ export class Client implements ChannelHandler {
       ...nameBytes,
       ...new TextEncoder().encode(value),
     ]);
-    return this.text(MESSAGE.KNOB_SET, body);
+    return this.text({ type: MESSAGE.KNOB_SET, body, again: false }, options);
   }
 
   /**
-   * Says goodbye. Resolves when the connection is gone. Operations under way reject with CLOSED.
+   * Says goodbye, and dials no more. Resolves when the connection is gone. Operations under way
+   * reject with CLOSED.
    */
-  async close(): Promise<void> {
-    this.channel.goodbye(GOODBYE.STOPPING, "the client closes");
-    if (this.isGone) return;
-    await new Promise<void>((resolve) => {
-      this.goneListeners.push(resolve);
-    });
+  close(): Promise<void> {
+    return this.line.close();
   }
 
-  // Channel events.
-
-  onOpen(): void {
-    this.opened?.(null);
+  /** As `close`: for `await using`. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
   }
 
-  onRequest(channel: Channel, frame: Frame): void {
-    if (frame.type === MESSAGE.GOODBYE) {
-      const reason = frame.bytes.subarray(frame.bodyAt + 1, frame.bodyAt + frame.bodyBytes);
-      this.lastReason = new TextDecoder().decode(reason);
-      this.requester.onGoodbye(this.lastReason);
-      channel.close(this.lastReason);
-      return;
-    }
-    channel.replyFailed(frame, TRANSPORT_STATUS.NO_HANDLER);
-  }
-
-  onRoom(): void {
-    this.requester.onRoom();
-  }
-
-  onClosed(_channel: Channel, reason: string): void {
-    this.opened?.(new PeerError("ADDRESS_UNREACHABLE", reason));
-    this.requester.onClosed(reason);
-  }
-
-  onGone(): void {
-    this.isGone = true;
-    for (const listener of this.goneListeners.splice(0)) listener();
-  }
-
-  private async greet(address: string): Promise<void> {
-    let reason: string | null = null;
-    try {
-      await this.requester.request(
-        MESSAGE.HELLO,
-        { count: 0, bodyBytesMax: HELLO_BYTES_MAX },
-        (_bytes, view, at) => encodeHello(clientHello(), view, at),
-        (reply) => {
-          if (reply.handlerStatus !== STATUS.OK) {
-            reason = textOf(reply);
-            return;
-          }
-          const theirs = decodeHello(reply.view, reply.bodyAt, reply.bodyBytes);
-          this.nodeName = theirs.nodeName;
-          this.nodeNumber = theirs.node;
-        },
-      );
-    } catch (error) {
-      reason = this.lastReason || (error instanceof Error ? error.message : String(error));
-    }
-    if (reason === null) return;
-    this.channel.terminate(reason);
-    throw new PeerError("BAD_HANDSHAKE", `Cannot connect to "${address}": ${reason}`);
-  }
-
-  private async text(type: number, body: Uint8Array, count = 0): Promise<string> {
+  private async text(question: Omit<Question, "read">, options: CallOptions): Promise<string> {
     let text = "";
-    await this.requester.request(
-      type,
-      { count, bodyBytesMax: body.byteLength },
-      (bytes, _view, at) => {
-        bytes.set(body, at);
-        return body.byteLength;
-      },
-      (reply) => {
-        text = textOf(reply);
-        const { handlerStatus } = reply;
-        if (handlerStatus === STATUS.NOT_FOUND) throw new RamsterError("UNKNOWN_SETTING", text);
-        if (handlerStatus !== STATUS.OK) throw new RamsterError("REFUSED", text);
-      },
-    );
+    const read = (reply: Frame): void => {
+      text = textOf(reply);
+      const { handlerStatus } = reply;
+      if (handlerStatus === STATUS.NOT_FOUND) throw new RamsterError("UNKNOWN_SETTING", text);
+      if (handlerStatus !== STATUS.OK) throw new RamsterError("REFUSED", text);
+    };
+    await this.ask({ ...question, read }, options);
     return text;
+  }
+
+  private ask({ body, count = 0, ...rest }: Question, options: CallOptions): Promise<void> {
+    const write = (bytes: Uint8Array, _view: DataView, at: number): number => {
+      bytes.set(body, at);
+      return body.byteLength;
+    };
+    const request = { ...rest, count, bodyBytesMax: body.byteLength, write };
+    return this.line.requester.request(request, options);
   }
 }
 
@@ -315,26 +241,6 @@ function withMissing(stats: NodeStats & { more: number }): NodeStats & { more: n
   return { ...stats, pools, members };
 }
 
-function openPoolBody(id: number, token: string): Uint8Array {
-  if (!Number.isInteger(id) || id < 0 || id > 0xffff) {
-    throw new RamsterError("BAD_CONFIG", `Cannot open pool "${id}": not a number of a pool`);
-  }
-  if (!/^[0-9a-f]+$/.test(token) || token.length !== 2 * POOL_TOKEN_BYTES) {
-    // The token is not quoted: it may be that of another pool.
-    const what = `a token has ${2 * POOL_TOKEN_BYTES} hexadecimal digits`;
-    throw new RamsterError("BAD_CONFIG", `Cannot open pool ${id}: ${what}`);
-  }
-  const body = new Uint8Array(OPEN_POOL_BYTES);
-  new DataView(body.buffer).setUint16(0, id);
-  body.set(Uint8Array.fromHex(token), OPEN_POOL_TOKEN_OFFSET);
-  return body;
-}
-
 function byKey<T>(all: readonly T[], key: (one: T) => unknown): T[] {
   return [...new Map(all.map((one) => [key(one), one])).values()];
-}
-
-function textOf(reply: Frame): string {
-  const { bytes, bodyAt, bodyBytes } = reply;
-  return new TextDecoder().decode(bytes.subarray(bodyAt, bodyAt + bodyBytes));
 }

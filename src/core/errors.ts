@@ -23,6 +23,7 @@ export const ERROR_CODES = {
   NO_MEMORY: "there is no address space, or no memory, for what is to be reserved",
   NOT_SUPPORTED: "the other side does not know this request",
   OUTPUT_FAILED: "standard output, or the file that was to be made, cannot be written",
+  POOL_GONE: "the pool was destroyed, or its node has restarted",
   REFUSED: "the other side understood and refused",
   TIMED_OUT: "no answer before the deadline",
   UNKNOWN_SETTING: "the node has no setting and no counter of that name",

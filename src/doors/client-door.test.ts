@@ -2,12 +2,14 @@ import { expect, test } from "bun:test";
 import { BarePeer, frameBytes } from "../../harness/sim/channel-pair.ts";
 import { fillTestPage, SimCluster } from "../../harness/sim/cluster.ts";
 import { drive } from "../../harness/sim/drive.ts";
-import { type Client, connect } from "../client/client.ts";
+import type { Client } from "../client/client.ts";
 import type { PageError } from "../client/errors.ts";
+import { connect } from "../client/on-bun.ts";
 import type { Pool } from "../client/pool.ts";
 import { HANDSHAKES_MAX } from "../core/admission-limits.ts";
 import type { Oid } from "../core/handle.ts";
 import { CLIENT_BUFFERS_BYTES_MAX, CLIENT_GET_COUNT_MAX, PAGE_BYTES } from "../core/limits.ts";
+import { SeededRandom } from "../core/random.ts";
 import { HeapMemory } from "../memory/heap-memory.ts";
 import { type Address, formatAddress } from "../net/address.ts";
 import type { NodeConfig } from "../node/config.ts";
@@ -36,7 +38,12 @@ async function world(settings: Partial<NodeConfig> = {}): Promise<World> {
 
 function newClient(sim: SimCluster, host = "program"): Promise<Client> {
   const transport = sim.network.transport(host);
-  const environment = { clock: sim.clock, transport, memory: new HeapMemory() };
+  const environment = {
+    clock: sim.clock,
+    transport,
+    memory: new HeapMemory(),
+    random: new SeededRandom(1),
+  };
   return connect(`tcp:${formatAddress(DOOR)}`, {}, environment);
 }
 
@@ -78,10 +85,10 @@ test("a program puts, gets and flushes pages, one at a time and in batches", asy
   await wait(pool.flush());
   expect(await wait(pool.get(OID, 1))).toBeNull();
   await wait(pool.destroy());
-  const refused = { stored: false, reason: "unknown_pool" };
-  expect(await wait(pool.put(OID, 1, pageOf(1)))).toEqual(refused);
-  await expect(wait(pool.get(OID, 1))).rejects.toMatchObject({ code: "REFUSED" });
-  await expect(wait(pool.destroy())).rejects.toMatchObject({ code: "REFUSED" });
+  const gone = { code: "POOL_GONE" };
+  await expect(wait(pool.put(OID, 1, pageOf(1)))).rejects.toMatchObject(gone);
+  await expect(wait(pool.get(OID, 1))).rejects.toMatchObject(gone);
+  await expect(wait(pool.destroy())).rejects.toMatchObject(gone);
   await wait(client.close());
   await sim.stop();
 });

@@ -54,10 +54,7 @@ transportContract("NodeDialler on TCP", async () => ({
 const { tls } = await makeKey({ nowMs: Date.now(), days: 1 });
 
 transportContract("NodeDialler under TLS", async () => ({
-  transport: withListener(
-    securedDialler(new NodeDialler(), tls),
-    secured(new BunTransport(), tls),
-  ),
+  transport: withListener(securedDialler(new NodeDialler(), tls), secured(new BunTransport(), tls)),
   ...onTcp,
   ...bench,
 }));

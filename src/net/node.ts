@@ -37,11 +37,10 @@ export class NodeDialler implements Dialler {
   connect(address: Address, events: StreamEvents, { tls: material }: StreamOptions = {}): Stream {
     const stream = new NodeStream(formatAddress(address), events, material !== undefined);
     const where =
-      address.kind === "unix"
-        ? { path: address.path }
-        : { host: address.host, port: address.port, ...tlsOptions(material) };
+      address.kind === "unix" ? { path: address.path } : { host: address.host, port: address.port };
     try {
-      stream.use(material === undefined ? net.connect(where) : tls.connect(where));
+      const isPlain = material === undefined;
+      stream.use(isPlain ? net.connect(where) : tls.connect({ ...where, ...tlsOptions(material) }));
     } catch (error) {
       NODE_CLOCK.soon(() => stream.fail(error));
     }
@@ -50,9 +49,7 @@ export class NodeDialler implements Dialler {
 }
 
 /** TLS 1.3, as nodes use it among each other: one authority, and one name for all. */
-function tlsOptions(material: TlsMaterial | undefined): tls.ConnectionOptions {
-  if (material === undefined) return {};
-  const { authority, certificate, key } = material;
+function tlsOptions({ authority, certificate, key }: TlsMaterial): tls.ConnectionOptions {
   return {
     ca: authority,
     cert: certificate,

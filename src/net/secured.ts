@@ -7,7 +7,14 @@
  */
 import { parseAddress } from "./address.ts";
 import { RenewableTls } from "./renewable-tls.ts";
-import type { Dialler, Listener, Stream, StreamEvents, TlsMaterial, Transport } from "./transport.ts";
+import type {
+  Dialler,
+  Listener,
+  Stream,
+  StreamEvents,
+  TlsMaterial,
+  Transport,
+} from "./transport.ts";
 
 /** `onFailure` gets one line when a listener could not be reopened. */
 export function secured(

@@ -13,6 +13,7 @@
  * (renew-key.ts), a file has two authorities. It has two certificates of nodes until the new one
  * is shown.
  */
+import { Buffer } from "node:buffer";
 import { createPrivateKey, X509Certificate } from "node:crypto";
 import { ConfigError } from "../core/errors.ts";
 import type { TlsMaterial } from "../net/transport.ts";
