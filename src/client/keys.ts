@@ -60,11 +60,19 @@ export function resolveObject(oid: ObjectKey): Oid {
 
 /** The first 192 bits of SHA-256 over the parts, one after the other. */
 export function oidOf(...parts: readonly (string | Uint8Array)[]): Oid {
+  return readOid(sha256(...parts), 0);
+}
+
+/** SHA-256 over the parts, one after the other. */
+export function sha256(...parts: readonly (string | Uint8Array)[]): Uint8Array {
   const hash = createHash("sha256");
   for (const part of parts) hash.update(part);
-  const { buffer, byteOffset } = hash.digest();
-  const view = new DataView(buffer, byteOffset);
-  return [view.getBigUint64(0), view.getBigUint64(8), view.getBigUint64(16)];
+  return hash.digest();
+}
+
+export function readOid(bytes: Uint8Array, at: number): Oid {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return [view.getBigUint64(at), view.getBigUint64(at + 8), view.getBigUint64(at + 16)];
 }
 
 /** Throws RamsterError BAD_CONFIG for a text that has no form in UTF-8. */

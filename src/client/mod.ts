@@ -20,4 +20,5 @@ export { PageError, type Refusal } from "./errors.ts";
 export type { Key, ObjectKey, PageKey } from "./keys.ts";
 export { connect } from "./on-node.ts";
 export type { GetOptions, Pool, PutEntry, PutResult } from "./pool.ts";
+export { type MapOptions, RemoteMap, type ValueCodec } from "./remote-map.ts";
 export type { CallOptions, CallSignal } from "./signal.ts";

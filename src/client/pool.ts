@@ -218,9 +218,9 @@ export class Pool implements AsyncDisposable {
    * The token that opens the pool for another client (`Client.openPool`), in hexadecimal. Whoever
    * has it can read, change and destroy the pool. It is valid as long as the pool exists.
    */
-  async token(options?: CallOptions): Promise<string> {
+  token(options?: CallOptions): Promise<string> {
     this.link.isShared = true;
-    return this.link.token ?? (await this.fetchToken(options));
+    return this.fetchToken(options);
   }
 
   /** Removes every page and keeps the pool. */

@@ -29,6 +29,11 @@ export async function unlessAborted<T>(
   work: Promise<T>,
 ): Promise<T> {
   if (signal === undefined) return work;
+  if (signal.aborted) {
+    work.catch(() => null); // It fails as well, and nobody waits for it.
+    giveUp();
+    throw signal.reason;
+  }
   let listener = (): void => {};
   const aborted = new Promise<never>((_, reject) => {
     listener = (): void => {
