@@ -169,6 +169,27 @@ export function transportContract(name: string, open: () => Promise<TransportBen
       expect(far.firstWrongAt).toBe(-1);
     });
 
+    test("a long write goes on after onDrain until all of it is taken", async () => {
+      const { near, far } = await pair();
+      const bytes = new Uint8Array(8 * 1024 * 1024).map(
+        (_, at) => PATTERN[at % PATTERN_PERIOD] ?? 0,
+      );
+      let taken = 0;
+      const drains = near.drains;
+      const goOn = (): void => {
+        taken += near.stream?.write(bytes, taken, bytes.byteLength - taken) ?? 0;
+      };
+      goOn();
+      while (taken < bytes.byteLength) {
+        const seen = near.drains;
+        await bench.until(() => near.drains > seen);
+        goOn();
+      }
+      expect(near.drains).toBeGreaterThan(drains);
+      await bench.until(() => far.receivedBytes === bytes.byteLength);
+      expect(far.firstWrongAt).toBe(-1);
+    });
+
     test("a paused stream gets no data until it is resumed", async () => {
       const { near, far } = await pair();
       far.stream?.pause();

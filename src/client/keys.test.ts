@@ -50,6 +50,8 @@ test.each([
   { oid: [1, 2, 3], index: 0 },
   { oid: 7, index: 0 },
   {},
+  null,
+  7n,
 ])("%p is refused before it is sent", (key) => {
   let code: unknown = null;
   try {

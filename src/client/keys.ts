@@ -40,6 +40,7 @@ const U32_END = 2 ** 32;
 export function resolveKey(key: Key): ResolvedKey {
   if (typeof key === "string") return { oid: oidOfText(key), index: 0 };
   if (typeof key === "number") return resolveNumber(key);
+  if (typeof key !== "object" || key === null) throw bad(`Cannot use key "${String(key)}"`);
   const oid = resolveObject(key.oid);
   if (!Number.isInteger(key.index) || key.index < 0 || key.index >= U32_END) {
     throw bad(`Cannot use index "${key.index}": not an unsigned 32-bit integer`);

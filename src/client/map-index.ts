@@ -6,9 +6,9 @@
  *
  * A change writes the place with the lower one. If that is refused, the other is still there.
  *
- * Changes of one RemoteMap to one bucket follow each other. Those of two are not aware of each other:
- * of two keys that are added to a bucket at the same moment one may be missing. Such a key can be
- * read, and only listing leaves it out. A key that is listed may have no value.
+ * Changes of one RemoteMap to one bucket follow each other. Those of two are not aware of each
+ * other: of two keys that are added to a bucket at the same moment one may be missing. Such a key
+ * can be read, and only listing leaves it out. A key that is listed may have no value.
  */
 import type { Refusal } from "./errors.ts";
 import { oidOf, type ResolvedKey } from "./keys.ts";

@@ -239,7 +239,7 @@ describe("RemoteMap", () => {
     expect(await map.get("a")).toEqual(bytesOf(5, 1));
   });
 
-  test("bytes of somebody else at the place of a key are an error or a miss, and no value", async () => {
+  test("bytes of somebody else in place of a value are an error or a miss", async () => {
     const pool = new FakePool(1);
     const map = new RemoteMap(pool.asPool);
     const right = bytesOf(1, 20_000);

@@ -2,8 +2,8 @@
  * Dialler, Clock and Random on node:net and node:tls, which Node, Deno and Bun have: for the client
  * library as a package. Nodes use bun.ts.
  *
- *     write > copied, at most WRITE_BYTES_MAX > socket
- *             a write that the socket has to keep: nothing more is taken until it drains
+ *     write > copied, WRITE_BYTES at a time > socket, until it has to keep some
+ *             then nothing more is taken until it drains
  *
  * Behaviour of these modules that this file relies on, each tried on every runtime:
  *   - write() keeps the array that it gets, and takes all of it. Its result says whether it had to
@@ -30,8 +30,8 @@ import {
   type TlsMaterial,
 } from "./transport.ts";
 
-/** Most bytes that one write takes. It bounds what a socket keeps that its other side does not read. */
-const WRITE_BYTES_MAX = 256 * 1024;
+/** It bounds what a socket keeps while the other side does not read. */
+const WRITE_BYTES = 256 * 1024;
 
 export class NodeDialler implements Dialler {
   connect(address: Address, events: StreamEvents, { tls: material }: StreamOptions = {}): Stream {
@@ -105,9 +105,14 @@ class NodeStream implements Stream {
   write(bytes: Uint8Array, offset: number, byteCount: number): number {
     const { socket } = this;
     if (socket === null || !this.isOpen || this.isEnded || this.isFull) return 0;
-    const count = Math.min(byteCount, WRITE_BYTES_MAX);
-    this.isFull = !socket.write(bytes.slice(offset, offset + count));
-    return count;
+    let taken = 0;
+    while (taken < byteCount && !this.isFull) {
+      const count = Math.min(byteCount - taken, WRITE_BYTES);
+      const at = offset + taken;
+      this.isFull = !socket.write(bytes.slice(at, at + count));
+      taken += count;
+    }
+    return taken;
   }
 
   pause(): void {
