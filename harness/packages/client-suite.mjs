@@ -14,6 +14,7 @@ import * as net from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
+import * as tls from "node:tls";
 import { connect, FIGURES, PageError, RamsterError, RemoteMap } from "@ramster/client";
 
 const [address, keyPath, otherKeyPath] = process.argv.slice(2);
@@ -309,7 +310,11 @@ const tests = {
     assert.equal(await codeOf(connect("unix:/nonexistent/s")), "ADDRESS_UNREACHABLE");
     assert.equal(await codeOf(connect("nonsense")), "BAD_CONFIG");
     assert.equal(await codeOf(connect(address, { key: "nonsense" })), "BAD_CONFIG");
-    const answers = ["HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n", Buffer.alloc(64), randomBytes(4096)];
+    const answers = [
+      "HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n",
+      Buffer.alloc(64),
+      randomBytes(4096),
+    ];
     for (const answer of answers) {
       const server = net.createServer((socket) => {
         socket.on("error", () => {});
@@ -330,14 +335,25 @@ const tests = {
     assert.match(foreign.message, /no secured connection: its certificate is of another cluster/);
     assert.notEqual(await codeOf(connect(address)), "no error");
     assert.match(await codeOf(connect(address)), /ADDRESS_UNREACHABLE|BAD_HANDSHAKE/);
-    // Our authority with a certificate of another one: the node refuses that.
     const block = /-----BEGIN ([A-Z ]+)-----[^-]+-----END \1-----/g;
-    const [authority] = key.match(block);
-    const [, certificate, secret] = other.match(block);
-    const mixed = ["gossip-key = AAAAAAAAAAAAAAAAAAAAAA==", authority, certificate, secret].join(
-      "\n",
-    );
+    const [authority, certificate, secret] = key.match(block);
+    const [, otherCertificate, otherSecret] = other.match(block);
+    const head = "gossip-key = AAAAAAAAAAAAAAAAAAAAAA==";
+    const mixed = [head, authority, otherCertificate, otherSecret].join("\n");
     assert.equal(await codeOf(connect(address, { key: mixed })), "BAD_CONFIG");
+    // Servers with the certificate of another cluster, and with an old version of TLS.
+    const shown = [
+      { cert: otherCertificate, key: otherSecret },
+      { cert: certificate, key: secret, maxVersion: "TLSv1.2" },
+    ];
+    for (const options of shown) {
+      const server = tls.createServer(options, (socket) => socket.on("error", () => {}));
+      server.on("tlsClientError", () => {});
+      await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+      const dialled = connect(`tcp:127.0.0.1:${server.address().port}`, { key, timeoutMs: 1000 });
+      assert.equal(await codeOf(dialled), "ADDRESS_UNREACHABLE");
+      server.close();
+    }
   },
 };
 

@@ -3,24 +3,41 @@
  * machine. The other runtimes are in client.long.ts.
  */
 import { expect, test } from "bun:test";
-import { createHash } from "node:crypto";
-import { readdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { readFileSync } from "node:fs";
 import { ProcessWorld } from "../processes/process-world.ts";
 import { ClientDoors } from "./client-doors.ts";
-import { makeClientPackage, pack } from "./client-package.ts";
-import { BUN, Consumer } from "./consumer.ts";
+import { BUN, Consumer, NODE, SUITE_TESTS } from "./consumer.ts";
 
 const TEST_MS = 120_000;
+/** It is read by people, and loaded by small programs. */
+const CODE_BYTES_MAX = 200_000;
 
 test(
-  "the package works on Bun and on Node, with and without a key",
+  "the package is one module and its declarations, and works on Bun and on Node",
   async () => {
     await using world = new ProcessWorld();
     const [consumer, doors] = await Promise.all([Consumer.open(world), ClientDoors.open(world)]);
-    for (const runtime of [BUN, ["node"]]) {
-      for (const argv of doors.all) expect(await consumer.suite(runtime, ...argv)).toBe(12);
-    }
+    const [unix, , secured] = doors.all;
+    const runs = [
+      [BUN, secured],
+      [NODE, unix],
+      [NODE, secured],
+    ] as const;
+    const passed = await Promise.all(
+      runs.map(([runtime, argv = []]) => consumer.suite(runtime, argv)),
+    );
+    expect(passed).toEqual(runs.map(() => SUITE_TESTS));
+
+    const code = readFileSync(consumer.installed("index.js"), "utf8");
+    const imported = [...code.matchAll(/^import .* from "(.*)";$/gm)].map(([, from = ""]) => from);
+    expect(imported.length).toBeGreaterThan(3);
+    expect(imported.filter((from) => !from.startsWith("node:"))).toEqual([]);
+    expect(code.match(/\bBun\.|\bimport\(|\brequire\(/g)).toBeNull();
+    expect(code.length).toBeLessThan(CODE_BYTES_MAX);
+    const declarations = readFileSync(consumer.installed("index.d.ts"), "utf8");
+    expect(declarations.match(/\b(?:Channel|Requester|Session|PoolLink|import)\b.*/g)).toEqual([
+      'import { connect } from "@ramster/client"`. */',
+    ]);
   },
   TEST_MS,
 );
