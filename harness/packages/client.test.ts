@@ -3,7 +3,9 @@
  * machine. The other runtimes are in client.long.ts.
  */
 import { expect, test } from "bun:test";
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { ROOT } from "../checks/documents.ts";
 import { ProcessWorld } from "../processes/process-world.ts";
 import { ClientDoors } from "./client-doors.ts";
 import { BUN, Consumer, NODE, SUITE_TESTS } from "./consumer.ts";
@@ -18,6 +20,7 @@ test(
     await using world = new ProcessWorld();
     const [consumer, doors] = await Promise.all([Consumer.open(world), ClientDoors.open(world)]);
     const [unix, , secured] = doors.all;
+    const library = readFileSync(join(ROOT, "docs/library.md"), "utf8");
     const runs = [
       [BUN, secured],
       [NODE, unix],
@@ -27,6 +30,14 @@ test(
       runs.map(([runtime, argv = []]) => consumer.suite(runtime, argv)),
     );
     expect(passed).toEqual(runs.map(() => SUITE_TESTS));
+
+    const [, program = ""] = /\n```js \(needs a node\)\n(.*?)\n```\n/s.exec(library) ?? [];
+    const [address = ""] = unix ?? [];
+    const path = join(consumer.folder, "document.js");
+    writeFileSync(path, program.replace("unix:/tmp/node.sock", address));
+    for (const runtime of [BUN, NODE]) {
+      expect(await consumer.succeed([...runtime, path])).toBe("report 1000000\n");
+    }
 
     const code = readFileSync(consumer.installed("index.js"), "utf8");
     const imported = [...code.matchAll(/^import .* from "(.*)";$/gm)].map(([, from = ""]) => from);

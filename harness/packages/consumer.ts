@@ -35,7 +35,7 @@ export class Consumer {
     const consumer = new Consumer(world, pack(world.path("package"), world.directory));
     mkdirSync(consumer.folder);
     writeFileSync(join(consumer.folder, "package.json"), '{ "type": "module", "private": true }\n');
-    await consumer.install(consumer.folder, [consumer.tarball]);
+    await consumer.install([consumer.tarball]);
     copyFileSync(SUITE, join(consumer.folder, "client-suite.mjs"));
     // A user copies an example: Node runs no TypeScript in a folder of packages.
     const examples = join(consumer.folder, "examples");
@@ -48,15 +48,18 @@ export class Consumer {
     return join(this.folder, "node_modules", CLIENT_NAME, name);
   }
 
-  /** Installs packages with npm. Some fetch a program with a script of their own. */
-  async install(folder: string, packages: readonly string[]): Promise<void> {
-    const flags = ["--no-audit", "--no-fund", "--ignore-scripts=false", `--prefix=${folder}`];
-    await this.succeed(["npm", "install", ...flags, ...packages]);
+  /**
+   * Installs packages with npm. Some fetch a program with a script of their own, which calls npm
+   * again: so the folder is no flag, which that call would inherit.
+   */
+  async install(packages: readonly string[], folder = this.folder): Promise<void> {
+    const flags = ["--no-audit", "--no-fund", "--ignore-scripts=false"];
+    await this.succeed(["npm", "install", ...flags, ...packages], folder);
   }
 
   /** Runs a command in the folder. @returns what it printed. */
-  async succeed(command: readonly string[]): Promise<string> {
-    const inFolder = ["sh", "-c", 'cd "$0" && exec "$@"', this.folder, ...command];
+  async succeed(command: readonly string[], folder = this.folder): Promise<string> {
+    const inFolder = ["sh", "-c", 'cd "$0" && exec "$@"', folder, ...command];
     const { stdout, stderr, code } = await ended(this.world.spawnCommand(inFolder));
     if (code === 0) return stdout;
     throw new Error(`${command.join(" ")} ended with ${code}:\n${stdout}${stderr}`);
