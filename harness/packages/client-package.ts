@@ -2,7 +2,7 @@
  * Makes the package of the client library, from src/client and packaging/client, in a folder:
  *
  *     index.js      one module, with the comments of the source
- *     index.d.ts    the declarations of what is exported, and of nothing else
+ *     its types     the declarations of what is exported, and of nothing else
  *     README.md     docs/library.md
  *     examples/, LICENSE, package.json with the version of this project
  *

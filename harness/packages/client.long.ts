@@ -33,24 +33,30 @@ interface Stage {
   readonly doors: ClientDoors;
 }
 
-let stage: Stage;
+/** What all tests share. */
+const shared: { stage: Stage | null } = { stage: null };
+
+function stage(): Stage {
+  if (shared.stage === null) throw new Error("the stage is not set");
+  return shared.stage;
+}
 
 beforeAll(async () => {
   const world = new ProcessWorld();
   const [consumer, doors] = await Promise.all([Consumer.open(world), ClientDoors.open(world)]);
-  stage = { world, consumer, doors };
+  shared.stage = { world, consumer, doors };
   mkdirSync(world.path("tools"));
   writeFileSync(world.path("tools/package.json"), "{}");
   await consumer.install(TOOLS, world.path("tools"));
 }, INSTALL_MS);
 
 afterAll(async () => {
-  await stage?.world[Symbol.asyncDispose]();
+  await shared.stage?.world[Symbol.asyncDispose]();
 });
 
 /** A file of an installed tool. */
 function tool(path: string): string {
-  return join(stage.world.path("tools"), "node_modules", path);
+  return join(stage().world.path("tools"), "node_modules", path);
 }
 
 const node22 = (): Runtime => [tool("node22/bin/node")];
@@ -69,8 +75,8 @@ describe.each(RUNTIMES)("%s", (_, runtime) => {
   test(
     "passes the suite: on a unix socket, on a port, and with a key",
     async () => {
-      for (const argv of stage.doors.all) {
-        expect(await stage.consumer.suite(runtime(), argv)).toBe(SUITE_TESTS);
+      for (const argv of stage().doors.all) {
+        expect(await stage().consumer.suite(runtime(), argv)).toBe(SUITE_TESTS);
       }
     },
     TEST_MS,
@@ -80,7 +86,7 @@ describe.each(RUNTIMES)("%s", (_, runtime) => {
     "runs the examples in plain JavaScript",
     async () => {
       const run = (name: string): Promise<string> => {
-        return stage.consumer.succeed([...runtime(), `examples/${name}`, stage.doors.unix]);
+        return stage().consumer.succeed([...runtime(), `examples/${name}`, stage().doors.unix]);
       };
       expect(await run("cache.js")).toBe("300 look-ups, 100 computed\n");
       expect(await run("spill.js")).toBe("16 MiB written and read, 0 words wrong\n");
@@ -97,9 +103,9 @@ const MAP_OUTPUT = [
 
 /** What the example prints, sorted: a map has no order. */
 async function mapOutput(runtime: Runtime, path: string): Promise<string[]> {
-  const [, , secured = []] = stage.doors.all;
+  const [, , secured = []] = stage().doors.all;
   const [address = "", key = ""] = secured;
-  const printed = await stage.consumer.succeed([...runtime, path, address, key]);
+  const printed = await stage().consumer.succeed([...runtime, path, address, key]);
   return printed.trim().split("\n").sort();
 }
 
@@ -125,14 +131,14 @@ describe("TypeScript", () => {
     options: object,
   ): Promise<void> {
     const config = { compilerOptions: { ...STRICT, ...options }, files };
-    writeFileSync(join(stage.consumer.folder, "tsconfig.json"), JSON.stringify(config));
-    await stage.consumer.succeed([...node24(), tool(`${compiler}/bin/tsc`), "-p", "."]);
+    writeFileSync(join(stage().consumer.folder, "tsconfig.json"), JSON.stringify(config));
+    await stage().consumer.succeed([...node24(), tool(`${compiler}/bin/tsc`), "-p", "."]);
   }
 
   test.each(["typescript5", "typescript7"])(
     "%s takes the declarations with the strictest settings, whatever else is there",
     async (compiler) => {
-      const { consumer } = stage;
+      const { consumer } = stage();
       const program = "client-consumer.ts";
       copyFileSync(join(import.meta.dir, program), join(consumer.folder, program));
       const nodenext = { module: "nodenext", moduleResolution: "nodenext" };
@@ -160,11 +166,12 @@ describe("TypeScript", () => {
       for (const runtime of [node24(), deno(), BUN]) {
         expect(await mapOutput(runtime, "examples/map.ts")).toEqual(MAP_OUTPUT);
       }
-      await stage.consumer.install([TYPES_OF_NODE]);
-      const options = { module: "nodenext", types: ["node"], lib: ["ES2022", "ESNext.Disposable"] };
+      await stage().consumer.install([TYPES_OF_NODE]);
+      const lib = ["ES2022", "ESNext.Disposable"];
+      const options = { module: "nodenext", rootDir: ".", types: ["node"], lib };
       await compile("typescript7", ["examples/map.ts"], options);
       for (const runtime of [NODE, node22()]) {
-        expect(await mapOutput(runtime, "out/map.js")).toEqual(MAP_OUTPUT);
+        expect(await mapOutput(runtime, "out/examples/map.js")).toEqual(MAP_OUTPUT);
       }
     },
     TEST_MS,
@@ -175,7 +182,7 @@ describe("the tarball", () => {
   test(
     "passes publint and arethetypeswrong",
     async () => {
-      const { consumer } = stage;
+      const { consumer } = stage();
       const publint = await consumer.succeed([
         ...[...node24(), tool(".bin/publint"), consumer.tarball, "--strict"],
       ]);
@@ -190,7 +197,7 @@ describe("the tarball", () => {
   test(
     "is the same each time that it is made",
     async () => {
-      const { world, consumer } = stage;
+      const { world, consumer } = stage();
       await makeClientPackage(world.path("again"));
       mkdirSync(world.path("second"));
       const second = pack(world.path("again"), world.path("second"));
@@ -201,7 +208,7 @@ describe("the tarball", () => {
 
   test("has the version of this project, and needs no other package", () => {
     const read = (path: string) => JSON.parse(readFileSync(path, "utf8"));
-    const { version, dependencies, name } = read(stage.consumer.installed("package.json"));
+    const { version, dependencies, name } = read(stage().consumer.installed("package.json"));
     expect({ name, dependencies }).toEqual({ name: "@ramster/client", dependencies: undefined });
     expect(version).toBe(read(join(import.meta.dir, "../../package.json")).version);
   });
