@@ -8,6 +8,7 @@ import { cpus } from "node:os";
 import { CORPORA_FOLDER } from "../pages/corpora.ts";
 import { type Bench, type BenchOptions, type Figure, figureText, tableLines } from "./bench.ts";
 import { channelFigures } from "./channel-figures.ts";
+import { clientBench } from "./client.ts";
 import { codecFigures } from "./codec-figures.ts";
 import { copiesBench } from "./copies.ts";
 import { densityBench } from "./density.ts";
@@ -36,6 +37,7 @@ const BENCHES: readonly Bench[] = [
   nbdBench,
   gossipBench,
   processesBench,
+  clientBench,
   lendBackBench,
 ];
 

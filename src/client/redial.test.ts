@@ -112,6 +112,22 @@ describe("a lost connection", () => {
     await end();
   });
 
+  test("sends again what was sent before what still waits for room", async () => {
+    const { sim, wait, pool, cut, end } = await world();
+    await wait(pool.put(OID, 1, pageOf(1)));
+    const flush = pool.flushPage(OID, 1);
+    // More than the other side may be asked for at once: the put is not sent yet.
+    const gets = Array.from({ length: 1000 }, (_, index) => pool.get(OID, 1000 + index));
+    const put = pool.put(OID, 1, pageOf(1, 2));
+    sim.run(0);
+    cut();
+    expect(await wait(flush)).toBe(true);
+    expect(await wait(put)).toEqual({ stored: true });
+    expect(new Set(await wait(Promise.all(gets)))).toEqual(new Set([null]));
+    expect(await wait(pool.get(OID, 1))).toEqual(pageOf(1, 2));
+    await end();
+  });
+
   test("destroying a pool succeeds when the node had done so before the answer was lost", async () => {
     const { sim, node, wait, pool, client, end } = await world();
     const before = node.node.ramster.pools().length;
