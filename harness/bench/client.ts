@@ -1,6 +1,6 @@
 /**
- * The client library as a package, against the same library on the sockets of this project: pages a
- * second in batches, on a unix socket and with a key. Whole pages of one repeated word cost the node
+ * The client library as a package, against the same library on the sockets of this project: pages
+ * a second in batches, on a unix socket and with a key. Pages of one repeated word cost the node
  * little, so that most of the time is the program's.
  */
 import { join } from "node:path";

@@ -8,7 +8,7 @@
 import { BufferPool } from "../core/buffer-pool.ts";
 import type { Clock } from "../core/clock.ts";
 import { PeerError, RamsterError } from "../core/errors.ts";
-import { HANDSHAKE_TIMEOUT_MS } from "../core/limits.ts";
+import { CLIENT_BUFFERS_KEPT_BYTES, HANDSHAKE_TIMEOUT_MS } from "../core/limits.ts";
 import type { Memory } from "../core/memory.ts";
 import type { Random } from "../core/random.ts";
 import { STATUS } from "../core/status.ts";
@@ -63,7 +63,8 @@ export class Session implements ChannelHandler {
     this.env = env;
     this.events = events;
     this.timeoutMs = timeoutMs;
-    this.channel = new Channel({ ...env, pool: new BufferPool() }, this, new LinkCounters());
+    const pool = new BufferPool(Number.POSITIVE_INFINITY, CLIENT_BUFFERS_KEPT_BYTES);
+    this.channel = new Channel({ ...env, pool }, this, new LinkCounters());
   }
 
   /** Connects and greets. Rejects with ADDRESS_UNREACHABLE or BAD_HANDSHAKE. */

@@ -32,12 +32,14 @@ export class BufferPool {
   usedBytes = 0;
   /** Waiters are called when what is taken falls to this again. */
   private readonly limitBytes: number;
+  private readonly keptBytesMax: number;
   private readonly kept = new Map<number, PooledBuffer[]>();
   private keptBytes = 0;
   private readonly waiters = new Set<() => void>();
 
-  constructor(limitBytes = Number.POSITIVE_INFINITY) {
+  constructor(limitBytes = Number.POSITIVE_INFINITY, keptBytesMax = BUFFERS_KEPT_BYTES) {
     this.limitBytes = limitBytes;
+    this.keptBytesMax = keptBytesMax;
   }
 
   /** Whether a caller that keeps buffers for long should take no more. */
@@ -69,7 +71,7 @@ export class BufferPool {
     const { byteLength: size } = buffer.bytes;
     if (size === 0) return;
     this.forget(buffer);
-    if (this.keptBytes + size > BUFFERS_KEPT_BYTES) return freeBuffer(buffer.bytes);
+    if (this.keptBytes + size > this.keptBytesMax) return freeBuffer(buffer.bytes);
     const same = this.kept.get(size) ?? [];
     if (same.length === 0) this.kept.set(size, same);
     same.push(buffer);

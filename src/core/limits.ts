@@ -109,6 +109,8 @@ export const GREETING_BODY_BYTES_MAX = 2048;
 export const BUFFER_BYTES_MIN = 4096;
 /** Free buffers that a BufferPool keeps for reuse: several times the longest frame. */
 export const BUFFERS_KEPT_BYTES = 8 * 1024 * 1024;
+/** The same of a client, which is a part of somebody's program: one buffer of the longest frame. */
+export const CLIENT_BUFFERS_KEPT_BYTES = 2 * 1024 * 1024;
 /** Cluster and node names, in bytes of UTF-8 (the original: 64 characters). */
 export const NAME_BYTES_MAX = 64;
 /** The zone is one of a member's tags, which share META_BYTES_MAX. */
