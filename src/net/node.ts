@@ -144,13 +144,13 @@ class NodeStream implements Stream {
   private open(socket: net.Socket): void {
     if (this.isClosed) return;
     if (this.deadline !== null) NODE_CLOCK.cancel(this.deadline);
-    this.isOpen = true;
     // A runtime that only reports a certificate of another authority must not get further.
     if (socket instanceof tls.TLSSocket && !socket.authorized) {
       this.failure = tlsReason(codeOf(socket.authorizationError));
       socket.destroy();
       return;
     }
+    this.isOpen = true;
     this.events.onOpen(this);
   }
 
@@ -172,7 +172,10 @@ class NodeStream implements Stream {
 
   private describe(error: Error): string {
     const code = codeOf(error);
-    if (!this.isSecured || /^E(?!RR|PROTO|CONNRESET)/.test(code)) return reasonOf(error);
+    const isOfSystem = /^E(?!RR)/.test(code);
+    // Before the stream is open, these answer the handshake.
+    const isRefusal = !this.isOpen && (code === "ECONNRESET" || code === "EPROTO");
+    if (!this.isSecured || (isOfSystem && !isRefusal)) return reasonOf(error);
     return tlsReason(tlsCode(code));
   }
 
