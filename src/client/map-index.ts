@@ -24,7 +24,7 @@ import type { Pool } from "./pool.ts";
 import type { CallOptions } from "./signal.ts";
 
 export const BUCKETS = 256;
-/** Keys of all lengths of one bucket. A hundred times this is more than a node can hold. */
+/** All keys of one bucket: with their buckets full, a map has 16 GiB of keys. */
 const BUCKET_BYTES_MAX = 64 * 1024 * 1024;
 
 /** What is known of a bucket. */
@@ -99,6 +99,7 @@ export class MapIndex {
   ): Promise<Refusal | null> {
     const { pool } = this;
     const value = encodeKeys(keys);
+    if (value.byteLength > BUCKET_BYTES_MAX) return "index_full";
     const sequence = (current?.record.sequence ?? 0) + 1;
     const record = newRecord(keyOf(number), value, sequence);
     const place = current?.place === 0 ? 1 : 0;
