@@ -54,6 +54,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   doors: ["page", "monitoring", "http", "ramster", "net", "wire", "core"],
   exports: ["ramster", "nbd", "net", "core"],
   client: ["security", "net", "wire", "memory", "core"],
+  systemd: ["memory", "core"],
   node: [
     "monitoring",
     "doors",
@@ -75,6 +76,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   ],
   cli: [
     "monitoring",
+    "systemd",
     "node",
     "cold",
     "compress",
@@ -125,7 +127,7 @@ const OUTSIDE: readonly { readonly name: RegExp; readonly homes: readonly string
   { name: /^(@peculiar\/x509|reflect-metadata)$/, homes: ["src/security/"] },
   { name: /^uplot$/, homes: ["src/page/browser/"] },
   { name: /^prom-client$/, homes: ["src/doors/metrics.ts"] },
-  { name: /^bun:(ffi|jsc)$/, homes: ["src/memory/", "src/compress/native/"] },
+  { name: /^bun:(ffi|jsc)$/, homes: ["src/memory/", "src/systemd/", "src/compress/native/"] },
   { name: /^node:buffer$/, homes: ["src/"] },
   {
     name: /^node:fs/,

@@ -13,7 +13,8 @@
  * The exit code is 1 when some pages could not be moved. The log then says how many, and whose they
  * are.
  *
- * Its log goes to stderr, with one line for each event.
+ * Its log goes to stderr, with one line for each event. A service manager hears from it as well
+ * (service-reports.ts).
  */
 import { assert } from "../core/assert.ts";
 import type { Clock } from "../core/clock.ts";
@@ -40,6 +41,7 @@ import { checkMemoryRoom } from "../node/memory-room.ts";
 import { Node } from "../node/node.ts";
 import { checkPorts } from "../node/ports.ts";
 import { SwapMode } from "../node/swap-mode.ts";
+import { openServiceManager } from "../systemd/systemd.ts";
 import { openCodecs } from "./codecs.ts";
 import { openRecompressor } from "./cold-codec.ts";
 import { isForJournal } from "./descriptor.ts";
@@ -50,6 +52,7 @@ import { MACHINE_NETWORK } from "./machine-network.ts";
 import type { Output } from "./output.ts";
 import { openOwnKey } from "./own-key.ts";
 import { Reload } from "./reload.ts";
+import { ServiceReports } from "./service-reports.ts";
 import { StopGuard } from "./stop-guard.ts";
 import { aborted, stopSignal, surviveSignals } from "./stop-signal.ts";
 import { STDERR, type Streams } from "./streams.ts";
@@ -71,7 +74,10 @@ export async function run(
   const guard = new StopGuard(log, () => running.node?.nbdDoor.exportsInUse ?? []);
   const stop = stopSignal(NODE_SIGNALS, (signal) => guard.mayStop(signal));
   const reload = new Reload(settings, readAgain, log);
-  process.on("SIGHUP", () => reload.onHangup(running.node?.admin ?? null));
+  const reports = new ServiceReports(openServiceManager(process.env, process.pid), clock);
+  process.on("SIGHUP", () => {
+    reports.whileReloading(() => reload.onHangup(running.node?.admin ?? null));
+  });
   const advertised = await withAdvertised(settings, MACHINE_NETWORK);
   const outside = { clock, transport: new BunTransport(openDuplicate()), random: new BunRandom() };
   const warn = (line: string): void => log.write("warn", "ramster", line);
@@ -112,10 +118,12 @@ export async function run(
     const node = new Node({ ...env, recompressor }, config, codecs, membership);
     running.node = node;
     // Before it joins: the cluster would declare a node dead that does not answer meanwhile.
+    reports.starting("making memory ready");
     if (holding !== null) await swapMode?.touch(holding, { clock, stop });
     if (stop.aborted) return EXIT.DONE;
     swapMode?.lock();
     const stopped = aborted(stop);
+    reports.starting("joining the cluster");
     // A signal also ends the wait for the cluster.
     const joined = await Promise.race([membership?.start(), stopped]);
     if (stop.aborted) {
@@ -126,7 +134,8 @@ export async function run(
     who.number = joined?.number ?? config.number;
     assert(who.number !== null, "without gossip a node has its number by hand");
     node.setNumber(who.number);
-    return await serve(node, { gossip: joined?.gossip ?? null, stopped, out });
+    const onReady = (line: string): void => reports.ready(line, stop);
+    return await serve(node, { gossip: joined?.gossip ?? null, stopped, out, onReady });
   } catch (error) {
     if (isMember) await membership?.leave(); // Otherwise the other members would declare it dead.
     throw error;
@@ -152,10 +161,12 @@ interface Served {
   gossip: TcpAddress | null;
   stopped: Promise<void>;
   out: Output;
+  onReady: (line: string) => void;
 }
 
 /** Opens all ports, prints them, and shuts the node down once `stopped` is resolved. */
-async function serve(node: Node, { gossip, stopped, out }: Served): Promise<ExitCode> {
+async function serve(node: Node, served: Served): Promise<ExitCode> {
+  const { gossip, stopped, out, onReady } = served;
   const { listen, http, clients, nbd } = await node.start();
   const { number, name } = node.config;
   const words = [`ready node=${number} name=${name} listen=${listen}`];
@@ -164,6 +175,7 @@ async function serve(node: Node, { gossip, stopped, out }: Served): Promise<Exit
   if (clients.length > 0) words.push(`client=${clients.join(",")}`);
   if (nbd.length > 0) words.push(`nbd=${nbd.join(",")}`);
   out.write(words.join(" "));
+  onReady(words.join(" "));
   await stopped;
   node.beginStop();
   const isEmpty = await node.drain.emptyForeign(node.config.drainTimeoutMs);
