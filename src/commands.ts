@@ -19,5 +19,6 @@ export const COMMANDS: readonly Command[] = [
   cli.keygen,
   cli.key,
   cli.swap,
+  cli.completion,
   cli.version,
 ];

@@ -14,7 +14,7 @@ import { describeError, EXIT, exitCodeOf } from "./cli/exit.ts";
 import { helpText } from "./cli/help.ts";
 import { paintFor } from "./cli/paint.ts";
 import { print } from "./cli/print.ts";
-import { CHECK_LIBRARY } from "./cli/program.ts";
+import { CHECK_LIBRARY, COMPLETE } from "./cli/program.ts";
 import { drainStreams, finishStreams, openStreams } from "./cli/streams.ts";
 import { readTextAgain, readTextFile } from "./cli/text-file.ts";
 import { columnsOf } from "./cli/width.ts";
@@ -27,6 +27,9 @@ const streams = openStreams();
 async function main(): Promise<number> {
   const [word, ...words] = process.argv.slice(2);
   if (word === CHECK_LIBRARY) return (await import("./cli/checked-library.ts")).run(words);
+  if (word === COMPLETE) {
+    return (await import("./cli/completion/complete.ts")).complete(words, COMMANDS);
+  }
   const machine: Machine = {
     hostName: hostname(),
     environment: process.env,

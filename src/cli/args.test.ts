@@ -336,7 +336,7 @@ describe("parseArgs() refuses", () => {
     ],
     [
       "--number 1",
-      'Cannot run "--number": there is no such command, take one of node, server, stress, status, top, monitor, stats, get, set, drain, undrain, estimate, keygen, key, swap, version',
+      'Cannot run "--number": there is no such command, take one of node, server, stress, status, top, monitor, stats, get, set, drain, undrain, estimate, keygen, key, swap, completion, version',
     ],
     ["node --gossip none", 'Cannot use --gossip "none": without gossip a node needs --number'],
     [

@@ -10,8 +10,10 @@ import { formatSize } from "../core/units.ts";
 import type { NodeConfig } from "../node/config.ts";
 import { RENEW_STEPS } from "../security/renew-key.ts";
 import type { Command } from "./command.ts";
+import { SHELLS } from "./completion/scripts.ts";
 import type { FlagSpec } from "./flag-spec.ts";
 import type {
+  CompletionOptions,
   DrainOptions,
   EstimateOptions,
   GetOptions,
@@ -27,6 +29,7 @@ import type {
   VersionOptions,
 } from "./options.ts";
 import {
+  readCompletion,
   readDrain,
   readEstimate,
   readGet,
@@ -392,6 +395,16 @@ export const swap: Command<SwapOptions> = {
   ],
   read: readSwap,
   load: () => import("./swap/swap.ts"),
+};
+
+export const completion: Command<CompletionOptions> = {
+  name: "completion",
+  summary: "Prints the script that completes command lines in bash, zsh or fish",
+  arguments: [{ name: "SHELL", required: true, help: SHELLS.join(", "), words: SHELLS }],
+  groups: [],
+  examples: ['eval "$(ramster completion bash)"', "ramster completion fish | source"],
+  read: readCompletion,
+  load: () => import("./completion/completion.ts"),
 };
 
 export const version: Command<VersionOptions> = {

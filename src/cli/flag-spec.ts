@@ -31,12 +31,16 @@ export interface ArgumentSpec {
   readonly name: string;
   readonly required: boolean;
   readonly help: string;
+  /** The words that it may be, if they are neither actions nor names of the command. */
+  readonly words?: readonly string[];
 }
 
 /** A word that an argument may be. */
 export interface NameSpec {
   readonly name: string;
   readonly help: string;
+  /** The placeholder of its value, where it has one. */
+  readonly value?: string | null;
 }
 
 export interface CommandSpec {

@@ -1,6 +1,7 @@
 /** Options: a checked command line, with one type for each command. */
 import type { Address } from "../net/address.ts";
 import type { RenewStep } from "../security/renew-key.ts";
+import type { ShellName } from "./completion/scripts.ts";
 import type { Subject } from "./estimate/page-sample.ts";
 import type { LocalNode } from "./local-nodes.ts";
 import type { SwapRotateOptions } from "./swap/swap-rotate.ts";
@@ -20,6 +21,10 @@ export interface KeygenOptions {
 export interface EstimateOptions {
   readonly subject: Subject;
   readonly json: boolean;
+}
+
+export interface CompletionOptions {
+  readonly shell: ShellName;
 }
 
 /** A running node, and what is needed to connect to it. */

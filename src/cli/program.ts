@@ -7,8 +7,17 @@ import { join } from "node:path";
 /** `check-library NAME PATH`: checked-library.ts. */
 export const CHECK_LIBRARY = "check-library";
 
+/** `complete WORD ...`: completion/complete.ts. */
+export const COMPLETE = "complete";
+
 /** The folder of the modules in the compiled file. */
 const INSIDE = "/$bunfs/root/";
+
+/**
+ * The folder of this file. `bun run build` defines it as empty (--define), or the compiled file would
+ * hold the path of the clone that it was made in, and no two clones would make the same file.
+ */
+const SOURCES = import.meta.dirname;
 
 function isCompiled(): boolean {
   return Bun.main.startsWith(INSIDE);
@@ -18,7 +27,7 @@ function isCompiled(): boolean {
 export function programWords(): string[] {
   // The file may have been replaced since the start: the kernel still has this one.
   if (isCompiled()) return ["/proc/self/exe"];
-  return [process.execPath, join(import.meta.dir, "../main.ts")];
+  return [process.execPath, join(SOURCES, "../main.ts")];
 }
 
 /**
@@ -26,5 +35,5 @@ export function programWords(): string[] {
  * under its path from the folder of main.ts: see "build" in package.json.
  */
 export function coldWorkerPath(): string {
-  return isCompiled() ? `${INSIDE}cold/worker.js` : join(import.meta.dir, "../cold/worker.ts");
+  return isCompiled() ? `${INSIDE}cold/worker.js` : join(SOURCES, "../cold/worker.ts");
 }

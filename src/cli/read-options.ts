@@ -8,11 +8,13 @@ import { GOSSIP_PORT_DEFAULT, KEY_DAYS_MAX, PID_MAX } from "../core/limits.ts";
 import { type NodeConfig, type NodeSettings, nodeConfig } from "../node/config.ts";
 import { RENEW_STEPS } from "../security/renew-key.ts";
 import type { Machine } from "./command.ts";
+import { SHELLS } from "./completion/scripts.ts";
 import { readConfigText } from "./config-file.ts";
 import type { Subject } from "./estimate/page-sample.ts";
 import type { GivenFlags } from "./given.ts";
 import { parseNode } from "./local-nodes.ts";
 import {
+  type CompletionOptions,
   type DoorOptions,
   type DrainOptions,
   type EstimateOptions,
@@ -147,6 +149,15 @@ export function readKeyCommand(flags: GivenFlags): KeyOptions {
   // The line that `key add` prints, and that key files have, is a key as well.
   const bare = key?.replace(/^\s*gossip-key\s*=\s*/, "") ?? null;
   return { ...readDoor(flags), action, key: bare, json: flags.has("json") };
+}
+
+export function readCompletion(flags: GivenFlags): CompletionOptions {
+  const word = flags.argument("SHELL");
+  const shell = SHELLS.find((it) => it === word);
+  if (shell !== undefined) return { shell };
+  throw refuse(
+    `Cannot write completion for ${JSON.stringify(word)}: take one of ${SHELLS.join(", ")}`,
+  );
 }
 
 function readDoor(flags: GivenFlags): DoorOptions {

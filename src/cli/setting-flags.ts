@@ -38,7 +38,11 @@ export function knobNames(): readonly NameSpec[] {
   const live = Object.values(SETTINGS).filter((setting: Setting) => setting.live === true);
   return [
     ...Object.entries(CONTROLS).map(([name, help]) => ({ name, help })),
-    ...live.map((setting) => ({ name: nameOf(setting), help: setting.help })),
+    ...live.map((setting) => ({
+      name: nameOf(setting),
+      help: setting.help,
+      value: setting.type.placeholder,
+    })),
   ];
 }
 
