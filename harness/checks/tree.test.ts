@@ -19,7 +19,7 @@ const ENTRIES = [
 
 /** What a comment may name: the files of the project, but for what is installed or built. */
 function namedPaths(): string[] {
-  const folders = ["src", "harness", "docs", "fixtures", "systemd"];
+  const folders = ["src", "harness", "docs", "fixtures", "packaging"];
   const inside = folders.flatMap((folder) => {
     const found = [...new Bun.Glob("**/*.{ts,md}").scanSync(join(ROOT, folder))];
     return found.map((path) => `${folder}/${path}`);

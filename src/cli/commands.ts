@@ -102,6 +102,11 @@ const SWAP_FLAGS: readonly FlagSpec[] = [
     default: String(SWAP_PRIORITY_DEFAULT),
     help: `swap priority, 0 .. ${SWAP_PRIORITY_MAX}; the kernel uses the highest first`,
   },
+  {
+    name: "force",
+    value: null,
+    help: "off: also when the memory that is available cannot hold the pages",
+  },
   ...DOOR,
   {
     name: "stale",

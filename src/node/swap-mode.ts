@@ -24,7 +24,7 @@
  * under load, mostly by what the compiler of the runtime needs.
  *
  * Not here: the order of a shutdown, with swapoff before the node stops (src/cli/swap/swap.ts, and
- * the units in systemd/).
+ * the units in packaging/systemd/).
  */
 
 import { freeBuffer } from "../core/buffers.ts";

@@ -30,10 +30,13 @@ describe("readSwap()", () => {
       nbd: at.nbd,
       exportNames: ["x", "y"],
       device: null,
+      force: false,
     });
-    expect(options("swap off --device /dev/nbd0")).toMatchObject({
+    expect(options("swap off --device /dev/nbd0 --force")).toEqual({
       action: "off",
+      json: false,
       device: "/dev/nbd0",
+      force: true,
     });
     expect(options("swap status --json")).toEqual({ action: "status", json: true });
     const rotate = "swap rotate --nbd unix:/a --export x,y --client unix:/c";

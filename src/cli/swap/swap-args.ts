@@ -25,7 +25,7 @@ type Action = (typeof SWAP_ACTIONS)[number];
 /** The flags of each action. */
 const FLAGS: Record<Action, readonly string[]> = {
   on: ["nbd", "export", "device", "priority"],
-  off: ["nbd", "export", "device"],
+  off: ["nbd", "export", "device", "force"],
   rotate: ["nbd", "export", "client", "key", "stale", "rate"],
   status: [],
 };
@@ -70,9 +70,10 @@ function readAction(flags: GivenFlags): SwapAction {
     throw badValue(given, "write /dev/nbdN");
   }
   const device = given?.text ?? null;
+  const force = flags.has("force");
   const [nbd, name] = [flags.optional("nbd"), flags.optional("export")];
   if (action === "off" && device !== null) {
-    if (nbd === null && name === null) return { action, device };
+    if (nbd === null && name === null) return { action, device, force };
     throw refuse('Cannot run "swap off" with --nbd or --export beside --device: take one');
   }
   if (nbd === null || name === null) {
@@ -84,7 +85,7 @@ function readAction(flags: GivenFlags): SwapAction {
   const bare = /^(.*)=\d+[KMGT]iB$/.exec(name.text)?.[1];
   if (bare !== undefined) throw badValue(name, `write its name alone, ${JSON.stringify(bare)}`);
   const address = parseGiven(nbd, parseAddress);
-  if (action === "off") return { action, nbd: address, exportNames, device: null };
+  if (action === "off") return { action, nbd: address, exportNames, device: null, force };
   if (exportNames.length > 1) throw badValue(name, "one export at a time is switched on");
   const at = { nbd: address, exportName: name.text };
   const bounds = { min: 0, max: SWAP_PRIORITY_MAX };

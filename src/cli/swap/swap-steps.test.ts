@@ -15,7 +15,7 @@ import { swapOff, swapOn, swapReport, swapStatus } from "./swap-steps.ts";
 const MIB = 1024 * 1024;
 const NBD = "unix:/run/ramster/nbd.sock";
 const AT = { nbd: parseAddress(NBD), exportName: "swap" };
-const OFF = { nbd: AT.nbd, exportNames: ["swap"], device: null };
+const OFF = { nbd: AT.nbd, exportNames: ["swap"], device: null, force: false };
 const NEVER = new AbortController().signal;
 
 const on = (shell: Shell, device: string | null = null) => {
@@ -25,7 +25,7 @@ const on = (shell: Shell, device: string | null = null) => {
 type Show = Parameters<typeof swapOff>[2];
 
 const off = (shell: Shell, device: string | null = null, show: Show = quiet().show) => {
-  return textOf(swapOff(shell, device === null ? OFF : { device }, show, NEVER));
+  return textOf(swapOff(shell, device === null ? OFF : { device, force: false }, show, NEVER));
 };
 
 describe("swapOn()", () => {
@@ -309,6 +309,26 @@ describe("swapOff()", () => {
     expect(await textOf(swapOff(shell, both, quiet().show, NEVER))).toBe(
       "swap is off already: no nbd device of this machine is swap",
     );
+  });
+
+  test("refuses when the memory that is available cannot hold the pages, unless forced", async () => {
+    const shell = await swapping(300 * MIB);
+    shell.files.set("/proc/meminfo", "MemTotal: 900000 kB\nMemAvailable:     204800 kB\n");
+    const { message, exit } = await refusal(off(shell));
+    expect(message).toBe(
+      "Cannot switch swap off: 300MiB would come home, and there are 200MiB of memory and 0B of other swap: end programs, or add --force to try all the same",
+    );
+    expect(exit).toBe(1);
+    expect(shell.commands).toEqual([]);
+    const forced = swapOff(shell, { ...OFF, force: true }, quiet().show, NEVER);
+    expect(await forced).toBe("swap is off: /dev/nbd0");
+  });
+
+  test("counts the room of other swap", async () => {
+    const shell = await swapping(300 * MIB);
+    shell.files.set("/proc/meminfo", "MemAvailable:     204800 kB\n");
+    Object.assign(shell.devices[1] as FakeDevice, { byteCount: MIB, swapBytes: 100 * MIB });
+    expect(await off(shell)).toBe("swap is off: /dev/nbd0");
   });
 
   test("detaches a device without swap, and does nothing when nothing is attached", async () => {

@@ -3,7 +3,7 @@
  *
  *     on:    nbd module -> free device -> nbd-client -> mkswap -> swapon
  *                                            ^___________|_________|   detached again on failure
- *     off:   swapoff, which brings every page home -> nbd-client -d
+ *     off:   room at home -> swapoff, which brings every page home -> nbd-client -d
  *
  * The order of `off` matters. If a device were detached while the kernel swaps on it, the pages of
  * all programs there would be lost. So no device in /proc/swaps is detached. If an export were
@@ -27,6 +27,7 @@ import {
   removeNote,
   writeNote,
 } from "./swap-devices.ts";
+import { checkRoomAtHome } from "./swap-room.ts";
 
 export interface SwapOnOptions extends ExportAt {
   /** `/dev/nbdN`. Null: any free device. */
@@ -117,9 +118,13 @@ export interface Change {
 }
 
 /** Several exports: those of them that are on. */
-export type SwapOffOptions =
+export type SwapOffOptions = {
+  /** Whether to try it also when the memory that is available cannot hold the pages. */
+  readonly force: boolean;
+} & (
   | { readonly device: null; readonly nbd: Address; readonly exportNames: readonly string[] }
-  | { readonly device: string };
+  | { readonly device: string }
+);
 
 /**
  * Brings all pages home and detaches the device.
@@ -138,14 +143,15 @@ export async function swapOff(
     return byteCount > 0 || isConnected;
   });
   if (devices.length === 0) return { text: NOTHING_ON, isChanged: false };
+  const paths = devices.map(({ path }) => path);
+  if (!options.force) checkRoomAtHome(shell, paths, CANNOT_OFF);
   for (const { path, swap } of devices) {
     if (swap !== null) await runSwapoff(shell, path, show, stop);
     const detached = await shell.run(["nbd-client", "-d", path]);
     requireSuccess(detached, `Cannot detach ${path}, whose swap is off`);
     removeNote(shell, path);
   }
-  const paths = devices.map(({ path }) => path).join(", ");
-  return { text: `swap is off: ${paths}`, isChanged: true };
+  return { text: `swap is off: ${paths.join(", ")}`, isChanged: true };
 }
 
 /** The devices to detach. None: no swap is on that the options could mean. */

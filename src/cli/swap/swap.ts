@@ -1,7 +1,7 @@
 /**
  * `ramster swap on|off|rotate|status`: makes this machine's kernel swap on an export of a node, and
- * ends that again. The steps are in swap-steps.ts. The units in systemd/ do the same at boot and at
- * shutdown.
+ * ends that again. The steps are in swap-steps.ts. The units in packaging/systemd/ do the same at
+ * boot and at shutdown.
  */
 import { unreachable } from "../../core/assert.ts";
 import type { NodeStats } from "../../wire/stats.ts";
