@@ -5,9 +5,9 @@ import type { Finding, SourceFile } from "./source.ts";
 
 export const ROOT = join(import.meta.dir, "../..");
 
-/** All of src and harness. */
+/** All of src, harness and packaging. */
 export function readSources(): SourceFile[] {
-  return [...new Bun.Glob("{src,harness}/**/*.ts").scanSync(ROOT)]
+  return [...new Bun.Glob("{src,harness,packaging}/**/*.ts").scanSync(ROOT)]
     .map((path) => path.replaceAll("\\", "/"))
     .sort()
     .map((path) => ({ path, text: readFileSync(join(ROOT, path), "utf8") }));

@@ -8,6 +8,8 @@ import { badValue } from "./units.ts";
 
 /** Mode bits that let other users read the file, and so access the whole cluster. */
 const OTHERS_MODE = 0o077;
+/** Root may let a group read its file: so it reaches a service, and a pod of Kubernetes. */
+const OTHERS_MODE_OF_ROOT = 0o037;
 
 /** The text of the file. Throws ConfigError BAD_CONFIG with one line that names the file. */
 export function readKeyText(path: string, flag = "key"): string {
@@ -15,7 +17,8 @@ export function readKeyText(path: string, flag = "key"): string {
   try {
     const stat = statSync(path);
     if (stat.isDirectory()) throw badValue(given, "it is a directory");
-    if ((stat.mode & OTHERS_MODE) !== 0) {
+    const refused = stat.uid === 0 ? OTHERS_MODE_OF_ROOT : OTHERS_MODE;
+    if ((stat.mode & refused) !== 0) {
       throw badValue(given, "other users can read it, run chmod 600 on it and consider a new key");
     }
     return readTextFile(path, KEY_FILE_BYTES_MAX);
