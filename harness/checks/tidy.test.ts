@@ -29,6 +29,7 @@ const SAMPLES: Readonly<Record<string, { bad: readonly string[]; good: readonly 
       'src/cli/node.ts|import { run } from "../../harness/stress/stress.ts";',
       'src/main.ts|import { run } from "../harness/stress/stress.ts";',
       'harness/sim/a.ts|import { COMMANDS } from "../../src/commands.ts";',
+      'harness/sim/a.ts|import { run } from "../../packaging/build/run.ts";',
       'src/client/a.ts|import { Zcache } from "../zcache/zcache.ts";',
       'src/attic/a.ts|import { assert } from "../core/assert.ts";',
     ],

@@ -18,6 +18,17 @@ mkdirSync(join(folder, "keys"));
 writeFileSync(join(folder, "keys/cluster.key"), "");
 for (const shell of SHELLS) writeFileSync(join(folder, `script.${shell}`), completionScript(shell));
 
+/** Writes what zsh would show to the file "words". Calls that only sort words are not its answers. */
+const COMPADD = `compadd() {
+  if (( \${@[(I)-[OAD]]} )); then builtin compadd "$@"; return; fi
+  typeset -ga hits
+  builtin compadd -O hits "$@"
+  print -l -- WORD:\${^hits} >> ${folder}/words
+  builtin compadd "$@"
+}
+`;
+writeFileSync(join(folder, "compadd.zsh"), COMPADD);
+
 /** Prints what the shell offers for the line in LINE. */
 const ASK: Readonly<Record<ShellName, string>> = {
   // As readline does: words end at COMP_WORDBREAKS, "=" among them.
@@ -36,7 +47,7 @@ const ASK: Readonly<Record<ShellName, string>> = {
     ask 'autoload -Uz compinit; compinit -u -d '$PWD'/dump; PROMPT=; unsetopt zle_bracketed_paste'
     ask 'zstyle ":completion:*" list-colors; LISTMAX=1000; COLUMNS=500; setopt no_beep'
     ask 'source script.zsh'
-    ask 'compadd() { [[ \${@[(I)-O]} -gt 0 || \${@[(I)-A]} -gt 0 || \${@[(I)-D]} -gt 0 ]] && { builtin compadd "$@"; return }; typeset -ga hits; builtin compadd -O hits "$@"; print -l -- WORD:\${^hits} >> '$PWD'/words; builtin compadd "$@" }'
+    ask 'source compadd.zsh'
     ask 'finish() { print -- END >> '$PWD'/words }; zle -N finish; bindkey "^X" finish'
     : > words
     zpty -n -w shell "$LINE"$'\\t'$'\\C-X'

@@ -1,7 +1,7 @@
 /**
- * The manifests of packaging/kubernetes against the schemas that Kubernetes publishes: values by its
- * schemas, and fields that there are none of by its types. Also what no schema knows: that the memory
- * fits, and that the program takes the flags.
+ * The manifests of packaging/kubernetes against the schemas that Kubernetes publishes: values by
+ * its schemas, and unknown fields by its types. Also what no schema knows: that the memory fits,
+ * and that the program takes the flags.
  */
 import { afterAll, describe, expect, test } from "bun:test";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";

@@ -29,13 +29,15 @@ function compile(path: string): void {
   if (exitCode !== 0) throw new Error(`Cannot compile the program: ${stderr.toString()}`);
 }
 
-/** Folders count, too: removing a file changes only its folder. */
-function lastChangeMs(): number {
-  const paths = SOURCES.map((name) => join(ROOT, name)).flatMap((path) => [
-    path,
-    ...(statSync(path).isDirectory()
-      ? readdirSync(path, { recursive: true }).map((name) => join(path, name.toString()))
-      : []),
-  ]);
+/** Of the sources, and `more`. Folders count, too: removing a file changes only its folder. */
+export function lastChangeMs(more: readonly string[] = []): number {
+  const paths = [...SOURCES, ...more]
+    .map((name) => join(ROOT, name))
+    .flatMap((path) => [
+      path,
+      ...(statSync(path).isDirectory()
+        ? readdirSync(path, { recursive: true }).map((name) => join(path, name.toString()))
+        : []),
+    ]);
   return paths.reduce((last, path) => Math.max(last, statSync(path).mtimeMs), 0);
 }

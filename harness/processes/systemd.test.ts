@@ -1,6 +1,6 @@
 /**
- * The units in packaging/systemd/: systemd itself reads them, and their order is right for a shutdown.
- * Skipped without systemd-analyze, which is in Debian's package systemd.
+ * The units in packaging/systemd/: systemd itself reads them, and their order is right for a
+ * shutdown. Skipped without systemd-analyze, which is in Debian's package systemd.
  */
 import { describe, expect, test } from "bun:test";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";

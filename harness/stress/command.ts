@@ -15,6 +15,7 @@ export const stress: Command<StressOptions> = {
     "ramster stress --nodes 8",
     "ramster stress --nodes 4 --topology ring --data pid:1234 --duration 1m --json report.json",
     "ramster stress --nodes 8 --loss 5 --delay 20ms",
+    "ramster stress --join 10.0.0.1:7946 --key cluster.key",
     "ramster stress --connect unix:/run/ramster/n2.sock --working-set 256MiB",
   ],
   read: readStress,

@@ -50,11 +50,19 @@ export const CLUSTER_FLAGS: FlagGroup = {
       help: "load running nodes, by their --client addresses or their names on this machine",
     },
     {
+      ...settingFlag("seeds"),
+      help: "start one node that joins the running cluster at these gossip addresses, and load it",
+    },
+    {
       ...settingFlag("keyPath"),
       defaultNote: "a new one",
-      help: "key file of running nodes, for tcp addresses",
+      help: "key file of the running cluster: with --join, and with --connect for tcp addresses",
     },
-    { name: "insecure", value: null, help: "use no encryption between nodes, to measure its cost" },
+    {
+      name: "insecure",
+      value: null,
+      help: "use no encryption between nodes, to measure its cost, or since --join has none",
+    },
     {
       name: "seal",
       value: null,

@@ -1,6 +1,6 @@
 /** The options of a stress run: the command line of `ramster stress`, checked. */
 import type { LocalNode } from "../../src/cli/local-nodes.ts";
-import type { Address } from "../../src/net/address.ts";
+import type { Address, TcpAddress } from "../../src/net/address.ts";
 import type { NodeConfig } from "../../src/node/config.ts";
 
 export const TOPOLOGIES = ["auto", "server", "ring", "pair", "symmetric"] as const;
@@ -54,7 +54,9 @@ export interface StressOptions {
   readonly htmlPath: string | null;
   /** Client doors of running nodes; empty when the run starts its own. */
   readonly connect: ReadonlyArray<Address | LocalNode>;
-  /** Key file for client doors on TCP. */
+  /** Gossip addresses of a running cluster, which one node joins. Empty: none does. */
+  readonly join: readonly TcpAddress[];
+  /** Key file for client doors on TCP, and of the cluster of `join`. */
   readonly keyPath: string | null;
   /** Nodes that are started use no key. */
   readonly insecure: boolean;

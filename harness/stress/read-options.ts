@@ -46,10 +46,16 @@ import {
 
 const SEED_MAX = 2 ** 32 - 1;
 
+/** The flags of the cluster that say something about running nodes. */
+const WITH_CONNECT = ["connect", "key"];
+/** The flags of the cluster that say something about the one node that joins. */
+const WITH_JOIN = ["join", "key", "insecure", "memory", "replicas", "seal"];
+
 export function readStress(flags: GivenFlags): StressOptions {
   const connect = flags.list("connect").map(parseNode);
   refuseStressContradictions(flags);
-  const running = connect.length > 0;
+  const join = readSetting(flags, "seeds");
+  const running = connect.length > 0 || join.length > 0;
   const cluster = readStressCluster(flags, { running });
   const memoryBytes = readStressMemory(flags, cluster.nodes);
   const seed = flags.optional("seed");
@@ -71,6 +77,7 @@ export function readStress(flags: GivenFlags): StressOptions {
     jsonPath: parsePath(flags.optional("json")),
     htmlPath: parsePath(flags.optional("html")),
     connect,
+    join,
     keyPath: parsePath(flags.optional("key")),
     insecure: flags.has("insecure"),
     lossPercent: parseCount(flags.value("loss"), { min: 0, max: STRESS_LOSS_PERCENT_MAX }),
@@ -103,10 +110,14 @@ function readChaos(
 
 /** Flags that shape a new cluster have no meaning for a running one. */
 function refuseStressContradictions(flags: GivenFlags): void {
-  if (flags.has("connect")) {
+  for (const [first, allowed] of [
+    ["connect", WITH_CONNECT],
+    ["join", WITH_JOIN],
+  ] as const) {
+    if (!flags.has(first)) continue;
     for (const { name: flag } of CLUSTER_FLAGS.flags) {
-      if (flag === "connect" || flag === "key" || !flags.has(flag)) continue;
-      throw refuse(`Cannot use --${flag} with --connect: those nodes run already`);
+      if (allowed.includes(flag) || !flags.has(flag)) continue;
+      throw refuse(`Cannot use --${flag} with --${first}: those nodes run already`);
     }
   }
   const topology = flags.value("topology");

@@ -14,8 +14,9 @@ import { addressOf } from "../../src/cli/local-nodes.ts";
 import { connect } from "../../src/client/on-bun.ts";
 import { ConfigError, RamsterError } from "../../src/core/errors.ts";
 import { SeededRandom } from "../../src/core/random.ts";
-import { formatAddress } from "../../src/net/address.ts";
+import { formatAddress, parseAddress } from "../../src/net/address.ts";
 import { Chaos } from "./chaos.ts";
+import { JoinedNode } from "./joined-node.ts";
 import type { StressOptions } from "./options.ts";
 import { PageSource } from "./page-source.ts";
 import type { StressReport } from "./report.ts";
@@ -56,6 +57,7 @@ export async function runStress(
   // Page contents are read first: a missing file is found before a node is started.
   const source = new PageSource(options.data, options.seed);
   if (options.connect.length > 0) return runOnRunning(options, source, environment);
+  if (options.join.length > 0) return runJoined(options, source, environment);
   const plans = planTopology(options);
   const supervisor = new Supervisor(environment.program, options);
   const { progress } = environment;
@@ -133,6 +135,25 @@ async function causeOf(
   }
   const interrupted = interruption(environment).catch((given: unknown) => given);
   return Promise.race([interrupted, Bun.sleep(SIGNAL_MS).then(() => cause)]);
+}
+
+/** Loads one node that joins a running cluster. It leaves again afterwards. */
+async function runJoined(
+  options: StressOptions & { seed: number },
+  source: PageSource,
+  environment: StressEnvironment,
+): Promise<StressReport> {
+  const node = new JoinedNode(environment.program, options);
+  try {
+    environment.progress.show("join", 0, options.join.map(formatAddress).join(", "));
+    await Promise.race([node.ready(), interruption(environment)]);
+    const connect = [parseAddress(node.client)];
+    const running = { ...options, connect, keyPath: null };
+    return await Promise.race([runOnRunning(running, source, environment), node.died]);
+  } finally {
+    environment.progress.end();
+    await node.end();
+  }
 }
 
 /**

@@ -1,7 +1,7 @@
 /**
- * The libraries of an image, from Debian's packages: the C library, and those that the program opens
- * by itself. apt checks the signatures. Its state is in a folder of its own, so the machine that
- * builds stays as it is.
+ * The libraries of an image, from Debian's packages: the C library, and those that the program
+ * opens by itself. apt checks the signatures. Its state is in a folder of its own, so the machine
+ * that builds stays as it is.
  *
  * These are the packages of today: an image has the same bytes as another one as long as Debian has
  * the same packages. Their versions are in the labels of the image.

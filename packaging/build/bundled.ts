@@ -1,6 +1,6 @@
 /**
- * What is in the compiled file besides the sources of this project: packages of the npm registry, and
- * Bun. The bundler itself says which files it has put in.
+ * What is in the compiled file besides the sources of this project: packages of npm, and Bun. The
+ * bundler itself says which files it has put in.
  */
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";

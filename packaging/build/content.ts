@@ -1,6 +1,6 @@
 /**
- * The files of a package, by their paths on the machine. All packages install the same ones, but for
- * the folders in which a distribution keeps completion and licences.
+ * The files of a package, by their paths on the machine. All packages install the same ones, but
+ * for the folders in which a distribution keeps completion and licences.
  */
 import {
   chmodSync,

@@ -1,10 +1,10 @@
 /**
- * `bun run packages`: makes dist/packages from this clone. Two runs of one commit make the same bytes,
- * wherever the clone is.
+ * `bun run packages`: makes dist/packages from this clone. Two runs of one commit make the same
+ * bytes, wherever the clone is.
  *
  *     sources -> program, of each machine -+-> .deb, .rpm, .tar.gz, of each machine
  *     tables  -> man pages, completion ----+
- *     bundler -> licences, SBOM -----------+-> an image in the layout of OCI, for both -> SHA256SUMS
+ *     bundler -> licences, SBOM -----------+-> an image of OCI, for both -> SHA256SUMS
  *
  *     bun run packages [--out DIR] [--only deb,rpm,tar,oci]
  */

@@ -1,6 +1,6 @@
 /**
- * The manual pages, from the tables that the help and the parser are made from: ramster(1), one page
- * for each command, and ramster.conf(5).
+ * The manual pages, from the tables that the help and the parser are made from: ramster(1), one
+ * page for each command, and ramster.conf(5).
  */
 import {
   type CommandSpec,

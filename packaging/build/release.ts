@@ -20,8 +20,8 @@ export interface Machine {
   readonly debian: "amd64" | "arm64";
   readonly rpm: "x86_64" | "aarch64";
   /**
-   * The target of the compiler. "baseline" runs on each x86-64 machine: the other one needs AVX2, and
-   * is no faster here, since the codec is that of liblz4 or WebAssembly.
+   * The target of the compiler. "baseline" runs on each x86-64 machine: the other one needs AVX2,
+   * and is no faster here, since the codec is that of liblz4 or WebAssembly.
    */
   readonly target: string;
   /** The folder of Debian's libraries. */

@@ -221,6 +221,7 @@ describe("parseArgs() of stress, stats and version", () => {
         jsonPath: null,
         htmlPath: null,
         connect: [],
+        join: [],
         keyPath: null,
         insecure: false,
         lossPercent: 0,

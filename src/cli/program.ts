@@ -14,8 +14,8 @@ export const COMPLETE = "complete";
 const INSIDE = "/$bunfs/root/";
 
 /**
- * The folder of this file. `bun run build` defines it as empty (--define), or the compiled file would
- * hold the path of the clone that it was made in, and no two clones would make the same file.
+ * The folder of this file. `bun run build` defines it as empty (--define), or the compiled file
+ * would hold the path of its clone, and no two clones would make the same file.
  */
 const SOURCES = import.meta.dirname;
 

@@ -61,5 +61,5 @@ test("candidateText() has a line for each word, or says what the shell knows", (
     "undrain\tEnds the drain of a node: it lends again\n",
   );
   expect(candidateText(["node", "--key", ""], COMMANDS)).toBe(":files\n");
-  expect(candidateText(["keygen", "--pem", ""], COMMANDS)).toBe(":folders\n");
+  expect(candidateText(["keygen", "--pem", ""], COMMANDS)).toBe(":dirs\n");
 });

@@ -2,7 +2,7 @@
  * The scripts of `ramster completion`: they ask the program itself what may stand at the cursor, so
  * a script fits each version of it.
  *
- *     ramster complete WORD ...    ->    :files, :folders, or lines of "word TAB help"
+ *     ramster complete WORD ...    ->    :files, :dirs, or lines of "word TAB help"
  */
 import { COMPLETE } from "../program.ts";
 
@@ -11,7 +11,7 @@ export type ShellName = (typeof SHELLS)[number];
 
 /** The lines that stand for files and folders. */
 export const FILES = ":files";
-export const FOLDERS = ":folders";
+export const FOLDERS = ":dirs";
 
 const BASH = `# bash completion for ramster: eval "$(ramster completion bash)"
 _ramster() {
@@ -21,8 +21,10 @@ _ramster() {
   [[ $current == "=" ]] && current=
   while IFS= read -r line; do
     case $line in
-      ${FILES}) compopt -o filenames; mapfile -t COMPREPLY < <(compgen -f -- "$current"); return ;;
-      ${FOLDERS}) compopt -o filenames; mapfile -t COMPREPLY < <(compgen -d -- "$current"); return ;;
+      ${FILES}|${FOLDERS})
+        compopt -o filenames
+        mapfile -t COMPREPLY < <(compgen "-\${line:1:1}" -- "$current")
+        return ;;
     esac
     line=\${line%%$'\\t'*}
     # "=" separates words here, so only what follows it is put in.
