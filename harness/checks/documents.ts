@@ -20,6 +20,9 @@ export const HOWS = {
   "needs a node": "need a node that runs already",
   "needs nbdinfo": "need another program",
   "needs qemu-img": "need another program",
+  lender: "run on the first of two machines",
+  "lender, keeps running": "one command there, which is ready when it prints so",
+  owner: "run on the second of two machines",
 } as const;
 
 export type How = keyof typeof HOWS;

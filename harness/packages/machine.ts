@@ -24,6 +24,12 @@ const OWN_CGROUPS = [
   'exec systemd-nspawn "$@"',
 ].join("\n");
 
+/** Where memory is limited by the older hierarchy, lenders look for that. */
+const SHOW_MEMORY_LIMITS = [
+  "! grep -q :memory: /proc/self/cgroup ||",
+  "{ mkdir /run/memory-limits && mount -t cgroup -o memory none /run/memory-limits; }",
+].join(" ");
+
 export class Machine {
   readonly root: string;
   readonly address: string;
@@ -53,12 +59,13 @@ export class Machine {
     for (;;) {
       this.leader = childrenOf(this.child.pid).find(isFirst) ?? 0;
       const state = this.leader === 0 ? null : await this.run("systemctl is-system-running");
-      if (state !== null && /^(?:running|degraded)/.test(state.stdout)) return;
+      if (state !== null && /^(?:running|degraded)/.test(state.stdout)) break;
       if (performance.now() > limit || this.child.exitCode !== null) {
         throw new Error(`a machine does not boot: ${state?.stdout}${state?.stderr}`);
       }
       await Bun.sleep(POLL_MS);
     }
+    await this.succeed(SHOW_MEMORY_LIMITS);
   }
 
   /** Copies a file into the folder of root there. */
