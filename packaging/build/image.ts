@@ -74,7 +74,8 @@ async function imageOf(
   mkdirSync(join(top, "usr/bin"), { recursive: true });
   cpSync(program, join(top, "usr/bin/ramster"));
   chmodSync(join(top, "usr/bin/ramster"), 0o755);
-  mkdirSync(join(top, "run/ramster"), { recursive: true, mode: 0o700 });
+  mkdirSync(join(top, "run/ramster"), { recursive: true });
+  chmodSync(join(top, "run/ramster"), 0o700);
   const layers = [
     await layerOf(layout, base, release, []),
     // The user of the image makes its socket in /run/ramster.

@@ -96,6 +96,8 @@ function sums(out: string, names: readonly string[]): string {
   return lines.join("");
 }
 
+// Folders have the same modes, whoever builds.
+process.umask(0o022);
 try {
   const options = readOptions();
   for (const name of await build(options)) console.log(join(options.out, name));
