@@ -1,6 +1,7 @@
 /**
- * What `bun run packages` makes: the same bytes from another clone, the files and their rights, manual
- * pages that the tools of others accept, what is bundled, and an image that starts as a lender.
+ * What `bun run packages` makes: the same bytes from another clone, the files and their rights,
+ * manual pages that the tools of others accept, what is bundled, and an image that starts as a
+ * lender.
  */
 import { afterAll, describe, expect, test } from "bun:test";
 import {
@@ -259,6 +260,29 @@ set("the image", () => {
           architecture: machine,
           config: { User: "65532:65532", Entrypoint: ["/usr/bin/ramster"] },
         });
+      }
+    },
+    BUILD_MS,
+  );
+
+  test.skipIf(isMissing("podman") || process.getuid?.() !== 0)(
+    "is loaded by podman, which runs it where it may",
+    async () => {
+      const store = ["--root", join(folder, "store"), "--runroot", join(folder, "running")];
+      const podman = ["podman", ...store, "--storage-driver=vfs", "--cgroup-manager=cgroupfs"];
+      await output(...podman, "load", "--quiet", "--input", packagePath(".oci.tar"));
+      const apart = ["--rm", "--network=none", "--cgroups=disabled"];
+      const child = Bun.spawn([...podman, "run", ...apart, `ramster:${version}`, "version"], {
+        env: TOOL_ENVIRONMENT,
+        stdin: "ignore",
+        stdout: "pipe",
+        stderr: "pipe",
+      });
+      const { stdout, stderr } = await ended(child);
+      await output(...podman, "system", "reset", "--force");
+      // Inside of a virtual machine or a container, limits of processes may not be set.
+      if (!stderr.includes("Operation not permitted")) {
+        expect(stdout).toStartWith(`ramster ${version}, `);
       }
     },
     BUILD_MS,

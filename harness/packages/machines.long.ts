@@ -1,9 +1,9 @@
 /**
- * The .deb on clean Debians that systemd has booted: docs/install.md as a newcomer follows it on two
- * machines, services, sleep, upgrade and removal.
+ * The .deb on clean Debians that systemd has booted: docs/install.md as a newcomer follows it on
+ * two machines, services, sleep, upgrade and removal.
  *
- * Changes to the commands: "scp" copies a file from one machine to the other. The swap of a kernel is
- * not tested here, but in harness/guest.
+ * Changes to the commands: "scp" copies a file from one machine to the other. The swap of a kernel
+ * is not tested here, but in harness/guest.
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -196,8 +196,8 @@ set("two machines", () => {
     "sleep waits for swap to be off, and does not come when that fails",
     async () => {
       const owner = world.machine("owner");
-      // No kernel module here, and this machine must not sleep: the commands of the units are others,
-      // but their order is the same.
+      // No kernel module here, and this machine must not sleep: the commands of the units are
+      // others, but their order is the same.
       const replace = (unit: string, start: string, stop = ""): Promise<string> => {
         const place = `/run/systemd/system/${unit}.service.d`;
         const lines = ["[Service]", "ExecStart=", `ExecStart=${start}`, "ExecStop=", stop];

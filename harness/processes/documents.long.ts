@@ -28,6 +28,9 @@ const ADDRESS = /\b(\d+\.\d+\.\d+\.\d+)(:|,port=)(\d+)\b/g;
 /** The default gossip port. */
 const GOSSIP_PORT = 7946;
 
+/** What other tests follow (harness/packages), or nobody. */
+const NOT_HERE = ["clone", "needs a node", "lender", "lender, keeps running", "owner"];
+
 /** The ports of all readers, since they run at the same time. */
 const TAKEN = new Set<number>();
 
@@ -53,7 +56,7 @@ class Reader implements AsyncDisposable {
     if (block.language === "text" && block.how === "output") return this.compare(block);
     if (block.language !== "sh") return;
     const [, tool] = /^needs (\S+)$/.exec(block.how) ?? [];
-    if (block.how === "clone" || block.how === "needs a node") return;
+    if (NOT_HERE.includes(block.how)) return;
     if (tool !== undefined && this.isMissing(tool)) return;
     if (block.how === "root") return this.runWithoutRoot(block);
     if (block.how === "keeps running") return this.keepRunning(block);
