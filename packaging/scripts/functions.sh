@@ -11,8 +11,11 @@ ramster_installed() {
   systemd-tmpfiles --create ramster.conf || true
   if ramster_has_systemd; then systemctl daemon-reload || true; fi
   [ -n "$1" ] || return 0
-  for pid in $(pidof ramster); do
-    echo "ramster: process $pid still runs version $1. It is not restarted: see ramster(1), UPGRADE"
+  # The kernel says so of a program whose file was replaced.
+  for link in /proc/[0-9]*/exe; do
+    [ "$(readlink "$link")" = "/usr/bin/ramster (deleted)" ] || continue
+    pid=${link#/proc/}
+    echo "ramster: process ${pid%/exe} runs version $1. It is not restarted: see ramster(1), UPGRADE"
   done
 }
 
