@@ -39,6 +39,15 @@ walk $((mib / 4)) 1 pageout &
 short=$!
 walk $((mib / 2)) 2 pageout &
 long=$!
+# Pages that the memory cannot hold stay where they are.
+until [ "$(sed -n '2s/.*partition[[:space:]]*[0-9]*[[:space:]]*\([0-9]*\).*/\1/p' /proc/swaps)" -gt 0 ]; do
+  sleep 0.1
+done
+echo "MemAvailable: 0 kB" >/run/meminfo
+mount --bind /run/meminfo /proc/meminfo
+if ramster swap off --nbd "$address" --export "$export"; then exit 1; fi
+umount /proc/meminfo
+[ "$(wc -l </proc/swaps)" = 2 ] || { echo "GUEST FAIL swap is off"; exit 1; }
 wait "$short"
 rotate="ramster swap rotate --nbd $address --export $export,fresh --client unix:/run/client.sock"
 ramster status --client unix:/run/client.sock

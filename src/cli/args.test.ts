@@ -275,6 +275,9 @@ describe("parseArgs() of stress, stats and version", () => {
     expect(parse("stress --connect unix:/a,127.0.0.1:9")).toMatchObject({
       options: { nodes: 0, servers: 0, connect: [{ path: "/a" }, { port: 9 }] },
     });
+    expect(parse("stress --join a:1,b:2 --key k --memory 8MiB --seal")).toMatchObject({
+      options: { nodes: 0, servers: 0, join: [{ host: "a" }, { host: "b" }], keyPath: "k" },
+    });
   });
 
   test("reads stats and version", () => {
@@ -528,6 +531,12 @@ describe("parseArgs() refuses", () => {
       "stress --connect unix:/a --nodes 2",
       "Cannot use --nodes with --connect: those nodes run already",
     ],
+    ["stress --join a:1 --nodes 2", "Cannot use --nodes with --join: those nodes run already"],
+    [
+      "stress --join a:1 --connect unix:/a",
+      "Cannot use --join with --connect: those nodes run already",
+    ],
+    ["completion tcsh", 'Cannot write completion for "tcsh": take one of bash, zsh, fish'],
     ["stress --loss 51", 'Cannot use --loss "51": it must be at most 50'],
     ["stress --delay 501ms", 'Cannot use --delay "501ms": it must be at most 500ms'],
     ["stress --delay 20", 'Cannot use --delay "20": the unit is missing, write "20ms" or "20s"'],
