@@ -4,8 +4,8 @@
  * little, so that most of the time is the program's.
  */
 import { join } from "node:path";
+import { makeClientPackage } from "../../packaging/client/package.ts";
 import { ClientDoors } from "../packages/client-doors.ts";
-import { makeClientPackage } from "../packages/client-package.ts";
 import { ended, ProcessWorld } from "../processes/process-world.ts";
 import { type Bench, type Figure, median } from "./bench.ts";
 

@@ -263,7 +263,7 @@ function layering(file: SourceFile): Finding[] {
 function harnessLayering(file: SourceFile): Finding[] {
   return importsOf(file).flatMap(({ target, line }) => {
     if (target === null) return [];
-    const isAbove = target.startsWith("packaging/") || ABOVE_HARNESS.includes(roomOf(target));
+    const isAbove = target.startsWith("packaging/build/") || ABOVE_HARNESS.includes(roomOf(target));
     if (!isAbove) return [];
     return [{ path: file.path, line, message: `the harness imports "${target}", which uses it` }];
   });

@@ -11,7 +11,7 @@ import { circles, deadFiles, headless, missingFiles } from "./tree.ts";
  */
 const ENTRIES = [
   ...(packageJson.scripts.build.match(/\bsrc\/\S+\.ts\b/g) ?? []),
-  // harness/packages/client-package.ts makes a package of it.
+  // packaging/client/package.ts makes a package of it.
   "src/client/mod.ts",
   // src/page/bundle.ts puts it into the binary.
   "src/page/browser/main.ts",

@@ -6,9 +6,9 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { makeClientPackage, pack } from "../../packaging/client/package.ts";
 import { ProcessWorld } from "../processes/process-world.ts";
 import { ClientDoors } from "./client-doors.ts";
-import { makeClientPackage, pack } from "./client-package.ts";
 import { BUN, Consumer, NODE, type Runtime, SUITE_TESTS } from "./consumer.ts";
 
 /** Runtimes of 100 MB each are downloaded first. */

@@ -4,8 +4,8 @@
  */
 import { copyFileSync, cpSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { CLIENT_NAME, makeClientPackage, pack } from "../../packaging/client/package.ts";
 import { ended, type ProcessWorld } from "../processes/process-world.ts";
-import { CLIENT_NAME, makeClientPackage, pack } from "./client-package.ts";
 
 const SUITE = join(import.meta.dir, "client-suite.mjs");
 /** How many tests it has. */

@@ -5,7 +5,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { connect } from "../../src/client/client.ts";
+import { connect } from "../../src/client/on-bun.ts";
 import { RamsterError } from "../../src/core/errors.ts";
 import { formatAddress } from "../../src/net/address.ts";
 import { NodeProcess } from "../processes/node-process.ts";

@@ -34,8 +34,9 @@ export interface User {
 
 const ROOT_FOLDER = "/run/ramster";
 const SUFFIX = ".sock";
-/** Mode bits with which other users could put a socket there. */
+/** Mode bits with which other users could put a socket there. A group that root chose may. */
 const OTHERS_MODE = 0o022;
+const OTHERS_MODE_OF_ROOT = 0o002;
 
 function thisUser(): User {
   return { id: process.getuid?.() ?? 0, environment: process.env };
@@ -169,7 +170,8 @@ function decoded(text: string): string | null {
 function makeFolder(folder: string, { id }: User): void {
   mkdirSync(folder, { recursive: true, mode: id === 0 ? 0o755 : 0o700 });
   const { uid, mode } = statSync(folder);
-  const isSafe = (uid === id || uid === 0) && (mode & OTHERS_MODE) === 0;
+  const refused = uid === 0 ? OTHERS_MODE_OF_ROOT : OTHERS_MODE;
+  const isSafe = (uid === id || uid === 0) && (mode & refused) === 0;
   if (!isSafe) throw refuse("other users can write to its directory");
 }
 

@@ -34,7 +34,7 @@ describe("candidatesFor()", () => {
     ["swap r", ["rotate"]],
     ["key u", ["use"]],
     ["completion ", ["bash", "zsh", "fish"]],
-    ["version ", ["--help"]],
+    ["version ", ["--json", "--help"]],
     ["nonsense ", []],
     ["node --key ", "files"],
     ["node --key=x", "files"],

@@ -320,7 +320,7 @@ describe("swapOff()", () => {
     );
     expect(exit).toBe(1);
     expect(shell.commands).toEqual([]);
-    const forced = swapOff(shell, { ...OFF, force: true }, quiet().show, NEVER);
+    const forced = textOf(swapOff(shell, { ...OFF, force: true }, quiet().show, NEVER));
     expect(await forced).toBe("swap is off: /dev/nbd0");
   });
 

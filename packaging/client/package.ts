@@ -14,10 +14,10 @@ import { join } from "node:path";
 import { type RolldownOptions, rolldown } from "rolldown";
 import { dts } from "rolldown-plugin-dts";
 import packageJson from "../../package.json" with { type: "json" };
-import clientJson from "../../packaging/client/package.json" with { type: "json" };
+import clientJson from "./package.json" with { type: "json" };
 
 const ROOT = join(import.meta.dir, "../..");
-const MATERIAL = join(ROOT, "packaging/client");
+const MATERIAL = import.meta.dir;
 const ENTRY = "src/client/mod.ts";
 
 /** Calls that make rows of tables (core/figure.ts): without them where no table is used. */

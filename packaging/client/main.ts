@@ -1,7 +1,7 @@
 /** `bun run client`: makes dist/client and the tarball of it. */
 import { statSync } from "node:fs";
 import { join } from "node:path";
-import { makeClientPackage, pack } from "./client-package.ts";
+import { makeClientPackage, pack } from "./package.ts";
 
 const DIST = join(import.meta.dir, "../../dist");
 
