@@ -57,7 +57,7 @@ export function poolGone(what: string): RamsterError {
 }
 
 export function closedError(reason: string): RamsterError {
-  return new RamsterError("CLOSED", `Cannot get an answer from the node: ${reason}`);
+  return new RamsterError("CLOSED", `Cannot reach the node: ${reason}`);
 }
 
 /** For a request that has no reply. */
