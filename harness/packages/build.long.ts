@@ -113,11 +113,15 @@ set.each(["amd64", "arm64"])("the .deb of %s", (machine) => {
     },
     BUILD_MS,
   );
+});
 
+// One of them is enough: both have the same scripts and documents, and it takes a while.
+set("a .deb", () => {
   test.skipIf(isMissing("lintian"))(
     "has no fault that lintian finds",
     async () => {
-      expect((await output("lintian", "--allow-root", "--fail-on=none", path())).trim()).toBe("");
+      const lintian = ["lintian", "--allow-root", "--fail-on=none"];
+      expect((await output(...lintian, packagePath("_amd64.deb"))).trim()).toBe("");
     },
     BUILD_MS,
   );
