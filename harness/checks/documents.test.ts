@@ -150,6 +150,16 @@ describe("commands", () => {
   });
 });
 
+test("the commands on two machines in README.md are those of docs/install.md, which are tested", () => {
+  const onMachines = (path: string): string[] => {
+    const blocks = readDocument(path).blocks.filter(({ how }) => /^(?:lender|owner)/.test(how));
+    return blocks.flatMap((block) => commandsOf(block).map((line) => `${block.how}: ${line}`));
+  };
+  const short = onMachines("README.md");
+  expect(short.length).toBe(4);
+  expect(onMachines("docs/install.md").slice(0, 4)).toEqual(short);
+});
+
 test("flags in the text are flags of this program", () => {
   const known = new Set([...COMMANDS.flatMap(flagsOf).map(({ name }) => name), ...OTHER_FLAGS]);
   const unknown = documents.flatMap(({ path, text }) => {
