@@ -24,6 +24,7 @@ const DEB = `ramster_${packageJson.version}_amd64.deb`;
 const COMMANDS_MAX = 4;
 
 const folder = mkdtempSync(join(tmpdir(), "ramster-deb-"));
+afterAll(() => rmSync(folder, { recursive: true }));
 const worlds: MachineWorld[] = [];
 
 async function boot(names: readonly string[]): Promise<MachineWorld> {
@@ -240,10 +241,7 @@ set("one machine", () => {
     before = await machine.succeed(STATE);
     machine.take(await otherVersion("0.0.9"));
   }, BUILD_MS);
-  afterAll(async () => {
-    await endWorlds();
-    rmSync(folder, { recursive: true });
-  });
+  afterAll(endWorlds);
 
   test(
     "installing starts nothing, enables nothing, and changes no swap",
