@@ -1,5 +1,6 @@
 /** Lenders that take their memory back, or leave: whole nodes under virtual time. */
 import { expect, test } from "bun:test";
+import { NEVER } from "../../src/core/buggify.ts";
 import { checkAll, filled, LENDER, OWNER, settle, total, untilRepaired } from "../sim/borrowing.ts";
 import type { SimNode } from "../sim/cluster.ts";
 import { drive } from "../sim/drive.ts";
@@ -46,6 +47,27 @@ test("without another lender, pages come home until home is full, and the rest s
     sim.run(100);
     return owner.counter("pers_pages_remoted") > stored;
   });
+  sim.verify();
+  await sim.stop();
+});
+
+test("a page that is given up, and finds no room at home when it comes, is tried again", async () => {
+  const roomy = { ...OWNER, replicas: 1, memoryBytes: MIB };
+  const { sim, owner, lenders, pool } = await filled([roomy, LENDER]);
+  const [only] = lenders as [SimNode];
+  for (let number = 1400; number < 1500; number += 1) owner.flush(pool, number); // At home.
+  settle(sim);
+  sim.buggify = (name) => name === "fetch-not-home";
+  only.node.admin.setKnob("draining", "1");
+  sim.until("pages have found no room", () => owner.counter("pers_pages_remote_nomem") > 0);
+  expect(owner.counter("pages_repatriated")).toBe(0);
+  // The lender does not ask again, so only the owner knows of them.
+  only.node.admin.setKnob("draining", "0");
+  sim.run(10_000);
+  expect(owner.counter("pages_repatriated")).toBe(0);
+  sim.buggify = NEVER;
+  sim.until("they come home", () => owner.counter("pages_repatriated") > 0);
+  for (let number = 0; number < 1400; number += 1) expect(owner.get(pool, number)).toBe(1);
   sim.verify();
   await sim.stop();
 });

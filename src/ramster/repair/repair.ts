@@ -257,12 +257,15 @@ export class Repair implements PutSink, ZpageSink {
     const node = this.holderFor(kept, from);
     if (node < 0) return this.mendWithoutHolder(page, from, kept);
     if (from === SPILL && !this.hasCreditFor(node)) return false;
-    if (repatriate.copyElsewhere(page, from, this)) {
-      this.fly(from, 1);
-      if (from === SPILL) this.fetchesFromDisk += 1;
-      return true;
-    }
+    if (repatriate.copyElsewhere(page, from, this)) return this.fetching(from);
     return tmem.inTransit(page);
+  }
+
+  /** The page is on its way here, and onZpage decides what is done with it. */
+  private fetching(from: number): true {
+    this.fly(from, 1);
+    if (from === SPILL) this.fetchesFromDisk += 1;
+    return true;
   }
 
   /**
@@ -274,7 +277,9 @@ export class Repair implements PutSink, ZpageSink {
     if (from !== SPILL && hasCopy(kept, SPILL)) return this.leaveToDisk(page, from, kept);
     // A page on the disk that a lender also has need not come home.
     const isWanted = from !== SPILL || kept === NO_COPIES;
-    if (isWanted && this.hasRoomAtHome) return repatriate.bringHome(page);
+    if (isWanted && this.hasRoomAtHome) {
+      return repatriate.bringHomeFor(page, from, this) && this.fetching(from);
+    }
     // A page on the disk is safe, and unspill.ts will find it again.
     return from === SPILL && !lenders.hasUsable(lenders.copiesWanted);
   }

@@ -144,6 +144,15 @@ export class Repatriate implements AskSink {
   }
 
   /**
+   * Fetches the page to bring it home. `sink` gets it as in `copyElsewhere`, and finds it there, or
+   * still remote if there was no room when it came. @returns whether it is now on its way.
+   */
+  bringHomeFor(page: number, from: number, sink: ZpageSink): boolean {
+    if (this.parts.zcache.tmem.inTransit(page)) return false;
+    return this.copyElsewhere(page, from, sink) && this.headHome(page);
+  }
+
+  /**
    * Reads the page from the disk only, before that becomes the only copy. `sink` gets it as in
    * `copyElsewhere`, with `isOnDisk`.
    */
@@ -189,11 +198,14 @@ export class Repatriate implements AskSink {
 
   /** Fetches the page to bring it home, without a getter. @returns whether it is on its way. */
   bringHome(page: number): boolean {
+    if (this.parts.zcache.tmem.inTransit(page) || this.fetchOf(page) === 0) return false;
+    return this.headHome(page);
+  }
+
+  /** The page in transit is wanted here. */
+  private headHome(page: number): true {
     const { zcache, fetches } = this.parts;
-    if (zcache.tmem.inTransit(page)) return false;
-    const fetch = this.fetchOf(page);
-    if (fetch === 0) return false;
-    fetches.set(fetch, FETCH_FLAG.HOMEWARD);
+    fetches.set(zcache.tmem.place(page), FETCH_FLAG.HOMEWARD);
     return true;
   }
 
