@@ -41,8 +41,8 @@ async function checkAll(pool: Pool): Promise<void> {
 }
 
 /**
- * Fills a pool, and waits until most of its pages were compressed again, as this figure counts. Pages
- * that are cold before the pool is large have no dictionary.
+ * Fills a pool, and waits until most of its pages were compressed again, as this figure counts.
+ * Pages that are cold before the pool is large have no dictionary.
  */
 async function recompressed(
   client: Client,
