@@ -2,7 +2,7 @@
  * The client library: `connectIn` to a node's client door, then pools of pages.
  *
  * One connection carries any number of operations at once. With `redial`, a client whose connection
- * is lost dials again, and opens its pools with their tokens before anything else (line.ts).
+ * is lost dials again, and opens its pools with their tokens before anything else (connection.ts).
  * Without, every operation rejects with CLOSED from then on. The pools stay, and another client
  * opens them with their tokens (`openPool`).
  *
@@ -17,7 +17,7 @@ import { parseKeyFile } from "../security/key-file.ts";
 import type { Frame } from "../wire/framer.ts";
 import { EVENTS_BYTES, MESSAGE } from "../wire/messages.ts";
 import type { Events, NodeStats } from "../wire/stats.ts";
-import { Line } from "./line.ts";
+import { Connection } from "./connection.ts";
 import { openPoolBody, textOf } from "./messages.ts";
 import { Pool } from "./pool.ts";
 import type { Request } from "./requester.ts";
@@ -67,31 +67,34 @@ export async function connectIn(
   if (signal?.aborted === true) throw signal.reason;
   const transport =
     key === undefined ? env.transport : securedDialler(env.transport, parseKeyFile(key, null).tls);
-  const line = new Line({ ...env, transport }, parseAddress(address), { timeoutMs, redial });
-  await unlessAborted(signal, () => line.giveUp(), line.open());
-  return new Client(line);
+  const connection = new Connection({ ...env, transport }, parseAddress(address), {
+    timeoutMs,
+    redial,
+  });
+  await unlessAborted(signal, () => connection.giveUp(), connection.open());
+  return new Client(connection);
 }
 
 export class Client implements AsyncDisposable {
-  private readonly line: Line;
+  private readonly connection: Connection;
 
   /** @internal Made by `connect`. */
-  constructor(line: Line) {
-    this.line = line;
+  constructor(connection: Connection) {
+    this.connection = connection;
   }
 
   /** The node's name, which it said when the connection was made. */
   get nodeName(): string {
-    return this.line.nodeName;
+    return this.connection.nodeName;
   }
 
   get nodeNumber(): number {
-    return this.line.nodeNumber;
+    return this.connection.nodeNumber;
   }
 
   /** Whether operations are sent at once. Otherwise they wait for a new connection, or reject. */
   get isConnected(): boolean {
-    return this.line.isConnected;
+    return this.connection.isConnected;
   }
 
   /** Makes a pool. Rejects with REFUSED when the node has no free one. */
@@ -112,8 +115,9 @@ export class Client implements AsyncDisposable {
       },
       options,
     );
-    const pool = new Pool(this.line.requester, this.line.pools.made(id), { isOwn: true });
-    if (this.line.redials) pool.learnToken();
+    const { requester, pools, redials } = this.connection;
+    const pool = new Pool(requester, pools.made(id), { isOwn: true });
+    if (redials) pool.learnToken();
     return pool;
   }
 
@@ -135,8 +139,8 @@ export class Client implements AsyncDisposable {
       },
       options,
     );
-    const link = this.line.pools.opened(id, token);
-    return new Pool(this.line.requester, link, { isOwn: false });
+    const link = this.connection.pools.opened(id, token);
+    return new Pool(this.connection.requester, link, { isOwn: false });
   }
 
   /** The node's counters and state. */
@@ -201,7 +205,7 @@ export class Client implements AsyncDisposable {
    * reject with CLOSED.
    */
   close(): Promise<void> {
-    return this.line.close();
+    return this.connection.close();
   }
 
   /** As `close`: for `await using`. */
@@ -227,7 +231,7 @@ export class Client implements AsyncDisposable {
       return body.byteLength;
     };
     const request = { ...rest, count, bodyBytesMax: body.byteLength, write };
-    return this.line.requester.request(request, options);
+    return this.connection.requester.request(request, options);
   }
 }
 

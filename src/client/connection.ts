@@ -1,5 +1,5 @@
 /**
- * Line: the connection of a client to its node, and the next one when it is lost.
+ * Connection: the connection of a client to its node, and the next one when it is lost.
  *
  *     open > [ session ] --lost--> wait > dial > open pools again > [ session ] ...
  *                                    ^------ failed, twice as long ------/
@@ -19,14 +19,14 @@ import { PoolLinks } from "./pool-link.ts";
 import { Requester } from "./requester.ts";
 import { type ClientEnvironment, Session } from "./session.ts";
 
-export interface LineOptions {
+export interface ConnectionOptions {
   readonly timeoutMs: number;
   readonly redial: boolean;
 }
 
 const REDIAL_BOUNDS = { minMs: REDIAL_MS_MIN, maxMs: REDIAL_MS_MAX };
 
-export class Line {
+export class Connection {
   readonly requester: Requester;
   readonly pools = new PoolLinks();
   readonly redials: boolean;
@@ -41,7 +41,7 @@ export class Line {
   private failures = 0;
   private redialTimer: TimerId | null = null;
 
-  constructor(env: ClientEnvironment, address: Address, { timeoutMs, redial }: LineOptions) {
+  constructor(env: ClientEnvironment, address: Address, { timeoutMs, redial }: ConnectionOptions) {
     this.env = env;
     this.address = address;
     this.timeoutMs = timeoutMs;
