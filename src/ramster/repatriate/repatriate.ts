@@ -134,22 +134,23 @@ export class Repatriate implements AskSink {
    * @returns whether it is now on its way. False when it already was, or there is no room.
    */
   copyElsewhere(page: number, from: number, sink: ZpageSink): boolean {
+    return this.fetchFor(page, from, sink) !== 0;
+  }
+
+  private fetchFor(page: number, from: number, sink: ZpageSink): number {
     const { fetches } = this.parts;
     this.zpageSink = sink;
     const fetch = this.fetchOf(page);
-    if (fetch === 0 || fetches.has(fetch, FETCH_FLAG.REPAIR)) return false;
+    if (fetch === 0 || fetches.has(fetch, FETCH_FLAG.REPAIR)) return 0;
     fetches.set(fetch, FETCH_FLAG.REPAIR);
     fetches.setFrom(fetch, from);
-    return true;
+    return fetch;
   }
 
-  /**
-   * Fetches the page to bring it home. `sink` gets it as in `copyElsewhere`, and finds it there, or
-   * still remote if there was no room when it came. @returns whether it is now on its way.
-   */
+  /** As `copyElsewhere`, and brings the page home if there is room when it comes. */
   bringHomeFor(page: number, from: number, sink: ZpageSink): boolean {
     if (this.parts.zcache.tmem.inTransit(page)) return false;
-    return this.copyElsewhere(page, from, sink) && this.headHome(page);
+    return this.headHome(this.fetchFor(page, from, sink));
   }
 
   /**
@@ -198,15 +199,12 @@ export class Repatriate implements AskSink {
 
   /** Fetches the page to bring it home, without a getter. @returns whether it is on its way. */
   bringHome(page: number): boolean {
-    if (this.parts.zcache.tmem.inTransit(page) || this.fetchOf(page) === 0) return false;
-    return this.headHome(page);
+    return !this.parts.zcache.tmem.inTransit(page) && this.headHome(this.fetchOf(page));
   }
 
-  /** The page in transit is wanted here. */
-  private headHome(page: number): true {
-    const { zcache, fetches } = this.parts;
-    fetches.set(zcache.tmem.place(page), FETCH_FLAG.HOMEWARD);
-    return true;
+  private headHome(fetch: number): boolean {
+    if (fetch !== 0) this.parts.fetches.set(fetch, FETCH_FLAG.HOMEWARD);
+    return fetch !== 0;
   }
 
   /** A record in transit leaves the index or is replaced. Its fetch is detached from it. */
