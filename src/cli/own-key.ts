@@ -22,13 +22,16 @@ export interface OwnKey {
   readonly plain: { readonly transport: Transport; readonly tls: TlsMaterial };
 }
 
+/** Any member may ask what is in the file, as often as it likes. A read takes about a millisecond. */
+const READ_MS = 1000;
+
 /** Throws ConfigError BAD_CONFIG with one line that names the file. */
 export function openOwnKey(path: string, transport: Transport, log: Log): OwnKey {
   const key = readKey(path);
   const tls = new RenewableTls(key.tls);
   return {
     gossipKeys: key.gossipKeys,
-    readGossipKeys: () => readKey(path).gossipKeys,
+    readGossipKeys: atMostOnceIn(READ_MS, () => readKey(path).gossipKeys),
     transport: secured(transport, tls, (line) => log.write("error", "net", line)),
     certificate: certificateIn(path, tls),
     plain: { transport, tls },
@@ -49,5 +52,24 @@ function certificateIn(path: string, tls: RenewableTls): Certificate {
       tls.replace(fresh);
       endMs = certificateEndMs(fresh);
     },
+  };
+}
+
+/** `read`, whose outcome counts for so long, an error too. */
+function atMostOnceIn<T>(ms: number, read: () => T): () => T {
+  let untilMs = 0;
+  let outcome = read;
+  return () => {
+    if (performance.now() < untilMs) return outcome();
+    untilMs = performance.now() + ms;
+    try {
+      const value = read();
+      outcome = () => value;
+    } catch (error) {
+      outcome = () => {
+        throw error;
+      };
+    }
+    return outcome();
   };
 }
