@@ -16,6 +16,7 @@ import {
   type Document,
   documentPaths,
   HOWS,
+  outputLike,
   ROOT,
   ramsterCalls,
   readDocument,
@@ -169,6 +170,19 @@ test("flags in the text are flags of this program", () => {
       .map((flag) => `${path}: --${flag}`);
   });
   expect(unknown).toEqual([]);
+});
+
+test("output is like a line with the same words and other numbers, but for 0", () => {
+  const line = outputLike("PASS  8 nodes, 7.6 s, 0 lost");
+  for (const other of ["PASS  12 nodes, 5.0 s, 0 lost", "  PASS 1 nodes, 0.25 s, 0 lost"])
+    expect(other).toMatch(line);
+  const unlike = [
+    "PASS  0 nodes, 7.6 s, 0 lost",
+    "PASS  8 nodes, 7 s, 0 lost",
+    "PASS  8 nodes, 7.6 s, 1 lost",
+    "PASS  8 nodes, 7.6 s, 0 lost, 1 late",
+  ];
+  for (const other of unlike) expect(other).not.toMatch(line);
 });
 
 describe("docs/operations.md", () => {

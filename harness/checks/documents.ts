@@ -83,6 +83,23 @@ export function commandsOf({ lines }: Block): string[] {
     .filter((line) => line !== "");
 }
 
+/**
+ * Matches lines with the same words, and other numbers: 0 stands for itself, any other integer for
+ * any but 0, and a number with a fraction for any with one.
+ */
+export function outputLike(line: string): RegExp {
+  const number = (digits: string, fraction?: string): string => {
+    if (fraction !== undefined) return "\\d+\\.\\d+";
+    return Number(digits) === 0 ? "0" : "[1-9]\\d*";
+  };
+  const pattern = line
+    .trim()
+    .replaceAll(/[\\^$.*+?()[\]{}|]/g, "\\$&")
+    .replaceAll(/\s+/g, " +")
+    .replaceAll(/\d+(\\\.\d+)?/g, number);
+  return new RegExp(`^ *${pattern}$`, "m");
+}
+
 /** The words of each call of this program in a command, without its name. */
 export function ramsterCalls(command: string): string[][] {
   return command
