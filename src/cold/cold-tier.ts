@@ -104,7 +104,6 @@ export class ColdTier implements RecompressorSink {
   private timer: TimerId | null = null;
   /** The last round that found something. */
   private foundRound = 0;
-  /** In this epoch nothing more will be found. */
   private doneEpoch = -1;
 
   constructor(
@@ -130,11 +129,16 @@ export class ColdTier implements RecompressorSink {
     return { library, hasDictionaries, isUsable };
   }
 
+  /** Nothing more will be found before pages have aged by another epoch. */
+  get isDone(): boolean {
+    return this.zpages.epoch === this.doneEpoch;
+  }
+
   /** Called periodically: begins to look for cold zpages, unless that is under way. */
   step(): void {
     if (this.isBusy || this.isClosed || this.timer !== null) return;
     this.dictionaries.sweep();
-    if (!this.recompressor.isUsable || this.zpages.epoch === this.doneEpoch) return;
+    if (!this.recompressor.isUsable || this.isDone) return;
     this.isBusy = true;
     if (this.sampling !== null && this.isSampleWhole && this.train(this.sampling)) return;
     this.recompressor.batch.count = 0;
