@@ -3,16 +3,17 @@
  * Requests of 4 KiB go to random offsets over a unix socket. Their buffers are always new, and
  * compress by 60 %. The three servers take turns, and each figure is the median of its rounds.
  *
- * Remote pages are at a server on the same machine, so both share its processors.
+ * Nodes run the compiled program, as users do. Remote pages are at a server on the same machine, so
+ * both share its processors.
  */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { connect } from "../../src/client/on-bun.ts";
+import { compiledProgram } from "../processes/compiled.ts";
 import { memoryOf, NodeProcess } from "../processes/node-process.ts";
 import { type Bench, type Figure, median } from "./bench.ts";
 
-const MAIN = new URL("../../src/main.ts", import.meta.url).pathname;
 const MIB = 1024 * 1024;
 /** The part of the device that is read and written at random. */
 const SPAN_MIB = 256;
@@ -117,8 +118,7 @@ class World {
 
   private async start(role: string, number: number, flags: string[]): Promise<NodeProcess> {
     const argv = [
-      process.execPath,
-      MAIN,
+      compiledProgram(),
       role,
       `--number=${number}`,
       `--name=n${number}`,
