@@ -186,7 +186,7 @@ export const GOSSIP_PORT_DEFAULT = 7946;
  * soon, and a mistyped one is not tried four times a second for ever.
  */
 export const JOIN_RETRY_MS_MIN = 250;
-export const JOIN_RETRY_MS_MAX = 5000;
+export const JOIN_RETRY_MS_MAX = 2000;
 /** How often a node that waits for its seeds logs that. */
 export const JOIN_NOTICE_MS = 60_000;
 /** Addresses to join at. Each may be a name that stands for many. */
