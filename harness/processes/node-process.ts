@@ -23,6 +23,15 @@ export class NodeDiedError extends Error {
   override readonly name = "NodeDiedError";
 }
 
+/**
+ * The command in front of one whose process shall end with this one, even if this one is killed
+ * (PR_SET_PDEATHSIG, prctl(2)): a node that is left over would stay in its cluster. setpriv is part
+ * of util-linux. Without it such a node stays.
+ */
+function endsWithParent(): string[] {
+  return Bun.which("setpriv") === null ? [] : ["setpriv", "--pdeathsig", "TERM"];
+}
+
 export class NodeProcess {
   readonly number: number;
   readonly child: Bun.Subprocess<"ignore", "pipe", "pipe">;
@@ -41,7 +50,8 @@ export class NodeProcess {
   /** Starts the process. `number` names the node in errors. */
   constructor(number: number, argv: readonly string[], options: { verbose: boolean }) {
     this.number = number;
-    this.child = Bun.spawn({ cmd: [...argv], stdin: "ignore", stdout: "pipe", stderr: "pipe" });
+    const cmd = [...endsWithParent(), ...argv];
+    this.child = Bun.spawn({ cmd, stdin: "ignore", stdout: "pipe", stderr: "pipe" });
     this.logEnd = this.keepStderr(options.verbose);
   }
 

@@ -67,7 +67,7 @@ test("a full node that sent nothing to its holder is found, and one with room is
   const rows = rowsOf([stats(0, {}, {}), stats(1, {}, {}), sent], targets);
   const full = new Map([0, 1, 2].map((node) => [node, { no_room: 6, compress_poor: 9 }]));
   expect(idleHoldersOf(rows, full)).toEqual([
-    "node 1 refused 6 pages for want of room and sent none to 0",
+    "node 1 refused 6 pages for want of room and sent none to node 0",
   ]);
   expect(idleHoldersOf(rows, new Map([[1, { compress_poor: 9 }]]))).toEqual([]);
   expect(idleHoldersOf(rows, new Map())).toEqual([]);

@@ -54,7 +54,8 @@ export function idleHoldersOf(
   return rows.flatMap(({ node, target, remotified }) => {
     const refused = refusedOf.get(node)?.[statusName(STATUS.NO_ROOM)] ?? 0;
     if (target === null || remotified > 0 || refused === 0) return [];
-    return [`node ${node} refused ${refused} pages for want of room and sent none to ${target}`];
+    const where = target === "auto" ? "a lender" : `node ${target}`;
+    return [`node ${node} refused ${refused} pages for want of room and sent none to ${where}`];
   });
 }
 

@@ -5,7 +5,15 @@
 import { expect, test } from "bun:test";
 import { readFileSync, writeFileSync } from "node:fs";
 import { SeededRandom } from "../../src/core/random.ts";
-import { counter, ended, ProcessWorld, until } from "../processes/process-world.ts";
+import {
+  childrenOf,
+  counter,
+  ended,
+  isRunning,
+  ProcessWorld,
+  until,
+} from "../processes/process-world.ts";
+import { which } from "../processes/tools.ts";
 import type { StressReport } from "./report.ts";
 
 const TEST_MS = 30_000;
@@ -30,6 +38,20 @@ test(
     const report = JSON.parse(readFileSync(json, "utf8")) as StressReport;
     expect(report).toMatchObject({ pass: false, nodes: 1, wrong: 0, lost: 0 });
     expect(report.examples).toEqual(["interrupted"]);
+  },
+  TEST_MS,
+);
+
+test.skipIf(which("setpriv") === null)(
+  "nodes of a run that is killed end too",
+  async () => {
+    await using world = new ProcessWorld();
+    const child = world.spawn(["stress", "--nodes=2", "--working-set=2MiB", "--duration=1m"]);
+    await until("both nodes run", () => childrenOf(child.pid).length === 2);
+    const nodes = childrenOf(child.pid);
+    child.kill("SIGKILL");
+    await child.exited;
+    await until("no node runs", () => !nodes.some(isRunning));
   },
   TEST_MS,
 );

@@ -12,7 +12,8 @@ import { NodeProcess } from "../processes/node-process.ts";
 import type { StressOptions } from "./options.ts";
 
 /** A lender is known as soon as the node has joined: a moment later it has offered its memory. */
-const LENDER_MS = 30_000;
+const LENDER_MS = 10_000;
+const JOIN_MS = 30_000;
 const POLL_MS = 20;
 
 export class JoinedNode {
@@ -26,7 +27,7 @@ export class JoinedNode {
       // The address from which this machine sends to a seed.
       ...["--listen=0.0.0.0:0", "--gossip=0.0.0.0:0"],
       `--join=${seeds.map(formatAddress).join(",")}`,
-      `--join-timeout=${LENDER_MS}ms`,
+      `--join-timeout=${JOIN_MS}ms`,
       ...(keyPath === null ? [] : [`--key=${keyPath}`]),
       ...(insecure ? ["--insecure"] : []),
       ...(seal ? ["--seal"] : []),
@@ -45,14 +46,16 @@ export class JoinedNode {
     return this.node.died;
   }
 
-  /** Waits until a lender has offered memory. */
+  /** Waits until pages have somewhere to go. */
   async ready(): Promise<void> {
-    await this.node.ready(2 * LENDER_MS);
+    await this.node.ready(2 * JOIN_MS);
     const client = await connect(this.client);
     const deadline = performance.now() + LENDER_MS;
-    while ((await client.stats()).peers.length === 0) {
+    for (;;) {
+      const { nowhere } = await client.stats();
+      if (nowhere === null) break;
       if (performance.now() > deadline) {
-        throw new RamsterError("TIMED_OUT", "Cannot load the cluster: nobody there lends memory");
+        throw new RamsterError("TIMED_OUT", `Cannot load the cluster: ${nowhere}`);
       }
       await Bun.sleep(POLL_MS);
     }

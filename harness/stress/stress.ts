@@ -170,12 +170,15 @@ async function runOnRunning(
   );
   const loaded = clients.map((client) => client.nodeNumber);
   const { progress } = environment;
+  // A node that has joined sends pages to lenders, or the run has shown nothing.
+  const targets = new Map<number, "auto">();
+  if (options.join.length > 0) for (const number of loaded) targets.set(number, "auto");
   const run = new Run({
     options,
     source,
     progress,
     clients,
-    targets: new Map(),
+    targets,
     loaded,
     chaos: null,
     timeline: timelineOf(progress),

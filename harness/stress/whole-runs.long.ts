@@ -4,7 +4,8 @@
  */
 import { expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
-import { ProcessWorld } from "../processes/process-world.ts";
+import type { NodeProcess } from "../processes/node-process.ts";
+import { type Ended, ProcessWorld } from "../processes/process-world.ts";
 import { TOPOLOGIES } from "./options.ts";
 import type { StressReport } from "./report.ts";
 import { checkSmallRun, directories, SMALL } from "./small-runs.ts";
@@ -44,3 +45,34 @@ test("all nodes are restarted in turn under load, and no client of another node 
   expect(report.chaos?.events.rolling).toBeGreaterThanOrEqual(4);
   expect(directories(world)).toEqual([]);
 });
+
+test("a node that joins sends its pages to a lender", async () => {
+  await using world = new ProcessWorld();
+  const run = await runJoined(world, await startLender(world));
+  expect(run).toMatchObject({ stderr: "", code: 0 });
+  expect(run.stdout).toMatch(/^PASS {2}1 node/m);
+  expect(Number(/^remote gets +(\d+)/m.exec(run.stdout)?.[1])).toBeGreaterThan(0);
+  expect(directories(world)).toEqual([]);
+});
+
+test("a node that joins and has no lender says so, and loads nothing", async () => {
+  await using world = new ProcessWorld();
+  const lender = await startLender(world);
+  await world.run(["drain", `--client=${lender.client}`]);
+  const run = await runJoined(world, lender);
+
+  const why =
+    /: Cannot load the cluster: lender "lender" is drained, run "ramster undrain" there\n$/;
+  expect(run).toMatchObject({ stderr: expect.stringMatching(why), code: 1 });
+  expect(directories(world)).toEqual([]);
+});
+
+function startLender(world: ProcessWorld): Promise<NodeProcess> {
+  const flags = ["--gossip=127.0.0.1:0", "--insecure", "--memory=64MiB", "--name=lender"];
+  return world.start("server", 1, flags);
+}
+
+function runJoined(world: ProcessWorld, { gossip }: NodeProcess): Promise<Ended> {
+  const load = ["--memory=1MiB", "--working-set=4MiB", "--duration=100ms"];
+  return world.run(["stress", `--join=${gossip}`, "--insecure", ...load]);
+}
