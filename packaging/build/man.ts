@@ -37,7 +37,7 @@ const EXIT_CODES: readonly (readonly [string, string])[] = [
 ];
 
 const FILES: readonly (readonly [string, string])[] = [
-  ["/etc/ramster/cluster.key", "the key of the cluster, of root and mode 0600"],
+  ["/etc/ramster/cluster.key", "the key of the cluster, of root"],
   ["/etc/ramster/server.toml", "the lender of ramster-server.service"],
   ["/etc/ramster/NAME.toml", "the node of ramster-node@NAME.service"],
   ["/run/ramster/", "sockets for programs and commands: server.sock, NAME.sock"],

@@ -1,11 +1,21 @@
 /**
  * `ramster keygen`: makes the key of a new cluster, or does the next step of replacing a
- * certificate, or writes a certificate for other programs. Only its owner can read the files.
+ * certificate, or writes a certificate for other programs. Only its owner can read the files, and
+ * the group that could read the file of which a certificate is replaced.
  *
  * Without --out, standard output is the key file. With --out or --pem, it is one line that says
  * where the key is, and what to do with it.
  */
-import { closeSync, fsyncSync, openSync, unlinkSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  fchmodSync,
+  fchownSync,
+  fsyncSync,
+  openSync,
+  statSync,
+  unlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { ConfigError, quoted, RamsterError } from "../core/errors.ts";
 import { type ClusterKey, formatKeyFile, parseKeyFile } from "../security/key-file.ts";
 import { makeKey } from "../security/make-key.ts";
@@ -17,6 +27,9 @@ import { writePemFiles } from "./pem-files.ts";
 import { printAnswer } from "./print.ts";
 import { fileReason } from "./system-error.ts";
 import { badValue } from "./units.ts";
+
+const KEY_MODE = 0o600;
+const GROUP_MODE = 0o040;
 
 export async function run(options: KeygenOptions): Promise<ExitCode> {
   const { outPath, pem } = options;
@@ -34,6 +47,7 @@ export async function run(options: KeygenOptions): Promise<ExitCode> {
   }
   const file = create(outPath);
   try {
+    if (options.renew !== null) letReadersOf(options.renew.path, file);
     writeFileSync(file, text);
     fsyncSync(file); // A file system may report only now that it is full.
     closeSync(file);
@@ -71,12 +85,20 @@ async function keyFor({ renew, days }: KeygenOptions): Promise<ClusterKey> {
   }
 }
 
+/** Root lets the group of a key file, that of a service, read the file that is to replace it. */
+function letReadersOf(path: string, file: number): void {
+  const { uid, gid, mode } = statSync(path);
+  if (process.getuid?.() !== 0 || uid !== 0 || (mode & GROUP_MODE) === 0) return;
+  fchownSync(file, uid, gid);
+  fchmodSync(file, KEY_MODE | GROUP_MODE);
+}
+
 /**
  * Creates a new file with its final mode. A file that exists may be a key, so it is not replaced.
  */
 function create(path: string): number {
   try {
-    return openSync(path, "wx", 0o600);
+    return openSync(path, "wx", KEY_MODE);
   } catch (error) {
     const exists = error instanceof Error && "code" in error && error.code === "EEXIST";
     const detail = exists ? "the file exists, and may be somebody's key" : fileReason(error);
