@@ -568,6 +568,12 @@ describe("parseArgs() refuses", () => {
     expect(refusal(["node", "--number", "1", "--name", "a\nb"])).toBe(
       'Cannot use --name "a\\nb": it has a character that cannot be printed',
     );
+    // The first one turns the direction of writing.
+    for (const odd of ["\u202e", "\u200b", "\u2028"]) {
+      expect(refusal(["node", "--number", "1", "--name", `a${odd}b`])).toContain(
+        "it has a character that cannot be printed",
+      );
+    }
   });
 
   test("any wrong line with one clear error and nothing else", () => {

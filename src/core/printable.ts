@@ -8,6 +8,11 @@ const FOREIGN_TEXT_LENGTH_MAX = 300;
 
 const UNPRINTABLE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]+/gu;
 
+/** Whether the text has nothing that `oneLine` would replace. */
+export function isPrintable(text: string): boolean {
+  return oneLine(text) === text;
+}
+
 /** The whole text on one line. */
 export function oneLine(text: string): string {
   return text.replace(UNPRINTABLE, " ");

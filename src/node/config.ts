@@ -25,6 +25,7 @@ import {
   SEEDS_MAX,
   ZONE_BYTES_MAX,
 } from "../core/limits.ts";
+import { isPrintable } from "../core/printable.ts";
 import { formatAddress, isLoopback, type TcpAddress } from "../net/address.ts";
 import { formatPeer } from "./peers.ts";
 import { type Role, type Setting, settingFor } from "./setting.ts";
@@ -120,7 +121,7 @@ function checkName(flag: string, name: string, bytesMax = NAME_BYTES_MAX): void 
   const bytes = new TextEncoder().encode(name).length;
   if (bytes === 0) throw bad(flag, name, "it is empty");
   if (bytes > bytesMax) throw bad(flag, name, `it is longer than ${bytesMax} bytes`);
-  if (/\p{Cc}|\p{Cs}|[\u2028\u2029]/u.test(name)) {
+  if (!isPrintable(name)) {
     throw bad(flag, name, "it has a character that cannot be printed");
   }
 }

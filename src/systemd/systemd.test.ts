@@ -25,6 +25,7 @@ describe("watchdogMs()", () => {
   test("is half of the time that the manager waits", () => {
     expect(watchdogMs({ WATCHDOG_USEC: "60000000" }, 7)).toBe(30_000);
     expect(watchdogMs({ WATCHDOG_USEC: "60000000", WATCHDOG_PID: "7" }, 7)).toBe(30_000);
+    expect(watchdogMs({ WATCHDOG_USEC: "9000000000000" }, 7)).toBe(2_147_483_647);
   });
 
   test("is none for another process, without a time, and for what is none", () => {

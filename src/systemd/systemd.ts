@@ -22,6 +22,9 @@ export function openServiceManager(
   return new Systemd(socket, watchdogMs(environment, pid));
 }
 
+/** The longest that a timer of the runtime waits. Longer ones fire at once. */
+const TIMER_MS_MAX = 2 ** 31 - 1;
+
 /** Half of WATCHDOG_USEC, as sd_watchdog_enabled(3) advises. Null: it is not for this process. */
 export function watchdogMs(
   environment: Readonly<Record<string, string | undefined>>,
@@ -30,7 +33,7 @@ export function watchdogMs(
   const { WATCHDOG_USEC: time, WATCHDOG_PID: meant } = environment;
   if (time === undefined || !/^[1-9]\d*$/.test(time)) return null;
   if (meant !== undefined && meant !== String(pid)) return null;
-  return Math.max(1, Math.floor(Number(time) / US_PER_MS / 2));
+  return Math.min(Math.max(1, Math.floor(Number(time) / US_PER_MS / 2)), TIMER_MS_MAX);
 }
 
 export class Systemd implements ServiceManager {
