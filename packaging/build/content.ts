@@ -64,7 +64,7 @@ export function treeOf(release: Release, parts: Parts, world: World): Tree {
   add(`${ZSH_FUNCTIONS[world]}/_ramster`, completionScript("zsh"));
   add("usr/share/fish/vendor_completions.d/ramster.fish", completionScript("fish"));
   add(`${DOC}/README.md`, own("README.md"));
-  for (const [name, text] of documents()) add(`${DOC}/docs/${name}`, text);
+  for (const [name, content] of documents()) add(`${DOC}/docs/${name}`, content);
   add(`${DOC}/CHANGELOG.md`, own("CHANGELOG.md"));
   add(`${DOC}/THIRD-PARTY-LICENSES`, parts.licences);
   if (world === "debian") {
@@ -101,9 +101,11 @@ function debianChangelog(release: Release): string {
   ].join("\n");
 }
 
-function documents(): [string, string][] {
-  const names = readdirSync(join(ROOT, "docs")).filter((name) => name.endsWith(".md"));
-  return names.sort().map((name) => [name, own(`docs/${name}`)]);
+/** The documents and their pictures. */
+function documents(): [string, Uint8Array][] {
+  const names = readdirSync(join(ROOT, "docs"), { recursive: true }).map(String);
+  const files = names.filter((name) => /\.(?:md|webp)$/.test(name)).sort();
+  return files.map((name) => [name, readFileSync(join(ROOT, "docs", name))]);
 }
 
 function examples(): [string, string][] {

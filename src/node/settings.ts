@@ -113,7 +113,7 @@ export const SETTINGS = {
     default: "",
     defaultNote: "the host name",
     conf: "node.name",
-    help: "name in reports",
+    help: "name in the cluster, which no other node has",
   }),
   cluster: who(types.NAME, {
     flag: "cluster",
