@@ -22,7 +22,7 @@ import { openPoolBody, textOf } from "./messages.ts";
 import { Pool } from "./pool.ts";
 import type { Request } from "./requester.ts";
 import type { ClientEnvironment } from "./session.ts";
-import { type CallOptions, type CallSignal, unlessAborted } from "./signal.ts";
+import { type CallOptions, type CallSignal, Signals } from "./signal.ts";
 
 export interface ConnectOptions {
   /**
@@ -71,7 +71,7 @@ export async function connectIn(
     timeoutMs,
     redial,
   });
-  await unlessAborted(signal, () => connection.giveUp(), connection.open());
+  await new Signals().unlessAborted(signal, () => connection.giveUp(), connection.open());
   return new Client(connection);
 }
 

@@ -28,7 +28,7 @@ import {
   readValue,
 } from "./map-record.ts";
 import type { Pool, PutResult } from "./pool.ts";
-import { type CallOptions, unlessAborted } from "./signal.ts";
+import { type CallOptions, Signals } from "./signal.ts";
 
 /** Makes bytes of values, and values of bytes. */
 export interface ValueCodec<V> {
@@ -65,6 +65,7 @@ const BYTES: ValueCodec<Uint8Array> = { encode: (value) => value, decode: (bytes
 export class RemoteMap<K extends string = string, V = Uint8Array> implements AsyncIterable<[K, V]> {
   readonly pool: Pool;
   private readonly index: MapIndex;
+  private readonly signals = new Signals();
   private readonly codec: ValueCodec<V>;
   private readonly valueBytesMax: number;
 
@@ -299,7 +300,7 @@ export class RemoteMap<K extends string = string, V = Uint8Array> implements Asy
     { signal }: CallOptions,
     work: () => Promise<T>,
   ): Promise<T> {
-    return unlessAborted(signal, () => {}, this.index.inTurn(bucket, work));
+    return this.signals.unlessAborted(signal, () => {}, this.index.inTurn(bucket, work));
   }
 }
 
