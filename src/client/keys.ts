@@ -11,7 +11,7 @@
  * Pages that a program numbers, and pages of one object, take less memory at the node than pages
  * with texts, since neighbours share a row of its index.
  */
-import { createHash } from "node:crypto";
+import { createHash, type Hash } from "node:crypto";
 import type { Oid } from "../core/handle.ts";
 import { badArgument, display, isU32 } from "./arguments.ts";
 
@@ -64,14 +64,16 @@ function isWord(word: unknown): boolean {
 
 /** The first 192 bits of SHA-256 over the parts, one after the other. */
 export function oidOf(...parts: readonly (string | Uint8Array)[]): Oid {
-  return readOid(sha256(...parts), 0);
+  return readOid(sha256(...parts).digest(), 0);
 }
 
-/** SHA-256 over the parts, one after the other. */
-export function sha256(...parts: readonly (string | Uint8Array)[]): Uint8Array {
+export type Sha256 = Hash;
+
+/** SHA-256 over the parts, one after the other, and over what it is updated with later. */
+export function sha256(...parts: readonly (string | Uint8Array)[]): Sha256 {
   const hash = createHash("sha256");
   for (const part of parts) hash.update(part);
-  return hash.digest();
+  return hash;
 }
 
 export function readOid(bytes: Uint8Array, at: number): Oid {
