@@ -97,6 +97,22 @@ describe("refused with BAD_CONFIG", () => {
   });
 });
 
+test("a secret of the wrong type is not in the message", async () => {
+  const { wait, client, end } = await parts();
+  const secret: Anything = Buffer.from("-----BEGIN PRIVATE KEY-----");
+  const calls: ReadonlyArray<Promise<unknown>> = [
+    connectIn({} as ClientEnvironment, "unix:/s", { key: secret }),
+    client.setKnob("gossip_keys", secret),
+    client.openPool(1, secret),
+  ];
+  for (const call of calls) {
+    const error = await wait(call.catch((reason: Error) => reason));
+    expect(String(error)).toMatch(/^RamsterError: Cannot /);
+    expect(String(error)).not.toContain("PRIVATE");
+  }
+  await end();
+});
+
 test("bytes of another realm are a page and a value", async () => {
   const { wait, pool, map, end } = await parts();
   const foreign = runInNewContext(`new Uint8Array(${PAGE_BYTES}).fill(7)`);

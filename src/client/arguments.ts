@@ -42,9 +42,10 @@ export function listOf<T>(items: readonly T[], name: string): readonly T[] {
   throw badArgument(`Cannot use ${name} ${display(items)}: not an array`);
 }
 
+/** What is no string is not shown: it may be a key file. */
 export function checkString(value: string, name: string): void {
   if (typeof value === "string") return;
-  throw badArgument(`Cannot use ${name} ${display(value)}: not a string`);
+  throw badArgument(`Cannot use ${name}: ${typeof value}, not a string`);
 }
 
 export function checkBoolean(value: boolean, name: string): void {

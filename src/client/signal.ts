@@ -1,4 +1,5 @@
 /** Signals: how a program gives up one call. The result of AbortController, in any runtime. */
+
 /**
  * What the library needs of an AbortSignal. It is spelled out, so that the declarations depend
  * neither on those of a browser nor on those of Node.
@@ -17,7 +18,10 @@ export interface CallOptions {
    * what was sent, and its answer is ignored.
    */
   signal?: CallSignal | undefined;
-  /** How long this call may wait for its answer, in place of the client's `timeoutMs`. */
+  /**
+   * How long this call may wait for its answer, in place of the client's `timeoutMs`. A call of
+   * several round trips may wait that long for each.
+   */
   timeoutMs?: number | undefined;
 }
 
