@@ -205,6 +205,39 @@ const tests = {
     await pool.destroy();
   },
 
+  async "many requests and calls share a signal without a warning"(client) {
+    const warnings = [];
+    const onWarning = (warning) => warnings.push(warning.message);
+    process.on("warning", onWarning);
+    const pool = await client.newPool({ persistent: true });
+    const map = new RemoteMap(pool);
+    const { signal } = new AbortController();
+    const keys = Array.from({ length: 5000 }, (_, i) => i);
+    await pool.getMany(keys, { signal });
+    await Promise.all(keys.slice(0, 20).map((key) => pool.get(key, { signal })));
+    await Promise.all(keys.slice(0, 20).map((key) => map.get(`${key}`, { signal })));
+    await Promise.all(keys.slice(0, 20).map((key) => map.delete(`${key}`, { signal })));
+    process.off("warning", onWarning);
+    assert.deepEqual(warnings, []);
+    await pool.destroy();
+  },
+
+  async "a put stores what was there at the time of the call"(client) {
+    const pool = await client.newPool({ persistent: true });
+    const many = Array.from({ length: 3000 }, (_, i) => ({ key: 1000 + i, page: pageOf(i) }));
+    const all = [pool.putMany(many)]; // So much that what follows waits.
+    const [page, sent] = [pageOf(1), pageOf(2)];
+    const oid = [...OID];
+    all.push(pool.put({ oid, index: 0 }, page), pool.put(1, sent));
+    oid[2] = undefined;
+    page.fill(9);
+    structuredClone(sent.buffer, { transfer: [sent.buffer] });
+    assert.ok((await Promise.all(all)).flat().every(({ stored }) => stored));
+    same(await pool.get(OID, 0), pageOf(1));
+    same(await pool.get(1), pageOf(2));
+    await pool.destroy();
+  },
+
   async "a lost connection is dialled again, and the pool is open"() {
     const relay = await relayTo(address);
     const client = await connect(relay.address, { key });

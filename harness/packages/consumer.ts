@@ -9,7 +9,7 @@ import { ended, type ProcessWorld } from "../processes/process-world.ts";
 
 const SUITE = join(import.meta.dir, "client-suite.mjs");
 /** How many tests it has. */
-export const SUITE_TESTS = 11;
+export const SUITE_TESTS = 13;
 
 /** The command that runs a script, without the script. */
 export type Runtime = readonly string[];

@@ -10,19 +10,30 @@
  */
 
 import { RamsterError } from "../core/errors.ts";
+import { BATCH_COUNT_MAX } from "../core/limits.ts";
 import { STATUS } from "../core/status.ts";
 import { parseAddress } from "../net/address.ts";
 import { securedDialler } from "../net/secured.ts";
 import { parseKeyFile } from "../security/key-file.ts";
 import type { Frame } from "../wire/framer.ts";
-import { EVENTS_BYTES, MESSAGE } from "../wire/messages.ts";
-import type { Events, NodeStats } from "../wire/stats.ts";
+import { EVENTS_BYTES, KNOB_BYTES_MAX, MESSAGE } from "../wire/messages.ts";
+import type { Events, MemberStats, NodeStats, PeerStats } from "../wire/stats.ts";
+import {
+  badArgument,
+  checkBoolean,
+  checkCallOptions,
+  checkObject,
+  checkString,
+  display,
+  isU32,
+} from "./arguments.ts";
 import { Connection } from "./connection.ts";
 import { openPoolBody, textOf } from "./messages.ts";
 import { Pool } from "./pool.ts";
+import { badReport, readEvents, readStats, type StatsPart } from "./reports.ts";
 import type { Request } from "./requester.ts";
 import type { ClientEnvironment } from "./session.ts";
-import { type CallOptions, type CallSignal, unlessAborted } from "./signal.ts";
+import { type CallOptions, type CallSignal, Signals } from "./signal.ts";
 
 export interface ConnectOptions {
   /**
@@ -57,13 +68,17 @@ const TIMEOUT_MS_DEFAULT = 30_000;
  * Connects to `unix:/path` or `tcp:host:port`.
  *
  * Rejects with ADDRESS_UNREACHABLE when nothing answers, BAD_HANDSHAKE when it is no client door of
- * this protocol, BAD_CONFIG when `key` is not a key file.
+ * this protocol, BAD_CONFIG when `key` is not a key file, or an option is none.
  */
 export async function connectIn(
   env: ClientEnvironment,
   address: string,
-  { timeoutMs = TIMEOUT_MS_DEFAULT, key, signal, redial = false }: ConnectOptions = {},
+  options: ConnectOptions = {},
 ): Promise<Client> {
+  checkString(address, "address");
+  checkCallOptions(options);
+  const { timeoutMs = TIMEOUT_MS_DEFAULT, key, signal, redial = false } = options;
+  if (key !== undefined) checkString(key, "key");
   if (signal?.aborted === true) throw signal.reason;
   const transport =
     key === undefined ? env.transport : securedDialler(env.transport, parseKeyFile(key, null).tls);
@@ -71,7 +86,7 @@ export async function connectIn(
     timeoutMs,
     redial,
   });
-  await unlessAborted(signal, () => connection.giveUp(), connection.open());
+  await new Signals().unlessAborted(signal, () => connection.giveUp(), connection.open());
   return new Client(connection);
 }
 
@@ -99,7 +114,11 @@ export class Client implements AsyncDisposable {
 
   /** Makes a pool. Rejects with REFUSED when the node has no free one. */
   async newPool(options: PoolOptions): Promise<Pool> {
-    const flags = (options.persistent ? 1 : 0) | (options.storeWhole === true ? 2 : 0);
+    checkObject(options, "options");
+    const { persistent, storeWhole = false } = options;
+    checkBoolean(persistent, "persistent");
+    checkBoolean(storeWhole, "storeWhole");
+    const flags = (persistent ? 1 : 0) | (storeWhole ? 2 : 0);
     let id = 0;
     await this.ask(
       {
@@ -145,43 +164,42 @@ export class Client implements AsyncDisposable {
 
   /** The node's counters and state. */
   async stats(options: CallOptions = {}): Promise<NodeStats> {
-    let { more, ...stats } = await this.statsPart(0, options);
     // A large cluster comes in several parts. No member is listed twice, even if others join.
-    for (let from = 0; more > 0; ) {
-      const listed = stats.members.length + stats.peers.length;
-      if (listed === from) break;
-      from = listed;
-      const part = await this.statsPart(from, options);
-      const members = byKey([...stats.members, ...part.members], ({ name }) => name);
-      const peers = byKey([...stats.peers, ...part.peers], ({ node }) => node);
-      stats = { ...stats, members, peers };
-      more = part.more;
+    const members = new Map<string, MemberStats>();
+    const peers = new Map<number, PeerStats>();
+    let first: NodeStats | null = null;
+    for (let from = 0; ; from = members.size + peers.size) {
+      if (from > BATCH_COUNT_MAX) throw badReport("it has no end");
+      const { more, ...part } = await this.statsPart(from, options);
+      first ??= part;
+      for (const member of part.members) members.set(member.name, member);
+      for (const peer of part.peers) peers.set(peer.node, peer);
+      if (more > 0 && members.size + peers.size > from) continue;
+      return { ...first, members: [...members.values()], peers: [...peers.values()] };
     }
-    return stats;
   }
 
-  private async statsPart(
-    from: number,
-    options: CallOptions,
-  ): Promise<NodeStats & { more: number }> {
+  private async statsPart(from: number, options: CallOptions): Promise<StatsPart> {
     const question = { type: MESSAGE.STATS, body: new Uint8Array(0), count: from, again: true };
-    const part = JSON.parse(await this.text(question, options));
-    return withMissing(part);
+    return readStats(await this.text(question, options));
   }
 
   /**
    * The events after that number which the node still keeps. Rejects with NOT_SUPPORTED when the
-   * node is of an earlier version.
+   * node is of an earlier version, and with BAD_CONFIG when `after` is not a number below 2^32.
    */
   async events(after = 0, options: CallOptions = {}): Promise<Events> {
+    if (!isU32(after)) throw badArgument(`Cannot get events after ${display(after)}: no number`);
     const body = new Uint8Array(EVENTS_BYTES);
     new DataView(body.buffer).setUint32(0, after);
-    return JSON.parse(await this.text({ type: MESSAGE.EVENTS, body, again: true }, options));
+    return readEvents(await this.text({ type: MESSAGE.EVENTS, body, again: true }, options));
   }
 
   /** The value of a setting or counter. Throws UNKNOWN_SETTING when none has that name. */
-  getKnob(name: string, options: CallOptions = {}): Promise<string> {
+  async getKnob(name: string, options: CallOptions = {}): Promise<string> {
+    checkString(name, "name");
     const body = new TextEncoder().encode(name);
+    checkKnobBytes(body);
     return this.text({ type: MESSAGE.KNOB_GET, body, again: true }, options);
   }
 
@@ -189,7 +207,9 @@ export class Client implements AsyncDisposable {
    * Changes a setting. @returns the value now in force. Throws UNKNOWN_SETTING when none has that
    * name, and REFUSED, with the node's reason, when the value is not allowed.
    */
-  setKnob(name: string, value: string, options: CallOptions = {}): Promise<string> {
+  async setKnob(name: string, value: string, options: CallOptions = {}): Promise<string> {
+    checkString(name, "name");
+    checkString(value, "value");
     const nameBytes = new TextEncoder().encode(name);
     const body = new Uint8Array([
       nameBytes.byteLength >> 8,
@@ -197,6 +217,7 @@ export class Client implements AsyncDisposable {
       ...nameBytes,
       ...new TextEncoder().encode(value),
     ]);
+    checkKnobBytes(body);
     return this.text({ type: MESSAGE.KNOB_SET, body, again: false }, options);
   }
 
@@ -235,16 +256,8 @@ export class Client implements AsyncDisposable {
   }
 }
 
-/** The report with 0 for what nodes of earlier versions leave out. */
-function withMissing(stats: NodeStats & { more: number }): NodeStats & { more: number } {
-  const pools = stats.pools ?? [];
-  const members = stats.members.map((member) => {
-    const { foreign_pages = 0, own_frames = 0 } = member;
-    return { ...member, foreign_pages, own_frames };
-  });
-  return { ...stats, pools, members };
-}
-
-function byKey<T>(all: readonly T[], key: (one: T) => unknown): T[] {
-  return [...new Map(all.map((one) => [key(one), one])).values()];
+/** A name that is longer with its value would end the connection. */
+function checkKnobBytes(body: Uint8Array): void {
+  if (body.byteLength <= KNOB_BYTES_MAX) return;
+  throw badArgument(`Cannot use name and value: longer than ${KNOB_BYTES_MAX} bytes`);
 }

@@ -30,7 +30,8 @@ test("numbers are the pages of a few objects, each another one", () => {
 
 test("an object id and an index are as they are", () => {
   expect(resolveKey({ oid: OID, index: 2 ** 32 - 1 })).toEqual({ oid: OID, index: 2 ** 32 - 1 });
-  expect(resolveObject(OID)).toBe(OID);
+  expect(resolveObject(OID)).toEqual(OID);
+  expect(resolveObject(OID)).not.toBe(OID); // The caller may change its array.
 });
 
 test.each([
@@ -49,6 +50,11 @@ test.each([
   { oid: [1n, 2n, -1n], index: 0 },
   { oid: [1, 2, 3], index: 0 },
   { oid: 7, index: 0 },
+  { oid: Object.create(null), index: 0 },
+  { oid: Symbol("x"), index: 0 },
+  { oid: OID, index: Object.create(null) },
+  { oid: OID, index: Symbol("x") },
+  Symbol("x"),
   {},
   null,
   7n,

@@ -11,9 +11,9 @@
  * Pages that a program numbers, and pages of one object, take less memory at the node than pages
  * with texts, since neighbours share a row of its index.
  */
-import { createHash } from "node:crypto";
-import { RamsterError } from "../core/errors.ts";
+import { createHash, type Hash } from "node:crypto";
 import type { Oid } from "../core/handle.ts";
+import { badArgument, display, isU32 } from "./arguments.ts";
 
 /** An object: its id, or a text that stands for it. */
 export type ObjectKey = Oid | string;
@@ -36,39 +36,44 @@ export interface ResolvedKey {
 const U64_END = 2n ** 64n;
 const U32_END = 2 ** 32;
 
-/** Throws RamsterError BAD_CONFIG for what is no key. */
+/** A key of its own: later changes of `key` are not in it. Throws BAD_CONFIG for what is no key. */
 export function resolveKey(key: Key): ResolvedKey {
   if (typeof key === "string") return { oid: oidOfText(key), index: 0 };
   if (typeof key === "number") return resolveNumber(key);
-  if (typeof key !== "object" || key === null) throw bad(`Cannot use key "${String(key)}"`);
-  const oid = resolveObject(key.oid);
-  if (!Number.isInteger(key.index) || key.index < 0 || key.index >= U32_END) {
-    throw bad(`Cannot use index "${key.index}": not an unsigned 32-bit integer`);
+  if (typeof key !== "object" || key === null) throw badArgument(`Cannot use key ${display(key)}`);
+  const { oid, index } = key;
+  if (!isU32(index)) {
+    throw badArgument(`Cannot use index ${display(index)}: not an unsigned 32-bit integer`);
   }
-  return { oid, index: key.index };
+  return { oid: resolveObject(oid), index };
 }
 
-/** Throws RamsterError BAD_CONFIG for what is no object id. */
+/** An id of its own. Throws RamsterError BAD_CONFIG for what is no object id. */
 export function resolveObject(oid: ObjectKey): Oid {
   if (typeof oid === "string") return oidOfText(oid);
-  const isOid =
-    Array.isArray(oid) &&
-    oid.length === 3 &&
-    oid.every((word) => typeof word === "bigint" && word >= 0n && word < U64_END);
-  if (!isOid) throw bad(`Cannot use oid "${oid}": not three unsigned 64-bit words`);
-  return oid;
+  if (Array.isArray(oid) && oid.length === 3) {
+    const [high, middle, low] = oid as Oid;
+    if (isWord(high) && isWord(middle) && isWord(low)) return [high, middle, low];
+  }
+  throw badArgument(`Cannot use oid ${display(oid)}: not three unsigned 64-bit words`);
+}
+
+function isWord(word: unknown): boolean {
+  return typeof word === "bigint" && word >= 0n && word < U64_END;
 }
 
 /** The first 192 bits of SHA-256 over the parts, one after the other. */
 export function oidOf(...parts: readonly (string | Uint8Array)[]): Oid {
-  return readOid(sha256(...parts), 0);
+  return readOid(sha256(...parts).digest(), 0);
 }
 
-/** SHA-256 over the parts, one after the other. */
-export function sha256(...parts: readonly (string | Uint8Array)[]): Uint8Array {
+export type Sha256 = Hash;
+
+/** SHA-256 over the parts, one after the other, and over what it is updated with later. */
+export function sha256(...parts: readonly (string | Uint8Array)[]): Sha256 {
   const hash = createHash("sha256");
   for (const part of parts) hash.update(part);
-  return hash.digest();
+  return hash;
 }
 
 export function readOid(bytes: Uint8Array, at: number): Oid {
@@ -79,7 +84,7 @@ export function readOid(bytes: Uint8Array, at: number): Oid {
 /** Throws RamsterError BAD_CONFIG for a text that has no form in UTF-8. */
 export function checkText(text: string): void {
   if (text.isWellFormed()) return;
-  throw bad(`Cannot use key ${JSON.stringify(text)}: half a surrogate pair has no UTF-8`);
+  throw badArgument(`Cannot use key ${JSON.stringify(text)}: half a surrogate pair has no UTF-8`);
 }
 
 function oidOfText(text: string): Oid {
@@ -89,12 +94,8 @@ function oidOfText(text: string): Oid {
 
 function resolveNumber(number: number): ResolvedKey {
   if (!Number.isSafeInteger(number) || number < 0) {
-    throw bad(`Cannot use key "${number}": not a whole number from 0 to 2^53 - 1`);
+    throw badArgument(`Cannot use key "${number}": not a whole number from 0 to 2^53 - 1`);
   }
   const object = Math.floor(number / U32_END);
   return { oid: [0n, 0n, BigInt(object)], index: number % U32_END };
-}
-
-function bad(message: string): RamsterError {
-  return new RamsterError("BAD_CONFIG", message);
 }

@@ -12,12 +12,16 @@
  * have a page in common, and putting the first page switches from one value to the next at once.
  * The check is over all before it, the key and the value: bytes of two values never pass as one.
  *
+ * Pages are filled, sent and hashed a batch at a time, so that a long value does not stop the
+ * program's other work.
+ *
  * Not here: which keys there are (map-index.ts).
  */
 import type { Oid } from "../core/handle.ts";
 import { PAGE_BYTES } from "../core/limits.ts";
+import { badArgument } from "./arguments.ts";
 import { PageError, type Refusal } from "./errors.ts";
-import { type ResolvedKey, readOid, sha256 } from "./keys.ts";
+import { type ResolvedKey, readOid, type Sha256, sha256 } from "./keys.ts";
 import type { Pool } from "./pool.ts";
 import type { CallOptions } from "./signal.ts";
 
@@ -46,7 +50,7 @@ export interface MapRecord {
   readonly valueAt: number;
 }
 
-/** A new record, with the first page to put. */
+/** A new record. Its first page lacks the check, which comes with `putRest`. */
 export function newRecord(key: Uint8Array, value: Uint8Array, sequence = 0): MapRecord {
   const page = new Uint8Array(PAGE_BYTES);
   const view = new DataView(page.buffer);
@@ -59,7 +63,6 @@ export function newRecord(key: Uint8Array, value: Uint8Array, sequence = 0): Map
   page.set(key, FIRST_BYTES);
   const valueAt = FIRST_BYTES + key.byteLength;
   page.set(value.subarray(0, PAGE_BYTES - valueAt), valueAt);
-  page.set(checkOf(page, valueAt, value), AT.CHECK);
   return recordOf(page, value.byteLength, valueAt);
 }
 
@@ -90,28 +93,45 @@ function recordOf(page: Uint8Array, valueBytes: number, valueAt: number): MapRec
   };
 }
 
-function checkOf(page: Uint8Array, valueAt: number, value: Uint8Array): Uint8Array {
-  const head = page.subarray(0, AT.CHECK);
-  return sha256(head, page.subarray(FIRST_BYTES, valueAt), value).subarray(0, CHECK_BYTES);
+/** What the check is over, up to the end of the first page. The rest of the value follows. */
+function hashOfFirst({ page, valueAt, valueBytes }: MapRecord): Sha256 {
+  const end = Math.min(PAGE_BYTES, valueAt + valueBytes);
+  return sha256(page.subarray(0, AT.CHECK), page.subarray(FIRST_BYTES, end));
 }
 
-/** Puts all pages but the first. @returns why one of them was refused, or null. */
+function checkOf(hash: Sha256): Uint8Array {
+  return hash.digest().subarray(0, CHECK_BYTES);
+}
+
+/**
+ * Puts all pages but the first, and completes that one with the check. @returns why one of them was
+ * refused, or null.
+ */
 export async function putRest(
   pool: Pool,
-  { rest, restCount, valueAt }: MapRecord,
+  record: MapRecord,
   value: Uint8Array,
   options: CallOptions,
 ): Promise<Refusal | null> {
+  const { page, rest, restCount, valueAt, valueBytes } = record;
   const start = PAGE_BYTES - valueAt;
+  const hash = hashOfFirst(record);
   for (let from = 0; from < restCount; from += BATCH_COUNT) {
+    if (value.byteLength !== valueBytes) {
+      throw badArgument("Cannot set the value: its length has changed meanwhile");
+    }
     const count = Math.min(BATCH_COUNT, restCount - from);
+    const at = start + from * PAGE_BYTES;
+    const part = value.subarray(at, at + count * PAGE_BYTES);
+    hash.update(part);
     const entries = Array.from({ length: count }, (_, i) => {
-      const at = start + (from + i) * PAGE_BYTES;
-      return { oid: rest, index: from + i, page: wholePage(value.subarray(at, at + PAGE_BYTES)) };
+      const bytes = part.subarray(i * PAGE_BYTES, (i + 1) * PAGE_BYTES);
+      return { oid: rest, index: from + i, page: wholePage(bytes) };
     });
     const results = await pool.putMany(entries, options);
     for (const result of results) if (!result.stored) return result.reason;
   }
+  page.set(checkOf(hash), AT.CHECK);
   return null;
 }
 
@@ -132,6 +152,7 @@ export async function readValue(
   options: CallOptions,
 ): Promise<Uint8Array | "missing" | "damaged"> {
   const { page, rest, restCount, valueAt, valueBytes } = record;
+  const hash = hashOfFirst(record);
   const value = new Uint8Array(valueBytes);
   value.set(page.subarray(valueAt, valueAt + valueBytes));
   const start = PAGE_BYTES - valueAt;
@@ -144,9 +165,10 @@ export async function readValue(
       const at = start + (from + i) * PAGE_BYTES;
       value.set(bytes.subarray(0, Math.min(PAGE_BYTES, valueBytes - at)), at);
     }
+    const at = start + from * PAGE_BYTES;
+    hash.update(value.subarray(at, at + count * PAGE_BYTES));
   }
-  const check = checkOf(page, valueAt, value);
-  const isWhole = check.every((byte, i) => page[AT.CHECK + i] === byte);
+  const isWhole = checkOf(hash).every((byte, i) => page[AT.CHECK + i] === byte);
   return isWhole ? value : "damaged";
 }
 

@@ -1,21 +1,23 @@
 /** Bodies of the client's own messages that more than one file reads or writes. */
-import { RamsterError } from "../core/errors.ts";
 import {
   OPEN_POOL_BYTES,
   OPEN_POOL_TOKEN_OFFSET,
   POOL_TOKEN_BYTES,
 } from "../wire/client-entries.ts";
 import type { Frame } from "../wire/framer.ts";
+import { badArgument, display, isU16 } from "./arguments.ts";
 
 /** The body of OPEN_POOL. Throws RamsterError BAD_CONFIG for an invalid number or token. */
 export function openPoolBody(id: number, token: string): Uint8Array {
-  if (!Number.isInteger(id) || id < 0 || id > 0xffff) {
-    throw new RamsterError("BAD_CONFIG", `Cannot open pool "${id}": not a number of a pool`);
-  }
-  if (!/^[0-9a-f]+$/.test(token) || token.length !== 2 * POOL_TOKEN_BYTES) {
+  if (!isU16(id)) throw badArgument(`Cannot open pool ${display(id)}: not a number of a pool`);
+  if (
+    typeof token !== "string" ||
+    !/^[0-9a-f]+$/.test(token) ||
+    token.length !== 2 * POOL_TOKEN_BYTES
+  ) {
     // The token is not quoted: it may be that of another pool.
     const what = `a token has ${2 * POOL_TOKEN_BYTES} hexadecimal digits`;
-    throw new RamsterError("BAD_CONFIG", `Cannot open pool ${id}: ${what}`);
+    throw badArgument(`Cannot open pool ${id}: ${what}`);
   }
   const body = new Uint8Array(OPEN_POOL_BYTES);
   new DataView(body.buffer).setUint16(0, id);

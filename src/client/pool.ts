@@ -20,6 +20,7 @@ import {
 } from "../wire/client-entries.ts";
 import type { Frame } from "../wire/framer.ts";
 import { MESSAGE } from "../wire/messages.ts";
+import { badArgument, checkObject, display, isBytes, listOf } from "./arguments.ts";
 import { PageError, poolGone, type Refusal, refusalOf } from "./errors.ts";
 import {
   type Key,
@@ -71,8 +72,8 @@ export class Pool implements AsyncDisposable {
   }
 
   /**
-   * Stores one page. Throws RamsterError BAD_CONFIG for an invalid key or page, and CLOSED when the
-   * connection is lost: the page may be stored or not.
+   * Stores one page, as it is at the time of the call. Throws RamsterError BAD_CONFIG for an
+   * invalid key or page, and CLOSED when the connection is lost: the page may be stored or not.
    */
   put(key: Key, page: Uint8Array, options?: CallOptions): Promise<PutResult>;
   put(oid: ObjectKey, index: number, page: Uint8Array, options?: CallOptions): Promise<PutResult>;
@@ -89,9 +90,12 @@ export class Pool implements AsyncDisposable {
     return result ?? { stored: false, reason: "other" };
   }
 
-  /** Stores pages. A page that is refused does not affect the others. */
+  /**
+   * Stores pages, as they are at the time of the call. A page that is refused does not affect the
+   * others.
+   */
   async putMany(entries: readonly PutEntry[], options?: CallOptions): Promise<PutResult[]> {
-    const puts = entries.map(resolvePut);
+    const puts = listOf(entries, "entries").map(resolvePut);
     const results: PutResult[] = new Array(puts.length);
     await Promise.all(
       chunksOf(puts, CLIENT_GET_COUNT_MAX).map(({ from, items }) => {
@@ -141,9 +145,13 @@ export class Pool implements AsyncDisposable {
    * good copy in reach.
    */
   async getMany(keys: readonly Key[], options: GetOptions = {}): Promise<Array<Uint8Array | null>> {
-    const pages = keys.map(resolveKey);
-    const remove = options.remove ?? "default";
-    const getAndFree = GET_AND_FREE[remove];
+    const pages = listOf(keys, "keys").map(resolveKey);
+    const remove = options?.remove ?? "default";
+    const getAndFree = Object.hasOwn(GET_AND_FREE, remove) ? GET_AND_FREE[remove] : null;
+    if (getAndFree === null) {
+      const values = Object.keys(GET_AND_FREE).join(", ");
+      throw badArgument(`Cannot use remove ${display(remove)}: not one of ${values}`);
+    }
     const results: Array<Uint8Array | null | "lost" | "unreachable"> = new Array(pages.length);
     await Promise.all(
       chunksOf(pages, CLIENT_GET_COUNT_MAX).map(({ from, items }) => {
@@ -190,7 +198,7 @@ export class Pool implements AsyncDisposable {
 
   /** Removes pages. @returns for each whether there was one. */
   async flushPages(keys: readonly Key[], options?: CallOptions): Promise<boolean[]> {
-    const pages = keys.map(resolveKey);
+    const pages = listOf(keys, "keys").map(resolveKey);
     const found: boolean[] = new Array(pages.length);
     await Promise.all(
       chunksOf(pages, CLIENT_GET_COUNT_MAX).map(({ from, items }) => {
@@ -369,11 +377,11 @@ function pageKey(oid: Key | ObjectKey, index: number): PageKey {
 }
 
 function resolvePut(entry: PutEntry): ResolvedPut {
+  checkObject(entry, "entry");
   const { page } = entry;
-  if (!(page instanceof Uint8Array) || page.byteLength !== PAGE_BYTES) {
-    const what = page instanceof Uint8Array ? `a page of ${page.byteLength} bytes` : "no page";
-    const message = `Cannot put ${what}: a page is a Uint8Array of ${PAGE_BYTES} bytes`;
-    throw new RamsterError("BAD_CONFIG", message);
+  if (!isBytes(page) || page.byteLength !== PAGE_BYTES) {
+    const what = isBytes(page) ? `a page of ${page.byteLength} bytes` : "no page";
+    throw badArgument(`Cannot put ${what}: a page is a Uint8Array of ${PAGE_BYTES} bytes`);
   }
   return { ...resolveKey("key" in entry ? entry.key : entry), page };
 }

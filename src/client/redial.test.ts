@@ -1,58 +1,11 @@
 /** What a program sees of a lost connection, in virtual time: calls, pools, time-outs, signals. */
 import { describe, expect, test } from "bun:test";
-import { fillTestPage, SimCluster } from "../../harness/sim/cluster.ts";
-import { drive } from "../../harness/sim/drive.ts";
-import type { Oid } from "../core/handle.ts";
-import { PAGE_BYTES } from "../core/limits.ts";
+import { clientWorld, OID, outcomeOf, PROGRAM, pageOf } from "../../harness/sim/client-world.ts";
 import { SeededRandom } from "../core/random.ts";
-import { HeapMemory } from "../memory/heap-memory.ts";
-import { type Address, formatAddress } from "../net/address.ts";
-import { type Client, type ConnectOptions, connectIn } from "./client.ts";
-
-const MIB = 1024 * 1024;
-const DOOR: Address = { kind: "tcp", host: "10.0.0.0", port: 7778 };
-const OID: Oid = [1n, 2n, 3n];
-const PROGRAM = "program";
-
-async function world(options: ConnectOptions = {}, seed = 3) {
-  const sim = new SimCluster(seed);
-  await sim.start([{ clients: [DOOR], lendBytes: 0, memoryBytes: 4 * MIB }]);
-  const wait = <T>(promise: Promise<T>): Promise<T> => drive(sim.clock, promise);
-  const dial = (more: ConnectOptions = {}): Promise<Client> => {
-    const transport = sim.network.transport(PROGRAM);
-    const random = new SeededRandom(seed);
-    const env = { clock: sim.clock, transport, memory: new HeapMemory(), random };
-    const all = { redial: true, timeoutMs: 2000, ...options, ...more };
-    return wait(connectIn(env, `tcp:${formatAddress(DOOR)}`, all));
-  };
-  const client = await dial();
-  const pool = await wait(client.newPool({ persistent: true }));
-  const node = sim.node(0);
-  /** Cuts the connection, which the client has noticed then. */
-  const cut = (): void => {
-    sim.network.cut(PROGRAM, node.host);
-    expect(client.isConnected).toBe(false);
-  };
-  const end = async (): Promise<void> => {
-    await wait(client.close());
-    await sim.stop();
-  };
-  return { sim, node, wait, dial, client, pool, cut, end };
-}
-
-function pageOf(number: number, generation = 1): Uint8Array {
-  const page = new Uint8Array(PAGE_BYTES);
-  fillTestPage(page, 0, 0, number, generation);
-  return page;
-}
-
-function outcomeOf(promise: Promise<unknown>): Promise<unknown> {
-  return promise.catch((error: { code?: string }) => error.code ?? error);
-}
 
 describe("a lost connection", () => {
   test("is dialled again, and pools are open before what waits is sent", async () => {
-    const { wait, client, pool, cut, end } = await world();
+    const { wait, client, pool, cut, end } = await clientWorld();
     expect(await wait(pool.put(OID, 1, pageOf(1)))).toEqual({ stored: true });
     for (let round = 0; round < 3; round += 1) {
       cut();
@@ -67,7 +20,7 @@ describe("a lost connection", () => {
   });
 
   test("rejects puts under way, and sends gets and flushes again in their order", async () => {
-    const { sim, wait, pool, cut, end } = await world();
+    const { sim, wait, pool, cut, end } = await clientWorld();
     await wait(pool.putMany([1, 2].map((index) => ({ oid: OID, index, page: pageOf(index) }))));
     const outcomes: string[] = [];
     const note = (name: string, promise: Promise<unknown>): Promise<unknown> =>
@@ -100,7 +53,7 @@ describe("a lost connection", () => {
   });
 
   test("does not let a put overtake a flush that is sent again", async () => {
-    const { sim, wait, pool, cut, end } = await world();
+    const { sim, wait, pool, cut, end } = await clientWorld();
     await wait(pool.put(OID, 1, pageOf(1)));
     const flush = pool.flushPage(OID, 1);
     sim.run(0);
@@ -113,7 +66,7 @@ describe("a lost connection", () => {
   });
 
   test("sends again what was sent before what still waits for room", async () => {
-    const { sim, wait, pool, cut, end } = await world();
+    const { sim, wait, pool, cut, end } = await clientWorld();
     await wait(pool.put(OID, 1, pageOf(1)));
     const flush = pool.flushPage(OID, 1);
     // More than the other side may be asked for at once: the put is not sent yet.
@@ -129,7 +82,7 @@ describe("a lost connection", () => {
   });
 
   test("destroying a pool succeeds when the node had done so before the answer was lost", async () => {
-    const { sim, node, wait, pool, client, end } = await world();
+    const { sim, node, wait, pool, client, end } = await clientWorld();
     const before = node.node.ramster.pools().length;
     sim.network.cutAfter(node.host, PROGRAM, 3);
     expect(await outcomeOf(wait(pool.destroy()))).toBeUndefined();
@@ -140,7 +93,7 @@ describe("a lost connection", () => {
   });
 
   test("without redial is the end, as is close() with it", async () => {
-    const { sim, wait, client, pool, end, dial, node } = await world();
+    const { sim, wait, client, pool, end, dial, node } = await clientWorld();
     const once = await dial({ redial: false });
     const own = await wait(once.newPool({ persistent: true }));
     const under = outcomeOf(own.get(OID, 1));
@@ -159,7 +112,7 @@ describe("a lost connection", () => {
 
 describe("a node", () => {
   test("that has restarted has none of the pools, and takes new ones", async () => {
-    const { sim, node, wait, client, pool, end } = await world({ timeoutMs: 20_000 });
+    const { sim, node, wait, client, pool, end } = await clientWorld({ timeoutMs: 20_000 });
     const other = await wait(client.openPool(pool.id, await wait(pool.token())));
     await wait(pool.put(OID, 1, pageOf(1)));
     await node.stop();
@@ -180,7 +133,7 @@ describe("a node", () => {
   });
 
   test("that stays away lets each call wait as long as its time-out says", async () => {
-    const { sim, node, wait, client, pool } = await world();
+    const { sim, node, wait, client, pool } = await clientWorld();
     await node.stop();
     sim.until("the client has noticed", () => !client.isConnected);
     const ended: unknown[] = [];
@@ -209,7 +162,7 @@ describe("a node", () => {
   });
 
   test("that falls silent is dialled again once a call has waited for it", async () => {
-    const { sim, node, wait, client, pool, end } = await world({ timeoutMs: 12_000 });
+    const { sim, node, wait, client, pool, end } = await clientWorld({ timeoutMs: 12_000 });
     await wait(pool.put(OID, 1, pageOf(1)));
     sim.network.block(PROGRAM, node.host);
     sim.network.block(node.host, PROGRAM);
@@ -227,7 +180,7 @@ describe("a signal", () => {
   const reason = new Error("enough");
 
   test("ends calls at once: before they are sent, under way, and without a connection", async () => {
-    const { sim, node, wait, client, pool, end } = await world();
+    const { sim, node, wait, client, pool, end } = await clientWorld();
     await wait(pool.put(OID, 1, pageOf(1)));
     const aborted = AbortSignal.abort(reason);
     expect(await outcomeOf(pool.get(OID, 1, { signal: aborted }))).toBe(reason);
@@ -259,7 +212,7 @@ describe("a signal", () => {
   });
 
   test("ends connecting, and does nothing to the client later", async () => {
-    const { sim, node, dial, wait, end } = await world();
+    const { sim, node, dial, wait, end } = await clientWorld();
     const controller = new AbortController();
     const later = await dial({ signal: controller.signal });
     controller.abort(reason);
@@ -277,7 +230,7 @@ describe("a signal", () => {
   });
 
   test("leaves no listener behind", async () => {
-    const { wait, pool, end } = await world();
+    const { wait, pool, end } = await clientWorld();
     let listeners = 0;
     const signal = {
       aborted: false,
@@ -298,7 +251,7 @@ describe("a signal", () => {
 });
 
 test("await using closes a client, and destroys a pool that nobody else can have", async () => {
-  const { node, wait, client, pool, dial, end } = await world();
+  const { node, wait, client, pool, dial, end } = await clientWorld();
   const count = (): number => node.node.ramster.pools().length;
   const before = count();
   const own = await wait(client.newPool({ persistent: true }));
@@ -316,7 +269,7 @@ test("await using closes a client, and destroys a pool that nobody else can have
 
 test("whatever is cut at whatever time, what was stored is there and nothing else", async () => {
   for (let seed = 1; seed <= 8; seed += 1) {
-    const { sim, node, wait, pool, end } = await world({ timeoutMs: 60_000 }, seed);
+    const { sim, node, wait, pool, end } = await clientWorld({ timeoutMs: 60_000 }, seed);
     const random = new SeededRandom(seed);
     const draw = (limit: number): number => random.u32() % limit;
     /** By page: the generations that it may have; 0 is none. */

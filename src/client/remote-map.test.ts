@@ -1,4 +1,5 @@
-import { describe, expect, test } from "bun:test";
+import { describe, expect, spyOn, test } from "bun:test";
+import { Hash } from "node:crypto";
 import * as fc from "fast-check";
 import { PAGE_BYTES } from "../core/limits.ts";
 import { SeededRandom } from "../core/random.ts";
@@ -34,13 +35,15 @@ class FakePool {
   }
 
   async putMany(entries: readonly PutEntry[]): Promise<PutResult[]> {
+    const pages = entries.map(({ page }) => page.slice()); // As a pool, which copies what waits.
     await this.turn("put");
-    return entries.map((entry) => {
+    return entries.map((entry, i) => {
       const name = nameOf("key" in entry ? entry.key : entry);
       this.pages.delete(name); // What a refused put leaves.
       if (this.isTrue(this.refusePercent)) return { stored: false, reason: "no_room" };
-      expect(entry.page.byteLength).toBe(PAGE_BYTES);
-      this.pages.set(name, entry.page.slice());
+      const page = pages[i] as Uint8Array;
+      expect(page.byteLength).toBe(PAGE_BYTES);
+      this.pages.set(name, page);
       return { stored: true };
     });
   }
@@ -302,6 +305,44 @@ describe("RemoteMap", () => {
     await expect(second).rejects.toThrow("enough");
     resume();
     expect(await first).toEqual({ stored: true });
+  });
+
+  test("a long value is hashed a part at a time, so that other work has its turns", async () => {
+    const pool = new FakePool(1);
+    const map = new RemoteMap(pool.asPool);
+    const MIB = 1024 * 1024;
+    const original = Hash.prototype.update as (this: Hash, bytes: unknown) => Hash;
+    let hashed = 0;
+    let hashedMax = 0;
+    const update = spyOn(Hash.prototype, "update").mockImplementation(function (
+      this: Hash,
+      bytes: string | NodeJS.ArrayBufferView,
+    ) {
+      hashed += typeof bytes === "string" ? bytes.length : bytes.byteLength;
+      hashedMax = Math.max(hashedMax, hashed);
+      return original.call(this, bytes);
+    });
+    pool.before = async () => {
+      hashed = 0;
+    };
+    const value = bytesOf(1, 17 * MIB);
+    expect(await map.set("a", value)).toEqual({ stored: true });
+    expect(Buffer.compare((await map.get("a")) ?? Buffer.alloc(0), value)).toBe(0);
+    update.mockRestore();
+    expect(hashedMax).toBeGreaterThan(3 * MIB);
+    expect(hashedMax).toBeLessThan(5 * MIB);
+  });
+
+  test("a value whose memory is given away meanwhile is an error, and none is stored", async () => {
+    const pool = new FakePool(1);
+    const map = new RemoteMap(pool.asPool);
+    const value = bytesOf(1, 9 * 1024 * 1024);
+    const buffer = value.buffer as ArrayBuffer;
+    pool.before = async (name) => {
+      if (name === "put" && !buffer.detached) structuredClone(buffer, { transfer: [buffer] });
+    };
+    await expect(map.set("a", value)).rejects.toMatchObject({ code: "BAD_CONFIG" });
+    expect(await map.get("a")).toBeUndefined();
   });
 
   test("a codec makes other values of bytes", async () => {

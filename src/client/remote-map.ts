@@ -14,6 +14,7 @@
  * Not here: the bytes (map-record.ts), and which keys there are (map-index.ts).
  */
 import { RamsterError } from "../core/errors.ts";
+import { badArgument, checkCallOptions, checkString, isBytes } from "./arguments.ts";
 import type { Refusal } from "./errors.ts";
 import { checkText, oidOf, type ResolvedKey } from "./keys.ts";
 import { BUCKETS, type Bucket, MapIndex } from "./map-index.ts";
@@ -28,7 +29,7 @@ import {
   readValue,
 } from "./map-record.ts";
 import type { Pool, PutResult } from "./pool.ts";
-import { type CallOptions, unlessAborted } from "./signal.ts";
+import { type CallOptions, Signals } from "./signal.ts";
 
 /** Makes bytes of values, and values of bytes. */
 export interface ValueCodec<V> {
@@ -65,6 +66,7 @@ const BYTES: ValueCodec<Uint8Array> = { encode: (value) => value, decode: (bytes
 export class RemoteMap<K extends string = string, V = Uint8Array> implements AsyncIterable<[K, V]> {
   readonly pool: Pool;
   private readonly index: MapIndex;
+  private readonly signals = new Signals();
   private readonly codec: ValueCodec<V>;
   private readonly valueBytesMax: number;
 
@@ -117,9 +119,9 @@ export class RemoteMap<K extends string = string, V = Uint8Array> implements Asy
   async set(key: K, value: V, options: CallOptions = {}): Promise<PutResult> {
     const entry = entryOf(key);
     const bytes = this.codec.encode(value);
-    if (!(bytes instanceof Uint8Array) || bytes.byteLength > this.valueBytesMax) {
+    if (!isBytes(bytes) || bytes.byteLength > this.valueBytesMax) {
       const what = `not a Uint8Array of at most ${this.valueBytesMax} bytes`;
-      throw new RamsterError("BAD_CONFIG", `Cannot set ${show(key)}: ${what}`);
+      throw badArgument(`Cannot set ${show(key)}: ${what}`);
     }
     return this.inTurn(entry, options, () => this.setInTurn(entry, bytes, options));
   }
@@ -294,24 +296,20 @@ export class RemoteMap<K extends string = string, V = Uint8Array> implements Asy
     await this.index.write(bucket, keys, options);
   }
 
-  private inTurn<T>(
-    { bucket }: Entry,
-    { signal }: CallOptions,
-    work: () => Promise<T>,
-  ): Promise<T> {
-    return unlessAborted(signal, () => {}, this.index.inTurn(bucket, work));
+  private inTurn<T>({ bucket }: Entry, options: CallOptions, work: () => Promise<T>): Promise<T> {
+    checkCallOptions(options);
+    const { signal } = options;
+    return this.signals.unlessAborted(signal, () => {}, this.index.inTurn(bucket, work));
   }
 }
 
 function entryOf(key: string): Entry {
-  if (typeof key !== "string") {
-    throw new RamsterError("BAD_CONFIG", `Cannot use key "${String(key)}": not a text`);
-  }
+  checkString(key, "key");
   checkText(key);
   const keyBytes = new TextEncoder().encode(key);
   if (keyBytes.byteLength > MAP_KEY_BYTES_MAX) {
     const what = `${keyBytes.byteLength} bytes of UTF-8, at most ${MAP_KEY_BYTES_MAX}`;
-    throw new RamsterError("BAD_CONFIG", `Cannot use key ${show(key)}: ${what}`);
+    throw badArgument(`Cannot use key ${show(key)}: ${what}`);
   }
   const oid = oidOf("ramster map entry", keyBytes);
   return { key, keyBytes, first: { oid, index: 0 }, bucket: Number(oid[0] % BigInt(BUCKETS)) };

@@ -9,8 +9,11 @@
  * as many operations as it likes. What may be sent again goes back to the front of the queue, in
  * its old order; the rest of what was sent is rejected with CLOSED.
  *
- * A request waits for its answer as long as its time-out says. That time starts when it is sent, or
- * when it finds no connection. A request that was given up is forgotten, and a late reply with it.
+ * A request waits for its answer as long as its time-out says, from the call on, wherever it is.
+ * One that was given up is forgotten, and a late reply with it.
+ *
+ * A request that has to wait is written at once, so that what the program changes later does not
+ * matter.
  *
  * Not here: dialling, and what is done before other requests of a new connection (session.ts).
  */
@@ -20,9 +23,10 @@ import { DEADLINE_TICK_MS } from "../core/limits.ts";
 import { type Channel, LANE, type ReplySink } from "../net/channel.ts";
 import type { Frame } from "../wire/framer.ts";
 import { TRANSPORT_STATUS } from "../wire/status.ts";
+import { checkCallOptions } from "./arguments.ts";
 import { closedError, failureOf, poolGone } from "./errors.ts";
 import type { PoolLink } from "./pool-link.ts";
-import type { CallOptions, CallSignal } from "./signal.ts";
+import { type CallOptions, type CallSignal, Signals } from "./signal.ts";
 
 export interface Request {
   readonly type: number;
@@ -33,7 +37,10 @@ export interface Request {
   readonly write: (bytes: Uint8Array, view: DataView, at: number) => number;
   /** Reads the reply, which is valid only during the call. The request throws what this throws. */
   readonly read: (reply: Frame) => void;
-  /** It may be sent again after a lost connection: twice has the same outcome as once. */
+  /**
+   * It may be sent again after a lost connection: twice has the same outcome as once. So nobody
+   * else may change what `write` writes.
+   */
   readonly again: boolean;
   /** It needs this pool. */
   readonly pool?: PoolLink;
@@ -42,13 +49,13 @@ export interface Request {
 }
 
 interface Operation {
-  readonly request: Request;
-  readonly timeoutMs: number;
-  readonly resolve: () => void;
-  readonly reject: (error: unknown) => void;
-  deadlineMs: number | null;
+  request: Request;
+  readonly deadlineMs: number;
+  resolve: () => void;
+  reject: (error: unknown) => void;
+  /** The number that the channel knows it by. 0: it was not sent over this connection. */
+  context: number;
   isRepeated: boolean;
-  isSettled: boolean;
 }
 
 /** A connection is lost when nothing at all was heard for so long, and a request timed out. */
@@ -57,8 +64,10 @@ const SILENCE_MS = 10_000;
 export class Requester implements ReplySink {
   private readonly clock: Clock;
   private readonly timeoutMs: number;
+  private readonly signals = new Signals();
   private channel: Channel | null = null;
-  private queue: Operation[] = [];
+  /** In the order of the calls. */
+  private queue = new Set<Operation>();
   /** By context, in the order in which they were sent. */
   private readonly sent = new Map<number, Operation>();
   private lastContext = 0;
@@ -66,6 +75,13 @@ export class Requester implements ReplySink {
   private closedReason: string | null = null;
   /** Why there is no connection now. */
   private lostReason = "";
+  /** No operation in the queue has an earlier deadline. */
+  private deadlineMin = Infinity;
+  /** When the first request was sent after this sign of life of the node (Channel.progress). */
+  private askedAtMs = 0;
+  private askedProgress = -1;
+  /** The last sign of life when a request timed out. Null: none has, or there was a later one. */
+  private timedOutProgress: number | null = null;
   private tickTimer: TimerId | null = null;
   private readonly tick = (): void => this.onTick();
 
@@ -75,42 +91,34 @@ export class Requester implements ReplySink {
   }
 
   /**
-   * Rejects with CLOSED, TIMED_OUT, ADDRESS_UNREACHABLE, NOT_SUPPORTED or POOL_GONE, with the
-   * reason of a signal, or with what `read` throws.
+   * Rejects with CLOSED, TIMED_OUT, ADDRESS_UNREACHABLE, NOT_SUPPORTED, POOL_GONE or BAD_CONFIG,
+   * with the reason of a signal, or with what `read` throws.
    */
-  request(request: Request, { signal, timeoutMs }: CallOptions = {}): Promise<void> {
+  request(request: Request, options: CallOptions = {}): Promise<void> {
     return new Promise((resolve, reject) => {
+      checkCallOptions(options);
+      const { signal, timeoutMs = this.timeoutMs } = options;
       if (signal?.aborted === true) return reject(signal.reason);
-      const operation: Operation = {
-        request,
-        timeoutMs: timeoutMs ?? this.timeoutMs,
-        resolve,
-        reject,
-        deadlineMs: null,
-        isRepeated: false,
-        isSettled: false,
-      };
-      const added = signal === undefined ? operation : this.givenUpBy(signal, operation);
-      this.queue.push(added);
-      if (this.channel === null) this.waitForConnection([added]);
-      if (this.queue.length === 1) this.onRoom();
+      const deadlineMs = this.clock.now() + timeoutMs;
+      const operation = { request, deadlineMs, resolve, reject, context: 0, isRepeated: false };
+      if (signal !== undefined) this.giveUpBy(signal, operation);
+      if (this.queue.size > 0 || !this.send(operation)) this.enqueue(operation);
     });
   }
 
   /** Requests are sent over this channel from now on. */
   use(channel: Channel): void {
     this.channel = channel;
+    this.askedProgress = -1;
     this.onRoom();
   }
 
   /** The channel has room again. */
   onRoom(): void {
-    let sent = 0;
     for (const operation of this.queue) {
       if (!this.send(operation)) break;
-      sent += 1;
+      this.queue.delete(operation);
     }
-    if (sent > 0) this.queue.splice(0, sent);
   }
 
   /**
@@ -119,18 +127,21 @@ export class Requester implements ReplySink {
    */
   onLost(reason: string, isFinal: boolean): void {
     this.channel = null;
+    this.timedOutProgress = null;
     this.lostReason = reason;
     if (isFinal) this.closedReason = reason;
     const repeated: Operation[] = [];
     for (const operation of this.sent.values()) {
+      operation.context = 0;
+      operation.isRepeated = true;
       if (isFinal || !operation.request.again) operation.reject(closedError(reason));
       else repeated.push(operation);
-      operation.isRepeated = true;
     }
     this.sent.clear();
-    this.queue = [...repeated, ...this.queue];
+    this.queue = new Set([...repeated, ...this.queue]);
+    this.deadlineMin = -Infinity; // The next tick finds out.
     if (isFinal) this.onRoom();
-    else this.waitForConnection(this.queue);
+    this.armTick();
   }
 
   /** Why the last attempt to connect failed. */
@@ -154,49 +165,39 @@ export class Requester implements ReplySink {
   onFailure(context: number, transportStatus: number): void {
     // Those of a closed channel stay until onLost, which follows and knows their order.
     if (transportStatus === TRANSPORT_STATUS.DIED) return;
-    const operation = this.take(context);
-    if (transportStatus === TRANSPORT_STATUS.TIMED_OUT) this.suspect(operation);
-    operation?.reject(failureOf(transportStatus));
+    this.take(context)?.reject(failureOf(transportStatus));
+    if (transportStatus === TRANSPORT_STATUS.TIMED_OUT) this.onTimedOut();
   }
 
-  /** Closes a connection whose other side is silent, such as a machine without power. */
-  private suspect(operation: Operation | undefined): void {
-    const { channel } = this;
-    if (channel === null) return;
-    const silentMs = this.clock.now() - channel.heardAtMs;
-    if (silentMs < Math.max(SILENCE_MS, operation?.timeoutMs ?? 0)) return;
-    this.clock.soon(() => channel.terminate("the node is silent"));
-  }
-
-  /** The operation, which ends when the signal says so. */
-  private givenUpBy(signal: CallSignal, operation: Operation): Operation {
-    const giveUp = (): void => {
-      end();
+  /** The signal ends the operation, wherever it is. */
+  private giveUpBy(signal: CallSignal, operation: Operation): void {
+    const { resolve, reject } = operation;
+    const end = this.signals.watch(signal, () => {
+      this.queue.delete(operation);
+      this.sent.delete(operation.context);
       operation.reject(signal.reason);
+    });
+    operation.resolve = () => {
+      end();
+      resolve();
     };
-    const end = (): void => {
-      watched.isSettled = true;
-      signal.removeEventListener("abort", giveUp);
+    operation.reject = (error) => {
+      end();
+      reject(error);
     };
-    const watched: Operation = {
-      ...operation,
-      resolve: () => {
-        end();
-        operation.resolve();
-      },
-      reject: (error) => {
-        end();
-        operation.reject(error);
-      },
-    };
-    signal.addEventListener("abort", giveUp);
-    return watched;
   }
 
-  /** @returns whether it left the queue: it was sent, or has failed. */
+  private enqueue(operation: Operation): void {
+    const { request, deadlineMs } = operation;
+    if (!request.again) operation.request = written(request);
+    this.queue.add(operation);
+    this.deadlineMin = Math.min(this.deadlineMin, deadlineMs);
+    this.armTick();
+  }
+
+  /** @returns whether it may leave the queue: it was sent, or has failed. */
   private send(operation: Operation): boolean {
-    const { request, isSettled } = operation;
-    if (isSettled) return true;
+    const { request, deadlineMs } = operation;
     if (this.closedReason !== null) {
       operation.reject(closedError(this.closedReason));
       return true;
@@ -210,44 +211,91 @@ export class Requester implements ReplySink {
     }
     if (!channel.begin(LANE.BULK, request.bodyBytesMax)) return false;
     const bodyBytes = request.write(channel.bytes, channel.view, channel.at);
-    this.lastContext += 1;
-    const context = this.lastContext;
     const { type, count } = request;
-    const leftMs = this.leftMs(operation);
+    const context = this.lastContext + 1;
+    const nowMs = this.clock.now();
+    const leftMs = Math.max(0, deadlineMs - nowMs);
     if (channel.commitRequest(type, count, bodyBytes, this, context, leftMs) === 0) return false;
+    this.lastContext = context;
+    operation.context = context;
     this.sent.set(context, operation);
+    if (channel.progress !== this.askedProgress) {
+      this.askedProgress = channel.progress;
+      this.askedAtMs = nowMs;
+    }
     return true;
-  }
-
-  private leftMs({ deadlineMs, timeoutMs }: Operation): number {
-    return deadlineMs === null ? timeoutMs : Math.max(0, deadlineMs - this.clock.now());
   }
 
   private take(context: number): Operation | undefined {
     const operation = this.sent.get(context);
     this.sent.delete(context);
-    return operation?.isSettled === true ? undefined : operation;
+    return operation;
   }
 
-  // Without a connection.
+  // Time-outs, and a node that is silent.
 
-  private waitForConnection(operations: readonly Operation[]): void {
-    if (operations.length === 0 || this.closedReason !== null) return;
-    const nowMs = this.clock.now();
-    for (const operation of operations) operation.deadlineMs ??= nowMs + operation.timeoutMs;
+  /** The tick runs while an operation waits in the queue, or the node may be silent. */
+  private armTick(): void {
+    if (this.queue.size === 0 && this.timedOutProgress === null) return;
     this.tickTimer ??= this.clock.after(DEADLINE_TICK_MS, this.tick);
   }
 
   private onTick(): void {
     this.tickTimer = null;
-    if (this.channel !== null || this.closedReason !== null) return;
-    const nowMs = this.clock.now();
-    const isLate = ({ deadlineMs }: Operation): boolean => (deadlineMs ?? nowMs) < nowMs;
-    for (const operation of this.queue.filter(isLate)) {
-      const message = `Cannot reach the node: ${this.lostReason}`;
-      operation.reject(new RamsterError("ADDRESS_UNREACHABLE", message));
-    }
-    this.queue = this.queue.filter((operation) => !isLate(operation) && !operation.isSettled);
-    this.waitForConnection(this.queue);
+    this.expire();
+    this.closeIfSilent();
+    this.onRoom();
+    this.armTick();
   }
+
+  /** Rejects what has waited in the queue for too long. */
+  private expire(): void {
+    const nowMs = this.clock.now();
+    if (nowMs < this.deadlineMin) return;
+    this.deadlineMin = Infinity;
+    for (const operation of this.queue) {
+      const { deadlineMs } = operation;
+      if (deadlineMs > nowMs) {
+        this.deadlineMin = Math.min(this.deadlineMin, deadlineMs);
+        continue;
+      }
+      this.queue.delete(operation);
+      if (this.channel === null) {
+        const message = `Cannot reach the node: ${this.lostReason}`;
+        operation.reject(new RamsterError("ADDRESS_UNREACHABLE", message));
+      } else {
+        operation.reject(failureOf(TRANSPORT_STATUS.TIMED_OUT));
+        this.onTimedOut();
+      }
+    }
+  }
+
+  /** A request has timed out although there is a connection. */
+  private onTimedOut(): void {
+    this.timedOutProgress = this.channel?.progress ?? null;
+    this.closeIfSilent();
+    this.armTick();
+  }
+
+  /** Closes a connection whose other side is silent, such as a machine without power. */
+  private closeIfSilent(): void {
+    const { channel, timedOutProgress } = this;
+    if (channel === null || timedOutProgress === null) return;
+    const silentMs = this.clock.now() - Math.max(channel.heardAtMs, this.askedAtMs);
+    const lives = channel.progress !== timedOutProgress;
+    if (!lives && silentMs < SILENCE_MS) return;
+    this.timedOutProgress = null;
+    if (!lives) this.clock.soon(() => channel.terminate("the node is silent"));
+  }
+}
+
+/** The same request, whose body is written already. */
+function written(request: Request): Request {
+  const body = new Uint8Array(request.bodyBytesMax);
+  const bodyBytes = request.write(body, new DataView(body.buffer), 0);
+  const write = (bytes: Uint8Array, _view: DataView, at: number): number => {
+    bytes.set(body, at);
+    return bodyBytes;
+  };
+  return { ...request, write };
 }

@@ -18,33 +18,71 @@ export interface CallOptions {
    * what was sent, and its answer is ignored.
    */
   signal?: CallSignal | undefined;
-  /** How long this call may wait for its answer, in place of the client's `timeoutMs`. */
+  /**
+   * How long this call may wait for its answer, in place of the client's `timeoutMs`. A call of
+   * several round trips may wait that long for each.
+   */
   timeoutMs?: number | undefined;
 }
 
-/** Rejects with the signal's reason as soon as there is one, after `giveUp`. */
-export async function unlessAborted<T>(
-  signal: CallSignal | undefined,
-  giveUp: () => void,
-  work: Promise<T>,
-): Promise<T> {
-  if (signal === undefined) return work;
-  if (signal.aborted) {
-    work.catch(() => null); // It fails as well, and nobody waits for it.
-    giveUp();
-    throw signal.reason;
-  }
-  let listener = (): void => {};
-  const aborted = new Promise<never>((_, reject) => {
-    listener = (): void => {
-      reject(signal.reason);
-      giveUp();
+interface Watch {
+  readonly calls: Set<() => void>;
+  readonly listener: () => void;
+}
+
+/**
+ * Signals that calls are given up by. Each has one listener, however many calls share it: Node
+ * warns of more than ten.
+ */
+export class Signals {
+  private readonly watches = new Map<CallSignal, Watch>();
+
+  /** Calls `giveUp` when the signal is aborted, unless the function that this returns is called. */
+  watch(signal: CallSignal, giveUp: () => void): () => void {
+    const watch = this.watches.get(signal) ?? this.listen(signal);
+    const { calls, listener } = watch;
+    calls.add(giveUp);
+    return () => {
+      if (!calls.delete(giveUp) || calls.size > 0) return;
+      signal.removeEventListener("abort", listener);
+      this.watches.delete(signal);
     };
-  });
-  signal.addEventListener("abort", listener);
-  try {
-    return await Promise.race([work, aborted]);
-  } finally {
-    signal.removeEventListener("abort", listener);
+  }
+
+  private listen(signal: CallSignal): Watch {
+    const calls = new Set<() => void>();
+    const listener = (): void => {
+      for (const giveUp of calls) giveUp();
+    };
+    const watch = { calls, listener };
+    this.watches.set(signal, watch);
+    signal.addEventListener("abort", listener);
+    return watch;
+  }
+
+  /** Rejects with the signal's reason as soon as there is one, after `giveUp`. */
+  async unlessAborted<T>(
+    signal: CallSignal | undefined,
+    giveUp: () => void,
+    work: Promise<T>,
+  ): Promise<T> {
+    if (signal === undefined) return work;
+    if (signal.aborted) {
+      work.catch(() => null); // It fails as well, and nobody waits for it.
+      giveUp();
+      throw signal.reason;
+    }
+    let end = (): void => {};
+    const aborted = new Promise<never>((_, reject) => {
+      end = this.watch(signal, () => {
+        reject(signal.reason);
+        giveUp();
+      });
+    });
+    try {
+      return await Promise.race([work, aborted]);
+    } finally {
+      end();
+    }
   }
 }

@@ -103,7 +103,7 @@ export const GOODBYE = {
 const REASON_BYTES_MAX = 1024;
 const GOODBYE_BYTES_MAX = 1 + REASON_BYTES_MAX;
 /** Name and value. The longest value is the list of peers: NODES_MAX of them with 64 bytes each. */
-const KNOB_BYTES_MAX = (NODES_MAX + 1) * 64;
+export const KNOB_BYTES_MAX = (NODES_MAX + 1) * 64;
 /** The value, or a reason that quotes name and value. */
 const KNOB_REPLY_BYTES_MAX = 4 * KNOB_BYTES_MAX;
 /** The number after which events are wanted. */
