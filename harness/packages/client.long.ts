@@ -88,8 +88,8 @@ describe.each(RUNTIMES)("%s", (_, runtime) => {
       const run = (name: string): Promise<string> => {
         return stage().consumer.succeed([...runtime(), `examples/${name}`, stage().doors.unix]);
       };
-      expect(await run("cache.js")).toBe("300 look-ups, 100 computed\n");
-      expect(await run("spill.js")).toBe("16 MiB written and read, 0 words wrong\n");
+      expect(await run("cache.mjs")).toBe("300 look-ups, 100 computed\n");
+      expect(await run("spill.mjs")).toBe("16 MiB written and read, 0 words wrong\n");
     },
     TEST_MS,
   );

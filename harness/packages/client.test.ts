@@ -34,7 +34,7 @@ test(
     const [, program = ""] = /\n```js \(needs a node\)\n(.*?)\n```\n/s.exec(library) ?? [];
     const [address = ""] = unix ?? [];
     const path = join(consumer.folder, "document.js");
-    writeFileSync(path, program.replace("unix:/tmp/node.sock", address));
+    writeFileSync(path, program.replace("unix:/run/ramster/owner.sock", address));
     for (const runtime of [BUN, NODE]) {
       expect(await consumer.succeed([...runtime, path])).toBe("report 1000000\n");
     }

@@ -9,11 +9,12 @@
  * The package (mod.ts) and the programs of this project (on-bun.ts) bring their own environment.
  */
 
-import { RamsterError } from "../core/errors.ts";
+import { ConfigError, RamsterError } from "../core/errors.ts";
 import { BATCH_COUNT_MAX } from "../core/limits.ts";
 import { STATUS } from "../core/status.ts";
 import { parseAddress } from "../net/address.ts";
 import { securedDialler } from "../net/secured.ts";
+import type { TlsMaterial } from "../net/transport.ts";
 import { parseKeyFile } from "../security/key-file.ts";
 import type { Frame } from "../wire/framer.ts";
 import { EVENTS_BYTES, KNOB_BYTES_MAX, MESSAGE } from "../wire/messages.ts";
@@ -64,6 +65,17 @@ type Question = Pick<Request, "type" | "again" | "read"> & {
 
 const TIMEOUT_MS_DEFAULT = 30_000;
 
+/** Throws BAD_CONFIG when the text is not that of a key file. */
+function tlsOf(key: string): TlsMaterial {
+  try {
+    return parseKeyFile(key, null).tls;
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    const help = key.includes("\n") ? "" : "; give the text of the file, not its path";
+    throw new ConfigError("BAD_CONFIG", `Cannot use the key: ${error.message}${help}`);
+  }
+}
+
 /**
  * Connects to `unix:/path` or `tcp:host:port`.
  *
@@ -80,8 +92,7 @@ export async function connectIn(
   const { timeoutMs = TIMEOUT_MS_DEFAULT, key, signal, redial = false } = options;
   if (key !== undefined) checkString(key, "key");
   if (signal?.aborted === true) throw signal.reason;
-  const transport =
-    key === undefined ? env.transport : securedDialler(env.transport, parseKeyFile(key, null).tls);
+  const transport = key === undefined ? env.transport : securedDialler(env.transport, tlsOf(key));
   const connection = new Connection({ ...env, transport }, parseAddress(address), {
     timeoutMs,
     redial,

@@ -380,7 +380,7 @@ function resolvePut(entry: PutEntry): ResolvedPut {
   checkObject(entry, "entry");
   const { page } = entry;
   if (!isBytes(page) || page.byteLength !== PAGE_BYTES) {
-    const what = isBytes(page) ? `a page of ${page.byteLength} bytes` : "no page";
+    const what = isBytes(page) ? `a page of ${page.byteLength} bytes` : "this";
     throw badArgument(`Cannot put ${what}: a page is a Uint8Array of ${PAGE_BYTES} bytes`);
   }
   return { ...resolveKey("key" in entry ? entry.key : entry), page };

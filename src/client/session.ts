@@ -75,7 +75,7 @@ export class Session implements ChannelHandler {
       const reason = error instanceof Error ? error.message : String(error);
       throw new PeerError("ADDRESS_UNREACHABLE", `${where}: ${reason}`);
     });
-    const reason = await this.greet();
+    const reason = await this.greet(address.kind === "tcp");
     if (reason !== null) {
       this.channel.terminate(reason);
       throw new PeerError("BAD_HANDSHAKE", `${where}: ${reason}`);
@@ -161,7 +161,7 @@ export class Session implements ChannelHandler {
   }
 
   /** @returns why the node is not one to talk to, or null. */
-  private async greet(): Promise<string | null> {
+  private async greet(mayWantKey: boolean): Promise<string | null> {
     let reason: string | null = null;
     try {
       await this.ask({
@@ -179,7 +179,11 @@ export class Session implements ChannelHandler {
         },
       });
     } catch (error) {
-      return this.farewell ?? (error instanceof Error ? error.message : String(error));
+      if (this.farewell !== null) return this.farewell;
+      // A node with a key takes a greeting in clear for a broken start of TLS.
+      const hasClosed = error instanceof RamsterError && error.code === "CLOSED";
+      if (hasClosed && mayWantKey) return "it has closed, so it may want a key";
+      return error instanceof Error ? error.message : String(error);
     }
     return reason;
   }

@@ -23,6 +23,7 @@ describe("parseAddress()", () => {
   const wrong = [
     ["", "no port"],
     ["7777", "no port"],
+    ["/run/node.sock", 'it is a path, write "unix:/run/node.sock" for a socket'],
     [":7777", "host is empty"],
     ["tcp::7777", "host is empty"],
     ["host:", "is not a port"],

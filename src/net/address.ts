@@ -34,6 +34,7 @@ const PORT_MAX = 65535;
 /** Throws ConfigError BAD_CONFIG with a line that quotes `text` and names what is wrong. */
 export function parseAddress(text: string): Address {
   if (text.startsWith("unix:")) return parseUnix(text, text.slice("unix:".length));
+  if (text.startsWith("/")) throw bad(text, `it is a path, write "unix:${text}" for a socket`);
   return parseTcp(text, '"HOST:PORT" or "unix:PATH"');
 }
 

@@ -1,6 +1,6 @@
 // A map of JSON values that two clients share, in TypeScript:
 //
-//     node map.ts unix:/run/ramster/node.sock        Node 24
+//     node map.ts unix:/run/ramster/owner.sock        Node 24
 //     deno run --allow-all map.ts ADDRESS
 //     bun map.ts ADDRESS
 //
@@ -20,7 +20,7 @@ const json: ValueCodec<Person> = {
   decode: (bytes) => JSON.parse(new TextDecoder().decode(bytes)),
 };
 
-const [address = "unix:/run/ramster/node.sock", keyPath] = process.argv.slice(2);
+const [address = "unix:/run/ramster/owner.sock", keyPath] = process.argv.slice(2);
 const key = keyPath === undefined ? undefined : readFileSync(keyPath, "utf8");
 
 await using client = await connect(address, { key });

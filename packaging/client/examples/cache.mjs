@@ -1,7 +1,7 @@
 // A cache in the memory of a cluster, in plain JavaScript:
 //
-//     node cache.js unix:/run/ramster/node.sock
-//     deno run --allow-all cache.js tcp:10.0.0.1:7780 cluster.key
+//     node cache.mjs unix:/run/ramster/owner.sock
+//     deno run --allow-all cache.mjs tcp:10.0.0.1:7780 cluster.key
 //
 // The pool is ephemeral: the node drops pages when it needs room, so the cache needs no limit of
 // its own. A cache never waits long: a miss is cheaper.
@@ -11,7 +11,7 @@ import { connect, RamsterError } from "@ramster/client";
 
 const PAGE_BYTES = 4096;
 
-const [address = "unix:/run/ramster/node.sock", keyPath] = process.argv.slice(2);
+const [address = "unix:/run/ramster/owner.sock", keyPath] = process.argv.slice(2);
 const key = keyPath === undefined ? undefined : readFileSync(keyPath, "utf8");
 
 const client = await connect(address, { key });

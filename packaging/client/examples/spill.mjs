@@ -1,6 +1,6 @@
 // A buffer that is larger than this program wants to keep: its pages are in the memory of a cluster.
 //
-//     node spill.js unix:/run/ramster/node.sock
+//     node spill.mjs unix:/run/ramster/owner.sock
 import { readFileSync } from "node:fs";
 import process from "node:process";
 import { connect } from "@ramster/client";
@@ -8,7 +8,7 @@ import { connect } from "@ramster/client";
 const PAGE_BYTES = 4096;
 const BATCH = 1024;
 
-const [address = "unix:/run/ramster/node.sock", keyPath] = process.argv.slice(2);
+const [address = "unix:/run/ramster/owner.sock", keyPath] = process.argv.slice(2);
 const key = keyPath === undefined ? undefined : readFileSync(keyPath, "utf8");
 
 const client = await connect(address, { key });
