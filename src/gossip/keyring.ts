@@ -37,7 +37,7 @@ export class Keyring {
   latest: Uint8Array | null = null;
   private readonly random: Random;
   private readonly ring: Uint8Array[] = [];
-  private readonly readFile: (() => readonly Uint8Array[]) | null;
+  private readonly readFile: (() => readonly Uint8Array[] | null) | null;
 
   /**
    * The first of `keys` encrypts. `random` makes the nonces: a real node must pass the random
@@ -47,7 +47,7 @@ export class Keyring {
   constructor(
     keys: readonly Uint8Array[],
     random: Random,
-    readFile: (() => readonly Uint8Array[]) | null = null,
+    readFile: (() => readonly Uint8Array[] | null) | null = null,
   ) {
     this.random = random;
     this.readFile = readFile;
@@ -57,11 +57,11 @@ export class Keyring {
   }
 
   /**
-   * The keys in the key file now: those of the next start. Null without a file. Throws ConfigError
-   * when the file cannot be read.
+   * The keys in the key file now: those of the next start. Null: there is no file that
+   * can be read again. Throws ConfigError when the file cannot be read.
    */
   inFile(): readonly Uint8Array[] | null {
-    return this.readFile?.().slice(0, GOSSIP_KEYS_MAX) ?? null;
+    return this.readFile?.()?.slice(0, GOSSIP_KEYS_MAX) ?? null;
   }
 
   /** Names of the keys that are safe to print. The key that encrypts is the first. */
