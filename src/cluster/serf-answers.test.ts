@@ -188,7 +188,7 @@ describe("keys", () => {
     expect(keyring?.keys()).toEqual([next]);
     const done = { Result: true, Message: "", Keys: [], PrimaryKey: "" };
     const listed = { Keys: [base64(next)], PrimaryKey: base64(next) };
-    const ofRamster = { KeyFile: [fingerprintOf(old)], LatestKey: fingerprintOf(next) };
+    const ofRamster = { KeyFile: [fingerprintOf(old)] };
     expect(answers().map((it) => ("body" in it ? it.body : null))).toEqual([
       done,
       done,

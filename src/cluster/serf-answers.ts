@@ -135,12 +135,7 @@ export class SerfAnswers {
     const { keyring } = this;
     if (keyring === null) return refusal("Keyring is empty (encryption not enabled)");
     const keys = keyring.keys().map((key) => Buffer.from(key).toString("base64"));
-    const { latest } = keyring;
-    return done({
-      keys,
-      inFile: keysInFile(keyring),
-      latest: latest === null ? "" : fingerprintOf(latest),
-    });
+    return done({ keys, inFile: keysInFile(keyring) });
   }
 
   private respond(query: Query, asker: Member, payload: Uint8Array | null): void {
@@ -200,7 +195,7 @@ export function matches(expression: string, text: string): boolean {
   });
 }
 
-const NO_KEYS = { keys: [], inFile: null, latest: "" };
+const NO_KEYS = { keys: [], inFile: null };
 
 function done(answer: Partial<KeyAnswer> = {}): Uint8Array {
   return encodeKeyResponse({ ...NO_KEYS, ...answer, done: true, message: "" });

@@ -36,7 +36,6 @@ test("a query is answered by all members, this one too", async () => {
       message: "",
       keys: [Buffer.from(KEY).toString("base64")],
       inFile: null,
-      latest: "",
     });
   }
   expect(silent).toEqual([]);

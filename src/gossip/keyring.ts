@@ -33,8 +33,6 @@ const FINGERPRINT_DIGITS = 12;
 export const ENCRYPTION_BYTES = 1 + NONCE_BYTES + TAG_BYTES;
 
 export class Keyring {
-  /** The key that was added last since the start. Null: none was. */
-  latest: Uint8Array | null = null;
   private readonly random: Random;
   private readonly ring: Uint8Array[] = [];
   private readonly readFile: (() => readonly Uint8Array[] | null) | null;
@@ -53,7 +51,6 @@ export class Keyring {
     this.readFile = readFile;
     for (const key of keys) this.add(key);
     if (this.ring.length === 0) throw refuse("a keyring without a key");
-    this.latest = null;
   }
 
   /**
@@ -89,8 +86,7 @@ export class Keyring {
     if (this.indexOf(key) >= 0) return;
     if (this.ring.length === GOSSIP_KEYS_MAX)
       throw refuse(`more than ${GOSSIP_KEYS_MAX} keys: remove one first`);
-    this.latest = key.slice();
-    this.ring.push(this.latest);
+    this.ring.push(key.slice());
   }
 
   /** Encrypts with `key` from now on. It must be in the keyring. */
@@ -107,9 +103,7 @@ export class Keyring {
       const what = "Cannot remove the key that encrypts: use another key first";
       throw new ConfigError("BAD_CONFIG", what);
     }
-    if (index < 0) return;
-    const [removed] = this.ring.splice(index, 1);
-    if (removed === this.latest) this.latest = null;
+    if (index > 0) this.ring.splice(index, 1);
   }
 
   /** `extra` is authenticated, but is not part of the result. */
@@ -145,6 +139,10 @@ export class Keyring {
   private indexOf(key: Uint8Array): number {
     return this.ring.findIndex((it) => Buffer.compare(it, key) === 0);
   }
+}
+
+export function isFingerprint(text: string): boolean {
+  return text.length === FINGERPRINT_DIGITS && /^[0-9a-f]+$/.test(text);
 }
 
 /** The first bytes of SHA-256 of a key, in hex. */
