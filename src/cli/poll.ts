@@ -5,6 +5,7 @@
 import type { Client } from "../client/client.ts";
 import { RamsterError } from "../core/errors.ts";
 import { keyReader, withClient } from "./door.ts";
+import { describeError } from "./exit.ts";
 import type { DoorOptions } from "./options.ts";
 import { aborted } from "./stop-signal.ts";
 
@@ -42,7 +43,7 @@ export async function poll(options: DoorOptions, stop: AbortSignal, poll: Poll):
       return await Promise.race([reading, stopped]);
     } catch (error) {
       if (!poll.retries || !hasRead || !isOutage(error)) throw error;
-      poll.onOutage((error as Error).message);
+      poll.onOutage(describeError(error));
       await Promise.race([Bun.sleep(RETRY_MS), stopped]);
       if (stop.aborted) return;
     }

@@ -17,6 +17,7 @@ import { parseKeyFile } from "../security/key-file.ts";
 import type { Frame } from "../wire/framer.ts";
 import { EVENTS_BYTES, MESSAGE } from "../wire/messages.ts";
 import type { Events, NodeStats } from "../wire/stats.ts";
+import { parseEvents, parseStats, type SentStats } from "../wire/stats-shape.ts";
 import { Connection } from "./connection.ts";
 import { openPoolBody, textOf } from "./messages.ts";
 import { Pool } from "./pool.ts";
@@ -165,8 +166,7 @@ export class Client implements AsyncDisposable {
     options: CallOptions,
   ): Promise<NodeStats & { more: number }> {
     const question = { type: MESSAGE.STATS, body: new Uint8Array(0), count: from, again: true };
-    const part = JSON.parse(await this.text(question, options));
-    return withMissing(part);
+    return withMissing(parseStats(await this.text(question, options)));
   }
 
   /**
@@ -176,7 +176,7 @@ export class Client implements AsyncDisposable {
   async events(after = 0, options: CallOptions = {}): Promise<Events> {
     const body = new Uint8Array(EVENTS_BYTES);
     new DataView(body.buffer).setUint32(0, after);
-    return JSON.parse(await this.text({ type: MESSAGE.EVENTS, body, again: true }, options));
+    return parseEvents(await this.text({ type: MESSAGE.EVENTS, body, again: true }, options));
   }
 
   /** The value of a setting or counter. Throws UNKNOWN_SETTING when none has that name. */
@@ -236,7 +236,7 @@ export class Client implements AsyncDisposable {
 }
 
 /** The report with 0 for what nodes of earlier versions leave out. */
-function withMissing(stats: NodeStats & { more: number }): NodeStats & { more: number } {
+function withMissing(stats: SentStats): NodeStats & { more: number } {
   const pools = stats.pools ?? [];
   const members = stats.members.map((member) => {
     const { foreign_pages = 0, own_frames = 0 } = member;

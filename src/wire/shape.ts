@@ -8,7 +8,7 @@ import { WireError } from "../core/errors.ts";
 
 export type Shape<T> = (value: unknown) => value is T;
 
-export const isNumber: Shape<number> = (value) => typeof value === "number";
+export const isNumber: Shape<number> = (value): value is number => Number.isFinite(value);
 export const isText: Shape<string> = (value) => typeof value === "string";
 export const isFlag: Shape<boolean> = (value) => typeof value === "boolean";
 
