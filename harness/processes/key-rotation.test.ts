@@ -62,7 +62,8 @@ test(
     stopped.kill("SIGINT");
     expect(await stopped.exited).toBe(1);
     expect(await stopped.stderr.text()).toBe(
-      "ramster: Cannot rotate the gossip key: stopped by SIGINT; ramster key rotate goes on from here\n",
+      "ramster: Cannot rotate the gossip key: stopped by SIGINT; " +
+        `ramster key rotate ${key} goes on from here\n`,
     );
 
     // A node that restarts with the old file lacks the new key.
@@ -71,11 +72,14 @@ test(
     c.kill();
     await c.child.exited;
     nodes[2] = await startNode(world, 2, a, `--gossip=${gossip}`);
-    const again = world.spawn(["key", "rotate", "--client", b.client]);
+    const fresh = await world.run(["key", "rotate", "--client", b.client]);
+    expect([fresh.code, fresh.stdout]).toEqual([1, ""]);
+    expect(fresh.stderr).toContain(`members have 2 keys, ${old} ("n0", "n1", "n2", encrypts); `);
+    const again = world.spawn(["key", "rotate", key, "--client", b.client]);
     const lines = again.stdout.pipeThrough(new TextDecoderStream()).getReader();
     text = "";
     while (!text.includes("waiting for")) text += (await lines.read()).value;
-    expect(text).toStartWith(`${line}\nthe new key is ${key}\n`);
+    expect(text).toStartWith(`${line}\ngoes on with the key ${key}, which "n0", "n1" have\n`);
     expect(text).toContain('waiting for the key files of: "n2"\n');
     writeKey(world, "n2", line);
     for (let part = await lines.read(); !part.done; part = await lines.read()) text += part.value;
@@ -98,3 +102,43 @@ test("key rotate needs gossip with a key", async () => {
     1,
   ]);
 });
+
+test(
+  "a key that comes through a pipe is rotated, and no question about it waits for the pipe",
+  async () => {
+    await using world = new ProcessWorld();
+    const file = world.path("key");
+    const pipe = world.path("pipe");
+    expect((await world.run(["keygen", `--out=${file}`])).code).toBe(0);
+    expect(Bun.spawnSync(["mkfifo", "-m", "600", pipe]).success).toBe(true);
+    const starting = world.start("node", 1, [GOSSIP, `--key=${pipe}`, "--memory=1MiB"]);
+    writeFileSync(pipe, readFileSync(file));
+    const { client } = await starting;
+    const reload = await world.run(["key", "reload", "--client", client]);
+    expect([reload.code, reload.stderr]).toEqual([
+      1,
+      `ramster: Cannot set "certificate" to "reload": it is no regular file, which cannot be read again\n`,
+    ]);
+    const { code, stdout } = await world.run(["key", "rotate", "--client", client]);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(
+      /^gossip-key = .+\nthe new key is .+\nthe key files of "n1" cannot be seen .+\ndone: 1 member/,
+    );
+  },
+  TEST_MS,
+);
+
+test(
+  "two rotations at the same time, from two nodes, do not both end",
+  async () => {
+    await using world = new ProcessWorld();
+    const nodes = await startCluster(world);
+    const [a, b] = nodes as [NodeProcess, NodeProcess];
+    const rotations = [a, b].map(({ client }) => world.run(["key", "rotate", "--client", client]));
+    // A person serves the rotation that goes on, if one does.
+    const ended = await Promise.race(rotations);
+    expect(ended.code).toBe(1);
+    expect(ended.stderr).toMatch(/got the key \w+ meanwhile|members have \d keys/);
+  },
+  TEST_MS,
+);

@@ -301,7 +301,7 @@ describe("parseArgs() of stress, stats and version", () => {
     });
     expect(parse("key use 12 --client unix:/a --key k")).toEqual({
       command: "key",
-      options: { ...door, action: "use", key: "12", json: false },
+      options: { ...door, action: "use", key: "12", force: false, json: false },
     });
     expect(parse("keygen --out k --days 30")).toEqual({
       command: "keygen",

@@ -365,21 +365,34 @@ export const key: Command<KeyOptions> = {
     {
       name: "KEY",
       required: false,
-      help: "to add: base64, or the line that another add printed (default: a new key); else a fingerprint",
+      help: "to add: base64, or the line that another add printed; else a fingerprint (default, of add and rotate: a new key)",
     },
   ],
   actions: [
     { name: "list", help: "shows the fingerprints of the gossip keys of one node." },
     {
       name: "rotate",
-      help: "replaces the gossip key of all members, step by step. After a failure it goes on.",
+      help: "replaces the gossip key of all members, step by step. With KEY, goes on after a failure.",
     },
     { name: "add", help: "adds a key to one node, which decrypts with it." },
     { name: "use", help: "lets one node encrypt with a key that it has." },
     { name: "remove", help: "removes a key from one node." },
     { name: "reload", help: "lets one node read the certificate in its key file again." },
   ],
-  groups: [{ title: "Flags", flags: [...DOOR, JSON_FLAG] }],
+  groups: [
+    {
+      title: "Flags",
+      flags: [
+        ...DOOR,
+        {
+          name: "force",
+          value: null,
+          help: "rotate: also while members are dead, which are then cut off when they come back",
+        },
+        JSON_FLAG,
+      ],
+    },
+  ],
   examples: ["ramster key rotate", "ramster key add", "ramster key use 0123456789ab"],
   read: readKeyCommand,
   load: () => import("./key-ring.ts"),

@@ -5,17 +5,30 @@ import { formatAddress } from "../net/address.ts";
 import { readKeyText } from "./key.ts";
 import { addressOf } from "./local-nodes.ts";
 import type { DoorOptions } from "./options.ts";
+import { comesOnce, readTextAgain } from "./text-file.ts";
 
 /** Connects, does `work`, and closes the connection, even when `work` fails. */
 export async function withClient<T>(
-  { client: node, keyPath }: DoorOptions,
+  options: DoorOptions,
   work: (client: Client) => Promise<T>,
+  readKey = keyReader(options),
 ): Promise<T> {
-  const key = keyPath === null ? undefined : readKeyText(keyPath);
-  const client = await connect(formatAddress(await addressOf(node)), { key });
+  const key = readKey();
+  const client = await connect(formatAddress(await addressOf(options.client)), { key });
   try {
     return await work(client);
   } finally {
     await client.close();
   }
+}
+
+/** Reads the key for each connection of a command. The text of a pipe comes once, and is kept. */
+export function keyReader({ keyPath: path }: DoorOptions): () => string | undefined {
+  let kept: string | undefined;
+  return () => {
+    if (path === null) return undefined;
+    if (kept === undefined) kept = readKeyText(path);
+    else if (!comesOnce(path)) kept = readKeyText(path, "key", readTextAgain);
+    return kept;
+  };
 }

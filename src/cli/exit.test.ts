@@ -48,5 +48,7 @@ describe("describeError()", () => {
       /^A bug: .*it broke\n.*exit.test/s,
     );
     expect(describeError(7)).toBe("A bug: 7 was thrown");
+    expect(describeError(new TypeError("a\u001b[31mb\u009bc"))).toStartWith("A bug: ");
+    expect(describeError(new TypeError("a\u001b[31mb\u009bc"))).toContain("a [31mb c\n");
   });
 });

@@ -74,6 +74,8 @@ function isOutOfMemory(error: unknown): boolean {
 /** One line for a failure from outside. For a bug, everything that helps to find it. */
 export function describeError(error: unknown): string {
   if (exitCodeOf(error) !== EXIT.ASSERTION) return oneLine((error as Error).message);
-  if (error instanceof Error) return `A bug: ${error.stack ?? error.message}`;
-  return `A bug: ${String(error)} was thrown`;
+  if (!(error instanceof Error)) return oneLine(`A bug: ${String(error)} was thrown`);
+  // The message may have text from outside in it.
+  const lines = `A bug: ${error.stack ?? error.message}`.split("\n");
+  return lines.map(oneLine).join("\n");
 }

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { keysAnswer } from "./key-ring.ts";
+import { fingerprints, keysAnswer } from "./key-ring.ts";
 
 test("marks the key that encrypts, and the one that is new", () => {
   expect(keysAnswer(["a"], ["a"], null).text).toBe("a  encrypts");
@@ -18,4 +18,10 @@ test("gives a new key in the form of key files, and alone for programs", () => {
       { fingerprint: "b", encrypts: false },
     ],
   });
+});
+
+test("the text of a node stays on its line", () => {
+  expect(fingerprints("none")).toEqual([]);
+  expect(fingerprints("a b")).toEqual(["a", "b"]);
+  expect(fingerprints("\u001b[31mx\ny\u202e").join("|")).toBe("|[31mx|y|");
 });

@@ -3,7 +3,9 @@
  * and prints it. A person then adds it to the other nodes and to their key files. "rotate" does all
  * steps on all nodes. "reload" makes the node read the certificate in its key file again.
  */
+import type { Client } from "../client/client.ts";
 import { GOSSIP_KEY_BYTES } from "../core/limits.ts";
+import { oneLine } from "../core/printable.ts";
 import { withClient } from "./door.ts";
 import { EXIT, type ExitCode } from "./exit.ts";
 import { type RotationShow, rotate } from "./key-rotate.ts";
@@ -29,13 +31,14 @@ function rotateAll(options: KeyOptions): Promise<Answer> {
     pause: (ms) => Promise.race([Bun.sleep(ms), stopped]),
     stop,
   };
-  return withClient(options, (client) => rotate(client, show));
+  return withClient(options, (client) => rotate(client, show, options));
 }
 
 async function answer(options: KeyOptions): Promise<Answer> {
   const { action } = options;
   if (action === "reload") {
-    const end = await withClient(options, (client) => client.setKnob("certificate", "reload"));
+    const reload = (client: Client) => client.setKnob("certificate", "reload");
+    const end = oneLine(await withClient(options, reload));
     return { text: `valid until ${end}`, json: { valid_until: end } };
   }
   const fresh = Buffer.from(crypto.getRandomValues(new Uint8Array(GOSSIP_KEY_BYTES)));
@@ -49,8 +52,9 @@ async function answer(options: KeyOptions): Promise<Answer> {
   return keysAnswer(before, after, made);
 }
 
-function fingerprints(knob: string): string[] {
-  return knob === "none" ? [] : knob.split(" ");
+/** The fingerprints in the text of the knob, which another program has sent. */
+export function fingerprints(knob: string): string[] {
+  return knob === "none" ? [] : oneLine(knob).split(" ");
 }
 
 /**

@@ -1,10 +1,9 @@
-import { beforeEach, expect, test } from "bun:test";
+import { beforeEach, describe, expect, test } from "bun:test";
 import { ConfigError } from "../core/errors.ts";
 import { SeededRandom } from "../core/random.ts";
 import { fingerprintOf, Keyring } from "../gossip/keyring.ts";
 import type { KeyAnswerGroup, KeyReport } from "../wire/key-report.ts";
-import { type KeyDoor, rotate } from "./key-rotate.ts";
-import { newKeyOf, nextStep } from "./key-rotation.ts";
+import { type KeyDoor, type RotationOrder, rotate } from "./key-rotate.ts";
 
 const OLD = new Uint8Array(32).fill(1);
 
@@ -15,6 +14,7 @@ class FakeMember {
   /** Null: an agent of Serf. */
   file: Uint8Array[] | null = [OLD];
   isSilent = false;
+  isDead = false;
 
   constructor(name: string) {
     this.name = name;
@@ -39,7 +39,6 @@ class FakeMember {
       count: 1,
       keys: isList ? this.ring.fingerprints() : [],
       in_file: isList ? (this.file?.map(fingerprintOf) ?? null) : null,
-      latest: this.ring.latest === null ? "" : fingerprintOf(this.ring.latest),
       error,
     };
   }
@@ -48,11 +47,16 @@ class FakeMember {
 class FakeCluster implements KeyDoor {
   readonly members = ["a", "b", "c"].map((name) => new FakeMember(name));
   readonly actions: string[] = [];
-  private report: KeyReport = {
+  /** Called before each action. */
+  onAction: (action: string) => void = () => {};
+  report: KeyReport = {
+    id: 0,
     is_done: true,
     groups: [],
     silent: [],
     silent_count: 0,
+    dead: [],
+    dead_count: 0,
     base64: {},
   };
 
@@ -62,17 +66,22 @@ class FakeCluster implements KeyDoor {
 
   async setKnob(_: string, value: string): Promise<string> {
     const [action = "", word = ""] = value.split(" ");
+    this.onAction(action);
+    if (this.report.id > 200) throw new Error("the rotation has no end");
     if (action !== "list") this.actions.push(action);
     const all = this.members.flatMap(({ ring }) => ring.keys());
     const key =
       action === "add" ? Buffer.from(word, "base64") : all.find((it) => fingerprintOf(it) === word);
-    const answering = this.members.filter((it) => !it.isSilent);
+    const answering = this.members.filter((it) => !it.isSilent && !it.isDead);
     const groups = answering.map((it) => it.answer(action, key ?? new Uint8Array(0)));
     const silent = this.members.filter((it) => it.isSilent).map(({ name }) => name);
+    const dead = this.members.filter((it) => it.isDead).map(({ name }) => name);
     const base64 = Object.fromEntries(
       all.map((it) => [fingerprintOf(it), Buffer.from(it).toString("base64")]),
     );
-    this.report = { is_done: true, groups, silent, silent_count: silent.length, base64 };
+    const id = this.report.id + 1;
+    const missing = { silent, silent_count: silent.length, dead, dead_count: dead.length };
+    this.report = { id, is_done: true, groups, ...missing, base64 };
     return JSON.stringify(this.report);
   }
 }
@@ -86,14 +95,24 @@ beforeEach(() => {
 });
 
 /** `onPause` is what happens while the command waits. */
-async function run(onPause: (stop: AbortController) => void = writeFiles) {
+async function run(
+  onPause: (stop: AbortController) => void = writeFiles,
+  order: Partial<RotationOrder> = {},
+) {
   const stop = new AbortController();
   const show = {
     line: (text: string) => void lines.push(text),
     pause: async () => onPause(stop),
     stop: stop.signal,
   };
-  return rotate(cluster, show);
+  return rotate(cluster, show, { key: null, force: false, ...order });
+}
+
+/** Goes on with the key that was printed. */
+function goOn() {
+  const key = fingerprintOf(printedKey());
+  lines = [];
+  return run(writeFiles, { key });
 }
 
 /** A person puts the printed line before the other one in all files. */
@@ -155,10 +174,13 @@ test("does not use the key while one file lacks it, or has it behind the old one
   expectRotated();
 });
 
-test("does not wait for agents of Serf, which have no such file", async () => {
+test("does not wait for files that nobody can look at, and names who has them", async () => {
   for (const member of cluster.members) member.file = null;
   const { text } = await run();
-  expect(lines).toHaveLength(2);
+  expect(lines.slice(2)).toEqual([
+    'the key files of "a", "b", "c" cannot be seen from here, ' +
+      "and need the first line above before the next start",
+  ]);
   expect(text).not.toContain("gossip-key lines");
   expectRotated();
 });
@@ -170,18 +192,60 @@ test.each([1, 2, 3])("goes on after it was stopped at pause %p", async (at) => {
     if (pauses === at) stop.abort("SIGINT");
     if (pauses > 1) writeFiles();
   });
-  const why = "stopped by SIGINT; ramster key rotate goes on from here";
-  if (at < 3) await expect(stopped).rejects.toThrow(`Cannot rotate the gossip key: ${why}`);
-  else await stopped;
-  const before = lines[0];
-  lines = [];
-  if (at < 3) {
-    await run();
-    expect(lines[0]).toBe(before as string);
-  } else {
-    lines = [before as string];
+  if (at === 3) {
+    await stopped;
+    return expectRotated();
   }
+  const error = await stopped.catch((it) => it);
+  const key = fingerprintOf(printedKey());
+  expect(error).toMatchObject({ code: "REFUSED" });
+  expect(error.message).toBe(
+    `Cannot rotate the gossip key: stopped by SIGINT; ramster key rotate ${key} goes on from here`,
+  );
+  const before = lines[0];
+  const { text } = await goOn();
+  expect(lines.slice(0, 2)).toEqual([
+    before as string,
+    `goes on with the key ${key}, which "a", "b", "c" have`,
+  ]);
+  expect(text).toStartWith(`done: 3 members use the key ${key}, and no other\n`);
   expectRotated();
+});
+
+test("takes up no key that it has not made, unless it is told which", async () => {
+  const [a, b] = cluster.members as [FakeMember, FakeMember];
+  const chosen = new Uint8Array(32).fill(7);
+  chosen[0] = 1;
+  const [key, old] = [fingerprintOf(chosen), fingerprintOf(OLD)];
+  b.ring.add(chosen);
+  await expect(run()).rejects.toThrow(
+    `Cannot rotate the gossip key: members have 2 keys, ${old} ("a", "b", "c", encrypts); ` +
+      `${key} ("b"): ramster key rotate FINGERPRINT goes on with the new one, and removes the others`,
+  );
+  expect([cluster.actions, lines]).toEqual([[], []]);
+  await run(writeFiles, { key });
+  expectRotated();
+  expect(a.ring.keys()).toEqual([chosen]);
+});
+
+test("takes up no key that nobody has, that is another, or that can be guessed", async () => {
+  const [, b] = cluster.members as [FakeMember, FakeMember];
+  await expect(run(writeFiles, { key: "0123456789ab" })).rejects.toThrow(
+    "Cannot rotate the gossip key: no member has the key 0123456789ab",
+  );
+  await expect(run(writeFiles, { key: "constructor" })).rejects.toThrow("no member has the key");
+  const zero = new Uint8Array(16);
+  b.ring.add(zero);
+  await expect(run(writeFiles, { key: fingerprintOf(zero) })).rejects.toThrow(
+    `the key ${fingerprintOf(zero)} can be guessed: all its bytes are the same`,
+  );
+  const { setKnob } = cluster;
+  cluster.setKnob = async (name, value) => {
+    const report = JSON.parse(await setKnob.call(cluster, name, value));
+    return JSON.stringify({ ...report, base64: { "0123456789ab": "AAAAAAAAAAAAAAAAAAAAAQ==" } });
+  };
+  await expect(run(writeFiles, { key: "0123456789ab" })).rejects.toThrow("another key is sent");
+  expect([cluster.actions, lines]).toEqual([[], []]);
 });
 
 test("goes on after nodes were restarted with the new file, or with the old one", async () => {
@@ -190,10 +254,7 @@ test("goes on after nodes were restarted with the new file, or with the old one"
   b.restart();
   a.file = [printedKey(), OLD];
   a.restart();
-  const before = lines[0] as string;
-  lines = [];
-  await run();
-  expect(lines[0]).toBe(before);
+  await goOn();
   expectRotated();
 });
 
@@ -202,17 +263,14 @@ test("finishes the removal of a key that came back with a file", async () => {
   const [a] = cluster.members as [FakeMember];
   a.restart();
   expect(a.ring.fingerprints()).toHaveLength(2);
-  const before = lines[0] as string;
-  lines = [];
-  await run();
-  expect(lines[0]).toBe(before);
+  await goOn();
   expectRotated();
 });
 
 test("stops before a step that would cut a member off", async () => {
   const [, b] = cluster.members as [FakeMember, FakeMember];
   b.isSilent = true;
-  await expect(run()).rejects.toThrow('Cannot rotate the gossip key: "b" did not answer; ');
+  await expect(run()).rejects.toThrow(/^Cannot rotate the gossip key: "b" did not answer$/);
   expect(cluster.actions).toEqual([]);
   for (const { ring } of cluster.members) expect(ring.fingerprints()).toHaveLength(1);
 });
@@ -229,6 +287,55 @@ test("waits for a member that answers late", async () => {
   expectRotated();
 });
 
+describe("a dead member", () => {
+  const CUT_OFF =
+    '"c" is dead, and would be cut off when back: start what is dead, or wait until the cluster ' +
+    "forgets it, or let it be cut off with --force";
+
+  test("stops a rotation before it begins", async () => {
+    const [, , c] = cluster.members as [FakeMember, FakeMember, FakeMember];
+    c.isDead = true;
+    await expect(run()).rejects.toThrow(`Cannot rotate the gossip key: ${CUT_OFF}`);
+    expect([cluster.actions, lines]).toEqual([[], []]);
+  });
+
+  test.each(["use", "remove"])(
+    "stops it before %p, and not while files are waited for",
+    async (at) => {
+      const [, , c] = cluster.members as [FakeMember, FakeMember, FakeMember];
+      let pauses = 0;
+      cluster.onAction = () => {
+        if (cluster.actions.at(-1) === "use" && at === "remove") c.isDead = true;
+      };
+      const stopped = run(() => {
+        pauses += 1;
+        if (at === "use") c.isDead = true;
+        if (pauses > 9) writeFiles();
+      });
+      const error = await stopped.catch((it) => it);
+      const key = fingerprintOf(printedKey());
+      expect(error.message).toBe(
+        `Cannot rotate the gossip key: ${CUT_OFF}; ramster key rotate ${key} goes on from here`,
+      );
+      expect(cluster.actions).toEqual(at === "use" ? ["add"] : ["add", "use"]);
+      // It is back with the keys that it had, and can be heard.
+      c.isDead = false;
+      cluster.onAction = () => {};
+      await goOn();
+      expectRotated();
+    },
+  );
+
+  test("may be cut off with --force, and is named", async () => {
+    const [a, b, c] = cluster.members as [FakeMember, FakeMember, FakeMember];
+    c.isDead = true;
+    const { text } = await run(writeFiles, { force: true });
+    expect(text).toEndWith('\n"c" is dead: put the new line into the key file before a start');
+    expect(c.ring.keys()).toEqual([OLD]);
+    for (const { ring } of [a, b]) expect(ring.keys()).toEqual([printedKey()]);
+  });
+});
+
 test("stops when a member refuses a key", async () => {
   const [, b] = cluster.members as [FakeMember, FakeMember];
   b.ring.add = () => {
@@ -238,32 +345,78 @@ test("stops when a member refuses a key", async () => {
   expect(cluster.actions).toEqual(["add"]);
 });
 
-test("removes keys that are in no file first, before it makes a new one", async () => {
-  const [a, b] = cluster.members as [FakeMember, FakeMember];
-  for (const { ring } of [a, b]) {
-    ring.add(new Uint8Array(32).fill(7));
-    ring.latest = null; // As after a restart with two keys in the file.
-  }
-  const { text } = await run();
-  expect(lines[1]).toBe(`the new key is ${fingerprintOf(OLD)}`);
-  expect(text).toEndWith(
-    "this has ended an earlier rotation: run ramster key rotate again for a new key",
-  );
-  expect(cluster.actions).toEqual(["remove"]);
+describe("another rotation", () => {
+  const OTHER = new Uint8Array(32).fill(9);
+
+  test("that brings a new key stops this one", async () => {
+    const [, b] = cluster.members as [FakeMember, FakeMember];
+    const stopped = run(() => b.ring.add(OTHER));
+    const error = await stopped.catch((it) => it);
+    const [key, other] = [fingerprintOf(printedKey()), fingerprintOf(OTHER)];
+    expect(error).toMatchObject({ code: "REFUSED" });
+    expect(error.message).toBe(
+      `Cannot rotate the gossip key: "b" got the key ${other} meanwhile, which this command ` +
+        `did not make: ramster key rotate ${key} goes on with its own, and removes that`,
+    );
+    expect(cluster.actions).toEqual(["add"]);
+    await goOn();
+    expectRotated();
+  });
+
+  test("that removes the new key stops this one, and it does not come back", async () => {
+    const stopped = run(() => {
+      for (const { ring } of cluster.members) ring.remove(printedKey());
+    });
+    const error = await stopped.catch((it) => it);
+    expect(error.message).toBe(
+      `Cannot rotate the gossip key: no member has the key ${fingerprintOf(printedKey())} ` +
+        "any more: another command has removed it",
+    );
+    expect(cluster.actions).toEqual(["add"]);
+    for (const { ring } of cluster.members) expect(ring.keys()).toEqual([OLD]);
+  });
+
+  test("with another of the old keys ends, too, and does not go on for ever", async () => {
+    for (const { ring } of cluster.members) ring.add(OTHER);
+    cluster.onAction = (action) => {
+      if (action !== "list" || cluster.actions.at(-1) !== "remove") return;
+      for (const { ring } of cluster.members) {
+        ring.add(OTHER);
+        ring.use(OTHER);
+      }
+    };
+    const key = new Uint8Array(32).fill(1);
+    key[0] = 2;
+    for (const member of cluster.members) {
+      member.ring.add(key);
+      member.file = null;
+    }
+    await expect(run(writeFiles, { key: fingerprintOf(key) })).rejects.toThrow(
+      'members do not take the step "use", or do not keep to it',
+    );
+  });
+
+  test("through the same node does not give this one its answers", async () => {
+    const { setKnob } = cluster;
+    cluster.setKnob = async (name, value) => {
+      const report = JSON.parse(await setKnob.call(cluster, name, value));
+      cluster.report = { ...report, id: report.id + 1 };
+      return JSON.stringify({ ...report, is_done: false });
+    };
+    await expect(run()).rejects.toThrow("another command asks the members through this node");
+    expect([cluster.actions, lines]).toEqual([[], []]);
+  });
 });
 
-test("newKeyOf() and nextStep() do not guess between two rotations", async () => {
-  const group = { count: 1, in_file: null, error: "" };
-  const groups = [
-    { ...group, names: ["a"], keys: ["k", "x"], latest: "x" },
-    { ...group, names: ["b"], keys: ["k", "y"], latest: "y" },
-  ];
-  const report = { is_done: true, groups, silent: [], silent_count: 0, base64: {} };
-  expect(newKeyOf(report)).toBeNull();
-  expect(nextStep(report, null)).toEqual({
-    kind: "blocked",
-    reason:
-      "members have 3 keys (k, x, y), and none is the newest: " +
-      "remove what is not needed with ramster key remove",
+test("prints what other members have sent on one line, and takes no other report", async () => {
+  const [, b] = cluster.members as [FakeMember, FakeMember];
+  b.ring.add = () => {
+    throw new ConfigError("BAD_CONFIG", "no\u001b[31m\nmore\u009b");
+  };
+  await expect(run()).rejects.toThrow('"b": no [31m more ; ');
+  cluster.getKnob = async () => "\u001b[31mEVIL";
+  await expect(run()).rejects.toMatchObject({
+    code: "BAD_FRAME",
+    message: "Cannot read the answer of the node: it is not a report about gossip keys",
   });
 });

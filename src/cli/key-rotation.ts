@@ -8,7 +8,11 @@
  *     remove   no member takes the old key any more
  *
  * A member without the new key cannot read the others, so nobody encrypts with it before all have
- * it. A node that starts with the old key alone cannot join, so the files come before that too.
+ * it. A node that starts with the old key alone cannot join, so the files come before that too. A
+ * dead member gets no key. It could not come back after "use", so it stops the rotation before.
+ *
+ * Which key is the new one is for a person to say. Otherwise any member could choose the key of the
+ * cluster, since it can add keys everywhere.
  */
 import type { KeyAnswerGroup, KeyReport } from "../wire/key-report.ts";
 
@@ -18,44 +22,93 @@ export type RotationStep =
   | { readonly kind: "add" | "files" | "use"; readonly waiting: readonly KeyAnswerGroup[] }
   | { readonly kind: "remove"; readonly key: string; readonly waiting: readonly KeyAnswerGroup[] }
   | { readonly kind: "done" }
-  /** Members must first be asked again, or a person must decide. */
-  | { readonly kind: "blocked"; readonly reason: string };
+  /** Members must first be asked again. */
+  | { readonly kind: "blocked"; readonly reason: string }
+  /** A person must decide. The reason says how to go on. */
+  | { readonly kind: "stop"; readonly reason: string };
 
-/** The new key of the rotation that is under way, by its fingerprint. Null: none is. */
-export function newKeyOf({ groups }: KeyReport): string | null {
-  const keys = new Set(groups.flatMap((it) => it.keys));
-  if (keys.size < 2) return null;
-  // A key that is only in files, after a restart, encrypts first there.
-  const latest = new Set(groups.map((it) => it.latest).filter((it) => keys.has(it)));
-  const first = new Set(groups.map((it) => it.keys[0] ?? ""));
-  const [key = null, ...others] = latest.size > 0 ? latest : first;
-  return others.length === 0 ? key : null;
+/** The new key of the rotation, by its fingerprint. */
+export interface NewKey {
+  readonly key: string;
+  /** Other keys, which go. A key that is not among them is of another rotation. */
+  readonly old: ReadonlySet<string>;
+  /** Whether members have been told to add it. */
+  readonly isAdded: boolean;
 }
 
-/** `key`: the new key. Null: no rotation is under way. */
-export function nextStep(report: KeyReport, key: string | null): RotationStep {
-  const { groups, silent, silent_count: silentCount } = report;
+/**
+ * `rotation`: null before there is a new key. `force`: to go on without members that are dead. They
+ * cannot come back then by themselves.
+ */
+export function nextStep(
+  report: KeyReport,
+  rotation: NewKey | null,
+  { force }: { force: boolean },
+): RotationStep {
+  const { groups } = report;
   const refused = groups.find(({ error }) => error !== "");
   if (refused !== undefined) return blocked(`${named(refused)}: ${refused.error}`);
-  if (silentCount > 0) return blocked(`${namesText(silent, silentCount)} did not answer`);
-  const keys = [...new Set(groups.flatMap((it) => it.keys))];
-  if (key === null) {
-    if (keys.length === 1) return { kind: "begin" };
-    const what = `members have ${keys.length} keys (${keys.join(", ")}), and none is the newest`;
-    return blocked(`${what}: remove what is not needed with ramster key remove`);
+  if (report.silent_count > 0) return blocked(`${silentOf(report)} did not answer`);
+  const dead: RotationStep | null =
+    report.dead_count === 0 || force ? null : blocked(`${deadOf(report)}${DEAD_ADVICE}`);
+  const keys = keysOf(report);
+  if (rotation === null) {
+    return keys.length > 1 ? stop(severalKeys(report, keys)) : (dead ?? { kind: "begin" });
+  }
+  const { key, old, isAdded } = rotation;
+  const strange = keys.find((it) => it !== key && !old.has(it));
+  if (strange !== undefined) {
+    const who = named(havingKey(report, strange));
+    const what = `${who} got the key ${strange} meanwhile, which this command did not make`;
+    return stop(`${what}: ramster key rotate ${key} goes on with its own, and removes that`);
+  }
+  if (isAdded && !keys.includes(key)) {
+    return stop(`no member has the key ${key} any more: another command has removed it`);
   }
   const lacking = groups.filter((it) => !it.keys.includes(key));
   if (lacking.length > 0) return { kind: "add", waiting: lacking };
   const unwritten = groups.filter((it) => it.in_file !== null && it.in_file[0] !== key);
   const unused = groups.filter((it) => it.keys[0] !== key);
   if (unused.length > 0) {
-    return unwritten.length > 0
-      ? { kind: "files", waiting: unwritten }
-      : { kind: "use", waiting: unused };
+    if (unwritten.length > 0) return { kind: "files", waiting: unwritten };
+    return dead ?? { kind: "use", waiting: unused };
   }
-  const old = keys.find((it) => it !== key);
-  if (old === undefined) return { kind: "done" };
-  return { kind: "remove", key: old, waiting: groups.filter((it) => it.keys.includes(old)) };
+  const next = keys.find((it) => it !== key);
+  if (next === undefined) return { kind: "done" };
+  return dead ?? { kind: "remove", key: next, waiting: [havingKey(report, next)] };
+}
+
+const DEAD_ADVICE =
+  ", and would be cut off when back: start what is dead, or wait until the cluster forgets it, " +
+  "or let it be cut off with --force";
+
+function severalKeys(report: KeyReport, keys: readonly string[]): string {
+  const who = keys.map((key) => {
+    const encrypts = report.groups.some((it) => it.keys[0] === key) ? ", encrypts" : "";
+    return `${key} (${named(havingKey(report, key))}${encrypts})`;
+  });
+  const how = "ramster key rotate FINGERPRINT goes on with the new one, and removes the others";
+  return `members have ${keys.length} keys, ${who.join("; ")}: ${how}`;
+}
+
+/** All keys that members have. */
+export function keysOf({ groups }: KeyReport): string[] {
+  return [...new Set(groups.flatMap((it) => it.keys))];
+}
+
+/** The members that have the key, as one group. */
+export function havingKey({ groups }: KeyReport, key: string): KeyAnswerGroup {
+  return together(groups.filter((it) => it.keys.includes(key)));
+}
+
+/** The members whose key files nobody can look at from here. */
+export function unseenFiles({ groups }: KeyReport): KeyAnswerGroup {
+  return together(groups.filter((it) => it.in_file === null));
+}
+
+function together(groups: readonly KeyAnswerGroup[]): KeyAnswerGroup {
+  const count = groups.reduce((sum, group) => sum + group.count, 0);
+  return { names: groups.flatMap((it) => it.names), count, keys: [], in_file: null, error: "" };
 }
 
 /** Groups whose key files still have other keys than the new one. */
@@ -65,6 +118,15 @@ export function oldFiles({ groups }: KeyReport, key: string): KeyAnswerGroup[] {
 
 export function named({ names, count }: Pick<KeyAnswerGroup, "names" | "count">): string {
   return namesText(names, count);
+}
+
+function silentOf({ silent, silent_count: count }: KeyReport): string {
+  return namesText(silent, count);
+}
+
+/** Members that are dead: `"a" and 3 more`, with a verb. */
+export function deadOf({ dead, dead_count: count }: KeyReport): string {
+  return `${namesText(dead, count)} ${count === 1 ? "is" : "are"} dead`;
 }
 
 /** A few names, and how many more there are. */
@@ -78,4 +140,8 @@ function namesText(names: readonly string[], count: number): string {
 
 function blocked(reason: string): RotationStep {
   return { kind: "blocked", reason };
+}
+
+function stop(reason: string): RotationStep {
+  return { kind: "stop", reason };
 }

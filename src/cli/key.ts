@@ -11,8 +11,11 @@ const OTHERS_MODE = 0o077;
 /** Root may let a group read its file: so it reaches a service, and a pod of Kubernetes. */
 const OTHERS_MODE_OF_ROOT = 0o037;
 
-/** The text of the file. Throws ConfigError BAD_CONFIG with one line that names the file. */
-export function readKeyText(path: string, flag = "key"): string {
+/**
+ * The text of the file. `read` is readTextAgain in a process that must not wait. Throws ConfigError
+ * BAD_CONFIG with one line that names the file.
+ */
+export function readKeyText(path: string, flag = "key", read = readTextFile): string {
   const given = { flag, text: path };
   try {
     const stat = statSync(path);
@@ -21,7 +24,7 @@ export function readKeyText(path: string, flag = "key"): string {
     if ((stat.mode & refused) !== 0) {
       throw badValue(given, "other users can read it, run chmod 600 on it and consider a new key");
     }
-    return readTextFile(path, KEY_FILE_BYTES_MAX);
+    return read(path, KEY_FILE_BYTES_MAX);
   } catch (error) {
     if (error instanceof ConfigError) throw error;
     throw badValue(given, fileReason(error));
@@ -29,8 +32,8 @@ export function readKeyText(path: string, flag = "key"): string {
 }
 
 /** The key in the file. Throws as readKeyText does. */
-export function readKey(path: string, flag = "key"): ClusterKey {
-  const text = readKeyText(path, flag);
+export function readKey(path: string, flag = "key", read = readTextFile): ClusterKey {
+  const text = readKeyText(path, flag, read);
   try {
     return parseKeyFile(text, Date.now());
   } catch (error) {

@@ -77,8 +77,10 @@ export type KeyAction = (typeof KEY_ACTIONS)[number];
 export interface KeyOptions extends DoorOptions {
   readonly json: boolean;
   readonly action: KeyAction;
-  /** To add: base64, or null for a new key. To use or remove: a fingerprint. */
+  /** To add: base64, or null for a new key. Else a fingerprint: to rotate, null for a new key. */
   readonly key: string | null;
+  /** To rotate although members are dead. */
+  readonly force: boolean;
 }
 
 export interface UndrainOptions extends DoorOptions {

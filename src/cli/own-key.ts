@@ -7,14 +7,18 @@ import { RenewableTls } from "../net/renewable-tls.ts";
 import { secured } from "../net/secured.ts";
 import type { TlsMaterial, Transport } from "../net/transport.ts";
 import type { Certificate } from "../node/certificate-watch.ts";
-import { certificateEndMs, shareAuthority } from "../security/key-file.ts";
+import { type ClusterKey, certificateEndMs, shareAuthority } from "../security/key-file.ts";
 import { readKey } from "./key.ts";
+import { comesOnce, readTextAgain } from "./text-file.ts";
 import { badValue } from "./units.ts";
 
 export interface OwnKey {
   readonly gossipKeys: readonly Uint8Array[];
-  /** Reads the gossip keys in the file again. Throws as openOwnKey does. */
-  readonly readGossipKeys: () => readonly Uint8Array[];
+  /**
+   * Reads the gossip keys in the file again. Null: it cannot be read again, as a pipe. Throws as
+   * openOwnKey does.
+   */
+  readonly readGossipKeys: () => readonly Uint8Array[] | null;
   /** A transport with TLS on its TCP streams. */
   readonly transport: Transport;
   readonly certificate: Certificate;
@@ -31,11 +35,18 @@ export function openOwnKey(path: string, transport: Transport, log: Log): OwnKey
   const tls = new RenewableTls(key.tls);
   return {
     gossipKeys: key.gossipKeys,
-    readGossipKeys: atMostOnceIn(READ_MS, () => readKey(path).gossipKeys),
+    readGossipKeys: atMostOnceIn(READ_MS, () => {
+      return comesOnce(path) ? null : readAgain(path).gossipKeys;
+    }),
     transport: secured(transport, tls, (line) => log.write("error", "net", line)),
     certificate: certificateIn(path, tls),
     plain: { transport, tls },
   };
+}
+
+/** The node must not wait: it has one thread. */
+function readAgain(path: string): ClusterKey {
+  return readKey(path, "key", readTextAgain);
 }
 
 function certificateIn(path: string, tls: RenewableTls): Certificate {
@@ -44,7 +55,7 @@ function certificateIn(path: string, tls: RenewableTls): Certificate {
     endMs: () => endMs,
     nowMs: () => Date.now(),
     reload: () => {
-      const fresh = readKey(path).tls;
+      const fresh = readAgain(path).tls;
       if (!shareAuthority(tls, fresh)) {
         const why = "it belongs to another cluster: it has no certificate that this node trusts";
         throw badValue({ flag: "key", text: path }, why);

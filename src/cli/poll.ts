@@ -4,7 +4,8 @@
  */
 import type { Client } from "../client/client.ts";
 import { RamsterError } from "../core/errors.ts";
-import { withClient } from "./door.ts";
+import { keyReader, withClient } from "./door.ts";
+import { describeError } from "./exit.ts";
 import type { DoorOptions } from "./options.ts";
 import { aborted } from "./stop-signal.ts";
 
@@ -25,6 +26,7 @@ export interface Poll {
  */
 export async function poll(options: DoorOptions, stop: AbortSignal, poll: Poll): Promise<void> {
   const stopped = aborted(stop);
+  const readKey = keyReader(options);
   let hasRead = false;
   const readOn = async (client: Client): Promise<void> => {
     while (!stop.aborted) {
@@ -36,12 +38,12 @@ export async function poll(options: DoorOptions, stop: AbortSignal, poll: Poll):
   };
   for (;;) {
     try {
-      const reading = withClient(options, readOn);
+      const reading = withClient(options, readOn, readKey);
       reading.catch(() => {}); // After a stop nobody waits for it: the node may stand still.
       return await Promise.race([reading, stopped]);
     } catch (error) {
       if (!poll.retries || !hasRead || !isOutage(error)) throw error;
-      poll.onOutage((error as Error).message);
+      poll.onOutage(describeError(error));
       await Promise.race([Bun.sleep(RETRY_MS), stopped]);
       if (stop.aborted) return;
     }

@@ -5,6 +5,7 @@
  */
 import { assert } from "../core/assert.ts";
 import { GOSSIP_PORT_DEFAULT, KEY_DAYS_MAX, PID_MAX } from "../core/limits.ts";
+import { isFingerprint } from "../gossip/keyring.ts";
 import { type NodeConfig, type NodeSettings, nodeConfig } from "../node/config.ts";
 import { RENEW_STEPS } from "../security/renew-key.ts";
 import type { Machine } from "./command.ts";
@@ -143,12 +144,17 @@ export function readKeyCommand(flags: GivenFlags): KeyOptions {
   if (key !== null && action === "reload") {
     throw refuse('Cannot run "key reload" with a KEY: the node reads its own key file');
   }
-  if (key !== null && action === "rotate") {
-    throw refuse('Cannot run "key rotate" with a KEY: it makes a new one');
+  if (key !== null && action === "rotate" && !isFingerprint(key)) {
+    const how = "write the fingerprint of a key to go on with, or none for a new key";
+    throw refuse(`Cannot run "key rotate" with ${JSON.stringify(key)}: ${how}`);
+  }
+  if (action !== "rotate" && flags.has("force")) {
+    throw refuse(`Cannot use --force with "key ${action}": it is for rotate`);
   }
   // The line that `key add` prints, and that key files have, is a key as well.
   const bare = key?.replace(/^\s*gossip-key\s*=\s*/, "") ?? null;
-  return { ...readDoor(flags), action, key: bare, json: flags.has("json") };
+  const force = flags.has("force");
+  return { ...readDoor(flags), action, key: bare, force, json: flags.has("json") };
 }
 
 export function readCompletion(flags: GivenFlags): CompletionOptions {

@@ -12,14 +12,14 @@ import type { StatsOptions } from "./options.ts";
 import { print } from "./print.ts";
 
 export async function run(options: StatsOptions): Promise<ExitCode> {
-  const stats = await withClient(options, (client) => client.stats());
+  const stats = allOneLine(await withClient(options, (client) => client.stats()));
   await print(`${options.json ? JSON.stringify(stats, null, 2) : statsText(stats, options)}\n`);
   return EXIT.DONE;
 }
 
 /** The node, its peers and each counter, each on a line of its own for grep(1) and cut(1). */
 export function statsText(stats: NodeStats, options: { explain: boolean }): string {
-  const { node, counters, latencies, peers } = allOneLine(stats);
+  const { node, counters, latencies, peers } = stats;
   const lines = [
     `node ${node.number} "${node.name}" of cluster "${node.cluster}", boot id ${node.boot_id}`,
     `listens on ${node.listen}`,

@@ -28,7 +28,7 @@ import { columnsOf, wrapText } from "./width.ts";
 const STALE_PERCENT_SHOWN = 10;
 
 export async function run(options: StatusOptions): Promise<ExitCode> {
-  const stats = await withClient(options, (client) => client.stats());
+  const stats = allOneLine(await withClient(options, (client) => client.stats()));
   if (options.check) return check(stats, options.json);
   const columns = columnsOf(process.stdout);
   const text = options.json ? statusJson(stats) : wrapText(statusText(stats), columns);
@@ -40,7 +40,7 @@ export async function run(options: StatusOptions): Promise<ExitCode> {
 const EXIT_OF_LEVEL = [EXIT.DONE, EXIT.CHECK_WARNING, EXIT.CHECK_CRITICAL] as const;
 
 async function check(stats: NodeStats, json: boolean): Promise<ExitCode> {
-  const { verdict, findings }: Partial<NodeStats> = allOneLine(stats);
+  const { verdict, findings }: Partial<NodeStats> = stats;
   if (findings === undefined) {
     throw new RamsterError("NOT_SUPPORTED", "Cannot check a node of an earlier version");
   }

@@ -3,42 +3,61 @@
  * checked.
  */
 import { isUtf8 } from "node:buffer";
-import { closeSync, openSync, readSync, statSync } from "node:fs";
+import { closeSync, constants, fstatSync, openSync, readSync, statSync } from "node:fs";
 import { fileReason } from "./system-error.ts";
 
 const LINE_FEED = 0x0a;
 
 /** Throws an error of one line, which says why the file cannot be read, or what is wrong with it. */
 export function readTextFile(path: string, bytesMax: number): string {
-  const bytes = new Uint8Array(bytesMax + 1);
-  const file = asReason(() => openSync(path, "r"));
-  let byteCount = 0;
+  const file = asReason(() => openSync(path, constants.O_RDONLY));
   try {
-    for (;;) {
-      const free = bytes.byteLength - byteCount;
-      const count = asReason(() => readSync(file, bytes, byteCount, free, null));
-      byteCount += count;
-      if (byteCount > bytesMax) throw new Error(`it is longer than ${bytesMax} bytes`);
-      if (count === 0) break;
-    }
+    return textIn(file, bytesMax);
   } finally {
     closeSync(file);
   }
-  return textOf(bytes.subarray(0, byteCount));
 }
 
 /**
  * As `readTextFile`, for a process that must not wait. A pipe is refused, since somebody would have
- * to write to it again. So is an empty file, which is probably being written.
+ * to write to it again: to open one waits for that as well, without O_NONBLOCK. An empty file is
+ * refused, too. It is probably being written.
  */
 export function readTextAgain(path: string, bytesMax: number): string {
-  const { size, isFile } = asReason(() => {
-    const seen = statSync(path);
-    return { size: seen.size, isFile: seen.isFile() };
-  });
-  if (!isFile) throw new Error("it is no regular file, which cannot be read again");
-  if (size === 0) throw new Error("it is empty");
-  return readTextFile(path, bytesMax);
+  const file = asReason(() => openSync(path, AGAIN_FLAGS));
+  try {
+    const seen = fstatSync(file);
+    if (seen.isDirectory()) throw new Error("it is a directory");
+    if (!seen.isFile()) throw new Error("it is no regular file, which cannot be read again");
+    if (seen.size === 0) throw new Error("it is empty");
+    return textIn(file, bytesMax);
+  } finally {
+    closeSync(file);
+  }
+}
+
+const AGAIN_FLAGS = constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY;
+
+/** Whether it is there and is no regular file. The text of a pipe comes once. */
+export function comesOnce(path: string): boolean {
+  try {
+    return !statSync(path).isFile();
+  } catch {
+    return false; // Whoever reads it is told why.
+  }
+}
+
+/** The text from where the file stands to its end. */
+function textIn(file: number, bytesMax: number): string {
+  const bytes = new Uint8Array(bytesMax + 1);
+  let byteCount = 0;
+  for (;;) {
+    const free = bytes.byteLength - byteCount;
+    const count = asReason(() => readSync(file, bytes, byteCount, free, null));
+    byteCount += count;
+    if (byteCount > bytesMax) throw new Error(`it is longer than ${bytesMax} bytes`);
+    if (count === 0) return textOf(bytes.subarray(0, byteCount));
+  }
 }
 
 /** Makes an error of the operating system one with the reason alone. */

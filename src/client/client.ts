@@ -19,6 +19,7 @@ import { parseKeyFile } from "../security/key-file.ts";
 import type { Frame } from "../wire/framer.ts";
 import { EVENTS_BYTES, KNOB_BYTES_MAX, MESSAGE } from "../wire/messages.ts";
 import type { Events, MemberStats, NodeStats, PeerStats } from "../wire/stats.ts";
+import { parseEvents, parseStats, type SentStats } from "../wire/stats-shape.ts";
 import {
   badArgument,
   checkBoolean,
@@ -31,7 +32,6 @@ import {
 import { Connection } from "./connection.ts";
 import { openPoolBody, textOf } from "./messages.ts";
 import { Pool } from "./pool.ts";
-import { badReport, readEvents, readStats, type StatsPart } from "./reports.ts";
 import type { Request } from "./requester.ts";
 import type { ClientEnvironment } from "./session.ts";
 import { type CallOptions, type CallSignal, Signals } from "./signal.ts";
@@ -180,7 +180,9 @@ export class Client implements AsyncDisposable {
     const peers = new Map<number, PeerStats>();
     let first: NodeStats | null = null;
     for (let from = 0; ; from = members.size + peers.size) {
-      if (from > BATCH_COUNT_MAX) throw badReport("it has no end");
+      if (from > BATCH_COUNT_MAX) {
+        throw new RamsterError("BAD_FRAME", "Cannot read the stats of the node: they have no end");
+      }
       const { more, ...part } = await this.statsPart(from, options);
       first ??= part;
       for (const member of part.members) members.set(member.name, member);
@@ -190,9 +192,12 @@ export class Client implements AsyncDisposable {
     }
   }
 
-  private async statsPart(from: number, options: CallOptions): Promise<StatsPart> {
+  private async statsPart(
+    from: number,
+    options: CallOptions,
+  ): Promise<NodeStats & { more: number }> {
     const question = { type: MESSAGE.STATS, body: new Uint8Array(0), count: from, again: true };
-    return readStats(await this.text(question, options));
+    return withMissing(parseStats(await this.text(question, options)));
   }
 
   /**
@@ -203,7 +208,7 @@ export class Client implements AsyncDisposable {
     if (!isU32(after)) throw badArgument(`Cannot get events after ${display(after)}: no number`);
     const body = new Uint8Array(EVENTS_BYTES);
     new DataView(body.buffer).setUint32(0, after);
-    return readEvents(await this.text({ type: MESSAGE.EVENTS, body, again: true }, options));
+    return parseEvents(await this.text({ type: MESSAGE.EVENTS, body, again: true }, options));
   }
 
   /** The value of a setting or counter. Throws UNKNOWN_SETTING when none has that name. */
@@ -271,4 +276,14 @@ export class Client implements AsyncDisposable {
 function checkKnobBytes(body: Uint8Array): void {
   if (body.byteLength <= KNOB_BYTES_MAX) return;
   throw badArgument(`Cannot use name and value: longer than ${KNOB_BYTES_MAX} bytes`);
+}
+
+/** The report with 0 for what nodes of earlier versions leave out. */
+function withMissing(stats: SentStats): NodeStats & { more: number } {
+  const pools = stats.pools ?? [];
+  const members = stats.members.map((member) => {
+    const { foreign_pages = 0, own_frames = 0 } = member;
+    return { ...member, foreign_pages, own_frames };
+  });
+  return { ...stats, pools, members };
 }

@@ -306,16 +306,19 @@ export class Cluster {
       case "dead":
         return members.onDead(message);
       case "user":
-        return this.onUser(message.bytes, from.host);
+        return this.onUser(message.bytes, from.host, from);
     }
   }
 
-  /** A bad message of Serf does not affect the messages of memberlist beside it. */
-  private onUser(bytes: Uint8Array, from: string): void {
+  /**
+   * A bad message of Serf does not affect the messages of memberlist beside it. `sender`: null for
+   * one from a stream.
+   */
+  private onUser(bytes: Uint8Array, from: string, sender: TcpAddress | null): void {
     try {
       const news = this.serf.onMessage(bytes);
       if (this.serf.isMistaken) this.announce("join");
-      else if (news !== null) this.running.traffic.onNews(news, bytes);
+      else if (news !== null) this.running.traffic.onNews(news, bytes, sender);
     } catch (error) {
       if (!(error instanceof WireError)) throw error;
       this.noteUnread(`of a Serf message from "${from}"`, { count: 1, reason: error.message });
@@ -336,7 +339,7 @@ export class Cluster {
         return refusal === "" ? answer : { kind: "error", error: refusal };
       }
       case "user":
-        this.onUser(message.bytes, from);
+        this.onUser(message.bytes, from, null);
         return null;
       default:
         return null;

@@ -25,11 +25,13 @@ let members: Members;
 let keyring: Keyring | null;
 let sent: Array<{ to: string; bytes: Uint8Array }>;
 let notices: string[];
+let clock: SimClock;
 
 beforeEach(() => {
+  clock = new SimClock();
   members = new Members(
     {
-      clock: new SimClock(),
+      clock,
       counters: new ClusterCounters(),
       awareness: new Awareness(8),
       queue: new BroadcastQueue(),
@@ -63,14 +65,18 @@ function add(node: string, last: number): void {
   members.onAlive({ ...facts, vsn: OWN_VERSIONS });
 }
 
-function ask(fields: Record<string, unknown>): void {
-  const answers = new SerfAnswers({
+function open(): SerfAnswers {
+  return new SerfAnswers({
+    clock,
     members,
     keyring,
     random: new SeededRandom(1),
     send: (to, bytes) => void sent.push({ to: formatAddress(to), bytes }),
     onNotice: (_, line) => void notices.push(line),
   });
+}
+
+function ask(fields: Record<string, unknown>, answers = open()): void {
   const query = { LTime: 7, ID: 3, Addr: ASKER, Port: 7946, Name: "_serf_ping", ...fields };
   answers.answer(decodeQuery(encodeMsgpack(query)));
 }
@@ -163,7 +169,7 @@ describe("acknowledgement", () => {
 
 test("this node relays to members only", () => {
   const forward = (last: number): void => {
-    const parts = { members, keyring, random: new SeededRandom(1), onNotice: () => {} };
+    const parts = { clock, members, keyring, random: new SeededRandom(1), onNotice: () => {} };
     const send = (to: Parameters<typeof formatAddress>[0], bytes: Uint8Array): void => {
       sent.push({ to: formatAddress(to), bytes });
     };
@@ -188,7 +194,7 @@ describe("keys", () => {
     expect(keyring?.keys()).toEqual([next]);
     const done = { Result: true, Message: "", Keys: [], PrimaryKey: "" };
     const listed = { Keys: [base64(next)], PrimaryKey: base64(next) };
-    const ofRamster = { KeyFile: [fingerprintOf(old)], LatestKey: fingerprintOf(next) };
+    const ofRamster = { KeyFile: [fingerprintOf(old)] };
     expect(answers().map((it) => ("body" in it ? it.body : null))).toEqual([
       done,
       done,
@@ -228,6 +234,37 @@ describe("keys", () => {
       "Keyring is empty (encryption not enabled)",
     ]);
     expect(notices).toEqual([]);
+  });
+});
+
+describe("queries about keys above the rate", () => {
+  const Payload = filterOf(SERF.KEY_REQUEST, { Key: undefined });
+  const list = { Name: "_serf_list-keys", Payload };
+  const from = (last: number) => ({ ...list, Addr: Uint8Array.of(10, 0, 0, last) });
+
+  test("of one member are not answered, and those of others are", () => {
+    const node = open();
+    for (let i = 0; i < 40; i += 1) ask(from(2), node);
+    expect(sent.length).toBe(16);
+    expect(new Set(notices)).toEqual(
+      new Set([
+        'ignored queries about gossip keys of member "m2": it, or all members, ask too often',
+      ]),
+    );
+    ask(from(3), node);
+    expect(sent.length).toBe(17);
+    ask({ Flags: 1 }, node);
+    expect(sent.length).toBe(18);
+    clock.run(clock.now() + 1000);
+    ask(from(2), node);
+    expect(sent.length).toBe(19);
+  });
+
+  test("of all members together are not answered", () => {
+    for (let i = 6; i < 106; i += 1) add(`m${i}`, i);
+    const node = open();
+    for (let i = 6; i < 106; i += 1) ask(from(i), node);
+    expect(sent.length).toBe(64);
   });
 });
 

@@ -7,6 +7,7 @@
  * Answers and relayed messages go to members only: a stranger cannot make this node send anything
  * to others.
  */
+import type { Clock } from "../core/clock.ts";
 import { ConfigError } from "../core/errors.ts";
 import { SERF_RELAYS_MAX } from "../core/limits.ts";
 import type { LogLevel } from "../core/log-line.ts";
@@ -31,6 +32,7 @@ import { ipText } from "../net/ip.ts";
 import type { Member } from "./member.ts";
 import type { Members } from "./members.ts";
 import { shuffled } from "./prober.ts";
+import { QueryRate } from "./query-rate.ts";
 
 /** Serf's MemberStatus. */
 const STATUS: Readonly<Record<MemberState, number>> = {
@@ -40,14 +42,20 @@ const STATUS: Readonly<Record<MemberState, number>> = {
   [MEMBER_STATE.DEAD]: 4,
 };
 
+const KEY_QUERIES = ["install-key", "use-key", "remove-key", "list-keys"].map((name) => {
+  return INTERNAL_QUERY_PREFIX + name;
+});
+
 export class SerfAnswers {
   private readonly members: Members;
   private readonly keyring: Keyring | null;
   private readonly random: Random;
+  private readonly keyRate: QueryRate;
   private readonly send: (to: TcpAddress, message: Uint8Array) => void;
   private readonly onNotice: (level: LogLevel, line: string) => void;
 
   constructor(parts: {
+    clock: Clock;
     members: Members;
     keyring: Keyring | null;
     random: Random;
@@ -58,6 +66,7 @@ export class SerfAnswers {
     this.members = parts.members;
     this.keyring = parts.keyring;
     this.random = parts.random;
+    this.keyRate = new QueryRate(parts.clock);
     this.send = parts.send;
     this.onNotice = parts.onNotice;
   }
@@ -68,6 +77,11 @@ export class SerfAnswers {
     if (asker === null || !query.filters.every((filter) => this.passes(filter))) return;
     if (query.wantsAck) this.respond(query, asker, null);
     if (!query.name.startsWith(INTERNAL_QUERY_PREFIX)) return;
+    if (KEY_QUERIES.includes(query.name) && !this.keyRate.take(asker.name)) {
+      const what = `ignored queries about gossip keys of member "${asker.name}"`;
+      this.onNotice("warn", `${what}: it, or all members, ask too often`);
+      return;
+    }
     const payload = this.answerTo(query, asker);
     if (payload !== null) this.respond(query, asker, payload);
   }
@@ -135,12 +149,7 @@ export class SerfAnswers {
     const { keyring } = this;
     if (keyring === null) return refusal("Keyring is empty (encryption not enabled)");
     const keys = keyring.keys().map((key) => Buffer.from(key).toString("base64"));
-    const { latest } = keyring;
-    return done({
-      keys,
-      inFile: keysInFile(keyring),
-      latest: latest === null ? "" : fingerprintOf(latest),
-    });
+    return done({ keys, inFile: keysInFile(keyring) });
   }
 
   private respond(query: Query, asker: Member, payload: Uint8Array | null): void {
@@ -200,7 +209,7 @@ export function matches(expression: string, text: string): boolean {
   });
 }
 
-const NO_KEYS = { keys: [], inFile: null, latest: "" };
+const NO_KEYS = { keys: [], inFile: null };
 
 function done(answer: Partial<KeyAnswer> = {}): Uint8Array {
   return encodeKeyResponse({ ...NO_KEYS, ...answer, done: true, message: "" });

@@ -60,8 +60,8 @@ export class SerfTraffic {
     );
   }
 
-  /** `bytes`: the message that the news came in. */
-  onNews(news: SerfNews, bytes: Uint8Array): void {
+  /** `bytes`: the message that the news came in. `sender`: null for one from a stream. */
+  onNews(news: SerfNews, bytes: Uint8Array, sender: TcpAddress | null): void {
     switch (news.kind) {
       case "intent":
         return this.intents.add(news.subject, userMessage(bytes));
@@ -71,7 +71,7 @@ export class SerfTraffic {
         if (news.query.isBroadcast) this.passOn(news.subject, bytes);
         return this.answers.answer(news.query);
       case "response":
-        return this.asks.onResponse(news.response);
+        return this.asks.onResponse(news.response, sender);
       case "relay":
         return this.answers.forward(news.relay);
     }

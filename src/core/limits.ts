@@ -214,6 +214,9 @@ export const KEY_DAYS_MAX = 36_500;
 export const GOSSIP_KEY_BYTES = 32;
 /** Gossip keys at once: the one in use, and those that are being installed or removed. */
 export const GOSSIP_KEYS_MAX = 16;
+/** Queries about gossip keys that a node answers in a second: of one member, and of all. */
+export const KEY_QUERIES_A_SECOND_EACH = 16;
+export const KEY_QUERIES_A_SECOND = 64;
 /** The length of a label is one byte. */
 export const GOSSIP_LABEL_BYTES_MAX = 255;
 /** Parts of a compound message, whose count is one byte. */

@@ -33,11 +33,9 @@ const FINGERPRINT_DIGITS = 12;
 export const ENCRYPTION_BYTES = 1 + NONCE_BYTES + TAG_BYTES;
 
 export class Keyring {
-  /** The key that was added last since the start. Null: none was. */
-  latest: Uint8Array | null = null;
   private readonly random: Random;
   private readonly ring: Uint8Array[] = [];
-  private readonly readFile: (() => readonly Uint8Array[]) | null;
+  private readonly readFile: (() => readonly Uint8Array[] | null) | null;
 
   /**
    * The first of `keys` encrypts. `random` makes the nonces: a real node must pass the random
@@ -47,21 +45,20 @@ export class Keyring {
   constructor(
     keys: readonly Uint8Array[],
     random: Random,
-    readFile: (() => readonly Uint8Array[]) | null = null,
+    readFile: (() => readonly Uint8Array[] | null) | null = null,
   ) {
     this.random = random;
     this.readFile = readFile;
     for (const key of keys) this.add(key);
     if (this.ring.length === 0) throw refuse("a keyring without a key");
-    this.latest = null;
   }
 
   /**
-   * The keys in the key file now: those of the next start. Null without a file. Throws ConfigError
-   * when the file cannot be read.
+   * The keys in the key file now: those of the next start. Null: there is no file that
+   * can be read again. Throws ConfigError when the file cannot be read.
    */
   inFile(): readonly Uint8Array[] | null {
-    return this.readFile?.().slice(0, GOSSIP_KEYS_MAX) ?? null;
+    return this.readFile?.()?.slice(0, GOSSIP_KEYS_MAX) ?? null;
   }
 
   /** Names of the keys that are safe to print. The key that encrypts is the first. */
@@ -89,8 +86,7 @@ export class Keyring {
     if (this.indexOf(key) >= 0) return;
     if (this.ring.length === GOSSIP_KEYS_MAX)
       throw refuse(`more than ${GOSSIP_KEYS_MAX} keys: remove one first`);
-    this.latest = key.slice();
-    this.ring.push(this.latest);
+    this.ring.push(key.slice());
   }
 
   /** Encrypts with `key` from now on. It must be in the keyring. */
@@ -107,9 +103,7 @@ export class Keyring {
       const what = "Cannot remove the key that encrypts: use another key first";
       throw new ConfigError("BAD_CONFIG", what);
     }
-    if (index < 0) return;
-    const [removed] = this.ring.splice(index, 1);
-    if (removed === this.latest) this.latest = null;
+    if (index > 0) this.ring.splice(index, 1);
   }
 
   /** `extra` is authenticated, but is not part of the result. */
@@ -145,6 +139,10 @@ export class Keyring {
   private indexOf(key: Uint8Array): number {
     return this.ring.findIndex((it) => Buffer.compare(it, key) === 0);
   }
+}
+
+export function isFingerprint(text: string): boolean {
+  return text.length === FINGERPRINT_DIGITS && /^[0-9a-f]+$/.test(text);
 }
 
 /** The first bytes of SHA-256 of a key, in hex. */

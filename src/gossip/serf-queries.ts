@@ -175,15 +175,12 @@ export interface KeyAnswer {
   readonly keys: readonly string[];
   /** The fingerprints of the keys in its key file. Null: not known, as of an agent of Serf. */
   readonly inFile: readonly string[] | null;
-  /** The fingerprint of the key that was added last while it ran. Empty: none, or not known. */
-  readonly latest: string;
 }
 
-/** Agents of Serf ignore KeyFile and LatestKey, which they do not know. */
-export function encodeKeyResponse({ done, message, keys, inFile, latest }: KeyAnswer): Uint8Array {
+/** Agents of Serf ignore KeyFile, which they do not know. */
+export function encodeKeyResponse({ done, message, keys, inFile }: KeyAnswer): Uint8Array {
   const fields = { Result: done, Message: message, Keys: keys, PrimaryKey: keys[0] ?? "" };
-  const own = { KeyFile: inFile ?? undefined, LatestKey: latest || undefined };
-  return withId(SERF.KEY_RESPONSE, encodeMsgpack({ ...fields, ...own }));
+  return withId(SERF.KEY_RESPONSE, encodeMsgpack({ ...fields, KeyFile: inFile ?? undefined }));
 }
 
 export function decodeKeyResponse(payload: Uint8Array): KeyAnswer {
@@ -196,7 +193,6 @@ export function decodeKeyResponse(payload: Uint8Array): KeyAnswer {
     message: fields.text("Message", PACKET_BYTES_MAX),
     keys: primary === "" ? keys : [primary, ...keys.filter((key) => key !== primary)],
     inFile: fields.has("KeyFile") ? listOf("KeyFile") : null,
-    latest: fields.text("LatestKey", KEY_CHARS_MAX),
   };
 }
 

@@ -25,6 +25,11 @@ test("text that is not an IP address gives null", () => {
 test("an IPv4-mapped IPv6 address is written as IPv4", () => {
   const mapped = Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 10, 0, 0, 1);
   expect(ipText(mapped)).toBe("10.0.0.1");
+  expect(ipBytes("::ffff:10.0.0.1")).toEqual(mapped);
+  expect(ipBytes("::FFFF:a00:1%eth0")).toEqual(mapped);
+  for (const text of ["::10.0.0", "::10.0.0.256", "10.0.0.1:1", "1:2:3:4:5:6:7:10.0.0.1"]) {
+    expect(ipBytes(text)).toBeNull();
+  }
 });
 
 test("only the unspecified addresses are wildcards", () => {

@@ -54,7 +54,7 @@ function ipv4Bytes(text: string): Uint8Array | null {
 }
 
 function ipv6Bytes(text: string): Uint8Array | null {
-  const [head = "", tail, ...more] = text.split("%")[0]?.split("::") ?? [];
+  const [head = "", tail, ...more] = inGroups(withoutZone(text)).split("::");
   if (more.length > 0) return null;
   const first = groupsOf(head);
   const last = tail === undefined ? [] : groupsOf(tail);
@@ -66,6 +66,15 @@ function ipv6Bytes(text: string): Uint8Array | null {
   const groups = [...first, ...new Array<number>(missing).fill(0), ...last];
   for (const [i, group] of groups.entries()) view.setUint16(2 * i, group);
   return bytes;
+}
+
+/** The address without dots: IPv6 may end with an IPv4 address (RFC 4291, 2.2). */
+function inGroups(text: string): string {
+  const at = text.lastIndexOf(":") + 1;
+  const [a, b, c, d] = (at > 0 ? ipv4Bytes(text.slice(at)) : null) ?? [];
+  if (a === undefined || b === undefined || c === undefined || d === undefined) return text;
+  const groups = [(a << 8) | b, (c << 8) | d];
+  return text.slice(0, at) + groups.map((group) => group.toString(16)).join(":");
 }
 
 function groupsOf(text: string): number[] | null {

@@ -4,15 +4,19 @@
  * result is read until it is done.
  *
  *     set   "list", "add BASE64", "use FINGERPRINT", "remove FINGERPRINT"
- *     get   a KeyReport (wire/key-report.ts)
+ *     get   a KeyReport (wire/key-report.ts), with an id of its own for each query
+ *
+ * One query is under way at a time. What members answer is checked: a key is one, and is written
+ * again from its bytes.
  *
  * It is no secret to whoever may read it: the client door is for the user of the node.
  */
 import type { Asked } from "../cluster/serf-asks.ts";
-import { WireError } from "../core/errors.ts";
+import { ConfigError, WireError } from "../core/errors.ts";
 import { GOSSIP_KEYS_MAX } from "../core/limits.ts";
+import { printable } from "../core/printable.ts";
 import { refused } from "../core/units.ts";
-import { fingerprintOf, type Keyring } from "../gossip/keyring.ts";
+import { fingerprintOf, isFingerprint, type Keyring } from "../gossip/keyring.ts";
 import {
   decodeKeyResponse,
   encodeKeyRequest,
@@ -30,21 +34,31 @@ interface Asker {
   ask(name: string, payload: Uint8Array): Promise<Asked>;
 }
 
-type Answers = Omit<KeyReport, "is_done">;
+type Answers = Omit<KeyReport, "id" | "is_done">;
 
-const NO_ANSWERS: Answers = { groups: [], silent: [], silent_count: 0, base64: {} };
+const NO_ANSWERS: Answers = {
+  groups: [],
+  silent: [],
+  silent_count: 0,
+  dead: [],
+  dead_count: 0,
+  base64: {},
+};
 
 /** `members`: null without gossip. */
 export function clusterKeyControl(members: Asker | null): Control {
+  let id = 0;
   let answers: Answers | null = NO_ANSWERS;
+  const report = (): KeyReport => ({ id, is_done: answers !== null, ...(answers ?? NO_ANSWERS) });
   return {
     isSecret: true,
-    get: () => JSON.stringify(reportOf(answers)),
+    get: () => JSON.stringify(report()),
     set: (value) => {
       if (members === null) throw refused("this node does not gossip");
       if (members.keyring === null) throw refused("gossip of this node is in clear");
-      if (answers === null) throw refused("the query before has not ended");
+      if (answers === null) throw refused("another command asks the members through this node");
       const { query, key } = queryOf(value, members.keyring);
+      id += 1;
       answers = null;
       const asked = members.ask(`${INTERNAL_QUERY_PREFIX}${query}`, encodeKeyRequest(key));
       void asked.then((it) => {
@@ -72,11 +86,7 @@ function queryOf(value: string, keyring: Keyring): { query: string; key: Uint8Ar
   }
 }
 
-function reportOf(answers: Answers | null): KeyReport {
-  return { is_done: answers !== null, ...(answers ?? NO_ANSWERS) };
-}
-
-function answersOf({ answers, silent }: Asked): Answers {
+function answersOf({ answers, silent, dead }: Asked): Answers {
   const groups = new Map<string, KeyAnswerGroup & { names: string[]; count: number }>();
   const base64: Record<string, string> = {};
   for (const [name, payload] of [...answers].sort(([a], [b]) => (a < b ? -1 : 1))) {
@@ -86,11 +96,12 @@ function answersOf({ answers, silent }: Asked): Answers {
     group.count += 1;
     if (group.names.length < NAMES_MAX) group.names.push(name);
   }
-  const names = [...silent].sort();
   return {
     groups: [...groups.values()],
-    silent: names.slice(0, NAMES_MAX),
-    silent_count: names.length,
+    silent: [...silent].sort().slice(0, NAMES_MAX),
+    silent_count: silent.length,
+    dead: [...dead].sort().slice(0, NAMES_MAX),
+    dead_count: dead.length,
     base64,
   };
 }
@@ -101,16 +112,21 @@ function readAnswer(
   base64: Record<string, string>,
 ): Omit<KeyAnswerGroup, "names" | "count"> {
   try {
-    const { done, message, keys, inFile, latest } = decodeKeyResponse(payload);
-    const error = done ? "" : message || "it refused";
-    const fingerprints = keys.slice(0, GOSSIP_KEYS_MAX).map((key) => {
-      const fingerprint = fingerprintOf(Buffer.from(key, "base64"));
-      base64[fingerprint] = key;
-      return fingerprint;
-    });
-    return { keys: fingerprints, in_file: inFile, latest, error };
+    const { done, message, keys, inFile } = decodeKeyResponse(payload);
+    if (!done) return failed(printable(message) || "it refused");
+    if (keys.length > GOSSIP_KEYS_MAX || (inFile?.length ?? 0) > GOSSIP_KEYS_MAX) {
+      return failed(`it has more than ${GOSSIP_KEYS_MAX} keys`);
+    }
+    if (inFile?.every(isFingerprint) === false) return failed("it names keys by no fingerprints");
+    const parsed = keys.map(parseGossipKey);
+    for (const key of parsed) base64[fingerprintOf(key)] = Buffer.from(key).toString("base64");
+    return { keys: parsed.map(fingerprintOf), in_file: inFile, error: "" };
   } catch (error) {
-    if (!(error instanceof WireError)) throw error;
-    return { keys: [], in_file: null, latest: "", error: error.message };
+    if (!(error instanceof WireError) && !(error instanceof ConfigError)) throw error;
+    return failed(printable(error.message));
   }
+}
+
+function failed(error: string): Omit<KeyAnswerGroup, "names" | "count"> {
+  return { keys: [], in_file: null, error };
 }
