@@ -98,3 +98,15 @@ test("a value that is no question is refused, and no question is asked", () => {
   expect(asked).toEqual([]);
   expect(() => clusterKeyControl(null).set("list")).toThrow("this node does not gossip");
 });
+
+test("removes a key that only another member has, since it was restarted with its old file", async () => {
+  const old = Buffer.alloc(16, 7);
+  await reportOn({ a: { keys: [BASE64] }, b: { keys: [BASE64, old.toString("base64")] } });
+  control.set(`remove ${fingerprintOf(old)}`);
+  const { name, payload } = asked.at(-1) ?? {};
+  expect(name).toBe("_serf_remove-key");
+  expect(decodeKeyRequest(payload ?? new Uint8Array(0))).toEqual(new Uint8Array(old));
+  asked.at(-1)?.answer({ answers: new Map(), silent: [], dead: [] });
+  await Promise.resolve();
+  expect(() => control.set("remove 000000000000")).toThrow("it is not in the keyring");
+});

@@ -57,7 +57,7 @@ export function clusterKeyControl(members: Asker | null): Control {
       if (members === null) throw refused("this node does not gossip");
       if (members.keyring === null) throw refused("gossip of this node is in clear");
       if (answers === null) throw refused("another command asks the members through this node");
-      const { query, key } = queryOf(value, members.keyring);
+      const { query, key } = queryOf(value, members.keyring, answers.base64);
       id += 1;
       answers = null;
       const asked = members.ask(`${INTERNAL_QUERY_PREFIX}${query}`, encodeKeyRequest(key));
@@ -70,7 +70,12 @@ export function clusterKeyControl(members: Asker | null): Control {
 
 const HOW = 'it takes "list", "add KEY", "use FINGERPRINT" or "remove FINGERPRINT"';
 
-function queryOf(value: string, keyring: Keyring): { query: string; key: Uint8Array } {
+/** `others`: keys that members have, by fingerprint. One that was restarted may have a key alone. */
+function queryOf(
+  value: string,
+  keyring: Keyring,
+  others: Readonly<Record<string, string>>,
+): { query: string; key: Uint8Array } {
   const [action, key = "", ...more] = value.split(" ");
   if (more.length > 0) throw refused(HOW);
   switch (action) {
@@ -80,10 +85,19 @@ function queryOf(value: string, keyring: Keyring): { query: string; key: Uint8Ar
       return { query: "install-key", key: parseGossipKey(key) };
     case "use":
     case "remove":
-      return { query: `${action}-key`, key: keyring.byFingerprint(key) };
+      return { query: `${action}-key`, key: keyOf(key, keyring, others) };
     default:
       throw refused(HOW);
   }
+}
+
+function keyOf(
+  fingerprint: string,
+  keyring: Keyring,
+  others: Readonly<Record<string, string>>,
+): Uint8Array {
+  const base64 = Object.hasOwn(others, fingerprint) ? others[fingerprint] : undefined;
+  return base64 === undefined ? keyring.byFingerprint(fingerprint) : parseGossipKey(base64);
 }
 
 function answersOf({ answers, silent, dead }: Asked): Answers {
