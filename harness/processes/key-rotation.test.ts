@@ -117,7 +117,7 @@ test(
     const reload = await world.run(["key", "reload", "--client", client]);
     expect([reload.code, reload.stderr]).toEqual([
       1,
-      `ramster: Cannot set "certificate" to "reload": it is no regular file, which cannot be read again\n`,
+      `ramster: Cannot reload the key: it is no regular file, which cannot be read again\n`,
     ]);
     const { code, stdout } = await world.run(["key", "rotate", "--client", client]);
     expect(code).toBe(0);

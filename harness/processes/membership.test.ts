@@ -289,8 +289,7 @@ describe("a key", () => {
       const last = await key("remove", print, door);
       expect([last.code, last.stderr]).toEqual([
         1,
-        'ramster: Cannot set "gossip_keys": Cannot remove the key that encrypts: ' +
-          "use another key first\n",
+        "ramster: Cannot remove the key that encrypts: " + "use another key first\n",
       ]);
       // A node with only the old key is refused, a node whose file has the new one is admitted.
       const seed = servers[0] as NodeProcess;

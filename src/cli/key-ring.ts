@@ -4,6 +4,7 @@
  * steps on all nodes. "reload" makes the node read the certificate in its key file again.
  */
 import type { Client } from "../client/client.ts";
+import { RamsterError } from "../core/errors.ts";
 import { GOSSIP_KEY_BYTES } from "../core/limits.ts";
 import { oneLine } from "../core/printable.ts";
 import { withClient } from "./door.ts";
@@ -14,10 +15,11 @@ import { type Answer, print, printAnswer, printError } from "./print.ts";
 import { aborted, stopSignal } from "./stop-signal.ts";
 
 const KNOB = "gossip_keys";
+const SETTING = /^Cannot set "(?:gossip_keys|certificate)"(?: to "[^"]*")?: /;
 
 export async function run(options: KeyOptions): Promise<ExitCode> {
   const { action, json } = options;
-  const doing = action === "rotate" ? rotateAll(options) : answer(options);
+  const doing = action === "rotate" ? rotateAll(options) : answer(options).catch(saying(action));
   await printAnswer(await doing, { json });
   return EXIT.DONE;
 }
@@ -50,6 +52,17 @@ async function answer(options: KeyOptions): Promise<Answer> {
   });
   const made = action === "add" && options.key === null ? key : null;
   return keysAnswer(before, after, made);
+}
+
+/** The node names the setting that it refused to change, which the user has not written. */
+function saying(action: string): (error: unknown) => never {
+  return (error) => {
+    if (!(error instanceof RamsterError)) throw error;
+    const reason = error.message.replace(SETTING, "");
+    if (reason === error.message) throw error;
+    const isWhole = reason.startsWith("Cannot ");
+    throw new RamsterError(error.code, isWhole ? reason : `Cannot ${action} the key: ${reason}`);
+  };
 }
 
 /** The fingerprints in the text of the knob, which another program has sent. */

@@ -58,7 +58,7 @@ describe("readSwap()", () => {
     ["swap off --export x", 'Cannot run "swap off" without --nbd and --export, or --device'],
     [
       "swap on --nbd /a --export x",
-      'Cannot use --nbd "/a": no port, write "HOST:PORT" or "unix:PATH"',
+      'Cannot use --nbd "/a": it is a path, write "unix:/a" for a socket',
     ],
     ["swap on --nbd unix:/a --export=", 'Cannot use --export "": the name is empty'],
     [
