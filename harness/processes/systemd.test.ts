@@ -152,7 +152,11 @@ describe("the units", () => {
     const swaps = lines.flatMap((line) => /\/usr\/bin\/ramster swap [^;]*/.exec(line)?.[0] ?? []);
     expect(swaps.length).toBe(6);
     for (const line of swaps) {
-      const { command } = parseArgs(line.slice(PROGRAM.length + 1).split(" "), machine, COMMANDS);
+      const words = line
+        .slice(PROGRAM.length + 1)
+        .replaceAll('"', "")
+        .split(" ");
+      const { command } = parseArgs(words, machine, COMMANDS);
       expect(command).toBe("swap");
     }
   });
@@ -163,12 +167,12 @@ describe("the units", () => {
     try {
       const path = join(folder, "ramster");
       writeFileSync(path, `#!/bin/sh\nfolder=${folder}\n${program}\n`, { mode: 0o755 });
-      const [, script = ""] = /'(.*)'$/.exec(values(NODE, key)[0] ?? "") ?? [];
+      const [, script = ""] = /'(.*)' sh %i$/.exec(values(NODE, key)[0] ?? "") ?? [];
       const text = script
         .replaceAll(PROGRAM, path)
         .replaceAll("$$", "$")
         .replace(/sleep \d+/, ":");
-      const child = Bun.spawn(["sh", "-c", text]);
+      const child = Bun.spawn(["sh", "-c", text, "sh", "owner"]);
       const code = await child.exited;
       return { code, calls: readdirSync(folder).filter((name) => name.startsWith("call.")).length };
     } finally {
@@ -182,6 +186,8 @@ describe("the units", () => {
       const program = `[ "$(${calls})" -ge 3 ] && exit ${last}; exit 1`;
       expect(await ran("ExecStop", program)).toEqual({ code: 0, calls: 3 });
     }
+    // No device of this machine is swap.
+    expect(await ran("ExecStop", `${calls} >/dev/null; exit 137`)).toEqual({ code: 0, calls: 1 });
   });
 
   test("sleep and soft-reboot need swap to be off, and wait for it without a limit", () => {
