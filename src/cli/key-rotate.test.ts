@@ -2,7 +2,7 @@ import { beforeEach, describe, expect, test } from "bun:test";
 import { ConfigError } from "../core/errors.ts";
 import { SeededRandom } from "../core/random.ts";
 import { fingerprintOf, Keyring } from "../gossip/keyring.ts";
-import type { KeyAnswerGroup, KeyReport } from "../wire/key-report.ts";
+import { type KeyAnswerGroup, type KeyReport, NO_KEY_ANSWERS } from "../wire/key-report.ts";
 import { type KeyDoor, type RotationOrder, rotate } from "./key-rotate.ts";
 
 const OLD = new Uint8Array(32).fill(1);
@@ -49,16 +49,7 @@ class FakeCluster implements KeyDoor {
   readonly actions: string[] = [];
   /** Called before each action. */
   onAction: (action: string) => void = () => {};
-  report: KeyReport = {
-    id: 0,
-    is_done: true,
-    groups: [],
-    silent: [],
-    silent_count: 0,
-    dead: [],
-    dead_count: 0,
-    base64: {},
-  };
+  report: KeyReport = { id: 0, is_done: true, ...NO_KEY_ANSWERS };
 
   async getKnob(): Promise<string> {
     return JSON.stringify(this.report);

@@ -11,7 +11,7 @@ import { GOSSIP_KEY_BYTES } from "../core/limits.ts";
 import { oneLine } from "../core/printable.ts";
 import { fingerprintOf } from "../gossip/keyring.ts";
 import { parseGossipKey } from "../security/key-file.ts";
-import { type KeyReport, parseKeyReport } from "../wire/key-report.ts";
+import { type KeyReport, NO_KEY_ANSWERS, parseKeyReport } from "../wire/key-report.ts";
 import {
   deadOf,
   havingKey,
@@ -70,16 +70,7 @@ export async function rotate(
   }
 }
 
-const NO_REPORT: KeyReport = {
-  id: 0,
-  is_done: true,
-  groups: [],
-  silent: [],
-  silent_count: 0,
-  dead: [],
-  dead_count: 0,
-  base64: {},
-};
+const NO_REPORT: KeyReport = { id: 0, is_done: true, ...NO_KEY_ANSWERS };
 
 class Walk {
   private readonly door: KeyDoor;

@@ -2,8 +2,8 @@
  * QueryRate: how many queries about keys a node answers. Whoever has the gossip key may ask as any
  * member, as often as it likes. An answer reads a file, encrypts a packet and writes to the log.
  *
- * A rotation of keys asks a few times a second at most. What is above that is not answered, so the
- * asking member asks again.
+ * A rotation of keys asks a few times a second at most. A query above the rate gets no answer. The
+ * member that asked may ask again.
  */
 import type { Clock } from "../core/clock.ts";
 import { KEY_QUERIES_A_SECOND, KEY_QUERIES_A_SECOND_EACH } from "../core/limits.ts";

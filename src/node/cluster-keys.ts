@@ -23,7 +23,7 @@ import {
   INTERNAL_QUERY_PREFIX,
 } from "../gossip/serf-queries.ts";
 import { parseGossipKey } from "../security/key-file.ts";
-import type { KeyAnswerGroup, KeyReport } from "../wire/key-report.ts";
+import { type KeyAnswerGroup, type KeyReport, NO_KEY_ANSWERS } from "../wire/key-report.ts";
 import type { Control } from "./controls.ts";
 
 /** A report names so many members of each kind, at most. */
@@ -34,22 +34,17 @@ interface Asker {
   ask(name: string, payload: Uint8Array): Promise<Asked>;
 }
 
-type Answers = Omit<KeyReport, "id" | "is_done">;
-
-const NO_ANSWERS: Answers = {
-  groups: [],
-  silent: [],
-  silent_count: 0,
-  dead: [],
-  dead_count: 0,
-  base64: {},
-};
+type Answers = typeof NO_KEY_ANSWERS;
 
 /** `members`: null without gossip. */
 export function clusterKeyControl(members: Asker | null): Control {
   let id = 0;
-  let answers: Answers | null = NO_ANSWERS;
-  const report = (): KeyReport => ({ id, is_done: answers !== null, ...(answers ?? NO_ANSWERS) });
+  let answers: Answers | null = NO_KEY_ANSWERS;
+  const report = (): KeyReport => ({
+    id,
+    is_done: answers !== null,
+    ...(answers ?? NO_KEY_ANSWERS),
+  });
   return {
     isSecret: true,
     get: () => JSON.stringify(report()),

@@ -34,6 +34,16 @@ export interface KeyReport {
   readonly base64: Readonly<Record<string, string>>;
 }
 
+/** Before members were asked, and while they answer. */
+export const NO_KEY_ANSWERS: Omit<KeyReport, "id" | "is_done"> = {
+  groups: [],
+  silent: [],
+  silent_count: 0,
+  dead: [],
+  dead_count: 0,
+  base64: {},
+};
+
 const isReport = fieldsOf<KeyReport>({
   id: isNumber,
   is_done: isFlag,
