@@ -1,37 +1,47 @@
 import { expect, test } from "bun:test";
 import { SimClock } from "../../harness/sim/clock.ts";
-import { BUFFER_GARBAGE_BYTES_MAX, Collector, OBJECT_GARBAGE_BYTES_MIN } from "./collector.ts";
+import {
+  BUFFER_GARBAGE_BYTES_MAX,
+  Collector,
+  OBJECT_GARBAGE_BYTES_MIN,
+  OLD_BUFFER_BYTES_MAX,
+} from "./collector.ts";
 
 interface Rates {
   readonly objectsAlive: number;
   /** Bytes of garbage a second. */
   readonly objects: number;
   readonly buffers: number;
+  /** Bytes of buffers that are in use at each collection of new objects. None by default. */
+  readonly buffersInUse?: number;
 }
 
 /**
- * Garbage comes at a rate, and all of it goes at a collection: objects at a full one, and buffers
- * at either.
+ * Garbage comes at a rate, and goes at a collection: objects at a full one, and buffers at either.
+ * Buffers in use at a collection of new objects go at a full one.
  */
 function world(rates: Rates) {
   const clock = new SimClock();
   const counts = { all: 0, new: 0, mostBlocks: 0, mostBuffers: 0 };
   let allMs = 0;
   let anyMs = 0;
+  let oldBuffers = 0;
   const grown = (rate: number, sinceMs: number) => (rate * (clock.now() - sinceMs)) / 1000;
   const use = () => {
     const blockBytes = rates.objectsAlive + grown(rates.objects, allMs);
-    const bufferBytes = 4e9 + grown(rates.buffers, anyMs);
+    const bufferBytes = 4e9 + oldBuffers + grown(rates.buffers, anyMs);
     counts.mostBlocks = Math.max(counts.mostBlocks, blockBytes);
     counts.mostBuffers = Math.max(counts.mostBuffers, bufferBytes);
     return { blockBytes, objectBytes: rates.objectsAlive, bufferBytes };
   };
   const collectNew = () => {
     counts.new += 1;
+    oldBuffers += rates.buffersInUse ?? 0;
     anyMs = clock.now();
   };
   const collectAll = () => {
     counts.all += 1;
+    oldBuffers = 0;
     anyMs = clock.now();
     allMs = anyMs;
   };
@@ -63,6 +73,17 @@ test("garbage buffers are bounded by collecting new objects, however much is map
   expect(counts.new).toBeGreaterThan(50);
   expect(counts.new).toBeLessThan(60);
   expect(counts.all).toBe(0);
+});
+
+test("buffers that were in use at a collection are bounded by collecting all objects", () => {
+  const rates = { objectsAlive: 8e6, objects: 0, buffers: 100e6, buffersInUse: 12e6 };
+  const { clock, counts } = world(rates);
+  clock.run(100_000);
+  const newMost = BUFFER_GARBAGE_BYTES_MAX + 25e6;
+  expect(counts.mostBuffers).toBeLessThanOrEqual(4e9 + OLD_BUFFER_BYTES_MAX + newMost);
+  // Three collections of new objects leave 36e6 bytes.
+  expect(counts.all).toBeGreaterThan(100);
+  expect(counts.all * 3).toBe(counts.new - (counts.new % 3));
 });
 
 test("nothing is collected without garbage", () => {

@@ -11,6 +11,9 @@
  *   alive. With 10 MiB of objects that takes about 10 ms.
  * - Sockets give each read a buffer of its own, which lives for one turn. New objects alone are
  *   collected when buffers have grown by BUFFER_GARBAGE_BYTES_MAX. That takes about 3 ms.
+ * - A buffer that was in use during such a collection counts as old from then on, and no collection
+ *   of new objects frees it. All objects are collected when these leave OLD_BUFFER_BYTES_MAX more
+ *   than the last collection of all objects did.
  */
 import type { Clock } from "./clock.ts";
 import { Timers } from "./timers.ts";
@@ -37,6 +40,7 @@ const CHECK_MS = 250;
 const MIB = 1024 * 1024;
 export const OBJECT_GARBAGE_BYTES_MIN = 8 * MIB;
 export const BUFFER_GARBAGE_BYTES_MAX = 16 * MIB;
+export const OLD_BUFFER_BYTES_MAX = 32 * MIB;
 const ALIVE_PART = 2;
 
 export class Collector {
@@ -46,6 +50,8 @@ export class Collector {
   private blockBytes: number;
   /** The least since a collection. */
   private bufferBytes: number;
+  /** The least since all objects were collected. */
+  private oldBufferBytes: number;
   /** How much blocks may grow. */
   private growthBytes: number;
 
@@ -55,6 +61,7 @@ export class Collector {
     const { blockBytes, objectBytes, bufferBytes } = heap.use();
     this.blockBytes = blockBytes;
     this.bufferBytes = bufferBytes;
+    this.oldBufferBytes = bufferBytes;
     this.growthBytes = growthFor(objectBytes);
   }
 
@@ -72,16 +79,23 @@ export class Collector {
     const { blockBytes, bufferBytes } = heap.use();
     this.blockBytes = Math.min(this.blockBytes, blockBytes);
     this.bufferBytes = Math.min(this.bufferBytes, bufferBytes);
+    this.oldBufferBytes = Math.min(this.oldBufferBytes, bufferBytes);
     if (blockBytes - this.blockBytes >= this.growthBytes) {
-      heap.collectAll();
-      const after = heap.use();
-      this.growthBytes = growthFor(after.objectBytes);
-      this.blockBytes = after.blockBytes;
-      this.bufferBytes = after.bufferBytes;
+      this.collectAll();
     } else if (bufferBytes - this.bufferBytes >= BUFFER_GARBAGE_BYTES_MAX) {
       heap.collectNew();
       this.bufferBytes = heap.use().bufferBytes;
+      if (this.bufferBytes - this.oldBufferBytes >= OLD_BUFFER_BYTES_MAX) this.collectAll();
     }
+  }
+
+  private collectAll(): void {
+    this.heap.collectAll();
+    const { blockBytes, objectBytes, bufferBytes } = this.heap.use();
+    this.blockBytes = blockBytes;
+    this.bufferBytes = bufferBytes;
+    this.oldBufferBytes = bufferBytes;
+    this.growthBytes = growthFor(objectBytes);
   }
 }
 
