@@ -8,7 +8,7 @@ import {
   flagsOf,
   type NameSpec,
 } from "../../src/cli/flag-spec.ts";
-import { knobNames, settingGroups } from "../../src/cli/setting-flags.ts";
+import { settableNames, settingGroups } from "../../src/cli/setting-flags.ts";
 import { COMMANDS } from "../../src/commands.ts";
 import { settingsOf } from "../../src/node/config.ts";
 import { dateOf, type Release } from "./release.ts";
@@ -171,7 +171,7 @@ function flagReference({ name }: FlagSpec): string {
 
 /** ramster.conf(5): the settings of a node as keys of a TOML file. */
 function configurationPage(title: Title): string {
-  const live = new Set(knobNames().map(({ name }) => name));
+  const settable = settableNames().length;
   const settings = new Map(settingsOf("node").map(([, it]) => [it.flag, it.live === true]));
   const key = (spec: FlagSpec): string[] => {
     const value = spec.value === null ? "true|false" : spec.value;
@@ -194,9 +194,7 @@ function configurationPage(title: Title): string {
         "SIGHUP makes a node read the file again. It sets what has changed and may change:",
       ),
       ...verbatim("systemctl reload ramster-node@NAME.service"),
-      ...paragraph(
-        `ramster set changes one of ${live.size} settings for as long as the node runs.`,
-      ),
+      ...paragraph(`ramster set changes one of ${settable} settings for as long as the node runs.`),
       ...paragraph("The ramster.conf of the original is read as well, as far as it applies."),
     ),
     ...section("Example", ...verbatim(...EXAMPLE)),

@@ -45,7 +45,7 @@ import {
   readUndrain,
   readVersion,
 } from "./read-options.ts";
-import { knobNames, settingFlag, settingGroups } from "./setting-flags.ts";
+import { knobNames, settableNames, settingFlag, settingGroups } from "./setting-flags.ts";
 import {
   RATE_BYTES_DEFAULT,
   readSwap,
@@ -247,7 +247,7 @@ export const set: Command<SetOptions> = {
     { name: "VALUE", required: true, help: "its new value" },
   ],
   groups: [{ title: "Flags", flags: [...DOOR, JSON_FLAG] }],
-  names: knobNames(),
+  names: settableNames(),
   examples: ["ramster set remote_target_nodenum auto", "ramster set idle 1m"],
   read: readSet,
   load: () => import("./set.ts"),

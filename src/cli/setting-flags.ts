@@ -3,7 +3,7 @@
  * (src/node/settings.ts).
  */
 import { settingsOf } from "../node/config.ts";
-import { CONTROLS } from "../node/controls.ts";
+import { CONTROLS, READ_ONLY_CONTROLS } from "../node/controls.ts";
 import { nameOf, type Role, type Setting } from "../node/setting.ts";
 import { SETTINGS, type SettingKey } from "../node/settings.ts";
 import type { FlagGroup, FlagSpec, NameSpec } from "./flag-spec.ts";
@@ -33,17 +33,26 @@ export function settingFlag(key: SettingKey): FlagSpec {
   return specOf(SETTINGS[key]);
 }
 
-/** The knobs of `ramster get` and `ramster set`, in the order in which they are shown. */
+/** What `ramster get` shows, in that order. */
 export function knobNames(): readonly NameSpec[] {
+  return [...controlNames(READ_ONLY_CONTROLS), ...settableNames()];
+}
+
+/** What `ramster set` changes. */
+export function settableNames(): readonly NameSpec[] {
   const live = Object.values(SETTINGS).filter((setting: Setting) => setting.live === true);
   return [
-    ...Object.entries(CONTROLS).map(([name, help]) => ({ name, help })),
+    ...controlNames(CONTROLS),
     ...live.map((setting) => ({
       name: nameOf(setting),
       help: setting.help,
       value: setting.type.placeholder,
     })),
   ];
+}
+
+function controlNames(controls: Readonly<Record<string, string>>): NameSpec[] {
+  return Object.entries(controls).map(([name, help]) => ({ name, help }));
 }
 
 function specOf({ flag, help, type, default: value, defaultNote }: Setting): FlagSpec {

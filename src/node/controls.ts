@@ -11,10 +11,14 @@ import { checkIsPeer } from "./live-settings.ts";
 import type { NodeParts } from "./node-parts.ts";
 import { ON_OFF } from "./setting-types.ts";
 
-/** What each control does, as the help shows it. */
-export const CONTROLS = {
+/** What can only be read, as the help shows it. */
+export const READ_ONLY_CONTROLS = {
   interface_revision: "version of the protocol between nodes; read-only",
   remote_pers_pages: "persistent pages of this node that are away; read-only",
+} as const;
+
+/** What can be read and set, as the help shows it. */
+export const CONTROLS = {
   manual_node_up: "nodes with a link; set it to a node's number to connect to that now",
   draining: "1: lend nothing, move pages of other nodes away, bring its own home",
   exports: 'names of the exports; set it to fewer, or "none", to discard the others',
@@ -23,7 +27,7 @@ export const CONTROLS = {
   certificate: 'end of the certificate; set it to "reload" to read the key file again',
 } as const;
 
-export type ControlName = keyof typeof CONTROLS;
+export type ControlName = keyof typeof READ_ONLY_CONTROLS | keyof typeof CONTROLS;
 
 export interface Control {
   get(): string;

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { settingsOf } from "./config.ts";
-import { CONTROLS } from "./controls.ts";
+import { CONTROLS, READ_ONLY_CONTROLS } from "./controls.ts";
 import { nameOf, type Setting } from "./setting.ts";
 import { SETTINGS } from "./settings.ts";
 
@@ -28,7 +28,8 @@ describe("the table of settings", () => {
 
   test("names of ramster get differ, and no name is another setting's flag", () => {
     const live = ROWS.filter(([, { live }]) => live === true);
-    const names = [...live.map(([, setting]) => nameOf(setting)), ...Object.keys(CONTROLS)];
+    const controls = [...Object.keys(READ_ONLY_CONTROLS), ...Object.keys(CONTROLS)];
+    const names = [...live.map(([, setting]) => nameOf(setting)), ...controls];
     expect(new Set(names).size).toBe(names.length);
     for (const [key, setting] of live) {
       const sameFlag = ROWS.find(([, { flag }]) => flag === nameOf(setting));

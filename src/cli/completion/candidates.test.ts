@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { SimCluster } from "../../../harness/sim/cluster.ts";
 import { COMMANDS } from "../../commands.ts";
 import { flagsOf } from "../flag-spec.ts";
 import { candidatesFor } from "./candidates.ts";
@@ -52,6 +53,24 @@ describe("candidatesFor()", () => {
       const names = (command.names ?? []).map(({ name }) => name);
       expect(words(`${command.name} `)).toEqual(expect.arrayContaining(names));
     }
+  });
+
+  test("has what a node can set after set, and what it can only read after get alone", async () => {
+    const sim = new SimCluster(1);
+    await sim.start([{}]);
+    const { admin } = sim.node(0).node;
+    const isReadOnly = (name: string): boolean => {
+      try {
+        admin.setKnob(name, "?");
+      } catch (error) {
+        return /only be read|at the start only/.test(String(error));
+      }
+      return false;
+    };
+    const shown = words("get ");
+    expect(words("set ")).toEqual([...shown].filter((name) => !isReadOnly(name)));
+    expect([...shown].filter(isReadOnly)).toEqual(["interface_revision", "remote_pers_pages"]);
+    await sim.stop();
   });
 });
 
