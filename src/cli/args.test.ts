@@ -307,8 +307,9 @@ describe("parseArgs() of stress, stats and version", () => {
       command: "keygen",
       options: { outPath: "k", days: 30, renew: null, pem: null, json: false },
     });
-    expect(parse("version")).toEqual({ command: "version", options: { json: false } });
-    expect(parse("--version")).toEqual({ command: "version", options: { json: false } });
+    for (const line of ["version", "--version", "-V", "-v"]) {
+      expect(parse(line)).toEqual({ command: "version", options: { json: false } });
+    }
   });
 
   test("reads requests for help", () => {

@@ -46,8 +46,9 @@ export function parseArgs(
     const [topic] = rest;
     return { command: "help", about: topic === undefined ? null : commandOf(topic, commands).name };
   }
-  if (word === "--version" || word === "-v")
+  if (word === "--version" || word === "-V" || word === "-v") {
     return { command: "version", options: { json: false } };
+  }
   const command = commandOf(word, commands);
   const flags = readFlags(command, rest, commands, machine.environment);
   if (flags === null) return { command: "help", about: command.name };

@@ -64,6 +64,7 @@ function overview(commands: readonly CommandSpec[], look: Look): string[] {
     }),
     "",
     "The flags of a command: ramster COMMAND --help",
+    "The version: ramster --version, or -V",
     "",
     ...examples(["ramster stress --nodes 8"], paint),
   ];
