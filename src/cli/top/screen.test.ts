@@ -95,6 +95,17 @@ describe.each([
   });
 });
 
+test.each([
+  [80, "m members  e exports  p pools  s sort  r reverse  space pause  q quit"],
+  [67, "m members  e exports  p pools  s sort  r reverse  q quit"],
+  [40, "m members  e exports  p pools  q quit"],
+  [20, "m members  q quit"],
+  [10, "q quit"],
+])("in %p columns the last line has the most important keys", (columns, keys) => {
+  const lines = screenOf(shown(withPeers(30)), MEMBERS, { columns, rows: 24 }, PLAIN);
+  expect(lines.at(-1)).toBe(keys);
+});
+
 function firstCells(lines: readonly string[]): number[] {
   const rows = lines.filter((line) => /^ *\d+ n\d/.test(line));
   return rows.map((line) => Number.parseInt(line, 10));

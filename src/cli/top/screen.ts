@@ -47,7 +47,9 @@ export interface Size {
 
 const FINDINGS_LINES_MAX = 3;
 const EVENTS_MAX = 3;
-const KEYS = "m members  e exports  p pools  s sort  r reverse  space pause  q quit";
+/** The most important ones first, except for "q quit", which follows them. */
+const KEYS = ["m members", "e exports", "p pools", "s sort", "r reverse", "space pause"] as const;
+const QUIT = "q quit";
 
 /** A screen of that size, with one table. */
 export function screenOf(
@@ -69,7 +71,7 @@ export function screenOf(
   const gap = events.length > 0 ? [""] : [];
   return [
     ...[...head, tabsOf(view, table.sortedBy, paint), table.head],
-    ...[...body, ...space, ...gap, ...events, paint.faint(KEYS)],
+    ...[...body, ...space, ...gap, ...events, paint.faint(keysIn(columns))],
   ]
     .slice(0, rows)
     .map((line) => Bun.sliceAnsi(line, 0, columns));
@@ -176,6 +178,13 @@ function memoryTexts({ pages, memory, stall_percent: stall }: Overview): string[
 /** What the signs of bars mean. */
 function legend(paint: Paint): string {
   return USES.map(({ sign, name, colour }) => `  ${paint[colour](sign)} ${name}`).join("");
+}
+
+/** The keys that these columns have room for. */
+function keysIn(columns: number): string {
+  const shown: string[] = [...KEYS, QUIT];
+  while (shown.length > 1 && shown.join("  ").length > columns) shown.splice(-2, 1);
+  return shown.join("  ");
 }
 
 /** The names of the tables, with the one that is shown in brackets. */
