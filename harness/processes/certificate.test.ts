@@ -6,6 +6,7 @@ import { parseAddress } from "../../src/net/address.ts";
 import { BunTransport } from "../../src/net/bun.ts";
 import { secured } from "../../src/net/secured.ts";
 import { parseKeyFile } from "../../src/security/key-file.ts";
+import { parseKeyFileReport } from "../../src/wire/key-file-report.ts";
 import { counter, countRight, fill, logged, ProcessWorld, until } from "./process-world.ts";
 
 const TEST_MS = 60_000;
@@ -89,7 +90,10 @@ test(
       );
       copyFileSync(world.path(step), key);
       for (const door of step === "use" ? doors.toReversed() : doors) {
-        await door.setKnob("certificate", "reload");
+        expect(parseKeyFileReport(await door.setKnob("key_file", "reload"))).toMatchObject({
+          file: key,
+          changed: true,
+        });
         await unlinked(client);
         const fetched = await counter(client, "remote_pers_pages_succ_get");
         expect(await countRight(pool, SOME)).toBe(SOME);
@@ -98,9 +102,19 @@ test(
     }
     expect(await outcomeOf(server.listen, key)).toBe("open");
     expect(await outcomeOf(server.listen, world.path("old"))).toContain("of another cluster");
-    const reload = () => world.run(["key", "reload", `--client=${node.client}`]);
+    const reload = (...flags: string[]) => {
+      return world.run(["key", "reload", `--client=${node.client}`, ...flags]);
+    };
     const again = await reload();
-    expect([again.stdout, again.code]).toEqual([expect.stringMatching(/^valid until .*Z\n$/), 0]);
+    expect(again).toMatchObject({ code: 0, stderr: "" });
+    expect(again.stdout).toStartWith(
+      `read the key file "${key}": its certificates are the same as before, valid until 20`,
+    );
+    expect(JSON.parse((await reload("--json")).stdout)).toEqual({
+      file: key,
+      changed: false,
+      valid_until: expect.stringMatching(/^20.*Z$/),
+    });
     copyFileSync(world.path("old"), key);
     const { stderr, code } = await reload();
     expect([stderr, code]).toEqual([

@@ -70,12 +70,20 @@ test(
     expect((await run("status")).code).toBe(0);
 
     change = (type) => (TEXTS.includes(type) ? EVIL : null);
-    for (const command of ["key list", "key add", "key reload", "get idle", "set idle 1s"]) {
+    for (const command of ["key list", "key add", "get idle", "set idle 1s"]) {
       expect(await run(command)).toMatchObject({ code: 0 });
     }
     expect((await run("key rotate")).text).toBe(
       "ramster: Cannot read the answer of the node: it is not a report about gossip keys\n",
     );
+    expect((await run("key reload")).text).toBe(
+      "ramster: Cannot read the answer of the node: it is not a report about a key file\n",
+    );
+    change = (type) => {
+      const report = { file: EVIL, changed: true, valid_until: EVIL };
+      return type === MESSAGE.KNOB_SET ? JSON.stringify(report) : null;
+    };
+    expect(await run("key reload")).toMatchObject({ code: 0 });
 
     const plain = JSON.parse(
       (await world.run(["stats", "--json", "--client", client])).stdout,

@@ -34,7 +34,7 @@ beforeAll(async () => {
   const report = (): NodeStats[] => sim.nodes.map(({ node }) => node.admin.snapshot());
   const before = report();
   await lender.stop();
-  lender.certificate = { endMs: () => 9e9, nowMs: () => 0, reload: () => {} };
+  lender.certificate = { path: "/key", endMs: () => 9e9, nowMs: () => 0, reload: () => false };
   await lender.restart([sim.node(0)]);
   reports = [...before, ...report()];
   await sim.stop();

@@ -1,12 +1,14 @@
 /**
  * `ramster key`: replaces the gossip keys of a running node. "add" without a key makes a new key
  * and prints it. A person then adds it to the other nodes and to their key files. "rotate" does all
- * steps on all nodes. "reload" makes the node read the certificate in its key file again.
+ * steps on all nodes. "reload" makes the node read the certificates in its key file again, and
+ * prints which file that was and whether they have changed.
  */
 import type { Client } from "../client/client.ts";
 import { RamsterError } from "../core/errors.ts";
 import { GOSSIP_KEY_BYTES } from "../core/limits.ts";
 import { oneLine } from "../core/printable.ts";
+import { keyFileText, parseKeyFileReport } from "../wire/key-file-report.ts";
 import { withClient } from "./door.ts";
 import { EXIT, type ExitCode } from "./exit.ts";
 import { type RotationShow, rotate } from "./key-rotate.ts";
@@ -15,7 +17,7 @@ import { type Answer, print, printAnswer, printError } from "./print.ts";
 import { aborted, stopSignal } from "./stop-signal.ts";
 
 const KNOB = "gossip_keys";
-const SETTING = /^Cannot set "(?:gossip_keys|certificate)"(?: to "[^"]*")?: /;
+const SETTING = /^Cannot set "(?:gossip_keys|key_file)"(?: to "[^"]*")?: /;
 
 export async function run(options: KeyOptions): Promise<ExitCode> {
   const { action, json } = options;
@@ -39,9 +41,9 @@ function rotateAll(options: KeyOptions): Promise<Answer> {
 async function answer(options: KeyOptions): Promise<Answer> {
   const { action } = options;
   if (action === "reload") {
-    const reload = (client: Client) => client.setKnob("certificate", "reload");
-    const end = oneLine(await withClient(options, reload));
-    return { text: `valid until ${end}`, json: { valid_until: end } };
+    const reload = (client: Client) => client.setKnob("key_file", "reload");
+    const report = parseKeyFileReport(await withClient(options, reload));
+    return { text: keyFileText(report), json: report };
   }
   const fresh = Buffer.from(crypto.getRandomValues(new Uint8Array(GOSSIP_KEY_BYTES)));
   const key = options.key ?? fresh.toString("base64");

@@ -1,11 +1,12 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { Log } from "../core/log.ts";
 import { BunTransport } from "../net/bun.ts";
 import { formatKeyFile } from "../security/key-file.ts";
 import { makeKey } from "../security/make-key.ts";
+import { renewKey } from "../security/renew-key.ts";
 import { keyReader } from "./door.ts";
 import { openOwnKey } from "./own-key.ts";
 
@@ -67,11 +68,25 @@ test("a node reads a key file again, and never one that is not whole", async () 
   writeFileSync(path, await keyText(), { mode: 0o600 });
   const key = open(path);
   expect(key.readGossipKeys()).toEqual(key.gossipKeys);
-  key.certificate.reload();
+  expect(key.certificate.reload()).toBe(false);
   writeFileSync(path, "");
   expect(() => key.certificate.reload()).toThrow("it is empty");
   rmSync(path);
   expect(() => key.certificate.reload()).toThrow("there is no such file");
+});
+
+test("a node says whether its certificates have changed, and where they are", async () => {
+  const path = join(folder, "key");
+  const old = await makeKey({ nowMs: Date.now(), days: 1 });
+  writeFileSync(path, formatKeyFile(old), { mode: 0o600 });
+  const { certificate } = open(relative(process.cwd(), path));
+  expect(certificate.path).toBe(path);
+  const fresh = () => makeKey({ nowMs: Date.now(), days: 1 });
+  const added = await renewKey(old, "add", fresh);
+  for (const key of [added, await renewKey(added, "use", fresh)]) {
+    writeFileSync(path, formatKeyFile(key));
+    expect([certificate.reload(), certificate.reload()]).toEqual([true, false]);
+  }
 });
 
 test("a command that connects again keeps the key of a pipe, and reads a file again", async () => {

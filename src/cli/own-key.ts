@@ -2,6 +2,7 @@
  * The key of a running node: its certificate and gossip keys. `ramster key reload` reads the key
  * file again.
  */
+import { resolve } from "node:path";
 import type { Log } from "../core/log.ts";
 import { RenewableTls } from "../net/renewable-tls.ts";
 import { secured } from "../net/secured.ts";
@@ -52,6 +53,7 @@ function readAgain(path: string): ClusterKey {
 function certificateIn(path: string, tls: RenewableTls): Certificate {
   let endMs = certificateEndMs(tls);
   return {
+    path: resolve(path),
     endMs: () => endMs,
     nowMs: () => Date.now(),
     reload: () => {
@@ -60,10 +62,17 @@ function certificateIn(path: string, tls: RenewableTls): Certificate {
         const why = "it belongs to another cluster: it has no certificate that this node trusts";
         throw badValue({ flag: "key", text: path }, why);
       }
+      const isChanged = !isSame(tls, fresh);
       tls.replace(fresh);
       endMs = certificateEndMs(fresh);
+      return isChanged;
     },
   };
+}
+
+function isSame(one: TlsMaterial, other: TlsMaterial): boolean {
+  const { authority, certificate, key } = one;
+  return authority === other.authority && certificate === other.certificate && key === other.key;
 }
 
 /** `read`, whose outcome counts for so long, an error too. */

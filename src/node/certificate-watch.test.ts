@@ -16,10 +16,13 @@ function watchAt(days: number) {
   const watch = new CertificateWatch(
     { clock, log },
     {
+      path: "/cluster.key",
       endMs: () => endMs,
       nowMs: () => startMs + clock.now(),
       reload: () => {
+        const isChanged = endMs === END;
         endMs = END + 365 * DAY_MS;
+        return isChanged;
       },
     },
   );
@@ -55,7 +58,14 @@ describe("the end of the certificate", () => {
   test("moves when the key file is read again", () => {
     const { lines, run, watch } = watchAt(2);
     watch.reload();
-    expect([watch.daysLeft, watch.end]).toEqual([367, "2027-06-01T00:00:00.000Z"]);
+    const end = "2027-06-01T00:00:00.000Z";
+    expect([watch.daysLeft, watch.end]).toEqual([367, end]);
+    expect(watch.report).toEqual({ file: "/cluster.key", changed: true, valid_until: end });
+    const what = 'read the key file "/cluster.key": its certificates';
+    expect(lines.at(-1)).toBe(`info ${what} have changed, valid until ${end}`);
+    watch.reload();
+    expect(watch.report).toEqual({ file: "/cluster.key", changed: false, valid_until: end });
+    expect(lines.at(-1)).toBe(`info ${what} are the same as before, valid until ${end}`);
     const { length } = lines;
     run(10);
     expect(lines.length).toBe(length);

@@ -8,15 +8,21 @@ import type { Clock } from "../core/clock.ts";
 import { CERTIFICATE_WARN_DAYS } from "../core/limits.ts";
 import type { Log } from "../core/log.ts";
 import { Timers } from "../core/timers.ts";
+import { type KeyFileReport, keyFileText } from "../wire/key-file-report.ts";
 
 /** The certificate of a node's links. */
 export interface Certificate {
+  /** The whole path of its file. */
+  readonly path: string;
   /** The Unix time at which it expires. */
   endMs(): number;
   /** The current Unix time. */
   nowMs(): number;
-  /** Reads its file again. Throws ConfigError BAD_CONFIG, and then nothing has changed. */
-  reload(): void;
+  /**
+   * Reads its file again. @returns whether its certificates are others than before. Throws
+   * ConfigError BAD_CONFIG, and then nothing has changed.
+   */
+  reload(): boolean;
 }
 
 const HOUR_MS = 60 * 60 * 1000;
@@ -27,6 +33,7 @@ export class CertificateWatch {
   private readonly certificate: Certificate;
   private readonly log: Log;
   private readonly timers: Timers;
+  private isChanged = false;
 
   constructor(env: { clock: Clock; log: Log }, certificate: Certificate) {
     this.certificate = certificate;
@@ -46,10 +53,15 @@ export class CertificateWatch {
   }
 
   reload(): void {
-    this.certificate.reload();
-    this.log.write("info", "net", `The key file was read again: valid until ${this.end}`);
+    this.isChanged = this.certificate.reload();
+    this.log.write("info", "net", keyFileText(this.report));
     this.warn();
     this.awaitEnd();
+  }
+
+  /** What the last reload has found. */
+  get report(): KeyFileReport {
+    return { file: this.certificate.path, changed: this.isChanged, valid_until: this.end };
   }
 
   /** The time at which it expires, in ISO 8601. */

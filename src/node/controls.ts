@@ -15,6 +15,7 @@ import { ON_OFF } from "./setting-types.ts";
 export const READ_ONLY_CONTROLS = {
   interface_revision: "version of the protocol between nodes; read-only",
   remote_pers_pages: "persistent pages of this node that are away; read-only",
+  certificate: "end of the certificate, see ramster key reload; read-only",
 } as const;
 
 /** What can be read and set, as the help shows it. */
@@ -24,7 +25,6 @@ export const CONTROLS = {
   exports: 'names of the exports; set it to fewer, or "none", to discard the others',
   frozen: "1: refuse every put",
   gossip_keys: "fingerprints of the gossip keys, see ramster key",
-  certificate: 'end of the certificate; set it to "reload" to read the key file again',
 } as const;
 
 export type ControlName = keyof typeof READ_ONLY_CONTROLS | keyof typeof CONTROLS;
@@ -38,11 +38,12 @@ export interface Control {
 }
 
 export function controlsOf(parts: NodeParts): Readonly<Record<ControlName, Control>> {
-  const { ramster, drain } = parts;
+  const { ramster, drain, certificate } = parts;
   const { tmem } = ramster.zcache;
   return {
     interface_revision: readOnly(() => PROTOCOL_VERSION),
     remote_pers_pages: readOnly(() => ramster.counters.remote_pers_pages),
+    certificate: readOnly(() => certificate?.end ?? "none"),
     manual_node_up: nodeUpControl(parts),
     draining: onOff(
       () => drain.isOn,
@@ -56,11 +57,10 @@ export function controlsOf(parts: NodeParts): Readonly<Record<ControlName, Contr
       },
     ),
     gossip_keys: keyControl(parts.membership?.keyring ?? null),
-    certificate: certificateControl(parts.certificate),
   };
 }
 
-function readOnly(get: () => number): Control {
+function readOnly(get: () => number | string): Control {
   return {
     get: () => String(get()),
     set: () => {
@@ -124,10 +124,10 @@ function exportsControl({ nbdDoor }: NodeParts): Control {
   };
 }
 
-/** When the certificate expires. Setting it to "reload" reads the key file again. */
-function certificateControl(watch: CertificateWatch | null): Control {
+/** Setting it to "reload" reads the key file again. Its value is a KeyFileReport, or "none". */
+export function keyFileControl(watch: CertificateWatch | null): Control {
   return {
-    get: () => watch?.end ?? "none",
+    get: () => (watch === null ? "none" : JSON.stringify(watch.report)),
     set: (value) => {
       if (watch === null) throw refused("this node has no --key");
       if (value !== "reload") throw refused('it takes "reload"');

@@ -69,7 +69,8 @@ describe("candidatesFor()", () => {
     };
     const shown = words("get ");
     expect(words("set ")).toEqual([...shown].filter((name) => !isReadOnly(name)));
-    expect([...shown].filter(isReadOnly)).toEqual(["interface_revision", "remote_pers_pages"]);
+    const readOnly = ["interface_revision", "remote_pers_pages", "certificate"];
+    expect([...shown].filter(isReadOnly)).toEqual(readOnly);
     await sim.stop();
   });
 });
