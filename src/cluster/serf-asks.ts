@@ -101,11 +101,17 @@ export class SerfAsks {
     const isDirect = isAt(member, sender);
     if (!isDirect && this.isOfAnother(member, sender)) return;
     hear(isDirect ? ask.direct : ask.indirect, from, payload);
-    if (this.there.every(({ name }) => ask.direct.has(name))) this.end(ask);
+    if (this.isAnswered(ask)) this.end(ask);
   }
 
   stop(): void {
     for (const ask of [...this.open]) this.end(ask);
+  }
+
+  /** Whether all members have answered. Members that have answered may be gone since. */
+  private isAnswered({ direct }: Ask): boolean {
+    if (direct.size < this.parts.members.countThere) return false;
+    return this.there.every(({ name }) => direct.has(name));
   }
 
   private end(ask: Ask): void {
