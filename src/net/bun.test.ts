@@ -131,6 +131,27 @@ describe("BunTransport.listen()", () => {
     expect(fs.readFileSync(file, "utf8")).toBe("data");
   });
 
+  test("says what to do about a socket that it may not connect to, and leaves it", async () => {
+    const address: Address = { kind: "unix", path: path.join(freshDirectory(), "s") };
+    const first = await listen(address);
+    fs.chmodSync(address.path, 0);
+    fs.chmodSync(path.dirname(address.path), 0o755);
+    const { uid } = fs.statSync(address.path);
+    const isRoot = uid === 0;
+    if (isRoot) process.seteuid?.(65_534);
+    const error = await failureOf(listen(address)).finally(() => {
+      if (isRoot) process.seteuid?.(0);
+    });
+    expect(error.code).toBe("ADDRESS_IN_USE");
+    expect(error.message).toBe(
+      `Cannot listen on "unix:${address.path}": a socket of user ${uid} is there, ` +
+        "which this user may not connect to: remove it if no process listens there, or name " +
+        "another path",
+    );
+    expect(fs.lstatSync(address.path).isSocket()).toBe(true);
+    first.close();
+  });
+
   test("does not remove a socket that replaced its own", async () => {
     const address: Address = { kind: "unix", path: path.join(freshDirectory(), "s") };
     const first = await listen(address);

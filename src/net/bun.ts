@@ -365,7 +365,13 @@ async function clearStaleSocket(address: UnixAddress): Promise<void> {
   if (!file.isSocket()) {
     throw new RamsterError("ADDRESS_IN_USE", `${where}: the path exists and is not a socket`);
   }
-  if (await isAnswered(address.path)) {
+  const failure = await failureAt(address.path);
+  if (failure === "EACCES") {
+    const what = `a socket of user ${file.uid} is there, which this user may not connect to`;
+    const how = "remove it if no process listens there, or name another path";
+    throw new RamsterError("ADDRESS_IN_USE", `${where}: ${what}: ${how}`);
+  }
+  if (!isStale(failure)) {
     throw new RamsterError("ADDRESS_IN_USE", `${where}: another process listens there`);
   }
   // Removes only the file that was tried, since another process may have replaced it.
@@ -375,13 +381,22 @@ async function clearStaleSocket(address: UnixAddress): Promise<void> {
 
 /** Whether a process listens on the socket at `path`. Any doubt counts as yes. */
 export async function isAnswered(path: string): Promise<boolean> {
+  return !isStale(await failureAt(path));
+}
+
+/** Connects to the socket at `path`. @returns the code of the failure, or null. */
+async function failureAt(path: string): Promise<string | null> {
   try {
     const socket = await Bun.connect({ unix: path, socket: { data: () => {} } });
     socket.terminate();
-    return true;
+    return null;
   } catch (error) {
-    return codeOf(error) !== "ECONNREFUSED" && codeOf(error) !== "ENOENT";
+    return codeOf(error);
   }
+}
+
+function isStale(failure: string | null): boolean {
+  return failure === "ECONNREFUSED" || failure === "ENOENT";
 }
 
 function listenError(address: Address, error: unknown): RamsterError {
