@@ -140,11 +140,15 @@ export class FakeShell implements Shell {
     return this.hasModule ? ["sda", ...this.devices.map((_, i) => `nbd${i}`), "nbdx"] : ["sda"];
   }
 
-  write(path: string, text: string): void {
+  writeNote(path: string, text: string): void {
     this.files.set(path, text);
   }
 
-  remove(path: string): void {
+  readNote(path: string): string | null {
+    return this.files.get(path) ?? null;
+  }
+
+  removeNote(path: string): void {
     this.files.delete(path);
   }
 

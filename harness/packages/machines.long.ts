@@ -305,7 +305,7 @@ set("one machine", () => {
     async () => {
       await machine.succeed(
         [
-          "mkdir -p /run/ramster-swap && echo '{}' > /run/ramster-swap/nbd0",
+          "mkdir -p /run/ramster-swap/nbd0",
           "printf 'Filename Type Size Used Priority\\n/dev/nbd0 partition 1 1 1\\n' > /run/swaps",
           "mount --bind /run/swaps /proc/swaps",
         ].join(" && "),

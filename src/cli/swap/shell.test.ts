@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync } from "node:fs";
+import { lstatSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { BunShell } from "./shell.ts";
@@ -36,6 +36,23 @@ test("realPath() is the same for all spellings, also when the end does not exist
     expect(shell.realPath(join(folder, spelling))).toBe(real);
   }
   expect(shell.realPath(join(folder, "link/no/such.sock"))).toBe(join(real, "../no/such.sock"));
+});
+
+test("a note has short links alone, since contents of files may be swapped out", () => {
+  const path = join(folder, "notes/nbd0");
+  const text = JSON.stringify({ nbd: `unix:/${"ü".repeat(100)}`, exportName: "\n🐏".repeat(80) });
+  expect(shell.readNote(path)).toBeNull();
+  shell.writeNote(path, text.repeat(2));
+  shell.writeNote(path, text);
+  expect(shell.readNote(path)).toBe(text);
+  for (const name of readdirSync(path)) {
+    const link = lstatSync(join(path, name));
+    expect(link.isSymbolicLink()).toBe(true);
+    expect(link.size).toBeLessThan(128);
+  }
+  shell.removeNote(path);
+  shell.removeNote(path);
+  expect(shell.readNote(path)).toBeNull();
 });
 
 test("a program that is stopped ends, and a missing one is reported", async () => {

@@ -2,7 +2,15 @@
  * Shell: everything that `ramster swap` does to the machine, behind one interface. So tests check
  * the order of its steps and their errors without a kernel that has nbd.
  */
-import { mkdirSync, readdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs";
+import {
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  realpathSync,
+  rmSync,
+  symlinkSync,
+} from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { RamsterError } from "../../core/errors.ts";
 import { BunTransport } from "../../net/bun.ts";
@@ -27,10 +35,17 @@ export interface Shell {
   read(path: string): string | null;
   /** The names in a folder. Empty if it does not exist. */
   list(path: string): readonly string[];
-  /** Writes a small file, and makes its folder. */
-  write(path: string, text: string): void;
-  /** Removes a file, if it exists. */
-  remove(path: string): void;
+  /**
+   * Writes a note: a folder of symbolic links, whose targets are the pieces of the text. A node
+   * that holds the swap of its kernel reads notes. The contents of a file on tmpfs may be swapped
+   * out to that very node, which would wait for itself. A short link is part of its inode, and
+   * inodes are never swapped out (mm/shmem.c, SHORT_SYMLINK_LEN).
+   */
+  writeNote(path: string, text: string): void;
+  /** The text of a note. Null if it does not exist. */
+  readNote(path: string): string | null;
+  /** Removes a note, if it exists. */
+  removeNote(path: string): void;
   /** The path without symbolic links, as far as it exists. */
   realPath(path: string): string;
   /** Takes a lock until this process ends. @returns false when another process has it. */
@@ -41,6 +56,9 @@ export interface Shell {
 
 /** The folders of administrators' programs, which may be missing in PATH. */
 const PATHS = "/usr/sbin:/sbin:/usr/bin:/bin";
+
+/** At most 127 bytes, at four bytes a character. */
+const NOTE_PIECES = /.{1,31}/gsu;
 
 export class BunShell implements Shell {
   readonly isRoot = process.getuid?.() === 0;
@@ -89,13 +107,25 @@ export class BunShell implements Shell {
     }
   }
 
-  write(path: string, text: string): void {
-    mkdirSync(dirname(path), { recursive: true });
-    writeFileSync(path, text);
+  writeNote(path: string, text: string): void {
+    this.removeNote(path);
+    mkdirSync(path, { recursive: true });
+    const pieces = text.match(NOTE_PIECES) ?? [];
+    for (const [index, piece] of pieces.entries()) symlinkSync(piece, join(path, `${index}`));
   }
 
-  remove(path: string): void {
-    rmSync(path, { force: true });
+  readNote(path: string): string | null {
+    try {
+      const count = readdirSync(path).length;
+      const names = Array.from({ length: count }, (_, index) => join(path, `${index}`));
+      return names.map((name) => readlinkSync(name)).join("");
+    } catch {
+      return null; // The note does not exist, or has just been removed.
+    }
+  }
+
+  removeNote(path: string): void {
+    rmSync(path, { recursive: true, force: true });
   }
 
   realPath(path: string): string {

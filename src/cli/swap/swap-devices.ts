@@ -5,7 +5,8 @@
  *
  *     /proc/swaps              Filename    Type        Size       Used    Priority
  *                              /dev/nbd0   partition   4194300    1024    100
- *     /run/ramster-swap/nbd0   {"nbd":"unix:/run/nbd.sock","exportName":"swap","pid":"812"}
+ *     /run/ramster-swap/nbd0   {"nbd":"unix:/run/nbd.sock","exportName":"swap","pid":"812"}, as a
+ *                              note (shell.ts)
  *
  * An attached device has a size. While it is connected, it also has the `pid` of the process that
  * attached it. A note with another pid belongs to an earlier use of the device.
@@ -107,15 +108,15 @@ export function normalize(shell: Shell, { nbd, exportName }: ExportAt): ExportAt
 export function writeNote(shell: Shell, device: string, { nbd, exportName }: ExportAt): void {
   const name = nameOf(device);
   const pid = pidOf(shell, name);
-  shell.write(notePath(name), JSON.stringify({ nbd: formatAddress(nbd), exportName, pid }));
+  shell.writeNote(notePath(name), JSON.stringify({ nbd: formatAddress(nbd), exportName, pid }));
 }
 
 export function removeNote(shell: Shell, device: string): void {
-  shell.remove(notePath(nameOf(device)));
+  shell.removeNote(notePath(nameOf(device)));
 }
 
 function readNote(shell: Shell, name: string, pid: string | null): ExportAt | null {
-  const text = shell.read(notePath(name));
+  const text = shell.readNote(notePath(name));
   if (text === null) return null;
   try {
     const saved = JSON.parse(text);
