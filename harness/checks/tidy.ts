@@ -74,9 +74,11 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
     "memory",
     "core",
   ],
+  rehearsal: ["node", "nbd", "compress", "net", "core"],
   cli: [
     "monitoring",
     "systemd",
+    "rehearsal",
     "node",
     "cold",
     "compress",

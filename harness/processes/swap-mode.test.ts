@@ -11,15 +11,20 @@ const MIB = 1024 * 1024;
 const TEST_MS = 60_000;
 /** PF_MEMALLOC_NOIO: what PR_SET_IO_FLUSHER sets. */
 const NO_IO = 0x0008_0000;
+/** SCHED_RR of sched(7). */
+const ROUND_ROBIN = 2;
 
 /** What the kernel reports about a process. */
 function seen(pid: number) {
-  const flags = readdirSync(`/proc/${pid}/task`).map((task) => {
+  const stats = readdirSync(`/proc/${pid}/task`).map((task) => {
     const stat = readFileSync(`/proc/${pid}/task/${task}/stat`, "utf8");
-    return Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[6]);
+    return stat.slice(stat.lastIndexOf(")") + 2).split(" ");
   });
+  const flags = stats.map((words) => Number(words[6]));
+  const policies = stats.map((words) => Number(words[38]));
   return {
     ...memoryOf(pid),
+    areRealTime: policies.every((it) => it === ROUND_ROBIN),
     areFlushers: flags.every((it) => (it & NO_IO) !== 0),
     oomScore: Number(readFileSync(`/proc/${pid}/oom_score_adj`, "utf8")),
   };
@@ -30,13 +35,16 @@ test(
   async () => {
     await using world = new ProcessWorld();
     const node = await world.start("node", 1, ["--swap", "--memory=32MiB"]);
-    await logged(node, /swap mode: memory /);
+    await logged(node, /swap mode: its threads /);
     const log = node.stderr.join("\n");
-    const { lockedBytes, residentBytes, areFlushers, oomScore } = seen(node.pid);
+    const { lockedBytes, residentBytes, areFlushers, areRealTime, oomScore } = seen(node.pid);
+    expect(log.includes("have real-time priority")).toBe(areRealTime);
+    expect(log.includes("requests were rehearsed")).toBe(lockedBytes >= residentBytes);
     expect(log.includes("memory is locked")).toBe(lockedBytes >= residentBytes);
     expect(log.includes("all threads are IO flushers")).toBe(areFlushers);
     expect(log.includes("the OOM killer spares this process")).toBe(oomScore === -1000);
-    expect(log.match(/swap mode: (?!locking)/g)?.length).toBe(3);
+    const isLocked = log.includes("memory is locked");
+    expect(log.match(/swap mode: (?!locking)/g)?.length).toBe(isLocked ? 5 : 4);
   },
   TEST_MS,
 );

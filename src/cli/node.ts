@@ -40,7 +40,8 @@ import { openMembership } from "../node/membership.ts";
 import { checkMemoryRoom } from "../node/memory-room.ts";
 import { Node } from "../node/node.ts";
 import { checkPorts } from "../node/ports.ts";
-import { SwapMode } from "../node/swap-mode.ts";
+import { type Rehearsal, SwapMode } from "../node/swap-mode.ts";
+import { rehearse } from "../rehearsal/rehearsal.ts";
 import { openServiceManager } from "../systemd/systemd.ts";
 import { openCodecs } from "./codecs.ts";
 import { openRecompressor } from "./cold-codec.ts";
@@ -85,18 +86,16 @@ export async function run(
   const { transport } = outside;
   const clients = settings.clients ?? (await defaultClients(settings.name, transport, warn));
   const config = { ...advertised, clients };
-  const isStrict = config.swap === "strict";
-  const swapMode = config.swap === "off" ? null : new SwapMode(openProcess(), log, { isStrict });
+  const swapMode = openSwapMode({ log, clock }, config);
   swapMode?.begin();
   if (swapMode !== null) await checkPorts(outside.transport, config);
   const hostMemory = new LinuxMemory();
   // Swap mode has a check of its own for each region that it locks.
   const warning = swapMode === null ? checkMemoryRoom(config, hostMemory.read()) : null;
   if (warning !== null) warn(warning);
-  const { random } = outside;
-  const { keyPath } = config;
-  const key = keyPath === null ? null : openOwnKey(keyPath, outside.transport, log);
-  const keyring = key === null ? null : new Keyring(key.gossipKeys, random, key.readGossipKeys);
+  const key = config.keyPath === null ? null : openOwnKey(config.keyPath, transport, log);
+  const keyring =
+    key === null ? null : new Keyring(key.gossipKeys, outside.random, key.readGossipKeys);
   const limits = doorLimits(descriptorLimit());
   const membership = openMembership({ ...outside, log, keyring, limits }, config);
   const availableBytes = () => holdableBytes(hostMemory.read());
@@ -119,9 +118,10 @@ export async function run(
     running.node = node;
     // Before it joins: the cluster would declare a node dead that does not answer meanwhile.
     reports.starting("making memory ready");
-    if (holding !== null) await swapMode?.touch(holding, { clock, stop });
+    const rehearsal: Rehearsal = (residentBytes) =>
+      rehearse({ ...env, memory: openMemory() }, codecs, { residentBytes, stop });
+    if (holding !== null) await swapMode?.enter(holding, rehearsal, stop);
     if (stop.aborted) return EXIT.DONE;
-    swapMode?.lock();
     const stopped = aborted(stop);
     reports.starting("joining the cluster");
     // A signal also ends the wait for the cluster.
@@ -140,8 +140,13 @@ export async function run(
     if (isMember) await membership?.leave(); // Otherwise the other members would declare it dead.
     throw error;
   } finally {
+    swapMode?.leave();
     collector.stop();
   }
+}
+
+function openSwapMode(env: { log: Log; clock: Clock }, { swap }: NodeConfig): SwapMode | null {
+  return swap === "off" ? null : new SwapMode(openProcess(), env, swap);
 }
 
 function openLog(config: NodeConfig, who: WhoWrites, clock: Clock, output: Output): Log {

@@ -16,12 +16,21 @@ export interface HostProcess {
    * is allocated.
    */
   lockMemory(): Refusal;
+  /** Locks what was mapped since, such as stacks of new threads. It takes no time if nothing was. */
+  lockNewMemory(): Refusal;
   /** The state that /proc shows; null where it shows none. */
   residence(): Residence | null;
   /** Memory for this thread is then found without waiting for pages to be written (prctl(2)). */
   becomeIoFlusher(): Refusal;
   /** How many threads there are, and how many are IO flushers. */
   ioFlushers(): { readonly threads: number; readonly flushers: number } | null;
+  /**
+   * Gives all threads a real-time priority (sched(7)), except those that have lowered theirs. When
+   * no memory is free, the kernel then gives them some of what it keeps for itself.
+   */
+  takePriority(): Refusal;
+  /** How many threads there are that have not lowered their priority, and how many are real-time. */
+  priorities(): { readonly threads: number; readonly realTime: number } | null;
   /**
    * Replaces the process with a new start of the program, with the same arguments and these
    * variables in its environment. Each new thread then has the state of the calling one. Returns

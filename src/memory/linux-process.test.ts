@@ -2,7 +2,13 @@ import { describe, expect, test } from "bun:test";
 import { libcPath } from "./libc-path.ts";
 import { LinuxProcess } from "./linux-process.ts";
 import { openProcess } from "./open-process.ts";
-import { parseKib, parseLibcPath, parseMapping, parseTaskFlags } from "./proc-text.ts";
+import {
+  parseKib,
+  parseLibcPath,
+  parseMapping,
+  parseTaskFlags,
+  parseTaskPriority,
+} from "./proc-text.ts";
 
 describe("parseMapping()", () => {
   test("reads the addresses, rights and name of a mapping", () => {
@@ -56,6 +62,15 @@ describe("parseTaskFlags()", () => {
   );
 });
 
+test("parseTaskPriority() finds nice value and policy behind a name of any characters", () => {
+  const words = Array.from({ length: 49 }, (_, index) => `${index + 4}`);
+  words[19 - 4] = "-5";
+  words[41 - 4] = "2";
+  expect(parseTaskPriority(`12 (a) R 1) S ${words.join(" ")}\n`)).toEqual({ nice: -5, policy: 2 });
+  expect(parseTaskPriority(`12 (a) S ${words.slice(0, 30).join(" ")}`)).toBeNull();
+  expect(parseTaskPriority("")).toBeNull();
+});
+
 test("parseKib() reads the status of a process", () => {
   expect(parseKib("Name:\tbun\nVmLck:\t     132 kB\nVmRSS:\t 7 kB\n", "VmLck")).toBe(132 * 1024);
   expect(parseKib("Name:\tVmLck:\n", "VmLck")).toBeNull();
@@ -89,6 +104,9 @@ describe("this machine", () => {
     const { threads = 0, flushers = -1 } = host?.ioFlushers() ?? {};
     expect(threads).toBeGreaterThan(0);
     expect(flushers).toBe(0);
+    const { threads: usual = 0, realTime = -1 } = host?.priorities() ?? {};
+    expect(usual).toBeGreaterThan(0);
+    expect(realTime).toBe(0);
     expect(Math.abs(host?.oomScore() ?? Number.NaN)).toBeLessThanOrEqual(1000);
   });
 

@@ -1,5 +1,5 @@
 /**
- * HostProcess on Linux: mlockall, prctl and execve through bun:ffi, and files of /proc/self.
+ * HostProcess on Linux: system calls through bun:ffi, and files of /proc/self.
  *
  * Locking takes two steps. The JavaScript engine reserves some 6 GiB of address space and uses a
  * few MiB of it. A plain mlockall(MCL_CURRENT) would make all of it resident. So mlock(2) locks and
@@ -18,13 +18,14 @@
  *
  * MCL_FUTURE is not used. The engine clears the new memory of a WebAssembly instance with the same
  * madvise, and ends the process when that is refused. Little is mapped later: the heap grows inside
- * its reservation.
+ * its reservation. So the second step is done again now and then.
  */
 import { dlopen, type Pointer, ptr, read } from "bun:ffi";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { assert } from "../core/assert.ts";
 import type { HostProcess, Refusal, Residence, Variables } from "../core/host-process.ts";
-import { parseKib, parseMapping, parseTaskFlags } from "./proc-text.ts";
+import { parseKib, parseMapping, parseTaskFlags, parseTaskPriority } from "./proc-text.ts";
+import { POLICY, REAL_TIME_PRIORITY, SYSCALL, setPolicy } from "./scheduling.ts";
 
 /** <sys/mman.h>: MCL_CURRENT and MCL_ONFAULT (Linux 4.4). */
 const MCL_CURRENT_ON_FAULT = 1 | 4;
@@ -59,6 +60,7 @@ function openLibc(path: string) {
     mlock: { args: ["u64", "u64"], returns: "i32" },
     mlock2: { args: ["u64", "u64", "i32"], returns: "i32" },
     mlockall: { args: ["i32"], returns: "i32" },
+    ...SYSCALL,
     prctl: { args: ["i32", "u64", "u64", "u64", "u64"], returns: "i32" },
     execve: { args: ["ptr", "ptr", "ptr"], returns: "i32" },
     __errno_location: { args: [], returns: "ptr" },
@@ -90,6 +92,10 @@ export class LinuxProcess implements HostProcess {
       // Some mappings of the kernel, such as [vvar], cannot be touched.
       if (!mapping.isSpecial) return this.refusal("mlock");
     }
+    return this.lockNewMemory();
+  }
+
+  lockNewMemory(): Refusal {
     if (this.libc.mlockall(MCL_CURRENT_ON_FAULT) === 0) return null;
     return this.refusal("mlockall");
   }
@@ -116,6 +122,22 @@ export class LinuxProcess implements HostProcess {
     if (known.length === 0) return null;
     const flushers = known.filter((it) => (it & PF_MEMALLOC_NOIO) !== 0).length;
     return { threads: known.length, flushers };
+  }
+
+  takePriority(): Refusal {
+    for (const { thread } of usualThreads()) {
+      if (setPolicy(this.libc, thread, POLICY.ROUND_ROBIN, REAL_TIME_PRIORITY)) continue;
+      return `sched_setscheduler: ${this.errno()}`;
+    }
+    return null;
+  }
+
+  priorities(): { threads: number; realTime: number } | null {
+    const seen = usualThreads();
+    if (seen.length === 0) return null;
+    const { FIFO, ROUND_ROBIN } = POLICY;
+    const realTime = seen.filter(({ policy }) => policy === FIFO || policy === ROUND_ROBIN);
+    return { threads: seen.length, realTime: realTime.length };
   }
 
   startAgain(variables: Variables): Refusal {
@@ -163,6 +185,17 @@ export class LinuxProcess implements HostProcess {
     const number = read.i32(this.libc.__errno_location() as Pointer, 0);
     return ERRNO[number] ?? `errno ${number}`;
   }
+}
+
+/** The threads that have not lowered their priority below that of the main thread. */
+function usualThreads() {
+  const threads = threadsOf("/proc/self/task").flatMap((name) => {
+    const text = readText(`/proc/self/task/${name}/stat`);
+    const priority = text === null ? null : parseTaskPriority(text);
+    return priority === null ? [] : [{ thread: Number(name), ...priority }];
+  });
+  const main = threads.find(({ thread }) => thread === process.pid);
+  return threads.filter(({ nice }) => main !== undefined && nice <= main.nice);
 }
 
 /** The arguments of execve: pointers to words that end in zero, then a null pointer. */

@@ -2,6 +2,7 @@
 import { dlopen, ptr } from "bun:ffi";
 import type { Refusal } from "../core/host-process.ts";
 import { libcPath } from "./libc-path.ts";
+import { POLICY, SYSCALL, setPolicy } from "./scheduling.ts";
 
 /** <sys/resource.h>. On Linux it means one thread, and 0 the calling one (setpriority(2)). */
 const PRIO_PROCESS = 0;
@@ -25,6 +26,7 @@ function openLibc(path: string) {
   return dlopen(path, {
     getpriority: { args: ["i32", "u32"], returns: "i32" },
     setpriority: { args: ["i32", "u32", "i32"], returns: "i32" },
+    ...SYSCALL,
     clock_gettime: { args: ["i32", "ptr"], returns: "i32" },
   }).symbols;
 }
@@ -51,8 +53,9 @@ export class OwnThread {
     }
   }
 
-  /** For good: only a privileged thread may take it back. */
+  /** For good: only a privileged thread may take it back. A real-time thread is one no more. */
   lowerPriority(): Refusal {
+    if (!setPolicy(this.libc, 0, POLICY.OTHER, 0)) return "the kernel refuses sched_setscheduler";
     const nice = this.libc.getpriority(PRIO_PROCESS, 0) + NICE_MORE;
     const isSet = this.libc.setpriority(PRIO_PROCESS, 0, Math.min(nice, NICE_MAX)) === 0;
     return isSet ? null : "the kernel refuses setpriority";

@@ -120,11 +120,34 @@ export function parseProcessTimes(text: string): { cpuTicks: number; startTicks:
   return { cpuTicks, startTicks };
 }
 
-/**
- * The flags in `/proc/self/task/N/stat`: the ninth word. The second word is a name in brackets.
- */
+/** The flags in `/proc/self/task/N/stat`: the ninth word. */
 export function parseTaskFlags(text: string): number | null {
+  return numberIn(taskWords(text)[9]);
+}
+
+/** The nice value and the scheduling policy there: words 19 and 41. */
+export function parseTaskPriority(text: string): { nice: number; policy: number } | null {
+  const words = taskWords(text);
+  const [nice, policy] = [numberIn(words[19]), numberIn(words[41])];
+  return nice === null || policy === null ? null : { nice, policy };
+}
+
+/** From the third on, by their number in proc_pid_stat(5). The second is a name in brackets. */
+function taskWords(text: string): string[] {
   const end = text.lastIndexOf(") ");
-  const word = end < 0 ? undefined : text.slice(end + 2).split(" ")[6];
-  return word !== undefined && /^\d{1,10}$/.test(word) ? Number(word) : null;
+  return end < 0
+    ? []
+    : [
+        "",
+        "",
+        "",
+        ...text
+          .slice(end + 2)
+          .trim()
+          .split(" "),
+      ];
+}
+
+function numberIn(word: string | undefined): number | null {
+  return word !== undefined && /^-?\d{1,10}$/.test(word) ? Number(word) : null;
 }

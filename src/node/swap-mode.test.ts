@@ -16,12 +16,19 @@ class FakeHost implements HostProcess {
   threads = 8;
   flushers = 0;
   score: number | null = 0;
+  priorityRefusal: Refusal = null;
+  realTime = 0;
   wasStartedAgain = false;
 
   lockMemory(): Refusal {
     this.calls.push("lock");
     if (this.lockRefusal === null) this.lockedBytes = 100 * 2 ** 20;
     return this.lockRefusal;
+  }
+
+  lockNewMemory(): Refusal {
+    this.calls.push("lock new");
+    return null;
   }
 
   residence() {
@@ -36,6 +43,16 @@ class FakeHost implements HostProcess {
 
   ioFlushers() {
     return { threads: this.threads, flushers: this.flushers };
+  }
+
+  takePriority(): Refusal {
+    this.calls.push("priority");
+    if (this.priorityRefusal === null) this.realTime = this.threads;
+    return this.priorityRefusal;
+  }
+
+  priorities() {
+    return { threads: this.threads, realTime: this.realTime };
   }
 
   /** A real call does not return. */
@@ -62,82 +79,99 @@ class FakeHost implements HostProcess {
   }
 }
 
+/** 300 requests, with which the process grows by 20 MiB. */
+const rehearsal = (host: HostProcess | null) => async () => {
+  if (host instanceof FakeHost) host.residentBytes += 20 * 2 ** 20;
+  return { requestCount: 300 };
+};
+
 /** The lines of the log, and the error that was thrown. */
-function entered(host: HostProcess | null, options = { isStrict: false }) {
+async function entered(host: HostProcess | null, { isStrict = false, run = rehearsal(host) } = {}) {
   const lines: string[] = [];
   const log = new Log((level, _area, line) => lines.push(`${level}: ${line}`));
-  const mode = new SwapMode(host, log, options);
+  const clock = new SimClock();
+  const mode = new SwapMode(host, { log, clock }, isStrict ? "strict" : "on");
   let error: unknown = null;
   try {
     mode.begin();
-    mode.lock();
+    const holding = { pendingBytes: 0, touch: async () => {} };
+    await mode.enter(holding, run, new AbortController().signal);
   } catch (thrown) {
     error = thrown;
   }
-  return { lines, error };
+  return { lines, error, clock, mode };
 }
 
 const ALL_HOLDS = [
   "info: swap mode: all threads are IO flushers",
   "info: swap mode: the OOM killer spares this process",
   "info: swap mode: memory is locked, 40MiB of it",
+  "info: swap mode: 300 requests were rehearsed, and took 20MiB",
+  "info: swap mode: its threads have real-time priority",
 ];
 
 describe("SwapMode", () => {
-  test("requests everything, checks that it holds, and logs that", () => {
+  test("requests everything, checks that it holds, and logs that", async () => {
     const host = new FakeHost();
-    expect(entered(host, { isStrict: true })).toEqual({ lines: ALL_HOLDS, error: null });
-    expect(host.calls).toEqual(["flusher", "again", "score -1000", "lock"]);
+    expect(await entered(host, { isStrict: true })).toMatchObject({
+      lines: ALL_HOLDS,
+      error: null,
+    });
+    expect(host.calls).toEqual(["flusher", "again", "score -1000", "lock", "priority"]);
   });
 
-  test("requests nothing that already holds, so it does not restart for ever", () => {
+  test("requests nothing that already holds, so it does not restart for ever", async () => {
     const host = new FakeHost();
     host.flushers = host.threads;
     host.wasStartedAgain = true;
     host.score = -1000;
-    expect(entered(host).lines).toEqual(ALL_HOLDS);
-    expect(host.calls).toEqual(["lock"]);
+    expect((await entered(host)).lines).toEqual(ALL_HOLDS);
+    expect(host.calls).toEqual(["lock", "priority"]);
   });
 
-  test("starts once more for the settings of the runtime, whoever made its threads IO flushers", () => {
+  test("starts once more for the settings of the runtime, whoever made its threads IO flushers", async () => {
     const host = new FakeHost();
     host.flushers = host.threads;
-    entered(host);
-    expect(host.calls).toEqual(["again", "score -1000", "lock"]);
+    await entered(host);
+    expect(host.calls).toEqual(["again", "score -1000", "lock", "priority"]);
   });
 
-  test("logs why each condition does not hold, and goes on", () => {
+  test("logs why each condition does not hold, and goes on", async () => {
     const host = new FakeHost();
     host.flusherRefusal = "prctl(PR_SET_IO_FLUSHER): EPERM";
     host.oomRefusal = "writing /proc/self/oom_score_adj: EACCES";
     host.lockRefusal = "mlockall: ENOMEM, RLIMIT_MEMLOCK is 8388608";
-    expect(entered(host)).toEqual({
+    host.priorityRefusal = "sched_setscheduler: EPERM";
+    expect(await entered(host)).toMatchObject({
       lines: [
         "warn: swap mode: some threads are not IO flushers (0 of 8 are), swap may deadlock: prctl(PR_SET_IO_FLUSHER): EPERM",
         "warn: swap mode: the OOM killer may end this process: writing /proc/self/oom_score_adj: EACCES",
         "warn: swap mode: memory may be swapped out: mlockall: ENOMEM, RLIMIT_MEMLOCK is 8388608",
+        "warn: swap mode: its threads may wait for other programs, swap may stall: sched_setscheduler: EPERM",
       ],
       error: null,
     });
-    expect(host.calls).toEqual(["flusher", "again", "score -1000", "lock"]);
+    expect(host.calls).toEqual(["flusher", "again", "score -1000", "lock", "priority"]);
   });
 
-  test("trusts what /proc shows, not what the calls return", () => {
+  test("trusts what /proc shows, not what the calls return", async () => {
     const host = new FakeHost();
     host.setOomScore = () => null;
     host.lockMemory = () => null;
     host.startAgain = () => null;
-    expect(entered(host).lines).toEqual([
+    host.takePriority = () => null;
+    expect((await entered(host)).lines).toEqual([
       "warn: swap mode: some threads are not IO flushers (1 of 8 are), swap may deadlock",
       "warn: swap mode: the OOM killer may end this process: oom_score_adj is 0",
       "warn: swap mode: memory may be swapped out: the kernel reports that it is not locked",
+      "warn: swap mode: its threads may wait for other programs, swap may stall: the kernel reports that they have no real-time priority",
     ]);
   });
 
-  test("with strict it refuses in one line", () => {
+  test("with strict it refuses in one line", async () => {
     const host = new FakeHost();
     host.oomRefusal = "writing /proc/self/oom_score_adj: EACCES";
-    const { error } = entered(host, { isStrict: true });
+    const { error } = await entered(host, { isStrict: true });
     expect(error).toMatchObject({
       code: "NO_DEVICE",
       message:
@@ -146,21 +180,48 @@ describe("SwapMode", () => {
     expect(host.calls).not.toContain("lock");
   });
 
-  test("with strict it refuses memory that is not locked", () => {
+  test("with strict it refuses memory that is not locked", async () => {
     const host = new FakeHost();
     host.lockRefusal = "mlockall: EPERM";
-    const { error } = entered(host, { isStrict: true });
+    const { error } = await entered(host, { isStrict: true });
     expect(String(error)).toContain("memory may be swapped out: mlockall: EPERM");
   });
 
-  test("is unavailable without a C library", () => {
-    const { lines, error } = entered(null, { isStrict: true });
+  test("locks what is mapped later, until it is left", async () => {
+    const host = new FakeHost();
+    const { clock, mode } = await entered(host);
+    clock.run(clock.now() + 10_000);
+    expect(host.calls.filter((it) => it === "lock new").length).toBeGreaterThanOrEqual(10);
+    mode.leave();
+    const { length } = host.calls;
+    clock.run(clock.now() + 10_000);
+    expect(host.calls.length).toBe(length);
+    const refusing = new FakeHost();
+    refusing.lockRefusal = "mlockall: EPERM";
+    (await entered(refusing)).clock.run(10_000);
+    expect(refusing.calls).not.toContain("lock new");
+  });
+
+  test("says why there was no rehearsal, and with strict it refuses", async () => {
+    const run = () => Promise.reject(new Error('Cannot listen on "127.0.0.1:0": no such address'));
+    const line =
+      'it may run out of memory under load, no rehearsal: Cannot listen on "127.0.0.1:0": no such address';
+    expect((await entered(new FakeHost(), { run })).lines).toContain(`warn: swap mode: ${line}`);
+    const { error } = await entered(new FakeHost(), { run, isStrict: true });
+    expect(error).toMatchObject({
+      code: "NO_DEVICE",
+      message: `Cannot run with --swap "strict": ${line}`,
+    });
+  });
+
+  test("is unavailable without a C library", async () => {
+    const { lines, error } = await entered(null, { isStrict: true });
     expect(lines).toEqual(["warn: swap mode: unavailable: no C library for bun:ffi"]);
     expect(error).toMatchObject({ code: "NO_DEVICE" });
   });
 });
 
-describe("touch()", () => {
+describe("enter()", () => {
   const MIB = 2 ** 20;
 
   /** Each slice takes three seconds. `stopAfter`: the slice after which a signal comes. */
@@ -182,7 +243,8 @@ describe("touch()", () => {
         }
       },
     };
-    await new SwapMode(null, log, { isStrict: false }).touch(holding, { clock, stop: stop.signal });
+    const mode = new SwapMode(null, { log, clock }, "on");
+    await mode.enter(holding, rehearsal(null), stop.signal);
     return [...lines, `${holding.pendingBytes / MIB} MiB are left`];
   }
 

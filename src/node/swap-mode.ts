@@ -4,13 +4,16 @@
  *     kernel needs memory -> writes a page out -> nbd -> this node -> needs memory? -> kernel ...
  *
  * A page is swapped out when no memory is free, so a node must take it without allocating memory.
- * Four things are requested from the kernel and then checked, since a request may not be granted:
+ * These are requested from the kernel and then checked, since a request may not be granted:
  *
  *     memory      program, heap, frames and records are resident and locked. No part of the node is
  *                 swapped out to itself, or read from a disk while the kernel waits for the node
  *     io flusher  when a thread of the node needs memory, the kernel does not free any by writing
  *                 pages out, since that write would wait for the node
  *     oom killer  the kernel kills the programs that fill the memory, not the node
+ *     real time   its threads go before those of other programs, which look for memory in vain, and
+ *                 may use some of the memory that the kernel keeps free (ALLOC_MIN_RESERVE in
+ *                 mm/page_alloc.c). Others have 5 % of the time at least
  *     room        frames and records are touched before the first page comes (ownStoreOptions in
  *                 node.ts). This memory is pinned, see core/memory.ts
  *
@@ -18,10 +21,10 @@
  * it is full. `FramePool.trim` and `Table.give` return nothing to the operating system. Memory that
  * it lends still grows and shrinks. That memory is locked while it is in use.
  *
- * Bytes that sockets read are in the runtime's heap, and are freed within a turn or at the next
- * collection (src/core/buffers.ts, src/core/collector.ts). Room for some of them is also made and
- * locked before the first page. The rest of that heap is not pinned. It grows in the first minutes
- * under load, mostly by what the compiler of the runtime needs.
+ * The heap of the runtime is not pinned. It grows in the first minutes under load, by what its
+ * compiler makes and by what sockets read. So once memory is locked, the node rehearses
+ * (src/rehearsal). After that, room for more such bytes is touched. What is freed of locked memory
+ * stays resident, for the next use.
  *
  * Not here: the order of a shutdown, with swapoff before the node stops (src/cli/swap/swap.ts, and
  * the units in packaging/systemd/).
@@ -33,6 +36,7 @@ import { RamsterError } from "../core/errors.ts";
 import type { HostProcess, Refusal } from "../core/host-process.ts";
 import { BYTES_PER_MIB } from "../core/limits.ts";
 import type { Log } from "../core/log.ts";
+import { Timers } from "../core/timers.ts";
 
 /** With "strict" a node exits when one of the conditions does not hold. */
 export const SWAP_SETTINGS = ["off", "on", "strict"] as const;
@@ -57,12 +61,19 @@ const COMPILER = {
   BUN_JSC_numberOfGCMarkers: "1",
 };
 
-/** 8 MiB. More would cost more memory than it saves later. */
+/** 8 MiB. */
 const CHUNKS_TOUCHED = 128;
 const CHUNK_BYTES = 64 * 1024;
 
 /** How often progress is logged. */
 const PROGRESS_MS = 5000;
+
+/**
+ * How often new memory is locked. A page that was just touched is not swapped out for a while. The
+ * runtime starts threads again that have ended for lack of work, and a page of a stack that was
+ * swapped out has stopped a node for ever.
+ */
+const LOCK_MS = 1000;
 
 /** Memory that is to become resident, in slices: see Holding. */
 interface Holdable {
@@ -70,6 +81,12 @@ interface Holdable {
   /** `pause` is called after each slice, and ends it with false. */
   touch(pause: () => Promise<boolean>): Promise<void>;
 }
+
+/**
+ * Makes the process as large as it gets under load (src/rehearsal). It is told how large it is.
+ * Rejects when it cannot.
+ */
+export type Rehearsal = (residentBytes: () => number) => Promise<{ readonly requestCount: number }>;
 
 /** The outcome of one request: what holds, or why it does not. */
 interface Finding {
@@ -80,13 +97,17 @@ interface Finding {
 export class SwapMode {
   private readonly host: HostProcess | null;
   private readonly log: Log;
+  private readonly clock: Clock;
   private readonly isStrict: boolean;
+  private readonly timers: Timers;
 
   /** `host` is null where this program cannot make requests to the kernel. */
-  constructor(host: HostProcess | null, log: Log, options: { isStrict: boolean }) {
+  constructor(host: HostProcess | null, env: { log: Log; clock: Clock }, setting: "on" | "strict") {
     this.host = host;
-    this.log = log;
-    this.isStrict = options.isStrict;
+    this.log = env.log;
+    this.clock = env.clock;
+    this.timers = new Timers(env.clock);
+    this.isStrict = setting === "strict";
   }
 
   /**
@@ -101,10 +122,29 @@ export class SwapMode {
   }
 
   /**
-   * Makes the memory for pages resident. That takes a while, so progress is logged, and `stop` ends
-   * it.
+   * Takes the memory that the node will need, while the machine still has it. Must be called when
+   * all of it is allocated, and before the node listens. A signal ends it. Rejects as `begin`
+   * throws. `leave` must follow.
    */
-  async touch(holding: Holdable, { clock, stop }: { clock: Clock; stop: AbortSignal }) {
+  async enter(holding: Holdable, rehearsal: Rehearsal, stop: AbortSignal): Promise<void> {
+    await this.touch(holding, stop);
+    if (stop.aborted) return;
+    const isLocked = this.lock();
+    // Memory that is not locked would be given back.
+    if (isLocked) await this.rehearse(rehearsal);
+    this.precede();
+    if (isLocked) this.timers.every("lock", 0, LOCK_MS, () => this.host?.lockNewMemory());
+  }
+
+  leave(): void {
+    this.timers.stop();
+  }
+
+  /**
+   * Makes the memory for pages resident. That takes a while, so progress is logged.
+   */
+  private async touch(holding: Holdable, stop: AbortSignal): Promise<void> {
+    const { clock } = this;
     const all = mibOf(holding.pendingBytes);
     if (all === 0) return;
     this.log.write("info", "ramster", `swap mode: locking ${all} MiB`);
@@ -122,17 +162,19 @@ export class SwapMode {
     });
   }
 
-  /**
-   * Must be called when all memory is allocated, and before the node listens. Throws as `begin`
-   * does.
-   */
-  lock(): void {
-    if (this.host === null) return;
-    const chunks = Array.from({ length: CHUNKS_TOUCHED }, () => {
-      return new Uint8Array(CHUNK_BYTES).fill(1);
-    });
-    this.report([locking(this.host)]);
-    for (const chunk of chunks) freeBuffer(chunk);
+  private lock(): boolean {
+    if (this.host === null) return false;
+    const finding = locking(this.host);
+    this.report([finding]);
+    return finding.holds;
+  }
+
+  private async rehearse(rehearsal: Rehearsal): Promise<void> {
+    if (this.host !== null) this.report([await rehearsing(this.host, rehearsal)]);
+  }
+
+  private precede(): void {
+    if (this.host !== null) this.report([preceding(this.host)]);
   }
 
   private report(findings: readonly Finding[]): void {
@@ -160,6 +202,24 @@ function locking(host: HostProcess): Finding {
   }
   const why = refusal ?? "the kernel reports that it is not locked";
   return { holds: false, line: `memory may be swapped out: ${why}` };
+}
+
+async function rehearsing(host: HostProcess, run: Rehearsal): Promise<Finding> {
+  const residentBytes = (): number => host.residence()?.residentBytes ?? 0;
+  const before = residentBytes();
+  try {
+    const { requestCount } = await run(residentBytes);
+    const chunks = Array.from({ length: CHUNKS_TOUCHED }, () => {
+      return new Uint8Array(CHUNK_BYTES).fill(1);
+    });
+    for (const chunk of chunks) freeBuffer(chunk);
+    const moreBytes = Math.max(0, residentBytes() - before);
+    const line = `${requestCount} requests were rehearsed, and took ${mibOf(moreBytes)}MiB`;
+    return { holds: true, line };
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    return { holds: false, line: `it may run out of memory under load, no rehearsal: ${why}` };
+  }
 }
 
 /** Starts the program once more, unless that was done. @returns why something was refused. */
@@ -190,6 +250,16 @@ function sparing(host: HostProcess): Finding {
   }
   const why = refusal ?? `oom_score_adj is ${score}`;
   return { holds: false, line: `the OOM killer may end this process: ${why}` };
+}
+
+function preceding(host: HostProcess): Finding {
+  const refusal = host.takePriority();
+  const seen = host.priorities();
+  if (seen !== null && seen.threads === seen.realTime) {
+    return { holds: true, line: "its threads have real-time priority" };
+  }
+  const why = refusal ?? "the kernel reports that they have no real-time priority";
+  return { holds: false, line: `its threads may wait for other programs, swap may stall: ${why}` };
 }
 
 function mibOf(bytes: number): number {

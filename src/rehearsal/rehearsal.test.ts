@@ -1,0 +1,80 @@
+import { expect, test } from "bun:test";
+import { SimClock } from "../../harness/sim/clock.ts";
+import { SimNetwork } from "../../harness/sim/network.ts";
+import { Lz4 } from "../compress/lz4.ts";
+import { Raw } from "../compress/raw.ts";
+import { Log } from "../core/log.ts";
+import { SeededRandom } from "../core/random.ts";
+import { HeapMemory } from "../memory/heap-memory.ts";
+import { rehearse } from "./rehearsal.ts";
+
+const MIB = 1024 * 1024;
+const memory = new HeapMemory();
+const codecs = [new Raw(memory), await Lz4.load(memory)] as const;
+
+/** A rehearsal under virtual time. `sizes`: of the process, after each burst, until the last one. */
+function world(sizes: readonly number[], stop = new AbortController()) {
+  const clock = new SimClock();
+  const network = new SimNetwork(clock, new SeededRandom(1));
+  const env = {
+    clock,
+    transport: network.transport("127.0.0.1"),
+    random: new SeededRandom(2),
+    memory,
+    hostMemory: { read: () => null, process: () => ({}) },
+    log: new Log(() => {}),
+    disk: null,
+  };
+  let reads = -1;
+  const residentBytes = (): number => {
+    reads += 1;
+    return sizes[Math.min(reads, sizes.length - 1)] ?? 0;
+  };
+  let result: unknown = null;
+  const running = rehearse(env, codecs, { residentBytes, stop: stop.signal }).then(
+    (done) => {
+      result = done;
+    },
+    (error: unknown) => {
+      result = error;
+    },
+  );
+  const end = async () => {
+    while (result === null) {
+      await new Promise<void>((resolve) => setImmediate(resolve));
+      clock.step();
+    }
+    await running;
+    return result;
+  };
+  return { clock, network, stop, end, reads: () => reads };
+}
+
+test("it ends a second after the process has stopped growing, and leaves nothing open", async () => {
+  const steady = world([100 * MIB]);
+  expect(await steady.end()).toMatchObject({ requestCount: expect.any(Number) });
+  const steadyMs = steady.clock.now();
+  expect(steadyMs).toBeGreaterThan(1000);
+  const growing = world(Array.from({ length: 60 }, (_, index) => (100 + index) * MIB));
+  const { requestCount } = (await growing.end()) as { requestCount: number };
+  expect(requestCount).toBeGreaterThan(60);
+  expect(growing.clock.now()).toBeGreaterThan(steadyMs);
+  expect(growing.network.streams.size).toBe(0);
+  expect(growing.network.listenerCount).toBe(0);
+});
+
+test("a process that grows without end is left after a while", async () => {
+  const { clock, end } = world(Array.from({ length: 1e5 }, (_, index) => index * MIB));
+  await end();
+  expect(clock.now()).toBeGreaterThan(20_000);
+  expect(clock.now()).toBeLessThan(30_000);
+});
+
+test("a signal ends it", async () => {
+  const stop = new AbortController();
+  stop.abort();
+  const { clock, network, end } = world([MIB], stop);
+  expect(await end()).toEqual({ requestCount: 0 });
+  expect(clock.now()).toBeLessThan(1000);
+  expect(network.streams.size).toBe(0);
+});
