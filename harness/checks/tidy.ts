@@ -74,7 +74,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
     "memory",
     "core",
   ],
-  rehearsal: ["node", "nbd", "compress", "net", "core"],
+  rehearsal: ["node", "nbd", "cold", "compress", "net", "core"],
   cli: [
     "monitoring",
     "systemd",

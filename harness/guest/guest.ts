@@ -10,7 +10,7 @@
  *     disk   guest's kernel -> virtio-blk -> QEMU, the client -> server
  *     nbd    guest's kernel, the client -> virtio-net -> QEMU's user network -> server
  *
- * In a third way, the guest runs a node in swap mode, and `ramster swap on` and `off`.
+ * In other ways, the guest runs a node in swap mode, and `ramster swap on` and `off`.
  *
  * It shows whether bytes come back right. It does not show how fast the server is.
  */
@@ -24,10 +24,10 @@ export interface ExportServer {
 }
 
 export interface GuestOptions {
-  /** "program": ramster in the guest attaches the export, see swap-command.sh. */
-  readonly client: "disk" | "nbd" | "program";
+  /** "program", "full": ramster in the guest attaches it, see swap-command.sh, full-memory.sh. */
+  readonly client: "disk" | "nbd" | "program" | "full";
   readonly memoryMib: number;
-  /** The memory that `walk` fills. */
+  /** The memory that `walk` fills. With "full": how much more than is available. */
   readonly walkMib: number;
   readonly passes: number;
 }

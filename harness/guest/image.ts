@@ -3,7 +3,7 @@
  * kept in the directory for temporary files.
  *
  *     Debian's cloud kernel, unpacked and not installed ---> vmlinuz, modules
- *     busybox, nbd-client, swapon and their libraries, init.sh, walk.c compiled ---> initramfs.gz
+ *     busybox, nbd-client, swapon and their libraries, scripts, walk.c compiled ---> initramfs.gz
  *
  * The names have a hash of their sources, so a changed source makes a new build.
  *
@@ -48,8 +48,9 @@ const MODULES = [
 /** These depend on the kernel's version. */
 const KERNEL_PACKAGE = "linux-image-cloud-amd64";
 
-/** The files of this folder that go into the initramfs. */
-const SCRIPTS = ["init.sh", "swap-command.sh", "walk.c", "image.ts"];
+/** Scripts that the guest runs as commands, and all files of this folder that make the initramfs. */
+const COMMANDS = ["swap-command.sh", "full-memory.sh"];
+const SCRIPTS = ["init.sh", ...COMMANDS, "walk.c", "image.ts"];
 /** The programs of this system that go into the initramfs. */
 const SYSTEM_PROGRAMS = ["nbd-client", "mkswap", "swaplabel", "swapon", "swapoff", "blkdiscard"];
 
@@ -173,7 +174,7 @@ async function pack({ modules, program }: Contents, folder: string): Promise<voi
   put(join(import.meta.dir, "init.sh"), "init");
   put(which("busybox") ?? "", "bin/busybox");
   await compile(join(root, "bin/walk"));
-  put(join(import.meta.dir, "swap-command.sh"), "bin/swap-command.sh");
+  for (const name of COMMANDS) put(join(import.meta.dir, name), `bin/${name}`);
   const programs: [from: string, to: string][] = SYSTEM_PROGRAMS.map((name) => {
     return [which(name) ?? "", `sbin/${name}`];
   });
@@ -185,8 +186,8 @@ async function pack({ modules, program }: Contents, folder: string): Promise<voi
   const found = await output(["find", modules, "-name", "*.ko"]);
   for (const path of found.trim().split("\n")) put(path, `modules/${basename(path)}`);
   writeFileSync(join(root, "modules/order"), `${MODULES.join("\n")}\n`);
-  const executables = ["init", "bin/busybox", "bin/swap-command.sh"].map((it) => join(root, it));
-  await output(["chmod", "755", ...executables]);
+  const executables = ["init", "bin/busybox", ...COMMANDS.map((name) => `bin/${name}`)];
+  await output(["chmod", "755", ...executables.map((it) => join(root, it))]);
   const archive = join(folder, "initramfs.gz");
   const line = `find . | cpio --quiet -o -H newc -R 0:0 | gzip -1 > "$0"`;
   await output(["sh", "-c", line, archive], root);

@@ -5,6 +5,7 @@
 #
 #     ramster.swap=disk                          the disk /dev/vda
 #     ramster.swap=program                       runs swap-command.sh instead, on the same export
+#     ramster.swap=full                          runs full-memory.sh instead
 #     ramster.swap=nbd ramster.port=P ramster.export=NAME    an export of the host, by nbd-client
 #     ramster.mib=N ramster.passes=N             for walk
 /bin/busybox mkdir -p /proc /sys /dev /run /var/run
@@ -35,6 +36,11 @@ if [ "$(word swap)" = program ]; then
   # The full programs come before those of busybox, as on a usual system.
   PATH=/sbin:/bin:/busybox swap-command.sh "10.0.2.2:$(word port)" "$(word export)" "$(word mib)" ||
     finish "FAIL swap-command.sh ended with $?"
+  finish "OK"
+fi
+if [ "$(word swap)" = full ]; then
+  PATH=/sbin:/bin:/busybox full-memory.sh "$(word export)" "$(word mib)" "$(word passes)" ||
+    finish "FAIL full-memory.sh ended with $?"
   finish "OK"
 fi
 

@@ -138,6 +138,25 @@ test.skipIf(reason !== null && !areToolsRequired)(
   TEST_MS,
 );
 
+test.skipIf(reason !== null && !areToolsRequired)(
+  `a guest whose memory is full swaps on a node that it runs itself${title}`,
+  async () => {
+    await using world = new ProcessWorld();
+    const image = await guestImageWith(compiledProgram(), world.directory);
+    const server = { host: "127.0.0.1", port: 1, exportName: EXPORT };
+    const options = { client: "full", memoryMib: 608, walkMib: 48, passes: 1 } as const;
+    await using guest = new Guest(image, server, options);
+    const { pagesIn, pagesOut } = await guest.result();
+    expect(pagesIn).toBeGreaterThan(10_000);
+    expect(pagesOut).toBeGreaterThan(10_000);
+    const text = guest.lines.join("\n");
+    expect(text).toContain("its threads have real-time priority");
+    expect(text).toContain("requests were rehearsed");
+    expect(text).not.toMatch(/I\/O error|Out of memory/);
+  },
+  TEST_MS,
+);
+
 /** Needed to mount, and to attach loop devices and swap. */
 const CAP_SYS_ADMIN = 21n;
 const HOST_TOOLS = ["nbdfuse", "losetup", "mkswap", "swapon", "timeout", "gcc"];

@@ -119,7 +119,7 @@ export async function run(
     // Before it joins: the cluster would declare a node dead that does not answer meanwhile.
     reports.starting("making memory ready");
     const rehearsal: Rehearsal = (residentBytes) =>
-      rehearse({ ...env, memory: openMemory() }, codecs, { residentBytes, stop });
+      rehearse({ ...env, recompressor, memory: openMemory() }, codecs, { residentBytes, stop });
     if (holding !== null) await swapMode?.enter(holding, rehearsal, stop);
     if (stop.aborted) return EXIT.DONE;
     const stopped = aborted(stop);

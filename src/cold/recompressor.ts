@@ -13,6 +13,8 @@ import type { ZpageBatch } from "./zpage-batch.ts";
 export const BATCH_ZPAGES = 32;
 /** Zpages that a dictionary is trained from. */
 export const SAMPLE_ZPAGES = 512;
+/** Pages after which the code of a job is compiled. They take a third of a second. */
+export const WARM_UP_PAGES = 8192;
 export const DICTIONARY_BYTES = 64 * 1024;
 
 export interface RecompressorSink {

@@ -17,13 +17,10 @@ import { OwnThread } from "../memory/own-thread.ts";
 import type { FromWorker, ToWorker } from "./messages.ts";
 import { openRecompression } from "./open-recompression.ts";
 import type { Recompression } from "./recompression.ts";
-import { BATCH_ZPAGES } from "./recompressor.ts";
+import { BATCH_ZPAGES, WARM_UP_PAGES } from "./recompressor.ts";
 import { ZpageBatch } from "./zpage-batch.ts";
 
 declare const self: Worker;
-
-/** Pages after which the code of a job is compiled. They take a third of a second. */
-const WARM_UP_PAGES = 8192;
 
 interface Open {
   readonly work: Recompression;

@@ -22,8 +22,11 @@ import {
 } from "../nbd/protocol.ts";
 import type { Stream, StreamEvents } from "../net/transport.ts";
 
-/** A kernel has up to 128 requests under way, most of them of one page, the longest of 32. */
-const REQUESTS_MAX = 128;
+/**
+ * A kernel may have 128 requests under way. Most are of one page, or of the eight that it reads
+ * ahead, and the longest are of 32.
+ */
+const REQUESTS_MAX = 16;
 const PAGES_MAX = 32;
 /** Size and flags of the export. */
 const EXPORT_REPLY_BYTES = 10;
@@ -79,8 +82,7 @@ export class RehearsalClient implements StreamEvents {
     const count = 1 + below(random, REQUESTS_MAX);
     this.repliesMissing = count;
     for (let cookie = 0; cookie < count; cookie += 1) {
-      const isLong = below(random, 4) === 0;
-      const pages = 1 + below(random, isLong ? PAGES_MAX : 2);
+      const pages = 1 + below(random, below(random, 8) === 0 ? PAGES_MAX : 8);
       await this.request(cookie, below(random, this.pageCount - pages), pages);
     }
     await this.until(() => this.repliesMissing === 0);

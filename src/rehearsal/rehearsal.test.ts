@@ -1,6 +1,8 @@
 import { expect, test } from "bun:test";
 import { SimClock } from "../../harness/sim/clock.ts";
 import { SimNetwork } from "../../harness/sim/network.ts";
+import { SimRecompressor } from "../../harness/sim/recompressor.ts";
+import { type RecompressorSink, WARM_UP_PAGES } from "../cold/recompressor.ts";
 import { Lz4 } from "../compress/lz4.ts";
 import { Raw } from "../compress/raw.ts";
 import { Log } from "../core/log.ts";
@@ -12,14 +14,39 @@ const MIB = 1024 * 1024;
 const memory = new HeapMemory();
 const codecs = [new Raw(memory), await Lz4.load(memory)] as const;
 
+/** Counts its jobs and its dictionaries. */
+class CountedRecompressor extends SimRecompressor {
+  zpages = 0;
+  readonly numbers: number[] = [];
+  readonly removed: number[] = [];
+
+  override recompress(sink: RecompressorSink): void {
+    this.zpages += this.batch.count;
+    super.recompress(sink);
+  }
+
+  override add(number: number, dictionary: Uint8Array): boolean {
+    this.numbers.push(number);
+    return super.add(number, dictionary);
+  }
+
+  override remove(number: number): void {
+    this.removed.push(number);
+    super.remove(number);
+  }
+}
+
 /** A rehearsal under virtual time. `sizes`: of the process, after each burst, until the last one. */
-function world(sizes: readonly number[], stop = new AbortController()) {
+function world(sizes: readonly number[], { stop = new AbortController(), cold = false } = {}) {
   const clock = new SimClock();
+  const random = new SeededRandom(2);
+  const recompressor = cold ? new CountedRecompressor({ clock, random }, codecs) : null;
   const network = new SimNetwork(clock, new SeededRandom(1));
   const env = {
     clock,
     transport: network.transport("127.0.0.1"),
-    random: new SeededRandom(2),
+    random,
+    recompressor,
     memory,
     hostMemory: { read: () => null, process: () => ({}) },
     log: new Log(() => {}),
@@ -47,7 +74,7 @@ function world(sizes: readonly number[], stop = new AbortController()) {
     await running;
     return result;
   };
-  return { clock, network, stop, end, reads: () => reads };
+  return { clock, network, recompressor, end };
 }
 
 test("it ends a second after the process has stopped growing, and leaves nothing open", async () => {
@@ -73,8 +100,28 @@ test("a process that grows without end is left after a while", async () => {
 test("a signal ends it", async () => {
   const stop = new AbortController();
   stop.abort();
-  const { clock, network, end } = world([MIB], stop);
+  const { clock, network, end } = world([MIB], { stop });
   expect(await end()).toEqual({ requestCount: 0 });
   expect(clock.now()).toBeLessThan(1000);
   expect(network.streams.size).toBe(0);
+});
+
+test("the Worker for cold pages has its share, and its dictionary is gone afterwards", async () => {
+  const { recompressor, end } = world([MIB], { cold: true });
+  await end();
+  expect(recompressor?.zpages).toBeGreaterThanOrEqual(WARM_UP_PAGES);
+  expect(recompressor?.numbers).toEqual([1]);
+  expect(recompressor?.removed).toEqual([1]);
+});
+
+test("a Worker that fails, or never answers, keeps no node from starting", async () => {
+  const failing = world([MIB], { cold: true });
+  if (failing.recompressor !== null) failing.recompressor.failPercent = 100;
+  expect(await failing.end()).toMatchObject({ requestCount: expect.any(Number) });
+  expect(failing.recompressor?.numbers).toEqual([]);
+  const stop = new AbortController();
+  const silent = world([MIB], { cold: true, stop });
+  silent.recompressor?.close(); // Its jobs call nobody back.
+  silent.clock.after(5000, () => stop.abort());
+  expect(await silent.end()).toEqual({ requestCount: 0 });
 });

@@ -11,9 +11,9 @@
  *
  * It ends when the process has stopped growing, or after a while.
  *
- * Not here: the requests (rehearsal-client.ts).
+ * Not here: the requests (rehearsal-client.ts), jobs of the Worker (cold-rehearsal.ts).
  */
-import type { Codec } from "../compress/codec.ts";
+import { CODEC, type Codec } from "../compress/codec.ts";
 import type { Clock } from "../core/clock.ts";
 import type { HostMemory } from "../core/host-memory.ts";
 import { BYTES_PER_MIB } from "../core/limits.ts";
@@ -21,6 +21,7 @@ import { Log } from "../core/log.ts";
 import { parseAddress, type TcpAddress } from "../net/address.ts";
 import { type NodeSettings, nodeConfig } from "../node/config.ts";
 import { type Listening, Node, type NodeEnvironment } from "../node/node.ts";
+import { rehearseCold } from "./cold-rehearsal.ts";
 import { RehearsalClient } from "./rehearsal-client.ts";
 
 const LOOPBACK: TcpAddress = { kind: "tcp", host: "127.0.0.1", port: 0 };
@@ -60,6 +61,12 @@ export async function rehearse(
   options: RehearsalOptions,
 ): Promise<{ requestCount: number }> {
   await using nodes = new AsyncDisposableStack();
+  const { recompressor = null } = env;
+  const codec = codecs[CODEC.LZ4];
+  if (recompressor !== null && codec !== undefined) {
+    await Promise.race([rehearseCold(recompressor, codec, env.random), aborted(options.stop)]);
+    if (options.stop.aborted) return { requestCount: 0 };
+  }
   const log = new Log(() => {});
   const outside = { ...env, log, hostMemory: UNSEEN, disk: null, recompressor: null };
   const start = (settings: NodeSettings): Promise<Listening> => {
@@ -89,6 +96,13 @@ export async function rehearse(
   nodes.defer(() => stream.terminate());
   await client.negotiate(EXPORT.name);
   return { requestCount: await untilSteady(env.clock, client, options) };
+}
+
+function aborted(stop: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (stop.aborted) resolve();
+    else stop.addEventListener("abort", () => resolve(), { once: true });
+  });
 }
 
 /** @returns how many requests were answered. */
