@@ -8,7 +8,7 @@ set -e
 export=$1 more=$2 passes=$3
 address=unix:/run/nbd.sock
 
-ramster node --number=1 --gossip=none --listen=127.0.0.1:0 --insecure --memory=96MiB --lend=0 \
+ramster node --number=1 --gossip=none --listen=127.0.0.1:0 --insecure --memory=160MiB --lend=0 \
   --swap=strict --client=unix:/run/client.sock --nbd="$address" --export="$export=256MiB" &
 node=$!
 until [ -S /run/client.sock ]; do

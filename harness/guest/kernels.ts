@@ -144,7 +144,7 @@ test.skipIf(reason !== null && !areToolsRequired)(
     await using world = new ProcessWorld();
     const image = await guestImageWith(compiledProgram(), world.directory);
     const server = { host: "127.0.0.1", port: 1, exportName: EXPORT };
-    const options = { client: "full", memoryMib: 608, walkMib: 48, passes: 1 } as const;
+    const options = { client: "full", memoryMib: 704, walkMib: 48, passes: 1 } as const;
     await using guest = new Guest(image, server, options);
     const { pagesIn, pagesOut } = await guest.result();
     expect(pagesIn).toBeGreaterThan(10_000);
