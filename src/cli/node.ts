@@ -98,8 +98,7 @@ export async function run(
     key === null ? null : new Keyring(key.gossipKeys, outside.random, key.readGossipKeys);
   const limits = doorLimits(descriptorLimit());
   const membership = openMembership({ ...outside, log, keyring, limits }, config);
-  const availableBytes = () => holdableBytes(hostMemory.read());
-  const holding = swapMode === null ? null : new Holding(availableBytes);
+  const holding = swapMode === null ? null : new Holding(() => holdableBytes(hostMemory.read()));
   const memory = openMemory(holding);
   const inSwapMode = swapMode !== null;
   const disk = config.spillPath === null ? null : openDisk(config.spillPath, { inSwapMode, warn });
@@ -118,8 +117,9 @@ export async function run(
     running.node = node;
     // Before it joins: the cluster would declare a node dead that does not answer meanwhile.
     reports.starting("making memory ready");
+    const scene = { ...env, recompressor, memory: openMemory() };
     const rehearsal: Rehearsal = (residentBytes) =>
-      rehearse({ ...env, recompressor, memory: openMemory() }, codecs, { residentBytes, stop });
+      rehearse(scene, codecs, { config, residentBytes, stop });
     if (holding !== null) await swapMode?.enter(holding, rehearsal, stop);
     if (stop.aborted) return EXIT.DONE;
     const stopped = aborted(stop);

@@ -58,7 +58,8 @@ function world(sizes: readonly number[], { stop = new AbortController(), cold = 
     return sizes[Math.min(reads, sizes.length - 1)] ?? 0;
   };
   let result: unknown = null;
-  const running = rehearse(env, codecs, { residentBytes, stop: stop.signal }).then(
+  const config = { codec: "wasm", placement: "blocks", seal: true } as const;
+  const running = rehearse(env, codecs, { config, residentBytes, stop: stop.signal }).then(
     (done) => {
       result = done;
     },

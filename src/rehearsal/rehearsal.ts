@@ -19,7 +19,7 @@ import type { HostMemory } from "../core/host-memory.ts";
 import { BYTES_PER_MIB } from "../core/limits.ts";
 import { Log } from "../core/log.ts";
 import { parseAddress, type TcpAddress } from "../net/address.ts";
-import { type NodeSettings, nodeConfig } from "../node/config.ts";
+import { type NodeConfig, type NodeSettings, nodeConfig } from "../node/config.ts";
 import { type Listening, Node, type NodeEnvironment } from "../node/node.ts";
 import { rehearseCold } from "./cold-rehearsal.ts";
 import { RehearsalClient } from "./rehearsal-client.ts";
@@ -49,6 +49,8 @@ const USUAL = {
 } as const;
 
 export interface RehearsalOptions {
+  /** Of the node itself. */
+  readonly config: Pick<NodeConfig, "codec" | "placement" | "seal">;
   /** Of this process. */
   readonly residentBytes: () => number;
   readonly stop: AbortSignal;
@@ -62,11 +64,12 @@ export async function rehearse(
 ): Promise<{ requestCount: number }> {
   await using nodes = new AsyncDisposableStack();
   const { recompressor = null } = env;
-  const codec = codecs[CODEC.LZ4];
-  if (recompressor !== null && codec !== undefined) {
-    await Promise.race([rehearseCold(recompressor, codec, env.random), aborted(options.stop)]);
+  const lz4 = codecs[CODEC.LZ4];
+  if (recompressor !== null && lz4 !== undefined) {
+    await Promise.race([rehearseCold(recompressor, lz4, env.random), aborted(options.stop)]);
     if (options.stop.aborted) return { requestCount: 0 };
   }
+  const { codec, placement, seal } = options.config;
   const log = new Log(() => {});
   const outside = { ...env, log, hostMemory: UNSEEN, disk: null, recompressor: null };
   const start = (settings: NodeSettings): Promise<Listening> => {
@@ -76,11 +79,15 @@ export async function rehearse(
   };
   const { listen } = await start({
     role: "server",
+    placement,
     number: LENDER,
     name: "lender",
     lendBytes: LENDER_BYTES,
   });
   const { nbd } = await start({
+    codec,
+    placement,
+    seal,
     number: OWNER,
     name: "owner",
     memoryBytes: OWNER_BYTES,
