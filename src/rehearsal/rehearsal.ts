@@ -32,9 +32,10 @@ const LENDER_BYTES = 16 * BYTES_PER_MIB;
 const OWNER = 1;
 const LENDER = 2;
 
-/** The process has stopped growing when it grew by less than this for so long. */
+/** The process has stopped growing when it grew by less for so long, and with so many requests. */
 const STEADY_BYTES = 1024 * 1024;
 const STEADY_MS = 1000;
+const STEADY_REQUESTS = 5000;
 const LONGEST_MS = 20_000;
 
 /** The lender lends what it has, however full the machine is. */
@@ -120,6 +121,7 @@ async function untilSteady(
 ): Promise<number> {
   const startMs = clock.now();
   let steadyMs = startMs;
+  let steadyRequests = 0;
   let bytes = residentBytes();
   let requestCount = 0;
   while (!stop.aborted && clock.now() - startMs < LONGEST_MS) {
@@ -128,8 +130,10 @@ async function untilSteady(
     if (nowBytes - bytes >= STEADY_BYTES) {
       bytes = nowBytes;
       steadyMs = clock.now();
+      steadyRequests = requestCount;
     }
-    if (clock.now() - steadyMs >= STEADY_MS) break;
+    const isSteady = requestCount - steadyRequests >= STEADY_REQUESTS;
+    if (isSteady && clock.now() - steadyMs >= STEADY_MS) break;
   }
   return requestCount;
 }
