@@ -17,6 +17,7 @@ export async function rehearseCold(
   codec: Codec,
   random: Random,
 ): Promise<void> {
+  if (!recompressor.isUsable) return;
   const pages = new Pages(codec, random);
   const dictionary = recompressor.hasDictionaries ? await trained(recompressor, pages) : null;
   const isAdded = dictionary !== null && recompressor.add(NUMBER, dictionary);

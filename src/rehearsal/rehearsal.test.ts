@@ -17,11 +17,13 @@ const codecs = [new Raw(memory), await Lz4.load(memory)] as const;
 /** Counts its jobs and its dictionaries. */
 class CountedRecompressor extends SimRecompressor {
   zpages = 0;
+  isSilent = false;
   readonly numbers: number[] = [];
   readonly removed: number[] = [];
 
   override recompress(sink: RecompressorSink): void {
     this.zpages += this.batch.count;
+    if (this.isSilent) return;
     super.recompress(sink);
   }
 
@@ -120,9 +122,12 @@ test("a Worker that fails, or never answers, keeps no node from starting", async
   if (failing.recompressor !== null) failing.recompressor.failPercent = 100;
   expect(await failing.end()).toMatchObject({ requestCount: expect.any(Number) });
   expect(failing.recompressor?.numbers).toEqual([]);
+  const unusable = world([MIB], { cold: true });
+  if (unusable.recompressor !== null) unusable.recompressor.isUsable = false;
+  expect(await unusable.end()).toMatchObject({ requestCount: expect.any(Number) });
   const stop = new AbortController();
   const silent = world([MIB], { cold: true, stop });
-  silent.recompressor?.close(); // Its jobs call nobody back.
+  if (silent.recompressor !== null) silent.recompressor.isSilent = true;
   silent.clock.after(5000, () => stop.abort());
   expect(await silent.end()).toEqual({ requestCount: 0 });
 });
