@@ -21,6 +21,7 @@ const JOB_MS_MAX = 40;
 export class SimRecompressor implements Recompressor {
   readonly library = "a model";
   readonly hasDictionaries = true;
+  readonly isStarting = false;
   isUsable = true;
   readonly sampleZpages = SAMPLE_ZPAGES;
   readonly batch = ZpageBatch.make(BATCH_ZPAGES);

@@ -16,6 +16,7 @@
  * Its log goes to stderr, with one line for each event. A service manager hears from it as well
  * (service-reports.ts).
  */
+import type { Codec } from "../compress/codec.ts";
 import { assert } from "../core/assert.ts";
 import type { Clock } from "../core/clock.ts";
 import { Collector } from "../core/collector.ts";
@@ -38,7 +39,7 @@ import { withAdvertised } from "../node/advertise.ts";
 import type { NodeConfig } from "../node/config.ts";
 import { openMembership } from "../node/membership.ts";
 import { checkMemoryRoom } from "../node/memory-room.ts";
-import { Node } from "../node/node.ts";
+import { Node, type NodeEnvironment } from "../node/node.ts";
 import { checkPorts } from "../node/ports.ts";
 import { type Rehearsal, SwapMode } from "../node/swap-mode.ts";
 import { rehearse } from "../rehearsal/rehearsal.ts";
@@ -117,10 +118,9 @@ export async function run(
     running.node = node;
     // Before it joins: the cluster would declare a node dead that does not answer meanwhile.
     reports.starting("making memory ready");
-    const scene = { ...env, recompressor, memory: openMemory() };
-    const rehearsal: Rehearsal = (residentBytes) =>
-      rehearse(scene, codecs, { config, residentBytes, stop });
-    if (holding !== null) await swapMode?.enter(holding, rehearsal, stop);
+    const rehearsal = rehearsalOf({ ...env, recompressor }, codecs, { config, stop });
+    const mayLock = () => recompressor?.isStarting !== true;
+    if (holding !== null) await swapMode?.enter({ holding, rehearsal, mayLock, stop });
     if (stop.aborted) return EXIT.DONE;
     const stopped = aborted(stop);
     reports.starting("joining the cluster");
@@ -147,6 +147,16 @@ export async function run(
 
 function openSwapMode(env: { log: Log; clock: Clock }, { swap }: NodeConfig): SwapMode | null {
   return swap === "off" ? null : new SwapMode(openProcess(), env, swap);
+}
+
+function rehearsalOf(
+  env: NodeEnvironment,
+  codecs: readonly Codec[],
+  options: { config: NodeConfig; stop: AbortSignal },
+): Rehearsal {
+  // The memory of the node itself pins what it reserves.
+  const scene = { ...env, memory: openMemory() };
+  return (residentBytes) => rehearse(scene, codecs, { ...options, residentBytes });
 }
 
 function openLog(config: NodeConfig, who: WhoWrites, clock: Clock, output: Output): Log {

@@ -34,6 +34,8 @@ export interface Recompressor {
   readonly hasDictionaries: boolean;
   /** False: it has failed too often, and takes no more jobs. */
   readonly isUsable: boolean;
+  /** A Worker starts, and makes its memory. */
+  readonly isStarting: boolean;
   /** How many zpages a sample has: SAMPLE_ZPAGES. */
   readonly sampleZpages: number;
   /**

@@ -9,7 +9,7 @@
  * that was done there is no next one. A job that comes during the pause waits for its end.
  *
  * In swap mode (node/swap-mode.ts) the memory of the first Worker is locked with all other. That of
- * a later one is not: nothing waits for it.
+ * a later one is locked soon after it is ready.
  *
  * Not here: what a job does (recompression.ts), and what a Worker is (start-worker.ts).
  */
@@ -98,6 +98,10 @@ export class WorkerRecompressor implements Recompressor {
 
   get isUsable(): boolean {
     return !this.isClosed && this.failuresInARow < FAILURES_MAX;
+  }
+
+  get isStarting(): boolean {
+    return this.worker !== null && !this.isReady;
   }
 
   recompress(sink: RecompressorSink): void {

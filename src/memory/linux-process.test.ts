@@ -7,7 +7,7 @@ import {
   parseLibcPath,
   parseMapping,
   parseTaskFlags,
-  parseTaskPriority,
+  parseTaskPolicy,
 } from "./proc-text.ts";
 
 describe("parseMapping()", () => {
@@ -62,13 +62,12 @@ describe("parseTaskFlags()", () => {
   );
 });
 
-test("parseTaskPriority() finds nice value and policy behind a name of any characters", () => {
+test("parseTaskPolicy() finds the policy behind a name of any characters", () => {
   const words = Array.from({ length: 49 }, (_, index) => `${index + 4}`);
-  words[19 - 4] = "-5";
   words[41 - 4] = "2";
-  expect(parseTaskPriority(`12 (a) R 1) S ${words.join(" ")}\n`)).toEqual({ nice: -5, policy: 2 });
-  expect(parseTaskPriority(`12 (a) S ${words.slice(0, 30).join(" ")}`)).toBeNull();
-  expect(parseTaskPriority("")).toBeNull();
+  expect(parseTaskPolicy(`12 (a) R 1) S ${words.join(" ")}\n`)).toBe(2);
+  expect(parseTaskPolicy(`12 (a) S ${words.slice(0, 30).join(" ")}`)).toBeNull();
+  expect(parseTaskPolicy("")).toBeNull();
 });
 
 test("parseKib() reads the status of a process", () => {

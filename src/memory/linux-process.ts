@@ -24,7 +24,7 @@ import { dlopen, type Pointer, ptr, read } from "bun:ffi";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { assert } from "../core/assert.ts";
 import type { HostProcess, Refusal, Residence, Variables } from "../core/host-process.ts";
-import { parseKib, parseMapping, parseTaskFlags, parseTaskPriority } from "./proc-text.ts";
+import { parseKib, parseMapping, parseTaskFlags, parseTaskPolicy } from "./proc-text.ts";
 import { POLICY, REAL_TIME_PRIORITY, SYSCALL, setPolicy } from "./scheduling.ts";
 
 /** <sys/mman.h>: MCL_CURRENT and MCL_ONFAULT (Linux 4.4). */
@@ -44,10 +44,15 @@ const PF_MEMALLOC_NOIO = 0x0008_0000;
  */
 const RESERVATION_BYTES_MIN = 2 * 1024 * 1024;
 
+/** How often threads are looked for that have been started meanwhile. */
+const PRIORITY_PASSES = 3;
+
 /** <errno.h>: the errors of these calls. */
+const ENDED = "ESRCH";
 const ERRNO: Readonly<Record<number, string>> = {
   1: "EPERM",
   2: "ENOENT",
+  3: ENDED,
   11: "EAGAIN",
   12: "ENOMEM",
   13: "EACCES",
@@ -125,9 +130,14 @@ export class LinuxProcess implements HostProcess {
   }
 
   takePriority(): Refusal {
-    for (const { thread } of usualThreads()) {
-      if (setPolicy(this.libc, thread, POLICY.ROUND_ROBIN, REAL_TIME_PRIORITY)) continue;
-      return `sched_setscheduler: ${this.errno()}`;
+    // A thread that is not real-time yet may start another one meanwhile.
+    for (let pass = 0; pass < PRIORITY_PASSES; pass += 1) {
+      for (const { thread, isRealTime } of usualThreads()) {
+        if (isRealTime) continue;
+        if (setPolicy(this.libc, thread, POLICY.ROUND_ROBIN, REAL_TIME_PRIORITY)) continue;
+        const error = this.errno();
+        if (error !== ENDED) return `sched_setscheduler: ${error}`;
+      }
     }
     return null;
   }
@@ -135,9 +145,7 @@ export class LinuxProcess implements HostProcess {
   priorities(): { threads: number; realTime: number } | null {
     const seen = usualThreads();
     if (seen.length === 0) return null;
-    const { FIFO, ROUND_ROBIN } = POLICY;
-    const realTime = seen.filter(({ policy }) => policy === FIFO || policy === ROUND_ROBIN);
-    return { threads: seen.length, realTime: realTime.length };
+    return { threads: seen.length, realTime: seen.filter((it) => it.isRealTime).length };
   }
 
   startAgain(variables: Variables): Refusal {
@@ -187,15 +195,15 @@ export class LinuxProcess implements HostProcess {
   }
 }
 
-/** The threads that have not lowered their priority below that of the main thread. */
+/** The threads that have not lowered their priority (own-thread.ts). */
 function usualThreads() {
-  const threads = threadsOf("/proc/self/task").flatMap((name) => {
+  const { FIFO, ROUND_ROBIN, BATCH } = POLICY;
+  return threadsOf("/proc/self/task").flatMap((name) => {
     const text = readText(`/proc/self/task/${name}/stat`);
-    const priority = text === null ? null : parseTaskPriority(text);
-    return priority === null ? [] : [{ thread: Number(name), ...priority }];
+    const policy = text === null ? null : parseTaskPolicy(text);
+    if (policy === null || policy === BATCH) return [];
+    return [{ thread: Number(name), isRealTime: policy === FIFO || policy === ROUND_ROBIN }];
   });
-  const main = threads.find(({ thread }) => thread === process.pid);
-  return threads.filter(({ nice }) => main !== undefined && nice <= main.nice);
 }
 
 /** The arguments of execve: pointers to words that end in zero, then a null pointer. */

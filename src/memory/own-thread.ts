@@ -53,9 +53,12 @@ export class OwnThread {
     }
   }
 
-  /** For good: only a privileged thread may take it back. A real-time thread is one no more. */
+  /**
+   * For good: only a privileged thread may take it back. The thread is SCHED_BATCH from then on, by
+   * which LinuxProcess knows it.
+   */
   lowerPriority(): Refusal {
-    if (!setPolicy(this.libc, 0, POLICY.OTHER, 0)) return "the kernel refuses sched_setscheduler";
+    if (!setPolicy(this.libc, 0, POLICY.BATCH, 0)) return "the kernel refuses sched_setscheduler";
     const nice = this.libc.getpriority(PRIO_PROCESS, 0) + NICE_MORE;
     const isSet = this.libc.setpriority(PRIO_PROCESS, 0, Math.min(nice, NICE_MAX)) === 0;
     return isSet ? null : "the kernel refuses setpriority";

@@ -125,14 +125,15 @@ export function parseTaskFlags(text: string): number | null {
   return numberIn(taskWords(text)[9]);
 }
 
-/** The nice value and the scheduling policy there: words 19 and 41. */
-export function parseTaskPriority(text: string): { nice: number; policy: number } | null {
-  const words = taskWords(text);
-  const [nice, policy] = [numberIn(words[19]), numberIn(words[41])];
-  return nice === null || policy === null ? null : { nice, policy };
+/** The scheduling policy there: word 41. */
+export function parseTaskPolicy(text: string): number | null {
+  return numberIn(taskWords(text)[41]);
 }
 
-/** From the third on, by their number in proc_pid_stat(5). The second is a name in brackets. */
+/**
+ * The words of such a file, at the numbers that proc_pid_stat(5) gives them. The first two are left
+ * out, since the second is a name in brackets.
+ */
 function taskWords(text: string): string[] {
   const end = text.lastIndexOf(") ");
   return end < 0

@@ -2,7 +2,7 @@
 import { ptr } from "bun:ffi";
 
 /** <sched.h> */
-export const POLICY = { OTHER: 0, FIFO: 1, ROUND_ROBIN: 2 } as const;
+export const POLICY = { OTHER: 0, FIFO: 1, ROUND_ROBIN: 2, BATCH: 3 } as const;
 /** The lowest priority of a real-time thread. Others have 0. */
 export const REAL_TIME_PRIORITY = 1;
 

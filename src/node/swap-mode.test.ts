@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { SimClock } from "../../harness/sim/clock.ts";
+import { RamsterError } from "../core/errors.ts";
 import type { HostProcess, Refusal } from "../core/host-process.ts";
 import { Log } from "../core/log.ts";
 import { SwapMode } from "./swap-mode.ts";
@@ -86,7 +87,10 @@ const rehearsal = (host: HostProcess | null) => async () => {
 };
 
 /** The lines of the log, and the error that was thrown. */
-async function entered(host: HostProcess | null, { isStrict = false, run = rehearsal(host) } = {}) {
+async function entered(
+  host: HostProcess | null,
+  { isStrict = false, run = rehearsal(host), mayLock = (): boolean => true } = {},
+) {
   const lines: string[] = [];
   const log = new Log((level, _area, line) => lines.push(`${level}: ${line}`));
   const clock = new SimClock();
@@ -95,7 +99,8 @@ async function entered(host: HostProcess | null, { isStrict = false, run = rehea
   try {
     mode.begin();
     const holding = { pendingBytes: 0, touch: async () => {} };
-    await mode.enter(holding, run, new AbortController().signal);
+    const { signal: stop } = new AbortController();
+    await mode.enter({ holding, rehearsal: run, mayLock, stop });
   } catch (thrown) {
     error = thrown;
   }
@@ -196,6 +201,9 @@ describe("SwapMode", () => {
     const { length } = host.calls;
     clock.run(clock.now() + 10_000);
     expect(host.calls.length).toBe(length);
+    const busy = new FakeHost();
+    (await entered(busy, { mayLock: () => false })).clock.run(10_000);
+    expect(busy.calls).not.toContain("lock new");
     const refusing = new FakeHost();
     refusing.lockRefusal = "mlockall: EPERM";
     (await entered(refusing)).clock.run(10_000);
@@ -203,7 +211,10 @@ describe("SwapMode", () => {
   });
 
   test("says why there was no rehearsal, and with strict it refuses", async () => {
-    const run = () => Promise.reject(new Error('Cannot listen on "127.0.0.1:0": no such address'));
+    const run = () => {
+      const why = 'Cannot listen on "127.0.0.1:0": no such address';
+      return Promise.reject(new RamsterError("CANNOT_LISTEN", why));
+    };
     const line =
       'it may run out of memory under load, no rehearsal: Cannot listen on "127.0.0.1:0": no such address';
     expect((await entered(new FakeHost(), { run })).lines).toContain(`warn: swap mode: ${line}`);
@@ -244,7 +255,8 @@ describe("enter()", () => {
       },
     };
     const mode = new SwapMode(null, { log, clock }, "on");
-    await mode.enter(holding, rehearsal(null), stop.signal);
+    const entry = { holding, rehearsal: rehearsal(null), mayLock: () => true };
+    await mode.enter({ ...entry, stop: stop.signal });
     return [...lines, `${holding.pendingBytes / MIB} MiB are left`];
   }
 

@@ -13,7 +13,7 @@
  *     oom killer  the kernel kills the programs that fill the memory, not the node
  *     real time   its threads go before those of other programs, which look for memory in vain, and
  *                 may use some of the memory that the kernel keeps free (ALLOC_MIN_RESERVE in
- *                 mm/page_alloc.c). Others have 5 % of the time at least
+ *                 mm/page_alloc.c). Others have 5 % of the time by default
  *     room        frames and records are touched before the first page comes (ownStoreOptions in
  *                 node.ts). This memory is pinned, see core/memory.ts
  *
@@ -36,7 +36,7 @@ import { BYTES_PER_MIB } from "../core/limits.ts";
 import type { Log } from "../core/log.ts";
 import { Timers } from "../core/timers.ts";
 
-/** With "strict" a node exits when one of the conditions does not hold. */
+/** With "strict" a node exits when one of the conditions does not hold, except for real time. */
 export const SWAP_SETTINGS = ["off", "on", "strict"] as const;
 
 /** The OOM killer never kills a process with this score. */
@@ -81,6 +81,18 @@ interface Holdable {
  */
 export type Rehearsal = (residentBytes: () => number) => Promise<{ readonly requestCount: number }>;
 
+export interface Entry {
+  readonly holding: Holdable;
+  readonly rehearsal: Rehearsal;
+  /**
+   * Whether what is new may be locked now. The engine ends the process if the memory of a
+   * WebAssembly instance is locked while it is made, as a Worker does when it starts.
+   */
+  readonly mayLock: () => boolean;
+  /** A signal ends the entry. */
+  readonly stop: AbortSignal;
+}
+
 /** The outcome of one request: what holds, or why it does not. */
 interface Finding {
   readonly holds: boolean;
@@ -119,14 +131,18 @@ export class SwapMode {
    * all of it is allocated, and before the node listens. A signal ends it. Rejects as `begin`
    * throws. `leave` must follow.
    */
-  async enter(holding: Holdable, rehearsal: Rehearsal, stop: AbortSignal): Promise<void> {
+  async enter({ holding, rehearsal, mayLock, stop }: Entry): Promise<void> {
     await this.touch(holding, stop);
     if (stop.aborted) return;
     const isLocked = this.lock();
     // Memory that is not locked would be given back.
-    if (isLocked) await this.rehearse(rehearsal);
+    if (isLocked) await this.rehearse(rehearsal, stop);
+    if (stop.aborted) return;
     this.precede();
-    if (isLocked) this.timers.every("lock", 0, LOCK_MS, () => this.host?.lockNewMemory());
+    if (isLocked)
+      this.timers.every("lock", 0, LOCK_MS, () => {
+        if (mayLock()) this.host?.lockNewMemory();
+      });
   }
 
   leave(): void {
@@ -162,18 +178,23 @@ export class SwapMode {
     return finding.holds;
   }
 
-  private async rehearse(rehearsal: Rehearsal): Promise<void> {
-    if (this.host !== null) this.report([await rehearsing(this.host, rehearsal)]);
+  private async rehearse(rehearsal: Rehearsal, stop: AbortSignal): Promise<void> {
+    if (this.host === null) return;
+    const finding = await rehearsing(this.host, rehearsal);
+    if (!stop.aborted) this.report([finding]);
   }
 
+  /** "strict" does not demand it: some kernels give no real-time priority to anybody. */
   private precede(): void {
-    if (this.host !== null) this.report([preceding(this.host)]);
+    if (this.host !== null) this.write(preceding(this.host));
+  }
+
+  private write({ holds, line }: Finding): void {
+    this.log.write(holds ? "info" : "warn", "ramster", `swap mode: ${line}`);
   }
 
   private report(findings: readonly Finding[]): void {
-    for (const { holds, line } of findings) {
-      this.log.write(holds ? "info" : "warn", "ramster", `swap mode: ${line}`);
-    }
+    for (const finding of findings) this.write(finding);
     const missing = findings.filter(({ holds }) => !holds);
     if (!this.isStrict || missing.length === 0) return;
     const why = missing.map(({ line }) => line).join("; ");
@@ -206,7 +227,8 @@ async function rehearsing(host: HostProcess, run: Rehearsal): Promise<Finding> {
     const line = `${requestCount} requests were rehearsed, and took ${mibOf(moreBytes)}MiB`;
     return { holds: true, line };
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
+    if (!(error instanceof RamsterError)) throw error;
+    const why = error.message;
     return { holds: false, line: `it may run out of memory under load, no rehearsal: ${why}` };
   }
 }

@@ -32,6 +32,8 @@ const PAGES_MAX = 32;
 const EXPORT_REPLY_BYTES = 10;
 
 export class RehearsalClient implements StreamEvents {
+  /** Requests that were answered. */
+  requestCount = 0;
   private readonly random: Random;
   private readonly input: Input;
   private readonly pageCount: number;
@@ -76,8 +78,8 @@ export class RehearsalClient implements StreamEvents {
     await this.until(() => this.handshakeBytes === 0);
   }
 
-  /** Some requests, and their replies. @returns how many. */
-  async burst(): Promise<number> {
+  /** Some requests, and their replies. */
+  async burst(): Promise<void> {
     const { random } = this;
     const count = 1 + below(random, REQUESTS_MAX);
     this.repliesMissing = count;
@@ -86,7 +88,7 @@ export class RehearsalClient implements StreamEvents {
       await this.request(cookie, below(random, this.pageCount - pages), pages);
     }
     await this.until(() => this.repliesMissing === 0);
-    return count;
+    this.requestCount += count;
   }
 
   onOpen(stream: Stream): void {

@@ -15,8 +15,9 @@
  */
 import { CODEC, type Codec } from "../compress/codec.ts";
 import type { Clock } from "../core/clock.ts";
+import { RamsterError } from "../core/errors.ts";
 import type { HostMemory } from "../core/host-memory.ts";
-import { BYTES_PER_MIB } from "../core/limits.ts";
+import { BYTES_PER_MIB, GOODBYE_TIMEOUT_MS } from "../core/limits.ts";
 import { Log } from "../core/log.ts";
 import { parseAddress, type TcpAddress } from "../net/address.ts";
 import { type NodeConfig, type NodeSettings, nodeConfig } from "../node/config.ts";
@@ -37,6 +38,8 @@ const STEADY_BYTES = 1024 * 1024;
 const STEADY_MS = 1000;
 const STEADY_REQUESTS = 5000;
 const LONGEST_MS = 20_000;
+/** More than this would be missed elsewhere. */
+const GROWTH_BYTES_MAX = 96 * BYTES_PER_MIB;
 
 /** The lender lends what it has, however full the machine is. */
 const UNSEEN: HostMemory = { read: () => null, process: () => ({}) };
@@ -57,20 +60,81 @@ export interface RehearsalOptions {
   readonly stop: AbortSignal;
 }
 
-/** Rejects when the nodes cannot listen on loopback, or a request fails. */
+/**
+ * Rejects with RamsterError when the nodes cannot listen on loopback, no request is answered, or
+ * one fails.
+ */
 export async function rehearse(
   env: NodeEnvironment,
   codecs: readonly Codec[],
   options: RehearsalOptions,
 ): Promise<{ requestCount: number }> {
-  await using nodes = new AsyncDisposableStack();
-  const { recompressor = null } = env;
-  const lz4 = codecs[CODEC.LZ4];
-  if (recompressor !== null && lz4 !== undefined) {
-    await Promise.race([rehearseCold(recompressor, lz4, env.random), aborted(options.stop)]);
-    if (options.stop.aborted) return { requestCount: 0 };
+  const { clock } = env;
+  const { stop } = options;
+  await rehearseWorker(env, codecs, stop);
+  const nodes = new AsyncDisposableStack();
+  const client = new RehearsalClient(env, EXPORT.byteCount);
+  try {
+    const performing = perform(env, codecs, { ...options, client, nodes });
+    const isOver = await isDoneIn(LONGEST_MS, performing, { clock, stop });
+    const { requestCount } = client;
+    if (!isOver && requestCount === 0 && !stop.aborted) {
+      throw new RamsterError("TIMED_OUT", "nothing was answered on the loopback interface in time");
+    }
+    return { requestCount };
+  } finally {
+    await isDoneIn(GOODBYE_TIMEOUT_MS, nodes.disposeAsync(), { clock, stop });
   }
-  const { codec, placement, seal } = options.config;
+}
+
+/** A Worker that takes too long is given up: its job would be in the way of the first real one. */
+async function rehearseWorker(
+  { recompressor = null, clock, random, log }: NodeEnvironment,
+  codecs: readonly Codec[],
+  stop: AbortSignal,
+): Promise<void> {
+  const lz4 = codecs[CODEC.LZ4];
+  if (recompressor === null || lz4 === undefined) return;
+  const working = rehearseCold(recompressor, lz4, random);
+  if ((await isDoneIn(LONGEST_MS, working, { clock, stop })) || stop.aborted) return;
+  recompressor.close();
+  log.write("warn", "ramster", "swap mode: cold pages stay as they are, their Worker is too slow");
+}
+
+/** @returns false at a signal, or after `ms`. Rejects as `work` does. */
+async function isDoneIn(
+  ms: number,
+  work: Promise<void>,
+  { clock, stop }: { clock: Clock; stop: AbortSignal },
+): Promise<boolean> {
+  work.catch(() => {}); // It may be given up, and fail later.
+  let end: () => void = () => {};
+  const ended = new Promise<boolean>((resolve) => {
+    end = () => resolve(false);
+  });
+  const timer = clock.after(ms, end);
+  stop.addEventListener("abort", end, { once: true });
+  if (stop.aborted) end();
+  try {
+    return await Promise.race([work.then(() => true), ended]);
+  } finally {
+    clock.cancel(timer);
+    stop.removeEventListener("abort", end);
+  }
+}
+
+interface Scene extends RehearsalOptions {
+  readonly client: RehearsalClient;
+  /** What is to be closed afterwards. */
+  readonly nodes: AsyncDisposableStack;
+}
+
+async function perform(
+  env: NodeEnvironment,
+  codecs: readonly Codec[],
+  { client, nodes, config, residentBytes, stop }: Scene,
+): Promise<void> {
+  const { codec, placement, seal } = config;
   const log = new Log(() => {});
   const outside = { ...env, log, hostMemory: UNSEEN, disk: null, recompressor: null };
   const start = (settings: NodeSettings): Promise<Listening> => {
@@ -98,42 +162,33 @@ export async function rehearse(
     peers: [{ number: LENDER, address: parseAddress(listen) as TcpAddress }],
     target: LENDER,
   });
-  const client = new RehearsalClient(env, EXPORT.byteCount);
+  if (stop.aborted) return;
   const { transport } = env.plain ?? env;
   const stream = transport.connect(parseAddress(nbd[0] ?? ""), client);
   nodes.defer(() => stream.terminate());
   await client.negotiate(EXPORT.name);
-  return { requestCount: await untilSteady(env.clock, client, options) };
+  await untilSteady(env.clock, client, residentBytes);
 }
 
-function aborted(stop: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (stop.aborted) resolve();
-    else stop.addEventListener("abort", () => resolve(), { once: true });
-  });
-}
-
-/** @returns how many requests were answered. */
 async function untilSteady(
   clock: Clock,
   client: RehearsalClient,
-  { residentBytes, stop }: RehearsalOptions,
-): Promise<number> {
-  const startMs = clock.now();
-  let steadyMs = startMs;
+  residentBytes: () => number,
+): Promise<void> {
+  let steadyMs = clock.now();
   let steadyRequests = 0;
-  let bytes = residentBytes();
-  let requestCount = 0;
-  while (!stop.aborted && clock.now() - startMs < LONGEST_MS) {
-    requestCount += await client.burst();
+  const firstBytes = residentBytes();
+  let bytes = firstBytes;
+  for (;;) {
+    await client.burst();
     const nowBytes = residentBytes();
+    if (nowBytes - firstBytes >= GROWTH_BYTES_MAX) return;
     if (nowBytes - bytes >= STEADY_BYTES) {
       bytes = nowBytes;
       steadyMs = clock.now();
-      steadyRequests = requestCount;
+      steadyRequests = client.requestCount;
     }
-    const isSteady = requestCount - steadyRequests >= STEADY_REQUESTS;
-    if (isSteady && clock.now() - steadyMs >= STEADY_MS) break;
+    const isSteady = client.requestCount - steadyRequests >= STEADY_REQUESTS;
+    if (isSteady && clock.now() - steadyMs >= STEADY_MS) return;
   }
-  return requestCount;
 }
