@@ -154,9 +154,11 @@ function rehearsalOf(
   codecs: readonly Codec[],
   options: { config: NodeConfig; stop: AbortSignal },
 ): Rehearsal {
-  // The memory of the node itself pins what it reserves.
-  const scene = { ...env, memory: openMemory() };
-  return (residentBytes) => rehearse(scene, codecs, { ...options, residentBytes });
+  return (residentBytes) => {
+    // The memory of the node itself would pin what is reserved.
+    const scene = { ...env, memory: openMemory() };
+    return rehearse(scene, codecs, { ...options, residentBytes });
+  };
 }
 
 function openLog(config: NodeConfig, who: WhoWrites, clock: Clock, output: Output): Log {

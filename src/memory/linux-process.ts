@@ -44,11 +44,12 @@ const PF_MEMALLOC_NOIO = 0x0008_0000;
  */
 const RESERVATION_BYTES_MIN = 2 * 1024 * 1024;
 
-/** How often threads are looked for that have been started meanwhile. */
+/** How often to look for threads that were started meanwhile. */
 const PRIORITY_PASSES = 3;
 
-/** <errno.h>: the errors of these calls. */
+/** The error of a call for a thread that has ended. */
 const ENDED = "ESRCH";
+/** <errno.h>: the errors of these calls. */
 const ERRNO: Readonly<Record<number, string>> = {
   1: "EPERM",
   2: "ENOENT",

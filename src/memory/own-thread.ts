@@ -54,8 +54,8 @@ export class OwnThread {
   }
 
   /**
-   * For good: only a privileged thread may take it back. The thread is SCHED_BATCH from then on, by
-   * which LinuxProcess knows it.
+   * For good: only a privileged thread may take it back. The thread is SCHED_BATCH from then on.
+   * LinuxProcess knows it by that, and leaves it alone.
    */
   lowerPriority(): Refusal {
     if (!setPolicy(this.libc, 0, POLICY.BATCH, 0)) return "the kernel refuses sched_setscheduler";

@@ -120,35 +120,20 @@ export function parseProcessTimes(text: string): { cpuTicks: number; startTicks:
   return { cpuTicks, startTicks };
 }
 
-/** The flags in `/proc/self/task/N/stat`: the ninth word. */
+/** The flags of a thread in `/proc/self/task/N/stat`. */
 export function parseTaskFlags(text: string): number | null {
-  return numberIn(taskWords(text)[9]);
+  return taskNumber(text, 9);
 }
 
-/** The scheduling policy there: word 41. */
+/** Its scheduling policy there. */
 export function parseTaskPolicy(text: string): number | null {
-  return numberIn(taskWords(text)[41]);
+  return taskNumber(text, 41);
 }
 
-/**
- * The words of such a file, at the numbers that proc_pid_stat(5) gives them. The first two are left
- * out, since the second is a name in brackets.
- */
-function taskWords(text: string): string[] {
+/** A field by its number in proc_pid_stat(5). The second one is a name in brackets. */
+function taskNumber(text: string, field: number): number | null {
   const end = text.lastIndexOf(") ");
-  return end < 0
-    ? []
-    : [
-        "",
-        "",
-        "",
-        ...text
-          .slice(end + 2)
-          .trim()
-          .split(" "),
-      ];
-}
-
-function numberIn(word: string | undefined): number | null {
-  return word !== undefined && /^-?\d{1,10}$/.test(word) ? Number(word) : null;
+  const fromThird = end < 0 ? [] : text.slice(end + 2).split(" ");
+  const word = fromThird[field - 3];
+  return word !== undefined && /^\d{1,10}$/.test(word) ? Number(word) : null;
 }

@@ -6,7 +6,7 @@ export const POLICY = { OTHER: 0, FIFO: 1, ROUND_ROBIN: 2, BATCH: 3 } as const;
 /** The lowest priority of a real-time thread. Others have 0. */
 export const REAL_TIME_PRIORITY = 1;
 
-/** <asm/unistd.h> of each architecture. The function of musl for this call does nothing. */
+/** <asm/unistd.h> of each architecture. musl's sched_setscheduler() only returns ENOSYS. */
 const SYS_SCHED_SETSCHEDULER = process.arch === "arm64" ? 119 : 144;
 
 /** Declares syscall(2) with the arguments of sched_setscheduler. */

@@ -23,8 +23,8 @@ import {
 import type { Stream, StreamEvents } from "../net/transport.ts";
 
 /**
- * A kernel may have 128 requests under way. Most are of one page, or of the eight that it reads
- * ahead, and the longest are of 32.
+ * A kernel swaps with requests of one page, of the eight that it reads ahead, or of up to 32. It
+ * may have 128 of them under way. With more than 16 the rehearsal would only take more memory.
  */
 const REQUESTS_MAX = 16;
 const PAGES_MAX = 32;

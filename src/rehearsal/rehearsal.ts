@@ -38,7 +38,7 @@ const STEADY_BYTES = 1024 * 1024;
 const STEADY_MS = 1000;
 const STEADY_REQUESTS = 5000;
 const LONGEST_MS = 20_000;
-/** More than this would be missed elsewhere. */
+/** It ends when it has taken this much, so that it cannot fill a small machine. */
 const GROWTH_BYTES_MAX = 96 * BYTES_PER_MIB;
 
 /** The lender lends what it has, however full the machine is. */
@@ -87,7 +87,7 @@ export async function rehearse(
   }
 }
 
-/** A Worker that takes too long is given up: its job would be in the way of the first real one. */
+/** Closes a Worker that takes too long: its job would be under way when the next one comes. */
 async function rehearseWorker(
   { recompressor = null, clock, random, log }: NodeEnvironment,
   codecs: readonly Codec[],
